@@ -1,0 +1,128 @@
+// Package alert tells people: what an alert says, which sinks it goes to, and
+// how it gets there in spite of failures (I7).
+package alert
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Level is one of Sigma's.
+type Level string
+
+const (
+	Informational Level = "informational"
+	Low           Level = "low"
+	Medium        Level = "medium"
+	High          Level = "high"
+	Critical      Level = "critical"
+)
+
+// Levels from the least to the most urgent.
+var levels = []Level{Informational, Low, Medium, High, Critical}
+
+func (l Level) rank() int {
+	for i, x := range levels {
+		if x == l {
+			return i
+		}
+	}
+	return -1
+}
+
+// AtLeast reports whether l is as urgent as min. An unknown level never is,
+// an empty min always lets pass.
+func (l Level) AtLeast(min Level) bool { return l.rank() >= min.rank() }
+
+// Kind of alert.
+type Kind string
+
+const (
+	Deletion    Kind = "deletion"
+	Attempt     Kind = "attempt"
+	Restored    Kind = "restored"
+	Blocked     Kind = "blocked"
+	Closed      Kind = "closed"
+	Flapping    Kind = "flapping"
+	Decoy       Kind = "decoy"
+	Tamper      Kind = "tamper"
+	Pipeline    Kind = "pipeline"
+	Destination Kind = "destination"
+	Test        Kind = "test"
+)
+
+// Rule is the detection behind an alert; its words come from the Sigma file.
+type Rule struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+}
+
+// Actor is who did it, as CloudTrail says. MFA is nil where the record does
+// not tell.
+type Actor struct {
+	Type          string `json:"type,omitempty"`
+	ARN           string `json:"arn,omitempty"`
+	SessionIssuer string `json:"session_issuer,omitempty"`
+	AccessKeyID   string `json:"access_key_id,omitempty"`
+	MFA           *bool  `json:"mfa,omitempty"`
+	SourceIP      string `json:"source_ip,omitempty"`
+	UserAgent     string `json:"user_agent,omitempty"`
+}
+
+// FlowLog is what an alert says of one flow log.
+type FlowLog struct {
+	FlowLogID        string            `json:"flow_log_id"`
+	RootFlowLogID    string            `json:"root_flow_log_id,omitempty"`
+	ResourceID       string            `json:"resource_id,omitempty"`
+	State            string            `json:"state,omitempty"`  // of its incident
+	Reason           string            `json:"reason,omitempty"` // of that state
+	Advice           string            `json:"advice,omitempty"`
+	Destination      string            `json:"destination,omitempty"`
+	Tags             map[string]string `json:"tags,omitempty"`
+	NewFlowLogID     string            `json:"new_flow_log_id,omitempty"`
+	BlindSeconds     *float64          `json:"blind_seconds,omitempty"`
+	ErrorCode        string            `json:"error_code,omitempty"`
+	ErrorMessage     string            `json:"error_message,omitempty"`
+	DifferencesFound []string          `json:"differences,omitempty"` // of a decoy
+}
+
+// Alert is the public contract: webhook bodies, `alerts list --json` and SNS
+// messages are this object. Absent means unknown.
+type Alert struct {
+	ID             string    `json:"id"`
+	DedupKey       string    `json:"dedup_key"` // one per event: a pager opens and resolves by it
+	Time           Time      `json:"time"`
+	Kind           Kind      `json:"kind"`
+	Level          Level     `json:"level"`
+	Rule           *Rule     `json:"rule,omitempty"`
+	Title          string    `json:"title"`
+	Text           string    `json:"text,omitempty"`
+	Account        string    `json:"account,omitempty"`
+	Region         string    `json:"region,omitempty"`
+	EventID        string    `json:"event_id,omitempty"`
+	Source         string    `json:"source,omitempty"` // event or drift
+	DeletedAt      *Time     `json:"deleted_at,omitempty"`
+	Actor          *Actor    `json:"actor,omitempty"`
+	FlowLogs       []FlowLog `json:"flow_logs,omitempty"`
+	FailedFlowLogs []FlowLog `json:"failed_flow_logs,omitempty"`
+}
+
+// Time is an instant that JSON shows as RFC 3339 in UTC with milliseconds.
+type Time struct{ time.Time }
+
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+func (t Time) String() string { return t.UTC().Format(timeLayout) }
+
+func (t Time) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
+
+// Delivery is one alert on its way to one sink.
+type Delivery struct {
+	Alert    Alert
+	Sink     string
+	Attempts int
+	NextAt   time.Time
+	SentAt   time.Time // zero while pending
+	ParkedAt time.Time // zero unless given up after days
+	Error    string    // of the last attempt, secrets scrubbed
+}

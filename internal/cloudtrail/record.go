@@ -1,0 +1,47 @@
+// Package cloudtrail decodes CloudTrail records: pure, bounded, and never a
+// panic, whatever the input. What it tolerates, and why, is in the comments of
+// the parsers; the record is untrusted text until AWS itself confirms it (I2).
+package cloudtrail
+
+import "time"
+
+// Record is what Flowkeeper needs of one CloudTrail record.
+type Record struct {
+	EventID     string
+	EventName   string // "DeleteFlowLogs"
+	EventSource string // "ec2.amazonaws.com"
+	EventTime   time.Time
+	Account     string // recipientAccountId: with Region, the scope. Never userIdentity.accountId
+	Region      string // awsRegion
+	ErrorCode   string // with EC2's "Client." prefix, if it had one; empty: the call succeeded
+	ErrorText   string
+	Identity    Identity
+	SourceIP    string
+	UserAgent   string
+
+	DryRun      bool      // the request said DryRun
+	FlowLogIDs  []string  // DeleteFlowLogs: the IDs asked for, unique, in order
+	Refused     []Refusal // answered 200, but these IDs not
+	CreatedIDs  []string  // CreateFlowLogs: the new flow logs' IDs
+	ResourceIDs []string  // CreateFlowLogs, DeleteVpc: the resources named
+	IDsUnknown  bool      // parameters omitted or of a shape that names no ID: a refresh must tell
+}
+
+// Refusal is one flow log that AWS would not delete.
+type Refusal struct {
+	FlowLogID string
+	Code      string
+	Message   string
+}
+
+// Identity is the record's userIdentity.
+type Identity struct {
+	Type          string // IAMUser, AssumedRole, Root, AWSService, … or empty
+	ARN           string
+	AccountID     string
+	AccessKeyID   string
+	UserName      string
+	InvokedBy     string
+	SessionIssuer string // the role's ARN, for AssumedRole
+	MFA           *bool  // nil: the record does not tell
+}

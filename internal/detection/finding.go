@@ -1,0 +1,43 @@
+// Package detection judges decoded CloudTrail records: which matter, and why.
+// rules/*.yml are the same rules in Sigma, for people's SIEMs; title, ID and
+// level come from those files.
+package detection
+
+import (
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+)
+
+// Kind of finding.
+type Kind int
+
+const (
+	Deleted   Kind = iota + 1 // at least one flow log was deleted, or the record does not say which
+	Attempted                 // DeleteFlowLogs, dry run or refused for every ID
+	Created                   // CreateFlowLogs succeeded: the snapshot should know these
+)
+
+// Rule is one Sigma rule's own words.
+type Rule struct {
+	ID    string
+	Title string
+	Level alert.Level
+}
+
+// Finding is what one record means.
+type Finding struct {
+	Kind    Kind
+	Rule    Rule // zero for Created
+	Record  cloudtrail.Record
+	Deleted []string             // requested minus refused
+	Failed  []cloudtrail.Refusal // refused, each with AWS's words; for a refused call every ID with the call's error
+}
+
+// Actor is the record's identity in the words of an alert.
+func (f Finding) Actor() alert.Actor {
+	id := f.Record.Identity
+	return alert.Actor{
+		Type: id.Type, ARN: id.ARN, SessionIssuer: id.SessionIssuer, AccessKeyID: id.AccessKeyID,
+		MFA: id.MFA, SourceIP: f.Record.SourceIP, UserAgent: f.Record.UserAgent,
+	}
+}

@@ -1,0 +1,125 @@
+// Package inventory holds the snapshot of flow logs: what each one is, when
+// two of them are the same, and how a refresh learns what AWS has now.
+package inventory
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Scope is one AWS account in one Region. Everything stored or done is keyed
+// by it.
+type Scope struct {
+	Account string `json:"account"`
+	Region  string `json:"region"`
+}
+
+func (s Scope) String() string { return s.Account + "/" + s.Region }
+
+// Settings are what makes one flow log unlike another: all that a create can
+// set. A zero field means that AWS did not describe it.
+type Settings struct {
+	ResourceID               string                  `json:"resource_id"`
+	TrafficType              string                  `json:"traffic_type,omitempty"`
+	LogDestinationType       string                  `json:"log_destination_type,omitempty"`
+	LogDestination           string                  `json:"log_destination,omitempty"`
+	LogGroupName             string                  `json:"log_group_name,omitempty"`
+	DeliverLogsPermissionARN string                  `json:"deliver_logs_permission_arn,omitempty"`
+	DeliverCrossAccountRole  string                  `json:"deliver_cross_account_role,omitempty"`
+	LogFormat                string                  `json:"log_format,omitempty"`
+	MaxAggregationInterval   int32                   `json:"max_aggregation_interval,omitempty"` // seconds
+	DestinationOptions       *DestinationOptions     `json:"destination_options,omitempty"`
+	TagFieldSpecifications   []TagFieldSpecification `json:"tag_field_specifications,omitempty"`
+	Tags                     map[string]string       `json:"tags,omitempty"`
+}
+
+// DestinationOptions apply to S3 destinations only. Describe fills in the
+// defaults that nobody set.
+type DestinationOptions struct {
+	FileFormat               string `json:"file_format,omitempty"`
+	HiveCompatiblePartitions bool   `json:"hive_compatible_partitions"`
+	PerHourPartition         bool   `json:"per_hour_partition"`
+}
+
+// TagFieldSpecification names tag keys whose values a flow log writes into
+// its records (ResourceType is AWS's name for where the tags come from).
+type TagFieldSpecification struct {
+	ResourceType string   `json:"resource_type,omitempty"`
+	TagKeys      []string `json:"tag_keys,omitempty"`
+}
+
+// FlowLog is one flow log as AWS describes it.
+type FlowLog struct {
+	ID    string
+	Scope Scope
+	Settings
+	Status                  string // ACTIVE, or empty
+	DeliverLogsStatus       string // SUCCESS, FAILED, or empty until AWS knows
+	DeliverLogsErrorMessage string
+	CreatedAt               time.Time
+}
+
+// State of a row of the snapshot.
+type State string
+
+const (
+	Live State = "live" // AWS showed it, and nothing has said since that it is gone
+	Gone State = "gone" // shown absent; a listing never makes it live again (I5)
+)
+
+// Row is one flow log of the snapshot, live or gone.
+type Row struct {
+	FlowLog
+	RootID        string // first of its lineage; its own ID where it replaces nothing
+	State         State
+	Protected     bool // restored when deleted; a decoy is not
+	ReleasedUntil time.Time
+	ReleaseReason string
+	ReleasedAt    time.Time
+	CreatedBy     string // principal of its CreateFlowLogs record, where one was seen
+	Imported      bool   // from a file, not yet shown by a listing: acts only by hand
+	FirstSeenAt   time.Time
+	LastSeenAt    time.Time // start of the last complete refresh (live rows: the scope's)
+	WrittenAt     time.Time // when this row last became live
+	GoneAt        time.Time
+}
+
+// Released reports whether the row may go at t without being restored.
+func (r Row) Released(t time.Time) bool {
+	return !r.ReleasedUntil.IsZero() && !t.Before(r.ReleasedAt) && t.Before(r.ReleasedUntil)
+}
+
+// Destination is where the flow log delivers, in one normalised form: an ARN
+// without a trailing ":*", or the log group's ARN made from its name.
+func (s Settings) Destination(scope Scope) string {
+	if s.LogDestination != "" {
+		return strings.TrimSuffix(s.LogDestination, ":*")
+	}
+	if s.LogGroupName == "" {
+		return ""
+	}
+	return fmt.Sprintf("arn:%s:logs:%s:%s:log-group:%s", partition(scope.Region), scope.Region, scope.Account, s.LogGroupName)
+}
+
+// partition of a Region, for an ARN made from a name. AWS names the Regions
+// of its other partitions by a prefix.
+func partition(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	case strings.HasPrefix(region, "us-iso-"):
+		return "aws-iso"
+	case strings.HasPrefix(region, "us-isob-"):
+		return "aws-iso-b"
+	case strings.HasPrefix(region, "eu-isoe-"):
+		return "aws-iso-e"
+	case strings.HasPrefix(region, "us-isof-"):
+		return "aws-iso-f"
+	case strings.HasPrefix(region, "eusc-"):
+		return "aws-eusc"
+	}
+	return "aws"
+}
