@@ -1,0 +1,100 @@
+// Package configs reads Flowkeeper's one YAML file: strictly, and with every
+// problem told at once.
+package configs
+
+import "time"
+
+// Config is the whole configuration. Load returns it complete: defaults
+// filled, environment merged, secrets read, every value valid.
+type Config struct {
+	Queue     Queue     `mapstructure:"queue"`
+	Inventory Inventory `mapstructure:"inventory"`
+	Accounts  []Account `mapstructure:"accounts"`
+	Remediate Remediate `mapstructure:"remediate"`
+	Rehearsal Rehearsal `mapstructure:"rehearsal"`
+	Alerts    []Sink    `mapstructure:"alerts"`
+	State     State     `mapstructure:"state"`
+	HTTP      HTTP      `mapstructure:"http"`
+	Log       Log       `mapstructure:"log"`
+	AWS       AWS       `mapstructure:"aws"`
+}
+
+// Queue is the SQS queue that brings CloudTrail records.
+type Queue struct {
+	URL               string        `mapstructure:"url"` // URL or ARN
+	WaitTime          time.Duration `mapstructure:"wait_time"`
+	VisibilityTimeout time.Duration `mapstructure:"visibility_timeout"`
+}
+
+// Inventory is how the snapshot is kept.
+type Inventory struct {
+	Schedule     string        `mapstructure:"schedule"`
+	Regions      []string      `mapstructure:"regions"`
+	Destinations []string      `mapstructure:"destinations"`
+	Settle       time.Duration `mapstructure:"settle"`
+	Retention    time.Duration `mapstructure:"retention"`
+}
+
+// Account is one AWS account to protect, and the role that acts there.
+type Account struct {
+	ID         string `mapstructure:"id"`
+	RoleARN    string `mapstructure:"role_arn"`
+	ExternalID string `mapstructure:"external_id"`
+}
+
+// Remediate is what happens after a deletion.
+type Remediate struct {
+	Mode            string        `mapstructure:"mode"`     // restore | alert
+	OnDrift         string        `mapstructure:"on_drift"` // restore | alert
+	DriftWait       time.Duration `mapstructure:"drift_wait"`
+	VerifyAfter     time.Duration `mapstructure:"verify_after"`
+	MaxRestores     int           `mapstructure:"max_restores"`
+	RestoreInterval time.Duration `mapstructure:"restore_interval"`
+	Rules           []Rule        `mapstructure:"rules"`
+}
+
+// Rule treats the deletions of some principals otherwise.
+type Rule struct {
+	Principal string        `mapstructure:"principal"`
+	Action    string        `mapstructure:"action"` // restore | wait | alert | ignore
+	Wait      time.Duration `mapstructure:"wait"`
+}
+
+// Rehearsal is when restores are tried dry.
+type Rehearsal struct {
+	Schedule string `mapstructure:"schedule"`
+}
+
+// Sink is one place that alerts go to.
+type Sink struct {
+	Type       string `mapstructure:"type"` // webhook | sns | slack | pagerduty
+	Name       string `mapstructure:"name"`
+	MinLevel   string `mapstructure:"min_level"`
+	URL        string `mapstructure:"url"`    // webhook, slack; secret
+	Secret     string `mapstructure:"secret"` // webhook: whsec_ + base64 of at least 24 bytes
+	TopicARN   string `mapstructure:"topic_arn"`
+	RoutingKey string `mapstructure:"routing_key"` // secret
+}
+
+// State is where Flowkeeper remembers.
+type State struct {
+	Path   string `mapstructure:"path"`
+	Backup string `mapstructure:"backup"` // s3://bucket/prefix
+}
+
+// HTTP is the listener for metrics and health.
+type HTTP struct {
+	Listen string `mapstructure:"listen"`
+}
+
+// Log is how the daemon speaks.
+type Log struct {
+	Level  string `mapstructure:"level"`
+	Format string `mapstructure:"format"`
+}
+
+// AWS is how AWS is reached.
+type AWS struct {
+	Region      string `mapstructure:"region"`
+	EndpointURL string `mapstructure:"endpoint_url"`
+}
