@@ -78,6 +78,7 @@ type Row struct {
 	ReleaseReason string
 	ReleasedAt    time.Time
 	CreatedBy     string // principal of its CreateFlowLogs record, where one was seen
+	Excluded      bool   // outside inventory.destinations: never protected
 	Imported      bool   // from a file, not yet shown by a listing: acts only by hand
 	FirstSeenAt   time.Time
 	LastSeenAt    time.Time // start of the last complete refresh (live rows: the scope's)

@@ -1,0 +1,217 @@
+// Package scopes reaches AWS: one client for each account and Region, with
+// credentials that are known to be that account's (I13).
+package scopes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// Account is one account to act in. Without a role its own credentials are
+// used; without an ID too, the account is whichever these belong to.
+type Account struct {
+	ID         string
+	RoleARN    string
+	ExternalID string
+}
+
+// Options of Base.
+type Options struct {
+	Region      string // of the first calls; empty: as the SDK finds it
+	EndpointURL string // empty: AWS
+	HTTPClient  *http.Client
+	Credentials aws.CredentialsProvider // nil: as the SDK finds them
+}
+
+// Base is the SDK's configuration that all clients start from.
+func Base(ctx context.Context, o Options) (aws.Config, error) {
+	var fns []func(*config.LoadOptions) error
+	if o.Region != "" {
+		fns = append(fns, config.WithRegion(o.Region))
+	}
+	if o.HTTPClient != nil {
+		fns = append(fns, config.WithHTTPClient(o.HTTPClient))
+	}
+	if o.Credentials != nil {
+		fns = append(fns, config.WithCredentialsProvider(o.Credentials))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, fns...)
+	if err != nil {
+		return cfg, fmt.Errorf("read the AWS settings of the environment: %w", err)
+	}
+	if o.EndpointURL != "" {
+		cfg.BaseEndpoint = aws.String(o.EndpointURL)
+	}
+	return cfg, nil
+}
+
+// Fleet is the clients of all configured scopes. It never changes.
+type Fleet struct {
+	scopes  []inventory.Scope
+	clients map[inventory.Scope]*ec2.Client
+}
+
+// Scopes in the order configured: accounts, then Regions.
+func (f *Fleet) Scopes() []inventory.Scope { return f.scopes }
+
+// EC2 implements remediate.Fleet.
+func (f *Fleet) EC2(s inventory.Scope) (remediate.EC2, bool) {
+	c, ok := f.clients[s]
+	return c, ok
+}
+
+// AllRegions stands for every Region that the account has enabled.
+const AllRegions = "all"
+
+// Connect makes the clients of every account and Region. It asks AWS only for
+// what the configuration leaves open: the own account's ID, and the enabled
+// Regions for AllRegions.
+func Connect(ctx context.Context, base aws.Config, accounts []Account, regions []string) (*Fleet, error) {
+	if len(accounts) == 0 {
+		accounts = []Account{{}}
+	}
+	f := &Fleet{clients: map[inventory.Scope]*ec2.Client{}}
+	for _, a := range accounts {
+		cfg := base.Copy()
+		if a.RoleARN != "" {
+			cfg.Credentials = assume(base, a)
+		}
+		if a.ID == "" {
+			id, err := whoAmI(ctx, cfg, nil)
+			if err != nil {
+				return nil, fmt.Errorf("ask AWS whose credentials these are: %w", err)
+			}
+			a.ID = id
+		}
+		cfg.Credentials = &verified{account: a.ID, inner: cfg.Credentials, base: cfg, known: map[string]error{}}
+		names, err := regionsOf(ctx, cfg, regions)
+		if err != nil {
+			return nil, fmt.Errorf("list the Regions of account %s: %w", a.ID, err)
+		}
+		for _, region := range names {
+			s := inventory.Scope{Account: a.ID, Region: region}
+			f.scopes = append(f.scopes, s)
+			f.clients[s] = ec2.NewFromConfig(cfg, func(o *ec2.Options) {
+				o.Region = region
+				o.RetryMaxAttempts = 1 // retry is ours: classes, backoff and pace live in the store
+			})
+		}
+	}
+	return f, nil
+}
+
+// assume keeps a role's credentials and renews them before they end.
+func assume(base aws.Config, a Account) aws.CredentialsProvider {
+	p := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(base), a.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+		o.RoleSessionName = "flowkeeper"
+		if a.ExternalID != "" {
+			o.ExternalID = aws.String(a.ExternalID)
+		}
+	})
+	return aws.NewCredentialsCache(p, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 2 * time.Minute })
+}
+
+func regionsOf(ctx context.Context, cfg aws.Config, regions []string) ([]string, error) {
+	if len(regions) == 0 {
+		if cfg.Region == "" {
+			return nil, errors.New("no Region is set: set aws.region, or inventory.regions")
+		}
+		return []string{cfg.Region}, nil
+	}
+	if len(regions) != 1 || regions[0] != AllRegions {
+		return regions, nil
+	}
+	out, err := ec2.NewFromConfig(cfg).DescribeRegions(ctx, &ec2.DescribeRegionsInput{
+		Filters: []types.Filter{{Name: aws.String("opt-in-status"), Values: []string{"opt-in-not-required", "opted-in"}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, r := range out.Regions {
+		names = append(names, aws.ToString(r.RegionName))
+	}
+	return names, nil
+}
+
+// whoAmI asks which account some credentials act in; nil: the configuration's.
+func whoAmI(ctx context.Context, cfg aws.Config, c aws.CredentialsProvider) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	out, err := sts.NewFromConfig(cfg, func(o *sts.Options) {
+		if c != nil {
+			o.Credentials = c
+		}
+	}).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.Account), nil
+}
+
+// verified hands out credentials only after AWS has said that they act in the
+// scope's account. A client that signs with it can't list, look or create with
+// any others, whatever was mounted, rotated or exported by mistake (I13).
+type verified struct {
+	account string
+	inner   aws.CredentialsProvider
+	base    aws.Config
+
+	mu    sync.Mutex
+	known map[string]error // by access key: nil, or *WrongAccountError
+}
+
+const maxKnown = 64 // access keys remembered; renewed roles bring a new one each hour
+
+// Retrieve implements aws.CredentialsProvider.
+func (v *verified) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := v.inner.Retrieve(ctx)
+	if err != nil {
+		return c, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	verdict, asked := v.known[c.AccessKeyID]
+	if !asked {
+		id, err := whoAmI(ctx, v.base, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil }))
+		if err != nil {
+			return aws.Credentials{}, fmt.Errorf("ask AWS whose credentials these are: %w", err)
+		}
+		if id != v.account {
+			verdict = &WrongAccountError{Want: v.account, Have: id}
+		}
+		if len(v.known) >= maxKnown {
+			clear(v.known)
+		}
+		v.known[c.AccessKeyID] = verdict
+	}
+	if verdict != nil {
+		return aws.Credentials{}, verdict
+	}
+	return c, nil
+}
+
+// WrongAccountError says that credentials act in another account than the one
+// they are meant for.
+type WrongAccountError struct{ Want, Have string }
+
+func (e *WrongAccountError) Error() string {
+	return fmt.Sprintf("these credentials act in account %s, not in %s: nothing they show is believed and nothing is created with them; fix accounts[].role_arn or the credentials", e.Have, e.Want)
+}
+
+// WrongAccount implements remediate.WrongAccount.
+func (e *WrongAccountError) WrongAccount() bool { return true }

@@ -1,0 +1,200 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// page is how many rows a list reads at once: lists of any length stay small
+// in memory, and no query stays open while a row is used.
+const page = 500
+
+// FlowLogs lists the snapshot by account, Region and ID. A live row's
+// LastSeenAt is the start of its scope's last complete refresh.
+func (s *Store) FlowLogs(ctx context.Context, yield func(inventory.Row) error) error {
+	refreshed, err := s.refreshed(ctx)
+	if err != nil {
+		return err
+	}
+	return pages(ctx, s, `flow_logs`, func(r inventory.Row) error {
+		return yield(lastSeen(r, refreshed))
+	}, func(r inventory.Row) (inventory.Scope, string) { return r.Scope, r.ID })
+}
+
+// Incidents lists incidents by account, Region and ID.
+func (s *Store) Incidents(ctx context.Context, yield func(remediate.Incident) error) error {
+	return pages(ctx, s, `incidents`, yield, func(i remediate.Incident) (inventory.Scope, string) { return i.Scope, i.FlowLogID })
+}
+
+// pages reads a table in the order of its key, a page at a time.
+func pages[T any](ctx context.Context, s *Store, table string, yield func(T) error, key func(T) (inventory.Scope, string)) error {
+	var at inventory.Scope
+	var id string
+	for {
+		var part []T
+		err := s.read(ctx, func(t *tx) (err error) {
+			part, err = each[T](t, `SELECT body FROM `+table+` WHERE (account, region, id) > (?, ?, ?) ORDER BY account, region, id LIMIT ?`,
+				at.Account, at.Region, id, page)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, v := range part {
+			if err := yield(v); err != nil {
+				return err
+			}
+			at, id = key(v)
+		}
+		if len(part) < page {
+			return nil
+		}
+	}
+}
+
+func lastSeen(r inventory.Row, refreshed map[inventory.Scope]time.Time) inventory.Row {
+	if t, ok := refreshed[r.Scope]; ok && r.State == inventory.Live && t.After(r.LastSeenAt) {
+		r.LastSeenAt = t
+	}
+	return r
+}
+
+// refreshed is the start of each scope's last complete refresh.
+func (s *Store) refreshed(ctx context.Context) (map[inventory.Scope]time.Time, error) {
+	rows, err := s.r.QueryContext(ctx, `SELECT account, region, refreshed_at FROM scopes`)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.path, err)
+	}
+	defer rows.Close()
+	out := map[inventory.Scope]time.Time{}
+	for rows.Next() {
+		var sc inventory.Scope
+		var at int64
+		if err := rows.Scan(&sc.Account, &sc.Region, &at); err != nil {
+			return nil, fmt.Errorf("read %s: %w", s.path, err)
+		}
+		out[sc] = time.UnixMilli(at)
+	}
+	return out, rows.Err()
+}
+
+// FindFlowLog finds a row by its ID alone, in whichever scope it is.
+func (s *Store) FindFlowLog(ctx context.Context, id string) (row inventory.Row, ok bool, err error) {
+	refreshed, err := s.refreshed(ctx)
+	if err != nil {
+		return row, false, err
+	}
+	err = s.read(ctx, func(t *tx) error {
+		row, ok, err = one[inventory.Row](t, `SELECT body FROM flow_logs WHERE id = ?`, id)
+		return err
+	})
+	return lastSeen(row, refreshed), ok, err
+}
+
+// FindIncident finds an incident by its flow log's ID alone, with its history.
+func (s *Store) FindIncident(ctx context.Context, id string) (i remediate.Incident, h []remediate.Entry, ok bool, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		if i, ok, err = one[remediate.Incident](t, `SELECT body FROM incidents WHERE id = ?`, id); err != nil || !ok {
+			return err
+		}
+		h, err = each[remediate.Entry](t, `SELECT body FROM history WHERE account = ? AND region = ? AND id = ? ORDER BY num`, i.Scope.Account, i.Scope.Region, id)
+		return err
+	})
+	return i, h, ok, err
+}
+
+// Change runs fn on each row that matches, in one transaction, and writes
+// those that fn changed. It reports how many.
+func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n int, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		n = 0
+		var after int64
+		for {
+			nums, last, err := t.rowNums(after)
+			if err != nil || len(nums) == 0 {
+				return err
+			}
+			after = last
+			list, err := json.Marshal(nums)
+			if err != nil {
+				return err
+			}
+			rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?))`, string(list))
+			if err != nil {
+				return err
+			}
+			for _, r := range rows {
+				if !fn(&r) {
+					continue
+				}
+				n++
+				if err := t.PutFlowLog(r); err != nil {
+					return err
+				}
+			}
+		}
+	})
+	return n, err
+}
+
+func (t *tx) rowNums(after int64) (nums []int64, last int64, err error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT num FROM flow_logs WHERE num > ? ORDER BY num LIMIT ?`, after, page)
+	if err != nil {
+		return nil, after, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	last = after
+	for rows.Next() {
+		if err := rows.Scan(&last); err != nil {
+			return nil, after, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		nums = append(nums, last)
+	}
+	return nums, last, rows.Err()
+}
+
+// Import adds rows that the snapshot does not have; known ones stay as they
+// are. They act only by hand until a listing has shown them.
+func (s *Store) Import(ctx context.Context, rows []inventory.Row) (added int, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		added = 0
+		for _, r := range rows {
+			if _, ok, err := t.FlowLog(r.Scope, r.ID); err != nil {
+				return err
+			} else if ok {
+				continue
+			}
+			r.Imported, r.WrittenAt, added = true, s.now(), added+1
+			if err := t.PutFlowLog(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return added, err
+}
+
+// Fact reads a remembered value; empty: none.
+func (s *Store) Fact(ctx context.Context, name string) (v string, err error) {
+	err = s.r.QueryRowContext(ctx, `SELECT value FROM facts WHERE name = ?`, name).Scan(&v)
+	if err == sql.ErrNoRows {
+		return "", nil
+	}
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", s.path, err)
+	}
+	return v, err
+}
+
+// SetFact remembers a value.
+func (s *Store) SetFact(ctx context.Context, name, value string) error {
+	return s.write(ctx, func(t *tx) error {
+		return t.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)`, name, value)
+	})
+}

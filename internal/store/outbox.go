@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"flowkeeper/alert"
+)
+
+// AddAlert puts an alert into the outbox, with a delivery for each sink it
+// goes to. One whose ID is there already changes nothing.
+func (t *tx) AddAlert(a alert.Alert) error {
+	var num int64
+	err := t.q.QueryRowContext(t.ctx, `INSERT INTO alerts (id, at, body) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
+		a.ID, a.Time.UnixMilli(), body(a)).Scan(&num)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", t.s.path, err)
+	}
+	for _, sink := range t.s.route(a) {
+		if err := t.exec(`INSERT INTO deliveries (alert, sink, next_at) VALUES (?, ?, ?)`, num, sink, a.Time.UnixMilli()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Next implements alert.Outbox.
+func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.Delivery, ok bool, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		ds, err := t.deliveries(`d.sink = ? AND d.sent_at IS NULL AND d.parked_at IS NULL AND d.next_at <= ? ORDER BY d.alert LIMIT 1`, sink, now.UnixMilli())
+		if err != nil {
+			return err
+		}
+		if len(ds) > 0 {
+			d, ok = ds[0], true
+			return nil
+		}
+		var next sql.NullInt64
+		if err := t.q.QueryRowContext(ctx, `SELECT min(next_at) FROM deliveries WHERE sink = ? AND sent_at IS NULL AND parked_at IS NULL`, sink).Scan(&next); err != nil {
+			return fmt.Errorf("read %s: %w", s.path, err)
+		}
+		if next.Valid {
+			d.NextAt = time.UnixMilli(next.Int64)
+		}
+		return nil
+	})
+	return d, ok, err
+}
+
+// Sent implements alert.Outbox.
+func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) error {
+	return s.write(ctx, func(t *tx) error {
+		return t.exec(`UPDATE deliveries SET sent_at = ?, error = '' WHERE sink = ? AND alert = (SELECT num FROM alerts WHERE id = ?)`, at.UnixMilli(), sink, alertID)
+	})
+}
+
+// Failed implements alert.Outbox.
+func (s *Store) Failed(ctx context.Context, sink, alertID string, attempts int, next time.Time, cause string, parked bool) error {
+	return s.write(ctx, func(t *tx) error {
+		var parkedAt any
+		if parked {
+			parkedAt = s.now().UnixMilli()
+		}
+		return t.exec(`UPDATE deliveries SET attempts = ?, next_at = ?, error = ?, parked_at = ? WHERE sink = ? AND alert = (SELECT num FROM alerts WHERE id = ?)`,
+			attempts, next.UnixMilli(), cause, parkedAt, sink, alertID)
+	})
+}
+
+// Deliveries lists the outbox, oldest first; failed: only those that are not
+// sent and have failed at least once.
+func (s *Store) Deliveries(ctx context.Context, failed bool, yield func(alert.Delivery) error) error {
+	return s.read(ctx, func(t *tx) error {
+		where := `1`
+		if failed {
+			where = `d.sent_at IS NULL AND d.attempts > 0`
+		}
+		ds, err := t.deliveries(where + ` ORDER BY d.alert, d.sink LIMIT 10000`)
+		if err != nil {
+			return err
+		}
+		for _, d := range ds {
+			if err := yield(d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Retry makes an alert's unsent deliveries due at once, parked ones too. It
+// reports how many.
+func (s *Store) Retry(ctx context.Context, alertID string) (n int64, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		res, err := t.q.ExecContext(ctx, `UPDATE deliveries SET next_at = ?, parked_at = NULL WHERE sent_at IS NULL AND alert = (SELECT num FROM alerts WHERE id = ?)`,
+			s.now().UnixMilli(), alertID)
+		if err != nil {
+			return fmt.Errorf("write %s: %w", s.path, err)
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
+func (t *tx) deliveries(where string, args ...any) ([]alert.Delivery, error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT d.sink, d.attempts, d.next_at, d.sent_at, d.parked_at, d.error, a.body
+		FROM deliveries d JOIN alerts a ON a.num = d.alert WHERE `+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	var out []alert.Delivery
+	for rows.Next() {
+		var d alert.Delivery
+		var next int64
+		var sent, parked sql.NullInt64
+		var text []byte
+		if err := rows.Scan(&d.Sink, &d.Attempts, &next, &sent, &parked, &d.Error, &text); err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		if err := json.Unmarshal(text, &d.Alert); err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		d.NextAt = time.UnixMilli(next)
+		if sent.Valid {
+			d.SentAt = time.UnixMilli(sent.Int64)
+		}
+		if parked.Valid {
+			d.ParkedAt = time.UnixMilli(parked.Int64)
+		}
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}

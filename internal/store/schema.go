@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// migrations lead from an empty file to the schema of today, one step a
+// version. Never change one that was released: add the next.
+var migrations = []string{`
+CREATE TABLE scopes (
+	account TEXT NOT NULL, region TEXT NOT NULL,
+	refreshed_at INTEGER,  -- start of the last complete refresh
+	first_at INTEGER,      -- end of the first
+	PRIMARY KEY (account, region)
+) WITHOUT ROWID;
+CREATE TABLE flow_logs (
+	num INTEGER PRIMARY KEY,
+	account TEXT NOT NULL, region TEXT NOT NULL, id TEXT NOT NULL,
+	root_id TEXT NOT NULL, resource_id TEXT NOT NULL, state TEXT NOT NULL, protected INTEGER NOT NULL,
+	written_at INTEGER NOT NULL, gone_at INTEGER,
+	digest BLOB NOT NULL,
+	body TEXT NOT NULL,
+	UNIQUE (account, region, id)
+);
+CREATE INDEX flow_logs_resource ON flow_logs (account, region, resource_id);
+CREATE TABLE incidents (
+	account TEXT NOT NULL, region TEXT NOT NULL, id TEXT NOT NULL,
+	root_id TEXT NOT NULL, resource_id TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+	known INTEGER NOT NULL, event_id TEXT NOT NULL,
+	detected_at INTEGER NOT NULL, first_seen_at INTEGER NOT NULL, restored_at INTEGER, wait_until INTEGER, next_at INTEGER,
+	body TEXT NOT NULL,
+	PRIMARY KEY (account, region, id)
+);
+CREATE INDEX incidents_due ON incidents (account, region, next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX incidents_event ON incidents (account, region, event_id, state);
+CREATE INDEX incidents_resource ON incidents (account, region, resource_id);
+CREATE INDEX incidents_root ON incidents (account, region, root_id, restored_at);
+CREATE INDEX incidents_unknown ON incidents (account, region, known) WHERE known = 0;
+CREATE TABLE history (
+	num INTEGER PRIMARY KEY,
+	account TEXT NOT NULL, region TEXT NOT NULL, id TEXT NOT NULL, event_id TEXT NOT NULL,
+	body TEXT NOT NULL
+);
+CREATE INDEX history_incident ON history (account, region, id, event_id);
+CREATE TABLE events (
+	account TEXT NOT NULL, region TEXT NOT NULL, id TEXT NOT NULL,
+	due_at INTEGER, detected_at INTEGER NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (account, region, id)
+);
+CREATE INDEX events_due ON events (account, region, due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE alerts (
+	num INTEGER PRIMARY KEY,
+	id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL,
+	body TEXT NOT NULL
+);
+CREATE TABLE deliveries (
+	alert INTEGER NOT NULL REFERENCES alerts (num), sink TEXT NOT NULL,
+	attempts INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL,
+	sent_at INTEGER, parked_at INTEGER, error TEXT NOT NULL DEFAULT '',
+	PRIMARY KEY (sink, alert)
+) WITHOUT ROWID;
+CREATE INDEX deliveries_pending ON deliveries (sink, alert) WHERE sent_at IS NULL AND parked_at IS NULL;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+`}
+
+// migrate brings the file to today's schema. It keeps a copy of an older file
+// as it was, and refuses one of a newer version.
+func migrate(ctx context.Context, db *sql.DB, path string) error {
+	var version int
+	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return damaged(path, err)
+	}
+	switch {
+	case version == len(migrations):
+		return nil
+	case version > len(migrations):
+		return fmt.Errorf("%s was written by a newer Flowkeeper (schema %d, this one knows %d): upgrade, or move the file away", path, version, len(migrations))
+	case version > 0:
+		keep := fmt.Sprintf("%s.schema-%d", path, version)
+		if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, keep); err != nil {
+			return fmt.Errorf("keep a copy of %s as %s before its upgrade: %w", path, keep, err)
+		}
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return damaged(path, err)
+	}
+	defer tx.Rollback()
+	for n := version; n < len(migrations); n++ {
+		if _, err := tx.ExecContext(ctx, migrations[n]); err != nil {
+			return fmt.Errorf("upgrade %s to schema %d: %w", path, n+1, err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA user_version = %d`, len(migrations))); err != nil {
+		return fmt.Errorf("upgrade %s: %w", path, err)
+	}
+	return tx.Commit()
+}

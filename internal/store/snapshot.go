@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// Snapshot is the store as inventory.Refresher sees it.
+type Snapshot struct {
+	*Store
+	// Allowed tells whether a destination may be protected.
+	Allowed func(destination string) bool
+}
+
+// Known finds rows by ID (inventory.Snapshot).
+func (s *Store) Known(ctx context.Context, scope inventory.Scope, ids []string) (map[string]inventory.Known, error) {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.r.QueryContext(ctx, `SELECT id, num, state, digest FROM flow_logs
+		WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, scope.Account, scope.Region, string(list))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.path, err)
+	}
+	defer rows.Close()
+	out := make(map[string]inventory.Known, len(ids))
+	for rows.Next() {
+		var id string
+		var k inventory.Known
+		var digest []byte
+		if err := rows.Scan(&id, &k.Num, &k.State, &digest); err != nil {
+			return nil, fmt.Errorf("read %s: %w", s.path, err)
+		}
+		copy(k.Digest[:], digest)
+		out[id] = k
+	}
+	return out, rows.Err()
+}
+
+// Learn writes what AWS showed: new rows, and changed settings of live ones.
+// A gone row stays as it is (I5). A new one that stands where an incident is
+// open and does not do the same is a decoy: it is kept, but not protected.
+func (s Snapshot) Learn(ctx context.Context, scope inventory.Scope, found []inventory.FlowLog, at time.Time) (added int, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		added = 0
+		for _, f := range found {
+			fresh, err := t.learn(f, s.Allowed(f.Destination(scope)), at)
+			if err != nil {
+				return err
+			}
+			if fresh {
+				added++
+			}
+		}
+		return nil
+	})
+	return added, err
+}
+
+func (t *tx) learn(f inventory.FlowLog, allowed bool, at time.Time) (fresh bool, err error) {
+	row, ok, err := t.FlowLog(f.Scope, f.ID)
+	switch {
+	case err != nil:
+		return false, err
+	case ok && row.State == inventory.Gone && !row.Imported:
+		return false, nil
+	case ok:
+		row.FlowLog, row.Imported, row.State = f, false, inventory.Live
+		return false, t.PutFlowLog(row)
+	}
+	pending, err := t.Pending(f.Scope, f.ResourceID)
+	if err != nil {
+		return false, err
+	}
+	row = inventory.Row{
+		FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed,
+		Protected:   allowed && !remediate.IsDecoy(f, pending),
+		FirstSeenAt: at, LastSeenAt: at, WrittenAt: at,
+	}
+	return true, t.PutFlowLog(row)
+}
+
+// Unseen returns live rows that a listing did not show (inventory.Snapshot).
+func (s *Store) Unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) ([]inventory.Row, int64, error) {
+	nums, last, err := s.unseen(ctx, scope, seen, before, after, limit)
+	if err != nil || len(nums) == 0 {
+		return nil, last, err
+	}
+	list, err := json.Marshal(nums)
+	if err != nil {
+		return nil, last, err
+	}
+	var out []inventory.Row
+	err = s.read(ctx, func(t *tx) error {
+		out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?)) ORDER BY num`, string(list))
+		return err
+	})
+	return out, last, err
+}
+
+func (s *Store) unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (nums []int64, last int64, err error) {
+	rows, err := s.r.QueryContext(ctx, `SELECT num FROM flow_logs WHERE num > ? AND account = ? AND region = ? AND state = 'live' AND written_at < ? ORDER BY num`,
+		after, scope.Account, scope.Region, before.UnixMilli())
+	if err != nil {
+		return nil, after, fmt.Errorf("read %s: %w", s.path, err)
+	}
+	defer rows.Close()
+	last = after
+	for len(nums) < limit && rows.Next() {
+		if err := rows.Scan(&last); err != nil {
+			return nil, last, fmt.Errorf("read %s: %w", s.path, err)
+		}
+		if !seen.Has(last) {
+			nums = append(nums, last)
+		}
+	}
+	return nums, last, rows.Err()
+}
+
+// Refreshed records a complete listing (inventory.Snapshot).
+func (s *Store) Refreshed(ctx context.Context, scope inventory.Scope, started, ended time.Time) error {
+	return s.write(ctx, func(t *tx) error {
+		return t.exec(`INSERT INTO scopes (account, region, refreshed_at, first_at) VALUES (?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET refreshed_at = excluded.refreshed_at, first_at = coalesce(first_at, excluded.first_at)`,
+			scope.Account, scope.Region, started.UnixMilli(), ended.UnixMilli())
+	})
+}
+
+// Prune forgets what is settled for longer than the retention: gone rows with
+// their incidents, events without incidents, alerts that every sink has.
+func (s *Store) Prune(ctx context.Context, before time.Time) error {
+	at := before.UnixMilli()
+	return s.write(ctx, func(t *tx) error {
+		for _, q := range []string{
+			`DELETE FROM history WHERE (account, region, id) IN (SELECT account, region, id FROM incidents WHERE detected_at < ?1 AND state IN ('verified', 'closed'))`,
+			`DELETE FROM incidents WHERE detected_at < ?1 AND state IN ('verified', 'closed')`,
+			`DELETE FROM flow_logs WHERE state = 'gone' AND gone_at < ?1 AND NOT EXISTS
+				(SELECT 1 FROM incidents i WHERE i.account = flow_logs.account AND i.region = flow_logs.region AND i.id = flow_logs.id)`,
+			`DELETE FROM events WHERE detected_at < ?1 AND due_at IS NULL AND NOT EXISTS
+				(SELECT 1 FROM incidents i WHERE i.account = events.account AND i.region = events.region AND i.event_id = events.id)`,
+			`DELETE FROM deliveries WHERE alert IN (SELECT num FROM alerts WHERE at < ?1 AND NOT EXISTS
+				(SELECT 1 FROM deliveries d WHERE d.alert = alerts.num AND d.sent_at IS NULL AND d.parked_at IS NULL))`,
+			`DELETE FROM alerts WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = alerts.num)`,
+		} {
+			if err := t.exec(q, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,243 @@
+// Package store keeps everything durable in one SQLite file: the snapshot,
+// the incidents with their history, the alert outbox, and the changes between
+// them in single transactions. It is the only place with SQL.
+//
+// The file is in WAL mode with synchronous=FULL: what Update returned is on
+// disk. There is one writer connection, with group commit: whoever comes while
+// a commit is under way is committed with the next one.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate"
+)
+
+// Options of Open.
+type Options struct {
+	// Daemon: create the file if it is not there, and be the only daemon on
+	// it. Commands leave both to the daemon.
+	Daemon bool
+	// Route names the sinks that an alert goes to.
+	Route func(alert.Alert) []string
+	Now   func() time.Time
+}
+
+// Store is an open state file. It is safe for concurrent use.
+type Store struct {
+	path  string
+	w, r  *sql.DB
+	lock  *os.File
+	route func(alert.Alert) []string
+	now   func() time.Time
+
+	mu    sync.Mutex // guards queue and busy
+	queue []*change
+	busy  bool // somebody is committing
+}
+
+// ErrMissing is returned by Open for a command when there is no state file.
+var ErrMissing = errors.New("no state file")
+
+// Open opens the state file.
+func Open(ctx context.Context, path string, o Options) (*Store, error) {
+	s := &Store{path: path, route: o.Route, now: o.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.route == nil {
+		s.route = func(alert.Alert) []string { return nil }
+	}
+	if err := s.claim(o.Daemon); err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx, o.Daemon); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// claim sees that the file may be used: it exists, or a daemon may make it,
+// and no other daemon has it.
+func (s *Store) claim(daemon bool) error {
+	if !daemon {
+		if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w at %s: `flowkeeper run` makes it; --state or state.path names another", ErrMissing, s.path)
+		} else if err != nil {
+			return fmt.Errorf("open the state file: %w", err)
+		}
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+		return fmt.Errorf("make the folder of state.path: %w", err)
+	}
+	lock, err := lockFile(s.path + ".lock")
+	if err != nil {
+		return err
+	}
+	s.lock = lock
+	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return errors.Join(fmt.Errorf("open the state file: %w", err), s.Close())
+	}
+	return f.Close()
+}
+
+func (s *Store) open(ctx context.Context, daemon bool) (err error) {
+	if s.w, err = sql.Open("sqlite", dsn(s.path, "&_txlock=immediate&_pragma=journal_mode(wal)&_pragma=synchronous(full)")); err != nil {
+		return err
+	}
+	s.w.SetMaxOpenConns(1)
+	if daemon {
+		if err := migrate(ctx, s.w, s.path); err != nil {
+			return err
+		}
+	} else if err := current(ctx, s.w, s.path); err != nil {
+		return err
+	}
+	if s.r, err = sql.Open("sqlite", dsn(s.path, "&_pragma=query_only(1)")); err != nil {
+		return err
+	}
+	s.r.SetMaxOpenConns(8)
+	return nil
+}
+
+func dsn(path, more string) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=cache_size(-4000)" + more
+}
+
+// current refuses a file whose schema is not today's: a command does not
+// migrate under a daemon.
+func current(ctx context.Context, db *sql.DB, path string) error {
+	var version int
+	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return damaged(path, err)
+	}
+	if version != len(migrations) {
+		return fmt.Errorf("%s has schema %d, this Flowkeeper works with %d: use the version that the daemon runs, or restart the daemon with this one", path, version, len(migrations))
+	}
+	return nil
+}
+
+func damaged(path string, err error) error {
+	return fmt.Errorf("%s can't be read as a state file (%w): put a copy back, or move it away and let `flowkeeper run` learn the snapshot anew", path, err)
+}
+
+// Close releases the file.
+func (s *Store) Close() error {
+	var errs []error
+	for _, db := range []*sql.DB{s.r, s.w} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// change is one caller's part of a group commit.
+type change struct {
+	fn   func(remediate.Tx) error
+	err  error
+	done chan struct{}
+}
+
+// Update runs fn in a transaction and returns once it is on disk. Callers that
+// come together share one commit; each one's failure is its own.
+func (s *Store) Update(ctx context.Context, fn func(remediate.Tx) error) error {
+	c := &change{fn: fn, done: make(chan struct{})}
+	s.mu.Lock()
+	s.queue = append(s.queue, c)
+	lead := !s.busy
+	s.busy = true
+	s.mu.Unlock()
+	if !lead {
+		<-c.done
+		return c.err
+	}
+	for {
+		s.mu.Lock()
+		group := s.queue
+		s.queue = nil
+		if len(group) == 0 {
+			s.busy = false
+			s.mu.Unlock()
+			return c.err
+		}
+		s.mu.Unlock()
+		s.commit(context.WithoutCancel(ctx), group)
+	}
+}
+
+// commit runs a group in one transaction, each change in a savepoint.
+func (s *Store) commit(ctx context.Context, group []*change) {
+	err := s.try(ctx, group)
+	for _, c := range group {
+		if c.err == nil {
+			c.err = err
+		}
+		close(c.done)
+	}
+}
+
+func (s *Store) try(ctx context.Context, group []*change) error {
+	t, err := s.w.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", s.path, err)
+	}
+	defer t.Rollback()
+	for _, c := range group {
+		if _, err := t.ExecContext(ctx, `SAVEPOINT change`); err != nil {
+			return fmt.Errorf("write %s: %w", s.path, err)
+		}
+		end := `RELEASE change`
+		if c.err = c.fn(&tx{ctx: ctx, q: t, s: s}); c.err != nil {
+			end = `ROLLBACK TO change; RELEASE change`
+		}
+		if _, err := t.ExecContext(ctx, end); err != nil {
+			return fmt.Errorf("write %s: %w", s.path, err)
+		}
+	}
+	if err := t.Commit(); err != nil {
+		return fmt.Errorf("write %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// View runs fn on one consistent state, reading only.
+func (s *Store) View(ctx context.Context, fn func(remediate.Tx) error) error {
+	return s.read(ctx, func(t *tx) error { return fn(t) })
+}
+
+func (s *Store) read(ctx context.Context, fn func(*tx) error) error {
+	t, err := s.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("read %s: %w", s.path, err)
+	}
+	defer t.Rollback()
+	return fn(&tx{ctx: ctx, q: t, s: s})
+}
+
+func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
+	return s.Update(ctx, func(t remediate.Tx) error { return fn(t.(*tx)) })
+}
+
+// Version changes whenever another process has written the file.
+func (s *Store) Version(ctx context.Context) (v int64, err error) {
+	err = s.w.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&v)
+	return v, err
+}

@@ -1,0 +1,261 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// tx is one transaction, read or write.
+type tx struct {
+	ctx context.Context
+	q   *sql.Tx
+	s   *Store
+}
+
+var _ remediate.Tx = (*tx)(nil)
+
+func (t *tx) exec(query string, args ...any) error {
+	if _, err := t.q.ExecContext(t.ctx, query, args...); err != nil {
+		return fmt.Errorf("write %s: %w", t.s.path, err)
+	}
+	return nil
+}
+
+// one decodes the JSON body that a query selects.
+func one[T any](t *tx, query string, args ...any) (v T, ok bool, err error) {
+	var body []byte
+	err = t.q.QueryRowContext(t.ctx, query, args...).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return v, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &v)
+	}
+	if err != nil {
+		return v, false, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	return v, true, nil
+}
+
+// each decodes every body that a query selects.
+func each[T any](t *tx, query string, args ...any) ([]T, error) {
+	rows, err := t.q.QueryContext(t.ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		var body []byte
+		var v T
+		if err = rows.Scan(&body); err == nil {
+			err = json.Unmarshal(body, &v)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		out = append(out, v)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	return out, nil
+}
+
+// body encodes a value; its fields are plain, so it can't fail.
+func body(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("store: not a plain value: " + err.Error())
+	}
+	return string(b)
+}
+
+// millis of a time; NULL for none.
+func millis(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}
+
+func (t *tx) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, error) {
+	row, ok, err := one[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
+	if err != nil || !ok || row.State != inventory.Live {
+		return row, ok, err
+	}
+	var at sql.NullInt64
+	err = t.q.QueryRowContext(t.ctx, `SELECT refreshed_at FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region).Scan(&at)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return row, false, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	if seen := time.UnixMilli(at.Int64); at.Valid && seen.After(row.LastSeenAt) {
+		row.LastSeenAt = seen
+	}
+	return row, true, nil
+}
+
+func (t *tx) PutFlowLog(r inventory.Row) error {
+	digest := r.Digest()
+	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (account, region, id) DO UPDATE SET root_id = excluded.root_id, resource_id = excluded.resource_id,
+			state = excluded.state, protected = excluded.protected, written_at = excluded.written_at,
+			gone_at = excluded.gone_at, digest = excluded.digest, body = excluded.body`,
+		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], body(r))
+}
+
+func (t *tx) Protect(s inventory.Scope, resource string) error {
+	if resource == "" {
+		return nil
+	}
+	left, err := t.Pending(s, resource)
+	if err != nil || len(left) > 0 {
+		return err
+	}
+	rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND resource_id = ? AND state = 'live' AND protected = 0`,
+		s.Account, s.Region, resource)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if r.Excluded {
+			continue
+		}
+		r.Protected = true
+		if err := t.PutFlowLog(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) Incident(s inventory.Scope, id string) (remediate.Incident, bool, error) {
+	return one[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
+}
+
+// maxUnknown incidents of flow logs that nobody ever saw are kept a scope:
+// forged messages could make more without end (I12).
+const maxUnknown = 10000
+
+func (t *tx) PutIncident(i remediate.Incident) error {
+	if !i.Known {
+		err := t.exec(`DELETE FROM incidents WHERE known = 0 AND state = 'closed' AND account = ?1 AND region = ?2
+			AND (SELECT count(*) FROM incidents WHERE known = 0 AND account = ?1 AND region = ?2) >= ?3
+			AND id IN (SELECT id FROM incidents WHERE known = 0 AND state = 'closed' AND account = ?1 AND region = ?2 ORDER BY detected_at LIMIT 100)`,
+			i.Scope.Account, i.Scope.Region, maxUnknown)
+		if err != nil {
+			return err
+		}
+	}
+	return t.exec(`INSERT OR REPLACE INTO incidents
+		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID, i.State, i.Reason, i.Known, i.EventID,
+		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), millis(i.NextAttemptAt), body(i))
+}
+
+// maxHistory lines of one incident are kept; forged records name it without
+// end (I12). The first lines are the ones that matter.
+const maxHistory = 200
+
+func (t *tx) AddHistory(s inventory.Scope, id string, e remediate.Entry) error {
+	return t.exec(`INSERT INTO history (account, region, id, event_id, body) SELECT ?1, ?2, ?3, ?4, ?5
+		WHERE (SELECT count(*) FROM history WHERE account = ?1 AND region = ?2 AND id = ?3) < ?6`,
+		s.Account, s.Region, id, e.EventID, body(e), maxHistory)
+}
+
+func (t *tx) Recorded(s inventory.Scope, id, eventID string) (ok bool, err error) {
+	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM history WHERE account = ? AND region = ? AND id = ? AND event_id = ?)`,
+		s.Account, s.Region, id, eventID).Scan(&ok)
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	return ok, err
+}
+
+func (t *tx) Due(s inventory.Scope, now time.Time, limit int) ([]remediate.Incident, error) {
+	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND next_at <= ?
+		ORDER BY state = 'restored', first_seen_at, id LIMIT ?`, s.Account, s.Region, now.UnixMilli(), limit)
+}
+
+func (t *tx) Pending(s inventory.Scope, resource string) ([]remediate.Incident, error) {
+	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND resource_id = ? AND state IN ('open', 'blocked')`,
+		s.Account, s.Region, resource)
+}
+
+func (t *tx) Lineage(s inventory.Scope, root string, since time.Time) ([]remediate.Incident, error) {
+	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND root_id = ? AND restored_at > ?`,
+		s.Account, s.Region, root, since.UnixMilli())
+}
+
+func (t *tx) UnknownOpen(s inventory.Scope, limit int) ([]remediate.Incident, error) {
+	return each[remediate.Incident](t, `SELECT body FROM incidents i WHERE account = ? AND region = ? AND known = 0
+		AND (state = 'open' OR EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id)) LIMIT ?`,
+		s.Account, s.Region, limit)
+}
+
+func (t *tx) Event(s inventory.Scope, id string) (remediate.Event, bool, error) {
+	return one[remediate.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
+}
+
+func (t *tx) PutEvent(e remediate.Event) error {
+	return t.exec(`INSERT OR REPLACE INTO events (account, region, id, due_at, detected_at, body) VALUES (?, ?, ?, ?, ?, ?)`,
+		e.Scope.Account, e.Scope.Region, e.ID, millis(e.DueAt), e.DetectedAt.UnixMilli(), body(e))
+}
+
+func (t *tx) EventIncidents(s inventory.Scope, eventID string) ([]remediate.Incident, error) {
+	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND event_id = ? ORDER BY id`,
+		s.Account, s.Region, eventID)
+}
+
+func (t *tx) EventStates(s inventory.Scope, eventID string, now time.Time) (map[remediate.State]int, error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT CASE WHEN state = 'open' AND wait_until > ? THEN 'waiting' ELSE state END, count(*)
+		FROM incidents WHERE account = ? AND region = ? AND event_id = ? GROUP BY 1`, now.UnixMilli(), s.Account, s.Region, eventID)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	out := map[remediate.State]int{}
+	for rows.Next() {
+		var state remediate.State
+		var n int
+		if err := rows.Scan(&state, &n); err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		out[state] = n
+	}
+	return out, rows.Err()
+}
+
+func (t *tx) DueEvents(s inventory.Scope, now time.Time) ([]remediate.Event, error) {
+	return each[remediate.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND due_at <= ? LIMIT 100`, s.Account, s.Region, now.UnixMilli())
+}
+
+func (t *tx) NextDue(s inventory.Scope) (time.Time, error) {
+	var at sql.NullInt64
+	err := t.q.QueryRowContext(t.ctx, `SELECT min(at) FROM (SELECT min(next_at) AS at FROM incidents WHERE account = ?1 AND region = ?2 AND next_at IS NOT NULL
+		UNION ALL SELECT min(due_at) FROM events WHERE account = ?1 AND region = ?2 AND due_at IS NOT NULL)`, s.Account, s.Region).Scan(&at)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	if !at.Valid {
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(at.Int64), nil
+}
+
+func (t *tx) FirstRefreshed(s inventory.Scope) (ok bool, err error) {
+	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region = ? AND first_at IS NOT NULL)`, s.Account, s.Region).Scan(&ok)
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	return ok, err
+}

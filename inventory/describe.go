@@ -1,0 +1,63 @@
+package inventory
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// FromEC2 is the flow log that AWS described, with every setting that a
+// create can set and the status beside them (aws-facts.md, "Describe").
+func FromEC2(scope Scope, d types.FlowLog) FlowLog {
+	f := FlowLog{
+		ID:    aws.ToString(d.FlowLogId),
+		Scope: scope,
+		Settings: Settings{
+			ResourceID:               aws.ToString(d.ResourceId),
+			TrafficType:              string(d.TrafficType),
+			LogDestinationType:       string(d.LogDestinationType),
+			LogDestination:           aws.ToString(d.LogDestination),
+			LogGroupName:             aws.ToString(d.LogGroupName),
+			DeliverLogsPermissionARN: aws.ToString(d.DeliverLogsPermissionArn),
+			DeliverCrossAccountRole:  aws.ToString(d.DeliverCrossAccountRole),
+			LogFormat:                aws.ToString(d.LogFormat),
+			MaxAggregationInterval:   aws.ToInt32(d.MaxAggregationInterval),
+		},
+		Status:                  aws.ToString(d.FlowLogStatus),
+		DeliverLogsStatus:       aws.ToString(d.DeliverLogsStatus),
+		DeliverLogsErrorMessage: aws.ToString(d.DeliverLogsErrorMessage),
+		CreatedAt:               aws.ToTime(d.CreationTime),
+	}
+	if o := d.DestinationOptions; o != nil {
+		f.DestinationOptions = &DestinationOptions{
+			FileFormat:               string(o.FileFormat),
+			HiveCompatiblePartitions: aws.ToBool(o.HiveCompatiblePartitions),
+			PerHourPartition:         aws.ToBool(o.PerHourPartition),
+		}
+	}
+	for _, t := range d.TagFieldSpecifications {
+		f.TagFieldSpecifications = append(f.TagFieldSpecifications, TagFieldSpecification{
+			ResourceType: string(t.ResourceType), TagKeys: t.TagKeys,
+		})
+	}
+	for _, t := range d.Tags {
+		if f.Tags == nil {
+			f.Tags = make(map[string]string, len(d.Tags))
+		}
+		f.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
+	return f
+}
+
+// Digest is equal for equal settings, tags included. A refresh compares it to
+// know what changed without reading whole rows.
+func (s Settings) Digest() [16]byte {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic("inventory: settings are plain values: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return [16]byte(sum[:16])
+}

@@ -1,0 +1,120 @@
+package inventory
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// What AWS does where a create says nothing (aws-facts.md, "Describe").
+const (
+	CloudWatchLogs = "cloud-watch-logs"
+	S3             = "s3"
+	Firehose       = "kinesis-data-firehose"
+
+	defaultInterval = 600
+	defaultFormat   = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} " +
+		"${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status}"
+)
+
+// TransitGateway reports whether the resource is a transit gateway or an
+// attachment of one: they have no traffic type and a fixed interval.
+func (s Settings) TransitGateway() bool { return strings.HasPrefix(s.ResourceID, "tgw-") }
+
+// Normal is s in the one form in which two settings can be compared: defaults
+// filled, one name for the destination, and without what never counts (tags).
+func (s Settings) Normal(scope Scope) Settings {
+	n := s
+	n.Tags = nil
+	n.LogDestination, n.LogGroupName = s.Destination(scope), ""
+	if n.LogDestinationType == "" {
+		n.LogDestinationType = CloudWatchLogs
+	}
+	if n.LogFormat == "" && !n.TransitGateway() {
+		n.LogFormat = defaultFormat
+	}
+	if n.MaxAggregationInterval == 0 {
+		n.MaxAggregationInterval = defaultInterval
+	}
+	if n.TransitGateway() {
+		n.TrafficType, n.MaxAggregationInterval = "", 60
+	}
+	n.DestinationOptions = nil
+	if n.LogDestinationType == S3 {
+		n.DeliverLogsPermissionARN = "" // old logs show one that a create refuses
+		o := DestinationOptions{}
+		if s.DestinationOptions != nil {
+			o = *s.DestinationOptions
+		}
+		if o.FileFormat == "" {
+			o.FileFormat = "plain-text"
+		}
+		n.DestinationOptions = &o
+	}
+	n.TagFieldSpecifications = normalTagFields(s.TagFieldSpecifications)
+	return n
+}
+
+// normalTagFields sorts what AWS may describe in any order.
+func normalTagFields(in []TagFieldSpecification) []TagFieldSpecification {
+	var out []TagFieldSpecification
+	for _, t := range in {
+		out = append(out, TagFieldSpecification{t.ResourceType, slices.Sorted(slices.Values(t.TagKeys))})
+	}
+	slices.SortFunc(out, func(a, b TagFieldSpecification) int { return strings.Compare(a.ResourceType, b.ResourceType) })
+	return out
+}
+
+// Differences names the settings, in the words of the JSON contract, in which
+// have is not what want asks for. Tags never count.
+func Differences(scope Scope, want, have Settings) []string {
+	w, h := fields(want.Normal(scope)), fields(have.Normal(scope))
+	names := map[string]bool{}
+	for k := range w {
+		names[k] = true
+	}
+	for k := range h {
+		names[k] = true
+	}
+	var out []string
+	for k := range names {
+		if a, b := string(w[k]), string(h[k]); a != b {
+			out = append(out, fmt.Sprintf("%s: %s instead of %s", k, orNothing(b), orNothing(a)))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
+
+func fields(s Settings) map[string]json.RawMessage {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic("inventory: settings are plain values: " + err.Error())
+	}
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(b, &m); err != nil {
+		panic("inventory: settings are a JSON object: " + err.Error())
+	}
+	return m
+}
+
+// Equivalent reports whether have does all that want did: equal in everything
+// but tags, ID and times, and ACTIVE (design.md, "Words").
+func Equivalent(scope Scope, want Settings, have FlowLog) bool {
+	return have.Status == "ACTIVE" && len(Differences(scope, want, have.Settings)) == 0
+}
+
+// SameTarget reports whether two flow logs watch one resource and deliver to
+// one destination: AWS allows no two such, so the second is a decoy unless it
+// is equivalent.
+func SameTarget(scope Scope, a, b Settings) bool {
+	return a.ResourceID == b.ResourceID && a.Destination(scope) == b.Destination(scope)
+}

@@ -1,0 +1,243 @@
+package remediate
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// Policy is what the configuration says of deletions.
+type Policy struct {
+	AlertOnly       bool // mode alert: no create at all
+	DriftAlerts     bool // on_drift alert
+	DriftWait       time.Duration
+	Settle          time.Duration
+	VerifyAfter     time.Duration
+	MaxRestores     int
+	RestoreInterval time.Duration
+	Rules           []Rule
+}
+
+// Rule treats the deletions of the principals that match its pattern
+// otherwise. In the pattern `*` stands for any text; the account is never one.
+type Rule struct {
+	Principal string
+	Action    Action
+	Wait      time.Duration
+}
+
+// rule for a principal: the first that matches, else restore.
+func (p Policy) rule(principal string) Rule {
+	for _, r := range p.Rules {
+		if principal != "" && Match(r.Principal, principal) {
+			return r
+		}
+	}
+	return Rule{Action: Restore}
+}
+
+// Match compares a text with a pattern in which * stands for any text.
+func Match(pattern, s string) bool {
+	first, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == s
+	}
+	if !strings.HasPrefix(s, first) {
+		return false
+	}
+	s = s[len(first):]
+	for {
+		part, more, star := strings.Cut(rest, "*")
+		if !star {
+			return strings.HasSuffix(s, part)
+		}
+		i := strings.Index(s, part)
+		if i < 0 {
+			return false
+		}
+		s, rest = s[i+len(part):], more
+	}
+}
+
+// sight is what a look and the snapshot say about one incident.
+type sight struct {
+	alive    bool                // AWS shows the lost ID
+	others   []inventory.FlowLog // other flow logs on the resource
+	adoptive func(id string) bool
+	creator  func(id string) string // principal that made it, where known
+	restores []Incident             // of the lineage within the last hour
+	released bool
+	row      bool // the snapshot has a row
+	guarded  bool // and it is protected
+	listed   bool // the scope has had its first refresh
+	asked    bool // this is about a create that answered FlowLogAlreadyExists
+}
+
+// deed is what is to be done about an incident.
+type deed int
+
+const (
+	again     deed = iota // nothing yet: look again at `at`
+	closing               // over, for `reason`
+	adopting              // `found` is there already
+	creating              // call CreateFlowLogs
+	decoyed               // `found` is in the way
+	hold                  // absent, but not to be created before `at`
+	flap                  // as hold, and tell that it flaps
+	nextToken             // the token is spent: next generation
+)
+
+// verdict of decide.
+type verdict struct {
+	deed   deed
+	at     time.Time
+	reason string
+	advice string
+	found  inventory.FlowLog
+}
+
+// decide is what to do next about an open or blocked incident: "Deciding" in
+// design.md, as a pure function.
+func decide(i Incident, s sight, p Policy, now time.Time) verdict {
+	switch {
+	case !i.Known && !s.row && s.listed:
+		return verdict{deed: closing, reason: Unknown, advice: "Flowkeeper never saw this flow log: if it should be kept, recreate it by hand"}
+	case !i.Known && !s.row:
+		return verdict{deed: again, at: now.Add(15 * time.Second)}
+	case s.alive:
+		return decideAlive(i, p, now)
+	}
+	if v, ok := excused(i, s, p, now); ok {
+		return v
+	}
+	if f, ok := equivalent(i, s); ok {
+		return verdict{deed: adopting, found: f}
+	}
+	if f, ok := replacedBy(i, s); ok {
+		return verdict{deed: closing, reason: Replaced, advice: "replaced by " + f.ID}
+	}
+	return decideCreate(i, s, p, now)
+}
+
+// decideAlive waits while AWS shows the lost flow log: after 1, 2, 4, 8, then
+// every 15 s, until settle has passed.
+func decideAlive(i Incident, p Policy, now time.Time) verdict {
+	since := i.AliveSince
+	if since.IsZero() {
+		since = now
+	}
+	end := since.Add(p.Settle)
+	if !now.Before(end) {
+		return verdict{deed: closing, reason: StillThere, advice: "AWS shows it alive: the record was wrong, forged or about something else"}
+	}
+	pause := 15 * time.Second
+	if i.Looks < 4 {
+		pause = time.Second << i.Looks
+	}
+	return verdict{deed: again, at: earlier(now.Add(pause), end)}
+}
+
+// excused are the reasons not to restore, strictest first asked.
+func excused(i Incident, s sight, p Policy, now time.Time) (verdict, bool) {
+	closed := func(reason, advice string) (verdict, bool) {
+		return verdict{deed: closing, reason: reason, advice: advice}, true
+	}
+	switch {
+	case i.Requested:
+		return verdict{}, false
+	case s.released:
+		return closed(Released, "released by an operator")
+	case s.row && !s.guarded:
+		return closed(Exempt, "it was not protected: a decoy, or outside inventory.destinations")
+	case i.Action == Ignore:
+		return closed(Exempt, "a rule lets this principal delete flow logs")
+	case p.AlertOnly:
+		return closed(AlertOnly, "remediate.mode is alert: `flowkeeper restore "+i.FlowLogID+"` puts it back")
+	case i.Action == Alert:
+		return closed(AlertOnly, "`flowkeeper restore "+i.FlowLogID+"` puts it back")
+	case now.Before(i.WaitUntil):
+		return verdict{deed: hold, at: i.WaitUntil}, true
+	}
+	return verdict{}, false
+}
+
+// equivalent finds one that may be adopted (I3).
+func equivalent(i Incident, s sight) (inventory.FlowLog, bool) {
+	for _, f := range s.others {
+		if inventory.Equivalent(i.Scope, i.Frozen, f) && s.adoptive(f.ID) {
+			return f, true
+		}
+	}
+	return inventory.FlowLog{}, false
+}
+
+// replacedBy finds what a wait rule's principal made on the resource within
+// its wait, before or after the deletion.
+func replacedBy(i Incident, s sight) (inventory.FlowLog, bool) {
+	if i.Action != Wait || i.Waited == 0 || i.Actor == nil {
+		return inventory.FlowLog{}, false
+	}
+	for _, f := range s.others {
+		by := s.creator(f.ID)
+		if by == "" || by != principal(i.Actor) || inventory.SameTarget(i.Scope, i.Frozen, f.Settings) {
+			continue
+		}
+		if d := f.CreatedAt.Sub(i.DeletedAt); d.Abs() <= i.Waited {
+			return f, true
+		}
+	}
+	return inventory.FlowLog{}, false
+}
+
+// decideCreate creates, unless the lineage flaps, or AWS has just said that
+// something is in the way.
+func decideCreate(i Incident, s sight, p Policy, now time.Time) verdict {
+	if s.asked {
+		for _, f := range s.others {
+			if inventory.SameTarget(i.Scope, i.Frozen, f.Settings) {
+				return verdict{deed: decoyed, found: f}
+			}
+		}
+		return verdict{deed: again, at: now.Add(2 * time.Second)}
+	}
+	if !i.MismatchAt.IsZero() {
+		if now.Before(i.MismatchAt.Add(p.Settle)) {
+			return verdict{deed: again, at: earlier(now.Add(5*time.Second), i.MismatchAt.Add(p.Settle))}
+		}
+		return verdict{deed: nextToken}
+	}
+	if at, ok := flapsUntil(i, s.restores, p); ok && now.Before(at) {
+		return verdict{deed: flap, at: at}
+	}
+	return verdict{deed: creating}
+}
+
+// flapsUntil is when a lineage that was restored too often within the hour
+// may be restored again. A person's request does not wait.
+func flapsUntil(i Incident, restores []Incident, p Policy) (time.Time, bool) {
+	if i.Requested || len(restores) < p.MaxRestores {
+		return time.Time{}, false
+	}
+	last := slices.MaxFunc(restores, func(a, b Incident) int { return a.RestoredAt.Compare(b.RestoredAt) })
+	return last.RestoredAt.Add(p.RestoreInterval), true
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// IsDecoy reports whether a flow log first seen now stands in the place of a
+// lost one that is not back yet, and does not do the same.
+func IsDecoy(f inventory.FlowLog, pending []Incident) bool {
+	for _, i := range pending {
+		if i.Known && inventory.SameTarget(i.Scope, i.Frozen, f.Settings) && !inventory.Equivalent(i.Scope, i.Frozen, f) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,283 @@
+package remediate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+)
+
+// Handle takes the findings of one message. It returns nil once everything
+// that they ask for is on disk, so that the message may be acknowledged (I1);
+// the look at AWS runs beside the commit.
+func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding) error {
+	byScope := map[inventory.Scope][]detection.Finding{}
+	for _, f := range findings {
+		s := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
+		if _, ours := r.Fleet.EC2(s); !ours {
+			r.notOurs(s, f)
+			continue
+		}
+		byScope[s] = append(byScope[s], f)
+	}
+	var errs []error
+	for s, fs := range byScope {
+		errs = append(errs, r.handleScope(ctx, s, fs))
+	}
+	return errors.Join(errs...)
+}
+
+const maxTold = 1000 // scopes that are not ours: forged ones are endless (I12)
+
+// notOurs reports a scope that is not configured, once.
+func (r *Remediator) notOurs(s inventory.Scope, f detection.Finding) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.told == nil {
+		r.told = map[string]bool{}
+	}
+	if r.told[s.String()] || len(r.told) >= maxTold {
+		return
+	}
+	r.told[s.String()] = true
+	r.Log.Warn("a record of an account or Region that is not configured: nothing is done about those; add it to accounts or inventory.regions",
+		"account", s.Account, "region", s.Region, "event", f.Record.EventName)
+}
+
+func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []detection.Finding) error {
+	now := r.Now()
+	for n, f := range fs {
+		if f.Record.EventID == "" {
+			fs[n].Record.EventID = "without-id-" + alert.ID(f.Record.EventTime.String(), fmt.Sprint(f.Deleted, f.Failed))
+		}
+		if f.Kind == detection.Created {
+			r.created(ctx, s, f)
+		}
+	}
+	var g errgroup.Group
+	g.Go(func() error { r.lookBeside(ctx, s, fs); return nil })
+	g.Go(func() error { return r.commit(ctx, s, fs, now) })
+	err := g.Wait()
+	r.scope(s).poke()
+	for _, f := range fs {
+		if f.Kind == detection.Deleted && f.Record.IDsUnknown {
+			r.RefreshSoon(s, false)
+		}
+	}
+	return err
+}
+
+// created puts new flow logs into the snapshot at once, so that one deleted
+// before the next refresh is known. It may fail: the refresh makes it sure.
+func (r *Remediator) created(ctx context.Context, s inventory.Scope, f detection.Finding) {
+	ids := f.Record.CreatedIDs[:min(len(f.Record.CreatedIDs), perLook)]
+	if err := r.Learn(ctx, s, ids); err != nil {
+		r.Log.Warn("could not describe new flow logs; the next refresh will", "account", s.Account, "region", s.Region, "error", err)
+	}
+	actor := f.Actor()
+	err := r.Store.Update(ctx, func(tx Tx) error {
+		for _, id := range ids {
+			row, ok, err := tx.FlowLog(s, id)
+			if err != nil {
+				return err
+			}
+			if ok && row.CreatedBy == "" {
+				row.CreatedBy = principal(&actor)
+				if err := tx.PutFlowLog(row); err != nil {
+					return err
+				}
+			}
+			if err := r.wakePending(tx, s, row.ResourceID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		r.Log.Warn("could not note who created flow logs", "error", err)
+	}
+}
+
+// wakePending makes blocked incidents on a resource due: something changed
+// there.
+func (r *Remediator) wakePending(tx Tx, s inventory.Scope, resource string) error {
+	if resource == "" {
+		return nil
+	}
+	pending, err := tx.Pending(s, resource)
+	if err != nil {
+		return err
+	}
+	for _, i := range pending {
+		if i.State == Blocked {
+			i.NextAttemptAt = r.Now()
+			if err := tx.PutIncident(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lookBeside looks at the resources of the flow logs named, for the restorer.
+// It spends no call on IDs that the snapshot does not know, on repeated
+// events, or when the scope's pace is used up.
+func (r *Remediator) lookBeside(ctx context.Context, s inventory.Scope, fs []detection.Finding) {
+	resources := map[string]bool{}
+	err := r.Store.View(ctx, func(tx Tx) error {
+		for _, f := range fs {
+			for _, id := range f.Deleted {
+				row, ok, err := tx.FlowLog(s, id)
+				if err != nil {
+					return err
+				}
+				done, err := tx.Recorded(s, id, f.Record.EventID)
+				if err != nil {
+					return err
+				}
+				if ok && !done && row.Protected {
+					resources[row.ResourceID] = true
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil || len(resources) == 0 || len(resources) > perLook || !r.scope(s).pace.spare(r.Now()) {
+		return // the restorer looks itself
+	}
+	ids := make([]string, 0, len(resources))
+	for id := range resources {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	api, _ := r.Fleet.EC2(s)
+	if l, err := r.look(ctx, s, api, ids); err == nil {
+		r.scope(s).keep(l)
+	}
+}
+
+// commit writes incidents and alerts of one message in one transaction.
+func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detection.Finding, now time.Time) error {
+	err := r.Store.Update(ctx, func(tx Tx) error {
+		for _, f := range fs {
+			var err error
+			switch f.Kind {
+			case detection.Deleted:
+				err = r.deleted(tx, s, f, now)
+			case detection.Attempted:
+				err = r.attempted(tx, s, f, now)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		r.Wake()
+		return nil
+	}
+	// The store failed: people hear of it all the same (I1).
+	for _, f := range fs {
+		if f.Kind == detection.Deleted {
+			e := newEvent(s, f, now)
+			a := r.deletionAlert(e, nil, now)
+			for _, id := range f.Deleted {
+				a.FlowLogs = append(a.FlowLogs, alert.FlowLog{FlowLogID: id, State: string(Open)})
+			}
+			a.Write()
+			r.Direct(ctx, a)
+		}
+	}
+	return fmt.Errorf("record the deletion of flow logs in %s: %w", s, err)
+}
+
+// deleted opens an incident for each flow log that a record says is gone, and
+// tells people. The same record again changes nothing; another record that
+// bears the same event ID is heard like any other, or a forged one could make
+// us deaf to the real one (I2).
+func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) error {
+	e, known, err := tx.Event(s, f.Record.EventID)
+	if err != nil {
+		return err
+	}
+	if !known {
+		e = newEvent(s, f, now)
+	}
+	incidents := make([]Incident, 0, len(f.Deleted))
+	quiet, news := len(f.Deleted) > 0 && len(f.Failed) == 0, !known
+	for _, id := range f.Deleted {
+		i, fresh, excused, err := r.open(tx, s, id, f, now)
+		if err != nil {
+			return err
+		}
+		incidents = append(incidents, i)
+		quiet, news = quiet && excused, news || fresh
+	}
+	if !news {
+		return nil
+	}
+	if quiet {
+		e.Level = alert.Informational
+	}
+	e.ToldDeletion, e.ToldRestored, e.ToldClosed = now, time.Time{}, time.Time{}
+	if len(incidents) > 0 {
+		e.DueAt = now.Add(tellRestoredAfter)
+	}
+	if err := tx.PutEvent(e); err != nil {
+		return err
+	}
+	if err := add(tx, r.deletionAlert(e, incidents, now)); err != nil {
+		return err
+	}
+	return r.settleEvent(tx, s, e.ID, now)
+}
+
+func newEvent(s inventory.Scope, f detection.Finding, now time.Time) Event {
+	actor := f.Actor()
+	e := Event{
+		Scope: s, ID: f.Record.EventID, Source: ByEvent, Level: f.Rule.Level,
+		Rule:  &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
+		Actor: &actor, DeletedAt: f.Record.EventTime, DetectedAt: now,
+	}
+	for _, x := range f.Failed {
+		e.Failed = append(e.Failed, alert.FlowLog{FlowLogID: x.FlowLogID, ErrorCode: x.Code, ErrorMessage: x.Message})
+	}
+	return e
+}
+
+// attempted tells people of a deletion that AWS refused, or that was a dry
+// run. Nothing is gone, so there is no incident.
+func (r *Remediator) attempted(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) error {
+	e := newEvent(s, f, now)
+	for n, x := range e.Failed {
+		row, ok, err := tx.FlowLog(s, x.FlowLogID)
+		if err != nil {
+			return err
+		}
+		if ok {
+			e.Failed[n].ResourceID, e.Failed[n].Destination, e.Failed[n].Tags = row.ResourceID, row.Destination(s), row.Tags
+		}
+	}
+	a := r.newAlert(e, alert.Attempt, now)
+	a.FailedFlowLogs = e.Failed
+	return add(tx, a)
+}
+
+// principal is who acted, as rules name them: the session's role, or the user.
+func principal(a *alert.Actor) string {
+	if a == nil {
+		return ""
+	}
+	if a.SessionIssuer != "" {
+		return a.SessionIssuer
+	}
+	return a.ARN
+}

@@ -1,0 +1,156 @@
+// Package remediate is what Flowkeeper does about a deletion: it opens an
+// incident, looks at what AWS shows, decides, recreates the flow log from the
+// snapshot, and verifies that it delivers.
+//
+// The way of one incident: Handle (by event) or Drifted (by refresh) opens it
+// in one commit; Step looks and acts, at most one AWS mutation and one commit
+// each; settle tells people when all of one event is done.
+package remediate
+
+import (
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// State of an incident (design.md, "Incident states").
+type State string
+
+const (
+	Open     State = "open"
+	Restored State = "restored"
+	Verified State = "verified"
+	Blocked  State = "blocked"
+	Closed   State = "closed"
+)
+
+// Reasons for being blocked or closed, or restored but not verified.
+const (
+	NotDelivering = "not_delivering"
+
+	Permission  = "permission"
+	Destination = "destination"
+	Role        = "role"
+	Limit       = "limit"
+	Decoy       = "decoy"
+	Invalid     = "invalid"
+	Credentials = "credentials"
+
+	ResourceGone = "resource_gone"
+	Replaced     = "replaced"
+	Released     = "released"
+	Superseded   = "superseded"
+	StillThere   = "still_there"
+	Exempt       = "exempt"
+	AlertOnly    = "alert_only"
+	Unknown      = "unknown"
+)
+
+// Sources of an incident.
+const (
+	ByEvent = "event"
+	ByDrift = "drift"
+)
+
+// Action is what a deletion asks for. A larger one is stricter: the strictest
+// record wins.
+type Action int
+
+const (
+	Ignore Action = iota + 1
+	Alert
+	Wait
+	Restore
+)
+
+// Incident is what we do about one deletion: one row per (scope, flow log ID).
+type Incident struct {
+	Scope      inventory.Scope
+	FlowLogID  string
+	RootID     string
+	ResourceID string
+	State      State
+	Reason     string
+	Advice     string
+	Source     string
+	EventID    string // of the record that opened or reopened it; for drift one made from the refresh
+	Actor      *alert.Actor
+
+	Action      Action
+	ModeOnly    bool      // closed alert_only because of the mode: no record reopens it
+	WaitUntil   time.Time // end of a wait rule's time, or of drift_wait
+	Waited      time.Duration
+	DeletedAt   time.Time // zero for drift
+	DetectedAt  time.Time
+	LastSeenAt  time.Time
+	FirstSeenAt time.Time // the flow log's: waiting restores go oldest first
+	OpenedAt    time.Time // of this opening: the time that settle counts from
+	AliveSince  time.Time // first of the looks in a row that showed the ID
+	AbsentAt    time.Time // a look showed the ID absent; zero until then
+	RestoredAt  time.Time
+	VerifiedAt  time.Time
+
+	Known      bool               // the snapshot knows the flow log
+	Frozen     inventory.Settings // what will be created, as it was when lost
+	NewID      string
+	Adopted    bool
+	Confirmed  bool // a look after settle showed NewID
+	Generation int  // of the ClientToken
+	Untagged   bool // AWS refused our own tag
+	Requested  bool // a person asked (`flowkeeper restore`): rules no longer count
+
+	Attempts      int
+	Looks         int
+	NextAttemptAt time.Time // zero: nothing is due
+	FailingSince  time.Time // first of the current run of "role" failures
+	NotFoundAt    time.Time // first create that answered …NotFound
+	MismatchAt    time.Time // first IdempotentParameterMismatch of this generation
+	ToldBlockedAt time.Time
+	Flapping      bool
+}
+
+// Settled reports whether nothing more will be done by itself, as far as is
+// known now.
+func (i Incident) Settled() bool { return i.State == Verified || i.State == Closed }
+
+// BlindSeconds is how long nothing was logged, known once it is restored.
+func (i Incident) BlindSeconds() (float64, bool) {
+	from := i.DeletedAt
+	if from.IsZero() {
+		from = i.LastSeenAt
+	}
+	if i.RestoredAt.IsZero() || from.IsZero() {
+		return 0, false
+	}
+	return max(0, i.RestoredAt.Sub(from).Seconds()), true
+}
+
+// Entry is one line of an incident's history.
+type Entry struct {
+	At      time.Time
+	State   State
+	Reason  string
+	Text    string
+	EventID string       // where a record caused it
+	Actor   *alert.Actor // of that record
+}
+
+// Event is what one record, or one refresh, set off: it may name many flow
+// logs, and people hear of it once per kind of alert.
+type Event struct {
+	Scope      inventory.Scope
+	ID         string
+	Source     string
+	Rule       *alert.Rule
+	Level      alert.Level
+	Actor      *alert.Actor
+	DeletedAt  time.Time
+	DetectedAt time.Time
+	Failed     []alert.FlowLog
+
+	ToldDeletion time.Time
+	ToldRestored time.Time
+	ToldClosed   time.Time
+	DueAt        time.Time // when to look at it again even if no incident changes; zero: never
+}

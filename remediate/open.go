@@ -1,0 +1,210 @@
+package remediate
+
+import (
+	"fmt"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+)
+
+// open opens or finds the incident of one flow log that a record names.
+// fresh is false where this record was applied before. excused tells that the
+// deletion was allowed: released, or ignored by a rule.
+func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Finding, now time.Time) (i Incident, fresh, excused bool, err error) {
+	row, known, err := tx.FlowLog(s, id)
+	if err != nil {
+		return i, false, false, err
+	}
+	i, found, err := tx.Incident(s, id)
+	if err != nil {
+		return i, false, false, err
+	}
+	actor := f.Actor()
+	rule := r.Policy.rule(principal(&actor))
+	excused = known && row.Released(f.Record.EventTime) || rule.Action == Ignore
+	if found {
+		if done, err := tx.Recorded(s, id, f.Record.EventID); err != nil || done {
+			return i, false, excused, err
+		}
+		i = i.hear(rule, f, actor, now)
+	} else {
+		i = newIncident(s, id, row, known, now)
+		i.Action = rule.Action
+		i = i.claim(f, actor, now).waitFor(rule, now)
+	}
+	if i.State == Blocked || i.State == Open && i.WaitUntil.IsZero() {
+		i.NextAttemptAt = now
+	}
+	if err := tx.PutIncident(i); err != nil {
+		return i, false, excused, err
+	}
+	return i, true, excused, tx.AddHistory(s, id, Entry{At: now, State: i.State, Reason: i.Reason,
+		Text: "named by a record of DeleteFlowLogs", EventID: f.Record.EventID, Actor: &actor})
+}
+
+// hear applies one more record to an incident. A record may only tighten the
+// action (I2); the first record after a drift brings the actor and the action
+// with it.
+func (i Incident) hear(rule Rule, f detection.Finding, actor alert.Actor, now time.Time) Incident {
+	stricter := rule.Action > i.Action
+	drifted := i.Source == ByDrift && (i.State == Open || i.State == Blocked || i.State == Closed && !i.final())
+	if drifted {
+		i = i.claim(f, actor, now)
+	}
+	if stricter || drifted && i.State != Closed {
+		i.Action, i.WaitUntil, i.Waited = rule.Action, time.Time{}, 0
+		i = i.waitFor(rule, now)
+	}
+	if i.State == Closed && !i.final() && (stricter || i.Reason == StillThere) {
+		i = i.reopen(now).claim(f, actor, now)
+	}
+	return i
+}
+
+func newIncident(s inventory.Scope, id string, row inventory.Row, known bool, now time.Time) Incident {
+	i := Incident{Scope: s, FlowLogID: id, RootID: id, State: Open, DetectedAt: now, OpenedAt: now, NextAttemptAt: now}
+	if known {
+		i = i.know(row)
+	}
+	return i
+}
+
+// know freezes what the snapshot says of the lost flow log.
+func (i Incident) know(row inventory.Row) Incident {
+	i.Known = true
+	i.RootID, i.ResourceID, i.Frozen = row.RootID, row.ResourceID, row.Settings
+	i.FirstSeenAt, i.LastSeenAt = row.FirstSeenAt, row.LastSeenAt
+	return i
+}
+
+// claim gives the incident the event and actor of a record.
+func (i Incident) claim(f detection.Finding, actor alert.Actor, now time.Time) Incident {
+	i.Source, i.EventID, i.Actor, i.DeletedAt = ByEvent, f.Record.EventID, &actor, f.Record.EventTime
+	if i.DeletedAt.IsZero() || i.DeletedAt.After(now) {
+		i.DeletedAt = now
+	}
+	return i
+}
+
+// waitFor starts a wait rule's time.
+func (i Incident) waitFor(rule Rule, now time.Time) Incident {
+	if i.Action == Wait && rule.Action == Wait {
+		i.WaitUntil, i.Waited, i.NextAttemptAt = now.Add(rule.Wait), rule.Wait, now
+	}
+	return i
+}
+
+// final reports a closed incident that no record reopens.
+func (i Incident) final() bool {
+	if i.State != Closed {
+		return false
+	}
+	switch i.Reason {
+	case StillThere, Exempt, AlertOnly:
+		return i.ModeOnly
+	}
+	return true
+}
+
+// reopen starts the incident anew, with what is frozen kept.
+func (i Incident) reopen(now time.Time) Incident {
+	i.State, i.Reason, i.Advice = Open, "", ""
+	i.OpenedAt, i.NextAttemptAt = now, now
+	i.AliveSince, i.AbsentAt, i.NotFoundAt, i.FailingSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	i.Attempts, i.Looks = 0, 0
+	return i
+}
+
+// Drifted opens incidents for rows that a refresh found gone, and makes the
+// rows gone, in one transaction (I5). It is inventory.Refresher's Lost.
+func (r *Remediator) Drifted(tx Tx, s inventory.Scope, rows []inventory.Row, started, now time.Time) error {
+	e := Event{Scope: s, ID: driftID(s, started), Source: ByDrift, Level: alert.High, DetectedAt: now}
+	opened := 0
+	for _, row := range rows {
+		n, err := r.drifted(tx, s, row.ID, e.ID, now)
+		if err != nil {
+			return err
+		}
+		opened += n
+	}
+	if opened == 0 {
+		return nil
+	}
+	if old, ok, err := tx.Event(s, e.ID); err != nil {
+		return err
+	} else if ok {
+		e = old
+	}
+	e.DueAt = now.Add(r.Policy.DriftWait + tellRestoredAfter)
+	r.Log.Warn("flow logs gone without an event: the way of events may be blind too", "account", s.Account, "region", s.Region, "flow_logs", opened)
+	return tx.PutEvent(e)
+}
+
+func driftID(s inventory.Scope, started time.Time) string {
+	return fmt.Sprintf("drift-%s-%s-%d", s.Account, s.Region, started.UnixMilli())
+}
+
+func (r *Remediator) drifted(tx Tx, s inventory.Scope, id, eventID string, now time.Time) (int, error) {
+	row, ok, err := tx.FlowLog(s, id)
+	if err != nil || !ok || row.State == inventory.Gone {
+		return 0, err
+	}
+	row.State, row.GoneAt = inventory.Gone, now
+	if err := tx.PutFlowLog(row); err != nil {
+		return 0, err
+	}
+	i, found, err := tx.Incident(s, id)
+	switch {
+	case err != nil:
+		return 0, err
+	case !row.Protected || row.Imported:
+		return 0, r.wakePending(tx, s, row.ResourceID)
+	case found && i.State != Closed:
+		i.NextAttemptAt = now
+		return 0, tx.PutIncident(i)
+	case found && (i.Reason != StillThere):
+		return 0, nil
+	case found:
+		i = i.reopen(now).know(row)
+	default:
+		i = newIncident(s, id, row, true, now)
+	}
+	i.Source, i.EventID, i.Actor, i.DeletedAt = ByDrift, eventID, nil, time.Time{}
+	i.Action = Restore
+	if r.Policy.DriftAlerts {
+		i.Action = Alert
+	}
+	i.WaitUntil = now.Add(r.Policy.DriftWait)
+	i.NextAttemptAt = i.WaitUntil
+	if err := tx.PutIncident(i); err != nil {
+		return 0, err
+	}
+	return 1, tx.AddHistory(s, id, Entry{At: now, State: Open, Text: "a refresh no longer finds it", EventID: eventID})
+}
+
+// Relearn makes incidents due whose flow log the snapshot has come to know,
+// or will not any more: called after every refresh.
+func (r *Remediator) Relearn(tx Tx, s inventory.Scope, now time.Time) error {
+	unknown, err := tx.UnknownOpen(s, 1000)
+	if err != nil {
+		return err
+	}
+	for _, i := range unknown {
+		row, ok, err := tx.FlowLog(s, i.FlowLogID)
+		if err != nil {
+			return err
+		}
+		if ok {
+			i = i.reopen(now).know(row)
+		} else if i.State == Closed {
+			continue
+		}
+		i.NextAttemptAt = now
+		if err := tx.PutIncident(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}

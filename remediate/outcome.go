@@ -1,0 +1,292 @@
+package remediate
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// sight gathers what decide needs to know about one incident.
+func (r *Remediator) sight(tx Tx, i Incident, l look) (sight, *inventory.Row, error) {
+	var s sight
+	row, ok, err := tx.FlowLog(i.Scope, i.FlowLogID)
+	if err != nil {
+		return s, nil, err
+	}
+	if s.listed, err = tx.FirstRefreshed(i.Scope); err != nil {
+		return s, nil, err
+	}
+	if s.restores, err = tx.Lineage(i.Scope, i.RootID, r.Now().Add(-time.Hour)); err != nil {
+		return s, nil, err
+	}
+	creators, bad := map[string]string{}, map[string]bool{}
+	for id, f := range l.found {
+		if id == i.FlowLogID {
+			s.alive = true
+			continue
+		}
+		if f.ResourceID != i.ResourceID {
+			continue
+		}
+		s.others = append(s.others, f)
+		other, known, err := tx.FlowLog(i.Scope, id)
+		if err != nil {
+			return s, nil, err
+		}
+		in, found, err := tx.Incident(i.Scope, id)
+		if err != nil {
+			return s, nil, err
+		}
+		creators[id] = other.CreatedBy
+		bad[id] = known && other.State == inventory.Gone || found && (in.State == Open || in.State == Blocked)
+	}
+	s.adoptive = func(id string) bool { return !bad[id] }
+	s.creator = func(id string) string { return creators[id] }
+	if !ok {
+		return s, nil, nil
+	}
+	at := i.DeletedAt
+	if at.IsZero() {
+		at = i.LastSeenAt
+	}
+	s.row, s.guarded, s.released = true, row.Protected, row.Released(at)
+	return s, &row, nil
+}
+
+// judge decides about an incident and records it, where no create is needed.
+// asked: AWS has just said that the flow log exists already.
+func (r *Remediator) judge(tx Tx, i Incident, l look, asked bool, now time.Time) error {
+	if i.State != Open && i.State != Blocked {
+		return nil
+	}
+	s, row, err := r.sight(tx, i, l)
+	if err != nil {
+		return err
+	}
+	s.asked = asked
+	old := i
+	if !i.Known && row != nil {
+		i = i.know(*row)
+		i.NextAttemptAt = now // with its resource known, the next step looks
+		return tx.PutIncident(i)
+	}
+	if i.Known && !s.alive {
+		i.AliveSince, i.Looks = time.Time{}, 0
+		if i.AbsentAt.IsZero() {
+			i.AbsentAt = now
+		}
+		if err := r.gone(tx, i, now); err != nil {
+			return err
+		}
+	}
+	v := decide(i, s, r.Policy, now)
+	switch v.deed {
+	case again:
+		if s.alive {
+			if i.AliveSince.IsZero() {
+				i.AliveSince = now
+			}
+			i.Looks++
+		}
+		i.NextAttemptAt = v.at
+		return tx.PutIncident(i)
+	case hold:
+		i.NextAttemptAt = v.at
+		return tx.PutIncident(i)
+	case flap:
+		return r.flapping(tx, i, s.restores, v.at, now)
+	case nextToken:
+		i.Generation++
+		i.MismatchAt, i.NextAttemptAt = time.Time{}, now
+		return tx.PutIncident(i)
+	case creating:
+		i.NextAttemptAt = now
+		return tx.PutIncident(i)
+	case decoyed:
+		diff := inventory.Differences(i.Scope, i.Frozen, v.found.Settings)
+		return r.block(tx, i, answer{class: blocked, reason: Decoy,
+			message: v.found.ID + " is in the way: " + strings.Join(diff, "; "),
+			advice:  fmt.Sprintf("%s delivers from the same resource to the same destination, but not the same: delete it, and this one comes back", v.found.ID),
+		}, now)
+	case adopting:
+		return r.restored(tx, i, v.found, true, now)
+	}
+	if v.reason == AlertOnly {
+		i.ModeOnly = r.Policy.AlertOnly
+	}
+	i.State = old.State
+	return r.close(tx, i, v.reason, v.advice, now)
+}
+
+// close ends an incident without a restore.
+func (r *Remediator) close(tx Tx, i Incident, reason, advice string, now time.Time) error {
+	old := i
+	i.State, i.Reason, i.Advice, i.NextAttemptAt = Closed, reason, advice, time.Time{}
+	if reason == StillThere {
+		if err := r.revive(tx, i, now); err != nil {
+			return err
+		}
+	}
+	if err := r.put(tx, old, i, advice, now); err != nil {
+		return err
+	}
+	return tx.Protect(i.Scope, i.ResourceID)
+}
+
+// revive makes the row of a flow log that AWS shows alive live again: nothing
+// but this verdict does (I5).
+func (r *Remediator) revive(tx Tx, i Incident, now time.Time) error {
+	row, ok, err := tx.FlowLog(i.Scope, i.FlowLogID)
+	if err != nil || !ok || row.State == inventory.Live {
+		return err
+	}
+	row.State, row.GoneAt, row.WrittenAt = inventory.Live, time.Time{}, now
+	return tx.PutFlowLog(row)
+}
+
+// restored records the replacement, made or adopted, and puts it into the
+// snapshot in the same transaction (I6).
+func (r *Remediator) restored(tx Tx, i Incident, f inventory.FlowLog, adopted bool, now time.Time) error {
+	old := i
+	if next, dead, err := r.dead(tx, i.Scope, f.ID); err != nil {
+		return err
+	} else if dead {
+		return r.supersede(tx, i, f.ID, next, now)
+	}
+	i.State, i.Reason, i.Advice = Restored, "", ""
+	i.NewID, i.Adopted, i.RestoredAt = f.ID, adopted, now
+	if adopted && f.CreatedAt.Before(now) {
+		i.RestoredAt = f.CreatedAt
+		if from := i.DeletedAt; i.RestoredAt.Before(from) {
+			i.RestoredAt = from
+		}
+	}
+	i.NextAttemptAt = i.RestoredAt.Add(r.Policy.Settle)
+	i.Attempts, i.Looks = 0, 0
+	if err := r.succeed(tx, i, f, now); err != nil {
+		return err
+	}
+	text := "recreated as " + f.ID
+	if adopted {
+		text = "adopted " + f.ID + ", which does the same"
+	}
+	return r.put(tx, old, i, text, now)
+}
+
+// dead reports whether an ID can't be the replacement: it was lost itself.
+func (r *Remediator) dead(tx Tx, s inventory.Scope, id string) (Incident, bool, error) {
+	next, found, err := tx.Incident(s, id)
+	if err != nil {
+		return next, false, err
+	}
+	if found && !(next.State == Closed && next.Reason == StillThere) {
+		return next, true, nil
+	}
+	row, known, err := tx.FlowLog(s, id)
+	return next, known && row.State == inventory.Gone, err
+}
+
+// succeed writes the replacement's row.
+func (r *Remediator) succeed(tx Tx, i Incident, f inventory.FlowLog, now time.Time) error {
+	row, ok, err := tx.FlowLog(i.Scope, f.ID)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		row = inventory.Row{FlowLog: f, State: inventory.Live, FirstSeenAt: now, LastSeenAt: now}
+	}
+	row.RootID, row.Protected, row.WrittenAt = i.RootID, true, now
+	return tx.PutFlowLog(row)
+}
+
+// supersede ends an incident whose replacement was lost in turn: that one's
+// own incident goes on, with the same settings and its own token.
+func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, now time.Time) error {
+	lost := inventory.FlowLog{ID: newID, Scope: i.Scope, Settings: replacement(i), CreatedAt: now}
+	if err := r.succeed(tx, i, lost, now); err != nil {
+		return err
+	}
+	text := "its replacement was lost in turn"
+	switch {
+	case next.FlowLogID == "":
+		next = newIncident(i.Scope, newID, inventory.Row{}, false, now)
+		next.Source, next.Action, next.EventID = ByDrift, Restore, "lost-"+newID
+		if err := tx.PutEvent(Event{Scope: i.Scope, ID: next.EventID, Source: ByDrift, Level: alert.High, DetectedAt: now, DueAt: now.Add(tellRestoredAfter)}); err != nil {
+			return err
+		}
+		fallthrough
+	case !next.Known:
+		next = next.reopen(now)
+		next.Known, next.RootID, next.ResourceID = true, i.RootID, i.ResourceID
+		next.Frozen, next.FirstSeenAt, next.LastSeenAt = lost.Settings, i.FirstSeenAt, i.RestoredAt
+		if err := tx.PutIncident(next); err != nil {
+			return err
+		}
+		if err := tx.AddHistory(i.Scope, newID, Entry{At: now, State: Open, Text: text, EventID: next.EventID}); err != nil {
+			return err
+		}
+	}
+	i.NewID = newID
+	return r.close(tx, i, Superseded, text+": see "+newID, now)
+}
+
+// verify looks whether the replacement is there and delivers.
+func (r *Remediator) verify(tx Tx, i Incident, l look, now time.Time) error {
+	if i.State != Restored {
+		return nil
+	}
+	f, shown := l.found[i.NewID]
+	if !shown {
+		if now.Before(i.RestoredAt.Add(r.Policy.Settle)) {
+			i.NextAttemptAt = i.RestoredAt.Add(r.Policy.Settle)
+			return tx.PutIncident(i)
+		}
+		next, _, err := tx.Incident(i.Scope, i.NewID)
+		if err != nil {
+			return err
+		}
+		return r.supersede(tx, i, i.NewID, next, now)
+	}
+	old := i
+	i.Confirmed = true
+	switch done := i.RestoredAt.Add(r.Policy.VerifyAfter); {
+	case f.DeliverLogsStatus == "FAILED":
+		i.Reason = NotDelivering
+		i.Advice = "AWS can't deliver (" + bound(f.DeliverLogsErrorMessage) + "): see the destination's policy and the delivery role"
+		i.NextAttemptAt = now.Add(15 * time.Minute)
+		if old.Reason != NotDelivering {
+			if err := r.tell(tx, i, alert.Pipeline, answer{message: f.DeliverLogsErrorMessage}, now); err != nil {
+				return err
+			}
+		}
+		return r.put(tx, old, i, "not delivering: "+bound(f.DeliverLogsErrorMessage), now)
+	case now.Before(done) || f.Status != "ACTIVE":
+		i.NextAttemptAt = done
+		if !now.Before(done) {
+			i.NextAttemptAt = now.Add(time.Minute)
+		}
+		return tx.PutIncident(i)
+	}
+	i.State, i.Reason, i.Advice, i.VerifiedAt, i.NextAttemptAt = Verified, "", "", now, time.Time{}
+	return r.put(tx, old, i, i.NewID+" is active and no failure of delivery is known", now)
+}
+
+// flapping holds a lineage back that is deleted again and again, and says so
+// once (I9: it never gives up).
+func (r *Remediator) flapping(tx Tx, i Incident, restores []Incident, at, now time.Time) error {
+	told := i.Flapping
+	for _, x := range restores {
+		told = told || x.Flapping
+	}
+	i.Flapping, i.NextAttemptAt = true, at
+	if err := tx.PutIncident(i); err != nil || told {
+		return err
+	}
+	return r.tell(tx, i, alert.Flapping, answer{
+		message: fmt.Sprintf("%d restores within an hour", len(restores)),
+		advice:  fmt.Sprintf("somebody deletes it each time: stop them; Flowkeeper goes on, once per %s", r.Policy.RestoreInterval),
+	}, now)
+}

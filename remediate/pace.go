@@ -1,0 +1,68 @@
+package remediate
+
+import (
+	"sync"
+	"time"
+)
+
+// pace is one scope's token bucket for EC2 calls. It starts generous, because
+// EC2's own buckets hold a burst, and learns: a throttle halves the rate, each
+// quiet second after it adds a little, up to where it began.
+type pace struct {
+	mu     sync.Mutex
+	tokens float64
+	rate   float64 // tokens a second
+	last   time.Time
+}
+
+const (
+	paceBurst  = 50
+	paceRate   = 50  // a second, until AWS throttles
+	paceLeast  = 0.5 // a second, however often it does
+	paceRegain = 0.2 // more a second, each second
+)
+
+func newPace(now time.Time) *pace { return &pace{tokens: paceBurst, rate: paceRate, last: now} }
+
+// take spends a token and says how long to wait before the call.
+func (p *pace) take(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fill(now)
+	p.tokens--
+	if p.tokens >= 0 {
+		return 0
+	}
+	return time.Duration(-p.tokens / p.rate * float64(time.Second))
+}
+
+// spare reports whether a call would go out at once, and spends it if so.
+func (p *pace) spare(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fill(now)
+	if p.tokens < 1 {
+		return false
+	}
+	p.tokens--
+	return true
+}
+
+// throttled tells that AWS refused a call for its rate.
+func (p *pace) throttled(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fill(now)
+	p.rate = max(paceLeast, p.rate/2)
+	p.tokens = min(p.tokens, 0)
+}
+
+func (p *pace) fill(now time.Time) {
+	s := now.Sub(p.last).Seconds()
+	if s <= 0 {
+		return
+	}
+	p.last = now
+	p.tokens = min(paceBurst, p.tokens+s*p.rate)
+	p.rate = min(paceRate, p.rate+s*paceRegain)
+}

@@ -1,0 +1,172 @@
+package remediate
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// EC2 is what remediation calls of *ec2.Client.
+type EC2 interface {
+	inventory.Describer
+	CreateFlowLogs(context.Context, *ec2.CreateFlowLogsInput, ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error)
+}
+
+// Fleet gives the client of a scope, with the credentials of that scope and
+// no others (I13).
+type Fleet interface {
+	EC2(scope inventory.Scope) (EC2, bool)
+}
+
+// Remediator owns what is done about deletions in every configured scope.
+type Remediator struct {
+	Store  Store
+	Fleet  Fleet
+	Policy Policy
+	Now    func() time.Time
+	Log    *slog.Logger
+	// Wake is called after each commit that may have put alerts into the
+	// outbox.
+	Wake func()
+	// Learn describes flow logs by ID and puts them into the snapshot.
+	Learn func(ctx context.Context, scope inventory.Scope, ids []string) error
+	// RefreshSoon asks for a refresh of one scope, or of all.
+	RefreshSoon func(scope inventory.Scope, all bool)
+	// Direct sends an alert past the outbox, for when the store fails (I1).
+	Direct func(ctx context.Context, a alert.Alert)
+
+	mu     sync.Mutex
+	scopes map[inventory.Scope]*scopeState
+	told   map[string]bool // scopes that are not ours, reported once each
+}
+
+// scopeState is what one scope's restorer keeps in memory: nothing that a
+// crash may not forget.
+type scopeState struct {
+	mu    sync.Mutex
+	looks []look
+	wake  chan struct{}
+	pace  *pace
+}
+
+// look is what AWS showed on some resources.
+type look struct {
+	at        time.Time // when it was asked
+	resources map[string]bool
+	found     map[string]inventory.FlowLog
+}
+
+const (
+	callTimeout = 25 * time.Second // of one EC2 call: an alert never waits longer for its answer
+	freshLook   = 2 * time.Second  // how long a look made beside a commit counts
+	maxLooks    = 16               // of those kept
+	perLook     = 200              // resources in one call: the most values of one filter
+)
+
+func (r *Remediator) scope(s inventory.Scope) *scopeState {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.scopes == nil {
+		r.scopes = map[inventory.Scope]*scopeState{}
+	}
+	st := r.scopes[s]
+	if st == nil {
+		st = &scopeState{wake: make(chan struct{}, 1), pace: newPace(r.Now())}
+		r.scopes[s] = st
+	}
+	return st
+}
+
+// keep remembers a look for the restorer.
+func (s *scopeState) keep(l look) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.looks) < maxLooks {
+		s.looks = append(s.looks, l)
+	}
+}
+
+// take hands out a kept look that covers a resource and began after the
+// incident opened... or so shortly before that it counts.
+func (s *scopeState) take(resource string, now time.Time) (look, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fresh := s.looks[:0]
+	for _, l := range s.looks {
+		if now.Sub(l.at) <= freshLook {
+			fresh = append(fresh, l)
+		}
+	}
+	s.looks = fresh
+	for i := range s.looks {
+		if s.looks[i].resources[resource] {
+			return s.looks[i], true
+		}
+	}
+	return look{}, false
+}
+
+func (s *scopeState) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// WakeAll makes every restorer look at what is due: another process has
+// changed the store.
+func (r *Remediator) WakeAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.scopes {
+		s.poke()
+	}
+}
+
+// look asks AWS what is on the resources.
+func (r *Remediator) look(ctx context.Context, scope inventory.Scope, api EC2, resources []string) (look, error) {
+	l := look{at: r.Now(), resources: map[string]bool{}}
+	for _, id := range resources {
+		l.resources[id] = true
+	}
+	found, err := inventory.OnResources(ctx, scope, api, resources)
+	if err != nil {
+		r.learn(scope, err)
+		return l, fmt.Errorf("look at %d resources in %s: %w", len(resources), scope, err)
+	}
+	l.found = found
+	return l, nil
+}
+
+// learn slows the scope's pace when AWS throttles.
+func (r *Remediator) learn(scope inventory.Scope, err error) {
+	if isThrottle(errorCode(err)) {
+		r.scope(scope).pace.throttled(r.Now())
+	}
+}
+
+// pause waits for the scope's pace.
+func (r *Remediator) pause(ctx context.Context, scope inventory.Scope) error {
+	d := r.scope(scope).pace.take(r.Now())
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Remediator) jitter() float64 { return rand.Float64() }

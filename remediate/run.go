@@ -1,0 +1,57 @@
+package remediate
+
+import (
+	"context"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+const (
+	idle      = 15 * time.Second // the longest a restorer sleeps, so that it shows progress
+	storeRest = time.Second      // after the store failed
+)
+
+// Run restores what is due in one scope until ctx ends; the step in hand is
+// finished first (I10). beat is called at least every 15 seconds while it makes
+// progress.
+func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) error {
+	st := r.scope(s)
+	for {
+		beat()
+		n, err := r.Step(ctx, s)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil && n == batch {
+			continue // there may be more
+		}
+		if err != nil {
+			r.Log.Error("restoring stands still", "account", s.Account, "region", s.Region, "error", err)
+		}
+		t := time.NewTimer(r.rest(ctx, s, err))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		case <-st.wake:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+// rest is how long until something is due.
+func (r *Remediator) rest(ctx context.Context, s inventory.Scope, failed error) time.Duration {
+	if failed != nil {
+		return storeRest
+	}
+	var at time.Time
+	if err := r.Store.View(ctx, func(tx Tx) (err error) { at, err = tx.NextDue(s); return err }); err != nil {
+		return storeRest
+	}
+	if at.IsZero() {
+		return idle
+	}
+	return min(idle, max(time.Millisecond, at.Sub(r.Now())))
+}

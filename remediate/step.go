@@ -1,0 +1,310 @@
+package remediate
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+const (
+	batch    = 50 // incidents of one Step: few enough that a new one soon has its turn
+	parallel = 4  // creates of one scope at once
+)
+
+// Step does what is due in one scope, once: one shared look, then for each
+// incident at most one create and one commit. It reports how many incidents it
+// worked on; the caller calls again while there are any.
+func (r *Remediator) Step(ctx context.Context, s inventory.Scope) (int, error) {
+	api, ours := r.Fleet.EC2(s)
+	if !ours {
+		return 0, nil
+	}
+	var due []Incident
+	var events []Event
+	err := r.Store.View(ctx, func(tx Tx) (err error) {
+		if due, err = tx.Due(s, r.Now(), batch); err != nil {
+			return err
+		}
+		events, err = tx.DueEvents(s, r.Now())
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := r.tellDue(ctx, s, events); err != nil {
+		return 0, err
+	}
+	looks := r.lookAt(ctx, s, api, due)
+	var g errgroup.Group
+	g.SetLimit(parallel)
+	for _, i := range due {
+		g.Go(func() error { return r.act(ctx, s, api, i, looks[i.ResourceID]) })
+	}
+	return len(due), g.Wait()
+}
+
+// seen is a look for one incident, or why there is none.
+type seen struct {
+	look look
+	err  error
+}
+
+// lookAt looks at the resources of the incidents, in shared calls, and takes
+// looks made beside a commit where they are fresh.
+func (r *Remediator) lookAt(ctx context.Context, s inventory.Scope, api EC2, due []Incident) map[string]seen {
+	out := map[string]seen{}
+	var ask []string
+	st := r.scope(s)
+	for _, i := range due {
+		if i.ResourceID == "" {
+			continue
+		}
+		if _, done := out[i.ResourceID]; done {
+			continue
+		}
+		if l, ok := st.take(i.ResourceID, r.Now()); ok && i.Looks == 0 && i.State == Open {
+			out[i.ResourceID] = seen{look: l}
+			continue
+		}
+		out[i.ResourceID] = seen{}
+		ask = append(ask, i.ResourceID)
+	}
+	for ids := range slices.Chunk(ask, perLook) {
+		err := r.pause(ctx, s)
+		var l look
+		if err == nil {
+			l, err = r.look(ctx, s, api, ids)
+		}
+		for _, id := range ids {
+			out[id] = seen{l, err}
+		}
+	}
+	return out
+}
+
+// act does one step of one incident.
+func (r *Remediator) act(ctx context.Context, s inventory.Scope, api EC2, i Incident, see seen) error {
+	if see.err != nil {
+		if ctx.Err() != nil {
+			return nil // stopping: the next start looks again
+		}
+		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, now time.Time) error {
+			return r.failed(tx, i, classifyError(see.err), now)
+		})
+	}
+	if i.State == Restored {
+		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, now time.Time) error {
+			return r.verify(tx, i, see.look, now)
+		})
+	}
+	v, err := r.view(ctx, s, i, see.look)
+	if err != nil {
+		return err
+	}
+	if v.deed != creating {
+		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, now time.Time) error {
+			return r.judge(tx, i, see.look, false, now)
+		})
+	}
+	return r.create(ctx, s, api, i)
+}
+
+// view decides without writing, to know whether a create is called for.
+func (r *Remediator) view(ctx context.Context, s inventory.Scope, i Incident, l look) (v verdict, err error) {
+	err = r.Store.View(ctx, func(tx Tx) error {
+		sight, row, err := r.sight(tx, i, l)
+		if err != nil {
+			return err
+		}
+		if !i.Known && row != nil {
+			v = verdict{deed: again} // learn it first
+			return nil
+		}
+		v = decide(i, sight, r.Policy, r.Now())
+		return nil
+	})
+	return v, err
+}
+
+// create calls CreateFlowLogs once and records the answer. The same incident
+// always makes the same call (I4), so a crash before the commit costs nothing.
+func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i Incident) error {
+	if err := r.pause(ctx, s); err != nil {
+		return nil
+	}
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout) // a step in hand ends (I10)
+	defer cancel()
+	out, err := api.CreateFlowLogs(call, CreateInput(i), oneAttempt)
+	a := read(out, err)
+	if err != nil {
+		r.learn(s, err)
+	}
+	var after look
+	if a.class == exists || a.class == mismatch {
+		if after, err = r.look(call, s, api, []string{i.ResourceID}); err != nil {
+			a = classifyError(err)
+		}
+	}
+	return r.update(context.WithoutCancel(ctx), s, i.FlowLogID, func(tx Tx, i Incident, now time.Time) error {
+		return r.answered(tx, i, a, after, now)
+	})
+}
+
+// oneAttempt leaves retries to the store (design.md: "Retry is ours").
+func oneAttempt(o *ec2.Options) { o.RetryMaxAttempts = 1 }
+
+// answered records what a create came to.
+func (r *Remediator) answered(tx Tx, i Incident, a answer, after look, now time.Time) error {
+	if i.State != Open && i.State != Blocked {
+		return nil // another step, or a command, was faster
+	}
+	i.Attempts++
+	if err := r.gone(tx, i, now); err != nil {
+		return err
+	}
+	if i.AbsentAt.IsZero() {
+		i.AbsentAt = now
+	}
+	switch a.class {
+	case created:
+		return r.restored(tx, i, inventory.FlowLog{ID: a.id, Scope: i.Scope, Settings: replacement(i), CreatedAt: now}, false, now)
+	case exists:
+		return r.judge(tx, i, after, true, now)
+	case mismatch:
+		if i.MismatchAt.IsZero() {
+			i.MismatchAt = now
+		}
+		return r.judge(tx, i, after, false, now)
+	}
+	return r.failed(tx, i, a, now)
+}
+
+// update runs one commit on the incident as it is now, then tells people what
+// its event has come to.
+func (r *Remediator) update(ctx context.Context, s inventory.Scope, id string, fn func(Tx, Incident, time.Time) error) error {
+	err := r.Store.Update(ctx, func(tx Tx) error {
+		now := r.Now()
+		i, ok, err := tx.Incident(s, id)
+		if err != nil || !ok {
+			return err
+		}
+		if err := fn(tx, i, now); err != nil {
+			return err
+		}
+		if err := r.tellDrift(tx, s, id, now); err != nil {
+			return err
+		}
+		return r.settleEvent(tx, s, i.EventID, now)
+	})
+	if err == nil {
+		r.Wake()
+	}
+	return err
+}
+
+// put writes an incident and a line of its history where the state changed.
+func (r *Remediator) put(tx Tx, old, i Incident, text string, now time.Time) error {
+	if err := tx.PutIncident(i); err != nil {
+		return err
+	}
+	if old.State == i.State && old.Reason == i.Reason {
+		return nil
+	}
+	r.Log.Info("incident", "flow_log", i.FlowLogID, "account", i.Scope.Account, "region", i.Scope.Region,
+		"state", i.State, "reason", i.Reason, "new_flow_log", i.NewID, "text", text)
+	return tx.AddHistory(i.Scope, i.FlowLogID, Entry{At: now, State: i.State, Reason: i.Reason, Text: text})
+}
+
+// gone marks the lost flow log's row, once AWS does not show it any more.
+func (r *Remediator) gone(tx Tx, i Incident, now time.Time) error {
+	row, ok, err := tx.FlowLog(i.Scope, i.FlowLogID)
+	if err != nil || !ok || row.State == inventory.Gone {
+		return err
+	}
+	row.State, row.GoneAt = inventory.Gone, now
+	return tx.PutFlowLog(row)
+}
+
+// failed records an answer that was no success (I9).
+func (r *Remediator) failed(tx Tx, i Incident, a answer, now time.Time) error {
+	old := i
+	i.NextAttemptAt = now.Add(backoff(i.Attempts, r.jitter()))
+	if a.class != roleSlow {
+		i.FailingSince = time.Time{}
+	}
+	switch a.class {
+	case noResource:
+		if !i.NotFoundAt.IsZero() && now.Sub(i.NotFoundAt) >= r.Policy.Settle {
+			return r.close(tx, i, ResourceGone, "its resource no longer exists: "+a.message, now)
+		}
+		if i.NotFoundAt.IsZero() {
+			i.NotFoundAt = now
+		}
+		i.NextAttemptAt = i.NotFoundAt.Add(r.Policy.Settle)
+		return r.put(tx, old, i, a.message, now)
+	case tagRefused:
+		if !i.Untagged {
+			i.Untagged, i.NextAttemptAt = true, now
+			return r.put(tx, old, i, a.message, now)
+		}
+		a.reason, a.advice = Invalid, "AWS refuses this flow log's own tags: a tag policy may have changed"
+	case roleSlow:
+		if i.FailingSince.IsZero() {
+			i.FailingSince = now
+		}
+		if now.Sub(i.FailingSince) < roleGrace {
+			return r.put(tx, old, i, a.message, now)
+		}
+	case retry:
+		if i.State != Restored {
+			i.Attempts = max(i.Attempts, old.Attempts+1)
+		}
+		r.Log.Warn("will try again", "flow_log", i.FlowLogID, "account", i.Scope.Account, "region", i.Scope.Region, "error", a.message)
+		return r.put(tx, old, i, a.message, now)
+	}
+	return r.block(tx, i, a, now)
+}
+
+// roleGrace is how long a role that can't be assumed counts as IAM being slow.
+const roleGrace = 5 * time.Minute
+
+// block records that a person is needed, and tells so once and then daily.
+func (r *Remediator) block(tx Tx, i Incident, a answer, now time.Time) error {
+	old := i
+	i.NextAttemptAt = now.Add(blockedPause(i.Attempts))
+	if i.State == Restored {
+		return tx.PutIncident(i) // only a look was refused: the flow log is there
+	}
+	i.Attempts = max(i.Attempts, old.Attempts+1)
+	if old.State != Blocked {
+		i.Attempts = 0
+	}
+	i.State, i.Reason, i.Advice = Blocked, a.reason, a.advice
+	if old.Reason != i.Reason || now.Sub(i.ToldBlockedAt) >= 24*time.Hour {
+		i.ToldBlockedAt = now
+		kind := alert.Blocked
+		if a.reason == Decoy {
+			kind = alert.Decoy
+		}
+		if err := r.tell(tx, i, kind, a, now); err != nil {
+			return err
+		}
+	}
+	return r.put(tx, old, i, a.message, now)
+}
+
+func errorCode(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}

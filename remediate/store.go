@@ -1,0 +1,60 @@
+package remediate
+
+import (
+	"context"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// Store keeps incidents, rows and alerts. Update runs one transaction: all of
+// fn's changes are on disk when it returns nil, and none when it does not.
+// fn may run again or share a transaction with others; it must not keep Tx.
+type Store interface {
+	Update(ctx context.Context, fn func(Tx) error) error
+	View(ctx context.Context, fn func(Tx) error) error
+}
+
+// Tx is one transaction.
+type Tx interface {
+	FlowLog(scope inventory.Scope, id string) (inventory.Row, bool, error)
+	// PutFlowLog writes a row whole.
+	PutFlowLog(row inventory.Row) error
+	// Protect makes the live flow logs on a resource protected that were kept
+	// unprotected because of an incident there, where none is left.
+	Protect(scope inventory.Scope, resource string) error
+
+	Incident(scope inventory.Scope, id string) (Incident, bool, error)
+	PutIncident(i Incident) error
+	AddHistory(scope inventory.Scope, id string, e Entry) error
+	// Recorded reports whether the incident's history names the event.
+	Recorded(scope inventory.Scope, id, eventID string) (bool, error)
+	// Due are incidents whose time has come, those of the oldest flow logs first.
+	Due(scope inventory.Scope, now time.Time, limit int) ([]Incident, error)
+	// Pending are unsettled incidents that wait for something on the resource.
+	Pending(scope inventory.Scope, resource string) ([]Incident, error)
+	// Lineage are the incidents of one root restored since a time.
+	Lineage(scope inventory.Scope, root string, since time.Time) ([]Incident, error)
+	// UnknownOpen are incidents, open or closed as unknown, of flow logs that
+	// the snapshot did not know: open ones, and those it has learned since.
+	UnknownOpen(scope inventory.Scope, limit int) ([]Incident, error)
+
+	Event(scope inventory.Scope, id string) (Event, bool, error)
+	PutEvent(e Event) error
+	// EventIncidents are the incidents that an event opened or reopened.
+	EventIncidents(scope inventory.Scope, eventID string) ([]Incident, error)
+	// EventStates counts them by state; open ones that wait beyond now for a
+	// rule's time count as "waiting".
+	EventStates(scope inventory.Scope, eventID string, now time.Time) (map[State]int, error)
+	// DueEvents are events whose time has come.
+	DueEvents(scope inventory.Scope, now time.Time) ([]Event, error)
+	// NextDue is when the next incident or event of the scope is due; zero: never.
+	NextDue(scope inventory.Scope) (time.Time, error)
+
+	// FirstRefreshed reports whether the scope has had a complete refresh.
+	FirstRefreshed(scope inventory.Scope) (bool, error)
+	// AddAlert puts an alert and its deliveries into the outbox; one whose ID
+	// is there already changes nothing.
+	AddAlert(a alert.Alert) error
+}

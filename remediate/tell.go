@@ -1,0 +1,211 @@
+package remediate
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// tellRestoredAfter is when people hear what is restored even if some of the
+// event's flow logs are not back yet.
+const tellRestoredAfter = 5 * time.Minute
+
+// newAlert of one event and kind. The ID is the same whenever the same thing
+// is told.
+func (r *Remediator) newAlert(e Event, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
+	a := alert.Alert{
+		ID:       alert.ID(append([]string{string(kind), e.Scope.String(), e.ID}, parts...)...),
+		DedupKey: alert.DedupKey(e.Scope.String(), e.ID),
+		Time:     alert.Time{Time: now}, Kind: kind, Level: e.Level, Rule: e.Rule,
+		Account: e.Scope.Account, Region: e.Scope.Region, EventID: e.ID, Source: e.Source, Actor: e.Actor,
+	}
+	if !e.DeletedAt.IsZero() {
+		a.DeletedAt = &alert.Time{Time: e.DeletedAt}
+	}
+	return a
+}
+
+func (r *Remediator) deletionAlert(e Event, incidents []Incident, now time.Time) alert.Alert {
+	ids := make([]string, 0, len(incidents))
+	for _, i := range incidents {
+		ids = append(ids, i.FlowLogID)
+	}
+	slices.Sort(ids)
+	parts := []string(nil)
+	if e.Source == ByEvent {
+		parts = []string{strings.Join(ids, ",")} // a forged twin of an event ID can't swallow the real alert (I2)
+	}
+	a := r.newAlert(e, alert.Deletion, now, parts...)
+	a.FlowLogs, a.FailedFlowLogs = flowLogs(incidents), e.Failed
+	return a
+}
+
+// add writes an alert's words and puts it into the outbox.
+func add(tx Tx, a alert.Alert) error {
+	a.Write()
+	return tx.AddAlert(a)
+}
+
+// flowLogs of an alert.
+func flowLogs(incidents []Incident) []alert.FlowLog {
+	out := make([]alert.FlowLog, 0, len(incidents))
+	for _, i := range incidents {
+		f := alert.FlowLog{
+			FlowLogID: i.FlowLogID, ResourceID: i.ResourceID, State: string(i.State), Reason: i.Reason, Advice: i.Advice,
+			Destination: i.Frozen.Destination(i.Scope), Tags: i.Frozen.Tags, NewFlowLogID: i.NewID,
+		}
+		if i.RootID != i.FlowLogID {
+			f.RootFlowLogID = i.RootID
+		}
+		if s, ok := i.BlindSeconds(); ok {
+			f.BlindSeconds = &s
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// tell puts an alert about one incident into the outbox.
+func (r *Remediator) tell(tx Tx, i Incident, kind alert.Kind, a answer, now time.Time) error {
+	e, ok, err := tx.Event(i.Scope, i.EventID)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		e = Event{Scope: i.Scope, ID: i.EventID, Source: i.Source, Actor: i.Actor, DeletedAt: i.DeletedAt}
+	}
+	e.Level = alert.Critical
+	if kind == alert.Pipeline {
+		e.Level = alert.High
+	}
+	if a.advice != "" {
+		i.Advice = a.advice
+	}
+	al := r.newAlert(e, kind, now, i.FlowLogID, i.Reason, strconv.FormatInt(now.Unix(), 10))
+	al.Rule = nil
+	al.FlowLogs = flowLogs([]Incident{i})
+	al.FlowLogs[0].ErrorMessage = a.message
+	return add(tx, al)
+}
+
+// settleEvent tells people what an event has come to: once when all of it is
+// recreated or settled (or five minutes have passed), once when all is over.
+func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now time.Time) error {
+	e, ok, err := tx.Event(s, eventID)
+	if err != nil || !ok || e.ToldDeletion.IsZero() && e.Source == ByEvent {
+		return err
+	}
+	n, err := tx.EventStates(s, eventID, now)
+	if err != nil {
+		return err
+	}
+	busy := n[Open] + n[Blocked]
+	changed := false
+	if e.ToldRestored.IsZero() && (busy == 0 || !e.DueAt.IsZero() && !now.Before(e.DueAt)) && n[Restored]+n[Verified] > 0 {
+		e.ToldRestored, changed = now, true
+		if err := r.tellAll(tx, e, alert.Restored, now); err != nil {
+			return err
+		}
+	}
+	waiting := n[waitingState]
+	if e.ToldClosed.IsZero() && busy+waiting+n[Restored] == 0 && n[Verified]+n[Closed] > 0 {
+		e.ToldClosed, changed = now, true
+		if err := r.tellAll(tx, e, alert.Closed, now); err != nil {
+			return err
+		}
+	}
+	if !e.DueAt.IsZero() && (!now.Before(e.DueAt) || !e.ToldClosed.IsZero()) {
+		e.DueAt, changed = time.Time{}, true
+	}
+	if !changed {
+		return nil
+	}
+	return tx.PutEvent(e)
+}
+
+// waitingState counts open incidents that a rule's wait holds back: people
+// hear of the others without them.
+const waitingState State = "waiting"
+
+func (r *Remediator) tellAll(tx Tx, e Event, kind alert.Kind, now time.Time) error {
+	incidents, err := tx.EventIncidents(e.Scope, e.ID)
+	if err != nil {
+		return err
+	}
+	reopened := ""
+	if !e.ToldDeletion.IsZero() {
+		reopened = strconv.FormatInt(e.ToldDeletion.UnixMilli(), 10)
+	}
+	quiet := e.Level == alert.Informational
+	a := r.newAlert(e, kind, now, reopened)
+	a.Level, a.Rule = alert.Low, nil
+	adopted := true
+	for _, i := range incidents {
+		adopted = adopted && (i.Adopted || i.NewID == "")
+	}
+	a.RouteLevel = e.Level
+	for _, i := range incidents {
+		if !i.ToldBlockedAt.IsZero() || i.Flapping {
+			a.RouteLevel = alert.Critical // what a pager opened, it must also resolve
+		}
+	}
+	if kind == alert.Closed || quiet || adopted && e.Source == ByDrift {
+		a.Level = alert.Informational
+	}
+	a.FlowLogs = flowLogs(incidents)
+	return add(tx, a)
+}
+
+// tellDrift tells of flow logs that a refresh found gone, once per refresh:
+// when the first create has answered. Adopted ones need no such alert, and a
+// dead resource's are informational.
+func (r *Remediator) tellDrift(tx Tx, s inventory.Scope, id string, now time.Time) error {
+	i, ok, err := tx.Incident(s, id)
+	if err != nil || !ok || i.Source != ByDrift {
+		return err
+	}
+	e, ok, err := tx.Event(s, i.EventID)
+	if err != nil || !ok || !e.ToldDeletion.IsZero() {
+		return err
+	}
+	known := i.State != Open || i.Attempts > 0 || i.Flapping || !i.NotFoundAt.IsZero()
+	if !known || i.Adopted || i.Reason == StillThere {
+		return nil
+	}
+	all, err := tx.EventIncidents(s, e.ID)
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(x Incident) bool { return x.Adopted || x.Reason == StillThere })
+	quiet := true
+	for _, x := range all {
+		if x.State != Open || x.Attempts > 0 {
+			quiet = quiet && (!x.NotFoundAt.IsZero() || x.Reason == ResourceGone || x.Reason == Released)
+		}
+	}
+	if quiet {
+		e.Level = alert.Informational
+	}
+	e.ToldDeletion = now
+	if err := tx.PutEvent(e); err != nil {
+		return err
+	}
+	return add(tx, r.deletionAlert(e, all, now))
+}
+
+// tellDue settles events whose time has come.
+func (r *Remediator) tellDue(ctx context.Context, s inventory.Scope, events []Event) error {
+	for _, e := range events {
+		err := r.Store.Update(ctx, func(tx Tx) error { return r.settleEvent(tx, s, e.ID, r.Now()) })
+		if err != nil {
+			return err
+		}
+		r.Wake()
+	}
+	return nil
+}
