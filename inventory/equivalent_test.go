@@ -1,0 +1,110 @@
+package inventory
+
+import (
+	"maps"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestI3Equivalent(t *testing.T) {
+	t.Parallel()
+	base := Settings{
+		ResourceID: "vpc-1", TrafficType: "ALL", LogDestinationType: CloudWatchLogs,
+		LogDestination: "arn:aws:logs:eu-west-1:111122223333:log-group:flow:*", DeliverLogsPermissionARN: "arn:aws:iam::111122223333:role/r",
+		LogFormat: "${version}", MaxAggregationInterval: 60, Tags: map[string]string{"a": "1"},
+	}
+	bucket := Settings{ResourceID: "vpc-1", TrafficType: "ALL", LogDestinationType: S3, LogDestination: "arn:aws:s3:::b/p", LogFormat: "${version}", MaxAggregationInterval: 600}
+	tgw := Settings{ResourceID: "tgw-attach-1", LogDestinationType: S3, LogDestination: "arn:aws:s3:::b", LogFormat: "${version}", MaxAggregationInterval: 60}
+	with := func(s Settings, fn func(*Settings)) Settings { fn(&s); return s }
+	for name, c := range map[string]struct {
+		want, have Settings
+		equal      bool
+	}{
+		"itself":                     {base, base, true},
+		"tags never count":           {base, with(base, func(s *Settings) { s.Tags = nil }), true},
+		"by name":                    {base, with(base, func(s *Settings) { s.LogDestination, s.LogGroupName = "", "flow" }), true},
+		"without :*":                 {base, with(base, func(s *Settings) { s.LogDestination = "arn:aws:logs:eu-west-1:111122223333:log-group:flow" }), true},
+		"type left out":              {base, with(base, func(s *Settings) { s.LogDestinationType = "" }), true},
+		"other traffic":              {base, with(base, func(s *Settings) { s.TrafficType = "REJECT" }), false},
+		"other interval":             {base, with(base, func(s *Settings) { s.MaxAggregationInterval = 600 }), false},
+		"other format":               {base, with(base, func(s *Settings) { s.LogFormat = "" }), false},
+		"other role":                 {base, with(base, func(s *Settings) { s.DeliverLogsPermissionARN = "" }), false},
+		"other cross-account role":   {base, with(base, func(s *Settings) { s.DeliverCrossAccountRole = "x" }), false},
+		"other resource":             {base, with(base, func(s *Settings) { s.ResourceID = "vpc-2" }), false},
+		"tag fields":                 {base, with(base, func(s *Settings) { s.TagFieldSpecifications = []TagFieldSpecification{{"vpc", []string{"Name"}}} }), false},
+		"defaults of a bucket":       {bucket, with(bucket, func(s *Settings) { s.DestinationOptions = &DestinationOptions{FileFormat: "plain-text"} }), true},
+		"an old bucket's role":       {bucket, with(bucket, func(s *Settings) { s.DeliverLogsPermissionARN = "arn:old" }), true},
+		"parquet":                    {bucket, with(bucket, func(s *Settings) { s.DestinationOptions = &DestinationOptions{FileFormat: "parquet"} }), false},
+		"other prefix":               {bucket, with(bucket, func(s *Settings) { s.LogDestination = "arn:aws:s3:::b/q" }), false},
+		"a transit gateway's ALL":    {tgw, with(tgw, func(s *Settings) { s.TrafficType = "ALL" }), true},
+		"a transit gateway's format": {tgw, with(tgw, func(s *Settings) { s.LogFormat = "${start}" }), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := Equivalent(scope, c.want, FlowLog{Status: "ACTIVE", Settings: c.have}); got != c.equal {
+				t.Errorf("equivalent: %v; differences %v", got, Differences(scope, c.want, c.have))
+			}
+			if Equivalent(scope, c.want, FlowLog{Status: "", Settings: c.have}) {
+				t.Error("one that is not ACTIVE counts as equivalent")
+			}
+		})
+	}
+}
+
+// TestNormal: the normal form of a normal form is itself, and settings never
+// differ from their own normal form.
+func TestNormal(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := anySettings(t)
+		n := s.Normal(scope)
+		if d := Differences(scope, s, n); len(d) != 0 {
+			t.Fatalf("settings differ from their normal form: %v", d)
+		}
+		if a, b := n, n.Normal(scope); a.Digest() != b.Digest() {
+			t.Fatalf("normal form changes again: %+v, %+v", a, b)
+		}
+	})
+}
+
+// TestDigest: equal settings have equal digests, and a change of any tag or
+// setting changes it.
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		a := anySettings(t)
+		b := a
+		b.Tags = maps.Clone(a.Tags)
+		if a.Digest() != b.Digest() {
+			t.Fatal("equal settings, other digests")
+		}
+		b.MaxAggregationInterval++
+		if a.Digest() == b.Digest() {
+			t.Fatal("other settings, equal digests")
+		}
+	})
+}
+
+func anySettings(t *rapid.T) Settings {
+	text := rapid.StringMatching(`[a-z:*/-]{0,12}`)
+	s := Settings{
+		ResourceID:  rapid.SampledFrom([]string{"vpc-1", "subnet-1", "eni-1", "tgw-1", "tgw-attach-1", "nat-1"}).Draw(t, "resource"),
+		TrafficType: rapid.SampledFrom([]string{"", "ALL", "ACCEPT"}).Draw(t, "traffic"), LogDestinationType: rapid.SampledFrom([]string{"", CloudWatchLogs, S3, Firehose}).Draw(t, "type"),
+		LogFormat: text.Draw(t, "format"), DeliverLogsPermissionARN: text.Draw(t, "role"), DeliverCrossAccountRole: text.Draw(t, "cross"),
+		MaxAggregationInterval: rapid.SampledFrom([]int32{0, 60, 600}).Draw(t, "interval"),
+		Tags:                   rapid.MapOf(text, text).Draw(t, "tags"),
+	}
+	if rapid.Bool().Draw(t, "by name") {
+		s.LogGroupName = text.Draw(t, "group")
+	} else {
+		s.LogDestination = text.Draw(t, "destination")
+	}
+	if rapid.Bool().Draw(t, "options") {
+		s.DestinationOptions = &DestinationOptions{FileFormat: rapid.SampledFrom([]string{"", "plain-text", "parquet"}).Draw(t, "file"), PerHourPartition: rapid.Bool().Draw(t, "hourly")}
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "specs") {
+		s.TagFieldSpecifications = append(s.TagFieldSpecifications, TagFieldSpecification{text.Draw(t, "spec"), rapid.SliceOfN(text, 0, 3).Draw(t, "keys")})
+	}
+	return s
+}

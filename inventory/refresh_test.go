@@ -1,0 +1,204 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var scope = Scope{"111122223333", "eu-west-1"}
+
+// describer answers pages by token, and filters by ID.
+type describer struct {
+	pages  map[string]*ec2.DescribeFlowLogsOutput
+	err    map[string]error
+	exists map[string]bool // for the confirmation by ID
+}
+
+func (d describer) DescribeFlowLogs(_ context.Context, in *ec2.DescribeFlowLogsInput, _ ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
+	if len(in.Filter) > 0 {
+		out := &ec2.DescribeFlowLogsOutput{}
+		for _, id := range in.Filter[0].Values {
+			if d.exists[id] {
+				out.FlowLogs = append(out.FlowLogs, described(id))
+			}
+		}
+		return out, d.err["filter"]
+	}
+	token := aws.ToString(in.NextToken)
+	return d.pages[token], d.err[token]
+}
+
+func described(id string) types.FlowLog {
+	return types.FlowLog{FlowLogId: aws.String(id), ResourceId: aws.String("vpc-1"), FlowLogStatus: aws.String("ACTIVE")}
+}
+
+func pageOf(next string, ids ...string) *ec2.DescribeFlowLogsOutput {
+	out := &ec2.DescribeFlowLogsOutput{}
+	for _, id := range ids {
+		out.FlowLogs = append(out.FlowLogs, described(id))
+	}
+	if next != "" {
+		out.NextToken = &next
+	}
+	return out
+}
+
+// memory is a snapshot that knows what it needs to.
+type memory struct {
+	rows     []Row
+	learned  []string
+	complete int
+}
+
+func (m *memory) Known(_ context.Context, _ Scope, ids []string) (map[string]Known, error) {
+	out := map[string]Known{}
+	for n, r := range m.rows {
+		if slices.Contains(ids, r.ID) {
+			out[r.ID] = Known{Num: int64(n + 1), State: r.State, Digest: r.Digest()}
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) Learn(_ context.Context, _ Scope, found []FlowLog, _ time.Time) (int, error) {
+	for _, f := range found {
+		m.learned = append(m.learned, f.ID)
+	}
+	return len(found), nil
+}
+
+func (m *memory) Unseen(_ context.Context, _ Scope, seen *Seen, before time.Time, after int64, limit int) (rows []Row, last int64, err error) {
+	last = after
+	for n, r := range m.rows {
+		num := int64(n + 1)
+		if num <= after || len(rows) == limit {
+			continue
+		}
+		last = num
+		if r.State == Live && r.WrittenAt.Before(before) && !seen.Has(num) {
+			rows = append(rows, r)
+		}
+	}
+	return rows, last, nil
+}
+
+func (m *memory) Refreshed(context.Context, Scope, time.Time, time.Time) error {
+	m.complete++
+	return nil
+}
+
+func row(id string, written time.Time) Row {
+	return Row{FlowLog: FromEC2(scope, described(id)), State: Live, WrittenAt: written}
+}
+
+func refresh(m *memory, d describer, now time.Time) (lost []string, c Counts, err error) {
+	r := &Refresher{Snapshot: m, Settle: 2 * time.Minute, Now: func() time.Time { return now },
+		Lost: func(_ context.Context, _ Scope, rows []Row, _ time.Time) error {
+			for _, r := range rows {
+				lost = append(lost, r.ID)
+			}
+			return nil
+		}}
+	c, err = r.Refresh(context.Background(), scope, d)
+	return lost, c, err
+}
+
+func TestI5AbsenceIsBelievedOnlyAfterACompleteListing(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	old := now.Add(-time.Hour)
+	throttled := errors.New("throttled")
+	for _, c := range []struct {
+		name string
+		rows []Row
+		aws  describer
+		lost []string
+		fail bool
+	}{
+		{"nothing is lost", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("", "fl-1")}}, nil, false},
+		{"one is lost", []Row{row("fl-1", old), row("fl-2", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("", "fl-1")}}, []string{"fl-2"}, false},
+		{"an empty listing loses all", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}}, []string{"fl-1"}, false},
+		{"the listing lies, the ID does not", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}, exists: map[string]bool{"fl-1": true}}, nil, false},
+		{"the second page fails", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("b")}, err: map[string]error{"b": throttled}}, nil, true},
+		{"the confirmation fails", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}, err: map[string]error{"filter": throttled}}, nil, true},
+		{"a token that repeats", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("b"), "b": pageOf("b")}}, nil, true},
+		{"written within settle", []Row{row("fl-1", now.Add(-time.Minute))}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}}, nil, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m := &memory{rows: c.rows}
+			lost, _, err := refresh(m, c.aws, now)
+			if (err != nil) != c.fail {
+				t.Fatalf("error %v", err)
+			}
+			if !slices.Equal(lost, c.lost) {
+				t.Errorf("lost %v, want %v", lost, c.lost)
+			}
+			if want := map[bool]int{false: 1, true: 0}[c.fail]; m.complete != want {
+				t.Errorf("recorded %d complete listings, want %d", m.complete, want)
+			}
+		})
+	}
+}
+
+func TestI5AListingRevivesNothing(t *testing.T) {
+	t.Parallel()
+	gone := row("fl-1", time.Time{})
+	gone.State = Gone
+	gone.Tags = map[string]string{"changed": "since"}
+	m := &memory{rows: []Row{gone}}
+	_, c, err := refresh(m, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("", "fl-1")}}, time.Now())
+	if err != nil || len(m.learned) != 0 || c.Listed != 1 {
+		t.Errorf("learned %v, counts %+v, error %v", m.learned, c, err)
+	}
+}
+
+func TestRefreshWritesOnlyWhatChanged(t *testing.T) {
+	t.Parallel()
+	changed := row("fl-2", time.Time{})
+	changed.Tags = map[string]string{"old": "tag"}
+	m := &memory{rows: []Row{row("fl-1", time.Time{}), changed}}
+	_, _, err := refresh(m, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("b", "fl-1"), "b": pageOf("", "fl-2", "fl-3")}}, time.Now())
+	if err != nil || !slices.Equal(m.learned, []string{"fl-2", "fl-3"}) {
+		t.Errorf("learned %v, error %v", m.learned, err)
+	}
+}
+
+func TestConfirmationIsAskedInPartsOfTheFilterLimit(t *testing.T) {
+	t.Parallel()
+	m := &memory{}
+	var want []string
+	for n := range 3*confirmSize + 7 {
+		id := fmt.Sprintf("fl-%d", n)
+		m.rows, want = append(m.rows, row(id, time.Time{})), append(want, id)
+	}
+	lost, c, err := refresh(m, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}}, time.Now())
+	if err != nil || !slices.Equal(lost, want) || c.Lost != len(want) {
+		t.Errorf("%d lost of %d, counts %+v, error %v", len(lost), len(want), c, err)
+	}
+}
+
+func TestSeen(t *testing.T) {
+	t.Parallel()
+	var s Seen
+	for _, n := range []int64{0, 63, 64, 1000} {
+		if s.Has(n) {
+			t.Errorf("%d is in the empty set", n)
+		}
+		s.Add(n)
+		if !s.Has(n) || s.Has(n+1) {
+			t.Errorf("after adding %d", n)
+		}
+	}
+}
