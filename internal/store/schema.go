@@ -69,6 +69,10 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 // migrate brings the file to today's schema. It keeps a copy of an older file
 // as it was, and refuses one of a newer version.
 func migrate(ctx context.Context, db *sql.DB, path string) error {
+	return migrateTo(ctx, db, path, migrations)
+}
+
+func migrateTo(ctx context.Context, db *sql.DB, path string, migrations []string) error {
 	var version int
 	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
 		return damaged(path, err)

@@ -1,0 +1,389 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	scope = inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
+	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+)
+
+func open(t *testing.T, path string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), path, Options{Daemon: true, Now: func() time.Time { return noon },
+		Route: func(alert.Alert) []string { return []string{"log", "hook"} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func fresh(t *testing.T) *Store { return open(t, filepath.Join(t.TempDir(), "state", "state.db")) }
+
+func flowLog(id string) inventory.FlowLog {
+	return inventory.FlowLog{ID: id, Scope: scope, Status: "ACTIVE", Settings: inventory.Settings{
+		ResourceID: "vpc-1", LogDestinationType: inventory.S3, LogDestination: "arn:aws:s3:::bucket", Tags: map[string]string{"Name": id}}}
+}
+
+func (s *Store) learnAt(t *testing.T, at time.Time, found ...inventory.FlowLog) int {
+	t.Helper()
+	n, err := Snapshot{s, func(string) bool { return true }}.Learn(t.Context(), scope, found, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (s *Store) row(t *testing.T, id string) inventory.Row {
+	t.Helper()
+	r, ok, err := s.FindFlowLog(t.Context(), id)
+	if err != nil || !ok {
+		t.Fatalf("row %s: %v, %v", id, ok, err)
+	}
+	return r
+}
+
+func (s *Store) put(t *testing.T, fn func(remediate.Tx) error) {
+	t.Helper()
+	if err := s.Update(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatIsWrittenSurvivesReopening(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	s.learnAt(t, noon, flowLog("fl-1"))
+	s.put(t, func(tx remediate.Tx) error {
+		return tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", State: remediate.Open, Known: true, DetectedAt: noon, NextAttemptAt: noon, Frozen: flowLog("fl-1").Settings})
+	})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	if r := s.row(t, "fl-1"); r.Tags["Name"] != "fl-1" || r.RootID != "fl-1" || !r.Protected {
+		t.Errorf("row %+v", r)
+	}
+	i, _, ok, err := s.FindIncident(t.Context(), "fl-1")
+	if err != nil || !ok || i.Frozen.LogDestination != "arn:aws:s3:::bucket" || !i.DetectedAt.Equal(noon) {
+		t.Errorf("incident %+v, %v, %v", i, ok, err)
+	}
+}
+
+// TestUpdateIsAllOrNothing: one change's failure neither leaves half of it
+// behind nor takes the others of its group along.
+func TestUpdateIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	broken := errors.New("broken")
+	var wg sync.WaitGroup
+	for n := range 200 {
+		wg.Go(func() {
+			err := s.Update(context.Background(), func(tx remediate.Tx) error {
+				if err := tx.PutFlowLog(inventory.Row{FlowLog: flowLog(fmt.Sprintf("fl-%03d", n)), State: inventory.Live}); err != nil {
+					return err
+				}
+				if n%3 == 0 {
+					return broken
+				}
+				return nil
+			})
+			if want := n%3 == 0; errors.Is(err, broken) != want || err != nil && !want {
+				t.Errorf("change %d: %v", n, err)
+			}
+		})
+	}
+	wg.Wait()
+	n := 0
+	err := s.FlowLogs(t.Context(), func(r inventory.Row) error {
+		n++
+		var i int
+		if _, err := fmt.Sscanf(r.ID, "fl-%d", &i); err != nil || i%3 == 0 {
+			t.Errorf("half of change %s is there", r.ID)
+		}
+		return nil
+	})
+	if err != nil || n != 200-67 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+func TestI5LearnNeverRevives(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon, flowLog("fl-1"))
+	s.put(t, func(tx remediate.Tx) error {
+		r, _, err := tx.FlowLog(scope, "fl-1")
+		r.State, r.GoneAt = inventory.Gone, noon
+		return errors.Join(err, tx.PutFlowLog(r))
+	})
+	changed := flowLog("fl-1")
+	changed.Tags = map[string]string{"Name": "stale"}
+	s.learnAt(t, noon.Add(time.Minute), changed)
+	if r := s.row(t, "fl-1"); r.State != inventory.Gone || r.Tags["Name"] != "fl-1" {
+		t.Errorf("a stale page changed a gone row: %+v", r)
+	}
+}
+
+func TestLearnKeepsADecoyUnprotected(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon, flowLog("fl-1"))
+	incident := remediate.Incident{Scope: scope, FlowLogID: "fl-1", ResourceID: "vpc-1", State: remediate.Open, Known: true, Frozen: flowLog("fl-1").Settings}
+	s.put(t, func(tx remediate.Tx) error { return tx.PutIncident(incident) })
+	decoy, other := flowLog("fl-2"), flowLog("fl-3")
+	decoy.TrafficType = "REJECT"
+	other.TrafficType, other.LogDestination = "REJECT", "arn:aws:s3:::elsewhere"
+	if n := s.learnAt(t, noon, decoy, other); n != 2 {
+		t.Errorf("%d new", n)
+	}
+	if s.row(t, "fl-2").Protected || !s.row(t, "fl-3").Protected {
+		t.Error("the decoy is protected, or what is none is not")
+	}
+	incident.State = remediate.Closed
+	s.put(t, func(tx remediate.Tx) error {
+		return errors.Join(tx.PutIncident(incident), tx.Protect(scope, "vpc-1"))
+	})
+	if !s.row(t, "fl-2").Protected {
+		t.Error("with the incident closed, what stands there is protected")
+	}
+}
+
+func TestUnseen(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	for n := range 10 {
+		s.learnAt(t, noon.Add(time.Duration(n)*time.Minute), flowLog(fmt.Sprintf("fl-%d", n)))
+	}
+	known, err := s.Known(t.Context(), scope, []string{"fl-1", "fl-3", "fl-9", "fl-none"})
+	if err != nil || len(known) != 3 {
+		t.Fatalf("known %v, %v", known, err)
+	}
+	seen := &inventory.Seen{}
+	for _, k := range known {
+		seen.Add(k.Num)
+	}
+	var ids []string
+	after := int64(0)
+	for {
+		rows, last, err := s.Unseen(t.Context(), scope, seen, noon.Add(7*time.Minute), after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) == 0 {
+			break
+		}
+		for _, r := range rows {
+			ids = append(ids, r.ID)
+		}
+		after = last
+	}
+	if got := strings.Join(ids, " "); got != "fl-0 fl-2 fl-4 fl-5 fl-6" {
+		t.Errorf("unseen and old enough: %s", got)
+	}
+}
+
+func TestOutbox(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	ctx := t.Context()
+	add := func(id string) {
+		s.put(t, func(tx remediate.Tx) error {
+			return tx.AddAlert(alert.Alert{ID: id, Time: alert.Time{Time: noon}, Kind: alert.Deletion})
+		})
+	}
+	add("a")
+	add("a") // the same alert again is no second one
+	add("b")
+	d, ok, err := s.Next(ctx, "hook", noon)
+	if err != nil || !ok || d.Alert.ID != "a" {
+		t.Fatalf("next %+v, %v, %v", d, ok, err)
+	}
+	if err := s.Failed(ctx, "hook", "a", 1, noon.Add(time.Minute), "refused", false); err != nil {
+		t.Fatal(err)
+	}
+	if d, _, _ = s.Next(ctx, "hook", noon); d.Alert.ID != "b" {
+		t.Errorf("after a failure: %+v", d)
+	}
+	if err := s.Sent(ctx, "hook", "b", noon); err != nil {
+		t.Fatal(err)
+	}
+	d, ok, err = s.Next(ctx, "hook", noon)
+	if err != nil || ok || !d.NextAt.Equal(noon.Add(time.Minute)) {
+		t.Errorf("nothing is due: %+v, %v, %v", d, ok, err)
+	}
+	if d, ok, _ = s.Next(ctx, "log", noon); !ok || d.Alert.ID != "a" {
+		t.Errorf("another sink is held up: %+v", d)
+	}
+	if n, err := s.Retry(ctx, "a"); err != nil || n != 2 {
+		t.Errorf("retried %d, %v", n, err)
+	}
+	if d, ok, _ = s.Next(ctx, "hook", noon); !ok || d.Alert.ID != "a" || d.Attempts != 1 {
+		t.Errorf("after retry: %+v", d)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	newer := filepath.Join(dir, "newer.db")
+	s := open(t, newer)
+	if _, err := s.w.Exec(`PRAGMA user_version = 99`); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	garbage := filepath.Join(dir, "garbage.db")
+	if err := os.WriteFile(garbage, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	running := filepath.Join(dir, "running.db")
+	open(t, running)
+	for name, c := range map[string]struct {
+		path   string
+		daemon bool
+		says   string
+	}{
+		"missing, for a command": {filepath.Join(dir, "none.db"), false, "flowkeeper run"},
+		"newer":                  {newer, true, "newer Flowkeeper"},
+		"newer, for a command":   {newer, false, "schema 99"},
+		"garbage":                {garbage, true, "can't be read as a state file"},
+		"a second daemon":        {running, true, "another Flowkeeper"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := Open(context.Background(), c.path, Options{Daemon: c.daemon})
+			if err == nil {
+				s.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), c.path) {
+				t.Errorf("error %v, want one that names the file and says %q", err, c.says)
+			}
+		})
+	}
+	if _, err := os.Stat(filepath.Join(dir, "none.db")); !errors.Is(err, os.ErrNotExist) {
+		t.Error("a command made the state file")
+	}
+}
+
+// TestCommandsBesideTheDaemon: a command writes while the daemon has the file,
+// and the daemon notices.
+func TestCommandsBesideTheDaemon(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	d := open(t, path)
+	d.learnAt(t, noon, flowLog("fl-1"))
+	before, err := d.Version(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.learnAt(t, noon, flowLog("fl-2"))
+	if v, _ := d.Version(t.Context()); v != before {
+		t.Error("the daemon's own write looks like another's")
+	}
+	c, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	n, err := c.Change(t.Context(), func(r *inventory.Row) bool { r.ReleaseReason = "test"; return r.ID == "fl-1" })
+	if err != nil || n != 1 {
+		t.Fatalf("changed %d, %v", n, err)
+	}
+	if v, _ := d.Version(t.Context()); v == before {
+		t.Error("the daemon does not notice a command's write")
+	}
+	if d.row(t, "fl-1").ReleaseReason != "test" || d.row(t, "fl-2").ReleaseReason != "" {
+		t.Error("the wrong rows were changed")
+	}
+}
+
+func TestMigrationKeepsTheOldFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	open(t, path).Close()
+	db, err := sql.Open("sqlite", dsn(path, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	all := append(migrations[:len(migrations):len(migrations)], `CREATE TABLE later (x)`)
+	if err := migrateTo(t.Context(), db, path, all); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(fmt.Sprintf("%s.schema-%d", path, len(migrations))); err != nil {
+		t.Errorf("no copy of the older file: %v", err)
+	}
+	if _, err := db.Exec(`SELECT x FROM later`); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestI12HistoryIsBounded: forged records of one flow log can't fill the disk.
+func TestI12HistoryIsBounded(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.put(t, func(tx remediate.Tx) error {
+		if err := tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", State: remediate.Open}); err != nil {
+			return err
+		}
+		for n := range 3 * maxHistory {
+			if err := tx.AddHistory(scope, "fl-1", remediate.Entry{EventID: fmt.Sprint(n)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	_, h, _, err := s.FindIncident(t.Context(), "fl-1")
+	if err != nil || len(h) != maxHistory {
+		t.Errorf("%d lines, %v", len(h), err)
+	}
+}
+
+func TestPruneForgetsOnlyWhatIsSettled(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon, flowLog("fl-open"), flowLog("fl-done"), flowLog("fl-live"))
+	s.put(t, func(tx remediate.Tx) error {
+		for id, state := range map[string]remediate.State{"fl-open": remediate.Blocked, "fl-done": remediate.Verified} {
+			r, _, err := tx.FlowLog(scope, id)
+			if err != nil {
+				return err
+			}
+			r.State, r.GoneAt = inventory.Gone, noon
+			if err := errors.Join(tx.PutFlowLog(r), tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, State: state, Known: true, DetectedAt: noon})); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := s.Prune(t.Context(), noon.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	if err := s.FlowLogs(t.Context(), func(r inventory.Row) error { left = append(left, r.ID); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(left, " "); got != "fl-live fl-open" {
+		t.Errorf("left: %s", got)
+	}
+}
