@@ -83,7 +83,8 @@ type FlowLog struct {
 	BlindSeconds     *float64          `json:"blind_seconds,omitempty"`
 	ErrorCode        string            `json:"error_code,omitempty"`
 	ErrorMessage     string            `json:"error_message,omitempty"`
-	DifferencesFound []string          `json:"differences,omitempty"` // of a decoy
+	NextAttemptAt    *Time             `json:"next_attempt_at,omitempty"` // set only while a wait rule holds it
+	DifferencesFound []string          `json:"differences,omitempty"`     // of a decoy
 }
 
 // Alert is the public contract: webhook bodies, `alerts list --json` and SNS
@@ -97,6 +98,8 @@ type Alert struct {
 	Rule           *Rule     `json:"rule,omitempty"`
 	Title          string    `json:"title"`
 	Text           string    `json:"text,omitempty"`
+	Cause          string    `json:"cause,omitempty"`  // what happened, where no flow log tells it (tamper, pipeline, destination)
+	Advice         string    `json:"advice,omitempty"` // what to try
 	Account        string    `json:"account,omitempty"`
 	Region         string    `json:"region,omitempty"`
 	EventID        string    `json:"event_id,omitempty"`
@@ -105,6 +108,11 @@ type Alert struct {
 	Actor          *Actor    `json:"actor,omitempty"`
 	FlowLogs       []FlowLog `json:"flow_logs,omitempty"`
 	FailedFlowLogs []FlowLog `json:"failed_flow_logs,omitempty"`
+	Omitted        int       `json:"flow_logs_omitted,omitempty"` // left out because a sink takes no more
+
+	// RouteLevel is what a restored or closed alert is routed by: the most
+	// urgent level among the earlier alerts with the same DedupKey. See Routes.
+	RouteLevel Level `json:"-"`
 }
 
 // Time is an instant that JSON shows as RFC 3339 in UTC with milliseconds.

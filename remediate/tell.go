@@ -62,6 +62,9 @@ func flowLogs(incidents []Incident) []alert.FlowLog {
 		if i.RootID != i.FlowLogID {
 			f.RootFlowLogID = i.RootID
 		}
+		if i.Action == Wait && i.State == Open {
+			f.NextAttemptAt = &alert.Time{Time: i.WaitUntil}
+		}
 		if s, ok := i.BlindSeconds(); ok {
 			f.BlindSeconds = &s
 		}

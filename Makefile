@@ -1,0 +1,60 @@
+# Flowkeeper. `make demo` shows what it does; `make test` runs every test.
+
+GO          ?= go
+PREFIX      ?= /usr
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+FUZZTIME    ?= 20s
+
+export CGO_ENABLED ?= 0
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: all build demo test race bench fuzz lint install smoke-aws clean
+
+all: build
+
+build: bin/flowkeeper
+
+.PHONY: bin/flowkeeper
+bin/flowkeeper:
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/flowkeeper
+
+demo: build
+	@bin/flowkeeper demo
+
+# Every test, LocalStack included. SHORT=1 leaves LocalStack out, and says so.
+test:
+	$(GO) test -timeout 20m ./...
+
+# The race detector needs cgo.
+race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+
+bench: build
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench
+
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "fuzz $$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+lint:
+	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+# Asks a real AWS account about what no emulator shows; see README.md.
+smoke-aws:
+	$(GO) test -tags smokeaws -count 1 -v ./test/smoke
+
+install: build
+	install -D -m 0755 bin/flowkeeper $(DESTDIR)$(PREFIX)/bin/flowkeeper
+	install -D -m 0644 systemd/flowkeeper.service $(DESTDIR)$(PREFIX)/lib/systemd/system/flowkeeper.service
+	test -e $(DESTDIR)/etc/flowkeeper/flowkeeper.yaml || \
+		install -D -m 0640 configs/flowkeeper.yaml $(DESTDIR)/etc/flowkeeper/flowkeeper.yaml
+
+clean:
+	rm -rf bin

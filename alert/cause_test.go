@@ -1,0 +1,152 @@
+package alert
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const (
+	secretPath  = "T0KEN-IN-PATH"
+	secretQuery = "T0KEN-IN-QUERY"
+	secretUser  = "pa55word"
+)
+
+// leaks reports what must never be in a text.
+func leaks(s string) bool {
+	for _, x := range []string{secretPath, secretQuery, secretUser, testSecret, testSecret[6:], "127.0.0.1", "localhost", "example.invalid", "https://", "http://"} {
+		if strings.Contains(s, x) {
+			return true
+		}
+	}
+	return false
+}
+
+func secretURL(base string) string {
+	scheme, host, _ := strings.Cut(base, "://")
+	return fmt.Sprintf("%s://user:%s@%s/%s?token=%s", scheme, secretUser, host, secretPath, secretQuery)
+}
+
+// closedPort is an address where nothing listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "http://" + l.Addr().String()
+}
+
+// hangUp is a server that closes every connection unanswered.
+func hangUp(t *testing.T) string {
+	t.Helper()
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			conn.Close()
+		}
+	})
+	return s.URL
+}
+
+func TestI11WebhookErrorsHoldNoSecret(t *testing.T) {
+	t.Parallel()
+	tlsServer := httptest.NewUnstartedServer(http.NotFoundHandler())
+	tlsServer.Config.ErrorLog = log.New(io.Discard, "", 0)
+	tlsServer.StartTLS()
+	t.Cleanup(tlsServer.Close)
+	plain := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", r.URL.String())
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintln(w, r.URL.String(), r.Header) // a receiver that echoes
+	})
+	redirect := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "https://example.invalid/"+secretPath)
+		w.WriteHeader(http.StatusFound)
+	})
+	for name, c := range map[string]struct{ base, want string }{
+		"refused connection": {closedPort(t), "connection refused"},
+		"hang up":            {hangUp(t), "closed without an answer"},
+		"unknown authority":  {tlsServer.URL, "unknown authority"},
+		"plain as TLS":       {strings.Replace(plain.URL, "http:", "https:", 1), "does not speak TLS"},
+		"403":                {plain.URL, "answered 403"},
+		"redirect":           {redirect.URL, "redirects are not followed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newTestWebhook(t, secretURL(c.base), testSecret)
+			err := w.Send(t.Context(), deletion())
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "webhook hook: ") {
+				t.Errorf("%v", err)
+			}
+			if all := fmt.Sprintf("%v %+v %#v", err, err, err); leaks(all) {
+				t.Error(all)
+			}
+			var u *url.Error
+			if errors.As(err, &u) {
+				t.Error("the URL is still inside")
+			}
+		})
+	}
+}
+
+func TestI11CauseKeepsNothingOfTheError(t *testing.T) {
+	t.Parallel()
+	wrap := func(err error) error {
+		return &url.Error{Op: "Post", URL: secretURL("https://example.invalid"), Err: err}
+	}
+	dial := func(op string, err error) error {
+		return &net.OpError{Op: op, Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, Err: err}
+	}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{&net.DNSError{Err: "no such host", Name: "example.invalid", IsNotFound: true}, "host name does not exist"},
+		{&net.DNSError{Err: "server misbehaving", Name: "example.invalid"}, "could not be looked up"},
+		{&net.DNSError{Err: "i/o timeout", Name: "example.invalid", IsTimeout: true}, "no answer in time"},
+		{dial("dial", syscall.ECONNREFUSED), "connection refused"},
+		{dial("dial", syscall.ENETUNREACH), "not reachable"},
+		{dial("read", syscall.ECONNRESET), "connection reset"},
+		{dial("proxyconnect", syscall.ECONNREFUSED), "the proxy: connection refused"},
+		{&tls.CertificateVerificationError{Err: errors.New("example.invalid")}, "not valid"},
+		{tls.AlertError(42), "handshake was refused"},
+		{context.DeadlineExceeded, "no answer in time"},
+		{context.Canceled, "interrupted"},
+		{io.ErrUnexpectedEOF, "closed without an answer"},
+		{errors.New("parse http://user:" + secretUser + "@example.invalid: bad proxy"), "the request failed"},
+	} {
+		got := cause(wrap(c.err))
+		if !strings.HasPrefix(got, c.want) && !strings.Contains(got, c.want) || leaks(got) {
+			t.Errorf("%v: %q", c.err, got)
+		}
+	}
+}
+
+func TestI11PrintingASinkShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	w := newTestWebhook(t, secretURL("https://example.invalid"), testSecret)
+	if s := fmt.Sprintf("%v %+v %#v %s", w, w, w, w); leaks(s) {
+		t.Error(s)
+	}
+	for _, bad := range []string{"http://[" + secretPath, secretPath} {
+		if _, err := NewWebhook("hook", bad, "", "1"); err == nil || leaks(err.Error()) {
+			t.Error(err)
+		}
+	}
+	if _, err := NewWebhook("hook", "https://h/", "whsec_"+secretUser+"!", "1"); err == nil || leaks(err.Error()) {
+		t.Error(err)
+	}
+}

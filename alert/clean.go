@@ -1,0 +1,109 @@
+package alert
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Lengths, in characters, that foreign text is cut to. AWS's own limits are
+// below them (an ARN's parts, tag keys of 128 and values of 256); error texts
+// may carry kilobytes of encoded authorization message, whose start will do.
+const (
+	maxTitle = 200
+	maxField = 512
+	maxTags  = 50 // what AWS allows a resource
+)
+
+// Clean makes foreign text safe for any sink, page and terminal (I12): what
+// is not printable (control characters, escape sequences, line breaks, bidi
+// overrides and other invisible marks, broken UTF-8) becomes a visible escape
+// such as \x1b or \u202e, and what is longer than limit characters ends in "…".
+// Cleaning twice changes nothing.
+func Clean(s string, limit int) string {
+	var b strings.Builder
+	cut, length := 0, 0 // cut: bytes that leave room for the "…"
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		piece := visible(r, s[i:i+size])
+		i += size
+		length += utf8.RuneCountInString(piece)
+		if length > limit {
+			return b.String()[:cut] + strings.Repeat("…", min(1, max(0, limit)))
+		}
+		b.WriteString(piece)
+		if length < limit {
+			cut = b.Len()
+		}
+	}
+	return b.String()
+}
+
+// visible is the rune as it may be shown; raw are its bytes.
+func visible(r rune, raw string) string {
+	if r == utf8.RuneError && len(raw) == 1 {
+		return fmt.Sprintf(`\x%02x`, raw[0])
+	}
+	if unicode.IsPrint(r) {
+		return raw
+	}
+	quoted := strconv.QuoteRuneToASCII(r)
+	return quoted[1 : len(quoted)-1]
+}
+
+// clean returns the alert with every text in it cleaned. It changes nothing
+// that a points to: the caller may share that.
+func (a Alert) clean() Alert {
+	for _, s := range []*string{&a.ID, &a.DedupKey, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source} {
+		*s = Clean(*s, maxField)
+	}
+	if a.Rule != nil {
+		a.Rule = &Rule{ID: Clean(a.Rule.ID, maxField), Title: Clean(a.Rule.Title, maxField)}
+	}
+	if a.Actor != nil {
+		who := *a.Actor
+		for _, s := range []*string{&who.Type, &who.ARN, &who.SessionIssuer, &who.AccessKeyID, &who.SourceIP, &who.UserAgent} {
+			*s = Clean(*s, maxField)
+		}
+		a.Actor = &who
+	}
+	a.FlowLogs = cleanAll(a.FlowLogs)
+	a.FailedFlowLogs = cleanAll(a.FailedFlowLogs)
+	return a
+}
+
+func cleanAll(in []FlowLog) []FlowLog {
+	out := slices.Clone(in)
+	for i := range out {
+		f := &out[i]
+		for _, s := range []*string{
+			&f.FlowLogID, &f.RootFlowLogID, &f.ResourceID, &f.State, &f.Reason, &f.Advice,
+			&f.Destination, &f.NewFlowLogID, &f.ErrorCode, &f.ErrorMessage,
+		} {
+			*s = Clean(*s, maxField)
+		}
+		f.Tags = cleanTags(f.Tags)
+		f.DifferencesFound = slices.Clone(f.DifferencesFound)
+		for j, d := range f.DifferencesFound {
+			f.DifferencesFound[j] = Clean(d, maxField)
+		}
+	}
+	return out
+}
+
+// cleanTags keeps the first tags by key: a repeated call yields the same.
+func cleanTags(in map[string]string) map[string]string {
+	if len(in) == 0 {
+		return nil
+	}
+	keys := slices.Sorted(maps.Keys(in))
+	out := make(map[string]string, min(len(in), maxTags))
+	for _, k := range keys[:min(len(keys), maxTags)] {
+		out[Clean(k, maxField)] = Clean(in[k], maxField)
+	}
+	return out
+}

@@ -1,0 +1,229 @@
+package alert
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+)
+
+// hostile are texts that do something to whoever prints them.
+var hostile = []string{
+	"\x1b[2J\x1b]0;owned\x07", "\x9b31mred", "line\r\nX-Injected: 1", "tab\tand\vand\fand\b",
+	"\u202egpj.exe", "\u2066isolated\u2069", "\u200bzero\u200dwidth\ufeff", "\u2028line\u2029paragraph",
+	"\x00nul", "\x7fdel", "\u0085next", "broken \xff\xfe utf8 \xed\xa0\x80", "\U000e0041tag", "\ue000private",
+}
+
+func TestCleanTable(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		in    string
+		limit int
+		want  string
+	}{
+		{"plain", 10, "plain"},
+		{"", 10, ""},
+		{"Grüße, 世界 'quoted' \"so\" \\ <b>", 40, "Grüße, 世界 'quoted' \"so\" \\ <b>"},
+		{"\x1b[31m", 20, `\x1b[31m`},
+		{"a\r\nb", 20, `a\r\nb`},
+		{"\u202eabc", 20, `\u202eabc`},
+		{"\xff", 20, `\xff`},
+		{"0123456789", 10, "0123456789"},
+		{"0123456789a", 10, "012345678…"},
+		{"世界世界", 3, "世界…"},
+		{"abcd\x1b", 6, "abcd…"}, // no half escape
+		{"ab", 1, "…"},
+		{"ab", 0, ""},
+		{"ab", -1, ""},
+	} {
+		if got := Clean(c.in, c.limit); got != c.want {
+			t.Errorf("Clean(%q, %d) = %q, want %q", c.in, c.limit, got, c.want)
+		}
+	}
+}
+
+func safe(t interface{ Fatalf(string, ...any) }, s string, newlines bool) {
+	if !utf8.ValidString(s) {
+		t.Fatalf("not UTF-8: %q", s)
+	}
+	for _, r := range s {
+		if !unicode.IsPrint(r) && (r != '\n' || !newlines) {
+			t.Fatalf("%U passes in %q", r, s)
+		}
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	for _, s := range hostile {
+		f.Add(s, 20)
+	}
+	f.Fuzz(func(t *testing.T, s string, limit int) {
+		limit %= 1000
+		got := Clean(s, limit)
+		safe(t, got, false)
+		if n := utf8.RuneCountInString(got); n > max(0, limit) {
+			t.Fatalf("%d characters, limit %d", n, limit)
+		}
+		if again := Clean(got, limit); again != got {
+			t.Fatalf("not stable: %q then %q", got, again)
+		}
+	})
+}
+
+// fill puts text into every string that v reaches, so that a field added
+// later is covered without anybody thinking of it.
+func fill(v reflect.Value, text string) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Pointer:
+		if v.Type().Elem().Kind() == reflect.Struct {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(v.Elem(), text)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 3, 3))
+		for i := range 3 {
+			fill(v.Index(i), text)
+		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf(text), reflect.ValueOf(text))
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			fill(v.Field(i), text)
+		}
+	}
+}
+
+// texts are all strings that v reaches.
+func texts(v reflect.Value, yield func(string)) {
+	switch v.Kind() {
+	case reflect.String:
+		yield(v.String())
+	case reflect.Pointer:
+		if !v.IsNil() {
+			texts(v.Elem(), yield)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			texts(v.Index(i), yield)
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			texts(k, yield)
+			texts(v.MapIndex(k), yield)
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			texts(v.Field(i), yield)
+		}
+	}
+}
+
+var kinds = []Kind{Deletion, Attempt, Restored, Blocked, Closed, Flapping, Decoy, Tamper, Pipeline, Destination, Test, "unheard-of"}
+
+func TestI12NoForeignTextPassesUncleaned(t *testing.T) {
+	t.Parallel()
+	for _, text := range append(hostile, strings.Repeat("x", 100_000)) {
+		for _, kind := range kinds {
+			var a Alert
+			fill(reflect.ValueOf(&a).Elem(), text)
+			a.Kind, a.Level, a.RouteLevel = kind, High, High // our own words, never foreign
+			a.Write()
+			safe(t, a.Title, false)
+			safe(t, a.Text, true)
+			if n := utf8.RuneCountInString(a.Title); n > maxTitle {
+				t.Errorf("%s: title of %d characters", kind, n)
+			}
+			if len(a.Text) > 64<<10 {
+				t.Errorf("%s: text of %d bytes", kind, len(a.Text))
+			}
+			a.Text = ""
+			texts(reflect.ValueOf(a), func(s string) {
+				safe(t, s, false)
+				if utf8.RuneCountInString(s) > maxField {
+					t.Errorf("%s: a field of %d bytes", kind, len(s))
+				}
+			})
+		}
+	}
+}
+
+func TestI12TextBoundedForAThousandFlowLogs(t *testing.T) {
+	t.Parallel()
+	a := deletion()
+	for len(a.FlowLogs) < 1000 {
+		a.FlowLogs = append(a.FlowLogs, a.FlowLogs[0])
+	}
+	a.Write()
+	if !strings.Contains(a.Title, "1000 flow logs") || !strings.Contains(a.Text, "and 980 more") {
+		t.Errorf("title %q, text %q", a.Title, a.Text)
+	}
+	if len(a.Text) > 8<<10 {
+		t.Errorf("text of %d bytes", len(a.Text))
+	}
+	if len(a.FlowLogs) != 1000 {
+		t.Error("the JSON must keep all")
+	}
+}
+
+func TestI12TagsBounded(t *testing.T) {
+	t.Parallel()
+	tags := map[string]string{}
+	for i := range 200 {
+		tags[strings.Repeat("k", i+1)] = "v"
+	}
+	a := deletion()
+	a.FlowLogs[0].Tags = tags
+	a.Write()
+	if n := len(a.FlowLogs[0].Tags); n != maxTags {
+		t.Errorf("%d tags", n)
+	}
+	if len(tags) != 200 {
+		t.Error("the caller's map was changed")
+	}
+}
+
+func TestWriteLeavesWhatTheCallerShares(t *testing.T) {
+	t.Parallel()
+	a := deletion()
+	a.Actor.UserAgent = "\x1b[2J"
+	a.FlowLogs[0].Tags["team"] = "\x1b"
+	a.FlowLogs[0].DifferencesFound = []string{"\x1b"}
+	shared := a
+	a.Write()
+	if shared.Actor.UserAgent != "\x1b[2J" || shared.FlowLogs[0].Tags["team"] != "\x1b" || shared.FlowLogs[0].DifferencesFound[0] != "\x1b" {
+		t.Error("Write changed what its caller still holds")
+	}
+	if a.Actor.UserAgent != `\x1b[2J` {
+		t.Errorf("user agent %q", a.Actor.UserAgent)
+	}
+}
+
+func TestWriteTwiceChangesNothing(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		a := deletion()
+		a.Actor.UserAgent = rapid.String().Draw(t, "agent")
+		a.Cause = rapid.String().Draw(t, "reason")
+		a.Kind = rapid.SampledFrom(kinds).Draw(t, "kind")
+		a.Write()
+		once, _ := json.Marshal(a)
+		a.Write()
+		twice, _ := json.Marshal(a)
+		if string(once) != string(twice) {
+			t.Fatalf("%s\n%s", once, twice)
+		}
+	})
+}

@@ -1,0 +1,51 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+type sinkFunc func(context.Context, Alert) error
+
+func (f sinkFunc) Send(ctx context.Context, a Alert) error { return f(ctx, a) }
+
+// I1: with a full disk the alert still goes to every sink, those that hang or
+// fail holding up none, within the time of one try.
+func TestI1DirectReachesEverySink(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var got atomic.Int32
+		begin := time.Now()
+		err := Direct(t.Context(), map[string]Sink{
+			"hangs": sinkFunc(func(ctx context.Context, _ Alert) error { <-ctx.Done(); return errors.New("hung") }),
+			"fails": sinkFunc(func(context.Context, Alert) error { return errors.New("refused") }),
+			"a":     sinkFunc(func(context.Context, Alert) error { got.Add(1); return nil }),
+			"b":     sinkFunc(func(context.Context, Alert) error { got.Add(1); return nil }),
+		}, deletion())
+		if got.Load() != 2 || err == nil || err.Error() != "sink fails: refused\nsink hangs: hung" {
+			t.Errorf("%d sinks, %v", got.Load(), err)
+		}
+		if took := time.Since(begin); took > sendTimeout {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestDirectWithoutFailure(t *testing.T) {
+	t.Parallel()
+	if err := Direct(t.Context(), map[string]Sink{"a": sinkFunc(func(context.Context, Alert) error { return nil })}, deletion()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSendErrorIsItsCause(t *testing.T) {
+	t.Parallel()
+	if s := (&SendError{Cause: "webhook x: y"}).Error(); !strings.HasSuffix(s, "y") {
+		t.Error(s)
+	}
+}

@@ -1,0 +1,35 @@
+package alert
+
+import (
+	"regexp"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestIDIsStable(t *testing.T) {
+	t.Parallel()
+	// Fixed for ever: a restart with a newer version must not send again.
+	if got := ID("111122223333/eu-west-1", "e1", "deletion"); got != "alrt_3ibmouyns3n4soaxiyu26arkff" {
+		t.Error(got)
+	}
+	if got := DedupKey("111122223333/eu-west-1", "e1"); got != "flowkeeper-5xukkff6idqzrp75yda4yny6gc" {
+		t.Error(got)
+	}
+}
+
+func TestIDTellsPartsApart(t *testing.T) {
+	t.Parallel()
+	form := regexp.MustCompile(`^alrt_[a-z2-7]{26}$`)
+	rapid.Check(t, func(t *rapid.T) {
+		parts := rapid.SliceOf(rapid.StringN(0, 3, -1))
+		a, b := parts.Draw(t, "a"), parts.Draw(t, "b")
+		if !form.MatchString(ID(a...)) {
+			t.Fatal(ID(a...))
+		}
+		if slices.Equal(a, b) != (ID(a...) == ID(b...)) {
+			t.Fatalf("%q %q", a, b)
+		}
+	})
+}

@@ -1,0 +1,72 @@
+package alert
+
+import (
+	"context"
+	"log/slog"
+)
+
+// Log is the sink that is always on: one line an alert, so that the journal
+// tells the whole story even where no sink is configured.
+type Log struct{ log *slog.Logger }
+
+// NewLog returns the log sink.
+func NewLog(log *slog.Logger) *Log { return &Log{log} }
+
+// loggedIDs bounds how many flow logs a line names; the state file has all.
+const loggedIDs = 20
+
+// Send writes the line. It never fails: a log that is not written has nowhere
+// to say so.
+func (l *Log) Send(ctx context.Context, a Alert) error {
+	attrs := []slog.Attr{
+		slog.String("alert", a.ID), slog.String("kind", string(a.Kind)), slog.String("severity", string(a.Level)),
+	}
+	add := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	add("account", a.Account)
+	add("region", a.Region)
+	add("event", a.EventID)
+	add("source", a.Source)
+	if a.DeletedAt != nil {
+		add("deleted_at", a.DeletedAt.String())
+	}
+	if a.Actor != nil {
+		add("actor", a.Actor.name())
+		add("source_ip", a.Actor.SourceIP)
+		add("mfa", a.Actor.mfa())
+	}
+	attrs = addIDs(attrs, "flow_logs", a.FlowLogs)
+	attrs = addIDs(attrs, "failed_flow_logs", a.FailedFlowLogs)
+	l.log.LogAttrs(ctx, a.Level.slog(), a.Title, attrs...)
+	return nil
+}
+
+func addIDs(attrs []slog.Attr, key string, logs []FlowLog) []slog.Attr {
+	if len(logs) == 0 {
+		return attrs
+	}
+	var ids []string
+	for _, f := range logs[:min(len(logs), loggedIDs)] {
+		ids = append(ids, f.FlowLogID)
+	}
+	attrs = append(attrs, slog.Any(key, ids))
+	if more := len(logs) - len(ids); more > 0 {
+		attrs = append(attrs, slog.Int(key+"_more", more))
+	}
+	return attrs
+}
+
+// slog is the log level of an alert's: what should wake people is an error,
+// whatever log.level hides.
+func (l Level) slog() slog.Level {
+	switch {
+	case l.AtLeast(High):
+		return slog.LevelError
+	case l.AtLeast(Medium):
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}

@@ -1,0 +1,51 @@
+package alert
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func TestLogOneLineAnAlert(t *testing.T) {
+	t.Parallel()
+	var buf bytes.Buffer
+	sink := NewLog(slog.New(slog.NewJSONHandler(&buf, nil)))
+	a := deletion()
+	for i := range 24 {
+		a.FlowLogs = append(a.FlowLogs, FlowLog{FlowLogID: fmt.Sprintf("fl-%d", i)})
+	}
+	a.Write()
+	if err := sink.Send(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(buf.String(), "\n"); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+	var line struct {
+		Level, Msg, Alert, Kind, Severity, Account, Region, Event, Actor, MFA string
+		SourceIP                                                              string   `json:"source_ip"`
+		FlowLogs                                                              []string `json:"flow_logs"`
+		More                                                                  int      `json:"flow_logs_more"`
+	}
+	if err := json.Unmarshal(buf.Bytes(), &line); err != nil {
+		t.Fatal(err)
+	}
+	if line.Level != "ERROR" || line.Msg != a.Title || line.Alert != a.ID || line.Kind != "deletion" || line.Severity != "high" ||
+		line.Actor != a.Actor.ARN || line.SourceIP != "198.51.100.7" || line.MFA != "no" || len(line.FlowLogs) != loggedIDs || line.More != 5 {
+		t.Errorf("%+v", line)
+	}
+}
+
+func TestLogLevels(t *testing.T) {
+	t.Parallel()
+	for level, want := range map[Level]slog.Level{
+		Informational: slog.LevelInfo, Low: slog.LevelInfo, Medium: slog.LevelWarn, High: slog.LevelError, Critical: slog.LevelError, "": slog.LevelInfo,
+	} {
+		if got := level.slog(); got != want {
+			t.Errorf("%q: %v", level, got)
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// memory is an Outbox as its contract says, for all sinks.
+type memory struct {
+	mu     sync.Mutex
+	all    []*Delivery // in order of adding
+	broken int         // so many calls fail
+}
+
+var errDisk = errors.New("disk full")
+
+func (m *memory) add(sink string, alerts ...Alert) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range alerts {
+		m.all = append(m.all, &Delivery{Alert: a, Sink: sink, NextAt: time.Now()})
+	}
+}
+
+func (m *memory) fail() bool {
+	if m.broken > 0 {
+		m.broken--
+		return true
+	}
+	return false
+}
+
+func (m *memory) Next(_ context.Context, sink string, now time.Time) (Delivery, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail() {
+		return Delivery{}, false, errDisk
+	}
+	var soonest time.Time
+	for _, d := range m.all {
+		if d.Sink != sink || !d.SentAt.IsZero() || !d.ParkedAt.IsZero() {
+			continue
+		}
+		if !d.NextAt.After(now) {
+			return *d, true, nil
+		}
+		if soonest.IsZero() || d.NextAt.Before(soonest) {
+			soonest = d.NextAt
+		}
+	}
+	return Delivery{NextAt: soonest}, false, nil
+}
+
+func (m *memory) find(sink, id string) *Delivery {
+	for _, d := range m.all {
+		if d.Sink == sink && d.Alert.ID == id {
+			return d
+		}
+	}
+	panic("no such delivery: " + id)
+}
+
+func (m *memory) Sent(ctx context.Context, sink, id string, at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail() || ctx.Err() != nil {
+		return errDisk
+	}
+	m.find(sink, id).SentAt = at
+	return nil
+}
+
+func (m *memory) Failed(ctx context.Context, sink, id string, attempts int, next time.Time, cause string, parked bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail() || ctx.Err() != nil {
+		return errDisk
+	}
+	d := m.find(sink, id)
+	d.Attempts, d.NextAt, d.Error = attempts, next, cause
+	if parked {
+		d.ParkedAt = time.Now()
+	}
+	return nil
+}
+
+func (m *memory) get(sink, id string) Delivery {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return *m.find(sink, id)
+}
+
+// recorder is a sink that notes what it is sent and answers as told.
+type recorder struct {
+	mu     sync.Mutex
+	got    []string
+	when   []time.Time
+	answer func(n int, a Alert) error // n: tries so far, from 1
+}
+
+func (r *recorder) Send(_ context.Context, a Alert) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got, r.when = append(r.got, a.ID), append(r.when, time.Now())
+	if r.answer == nil {
+		return nil
+	}
+	return r.answer(len(r.got), a)
+}
+
+func (r *recorder) ids() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.got)
+}
+
+func numbered(n int) []Alert {
+	out := make([]Alert, n)
+	for i := range out {
+		out[i] = Alert{ID: fmt.Sprint("a", i), Time: Time{time.Now()}}
+	}
+	return out
+}
+
+// start runs a sender in the test's bubble; stop waits for its end.
+func start(t *testing.T, name string, s Sink, o Outbox) (sender *Sender, stop func()) {
+	t.Helper()
+	sender = NewSender(name, s, o, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	sender.random = func() float64 { return 1 }
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- sender.Run(ctx) }()
+	return sender, func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package alert
+
+import (
+	"context"
+	"time"
+)
+
+// Outbox is the durable side of delivery; internal/store implements it. An
+// alert is in it from the transaction that caused it until every sink has it
+// or has been given up on (I7).
+type Outbox interface {
+	// Next returns the delivery to try now: of this sink's pending ones (neither
+	// sent nor parked) whose NextAt is not after now, the one whose alert was
+	// added first. Without one it returns false, and the Delivery's NextAt says
+	// when the soonest pending one is due; zero: nothing is pending.
+	Next(ctx context.Context, sink string, now time.Time) (Delivery, bool, error)
+	// Sent records that the sink has the alert.
+	Sent(ctx context.Context, sink, alertID string, at time.Time) error
+	// Failed records a try that failed: the number of tries so far, when the next
+	// one is due, why it failed (no secrets in it), and whether it was the last.
+	Failed(ctx context.Context, sink, alertID string, attempts int, next time.Time, cause string, parked bool) error
+}
+
+const (
+	firstBackoff = time.Second
+	maxBackoff   = 5 * time.Minute
+	// maxRetryAfter bounds a sink's own wish: nobody but us decides that an
+	// alert waits for days.
+	maxRetryAfter = time.Hour
+	// parkAfter is how old an alert grows before it is given up. People mend a
+	// sink within a long weekend; what is older than that is history.
+	parkAfter = 72 * time.Hour
+
+	// A failing alert holds up the later ones of its sink for this many tries,
+	// which keeps the order through a hiccup. Then others get their turn, as one
+	// alert that a receiver chokes on must not silence the rest. A refusal (4xx)
+	// is likely about this one alert, and an attacker may write the user agent
+	// that a web application firewall refuses: it holds them for seconds only.
+	holdTries        = 10
+	holdTriesRefused = 3
+)
+
+// Backoff is how long to wait after the attempt-th failed try (from 1), by
+// "full jitter": rnd, from 0 to 1, picks a point between nothing and a ceiling
+// that doubles from 1 s to 5 min. Daemons that failed together so come back apart.
+func Backoff(attempt int, rnd float64) time.Duration {
+	ceiling := firstBackoff
+	for i := 1; i < attempt && ceiling < maxBackoff; i++ {
+		ceiling *= 2
+	}
+	return time.Duration(rnd * float64(min(ceiling, maxBackoff)))
+}

@@ -1,0 +1,180 @@
+package alert
+
+import (
+	"fmt"
+	"strings"
+)
+
+// listed bounds how many flow logs a text spells out: one call can delete a
+// thousand. The JSON has them all.
+const listed = 20
+
+// list adds one line a flow log.
+func (t *lines) list(heading string, kind Kind, logs []FlowLog) {
+	if len(logs) == 0 {
+		return
+	}
+	t.add(heading + ":")
+	for _, f := range logs[:min(len(logs), listed)] {
+		t.add("  " + f.line(kind))
+	}
+	if more := len(logs) - listed; more > 0 {
+		t.add(fmt.Sprintf("  and %d more", more))
+	}
+}
+
+// line is one flow log: which, of what, to where, and how it stands.
+func (f FlowLog) line(kind Kind) string {
+	s := f.FlowLogID
+	if f.ResourceID != "" {
+		s += " of " + f.ResourceID
+	}
+	if f.Destination != "" {
+		s += " to " + f.Destination
+	}
+	if how := f.outcome(kind); how != "" {
+		s += ": " + how
+	}
+	if len(f.DifferencesFound) > 0 {
+		s += "; differs in " + Clean(strings.Join(f.DifferencesFound, ", "), maxField)
+	}
+	if f.Advice != "" {
+		s += "; " + f.Advice
+	}
+	return s
+}
+
+// outcome words the state of the flow log's incident, or AWS's refusal.
+func (f FlowLog) outcome(kind Kind) string {
+	switch {
+	case f.ErrorCode != "" && f.ErrorMessage != "":
+		return f.ErrorCode + ", " + f.ErrorMessage
+	case f.ErrorCode != "":
+		return f.ErrorCode
+	case f.State == "closed":
+		return "closed, " + closedBecause(f.Reason)
+	case f.State == "blocked":
+		return "cannot be restored, " + blockedBy(f.Reason)
+	case f.NewFlowLogID != "":
+		return f.back()
+	case f.NextAttemptAt != nil:
+		return "not before " + moment(*f.NextAttemptAt)
+	case f.State == "open" && kind != Deletion:
+		return "not restored yet"
+	}
+	return ""
+}
+
+func (f FlowLog) back() string {
+	s := "back as " + f.NewFlowLogID
+	if f.BlindSeconds != nil {
+		s += " after " + span(*f.BlindSeconds)
+	}
+	switch {
+	case f.State == "verified":
+		s += ", verified"
+	case f.Reason == "not_delivering":
+		s += ", but it does not deliver"
+	}
+	return s
+}
+
+// closedBecause words the reasons of design.md's table.
+func closedBecause(reason string) string {
+	switch reason {
+	case "resource_gone":
+		return "its resource is gone too"
+	case "replaced":
+		return "whoever deleted it made another"
+	case "released":
+		return "it was released: it may go"
+	case "superseded":
+		return "its replacement was lost in turn, see that one"
+	case "still_there":
+		return "AWS still has it"
+	case "exempt":
+		return "a rule exempts whoever did this: not restored"
+	case "alert_only":
+		return "configured to alert only: not restored"
+	case "unknown":
+		return "never seen in AWS, so there is nothing to restore it from"
+	}
+	return reason
+}
+
+func blockedBy(reason string) string {
+	switch reason {
+	case "permission":
+		return "AWS refuses it to Flowkeeper's role"
+	case "destination":
+		return "its destination is missing or refuses"
+	case "role":
+		return "its delivery role cannot be assumed"
+	case "limit":
+		return "the account's limit of flow logs is reached"
+	case "decoy":
+		return "another flow log holds its place"
+	case "invalid":
+		return "AWS does not take its settings"
+	case "credentials":
+		return "the credentials are not of its account"
+	}
+	return reason
+}
+
+// doing is what Flowkeeper does now, so that people know what is left to them.
+func (a Alert) doing() string {
+	switch a.Kind {
+	case Deletion:
+		return a.answering()
+	case Attempt:
+		return "nothing is lost, so it does nothing more"
+	case Blocked:
+		return "tries again, ever more slowly, and reminds daily; it restores by itself once the cause is gone"
+	case Flapping:
+		return "keeps restoring, at a slower pace; stop who deletes"
+	case Decoy:
+		return "leaves it alone and goes on trying to restore; delete it if nobody you trust made it"
+	case Closed:
+		return "has nothing left to do for this event"
+	}
+	return ""
+}
+
+// answering counts what a deletion leaves to do.
+func (a Alert) answering() string {
+	restore, wait, left := 0, 0, 0
+	for _, f := range a.FlowLogs {
+		switch {
+		case f.State == "closed", f.State == "blocked":
+			left++
+		case f.NewFlowLogID != "":
+			// A drift's alert waits for the create: the line says the new ID.
+		case f.NextAttemptAt != nil:
+			wait++
+		default:
+			restore++
+		}
+	}
+	var parts []string
+	if len(a.FlowLogs) == 0 {
+		parts = append(parts, "refreshes its snapshot to find out which, and restores those")
+	}
+	if restore > 0 {
+		parts = append(parts, count(restore)+" restored as soon as AWS shows the loss, if it knows them; another alert follows")
+	}
+	if wait > 0 {
+		parts = append(parts, count(wait)+" left for a while to whoever did this, by a rule, then restored")
+	}
+	if left > 0 {
+		parts = append(parts, count(left)+" not restored, as said above")
+	}
+	return strings.Join(parts, "; ")
+}
+
+func count(n int) string {
+	if n == 1 {
+		return "1 is"
+	}
+	return fmt.Sprintf("%d are", n)
+}

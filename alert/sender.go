@@ -1,0 +1,187 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+)
+
+// Sender delivers one sink's alerts from the outbox, in order, at least once
+// each (I7). One goroutine runs it; a sink that fails holds up no other, as
+// every sink has its own.
+//
+// Two clocks slow it down. Each alert's own NextAt is in the outbox, so a
+// restart forgets nothing. The sink's pace, after failures in a row, is only
+// here: however many alerts wait, a sink that is down is tried once a backoff.
+// Order is kept while the daemon runs, but for an alert that failed too often
+// (holdTries): it is set aside and tried between the others until it is sent
+// or three days old.
+type Sender struct {
+	name   string
+	sink   Sink
+	outbox Outbox
+	log    *slog.Logger
+	wake   chan struct{}
+	random func() float64
+
+	// Of Run's goroutine alone.
+	failures int       // tries in a row that failed, of whichever alert
+	quietFor time.Time // nothing is tried before
+}
+
+// NewSender returns the sender of the sink called name.
+func NewSender(name string, s Sink, o Outbox, log *slog.Logger) *Sender {
+	return &Sender{
+		name: name, sink: s, outbox: o, log: log.With("sink", name),
+		wake: make(chan struct{}, 1), random: rand.Float64,
+	}
+}
+
+// Wake says that the outbox may have something new. It never blocks; many
+// calls count as one. Without it the sender sleeps until something known is due.
+func (s *Sender) Wake() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run delivers until ctx ends, and returns nil then. A try that is under way
+// at that moment may take a few seconds more, as an alert sent but not
+// recorded would be sent again (I10). It survives every failure of sink and
+// outbox.
+func (s *Sender) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if wait := time.Until(s.quietFor); wait > 0 {
+			s.sleep(ctx, wait, nil)
+			continue
+		}
+		var (
+			d  Delivery
+			ok bool
+		)
+		s.persist(ctx, "read the outbox", func(ctx context.Context) (err error) {
+			d, ok, err = s.outbox.Next(ctx, s.name, time.Now())
+			return err
+		})
+		switch {
+		case ctx.Err() != nil:
+		case ok:
+			s.deliver(ctx, d)
+		case d.NextAt.IsZero():
+			s.sleep(ctx, -1, s.wake)
+		default:
+			s.sleep(ctx, max(0, time.Until(d.NextAt)), s.wake)
+		}
+	}
+	return nil
+}
+
+// deliver tries once and records how it went.
+func (s *Sender) deliver(ctx context.Context, d Delivery) {
+	try, cancel := outlive(ctx, sendTimeout)
+	err := s.sink.Send(try, d.Alert)
+	cancel()
+	now := time.Now()
+	if err != nil {
+		s.failed(ctx, d, err, now)
+		return
+	}
+	s.failures = 0
+	s.persist(ctx, "record a sent alert", func(ctx context.Context) error {
+		return s.outbox.Sent(ctx, s.name, d.Alert.ID, now)
+	})
+	if d.Attempts > 0 {
+		s.log.Info("alert delivered after retries", "alert", d.Alert.ID, "attempts", d.Attempts+1)
+	}
+}
+
+// failed slows down the sink, decides about the alert, and records it.
+func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Time) {
+	var why SendError
+	if e := (*SendError)(nil); errors.As(err, &e) {
+		why = *e
+	}
+	cause := Clean(err.Error(), maxField)
+	attempts := d.Attempts + 1
+	s.failures++
+	pause := max(Backoff(s.failures, s.random()), min(why.RetryAfter, maxRetryAfter))
+	s.quietFor = now.Add(pause)
+
+	next := s.quietFor
+	if attempts >= tries(why.Refused) {
+		// Strictly after the pause, so that the others are asked first.
+		next = next.Add(time.Second + Backoff(attempts, s.random()))
+	}
+	parked := attempts >= holdTries && now.Sub(d.Alert.Time.Time) >= parkAfter
+	s.report(d, attempts, next, cause, parked)
+	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
+		return s.outbox.Failed(ctx, s.name, d.Alert.ID, attempts, next, cause, parked)
+	})
+}
+
+func tries(refused bool) int {
+	if refused {
+		return holdTriesRefused
+	}
+	return holdTries
+}
+
+// report logs an alert's first failure and its end; what is between is noise
+// at any level but debug.
+func (s *Sender) report(d Delivery, attempts int, next time.Time, cause string, parked bool) {
+	log := s.log.With("alert", d.Alert.ID, "attempts", attempts, "error", cause)
+	switch {
+	case parked:
+		log.Error("alert given up: mend the sink, then run `flowkeeper alerts retry " + d.Alert.ID + "`")
+	case attempts == 1:
+		log.Warn("alert not delivered: will be tried again", "next", next)
+	default:
+		log.Debug("alert not delivered: will be tried again", "next", next)
+	}
+}
+
+// persist calls fn until it succeeds or ctx ends; even then once, so that a
+// try that ended during shutdown is recorded. While the store fails there is
+// nothing better to do: going on would send what was already sent.
+func (s *Sender) persist(ctx context.Context, what string, fn func(context.Context) error) {
+	for attempt := 1; ; attempt++ {
+		once, cancel := outlive(ctx, sendTimeout)
+		err := fn(once)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if attempt == 1 {
+			s.log.Error("cannot "+what+": will be tried again", "error", err)
+		}
+		s.sleep(ctx, Backoff(attempt, s.random()), nil)
+	}
+}
+
+// sleep waits for ctx, for d (negative: for ever), or for a wake.
+func (s *Sender) sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+	var timeout <-chan time.Time
+	if d >= 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-timeout:
+	case <-wake:
+	}
+}
+
+// grace is what a step in hand gets after the order to stop.
+const grace = 3 * time.Second
+
+// outlive returns a context that ends after limit, or grace after ctx does.
+func outlive(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return out, func() { stop(); cancel() }
+}

@@ -1,0 +1,372 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestBackoffProperty(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(-3, 1<<30).Draw(t, "attempt")
+		rnd := rapid.Float64Range(0, 1).Draw(t, "rnd")
+		d, ceiling := Backoff(n, rnd), Backoff(n, 1)
+		if d < 0 || d > ceiling || ceiling < time.Second || ceiling > 5*time.Minute {
+			t.Fatalf("Backoff(%d, %v) = %v of %v", n, rnd, d, ceiling)
+		}
+		if Backoff(n+1, 1) < ceiling {
+			t.Fatal("a later ceiling is lower")
+		}
+	})
+}
+
+func TestBackoffTable(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 9: 256 * time.Second, 10: 5 * time.Minute, 99: 5 * time.Minute} {
+		if got := Backoff(n, 1); got != want {
+			t.Errorf("%d: %v", n, got)
+		}
+		if got := Backoff(n, 0.5); got != want/2 {
+			t.Errorf("%d: %v", n, got)
+		}
+	}
+}
+
+func TestSenderDeliversInOrderAndWakes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var o memory
+		alerts := numbered(5)
+		o.add("hook", alerts[:3]...)
+		sink := &recorder{}
+		s, stop := start(t, "hook", sink, &o)
+		synctest.Wait()
+		o.add("hook", alerts[3:]...)
+		synctest.Wait()
+		if got := sink.ids(); len(got) != 3 {
+			t.Errorf("before the wake: %v", got)
+		}
+		for range 10 {
+			s.Wake()
+		}
+		synctest.Wait()
+		stop()
+		if got := sink.ids(); !slices.Equal(got, []string{"a0", "a1", "a2", "a3", "a4"}) {
+			t.Error(got)
+		}
+		if d := o.get("hook", "a4"); d.SentAt.IsZero() {
+			t.Error("not recorded")
+		}
+	})
+}
+
+func TestSenderKeepsOrderThroughAnOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var o memory
+		o.add("hook", numbered(3)...)
+		sink := &recorder{answer: func(n int, _ Alert) error {
+			if n <= 6 {
+				return errors.New("down")
+			}
+			return nil
+		}}
+		s, stop := start(t, "hook", sink, &o)
+		time.Sleep(time.Second / 2)
+		s.Wake() // must not cut the pause short
+		time.Sleep(5 * time.Minute)
+		stop()
+		want := []string{"a0", "a0", "a0", "a0", "a0", "a0", "a0", "a1", "a2"}
+		if got := sink.ids(); !slices.Equal(got, want) {
+			t.Error(got)
+		}
+		for i := range 6 {
+			if gap := sink.when[i+1].Sub(sink.when[i]); gap != time.Second<<i {
+				t.Errorf("pause %d: %v", i, gap)
+			}
+		}
+	})
+}
+
+// I7: a sink that fails, or hangs, holds up no other.
+func TestI7OneSinkHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var o memory
+		begin := time.Now()
+		for _, name := range []string{"good", "bad", "slow"} {
+			o.add(name, numbered(50)...)
+		}
+		good := &recorder{}
+		bad := &recorder{answer: func(int, Alert) error { return errors.New("down") }}
+		slow := sinkFunc(func(ctx context.Context, _ Alert) error { <-ctx.Done(); return ctx.Err() })
+		_, stop1 := start(t, "good", good, &o)
+		_, stop2 := start(t, "bad", bad, &o)
+		_, stop3 := start(t, "slow", slow, &o)
+		synctest.Wait()
+		if len(good.ids()) != 50 || time.Since(begin) != 0 {
+			t.Errorf("%d delivered after %v", len(good.ids()), time.Since(begin))
+		}
+		stop1()
+		stop2()
+		stop3()
+	})
+}
+
+// I7: an alert that its receiver chokes on, which an attacker may bring about
+// by a user agent, does not silence the alerts behind it.
+func TestI7PoisonousAlertHoldsOthersUpForALimitedTime(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err   error
+		tries int
+		limit time.Duration
+	}{
+		"refused": {&SendError{Cause: "413", Refused: true}, holdTriesRefused, 10 * time.Second},
+		"500":     {&SendError{Cause: "500"}, holdTries, 15 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var o memory
+				begin := time.Now()
+				o.add("hook", numbered(30)...)
+				sink := &recorder{answer: func(_ int, a Alert) error {
+					if a.ID == "a0" {
+						return c.err
+					}
+					return nil
+				}}
+				_, stop := start(t, "hook", sink, &o)
+				time.Sleep(c.limit)
+				last := o.get("hook", "a29")
+				if last.SentAt.IsZero() {
+					t.Fatal("the others still wait")
+				}
+				if got := sink.ids(); slices.Index(got, "a1") != c.tries {
+					t.Errorf("a1 came after %d tries, want %d", slices.Index(got, "a1"), c.tries)
+				}
+				time.Sleep(80 * time.Hour)
+				stop()
+				d := o.get("hook", "a0")
+				if d.ParkedAt.IsZero() || d.Error == "" {
+					t.Fatalf("never given up: %+v", d)
+				}
+				if age := d.ParkedAt.Sub(begin); age < parkAfter || age > parkAfter+time.Hour {
+					t.Errorf("parked after %v", age)
+				}
+			})
+		})
+	}
+}
+
+// A sink that is down is tried once a backoff, however many alerts wait, and
+// has everything soon after it is back.
+func TestSenderSparesASinkThatIsDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var o memory
+		o.add("hook", numbered(500)...)
+		back := time.Now().Add(24 * time.Hour)
+		sink := &recorder{answer: func(int, Alert) error {
+			if time.Now().Before(back) {
+				return &SendError{Cause: "404", Refused: true}
+			}
+			return nil
+		}}
+		_, stop := start(t, "hook", sink, &o)
+		time.Sleep(24*time.Hour - time.Second)
+		if n := len(sink.ids()); n > 24*12+20 {
+			t.Errorf("%d tries in a day", n)
+		}
+		time.Sleep(11 * time.Minute)
+		stop()
+		for _, d := range o.all {
+			if d.SentAt.IsZero() {
+				t.Fatalf("%s still waits: %+v", d.Alert.ID, d)
+			}
+		}
+	})
+}
+
+func TestSenderHonoursRetryAfterUpToAnHour(t *testing.T) {
+	t.Parallel()
+	for asked, want := range map[time.Duration]time.Duration{
+		0: time.Second, 40 * time.Second: 40 * time.Second, 48 * time.Hour: time.Hour,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var o memory
+			o.add("hook", numbered(2)...)
+			sink := &recorder{answer: func(n int, _ Alert) error {
+				if n == 1 {
+					return &SendError{Cause: "429", RetryAfter: asked}
+				}
+				return nil
+			}}
+			_, stop := start(t, "hook", sink, &o)
+			time.Sleep(2 * time.Hour)
+			stop()
+			if got := sink.when[1].Sub(sink.when[0]); got != want || len(sink.got) != 3 {
+				t.Errorf("asked %v: waited %v, %v", asked, got, sink.got)
+			}
+		})
+	}
+}
+
+// An alert older than three days is not given up after one unlucky try: the
+// daemon may have been off.
+func TestSenderTriesOldAlertsToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var o memory
+		old := Alert{ID: "old", Time: Time{time.Now().Add(-200 * time.Hour)}}
+		o.add("hook", old)
+		sink := &recorder{answer: func(n int, _ Alert) error {
+			if n < holdTries {
+				return errors.New("down")
+			}
+			return nil
+		}}
+		_, stop := start(t, "hook", sink, &o)
+		time.Sleep(time.Hour)
+		stop()
+		if d := o.get("hook", "old"); d.SentAt.IsZero() {
+			t.Errorf("%+v", d)
+		}
+	})
+}
+
+// I7: what was sent but could not be recorded is not sent again while the
+// store fails; the record is what is retried.
+func TestI7FailingStoreCausesNoRepeats(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var o memory
+		o.add("hook", numbered(2)...)
+		sink := &recorder{answer: func(n int, _ Alert) error {
+			if n == 1 {
+				o.mu.Lock()
+				o.broken = 4
+				o.mu.Unlock()
+			}
+			return nil
+		}}
+		_, stop := start(t, "hook", sink, &o)
+		time.Sleep(time.Minute)
+		stop()
+		if got := sink.ids(); !slices.Equal(got, []string{"a0", "a1"}) {
+			t.Error(got)
+		}
+	})
+}
+
+func TestSenderSurvivesAnOutboxThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := memory{broken: 5}
+		o.add("hook", numbered(1)...)
+		sink := &recorder{}
+		_, stop := start(t, "hook", sink, &o)
+		time.Sleep(time.Minute)
+		stop()
+		if len(sink.ids()) != 1 {
+			t.Error(sink.ids())
+		}
+	})
+}
+
+// I10: the order to stop lets the try in hand end and be recorded.
+func TestI10StopLetsTheTryInHandFinish(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var o memory
+		o.add("hook", numbered(2)...)
+		sink := sinkFunc(func(ctx context.Context, _ Alert) error {
+			select {
+			case <-time.After(2 * time.Second):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		_, stop := start(t, "hook", sink, &o)
+		time.Sleep(time.Second)
+		stop()
+		if d := o.get("hook", "a0"); d.SentAt.IsZero() {
+			t.Errorf("%+v", d)
+		}
+		if d := o.get("hook", "a1"); d.Attempts != 0 || !d.SentAt.IsZero() {
+			t.Errorf("begun after the order to stop: %+v", d)
+		}
+	})
+}
+
+func TestI10StopDoesNotWaitForASinkThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var o memory
+		o.add("hook", numbered(1)...)
+		_, stop := start(t, "hook", sinkFunc(func(ctx context.Context, _ Alert) error { <-ctx.Done(); return ctx.Err() }), &o)
+		synctest.Wait()
+		begin := time.Now()
+		stop()
+		if took := time.Since(begin); took != grace {
+			t.Errorf("took %v", took)
+		}
+		if d := o.get("hook", "a0"); d.Attempts != 1 {
+			t.Errorf("the try is not recorded: %+v", d)
+		}
+	})
+}
+
+// I12: what a sink's error says is foreign.
+func TestI12CauseIsCleaned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var o memory
+		o.add("hook", numbered(1)...)
+		_, stop := start(t, "hook", &recorder{answer: func(int, Alert) error { return errors.New("\x1b[2J" + strings.Repeat("x", 9999)) }}, &o)
+		synctest.Wait()
+		stop()
+		d := o.get("hook", "a0")
+		safe(t, d.Error, false)
+		if d.Error == "" || len([]rune(d.Error)) > maxField {
+			t.Errorf("%q", d.Error)
+		}
+	})
+}
+
+// tardy says "due at" a moment that is over when the sender looks at it.
+type tardy struct {
+	memory
+	asked int
+}
+
+func (o *tardy) Next(ctx context.Context, sink string, now time.Time) (Delivery, bool, error) {
+	if o.asked++; o.asked == 1 {
+		return Delivery{NextAt: now.Add(-time.Nanosecond)}, false, nil
+	}
+	return o.memory.Next(ctx, sink, now)
+}
+
+func TestSenderMissesNoMomentJustPassed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var o tardy
+		o.add("hook", numbered(1)...)
+		sink := &recorder{}
+		_, stop := start(t, "hook", sink, &o)
+		synctest.Wait()
+		stop()
+		if len(sink.ids()) != 1 {
+			t.Error("asleep for ever")
+		}
+	})
+}

@@ -1,0 +1,117 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/smithy-go"
+)
+
+// SNS is the part of the SDK's client that publishes. The client's Region
+// must be the topic's.
+type SNS interface {
+	Publish(ctx context.Context, in *sns.PublishInput, optFns ...func(*sns.Options)) (*sns.PublishOutput, error)
+}
+
+const (
+	// maxMessage keeps below SNS's 262,144 bytes.
+	maxMessage = 250 << 10
+	// maxSubject: SNS wants less than 100 characters.
+	maxSubject = 99
+)
+
+// Topic publishes alerts to an SNS topic: the JSON that webhooks get, with the
+// title as the subject for e-mail.
+type Topic struct {
+	name   string
+	arn    string
+	client SNS
+}
+
+// NewTopic returns the SNS sink called name.
+func NewTopic(name, topicARN string, client SNS) *Topic {
+	return &Topic{name: name, arn: topicARN, client: client}
+}
+
+func (t *Topic) String() string { return "sns " + t.name }
+
+// Send publishes the alert, with as many of its flow logs as one message holds.
+func (t *Topic) Send(ctx context.Context, a Alert) error {
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	message, err := fit(a, maxMessage)
+	if err != nil {
+		return fmt.Errorf("%s: encoding the alert: %w", t, err)
+	}
+	subject := subject(a.Title)
+	in := &sns.PublishInput{TopicArn: &t.arn, Subject: &subject, Message: &message}
+	if strings.HasSuffix(t.arn, ".fifo") {
+		// Such a topic demands both; the alert's own ID drops our repeats.
+		group := a.Account + "." + a.Region
+		in.MessageGroupId, in.MessageDeduplicationId = &group, &a.ID
+	}
+	if _, err := t.client.Publish(ctx, in); err != nil {
+		return t.failure(err)
+	}
+	return nil
+}
+
+// subject is a title as SNS takes it everywhere: printable ASCII, less than
+// 100 characters, beginning with no space.
+func subject(title string) string {
+	s := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, strings.TrimSpace(title))
+	if s == "" {
+		return "Flowkeeper alert"
+	}
+	if len(s) > maxSubject {
+		s = s[:maxSubject-3] + "..."
+	}
+	return s
+}
+
+// failure words an error of Publish. AWS's message is left out: that of a
+// refused signature repeats the request's headers, the session token among
+// them (I11).
+func (t *Topic) failure(err error) error {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return &SendError{Cause: t.String() + ": " + cause(err)}
+	}
+	code := Clean(api.ErrorCode(), maxField)
+	return &SendError{
+		Cause:   fmt.Sprintf("%s: %s: %s", t, code, snsAdvice(code)),
+		Refused: refused(err, code),
+	}
+}
+
+// refused tells a no from a "not now": what is neither throttling nor the
+// service's own failure will be answered the same next time.
+func refused(err error, code string) bool {
+	if strings.Contains(code, "Throttl") || code == "RequestLimitExceeded" {
+		return false
+	}
+	var status interface{ HTTPStatusCode() int }
+	return errors.As(err, &status) && status.HTTPStatusCode() >= 400 && status.HTTPStatusCode() < 500
+}
+
+func snsAdvice(code string) string {
+	switch {
+	case strings.Contains(code, "Throttl"):
+		return "will pass"
+	case strings.HasPrefix(code, "AuthorizationError"), strings.HasPrefix(code, "AccessDenied"):
+		return "allow sns:Publish on the topic"
+	case strings.HasPrefix(code, "NotFound"):
+		return "check topic_arn"
+	case strings.HasPrefix(code, "KMS"):
+		return "allow kms:GenerateDataKey and kms:Decrypt on the topic's key"
+	}
+	return "check topic_arn and the credentials"
+}

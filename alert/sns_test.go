@@ -1,0 +1,145 @@
+package alert
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"pgregory.net/rapid"
+)
+
+type publish func(*sns.PublishInput) error
+
+func (p publish) Publish(_ context.Context, in *sns.PublishInput, _ ...func(*sns.Options)) (*sns.PublishOutput, error) {
+	return &sns.PublishOutput{}, p(in)
+}
+
+var _ SNS = (*sns.Client)(nil)
+
+const topic = "arn:aws:sns:eu-west-1:111122223333:alerts"
+
+func TestTopicPublishesTheAlert(t *testing.T) {
+	t.Parallel()
+	a := deletion()
+	a.Write()
+	var in *sns.PublishInput
+	sink := NewTopic("mail", topic, publish(func(i *sns.PublishInput) error { in = i; return nil }))
+	if err := sink.Send(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := json.Marshal(a)
+	if *in.TopicArn != topic || *in.Message != string(want) || *in.Subject != a.Title || in.MessageGroupId != nil {
+		t.Errorf("%+v", in)
+	}
+}
+
+func TestTopicFIFO(t *testing.T) {
+	t.Parallel()
+	a := deletion()
+	var in *sns.PublishInput
+	sink := NewTopic("mail", topic+".fifo", publish(func(i *sns.PublishInput) error { in = i; return nil }))
+	if err := sink.Send(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if *in.MessageGroupId != "111122223333.eu-west-1" || *in.MessageDeduplicationId != a.ID {
+		t.Errorf("%+v", in)
+	}
+}
+
+func TestI12SubjectIsPlainASCII(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"": "Flowkeeper alert", "  ": "Flowkeeper alert", "plain": "plain", "Grüße\n": "Gr??e",
+		strings.Repeat("x", 99): strings.Repeat("x", 99), strings.Repeat("x", 100): strings.Repeat("x", 96) + "...",
+	} {
+		if got := subject(in); got != want {
+			t.Errorf("%q: %q", in, got)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s := subject(rapid.String().Draw(t, "title"))
+		if len(s) == 0 || len(s) >= 100 || s[0] == ' ' {
+			t.Fatalf("%q", s)
+		}
+		for _, b := range []byte(s) {
+			if b < ' ' || b > '~' {
+				t.Fatalf("%q", s)
+			}
+		}
+	})
+}
+
+func TestFitLeavesOutAndSaysHowMany(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		a := deletion()
+		one := a.FlowLogs[0]
+		one.Advice = strings.Repeat("ü", rapid.IntRange(0, maxField).Draw(t, "length"))
+		a.FlowLogs, a.FailedFlowLogs = nil, nil
+		a.Write()
+		n, m := rapid.IntRange(0, 1000).Draw(t, "gone"), rapid.IntRange(0, 1000).Draw(t, "refused")
+		for range n {
+			a.FlowLogs = append(a.FlowLogs, one)
+		}
+		for range m {
+			a.FailedFlowLogs = append(a.FailedFlowLogs, one)
+		}
+		message, err := fit(a, maxMessage)
+		var got Alert
+		if err != nil || len(message) > maxMessage || json.Unmarshal([]byte(message), &got) != nil {
+			t.Fatalf("%v, %d bytes", err, len(message))
+		}
+		if got.Omitted+len(got.FlowLogs)+len(got.FailedFlowLogs) != n+m {
+			t.Fatalf("%d of %d accounted for", got.Omitted, n+m)
+		}
+		if got.ID != a.ID || !strings.HasPrefix(got.Text, a.Text) {
+			t.Fatal("only flow logs may be left out")
+		}
+		if said := fmt.Sprintf("\n%d flow logs are left out", got.Omitted); (got.Omitted > 0) != strings.Contains(got.Text, said) {
+			t.Fatalf("%d left out, text %q", got.Omitted, got.Text)
+		}
+	})
+}
+
+func answered(status int, code, message string) error {
+	return &smithy.OperationError{ServiceID: "SNS", OperationName: "Publish", Err: &smithyhttp.ResponseError{
+		Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}},
+		Err:      &smithy.GenericAPIError{Code: code, Message: message},
+	}}
+}
+
+func TestI11TopicErrorsHoldNoSecret(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err     error
+		refused bool
+		want    string
+	}{
+		{answered(403, "AuthorizationError", "User … is not authorized"), true, "sns mail: AuthorizationError: allow sns:Publish"},
+		{answered(404, "NotFound", "Topic does not exist"), true, "check topic_arn"},
+		{answered(400, "Throttling", "Rate exceeded"), false, "will pass"},
+		{answered(400, "KMSAccessDenied", ""), true, "kms:Decrypt"},
+		{answered(500, "InternalError", ""), false, "InternalError"},
+		// AWS repeats the canonical request, the session token in it.
+		{answered(403, "SignatureDoesNotMatch", "x-amz-security-token:"+secretUser), true, "SignatureDoesNotMatch"},
+		{fmt.Errorf("Post %q: proxyconnect: %w", secretURL("https://example.invalid"), errors.New("x")), false, "sns mail: the request failed"},
+		{context.DeadlineExceeded, false, "no answer in time"},
+	} {
+		err := NewTopic("mail", topic, publish(func(*sns.PublishInput) error { return c.err })).Send(t.Context(), deletion())
+		var e *SendError
+		if !errors.As(err, &e) || e.Refused != c.refused || !strings.Contains(e.Cause, c.want) {
+			t.Errorf("%v: %+v", c.err, err)
+			continue
+		}
+		if leaks(e.Cause) {
+			t.Error(e.Cause)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package alert
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Write cleans all foreign text of the alert (I12) and fills Title and Text
+// from its other fields. Whoever makes an alert calls it once, before the
+// alert goes anywhere.
+func (a *Alert) Write() {
+	*a = a.clean()
+	a.Title, a.Text = Describe(*a)
+}
+
+// Describe words an alert: a title of one line, and a text that says who, from
+// where, what went dark, when, and what Flowkeeper does about it. Both are safe
+// for a terminal.
+func Describe(a Alert) (title, text string) {
+	a = a.clean()
+	return Clean(a.title(), maxTitle), a.text()
+}
+
+// text is the lines in the order in which a person woken by it asks.
+func (a Alert) text() string {
+	var t lines
+	t.put("What", a.Cause)
+	if a.Rule != nil {
+		t.put("Rule", a.Rule.Title+" ("+a.Rule.ID+"), level "+string(a.Level))
+	}
+	a.who(&t)
+	a.when(&t)
+	a.where(&t)
+	t.put("Event", a.EventID)
+	t.list(a.heading(), a.Kind, a.FlowLogs)
+	t.list("Refused", a.Kind, a.FailedFlowLogs)
+	t.put("Flowkeeper", a.doing())
+	t.put("To do", a.Advice)
+	if a.Kind == Restored {
+		terraform(&t, a.FlowLogs)
+	}
+	return strings.Join(t, "\n")
+}
+
+// who says nothing where nobody is known: a drift has no actor until its
+// event comes.
+func (a Alert) who(t *lines) {
+	if a.Actor == nil {
+		if a.Source == "drift" && a.Kind == Deletion {
+			t.put("Who", "not known: no event told of it, a refresh found it")
+		}
+		return
+	}
+	who := a.Actor.name()
+	if a.Actor.Type != "" && a.Actor.Type != who {
+		who = a.Actor.Type + " " + who
+	}
+	if a.Actor.AccessKeyID != "" {
+		who += ", access key " + a.Actor.AccessKeyID
+	}
+	t.put("Who", who)
+	if a.Actor.ARN != "" {
+		t.put("Role", a.Actor.SessionIssuer)
+	}
+	t.put("From", a.Actor.SourceIP)
+	t.put("With", a.Actor.UserAgent)
+	t.put("MFA", a.Actor.mfa())
+}
+
+// name is the most telling of what is known.
+func (a Actor) name() string {
+	for _, s := range []string{a.ARN, a.SessionIssuer, a.Type} {
+		if s != "" {
+			return s
+		}
+	}
+	return "unknown"
+}
+
+func (a Actor) mfa() string {
+	switch {
+	case a.MFA == nil:
+		return "not told"
+	case *a.MFA:
+		return "yes"
+	}
+	return "no"
+}
+
+func (a Alert) when(t *lines) {
+	switch {
+	case a.DeletedAt != nil:
+		t.put("When", moment(*a.DeletedAt))
+	case a.Source == "drift":
+		t.put("Found", moment(a.Time))
+	default:
+		t.put("When", moment(a.Time))
+	}
+}
+
+func (a Alert) where(t *lines) {
+	switch {
+	case a.Account != "" && a.Region != "":
+		t.put("Where", "account "+a.Account+", Region "+a.Region)
+	case a.Account != "":
+		t.put("Where", "account "+a.Account)
+	}
+}
+
+// heading of the list of flow logs.
+func (a Alert) heading() string {
+	switch a.Kind {
+	case Deletion:
+		return "Went dark"
+	case Attempt:
+		return "Asked for"
+	}
+	return "Flow logs"
+}
+
+func moment(t Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// span is a length of time as people say it: 2.3 s, 4 min 10 s, 3 h 5 min.
+func span(seconds float64) string {
+	if seconds < 59.95 {
+		return strconv.FormatFloat(max(0, seconds), 'f', 1, 64) + " s"
+	}
+	d := time.Duration(min(seconds, 1e9) * float64(time.Second)).Round(time.Second)
+	if d < time.Hour {
+		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+	}
+	d = d.Round(time.Minute)
+	return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+}
+
+// lines are a text in the making.
+type lines []string
+
+func (t *lines) add(s string) { *t = append(*t, s) }
+
+// put adds "key: value", or nothing if there is no value.
+func (t *lines) put(key, value string) {
+	if value != "" {
+		t.add(key + ": " + value)
+	}
+}

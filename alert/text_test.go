@@ -1,0 +1,157 @@
+package alert
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestDeletionInFull(t *testing.T) {
+	t.Parallel()
+	title, text := Describe(deletion())
+	if want := "Deleted: the flow log of vpc-0aaa by user/mallory in 111122223333 eu-west-1"; title != want {
+		t.Errorf("title %q", title)
+	}
+	want := `Rule: AWS VPC Flow Logs Deleted (0f5c), level high
+Who: IAMUser arn:aws:iam::111122223333:user/mallory, access key AKIAEXAMPLE
+From: 198.51.100.7
+With: aws-cli/2.17
+MFA: no
+When: 2026-03-01 12:02:26 UTC
+Where: account 111122223333, Region eu-west-1
+Event: e1
+Went dark:
+  fl-0aaaaaaaaaaaaaaa1 of vpc-0aaa to arn:aws:s3:::flow-logs
+Flowkeeper: 1 is restored as soon as AWS shows the loss, if it knows them; another alert follows`
+	if text != want {
+		t.Errorf("text:\n%s", text)
+	}
+}
+
+func TestRestoredTellsTerraform(t *testing.T) {
+	t.Parallel()
+	a := deletion()
+	a.Kind, a.Level = Restored, Low
+	a.FlowLogs[0].State = "restored"
+	a.FlowLogs[0].NewFlowLogID = "fl-0bbb"
+	a.FlowLogs[0].BlindSeconds = ptr(2.34)
+	title, text := Describe(a)
+	if want := "Restored: the flow log of vpc-0aaa, blind for 2.3 s in 111122223333 eu-west-1"; title != want {
+		t.Errorf("title %q", title)
+	}
+	for _, want := range []string{
+		"fl-0aaaaaaaaaaaaaaa1 of vpc-0aaa to arn:aws:s3:::flow-logs: back as fl-0bbb after 2.3 s",
+		"  import {\n    to = aws_flow_log.NAME # was fl-0aaaaaaaaaaaaaaa1\n    id = \"fl-0bbb\"\n  }",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q missing in\n%s", want, text)
+		}
+	}
+}
+
+// I12: what is meant to be pasted as code holds nothing but an ID.
+func TestI12TerraformTakesPlainIDsOnly(t *testing.T) {
+	t.Parallel()
+	a := deletion()
+	a.Kind = Restored
+	a.FlowLogs[0].NewFlowLogID = `fl-"} provisioner`
+	if _, text := Describe(a); strings.Contains(text, "import {") {
+		t.Error(text)
+	}
+}
+
+func TestTitles(t *testing.T) {
+	t.Parallel()
+	one := []FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}}
+	two := []FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1", NewFlowLogID: "fl-3"}, {FlowLogID: "fl-2", State: "open"}}
+	who := &Actor{ARN: "arn:aws:sts::111122223333:assumed-role/Admin/eve"}
+	for _, c := range []struct {
+		a    Alert
+		want string
+	}{
+		{Alert{Kind: Deletion, Actor: who}, "Deleted: flow logs, not known which, by assumed-role/Admin/eve"},
+		{Alert{Kind: Deletion, FlowLogs: two, Actor: &Actor{Type: "AWSService"}}, "Deleted: 2 flow logs by AWSService"},
+		{Alert{Kind: Deletion, FlowLogs: one, Actor: &Actor{}}, "Deleted: the flow log of vpc-1 by unknown"},
+		{Alert{Kind: Deletion, FlowLogs: []FlowLog{{FlowLogID: "fl-9"}}, Source: "drift"}, "Gone: flow log fl-9, no event told of it"},
+		{Alert{Kind: Attempt, FailedFlowLogs: one, Actor: who}, "Refused: deleting the flow log of vpc-1 by assumed-role/Admin/eve"},
+		{Alert{Kind: Attempt, FailedFlowLogs: []FlowLog{{FlowLogID: "fl-1", ErrorCode: "Client.DryRunOperation"}}}, "Dry run of deleting flow log fl-1"},
+		{Alert{Kind: Restored, FlowLogs: two}, "Restored: 1 of 2 flow logs"},
+		{Alert{Kind: Restored, FlowLogs: one}, "Not restored: the flow log of vpc-1"},
+		{Alert{Kind: Blocked, FlowLogs: []FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "NOT restored: the flow log of vpc-1 (permission)"},
+		{Alert{Kind: Closed, FlowLogs: two}, "Settled: 2 flow logs"},
+		{Alert{Kind: Flapping, FlowLogs: one}, "Deleted again and again: the flow log of vpc-1"},
+		{Alert{Kind: Decoy, FlowLogs: one}, "Decoy in the place of the flow log of vpc-1"},
+		{Alert{Kind: Tamper, Cause: "StopLogging of trail main", Actor: who}, "Tampering by assumed-role/Admin/eve: StopLogging of trail main"},
+		{Alert{Kind: Pipeline, Cause: "the queue is gone", Account: "1"}, "Flow logs at risk: the queue is gone in 1"},
+		{Alert{Kind: Destination, Cause: "arn:aws:s3:::x"}, "New flow log destination: arn:aws:s3:::x"},
+		{Alert{Kind: Test}, "Test alert from Flowkeeper: nothing has happened"},
+	} {
+		if got, _ := Describe(c.a); got != c.want {
+			t.Errorf("%s: %q, want %q", c.a.Kind, got, c.want)
+		}
+	}
+}
+
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		f    FlowLog
+		kind Kind
+		want string
+	}{
+		{FlowLog{State: "open"}, Deletion, ""},
+		{FlowLog{State: "open"}, Restored, "not restored yet"},
+		{FlowLog{State: "open", NextAttemptAt: ptr(at("2026-03-01T12:15:00Z"))}, Deletion, "not before 2026-03-01 12:15:00 UTC"},
+		{FlowLog{State: "closed", Reason: "released"}, Deletion, "closed, it was released: it may go"},
+		{FlowLog{State: "closed", Reason: "new_word"}, Closed, "closed, new_word"},
+		{FlowLog{State: "blocked", Reason: "limit"}, Blocked, "cannot be restored, the account's limit of flow logs is reached"},
+		{FlowLog{State: "verified", NewFlowLogID: "fl-2"}, Closed, "back as fl-2, verified"},
+		{FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering"}, Pipeline, "back as fl-2, but it does not deliver"},
+		{FlowLog{ErrorCode: "400", ErrorMessage: "no"}, Attempt, "400, no"},
+	} {
+		if got := c.f.outcome(c.kind); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.f, got, c.want)
+		}
+	}
+}
+
+func TestEveryReasonHasWords(t *testing.T) {
+	t.Parallel()
+	for _, r := range []string{"resource_gone", "replaced", "released", "superseded", "still_there", "exempt", "alert_only", "unknown"} {
+		if closedBecause(r) == r {
+			t.Errorf("closed: %s has no words", r)
+		}
+	}
+	for _, r := range []string{"permission", "destination", "role", "limit", "decoy", "invalid", "credentials"} {
+		if blockedBy(r) == r {
+			t.Errorf("blocked: %s has no words", r)
+		}
+	}
+}
+
+func TestDeletionSaysWhatIsLeftToPeople(t *testing.T) {
+	t.Parallel()
+	a := deletion()
+	a.FlowLogs = []FlowLog{
+		{FlowLogID: "fl-1", State: "open"}, {FlowLogID: "fl-2", State: "open"},
+		{FlowLogID: "fl-3", State: "open", NextAttemptAt: ptr(at("2026-03-01T12:15:00Z"))},
+		{FlowLogID: "fl-4", State: "closed", Reason: "alert_only"},
+	}
+	_, text := Describe(a)
+	want := "Flowkeeper: 2 are restored as soon as AWS shows the loss, if it knows them; another alert follows; " +
+		"1 is left for a while to whoever did this, by a rule, then restored; 1 is not restored, as said above"
+	if !strings.Contains(text, want) {
+		t.Error(text)
+	}
+}
+
+func TestSpan(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[float64]string{
+		-1: "0.0 s", 0: "0.0 s", 2.34: "2.3 s", 59.94: "59.9 s", 59.96: "1 min 0 s",
+		250: "4 min 10 s", 3599.9: "1 h 0 min", 11100: "3 h 5 min", 1e18: "277777 h 47 min",
+	} {
+		if got := span(in); got != want {
+			t.Errorf("span(%v) = %q, want %q", in, got, want)
+		}
+	}
+}

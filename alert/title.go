@@ -1,0 +1,129 @@
+package alert
+
+import (
+	"fmt"
+	"strings"
+)
+
+// title is the alert in one line: what a phone shows.
+func (a Alert) title() string {
+	switch a.Kind {
+	case Deletion:
+		return a.deletionTitle()
+	case Attempt:
+		if dryRun(a.FailedFlowLogs) {
+			return "Dry run of deleting " + things(a.FailedFlowLogs) + a.by() + a.in()
+		}
+		return "Refused: deleting " + things(a.FailedFlowLogs) + a.by() + a.in()
+	case Restored:
+		return a.restoredTitle()
+	case Blocked:
+		return "NOT restored: " + things(a.FlowLogs) + firstReason(a.FlowLogs) + a.in()
+	case Closed:
+		return "Settled: " + things(a.FlowLogs) + a.in()
+	case Flapping:
+		return "Deleted again and again: " + things(a.FlowLogs) + a.in()
+	case Decoy:
+		return "Decoy in the place of " + things(a.FlowLogs) + a.in()
+	case Tamper:
+		return "Tampering" + a.by() + ": " + a.because("what flow logs depend on was changed") + a.in()
+	case Pipeline:
+		return "Flow logs at risk: " + a.because("a part of the pipeline fails") + a.in()
+	case Destination:
+		return "New flow log destination: " + a.because(things(a.FlowLogs)) + a.in()
+	case Test:
+		return "Test alert from Flowkeeper: nothing has happened"
+	}
+	return "Flowkeeper: " + a.because(string(a.Kind)) + a.in()
+}
+
+func (a Alert) deletionTitle() string {
+	if len(a.FlowLogs) == 0 {
+		return "Deleted: flow logs, not known which," + a.by() + a.in()
+	}
+	if a.Source == "drift" {
+		return "Gone: " + things(a.FlowLogs) + a.in() + ", no event told of it"
+	}
+	return "Deleted: " + things(a.FlowLogs) + a.by() + a.in()
+}
+
+func (a Alert) restoredTitle() string {
+	n, blind := 0, 0.0
+	for _, f := range a.FlowLogs {
+		if f.NewFlowLogID == "" {
+			continue
+		}
+		n++
+		if f.BlindSeconds != nil {
+			blind = max(blind, *f.BlindSeconds)
+		}
+	}
+	after := ""
+	if blind > 0 {
+		after = ", blind for " + span(blind)
+	}
+	switch {
+	case n == 0:
+		return "Not restored: " + things(a.FlowLogs) + a.in()
+	case n < len(a.FlowLogs):
+		return fmt.Sprintf("Restored: %d of %d flow logs%s%s", n, len(a.FlowLogs), after, a.in())
+	}
+	return "Restored: " + things(a.FlowLogs) + after + a.in()
+}
+
+// things are flow logs in a title: the resource of one, or how many.
+func things(logs []FlowLog) string {
+	switch {
+	case len(logs) == 0:
+		return "flow logs"
+	case len(logs) > 1:
+		return fmt.Sprintf("%d flow logs", len(logs))
+	case logs[0].ResourceID != "":
+		return "the flow log of " + Clean(logs[0].ResourceID, 40)
+	}
+	return "flow log " + Clean(logs[0].FlowLogID, 40)
+}
+
+// by names the actor shortly: an ARN's last part, as the account is said anyway.
+func (a Alert) by() string {
+	if a.Actor == nil {
+		return ""
+	}
+	name := a.Actor.name()
+	if parts := strings.SplitN(name, ":", 6); len(parts) == 6 && parts[0] == "arn" {
+		name = parts[5]
+	}
+	return " by " + Clean(name, 80)
+}
+
+func (a Alert) in() string {
+	if a.Account == "" {
+		return ""
+	}
+	return strings.TrimSuffix(" in "+Clean(a.Account, 20)+" "+Clean(a.Region, 30), " ")
+}
+
+func (a Alert) because(otherwise string) string {
+	if a.Cause == "" {
+		return otherwise
+	}
+	return Clean(a.Cause, 100)
+}
+
+func firstReason(logs []FlowLog) string {
+	if len(logs) == 0 || logs[0].Reason == "" {
+		return ""
+	}
+	return " (" + Clean(logs[0].Reason, 40) + ")"
+}
+
+// dryRun reports whether all refusals were AWS's answer to a dry run that
+// would have been allowed (aws-facts.md, "Refused whole").
+func dryRun(logs []FlowLog) bool {
+	for _, f := range logs {
+		if !strings.HasSuffix(f.ErrorCode, "DryRunOperation") {
+			return false
+		}
+	}
+	return len(logs) > 0
+}

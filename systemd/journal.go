@@ -1,0 +1,190 @@
+package systemd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/coreos/go-systemd/v22/journal"
+)
+
+// Journal is the slog.Handler of `log.format: journal`. Each record becomes
+// one journal entry: MESSAGE reads like a log line, the priority is the
+// level's, and every attribute is a field besides, so that
+// `journalctl FLOWKEEPER_ALERT=alrt_…` finds it. The journal stamps the time.
+type Journal struct {
+	level slog.Leveler
+	send  func(message string, p journal.Priority, fields map[string]string) error // nil: no journal
+	out   *output
+	group string  // open groups, each followed by a dot
+	attrs []field // of With, their groups in the keys
+}
+
+// output is where lines go that the journal does not take.
+type output struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// field is one attribute as text; a key's groups are before it, with dots.
+type field struct{ key, value string }
+
+// fieldPrefix keeps our fields apart from the journal's own (MESSAGE,
+// SYSLOG_…, CODE_…), which an attribute of that name would overwrite.
+const fieldPrefix = "FLOWKEEPER_"
+
+// maxName is the journal's own limit for a field's name, in bytes.
+const maxName = 64
+
+// NewJournal returns a handler for records of at least level. Where there is
+// no journal socket, or it fails, lines go to stderr with the priority before
+// them as <N>, which systemd understands as well.
+func NewJournal(level slog.Leveler, stderr io.Writer) *Journal {
+	j := &Journal{level: level, out: &output{w: stderr}}
+	if journal.Enabled() {
+		j.send = journal.Send
+	}
+	return j
+}
+
+// Enabled implements slog.Handler.
+func (j *Journal) Enabled(_ context.Context, l slog.Level) bool { return l >= j.level.Level() }
+
+// WithAttrs implements slog.Handler.
+func (j *Journal) WithAttrs(attrs []slog.Attr) slog.Handler {
+	next := *j
+	next.attrs = slices.Clone(j.attrs)
+	for _, a := range attrs {
+		next.attrs = flatten(next.attrs, j.group, a)
+	}
+	return &next
+}
+
+// WithGroup implements slog.Handler.
+func (j *Journal) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return j
+	}
+	next := *j
+	next.group += name + "."
+	return &next
+}
+
+// Handle implements slog.Handler.
+func (j *Journal) Handle(_ context.Context, r slog.Record) error {
+	all := slices.Clone(j.attrs)
+	r.Attrs(func(a slog.Attr) bool {
+		all = flatten(all, j.group, a)
+		return true
+	})
+	line, p := render(r.Message, all), priority(r.Level)
+	if j.send != nil && j.send(line, p, fields(all)) == nil {
+		return nil
+	}
+	j.out.mu.Lock()
+	defer j.out.mu.Unlock()
+	_, err := fmt.Fprintf(j.out.w, "<%d>%s\n", p, line)
+	return err
+}
+
+// flatten appends an attribute, or those of a group, as texts.
+func flatten(to []field, prefix string, a slog.Attr) []field {
+	v := a.Value.Resolve()
+	if v.Kind() == slog.KindGroup {
+		if a.Key != "" {
+			prefix += a.Key + "."
+		}
+		for _, inner := range v.Group() {
+			to = flatten(to, prefix, inner)
+		}
+		return to
+	}
+	if a.Equal(slog.Attr{}) {
+		return to
+	}
+	return append(to, field{prefix + a.Key, text(v)})
+}
+
+func text(v slog.Value) string {
+	switch v.Kind() {
+	case slog.KindTime:
+		return v.Time().UTC().Format(time.RFC3339Nano)
+	case slog.KindAny:
+		return fmt.Sprintf("%+v", v.Any())
+	}
+	return v.String()
+}
+
+// render is the line for people. One record is one line, whatever is in it:
+// a line break in foreign text must not begin an entry of its own (I12).
+func render(message string, all []field) string {
+	var b strings.Builder
+	b.WriteString(visible(message))
+	for _, f := range all {
+		b.WriteByte(' ')
+		b.WriteString(quote(f.key))
+		b.WriteByte('=')
+		b.WriteString(quote(f.value))
+	}
+	return b.String()
+}
+
+// quote puts quotes around what would not read as one word.
+func quote(s string) string {
+	plain := s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r == ' ' || r == '"' || r == '=' || r == unicode.ReplacementChar || !unicode.IsPrint(r)
+	})
+	if plain {
+		return s
+	}
+	return strconv.Quote(s)
+}
+
+// visible escapes what is not printable; text without such stays as it is.
+func visible(s string) string {
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return s
+	}
+	q := strconv.Quote(s)
+	return q[1 : len(q)-1]
+}
+
+// fields are the attributes under names that the journal takes: its library
+// only warns of a bad one and sends it, line breaks and all.
+func fields(all []field) map[string]string {
+	out := make(map[string]string, len(all))
+	for _, f := range all {
+		name := fieldPrefix + strings.Map(func(r rune) rune {
+			switch {
+			case r >= 'a' && r <= 'z':
+				return r - 'a' + 'A'
+			case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+				return r
+			}
+			return '_'
+		}, f.key)
+		out[name[:min(len(name), maxName)]] = visible(f.value)
+	}
+	return out
+}
+
+// priority is syslog's number for a level.
+func priority(l slog.Level) journal.Priority {
+	switch {
+	case l >= slog.LevelError:
+		return journal.PriErr
+	case l >= slog.LevelWarn:
+		return journal.PriWarning
+	case l >= slog.LevelInfo:
+		return journal.PriInfo
+	}
+	return journal.PriDebug
+}

@@ -1,0 +1,63 @@
+// Package systemd is how Flowkeeper lives under systemd: its unit file, the
+// messages to the service manager (ready, stopping, alive), and its log lines
+// in the journal. Without systemd all of it does nothing.
+package systemd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// Notifier tells the service manager how the service is, by the socket that
+// NOTIFY_SOCKET names; without one its methods do nothing and return nil.
+type Notifier struct{}
+
+// Ready ends the start: what is ordered after the unit begins now.
+func (Notifier) Ready() error { return notify(daemon.SdNotifyReady) }
+
+// Stopping says that the end was asked for and has begun.
+func (Notifier) Stopping() error { return notify(daemon.SdNotifyStopping) }
+
+// Status is the line that `systemctl status` shows.
+func (Notifier) Status(s string) error {
+	// A line break would begin another assignment of the protocol.
+	return notify("STATUS=" + visible(s))
+}
+
+func notify(state string) error {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		return fmt.Errorf("tell systemd %q: %w", state, err)
+	}
+	return nil
+}
+
+// Watchdog feeds systemd's watchdog while healthy returns true, three times
+// in each interval of WATCHDOG_USEC, so that one late turn kills nothing. It
+// returns nil when ctx ends, or at once where no watchdog asks to be fed; an
+// error only for a WATCHDOG_USEC that is no number. Who is not healthy is not
+// fed: systemd then ends the service and starts it anew. A message that cannot
+// be sent is not reported: the watchdog is what notices.
+func Watchdog(ctx context.Context, healthy func() bool) error {
+	interval, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		return fmt.Errorf("read the watchdog's interval: %w: set WatchdogSec= in the unit, not WATCHDOG_USEC", err)
+	}
+	if interval == 0 {
+		return nil
+	}
+	ticker := time.NewTicker(max(interval/3, time.Millisecond))
+	defer ticker.Stop()
+	for {
+		if healthy() {
+			_ = notify(daemon.SdNotifyWatchdog)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package systemd
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// manager is the service manager's end of NOTIFY_SOCKET.
+type manager struct{ conn *net.UnixConn }
+
+func newManager(t *testing.T) manager {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	return manager{conn}
+}
+
+// received is what has arrived by now, without waiting: a wait on a socket is
+// not one that a synctest bubble can skip.
+func (m manager) received(t *testing.T) (all []string) {
+	t.Helper()
+	raw, err := m.conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = raw.Control(func(fd uintptr) {
+		buf := make([]byte, 4096)
+		for {
+			n, _, err := syscall.Recvfrom(int(fd), buf, syscall.MSG_DONTWAIT)
+			if err != nil {
+				return
+			}
+			all = append(all, string(buf[:n]))
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestNotifier(t *testing.T) {
+	m := newManager(t)
+	var n Notifier
+	for _, err := range []error{n.Ready(), n.Status("12 flow logs\nREADY=1 \x1b"), n.Stopping()} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	want := []string{"READY=1", `STATUS=12 flow logs\nREADY=1 \x1b`, "STOPPING=1"}
+	if got := m.received(t); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestNotifierWithoutSystemd(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	var n Notifier
+	for _, err := range []error{n.Ready(), n.Status("x"), n.Stopping()} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestNotifierSaysWhatFailed(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "nobody"))
+	if err := (Notifier{}).Ready(); err == nil || !strings.Contains(err.Error(), "READY=1") {
+		t.Error(err)
+	}
+}
+
+func TestWatchdogFedOnlyWhileHealthy(t *testing.T) {
+	m := newManager(t)
+	t.Setenv("WATCHDOG_PID", "")
+	t.Setenv("WATCHDOG_USEC", strconv.Itoa(int((30 * time.Second).Microseconds())))
+	synctest.Test(t, func(t *testing.T) {
+		var healthy atomic.Bool
+		healthy.Store(true)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- Watchdog(ctx, healthy.Load) }()
+		fed := func(d time.Duration) int {
+			time.Sleep(d)
+			synctest.Wait()
+			got := m.received(t)
+			for _, s := range got {
+				if s != "WATCHDOG=1" {
+					t.Errorf("%q", s)
+				}
+			}
+			return len(got)
+		}
+		if n := fed(61 * time.Second); n != 7 { // at once, then every 10 s
+			t.Errorf("%d times in 61 s", n)
+		}
+		healthy.Store(false)
+		if n := fed(5 * time.Minute); n != 0 {
+			t.Errorf("fed %d times although stalled", n)
+		}
+		healthy.Store(true)
+		if n := fed(30 * time.Second); n != 3 {
+			t.Errorf("%d times in 30 s", n)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestWatchdogNotAskedFor(t *testing.T) {
+	m := newManager(t)
+	for name, env := range map[string][2]string{
+		"no interval":        {"", ""},
+		"of another process": {"1000000", "1"},
+	} {
+		t.Setenv("WATCHDOG_USEC", env[0])
+		t.Setenv("WATCHDOG_PID", env[1])
+		if err := Watchdog(t.Context(), func() bool { return true }); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := m.received(t); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestWatchdogRefusesNonsense(t *testing.T) {
+	t.Setenv("WATCHDOG_USEC", "soon")
+	if err := Watchdog(t.Context(), func() bool { return true }); err == nil || !strings.Contains(err.Error(), "WatchdogSec=") {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,50 @@
+package systemd
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// Progress knows which loops of the daemon still turn. A process that answers
+// nothing but still runs would be fed by a mere ticker; so each loop beats
+// where it has truly done a round. The zero Progress is ready to use.
+type Progress struct {
+	mu    sync.Mutex
+	loops map[string]loop
+}
+
+type loop struct {
+	silence time.Duration // longer than this means stalled
+	last    time.Time     // of the last beat; with its monotonic part, so that setting the clock stalls nobody
+}
+
+// Loop registers a loop and returns what it calls once a round, at least every
+// maxSilence: longer than its longest honest wait (a long poll, a step and a
+// backoff together). A name that is there already begins anew.
+func (p *Progress) Loop(name string, maxSilence time.Duration) (beat func()) {
+	beat = func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.loops == nil {
+			p.loops = map[string]loop{}
+		}
+		p.loops[name] = loop{maxSilence, time.Now()}
+	}
+	beat()
+	return beat
+}
+
+// Healthy reports whether every loop has beaten in time, and names, sorted,
+// those that have not.
+func (p *Progress) Healthy(now time.Time) (ok bool, stalled []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, l := range p.loops {
+		if now.Sub(l.last) > l.silence {
+			stalled = append(stalled, name)
+		}
+	}
+	slices.Sort(stalled)
+	return len(stalled) == 0, stalled
+}
