@@ -1,0 +1,133 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+const (
+	account = "111122223333"
+	region  = "eu-west-1"
+)
+
+// stage is the AWS account that is attacked.
+type stage struct {
+	world    *fakeaws.World
+	url      string
+	stop     func() error
+	queueURL string
+	aws      aws.Config  // the daemon's
+	attacker *ec2.Client // an administrator's leaked access key, without MFA
+	intern   *ec2.Client // may not delete flow logs
+	admin    *ec2.Client // looks at before and after
+}
+
+func static(c fakeaws.Credentials) aws.CredentialsProvider {
+	return credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
+}
+
+// client of one user; agent is the program it seems to use.
+func (s *stage) client(ctx context.Context, c fakeaws.Credentials) (*ec2.Client, error) {
+	cfg, err := s.base(ctx, c)
+	return ec2.NewFromConfig(cfg), err
+}
+
+const (
+	roleARN   = "arn:aws:iam::" + account + ":role/flow-logs"
+	groupARN  = "arn:aws:logs:" + region + ":" + account + ":log-group:/vpc/flow-logs"
+	bucketARN = "arn:aws:s3:::example-flow-logs"
+	streamARN = "arn:aws:firehose:" + region + ":" + account + ":deliverystream/flow-logs"
+)
+
+var resources = []struct {
+	id   string
+	kind types.FlowLogsResourceType
+}{
+	{"vpc-0a11ce00000000001", types.FlowLogsResourceTypeVpc},
+	{"subnet-0a11ce00000000002", types.FlowLogsResourceTypeSubnet},
+	{"eni-0a11ce00000000003", types.FlowLogsResourceTypeNetworkInterface},
+	{"tgw-0a11ce00000000004", types.FlowLogsResourceTypeTransitGateway},
+	{"tgw-attach-0a11ce00000000005", types.FlowLogsResourceTypeTransitGatewayAttachment},
+	{"nat-0a11ce00000000006", types.FlowLogsResourceTypeRegionalNatGateway},
+}
+
+// build makes the queue, the users, the resources of all six types, and two
+// flow logs on each, to all three kinds of destination.
+func (s *stage) build(ctx context.Context) (err error) {
+	w := s.world
+	url, arn := w.CreateQueue(account, region, "flowkeeper", nil)
+	s.queueURL = s.url + "/queue/" + region + "/" + account + "/flowkeeper"
+	_ = url
+	w.AddDeliveryRole(roleARN)
+	for _, d := range []string{groupARN, bucketARN, streamARN} {
+		w.AddDestination(d)
+	}
+	if s.aws, err = s.base(ctx, w.User(account, "flowkeeper", true)); err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		to   **ec2.Client
+		name string
+		mfa  bool
+	}{{&s.admin, "platform", true}, {&s.attacker, "mallory", false}, {&s.intern, "intern", false}} {
+		if *c.to, err = s.client(ctx, w.User(account, c.name, c.mfa)); err != nil {
+			return err
+		}
+	}
+	for n, r := range resources {
+		w.AddResource(account, region, r.id)
+		for m := range 2 {
+			out, err := s.admin.CreateFlowLogs(ctx, example(n, m))
+			if err != nil || len(out.FlowLogIds) != 1 {
+				return fmt.Errorf("set up a flow log of %s: %v %w", r.id, out, err)
+			}
+		}
+	}
+	w.TrailTo(arn)
+	return nil
+}
+
+// example is a flow log with settings unlike any other's.
+func example(n, m int) *ec2.CreateFlowLogsInput {
+	r := resources[n]
+	in := &ec2.CreateFlowLogsInput{
+		ClientToken: aws.String(fmt.Sprintf("demo-%d-%d", n, m)), ResourceIds: []string{r.id}, ResourceType: r.kind,
+		TrafficType:            []types.TrafficType{types.TrafficTypeAll, types.TrafficTypeReject, types.TrafficTypeAccept}[n%3],
+		MaxAggregationInterval: aws.Int32([]int32{60, 600}[m]),
+		LogFormat:              aws.String([]string{"${version} ${vpc-id} ${srcaddr} ${dstaddr} ${action}", "${version} ${account-id} ${pkt-srcaddr} ${pkt-dstaddr} ${flow-direction}"}[m]),
+		TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeVpcFlowLog, Tags: []types.Tag{
+			{Key: aws.String("Name"), Value: aws.String(fmt.Sprintf("%s-%d", r.kind, m+1))},
+			{Key: aws.String("owner"), Value: aws.String("platform@example.com")},
+		}}},
+	}
+	switch (n + m) % 3 {
+	case 0:
+		in.LogDestinationType, in.LogDestination, in.DeliverLogsPermissionArn = types.LogDestinationTypeCloudWatchLogs, aws.String(groupARN), aws.String(roleARN)
+	case 1:
+		in.LogDestinationType, in.LogDestination = types.LogDestinationTypeS3, aws.String(bucketARN)
+		in.DestinationOptions = &types.DestinationOptionsRequest{FileFormat: types.DestinationFileFormatParquet, HiveCompatiblePartitions: aws.Bool(true), PerHourPartition: aws.Bool(m == 0)}
+	case 2:
+		in.LogDestinationType, in.LogDestination = types.LogDestinationTypeKinesisDataFirehose, aws.String(streamARN)
+	}
+	if r.kind == types.FlowLogsResourceTypeTransitGateway || r.kind == types.FlowLogsResourceTypeTransitGatewayAttachment {
+		in.TrafficType, in.MaxAggregationInterval = "", aws.Int32(60)
+		in.LogFormat = aws.String("${version} ${tgw-id} ${tgw-attachment-id} ${srcaddr} ${dstaddr}")
+	}
+	return in
+}
+
+// describe is what AWS has now.
+func (s *stage) describe(ctx context.Context) ([]types.FlowLog, error) {
+	out, err := s.admin.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{})
+	if err != nil {
+		return nil, err
+	}
+	return out.FlowLogs, nil
+}

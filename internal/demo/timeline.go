@@ -1,0 +1,179 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"flowkeeper/alert"
+)
+
+// timeline is a sink like any other: it shows each alert as it comes.
+type timeline struct {
+	o     Options
+	begun time.Time
+
+	mu     sync.Mutex
+	counts map[alert.Kind]int
+}
+
+func newTimeline(o Options) *timeline {
+	return &timeline{o: o, begun: time.Now(), counts: map[alert.Kind]int{}}
+}
+
+const (
+	red    = "\x1b[31m"
+	yellow = "\x1b[33m"
+	green  = "\x1b[32m"
+	dim    = "\x1b[2m"
+	bold   = "\x1b[1m"
+	plain  = "\x1b[0m"
+)
+
+func (t *timeline) paint(color, s string) string {
+	if !t.o.Color {
+		return s
+	}
+	return color + s + plain
+}
+
+// say tells what the story does next.
+func (t *timeline) say(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.o.JSON {
+		t.line(map[string]any{"time": alert.Time{Time: time.Now()}, "story": text})
+		return
+	}
+	fmt.Fprintf(t.o.Out, "\n%s %s\n", t.clock(), t.paint(bold, text))
+}
+
+func (t *timeline) clock() string {
+	return t.paint(dim, fmt.Sprintf("%6.3fs", time.Since(t.begun).Seconds()))
+}
+
+func (t *timeline) line(v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("demo: not a plain value: " + err.Error())
+	}
+	fmt.Fprintf(t.o.Out, "%s\n", b)
+}
+
+// Send implements alert.Sink.
+func (t *timeline) Send(_ context.Context, a alert.Alert) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts[a.Kind]++
+	if t.o.JSON {
+		t.line(struct {
+			Time  alert.Time  `json:"time"`
+			Alert alert.Alert `json:"alert"`
+		}{alert.Time{Time: time.Now()}, a})
+		return nil
+	}
+	t.show(a)
+	return nil
+}
+
+func (t *timeline) show(a alert.Alert) {
+	color := map[alert.Kind]string{alert.Deletion: red, alert.Attempt: yellow, alert.Restored: green}[a.Kind]
+	if color == "" {
+		color = dim
+	}
+	fmt.Fprintf(t.o.Out, "%s %s %s\n", t.clock(), t.paint(color, fmt.Sprintf("%-8s", strings.ToUpper(string(a.Kind)))), a.Title)
+	switch a.Kind {
+	case alert.Deletion, alert.Attempt:
+		t.detail("%s", who(a))
+		for _, f := range append(a.FlowLogs, a.FailedFlowLogs...) {
+			t.detail("%s  %s  to %s  (%s)", f.FlowLogID, f.ResourceID, short(f.Destination), f.Tags["Name"])
+		}
+	case alert.Restored:
+		for _, f := range a.FlowLogs {
+			if f.NewFlowLogID != "" && f.BlindSeconds != nil {
+				t.detail("%s  back as %s, blind for %.3f s", f.FlowLogID, f.NewFlowLogID, *f.BlindSeconds)
+			}
+		}
+	}
+}
+
+func (t *timeline) detail(format string, args ...any) {
+	fmt.Fprintf(t.o.Out, "                 %s\n", fmt.Sprintf(format, args...))
+}
+
+// who did it, from where, with MFA or not, and when Flowkeeper knew.
+func who(a alert.Alert) string {
+	if a.Actor == nil {
+		return "nobody knows who: found by the refresh, without an event"
+	}
+	mfa := "MFA unknown"
+	if a.Actor.MFA != nil {
+		mfa = map[bool]string{true: "with MFA", false: "without MFA"}[*a.Actor.MFA]
+	}
+	s := fmt.Sprintf("by %s from %s, %s", alert.Clean(a.Actor.ARN, 100), alert.Clean(a.Actor.SourceIP, 50), mfa)
+	if a.DeletedAt != nil {
+		s += fmt.Sprintf("; alerted %.3f s later", time.Since(a.DeletedAt.Time).Seconds())
+	}
+	return s
+}
+
+func (t *timeline) count(k alert.Kind) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counts[k]
+}
+
+func (t *timeline) closed() int    { return t.count(alert.Closed) }
+func (t *timeline) deletions() int { return t.count(alert.Deletion) }
+
+func (t *timeline) wait(ctx context.Context, k alert.Kind, n int) error {
+	return until(ctx, fmt.Sprintf("alert %d of kind %s", n, k), func() bool { return t.count(k) >= n })
+}
+
+// table shows each flow log before and after, and judges.
+func (t *timeline) table(rows []Row) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	identical := 0
+	for _, r := range rows {
+		if r.Identical {
+			identical++
+		}
+		if t.o.JSON {
+			t.line(struct {
+				Result Row `json:"result"`
+			}{r})
+		}
+	}
+	if !t.o.JSON {
+		t.print(rows)
+		fmt.Fprintf(t.o.Out, "\n%d of %d flow logs are as they were, in %.1f s.\n", identical, len(rows), time.Since(t.begun).Seconds())
+	}
+	if identical != len(rows) {
+		return ErrNotRestored
+	}
+	return nil
+}
+
+func (t *timeline) print(rows []Row) {
+	fmt.Fprintln(t.o.Out)
+	w := tabwriter.NewWriter(t.o.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "RESOURCE\tDESTINATION\tBEFORE\tAFTER\tSETTINGS AND TAGS")
+	for _, r := range rows {
+		after := r.After
+		if after == r.Before {
+			after = "untouched"
+		}
+		verdict := fmt.Sprintf("identical (%d)", r.Compared)
+		if !r.Identical {
+			verdict = strings.Join(r.Differences, "; ")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Resource, short(r.Destination), r.Before, after, verdict)
+	}
+	w.Flush()
+}
