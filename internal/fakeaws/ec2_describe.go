@@ -1,0 +1,197 @@
+package fakeaws
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const mostPerPage = 1000
+
+// describeFlowLogs lists, filters and pages. IDs that do not exist are not in
+// the answer, and no error (aws-facts.md, "Deleted IDs").
+func (w *World) describeFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
+	if err := only(form, "Filter.", "FlowLogId.", "MaxResults", "NextToken", "DryRun"); err != nil {
+		return reply{}, err
+	}
+	size := mostPerPage
+	if v := form.Get("MaxResults"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > mostPerPage {
+			return reply{}, refusal("InvalidParameterValue", "MaxResults must be between 1 and %d", mostPerPage)
+		}
+		size = n
+	}
+	after := uint64(0)
+	if v := form.Get("NextToken"); v != "" {
+		n, err := strconv.ParseUint(strings.TrimPrefix(v, "page-"), 16, 64)
+		if err != nil {
+			return reply{}, refusal("InvalidNextToken", "the token is not valid")
+		}
+		after = n
+	}
+	match, err := filters(form)
+	if err != nil {
+		return reply{}, err
+	}
+	if err := dryRun(form); err != nil {
+		return reply{}, err
+	}
+	return w.page(s.candidates(form, w.now(), w.delay), match, after, size), nil
+}
+
+// candidates narrows the list where an index can: by resource and by ID.
+func (s *ec2Scope) candidates(form url.Values, now time.Time, delay time.Duration) []*flowLog {
+	if delay == 0 {
+		for _, f := range structures(form, "Filter") {
+			var out []*flowLog
+			for _, v := range numbered(f, "Value") {
+				switch f.Get("Name") {
+				case "resource-id":
+					out = append(out, s.byResource[v]...)
+				case "flow-log-id":
+					if x := s.byID[v]; x != nil {
+						out = append(out, x)
+					}
+				}
+			}
+			if n := f.Get("Name"); n == "resource-id" || n == "flow-log-id" {
+				slices.SortFunc(out, func(a, b *flowLog) int { return int(a.num) - int(b.num) })
+				return slices.Compact(out)
+			}
+		}
+	}
+	return s.visible(now, delay)
+}
+
+// filters of a Describe as one condition.
+func filters(form url.Values) (func(*flowLog) bool, error) {
+	var all []func(*flowLog) bool
+	if ids := numbered(form, "FlowLogId"); len(ids) > 0 {
+		all = append(all, func(f *flowLog) bool { return slices.Contains(ids, f.ID) })
+	}
+	for _, f := range structures(form, "Filter") {
+		name, values := f.Get("Name"), numbered(f, "Value")
+		if len(values) > 200 {
+			return nil, refusal("FilterLimitExceeded", "at most 200 values of one filter")
+		}
+		field, ok := map[string]func(*flowLog) string{
+			"resource-id":          func(f *flowLog) string { return f.ResourceID },
+			"flow-log-id":          func(f *flowLog) string { return f.ID },
+			"traffic-type":         func(f *flowLog) string { return f.TrafficType },
+			"log-destination-type": func(f *flowLog) string { return f.LogDestinationType },
+			"log-group-name":       func(f *flowLog) string { return f.LogGroupName },
+			"deliver-log-status":   func(f *flowLog) string { return f.DeliverStatus },
+		}[name]
+		switch key, tagged := strings.CutPrefix(name, "tag:"); {
+		case ok:
+			all = append(all, func(f *flowLog) bool { return slices.Contains(values, field(f)) })
+		case tagged:
+			all = append(all, func(f *flowLog) bool { v, has := f.Tags[key]; return has && slices.Contains(values, v) })
+		case name == "tag-key":
+			all = append(all, func(f *flowLog) bool {
+				return slices.ContainsFunc(values, func(k string) bool { _, has := f.Tags[k]; return has })
+			})
+		default:
+			return nil, refusal("InvalidParameterValue", "The filter '%s' is invalid", name)
+		}
+	}
+	return func(f *flowLog) bool {
+		for _, match := range all {
+			if !match(f) {
+				return false
+			}
+		}
+		return true
+	}, nil
+}
+
+// page writes the flow logs after a number, and the token of the next page.
+func (w *World) page(from []*flowLog, match func(*flowLog) bool, after uint64, size int) reply {
+	var b strings.Builder
+	b.WriteString("<flowLogSet>")
+	start, _ := slices.BinarySearchFunc(from, after+1, func(f *flowLog, num uint64) int {
+		switch {
+		case f.num < num:
+			return -1
+		case f.num > num:
+			return 1
+		}
+		return 0
+	})
+	n, next := 0, ""
+	for _, f := range from[start:] {
+		if !match(f) {
+			continue
+		}
+		if n == size {
+			next = fmt.Sprintf("page-%x", after)
+			break
+		}
+		f.write(&b)
+		after = f.num
+		n++
+	}
+	b.WriteString("</flowLogSet>")
+	if next != "" {
+		b.WriteString("<nextToken>" + next + "</nextToken>")
+	}
+	return reply{xml: b.String()}
+}
+
+// write is one flow log as Describe shows it: no resource type, defaults
+// filled (aws-facts.md, "Describe").
+func (f *flowLog) write(b *strings.Builder) {
+	field := func(name, value string) {
+		if value != "" {
+			b.WriteString("<" + name + ">" + escape(value) + "</" + name + ">")
+		}
+	}
+	b.WriteString("<item>")
+	field("creationTime", f.CreatedAt.UTC().Format("2006-01-02T15:04:05.000Z"))
+	field("deliverCrossAccountRole", f.DeliverCrossAccountRole)
+	field("deliverLogsErrorMessage", f.DeliverError)
+	field("deliverLogsPermissionArn", f.DeliverLogsPermissionARN)
+	field("deliverLogsStatus", f.DeliverStatus)
+	field("flowLogId", f.ID)
+	field("flowLogStatus", "ACTIVE")
+	field("logDestination", f.LogDestination)
+	field("logDestinationType", f.LogDestinationType)
+	field("logFormat", f.LogFormat)
+	field("logGroupName", f.LogGroupName)
+	if f.MaxAggregationInterval != 0 {
+		field("maxAggregationInterval", strconv.Itoa(f.MaxAggregationInterval))
+	}
+	field("resourceId", f.ResourceID)
+	field("trafficType", f.TrafficType)
+	if f.LogDestinationType == "s3" {
+		format := f.FileFormat
+		if format == "" {
+			format = "plain-text"
+		}
+		fmt.Fprintf(b, "<destinationOptions><fileFormat>%s</fileFormat><hiveCompatiblePartitions>%v</hiveCompatiblePartitions><perHourPartition>%v</perHourPartition></destinationOptions>",
+			format, f.HiveCompatiblePartitions, f.PerHourPartition)
+	}
+	if len(f.TagFields) > 0 {
+		b.WriteString("<tagFieldSpecificationSet>")
+		for _, t := range f.TagFields {
+			b.WriteString("<item>")
+			field("resourceType", t.ResourceType)
+			b.WriteString("<tagKeySet>")
+			for _, k := range t.Keys {
+				field("item", k)
+			}
+			b.WriteString("</tagKeySet></item>")
+		}
+		b.WriteString("</tagFieldSpecificationSet>")
+	}
+	b.WriteString("<tagSet>")
+	for _, k := range slices.Sorted(maps.Keys(f.Tags)) {
+		b.WriteString("<item><key>" + escape(k) + "</key><value>" + escape(f.Tags[k]) + "</value></item>")
+	}
+	b.WriteString("</tagSet></item>")
+}

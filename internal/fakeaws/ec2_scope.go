@@ -1,0 +1,86 @@
+package fakeaws
+
+import (
+	"slices"
+	"sort"
+	"time"
+)
+
+// ec2Scope is the flow logs and resources of one account in one Region. It is
+// guarded by World.mu.
+type ec2Scope struct {
+	account, region string
+	resources       map[string]bool
+	byID            map[string]*flowLog
+	byResource      map[string][]*flowLog
+	order           []*flowLog // by number
+	ghosts          []*flowLog // deleted, but perhaps still shown
+	tokens          map[string]token
+	lastNum         uint64
+}
+
+// flowLog is a FlowLog with what only the fake knows.
+type flowLog struct {
+	FlowLog
+	num   uint64    // place in a listing
+	shown time.Time // when it was made, for eventual consistency
+	gone  time.Time // when it was deleted
+}
+
+// token remembers what a ClientToken made.
+type token struct {
+	parameters string
+	ids        []string
+}
+
+func (s *ec2Scope) add(f *flowLog) {
+	s.lastNum++
+	f.num = s.lastNum
+	s.byID[f.ID] = f
+	s.byResource[f.ResourceID] = append(s.byResource[f.ResourceID], f)
+	s.order = append(s.order, f)
+}
+
+func (s *ec2Scope) remove(f *flowLog, now time.Time) {
+	delete(s.byID, f.ID)
+	here := s.byResource[f.ResourceID]
+	n := slices.Index(here, f)
+	if here = slices.Delete(slices.Clone(here), n, n+1); len(here) == 0 {
+		delete(s.byResource, f.ResourceID)
+	} else {
+		s.byResource[f.ResourceID] = here
+	}
+	n = s.from(f.num)
+	s.order = slices.Delete(s.order, n, n+1)
+	f.gone = now
+	s.ghosts = append(s.ghosts, f)
+}
+
+// from is the place of the first flow log whose number is not below num.
+func (s *ec2Scope) from(num uint64) int {
+	return sort.Search(len(s.order), func(n int) bool { return s.order[n].num >= num })
+}
+
+// visible are the flow logs that a Describe shows now, by number: those of a
+// moment ago where the world is eventually consistent.
+func (s *ec2Scope) visible(now time.Time, delay time.Duration) []*flowLog {
+	if delay == 0 {
+		s.ghosts = nil
+		return s.order
+	}
+	at := now.Add(-delay)
+	s.ghosts = slices.DeleteFunc(s.ghosts, func(f *flowLog) bool { return !f.gone.After(at) })
+	var out []*flowLog
+	for _, f := range s.order {
+		if !f.shown.After(at) {
+			out = append(out, f)
+		}
+	}
+	for _, f := range s.ghosts {
+		if !f.shown.After(at) {
+			out = append(out, f)
+		}
+	}
+	slices.SortFunc(out, func(a, b *flowLog) int { return int(a.num) - int(b.num) })
+	return out
+}

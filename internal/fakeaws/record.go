@@ -1,0 +1,191 @@
+package fakeaws
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// trail is where CloudTrail records go.
+type trail struct {
+	queue  string // ARN; empty: nowhere
+	events []string
+	muted  bool
+	count  uint64
+}
+
+// TrailTo sends the records of EC2's changing calls to a queue in the
+// EventBridge envelope; of the events named, or of all.
+func (w *World) TrailTo(queueARN string, events ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trail.queue, w.trail.events = queueARN, events
+}
+
+// MuteTrail stops and restarts the records.
+func (w *World) MuteTrail(muted bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trail.muted = muted
+}
+
+// emit puts a record on the trail's queue. It is called without w.mu.
+func (w *World) emit(body string) error {
+	w.mu.Lock()
+	arn := w.trail.queue
+	w.mu.Unlock()
+	return w.sqs.send(arn, body)
+}
+
+// record is the event of one call, or nothing if the trail does not want it.
+func (w *World) record(operation string, form url.Values, c caller, requestID string, rep reply, err error) string {
+	t := &w.trail
+	if t.queue == "" || t.muted || len(t.events) > 0 && !slices.Contains(t.events, operation) {
+		return ""
+	}
+	t.count++
+	id := fmt.Sprintf("%08x-0000-4000-9000-%012x", t.count, t.count)
+	b, merr := json.Marshal(map[string]any{
+		"version": "0", "id": id, "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "account": c.Account,
+		"time": w.now().UTC().Format(time.RFC3339), "region": c.Region, "resources": []string{},
+		"detail": w.cloudTrail(id, operation, form, c, requestID, rep, err),
+	})
+	if merr != nil {
+		panic("fakeaws: a record is plain JSON: " + merr.Error())
+	}
+	return string(b)
+}
+
+// cloudTrail is the record as aws-facts.md, "CloudTrail records of flow-log
+// calls", has it.
+func (w *World) cloudTrail(id, operation string, form url.Values, c caller, requestID string, rep reply, err error) map[string]any {
+	r := map[string]any{
+		"eventVersion": "1.10", "eventTime": w.now().UTC().Format(time.RFC3339), "eventSource": "ec2.amazonaws.com", "eventName": operation,
+		"awsRegion": c.Region, "recipientAccountId": c.Account, "eventID": id, "requestID": requestID, "readOnly": false, "eventType": "AwsApiCall",
+		"managementEvent": true, "eventCategory": "Management", "sourceIPAddress": c.SourceIP, "userAgent": c.UserAgent,
+		"userIdentity": identity(c), "requestParameters": request(operation, form),
+	}
+	if e, ok := err.(*ec2Error); ok {
+		r["errorCode"], r["errorMessage"], r["responseElements"] = "Client."+e.code, e.message, nil
+		return r
+	}
+	response := maps.Clone(rep.response)
+	response["xmlns"], response["requestId"] = "http://ec2.amazonaws.com/doc/2016-11-15/", requestID
+	r["responseElements"] = map[string]any{operation + "Response": response}
+	return r
+}
+
+func identity(c caller) map[string]any {
+	id := map[string]any{"type": c.Type, "principalId": c.UserID, "arn": c.ARN, "accountId": c.Account, "accessKeyId": c.AccessKeyID}
+	if c.Type == "IAMUser" {
+		id["userName"] = c.Name
+	}
+	session := map[string]any{}
+	if c.SessionIssuer != "" {
+		session["sessionIssuer"] = map[string]any{"type": "Role", "arn": c.SessionIssuer, "accountId": c.Account, "userName": c.Name}
+	}
+	if c.MFA != nil || c.SessionIssuer != "" {
+		session["attributes"] = map[string]any{"mfaAuthenticated": strconv.FormatBool(c.MFA != nil && *c.MFA)}
+		id["sessionContext"] = session
+	}
+	return id
+}
+
+// request turns the call's parameters into what CloudTrail makes of them: XML
+// as JSON, so one element is an object, several are an array, and scalars are
+// coerced.
+func request(operation string, form url.Values) map[string]any {
+	tree := map[string]any{}
+	for _, k := range slices.Sorted(maps.Keys(form)) {
+		if k != "Action" && k != "Version" {
+			plant(tree, strings.Split(k, "."), form.Get(k))
+		}
+	}
+	if operation == "DeleteVpc" {
+		return map[string]any{"vpcId": form.Get("VpcId")}
+	}
+	return map[string]any{operation + "Request": fold(tree)}
+}
+
+// plant puts a value at a path of the tree.
+func plant(tree map[string]any, path []string, value string) {
+	if len(path) == 1 {
+		tree[path[0]] = coerce(value)
+		return
+	}
+	sub, ok := tree[path[0]].(map[string]any)
+	if !ok {
+		sub = map[string]any{}
+		tree[path[0]] = sub
+	}
+	plant(sub, path[1:], value)
+}
+
+// fold makes numbered children into one object or an array.
+func fold(v any) any {
+	tree, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	if _, numbered := tree["1"]; !numbered {
+		for k := range tree {
+			tree[k] = fold(tree[k])
+		}
+		return tree
+	}
+	var all []any
+	for n := 1; tree[strconv.Itoa(n)] != nil; n++ {
+		item, ok := fold(tree[strconv.Itoa(n)]).(map[string]any)
+		if !ok {
+			item = map[string]any{"content": tree[strconv.Itoa(n)]}
+		}
+		item["tag"] = n
+		all = append(all, item)
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return all
+}
+
+// coerce: `true` and `600` become a boolean and a number even where a text was
+// meant.
+func coerce(s string) any {
+	if s == "true" || s == "false" {
+		return s == "true"
+	}
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil && strconv.FormatInt(n, 10) == s {
+		return n
+	}
+	return s
+}
+
+// items is a list of texts: one is a text, several are an array.
+func items(all []string) any {
+	switch len(all) {
+	case 0:
+		return ""
+	case 1:
+		return map[string]any{"item": all[0]}
+	}
+	return map[string]any{"item": all}
+}
+
+func unsuccessfulJSON(all []unsuccessful) any {
+	var out []any
+	for _, u := range all {
+		out = append(out, map[string]any{"error": map[string]any{"code": coerce(u.code), "message": u.message}, "resourceId": u.resource})
+	}
+	switch len(out) {
+	case 0:
+		return ""
+	case 1:
+		return map[string]any{"item": out[0]}
+	}
+	return map[string]any{"item": out}
+}
