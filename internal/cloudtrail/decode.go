@@ -1,0 +1,292 @@
+package cloudtrail
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	maxRecord = 1 << 20 // bytes: SQS takes no more, and CloudTrail omits what makes a record larger than 256 KB
+	maxDepth  = 64      // of nesting
+	maxIDs    = 10000   // flow logs of one record; the API takes 1,000 a call
+	maxText   = 2048    // bytes of any one text kept
+)
+
+// ErrNotARecord is wrapped by every error of Decode.
+var ErrNotARecord = errors.New("not a CloudTrail record")
+
+// wire is a record as far as it is looked at. What may come as any type is
+// raw.
+type wire struct {
+	EventID            text            `json:"eventID"`
+	EventName          text            `json:"eventName"`
+	EventSource        text            `json:"eventSource"`
+	EventTime          text            `json:"eventTime"`
+	AWSRegion          text            `json:"awsRegion"`
+	RecipientAccountID text            `json:"recipientAccountId"`
+	ErrorCode          text            `json:"errorCode"`
+	ErrorMessage       text            `json:"errorMessage"`
+	SourceIPAddress    text            `json:"sourceIPAddress"`
+	UserAgent          text            `json:"userAgent"`
+	UserIdentity       json.RawMessage `json:"userIdentity"`
+	RequestParameters  json.RawMessage `json:"requestParameters"`
+	ResponseElements   json.RawMessage `json:"responseElements"`
+}
+
+// text takes any scalar: CloudTrail turns EC2's XML into JSON and makes
+// numbers and booleans of what looks like them (aws-facts.md, "CloudTrail
+// records of flow-log calls"). Anything else is no text, and no error.
+type text string
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	*t = text(scalar(b))
+	return nil
+}
+
+// scalar is the text of a JSON string, number or boolean, bounded.
+func scalar(b []byte) string {
+	var s string
+	switch b = bytes.TrimSpace(b); {
+	case len(b) == 0, b[0] == '{', b[0] == '[', bytes.Equal(b, []byte("null")):
+		return ""
+	case b[0] == '"':
+		if json.Unmarshal(b, &s) != nil {
+			return ""
+		}
+	default:
+		s = string(b)
+	}
+	return clip(s)
+}
+
+// clip bounds a text without cutting a character in half.
+func clip(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	s = s[:maxText]
+	for len(s) > 0 && !utf8.ValidString(s[len(s)-min(len(s), utf8.UTFMax):]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// Decode decodes one record. It fails only on what is no JSON object, is too
+// large or too deep, or has neither an event name nor a source; it ignores
+// fields it does not know and asks for no version.
+func Decode(raw []byte) (Record, error) {
+	if len(raw) > maxRecord {
+		return Record{}, fmt.Errorf("%w: %d bytes are more than %d", ErrNotARecord, len(raw), maxRecord)
+	}
+	if depth(raw) > maxDepth {
+		return Record{}, fmt.Errorf("%w: nested deeper than %d", ErrNotARecord, maxDepth)
+	}
+	var w wire
+	if b := bytes.TrimSpace(raw); len(b) == 0 || b[0] != '{' {
+		return Record{}, fmt.Errorf("%w: not a JSON object", ErrNotARecord)
+	}
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return Record{}, fmt.Errorf("%w: %w", ErrNotARecord, err)
+	}
+	if w.EventName == "" || w.EventSource == "" {
+		return Record{}, fmt.Errorf("%w: no eventName or no eventSource", ErrNotARecord)
+	}
+	r := Record{
+		EventID: string(w.EventID), EventName: string(w.EventName), EventSource: string(w.EventSource),
+		Account: string(w.RecipientAccountID), Region: string(w.AWSRegion),
+		ErrorCode: string(w.ErrorCode), ErrorText: string(w.ErrorMessage),
+		SourceIP: string(w.SourceIPAddress), UserAgent: string(w.UserAgent),
+		Identity: identity(w.UserIdentity),
+	}
+	if t, err := time.Parse(time.RFC3339, string(w.EventTime)); err == nil {
+		r.EventTime = t.UTC()
+	}
+	r.readParameters(w.RequestParameters, w.ResponseElements)
+	return r, nil
+}
+
+// depth is how deep a JSON text nests, whether it is valid or not.
+func depth(raw []byte) (deepest int) {
+	now, quoted := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			now++
+			deepest = max(deepest, now)
+		case c == '}' || c == ']':
+			now--
+		}
+	}
+	return deepest
+}
+
+// EC2's event source, and the events that are read whole.
+const (
+	EC2            = "ec2.amazonaws.com"
+	DeleteFlowLogs = "DeleteFlowLogs"
+	CreateFlowLogs = "CreateFlowLogs"
+	DeleteVPC      = "DeleteVpc"
+)
+
+// readParameters fills what depends on the event.
+func (r *Record) readParameters(request, response json.RawMessage) {
+	if r.EventSource != EC2 {
+		return
+	}
+	params, answer := unwrap(request, r.EventName+"Request"), unwrap(response, r.EventName+"Response")
+	r.DryRun = strings.EqualFold(scalar(params["DryRun"]), "true")
+	switch r.EventName {
+	case DeleteFlowLogs:
+		r.FlowLogIDs = idsIn(contents(params["FlowLogId"]))
+		if len(r.FlowLogIDs) == 0 {
+			r.FlowLogIDs = anyID(request) // an unknown shape: every ID that it names
+		}
+		r.IDsUnknown = len(r.FlowLogIDs) == 0
+		r.Refused = refusals(answer["unsuccessful"])
+	case CreateFlowLogs:
+		r.ResourceIDs = unique(contents(params["ResourceId"]))
+		r.CreatedIDs = idsIn(contents(object(answer["flowLogIdSet"])["item"]))
+	case DeleteVPC:
+		r.ResourceIDs = unique([]string{scalar(params["vpcId"])})
+	}
+}
+
+// unwrap is the object of parameters, with or without the wrapper that EC2's
+// records have.
+func unwrap(raw json.RawMessage, wrapper string) map[string]json.RawMessage {
+	outer := object(raw)
+	if inner := object(outer[wrapper]); inner != nil {
+		return inner
+	}
+	return outer
+}
+
+func object(raw json.RawMessage) map[string]json.RawMessage {
+	var m map[string]json.RawMessage
+	if b := bytes.TrimSpace(raw); len(b) == 0 || b[0] != '{' || json.Unmarshal(b, &m) != nil {
+		return nil
+	}
+	return m
+}
+
+// elements of what is one thing, or an array of several.
+func elements(raw json.RawMessage) []json.RawMessage {
+	b := bytes.TrimSpace(raw)
+	if len(b) == 0 || b[0] != '[' {
+		return []json.RawMessage{raw}
+	}
+	var all []json.RawMessage
+	if json.Unmarshal(b, &all) != nil {
+		return nil
+	}
+	return all
+}
+
+// contents are the texts of a list parameter: bare, or {"tag":1,"content":…}.
+func contents(raw json.RawMessage) []string {
+	var out []string
+	for _, e := range elements(raw) {
+		s := scalar(e)
+		if m := object(e); m != nil {
+			s = scalar(m["content"])
+		}
+		if s != "" && len(out) < maxIDs {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// refusals of an answer's "unsuccessful": an empty text, one item, or several.
+func refusals(raw json.RawMessage) []Refusal {
+	var out []Refusal
+	for _, item := range elements(object(raw)["item"]) {
+		m := object(item)
+		e := object(m["error"])
+		if id := scalar(m["resourceId"]); flowLogID.MatchString(id) && len(out) < maxIDs {
+			out = append(out, Refusal{FlowLogID: id, Code: scalar(e["code"]), Message: scalar(e["message"])})
+		}
+	}
+	return out
+}
+
+var (
+	flowLogID  = regexp.MustCompile(`^fl-[0-9a-f]{8,32}$`)
+	flowLogIDs = regexp.MustCompile(`fl-[0-9a-f]{8,32}\b`)
+)
+
+func idsIn(texts []string) []string {
+	var out []string
+	for _, s := range texts {
+		if flowLogID.MatchString(s) {
+			out = append(out, s)
+		}
+	}
+	return unique(out)
+}
+
+func anyID(raw []byte) []string {
+	var out []string
+	for _, b := range flowLogIDs.FindAll(raw, maxIDs) {
+		out = append(out, string(b))
+	}
+	return unique(out)
+}
+
+// unique drops repeats and empty texts, and keeps the order.
+func unique(in []string) []string {
+	seen := make(map[string]bool, len(in))
+	var out []string
+	for _, s := range in {
+		if s != "" && !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// identity reads userIdentity; any part of it may be missing.
+func identity(raw json.RawMessage) Identity {
+	m := object(raw)
+	session := object(m["sessionContext"])
+	id := Identity{
+		Type: scalar(m["type"]), ARN: scalar(m["arn"]), AccountID: scalar(m["accountId"]), AccessKeyID: scalar(m["accessKeyId"]),
+		UserName: scalar(m["userName"]), InvokedBy: scalar(m["invokedBy"]), SessionIssuer: scalar(object(session["sessionIssuer"])["arn"]),
+	}
+	if mfa, err := strconv.ParseBool(scalar(object(session["attributes"])["mfaAuthenticated"])); err == nil {
+		id.MFA = &mfa
+	}
+	return id
+}
+
+// Wanted tells cheaply whether a text may hold a record that Decode would
+// make something of. It is false only where none of the event names can stand
+// in it, not even with some of its characters escaped.
+func Wanted(raw []byte) bool {
+	for _, name := range wantedNames {
+		if bytes.Contains(raw, name) {
+			return true
+		}
+	}
+	// JSON may write any letter as \u00XX: rare, so that it costs nobody else.
+	return bytes.Contains(raw, escapedLetter)
+}
+
+// wantedNames are the shortest texts that every wanted event name has in it.
+var (
+	wantedNames   = [][]byte{[]byte("FlowLogs"), []byte("DeleteVpc")}
+	escapedLetter = []byte(`\u00`)
+)

@@ -1,0 +1,204 @@
+package cloudtrail
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+const head = `"eventVersion":"1.09","eventTime":"2026-03-01T12:02:26Z","eventSource":"ec2.amazonaws.com","awsRegion":"eu-west-1","recipientAccountId":"111122223333","eventID":"6f0c",` +
+	`"sourceIPAddress":"198.51.100.7","userAgent":"aws-cli/2.17","userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/mallory","accountId":"111122223333","accessKeyId":"AKIA","userName":"mallory"},`
+
+func yes() *bool { b := true; return &b }
+func no() *bool  { b := false; return &b }
+
+// base is what head decodes to.
+func base(name string) Record {
+	return Record{EventID: "6f0c", EventName: name, EventSource: EC2, EventTime: time.Date(2026, 3, 1, 12, 2, 26, 0, time.UTC), Account: "111122223333", Region: "eu-west-1",
+		SourceIP: "198.51.100.7", UserAgent: "aws-cli/2.17",
+		Identity: Identity{Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/mallory", AccountID: "111122223333", AccessKeyID: "AKIA", UserName: "mallory"}}
+}
+
+func deleting(change func(*Record)) Record {
+	r := base(DeleteFlowLogs)
+	if change != nil {
+		change(&r)
+	}
+	return r
+}
+
+// TestDecode: the shapes of aws-facts.md, "CloudTrail records of flow-log
+// calls".
+func TestDecode(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		json string
+		want Record
+	}{
+		"one ID": {`{` + head + `"eventName":"DeleteFlowLogs","requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":{"tag":1,"content":"fl-0aaaaaaaaaaaaaaa1"}}},"responseElements":{"DeleteFlowLogsResponse":{"xmlns":"x","requestId":"r","unsuccessful":""}}}`,
+			deleting(func(r *Record) { r.FlowLogIDs = []string{"fl-0aaaaaaaaaaaaaaa1"} })},
+		"several, one twice": {`{` + head + `"eventName":"DeleteFlowLogs","requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":[{"tag":1,"content":"fl-00000001"},{"tag":2,"content":"fl-00000002"},{"tag":3,"content":"fl-00000001"}]}}}`,
+			deleting(func(r *Record) { r.FlowLogIDs = []string{"fl-00000001", "fl-00000002"} })},
+		"partly refused": {`{` + head + `"eventName":"DeleteFlowLogs","requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":[{"tag":1,"content":"fl-00000001"},{"tag":2,"content":"fl-00000002"}]}},"responseElements":{"DeleteFlowLogsResponse":{"unsuccessful":{"item":{"error":{"code":400,"message":"no"},"resourceId":"fl-00000002"}}}}}`,
+			deleting(func(r *Record) {
+				r.FlowLogIDs, r.Refused = []string{"fl-00000001", "fl-00000002"}, []Refusal{{"fl-00000002", "400", "no"}}
+			})},
+		"several refused": {`{` + head + `"eventName":"DeleteFlowLogs","requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":{"content":"fl-00000001"}}},"responseElements":{"DeleteFlowLogsResponse":{"unsuccessful":{"item":[{"error":{"code":"A"},"resourceId":"fl-00000001"},{"resourceId":"fl-00000002"}]}}}}`,
+			deleting(func(r *Record) {
+				r.FlowLogIDs, r.Refused = []string{"fl-00000001"}, []Refusal{{"fl-00000001", "A", ""}, {"fl-00000002", "", ""}}
+			})},
+		"refused whole": {`{` + head + `"eventName":"DeleteFlowLogs","errorCode":"Client.UnauthorizedOperation","errorMessage":"You are not authorized","requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":{"tag":1,"content":"fl-00000001"}}},"responseElements":null}`,
+			deleting(func(r *Record) {
+				r.FlowLogIDs, r.ErrorCode, r.ErrorText = []string{"fl-00000001"}, "Client.UnauthorizedOperation", "You are not authorized"
+			})},
+		"dry run": {`{` + head + `"eventName":"DeleteFlowLogs","errorCode":"Client.DryRunOperation","requestParameters":{"DeleteFlowLogsRequest":{"DryRun":true,"FlowLogId":{"tag":1,"content":"fl-00000001"}}}}`,
+			deleting(func(r *Record) {
+				r.FlowLogIDs, r.ErrorCode, r.DryRun = []string{"fl-00000001"}, "Client.DryRunOperation", true
+			})},
+		"omitted": {`{` + head + `"eventName":"DeleteFlowLogs","requestParameters":{"omitted":true,"originalSize":300000,"reason":"too large"}}`,
+			deleting(func(r *Record) { r.IDsUnknown = true })},
+		"no wrapper": {`{` + head + `"eventName":"DeleteFlowLogs","requestParameters":{"FlowLogId":{"content":"fl-00000001"}}}`,
+			deleting(func(r *Record) { r.FlowLogIDs = []string{"fl-00000001"} })},
+		"an unknown shape": {`{` + head + `"eventName":"DeleteFlowLogs","requestParameters":{"flowLogIdSet":{"items":[{"flowLogId":"fl-00000001"},{"flowLogId":"fl-00000002"}]}}}`,
+			deleting(func(r *Record) { r.FlowLogIDs = []string{"fl-00000001", "fl-00000002"} })},
+		"created": {`{` + head + `"eventName":"CreateFlowLogs","requestParameters":{"CreateFlowLogsRequest":{"ResourceId":{"tag":1,"content":"vpc-1"}}},"responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":"fl-00000001"},"unsuccessful":""}}}`,
+			func() Record {
+				r := base(CreateFlowLogs)
+				r.ResourceIDs, r.CreatedIDs = []string{"vpc-1"}, []string{"fl-00000001"}
+				return r
+			}()},
+		"several created": {`{` + head + `"eventName":"CreateFlowLogs","requestParameters":{"CreateFlowLogsRequest":{"ResourceId":[{"content":"vpc-1"},{"content":"vpc-2"}]}},"responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":["fl-00000001","fl-00000002"]}}}}`,
+			func() Record {
+				r := base(CreateFlowLogs)
+				r.ResourceIDs, r.CreatedIDs = []string{"vpc-1", "vpc-2"}, []string{"fl-00000001", "fl-00000002"}
+				return r
+			}()},
+		"a VPC": {`{` + head + `"eventName":"DeleteVpc","requestParameters":{"vpcId":"vpc-1"}}`, func() Record {
+			r := base(DeleteVPC)
+			r.ResourceIDs = []string{"vpc-1"}
+			return r
+		}()},
+		"a role": {`{"eventName":"X","eventSource":"s3.amazonaws.com","userIdentity":{"type":"AssumedRole","arn":"arn:s","sessionContext":{"sessionIssuer":{"arn":"arn:r"},"attributes":{"mfaAuthenticated":"true"}}}}`,
+			Record{EventName: "X", EventSource: "s3.amazonaws.com", Identity: Identity{Type: "AssumedRole", ARN: "arn:s", SessionIssuer: "arn:r", MFA: yes()}}},
+		"coerced": {`{"eventName":"X","eventSource":"x","recipientAccountId":111122223333,"userIdentity":{"type":true,"sessionContext":{"attributes":{"mfaAuthenticated":false}}},"userAgent":12,"eventTime":"yesterday"}`,
+			Record{EventName: "X", EventSource: "x", Account: "111122223333", UserAgent: "12", Identity: Identity{Type: "true", MFA: no()}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Decode([]byte(c.json))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]string{
+		"nothing": ``, "no object": `[]`, "text": `"x"`, "half": `{"eventName":"X"`, "no name": `{"eventSource":"x"}`, "no source": `{"eventName":"x"}`,
+		"deep": strings.Repeat(`{"a":`, 100) + `1` + strings.Repeat(`}`, 100), "large": `{"eventName":"` + strings.Repeat("x", maxRecord) + `"}`,
+	} {
+		if r, err := Decode([]byte(in)); !errors.Is(err, ErrNotARecord) {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("ä", maxText)
+	r, err := Decode(fmt.Appendf(nil, `{"eventName":"X","eventSource":"x","userAgent":%q}`, long))
+	if err != nil || len(r.UserAgent) > maxText || !strings.HasPrefix(long, r.UserAgent) {
+		t.Errorf("%d bytes kept, %v", len(r.UserAgent), err)
+	}
+}
+
+// TestWantedNeverMissesARecord: whatever Decode would make something of,
+// Wanted lets pass, however its JSON is written.
+func TestWantedNeverMissesARecord(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.SampledFrom([]string{DeleteFlowLogs, CreateFlowLogs, DeleteVPC}).Draw(t, "name")
+		escaped := rapid.SliceOfN(rapid.Bool(), len(name), len(name)).Draw(t, "escaped")
+		var b strings.Builder
+		for n, e := range escaped {
+			if e {
+				fmt.Fprintf(&b, `\u%04x`, name[n])
+			} else {
+				b.WriteByte(name[n])
+			}
+		}
+		raw := []byte(`{"eventName":"` + b.String() + `","eventSource":"ec2.amazonaws.com"}`)
+		r, err := Decode(raw)
+		if err != nil || r.EventName != name {
+			t.Fatal(r, err)
+		}
+		if !Wanted(raw) {
+			t.Fatalf("%s is not wanted", raw)
+		}
+	})
+	if Wanted([]byte(`{"eventName":"DescribeInstances","eventSource":"ec2.amazonaws.com"}`)) {
+		t.Error("a record that nobody wants is wanted")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{` + head + `"eventName":"DeleteFlowLogs","requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":[{"content":"fl-00000001"},7,null,{"content":{}}]}},"responseElements":{"DeleteFlowLogsResponse":{"unsuccessful":{"item":[1,{"error":[]}]}}}}`))
+	f.Add([]byte(`{"eventName":"CreateFlowLogs","eventSource":"ec2.amazonaws.com","responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":["fl-00000001"]}}}}`))
+	f.Add([]byte(`{"eventName":"DeleteVpc","eventSource":"ec2.amazonaws.com","requestParameters":"x","userIdentity":[[[]]]}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r, err := Decode(raw)
+		if err != nil {
+			if !errors.Is(err, ErrNotARecord) {
+				t.Fatalf("error %v", err)
+			}
+			return
+		}
+		if !json.Valid(raw) {
+			t.Fatal("decoded what is no JSON")
+		}
+		if (len(r.FlowLogIDs) > 0 || len(r.CreatedIDs) > 0) && !Wanted(raw) {
+			t.Fatal("not wanted, yet it names flow logs")
+		}
+		for _, id := range append(r.FlowLogIDs, r.CreatedIDs...) {
+			if !flowLogID.MatchString(id) {
+				t.Fatalf("ID %q", id)
+			}
+		}
+		if len(r.UserAgent) > maxText || len(r.EventID) > maxText {
+			t.Fatal("unbounded text")
+		}
+	})
+}
+
+func BenchmarkWantedNonMatching(b *testing.B) {
+	raw := []byte(`{` + head + `"eventName":"DescribeInstances","requestParameters":{"instancesSet":{},"filterSet":{}},"responseElements":null}`)
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if Wanted(raw) {
+			b.Fatal("wanted")
+		}
+	}
+}
+
+func BenchmarkDecodeMatching(b *testing.B) {
+	raw := []byte(`{` + head + `"eventName":"DeleteFlowLogs","requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":{"tag":1,"content":"fl-0aaaaaaaaaaaaaaa1"}}},"responseElements":{"DeleteFlowLogsResponse":{"unsuccessful":""}}}`)
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Decode(raw); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

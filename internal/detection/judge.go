@@ -1,0 +1,52 @@
+package detection
+
+import "flowkeeper/internal/cloudtrail"
+
+// Judge says what a record means; false where it means nothing to us.
+//
+// One difference from the Sigma files is on purpose: a call that AWS answered
+// with 200 while it refused every ID is an attempt to us, and a deletion to
+// Sigma, which can't see inside the answer.
+func Judge(r cloudtrail.Record) (Finding, bool) {
+	if r.EventSource != cloudtrail.EC2 {
+		return Finding{}, false
+	}
+	switch r.EventName {
+	case cloudtrail.DeleteFlowLogs:
+		return deletion(r), true
+	case cloudtrail.CreateFlowLogs:
+		made := r.ErrorCode == "" && len(r.CreatedIDs) > 0
+		return Finding{Kind: Created, Record: r}, made
+	}
+	return Finding{}, false
+}
+
+func deletion(r cloudtrail.Record) Finding {
+	if r.ErrorCode != "" || r.DryRun {
+		return attempt(r, func(id string) cloudtrail.Refusal {
+			return cloudtrail.Refusal{FlowLogID: id, Code: r.ErrorCode, Message: r.ErrorText}
+		})
+	}
+	refused := map[string]cloudtrail.Refusal{}
+	for _, x := range r.Refused {
+		refused[x.FlowLogID] = x
+	}
+	var gone []string
+	for _, id := range r.FlowLogIDs {
+		if _, no := refused[id]; !no {
+			gone = append(gone, id)
+		}
+	}
+	if len(gone) == 0 && !r.IDsUnknown {
+		return attempt(r, func(id string) cloudtrail.Refusal { return refused[id] })
+	}
+	return Finding{Kind: Deleted, Rule: loaded()[deletedFile], Record: r, Deleted: gone, Failed: r.Refused}
+}
+
+func attempt(r cloudtrail.Record, why func(id string) cloudtrail.Refusal) Finding {
+	f := Finding{Kind: Attempted, Rule: loaded()[attemptedFile], Record: r}
+	for _, id := range r.FlowLogIDs {
+		f.Failed = append(f.Failed, why(id))
+	}
+	return f
+}

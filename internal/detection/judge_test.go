@@ -1,0 +1,68 @@
+package detection
+
+import (
+	"strings"
+	"testing"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+)
+
+func TestRules(t *testing.T) {
+	t.Parallel()
+	r := Rules()
+	if r[0].Title != "AWS VPC Flow Logs Deleted" || r[0].Level != alert.High || r[1].Title != "AWS VPC Flow Logs Deletion Attempt Failed" || r[1].Level != alert.Medium {
+		t.Errorf("%+v", r)
+	}
+	if r[0].ID == r[1].ID || len(r[0].ID) != 36 {
+		t.Error("each rule has a UUID of its own")
+	}
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	record := func(change func(*cloudtrail.Record)) cloudtrail.Record {
+		r := cloudtrail.Record{EventSource: cloudtrail.EC2, EventName: cloudtrail.DeleteFlowLogs, FlowLogIDs: []string{"fl-00000001", "fl-00000002"}}
+		if change != nil {
+			change(&r)
+		}
+		return r
+	}
+	for name, c := range map[string]struct {
+		record          cloudtrail.Record
+		kind            Kind // 0: no finding
+		deleted, failed string
+	}{
+		"deleted":        {record(nil), Deleted, "fl-00000001 fl-00000002", ""},
+		"partly refused": {record(func(r *cloudtrail.Record) { r.Refused = []cloudtrail.Refusal{{FlowLogID: "fl-00000002"}} }), Deleted, "fl-00000001", "fl-00000002"},
+		"refused for every ID": {record(func(r *cloudtrail.Record) {
+			r.Refused = []cloudtrail.Refusal{{FlowLogID: "fl-00000002"}, {FlowLogID: "fl-00000001"}}
+		}), Attempted, "", "fl-00000001 fl-00000002"},
+		"refused whole":          {record(func(r *cloudtrail.Record) { r.ErrorCode = "Client.UnauthorizedOperation" }), Attempted, "", "fl-00000001 fl-00000002"},
+		"dry run":                {record(func(r *cloudtrail.Record) { r.DryRun, r.ErrorCode = true, "Client.DryRunOperation" }), Attempted, "", "fl-00000001 fl-00000002"},
+		"a dry run without code": {record(func(r *cloudtrail.Record) { r.DryRun = true }), Attempted, "", "fl-00000001 fl-00000002"},
+		"omitted":                {record(func(r *cloudtrail.Record) { r.FlowLogIDs, r.IDsUnknown = nil, true }), Deleted, "", ""},
+		"omitted and refused":    {record(func(r *cloudtrail.Record) { r.FlowLogIDs, r.IDsUnknown, r.ErrorCode = nil, true, "Client.X" }), Attempted, "", ""},
+		"another service":        {record(func(r *cloudtrail.Record) { r.EventSource = "logs.amazonaws.com" }), 0, "", ""},
+		"another event":          {record(func(r *cloudtrail.Record) { r.EventName = "DescribeFlowLogs" }), 0, "", ""},
+		"created": {record(func(r *cloudtrail.Record) {
+			r.EventName, r.CreatedIDs = cloudtrail.CreateFlowLogs, []string{"fl-00000003"}
+		}), Created, "", ""},
+		"not created": {record(func(r *cloudtrail.Record) { r.EventName = cloudtrail.CreateFlowLogs }), 0, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, ok := Judge(c.record)
+			if ok != (c.kind != 0) || ok && f.Kind != c.kind {
+				t.Fatalf("found %v, kind %d", ok, f.Kind)
+			}
+			var failed []string
+			for _, x := range f.Failed {
+				failed = append(failed, x.FlowLogID)
+			}
+			if ok && (strings.Join(f.Deleted, " ") != c.deleted || strings.Join(failed, " ") != c.failed) {
+				t.Errorf("deleted %v, failed %v", f.Deleted, failed)
+			}
+		})
+	}
+}
