@@ -1,0 +1,80 @@
+package watcher
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+const (
+	ackers     = 4                     // delete calls at once
+	linger     = 20 * time.Millisecond // for a batch to fill
+	deleteTrys = 3
+)
+
+// acknowledge deletes finished messages, up to ten in a call. One that can't
+// be deleted comes back, and changes nothing then (I4).
+func (w *Watcher) acknowledge(ctx context.Context) {
+	slots := make(chan struct{}, ackers)
+	for first := range w.done {
+		batch := w.fill(first)
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots }()
+			w.delete(ctx, batch)
+		}()
+	}
+	for range ackers {
+		slots <- struct{}{} // wait for those under way
+	}
+}
+
+// fill collects a batch: ten, or what comes within a moment.
+func (w *Watcher) fill(first *string) []*string {
+	batch := []*string{first}
+	t := time.NewTimer(linger)
+	defer t.Stop()
+	for len(batch) < batchSize {
+		select {
+		case h, more := <-w.done:
+			if !more {
+				return batch
+			}
+			batch = append(batch, h)
+		case <-t.C:
+			return batch
+		}
+	}
+	return batch
+}
+
+// delete acknowledges one batch; what fails is tried again a little later.
+func (w *Watcher) delete(ctx context.Context, handles []*string) {
+	for try := range deleteTrys {
+		if try > 0 {
+			pause(ctx, firstPause<<try)
+		}
+		in := &sqs.DeleteMessageBatchInput{QueueUrl: &w.QueueURL}
+		for n, h := range handles {
+			in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(n)), ReceiptHandle: h})
+		}
+		out, err := w.sqs.DeleteMessageBatch(ctx, in)
+		if err != nil {
+			continue
+		}
+		var left []*string
+		for _, f := range out.Failed {
+			if n, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && n < len(handles) && !f.SenderFault {
+				left = append(left, handles[n])
+			}
+		}
+		if handles = left; len(handles) == 0 {
+			return
+		}
+	}
+	w.log.Debug("messages not acknowledged: they will come again", "messages", len(handles))
+}

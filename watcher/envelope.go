@@ -1,0 +1,169 @@
+package watcher
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"flowkeeper/internal/cloudtrail"
+)
+
+// Kind of a message's body (aws-facts.md, "How records reach a queue").
+type Kind string
+
+const (
+	EventBridge  Kind = "eventbridge"  // one record in an event of EventBridge
+	Bare         Kind = "record"       // one record as it is
+	Batch        Kind = "records"      // {"Records":[…]}
+	LogFile      Kind = "log file"     // a notice that a log file is in S3: not supported
+	Subscription Kind = "subscription" // SNS wants a subscription confirmed: never done by us
+	SetupNoise   Kind = "setup"        // test messages of S3 and CloudTrail
+	Other        Kind = "other"        // an event that is none of CloudTrail's
+)
+
+// Content is what a message holds.
+type Content struct {
+	Kind    Kind
+	Records []json.RawMessage
+}
+
+// ErrNotUnderstood is wrapped by every error of Unwrap.
+var ErrNotUnderstood = errors.New("not understood")
+
+const maxNesting = 4 // of SNS notifications in each other
+
+// envelope is every wrapping at once; which one it is shows in what is set.
+type envelope struct {
+	Type        lax               `json:"Type"`
+	Message     lax               `json:"Message"`
+	DetailType  lax               `json:"detail-type"`
+	Source      lax               `json:"source"`
+	Detail      json.RawMessage   `json:"detail"`
+	Records     []json.RawMessage `json:"Records"`
+	S3Bucket    lax               `json:"s3Bucket"`
+	Service     lax               `json:"Service"`
+	Event       lax               `json:"Event"`
+	EventName   lax               `json:"eventName"`
+	EventSource lax               `json:"eventSource"`
+}
+
+// lax is a JSON string, or nothing where something else stands.
+type lax string
+
+func (l *lax) UnmarshalJSON(b []byte) error {
+	var s string
+	if len(b) > 0 && b[0] == '"' && json.Unmarshal(b, &s) == nil {
+		*l = lax(s)
+	}
+	return nil
+}
+
+// Unwrap takes the records out of a message's body. It decodes no record.
+func Unwrap(body []byte) (Content, error) { return unwrap(body, maxNesting) }
+
+func unwrap(body []byte, nesting int) (Content, error) {
+	body = bytes.TrimSpace(body)
+	if bytes.HasPrefix(body, []byte("CloudTrail validation message.")) {
+		return Content{Kind: SetupNoise}, nil
+	}
+	if len(body) == 0 || body[0] != '{' {
+		return Content{}, fmt.Errorf("%w: not a JSON object", ErrNotUnderstood)
+	}
+	var e envelope
+	if err := json.Unmarshal(body, &e); err != nil {
+		return Content{}, fmt.Errorf("%w: %w", ErrNotUnderstood, err)
+	}
+	switch {
+	case e.Type == "Notification" && e.Message != "":
+		if nesting == 0 {
+			return Content{}, fmt.Errorf("%w: more than %d notifications in each other", ErrNotUnderstood, maxNesting)
+		}
+		return unwrap([]byte(e.Message), nesting-1)
+	case e.Type == "SubscriptionConfirmation", e.Type == "UnsubscribeConfirmation":
+		return Content{Kind: Subscription}, nil
+	case e.DetailType != "":
+		return e.event()
+	case e.S3Bucket != "":
+		return Content{Kind: LogFile}, nil
+	case e.Service == "Amazon S3" && e.Event == "s3:TestEvent":
+		return Content{Kind: SetupNoise}, nil
+	case e.Records != nil:
+		return batch(e.Records)
+	case e.EventName != "" && e.EventSource != "":
+		return Content{Kind: Bare, Records: []json.RawMessage{body}}, nil
+	}
+	return Content{}, fmt.Errorf("%w: none of the known envelopes", ErrNotUnderstood)
+}
+
+// event of EventBridge.
+func (e envelope) event() (Content, error) {
+	switch {
+	case e.Source == "aws.s3":
+		return Content{Kind: LogFile}, nil
+	case !bytes.Contains([]byte(e.DetailType), []byte("CloudTrail")):
+		return Content{Kind: Other}, nil
+	case len(e.Detail) == 0 || e.Detail[0] != '{':
+		return Content{}, fmt.Errorf("%w: an event without detail", ErrNotUnderstood)
+	}
+	return Content{Kind: EventBridge, Records: []json.RawMessage{e.Detail}}, nil
+}
+
+// batch is records, or S3's own notice of new objects.
+func batch(records []json.RawMessage) (Content, error) {
+	if len(records) > 0 {
+		var first envelope
+		if json.Unmarshal(records[0], &first) == nil && first.EventSource == "aws:s3" {
+			return Content{Kind: LogFile}, nil
+		}
+	}
+	return Content{Kind: Batch, Records: records}, nil
+}
+
+// Suspect is something that mentions DeleteFlowLogs but can't be understood:
+// its scope, as far as it shows, deserves a refresh (I8).
+type Suspect struct{ Account, Region string }
+
+var (
+	suspectAccount = regexp.MustCompile(`recipientAccountId\\*"\s*:\s*\\*"?(\d{12})\b`)
+	suspectRegion  = regexp.MustCompile(`awsRegion\\*"\s*:\s*\\*"([a-z0-9-]{5,32})\\*"`)
+)
+
+// suspect looks into what could not be understood.
+func suspect(raw []byte) (Suspect, bool) {
+	if !bytes.Contains(raw, []byte(cloudtrail.DeleteFlowLogs)) {
+		return Suspect{}, false
+	}
+	var s Suspect
+	if m := suspectAccount.FindSubmatch(raw); m != nil {
+		s.Account = string(m[1])
+	}
+	if m := suspectRegion.FindSubmatch(raw); m != nil {
+		s.Region = string(m[1])
+	}
+	return s, true
+}
+
+// decode makes records of a content, and counts those that are none. Records
+// that nobody wants are dropped unread.
+func decode(c Content) (records []cloudtrail.Record, suspects []Suspect, bad int) {
+	for _, raw := range c.Records {
+		if !cloudtrail.Wanted(raw) {
+			if len(raw) == 0 || raw[0] != '{' {
+				bad++
+			}
+			continue
+		}
+		r, err := cloudtrail.Decode(raw)
+		if err != nil {
+			bad++
+			if s, ok := suspect(raw); ok {
+				suspects = append(suspects, s)
+			}
+			continue
+		}
+		records = append(records, r)
+	}
+	return records, suspects, bad
+}

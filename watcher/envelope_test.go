@@ -1,0 +1,134 @@
+package watcher
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+const record = `{"eventName":"DeleteFlowLogs","eventSource":"ec2.amazonaws.com","awsRegion":"eu-west-1","recipientAccountId":"111122223333","eventID":"e","requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":{"content":"fl-00000001"}}}}`
+
+func bridge(detail string) string {
+	return `{"version":"0","detail-type":"AWS API Call via CloudTrail","source":"aws.ec2","account":"999988887777","region":"us-east-1","detail":` + detail + `}`
+}
+
+func notification(message string) string {
+	b, err := json.Marshal(map[string]string{"Type": "Notification", "TopicArn": "arn:t", "Message": message})
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// TestUnwrap: the table of aws-facts.md, "How records reach a queue".
+func TestUnwrap(t *testing.T) {
+	t.Parallel()
+	deep := record
+	for range maxNesting + 1 {
+		deep = notification(deep)
+	}
+	for name, c := range map[string]struct {
+		body    string
+		kind    Kind // empty: not understood
+		records int
+	}{
+		"EventBridge":                    {bridge(record), EventBridge, 1},
+		"a bare record":                  {record, Bare, 1},
+		"Records":                        {`{"Records":[` + record + `,` + record + `]}`, Batch, 2},
+		"no Records":                     {`{"Records":[]}`, Batch, 0},
+		"SNS":                            {notification(bridge(record)), EventBridge, 1},
+		"SNS in SNS":                     {notification(notification(record)), Bare, 1},
+		"SNS too deep":                   {deep, "", 0},
+		"SNS confirmation":               {`{"Type":"SubscriptionConfirmation","SubscribeURL":"http://evil.example"}`, Subscription, 0},
+		"CloudTrail's notice":            {`{"s3Bucket":"b","s3ObjectKey":["k"]}`, LogFile, 0},
+		"S3's notice":                    {`{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}`, LogFile, 0},
+		"S3's notice through SNS":        {notification(`{"Records":[{"eventSource":"aws:s3","s3":{}}]}`), LogFile, 0},
+		"S3 through EventBridge":         {`{"detail-type":"Object Created","source":"aws.s3","detail":{"bucket":{"name":"b"}}}`, LogFile, 0},
+		"S3's test":                      {`{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}`, SetupNoise, 0},
+		"CloudTrail's test":              {`CloudTrail validation message.`, SetupNoise, 0},
+		"another event":                  {`{"detail-type":"EC2 Instance State-change Notification","source":"aws.ec2","detail":{}}`, Other, 0},
+		"an event without detail":        {`{"detail-type":"AWS API Call via CloudTrail","source":"aws.ec2"}`, "", 0},
+		"nothing":                        {``, "", 0},
+		"text":                           {`hello`, "", 0},
+		"half":                           {`{"Records":[`, "", 0},
+		"Records of another kind":        {`{"Records":7}`, "", 0},
+		"an object of something else":    {`{"a":1}`, "", 0},
+		"a notification without message": {`{"Type":"Notification"}`, "", 0},
+		"a message that is an object":    {`{"Type":"Notification","Message":{}}`, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Unwrap([]byte(c.body))
+			if (err != nil) != (c.kind == "") || err != nil && !errors.Is(err, ErrNotUnderstood) {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			if got.Kind != c.kind || len(got.Records) != c.records {
+				t.Errorf("kind %q with %d records, want %q with %d", got.Kind, len(got.Records), c.kind, c.records)
+			}
+		})
+	}
+}
+
+func TestI8DecodeKeepsTheGoodOnes(t *testing.T) {
+	t.Parallel()
+	c, err := Unwrap([]byte(`{"Records":[` + record + `,{"eventName":"DeleteFlowLogs","awsRegion":"eu-west-1","recipientAccountId":"111122223333"},7,{"eventName":"DescribeVpcs","eventSource":"x"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, suspects, bad := decode(c)
+	if len(records) != 1 || bad != 2 || len(suspects) != 1 || suspects[0] != (Suspect{"111122223333", "eu-west-1"}) {
+		t.Errorf("%d records, %d bad, suspects %v", len(records), bad, suspects)
+	}
+}
+
+func TestSuspect(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]Suspect{
+		`{"eventName":"DeleteFlowLogs`: {},
+		`{"awsRegion":"us-gov-west-1","recipientAccountId":"111122223333","eventName":"DeleteFlowLogs"`:            {"111122223333", "us-gov-west-1"},
+		`"{\"awsRegion\":\"eu-west-1\",\"recipientAccountId\" : \"111122223333\",\"eventName\":\"DeleteFlowLogs\"`: {"111122223333", "eu-west-1"},
+		`DeleteFlowLogs "awsRegion":"` + strings.Repeat("x", 100) + `","recipientAccountId":"1111222233334444"`:    {},
+	} {
+		if s, ok := suspect([]byte(raw)); !ok || s != want {
+			t.Errorf("%s: %+v, %v", raw, s, ok)
+		}
+	}
+	if _, ok := suspect([]byte(`{"eventName":"DescribeFlowLogs"`)); ok {
+		t.Error("suspects what mentions nothing")
+	}
+}
+
+func FuzzUnwrap(f *testing.F) {
+	f.Add([]byte(bridge(record)))
+	f.Add([]byte(notification(record)))
+	f.Add([]byte(`{"Records":[` + record + `,null]}`))
+	f.Add([]byte(`{"Records":[{"eventSource":"aws:s3"}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c, err := Unwrap(body)
+		if err != nil {
+			suspect(body)
+			return
+		}
+		if c.Kind == "" {
+			t.Fatal("understood as nothing")
+		}
+		decode(c)
+	})
+}
+
+func BenchmarkIrrelevantMessage(b *testing.B) {
+	body := []byte(bridge(fmt.Sprintf(`{"eventName":"DescribeInstances","eventSource":"ec2.amazonaws.com","requestParameters":{"filler":%q}}`, strings.Repeat("x", 1000))))
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := Unwrap(body)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if records, _, _ := decode(c); len(records) > 0 {
+			b.Fatal("wanted")
+		}
+	}
+}

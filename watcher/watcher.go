@@ -1,0 +1,252 @@
+// Package watcher reads the queue: messages in, CloudTrail records to the
+// handler, and the acknowledgement last (I1).
+//
+// One goroutine long-polls; while there is a backlog, more receive beside it.
+// A bounded set of handlers works on messages, and one goroutine acknowledges
+// what they finished, ten at a time.
+package watcher
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"flowkeeper/internal/cloudtrail"
+)
+
+// SQS is what the watcher calls of *sqs.Client.
+type SQS interface {
+	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
+	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
+	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
+}
+
+// Handler is told of the records of one message that could matter. After it
+// returned nil they are safe on disk, and the message is acknowledged.
+type Handler interface {
+	Handle(context.Context, Message) error
+}
+
+// Message is what a handler needs of one message.
+type Message struct {
+	ID       string
+	Records  []cloudtrail.Record
+	Suspects []Suspect
+}
+
+// Config of a Watcher.
+type Config struct {
+	QueueURL          string
+	WaitTime          time.Duration // of a long poll, whole seconds
+	VisibilityTimeout time.Duration
+	// Received is called after each receive that succeeded.
+	Received func(context.Context)
+	// Failed is called after each that did not. It says whether to stop.
+	Failed func(context.Context, error) (stop bool)
+	// Beat is called at least once a long poll or backoff.
+	Beat func()
+}
+
+const (
+	batchSize    = 10 // the most of one SQS call
+	maxReceivers = 4  // while there is a backlog
+	handlers     = 16
+	lastBreath   = 10 * time.Second // for handlers in hand, after the end was asked for
+	leaveFor     = 30 * time.Second // a message that failed once is hidden
+	leaveForMost = 15 * time.Minute // … and at most (I8)
+	firstPause   = 100 * time.Millisecond
+	longestPause = 30 * time.Second
+)
+
+// Watcher reads one queue.
+type Watcher struct {
+	Config
+	sqs     SQS
+	handler Handler
+	log     *slog.Logger
+
+	jobs chan types.Message
+	done chan *string // receipt handles to acknowledge
+
+	mu       sync.Mutex
+	counts   map[string]int64
+	reported map[Kind]bool
+	extra    int // receivers beside the first
+	failing  bool
+}
+
+// New returns a watcher of the queue.
+func New(c Config, q SQS, h Handler, log *slog.Logger) *Watcher {
+	return &Watcher{Config: c, sqs: q, handler: h, log: log,
+		jobs: make(chan types.Message, batchSize), done: make(chan *string, batchSize),
+		counts: map[string]int64{}, reported: map[Kind]bool{}}
+}
+
+// Counts are the messages so far, by outcome: handled, ignored, failed,
+// unparsable, unsupported.
+func (w *Watcher) Counts() map[string]int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[string]int64{}
+	for k, n := range w.counts {
+		out[k] = n
+	}
+	return out
+}
+
+// Run receives until ctx ends, and returns nil once the messages in hand are
+// done. No message and no failure ends it (I8), unless Failed says so: then it
+// returns that failure.
+func (w *Watcher) Run(ctx context.Context) error {
+	in, stop := context.WithCancel(ctx)
+	defer stop()
+	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+
+	var receivers, workers, acker sync.WaitGroup
+	for range handlers {
+		workers.Go(func() {
+			for m := range w.jobs {
+				w.handle(in, work, m)
+			}
+		})
+	}
+	acker.Go(func() { w.acknowledge(work) })
+	err := w.receive(in, work, &receivers)
+	stop()
+	end := time.AfterFunc(lastBreath, abandon)
+	defer end.Stop()
+	receivers.Wait()
+	close(w.jobs)
+	workers.Wait()
+	close(w.done)
+	acker.Wait()
+	return err
+}
+
+// receive is the first receiver: it long-polls, and starts others while
+// messages come ten at a time.
+func (w *Watcher) receive(ctx, work context.Context, others *sync.WaitGroup) error {
+	failures := 0
+	for ctx.Err() == nil {
+		w.Beat()
+		n, err := w.poll(ctx, w.WaitTime)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			if w.Failed(ctx, err) {
+				return err
+			}
+			w.fails(err)
+			pause(ctx, receivePause(failures, rand.Float64()))
+			failures++
+			continue
+		}
+		failures = 0
+		w.Received(ctx)
+		w.recovers()
+		if n == batchSize {
+			w.help(ctx, others)
+		}
+	}
+	return nil
+}
+
+// help starts one more receiver, up to the most. It ends when the backlog
+// does.
+func (w *Watcher) help(ctx context.Context, others *sync.WaitGroup) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.extra == maxReceivers-1 {
+		return
+	}
+	w.extra++
+	others.Go(func() {
+		for ctx.Err() == nil {
+			if n, err := w.poll(ctx, 0); err != nil || n < batchSize {
+				break
+			}
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.extra--
+	})
+}
+
+// poll receives once and hands the messages to the handlers.
+func (w *Watcher) poll(ctx context.Context, wait time.Duration) (int, error) {
+	call, cancel := context.WithTimeout(ctx, wait+longestPause)
+	defer cancel()
+	out, err := w.sqs.ReceiveMessage(call, &sqs.ReceiveMessageInput{
+		QueueUrl: &w.QueueURL, MaxNumberOfMessages: batchSize, WaitTimeSeconds: int32(wait / time.Second), VisibilityTimeout: int32(w.VisibilityTimeout / time.Second),
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range out.Messages {
+		w.jobs <- m // handlers always end, and past the end of ctx they only give messages back
+	}
+	return len(out.Messages), nil
+}
+
+// receivePause is the backoff after failed receives, with full jitter.
+func receivePause(failures int, rnd float64) time.Duration {
+	most := longestPause
+	if failures < 9 {
+		most = min(most, firstPause<<failures)
+	}
+	return max(firstPause/10, time.Duration(float64(most)*rnd))
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// fails and recovers report the queue once each time it turns.
+func (w *Watcher) fails(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.failing {
+		w.failing = true
+		w.log.Warn("the queue does not answer; trying again", "error", err)
+	}
+}
+
+func (w *Watcher) recovers() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failing {
+		w.failing = false
+		w.log.Info("the queue answers again")
+	}
+}
+
+// receiveCount of a message, from 1.
+func receiveCount(m types.Message) int {
+	n, err := strconv.Atoi(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)])
+	if err != nil || n < 1 {
+		return 1
+	}
+	return n
+}
+
+// leave is for how long a message that could not be dealt with is hidden.
+func leave(receives int) time.Duration {
+	if receives > 6 {
+		return leaveForMost
+	}
+	return min(leaveForMost, leaveFor<<(receives-1))
+}

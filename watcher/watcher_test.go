@@ -1,0 +1,320 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// queue is a real client on the SQS of the fake.
+type queue struct {
+	world *fakeaws.World
+	arn   string
+	url   string
+	api   *sqs.Client
+}
+
+func newQueue(t testing.TB) *queue {
+	t.Helper()
+	w := fakeaws.New(fakeaws.Options{})
+	_, arn := w.CreateQueue("111122223333", "eu-west-1", "q", map[string]string{"VisibilityTimeout": "60"})
+	user := w.User("111122223333", "flowkeeper", true)
+	return &queue{world: w, arn: arn, url: "http://aws.test/queue/eu-west-1/111122223333/q",
+		api: sqs.New(sqs.Options{Region: "eu-west-1", HTTPClient: w.HTTPClient(), BaseEndpoint: aws.String("http://aws.test"), RetryMaxAttempts: 1,
+			Credentials: credentials.NewStaticCredentialsProvider(user.AccessKeyID, user.SecretAccessKey, "")})}
+}
+
+func (q *queue) send(t testing.TB, body string) {
+	t.Helper()
+	if err := q.world.Send(q.arn, body); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type handlerFunc func(context.Context, Message) error
+
+func (f handlerFunc) Handle(ctx context.Context, m Message) error { return f(ctx, m) }
+
+// watch runs a watcher until the function that it returns is called.
+func watch(t testing.TB, api SQS, url string, h handlerFunc, change func(*Config)) (w *Watcher, stop func() error) {
+	t.Helper()
+	c := Config{QueueURL: url, WaitTime: time.Second, VisibilityTimeout: time.Minute,
+		Received: func(context.Context) {}, Failed: func(context.Context, error) bool { return false }, Beat: func() {}}
+	if change != nil {
+		change(&c)
+	}
+	w = New(c, api, h, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	var once sync.Once
+	var err error
+	stop = func() error { once.Do(func() { cancel(); err = <-done }); return err }
+	t.Cleanup(func() { stop() })
+	return w, stop
+}
+
+// eventually waits for a condition, with a deadline.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("%s: not within 20 s", what)
+		}
+	}
+}
+
+func TestI1AcknowledgedOnlyAfterTheHandler(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t)
+	release := make(chan struct{})
+	begun := make(chan struct{})
+	watch(t, q.api, q.url, func(_ context.Context, m Message) error {
+		if m.Records[0].FlowLogIDs[0] != "fl-00000001" {
+			return errors.New("other records than were sent")
+		}
+		close(begun)
+		<-release
+		return nil
+	}, nil)
+	q.send(t, bridge(record))
+	<-begun
+	if n := q.world.Deleted(q.arn); n != 0 {
+		t.Errorf("%d acknowledged before the handler was done", n)
+	}
+	close(release)
+	eventually(t, "the acknowledgement", func() bool { return q.world.Deleted(q.arn) == 1 })
+}
+
+func TestI1AFailedHandlerLeavesTheMessage(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t)
+	w, stop := watch(t, q.api, q.url, func(context.Context, Message) error { return errors.New("the disk is full") }, nil)
+	q.send(t, bridge(record))
+	eventually(t, "the failure", func() bool { return w.Counts()["failed"] == 1 })
+	if err := stop(); err != nil || q.world.Deleted(q.arn) != 0 {
+		t.Errorf("acknowledged %d, %v", q.world.Deleted(q.arn), err)
+	}
+	if visible, hidden := q.world.QueueDepth(q.arn); visible != 0 || hidden != 1 {
+		t.Errorf("%d visible, %d hidden: it should be left for a while", visible, hidden)
+	}
+}
+
+func TestI8WhatCannotBeUnderstoodIsLeft(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		body     string
+		outcome  string
+		acked    int
+		handled  int
+		suspects int
+	}{
+		"garbage":             {`\x00`, "unparsable", 0, 0, 0},
+		"suspicious garbage":  {`{"eventName":"DeleteFlowLogs"`, "unparsable", 0, 0, 1},
+		"one bad among good":  {`{"Records":[` + record + `,7]}`, "unparsable", 0, 1, 0},
+		"a log file's notice": {`{"s3Bucket":"b","s3ObjectKey":["k"]}`, "unsupported", 0, 0, 0},
+		"irrelevant":          {bridge(`{"eventName":"RunInstances","eventSource":"ec2.amazonaws.com"}`), "ignored", 1, 0, 0},
+		"a set-up message":    {`CloudTrail validation message.`, "ignored", 1, 0, 0},
+		"a subscription":      {`{"Type":"SubscriptionConfirmation"}`, "ignored", 1, 0, 0},
+		"a deletion":          {bridge(record), "handled", 1, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := newQueue(t)
+			var records, suspects atomic.Int64
+			w, stop := watch(t, q.api, q.url, func(_ context.Context, m Message) error {
+				records.Add(int64(len(m.Records)))
+				suspects.Add(int64(len(m.Suspects)))
+				return nil
+			}, nil)
+			q.send(t, c.body)
+			eventually(t, c.outcome, func() bool { return w.Counts()[c.outcome] == 1 })
+			eventually(t, "the acknowledgement", func() bool { return q.world.Deleted(q.arn) == c.acked })
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			if q.world.Deleted(q.arn) != c.acked || int(records.Load()) != c.handled || int(suspects.Load()) != c.suspects {
+				t.Errorf("acknowledged %d, records %d, suspects %d", q.world.Deleted(q.arn), records.Load(), suspects.Load())
+			}
+		})
+	}
+}
+
+func TestI8APanicIsOneMessagesFailure(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t)
+	w, _ := watch(t, q.api, q.url, func(_ context.Context, m Message) error {
+		if m.Records[0].EventID == "boom" {
+			panic("boom")
+		}
+		return nil
+	}, nil)
+	q.send(t, bridge(strings.Replace(record, `"eventID":"e"`, `"eventID":"boom"`, 1)))
+	q.send(t, bridge(record))
+	eventually(t, "both", func() bool { c := w.Counts(); return c["failed"] == 1 && c["handled"] == 1 })
+}
+
+func TestABacklogIsWorkedOff(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t)
+	const n = 1000
+	for i := range n {
+		q.send(t, bridge(strings.Replace(record, "fl-00000001", fmt.Sprintf("fl-%08x", i), 1)))
+	}
+	var seen sync.Map
+	_, stop := watch(t, q.api, q.url, func(_ context.Context, m Message) error {
+		seen.Store(m.Records[0].FlowLogIDs[0], true)
+		return nil
+	}, nil)
+	eventually(t, "the end of the backlog", func() bool { return q.world.Deleted(q.arn) == n })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	seen.Range(func(any, any) bool { count++; return true })
+	if count != n {
+		t.Errorf("%d handled of %d", count, n)
+	}
+}
+
+func TestI10StopFinishesWhatIsInHand(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t)
+	begun, release := make(chan struct{}), make(chan struct{})
+	_, stop := watch(t, q.api, q.url, func(ctx context.Context, _ Message) error {
+		close(begun)
+		<-release
+		return ctx.Err()
+	}, nil)
+	q.send(t, bridge(record))
+	<-begun
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	close(release)
+	if err := <-stopped; err != nil || q.world.Deleted(q.arn) != 1 {
+		t.Errorf("stopped with %v, acknowledged %d", err, q.world.Deleted(q.arn))
+	}
+}
+
+// calls is an SQS of functions.
+type calls struct {
+	receive func(context.Context) (*sqs.ReceiveMessageOutput, error)
+	hidden  atomic.Int64
+	deleted atomic.Int64
+}
+
+func (c *calls) ReceiveMessage(ctx context.Context, _ *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	return c.receive(ctx)
+}
+
+func (c *calls) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+	c.deleted.Add(int64(len(in.Entries)))
+	return &sqs.DeleteMessageBatchOutput{}, nil
+}
+
+func (c *calls) ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
+	c.hidden.Add(1)
+	return &sqs.ChangeMessageVisibilityOutput{}, nil
+}
+
+func TestI8ReceiveErrorsNeverEndTheLoop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		c := &calls{}
+		c.receive = func(ctx context.Context) (*sqs.ReceiveMessageOutput, error) {
+			if n++; n <= 50 {
+				return nil, errors.New("no route to host")
+			}
+			pause(ctx, time.Second) // an empty long poll
+			return &sqs.ReceiveMessageOutput{}, ctx.Err()
+		}
+		failures := 0
+		_, stop := watch(t, c, "q", nil, func(c *Config) {
+			c.Failed = func(context.Context, error) bool { failures++; return false }
+		})
+		time.Sleep(time.Hour) // fake time
+		synctest.Wait()
+		if failures != 50 {
+			t.Errorf("%d failures seen", failures)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAFailureThatMakesNoSenseEndsIt(t *testing.T) {
+	t.Parallel()
+	gone := errors.New("the queue does not exist")
+	c := &calls{receive: func(context.Context) (*sqs.ReceiveMessageOutput, error) { return nil, gone }}
+	w := New(Config{QueueURL: "q", Beat: func() {}, Failed: func(context.Context, error) bool { return true }}, c, nil, slog.New(slog.DiscardHandler))
+	if err := w.Run(t.Context()); !errors.Is(err, gone) {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestASlowHandlerKeepsItsMessage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		first := true
+		c := &calls{}
+		c.receive = func(ctx context.Context) (*sqs.ReceiveMessageOutput, error) {
+			if first {
+				first = false
+				return &sqs.ReceiveMessageOutput{Messages: []types.Message{{Body: aws.String(bridge(record)), ReceiptHandle: aws.String("h")}}}, nil
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		_, stop := watch(t, c, "q", func(ctx context.Context, _ Message) error {
+			time.Sleep(100 * time.Second) // fake time
+			return nil
+		}, nil)
+		time.Sleep(200 * time.Second) // fake time
+		synctest.Wait()
+		if c.hidden.Load() != 3 || c.deleted.Load() != 1 {
+			t.Errorf("extended %d times in 100 s of a minute's timeout, acknowledged %d", c.hidden.Load(), c.deleted.Load())
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestPauses(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		n, rnd := rapid.IntRange(0, 10000).Draw(t, "n"), rapid.Float64Range(0, 0.999).Draw(t, "rnd")
+		if d := receivePause(n, rnd); d < firstPause/10 || d > longestPause {
+			t.Fatalf("receive pause %s", d)
+		}
+		if d := leave(n + 1); d < leaveFor || d > leaveForMost || d > leave(n+2) {
+			t.Fatalf("a message left for %s", d)
+		}
+	})
+}
