@@ -74,6 +74,11 @@ type Sink struct {
 	Secret     string `mapstructure:"secret"` // webhook: whsec_ + base64 of at least 24 bytes
 	TopicARN   string `mapstructure:"topic_arn"`
 	RoutingKey string `mapstructure:"routing_key"` // secret
+
+	// Files to read a secret from instead; empty once Load has read them.
+	URLFile        string `mapstructure:"url_file"`
+	SecretFile     string `mapstructure:"secret_file"`
+	RoutingKeyFile string `mapstructure:"routing_key_file"`
 }
 
 // State is where Flowkeeper remembers.

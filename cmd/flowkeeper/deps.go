@@ -24,4 +24,4 @@ import (
 	_ "go.uber.org/goleak"
 	_ "github.com/rogpeppe/go-internal/testscript"
 )
-func main() {}
+

@@ -60,6 +60,7 @@ func five(ctx context.Context, s *stage, t *timeline, ids []string) error {
 func refused(ctx context.Context, s *stage, t *timeline, ids []string) error {
 	t.say("intern tries too, without the permission.")
 	s.world.Deny("intern", "DeleteFlowLogs")
+	t.strikes()
 	_, err := s.intern.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: ids[6:8]})
 	if err == nil {
 		return fmt.Errorf("the refused attempt was not refused")
@@ -86,6 +87,7 @@ func silent(ctx context.Context, s *stage, t *timeline, ids []string) error {
 // strike deletes flow logs as mallory and waits until they are back.
 func (s *stage) strike(ctx context.Context, t *timeline, ids ...string) error {
 	n := t.count(alert.Restored)
+	t.strikes()
 	out, err := s.attacker.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
 	if err != nil || len(out.Unsuccessful) > 0 {
 		return fmt.Errorf("delete %v as the attacker: %v %w", ids, out, err)

@@ -62,9 +62,8 @@ var resources = []struct {
 // flow logs on each, to all three kinds of destination.
 func (s *stage) build(ctx context.Context) (err error) {
 	w := s.world
-	url, arn := w.CreateQueue(account, region, "flowkeeper", nil)
+	_, arn := w.CreateQueue(account, region, "flowkeeper", nil)
 	s.queueURL = s.url + "/queue/" + region + "/" + account + "/flowkeeper"
-	_ = url
 	w.AddDeliveryRole(roleARN)
 	for _, d := range []string{groupARN, bucketARN, streamARN} {
 		w.AddDestination(d)

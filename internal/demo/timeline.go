@@ -19,6 +19,7 @@ type timeline struct {
 
 	mu     sync.Mutex
 	counts map[alert.Kind]int
+	struck time.Time // the last deletion: records count whole seconds, the demo more exactly
 }
 
 func newTimeline(o Options) *timeline {
@@ -51,6 +52,17 @@ func (t *timeline) say(format string, args ...any) {
 		return
 	}
 	fmt.Fprintf(t.o.Out, "\n%s %s\n", t.clock(), t.paint(bold, text))
+}
+
+// strikes notes the moment of a deletion.
+func (t *timeline) strikes() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.struck = time.Now()
+}
+
+func (t *timeline) since() string {
+	return fmt.Sprintf("%d ms", time.Since(t.struck).Milliseconds())
 }
 
 func (t *timeline) clock() string {
@@ -89,14 +101,14 @@ func (t *timeline) show(a alert.Alert) {
 	fmt.Fprintf(t.o.Out, "%s %s %s\n", t.clock(), t.paint(color, fmt.Sprintf("%-8s", strings.ToUpper(string(a.Kind)))), a.Title)
 	switch a.Kind {
 	case alert.Deletion, alert.Attempt:
-		t.detail("%s", who(a))
+		t.detail("%s; alerted %s after the call", who(a), t.since())
 		for _, f := range append(a.FlowLogs, a.FailedFlowLogs...) {
 			t.detail("%s  %s  to %s  (%s)", f.FlowLogID, f.ResourceID, short(f.Destination), f.Tags["Name"])
 		}
 	case alert.Restored:
 		for _, f := range a.FlowLogs {
-			if f.NewFlowLogID != "" && f.BlindSeconds != nil {
-				t.detail("%s  back as %s, blind for %.3f s", f.FlowLogID, f.NewFlowLogID, *f.BlindSeconds)
+			if f.NewFlowLogID != "" {
+				t.detail("%s  back as %s, %s after the call", f.FlowLogID, f.NewFlowLogID, t.since())
 			}
 		}
 	}
@@ -106,7 +118,7 @@ func (t *timeline) detail(format string, args ...any) {
 	fmt.Fprintf(t.o.Out, "                 %s\n", fmt.Sprintf(format, args...))
 }
 
-// who did it, from where, with MFA or not, and when Flowkeeper knew.
+// who did it, from where, with MFA or not.
 func who(a alert.Alert) string {
 	if a.Actor == nil {
 		return "nobody knows who: found by the refresh, without an event"
@@ -115,11 +127,7 @@ func who(a alert.Alert) string {
 	if a.Actor.MFA != nil {
 		mfa = map[bool]string{true: "with MFA", false: "without MFA"}[*a.Actor.MFA]
 	}
-	s := fmt.Sprintf("by %s from %s, %s", alert.Clean(a.Actor.ARN, 100), alert.Clean(a.Actor.SourceIP, 50), mfa)
-	if a.DeletedAt != nil {
-		s += fmt.Sprintf("; alerted %.3f s later", time.Since(a.DeletedAt.Time).Seconds())
-	}
-	return s
+	return fmt.Sprintf("by %s from %s, %s", alert.Clean(a.Actor.ARN, 100), alert.Clean(a.Actor.SourceIP, 50), mfa)
 }
 
 func (t *timeline) count(k alert.Kind) int {

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/daemon"
+)
+
+func newAlertsTestCommand(a *app) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "test [NAME]", Short: "Send a marked test alert to every sink, or to one, and print the answers", Args: cobra.MaximumNArgs(1),
+		Long: "Send an alert of kind `test` straight to the configured sinks, whatever their min_level, and print what\n" +
+			"each one answered. It needs neither the daemon nor the state file. The log's line goes to stderr.",
+		RunE: func(c *cobra.Command, args []string) error {
+			conf, err := a.config(false)
+			if err != nil {
+				return err
+			}
+			return a.testAlerts(c.Context(), conf, args, asJSON)
+		},
+	}
+	jsonFlag(c, &asJSON, "one JSON object a line, for each sink")
+	return c
+}
+
+// answer is what one sink said.
+type answer struct {
+	Sink    string  `json:"sink"`
+	OK      bool    `json:"ok"`
+	Seconds float64 `json:"seconds"`
+	Error   string  `json:"error,omitempty"`
+}
+
+func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string, asJSON bool) error {
+	sinks, err := a.sinks(ctx, c)
+	if err != nil {
+		return err
+	}
+	if len(only) > 0 {
+		s, ok := sinks[only[0]]
+		if !ok {
+			return fmt.Errorf("there is no sink %q: the configuration has %s", only[0], strings.Join(slices.Sorted(maps.Keys(sinks)), ", "))
+		}
+		sinks = map[string]alert.Sink{only[0]: s}
+	}
+	answers := sendAll(ctx, sinks, a.testAlert())
+	if err := a.printAnswers(answers, asJSON); err != nil {
+		return err
+	}
+	failed := 0
+	for _, x := range answers {
+		if !x.OK {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %s did not take the alert", failed, plural(len(answers), "sink"))
+	}
+	if len(c.Alerts) == 0 {
+		fmt.Fprintln(a.stderr, "no sink is configured: alerts go to the daemon's log only; add one under `alerts:`")
+	}
+	return nil
+}
+
+func (a *app) sinks(ctx context.Context, c configs.Config) (map[string]alert.Sink, error) {
+	base, err := awsBase(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return daemon.Sinks(ctx, c, base, slog.New(slog.NewTextHandler(a.stderr, nil)), version)
+}
+
+func (a *app) testAlert() alert.Alert {
+	now := a.now()
+	id := now.Format(time.RFC3339Nano)
+	t := alert.Alert{
+		ID: alert.ID("test", id), DedupKey: alert.DedupKey("test", id), Time: alert.Time{Time: now},
+		Kind: alert.Test, Level: alert.Informational,
+		Advice: "nothing: somebody typed `flowkeeper alerts test`",
+	}
+	t.Write()
+	return t
+}
+
+// sendAll asks every sink at the same time: one that hangs delays no answer
+// but its own.
+func sendAll(ctx context.Context, sinks map[string]alert.Sink, t alert.Alert) []answer {
+	names := slices.Sorted(maps.Keys(sinks))
+	answers := make([]answer, len(names))
+	var wg sync.WaitGroup
+	for n, name := range names {
+		wg.Go(func() {
+			begun := time.Now()
+			err := sinks[name].Send(ctx, t)
+			answers[n] = answer{Sink: name, OK: err == nil, Seconds: time.Since(begun).Round(time.Millisecond).Seconds()}
+			if err != nil {
+				answers[n].Error = err.Error()
+			}
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+func (a *app) printAnswers(answers []answer, asJSON bool) error {
+	return a.print(func(w io.Writer) error {
+		s := &sheet{}
+		for _, x := range answers {
+			text := fmt.Sprintf("took it in %.3f s", x.Seconds)
+			if !x.OK {
+				text = "FAILED: " + x.Error
+			}
+			s.put(x.Sink, text)
+			if !asJSON {
+				continue
+			}
+			if err := writeJSON(w, x); err != nil {
+				return err
+			}
+		}
+		if asJSON {
+			return nil
+		}
+		return s.write(w)
+	})
+}

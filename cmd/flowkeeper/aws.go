@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/daemon"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// awsBase is the SDK's configuration, by Flowkeeper's own and the environment.
+func awsBase(ctx context.Context, c configs.Config) (aws.Config, error) {
+	return scopes.Base(ctx, scopes.Options{Region: daemon.Region(c), EndpointURL: c.AWS.EndpointURL})
+}
+
+// connect reaches every configured account and Region.
+func connect(ctx context.Context, c configs.Config) (*scopes.Fleet, error) {
+	base, err := awsBase(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	fleet, err := scopes.Connect(ctx, base, daemon.Accounts(c), c.Inventory.Regions)
+	if err != nil {
+		return nil, fmt.Errorf("%w: see that the credentials are set (AWS_ACCESS_KEY_ID, a profile, an instance role) and aws.region or inventory.regions too", err)
+	}
+	return fleet, nil
+}
+
+// newRemediator is one for a command, which takes single steps beside a
+// daemon or without one: senders, refreshes and the queue are the daemon's.
+func (a *app) newRemediator(c configs.Config, s *store.Store, fleet *scopes.Fleet) *remediate.Remediator {
+	return &remediate.Remediator{
+		Store: s, Fleet: fleet, Policy: daemon.Policy(c), Now: a.now,
+		Log:         slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Wake:        func() {}, // the daemon notices changes of the state file by itself
+		Learn:       func(context.Context, inventory.Scope, []string) error { return nil },
+		RefreshSoon: func(inventory.Scope, bool) {},
+		Direct:      func(context.Context, alert.Alert) {},
+	}
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/robfig/cron/v3"
+	"github.com/spf13/cobra"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+)
+
+func newCheckCommand(a *app) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "check", Short: "Read the configuration and print every problem; ask nobody", Args: cobra.NoArgs,
+		Long: "Read the configuration as `flowkeeper run` would and print every problem at once, each with its key, its\n" +
+			"value and what to write instead (exit code 78), or what the configuration means. It touches no network;\n" +
+			"`flowkeeper doctor` asks AWS.",
+		RunE: func(*cobra.Command, []string) error { return a.check(asJSON) },
+	}
+	jsonFlag(c, &asJSON, "one JSON object")
+	return c
+}
+
+func (a *app) check(asJSON bool) error {
+	c, warnings, err := a.configWarned(true)
+	a.warn(warnings)
+	m := meaning{Warnings: warnings}
+	if err != nil && asJSON {
+		if problems, ok := errors.AsType[*configs.Problems](err); ok {
+			m.Problems = *problems
+		}
+		return errors.Join(err, a.print(func(w io.Writer) error { return writeJSON(w, m) }))
+	}
+	if err != nil {
+		return err
+	}
+	a.understand(&m, c)
+	return a.print(func(w io.Writer) error {
+		if asJSON {
+			return writeJSON(w, m)
+		}
+		if _, err := fmt.Fprintln(w, paint(a.colors(), green, "the configuration is fine")); err != nil {
+			return err
+		}
+		return m.sheet(a).write(w)
+	})
+}
+
+// meaning is what a configuration comes to; of a wrong one only the problems
+// are known.
+type meaning struct {
+	OK          bool              `json:"ok"`
+	File        string            `json:"file,omitempty"`
+	Queue       string            `json:"queue,omitempty"`
+	QueueRegion string            `json:"queue_region,omitempty"`
+	Schedule    string            `json:"schedule,omitempty"`
+	NextRefresh *alert.Time       `json:"next_refresh,omitempty"` // the first is at start
+	Accounts    []string          `json:"accounts,omitempty"`     // absent: the credentials' own
+	Regions     []string          `json:"regions,omitempty"`      // absent: as the AWS environment says
+	Sinks       []string          `json:"sinks,omitempty"`        // beside the log
+	Mode        string            `json:"mode,omitempty"`
+	OnDrift     string            `json:"on_drift,omitempty"`
+	Rules       int               `json:"rules,omitempty"`
+	State       string            `json:"state,omitempty"`
+	Problems    []configs.Problem `json:"problems,omitempty"`
+	Warnings    []configs.Warning `json:"warnings,omitempty"`
+}
+
+func (a *app) understand(m *meaning, c configs.Config) {
+	m.OK, m.File, m.Queue, m.Schedule, m.Regions = true, a.configUsed(), c.Queue.URL, c.Inventory.Schedule, c.Inventory.Regions
+	m.Mode, m.OnDrift, m.Rules, m.State = c.Remediate.Mode, c.Remediate.OnDrift, len(c.Remediate.Rules), c.State.Path
+	if q, err := c.Queue.Parse(); err == nil {
+		m.QueueRegion = q.Region
+	}
+	if s, err := cron.ParseStandard(c.Inventory.Schedule); err == nil {
+		m.NextRefresh = stamp(s.Next(a.now()))
+	}
+	for _, x := range c.Accounts {
+		m.Accounts = append(m.Accounts, x.ID)
+	}
+	if len(m.Regions) == 0 && c.AWS.Region != "" {
+		m.Regions = []string{c.AWS.Region}
+	}
+	for _, s := range c.Alerts {
+		text := s.Name + " by " + s.Type
+		if s.MinLevel != "" {
+			text += " (" + s.MinLevel + " and up)"
+		}
+		m.Sinks = append(m.Sinks, text)
+	}
+}
+
+func (m meaning) sheet(a *app) *sheet {
+	or := func(list []string, otherwise string) string {
+		if len(list) == 0 {
+			return otherwise
+		}
+		return strings.Join(list, ", ")
+	}
+	s := &sheet{}
+	s.put("configuration", m.File)
+	s.put("queue", m.Queue)
+	next := ""
+	if m.NextRefresh != nil {
+		next = ": at start, then by " + a.when(m.NextRefresh.Time)
+	}
+	s.put("refresh", m.Schedule+next)
+	s.put("accounts", or(m.Accounts, "the credentials' own"))
+	s.put("regions", or(m.Regions, "the one that the AWS environment names"))
+	s.put("alerts to", or(m.Sinks, "the log only"))
+	mode := map[string]string{"restore": "restore what is deleted", "alert": "alert only, restore nothing"}[m.Mode]
+	s.put("mode", fmt.Sprintf("%s; without an event: %s; %s", mode, m.OnDrift, plural(m.Rules, "rule")))
+	s.put("state file", m.State)
+	return s
+}

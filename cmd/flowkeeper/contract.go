@@ -1,0 +1,170 @@
+package main
+
+import (
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// The JSON in this file is a public contract: names and meanings stay, what
+// is not known is absent, times are RFC 3339 in UTC with milliseconds.
+
+// flowLogJSON is one flow log of the snapshot.
+type flowLogJSON struct {
+	FlowLogID                string                            `json:"flow_log_id"`
+	RootFlowLogID            string                            `json:"root_flow_log_id,omitempty"`
+	Account                  string                            `json:"account"`
+	Region                   string                            `json:"region"`
+	ResourceID               string                            `json:"resource_id,omitempty"`
+	State                    inventory.State                   `json:"state"`
+	Protected                bool                              `json:"protected"`
+	ReleasedUntil            *alert.Time                       `json:"released_until,omitempty"`
+	TrafficType              string                            `json:"traffic_type,omitempty"`
+	LogDestinationType       string                            `json:"log_destination_type,omitempty"`
+	LogDestination           string                            `json:"log_destination,omitempty"`
+	LogGroupName             string                            `json:"log_group_name,omitempty"`
+	DeliverLogsPermissionARN string                            `json:"deliver_logs_permission_arn,omitempty"`
+	DeliverCrossAccountRole  string                            `json:"deliver_cross_account_role,omitempty"`
+	LogFormat                string                            `json:"log_format,omitempty"`
+	MaxAggregationInterval   int32                             `json:"max_aggregation_interval,omitempty"`
+	DestinationOptions       *inventory.DestinationOptions     `json:"destination_options,omitempty"`
+	TagFieldSpecifications   []inventory.TagFieldSpecification `json:"tag_field_specifications,omitempty"`
+	Tags                     map[string]string                 `json:"tags,omitempty"`
+	CreatedBy                string                            `json:"created_by,omitempty"`
+	FirstSeenAt              *alert.Time                       `json:"first_seen_at,omitempty"`
+	LastSeenAt               *alert.Time                       `json:"last_seen_at,omitempty"`
+}
+
+func toFlowLogJSON(r inventory.Row) flowLogJSON {
+	s := r.Settings
+	return flowLogJSON{
+		FlowLogID: r.ID, RootFlowLogID: r.RootID, Account: r.Scope.Account, Region: r.Scope.Region,
+		ResourceID: s.ResourceID, State: r.State, Protected: r.Protected, ReleasedUntil: stamp(r.ReleasedUntil),
+		TrafficType: s.TrafficType, LogDestinationType: s.LogDestinationType, LogDestination: s.LogDestination,
+		LogGroupName: s.LogGroupName, DeliverLogsPermissionARN: s.DeliverLogsPermissionARN,
+		DeliverCrossAccountRole: s.DeliverCrossAccountRole, LogFormat: s.LogFormat,
+		MaxAggregationInterval: s.MaxAggregationInterval, DestinationOptions: s.DestinationOptions,
+		TagFieldSpecifications: s.TagFieldSpecifications, Tags: s.Tags,
+		CreatedBy: r.CreatedBy, FirstSeenAt: stamp(r.FirstSeenAt), LastSeenAt: stamp(r.LastSeenAt),
+	}
+}
+
+// settings are those of the object, as the snapshot keeps them.
+func (f flowLogJSON) settings() inventory.Settings {
+	return inventory.Settings{
+		ResourceID: f.ResourceID, TrafficType: f.TrafficType, LogDestinationType: f.LogDestinationType,
+		LogDestination: f.LogDestination, LogGroupName: f.LogGroupName, DeliverLogsPermissionARN: f.DeliverLogsPermissionARN,
+		DeliverCrossAccountRole: f.DeliverCrossAccountRole, LogFormat: f.LogFormat,
+		MaxAggregationInterval: f.MaxAggregationInterval, DestinationOptions: f.DestinationOptions,
+		TagFieldSpecifications: f.TagFieldSpecifications, Tags: f.Tags,
+	}
+}
+
+// incidentJSON is one incident.
+type incidentJSON struct {
+	ID            string              `json:"id"`
+	FlowLogID     string              `json:"flow_log_id"`
+	RootFlowLogID string              `json:"root_flow_log_id,omitempty"`
+	Account       string              `json:"account"`
+	Region        string              `json:"region"`
+	ResourceID    string              `json:"resource_id,omitempty"`
+	State         remediate.State     `json:"state"`
+	Reason        string              `json:"reason,omitempty"`
+	Advice        string              `json:"advice,omitempty"`
+	Source        string              `json:"source,omitempty"`
+	EventID       string              `json:"event_id,omitempty"`
+	DeletedAt     *alert.Time         `json:"deleted_at,omitempty"`
+	DetectedAt    *alert.Time         `json:"detected_at,omitempty"`
+	LastSeenAt    *alert.Time         `json:"last_seen_at,omitempty"`
+	RestoredAt    *alert.Time         `json:"restored_at,omitempty"`
+	VerifiedAt    *alert.Time         `json:"verified_at,omitempty"`
+	NewFlowLogID  string              `json:"new_flow_log_id,omitempty"`
+	BlindSeconds  *float64            `json:"blind_seconds,omitempty"`
+	Attempts      int                 `json:"attempts"`
+	NextAttemptAt *alert.Time         `json:"next_attempt_at,omitempty"`
+	FlowLog       *inventory.Settings `json:"flow_log,omitempty"`
+	Actor         *alert.Actor        `json:"actor,omitempty"`
+	History       []entryJSON         `json:"history,omitempty"` // in `show` only
+}
+
+// entryJSON is one line of an incident's history.
+type entryJSON struct {
+	Time    *alert.Time     `json:"time"`
+	State   remediate.State `json:"state"`
+	Reason  string          `json:"reason,omitempty"`
+	Text    string          `json:"text,omitempty"`
+	EventID string          `json:"event_id,omitempty"`
+	Actor   *alert.Actor    `json:"actor,omitempty"`
+}
+
+func toIncidentJSON(i remediate.Incident, history []remediate.Entry) incidentJSON {
+	out := incidentJSON{
+		ID: i.FlowLogID, FlowLogID: i.FlowLogID, RootFlowLogID: i.RootID, Account: i.Scope.Account, Region: i.Scope.Region,
+		ResourceID: i.ResourceID, State: i.State, Reason: i.Reason, Advice: i.Advice, Source: i.Source, EventID: i.EventID,
+		DeletedAt: stamp(i.DeletedAt), DetectedAt: stamp(i.DetectedAt), LastSeenAt: stamp(i.LastSeenAt),
+		RestoredAt: stamp(i.RestoredAt), VerifiedAt: stamp(i.VerifiedAt), NewFlowLogID: i.NewID,
+		Attempts: i.Attempts, NextAttemptAt: stamp(i.NextAttemptAt), Actor: told(i.Actor),
+	}
+	if s, ok := i.BlindSeconds(); ok {
+		out.BlindSeconds = &s
+	}
+	if i.Known {
+		out.FlowLog = &i.Frozen
+	}
+	for _, e := range history {
+		out.History = append(out.History, entryJSON{Time: stamp(e.At), State: e.State, Reason: e.Reason, Text: e.Text, EventID: e.EventID, Actor: told(e.Actor)})
+	}
+	return out
+}
+
+// stamp is a time of the contract; nil, so absent, where there is none.
+func stamp(t time.Time) *alert.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &alert.Time{Time: t}
+}
+
+// told is the actor, if the record told anything of one.
+func told(a *alert.Actor) *alert.Actor {
+	if a == nil || *a == (alert.Actor{}) {
+		return nil
+	}
+	return a
+}
+
+// alertJSON is one alert with how far its deliveries are.
+type alertJSON struct {
+	alert.Alert
+	Deliveries []deliveryJSON `json:"deliveries"`
+}
+
+// deliveryJSON is an alert's way to one sink.
+type deliveryJSON struct {
+	Sink          string      `json:"sink"`
+	State         string      `json:"state"` // pending, sent or given_up
+	Attempts      int         `json:"attempts"`
+	SentAt        *alert.Time `json:"sent_at,omitempty"`
+	NextAttemptAt *alert.Time `json:"next_attempt_at,omitempty"`
+	Error         string      `json:"error,omitempty"`
+}
+
+func toDeliveryJSON(d alert.Delivery) deliveryJSON {
+	out := deliveryJSON{Sink: d.Sink, State: deliveryState(d), Attempts: d.Attempts, SentAt: stamp(d.SentAt), Error: d.Error}
+	if out.State == "pending" {
+		out.NextAttemptAt = stamp(d.NextAt)
+	}
+	return out
+}
+
+func deliveryState(d alert.Delivery) string {
+	switch {
+	case !d.SentAt.IsZero():
+		return "sent"
+	case !d.ParkedAt.IsZero():
+		return "given_up"
+	}
+	return "pending"
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// The contract's lists, as design.md has them.
+const (
+	flowLogKeys = "flow_log_id root_flow_log_id account region resource_id state protected released_until traffic_type " +
+		"log_destination_type log_destination log_group_name deliver_logs_permission_arn deliver_cross_account_role log_format " +
+		"max_aggregation_interval destination_options tag_field_specifications tags created_by first_seen_at last_seen_at"
+	incidentKeys = "id flow_log_id root_flow_log_id account region resource_id state reason advice source event_id deleted_at " +
+		"detected_at last_seen_at restored_at verified_at new_flow_log_id blind_seconds attempts next_attempt_at flow_log actor history"
+	actorKeys = "type arn session_issuer access_key_id mfa source_ip user_agent"
+)
+
+// fillAll sets every exported field of a value to something.
+func fillAll(v reflect.Value) {
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		v.Set(reflect.ValueOf(noon))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("text")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		v.SetInt(7)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fillAll(v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fillAll(v.Index(0))
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf("key"), reflect.ValueOf("value"))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fillAll(v.Field(i))
+		}
+	}
+}
+
+func asObject(t *testing.T, v any) map[string]any {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m map[string]any
+	if err := json.Unmarshal(b, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func keys(m map[string]any) []string {
+	var out []string
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func sorted(list string) []string {
+	out := strings.Fields(list)
+	slices.Sort(out)
+	return out
+}
+
+func TestJSONHasTheKeysOfTheContract(t *testing.T) {
+	t.Parallel()
+	var row inventory.Row
+	fillAll(reflect.ValueOf(&row).Elem())
+	if got := keys(asObject(t, toFlowLogJSON(row))); !slices.Equal(got, sorted(flowLogKeys)) {
+		t.Errorf("a flow log has %v", got)
+	}
+	var i remediate.Incident
+	fillAll(reflect.ValueOf(&i).Elem())
+	m := asObject(t, toIncidentJSON(i, []remediate.Entry{{At: noon, State: remediate.Open}}))
+	if got := keys(m); !slices.Equal(got, sorted(incidentKeys)) {
+		t.Errorf("an incident has %v", got)
+	}
+	if got := keys(m["actor"].(map[string]any)); !slices.Equal(got, sorted(actorKeys)) {
+		t.Errorf("an actor has %v", got)
+	}
+	settings := keys(m["flow_log"].(map[string]any))
+	for _, k := range settings {
+		if !slices.Contains(sorted(flowLogKeys), k) {
+			t.Errorf("the settings of an incident have %q, a flow log has not", k)
+		}
+	}
+	if reflect.TypeFor[inventory.Settings]().NumField() != len(settings) {
+		t.Errorf("the settings lack some: %v", settings)
+	}
+}
+
+// TestAbsentMeansUnknown: what is not known is neither null nor "".
+func TestAbsentMeansUnknown(t *testing.T) {
+	t.Parallel()
+	row := inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-1", Scope: scope}, State: inventory.Live}
+	if got := keys(asObject(t, toFlowLogJSON(row))); !slices.Equal(got, sorted("flow_log_id account region state protected")) {
+		t.Errorf("a flow log of which nothing is known has %v", got)
+	}
+	i := remediate.Incident{Scope: scope, FlowLogID: "fl-1", State: remediate.Open}
+	if got := keys(asObject(t, toIncidentJSON(i, nil))); !slices.Equal(got, sorted("id flow_log_id account region state attempts")) {
+		t.Errorf("an incident of which nothing is known has %v", got)
+	}
+}
+
+// TestSettingsRoundTrip: an export loses no setting, whatever settings there
+// are some day.
+func TestSettingsRoundTrip(t *testing.T) {
+	t.Parallel()
+	var row inventory.Row
+	fillAll(reflect.ValueOf(&row).Elem())
+	if got := toFlowLogJSON(row).settings(); !reflect.DeepEqual(got, row.Settings) {
+		t.Errorf("%+v instead of %+v", got, row.Settings)
+	}
+}
+
+func TestTimesAreUTCWithMilliseconds(t *testing.T) {
+	t.Parallel()
+	row := inventory.Row{FirstSeenAt: time.Date(2026, 3, 1, 13, 0, 0, 123456789, time.FixedZone("", 3600))}
+	if got := asObject(t, toFlowLogJSON(row))["first_seen_at"]; got != "2026-03-01T12:00:00.123Z" {
+		t.Error(got)
+	}
+}

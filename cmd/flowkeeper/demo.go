@@ -1,0 +1,31 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/internal/demo"
+)
+
+// newDemoCommand plays an attack in this process.
+func newDemoCommand(a *app) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "demo", Short: "Show detection, alert and restore, without AWS", Args: cobra.NoArgs,
+		Long: "Start an AWS inside this process, protect flow logs with the real daemon, delete them as an attacker would, and show what happens.\n\n" +
+			"It needs no account, no configuration and no network, and leaves nothing behind.",
+		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), asJSON) },
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return c
+}
+
+func (a *app) demo(ctx context.Context, asJSON bool) error {
+	err := demo.Run(ctx, demo.Options{Out: a.stdout, JSON: asJSON, Color: a.colors(), Version: version})
+	if ctx.Err() != nil && !errors.Is(err, demo.ErrNotRestored) {
+		return errors.New("interrupted")
+	}
+	return err
+}

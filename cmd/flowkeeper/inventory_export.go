@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+)
+
+// exportHead is the first line of an export: what the rest is.
+type exportHead struct {
+	Export     int         `json:"flowkeeper_export"` // version of the format
+	ExportedAt *alert.Time `json:"exported_at,omitempty"`
+}
+
+const exportVersion = 1
+
+func newExportCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "export [FILE]", Short: "Write the snapshot as JSON lines, to FILE or stdout", Args: cobra.MaximumNArgs(1),
+		Long: "Write every flow log of the snapshot with all its settings, one JSON object a line, after a line that names\n" +
+			"the format. `flowkeeper inventory import` reads it, on this machine or another.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
+				if len(args) == 0 || args[0] == "-" {
+					return a.print(func(w io.Writer) error { _, err := a.export(c.Context(), s, w); return err })
+				}
+				return a.exportTo(c.Context(), s, args[0])
+			})
+		},
+	}
+}
+
+func (a *app) export(ctx context.Context, s *store.Store, w io.Writer) (n int, err error) {
+	if err := writeJSON(w, exportHead{exportVersion, stamp(a.now())}); err != nil {
+		return 0, err
+	}
+	err = s.FlowLogs(ctx, func(r inventory.Row) error { n++; return writeJSON(w, toFlowLogJSON(r)) })
+	return n, err
+}
+
+// exportTo replaces the file only by a whole new one.
+func (a *app) exportTo(ctx context.Context, s *store.Store, name string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), ".flowkeeper-export-")
+	if err != nil {
+		return fmt.Errorf("write the export: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	b := bufio.NewWriter(f)
+	n, err := a.export(ctx, s, b)
+	if err = errors.Join(err, b.Flush(), f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write the export: %w", err)
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return fmt.Errorf("write the export: %w", err)
+	}
+	fmt.Fprintf(a.stderr, "%s written to %s\n", plural(n, "flow log"), clean(name))
+	return nil
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// Bounds of what is read: far beyond any real inventory.
+const (
+	maxImportLine     = 1 << 20 // bytes
+	maxImportRows     = 1_000_000
+	maxImportProblems = 20
+)
+
+func newImportCommand(a *app) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "import FILE", Short: "Add flow logs from an export to the snapshot (- for stdin)", Args: cobra.ExactArgs(1),
+		Long: "Add the flow logs of an export that the snapshot does not know; what it knows stays as it is. All of the\n" +
+			"file is checked first: with any problem nothing is added. Until AWS has shown an imported flow log, only\n" +
+			"`flowkeeper restore` acts on it. Releases are not taken over.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
+				return a.importFile(c.Context(), conf, s, args[0], asJSON)
+			})
+		},
+	}
+	jsonFlag(c, &asJSON, "one JSON object")
+	return c
+}
+
+func (a *app) importFile(ctx context.Context, c configs.Config, s *store.Store, name string, asJSON bool) error {
+	in := a.stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return fmt.Errorf("read the export: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	rows, problems := readExport(in, c.Inventory.Destinations, a.now())
+	if len(problems) > 0 {
+		for _, p := range problems {
+			a.complain(name + ": " + p)
+		}
+		return errors.New("nothing was imported: mend the file, or export it anew with `flowkeeper inventory export`")
+	}
+	added, err := s.Import(ctx, rows)
+	if err != nil {
+		return err
+	}
+	return a.print(func(w io.Writer) error {
+		if asJSON {
+			return writeJSON(w, struct {
+				Added int `json:"added"`
+				Known int `json:"known"`
+			}{added, len(rows) - added})
+		}
+		_, err := fmt.Fprintf(w, "%s added, %d known already\n", plural(added, "flow log"), len(rows)-added)
+		return err
+	})
+}
+
+// readExport reads and checks a whole export. With a problem there are no rows.
+func readExport(in io.Reader, destinations []string, now time.Time) (rows []inventory.Row, problems []string) {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxImportLine)
+	n := 0
+	for lines.Scan() && len(problems) < maxImportProblems {
+		n++
+		text := lines.Bytes()
+		switch {
+		case n == 1:
+			if p := checkHead(text); p != "" {
+				return nil, []string{"line 1: " + p}
+			}
+			continue
+		case len(bytes.TrimSpace(text)) == 0:
+			continue
+		case len(rows) == maxImportRows:
+			return nil, []string{fmt.Sprintf("more than %d flow logs", maxImportRows)}
+		}
+		row, err := readRow(text, destinations, now)
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("line %d: %v", n, err))
+			continue
+		}
+		rows = append(rows, row)
+	}
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		problems = append(problems, fmt.Sprintf("line %d: longer than %d bytes", n+1, maxImportLine))
+	} else if err != nil {
+		problems = append(problems, err.Error())
+	}
+	if n == 0 && len(problems) == 0 {
+		problems = []string{"it is empty"}
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return rows, nil
+}
+
+func checkHead(line []byte) string {
+	var head exportHead
+	if err := json.Unmarshal(line, &head); err != nil || head.Export == 0 {
+		return `not an export: it begins with {"flowkeeper_export":1,…}`
+	}
+	if head.Export != exportVersion {
+		return fmt.Sprintf("format %d, this Flowkeeper reads %d: use the version that wrote it, or a newer one", head.Export, exportVersion)
+	}
+	return ""
+}
+
+var (
+	flowLogID = regexp.MustCompile(`^fl-[0-9a-f]{8,32}$`)
+	accountID = regexp.MustCompile(`^[0-9]{12}$`)
+	regionID  = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+	resources = []string{"vpc-", "subnet-", "eni-", "tgw-", "nat-"}
+)
+
+func readRow(line []byte, destinations []string, now time.Time) (inventory.Row, error) {
+	var f flowLogJSON
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		return inventory.Row{}, fmt.Errorf("not a flow log: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return inventory.Row{}, errors.New("more than one JSON object")
+	}
+	if err := f.check(); err != nil {
+		return inventory.Row{}, err
+	}
+	row := inventory.Row{
+		FlowLog:   inventory.FlowLog{ID: f.FlowLogID, Scope: inventory.Scope{Account: f.Account, Region: f.Region}, Settings: f.settings()},
+		RootID:    f.RootFlowLogID,
+		State:     f.State,
+		CreatedBy: f.CreatedBy,
+	}
+	if row.RootID == "" {
+		row.RootID = row.ID
+	}
+	if f.FirstSeenAt != nil {
+		row.FirstSeenAt = f.FirstSeenAt.Time
+	}
+	if f.LastSeenAt != nil {
+		row.LastSeenAt = f.LastSeenAt.Time
+	}
+	if row.State == inventory.Gone {
+		row.GoneAt = now // its retention counts from here
+	}
+	row.Excluded = !mayProtect(destinations, row.Destination(row.Scope))
+	row.Protected = f.Protected && !row.Excluded
+	return row, nil
+}
+
+// mayProtect is inventory.destinations.
+func mayProtect(patterns []string, destination string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return remediate.Match(p, destination) })
+}
+
+// check sees that the object can be a flow log.
+func (f flowLogJSON) check() error {
+	switch {
+	case !flowLogID.MatchString(f.FlowLogID):
+		return fmt.Errorf("flow_log_id %q: it looks like fl-0123456789abcdef0", f.FlowLogID)
+	case f.RootFlowLogID != "" && !flowLogID.MatchString(f.RootFlowLogID):
+		return fmt.Errorf("root_flow_log_id %q: it looks like fl-0123456789abcdef0", f.RootFlowLogID)
+	case !accountID.MatchString(f.Account):
+		return fmt.Errorf("account %q: twelve digits", f.Account)
+	case !regionID.MatchString(f.Region):
+		return fmt.Errorf("region %q: it looks like eu-west-1", f.Region)
+	case !slices.ContainsFunc(resources, func(p string) bool { return strings.HasPrefix(f.ResourceID, p) }):
+		return fmt.Errorf("resource_id %q: it begins with one of %s", f.ResourceID, strings.Join(resources, ", "))
+	case f.State != inventory.Live && f.State != inventory.Gone:
+		return fmt.Errorf("state %q: live or gone", f.State)
+	case f.LogDestination == "" && f.LogGroupName == "":
+		return errors.New("neither log_destination nor log_group_name: it could not be created")
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"flowkeeper/internal/store"
+)
+
+const importHead = `{"flowkeeper_export":1}` + "\n"
+
+const goodRow = `{"flow_log_id":"fl-0000000a","account":"111122223333","region":"eu-west-1","resource_id":"vpc-1","state":"live","protected":true,"log_destination":"arn:aws:s3:::b"}`
+
+func TestImportRefuses(t *testing.T) {
+	t.Parallel()
+	with := func(from, to string) string { return importHead + strings.Replace(goodRow, from, to, 1) }
+	for _, c := range []struct{ name, in, want string }{
+		{"nothing", "", "it is empty"},
+		{"no head", goodRow, "not an export"},
+		{"a newer format", `{"flowkeeper_export":2}`, "format 2"},
+		{"no JSON", importHead + "x", "line 2"},
+		{"an unknown key", with(`"state"`, `"colour":"red","state"`), "colour"},
+		{"two objects", importHead + goodRow + goodRow, "more than one"},
+		{"no ID", with("fl-0000000a", "fl-xyz"), "flow_log_id"},
+		{"a wrong root", with(`"account"`, `"root_flow_log_id":"x","account"`), "root_flow_log_id"},
+		{"an account", with("111122223333", "1"), "twelve digits"},
+		{"a Region", with("eu-west-1", "EU"), "region"},
+		{"a resource", with("vpc-1", "i-1"), "resource_id"},
+		{"a state", with(`"live"`, `"dead"`), "state"},
+		{"no destination", with(`,"log_destination":"arn:aws:s3:::b"`, ""), "log_destination"},
+		{"a line without end", importHead + `{"flow_log_id":"` + strings.Repeat("a", maxImportLine) + `"}`, "longer than"},
+	} {
+		rows, problems := readExport(strings.NewReader(c.in), nil, noon)
+		if len(rows) > 0 || len(problems) == 0 || !strings.Contains(strings.Join(problems, "\n"), c.want) {
+			t.Errorf("%s: %d rows, %q", c.name, len(rows), problems)
+		}
+	}
+}
+
+// TestImportTellsManyProblemsButNotAll: all at once, and never without end.
+func TestImportTellsManyProblemsButNotAll(t *testing.T) {
+	t.Parallel()
+	if _, p := readExport(strings.NewReader(importHead+"x\n"+goodRow+"\ny\n"), nil, noon); len(p) != 2 {
+		t.Errorf("%q", p)
+	}
+	if _, p := readExport(strings.NewReader(importHead+strings.Repeat("x\n", 1000)), nil, noon); len(p) != maxImportProblems {
+		t.Errorf("%d problems", len(p))
+	}
+}
+
+// TestImportProtectsOnlyWhatMayBe: inventory.destinations holds for imported
+// flow logs too.
+func TestImportProtectsOnlyWhatMayBe(t *testing.T) {
+	t.Parallel()
+	for pattern, want := range map[string]bool{"arn:aws:s3:::*": true, "arn:aws:s3:::other": false} {
+		rows, problems := readExport(strings.NewReader(importHead+goodRow), []string{pattern}, noon)
+		if len(problems) > 0 || rows[0].Protected != want || rows[0].Excluded == want {
+			t.Errorf("%s: %+v, %q", pattern, rows, problems)
+		}
+	}
+}
+
+// TestExportRoundTrip: what one state file exports, another one imports, and
+// exports the same.
+func TestExportRoundTrip(t *testing.T) {
+	t.Parallel()
+	first, second := newState(t), newState(t)
+	if err := first.Update(t.Context(), fill); err != nil {
+		t.Fatal(err)
+	}
+	a := testApp(&bytes.Buffer{})
+	export := func(s *store.Store) string {
+		var b bytes.Buffer
+		if _, err := a.export(context.Background(), s, &b); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	text := export(first)
+	rows, problems := readExport(strings.NewReader(text), nil, noon)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if n, err := second.Import(t.Context(), rows); err != nil || n != len(rows) {
+		t.Fatalf("%d of %d, %v", n, len(rows), err)
+	}
+	if diff := cmp.Diff(text, export(second)); diff != "" {
+		t.Error(diff)
+	}
+	if n, err := second.Import(t.Context(), rows); err != nil || n != 0 {
+		t.Errorf("imported again: %d, %v", n, err)
+	}
+}
+
+func newState(t *testing.T) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+)
+
+// release is one command line of `inventory release`.
+type release struct {
+	ids         []string
+	resource    string
+	destination string
+	period      time.Duration
+	reason      string
+	undo        bool
+	json        bool
+}
+
+const (
+	defaultRelease = 2 * time.Hour
+	maxRelease     = 90 * 24 * time.Hour
+	maxReason      = 500
+)
+
+func newReleaseCommand(a *app) *cobra.Command {
+	var r release
+	c := &cobra.Command{
+		Use: "release ID... | --resource ID | --destination ARN", Short: "Let flow logs be deleted without being restored",
+		Long: "For a time (--for, 2h unless said otherwise, 2160h at most) the named flow logs may be deleted: Flowkeeper\n" +
+			"still tells of the deletion, as information, but does not restore them. A deletion counts by the time that\n" +
+			"its record bears. What was deleted before is not released afterwards. --undo takes the release back.",
+		Example: "  flowkeeper inventory release fl-0123456789abcdef0 --for 1h --reason 'moving to S3'\n" +
+			"  flowkeeper inventory release --resource vpc-0123456789abcdef0 --undo",
+		ValidArgsFunction: a.completeFlowLogs,
+		RunE: func(c *cobra.Command, args []string) error {
+			r.ids = args
+			if err := r.check(c); err != nil {
+				return err
+			}
+			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error { return a.release(c.Context(), s, r) })
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&r.resource, "resource", "", "all live flow logs of this `resource` (vpc-…, subnet-…, eni-…, tgw-…, nat-…)")
+	f.StringVar(&r.destination, "destination", "", "all live flow logs that deliver to this `ARN`")
+	f.DurationVar(&r.period, "for", defaultRelease, "how long, from now; at most 2160h (90 days)")
+	f.StringVar(&r.reason, "reason", "", "why, for whoever asks later")
+	f.BoolVar(&r.undo, "undo", false, "protect them again")
+	jsonFlag(c, &r.json, "one JSON object a line, for each flow log changed")
+	return c
+}
+
+// check sees that the arguments make sense together.
+func (r release) check(c *cobra.Command) error {
+	chosen := r.resource != "" || r.destination != ""
+	switch {
+	case len(r.ids) == 0 && !chosen:
+		return usagef("say which flow logs: their IDs, --resource or --destination")
+	case len(r.ids) > 0 && chosen:
+		return usagef("give either IDs, or --resource and --destination (both: flow logs of that resource to that destination)")
+	case r.undo && (c.Flags().Changed("for") || c.Flags().Changed("reason")):
+		return usagef("--undo protects again from now on: it goes with neither --for nor --reason")
+	case r.period <= 0 || r.period > maxRelease:
+		return usagef("--for %s: more than nothing, at most 2160h (90 days)", tidy(r.period))
+	case len(r.reason) > maxReason:
+		return usagef("--reason: at most %d bytes", maxReason)
+	}
+	return nil
+}
+
+// matches reports whether a live row is meant.
+func (r release) matches(row inventory.Row) bool {
+	if row.State != inventory.Live {
+		return false
+	}
+	if len(r.ids) > 0 {
+		return slices.Contains(r.ids, row.ID)
+	}
+	return (r.resource == "" || r.resource == row.ResourceID) &&
+		(r.destination == "" || strings.TrimSuffix(r.destination, ":*") == row.Destination(row.Scope))
+}
+
+// apply changes a row as asked, and reports whether that changed anything.
+func (r release) apply(row *inventory.Row, now time.Time) bool {
+	if r.undo {
+		if row.ReleasedUntil.IsZero() {
+			return false
+		}
+		row.ReleasedUntil, row.ReleasedAt, row.ReleaseReason = time.Time{}, time.Time{}, ""
+		return true
+	}
+	row.ReleasedAt, row.ReleasedUntil, row.ReleaseReason = now, now.Add(r.period), r.reason
+	return true
+}
+
+func (a *app) release(ctx context.Context, s *store.Store, r release) error {
+	if err := allLive(ctx, s, r.ids); err != nil {
+		return err
+	}
+	now := a.now()
+	var found int
+	var changed []inventory.Row
+	_, err := s.Change(ctx, func(row *inventory.Row) bool {
+		if !r.matches(*row) {
+			return false
+		}
+		found++
+		if !r.apply(row, now) {
+			return false
+		}
+		changed = append(changed, *row)
+		return true
+	})
+	switch {
+	case err != nil:
+		return err
+	case found == 0:
+		return fmt.Errorf("no live flow log matches, nothing was changed: see `flowkeeper inventory list`")
+	}
+	return a.printReleased(r, changed)
+}
+
+// allLive refuses IDs that a release makes no sense for, before anything is
+// changed.
+func allLive(ctx context.Context, s *store.Store, ids []string) error {
+	for _, id := range ids {
+		row, ok, err := s.FindFlowLog(ctx, id)
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			return fmt.Errorf("%w (nothing was changed)", unknownFlowLog(id))
+		case row.State == inventory.Gone:
+			return fmt.Errorf("%s is gone already, nothing was changed: `flowkeeper incidents show %s` names its replacement", id, id)
+		}
+	}
+	return nil
+}
+
+func (a *app) printReleased(r release, rows []inventory.Row) error {
+	err := a.print(func(w io.Writer) error {
+		if r.json {
+			for _, row := range rows {
+				if err := writeJSON(w, toFlowLogJSON(row)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		t := a.table(w, "FLOW LOG", "RESOURCE", "DESTINATION", "STATE")
+		for _, row := range rows {
+			if err := t.add(plain(row.ID), plain(row.ResourceID), plain(shortARN(row.Destination(row.Scope))), a.stateOf(row)); err != nil {
+				return err
+			}
+		}
+		return t.flush()
+	})
+	if err != nil {
+		return err
+	}
+	switch {
+	case r.undo:
+		fmt.Fprintf(a.stderr, "%s protected again\n", plural(len(rows), "flow log"))
+	default:
+		fmt.Fprintf(a.stderr, "%s may be deleted for %s without being restored\n", plural(len(rows), "flow log"), tidy(r.period))
+	}
+	return nil
+}

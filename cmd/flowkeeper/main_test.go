@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"flowkeeper": main})
+}
+
+// TestScripts runs testdata/script/*.txtar: what users type, what they see,
+// and the exit code.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"seed": seed,
+			"exit": exit,
+			"aws":  fakeAWS,
+			"hook": hook,
+
+			"envsubst": envsubst,
+		},
+		Setup: func(e *testscript.Env) error {
+			for _, kv := range []string{"AWS_EC2_METADATA_DISABLED=true", "AWS_ACCESS_KEY_ID=111122223333", "AWS_SECRET_ACCESS_KEY=any", "ESC=\x1b[2J"} {
+				e.Vars = append(e.Vars, kv)
+			}
+			return nil
+		},
+	})
+}
+
+// envsubst FROM TO: copies a file with the script's variables in it replaced.
+func envsubst(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: envsubst FROM TO")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
+}
+
+// exit CODE COMMAND...: runs a command that must end with the code.
+func exit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exit CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var failed interface{ ExitCode() int }
+	if errors.As(err, &failed) {
+		code = failed.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d instead of %s", code, args[0])
+	}
+}
+
+var (
+	scope = inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
+	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+)
+
+// seed FILE: makes a state file as a daemon would have left it.
+//
+//	fl-000000a1  live, of vpc-1, to S3
+//	fl-000000b2  live, of vpc-2, to CloudWatch Logs
+//	fl-000000c3  gone, of subnet-3; deleted by mallory, restored as fl-000000d4
+//	fl-000000d4  live, its replacement
+//	fl-000000e5  never seen in AWS; an incident says so, with escapes in the user agent
+func seed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: seed FILE")
+	}
+	ctx := context.Background()
+	s, err := store.Open(ctx, ts.MkAbs(args[0]), store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"hook", "log"} }})
+	ts.Check(err)
+	ts.Check(s.Update(ctx, fill))
+	ts.Check(s.Refreshed(ctx, scope, noon, noon.Add(time.Second)))
+	ts.Check(s.Sent(ctx, "log", "alrt_one", noon.Add(2*time.Second)))
+	ts.Check(s.Failed(ctx, "hook", "alrt_one", 3, noon.Add(time.Hour), "answered 503", false))
+	ts.Check(s.Close())
+	ts.Check(os.Remove(ts.MkAbs(args[0]) + ".lock"))
+}
+
+func fill(tx remediate.Tx) error {
+	errs := []error{}
+	for _, r := range rows() {
+		errs = append(errs, tx.PutFlowLog(r))
+	}
+	for _, i := range incidents() {
+		errs = append(errs, tx.PutIncident(i),
+			tx.AddHistory(scope, i.FlowLogID, remediate.Entry{At: i.DetectedAt, State: remediate.Open, Text: "named by a record of DeleteFlowLogs", EventID: i.EventID, Actor: i.Actor}),
+			tx.AddHistory(scope, i.FlowLogID, remediate.Entry{At: i.DetectedAt.Add(time.Second), State: i.State, Reason: i.Reason, Text: "decided"}))
+	}
+	a := alert.Alert{ID: "alrt_one", DedupKey: "flowkeeper-one", Time: alert.Time{Time: noon}, Kind: alert.Deletion, Level: alert.High,
+		Account: scope.Account, Region: scope.Region, EventID: "event-1", Source: "event", FlowLogs: []alert.FlowLog{{FlowLogID: "fl-000000c3", ResourceID: "subnet-3"}}}
+	a.Write()
+	return errors.Join(append(errs, tx.AddAlert(a))...)
+}
+
+func rows() []inventory.Row {
+	row := func(id, resource string, s inventory.Settings) inventory.Row {
+		s.ResourceID = resource
+		return inventory.Row{
+			FlowLog: inventory.FlowLog{ID: id, Scope: scope, Settings: s, Status: "ACTIVE", CreatedAt: noon.Add(-48 * time.Hour)},
+			RootID:  id, State: inventory.Live, Protected: true,
+			FirstSeenAt: noon.Add(-24 * time.Hour), LastSeenAt: noon.Add(-time.Hour), WrittenAt: noon.Add(-24 * time.Hour),
+		}
+	}
+	s3 := inventory.Settings{TrafficType: "ALL", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::example/prefix", MaxAggregationInterval: 600,
+		LogFormat: "${version} ${srcaddr}", DestinationOptions: &inventory.DestinationOptions{FileFormat: "parquet", PerHourPartition: true},
+		Tags: map[string]string{"Name": "edge", "owner": "platform"}}
+	cw := inventory.Settings{TrafficType: "REJECT", LogDestinationType: "cloud-watch-logs", LogGroupName: "/vpc/flow-logs",
+		DeliverLogsPermissionARN: "arn:aws:iam::111122223333:role/flow-logs", MaxAggregationInterval: 60}
+	lost, back := row("fl-000000c3", "subnet-3", s3), row("fl-000000d4", "subnet-3", s3)
+	lost.State, lost.GoneAt, back.RootID = inventory.Gone, noon, "fl-000000c3"
+	return []inventory.Row{row("fl-000000a1", "vpc-1", s3), row("fl-000000b2", "vpc-2", cw), lost, back}
+}
+
+func incidents() []remediate.Incident {
+	no := false
+	mallory := &alert.Actor{Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/mallory", AccessKeyID: "AKIAEXAMPLE", MFA: &no, SourceIP: "198.51.100.7", UserAgent: "aws-cli/2.17"}
+	evil := *mallory
+	evil.UserAgent = "curl\x1b[2J\u009b2J\u202egnp"
+	return []remediate.Incident{
+		{Scope: scope, FlowLogID: "fl-000000c3", RootID: "fl-000000c3", ResourceID: "subnet-3", State: remediate.Verified, Source: remediate.ByEvent, EventID: "event-1",
+			Actor: mallory, Action: remediate.Restore, DeletedAt: noon, DetectedAt: noon.Add(500 * time.Millisecond), LastSeenAt: noon.Add(-time.Minute),
+			FirstSeenAt: noon.Add(-24 * time.Hour), RestoredAt: noon.Add(1300 * time.Millisecond), VerifiedAt: noon.Add(10 * time.Minute),
+			Known: true, Frozen: rows()[2].Settings, NewID: "fl-000000d4", Attempts: 1},
+		{Scope: scope, FlowLogID: "fl-000000e5", RootID: "fl-000000e5", State: remediate.Closed, Reason: remediate.Unknown, Source: remediate.ByEvent, EventID: "event-2",
+			Actor: &evil, DeletedAt: noon.Add(time.Hour), DetectedAt: noon.Add(time.Hour), Advice: "Flowkeeper never saw this flow log"},
+	}
+}

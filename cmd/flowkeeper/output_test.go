@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"pgregory.net/rapid"
+)
+
+func testApp(out *bytes.Buffer, environ ...string) *app {
+	return &app{stdin: strings.NewReader(""), stdout: out, stderr: out, environ: environ, now: func() time.Time { return noon }}
+}
+
+// TestI12JSONHidesNothing: whatever is in a text, its JSON acts on no
+// terminal, and is the same text.
+func TestI12JSONHidesNothing(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String().Draw(t, "text")
+		var b bytes.Buffer
+		if err := writeJSON(&b, map[string]string{"a": text}); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range strings.TrimSuffix(b.String(), "\n") {
+			if !unicode.IsPrint(r) {
+				t.Fatalf("%q passes in %q", r, b.String())
+			}
+		}
+		var back map[string]string
+		if err := json.Unmarshal(b.Bytes(), &back); err != nil || back["a"] != text {
+			t.Fatalf("%q became %q: %v", text, back["a"], err)
+		}
+	})
+}
+
+// TestI12TablesAndSheetsAreClean: no text breaks out of its line.
+func TestI12TablesAndSheetsAreClean(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String().Draw(t, "text")
+		var b bytes.Buffer
+		tab := testApp(&b).table(&b, "A", "B")
+		if err := errors.Join(tab.add(plain(text), plain("x")), tab.flush()); err != nil {
+			t.Fatal(err)
+		}
+		s := sheet{}
+		s.put("key", text)
+		if err := s.write(&b); err != nil {
+			t.Fatal(err)
+		}
+		want := 3
+		if text == "" {
+			want = 2
+		}
+		if strings.Count(b.String(), "\n") != want {
+			t.Fatalf("not %d lines: %q", want, b.String())
+		}
+		for _, r := range b.String() {
+			if r != '\n' && !unicode.IsPrint(r) {
+				t.Fatalf("%q passes in %q", r, b.String())
+			}
+		}
+	})
+}
+
+func TestTableAligns(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	tab := testApp(&b).table(&b, "ID", "STATE")
+	if err := errors.Join(tab.add(plain("fl-1"), cell{"live", green}), tab.add(plain("ü"), plain("")), tab.flush()); err != nil {
+		t.Fatal(err)
+	}
+	if want := "ID    STATE\nfl-1  live\nü     -\n"; b.String() != want {
+		t.Errorf("%q instead of %q", b.String(), want)
+	}
+}
+
+// TestLongTableStaysSmall: rows are printed as they come, not held to the end.
+func TestLongTableStaysSmall(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	tab := testApp(&b).table(&b, "N")
+	for range 3*tableBlock + 1 {
+		if err := tab.add(plain("x")); err != nil {
+			t.Fatal(err)
+		}
+		if len(tab.rows) > tableBlock {
+			t.Fatalf("%d rows are held", len(tab.rows))
+		}
+	}
+	if err := tab.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), "N\n"); n != 1 {
+		t.Errorf("%d headers", n)
+	}
+	if n := strings.Count(b.String(), "x\n"); n != 3*tableBlock+1 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+func TestColorsOnlyWhereWanted(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		terminal bool
+		environ  []string
+		want     bool
+	}{
+		{"a terminal", true, []string{"TERM=xterm"}, true},
+		{"a pipe", false, []string{"TERM=xterm"}, false},
+		{"NO_COLOR", true, []string{"NO_COLOR=1"}, false},
+		{"an empty NO_COLOR", true, []string{"NO_COLOR="}, true},
+		{"a dumb terminal", true, []string{"TERM=dumb"}, false},
+	} {
+		a := testApp(&bytes.Buffer{}, c.environ...)
+		a.terminal = c.terminal
+		if got := a.colors(); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+		if got := paint(c.want, red, "x") != "x"; got != c.want {
+			t.Errorf("%s: painted %v", c.name, got)
+		}
+	}
+}
+
+func TestTimesForPeople(t *testing.T) {
+	t.Parallel()
+	a := testApp(&bytes.Buffer{})
+	for _, c := range []struct {
+		at   time.Time
+		want string
+	}{
+		{time.Time{}, ""},
+		{noon, "now"},
+		{noon.Add(-90 * time.Second), "90 s ago"},
+		{noon.Add(-5 * time.Minute), "5 min ago"},
+		{noon.Add(-30 * time.Hour), "30 h ago"},
+		{noon.Add(-80 * 24 * time.Hour), "80 days ago"},
+		{noon.Add(3 * time.Hour), "in 3 h"},
+	} {
+		if got := a.ago(c.at); got != c.want {
+			t.Errorf("%q instead of %q", got, c.want)
+		}
+	}
+	for d, want := range map[time.Duration]string{2 * time.Hour: "2h", 10 * time.Minute: "10m", 90 * time.Second: "1m30s", 1500 * time.Millisecond: "1.5s", 100 * time.Hour: "100h"} {
+		if got := tidy(d); got != want {
+			t.Errorf("%q instead of %q", got, want)
+		}
+	}
+	for n, want := range map[int]string{0: "0 flow logs", 1: "1 flow log", 2: "2 flow logs"} {
+		if got := plural(n, "flow log"); got != want {
+			t.Errorf("%q instead of %q", got, want)
+		}
+	}
+	if got := plural(2, "delivery"); got != "2 deliveries" {
+		t.Error(got)
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestAFullDiskIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	a := testApp(&b)
+	a.stdout = full{}
+	if code := a.execute(t.Context(), []string{"version"}); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	if !strings.Contains(b.String(), "no space left on device") {
+		t.Errorf("%q", b.String())
+	}
+}

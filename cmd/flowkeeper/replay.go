@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/daemon"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/store"
+	"flowkeeper/watcher"
+)
+
+func newReplayCommand(a *app) *cobra.Command {
+	var asJSON, send bool
+	c := &cobra.Command{
+		Use: "replay FILE...", Short: "Show what CloudTrail records mean and what would be restored (- for stdin)", Args: cobra.MinimumNArgs(1),
+		Long: "Read CloudTrail records, log files (.json, .json.gz) or queue messages and show what is found in them: who\n" +
+			"deleted which flow logs, from where, with MFA or not. Where there is a state file it also shows what would\n" +
+			"be restored. It changes nothing. With --send the records in which something is found are put on queue.url\n" +
+			"instead, as EventBridge would, and the daemon acts on them.",
+		Example: "  flowkeeper replay 111122223333_CloudTrail_eu-west-1_20260301T1205Z_abc.json.gz\n" +
+			"  pbpaste | flowkeeper replay -",
+		RunE: func(c *cobra.Command, args []string) error {
+			if send {
+				return a.send(c.Context(), args, asJSON)
+			}
+			return a.replay(c.Context(), args, asJSON)
+		},
+	}
+	jsonFlag(c, &asJSON, "one JSON object a line, for each record in which something is found (--send: the counts)")
+	c.Flags().BoolVar(&send, "send", false, "put the records on queue.url instead")
+	return c
+}
+
+// replayed counts what a replay went through.
+type replayed struct {
+	records, findings, bad int
+}
+
+// each calls fn with every record of the files in which something is found,
+// decoded and raw. What can't be understood is told on stderr and counted;
+// the rest goes on.
+func (a *app) each(ctx context.Context, files []string, n *replayed, fn func(raw []byte, f detection.Finding) error) error {
+	for _, name := range files {
+		at := 0
+		err := a.readBodies(name, func(body []byte) error {
+			at++
+			bad := func(err error) {
+				n.bad++
+				a.complain(fmt.Sprintf("%s, value %d: %v", name, at, err))
+			}
+			if err := judge(body, n, bad, fn); err != nil {
+				return &replayError{err}
+			}
+			return ctx.Err()
+		})
+		var own *replayError
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.As(err, &own):
+			return own.error
+		case err != nil:
+			n.bad++
+			a.complain(name + ": " + strings.TrimPrefix(err.Error(), "open "+name+": "))
+		}
+	}
+	return nil
+}
+
+// judge takes the records out of one body, as the daemon does with a message.
+func judge(body []byte, n *replayed, bad func(error), fn func(raw []byte, f detection.Finding) error) error {
+	c, err := watcher.Unwrap(body)
+	if err != nil {
+		bad(err)
+		return nil
+	}
+	if c.Kind == watcher.LogFile {
+		bad(errors.New("a notice that a log file is in S3: replay the file itself"))
+	}
+	for _, raw := range c.Records {
+		n.records++
+		if !cloudtrail.Wanted(raw) {
+			continue
+		}
+		r, err := cloudtrail.Decode(raw)
+		if err != nil {
+			bad(err)
+			continue
+		}
+		f, ok := detection.Judge(r)
+		if !ok {
+			continue
+		}
+		n.findings++
+		if err := fn(raw, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replayError is one of our own making: it ends the replay, unlike what is
+// wrong with a file.
+type replayError struct{ error }
+
+func (a *app) replay(ctx context.Context, files []string, asJSON bool) error {
+	c, err := a.config(false)
+	if err != nil {
+		return err
+	}
+	p := planner{policy: daemon.Policy(c)}
+	if p.store, err = openState(ctx, c); errors.Is(err, store.ErrMissing) {
+		fmt.Fprintln(a.stderr, "no state file: what would be restored is not known")
+	} else if err != nil {
+		return err
+	} else {
+		defer p.store.Close()
+	}
+	var n replayed
+	err = a.print(func(w io.Writer) error {
+		return a.each(ctx, files, &n, func(_ []byte, f detection.Finding) error {
+			v, err := newVerdict(ctx, p, f)
+			switch {
+			case err != nil:
+				return err
+			case asJSON:
+				return writeJSON(w, v)
+			}
+			return a.printVerdict(w, v)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "%s read, something found in %d\n", plural(n.records, "record"), n.findings)
+	if n.bad > 0 {
+		return fmt.Errorf("%d of what was read could not be understood, see above", n.bad)
+	}
+	return nil
+}

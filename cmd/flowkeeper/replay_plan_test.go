@@ -1,0 +1,76 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// TestPlanFollowsTheOrderOfDeciding: each reason not to restore, and which
+// one comes first.
+func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
+	t.Parallel()
+	const ops = "arn:aws:iam::111122223333:role/ops"
+	rule := func(x remediate.Action) []remediate.Rule {
+		return []remediate.Rule{{Principal: "arn:aws:iam::111122223333:role/o*", Action: x, Wait: time.Hour}}
+	}
+	released := func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(-time.Hour), noon.Add(time.Hour) }
+	for _, c := range []struct {
+		name   string
+		change func(*inventory.Row)
+		policy remediate.Policy
+		want   string
+	}{
+		{"nothing speaks against it", nil, remediate.Policy{}, "restore"},
+		{"released", released, remediate.Policy{}, "released"},
+		{"released too late", func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(time.Second), noon.Add(time.Hour) }, remediate.Policy{}, "restore"},
+		{"not protected", func(r *inventory.Row) { r.Protected = false }, remediate.Policy{}, "exempt"},
+		{"imported only", func(r *inventory.Row) { r.Imported = true }, remediate.Policy{}, "exempt"},
+		{"ignored", nil, remediate.Policy{Rules: rule(remediate.Ignore)}, "exempt"},
+		{"alert by rule", nil, remediate.Policy{Rules: rule(remediate.Alert)}, "alert_only"},
+		{"alert by mode", nil, remediate.Policy{AlertOnly: true}, "alert_only"},
+		{"the mode is above a wait", nil, remediate.Policy{AlertOnly: true, Rules: rule(remediate.Wait)}, "alert_only"},
+		{"a release is above the mode", released, remediate.Policy{AlertOnly: true}, "released"},
+		{"wait", nil, remediate.Policy{Rules: rule(remediate.Wait)}, "wait"},
+		{"restore by rule", nil, remediate.Policy{Rules: append(rule(remediate.Restore), rule(remediate.Ignore)...)}, "restore"},
+	} {
+		row := inventory.Row{Protected: true, State: inventory.Live}
+		if c.change != nil {
+			c.change(&row)
+		}
+		actor := alert.Actor{ARN: "arn:aws:sts::111122223333:assumed-role/ops/x", SessionIssuer: ops}
+		if got, why := (planner{policy: c.policy}).decide(row, actor, noon); got != c.want || why == "" {
+			t.Errorf("%s: %s (%s) instead of %s", c.name, got, why, c.want)
+		}
+	}
+}
+
+// TestPlanKnowsTheSnapshot: another scope's flow log of the same ID is not
+// known, and an incident that there is shows.
+func TestPlanKnowsTheSnapshot(t *testing.T) {
+	t.Parallel()
+	s := newState(t)
+	if err := s.Update(t.Context(), fill); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		region, id, would string
+		incident          remediate.State
+	}{
+		{"eu-west-1", "fl-000000a1", "restore", ""},
+		{"eu-west-1", "fl-000000c3", "restore", remediate.Verified},
+		{"us-east-1", "fl-000000a1", "unknown", ""},
+		{"eu-west-1", "fl-000000ff", "unknown", ""},
+	} {
+		f := detection.Finding{Record: cloudtrail.Record{Account: scope.Account, Region: c.region, EventTime: noon}}
+		got, err := planner{store: s}.plan(t.Context(), f, c.id)
+		if err != nil || got.Would != c.would || got.Incident != c.incident || (got.FlowLog != nil) != (c.would == "restore") {
+			t.Errorf("%s in %s: %+v, %v", c.id, c.region, got, err)
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Bounds of what replay reads. CloudTrail's log files are up to 50 MB
+// compressed (aws-facts.md, "How records reach a queue"); a file that inflates
+// beyond maxInflated is a bomb. Records are read one at a time.
+const (
+	maxInflated = 2 << 30 // bytes of one file
+	maxBody     = 8 << 20 // bytes of one JSON value that is held at once
+)
+
+var errTooLarge = fmt.Errorf("more than %d GiB of JSON: split the file", maxInflated>>30)
+
+// readBodies calls fn with each record, envelope or other JSON value in a
+// file, gzip or not; - is stdin. The elements of a top-level "Records" list
+// come one by one, so that a log file of any number of records stays small in
+// memory.
+func (a *app) readBodies(name string, fn func(body []byte) error) error {
+	in := a.stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	b := bufio.NewReaderSize(in, 64<<10)
+	if magic, _ := b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
+		z, err := gzip.NewReader(b)
+		if err != nil {
+			return fmt.Errorf("not gzip after all: %w", err)
+		}
+		defer z.Close()
+		return split(z, fn)
+	}
+	return split(b, fn)
+}
+
+// bounded fails instead of ending early, as io.LimitReader would: half a
+// file must not pass for a whole one. A single value gets only so many bytes.
+type bounded struct {
+	r     io.Reader
+	total int64 // left of the file
+	value int64 // left of the value being read
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.total <= 0 {
+		return 0, errTooLarge
+	}
+	if b.value <= 0 {
+		return 0, fmt.Errorf("a single JSON value of more than %d MiB: no record is that large", maxBody>>20)
+	}
+	n, err := b.r.Read(p[:min(int64(len(p)), b.total, b.value)])
+	b.total -= int64(n)
+	b.value -= int64(n)
+	return n, err
+}
+
+// split finds the values in a stream of JSON.
+func split(r io.Reader, fn func(body []byte) error) error {
+	b := &bounded{r: r, total: maxInflated}
+	d := json.NewDecoder(b)
+	d.UseNumber()
+	for n := 0; ; n++ {
+		b.value = maxBody
+		t, err := d.Token()
+		if errors.Is(err, io.EOF) && n > 0 {
+			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			return errors.New("it is empty")
+		}
+		if err == nil {
+			err = value(d, b, t, fn)
+		}
+		if err != nil {
+			return explain(d, err)
+		}
+	}
+}
+
+// value reads one top-level value, whose first token is t.
+func value(d *json.Decoder, b *bounded, t json.Token, fn func([]byte) error) error {
+	switch t {
+	case json.Delim('['):
+		return elements(d, b, fn)
+	case json.Delim('{'):
+		return object(d, b, fn)
+	}
+	return errors.New("not a CloudTrail record or log file: it holds neither an object nor a list")
+}
+
+// elements reads a list of records up to its end.
+func elements(d *json.Decoder, b *bounded, fn func([]byte) error) error {
+	for d.More() {
+		b.value = maxBody
+		var body json.RawMessage
+		if err := d.Decode(&body); err != nil {
+			return err
+		}
+		if err := fn(body); err != nil {
+			return err
+		}
+	}
+	_, err := d.Token()
+	return err
+}
+
+// object reads one object: a log file's records one by one, any other whole.
+func object(d *json.Decoder, b *bounded, fn func([]byte) error) error {
+	whole := map[string]json.RawMessage{}
+	records := false
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return err
+		}
+		if key == "Records" {
+			if t, err := d.Token(); err != nil {
+				return err
+			} else if t != json.Delim('[') {
+				return errors.New(`"Records" is not a list`)
+			}
+			if err := elements(d, b, fn); err != nil {
+				return err
+			}
+			records = true
+			continue
+		}
+		var v json.RawMessage
+		if err := d.Decode(&v); err != nil {
+			return err
+		}
+		whole[fmt.Sprint(key)] = v
+	}
+	if _, err := d.Token(); err != nil || records {
+		return err
+	}
+	body, err := json.Marshal(whole)
+	if err != nil {
+		return err
+	}
+	return fn(body)
+}
+
+// explain says where JSON broke off.
+func explain(d *json.Decoder, err error) error {
+	var syntax *json.SyntaxError
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return fmt.Errorf("the JSON ends in the middle, after %d bytes: is the file whole?", d.InputOffset())
+	case errors.As(err, &syntax):
+		return fmt.Errorf("not JSON at byte %d: %w", d.InputOffset(), err)
+	}
+	return err
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func bodies(in string) (out []string, err error) {
+	err = split(strings.NewReader(in), func(b []byte) error { out = append(out, string(b)); return nil })
+	return out, err
+}
+
+func TestSplitFindsRecords(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, in string
+		want     []string
+	}{
+		{"a log file", `{"Records":[{"a":1},{"a":2}]}`, []string{`{"a":1}`, `{"a":2}`}},
+		{"an empty log file", `{"Records":[]}`, nil},
+		{"a bare record", ` {"eventName":"X"} `, []string{`{"eventName":"X"}`}},
+		{"an envelope", `{"version":"0","detail":{"eventName":"X"}}`, []string{`{"detail":{"eventName":"X"},"version":"0"}`}},
+		{"lines", "{\"a\":1}\n{\"a\":2}\n", []string{`{"a":1}`, `{"a":2}`}},
+		{"a list", `[{"a":1},{"a":2}]`, []string{`{"a":1}`, `{"a":2}`}},
+		{"other keys beside the records", `{"x":1,"Records":[{"a":1}],"y":[2]}`, []string{`{"a":1}`}},
+		{"large numbers as they are", `{"n":12345678901234567890}`, []string{`{"n":12345678901234567890}`}},
+	} {
+		got, err := bodies(c.in)
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, %v", c.name, got, err)
+		}
+	}
+}
+
+func TestSplitRefusesWhatIsNoLogFile(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]string{
+		"nothing":          "",
+		"a text":           `"text"`,
+		"half a file":      `{"Records":[{"a":1},{"a"`,
+		"no JSON":          `<html>`,
+		"records, no list": `{"Records":{"a":1}}`,
+		"a value too many": `{"a":1}}`,
+	} {
+		if got, err := bodies(in); err == nil {
+			t.Errorf("%s: passes as %q", name, got)
+		}
+	}
+}
+
+func TestGzipIsFoundByItsContent(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	fmt.Fprint(z, `{"Records":[{"a":1}]}`)
+	z.Close()
+	a := testApp(&bytes.Buffer{})
+	a.stdin = &b
+	n := 0
+	if err := a.readBodies("-", func([]byte) error { n++; return nil }); err != nil || n != 1 {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// endless is a JSON text that never ends, as a bomb inflates to.
+type endless struct{ head string }
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := copy(p, e.head)
+	e.head = e.head[n:]
+	for i := n; i < len(p); i++ {
+		p[i] = 'a'
+	}
+	return len(p), nil
+}
+
+func TestOneValueIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, head := range []string{`{"Records":[{"a":"`, `{"a":"`, `["`, `{"`, `"`} {
+		err := split(&endless{head}, func([]byte) error { return nil })
+		if err == nil || !strings.Contains(err.Error(), "no record is that large") {
+			t.Errorf("%s: %v", head, err)
+		}
+	}
+}
+
+func TestAFileIsBounded(t *testing.T) {
+	t.Parallel()
+	b := &bounded{r: &endless{}, total: 100, value: 1000}
+	n, err := io.Copy(io.Discard, b)
+	if n != 100 || !errors.Is(err, errTooLarge) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+// FuzzSplit: any input ends in records that are JSON, or in an error.
+func FuzzSplit(f *testing.F) {
+	for _, s := range []string{`{"Records":[{"a":1},{"a":2}]}`, `{"a":[1,{"b":null}]}`, "[1]\n{}", `{"Records":1}`, `{"a"`, `}`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		got, err := bodies(in)
+		for _, b := range got {
+			if !json.Valid([]byte(b)) {
+				t.Fatalf("%q of %q is not JSON", b, in)
+			}
+		}
+		if err != nil && err.Error() == "" {
+			t.Fatal("an error without words")
+		}
+	})
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+)
+
+// What SQS takes in one SendMessageBatch. Queues may take more bytes by now;
+// every queue takes these.
+const (
+	batchMessages = 10
+	batchBytes    = 256 << 10
+)
+
+// send puts the records in which something is found on the queue.
+func (a *app) send(ctx context.Context, files []string, asJSON bool) error {
+	c, err := a.config(true)
+	if err != nil {
+		return err
+	}
+	q, err := newQueue(ctx, c)
+	if err != nil {
+		return err
+	}
+	var n replayed
+	err = a.each(ctx, files, &n, func(raw []byte, f detection.Finding) error {
+		text, err := envelope(raw, f.Record)
+		if err != nil {
+			return err
+		}
+		return q.add(ctx, text)
+	})
+	if err == nil {
+		err = q.flush(ctx)
+	}
+	if perr := a.printSent(n, q.sent, asJSON); perr != nil || err != nil {
+		return errors.Join(err, perr)
+	}
+	if n.bad > 0 {
+		return fmt.Errorf("%d of what was read could not be understood, see above", n.bad)
+	}
+	return nil
+}
+
+func (a *app) printSent(n replayed, sent int, asJSON bool) error {
+	return a.print(func(w io.Writer) error {
+		if asJSON {
+			return writeJSON(w, struct {
+				Records int `json:"records"`
+				Sent    int `json:"sent"`
+				Bad     int `json:"bad"`
+			}{n.records, sent, n.bad})
+		}
+		_, err := fmt.Fprintf(w, "%s sent, %s read\n", plural(sent, "message"), plural(n.records, "record"))
+		return err
+	})
+}
+
+// envelope is the message that EventBridge sends of a record (aws-facts.md,
+// "How records reach a queue").
+func envelope(raw []byte, r cloudtrail.Record) (string, error) {
+	text, err := json.Marshal(map[string]any{
+		"version": "0", "id": r.EventID, "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2",
+		"account": r.Account, "region": r.Region, "time": r.EventTime.UTC().Format(time.RFC3339),
+		"resources": []string{}, "detail": json.RawMessage(raw),
+	})
+	return string(text), err
+}
+
+// queue collects messages into batches.
+type queue struct {
+	client *sqs.Client
+	url    string
+	batch  []string
+	bytes  int
+	sent   int
+}
+
+func newQueue(ctx context.Context, c configs.Config) (*queue, error) {
+	q, err := c.Queue.Parse()
+	if err != nil {
+		return nil, err
+	}
+	base, err := awsBase(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	client := sqs.NewFromConfig(base, func(o *sqs.Options) {
+		if q.Region != "" {
+			o.Region = q.Region
+		}
+	})
+	return &queue{client: client, url: q.URL}, nil
+}
+
+func (q *queue) add(ctx context.Context, text string) error {
+	if len(text) > batchBytes {
+		return fmt.Errorf("a record of %d bytes does not fit into a message: %d at most", len(text), batchBytes)
+	}
+	if len(q.batch) == batchMessages || q.bytes+len(text) > batchBytes {
+		if err := q.flush(ctx); err != nil {
+			return err
+		}
+	}
+	q.batch = append(q.batch, text)
+	q.bytes += len(text)
+	return nil
+}
+
+// flush sends what is held.
+func (q *queue) flush(ctx context.Context) error {
+	if len(q.batch) == 0 {
+		return nil
+	}
+	var entries []types.SendMessageBatchRequestEntry
+	for n, text := range q.batch {
+		entries = append(entries, types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(n)), MessageBody: aws.String(text)})
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	out, err := q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: aws.String(q.url), Entries: entries})
+	if err != nil {
+		return fmt.Errorf("send to %s: %w: the sender needs sqs:SendMessage, which the daemon does not", q.url, err)
+	}
+	q.sent += len(out.Successful)
+	q.batch, q.bytes = nil, 0
+	if len(out.Failed) > 0 {
+		f := out.Failed[0]
+		return fmt.Errorf("send to %s: %d messages were refused, the first with %s: %s", q.url, len(out.Failed), aws.ToString(f.Code), aws.ToString(f.Message))
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+)
+
+// verdict is what one record means, and what would be done.
+type verdict struct {
+	Kind           string          `json:"kind"` // deletion, attempt or creation
+	Level          alert.Level     `json:"level,omitempty"`
+	Rule           *alert.Rule     `json:"rule,omitempty"`
+	EventID        string          `json:"event_id,omitempty"`
+	EventName      string          `json:"event_name,omitempty"`
+	Time           *alert.Time     `json:"time,omitempty"`
+	Account        string          `json:"account,omitempty"`
+	Region         string          `json:"region,omitempty"`
+	Actor          *alert.Actor    `json:"actor,omitempty"`
+	IDsUnknown     bool            `json:"ids_unknown,omitempty"` // the record does not say which flow logs
+	FlowLogs       []planned       `json:"flow_logs,omitempty"`
+	FailedFlowLogs []alert.FlowLog `json:"failed_flow_logs,omitempty"`
+}
+
+func newVerdict(ctx context.Context, p planner, f detection.Finding) (verdict, error) {
+	r, actor := f.Record, f.Actor()
+	kinds := map[detection.Kind]string{detection.Deleted: "deletion", detection.Attempted: "attempt", detection.Created: "creation"}
+	v := verdict{
+		Kind: kinds[f.Kind], Level: f.Rule.Level, EventID: r.EventID, EventName: r.EventName, Time: stamp(r.EventTime),
+		Account: r.Account, Region: r.Region, Actor: told(&actor), IDsUnknown: r.IDsUnknown,
+	}
+	if f.Rule.ID != "" {
+		v.Rule = &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title}
+	}
+	for _, id := range f.Deleted {
+		out, err := p.plan(ctx, f, id)
+		if err != nil {
+			return v, err
+		}
+		v.FlowLogs = append(v.FlowLogs, out)
+	}
+	if f.Kind == detection.Created {
+		for _, id := range r.CreatedIDs {
+			v.FlowLogs = append(v.FlowLogs, planned{FlowLogID: id})
+		}
+	}
+	for _, x := range f.Failed {
+		v.FailedFlowLogs = append(v.FailedFlowLogs, alert.FlowLog{FlowLogID: x.FlowLogID, ErrorCode: x.Code, ErrorMessage: x.Message})
+	}
+	return v, nil
+}
+
+func (a *app) printVerdict(w io.Writer, v verdict) error {
+	title := "Flow logs made"
+	if v.Rule != nil {
+		title = fmt.Sprintf("%s (%s)", v.Rule.Title, v.Level)
+	}
+	if _, err := fmt.Fprintln(w, paint(a.colors(), levelCell(v.Level).color, clean(title))); err != nil {
+		return err
+	}
+	s := &sheet{}
+	if v.Time != nil {
+		s.put("  when", a.when(v.Time.Time))
+	}
+	s.put("  where", strings.TrimSpace(v.Account+" "+v.Region))
+	s.put("  event", v.EventID)
+	if who := v.Actor; who != nil {
+		s.put("  who", strings.TrimSpace(who.Type+" "+who.ARN))
+		s.put("  role", who.SessionIssuer)
+		s.put("  access key", who.AccessKeyID)
+		s.put("  from", who.SourceIP)
+		s.put("  with", who.UserAgent)
+		s.put("  MFA", mfa(*who))
+	}
+	if v.IDsUnknown {
+		s.put("  flow logs", "the record does not say which: a refresh of the scope finds them")
+	}
+	for _, f := range v.FlowLogs {
+		s.put("  "+f.FlowLogID, f.words())
+	}
+	for _, f := range v.FailedFlowLogs {
+		s.put("  "+f.FlowLogID, "not deleted: "+strings.TrimSpace(f.ErrorCode+" "+f.ErrorMessage))
+	}
+	if err := s.write(w); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
+
+// words is what would be done about one flow log, for people.
+func (p planned) words() string {
+	var parts []string
+	if p.ResourceID != "" {
+		parts = append(parts, p.ResourceID+" to "+shortARN(p.Destination))
+	}
+	if p.Would != "" {
+		parts = append(parts, map[string]string{
+			"restore": "would be restored", "wait": "would be restored later", "unknown": "can't be restored",
+		}[p.Would])
+		if parts[len(parts)-1] == "" {
+			parts[len(parts)-1] = "would not be restored"
+		}
+		parts[len(parts)-1] += " (" + p.Why + ")"
+	}
+	if p.Incident != "" {
+		parts = append(parts, "its incident is "+string(p.Incident))
+	}
+	if len(parts) == 0 {
+		return "named"
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/spf13/cobra"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/store"
+	"flowkeeper/remediate"
+)
+
+// newRestoreCommand recreates one flow log by hand.
+func newRestoreCommand(a *app) *cobra.Command {
+	var dry, asJSON bool
+	c := &cobra.Command{
+		Use: "restore ID", Short: "Recreate one flow log by hand, beside the daemon or without one", Args: cobra.ExactArgs(1),
+		Long: "Recreate one flow log of the snapshot now, whatever rules, releases and remediate.mode say, and print the new one's ID.\n\n" +
+			"Where it was replaced before, the last replacement is looked at: if that one is alive there is nothing to do.\n" +
+			"AWS makes one flow log even if the daemon restores the same one at the same moment.",
+		Example:           "  flowkeeper restore fl-0123456789abcdef0 --dry-run\n  flowkeeper restore fl-0123456789abcdef0",
+		ValidArgsFunction: a.completeFlowLogs,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withState(c.Context(), func(cfg configs.Config, s *store.Store) error {
+				if dry {
+					return a.planRestore(c.Context(), s, args[0])
+				}
+				return a.restore(c.Context(), cfg, s, args[0], asJSON)
+			})
+		},
+	}
+	c.Flags().BoolVar(&dry, "dry-run", false, "print the CreateFlowLogs call, and make none")
+	jsonFlag(c, &asJSON, "the incident as one JSON object")
+	return c
+}
+
+// lost finds the flow log that is to be restored: the last of its lineage.
+func lost(ctx context.Context, s *store.Store, id string) (last remediate.Incident, err error) {
+	row, known, err := s.FindFlowLog(ctx, id)
+	if err != nil {
+		return last, err
+	}
+	if !known {
+		return last, unknownFlowLog(id)
+	}
+	err = s.View(ctx, func(tx remediate.Tx) error {
+		end, err := remediate.Successor(tx, row.Scope, id)
+		if err != nil {
+			return err
+		}
+		last, err = remediate.Planned(tx, row.Scope, end, row.FirstSeenAt)
+		return err
+	})
+	return last, err
+}
+
+// planRestore prints the call as JSON: the parameters' names are the SDK's.
+func (a *app) planRestore(ctx context.Context, s *store.Store, id string) error {
+	i, err := lost(ctx, s, id)
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(struct {
+		Account, Region string
+		CreateFlowLogs  *ec2.CreateFlowLogsInput
+	}{i.Scope.Account, i.Scope.Region, remediate.CreateInput(i)}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return a.print(func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s\n", escapeInvisible(b))
+		return err
+	})
+}
+
+func (a *app) restore(ctx context.Context, c configs.Config, s *store.Store, id string, asJSON bool) error {
+	plan, err := lost(ctx, s, id)
+	if err != nil {
+		return err
+	}
+	fleet, err := connect(ctx, c)
+	if err != nil {
+		return err
+	}
+	i, alive, err := a.newRemediator(c, s, fleet).RestoreByHand(ctx, plan.Scope, plan.FlowLogID)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		if err := a.print(func(w io.Writer) error { return writeJSON(w, toIncidentJSON(i, nil)) }); err != nil {
+			return err
+		}
+	}
+	switch {
+	case alive:
+		a.complain(plan.FlowLogID + " is alive: nothing to do")
+		return a.newID(plan.FlowLogID, asJSON)
+	case i.State == remediate.Restored || i.State == remediate.Verified:
+		return a.newID(i.NewID, asJSON)
+	case i.Advice != "":
+		return fmt.Errorf("%s is not restored (%s %s): %s", i.FlowLogID, i.State, i.Reason, i.Advice)
+	}
+	return fmt.Errorf("%s is not restored yet (%s): the daemon tries again, `flowkeeper incidents show %s` tells how it stands", i.FlowLogID, i.State, i.FlowLogID)
+}
+
+func (a *app) newID(id string, asJSON bool) error {
+	if asJSON {
+		return nil
+	}
+	return a.print(func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, id)
+		return err
+	})
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/daemon"
+	"flowkeeper/internal/store"
+)
+
+// openState opens the state file that the daemon made. No command creates it.
+// A file that this user may not write is told as that, before SQLite calls it
+// something else.
+func openState(ctx context.Context, c configs.Config) (*store.Store, error) {
+	f, err := os.OpenFile(c.State.Path, os.O_RDWR, 0)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("the state file: %w: run this as the user that runs the daemon, or as root", err)
+	case err == nil:
+		err = f.Close()
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil // store.Open says it best
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the state file: %w", err)
+	}
+	return store.Open(ctx, c.State.Path, store.Options{Route: daemon.Routes(c).For})
+}
+
+// withState runs fn with the open state file of the configuration.
+func (a *app) withState(ctx context.Context, fn func(configs.Config, *store.Store) error) error {
+	c, err := a.config(false)
+	if err != nil {
+		return err
+	}
+	s, err := openState(ctx, c)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(c, s), s.Close())
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// build is what this binary was made from.
+type build struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func newVersionCommand(a *app) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "version", Short: "Say which Flowkeeper this is", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			b := thisBuild()
+			return a.print(func(w io.Writer) error {
+				if asJSON {
+					return writeJSON(w, b)
+				}
+				text := "flowkeeper " + b.Version
+				if b.Commit != "" {
+					text += " (commit " + b.Commit + ")"
+				}
+				_, err := fmt.Fprintf(w, "%s, %s, %s\n", text, b.Go, b.Platform)
+				return err
+			})
+		},
+	}
+	jsonFlag(c, &asJSON, "one JSON object")
+	return c
+}
+
+func thisBuild() build {
+	b := build{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	changed := ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Commit = s.Value[:min(12, len(s.Value))]
+		case "vcs.modified":
+			if s.Value == "true" {
+				changed = ", changed since"
+			}
+		}
+	}
+	if b.Commit != "" {
+		b.Commit += changed
+	}
+	return b
+}

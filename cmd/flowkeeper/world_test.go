@@ -1,0 +1,47 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+// fakeAWS starts an AWS of its own for the script and points the environment
+// at it: $QUEUE is a queue's URL there. It has three flow logs: two that the
+// seeded state file knows, one of them changed, and a new one. fl-000000d4 is not there.
+func fakeAWS(ts *testscript.TestScript, _ bool, _ []string) {
+	w := fakeaws.New(fakeaws.Options{})
+	url, stop, err := w.Listen()
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(stop()) })
+	user := w.User(scope.Account, "flowkeeper", true)
+	_, _ = w.CreateQueue(scope.Account, scope.Region, "flowkeeper", nil)
+	for _, id := range []string{"fl-000000a1", "fl-000000b2", "fl-000000f6"} {
+		w.Plant(scope.Account, scope.Region, fakeaws.FlowLog{ID: id, ResourceID: "vpc-" + id[9:], TrafficType: "ALL",
+			LogDestinationType: "s3", LogDestination: "arn:aws:s3:::example/prefix", MaxAggregationInterval: 600, FileFormat: "plain-text"})
+	}
+	for k, v := range map[string]string{
+		"AWS_ENDPOINT_URL": url, "AWS_REGION": scope.Region,
+		"AWS_ACCESS_KEY_ID": user.AccessKeyID, "AWS_SECRET_ACCESS_KEY": user.SecretAccessKey,
+		"QUEUE": url + "/queue/" + scope.Region + "/" + scope.Account + "/flowkeeper",
+	} {
+		ts.Setenv(k, v)
+	}
+}
+
+// hook CODE: starts a webhook receiver that answers with the code; $HOOK is
+// its URL.
+func hook(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hook CODE")
+	}
+	code, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+	ts.Defer(s.Close)
+	ts.Setenv("HOOK", s.URL)
+}

@@ -1,0 +1,229 @@
+// Package daemon puts the parts together: what `flowkeeper run` runs, and the
+// demo too.
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+	"flowkeeper/remediate"
+	"flowkeeper/systemd"
+	"flowkeeper/watcher"
+)
+
+// Daemon is one running Flowkeeper.
+type Daemon struct {
+	Config  configs.Config
+	AWS     aws.Config // credentials, endpoint and HTTP client; the Region comes from the configuration
+	Log     *slog.Logger
+	Version string
+	// Sinks are more sinks beside the configured ones (the demo's timeline).
+	Sinks map[string]alert.Sink
+	// Ready is called once the store is open and every loop runs.
+	Ready func()
+
+	store      *store.Store
+	fleet      *scopes.Fleet
+	remediator *remediate.Remediator
+	senders    []*alert.Sender
+	sinks      map[string]alert.Sink
+	refreshes  *refreshes
+	progress   *systemd.Progress
+	queue      *queueState
+	listener   net.Listener
+}
+
+// Run works until ctx ends, and then finishes what is in hand. It returns nil
+// after that, and an error where going on makes no sense.
+func (d *Daemon) Run(ctx context.Context) error {
+	var err error
+	if err = d.listen(); err != nil {
+		return err
+	}
+	defer d.close()
+	if d.sinks, err = Sinks(ctx, d.Config, d.AWS, d.Log, d.Version); err != nil {
+		return err
+	}
+	for name, s := range d.Sinks {
+		d.sinks[name] = s
+	}
+	d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route})
+	if err != nil {
+		return err
+	}
+	if err := d.connect(ctx); err != nil || d.fleet == nil {
+		return err
+	}
+	d.progress = &systemd.Progress{}
+	d.wire()
+	return d.loops(ctx)
+}
+
+func (d *Daemon) close() {
+	if d.listener != nil {
+		d.listener.Close()
+	}
+	if d.store != nil {
+		if err := d.store.Close(); err != nil {
+			d.Log.Error("closing the state file", "error", err)
+		}
+	}
+}
+
+// route names the sinks of an alert.
+func (d *Daemon) route(a alert.Alert) []string {
+	names := Routes(d.Config).For(a)
+	for name := range d.Sinks {
+		names = append(names, name)
+	}
+	return names
+}
+
+// connect reaches AWS, and waits where waiting may help.
+func (d *Daemon) connect(ctx context.Context) error {
+	for n := 0; ; n++ {
+		fleet, err := scopes.Connect(ctx, d.AWS, Accounts(d.Config), d.Config.Inventory.Regions)
+		if err == nil {
+			d.fleet = fleet
+			return nil
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		received, ferr := d.store.Fact(ctx, factReceived)
+		if ferr != nil {
+			return ferr
+		}
+		if received == "" && !passes(err) {
+			return fmt.Errorf("%w: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or an instance role, and see that sts:GetCallerIdentity answers", err)
+		}
+		d.Log.Warn("can't reach AWS yet; trying again", "error", err)
+		if !sleep(ctx, connectPause(n)) {
+			return nil
+		}
+	}
+}
+
+func connectPause(n int) time.Duration { return min(30*time.Second, time.Second<<min(n, 5)) }
+
+// wire makes the parts know each other.
+func (d *Daemon) wire() {
+	d.queue = &queueState{store: d.store, log: d.Log, tell: d.tellPipeline}
+	d.remediator = &remediate.Remediator{
+		Store: d.store, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
+		Wake: d.wakeSenders, Direct: d.direct,
+	}
+	d.refreshes = newRefreshes(d)
+	d.remediator.Learn = d.refreshes.learn
+	d.remediator.RefreshSoon = d.refreshes.soon
+	for name, s := range d.sinks {
+		d.senders = append(d.senders, alert.NewSender(name, s, d.store, d.Log))
+	}
+}
+
+func (d *Daemon) wakeSenders() {
+	for _, s := range d.senders {
+		s.Wake()
+	}
+}
+
+// direct sends an alert that the store could not take (I1).
+func (d *Daemon) direct(ctx context.Context, a alert.Alert) {
+	d.queue.storeFailed()
+	if err := alert.Direct(context.WithoutCancel(ctx), d.sinks, a); err != nil {
+		d.Log.Error("an alert that could not be stored could not be sent to every sink either", "alert", a.ID, "error", err)
+	}
+}
+
+// loops starts every goroutine that lives as long as the daemon.
+func (d *Daemon) loops(ctx context.Context) error {
+	w, err := d.watcher()
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return w.Run(ctx) })
+	for _, s := range d.fleet.Scopes() {
+		beat := d.progress.Loop("restore "+s.String(), 3*time.Minute)
+		g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
+	}
+	for _, s := range d.senders {
+		g.Go(func() error { return s.Run(ctx) })
+	}
+	g.Go(func() error { return d.refreshes.run(ctx) })
+	g.Go(func() error { return d.noticeCommands(ctx) })
+	g.Go(func() error { return d.serve(ctx) })
+	g.Go(func() error { return systemd.Watchdog(ctx, func() bool { return d.healthy() == nil }) })
+	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode)
+	d.report(systemd.Notifier{}.Ready())
+	if d.Ready != nil {
+		d.Ready()
+	}
+	<-ctx.Done()
+	d.report(systemd.Notifier{}.Stopping())
+	err = g.Wait()
+	d.Log.Info("stopped")
+	return err
+}
+
+// report logs that systemd could not be told something.
+func (d *Daemon) report(err error) {
+	if err != nil {
+		d.Log.Warn("systemd does not listen", "error", err)
+	}
+}
+
+// watcher reads the queue.
+func (d *Daemon) watcher() (*watcher.Watcher, error) {
+	q, err := d.Config.Queue.Parse()
+	if err != nil {
+		return nil, err
+	}
+	client := sqs.NewFromConfig(d.AWS, func(o *sqs.Options) {
+		if q.Region != "" {
+			o.Region = q.Region
+		}
+	})
+	return watcher.New(watcher.Config{
+		QueueURL: q.URL, WaitTime: d.Config.Queue.WaitTime, VisibilityTimeout: d.Config.Queue.VisibilityTimeout,
+		Received: d.queue.received, Failed: d.queue.failed, Beat: d.progress.Loop("receive", 3*time.Minute),
+	}, client, handler{d}, d.Log), nil
+}
+
+// noticeCommands wakes the restorers after a command of another process has
+// changed the state file.
+func (d *Daemon) noticeCommands(ctx context.Context) error {
+	last, _ := d.store.Version(ctx)
+	for sleep(ctx, time.Second) {
+		v, err := d.store.Version(ctx)
+		if err == nil && v != last {
+			last = v
+			d.remediator.WakeAll()
+			d.wakeSenders()
+		}
+	}
+	return nil
+}
+
+// sleep waits, and reports whether ctx still lives.
+func sleep(ctx context.Context, t time.Duration) bool {
+	timer := time.NewTimer(t)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

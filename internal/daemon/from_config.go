@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/remediate"
+)
+
+// Policy is the configuration as remediation understands it.
+func Policy(c configs.Config) remediate.Policy {
+	p := remediate.Policy{
+		AlertOnly:   c.Remediate.Mode == "alert",
+		DriftAlerts: c.Remediate.OnDrift == "alert",
+		DriftWait:   c.Remediate.DriftWait, Settle: c.Inventory.Settle, VerifyAfter: c.Remediate.VerifyAfter,
+		MaxRestores: c.Remediate.MaxRestores, RestoreInterval: c.Remediate.RestoreInterval,
+	}
+	actions := map[string]remediate.Action{"restore": remediate.Restore, "wait": remediate.Wait, "alert": remediate.Alert, "ignore": remediate.Ignore}
+	for _, r := range c.Remediate.Rules {
+		p.Rules = append(p.Rules, remediate.Rule{Principal: r.Principal, Action: actions[r.Action], Wait: r.Wait})
+	}
+	return p
+}
+
+// Region of the configuration: the queue's, where its URL tells one, wins over
+// aws.region; empty leaves it to the environment.
+func Region(c configs.Config) string {
+	if q, err := c.Queue.Parse(); err == nil && q.Region != "" {
+		return q.Region
+	}
+	return c.AWS.Region
+}
+
+// Accounts of the configuration.
+func Accounts(c configs.Config) []scopes.Account {
+	var out []scopes.Account
+	for _, a := range c.Accounts {
+		out = append(out, scopes.Account{ID: a.ID, RoleARN: a.RoleARN, ExternalID: a.ExternalID})
+	}
+	return out
+}
+
+// Routes of the configured sinks.
+func Routes(c configs.Config) alert.Routes {
+	var out alert.Routes
+	for _, s := range c.Alerts {
+		out = append(out, alert.Route{Name: s.Name, MinLevel: alert.Level(s.MinLevel)})
+	}
+	return out
+}
+
+// Sinks are the configured ones by name, and the log.
+func Sinks(_ context.Context, c configs.Config, base aws.Config, log *slog.Logger, version string) (map[string]alert.Sink, error) {
+	out := map[string]alert.Sink{alert.LogSink: alert.NewLog(log)}
+	for _, s := range c.Alerts {
+		switch s.Type {
+		case "webhook":
+			w, err := alert.NewWebhook(s.Name, s.URL, s.Secret, version)
+			if err != nil {
+				return nil, err
+			}
+			out[s.Name] = w
+		case "sns":
+			client := sns.NewFromConfig(base, func(o *sns.Options) {
+				if part := strings.Split(s.TopicARN, ":"); len(part) > 3 {
+					o.Region = part[3] // a topic is reached in its own Region
+				}
+			})
+			out[s.Name] = alert.NewTopic(s.Name, s.TopicARN, client)
+		}
+	}
+	return out, nil
+}
+
+// allowed tells which destinations may be protected: those that match a
+// pattern, in which * stands for any text; all where there is none.
+func allowed(patterns []string) func(string) bool {
+	return func(destination string) bool {
+		for _, p := range patterns {
+			if remediate.Match(p, destination) {
+				return true
+			}
+		}
+		return len(patterns) == 0
+	}
+}

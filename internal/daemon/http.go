@@ -1,0 +1,72 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// listen opens http.listen before anything else starts, so that an address in
+// use is told at once.
+func (d *Daemon) listen() (err error) {
+	if d.Config.HTTP.Listen == "" {
+		return nil
+	}
+	if d.listener, err = net.Listen("tcp", d.Config.HTTP.Listen); err != nil {
+		return fmt.Errorf("http.listen: %w: choose another address, or \"\" for none", err)
+	}
+	return nil
+}
+
+// serve answers /healthz and /readyz until ctx ends.
+func (d *Daemon) serve(ctx context.Context) error {
+	if d.listener == nil {
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.healthy()) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.ready()) })
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		end, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		stopped <- srv.Shutdown(end)
+	}()
+	if err := srv.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("http.listen: %w", err)
+	}
+	return <-stopped
+}
+
+func answer(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, err)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+// healthy: every loop makes progress.
+func (d *Daemon) healthy() error {
+	if ok, stalled := d.progress.Healthy(time.Now()); !ok {
+		return errors.New("no progress: " + strings.Join(stalled, ", "))
+	}
+	return nil
+}
+
+// ready: the first refresh is done, the queue answers, the store takes
+// commits.
+func (d *Daemon) ready() error {
+	if !d.refreshes.done() {
+		return errors.New("the first refresh is not done yet")
+	}
+	return d.queue.ready()
+}

@@ -1,0 +1,146 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/watcher"
+)
+
+// factReceived remembers that the queue once answered with this state file:
+// from then on its loss is an alarm and no reason to stop, for an attacker may
+// have deleted it.
+const factReceived = "received"
+
+// queueState is what is known of the queue and of the store, for /readyz and
+// for the decision whether a refused receive ends the daemon.
+type queueState struct {
+	store *store.Store
+	log   *slog.Logger
+	tell  func(ctx context.Context, s inventory.Scope, text string)
+
+	mu       sync.Mutex
+	answered bool      // the last receive succeeded
+	noted    bool      // factReceived is written
+	told     bool      // of the current run of failures
+	storeBad time.Time // last failed commit
+}
+
+// received is called after each successful receive.
+func (q *queueState) received(ctx context.Context) {
+	q.mu.Lock()
+	q.answered, q.told = true, false
+	note := !q.noted
+	q.noted = true
+	q.mu.Unlock()
+	if !note {
+		return
+	}
+	if err := q.store.SetFact(ctx, factReceived, time.Now().UTC().Format(time.RFC3339)); err != nil {
+		q.mu.Lock()
+		q.noted = false
+		q.mu.Unlock()
+	}
+}
+
+// failed is called after each failed receive. It reports whether going on
+// makes no sense: the queue is missing or refuses us, and never did anything
+// else.
+func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
+	q.mu.Lock()
+	q.answered = false
+	tell := !q.told
+	q.mu.Unlock()
+	if passes(err) {
+		return false
+	}
+	if v, ferr := q.store.Fact(ctx, factReceived); ferr == nil && v == "" {
+		return true
+	}
+	if tell {
+		q.mu.Lock()
+		q.told = true
+		q.mu.Unlock()
+		q.tell(ctx, inventory.Scope{}, "the queue does not answer any more, so that only the refresh finds deletions now: "+err.Error())
+	}
+	return false
+}
+
+// storeFailed notes that a commit failed.
+func (q *queueState) storeFailed() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.storeBad = time.Now()
+}
+
+// storeRecovery is how long /readyz stays 503 after a failed commit.
+const storeRecovery = time.Minute
+
+// ready says why the daemon is not, or nothing.
+func (q *queueState) ready() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case !q.storeBad.IsZero() && time.Since(q.storeBad) < storeRecovery:
+		return errNotStored
+	case !q.answered:
+		return errors.New("the queue has not answered yet, or does not any more")
+	}
+	return nil
+}
+
+var errNotStored = errors.New("the state file can't be written")
+
+// passes reports whether an error is likely to pass by itself: network,
+// throttling, a fault of AWS.
+func passes(err error) bool {
+	var http *smithyhttp.ResponseError
+	if errors.As(err, &http) && http.HTTPStatusCode() >= 500 {
+		return true
+	}
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		var send *smithyhttp.RequestSendError
+		return errors.As(err, &send) || errors.Is(err, context.DeadlineExceeded)
+	}
+	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
+	return throttled
+}
+
+// handler turns the records of one message into findings, and has them dealt
+// with.
+type handler struct{ d *Daemon }
+
+// Handle implements watcher.Handler.
+func (h handler) Handle(ctx context.Context, m watcher.Message) error {
+	var findings []detection.Finding
+	for _, r := range m.Records {
+		if f, ok := detection.Judge(r); ok {
+			findings = append(findings, f)
+		}
+	}
+	for _, s := range m.Suspects {
+		h.suspect(s)
+	}
+	if len(findings) == 0 {
+		return nil
+	}
+	return h.d.remediator.Handle(ctx, findings)
+}
+
+// suspect asks for a refresh of a scope, or of all where it is not known (I8).
+func (h handler) suspect(s watcher.Suspect) {
+	scope := inventory.Scope{Account: s.Account, Region: s.Region}
+	_, ours := h.d.fleet.EC2(scope)
+	h.d.refreshes.soon(scope, !ours)
+}

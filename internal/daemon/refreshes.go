@@ -1,0 +1,253 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// refreshes owns when each scope is refreshed: at start, on the schedule, and
+// soon after a record that names no flow log. Each scope has its own turn, so
+// that one that fails or is slow holds up no other.
+type refreshes struct {
+	d         *Daemon
+	refresher *inventory.Refresher
+	asked     chan inventory.Scope
+	slots     chan struct{} // how many scopes at once
+
+	mu     sync.Mutex
+	failed map[inventory.Scope]int  // failures in a row
+	first  map[inventory.Scope]bool // had a complete refresh since the start
+}
+
+const (
+	parallelScopes = 8
+	askedPause     = 30 * time.Second // between two refreshes of a scope that records asked for
+	forgetSchedule = "@every 1h"
+)
+
+func newRefreshes(d *Daemon) *refreshes {
+	r := &refreshes{
+		d: d, asked: make(chan inventory.Scope, 64), slots: make(chan struct{}, parallelScopes),
+		failed: map[inventory.Scope]int{}, first: map[inventory.Scope]bool{},
+	}
+	r.refresher = NewRefresher(d.store, d.remediator, d.Config)
+	return r
+}
+
+// NewRefresher makes the refresher of a store: the daemon's, and that of
+// `flowkeeper inventory refresh`.
+func NewRefresher(s *store.Store, r *remediate.Remediator, c configs.Config) *inventory.Refresher {
+	return &inventory.Refresher{
+		Snapshot: store.Snapshot{Store: s, Allowed: allowed(c.Inventory.Destinations)},
+		Settle:   c.Inventory.Settle,
+		Now:      time.Now,
+		Lost: func(ctx context.Context, scope inventory.Scope, rows []inventory.Row, started time.Time) error {
+			return s.Update(ctx, func(tx remediate.Tx) error {
+				return r.Drifted(tx, scope, rows, started, time.Now())
+			})
+		},
+	}
+}
+
+// run refreshes every scope at once, and then on the schedule until ctx ends.
+func (r *refreshes) run(ctx context.Context) error {
+	var turns sync.WaitGroup
+	c := cron.New()
+	scopes := r.d.fleet.Scopes()
+	jobs := map[inventory.Scope]func(){}
+	for _, s := range scopes {
+		job := cron.NewChain(cron.SkipIfStillRunning(cron.DiscardLogger)).Then(cron.FuncJob(func() { r.turn(ctx, s) }))
+		if _, err := c.AddJob(r.d.Config.Inventory.Schedule, job); err != nil {
+			return fmt.Errorf("inventory.schedule: %w", err)
+		}
+		jobs[s] = job.Run
+		turns.Go(job.Run)
+	}
+	if _, err := c.AddFunc(forgetSchedule, func() { r.forget(ctx) }); err != nil {
+		return err
+	}
+	c.Start()
+	r.answer(ctx, jobs, &turns)
+	<-c.Stop().Done()
+	turns.Wait()
+	return nil
+}
+
+// answer refreshes scopes that records asked for, each not too often.
+func (r *refreshes) answer(ctx context.Context, jobs map[inventory.Scope]func(), turns *sync.WaitGroup) {
+	last := map[inventory.Scope]time.Time{}
+	waiting := map[inventory.Scope]bool{}
+	due := make(chan inventory.Scope)
+	for {
+		var s inventory.Scope
+		select {
+		case <-ctx.Done():
+			return
+		case s = <-due:
+			delete(waiting, s)
+		case s = <-r.asked:
+			if pause := askedPause - time.Since(last[s]); pause > 0 {
+				if !waiting[s] {
+					waiting[s] = true
+					turns.Go(func() {
+						if sleep(ctx, pause) {
+							select {
+							case due <- s:
+							case <-ctx.Done():
+							}
+						}
+					})
+				}
+				continue
+			}
+		}
+		if run := jobs[s]; run != nil {
+			last[s] = time.Now()
+			turns.Go(run)
+		}
+	}
+}
+
+// soon asks for a refresh of one scope, or of all. It never blocks: when many
+// have asked already, their refreshes will do.
+func (r *refreshes) soon(scope inventory.Scope, all bool) {
+	scopes := []inventory.Scope{scope}
+	if all {
+		scopes = r.d.fleet.Scopes()
+	}
+	for _, s := range scopes {
+		select {
+		case r.asked <- s:
+		default:
+		}
+	}
+}
+
+// turn refreshes one scope and reports what came of it: a panic is a failure
+// like others, for cron has nobody to tell.
+func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+		return
+	}
+	started := time.Now()
+	counts, err := r.guarded(ctx, s)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		r.fail(ctx, s, err)
+		return
+	}
+	r.succeed(s, counts, time.Since(started))
+}
+
+func (r *refreshes) guarded(ctx context.Context, s inventory.Scope) (c inventory.Counts, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("refresh of %s panicked: %v\n%s", s, p, debug.Stack())
+		}
+	}()
+	api, ok := r.d.fleet.EC2(s)
+	if !ok {
+		return c, errors.New("not a configured scope: " + s.String())
+	}
+	if c, err = r.refresher.Refresh(ctx, s, api); err != nil {
+		return c, err
+	}
+	err = r.d.store.Update(ctx, func(tx remediate.Tx) error { return r.d.remediator.Relearn(tx, s, time.Now()) })
+	r.d.remediator.WakeAll()
+	return c, err
+}
+
+// fail tells once that a scope can't be refreshed: in the log at once, and as
+// an alert when it does not pass by itself.
+func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
+	r.mu.Lock()
+	r.failed[s]++
+	n := r.failed[s]
+	r.mu.Unlock()
+	if n == 1 {
+		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
+	}
+	if n == 1 && !passes(err) || n == 3 && passes(err) {
+		r.d.tellPipeline(ctx, s, "the inventory can't be refreshed: "+err.Error())
+	}
+}
+
+func (r *refreshes) succeed(s inventory.Scope, c inventory.Counts, took time.Duration) {
+	r.mu.Lock()
+	again, first := r.failed[s] > 0, !r.first[s]
+	r.failed[s], r.first[s] = 0, true
+	r.mu.Unlock()
+	if again || first || c.New+c.Changed+c.Lost > 0 {
+		r.d.Log.Info("refreshed", "account", s.Account, "region", s.Region, "listed", c.Listed, "new", c.New,
+			"changed", c.Changed, "lost", c.Lost, "took", took.Round(time.Millisecond).String())
+	}
+}
+
+// done reports whether every scope has been refreshed since the start.
+func (r *refreshes) done() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.first) == len(r.d.fleet.Scopes())
+}
+
+// Refreshed reports whether every scope has been refreshed since the start.
+func (d *Daemon) Refreshed() bool { return d.refreshes.done() }
+
+// learn describes flow logs that a record says were made.
+func (r *refreshes) learn(ctx context.Context, s inventory.Scope, ids []string) error {
+	api, ok := r.d.fleet.EC2(s)
+	if !ok || len(ids) == 0 {
+		return nil
+	}
+	found, err := inventory.ByID(ctx, s, api, ids)
+	if err != nil {
+		return err
+	}
+	list := make([]inventory.FlowLog, 0, len(found))
+	for _, f := range found {
+		list = append(list, f)
+	}
+	_, err = r.refresher.Snapshot.Learn(ctx, s, list, time.Now())
+	return err
+}
+
+// forget drops what is older than the retention.
+func (r *refreshes) forget(ctx context.Context) {
+	if err := r.d.store.Prune(ctx, time.Now().Add(-r.d.Config.Inventory.Retention)); err != nil && ctx.Err() == nil {
+		r.d.Log.Error("forgetting old incidents", "error", err)
+	}
+}
+
+// tellPipeline alerts that a part of the way of events, or of the refresh, is
+// broken.
+func (d *Daemon) tellPipeline(ctx context.Context, s inventory.Scope, text string) {
+	now := time.Now()
+	a := alert.Alert{
+		ID:       alert.ID("pipeline", s.String(), text, now.Format(time.RFC3339)),
+		DedupKey: alert.DedupKey(s.String(), "pipeline"),
+		Time:     alert.Time{Time: now}, Kind: alert.Pipeline, Level: alert.High, Account: s.Account, Region: s.Region, Cause: text,
+	}
+	a.Write()
+	if err := d.store.Update(ctx, func(tx remediate.Tx) error { return tx.AddAlert(a) }); err != nil {
+		d.direct(ctx, a)
+		return
+	}
+	d.wakeSenders()
+}

@@ -1,0 +1,64 @@
+package contract_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+)
+
+func topicCases() []contractCase {
+	return []contractCase{
+		{"topic/notification envelope", func(t *testing.T, e *env) {
+			topic, url := subscribed(t, e, nil)
+			body := publish(t, e, topic, record)
+			var got struct{ Type, TopicArn, Message, MessageId, Subject, Timestamp string }
+			must(t, json.Unmarshal([]byte(body(url)), &got))
+			wantEqual(t, "type", got.Type, "Notification")
+			wantEqual(t, "topic", got.TopicArn, topic)
+			wantEqual(t, "message", got.Message, record)
+			if got.MessageId == "" || got.Timestamp == "" {
+				t.Errorf("envelope %+v, want ID and time", got)
+			}
+		}},
+		{"topic/raw delivery", func(t *testing.T, e *env) {
+			topic, url := subscribed(t, e, map[string]string{"RawMessageDelivery": "true"})
+			body := publish(t, e, topic, record)
+			wantEqual(t, "body", body(url), record)
+		}},
+		{"topic/unknown", func(t *testing.T, e *env) {
+			arn := "arn:aws:sns:" + region + ":" + e.account + ":nowhere"
+			_, err := e.sns.Publish(t.Context(), &sns.PublishInput{TopicArn: &arn, Message: aws.String("x")})
+			wantCode(t, err, "NotFound")
+		}},
+	}
+}
+
+const record = `{"eventName":"DeleteFlowLogs","userAgent":"Zoë \"<x>\""}`
+
+// subscribed makes a topic that delivers to a queue whose policy lets it.
+func subscribed(t *testing.T, e *env, attributes map[string]string) (topicARN, queueURL string) {
+	t.Helper()
+	topic, err := e.sns.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String("trail")})
+	must(t, err)
+	arn := aws.ToString(topic.TopicArn)
+	queue := "arn:aws:sqs:" + region + ":" + e.account + ":subscriber"
+	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},`+
+		`"Action":"sqs:SendMessage","Resource":%q,"Condition":{"ArnEquals":{"aws:SourceArn":%q}}}]}`, queue, arn)
+	url, _ := newQueue(t, e, "subscriber", map[string]string{"Policy": policy})
+	_, err = e.sns.Subscribe(t.Context(), &sns.SubscribeInput{
+		TopicArn: &arn, Protocol: aws.String("sqs"), Endpoint: &queue, Attributes: attributes,
+	})
+	must(t, err)
+	return arn, url
+}
+
+// publish sends one message; the result reads what arrived in a queue.
+func publish(t *testing.T, e *env, topic, message string) func(queueURL string) string {
+	t.Helper()
+	_, err := e.sns.Publish(t.Context(), &sns.PublishInput{TopicArn: &topic, Message: &message})
+	must(t, err)
+	return func(url string) string { return aws.ToString(receiveOne(t, e, url, 30).Body) }
+}
