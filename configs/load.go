@@ -1,12 +1,15 @@
 package configs
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,28 +41,24 @@ const (
 )
 
 // Load reads a file, merges defaults, environment and secrets, and checks
-// everything. An empty name stands for no file. The error is an
-// os.ErrNotExist if there is no such file, or *Problems: all of them at once.
-// Warnings come with a configuration that is fine.
+// everything. An empty name stands for no file. The error is *Problems: all of
+// them at once, none with a secret in it (I11). It is an fs.ErrNotExist if,
+// and only if, the file itself is missing. Warnings come with a configuration
+// that is fine.
 func Load(file string, o Options) (Config, []Warning, error) {
-	l := &loader{file: file, env: environment(o.Environ), lines: map[string]int{}}
-	var text []byte
+	l := &loader{
+		file: file, env: environment(o.Environ), scalars: scalars(),
+		lines: map[string]int{}, values: map[string]any{}, override: map[string]any{},
+		told: map[string]int{}, soft: map[int]bool{},
+	}
 	if file != "" {
-		var err error
-		if text, err = readBounded(file, maxFile); err != nil {
-			return Config{}, nil, fmt.Errorf("read the configuration: %w", err)
-		}
+		l.readFile()
 	}
-	l.walkFile(text)
+	if l.unread {
+		return Config{}, nil, l.failed() // what it lacks is unknown
+	}
 	l.checkEnvironment()
-	if len(l.problems) > 0 {
-		return Config{}, nil, l.failed()
-	}
-	c, err := l.merge(text)
-	if err != nil {
-		l.problem("", "", "%s", err)
-		return Config{}, nil, l.failed()
-	}
+	c := l.merge()
 	l.readSecrets(&c)
 	l.validate(c, o.NeedQueue)
 	if len(l.problems) > 0 {
@@ -72,8 +71,29 @@ func Load(file string, o Options) (Config, []Warning, error) {
 type loader struct {
 	file     string
 	env      map[string]string
-	lines    map[string]int // of each key
+	scalars  []scalar
+	lines    map[string]int // of each key in the file
+	values   map[string]any // what the file says, with its types checked
+	override map[string]any // what the environment says, by key
+	unread   bool           // the file can't be read, or is no YAML
 	problems []Problem
+	told     map[string]int // index of a value's problem, by place and key
+	soft     map[int]bool   // problems that give way to a better one of the same value
+}
+
+// readFile reads and walks the file.
+func (l *loader) readFile() {
+	text, err := readBounded(l.file, maxFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		l.problems = append(l.problems, Problem{File: l.file, Message: "no such file: write it (configs/flowkeeper.yaml is a commented example), or name another with --config", err: fs.ErrNotExist})
+		l.unread = true
+	case err != nil:
+		l.unread = true
+		l.problems = append(l.problems, Problem{File: l.file, Message: "can't be read (" + cause(err) + "): name a YAML file that this user may read"})
+	default:
+		l.walkFile(text)
+	}
 }
 
 func environment(environ []string) map[string]string {
@@ -86,36 +106,49 @@ func environment(environ []string) map[string]string {
 	return out
 }
 
+var errTooLarge = errors.New("too large")
+
 func readBounded(file string, most int64) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(b)) > most {
-		err = fmt.Errorf("%s is larger than %d bytes", file, most)
+	if err = errors.Join(err, f.Close()); err == nil && int64(len(b)) > most {
+		err = errTooLarge
 	}
 	return b, err
 }
 
-// merge lets viper put defaults, file and environment together. The file has
-// been walked before: viper alone can't be strict.
-func (l *loader) merge(text []byte) (c Config, err error) {
+// cause is why a file can't be read, without its name: what was written as a
+// name may be a secret.
+func cause(err error) string {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err.Error()
+	}
+	return err.Error()
+}
+
+// merge lets viper put defaults, file and environment together. All values
+// have their exact types by now, so viper's guesses (no unit is nanoseconds, a
+// comma makes a list) are switched off.
+func (l *loader) merge() (c Config) {
 	v := viper.New()
-	v.SetConfigType("yaml")
 	defaults := reflect.ValueOf(Default())
-	for _, s := range scalars() {
+	for _, s := range l.scalars {
 		v.SetDefault(s.key, defaults.FieldByIndex(s.index).Interface())
-		if value, set := l.env[s.env]; set {
-			v.Set(s.key, value)
-		}
 	}
-	if err := v.ReadConfig(bytes.NewReader(text)); err != nil {
-		return c, err
+	err := v.MergeConfigMap(l.values)
+	for key, value := range l.override {
+		v.Set(key, value)
 	}
-	err = v.UnmarshalExact(&c)
-	return c, err
+	if err == nil {
+		err = v.UnmarshalExact(&c, viper.DecodeHook(nil))
+	}
+	if err != nil { // its words may hold values
+		l.problems = append(l.problems, Problem{File: l.file, Message: "can't be understood: compare it with the commented example"})
+	}
+	return c
 }
 
 // scalar is a key that has one value, and so may come from the environment.
@@ -129,65 +162,83 @@ type scalar struct {
 // scalars are all of them, in the order of the contract.
 func scalars() []scalar {
 	var out []scalar
-	root := reflect.TypeFor[Config]()
-	for n := range root.NumField() {
-		section := root.Field(n)
-		if section.Type.Kind() != reflect.Struct {
+	for section := range fields(reflect.TypeFor[Config]()) {
+		if section.typ.Kind() != reflect.Struct {
 			continue
 		}
-		for m := range section.Type.NumField() {
-			f := section.Type.Field(m)
-			if f.Type.Kind() == reflect.Slice {
+		for f := range fields(section.typ) {
+			if f.typ.Kind() == reflect.Slice {
 				continue
 			}
-			key := section.Tag.Get("mapstructure") + "." + f.Tag.Get("mapstructure")
-			out = append(out, scalar{key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")), index: []int{n, m}, typ: f.Type})
+			key := section.key + "." + f.key
+			out = append(out, scalar{key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")), index: []int{section.n, f.n}, typ: f.typ})
 		}
 	}
 	return out
 }
 
-// checkEnvironment checks the form of values that come from the environment,
-// and names that look like ours but are not.
+// checkEnvironment takes the values that come from the environment, and
+// reports names that were meant for us but are not ours.
 func (l *loader) checkEnvironment() {
 	known := map[string]bool{}
 	var names []string
-	for _, s := range scalars() {
+	for _, s := range l.scalars {
 		known[s.env] = true
-		names = append(names, s.env)
-		value, set := l.env[s.env]
-		if !set {
+		names = append(names, strings.TrimPrefix(s.env, envPrefix))
+		if value, set := l.env[s.env]; set {
+			if v, ok := l.scalarValue(s.key, value, "", s.typ); ok {
+				l.override[s.key] = v
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.env)) {
+		rest, ours := strings.CutPrefix(name, envPrefix)
+		if !ours || known[name] {
 			continue
 		}
-		if s.typ == reflect.TypeFor[time.Duration]() {
-			if fix := durationFix(value); fix != "" {
-				l.problem(s.key, value, "%s", fix)
-			}
-		} else if s.typ.Kind() == reflect.Int {
-			if !isInt(value) {
-				l.problem(s.key, value, "write a whole number")
-			}
-		}
-	}
-	var env []string
-	for name := range l.env {
-		env = append(env, name)
-	}
-	slices.Sort(env)
-	for _, name := range env {
-		if !known[name] && ofASection(name) {
-			l.problems = append(l.problems, Problem{File: "environment", Key: name, Message: "no such key" + didYouMean(name, names)})
+		near := nearest(rest, names)
+		switch {
+		case ofAList(rest):
+			l.unknownVariable(name, "lists are set in the file only")
+		case near != "":
+			l.unknownVariable(name, "no such key: did you mean "+envPrefix+near+"?")
+		case ofASection(rest):
+			l.unknownVariable(name, "no such key: the keys are "+envPrefix+strings.Join(names, ", "+envPrefix))
 		}
 	}
 }
 
-// ofASection reports a name such as FLOWKEEPER_QUEUE_…: meant for us. Others
-// that begin with FLOWKEEPER_ may be somebody else's.
+func (l *loader) unknownVariable(name, message string) {
+	l.problems = append(l.problems, Problem{File: "environment", Key: keyShown("", name), Message: message})
+}
+
+// ofASection reports a name such as QUEUE_…: meant for us. Others that begin
+// with FLOWKEEPER_ may be somebody else's (Kubernetes sets such variables).
 func ofASection(name string) bool {
-	root := reflect.TypeFor[Config]()
-	for n := range root.NumField() {
-		if strings.HasPrefix(name, envPrefix+strings.ToUpper(root.Field(n).Tag.Get("mapstructure"))+"_") {
+	for f := range fields(reflect.TypeFor[Config]()) {
+		if strings.HasPrefix(name, strings.ToUpper(f.key)+"_") {
 			return true
+		}
+	}
+	return false
+}
+
+// ofAList reports the name of a list, or of what is in one.
+func ofAList(name string) bool {
+	for section := range fields(reflect.TypeFor[Config]()) {
+		lists := []string{section.key}
+		if section.typ.Kind() == reflect.Struct {
+			lists = nil
+			for f := range fields(section.typ) {
+				if f.typ.Kind() == reflect.Slice {
+					lists = append(lists, section.key+"_"+f.key)
+				}
+			}
+		}
+		for _, key := range lists {
+			if key = strings.ToUpper(key); name == key || strings.HasPrefix(name, key+"_") {
+				return true
+			}
 		}
 	}
 	return false
@@ -195,28 +246,49 @@ func ofASection(name string) bool {
 
 // place of a key: its file and line, or the variable that sets it.
 func (l *loader) place(key string) (file string, line int) {
-	for _, s := range scalars() {
+	for _, s := range l.scalars {
 		if _, set := l.env[s.env]; set && s.key == key {
 			return "environment " + s.env, 0
 		}
 	}
-	for k := key; k != ""; {
+	for k := key; k != ""; k = parent(k) {
 		if n, ok := l.lines[k]; ok {
 			return l.file, n
 		}
-		k = k[:max(0, strings.LastIndexAny(k, ".["))]
 	}
 	return l.file, 0
 }
 
-// problem notes that a key's value is wrong. The value must be no secret.
+// parent of alerts[1].url is alerts[1], and of that alerts.
+func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
+
+// problem notes that a key's value is wrong. Only the first problem of a value
+// counts, and none of what is beneath it: it was not even looked at.
 func (l *loader) problem(key, value, format string, args ...any) {
 	file, line := l.place(key)
-	l.problems = append(l.problems, Problem{File: file, Line: line, Key: key, Value: value, Message: fmt.Sprintf(format, args...)})
+	p := Problem{File: file, Line: line, Key: key, Value: shown(key, value), Message: fmt.Sprintf(format, args...)}
+	for k := key; k != ""; k = parent(k) {
+		i, known := l.told[file+"\x00"+k]
+		if known && k == key && l.soft[i] {
+			delete(l.soft, i)
+			l.problems[i] = p
+		}
+		if known {
+			return
+		}
+	}
+	l.told[file+"\x00"+key] = len(l.problems)
+	l.problems = append(l.problems, p)
 }
 
+// failed is the error, in the order of the file; what is not in it comes last.
 func (l *loader) failed() error {
-	slices.SortStableFunc(l.problems, func(a, b Problem) int { return a.Line - b.Line })
+	slices.SortStableFunc(l.problems, func(a, b Problem) int {
+		if (a.Line == 0) != (b.Line == 0) {
+			return b.Line - a.Line
+		}
+		return a.Line - b.Line
+	})
 	p := Problems(l.problems)
 	return &p
 }
@@ -228,25 +300,43 @@ type Problem struct {
 	Key     string `json:"key,omitempty"`
 	Value   string `json:"value,omitempty"` // never a secret
 	Message string `json:"message"`         // what is wrong, and what to write instead
+
+	err error // what errors.Is finds
 }
 
+// String is one line of printable text (I12).
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
-		b.WriteString(p.File)
+		b.WriteString(printable(p.File))
 		if p.Line > 0 {
 			fmt.Fprintf(&b, ":%d", p.Line)
 		}
 		b.WriteString(": ")
 	}
 	if p.Key != "" {
-		b.WriteString(p.Key)
-		if p.Value != "" {
+		b.WriteString(printable(p.Key))
+		if p.Value == hidden {
+			b.WriteString(" " + hidden)
+		} else if p.Value != "" {
 			fmt.Fprintf(&b, " %q", p.Value)
 		}
 		b.WriteString(": ")
 	}
-	b.WriteString(p.Message)
+	b.WriteString(printable(p.Message))
+	return b.String()
+}
+
+// printable is s with everything escaped that is no visible text.
+func printable(s string) string {
+	var b strings.Builder
+	for _, c := range s {
+		if strconv.IsPrint(c) {
+			b.WriteRune(c)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
+		}
+	}
 	return b.String()
 }
 
@@ -259,6 +349,17 @@ func (p *Problems) Error() string {
 		lines[n] = x.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives the causes that callers may ask for.
+func (p *Problems) Unwrap() []error {
+	var errs []error
+	for _, x := range *p {
+		if x.err != nil {
+			errs = append(errs, x.err)
+		}
+	}
+	return errs
 }
 
 // Warning is something that works, but deserves a second thought.

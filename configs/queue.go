@@ -3,6 +3,7 @@ package configs
 import (
 	"errors"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -21,7 +22,7 @@ var errQueue = errors.New("write the queue's URL, such as https://sqs.eu-west-1.
 func (q Queue) Parse() (QueueRef, error) {
 	if strings.HasPrefix(q.URL, "arn:") {
 		p, err := arn(q.URL)
-		if err != nil || p.service != "sqs" || !regionName.MatchString(p.region) || !accountID.MatchString(p.account) {
+		if err != nil || p.service != "sqs" || !regionName.MatchString(p.region) || !accountID.MatchString(p.account) || !queueName.MatchString(p.resource) {
 			return QueueRef{}, errQueue
 		}
 		host := "sqs." + p.region + ".amazonaws.com"
@@ -31,22 +32,37 @@ func (q Queue) Parse() (QueueRef, error) {
 		return QueueRef{URL: "https://" + host + "/" + p.account + "/" + p.resource, Region: p.region, Account: p.account, Name: p.resource}, nil
 	}
 	u, err := url.Parse(q.URL)
-	if err != nil || !isURL(q.URL) {
+	if err != nil || !isURL(q.URL) || strings.ContainsAny(q.URL, "@?#") {
 		return QueueRef{}, errQueue
 	}
-	path := strings.Split(strings.Trim(u.Path, "/"), "/")
-	if len(path) < 2 || path[len(path)-1] == "" || !accountID.MatchString(path[len(path)-2]) {
+	path := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
+	inPath := len(path) == 4 && path[0] == "queue" && regionName.MatchString(path[1]) // LocalStack
+	if len(path) != 2 && !inPath || !accountID.MatchString(path[len(path)-2]) || !queueName.MatchString(path[len(path)-1]) {
 		return QueueRef{}, errQueue
+	}
+	if u.Scheme == "http" && strings.Contains(u.Host, ".amazonaws.com") {
+		return QueueRef{}, errors.New("is plain http: write https")
 	}
 	r := QueueRef{URL: q.URL, Account: path[len(path)-2], Name: path[len(path)-1]}
-	host := strings.Split(u.Hostname(), ".")
-	switch {
-	case len(path) == 4 && path[0] == "queue" && regionName.MatchString(path[1]):
+	if r.Region = regionOf(u.Hostname()); inPath {
 		r.Region = path[1]
-	case len(host) > 1 && regionName.MatchString(host[1]) && (host[0] == "sqs" || host[0] == "sqs-fips"):
-		r.Region = host[1]
-	case len(host) > 1 && host[1] == "queue" && regionName.MatchString(host[0]):
-		r.Region = host[0]
 	}
 	return r, nil
+}
+
+var queueName = regexp.MustCompile(`^([\w-]{1,80}|[\w-]{1,75}\.fifo)$`)
+
+// regionOf knows sqs.REGION.…, also behind the name of a VPC endpoint, and the
+// older REGION.queue.….
+func regionOf(host string) string {
+	label := strings.Split(host, ".")
+	for i := range len(label) - 1 {
+		switch {
+		case (label[i] == "sqs" || label[i] == "sqs-fips") && regionName.MatchString(label[i+1]):
+			return label[i+1]
+		case label[i+1] == "queue" && regionName.MatchString(label[i]):
+			return label[i]
+		}
+	}
+	return ""
 }

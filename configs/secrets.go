@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
 const maxSecret = 64 << 10 // bytes of a secret's file
@@ -18,29 +19,118 @@ func (l *loader) readSecrets(c *Config) {
 	}
 }
 
+// readSecret reads one. What is wrong with the file's content is told at
+// x_file's line.
 func (l *loader) readSecret(key string, value, file *string) {
-	if *file == "" {
+	line, set := l.lines[key+"_file"]
+	if !set {
 		return
 	}
-	path := *file
-	switch dir := l.env["CREDENTIALS_DIRECTORY"]; {
-	case *value != "":
-		l.problem(key+"_file", path, "give %s or %s_file, not both", key, key)
+	if _, both := l.lines[key]; both {
+		x := key[strings.LastIndex(key, ".")+1:]
+		l.problem(key+"_file", *file, "give %s or %s_file, not both", x, x)
 		return
-	case filepath.IsAbs(path):
+	}
+	l.lines[key] = line
+	content, fix := l.secretIn(*file)
+	if fix == "" {
+		*value, *file = content, ""
+		return
+	}
+	l.problem(key+"_file", *file, "%s", fix)
+	l.told[l.file+"\x00"+key] = l.told[l.file+"\x00"+key+"_file"] // so it is not called missing too
+}
+
+// secretIn reads a secret's file. One line break at its end is the editor's.
+func (l *loader) secretIn(name string) (content, fix string) {
+	path, dir := name, l.env["CREDENTIALS_DIRECTORY"]
+	switch {
+	case name == "":
+		return "", "write the name of the secret's file"
+	case filepath.IsAbs(name):
 	case dir == "":
-		l.problem(key+"_file", path, "write an absolute path: a relative one is looked up among systemd's credentials, and there are none")
-		return
+		return "", "write an absolute path: a relative one is looked up among systemd's credentials, and CREDENTIALS_DIRECTORY is not set"
+	case !filepath.IsLocal(name):
+		return "", "write an absolute path: this one leads out of CREDENTIALS_DIRECTORY"
 	default:
-		path = filepath.Join(dir, path)
+		path = filepath.Join(dir, name)
 	}
 	b, err := readBounded(path, maxSecret)
 	if err != nil {
-		l.problem(key+"_file", *file, "can't be read: %s", err)
-		return
+		return "", "can't be read (" + cause(err) + "): name a small file that this user may read"
 	}
-	*value, *file = strings.TrimRight(string(b), "\r\n"), ""
-	if *value == "" {
-		l.problem(key+"_file", path, "is empty")
+	content = strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	if content == "" {
+		return "", "is empty: write the secret into it"
 	}
+	if textFix(content) != "" {
+		return "", "must hold one line without spaces around it, and nothing else"
+	}
+	return content, ""
+}
+
+// hidden stands where a secret was, or could have been (I11).
+const hidden = "[secret]"
+
+// maxShown is how much of a value is shown, in characters.
+const maxShown = 100
+
+// shown is the part of a value that a problem may show. In a sink that is only
+// what can't be a secret; and a secret in the wrong place stays one.
+func shown(key, text string) string {
+	inSink := strings.HasPrefix(key, "alerts")
+	if text != "" && (secretKey(key) || looksSecret(text) || inSink && mayBeToken(text)) {
+		return hidden
+	}
+	return shorten(text)
+}
+
+// keyShown is the path of a key that is not ours.
+func keyShown(at, word string) string {
+	if looksSecret(word) || strings.Contains(word, "://") || strings.HasPrefix(at, "alerts") && mayBeToken(word) {
+		word = hidden
+	}
+	return strings.TrimPrefix(at+"."+shorten(word), ".")
+}
+
+// secretKey reports whether nothing written at key is ever shown.
+func secretKey(key string) bool {
+	if !strings.HasPrefix(key, "alerts") {
+		return false
+	}
+	switch key[strings.LastIndex(key, ".")+1:] {
+	case "type", "name", "min_level", "topic_arn", "url_file", "secret_file", "routing_key_file":
+		return false
+	}
+	return true
+}
+
+// looksSecret knows secrets by their form, wherever they are pasted.
+func looksSecret(text string) bool {
+	_, rest, isURL := strings.Cut(text, "://")
+	return strings.Contains(text, "whsec_") || strings.Contains(text, "hooks.slack.com") || isURL && strings.Contains(rest, "@")
+}
+
+// mayBeToken is for sinks: what may be shown of them is no URL, and has no long
+// run of letters and digits.
+func mayBeToken(text string) bool {
+	run := 0
+	for _, c := range text {
+		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
+			run++
+		} else {
+			run = 0
+		}
+		if run >= 24 {
+			return true
+		}
+	}
+	return strings.Contains(text, "://")
+}
+
+func shorten(text string) string {
+	if utf8.RuneCountInString(text) <= maxShown {
+		return text
+	}
+	return string([]rune(text)[:maxShown-1]) + "…"
 }

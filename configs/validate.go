@@ -17,7 +17,13 @@ import (
 var (
 	accountID  = regexp.MustCompile(`^\d{12}$`)
 	regionName = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-\d{1,2}$`) // shape only: AWS adds Regions
-	sinkName   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+	partition  = regexp.MustCompile(`^aws(-[a-z]+)*$`)
+
+	roleName      = regexp.MustCompile(`^role/[\w+=,.@/-]+$`)
+	principalName = regexp.MustCompile(`^(\*|root|(role|user)/[\w+=,.@/*-]+)$`)
+	externalID    = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
+	topicName     = regexp.MustCompile(`^[\w-]{1,256}(\.fifo)?$`)
+	sinkName      = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 )
 
 // validate checks what the types can't say.
@@ -31,37 +37,54 @@ func (l *loader) validate(c Config, needQueue bool) {
 	for n, s := range c.Alerts {
 		l.checkSink(fmt.Sprintf("alerts[%d]", n), s, names)
 	}
-	if c.State.Path == "" {
-		l.problem("state.path", "", "write the path of the state file")
+	if p := c.State.Path; p == "" || strings.HasSuffix(p, "/") || p == ":memory:" {
+		l.problem("state.path", p, "write the path of the state file, such as %s", Default().State.Path)
 	}
 	if c.State.Backup != "" {
 		l.problem("state.backup", c.State.Backup, "this version makes no backups yet: leave it empty, and copy the output of `flowkeeper inventory export`")
 	}
 	if c.HTTP.Listen != "" {
-		if _, port, err := net.SplitHostPort(c.HTTP.Listen); err != nil || !isInt(port) {
+		host, port, err := net.SplitHostPort(c.HTTP.Listen)
+		if err != nil || !isPort(port) || strings.ContainsAny(host, "*/ ") {
 			l.problem("http.listen", c.HTTP.Listen, "write an address and a port, such as 127.0.0.1:9469, or \"\" for none")
 		}
 	}
 	l.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	l.oneOf("log.format", c.Log.Format, "auto", "text", "json", "journal")
 	if c.AWS.Region != "" && !regionName.MatchString(c.AWS.Region) {
-		l.problem("aws.region", c.AWS.Region, "write a Region such as eu-west-1")
+		l.problem("aws.region", c.AWS.Region, "write a Region such as %s", orRegion(c.AWS.Region))
 	}
-	if e := c.AWS.EndpointURL; e != "" && !isURL(e) {
+	if e := c.AWS.EndpointURL; e != "" && (!isURL(e) || strings.ContainsAny(e, "@?#")) {
 		l.problem("aws.endpoint_url", e, "write a URL such as http://127.0.0.1:4566")
 	}
 }
 
 func (l *loader) oneOf(key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
-		l.problem(key, value, "write one of %s", strings.Join(allowed, ", "))
+		hint := ""
+		if near := nearest(value, allowed); near != "" && value != "" {
+			hint = "did you mean " + near + "? "
+		}
+		l.problem(key, value, "%swrite one of %s", hint, strings.Join(allowed, ", "))
 	}
 }
 
 func (l *loader) between(key string, d, least, most time.Duration) {
 	if d < least || d > most {
-		l.problem(key, d.String(), "write a duration from %s to %s", least, most)
+		l.problem(key, short(d), "write a duration from %s to %s", short(least), short(most))
 	}
+}
+
+// short writes 360h for what time.Duration writes as 360h0m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 func (l *loader) checkQueue(c Config, need bool) {
@@ -73,11 +96,11 @@ func (l *loader) checkQueue(c Config, need bool) {
 	}
 	l.between("queue.wait_time", c.Queue.WaitTime, time.Second, 20*time.Second)
 	if c.Queue.WaitTime%time.Second != 0 {
-		l.problem("queue.wait_time", c.Queue.WaitTime.String(), "SQS counts whole seconds")
+		l.problem("queue.wait_time", short(c.Queue.WaitTime), "SQS counts whole seconds: write %s", short(c.Queue.WaitTime.Round(time.Second)))
 	}
 	l.between("queue.visibility_timeout", c.Queue.VisibilityTimeout, time.Second, 12*time.Hour)
 	if c.Queue.VisibilityTimeout%time.Second != 0 {
-		l.problem("queue.visibility_timeout", c.Queue.VisibilityTimeout.String(), "SQS counts whole seconds")
+		l.problem("queue.visibility_timeout", short(c.Queue.VisibilityTimeout), "SQS counts whole seconds: write %s", short(c.Queue.VisibilityTimeout.Round(time.Second)))
 	}
 }
 
@@ -91,18 +114,47 @@ func (l *loader) checkInventory(i Inventory) {
 		case r == "all" && len(i.Regions) > 1:
 			l.problem(key, r, "all stands alone: write [all], or the names")
 		case r != "all" && !regionName.MatchString(r):
-			l.problem(key, r, "write a Region such as eu-west-1, or [all]")
+			l.problem(key, r, "write a Region such as %s, or [all]", orRegion(r))
 		case slices.Index(i.Regions, r) != n:
 			l.problem(key, r, "is there twice: keep one")
 		}
 	}
 	for n, d := range i.Destinations {
-		if !strings.HasPrefix(d, "arn:") && d != "*" {
-			l.problem(fmt.Sprintf("inventory.destinations[%d]", n), d, "write an ARN; * stands for any text: arn:aws:s3:::flow-logs*")
+		if fix := destinationFix(d); fix != "" {
+			l.problem(fmt.Sprintf("inventory.destinations[%d]", n), d, "%s", fix)
 		}
 	}
 	l.between("inventory.settle", i.Settle, 0, time.Hour)
 	l.between("inventory.retention", i.Retention, 360*time.Hour, ages)
+}
+
+var zoneName = regexp.MustCompile(`^(.*-\d{1,2})[a-z]$`)
+
+// orRegion is the Region that was probably meant by a wrong one, or an example.
+func orRegion(s string) string {
+	s = strings.ReplaceAll(strings.ToLower(s), "_", "-")
+	if zone := zoneName.FindStringSubmatch(s); zone != nil {
+		s = zone[1]
+	}
+	if regionName.MatchString(s) {
+		return s
+	}
+	return "eu-west-1"
+}
+
+// destinationFix is empty for a pattern that can match: destinations are ARNs
+// without a trailing ":*".
+func destinationFix(d string) string {
+	if bucket, ok := strings.CutPrefix(d, "s3://"); ok {
+		return "write its ARN: arn:aws:s3:::" + bucket
+	}
+	if p := strings.Split(d, ":"); len(p) == 8 && p[5] == "log-group" && p[7] == "*" {
+		return "write it without :* at the end: flow logs have it without, so this matches none"
+	}
+	if !strings.HasPrefix(d, "arn:") && d != "*" || strings.Contains(d, " ") {
+		return "write an ARN; * stands for any text: arn:aws:s3:::flow-logs*"
+	}
+	return ""
 }
 
 // checkSchedule guards against what the cron library takes but never runs.
@@ -113,11 +165,15 @@ func (l *loader) checkSchedule(key, s string, mayBeEmpty bool) {
 		}
 		return
 	}
-	if every, ok := strings.CutPrefix(s, "@every "); ok {
-		if d, err := time.ParseDuration(every); err != nil || d < time.Second {
-			l.problem(key, s, "write @every and a duration of at least 1s")
+	rest := s
+	if strings.HasPrefix(s, "TZ=") || strings.HasPrefix(s, "CRON_TZ=") {
+		_, rest, _ = strings.Cut(s, " ")
+	}
+	if every, ok := strings.CutPrefix(strings.TrimSpace(rest), "@every"); ok {
+		if d, err := time.ParseDuration(strings.TrimSpace(every)); err != nil || d < time.Second || d%time.Second != 0 {
+			l.problem(key, s, "write @every and a duration in whole seconds, at least 1s: \"@every 5m\"")
+			return
 		}
-		return
 	}
 	schedule, err := parseCron(s)
 	switch {
@@ -140,10 +196,11 @@ func parseCron(s string) (schedule cron.Schedule, err error) {
 
 func (l *loader) checkAccounts(accounts []Account) {
 	seen := map[string]bool{}
+	own := -1 // the account that needs no role
 	for n, a := range accounts {
 		key := fmt.Sprintf("accounts[%d]", n)
 		if !accountID.MatchString(a.ID) {
-			l.problem(key+".id", a.ID, "write the account's twelve digits in quotes")
+			l.problem(key+".id", a.ID, "write the account's twelve digits in quotes, leading zeros too, no dashes")
 		} else if seen[a.ID] {
 			l.problem(key+".id", a.ID, "is there twice: keep one")
 		}
@@ -152,14 +209,21 @@ func (l *loader) checkAccounts(accounts []Account) {
 			if a.ExternalID != "" {
 				l.problem(key+".external_id", a.ExternalID, "needs role_arn: it is sent when the role is assumed")
 			}
+			if own >= 0 {
+				l.problem(key+".role_arn", "", "write a role to assume: accounts[%d] has none either, and the credentials belong to one account", own)
+			}
+			own = n
 			continue
 		}
 		part, err := arn(a.RoleARN)
 		switch {
-		case err != nil || part.service != "iam" || !strings.HasPrefix(part.resource, "role/"):
+		case err != nil || part.service != "iam" || part.region != "" || !accountID.MatchString(part.account) || !roleName.MatchString(part.resource):
 			l.problem(key+".role_arn", a.RoleARN, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", orExample(a.ID))
 		case part.account != a.ID && accountID.MatchString(a.ID):
-			l.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s", part.account, a.ID)
+			l.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", part.account, a.ID)
+		}
+		if a.ExternalID != "" && (len(a.ExternalID) > 1224 || !externalID.MatchString(a.ExternalID)) {
+			l.problem(key+".external_id", a.ExternalID, "write 2 to 1224 letters, digits and +=,.@:/-_, as in the role's trust policy")
 		}
 	}
 }
@@ -181,39 +245,62 @@ func (l *loader) checkRemediate(c Config) {
 	if r.MaxRestores < 1 {
 		l.problem("remediate.max_restores", strconv.Itoa(r.MaxRestores), "write 1 or more; to restore nothing, set remediate.mode: alert")
 	}
+	first := map[string]int{}
 	for n, rule := range r.Rules {
-		l.checkRule(fmt.Sprintf("remediate.rules[%d]", n), rule, c.Accounts)
+		key := fmt.Sprintf("remediate.rules[%d]", n)
+		l.checkRule(key, rule, c.Accounts)
+		if other, twice := first[rule.Principal]; twice {
+			l.problem(key+".principal", rule.Principal, "rules[%d] has it already, and the first that fits counts: keep one", other)
+		} else {
+			first[rule.Principal] = n
+		}
 	}
+}
+
+// faulty reports whether something of a list has a problem: to compare with
+// what is wrong itself would mislead.
+func (l *loader) faulty(list string) bool {
+	for id := range l.told {
+		if _, key, _ := strings.Cut(id, "\x00"); key == list || strings.HasPrefix(key, list+"[") {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *loader) checkRule(key string, r Rule, accounts []Account) {
 	part, err := arn(r.Principal)
 	switch {
-	case err != nil || part.service != "iam" && part.service != "sts":
-		l.problem(key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform-*")
-	case !accountID.MatchString(part.account):
+	case err == nil && part.service == "sts" && strings.HasPrefix(part.resource, "assumed-role/"):
+		l.problem(key+".principal", r.Principal, "is a session: write its role, arn:%s:iam::%s:role/%s", part.partition, part.account, strings.Split(part.resource, "/")[1])
+	case err == nil && !accountID.MatchString(part.account):
 		l.problem(key+".principal", r.Principal, "write the account's twelve digits: * never stands for an account")
-	case len(accounts) > 0 && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.account }):
-		l.problem(key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything", part.account)
+	case err != nil || part.service != "iam" || part.region != "" || !principalName.MatchString(part.resource):
+		l.problem(key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform-*")
+	case len(accounts) > 0 && !l.faulty("accounts") && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.account }):
+		l.problem(key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything; add the account, or remove the rule", part.account)
 	}
 	l.oneOf(key+".action", r.Action, "restore", "wait", "alert", "ignore")
+	_, hasWait := l.lines[key+".wait"]
 	switch {
+	case r.Action == "wait" && !hasWait:
+		l.problem(key+".wait", "", "write how long to wait, such as 15m")
 	case r.Action == "wait":
 		l.between(key+".wait", r.Wait, time.Second, 24*time.Hour)
-	case r.Wait != 0:
-		l.problem(key+".wait", r.Wait.String(), "goes with action: wait only")
+	case hasWait:
+		l.problem(key+".wait", short(r.Wait), "goes with action: wait only: remove it, or write that action")
 	}
 }
 
 func (l *loader) checkSink(key string, s Sink, names map[string]bool) {
 	switch {
 	case !sinkName.MatchString(s.Name):
-		l.problem(key+".name", s.Name, "write a name of letters, digits, - and _")
+		l.problem(key+".name", s.Name, "write a name of up to 63 small letters, digits, - and _")
 	case names[s.Name]:
-		l.problem(key+".name", s.Name, "another sink has this name (log is always there)")
+		l.problem(key+".name", s.Name, "another sink has this name (log is always there): write another")
 	}
 	names[s.Name] = true
-	if s.MinLevel != "" {
+	if _, set := l.lines[key+".min_level"]; set {
 		l.oneOf(key+".min_level", s.MinLevel, "informational", "low", "medium", "high", "critical")
 	}
 	used := map[string]bool{}
@@ -221,25 +308,25 @@ func (l *loader) checkSink(key string, s Sink, names map[string]bool) {
 	case "webhook":
 		used["url"], used["secret"] = true, true
 		if !isURL(s.URL) {
-			l.problem(key+".url", "", "write the receiver's URL, https://…, or give url_file")
+			l.problem(key+".url", s.URL, "write the receiver's URL, https://…, or give url_file")
 		}
-		if s.Secret != "" && !goodSecret(s.Secret) {
-			l.problem(key+".secret", "", "write whsec_ and the base64 of 24 bytes or more: echo whsec_$(openssl rand -base64 32)")
+		if _, set := l.lines[key+".secret"]; set && !goodSecret(s.Secret) {
+			l.problem(key+".secret", s.Secret, "write whsec_ and the base64 of 24 bytes or more: echo whsec_$(openssl rand -base64 32)")
 		}
 	case "sns":
 		used["topic_arn"] = true
-		if part, err := arn(s.TopicARN); err != nil || part.service != "sns" || part.region == "" {
+		if part, err := arn(s.TopicARN); err != nil || part.service != "sns" || !regionName.MatchString(part.region) || !accountID.MatchString(part.account) || !topicName.MatchString(part.resource) {
 			l.problem(key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
 		}
 	case "slack", "pagerduty":
 		l.problem(key+".type", s.Type, "this version has no such sink yet: use webhook or sns")
 		return
 	default:
-		l.problem(key+".type", s.Type, "write one of webhook, sns")
+		l.oneOf(key+".type", s.Type, "webhook", "sns")
 		return
 	}
-	for k, set := range map[string]bool{"url": s.URL != "", "secret": s.Secret != "", "topic_arn": s.TopicARN != "", "routing_key": s.RoutingKey != ""} {
-		if set && !used[k] {
+	for _, k := range []string{"url", "secret", "topic_arn", "routing_key"} {
+		if _, set := l.lines[key+"."+k]; set && !used[k] {
 			l.problem(key+"."+k, "", "has no use in a sink of type %s: remove it", s.Type)
 		}
 	}
@@ -253,7 +340,13 @@ func goodSecret(s string) bool {
 
 func isURL(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
+		!strings.HasSuffix(u.Host, ":") && (u.Port() == "" || isPort(u.Port()))
+}
+
+func isPort(s string) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n >= 0 && n < 1<<16
 }
 
 // arnParts is an ARN taken apart.
@@ -261,7 +354,7 @@ type arnParts struct{ partition, service, region, account, resource string }
 
 func arn(s string) (arnParts, error) {
 	p := strings.SplitN(s, ":", 6)
-	if len(p) != 6 || p[0] != "arn" || p[1] == "" || p[2] == "" || p[5] == "" {
+	if len(p) != 6 || p[0] != "arn" || !partition.MatchString(p[1]) || p[2] == "" || p[5] == "" {
 		return arnParts{}, fmt.Errorf("%q is not an ARN", s)
 	}
 	return arnParts{p[1], p[2], p[3], p[4], p[5]}, nil
@@ -270,8 +363,12 @@ func arn(s string) (arnParts, error) {
 // warnings of a configuration that is fine.
 func (c Config) warnings() []Warning {
 	var out []Warning
+	q, err := c.Queue.Parse()
+	if r := c.AWS.Region; err == nil && q.Region != "" && r != "" && r != q.Region && len(c.Inventory.Regions) == 0 {
+		out = append(out, warning("the queue is in %s, but only the flow logs of %s (aws.region) are kept: name every Region in inventory.regions", q.Region, r))
+	}
 	for n, s := range c.Alerts {
-		if s.Type == "webhook" && strings.HasPrefix(s.URL, "http://") {
+		if u, err := url.Parse(s.URL); s.Type == "webhook" && err == nil && u.Scheme == "http" {
 			out = append(out, warning("alerts[%d].url is plain http: whoever sits between can read the alerts", n))
 		}
 		if s.Type == "webhook" && s.Secret == "" {

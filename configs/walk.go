@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"reflect"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// walkFile checks the YAML text against the shape of Config: what viper would
-// silently turn into something else is a problem here.
+// walkFile checks the YAML text against the shape of Config, and keeps what
+// fits: what viper would silently turn into something else is a problem here.
 func (l *loader) walkFile(text []byte) {
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	var doc yaml.Node
@@ -31,143 +34,260 @@ func (l *loader) walkFile(text []byte) {
 	} else if !errors.Is(err, io.EOF) {
 		l.syntax(err)
 	}
-	if len(doc.Content) == 1 && doc.Content[0].Tag != "!!null" {
-		l.walk("", doc.Content[0], reflect.TypeFor[Config]())
+	if len(doc.Content) != 1 || isNull(doc.Content[0]) {
+		return
+	}
+	if v, ok := l.walk("", doc.Content[0], reflect.TypeFor[Config]()); ok {
+		l.values = v.(map[string]any)
 	}
 }
 
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+// syntax notes that the text is no YAML, in the library's words but for those
+// that quote the file: it may hold secrets.
 func (l *loader) syntax(err error) {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	p := Problem{File: l.file, Message: "not valid YAML: " + text}
+	p := Problem{File: l.file}
 	if rest, ok := strings.CutPrefix(text, "line "); ok {
-		if n, rest, ok := strings.Cut(rest, ": "); ok {
+		if n, words, ok := strings.Cut(rest, ": "); ok {
 			p.Line, _ = strconv.Atoi(n)
-			p.Message = "not valid YAML: " + rest
+			text = words
 		}
 	}
+	switch {
+	case strings.Contains(text, "anchor"):
+		text = noAliases
+	case strings.Contains(text, "cannot start any token"):
+		text += ": indent with spaces, not tabs, and quote what begins with @, % or `"
+	default:
+		text += ": mend this line, or the one above it"
+	}
+	p.Message = "not valid YAML: " + text
+	l.unread = true
 	l.problems = append(l.problems, p)
 }
 
-// walk checks one node against the type it must become.
-func (l *loader) walk(key string, n *yaml.Node, t reflect.Type) {
-	l.lines[key] = n.Line
+const noAliases = "anchors and aliases are not supported: write the value out"
+
+// walk checks one node against the type it must become, and returns what viper
+// takes: map[string]any, []any, string, int or time.Duration. It goes no deeper
+// than the type, and follows no alias, so its work is bounded by the file.
+func (l *loader) walk(key string, n *yaml.Node, t reflect.Type) (any, bool) {
+	if l.lines[key] == 0 {
+		l.lines[key] = n.Line
+	}
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
-		l.problem(key, "", "anchors and aliases are not supported: write the value out")
-	case n.Tag == "!!null":
+		l.problem(key, "", noAliases)
+	case isNull(n):
 		l.problem(key, "", "has no value: give it one, or remove the line")
 	case t.Kind() == reflect.Struct:
-		l.walkMapping(key, n, t)
+		return l.walkMapping(key, n, t)
 	case t.Kind() == reflect.Slice:
-		if n.Kind != yaml.SequenceNode {
-			l.problem(key, shown(n, key), "write a list: [a, b]")
-			return
-		}
-		for i, item := range n.Content {
-			l.walk(fmt.Sprintf("%s[%d]", key, i), item, t.Elem())
-		}
+		return l.walkList(key, n, t)
 	case n.Kind != yaml.ScalarNode:
 		l.problem(key, "", "write a single value")
-	case t == reflect.TypeFor[time.Duration]():
-		if fix := durationFix(n.Value); fix != "" {
-			l.problem(key, n.Value, "%s", fix)
-		}
-	case t.Kind() == reflect.Int:
-		if n.Tag != "!!int" || !isInt(n.Value) {
-			l.problem(key, n.Value, "write a whole number")
-		}
-	case n.Tag != "!!str":
-		l.problem(key, shown(n, key), "YAML takes this for %s: put it in quotes", map[string]string{"!!int": "a number", "!!float": "a number", "!!bool": "a boolean", "!!timestamp": "a time"}[n.Tag])
+	default:
+		return l.scalarValue(key, n.Value, n.ShortTag(), t)
 	}
+	return nil, false
 }
 
-func (l *loader) walkMapping(key string, n *yaml.Node, t reflect.Type) {
-	if n.Kind != yaml.MappingNode {
-		l.problem(key, shown(n, key), "write keys below it: one of %s", strings.Join(keysOf(t), ", "))
-		return
+func (l *loader) walkList(key string, n *yaml.Node, t reflect.Type) (any, bool) {
+	if n.Kind != yaml.SequenceNode {
+		l.problem(key, n.Value, "write a list: [a, b]")
+		return nil, false
 	}
-	seen := map[string]bool{}
+	out := []any{}
+	for i, item := range n.Content {
+		v, ok := l.walk(fmt.Sprintf("%s[%d]", key, i), item, t.Elem())
+		if !ok {
+			v = reflect.Zero(t.Elem()).Interface() // keeps the numbers of those behind it
+			if t.Elem().Kind() == reflect.Struct {
+				v = map[string]any{}
+			}
+		}
+		out = append(out, v)
+	}
+	return out, true
+}
+
+func (l *loader) walkMapping(key string, n *yaml.Node, t reflect.Type) (any, bool) {
+	if n.Kind != yaml.MappingNode {
+		l.problem(key, n.Value, "write keys below it: one of %s", strings.Join(keysOf(t), ", "))
+		return nil, false
+	}
+	out := map[string]any{}
+	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
 		full := strings.TrimPrefix(key+"."+name.Value, ".")
-		l.lines[full] = name.Line
 		field, ok := fieldOf(t, name.Value)
+		first := seen[name.Value]
 		switch {
-		case !ok:
-			l.problem(full, "", "no such key%s", didYouMean(name.Value, keysOf(t)))
-		case seen[name.Value]:
-			l.problem(full, "", "is there twice: keep one")
+		case !ok || name.Kind != yaml.ScalarNode:
+			l.badKey(keyShown(key, name.Value), name.Line, "no such key"+l.didYouMean(name.Value, keysOf(t)))
+		case first > 0:
+			l.badKey(full, name.Line, fmt.Sprintf("is there twice, first in line %d: keep one", first))
 		default:
-			l.walk(full, value, field)
+			l.lines[full] = name.Line
+			if v, ok := l.walk(full, value, field); ok {
+				out[name.Value] = v
+			}
 		}
-		seen[name.Value] = true
+		seen[name.Value] = max(first, name.Line)
+	}
+	return out, true
+}
+
+func (l *loader) badKey(key string, line int, message string) {
+	l.problems = append(l.problems, Problem{File: l.file, Line: line, Key: key, Message: message})
+}
+
+// scalarValue turns what was written into a single value. The tag is YAML's
+// type; the environment knows none.
+func (l *loader) scalarValue(key, written, tag string, t reflect.Type) (any, bool) {
+	fix := ""
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		if fix = durationFix(written); fix == "" {
+			d, err := time.ParseDuration(written)
+			return d, err == nil
+		}
+	case t.Kind() == reflect.Int:
+		if isInt(written) && (tag == "" || tag == "!!int") {
+			n, err := strconv.Atoi(written)
+			return n, err == nil
+		}
+		fix = "write a whole number, without quotes, such as 5"
+	default:
+		if fix = textFix(written); fix == "" {
+			l.checkQuotes(key, written, tag)
+			return written, true
+		}
+	}
+	l.problem(key, written, "%s", fix)
+	return nil, false
+}
+
+// checkQuotes says that YAML takes a text for something else: 012345670123
+// for the octal number 1402433619. It gives way to what else is wrong with the
+// text: quotes would not help then.
+func (l *loader) checkQuotes(key, written, tag string) {
+	if tag == "" || tag == "!!str" {
+		return
+	}
+	what, known := map[string]string{"!!int": "a number", "!!float": "a number", "!!bool": "a boolean", "!!timestamp": "a time"}[tag]
+	if !known {
+		what = "something of its own"
+	}
+	count := len(l.problems)
+	l.problem(key, written, "YAML takes this for %s: put it in quotes", what)
+	l.soft[count] = len(l.problems) > count
+}
+
+// textFix is empty for a text that can be meant.
+func textFix(s string) string {
+	switch {
+	case !utf8.ValidString(s):
+		return "is not UTF-8: write it again"
+	case s != strings.TrimSpace(s):
+		return "begins or ends with a space or a line break: remove it"
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return "holds a line break or a control character: remove it"
+	}
+	return ""
+}
+
+// durationFix is empty for a duration, else what to write instead. viper would
+// take a bare 20 for 20 nanoseconds.
+func durationFix(s string) string {
+	if s == "0" {
+		return "write 0s"
+	}
+	if _, err := time.ParseDuration(s); err == nil {
+		return ""
+	}
+	if _, err := time.ParseDuration(s + "s"); err == nil {
+		return "a duration needs a unit: write " + s + "s"
+	}
+	if n, ok := strings.CutSuffix(s, "d"); ok && isInt(n) && len(n) < 6 {
+		days, _ := strconv.Atoi(n)
+		return fmt.Sprintf("there are no days here: write %dh", 24*days)
+	}
+	return "write a duration such as 90s, 5m or 1h30m"
+}
+
+// isInt wants the plain form: YAML takes 010 for 8.
+func isInt(s string) bool {
+	n, err := strconv.ParseInt(s, 10, 32)
+	return err == nil && strconv.FormatInt(n, 10) == s
+}
+
+// field is one key of a section, or of a list's item.
+type field struct {
+	n   int // of the struct's field
+	key string
+	typ reflect.Type
+}
+
+func fields(t reflect.Type) iter.Seq[field] {
+	return func(yield func(field) bool) {
+		for n := range t.NumField() {
+			f := t.Field(n)
+			if !yield(field{n, f.Tag.Get("mapstructure"), f.Type}) {
+				return
+			}
+		}
 	}
 }
 
 func keysOf(t reflect.Type) []string {
 	var out []string
-	for n := range t.NumField() {
-		out = append(out, t.Field(n).Tag.Get("mapstructure"))
+	for f := range fields(t) {
+		out = append(out, f.key)
 	}
 	return out
 }
 
 func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
-	for n := range t.NumField() {
-		if t.Field(n).Tag.Get("mapstructure") == name {
-			return t.Field(n).Type, true
+	for f := range fields(t) {
+		if f.key == name {
+			return f.typ, true
 		}
 	}
 	return nil, false
 }
 
-// shown is a node's value for an error, unless its key may hold a secret.
-func shown(n *yaml.Node, key string) string {
-	if n.Kind != yaml.ScalarNode || secretKey(key) {
-		return ""
+// didYouMean names the key that is most like a wrong one, or the section that
+// a right one belongs to.
+func (l *loader) didYouMean(wrong string, known []string) string {
+	if near := nearest(wrong, known); near != "" {
+		return ": did you mean " + near + "?"
 	}
-	return n.Value
+	var found []string
+	for _, s := range l.scalars {
+		if s.key == wrong || strings.HasSuffix(s.key, "."+wrong) {
+			found = append(found, s.key)
+		}
+	}
+	if len(found) == 1 {
+		section, key, _ := strings.Cut(found[0], ".")
+		return fmt.Sprintf(": write %s: and, indented below it, %s:", section, key)
+	}
+	return ": the keys here are " + strings.Join(known, ", ")
 }
 
-func secretKey(key string) bool {
-	if !strings.HasPrefix(key, "alerts") {
-		return false
-	}
-	last := key[strings.LastIndex(key, ".")+1:]
-	return last == "url" || last == "secret" || last == "routing_key"
-}
-
-// durationFix is empty for a duration, else what to write instead.
-func durationFix(s string) string {
-	if _, err := time.ParseDuration(s); err == nil && s != "0" && !isInt(s) {
-		return ""
-	}
-	if s == "0" {
-		return "write 0s"
-	}
-	if isInt(s) {
-		return "a duration needs a unit: write " + s + "s"
-	}
-	return "write a duration such as 90s, 5m or 1h30m"
-}
-
-func isInt(s string) bool {
-	_, err := strconv.ParseInt(s, 10, 32)
-	return err == nil
-}
-
-// didYouMean names the key that is most like a wrong one.
-func didYouMean(wrong string, known []string) string {
+// nearest is the word that was probably meant, or empty.
+func nearest(wrong string, known []string) string {
 	best, least := "", len(wrong)/3+2
 	for _, k := range known {
 		if d := distance(strings.ToLower(wrong), strings.ToLower(k)); d < least {
 			best, least = k, d
 		}
 	}
-	if best == "" {
-		return ": the keys here are " + strings.Join(known, ", ")
-	}
-	return ": did you mean " + best + "?"
+	return best
 }
 
 // distance is how many letters must be changed, added or dropped.

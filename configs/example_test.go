@@ -1,0 +1,122 @@
+package configs
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.yaml.in/yaml/v3"
+)
+
+// The example is documentation that must not lie: it loads, and says exactly
+// what an empty file says.
+func TestExampleEqualsDefaults(t *testing.T) {
+	t.Parallel()
+	c, warnings, err := Load("flowkeeper.yaml", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(warnings) > 0 {
+		t.Errorf("warnings: %v", warnings)
+	}
+	if d := cmp.Diff(Default(), c, cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("-default +example:\n%s", d)
+	}
+}
+
+func TestNoFileMeansDefaults(t *testing.T) {
+	t.Parallel()
+	c, _, err := Load("", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(Default(), c, cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("-default +loaded:\n%s", d)
+	}
+}
+
+// Every key outside lists is set in the example, not just mentioned; those of
+// list items stand in its comments.
+func TestExampleNamesEveryKey(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("flowkeeper.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var written map[string]any
+	if err := yaml.Unmarshal(text, &written); err != nil {
+		t.Fatal(err)
+	}
+	var visit func(t reflect.Type, at string, in map[string]any)
+	visit = func(of reflect.Type, at string, in map[string]any) {
+		for n := range of.NumField() {
+			f := of.Field(n)
+			key := f.Tag.Get("mapstructure")
+			value, set := in[key]
+			switch {
+			case in != nil && !set:
+				t.Errorf("%s%s is not in the example", at, key)
+			case in == nil && !strings.Contains(string(text), key):
+				t.Errorf("%s%s is not even in a comment of the example", at, key)
+			case f.Type.Kind() == reflect.Struct:
+				section, _ := value.(map[string]any)
+				visit(f.Type, at+key+".", section)
+			case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
+				visit(f.Type.Elem(), at+key+"[].", nil)
+			}
+		}
+	}
+	visit(reflect.TypeFor[Config](), "", written)
+}
+
+// What the example shows in comments must work when the # is taken off.
+func TestExampleCommentsLoad(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("flowkeeper.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	drop := map[string]bool{"regions: []": true, "destinations: []": true, "accounts: []": true, "rules: []": true, "alerts: []": true}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimRight(line, "\n")
+		body := strings.TrimLeft(line, " ")
+		if drop[body] {
+			continue
+		}
+		if code, ok := strings.CutPrefix(body, "#"); ok && code != "" && !isProse(code) {
+			line = line[:len(line)-len(body)] + code
+		}
+		out = append(out, line)
+	}
+	dir := t.TempDir()
+	file := write(t, dir, "flowkeeper.yaml", strings.Join(out, "\n"))
+	write(t, dir, "webhook-secret", goodWebhookSecret+"\n")
+	c, _, err := Load(file, Options{Environ: []string{"CREDENTIALS_DIRECTORY=" + dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Inventory.Regions) != 2 || len(c.Inventory.Destinations) != 2 || len(c.Accounts) != 2 || len(c.Remediate.Rules) != 1 || len(c.Alerts) != 2 {
+		t.Errorf("not every commented example was found: %+v", c)
+	}
+}
+
+// isProse tells a comment's words from a commented-out setting: settings
+// follow the # at once, list items of one with two spaces and a dash or deeper.
+func isProse(afterHash string) bool {
+	if !strings.HasPrefix(afterHash, " ") {
+		return false
+	}
+	body := strings.TrimLeft(afterHash, " ")
+	if len(afterHash)-len(body) < 2 {
+		return true
+	}
+	if strings.HasPrefix(body, "- ") {
+		return false
+	}
+	key, _, isKey := strings.Cut(body, ": ")
+	return !isKey || len(afterHash)-len(body) != 4 || strings.Contains(key, " ")
+}

@@ -1,0 +1,274 @@
+package configs
+
+import (
+	"encoding/base64"
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write what Load says into testdata/bad/*.txt")
+
+var goodWebhookSecret = "whsec_" + base64.StdEncoding.EncodeToString([]byte("twenty-four bytes or more"))
+
+func write(t testing.TB, dir, name, text string) string {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func each(t *testing.T, pattern string, f func(t *testing.T, file string)) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %d files, %v", pattern, len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			f(t, file)
+		})
+	}
+}
+
+func TestGoodFiles(t *testing.T) {
+	t.Parallel()
+	each(t, "testdata/good/*.yaml", func(t *testing.T, file string) {
+		if _, _, err := Load(file, Options{NeedQueue: true}); err != nil {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// Beside each bad file stands every line that a user reads of it.
+func TestBadFiles(t *testing.T) {
+	t.Parallel()
+	each(t, "testdata/bad/*.yaml", func(t *testing.T, file string) {
+		_, _, err := Load(file, Options{NeedQueue: true})
+		problems, ok := errors.AsType[*Problems](err)
+		if !ok {
+			t.Fatalf("no problems, but %v", err)
+		}
+		got := problems.Error() + "\n"
+		golden := strings.TrimSuffix(file, ".yaml") + ".txt"
+		if *update {
+			write(t, ".", golden, got)
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(want), got); d != "" {
+			t.Errorf("-want +got:\n%s", d)
+		}
+	})
+}
+
+func TestEnvironmentWins(t *testing.T) {
+	t.Parallel()
+	file := write(t, t.TempDir(), "c.yaml", "queue: {wait_time: 5s}\nremediate: {max_restores: 3}\n")
+	c, _, err := Load(file, Options{Environ: []string{
+		"FLOWKEEPER_QUEUE_URL=arn:aws:sqs:eu-west-1:111122223333:flowkeeper",
+		"FLOWKEEPER_QUEUE_WAIT_TIME=10s",
+		"FLOWKEEPER_REMEDIATE_MAX_RESTORES=7",
+		"FLOWKEEPER_PORT_80_TCP=tcp://10.0.0.1:80", // Kubernetes sets such ones
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Queue.WaitTime != 10*time.Second || c.Remediate.MaxRestores != 7 || c.Queue.URL == "" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestEnvironmentIsChecked(t *testing.T) {
+	t.Parallel()
+	_, _, err := Load("", Options{NeedQueue: true, Environ: []string{
+		"FLOWKEEPER_QUEUE_WAIT_TIME=10",
+		"FLOWKEEPER_REMEDIATE_MAX_RESTORES=many",
+		"FLOWKEEPER_QUEUE_ULR=x",
+		"FLOWKEEPER_ALERTS_0_URL=x",
+		"FLOWKEEPER_INVENTORY_SCHEDULE=sometimes",
+	}})
+	want := []string{
+		`environment FLOWKEEPER_QUEUE_WAIT_TIME: queue.wait_time "10": a duration needs a unit: write 10s`,
+		`environment FLOWKEEPER_REMEDIATE_MAX_RESTORES: remediate.max_restores "many": write a whole number`,
+		`environment: FLOWKEEPER_QUEUE_ULR: no such key: did you mean FLOWKEEPER_QUEUE_URL?`,
+		`environment: FLOWKEEPER_ALERTS_0_URL: lists are set in the file only`,
+		`environment FLOWKEEPER_INVENTORY_SCHEDULE: inventory.schedule "sometimes"`,
+		`queue.url`,
+	}
+	if err == nil {
+		t.Fatal("no problem")
+	}
+	for _, w := range want {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("missing: %s\nin:\n%v", w, err)
+		}
+	}
+	if n := strings.Count(err.Error(), "\n") + 1; n != len(want) {
+		t.Errorf("%d problems instead of %d:\n%v", n, len(want), err)
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	t.Parallel()
+	_, _, err := Load(filepath.Join(t.TempDir(), "none.yaml"), Options{})
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none.yaml") {
+		t.Errorf("%v", err)
+	}
+	// A missing secret is a problem of the file that names it, not a missing file.
+	file := write(t, t.TempDir(), "c.yaml", "alerts:\n- {type: webhook, name: a, url_file: /nowhere/at/all}\n")
+	if _, _, err = Load(file, Options{}); errors.Is(err, fs.ErrNotExist) || err == nil {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSecretsFromFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "url", "https://alerts.example.com/t0ken\n")
+	secret := write(t, dir, "secret", goodWebhookSecret)
+	file := write(t, dir, "c.yaml", "alerts:\n- {type: webhook, name: a, url_file: url, secret_file: "+secret+"}\n")
+	c, _, err := Load(file, Options{Environ: []string{"CREDENTIALS_DIRECTORY=" + dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Sink{Type: "webhook", Name: "a", URL: "https://alerts.example.com/t0ken", Secret: goodWebhookSecret}
+	if d := cmp.Diff(want, c.Alerts[0]); d != "" {
+		t.Error(d)
+	}
+}
+
+// A refusal is read by many, and stands in logs (I11).
+func TestI11ProblemsShowNoSecret(t *testing.T) {
+	t.Parallel()
+	const token = "T0pS3cretT0kenT0pS3cretT0ken"
+	dir := t.TempDir()
+	inFile := write(t, dir, "secret", " "+token+" \n"+token)
+	for name, text := range map[string]string{
+		"secret of the wrong form": "alerts:\n- {type: webhook, name: a, url: 'https://x.example', secret: " + token + "}\n",
+		"secret's file":            "alerts:\n- {type: webhook, name: a, url: 'https://x.example', secret_file: " + inFile + "}\n",
+		"secret as file name":      "alerts:\n- {type: webhook, name: a, url: 'https://x.example', secret_file: whsec_" + token + "}\n",
+		"URL without host":         "alerts:\n- {type: webhook, name: a, url: 'https:///" + token + "'}\n",
+		"URL in the wrong key":     "aws: {region: 'https://user:" + token + "@x.example'}\n",
+		"secret as key":            "alerts:\n- {type: webhook, name: a, whsec_" + token + ": x}\n",
+		"secret as name":           "alerts:\n- {type: webhook, name: " + token + "}\n",
+		"secret as type":           "alerts:\n- {type: " + token + ", name: a}\n",
+		"no list":                  "alerts: " + token + "\n",
+		"not YAML":                 "alerts: [whsec_" + token + ": : {\n",
+		"anchor":                   "alerts: *whsec_" + token + "\n",
+		"twice":                    "alerts:\n- {type: webhook, name: a, secret: x, secret: " + token + "}\n",
+		"a number's place":         "remediate: {max_restores: whsec_" + token + "}\n",
+	} {
+		_, _, err := Load(write(t, t.TempDir(), "c.yaml", text), Options{})
+		if err == nil {
+			t.Errorf("%s: no problem", name)
+		} else if strings.Contains(err.Error(), token) {
+			t.Errorf("%s is shown: %v", name, err)
+		}
+	}
+}
+
+// Problems are printed on terminals, and may quote anything (I12).
+func TestI12ProblemsArePrintable(t *testing.T) {
+	t.Parallel()
+	_, _, err := Load(write(t, t.TempDir(), "c.yaml", "\"qu\\e[31mue\": 1\nlog: {level: \"\\e[2J\"}\naws: {region: \"a\\u202eb\"}\n"), Options{})
+	if err == nil || strings.ContainsAny(err.Error(), "\x1b\u202e") {
+		t.Errorf("%q", err)
+	}
+}
+
+func TestTooLargeFile(t *testing.T) {
+	t.Parallel()
+	_, _, err := Load(write(t, t.TempDir(), "c.yaml", strings.Repeat("#", maxFile+1)), Options{})
+	if err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	_, warnings, err := Load("testdata/good/warned.yaml", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range []string{"the queue is in eu-west-1", "alerts[0].url is plain http", "alerts[0] has no secret", "rules[0]: ignore"} {
+		if n >= len(warnings) || !strings.Contains(warnings[n].String(), want) {
+			t.Errorf("warning %d is not about %q: %v", n, want, warnings)
+		}
+	}
+}
+
+func TestParseQueue(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]QueueRef{
+		"https://sqs.eu-west-1.amazonaws.com/111122223333/q":                         {Region: "eu-west-1", Account: "111122223333", Name: "q"},
+		"https://sqs.cn-north-1.amazonaws.com.cn/111122223333/q":                     {Region: "cn-north-1", Account: "111122223333", Name: "q"},
+		"https://vpce-1.sqs.us-gov-west-1.vpce.amazonaws.com/111122223333/q":         {Region: "us-gov-west-1", Account: "111122223333", Name: "q"},
+		"https://us-east-1.queue.amazonaws.com/111122223333/q":                       {Region: "us-east-1", Account: "111122223333", Name: "q"},
+		"http://127.0.0.1:4566/000000000000/q":                                       {Account: "000000000000", Name: "q"},
+		"http://127.0.0.1:4566/queue/us-east-1/000000000000/q":                       {Region: "us-east-1", Account: "000000000000", Name: "q"},
+		"http://sqs.us-east-1.localhost.localstack.cloud:4566/000000000000/flow_k-1": {Region: "us-east-1", Account: "000000000000", Name: "flow_k-1"},
+		"arn:aws-us-gov:sqs:us-gov-west-1:111122223333:q":                            {URL: "https://sqs.us-gov-west-1.amazonaws.com/111122223333/q", Region: "us-gov-west-1", Account: "111122223333", Name: "q"},
+		"arn:aws-cn:sqs:cn-north-1:111122223333:q":                                   {URL: "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/q", Region: "cn-north-1", Account: "111122223333", Name: "q"},
+	} {
+		if want.URL == "" {
+			want.URL = url
+		}
+		got, err := Queue{URL: url}.Parse()
+		if err != nil || got != want {
+			t.Errorf("%s: %+v, %v", url, got, err)
+		}
+	}
+	for _, url := range []string{"", "q", "http://sqs.eu-west-1.amazonaws.com/111122223333/q", "https://sqs.eu-west-1.amazonaws.com/q", "https://user@x/111122223333/q", "arn:aws:sns:eu-west-1:111122223333:q", "https://x/111122223333/q?a=b"} {
+		if got, err := (Queue{URL: url}).Parse(); err == nil {
+			t.Errorf("%q passes as %+v", url, got)
+		}
+	}
+}
+
+// Whatever is in the file: no panic, an answer, and no half configuration.
+func FuzzLoad(f *testing.F) {
+	for _, pattern := range []string{"testdata/*/*.yaml", "flowkeeper.yaml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			f.Fatal(pattern, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(string(text))
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, _, err := Load(write(t, t.TempDir(), "c.yaml", text), Options{NeedQueue: true})
+		if err == nil {
+			if _, err := c.Queue.Parse(); err != nil {
+				t.Error("passes, and then the queue does not: ", err)
+			}
+			return
+		}
+		problems, ok := errors.AsType[*Problems](err)
+		if !ok || len(*problems) == 0 {
+			t.Fatalf("%T %v", err, err)
+		}
+		for _, p := range *problems {
+			if p.Message == "" || strings.ContainsFunc(p.String(), func(r rune) bool { return r < ' ' }) {
+				t.Errorf("%q", p.String())
+			}
+		}
+	})
+}
