@@ -37,6 +37,9 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 	if i.State == Blocked || i.State == Open && i.WaitUntil.IsZero() {
 		i.NextAttemptAt = now
 	}
+	if err := r.wakePending(tx, s, row.ResourceID); err != nil { // it may have been in their way
+		return i, false, excused, err
+	}
 	if err := tx.PutIncident(i); err != nil {
 		return i, false, excused, err
 	}

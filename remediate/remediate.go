@@ -94,9 +94,9 @@ func (s *scopeState) keep(l look) {
 	}
 }
 
-// take hands out a kept look that covers a resource and began after the
-// incident opened... or so shortly before that it counts.
-func (s *scopeState) take(resource string, now time.Time) (look, bool) {
+// take hands out a kept look that covers a resource and did not begin before
+// the incident opened: an earlier one would show the flow log still alive.
+func (s *scopeState) take(resource string, opened, now time.Time) (look, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fresh := s.looks[:0]
@@ -107,7 +107,7 @@ func (s *scopeState) take(resource string, now time.Time) (look, bool) {
 	}
 	s.looks = fresh
 	for i := range s.looks {
-		if s.looks[i].resources[resource] {
+		if s.looks[i].resources[resource] && !s.looks[i].at.Before(opened) {
 			return s.looks[i], true
 		}
 	}

@@ -70,7 +70,7 @@ func (r *Remediator) lookAt(ctx context.Context, s inventory.Scope, api EC2, due
 		if _, done := out[i.ResourceID]; done {
 			continue
 		}
-		if l, ok := st.take(i.ResourceID, r.Now()); ok && i.Looks == 0 && i.State == Open {
+		if l, ok := st.take(i.ResourceID, i.OpenedAt, r.Now()); ok && i.Looks == 0 && i.State == Open {
 			out[i.ResourceID] = seen{look: l}
 			continue
 		}

@@ -1,0 +1,522 @@
+package remediate_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+func TestDeletedByEvent(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.hear(s.attack(id))
+	s.work()
+	i := s.is(id, remediate.Restored, "")
+	f := s.restored("vpc-1")
+	if f.ID != i.NewID || f.Tags[remediate.RestoredFrom] != id || i.Actor.ARN != mallory || i.Source != remediate.ByEvent {
+		t.Errorf("incident %+v, flow log %+v", i, f)
+	}
+	if s.row(id).State != inventory.Gone || s.row(f.ID).RootID != id || !s.row(f.ID).Protected {
+		t.Error("I6: the replacement is in the snapshot, of the same lineage")
+	}
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+	s.pass(11 * time.Minute)
+	s.is(id, remediate.Verified, "")
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+	if s.creates() != 1 {
+		t.Errorf("%d creates", s.creates())
+	}
+}
+
+func TestI4TheSameRecordAgainChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(5)
+	f := s.attack(ids...)
+	for range 3 {
+		s.hear(f, f)
+		s.work()
+	}
+	s.crash()
+	s.hear(f)
+	s.pass(12 * time.Minute)
+	for n := range ids {
+		s.restored("vpc-" + string(rune('1'+n)))
+	}
+	if s.creates() != 5 {
+		t.Errorf("%d creates for 5 flow logs", s.creates())
+	}
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+}
+
+func TestI2AForgedRecordDoesNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.hear(s.record(id, "fl-0000dead"))
+	s.pass(time.Minute)
+	s.is(id, remediate.Open, "")
+	s.is("fl-0000dead", remediate.Closed, remediate.Unknown)
+	s.pass(2 * time.Minute)
+	s.is(id, remediate.Closed, remediate.StillThere)
+	if s.row(id).State != inventory.Live || s.creates() != 0 {
+		t.Error("a forged record had an effect")
+	}
+	// It does not make us deaf to the real one.
+	s.hear(s.attack(id))
+	s.work()
+	s.is(id, remediate.Restored, "")
+	s.restored("vpc-1")
+}
+
+func TestI2AForgedTwinOfAnEventIDDoesNotHideTheRealOne(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(2)
+	forged := s.record(ids[0])
+	real := s.attack(ids[1])
+	real.Record.EventID = forged.Record.EventID
+	s.hear(forged)
+	s.hear(real)
+	s.work()
+	s.is(ids[1], remediate.Restored, "")
+	s.restored("vpc-2")
+	if n := len(s.alerts(alert.Deletion)); n != 2 {
+		t.Errorf("%d deletion alerts", n)
+	}
+}
+
+func TestI2NothingUnseenIsCreated(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.hear(s.record("fl-0000dead"))
+	s.work()
+	s.is("fl-0000dead", remediate.Open, "") // the first refresh may still know it
+	s.refresh()
+	s.work()
+	s.is("fl-0000dead", remediate.Closed, remediate.Unknown)
+	if s.creates() != 0 {
+		t.Error("created what was never seen")
+	}
+	if n := len(s.alerts(alert.Deletion)); n != 1 {
+		t.Errorf("%d deletion alerts: who deleted what is told all the same", n)
+	}
+}
+
+// TestAFlowLogMadeAndDeletedBetweenRefreshes is known by its CreateFlowLogs
+// record.
+func TestAFlowLogMadeAndDeletedBetweenRefreshes(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	id := s.plant("vpc-9", nil)
+	made := s.record()
+	made.Kind, made.Record.CreatedIDs = detection.Created, []string{id}
+	s.hear(made)
+	if s.row(id).CreatedBy != mallory {
+		t.Errorf("created by %q", s.row(id).CreatedBy)
+	}
+	s.hear(s.attack(id))
+	s.work()
+	s.is(id, remediate.Restored, "")
+	s.restored("vpc-9")
+}
+
+func TestI6TheReplacementIsProtectedAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.hear(s.attack(id))
+	s.work()
+	second := s.restored("vpc-1").ID
+	s.hear(s.attack(second))
+	s.work()
+	s.is(second, remediate.Restored, "")
+	if f := s.restored("vpc-1"); s.row(f.ID).RootID != id {
+		t.Error("the lineage is lost")
+	}
+	s.pass(12 * time.Minute)
+	s.is(id, remediate.Closed, remediate.Superseded)
+	s.is(second, remediate.Verified, "")
+	s.restored("vpc-1")
+}
+
+func TestI5DeletedWithoutAnEvent(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.attack(id) // its record never comes
+	s.refresh()
+	s.pass(time.Minute)
+	s.is(id, remediate.Open, "")
+	s.told(nil)
+	s.pass(2 * time.Minute)
+	s.is(id, remediate.Restored, "")
+	s.restored("vpc-1")
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+	if a := s.alerts(alert.Deletion)[0]; a.Source != remediate.ByDrift || a.Actor != nil || a.Level != alert.High {
+		t.Errorf("alert %+v", a)
+	}
+}
+
+func TestDriftWhoseEventComesLater(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	f := s.attack(id)
+	s.refresh()
+	s.pass(30 * time.Second)
+	s.hear(f)
+	s.work()
+	if i := s.is(id, remediate.Restored, ""); i.Source != remediate.ByEvent || i.Actor == nil || i.DeletedAt.IsZero() {
+		t.Errorf("incident %+v", i)
+	}
+	s.pass(12 * time.Minute)
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+}
+
+func TestI3AdoptsWhatSomebodyElseMade(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	f := s.attack(id)
+	other := s.plant("vpc-1", nil)
+	s.hear(f)
+	s.work()
+	if i := s.is(id, remediate.Restored, ""); i.NewID != other || !i.Adopted {
+		t.Errorf("incident %+v", i)
+	}
+	if s.creates() != 0 || s.row(other).RootID != id {
+		t.Error("it is adopted, and of the lineage")
+	}
+}
+
+// TestDriftAdopted: another daemon was faster. One informational alert, and no
+// cry of a deletion.
+func TestDriftAdopted(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.attack(id)
+	s.plant("vpc-1", nil)
+	s.refresh()
+	s.pass(3 * time.Minute)
+	s.is(id, remediate.Restored, "")
+	s.told(map[alert.Kind]int{alert.Restored: 1})
+	if a := s.alerts(alert.Restored)[0]; a.Level != alert.Informational {
+		t.Errorf("level %s", a.Level)
+	}
+}
+
+func TestADecoyBlocksUntilItIsGone(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	f := s.attack(id)
+	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
+	s.hear(f)
+	s.work()
+	if i := s.is(id, remediate.Blocked, remediate.Decoy); i.Advice == "" {
+		t.Error("no advice")
+	}
+	s.refresh()
+	if s.row(decoy).Protected {
+		t.Error("the decoy is protected")
+	}
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1})
+	if s.creates() == 0 {
+		t.Error("I3: a decoy does not stop the attempt")
+	}
+	s.hear(s.attack(decoy))
+	s.work()
+	s.is(id, remediate.Restored, "")
+	s.restored("vpc-1")
+}
+
+func TestI9BlockedHealsByItself(t *testing.T) {
+	t.Parallel()
+	for reason, c := range map[string]struct{ breakIt, mend func(*fakeaws.World) }{
+		remediate.Permission:  {func(w *fakeaws.World) { w.Deny("flowkeeper", "CreateFlowLogs") }, func(w *fakeaws.World) { w.Allow("flowkeeper", "CreateFlowLogs") }},
+		remediate.Destination: {func(w *fakeaws.World) { w.RemoveDestination(bucket) }, func(w *fakeaws.World) { w.AddDestination(bucket) }},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id := s.protect(1)[0]
+			c.breakIt(s.world)
+			s.hear(s.attack(id))
+			s.work()
+			if i := s.is(id, remediate.Blocked, reason); i.Advice == "" {
+				t.Error("no advice")
+			}
+			s.pass(2 * time.Hour)
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
+			if n := s.creates(); n < 8 || n > 20 {
+				t.Errorf("%d tries in two hours", n)
+			}
+			s.pass(23 * time.Hour)
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 2})
+			c.mend(s.world)
+			s.pass(16 * time.Minute)
+			s.restored("vpc-1")
+		})
+	}
+}
+
+func TestI9ThrottledIsRetried(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.world.Throttle("CreateFlowLogs", 3)
+	s.world.Fail("DescribeFlowLogs", 2, "InternalError", 500)
+	s.hear(s.attack(id))
+	s.pass(5 * time.Minute)
+	s.is(id, remediate.Restored, "")
+	s.restored("vpc-1")
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+}
+
+// TestI4ALostAnswerIsNoSecondFlowLog, with AWS's own guard switched off: only
+// the look and the token prevent the double.
+func TestI4ALostAnswerIsNoSecondFlowLog(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.world.AllowDuplicates(true)
+	id := s.protect(1)[0]
+	s.world.SetConsistencyDelay(30 * time.Second) // the look does not show it yet either
+	s.world.LoseAnswers("CreateFlowLogs", 2)
+	f := s.attack(id)
+	s.hear(f)
+	s.pass(time.Minute)
+	s.crash()
+	s.pass(12 * time.Minute)
+	s.is(id, remediate.Verified, "")
+	s.restored("vpc-1")
+}
+
+func TestResourceGone(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	f := s.attack(id)
+	s.world.RemoveResource(account, region, "vpc-1")
+	s.hear(f)
+	s.work()
+	s.is(id, remediate.Open, "")
+	s.pass(time.Minute)
+	s.is(id, remediate.Open, "")
+	s.pass(90 * time.Second)
+	s.is(id, remediate.Closed, remediate.ResourceGone)
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+	if s.creates() != 2 {
+		t.Errorf("%d creates", s.creates())
+	}
+}
+
+// TestAWSRemovesADeadVPCsFlowLogs with no call: informational.
+func TestAWSRemovesADeadVPCsFlowLogs(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.world.RemoveResource(account, region, "vpc-1")
+	s.refresh()
+	s.pass(10 * time.Minute)
+	s.is(id, remediate.Closed, remediate.ResourceGone)
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
+		t.Errorf("level %s", a.Level)
+	}
+}
+
+func TestRules(t *testing.T) {
+	t.Parallel()
+	rule := func(a remediate.Action) func(*scene) {
+		return func(s *scene) {
+			s.policy.Rules = []remediate.Rule{{Principal: mallory, Action: a, Wait: 10 * time.Minute}}
+			s.crash()
+		}
+	}
+	for name, c := range map[string]struct {
+		prepare func(*scene)
+		state   remediate.State
+		reason  string
+		level   alert.Level
+	}{
+		"alert":    {rule(remediate.Alert), remediate.Closed, remediate.AlertOnly, alert.High},
+		"ignore":   {rule(remediate.Ignore), remediate.Closed, remediate.Exempt, alert.Informational},
+		"mode":     {func(s *scene) { s.policy.AlertOnly = true; s.crash() }, remediate.Closed, remediate.AlertOnly, alert.High},
+		"released": {func(s *scene) { s.release() }, remediate.Closed, remediate.Released, alert.Informational},
+		"wait":     {rule(remediate.Wait), remediate.Open, "", alert.High},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id := s.protect(1)[0]
+			c.prepare(s)
+			s.now = s.now.Add(time.Minute)
+			s.hear(s.attack(id))
+			s.pass(time.Minute)
+			s.is(id, c.state, c.reason)
+			if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != c.level {
+				t.Errorf("alerts %+v", a)
+			}
+			if s.creates() != 0 || s.row(id).State != inventory.Gone {
+				t.Error("it is gone, and nothing is created")
+			}
+			if name == "wait" {
+				s.pass(10 * time.Minute)
+				s.is(id, remediate.Restored, "")
+				s.restored("vpc-1")
+			}
+		})
+	}
+}
+
+func (s *scene) release() {
+	s.t.Helper()
+	n, err := s.store.Change(s.t.Context(), func(r *inventory.Row) bool {
+		r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
+		return true
+	})
+	if s.must(err); n == 0 {
+		s.t.Fatal("nothing released")
+	}
+}
+
+// TestWaitReplaced: Terraform destroys and creates another one.
+func TestWaitReplaced(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.policy.Rules = []remediate.Rule{{Principal: mallory, Action: remediate.Wait, Wait: 10 * time.Minute}}
+	s.crash()
+	s.hear(s.attack(id))
+	s.work()
+	s.pass(time.Minute)
+	s.world.AddDestination("arn:aws:s3:::other")
+	other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
+	made := s.record()
+	made.Kind, made.Record.CreatedIDs = detection.Created, []string{other}
+	s.hear(made)
+	s.pass(10 * time.Minute)
+	s.is(id, remediate.Closed, remediate.Replaced)
+	if s.creates() != 0 {
+		t.Error("something was created")
+	}
+}
+
+func TestI9FlappingNeverStops(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	for range 8 {
+		f := s.restored("vpc-1")
+		s.hear(s.attack(f.ID))
+		s.work()
+		for n := 0; len(s.here("vpc-1")) == 0; n++ {
+			if n > 700 {
+				t.Fatal("not restored within eleven minutes: the attacker wins by insisting")
+			}
+			s.pass(time.Second)
+		}
+	}
+	s.told(map[alert.Kind]int{alert.Deletion: 8, alert.Restored: 8, alert.Flapping: 1, alert.Closed: len(s.alerts(alert.Closed))})
+	if s.creates() != 8 {
+		t.Errorf("%d creates", s.creates())
+	}
+}
+
+func TestNotDelivering(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.hear(s.attack(id))
+	s.work()
+	s.world.FailDelivery(account, region, s.restored("vpc-1").ID, "Access error")
+	s.pass(12 * time.Minute)
+	s.is(id, remediate.Restored, remediate.NotDelivering)
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Pipeline: 1})
+	s.world.FailDelivery(account, region, s.restored("vpc-1").ID, "")
+	s.pass(20 * time.Minute)
+	s.is(id, remediate.Verified, "")
+}
+
+func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.r.Store = full{s.store}
+	err := s.r.Handle(t.Context(), []detection.Finding{s.attack(id)})
+	if !errors.Is(err, errFull) {
+		t.Errorf("error %v: the message must stay", err)
+	}
+	if len(s.direct) != 1 || s.direct[0].Kind != alert.Deletion || s.direct[0].FlowLogs[0].FlowLogID != id {
+		t.Errorf("sent directly: %+v", s.direct)
+	}
+}
+
+func TestI8UnknownIDsAskForARefresh(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	s.hear(s.record())
+	if !slices.Equal(s.soon, []inventory.Scope{scope}) {
+		t.Errorf("refreshes asked for: %v", s.soon)
+	}
+	s.told(map[alert.Kind]int{alert.Deletion: 1})
+}
+
+func TestAnotherAccountsRecordIsNotOurs(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	f := s.record(s.protect(1)[0])
+	f.Record.Account = "999988887777"
+	s.hear(f, f)
+	s.told(nil)
+}
+
+func TestAnAttemptIsTold(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	f := s.record(id)
+	f.Record.ErrorCode = "Client.UnauthorizedOperation"
+	f, _ = detection.Judge(f.Record)
+	s.hear(f, f)
+	s.pass(time.Minute)
+	s.told(map[alert.Kind]int{alert.Attempt: 1})
+	if a := s.alerts(alert.Attempt)[0]; a.Level != alert.Medium || a.FailedFlowLogs[0].ResourceID != "vpc-1" || a.FailedFlowLogs[0].ErrorCode == "" {
+		t.Errorf("alert %+v", a)
+	}
+}
+
+func TestRestoreByHand(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.policy.AlertOnly = true
+	s.crash()
+	s.release()
+	s.hear(s.attack(id))
+	s.work()
+	s.is(id, remediate.Closed, remediate.Released)
+	i, alive, err := s.r.RestoreByHand(t.Context(), scope, id)
+	if err != nil || alive || i.State != remediate.Restored {
+		t.Fatalf("%+v, %v, %v", i, alive, err)
+	}
+	s.restored("vpc-1")
+	if _, alive, err := s.r.RestoreByHand(t.Context(), scope, i.NewID); err != nil || !alive {
+		t.Errorf("of one that is alive: %v, %v", alive, err)
+	}
+	if _, _, err := s.r.RestoreByHand(t.Context(), scope, "fl-0000dead"); err == nil {
+		t.Error("of one that was never seen: no error")
+	}
+}

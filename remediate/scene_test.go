@@ -1,0 +1,283 @@
+package remediate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"go.uber.org/goleak"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	account = "111122223333"
+	region  = "eu-west-1"
+	bucket  = "arn:aws:s3:::flow-logs"
+	mallory = "arn:aws:iam::111122223333:user/mallory"
+)
+
+var scope = inventory.Scope{Account: account, Region: region}
+
+// scene is one Flowkeeper on one AWS, with a clock that only the test moves
+// and no goroutines of its own: every step happens when the test says so.
+type scene struct {
+	t         *testing.T
+	world     *fakeaws.World
+	now       time.Time
+	path      string
+	store     *store.Store
+	policy    remediate.Policy
+	r         *remediate.Remediator
+	refresher *inventory.Refresher
+	api       *ec2.Client
+	events    int
+	soon      []inventory.Scope // refreshes asked for
+	direct    []alert.Alert     // alerts past the outbox
+}
+
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	s := &scene{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "state.db"),
+		policy: remediate.Policy{Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
+	s.world = fakeaws.New(fakeaws.Options{Now: s.clock})
+	s.world.AddDestination(bucket)
+	user := s.world.User(account, "flowkeeper", true)
+	s.api = ec2.New(ec2.Options{Region: region, HTTPClient: s.world.HTTPClient(), RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider(user.AccessKeyID, user.SecretAccessKey, "")})
+	s.start()
+	t.Cleanup(func() { s.store.Close() })
+	return s
+}
+
+func (s *scene) clock() time.Time { return s.now }
+
+// start opens the store and wires the parts; after a crash it is called again.
+func (s *scene) start() {
+	s.t.Helper()
+	st, err := store.Open(context.Background(), s.path, store.Options{Daemon: true, Now: s.clock, Route: func(alert.Alert) []string { return []string{"log"} }})
+	s.must(err)
+	s.store = st
+	s.r = &remediate.Remediator{Store: st, Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), Wake: func() {},
+		Learn: s.learn, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
+		Direct: func(_ context.Context, a alert.Alert) { s.direct = append(s.direct, a) }}
+	s.refresher = &inventory.Refresher{Snapshot: store.Snapshot{Store: st, Allowed: func(string) bool { return true }}, Settle: s.policy.Settle, Now: s.clock,
+		Lost: func(ctx context.Context, sc inventory.Scope, rows []inventory.Row, started time.Time) error {
+			return st.Update(ctx, func(tx remediate.Tx) error { return s.r.Drifted(tx, sc, rows, started, s.now) })
+		}}
+}
+
+// crash forgets everything that is not on disk.
+func (s *scene) crash() {
+	s.t.Helper()
+	s.must(s.store.Close())
+	s.start()
+}
+
+func (s *scene) EC2(sc inventory.Scope) (remediate.EC2, bool) { return s.api, sc == scope }
+
+func (s *scene) learn(ctx context.Context, sc inventory.Scope, ids []string) error {
+	found, err := inventory.ByID(ctx, sc, s.api, ids)
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if _, err := s.refresher.Snapshot.Learn(ctx, sc, []inventory.FlowLog{f}, s.now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *scene) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// plant makes a flow log on a VPC.
+func (s *scene) plant(vpc string, change func(*fakeaws.FlowLog)) string {
+	f := fakeaws.FlowLog{ResourceID: vpc, TrafficType: "ALL", LogDestinationType: "s3", LogDestination: bucket, LogFormat: "${version}", MaxAggregationInterval: 60,
+		FileFormat: "parquet", Tags: map[string]string{"Name": vpc}, CreatedAt: s.now}
+	if change != nil {
+		change(&f)
+	}
+	return s.world.Plant(account, region, f)
+}
+
+func (s *scene) refresh() inventory.Counts {
+	s.t.Helper()
+	c, err := s.refresher.Refresh(s.t.Context(), scope, s.api)
+	s.must(err)
+	s.must(s.store.Update(s.t.Context(), func(tx remediate.Tx) error { return s.r.Relearn(tx, scope, s.now) }))
+	return c
+}
+
+// record of mallory's DeleteFlowLogs.
+func (s *scene) record(ids ...string) detection.Finding {
+	s.events++
+	f, ok := detection.Judge(cloudtrail.Record{
+		EventID: fmt.Sprintf("event-%d", s.events), EventName: cloudtrail.DeleteFlowLogs, EventSource: cloudtrail.EC2, EventTime: s.now.Truncate(time.Second),
+		Account: account, Region: region, FlowLogIDs: ids, IDsUnknown: len(ids) == 0, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory},
+	})
+	if !ok {
+		s.t.Fatal("no finding")
+	}
+	return f
+}
+
+// attack deletes flow logs and returns the finding of its record.
+func (s *scene) attack(ids ...string) detection.Finding {
+	s.t.Helper()
+	for _, id := range ids {
+		if !s.world.Remove(account, region, id) {
+			s.t.Fatalf("%s is not there to be deleted", id)
+		}
+	}
+	return s.record(ids...)
+}
+
+func (s *scene) hear(fs ...detection.Finding) {
+	s.t.Helper()
+	s.must(s.r.Handle(s.t.Context(), fs))
+}
+
+// work does all that is due now.
+func (s *scene) work() {
+	s.t.Helper()
+	for range 100 {
+		n, err := s.r.Step(s.t.Context(), scope)
+		s.must(err)
+		if n == 0 {
+			return
+		}
+	}
+	s.t.Fatal("always something is due at once: a loop")
+}
+
+// pass moves the clock, as the restorer would sleep: to whatever is due next.
+func (s *scene) pass(d time.Duration) {
+	s.t.Helper()
+	for end := s.now.Add(d); ; {
+		s.work()
+		var due time.Time
+		s.must(s.store.View(s.t.Context(), func(tx remediate.Tx) (err error) { due, err = tx.NextDue(scope); return err }))
+		if due.IsZero() || due.After(end) {
+			s.now = end
+			return
+		}
+		if due.After(s.now) {
+			s.now = due
+		} else {
+			s.now = s.now.Add(time.Millisecond) // the pace holds it back
+		}
+	}
+}
+
+func (s *scene) incident(id string) remediate.Incident {
+	s.t.Helper()
+	i, _, ok, err := s.store.FindIncident(s.t.Context(), id)
+	s.must(err)
+	if !ok {
+		s.t.Fatalf("no incident of %s", id)
+	}
+	return i
+}
+
+func (s *scene) is(id string, state remediate.State, reason string) remediate.Incident {
+	s.t.Helper()
+	i := s.incident(id)
+	if i.State != state || i.Reason != reason {
+		s.t.Fatalf("incident of %s is %s %q (%s), want %s %q", id, i.State, i.Reason, i.Advice, state, reason)
+	}
+	return i
+}
+
+func (s *scene) row(id string) inventory.Row {
+	s.t.Helper()
+	r, ok, err := s.store.FindFlowLog(s.t.Context(), id)
+	s.must(err)
+	if !ok {
+		s.t.Fatalf("no row of %s", id)
+	}
+	return r
+}
+
+// alerts of a kind, oldest first.
+func (s *scene) alerts(k alert.Kind) []alert.Alert {
+	s.t.Helper()
+	var out []alert.Alert
+	s.must(s.store.Deliveries(s.t.Context(), false, func(d alert.Delivery) error {
+		if d.Alert.Kind == k {
+			out = append(out, d.Alert)
+		}
+		return nil
+	}))
+	return out
+}
+
+// told checks how many alerts of each kind there are; kinds not named: none.
+func (s *scene) told(want map[alert.Kind]int) {
+	s.t.Helper()
+	for _, k := range []alert.Kind{alert.Deletion, alert.Attempt, alert.Restored, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy, alert.Pipeline} {
+		if got := len(s.alerts(k)); got != want[k] {
+			s.t.Errorf("%d alerts of kind %s, want %d", got, k, want[k])
+		}
+	}
+}
+
+// here is what AWS truly has on a VPC.
+func (s *scene) here(vpc string) []fakeaws.FlowLog {
+	return slices.DeleteFunc(s.world.FlowLogs(account, region), func(f fakeaws.FlowLog) bool { return f.ResourceID != vpc })
+}
+
+// restored checks that exactly one flow log is on the VPC, as it was.
+func (s *scene) restored(vpc string) fakeaws.FlowLog {
+	s.t.Helper()
+	all := s.here(vpc)
+	if len(all) != 1 {
+		s.t.Fatalf("%d flow logs on %s", len(all), vpc)
+	}
+	f := all[0]
+	if f.TrafficType != "ALL" || f.LogDestination != bucket || f.LogFormat != "${version}" || f.MaxAggregationInterval != 60 || f.FileFormat != "parquet" || f.Tags["Name"] != vpc {
+		s.t.Fatalf("not as it was: %+v", f)
+	}
+	return f
+}
+
+func (s *scene) creates() int { return len(s.world.Calls("CreateFlowLogs")) }
+
+// protect plants flow logs, one a VPC, and lets the snapshot learn them.
+func (s *scene) protect(n int) (ids []string) {
+	s.t.Helper()
+	for i := range n {
+		ids = append(ids, s.plant(fmt.Sprintf("vpc-%d", i+1), nil))
+	}
+	s.refresh()
+	s.now = s.now.Add(time.Hour)
+	s.refresh()
+	return ids
+}
+
+// full is a store that can't commit.
+type full struct{ remediate.Store }
+
+var errFull = errors.New("no space left on device")
+
+func (full) Update(context.Context, func(remediate.Tx) error) error { return errFull }
