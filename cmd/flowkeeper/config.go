@@ -13,13 +13,6 @@ type configError struct{ error }
 
 func (e *configError) Unwrap() error { return e.error }
 
-func (e *configError) Error() string {
-	if errors.Is(e.error, fs.ErrNotExist) {
-		return e.error.Error() + ": write it (configs/flowkeeper.yaml is a commented example), or name another with --config"
-	}
-	return e.error.Error()
-}
-
 // config reads the configuration. A command that needs the queue needs the
 // file too; the others run on defaults where there is no file at the default
 // place. A file that was named must exist. The error is a *configError.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -47,16 +46,15 @@ func newImportCommand(a *app) *cobra.Command {
 }
 
 func (a *app) importFile(ctx context.Context, c configs.Config, s *store.Store, name string, asJSON bool) error {
-	in := a.stdin
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return fmt.Errorf("read the export: %w", err)
-		}
-		defer f.Close()
-		in = f
+	in, err := a.open(ctx, name)
+	if err != nil {
+		return fmt.Errorf("read the export: %w", err)
 	}
+	defer in.Close()
 	rows, problems := readExport(in, c.Inventory.Destinations, a.now())
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if len(problems) > 0 {
 		for _, p := range problems {
 			a.complain(name + ": " + p)

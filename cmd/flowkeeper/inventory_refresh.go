@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -73,7 +72,7 @@ func refreshScope(ctx context.Context, refresher *inventory.Refresher, r *remedi
 	api, _ := fleet.EC2(scope)
 	counts, err := refresher.Refresh(ctx, scope, api)
 	if err == nil {
-		err = s.Update(ctx, func(tx remediate.Tx) error { return r.Relearn(tx, scope, time.Now()) })
+		err = s.Update(ctx, func(tx remediate.Tx) error { return r.Relearn(tx, scope, r.Now()) })
 	}
 	out.Counts = counts
 	if err != nil {

@@ -49,7 +49,7 @@ type replayed struct {
 func (a *app) each(ctx context.Context, files []string, n *replayed, fn func(raw []byte, f detection.Finding) error) error {
 	for _, name := range files {
 		at := 0
-		err := a.readBodies(name, func(body []byte) error {
+		err := a.readBodies(ctx, name, func(body []byte) error {
 			at++
 			bad := func(err error) {
 				n.bad++

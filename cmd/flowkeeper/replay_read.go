@@ -3,11 +3,11 @@ package main
 import (
 	"bufio"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 )
 
 // Bounds of what replay reads. CloudTrail's log files are up to 50 MB
@@ -24,16 +24,12 @@ var errTooLarge = fmt.Errorf("more than %d GiB of JSON: split the file", maxInfl
 // file, gzip or not; - is stdin. The elements of a top-level "Records" list
 // come one by one, so that a log file of any number of records stays small in
 // memory.
-func (a *app) readBodies(name string, fn func(body []byte) error) error {
-	in := a.stdin
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
+func (a *app) readBodies(ctx context.Context, name string, fn func(body []byte) error) error {
+	in, err := a.open(ctx, name)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
 	b := bufio.NewReaderSize(in, 64<<10)
 	if magic, _ := b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
 		z, err := gzip.NewReader(b)

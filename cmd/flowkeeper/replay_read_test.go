@@ -3,13 +3,17 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"flowkeeper/internal/store"
 )
 
 func bodies(in string) (out []string, err error) {
@@ -64,8 +68,40 @@ func TestGzipIsFoundByItsContent(t *testing.T) {
 	a := testApp(&bytes.Buffer{})
 	a.stdin = &b
 	n := 0
-	if err := a.readBodies("-", func([]byte) error { n++; return nil }); err != nil || n != 1 {
+	if err := a.readBodies(t.Context(), "-", func([]byte) error { n++; return nil }); err != nil || n != 1 {
 		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// silent is a terminal at which nobody types: whoever waits for it is
+// interrupted.
+type silent struct {
+	interrupt func()
+	end       context.Context
+}
+
+func (s silent) Read([]byte) (int, error) {
+	s.interrupt()
+	<-s.end.Done()
+	return 0, io.EOF
+}
+
+// TestInterruptedWhileWaitingForInput: nobody types, somebody presses Ctrl-C.
+func TestInterruptedWhileWaitingForInput(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"replay", "-"}, {"inventory", "import", "-"}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var b bytes.Buffer
+		a := testApp(&b)
+		a.stdin = silent{cancel, t.Context()}
+		state := filepath.Join(t.TempDir(), "state.db")
+		s, err := store.Open(t.Context(), state, store.Options{Daemon: true})
+		if err != nil || s.Close() != nil {
+			t.Fatal(err)
+		}
+		if code := a.execute(ctx, append(args, "--state", state)); code != exitFailed || b.String() != "flowkeeper: interrupted\n" {
+			t.Errorf("%v: exit code %d, %q", args, code, b.String())
+		}
 	}
 }
 

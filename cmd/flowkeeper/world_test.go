@@ -24,6 +24,9 @@ func fakeAWS(ts *testscript.TestScript, _ bool, _ []string) {
 		w.Plant(scope.Account, scope.Region, fakeaws.FlowLog{ID: id, ResourceID: "vpc-" + id[9:], TrafficType: "ALL",
 			LogDestinationType: "s3", LogDestination: "arn:aws:s3:::example/prefix", MaxAggregationInterval: 600, FileFormat: "plain-text"})
 	}
+	w.AddResource(scope.Account, scope.Region, "subnet-3")
+	w.AddDestination("arn:aws:s3:::example")
+	w.AddDestination("arn:aws:s3:::example/prefix")
 	for k, v := range map[string]string{
 		"AWS_ENDPOINT_URL": url, "AWS_REGION": scope.Region,
 		"AWS_ACCESS_KEY_ID": user.AccessKeyID, "AWS_SECRET_ACCESS_KEY": user.SecretAccessKey,
