@@ -80,7 +80,7 @@ func (a *app) sinks(ctx context.Context, c configs.Config) (map[string]alert.Sin
 	if err != nil {
 		return nil, err
 	}
-	return daemon.Sinks(ctx, c, base, slog.New(slog.NewTextHandler(a.stderr, nil)), version)
+	return daemon.Sinks(c, base, slog.New(slog.NewTextHandler(a.stderr, nil)), version)
 }
 
 func (a *app) testAlert() alert.Alert {

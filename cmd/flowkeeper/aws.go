@@ -22,12 +22,12 @@ func awsBase(ctx context.Context, c configs.Config) (aws.Config, error) {
 }
 
 // connect reaches every configured account and Region.
-func connect(ctx context.Context, c configs.Config) (*scopes.Fleet, error) {
+func connect(ctx context.Context, c configs.Config, log *slog.Logger) (*scopes.Fleet, error) {
 	base, err := awsBase(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	fleet, err := scopes.Connect(ctx, base, daemon.Accounts(c), c.Inventory.Regions)
+	fleet, err := scopes.Connect(ctx, base, daemon.Accounts(c), c.Inventory.Regions, log)
 	if err != nil {
 		return nil, fmt.Errorf("%w: see that the credentials are set (AWS_ACCESS_KEY_ID, a profile, an instance role) and aws.region or inventory.regions too", err)
 	}
@@ -39,10 +39,15 @@ func connect(ctx context.Context, c configs.Config) (*scopes.Fleet, error) {
 func (a *app) newRemediator(c configs.Config, s *store.Store, fleet *scopes.Fleet) *remediate.Remediator {
 	return &remediate.Remediator{
 		Store: s, Fleet: fleet, Policy: daemon.Policy(c), Now: a.now,
-		Log:         slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Log:         a.warnings(),
 		Wake:        func() {}, // the daemon notices changes of the state file by itself
 		Learn:       func(context.Context, inventory.Scope, []string) error { return nil },
 		RefreshSoon: func(inventory.Scope, bool) {},
 		Direct:      func(context.Context, alert.Alert) {},
 	}
+}
+
+// warnings is a command's log: what went wrong on the way.
+func (a *app) warnings() *slog.Logger {
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: cleanText}))
 }

@@ -44,7 +44,7 @@ type refreshed struct {
 const refreshAtOnce = 8
 
 func (a *app) refresh(ctx context.Context, c configs.Config, s *store.Store, asJSON bool) error {
-	fleet, err := connect(ctx, c)
+	fleet, err := connect(ctx, c, a.warnings())
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (a *app) restore(ctx context.Context, c configs.Config, s *store.Store, id 
 	if err != nil {
 		return err
 	}
-	fleet, err := connect(ctx, c)
+	fleet, err := connect(ctx, c, a.warnings())
 	if err != nil {
 		return err
 	}

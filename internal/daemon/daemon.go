@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +19,7 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/systemd"
 	"flowkeeper/watcher"
@@ -30,44 +33,55 @@ type Daemon struct {
 	Version string
 	// Sinks are more sinks beside the configured ones (the demo's timeline).
 	Sinks map[string]alert.Sink
-	// Ready is called once the store is open and every loop runs.
+	// Ready is called once every loop runs.
 	Ready func()
 
-	store      *store.Store
+	store    *store.Store
+	senders  []*alert.Sender
+	sinks    map[string]alert.Sink
+	progress *systemd.Progress
+	queue    *queueState
+	listener net.Listener
+
+	connected  atomic.Bool // the fields below are there
 	fleet      *scopes.Fleet
 	remediator *remediate.Remediator
-	senders    []*alert.Sender
-	sinks      map[string]alert.Sink
 	refreshes  *refreshes
-	progress   *systemd.Progress
-	queue      *queueState
-	listener   net.Listener
 }
 
 // Run works until ctx ends, and then finishes what is in hand. It returns nil
 // after that, and an error where going on makes no sense.
 func (d *Daemon) Run(ctx context.Context) error {
-	var err error
+	defer d.close()
+	if err := d.open(ctx); err != nil {
+		return err
+	}
+	if err := d.connect(ctx); err != nil && ctx.Err() == nil {
+		if err = d.worthWaiting(ctx, err); err != nil {
+			return err
+		}
+	}
+	return d.loops(ctx)
+}
+
+// open makes everything that is on this machine.
+func (d *Daemon) open(ctx context.Context) (err error) {
 	if err = d.listen(); err != nil {
 		return err
 	}
-	defer d.close()
-	if d.sinks, err = Sinks(ctx, d.Config, d.AWS, d.Log, d.Version); err != nil {
+	if d.sinks, err = Sinks(d.Config, d.AWS, d.Log, d.Version); err != nil {
 		return err
 	}
-	for name, s := range d.Sinks {
-		d.sinks[name] = s
-	}
-	d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route})
-	if err != nil {
-		return err
-	}
-	if err := d.connect(ctx); err != nil || d.fleet == nil {
+	maps.Copy(d.sinks, d.Sinks)
+	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route}); err != nil {
 		return err
 	}
 	d.progress = &systemd.Progress{}
-	d.wire()
-	return d.loops(ctx)
+	d.queue = &queueState{store: d.store, log: d.Log, tell: d.tellPipeline}
+	for name, s := range d.sinks {
+		d.senders = append(d.senders, alert.NewSender(name, s, d.store, d.Log))
+	}
+	return nil
 }
 
 func (d *Daemon) close() {
@@ -90,36 +104,13 @@ func (d *Daemon) route(a alert.Alert) []string {
 	return names
 }
 
-// connect reaches AWS, and waits where waiting may help.
+// connect reaches AWS once, and makes the parts that need it.
 func (d *Daemon) connect(ctx context.Context) error {
-	for n := 0; ; n++ {
-		fleet, err := scopes.Connect(ctx, d.AWS, Accounts(d.Config), d.Config.Inventory.Regions)
-		if err == nil {
-			d.fleet = fleet
-			return nil
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		received, ferr := d.store.Fact(ctx, factReceived)
-		if ferr != nil {
-			return ferr
-		}
-		if received == "" && !passes(err) {
-			return fmt.Errorf("%w: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or an instance role, and see that sts:GetCallerIdentity answers", err)
-		}
-		d.Log.Warn("can't reach AWS yet; trying again", "error", err)
-		if !sleep(ctx, connectPause(n)) {
-			return nil
-		}
+	fleet, err := scopes.Connect(ctx, d.AWS, Accounts(d.Config), d.Config.Inventory.Regions, d.Log)
+	if err != nil {
+		return err
 	}
-}
-
-func connectPause(n int) time.Duration { return min(30*time.Second, time.Second<<min(n, 5)) }
-
-// wire makes the parts know each other.
-func (d *Daemon) wire() {
-	d.queue = &queueState{store: d.store, log: d.Log, tell: d.tellPipeline}
+	d.fleet = fleet
 	d.remediator = &remediate.Remediator{
 		Store: d.store, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
 		Wake: d.wakeSenders, Direct: d.direct,
@@ -127,9 +118,35 @@ func (d *Daemon) wire() {
 	d.refreshes = newRefreshes(d)
 	d.remediator.Learn = d.refreshes.learn
 	d.remediator.RefreshSoon = d.refreshes.soon
-	for name, s := range d.sinks {
-		d.senders = append(d.senders, alert.NewSender(name, s, d.store, d.Log))
+	d.connected.Store(true)
+	return nil
+}
+
+// worthWaiting returns nil where AWS may be reached later: the error may pass,
+// or somebody has just taken our access away.
+func (d *Daemon) worthWaiting(ctx context.Context, err error) error {
+	received, ferr := d.store.Fact(ctx, factReceived)
+	if ferr != nil {
+		return ferr
 	}
+	if received == "" && !scopes.Passes(err) {
+		return fmt.Errorf("%w: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or an instance role, and see that sts:GetCallerIdentity answers", err)
+	}
+	d.Log.Warn("can't reach AWS yet; trying again", "error", err)
+	return nil
+}
+
+// reach connects, however long it takes. It returns false if ctx ends first.
+func (d *Daemon) reach(ctx context.Context) bool {
+	for n := 0; !d.connected.Load(); n++ {
+		if !sleep(ctx, min(30*time.Second, time.Second<<min(n, 5))) {
+			return false
+		}
+		if err := d.connect(ctx); err != nil && n == 3 {
+			d.tellPipeline(ctx, inventory.Scope{}, "AWS can't be reached, so that no deletion is heard of or restored: "+err.Error())
+		}
+	}
+	return ctx.Err() == nil
 }
 
 func (d *Daemon) wakeSenders() {
@@ -146,35 +163,47 @@ func (d *Daemon) direct(ctx context.Context, a alert.Alert) {
 	}
 }
 
-// loops starts every goroutine that lives as long as the daemon.
+// loops starts every goroutine that lives as long as the daemon: those of this
+// machine at once, those that need AWS as soon as it has been reached.
 func (d *Daemon) loops(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, s := range d.senders {
+		g.Go(func() error { return s.Run(ctx) })
+	}
+	g.Go(func() error { return d.serve(ctx) })
+	g.Go(func() error { return systemd.Watchdog(ctx, func() bool { return d.healthy() == nil }) })
+	g.Go(func() error {
+		if d.reach(ctx) {
+			return d.work(ctx, g)
+		}
+		return nil
+	})
+	d.report(systemd.Notifier{}.Ready())
+	<-ctx.Done()
+	d.report(systemd.Notifier{}.Stopping())
+	err := g.Wait()
+	d.Log.Info("stopped")
+	return err
+}
+
+// work starts the loops that need AWS.
+func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	w, err := d.watcher()
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return w.Run(ctx) })
 	for _, s := range d.fleet.Scopes() {
 		beat := d.progress.Loop("restore "+s.String(), 3*time.Minute)
 		g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
 	}
-	for _, s := range d.senders {
-		g.Go(func() error { return s.Run(ctx) })
-	}
+	g.Go(func() error { return w.Run(ctx) })
 	g.Go(func() error { return d.refreshes.run(ctx) })
 	g.Go(func() error { return d.noticeCommands(ctx) })
-	g.Go(func() error { return d.serve(ctx) })
-	g.Go(func() error { return systemd.Watchdog(ctx, func() bool { return d.healthy() == nil }) })
 	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode)
-	d.report(systemd.Notifier{}.Ready())
 	if d.Ready != nil {
 		d.Ready()
 	}
-	<-ctx.Done()
-	d.report(systemd.Notifier{}.Stopping())
-	err = g.Wait()
-	d.Log.Info("stopped")
-	return err
+	return nil
 }
 
 // report logs that systemd could not be told something.

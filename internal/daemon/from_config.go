@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"log/slog"
 	"strings"
 
@@ -57,7 +56,7 @@ func Routes(c configs.Config) alert.Routes {
 }
 
 // Sinks are the configured ones by name, and the log.
-func Sinks(_ context.Context, c configs.Config, base aws.Config, log *slog.Logger, version string) (map[string]alert.Sink, error) {
+func Sinks(c configs.Config, base aws.Config, log *slog.Logger, version string) (map[string]alert.Sink, error) {
 	out := map[string]alert.Sink{alert.LogSink: alert.NewLog(log)}
 	for _, s := range c.Alerts {
 		switch s.Type {

@@ -65,6 +65,9 @@ func (d *Daemon) healthy() error {
 // ready: the first refresh is done, the queue answers, the store takes
 // commits.
 func (d *Daemon) ready() error {
+	if !d.connected.Load() {
+		return errors.New("AWS has not been reached yet")
+	}
 	if !d.refreshes.done() {
 		return errors.New("the first refresh is not done yet")
 	}

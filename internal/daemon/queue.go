@@ -7,11 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
-
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/watcher"
@@ -61,7 +58,7 @@ func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
 	q.answered = false
 	tell := !q.told
 	q.mu.Unlock()
-	if passes(err) {
+	if scopes.Passes(err) {
 		return false
 	}
 	if v, ferr := q.store.Fact(ctx, factReceived); ferr == nil && v == "" {
@@ -100,22 +97,6 @@ func (q *queueState) ready() error {
 }
 
 var errNotStored = errors.New("the state file can't be written")
-
-// passes reports whether an error is likely to pass by itself: network,
-// throttling, a fault of AWS.
-func passes(err error) bool {
-	var http *smithyhttp.ResponseError
-	if errors.As(err, &http) && http.HTTPStatusCode() >= 500 {
-		return true
-	}
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		var send *smithyhttp.RequestSendError
-		return errors.As(err, &send) || errors.Is(err, context.DeadlineExceeded)
-	}
-	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
-	return throttled
-}
 
 // handler turns the records of one message into findings, and has them dealt
 // with.

@@ -12,6 +12,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -65,9 +66,8 @@ func NewRefresher(s *store.Store, r *remediate.Remediator, c configs.Config) *in
 func (r *refreshes) run(ctx context.Context) error {
 	var turns sync.WaitGroup
 	c := cron.New()
-	scopes := r.d.fleet.Scopes()
 	jobs := map[inventory.Scope]func(){}
-	for _, s := range scopes {
+	for _, s := range r.d.fleet.Scopes() {
 		job := cron.NewChain(cron.SkipIfStillRunning(cron.DiscardLogger)).Then(cron.FuncJob(func() { r.turn(ctx, s) }))
 		if _, err := c.AddJob(r.d.Config.Inventory.Schedule, job); err != nil {
 			return fmt.Errorf("inventory.schedule: %w", err)
@@ -123,11 +123,11 @@ func (r *refreshes) answer(ctx context.Context, jobs map[inventory.Scope]func(),
 // soon asks for a refresh of one scope, or of all. It never blocks: when many
 // have asked already, their refreshes will do.
 func (r *refreshes) soon(scope inventory.Scope, all bool) {
-	scopes := []inventory.Scope{scope}
+	ask := []inventory.Scope{scope}
 	if all {
-		scopes = r.d.fleet.Scopes()
+		ask = r.d.fleet.Scopes()
 	}
-	for _, s := range scopes {
+	for _, s := range ask {
 		select {
 		case r.asked <- s:
 		default:
@@ -184,7 +184,7 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	if n == 1 {
 		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
 	}
-	if n == 1 && !passes(err) || n == 3 && passes(err) {
+	if n == 1 && !scopes.Passes(err) || n == 3 && scopes.Passes(err) {
 		r.d.tellPipeline(ctx, s, "the inventory can't be refreshed: "+err.Error())
 	}
 }
@@ -208,7 +208,7 @@ func (r *refreshes) done() bool {
 }
 
 // Refreshed reports whether every scope has been refreshed since the start.
-func (d *Daemon) Refreshed() bool { return d.refreshes.done() }
+func (d *Daemon) Refreshed() bool { return d.connected.Load() && d.refreshes.done() }
 
 // learn describes flow logs that a record says were made.
 func (r *refreshes) learn(ctx context.Context, s inventory.Scope, ids []string) error {

@@ -6,16 +6,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -74,13 +78,18 @@ func (f *Fleet) EC2(s inventory.Scope) (remediate.EC2, bool) {
 	return c, ok
 }
 
+const connectTimeout = 40 * time.Second // systemd waits 60 s for a start
+
 // AllRegions stands for every Region that the account has enabled.
 const AllRegions = "all"
 
 // Connect makes the clients of every account and Region. It asks AWS only for
 // what the configuration leaves open: the own account's ID, and the enabled
-// Regions for AllRegions.
-func Connect(ctx context.Context, base aws.Config, accounts []Account, regions []string) (*Fleet, error) {
+// Regions for AllRegions. One account's broken role holds up no other. It
+// takes connectTimeout at most.
+func Connect(ctx context.Context, base aws.Config, accounts []Account, regions []string, log *slog.Logger) (*Fleet, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
 	if len(accounts) == 0 {
 		accounts = []Account{{}}
 	}
@@ -99,6 +108,10 @@ func Connect(ctx context.Context, base aws.Config, accounts []Account, regions [
 		}
 		cfg.Credentials = &verified{account: a.ID, inner: cfg.Credentials, base: cfg, known: map[string]error{}}
 		names, err := regionsOf(ctx, cfg, regions)
+		if err != nil && a.RoleARN != "" && !Passes(err) {
+			log.Warn("can't list this account's Regions: taking those that our own account has enabled", "account", a.ID, "error", err)
+			names, err = regionsOf(ctx, base, regions) // names only: no credentials change hands (I13)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("list the Regions of account %s: %w", a.ID, err)
 		}
@@ -215,3 +228,18 @@ func (e *WrongAccountError) Error() string {
 
 // WrongAccount implements remediate.WrongAccount.
 func (e *WrongAccountError) WrongAccount() bool { return true }
+
+// Passes reports whether an error is likely to pass by itself: network,
+// throttling, a fault of AWS.
+func Passes(err error) bool {
+	if r, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && r.HTTPStatusCode() >= 500 {
+		return true
+	}
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		var send *smithyhttp.RequestSendError
+		return errors.As(err, &send) || errors.Is(err, context.DeadlineExceeded)
+	}
+	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
+	return throttled
+}
