@@ -196,7 +196,12 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 		beat := d.progress.Loop("restore "+s.String(), 3*time.Minute)
 		g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
 	}
-	g.Go(func() error { return w.Run(ctx) })
+	g.Go(func() error {
+		if err := w.Run(ctx); err != nil {
+			return fmt.Errorf("queue.url %s: %w: see that the queue exists, and that these credentials may receive from it", d.Config.Queue.URL, err)
+		}
+		return nil
+	})
 	g.Go(func() error { return d.refreshes.run(ctx) })
 	g.Go(func() error { return d.noticeCommands(ctx) })
 	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode)

@@ -1,0 +1,265 @@
+package scopes
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"go.uber.org/goleak"
+
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	ours   = "111122223333"
+	theirs = "222233334444"
+	role   = "arn:aws:iam::222233334444:role/flowkeeper"
+)
+
+var silent = slog.New(slog.DiscardHandler)
+
+func static(c fakeaws.Credentials) aws.CredentialsProvider {
+	return credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, "")
+}
+
+// base is the configuration of a user of our account.
+func base(w *fakeaws.World) aws.Config {
+	return with(w, static(w.User(ours, "flowkeeper", true)))
+}
+
+func with(w *fakeaws.World, c aws.CredentialsProvider) aws.Config {
+	return aws.Config{Region: "eu-west-1", HTTPClient: w.HTTPClient(), Credentials: c, RetryMaxAttempts: 1}
+}
+
+func connect(t *testing.T, cfg aws.Config, regions []string, accounts ...Account) *Fleet {
+	t.Helper()
+	f, err := Connect(t.Context(), cfg, accounts, regions, silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// try makes a flow log in a scope.
+func try(t *testing.T, f *Fleet, account, region string) error {
+	t.Helper()
+	api, ok := f.EC2(inventory.Scope{Account: account, Region: region})
+	if !ok {
+		t.Fatalf("no client of %s in %s: %v", account, region, f.Scopes())
+	}
+	out, err := api.CreateFlowLogs(t.Context(), &ec2.CreateFlowLogsInput{
+		ResourceIds: []string{"vpc-1"}, ResourceType: types.FlowLogsResourceTypeVpc, TrafficType: types.TrafficTypeAll,
+		LogDestinationType: types.LogDestinationTypeS3, LogDestination: aws.String("arn:aws:s3:::b"),
+	})
+	if err == nil && len(out.Unsuccessful) > 0 {
+		t.Fatal(aws.ToString(out.Unsuccessful[0].Error.Message))
+	}
+	return err
+}
+
+func world() *fakeaws.World {
+	w := fakeaws.New(fakeaws.Options{})
+	w.AddDestination("arn:aws:s3:::b")
+	for _, account := range []string{ours, theirs} {
+		for _, region := range []string{"eu-west-1", "us-east-1"} {
+			w.AddResource(account, region, "vpc-1")
+		}
+	}
+	return w
+}
+
+func TestOwnAccountAndRegionAreFoundOut(t *testing.T) {
+	t.Parallel()
+	w := world()
+	f := connect(t, base(w), nil)
+	if got := f.Scopes(); !slices.Equal(got, []inventory.Scope{{Account: ours, Region: "eu-west-1"}}) {
+		t.Errorf("%v", got)
+	}
+	if err := try(t, f, ours, "eu-west-1"); err != nil {
+		t.Error(err)
+	}
+	cfg := base(w)
+	cfg.Region = ""
+	if _, err := Connect(t.Context(), cfg, []Account{{ID: ours}}, nil, silent); err == nil || !strings.Contains(err.Error(), "aws.region") {
+		t.Errorf("no Region: %v", err)
+	}
+}
+
+func TestRoleWithExternalID(t *testing.T) {
+	t.Parallel()
+	w := world()
+	w.AddRole(role, "external")
+	f := connect(t, base(w), []string{"us-east-1", "eu-west-1"}, Account{ID: ours}, Account{ID: theirs, RoleARN: role, ExternalID: "external"})
+	if got := len(f.Scopes()); got != 4 {
+		t.Errorf("%d scopes", got)
+	}
+	if err := try(t, f, theirs, "us-east-1"); err != nil {
+		t.Fatal(err)
+	}
+	if c := w.Calls("CreateFlowLogs")[0]; c.Account != theirs || c.Region != "us-east-1" || !strings.Contains(c.ARN, "assumed-role/flowkeeper/flowkeeper") {
+		t.Errorf("made by %+v", c)
+	}
+	wrong := connect(t, base(w), nil, Account{ID: theirs, RoleARN: role, ExternalID: "guessed"})
+	if err := try(t, wrong, theirs, "eu-west-1"); err == nil || !strings.Contains(err.Error(), "AssumeRole") {
+		t.Errorf("a wrong external ID: %v", err)
+	}
+}
+
+// TestRenewal: a role's credentials end while the daemon runs.
+func TestRenewal(t *testing.T) {
+	t.Parallel()
+	w := world()
+	w.AddRole(role, "")
+	w.SetRoleLifetime(time.Minute) // within the window in which they are renewed
+	f := connect(t, base(w), nil, Account{ID: theirs, RoleARN: role})
+	if err := try(t, f, theirs, "eu-west-1"); err != nil {
+		t.Fatal(err)
+	}
+	api, _ := f.EC2(inventory.Scope{Account: theirs, Region: "eu-west-1"})
+	if _, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{}); err != nil {
+		t.Fatal(err)
+	}
+	w.SetRoleLifetime(time.Hour)
+	if _, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestI13WrongAccount: whose credentials they are is asked before they sign
+// anything, not believed.
+func TestI13WrongAccount(t *testing.T) {
+	t.Parallel()
+	w := world()
+	f := connect(t, with(w, static(w.User(theirs, "flowkeeper", true))), nil, Account{ID: ours})
+	err := try(t, f, ours, "eu-west-1")
+	wrong, ok := errors.AsType[*WrongAccountError](err)
+	if !ok || !wrong.WrongAccount() || wrong.Have != theirs || wrong.Want != ours {
+		t.Errorf("%v", err)
+	}
+	if n := len(w.Calls("")); n != 0 {
+		t.Errorf("%d calls went out", n)
+	}
+}
+
+// TestI13RotatedIntoAnotherAccount: the credentials were ours when the daemon
+// started, and are not any more.
+func TestI13RotatedIntoAnotherAccount(t *testing.T) {
+	t.Parallel()
+	w := world()
+	mine, other := w.User(ours, "flowkeeper", true), w.User(theirs, "flowkeeper", true)
+	var swapped atomic.Bool
+	f := connect(t, with(w, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		if swapped.Load() {
+			return static(other).Retrieve(ctx)
+		}
+		return static(mine).Retrieve(ctx)
+	})), nil)
+	if err := try(t, f, ours, "eu-west-1"); err != nil {
+		t.Fatal(err)
+	}
+	swapped.Store(true)
+	if err := try(t, f, ours, "eu-west-1"); err == nil {
+		t.Error("a create went out with the credentials of another account")
+	}
+	if n := len(w.Calls("CreateFlowLogs")); n != 1 {
+		t.Errorf("%d creates", n)
+	}
+	swapped.Store(false)
+	api, _ := f.EC2(inventory.Scope{Account: ours, Region: "eu-west-1"})
+	if _, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{}); err != nil {
+		t.Errorf("ours again: %v", err)
+	}
+}
+
+// TestI13UnverifiedIsNotUsed: when AWS can't say whose they are, nothing is
+// signed; and the doubt is not remembered.
+func TestI13UnverifiedIsNotUsed(t *testing.T) {
+	t.Parallel()
+	w := world()
+	f := connect(t, base(w), nil, Account{ID: ours})
+	w.Fail("GetCallerIdentity", 1, "ServiceUnavailable", 503)
+	if err := try(t, f, ours, "eu-west-1"); err == nil {
+		t.Error("created with credentials that nobody vouches for")
+	}
+	if err := try(t, f, ours, "eu-west-1"); err != nil {
+		t.Errorf("later: %v", err)
+	}
+}
+
+func TestAllRegions(t *testing.T) {
+	t.Parallel()
+	w := world()
+	w.SetRegions("eu-west-1", "us-east-1", "ap-south-2")
+	f := connect(t, base(w), []string{AllRegions})
+	if n := len(f.Scopes()); n != 3 {
+		t.Errorf("%v", f.Scopes())
+	}
+}
+
+// TestBrokenRoleHoldsUpNoOther: the Regions of an account that can't be
+// entered are taken to be ours; its scopes fail by themselves until the role
+// works.
+func TestBrokenRoleHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	w := world()
+	f := connect(t, base(w), []string{AllRegions}, Account{ID: ours}, Account{ID: theirs, RoleARN: role})
+	if n := len(f.Scopes()); n != 4 {
+		t.Fatalf("%v", f.Scopes())
+	}
+	if err := try(t, f, ours, "us-east-1"); err != nil {
+		t.Error(err)
+	}
+	if err := try(t, f, theirs, "us-east-1"); err == nil {
+		t.Error("no role, and yet it works")
+	}
+	w.AddRole(role, "")
+	if err := try(t, f, theirs, "us-east-1"); err != nil {
+		t.Errorf("the role is there now: %v", err)
+	}
+}
+
+func TestPasses(t *testing.T) {
+	t.Parallel()
+	w := world()
+	for code, c := range map[string]struct {
+		status int
+		passes bool
+	}{
+		"ServiceUnavailable": {503, true}, "InternalFailure": {500, true}, "Throttling": {400, true},
+		"AccessDenied": {403, false}, "InvalidClientTokenId": {403, false},
+	} {
+		w.Fail("GetCallerIdentity", 1, code, c.status)
+		if _, err := Connect(t.Context(), base(w), nil, nil, silent); err == nil || Passes(err) != c.passes {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+	nowhere := base(w)
+	nowhere.HTTPClient, nowhere.BaseEndpoint = nil, aws.String("http://127.0.0.1:1")
+	if _, err := Connect(t.Context(), nowhere, nil, nil, silent); err == nil || !Passes(err) {
+		t.Errorf("nobody listens: %v", err)
+	}
+	if Passes(errors.New("no credentials")) || Passes(io.EOF) {
+		t.Error("what nobody knows does not pass by itself")
+	}
+}
+
+func TestBase(t *testing.T) {
+	t.Parallel()
+	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", EndpointURL: "http://127.0.0.1:1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
+	if err != nil || cfg.Region != "eu-west-1" || aws.ToString(cfg.BaseEndpoint) != "http://127.0.0.1:1" {
+		t.Errorf("%+v %v", cfg, err)
+	}
+}
