@@ -30,8 +30,10 @@ test:
 race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
 
+# Against bare SDK loops in the same run: it prints ratios, and asserts no times.
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/cloudtrail ./watcher
 
 fuzz:
 	@for pkg in $$($(GO) list ./...); do \

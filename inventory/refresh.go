@@ -146,7 +146,7 @@ func (r *Refresher) list(ctx context.Context, scope Scope, api Describer, seen *
 func fetch(ctx context.Context, api Describer, pages chan<- page) {
 	in := &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(pageSize)}
 	for {
-		out, err := describe(ctx, api, in)
+		out, err := describe(ctx, api, in, patient)
 		if err == nil && aws.ToString(out.NextToken) != "" && aws.ToString(out.NextToken) == aws.ToString(in.NextToken) {
 			err = errSameToken
 		}
@@ -166,11 +166,16 @@ func fetch(ctx context.Context, api Describer, pages chan<- page) {
 	}
 }
 
-func describe(ctx context.Context, api Describer, in *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
+func describe(ctx context.Context, api Describer, in *ec2.DescribeFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return api.DescribeFlowLogs(ctx, in)
+	return api.DescribeFlowLogs(ctx, in, opts...)
 }
+
+// patient lets the SDK ask for a page again: one broken connection in a
+// hundred pages should not cost the whole listing. (A look is asked again by
+// its incident.)
+func patient(o *ec2.Options) { o.RetryMaxAttempts = 4 }
 
 // take compares one page with the snapshot and writes only what is new or
 // changed. Gone rows that are listed all the same stay gone (I5).

@@ -17,13 +17,13 @@ import (
 )
 
 // awsBase is the SDK's configuration, by Flowkeeper's own and the environment.
-func awsBase(ctx context.Context, c configs.Config) (aws.Config, error) {
-	return scopes.Base(ctx, scopes.Options{Region: daemon.Region(c), EndpointURL: c.AWS.EndpointURL})
+func awsBase(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, error) {
+	return scopes.Base(ctx, scopes.Options{Region: daemon.Region(c), EndpointURL: c.AWS.EndpointURL, Log: log})
 }
 
 // connect reaches every configured account and Region.
 func connect(ctx context.Context, c configs.Config, log *slog.Logger) (*scopes.Fleet, error) {
-	base, err := awsBase(ctx, c)
+	base, err := awsBase(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}

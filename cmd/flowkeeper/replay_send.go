@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -31,7 +32,7 @@ func (a *app) send(ctx context.Context, files []string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	q, err := newQueue(ctx, c)
+	q, err := newQueue(ctx, c, a.warnings())
 	if err != nil {
 		return err
 	}
@@ -89,12 +90,12 @@ type queue struct {
 	sent   int
 }
 
-func newQueue(ctx context.Context, c configs.Config) (*queue, error) {
+func newQueue(ctx context.Context, c configs.Config, log *slog.Logger) (*queue, error) {
 	q, err := c.Queue.Parse()
 	if err != nil {
 		return nil, err
 	}
-	base, err := awsBase(ctx, c)
+	base, err := awsBase(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}

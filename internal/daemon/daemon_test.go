@@ -333,6 +333,31 @@ func TestOneScopeFails(t *testing.T) {
 	}
 }
 
+// TestFailedRefreshIsTriedAgain: soon, however slow the schedule.
+func TestFailedRefreshIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.Inventory.Schedule = "@every 24h"
+	h.plant(region, "vpc-1")
+	h.world.Fail("DescribeFlowLogs", 1, "UnauthorizedOperation", http.StatusForbidden)
+	h.refreshed()
+	if !strings.Contains(h.log.String(), "refresh failed") {
+		t.Error("it did not fail")
+	}
+}
+
+// TestBrokenPage: a passing fault of one page costs nothing.
+func TestBrokenPage(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.plant(region, "vpc-1")
+	h.world.Fail("DescribeFlowLogs", 1, "InternalError", http.StatusInternalServerError)
+	h.refreshed()
+	if strings.Contains(h.log.String(), "refresh failed") {
+		t.Errorf("the whole listing failed:\n%s", h.log)
+	}
+}
+
 func TestAccountThatIsNotOursIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -18,8 +18,8 @@ import (
 	"flowkeeper/remediate"
 )
 
-// refreshes owns when each scope is refreshed: at start, on the schedule, and
-// soon after a record that names no flow log. Each scope has its own turn, so
+// refreshes owns when each scope is refreshed: at start, on the schedule, soon
+// after a record that names no flow log, and soon after a failure. Each scope has its own turn, so
 // that one that fails or is slow holds up no other.
 type refreshes struct {
 	d         *Daemon
@@ -34,13 +34,13 @@ type refreshes struct {
 
 const (
 	parallelScopes = 8
-	askedPause     = 30 * time.Second // between two refreshes of a scope that records asked for
+	askedPause     = 30 * time.Second // between two refreshes of a scope that records or failures asked for
 	forgetSchedule = "@every 1h"
 )
 
 func newRefreshes(d *Daemon) *refreshes {
 	r := &refreshes{
-		d: d, asked: make(chan inventory.Scope, 64), slots: make(chan struct{}, parallelScopes),
+		d: d, asked: make(chan inventory.Scope, 64+len(d.fleet.Scopes())), slots: make(chan struct{}, parallelScopes),
 		failed: map[inventory.Scope]int{}, first: map[inventory.Scope]bool{},
 	}
 	r.refresher = NewRefresher(d.store, d.remediator, d.Config)
@@ -85,7 +85,7 @@ func (r *refreshes) run(ctx context.Context) error {
 	return nil
 }
 
-// answer refreshes scopes that records asked for, each not too often.
+// answer refreshes scopes that were asked for, each not too often.
 func (r *refreshes) answer(ctx context.Context, jobs map[inventory.Scope]func(), turns *sync.WaitGroup) {
 	last := map[inventory.Scope]time.Time{}
 	waiting := map[inventory.Scope]bool{}
@@ -174,13 +174,15 @@ func (r *refreshes) guarded(ctx context.Context, s inventory.Scope) (c inventory
 	return c, err
 }
 
-// fail tells once that a scope can't be refreshed: in the log at once, and as
-// an alert when it does not pass by itself.
+// fail asks for another try soon, for the schedule may be slow, and tells once
+// that a scope can't be refreshed: in the log at once, and as an alert when it
+// does not pass by itself.
 func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	r.mu.Lock()
 	r.failed[s]++
 	n := r.failed[s]
 	r.mu.Unlock()
+	r.soon(s, false)
 	if n == 1 {
 		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
 	}

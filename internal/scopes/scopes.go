@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"flowkeeper/inventory"
@@ -38,6 +39,7 @@ type Options struct {
 	Region      string // of the first calls; empty: as the SDK finds it
 	EndpointURL string // empty: AWS
 	HTTPClient  *http.Client
+	Log         *slog.Logger            // of what the SDK says of itself, for debugging; nil: nothing
 	Credentials aws.CredentialsProvider // nil: as the SDK finds them
 }
 
@@ -57,6 +59,11 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 	if err != nil {
 		return cfg, fmt.Errorf("read the AWS settings of the environment: %w", err)
 	}
+	cfg.Logger = logging.LoggerFunc(func(class logging.Classification, format string, args ...any) {
+		if o.Log != nil {
+			o.Log.Debug("AWS SDK: "+fmt.Sprintf(format, args...), "class", string(class))
+		}
+	})
 	if o.EndpointURL != "" {
 		cfg.BaseEndpoint = aws.String(o.EndpointURL)
 	}

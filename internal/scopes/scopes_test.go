@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go/logging"
 	"go.uber.org/goleak"
 
 	"flowkeeper/internal/fakeaws"
@@ -256,10 +257,17 @@ func TestPasses(t *testing.T) {
 	}
 }
 
+// TestBase: what the SDK says of itself goes to the log, as lines like others.
 func TestBase(t *testing.T) {
 	t.Parallel()
-	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", EndpointURL: "http://127.0.0.1:1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
+	var text strings.Builder
+	log := slog.New(slog.NewJSONHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", EndpointURL: "http://127.0.0.1:1", Log: log, Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
 	if err != nil || cfg.Region != "eu-west-1" || aws.ToString(cfg.BaseEndpoint) != "http://127.0.0.1:1" {
 		t.Errorf("%+v %v", cfg, err)
+	}
+	cfg.Logger.Logf(logging.Warn, "half of %d", 2)
+	if !strings.Contains(text.String(), `"msg":"AWS SDK: half of 2"`) {
+		t.Errorf("%q", text.String())
 	}
 }
