@@ -68,7 +68,7 @@ func (r *refreshes) run(ctx context.Context) error {
 	c := cron.New()
 	jobs := map[inventory.Scope]func(){}
 	for _, s := range r.d.fleet.Scopes() {
-		job := cron.NewChain(cron.SkipIfStillRunning(cron.DiscardLogger)).Then(cron.FuncJob(func() { r.turn(ctx, s) }))
+		job := cron.NewChain(r.againIfFailed(s), cron.SkipIfStillRunning(cron.DiscardLogger)).Then(cron.FuncJob(func() { r.turn(ctx, s) }))
 		if _, err := c.AddJob(r.d.Config.Inventory.Schedule, job); err != nil {
 			return fmt.Errorf("inventory.schedule: %w", err)
 		}
@@ -174,15 +174,29 @@ func (r *refreshes) guarded(ctx context.Context, s inventory.Scope) (c inventory
 	return c, err
 }
 
-// fail asks for another try soon, for the schedule may be slow, and tells once
-// that a scope can't be refreshed: in the log at once, and as an alert when it
-// does not pass by itself.
+// againIfFailed asks for another try soon after a failure: the schedule may be
+// slow.
+func (r *refreshes) againIfFailed(s inventory.Scope) cron.JobWrapper {
+	return func(j cron.Job) cron.Job {
+		return cron.FuncJob(func() {
+			j.Run()
+			r.mu.Lock()
+			failed := r.failed[s] > 0
+			r.mu.Unlock()
+			if failed {
+				r.soon(s, false)
+			}
+		})
+	}
+}
+
+// fail tells once that a scope can't be refreshed: in the log at once, and as
+// an alert when it does not pass by itself.
 func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	r.mu.Lock()
 	r.failed[s]++
 	n := r.failed[s]
 	r.mu.Unlock()
-	r.soon(s, false)
 	if n == 1 {
 		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
 	}
