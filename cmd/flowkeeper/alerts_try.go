@@ -76,7 +76,7 @@ func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string, a
 }
 
 func (a *app) sinks(ctx context.Context, c configs.Config) (map[string]alert.Sink, error) {
-	base, err := awsBase(ctx, c, a.warnings())
+	base, err := daemon.Base(ctx, c, a.warnings())
 	if err != nil {
 		return nil, err
 	}

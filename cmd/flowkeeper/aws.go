@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
@@ -16,14 +14,9 @@ import (
 	"flowkeeper/remediate"
 )
 
-// awsBase is the SDK's configuration, by Flowkeeper's own and the environment.
-func awsBase(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, error) {
-	return scopes.Base(ctx, scopes.Options{Region: daemon.Region(c), EndpointURL: c.AWS.EndpointURL, Log: log})
-}
-
 // connect reaches every configured account and Region.
 func connect(ctx context.Context, c configs.Config, log *slog.Logger) (*scopes.Fleet, error) {
-	base, err := awsBase(ctx, c, log)
+	base, err := daemon.Base(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}

@@ -18,8 +18,7 @@ func newCheckCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "check", Short: "Read the configuration and print every problem; ask nobody", Args: cobra.NoArgs,
 		Long: "Read the configuration as `flowkeeper run` would and print every problem at once, each with its key, its\n" +
-			"value and what to write instead (exit code 78), or what the configuration means. It touches no network;\n" +
-			"`flowkeeper doctor` asks AWS.",
+			"value and what to write instead (exit code 78), or what the configuration means. It touches no network.",
 		RunE: func(*cobra.Command, []string) error { return a.check(asJSON) },
 	}
 	jsonFlag(c, &asJSON, "one JSON object")
@@ -111,7 +110,7 @@ func (m meaning) sheet(a *app) *sheet {
 	}
 	s.put("refresh", m.Schedule+next)
 	s.put("accounts", or(m.Accounts, "the credentials' own"))
-	s.put("regions", or(m.Regions, "the one that the AWS environment names"))
+	s.put("regions", or(m.Regions, "the one of the AWS environment, or else the queue's"))
 	s.put("alerts to", or(m.Sinks, "the log only"))
 	mode := map[string]string{"restore": "restore what is deleted", "alert": "alert only, restore nothing"}[m.Mode]
 	s.put("mode", fmt.Sprintf("%s; without an event: %s; %s", mode, m.OnDrift, plural(m.Rules, "rule")))

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -135,5 +137,18 @@ func TestTimesAreUTCWithMilliseconds(t *testing.T) {
 	row := inventory.Row{FirstSeenAt: time.Date(2026, 3, 1, 13, 0, 0, 123456789, time.FixedZone("", 3600))}
 	if got := asObject(t, toFlowLogJSON(row))["first_seen_at"]; got != "2026-03-01T12:00:00.123Z" {
 		t.Error(got)
+	}
+}
+
+// TestCommandsAreThereOnce: a doubled registration shows twice in the help.
+func TestCommandsAreThereOnce(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, c := range newRoot(&app{}).Commands() {
+		names = append(names, c.Name())
+	}
+	slices.Sort(names)
+	if d := cmp.Diff([]string{"alerts", "check", "demo", "incidents", "inventory", "replay", "restore", "run", "version"}, names); d != "" {
+		t.Errorf("-want +got:\n%s", d)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"flowkeeper/configs"
 	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
 )
 
@@ -95,7 +96,7 @@ func newQueue(ctx context.Context, c configs.Config, log *slog.Logger) (*queue, 
 	if err != nil {
 		return nil, err
 	}
-	base, err := awsBase(ctx, c, log)
+	base, err := daemon.Base(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}

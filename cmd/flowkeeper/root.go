@@ -34,13 +34,10 @@ const defaultConfig = "/etc/flowkeeper/flowkeeper.yaml"
 func newRoot(a *app) *cobra.Command {
 	root := newGroup("flowkeeper", "Keep VPC flow logs alive: hear of a deletion, alert, and put the flow log back",
 		newRunCommand(a),
-		newDemoCommand(a),
-		newRunCommand(a),
 		newCheckCommand(a),
 		newInventoryCommand(a),
 		newIncidentsCommand(a),
 		newAlertsCommand(a),
-		newRestoreCommand(a),
 		newRestoreCommand(a),
 		newReplayCommand(a),
 		newDemoCommand(a),

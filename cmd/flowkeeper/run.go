@@ -34,7 +34,7 @@ func (a *app) run(ctx context.Context) error {
 	for _, w := range warnings {
 		log.Warn(w.String())
 	}
-	base, err := awsBase(ctx, c, log)
+	base, err := daemon.Base(ctx, c, log)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 
@@ -28,13 +29,17 @@ func Policy(c configs.Config) remediate.Policy {
 	return p
 }
 
-// Region of the configuration: the queue's, where its URL tells one, wins over
-// aws.region; empty leaves it to the environment.
-func Region(c configs.Config) string {
-	if q, err := c.Queue.Parse(); err == nil && q.Region != "" {
-		return q.Region
+// Base is the SDK's configuration that all clients start from. Its Region is
+// aws.region, else what the environment says, else the queue's.
+func Base(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, error) {
+	base, err := scopes.Base(ctx, scopes.Options{Region: c.AWS.Region, EndpointURL: c.AWS.EndpointURL, Log: log})
+	if err != nil || base.Region != "" {
+		return base, err
 	}
-	return c.AWS.Region
+	if q, err := c.Queue.Parse(); err == nil {
+		base.Region = q.Region
+	}
+	return base, nil
 }
 
 // Accounts of the configuration.

@@ -1,0 +1,57 @@
+package daemon
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"flowkeeper/configs"
+	"flowkeeper/remediate"
+)
+
+// TestBaseRegion: aws.region, then the environment, then the queue. It is not
+// parallel: the environment is the process's.
+func TestBaseRegion(t *testing.T) {
+	for _, c := range []struct{ configured, environment, queue, want string }{
+		{"eu-west-1", "us-east-1", "ap-south-1", "eu-west-1"},
+		{"", "us-east-1", "ap-south-1", "us-east-1"},
+		{"", "", "ap-south-1", "ap-south-1"},
+	} {
+		t.Setenv("AWS_REGION", c.environment)
+		t.Setenv("AWS_CONFIG_FILE", "/dev/null")
+		conf := configs.Default()
+		conf.AWS.Region, conf.Queue.URL = c.configured, "arn:aws:sqs:"+c.queue+":111122223333:flowkeeper"
+		base, err := Base(t.Context(), conf, slog.New(slog.DiscardHandler))
+		if err != nil || base.Region != c.want {
+			t.Errorf("%+v: %q, %v", c, base.Region, err)
+		}
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	c := configs.Default()
+	c.Remediate.Mode, c.Remediate.OnDrift = "alert", "alert"
+	c.Remediate.Rules = []configs.Rule{{Principal: "a", Action: "ignore"}, {Principal: "b", Action: "wait", Wait: time.Minute}}
+	want := remediate.Policy{
+		AlertOnly: true, DriftAlerts: true, DriftWait: 2 * time.Minute, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute,
+		MaxRestores: 5, RestoreInterval: 10 * time.Minute,
+		Rules: []remediate.Rule{{Principal: "a", Action: remediate.Ignore}, {Principal: "b", Action: remediate.Wait, Wait: time.Minute}},
+	}
+	if d := cmp.Diff(want, Policy(c)); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+func TestAllowed(t *testing.T) {
+	t.Parallel()
+	if !allowed(nil)("anything") {
+		t.Error("no pattern allows all")
+	}
+	some := allowed([]string{"arn:aws:s3:::central-*"})
+	if !some("arn:aws:s3:::central-a/prefix") || some("arn:aws:s3:::mallory") {
+		t.Error("patterns are not obeyed")
+	}
+}
