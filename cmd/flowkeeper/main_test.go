@@ -38,9 +38,7 @@ func TestScripts(t *testing.T) {
 			"envsubst": envsubst,
 		},
 		Setup: func(e *testscript.Env) error {
-			for _, kv := range []string{"AWS_EC2_METADATA_DISABLED=true", "AWS_ACCESS_KEY_ID=111122223333", "AWS_SECRET_ACCESS_KEY=any", "ESC=\x1b[2J"} {
-				e.Vars = append(e.Vars, kv)
-			}
+			e.Vars = append(e.Vars, "AWS_EC2_METADATA_DISABLED=true", "AWS_ACCESS_KEY_ID=111122223333", "AWS_SECRET_ACCESS_KEY=any", "ESC=\x1b[2J")
 			return nil
 		},
 	})
