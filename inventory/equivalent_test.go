@@ -96,7 +96,7 @@ func anySettings(t *rapid.T) Settings {
 		Tags:                   rapid.MapOf(text, text).Draw(t, "tags"),
 	}
 	if rapid.Bool().Draw(t, "by name") {
-		s.LogGroupName = text.Draw(t, "group")
+		s.LogGroupName = rapid.StringMatching(`[a-z0-9_./#-]{0,12}`).Draw(t, "group") // what CloudWatch Logs lets a name have
 	} else {
 		s.LogDestination = text.Draw(t, "destination")
 	}
