@@ -59,6 +59,7 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 	if err != nil {
 		return cfg, fmt.Errorf("read the AWS settings of the environment: %w", err)
 	}
+	cfg.HTTPClient = plainBodies{cfg.HTTPClient}
 	cfg.Logger = logging.LoggerFunc(func(class logging.Classification, format string, args ...any) {
 		if o.Log != nil {
 			o.Log.Debug("AWS SDK: "+fmt.Sprintf(format, args...), "class", string(class))

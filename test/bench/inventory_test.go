@@ -59,17 +59,11 @@ func BenchmarkRefresh(b *testing.B) {
 	refresh := func() (time.Duration, int64) { return daemonRefresh(b, binary, config, key, secret) }
 	first, firstRSS := refresh()
 	second, secondRSS := refresh()
-	client := ec2.New(ec2.Options{Region: region, BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider(key, secret, "")})
-	began := time.Now()
-	listed := 0
-	for p := ec2.NewDescribeFlowLogsPaginator(client, &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(1000)}); p.HasMorePages(); {
-		page, err := p.NextPage(b.Context())
-		must(b, err)
-		listed += len(page.FlowLogs)
-	}
-	bare := time.Since(began)
-	if listed != many {
-		b.Fatalf("%d listed", listed)
+	bare := bareList(b, url, key, secret)
+	for range 2 { // the best of three: the machine has other things to do
+		again, rss := refresh()
+		second, secondRSS = min(second, again), max(secondRSS, rss)
+		bare = min(bare, bareList(b, url, key, secret))
 	}
 	size, err := os.Stat(binary)
 	must(b, err)
@@ -79,6 +73,22 @@ func BenchmarkRefresh(b *testing.B) {
 	b.ReportMetric(float64(secondRSS), "RSS-MB")
 	b.ReportMetric(float64(size.Size())/1e6, "binary-MB")
 	b.ReportMetric(0, "ns/op")
+}
+
+// bareList is how long the SDK's paginator takes with nothing behind it.
+func bareList(b *testing.B, url, key, secret string) time.Duration {
+	client := ec2.New(ec2.Options{Region: region, BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider(key, secret, "")})
+	began := time.Now()
+	listed := 0
+	for p := ec2.NewDescribeFlowLogsPaginator(client, &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(1000)}); p.HasMorePages(); {
+		page, err := p.NextPage(b.Context())
+		must(b, err)
+		listed += len(page.FlowLogs)
+	}
+	if listed != many {
+		b.Fatalf("%d listed", listed)
+	}
+	return time.Since(began)
 }
 
 // daemonRefresh runs the daemon until its first refresh is done, and returns
