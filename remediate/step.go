@@ -218,8 +218,14 @@ func (r *Remediator) put(tx Tx, old, i Incident, text string, now time.Time) err
 	if old.State == i.State && old.Reason == i.Reason {
 		return nil
 	}
-	r.Log.Info("incident", "flow_log", i.FlowLogID, "account", i.Scope.Account, "region", i.Scope.Region,
-		"state", i.State, "reason", i.Reason, "new_flow_log", i.NewID, "text", text)
+	log := r.Log.With("flow_log", i.FlowLogID, "account", i.Scope.Account, "region", i.Scope.Region)
+	if i.Reason != "" {
+		log = log.With("reason", i.Reason)
+	}
+	if i.NewID != "" {
+		log = log.With("new_flow_log", i.NewID)
+	}
+	log.Info("incident "+string(i.State), "text", text)
 	return tx.AddHistory(i.Scope, i.FlowLogID, Entry{At: now, State: i.State, Reason: i.Reason, Text: text})
 }
 

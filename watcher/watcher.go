@@ -131,12 +131,14 @@ func (w *Watcher) Run(ctx context.Context) error {
 }
 
 // receive is the first receiver: it long-polls, and starts others while
-// messages come ten at a time.
+// messages come ten at a time. Its first poll is short, to know soon whether
+// the queue answers.
 func (w *Watcher) receive(ctx, work context.Context, others *sync.WaitGroup) error {
 	failures := 0
+	var wait time.Duration
 	for ctx.Err() == nil {
 		w.Beat()
-		n, err := w.poll(ctx, w.WaitTime)
+		n, err := w.poll(ctx, wait)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -149,7 +151,7 @@ func (w *Watcher) receive(ctx, work context.Context, others *sync.WaitGroup) err
 			failures++
 			continue
 		}
-		failures = 0
+		failures, wait = 0, w.WaitTime
 		w.Received(ctx)
 		w.recovers()
 		if n == batchSize {

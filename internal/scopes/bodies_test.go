@@ -1,10 +1,16 @@
 package scopes
 
 import (
+	"encoding/pem"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
 type bodyKeeper struct{ body io.Reader }
@@ -36,5 +42,28 @@ func TestBodiesCanOnlyBeRead(t *testing.T) {
 	send(nil)
 	if k.body != nil {
 		t.Errorf("a body came from nowhere: %v", k.body)
+	}
+}
+
+// TestBaseHasAClient: the SDK names an HTTP client only if something asked for
+// one, a certificate bundle say.
+func TestBaseHasAClient(t *testing.T) {
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	server.Close()
+	if err := os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewServer(world())
+	defer w.Close()
+	for _, v := range []string{"", bundle} {
+		t.Setenv("AWS_CA_BUNDLE", v)
+		cfg, err := Base(t.Context(), Options{Region: "eu-west-1", EndpointURL: w.URL, Credentials: credentials.NewStaticCredentialsProvider("111122223333", "secret", "")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Connect(t.Context(), cfg, nil, []string{"eu-west-1"}, silent); err != nil {
+			t.Errorf("with AWS_CA_BUNDLE=%q: %v", v, err)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -58,6 +59,9 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, fns...)
 	if err != nil {
 		return cfg, fmt.Errorf("read the AWS settings of the environment: %w", err)
+	}
+	if cfg.HTTPClient == nil { // only AWS_CA_BUNDLE and its like make the SDK name one
+		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
 	cfg.HTTPClient = plainBodies{cfg.HTTPClient}
 	cfg.Logger = logging.LoggerFunc(func(class logging.Classification, format string, args ...any) {
