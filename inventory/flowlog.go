@@ -87,8 +87,10 @@ type Row struct {
 }
 
 // Released reports whether the row may go at t without being restored.
+// CloudTrail's times are whole seconds, so the release begins with its second:
+// who deletes right after it has released.
 func (r Row) Released(t time.Time) bool {
-	return !r.ReleasedUntil.IsZero() && !t.Before(r.ReleasedAt) && t.Before(r.ReleasedUntil)
+	return !r.ReleasedUntil.IsZero() && !t.Before(r.ReleasedAt.Truncate(time.Second)) && t.Before(r.ReleasedUntil)
 }
 
 // Destination is where the flow log delivers, in one normalised form: an ARN
