@@ -1,0 +1,24 @@
+package inventory
+
+import (
+	"testing"
+	"time"
+)
+
+// TestReleasedFromItsSecondOn: CloudTrail tells whole seconds, the release is
+// known to the millisecond.
+func TestReleasedFromItsSecondOn(t *testing.T) {
+	t.Parallel()
+	second := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	row := Row{ReleasedAt: second.Add(700 * time.Millisecond), ReleasedUntil: second.Add(time.Hour)}
+	for at, want := range map[time.Time]bool{
+		second.Add(-time.Second): false, second: true, second.Add(time.Hour - 1): true, second.Add(time.Hour): false,
+	} {
+		if got := row.Released(at); got != want {
+			t.Errorf("released at %v: %t", at, got)
+		}
+	}
+	if (Row{}).Released(second) {
+		t.Error("released without a release")
+	}
+}
