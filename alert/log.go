@@ -41,23 +41,23 @@ func (l *Log) Send(ctx context.Context, a Alert) error {
 	}
 	attrs = addIDs(attrs, "flow_logs", a.FlowLogs)
 	attrs = addIDs(attrs, "failed_flow_logs", a.FailedFlowLogs)
-	cause, advice := a.why()
-	add("cause", cause)
-	add("advice", advice)
+	outcome, advice := a.first()
+	add("cause", a.Cause)
+	add("outcome", outcome)
+	add("advice", cmp.Or(a.Advice, advice))
 	l.log.LogAttrs(ctx, a.Level.slog(), a.Title, attrs...)
 	return nil
 }
 
-// why is the cause and what to try: the alert's own, else those of its first
-// flow log, which the others mostly share.
-func (a Alert) why() (cause, advice string) {
-	cause, advice = a.Cause, a.Advice
+// first is how the first flow log stands and what to try: the others mostly
+// share it, and the state file has them all.
+func (a Alert) first() (outcome, advice string) {
 	for _, logs := range [][]FlowLog{a.FlowLogs, a.FailedFlowLogs} {
 		if len(logs) > 0 {
-			return cmp.Or(cause, logs[0].outcome(a.Kind)), cmp.Or(advice, logs[0].Advice)
+			return logs[0].outcome(a.Kind), logs[0].Advice
 		}
 	}
-	return cause, advice
+	return "", ""
 }
 
 func addIDs(attrs []slog.Attr, key string, logs []FlowLog) []slog.Attr {

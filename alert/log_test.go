@@ -43,14 +43,14 @@ func TestLogOneLineAnAlert(t *testing.T) {
 func TestLogSaysWhy(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		a             Alert
-		cause, advice string
+		a                      Alert
+		cause, outcome, advice string
 	}{
-		"flow log":  {Alert{Kind: Blocked, FlowLogs: []FlowLog{{State: "blocked", Reason: "role", Advice: "make the role"}}}, "cannot be restored, its delivery role cannot be assumed", "make the role"},
-		"refused":   {Alert{Kind: Attempt, FailedFlowLogs: []FlowLog{{ErrorCode: "UnauthorizedOperation"}}}, "UnauthorizedOperation", ""},
-		"no log":    {Alert{Kind: Pipeline, Cause: "the queue is gone", Advice: "make it"}, "the queue is gone", "make it"},
-		"its own":   {Alert{Kind: Tamper, Cause: "this", FlowLogs: []FlowLog{{State: "blocked", Reason: "role"}}}, "this", ""},
-		"untouched": {Alert{Kind: Deletion, FlowLogs: []FlowLog{{State: "open"}}}, "", ""},
+		"flow log":  {Alert{Kind: Blocked, FlowLogs: []FlowLog{{State: "blocked", Reason: "role", Advice: "make the role"}}}, "", "cannot be restored, its delivery role cannot be assumed", "make the role"},
+		"refused":   {Alert{Kind: Attempt, FailedFlowLogs: []FlowLog{{ErrorCode: "UnauthorizedOperation"}}}, "", "UnauthorizedOperation", ""},
+		"no log":    {Alert{Kind: Pipeline, Cause: "the queue is gone", Advice: "make it"}, "the queue is gone", "", "make it"},
+		"both":      {Alert{Kind: Tamper, Cause: "this", Advice: "that", FlowLogs: []FlowLog{{ErrorCode: "Denied", Advice: "other"}}}, "this", "Denied", "that"},
+		"untouched": {Alert{Kind: Deletion, FlowLogs: []FlowLog{{State: "open"}}}, "", "", ""},
 	} {
 		var buf bytes.Buffer
 		if err := NewLog(slog.New(slog.NewJSONHandler(&buf, nil))).Send(t.Context(), c.a); err != nil {
@@ -60,7 +60,7 @@ func TestLogSaysWhy(t *testing.T) {
 		if err := json.Unmarshal(buf.Bytes(), &line); err != nil {
 			t.Fatal(err)
 		}
-		for key, want := range map[string]string{"cause": c.cause, "advice": c.advice} {
+		for key, want := range map[string]string{"cause": c.cause, "outcome": c.outcome, "advice": c.advice} {
 			if got, there := line[key]; want != "" && got != want || there != (want != "") {
 				t.Errorf("%s: %s = %v, want %q", name, key, got, want)
 			}

@@ -148,7 +148,7 @@ func excused(i Incident, s sight, p Policy, now time.Time) (verdict, bool) {
 	case i.Requested:
 		return verdict{}, false
 	case s.released:
-		return closed(Released, "released by an operator")
+		return closed(Released, "an operator released it: `flowkeeper restore "+i.FlowLogID+"` puts it back")
 	case s.row && !s.guarded:
 		return closed(Exempt, "it was not protected: a decoy, or outside inventory.destinations")
 	case i.Action == Ignore:
