@@ -174,3 +174,18 @@ func TestReopening(t *testing.T) {
 		}
 	}
 }
+
+// TestReopenedAnew: what a person asked for, or the mode decided, holds for
+// one loss, not for the next of the same flow log.
+func TestReopenedAnew(t *testing.T) {
+	t.Parallel()
+	i := incident()
+	i.State, i.Reason, i.ModeOnly = Closed, AlertOnly, true
+	i = i.reopen(noon) // flowkeeper restore, after the mode was changed
+	i.Requested = true
+	i.State, i.Reason = Closed, StillThere
+	i = i.hear(Rule{Action: Restore}, finding("other"), alert.Actor{}, noon)
+	if i.State != Open || i.Requested {
+		t.Errorf("a later record: %s, requested %t", i.State, i.Requested)
+	}
+}

@@ -111,9 +111,11 @@ func (i Incident) final() bool {
 	return true
 }
 
-// reopen starts the incident anew, with what is frozen kept.
+// reopen starts the incident anew, with what is frozen kept. What a person
+// asked for, or the mode decided, was about the last time.
 func (i Incident) reopen(now time.Time) Incident {
 	i.State, i.Reason, i.Advice = Open, "", ""
+	i.Requested, i.ModeOnly = false, false
 	i.OpenedAt, i.NextAttemptAt = now, now
 	i.AliveSince, i.AbsentAt, i.NotFoundAt, i.FailingSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	i.Attempts, i.Looks = 0, 0
