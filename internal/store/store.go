@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -205,7 +206,7 @@ func (s *Store) try(ctx context.Context, group []*change) error {
 			return fmt.Errorf("write %s: %w", s.path, err)
 		}
 		end := `RELEASE change`
-		if c.err = c.fn(&tx{ctx: ctx, q: t, s: s}); c.err != nil {
+		if c.err = c.run(&tx{ctx: ctx, q: t, s: s}); c.err != nil {
 			end = `ROLLBACK TO change; RELEASE change`
 		}
 		if _, err := t.ExecContext(ctx, end); err != nil {
@@ -216,6 +217,17 @@ func (s *Store) try(ctx context.Context, group []*change) error {
 		return fmt.Errorf("write %s: %w", s.path, err)
 	}
 	return nil
+}
+
+// run calls the change. Its panic is its own failure: the others of the group,
+// and those that wait for it, go on.
+func (c *change) run(t *tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a change of the state file: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return c.fn(t)
 }
 
 // View runs fn on one consistent state, reading only.
