@@ -184,19 +184,28 @@ func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detecti
 		r.Wake()
 		return nil
 	}
-	// The store failed: people hear of it all the same (I1).
 	for _, f := range fs {
 		if f.Kind == detection.Deleted {
-			e := newEvent(s, f, now)
-			a := r.deletionAlert(e, nil, now)
-			for _, id := range f.Deleted {
-				a.FlowLogs = append(a.FlowLogs, alert.FlowLog{FlowLogID: id, State: string(Open)})
-			}
-			a.Write()
-			r.Direct(ctx, a)
+			r.tellStraight(ctx, s, f, now)
 		}
 	}
 	return fmt.Errorf("record the deletion of flow logs in %s: %w", s, err)
+}
+
+// tellStraight alerts of a deletion that the store could not take (I1): what
+// can be read of it still says what went dark. The alert has the ID that it
+// will have in the outbox.
+func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f detection.Finding, now time.Time) {
+	incidents := make([]Incident, len(f.Deleted))
+	for n, id := range f.Deleted {
+		var row inventory.Row
+		known := false
+		_ = r.Store.View(ctx, func(tx Tx) (err error) { row, known, err = tx.FlowLog(s, id); return err }) // unknown, then
+		incidents[n] = newIncident(s, id, row, known, now)
+	}
+	a := r.deletionAlert(newEvent(s, f, now), incidents, now)
+	a.Write()
+	r.Direct(ctx, a)
 }
 
 // deleted opens an incident for each flow log that a record says is gone, and

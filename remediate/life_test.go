@@ -453,13 +453,19 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	id := s.protect(1)[0]
+	attack := s.attack(id)
 	s.r.Store = full{s.store}
-	err := s.r.Handle(t.Context(), []detection.Finding{s.attack(id)})
+	err := s.r.Handle(t.Context(), []detection.Finding{attack})
 	if !errors.Is(err, errFull) {
 		t.Errorf("error %v: the message must stay", err)
 	}
-	if len(s.direct) != 1 || s.direct[0].Kind != alert.Deletion || s.direct[0].FlowLogs[0].FlowLogID != id {
-		t.Errorf("sent directly: %+v", s.direct)
+	if len(s.direct) != 1 || s.direct[0].Kind != alert.Deletion || s.direct[0].FlowLogs[0].FlowLogID != id || s.direct[0].FlowLogs[0].ResourceID != "vpc-1" {
+		t.Fatalf("sent directly: %+v", s.direct)
+	}
+	s.r.Store = s.store
+	s.hear(attack)
+	if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].ID != s.direct[0].ID {
+		t.Errorf("%+v is told again as %+v", s.direct, a)
 	}
 }
 

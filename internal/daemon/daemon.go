@@ -42,6 +42,7 @@ type Daemon struct {
 	progress *systemd.Progress
 	queue    *queueState
 	listener net.Listener
+	straight straight
 
 	connected  atomic.Bool // the fields below are there
 	fleet      *scopes.Fleet
@@ -152,14 +153,6 @@ func (d *Daemon) reach(ctx context.Context) bool {
 func (d *Daemon) wakeSenders() {
 	for _, s := range d.senders {
 		s.Wake()
-	}
-}
-
-// direct sends an alert that the store could not take (I1).
-func (d *Daemon) direct(ctx context.Context, a alert.Alert) {
-	d.queue.storeFailed()
-	if err := alert.Direct(context.WithoutCancel(ctx), d.sinks, a); err != nil {
-		d.Log.Error("an alert that could not be stored could not be sent to every sink either", "alert", a.ID, "error", err)
 	}
 }
 
