@@ -83,6 +83,9 @@ type Refresher struct {
 	// Lost is told of live rows that a complete listing did not show and that
 	// AWS did not show by ID either: it makes them gone (drift).
 	Lost func(ctx context.Context, scope Scope, rows []Row, started time.Time) error
+	// Beside runs tasks at the same time, at most so many at once, and returns
+	// the first error after all have ended.
+	Beside func(most int, tasks ...func() error) error
 }
 
 const (
@@ -108,62 +111,28 @@ func (r *Refresher) Refresh(ctx context.Context, scope Scope, api Describer) (Co
 
 var errSameToken = errors.New("AWS answered the same NextToken twice: the listing can't be complete")
 
-type page struct {
-	out *ec2.DescribeFlowLogsOutput
-	err error
-}
-
-// list takes one page while the next one is on its way.
+// list writes one page while it asks for the next one.
 func (r *Refresher) list(ctx context.Context, scope Scope, api Describer, seen *Seen, c *Counts) error {
-	ctx, cancel := context.WithCancel(ctx)
-	pages := make(chan page)
-	done := make(chan struct{})
-	defer func() { cancel(); <-done }()
-	go func() {
-		defer close(done)
-		fetch(ctx, api, pages)
-	}()
-	for {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("list flow logs of %s: %w", scope, ctx.Err())
-		case p, more := <-pages:
-			if !more {
-				return nil
-			}
-			if p.err != nil {
-				return fmt.Errorf("list flow logs of %s: %w", scope, p.err)
-			}
-			if err := r.take(ctx, scope, p.out.FlowLogs, seen, c); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// fetch sends page after page until the last, an error or the context's end,
-// and closes pages only after a complete listing.
-func fetch(ctx context.Context, api Describer, pages chan<- page) {
 	in := &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(pageSize)}
-	for {
-		out, err := describe(ctx, api, in, patient)
-		if err == nil && aws.ToString(out.NextToken) != "" && aws.ToString(out.NextToken) == aws.ToString(in.NextToken) {
+	out, err := describe(ctx, api, in, patient)
+	for err == nil && aws.ToString(out.NextToken) != "" {
+		page := out.FlowLogs
+		if aws.ToString(out.NextToken) == aws.ToString(in.NextToken) {
 			err = errSameToken
-		}
-		select {
-		case pages <- page{out, err}:
-		case <-ctx.Done():
-			return
-		}
-		if err != nil {
-			return
-		}
-		if aws.ToString(out.NextToken) == "" {
-			close(pages)
-			return
+			break
 		}
 		in = &ec2.DescribeFlowLogsInput{MaxResults: in.MaxResults, NextToken: out.NextToken}
+		err = r.Beside(2,
+			func() error { return r.take(ctx, scope, page, seen, c) },
+			func() (err error) { out, err = describe(ctx, api, in, patient); return err })
 	}
+	if err == nil {
+		err = r.take(ctx, scope, out.FlowLogs, seen, c)
+	}
+	if err != nil {
+		return fmt.Errorf("list flow logs of %s: %w", scope, err)
+	}
+	return nil
 }
 
 func describe(ctx context.Context, api Describer, in *ec2.DescribeFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {

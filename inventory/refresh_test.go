@@ -104,6 +104,13 @@ func row(id string, written time.Time) Row {
 
 func refresh(m *memory, d describer, now time.Time) (lost []string, c Counts, err error) {
 	r := &Refresher{Snapshot: m, Settle: 2 * time.Minute, Now: func() time.Time { return now },
+		Beside: func(_ int, tasks ...func() error) error {
+			var errs []error
+			for _, t := range tasks {
+				errs = append(errs, t())
+			}
+			return errors.Join(errs...)
+		},
 		Lost: func(_ context.Context, _ Scope, rows []Row, _ time.Time) error {
 			for _, r := range rows {
 				lost = append(lost, r.ID)

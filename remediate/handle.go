@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
@@ -19,17 +17,21 @@ import (
 // the look at AWS runs beside the commit.
 func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding) error {
 	byScope := map[inventory.Scope][]detection.Finding{}
+	var order []inventory.Scope
 	for _, f := range findings {
 		s := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
 		if _, ours := r.Fleet.EC2(s); !ours {
 			r.notOurs(s, f)
 			continue
 		}
+		if byScope[s] == nil {
+			order = append(order, s)
+		}
 		byScope[s] = append(byScope[s], f)
 	}
 	var errs []error
-	for s, fs := range byScope {
-		errs = append(errs, r.handleScope(ctx, s, fs))
+	for _, s := range order {
+		errs = append(errs, r.handleScope(ctx, s, byScope[s]))
 	}
 	return errors.Join(errs...)
 }
@@ -61,10 +63,9 @@ func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []de
 			r.created(ctx, s, f)
 		}
 	}
-	var g errgroup.Group
-	g.Go(func() error { r.lookBeside(ctx, s, fs); return nil })
-	g.Go(func() error { return r.commit(ctx, s, fs, now) })
-	err := g.Wait()
+	err := r.beside(2,
+		func() error { r.lookBeside(ctx, s, fs); return nil },
+		func() error { return r.commit(ctx, s, fs, now) })
 	r.scope(s).poke()
 	for _, f := range fs {
 		if f.Kind == detection.Deleted && f.Record.IDsUnknown {
@@ -78,7 +79,7 @@ func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []de
 // before the next refresh is known. It may fail: the refresh makes it sure.
 func (r *Remediator) created(ctx context.Context, s inventory.Scope, f detection.Finding) {
 	ids := f.Record.CreatedIDs[:min(len(f.Record.CreatedIDs), perLook)]
-	if err := r.Learn(ctx, s, ids); err != nil {
+	if err := r.learnByID(ctx, s, ids); err != nil {
 		r.Log.Warn("could not describe new flow logs; the next refresh will", "account", s.Account, "region", s.Region, "error", err)
 	}
 	actor := f.Actor()

@@ -2,7 +2,7 @@
 // incident, looks at what AWS shows, decides, recreates the flow log from the
 // snapshot, and verifies that it delivers.
 //
-// The way of one incident: Handle (by event) or Drifted (by refresh) opens it
+// The way of one incident: Handle (by event) or Refresh (by drift) opens it
 // in one commit; Step looks and acts, at most one AWS mutation and one commit
 // each; settle tells people when all of one event is done.
 package remediate

@@ -122,13 +122,13 @@ func (i Incident) reopen(now time.Time) Incident {
 	return i
 }
 
-// Drifted opens incidents for rows that a refresh found gone, and makes the
-// rows gone, in one transaction (I5). It is inventory.Refresher's Lost.
-func (r *Remediator) Drifted(tx Tx, s inventory.Scope, rows []inventory.Row, started, now time.Time) error {
+// drifted opens incidents for rows that a refresh found gone, and makes the
+// rows gone, in one transaction (I5).
+func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, started, now time.Time) error {
 	e := Event{Scope: s, ID: driftID(s, started), Source: ByDrift, Level: alert.High, DetectedAt: now}
 	opened := 0
 	for _, row := range rows {
-		n, err := r.drifted(tx, s, row.ID, e.ID, now)
+		n, err := r.drift(tx, s, row.ID, e.ID, now)
 		if err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ func driftID(s inventory.Scope, started time.Time) string {
 	return fmt.Sprintf("drift-%s-%s-%d", s.Account, s.Region, started.UnixMilli())
 }
 
-func (r *Remediator) drifted(tx Tx, s inventory.Scope, id, eventID string, now time.Time) (int, error) {
+func (r *Remediator) drift(tx Tx, s inventory.Scope, id, eventID string, now time.Time) (int, error) {
 	row, ok, err := tx.FlowLog(s, id)
 	if err != nil || !ok || row.State == inventory.Gone {
 		return 0, err
@@ -189,9 +189,9 @@ func (r *Remediator) drifted(tx Tx, s inventory.Scope, id, eventID string, now t
 	return 1, tx.AddHistory(s, id, Entry{At: now, State: Open, Text: "a refresh no longer finds it", EventID: eventID})
 }
 
-// Relearn makes incidents due whose flow log the snapshot has come to know,
+// relearn makes incidents due whose flow log the snapshot has come to know,
 // or will not any more: called after every refresh.
-func (r *Remediator) Relearn(tx Tx, s inventory.Scope, now time.Time) error {
+func (r *Remediator) relearn(tx Tx, s inventory.Scope, now time.Time) error {
 	unknown, err := tx.UnknownOpen(s, 1000)
 	if err != nil {
 		return err

@@ -1,7 +1,9 @@
 package remediate
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +45,9 @@ func (r *Remediator) sight(tx Tx, i Incident, l look) (sight, *inventory.Row, er
 		creators[id] = other.CreatedBy
 		bad[id] = known && other.State == inventory.Gone || found && (in.State == Open || in.State == Blocked)
 	}
+	slices.SortFunc(s.others, func(a, b inventory.FlowLog) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID)) // every daemon adopts the same one
+	})
 	s.adoptive = func(id string) bool { return !bad[id] }
 	s.creator = func(id string) string { return creators[id] }
 	if !ok {

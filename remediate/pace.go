@@ -24,16 +24,29 @@ const (
 
 func newPace(now time.Time) *pace { return &pace{tokens: paceBurst, rate: paceRate, last: now} }
 
-// take spends a token and says how long to wait before the call.
-func (p *pace) take(now time.Time) time.Duration {
+// calls is how many calls may go out now.
+func (p *pace) calls(now time.Time) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fill(now)
+	return int(max(0, p.tokens))
+}
+
+// until is how long it takes until so many calls may go out.
+func (p *pace) until(calls int, now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fill(now)
+	lack := float64(calls) - p.tokens
+	return time.Duration(max(0, lack) / p.rate * float64(time.Second))
+}
+
+// spend takes a token for a call that goes out in any case.
+func (p *pace) spend(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fill(now)
 	p.tokens--
-	if p.tokens >= 0 {
-		return 0
-	}
-	return time.Duration(-p.tokens / p.rate * float64(time.Second))
 }
 
 // spare reports whether a call would go out at once, and spends it if so.

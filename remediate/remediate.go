@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
@@ -28,20 +29,25 @@ type Fleet interface {
 
 // Remediator owns what is done about deletions in every configured scope.
 type Remediator struct {
-	Store  Store
-	Fleet  Fleet
-	Policy Policy
-	Now    func() time.Time
-	Log    *slog.Logger
+	Store    Store
+	Snapshot inventory.Snapshot
+	Fleet    Fleet
+	Policy   Policy
+	Now      func() time.Time
+	Log      *slog.Logger
 	// Wake is called after each commit that may have put alerts into the
 	// outbox.
 	Wake func()
-	// Learn describes flow logs by ID and puts them into the snapshot.
-	Learn func(ctx context.Context, scope inventory.Scope, ids []string) error
 	// RefreshSoon asks for a refresh of one scope, or of all.
 	RefreshSoon func(scope inventory.Scope, all bool)
 	// Direct sends an alert past the outbox, for when the store fails (I1).
 	Direct func(ctx context.Context, a alert.Alert)
+	// Beside runs tasks at the same time, at most so many at once, and returns
+	// the first error after all have ended; Rand is the source of jitter, in
+	// [0, 1). nil: goroutines, and math/rand. A run that must repeat itself
+	// exactly has its own.
+	Beside func(most int, tasks ...func() error) error
+	Rand   func() float64
 
 	mu     sync.Mutex
 	scopes map[inventory.Scope]*scopeState
@@ -153,20 +159,21 @@ func (r *Remediator) learn(scope inventory.Scope, err error) {
 	}
 }
 
-// pause waits for the scope's pace.
-func (r *Remediator) pause(ctx context.Context, scope inventory.Scope) error {
-	d := r.scope(scope).pace.take(r.Now())
-	if d <= 0 {
-		return ctx.Err()
+func (r *Remediator) beside(most int, tasks ...func() error) error {
+	if r.Beside != nil {
+		return r.Beside(most, tasks...)
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	var g errgroup.Group
+	g.SetLimit(most)
+	for _, t := range tasks {
+		g.Go(t)
 	}
+	return g.Wait()
 }
 
-func (r *Remediator) jitter() float64 { return rand.Float64() }
+func (r *Remediator) jitter() float64 {
+	if r.Rand != nil {
+		return r.Rand()
+	}
+	return rand.Float64()
+}

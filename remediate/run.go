@@ -41,7 +41,7 @@ func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) er
 	}
 }
 
-// rest is how long until something is due.
+// rest is how long until something is due, and the pace allows it.
 func (r *Remediator) rest(ctx context.Context, s inventory.Scope, failed error) time.Duration {
 	if failed != nil {
 		return storeRest
@@ -53,5 +53,6 @@ func (r *Remediator) rest(ctx context.Context, s inventory.Scope, failed error) 
 	if at.IsZero() {
 		return idle
 	}
-	return min(idle, max(time.Millisecond, at.Sub(r.Now())))
+	now := r.Now()
+	return min(idle, max(time.Millisecond, at.Sub(now), r.scope(s).pace.until(leastCalls, now)))
 }

@@ -37,18 +37,17 @@ var scope = inventory.Scope{Account: account, Region: region}
 // scene is one Flowkeeper on one AWS, with a clock that only the test moves
 // and no goroutines of its own: every step happens when the test says so.
 type scene struct {
-	t         *testing.T
-	world     *fakeaws.World
-	now       time.Time
-	path      string
-	store     *store.Store
-	policy    remediate.Policy
-	r         *remediate.Remediator
-	refresher *inventory.Refresher
-	api       *ec2.Client
-	events    int
-	soon      []inventory.Scope // refreshes asked for
-	direct    []alert.Alert     // alerts past the outbox
+	t      *testing.T
+	world  *fakeaws.World
+	now    time.Time
+	path   string
+	store  *store.Store
+	policy remediate.Policy
+	r      *remediate.Remediator
+	api    *ec2.Client
+	events int
+	soon   []inventory.Scope // refreshes asked for
+	direct []alert.Alert     // alerts past the outbox
 }
 
 func newScene(t *testing.T) *scene {
@@ -74,12 +73,8 @@ func (s *scene) start() {
 	s.must(err)
 	s.store = st
 	s.r = &remediate.Remediator{Store: st, Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), Wake: func() {},
-		Learn: s.learn, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
+		Snapshot: store.Snapshot{Store: st, Allowed: func(string) bool { return true }}, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
 		Direct: func(_ context.Context, a alert.Alert) { s.direct = append(s.direct, a) }}
-	s.refresher = &inventory.Refresher{Snapshot: store.Snapshot{Store: st, Allowed: func(string) bool { return true }}, Settle: s.policy.Settle, Now: s.clock,
-		Lost: func(ctx context.Context, sc inventory.Scope, rows []inventory.Row, started time.Time) error {
-			return st.Update(ctx, func(tx remediate.Tx) error { return s.r.Drifted(tx, sc, rows, started, s.now) })
-		}}
 }
 
 // crash forgets everything that is not on disk.
@@ -90,19 +85,6 @@ func (s *scene) crash() {
 }
 
 func (s *scene) EC2(sc inventory.Scope) (remediate.EC2, bool) { return s.api, sc == scope }
-
-func (s *scene) learn(ctx context.Context, sc inventory.Scope, ids []string) error {
-	found, err := inventory.ByID(ctx, sc, s.api, ids)
-	if err != nil {
-		return err
-	}
-	for _, f := range found {
-		if _, err := s.refresher.Snapshot.Learn(ctx, sc, []inventory.FlowLog{f}, s.now); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 func (s *scene) must(err error) {
 	s.t.Helper()
@@ -123,9 +105,8 @@ func (s *scene) plant(vpc string, change func(*fakeaws.FlowLog)) string {
 
 func (s *scene) refresh() inventory.Counts {
 	s.t.Helper()
-	c, err := s.refresher.Refresh(s.t.Context(), scope, s.api)
+	c, err := s.r.Refresh(s.t.Context(), scope)
 	s.must(err)
-	s.must(s.store.Update(s.t.Context(), func(tx remediate.Tx) error { return s.r.Relearn(tx, scope, s.now) }))
 	return c
 }
 

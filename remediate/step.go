@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/smithy-go"
-	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
@@ -17,11 +16,14 @@ import (
 const (
 	batch    = 50 // incidents of one Step: few enough that a new one soon has its turn
 	parallel = 4  // creates of one scope at once
+
+	leastCalls = 2 // a look and a create: with fewer, the looks would use up the pace
 )
 
-// Step does what is due in one scope, once: one shared look, then for each
-// incident at most one create and one commit. It reports how many incidents it
-// worked on; the caller calls again while there are any.
+// Step does what is due in one scope, once, as far as the scope's pace allows
+// at this moment: one shared look, then for each incident at most one create
+// and one commit. It reports how many incidents it worked on; the caller calls
+// again while there are any.
 func (r *Remediator) Step(ctx context.Context, s inventory.Scope) (int, error) {
 	api, ours := r.Fleet.EC2(s)
 	if !ours {
@@ -29,9 +31,12 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope) (int, error) {
 	}
 	var due []Incident
 	var events []Event
+	calls := r.scope(s).pace.calls(r.Now())
 	err := r.Store.View(ctx, func(tx Tx) (err error) {
-		if due, err = tx.Due(s, r.Now(), batch); err != nil {
-			return err
+		if calls >= leastCalls {
+			if due, err = tx.Due(s, r.Now(), min(batch, calls-1)); err != nil {
+				return err
+			}
 		}
 		events, err = tx.DueEvents(s, r.Now())
 		return err
@@ -43,12 +48,11 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope) (int, error) {
 		return 0, err
 	}
 	looks := r.lookAt(ctx, s, api, due)
-	var g errgroup.Group
-	g.SetLimit(parallel)
-	for _, i := range due {
-		g.Go(func() error { return r.act(ctx, s, api, i, looks[i.ResourceID]) })
+	acts := make([]func() error, len(due))
+	for n, i := range due {
+		acts[n] = func() error { return r.act(ctx, s, api, i, looks[i.ResourceID]) }
 	}
-	return len(due), g.Wait()
+	return len(due), r.beside(parallel, acts...)
 }
 
 // seen is a look for one incident, or why there is none.
@@ -78,11 +82,8 @@ func (r *Remediator) lookAt(ctx context.Context, s inventory.Scope, api EC2, due
 		ask = append(ask, i.ResourceID)
 	}
 	for ids := range slices.Chunk(ask, perLook) {
-		err := r.pause(ctx, s)
-		var l look
-		if err == nil {
-			l, err = r.look(ctx, s, api, ids)
-		}
+		st.pace.spend(r.Now())
+		l, err := r.look(ctx, s, api, ids)
 		for _, id := range ids {
 			out[id] = seen{l, err}
 		}
@@ -137,8 +138,8 @@ func (r *Remediator) view(ctx context.Context, s inventory.Scope, i Incident, l 
 // create calls CreateFlowLogs once and records the answer. The same incident
 // always makes the same call (I4), so a crash before the commit costs nothing.
 func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i Incident) error {
-	if err := r.pause(ctx, s); err != nil {
-		return nil
+	if !r.scope(s).pace.spare(r.Now()) {
+		return nil // AWS throttles: it stays due
 	}
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout) // a step in hand ends (I10)
 	defer cancel()

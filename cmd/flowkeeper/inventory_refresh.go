@@ -9,8 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/configs"
-	"flowkeeper/internal/daemon"
-	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -49,7 +47,6 @@ func (a *app) refresh(ctx context.Context, c configs.Config, s *store.Store, asJ
 		return err
 	}
 	r := a.newRemediator(c, s, fleet)
-	refresher := daemon.NewRefresher(s, r, c)
 	all := fleet.Scopes()
 	results := make([]refreshed, len(all))
 	progress := a.progress("refreshing", len(all))
@@ -59,7 +56,7 @@ func (a *app) refresh(ctx context.Context, c configs.Config, s *store.Store, asJ
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { progress.step(); <-slots }()
-			results[n] = refreshScope(ctx, refresher, r, s, fleet, scope)
+			results[n] = refreshScope(ctx, r, scope)
 		})
 	}
 	wg.Wait()
@@ -67,14 +64,9 @@ func (a *app) refresh(ctx context.Context, c configs.Config, s *store.Store, asJ
 	return a.printRefreshed(results, asJSON)
 }
 
-func refreshScope(ctx context.Context, refresher *inventory.Refresher, r *remediate.Remediator, s *store.Store, fleet *scopes.Fleet, scope inventory.Scope) refreshed {
-	out := refreshed{Account: scope.Account, Region: scope.Region}
-	api, _ := fleet.EC2(scope)
-	counts, err := refresher.Refresh(ctx, scope, api)
-	if err == nil {
-		err = s.Update(ctx, func(tx remediate.Tx) error { return r.Relearn(tx, scope, r.Now()) })
-	}
-	out.Counts = counts
+func refreshScope(ctx context.Context, r *remediate.Remediator, scope inventory.Scope) refreshed {
+	counts, err := r.Refresh(ctx, scope)
+	out := refreshed{Account: scope.Account, Region: scope.Region, Counts: counts}
 	if err != nil {
 		out.Error = err.Error()
 	}

@@ -113,11 +113,10 @@ func (d *Daemon) connect(ctx context.Context) error {
 	}
 	d.fleet = fleet
 	d.remediator = &remediate.Remediator{
-		Store: d.store, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
+		Store: d.store, Snapshot: Snapshot(d.Config, d.store), Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
 		Wake: d.wakeSenders, Direct: d.direct,
 	}
 	d.refreshes = newRefreshes(d)
-	d.remediator.Learn = d.refreshes.learn
 	d.remediator.RefreshSoon = d.refreshes.soon
 	d.connected.Store(true)
 	return nil

@@ -11,6 +11,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
 	"flowkeeper/remediate"
 )
 
@@ -81,6 +82,11 @@ func Sinks(c configs.Config, base aws.Config, log *slog.Logger, version string) 
 		}
 	}
 	return out, nil
+}
+
+// Snapshot is the store as a refresh writes it.
+func Snapshot(c configs.Config, s *store.Store) store.Snapshot {
+	return store.Snapshot{Store: s, Allowed: allowed(c.Inventory.Destinations)}
 }
 
 // allowed tells which destinations may be protected: those that match a

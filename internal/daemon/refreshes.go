@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -11,9 +10,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"flowkeeper/alert"
-	"flowkeeper/configs"
 	"flowkeeper/internal/scopes"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -22,10 +19,9 @@ import (
 // after a record that names no flow log, and soon after a failure. Each scope has its own turn, so
 // that one that fails or is slow holds up no other.
 type refreshes struct {
-	d         *Daemon
-	refresher *inventory.Refresher
-	asked     chan inventory.Scope
-	slots     chan struct{} // how many scopes at once
+	d     *Daemon
+	asked chan inventory.Scope
+	slots chan struct{} // how many scopes at once
 
 	mu     sync.Mutex
 	failed map[inventory.Scope]int  // failures in a row
@@ -39,26 +35,9 @@ const (
 )
 
 func newRefreshes(d *Daemon) *refreshes {
-	r := &refreshes{
+	return &refreshes{
 		d: d, asked: make(chan inventory.Scope, 64+len(d.fleet.Scopes())), slots: make(chan struct{}, parallelScopes),
 		failed: map[inventory.Scope]int{}, first: map[inventory.Scope]bool{},
-	}
-	r.refresher = NewRefresher(d.store, d.remediator, d.Config)
-	return r
-}
-
-// NewRefresher makes the refresher of a store: the daemon's, and that of
-// `flowkeeper inventory refresh`.
-func NewRefresher(s *store.Store, r *remediate.Remediator, c configs.Config) *inventory.Refresher {
-	return &inventory.Refresher{
-		Snapshot: store.Snapshot{Store: s, Allowed: allowed(c.Inventory.Destinations)},
-		Settle:   c.Inventory.Settle,
-		Now:      time.Now,
-		Lost: func(ctx context.Context, scope inventory.Scope, rows []inventory.Row, started time.Time) error {
-			return s.Update(ctx, func(tx remediate.Tx) error {
-				return r.Drifted(tx, scope, rows, started, time.Now())
-			})
-		},
 	}
 }
 
@@ -162,16 +141,7 @@ func (r *refreshes) guarded(ctx context.Context, s inventory.Scope) (c inventory
 			err = fmt.Errorf("refresh of %s panicked: %v\n%s", s, p, debug.Stack())
 		}
 	}()
-	api, ok := r.d.fleet.EC2(s)
-	if !ok {
-		return c, errors.New("not a configured scope: " + s.String())
-	}
-	if c, err = r.refresher.Refresh(ctx, s, api); err != nil {
-		return c, err
-	}
-	err = r.d.store.Update(ctx, func(tx remediate.Tx) error { return r.d.remediator.Relearn(tx, s, time.Now()) })
-	r.d.remediator.WakeAll()
-	return c, err
+	return r.d.remediator.Refresh(ctx, s)
 }
 
 // againIfFailed asks for another try soon after a failure: the schedule may be
@@ -225,24 +195,6 @@ func (r *refreshes) done() bool {
 
 // Refreshed reports whether every scope has been refreshed since the start.
 func (d *Daemon) Refreshed() bool { return d.connected.Load() && d.refreshes.done() }
-
-// learn describes flow logs that a record says were made.
-func (r *refreshes) learn(ctx context.Context, s inventory.Scope, ids []string) error {
-	api, ok := r.d.fleet.EC2(s)
-	if !ok || len(ids) == 0 {
-		return nil
-	}
-	found, err := inventory.ByID(ctx, s, api, ids)
-	if err != nil {
-		return err
-	}
-	list := make([]inventory.FlowLog, 0, len(found))
-	for _, f := range found {
-		list = append(list, f)
-	}
-	_, err = r.refresher.Snapshot.Learn(ctx, s, list, time.Now())
-	return err
-}
 
 // forget drops what is older than the retention.
 func (r *refreshes) forget(ctx context.Context) {

@@ -1,0 +1,50 @@
+package remediate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// Refresh brings the snapshot of one scope up to date with AWS. What AWS does
+// not show any more is a deletion by drift; incidents that waited to learn of
+// their flow log go on.
+func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.Counts, error) {
+	api, ours := r.Fleet.EC2(s)
+	if !ours {
+		return inventory.Counts{}, fmt.Errorf("%s is not a configured scope", s)
+	}
+	refresher := inventory.Refresher{Snapshot: r.Snapshot, Settle: r.Policy.Settle, Now: r.Now, Lost: r.lost, Beside: r.beside}
+	counts, err := refresher.Refresh(ctx, s, api)
+	if err != nil {
+		return counts, err
+	}
+	err = r.Store.Update(ctx, func(tx Tx) error { return r.relearn(tx, s, r.Now()) })
+	r.scope(s).poke()
+	return counts, err
+}
+
+// lost is inventory.Refresher's Lost.
+func (r *Remediator) lost(ctx context.Context, s inventory.Scope, rows []inventory.Row, started time.Time) error {
+	return r.Store.Update(ctx, func(tx Tx) error { return r.drifted(tx, s, rows, started, r.Now()) })
+}
+
+// learnByID describes flow logs and puts them into the snapshot.
+func (r *Remediator) learnByID(ctx context.Context, s inventory.Scope, ids []string) error {
+	api, _ := r.Fleet.EC2(s)
+	found, err := inventory.ByID(ctx, s, api, ids)
+	if err != nil {
+		return err
+	}
+	list := make([]inventory.FlowLog, 0, len(found))
+	for _, f := range found {
+		list = append(list, f)
+	}
+	slices.SortFunc(list, func(a, b inventory.FlowLog) int { return cmp.Compare(a.ID, b.ID) })
+	_, err = r.Snapshot.Learn(ctx, s, list, r.Now())
+	return err
+}
