@@ -133,7 +133,7 @@ func numbered(n int) []Alert {
 func start(t *testing.T, name string, s Sink, o Outbox) (sender *Sender, stop func()) {
 	t.Helper()
 	sender = NewSender(name, s, o, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	sender.random = func() float64 { return 1 }
+	sender.Rand = func() float64 { return 1 }
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- sender.Run(ctx) }()

@@ -19,12 +19,15 @@ import (
 // (holdTries): it is set aside and tried between the others until it is sent
 // or three days old.
 type Sender struct {
+	// Now and Rand are the time and, in [0, 1), the jitter.
+	Now  func() time.Time
+	Rand func() float64
+
 	name   string
 	sink   Sink
 	outbox Outbox
 	log    *slog.Logger
 	wake   chan struct{}
-	random func() float64
 
 	// Of Run's goroutine alone.
 	failures int       // tries in a row that failed, of whichever alert
@@ -35,7 +38,7 @@ type Sender struct {
 func NewSender(name string, s Sink, o Outbox, log *slog.Logger) *Sender {
 	return &Sender{
 		name: name, sink: s, outbox: o, log: log.With("sink", name),
-		wake: make(chan struct{}, 1), random: rand.Float64,
+		wake: make(chan struct{}, 1), Now: time.Now, Rand: rand.Float64,
 	}
 }
 
@@ -54,29 +57,37 @@ func (s *Sender) Wake() {
 // outbox.
 func (s *Sender) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if wait := time.Until(s.quietFor); wait > 0 {
-			s.sleep(ctx, wait, nil)
-			continue
-		}
-		var (
-			d  Delivery
-			ok bool
-		)
-		s.persist(ctx, "read the outbox", func(ctx context.Context) (err error) {
-			d, ok, err = s.outbox.Next(ctx, s.name, time.Now())
-			return err
-		})
-		switch {
-		case ctx.Err() != nil:
-		case ok:
-			s.deliver(ctx, d)
-		case d.NextAt.IsZero():
-			s.sleep(ctx, -1, s.wake)
-		default:
-			s.sleep(ctx, max(0, time.Until(d.NextAt)), s.wake)
+		if rest := s.Step(ctx); rest != 0 {
+			s.sleep(ctx, rest, s.wake)
 		}
 	}
 	return nil
+}
+
+// Step tries the delivery that is due, if there is one, and returns how long
+// nothing else is: 0 if something may be, negative if nothing is until Wake.
+func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
+	if wait := s.quietFor.Sub(s.Now()); wait > 0 {
+		return wait
+	}
+	var (
+		d  Delivery
+		ok bool
+	)
+	s.persist(ctx, "read the outbox", func(ctx context.Context) (err error) {
+		d, ok, err = s.outbox.Next(ctx, s.name, s.Now())
+		return err
+	})
+	switch {
+	case ctx.Err() != nil:
+		return 0
+	case ok:
+		s.deliver(ctx, d)
+		return 0
+	case d.NextAt.IsZero():
+		return -1
+	}
+	return max(0, d.NextAt.Sub(s.Now()))
 }
 
 // deliver tries once and records how it went.
@@ -84,7 +95,7 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) {
 	try, cancel := outlive(ctx, sendTimeout)
 	err := s.sink.Send(try, d.Alert)
 	cancel()
-	now := time.Now()
+	now := s.Now()
 	if err != nil {
 		s.failed(ctx, d, err, now)
 		return
@@ -107,13 +118,13 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 	cause := Clean(err.Error(), maxField)
 	attempts := d.Attempts + 1
 	s.failures++
-	pause := max(Backoff(s.failures, s.random()), min(why.RetryAfter, maxRetryAfter))
+	pause := max(Backoff(s.failures, s.Rand()), min(why.RetryAfter, maxRetryAfter))
 	s.quietFor = now.Add(pause)
 
 	next := s.quietFor
 	if attempts >= tries(why.Refused) {
 		// Strictly after the pause, so that the others are asked first.
-		next = next.Add(time.Second + Backoff(attempts, s.random()))
+		next = next.Add(time.Second + Backoff(attempts, s.Rand()))
 	}
 	parked := attempts >= holdTries && now.Sub(d.Alert.Time.Time) >= parkAfter
 	s.report(d, attempts, next, cause, parked)
@@ -157,7 +168,7 @@ func (s *Sender) persist(ctx context.Context, what string, fn func(context.Conte
 		if attempt == 1 {
 			s.log.Error("cannot "+what+": will be tried again", "error", err)
 		}
-		s.sleep(ctx, Backoff(attempt, s.random()), nil)
+		s.sleep(ctx, Backoff(attempt, s.Rand()), nil)
 	}
 }
 

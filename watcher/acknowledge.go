@@ -58,23 +58,27 @@ func (w *Watcher) delete(ctx context.Context, handles []*string) {
 		if try > 0 {
 			pause(ctx, firstPause<<try)
 		}
-		in := &sqs.DeleteMessageBatchInput{QueueUrl: &w.QueueURL}
-		for n, h := range handles {
-			in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(n)), ReceiptHandle: h})
-		}
-		out, err := w.sqs.DeleteMessageBatch(ctx, in)
-		if err != nil {
-			continue
-		}
-		var left []*string
-		for _, f := range out.Failed {
-			if n, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && n < len(handles) && !f.SenderFault {
-				left = append(left, handles[n])
-			}
-		}
-		if handles = left; len(handles) == 0 {
+		if handles = w.deleteOnce(ctx, handles); len(handles) == 0 {
 			return
 		}
 	}
 	w.log.Debug("messages not acknowledged: they will come again", "messages", len(handles))
+}
+
+// deleteOnce returns those that are worth another try.
+func (w *Watcher) deleteOnce(ctx context.Context, handles []*string) (left []*string) {
+	in := &sqs.DeleteMessageBatchInput{QueueUrl: &w.QueueURL}
+	for n, h := range handles {
+		in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(n)), ReceiptHandle: h})
+	}
+	out, err := w.sqs.DeleteMessageBatch(ctx, in)
+	if err != nil {
+		return handles
+	}
+	for _, f := range out.Failed {
+		if n, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && n < len(handles) && !f.SenderFault {
+			left = append(left, handles[n])
+		}
+	}
+	return left
 }

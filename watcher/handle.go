@@ -10,25 +10,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// handle deals with one message: after it, the message is on its way to be
-// acknowledged, or left for the queue to show again. in ends when no new work
-// is to begin; work ends when what is in hand must end too.
-func (w *Watcher) handle(in, work context.Context, m types.Message) {
+// handle deals with one message, and reports whether it is done with: if not,
+// it is left for the queue to show again. in ends when no new work is to begin;
+// work ends when what is in hand must end too.
+func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) {
 	if in.Err() != nil {
 		w.hide(work, m, 0) // somebody else may have it at once
-		return
+		return false
 	}
 	c, err := Unwrap([]byte(aws.ToString(m.Body)))
 	if err != nil {
 		w.unparsable(work, m, err)
-		return
+		return false
 	}
 	switch c.Kind {
 	case LogFile:
 		w.once(c.Kind, "a log file in S3 is announced: these are not supported yet, send the events through EventBridge; such messages are left for the dead-letter queue")
 		w.count("unsupported")
 		w.leave(work, m)
-		return
+		return false
 	case Subscription:
 		w.once(c.Kind, "SNS asks for a subscription to be confirmed: do that in AWS, Flowkeeper visits no address that a message names")
 	}
@@ -38,21 +38,21 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) {
 			w.log.Error("a message could not be dealt with and stays in the queue", "message", aws.ToString(m.MessageId), "error", err)
 			w.count("failed")
 			w.leave(work, m)
-			return
+			return false
 		}
 	}
 	if bad > 0 {
 		w.log.Warn("a message has records that can't be understood, and stays in the queue", "message", aws.ToString(m.MessageId), "records", bad)
 		w.count("unparsable")
 		w.leave(work, m)
-		return
+		return false
 	}
 	if len(records) > 0 {
 		w.count("handled")
 	} else {
 		w.count("ignored")
 	}
-	w.done <- m.ReceiptHandle
+	return true
 }
 
 // unparsable leaves a body that can't be understood for the queue's

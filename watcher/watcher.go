@@ -113,7 +113,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 	for range handlers {
 		workers.Go(func() {
 			for m := range w.jobs {
-				w.handle(in, work, m)
+				if w.handle(in, work, m) {
+					w.done <- m.ReceiptHandle
+				}
 			}
 		})
 	}
@@ -182,8 +184,33 @@ func (w *Watcher) help(ctx context.Context, others *sync.WaitGroup) {
 	})
 }
 
+// Turn receives once and deals with what came, a message after the other: Run
+// for one who has no goroutines. It reports how many came.
+func (w *Watcher) Turn(ctx context.Context) (int, error) {
+	messages, err := w.ask(ctx, 0)
+	var done []*string
+	for _, m := range messages {
+		if w.handle(ctx, ctx, m) {
+			done = append(done, m.ReceiptHandle)
+		}
+	}
+	if len(done) > 0 {
+		w.deleteOnce(ctx, done)
+	}
+	return len(messages), err
+}
+
 // poll receives once and hands the messages to the handlers.
 func (w *Watcher) poll(ctx context.Context, wait time.Duration) (int, error) {
+	messages, err := w.ask(ctx, wait)
+	for _, m := range messages {
+		w.jobs <- m // handlers always end, and past the end of ctx they only give messages back
+	}
+	return len(messages), err
+}
+
+// ask receives once.
+func (w *Watcher) ask(ctx context.Context, wait time.Duration) ([]types.Message, error) {
 	call, cancel := context.WithTimeout(ctx, wait+longestPause)
 	defer cancel()
 	out, err := w.sqs.ReceiveMessage(call, &sqs.ReceiveMessageInput{
@@ -191,12 +218,9 @@ func (w *Watcher) poll(ctx context.Context, wait time.Duration) (int, error) {
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	for _, m := range out.Messages {
-		w.jobs <- m // handlers always end, and past the end of ctx they only give messages back
-	}
-	return len(out.Messages), nil
+	return out.Messages, nil
 }
 
 // receivePause is the backoff after failed receives, with full jitter.
