@@ -232,10 +232,19 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // IsDecoy reports whether a flow log first seen now stands in the place of a
-// lost one that is not back yet, and does not do the same.
-func IsDecoy(f inventory.FlowLog, pending []Incident) bool {
+// protected one, and does not do the same. AWS allows no two there: the
+// protected one is lost, whether or not anything has told of it yet.
+func IsDecoy(f inventory.FlowLog, pending []Incident, live []inventory.Row) bool {
+	other := func(s inventory.Settings) bool {
+		return inventory.SameTarget(f.Scope, s, f.Settings) && !inventory.Equivalent(f.Scope, s, f)
+	}
 	for _, i := range pending {
-		if i.Known && inventory.SameTarget(i.Scope, i.Frozen, f.Settings) && !inventory.Equivalent(i.Scope, i.Frozen, f) {
+		if i.Known && other(i.Frozen) {
+			return true
+		}
+	}
+	for _, r := range live {
+		if r.Protected && !r.Imported && other(r.Settings) {
 			return true
 		}
 	}

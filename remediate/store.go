@@ -21,8 +21,8 @@ type Tx interface {
 	FlowLog(scope inventory.Scope, id string) (inventory.Row, bool, error)
 	// PutFlowLog writes a row whole.
 	PutFlowLog(row inventory.Row) error
-	// Protect makes the live flow logs on a resource protected that were kept
-	// unprotected because of an incident there, where none is left.
+	// Protect makes those live flow logs on a resource protected that were kept
+	// as decoys and are none any more.
 	Protect(scope inventory.Scope, resource string) error
 
 	Incident(scope inventory.Scope, id string) (Incident, bool, error)

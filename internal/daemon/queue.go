@@ -104,12 +104,7 @@ type handler struct{ d *Daemon }
 
 // Handle implements watcher.Handler.
 func (h handler) Handle(ctx context.Context, m watcher.Message) error {
-	var findings []detection.Finding
-	for _, r := range m.Records {
-		if f, ok := detection.Judge(r); ok {
-			findings = append(findings, f)
-		}
-	}
+	findings := detection.Findings(m.Records)
 	for _, s := range m.Suspects {
 		h.suspect(s)
 	}

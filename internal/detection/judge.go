@@ -2,6 +2,16 @@ package detection
 
 import "flowkeeper/internal/cloudtrail"
 
+// Findings are what records mean, of those that mean something.
+func Findings(records []cloudtrail.Record) (out []Finding) {
+	for _, r := range records {
+		if f, ok := Judge(r); ok {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // Judge says what a record means; false where it means nothing to us.
 //
 // One difference from the Sigma files is on purpose: a call that AWS answered

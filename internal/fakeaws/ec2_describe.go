@@ -26,6 +26,9 @@ func (w *World) describeFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
 		}
 		size = n
 	}
+	if w.pageSize > 0 {
+		size = min(size, w.pageSize)
+	}
 	after := uint64(0)
 	if v := form.Get("NextToken"); v != "" {
 		n, err := strconv.ParseUint(strings.TrimPrefix(v, "page-"), 16, 64)

@@ -53,6 +53,9 @@ func (s *ec2Scope) remove(f *flowLog, now time.Time) {
 	n = s.from(f.num)
 	s.order = slices.Delete(s.order, n, n+1)
 	f.gone = now
+	for len(s.ghosts) > 0 && now.Sub(s.ghosts[0].gone) > longestDelay {
+		s.ghosts = s.ghosts[1:]
+	}
 	s.ghosts = append(s.ghosts, f)
 }
 
@@ -61,15 +64,16 @@ func (s *ec2Scope) from(num uint64) int {
 	return sort.Search(len(s.order), func(n int) bool { return s.order[n].num >= num })
 }
 
+// longestDelay is how stale a Describe can be.
+const longestDelay = time.Hour
+
 // visible are the flow logs that a Describe shows now, by number: those of a
 // moment ago where the world is eventually consistent.
 func (s *ec2Scope) visible(now time.Time, delay time.Duration) []*flowLog {
 	if delay == 0 {
-		s.ghosts = nil
 		return s.order
 	}
 	at := now.Add(-delay)
-	s.ghosts = slices.DeleteFunc(s.ghosts, func(f *flowLog) bool { return !f.gone.After(at) })
 	var out []*flowLog
 	for _, f := range s.order {
 		if !f.shown.After(at) {
@@ -77,7 +81,7 @@ func (s *ec2Scope) visible(now time.Time, delay time.Duration) []*flowLog {
 		}
 	}
 	for _, f := range s.ghosts {
-		if !f.shown.After(at) {
+		if !f.shown.After(at) && f.gone.After(at) {
 			out = append(out, f)
 		}
 	}

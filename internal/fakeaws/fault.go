@@ -45,8 +45,23 @@ func (w *World) Chaos(seed uint64, o Odds) {
 	w.chaos, w.odds = rand.New(rand.NewPCG(seed, 1)), o
 }
 
+// SetOdds changes the odds of Chaos, and nothing of its order.
+func (w *World) SetOdds(o Odds) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.odds = o
+}
+
+// SetPageSize makes a page of a Describe no longer than this; 0: as AWS
+// allows.
+func (w *World) SetPageSize(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pageSize = n
+}
+
 // SetConsistencyDelay makes every Describe show the flow logs as they were so
-// long ago (aws-facts.md, "Deleted IDs").
+// long ago, an hour at most (aws-facts.md, "Deleted IDs").
 func (w *World) SetConsistencyDelay(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

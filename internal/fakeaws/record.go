@@ -13,7 +13,7 @@ import (
 
 // trail is where CloudTrail records go.
 type trail struct {
-	queue  string // ARN; empty: nowhere
+	to     func(body string) error // nil: nowhere
 	events []string
 	muted  bool
 	count  uint64
@@ -22,9 +22,14 @@ type trail struct {
 // TrailTo sends the records of EC2's changing calls to a queue in the
 // EventBridge envelope; of the events named, or of all.
 func (w *World) TrailTo(queueARN string, events ...string) {
+	w.TrailWith(func(body string) error { return w.sqs.send(queueARN, body) }, events...)
+}
+
+// TrailWith hands the records to a function instead.
+func (w *World) TrailWith(to func(body string) error, events ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.trail.queue, w.trail.events = queueARN, events
+	w.trail.to, w.trail.events = to, events
 }
 
 // MuteTrail stops and restarts the records.
@@ -34,18 +39,18 @@ func (w *World) MuteTrail(muted bool) {
 	w.trail.muted = muted
 }
 
-// emit puts a record on the trail's queue. It is called without w.mu.
+// emit hands a record on. It is called without w.mu.
 func (w *World) emit(body string) error {
 	w.mu.Lock()
-	arn := w.trail.queue
+	to := w.trail.to
 	w.mu.Unlock()
-	return w.sqs.send(arn, body)
+	return to(body)
 }
 
 // record is the event of one call, or nothing if the trail does not want it.
 func (w *World) record(operation string, form url.Values, c caller, requestID string, rep reply, err error) string {
 	t := &w.trail
-	if t.queue == "" || t.muted || len(t.events) > 0 && !slices.Contains(t.events, operation) {
+	if t.to == nil || t.muted || len(t.events) > 0 && !slices.Contains(t.events, operation) {
 		return ""
 	}
 	t.count++

@@ -45,6 +45,7 @@ type World struct {
 	chaos    *rand.Rand
 	odds     Odds
 	delay    time.Duration // of eventual consistency
+	pageSize int           // 0: as AWS allows
 	twins    bool          // FlowLogAlreadyExists is off
 	keep     bool          // flow logs outlive their resource
 	limit    int           // flow logs per resource; 0: none

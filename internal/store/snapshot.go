@@ -44,8 +44,9 @@ func (s *Store) Known(ctx context.Context, scope inventory.Scope, ids []string) 
 }
 
 // Learn writes what AWS showed: new rows, and changed settings of live ones.
-// A gone row stays as it is (I5). A new one that stands where an incident is
-// open and does not do the same is a decoy: it is kept, but not protected.
+// A gone row stays as it is (I5). A new one that stands in the place of a
+// protected one and does not do the same is a decoy: it is kept, but not
+// protected.
 func (s Snapshot) Learn(ctx context.Context, scope inventory.Scope, found []inventory.FlowLog, at time.Time) (added int, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		added = 0
@@ -78,9 +79,13 @@ func (t *tx) learn(f inventory.FlowLog, allowed bool, at time.Time) (fresh bool,
 	if err != nil {
 		return false, err
 	}
+	live, err := t.live(f.Scope, f.ResourceID)
+	if err != nil {
+		return false, err
+	}
 	row = inventory.Row{
 		FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed,
-		Protected:   allowed && !remediate.IsDecoy(f, pending),
+		Protected:   allowed && !remediate.IsDecoy(f, pending, live),
 		FirstSeenAt: at, LastSeenAt: at, WrittenAt: at,
 	}
 	return true, t.PutFlowLog(row)

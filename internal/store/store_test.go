@@ -151,6 +151,20 @@ func TestI5LearnNeverRevives(t *testing.T) {
 	}
 }
 
+// TestI2ADecoyBeforeItsIncident: nothing has told yet that the protected flow
+// log is lost, and what has taken its place is a decoy all the same.
+func TestI2ADecoyBeforeItsIncident(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon, flowLog("fl-1"))
+	decoy, equal := flowLog("fl-2"), flowLog("fl-3")
+	decoy.TrafficType = "REJECT"
+	s.learnAt(t, noon, decoy, equal)
+	if s.row(t, "fl-2").Protected || !s.row(t, "fl-3").Protected {
+		t.Error("the decoy is protected, or what does the same is not")
+	}
+}
+
 func TestLearnKeepsADecoyUnprotected(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -167,9 +181,15 @@ func TestLearnKeepsADecoyUnprotected(t *testing.T) {
 		t.Error("the decoy is protected, or what is none is not")
 	}
 	incident.State = remediate.Closed
-	s.put(t, func(tx remediate.Tx) error {
-		return errors.Join(tx.PutIncident(incident), tx.Protect(scope, "vpc-1"))
-	})
+	closed := func(tx remediate.Tx) error { return errors.Join(tx.PutIncident(incident), tx.Protect(scope, "vpc-1")) }
+	s.put(t, closed)
+	if s.row(t, "fl-2").Protected {
+		t.Error("the decoy is protected while what it stands for is live")
+	}
+	lost := s.row(t, "fl-1")
+	lost.State, lost.GoneAt = inventory.Gone, noon
+	s.put(t, func(tx remediate.Tx) error { return tx.PutFlowLog(lost) })
+	s.put(t, closed)
 	if !s.row(t, "fl-2").Protected {
 		t.Error("with the incident closed, what stands there is protected")
 	}

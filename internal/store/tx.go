@@ -117,16 +117,15 @@ func (t *tx) Protect(s inventory.Scope, resource string) error {
 		return nil
 	}
 	left, err := t.Pending(s, resource)
-	if err != nil || len(left) > 0 {
+	if err != nil {
 		return err
 	}
-	rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND resource_id = ? AND state = 'live' AND protected = 0`,
-		s.Account, s.Region, resource)
+	rows, err := t.live(s, resource)
 	if err != nil {
 		return err
 	}
 	for _, r := range rows {
-		if r.Excluded {
+		if r.Protected || r.Excluded || remediate.IsDecoy(r.FlowLog, left, rows) {
 			continue
 		}
 		r.Protected = true
@@ -135,6 +134,12 @@ func (t *tx) Protect(s inventory.Scope, resource string) error {
 		}
 	}
 	return nil
+}
+
+// live are the live rows of a resource.
+func (t *tx) live(s inventory.Scope, resource string) ([]inventory.Row, error) {
+	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND resource_id = ? AND state = 'live'`,
+		s.Account, s.Region, resource)
 }
 
 func (t *tx) Incident(s inventory.Scope, id string) (remediate.Incident, bool, error) {

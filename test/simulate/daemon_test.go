@@ -1,0 +1,173 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+	"flowkeeper/watcher"
+)
+
+// daemon is one Flowkeeper: the real parts, without the goroutines that run
+// them.
+type daemon struct {
+	p      *play
+	path   string
+	wrong  bool // the credentials are another account's
+	asked  bool // a refresh was asked for
+	deaths int
+
+	*mortal
+	ctx        context.Context
+	store      *store.Store
+	remediator *remediate.Remediator
+	watcher    *watcher.Watcher
+	sender     *alert.Sender
+}
+
+func newDaemon(p *play, n int) *daemon {
+	d := &daemon{p: p, path: filepath.Join(p.dir, fmt.Sprintf("state-%d.db", n))}
+	d.start()
+	return d
+}
+
+// start opens the state file and puts the parts together; after a death it is
+// called again.
+func (d *daemon) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	d.ctx = ctx
+	d.mortal = &mortal{left: -1, cancel: cancel, tick: d.p.tick}
+	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.clock, Route: func(alert.Alert) []string { return []string{"pager"} }})
+	d.p.must(err)
+	d.store = st
+	base := aws.Config{Region: region, HTTPClient: wire{d.mortal, d.p.world.HTTPClient().Transport, d.p.faulty, d.p.faultless},
+		Credentials: aws.CredentialsProviderFunc(d.credentials), Retryer: impatient}
+	fleet, err := scopes.Connect(ctx, base, []scopes.Account{{ID: account}}, nil, slog.New(slog.DiscardHandler))
+	d.p.must(err)
+	mem := memory{st, d.mortal}
+	d.remediator = &remediate.Remediator{
+		Store: mem, Snapshot: snapshot{store.Snapshot{Store: st, Allowed: func(string) bool { return true }}, d.mortal},
+		Fleet: fleet, Policy: d.p.policy, Now: d.p.clock, Log: d.p.log, Wake: func() {},
+		RefreshSoon: func(inventory.Scope, bool) { d.asked = true },
+		Direct:      func(context.Context, alert.Alert) {},
+		Beside:      d.p.beside, Rand: d.p.random.Float64,
+	}
+	d.sender = alert.NewSender("pager", pager{d.mortal, d.p.sinkDown, d.p.told}, mem, d.p.log)
+	d.sender.Now, d.sender.Rand = d.p.clock, d.p.random.Float64
+	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute},
+		sqs.NewFromConfig(base, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), d, d.p.log)
+}
+
+// credentials of the process: Flowkeeper's own, or by mistake those of another
+// account.
+func (d *daemon) credentials(context.Context) (aws.Credentials, error) {
+	u := d.p.own
+	if d.wrong {
+		u = d.p.foreign
+	}
+	return static(u), nil
+}
+
+func static(u fakeaws.Credentials) aws.Credentials {
+	c, _ := credentials.NewStaticCredentialsProvider(u.AccessKeyID, u.SecretAccessKey, "").Retrieve(context.Background())
+	return c
+}
+
+// impatient tries again as often as the SDK does, and does not wait.
+func impatient() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.RateLimiter = ratelimit.None
+		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+	})
+}
+
+// Handle implements watcher.Handler as internal/daemon does.
+func (d *daemon) Handle(ctx context.Context, m watcher.Message) error {
+	d.asked = d.asked || len(m.Suspects) > 0
+	if fs := detection.Findings(m.Records); len(fs) > 0 {
+		return d.remediator.Handle(ctx, fs)
+	}
+	return nil
+}
+
+// alive starts the process again if it has died.
+func (d *daemon) alive() {
+	if d.dead {
+		d.deaths++
+		d.p.must(d.store.Close())
+		d.start()
+	}
+}
+
+// receive, refresh, step and deliver are what the goroutines of internal/daemon
+// do again and again.
+func (d *daemon) receive() int {
+	n, err := d.watcher.Turn(d.ctx)
+	d.p.expected(d, err)
+	return n
+}
+
+func (d *daemon) refresh() {
+	d.asked = false
+	started := d.p.now
+	if _, err := d.remediator.Refresh(d.ctx, scope); err == nil {
+		d.p.listed(d, started)
+	} else {
+		d.p.expected(d, err)
+	}
+}
+
+func (d *daemon) step() int {
+	n, err := d.remediator.Step(d.ctx, scope)
+	d.p.expected(d, err)
+	return n
+}
+
+// deliver reports whether another alert may be due at once.
+func (d *daemon) deliver() bool { return d.sender.Step(d.ctx) == 0 && !d.dead }
+
+// due is when there is something to do again.
+func (d *daemon) due() (at time.Time) {
+	d.p.must(d.store.View(context.Background(), func(tx remediate.Tx) (err error) { at, err = tx.NextDue(scope); return err }))
+	if rest := d.sender.Step(d.ctx); rest >= 0 {
+		if next := d.p.now.Add(rest); at.IsZero() || next.Before(at) {
+			at = next
+		}
+	}
+	return at
+}
+
+// incidents that are not settled.
+func (d *daemon) unsettled() (out []remediate.Incident) {
+	d.p.must(d.store.Incidents(context.Background(), func(i remediate.Incident) error {
+		if !i.Settled() {
+			out = append(out, i)
+		}
+		return nil
+	}))
+	return out
+}
+
+// expected ends the run on errors that no fault explains.
+func (p *play) expected(d *daemon, err error) {
+	if err == nil || d.dead || errors.Is(err, errDead) || p.stormy || d.wrong {
+		return
+	}
+	p.fail("without any fault: %v", err)
+}

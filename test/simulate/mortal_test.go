@@ -1,0 +1,158 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// mortal is the process of a daemon: it can die before or after each of its
+// calls to AWS, to a sink or to the store. From then on nothing that it does
+// has an effect, and nothing that was done is answered.
+type mortal struct {
+	left   int // calls' edges until it dies; negative: it lives on
+	dead   bool
+	passed int // edges so far
+	cancel context.CancelFunc
+	tick   func() // time passes with each call
+}
+
+var errDead = errors.New("the process is dead")
+
+// edge passes one place to die at, and reports whether it lives.
+func (m *mortal) edge() bool {
+	if m.dead {
+		return false
+	}
+	m.passed++
+	if m.left == 0 {
+		m.dead = true
+		m.cancel()
+		return false
+	}
+	if m.left > 0 {
+		m.left--
+	}
+	return true
+}
+
+// around makes a call that has an effect, between two edges.
+func (m *mortal) around(call func() error) error {
+	if !m.edge() {
+		return errDead
+	}
+	m.tick()
+	err := call()
+	if !m.edge() {
+		return errDead
+	}
+	return err
+}
+
+// reading makes a call that has none: dying there is dying at the next edge.
+func (m *mortal) reading(call func() error) error {
+	if m.dead {
+		return errDead
+	}
+	return call()
+}
+
+// wire is how a daemon reaches AWS.
+type wire struct {
+	*mortal
+	through http.RoundTripper
+	before  func() // sets the faults of the call
+	after   func()
+}
+
+// Do implements aws.HTTPClient.
+func (w wire) Do(r *http.Request) (resp *http.Response, err error) {
+	err = w.around(func() (err error) {
+		w.before()
+		defer w.after()
+		resp, err = w.through.RoundTrip(r)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// memory is a daemon's store.
+type memory struct {
+	*store.Store
+	m *mortal
+}
+
+func (s memory) Update(ctx context.Context, fn func(remediate.Tx) error) error {
+	return s.m.around(func() error { return s.Store.Update(ctx, fn) })
+}
+
+func (s memory) View(ctx context.Context, fn func(remediate.Tx) error) error {
+	return s.m.reading(func() error { return s.Store.View(ctx, fn) })
+}
+
+func (s memory) Next(ctx context.Context, sink string, now time.Time) (d alert.Delivery, ok bool, err error) {
+	err = s.m.reading(func() (err error) { d, ok, err = s.Store.Next(ctx, sink, now); return err })
+	return d, ok, err
+}
+
+func (s memory) Sent(ctx context.Context, sink, id string, at time.Time) error {
+	return s.m.around(func() error { return s.Store.Sent(ctx, sink, id, at) })
+}
+
+func (s memory) Failed(ctx context.Context, sink, id string, attempts int, next time.Time, cause string, parked bool) error {
+	return s.m.around(func() error { return s.Store.Failed(ctx, sink, id, attempts, next, cause, parked) })
+}
+
+// snapshot is its part for refreshes.
+type snapshot struct {
+	store.Snapshot
+	m *mortal
+}
+
+func (s snapshot) Known(ctx context.Context, sc inventory.Scope, ids []string) (out map[string]inventory.Known, err error) {
+	err = s.m.reading(func() (err error) { out, err = s.Snapshot.Known(ctx, sc, ids); return err })
+	return out, err
+}
+
+func (s snapshot) Learn(ctx context.Context, sc inventory.Scope, found []inventory.FlowLog, at time.Time) (n int, err error) {
+	err = s.m.around(func() (err error) { n, err = s.Snapshot.Learn(ctx, sc, found, at); return err })
+	return n, err
+}
+
+func (s snapshot) Unseen(ctx context.Context, sc inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (rows []inventory.Row, last int64, err error) {
+	err = s.m.reading(func() (err error) {
+		rows, last, err = s.Snapshot.Unseen(ctx, sc, seen, before, after, limit)
+		return err
+	})
+	return rows, last, err
+}
+
+func (s snapshot) Refreshed(ctx context.Context, sc inventory.Scope, started, ended time.Time) error {
+	return s.m.around(func() error { return s.Snapshot.Refreshed(ctx, sc, started, ended) })
+}
+
+// pager is a daemon's way to the sink that people look at.
+type pager struct {
+	*mortal
+	down func() bool
+	got  func(alert.Alert)
+}
+
+func (p pager) Send(_ context.Context, a alert.Alert) error {
+	return p.around(func() error {
+		if p.down() {
+			return errors.New("down")
+		}
+		p.got(a)
+		return nil
+	})
+}

@@ -1,0 +1,308 @@
+// Package simulate plays attacks, faults and deaths on the real parts of
+// Flowkeeper, in one plain loop that a seed drives: no goroutines, a clock
+// that only the loop moves, the real SDK on the strict AWS in this process.
+// The promise is then checked from outside, on the world: for every protected
+// flow log that disappeared exactly one equivalent is there, and people were
+// told. A seed that fails prints itself, and replays exactly.
+package simulate
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+const (
+	account = "111122223333"
+	region  = "eu-west-1"
+	role    = "arn:aws:iam::111122223333:role/delivery"
+	stalest = time.Minute // a Describe may be; settle is longer
+)
+
+var scope = inventory.Scope{Account: account, Region: region}
+
+// failure ends a run.
+type failure string
+
+// play is one run: a world, the daemons in it, and what the one who plays
+// knows of both.
+type play struct {
+	random *rand.Rand
+	now    time.Time
+	dir    string
+	log    *slog.Logger
+	trace  *strings.Builder
+	policy remediate.Policy
+
+	world    *fakeaws.World
+	queue    string // URL
+	arn      string
+	own      fakeaws.Credentials
+	foreign  fakeaws.Credentials
+	attacker *ec2.Client
+	daemons  []*daemon
+
+	twins  bool // AWS does not refuse doubles
+	stormy bool // calls fail at random
+	odds   fakeaws.Odds
+	down   bool // the pager
+
+	truth
+}
+
+func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
+	p := &play{random: rand.New(rand.NewPCG(seed, 0)), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), dir: dir, trace: &strings.Builder{}, truth: newTruth(),
+		policy: remediate.Policy{Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
+	p.log = slog.New(slog.DiscardHandler)
+	if verbose {
+		p.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: p.playTime}))
+	}
+	p.world = fakeaws.New(fakeaws.Options{Now: p.clock})
+	p.world.Chaos(seed, fakeaws.Odds{})
+	p.world.SetPageSize(1 + p.random.IntN(5))
+	p.twins = p.random.IntN(2) == 0
+	p.world.AllowDuplicates(p.twins)
+	p.queue, p.arn = p.world.CreateQueue(account, region, "flowkeeper", nil)
+	p.own, p.foreign = p.world.User(account, "flowkeeper", true), p.world.User("999999999999", "other", true)
+	p.attacker = ec2.New(ec2.Options{Region: region, HTTPClient: p.world.HTTPClient(), RetryMaxAttempts: 1,
+		Credentials: aws.CredentialsProviderFunc(p.mallory())})
+	p.world.TrailWith(p.recorded, "CreateFlowLogs", "DeleteFlowLogs")
+	p.plant()
+	for n := range daemons {
+		p.daemons = append(p.daemons, newDaemon(p, n))
+	}
+	return p
+}
+
+func (p *play) clock() time.Time { return p.now }
+
+// playTime writes the play's time into the log.
+func (p *play) playTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		a.Value = slog.StringValue(p.now.Format("15:04:05.000"))
+	}
+	return a
+}
+
+// tick lets a moment pass: that of a call.
+func (p *play) tick() { p.now = p.now.Add(time.Duration(p.random.IntN(20)) * time.Millisecond) }
+
+// beside runs tasks in an order of the seed's choice.
+func (p *play) beside(_ int, tasks ...func() error) (first error) {
+	p.random.Shuffle(len(tasks), func(i, j int) { tasks[i], tasks[j] = tasks[j], tasks[i] })
+	for _, t := range tasks {
+		if err := t(); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// faulty sets what the next call of a daemon meets: faults, and a Describe
+// that shows the world of some moments ago, each time another.
+func (p *play) faulty() {
+	p.world.SetOdds(p.odds)
+	if p.stormy {
+		p.world.SetConsistencyDelay(1 + time.Duration(p.random.Int64N(int64(stalest))))
+	}
+}
+
+func (p *play) faultless() {
+	p.world.SetOdds(fakeaws.Odds{})
+	p.world.SetConsistencyDelay(0)
+}
+
+func (p *play) sinkDown() bool { return p.down }
+
+func (p *play) must(err error) {
+	if err != nil {
+		p.fail("%v", err)
+	}
+}
+
+func (p *play) fail(format string, args ...any) { panic(failure(fmt.Sprintf(format, args...))) }
+
+// say writes a line of the trace: what was picked.
+func (p *play) say(format string, args ...any) {
+	fmt.Fprintf(p.trace, "%s  %s\n", p.now.Format("15:04:05.000"), fmt.Sprintf(format, args...))
+	p.log.Info("PLAY " + fmt.Sprintf(format, args...))
+}
+
+// run picks so many steps, then lets everything heal, and checks the promise.
+func (p *play) run(steps int) {
+	defer p.end()
+	for _, d := range p.daemons {
+		d.refresh()
+	}
+	for range steps {
+		p.pick()
+		p.check()
+	}
+	p.heal()
+	p.promise()
+}
+
+func (p *play) end() {
+	for _, d := range p.daemons {
+		d.cancel()
+		d.store.Close() //nolint:errcheck // the run is over
+	}
+}
+
+func (p *play) anyone() *daemon {
+	d := p.daemons[p.random.IntN(len(p.daemons))]
+	d.alive()
+	return d
+}
+
+// picks are what may happen, each as often as its weight.
+var picks = []struct {
+	name   string
+	weight int
+	do     func(*play)
+}{
+	{"receive", 20, func(p *play) { p.anyone().receive() }},
+	{"step", 20, func(p *play) { p.anyone().step() }},
+	{"deliver", 10, func(p *play) { p.anyone().deliver() }},
+	{"refresh", 6, func(p *play) { p.anyone().refresh() }},
+	{"send a record", 16, func(p *play) { p.send(false) }},
+	{"send a record twice", 3, func(p *play) { p.send(true) }},
+	{"lose a record", 2, (*play).lose},
+	{"delete one", 6, func(p *play) { p.strike(1) }},
+	{"delete many", 2, func(p *play) { p.strike(2 + p.random.IntN(8)) }},
+	{"forge a record", 2, (*play).forge},
+	{"make a decoy", 2, (*play).decoy},
+	{"make an equivalent", 2, (*play).equivalent},
+	{"make another", 1, (*play).another},
+	{"tear down", 1, (*play).teardown},
+	{"a moment", 10, func(p *play) { p.pass(time.Duration(p.random.Int64N(int64(5 * time.Second)))) }},
+	{"a while", 4, func(p *play) { p.pass(time.Duration(p.random.Int64N(int64(3 * time.Minute)))) }},
+	{"long", 1, func(p *play) { p.pass(time.Duration(p.random.Int64N(int64(time.Hour)))) }},
+	{"until due", 8, (*play).untilDue},
+	{"die soon", 5, func(p *play) { p.anyone().left = p.random.IntN(12) }},
+	{"storm", 2, (*play).storm},
+	{"calm", 3, (*play).calm},
+	{"pager down or up", 2, func(p *play) { p.down = !p.down }},
+	{"credentials wrong or right", 1, func(p *play) { d := p.anyone(); d.wrong = !d.wrong }},
+}
+
+var weights = func() (sum int) {
+	for _, x := range picks {
+		sum += x.weight
+	}
+	return sum
+}()
+
+func (p *play) pick() {
+	n := p.random.IntN(weights)
+	for _, x := range picks {
+		if n -= x.weight; n < 0 {
+			p.say("%s", x.name)
+			x.do(p)
+			return
+		}
+	}
+}
+
+func (p *play) pass(d time.Duration) { p.now = p.now.Add(d) }
+
+func (p *play) untilDue() {
+	d := p.anyone()
+	if at := d.due(); at.After(p.now) && at.Sub(p.now) < 20*time.Minute {
+		p.now = at
+	}
+}
+
+func (p *play) storm() {
+	p.stormy = true
+	p.odds = fakeaws.Odds{Throttled: 0.2 * p.random.Float64(), Failed: 0.2 * p.random.Float64(), Lost: 0.1 * p.random.Float64()}
+}
+
+func (p *play) calm() { p.stormy, p.odds = false, fakeaws.Odds{} }
+
+// heal ends all trouble, and lets the daemons work until nothing is left to do.
+func (p *play) heal() {
+	p.say("heal")
+	p.calm()
+	p.down = false
+	for _, d := range p.daemons {
+		d.left, d.wrong = -1, false
+	}
+	p.removeDecoys()
+	for len(p.records) > 0 {
+		p.send(false)
+	}
+	end := p.now.Add(48 * time.Hour)
+	for quiet := 0; quiet < 3; {
+		if p.now.After(end) {
+			p.fail("not at rest after two days: %s", p.unrest())
+		}
+		p.work()
+		p.check()
+		if p.unrest() == "" {
+			quiet++
+		} else {
+			quiet = 0
+		}
+		next := p.now.Add(5 * time.Minute)
+		for _, d := range p.daemons {
+			if at := d.due(); !at.IsZero() && at.Before(next) {
+				next = at
+			}
+		}
+		p.now = p.now.Add(max(time.Second, next.Sub(p.now)))
+	}
+}
+
+// work does all that can be done now.
+func (p *play) work() {
+	for _, d := range p.daemons {
+		d.alive()
+		for n := 0; d.receive() > 0; n++ {
+			p.bounded(n, "receives")
+		}
+		d.refresh()
+		for n := 0; d.step() > 0; n++ {
+			p.bounded(n, "steps")
+		}
+		for n := 0; d.deliver(); n++ {
+			p.bounded(n, "deliveries")
+		}
+	}
+}
+
+func (p *play) bounded(n int, what string) {
+	if n > 5000 {
+		p.fail("%s without end at one moment", what)
+	}
+}
+
+// unrest names something that is still to be done, or nothing.
+func (p *play) unrest() string {
+	if visible, inFlight := p.world.QueueDepth(p.arn); visible+inFlight > 0 {
+		return fmt.Sprintf("%d messages in the queue", visible+inFlight)
+	}
+	for n, d := range p.daemons {
+		for _, i := range d.unsettled() {
+			return fmt.Sprintf("daemon %d: %s is %s %s (%s), next at %s", n, i.FlowLogID, i.State, i.Reason, i.Advice, i.NextAttemptAt)
+		}
+		if d.sender.Step(d.ctx) >= 0 {
+			return fmt.Sprintf("daemon %d has alerts to deliver", n)
+		}
+	}
+	return ""
+}
+
+// told is what reaches people.
+func (p *play) told(a alert.Alert) { p.heard(a) }

@@ -1,0 +1,328 @@
+package simulate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/remediate"
+)
+
+// target is where a flow log stands: AWS allows one for each resource and
+// destination.
+type target struct{ resource, destination string }
+
+func targetOf(f fakeaws.FlowLog) target {
+	return target{f.ResourceID, f.LogDestination + f.LogGroupName}
+}
+
+// record of CloudTrail that has not reached the queue yet.
+type record struct {
+	body    string
+	event   string
+	deleted []string
+}
+
+// truth is what the one who plays knows: what should be, and who did what.
+type truth struct {
+	wanted  map[target]fakeaws.FlowLog // what somebody set up there
+	madeBy  map[string]bool            // flow logs that no daemon made, by ID
+	decoys  map[string]bool
+	known   map[string]target           // every flow log that ever was
+	gone    map[string]bool             // resources torn down
+	seen    map[string]bool             // flow logs that a complete refresh must have shown
+	shown   map[target]map[*daemon]bool // whose snapshot must have what is wanted there
+	records []record
+	sent    []record // to the queue
+	named   map[string]bool
+	event   map[string]map[string]bool // flow logs named by the deletion alerts of an event
+	count   int
+}
+
+func newTruth() truth {
+	return truth{wanted: map[target]fakeaws.FlowLog{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, known: map[string]target{},
+		gone: map[string]bool{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, event: map[string]map[string]bool{}}
+}
+
+func (p *play) mallory() func(context.Context) (aws.Credentials, error) {
+	u := p.world.User(account, "mallory", false)
+	return func(context.Context) (aws.Credentials, error) { return static(u), nil }
+}
+
+// plant sets up the flow logs to watch over, made long ago.
+func (p *play) plant() {
+	p.world.AddDeliveryRole(role)
+	for n := range 4 {
+		p.world.AddDestination(fmt.Sprintf("arn:aws:s3:::bucket-%d", n))
+	}
+	for n := range 2 + p.random.IntN(4) {
+		for m := range 1 + p.random.IntN(2) {
+			p.set(fmt.Sprintf("vpc-%d", n), m, p.now.Add(-2*time.Hour))
+		}
+	}
+}
+
+// set makes a flow log at a target of its own.
+func (p *play) set(resource string, n int, at time.Time) {
+	f := fakeaws.FlowLog{ResourceID: resource, TrafficType: "ALL", LogFormat: "${version} ${pkt-srcaddr}", MaxAggregationInterval: 60, CreatedAt: at,
+		Tags: map[string]string{"Name": resource, "env": fmt.Sprint(n)}, DeliverStatus: "SUCCESS"}
+	if n == 1 {
+		f.LogDestinationType, f.LogGroupName, f.DeliverLogsPermissionARN = "cloud-watch-logs", "/vpc/flow-logs", role
+	} else {
+		f.LogDestinationType, f.LogDestination, f.FileFormat = "s3", fmt.Sprintf("arn:aws:s3:::bucket-%d", n), "parquet"
+	}
+	p.wanted[targetOf(f)] = f
+	p.add(f)
+}
+
+// add makes a flow log that no daemon made.
+func (p *play) add(f fakeaws.FlowLog) string {
+	f.Tags = maps.Clone(f.Tags)
+	id := p.world.Plant(account, region, f)
+	p.madeBy[id], p.known[id] = true, targetOf(f)
+	return id
+}
+
+// here are the flow logs that truly are.
+func (p *play) here() []fakeaws.FlowLog { return p.world.FlowLogs(account, region) }
+
+// recorded takes a record from CloudTrail.
+func (p *play) recorded(body string) error {
+	var e struct {
+		Detail struct {
+			EventID string `json:"eventID"`
+		} `json:"detail"`
+	}
+	p.must(json.Unmarshal([]byte(body), &e))
+	p.records = append(p.records, record{body: body, event: e.Detail.EventID})
+	return nil
+}
+
+// send puts any record into the queue, and perhaps keeps it to send it again.
+func (p *play) send(again bool) {
+	if len(p.records) == 0 {
+		return
+	}
+	n := p.random.IntN(len(p.records))
+	r := p.records[n]
+	p.must(p.world.Send(p.arn, r.body))
+	p.sent = append(p.sent, r)
+	if !again {
+		p.records = slices.Delete(p.records, n, n+1)
+	}
+}
+
+func (p *play) lose() {
+	if len(p.records) > 0 {
+		n := p.random.IntN(len(p.records))
+		p.records = slices.Delete(p.records, n, n+1)
+	}
+}
+
+// strike deletes some flow logs in one call; IDs that are not there, too.
+func (p *play) strike(n int) {
+	all := p.here()
+	where := []target{}
+	p.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	var ids []string
+	for _, f := range all[:min(n, len(all))] {
+		ids, where = append(ids, f.ID), append(where, targetOf(f))
+	}
+	if len(ids) == 0 {
+		return
+	}
+	gone := slices.Clone(ids)
+	if n > 1 && p.random.IntN(3) == 0 {
+		ids = append(ids, fmt.Sprintf("fl-%017x", 0xdead0000+p.random.IntN(3)))
+	}
+	p.say("  delete %v at %v", ids, where)
+	before := len(p.records)
+	_, err := p.attacker.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
+	p.must(err)
+	p.records[before].deleted = gone
+}
+
+// forge puts a record into the queue that CloudTrail never wrote: of a flow
+// log that is alive or nowhere, under an event ID of its own or another's.
+// Where AWS does not guard against doubles, nothing can tell a lie about a flow
+// log too young for every Describe to show from the truth: there is none then.
+func (p *play) forge() {
+	id := fmt.Sprintf("fl-%017x", 0xf0e0000+p.random.IntN(3))
+	all := slices.DeleteFunc(p.here(), func(f fakeaws.FlowLog) bool { return p.twins && p.now.Sub(f.CreatedAt) < 2*stalest })
+	if len(all) > 0 && p.random.IntN(3) > 0 {
+		id = all[p.random.IntN(len(all))].ID
+	}
+	p.count++
+	event := fmt.Sprintf("forged-%d", p.count)
+	if len(p.records) > 0 && p.random.IntN(2) == 0 {
+		event = p.records[p.random.IntN(len(p.records))].event
+	}
+	p.say("  forge %s of %s", event, id)
+	p.must(p.world.Send(p.arn, fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":"ec2.amazonaws.com","eventName":"DeleteFlowLogs","awsRegion":%q,
+		"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/nobody"},
+		"requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":{"tag":1,"content":%q}}},"responseElements":{}}`,
+		p.now.Format(time.RFC3339), region, account, event, id)))
+}
+
+// free are targets where something should be and nothing is.
+func (p *play) free() (out []target) {
+	taken := map[target]bool{}
+	for _, f := range p.here() {
+		taken[targetOf(f)] = true
+	}
+	for t := range p.wanted {
+		if !taken[t] && !p.gone[t.resource] {
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(a, b target) int { return strings.Compare(a.resource+a.destination, b.resource+b.destination) })
+	return out
+}
+
+// decoy takes a lost flow log's place with something that does less. Where a
+// daemon never saw what was there before, nobody could tell.
+func (p *play) decoy() {
+	all := slices.DeleteFunc(p.free(), func(t target) bool { return len(p.shown[t]) < len(p.daemons) })
+	if len(all) > 0 {
+		f := p.wanted[all[p.random.IntN(len(all))]]
+		f.TrafficType, f.CreatedAt = "REJECT", p.now
+		f.ID = p.add(f)
+		p.decoys[f.ID] = true
+		p.say("  decoy %s at %v", f.ID, targetOf(f))
+	}
+}
+
+// equivalent puts a lost flow log back, as Terraform does. Where AWS does not
+// guard against doubles, nobody else does that in the same moment.
+func (p *play) equivalent() {
+	if all := p.free(); len(all) > 0 && p.lonely() {
+		f := p.wanted[all[p.random.IntN(len(all))]]
+		f.CreatedAt = p.now
+		p.say("  equivalent %s at %v", p.add(f), targetOf(f))
+	}
+}
+
+// another is a new flow log that nobody knows yet.
+func (p *play) another() {
+	p.count++
+	p.set(fmt.Sprintf("vpc-new-%d", p.count), p.random.IntN(3), p.now)
+}
+
+// teardown removes a resource, and AWS its flow logs.
+func (p *play) teardown() {
+	if all := p.here(); len(all) > 4 {
+		f := all[p.random.IntN(len(all))]
+		p.gone[f.ResourceID] = true
+		p.world.RemoveResource(account, region, f.ResourceID)
+		p.say("  tear down %s", f.ResourceID)
+	}
+}
+
+func (p *play) removeDecoys() {
+	for id := range p.decoys {
+		p.world.Remove(account, region, id)
+	}
+}
+
+// listed notes what a complete refresh must have shown.
+func (p *play) listed(d *daemon, started time.Time) {
+	for _, f := range p.here() {
+		if f.CreatedAt.After(started.Add(-stalest)) {
+			continue
+		}
+		p.seen[f.ID] = true
+		if t := targetOf(f); !p.decoys[f.ID] {
+			if p.shown[t] == nil {
+				p.shown[t] = map[*daemon]bool{}
+			}
+			p.shown[t][d] = true
+		}
+	}
+}
+
+// heard notes an alert that reached people.
+func (p *play) heard(a alert.Alert) {
+	for _, f := range a.FlowLogs {
+		p.named[f.FlowLogID] = true
+		if a.Kind == alert.Deletion {
+			if p.event[a.EventID] == nil {
+				p.event[a.EventID] = map[string]bool{}
+			}
+			p.event[a.EventID][f.FlowLogID] = true
+		}
+	}
+}
+
+// same compares a flow log with what should be there: with every setting and
+// tag, but for Flowkeeper's own.
+func same(want, have fakeaws.FlowLog) bool {
+	tags := maps.Clone(have.Tags)
+	delete(tags, remediate.RestoredFrom)
+	return want.TrafficType == have.TrafficType && want.LogDestinationType == have.LogDestinationType && want.LogDestination == have.LogDestination &&
+		want.LogGroupName == have.LogGroupName && want.DeliverLogsPermissionARN == have.DeliverLogsPermissionARN && want.LogFormat == have.LogFormat &&
+		want.MaxAggregationInterval == have.MaxAggregationInterval && want.FileFormat == have.FileFormat && maps.Equal(want.Tags, tags)
+}
+
+// check is what must hold at every moment.
+func (p *play) check() {
+	count := map[target]int{}
+	for _, f := range p.here() {
+		t := targetOf(f)
+		if _, old := p.known[f.ID]; !old {
+			p.known[f.ID] = t
+			if want, ok := p.wanted[t]; !ok || !same(want, f) {
+				p.fail("I2: a daemon made what nobody had: %+v", f)
+			}
+		}
+		if !p.decoys[f.ID] {
+			count[t]++
+		}
+	}
+	for t, n := range count {
+		if n > 1 {
+			p.fail("I4: %d flow logs at %v", n, t)
+		}
+	}
+}
+
+// promise is what must hold in the end.
+func (p *play) promise() {
+	count, seen := map[target]int{}, map[target]bool{}
+	alive := map[string]bool{}
+	for _, f := range p.here() {
+		count[targetOf(f)]++
+		alive[f.ID] = true
+	}
+	for id := range p.seen {
+		seen[p.known[id]] = true
+	}
+	for t := range p.wanted {
+		if n := count[t]; !p.gone[t.resource] && (n > 1 || n == 0 && seen[t]) {
+			p.fail("%d flow logs at %v", n, t)
+		}
+	}
+	for _, r := range p.sent {
+		for _, id := range r.deleted {
+			if !p.event[r.event][id] {
+				p.fail("nobody was told that %s deleted %s", r.event, id)
+			}
+		}
+	}
+	for id := range p.seen {
+		if !alive[id] && !p.named[id] && !p.decoys[id] {
+			p.fail("nobody was told that %s is gone", id)
+		}
+	}
+}
+
+// lonely reports whether somebody else may put a flow log back now.
+func (p *play) lonely() bool { return !p.twins }
