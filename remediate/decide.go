@@ -69,10 +69,11 @@ type sight struct {
 	creator  func(id string) string // principal that made it, where known
 	restores []Incident             // of the lineage within the last hour
 	released bool
-	row      bool // the snapshot has a row
-	guarded  bool // and it is protected
-	listed   bool // the scope has had its first refresh
-	asked    bool // this is about a create that answered FlowLogAlreadyExists
+	row      bool      // the snapshot has a row
+	made     time.Time // when the lost one was created
+	guarded  bool      // and it is protected
+	listed   bool      // the scope has had its first refresh
+	asked    bool      // this is about a create that answered FlowLogAlreadyExists
 }
 
 // deed is what is to be done about an incident.
@@ -163,9 +164,13 @@ func excused(i Incident, s sight, p Policy, now time.Time) (verdict, bool) {
 	return verdict{}, false
 }
 
-// equivalent finds one that may be adopted (I3).
+// equivalent finds one that may be adopted (I3). What is older than the lost
+// one was gone before that could be made: only a stale look shows it.
 func equivalent(i Incident, s sight) (inventory.FlowLog, bool) {
 	for _, f := range s.others {
+		if f.CreatedAt.Before(s.made) && !s.asked {
+			continue
+		}
 		if inventory.Equivalent(i.Scope, i.Frozen, f) && s.adoptive(f.ID) {
 			return f, true
 		}

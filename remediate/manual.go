@@ -11,7 +11,7 @@ import (
 // Successor follows the lineage of a flow log to its last replacement: the ID
 // itself where it was never replaced.
 func Successor(tx Tx, s inventory.Scope, id string) (string, error) {
-	for range 1000 { // a lineage has no circles, but a damaged file might
+	for range maxLineage {
 		i, ok, err := tx.Incident(s, id)
 		if err != nil || !ok || i.NewID == "" {
 			return id, err

@@ -118,6 +118,7 @@ func (i Incident) reopen(now time.Time) Incident {
 	i.Requested, i.ModeOnly = false, false
 	i.OpenedAt, i.NextAttemptAt = now, now
 	i.AliveSince, i.AbsentAt, i.NotFoundAt, i.FailingSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	i.NewID, i.Adopted, i.Confirmed, i.RestoredAt, i.VerifiedAt = "", false, false, time.Time{}, time.Time{}
 	i.Attempts, i.Looks = 0, 0
 	return i
 }

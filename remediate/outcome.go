@@ -57,7 +57,7 @@ func (r *Remediator) sight(tx Tx, i Incident, l look) (sight, *inventory.Row, er
 	if at.IsZero() {
 		at = i.LastSeenAt
 	}
-	s.row, s.guarded, s.released = true, row.Protected, row.Released(at)
+	s.row, s.made, s.guarded, s.released = true, row.CreatedAt, row.Protected, row.Released(at)
 	return s, &row, nil
 }
 
@@ -215,28 +215,60 @@ func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, n
 		return err
 	}
 	text := "its replacement was lost in turn"
-	switch {
-	case next.FlowLogID == "":
+	if next.FlowLogID == "" {
 		next = newIncident(i.Scope, newID, inventory.Row{}, false, now)
 		next.Source, next.Action, next.EventID = ByDrift, Restore, "lost-"+newID
 		if err := tx.PutEvent(Event{Scope: i.Scope, ID: next.EventID, Source: ByDrift, Level: alert.High, DetectedAt: now, DueAt: now.Add(tellRestoredAfter)}); err != nil {
 			return err
 		}
-		fallthrough
-	case !next.Known:
-		next = next.reopen(now)
+	}
+	if !next.Known {
 		next.Known, next.RootID, next.ResourceID = true, i.RootID, i.ResourceID
 		next.Frozen, next.FirstSeenAt, next.LastSeenAt = lost.Settings, i.FirstSeenAt, i.RestoredAt
-		if err := tx.PutIncident(next); err != nil {
+		if err := r.again(tx, next, text, now); err != nil {
 			return err
 		}
-		if err := tx.AddHistory(i.Scope, newID, Entry{At: now, State: Open, Text: text, EventID: next.EventID}); err != nil {
+	} else if back, found, err := circle(tx, next, i.FlowLogID); err != nil {
+		return err
+	} else if found {
+		if err := r.again(tx, back, "what it adopted was lost before: "+back.NewID, now); err != nil {
 			return err
 		}
 	}
 	i.NewID = newID
 	return r.close(tx, i, Superseded, text+": see "+newID, now)
 }
+
+// again opens an incident of a lineage once more.
+func (r *Remediator) again(tx Tx, i Incident, text string, now time.Time) error {
+	i = i.reopen(now)
+	if err := tx.PutIncident(i); err != nil {
+		return err
+	}
+	return tx.AddHistory(i.Scope, i.FlowLogID, Entry{At: now, State: Open, Text: text, EventID: i.EventID})
+}
+
+// circle finds, in a lineage that leads back to a lost flow log, the incident
+// that took an ancestor for a replacement: a stale look may have shown it alive.
+func circle(tx Tx, i Incident, lostID string) (back Incident, found bool, err error) {
+	for range maxLineage {
+		if i.State == Open || i.State == Blocked || i.NewID == "" {
+			return back, false, nil
+		}
+		if i.Adopted || back.FlowLogID == "" {
+			back = i
+		}
+		if i.NewID == lostID {
+			return back, true, nil
+		}
+		if i, found, err = tx.Incident(i.Scope, i.NewID); err != nil || !found {
+			return back, false, err
+		}
+	}
+	return back, false, nil
+}
+
+const maxLineage = 1000 // replacements followed: there are no circles, but a damaged file might have one
 
 // verify looks whether the replacement is there and delivers.
 func (r *Remediator) verify(tx Tx, i Incident, l look, now time.Time) error {

@@ -70,7 +70,7 @@ func once(seed uint64, dir string, verbose bool) (err error) {
 			if _, known := x.(failure); !known {
 				at = "\n" + string(debug.Stack())
 			}
-			err = fmt.Errorf("seed %d: %v%s\nreplay: SIM_PLAY=%d go test ./test/simulate -run Simulated -v\n%s", seed, x, at, seed, tail(p.trace.String(), 60))
+			err = fmt.Errorf("play %d: %v%s\nreplay: SIM_PLAY=%d go test ./test/simulate -run Simulated -v\n%s", seed, x, at, seed, tail(p.trace.String(), 60))
 		}
 	}()
 	p.run(stepsOfPlay/2 + p.random.IntN(stepsOfPlay))

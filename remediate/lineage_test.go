@@ -1,0 +1,72 @@
+package remediate_test
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// TestI3AStaleLookShowsAnAncestor: another daemon has replaced the first flow
+// log, and this one has heard of the replacement alone. When that is deleted,
+// a look at the world of a moment ago shows the first one, which does the same
+// and is long gone: it is not adopted.
+func TestI3AStaleLookShowsAnAncestor(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	first := s.protect(1)[0]
+	if !s.world.Remove(account, region, first) {
+		t.Fatal("not there")
+	}
+	s.now = s.now.Add(time.Second)
+	second := s.plant("vpc-1", nil)
+	s.hear(detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: "made", Account: account, Region: region, CreatedIDs: []string{second}}})
+	s.now = s.now.Add(time.Second)
+	f := s.attack(second)
+	s.world.SetConsistencyDelay(2500 * time.Millisecond)
+	s.hear(f)
+	s.work()
+	if i := s.is(second, remediate.Restored, ""); i.Adopted {
+		t.Fatalf("adopted %s", i.NewID)
+	}
+	s.world.SetConsistencyDelay(0)
+	s.refresh()
+	s.pass(time.Hour)
+	s.restored("vpc-1")
+}
+
+// TestI4ALineageThatLeadsBack: should an incident have taken an ancestor for
+// its replacement all the same, the loss of that one opens it again. Each
+// counting on the other would leave none.
+func TestI4ALineageThatLeadsBack(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	first := s.protect(1)[0]
+	f := s.attack(first)
+	s.hear(f)
+	s.work()
+	second := s.is(first, remediate.Restored, "").NewID
+	if !s.world.Remove(account, region, second) {
+		t.Fatal("not there")
+	}
+	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+		lost, _, err := tx.Incident(scope, first)
+		s.must(err)
+		back := lost
+		lost.State, lost.NewID, lost.NextAttemptAt = remediate.Open, "", s.now // as if the answer was lost
+		back.FlowLogID, back.State, back.NewID, back.Adopted, back.NextAttemptAt = second, remediate.Verified, first, true, time.Time{}
+		s.must(tx.PutIncident(lost))
+		row, _, err := tx.FlowLog(scope, second)
+		s.must(err)
+		row.State, row.GoneAt = inventory.Gone, s.now
+		s.must(tx.PutFlowLog(row))
+		return tx.PutIncident(back)
+	}))
+	s.pass(time.Hour)
+	s.is(first, remediate.Closed, remediate.Superseded)
+	s.is(second, remediate.Verified, "")
+	s.restored("vpc-1")
+}

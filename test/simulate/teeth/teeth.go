@@ -1,0 +1,86 @@
+package main
+
+// tooth is one promise, broken.
+type tooth struct {
+	name    string
+	patches []patch
+}
+
+// patch replaces a part of a file that is there exactly once.
+type patch struct{ file, old, new string }
+
+var teeth = []tooth{
+	{"I1 acknowledged first", []patch{{"watcher/handle.go",
+		`	records, suspects, bad := decode(c)
+`, `	records, suspects, bad := decode(c)
+	w.deleteOnce(work, []*string{m.ReceiptHandle})
+`}}},
+	{"I1 alert outside the commit", []patch{{"remediate/handle.go",
+		`	if err := add(tx, r.deletionAlert(e, incidents, now)); err != nil {
+		return err
+	}
+`, `	r.late = append(r.late, r.deletionAlert(e, incidents, now))
+`}, {"remediate/handle.go",
+		`	if err == nil {
+		r.Wake()
+		return nil
+	}
+	for _, f`, `	for _, a := range r.late {
+		if err == nil {
+			err = r.Store.Update(ctx, func(tx Tx) error { return add(tx, a) })
+		}
+	}
+	r.late = nil
+	if err == nil {
+		r.Wake()
+		return nil
+	}
+	for _, f`}, {"remediate/remediate.go",
+		`	mu     sync.Mutex
+	scopes `, `	late   []alert.Alert
+	mu     sync.Mutex
+	scopes `}}},
+	{"I2 trusted event", []patch{{"remediate/decide.go",
+		`	case s.alive:
+		return decideAlive(i, p, now)
+	}`, `	}`}}},
+	{"I4 no ClientToken", []patch{{"remediate/create.go",
+		`		ClientToken:             aws.String(Token(i.Scope, i.FlowLogID, i.Generation)),
+`, ``}}},
+	{"I5 no tombstone", []patch{{"remediate/step.go",
+		`	row.State, row.GoneAt = inventory.Gone, now
+	return tx.PutFlowLog(row)`, `	return nil`}, {"remediate/open.go",
+		`	row.State, row.GoneAt = inventory.Gone, now
+	if err := tx.PutFlowLog(row); err != nil {
+		return 0, err
+	}
+`, ``}}},
+	{"I5 partial listing believed", []patch{{"inventory/refresh.go",
+		`	if err == nil {
+		err = r.take(ctx, scope, out.FlowLogs, seen, c)
+	}
+	if err != nil {`, `	if err == nil {
+		err = r.take(ctx, scope, out.FlowLogs, seen, c)
+	} else if c.Listed > 0 {
+		return nil
+	}
+	if err != nil {`}, {"inventory/refresh.go",
+		`		lost, err := absent(ctx, scope, api, rows)
+`, `		lost, err := rows, error(nil)
+`}}},
+	{"I5 revived by a stale page", []patch{{"internal/store/snapshot.go",
+		`	case ok && row.State == inventory.Gone && !row.Imported:
+		return false, nil
+`, ``}, {"inventory/refresh.go",
+		`			if k.State == Gone || k.Digest == f.Digest() {`, `			if k.State != Gone && k.Digest == f.Digest() {`}}},
+	{"I6 lineage forgotten", []patch{{"remediate/outcome.go",
+		`	if err := r.succeed(tx, i, f, now); err != nil {
+		return err
+	}
+	text := "recreated`, `	text := "recreated`}}},
+	{"I13 wrong credentials believed", []patch{{"internal/scopes/scopes.go",
+		`	if verdict != nil {
+		return aws.Credentials{}, verdict
+	}
+`, ``}}},
+}
