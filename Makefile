@@ -9,7 +9,7 @@ FUZZTIME    ?= 20s
 export CGO_ENABLED ?= 0
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: all build demo test race bench fuzz lint install smoke-aws clean
+.PHONY: all build demo test race bench simulate fuzz lint install smoke-aws clean
 
 all: build
 
@@ -28,12 +28,20 @@ test:
 
 # The race detector needs cgo.
 race:
-	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+	SIM_STEPS=$${SIM_STEPS:-5000} CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
 
 # Against bare SDK loops in the same run: it prints ratios, and asserts no times.
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/cloudtrail ./watcher
+
+# The promise under attacks, faults and deaths: a million steps, and then what
+# breaks a promise must be noticed. SIM_SEED=N repeats a run.
+SIM_STEPS ?= 1000000
+simulate: export TMPDIR := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)
+simulate:
+	SIM_SEED=$${SIM_SEED:-$$(date +%s)} SIM_STEPS=$(SIM_STEPS) SIM_AGAIN=12 $(GO) test -count 1 -v -timeout 60m -run 'Simulated|EveryDeath' ./test/simulate
+	$(GO) run ./test/simulate/teeth
 
 fuzz:
 	@for pkg in $$($(GO) list ./...); do \

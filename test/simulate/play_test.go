@@ -54,6 +54,7 @@ type play struct {
 	daemons  []*daemon
 
 	twins  bool // AWS does not refuse doubles
+	steps  int
 	stormy bool // calls fail at random
 	odds   fakeaws.Odds
 	down   bool // the pager
@@ -141,11 +142,8 @@ func (p *play) say(format string, args ...any) {
 
 // run picks so many steps, then lets everything heal, and checks the promise.
 func (p *play) run(steps int) {
-	defer p.end()
-	for _, d := range p.daemons {
-		d.refresh()
-	}
-	for range steps {
+	p.refreshAll()
+	for p.steps = range steps {
 		p.pick()
 		p.check()
 	}
@@ -269,16 +267,27 @@ func (p *play) heal() {
 func (p *play) work() {
 	for _, d := range p.daemons {
 		d.alive()
-		for n := 0; d.receive() > 0; n++ {
-			p.bounded(n, "receives")
-		}
+		p.round(d)
+	}
+}
+
+func (p *play) refreshAll() {
+	for _, d := range p.daemons {
 		d.refresh()
-		for n := 0; d.step() > 0; n++ {
-			p.bounded(n, "steps")
-		}
-		for n := 0; d.deliver(); n++ {
-			p.bounded(n, "deliveries")
-		}
+	}
+}
+
+// round is all that one daemon can do now.
+func (p *play) round(d *daemon) {
+	for n := 0; d.receive() > 0; n++ {
+		p.bounded(n, "receives")
+	}
+	d.refresh()
+	for n := 0; d.step() > 0; n++ {
+		p.bounded(n, "steps")
+	}
+	for n := 0; d.deliver(); n++ {
+		p.bounded(n, "deliveries")
 	}
 }
 

@@ -32,53 +32,129 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 func TestI1ToI7Simulated(t *testing.T) {
 	t.Parallel()
 	if one := number(t, "SIM_PLAY", 0); one != 0 {
-		if err := once(one, t.TempDir(), true); err != nil {
+		if _, err := once(one, t.TempDir(), true); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	seed, steps := number(t, "SIM_SEED", uint64(time.Now().UnixNano())>>10), number(t, "SIM_STEPS", 50_000)
+	seed, steps := number(t, "SIM_SEED", 1), number(t, "SIM_STEPS", 50_000)
 	plays := steps / stepsOfPlay
 	var next atomic.Uint64
 	var failed atomic.Bool
+	var total tally
 	var wg sync.WaitGroup
 	dir := t.TempDir()
 	for worker := range 2 {
 		wg.Go(func() {
 			for n := next.Add(1) - 1; n < plays && !failed.Load(); n = next.Add(1) - 1 {
-				if err := once(seed+n, fmt.Sprintf("%s/%d", dir, worker), false); err != nil {
+				sum, err := once(seed+n, fmt.Sprintf("%s/%d", dir, worker), false)
+				if err != nil {
 					failed.Store(true)
 					t.Error(err)
 				}
+				total.add(sum)
 			}
 		})
 	}
 	wg.Wait()
-	t.Logf("%d plays of about %d steps from seed %d", plays, stepsOfPlay, seed)
+	t.Logf("%d plays from seed %d:\n%s", plays, seed, &total)
+	for _, what := range mustHappen {
+		if total.count[what] == 0 && plays > 100 {
+			t.Errorf("no play has come to %q: the simulation does not see it", what)
+		}
+	}
 }
 
 // once plays one seed.
-func once(seed uint64, dir string, verbose bool) (err error) {
+func once(seed uint64, dir string, verbose bool) (sum map[string]int, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	p := newPlay(seed, dir, 1+int(seed%2), verbose)
+	defer p.end()
 	defer func() {
-		if x := recover(); x != nil {
-			at := ""
-			if _, known := x.(failure); !known {
-				at = "\n" + string(debug.Stack())
-			}
-			err = fmt.Errorf("play %d: %v%s\nreplay: SIM_PLAY=%d go test ./test/simulate -run Simulated -v\n%s", seed, x, at, seed, tail(p.trace.String(), 60))
+		if err != nil {
+			err = fmt.Errorf("play %d: %w\nreplay: SIM_PLAY=%d go test ./test/simulate -run Simulated -v", seed, err, seed)
 		}
 	}()
+	defer caught(p, &err)
 	p.run(stepsOfPlay/2 + p.random.IntN(stepsOfPlay))
-	return nil
+	return p.sum(), nil
+}
+
+// caught makes an error of what ended a play, with what was picked last.
+func caught(p *play, err *error) {
+	if x := recover(); x != nil {
+		at := ""
+		if _, known := x.(failure); !known {
+			at = "\n" + string(debug.Stack())
+		}
+		*err = fmt.Errorf("%v%s\n%s", x, at, tail(p.trace.String(), 60))
+	}
 }
 
 // tail is the last lines of a text.
 func tail(s string, n int) string {
 	lines := strings.Split(s, "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// TestI4EveryDeath lets the daemon die at each edge of its calls while it deals
+// with one deletion, heard of by an event or found by a refresh; AWS does not
+// refuse doubles. With SIM_AGAIN, once more at each of so many edges after its
+// start.
+func TestI4EveryDeath(t *testing.T) {
+	t.Parallel()
+	again := int(number(t, "SIM_AGAIN", 0))
+	for name, hears := range map[string]bool{"event": true, "drift": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			edges, runs := 0, 0
+			for died := true; died; edges++ {
+				for second := -1; second < again; second++ {
+					var err error
+					if died, err = dying(t.TempDir(), hears, edges, second); err != nil {
+						t.Fatalf("dead at edge %d, and then at edge %d: %v", edges, second, err)
+					}
+					runs++
+				}
+			}
+			t.Logf("%d edges, %d runs", edges-1, runs)
+			if edges < 20 {
+				t.Error("the test does not see them all")
+			}
+		})
+	}
+}
+
+// dying plays one deletion with a death at an edge, and one at an edge after
+// that (negative: none). It reports whether the first was reached.
+func dying(dir string, hears bool, first, second int) (died bool, err error) {
+	p := newPlay(7, dir, 1, false)
+	defer p.end()
+	defer caught(p, &err)
+	p.world.AllowDuplicates(true)
+	p.refreshAll()
+	p.pass(time.Hour)
+	p.refreshAll()
+	p.strike(1)
+	if hears {
+		p.send(false)
+	} else {
+		p.lose()
+	}
+	d := p.daemons[0]
+	for n, edge := range []int{first, second} {
+		d.left = edge
+		for range 8 {
+			p.round(d)
+			p.pass(2 * time.Minute)
+		}
+		died = died || n == 0 && d.dead
+		d.alive()
+	}
+	p.heal()
+	p.promise()
+	return died, nil
 }

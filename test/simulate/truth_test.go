@@ -45,12 +45,13 @@ type truth struct {
 	sent    []record // to the queue
 	named   map[string]bool
 	event   map[string]map[string]bool // flow logs named by the deletion alerts of an event
+	kinds   map[alert.Kind]int         // of alerts that reached people
 	count   int
 }
 
 func newTruth() truth {
 	return truth{wanted: map[target]fakeaws.FlowLog{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, known: map[string]target{},
-		gone: map[string]bool{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, event: map[string]map[string]bool{}}
+		gone: map[string]bool{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}}
 }
 
 func (p *play) mallory() func(context.Context) (aws.Credentials, error) {
@@ -251,6 +252,7 @@ func (p *play) listed(d *daemon, started time.Time) {
 
 // heard notes an alert that reached people.
 func (p *play) heard(a alert.Alert) {
+	p.kinds[a.Kind]++
 	for _, f := range a.FlowLogs {
 		p.named[f.FlowLogID] = true
 		if a.Kind == alert.Deletion {

@@ -1,0 +1,71 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"flowkeeper/remediate"
+)
+
+// tally is what the plays came to: a simulation that never gets somewhere
+// proves nothing about it.
+type tally struct {
+	mu    sync.Mutex
+	count map[string]int
+}
+
+// mustHappen are the ends that a run of some length has to come to.
+var mustHappen = []string{
+	"steps", "deaths", "flow logs deleted",
+	"incident verified", "incident closed resource_gone", "incident closed superseded", "incident closed still_there", "incident closed exempt", "incident closed unknown",
+	"incident adopted", "incident by drift",
+	"alert deletion", "alert restored", "alert closed", "alert decoy", "alert blocked", "alert flapping",
+}
+
+func (t *tally) add(sum map[string]int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.count == nil {
+		t.count = map[string]int{}
+	}
+	for k, n := range sum {
+		t.count[k] += n
+	}
+}
+
+func (t *tally) String() string {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(t.count)) {
+		fmt.Fprintf(&b, "%9d %s\n", t.count[k], k)
+	}
+	return b.String()
+}
+
+// sum is what one play came to.
+func (p *play) sum() map[string]int {
+	out := map[string]int{"steps": p.steps, "AWS calls that change something": len(p.world.Calls(""))}
+	for _, c := range p.world.Calls("DeleteFlowLogs") {
+		out["flow logs deleted"] += len(c.IDs)
+	}
+	for k, n := range p.kinds {
+		out["alert "+string(k)] += n
+	}
+	for _, d := range p.daemons {
+		out["deaths"] += d.deaths
+		p.must(d.store.Incidents(context.Background(), func(i remediate.Incident) error {
+			out[strings.TrimSpace("incident "+string(i.State)+" "+i.Reason)]++
+			if i.Adopted {
+				out["incident adopted"]++
+			}
+			if i.Source == remediate.ByDrift {
+				out["incident by drift"]++
+			}
+			return nil
+		}))
+	}
+	return out
+}
