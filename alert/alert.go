@@ -85,6 +85,7 @@ type FlowLog struct {
 	ErrorMessage     string            `json:"error_message,omitempty"`
 	NextAttemptAt    *Time             `json:"next_attempt_at,omitempty"` // set only while a wait rule holds it
 	DifferencesFound []string          `json:"differences,omitempty"`     // of a decoy
+	CreatedBy        string            `json:"created_by,omitempty"`      // of a new destination
 }
 
 // Alert is the public contract: webhook bodies, `alerts list --json` and SNS
@@ -110,8 +111,8 @@ type Alert struct {
 	FailedFlowLogs []FlowLog `json:"failed_flow_logs,omitempty"`
 	Omitted        int       `json:"flow_logs_omitted,omitempty"` // left out because a sink takes no more
 
-	// RouteLevel is what a restored or closed alert is routed by: the most
-	// urgent level among the earlier alerts with the same DedupKey. See Routes.
+	// RouteLevel is what an alert that answers an earlier one is routed by: the
+	// most urgent level of those before it. See Routes.
 	RouteLevel Level `json:"-"`
 }
 

@@ -38,6 +38,9 @@ func (f FlowLog) line(kind Kind) string {
 	if len(f.DifferencesFound) > 0 {
 		s += "; differs in " + Clean(strings.Join(f.DifferencesFound, ", "), maxField)
 	}
+	if f.CreatedBy != "" {
+		s += "; made by " + f.CreatedBy
+	}
 	if f.Advice != "" {
 		s += "; " + f.Advice
 	}
@@ -62,7 +65,7 @@ func (f FlowLog) outcome(kind Kind) string {
 	case f.State == "open" && kind != Deletion:
 		return "not restored yet"
 	}
-	return ""
+	return f.ErrorMessage
 }
 
 func (f FlowLog) back() string {

@@ -15,10 +15,10 @@ type Routes []Route
 // For names the sinks that get the alert, the log sink first.
 //
 // An alert goes where its level is asked for, but for those that answer an
-// earlier one: `restored` (low) and `closed` (informational) go where the most
-// urgent of the alerts before them went (RouteLevel). A pager that takes only
-// high ones opened an incident by the deletion; without the closed alert it
-// would never resolve it.
+// earlier one: `restored` (low), `closed` and the end of a failed delivery
+// (informational) go where the most urgent of the alerts before them went
+// (RouteLevel). A pager that takes only high ones opened an incident by the
+// deletion; without the closed alert it would never resolve it.
 func (rs Routes) For(a Alert) []string {
 	level := a.routeLevel()
 	names := []string{LogSink}
@@ -31,10 +31,10 @@ func (rs Routes) For(a Alert) []string {
 }
 
 func (a Alert) routeLevel() Level {
-	if a.Kind != Restored && a.Kind != Closed {
+	switch {
+	case a.Kind != Restored && a.Kind != Closed && a.Kind != Pipeline:
 		return a.Level
-	}
-	if a.RouteLevel == "" {
+	case a.RouteLevel == "" && a.Kind != Pipeline:
 		return Highest(a.Level, High) // where a deletion goes: rather one message too many than an incident left open
 	}
 	return Highest(a.Level, a.RouteLevel)

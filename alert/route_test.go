@@ -22,6 +22,8 @@ func TestRoutes(t *testing.T) {
 		{Alert{Kind: Closed, Level: Informational, RouteLevel: Critical}, []string{"log", "all", "chat", "pager", "phone"}},
 		{Alert{Kind: Restored, Level: Low, RouteLevel: Informational}, []string{"log", "all"}},
 		{Alert{Kind: Closed, Level: Informational}, []string{"log", "all", "chat", "pager"}},
+		{Alert{Kind: Pipeline, Level: Informational}, []string{"log", "all"}},
+		{Alert{Kind: Pipeline, Level: Informational, RouteLevel: High}, []string{"log", "all", "chat", "pager"}},
 		{Alert{Kind: Deletion, Level: Low, RouteLevel: Critical}, []string{"log", "all"}},
 	} {
 		if got := rs.For(c.a); !slices.Equal(got, c.want) {

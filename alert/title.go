@@ -28,6 +28,12 @@ func (a Alert) title() string {
 	case Tamper:
 		return "Tampering" + a.by() + ": " + a.because("what flow logs depend on was changed") + a.in()
 	case Pipeline:
+		switch {
+		case len(a.FlowLogs) > 0 && a.Level == Informational:
+			return "Delivers again: " + things(a.FlowLogs) + a.in()
+		case len(a.FlowLogs) > 0:
+			return "Does not deliver: " + things(a.FlowLogs) + a.in()
+		}
 		return "Flow logs at risk: " + a.because("a part of the pipeline fails") + a.in()
 	case Destination:
 		return "New flow log destination: " + a.because(things(a.FlowLogs)) + a.in()

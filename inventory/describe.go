@@ -51,13 +51,21 @@ func FromEC2(scope Scope, d types.FlowLog) FlowLog {
 	return f
 }
 
-// Digest is equal for equal settings, tags included. A refresh compares it to
-// know what changed without reading whole rows.
-func (s Settings) Digest() [16]byte {
-	b, err := json.Marshal(s)
+// Digest is equal for equal settings, tags included, and equal success of
+// delivery. A refresh compares it to know what changed without reading whole
+// rows.
+func (f FlowLog) Digest() [16]byte {
+	b, err := json.Marshal(f.Settings)
 	if err != nil {
 		panic("inventory: settings are plain values: " + err.Error())
 	}
 	sum := sha256.Sum256(b)
+	if f.Failing() {
+		sum[0] ^= 1
+	}
 	return [16]byte(sum[:16])
 }
+
+// Failing reports whether AWS says that it can't deliver. It says so up to ten
+// minutes late (aws-facts.md, "Delivery").
+func (f FlowLog) Failing() bool { return f.DeliverLogsStatus == "FAILED" }

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"maps"
+	"reflect"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -62,18 +63,18 @@ func TestNormal(t *testing.T) {
 		if d := Differences(scope, s, n); len(d) != 0 {
 			t.Fatalf("settings differ from their normal form: %v", d)
 		}
-		if a, b := n, n.Normal(scope); a.Digest() != b.Digest() {
-			t.Fatalf("normal form changes again: %+v, %+v", a, b)
+		if again := n.Normal(scope); !reflect.DeepEqual(n, again) {
+			t.Fatalf("normal form changes again: %+v, %+v", n, again)
 		}
 	})
 }
 
-// TestDigest: equal settings have equal digests, and a change of any tag or
-// setting changes it.
+// TestDigest: equal settings have equal digests, and a change of any tag,
+// setting or success of delivery changes it.
 func TestDigest(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		a := anySettings(t)
+		a := FlowLog{Settings: anySettings(t)}
 		b := a
 		b.Tags = maps.Clone(a.Tags)
 		if a.Digest() != b.Digest() {
@@ -82,6 +83,10 @@ func TestDigest(t *testing.T) {
 		b.MaxAggregationInterval++
 		if a.Digest() == b.Digest() {
 			t.Fatal("other settings, equal digests")
+		}
+		b = a
+		if b.DeliverLogsStatus = "FAILED"; a.Digest() == b.Digest() {
+			t.Fatal("delivery fails, equal digests")
 		}
 	})
 }

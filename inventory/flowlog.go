@@ -80,10 +80,20 @@ type Row struct {
 	CreatedBy     string // principal of its CreateFlowLogs record, where one was seen
 	Excluded      bool   // outside inventory.destinations: never protected
 	Imported      bool   // from a file, not yet shown by a listing: acts only by hand
-	FirstSeenAt   time.Time
-	LastSeenAt    time.Time // start of the last complete refresh (live rows: the scope's)
-	WrittenAt     time.Time // when this row last became live
-	GoneAt        time.Time
+	// NewDestination: people have not been told yet that it delivers to where
+	// nothing did before. ToldFailing: the last that they were told of its
+	// delivery is that it fails.
+	NewDestination, ToldFailing bool
+	FirstSeenAt                 time.Time
+	LastSeenAt                  time.Time // start of the last complete refresh (live rows: the scope's)
+	WrittenAt                   time.Time // when this row last became live
+	GoneAt                      time.Time
+}
+
+// Untold reports whether there is something about the row that people have not
+// been told.
+func (r Row) Untold() bool {
+	return r.NewDestination || r.State == Live && r.Protected && r.Failing() != r.ToldFailing
 }
 
 // Released reports whether the row may go at t without being restored.

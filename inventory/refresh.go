@@ -30,9 +30,6 @@ type Known struct {
 type Snapshot interface {
 	// Known finds rows by flow log ID; what it does not find is absent.
 	Known(ctx context.Context, scope Scope, ids []string) (map[string]Known, error)
-	// Learn writes flow logs that AWS showed at a time: new ones, and changed
-	// settings of live ones. It leaves gone ones alone (I5).
-	Learn(ctx context.Context, scope Scope, found []FlowLog, at time.Time) (added int, err error)
 	// Unseen returns live rows after the row number given, in its order, that
 	// were written before a time and are not in seen; at most limit.
 	Unseen(ctx context.Context, scope Scope, seen *Seen, before time.Time, after int64, limit int) (rows []Row, last int64, err error)
@@ -80,6 +77,9 @@ type Refresher struct {
 	Snapshot Snapshot
 	Settle   time.Duration
 	Now      func() time.Time
+	// Found is told of flow logs that AWS showed at a time and that are new or
+	// changed. It leaves gone rows alone (I5).
+	Found func(ctx context.Context, scope Scope, found []FlowLog, at time.Time) (added int, err error)
 	// Lost is told of live rows that a complete listing did not show and that
 	// AWS did not show by ID either: it makes them gone (drift).
 	Lost func(ctx context.Context, scope Scope, rows []Row, started time.Time) error
@@ -174,7 +174,7 @@ func (r *Refresher) take(ctx context.Context, scope Scope, listed []types.FlowLo
 	if len(changed) == 0 {
 		return nil
 	}
-	added, err := r.Snapshot.Learn(ctx, scope, changed, r.Now())
+	added, err := r.Found(ctx, scope, changed, r.Now())
 	c.New += added
 	c.Changed += len(changed) - added
 	return err

@@ -71,7 +71,7 @@ func (m *memory) Known(_ context.Context, _ Scope, ids []string) (map[string]Kno
 	return out, nil
 }
 
-func (m *memory) Learn(_ context.Context, _ Scope, found []FlowLog, _ time.Time) (int, error) {
+func (m *memory) found(_ context.Context, _ Scope, found []FlowLog, _ time.Time) (int, error) {
 	for _, f := range found {
 		m.learned = append(m.learned, f.ID)
 	}
@@ -104,6 +104,7 @@ func row(id string, written time.Time) Row {
 
 func refresh(m *memory, d describer, now time.Time) (lost []string, c Counts, err error) {
 	r := &Refresher{Snapshot: m, Settle: 2 * time.Minute, Now: func() time.Time { return now },
+		Found: m.found,
 		Beside: func(_ int, tasks ...func() error) error {
 			var errs []error
 			for _, t := range tasks {

@@ -18,6 +18,7 @@ type Policy struct {
 	MaxRestores     int
 	RestoreInterval time.Duration
 	Rules           []Rule
+	Destinations    []string // patterns of those that may be protected; none: all
 }
 
 // Rule treats the deletions of the principals that match its pattern

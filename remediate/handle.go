@@ -101,6 +101,9 @@ func (r *Remediator) created(ctx context.Context, s inventory.Scope, f detection
 		}
 		return nil
 	})
+	if err == nil {
+		err = r.tellNews(ctx, s)
+	}
 	if err != nil {
 		r.Log.Warn("could not note who created flow logs", "error", err)
 	}

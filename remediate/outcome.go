@@ -290,14 +290,12 @@ func (r *Remediator) verify(tx Tx, i Incident, l look, now time.Time) error {
 	old := i
 	i.Confirmed = true
 	switch done := i.RestoredAt.Add(r.Policy.VerifyAfter); {
-	case f.DeliverLogsStatus == "FAILED":
+	case f.Failing():
 		i.Reason = NotDelivering
 		i.Advice = "AWS can't deliver (" + bound(f.DeliverLogsErrorMessage) + "): see the destination's policy and the delivery role"
 		i.NextAttemptAt = now.Add(15 * time.Minute)
-		if old.Reason != NotDelivering {
-			if err := r.tell(tx, i, alert.Pipeline, answer{message: f.DeliverLogsErrorMessage}, now); err != nil {
-				return err
-			}
+		if err := r.tellFailing(tx, i, f, now); err != nil {
+			return err
 		}
 		return r.put(tx, old, i, "not delivering: "+bound(f.DeliverLogsErrorMessage), now)
 	case now.Before(done) || f.Status != "ACTIVE":
@@ -309,6 +307,20 @@ func (r *Remediator) verify(tx Tx, i Incident, l look, now time.Time) error {
 	}
 	i.State, i.Reason, i.Advice, i.VerifiedAt, i.NextAttemptAt = Verified, "", "", now, time.Time{}
 	return r.put(tx, old, i, i.NewID+" is active and no failure of delivery is known", now)
+}
+
+// tellFailing tells once that a replacement does not deliver, here or by a
+// refresh, whichever sees it first.
+func (r *Remediator) tellFailing(tx Tx, i Incident, f inventory.FlowLog, now time.Time) error {
+	row, ok, err := tx.FlowLog(i.Scope, f.ID)
+	if err != nil || !ok || row.ToldFailing {
+		return err
+	}
+	row.DeliverLogsStatus, row.DeliverLogsErrorMessage, row.ToldFailing = f.DeliverLogsStatus, f.DeliverLogsErrorMessage, true
+	if err := tx.PutFlowLog(row); err != nil {
+		return err
+	}
+	return r.tell(tx, i, alert.Pipeline, answer{message: f.DeliverLogsErrorMessage}, now)
 }
 
 // flapping holds a lineage back that is deleted again and again, and says so

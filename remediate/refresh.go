@@ -18,14 +18,16 @@ func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.
 	if !ours {
 		return inventory.Counts{}, fmt.Errorf("%s is not a configured scope", s)
 	}
-	refresher := inventory.Refresher{Snapshot: r.Snapshot, Settle: r.Policy.Settle, Now: r.Now, Lost: r.lost, Beside: r.beside}
+	refresher := inventory.Refresher{Snapshot: r.Snapshot, Settle: r.Policy.Settle, Now: r.Now, Found: r.found, Lost: r.lost, Beside: r.beside}
 	counts, err := refresher.Refresh(ctx, s, api)
 	if err != nil {
 		return counts, err
 	}
-	err = r.Store.Update(ctx, func(tx Tx) error { return r.relearn(tx, s, r.Now()) })
+	if err := r.Store.Update(ctx, func(tx Tx) error { return r.relearn(tx, s, r.Now()) }); err != nil {
+		return counts, err
+	}
 	r.scope(s).poke()
-	return counts, err
+	return counts, r.tellNews(ctx, s)
 }
 
 // lost is inventory.Refresher's Lost.
@@ -45,6 +47,6 @@ func (r *Remediator) learnByID(ctx context.Context, s inventory.Scope, ids []str
 		list = append(list, f)
 	}
 	slices.SortFunc(list, func(a, b inventory.FlowLog) int { return cmp.Compare(a.ID, b.ID) })
-	_, err = r.Snapshot.Learn(ctx, s, list, r.Now())
+	_, err = r.found(ctx, s, list, r.Now())
 	return err
 }

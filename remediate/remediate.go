@@ -145,15 +145,15 @@ func (r *Remediator) look(ctx context.Context, scope inventory.Scope, api EC2, r
 	}
 	found, err := inventory.OnResources(ctx, scope, api, resources)
 	if err != nil {
-		r.learn(scope, err)
+		r.heed(scope, err)
 		return l, fmt.Errorf("look at %d resources in %s: %w", len(resources), scope, err)
 	}
 	l.found = found
 	return l, nil
 }
 
-// learn slows the scope's pace when AWS throttles.
-func (r *Remediator) learn(scope inventory.Scope, err error) {
+// heed slows the scope's pace when AWS throttles.
+func (r *Remediator) heed(scope inventory.Scope, err error) {
 	if isThrottle(errorCode(err)) {
 		r.scope(scope).pace.throttled(r.Now())
 	}

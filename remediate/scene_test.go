@@ -73,7 +73,7 @@ func (s *scene) start() {
 	s.must(err)
 	s.store = st
 	s.r = &remediate.Remediator{Store: st, Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), Wake: func() {},
-		Snapshot: store.Snapshot{Store: st, Allowed: func(string) bool { return true }}, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
+		Snapshot: st, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
 		Direct: func(_ context.Context, a alert.Alert) { s.direct = append(s.direct, a) }}
 }
 
@@ -216,7 +216,7 @@ func (s *scene) alerts(k alert.Kind) []alert.Alert {
 // told checks how many alerts of each kind there are; kinds not named: none.
 func (s *scene) told(want map[alert.Kind]int) {
 	s.t.Helper()
-	for _, k := range []alert.Kind{alert.Deletion, alert.Attempt, alert.Restored, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy, alert.Pipeline} {
+	for _, k := range []alert.Kind{alert.Deletion, alert.Attempt, alert.Restored, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy, alert.Pipeline, alert.Destination} {
 		if got := len(s.alerts(k)); got != want[k] {
 			s.t.Errorf("%d alerts of kind %s, want %d", got, k, want[k])
 		}

@@ -146,7 +146,7 @@ func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i I
 	out, err := api.CreateFlowLogs(call, CreateInput(i), oneAttempt)
 	a := read(out, err)
 	if err != nil {
-		r.learn(s, err)
+		r.heed(s, err)
 	}
 	var after look
 	if a.class == exists || a.class == mismatch {

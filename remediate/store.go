@@ -21,6 +21,13 @@ type Tx interface {
 	FlowLog(scope inventory.Scope, id string) (inventory.Row, bool, error)
 	// PutFlowLog writes a row whole.
 	PutFlowLog(row inventory.Row) error
+	// Live are the live rows of a resource.
+	Live(scope inventory.Scope, resource string) ([]inventory.Row, error)
+	// NewDestination notes a destination, and reports whether the scope had
+	// none such before.
+	NewDestination(scope inventory.Scope, destination string) (bool, error)
+	// Untold are rows about which people have not been told something.
+	Untold(scope inventory.Scope, limit int) ([]inventory.Row, error)
 	// Protect makes those live flow logs on a resource protected that were kept
 	// as decoys and are none any more.
 	Protect(scope inventory.Scope, resource string) error

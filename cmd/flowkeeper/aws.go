@@ -31,7 +31,7 @@ func connect(ctx context.Context, c configs.Config, log *slog.Logger) (*scopes.F
 // daemon or without one: senders, refreshes and the queue are the daemon's.
 func (a *app) newRemediator(c configs.Config, s *store.Store, fleet *scopes.Fleet) *remediate.Remediator {
 	return &remediate.Remediator{
-		Store: s, Snapshot: daemon.Snapshot(c, s), Fleet: fleet, Policy: daemon.Policy(c), Now: a.now,
+		Store: s, Snapshot: s, Fleet: fleet, Policy: daemon.Policy(c), Now: a.now,
 		Log:         a.warnings(),
 		Wake:        func() {}, // the daemon notices changes of the state file by itself
 		RefreshSoon: func(inventory.Scope, bool) {},

@@ -166,14 +166,9 @@ func readRow(line []byte, destinations []string, now time.Time) (inventory.Row, 
 	if row.State == inventory.Gone {
 		row.GoneAt = now // its retention counts from here
 	}
-	row.Excluded = !mayProtect(destinations, row.Destination(row.Scope))
+	row.Excluded = !remediate.Protects(destinations, row.Destination(row.Scope))
 	row.Protected = f.Protected && !row.Excluded
 	return row, nil
-}
-
-// mayProtect is inventory.destinations.
-func mayProtect(patterns []string, destination string) bool {
-	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return remediate.Match(p, destination) })
 }
 
 // check sees that the object can be a flow log.

@@ -11,7 +11,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/scopes"
-	"flowkeeper/internal/store"
 	"flowkeeper/remediate"
 )
 
@@ -22,6 +21,7 @@ func Policy(c configs.Config) remediate.Policy {
 		DriftAlerts: c.Remediate.OnDrift == "alert",
 		DriftWait:   c.Remediate.DriftWait, Settle: c.Inventory.Settle, VerifyAfter: c.Remediate.VerifyAfter,
 		MaxRestores: c.Remediate.MaxRestores, RestoreInterval: c.Remediate.RestoreInterval,
+		Destinations: c.Inventory.Destinations,
 	}
 	actions := map[string]remediate.Action{"restore": remediate.Restore, "wait": remediate.Wait, "alert": remediate.Alert, "ignore": remediate.Ignore}
 	for _, r := range c.Remediate.Rules {
@@ -82,22 +82,4 @@ func Sinks(c configs.Config, base aws.Config, log *slog.Logger, version string) 
 		}
 	}
 	return out, nil
-}
-
-// Snapshot is the store as a refresh writes it.
-func Snapshot(c configs.Config, s *store.Store) store.Snapshot {
-	return store.Snapshot{Store: s, Allowed: allowed(c.Inventory.Destinations)}
-}
-
-// allowed tells which destinations may be protected: those that match a
-// pattern, in which * stands for any text; all where there is none.
-func allowed(patterns []string) func(string) bool {
-	return func(destination string) bool {
-		for _, p := range patterns {
-			if remediate.Match(p, destination) {
-				return true
-			}
-		}
-		return len(patterns) == 0
-	}
 }

@@ -44,14 +44,3 @@ func TestPolicy(t *testing.T) {
 		t.Errorf("-want +got:\n%s", d)
 	}
 }
-
-func TestAllowed(t *testing.T) {
-	t.Parallel()
-	if !allowed(nil)("anything") {
-		t.Error("no pattern allows all")
-	}
-	some := allowed([]string{"arn:aws:s3:::central-*"})
-	if !some("arn:aws:s3:::central-a/prefix") || some("arn:aws:s3:::mallory") {
-		t.Error("patterns are not obeyed")
-	}
-}

@@ -64,6 +64,18 @@ CREATE TABLE deliveries (
 ) WITHOUT ROWID;
 CREATE INDEX deliveries_pending ON deliveries (sink, alert) WHERE sent_at IS NULL AND parked_at IS NULL;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+`, `
+-- What people have not been told yet of a flow log, and where flow logs have
+-- ever delivered to. The next refresh fills the latter in from all that it
+-- lists, and counts as the first: nothing in it is new.
+ALTER TABLE flow_logs ADD COLUMN untold INTEGER;
+CREATE INDEX flow_logs_untold ON flow_logs (account, region) WHERE untold = 1;
+CREATE TABLE destinations (
+	account TEXT NOT NULL, region TEXT NOT NULL, destination TEXT NOT NULL,
+	PRIMARY KEY (account, region, destination)
+) WITHOUT ROWID;
+UPDATE flow_logs SET digest = x'';
+UPDATE scopes SET first_at = NULL;
 `}
 
 // migrate brings the file to today's schema. It keeps a copy of an older file

@@ -7,15 +7,7 @@ import (
 	"time"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
-
-// Snapshot is the store as inventory.Refresher sees it.
-type Snapshot struct {
-	*Store
-	// Allowed tells whether a destination may be protected.
-	Allowed func(destination string) bool
-}
 
 // Known finds rows by ID (inventory.Snapshot).
 func (s *Store) Known(ctx context.Context, scope inventory.Scope, ids []string) (map[string]inventory.Known, error) {
@@ -41,54 +33,6 @@ func (s *Store) Known(ctx context.Context, scope inventory.Scope, ids []string) 
 		out[id] = k
 	}
 	return out, rows.Err()
-}
-
-// Learn writes what AWS showed: new rows, and changed settings of live ones.
-// A gone row stays as it is (I5). A new one that stands in the place of a
-// protected one and does not do the same is a decoy: it is kept, but not
-// protected.
-func (s Snapshot) Learn(ctx context.Context, scope inventory.Scope, found []inventory.FlowLog, at time.Time) (added int, err error) {
-	err = s.write(ctx, func(t *tx) error {
-		added = 0
-		for _, f := range found {
-			fresh, err := t.learn(f, s.Allowed(f.Destination(scope)), at)
-			if err != nil {
-				return err
-			}
-			if fresh {
-				added++
-			}
-		}
-		return nil
-	})
-	return added, err
-}
-
-func (t *tx) learn(f inventory.FlowLog, allowed bool, at time.Time) (fresh bool, err error) {
-	row, ok, err := t.FlowLog(f.Scope, f.ID)
-	switch {
-	case err != nil:
-		return false, err
-	case ok && row.State == inventory.Gone && !row.Imported:
-		return false, nil
-	case ok:
-		row.FlowLog, row.Imported, row.State = f, false, inventory.Live
-		return false, t.PutFlowLog(row)
-	}
-	pending, err := t.Pending(f.Scope, f.ResourceID)
-	if err != nil {
-		return false, err
-	}
-	live, err := t.live(f.Scope, f.ResourceID)
-	if err != nil {
-		return false, err
-	}
-	row = inventory.Row{
-		FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed,
-		Protected:   allowed && !remediate.IsDecoy(f, pending, live),
-		FirstSeenAt: at, LastSeenAt: at, WrittenAt: at,
-	}
-	return true, t.PutFlowLog(row)
 }
 
 // Unseen returns live rows that a listing did not show (inventory.Snapshot).

@@ -44,13 +44,18 @@ func flowLog(id string) inventory.FlowLog {
 		ResourceID: "vpc-1", LogDestinationType: inventory.S3, LogDestination: "arn:aws:s3:::bucket", Tags: map[string]string{"Name": id}}}
 }
 
-func (s *Store) learnAt(t *testing.T, at time.Time, found ...inventory.FlowLog) int {
+// learnAt puts live rows.
+func (s *Store) learnAt(t *testing.T, at time.Time, found ...inventory.FlowLog) {
 	t.Helper()
-	n, err := Snapshot{s, func(string) bool { return true }}.Learn(t.Context(), scope, found, at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	s.put(t, func(tx remediate.Tx) error {
+		for _, f := range found {
+			row := inventory.Row{FlowLog: f, RootID: f.ID, State: inventory.Live, Protected: true, FirstSeenAt: at, LastSeenAt: at, WrittenAt: at}
+			if err := tx.PutFlowLog(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (s *Store) row(t *testing.T, id string) inventory.Row {
@@ -131,67 +136,6 @@ func TestUpdateIsAllOrNothing(t *testing.T) {
 	})
 	if err != nil || n != 200-67-1 {
 		t.Errorf("%d rows, %v", n, err)
-	}
-}
-
-func TestI5LearnNeverRevives(t *testing.T) {
-	t.Parallel()
-	s := fresh(t)
-	s.learnAt(t, noon, flowLog("fl-1"))
-	s.put(t, func(tx remediate.Tx) error {
-		r, _, err := tx.FlowLog(scope, "fl-1")
-		r.State, r.GoneAt = inventory.Gone, noon
-		return errors.Join(err, tx.PutFlowLog(r))
-	})
-	changed := flowLog("fl-1")
-	changed.Tags = map[string]string{"Name": "stale"}
-	s.learnAt(t, noon.Add(time.Minute), changed)
-	if r := s.row(t, "fl-1"); r.State != inventory.Gone || r.Tags["Name"] != "fl-1" {
-		t.Errorf("a stale page changed a gone row: %+v", r)
-	}
-}
-
-// TestI2ADecoyBeforeItsIncident: nothing has told yet that the protected flow
-// log is lost, and what has taken its place is a decoy all the same.
-func TestI2ADecoyBeforeItsIncident(t *testing.T) {
-	t.Parallel()
-	s := fresh(t)
-	s.learnAt(t, noon, flowLog("fl-1"))
-	decoy, equal := flowLog("fl-2"), flowLog("fl-3")
-	decoy.TrafficType = "REJECT"
-	s.learnAt(t, noon, decoy, equal)
-	if s.row(t, "fl-2").Protected || !s.row(t, "fl-3").Protected {
-		t.Error("the decoy is protected, or what does the same is not")
-	}
-}
-
-func TestLearnKeepsADecoyUnprotected(t *testing.T) {
-	t.Parallel()
-	s := fresh(t)
-	s.learnAt(t, noon, flowLog("fl-1"))
-	incident := remediate.Incident{Scope: scope, FlowLogID: "fl-1", ResourceID: "vpc-1", State: remediate.Open, Known: true, Frozen: flowLog("fl-1").Settings}
-	s.put(t, func(tx remediate.Tx) error { return tx.PutIncident(incident) })
-	decoy, other := flowLog("fl-2"), flowLog("fl-3")
-	decoy.TrafficType = "REJECT"
-	other.TrafficType, other.LogDestination = "REJECT", "arn:aws:s3:::elsewhere"
-	if n := s.learnAt(t, noon, decoy, other); n != 2 {
-		t.Errorf("%d new", n)
-	}
-	if s.row(t, "fl-2").Protected || !s.row(t, "fl-3").Protected {
-		t.Error("the decoy is protected, or what is none is not")
-	}
-	incident.State = remediate.Closed
-	closed := func(tx remediate.Tx) error { return errors.Join(tx.PutIncident(incident), tx.Protect(scope, "vpc-1")) }
-	s.put(t, closed)
-	if s.row(t, "fl-2").Protected {
-		t.Error("the decoy is protected while what it stands for is live")
-	}
-	lost := s.row(t, "fl-1")
-	lost.State, lost.GoneAt = inventory.Gone, noon
-	s.put(t, func(tx remediate.Tx) error { return tx.PutFlowLog(lost) })
-	s.put(t, closed)
-	if !s.row(t, "fl-2").Protected {
-		t.Error("with the incident closed, what stands there is protected")
 	}
 }
 
@@ -361,6 +305,44 @@ func TestMigrationKeepsTheOldFile(t *testing.T) {
 	}
 	if _, err := db.Exec(`SELECT x FROM later`); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestUpgradeFromTheFirstSchema: the rows stay, and the next refresh learns each
+// of them anew, as the first: it fills in what the first schema did not keep,
+// and has no news.
+func TestUpgradeFromTheFirstSchema(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	db, err := sql.Open("sqlite", dsn(path, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true, FirstSeenAt: noon}
+	digest := row.Digest()
+	if err := migrateTo(t.Context(), db, path, migrations[:1]); err != nil {
+		t.Fatal(err)
+	}
+	_, err1 := db.Exec(`INSERT INTO scopes VALUES (?, ?, 1, 1)`, scope.Account, scope.Region)
+	_, err2 := db.Exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, body) VALUES (?, ?, 'fl-1', 'fl-1', 'vpc-1', 'live', 1, 1, ?, ?)`,
+		scope.Account, scope.Region, digest[:], body(row))
+	if err := errors.Join(err1, err2, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path)
+	known, err := s.Known(t.Context(), scope, []string{"fl-1"})
+	if err != nil || len(known) != 1 || known["fl-1"].Digest == digest {
+		t.Errorf("known %+v, %v", known, err)
+	}
+	s.put(t, func(tx remediate.Tx) error {
+		first, err := tx.FirstRefreshed(scope)
+		if first {
+			t.Error("the next refresh would not count as the first")
+		}
+		return err
+	})
+	if s.row(t, "fl-1").Tags["Name"] != "fl-1" {
+		t.Error("the row is not as it was")
 	}
 }
 

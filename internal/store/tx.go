@@ -104,12 +104,16 @@ func (t *tx) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, error) 
 
 func (t *tx) PutFlowLog(r inventory.Row) error {
 	digest := r.Digest()
-	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	var untold any
+	if r.Untold() {
+		untold = 1
+	}
+	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, untold, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account, region, id) DO UPDATE SET root_id = excluded.root_id, resource_id = excluded.resource_id,
 			state = excluded.state, protected = excluded.protected, written_at = excluded.written_at,
-			gone_at = excluded.gone_at, digest = excluded.digest, body = excluded.body`,
-		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], body(r))
+			gone_at = excluded.gone_at, digest = excluded.digest, untold = excluded.untold, body = excluded.body`,
+		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], untold, body(r))
 }
 
 func (t *tx) Protect(s inventory.Scope, resource string) error {
@@ -120,7 +124,7 @@ func (t *tx) Protect(s inventory.Scope, resource string) error {
 	if err != nil {
 		return err
 	}
-	rows, err := t.live(s, resource)
+	rows, err := t.Live(s, resource)
 	if err != nil {
 		return err
 	}
@@ -136,8 +140,21 @@ func (t *tx) Protect(s inventory.Scope, resource string) error {
 	return nil
 }
 
-// live are the live rows of a resource.
-func (t *tx) live(s inventory.Scope, resource string) ([]inventory.Row, error) {
+func (t *tx) Untold(s inventory.Scope, limit int) ([]inventory.Row, error) {
+	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND untold = 1 LIMIT ?`, s.Account, s.Region, limit)
+}
+
+func (t *tx) NewDestination(s inventory.Scope, destination string) (bool, error) {
+	res, err := t.q.ExecContext(t.ctx, `INSERT INTO destinations (account, region, destination) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+		s.Account, s.Region, destination)
+	if err != nil {
+		return false, fmt.Errorf("write %s: %w", t.s.path, err)
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+func (t *tx) Live(s inventory.Scope, resource string) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND resource_id = ? AND state = 'live'`,
 		s.Account, s.Region, resource)
 }

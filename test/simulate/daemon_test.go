@@ -62,8 +62,7 @@ func (d *daemon) start() {
 	d.p.must(err)
 	mem := memory{st, d.mortal}
 	d.remediator = &remediate.Remediator{
-		Store: mem, Snapshot: snapshot{store.Snapshot{Store: st, Allowed: func(string) bool { return true }}, d.mortal},
-		Fleet: fleet, Policy: d.p.policy, Now: d.p.clock, Log: d.p.log, Wake: func() {},
+		Store: mem, Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.clock, Log: d.p.log, Wake: func() {},
 		RefreshSoon: func(inventory.Scope, bool) { d.asked = true },
 		Direct:      func(context.Context, alert.Alert) {},
 		Beside:      d.p.beside, Rand: d.p.random.Float64,

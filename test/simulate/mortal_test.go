@@ -112,32 +112,21 @@ func (s memory) Failed(ctx context.Context, sink, id string, attempts int, next 
 	return s.m.around(func() error { return s.Store.Failed(ctx, sink, id, attempts, next, cause, parked) })
 }
 
-// snapshot is its part for refreshes.
-type snapshot struct {
-	store.Snapshot
-	m *mortal
-}
-
-func (s snapshot) Known(ctx context.Context, sc inventory.Scope, ids []string) (out map[string]inventory.Known, err error) {
-	err = s.m.reading(func() (err error) { out, err = s.Snapshot.Known(ctx, sc, ids); return err })
+func (s memory) Known(ctx context.Context, sc inventory.Scope, ids []string) (out map[string]inventory.Known, err error) {
+	err = s.m.reading(func() (err error) { out, err = s.Store.Known(ctx, sc, ids); return err })
 	return out, err
 }
 
-func (s snapshot) Learn(ctx context.Context, sc inventory.Scope, found []inventory.FlowLog, at time.Time) (n int, err error) {
-	err = s.m.around(func() (err error) { n, err = s.Snapshot.Learn(ctx, sc, found, at); return err })
-	return n, err
-}
-
-func (s snapshot) Unseen(ctx context.Context, sc inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (rows []inventory.Row, last int64, err error) {
+func (s memory) Unseen(ctx context.Context, sc inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (rows []inventory.Row, last int64, err error) {
 	err = s.m.reading(func() (err error) {
-		rows, last, err = s.Snapshot.Unseen(ctx, sc, seen, before, after, limit)
+		rows, last, err = s.Store.Unseen(ctx, sc, seen, before, after, limit)
 		return err
 	})
 	return rows, last, err
 }
 
-func (s snapshot) Refreshed(ctx context.Context, sc inventory.Scope, started, ended time.Time) error {
-	return s.m.around(func() error { return s.Snapshot.Refreshed(ctx, sc, started, ended) })
+func (s memory) Refreshed(ctx context.Context, sc inventory.Scope, started, ended time.Time) error {
+	return s.m.around(func() error { return s.Store.Refreshed(ctx, sc, started, ended) })
 }
 
 // pager is a daemon's way to the sink that people look at.

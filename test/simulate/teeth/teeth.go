@@ -68,7 +68,7 @@ var teeth = []tooth{
 		`		lost, err := absent(ctx, scope, api, rows)
 `, `		lost, err := rows, error(nil)
 `}}},
-	{"I5 revived by a stale page", []patch{{"internal/store/snapshot.go",
+	{"I5 revived by a stale page", []patch{{"remediate/learn.go",
 		`	case ok && row.State == inventory.Gone && !row.Imported:
 		return false, nil
 `, ``}, {"inventory/refresh.go",

@@ -1,0 +1,190 @@
+package remediate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// found writes flow logs that AWS showed at a time: new ones, and what changed
+// of live ones. It is inventory.Refresher's Found.
+func (r *Remediator) found(ctx context.Context, s inventory.Scope, list []inventory.FlowLog, at time.Time) (added int, err error) {
+	err = r.Store.Update(ctx, func(tx Tx) error {
+		added = 0
+		listed, err := tx.FirstRefreshed(s)
+		if err != nil {
+			return err
+		}
+		for _, f := range list {
+			fresh, err := r.learn(tx, f, listed, at)
+			if err != nil {
+				return err
+			}
+			if fresh {
+				added++
+			}
+		}
+		return nil
+	})
+	return added, err
+}
+
+// learn writes one flow log. A gone row stays as it is (I5). A new flow log
+// that stands in the place of a protected one and does not do the same is a
+// decoy: it is kept, but not protected. listed: the scope has had its first
+// refresh.
+func (r *Remediator) learn(tx Tx, f inventory.FlowLog, listed bool, at time.Time) (fresh bool, err error) {
+	row, ok, err := tx.FlowLog(f.Scope, f.ID)
+	switch {
+	case err != nil:
+		return false, err
+	case ok && row.State == inventory.Gone && !row.Imported:
+		return false, nil
+	case ok:
+		row.FlowLog, row.Imported, row.State = f, false, inventory.Live
+		return false, tx.PutFlowLog(row)
+	}
+	pending, err := tx.Pending(f.Scope, f.ResourceID)
+	if err != nil {
+		return false, err
+	}
+	live, err := tx.Live(f.Scope, f.ResourceID)
+	if err != nil {
+		return false, err
+	}
+	news, err := tx.NewDestination(f.Scope, f.Destination(f.Scope))
+	if err != nil {
+		return false, err
+	}
+	allowed := Protects(r.Policy.Destinations, f.Destination(f.Scope))
+	row = inventory.Row{
+		FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed,
+		Protected:      allowed && !IsDecoy(f, pending, live),
+		NewDestination: news && (listed || !allowed),
+		FirstSeenAt:    at, LastSeenAt: at, WrittenAt: at,
+	}
+	return true, tx.PutFlowLog(row)
+}
+
+// Protects reports whether flow logs to a destination are ours to keep: those
+// that match a pattern of inventory.destinations; all where there is none.
+func Protects(patterns []string, destination string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return Match(p, destination) })
+}
+
+// mostNews is how many flow logs one alert of tellNews names.
+const mostNews = 1000
+
+// tellNews tells people what the snapshot has learned and they should know: a
+// destination never seen before, a delivery that fails, or works again. It is
+// one commit with the note that they were told.
+func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
+	for {
+		n := 0
+		err := r.Store.Update(ctx, func(tx Tx) error {
+			rows, err := tx.Untold(s, mostNews)
+			if n = len(rows); err != nil || n == 0 {
+				return err
+			}
+			now := r.Now()
+			var elsewhere, failing, healed []inventory.Row
+			for _, row := range rows {
+				switch {
+				case row.NewDestination:
+					elsewhere = append(elsewhere, row)
+				case row.Failing():
+					failing = append(failing, row)
+				default:
+					healed = append(healed, row)
+				}
+				row.NewDestination, row.ToldFailing = false, row.Failing()
+				if err := tx.PutFlowLog(row); err != nil {
+					return err
+				}
+			}
+			for _, a := range []alert.Alert{newDestinations(s, elsewhere, now), failingDelivery(s, failing, now), healedDelivery(s, healed, now)} {
+				if len(a.FlowLogs) == 0 {
+					continue
+				}
+				if err := add(tx, a); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("tell of what changed in %s: %w", s, err)
+		}
+		if n > 0 {
+			r.Wake()
+		}
+		if n < mostNews {
+			return nil
+		}
+	}
+}
+
+func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+	seen := map[string]bool{}
+	for _, row := range rows {
+		seen[row.Destination(s)] = true
+	}
+	a := newsAlert(s, alert.Destination, alert.High, rows, now)
+	a.Cause = listed(slices.Sorted(maps.Keys(seen)))
+	a.Advice = "see who made it, and whether that place is yours; inventory.destinations names the only ones that are protected"
+	return a
+}
+
+func failingDelivery(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+	a := newsAlert(s, alert.Pipeline, alert.High, rows, now)
+	a.Cause = "AWS can't deliver what they log"
+	a.Advice = "see the policy and the key of the destination, and the delivery role: somebody may have taken it from there"
+	return a
+}
+
+func healedDelivery(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+	a := newsAlert(s, alert.Pipeline, alert.Informational, rows, now)
+	a.Cause = "AWS delivers again what they log"
+	a.RouteLevel = alert.High // who heard of the failure hears of its end
+	return a
+}
+
+// newsAlert is about rows of the snapshot that no incident is about.
+func newsAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []inventory.Row, now time.Time) alert.Alert {
+	about := string(kind) + "-" + strconv.FormatInt(now.UnixMilli(), 10)
+	a := alert.Alert{
+		ID:       alert.ID(about, string(level), s.String()),
+		DedupKey: alert.DedupKey(s.String(), about),
+		Time:     alert.Time{Time: now}, Kind: kind, Level: level, Account: s.Account, Region: s.Region,
+	}
+	slices.SortFunc(rows, func(x, y inventory.Row) int { return cmp.Compare(x.ID, y.ID) })
+	for _, row := range rows {
+		f := alert.FlowLog{FlowLogID: row.ID, ResourceID: row.ResourceID, Destination: row.Destination(s), Tags: row.Tags, CreatedBy: row.CreatedBy}
+		if kind == alert.Pipeline {
+			f.ErrorMessage = row.DeliverLogsErrorMessage
+		}
+		if row.RootID != row.ID {
+			f.RootFlowLogID = row.RootID
+		}
+		a.FlowLogs = append(a.FlowLogs, f)
+	}
+	return a
+}
+
+// listed names the first of some things, and how many more there are.
+func listed(things []string) string {
+	switch len(things) {
+	case 0:
+		return ""
+	case 1:
+		return things[0]
+	}
+	return fmt.Sprintf("%s and %d more", things[0], len(things)-1)
+}

@@ -1,0 +1,148 @@
+package remediate_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
+)
+
+// TestI5AStalePageRevivesNothing: a listing that still shows a flow log whose
+// row is gone changes nothing of it.
+func TestI5AStalePageRevivesNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.hear(s.attack(id))
+	s.work()
+	s.world.SetConsistencyDelay(time.Minute)
+	before := s.row(id)
+	if c := s.refresh(); c.Listed != 1 || c.Changed+c.New+c.Lost != 0 {
+		t.Fatalf("the listing is not stale, or was believed: %+v", c)
+	}
+	if r := s.row(id); r.State != inventory.Gone || !r.GoneAt.Equal(before.GoneAt) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestI2ADecoyBeforeAnythingTold: nothing has told yet that a protected flow
+// log is lost, and what has taken its place is a decoy all the same; somewhere
+// else it is none. Once the lost one is given up, it is what there is.
+func TestI2ADecoyBeforeAnythingTold(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.world.AddDestination("arn:aws:s3:::elsewhere")
+	id := s.protect(1)[0]
+	f := s.attack(id)
+	less := func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" }
+	decoy := s.plant("vpc-1", less)
+	other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { less(f); f.LogDestination = "arn:aws:s3:::elsewhere" })
+	s.refresh()
+	if s.row(decoy).Protected || !s.row(other).Protected {
+		t.Error("the decoy is protected, or what is none is not")
+	}
+	s.r.Policy.AlertOnly = true
+	s.hear(f)
+	s.work()
+	if !s.row(decoy).Protected {
+		t.Error("with the incident closed, what stands there is protected")
+	}
+}
+
+func TestDeliveryThatFailsAndHeals(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(3)
+	s.world.FailDelivery(account, region, ids[0], "Access error")
+	s.world.FailDelivery(account, region, ids[2], "Rate limited")
+	for range 3 {
+		s.refresh()
+		s.now = s.now.Add(time.Minute)
+	}
+	s.told(map[alert.Kind]int{alert.Pipeline: 1})
+	if a := s.alerts(alert.Pipeline)[0]; a.Level != alert.High || len(a.FlowLogs) != 2 || a.FlowLogs[0].FlowLogID != ids[0] ||
+		a.Title != "Does not deliver: 2 flow logs in 111122223333 eu-west-1" || !strings.Contains(a.Text, "Rate limited") {
+		t.Errorf("%+v", a)
+	}
+	s.crash()
+	s.world.FailDelivery(account, region, ids[0], "")
+	s.refresh()
+	s.refresh()
+	s.told(map[alert.Kind]int{alert.Pipeline: 2})
+	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || len(a.FlowLogs) != 1 || !strings.HasPrefix(a.Title, "Delivers again: the flow log of vpc-1") {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestAReplacementThatDoesNotDeliverIsToldOnce: verification and the refresh
+// both see it.
+func TestAReplacementThatDoesNotDeliverIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for name, refreshFirst := range map[string]bool{"by the refresh": true, "by verification": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id := s.protect(1)[0]
+			s.hear(s.attack(id))
+			s.work()
+			s.world.FailDelivery(account, region, s.incident(id).NewID, "Access error")
+			if refreshFirst {
+				s.now = s.now.Add(time.Second)
+				s.refresh()
+			}
+			s.pass(11 * time.Minute)
+			s.refresh()
+			s.is(id, "restored", "not_delivering")
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Pipeline: 1})
+			s.world.FailDelivery(account, region, s.incident(id).NewID, "")
+			s.refresh()
+			s.pass(20 * time.Minute)
+			s.is(id, "verified", "")
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1, alert.Pipeline: 2})
+		})
+	}
+}
+
+// TestANewDestinationIsTold: one that nothing delivered to before the first
+// refresh; those that the first refresh finds are as things are.
+func TestANewDestinationIsTold(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(2)
+	s.told(nil)
+	evil := "arn:aws:s3:::mallory"
+	s.world.AddDestination(evil)
+	id := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = evil })
+	s.hear(detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: "made", Account: account, Region: region, CreatedIDs: []string{id},
+		Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}}})
+	s.refresh()
+	s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = evil })
+	s.refresh()
+	s.told(map[alert.Kind]int{alert.Destination: 1})
+	if a := s.alerts(alert.Destination)[0]; a.Level != alert.High || a.Cause != evil || a.FlowLogs[0].FlowLogID != id || !strings.Contains(a.Text, "made by "+mallory) {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestADestinationThatIsNotOursIsToldAtFirstSight: even by the first refresh,
+// and it is not protected.
+func TestADestinationThatIsNotOursIsToldAtFirstSight(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.r.Policy.Destinations = []string{bucket}
+	ours, theirs := s.plant("vpc-1", nil), s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::mallory" })
+	s.refresh()
+	s.refresh()
+	if !s.row(ours).Protected || s.row(theirs).Protected {
+		t.Error("the wrong ones are protected")
+	}
+	s.told(map[alert.Kind]int{alert.Destination: 1})
+	s.hear(s.attack(theirs))
+	s.pass(time.Hour)
+	s.is(theirs, "closed", "exempt")
+}
