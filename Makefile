@@ -9,7 +9,7 @@ FUZZTIME    ?= 20s
 export CGO_ENABLED ?= 0
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: all build demo test race bench simulate fuzz lint install smoke-aws clean
+.PHONY: all build demo test race bench simulate crash fuzz lint install smoke-aws clean
 
 all: build
 
@@ -42,6 +42,10 @@ simulate: export TMPDIR := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)
 simulate:
 	SIM_SEED=$${SIM_SEED:-$$(date +%s)} SIM_STEPS=$(SIM_STEPS) SIM_AGAIN=12 $(GO) test -count 1 -v -timeout 60m -run 'Simulated|EveryDeath' ./test/simulate
 	$(GO) run ./test/simulate/teeth
+
+# A thousand SIGKILLs of the real binary, over HTTP, with faults.
+crash:
+	CRASH_KILLS=$${CRASH_KILLS:-1000} $(GO) test -count 1 -v -timeout 60m ./test/crash
 
 fuzz:
 	@for pkg in $$($(GO) list ./...); do \

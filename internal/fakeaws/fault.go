@@ -45,6 +45,13 @@ func (w *World) Chaos(seed uint64, o Odds) {
 	w.chaos, w.odds = rand.New(rand.NewPCG(seed, 1)), o
 }
 
+// Spare keeps a user, named as at User, from what Chaos does.
+func (w *World) Spare(user string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.spared[user] = true
+}
+
 // SetOdds changes the odds of Chaos, and nothing of its order.
 func (w *World) SetOdds(o Odds) {
 	w.mu.Lock()
@@ -106,7 +113,7 @@ func (w *World) isDenied(c caller, operation string) bool {
 }
 
 // next is the fault that a call meets, if any.
-func (w *World) next(service, operation string) (f fault, lost bool) {
+func (w *World) next(service, operation string, c caller) (f fault, lost bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for n := range w.faults {
@@ -115,7 +122,7 @@ func (w *World) next(service, operation string) (f fault, lost bool) {
 			return *q, q.code == ""
 		}
 	}
-	if w.chaos == nil || service != "ec2" && service != "sqs" && service != "sns" {
+	if w.chaos == nil || w.spared[c.Name] || service != "ec2" && service != "sqs" && service != "sns" {
 		return fault{}, false
 	}
 	switch r := w.chaos.Float64(); {

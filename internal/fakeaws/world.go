@@ -44,11 +44,12 @@ type World struct {
 	faults   []fault
 	chaos    *rand.Rand
 	odds     Odds
-	delay    time.Duration // of eventual consistency
-	pageSize int           // 0: as AWS allows
-	twins    bool          // FlowLogAlreadyExists is off
-	keep     bool          // flow logs outlive their resource
-	limit    int           // flow logs per resource; 0: none
+	spared   map[string]bool // users, by name
+	delay    time.Duration   // of eventual consistency
+	pageSize int             // 0: as AWS allows
+	twins    bool            // FlowLogAlreadyExists is off
+	keep     bool            // flow logs outlive their resource
+	limit    int             // flow logs per resource; 0: none
 	ledger   []Call
 	lastID   uint64
 	lifetime time.Duration // of assumed roles' credentials
@@ -61,7 +62,7 @@ func New(o Options) *World {
 	}
 	w := &World{
 		now: o.Now, latency: o.Latency, users: map[string]caller{}, expires: map[string]time.Time{}, roles: map[string]role{},
-		regions: []string{"eu-west-1", "us-east-1"}, scopes: map[string]*ec2Scope{}, exists: map[string]bool{}, denied: map[string]bool{},
+		regions: []string{"eu-west-1", "us-east-1"}, scopes: map[string]*ec2Scope{}, exists: map[string]bool{}, denied: map[string]bool{}, spared: map[string]bool{},
 		lifetime: time.Hour,
 	}
 	w.sqs = newSQS(o.Now)

@@ -3,6 +3,7 @@
 package crash_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +33,7 @@ const (
 	region   = "eu-west-1"
 	bucket   = "arn:aws:s3:::flow-logs"
 	watched  = 12 // flow logs
+	stale    = 200 * time.Millisecond
 	patience = 2 * time.Minute
 )
 
@@ -47,13 +50,57 @@ func kills(t *testing.T) int {
 	return n
 }
 
-// TestI4I10KilledAtRandom: with the real binary dying at random moments, in
-// the end each flow log that was deleted is there exactly once, and every
-// deletion was told at least once. AWS's own guard against doubles is off, so
-// that only Flowkeeper's looks and tokens prevent them.
+// TestI4I10KilledAtRandom: with the real binary dying at random moments, and
+// AWS throttling, failing, losing answers and showing what was, in the end each
+// flow log that was deleted is there exactly once, and every deletion was told
+// at least once. AWS's own guard against doubles is off, so that only
+// Flowkeeper's looks and tokens prevent them. Half of the kills fall on three
+// daemons that share a queue and nothing else.
 func TestI4I10KilledAtRandom(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	binary := build(t)
+	for name, daemons := range map[string]int{"one daemon": 1, "three daemons": 3} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			random := seeded(t)
+			w := newWorld(t, binary, daemons)
+			for _, d := range w.daemons {
+				d.start(t)
+			}
+			for _, d := range w.daemons {
+				w.await(t, "the first refresh", func() bool { return d.lines(t, "inventory", "list") == watched })
+			}
+			w.aws.Chaos(random.Uint64(), fakeaws.Odds{Throttled: 0.2, Failed: 0.1, Lost: 0.05})
+			w.aws.SetConsistencyDelay(stale)
+			deleted, killed := 0, 0
+			for ; killed < kills(t)/2; killed++ {
+				deleted += w.strike(t, random)
+				rest(t, time.Duration(random.IntN(200))*time.Millisecond)
+				d := w.daemons[random.IntN(daemons)]
+				d.kill(t)
+				d.start(t)
+			}
+			w.aws.SetOdds(fakeaws.Odds{})
+			w.await(t, "every flow log to be back", func() bool { return len(w.missing(t)) == 0 })
+			w.await(t, "every deletion to be told", func() bool { return w.told() >= w.struck })
+			for _, d := range w.daemons {
+				w.await(t, "every incident to be settled", func() bool { return d.settled(t) })
+			}
+			for target, n := range w.live(t) {
+				if n != 1 {
+					t.Errorf("%d flow logs at %s", n, target)
+				}
+			}
+			if lost := w.missing(t); len(lost) > 0 {
+				t.Errorf("lost: %v", lost)
+			}
+			t.Logf("%d kills, %d flow logs deleted in %d calls: none lost, none doubled, all told", killed, deleted, w.struck)
+		})
+	}
+}
+
+// seeded is chance that CRASH_SEED repeats.
+func seeded(t *testing.T) *rand.Rand {
 	seed := uint64(time.Now().UnixNano())
 	if v := os.Getenv("CRASH_SEED"); v != "" {
 		n, err := strconv.ParseUint(v, 10, 64)
@@ -63,42 +110,23 @@ func TestI4I10KilledAtRandom(t *testing.T) {
 		seed = n
 	}
 	t.Logf("CRASH_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	d := w.start(t)
-	w.await(t, "the first refresh", func() bool { return w.listed(t, d) == watched })
-	deleted := 0
-	for range kills(t) {
-		deleted += w.strike(t, random)
-		rest(t, time.Duration(random.IntN(200))*time.Millisecond)
-		d.kill(t)
-		d = w.start(t)
-	}
-	w.await(t, "every flow log to be back", func() bool { return len(w.missing(t)) == 0 })
-	w.await(t, "every deletion to be told", func() bool { return w.told() >= w.struck })
-	for target, n := range w.live(t) {
-		if n != 1 {
-			t.Errorf("%d flow logs at %s", n, target)
-		}
-	}
-	d.kill(t)
-	t.Logf("%d kills, %d flow logs deleted in %d calls: none lost, none doubled", kills(t), deleted, w.struck)
+	return rand.New(rand.NewPCG(seed, 0))
 }
 
 // world is the AWS that the daemon works on, and the pager that it calls.
 type world struct {
-	aws    *fakeaws.World
-	ec2    *ec2.Client
-	binary string
-	config string
-	url    string
-	struck int // DeleteFlowLogs calls
+	aws     *fakeaws.World
+	ec2     *ec2.Client
+	url     string
+	daemons []*daemon
+	struck  int // DeleteFlowLogs calls
 
 	mu     sync.Mutex
 	events map[string]bool // told
 }
 
-func newWorld(t *testing.T) *world {
-	w := &world{aws: fakeaws.New(fakeaws.Options{}), events: map[string]bool{}, binary: build(t)}
+func newWorld(t *testing.T, binary string, daemons int) *world {
+	w := &world{aws: fakeaws.New(fakeaws.Options{}), events: map[string]bool{}}
 	url, stop, err := w.aws.Listen()
 	must(t, err)
 	t.Cleanup(func() { must(t, stop()) })
@@ -119,7 +147,11 @@ func newWorld(t *testing.T) *world {
 	}
 	w.aws.TrailTo(arn)
 	w.aws.AllowDuplicates(true)
-	w.configure(t, w.pager(t))
+	w.aws.Spare("mallory")
+	pager := w.pager(t)
+	for range daemons {
+		w.daemons = append(w.daemons, &daemon{binary: binary, config: w.configure(t, pager)})
+	}
 	return w
 }
 
@@ -131,7 +163,7 @@ func (w *world) pager(t *testing.T) string {
 			Kind    string `json:"kind"`
 			EventID string `json:"event_id"`
 		}
-		if err != nil || json.Unmarshal(body, &a) != nil || a.Kind != "deletion" {
+		if err != nil || json.Unmarshal(body, &a) != nil || a.Kind != "deletion" || !w.recorded(a.EventID) {
 			return
 		}
 		w.mu.Lock()
@@ -142,16 +174,22 @@ func (w *world) pager(t *testing.T) string {
 	return s.URL
 }
 
+// recorded tells CloudTrail's event IDs from those of refreshes.
+func (w *world) recorded(id string) bool {
+	return !strings.HasPrefix(id, "drift-") && !strings.HasPrefix(id, "lost-")
+}
+
 func (w *world) told() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.events)
 }
 
-func (w *world) configure(t *testing.T, pager string) {
+// configure writes the configuration of one daemon.
+func (w *world) configure(t *testing.T, pager string) (path string) {
 	dir := t.TempDir()
-	w.config = filepath.Join(dir, "flowkeeper.yaml")
-	must(t, os.WriteFile(w.config, fmt.Appendf(nil, `queue:
+	path = filepath.Join(dir, "flowkeeper.yaml")
+	must(t, os.WriteFile(path, fmt.Appendf(nil, `queue:
   url: %q
   visibility_timeout: 2s
 inventory:
@@ -173,6 +211,7 @@ aws:
   region: %s
   endpoint_url: %q
 `, w.url+"/queue/"+region+"/"+account+"/flowkeeper", pager, filepath.Join(dir, "state.db"), region, w.url), 0o600))
+	return path
 }
 
 // strike deletes one to three flow logs in one call.
@@ -232,22 +271,28 @@ func rest(t *testing.T, d time.Duration) {
 	}
 }
 
-// daemon is one life of the binary.
+// daemon is one binary with a state of its own, through all its lives.
 type daemon struct {
-	cmd *exec.Cmd
-	log *os.File
+	binary, config string
+	cmd            *exec.Cmd
+	log            *os.File
 }
 
-func (w *world) start(t *testing.T) *daemon {
+func (d *daemon) start(t *testing.T) {
 	t.Helper()
-	log, err := os.Create(filepath.Join(filepath.Dir(w.config), "daemon.log"))
+	log, err := os.Create(filepath.Join(filepath.Dir(d.config), "daemon.log"))
 	must(t, err)
-	d := &daemon{cmd: exec.Command(w.binary, "run", "--config", w.config), log: log}
+	d.log = log
+	d.cmd = exec.Command(d.binary, "run", "--config", d.config)
 	d.cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+account, "AWS_SECRET_ACCESS_KEY=test", "AWS_SESSION_TOKEN=", "AWS_REGION="+region)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	must(t, d.cmd.Start())
-	t.Cleanup(func() { d.kill(t) })
-	return d
+	cmd := d.cmd
+	t.Cleanup(func() {
+		if d.cmd == cmd {
+			d.kill(t)
+		}
+	})
 }
 
 func (d *daemon) kill(t *testing.T) {
@@ -263,21 +308,33 @@ func (d *daemon) kill(t *testing.T) {
 	d.log.Close()
 }
 
-// listed counts what the snapshot has.
-func (w *world) listed(t *testing.T, d *daemon) int {
+// list is what a command of the binary lists as JSON, an object a line.
+func (d *daemon) list(t *testing.T, command ...string) []byte {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, w.binary, "inventory", "list", "--json", "--config", w.config).Output()
+	out, err := exec.CommandContext(ctx, d.binary, append(command, "--json", "--config", d.config)...).Output()
 	if err != nil {
-		return 0 // the daemon has not made the state file yet
+		return nil // the daemon has not made the state file yet
 	}
-	n := 0
-	for _, b := range out {
-		if b == '\n' {
-			n++
+	return out
+}
+
+func (d *daemon) lines(t *testing.T, command ...string) int {
+	return bytes.Count(d.list(t, command...), []byte("\n"))
+}
+
+// settled reports whether no incident is left to be dealt with.
+func (d *daemon) settled(t *testing.T) bool {
+	for line := range bytes.Lines(d.list(t, "incidents", "list")) {
+		var i struct {
+			State string `json:"state"`
+		}
+		must(t, json.Unmarshal(line, &i))
+		if i.State != "verified" && i.State != "closed" {
+			return false
 		}
 	}
-	return n
+	return true
 }
 
 // build makes the binary, static as users get it, unless FLOWKEEPER_BIN names
