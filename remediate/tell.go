@@ -204,7 +204,15 @@ func (r *Remediator) tellDrift(tx Tx, s inventory.Scope, id string, now time.Tim
 // tellDue settles events whose time has come.
 func (r *Remediator) tellDue(ctx context.Context, s inventory.Scope, events []Event) error {
 	for _, e := range events {
-		err := r.Store.Update(ctx, func(tx Tx) error { return r.settleEvent(tx, s, e.ID, r.Now()) })
+		err := r.Store.Update(ctx, func(tx Tx) error {
+			now := r.Now()
+			if e, ok, err := tx.Event(s, e.ID); err != nil {
+				return err
+			} else if ok && e.DueAt.After(now) {
+				return tx.PutEvent(e) // the clock went back: later
+			}
+			return r.settleEvent(tx, s, e.ID, now)
+		})
 		if err != nil {
 			return err
 		}

@@ -31,10 +31,15 @@ func (t *tx) AddAlert(a alert.Alert) error {
 	return nil
 }
 
+// farthestTry is beyond the longest pause between two tries of an alert: what
+// seems due later was written before the clock went back.
+const farthestTry = 2 * time.Hour
+
 // Next implements alert.Outbox.
 func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.Delivery, ok bool, err error) {
 	err = s.read(ctx, func(t *tx) error {
-		ds, err := t.deliveries(`d.sink = ? AND d.sent_at IS NULL AND d.parked_at IS NULL AND d.next_at <= ? ORDER BY d.alert LIMIT 1`, sink, now.UnixMilli())
+		ds, err := t.deliveries(`d.sink = ? AND d.sent_at IS NULL AND d.parked_at IS NULL AND (d.next_at <= ? OR d.next_at > ?) ORDER BY d.alert LIMIT 1`,
+			sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli())
 		if err != nil {
 			return err
 		}

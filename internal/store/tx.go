@@ -78,6 +78,19 @@ func body(v any) string {
 	return string(b)
 }
 
+// farthest is how far ahead an incident or event may be due: it is looked at
+// again then at the latest. What seems due later than that was written before
+// the clock went back, and is due now.
+const farthest = 20 * time.Minute
+
+// dueBy is when something is due at the latest; NULL for never.
+func (t *tx) dueBy(at time.Time) any {
+	if last := t.s.now().Add(farthest); at.After(last) {
+		at = last
+	}
+	return millis(at)
+}
+
 // millis of a time; NULL for none.
 func millis(t time.Time) any {
 	if t.IsZero() {
@@ -181,7 +194,7 @@ func (t *tx) PutIncident(i remediate.Incident) error {
 		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, body)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID, i.State, i.Reason, i.Known, i.EventID,
-		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), millis(i.NextAttemptAt), body(i))
+		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), body(i))
 }
 
 // maxHistory lines of one incident are kept; forged records name it without
@@ -204,8 +217,8 @@ func (t *tx) Recorded(s inventory.Scope, id, eventID string) (ok bool, err error
 }
 
 func (t *tx) Due(s inventory.Scope, now time.Time, limit int) ([]remediate.Incident, error) {
-	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND next_at <= ?
-		ORDER BY state = 'restored', first_seen_at, id LIMIT ?`, s.Account, s.Region, now.UnixMilli(), limit)
+	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND (next_at <= ? OR next_at > ?)
+		ORDER BY state = 'restored', first_seen_at, id LIMIT ?`, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), limit)
 }
 
 func (t *tx) Pending(s inventory.Scope, resource string) ([]remediate.Incident, error) {
@@ -230,7 +243,7 @@ func (t *tx) Event(s inventory.Scope, id string) (remediate.Event, bool, error) 
 
 func (t *tx) PutEvent(e remediate.Event) error {
 	return t.exec(`INSERT OR REPLACE INTO events (account, region, id, due_at, detected_at, body) VALUES (?, ?, ?, ?, ?, ?)`,
-		e.Scope.Account, e.Scope.Region, e.ID, millis(e.DueAt), e.DetectedAt.UnixMilli(), body(e))
+		e.Scope.Account, e.Scope.Region, e.ID, t.dueBy(e.DueAt), e.DetectedAt.UnixMilli(), body(e))
 }
 
 func (t *tx) EventIncidents(s inventory.Scope, eventID string) ([]remediate.Incident, error) {
@@ -258,7 +271,8 @@ func (t *tx) EventStates(s inventory.Scope, eventID string, now time.Time) (map[
 }
 
 func (t *tx) DueEvents(s inventory.Scope, now time.Time) ([]remediate.Event, error) {
-	return each[remediate.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND due_at <= ? LIMIT 100`, s.Account, s.Region, now.UnixMilli())
+	return each[remediate.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND (due_at <= ? OR due_at > ?) LIMIT 100`,
+		s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli())
 }
 
 func (t *tx) NextDue(s inventory.Scope) (time.Time, error) {
