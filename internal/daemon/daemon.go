@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -228,10 +229,15 @@ func (d *Daemon) watcher() (*watcher.Watcher, error) {
 }
 
 // noticeCommands wakes the restorers after a command of another process has
-// changed the state file.
+// changed the state file. Where somebody has taken the file away, it is written
+// back, and the daemon ends to begin anew with it.
 func (d *Daemon) noticeCommands(ctx context.Context) error {
 	last, _ := d.store.Version(ctx)
 	for sleep(ctx, time.Second) {
+		if err := d.store.Intact(); errors.Is(err, store.ErrTaken) {
+			d.tellPipeline(ctx, inventory.Scope{}, err.Error())
+			return errors.Join(err, d.store.Rescue(context.WithoutCancel(ctx)))
+		}
 		v, err := d.store.Version(ctx)
 		if err == nil && v != last {
 			last = v

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -134,6 +135,14 @@ func (h *house) refreshed() {
 	h.await("the first refresh", h.daemon.Refreshed)
 }
 
+// again starts another daemon on the same state, after the first has ended.
+func (h *house) again() {
+	h.t.Helper()
+	h.done, h.ready = make(chan error, 1), make(chan struct{})
+	h.daemon = &Daemon{Config: h.daemon.Config, Version: "test", Log: h.daemon.Log, Sinks: h.daemon.Sinks, AWS: h.daemon.AWS, Ready: func() { close(h.ready) }}
+	h.refreshed()
+}
+
 func (h *house) await(what string, done func() bool) {
 	h.t.Helper()
 	end := time.Now().Add(patience)
@@ -254,9 +263,7 @@ func TestI10StopsInTheMiddle(t *testing.T) {
 	if err := h.end(); err != nil {
 		t.Fatal(err)
 	}
-	h.done, h.ready = make(chan error, 1), make(chan struct{})
-	h.daemon = &Daemon{Config: h.daemon.Config, Version: "test", Log: h.daemon.Log, Sinks: h.daemon.Sinks, AWS: h.daemon.AWS, Ready: func() { close(h.ready) }}
-	h.refreshed()
+	h.again()
 	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
 }
 
@@ -467,6 +474,27 @@ func TestAccessTakenAwayBeforeARestart(t *testing.T) {
 	}
 	h.world.Fail("GetCallerIdentity", 1, "InvalidClientTokenId", http.StatusForbidden)
 	h.refreshed()
+}
+
+// TestTheStateFileIsDeleted: an attacker who deletes it takes nothing away. The
+// daemon ends, to be started again, and that one has all that was known.
+func TestTheStateFileIsDeleted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(h.daemon.Config.State.Path + suffix); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.end(); !errors.Is(err, store.ErrTaken) {
+		t.Fatalf("ended with %v", err)
+	}
+	h.strike(id)
+	h.again()
+	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.await("the alerts", func() bool { return len(h.pager.of(alert.Deletion)) == 1 && len(h.pager.of(alert.Pipeline)) > 0 })
 }
 
 // TestI1FullStore: what can't be stored is told all the same, and stays in the

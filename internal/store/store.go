@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver
@@ -41,6 +42,8 @@ type Store struct {
 	path  string
 	w, r  *sql.DB
 	lock  *os.File
+	files []file // of a daemon
+	taken atomic.Bool
 	route func(alert.Alert) []string
 	now   func() time.Time
 
@@ -102,7 +105,7 @@ func (s *Store) open(ctx context.Context, daemon bool) (err error) {
 	}
 	s.w.SetMaxOpenConns(1)
 	if daemon {
-		if err := migrate(ctx, s.w, s.path); err != nil {
+		if err := s.take(ctx); err != nil {
 			return err
 		}
 	} else if err := current(ctx, s.w, s.path); err != nil {
@@ -113,6 +116,20 @@ func (s *Store) open(ctx context.Context, daemon bool) (err error) {
 	}
 	s.r.SetMaxOpenConns(8)
 	return nil
+}
+
+// take makes the file the daemon's: sound, of today's schema, and known again.
+func (s *Store) take(ctx context.Context) error {
+	if err := migrate(ctx, s.w, s.path); err != nil {
+		return err
+	}
+	var sound string
+	if err := s.w.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&sound); err != nil {
+		return damaged(s.path, err)
+	} else if sound != "ok" {
+		return damaged(s.path, errors.New(sound))
+	}
+	return s.remember()
 }
 
 func dsn(path, more string) string {
@@ -201,6 +218,9 @@ func (s *Store) try(ctx context.Context, group []*change) error {
 		return fmt.Errorf("write %s: %w", s.path, err)
 	}
 	defer t.Rollback()
+	if s.taken.Load() { // asked with the connection in hand: a rescue has not begun, or is over
+		return fmt.Errorf("write %s: %w", s.path, ErrTaken)
+	}
 	for _, c := range group {
 		if _, err := t.ExecContext(ctx, `SAVEPOINT change`); err != nil {
 			return fmt.Errorf("write %s: %w", s.path, err)

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+func put(id string) func(remediate.Tx) error {
+	return func(tx remediate.Tx) error {
+		return tx.PutFlowLog(inventory.Row{FlowLog: flowLog(id), RootID: id, State: inventory.Live})
+	}
+}
+
+// TestTheFileIsTakenAway: whoever deletes the state file, or its log, takes
+// nothing with it; nothing is taken for stored after that.
+func TestTheFileIsTakenAway(t *testing.T) {
+	t.Parallel()
+	for name, suffixes := range map[string][]string{"all of it": {"", "-wal", "-shm"}, "the file": {""}, "the log": {"-wal"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "state.db")
+			s := open(t, path)
+			s.put(t, put("fl-1"))
+			if err := s.Intact(); err != nil {
+				t.Fatal(err)
+			}
+			for _, suffix := range suffixes {
+				if err := os.Remove(path + suffix); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.put(t, put("fl-2")) // before anybody has noticed
+			if err := s.Intact(); !errors.Is(err, ErrTaken) || !strings.Contains(err.Error(), path) {
+				t.Fatalf("not noticed: %v", err)
+			}
+			if err := s.Rescue(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Update(t.Context(), put("fl-3")); !errors.Is(err, ErrTaken) {
+				t.Errorf("after the rescue: %v", err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, path)
+			s.row(t, "fl-1")
+			s.row(t, "fl-2")
+			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%v, %v", info.Mode(), err)
+			}
+		})
+	}
+}
+
+// TestTheFileIsReplaced: a copy that somebody puts back stays as it is.
+func TestTheFileIsReplaced(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	s.put(t, put("fl-1"))
+	if err := errors.Join(os.Remove(path), os.WriteFile(path, []byte("a copy"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Intact(); !errors.Is(err, ErrTaken) {
+		t.Fatalf("not noticed: %v", err)
+	}
+	if err := s.Rescue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "a copy" {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// TestAFullDisk: the change that has no room fails, nothing of it is there, and
+// all goes on once there is room.
+func TestAFullDisk(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.put(t, put("fl-1"))
+	limit := func(pages int) {
+		t.Helper()
+		if _, err := s.w.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(1) // SQLite takes what there is for the least
+	many := func(tx remediate.Tx) error {
+		for n := range 1000 {
+			if err := put(fmt.Sprintf("fl-many-%d", n))(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := s.Update(t.Context(), many); err == nil || !strings.Contains(err.Error(), "full") || !strings.Contains(err.Error(), s.path) {
+		t.Errorf("with no room: %v", err)
+	}
+	s.row(t, "fl-1")
+	if _, there, _ := s.FindFlowLog(t.Context(), "fl-many-0"); there {
+		t.Error("a part of the change is there")
+	}
+	limit(1 << 20)
+	s.put(t, many)
+}
+
+// TestACorruptPage: a daemon does not begin on a damaged file.
+func TestACorruptPage(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	for n := range 200 {
+		s.put(t, put(fmt.Sprintf("fl-%d", n)))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := int64(4096 * 3); at < info.Size(); at += 3 * 4096 {
+		if _, err := f.WriteAt([]byte(strings.Repeat("rot", 500)), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err = Open(t.Context(), path, Options{Daemon: true})
+	if err == nil {
+		s.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "can't be read as a state file") || !strings.Contains(err.Error(), path) {
+		t.Errorf("opened: %v", err)
+	}
+}
