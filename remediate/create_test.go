@@ -129,16 +129,3 @@ func TestI4OneCallForOneIncident(t *testing.T) {
 		}
 	})
 }
-
-func TestBackoffAndPace(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		n, rnd := rapid.IntRange(0, 1000).Draw(t, "failed"), rapid.Float64Range(0, 0.999).Draw(t, "rnd")
-		if d := backoff(n, rnd); d < 0 || d > 60e9 {
-			t.Fatalf("backoff %s", d)
-		}
-		if d := blockedPause(n); d < 15e9 || d > 15*60e9 || d > blockedPause(n+1) {
-			t.Fatalf("pause of a blocked one %s", d)
-		}
-	})
-}

@@ -1,0 +1,92 @@
+package remediate
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// TestI9PaceIsKept: however calls, throttling, quiet and a clock that goes back
+// follow each other, no more calls go out than the bucket allows; the rate
+// stays within its bounds, and is whole again after a quiet time.
+func TestI9PaceIsKept(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		now, latest := begin, begin
+		p := newPace(begin)
+		granted := 0
+		for range rapid.IntRange(1, 200).Draw(t, "steps") {
+			switch rapid.SampledFrom([]string{"call", "call", "call", "wait", "throttle", "back"}).Draw(t, "step") {
+			case "call":
+				if p.spare(now) {
+					granted++
+				}
+			case "wait":
+				now = now.Add(time.Duration(rapid.Int64Range(0, int64(10*time.Second)).Draw(t, "wait")))
+			case "throttle":
+				p.throttled(now)
+				if p.spare(now) {
+					t.Fatal("a call goes out at the moment of throttling")
+				}
+			case "back":
+				now = now.Add(-time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "back")))
+			}
+			if now.After(latest) {
+				latest = now
+			}
+			if most := paceBurst + paceRate*latest.Sub(begin).Seconds() + 1e-6; float64(granted) > most {
+				t.Fatalf("%d calls in %s", granted, latest.Sub(begin))
+			}
+			if p.rate < paceLeast || p.rate > paceRate {
+				t.Fatalf("rate %v", p.rate)
+			}
+		}
+		quiet := latest.Add(time.Duration((paceRate / paceRegain) * float64(time.Second)))
+		if p.calls(quiet) != paceBurst || p.rate != paceRate {
+			t.Fatalf("after a quiet time: %d calls, %v a second", p.calls(quiet), p.rate)
+		}
+	})
+}
+
+// TestI9PaceSaysWhen: after the time that until says, so many calls may go out;
+// it never takes longer than the least rate needs.
+func TestI9PaceSaysWhen(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		p := newPace(now)
+		for range rapid.IntRange(0, 12).Draw(t, "throttled") {
+			p.throttled(now)
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "spent") {
+			p.spend(now)
+		}
+		calls := rapid.IntRange(1, leastCalls).Draw(t, "calls")
+		d := p.until(calls, now)
+		if most := time.Duration(float64(calls+3) / paceLeast * float64(time.Second)); d < 0 || d > most {
+			t.Fatalf("%s for %d calls", d, calls)
+		}
+		if got := p.calls(now.Add(d + time.Microsecond)); got < calls {
+			t.Fatalf("after %s only %d of %d calls may go out", d, got, calls)
+		}
+	})
+}
+
+// TestI9BackoffIsBounded: full jitter below a ceiling that doubles to a minute,
+// and pauses of what is blocked from 15 s to 15 min, never shorter than before.
+func TestI9BackoffIsBounded(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(0, 1<<40).Draw(t, "failed")
+		rnd := rapid.Float64Range(0, 0.999999).Draw(t, "rnd")
+		d := backoff(n, rnd)
+		if d < 0 || d > time.Minute || n < 6 && d > time.Second<<n {
+			t.Fatalf("backoff(%d, %v) = %s", n, rnd, d)
+		}
+		if b := blockedPause(n); b < 15*time.Second || b > 15*time.Minute || b > blockedPause(n+1) {
+			t.Fatalf("blockedPause(%d) = %s, then %s", n, b, blockedPause(n+1))
+		}
+	})
+}
