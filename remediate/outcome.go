@@ -288,7 +288,7 @@ func (r *Remediator) verify(tx Tx, i Incident, l look, now time.Time) error {
 		return r.supersede(tx, i, i.NewID, next, now)
 	}
 	old := i
-	i.Confirmed = true
+	i.Confirmed, i.Attempts = true, 0
 	switch done := i.RestoredAt.Add(r.Policy.VerifyAfter); {
 	case f.Failing():
 		i.Reason = NotDelivering

@@ -1,6 +1,7 @@
 package remediate
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -24,22 +25,29 @@ const (
 
 func newPace(now time.Time) *pace { return &pace{tokens: paceBurst, rate: paceRate, last: now} }
 
-// calls is how many calls may go out now.
-func (p *pace) calls(now time.Time) int {
+// ready is how many calls a step may make now; 0: it is to wait for more.
+func (p *pace) ready(now time.Time) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fill(now)
-	return int(max(0, p.tokens))
+	if p.tokens < p.least() {
+		return 0
+	}
+	return int(p.tokens)
 }
 
-// until is how long it takes until so many calls may go out.
-func (p *pace) until(calls int, now time.Time) time.Duration {
+// wait is how long it takes until a step may begin.
+func (p *pace) wait(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fill(now)
-	lack := float64(calls) - p.tokens
-	return time.Duration(max(0, lack) / p.rate * float64(time.Second))
+	return time.Duration(max(0, p.least()-p.tokens) / p.rate * float64(time.Second))
 }
+
+// least is with how many calls a step may begin: what comes in a fifth of a
+// second, so that many creates share a look; a look and a create at least, or
+// the looks alone would use up the pace.
+func (p *pace) least() float64 { return max(2, math.Floor(p.rate/5)) }
 
 // spend takes a token for a call that goes out in any case.
 func (p *pace) spend(now time.Time) {

@@ -44,14 +44,14 @@ func TestI9PaceIsKept(t *testing.T) {
 			}
 		}
 		quiet := latest.Add(time.Duration((paceRate / paceRegain) * float64(time.Second)))
-		if p.calls(quiet) != paceBurst || p.rate != paceRate {
-			t.Fatalf("after a quiet time: %d calls, %v a second", p.calls(quiet), p.rate)
+		if n := p.ready(quiet); n != paceBurst || p.rate != paceRate {
+			t.Fatalf("after a quiet time: %d calls, %v a second", n, p.rate)
 		}
 	})
 }
 
-// TestI9PaceSaysWhen: after the time that until says, so many calls may go out;
-// it never takes longer than the least rate needs.
+// TestI9PaceSaysWhen: after the time that wait says a step may begin, with a
+// look and a create at least; that never takes longer than the least rate needs.
 func TestI9PaceSaysWhen(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -60,16 +60,18 @@ func TestI9PaceSaysWhen(t *testing.T) {
 		for range rapid.IntRange(0, 12).Draw(t, "throttled") {
 			p.throttled(now)
 		}
-		for range rapid.IntRange(0, 3).Draw(t, "spent") {
-			p.spend(now)
+		for range rapid.IntRange(0, 60).Draw(t, "spent") {
+			p.spare(now)
 		}
-		calls := rapid.IntRange(1, leastCalls).Draw(t, "calls")
-		d := p.until(calls, now)
-		if most := time.Duration(float64(calls+3) / paceLeast * float64(time.Second)); d < 0 || d > most {
-			t.Fatalf("%s for %d calls", d, calls)
+		d := p.wait(now)
+		if most := 5 * time.Second; d < 0 || d > most {
+			t.Fatalf("a wait of %s", d)
 		}
-		if got := p.calls(now.Add(d + time.Microsecond)); got < calls {
-			t.Fatalf("after %s only %d of %d calls may go out", d, got, calls)
+		if n := p.ready(now); n > 0 != (d == 0) {
+			t.Fatalf("ready for %d calls, and to wait for %s", n, d)
+		}
+		if n := p.ready(now.Add(d + time.Microsecond)); n < 2 {
+			t.Fatalf("after %s ready for %d calls", d, n)
 		}
 	})
 }

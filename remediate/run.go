@@ -9,6 +9,7 @@ import (
 
 const (
 	idle      = 15 * time.Second // the longest a restorer sleeps, so that it shows progress
+	sayEvery  = 10 * time.Second // how far it is, where much is to be done
 	storeRest = time.Second      // after the store failed
 )
 
@@ -17,12 +18,14 @@ const (
 // progress.
 func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) error {
 	st := r.scope(s)
+	p := progress{said: r.Now()}
 	for {
 		beat()
 		n, err := r.Step(ctx, s)
 		if ctx.Err() != nil {
 			return nil
 		}
+		r.say(ctx, s, &p)
 		if err == nil && n == batch {
 			continue // there may be more
 		}
@@ -41,6 +44,29 @@ func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) er
 	}
 }
 
+// progress of a scope's restores, as the log has it.
+type progress struct {
+	said time.Time
+	left int
+}
+
+// say logs now and then how many flow logs are left to be restored, while they
+// become fewer and are more than one Step takes.
+func (r *Remediator) say(ctx context.Context, s inventory.Scope, p *progress) {
+	now := r.Now()
+	if now.Sub(p.said) < sayEvery {
+		return
+	}
+	var left int
+	if err := r.Store.View(ctx, func(tx Tx) (err error) { left, err = tx.Unrestored(s); return err }); err != nil {
+		return // the step says what is wrong with the store
+	}
+	if left > batch && left < p.left {
+		r.Log.Info("restoring goes on", "account", s.Account, "region", s.Region, "flow_logs_left", left)
+	}
+	p.said, p.left = now, left
+}
+
 // rest is how long until something is due, and the pace allows it.
 func (r *Remediator) rest(ctx context.Context, s inventory.Scope, failed error) time.Duration {
 	if failed != nil {
@@ -54,5 +80,5 @@ func (r *Remediator) rest(ctx context.Context, s inventory.Scope, failed error) 
 		return idle
 	}
 	now := r.Now()
-	return min(idle, max(time.Millisecond, at.Sub(now), r.scope(s).pace.until(leastCalls, now)))
+	return min(idle, max(time.Millisecond, at.Sub(now), r.scope(s).pace.wait(now)))
 }

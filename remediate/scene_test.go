@@ -40,6 +40,7 @@ type scene struct {
 	t      *testing.T
 	world  *fakeaws.World
 	now    time.Time
+	bubble bool // the time is testing/synctest's
 	path   string
 	store  *store.Store
 	policy remediate.Policy
@@ -64,7 +65,12 @@ func newScene(t *testing.T) *scene {
 	return s
 }
 
-func (s *scene) clock() time.Time { return s.now }
+func (s *scene) clock() time.Time {
+	if s.bubble {
+		return time.Now()
+	}
+	return s.now
+}
 
 // start opens the store and wires the parts; after a crash it is called again.
 func (s *scene) start() {
@@ -96,7 +102,7 @@ func (s *scene) must(err error) {
 // plant makes a flow log on a VPC.
 func (s *scene) plant(vpc string, change func(*fakeaws.FlowLog)) string {
 	f := fakeaws.FlowLog{ResourceID: vpc, TrafficType: "ALL", LogDestinationType: "s3", LogDestination: bucket, LogFormat: "${version}", MaxAggregationInterval: 60,
-		FileFormat: "parquet", Tags: map[string]string{"Name": vpc}, CreatedAt: s.now}
+		FileFormat: "parquet", Tags: map[string]string{"Name": vpc}, CreatedAt: s.clock()}
 	if change != nil {
 		change(&f)
 	}

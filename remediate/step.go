@@ -16,8 +16,6 @@ import (
 const (
 	batch    = 50 // incidents of one Step: few enough that a new one soon has its turn
 	parallel = 4  // creates of one scope at once
-
-	leastCalls = 2 // a look and a create: with fewer, the looks would use up the pace
 )
 
 // Step does what is due in one scope, once, as far as the scope's pace allows
@@ -31,9 +29,9 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope) (int, error) {
 	}
 	var due []Incident
 	var events []Event
-	calls := r.scope(s).pace.calls(r.Now())
+	calls := r.scope(s).pace.ready(r.Now())
 	err := r.Store.View(ctx, func(tx Tx) (err error) {
-		if calls >= leastCalls {
+		if calls > 0 {
 			if due, err = tx.Due(s, r.Now(), min(batch, calls-1)); err != nil {
 				return err
 			}
@@ -98,6 +96,7 @@ func (r *Remediator) act(ctx context.Context, s inventory.Scope, api EC2, i Inci
 			return nil // stopping: the next start looks again
 		}
 		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, now time.Time) error {
+			i.Attempts++
 			return r.failed(tx, i, classifyError(see.err), now)
 		})
 	}
@@ -271,9 +270,6 @@ func (r *Remediator) failed(tx Tx, i Incident, a answer, now time.Time) error {
 			return r.put(tx, old, i, a.message, now)
 		}
 	case retry:
-		if i.State != Restored {
-			i.Attempts = max(i.Attempts, old.Attempts+1)
-		}
 		r.Log.Warn("will try again", "flow_log", i.FlowLogID, "account", i.Scope.Account, "region", i.Scope.Region, "error", a.message)
 		return r.put(tx, old, i, a.message, now)
 	}
@@ -286,13 +282,12 @@ const roleGrace = 5 * time.Minute
 // block records that a person is needed, and tells so once and then daily.
 func (r *Remediator) block(tx Tx, i Incident, a answer, now time.Time) error {
 	old := i
+	if old.State == Open {
+		i.Attempts = 0
+	}
 	i.NextAttemptAt = now.Add(blockedPause(i.Attempts))
 	if i.State == Restored {
 		return tx.PutIncident(i) // only a look was refused: the flow log is there
-	}
-	i.Attempts = max(i.Attempts, old.Attempts+1)
-	if old.State != Blocked {
-		i.Attempts = 0
 	}
 	i.State, i.Reason, i.Advice = Blocked, a.reason, a.advice
 	if old.Reason != i.Reason || now.Sub(i.ToldBlockedAt) >= 24*time.Hour {

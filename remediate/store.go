@@ -41,6 +41,8 @@ type Tx interface {
 	Due(scope inventory.Scope, now time.Time, limit int) ([]Incident, error)
 	// Pending are unsettled incidents that wait for something on the resource.
 	Pending(scope inventory.Scope, resource string) ([]Incident, error)
+	// Unrestored counts the incidents that are open or blocked.
+	Unrestored(scope inventory.Scope) (int, error)
 	// Lineage are the incidents of one root restored since a time.
 	Lineage(scope inventory.Scope, root string, since time.Time) ([]Incident, error)
 	// UnknownOpen are incidents, open or closed as unknown, of flow logs that

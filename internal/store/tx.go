@@ -226,6 +226,14 @@ func (t *tx) Pending(s inventory.Scope, resource string) ([]remediate.Incident, 
 		s.Account, s.Region, resource)
 }
 
+func (t *tx) Unrestored(s inventory.Scope) (n int, err error) {
+	err = t.q.QueryRowContext(t.ctx, `SELECT count(*) FROM incidents WHERE account = ? AND region = ? AND state IN ('open', 'blocked')`, s.Account, s.Region).Scan(&n)
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	return n, err
+}
+
 func (t *tx) Lineage(s inventory.Scope, root string, since time.Time) ([]remediate.Incident, error) {
 	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND root_id = ? AND restored_at > ?`,
 		s.Account, s.Region, root, since.UnixMilli())

@@ -1,0 +1,106 @@
+package remediate_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// TestThousandsAtOnce: all are restored, at the pace that EC2 allows, by looks
+// that many share, and the log tells how far it is.
+func TestThousandsAtOnce(t *testing.T) {
+	t.Parallel()
+	const many = 1500
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.bubble = true
+		log := &bytes.Buffer{}
+		s.r.Log = slog.New(slog.NewTextHandler(log, nil))
+		for n := range many {
+			s.plant(fmt.Sprintf("vpc-%d", n), nil)
+		}
+		s.refresh()
+		time.Sleep(time.Hour)
+		s.refresh()
+		var ids []string
+		for _, f := range s.world.FlowLogs(account, region) {
+			ids = append(ids, f.ID)
+		}
+		s.hear(s.attack(ids...))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		begun := time.Now()
+		go func() { done <- s.r.Run(ctx, inventory.Scope{Account: account, Region: region}, func() {}) }()
+		for len(s.world.FlowLogs(account, region)) < many && time.Since(begun) < time.Hour {
+			time.Sleep(time.Second)
+		}
+		took := time.Since(begun)
+		cancel()
+		s.must(<-done)
+		if n := s.creates(); n != many {
+			t.Errorf("%d creates of %d", n, many)
+		}
+		if least := (many - 50) / 50 * time.Second; took < least || took > 2*least {
+			t.Errorf("it took %s: the pace allows %s", took, least)
+		}
+		if !strings.Contains(log.String(), "restoring goes on") || strings.Count(log.String(), "restoring goes on") > 6 {
+			t.Errorf("%d lines of progress", strings.Count(log.String(), "restoring goes on"))
+		}
+		s.is(ids[many-1], remediate.Restored, "")
+	})
+}
+
+// TestI9RunWaitsAsTheStoreSays: what is held back by a wait rule, by drift_wait
+// or by a backoff is done when its time has come, by the clock of the system;
+// another process's change is noticed at once.
+func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.bubble = true
+		s.r.Policy.Rules = []remediate.Rule{{Principal: mallory, Action: remediate.Wait, Wait: 15 * time.Minute}}
+		s.r.Rand = func() float64 { return 0.5 }
+		waits, drifts := s.plant("vpc-1", nil), s.plant("vpc-2", nil)
+		s.refresh()
+		time.Sleep(time.Hour)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.r.Run(ctx, inventory.Scope{Account: account, Region: region}, func() {}) }()
+		back := func(id, vpc string) time.Duration {
+			t.Helper()
+			for begun := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+				if len(s.here(vpc)) == 1 {
+					return time.Since(begun).Round(time.Second)
+				}
+				if time.Since(begun) > time.Hour {
+					t.Fatalf("%s is not back after an hour", id)
+				}
+			}
+		}
+		s.hear(s.attack(waits))
+		if d := back(waits, "vpc-1"); d != 15*time.Minute {
+			t.Errorf("a wait of 15 minutes took %s", d)
+		}
+		s.world.Remove(account, region, drifts)
+		s.refresh()
+		if d := back(drifts, "vpc-2"); d != 2*time.Minute {
+			t.Errorf("drift_wait of 2 minutes took %s", d)
+		}
+		s.r.Policy.Rules = nil
+		s.world.Throttle("CreateFlowLogs", 4)
+		s.hear(s.attack(s.here("vpc-2")[0].ID))
+		if d := back("it", "vpc-2"); d < 5*time.Second || d > 15*time.Second {
+			t.Errorf("four refusals, with backoffs of 1, 2, 4 and 8 seconds, took %s", d)
+		}
+		cancel()
+		s.must(<-done)
+	})
+}
