@@ -29,6 +29,12 @@ func (a Alert) title() string {
 		return "Tampering" + a.by() + ": " + a.because("what flow logs depend on was changed") + a.in()
 	case Pipeline:
 		switch {
+		case len(a.FlowLogs) == 0 && a.Level == Informational:
+			return "Works again: " + a.because("a part of the pipeline") + a.in()
+		case rehearsed(a.FlowLogs) && a.Level == Informational:
+			return "Could be restored again: " + things(a.FlowLogs) + a.in()
+		case rehearsed(a.FlowLogs):
+			return "Could not be restored: " + things(a.FlowLogs) + firstReason(a.FlowLogs) + a.in()
 		case len(a.FlowLogs) > 0 && a.Level == Informational:
 			return "Delivers again: " + things(a.FlowLogs) + a.in()
 		case len(a.FlowLogs) > 0:
@@ -133,3 +139,7 @@ func dryRun(logs []FlowLog) bool {
 	}
 	return len(logs) > 0
 }
+
+// rehearsed reports whether a pipeline alert is about a rehearsal: only these
+// have a reason why a restore would be refused.
+func rehearsed(logs []FlowLog) bool { return len(logs) > 0 && logs[0].Reason != "" }

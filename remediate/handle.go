@@ -177,6 +177,8 @@ func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detecti
 				err = r.deleted(tx, s, f, now)
 			case detection.Attempted:
 				err = r.attempted(tx, s, f, now)
+			case detection.Rehearsed:
+				err = r.heardRehearsal(tx, s, f, now)
 			}
 			if err != nil {
 				return err

@@ -3,6 +3,7 @@ package remediate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -27,7 +28,7 @@ func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.
 		return counts, err
 	}
 	r.scope(s).poke()
-	return counts, r.tellNews(ctx, s)
+	return counts, errors.Join(r.tellNews(ctx, s), r.tellSilence(ctx, s))
 }
 
 // lost is inventory.Refresher's Lost.

@@ -61,6 +61,15 @@ type Tx interface {
 	// NextDue is when the next incident or event of the scope is due; zero: never.
 	NextDue(scope inventory.Scope) (time.Time, error)
 
+	// Protected are live rows that are restored when they are deleted, by ID
+	// from after on.
+	Protected(scope inventory.Scope, after string, limit int) ([]inventory.Row, error)
+	Rehearsals(scope inventory.Scope) ([]Rehearsal, error)
+	PutRehearsal(r Rehearsal) error
+	DropRehearsal(r Rehearsal) error
+	Way(scope inventory.Scope) (Way, error)
+	PutWay(scope inventory.Scope, w Way) error
+
 	// FirstRefreshed reports whether the scope has had a complete refresh.
 	FirstRefreshed(scope inventory.Scope) (bool, error)
 	// AddAlert puts an alert and its deliveries into the outbox; one whose ID

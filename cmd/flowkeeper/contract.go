@@ -20,6 +20,7 @@ type flowLogJSON struct {
 	ResourceID               string                            `json:"resource_id,omitempty"`
 	State                    inventory.State                   `json:"state"`
 	Protected                bool                              `json:"protected"`
+	Restorable               *bool                             `json:"restorable,omitempty"` // as the last rehearsal has it
 	ReleasedUntil            *alert.Time                       `json:"released_until,omitempty"`
 	TrafficType              string                            `json:"traffic_type,omitempty"`
 	LogDestinationType       string                            `json:"log_destination_type,omitempty"`
@@ -49,6 +50,16 @@ func toFlowLogJSON(r inventory.Row) flowLogJSON {
 		TagFieldSpecifications: s.TagFieldSpecifications, Tags: s.Tags,
 		CreatedBy: r.CreatedBy, FirstSeenAt: stamp(r.FirstSeenAt), LastSeenAt: stamp(r.LastSeenAt),
 	}
+}
+
+// toListedJSON is toFlowLogJSON with what the last rehearsal said.
+func toListedJSON(r inventory.Row, rehearsed func(inventory.Row) (remediate.Rehearsal, bool)) flowLogJSON {
+	out := toFlowLogJSON(r)
+	if last, tried := rehearsed(r); tried {
+		restorable := last.Reason == ""
+		out.Restorable = &restorable
+	}
+	return out
 }
 
 // settings are those of the object, as the snapshot keeps them.

@@ -13,6 +13,7 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 )
 
 func newInventoryCommand(a *app) *cobra.Command {
@@ -45,30 +46,71 @@ func newInventoryListCommand(a *app) *cobra.Command {
 }
 
 func (a *app) listFlowLogs(ctx context.Context, s *store.Store, asJSON bool) error {
+	rehearsed, err := s.Rehearsed(ctx)
+	if err != nil {
+		return err
+	}
 	n := 0
-	err := a.print(func(w io.Writer) error {
+	var restorable tally
+	err = a.print(func(w io.Writer) error {
 		if asJSON {
-			return s.FlowLogs(ctx, func(r inventory.Row) error { n++; return writeJSON(w, toFlowLogJSON(r)) })
+			return s.FlowLogs(ctx, func(r inventory.Row) error { return writeJSON(w, toListedJSON(r, rehearsed)) })
 		}
 		t := a.table(w, "FLOW LOG", "RESOURCE", "TRAFFIC", "DESTINATION", "ACCOUNT", "REGION", "STATE")
 		err := s.FlowLogs(ctx, func(r inventory.Row) error {
 			n++
+			last, tried := rehearsed(r)
+			restorable.count(r, last, tried)
 			return t.add(plain(r.ID), plain(r.ResourceID), plain(r.TrafficType), plain(shortARN(r.Destination(r.Scope))),
-				plain(r.Scope.Account), plain(r.Scope.Region), a.stateOf(r))
+				plain(r.Scope.Account), plain(r.Scope.Region), a.stateOf(r, last))
 		})
 		if err != nil {
 			return err
 		}
 		return t.flush()
 	})
-	if err == nil && n == 0 && !asJSON {
+	switch {
+	case err != nil || asJSON:
+	case n == 0:
 		fmt.Fprintln(a.stderr, "the snapshot is empty: the daemon's first refresh fills it, or `flowkeeper inventory refresh`")
+	default:
+		fmt.Fprintln(a.stderr, restorable)
 	}
 	return err
 }
 
+// tally counts the protected flow logs, by what the last rehearsal said.
+type tally struct{ protected, restorable, refused int }
+
+func (t *tally) count(r inventory.Row, last remediate.Rehearsal, tried bool) {
+	if r.State != inventory.Live || !r.Protected || r.Imported {
+		return
+	}
+	t.protected++
+	switch {
+	case tried && last.Reason == "":
+		t.restorable++
+	case tried:
+		t.refused++
+	}
+}
+
+func (t tally) String() string {
+	out := plural(t.protected, "flow log") + " protected"
+	if t.restorable > 0 {
+		out += fmt.Sprintf(", %d restorable", t.restorable)
+	}
+	if t.refused > 0 {
+		out += fmt.Sprintf(", %d not restorable", t.refused)
+	}
+	if rest := t.protected - t.restorable - t.refused; rest > 0 {
+		out += fmt.Sprintf(", %d not rehearsed yet", rest)
+	}
+	return out
+}
+
 // stateOf is what matters of a row's state in a few words.
-func (a *app) stateOf(r inventory.Row) cell {
+func (a *app) stateOf(r inventory.Row, last remediate.Rehearsal) cell {
 	switch {
 	case r.State == inventory.Gone:
 		return cell{"gone " + a.ago(r.GoneAt), dim}
@@ -80,6 +122,8 @@ func (a *app) stateOf(r inventory.Row) cell {
 		return cell{"imported, not seen in AWS yet", yellow}
 	case !r.Protected:
 		return cell{"live, not protected (a decoy)", red}
+	case last.Reason != "":
+		return cell{"live, not restorable (" + last.Reason + ")", red}
 	}
 	return cell{"live", green}
 }
@@ -116,11 +160,16 @@ func (a *app) showFlowLog(ctx context.Context, s *store.Store, id string, asJSON
 	if !ok {
 		return unknownFlowLog(id)
 	}
+	rehearsed, err := s.Rehearsed(ctx)
+	if err != nil {
+		return err
+	}
 	return a.print(func(w io.Writer) error {
 		if asJSON {
-			return writeJSON(w, toFlowLogJSON(r))
+			return writeJSON(w, toListedJSON(r, rehearsed))
 		}
-		return a.flowLogSheet(r).write(w)
+		last, tried := rehearsed(r)
+		return a.flowLogSheet(r, last, tried).write(w)
 	})
 }
 
@@ -128,7 +177,7 @@ func unknownFlowLog(id string) error {
 	return fmt.Errorf("the snapshot never saw a flow log %q: see `flowkeeper inventory list`", id)
 }
 
-func (a *app) flowLogSheet(r inventory.Row) *sheet {
+func (a *app) flowLogSheet(r inventory.Row, last remediate.Rehearsal, tried bool) *sheet {
 	s := &sheet{}
 	s.put("flow log", r.ID)
 	if r.RootID != r.ID {
@@ -137,7 +186,14 @@ func (a *app) flowLogSheet(r inventory.Row) *sheet {
 	s.put("account", r.Scope.Account)
 	s.put("region", r.Scope.Region)
 	s.put("resource", r.ResourceID)
-	s.put("state", a.stateOf(r).text)
+	s.put("state", a.stateOf(r, last).text)
+	switch {
+	case tried && last.Reason == "":
+		s.put("restorable", "yes, rehearsed "+a.ago(last.At))
+	case tried:
+		s.put("restorable", "no, rehearsed "+a.ago(last.At)+": "+last.Message)
+		s.put("advice", last.Advice)
+	}
 	s.put("released because", r.ReleaseReason)
 	putSettings(s, r.Settings)
 	s.put("created by", r.CreatedBy)

@@ -13,6 +13,7 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 )
 
 // release is one command line of `inventory release`.

@@ -24,6 +24,7 @@ type Record struct {
 	Refused     []Refusal // answered 200, but these IDs not
 	CreatedIDs  []string  // CreateFlowLogs: the new flow logs' IDs
 	ResourceIDs []string  // CreateFlowLogs, DeleteVpc: the resources named
+	ClientToken string    // CreateFlowLogs
 	IDsUnknown  bool      // parameters omitted or of a shape that names no ID: a refresh must tell
 }
 

@@ -196,6 +196,7 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 		return nil
 	})
 	g.Go(func() error { return d.refreshes.run(ctx) })
+	g.Go(func() error { return d.rehearse(ctx) })
 	g.Go(func() error { return d.noticeCommands(ctx) })
 	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode)
 	if d.Ready != nil {

@@ -124,7 +124,8 @@ func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
 		return
 	}
 	started := time.Now()
-	counts, err := r.guarded(ctx, s)
+	var counts inventory.Counts
+	err := guarded("refresh of "+s.String(), func() (err error) { counts, err = r.d.remediator.Refresh(ctx, s); return err })
 	if ctx.Err() != nil {
 		return
 	}
@@ -135,13 +136,14 @@ func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
 	r.succeed(s, counts, time.Since(started))
 }
 
-func (r *refreshes) guarded(ctx context.Context, s inventory.Scope) (c inventory.Counts, err error) {
+// guarded turns a panic into an error.
+func guarded(what string, fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("refresh of %s panicked: %v\n%s", s, p, debug.Stack())
+			err = fmt.Errorf("%s panicked: %v\n%s", what, p, debug.Stack())
 		}
 	}()
-	return r.d.remediator.Refresh(ctx, s)
+	return fn()
 }
 
 // againIfFailed asks for another try soon after a failure: the schedule may be

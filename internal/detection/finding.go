@@ -15,7 +15,11 @@ const (
 	Deleted   Kind = iota + 1 // at least one flow log was deleted, or the record does not say which
 	Attempted                 // DeleteFlowLogs, dry run or refused for every ID
 	Created                   // CreateFlowLogs succeeded: the snapshot should know these
+	Rehearsed                 // a Flowkeeper tried a restore as a dry run, whatever AWS said to it
 )
+
+// RehearsalToken begins the ClientToken of every rehearsal.
+const RehearsalToken = "flowkeeper-rehearsal-"
 
 // Rule is one Sigma rule's own words.
 type Rule struct {
@@ -27,7 +31,7 @@ type Rule struct {
 // Finding is what one record means.
 type Finding struct {
 	Kind    Kind
-	Rule    Rule // zero for Created
+	Rule    Rule // zero for Created and Rehearsed
 	Record  cloudtrail.Record
 	Deleted []string             // requested minus refused
 	Failed  []cloudtrail.Refusal // refused, each with AWS's words; for a refused call every ID with the call's error

@@ -1,6 +1,10 @@
 package detection
 
-import "flowkeeper/internal/cloudtrail"
+import (
+	"strings"
+
+	"flowkeeper/internal/cloudtrail"
+)
 
 // Findings are what records mean, of those that mean something.
 func Findings(records []cloudtrail.Record) (out []Finding) {
@@ -25,6 +29,9 @@ func Judge(r cloudtrail.Record) (Finding, bool) {
 	case cloudtrail.DeleteFlowLogs:
 		return deletion(r), true
 	case cloudtrail.CreateFlowLogs:
+		if r.DryRun && strings.HasPrefix(r.ClientToken, RehearsalToken) {
+			return Finding{Kind: Rehearsed, Record: r}, true
+		}
 		made := r.ErrorCode == "" && len(r.CreatedIDs) > 0
 		return Finding{Kind: Created, Record: r}, made
 	}

@@ -48,6 +48,15 @@ func TestJudge(t *testing.T) {
 		"created": {record(func(r *cloudtrail.Record) {
 			r.EventName, r.CreatedIDs = cloudtrail.CreateFlowLogs, []string{"fl-00000003"}
 		}), Created, "", ""},
+		"rehearsed": {record(func(r *cloudtrail.Record) {
+			r.EventName, r.DryRun, r.ClientToken, r.ErrorCode = cloudtrail.CreateFlowLogs, true, RehearsalToken+"x-1-1", "Client.UnauthorizedOperation"
+		}), Rehearsed, "", ""},
+		"another dry run": {record(func(r *cloudtrail.Record) {
+			r.EventName, r.DryRun, r.ClientToken, r.ErrorCode = cloudtrail.CreateFlowLogs, true, "x", "Client.DryRunOperation"
+		}), 0, "", ""},
+		"no dry run": {record(func(r *cloudtrail.Record) {
+			r.EventName, r.ClientToken, r.ErrorCode = cloudtrail.CreateFlowLogs, RehearsalToken+"x-1-1", "Client.X"
+		}), 0, "", ""},
 		"not created": {record(func(r *cloudtrail.Record) { r.EventName = cloudtrail.CreateFlowLogs }), 0, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

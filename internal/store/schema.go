@@ -76,6 +76,19 @@ CREATE TABLE destinations (
 ) WITHOUT ROWID;
 UPDATE flow_logs SET digest = x'';
 UPDATE scopes SET first_at = NULL;
+`, `
+-- What AWS last said to dry runs of restores, and whether these came back as
+-- events.
+CREATE TABLE rehearsals (
+	account TEXT NOT NULL, region TEXT NOT NULL, needs TEXT NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (account, region, needs)
+) WITHOUT ROWID;
+CREATE TABLE ways (
+	account TEXT NOT NULL, region TEXT NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (account, region)
+) WITHOUT ROWID;
 `}
 
 // migrate brings the file to today's schema. It keeps a copy of an older file

@@ -114,7 +114,7 @@ func (d *daemon) alive() {
 	}
 }
 
-// receive, refresh, step and deliver are what the goroutines of internal/daemon
+// receive, refresh, rehearse, step and deliver are what the goroutines of internal/daemon
 // do again and again.
 func (d *daemon) receive() int {
 	n, err := d.watcher.Turn(d.ctx)
@@ -130,6 +130,11 @@ func (d *daemon) refresh() {
 	} else {
 		d.p.expected(d, err)
 	}
+}
+
+func (d *daemon) rehearse() {
+	_, err := d.remediator.Rehearse(d.ctx, scope)
+	d.p.expected(d, err)
 }
 
 func (d *daemon) step() int {

@@ -174,6 +174,7 @@ var picks = []struct {
 	{"step", 20, func(p *play) { p.anyone().step() }},
 	{"deliver", 10, func(p *play) { p.anyone().deliver() }},
 	{"refresh", 6, func(p *play) { p.anyone().refresh() }},
+	{"rehearse", 2, func(p *play) { p.anyone().rehearse() }},
 	{"send a record", 16, func(p *play) { p.send(false) }},
 	{"send a record twice", 3, func(p *play) { p.send(true) }},
 	{"lose a record", 2, (*play).lose},

@@ -1,0 +1,50 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/robfig/cron/v3"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// rehearse tries restores as dry runs on rehearsal.schedule, until ctx ends.
+func (d *Daemon) rehearse(ctx context.Context) error {
+	if d.Config.Rehearsal.Schedule == "" {
+		return nil
+	}
+	c, slots := cron.New(), make(chan struct{}, parallelScopes)
+	for _, s := range d.fleet.Scopes() {
+		job := cron.NewChain(cron.SkipIfStillRunning(cron.DiscardLogger)).Then(cron.FuncJob(func() {
+			select {
+			case slots <- struct{}{}:
+				defer func() { <-slots }()
+			case <-ctx.Done():
+				return
+			}
+			d.rehearseScope(ctx, s)
+		}))
+		if _, err := c.AddJob(d.Config.Rehearsal.Schedule, job); err != nil {
+			return fmt.Errorf("rehearsal.schedule: %w", err)
+		}
+	}
+	c.Start()
+	<-ctx.Done()
+	<-c.Stop().Done()
+	return nil
+}
+
+func (d *Daemon) rehearseScope(ctx context.Context, s inventory.Scope) {
+	var c remediate.Rehearsed
+	err := guarded("rehearsal of "+s.String(), func() (err error) { c, err = d.remediator.Rehearse(ctx, s); return err })
+	log := d.Log.With("account", s.Account, "region", s.Region, "tried", c.Tried, "refused", c.Refused)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		log.Warn("the rehearsal is not complete; the next one tries again", "error", err)
+	default:
+		log.Info("rehearsed")
+	}
+}

@@ -1,0 +1,55 @@
+package store
+
+import (
+	"context"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+func (t *tx) Protected(s inventory.Scope, after string, limit int) ([]inventory.Row, error) {
+	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' AND protected = 1 ORDER BY id LIMIT ?`,
+		s.Account, s.Region, after, limit)
+}
+
+func (t *tx) Rehearsals(s inventory.Scope) ([]remediate.Rehearsal, error) {
+	return each[remediate.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
+}
+
+func (t *tx) PutRehearsal(r remediate.Rehearsal) error {
+	return t.exec(`INSERT OR REPLACE INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, r.Scope.Account, r.Scope.Region, body(r.Needs), body(r))
+}
+
+func (t *tx) DropRehearsal(r remediate.Rehearsal) error {
+	return t.exec(`DELETE FROM rehearsals WHERE account = ? AND region = ? AND needs = ?`, r.Scope.Account, r.Scope.Region, body(r.Needs))
+}
+
+func (t *tx) Way(s inventory.Scope) (remediate.Way, error) {
+	w, _, err := one[remediate.Way](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
+	return w, err
+}
+
+func (t *tx) PutWay(s inventory.Scope, w remediate.Way) error {
+	return t.exec(`INSERT OR REPLACE INTO ways (account, region, body) VALUES (?, ?, ?)`, s.Account, s.Region, body(w))
+}
+
+// Rehearsed finds the rehearsal that stands for a flow log; false: there was
+// none yet. It reads them all once.
+func (s *Store) Rehearsed(ctx context.Context) (func(inventory.Row) (remediate.Rehearsal, bool), error) {
+	type key struct {
+		scope inventory.Scope
+		needs remediate.Needs
+	}
+	known := map[key]remediate.Rehearsal{}
+	err := s.read(ctx, func(t *tx) error {
+		all, err := each[remediate.Rehearsal](t, `SELECT body FROM rehearsals`)
+		for _, r := range all {
+			known[key{r.Scope, r.Needs}] = r
+		}
+		return err
+	})
+	return func(row inventory.Row) (remediate.Rehearsal, bool) {
+		r, ok := known[key{row.Scope, remediate.NeedsOf(row.FlowLog)}]
+		return r, ok && row.State == inventory.Live && row.Protected && !row.Imported
+	}, err
+}
