@@ -16,6 +16,7 @@ import (
 
 var (
 	accountID  = regexp.MustCompile(`^\d{12}$`)
+	backupURL  = regexp.MustCompile(`^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?$`)
 	regionName = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-\d{1,2}$`) // shape only: AWS adds Regions
 	partition  = regexp.MustCompile(`^aws(-[a-z]+)*$`)
 
@@ -40,8 +41,8 @@ func (l *loader) validate(c Config, needQueue bool) {
 	if p := c.State.Path; p == "" || strings.HasSuffix(p, "/") || p == ":memory:" {
 		l.problem("state.path", p, "write the path of the state file, such as %s", Default().State.Path)
 	}
-	if c.State.Backup != "" {
-		l.problem("state.backup", c.State.Backup, "this version makes no backups yet: leave it empty, and copy the output of `flowkeeper inventory export`")
+	if b := c.State.Backup; b != "" && !backupURL.MatchString(b) {
+		l.problem("state.backup", b, "write s3://bucket/prefix, or leave it empty")
 	}
 	if c.HTTP.Listen != "" {
 		host, port, err := net.SplitHostPort(c.HTTP.Listen)

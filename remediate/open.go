@@ -127,9 +127,16 @@ func (i Incident) reopen(now time.Time) Incident {
 // rows gone, in one transaction (I5).
 func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, started, now time.Time) error {
 	e := Event{Scope: s, ID: driftID(s, started), Source: ByDrift, Level: alert.High, DetectedAt: now}
-	opened := 0
+	stale, err := tx.Stale(s)
+	if err != nil {
+		return err
+	}
+	action, opened := Restore, 0
+	if r.Policy.DriftAlerts || stale {
+		action = Alert
+	}
 	for _, row := range rows {
-		n, err := r.drift(tx, s, row.ID, e.ID, now)
+		n, err := r.drift(tx, s, row.ID, e.ID, action, now)
 		if err != nil {
 			return err
 		}
@@ -152,7 +159,7 @@ func driftID(s inventory.Scope, started time.Time) string {
 	return fmt.Sprintf("drift-%s-%s-%d", s.Account, s.Region, started.UnixMilli())
 }
 
-func (r *Remediator) drift(tx Tx, s inventory.Scope, id, eventID string, now time.Time) (int, error) {
+func (r *Remediator) drift(tx Tx, s inventory.Scope, id, eventID string, action Action, now time.Time) (int, error) {
 	row, ok, err := tx.FlowLog(s, id)
 	if err != nil || !ok || row.State == inventory.Gone {
 		return 0, err
@@ -178,10 +185,7 @@ func (r *Remediator) drift(tx Tx, s inventory.Scope, id, eventID string, now tim
 		i = newIncident(s, id, row, true, now)
 	}
 	i.Source, i.EventID, i.Actor, i.DeletedAt = ByDrift, eventID, nil, time.Time{}
-	i.Action = Restore
-	if r.Policy.DriftAlerts {
-		i.Action = Alert
-	}
+	i.Action = action
 	i.WaitUntil = now.Add(r.Policy.DriftWait)
 	i.NextAttemptAt = i.WaitUntil
 	if err := tx.PutIncident(i); err != nil {

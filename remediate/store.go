@@ -70,6 +70,9 @@ type Tx interface {
 	Way(scope inventory.Scope) (Way, error)
 	PutWay(scope inventory.Scope, w Way) error
 
+	// Stale reports whether the snapshot of a scope is from a copy so old that
+	// what the next refresh does not find is only told.
+	Stale(scope inventory.Scope) (bool, error)
 	// FirstRefreshed reports whether the scope has had a complete refresh.
 	FirstRefreshed(scope inventory.Scope) (bool, error)
 	// AddAlert puts an alert and its deliveries into the outbox; one whose ID

@@ -18,6 +18,11 @@ type Notifier struct{}
 // Ready ends the start: what is ordered after the unit begins now.
 func (Notifier) Ready() error { return notify(daemon.SdNotifyReady) }
 
+// Starting asks for more time than TimeoutStartSec= gives: d from now.
+func (Notifier) Starting(d time.Duration) error {
+	return notify(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds()))
+}
+
 // Stopping says that the end was asked for and has begun.
 func (Notifier) Stopping() error { return notify(daemon.SdNotifyStopping) }
 

@@ -160,7 +160,7 @@ func (a *app) printReleased(r release, rows []inventory.Row) error {
 		}
 		t := a.table(w, "FLOW LOG", "RESOURCE", "DESTINATION", "STATE")
 		for _, row := range rows {
-			if err := t.add(plain(row.ID), plain(row.ResourceID), plain(shortARN(row.Destination(row.Scope))), a.stateOf(row)); err != nil {
+			if err := t.add(plain(row.ID), plain(row.ResourceID), plain(shortARN(row.Destination(row.Scope))), a.stateOf(row, remediate.Rehearsal{})); err != nil {
 				return err
 			}
 		}

@@ -18,6 +18,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
+	"flowkeeper/internal/backup"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -44,6 +45,7 @@ type Daemon struct {
 	queue    *queueState
 	listener net.Listener
 	straight straight
+	backup   *backup.Backup // nil: none
 
 	connected  atomic.Bool // the fields below are there
 	fleet      *scopes.Fleet
@@ -75,11 +77,21 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	maps.Copy(d.sinks, d.Sinks)
+	if d.backup, err = newBackup(d.AWS, d.Config.State.Backup); err != nil {
+		return err
+	}
+	unread, err := d.recall(ctx)
+	if err != nil {
+		return err
+	}
 	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route}); err != nil {
 		return err
 	}
 	d.progress = &systemd.Progress{}
 	d.queue = &queueState{store: d.store, log: d.Log, tell: d.tellPipeline}
+	if unread != nil {
+		d.tellPipeline(ctx, inventory.Scope{}, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
+	}
 	for name, s := range d.sinks {
 		d.senders = append(d.senders, alert.NewSender(name, s, d.store, d.Log))
 	}
@@ -164,6 +176,7 @@ func (d *Daemon) loops(ctx context.Context) error {
 		g.Go(func() error { return s.Run(ctx) })
 	}
 	g.Go(func() error { return d.serve(ctx) })
+	g.Go(func() error { return d.keepCopies(ctx) })
 	g.Go(func() error { return systemd.Watchdog(ctx, func() bool { return d.healthy() == nil }) })
 	g.Go(func() error {
 		if d.reach(ctx) {

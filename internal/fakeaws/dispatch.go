@@ -135,6 +135,12 @@ func refuse(w http.ResponseWriter, service string, f fault) {
 		fmt.Fprintf(w, `{"__type":"com.amazonaws.sqs#%s","message":"injected"}`, f.code)
 		return
 	}
+	if service == "s3" {
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(f.status)
+		fmt.Fprintf(w, `<Error><Code>%s</Code><Message>injected</Message></Error>`, f.code)
+		return
+	}
 	writeQueryError(w, service, &ec2Error{f.code, "injected", f.status})
 }
 

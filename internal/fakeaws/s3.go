@@ -109,7 +109,7 @@ func onlyImplemented(r *http.Request) error {
 		}
 	}
 	for _, name := range []string{"Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "X-Amz-Copy-Source"} {
-		if r.Header.Get(name) != "" {
+		if v := r.Header.Get(name); v != "" && (name != "If-None-Match" || r.Method != http.MethodPut || v != "*") {
 			return errS3NotImplemented("the header " + name)
 		}
 	}

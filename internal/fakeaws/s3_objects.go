@@ -82,6 +82,9 @@ func (s *s3Service) putObject(w http.ResponseWriter, r *http.Request, c caller, 
 	if err != nil {
 		return err
 	}
+	if r.Header.Get("If-None-Match") == "*" && b.objects[key] != nil {
+		return &s3Error{code: "PreconditionFailed", message: "At least one of the pre-conditions you specified did not hold", status: http.StatusPreconditionFailed}
+	}
 	o := &object{body: body, etag: `"` + hex.EncodeToString(sum[:]) + `"`, modified: s.now(), headers: keptHeaders(r)}
 	b.objects[key] = o
 	w.Header().Set("ETag", o.etag)

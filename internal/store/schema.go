@@ -77,13 +77,14 @@ CREATE TABLE destinations (
 UPDATE flow_logs SET digest = x'';
 UPDATE scopes SET first_at = NULL;
 `, `
--- What AWS last said to dry runs of restores, and whether these came back as
--- events.
+-- What AWS last said to dry runs of restores, whether these came back as
+-- events, and how far a state file that came back from its copy is trusted.
 CREATE TABLE rehearsals (
 	account TEXT NOT NULL, region TEXT NOT NULL, needs TEXT NOT NULL,
 	body TEXT NOT NULL,
 	PRIMARY KEY (account, region, needs)
 ) WITHOUT ROWID;
+ALTER TABLE scopes ADD COLUMN stale INTEGER; -- from a copy so old that the first refresh only tells
 CREATE TABLE ways (
 	account TEXT NOT NULL, region TEXT NOT NULL,
 	body TEXT NOT NULL,

@@ -76,7 +76,7 @@ func (s *Store) unseen(ctx context.Context, scope inventory.Scope, seen *invento
 func (s *Store) Refreshed(ctx context.Context, scope inventory.Scope, started, ended time.Time) error {
 	return s.write(ctx, func(t *tx) error {
 		return t.exec(`INSERT INTO scopes (account, region, refreshed_at, first_at) VALUES (?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET refreshed_at = excluded.refreshed_at, first_at = coalesce(first_at, excluded.first_at)`,
+			ON CONFLICT DO UPDATE SET refreshed_at = excluded.refreshed_at, first_at = coalesce(first_at, excluded.first_at), stale = NULL`,
 			scope.Account, scope.Region, started.UnixMilli(), ended.UnixMilli())
 	})
 }

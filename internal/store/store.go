@@ -44,8 +44,10 @@ type Store struct {
 	lock  *os.File
 	files []file // of a daemon
 	taken atomic.Bool
-	route func(alert.Alert) []string
-	now   func() time.Time
+
+	changes atomic.Int64
+	route   func(alert.Alert) []string
+	now     func() time.Time
 
 	mu    sync.Mutex // guards queue and busy
 	queue []*change
@@ -128,6 +130,9 @@ func (s *Store) take(ctx context.Context) error {
 		return damaged(s.path, err)
 	} else if sound != "ok" {
 		return damaged(s.path, errors.New(sound))
+	}
+	if _, err := s.w.ExecContext(ctx, `INSERT OR IGNORE INTO facts (name, value) VALUES (?, lower(hex(randomblob(8))))`, factID); err != nil {
+		return fmt.Errorf("write %s: %w", s.path, err)
 	}
 	return s.remember()
 }

@@ -116,6 +116,7 @@ func (t *tx) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, error) 
 }
 
 func (t *tx) PutFlowLog(r inventory.Row) error {
+	t.s.changes.Add(1)
 	digest := r.Digest()
 	var untold any
 	if r.Untold() {
@@ -181,6 +182,7 @@ func (t *tx) Incident(s inventory.Scope, id string) (remediate.Incident, bool, e
 const maxUnknown = 10000
 
 func (t *tx) PutIncident(i remediate.Incident) error {
+	t.s.changes.Add(1)
 	if !i.Known {
 		err := t.exec(`DELETE FROM incidents WHERE known = 0 AND state = 'closed' AND account = ?1 AND region = ?2
 			AND (SELECT count(*) FROM incidents WHERE known = 0 AND account = ?1 AND region = ?2) >= ?3

@@ -12,6 +12,15 @@ import (
 func objectCases() []contractCase {
 	return []contractCase{
 		{"object/put and get", putAndGet},
+		{"object/put where there is none", func(t *testing.T, e *env) {
+			bucket := e.newBucket(t)
+			put := func() error {
+				_, err := e.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("once"), Body: strings.NewReader("x"), IfNoneMatch: aws.String("*")})
+				return err
+			}
+			must(t, put())
+			wantCode(t, put(), "PreconditionFailed")
+		}},
 		{"object/missing", func(t *testing.T, e *env) {
 			bucket := e.newBucket(t)
 			_, err := e.s3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("none")})

@@ -1,0 +1,221 @@
+// Package backup keeps a copy of the state file in S3, for the day on which
+// the machine is lost with everything on it.
+package backup
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// S3 is what this package calls of *s3.Client.
+type S3 interface {
+	PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error)
+	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
+}
+
+// Place is where copies go: PREFIX/state.db.gz is the latest, and
+// PREFIX/daily/YYYY-MM-DD.db.gz the last of each day.
+type Place struct{ Bucket, Prefix string }
+
+// Parse reads s3://bucket/prefix.
+func Parse(url string) (Place, error) {
+	rest, ok := strings.CutPrefix(url, "s3://")
+	bucket, prefix, _ := strings.Cut(rest, "/")
+	if !ok || len(bucket) < 3 || len(bucket) > 63 || strings.Trim(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" || len(prefix) > 900 {
+		return Place{}, errors.New("write s3://bucket/prefix")
+	}
+	return Place{bucket, strings.Trim(prefix, "/")}, nil
+}
+
+func (p Place) String() string { return "s3://" + p.Bucket + "/" + p.Prefix }
+
+func (p Place) key(name string) string { return strings.TrimPrefix(p.Prefix+"/"+name, "/") }
+
+const (
+	latest    = "state.db.gz"
+	owner     = "state" // metadata: which state file it is a copy of
+	mostBytes = 16 << 30
+)
+
+var (
+	// ErrNone is wrapped where there is no copy.
+	ErrNone = errors.New("there is no copy")
+	// ErrRefused is wrapped where S3 refuses to read. It refuses so for a copy
+	// that is not there, too, to those who may not list the bucket.
+	ErrRefused = errors.New("S3 refuses to read the copy")
+	// ErrForeign is wrapped where the copy is that of another state file.
+	ErrForeign = errors.New("the copy there is that of another state file")
+)
+
+// Backup reads and writes the copies of one state file.
+type Backup struct {
+	API   S3
+	Place Place
+
+	region string // of the bucket, where it is not the client's
+}
+
+// Save writes a copy of the state file with the ID given. first: this state
+// file has never written there, so that what is there may be the only memory
+// of a lost one: it is overwritten only if it is a copy of the same file.
+func (b *Backup) Save(ctx context.Context, file, id string, first bool, now time.Time) error {
+	packed := file + ".gz"
+	defer os.Remove(packed)
+	if err := pack(file, packed); err != nil {
+		return fmt.Errorf("pack the copy: %w", err)
+	}
+	var refused smithy.APIError
+	err := b.put(ctx, packed, latest, id, first)
+	if errors.As(err, &refused) && (refused.ErrorCode() == "PreconditionFailed" || refused.ErrorCode() == "ConditionalRequestConflict") {
+		if err = b.ours(ctx, id); err == nil {
+			err = b.put(ctx, packed, latest, id, false)
+		}
+	}
+	if err == nil {
+		err = b.put(ctx, packed, "daily/"+now.UTC().Format("2006-01-02")+".db.gz", id, false)
+	}
+	if err != nil {
+		return fmt.Errorf("write the copy to %s: %w", b.Place, err)
+	}
+	return nil
+}
+
+// ours reports an error unless the copy there is of the state file.
+func (b *Backup) ours(ctx context.Context, id string) error {
+	out, err := b.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer out.Body.Close()
+	if out.Metadata[owner] != id {
+		return ErrForeign
+	}
+	return nil
+}
+
+func (b *Backup) put(ctx context.Context, file, name, id string, first bool) error {
+	return b.inRegion(func(opt func(*s3.Options)) error {
+		f, err := os.Open(file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in := &s3.PutObjectInput{Bucket: &b.Place.Bucket, Key: aws.String(b.Place.key(name)), Body: f,
+			ContentType: aws.String("application/gzip"), Metadata: map[string]string{owner: id}}
+		if first {
+			in.IfNoneMatch = aws.String("*")
+		}
+		_, err = b.API.PutObject(ctx, in, opt)
+		return err
+	})
+}
+
+// Load writes the latest copy to a file, and reports when it was made.
+func (b *Backup) Load(ctx context.Context, file string) (made time.Time, err error) {
+	out, err := b.get(ctx)
+	if err != nil {
+		return made, fmt.Errorf("read the copy in %s: %w", b.Place, err)
+	}
+	defer out.Body.Close()
+	if err := unpack(out.Body, file); err != nil {
+		return made, fmt.Errorf("read the copy in %s: %w", b.Place, err)
+	}
+	return aws.ToTime(out.LastModified), nil
+}
+
+func (b *Backup) get(ctx context.Context) (out *s3.GetObjectOutput, err error) {
+	err = b.inRegion(func(opt func(*s3.Options)) error {
+		out, err = b.API.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Place.Bucket, Key: aws.String(b.Place.key(latest))}, opt)
+		return err
+	})
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		switch api.ErrorCode() {
+		case "NoSuchKey":
+			return nil, fmt.Errorf("%w: %w", ErrNone, err)
+		case "AccessDenied":
+			return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+		}
+	}
+	return out, err
+}
+
+// inRegion makes a call, and once more in the bucket's own Region if S3 says
+// that it is another than the client's.
+func (b *Backup) inRegion(call func(func(*s3.Options)) error) error {
+	opt := func(o *s3.Options) {
+		if b.region != "" {
+			o.Region = b.region
+		}
+	}
+	err := call(opt)
+	var r *smithyhttp.ResponseError
+	if !errors.As(err, &r) || r.Response == nil {
+		return err
+	}
+	switch status := r.HTTPStatusCode(); status {
+	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest:
+		if there := r.Response.Header.Get("X-Amz-Bucket-Region"); there != "" && there != b.region {
+			b.region = there
+			return call(opt)
+		}
+	}
+	return err
+}
+
+func pack(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return write(to, func(out io.Writer) error {
+		z := gzip.NewWriter(out)
+		if _, err := io.Copy(z, in); err != nil {
+			return err
+		}
+		return z.Close()
+	})
+}
+
+func unpack(from io.Reader, to string) error {
+	z, err := gzip.NewReader(from)
+	if err != nil {
+		return err
+	}
+	return write(to, func(out io.Writer) error {
+		n, err := io.Copy(out, io.LimitReader(z, mostBytes))
+		if err == nil && n == mostBytes {
+			err = fmt.Errorf("it is larger than %d bytes", int64(mostBytes))
+		}
+		return err
+	})
+}
+
+// write makes a file that only we may read; whole, and on disk, or not at all.
+func write(name string, fill func(io.Writer) error) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	err = fill(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package backup
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+const account, region = "111122223333", "eu-west-1"
+
+var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func place(t *testing.T) (*fakeaws.World, *Backup) {
+	w := fakeaws.New(fakeaws.Options{Now: func() time.Time { return day }})
+	w.AddBucket("999988887777", "eu-central-1", "copies") // another account, another Region
+	u := w.User(account, "flowkeeper", false)
+	api := s3.New(s3.Options{Region: region, HTTPClient: w.HTTPClient(), UsePathStyle: true, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider(u.AccessKeyID, u.SecretAccessKey, "")})
+	p, err := Parse("s3://copies/a/b/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, &Backup{API: api, Place: p}
+}
+
+func file(t *testing.T, text string) string {
+	name := filepath.Join(t.TempDir(), "copy")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func (b *Backup) save(t *testing.T, text, id string, first bool) error {
+	return b.Save(t.Context(), file(t, text), id, first, day)
+}
+
+func (b *Backup) load(t *testing.T) (string, error) {
+	name := filepath.Join(t.TempDir(), "back")
+	made, err := b.Load(t.Context(), name)
+	if err != nil {
+		if _, serr := os.Stat(name); !errors.Is(serr, os.ErrNotExist) {
+			t.Errorf("a failed load left a file: %v", serr)
+		}
+		return "", err
+	}
+	if !made.Equal(day) {
+		t.Errorf("made %s", made)
+	}
+	text, err := os.ReadFile(name)
+	return string(text), err
+}
+
+func TestSaveAndLoad(t *testing.T) {
+	t.Parallel()
+	w, b := place(t)
+	if _, err := b.load(t); !errors.Is(err, ErrNone) {
+		t.Errorf("nothing there: %v", err)
+	}
+	for n, text := range []string{"one", "two"} {
+		if err := b.save(t, text, "id", n == 0); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := b.load(t); err != nil || got != text {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if _, ok := w.Object("copies", "a/b/daily/2026-03-01.db.gz"); !ok {
+		t.Error("no copy of the day")
+	}
+}
+
+// TestNothingForeignIsOverwritten: what is there may be all that is left of a
+// lost machine's memory.
+func TestNothingForeignIsOverwritten(t *testing.T) {
+	t.Parallel()
+	w, b := place(t)
+	if err := b.save(t, "of old", "old", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.save(t, "of new", "new", true); !errors.Is(err, ErrForeign) {
+		t.Errorf("overwritten: %v", err)
+	}
+	w.Fail("GET", 1, "AccessDenied", 403)
+	if err := b.save(t, "of new", "new", true); !errors.Is(err, ErrRefused) {
+		t.Errorf("unreadable, and overwritten: %v", err)
+	}
+	if got, err := b.load(t); got != "of old" {
+		t.Errorf("%q, %v", got, err)
+	}
+	// An answer that was lost: the copy there is ours.
+	if err := b.save(t, "again", "old", true); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLoadTellsWhy(t *testing.T) {
+	t.Parallel()
+	w, b := place(t)
+	w.Fail("GET", 1, "AccessDenied", 403)
+	if _, err := b.load(t); !errors.Is(err, ErrRefused) {
+		t.Error(err)
+	}
+	w.Fail("GET", 1, "InternalError", 500)
+	if _, err := b.load(t); err == nil || errors.Is(err, ErrNone) || errors.Is(err, ErrRefused) {
+		t.Error(err)
+	}
+	b.Place.Bucket = "not-there"
+	if _, err := b.load(t); err == nil || errors.Is(err, ErrNone) || errors.Is(err, ErrRefused) {
+		t.Error(err)
+	}
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"s3://bucket": "state.db.gz", "s3://bucket/": "state.db.gz", "s3://bucket/a": "a/state.db.gz", "s3://bucket/a/b/": "a/b/state.db.gz",
+	} {
+		if p, err := Parse(url); err != nil || p.Bucket != "bucket" || p.key(latest) != want {
+			t.Errorf("%s: %+v, %v", url, p, err)
+		}
+	}
+	for _, url := range []string{"", "bucket/a", "s3://", "s3://B/x", "https://bucket.s3.amazonaws.com/a", "arn:aws:s3:::bucket"} {
+		if _, err := Parse(url); err == nil {
+			t.Errorf("%q is taken", url)
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"flowkeeper/internal/backup"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/systemd"
+)
+
+// factSaved remembers where this state file has been copied to.
+const factSaved = "saved"
+
+const (
+	staleAfter  = 48 * time.Hour  // a copy older than this knows too little of today to restore from what a refresh misses
+	loadTimeout = 5 * time.Minute // of reading a copy at the start
+	saveTimeout = 5 * time.Minute
+	lastTimeout = 10 * time.Second // of the copy at the end
+	saveEvery   = time.Second      // how often is looked whether one is due
+)
+
+// newBackup is nil where no copies are asked for.
+func newBackup(base aws.Config, url string) (*backup.Backup, error) {
+	if url == "" {
+		return nil, nil
+	}
+	place, err := backup.Parse(url)
+	if err != nil {
+		return nil, fmt.Errorf("state.backup: %w", err)
+	}
+	api := s3.NewFromConfig(base, func(o *s3.Options) { o.UsePathStyle = base.BaseEndpoint != nil })
+	return &backup.Backup{API: api, Place: place}, nil
+}
+
+// recall brings the state file back from its copy, where there is none on this
+// machine. unread says why a copy that may be there could not be read.
+func (d *Daemon) recall(ctx context.Context) (unread, err error) {
+	path := d.Config.State.Path
+	if _, err := os.Stat(path); d.backup == nil || !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // store.Open tells what else may be wrong with it
+	}
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	d.report(systemd.Notifier{}.Starting(loadTimeout + time.Minute))
+	copied := path + ".copy"
+	made, err := d.backup.Load(ctx, copied)
+	switch {
+	case errors.Is(err, backup.ErrNone):
+		d.Log.Info("no state file here, and no copy of one: beginning anew", "backup", d.backup.Place.String())
+		return nil, nil
+	case errors.Is(err, backup.ErrRefused):
+		return err, nil
+	case err != nil:
+		return nil, fmt.Errorf("state.backup: %w: see that it can be reached; \"\" begins with an empty memory", err)
+	}
+	age := time.Since(made)
+	if err := store.Adopt(ctx, copied, path, age > staleAfter); err != nil {
+		return nil, fmt.Errorf("state.backup: the copy in %s: %w", d.backup.Place, err)
+	}
+	d.Log.Info("the state file is back from its copy", "backup", d.backup.Place.String(), "age", age.Round(time.Second).String())
+	return nil, nil
+}
+
+// saves is when copies are due.
+type saves struct {
+	seen          int64     // of the store's changes
+	version       int64     // of the file, as other processes change it
+	first, latest time.Time // changes since the last copy
+	saved         time.Time
+	failed        int // in a row
+}
+
+const (
+	quiet     = 30 * time.Second // without a change, and the copy is made
+	longest   = 5 * time.Minute  // after a change, whatever comes
+	leastRest = time.Minute      // between two copies
+	daily     = 24 * time.Hour
+)
+
+// changed notes that something was written.
+func (s *saves) changed(now time.Time) {
+	if s.first.IsZero() {
+		s.first = now
+	}
+	s.latest = now
+}
+
+// due reports whether a copy should be made now: soon after changes, but not
+// while one comes after the other, and each day. After a failure it is tried
+// again more and more slowly.
+func (s *saves) due(now time.Time) bool {
+	rest := leastRest << min(s.failed, 4)
+	if !s.saved.IsZero() && now.Sub(s.saved) < rest {
+		return false
+	}
+	if s.failed > 0 || s.saved.IsZero() || now.Sub(s.saved) >= daily {
+		return true
+	}
+	return !s.first.IsZero() && (now.Sub(s.latest) >= quiet || now.Sub(s.first) >= longest)
+}
+
+// keepCopies writes copies of the state file until ctx ends, and a last one
+// then.
+func (d *Daemon) keepCopies(ctx context.Context) error {
+	if d.backup == nil {
+		return nil
+	}
+	s := &saves{seen: d.store.Changes()}
+	s.version, _ = d.store.Version(ctx)
+	for sleep(ctx, saveEvery) {
+		s.look(ctx, d.store)
+		if now := time.Now(); s.due(now) {
+			d.save(ctx, s, now, saveTimeout)
+		}
+	}
+	last := context.WithoutCancel(ctx)
+	if s.look(last, d.store); !s.first.IsZero() {
+		d.save(last, s, time.Now(), lastTimeout)
+	}
+	return nil
+}
+
+// look notes what has been written since the last look, by us or by a command.
+func (s *saves) look(ctx context.Context, st *store.Store) {
+	n := st.Changes()
+	v, err := st.Version(ctx)
+	if err != nil {
+		v = s.version
+	}
+	if n != s.seen || v != s.version {
+		s.seen, s.version = n, v
+		s.changed(time.Now())
+	}
+}
+
+func (d *Daemon) save(ctx context.Context, s *saves, now time.Time, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err := d.saveOnce(ctx, now)
+	s.saved = now
+	if err == nil {
+		s.first, s.failed = time.Time{}, 0
+		return
+	}
+	s.failed++
+	if s.failed == 1 {
+		d.Log.Warn("the state file could not be copied; trying again", "error", err)
+	}
+	if s.failed == 3 {
+		d.tellPipeline(ctx, inventory.Scope{}, "the state file can't be copied to state.backup, so that it would be lost with this machine: "+err.Error())
+	}
+}
+
+func (d *Daemon) saveOnce(ctx context.Context, now time.Time) error {
+	id, err := d.store.ID(ctx)
+	if err != nil {
+		return err
+	}
+	place := d.backup.Place.String()
+	saved, err := d.store.Fact(ctx, factSaved)
+	if err != nil {
+		return err
+	}
+	copied := d.Config.State.Path + ".copy"
+	if err := os.RemoveAll(copied); err != nil { // of one that died
+		return err
+	}
+	defer os.RemoveAll(copied)
+	if err := d.store.CopyTo(ctx, copied); err != nil {
+		return err
+	}
+	if err := d.backup.Save(ctx, copied, id, saved != place, now); err != nil || saved == place {
+		return err
+	}
+	return d.store.SetFact(ctx, factSaved, place)
+}

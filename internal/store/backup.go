@@ -1,0 +1,66 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"flowkeeper/inventory"
+)
+
+// ID names the state file; its copies have the same.
+func (s *Store) ID(ctx context.Context) (string, error) { return s.Fact(ctx, factID) }
+
+const factID = "id"
+
+// Changes counts what was written to the snapshot and the incidents: it only
+// grows while the store is open.
+func (s *Store) Changes() int64 { return s.changes.Load() }
+
+// CopyTo writes a consistent copy of the state file; writers go on meanwhile.
+func (s *Store) CopyTo(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", dsn(s.path, ""))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, path); err != nil {
+		return fmt.Errorf("copy %s: %w", s.path, errors.Join(err, os.RemoveAll(path)))
+	}
+	return os.Chmod(path, 0o600)
+}
+
+// Adopt makes a copy the state file, where there is none yet. It is checked
+// and brought to today's schema first. stale: it is so old that what the first
+// refresh of each scope does not find is only told.
+func Adopt(ctx context.Context, copied, path string, stale bool) error {
+	s, err := Open(ctx, copied, Options{Daemon: true})
+	if err != nil {
+		return err
+	}
+	if stale {
+		err = s.write(ctx, func(t *tx) error { return t.exec(`UPDATE scopes SET stale = 1`) })
+	}
+	if err = errors.Join(err, s.Close(), os.RemoveAll(copied+".lock")); err != nil {
+		return err
+	}
+	if err := os.Rename(copied, path); err != nil {
+		return fmt.Errorf("put the copy in the place of the state file: %w", err)
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (t *tx) Stale(s inventory.Scope) (stale bool, err error) {
+	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region = ? AND stale = 1)`, s.Account, s.Region).Scan(&stale)
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	return stale, err
+}
