@@ -72,7 +72,7 @@ func (r *Remediator) Rehearse(ctx context.Context, s inventory.Scope) (Rehearsed
 			return nil
 		}
 		if !r.scope(s).pace.spare(r.Now()) {
-			return errBusy
+			return ErrBusy
 		}
 		tries[n]++
 		calls++
@@ -97,7 +97,8 @@ func (r *Remediator) Rehearse(ctx context.Context, s inventory.Scope) (Rehearsed
 	return count, nil
 }
 
-var errBusy = errors.New("restores go first; the next rehearsal tries the rest")
+// ErrBusy is wrapped by Rehearse where it left something for the next time.
+var ErrBusy = errors.New("restores go first; the next rehearsal tries the rest")
 
 // tryDry makes the call that would restore a flow log, as a dry run with a
 // token of its own. The answer is an error only where AWS gave no verdict.

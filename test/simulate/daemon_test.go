@@ -133,8 +133,9 @@ func (d *daemon) refresh() {
 }
 
 func (d *daemon) rehearse() {
-	_, err := d.remediator.Rehearse(d.ctx, scope)
-	d.p.expected(d, err)
+	if _, err := d.remediator.Rehearse(d.ctx, scope); !errors.Is(err, remediate.ErrBusy) {
+		d.p.expected(d, err)
+	}
 }
 
 func (d *daemon) step() int {

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
@@ -51,6 +50,7 @@ type play struct {
 	own      fakeaws.Credentials
 	foreign  fakeaws.Credentials
 	attacker *ec2.Client
+	patient  *ec2.Client // of a principal for whom a rule waits
 	daemons  []*daemon
 
 	twins  bool // AWS does not refuse doubles
@@ -64,7 +64,7 @@ type play struct {
 
 func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p := &play{random: rand.New(rand.NewPCG(seed, 0)), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), dir: dir, trace: &strings.Builder{}, truth: newTruth(),
-		policy: remediate.Policy{Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
+		policy: remediate.Policy{Rules: []remediate.Rule{{Principal: "arn:aws:iam::" + account + ":user/terraform*", Action: remediate.Wait, Wait: 15 * time.Minute}}, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
 	p.log = slog.New(slog.DiscardHandler)
 	if verbose {
 		p.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: p.playTime}))
@@ -76,8 +76,7 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p.world.AllowDuplicates(p.twins)
 	p.queue, p.arn = p.world.CreateQueue(account, region, "flowkeeper", nil)
 	p.own, p.foreign = p.world.User(account, "flowkeeper", true), p.world.User("999999999999", "other", true)
-	p.attacker = ec2.New(ec2.Options{Region: region, HTTPClient: p.world.HTTPClient(), RetryMaxAttempts: 1,
-		Credentials: aws.CredentialsProviderFunc(p.mallory())})
+	p.attacker, p.patient = p.client("mallory"), p.client("terraform")
 	p.world.TrailWith(p.recorded, "CreateFlowLogs", "DeleteFlowLogs")
 	p.plant()
 	for n := range daemons {
@@ -178,8 +177,10 @@ var picks = []struct {
 	{"send a record", 16, func(p *play) { p.send(false) }},
 	{"send a record twice", 3, func(p *play) { p.send(true) }},
 	{"lose a record", 2, (*play).lose},
-	{"delete one", 6, func(p *play) { p.strike(1) }},
-	{"delete many", 2, func(p *play) { p.strike(2 + p.random.IntN(8)) }},
+	{"delete one", 6, func(p *play) { p.strike(p.attacker, 1) }},
+	{"delete many", 2, func(p *play) { p.strike(p.attacker, 2+p.random.IntN(8)) }},
+	{"delete as one who is waited for", 2, func(p *play) { p.strike(p.patient, 1+p.random.IntN(2)) }},
+	{"release", 1, (*play).release},
 	{"forge a record", 2, (*play).forge},
 	{"make a decoy", 2, (*play).decoy},
 	{"make an equivalent", 2, (*play).equivalent},

@@ -138,7 +138,7 @@ func dying(dir string, hears bool, first, second int) (died bool, err error) {
 	p.refreshAll()
 	p.pass(time.Hour)
 	p.refreshAll()
-	p.strike(1)
+	p.strike(p.attacker, 1)
 	if hears {
 		p.send(false)
 	} else {

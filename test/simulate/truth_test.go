@@ -14,6 +14,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
@@ -34,29 +35,32 @@ type record struct {
 
 // truth is what the one who plays knows: what should be, and who did what.
 type truth struct {
-	wanted  map[target]fakeaws.FlowLog // what somebody set up there
-	madeBy  map[string]bool            // flow logs that no daemon made, by ID
-	decoys  map[string]bool
-	known   map[string]target           // every flow log that ever was
-	gone    map[string]bool             // resources torn down
-	seen    map[string]bool             // flow logs that a complete refresh must have shown
-	shown   map[target]map[*daemon]bool // whose snapshot must have what is wanted there
-	records []record
-	sent    []record // to the queue
-	named   map[string]bool
-	event   map[string]map[string]bool // flow logs named by the deletion alerts of an event
-	kinds   map[alert.Kind]int         // of alerts that reached people
-	count   int
+	wanted   map[target]fakeaws.FlowLog // what somebody set up there
+	madeBy   map[string]bool            // flow logs that no daemon made, by ID
+	decoys   map[string]bool
+	known    map[string]target           // every flow log that ever was
+	gone     map[string]bool             // resources torn down
+	released map[target]bool             // may have gone without a restore
+	seen     map[string]bool             // flow logs that a complete refresh must have shown
+	shown    map[target]map[*daemon]bool // whose snapshot must have what is wanted there
+	records  []record
+	sent     []record // to the queue
+	named    map[string]bool
+	event    map[string]map[string]bool // flow logs named by the deletion alerts of an event
+	kinds    map[alert.Kind]int         // of alerts that reached people
+	count    int
 }
 
 func newTruth() truth {
 	return truth{wanted: map[target]fakeaws.FlowLog{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, known: map[string]target{},
-		gone: map[string]bool{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}}
+		gone: map[string]bool{}, released: map[target]bool{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}}
 }
 
-func (p *play) mallory() func(context.Context) (aws.Credentials, error) {
-	u := p.world.User(account, "mallory", false)
-	return func(context.Context) (aws.Credentials, error) { return static(u), nil }
+// client of somebody in the account.
+func (p *play) client(user string) *ec2.Client {
+	u := p.world.User(account, user, false)
+	return ec2.New(ec2.Options{Region: region, HTTPClient: p.world.HTTPClient(), RetryMaxAttempts: 1,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return static(u), nil })})
 }
 
 // plant sets up the flow logs to watch over, made long ago.
@@ -130,7 +134,7 @@ func (p *play) lose() {
 }
 
 // strike deletes some flow logs in one call; IDs that are not there, too.
-func (p *play) strike(n int) {
+func (p *play) strike(by *ec2.Client, n int) {
 	all := p.here()
 	where := []target{}
 	p.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -147,9 +151,37 @@ func (p *play) strike(n int) {
 	}
 	p.say("  delete %v at %v", ids, where)
 	before := len(p.records)
-	_, err := p.attacker.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
+	_, err := by.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
 	p.must(err)
 	p.records[before].deleted = gone
+}
+
+// release lets a flow log go for half an hour, in every daemon's state, as the
+// command does. It is not one that shares its place with a decoy: that would
+// be protected from then on.
+func (p *play) release() {
+	decoyed := map[target]bool{}
+	for id := range p.decoys {
+		decoyed[p.known[id]] = true
+	}
+	all := slices.DeleteFunc(p.here(), func(f fakeaws.FlowLog) bool { return decoyed[targetOf(f)] })
+	if len(all) < 3 {
+		return
+	}
+	f := all[p.random.IntN(len(all))]
+	p.released[targetOf(f)] = true
+	p.say("  release %s", f.ID)
+	for _, d := range p.daemons {
+		d.alive()
+		_, err := d.store.Change(context.Background(), func(r *inventory.Row) bool {
+			if r.ID != f.ID || r.State != inventory.Live {
+				return false
+			}
+			r.ReleasedAt, r.ReleasedUntil, r.ReleaseReason = p.now, p.now.Add(30*time.Minute), "planned"
+			return true
+		})
+		p.must(err)
+	}
 }
 
 // forge puts a record into the queue that CloudTrail never wrote: of a flow
@@ -192,7 +224,7 @@ func (p *play) free() (out []target) {
 // decoy takes a lost flow log's place with something that does less. Where a
 // daemon never saw what was there before, nobody could tell.
 func (p *play) decoy() {
-	all := slices.DeleteFunc(p.free(), func(t target) bool { return len(p.shown[t]) < len(p.daemons) })
+	all := slices.DeleteFunc(p.free(), func(t target) bool { return len(p.shown[t]) < len(p.daemons) || p.released[t] })
 	if len(all) > 0 {
 		f := p.wanted[all[p.random.IntN(len(all))]]
 		f.TrafficType, f.CreatedAt = "REJECT", p.now
@@ -308,7 +340,7 @@ func (p *play) promise() {
 		seen[p.known[id]] = true
 	}
 	for t := range p.wanted {
-		if n := count[t]; !p.gone[t.resource] && (n > 1 || n == 0 && seen[t]) {
+		if n := count[t]; !p.gone[t.resource] && (n > 1 || n == 0 && seen[t] && !p.released[t]) {
 			p.fail("%d flow logs at %v", n, t)
 		}
 	}

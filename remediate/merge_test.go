@@ -1,0 +1,110 @@
+package remediate_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"pgregory.net/rapid"
+
+	"flowkeeper/inventory"
+)
+
+// TestI5MergeNeverForgets: whatever changes in AWS between refreshes, and
+// whichever of them fail or see the past, the snapshot keeps what it learned:
+// what is gone stays gone, with all it was; what an operator said of a row stays
+// said; and a refresh of what has not changed writes nothing.
+func TestI5MergeNeverForgets(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		s := newScene(t)
+		defer s.store.Close()
+		s.world.SetPageSize(rapid.IntRange(1, 3).Draw(rt, "page"))
+		n := 0
+		pick := func() string {
+			logs := s.world.FlowLogs(account, region)
+			if len(logs) == 0 {
+				return ""
+			}
+			return logs[rapid.IntRange(0, len(logs)-1).Draw(rt, "which")].ID
+		}
+		for range rapid.IntRange(1, 12).Draw(rt, "rounds") {
+			failing, stale := false, false
+			switch rapid.SampledFrom([]string{"plant", "plant", "remove", "tag", "release", "fail", "stale"}).Draw(rt, "do") {
+			case "plant":
+				n++
+				s.plant(fmt.Sprintf("vpc-%d", n), nil)
+			case "remove":
+				s.world.Remove(account, region, pick())
+			case "tag":
+				if id := pick(); id != "" {
+					_, err := s.api.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{id},
+						Tags: []types.Tag{{Key: aws.String("n"), Value: aws.String(fmt.Sprint(rapid.Int().Draw(rt, "tag")))}}})
+					s.must(err)
+				}
+			case "release":
+				id := pick()
+				_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
+					r.ReleasedUntil, r.ReleaseReason = s.now.Add(time.Hour), "planned"
+					return r.ID == id
+				})
+				s.must(err)
+			case "fail":
+				failing = true
+				s.world.Fail("DescribeFlowLogs", 1, "UnauthorizedOperation", http.StatusForbidden)
+			case "stale":
+				stale = true
+				s.world.SetConsistencyDelay(time.Minute)
+			}
+			before := s.rows()
+			_, err := s.r.Refresh(t.Context(), scope)
+			if (err != nil) != failing {
+				rt.Fatalf("failing %v: %v", failing, err)
+			}
+			after := s.rows()
+			for id, b := range before {
+				a, ok := after[id]
+				switch {
+				case !ok:
+					rt.Fatalf("%s is forgotten", id)
+				case b.State == inventory.Gone && a.State != inventory.Gone:
+					rt.Fatalf("%s is revived", id)
+				case failing && a.State != b.State:
+					rt.Fatalf("%s is %s by a listing that failed", id, a.State)
+				case a.RootID != b.RootID || !a.FirstSeenAt.Equal(b.FirstSeenAt) || !a.ReleasedUntil.Equal(b.ReleasedUntil) || a.ReleaseReason != b.ReleaseReason || a.Protected != b.Protected:
+					rt.Fatalf("%s: %+v, then %+v", id, b, a)
+				}
+			}
+			if !failing && !stale {
+				for _, f := range s.world.FlowLogs(account, region) {
+					if a := after[f.ID]; a.State != inventory.Live || !maps.Equal(a.Tags, f.Tags) {
+						rt.Fatalf("%s is %s with %v in the snapshot, and there with %v", f.ID, a.State, a.Tags, f.Tags)
+					}
+				}
+			}
+			s.world.SetConsistencyDelay(0)
+			if !failing {
+				c, err := s.r.Refresh(t.Context(), scope)
+				if again, err2 := s.r.Refresh(t.Context(), scope); err != nil || err2 != nil || again.New+again.Changed+again.Lost != 0 {
+					rt.Fatalf("%+v, and then %+v, of what has not changed: %v, %v", c, again, err, err2)
+				}
+			}
+			s.now = s.now.Add(time.Duration(rapid.IntRange(0, 300).Draw(rt, "seconds")) * time.Second)
+		}
+	})
+}
+
+func (s *scene) rows() map[string]inventory.Row {
+	s.t.Helper()
+	out := map[string]inventory.Row{}
+	s.must(s.store.FlowLogs(s.t.Context(), func(r inventory.Row) error {
+		out[r.ID] = r
+		return nil
+	}))
+	return out
+}
