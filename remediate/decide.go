@@ -240,11 +240,11 @@ func earlier(a, b time.Time) time.Time {
 // IsDecoy reports whether a flow log first seen now stands in the place of a
 // protected one, and does not do the same. AWS allows no two there: the
 // protected one is lost, whether or not anything has told of it yet.
-func IsDecoy(f inventory.FlowLog, pending []Incident, live []inventory.Row) bool {
+func IsDecoy(f inventory.FlowLog, lost []Incident, live []inventory.Row) bool {
 	other := func(s inventory.Settings) bool {
 		return inventory.SameTarget(f.Scope, s, f.Settings) && !inventory.Equivalent(f.Scope, s, f)
 	}
-	for _, i := range pending {
+	for _, i := range lost {
 		if i.Known && other(i.Frozen) {
 			return true
 		}

@@ -51,7 +51,7 @@ func (r *Remediator) learn(tx Tx, f inventory.FlowLog, listed bool, at time.Time
 		row.FlowLog, row.Imported, row.State = f, false, inventory.Live
 		return false, tx.PutFlowLog(row)
 	}
-	pending, err := tx.Pending(f.Scope, f.ResourceID)
+	lost, err := Lost(tx, f.Scope, f.ResourceID)
 	if err != nil {
 		return false, err
 	}
@@ -66,11 +66,30 @@ func (r *Remediator) learn(tx Tx, f inventory.FlowLog, listed bool, at time.Time
 	allowed := Protects(r.Policy.Destinations, f.Destination(f.Scope))
 	row = inventory.Row{
 		FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed,
-		Protected:      allowed && !IsDecoy(f, pending, live),
+		Protected:      allowed && !IsDecoy(f, lost, live),
 		NewDestination: news && (listed || !allowed),
 		FirstSeenAt:    at, LastSeenAt: at, WrittenAt: at,
 	}
 	return true, tx.PutFlowLog(row)
+}
+
+// Lost are the unsettled incidents of a resource whose flow log is to come
+// back: not those of decoys, which nothing is restored from.
+func Lost(tx Tx, s inventory.Scope, resource string) (out []Incident, err error) {
+	pending, err := tx.Pending(s, resource)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range pending {
+		row, ok, err := tx.FlowLog(s, i.FlowLogID)
+		if err != nil {
+			return nil, err
+		}
+		if !ok || row.Protected || i.Requested {
+			out = append(out, i)
+		}
+	}
+	return out, nil
 }
 
 // Protects reports whether flow logs to a destination are ours to keep: those

@@ -146,3 +146,25 @@ func TestADestinationThatIsNotOursIsToldAtFirstSight(t *testing.T) {
 	s.pass(time.Hour)
 	s.is(theirs, "closed", "exempt")
 }
+
+// TestI6ALostDecoyMakesNoDecoys: what puts a protected flow log back is
+// protected at once, even while the deletion of a decoy that stood there before
+// is still open: nothing is restored from that one.
+func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	lost := s.attack(id)
+	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
+	s.refresh()
+	s.hear(lost, s.attack(decoy))
+	back := s.plant("vpc-1", nil)
+	s.refresh()
+	if !s.row(back).Protected {
+		t.Fatal("it is taken for a decoy of the decoy")
+	}
+	again := s.attack(back) // before anything was decided
+	s.hear(again)
+	s.pass(time.Hour)
+	s.restored("vpc-1")
+}

@@ -134,7 +134,7 @@ func (t *tx) Protect(s inventory.Scope, resource string) error {
 	if resource == "" {
 		return nil
 	}
-	left, err := t.Pending(s, resource)
+	left, err := remediate.Lost(t, s, resource)
 	if err != nil {
 		return err
 	}
