@@ -68,11 +68,19 @@ func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []de
 		func() error { return r.commit(ctx, s, fs, now) })
 	r.scope(s).poke()
 	for _, f := range fs {
-		if f.Kind == detection.Deleted && f.Record.IDsUnknown {
+		if f.Kind == detection.Deleted && f.Record.IDsUnknown || f.Kind == detection.TornDown && r.stands(ctx, s, f.Record.ResourceIDs[0]) {
 			r.RefreshSoon(s, false)
 		}
 	}
 	return err
+}
+
+// stands reports whether the snapshot has a live flow log on a resource: when
+// that is torn down, AWS removes it, perhaps one that was just put back.
+func (r *Remediator) stands(ctx context.Context, s inventory.Scope, resource string) bool {
+	var live []inventory.Row
+	err := r.Store.View(ctx, func(tx Tx) (err error) { live, err = tx.Live(s, resource); return err })
+	return err == nil && len(live) > 0
 }
 
 // created puts new flow logs into the snapshot at once, so that one deleted
@@ -179,6 +187,8 @@ func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detecti
 				err = r.attempted(tx, s, f, now)
 			case detection.Rehearsed:
 				err = r.heardRehearsal(tx, s, f, now)
+			case detection.TornDown:
+				err = r.wakePending(tx, s, f.Record.ResourceIDs[0])
 			}
 			if err != nil {
 				return err

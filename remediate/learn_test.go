@@ -168,3 +168,31 @@ func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
 	s.pass(time.Hour)
 	s.restored("vpc-1")
 }
+
+// TestATornDownVPCIsLookedAt: a record of DeleteVpc asks for a refresh where
+// flow logs are on it, so that AWS's silent removal is noticed soon; one of
+// another VPC, or a forged one, changes nothing more.
+func TestATornDownVPCIsLookedAt(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(2)
+	torn := func(vpc string) detection.Finding {
+		return detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn-" + vpc, Account: account, Region: region, ResourceIDs: []string{vpc}}}
+	}
+	s.hear(torn("vpc-9"))
+	if len(s.soon) != 0 {
+		t.Error("a VPC without flow logs costs a refresh")
+	}
+	s.hear(torn("vpc-1"), torn("vpc-2")) // the second is a lie
+	if len(s.soon) == 0 {
+		t.Fatal("no refresh is asked for")
+	}
+	s.world.RemoveResource(account, region, "vpc-1")
+	s.refresh()
+	s.pass(time.Hour)
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
+		t.Errorf("%+v", a)
+	}
+	s.restored("vpc-2")
+}

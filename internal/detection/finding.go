@@ -16,6 +16,7 @@ const (
 	Attempted                 // DeleteFlowLogs, dry run or refused for every ID
 	Created                   // CreateFlowLogs succeeded: the snapshot should know these
 	Rehearsed                 // a Flowkeeper tried a restore as a dry run, whatever AWS said to it
+	TornDown                  // a VPC was deleted: AWS removes its flow logs without a record
 )
 
 // RehearsalToken begins the ClientToken of every rehearsal.
@@ -31,7 +32,7 @@ type Rule struct {
 // Finding is what one record means.
 type Finding struct {
 	Kind    Kind
-	Rule    Rule // zero for Created and Rehearsed
+	Rule    Rule // zero unless Deleted or Attempted
 	Record  cloudtrail.Record
 	Deleted []string             // requested minus refused
 	Failed  []cloudtrail.Refusal // refused, each with AWS's words; for a refused call every ID with the call's error

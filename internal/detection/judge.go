@@ -34,6 +34,8 @@ func Judge(r cloudtrail.Record) (Finding, bool) {
 		}
 		made := r.ErrorCode == "" && len(r.CreatedIDs) > 0
 		return Finding{Kind: Created, Record: r}, made
+	case cloudtrail.DeleteVPC:
+		return Finding{Kind: TornDown, Record: r}, r.ErrorCode == "" && !r.DryRun && len(r.ResourceIDs) > 0
 	}
 	return Finding{}, false
 }

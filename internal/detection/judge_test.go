@@ -57,6 +57,10 @@ func TestJudge(t *testing.T) {
 		"no dry run": {record(func(r *cloudtrail.Record) {
 			r.EventName, r.ClientToken, r.ErrorCode = cloudtrail.CreateFlowLogs, RehearsalToken+"x-1-1", "Client.X"
 		}), 0, "", ""},
+		"torn down": {record(func(r *cloudtrail.Record) { r.EventName, r.ResourceIDs = cloudtrail.DeleteVPC, []string{"vpc-1"} }), TornDown, "", ""},
+		"not torn down": {record(func(r *cloudtrail.Record) {
+			r.EventName, r.ResourceIDs, r.ErrorCode = cloudtrail.DeleteVPC, []string{"vpc-1"}, "Client.DependencyViolation"
+		}), 0, "", ""},
 		"not created": {record(func(r *cloudtrail.Record) { r.EventName = cloudtrail.CreateFlowLogs }), 0, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
