@@ -12,7 +12,7 @@ import (
 
 // verdict is what one record means, and what would be done.
 type verdict struct {
-	Kind           string          `json:"kind"` // deletion, attempt or creation
+	Kind           string          `json:"kind"` // deletion, attempt, creation, rehearsal or teardown
 	Level          alert.Level     `json:"level,omitempty"`
 	Rule           *alert.Rule     `json:"rule,omitempty"`
 	EventID        string          `json:"event_id,omitempty"`
@@ -21,16 +21,26 @@ type verdict struct {
 	Account        string          `json:"account,omitempty"`
 	Region         string          `json:"region,omitempty"`
 	Actor          *alert.Actor    `json:"actor,omitempty"`
-	IDsUnknown     bool            `json:"ids_unknown,omitempty"` // the record does not say which flow logs
+	IDsUnknown     bool            `json:"ids_unknown,omitempty"`  // the record does not say which flow logs
+	ResourceIDs    []string        `json:"resource_ids,omitempty"` // torn down
 	FlowLogs       []planned       `json:"flow_logs,omitempty"`
 	FailedFlowLogs []alert.FlowLog `json:"failed_flow_logs,omitempty"`
 }
 
+var replayKinds = map[detection.Kind]string{
+	detection.Deleted: "deletion", detection.Attempted: "attempt", detection.Created: "creation",
+	detection.Rehearsed: "rehearsal", detection.TornDown: "teardown",
+}
+
+// titles of the kinds that no rule is about.
+var titles = map[string]string{
+	"creation": "Flow logs made", "rehearsal": "A restore was tried as a dry run, by a Flowkeeper", "teardown": "A VPC was deleted",
+}
+
 func newVerdict(ctx context.Context, p planner, f detection.Finding) (verdict, error) {
 	r, actor := f.Record, f.Actor()
-	kinds := map[detection.Kind]string{detection.Deleted: "deletion", detection.Attempted: "attempt", detection.Created: "creation"}
 	v := verdict{
-		Kind: kinds[f.Kind], Level: f.Rule.Level, EventID: r.EventID, EventName: r.EventName, Time: stamp(r.EventTime),
+		Kind: replayKinds[f.Kind], Level: f.Rule.Level, EventID: r.EventID, EventName: r.EventName, Time: stamp(r.EventTime),
 		Account: r.Account, Region: r.Region, Actor: told(&actor), IDsUnknown: r.IDsUnknown,
 	}
 	if f.Rule.ID != "" {
@@ -48,6 +58,9 @@ func newVerdict(ctx context.Context, p planner, f detection.Finding) (verdict, e
 			v.FlowLogs = append(v.FlowLogs, planned{FlowLogID: id})
 		}
 	}
+	if f.Kind == detection.TornDown {
+		v.ResourceIDs = r.ResourceIDs
+	}
 	for _, x := range f.Failed {
 		v.FailedFlowLogs = append(v.FailedFlowLogs, alert.FlowLog{FlowLogID: x.FlowLogID, ErrorCode: x.Code, ErrorMessage: x.Message})
 	}
@@ -55,7 +68,7 @@ func newVerdict(ctx context.Context, p planner, f detection.Finding) (verdict, e
 }
 
 func (a *app) printVerdict(w io.Writer, v verdict) error {
-	title := "Flow logs made"
+	title := titles[v.Kind]
 	if v.Rule != nil {
 		title = fmt.Sprintf("%s (%s)", v.Rule.Title, v.Level)
 	}
@@ -76,6 +89,7 @@ func (a *app) printVerdict(w io.Writer, v verdict) error {
 		s.put("  with", who.UserAgent)
 		s.put("  MFA", mfa(*who))
 	}
+	s.put("  VPC", strings.Join(v.ResourceIDs, " "))
 	if v.IDsUnknown {
 		s.put("  flow logs", "the record does not say which: a refresh of the scope finds them")
 	}
