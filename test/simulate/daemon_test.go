@@ -124,12 +124,20 @@ func (d *daemon) receive() int {
 
 func (d *daemon) refresh() {
 	d.asked = false
-	started := d.p.now
+	started, before := d.p.now, d.rows()
+	defer func() { d.p.remembered(d, before) }()
 	if _, err := d.remediator.Refresh(d.ctx, scope); err == nil {
 		d.p.listed(d, started)
 	} else {
 		d.p.expected(d, err)
 	}
+}
+
+// rows of the snapshot, by their state.
+func (d *daemon) rows() map[string]inventory.State {
+	out := map[string]inventory.State{}
+	d.p.must(d.store.FlowLogs(context.Background(), func(r inventory.Row) error { out[r.ID] = r.State; return nil }))
+	return out
 }
 
 func (d *daemon) rehearse() {

@@ -32,7 +32,7 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 func TestI1ToI7Simulated(t *testing.T) {
 	t.Parallel()
 	if one := number(t, "SIM_PLAY", 0); one != 0 {
-		if _, err := once(one, t.TempDir(), true); err != nil {
+		if _, err := once(one, t.TempDir(), true, nil); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -47,9 +47,8 @@ func TestI1ToI7Simulated(t *testing.T) {
 	for worker := range 2 {
 		wg.Go(func() {
 			for n := next.Add(1) - 1; n < plays && !failed.Load(); n = next.Add(1) - 1 {
-				sum, err := once(seed+n, fmt.Sprintf("%s/%d", dir, worker), false)
-				if err != nil {
-					failed.Store(true)
+				sum, err := once(seed+n, fmt.Sprintf("%s/%d", dir, worker), false, failed.Load)
+				if err != nil && !failed.Swap(true) {
 					t.Error(err)
 				}
 				total.add(sum)
@@ -66,12 +65,13 @@ func TestI1ToI7Simulated(t *testing.T) {
 }
 
 // once plays one seed.
-func once(seed uint64, dir string, verbose bool) (sum map[string]int, err error) {
+func once(seed uint64, dir string, verbose bool, over func() bool) (sum map[string]int, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	p := newPlay(seed, dir, 1+int(seed%2), verbose)
+	p.over = over
 	defer p.end()
 	defer func() {
 		if err != nil {

@@ -282,6 +282,23 @@ func (p *play) listed(d *daemon, started time.Time) {
 	}
 }
 
+// remembered is what must hold of every refresh, whatever it meets: it revives
+// nothing, and takes nothing for gone that every Describe shows.
+func (p *play) remembered(d *daemon, before map[string]inventory.State) {
+	after, here := d.rows(), map[string]bool{}
+	for _, f := range p.here() {
+		here[f.ID] = p.now.Sub(f.CreatedAt) > 2*stalest
+	}
+	for id, was := range before {
+		switch is := after[id]; {
+		case was == inventory.Gone && is != inventory.Gone:
+			p.fail("I5: a refresh revived %s", id)
+		case was == inventory.Live && is != inventory.Live && here[id]:
+			p.fail("I5: a refresh took %s for gone, which is alive", id)
+		}
+	}
+}
+
 // heard notes an alert that reached people.
 func (p *play) heard(a alert.Alert) {
 	p.kinds[a.Kind]++
