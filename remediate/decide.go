@@ -202,11 +202,11 @@ func replacedBy(i Incident, s sight) (inventory.FlowLog, bool) {
 func decideCreate(i Incident, s sight, p Policy, now time.Time) verdict {
 	if s.asked {
 		for _, f := range s.others {
-			if inventory.SameTarget(i.Scope, i.Frozen, f.Settings) {
+			if inventory.SameTarget(i.Scope, i.Frozen, f.Settings) && !inventory.Equivalent(i.Scope, i.Frozen, f) {
 				return verdict{deed: decoyed, found: f}
 			}
 		}
-		return verdict{deed: again, at: now.Add(2 * time.Second)}
+		return verdict{deed: again, at: now.Add(2 * time.Second << min(max(i.Attempts-1, 0), 3))}
 	}
 	if !i.MismatchAt.IsZero() {
 		if now.Before(i.MismatchAt.Add(p.Settle)) {

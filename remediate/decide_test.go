@@ -75,6 +75,10 @@ func TestDecide(t *testing.T) {
 		{"I3: a decoy does not stop the attempt", func(_ *Incident, s *sight, _ *Policy) { s.others = []inventory.FlowLog{decoy} }, creating, "", 0},
 		{"AWS says it exists: a decoy", func(_ *Incident, s *sight, _ *Policy) { s.others, s.asked = []inventory.FlowLog{decoy}, true }, decoyed, "", 0},
 		{"AWS says it exists, nothing is there", func(_ *Incident, s *sight, _ *Policy) { s.asked = true }, again, "", 2 * time.Second},
+		{"AWS says it exists: it does the same, and counts as lost", func(_ *Incident, s *sight, _ *Policy) {
+			s.others, s.asked, s.adoptive = []inventory.FlowLog{here("fl-new", nil)}, true, func(string) bool { return false }
+		}, again, "", 2 * time.Second},
+		{"AWS says so again and again", func(i *Incident, s *sight, _ *Policy) { s.asked, i.Attempts = true, 30 }, again, "", 16 * time.Second},
 		{"a token mismatch, just now", func(i *Incident, _ *sight, _ *Policy) { i.MismatchAt = noon }, again, "", 5 * time.Second},
 		{"a token mismatch, settle ago", func(i *Incident, _ *sight, _ *Policy) { i.MismatchAt = noon.Add(-2 * time.Minute) }, nextToken, "", 0},
 		{"flapping", func(_ *Incident, s *sight, _ *Policy) {

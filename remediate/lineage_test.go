@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
@@ -68,5 +69,48 @@ func TestI4ALineageThatLeadsBack(t *testing.T) {
 	s.pass(time.Hour)
 	s.is(first, remediate.Closed, remediate.Superseded)
 	s.is(second, remediate.Verified, "")
+	s.restored("vpc-1")
+}
+
+// TestI4TakenForGoneByMistake: a forged record names a replacement that is too
+// young for every look to show, and the look shows an equivalent that is gone:
+// that one is adopted, and the living one counts as gone. When nothing can be
+// made in its place, because it stands there, it is known to be alive.
+func TestI4TakenForGoneByMistake(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	first := s.protect(1)[0]
+	f := s.attack(first)
+	third := s.plant("vpc-1", nil)
+	s.now = s.now.Add(time.Second)
+	if !s.world.Remove(account, region, third) {
+		t.Fatal("not there")
+	}
+	s.now = s.now.Add(time.Second)
+	s.hear(f)
+	s.work()
+	second := s.is(first, remediate.Restored, "").NewID
+	s.now = s.now.Add(500 * time.Millisecond)
+	s.world.SetConsistencyDelay(2 * time.Second) // third is there, second is not yet
+	s.hear(s.record(second))
+	s.work()
+	if i := s.is(second, remediate.Restored, ""); i.NewID != third || !i.Adopted {
+		t.Fatalf("incident %+v", i)
+	}
+	s.world.SetConsistencyDelay(0)
+	s.refresh()
+	s.pass(time.Hour)
+	s.is(third, remediate.Closed, remediate.Superseded)
+	s.is(second, remediate.Closed, remediate.StillThere)
+	s.is(first, remediate.Verified, "")
+	if f := s.restored("vpc-1"); f.ID != second || s.row(second).State != inventory.Live || !s.row(second).Protected {
+		t.Errorf("flow log %+v, row %+v", f, s.row(second))
+	}
+	if n := len(s.alerts(alert.Decoy)); n != 0 {
+		t.Errorf("%d alerts of a decoy that does the same", n)
+	}
+	s.hear(s.attack(second))
+	s.work()
+	s.is(second, remediate.Restored, "")
 	s.restored("vpc-1")
 }

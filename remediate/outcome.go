@@ -11,9 +11,10 @@ import (
 	"flowkeeper/inventory"
 )
 
-// sight gathers what decide needs to know about one incident.
-func (r *Remediator) sight(tx Tx, i Incident, l look) (sight, *inventory.Row, error) {
-	var s sight
+// sight gathers what decide needs to know about one incident. asked: AWS has
+// just said that its flow log exists already.
+func (r *Remediator) sight(tx Tx, i Incident, l look, asked bool) (sight, *inventory.Row, error) {
+	s := sight{asked: asked}
 	row, ok, err := tx.FlowLog(i.Scope, i.FlowLogID)
 	if err != nil {
 		return s, nil, err
@@ -43,7 +44,11 @@ func (r *Remediator) sight(tx Tx, i Incident, l look) (sight, *inventory.Row, er
 			return s, nil, err
 		}
 		creators[id] = other.CreatedBy
-		bad[id] = known && other.State == inventory.Gone || found && (in.State == Open || in.State == Blocked)
+		gone := known && other.State == inventory.Gone
+		if asked && l.at.Sub(other.GoneAt) >= r.Policy.Settle {
+			gone = false // no look is as stale as that: it was taken for gone by mistake
+		}
+		bad[id] = gone || found && (in.State == Open || in.State == Blocked)
 	}
 	slices.SortFunc(s.others, func(a, b inventory.FlowLog) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID)) // every daemon adopts the same one
@@ -62,16 +67,14 @@ func (r *Remediator) sight(tx Tx, i Incident, l look) (sight, *inventory.Row, er
 }
 
 // judge decides about an incident and records it, where no create is needed.
-// asked: AWS has just said that the flow log exists already.
 func (r *Remediator) judge(tx Tx, i Incident, l look, asked bool, now time.Time) error {
 	if i.State != Open && i.State != Blocked {
 		return nil
 	}
-	s, row, err := r.sight(tx, i, l)
+	s, row, err := r.sight(tx, i, l, asked)
 	if err != nil {
 		return err
 	}
-	s.asked = asked
 	old := i
 	if !i.Known && row != nil {
 		i = i.know(*row)
@@ -159,7 +162,7 @@ func (r *Remediator) restored(tx Tx, i Incident, f inventory.FlowLog, adopted bo
 	if next, dead, err := r.dead(tx, i.Scope, f.ID); err != nil {
 		return err
 	} else if dead {
-		return r.supersede(tx, i, f.ID, next, now)
+		return r.supersede(tx, i, f.ID, next, adopted, now)
 	}
 	i.State, i.Reason, i.Advice = Restored, "", ""
 	i.NewID, i.Adopted, i.RestoredAt = f.ID, adopted, now
@@ -208,8 +211,9 @@ func (r *Remediator) succeed(tx Tx, i Incident, f inventory.FlowLog, now time.Ti
 }
 
 // supersede ends an incident whose replacement was lost in turn: that one's
-// own incident goes on, with the same settings and its own token.
-func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, now time.Time) error {
+// own incident goes on, with the same settings and its own token. alive: AWS
+// shows the replacement, so that its incident was wrong, and opens to find that.
+func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, alive bool, now time.Time) error {
 	lost := inventory.FlowLog{ID: newID, Scope: i.Scope, Settings: replacement(i), CreatedAt: now}
 	if err := r.succeed(tx, i, lost, now); err != nil {
 		return err
@@ -222,16 +226,20 @@ func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, n
 			return err
 		}
 	}
-	if !next.Known {
+	switch {
+	case !next.Known:
 		next.Known, next.RootID, next.ResourceID = true, i.RootID, i.ResourceID
 		next.Frozen, next.FirstSeenAt, next.LastSeenAt = lost.Settings, i.FirstSeenAt, i.RestoredAt
 		if err := r.again(tx, next, text, now); err != nil {
 			return err
 		}
-	} else if back, found, err := circle(tx, next, i.FlowLogID); err != nil {
-		return err
-	} else if found {
-		if err := r.again(tx, back, "what it adopted was lost before: "+back.NewID, now); err != nil {
+	case alive:
+		text = "AWS shows its replacement, which counted as lost"
+		if err := r.again(tx, next, text, now); err != nil {
+			return err
+		}
+	default:
+		if err := r.openCircle(tx, next, i.FlowLogID, now); err != nil {
 			return err
 		}
 	}
@@ -246,6 +254,16 @@ func (r *Remediator) again(tx Tx, i Incident, text string, now time.Time) error 
 		return err
 	}
 	return tx.AddHistory(i.Scope, i.FlowLogID, Entry{At: now, State: Open, Text: text, EventID: i.EventID})
+}
+
+// openCircle opens a lineage again that leads back to a lost flow log: each
+// would count on the other.
+func (r *Remediator) openCircle(tx Tx, i Incident, lostID string, now time.Time) error {
+	back, found, err := circle(tx, i, lostID)
+	if err != nil || !found {
+		return err
+	}
+	return r.again(tx, back, "what it adopted was lost before: "+back.NewID, now)
 }
 
 // circle finds, in a lineage that leads back to a lost flow log, the incident
@@ -285,7 +303,7 @@ func (r *Remediator) verify(tx Tx, i Incident, l look, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		return r.supersede(tx, i, i.NewID, next, now)
+		return r.supersede(tx, i, i.NewID, next, false, now)
 	}
 	old := i
 	i.Confirmed, i.Attempts = true, 0

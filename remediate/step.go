@@ -120,7 +120,7 @@ func (r *Remediator) act(ctx context.Context, s inventory.Scope, api EC2, i Inci
 // view decides without writing, to know whether a create is called for.
 func (r *Remediator) view(ctx context.Context, s inventory.Scope, i Incident, l look) (v verdict, err error) {
 	err = r.Store.View(ctx, func(tx Tx) error {
-		sight, row, err := r.sight(tx, i, l)
+		sight, row, err := r.sight(tx, i, l, false)
 		if err != nil {
 			return err
 		}
