@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -52,6 +53,9 @@ func (d *Daemon) recall(ctx context.Context) (unread, err error) {
 	defer cancel()
 	d.report(systemd.Notifier{}.Starting(loadTimeout + time.Minute))
 	copied := path + ".copy"
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), store.Discard(copied)); err != nil {
+		return nil, fmt.Errorf("state.path: %w", err)
+	}
 	made, err := d.backup.Load(ctx, copied)
 	switch {
 	case errors.Is(err, backup.ErrNone):
@@ -171,10 +175,10 @@ func (d *Daemon) saveOnce(ctx context.Context, now time.Time) error {
 		return err
 	}
 	copied := d.Config.State.Path + ".copy"
-	if err := os.RemoveAll(copied); err != nil { // of one that died
+	if err := store.Discard(copied); err != nil {
 		return err
 	}
-	defer os.RemoveAll(copied)
+	defer store.Discard(copied) //nolint:errcheck // the next one says so
 	if err := d.store.CopyTo(ctx, copied); err != nil {
 		return err
 	}

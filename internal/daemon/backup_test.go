@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ const copies = "copies"
 // withCopies gives the house a bucket for copies of its state file.
 func (h *house) withCopies() {
 	h.world.AddBucket("999988887777", region, copies)
+	h.daemon.Config.State.Path = filepath.Join(h.t.TempDir(), "flowkeeper", "state.db")
 	h.daemon.Config.State.Backup = "s3://" + copies + "/flowkeeper"
 }
 
@@ -29,10 +31,8 @@ func (h *house) lose() {
 	if err := h.end(); err != nil {
 		h.t.Fatal(err)
 	}
-	for _, end := range []string{"", "-wal", "-shm", ".lock"} {
-		if err := os.RemoveAll(h.daemon.Config.State.Path + end); err != nil {
-			h.t.Fatal(err)
-		}
+	if err := os.RemoveAll(filepath.Dir(h.daemon.Config.State.Path)); err != nil {
+		h.t.Fatal(err)
 	}
 }
 
@@ -55,6 +55,36 @@ func TestMemorySurvivesTheMachine(t *testing.T) {
 	if !strings.Contains(h.log.String(), "the state file is back from its copy") {
 		t.Error(h.log)
 	}
+}
+
+// TestLeftoversOfAnotherFileAreNotTheCopys: only the state file is lost. What
+// SQLite kept beside it, and beside a copy that was never finished, is there,
+// and knows less than the copy.
+func TestLeftoversOfAnotherFileAreNotTheCopys(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.withCopies()
+	h.plant(region, "vpc-1")
+	h.refreshed()
+	path := h.daemon.Config.State.Path
+	wal, err := os.ReadFile(path + "-wal")
+	if err != nil || len(wal) == 0 {
+		t.Fatalf("%d bytes, %v", len(wal), err)
+	}
+	id := h.plant(region, "vpc-2")
+	h.await("it to be known", func() bool { _, ok, err := h.daemon.store.FindFlowLog(t.Context(), id); return ok && err == nil })
+	h.lose()
+	h.world.Remove(account, region, id)
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path + "-wal", path + ".copy", path + ".copy-wal"} {
+		if err := os.WriteFile(name, wal, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.again()
+	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-2") == 1 })
 }
 
 // TestACopyThatCannotBeReadIsLeftAlone: the daemon begins anew, says so, and

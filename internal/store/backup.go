@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -37,6 +38,11 @@ func (s *Store) CopyTo(ctx context.Context, path string) error {
 // and brought to today's schema first. stale: it is so old that what the first
 // refresh of each scope does not find is only told.
 func Adopt(ctx context.Context, copied, path string, stale bool) error {
+	lock, err := lockFile(path + ".lock") // or a daemon whose file was just deleted would find another in its place
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	s, err := Open(ctx, copied, Options{Daemon: true})
 	if err != nil {
 		return err
@@ -47,6 +53,12 @@ func Adopt(ctx context.Context, copied, path string, stale bool) error {
 	if err = errors.Join(err, s.Close(), os.RemoveAll(copied+".lock")); err != nil {
 		return err
 	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there by now: start again", path)
+	}
+	if err := discardBeside(path); err != nil {
+		return err
+	}
 	if err := os.Rename(copied, path); err != nil {
 		return fmt.Errorf("put the copy in the place of the state file: %w", err)
 	}
@@ -55,6 +67,22 @@ func Adopt(ctx context.Context, copied, path string, stale bool) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// Discard removes a copy, with what SQLite keeps beside it: one that died may
+// have left any of them.
+func Discard(copied string) error {
+	return errors.Join(os.RemoveAll(copied), discardBeside(copied))
+}
+
+// discardBeside removes what belonged to an earlier file of this name. SQLite
+// would take it for the new one's.
+func discardBeside(path string) error {
+	var errs []error
+	for _, end := range []string{"-wal", "-shm", "-journal"} {
+		errs = append(errs, os.RemoveAll(path+end))
+	}
+	return errors.Join(errs...)
 }
 
 func (t *tx) Stale(s inventory.Scope) (stale bool, err error) {
