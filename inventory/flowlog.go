@@ -96,6 +96,10 @@ func (r Row) Untold() bool {
 	return r.NewDestination || r.State == Live && r.Protected && r.Failing() != r.ToldFailing
 }
 
+// Rehearsable reports whether the row is restored by itself when it is deleted,
+// so that a rehearsal tries it.
+func (r Row) Rehearsable() bool { return r.State == Live && r.Protected && !r.Imported }
+
 // Released reports whether the row may go at t without being restored.
 // CloudTrail's times are whole seconds, so the release begins with its second:
 // who deletes right after it has released.

@@ -148,7 +148,7 @@ func (r *Remediator) eachProtected(ctx context.Context, s inventory.Scope, fn fu
 		}
 		for _, row := range rows {
 			after = row.ID
-			if row.Imported {
+			if !row.Rehearsable() {
 				continue
 			}
 			if err := fn(row); err != nil {

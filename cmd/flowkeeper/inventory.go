@@ -83,7 +83,7 @@ func (a *app) listFlowLogs(ctx context.Context, s *store.Store, asJSON bool) err
 type tally struct{ protected, restorable, refused int }
 
 func (t *tally) count(r inventory.Row, last remediate.Rehearsal, tried bool) {
-	if r.State != inventory.Live || !r.Protected || r.Imported {
+	if !r.Rehearsable() {
 		return
 	}
 	t.protected++

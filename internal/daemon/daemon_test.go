@@ -545,34 +545,36 @@ func (b *brokenStore) Update(ctx context.Context, fn func(remediate.Tx) error) e
 	return b.Store.Update(ctx, fn)
 }
 
+// get asks the daemon's own listener.
+func (h *house) get(path string) (int, string) {
+	h.t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + h.daemon.listener.Addr().String() + path)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
 	h.refreshed()
-	url := "http://" + h.daemon.listener.Addr().String()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	get := func(path string) (int, string) {
-		resp, err := client.Get(url + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, string(b)
-	}
-	h.await("readiness", func() bool { code, _ := get("/readyz"); return code == http.StatusOK })
-	if code, body := get("/healthz"); code != http.StatusOK || body != "ok\n" {
+	h.await("readiness", func() bool { code, _ := h.get("/readyz"); return code == http.StatusOK })
+	if code, body := h.get("/healthz"); code != http.StatusOK || body != "ok\n" {
 		t.Errorf("%d %q", code, body)
 	}
-	if code, _ := get("/secrets"); code != http.StatusNotFound {
+	if code, _ := h.get("/secrets"); code != http.StatusNotFound {
 		t.Errorf("%d", code)
 	}
 	h.daemon.progress.Loop("stuck", -time.Second)
-	if code, body := get("/healthz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "stuck") {
+	if code, body := h.get("/healthz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "stuck") {
 		t.Errorf("a stalled loop: %d %q", code, body)
 	}
 }

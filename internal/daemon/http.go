@@ -22,7 +22,7 @@ func (d *Daemon) listen() (err error) {
 	return nil
 }
 
-// serve answers /healthz and /readyz until ctx ends.
+// serve answers /healthz, /readyz and /metrics until ctx ends.
 func (d *Daemon) serve(ctx context.Context) error {
 	if d.listener == nil {
 		return nil
@@ -30,6 +30,7 @@ func (d *Daemon) serve(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.healthy()) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.ready()) })
+	mux.Handle("GET /metrics", d.metrics())
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
 	stopped := make(chan error, 1)
 	go func() {

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"net/http"
+	"strings"
 	"testing"
 
 	"flowkeeper/inventory"
@@ -14,7 +16,7 @@ func TestRehearsalsComeBack(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.plant(region, "vpc-1")
-	h.daemon.Config.Rehearsal.Schedule = "@every 1s"
+	h.daemon.Config.Rehearsal.Schedule, h.daemon.Config.HTTP.Listen = "@every 1s", "127.0.0.1:0"
 	h.refreshed()
 	h.await("a rehearsal to come back", func() bool {
 		var w remediate.Way
@@ -26,5 +28,10 @@ func TestRehearsalsComeBack(t *testing.T) {
 	})
 	if n := len(h.world.FlowLogs(account, region)); n != 1 {
 		t.Errorf("%d flow logs after a rehearsal", n)
+	}
+	for _, line := range []string{`flowkeeper_flow_logs{state="live"} 1`, `flowkeeper_restorable{answer="yes"} 1`, `flowkeeper_restorable{answer="no"} 0`, `flowkeeper_incidents{state="open"} 0`} {
+		if code, body := h.get("/metrics"); code != http.StatusOK || !strings.Contains(body, line+"\n") {
+			t.Errorf("%d, without %s:\n%s", code, line, body)
+		}
 	}
 }

@@ -50,6 +50,6 @@ func (s *Store) Rehearsed(ctx context.Context) (func(inventory.Row) (remediate.R
 	})
 	return func(row inventory.Row) (remediate.Rehearsal, bool) {
 		r, ok := known[key{row.Scope, remediate.NeedsOf(row.FlowLog)}]
-		return r, ok && row.State == inventory.Live && row.Protected && !row.Imported
+		return r, ok && row.Rehearsable()
 	}, err
 }

@@ -90,6 +90,13 @@ CREATE TABLE ways (
 	body TEXT NOT NULL,
 	PRIMARY KEY (account, region)
 ) WITHOUT ROWID;
+`, `
+-- What the restore of each protected flow log needs, to count those that a
+-- rehearsal stands for. The next refresh writes it for all that it lists.
+ALTER TABLE flow_logs ADD COLUMN needs TEXT;
+CREATE INDEX flow_logs_needs ON flow_logs (account, region, needs) WHERE needs IS NOT NULL;
+CREATE INDEX flow_logs_state ON flow_logs (state);
+UPDATE flow_logs SET digest = x'';
 `}
 
 // migrate brings the file to today's schema. It keeps a copy of an older file

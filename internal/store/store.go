@@ -155,7 +155,7 @@ func current(ctx context.Context, db *sql.DB, path string) error {
 }
 
 func damaged(path string, err error) error {
-	return fmt.Errorf("%s can't be read as a state file (%w): put a copy back, or move it away and let `flowkeeper run` learn the snapshot anew", path, err)
+	return fmt.Errorf("%s can't be read as a state file (%w): move it away, and %s-wal with it; then put a copy in its place, or let `flowkeeper run` learn the snapshot anew", path, err, path)
 }
 
 // Close releases the file.

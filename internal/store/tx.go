@@ -118,16 +118,20 @@ func (t *tx) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, error) 
 func (t *tx) PutFlowLog(r inventory.Row) error {
 	t.s.changes.Add(1)
 	digest := r.Digest()
-	var untold any
+	var untold, needs any
 	if r.Untold() {
 		untold = 1
 	}
-	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, untold, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	if r.Rehearsable() {
+		needs = body(remediate.NeedsOf(r.FlowLog))
+	}
+	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, untold, needs, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account, region, id) DO UPDATE SET root_id = excluded.root_id, resource_id = excluded.resource_id,
 			state = excluded.state, protected = excluded.protected, written_at = excluded.written_at,
-			gone_at = excluded.gone_at, digest = excluded.digest, untold = excluded.untold, body = excluded.body`,
-		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], untold, body(r))
+			gone_at = excluded.gone_at, digest = excluded.digest, untold = excluded.untold,
+			needs = excluded.needs, body = excluded.body`,
+		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], untold, needs, body(r))
 }
 
 func (t *tx) Protect(s inventory.Scope, resource string) error {
