@@ -154,7 +154,7 @@ func (r *Remediator) lookBeside(ctx context.Context, s inventory.Scope, fs []det
 				if err != nil {
 					return err
 				}
-				if ok && !done && row.Protected {
+				if ok && !done && row.Protected && !row.Imported {
 					resources[row.ResourceID] = true
 				}
 			}

@@ -48,7 +48,13 @@ func (r *Remediator) learn(tx Tx, f inventory.FlowLog, listed bool, at time.Time
 	case ok && row.State == inventory.Gone && !row.Imported:
 		return false, nil
 	case ok:
-		row.FlowLog, row.Imported, row.State = f, false, inventory.Live
+		if row.Imported {
+			row.Imported, row.State, row.GoneAt, row.WrittenAt = false, inventory.Live, time.Time{}, at
+			if _, err := tx.NewDestination(f.Scope, f.Destination(f.Scope)); err != nil {
+				return false, err
+			}
+		}
+		row.FlowLog = f
 		return false, tx.PutFlowLog(row)
 	}
 	lost, err := Lost(tx, f.Scope, f.ResourceID)

@@ -10,6 +10,7 @@ import (
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 )
 
 // TestI5AStalePageRevivesNothing: a listing that still shows a flow log whose
@@ -195,4 +196,64 @@ func TestATornDownVPCIsLookedAt(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	s.restored("vpc-2")
+}
+
+// TestI2ImportedActsOnlyByHand: a row that came from a file was never seen in
+// AWS, and no record and no refresh has anything made of it. A listing that
+// shows it makes it like any other; a person may ask for it before.
+func TestI2ImportedActsOnlyByHand(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	s.pass(time.Hour)
+	s.refresh()
+	elsewhere := func(vpc string) func(*fakeaws.FlowLog) {
+		return func(f *fakeaws.FlowLog) { f.LogDestination += "/" + vpc }
+	}
+	seen := s.plant("vpc-8", elsewhere("vpc-8"))
+	at := s.now
+	for id, vpc := range map[string]string{"fl-0000000000000beef": "vpc-7", "fl-0000000000000cafe": "vpc-9", seen: "vpc-8"} {
+		row := s.row(s.here("vpc-1")[0].ID)
+		row.ID, row.RootID, row.ResourceID, row.Tags = id, id, vpc, map[string]string{"Name": vpc}
+		row.LogDestination += "/" + vpc
+		s.world.AddResource(account, region, vpc)
+		n, err := s.store.Import(t.Context(), []inventory.Row{row})
+		if s.must(err); n != 1 {
+			t.Fatalf("%d imported", n)
+		}
+	}
+	s.hear(s.record("fl-0000000000000beef"))
+	s.pass(10 * time.Minute)
+	s.is("fl-0000000000000beef", remediate.Closed, remediate.Unknown)
+	s.refresh()
+	s.pass(10 * time.Minute)
+	if n := s.creates(); n != 0 {
+		t.Errorf("%d creates of what AWS never showed", n)
+	}
+	s.hear(s.record("fl-0000000000000beef"))
+	s.pass(10 * time.Minute)
+	s.is("fl-0000000000000beef", remediate.Closed, remediate.Unknown)
+
+	if _, _, err := s.r.RestoreByHand(t.Context(), scope, "fl-0000000000000cafe"); err != nil {
+		t.Fatal(err)
+	}
+	s.is("fl-0000000000000cafe", remediate.Restored, "")
+	if n := len(s.here("vpc-9")); n != 1 {
+		t.Errorf("%d flow logs", n)
+	}
+
+	if r := s.row(seen); r.Imported || r.FirstSeenAt.After(at) {
+		t.Errorf("%+v", r)
+	}
+	s.plant("vpc-6", elsewhere("vpc-8"))
+	s.refresh()
+	if n := len(s.alerts(alert.Destination)); n != 0 {
+		t.Errorf("%d alerts of a destination that was imported", n)
+	}
+	s.hear(s.attack(seen))
+	s.work()
+	s.is(seen, remediate.Restored, "")
+	if n := len(s.here("vpc-8")); n != 1 {
+		t.Errorf("%d flow logs", n)
+	}
 }

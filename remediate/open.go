@@ -17,6 +17,7 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 	if err != nil {
 		return i, false, false, err
 	}
+	known = known && !row.Imported // a file's word is none that AWS gave (I2)
 	i, found, err := tx.Incident(s, id)
 	if err != nil {
 		return i, false, false, err
@@ -206,7 +207,7 @@ func (r *Remediator) relearn(tx Tx, s inventory.Scope, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if ok {
+		if ok && !row.Imported {
 			i = i.reopen(now).know(row)
 		} else if i.State == Closed {
 			continue

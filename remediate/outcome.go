@@ -55,7 +55,7 @@ func (r *Remediator) sight(tx Tx, i Incident, l look, asked bool) (sight, *inven
 	})
 	s.adoptive = func(id string) bool { return !bad[id] }
 	s.creator = func(id string) string { return creators[id] }
-	if !ok {
+	if !ok || row.Imported && !i.Requested {
 		return s, nil, nil
 	}
 	at := i.DeletedAt
@@ -148,10 +148,10 @@ func (r *Remediator) close(tx Tx, i Incident, reason, advice string, now time.Ti
 // but this verdict does (I5).
 func (r *Remediator) revive(tx Tx, i Incident, now time.Time) error {
 	row, ok, err := tx.FlowLog(i.Scope, i.FlowLogID)
-	if err != nil || !ok || row.State == inventory.Live {
+	if err != nil || !ok || row.State == inventory.Live && !row.Imported {
 		return err
 	}
-	row.State, row.GoneAt, row.WrittenAt = inventory.Live, time.Time{}, now
+	row.State, row.GoneAt, row.WrittenAt, row.Imported = inventory.Live, time.Time{}, now, false
 	return tx.PutFlowLog(row)
 }
 

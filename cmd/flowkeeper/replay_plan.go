@@ -69,7 +69,7 @@ func (p planner) decide(row inventory.Row, actor alert.Actor, deleted time.Time)
 	rule := p.rule(actor)
 	switch {
 	case row.Imported:
-		return remediate.Exempt, "imported and not seen in AWS yet: only `flowkeeper restore` acts on it"
+		return remediate.Unknown, "imported and not seen in AWS yet: only `flowkeeper restore` acts on it"
 	case row.Released(deleted):
 		return remediate.Released, "released at the time of the deletion"
 	case !row.Protected:

@@ -30,7 +30,7 @@ func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 		{"released", released, remediate.Policy{}, "released"},
 		{"released too late", func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(time.Second), noon.Add(time.Hour) }, remediate.Policy{}, "restore"},
 		{"not protected", func(r *inventory.Row) { r.Protected = false }, remediate.Policy{}, "exempt"},
-		{"imported only", func(r *inventory.Row) { r.Imported = true }, remediate.Policy{}, "exempt"},
+		{"imported only", func(r *inventory.Row) { r.Imported = true }, remediate.Policy{}, "unknown"},
 		{"ignored", nil, remediate.Policy{Rules: rule(remediate.Ignore)}, "exempt"},
 		{"alert by rule", nil, remediate.Policy{Rules: rule(remediate.Alert)}, "alert_only"},
 		{"alert by mode", nil, remediate.Policy{AlertOnly: true}, "alert_only"},

@@ -118,6 +118,9 @@ func (t *tx) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, error) 
 func (t *tx) PutFlowLog(r inventory.Row) error {
 	t.s.changes.Add(1)
 	digest := r.Digest()
+	if r.Imported {
+		digest = [len(digest)]byte{} // a listing that shows the same is news all the same
+	}
 	var untold, needs any
 	if r.Untold() {
 		untold = 1
@@ -247,7 +250,8 @@ func (t *tx) Lineage(s inventory.Scope, root string, since time.Time) ([]remedia
 
 func (t *tx) UnknownOpen(s inventory.Scope, limit int) ([]remediate.Incident, error) {
 	return each[remediate.Incident](t, `SELECT body FROM incidents i WHERE account = ? AND region = ? AND known = 0
-		AND (state = 'open' OR EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id)) LIMIT ?`,
+		AND (state = 'open' OR EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id
+			AND NOT coalesce(json_extract(f.body, '$.Imported'), 0))) LIMIT ?`,
 		s.Account, s.Region, limit)
 }
 
