@@ -57,6 +57,9 @@ func (f FlowLog) outcome(kind Kind) string {
 	case f.State == "closed":
 		return "closed, " + closedBecause(f.Reason)
 	case f.State == "blocked":
+		if f.ErrorMessage != "" {
+			return "cannot be restored, " + blockedBy(f.Reason) + " (" + f.ErrorMessage + ")"
+		}
 		return "cannot be restored, " + blockedBy(f.Reason)
 	case f.NewFlowLogID != "":
 		return f.back()

@@ -106,6 +106,7 @@ func TestOutcomes(t *testing.T) {
 		{FlowLog{State: "blocked", Reason: "limit"}, Blocked, "cannot be restored, the account's limit of flow logs is reached"},
 		{FlowLog{State: "verified", NewFlowLogID: "fl-2"}, Closed, "back as fl-2, verified"},
 		{FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering"}, Pipeline, "back as fl-2, but it does not deliver"},
+		{FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, Blocked, "cannot be restored, AWS refuses it to Flowkeeper's role (AWS's words)"},
 		{FlowLog{ErrorCode: "400", ErrorMessage: "no"}, Attempt, "400, no"},
 	} {
 		if got := c.f.outcome(c.kind); got != c.want {

@@ -33,6 +33,8 @@ type answer struct {
 	reason  string // of class blocked and roleSlow
 	advice  string // what a person should do
 	message string // AWS's own words, bounded
+
+	differences []string // of a decoy
 }
 
 // WrongAccount is implemented by the error of credentials that act in another

@@ -3,6 +3,7 @@ package remediate_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -232,6 +233,10 @@ func TestADecoyBlocksUntilItIsGone(t *testing.T) {
 		t.Error("the decoy is protected")
 	}
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1})
+	if a := s.alerts(alert.Decoy)[0]; a.Level != alert.Critical || !slices.Equal(a.FlowLogs[0].DifferencesFound, []string{`traffic_type: "REJECT" instead of "ALL"`}) ||
+		!strings.Contains(a.Text, "differs in traffic_type") || !strings.Contains(a.Text, decoy+" is in the way") {
+		t.Errorf("%s\n%+v", a.Text, a)
+	}
 	if s.creates() == 0 {
 		t.Error("I3: a decoy does not stop the attempt")
 	}

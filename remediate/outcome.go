@@ -114,11 +114,7 @@ func (r *Remediator) judge(tx Tx, i Incident, l look, asked bool, now time.Time)
 		i.NextAttemptAt = now
 		return tx.PutIncident(i)
 	case decoyed:
-		diff := inventory.Differences(i.Scope, i.Frozen, v.found.Settings)
-		return r.block(tx, i, answer{class: blocked, reason: Decoy,
-			message: v.found.ID + " is in the way: " + strings.Join(diff, "; "),
-			advice:  fmt.Sprintf("%s delivers from the same resource to the same destination, but not the same: delete it, and this one comes back", v.found.ID),
-		}, now)
+		return r.block(tx, i, inTheWay(i, v.found, s.creator(v.found.ID)), now)
 	case adopting:
 		return r.restored(tx, i, v.found, true, now)
 	}
@@ -127,6 +123,22 @@ func (r *Remediator) judge(tx Tx, i Incident, l look, asked bool, now time.Time)
 	}
 	i.State = old.State
 	return r.close(tx, i, v.reason, v.advice, now)
+}
+
+// inTheWay is the answer of a create that a decoy prevents.
+func inTheWay(i Incident, decoy inventory.FlowLog, by string) answer {
+	a := answer{class: blocked, reason: Decoy,
+		message:     decoy.ID + " is in the way",
+		advice:      decoy.ID + " delivers from the same resource to the same destination, but not the same: delete it, and this one comes back",
+		differences: inventory.Differences(i.Scope, i.Frozen, decoy.Settings),
+	}
+	if decoy.Status != "ACTIVE" {
+		a.differences = append(a.differences, "status: "+cmp.Or(decoy.Status, "nothing")+" instead of ACTIVE")
+	}
+	if by != "" {
+		a.message += ", made by " + by
+	}
+	return a
 }
 
 // close ends an incident without a restore.

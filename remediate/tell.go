@@ -92,7 +92,7 @@ func (r *Remediator) tell(tx Tx, i Incident, kind alert.Kind, a answer, now time
 	al := r.newAlert(e, kind, now, i.FlowLogID, i.Reason, strconv.FormatInt(now.Unix(), 10))
 	al.Rule = nil
 	al.FlowLogs = flowLogs([]Incident{i})
-	al.FlowLogs[0].ErrorMessage = a.message
+	al.FlowLogs[0].ErrorMessage, al.FlowLogs[0].DifferencesFound = a.message, a.differences
 	return add(tx, al)
 }
 
