@@ -116,6 +116,10 @@ type Alert struct {
 	RouteLevel Level `json:"-"`
 }
 
+// Answers reports whether the alert tells how an earlier one of the same
+// DedupKey has ended: to be told after it.
+func (a Alert) Answers() bool { return a.Kind == Restored || a.Kind == Closed }
+
 // Time is an instant that JSON shows as RFC 3339 in UTC with milliseconds.
 type Time struct{ time.Time }
 

@@ -11,7 +11,8 @@ import (
 type Outbox interface {
 	// Next returns the delivery to try now: of this sink's pending ones (neither
 	// sent nor parked) whose NextAt is not after now, the one whose alert was
-	// added first. Without one it returns false, and the Delivery's NextAt says
+	// added first; one that answers an earlier alert only after that is sent, or
+	// parked. Without one it returns false, and the Delivery's NextAt says
 	// when the soonest pending one is due; zero: nothing is pending.
 	Next(ctx context.Context, sink string, now time.Time) (Delivery, bool, error)
 	// Sent records that the sink has the alert.

@@ -112,15 +112,24 @@ func decide(i Incident, s sight, p Policy, now time.Time) verdict {
 		return decideAlive(i, p, now)
 	}
 	if v, ok := excused(i, s, p, now); ok {
-		return v
+		return sure(v, s, p, now)
 	}
 	if f, ok := equivalent(i, s); ok {
 		return verdict{deed: adopting, found: f}
 	}
 	if f, ok := replacedBy(i, s); ok {
-		return verdict{deed: closing, reason: Replaced, advice: "replaced by " + f.ID}
+		return sure(verdict{deed: closing, reason: Replaced, advice: "replaced by " + f.ID}, s, p, now)
 	}
 	return decideCreate(i, s, p, now)
+}
+
+// sure lets nothing end without a create on a look that may not show the flow
+// log yet, because it is younger than AWS's delay: that one would be forgotten.
+func sure(v verdict, s sight, p Policy, now time.Time) verdict {
+	if old := s.made.Add(p.Settle); v.deed == closing && now.Before(old) {
+		return verdict{deed: hold, at: earlier(old, now.Add(p.Settle))}
+	}
+	return v
 }
 
 // decideAlive waits while AWS shows the lost flow log: after 1, 2, 4, 8, then
@@ -187,7 +196,7 @@ func replacedBy(i Incident, s sight) (inventory.FlowLog, bool) {
 	}
 	for _, f := range s.others {
 		by := s.creator(f.ID)
-		if by == "" || by != principal(i.Actor) || inventory.SameTarget(i.Scope, i.Frozen, f.Settings) {
+		if by == "" || by != principal(i.Actor) || inventory.Equivalent(i.Scope, i.Frozen, f) {
 			continue
 		}
 		if d := f.CreatedAt.Sub(i.DeletedAt); d.Abs() <= i.Waited {

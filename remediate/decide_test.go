@@ -139,7 +139,7 @@ func TestI2ARecordOnlyTightens(t *testing.T) {
 		for _, says := range []Action{Ignore, Alert, Wait, Restore} {
 			i := incident()
 			i.Action, i.EventID = was, "first"
-			got := i.hear(Rule{Action: says, Wait: time.Minute}, finding("second"), alert.Actor{}, noon)
+			got := i.hear(Rule{Action: says, Wait: time.Minute}, finding("second"), alert.Actor{}, false, noon)
 			if got.Action != max(was, says) {
 				t.Errorf("%d, then %d: %d", was, says, got.Action)
 			}
@@ -172,7 +172,7 @@ func TestReopening(t *testing.T) {
 	} {
 		i := incident()
 		i.State, i.Reason, i.Action, i.ModeOnly = Closed, c.reason, c.was, c.modeOnly
-		got := i.hear(Rule{Action: c.says}, finding("other"), alert.Actor{}, noon)
+		got := i.hear(Rule{Action: c.says}, finding("other"), alert.Actor{}, false, noon)
 		if (got.State == Open) != c.reopens {
 			t.Errorf("closed %s (action %d, mode %v), then a record that asks for %d: %s", c.reason, c.was, c.modeOnly, c.says, got.State)
 		}
@@ -188,7 +188,7 @@ func TestReopenedAnew(t *testing.T) {
 	i = i.reopen(noon) // flowkeeper restore, after the mode was changed
 	i.Requested = true
 	i.State, i.Reason = Closed, StillThere
-	i = i.hear(Rule{Action: Restore}, finding("other"), alert.Actor{}, noon)
+	i = i.hear(Rule{Action: Restore}, finding("other"), alert.Actor{}, false, noon)
 	if i.State != Open || i.Requested {
 		t.Errorf("a later record: %s, requested %t", i.State, i.Requested)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"flowkeeper/alert"
@@ -22,6 +23,9 @@ func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding) e
 		s := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
 		if _, ours := r.Fleet.EC2(s); !ours {
 			r.notOurs(s, f)
+			if f.Kind == detection.Deleted && (s.Account == "" || s.Region == "") {
+				r.RefreshSoon(s, true) // it may be any (I8)
+			}
 			continue
 		}
 		if byScope[s] == nil {
@@ -59,12 +63,10 @@ func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []de
 		if f.Record.EventID == "" {
 			fs[n].Record.EventID = "without-id-" + alert.ID(f.Record.EventTime.String(), fmt.Sprint(f.Deleted, f.Failed))
 		}
-		if f.Kind == detection.Created {
-			r.created(ctx, s, f)
-		}
 	}
-	err := r.beside(2,
+	err := r.beside(3,
 		func() error { r.lookBeside(ctx, s, fs); return nil },
+		func() error { r.created(ctx, s, fs); return nil },
 		func() error { return r.commit(ctx, s, fs, now) })
 	r.scope(s).poke()
 	for _, f := range fs {
@@ -84,13 +86,26 @@ func (r *Remediator) stands(ctx context.Context, s inventory.Scope, resource str
 }
 
 // created puts new flow logs into the snapshot at once, so that one deleted
-// before the next refresh is known. It may fail: the refresh makes it sure.
-func (r *Remediator) created(ctx context.Context, s inventory.Scope, f detection.Finding) {
-	ids := f.Record.CreatedIDs[:min(len(f.Record.CreatedIDs), perLook)]
+// before the next refresh is known. It may fail, or go without where the
+// scope's pace is used up: the refresh makes it sure.
+func (r *Remediator) created(ctx context.Context, s inventory.Scope, fs []detection.Finding) {
+	for _, f := range fs {
+		if f.Kind != detection.Created {
+			continue
+		}
+		for ids := range slices.Chunk(f.Record.CreatedIDs, perLook) {
+			if !r.scope(s).pace.spare(r.Now()) {
+				return
+			}
+			r.createdBy(ctx, s, ids, f.Actor())
+		}
+	}
+}
+
+func (r *Remediator) createdBy(ctx context.Context, s inventory.Scope, ids []string, actor alert.Actor) {
 	if err := r.learnByID(ctx, s, ids); err != nil {
 		r.Log.Warn("could not describe new flow logs; the next refresh will", "account", s.Account, "region", s.Region, "error", err)
 	}
-	actor := f.Actor()
 	err := r.Store.Update(ctx, func(tx Tx) error {
 		for _, id := range ids {
 			row, ok, err := tx.FlowLog(s, id)
@@ -107,7 +122,7 @@ func (r *Remediator) created(ctx context.Context, s inventory.Scope, f detection
 				return err
 			}
 		}
-		return nil
+		return r.relearn(tx, s, r.Now())
 	})
 	if err == nil {
 		err = r.tellNews(ctx, s)
@@ -233,9 +248,7 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if err != nil {
 		return err
 	}
-	if !known {
-		e = newEvent(s, f, now)
-	}
+	told := newEvent(s, f, now)
 	incidents := make([]Incident, 0, len(f.Deleted))
 	quiet, news := len(f.Deleted) > 0 && len(f.Failed) == 0, !known
 	for _, id := range f.Deleted {
@@ -250,19 +263,25 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 		return nil
 	}
 	if quiet {
-		e.Level = alert.Informational
+		told.Level = alert.Informational
 	}
-	e.ToldDeletion, e.ToldRestored, e.ToldClosed = now, time.Time{}, time.Time{}
-	if len(incidents) > 0 {
-		e.DueAt = now.Add(tellRestoredAfter)
-	}
-	if err := tx.PutEvent(e); err != nil {
+	if err := add(tx, r.deletionAlert(told, incidents, now)); err != nil {
 		return err
 	}
-	if err := add(tx, r.deletionAlert(e, incidents, now)); err != nil {
+	if known { // a forged twin of the event ID lowers nothing (I2)
+		told.Level, told.DetectedAt, told.StuckAt = alert.Highest(e.Level, told.Level), e.DetectedAt, e.StuckAt
+	}
+	told.ToldDeletion = now
+	for _, i := range incidents {
+		told.DueAt = now.Add(tellRestoredAfter)
+		if i.EventID == told.ID && i.Stuck != nil && i.ToldStuckAt.IsZero() && told.StuckAt.IsZero() {
+			told.StuckAt = now.Add(tellStuckAfter) // it was another event's to tell
+		}
+	}
+	if err := tx.PutEvent(told); err != nil {
 		return err
 	}
-	return r.settleEvent(tx, s, e.ID, now)
+	return r.settleEvent(tx, s, told.ID, now)
 }
 
 func newEvent(s inventory.Scope, f detection.Finding, now time.Time) Event {
@@ -291,7 +310,12 @@ func (r *Remediator) attempted(tx Tx, s inventory.Scope, f detection.Finding, no
 			e.Failed[n].ResourceID, e.Failed[n].Destination, e.Failed[n].Tags = row.ResourceID, row.Destination(s), row.Tags
 		}
 	}
-	a := r.newAlert(e, alert.Attempt, now)
+	ids := make([]string, 0, len(e.Failed))
+	for _, x := range e.Failed {
+		ids = append(ids, x.FlowLogID)
+	}
+	slices.Sort(ids)
+	a := r.newAlert(e, alert.Attempt, now, strings.Join(ids, ",")) // a forged twin of the event ID swallows nothing (I2)
 	a.FailedFlowLogs = e.Failed
 	return add(tx, a)
 }

@@ -106,20 +106,45 @@ type Incident struct {
 	FailingSince  time.Time // first of the current run of "role" failures
 	NotFoundAt    time.Time // first create that answered …NotFound
 	MismatchAt    time.Time // first IdempotentParameterMismatch of this generation
-	ToldBlockedAt time.Time
 	Flapping      bool
+	Stuck         *Stuck    // why it is blocked or held back
+	ToldStuckAt   time.Time // when people last heard of that; zero: not yet
+}
+
+// Stuck is why an incident is blocked, or held back, in the words of the alert
+// that tells of it.
+type Stuck struct {
+	Kind        alert.Kind
+	Message     string // AWS's own words
+	Advice      string
+	Differences []string
 }
 
 // Settled reports whether nothing more will be done by itself, as far as is
 // known now.
 func (i Incident) Settled() bool { return i.State == Verified || i.State == Closed }
 
+// until has no time in it that is later than now: the clock has gone back, and
+// what seems to lie ahead has been. A wait is not longer than it was meant.
+func (i Incident) until(now time.Time, p Policy) Incident {
+	for _, t := range []*time.Time{&i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.MismatchAt, &i.ToldStuckAt} {
+		*t = earlier(*t, now)
+	}
+	i.WaitUntil = earlier(i.WaitUntil, now.Add(max(i.Waited, p.DriftWait)))
+	return i
+}
+
+// lostAt is when the flow log was deleted; for drift, when it was last seen.
+func (i Incident) lostAt() time.Time {
+	if i.DeletedAt.IsZero() {
+		return i.LastSeenAt
+	}
+	return i.DeletedAt
+}
+
 // BlindSeconds is how long nothing was logged, known once it is restored.
 func (i Incident) BlindSeconds() (float64, bool) {
-	from := i.DeletedAt
-	if from.IsZero() {
-		from = i.LastSeenAt
-	}
+	from := i.lostAt()
 	if i.RestoredAt.IsZero() || from.IsZero() {
 		return 0, false
 	}
@@ -150,7 +175,17 @@ type Event struct {
 	Failed     []alert.FlowLog
 
 	ToldDeletion time.Time
+	ReopenedAt   time.Time // when an incident of it was, by nothing that people hear of
 	ToldRestored time.Time
 	ToldClosed   time.Time
-	DueAt        time.Time // when to look at it again even if no incident changes; zero: never
+	DueAt        time.Time // when people hear of what is restored, even if not all is; zero: no longer
+	StuckAt      time.Time // when people hear at the latest of incidents that are stuck; zero: of none
+}
+
+// Due is when to look at it again even if no incident changes; zero: never.
+func (e Event) Due() time.Time {
+	if e.StuckAt.IsZero() || !e.DueAt.IsZero() && e.DueAt.Before(e.StuckAt) {
+		return e.DueAt
+	}
+	return e.StuckAt
 }

@@ -98,6 +98,22 @@ func Lost(tx Tx, s inventory.Scope, resource string) (out []Incident, err error)
 	return out, nil
 }
 
+// eachLive calls fn with every live row of a scope, a page at a time.
+func (r *Remediator) eachLive(ctx context.Context, s inventory.Scope, fn func(page []inventory.Row) error) error {
+	const size = 500
+	for after := ""; ; {
+		var rows []inventory.Row
+		err := r.Store.View(ctx, func(tx Tx) (err error) { rows, err = tx.LiveAfter(s, after, size); return err })
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		after = rows[len(rows)-1].ID
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+}
+
 // Protects reports whether flow logs to a destination are ours to keep: those
 // that match a pattern of inventory.destinations; all where there is none.
 func Protects(patterns []string, destination string) bool {
@@ -121,9 +137,11 @@ func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
 			now := r.Now()
 			var elsewhere, failing, healed []inventory.Row
 			for _, row := range rows {
-				switch {
-				case row.NewDestination:
+				if row.NewDestination {
 					elsewhere = append(elsewhere, row)
+				}
+				switch {
+				case !row.Protected || row.Failing() == row.ToldFailing:
 				case row.Failing():
 					failing = append(failing, row)
 				default:

@@ -257,3 +257,36 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 		t.Errorf("%d flow logs", n)
 	}
 }
+
+// TestDestinationsOfAnotherConfiguration: inventory.destinations holds for what
+// was learned before it was changed, too.
+func TestDestinationsOfAnotherConfiguration(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.policy.Destinations = []string{"arn:aws:s3:::other"}
+	s.crash()
+	id := s.plant("vpc-1", nil)
+	s.refresh()
+	if s.row(id).Protected {
+		t.Fatal("it is protected, though it goes elsewhere")
+	}
+	s.policy.Destinations = append(s.policy.Destinations, bucket)
+	s.crash()
+	s.now = s.now.Add(time.Hour)
+	s.refresh()
+	if r := s.row(id); !r.Protected || r.Excluded {
+		t.Errorf("wider: %+v", r)
+	}
+	s.policy.Destinations = s.policy.Destinations[:1]
+	s.crash()
+	s.refresh()
+	if r := s.row(id); r.Protected || !r.Excluded {
+		t.Errorf("narrower: %+v", r)
+	}
+	s.hear(s.attack(id))
+	s.pass(time.Hour)
+	s.is(id, remediate.Closed, remediate.Exempt)
+	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
+		t.Errorf("its deletion is told as %s", a.Level)
+	}
+}

@@ -396,26 +396,54 @@ func (s *scene) release() {
 	}
 }
 
-// TestWaitReplaced: Terraform destroys and creates another one.
+// TestWaitReplaced: Terraform destroys and creates another one, elsewhere or at
+// the same place. That one is protected from then on.
 func TestWaitReplaced(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
+	for name, change := range map[string]func(*fakeaws.FlowLog){
+		"elsewhere":         func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" },
+		"at the same place": func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id := s.protect(1)[0]
+			s.policy.Rules = []remediate.Rule{{Principal: mallory, Action: remediate.Wait, Wait: 10 * time.Minute}}
+			s.crash()
+			s.hear(s.attack(id))
+			s.work()
+			s.pass(time.Minute)
+			s.world.AddDestination("arn:aws:s3:::other")
+			other := s.plant("vpc-1", change)
+			made := s.record()
+			made.Kind, made.Record.CreatedIDs = detection.Created, []string{other}
+			s.hear(made)
+			s.refresh()
+			s.pass(10 * time.Minute)
+			s.is(id, remediate.Closed, remediate.Replaced)
+			if s.creates() != 0 || len(s.alerts(alert.Decoy)) != 0 {
+				t.Error("something was created, or called a decoy")
+			}
+			if !s.row(other).Protected {
+				t.Error("the new one is not protected")
+			}
+		})
+	}
+}
+
+// TestWaitAgain: a wait rule waits each time.
+func TestWaitAgain(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, mallory, remediate.Wait, 10*time.Minute)
 	id := s.protect(1)[0]
-	s.policy.Rules = []remediate.Rule{{Principal: mallory, Action: remediate.Wait, Wait: 10 * time.Minute}}
-	s.crash()
+	s.hear(s.record(id)) // alive
+	s.pass(time.Hour)
+	s.is(id, remediate.Closed, remediate.StillThere)
 	s.hear(s.attack(id))
 	s.work()
-	s.pass(time.Minute)
-	s.world.AddDestination("arn:aws:s3:::other")
-	other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
-	made := s.record()
-	made.Kind, made.Record.CreatedIDs = detection.Created, []string{other}
-	s.hear(made)
-	s.pass(10 * time.Minute)
-	s.is(id, remediate.Closed, remediate.Replaced)
-	if s.creates() != 0 {
-		t.Error("something was created")
-	}
+	s.is(id, remediate.Open, "")
+	s.pass(11 * time.Minute)
+	s.is(id, remediate.Restored, "")
 }
 
 func TestI9FlappingNeverStops(t *testing.T) {

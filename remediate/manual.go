@@ -38,6 +38,8 @@ func Planned(tx Tx, s inventory.Scope, id string, now time.Time) (Incident, erro
 	if !found {
 		i = newIncident(s, id, row, true, now)
 		i.Source, i.EventID = ByDrift, "by-hand-"+id
+	} else if i.State == Restored || i.State == Verified {
+		return i, nil // it is back
 	} else if i.State == Closed || !i.Known {
 		i = i.reopen(now)
 		if !i.Known {
@@ -101,10 +103,16 @@ func (r *Remediator) openByHand(ctx context.Context, s inventory.Scope, id strin
 		if err != nil {
 			return err
 		}
+		if i.State == Restored || i.State == Verified {
+			return nil
+		}
 		if err := r.gone(tx, i, now); err != nil {
 			return err
 		}
 		if err := tx.PutIncident(i); err != nil {
+			return err
+		}
+		if err := r.unsettle(tx, s, i.EventID, now); err != nil {
 			return err
 		}
 		return tx.AddHistory(s, id, Entry{At: now, State: i.State, Text: "a person asked for it (flowkeeper restore)"})

@@ -24,12 +24,13 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 	}
 	actor := f.Actor()
 	rule := r.Policy.rule(principal(&actor))
-	excused = known && row.Released(f.Record.EventTime) || rule.Action == Ignore
+	released := known && row.Released(f.Record.EventTime)
+	excused = released || known && !row.Protected || rule.Action == Ignore
 	if found {
 		if done, err := tx.Recorded(s, id, f.Record.EventID); err != nil || done {
 			return i, false, excused, err
 		}
-		i = i.hear(rule, f, actor, now)
+		i = i.hear(rule, f, actor, known && !released && row.Released(i.lostAt()), now)
 	} else {
 		i = newIncident(s, id, row, known, now)
 		i.Action = rule.Action
@@ -50,19 +51,24 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 
 // hear applies one more record to an incident. A record may only tighten the
 // action (I2); the first record after a drift brings the actor and the action
-// with it.
-func (i Incident) hear(rule Rule, f detection.Finding, actor alert.Actor, now time.Time) Incident {
+// with it. unreleased: the flow log was released when it was lost, as far as
+// was known, and is not at the time of this record.
+func (i Incident) hear(rule Rule, f detection.Finding, actor alert.Actor, unreleased bool, now time.Time) Incident {
 	stricter := rule.Action > i.Action
 	drifted := i.Source == ByDrift && (i.State == Open || i.State == Blocked || i.State == Closed && !i.final())
-	if drifted {
+	anew := stricter || drifted && i.State != Closed
+	reopened := i.State == Closed && (!i.final() && (stricter || i.Reason == StillThere) || i.Reason == Released && unreleased)
+	if reopened {
+		i = i.reopen(now)
+	}
+	if reopened || drifted || unreleased && (i.State == Open || i.State == Blocked) {
 		i = i.claim(f, actor, now)
 	}
-	if stricter || drifted && i.State != Closed {
+	if anew {
 		i.Action, i.WaitUntil, i.Waited = rule.Action, time.Time{}, 0
-		i = i.waitFor(rule, now)
 	}
-	if i.State == Closed && !i.final() && (stricter || i.Reason == StillThere) {
-		i = i.reopen(now).claim(f, actor, now)
+	if anew || reopened {
+		i = i.waitFor(rule, now)
 	}
 	return i
 }
@@ -116,7 +122,8 @@ func (i Incident) final() bool {
 // asked for, or the mode decided, was about the last time.
 func (i Incident) reopen(now time.Time) Incident {
 	i.State, i.Reason, i.Advice = Open, "", ""
-	i.Requested, i.ModeOnly = false, false
+	i.Requested, i.ModeOnly, i.Stuck, i.ToldStuckAt = false, false, nil, time.Time{}
+	i.WaitUntil, i.Waited, i.MismatchAt = time.Time{}, 0, time.Time{}
 	i.OpenedAt, i.NextAttemptAt = now, now
 	i.AliveSince, i.AbsentAt, i.NotFoundAt, i.FailingSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	i.NewID, i.Adopted, i.Confirmed, i.RestoredAt, i.VerifiedAt = "", false, false, time.Time{}, time.Time{}
@@ -132,6 +139,13 @@ func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, sta
 	if err != nil {
 		return err
 	}
+	if old, ok, err := tx.Event(s, e.ID); err != nil {
+		return err
+	} else if ok && old.ToldDeletion.IsZero() {
+		e = old
+	} else if ok {
+		e.ID += fmt.Sprintf("-%d", now.UnixMilli()) // people have heard of the first ones: these are told by themselves
+	}
 	action, opened := Restore, 0
 	if r.Policy.DriftAlerts || stale {
 		action = Alert
@@ -145,11 +159,6 @@ func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, sta
 	}
 	if opened == 0 {
 		return nil
-	}
-	if old, ok, err := tx.Event(s, e.ID); err != nil {
-		return err
-	} else if ok {
-		e = old
 	}
 	e.DueAt = now.Add(r.Policy.DriftWait + tellRestoredAfter)
 	r.Log.Warn("flow logs gone without an event: the way of events may be blind too", "account", s.Account, "region", s.Region, "flow_logs", opened)
@@ -186,7 +195,7 @@ func (r *Remediator) drift(tx Tx, s inventory.Scope, id, eventID string, action 
 		i = newIncident(s, id, row, true, now)
 	}
 	i.Source, i.EventID, i.Actor, i.DeletedAt = ByDrift, eventID, nil, time.Time{}
-	i.Action = action
+	i.Action = max(i.Action, action) // the strictest of all that was said of it
 	i.WaitUntil = now.Add(r.Policy.DriftWait)
 	i.NextAttemptAt = i.WaitUntil
 	if err := tx.PutIncident(i); err != nil {
@@ -208,7 +217,13 @@ func (r *Remediator) relearn(tx Tx, s inventory.Scope, now time.Time) error {
 			return err
 		}
 		if ok && !row.Imported {
-			i = i.reopen(now).know(row)
+			if i.State == Closed {
+				i = i.reopen(now)
+				if err := r.unsettle(tx, s, i.EventID, now); err != nil {
+					return err
+				}
+			}
+			i = i.know(row)
 		} else if i.State == Closed {
 			continue
 		}

@@ -22,9 +22,11 @@ func (r *Remediator) sight(tx Tx, i Incident, l look, asked bool) (sight, *inven
 	if s.listed, err = tx.FirstRefreshed(i.Scope); err != nil {
 		return s, nil, err
 	}
-	if s.restores, err = tx.Lineage(i.Scope, i.RootID, r.Now().Add(-time.Hour)); err != nil {
+	now := r.Now()
+	if s.restores, err = tx.Lineage(i.Scope, i.RootID, now.Add(-time.Hour)); err != nil {
 		return s, nil, err
 	}
+	s.restores = slices.DeleteFunc(s.restores, func(x Incident) bool { return x.RestoredAt.After(now) }) // the clock has gone back
 	creators, bad := map[string]string{}, map[string]bool{}
 	for id, f := range l.found {
 		if id == i.FlowLogID {
@@ -58,11 +60,7 @@ func (r *Remediator) sight(tx Tx, i Incident, l look, asked bool) (sight, *inven
 	if !ok || row.Imported && !i.Requested {
 		return s, nil, nil
 	}
-	at := i.DeletedAt
-	if at.IsZero() {
-		at = i.LastSeenAt
-	}
-	s.row, s.made, s.guarded, s.released = true, row.CreatedAt, row.Protected, row.Released(at)
+	s.row, s.made, s.guarded, s.released = true, row.CreatedAt, row.Protected, row.Released(i.lostAt())
 	return s, &row, nil
 }
 
@@ -176,7 +174,7 @@ func (r *Remediator) restored(tx Tx, i Incident, f inventory.FlowLog, adopted bo
 	} else if dead {
 		return r.supersede(tx, i, f.ID, next, adopted, now)
 	}
-	i.State, i.Reason, i.Advice = Restored, "", ""
+	i.State, i.Reason, i.Advice, i.Stuck = Restored, "", "", nil
 	i.NewID, i.Adopted, i.RestoredAt = f.ID, adopted, now
 	if adopted && f.CreatedAt.Before(now) {
 		i.RestoredAt = f.CreatedAt
@@ -245,8 +243,10 @@ func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, a
 		if err := r.again(tx, next, text, now); err != nil {
 			return err
 		}
-	case alive:
-		text = "AWS shows its replacement, which counted as lost"
+	case alive, next.State == Closed && next.Reason == StillThere:
+		if alive {
+			text = "AWS shows its replacement, which counted as lost"
+		}
 		if err := r.again(tx, next, text, now); err != nil {
 			return err
 		}
@@ -263,6 +263,9 @@ func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, a
 func (r *Remediator) again(tx Tx, i Incident, text string, now time.Time) error {
 	i = i.reopen(now)
 	if err := tx.PutIncident(i); err != nil {
+		return err
+	}
+	if err := r.unsettle(tx, i.Scope, i.EventID, now); err != nil {
 		return err
 	}
 	return tx.AddHistory(i.Scope, i.FlowLogID, Entry{At: now, State: Open, Text: text, EventID: i.EventID})
@@ -350,7 +353,7 @@ func (r *Remediator) tellFailing(tx Tx, i Incident, f inventory.FlowLog, now tim
 	if err := tx.PutFlowLog(row); err != nil {
 		return err
 	}
-	return r.tell(tx, i, alert.Pipeline, answer{message: f.DeliverLogsErrorMessage}, now)
+	return r.tellNotDelivering(tx, i, f.DeliverLogsErrorMessage, now)
 }
 
 // flapping holds a lineage back that is deleted again and again, and says so
@@ -361,11 +364,15 @@ func (r *Remediator) flapping(tx Tx, i Incident, restores []Incident, at, now ti
 		told = told || x.Flapping
 	}
 	i.Flapping, i.NextAttemptAt = true, at
-	if err := tx.PutIncident(i); err != nil || told {
-		return err
+	if !told {
+		var err error
+		i, err = r.stuck(tx, i, Stuck{Kind: alert.Flapping,
+			Message: fmt.Sprintf("%d restores within an hour", len(restores)),
+			Advice:  fmt.Sprintf("somebody deletes it each time: stop them; Flowkeeper goes on, once per %s", r.Policy.RestoreInterval),
+		}, now)
+		if err != nil {
+			return err
+		}
 	}
-	return r.tell(tx, i, alert.Flapping, answer{
-		message: fmt.Sprintf("%d restores within an hour", len(restores)),
-		advice:  fmt.Sprintf("somebody deletes it each time: stop them; Flowkeeper goes on, once per %s", r.Policy.RestoreInterval),
-	}, now)
+	return tx.PutIncident(i)
 }

@@ -19,6 +19,9 @@ func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.
 	if !ours {
 		return inventory.Counts{}, fmt.Errorf("%s is not a configured scope", s)
 	}
+	if err := r.reconsider(ctx, s); err != nil {
+		return inventory.Counts{}, err
+	}
 	refresher := inventory.Refresher{Snapshot: r.Snapshot, Settle: r.Policy.Settle, Now: r.Now, Found: r.found, Lost: r.lost, Beside: r.beside}
 	counts, err := refresher.Refresh(ctx, s, api)
 	if err != nil {
@@ -29,6 +32,50 @@ func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.
 	}
 	r.scope(s).poke()
 	return counts, errors.Join(r.tellNews(ctx, s), r.tellSilence(ctx, s))
+}
+
+// reconsider applies inventory.destinations to what the snapshot has, once a
+// start: the configuration may be another than when it was learned.
+func (r *Remediator) reconsider(ctx context.Context, s inventory.Scope) error {
+	st := r.scope(s)
+	if st.reconsidered.Load() {
+		return nil
+	}
+	err := r.eachLive(ctx, s, func(page []inventory.Row) error {
+		page = slices.DeleteFunc(page, func(row inventory.Row) bool {
+			return row.Excluded != Protects(r.Policy.Destinations, row.Destination(s))
+		})
+		if len(page) == 0 {
+			return nil
+		}
+		return r.Store.Update(ctx, func(tx Tx) error {
+			for _, row := range page {
+				if err := r.exclude(tx, s, row.ID); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("apply inventory.destinations to the snapshot of %s: %w", s, err)
+	}
+	st.reconsidered.Store(true)
+	return nil
+}
+
+// exclude makes a row excluded or not, and so protected or not.
+func (r *Remediator) exclude(tx Tx, s inventory.Scope, id string) error {
+	row, ok, err := tx.FlowLog(s, id)
+	if err != nil || !ok || row.State == inventory.Gone {
+		return err
+	}
+	row.Excluded = !Protects(r.Policy.Destinations, row.Destination(s))
+	row.Protected = false
+	if err := tx.PutFlowLog(row); err != nil || row.Excluded {
+		return err
+	}
+	return tx.Protect(s, row.ResourceID)
 }
 
 // lost is inventory.Refresher's Lost.

@@ -136,18 +136,10 @@ func (r *Remediator) tryDry(ctx context.Context, s inventory.Scope, api EC2, row
 	}
 }
 
-// eachProtected calls fn with every flow log that would be restored, a page at
-// a time.
+// eachProtected calls fn with every flow log that would be restored.
 func (r *Remediator) eachProtected(ctx context.Context, s inventory.Scope, fn func(inventory.Row) error) error {
-	const page = 500
-	for after := ""; ; {
-		var rows []inventory.Row
-		err := r.Store.View(ctx, func(tx Tx) (err error) { rows, err = tx.Protected(s, after, page); return err })
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			after = row.ID
+	return r.eachLive(ctx, s, func(page []inventory.Row) error {
+		for _, row := range page {
 			if !row.Rehearsable() {
 				continue
 			}
@@ -155,10 +147,8 @@ func (r *Remediator) eachProtected(ctx context.Context, s inventory.Scope, fn fu
 				return err
 			}
 		}
-		if len(rows) < page {
-			return nil
-		}
-	}
+		return nil
+	})
 }
 
 // conclude writes the verdicts and tells what they changed, in one commit.
@@ -169,12 +159,12 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 		return c, err
 	}
 	affected := map[Needs][]inventory.Row{}
-	if n := 0; len(refused)+len(healed) > 0 {
+	if len(refused)+len(healed) > 0 {
+		most := max(1, mostNews/(len(refused)+len(healed))) // of each: none goes untold
 		err := r.eachProtected(ctx, s, func(row inventory.Row) error {
 			needs := NeedsOf(row.FlowLog)
-			if _, bad := refused[needs]; (bad || healed[needs].Reason != "") && n < mostNews {
+			if _, bad := refused[needs]; (bad || healed[needs].Reason != "") && len(affected[needs]) < most {
 				affected[needs] = append(affected[needs], row)
-				n++
 			}
 			return nil
 		})
@@ -332,10 +322,10 @@ func (r *Remediator) setOut(ctx context.Context, s inventory.Scope) (w Way, err 
 func (r *Remediator) sent(ctx context.Context, s inventory.Scope, at time.Time) error {
 	return r.Store.Update(ctx, func(tx Tx) error {
 		w, err := tx.Way(s)
-		if err != nil || w.BackAt.After(at) {
+		if err != nil || w.BackAt.After(at) && !w.BackAt.After(r.Now()) {
 			return err
 		}
-		if w.Unanswered == 0 {
+		if w.Unanswered == 0 || w.UnansweredSince.After(at) { // later: the clock has gone back
 			w.UnansweredSince = at
 		}
 		w.Unanswered++

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -61,6 +62,8 @@ type scopeState struct {
 	looks []look
 	wake  chan struct{}
 	pace  *pace
+
+	reconsidered atomic.Bool // inventory.destinations has been applied to the snapshot
 }
 
 // look is what AWS showed on some resources.

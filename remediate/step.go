@@ -100,9 +100,17 @@ func (r *Remediator) act(ctx context.Context, s inventory.Scope, api EC2, i Inci
 			return r.failed(tx, i, classifyError(see.err), now)
 		})
 	}
-	if i.State == Restored {
+	switch i.State {
+	case Restored:
 		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, now time.Time) error {
 			return r.verify(tx, i, see.look, now)
+		})
+	case Verified, Closed:
+		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, _ time.Time) error {
+			if i.Settled() {
+				i.NextAttemptAt = time.Time{} // nothing is left to do
+			}
+			return tx.PutIncident(i)
 		})
 	}
 	v, err := r.view(ctx, s, i, see.look)
@@ -128,7 +136,8 @@ func (r *Remediator) view(ctx context.Context, s inventory.Scope, i Incident, l 
 			v = verdict{deed: again} // learn it first
 			return nil
 		}
-		v = decide(i, sight, r.Policy, r.Now())
+		now := r.Now()
+		v = decide(i.until(now, r.Policy), sight, r.Policy, now)
 		return nil
 	})
 	return v, err
@@ -196,13 +205,22 @@ func (r *Remediator) update(ctx context.Context, s inventory.Scope, id string, f
 		if err != nil || !ok {
 			return err
 		}
-		if err := fn(tx, i, now); err != nil {
+		if err := fn(tx, i.until(now, r.Policy), now); err != nil {
 			return err
 		}
 		if err := r.tellDrift(tx, s, id, now); err != nil {
 			return err
 		}
-		return r.settleEvent(tx, s, i.EventID, now)
+		events, err := tx.EventsOf(s, id)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			if err := r.settleEvent(tx, s, e, now); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err == nil {
 		r.Wake()
@@ -276,6 +294,9 @@ func (r *Remediator) failed(tx Tx, i Incident, a answer, now time.Time) error {
 	return r.block(tx, i, a, now)
 }
 
+// remindAfter is how often people hear again of what is blocked.
+const remindAfter = 24 * time.Hour
+
 // roleGrace is how long a role that can't be assumed counts as IAM being slow.
 const roleGrace = 5 * time.Minute
 
@@ -290,13 +311,13 @@ func (r *Remediator) block(tx Tx, i Incident, a answer, now time.Time) error {
 		return tx.PutIncident(i) // only a look was refused: the flow log is there
 	}
 	i.State, i.Reason, i.Advice = Blocked, a.reason, a.advice
-	if old.Reason != i.Reason || now.Sub(i.ToldBlockedAt) >= 24*time.Hour {
-		i.ToldBlockedAt = now
+	if old.Reason != i.Reason || now.Sub(i.ToldStuckAt) >= remindAfter {
 		kind := alert.Blocked
 		if a.reason == Decoy {
 			kind = alert.Decoy
 		}
-		if err := r.tell(tx, i, kind, a, now); err != nil {
+		var err error
+		if i, err = r.stuck(tx, i, Stuck{kind, a.message, a.advice, a.differences}, now); err != nil {
 			return err
 		}
 	}

@@ -51,19 +51,24 @@ type Tx interface {
 
 	Event(scope inventory.Scope, id string) (Event, bool, error)
 	PutEvent(e Event) error
-	// EventIncidents are the incidents that an event opened or reopened.
-	EventIncidents(scope inventory.Scope, eventID string) ([]Incident, error)
+	// EventIncidents are the incidents that an event opened, reopened or claimed;
+	// ever: those that it ever named.
+	EventIncidents(scope inventory.Scope, eventID string, ever bool) ([]Incident, error)
 	// EventStates counts them by state; open ones that wait beyond now for a
 	// rule's time count as "waiting".
-	EventStates(scope inventory.Scope, eventID string, now time.Time) (map[State]int, error)
+	EventStates(scope inventory.Scope, eventID string, ever bool, now time.Time) (map[State]int, error)
+	// EventOpen reports whether an incident of the event is open, and does not
+	// wait beyond now.
+	EventOpen(scope inventory.Scope, eventID string, now time.Time) (bool, error)
+	// EventsOf are the events that ever named an incident.
+	EventsOf(scope inventory.Scope, id string) ([]string, error)
 	// DueEvents are events whose time has come.
 	DueEvents(scope inventory.Scope, now time.Time) ([]Event, error)
 	// NextDue is when the next incident or event of the scope is due; zero: never.
 	NextDue(scope inventory.Scope) (time.Time, error)
 
-	// Protected are live rows that are restored when they are deleted, by ID
-	// from after on.
-	Protected(scope inventory.Scope, after string, limit int) ([]inventory.Row, error)
+	// LiveAfter are live rows by ID, from after on.
+	LiveAfter(scope inventory.Scope, after string, limit int) ([]inventory.Row, error)
 	Rehearsals(scope inventory.Scope) ([]Rehearsal, error)
 	PutRehearsal(r Rehearsal) error
 	DropRehearsal(r Rehearsal) error

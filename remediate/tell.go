@@ -31,18 +31,23 @@ func (r *Remediator) newAlert(e Event, kind alert.Kind, now time.Time, parts ...
 }
 
 func (r *Remediator) deletionAlert(e Event, incidents []Incident, now time.Time) alert.Alert {
+	parts := []string(nil)
+	if e.Source == ByEvent {
+		parts = []string{idsOf(incidents)} // a forged twin of an event ID can't swallow the real alert (I2)
+	}
+	a := r.newAlert(e, alert.Deletion, now, parts...)
+	a.FlowLogs, a.FailedFlowLogs = flowLogs(incidents), e.Failed
+	return a
+}
+
+// idsOf are the flow logs of incidents, in one text.
+func idsOf(incidents []Incident) string {
 	ids := make([]string, 0, len(incidents))
 	for _, i := range incidents {
 		ids = append(ids, i.FlowLogID)
 	}
 	slices.Sort(ids)
-	parts := []string(nil)
-	if e.Source == ByEvent {
-		parts = []string{strings.Join(ids, ",")} // a forged twin of an event ID can't swallow the real alert (I2)
-	}
-	a := r.newAlert(e, alert.Deletion, now, parts...)
-	a.FlowLogs, a.FailedFlowLogs = flowLogs(incidents), e.Failed
-	return a
+	return strings.Join(ids, ",")
 }
 
 // add writes an alert's words and puts it into the outbox.
@@ -73,79 +78,113 @@ func flowLogs(incidents []Incident) []alert.FlowLog {
 	return out
 }
 
-// tell puts an alert about one incident into the outbox.
-func (r *Remediator) tell(tx Tx, i Incident, kind alert.Kind, a answer, now time.Time) error {
+// tellNotDelivering tells of a replacement that AWS can't deliver from.
+func (r *Remediator) tellNotDelivering(tx Tx, i Incident, message string, now time.Time) error {
 	e, ok, err := tx.Event(i.Scope, i.EventID)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		e = Event{Scope: i.Scope, ID: i.EventID, Source: i.Source, Actor: i.Actor, DeletedAt: i.DeletedAt}
+		e = eventOf(i)
 	}
-	e.Level = alert.Critical
-	if kind == alert.Pipeline {
-		e.Level = alert.High
-	}
-	if a.advice != "" {
-		i.Advice = a.advice
-	}
-	al := r.newAlert(e, kind, now, i.FlowLogID, i.Reason, strconv.FormatInt(now.Unix(), 10))
-	al.Rule = nil
-	al.FlowLogs = flowLogs([]Incident{i})
-	al.FlowLogs[0].ErrorMessage, al.FlowLogs[0].DifferencesFound = a.message, a.differences
-	return add(tx, al)
+	e.Level = alert.High
+	a := r.newAlert(e, alert.Pipeline, now, i.FlowLogID, i.Reason, strconv.FormatInt(now.Unix(), 10))
+	a.Rule = nil
+	a.FlowLogs = flowLogs([]Incident{i})
+	a.FlowLogs[0].ErrorMessage = message
+	return add(tx, a)
+}
+
+// eventOf is what is known of an event that is not remembered.
+func eventOf(i Incident) Event {
+	return Event{Scope: i.Scope, ID: i.EventID, Source: i.Source, Actor: i.Actor, DeletedAt: i.DeletedAt}
 }
 
 // settleEvent tells people what an event has come to: once when all of it is
 // recreated or settled (or five minutes have passed), once when all is over.
 func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now time.Time) error {
 	e, ok, err := tx.Event(s, eventID)
-	if err != nil || !ok || e.ToldDeletion.IsZero() && e.Source == ByEvent {
+	told := !e.ToldDeletion.IsZero()
+	if err != nil || !ok || !told && e.Source == ByEvent {
 		return err
 	}
-	n, err := tx.EventStates(s, eventID, now)
+	if !e.ToldClosed.IsZero() && e.Due().IsZero() {
+		return nil // over
+	}
+	late, stuck := !now.Before(e.DueAt), !e.StuckAt.IsZero() && !now.Before(e.StuckAt)
+	if !late && !stuck {
+		if open, err := tx.EventOpen(s, eventID, now); err != nil || open {
+			return err // too early to tell anything, and counting costs
+		}
+	}
+	n, err := tx.EventStates(s, eventID, told, now)
 	if err != nil {
 		return err
 	}
+	was := e
+	if stuck || !e.StuckAt.IsZero() && n[Open] == 0 {
+		e.StuckAt = time.Time{}
+		if err := r.tellStuck(tx, e, now); err != nil {
+			return err
+		}
+	}
 	busy := n[Open] + n[Blocked]
-	changed := false
-	if e.ToldRestored.IsZero() && (busy == 0 || !e.DueAt.IsZero() && !now.Before(e.DueAt)) && n[Restored]+n[Verified] > 0 {
-		e.ToldRestored, changed = now, true
+	if e.ToldRestored.IsZero() && (busy == 0 || late) && n[Restored]+n[Verified] > 0 {
+		e.ToldRestored = now
 		if err := r.tellAll(tx, e, alert.Restored, now); err != nil {
 			return err
 		}
 	}
-	waiting := n[waitingState]
-	if e.ToldClosed.IsZero() && busy+waiting+n[Restored] == 0 && n[Verified]+n[Closed] > 0 {
-		e.ToldClosed, changed = now, true
-		if err := r.tellAll(tx, e, alert.Closed, now); err != nil {
-			return err
+	if e.ToldClosed.IsZero() && busy+n[waiting]+n[Restored] == 0 && n[Verified]+n[Closed] > 0 {
+		e.ToldClosed = now
+		if told { // or there is nothing that a pager could resolve
+			if err := r.tellAll(tx, e, alert.Closed, now); err != nil {
+				return err
+			}
 		}
 	}
-	if !e.DueAt.IsZero() && (!now.Before(e.DueAt) || !e.ToldClosed.IsZero()) {
-		e.DueAt, changed = time.Time{}, true
+	if late || !e.ToldClosed.IsZero() {
+		e.DueAt = time.Time{}
 	}
-	if !changed {
+	if e.sameTimes(was) {
 		return nil
 	}
 	return tx.PutEvent(e)
 }
 
-// waitingState counts open incidents that a rule's wait holds back: people
-// hear of the others without them.
-const waitingState State = "waiting"
+// sameTimes reports whether nothing was told between two states of an event.
+func (e Event) sameTimes(was Event) bool {
+	return e.StuckAt.Equal(was.StuckAt) && e.DueAt.Equal(was.DueAt) && e.ToldRestored.Equal(was.ToldRestored) && e.ToldClosed.Equal(was.ToldClosed)
+}
+
+// unsettle makes an event's end to be told again: an incident of it is open
+// again.
+func (r *Remediator) unsettle(tx Tx, s inventory.Scope, eventID string, now time.Time) error {
+	e, ok, err := tx.Event(s, eventID)
+	if err != nil || !ok || e.ToldRestored.IsZero() && e.ToldClosed.IsZero() {
+		return err
+	}
+	e.ReopenedAt, e.ToldRestored, e.ToldClosed, e.DueAt = now, time.Time{}, time.Time{}, now.Add(tellRestoredAfter)
+	return tx.PutEvent(e)
+}
+
+// waiting counts open incidents that a rule's wait holds back: people hear of
+// the others without them.
+const waiting State = "waiting"
 
 func (r *Remediator) tellAll(tx Tx, e Event, kind alert.Kind, now time.Time) error {
-	incidents, err := tx.EventIncidents(e.Scope, e.ID)
+	incidents, err := tx.EventIncidents(e.Scope, e.ID, !e.ToldDeletion.IsZero())
 	if err != nil {
 		return err
 	}
 	reopened := ""
-	if !e.ToldDeletion.IsZero() {
-		reopened = strconv.FormatInt(e.ToldDeletion.UnixMilli(), 10)
+	for _, at := range []time.Time{e.ToldDeletion, e.ReopenedAt} {
+		if !at.IsZero() {
+			reopened += strconv.FormatInt(at.UnixMilli(), 10) + " "
+		}
 	}
 	quiet := e.Level == alert.Informational
-	a := r.newAlert(e, kind, now, reopened)
+	a := r.newAlert(e, kind, now, reopened, idsOf(incidents))
 	a.Level, a.Rule = alert.Low, nil
 	adopted := true
 	for _, i := range incidents {
@@ -153,7 +192,7 @@ func (r *Remediator) tellAll(tx Tx, e Event, kind alert.Kind, now time.Time) err
 	}
 	a.RouteLevel = e.Level
 	for _, i := range incidents {
-		if !i.ToldBlockedAt.IsZero() || i.Flapping {
+		if !i.ToldStuckAt.IsZero() || i.Flapping {
 			a.RouteLevel = alert.Critical // what a pager opened, it must also resolve
 		}
 	}
@@ -180,7 +219,7 @@ func (r *Remediator) tellDrift(tx Tx, s inventory.Scope, id string, now time.Tim
 	if !known || i.Adopted || i.Reason == StillThere {
 		return nil
 	}
-	all, err := tx.EventIncidents(s, e.ID)
+	all, err := tx.EventIncidents(s, e.ID, false)
 	if err != nil {
 		return err
 	}
@@ -208,7 +247,7 @@ func (r *Remediator) tellDue(ctx context.Context, s inventory.Scope, events []Ev
 			now := r.Now()
 			if e, ok, err := tx.Event(s, e.ID); err != nil {
 				return err
-			} else if ok && e.DueAt.After(now) {
+			} else if ok && e.Due().After(now) {
 				return tx.PutEvent(e) // the clock went back: later
 			}
 			return r.settleEvent(tx, s, e.ID, now)

@@ -15,7 +15,7 @@ import (
 const (
 	maxRecord = 1 << 20 // bytes: SQS takes no more, and CloudTrail omits what makes a record larger than 256 KB
 	maxDepth  = 64      // of nesting
-	maxIDs    = 10000   // flow logs of one record; the API takes 1,000 a call
+	maxIDs    = 1000    // flow logs of one record: what the API takes a call
 	maxText   = 2048    // bytes of any one text kept
 )
 
@@ -153,7 +153,7 @@ func (r *Record) readParameters(request, response json.RawMessage) {
 		if len(r.FlowLogIDs) == 0 {
 			r.FlowLogIDs = anyID(request) // an unknown shape: every ID that it names
 		}
-		r.IDsUnknown = len(r.FlowLogIDs) == 0
+		r.IDsUnknown = len(r.FlowLogIDs) == 0 || len(elements(params["FlowLogId"])) > maxIDs
 		r.Refused = refusals(answer["unsuccessful"])
 	case CreateFlowLogs:
 		r.ResourceIDs = unique(contents(params["ResourceId"]))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -20,12 +21,19 @@ import (
 // that one that fails or is slow holds up no other.
 type refreshes struct {
 	d     *Daemon
-	asked chan inventory.Scope
+	asked chan ask
 	slots chan struct{} // how many scopes at once
 
 	mu     sync.Mutex
 	failed map[inventory.Scope]int  // failures in a row
 	first  map[inventory.Scope]bool // had a complete refresh since the start
+}
+
+// ask is for a refresh of a scope. twice: and for another one after settle, as
+// AWS may still show what was.
+type ask struct {
+	scope inventory.Scope
+	twice bool
 }
 
 const (
@@ -36,7 +44,7 @@ const (
 
 func newRefreshes(d *Daemon) *refreshes {
 	return &refreshes{
-		d: d, asked: make(chan inventory.Scope, 64+len(d.fleet.Scopes())), slots: make(chan struct{}, parallelScopes),
+		d: d, asked: make(chan ask, 64+len(d.fleet.Scopes())), slots: make(chan struct{}, parallelScopes),
 		failed: map[inventory.Scope]int{}, first: map[inventory.Scope]bool{},
 	}
 }
@@ -45,14 +53,17 @@ func newRefreshes(d *Daemon) *refreshes {
 func (r *refreshes) run(ctx context.Context) error {
 	var turns sync.WaitGroup
 	c := cron.New()
-	jobs := map[inventory.Scope]func(){}
+	jobs := map[inventory.Scope]*job{}
 	for _, s := range r.d.fleet.Scopes() {
-		job := cron.NewChain(r.againIfFailed(s), cron.SkipIfStillRunning(cron.DiscardLogger)).Then(cron.FuncJob(func() { r.turn(ctx, s) }))
-		if _, err := c.AddJob(r.d.Config.Inventory.Schedule, job); err != nil {
+		j := &job{do: func() {
+			r.turn(ctx, s)
+			r.againIfFailed(s)
+		}}
+		if _, err := c.AddFunc(r.d.Config.Inventory.Schedule, j.scheduled); err != nil {
 			return fmt.Errorf("inventory.schedule: %w", err)
 		}
-		jobs[s] = job.Run
-		turns.Go(job.Run)
+		jobs[s] = j
+		turns.Go(j.asked)
 	}
 	if _, err := c.AddFunc(forgetSchedule, func() { r.forget(ctx) }); err != nil {
 		return err
@@ -64,11 +75,48 @@ func (r *refreshes) run(ctx context.Context) error {
 	return nil
 }
 
+// job is the refresh of one scope: one at a time.
+type job struct {
+	do      func()
+	running sync.Mutex
+	waits   atomic.Bool // one that was asked for begins after the one that runs
+}
+
+// scheduled runs, unless it does already: the next time will come.
+func (j *job) scheduled() {
+	if j.running.TryLock() {
+		defer j.running.Unlock()
+		j.do()
+	}
+}
+
+// asked runs, after the one under way if there is one: that began before what
+// it was asked for.
+func (j *job) asked() {
+	if j.waits.Swap(true) {
+		return
+	}
+	j.running.Lock()
+	defer j.running.Unlock()
+	j.waits.Store(false)
+	j.do()
+}
+
 // answer refreshes scopes that were asked for, each not too often.
-func (r *refreshes) answer(ctx context.Context, jobs map[inventory.Scope]func(), turns *sync.WaitGroup) {
+func (r *refreshes) answer(ctx context.Context, jobs map[inventory.Scope]*job, turns *sync.WaitGroup) {
 	last := map[inventory.Scope]time.Time{}
-	waiting := map[inventory.Scope]bool{}
-	due := make(chan inventory.Scope)
+	waiting, twice := map[inventory.Scope]bool{}, map[inventory.Scope]bool{}
+	due, settled := make(chan inventory.Scope), make(chan inventory.Scope)
+	later := func(s inventory.Scope, pause time.Duration, on chan inventory.Scope) {
+		turns.Go(func() {
+			if sleep(ctx, pause) {
+				select {
+				case on <- s:
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
 	for {
 		var s inventory.Scope
 		select {
@@ -76,41 +124,45 @@ func (r *refreshes) answer(ctx context.Context, jobs map[inventory.Scope]func(),
 			return
 		case s = <-due:
 			delete(waiting, s)
-		case s = <-r.asked:
+		case s = <-settled:
+			delete(twice, s)
+		case a := <-r.asked:
+			s = a.scope
+			if a.twice && !twice[s] && jobs[s] != nil {
+				twice[s] = true
+				later(s, r.d.Config.Inventory.Settle+time.Second, settled)
+			}
 			if pause := askedPause - time.Since(last[s]); pause > 0 {
 				if !waiting[s] {
 					waiting[s] = true
-					turns.Go(func() {
-						if sleep(ctx, pause) {
-							select {
-							case due <- s:
-							case <-ctx.Done():
-							}
-						}
-					})
+					later(s, pause, due)
 				}
 				continue
 			}
 		}
-		if run := jobs[s]; run != nil {
+		if j := jobs[s]; j != nil {
 			last[s] = time.Now()
-			turns.Go(run)
+			turns.Go(j.asked)
 		}
 	}
 }
 
-// soon asks for a refresh of one scope, or of all. It never blocks: when many
-// have asked already, their refreshes will do.
+// soon asks for a refresh of one scope, or of all, because of a record. It
+// never blocks: when many have asked already, their refreshes will do.
 func (r *refreshes) soon(scope inventory.Scope, all bool) {
-	ask := []inventory.Scope{scope}
+	scopes := []inventory.Scope{scope}
 	if all {
-		ask = r.d.fleet.Scopes()
+		scopes = r.d.fleet.Scopes()
 	}
-	for _, s := range ask {
-		select {
-		case r.asked <- s:
-		default:
-		}
+	for _, s := range scopes {
+		r.ask(ask{s, true})
+	}
+}
+
+func (r *refreshes) ask(a ask) {
+	select {
+	case r.asked <- a:
+	default:
 	}
 }
 
@@ -148,17 +200,12 @@ func guarded(what string, fn func() error) (err error) {
 
 // againIfFailed asks for another try soon after a failure: the schedule may be
 // slow.
-func (r *refreshes) againIfFailed(s inventory.Scope) cron.JobWrapper {
-	return func(j cron.Job) cron.Job {
-		return cron.FuncJob(func() {
-			j.Run()
-			r.mu.Lock()
-			failed := r.failed[s] > 0
-			r.mu.Unlock()
-			if failed {
-				r.soon(s, false)
-			}
-		})
+func (r *refreshes) againIfFailed(s inventory.Scope) {
+	r.mu.Lock()
+	failed := r.failed[s] > 0
+	r.mu.Unlock()
+	if failed {
+		r.ask(ask{scope: s})
 	}
 }
 

@@ -66,13 +66,18 @@ func Adopt(ctx context.Context, copied, path string, stale bool) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(d.Sync(), d.Close(), Discard(copied))
 }
 
-// Discard removes a copy, with what SQLite keeps beside it: one that died may
-// have left any of them.
+// Discard removes a copy, with what SQLite and an upgrade keep beside it: one
+// that died may have left any of them.
 func Discard(copied string) error {
-	return errors.Join(os.RemoveAll(copied), discardBeside(copied))
+	errs := []error{os.RemoveAll(copied), discardBeside(copied)}
+	old, err := filepath.Glob(copied + ".schema-*")
+	for _, path := range old {
+		errs = append(errs, os.RemoveAll(path))
+	}
+	return errors.Join(append(errs, err)...)
 }
 
 // discardBeside removes what belonged to an earlier file of this name. SQLite

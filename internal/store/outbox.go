@@ -15,8 +15,8 @@ import (
 // goes to. One whose ID is there already changes nothing.
 func (t *tx) AddAlert(a alert.Alert) error {
 	var num int64
-	err := t.q.QueryRowContext(t.ctx, `INSERT INTO alerts (id, at, body) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
-		a.ID, a.Time.UnixMilli(), body(a)).Scan(&num)
+	err := t.q.QueryRowContext(t.ctx, `INSERT INTO alerts (id, at, dedup_key, answers, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
+		a.ID, a.Time.UnixMilli(), a.DedupKey, a.Answers(), body(a)).Scan(&num)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -35,10 +35,16 @@ func (t *tx) AddAlert(a alert.Alert) error {
 // seems due later was written before the clock went back.
 const farthestTry = 2 * time.Hour
 
+// ready are the pending deliveries of a sink but those that answer an alert
+// which it has not got yet: a pager that is resolved before it is opened stays
+// open.
+const ready = `d.sink = ? AND d.sent_at IS NULL AND d.parked_at IS NULL AND NOT (a.answers AND EXISTS (SELECT 1 FROM alerts b
+	JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND e.sent_at IS NULL AND e.parked_at IS NULL))`
+
 // Next implements alert.Outbox.
 func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.Delivery, ok bool, err error) {
 	err = s.read(ctx, func(t *tx) error {
-		ds, err := t.deliveries(`d.sink = ? AND d.sent_at IS NULL AND d.parked_at IS NULL AND (d.next_at <= ? OR d.next_at > ?) ORDER BY d.alert LIMIT 1`,
+		ds, err := t.deliveries(ready+` AND (d.next_at <= ? OR d.next_at > ?) ORDER BY d.alert LIMIT 1`,
 			sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli())
 		if err != nil {
 			return err
@@ -48,7 +54,7 @@ func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.D
 			return nil
 		}
 		var next sql.NullInt64
-		if err := t.q.QueryRowContext(ctx, `SELECT min(next_at) FROM deliveries WHERE sink = ? AND sent_at IS NULL AND parked_at IS NULL`, sink).Scan(&next); err != nil {
+		if err := t.q.QueryRowContext(ctx, `SELECT min(d.next_at) FROM deliveries d JOIN alerts a ON a.num = d.alert WHERE `+ready, sink).Scan(&next); err != nil {
 			return fmt.Errorf("read %s: %w", s.path, err)
 		}
 		if next.Valid {

@@ -7,11 +7,6 @@ import (
 	"flowkeeper/remediate"
 )
 
-func (t *tx) Protected(s inventory.Scope, after string, limit int) ([]inventory.Row, error) {
-	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' AND protected = 1 ORDER BY id LIMIT ?`,
-		s.Account, s.Region, after, limit)
-}
-
 func (t *tx) Rehearsals(s inventory.Scope) ([]remediate.Rehearsal, error) {
 	return each[remediate.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
 }

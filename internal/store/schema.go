@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 )
 
 // migrations lead from an empty file to the schema of today, one step a
@@ -97,6 +98,14 @@ ALTER TABLE flow_logs ADD COLUMN needs TEXT;
 CREATE INDEX flow_logs_needs ON flow_logs (account, region, needs) WHERE needs IS NOT NULL;
 CREATE INDEX flow_logs_state ON flow_logs (state);
 UPDATE flow_logs SET digest = x'';
+-- Which incidents an event has ever named, and since when one is settled.
+CREATE INDEX history_event ON history (account, region, event_id, id);
+ALTER TABLE incidents ADD COLUMN settled_at INTEGER;
+UPDATE incidents SET settled_at = detected_at WHERE state IN ('verified', 'closed');
+-- What answers an earlier alert, to be sent after that one.
+ALTER TABLE alerts ADD COLUMN dedup_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE alerts ADD COLUMN answers INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX alerts_dedup_key ON alerts (dedup_key, num);
 `}
 
 // migrate brings the file to today's schema. It keeps a copy of an older file
@@ -116,9 +125,8 @@ func migrateTo(ctx context.Context, db *sql.DB, path string, migrations []string
 	case version > len(migrations):
 		return fmt.Errorf("%s was written by a newer Flowkeeper (schema %d, this one knows %d): upgrade, or move the file away", path, version, len(migrations))
 	case version > 0:
-		keep := fmt.Sprintf("%s.schema-%d", path, version)
-		if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, keep); err != nil {
-			return fmt.Errorf("keep a copy of %s as %s before its upgrade: %w", path, keep, err)
+		if err := keepOld(ctx, db, fmt.Sprintf("%s.schema-%d", path, version)); err != nil {
+			return fmt.Errorf("keep a copy of %s before its upgrade: %w", path, err)
 		}
 	}
 	tx, err := db.BeginTx(ctx, nil)
@@ -135,4 +143,17 @@ func migrateTo(ctx context.Context, db *sql.DB, path string, migrations []string
 		return fmt.Errorf("upgrade %s: %w", path, err)
 	}
 	return tx.Commit()
+}
+
+// keepOld copies the file as it is to a place where there may be an earlier
+// copy, or half of one.
+func keepOld(ctx context.Context, db *sql.DB, to string) error {
+	half := to + ".tmp"
+	if err := os.RemoveAll(half); err != nil {
+		return err
+	}
+	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, half); err != nil {
+		return err
+	}
+	return os.Rename(half, to)
 }

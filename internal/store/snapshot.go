@@ -54,8 +54,8 @@ func (s *Store) Unseen(ctx context.Context, scope inventory.Scope, seen *invento
 }
 
 func (s *Store) unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (nums []int64, last int64, err error) {
-	rows, err := s.r.QueryContext(ctx, `SELECT num FROM flow_logs WHERE num > ? AND account = ? AND region = ? AND state = 'live' AND written_at < ? ORDER BY num`,
-		after, scope.Account, scope.Region, before.UnixMilli())
+	rows, err := s.r.QueryContext(ctx, `SELECT num FROM flow_logs WHERE num > ? AND account = ? AND region = ? AND state = 'live' AND (written_at < ? OR written_at > ?) ORDER BY num`,
+		after, scope.Account, scope.Region, before.UnixMilli(), s.now().UnixMilli())
 	if err != nil {
 		return nil, after, fmt.Errorf("read %s: %w", s.path, err)
 	}
@@ -87,8 +87,8 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	at := before.UnixMilli()
 	return s.write(ctx, func(t *tx) error {
 		for _, q := range []string{
-			`DELETE FROM history WHERE (account, region, id) IN (SELECT account, region, id FROM incidents WHERE detected_at < ?1 AND state IN ('verified', 'closed'))`,
-			`DELETE FROM incidents WHERE detected_at < ?1 AND state IN ('verified', 'closed')`,
+			`DELETE FROM history WHERE (account, region, id) IN (SELECT account, region, id FROM incidents WHERE settled_at < ?1)`,
+			`DELETE FROM incidents WHERE settled_at < ?1`,
 			`DELETE FROM flow_logs WHERE state = 'gone' AND gone_at < ?1 AND NOT EXISTS
 				(SELECT 1 FROM incidents i WHERE i.account = flow_logs.account AND i.region = flow_logs.region AND i.id = flow_logs.id)`,
 			`DELETE FROM events WHERE detected_at < ?1 AND due_at IS NULL AND NOT EXISTS

@@ -142,8 +142,9 @@ func TestUpdateIsAllOrNothing(t *testing.T) {
 func TestUnseen(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
+	s.learnAt(t, noon.Add(24*time.Hour), flowLog("fl-ahead")) // the clock has gone back since
 	for n := range 10 {
-		s.learnAt(t, noon.Add(time.Duration(n)*time.Minute), flowLog(fmt.Sprintf("fl-%d", n)))
+		s.learnAt(t, noon.Add(time.Duration(n-9)*time.Minute), flowLog(fmt.Sprintf("fl-%d", n)))
 	}
 	known, err := s.Known(t.Context(), scope, []string{"fl-1", "fl-3", "fl-9", "fl-none"})
 	if err != nil || len(known) != 3 {
@@ -156,7 +157,7 @@ func TestUnseen(t *testing.T) {
 	var ids []string
 	after := int64(0)
 	for {
-		rows, last, err := s.Unseen(t.Context(), scope, seen, noon.Add(7*time.Minute), after, 2)
+		rows, last, err := s.Unseen(t.Context(), scope, seen, noon.Add(-2*time.Minute), after, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +169,7 @@ func TestUnseen(t *testing.T) {
 		}
 		after = last
 	}
-	if got := strings.Join(ids, " "); got != "fl-0 fl-2 fl-4 fl-5 fl-6" {
+	if got := strings.Join(ids, " "); got != "fl-ahead fl-0 fl-2 fl-4 fl-5 fl-6" {
 		t.Errorf("unseen and old enough: %s", got)
 	}
 }
@@ -210,6 +211,50 @@ func TestOutbox(t *testing.T) {
 	}
 	if d, ok, _ = s.Next(ctx, "hook", noon); !ok || d.Alert.ID != "a" || d.Attempts != 1 {
 		t.Errorf("after retry: %+v", d)
+	}
+}
+
+// TestAnAnswerComesAfterWhatItAnswers, though that failed and others have their
+// turn; what was given up is not waited for.
+func TestAnAnswerComesAfterWhatItAnswers(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	ctx := t.Context()
+	s.put(t, func(tx remediate.Tx) error {
+		return errors.Join(tx.AddAlert(alert.Alert{ID: "deletion", DedupKey: "event", Time: alert.Time{Time: noon}, Kind: alert.Deletion}),
+			tx.AddAlert(alert.Alert{ID: "closed", DedupKey: "event", Time: alert.Time{Time: noon}, Kind: alert.Closed}),
+			tx.AddAlert(alert.Alert{ID: "other", DedupKey: "other", Time: alert.Time{Time: noon}, Kind: alert.Closed}))
+	})
+	next := func(at time.Time) string {
+		t.Helper()
+		d, _, err := s.Next(ctx, "hook", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Alert.ID
+	}
+	fail := func(parked bool) {
+		t.Helper()
+		if err := s.Failed(ctx, "hook", "deletion", 10, noon.Add(time.Minute), "down", parked); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fail(false)
+	if id := next(noon); id != "other" {
+		t.Errorf("next is %s", id)
+	}
+	if err := s.Sent(ctx, "hook", "other", noon); err != nil {
+		t.Fatal(err)
+	}
+	if d, ok, err := s.Next(ctx, "hook", noon); ok || err != nil || !d.NextAt.Equal(noon.Add(time.Minute)) {
+		t.Errorf("nothing is due: %+v, %v, %v", d, ok, err)
+	}
+	if id := next(noon.Add(time.Minute)); id != "deletion" {
+		t.Errorf("next is %s", id)
+	}
+	fail(true)
+	if id := next(noon); id != "closed" {
+		t.Errorf("next is %s", id)
 	}
 }
 
@@ -308,6 +353,34 @@ func TestMigrationKeepsTheOldFile(t *testing.T) {
 	}
 }
 
+// TestUpgradeAfterADeath: one died while it kept the old file, or after that.
+func TestUpgradeAfterADeath(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	db, err := sql.Open("sqlite", dsn(path, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(migrateTo(t.Context(), db, path, migrations[:2]), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []string{".schema-2", ".schema-2.tmp"} {
+		if err := os.WriteFile(path+end, []byte("half of it"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, path)
+	kept, err := sql.Open("sqlite", dsn(path+".schema-2", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	var version int
+	if err := kept.QueryRow(`PRAGMA user_version`).Scan(&version); err != nil || version != 2 {
+		t.Errorf("the copy kept has schema %d, %v", version, err)
+	}
+}
+
 // TestUpgradeFromTheFirstSchema: the rows stay, and the next refresh learns each
 // of them anew, as the first: it fills in what the first schema did not keep,
 // and has no news.
@@ -364,6 +437,47 @@ func TestI12HistoryIsBounded(t *testing.T) {
 	_, h, _, err := s.FindIncident(t.Context(), "fl-1")
 	if err != nil || len(h) != maxHistory {
 		t.Errorf("%d lines, %v", len(h), err)
+	}
+}
+
+// TestI12UnknownIncidentsAreBounded, open ones too, and nothing of those that
+// are dropped stays behind.
+func TestI12UnknownIncidentsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	put := func(id string, i remediate.Incident) {
+		t.Helper()
+		s.put(t, func(tx remediate.Tx) error {
+			i.Scope, i.FlowLogID, i.EventID = scope, id, "event"
+			return errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, remediate.Entry{EventID: "event"}))
+		})
+	}
+	put("fl-known", remediate.Incident{State: remediate.Open, Known: true, DetectedAt: noon.Add(-time.Hour)})
+	put("fl-settled", remediate.Incident{State: remediate.Closed, DetectedAt: noon})
+	for m := range 13 {
+		s.put(t, func(tx remediate.Tx) error {
+			for n := range 1000 {
+				id := fmt.Sprintf("fl-%08d", 1000*m+n)
+				i := remediate.Incident{Scope: scope, FlowLogID: id, State: remediate.Open, DetectedAt: noon.Add(-time.Minute)}
+				if err := errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, remediate.Entry{EventID: "event"})); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	var incidents, histories int
+	if err := errors.Join(s.r.QueryRow(`SELECT count(*) FROM incidents`).Scan(&incidents), s.r.QueryRow(`SELECT count(*) FROM history`).Scan(&histories)); err != nil {
+		t.Fatal(err)
+	}
+	if incidents > maxUnknown+1001 || histories != incidents {
+		t.Errorf("%d incidents with %d lines of history", incidents, histories)
+	}
+	if _, _, ok, err := s.FindIncident(t.Context(), "fl-known"); !ok || err != nil {
+		t.Errorf("a known one is dropped: %v", err)
+	}
+	if _, _, ok, err := s.FindIncident(t.Context(), "fl-settled"); ok || err != nil {
+		t.Errorf("a settled one does not go first: %v", err)
 	}
 }
 

@@ -14,9 +14,10 @@ import (
 
 // tx is one transaction, read or write.
 type tx struct {
-	ctx context.Context
-	q   *sql.Tx
-	s   *Store
+	ctx     context.Context
+	q       *sql.Tx
+	s       *Store
+	bounded bool // unknown incidents were counted
 }
 
 var _ remediate.Tx = (*tx)(nil)
@@ -175,6 +176,11 @@ func (t *tx) NewDestination(s inventory.Scope, destination string) (bool, error)
 	return n > 0, err
 }
 
+func (t *tx) LiveAfter(s inventory.Scope, after string, limit int) ([]inventory.Row, error) {
+	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' ORDER BY id LIMIT ?`,
+		s.Account, s.Region, after, limit)
+}
+
 func (t *tx) Live(s inventory.Scope, resource string) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND resource_id = ? AND state = 'live'`,
 		s.Account, s.Region, resource)
@@ -184,36 +190,69 @@ func (t *tx) Incident(s inventory.Scope, id string) (remediate.Incident, bool, e
 	return one[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }
 
-// maxUnknown incidents of flow logs that nobody ever saw are kept a scope:
-// forged messages could make more without end (I12).
+// maxUnknown incidents of flow logs that nobody ever saw are kept a scope, and
+// those of one change: forged messages could make more without end (I12).
 const maxUnknown = 10000
 
 func (t *tx) PutIncident(i remediate.Incident) error {
 	t.s.changes.Add(1)
-	if !i.Known {
-		err := t.exec(`DELETE FROM incidents WHERE known = 0 AND state = 'closed' AND account = ?1 AND region = ?2
-			AND (SELECT count(*) FROM incidents WHERE known = 0 AND account = ?1 AND region = ?2) >= ?3
-			AND id IN (SELECT id FROM incidents WHERE known = 0 AND state = 'closed' AND account = ?1 AND region = ?2 ORDER BY detected_at LIMIT 100)`,
-			i.Scope.Account, i.Scope.Region, maxUnknown)
-		if err != nil {
+	if !i.Known && !t.bounded {
+		t.bounded = true // once a change: counting costs
+		if err := t.dropUnknown(i.Scope); err != nil {
 			return err
 		}
 	}
+	var settled any
+	if i.Settled() {
+		settled = t.s.now().UnixMilli()
+	}
 	return t.exec(`INSERT OR REPLACE INTO incidents
-		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID, i.State, i.Reason, i.Known, i.EventID,
-		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), body(i))
+		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, body(i))
 }
 
-// maxHistory lines of one incident are kept; forged records name it without
-// end (I12). The first lines are the ones that matter.
+// dropUnknown forgets the incidents of unknown flow logs that are too many, the
+// settled ones first.
+func (t *tx) dropUnknown(s inventory.Scope) error {
+	const tooMany = ` AND account = ?1 AND region = ?2 AND id IN (SELECT id FROM incidents WHERE known = 0 AND account = ?1 AND region = ?2
+		ORDER BY state = 'open', detected_at LIMIT max(0, (SELECT count(*) FROM incidents WHERE known = 0 AND account = ?1 AND region = ?2) - ?3))`
+	for _, q := range []string{`DELETE FROM history WHERE 1` + tooMany, `DELETE FROM incidents WHERE known = 0` + tooMany} {
+		if err := t.exec(q, s.Account, s.Region, maxUnknown); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxHistory lines of one incident are kept, the first and the last; forged
+// records name it without end (I12).
 const maxHistory = 200
 
 func (t *tx) AddHistory(s inventory.Scope, id string, e remediate.Entry) error {
-	return t.exec(`INSERT INTO history (account, region, id, event_id, body) SELECT ?1, ?2, ?3, ?4, ?5
-		WHERE (SELECT count(*) FROM history WHERE account = ?1 AND region = ?2 AND id = ?3) < ?6`,
-		s.Account, s.Region, id, e.EventID, body(e), maxHistory)
+	err := t.exec(`DELETE FROM history WHERE num = (SELECT num FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 ORDER BY num LIMIT 1 OFFSET ?4)
+		AND (SELECT count(*) FROM history WHERE account = ?1 AND region = ?2 AND id = ?3) >= ?5`, s.Account, s.Region, id, maxHistory/2, maxHistory)
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO history (account, region, id, event_id, body) VALUES (?, ?, ?, ?, ?)`, s.Account, s.Region, id, e.EventID, body(e))
+}
+
+func (t *tx) EventsOf(s inventory.Scope, id string) (ids []string, err error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT DISTINCT event_id FROM history WHERE account = ? AND region = ? AND id = ? AND event_id <> ''`, s.Account, s.Region, id)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var e string
+		if err := rows.Scan(&e); err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		ids = append(ids, e)
+	}
+	return ids, rows.Err()
 }
 
 func (t *tx) Recorded(s inventory.Scope, id, eventID string) (ok bool, err error) {
@@ -227,7 +266,7 @@ func (t *tx) Recorded(s inventory.Scope, id, eventID string) (ok bool, err error
 
 func (t *tx) Due(s inventory.Scope, now time.Time, limit int) ([]remediate.Incident, error) {
 	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND (next_at <= ? OR next_at > ?)
-		ORDER BY state = 'restored', first_seen_at, id LIMIT ?`, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), limit)
+		ORDER BY state = 'restored', known = 0, first_seen_at, id LIMIT ?`, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), limit)
 }
 
 func (t *tx) Pending(s inventory.Scope, resource string) ([]remediate.Incident, error) {
@@ -261,17 +300,31 @@ func (t *tx) Event(s inventory.Scope, id string) (remediate.Event, bool, error) 
 
 func (t *tx) PutEvent(e remediate.Event) error {
 	return t.exec(`INSERT OR REPLACE INTO events (account, region, id, due_at, detected_at, body) VALUES (?, ?, ?, ?, ?, ?)`,
-		e.Scope.Account, e.Scope.Region, e.ID, t.dueBy(e.DueAt), e.DetectedAt.UnixMilli(), body(e))
+		e.Scope.Account, e.Scope.Region, e.ID, t.dueBy(e.Due()), e.DetectedAt.UnixMilli(), body(e))
 }
 
-func (t *tx) EventIncidents(s inventory.Scope, eventID string) ([]remediate.Incident, error) {
-	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND event_id = ? ORDER BY id`,
-		s.Account, s.Region, eventID)
+// ofEvent are the incidents that an event opened, reopened or claimed; those
+// that it ever named, where ?4.
+const ofEvent = `FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (
+	SELECT id FROM incidents WHERE account = ?1 AND region = ?2 AND event_id = ?3
+	UNION SELECT id FROM history WHERE ?4 AND account = ?1 AND region = ?2 AND event_id = ?3)`
+
+func (t *tx) EventIncidents(s inventory.Scope, eventID string, ever bool) ([]remediate.Incident, error) {
+	return each[remediate.Incident](t, `SELECT body `+ofEvent+` ORDER BY id`, s.Account, s.Region, eventID, ever)
 }
 
-func (t *tx) EventStates(s inventory.Scope, eventID string, now time.Time) (map[remediate.State]int, error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT CASE WHEN state = 'open' AND wait_until > ? THEN 'waiting' ELSE state END, count(*)
-		FROM incidents WHERE account = ? AND region = ? AND event_id = ? GROUP BY 1`, now.UnixMilli(), s.Account, s.Region, eventID)
+func (t *tx) EventOpen(s inventory.Scope, eventID string, now time.Time) (open bool, err error) {
+	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND event_id = ? AND state = 'open'
+		AND (wait_until IS NULL OR wait_until <= ?))`, s.Account, s.Region, eventID, now.UnixMilli()).Scan(&open)
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	return open, err
+}
+
+func (t *tx) EventStates(s inventory.Scope, eventID string, ever bool, now time.Time) (map[remediate.State]int, error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT CASE WHEN state = 'open' AND wait_until > ?5 THEN 'waiting' ELSE state END, count(*) `+ofEvent+` GROUP BY 1`,
+		s.Account, s.Region, eventID, ever, now.UnixMilli())
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
 	}

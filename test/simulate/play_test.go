@@ -54,7 +54,8 @@ type play struct {
 	daemons  []*daemon
 
 	over   func() bool // nobody needs the rest: another play has failed
-	twins  bool        // AWS does not refuse doubles
+	result map[string]int
+	twins  bool // AWS does not refuse doubles
 	steps  int
 	stormy bool // calls fail at random
 	odds   fakeaws.Odds
@@ -149,6 +150,12 @@ func (p *play) run(steps int) {
 	}
 	p.heal()
 	p.promise()
+	p.result = p.sum()
+	if p.random.IntN(4) == 0 {
+		p.strikeAll()
+		p.heal()
+		p.promise()
+	}
 }
 
 func (p *play) end() {

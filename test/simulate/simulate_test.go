@@ -80,7 +80,7 @@ func once(seed uint64, dir string, verbose bool, over func() bool) (sum map[stri
 	}()
 	defer caught(p, &err)
 	p.run(stepsOfPlay/2 + p.random.IntN(stepsOfPlay))
-	return p.sum(), nil
+	return p.result, nil
 }
 
 // caught makes an error of what ended a play, with what was picked last.

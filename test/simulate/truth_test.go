@@ -48,12 +48,13 @@ type truth struct {
 	named    map[string]bool
 	event    map[string]map[string]bool // flow logs named by the deletion alerts of an event
 	kinds    map[alert.Kind]int         // of alerts that reached people
+	opened   map[string]string          // what opened a pager, by the key that closes it
 	count    int
 }
 
 func newTruth() truth {
 	return truth{wanted: map[target]fakeaws.FlowLog{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, known: map[string]target{},
-		gone: map[string]bool{}, released: map[target]bool{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}}
+		gone: map[string]bool{}, released: map[target]bool{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}}
 }
 
 // client of somebody in the account.
@@ -154,6 +155,24 @@ func (p *play) strike(by *ec2.Client, n int) {
 	_, err := by.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
 	p.must(err)
 	p.records[before].deleted = gone
+}
+
+// strikeAll deletes all that is to come back, at the end: nothing that happened
+// before has made anybody deaf.
+func (p *play) strikeAll() {
+	var ids []string
+	for _, f := range p.here() {
+		if !p.released[targetOf(f)] {
+			ids = append(ids, f.ID)
+		}
+	}
+	if len(ids) > 0 {
+		p.say("delete all that is left: %v", ids)
+		before := len(p.records)
+		_, err := p.attacker.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
+		p.must(err)
+		p.records[before].deleted = ids
+	}
 }
 
 // release lets a flow log go for half an hour, in every daemon's state, as the
@@ -302,6 +321,13 @@ func (p *play) remembered(d *daemon, before map[string]inventory.State) {
 // heard notes an alert that reached people.
 func (p *play) heard(a alert.Alert) {
 	p.kinds[a.Kind]++
+	p.log.Info("TOLD", "kind", a.Kind, "event", a.EventID, "flow_logs", len(a.FlowLogs))
+	switch {
+	case a.Kind == alert.Closed:
+		delete(p.opened, a.DedupKey)
+	case a.Kind != alert.Restored && a.EventID != "" && len(a.FlowLogs) > 0:
+		p.opened[a.DedupKey] = fmt.Sprintf("the %s alert of %s", a.Kind, a.EventID)
+	}
 	for _, f := range a.FlowLogs {
 		p.named[f.FlowLogID] = true
 		if a.Kind == alert.Deletion {
@@ -360,6 +386,9 @@ func (p *play) promise() {
 		if n := count[t]; !p.gone[t.resource] && (n > 1 || n == 0 && seen[t] && !p.released[t]) {
 			p.fail("%d flow logs at %v", n, t)
 		}
+	}
+	for _, by := range p.opened {
+		p.fail("a pager that %s opened is never closed", by)
 	}
 	for _, r := range p.sent {
 		for _, id := range r.deleted {

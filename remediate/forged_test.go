@@ -1,0 +1,270 @@
+package remediate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+const ci = "arn:aws:iam::111122223333:role/ci"
+
+// ruled is a scene with one rule.
+func ruled(t *testing.T, principal string, action remediate.Action, wait time.Duration) *scene {
+	s := newScene(t)
+	s.policy.Rules = []remediate.Rule{{Principal: principal, Action: action, Wait: wait}}
+	s.crash()
+	return s
+}
+
+// as makes a record that of a role's session.
+func as(f detection.Finding, role string) detection.Finding {
+	f.Record.Identity = cloudtrail.Identity{Type: "AssumedRole", SessionIssuer: role}
+	return f
+}
+
+// TestI2ATimeWithinAnOldReleaseReleasesNothing: a forged record that bears it
+// comes before the real one, or while nobody has looked yet.
+func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
+	t.Parallel()
+	for _, looked := range []bool{false, true} {
+		t.Run(fmt.Sprint(looked), func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id := s.protect(1)[0]
+			_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
+				r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
+				return true
+			})
+			s.must(err)
+			within := s.now.Add(10 * time.Minute)
+			s.now = s.now.Add(5 * time.Hour)
+			s.refresh()
+			real := s.attack(id)
+			forged := s.record(id)
+			forged.Record.EventTime = within
+			s.hear(forged)
+			if looked {
+				s.work()
+				s.is(id, remediate.Closed, remediate.Released)
+			}
+			s.hear(real)
+			s.work()
+			s.is(id, remediate.Restored, "")
+			s.restored("vpc-1")
+		})
+	}
+}
+
+// TestI12UnknownOnesComeLast: what a forged record names without end takes
+// nothing from the restore of what is known.
+func TestI12UnknownOnesComeLast(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	for m := range 3 {
+		var junk []string
+		for n := range 1000 {
+			junk = append(junk, fmt.Sprintf("fl-%017x", 0xf0000000+1000*m+n))
+		}
+		s.hear(s.record(junk...))
+	}
+	s.hear(s.attack(id))
+	_, err := s.r.Step(t.Context(), scope)
+	s.must(err)
+	s.is(id, remediate.Restored, "")
+}
+
+// TestI2AYoungFlowLogIsNotForgotten: a forged record of one who may delete
+// names a flow log that not every look shows yet.
+func TestI2AYoungFlowLogIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, ci, remediate.Ignore, 0)
+	s.protect(1)
+	young := s.plant("vpc-2", nil)
+	s.hear(detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: "made", Account: account, Region: region, CreatedIDs: []string{young}}})
+	s.now = s.now.Add(2 * time.Second)
+	s.world.SetConsistencyDelay(10 * time.Second)
+	s.hear(as(s.record(young), ci))
+	s.work()
+	s.is(young, remediate.Open, "")
+	s.world.SetConsistencyDelay(0)
+	s.pass(time.Hour)
+	s.is(young, remediate.Closed, remediate.StillThere)
+	if r := s.row(young); r.State != inventory.Live {
+		t.Fatalf("AWS shows it, and its row is %s", r.State)
+	}
+	s.attack(young) // and no event
+	s.refresh()
+	s.pass(time.Hour)
+	s.restored("vpc-2")
+}
+
+// TestI2AForgedRecordOfTheReplacement does not loosen what is done about its
+// loss, not even where drift only alerts.
+func TestI2AForgedRecordOfTheReplacement(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.policy.DriftAlerts = true
+	s.crash()
+	id := s.protect(1)[0]
+	s.hear(s.attack(id))
+	s.work()
+	second := s.is(id, remediate.Restored, "").NewID
+	s.hear(s.record(second))
+	s.pass(5 * time.Minute)
+	s.is(second, remediate.Closed, remediate.StillThere)
+	s.attack(second) // and no event
+	s.pass(time.Hour)
+	s.refresh()
+	s.pass(time.Hour)
+	s.restored("vpc-1")
+}
+
+// TestI2AForgedTwinLowersNothing: neither the level nor the actor of the real
+// deletion, nor is a real attempt swallowed.
+func TestI2AForgedTwinLowersNothing(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, ci, remediate.Ignore, 0)
+	id := s.protect(1)[0]
+	real := s.attack(id)
+	forged := as(s.record("fl-0000dead"), ci)
+	forged.Record.EventID = real.Record.EventID
+	s.hear(forged)
+	s.hear(real)
+	s.work()
+	for _, kind := range []alert.Kind{alert.Deletion, alert.Restored} {
+		all := s.alerts(kind)
+		if a := all[len(all)-1]; a.Actor == nil || a.Actor.ARN != mallory || kind == alert.Deletion && a.Level != alert.High {
+			t.Errorf("%s of level %s, by %+v", a.Kind, a.Level, a.Actor)
+		}
+	}
+	refused := func(id string) detection.Finding {
+		f := s.record(id)
+		f.Record.ErrorCode, f.Record.EventID = "Client.UnauthorizedOperation", "attempt"
+		f, _ = detection.Judge(f.Record)
+		return f
+	}
+	s.hear(refused("fl-0000dead"))
+	s.hear(refused(id))
+	if n := len(s.alerts(alert.Attempt)); n != 2 {
+		t.Errorf("%d attempts told of 2", n)
+	}
+}
+
+// TestI2ForgedRecordsWithoutEnd leave room for the real one, and for what
+// became of it: a record that comes again tells nothing again.
+func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	for range 205 {
+		s.hear(s.record(id))
+		s.now = s.now.Add(time.Second)
+	}
+	s.pass(time.Hour)
+	f := s.attack(id)
+	for range 5 {
+		s.hear(f)
+		s.pass(15 * time.Minute)
+	}
+	s.is(id, remediate.Verified, "")
+	for _, kind := range []alert.Kind{alert.Restored, alert.Closed} {
+		n := 0
+		for _, a := range s.alerts(kind) {
+			if a.EventID == f.Record.EventID {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d alerts %s of one event", n, kind)
+		}
+	}
+	_, history, _, err := s.store.FindIncident(t.Context(), id)
+	if s.must(err); history[len(history)-1].State != remediate.Verified {
+		t.Errorf("the history ends with %+v", history[len(history)-1])
+	}
+}
+
+// TestI8ARecordWithoutAScope asks for a refresh of all.
+func TestI8ARecordWithoutAScope(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	f := s.record()
+	f.Record.Account, f.Record.Region = "", ""
+	s.hear(f)
+	if len(s.soon) == 0 {
+		t.Error("no refresh is asked for")
+	}
+}
+
+// meter counts looks.
+type meter struct {
+	*ec2.Client
+	looks int
+}
+
+func (m *meter) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
+	m.looks++
+	return m.Client.DescribeFlowLogs(ctx, in, o...)
+}
+
+type metered struct{ api remediate.EC2 }
+
+func (m metered) EC2(s inventory.Scope) (remediate.EC2, bool) { return m.api, s == scope }
+
+// TestI12RecordsOfCreatesKeepThePace, however many come.
+func TestI12RecordsOfCreatesKeepThePace(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	m := &meter{Client: s.api}
+	s.r.Fleet = metered{m}
+	for n := range 500 {
+		f := s.record()
+		f.Kind, f.Record.CreatedIDs = detection.Created, []string{fmt.Sprintf("fl-%017x", 0xf0000000+n)}
+		s.hear(f)
+	}
+	if m.looks > 60 {
+		t.Errorf("%d looks in one moment", m.looks)
+	}
+}
+
+// TestWhatIsBackIsLeftAlone: a person asks for what a step has restored
+// meanwhile.
+func TestWhatIsBackIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.hear(s.attack(id))
+	s.pass(time.Hour)
+	s.is(id, remediate.Verified, "")
+	i, _, err := s.r.RestoreByHand(t.Context(), scope, id)
+	if s.must(err); i.State != remediate.Verified {
+		t.Errorf("%+v", i)
+	}
+	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+		i, _, err := tx.Incident(scope, id)
+		i.NextAttemptAt = s.now // as an older version left it
+		return errors.Join(err, tx.PutIncident(i))
+	}))
+	m := &meter{Client: s.api}
+	s.r.Fleet = metered{m}
+	for range 10 {
+		s.work()
+		s.now = s.now.Add(time.Second)
+	}
+	if m.looks > 1 || s.creates() != 1 {
+		t.Errorf("%d looks and %d creates", m.looks, s.creates())
+	}
+}

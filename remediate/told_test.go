@@ -1,0 +1,251 @@
+package remediate_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/remediate"
+)
+
+// resolved checks that a pager that was opened is closed again.
+func (s *scene) resolved() {
+	s.t.Helper()
+	closed := map[string]bool{}
+	for _, a := range s.alerts(alert.Closed) {
+		closed[a.DedupKey] = true
+	}
+	for _, k := range []alert.Kind{alert.Deletion, alert.Blocked, alert.Decoy, alert.Flapping} {
+		for _, a := range s.alerts(k) {
+			if !closed[a.DedupKey] {
+				s.t.Errorf("%s (%s) of %s is never closed", a.Kind, a.Level, a.EventID)
+			}
+		}
+	}
+}
+
+// TestI7EveryPagerResolves, whichever of several events named a flow log, and
+// whenever they came.
+func TestI7EveryPagerResolves(t *testing.T) {
+	t.Parallel()
+	t.Run("the event of a drift after the restore", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		id := s.protect(1)[0]
+		f := s.attack(id)
+		s.refresh()
+		s.pass(5 * time.Minute)
+		s.is(id, remediate.Restored, "")
+		s.hear(f)
+		s.pass(time.Hour)
+		s.is(id, remediate.Verified, "")
+		s.resolved()
+		s.told(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 2, alert.Closed: 2})
+	})
+	t.Run("the event of a drift that is blocked", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		id := s.protect(1)[0]
+		s.world.Deny("flowkeeper", "CreateFlowLogs")
+		f := s.attack(id)
+		s.refresh()
+		s.pass(5 * time.Minute)
+		s.is(id, remediate.Blocked, remediate.Permission)
+		s.hear(f)
+		s.world.Allow("flowkeeper", "CreateFlowLogs")
+		s.pass(time.Hour)
+		s.is(id, remediate.Verified, "")
+		s.resolved()
+	})
+	t.Run("several records of one loss, and of what is unknown", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		id := s.protect(1)[0]
+		f := s.attack(id)
+		s.hear(f)
+		s.hear(s.record(id, "fl-0000dead"))
+		s.work()
+		s.hear(s.record(id))
+		s.hear(s.record("fl-0000dead"))
+		s.pass(time.Hour)
+		s.hear(s.record(id))
+		s.pass(time.Hour)
+		s.resolved()
+	})
+}
+
+// TestOneAlertOfAnEventThatIsBlocked, however many flow logs it names, and one
+// reminder a day.
+func TestOneAlertOfAnEventThatIsBlocked(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(12)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(s.attack(ids...))
+	s.pass(time.Minute)
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
+	if a := s.alerts(alert.Blocked)[0]; len(a.FlowLogs) != 12 || a.FlowLogs[11].ErrorMessage == "" || a.FlowLogs[11].Advice == "" {
+		t.Errorf("%d flow logs in the alert: %+v", len(a.FlowLogs), a.FlowLogs)
+	}
+	s.pass(23 * time.Hour)
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
+	s.pass(2 * time.Hour)
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 2})
+	if n := len(s.alerts(alert.Blocked)[1].FlowLogs); n != 12 {
+		t.Errorf("%d flow logs in the reminder", n)
+	}
+	s.world.Allow("flowkeeper", "CreateFlowLogs")
+	s.pass(time.Hour)
+	s.resolved()
+}
+
+// TestWhatIsStuckIsToldWithinHalfAMinute, though others of the event are still
+// on their way.
+func TestWhatIsStuckIsToldWithinHalfAMinute(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.world.AddDestination("arn:aws:s3:::other")
+	a := s.plant("vpc-1", nil)
+	b := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
+	s.refresh()
+	s.now = s.now.Add(time.Hour)
+	s.refresh()
+	s.world.RemoveDestination(bucket)
+	s.world.RemoveResource(account, region, "vpc-2") // asked twice, settle apart
+	s.hear(s.attack(a))
+	f := s.record(a, b)
+	s.world.Remove(account, region, b)
+	s.hear(f)
+	s.pass(25 * time.Second)
+	s.pass(10 * time.Second)
+	if n := len(s.alerts(alert.Blocked)); n != 1 {
+		t.Errorf("%d alerts after 35 seconds", n)
+	}
+}
+
+// TestRestoredAfterTheFirstFiveMinutes is told, though others are not back.
+func TestRestoredAfterTheFirstFiveMinutes(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.world.AddDestination("arn:aws:s3:::other")
+	a := s.plant("vpc-1", nil)
+	b := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
+	s.refresh()
+	s.now = s.now.Add(time.Hour)
+	s.refresh()
+	s.world.RemoveDestination("arn:aws:s3:::other")
+	s.world.RemoveDestination(bucket)
+	s.hear(s.attack(a, b))
+	s.pass(6 * time.Minute)
+	if n := len(s.alerts(alert.Restored)); n != 0 {
+		t.Fatalf("%d alerts of what is not back", n)
+	}
+	s.world.AddDestination(bucket)
+	s.pass(time.Hour)
+	s.is(a, remediate.Verified, "")
+	if n := len(s.alerts(alert.Restored)); n != 1 {
+		t.Errorf("%d alerts that one is back", n)
+	}
+}
+
+// between runs something before the n-th Describe by ID.
+type between struct {
+	*ec2.Client
+	n  int
+	do func()
+}
+
+func (b *between) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
+	if len(in.Filter) == 1 && aws.ToString(in.Filter[0].Name) == "flow-log-id" {
+		if b.n--; b.n == 0 {
+			b.do()
+		}
+	}
+	return b.Client.DescribeFlowLogs(ctx, in, o...)
+}
+
+// TestADriftOfManyIsToldWhole, also where the first ones are told before the
+// refresh has confirmed the last.
+func TestADriftOfManyIsToldWhole(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.policy.DriftWait = 0
+	s.crash()
+	ids := s.protect(250)
+	s.attack(ids...)
+	s.r.Fleet = metered{&between{s.api, 2, s.work}}
+	s.refresh()
+	s.r.Fleet = s
+	s.pass(time.Hour)
+	for _, k := range []alert.Kind{alert.Deletion, alert.Restored} {
+		named := map[string]bool{}
+		for _, a := range s.alerts(k) {
+			for _, f := range a.FlowLogs {
+				named[f.FlowLogID] = true
+			}
+		}
+		if len(named) != 250 {
+			t.Errorf("%d of 250 named by %s alerts", len(named), k)
+		}
+	}
+	s.resolved()
+}
+
+// TestANewDestinationThatFails is told as both.
+func TestANewDestinationThatFails(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	s.world.AddDestination("arn:aws:s3:::elsewhere")
+	id := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::elsewhere" })
+	s.world.FailDelivery(account, region, id, "Access error")
+	for range 3 {
+		s.refresh()
+		s.now = s.now.Add(time.Hour)
+	}
+	s.told(map[alert.Kind]int{alert.Destination: 1, alert.Pipeline: 1})
+}
+
+// refusing answers every create with the lack of a permission, of one kind
+// where it goes to a bucket and of another where it goes elsewhere.
+type refusing struct{ *ec2.Client }
+
+func (refusing) CreateFlowLogs(_ context.Context, in *ec2.CreateFlowLogsInput, _ ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
+	what := "logs:CreateLogDelivery"
+	if strings.HasSuffix(aws.ToString(in.LogDestination), "zzz") {
+		what = "iam:PassRole"
+	}
+	return nil, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "not authorized to perform: " + what}
+}
+
+// TestRehearsalOfManyTellsOfEachKind, though one alone has more flow logs than
+// alerts name.
+func TestRehearsalOfManyTellsOfEachKind(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.world.AddDestination("arn:aws:s3:::zzz")
+	for n := range 1001 {
+		s.plant(fmt.Sprintf("vpc-%d", n), nil)
+	}
+	s.plant("vpc-z", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::zzz" })
+	s.refresh()
+	s.r.Fleet = metered{refusing{s.api}}
+	s.rehearse()
+	told := map[string]bool{}
+	for _, a := range s.alerts(alert.Pipeline) {
+		for _, f := range a.FlowLogs {
+			told[f.ResourceID] = true
+		}
+	}
+	if !told["vpc-z"] || !told["vpc-0"] {
+		t.Errorf("%d alerts name %d flow logs, not all kinds", len(s.alerts(alert.Pipeline)), len(told))
+	}
+}
