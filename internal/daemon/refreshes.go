@@ -55,10 +55,10 @@ func (r *refreshes) run(ctx context.Context) error {
 	c := cron.New()
 	jobs := map[inventory.Scope]*job{}
 	for _, s := range r.d.fleet.Scopes() {
-		j := &job{do: func() {
+		j := newJob(func() {
 			r.turn(ctx, s)
 			r.againIfFailed(s)
-		}}
+		})
 		if _, err := c.AddFunc(r.d.Config.Inventory.Schedule, j.scheduled); err != nil {
 			return fmt.Errorf("inventory.schedule: %w", err)
 		}
@@ -78,15 +78,19 @@ func (r *refreshes) run(ctx context.Context) error {
 // job is the refresh of one scope: one at a time.
 type job struct {
 	do      func()
-	running sync.Mutex
-	waits   atomic.Bool // one that was asked for begins after the one that runs
+	running chan struct{} // holds one while it runs
+	waits   atomic.Bool   // one that was asked for begins after the one that runs
 }
+
+func newJob(do func()) *job { return &job{do: do, running: make(chan struct{}, 1)} }
 
 // scheduled runs, unless it does already: the next time will come.
 func (j *job) scheduled() {
-	if j.running.TryLock() {
-		defer j.running.Unlock()
+	select {
+	case j.running <- struct{}{}:
+		defer func() { <-j.running }()
 		j.do()
+	default:
 	}
 }
 
@@ -96,8 +100,8 @@ func (j *job) asked() {
 	if j.waits.Swap(true) {
 		return
 	}
-	j.running.Lock()
-	defer j.running.Unlock()
+	j.running <- struct{}{}
+	defer func() { <-j.running }()
 	j.waits.Store(false)
 	j.do()
 }

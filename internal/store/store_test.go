@@ -214,9 +214,9 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
-// TestAnAnswerComesAfterWhatItAnswers, though that failed and others have their
+// TestI7AnAnswerComesAfterWhatItAnswers, though that failed and others have their
 // turn; what was given up is not waited for.
-func TestAnAnswerComesAfterWhatItAnswers(t *testing.T) {
+func TestI7AnAnswerComesAfterWhatItAnswers(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	ctx := t.Context()

@@ -16,10 +16,10 @@ var teeth = []tooth{
 	w.deleteOnce(work, []*string{m.ReceiptHandle})
 `}}},
 	{"I1 alert outside the commit", []patch{{"remediate/handle.go",
-		`	if err := add(tx, r.deletionAlert(e, incidents, now)); err != nil {
+		`	if err := add(tx, r.deletionAlert(told, incidents, now)); err != nil {
 		return err
 	}
-`, `	r.late = append(r.late, r.deletionAlert(e, incidents, now))
+`, `	r.late = append(r.late, r.deletionAlert(told, incidents, now))
 `}, {"remediate/handle.go",
 		`	if err == nil {
 		r.Wake()
@@ -71,7 +71,10 @@ var teeth = []tooth{
 	{"I5 revived by a stale page", []patch{{"remediate/learn.go",
 		`	case ok && row.State == inventory.Gone && !row.Imported:
 		return false, nil
-`, ``}, {"inventory/refresh.go",
+`, ``}, {"remediate/learn.go",
+		`		if row.Imported {
+`, `		if row.Imported || row.State == inventory.Gone {
+`}, {"inventory/refresh.go",
 		`			if k.State == Gone || k.Digest == f.Digest() {`, `			if k.State != Gone && k.Digest == f.Digest() {`}}},
 	{"I6 lineage forgotten", []patch{{"remediate/outcome.go",
 		`	if err := r.succeed(tx, i, f, now); err != nil {
