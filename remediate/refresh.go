@@ -41,6 +41,7 @@ func (r *Remediator) reconsider(ctx context.Context, s inventory.Scope) error {
 	if st.reconsidered.Load() {
 		return nil
 	}
+	changed := 0
 	err := r.eachLive(ctx, s, func(page []inventory.Row) error {
 		page = slices.DeleteFunc(page, func(row inventory.Row) bool {
 			return row.Excluded != Protects(r.Policy.Destinations, row.Destination(s))
@@ -48,6 +49,7 @@ func (r *Remediator) reconsider(ctx context.Context, s inventory.Scope) error {
 		if len(page) == 0 {
 			return nil
 		}
+		changed += len(page)
 		return r.Store.Update(ctx, func(tx Tx) error {
 			for _, row := range page {
 				if err := r.exclude(tx, s, row.ID); err != nil {
@@ -59,6 +61,9 @@ func (r *Remediator) reconsider(ctx context.Context, s inventory.Scope) error {
 	})
 	if err != nil {
 		return fmt.Errorf("apply inventory.destinations to the snapshot of %s: %w", s, err)
+	}
+	if changed > 0 {
+		r.Log.Info("inventory.destinations is another than it was: flow logs are protected now, or not any more", "account", s.Account, "region", s.Region, "flow_logs", changed)
 	}
 	st.reconsidered.Store(true)
 	return nil

@@ -107,17 +107,20 @@ func TestOneAlertOfAnEventThatIsBlocked(t *testing.T) {
 	s.resolved()
 }
 
+// protectTwo plants two flow logs with a destination each.
+func (s *scene) protectTwo() (a, b string) {
+	s.t.Helper()
+	s.world.AddDestination("arn:aws:s3:::other")
+	b = s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
+	return s.protect(1)[0], b
+}
+
 // TestWhatIsStuckIsToldWithinHalfAMinute, though others of the event are still
 // on their way.
 func TestWhatIsStuckIsToldWithinHalfAMinute(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.world.AddDestination("arn:aws:s3:::other")
-	a := s.plant("vpc-1", nil)
-	b := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
-	s.refresh()
-	s.now = s.now.Add(time.Hour)
-	s.refresh()
+	a, b := s.protectTwo()
 	s.world.RemoveDestination(bucket)
 	s.world.RemoveResource(account, region, "vpc-2") // asked twice, settle apart
 	s.hear(s.attack(a))
@@ -135,12 +138,7 @@ func TestWhatIsStuckIsToldWithinHalfAMinute(t *testing.T) {
 func TestRestoredAfterTheFirstFiveMinutes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.world.AddDestination("arn:aws:s3:::other")
-	a := s.plant("vpc-1", nil)
-	b := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
-	s.refresh()
-	s.now = s.now.Add(time.Hour)
-	s.refresh()
+	a, b := s.protectTwo()
 	s.world.RemoveDestination("arn:aws:s3:::other")
 	s.world.RemoveDestination(bucket)
 	s.hear(s.attack(a, b))
