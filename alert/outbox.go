@@ -30,7 +30,10 @@ const (
 	maxRetryAfter = time.Hour
 	// parkAfter is how old an alert grows before it is given up. People mend a
 	// sink within a long weekend; what is older than that is history.
+	// And it has been tried so often by then, at the least: a clock that leaps
+	// makes nothing old.
 	parkAfter = 72 * time.Hour
+	parkTries = 50
 
 	// A failing alert holds up the later ones of its sink for this many tries,
 	// which keeps the order through a hiccup. Then others get their turn, as one

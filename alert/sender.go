@@ -67,7 +67,7 @@ func (s *Sender) Run(ctx context.Context) error {
 // Step tries the delivery that is due, if there is one, and returns how long
 // nothing else is: 0 if something may be, negative if nothing is until Wake.
 func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
-	if wait := s.quietFor.Sub(s.Now()); wait > 0 {
+	if wait := s.quietFor.Sub(s.Now()); wait > 0 && wait <= maxRetryAfter { // longer: the clock has gone back
 		return wait
 	}
 	var (
@@ -126,7 +126,7 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 		// Strictly after the pause, so that the others are asked first.
 		next = next.Add(time.Second + Backoff(attempts, s.Rand()))
 	}
-	parked := attempts >= holdTries && now.Sub(d.Alert.Time.Time) >= parkAfter
+	parked := attempts >= parkTries && now.Sub(d.Alert.Time.Time) >= parkAfter
 	s.report(d, attempts, next, cause, parked)
 	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
 		return s.outbox.Failed(ctx, s.name, d.Alert.ID, attempts, next, cause, parked)

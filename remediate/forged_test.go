@@ -268,3 +268,25 @@ func TestWhatIsBackIsLeftAlone(t *testing.T) {
 		t.Errorf("%d looks and %d creates", m.looks, s.creates())
 	}
 }
+
+// TestI2AForgedTwinInEverythingButTheActor: one whom a rule ignores is said to
+// have done, in the same event, what somebody else has.
+func TestI2AForgedTwinInEverythingButTheActor(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, ci, remediate.Ignore, 0)
+	id := s.protect(1)[0]
+	real := s.attack(id)
+	forged := as(real, ci)
+	s.hear(forged)
+	s.work()
+	s.is(id, remediate.Closed, remediate.Exempt)
+	s.hear(real)
+	s.hear(real)
+	s.work()
+	s.is(id, remediate.Restored, "")
+	s.restored("vpc-1")
+	all := s.alerts(alert.Deletion)
+	if len(all) != 2 || all[1].Level != alert.High || all[1].Actor.ARN != mallory {
+		t.Errorf("%+v", all)
+	}
+}

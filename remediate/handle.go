@@ -160,12 +160,13 @@ func (r *Remediator) lookBeside(ctx context.Context, s inventory.Scope, fs []det
 	resources := map[string]bool{}
 	err := r.Store.View(ctx, func(tx Tx) error {
 		for _, f := range fs {
+			actor := f.Actor()
 			for _, id := range f.Deleted {
 				row, ok, err := tx.FlowLog(s, id)
 				if err != nil {
 					return err
 				}
-				done, err := tx.Recorded(s, id, f.Record.EventID)
+				done, err := tx.Recorded(s, id, f.Record.EventID, claimOf(&actor, f.Record.EventTime))
 				if err != nil {
 					return err
 				}

@@ -158,7 +158,14 @@ type Entry struct {
 	Reason  string
 	Text    string
 	EventID string       // where a record caused it
+	Claim   string       // what that record claims of who and when: see claimOf
 	Actor   *alert.Actor // of that record
+}
+
+// claimOf tells records apart that bear the same event ID: one of them may be
+// forged, and must not count as the other (I2).
+func claimOf(actor *alert.Actor, at time.Time) string {
+	return alert.ID(principal(actor), actor.ARN, at.UTC().Format(time.RFC3339))
 }
 
 // Event is what one record, or one refresh, set off: it may name many flow

@@ -27,7 +27,7 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 	released := known && row.Released(f.Record.EventTime)
 	excused = released || known && !row.Protected || rule.Action == Ignore
 	if found {
-		if done, err := tx.Recorded(s, id, f.Record.EventID); err != nil || done {
+		if done, err := tx.Recorded(s, id, f.Record.EventID, claimOf(&actor, f.Record.EventTime)); err != nil || done {
 			return i, false, excused, err
 		}
 		i = i.hear(rule, f, actor, known && !released && row.Released(i.lostAt()), now)
@@ -46,7 +46,7 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 		return i, false, excused, err
 	}
 	return i, true, excused, tx.AddHistory(s, id, Entry{At: now, State: i.State, Reason: i.Reason,
-		Text: "named by a record of DeleteFlowLogs", EventID: f.Record.EventID, Actor: &actor})
+		Text: "named by a record of DeleteFlowLogs", EventID: f.Record.EventID, Claim: claimOf(&actor, f.Record.EventTime), Actor: &actor})
 }
 
 // hear applies one more record to an incident. A record may only tighten the

@@ -79,10 +79,7 @@ func (p *pace) throttled(now time.Time) {
 }
 
 func (p *pace) fill(now time.Time) {
-	s := now.Sub(p.last).Seconds()
-	if s <= 0 {
-		return
-	}
+	s := max(0, now.Sub(p.last).Seconds()) // the clock may go back
 	p.last = now
 	p.tokens = min(paceBurst, p.tokens+s*p.rate)
 	p.rate = min(paceRate, p.rate+s*paceRegain)

@@ -110,7 +110,7 @@ func (s *scopeState) take(resource string, opened, now time.Time) (look, bool) {
 	defer s.mu.Unlock()
 	fresh := s.looks[:0]
 	for _, l := range s.looks {
-		if now.Sub(l.at) <= freshLook {
+		if age := now.Sub(l.at); age >= 0 && age <= freshLook {
 			fresh = append(fresh, l)
 		}
 	}

@@ -35,8 +35,9 @@ type Tx interface {
 	Incident(scope inventory.Scope, id string) (Incident, bool, error)
 	PutIncident(i Incident) error
 	AddHistory(scope inventory.Scope, id string, e Entry) error
-	// Recorded reports whether the incident's history names the event.
-	Recorded(scope inventory.Scope, id, eventID string) (bool, error)
+	// Recorded reports whether the incident's history has a record: its event,
+	// and what it claims.
+	Recorded(scope inventory.Scope, id, eventID, claim string) (bool, error)
 	// Due are incidents whose time has come, those of the oldest flow logs first.
 	Due(scope inventory.Scope, now time.Time, limit int) ([]Incident, error)
 	// Pending are unsettled incidents that wait for something on the resource.

@@ -33,7 +33,7 @@ func (r *Remediator) newAlert(e Event, kind alert.Kind, now time.Time, parts ...
 func (r *Remediator) deletionAlert(e Event, incidents []Incident, now time.Time) alert.Alert {
 	parts := []string(nil)
 	if e.Source == ByEvent {
-		parts = []string{idsOf(incidents)} // a forged twin of an event ID can't swallow the real alert (I2)
+		parts = []string{idsOf(incidents), claimOf(e.Actor, e.DeletedAt)} // a forged twin of an event ID can't swallow the real alert (I2)
 	}
 	a := r.newAlert(e, alert.Deletion, now, parts...)
 	a.FlowLogs, a.FailedFlowLogs = flowLogs(incidents), e.Failed

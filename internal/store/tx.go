@@ -255,9 +255,9 @@ func (t *tx) EventsOf(s inventory.Scope, id string) (ids []string, err error) {
 	return ids, rows.Err()
 }
 
-func (t *tx) Recorded(s inventory.Scope, id, eventID string) (ok bool, err error) {
-	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM history WHERE account = ? AND region = ? AND id = ? AND event_id = ?)`,
-		s.Account, s.Region, id, eventID).Scan(&ok)
+func (t *tx) Recorded(s inventory.Scope, id, eventID, claim string) (ok bool, err error) {
+	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM history WHERE account = ? AND region = ? AND id = ? AND event_id = ? AND json_extract(body, '$.Claim') = ?)`,
+		s.Account, s.Region, id, eventID, claim).Scan(&ok)
 	if err != nil {
 		err = fmt.Errorf("read %s: %w", t.s.path, err)
 	}

@@ -53,7 +53,7 @@ func (d *daemon) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.ctx = ctx
 	d.mortal = &mortal{left: -1, cancel: cancel, tick: d.p.tick}
-	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.clock, Route: func(alert.Alert) []string { return []string{"pager"} }})
+	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.theirs, Route: func(alert.Alert) []string { return []string{"pager"} }})
 	d.p.must(err)
 	d.store = st
 	base := aws.Config{Region: region, HTTPClient: wire{d.mortal, d.p.world.HTTPClient().Transport, d.p.faulty, d.p.faultless},
@@ -62,13 +62,13 @@ func (d *daemon) start() {
 	d.p.must(err)
 	mem := memory{st, d.mortal}
 	d.remediator = &remediate.Remediator{
-		Store: mem, Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.clock, Log: d.p.log, Wake: func() {},
+		Store: mem, Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, Wake: func() {},
 		RefreshSoon: func(inventory.Scope, bool) { d.asked = true },
 		Direct:      func(context.Context, alert.Alert) {},
 		Beside:      d.p.beside, Rand: d.p.random.Float64,
 	}
 	d.sender = alert.NewSender("pager", pager{d.mortal, d.p.sinkDown, d.p.told}, mem, d.p.log)
-	d.sender.Now, d.sender.Rand = d.p.clock, d.p.random.Float64
+	d.sender.Now, d.sender.Rand = d.p.theirs, d.p.random.Float64
 	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute},
 		sqs.NewFromConfig(base, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), d, d.p.log)
 }
@@ -159,7 +159,7 @@ func (d *daemon) deliver() bool { return d.sender.Step(d.ctx) == 0 && !d.dead }
 func (d *daemon) due() (at time.Time) {
 	d.p.must(d.store.View(context.Background(), func(tx remediate.Tx) (err error) { at, err = tx.NextDue(scope); return err }))
 	if rest := d.sender.Step(d.ctx); rest >= 0 {
-		if next := d.p.now.Add(rest); at.IsZero() || next.Before(at) {
+		if next := d.p.theirs().Add(rest); at.IsZero() || next.Before(at) {
 			at = next
 		}
 	}

@@ -27,6 +27,9 @@ const (
 	region  = "eu-west-1"
 	role    = "arn:aws:iam::111122223333:role/delivery"
 	stalest = time.Minute // a Describe may be; settle is longer
+
+	terraform = "arn:aws:iam::" + account + ":user/terraform" // a rule waits for it
+	janitor   = "arn:aws:iam::" + account + ":user/janitor"   // a rule ignores it
 )
 
 var scope = inventory.Scope{Account: account, Region: region}
@@ -59,14 +62,16 @@ type play struct {
 	steps  int
 	stormy bool // calls fail at random
 	odds   fakeaws.Odds
-	down   bool // the pager
+	down   bool          // the pager
+	skew   time.Duration // of the daemons' clock
+	skewed bool          // it has been wrong
 
 	truth
 }
 
 func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p := &play{random: rand.New(rand.NewPCG(seed, 0)), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), dir: dir, trace: &strings.Builder{}, truth: newTruth(),
-		policy: remediate.Policy{Rules: []remediate.Rule{{Principal: "arn:aws:iam::" + account + ":user/terraform*", Action: remediate.Wait, Wait: 15 * time.Minute}}, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
+		policy: remediate.Policy{Rules: []remediate.Rule{{Principal: terraform + "*", Action: remediate.Wait, Wait: 15 * time.Minute}, {Principal: janitor, Action: remediate.Ignore}}, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
 	p.log = slog.New(slog.DiscardHandler)
 	if verbose {
 		p.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: p.playTime}))
@@ -88,6 +93,9 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 }
 
 func (p *play) clock() time.Time { return p.now }
+
+// theirs is the daemons' clock.
+func (p *play) theirs() time.Time { return p.now.Add(p.skew) }
 
 // playTime writes the play's time into the log.
 func (p *play) playTime(_ []string, a slog.Attr) slog.Attr {
@@ -144,14 +152,15 @@ func (p *play) say(format string, args ...any) {
 // run picks so many steps, then lets everything heal, and checks the promise.
 func (p *play) run(steps int) {
 	p.refreshAll()
-	for p.steps = range steps {
+	for range steps {
+		p.steps++
 		p.pick()
 		p.check()
 	}
 	p.heal()
 	p.promise()
 	p.result = p.sum()
-	if p.random.IntN(4) == 0 {
+	if p.random.IntN(8) == 0 {
 		p.strikeAll()
 		p.heal()
 		p.promise()
@@ -202,6 +211,7 @@ var picks = []struct {
 	{"storm", 2, (*play).storm},
 	{"calm", 3, (*play).calm},
 	{"pager down or up", 2, func(p *play) { p.down = !p.down }},
+	{"clock wrong or right", 1, (*play).misset},
 	{"credentials wrong or right", 1, func(p *play) { d := p.anyone(); d.wrong = !d.wrong }},
 }
 
@@ -227,8 +237,19 @@ func (p *play) pass(d time.Duration) { p.now = p.now.Add(d) }
 
 func (p *play) untilDue() {
 	d := p.anyone()
-	if at := d.due(); at.After(p.now) && at.Sub(p.now) < 20*time.Minute {
+	if at := d.due().Add(-p.skew); at.After(p.now) && at.Sub(p.now) < 20*time.Minute {
 		p.now = at
+	}
+}
+
+// misset makes the daemons' clock wrong, or right again. Where AWS does not
+// guard against doubles, nothing can tell a clock that leaps from a flow log
+// that is old: there it is right. So it is where something is released by it.
+func (p *play) misset() {
+	if !p.twins && len(p.releases) == 0 {
+		p.skewed = true
+		p.skew = []time.Duration{0, 0, time.Hour, 10 * 24 * time.Hour, -time.Hour, -24 * time.Hour}[p.random.IntN(6)]
+		p.say("  the clock is %s off", p.skew)
 	}
 }
 
@@ -243,7 +264,7 @@ func (p *play) calm() { p.stormy, p.odds = false, fakeaws.Odds{} }
 func (p *play) heal() {
 	p.say("heal")
 	p.calm()
-	p.down = false
+	p.down, p.skew = false, 0
 	for _, d := range p.daemons {
 		d.left, d.wrong = -1, false
 	}

@@ -38,7 +38,7 @@ func TestI1ToI7Simulated(t *testing.T) {
 		return
 	}
 	seed, steps := number(t, "SIM_SEED", 1), number(t, "SIM_STEPS", 50_000)
-	plays := steps / stepsOfPlay
+	plays := (steps + steps/100) / stepsOfPlay
 	var next atomic.Uint64
 	var failed atomic.Bool
 	var total tally

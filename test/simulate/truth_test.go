@@ -40,7 +40,8 @@ type truth struct {
 	decoys   map[string]bool
 	known    map[string]target           // every flow log that ever was
 	gone     map[string]bool             // resources torn down
-	released map[target]bool             // may have gone without a restore
+	released map[target]bool             // went while it was released, as far as anybody can tell
+	releases map[string][2]time.Time     // of flow logs, by the daemons' clock
 	seen     map[string]bool             // flow logs that a complete refresh must have shown
 	shown    map[target]map[*daemon]bool // whose snapshot must have what is wanted there
 	records  []record
@@ -49,12 +50,14 @@ type truth struct {
 	event    map[string]map[string]bool // flow logs named by the deletion alerts of an event
 	kinds    map[alert.Kind]int         // of alerts that reached people
 	opened   map[string]string          // what opened a pager, by the key that closes it
+	unheard  map[string]bool            // flow logs whose deletion no record tells
+	waved    map[string]bool            // flow logs of which a forged record says that one deleted them whom a rule ignores
 	count    int
 }
 
 func newTruth() truth {
 	return truth{wanted: map[target]fakeaws.FlowLog{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, known: map[string]target{},
-		gone: map[string]bool{}, released: map[target]bool{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}}
+		gone: map[string]bool{}, released: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}}
 }
 
 // client of somebody in the account.
@@ -130,6 +133,12 @@ func (p *play) send(again bool) {
 func (p *play) lose() {
 	if len(p.records) > 0 {
 		n := p.random.IntN(len(p.records))
+		for _, id := range p.records[n].deleted {
+			p.unheard[id] = true
+			if _, ok := p.releases[id]; ok { // when it went is not known
+				p.released[p.known[id]] = true
+			}
+		}
 		p.records = slices.Delete(p.records, n, n+1)
 	}
 }
@@ -155,6 +164,17 @@ func (p *play) strike(by *ec2.Client, n int) {
 	_, err := by.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
 	p.must(err)
 	p.records[before].deleted = gone
+	p.went(gone)
+}
+
+// went notes which of the flow logs that are deleted now are released.
+func (p *play) went(ids []string) {
+	for _, id := range ids {
+		at := p.now.Truncate(time.Second) // as CloudTrail has it
+		if r, ok := p.releases[id]; ok && !at.Before(r[0].Truncate(time.Second)) && at.Before(r[1]) {
+			p.released[p.known[id]] = true
+		}
+	}
 }
 
 // strikeAll deletes all that is to come back, at the end: nothing that happened
@@ -162,16 +182,16 @@ func (p *play) strike(by *ec2.Client, n int) {
 func (p *play) strikeAll() {
 	var ids []string
 	for _, f := range p.here() {
-		if !p.released[targetOf(f)] {
-			ids = append(ids, f.ID)
-		}
+		ids = append(ids, f.ID)
 	}
+	p.pass(time.Hour) // no release lasts as long
 	if len(ids) > 0 {
 		p.say("delete all that is left: %v", ids)
 		before := len(p.records)
 		_, err := p.attacker.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
 		p.must(err)
 		p.records[before].deleted = ids
+		p.went(ids)
 	}
 }
 
@@ -184,11 +204,11 @@ func (p *play) release() {
 		decoyed[p.known[id]] = true
 	}
 	all := slices.DeleteFunc(p.here(), func(f fakeaws.FlowLog) bool { return decoyed[targetOf(f)] })
-	if len(all) < 3 {
+	if len(all) < 3 || p.skewed {
 		return
 	}
 	f := all[p.random.IntN(len(all))]
-	p.released[targetOf(f)] = true
+	p.releases[f.ID] = [2]time.Time{p.theirs(), p.theirs().Add(30 * time.Minute)}
 	p.say("  release %s", f.ID)
 	for _, d := range p.daemons {
 		d.alive()
@@ -196,7 +216,7 @@ func (p *play) release() {
 			if r.ID != f.ID || r.State != inventory.Live {
 				return false
 			}
-			r.ReleasedAt, r.ReleasedUntil, r.ReleaseReason = p.now, p.now.Add(30*time.Minute), "planned"
+			r.ReleasedAt, r.ReleasedUntil, r.ReleaseReason = p.theirs(), p.theirs().Add(30*time.Minute), "planned"
 			return true
 		})
 		p.must(err)
@@ -218,11 +238,16 @@ func (p *play) forge() {
 	if len(p.records) > 0 && p.random.IntN(2) == 0 {
 		event = p.records[p.random.IntN(len(p.records))].event
 	}
-	p.say("  forge %s of %s", event, id)
+	by := []string{"arn:aws:iam::" + account + ":user/nobody", terraform, janitor}[p.random.IntN(3)]
+	if by == janitor {
+		p.waved[id] = true
+	}
+	at := p.now.Add(-time.Duration(p.random.IntN(3)) * time.Hour)
+	p.say("  forge %s of %s by %s at %s", event, id, by, at.Format(time.TimeOnly))
 	p.must(p.world.Send(p.arn, fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":"ec2.amazonaws.com","eventName":"DeleteFlowLogs","awsRegion":%q,
-		"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/nobody"},
+		"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":%q},
 		"requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":{"tag":1,"content":%q}}},"responseElements":{}}`,
-		p.now.Format(time.RFC3339), region, account, event, id)))
+		at.Format(time.RFC3339), region, account, event, by, id)))
 }
 
 // free are targets where something should be and nothing is.
@@ -241,9 +266,14 @@ func (p *play) free() (out []target) {
 }
 
 // decoy takes a lost flow log's place with something that does less. Where a
-// daemon never saw what was there before, nobody could tell.
+// daemon never saw what was there before, nobody could tell; nor where a rule
+// lets it go.
 func (p *play) decoy() {
-	all := slices.DeleteFunc(p.free(), func(t target) bool { return len(p.shown[t]) < len(p.daemons) || p.released[t] })
+	waved := map[target]bool{}
+	for id := range p.waved {
+		waved[p.known[id]] = true
+	}
+	all := slices.DeleteFunc(p.free(), func(t target) bool { return len(p.shown[t]) < len(p.daemons) || p.released[t] || waved[t] })
 	if len(all) > 0 {
 		f := p.wanted[all[p.random.IntN(len(all))]]
 		f.TrafficType, f.CreatedAt = "REJECT", p.now
@@ -276,6 +306,10 @@ func (p *play) teardown() {
 		p.gone[f.ResourceID] = true
 		p.world.RemoveResource(account, region, f.ResourceID)
 		p.say("  tear down %s", f.ResourceID)
+		p.count++
+		event := fmt.Sprintf("torn-%d", p.count)
+		p.records = append(p.records, record{event: event, body: fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":"ec2.amazonaws.com","eventName":"DeleteVpc","awsRegion":%q,
+			"recipientAccountId":%q,"eventID":%q,"requestParameters":{"vpcId":%q},"responseElements":{"_return":true}}`, p.now.Format(time.RFC3339), region, account, event, f.ResourceID)})
 	}
 }
 
@@ -382,8 +416,14 @@ func (p *play) promise() {
 	for id := range p.seen {
 		seen[p.known[id]] = true
 	}
+	excused := maps.Clone(p.released)
+	for id := range p.waved {
+		if p.unheard[id] || len(p.daemons) > 1 { // a rule says so, and nothing that this one hears says otherwise
+			excused[p.known[id]] = true
+		}
+	}
 	for t := range p.wanted {
-		if n := count[t]; !p.gone[t.resource] && (n > 1 || n == 0 && seen[t] && !p.released[t]) {
+		if n := count[t]; !p.gone[t.resource] && (n > 1 || n == 0 && seen[t] && !excused[t]) {
 			p.fail("%d flow logs at %v", n, t)
 		}
 	}
