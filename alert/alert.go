@@ -86,6 +86,10 @@ type FlowLog struct {
 	NextAttemptAt    *Time             `json:"next_attempt_at,omitempty"` // set only while a wait rule holds it
 	DifferencesFound []string          `json:"differences,omitempty"`     // of a decoy
 	CreatedBy        string            `json:"created_by,omitempty"`      // of a new destination
+
+	// Foreseen is why it will not be restored, as a reason of its incident, where
+	// that is known before AWS was asked.
+	Foreseen string `json:"-"`
 }
 
 // Alert is the public contract: webhook bodies, `alerts list --json` and SNS

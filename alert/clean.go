@@ -82,7 +82,7 @@ func cleanAll(in []FlowLog) []FlowLog {
 		f := &out[i]
 		for _, s := range []*string{
 			&f.FlowLogID, &f.RootFlowLogID, &f.ResourceID, &f.State, &f.Reason, &f.Advice,
-			&f.Destination, &f.NewFlowLogID, &f.ErrorCode, &f.ErrorMessage, &f.CreatedBy,
+			&f.Destination, &f.NewFlowLogID, &f.ErrorCode, &f.ErrorMessage, &f.CreatedBy, &f.Foreseen,
 		} {
 			*s = Clean(*s, maxField)
 		}

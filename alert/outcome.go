@@ -65,6 +65,8 @@ func (f FlowLog) outcome(kind Kind) string {
 		return f.back()
 	case f.NextAttemptAt != nil:
 		return "not before " + moment(*f.NextAttemptAt)
+	case f.Foreseen != "":
+		return closedBecause(f.Foreseen)
 	case f.State == "open" && kind != Deletion:
 		return "not restored yet"
 	}
@@ -99,7 +101,7 @@ func closedBecause(reason string) string {
 	case "still_there":
 		return "AWS still has it"
 	case "exempt":
-		return "a rule exempts whoever did this: not restored"
+		return "exempt: not restored"
 	case "alert_only":
 		return "configured to alert only: not restored"
 	case "unknown":
@@ -152,7 +154,7 @@ func (a Alert) answering() string {
 	restore, wait, left := 0, 0, 0
 	for _, f := range a.FlowLogs {
 		switch {
-		case f.State == "closed", f.State == "blocked":
+		case f.State == "closed", f.State == "blocked", f.Foreseen != "":
 			left++
 		case f.NewFlowLogID != "":
 			// A drift's alert waits for the create: the line says the new ID.
@@ -167,20 +169,20 @@ func (a Alert) answering() string {
 		parts = append(parts, "refreshes its snapshot to find out which, and restores those")
 	}
 	if restore > 0 {
-		parts = append(parts, count(restore)+" restored as soon as AWS shows the loss, if it knows them; another alert follows")
+		parts = append(parts, fmt.Sprintf("restores %s as soon as AWS shows the loss; another alert follows", number(restore, len(a.FlowLogs))))
 	}
 	if wait > 0 {
-		parts = append(parts, count(wait)+" left for a while to whoever did this, by a rule, then restored")
+		parts = append(parts, fmt.Sprintf("leaves %s for a while to whoever did this, by a rule, and restores then", number(wait, len(a.FlowLogs))))
 	}
 	if left > 0 {
-		parts = append(parts, count(left)+" not restored, as said above")
+		parts = append(parts, fmt.Sprintf("does not restore %s, as said above", number(left, len(a.FlowLogs))))
 	}
 	return strings.Join(parts, "; ")
 }
 
-func count(n int) string {
-	if n == 1 {
-		return "1 is"
+func number(n, all int) string {
+	if all == 1 {
+		return "it"
 	}
-	return fmt.Sprintf("%d are", n)
+	return fmt.Sprintf("%d of them", n)
 }

@@ -21,7 +21,7 @@ Where: account 111122223333, Region eu-west-1
 Event: e1
 Went dark:
   fl-0aaaaaaaaaaaaaaa1 of vpc-0aaa to arn:aws:s3:::flow-logs
-Flowkeeper: 1 is restored as soon as AWS shows the loss, if it knows them; another alert follows`
+Flowkeeper: restores it as soon as AWS shows the loss; another alert follows`
 	if text != want {
 		t.Errorf("text:\n%s", text)
 	}
@@ -136,10 +136,11 @@ func TestDeletionSaysWhatIsLeftToPeople(t *testing.T) {
 		{FlowLogID: "fl-1", State: "open"}, {FlowLogID: "fl-2", State: "open"},
 		{FlowLogID: "fl-3", State: "open", NextAttemptAt: ptr(at("2026-03-01T12:15:00Z"))},
 		{FlowLogID: "fl-4", State: "closed", Reason: "alert_only"},
+		{FlowLogID: "fl-5", State: "open", Foreseen: "released"},
 	}
 	_, text := Describe(a)
-	want := "Flowkeeper: 2 are restored as soon as AWS shows the loss, if it knows them; another alert follows; " +
-		"1 is left for a while to whoever did this, by a rule, then restored; 1 is not restored, as said above"
+	want := "Flowkeeper: restores 2 of them as soon as AWS shows the loss; another alert follows; " +
+		"leaves 1 of them for a while to whoever did this, by a rule, and restores then; does not restore 2 of them, as said above"
 	if !strings.Contains(text, want) {
 		t.Error(text)
 	}

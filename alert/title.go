@@ -32,9 +32,9 @@ func (a Alert) title() string {
 		case len(a.FlowLogs) == 0 && a.Level == Informational:
 			return "Works again: " + a.because("a part of the pipeline") + a.in()
 		case rehearsed(a.FlowLogs) && a.Level == Informational:
-			return "Could be restored again: " + things(a.FlowLogs) + a.in()
+			return "A restore would be allowed again: " + things(a.FlowLogs) + a.in()
 		case rehearsed(a.FlowLogs):
-			return "Could not be restored: " + things(a.FlowLogs) + firstReason(a.FlowLogs) + a.in()
+			return "A restore would be refused: " + things(a.FlowLogs) + firstReason(a.FlowLogs) + a.in()
 		case len(a.FlowLogs) > 0 && a.Level == Informational:
 			return "Delivers again: " + things(a.FlowLogs) + a.in()
 		case len(a.FlowLogs) > 0:

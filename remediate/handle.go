@@ -257,6 +257,9 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 		if err != nil {
 			return err
 		}
+		if i.foreseen, err = r.foresee(tx, i, now); err != nil {
+			return err
+		}
 		incidents = append(incidents, i)
 		quiet, news = quiet && excused, news || fresh
 	}

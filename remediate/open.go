@@ -49,6 +49,22 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 		Text: "named by a record of DeleteFlowLogs", EventID: f.Record.EventID, Claim: claimOf(&actor, f.Record.EventTime), Actor: &actor})
 }
 
+// foresee tells why an open incident will end without a restore, as far as
+// that is known before AWS is asked; empty: it is not.
+func (r *Remediator) foresee(tx Tx, i Incident, now time.Time) (reason string, err error) {
+	if i.State != Open {
+		return "", nil
+	}
+	s, _, err := r.sight(tx, i, look{}, false)
+	if err != nil {
+		return "", err
+	}
+	if v := decide(i, s, r.Policy, now.Add(r.Policy.Settle)); v.deed == closing {
+		reason = v.reason
+	}
+	return reason, nil
+}
+
 // hear applies one more record to an incident. A record may only tighten the
 // action (I2); the first record after a drift brings the actor and the action
 // with it. unreleased: the flow log was released when it was lost, as far as

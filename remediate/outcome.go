@@ -174,7 +174,7 @@ func (r *Remediator) restored(tx Tx, i Incident, f inventory.FlowLog, adopted bo
 	} else if dead {
 		return r.supersede(tx, i, f.ID, next, adopted, now)
 	}
-	i.State, i.Reason, i.Advice, i.Stuck = Restored, "", "", nil
+	i.State, i.Reason, i.Advice = Restored, "", ""
 	i.NewID, i.Adopted, i.RestoredAt = f.ID, adopted, now
 	if adopted && f.CreatedAt.Before(now) {
 		i.RestoredAt = f.CreatedAt
@@ -359,12 +359,13 @@ func (r *Remediator) tellFailing(tx Tx, i Incident, f inventory.FlowLog, now tim
 // flapping holds a lineage back that is deleted again and again, and says so
 // once (I9: it never gives up).
 func (r *Remediator) flapping(tx Tx, i Incident, restores []Incident, at, now time.Time) error {
-	told := i.Flapping
+	told := i.FlapTold
 	for _, x := range restores {
-		told = told || x.Flapping
+		told = told || x.FlapTold
 	}
 	i.Flapping, i.NextAttemptAt = true, at
 	if !told {
+		i.FlapTold = true
 		var err error
 		i, err = r.stuck(tx, i, Stuck{Kind: alert.Flapping,
 			Message: fmt.Sprintf("%d restores within an hour", len(restores)),

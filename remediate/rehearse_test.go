@@ -76,14 +76,14 @@ func TestRehearsalTellsBeforeTheAttack(t *testing.T) {
 	}
 	s.told(map[alert.Kind]int{alert.Pipeline: 1})
 	a := s.alerts(alert.Pipeline)[0]
-	if a.Level != alert.High || len(a.FlowLogs) != 3 || !strings.HasPrefix(a.Title, "Could not be restored: 3 flow logs (permission)") || !strings.Contains(a.Advice, "ec2:CreateFlowLogs") {
+	if a.Level != alert.High || len(a.FlowLogs) != 3 || !strings.HasPrefix(a.Title, "A restore would be refused: 3 flow logs (permission)") || !strings.Contains(a.Advice, "ec2:CreateFlowLogs") {
 		t.Errorf("%+v", a)
 	}
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.rehearse()
 	s.rehearse()
 	s.told(map[alert.Kind]int{alert.Pipeline: 2})
-	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || a.RouteLevel != alert.High && a.RouteLevel != "" || !strings.HasPrefix(a.Title, "Could be restored again: 3 flow logs") {
+	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || a.RouteLevel != alert.High && a.RouteLevel != "" || !strings.HasPrefix(a.Title, "A restore would be allowed again: 3 flow logs") {
 		t.Errorf("%+v", a)
 	}
 }

@@ -48,11 +48,14 @@ func (r *Remediator) tellStuck(tx Tx, e Event, now time.Time) error {
 			if i.Stuck == nil || i.Stuck.Kind != kind || !i.stillStuck() || now.Sub(i.ToldStuckAt) < remindWith {
 				continue
 			}
+			told = append(told, i)
 			i.ToldStuckAt = now
+			if kind == alert.Flapping {
+				i.Stuck = nil // told once
+			}
 			if err := tx.PutIncident(i); err != nil {
 				return err
 			}
-			told = append(told, i)
 		}
 		if len(told) == 0 {
 			continue
@@ -64,7 +67,9 @@ func (r *Remediator) tellStuck(tx Tx, e Event, now time.Time) error {
 	return nil
 }
 
-func (i Incident) stillStuck() bool { return i.State == Blocked || i.State == Open && i.Flapping }
+// stillStuck reports whether there is something to tell yet: that a lineage
+// flaps is, though it is back by now.
+func (i Incident) stillStuck() bool { return i.State == Blocked || i.Stuck.Kind == alert.Flapping }
 
 func (r *Remediator) tellStuckOf(tx Tx, e Event, kind alert.Kind, incidents []Incident, now time.Time) error {
 	e.Level = alert.Critical

@@ -62,7 +62,7 @@ func flowLogs(incidents []Incident) []alert.FlowLog {
 	for _, i := range incidents {
 		f := alert.FlowLog{
 			FlowLogID: i.FlowLogID, ResourceID: i.ResourceID, State: string(i.State), Reason: i.Reason, Advice: i.Advice,
-			Destination: i.Frozen.Destination(i.Scope), Tags: i.Frozen.Tags, NewFlowLogID: i.NewID,
+			Destination: i.Frozen.Destination(i.Scope), Tags: i.Frozen.Tags, NewFlowLogID: i.NewID, Foreseen: i.foreseen,
 		}
 		if i.RootID != i.FlowLogID {
 			f.RootFlowLogID = i.RootID
@@ -182,6 +182,9 @@ func (r *Remediator) tellAll(tx Tx, e Event, kind alert.Kind, now time.Time) err
 		if !at.IsZero() {
 			reopened += strconv.FormatInt(at.UnixMilli(), 10) + " "
 		}
+	}
+	if kind == alert.Restored && !slices.ContainsFunc(incidents, func(i Incident) bool { return i.EventID == e.ID || i.RestoredAt.After(e.ToldDeletion) }) {
+		return nil // it was back before anybody heard of this event: that was told
 	}
 	quiet := e.Level == alert.Informational
 	a := r.newAlert(e, kind, now, reopened, idsOf(incidents))

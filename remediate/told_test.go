@@ -48,7 +48,7 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		s.pass(time.Hour)
 		s.is(id, remediate.Verified, "")
 		s.resolved()
-		s.told(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 2, alert.Closed: 2})
+		s.told(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 2})
 	})
 	t.Run("the event of a drift that is blocked", func(t *testing.T) {
 		t.Parallel()
@@ -245,5 +245,30 @@ func TestRehearsalOfManyTellsOfEachKind(t *testing.T) {
 	}
 	if !told["vpc-z"] || !told["vpc-0"] {
 		t.Errorf("%d alerts name %d flow logs, not all kinds", len(s.alerts(alert.Pipeline)), len(told))
+	}
+}
+
+// TestFlappingIsToldThoughItIsBackAtOnce: a person restores it by hand before
+// people have heard of it.
+func TestFlappingIsToldThoughItIsBackAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	for range 5 {
+		s.hear(s.attack(s.restored("vpc-1").ID))
+		s.work()
+	}
+	last := s.restored("vpc-1").ID
+	s.hear(s.attack(last))
+	s.work()
+	s.is(last, remediate.Open, "")
+	if _, _, err := s.r.RestoreByHand(t.Context(), scope, last); err != nil {
+		t.Fatal(err)
+	}
+	s.hear(s.attack(s.restored("vpc-1").ID))
+	s.pass(15 * time.Minute)
+	s.restored("vpc-1")
+	if n := len(s.alerts(alert.Flapping)); n != 1 {
+		t.Errorf("%d alerts that it flaps", n)
 	}
 }
