@@ -199,10 +199,7 @@ func (p *play) strikeAll() {
 // command does. It is not one that shares its place with a decoy: that would
 // be protected from then on.
 func (p *play) release() {
-	decoyed := map[target]bool{}
-	for id := range p.decoys {
-		decoyed[p.known[id]] = true
-	}
+	decoyed := p.decoyed()
 	all := slices.DeleteFunc(p.here(), func(f fakeaws.FlowLog) bool { return decoyed[targetOf(f)] })
 	if len(all) < 3 || p.skewed {
 		return
@@ -223,6 +220,15 @@ func (p *play) release() {
 	}
 }
 
+// decoyed are the targets at which a decoy ever was.
+func (p *play) decoyed() map[target]bool {
+	out := map[target]bool{}
+	for id := range p.decoys {
+		out[p.known[id]] = true
+	}
+	return out
+}
+
 // forge puts a record into the queue that CloudTrail never wrote: of a flow
 // log that is alive or nowhere, under an event ID of its own or another's.
 // Where AWS does not guard against doubles, nothing can tell a lie about a flow
@@ -239,6 +245,9 @@ func (p *play) forge() {
 		event = p.records[p.random.IntN(len(p.records))].event
 	}
 	by := []string{"arn:aws:iam::" + account + ":user/nobody", terraform, janitor}[p.random.IntN(3)]
+	if by == janitor && p.decoyed()[p.known[id]] {
+		by = terraform // a decoy may take the place of what may go
+	}
 	if by == janitor {
 		p.waved[id] = true
 	}
