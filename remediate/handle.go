@@ -250,17 +250,18 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 		return err
 	}
 	told := newEvent(s, f, now)
-	incidents := make([]Incident, 0, len(f.Deleted))
+	incidents, foreseen := make([]Incident, 0, len(f.Deleted)), make([]string, 0, len(f.Deleted))
 	quiet, news := len(f.Deleted) > 0 && len(f.Failed) == 0, !known
 	for _, id := range f.Deleted {
 		i, fresh, excused, err := r.open(tx, s, id, f, now)
 		if err != nil {
 			return err
 		}
-		if i.foreseen, err = r.foresee(tx, i, now); err != nil {
+		why, err := r.foresee(tx, i, now)
+		if err != nil {
 			return err
 		}
-		incidents = append(incidents, i)
+		incidents, foreseen = append(incidents, i), append(foreseen, why)
 		quiet, news = quiet && excused, news || fresh
 	}
 	if !news {
@@ -269,7 +270,11 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if quiet {
 		told.Level = alert.Informational
 	}
-	if err := add(tx, r.deletionAlert(told, incidents, now)); err != nil {
+	a := r.deletionAlert(told, incidents, now)
+	for n, why := range foreseen {
+		a.FlowLogs[n].Foreseen = why
+	}
+	if err := add(tx, a); err != nil {
 		return err
 	}
 	if known { // a forged twin of the event ID lowers nothing (I2)

@@ -110,8 +110,6 @@ type Incident struct {
 	FlapTold      bool      // people have heard of it, or are about to
 	Stuck         *Stuck    // why it is blocked or held back
 	ToldStuckAt   time.Time // when people last heard of that; zero: not yet
-
-	foreseen string // why it will not be restored, while it is not looked at
 }
 
 // Stuck is why an incident is blocked, or held back, in the words of the alert

@@ -66,6 +66,7 @@ func (r *Remediator) Rehearse(ctx context.Context, s inventory.Scope) (Rehearsed
 	}
 	verdicts, tries := map[Needs]Rehearsal{}, map[Needs]int{}
 	calls, sent := 0, false
+	var blind *answer // of the look that a restore begins with, where that is refused
 	err = r.eachProtected(ctx, s, func(row inventory.Row) error {
 		n := NeedsOf(row.FlowLog)
 		if _, done := verdicts[n]; done || tries[n] >= triesPerNeeds {
@@ -75,9 +76,17 @@ func (r *Remediator) Rehearse(ctx context.Context, s inventory.Scope) (Rehearsed
 			return ErrBusy
 		}
 		tries[n]++
+		if len(tries) == 1 && tries[n] == 1 {
+			if blind, err = r.refusedLook(ctx, s, api, row.ResourceID); err != nil {
+				return err
+			}
+		}
+		if blind != nil {
+			verdicts[n] = Rehearsal{Scope: s, Needs: n, At: r.Now(), Reason: blind.reason, Advice: blind.advice, Message: blind.message}
+			return nil
+		}
 		calls++
-		token := way.token(calls)
-		a, err := r.tryDry(ctx, s, api, row, token)
+		a, err := r.tryDry(ctx, s, api, row, way.token(calls))
 		if err != nil {
 			return err
 		}
@@ -99,6 +108,20 @@ func (r *Remediator) Rehearse(ctx context.Context, s inventory.Scope) (Rehearsed
 
 // ErrBusy is wrapped by Rehearse where it left something for the next time.
 var ErrBusy = errors.New("restores go first; the next rehearsal tries the rest")
+
+// refusedLook looks at a resource as a restore does first. It returns what AWS
+// refuses it with; an error only where AWS gave no verdict.
+func (r *Remediator) refusedLook(ctx context.Context, s inventory.Scope, api EC2, resource string) (*answer, error) {
+	_, err := r.look(ctx, s, api, []string{resource})
+	if err == nil {
+		return nil, nil
+	}
+	a := classifyError(err)
+	if a.class != blocked {
+		return nil, err
+	}
+	return &a, nil
+}
 
 // tryDry makes the call that would restore a flow log, as a dry run with a
 // token of its own. The answer is an error only where AWS gave no verdict.
@@ -190,6 +213,11 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 			}
 		}
 		now := r.Now()
+		if len(healed) > 0 {
+			if err := wakeBlocked(tx, s, now); err != nil {
+				return err
+			}
+		}
 		for _, a := range append(refusals(s, refused, affected, alert.High, now), refusals(s, healed, affected, alert.Informational, now)...) {
 			if err := add(tx, a); err != nil {
 				return err
@@ -202,6 +230,7 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 	}
 	if len(affected) > 0 {
 		r.Wake()
+		r.scope(s).poke()
 	}
 	for _, v := range verdicts {
 		c.Tried++
@@ -210,6 +239,21 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 		}
 	}
 	return c, nil
+}
+
+// wakeBlocked makes what is blocked due: something was mended.
+func wakeBlocked(tx Tx, s inventory.Scope, now time.Time) error {
+	all, err := tx.Blocked(s, mostNews)
+	if err != nil {
+		return err
+	}
+	for _, i := range all {
+		i.NextAttemptAt = now
+		if err := tx.PutIncident(i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // changes are the verdicts that are refusals for the first time, or for

@@ -181,3 +181,26 @@ func TestRehearsalStopsWithItsContext(t *testing.T) {
 		t.Error("it went on")
 	}
 }
+
+// TestRehearsalLooksFirst: a restore begins with a look, and is refused with it.
+// What is mended is tried at once.
+func TestRehearsalLooksFirst(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(2)[0]
+	s.world.Deny("flowkeeper", "DescribeFlowLogs")
+	s.hear(s.attack(id))
+	s.work()
+	s.is(id, remediate.Blocked, remediate.Permission)
+	if c := s.rehearse(); c != (remediate.Rehearsed{Tried: 1, Refused: 1}) {
+		t.Errorf("%+v", c)
+	}
+	s.pass(20 * time.Minute)
+	s.now = s.now.Add(time.Second) // the next try is up to fifteen minutes away
+	s.world.Allow("flowkeeper", "DescribeFlowLogs")
+	if c := s.rehearse(); c != (remediate.Rehearsed{Tried: 1}) {
+		t.Errorf("%+v", c)
+	}
+	s.work()
+	s.is(id, remediate.Restored, "")
+}

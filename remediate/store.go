@@ -42,6 +42,8 @@ type Tx interface {
 	Due(scope inventory.Scope, now time.Time, limit int) ([]Incident, error)
 	// Pending are unsettled incidents that wait for something on the resource.
 	Pending(scope inventory.Scope, resource string) ([]Incident, error)
+	// Blocked are incidents that wait for a person.
+	Blocked(scope inventory.Scope, limit int) ([]Incident, error)
 	// Unrestored counts the incidents that are open or blocked.
 	Unrestored(scope inventory.Scope) (int, error)
 	// Lineage are the incidents of one root restored since a time.

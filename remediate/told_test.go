@@ -13,6 +13,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
@@ -271,4 +272,25 @@ func TestFlappingIsToldThoughItIsBackAtOnce(t *testing.T) {
 	if n := len(s.alerts(alert.Flapping)); n != 1 {
 		t.Errorf("%d alerts that it flaps", n)
 	}
+}
+
+// TestADeletionAlertPromisesNothingThatWillNotCome, where that is known at once.
+func TestADeletionAlertPromisesNothingThatWillNotCome(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.hear(s.record("fl-0000dead"))
+	_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
+		r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
+		return true
+	})
+	s.must(err)
+	s.hear(s.attack(id))
+	s.work()
+	for n, want := range []string{"never seen in AWS", "it was released"} {
+		if a := s.alerts(alert.Deletion)[n]; !strings.Contains(a.Text, want) || !strings.Contains(a.Text, "Flowkeeper: does not restore it") {
+			t.Errorf("%s", a.Text)
+		}
+	}
+	s.is(id, remediate.Closed, remediate.Released)
 }

@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/spf13/cobra"
 
 	"flowkeeper/configs"
 	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
@@ -34,7 +35,7 @@ func newRestoreCommand(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&dry, "dry-run", false, "print the CreateFlowLogs call, and make none")
-	jsonFlag(c, &asJSON, "the incident as one JSON object")
+	jsonFlag(c, &asJSON, "the incident as one JSON object; of a flow log that is alive, that")
 	return c
 }
 
@@ -64,10 +65,14 @@ func (a *app) planRestore(ctx context.Context, s *store.Store, id string) error 
 	if err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(struct {
-		Account, Region string
-		CreateFlowLogs  *ec2.CreateFlowLogsInput
-	}{i.Scope.Account, i.Scope.Region, remediate.CreateInput(i)}, "", "  ")
+	if row, ok, err := s.FindFlowLog(ctx, i.FlowLogID); err != nil {
+		return err
+	} else if ok && row.State == inventory.Live && !row.Imported {
+		a.complain(i.FlowLogID + " was alive at the last refresh: while it is, the command without --dry-run makes nothing")
+	}
+	b, err := json.MarshalIndent(map[string]any{
+		"Account": i.Scope.Account, "Region": i.Scope.Region, "CreateFlowLogs": given(reflect.ValueOf(remediate.CreateInput(i))),
+	}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -75,6 +80,29 @@ func (a *app) planRestore(ctx context.Context, s *store.Store, id string) error 
 		_, err := fmt.Fprintf(w, "%s\n", escapeInvisible(b))
 		return err
 	})
+}
+
+// given is what is set of a call's parameters, as JSON: what is not is left out.
+func given(v reflect.Value) any {
+	switch v.Kind() {
+	case reflect.Pointer:
+		return given(v.Elem())
+	case reflect.Slice:
+		out := make([]any, v.Len())
+		for n := range out {
+			out[n] = given(v.Index(n))
+		}
+		return out
+	case reflect.Struct:
+		out := map[string]any{}
+		for n := range v.NumField() {
+			if f := v.Type().Field(n); f.IsExported() && !v.Field(n).IsZero() {
+				out[f.Name] = given(v.Field(n))
+			}
+		}
+		return out
+	}
+	return v.Interface()
 }
 
 func (a *app) restore(ctx context.Context, c configs.Config, s *store.Store, id string, asJSON bool) error {
@@ -90,15 +118,19 @@ func (a *app) restore(ctx context.Context, c configs.Config, s *store.Store, id 
 	if err != nil {
 		return err
 	}
+	if alive {
+		a.complain(plan.FlowLogID + " is alive: nothing to do")
+		if asJSON {
+			return a.showFlowLog(ctx, s, plan.FlowLogID, true)
+		}
+		return a.newID(plan.FlowLogID, false)
+	}
 	if asJSON {
 		if err := a.print(func(w io.Writer) error { return writeJSON(w, toIncidentJSON(i, nil)) }); err != nil {
 			return err
 		}
 	}
 	switch {
-	case alive:
-		a.complain(plan.FlowLogID + " is alive: nothing to do")
-		return a.newID(plan.FlowLogID, asJSON)
 	case i.State == remediate.Restored || i.State == remediate.Verified:
 		return a.newID(i.NewID, asJSON)
 	case i.Advice != "":

@@ -274,6 +274,10 @@ func (t *tx) Pending(s inventory.Scope, resource string) ([]remediate.Incident, 
 		s.Account, s.Region, resource)
 }
 
+func (t *tx) Blocked(s inventory.Scope, limit int) ([]remediate.Incident, error) {
+	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND state = 'blocked' LIMIT ?`, s.Account, s.Region, limit)
+}
+
 func (t *tx) Unrestored(s inventory.Scope) (n int, err error) {
 	err = t.q.QueryRowContext(t.ctx, `SELECT count(*) FROM incidents WHERE account = ? AND region = ? AND state IN ('open', 'blocked')`, s.Account, s.Region).Scan(&n)
 	if err != nil {

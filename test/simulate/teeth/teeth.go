@@ -16,11 +16,11 @@ var teeth = []tooth{
 	w.deleteOnce(work, []*string{m.ReceiptHandle})
 `}}},
 	{"I1 alert outside the commit", []patch{{"remediate/handle.go",
-		`	if err := add(tx, r.deletionAlert(told, incidents, now)); err != nil {
+		`	if err := add(tx, a); err != nil {
 		return err
 	}
-`, `	r.late = append(r.late, r.deletionAlert(told, incidents, now))
-`}, {"remediate/handle.go",
+	if known {`, `	r.late = append(r.late, a)
+	if known {`}, {"remediate/handle.go",
 		`	if err == nil {
 		r.Wake()
 		return nil
