@@ -126,10 +126,11 @@ func decide(i Incident, s sight, p Policy, now time.Time) verdict {
 // sure lets nothing end without a create on a look that may not show the flow
 // log yet, because it is younger than AWS's delay: that one would be forgotten.
 func sure(v verdict, s sight, p Policy, now time.Time) verdict {
-	if old := s.made.Add(p.Settle); v.deed == closing && now.Before(old) {
-		return verdict{deed: hold, at: earlier(old, now.Add(p.Settle))}
+	age := now.Sub(s.made)
+	if v.deed != closing || age >= p.Settle || age < -p.Settle { // so far ahead: the clock has gone back
+		return v
 	}
-	return v
+	return verdict{deed: hold, at: now.Add(p.Settle - max(0, age))}
 }
 
 // decideAlive waits while AWS shows the lost flow log: after 1, 2, 4, 8, then
