@@ -112,3 +112,21 @@ func TestAClockThatWasAhead(t *testing.T) {
 		s.told(map[alert.Kind]int{alert.Pipeline: 1})
 	})
 }
+
+// TestAClockThatGoesBackPutsOffNoAlert for as long.
+func TestAClockThatGoesBackPutsOffNoAlert(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	a, b := s.protectTwo()
+	s.world.RemoveDestination("arn:aws:s3:::other")
+	s.hear(s.attack(a, b))
+	s.now = s.now.Add(-48 * time.Hour)
+	s.pass(time.Hour)
+	s.is(a, remediate.Verified, "")
+	if n := len(s.alerts(alert.Restored)); n != 1 {
+		t.Errorf("%d alerts an hour later that one is back", n)
+	}
+	if n := len(s.alerts(alert.Blocked)); n != 1 {
+		t.Errorf("%d alerts of what is blocked", n)
+	}
+}

@@ -290,3 +290,115 @@ func TestI2AForgedTwinInEverythingButTheActor(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 }
+
+// TestI9RecordsOfCreatesStarveNoRestore, though they come as fast as the pace
+// allows calls.
+func TestI9RecordsOfCreatesStarveNoRestore(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	for n := range 60 {
+		s.hear(madeUp(n))
+	}
+	s.hear(s.attack(id))
+	for n := range 1500 { // 30 seconds, 50 a second
+		s.now = s.now.Add(20 * time.Millisecond)
+		s.hear(madeUp(100 + n))
+		_, err := s.r.Step(t.Context(), scope)
+		s.must(err)
+	}
+	if i := s.incident(id); i.State != remediate.Restored {
+		t.Errorf("after 30 s of forged creates at 50/s: %s, %d creates", i.State, s.creates())
+	}
+}
+
+func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(2)
+	for range 60 {
+		s.hear(s.record(ids[1]))
+	}
+	s.hear(s.attack(ids[0]))
+	for range 1500 {
+		s.now = s.now.Add(20 * time.Millisecond)
+		s.hear(s.record(ids[1]))
+		_, err := s.r.Step(t.Context(), scope)
+		s.must(err)
+	}
+	if i := s.incident(ids[0]); i.State != remediate.Restored {
+		t.Errorf("after 30 s of forged deletes at 50/s: %s, %d creates", i.State, s.creates())
+	}
+}
+
+// TestI2AForgedTwinComesLater, and does not take over who did it.
+func TestI2AForgedTwinComesLater(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	real := s.attack(id)
+	forged := as(s.record("fl-0000dead"), ci)
+	forged.Record.EventID = real.Record.EventID
+	s.hear(real)
+	s.hear(forged)
+	s.pass(time.Minute)
+	s.world.Allow("flowkeeper", "CreateFlowLogs")
+	s.pass(time.Hour)
+	for _, kind := range []alert.Kind{alert.Blocked, alert.Restored, alert.Closed} {
+		all := s.alerts(kind)
+		if a := all[len(all)-1]; a.Actor == nil || a.Actor.ARN != mallory {
+			t.Errorf("%s by %+v", a.Kind, a.Actor)
+		}
+	}
+}
+
+// TestI2AForgedTwinOfADrift swallows nothing: it bears the ID of an event that
+// is ours.
+func TestI2AForgedTwinOfADrift(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.attack(id)
+	s.refresh()
+	forged := s.record("fl-0000dead")
+	forged.Record.EventID = s.incident(id).EventID
+	s.hear(forged)
+	s.pass(time.Hour)
+	named := false
+	for _, a := range s.alerts(alert.Deletion) {
+		for _, f := range a.FlowLogs {
+			named = named || f.FlowLogID == id
+		}
+	}
+	if !named {
+		t.Errorf("the deletion of %s (%s) was never told", id, s.incident(id).State)
+	}
+}
+
+// TestI2WhatWasLetGoStaysGone: a record of weeks later is about no loss of it.
+func TestI2WhatWasLetGoStaysGone(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
+		r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
+		return true
+	})
+	s.must(err)
+	s.now = s.now.Add(time.Minute)
+	s.hear(s.attack(id))
+	s.pass(30 * 24 * time.Hour)
+	s.is(id, remediate.Closed, remediate.Released)
+	s.hear(s.record(id))
+	s.pass(time.Hour)
+	if n := len(s.here("vpc-1")); n != 0 {
+		t.Errorf("%s is back 30 days after its released deletion: %d creates", id, s.creates())
+	}
+}
+
+// madeUp is a record of a create that never was.
+func madeUp(n int) detection.Finding {
+	return detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: fmt.Sprint("made-", n), Account: account, Region: region,
+		CreatedIDs: []string{fmt.Sprintf("fl-%017x", 0xf0000000+n)}}}
+}

@@ -87,14 +87,17 @@ func (r *Remediator) stands(ctx context.Context, s inventory.Scope, resource str
 
 // created puts new flow logs into the snapshot at once, so that one deleted
 // before the next refresh is known. It may fail, or go without where the
-// scope's pace is used up: the refresh makes it sure.
+// scope's pace is used up: a refresh makes it sure.
 func (r *Remediator) created(ctx context.Context, s inventory.Scope, fs []detection.Finding) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	for _, f := range fs {
 		if f.Kind != detection.Created {
 			continue
 		}
 		for ids := range slices.Chunk(f.Record.CreatedIDs, perLook) {
-			if !r.scope(s).pace.spare(r.Now()) {
+			if !r.scope(s).pace.leave(r.Now()) {
+				r.RefreshSoon(s, false)
 				return
 			}
 			r.createdBy(ctx, s, ids, f.Actor())
@@ -121,8 +124,15 @@ func (r *Remediator) createdBy(ctx context.Context, s inventory.Scope, ids []str
 			if err := r.wakePending(tx, s, row.ResourceID); err != nil {
 				return err
 			}
+			if i, found, err := tx.Incident(s, id); err != nil {
+				return err
+			} else if found && !i.Known {
+				if err := r.relearnOne(tx, i, r.Now()); err != nil {
+					return err
+				}
+			}
 		}
-		return r.relearn(tx, s, r.Now())
+		return nil
 	})
 	if err == nil {
 		err = r.tellNews(ctx, s)
@@ -177,7 +187,7 @@ func (r *Remediator) lookBeside(ctx context.Context, s inventory.Scope, fs []det
 		}
 		return nil
 	})
-	if err != nil || len(resources) == 0 || len(resources) > perLook || !r.scope(s).pace.spare(r.Now()) {
+	if err != nil || len(resources) == 0 || len(resources) > perLook || !r.scope(s).pace.leave(r.Now()) {
 		return // the restorer looks itself
 	}
 	ids := make([]string, 0, len(resources))
@@ -246,6 +256,10 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 // us deaf to the real one (I2).
 func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) error {
 	e, known, err := tx.Event(s, f.Record.EventID)
+	if known && e.Source == ByDrift { // a record with an ID that is ours
+		f.Record.EventID = "record-" + f.Record.EventID
+		e, known, err = tx.Event(s, f.Record.EventID)
+	}
 	if err != nil {
 		return err
 	}
@@ -278,11 +292,16 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 		return err
 	}
 	if known { // a forged twin of the event ID lowers nothing (I2)
-		told.Level, told.DetectedAt, told.StuckAt = alert.Highest(e.Level, told.Level), e.DetectedAt, e.StuckAt
+		told.Level, told.DetectedAt, told.StuckAt, told.StuckTold = alert.Highest(e.Level, told.Level), e.DetectedAt, e.StuckAt, e.StuckTold
+	}
+	if known && !slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known }) {
+		told.Actor, told.Rule, told.DeletedAt, told.Failed = e.Actor, e.Rule, e.DeletedAt, e.Failed
 	}
 	told.ToldDeletion = now
-	for _, i := range incidents {
+	if len(incidents) > 0 {
 		told.DueAt = now.Add(tellRestoredAfter)
+	}
+	for _, i := range incidents {
 		if i.EventID == told.ID && i.Stuck != nil && i.ToldStuckAt.IsZero() && told.StuckAt.IsZero() {
 			told.StuckAt = now.Add(tellStuckAfter) // it was another event's to tell
 		}
@@ -310,7 +329,9 @@ func newEvent(s inventory.Scope, f detection.Finding, now time.Time) Event {
 // run. Nothing is gone, so there is no incident.
 func (r *Remediator) attempted(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) error {
 	e := newEvent(s, f, now)
+	ids := make([]string, 0, len(e.Failed))
 	for n, x := range e.Failed {
+		ids = append(ids, x.FlowLogID)
 		row, ok, err := tx.FlowLog(s, x.FlowLogID)
 		if err != nil {
 			return err
@@ -318,10 +339,6 @@ func (r *Remediator) attempted(tx Tx, s inventory.Scope, f detection.Finding, no
 		if ok {
 			e.Failed[n].ResourceID, e.Failed[n].Destination, e.Failed[n].Tags = row.ResourceID, row.Destination(s), row.Tags
 		}
-	}
-	ids := make([]string, 0, len(e.Failed))
-	for _, x := range e.Failed {
-		ids = append(ids, x.FlowLogID)
 	}
 	slices.Sort(ids)
 	a := r.newAlert(e, alert.Attempt, now, strings.Join(ids, ",")) // a forged twin of the event ID swallows nothing (I2)

@@ -125,8 +125,9 @@ type Stuck struct {
 // known now.
 func (i Incident) Settled() bool { return i.State == Verified || i.State == Closed }
 
-// until has no time in it that is later than now: the clock has gone back, and
-// what seems to lie ahead has been. A wait is not longer than it was meant.
+// until has no time to count from that is later than now: the clock has gone
+// back, and what seems to lie ahead has been. A wait is not longer than it was
+// meant.
 func (i Incident) until(now time.Time, p Policy) Incident {
 	for _, t := range []*time.Time{&i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.MismatchAt, &i.ToldStuckAt} {
 		*t = earlier(*t, now)
@@ -188,6 +189,7 @@ type Event struct {
 	ToldClosed   time.Time
 	DueAt        time.Time // when people hear of what is restored, even if not all is; zero: no longer
 	StuckAt      time.Time // when people hear at the latest of incidents that are stuck; zero: of none
+	StuckTold    bool      // they have heard of some
 }
 
 // Due is when to look at it again even if no incident changes; zero: never.

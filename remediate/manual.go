@@ -2,9 +2,11 @@ package remediate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 )
 
@@ -112,11 +114,22 @@ func (r *Remediator) openByHand(ctx context.Context, s inventory.Scope, id strin
 		if err := tx.PutIncident(i); err != nil {
 			return err
 		}
-		if err := r.unsettle(tx, s, i.EventID, now); err != nil {
+		if err := r.byHand(tx, i, now); err != nil {
 			return err
 		}
-		return tx.AddHistory(s, id, Entry{At: now, State: i.State, Text: "a person asked for it (flowkeeper restore)"})
+		return tx.AddHistory(s, id, Entry{At: now, State: i.State, Text: "a person asked for it (flowkeeper restore)", EventID: i.EventID})
 	})
+}
+
+// byHand makes the event of an incident tell its end: a new one, where none is
+// remembered.
+func (r *Remediator) byHand(tx Tx, i Incident, now time.Time) error {
+	if _, ok, err := tx.Event(i.Scope, i.EventID); err != nil || ok {
+		return errors.Join(err, r.unsettle(tx, i.Scope, i.EventID, now))
+	}
+	e := eventOf(i)
+	e.Level, e.DetectedAt, e.ToldDeletion, e.DueAt = alert.Low, now, now, now.Add(tellRestoredAfter)
+	return tx.PutEvent(e)
 }
 
 func (r *Remediator) handStep(ctx context.Context, s inventory.Scope, api EC2, id string) (i Incident, err error) {

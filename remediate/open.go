@@ -73,7 +73,7 @@ func (i Incident) hear(rule Rule, f detection.Finding, actor alert.Actor, unrele
 	stricter := rule.Action > i.Action
 	drifted := i.Source == ByDrift && (i.State == Open || i.State == Blocked || i.State == Closed && !i.final())
 	anew := stricter || drifted && i.State != Closed
-	reopened := i.State == Closed && (!i.final() && (stricter || i.Reason == StillThere) || i.Reason == Released && unreleased)
+	reopened := i.State == Closed && (!i.final() && (stricter || i.Reason == StillThere) || i.Reason == Released && unreleased && now.Sub(i.OpenedAt) < aboutOneLoss)
 	if reopened {
 		i = i.reopen(now)
 	}
@@ -88,6 +88,10 @@ func (i Incident) hear(rule Rule, f detection.Finding, actor alert.Actor, unrele
 	}
 	return i
 }
+
+// aboutOneLoss is within what time records that name a flow log are about the
+// same loss of it: what a person let go, no later record brings back.
+const aboutOneLoss = 24 * time.Hour
 
 func newIncident(s inventory.Scope, id string, row inventory.Row, known bool, now time.Time) Incident {
 	i := Incident{Scope: s, FlowLogID: id, RootID: id, State: Open, DetectedAt: now, OpenedAt: now, NextAttemptAt: now}
@@ -157,7 +161,7 @@ func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, sta
 	}
 	if old, ok, err := tx.Event(s, e.ID); err != nil {
 		return err
-	} else if ok && old.ToldDeletion.IsZero() {
+	} else if ok && old.ToldDeletion.IsZero() && old.ToldRestored.IsZero() && old.ToldClosed.IsZero() {
 		e = old
 	} else if ok {
 		e.ID += fmt.Sprintf("-%d", now.UnixMilli()) // people have heard of the first ones: these are told by themselves
@@ -228,25 +232,29 @@ func (r *Remediator) relearn(tx Tx, s inventory.Scope, now time.Time) error {
 		return err
 	}
 	for _, i := range unknown {
-		row, ok, err := tx.FlowLog(s, i.FlowLogID)
-		if err != nil {
-			return err
-		}
-		if ok && !row.Imported {
-			if i.State == Closed {
-				i = i.reopen(now)
-				if err := r.unsettle(tx, s, i.EventID, now); err != nil {
-					return err
-				}
-			}
-			i = i.know(row)
-		} else if i.State == Closed {
-			continue
-		}
-		i.NextAttemptAt = now
-		if err := tx.PutIncident(i); err != nil {
+		if err := r.relearnOne(tx, i, now); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *Remediator) relearnOne(tx Tx, i Incident, now time.Time) error {
+	row, ok, err := tx.FlowLog(i.Scope, i.FlowLogID)
+	if err != nil {
+		return err
+	}
+	if ok && !row.Imported {
+		if i.State == Closed {
+			i = i.reopen(now)
+			if err := r.unsettle(tx, i.Scope, i.EventID, now); err != nil {
+				return err
+			}
+		}
+		i = i.know(row)
+	} else if i.State == Closed {
+		return nil
+	}
+	i.NextAttemptAt = now
+	return tx.PutIncident(i)
 }

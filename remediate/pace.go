@@ -69,6 +69,19 @@ func (p *pace) spare(now time.Time) bool {
 	return true
 }
 
+// leave is spare for a call that no restore waits for: it leaves them what a
+// step begins with.
+func (p *pace) leave(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fill(now)
+	if p.tokens < p.least()+1 {
+		return false
+	}
+	p.tokens--
+	return true
+}
+
 // throttled tells that AWS refused a call for its rate.
 func (p *pace) throttled(now time.Time) {
 	p.mu.Lock()

@@ -60,10 +60,11 @@ type Tx interface {
 	// EventStates counts them by state; open ones that wait beyond now for a
 	// rule's time count as "waiting".
 	EventStates(scope inventory.Scope, eventID string, ever bool, now time.Time) (map[State]int, error)
-	// EventOpen reports whether an incident of the event is open, and does not
-	// wait beyond now.
+	// EventOpen reports whether an incident that the event ever named is open,
+	// and does not wait beyond now.
 	EventOpen(scope inventory.Scope, eventID string, now time.Time) (bool, error)
-	// EventsOf are the events that ever named an incident.
+	// EventsOf are the events that named an incident, as far as its history
+	// goes, and the one that it belongs to.
 	EventsOf(scope inventory.Scope, id string) ([]string, error)
 	// DueEvents are events whose time has come.
 	DueEvents(scope inventory.Scope, now time.Time) ([]Event, error)

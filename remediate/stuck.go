@@ -12,6 +12,9 @@ const (
 	// tellStuckAfter is when people hear at the latest that something is stuck:
 	// one alert tells what an event came to, however many flow logs it names.
 	tellStuckAfter = 30 * time.Second
+	// tellStuckAgainAfter is so for what comes after the first alert: another
+	// reason, or a reminder. Each of them may be found at another try.
+	tellStuckAgainAfter = 16 * time.Minute
 	// remindWith is from when on an incident is told again together with
 	// another whose time has come.
 	remindWith = remindAfter - time.Hour
@@ -30,6 +33,9 @@ func (r *Remediator) stuck(tx Tx, i Incident, why Stuck, now time.Time) (Inciden
 		return i, r.tellStuckOf(tx, eventOf(i), why.Kind, []Incident{i}, now)
 	case e.StuckAt.IsZero():
 		e.StuckAt = now.Add(tellStuckAfter)
+		if e.StuckTold {
+			e.StuckAt = now.Add(tellStuckAgainAfter)
+		}
 		return i, tx.PutEvent(e)
 	}
 	return i, nil

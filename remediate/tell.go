@@ -122,8 +122,8 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 		return err
 	}
 	was := e
-	if stuck || !e.StuckAt.IsZero() && n[Open] == 0 {
-		e.StuckAt = time.Time{}
+	if stuck || !e.StuckAt.IsZero() && !e.StuckTold && n[Open] == 0 {
+		e.StuckAt, e.StuckTold = time.Time{}, true
 		if err := r.tellStuck(tx, e, now); err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 
 // sameTimes reports whether nothing was told between two states of an event.
 func (e Event) sameTimes(was Event) bool {
-	return e.StuckAt.Equal(was.StuckAt) && e.DueAt.Equal(was.DueAt) && e.ToldRestored.Equal(was.ToldRestored) && e.ToldClosed.Equal(was.ToldClosed)
+	return e.StuckAt.Equal(was.StuckAt) && e.StuckTold == was.StuckTold && e.DueAt.Equal(was.DueAt) && e.ToldRestored.Equal(was.ToldRestored) && e.ToldClosed.Equal(was.ToldClosed)
 }
 
 // unsettle makes an event's end to be told again: an incident of it is open
@@ -250,8 +250,9 @@ func (r *Remediator) tellDue(ctx context.Context, s inventory.Scope, events []Ev
 			now := r.Now()
 			if e, ok, err := tx.Event(s, e.ID); err != nil {
 				return err
-			} else if ok && e.Due().After(now) {
-				return tx.PutEvent(e) // the clock went back: later
+			} else if ok && e.Due().After(now) { // the clock went back
+				e.DueAt, e.StuckAt = earlier(e.DueAt, now.Add(tellRestoredAfter)), earlier(e.StuckAt, now.Add(tellStuckAgainAfter))
+				return tx.PutEvent(e)
 			}
 			return r.settleEvent(tx, s, e.ID, now)
 		})

@@ -294,3 +294,103 @@ func TestADeletionAlertPromisesNothingThatWillNotCome(t *testing.T) {
 	}
 	s.is(id, remediate.Closed, remediate.Released)
 }
+
+// TestFlappingIsAlwaysTold, however the deletions fall between the restores.
+func TestFlappingIsAlwaysTold(t *testing.T) {
+	t.Parallel()
+	for _, pause := range []time.Duration{9*time.Minute + 40*time.Second, time.Minute} {
+		t.Run(pause.String(), func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			s.protect(1)
+			deleted := 0
+			for range int(3 * time.Hour / pause) {
+				if len(s.here("vpc-1")) == 1 {
+					s.hear(s.attack(s.here("vpc-1")[0].ID))
+					deleted++
+				}
+				s.pass(pause)
+			}
+			if n := len(s.alerts(alert.Flapping)); n == 0 {
+				t.Errorf("%d deletions in 3 hours, %d creates, %d alerts flapping", deleted, s.creates(), n)
+			}
+		})
+	}
+	t.Run("restore_interval 20s", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		s.policy.RestoreInterval = 20 * time.Second
+		s.crash()
+		s.protect(1)
+		for range 100 {
+			if len(s.here("vpc-1")) == 1 {
+				s.hear(s.attack(s.here("vpc-1")[0].ID))
+			}
+			s.pass(5 * time.Second)
+		}
+		if n := len(s.alerts(alert.Flapping)); n == 0 {
+			t.Errorf("%d creates, %d alerts flapping", s.creates(), n)
+		}
+	})
+}
+
+// TestAnotherReasonIsOneAlert of an event, too.
+func TestAnotherReasonIsOneAlert(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(12)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(s.attack(ids...))
+	s.pass(20 * time.Minute)
+	before := len(s.alerts(alert.Blocked))
+	s.world.Allow("flowkeeper", "CreateFlowLogs")
+	s.world.RemoveDestination(bucket)
+	s.pass(time.Hour)
+	if n := len(s.alerts(alert.Blocked)); n > before+1 {
+		t.Errorf("%d alerts, then %d", before, n)
+	}
+}
+
+// TestI7WhatAPersonAskedForResolves: blocked, and back later.
+func TestI7WhatAPersonAskedForResolves(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.attack(id)
+	_, _, err := s.r.RestoreByHand(t.Context(), scope, id)
+	s.must(err)
+	s.is(id, remediate.Blocked, remediate.Permission)
+	s.world.Allow("flowkeeper", "CreateFlowLogs")
+	s.pass(time.Hour)
+	s.is(id, remediate.Verified, "")
+	s.resolved()
+}
+
+// TestADriftOfManyAdoptedThenLost: the first ones are adopted and told before
+// the refresh has confirmed the last.
+func TestADriftOfManyAdoptedThenLost(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.policy.DriftWait = 0
+	s.crash()
+	ids := s.protect(250)
+	s.attack(ids...)
+	for n := range 200 { // somebody put the first ones back
+		s.plant(fmt.Sprintf("vpc-%d", n+1), nil)
+	}
+	s.r.Fleet = metered{&between{s.api, 2, s.work}}
+	s.refresh()
+	s.r.Fleet = s
+	s.pass(time.Hour)
+	named := map[string]bool{}
+	for _, a := range s.alerts(alert.Restored) {
+		for _, f := range a.FlowLogs {
+			named[f.FlowLogID] = true
+		}
+	}
+	if len(named) != 250 {
+		t.Errorf("%d of 250 told as restored", len(named))
+	}
+	s.resolved()
+}

@@ -150,10 +150,11 @@ func (r *Record) readParameters(request, response json.RawMessage) {
 	switch r.EventName {
 	case DeleteFlowLogs:
 		r.FlowLogIDs = idsIn(contents(params["FlowLogId"]))
+		r.IDsUnknown = len(elements(params["FlowLogId"])) > maxIDs
 		if len(r.FlowLogIDs) == 0 {
 			r.FlowLogIDs = anyID(request) // an unknown shape: every ID that it names
+			r.IDsUnknown = len(r.FlowLogIDs) == 0 || len(r.FlowLogIDs) == maxIDs
 		}
-		r.IDsUnknown = len(r.FlowLogIDs) == 0 || len(elements(params["FlowLogId"])) > maxIDs
 		r.Refused = refusals(answer["unsuccessful"])
 	case CreateFlowLogs:
 		r.ResourceIDs = unique(contents(params["ResourceId"]))

@@ -109,7 +109,9 @@ func (j *job) asked() {
 // answer refreshes scopes that were asked for, each not too often.
 func (r *refreshes) answer(ctx context.Context, jobs map[inventory.Scope]*job, turns *sync.WaitGroup) {
 	last := map[inventory.Scope]time.Time{}
-	waiting, twice := map[inventory.Scope]bool{}, map[inventory.Scope]bool{}
+	waiting := map[inventory.Scope]bool{}
+	asked, armed := map[inventory.Scope]time.Time{}, map[inventory.Scope]time.Time{} // for two: last, and of the one that is waited for
+	settle := r.d.Config.Inventory.Settle + time.Second
 	due, settled := make(chan inventory.Scope), make(chan inventory.Scope)
 	later := func(s inventory.Scope, pause time.Duration, on chan inventory.Scope) {
 		turns.Go(func() {
@@ -129,12 +131,20 @@ func (r *refreshes) answer(ctx context.Context, jobs map[inventory.Scope]*job, t
 		case s = <-due:
 			delete(waiting, s)
 		case s = <-settled:
-			delete(twice, s)
+			if asked[s].After(armed[s]) {
+				armed[s] = asked[s]
+				later(s, settle-time.Since(asked[s]), settled)
+			} else {
+				delete(armed, s)
+			}
 		case a := <-r.asked:
 			s = a.scope
-			if a.twice && !twice[s] && jobs[s] != nil {
-				twice[s] = true
-				later(s, r.d.Config.Inventory.Settle+time.Second, settled)
+			if a.twice && jobs[s] != nil {
+				asked[s] = time.Now()
+				if _, waits := armed[s]; !waits {
+					armed[s] = asked[s]
+					later(s, settle, settled)
+				}
 			}
 			if pause := askedPause - time.Since(last[s]); pause > 0 {
 				if !waiting[s] {

@@ -14,7 +14,7 @@ type Counts struct {
 	Restorable map[string]int
 }
 
-// Counts reads them, from indexes alone.
+// Counts reads them, without reading the rows.
 func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
 	err = s.read(ctx, func(t *tx) error {
 		for _, q := range []struct {

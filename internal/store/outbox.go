@@ -37,9 +37,9 @@ const farthestTry = 2 * time.Hour
 
 // ready are the pending deliveries of a sink but those that answer an alert
 // which it has not got yet: a pager that is resolved before it is opened stays
-// open.
+// open. (CROSS JOIN: SQLite is to begin with the few alerts of one key.)
 const ready = `d.sink = ? AND d.sent_at IS NULL AND d.parked_at IS NULL AND NOT (a.answers AND EXISTS (SELECT 1 FROM alerts b
-	JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND e.sent_at IS NULL AND e.parked_at IS NULL))`
+	CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND e.sent_at IS NULL AND e.parked_at IS NULL))`
 
 // Next implements alert.Outbox.
 func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.Delivery, ok bool, err error) {

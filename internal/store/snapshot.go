@@ -55,7 +55,7 @@ func (s *Store) Unseen(ctx context.Context, scope inventory.Scope, seen *invento
 
 func (s *Store) unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (nums []int64, last int64, err error) {
 	rows, err := s.r.QueryContext(ctx, `SELECT num FROM flow_logs WHERE num > ? AND account = ? AND region = ? AND state = 'live' AND (written_at < ? OR written_at > ?) ORDER BY num`,
-		after, scope.Account, scope.Region, before.UnixMilli(), s.now().UnixMilli())
+		after, scope.Account, scope.Region, before.UnixMilli(), s.now().Add(time.Minute).UnixMilli())
 	if err != nil {
 		return nil, after, fmt.Errorf("read %s: %w", s.path, err)
 	}

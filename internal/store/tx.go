@@ -240,7 +240,8 @@ func (t *tx) AddHistory(s inventory.Scope, id string, e remediate.Entry) error {
 }
 
 func (t *tx) EventsOf(s inventory.Scope, id string) (ids []string, err error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT DISTINCT event_id FROM history WHERE account = ? AND region = ? AND id = ? AND event_id <> ''`, s.Account, s.Region, id)
+	rows, err := t.q.QueryContext(t.ctx, `SELECT event_id FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 AND event_id <> ''
+		UNION SELECT event_id FROM incidents WHERE account = ?1 AND region = ?2 AND id = ?3`, s.Account, s.Region, id)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
 	}
@@ -311,15 +312,17 @@ func (t *tx) PutEvent(e remediate.Event) error {
 // that it ever named, where ?4.
 const ofEvent = `FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (
 	SELECT id FROM incidents WHERE account = ?1 AND region = ?2 AND event_id = ?3
-	UNION SELECT id FROM history WHERE ?4 AND account = ?1 AND region = ?2 AND event_id = ?3)`
+	UNION ALL SELECT id FROM history WHERE ?4 AND account = ?1 AND region = ?2 AND event_id = ?3)`
 
 func (t *tx) EventIncidents(s inventory.Scope, eventID string, ever bool) ([]remediate.Incident, error) {
 	return each[remediate.Incident](t, `SELECT body `+ofEvent+` ORDER BY id`, s.Account, s.Region, eventID, ever)
 }
 
 func (t *tx) EventOpen(s inventory.Scope, eventID string, now time.Time) (open bool, err error) {
-	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND event_id = ? AND state = 'open'
-		AND (wait_until IS NULL OR wait_until <= ?))`, s.Account, s.Region, eventID, now.UnixMilli()).Scan(&open)
+	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ?1 AND region = ?2 AND event_id = ?3 AND state = 'open'
+			AND (wait_until IS NULL OR wait_until <= ?4))
+		OR EXISTS (SELECT 1 FROM history h CROSS JOIN incidents i ON i.account = h.account AND i.region = h.region AND i.id = h.id
+			WHERE h.account = ?1 AND h.region = ?2 AND h.event_id = ?3 AND i.state = 'open' AND (i.wait_until IS NULL OR i.wait_until <= ?4))`, s.Account, s.Region, eventID, now.UnixMilli()).Scan(&open)
 	if err != nil {
 		err = fmt.Errorf("read %s: %w", t.s.path, err)
 	}

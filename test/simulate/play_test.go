@@ -256,6 +256,9 @@ func (p *play) misset() {
 func (p *play) storm() {
 	p.stormy = true
 	p.odds = fakeaws.Odds{Throttled: 0.2 * p.random.Float64(), Failed: 0.2 * p.random.Float64(), Lost: 0.1 * p.random.Float64()}
+	if p.random.IntN(4) == 0 {
+		p.odds.Failed = 0.7 // what is asked again and again fails, too
+	}
 }
 
 func (p *play) calm() { p.stormy, p.odds = false, fakeaws.Odds{} }
