@@ -301,14 +301,14 @@ func TestI9RecordsOfCreatesStarveNoRestore(t *testing.T) {
 		s.hear(madeUp(n))
 	}
 	s.hear(s.attack(id))
-	for n := range 250 { // 5 seconds, 50 a second
+	for n := range 100 { // 2 seconds, 50 a second
 		s.now = s.now.Add(20 * time.Millisecond)
 		s.hear(madeUp(100 + n))
 		_, err := s.r.Step(t.Context(), scope)
 		s.must(err)
 	}
 	if i := s.incident(id); i.State != remediate.Restored {
-		t.Errorf("after 5 s of forged creates at 50/s: %s, %d creates", i.State, s.creates())
+		t.Errorf("after 2 s of forged creates at 50/s: %s, %d creates", i.State, s.creates())
 	}
 }
 
@@ -321,14 +321,14 @@ func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
 		s.hear(s.record(ids[1]))
 	}
 	s.hear(s.attack(ids[0]))
-	for range 250 { // 5 seconds, 50 a second
+	for range 100 { // 2 seconds, 50 a second
 		s.now = s.now.Add(20 * time.Millisecond)
 		s.hear(s.record(ids[1]))
 		_, err := s.r.Step(t.Context(), scope)
 		s.must(err)
 	}
 	if i := s.incident(ids[0]); i.State != remediate.Restored {
-		t.Errorf("after 5 s of forged deletes at 50/s: %s, %d creates", i.State, s.creates())
+		t.Errorf("after 2 s of forged deletes at 50/s: %s, %d creates", i.State, s.creates())
 	}
 }
 
