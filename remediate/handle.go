@@ -291,11 +291,8 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if err := add(tx, a); err != nil {
 		return err
 	}
-	if known { // a forged twin of the event ID lowers nothing (I2)
-		told.Level, told.DetectedAt, told.StuckAt, told.StuckTold = alert.Highest(e.Level, told.Level), e.DetectedAt, e.StuckAt, e.StuckTold
-	}
-	if known && !slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known }) {
-		told.Actor, told.Rule, told.DeletedAt, told.Failed = e.Actor, e.Rule, e.DeletedAt, e.Failed
+	if known {
+		told = told.after(e, incidents)
 	}
 	told.ToldDeletion = now
 	if len(incidents) > 0 {
@@ -310,6 +307,18 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 		return err
 	}
 	return r.settleEvent(tx, s, told.ID, now)
+}
+
+// after is an event that another record of the same ID was heard of before. One
+// of them may be a forged twin: it lowers nothing, and what names nothing that
+// is known says nothing of who did it (I2).
+func (e Event) after(before Event, incidents []Incident) Event {
+	e.Level, e.DetectedAt = alert.Highest(before.Level, e.Level), before.DetectedAt
+	e.StuckAt, e.StuckTold = before.StuckAt, before.StuckTold
+	if !slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known }) {
+		e.Actor, e.Rule, e.DeletedAt, e.Failed = before.Actor, before.Rule, before.DeletedAt, before.Failed
+	}
+	return e
 }
 
 func newEvent(s inventory.Scope, f detection.Finding, now time.Time) Event {
