@@ -22,13 +22,14 @@ func FuzzMessage(f *testing.F) {
 	}
 	f.Cleanup(func() { os.RemoveAll(root) })
 	var p *play
-	count := 0
+	count, plays := 0, 0
 	f.Fuzz(func(t *testing.T, body string) {
 		if count%200 == 0 { // a fresh world now and then: what came before may be of influence
 			if p != nil {
 				p.end()
 			}
-			p = staged(t, filepath.Join(root, fmt.Sprint(count)))
+			p = staged(t, filepath.Join(root, fmt.Sprint(plays)))
+			plays++
 		}
 		count++
 		if err := fed(p, body, count%25 == 0); err != nil {

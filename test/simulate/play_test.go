@@ -159,11 +159,13 @@ func (p *play) run(steps int) {
 	}
 	p.heal()
 	p.promise()
+	p.resolved()
 	p.result = p.sum()
 	if p.random.IntN(8) == 0 {
 		p.strikeAll()
 		p.heal()
 		p.promise()
+		p.resolved()
 	}
 }
 

@@ -156,5 +156,6 @@ func dying(dir string, hears bool, first, second int) (died bool, err error) {
 	}
 	p.heal()
 	p.promise()
+	p.resolved()
 	return died, nil
 }

@@ -436,9 +436,6 @@ func (p *play) promise() {
 			p.fail("%d flow logs at %v", n, t)
 		}
 	}
-	for _, by := range p.opened {
-		p.fail("a pager that %s opened is never closed", by)
-	}
 	for _, r := range p.sent {
 		for _, id := range r.deleted {
 			if !p.event[r.event][id] {
@@ -450,6 +447,13 @@ func (p *play) promise() {
 		if !alive[id] && !p.named[id] && !p.decoys[id] {
 			p.fail("nobody was told that %s is gone", id)
 		}
+	}
+}
+
+// resolved is what must hold when all is at rest.
+func (p *play) resolved() {
+	for _, by := range p.opened {
+		p.fail("a pager that %s opened is never closed", by)
 	}
 }
 
