@@ -67,6 +67,16 @@ type Actor struct {
 	MFA           *bool  `json:"mfa,omitempty"`
 	SourceIP      string `json:"source_ip,omitempty"`
 	UserAgent     string `json:"user_agent,omitempty"`
+	Via           string `json:"via,omitempty"` // console, CLI, an SDK's name, Terraform, or the AWS service that did it
+}
+
+// Deeds is what a principal did to flow logs by one API call within the hour
+// before an event.
+type Deeds struct {
+	EventName string `json:"event_name"` // DeleteFlowLogs
+	Calls     int    `json:"calls"`
+	Refused   int    `json:"refused,omitempty"`   // of Calls
+	FlowLogs  int    `json:"flow_logs,omitempty"` // named by those that AWS did not refuse
 }
 
 // FlowLog is what an alert says of one flow log.
@@ -78,6 +88,7 @@ type FlowLog struct {
 	Reason           string            `json:"reason,omitempty"` // of that state
 	Advice           string            `json:"advice,omitempty"`
 	Destination      string            `json:"destination,omitempty"`
+	LogFormat        string            `json:"log_format,omitempty"`
 	Tags             map[string]string `json:"tags,omitempty"`
 	NewFlowLogID     string            `json:"new_flow_log_id,omitempty"`
 	BlindSeconds     *float64          `json:"blind_seconds,omitempty"`
@@ -100,6 +111,7 @@ type Alert struct {
 	Time           Time      `json:"time"`
 	Kind           Kind      `json:"kind"`
 	Level          Level     `json:"level"`
+	RaisedBy       []string  `json:"raised_by,omitempty"` // the facts that raised Level above the rule's
 	Rule           *Rule     `json:"rule,omitempty"`
 	Title          string    `json:"title"`
 	Text           string    `json:"text,omitempty"`
@@ -108,9 +120,12 @@ type Alert struct {
 	Account        string    `json:"account,omitempty"`
 	Region         string    `json:"region,omitempty"`
 	EventID        string    `json:"event_id,omitempty"`
-	Source         string    `json:"source,omitempty"` // event or drift
+	Source         string    `json:"source,omitempty"`     // event or drift
+	EventTime      *Time     `json:"event_time,omitempty"` // when it happened, where nothing was deleted by it (attempt, tamper)
 	DeletedAt      *Time     `json:"deleted_at,omitempty"`
 	Actor          *Actor    `json:"actor,omitempty"`
+	Recent         []Deeds   `json:"recent,omitempty"` // what the same principal did to flow logs in the hour before
+	Target         string    `json:"target,omitempty"` // what was tampered with: its ARN, or its name
 	FlowLogs       []FlowLog `json:"flow_logs,omitempty"`
 	FailedFlowLogs []FlowLog `json:"failed_flow_logs,omitempty"`
 	Omitted        int       `json:"flow_logs_omitted,omitempty"` // left out because a sink takes no more
@@ -123,6 +138,12 @@ type Alert struct {
 // Answers reports whether the alert tells how an earlier one of the same
 // DedupKey has ended: to be told after it.
 func (a Alert) Answers() bool { return a.Kind == Restored || a.Kind == Closed }
+
+// Resolves reports whether nothing is left to do about DedupKey: a pager
+// closes what it opened by it.
+func (a Alert) Resolves() bool {
+	return a.Kind == Closed || a.Kind == Pipeline && a.Level == Informational && a.EventID == ""
+}
 
 // Time is an instant that JSON shows as RFC 3339 in UTC with milliseconds.
 type Time struct{ time.Time }
