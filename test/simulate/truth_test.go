@@ -276,11 +276,17 @@ func (p *play) free() (out []target) {
 
 // decoy takes a lost flow log's place with something that does less. Where a
 // daemon never saw what was there before, nobody could tell; nor where a rule
-// lets it go.
+// lets it go; nor, with several daemons, where it was ever released: one that
+// has no record of the loss takes it for allowed, and what comes then for new.
 func (p *play) decoy() {
 	waved := map[target]bool{}
 	for id := range p.waved {
 		waved[p.known[id]] = true
+	}
+	for id := range p.releases {
+		if len(p.daemons) > 1 {
+			waved[p.known[id]] = true
+		}
 	}
 	all := slices.DeleteFunc(p.free(), func(t target) bool { return len(p.shown[t]) < len(p.daemons) || p.released[t] || waved[t] })
 	if len(all) > 0 {
