@@ -38,6 +38,8 @@ type wire struct {
 	UserIdentity       json.RawMessage `json:"userIdentity"`
 	RequestParameters  json.RawMessage `json:"requestParameters"`
 	ResponseElements   json.RawMessage `json:"responseElements"`
+	Resources          json.RawMessage `json:"resources"`
+	Console            text            `json:"sessionCredentialFromConsole"`
 }
 
 // text takes any scalar: CloudTrail turns EC2's XML into JSON and makes
@@ -108,7 +110,12 @@ func Decode(raw []byte) (Record, error) {
 	if t, err := time.Parse(time.RFC3339, string(w.EventTime)); err == nil {
 		r.EventTime = t.UTC()
 	}
-	r.readParameters(w.RequestParameters, w.ResponseElements)
+	r.Identity.Console = strings.EqualFold(string(w.Console), "true")
+	if r.EventSource == EC2 {
+		r.readParameters(w.RequestParameters, w.ResponseElements)
+	} else if t, ok := tampers[r.EventName]; ok && t.source == r.EventSource {
+		r.readTarget(t, w.RequestParameters, w.Resources)
+	}
 	return r, nil
 }
 
@@ -140,11 +147,8 @@ const (
 	DeleteVPC      = "DeleteVpc"
 )
 
-// readParameters fills what depends on the event.
+// readParameters fills what depends on the event, of EC2's.
 func (r *Record) readParameters(request, response json.RawMessage) {
-	if r.EventSource != EC2 {
-		return
-	}
 	params, answer := unwrap(request, r.EventName+"Request"), unwrap(response, r.EventName+"Response")
 	r.DryRun = strings.EqualFold(scalar(params["DryRun"]), "true")
 	switch r.EventName {
@@ -273,22 +277,3 @@ func identity(raw json.RawMessage) Identity {
 	}
 	return id
 }
-
-// Wanted tells cheaply whether a text may hold a record that Decode would
-// make something of. It is false only where none of the event names can stand
-// in it, not even with some of its characters escaped.
-func Wanted(raw []byte) bool {
-	for _, name := range wantedNames {
-		if bytes.Contains(raw, name) {
-			return true
-		}
-	}
-	// JSON may write any letter as \u00XX: rare, so that it costs nobody else.
-	return bytes.Contains(raw, escapedLetter)
-}
-
-// wantedNames are the shortest texts that every wanted event name has in it.
-var (
-	wantedNames   = [][]byte{[]byte("FlowLogs"), []byte("DeleteVpc")}
-	escapedLetter = []byte(`\u00`)
-)

@@ -26,6 +26,11 @@ type Record struct {
 	ResourceIDs []string  // CreateFlowLogs, DeleteVpc: the resources named
 	ClientToken string    // CreateFlowLogs
 	IDsUnknown  bool      // parameters omitted or of a shape that names no ID: a refresh must tell
+
+	// Of calls that change what flow logs depend on (Tampers).
+	Target string // what the call changes: a name, ARN, ID or URL, as the service has it; empty: not told
+	Bus    string // events: the event bus of the rule, where it is not the default one
+	Detail string // how, where the parameters tell: "retention of 1 days", "policy …"
 }
 
 // Refusal is one flow log that AWS would not delete.
@@ -45,4 +50,5 @@ type Identity struct {
 	InvokedBy     string
 	SessionIssuer string // the role's ARN, for AssumedRole
 	MFA           *bool  // nil: the record does not tell
+	Console       bool   // sessionCredentialFromConsole: a person's session of the console
 }
