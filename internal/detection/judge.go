@@ -59,11 +59,11 @@ func deletion(r cloudtrail.Record) Finding {
 	if len(gone) == 0 && !r.IDsUnknown {
 		return attempt(r, func(id string) cloudtrail.Refusal { return refused[id] })
 	}
-	return Finding{Kind: Deleted, Rule: loaded()[deletedFile], Record: r, Deleted: gone, Failed: r.Refused}
+	return Finding{Kind: Deleted, Rule: ruleOf(deletedFile), Record: r, Deleted: gone, Failed: r.Refused}
 }
 
 func attempt(r cloudtrail.Record, why func(id string) cloudtrail.Refusal) Finding {
-	f := Finding{Kind: Attempted, Rule: loaded()[attemptedFile], Record: r}
+	f := Finding{Kind: Attempted, Rule: ruleOf(attemptedFile), Record: r}
 	for _, id := range r.FlowLogIDs {
 		f.Failed = append(f.Failed, why(id))
 	}

@@ -4,20 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 )
-
-func TestRules(t *testing.T) {
-	t.Parallel()
-	r := Rules()
-	if r[0].Title != "AWS VPC Flow Logs Deleted" || r[0].Level != alert.High || r[1].Title != "AWS VPC Flow Logs Deletion Attempt Failed" || r[1].Level != alert.Medium {
-		t.Errorf("%+v", r)
-	}
-	if r[0].ID == r[1].ID || len(r[0].ID) != 36 {
-		t.Error("each rule has a UUID of its own")
-	}
-}
 
 func TestJudge(t *testing.T) {
 	t.Parallel()
