@@ -40,6 +40,7 @@ func newRoot(a *app) *cobra.Command {
 		newAlertsCommand(a),
 		newRestoreCommand(a),
 		newReplayCommand(a),
+		newRulesCommand(a),
 		newDemoCommand(a),
 		newVersionCommand(a),
 	)

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+)
+
+func newRulesCommand(a *app) *cobra.Command {
+	return newGroup("rules", "What is detected, and the same as Sigma rules for a SIEM",
+		newRulesListCommand(a),
+		newRulesExportCommand(a),
+	)
+}
+
+// ruleJSON is one rule, part of the contract as what is in contract.go.
+type ruleJSON struct {
+	ID             string      `json:"id"`
+	Title          string      `json:"title"`
+	Level          alert.Level `json:"level"`
+	Description    string      `json:"description"`
+	EventSource    string      `json:"event_source"`
+	EventNames     []string    `json:"event_names"`
+	Tags           []string    `json:"tags,omitempty"`
+	References     []string    `json:"references,omitempty"`
+	FalsePositives []string    `json:"false_positives,omitempty"`
+	File           string      `json:"file"`
+}
+
+func toRuleJSON(r detection.SigmaRule) ruleJSON {
+	return ruleJSON{
+		ID: r.ID, Title: r.Title, Level: r.Level, Description: r.Description, EventSource: r.EventSource, EventNames: r.EventNames,
+		Tags: r.Tags, References: r.References, FalsePositives: r.FalsePositives, File: r.File,
+	}
+}
+
+func newRulesListCommand(a *app) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "list", Short: "List the detections: title, level, and the calls that each is about", Args: cobra.NoArgs,
+		Long: "List the detections: title, level, and the calls that each is about. It reads no configuration and no state file.",
+		RunE: func(*cobra.Command, []string) error { return a.listRules(asJSON) },
+	}
+	jsonFlag(c, &asJSON, "one JSON object a line: a rule with its description, tags, references and false positives")
+	return c
+}
+
+func (a *app) listRules(asJSON bool) error {
+	return a.print(func(w io.Writer) error {
+		t := a.table(w, "TITLE", "LEVEL", "SOURCE", "EVENTS")
+		for _, r := range detection.Rules() {
+			var err error
+			if asJSON {
+				err = writeJSON(w, toRuleJSON(r))
+			} else {
+				err = t.add(plain(r.Title), levelCell(r.Level), plain(r.EventSource), plain(strings.Join(r.EventNames, ", ")))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return t.flush()
+	})
+}
+
+func newRulesExportCommand(a *app) *cobra.Command {
+	var asJSON, force bool
+	c := &cobra.Command{
+		Use: "export DIR", Short: "Write the Sigma rules into DIR, a file each", Args: cobra.ExactArgs(1),
+		Long: "Write the Sigma rules into DIR, a file each, and make DIR if it is not there. A file of the same name and other\n" +
+			"content is somebody's own work: then nothing is written, unless --force says so. A SIEM's own query comes from\n" +
+			"sigma-cli: `sigma convert` reads DIR.",
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return a.exportRules(args[0], force, asJSON) },
+	}
+	c.Flags().BoolVar(&force, "force", false, "overwrite files that differ")
+	jsonFlag(c, &asJSON, "one JSON object: how many were written, and how many were there already")
+	return c
+}
+
+func (a *app) exportRules(dir string, force, asJSON bool) error {
+	todo, err := rulesToWrite(dir, force)
+	if err != nil {
+		return err
+	}
+	if err := writeRules(dir, todo); err != nil {
+		return err
+	}
+	same := len(detection.Rules()) - len(todo)
+	return a.print(func(w io.Writer) error {
+		if asJSON {
+			return writeJSON(w, struct {
+				Written   int `json:"written"`
+				Unchanged int `json:"unchanged"`
+			}{len(todo), same})
+		}
+		text := plural(len(todo), "rule") + " written to " + clean(dir)
+		if same > 0 {
+			text += fmt.Sprintf(", %d there already", same)
+		}
+		_, err := fmt.Fprintln(w, text)
+		return err
+	})
+}
