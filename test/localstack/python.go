@@ -2,23 +2,21 @@ package localstack
 
 import (
 	"context"
+	_ "embed"
 	"errors"
-	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
+
+	"flowkeeper/test/python"
 )
+
+//go:embed requirements.txt
+var requirements string
 
 // startPython runs LocalStack in a virtual environment of this user's cache.
 func startPython(ctx context.Context, log func(string, ...any)) (*Instance, error) {
-	python, err := findPython(ctx)
-	if err != nil {
-		return nil, err
-	}
-	venv, err := environment(ctx, python, log)
+	venv, err := python.Environment(ctx, "localstack", requirements, log)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +45,7 @@ func runPython(ctx context.Context, venv string, root *root) (*Instance, error) 
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(filepath.Join(venv, "bin", "python"), "-c", program)
+	cmd := exec.Command(python.Interpreter(venv), "-c", program)
 	cmd.Env = cleanEnv("GATEWAY_LISTEN="+address, "LOCALSTACK_HOST="+address, "SQS_ENDPOINT_STRATEGY=path",
 		"DNS_ADDRESS=0", "DISABLE_EVENTS=1", "SKIP_SSL_CERT_DOWNLOAD=1", "EAGER_SERVICE_LOADING=1",
 		"SERVICES="+strings.Join(services, ","),
@@ -64,60 +62,4 @@ func runPython(ctx context.Context, venv string, root *root) (*Instance, error) 
 		return nil, errors.Join(err, p.stop(termWithin))
 	}
 	return &Instance{Endpoint: endpoint, How: "localstack-core " + Version + " with Python in " + venv, stop: stop}, nil
-}
-
-// findPython is the first Python 3.13 that really answers: LocalStack installs
-// on others, but its services then fail to load. A pyenv shim may be on the
-// PATH and still answer "command not found".
-func findPython(ctx context.Context) (string, error) {
-	candidates := []string{"python3.13", "python3"}
-	candidates = append(candidates, pyenvPythons(ctx)...)
-	for _, c := range candidates {
-		if is313(ctx, c) {
-			return c, nil
-		}
-	}
-	if python, err := uvPython(ctx); err != nil {
-		return "", fmt.Errorf("none of %s is a Python 3.13, and %w", strings.Join(candidates, ", "), err)
-	} else if is313(ctx, python) {
-		return python, nil
-	}
-	return "", errors.New("the Python that uv found does not run")
-}
-
-func is313(ctx context.Context, python string) bool {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, python, "--version").Output()
-	return err == nil && strings.HasPrefix(string(out), "Python 3.13.")
-}
-
-func pyenvPythons(ctx context.Context) []string {
-	root := os.Getenv("PYENV_ROOT")
-	if out, err := exec.CommandContext(ctx, "pyenv", "root").Output(); err == nil {
-		root = strings.TrimSpace(string(out))
-	}
-	if root == "" {
-		return nil
-	}
-	found, _ := filepath.Glob(filepath.Join(root, "versions", "3.13.*", "bin", "python3.13")) // the pattern is valid
-	return found
-}
-
-// uvPython asks uv for a Python 3.13, which it installs if it has none.
-func uvPython(ctx context.Context) (string, error) {
-	if _, err := exec.LookPath("uv"); err != nil {
-		return "", errors.New("there is no uv command")
-	}
-	if out, err := exec.CommandContext(ctx, "uv", "python", "find", "3.13").Output(); err == nil {
-		return strings.TrimSpace(string(out)), nil
-	}
-	if out, err := exec.CommandContext(ctx, "uv", "python", "install", "3.13").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("uv python install 3.13: %s", lastLine(out))
-	}
-	out, err := exec.CommandContext(ctx, "uv", "python", "find", "3.13").Output()
-	if err != nil {
-		return "", fmt.Errorf("uv python find 3.13: %w", err)
-	}
-	return strings.TrimSpace(string(out)), nil
 }

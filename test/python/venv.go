@@ -1,9 +1,9 @@
-package localstack
+// Package python gives tests a Python with pinned packages.
+package python
 
 import (
 	"context"
 	"crypto/sha256"
-	_ "embed"
 	"errors"
 	"fmt"
 	"os"
@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-//go:embed requirements.txt
-var requirements string
-
-// environment is a virtual environment with the pinned packages, installed by
-// whoever comes first; the others wait at the lock.
-func environment(ctx context.Context, python string, log func(string, ...any)) (string, error) {
+// Environment is the directory of a virtual environment with exactly the
+// packages of requirements, in the user's cache, installed by whoever comes
+// first; the others wait at the lock. Another list is another directory. name
+// tells people whose it is, and log hears of an installation, in Printf's
+// manner. The error says what to install.
+func Environment(ctx context.Context, name, requirements string, log func(string, ...any)) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("find the cache directory: %w; set XDG_CACHE_HOME or HOME", err)
 	}
-	dir := filepath.Join(cache, "flowkeeper", fmt.Sprintf("localstack-%.12x", sha256.Sum256([]byte(requirements))))
+	dir := filepath.Join(cache, "flowkeeper", fmt.Sprintf("%s-%.12x", name, sha256.Sum256([]byte(requirements))))
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return "", fmt.Errorf("make the cache directory: %w", err)
 	}
@@ -36,12 +36,22 @@ func environment(ctx context.Context, python string, log func(string, ...any)) (
 	if complete(ctx, dir) {
 		return dir, nil
 	}
-	log("LocalStack: installing localstack-core %s into %s (once, about a minute)", Version, dir)
-	if err := install(ctx, python, dir); err != nil {
+	python, err := find(ctx)
+	if err != nil {
+		return "", err
+	}
+	log("%s: installing its Python packages into %s (once, up to a minute)", name, dir)
+	if err := install(ctx, python, dir, requirements); err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, nil
 }
+
+// Interpreter is the Python of an environment.
+func Interpreter(dir string) string { return Program(dir, "python") }
+
+// Program is a command that a package brought into an environment.
+func Program(dir, name string) string { return filepath.Join(dir, "bin", name) }
 
 func marker(dir string) string { return filepath.Join(dir, "flowkeeper-complete") }
 
@@ -49,11 +59,11 @@ func marker(dir string) string { return filepath.Join(dir, "flowkeeper-complete"
 // from one whose Python has been uninstalled since.
 func complete(ctx context.Context, dir string) bool {
 	_, err := os.Stat(marker(dir))
-	return err == nil && is313(ctx, filepath.Join(dir, "bin", "python"))
+	return err == nil && is313(ctx, Interpreter(dir))
 }
 
 // install makes dir anew; the marker comes last.
-func install(ctx context.Context, python, dir string) error {
+func install(ctx context.Context, python, dir, requirements string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("clear %s: %w", dir, err)
 	}
@@ -64,20 +74,22 @@ func install(ctx context.Context, python, dir string) error {
 	if err := os.WriteFile(list, []byte(requirements), 0o644); err != nil {
 		return fmt.Errorf("write the list of packages: %w", err)
 	}
-	if err := command(ctx, filepath.Join(dir, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-input", "-r", list); err != nil {
+	if err := command(ctx, Interpreter(dir), "-m", "pip", "install", "--quiet", "--no-input", "-r", list); err != nil {
 		return err
 	}
 	return os.WriteFile(marker(dir), nil, 0o644)
 }
 
 func command(ctx context.Context, name string, args ...string) error {
-	t := &tail{}
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stdout, cmd.Stderr = t, t
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %s: %w:\n%s", name, strings.Join(args, " "), err, t)
+	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w:\n%s", name, strings.Join(args, " "), err, lastLines(out, 25))
 	}
 	return nil
+}
+
+func lastLines(out []byte, n int) string {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
 // lockFile holds path for this process until unlock, waiting for others as
