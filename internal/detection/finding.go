@@ -17,6 +17,7 @@ const (
 	Created                   // CreateFlowLogs succeeded: the snapshot should know these
 	Rehearsed                 // a Flowkeeper tried a restore as a dry run, whatever AWS said to it
 	TornDown                  // a VPC was deleted: AWS removes its flow logs without a record
+	Tampered                  // something was changed that flow logs may depend on
 )
 
 // RehearsalToken begins the ClientToken of every rehearsal.
@@ -32,7 +33,7 @@ type Rule struct {
 // Finding is what one record means.
 type Finding struct {
 	Kind    Kind
-	Rule    Rule // zero unless Deleted or Attempted
+	Rule    Rule // zero where no Sigma rule is about it: Rehearsed, TornDown
 	Record  cloudtrail.Record
 	Deleted []string             // requested minus refused
 	Failed  []cloudtrail.Refusal // refused, each with AWS's words; for a refused call every ID with the call's error
@@ -43,6 +44,6 @@ func (f Finding) Actor() alert.Actor {
 	id := f.Record.Identity
 	return alert.Actor{
 		Type: id.Type, ARN: id.ARN, SessionIssuer: id.SessionIssuer, AccessKeyID: id.AccessKeyID,
-		MFA: id.MFA, SourceIP: f.Record.SourceIP, UserAgent: f.Record.UserAgent,
+		MFA: id.MFA, SourceIP: f.Record.SourceIP, UserAgent: f.Record.UserAgent, Via: via(f.Record),
 	}
 }

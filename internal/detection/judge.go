@@ -18,12 +18,13 @@ func Findings(records []cloudtrail.Record) (out []Finding) {
 
 // Judge says what a record means; false where it means nothing to us.
 //
-// One difference from the Sigma files is on purpose: a call that AWS answered
-// with 200 while it refused every ID is an attempt to us, and a deletion to
-// Sigma, which can't see inside the answer.
+// One difference from the Sigma files is on purpose: where AWS answered with
+// 200 and did nothing of what was asked, a deletion is an attempt to us, and a
+// creation nothing. Sigma can't see inside an answer.
 func Judge(r cloudtrail.Record) (Finding, bool) {
 	if r.EventSource != cloudtrail.EC2 {
-		return Finding{}, false
+		rule, ok := tamperRule(r.EventSource, r.EventName)
+		return Finding{Kind: Tampered, Rule: rule, Record: r}, ok && r.ErrorCode == ""
 	}
 	switch r.EventName {
 	case cloudtrail.DeleteFlowLogs:
@@ -33,7 +34,7 @@ func Judge(r cloudtrail.Record) (Finding, bool) {
 			return Finding{Kind: Rehearsed, Record: r}, true
 		}
 		made := r.ErrorCode == "" && len(r.CreatedIDs) > 0
-		return Finding{Kind: Created, Record: r}, made
+		return Finding{Kind: Created, Rule: ruleOf(createdFile), Record: r}, made
 	case cloudtrail.DeleteVPC:
 		return Finding{Kind: TornDown, Record: r}, r.ErrorCode == "" && !r.DryRun && len(r.ResourceIDs) > 0
 	}

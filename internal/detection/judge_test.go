@@ -45,6 +45,10 @@ func TestJudge(t *testing.T) {
 		"no dry run": {record(func(r *cloudtrail.Record) {
 			r.EventName, r.ClientToken, r.ErrorCode = cloudtrail.CreateFlowLogs, RehearsalToken+"x-1-1", "Client.X"
 		}), 0, "", ""},
+		"tampered": {record(func(r *cloudtrail.Record) { r.EventSource, r.EventName = "logs.amazonaws.com", "DeleteLogGroup" }), Tampered, "", ""},
+		"refused to tamper": {record(func(r *cloudtrail.Record) {
+			r.EventSource, r.EventName, r.ErrorCode = "logs.amazonaws.com", "DeleteLogGroup", "AccessDenied"
+		}), 0, "", ""},
 		"torn down": {record(func(r *cloudtrail.Record) { r.EventName, r.ResourceIDs = cloudtrail.DeleteVPC, []string{"vpc-1"} }), TornDown, "", ""},
 		"not torn down": {record(func(r *cloudtrail.Record) {
 			r.EventName, r.ResourceIDs, r.ErrorCode = cloudtrail.DeleteVPC, []string{"vpc-1"}, "Client.DependencyViolation"
