@@ -34,6 +34,9 @@ func (l Level) rank() int {
 // an empty min always lets pass.
 func (l Level) AtLeast(min Level) bool { return l.rank() >= min.rank() }
 
+// Raised is the next more urgent level; critical stays.
+func (l Level) Raised() Level { return levels[min(l.rank()+1, len(levels)-1)] }
+
 // Kind of alert.
 type Kind string
 
@@ -82,6 +85,8 @@ type Deeds struct {
 // FlowLog is what an alert says of one flow log.
 type FlowLog struct {
 	FlowLogID        string            `json:"flow_log_id"`
+	Account          string            `json:"account,omitempty"` // where it is not the alert's
+	Region           string            `json:"region,omitempty"`
 	RootFlowLogID    string            `json:"root_flow_log_id,omitempty"`
 	ResourceID       string            `json:"resource_id,omitempty"`
 	State            string            `json:"state,omitempty"`  // of its incident

@@ -116,12 +116,12 @@ func (s Settings) Destination(scope Scope) string {
 	if s.LogGroupName == "" {
 		return ""
 	}
-	return fmt.Sprintf("arn:%s:logs:%s:%s:log-group:%s", partition(scope.Region), scope.Region, scope.Account, s.LogGroupName)
+	return fmt.Sprintf("arn:%s:logs:%s:%s:log-group:%s", Partition(scope.Region), scope.Region, scope.Account, s.LogGroupName)
 }
 
-// partition of a Region, for an ARN made from a name. AWS names the Regions
+// Partition of a Region, for an ARN made from a name. AWS names the Regions
 // of its other partitions by a prefix.
-func partition(region string) string {
+func Partition(region string) string {
 	switch {
 	case strings.HasPrefix(region, "cn-"):
 		return "aws-cn"

@@ -144,7 +144,7 @@ func TestI2AForgedTwinLowersNothing(t *testing.T) {
 	s.work()
 	for _, kind := range []alert.Kind{alert.Deletion, alert.Restored} {
 		all := s.alerts(kind)
-		if a := all[len(all)-1]; a.Actor == nil || a.Actor.ARN != mallory || kind == alert.Deletion && a.Level != alert.High {
+		if a := all[len(all)-1]; a.Actor == nil || a.Actor.ARN != mallory || kind == alert.Deletion && a.Level != alert.Critical {
 			t.Errorf("%s of level %s, by %+v", a.Kind, a.Level, a.Actor)
 		}
 	}
@@ -286,7 +286,7 @@ func TestI2AForgedTwinInEverythingButTheActor(t *testing.T) {
 	s.is(id, remediate.Restored, "")
 	s.restored("vpc-1")
 	all := s.alerts(alert.Deletion)
-	if len(all) != 2 || all[1].Level != alert.High || all[1].Actor.ARN != mallory {
+	if len(all) != 2 || all[1].Level != alert.Critical || all[1].Actor.ARN != mallory {
 		t.Errorf("%+v", all)
 	}
 }

@@ -19,7 +19,12 @@ import (
 func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding) error {
 	byScope := map[inventory.Scope][]detection.Finding{}
 	var order []inventory.Scope
+	var tampers []detection.Finding
 	for _, f := range findings {
+		if f.Kind == detection.Tampered {
+			tampers = append(tampers, identified(f))
+			continue
+		}
 		s := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
 		if _, ours := r.Fleet.EC2(s); !ours {
 			r.notOurs(s, f)
@@ -36,6 +41,9 @@ func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding) e
 	var errs []error
 	for _, s := range order {
 		errs = append(errs, r.handleScope(ctx, s, byScope[s]))
+	}
+	if len(tampers) > 0 {
+		errs = append(errs, r.tampered(ctx, tampers))
 	}
 	return errors.Join(errs...)
 }
@@ -60,9 +68,7 @@ func (r *Remediator) notOurs(s inventory.Scope, f detection.Finding) {
 func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []detection.Finding) error {
 	now := r.Now()
 	for n, f := range fs {
-		if f.Record.EventID == "" {
-			fs[n].Record.EventID = "without-id-" + alert.ID(f.Record.EventTime.String(), fmt.Sprint(f.Deleted, f.Failed))
-		}
+		fs[n] = identified(f)
 	}
 	err := r.beside(3,
 		func() error { r.lookBeside(ctx, s, fs); return nil },
@@ -75,6 +81,15 @@ func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []de
 		}
 	}
 	return err
+}
+
+// identified is a finding whose record has an event ID: one of ours, where
+// CloudTrail's is missing.
+func identified(f detection.Finding) detection.Finding {
+	if f.Record.EventID == "" {
+		f.Record.EventID = "without-id-" + alert.ID(f.Record.EventTime.String(), f.Record.EventName, f.Record.Target, fmt.Sprint(f.Deleted, f.Failed))
+	}
+	return f
 }
 
 // stands reports whether the snapshot has a live flow log on a resource: when
@@ -281,10 +296,22 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if !news {
 		return nil
 	}
+	recent, err := r.deed(tx, f, len(f.Deleted), now)
+	if err != nil {
+		return err
+	}
+	var raisedBy []string
 	if quiet {
 		told.Level = alert.Informational
+	} else {
+		facts, err := r.facts(tx, s, told.Actor, flowLogs(incidents))
+		if err != nil {
+			return err
+		}
+		told.Level, raisedBy = raised(told.Level, facts)
 	}
 	a := r.deletionAlert(told, incidents, now)
+	a.RaisedBy, a.Recent = raisedBy, recent
 	for n, why := range foreseen {
 		a.FlowLogs[n].Foreseen = why
 	}
@@ -346,12 +373,21 @@ func (r *Remediator) attempted(tx Tx, s inventory.Scope, f detection.Finding, no
 			return err
 		}
 		if ok {
-			e.Failed[n].ResourceID, e.Failed[n].Destination, e.Failed[n].Tags = row.ResourceID, row.Destination(s), row.Tags
+			e.Failed[n].ResourceID, e.Failed[n].Destination, e.Failed[n].LogFormat, e.Failed[n].Tags = row.ResourceID, row.Destination(s), row.LogFormat, row.Tags
 		}
 	}
+	recent, err := r.deed(tx, f, len(ids), now)
+	if err != nil {
+		return err
+	}
+	facts, err := r.facts(tx, s, e.Actor, e.Failed)
+	if err != nil {
+		return err
+	}
 	slices.Sort(ids)
-	a := r.newAlert(e, alert.Attempt, now, strings.Join(ids, ",")) // a forged twin of the event ID swallows nothing (I2)
-	a.FailedFlowLogs = e.Failed
+	a := r.findingAlert(f, alert.Attempt, now, strings.Join(ids, ",")) // a forged twin of the event ID swallows nothing (I2)
+	a.Level, a.RaisedBy = raised(a.Level, facts)
+	a.FailedFlowLogs, a.Recent = e.Failed, recent
 	return add(tx, a)
 }
 

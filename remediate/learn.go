@@ -209,7 +209,7 @@ func newsAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []inv
 	}
 	slices.SortFunc(rows, func(x, y inventory.Row) int { return cmp.Compare(x.ID, y.ID) })
 	for _, row := range rows {
-		f := alert.FlowLog{FlowLogID: row.ID, ResourceID: row.ResourceID, Destination: row.Destination(s), Tags: row.Tags, CreatedBy: row.CreatedBy}
+		f := alert.FlowLog{FlowLogID: row.ID, ResourceID: row.ResourceID, Destination: row.Destination(s), LogFormat: row.LogFormat, Tags: row.Tags, CreatedBy: row.CreatedBy}
 		if kind == alert.Pipeline {
 			f.ErrorMessage = row.DeliverLogsErrorMessage
 		}

@@ -357,7 +357,7 @@ func TestRules(t *testing.T) {
 	}{
 		"alert":    {rule(remediate.Alert), remediate.Closed, remediate.AlertOnly, alert.High},
 		"ignore":   {rule(remediate.Ignore), remediate.Closed, remediate.Exempt, alert.Informational},
-		"mode":     {func(s *scene) { s.policy.AlertOnly = true; s.crash() }, remediate.Closed, remediate.AlertOnly, alert.High},
+		"mode":     {func(s *scene) { s.policy.AlertOnly = true; s.crash() }, remediate.Closed, remediate.AlertOnly, alert.Critical},
 		"released": {func(s *scene) { s.release() }, remediate.Closed, remediate.Released, alert.Informational},
 		"wait":     {rule(remediate.Wait), remediate.Open, "", alert.High},
 	} {
@@ -532,7 +532,7 @@ func TestAnAttemptIsTold(t *testing.T) {
 	s.hear(f, f)
 	s.pass(time.Minute)
 	s.told(map[alert.Kind]int{alert.Attempt: 1})
-	if a := s.alerts(alert.Attempt)[0]; a.Level != alert.Medium || a.FailedFlowLogs[0].ResourceID != "vpc-1" || a.FailedFlowLogs[0].ErrorCode == "" {
+	if a := s.alerts(alert.Attempt)[0]; a.Level != alert.High || a.RaisedBy[0] != remediate.WholeVPC || a.DeletedAt != nil || a.FailedFlowLogs[0].ResourceID != "vpc-1" || a.FailedFlowLogs[0].ErrorCode == "" {
 		t.Errorf("alert %+v", a)
 	}
 }

@@ -49,6 +49,9 @@ type Remediator struct {
 	// exactly has its own.
 	Beside func(most int, tasks ...func() error) error
 	Rand   func() float64
+	// Dependencies are what Flowkeeper needs beside what the snapshot names; nil:
+	// nothing.
+	Dependencies func() []Dependency
 
 	mu     sync.Mutex
 	scopes map[inventory.Scope]*scopeState

@@ -79,6 +79,17 @@ type Tx interface {
 	Way(scope inventory.Scope) (Way, error)
 	PutWay(scope inventory.Scope, w Way) error
 
+	// Dependents are the needs that name a thing.
+	Dependents(thing Thing) ([]Dependents, error)
+	// LiveWith are protected live rows with the same needs.
+	LiveWith(scope inventory.Scope, n Needs, limit int) ([]inventory.Row, error)
+	// AllPending are the open and blocked incidents of known flow logs.
+	AllPending(scope inventory.Scope, limit int) ([]Incident, error)
+	// Deeds sums up what a principal did within a time, but for one event;
+	// AddDeed notes one.
+	Deeds(principal string, from, to time.Time, but string) ([]alert.Deeds, error)
+	AddDeed(d Deed) error
+
 	// Stale reports whether the snapshot of a scope is from a copy so old that
 	// what the next refresh does not find is only told.
 	Stale(scope inventory.Scope) (bool, error)

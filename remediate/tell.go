@@ -62,7 +62,7 @@ func flowLogs(incidents []Incident) []alert.FlowLog {
 	for _, i := range incidents {
 		f := alert.FlowLog{
 			FlowLogID: i.FlowLogID, ResourceID: i.ResourceID, State: string(i.State), Reason: i.Reason, Advice: i.Advice,
-			Destination: i.Frozen.Destination(i.Scope), Tags: i.Frozen.Tags, NewFlowLogID: i.NewID,
+			Destination: i.Frozen.Destination(i.Scope), LogFormat: i.Frozen.LogFormat, Tags: i.Frozen.Tags, NewFlowLogID: i.NewID,
 		}
 		if i.RootID != i.FlowLogID {
 			f.RootFlowLogID = i.RootID

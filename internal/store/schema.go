@@ -106,6 +106,20 @@ UPDATE incidents SET settled_at = detected_at WHERE state IN ('verified', 'close
 ALTER TABLE alerts ADD COLUMN dedup_key TEXT NOT NULL DEFAULT '';
 ALTER TABLE alerts ADD COLUMN answers INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX alerts_dedup_key ON alerts (dedup_key, num);
+`, `
+-- What flow logs depend on, and what principals did to them within the last
+-- day. The next refresh fills the former in from all that it lists.
+CREATE TABLE depends (
+	thing TEXT NOT NULL, account TEXT NOT NULL, region TEXT NOT NULL, needs TEXT NOT NULL,
+	PRIMARY KEY (thing, account, region, needs)
+) WITHOUT ROWID;
+UPDATE flow_logs SET digest = x'';
+CREATE TABLE deeds (
+	principal TEXT NOT NULL, at INTEGER NOT NULL, event_id TEXT NOT NULL, event_name TEXT NOT NULL,
+	refused INTEGER NOT NULL, flow_logs INTEGER NOT NULL,
+	PRIMARY KEY (principal, at, event_id, event_name)
+) WITHOUT ROWID;
+CREATE INDEX deeds_at ON deeds (at);
 `}
 
 // migrate brings the file to today's schema. It keeps a copy of an older file

@@ -81,6 +81,10 @@ func (s *Store) Refreshed(ctx context.Context, scope inventory.Scope, started, e
 	})
 }
 
+// keepDeeds is longer than any alert looks back from the time of its event,
+// which may be hours ago.
+const keepDeeds = 24 * time.Hour
+
 // Prune forgets what is settled for longer than the retention: gone rows with
 // their incidents, events without incidents, alerts that every sink has.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
@@ -101,6 +105,6 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 				return err
 			}
 		}
-		return nil
+		return t.exec(`DELETE FROM deeds WHERE at < ?`, t.s.now().Add(-keepDeeds).UnixMilli())
 	})
 }

@@ -127,7 +127,11 @@ func (t *tx) PutFlowLog(r inventory.Row) error {
 		untold = 1
 	}
 	if r.Rehearsable() {
-		needs = body(remediate.NeedsOf(r.FlowLog))
+		n := remediate.NeedsOf(r.FlowLog)
+		needs = body(n)
+		if err := t.depend(r.Scope, n, body(n)); err != nil {
+			return err
+		}
 	}
 	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, untold, needs, body)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

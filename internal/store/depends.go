@@ -1,0 +1,74 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// depend notes what flow logs with these needs depend on. It forgets nothing:
+// what was lost may still have to come back to there.
+func (t *tx) depend(s inventory.Scope, n remediate.Needs, needs string) error {
+	for _, thing := range n.Things() {
+		if err := t.exec(`INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`, thing, s.Account, s.Region, needs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) Dependents(thing remediate.Thing) (out []remediate.Dependents, err error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT account, region, needs,
+		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
+		FROM depends d WHERE thing = ?`, thing)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d remediate.Dependents
+		var needs []byte
+		if err := rows.Scan(&d.Scope.Account, &d.Scope.Region, &needs, &d.Live); err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		if err := json.Unmarshal(needs, &d.Needs); err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
+func (t *tx) LiveWith(s inventory.Scope, n remediate.Needs, limit int) ([]inventory.Row, error) {
+	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND needs = ? ORDER BY num LIMIT ?`, s.Account, s.Region, body(n), limit)
+}
+
+func (t *tx) AllPending(s inventory.Scope, limit int) ([]remediate.Incident, error) {
+	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND known = 1 AND state IN ('open', 'blocked') LIMIT ?`, s.Account, s.Region, limit)
+}
+
+func (t *tx) AddDeed(d remediate.Deed) error {
+	return t.exec(`INSERT INTO deeds (principal, at, event_id, event_name, refused, flow_logs) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		d.Principal, d.At.UnixMilli(), d.EventID, d.EventName, d.Refused, d.FlowLogs)
+}
+
+func (t *tx) Deeds(principal string, from, to time.Time, but string) (out []alert.Deeds, err error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT event_name, count(*), sum(refused), sum(iif(refused, 0, flow_logs)) FROM deeds
+		WHERE principal = ? AND at BETWEEN ? AND ? AND event_id <> ? GROUP BY event_name ORDER BY event_name`, principal, from.UnixMilli(), to.UnixMilli(), but)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d alert.Deeds
+		if err := rows.Scan(&d.EventName, &d.Calls, &d.Refused, &d.FlowLogs); err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}

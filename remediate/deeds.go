@@ -1,0 +1,41 @@
+package remediate
+
+import (
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+)
+
+// Deed is one call of a principal that concerned flow logs.
+type Deed struct {
+	Principal string
+	At        time.Time
+	EventID   string
+	EventName string
+	Refused   bool
+	FlowLogs  int // named by it
+}
+
+// recently is how far back an alert says what else its actor did.
+const recently = time.Hour
+
+// deed notes what a finding says of its actor, and returns what else the same
+// one did within the hour before.
+func (r *Remediator) deed(tx Tx, f detection.Finding, flowLogs int, now time.Time) ([]alert.Deeds, error) {
+	actor := f.Actor()
+	who := principal(&actor)
+	if who == "" {
+		return nil, nil
+	}
+	at := f.Record.EventTime
+	if at.IsZero() || at.After(now) {
+		at = now
+	}
+	before, err := tx.Deeds(who, at.Add(-recently), at, f.Record.EventID)
+	if err != nil {
+		return nil, err
+	}
+	return before, tx.AddDeed(Deed{Principal: who, At: at, EventID: f.Record.EventID, EventName: f.Record.EventName,
+		Refused: f.Kind == detection.Attempted, FlowLogs: flowLogs})
+}

@@ -1,0 +1,229 @@
+package remediate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+)
+
+// Dependents are the protected flow logs of a scope with the same needs.
+type Dependents struct {
+	Scope inventory.Scope
+	Needs Needs
+	Live  int
+}
+
+// tampered tells people of calls that change what flow logs or Flowkeeper
+// depend on. It tells nothing of others: an account deletes log groups all day.
+// A record's scope need not be a configured one: IAM's are in one Region, and a
+// bucket may be another account's.
+func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding) error {
+	now := r.Now()
+	tell := func(fn func(context.Context, func(Tx) error) error, keep func(Tx, detection.Finding, alert.Alert) error) error {
+		return fn(ctx, func(tx Tx) error {
+			for _, f := range fs {
+				a, matters, err := r.tamperAlert(tx, f, now)
+				if err == nil && matters {
+					err = keep(tx, f, a)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err := tell(r.Store.Update, func(tx Tx, f detection.Finding, a alert.Alert) (err error) {
+		if a.Recent, err = r.deed(tx, f, 0, now); err != nil {
+			return err
+		}
+		return add(tx, a)
+	})
+	if err == nil {
+		r.Wake()
+		return nil
+	}
+	var direct []alert.Alert // I1
+	verr := tell(r.Store.View, func(_ Tx, _ detection.Finding, a alert.Alert) error {
+		a.Write()
+		direct = append(direct, a)
+		return nil
+	})
+	for _, a := range direct {
+		r.Direct(ctx, a)
+	}
+	return fmt.Errorf("record what was done to what flow logs depend on: %w", errors.Join(err, verr))
+}
+
+// tamperAlert is the alert about one call; false where nothing here depends on
+// what it changes.
+func (r *Remediator) tamperAlert(tx Tx, f detection.Finding, now time.Time) (alert.Alert, bool, error) {
+	target := TargetOf(f.Record)
+	if target == "" || f.Record.EventName == "UntagDeliveryStream" && !strings.Contains(f.Record.Detail, deliveryTag) {
+		return alert.Alert{}, false, nil
+	}
+	t, err := r.threat(tx, target)
+	if err != nil || len(t.uses) == 0 {
+		return alert.Alert{}, false, err
+	}
+	actor := f.Actor()
+	a := r.findingAlert(f, alert.Tamper, now, target)
+	a.Target, a.FlowLogs, a.Omitted = target, t.logs, t.live-t.listed
+	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, ThingOf(target).name(), detailOf(f.Record), listedAll(t.uses))
+	a.Advice = tamperAdvice(f.Record.EventSource)
+	switch {
+	case r.Policy.rule(principal(&actor)).Action == Ignore, f.Record.Identity.InvokedBy == deliveryService:
+		a.Level = alert.Informational
+	case destroys[f.Record.EventName] && len(t.logs) > 0:
+		a.Level, a.RaisedBy = alert.Critical, []string{DestinationGone}
+	default:
+		a.Level, a.RaisedBy = raised(a.Level, r.personal(&actor))
+	}
+	for n := range a.FlowLogs {
+		if x := &a.FlowLogs[n]; x.Account == a.Account && x.Region == a.Region {
+			x.Account, x.Region = "", ""
+		}
+	}
+	return a, true, nil
+}
+
+const (
+	// deliveryTag on a delivery stream is what lets AWS deliver logs to it.
+	deliveryTag = "LogDeliveryEnabled"
+	// deliveryService writes bucket policies for whoever makes a flow log.
+	deliveryService = "delivery.logs.amazonaws.com"
+)
+
+// destroys are the calls that take a destination away whole.
+var destroys = map[string]bool{"DeleteLogGroup": true, "DeleteBucket": true, "DeleteDeliveryStream": true}
+
+// threat is what a thing is to the flow logs of the snapshot, to those that
+// are to come back, and to Flowkeeper itself.
+type threat struct {
+	uses         []string
+	logs         []alert.FlowLog
+	live, listed int // protected flow logs that depend on it; those of them in logs
+}
+
+func (r *Remediator) threat(tx Tx, target string) (t threat, err error) {
+	thing := ThingOf(target)
+	all, err := tx.Dependents(thing)
+	if err != nil {
+		return t, err
+	}
+	counts, scopes := map[string]int{}, map[inventory.Scope]bool{}
+	for _, d := range all {
+		use := d.Needs.use(thing)
+		counts[use] += d.Live
+		t.live += d.Live
+		rows, err := tx.LiveWith(d.Scope, d.Needs, max(0, mostNews-len(t.logs)))
+		if err != nil {
+			return t, err
+		}
+		t.listed += len(rows)
+		for _, row := range rows {
+			t.logs = append(t.logs, threatened(row.Scope, row.ID, row.RootID, row.Settings))
+		}
+		if scopes[d.Scope] {
+			continue
+		}
+		scopes[d.Scope] = true
+		lost, err := tx.AllPending(d.Scope, mostNews)
+		if err != nil {
+			return t, err
+		}
+		for _, i := range lost {
+			needs := NeedsOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen})
+			if slices.Contains(needs.Things(), thing) && len(t.logs) < mostNews {
+				x := threatened(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
+				x.State = string(i.State)
+				t.logs = append(t.logs, x)
+				counts[needs.use(thing)]++
+			}
+		}
+	}
+	for _, use := range []string{"the destination", "the delivery role", "the cross-account role"} {
+		if n := counts[use]; n > 0 {
+			t.uses = append(t.uses, fmt.Sprintf("%s of %s", use, plural(n, "flow log")))
+		}
+	}
+	if r.Dependencies != nil {
+		for _, d := range r.Dependencies() {
+			if d.covers(target) && !slices.Contains(t.uses, d.As) {
+				t.uses = append(t.uses, d.As)
+			}
+		}
+	}
+	return t, nil
+}
+
+func threatened(s inventory.Scope, id, root string, settings inventory.Settings) alert.FlowLog {
+	f := alert.FlowLog{FlowLogID: id, ResourceID: settings.ResourceID, Destination: settings.Destination(s), LogFormat: settings.LogFormat, Tags: settings.Tags, Account: s.Account, Region: s.Region}
+	if root != id {
+		f.RootFlowLogID = root
+	}
+	return f
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func listedAll(things []string) string { return strings.Join(things, " and ") }
+
+func detailOf(r cloudtrail.Record) string {
+	if r.Detail == "" {
+		return ""
+	}
+	return " (" + r.Detail + ")"
+}
+
+// tamperAdvice is where to look, by the service that was called.
+func tamperAdvice(source string) string {
+	switch source {
+	case "logs.amazonaws.com":
+		return "see that the log group is there with its retention, key and resource policy; make it again if it is not: delivery may have stopped"
+	case "s3.amazonaws.com":
+		return "compare the bucket's policy and lifecycle with your own code and put them back: delivery.logs.amazonaws.com must be able to write, and nobody to expire the logs"
+	case "iam.amazonaws.com":
+		return "put the role's permissions and trust back: without them nothing is delivered, or restored"
+	case "firehose.amazonaws.com":
+		return "see that the delivery stream is there, with the tag LogDeliveryEnabled: AWS delivers to no other"
+	case "kms.amazonaws.com":
+		return "enable the key again, or cancel its deletion: what is encrypted with it can't be written or read until then"
+	case "cloudtrail.amazonaws.com":
+		return "see that the trail logs management events: while none does, only the refresh finds deletions"
+	case "events.amazonaws.com":
+		return "see that the rule is enabled, has its pattern, and sends to the queue: until then only the refresh finds deletions"
+	case "sqs.amazonaws.com":
+		return "see that the queue is there, with its policy: what was in it is lost, and the next refresh finds what it told of"
+	}
+	return ""
+}
+
+// findingAlert is an alert about a record alone, with no incident.
+func (r *Remediator) findingAlert(f detection.Finding, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
+	actor, rec := f.Actor(), f.Record
+	s := inventory.Scope{Account: rec.Account, Region: rec.Region}
+	a := alert.Alert{
+		ID:       alert.ID(append([]string{string(kind), s.String(), rec.EventID, rec.EventName, claimOf(&actor, rec.EventTime)}, parts...)...),
+		DedupKey: alert.DedupKey(s.String(), rec.EventID+" "+string(kind)),
+		Time:     alert.Time{Time: now}, Kind: kind, Level: f.Rule.Level, Rule: &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
+		Account: rec.Account, Region: rec.Region, EventID: rec.EventID, Source: ByEvent, Actor: &actor,
+	}
+	if !rec.EventTime.IsZero() {
+		a.EventTime = &alert.Time{Time: rec.EventTime}
+	}
+	return a
+}
