@@ -22,7 +22,8 @@ bin/flowkeeper:
 demo: build
 	@bin/flowkeeper demo
 
-# Every test, LocalStack included. SHORT=1 leaves LocalStack out, and says so.
+# Every test, LocalStack and the Sigma tools included. SHORT=1 leaves these out,
+# and each test that it leaves out says so.
 test:
 	$(GO) test -timeout 20m ./...
 

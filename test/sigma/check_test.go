@@ -1,0 +1,40 @@
+package sigma_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"flowkeeper/internal/detection"
+	"flowkeeper/test/python"
+)
+
+// TestSigmaCheck: sigma-cli finds no fault in the rules, and would find one.
+func TestSigmaCheck(t *testing.T) {
+	t.Parallel()
+	check := func(files map[string]string) error {
+		dir := t.TempDir()
+		for name, text := range files {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := run(t, nil, python.Program(tools(t), "sigma"), "check", "--validation-config", "validation.yml", "--fail-on-issues", dir)
+		return err
+	}
+	whole := files(t)
+	if err := check(whole); err != nil {
+		t.Error(err)
+	}
+	first, second := detection.Rules()[0], detection.Rules()[1]
+	for name, faulty := range map[string]map[string]string{
+		"the same ID twice":      {first.File: whole[first.File], second.File: strings.Replace(whole[second.File], second.ID, first.ID, 1)},
+		"an unknown status":      {first.File: strings.Replace(whole[first.File], "status: stable", "status: fine", 1)},
+		"a condition of nothing": {first.File: strings.Replace(whole[first.File], "condition: selection", "condition: another", 1)},
+	} {
+		if err := check(faulty); err == nil {
+			t.Errorf("%s: no complaint", name)
+		}
+	}
+}

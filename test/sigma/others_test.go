@@ -1,0 +1,63 @@
+package sigma_test
+
+import "fmt"
+
+// others are calls that no rule is about.
+func others() (out []record) {
+	for _, source := range keys(nearby) {
+		for _, name := range nearby[source] {
+			c := call{source: source + aws, event: name, request: `{}`}
+			out = append(out, record{name: "nearby: " + source + " " + name, raw: c.json()})
+		}
+	}
+	for _, c := range [][2]string{
+		{"elasticloadbalancing", "DeleteRule"}, {"s3-outposts", "DeleteBucketPolicy"}, {"lightsail", "DeleteBucket"},
+		{"waf", "DeleteRule"}, {"logs", "DeleteFlowLogs"}, {"s3", "DeleteRule"}, {"ec2", "DeleteRole"}, {"iam", "CreateFlowLogs"},
+	} {
+		of := call{source: c[0] + aws, event: c[1], request: `{}`}
+		out = append(out, record{name: fmt.Sprintf("another service: %s %s", c[0], c[1]), raw: of.json()})
+	}
+	for _, c := range [][2]string{{"ec2", "DescribeFlowLogs"}, {"logs", "DeleteFlowLogs"}} {
+		of := call{source: c[0] + aws, event: c[1], errorCode: `"AccessDenied"`}
+		out = append(out, record{name: fmt.Sprintf("refused: %s %s", c[0], c[1]), raw: of.json()})
+	}
+	return append(out,
+		record{name: "ec2 DeleteVpc, done", raw: call{source: "ec2" + aws, event: "DeleteVpc", request: `{"vpcId":"vpc-0aaaaaaaaaaaaaaa1"}`, response: `{"_return":true}`}.json()},
+		record{name: "ec2 DeleteVpc, refused", raw: call{source: "ec2" + aws, event: "DeleteVpc", errorCode: `"Client.DependencyViolation"`, request: `{"vpcId":"vpc-0aaaaaaaaaaaaaaa1"}`}.json()},
+	)
+}
+
+// oddities are records as AWS rarely writes them, or may some day.
+//
+// Two shapes are left out. AWS sends neither, and code and files would not
+// agree: an errorCode that is an empty text (success to the code, a code to
+// Sigma), and a dry run that has no error code (an attempt to the code).
+func oddities() (out []record) {
+	delete := calls["ec2"]["DeleteFlowLogs"]
+	base := call{source: "ec2" + aws, event: "DeleteFlowLogs", request: delete.request, response: delete.response}
+	stop := call{source: "cloudtrail" + aws, event: "StopLogging", request: calls["cloudtrail"]["StopLogging"].request}
+	for _, b := range []struct {
+		name string
+		call call
+	}{{"DeleteFlowLogs", base}, {"StopLogging", stop}} {
+		add := func(name string, change func(*call)) {
+			c := b.call
+			change(&c)
+			out = append(out, record{name: "odd: " + b.name + ", " + name, raw: c.json()})
+		}
+		for _, v := range []string{"1.02", "1.05", "1.08", "1.09", "1.10", "2.00"} {
+			add("eventVersion "+v, func(c *call) { c.version = `"` + v + `"` })
+		}
+		add("eventVersion a number", func(c *call) { c.version = `1.11` })
+		for _, field := range []string{"eventVersion", "userIdentity", "requestParameters", "responseElements", "managementEvent", "eventTime", "eventID", "recipientAccountId"} {
+			add("no "+field, func(c *call) { c.without = field })
+		}
+		add("errorCode null", func(c *call) { c.errorCode = "null" })
+		add("errorCode null with parameters null", func(c *call) { c.errorCode, c.request = "null", "null" })
+		add("errorCode false", func(c *call) { c.errorCode = `false` })
+		add("errorCode an object", func(c *call) { c.errorCode = `{"code":"x"}` })
+		add("a service's address and agent", func(c *call) { c.ip, c.agent = `"cloudformation.amazonaws.com"`, `"cloudformation.amazonaws.com"` })
+		add("a quote in the agent", func(c *call) { c.agent = `"' OR errorCode IS NULL --"` })
+	}
+	return out
+}
