@@ -5,28 +5,31 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+
+	"flowkeeper/internal/detection"
 )
 
 // maxPattern is EventBridge's limit on a rule's pattern, in characters.
 const maxPattern = 2048
 
-// wanted are the calls that a rule must bring, by the service's event source.
+// wanted are the calls that a rule must bring, by the service's name: those of
+// every detection, and the end of a VPC, which takes its flow logs along.
 func wanted() map[string][]string {
-	return map[string][]string{
-		"ec2":        {"DeleteFlowLogs", "CreateFlowLogs", "DeleteVpc"},
-		"logs":       {"DeleteLogGroup", "DeleteLogStream", "PutRetentionPolicy"},
-		"s3":         {"DeleteBucket", "PutBucketPolicy", "DeleteBucketPolicy", "PutBucketLifecycle"},
-		"iam":        {"DeleteRole", "DeleteRolePolicy", "DetachRolePolicy", "PutRolePolicy", "UpdateAssumeRolePolicy"},
-		"firehose":   {"DeleteDeliveryStream", "UntagDeliveryStream"},
-		"kms":        {"DisableKey", "ScheduleKeyDeletion"},
-		"cloudtrail": {"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"},
-		"events":     {"DeleteRule", "DisableRule", "RemoveTargets", "PutRule"},
-		"sqs":        {"DeleteQueue", "PurgeQueue", "SetQueueAttributes"},
+	out := map[string][]string{"ec2": {"DeleteVpc"}}
+	for _, r := range detection.Rules() {
+		service := strings.TrimSuffix(r.EventSource, ".amazonaws.com")
+		for _, name := range r.EventNames {
+			if !slices.Contains(out[service], name) {
+				out[service] = append(out[service], name)
+			}
+		}
 	}
+	return out
 }
 
 func TestPatternHoldsWhatIsWantedOnly(t *testing.T) {
