@@ -1,7 +1,9 @@
 package detection
 
 import (
+	"fmt"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -97,6 +99,22 @@ func TestTamperRuleAllocatesNothing(t *testing.T) {
 	source, name := "logs.amazonaws.com", "DeleteLogGroup"
 	if n := testing.AllocsPerRun(100, func() { tamperRule(source, name) }); n != 0 {
 		t.Errorf("a lookup allocates %v times", n)
+	}
+}
+
+// TestTheDocsListEveryRule as it is.
+func TestTheDocsListEveryRule(t *testing.T) {
+	t.Parallel()
+	docs, err := os.ReadFile("../../docs/detection.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range Rules() {
+		service, _, _ := strings.Cut(r.EventSource, ".")
+		row := fmt.Sprintf("| %s | %s | `%s` %s | `%s` |\n", r.Title, r.Level, service, strings.Join(r.EventNames, ", "), r.File)
+		if !strings.Contains(string(docs), row) {
+			t.Errorf("docs/detection.md lacks %s", row)
+		}
 	}
 }
 
