@@ -119,6 +119,9 @@ func judged(t *testing.T, r record) string {
 	if i < 0 {
 		t.Fatalf("%s: %+v is no rule", r.name, f.Rule)
 	}
+	if !cloudtrail.Wanted(r.raw) {
+		t.Errorf("%s: the daemon would drop it unread", r.name)
+	}
 	return detection.Rules()[i].File
 }
 
