@@ -58,7 +58,7 @@ func visible(r rune, raw string) string {
 // clean returns the alert with every text in it cleaned. It changes nothing
 // that a points to: the caller may share that.
 func (a Alert) clean() Alert {
-	for _, s := range []*string{&a.ID, &a.DedupKey, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source} {
+	for _, s := range []*string{&a.ID, &a.DedupKey, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source, &a.Target} {
 		*s = Clean(*s, maxField)
 	}
 	if a.Rule != nil {
@@ -66,10 +66,18 @@ func (a Alert) clean() Alert {
 	}
 	if a.Actor != nil {
 		who := *a.Actor
-		for _, s := range []*string{&who.Type, &who.ARN, &who.SessionIssuer, &who.AccessKeyID, &who.SourceIP, &who.UserAgent} {
+		for _, s := range []*string{&who.Type, &who.ARN, &who.SessionIssuer, &who.AccessKeyID, &who.SourceIP, &who.UserAgent, &who.Via} {
 			*s = Clean(*s, maxField)
 		}
 		a.Actor = &who
+	}
+	a.RaisedBy = slices.Clone(a.RaisedBy)
+	for n, fact := range a.RaisedBy {
+		a.RaisedBy[n] = Clean(fact, maxField)
+	}
+	a.Recent = slices.Clone(a.Recent)
+	for n := range a.Recent {
+		a.Recent[n].EventName = Clean(a.Recent[n].EventName, maxField)
 	}
 	a.FlowLogs = cleanAll(a.FlowLogs)
 	a.FailedFlowLogs = cleanAll(a.FailedFlowLogs)
@@ -82,7 +90,7 @@ func cleanAll(in []FlowLog) []FlowLog {
 		f := &out[i]
 		for _, s := range []*string{
 			&f.FlowLogID, &f.RootFlowLogID, &f.ResourceID, &f.State, &f.Reason, &f.Advice,
-			&f.Destination, &f.NewFlowLogID, &f.ErrorCode, &f.ErrorMessage, &f.CreatedBy, &f.Foreseen,
+			&f.Account, &f.Region, &f.Destination, &f.LogFormat, &f.NewFlowLogID, &f.ErrorCode, &f.ErrorMessage, &f.CreatedBy, &f.Foreseen,
 		} {
 			*s = Clean(*s, maxField)
 		}
@@ -95,12 +103,14 @@ func cleanAll(in []FlowLog) []FlowLog {
 	return out
 }
 
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+
 // cleanTags keeps the first tags by key: a repeated call yields the same.
 func cleanTags(in map[string]string) map[string]string {
 	if len(in) == 0 {
 		return nil
 	}
-	keys := slices.Sorted(maps.Keys(in))
+	keys := sortedKeys(in)
 	out := make(map[string]string, min(len(in), maxTags))
 	for _, k := range keys[:min(len(keys), maxTags)] {
 		out[Clean(k, maxField)] = Clean(in[k], maxField)

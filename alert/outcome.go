@@ -29,8 +29,14 @@ func (f FlowLog) line(kind Kind) string {
 	if f.ResourceID != "" {
 		s += " of " + f.ResourceID
 	}
+	if f.Account != "" || f.Region != "" {
+		s += " in " + strings.Trim(f.Account+" "+f.Region, " ")
+	}
 	if f.Destination != "" {
 		s += " to " + f.Destination
+	}
+	if tags := f.telling(); tags != "" {
+		s += " [" + tags + "]"
 	}
 	if how := f.outcome(kind); how != "" {
 		s += ": " + how
@@ -143,10 +149,20 @@ func (a Alert) doing() string {
 		return "keeps restoring, at a slower pace; stop who deletes"
 	case Decoy:
 		return "leaves it alone and goes on trying to restore; delete it if nobody you trust made it"
+	case Tamper:
+		return a.watching()
 	case Closed:
 		return "has nothing left to do for this event"
 	}
 	return ""
+}
+
+// watching is what is left to people after a tampering.
+func (a Alert) watching() string {
+	if len(a.FlowLogs) == 0 {
+		return "can't mend this: the refresh still finds what is deleted, later and without who did it"
+	}
+	return "can't mend this; it tells when AWS reports that delivery fails, and restores flow logs that are deleted"
 }
 
 // answering counts what a deletion leaves to do.

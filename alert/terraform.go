@@ -28,6 +28,32 @@ func terraform(t *lines, logs []FlowLog) {
 	}
 }
 
+// cloudFormation tells the same for those made by a stack: AWS's own tag names
+// it.
+func cloudFormation(t *lines, logs []FlowLog) {
+	stacks := map[string]string{}
+	for _, f := range logs {
+		if name := f.Tags["aws:cloudformation:stack-name"]; name != "" && f.NewFlowLogID != "" {
+			stacks[name] = f.Tags["aws:cloudformation:logical-id"]
+		}
+	}
+	for n, name := range sortedKeys(stacks) {
+		if n == listed {
+			t.add("and so on for the other stacks")
+			return
+		}
+		t.add("CloudFormation: stack " + name + " still names the lost one" + ifAny(" as ", stacks[name]) +
+			": an update that replaces it fails with AlreadyExists; give it DeletionPolicy: Retain, take it out of the template, and import the new one")
+	}
+}
+
+func ifAny(before, s string) string {
+	if s == "" {
+		return ""
+	}
+	return before + s
+}
+
 // plainID reports whether an ID can be pasted as code: letters, digits and
 // hyphens, as AWS makes them.
 func plainID(s string) bool {

@@ -28,19 +28,23 @@ func (a Alert) text() string {
 	var t lines
 	t.put("What", a.Cause)
 	if a.Rule != nil {
-		t.put("Rule", a.Rule.Title+" ("+a.Rule.ID+"), level "+string(a.Level))
+		t.put("Rule", a.Rule.Title+" ("+a.Rule.ID+"), level "+string(a.Level)+a.raised())
 	}
 	a.who(&t)
 	a.when(&t)
 	a.where(&t)
 	t.put("Event", a.EventID)
+	t.put("Before", a.before())
 	t.list(a.heading(), a.Kind, a.FlowLogs)
+	t.put("Format", a.format())
 	t.list("Refused", a.Kind, a.FailedFlowLogs)
 	t.put("Flowkeeper", a.doing())
 	t.put("To do", a.Advice)
 	if a.Kind == Restored {
 		terraform(&t, a.FlowLogs)
+		cloudFormation(&t, a.FlowLogs)
 	}
+	a.further(&t)
 	return strings.Join(t, "\n")
 }
 
@@ -65,7 +69,7 @@ func (a Alert) who(t *lines) {
 		t.put("Role", a.Actor.SessionIssuer)
 	}
 	t.put("From", a.Actor.SourceIP)
-	t.put("With", a.Actor.UserAgent)
+	t.put("With", a.Actor.with())
 	t.put("MFA", a.Actor.mfa())
 }
 
@@ -77,6 +81,17 @@ func (a Actor) name() string {
 		}
 	}
 	return "unknown"
+}
+
+// with is the tool, and the user agent that it claims.
+func (a Actor) with() string {
+	switch {
+	case a.Via == "" || a.Via == a.UserAgent:
+		return a.UserAgent
+	case a.UserAgent == "":
+		return a.Via
+	}
+	return a.Via + " (" + a.UserAgent + ")"
 }
 
 func (a Actor) mfa() string {
@@ -92,12 +107,27 @@ func (a Actor) mfa() string {
 func (a Alert) when(t *lines) {
 	switch {
 	case a.DeletedAt != nil:
-		t.put("When", moment(*a.DeletedAt))
+		t.put("When", moment(*a.DeletedAt)+a.delay(*a.DeletedAt))
+	case a.EventTime != nil:
+		t.put("When", moment(*a.EventTime)+a.delay(*a.EventTime))
 	case a.Source == "drift":
 		t.put("Found", moment(a.Time))
 	default:
 		t.put("When", moment(a.Time))
 	}
+}
+
+// delay is how long it took until we knew; CloudTrail's times are whole
+// seconds.
+func (a Alert) delay(happened Time) string {
+	d := a.Time.Sub(happened.Time)
+	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || happened.IsZero() || d < time.Second {
+		return ""
+	}
+	if d < time.Minute {
+		return fmt.Sprintf(", known %d s later", d/time.Second)
+	}
+	return ", known " + span(d.Seconds()) + " later"
 }
 
 func (a Alert) where(t *lines) {
@@ -116,6 +146,8 @@ func (a Alert) heading() string {
 		return "Went dark"
 	case Attempt:
 		return "Asked for"
+	case Tamper:
+		return "Threatened"
 	}
 	return "Flow logs"
 }

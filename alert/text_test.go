@@ -7,21 +7,31 @@ import (
 
 func TestDeletionInFull(t *testing.T) {
 	t.Parallel()
-	title, text := Describe(deletion())
+	a := deletion()
+	a.Level, a.RaisedBy = Critical, []string{"whole_vpc", "no_mfa"}
+	a.Actor.Via, a.FlowLogs[0].LogFormat = "CLI", "${version} ${srcaddr}"
+	a.FlowLogs[0].Tags = map[string]string{"cost": "7", "Owner": "net", "Name": "prod", "env": "live"}
+	a.Recent = []Deeds{{EventName: "CreateFlowLogs", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 3, Refused: 1, FlowLogs: 12}}
+	title, text := Describe(a)
 	if want := "Deleted: the flow log of vpc-0aaa by user/mallory in 111122223333 eu-west-1"; title != want {
 		t.Errorf("title %q", title)
 	}
-	want := `Rule: AWS VPC Flow Logs Deleted (0f5c), level high
+	want := `Rule: AWS VPC Flow Logs Deleted (0f5c), level critical, raised because a VPC has no other flow log and a person did it without MFA
 Who: IAMUser arn:aws:iam::111122223333:user/mallory, access key AKIAEXAMPLE
 From: 198.51.100.7
-With: aws-cli/2.17
+With: CLI (aws-cli/2.17)
 MFA: no
-When: 2026-03-01 12:02:26 UTC
+When: 2026-03-01 12:02:26 UTC, known 2 s later
 Where: account 111122223333, Region eu-west-1
 Event: e1
+Before: in the hour before, the same principal called CreateFlowLogs once; DeleteFlowLogs 3 times, refused once (12 flow logs)
 Went dark:
-  fl-0aaaaaaaaaaaaaaa1 of vpc-0aaa to arn:aws:s3:::flow-logs
-Flowkeeper: restores it as soon as AWS shows the loss; another alert follows`
+  fl-0aaaaaaaaaaaaaaa1 of vpc-0aaa to arn:aws:s3:::flow-logs [Name=prod, Owner=net, env=live]
+Format: ${version} ${srcaddr}
+Flowkeeper: restores it as soon as AWS shows the loss; another alert follows
+Look further:
+  aws cloudtrail lookup-events --region eu-west-1 --lookup-attributes AttributeKey=EventId,AttributeValue=e1
+  aws cloudtrail lookup-events --region eu-west-1 --lookup-attributes AttributeKey=AccessKeyId,AttributeValue=AKIAEXAMPLE --start-time 2026-03-01T11:02:26Z`
 	if text != want {
 		t.Errorf("text:\n%s", text)
 	}
@@ -55,6 +65,34 @@ func TestI12TerraformTakesPlainIDsOnly(t *testing.T) {
 	a.Kind = Restored
 	a.FlowLogs[0].NewFlowLogID = `fl-"} provisioner`
 	if _, text := Describe(a); strings.Contains(text, "import {") {
+		t.Error(text)
+	}
+}
+
+// I12: so is what is meant to be pasted into a shell.
+func TestI12CommandsTakePlainIDsOnly(t *testing.T) {
+	t.Parallel()
+	for _, evil := range []string{"x;rm -rf ~", "$(id)", "`id`", "--profile", "a b", "x\ny", "é"} {
+		a := deletion()
+		a.EventID, a.Actor.AccessKeyID = evil, evil
+		if _, text := Describe(a); strings.Contains(text, "lookup-events") {
+			t.Errorf("%q: %s", evil, text)
+		}
+		a = deletion()
+		a.Region = evil
+		if _, text := Describe(a); strings.Contains(text, "lookup-events") {
+			t.Errorf("%q: %s", evil, text)
+		}
+	}
+}
+
+func TestRestoredTellsCloudFormation(t *testing.T) {
+	t.Parallel()
+	a := deletion()
+	a.Kind = Restored
+	a.FlowLogs[0].NewFlowLogID = "fl-0bbb"
+	a.FlowLogs[0].Tags = map[string]string{"aws:cloudformation:stack-name": "network", "aws:cloudformation:logical-id": "FlowLog"}
+	if _, text := Describe(a); !strings.Contains(text, "CloudFormation: stack network still names the lost one as FlowLog") {
 		t.Error(text)
 	}
 }

@@ -31,6 +31,7 @@ type Inventory struct {
 	Schedule     string        `mapstructure:"schedule"`
 	Regions      []string      `mapstructure:"regions"`
 	Destinations []string      `mapstructure:"destinations"`
+	DependsOn    []string      `mapstructure:"depends_on"` // patterns of ARNs
 	Settle       time.Duration `mapstructure:"settle"`
 	Retention    time.Duration `mapstructure:"retention"`
 }

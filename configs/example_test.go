@@ -80,7 +80,7 @@ func TestExampleCommentsLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out []string
-	drop := map[string]bool{"regions: []": true, "destinations: []": true, "accounts: []": true, "rules: []": true, "alerts: []": true}
+	drop := map[string]bool{"regions: []": true, "destinations: []": true, "depends_on: []": true, "accounts: []": true, "rules: []": true, "alerts: []": true}
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimRight(line, "\n")
 		body := strings.TrimLeft(line, " ")
@@ -99,7 +99,7 @@ func TestExampleCommentsLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Inventory.Regions) != 2 || len(c.Inventory.Destinations) != 2 || len(c.Accounts) != 2 || len(c.Remediate.Rules) != 1 || len(c.Alerts) != 2 {
+	if len(c.Inventory.Regions) != 2 || len(c.Inventory.Destinations) != 2 || len(c.Inventory.DependsOn) != 2 || len(c.Accounts) != 2 || len(c.Remediate.Rules) != 1 || len(c.Alerts) != 2 {
 		t.Errorf("not every commented example was found: %+v", c)
 	}
 }

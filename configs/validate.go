@@ -125,6 +125,11 @@ func (l *loader) checkInventory(i Inventory) {
 			l.problem(fmt.Sprintf("inventory.destinations[%d]", n), d, "%s", fix)
 		}
 	}
+	for n, d := range i.DependsOn {
+		if p, err := arn(d); err != nil || p.service == "*" {
+			l.problem(fmt.Sprintf("inventory.depends_on[%d]", n), d, "write an ARN, or a pattern of some such as arn:aws:kms:*:111122223333:key/*")
+		}
+	}
 	l.between("inventory.settle", i.Settle, 0, time.Hour)
 	l.between("inventory.retention", i.Retention, 360*time.Hour, ages)
 }

@@ -115,12 +115,13 @@ func (r *Remediator) created(ctx context.Context, s inventory.Scope, fs []detect
 				r.RefreshSoon(s, false)
 				return
 			}
-			r.createdBy(ctx, s, ids, f.Actor())
+			r.createdBy(ctx, s, ids, f)
 		}
 	}
 }
 
-func (r *Remediator) createdBy(ctx context.Context, s inventory.Scope, ids []string, actor alert.Actor) {
+func (r *Remediator) createdBy(ctx context.Context, s inventory.Scope, ids []string, f detection.Finding) {
+	actor := f.Actor()
 	if err := r.learnByID(ctx, s, ids); err != nil {
 		r.Log.Warn("could not describe new flow logs; the next refresh will", "account", s.Account, "region", s.Region, "error", err)
 	}
@@ -135,6 +136,9 @@ func (r *Remediator) createdBy(ctx context.Context, s inventory.Scope, ids []str
 				if err := tx.PutFlowLog(row); err != nil {
 					return err
 				}
+			}
+			if err := r.tellDecoyMade(tx, f, row, r.Now()); err != nil {
+				return err
 			}
 			if err := r.wakePending(tx, s, row.ResourceID); err != nil {
 				return err
@@ -226,6 +230,8 @@ func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detecti
 				err = r.deleted(tx, s, f, now)
 			case detection.Attempted:
 				err = r.attempted(tx, s, f, now)
+			case detection.Created:
+				_, err = r.deed(tx, f, len(f.Record.CreatedIDs), now)
 			case detection.Rehearsed:
 				err = r.heardRehearsal(tx, s, f, now)
 			case detection.TornDown:

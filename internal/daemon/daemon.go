@@ -51,6 +51,7 @@ type Daemon struct {
 	fleet      *scopes.Fleet
 	remediator *remediate.Remediator
 	refreshes  *refreshes
+	depends    *dependencies
 }
 
 // Run works until ctx ends, and then finishes what is in hand. It returns nil
@@ -129,6 +130,8 @@ func (d *Daemon) connect(ctx context.Context) error {
 		Store: d.store, Snapshot: d.store, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
 		Wake: d.wakeSenders, Direct: d.direct,
 	}
+	d.depends = &dependencies{fixed: configured(d.Config, fleet.Scopes())}
+	d.remediator.Dependencies = d.depends.all
 	d.refreshes = newRefreshes(d)
 	d.remediator.RefreshSoon = d.refreshes.soon
 	d.connected.Store(true)
@@ -194,10 +197,11 @@ func (d *Daemon) loops(ctx context.Context) error {
 
 // work starts the loops that need AWS.
 func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
-	w, err := d.watcher()
+	q, client, err := d.queueClient()
 	if err != nil {
 		return err
 	}
+	w := d.watcher(q, client)
 	for _, s := range d.fleet.Scopes() {
 		beat := d.progress.Loop("restore "+s.String(), 3*time.Minute)
 		g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
@@ -206,6 +210,12 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 		if err := w.Run(ctx); err != nil {
 			return fmt.Errorf("queue.url %s: %w: see that the queue exists, and that these credentials may receive from it", d.Config.Queue.URL, err)
 		}
+		return nil
+	})
+	g.Go(func() error {
+		d.depends.watchQueue(ctx, q.URL, client, func(err error) {
+			d.Log.Warn("the queue's policy and key can't be read, so that nobody hears when its rule or key is tampered with; allow sqs:GetQueueAttributes", "error", err)
+		})
 		return nil
 	})
 	g.Go(func() error { return d.refreshes.run(ctx) })
@@ -225,21 +235,25 @@ func (d *Daemon) report(err error) {
 	}
 }
 
-// watcher reads the queue.
-func (d *Daemon) watcher() (*watcher.Watcher, error) {
+// queueClient is a client in the Region of the queue.
+func (d *Daemon) queueClient() (configs.QueueRef, *sqs.Client, error) {
 	q, err := d.Config.Queue.Parse()
 	if err != nil {
-		return nil, err
+		return q, nil, err
 	}
-	client := sqs.NewFromConfig(d.AWS, func(o *sqs.Options) {
+	return q, sqs.NewFromConfig(d.AWS, func(o *sqs.Options) {
 		if q.Region != "" {
 			o.Region = q.Region
 		}
-	})
+	}), nil
+}
+
+// watcher reads the queue.
+func (d *Daemon) watcher(q configs.QueueRef, client *sqs.Client) *watcher.Watcher {
 	return watcher.New(watcher.Config{
 		QueueURL: q.URL, WaitTime: d.Config.Queue.WaitTime, VisibilityTimeout: d.Config.Queue.VisibilityTimeout,
 		Received: d.queue.received, Failed: d.queue.failed, Beat: d.progress.Loop("receive", 3*time.Minute),
-	}, client, handler{d}, d.Log), nil
+	}, client, handler{d}, d.Log)
 }
 
 // noticeCommands wakes the restorers after a command of another process has

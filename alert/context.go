@@ -1,0 +1,142 @@
+package alert
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// raised says which facts put the level above the rule's.
+func (a Alert) raised() string {
+	if len(a.RaisedBy) == 0 {
+		return ""
+	}
+	var why []string
+	for _, fact := range a.RaisedBy {
+		why = append(why, factWords(fact))
+	}
+	return ", raised because " + strings.Join(why, " and ")
+}
+
+// factWords words the facts of remediate/level.go.
+func factWords(fact string) string {
+	switch fact {
+	case "root":
+		return "it was the root user"
+	case "no_mfa":
+		return "a person did it without MFA"
+	case "whole_vpc":
+		return "a VPC has no other flow log"
+	case "destination_gone":
+		return "what flow logs deliver to is gone"
+	case "decoy":
+		return "it is a decoy"
+	}
+	return fact
+}
+
+// before is what the same principal did to flow logs in the hour before.
+func (a Alert) before() string {
+	var did []string
+	for _, d := range a.Recent {
+		s := d.EventName + " " + times(d.Calls)
+		switch {
+		case d.Refused == d.Calls:
+			s += ", refused"
+		case d.Refused > 0:
+			s += fmt.Sprintf(", refused %s", times(d.Refused))
+		}
+		if d.FlowLogs > 0 {
+			s += fmt.Sprintf(" (%s)", count(d.FlowLogs, "flow log"))
+		}
+		did = append(did, s)
+	}
+	if len(did) == 0 {
+		return ""
+	}
+	return "in the hour before, the same principal called " + strings.Join(did, "; ")
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// further adds command lines that show more of who did it. People paste them
+// into a shell: nothing foreign gets in but what is plainly an ID.
+func (a Alert) further(t *lines) {
+	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || a.Actor == nil || !plain(a.Region, "-") {
+		return
+	}
+	happened := a.DeletedAt
+	if happened == nil {
+		happened = a.EventTime
+	}
+	about := [][2]string{{"EventId", a.EventID}, {"AccessKeyId", a.Actor.AccessKeyID}}
+	if a.Actor.AccessKeyID == "" {
+		about[1] = [2]string{"Username", a.Actor.ARN[strings.LastIndex(a.Actor.ARN, "/")+1:]}
+	}
+	var commands []string
+	for _, x := range about {
+		if !plain(x[1], "-_.@") {
+			continue
+		}
+		c := fmt.Sprintf("aws cloudtrail lookup-events --region %s --lookup-attributes AttributeKey=%s,AttributeValue=%s", a.Region, x[0], x[1])
+		if x[0] != "EventId" && happened != nil && !happened.IsZero() {
+			c += " --start-time " + happened.UTC().Add(-time.Hour).Format(time.RFC3339)
+		}
+		commands = append(commands, c)
+	}
+	if len(commands) == 0 {
+		return
+	}
+	t.add("Look further:")
+	for _, c := range commands {
+		t.add("  " + c)
+	}
+}
+
+// plain reports whether a text is letters and digits, and some others that no
+// shell takes for more; and no option.
+func plain(s, others string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	return s != "" && s[0] != '-' && strings.Trim(s, letters+others) == ""
+}
+
+// Tags that say whose a flow log is come first, and alone in texts.
+var tellingTags = []string{"Name", "owner", "environment"}
+
+// telling are the tags that say whose it is, as "Name=…, owner=…".
+func (f FlowLog) telling() string {
+	var out []string
+	for _, want := range tellingTags {
+		for _, k := range sortedKeys(f.Tags) {
+			if strings.EqualFold(k, want) || strings.EqualFold(want, "environment") && strings.EqualFold(k, "env") {
+				out = append(out, k+"="+Clean(f.Tags[k], 60))
+			}
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// format of flow logs that all have the same.
+func (a Alert) format() string {
+	if a.Kind != Deletion || len(a.FlowLogs) == 0 {
+		return ""
+	}
+	f := a.FlowLogs[0].LogFormat
+	if slices.ContainsFunc(a.FlowLogs, func(x FlowLog) bool { return x.LogFormat != f }) {
+		return "several"
+	}
+	return f
+}

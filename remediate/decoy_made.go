@@ -1,0 +1,53 @@
+package remediate
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+)
+
+// tellDecoyMade tells who made a flow log in the place of a protected one that
+// does not do the same. Whom a rule names may make another. Where the new one
+// could not be described in time, the alert about the incident tells of it.
+func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, row inventory.Row, now time.Time) error {
+	actor := f.Actor()
+	if row.ID == "" || row.Protected || row.Excluded || r.Policy.rule(principal(&actor)).Action != Restore {
+		return nil
+	}
+	lost, err := Lost(tx, row.Scope, row.ResourceID)
+	if err != nil {
+		return err
+	}
+	live, err := tx.Live(row.Scope, row.ResourceID)
+	if err != nil {
+		return err
+	}
+	a := r.findingAlert(f, alert.Tamper, now, row.ID)
+	differs := func(root, id string, s inventory.Settings, state State) {
+		if inventory.SameTarget(row.Scope, s, row.Settings) && !inventory.Equivalent(row.Scope, s, row.FlowLog) {
+			x := threatened(row.Scope, id, root, s)
+			x.Account, x.Region, x.State = "", "", string(state)
+			x.DifferencesFound = inventory.Differences(row.Scope, s, row.Settings)
+			a.FlowLogs = append(a.FlowLogs, x)
+		}
+	}
+	for _, i := range lost {
+		differs(i.RootID, i.FlowLogID, i.Frozen, i.State)
+	}
+	for _, l := range live {
+		if l.Protected && !l.Imported {
+			differs(l.RootID, l.ID, l.Settings, "")
+		}
+	}
+	if len(a.FlowLogs) == 0 {
+		return nil
+	}
+	a.Level, a.RaisedBy, a.Target = alert.Highest(a.Level, alert.High), []string{IsADecoy}, row.ID
+	a.Cause = fmt.Sprintf("CreateFlowLogs of %s, a decoy in the place of %s: it differs in %s", row.ID, plural(len(a.FlowLogs), "flow log"), strings.Join(a.FlowLogs[0].DifferencesFound, ", "))
+	a.Advice = "delete it if nobody you trust made it: a restore can't have its place before"
+	return add(tx, a)
+}

@@ -1,0 +1,193 @@
+package remediate_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/remediate"
+)
+
+// tampering is the finding of one call that succeeded.
+func (s *scene) tampering(service, event, target string, change func(*cloudtrail.Record)) detection.Finding {
+	s.t.Helper()
+	s.events++
+	r := cloudtrail.Record{EventID: fmt.Sprintf("event-%d", s.events), EventName: event, EventSource: service + ".amazonaws.com", EventTime: s.now.Truncate(time.Second),
+		Account: account, Region: region, Target: target, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}}
+	if change != nil {
+		change(&r)
+	}
+	f, ok := detection.Judge(r)
+	if !ok {
+		s.t.Fatal("no finding")
+	}
+	return f
+}
+
+const (
+	group    = "arn:aws:logs:eu-west-1:111122223333:log-group:/vpc/flow"
+	delivery = "arn:aws:iam::111122223333:role/service/delivery"
+	stream   = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/flow"
+)
+
+// dependent is a scene with a flow log to a bucket, one to a log group by a
+// role, and one to a stream.
+func dependent(t *testing.T) *scene {
+	t.Helper()
+	s := newScene(t)
+	s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/prefix/" })
+	s.plant("vpc-2", func(f *fakeaws.FlowLog) {
+		f.LogDestinationType, f.LogDestination, f.LogGroupName, f.DeliverLogsPermissionARN = "cloud-watch-logs", "", "/vpc/flow", delivery
+	})
+	s.plant("vpc-3", func(f *fakeaws.FlowLog) { f.LogDestinationType, f.LogDestination = "kinesis-data-firehose", stream })
+	s.refresh()
+	s.r.Dependencies = func() []remediate.Dependency {
+		return []remediate.Dependency{
+			{ARN: "arn:*:sqs:eu-west-1:111122223333:flowkeeper", As: "the queue that events come by"},
+			{ARN: "arn:aws:events:eu-west-1:111122223333:rule/flowkeeper", As: "the rule that sends events to the queue"},
+			{ARN: "arn:*:cloudtrail:*:111122223333:trail/*", As: "a trail that events come from"},
+			{ARN: "arn:aws:kms:eu-west-1:111122223333:key/1234", As: "the key of the queue"},
+		}
+	}
+	return s
+}
+
+// TestTamper: which calls are told, with what they threaten and how urgently.
+func TestTamper(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		service, event, target string
+		change                 func(*cloudtrail.Record)
+		threatens              string // resources of flow logs
+		level                  alert.Level
+		cause                  string
+	}{
+		{"logs", "DeleteLogGroup", "/vpc/flow", nil, "vpc-2", alert.Critical, "DeleteLogGroup of /vpc/flow, the destination of 1 flow log"},
+		{"logs", "PutRetentionPolicy", "/vpc/flow", func(r *cloudtrail.Record) { r.Detail = "to 1 days" }, "vpc-2", alert.High, "PutRetentionPolicy of /vpc/flow (to 1 days), the destination of 1 flow log"},
+		{"logs", "DeleteLogGroup", group, nil, "vpc-2", alert.Critical, "DeleteLogGroup of /vpc/flow, the destination of 1 flow log"},
+		{"s3", "DeleteBucket", "flow-logs", nil, "vpc-1", alert.Critical, "DeleteBucket of flow-logs, the destination of 1 flow log"},
+		{"s3", "PutBucketPolicy", "flow-logs", nil, "vpc-1", alert.High, "PutBucketPolicy of flow-logs, the destination of 1 flow log"},
+		{"s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account, r.Region = "999900001111", "us-east-1" }, "vpc-1", alert.High, "PutBucketPolicy of flow-logs, the destination of 1 flow log"},
+		{"s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }, "vpc-1", alert.Informational, "PutBucketPolicy of flow-logs, the destination of 1 flow log"},
+		{"iam", "DeleteRole", "delivery", func(r *cloudtrail.Record) { r.Region = "us-east-1" }, "vpc-2", alert.High, "DeleteRole of delivery, the delivery role of 1 flow log"},
+		{"iam", "DeleteRole", "delivery", func(r *cloudtrail.Record) { r.Identity = cloudtrail.Identity{Type: "Root", ARN: "arn:aws:iam::111122223333:root"} }, "vpc-2", alert.Critical, "DeleteRole of delivery, the delivery role of 1 flow log"},
+		{"firehose", "DeleteDeliveryStream", "flow", nil, "vpc-3", alert.Critical, "DeleteDeliveryStream of flow, the destination of 1 flow log"},
+		{"firehose", "UntagDeliveryStream", "flow", func(r *cloudtrail.Record) { r.Detail = "LogDeliveryEnabled" }, "vpc-3", alert.High, "UntagDeliveryStream of flow (LogDeliveryEnabled), the destination of 1 flow log"},
+		{"sqs", "PurgeQueue", "https://sqs.eu-west-1.amazonaws.com/111122223333/flowkeeper", nil, "", alert.High, "PurgeQueue of flowkeeper, the queue that events come by"},
+		{"events", "DisableRule", "flowkeeper", nil, "", alert.High, "DisableRule of flowkeeper, the rule that sends events to the queue"},
+		{"cloudtrail", "StopLogging", "org", nil, "", alert.High, "StopLogging of org, a trail that events come from"},
+		{"kms", "DisableKey", "1234", nil, "", alert.High, "DisableKey of 1234, the key of the queue"},
+	} {
+		t.Run(c.event+" "+c.cause, func(t *testing.T) {
+			t.Parallel()
+			s := dependent(t)
+			f := s.tampering(c.service, c.event, c.target, c.change)
+			s.hear(f, f)
+			all := s.alerts(alert.Tamper)
+			if len(all) != 1 {
+				t.Fatalf("%d alerts", len(all))
+			}
+			a := all[0]
+			var threatens []string
+			for _, x := range a.FlowLogs {
+				threatens = append(threatens, x.ResourceID)
+			}
+			if a.Cause != c.cause || a.Level != c.level || strings.Join(threatens, " ") != c.threatens || a.Advice == "" || a.EventTime == nil || a.DeletedAt != nil || a.Rule == nil || !strings.HasPrefix(a.Target, "arn:") {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
+
+// TestTamperWithWhatIsNotOurs is silence.
+func TestTamperWithWhatIsNotOurs(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	s.hear(
+		s.tampering("logs", "DeleteLogGroup", "/vpc/flow2", nil),
+		s.tampering("logs", "DeleteLogGroup", "/vpc/flow", func(r *cloudtrail.Record) { r.Region = "eu-west-2" }),
+		s.tampering("logs", "DeleteLogGroup", "/vpc/flow", func(r *cloudtrail.Record) { r.Account = "999900001111" }),
+		s.tampering("s3", "DeleteBucket", "flow-logs-2", nil),
+		s.tampering("iam", "DeleteRole", "delivery", func(r *cloudtrail.Record) { r.Account = "999900001111" }),
+		s.tampering("firehose", "UntagDeliveryStream", "flow", func(r *cloudtrail.Record) { r.Detail = "cost" }),
+		s.tampering("sqs", "DeleteQueue", "https://sqs.eu-west-1.amazonaws.com/111122223333/other", nil),
+		s.tampering("events", "DisableRule", "flowkeeper", func(r *cloudtrail.Record) { r.Bus = "other" }),
+		s.tampering("cloudtrail", "StopLogging", "org", func(r *cloudtrail.Record) { r.Account = "999900001111" }),
+		s.tampering("kms", "DisableKey", "12345", nil),
+		s.tampering("logs", "DeleteLogGroup", "", nil),
+	)
+	if all := s.alerts(alert.Tamper); len(all) != 0 {
+		t.Errorf("%+v", all)
+	}
+}
+
+// TestTamperAfterADeletion: what is lost still needs its destination.
+func TestTamperAfterADeletion(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.world.Fail("CreateFlowLogs", 100, "UnauthorizedOperation", 403)
+	s.hear(s.attack(id))
+	s.pass(time.Minute)
+	s.is(id, remediate.Blocked, remediate.Permission)
+	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	all := s.alerts(alert.Tamper)
+	if len(all) != 1 || len(all[0].FlowLogs) != 1 || all[0].FlowLogs[0].State != "blocked" || all[0].Level != alert.Critical {
+		t.Fatalf("%+v", all)
+	}
+	if want := []alert.Deeds{{EventName: "DeleteFlowLogs", Calls: 1, FlowLogs: 1}}; !slices.Equal(all[0].Recent, want) {
+		t.Errorf("recent %+v", all[0].Recent)
+	}
+}
+
+// TestI1TamperPastAFullDisk: the alert goes straight to the sinks, and the
+// message stays.
+func TestI1TamperPastAFullDisk(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	s.r.Store = full{s.store}
+	if err := s.r.Handle(t.Context(), []detection.Finding{s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)}); err == nil {
+		t.Error("acknowledged what is not stored")
+	}
+	if len(s.direct) != 1 || s.direct[0].Kind != alert.Tamper || s.direct[0].Title == "" {
+		t.Errorf("%+v", s.direct)
+	}
+}
+
+// TestIgnoredTampering is informational.
+func TestIgnoredTampering(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	s.policy.Rules = []remediate.Rule{{Principal: mallory, Action: remediate.Ignore}}
+	deps := s.r.Dependencies
+	s.crash()
+	s.r.Dependencies = deps
+	s.hear(s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil))
+	if all := s.alerts(alert.Tamper); len(all) != 1 || all[0].Level != alert.Informational {
+		t.Errorf("%+v", all)
+	}
+}
+
+// TestDecoyMadeIsTold: who put something worse in the place of a lost flow log.
+func TestDecoyMadeIsTold(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	deletion := s.attack(id)
+	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
+	s.hear(deletion)
+	s.events++
+	f, _ := detection.Judge(cloudtrail.Record{EventID: "made", EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2, EventTime: s.now, Account: account, Region: region,
+		CreatedIDs: []string{decoy}, ResourceIDs: []string{"vpc-1"}, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}})
+	s.hear(f, f)
+	all := s.alerts(alert.Tamper)
+	if len(all) != 1 || all[0].Level != alert.High || all[0].Target != decoy || all[0].Actor.ARN != mallory || all[0].FlowLogs[0].FlowLogID != id || len(all[0].FlowLogs[0].DifferencesFound) != 1 {
+		t.Fatalf("%+v", all)
+	}
+}
