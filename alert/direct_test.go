@@ -36,6 +36,24 @@ func TestI1DirectReachesEverySink(t *testing.T) {
 	})
 }
 
+// Each sink has its own limit, and a slow one that may be slow is waited for.
+func TestDirectKeepsEachSinksLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var took [2]time.Duration
+		begin := time.Now()
+		hang := func(n int) Sink {
+			return sinkFunc(func(ctx context.Context, _ Alert) error { <-ctx.Done(); took[n] = time.Since(begin); return nil })
+		}
+		if err := Direct(t.Context(), map[string]Sink{"quick": Within(hang(0), time.Second), "slow": Within(hang(1), 45*time.Second)}, deletion()); err != nil {
+			t.Error(err)
+		}
+		if took != [2]time.Duration{time.Second, 45 * time.Second} {
+			t.Error(took)
+		}
+	})
+}
+
 func TestDirectWithoutFailure(t *testing.T) {
 	t.Parallel()
 	if err := Direct(t.Context(), map[string]Sink{"a": sinkFunc(func(context.Context, Alert) error { return nil })}, deletion()); err != nil {

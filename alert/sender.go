@@ -92,7 +92,7 @@ func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
 
 // deliver tries once and records how it went.
 func (s *Sender) deliver(ctx context.Context, d Delivery) {
-	try, cancel := outlive(ctx, sendTimeout)
+	try, cancel := outlive(ctx, limitOf(s.sink))
 	err := s.sink.Send(try, d.Alert)
 	cancel()
 	now := s.Now()

@@ -12,9 +12,9 @@ import (
 
 // Sink is one place that alerts go to.
 type Sink interface {
-	// Send delivers one alert, within ten seconds or so, and returns nil once the
-	// other side has it. Its errors hold no secret and no URL (I11); a *SendError
-	// says more about the next try, any other error means: try again.
+	// Send delivers one alert before ctx ends, and returns nil once the other
+	// side has it. Its errors hold no secret and no URL (I11); a *SendError says
+	// more about the next try, any other error means: try again.
 	Send(ctx context.Context, a Alert) error
 }
 
@@ -27,16 +27,47 @@ type SendError struct {
 
 func (e *SendError) Error() string { return e.Cause }
 
-// sendTimeout bounds one try: whoever takes longer to accept a few kilobytes
-// is down.
-const sendTimeout = 10 * time.Second
+const (
+	// sendTimeout bounds one try: whoever takes longer to accept a few kilobytes
+	// is down.
+	sendTimeout = 10 * time.Second
+	// maxTimeout is the most that a sink may be given instead.
+	maxTimeout = time.Minute
+)
+
+// Within returns the sink with a limit of its own for one try.
+func Within(s Sink, limit time.Duration) Sink { return limited{s, limit} }
+
+type limited struct {
+	Sink
+	limit time.Duration
+}
+
+func (l limited) Send(ctx context.Context, a Alert) error {
+	ctx, cancel := context.WithTimeout(ctx, l.limit)
+	defer cancel()
+	return l.Sink.Send(ctx, a)
+}
+
+// String is that of the sink within.
+func (l limited) String() string { return fmt.Sprint(l.Sink) }
+
+// GoString does so for %#v.
+func (l limited) GoString() string { return l.String() }
+
+// limitOf is how long one try of the sink may take.
+func limitOf(s Sink) time.Duration {
+	if l, ok := s.(limited); ok {
+		return l.limit
+	}
+	return sendTimeout
+}
 
 // Direct sends an alert once to every sink, all at the same time, without the
 // outbox: the way out when the disk is full (I1). It returns within the time
-// of one try; the error joins those of the sinks that failed, each named.
+// of the slowest one's try; the error joins those of the sinks that failed,
+// each named.
 func Direct(ctx context.Context, sinks map[string]Sink, a Alert) error {
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
 	var (
 		wg   sync.WaitGroup
 		mu   sync.Mutex
@@ -44,6 +75,8 @@ func Direct(ctx context.Context, sinks map[string]Sink, a Alert) error {
 	)
 	for name, s := range sinks {
 		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, limitOf(s))
+			defer cancel()
 			if err := s.Send(ctx, a); err != nil {
 				mu.Lock()
 				defer mu.Unlock()

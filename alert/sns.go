@@ -40,8 +40,6 @@ func (t *Topic) String() string { return "sns " + t.name }
 
 // Send publishes the alert, with as many of its flow logs as one message holds.
 func (t *Topic) Send(ctx context.Context, a Alert) error {
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
 	message, err := fit(a, maxMessage)
 	if err != nil {
 		return fmt.Errorf("%s: encoding the alert: %w", t, err)

@@ -170,7 +170,7 @@ func TestWebhookEndsWithItsContext(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no answer in time") {
 		t.Error(err)
 	}
-	if newTestWebhook(t, s.URL, "").client.Timeout != 10*time.Second {
+	if newTestWebhook(t, s.URL, "").client.Timeout != maxTimeout {
 		t.Error("a try must end by itself")
 	}
 }
