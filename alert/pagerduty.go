@@ -1,0 +1,239 @@
+package alert
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/PagerDuty/go-pagerduty"
+)
+
+// PagerDutyEvents is where events go but for accounts in the EU, whose place
+// is https://events.eu.pagerduty.com.
+const PagerDutyEvents = "https://events.pagerduty.com"
+
+// Limits of the Events API v2
+// (developer.pagerduty.com/docs/send-alert-event and /docs/event-management).
+const (
+	pagerSummary = 1024      // characters
+	pagerDedup   = 255       // characters
+	pagerEvent   = 512 << 10 // bytes
+)
+
+// pagerText bounds the text where an event would be too large with all of it,
+// in characters.
+const pagerText = 4000
+
+// PagerKinds are the alerts that a PagerDuty sink gets unless its
+// configuration names others: all but restored. That one calls for nothing, and
+// would open again what a person has already resolved; closed resolves.
+var PagerKinds = []Kind{Deletion, Attempt, Blocked, Closed, Flapping, Decoy, Tamper, Pipeline, Destination}
+
+var routingKey = regexp.MustCompile(`^[0-9A-Za-z]{32}$`)
+
+// PagerDuty triggers and resolves incidents by the Events API v2, with the
+// official library.
+type PagerDuty struct {
+	caller
+	key      string // secret
+	endpoint string // scheme and host
+}
+
+// NewPagerDuty returns the PagerDuty sink called name. The key is that of an
+// "Events API v2" integration; an empty endpoint is PagerDutyEvents. Its errors
+// do not name the key.
+func NewPagerDuty(name, key, endpoint, version string) (*PagerDuty, error) {
+	p := &PagerDuty{caller: newCaller("pagerduty "+name, version), key: key, endpoint: strings.TrimSuffix(cmp.Or(endpoint, PagerDutyEvents), "/")}
+	if !routingKey.MatchString(key) {
+		return nil, fmt.Errorf("%s: the routing key is not 32 letters and digits: copy it from the service's integration \"Events API v2\"", p)
+	}
+	if u, err := url.Parse(p.endpoint); err != nil || !isHTTP(p.endpoint) || u.Path != "" || u.User != nil || u.RawQuery != "" {
+		return nil, fmt.Errorf("%s: the url is not scheme and host only, such as %s", p, PagerDutyEvents)
+	}
+	return p, nil
+}
+
+// Send triggers an incident, or resolves the one that an earlier alert of the
+// same DedupKey opened.
+func (p *PagerDuty) Send(ctx context.Context, a Alert) error {
+	event, err := p.event(a)
+	if err != nil {
+		return errors.New(p.who + ": the alert cannot be encoded")
+	}
+	door := &pagerDoor{caller: p.caller}
+	client := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(p.endpoint))
+	client.HTTPClient = door
+	// The library's errors repeat what the other side wrote, and lose causes and
+	// headers: the door has seen them all.
+	_, err = client.ManageEventWithContext(ctx, event)
+	switch {
+	case door.err != nil:
+		return door.err
+	case door.status == http.StatusAccepted:
+		return nil
+	case door.status == 0:
+		return p.failed("the request cannot be made")
+	case door.status >= 200 && door.status < 300:
+		return p.failed(fmt.Sprintf("answered %d instead of 202: is its url PagerDuty's?", door.status))
+	}
+	return p.judge(door.status, door.header, "check its routing_key, of an integration \"Events API v2\", and url if the account is in the EU")
+}
+
+// pagerDoor is the library's way out. It notes how one request went.
+type pagerDoor struct {
+	caller
+	status int
+	header http.Header
+	err    error
+}
+
+// Do sends the request with the sink's own client.
+func (d *pagerDoor) Do(req *http.Request) (*http.Response, error) {
+	req.Header.Set("User-Agent", d.agent)
+	resp, err := d.client.Do(req)
+	if err != nil {
+		d.err = d.failed(cause(err))
+		return nil, d.err
+	}
+	d.status, d.header = resp.StatusCode, resp.Header
+	// The library reads all there is.
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(resp.Body, maxReply), resp.Body}
+	return resp, nil
+}
+
+// event is the alert as PagerDuty takes it: with fewer flow logs, and less
+// text, where it would be too large.
+func (p *PagerDuty) event(a Alert) (*pagerduty.V2Event, error) {
+	e := &pagerduty.V2Event{RoutingKey: p.key, Action: "trigger", DedupKey: Clean(a.DedupKey, pagerDedup)}
+	if a.Resolves() {
+		e.Action = "resolve"
+		return e, nil
+	}
+	e.Client = "Flowkeeper"
+	for n := listed; ; n /= 2 {
+		e.Payload = pagerPayload(a, n)
+		data, err := json.Marshal(e)
+		if err != nil || len(data) < pagerEvent || n == 0 {
+			return e, err
+		}
+		a.Text = shorten(a.Text, pagerText)
+	}
+}
+
+// shorten cuts a text of several lines.
+func shorten(s string, limit int) string {
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit-1]) + "…"
+	}
+	return s
+}
+
+func pagerPayload(a Alert, flowLogs int) *pagerduty.V2Payload {
+	return &pagerduty.V2Payload{
+		Summary:   Clean(cmp.Or(a.Title, string(a.Kind)), pagerSummary),
+		Source:    cmp.Or(strings.Trim(a.Account+"/"+a.Region, "/"), "flowkeeper"),
+		Severity:  pagerSeverity(a.Level),
+		Timestamp: a.Time.String(),
+		Component: component(a.FlowLogs),
+		Group:     a.Region,
+		Class:     string(a.Kind),
+		Details:   detailsOf(a, flowLogs),
+	}
+}
+
+func pagerSeverity(l Level) string {
+	switch l {
+	case Critical:
+		return "critical"
+	case High:
+		return "error"
+	case Medium:
+		return "warning"
+	}
+	return "info"
+}
+
+// component is the one flow log of an alert, or the one resource of several.
+func component(logs []FlowLog) string {
+	if len(logs) == 1 {
+		return logs[0].FlowLogID
+	}
+	one := ""
+	for _, f := range logs {
+		if one != "" && f.ResourceID != one {
+			return ""
+		}
+		one = f.ResourceID
+	}
+	return one
+}
+
+// pagerDetails is what one needs to acknowledge or to act. Absent means
+// unknown.
+type pagerDetails struct {
+	Cause      string   `json:"what,omitempty"`
+	Who        string   `json:"who,omitempty"`
+	Role       string   `json:"role,omitempty"`
+	MFA        string   `json:"mfa,omitempty"`
+	From       string   `json:"from,omitempty"`
+	With       string   `json:"with,omitempty"`
+	Via        string   `json:"via,omitempty"`
+	When       string   `json:"when,omitempty"`
+	Before     string   `json:"before,omitempty"`
+	RaisedBy   string   `json:"raised_by,omitempty"`
+	Target     string   `json:"target,omitempty"`
+	Rule       string   `json:"rule,omitempty"`
+	EventID    string   `json:"event_id,omitempty"`
+	Alert      string   `json:"alert"`
+	Count      string   `json:"flow_logs_count,omitempty"`
+	FlowLogs   []string `json:"flow_logs,omitempty"`
+	Refused    []string `json:"refused,omitempty"`
+	Flowkeeper string   `json:"flowkeeper,omitempty"`
+	ToDo       string   `json:"to_do,omitempty"`
+	More       string   `json:"more"`
+	Text       string   `json:"text,omitempty"`
+}
+
+func detailsOf(a Alert, most int) pagerDetails {
+	d := pagerDetails{
+		Cause: Clean(a.Cause, maxField), Who: Clean(a.whoShort(), 2*maxField), When: a.whenHeard(),
+		Before: Clean(deeds(a.Recent), maxField), RaisedBy: Clean(strings.Join(a.RaisedBy, "; "), maxField), Target: Clean(a.Target, maxField),
+		EventID: a.EventID, Alert: a.ID, Flowkeeper: a.doing(), ToDo: Clean(cmp.Or(a.Advice, a.firstAdvice()), maxField),
+		FlowLogs: linesOf(a.Kind, a.FlowLogs, most), Refused: linesOf(a.Kind, a.FailedFlowLogs, most), More: a.details(), Text: a.Text,
+	}
+	if a.Rule != nil {
+		d.Rule = Clean(a.Rule.Title+" ("+a.Rule.ID+")", maxField)
+	}
+	if who := a.Actor; who != nil {
+		d.MFA, d.From, d.With, d.Via = who.mfa(), Clean(who.SourceIP, maxField), Clean(who.UserAgent, maxField), Clean(who.Via, maxField)
+		if who.ARN != "" {
+			d.Role = Clean(who.SessionIssuer, maxField)
+		}
+	}
+	if all := append(a.FlowLogs[:len(a.FlowLogs):len(a.FlowLogs)], a.FailedFlowLogs...); len(all) > 0 {
+		d.Count = tally(all)
+	}
+	return d
+}
+
+// linesOf are the first flow logs, a line each, and how many more there are.
+func linesOf(kind Kind, logs []FlowLog, most int) []string {
+	var out []string
+	for _, f := range logs[:min(len(logs), most)] {
+		out = append(out, Clean(f.line(kind), 2*maxField))
+	}
+	if more := len(logs) - len(out); more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return out
+}

@@ -1,0 +1,229 @@
+package alert
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/slack-go/slack"
+)
+
+const (
+	// slackHeader is what a header block holds, in characters
+	// (docs.slack.dev/reference/block-kit/blocks/header-block).
+	slackHeader = 150
+	// slackAnswer and slackLine keep a message short enough for a phone. With
+	// slackListed lines it stays far below every limit of Slack's: 50 blocks a
+	// message, 3000 characters a text.
+	slackAnswer = 300
+	slackLine   = 250
+	// slackListed bounds how many flow logs a message names.
+	slackListed = 5
+)
+
+// Slack posts alerts to an incoming webhook. Whatever is foreign stands in
+// elements in which Slack looks for no markup: it can mention nobody and link
+// to nothing (I12).
+type Slack struct {
+	caller
+	url string // secret: who has it can post
+}
+
+// NewSlack returns the Slack sink called name. Its errors do not name the URL.
+func NewSlack(name, target, version string) (*Slack, error) {
+	s := &Slack{caller: newCaller("slack "+name, version), url: target}
+	if !isHTTP(target) {
+		return nil, fmt.Errorf("%s: the url is not an http(s) one: copy it whole from the app's page", s)
+	}
+	return s, nil
+}
+
+// Send posts the alert. Slack says in one word how it went
+// (docs.slack.dev/messaging/sending-messages-using-incoming-webhooks).
+func (s *Slack) Send(ctx context.Context, a Alert) error {
+	body, err := json.Marshal(slackPayload(a))
+	if err != nil {
+		return errors.New(s.who + ": the alert cannot be encoded")
+	}
+	req, err := s.newRequest(ctx, s.url, string(body))
+	if err != nil {
+		return err
+	}
+	resp, reply, err := s.do(req)
+	if err != nil {
+		return err
+	}
+	code := strings.TrimSpace(string(reply))
+	if resp.StatusCode == 200 && code == "ok" {
+		return nil
+	}
+	advice, known := slackAdvice[code]
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return s.failed("did not answer ok: is its url that of a Slack incoming webhook?")
+	}
+	e := s.judge(resp.StatusCode, resp.Header, cmp.Or(advice, "check its url, and the app's page at Slack"))
+	if known && !e.Refused {
+		e.Cause += ": " + advice
+	}
+	return e
+}
+
+// slackAdvice is what to do about Slack's answers. Nothing else that it
+// answers is repeated: who answers may echo the URL.
+var slackAdvice = map[string]string{
+	"invalid_payload":                   "invalid_payload: Slack does not take the message; please report it",
+	"invalid_blocks":                    "invalid_blocks: Slack does not take the message; please report it",
+	"invalid_attachments":               "invalid_attachments: Slack does not take the message; please report it",
+	"too_many_attachments":              "too_many_attachments: Slack does not take the message; please report it",
+	"no_text":                           "no_text: Slack does not take the message; please report it",
+	"invalid_token":                     "invalid_token: the webhook's url is not valid any more, make a new one",
+	"action_prohibited":                 "action_prohibited: an administrator of the workspace has restricted this, ask them",
+	"posting_to_general_channel_denied": "posting_to_general_channel_denied: choose another channel, or ask an administrator of the workspace",
+	"user_not_found":                    "user_not_found: whom it posts to is gone, make a new webhook",
+	"channel_not_found":                 "channel_not_found: its channel is gone, make a new webhook",
+	"channel_is_archived":               "channel_is_archived: restore the channel, or make a new webhook",
+	"no_service":                        "no_service: the webhook was removed or disabled, make a new one",
+	"no_service_id":                     "no_service_id: the url is not whole, copy it again",
+	"no_active_hooks":                   "no_active_hooks: the webhook was disabled, make a new one",
+	"no_team":                           "no_team: the url is of no workspace, copy it again",
+	"team_disabled":                     "team_disabled: the workspace is disabled",
+	"rate_limited":                      "rate_limited: it will pass",
+	"rollup_error":                      "rollup_error: Slack failed",
+}
+
+// slackMessage is an incoming webhook's message. Mrkdwn false: the text is
+// shown as it is.
+type slackMessage struct {
+	slack.WebhookMessage
+	Mrkdwn bool `json:"mrkdwn"`
+}
+
+// slackPayload is the alert as a message. The title is in a block of its own;
+// Text is what a notification shows instead of the blocks.
+func slackPayload(a Alert) slackMessage {
+	title, quiet := cmp.Or(a.Title, string(a.Kind)), false
+	fallback := slackInert("[" + string(a.Level) + "] " + Clean(title, maxTitle))
+	return slackMessage{WebhookMessage: slack.WebhookMessage{
+		Text:   fallback,
+		Blocks: &slack.Blocks{BlockSet: []slack.Block{slack.NewHeaderBlock(slackPlain(Clean(title, slackHeader)))}},
+		Attachments: []slack.Attachment{{
+			Color: slackColor(a.Level), Fallback: fallback,
+			Blocks: slack.Blocks{BlockSet: slackBlocks(a)},
+		}},
+		UnfurlLinks: &quiet, UnfurlMedia: &quiet, // Slack is to fetch nothing that a foreign text names
+	}}
+}
+
+func slackBlocks(a Alert) []slack.Block {
+	elements := []slack.RichTextElement{}
+	if facts := a.facts(slackAnswer); len(facts) > 0 {
+		elements = append(elements, slackFacts(facts))
+	}
+	elements = append(elements, slackList(a.heading(), a.Kind, a.FlowLogs)...)
+	elements = append(elements, slackList("Refused", a.Kind, a.FailedFlowLogs)...)
+	var rest []fact
+	if doing := a.doing(); doing != "" {
+		rest = append(rest, fact{"Flowkeeper", Clean(doing, slackAnswer)})
+	}
+	if todo := cmp.Or(a.Advice, a.firstAdvice()); todo != "" {
+		rest = append(rest, fact{"To do", Clean(todo, slackAnswer)})
+	}
+	if len(rest) > 0 {
+		elements = append(elements, slackFacts(rest))
+	}
+	var out []slack.Block
+	if len(elements) > 0 {
+		out = append(out, slack.NewRichTextBlock("", elements...))
+	}
+	return append(out, slack.NewContextBlock("", slackPlain(Clean(a.foot(), 2*slackAnswer))))
+}
+
+// firstAdvice is that of the first flow log that has one, where a message has
+// no room for each.
+func (a Alert) firstAdvice() string {
+	for _, f := range a.FlowLogs {
+		if f.Advice != "" {
+			return f.Advice
+		}
+	}
+	return ""
+}
+
+// foot is what one looks the alert up by.
+func (a Alert) foot() string {
+	s := string(a.Level) + " · " + a.ID
+	if a.EventID != "" {
+		s += " · event " + Clean(a.EventID, 80)
+	}
+	if a.Rule != nil {
+		s += " · rule " + Clean(a.Rule.Title, 120)
+	}
+	return s + " · " + a.details()
+}
+
+// slackFacts is a line for each fact, its question in bold.
+func slackFacts(facts []fact) *slack.RichTextSection {
+	s := slack.NewRichTextSection()
+	for n, f := range facts {
+		end := "\n"
+		if n == len(facts)-1 {
+			end = ""
+		}
+		s.Elements = append(s.Elements, slackBold(f.ask+": "), slack.NewRichTextSectionTextElement(f.answer+end, nil))
+	}
+	return s
+}
+
+// slackList names the first flow logs, and counts them where there are more.
+func slackList(heading string, kind Kind, logs []FlowLog) []slack.RichTextElement {
+	if len(logs) == 0 {
+		return nil
+	}
+	list := slack.NewRichTextList(slack.RTEListBullet, 0)
+	add := func(s string) {
+		list.Elements = append(list.Elements, slack.NewRichTextSection(slack.NewRichTextSectionTextElement(s, nil)))
+	}
+	for _, f := range logs[:min(len(logs), slackListed)] {
+		f.Advice = "" // stands below, once
+		add(Clean(cmp.Or(f.line(kind), "unknown"), slackLine))
+	}
+	if more := len(logs) - slackListed; more > 0 {
+		heading += " (" + tally(logs) + ")"
+		add(fmt.Sprintf("and %d more: flowkeeper incidents list", more))
+	}
+	return []slack.RichTextElement{slack.NewRichTextSection(slackBold(heading)), list}
+}
+
+func slackBold(s string) *slack.RichTextSectionTextElement {
+	return slack.NewRichTextSectionTextElement(s, &slack.RichTextSectionTextStyle{Bold: true})
+}
+
+// slackPlain is a text without markup, and without :emoji:.
+func slackPlain(s string) *slack.TextBlockObject {
+	return slack.NewTextBlockObject(slack.PlainTextType, s, false, false)
+}
+
+// slackInert makes a text safe where Slack looks for markup: the three
+// characters of its mentions and links are escaped, and no URL is left to be
+// made a link.
+func slackInert(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "://", "[:]//").Replace(s)
+}
+
+// slackColor is the stripe beside the message.
+func slackColor(l Level) string {
+	switch l {
+	case Critical:
+		return "#8b0000"
+	case High:
+		return "#d93025"
+	case Medium:
+		return "#f29900"
+	case Low:
+		return "#1a73e8"
+	}
+	return "#80868b"
+}
