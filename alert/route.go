@@ -1,12 +1,15 @@
 package alert
 
+import "slices"
+
 // LogSink is the name of the sink that is always there and gets everything.
 const LogSink = "log"
 
 // Route is what decides whether one configured sink gets an alert.
 type Route struct {
 	Name     string
-	MinLevel Level // empty: everything
+	MinLevel Level  // empty: every level
+	Kinds    []Kind // empty: every kind
 }
 
 // Routes are the configured sinks, without the log sink.
@@ -23,7 +26,7 @@ func (rs Routes) For(a Alert) []string {
 	level := a.routeLevel()
 	names := []string{LogSink}
 	for _, r := range rs {
-		if level.AtLeast(r.MinLevel) {
+		if level.AtLeast(r.MinLevel) && (len(r.Kinds) == 0 || slices.Contains(r.Kinds, a.Kind)) {
 			names = append(names, r.Name)
 		}
 	}

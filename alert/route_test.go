@@ -9,7 +9,7 @@ import (
 
 func TestRoutes(t *testing.T) {
 	t.Parallel()
-	rs := Routes{{"all", ""}, {"chat", Medium}, {"pager", High}, {"phone", Critical}}
+	rs := Routes{{Name: "all"}, {Name: "chat", MinLevel: Medium}, {Name: "pager", MinLevel: High}, {Name: "phone", MinLevel: Critical}}
 	for _, c := range []struct {
 		a    Alert
 		want []string
@@ -32,12 +32,31 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+func TestRoutesByKind(t *testing.T) {
+	t.Parallel()
+	rs := Routes{{Name: "pager", Kinds: PagerKinds}, {Name: "chat", Kinds: []Kind{Deletion, Restored}, MinLevel: High}}
+	for _, c := range []struct {
+		a    Alert
+		want []string
+	}{
+		{Alert{Kind: Deletion, Level: High}, []string{"log", "pager", "chat"}},
+		{Alert{Kind: Deletion, Level: Low}, []string{"log", "pager"}},
+		{Alert{Kind: Restored, Level: Low, RouteLevel: High}, []string{"log", "chat"}},
+		{Alert{Kind: Closed, Level: Informational, RouteLevel: High}, []string{"log", "pager"}},
+		{Alert{Kind: Tamper, Level: Critical}, []string{"log", "pager"}},
+	} {
+		if got := rs.For(c.a); !slices.Equal(got, c.want) {
+			t.Errorf("%s %s: %v, want %v", c.a.Kind, c.a.Level, got, c.want)
+		}
+	}
+}
+
 // Whatever was opened at a sink is resolved there.
 func TestClosedReachesWhoeverGotTheDeletion(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		level := rapid.SampledFrom(levels)
-		rs := Routes{{"a", level.Draw(t, "min")}}
+		rs := Routes{{Name: "a", MinLevel: level.Draw(t, "min")}}
 		earlier := []Alert{{Kind: Deletion, Level: level.Draw(t, "deletion")}, {Kind: Blocked, Level: level.Draw(t, "blocked")}}
 		closed := Alert{Kind: Closed, Level: Informational, RouteLevel: Highest(earlier[0].Level, earlier[1].Level)}
 		for _, a := range earlier {

@@ -68,13 +68,15 @@ type Rehearsal struct {
 
 // Sink is one place that alerts go to.
 type Sink struct {
-	Type       string `mapstructure:"type"` // webhook | sns | slack | pagerduty
-	Name       string `mapstructure:"name"`
-	MinLevel   string `mapstructure:"min_level"`
-	URL        string `mapstructure:"url"`    // webhook, slack; secret
-	Secret     string `mapstructure:"secret"` // webhook: whsec_ + base64 of at least 24 bytes
-	TopicARN   string `mapstructure:"topic_arn"`
-	RoutingKey string `mapstructure:"routing_key"` // secret
+	Type       string        `mapstructure:"type"` // webhook | sns | slack | pagerduty
+	Name       string        `mapstructure:"name"`
+	MinLevel   string        `mapstructure:"min_level"`
+	Kinds      []string      `mapstructure:"kinds"`   // of alerts; empty: all, for pagerduty all but restored
+	Timeout    time.Duration `mapstructure:"timeout"` // of one try
+	URL        string        `mapstructure:"url"`     // webhook, slack: secret; pagerduty: scheme and host, empty for the usual one
+	Secret     string        `mapstructure:"secret"`  // webhook: whsec_ + base64 of at least 24 bytes
+	TopicARN   string        `mapstructure:"topic_arn"`
+	RoutingKey string        `mapstructure:"routing_key"` // pagerduty: 32 letters and digits; secret
 
 	// Files to read a secret from instead; empty once Load has read them.
 	URLFile        string `mapstructure:"url_file"`

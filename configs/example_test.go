@@ -95,11 +95,13 @@ func TestExampleCommentsLoad(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, dir, "flowkeeper.yaml", strings.Join(out, "\n"))
 	write(t, dir, "webhook-secret", goodWebhookSecret+"\n")
+	write(t, dir, "slack-url", "https://hooks.slack.com/services/T0/B0/x\n")
+	write(t, dir, "pager-key", goodRoutingKey+"\n")
 	c, _, err := Load(file, Options{Environ: []string{"CREDENTIALS_DIRECTORY=" + dir}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Inventory.Regions) != 2 || len(c.Inventory.Destinations) != 2 || len(c.Inventory.DependsOn) != 2 || len(c.Accounts) != 2 || len(c.Remediate.Rules) != 1 || len(c.Alerts) != 2 {
+	if len(c.Inventory.Regions) != 2 || len(c.Inventory.Destinations) != 2 || len(c.Inventory.DependsOn) != 2 || len(c.Accounts) != 2 || len(c.Remediate.Rules) != 1 || len(c.Alerts) != 4 {
 		t.Errorf("not every commented example was found: %+v", c)
 	}
 }

@@ -60,6 +60,7 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	l.checkEnvironment()
 	c := l.merge()
 	l.readSecrets(&c)
+	l.fillSinks(&c)
 	l.validate(c, o.NeedQueue)
 	if len(l.problems) > 0 {
 		return Config{}, nil, l.failed()

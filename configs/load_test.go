@@ -18,6 +18,8 @@ var update = flag.Bool("update", false, "write what Load says into testdata/bad/
 
 var goodWebhookSecret = "whsec_" + base64.StdEncoding.EncodeToString([]byte("twenty-four bytes or more"))
 
+const goodRoutingKey = "0123456789abcdefghijABCDEFGHIJkl"
+
 func write(t testing.TB, dir, name, text string) string {
 	t.Helper()
 	file := filepath.Join(dir, name)
@@ -144,8 +146,29 @@ func TestSecretsFromFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Sink{Type: "webhook", Name: "a", URL: "https://alerts.example.com/t0ken", Secret: goodWebhookSecret}
+	want := Sink{Type: "webhook", Name: "a", URL: "https://alerts.example.com/t0ken", Secret: goodWebhookSecret, Timeout: 10 * time.Second}
 	if d := cmp.Diff(want, c.Alerts[0]); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestSinksOfPeople(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "url", "https://hooks.slack.com/services/T0/B0/x")
+	write(t, dir, "key", goodRoutingKey)
+	file := write(t, dir, "c.yaml", "alerts:\n- {type: slack, name: chat, url_file: url, timeout: 1m}\n- {type: slack, name: local, url: 'http://127.0.0.1:1/x'}\n"+
+		"- {type: pagerduty, name: pager, routing_key_file: key, kinds: [deletion, closed], url: 'https://events.eu.pagerduty.com'}\n")
+	c, warnings, err := Load(file, Options{Environ: []string{"CREDENTIALS_DIRECTORY=" + dir}})
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(warnings, err)
+	}
+	want := []Sink{
+		{Type: "slack", Name: "chat", URL: "https://hooks.slack.com/services/T0/B0/x", Timeout: time.Minute},
+		{Type: "slack", Name: "local", URL: "http://127.0.0.1:1/x", Timeout: 10 * time.Second},
+		{Type: "pagerduty", Name: "pager", Kinds: []string{"deletion", "closed"}, RoutingKey: goodRoutingKey, URL: "https://events.eu.pagerduty.com", Timeout: 10 * time.Second},
+	}
+	if d := cmp.Diff(want, c.Alerts); d != "" {
 		t.Error(d)
 	}
 }
@@ -169,6 +192,12 @@ func TestI11ProblemsShowNoSecret(t *testing.T) {
 		"not YAML":                 "alerts: [whsec_" + token + ": : {\n",
 		"anchor":                   "alerts: *whsec_" + token + "\n",
 		"twice":                    "alerts:\n- {type: webhook, name: a, secret: x, secret: " + token + "}\n",
+		"routing key":              "alerts:\n- {type: pagerduty, name: a, routing_key: " + token + "x}\n",
+		"routing key as URL":       "alerts:\n- {type: pagerduty, name: a, routing_key: x, url: 'https://x.example/" + token + "'}\n",
+		"routing key as kind":      "alerts:\n- {type: pagerduty, name: a, kinds: [" + token + "]}\n",
+		"routing key as timeout":   "alerts:\n- {type: pagerduty, name: a, timeout: " + token + "}\n",
+		"Slack's URL":              "alerts:\n- {type: slack, name: a, url: 'http://hooks.slack.com/" + token + "'}\n",
+		"Slack's URL in kinds":     "alerts:\n- {type: slack, name: a, kinds: ['https://hooks.slack.com/services/T0/B0/x', " + token + "]}\n",
 		"a number's place":         "remediate: {max_restores: whsec_" + token + "}\n",
 	} {
 		_, _, err := Load(write(t, t.TempDir(), "c.yaml", text), Options{})

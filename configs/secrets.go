@@ -98,8 +98,9 @@ func secretKey(key string) bool {
 	if !strings.HasPrefix(key, "alerts") {
 		return false
 	}
-	switch key[strings.LastIndex(key, ".")+1:] {
-	case "type", "name", "min_level", "topic_arn", "url_file", "secret_file", "routing_key_file":
+	name, _, _ := strings.Cut(key[strings.LastIndex(key, ".")+1:], "[")
+	switch name {
+	case "type", "name", "min_level", "kinds", "timeout", "topic_arn", "url_file", "secret_file", "routing_key_file":
 		return false
 	}
 	return true

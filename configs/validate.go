@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net"
 	"net/url"
@@ -23,8 +22,6 @@ var (
 	roleName      = regexp.MustCompile(`^role/[\w+=,.@/-]+$`)
 	principalName = regexp.MustCompile(`^(\*|root|(role|user)/[\w+=,.@/*-]+)$`)
 	externalID    = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
-	topicName     = regexp.MustCompile(`^[\w-]{1,256}(\.fifo)?$`)
-	sinkName      = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 )
 
 // validate checks what the types can't say.
@@ -296,52 +293,6 @@ func (l *loader) checkRule(key string, r Rule, accounts []Account) {
 	case hasWait:
 		l.problem(key+".wait", short(r.Wait), "goes with action: wait only: remove it, or write that action")
 	}
-}
-
-func (l *loader) checkSink(key string, s Sink, names map[string]bool) {
-	switch {
-	case !sinkName.MatchString(s.Name):
-		l.problem(key+".name", s.Name, "write a name of up to 63 small letters, digits, - and _")
-	case names[s.Name]:
-		l.problem(key+".name", s.Name, "another sink has this name (log is always there): write another")
-	}
-	names[s.Name] = true
-	if _, set := l.lines[key+".min_level"]; set {
-		l.oneOf(key+".min_level", s.MinLevel, "informational", "low", "medium", "high", "critical")
-	}
-	used := map[string]bool{}
-	switch s.Type {
-	case "webhook":
-		used["url"], used["secret"] = true, true
-		if !isURL(s.URL) {
-			l.problem(key+".url", s.URL, "write the receiver's URL, https://…, or give url_file")
-		}
-		if _, set := l.lines[key+".secret"]; set && !goodSecret(s.Secret) {
-			l.problem(key+".secret", s.Secret, "write whsec_ and the base64 of 24 bytes or more: echo whsec_$(openssl rand -base64 32)")
-		}
-	case "sns":
-		used["topic_arn"] = true
-		if part, err := arn(s.TopicARN); err != nil || part.service != "sns" || !regionName.MatchString(part.region) || !accountID.MatchString(part.account) || !topicName.MatchString(part.resource) {
-			l.problem(key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
-		}
-	case "slack", "pagerduty":
-		l.problem(key+".type", s.Type, "this version has no such sink yet: use webhook or sns")
-		return
-	default:
-		l.oneOf(key+".type", s.Type, "webhook", "sns")
-		return
-	}
-	for _, k := range []string{"url", "secret", "topic_arn", "routing_key"} {
-		if _, set := l.lines[key+"."+k]; set && !used[k] {
-			l.problem(key+"."+k, "", "has no use in a sink of type %s: remove it", s.Type)
-		}
-	}
-}
-
-func goodSecret(s string) bool {
-	raw, ok := strings.CutPrefix(s, "whsec_")
-	b, err := base64.StdEncoding.DecodeString(raw)
-	return ok && err == nil && len(b) >= 24
 }
 
 func isURL(s string) bool {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -56,7 +57,14 @@ func Accounts(c configs.Config) []scopes.Account {
 func Routes(c configs.Config) alert.Routes {
 	var out alert.Routes
 	for _, s := range c.Alerts {
-		out = append(out, alert.Route{Name: s.Name, MinLevel: alert.Level(s.MinLevel)})
+		r := alert.Route{Name: s.Name, MinLevel: alert.Level(s.MinLevel)}
+		for _, k := range s.Kinds {
+			r.Kinds = append(r.Kinds, alert.Kind(k))
+		}
+		if s.Type == "pagerduty" && len(r.Kinds) == 0 {
+			r.Kinds = alert.PagerKinds
+		}
+		out = append(out, r)
 	}
 	return out
 }
@@ -65,21 +73,33 @@ func Routes(c configs.Config) alert.Routes {
 func Sinks(c configs.Config, base aws.Config, log *slog.Logger, version string) (map[string]alert.Sink, error) {
 	out := map[string]alert.Sink{alert.LogSink: alert.NewLog(log)}
 	for _, s := range c.Alerts {
-		switch s.Type {
-		case "webhook":
-			w, err := alert.NewWebhook(s.Name, s.URL, s.Secret, version)
-			if err != nil {
-				return nil, err
-			}
-			out[s.Name] = w
-		case "sns":
-			client := sns.NewFromConfig(base, func(o *sns.Options) {
-				if part := strings.Split(s.TopicARN, ":"); len(part) > 3 {
-					o.Region = part[3] // a topic is reached in its own Region
-				}
-			})
-			out[s.Name] = alert.NewTopic(s.Name, s.TopicARN, client)
+		sink, err := newSink(s, base, version)
+		if err != nil {
+			return nil, err
 		}
+		if s.Timeout > 0 {
+			sink = alert.Within(sink, s.Timeout)
+		}
+		out[s.Name] = sink
 	}
 	return out, nil
+}
+
+func newSink(s configs.Sink, base aws.Config, version string) (alert.Sink, error) {
+	switch s.Type {
+	case "webhook":
+		return alert.NewWebhook(s.Name, s.URL, s.Secret, version)
+	case "slack":
+		return alert.NewSlack(s.Name, s.URL, version)
+	case "pagerduty":
+		return alert.NewPagerDuty(s.Name, s.RoutingKey, s.URL, version)
+	case "sns":
+		client := sns.NewFromConfig(base, func(o *sns.Options) {
+			if part := strings.Split(s.TopicARN, ":"); len(part) > 3 {
+				o.Region = part[3] // a topic is reached in its own Region
+			}
+		})
+		return alert.NewTopic(s.Name, s.TopicARN, client), nil
+	}
+	return nil, fmt.Errorf("alerts: there is no sink of type %q", s.Type)
 }

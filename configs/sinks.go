@@ -1,0 +1,138 @@
+package configs
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+var (
+	topicName  = regexp.MustCompile(`^[\w-]{1,256}(\.fifo)?$`)
+	sinkName   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+	routingKey = regexp.MustCompile(`^[0-9A-Za-z]{32}$`)
+)
+
+// Kinds of alerts that a sink may ask for.
+var Kinds = []string{"deletion", "attempt", "restored", "blocked", "closed", "flapping", "decoy", "tamper", "pipeline", "destination"}
+
+// sinkKeys are the keys beside those that every sink has, by type.
+var sinkKeys = map[string][]string{
+	"webhook":   {"url", "secret"},
+	"sns":       {"topic_arn"},
+	"slack":     {"url"},
+	"pagerduty": {"routing_key", "url"},
+}
+
+// One try of a sink takes this long at most, unless its timeout says otherwise.
+const sinkTimeout = 10 * time.Second
+
+// fillSinks puts in what a sink does not say.
+func (l *loader) fillSinks(c *Config) {
+	for n := range c.Alerts {
+		if _, set := l.lines[fmt.Sprintf("alerts[%d].timeout", n)]; !set {
+			c.Alerts[n].Timeout = sinkTimeout
+		}
+	}
+}
+
+func (l *loader) checkSink(key string, s Sink, names map[string]bool) {
+	switch {
+	case !sinkName.MatchString(s.Name):
+		l.problem(key+".name", s.Name, "write a name of up to 63 small letters, digits, - and _")
+	case names[s.Name]:
+		l.problem(key+".name", s.Name, "another sink has this name (log is always there): write another")
+	}
+	names[s.Name] = true
+	if _, set := l.lines[key+".min_level"]; set {
+		l.oneOf(key+".min_level", s.MinLevel, "informational", "low", "medium", "high", "critical")
+	}
+	l.checkKinds(key+".kinds", s)
+	l.between(key+".timeout", s.Timeout, time.Second, time.Minute)
+	used, known := sinkKeys[s.Type]
+	if !known {
+		l.oneOf(key+".type", s.Type, "webhook", "sns", "slack", "pagerduty")
+		return
+	}
+	l.checkSinkType(key, s)
+	for _, k := range []string{"url", "secret", "topic_arn", "routing_key"} {
+		if _, set := l.lines[key+"."+k]; set && !slices.Contains(used, k) {
+			l.problem(key+"."+k, "", "has no use in a sink of type %s: remove it", s.Type)
+		}
+	}
+}
+
+// checkKinds also sees that a pager hears the end of what it opens.
+func (l *loader) checkKinds(key string, s Sink) {
+	for n, k := range s.Kinds {
+		one := fmt.Sprintf("%s[%d]", key, n)
+		if slices.Index(s.Kinds, k) != n {
+			l.problem(one, k, "is there twice: keep one")
+			continue
+		}
+		l.oneOf(one, k, Kinds...)
+	}
+	if s.Type != "pagerduty" || l.faulty(key) || slices.Contains(s.Kinds, "closed") {
+		return
+	}
+	for _, k := range s.Kinds {
+		switch k {
+		case "deletion", "blocked", "flapping", "decoy":
+			l.problem(key, "", "add closed: without it nothing resolves what %s opens", k)
+			return
+		}
+	}
+}
+
+func (l *loader) checkSinkType(key string, s Sink) {
+	switch s.Type {
+	case "webhook":
+		if !isURL(s.URL) {
+			l.problem(key+".url", s.URL, "write the receiver's URL, https://…, or give url_file")
+		}
+		if _, set := l.lines[key+".secret"]; set && !goodSecret(s.Secret) {
+			l.problem(key+".secret", s.Secret, "write whsec_ and the base64 of 24 bytes or more: echo whsec_$(openssl rand -base64 32)")
+		}
+	case "sns":
+		if part, err := arn(s.TopicARN); err != nil || part.service != "sns" || !regionName.MatchString(part.region) || !accountID.MatchString(part.account) || !topicName.MatchString(part.resource) {
+			l.problem(key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
+		}
+	case "slack":
+		if !isPrivateURL(s.URL) {
+			l.problem(key+".url", s.URL, "copy the incoming webhook's URL from the app's page, https://…, or give url_file")
+		}
+	case "pagerduty":
+		if !routingKey.MatchString(s.RoutingKey) {
+			l.problem(key+".routing_key", s.RoutingKey, "copy the 32 letters and digits of the service's integration \"Events API v2\", or give routing_key_file")
+		}
+		if _, set := l.lines[key+".url"]; set && !isPagerURL(s.URL) {
+			l.problem(key+".url", s.URL, "write https://events.pagerduty.com or, for an account in the EU, https://events.eu.pagerduty.com: no path behind it")
+		}
+	}
+}
+
+func isPagerURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && isPrivateURL(s) && strings.Trim(u.Path, "/") == "" && !strings.ContainsAny(s, "@?#")
+}
+
+// isPrivateURL reports a URL that nobody between can read a secret on the way
+// to: https, or one of this machine.
+func isPrivateURL(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || !isURL(s) {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "https" || u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func goodSecret(s string) bool {
+	raw, ok := strings.CutPrefix(s, "whsec_")
+	b, err := base64.StdEncoding.DecodeString(raw)
+	return ok && err == nil && len(b) >= 24
+}
