@@ -17,6 +17,7 @@ type memory struct {
 	mu     sync.Mutex
 	all    []*Delivery // in order of adding
 	broken int         // so many calls fail
+	parked int         // how often a sender said that it parked
 }
 
 var errDisk = errors.New("disk full")
@@ -45,7 +46,7 @@ func (m *memory) Next(_ context.Context, sink string, now time.Time) (Delivery, 
 	}
 	var soonest time.Time
 	for _, d := range m.all {
-		if d.Sink != sink || !d.SentAt.IsZero() || !d.ParkedAt.IsZero() {
+		if d.Sink != sink || !d.pending() || m.waits(d) {
 			continue
 		}
 		if !d.NextAt.After(now) {
@@ -56,6 +57,27 @@ func (m *memory) Next(_ context.Context, sink string, now time.Time) (Delivery, 
 		}
 	}
 	return Delivery{NextAt: soonest}, false, nil
+}
+
+func (d Delivery) pending() bool { return d.SentAt.IsZero() && d.ParkedAt.IsZero() }
+
+// waits reports whether the delivery answers an earlier one that is pending.
+func (m *memory) waits(d *Delivery) bool {
+	for _, e := range m.all {
+		if e == d {
+			return false
+		}
+		if d.Alert.Answers() && e.Sink == d.Sink && e.Alert.DedupKey == d.Alert.DedupKey && e.pending() {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *memory) noteParked() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.parked++
 }
 
 func (m *memory) find(sink, id string) *Delivery {
@@ -134,6 +156,9 @@ func start(t *testing.T, name string, s Sink, o Outbox) (sender *Sender, stop fu
 	t.Helper()
 	sender = NewSender(name, s, o, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	sender.Rand = func() float64 { return 1 }
+	if m, ok := o.(*memory); ok {
+		sender.Parked = m.noteParked
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- sender.Run(ctx) }()

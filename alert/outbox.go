@@ -18,7 +18,8 @@ type Outbox interface {
 	// Sent records that the sink has the alert.
 	Sent(ctx context.Context, sink, alertID string, at time.Time) error
 	// Failed records a try that failed: the number of tries so far, when the next
-	// one is due, why it failed (no secrets in it), and whether it was the last.
+	// one is due, why it failed (no secrets in it), and whether it was the last:
+	// then an alert that tells the other sinks so (Parked) is added with it.
 	Failed(ctx context.Context, sink, alertID string, attempts int, next time.Time, cause string, parked bool) error
 }
 

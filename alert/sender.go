@@ -22,6 +22,9 @@ type Sender struct {
 	// Now and Rand are the time and, in [0, 1), the jitter.
 	Now  func() time.Time
 	Rand func() float64
+	// Parked, if set, is called after an alert was given up: the outbox may have
+	// something about it for the other sinks.
+	Parked func()
 
 	name   string
 	sink   Sink
@@ -131,6 +134,9 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
 		return s.outbox.Failed(ctx, s.name, d.Alert.ID, attempts, next, cause, parked)
 	})
+	if parked && s.Parked != nil {
+		s.Parked()
+	}
 }
 
 func tries(refused bool) int {

@@ -156,8 +156,8 @@ func TestI7PoisonousAlertHoldsOthersUpForALimitedTime(t *testing.T) {
 				time.Sleep(80 * time.Hour)
 				stop()
 				d := o.get("hook", "a0")
-				if d.ParkedAt.IsZero() || d.Error == "" {
-					t.Fatalf("never given up: %+v", d)
+				if d.ParkedAt.IsZero() || d.Error == "" || o.parked != 1 {
+					t.Fatalf("never given up, or not told (%d times): %+v", o.parked, d)
 				}
 				if age := d.ParkedAt.Sub(begin); age < parkAfter || age > parkAfter+time.Hour {
 					t.Errorf("parked after %v", age)

@@ -94,7 +94,9 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		d.tellPipeline(ctx, inventory.Scope{}, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}
 	for name, s := range d.sinks {
-		d.senders = append(d.senders, alert.NewSender(name, s, d.store, d.Log))
+		sender := alert.NewSender(name, s, d.store, d.Log)
+		sender.Parked = d.wakeSenders
+		d.senders = append(d.senders, sender)
 	}
 	return nil
 }

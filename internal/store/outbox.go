@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"flowkeeper/alert"
@@ -13,7 +14,9 @@ import (
 
 // AddAlert puts an alert into the outbox, with a delivery for each sink it
 // goes to. One whose ID is there already changes nothing.
-func (t *tx) AddAlert(a alert.Alert) error {
+func (t *tx) AddAlert(a alert.Alert) error { return t.addAlert(a, t.s.route(a)) }
+
+func (t *tx) addAlert(a alert.Alert, sinks []string) error {
 	var num int64
 	err := t.q.QueryRowContext(t.ctx, `INSERT INTO alerts (id, at, dedup_key, answers, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
 		a.ID, a.Time.UnixMilli(), a.DedupKey, a.Answers(), body(a)).Scan(&num)
@@ -23,7 +26,7 @@ func (t *tx) AddAlert(a alert.Alert) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", t.s.path, err)
 	}
-	for _, sink := range t.s.route(a) {
+	for _, sink := range sinks {
 		if err := t.exec(`INSERT INTO deliveries (alert, sink, next_at) VALUES (?, ?, ?)`, num, sink, a.Time.UnixMilli()); err != nil {
 			return err
 		}
@@ -78,10 +81,27 @@ func (s *Store) Failed(ctx context.Context, sink, alertID string, attempts int, 
 		var parkedAt any
 		if parked {
 			parkedAt = s.now().UnixMilli()
+			if err := t.tellParked(sink, alertID); err != nil {
+				return err
+			}
 		}
 		return t.exec(`UPDATE deliveries SET attempts = ?, next_at = ?, error = ?, parked_at = ? WHERE sink = ? AND alert = (SELECT num FROM alerts WHERE id = ?)`,
 			attempts, next.UnixMilli(), cause, parkedAt, sink, alertID)
 	})
+}
+
+// tellParked adds what the other sinks are told of an alert that one gave up.
+func (t *tx) tellParked(sink, alertID string) error {
+	ds, err := t.deliveries(`d.sink = ? AND a.id = ?`, sink, alertID)
+	if err != nil || len(ds) == 0 {
+		return err
+	}
+	told, ok := alert.Parked(sink, ds[0].Alert, t.s.now())
+	if !ok {
+		return nil
+	}
+	others := slices.DeleteFunc(t.s.route(told), func(name string) bool { return name == sink })
+	return t.addAlert(told, others)
 }
 
 // Deliveries lists the outbox, oldest first; failed: only those that are not

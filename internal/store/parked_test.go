@@ -1,0 +1,101 @@
+package store
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate"
+)
+
+// outbox is a store with two sinks and the log, whose clock the test sets.
+func outbox(t *testing.T) (s *Store, now *time.Time) {
+	t.Helper()
+	now = new(time.Time)
+	*now = noon.Add(73 * time.Hour)
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return *now },
+		Route: func(alert.Alert) []string { return []string{"log", "chat", "pager"} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s, now
+}
+
+// park adds an alert of noon and gives it up at the sink.
+func (s *Store) park(t *testing.T, id, sink string) {
+	t.Helper()
+	s.put(t, func(tx remediate.Tx) error {
+		return tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: noon}, Kind: alert.Deletion})
+	})
+	s.giveUp(t, id, sink)
+}
+
+func (s *Store) giveUp(t *testing.T, id, sink string) {
+	t.Helper()
+	if err := s.Failed(t.Context(), sink, id, 60, noon, "down", true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// told are the deliveries of pipeline alerts.
+func (s *Store) told(t *testing.T) (out []alert.Delivery) {
+	t.Helper()
+	err := s.Deliveries(t.Context(), false, func(d alert.Delivery) error {
+		if d.Alert.Kind == alert.Pipeline {
+			out = append(out, d)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestI7NothingIsParkedSilently: the other sinks hear of it, once per sink and
+// day, and from the transaction that parks it.
+func TestI7NothingIsParkedSilently(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	s.park(t, "alrt_1", "pager")
+	s.giveUp(t, "alrt_1", "pager") // recorded twice: the answer of the first try was lost
+	s.park(t, "alrt_2", "pager")
+	told := s.told(t)
+	if len(told) != 2 || told[0].Sink != "chat" || told[1].Sink != "log" || told[0].Alert.ID != told[1].Alert.ID {
+		t.Fatalf("%+v", told)
+	}
+	a := told[0].Alert
+	if a.Level != alert.High || !strings.Contains(a.Title, "sink pager has not taken alert alrt_1 for 3 days") ||
+		!strings.Contains(a.Text, "flowkeeper alerts retry alrt_1") {
+		t.Errorf("%+v", a)
+	}
+	*now = now.Add(24 * time.Hour)
+	s.park(t, "alrt_3", "pager")
+	if n := len(s.told(t)); n != 4 {
+		t.Errorf("%d deliveries after the next day's", n)
+	}
+}
+
+// TestI7ParkedAlertsMakeNoChain: two sinks that are down for good do not tell
+// of each other for ever.
+func TestI7ParkedAlertsMakeNoChain(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	s.park(t, "alrt_1", "pager")
+	first := s.told(t)[0].Alert.ID
+	*now = now.Add(80 * time.Hour)
+	s.giveUp(t, first, "chat")
+	if told := s.told(t); len(told) != 2 {
+		t.Fatalf("%+v", told)
+	}
+	// A real one that chat gives up is told of nevertheless.
+	s.park(t, "alrt_2", "chat")
+	told := s.told(t)
+	if sinks := []string{told[2].Sink, told[3].Sink}; len(told) != 4 || !slices.Equal(sinks, []string{"log", "pager"}) {
+		t.Errorf("%+v", told)
+	}
+}
