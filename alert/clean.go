@@ -71,13 +71,10 @@ func (a Alert) clean() Alert {
 		}
 		a.Actor = &who
 	}
-	a.RaisedBy = slices.Clone(a.RaisedBy)
-	for n, fact := range a.RaisedBy {
-		a.RaisedBy[n] = Clean(fact, maxField)
-	}
+	a.RaisedBy = cleanTexts(a.RaisedBy)
 	a.Recent = slices.Clone(a.Recent)
-	for n := range a.Recent {
-		a.Recent[n].EventName = Clean(a.Recent[n].EventName, maxField)
+	for i := range a.Recent {
+		a.Recent[i].EventName = Clean(a.Recent[i].EventName, maxField)
 	}
 	a.FlowLogs = cleanAll(a.FlowLogs)
 	a.FailedFlowLogs = cleanAll(a.FailedFlowLogs)
@@ -95,10 +92,15 @@ func cleanAll(in []FlowLog) []FlowLog {
 			*s = Clean(*s, maxField)
 		}
 		f.Tags = cleanTags(f.Tags)
-		f.DifferencesFound = slices.Clone(f.DifferencesFound)
-		for j, d := range f.DifferencesFound {
-			f.DifferencesFound[j] = Clean(d, maxField)
-		}
+		f.DifferencesFound = cleanTexts(f.DifferencesFound)
+	}
+	return out
+}
+
+func cleanTexts(in []string) []string {
+	out := slices.Clone(in)
+	for i := range out {
+		out[i] = Clean(out[i], maxField)
 	}
 	return out
 }
