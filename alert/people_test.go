@@ -1,0 +1,364 @@
+package alert
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+)
+
+const testRoutingKey = "R0utingKeyR0utingKeyR0utingKey12"
+
+func newTestSlack(t *testing.T, url string) *Slack {
+	t.Helper()
+	s, err := NewSlack("chat", url, "1.2.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func newTestPager(t *testing.T, url string) *PagerDuty {
+	t.Helper()
+	p, err := NewPagerDuty("pager", testRoutingKey, url, "1.2.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+func serving(t *testing.T, h http.Handler) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// house has a strict receiver for each sink.
+type house struct {
+	slack   strictSlack
+	pager   strictPager
+	webhook strictWebhook
+	mail    []*sns.PublishInput
+	journal bytes.Buffer
+	sinks   map[string]Sink
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := &house{}
+	var err error
+	if h.webhook.verify, err = standardwebhooks.NewWebhook(testSecret); err != nil {
+		t.Fatal(err)
+	}
+	h.sinks = map[string]Sink{
+		LogSink:   NewLog(slog.New(slog.NewJSONHandler(&h.journal, nil))),
+		"chat":    newTestSlack(t, serving(t, &h.slack)),
+		"pager":   newTestPager(t, serving(t, &h.pager)),
+		"webhook": newTestWebhook(t, serving(t, &h.webhook), testSecret),
+		"mail":    NewTopic("mail", topic, publish(func(in *sns.PublishInput) error { h.mail = append(h.mail, in); return nil })),
+	}
+	return h
+}
+
+func (h *house) send(t *testing.T, a Alert) {
+	t.Helper()
+	if err := Direct(t.Context(), h.sinks, a); err != nil {
+		t.Fatalf("%v; slack %v, pager %v, webhook %v", err, h.slack.complaints, h.pager.complaints, h.webhook.complaints)
+	}
+}
+
+// mischief are texts that do something where they are shown.
+var mischief = append([]string{
+	"<!channel>", "<!here|x>", "<@U012AB3CD>", "<#C012AB3CD>", "<http://evil.example|click here>", "http://evil.example/login", "www.evil.example",
+	"*bold* _it_ ~gone~ `code` ```pre```", "> quoted", "&lt;!channel&gt;", ":boom:", "[x](http://evil.example)", "<script>alert(1)</script>",
+	"a\r\nX-Injected: 1\r\n\r\nbody", `","event_action":"resolve`,
+}, hostile...)
+
+// TestI12ForeignTextIsInertAtEverySink: nobody is mentioned, linked to or
+// fooled by what stands in a tag, a user agent or a session's name.
+func TestI12ForeignTextIsInertAtEverySink(t *testing.T) {
+	t.Parallel()
+	for n, text := range mischief {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			for _, kind := range kinds {
+				var a Alert
+				fill(reflect.ValueOf(&a).Elem(), text)
+				a.ID, a.DedupKey, a.Time = ID(text, string(kind)), DedupKey("s", text), at("2026-03-01T12:00:00Z")
+				a.Kind, a.Level, a.RouteLevel = kind, High, ""
+				a.Write()
+				h.send(t, a)
+			}
+			h.checkShown(t)
+		})
+	}
+}
+
+// checkShown sees that all that was taken is printable.
+func (h *house) checkShown(t *testing.T) {
+	t.Helper()
+	for _, body := range h.slack.bodies {
+		p, err := readSlack(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range append(p.mrkdwn, p.plain...) {
+			safe(t, s, true)
+		}
+	}
+	for _, body := range h.pager.bodies {
+		e, err := checkPager(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Payload == nil {
+			continue
+		}
+		for _, s := range []string{e.Payload.Summary, e.Payload.Source, e.Payload.Component, e.Payload.Group, e.Payload.Class} {
+			safe(t, s, false)
+		}
+		for k, v := range e.Payload.CustomDetails {
+			safe(t, fmt.Sprint(v), k == "text")
+		}
+	}
+	for _, in := range h.mail {
+		safe(t, *in.Subject, false)
+	}
+	for line := range strings.Lines(h.journal.String()) {
+		safe(t, strings.TrimSuffix(line, "\n"), false)
+	}
+}
+
+// thousand is one call that deletes a thousand flow logs with every tag.
+func thousand() Alert {
+	a := deletion()
+	tags := map[string]string{}
+	for i := range maxTags {
+		tags[fmt.Sprintf("tag-%02d", i)] = "value"
+	}
+	a.FlowLogs = nil
+	for i := range 1000 {
+		a.FlowLogs = append(a.FlowLogs, FlowLog{
+			FlowLogID: fmt.Sprintf("fl-%017x", i), ResourceID: fmt.Sprintf("vpc-%08x", i/4), State: "open",
+			Destination: "arn:aws:s3:::flow-logs", Tags: tags,
+		})
+	}
+	a.Write()
+	return a
+}
+
+func TestAThousandFlowLogsInOneAlert(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.send(t, thousand())
+	var whole Alert
+	if err := exactly(h.webhook.last(t), &whole); err != nil || len(whole.FlowLogs) != 1000 || whole.Omitted != 0 || len(whole.FlowLogs[999].Tags) != maxTags {
+		t.Errorf("%d flow logs, %d left out, %v", len(whole.FlowLogs), whole.Omitted, err)
+	}
+	p, err := readSlack(h.slack.last(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(p.plain, "")
+	for _, want := range []string{"1000 flow logs of 250 resources: 1000 open", "and 995 more", "flowkeeper incidents list", "fl-00000000000000004"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in %s", want, text)
+		}
+	}
+	if strings.Contains(text, "fl-00000000000000005") || len(text) > 2500 {
+		t.Errorf("too much for a phone: %d bytes, %s", len(text), text)
+	}
+	e, err := checkPager(h.pager.last(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := e.Payload.CustomDetails
+	logs, _ := d["flow_logs"].([]any)
+	if len(logs) != 21 || logs[20] != "and 980 more" || d["flow_logs_count"] != "1000 flow logs of 250 resources: 1000 open" {
+		t.Errorf("%v", d)
+	}
+}
+
+// TestPagerEventsAreAlwaysSmallEnough, whatever is in an alert: each character
+// takes up to six bytes of JSON.
+func TestPagerEventsAreAlwaysSmallEnough(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var a Alert
+	fill(reflect.ValueOf(&a).Elem(), strings.Repeat("<", 5000))
+	a.ID, a.DedupKey, a.Kind, a.Level = "alrt_x", strings.Repeat("k", 400), Blocked, Critical
+	for len(a.FlowLogs) < 1000 {
+		a.FlowLogs = append(a.FlowLogs, a.FlowLogs[0])
+		a.FailedFlowLogs = append(a.FailedFlowLogs, a.FailedFlowLogs[0])
+	}
+	a.Write()
+	h.send(t, a)
+	if n := len(h.pager.last(t)); n < 100<<10 {
+		t.Errorf("only %d bytes: the test does not reach the limit", n)
+	}
+}
+
+// TestPagerOpensAndResolves: one incident an event, closed by the closed alert,
+// and never opened again by restored, which does not come.
+func TestPagerOpensAndResolves(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	a := deletion()
+	route := Routes{{Name: "pager", Kinds: PagerKinds}}
+	for _, kind := range []Kind{Deletion, Blocked, Restored, Closed} {
+		a.Kind = kind
+		a.Write()
+		if slices.Contains(route.For(a), "pager") {
+			if err := h.sinks["pager"].Send(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	key := a.DedupKey
+	if want := []string{"trigger " + key, "trigger " + key, "resolve " + key}; !slices.Equal(h.pager.history, want) || h.pager.open[key] {
+		t.Errorf("%v", h.pager.history)
+	}
+}
+
+func TestPagerSeverities(t *testing.T) {
+	t.Parallel()
+	for level, want := range map[Level]string{Critical: "critical", High: "error", Medium: "warning", Low: "info", Informational: "info"} {
+		if got := pagerSeverity(level); got != want {
+			t.Errorf("%s: %s", level, got)
+		}
+	}
+}
+
+func TestPagerComponent(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		logs []FlowLog
+		want string
+	}{
+		{nil, ""},
+		{[]FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}}, "fl-1"},
+		{[]FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}, {FlowLogID: "fl-2", ResourceID: "vpc-1"}}, "vpc-1"},
+		{[]FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}, {FlowLogID: "fl-2", ResourceID: "vpc-2"}}, ""},
+	} {
+		if got := component(c.logs); got != c.want {
+			t.Errorf("%v: %q, want %q", c.logs, got, c.want)
+		}
+	}
+}
+
+// TestSlackAndPagerAnswers: what is tried again, when, and what to do.
+func TestSlackAndPagerAnswers(t *testing.T) {
+	t.Parallel()
+	slackSink := func(t *testing.T, url string) Sink { return newTestSlack(t, url) }
+	pagerSink := func(t *testing.T, url string) Sink { return newTestPager(t, url) }
+	for _, c := range []struct {
+		sink    func(*testing.T, string) Sink
+		status  int
+		reply   string
+		refused bool
+		after   time.Duration
+		want    string // "": taken
+	}{
+		{sink: slackSink, status: 200, reply: "ok"},
+		{sink: slackSink, status: 200, reply: "<html>log in</html>", want: "slack chat: did not answer ok"},
+		{sink: slackSink, status: 204, want: "did not answer ok"},
+		{sink: slackSink, status: 400, reply: "invalid_payload", refused: true, want: "slack chat: answered 400 Bad Request: invalid_payload: "},
+		{sink: slackSink, status: 403, reply: "action_prohibited", refused: true, want: "answered 403 Forbidden: action_prohibited: an administrator"},
+		{sink: slackSink, status: 404, reply: "channel_not_found", refused: true, want: "channel_not_found: its channel is gone"},
+		{sink: slackSink, status: 404, reply: "no_service", refused: true, want: "no_service: the webhook was removed"},
+		{sink: slackSink, status: 410, reply: "channel_is_archived", refused: true, want: "channel_is_archived: restore the channel"},
+		{sink: slackSink, status: 403, reply: "T0KEN-IN-PATH", refused: true, want: "answered 403 Forbidden: check its url"},
+		{sink: slackSink, status: 302, refused: true, want: "redirects are not followed"},
+		{sink: slackSink, status: 429, reply: "rate_limited", after: 30 * time.Second, want: "429 Too Many Requests: rate_limited: it will pass"},
+		{sink: slackSink, status: 500, reply: "rollup_error", after: 30 * time.Second, want: "rollup_error: Slack failed"},
+		{sink: slackSink, status: 503, after: 30 * time.Second, want: "answered 503 Service Unavailable"},
+		{sink: pagerSink, status: 202, reply: `{"status":"success"}`},
+		{sink: pagerSink, status: 202, reply: "not JSON"},
+		{sink: pagerSink, status: 200, reply: "{}", want: "pagerduty pager: answered 200 instead of 202"},
+		{sink: pagerSink, status: 400, reply: `{"status":"invalid event","message":"` + testRoutingKey + `","errors":["` + testRoutingKey + `"]}`, refused: true, want: "answered 400 Bad Request: check its routing_key"},
+		{sink: pagerSink, status: 400, reply: testRoutingKey, refused: true, want: "check its routing_key"},
+		{sink: pagerSink, status: 307, refused: true, want: "redirects are not followed"},
+		{sink: pagerSink, status: 429, after: 30 * time.Second, want: "answered 429"},
+		{sink: pagerSink, status: 502, reply: `{"error":{"message":"` + testRoutingKey + `"}}`, after: 30 * time.Second, want: "answered 502"},
+	} {
+		t.Run(fmt.Sprint(c.status, c.want), func(t *testing.T) {
+			t.Parallel()
+			url := serving(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Retry-After", "30")
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("Location", "/"+testRoutingKey)
+				w.WriteHeader(c.status)
+				if c.status != 204 {
+					fmt.Fprint(w, c.reply)
+				}
+			}))
+			err := c.sink(t, url).Send(t.Context(), deletion())
+			if c.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			var e *SendError
+			if !errors.As(err, &e) || e.Refused != c.refused || e.RetryAfter != c.after || !strings.Contains(e.Cause, c.want) {
+				t.Fatalf("%+v", err)
+			}
+			if leaks(e.Cause) || strings.Contains(e.Cause, testRoutingKey) {
+				t.Error(e.Cause)
+			}
+		})
+	}
+}
+
+func TestNewSinksRefuse(t *testing.T) {
+	t.Parallel()
+	if _, err := NewSlack("chat", "ftp://"+secretPath, "1"); err == nil || leaks(err.Error()) {
+		t.Error(err)
+	}
+	for _, c := range []struct{ key, url, want string }{
+		{"short", "", "32 letters and digits"},
+		{testRoutingKey + "x", "", "32 letters and digits"},
+		{testRoutingKey, "https://events.pagerduty.com/v2/enqueue", "scheme and host only"},
+		{testRoutingKey, "https://user@events.pagerduty.com", "scheme and host only"},
+		{testRoutingKey, "events.pagerduty.com", "scheme and host only"},
+	} {
+		if _, err := NewPagerDuty("pager", c.key, c.url, "1"); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), testRoutingKey) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	for _, url := range []string{"", PagerDutyEvents + "/", "https://events.eu.pagerduty.com"} {
+		if _, err := NewPagerDuty("pager", testRoutingKey, url, "1"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSinksOfPeopleEndWithTheirContext: the library must pass it on.
+func TestSinksOfPeopleEndWithTheirContext(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	url := serving(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-release }))
+	t.Cleanup(func() { close(release) })
+	for _, s := range []Sink{newTestSlack(t, url), newTestPager(t, url)} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		if err := s.Send(ctx, deletion()); err == nil || !strings.Contains(err.Error(), "no answer in time") {
+			t.Errorf("%v: %v", s, err)
+		}
+	}
+}
