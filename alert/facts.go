@@ -58,7 +58,7 @@ func (a Actor) with() string {
 	case a.UserAgent == "":
 		return a.Via
 	}
-	return a.Via + ": " + a.UserAgent
+	return a.Via + " (" + a.UserAgent + ")"
 }
 
 // whenHeard is when it happened, and how long it took to hear of it.
@@ -70,10 +70,10 @@ func (a Alert) whenHeard() string {
 	switch {
 	case at == nil || at.IsZero():
 		return moment(a.Time)
-	case a.Answers() || a.Time.IsZero():
-		return moment(*at)
+	case a.Kind == Deletion || a.Kind == Attempt || a.Kind == Tamper:
+		return moment(*at) + ", told " + span(a.Time.Sub(at.Time).Seconds()) + " later"
 	}
-	return moment(*at) + ", told " + span(a.Time.Sub(at.Time).Seconds()) + " later"
+	return moment(*at)
 }
 
 // deeds are what the same principal did in the hour before.

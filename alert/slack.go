@@ -118,26 +118,11 @@ func slackPayload(a Alert) slackMessage {
 }
 
 func slackBlocks(a Alert) []slack.Block {
-	elements := []slack.RichTextElement{}
-	if facts := a.facts(slackAnswer); len(facts) > 0 {
-		elements = append(elements, slackFacts(facts))
-	}
-	elements = append(elements, slackList(a.heading(), a.Kind, a.FlowLogs)...)
-	elements = append(elements, slackList("Refused", a.Kind, a.FailedFlowLogs)...)
-	var rest []fact
-	if doing := a.doing(); doing != "" {
-		rest = append(rest, fact{"Flowkeeper", Clean(doing, slackAnswer)})
-	}
-	if todo := cmp.Or(a.Advice, a.firstAdvice()); todo != "" {
-		rest = append(rest, fact{"To do", Clean(todo, slackAnswer)})
-	}
-	if len(rest) > 0 {
-		elements = append(elements, slackFacts(rest))
-	}
-	var out []slack.Block
-	if len(elements) > 0 {
-		out = append(out, slack.NewRichTextBlock("", elements...))
-	}
+	todo := Clean(cmp.Or(a.Advice, a.firstAdvice()), slackAnswer)
+	out := slackFacts(a.facts(slackAnswer))
+	out = append(out, slackList(a.heading(), a.Kind, a.FlowLogs, todo)...)
+	out = append(out, slackList("Refused", a.Kind, a.FailedFlowLogs, todo)...)
+	out = append(out, slackFacts([]fact{{"Flowkeeper", Clean(a.doing(), slackAnswer)}, {"To do", todo}})...)
 	return append(out, slack.NewContextBlock("", slackPlain(Clean(a.foot(), 2*slackAnswer))))
 }
 
@@ -164,21 +149,27 @@ func (a Alert) foot() string {
 	return s + " · " + a.details()
 }
 
-// slackFacts is a line for each fact, its question in bold.
-func slackFacts(facts []fact) *slack.RichTextSection {
+// slackFacts is a line for each fact that has an answer, its question in bold.
+func slackFacts(facts []fact) []slack.Block {
 	s := slack.NewRichTextSection()
-	for n, f := range facts {
-		end := "\n"
-		if n == len(facts)-1 {
-			end = ""
+	for _, f := range facts {
+		if f.answer == "" {
+			continue
 		}
-		s.Elements = append(s.Elements, slackBold(f.ask+": "), slack.NewRichTextSectionTextElement(f.answer+end, nil))
+		if len(s.Elements) > 0 {
+			f.ask = "\n" + f.ask
+		}
+		s.Elements = append(s.Elements, slackBold(f.ask+": "), slack.NewRichTextSectionTextElement(f.answer, nil))
 	}
-	return s
+	if len(s.Elements) == 0 {
+		return nil
+	}
+	return []slack.Block{slack.NewRichTextBlock("", s)}
 }
 
 // slackList names the first flow logs, and counts them where there are more.
-func slackList(heading string, kind Kind, logs []FlowLog) []slack.RichTextElement {
+// What there is to do of its own for one is said with it.
+func slackList(heading string, kind Kind, logs []FlowLog, todo string) []slack.Block {
 	if len(logs) == 0 {
 		return nil
 	}
@@ -187,14 +178,16 @@ func slackList(heading string, kind Kind, logs []FlowLog) []slack.RichTextElemen
 		list.Elements = append(list.Elements, slack.NewRichTextSection(slack.NewRichTextSectionTextElement(s, nil)))
 	}
 	for _, f := range logs[:min(len(logs), slackListed)] {
-		f.Advice = "" // stands below, once
+		if Clean(f.Advice, slackAnswer) == todo {
+			f.Advice = ""
+		}
 		add(Clean(cmp.Or(f.line(kind), "unknown"), slackLine))
 	}
 	if more := len(logs) - slackListed; more > 0 {
 		heading += " (" + tally(logs) + ")"
-		add(fmt.Sprintf("and %d more: flowkeeper incidents list", more))
+		add(fmt.Sprintf("and %d more", more)) // the foot says how to see them
 	}
-	return []slack.RichTextElement{slack.NewRichTextSection(slackBold(heading)), list}
+	return []slack.Block{slack.NewRichTextBlock("", slack.NewRichTextSection(slackBold(heading)), list)}
 }
 
 func slackBold(s string) *slack.RichTextSectionTextElement {

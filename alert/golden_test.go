@@ -1,0 +1,120 @@
+package alert
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write testdata/golden")
+
+// samples is one alert of each kind, as remediate and the daemon make them.
+func samples() map[Kind]Alert {
+	out := map[Kind]Alert{}
+	add := func(kind Kind, level Level, change func(a *Alert)) {
+		a := deletion()
+		a.Actor.Via = "CLI"
+		a.ID, a.Kind, a.Level = ID("golden", string(kind)), kind, level
+		change(&a)
+		a.Write()
+		out[kind] = a
+	}
+	add(Deletion, High, func(a *Alert) {
+		a.Recent = []Deeds{{EventName: "DescribeFlowLogs", Calls: 4}, {EventName: "DeleteFlowLogs", Calls: 2, Refused: 1, FlowLogs: 3}}
+		a.RaisedBy = []string{"the third deletion within the hour"}
+		a.FlowLogs = append(a.FlowLogs, FlowLog{FlowLogID: "fl-0aaaaaaaaaaaaaaa2", ResourceID: "vpc-0bbb", State: "closed", Reason: "released"})
+	})
+	add(Attempt, Medium, func(a *Alert) {
+		a.EventTime, a.DeletedAt = a.DeletedAt, nil
+		a.FailedFlowLogs, a.FlowLogs = a.FlowLogs, nil
+		a.FailedFlowLogs[0].ErrorCode, a.FailedFlowLogs[0].State = "Client.UnauthorizedOperation", ""
+	})
+	add(Restored, Low, func(a *Alert) {
+		a.FlowLogs[0].State, a.FlowLogs[0].NewFlowLogID, a.FlowLogs[0].BlindSeconds = "restored", "fl-0bbbbbbbbbbbbbbb1", ptr(4.2)
+	})
+	add(Blocked, Critical, func(a *Alert) {
+		a.FlowLogs[0].State, a.FlowLogs[0].Reason = "blocked", "permission"
+		a.FlowLogs[0].Advice = "allow ec2:CreateFlowLogs to Flowkeeper's role"
+	})
+	add(Closed, Informational, func(a *Alert) {
+		a.FlowLogs[0].State, a.FlowLogs[0].NewFlowLogID = "verified", "fl-0bbbbbbbbbbbbbbb1"
+	})
+	add(Flapping, Critical, func(a *Alert) {
+		a.FlowLogs[0].ErrorMessage = "5 restores within an hour"
+		a.FlowLogs[0].Advice = "somebody deletes it each time: stop them"
+	})
+	add(Decoy, Critical, func(a *Alert) {
+		a.FlowLogs[0].DifferencesFound = []string{"traffic type REJECT instead of ALL"}
+	})
+	add(Tamper, High, func(a *Alert) {
+		a.EventTime, a.DeletedAt, a.FlowLogs = a.DeletedAt, nil, nil
+		a.Cause, a.Target = "StopLogging of a trail", "arn:aws:cloudtrail:eu-west-1:111122223333:trail/main"
+		a.Advice = "start it again: aws cloudtrail start-logging --name main"
+	})
+	add(Pipeline, High, func(a *Alert) {
+		*a, _ = Parked("pager", Alert{ID: "alrt_given", Time: at("2026-02-26T12:00:00Z")}, a.Time.Time)
+	})
+	add(Destination, High, func(a *Alert) {
+		a.Actor, a.DeletedAt, a.EventID, a.Source, a.Rule = nil, nil, "", "", nil
+		a.Cause, a.Advice = "arn:aws:s3:::flow-logs", "see who made it, and whether that place is yours"
+		a.FlowLogs[0].CreatedBy, a.FlowLogs[0].State = "arn:aws:iam::111122223333:user/mallory", ""
+	})
+	add(Test, Informational, func(a *Alert) {
+		*a = Alert{ID: a.ID, DedupKey: a.DedupKey, Time: a.Time, Kind: Test, Level: Informational, Advice: "nothing: somebody typed `flowkeeper alerts test`"}
+	})
+	return out
+}
+
+// TestGolden shows what receivers get of each kind: a change here is one that
+// people and their tools see. `go test ./alert -run Golden -update` writes it.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	all := samples()
+	for _, kind := range kinds {
+		a, ok := all[kind]
+		if !ok && kind != "unheard-of" {
+			t.Errorf("no sample of %s", kind)
+		}
+		if !ok {
+			continue
+		}
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			h.send(t, a)
+			golden(t, string(kind)+".json", h.webhook.last(t))
+			golden(t, string(kind)+".slack.json", h.slack.last(t))
+			golden(t, string(kind)+".pagerduty.json", h.pager.last(t))
+		})
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", "golden", name)
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, got, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	pretty.WriteByte('\n')
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, pretty.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), pretty.String()); d != "" {
+		t.Errorf("%s: -want +got:\n%s", name, d)
+	}
+}
