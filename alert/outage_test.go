@@ -1,0 +1,222 @@
+package alert
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+)
+
+// outage is a transport that fails in its own way until a moment, and then
+// hands over to a receiver. It has no sockets: it works in a bubble.
+type outage struct {
+	until    time.Time
+	fail     func(*http.Request) (*http.Response, error)
+	receiver http.Handler
+	tries    int // of the outage
+}
+
+func (o *outage) RoundTrip(r *http.Request) (*http.Response, error) {
+	if time.Now().Before(o.until) {
+		o.tries++
+		return o.fail(r)
+	}
+	w := &reply{header: http.Header{}, status: 200}
+	o.receiver.ServeHTTP(w, r)
+	return answer(r, w.status, w.header, w.body.String()), nil
+}
+
+type reply struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *reply) Header() http.Header         { return w.header }
+func (w *reply) WriteHeader(status int)      { w.status = status }
+func (w *reply) Write(b []byte) (int, error) { return w.body.Write(b) }
+
+func answer(r *http.Request, status int, h http.Header, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: h, Request: r, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+func refuse(*http.Request) (*http.Response, error) {
+	return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+}
+
+func fail500(r *http.Request) (*http.Response, error) {
+	return answer(r, 500, http.Header{}, "oops"), nil
+}
+
+func fail429(r *http.Request) (*http.Response, error) {
+	return answer(r, 429, http.Header{"Retry-After": {"40"}}, "rate_limited"), nil
+}
+
+func hang(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// arrivals notes what a sink has taken, in order.
+type arrivals struct {
+	Sink
+	mu  sync.Mutex
+	got []Alert
+}
+
+func (a *arrivals) Send(ctx context.Context, x Alert) error {
+	err := a.Sink.Send(ctx, x)
+	if err == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.got = append(a.got, x)
+	}
+	return err
+}
+
+// events are alerts of several events, mixed: each is deleted, restored and
+// closed, in this order.
+func events(n int) (out []Alert) {
+	for step, kind := range []Kind{Deletion, Restored, Closed} {
+		for e := range n {
+			a := deletion()
+			a.ID, a.DedupKey = ID("outage", fmt.Sprint(e, step)), DedupKey("outage", fmt.Sprint(e))
+			a.Kind, a.Time = kind, Time{time.Now()}
+			a.Write()
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// TestI7SinksDownForAnHourMissNothing: every sink fails in its own way for an
+// hour, with two hundred alerts to deliver; then each gets all of them, those
+// of one event in order, none twice.
+func TestI7SinksDownForAnHourMissNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		back := begin.Add(time.Hour)
+		var slackIn strictSlack
+		var pagerIn strictPager
+		ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
+		ways := map[string]*outage{
+			"refused": {until: back, fail: refuse, receiver: ok},
+			"broken":  {until: back, fail: fail500, receiver: &slackIn},
+			"limited": {until: back, fail: fail429, receiver: &pagerIn},
+			"hanging": {until: back, fail: hang, receiver: ok},
+		}
+		via := func(c caller, way string) { c.client.Transport = ways[way] }
+		hook, slow, chat, pager := newTestWebhook(t, "https://example.invalid", testSecret), newTestWebhook(t, "https://example.invalid", ""),
+			newTestSlack(t, "https://example.invalid"), newTestPager(t, "https://example.invalid")
+		via(hook.caller, "refused")
+		via(slow.caller, "hanging")
+		via(chat.caller, "broken")
+		via(pager.caller, "limited")
+		mail := NewTopic("mail", topic, publish(func(*sns.PublishInput) error {
+			if time.Now().Before(back) {
+				return errors.New("no such host")
+			}
+			return nil
+		}))
+		sinks := map[string]*arrivals{
+			LogSink: {Sink: NewLog(slog.New(slog.DiscardHandler))}, "hook": {Sink: hook}, "slow": {Sink: Within(slow, 3*time.Second)},
+			"chat": {Sink: chat}, "pager": {Sink: pager}, "mail": {Sink: mail},
+		}
+		var o memory
+		all := events(67) // 201 alerts
+		for name := range sinks {
+			o.add(name, all...)
+		}
+		var stops []func()
+		for name, s := range sinks {
+			_, stop := start(t, name, s, &o)
+			stops = append(stops, stop)
+		}
+		time.Sleep(time.Hour - time.Second)
+		for name, s := range sinks {
+			if n := len(s.got); name != LogSink && n != 0 || name == LogSink && n != len(all) {
+				t.Errorf("%s: %d arrived while it was down", name, n)
+			}
+		}
+		time.Sleep(15 * time.Minute)
+		for _, stop := range stops {
+			stop()
+		}
+		for name, s := range sinks {
+			checkArrivals(t, name, all, s.got)
+		}
+		for way, o := range ways {
+			if o.tries < 10 || o.tries > 120 {
+				t.Errorf("%s: %d tries in an hour", way, o.tries)
+			}
+		}
+		if len(slackIn.complaints)+len(pagerIn.complaints) > 0 {
+			t.Error(slackIn.complaints, pagerIn.complaints)
+		}
+		for key, open := range pagerIn.open {
+			if open {
+				t.Errorf("%s is still open", key)
+			}
+		}
+	})
+}
+
+func checkArrivals(t *testing.T, name string, all, got []Alert) {
+	t.Helper()
+	if len(got) != len(all) {
+		t.Errorf("%s: %d of %d arrived", name, len(got), len(all))
+	}
+	seen, last := map[string]bool{}, map[string]Kind{}
+	order := []Kind{"", Deletion, Restored, Closed}
+	for _, a := range got {
+		if seen[a.ID] {
+			t.Errorf("%s: %s twice", name, a.ID)
+		}
+		seen[a.ID] = true
+		if slices.Index(order, a.Kind) != slices.Index(order, last[a.DedupKey])+1 {
+			t.Errorf("%s: %s after %q", name, a.Kind, last[a.DedupKey])
+		}
+		last[a.DedupKey] = a.Kind
+	}
+}
+
+// TestSenderGivesASlowSinkItsTime: its own limit counts, not everybody's.
+func TestSenderGivesASlowSinkItsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := newTestWebhook(t, "https://example.invalid", "")
+		slow.client.Transport = &outage{receiver: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			select {
+			case <-time.After(45 * time.Second):
+			case <-r.Context().Done():
+			}
+			if r.Context().Err() != nil {
+				t.Error("cut short")
+			}
+		})}
+		var o memory
+		a := deletion()
+		a.Write()
+		o.add("slow", a)
+		_, stop := start(t, "slow", Within(slow, 50*time.Second), &o)
+		time.Sleep(time.Minute)
+		stop()
+		if d := o.get("slow", a.ID); d.SentAt.IsZero() {
+			t.Errorf("%+v", d)
+		}
+	})
+}
