@@ -1,0 +1,227 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/store"
+	"flowkeeper/remediate"
+)
+
+// A secret of each kind. What is in a URL needs no escaping, so that it is the
+// same wherever it turns up.
+var secrets = []string{
+	"HookUserHookUser", "HookPasswordHookPassword", "HookPathHookPath", "HookQueryHookQuery", "c2lnbmluZyBzZWNyZXQgb2YgMjQgYnl0ZXM=", "signing secret of 24 bytes",
+	"SlackPathSlackPathSlackPath", "R0utingKeyR0utingKeyR0utingKey12", "OtherPathOtherPath",
+	"AwsSecretAccessKeyAwsSecretAccessKey", "AwsSessionTokenAwsSessionToken",
+}
+
+// journal is a log that several sinks write at the same time.
+type journal struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.buf.Write(b)
+}
+
+// TestI11NoSecretLeavesTheConfiguration: every sink fails, answering with all
+// that it was sent, until its alerts are given up, and past the store too.
+// Nothing of any secret is in the log, the state file, an error, or what
+// another sink is told.
+func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
+	t.Parallel()
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Location", r.URL.String())
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader([]int{302, 400, 403, 404, 429, 500}[len(body)%6])
+		fmt.Fprintf(w, "%s %v %s", r.URL, r.Header, body)
+	}))
+	t.Cleanup(echo.Close)
+	told := &told{}
+	other := httptest.NewServer(told)
+	t.Cleanup(other.Close)
+	host := strings.TrimPrefix(echo.URL, "http://")
+
+	c := loadSinks(t, echo.URL, other.URL)
+	var out journal
+	log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	base := aws.Config{
+		Region: "eu-west-1", BaseEndpoint: &echo.URL, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIAEXAMPLE", "AwsSecretAccessKeyAwsSecretAccessKey", "AwsSessionTokenAwsSessionToken"),
+	}
+	sinks, err := Sinks(c, base, log, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), c.State.Path, store.Options{Daemon: true, Route: Routes(c).For})
+	if err != nil {
+		t.Fatal(err)
+	}
+	giveUpEverywhere(t, s, sinks, log)
+	d := &Daemon{Config: c, Log: log, sinks: sinks, queue: &queueState{}}
+	d.direct(t.Context(), sample("alrt_direct"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	kept := readAll(t, filepath.Dir(c.State.Path))
+	for _, want := range []string{"webhook hook: answered", "slack chat: answered", "pagerduty pager: answered", "sns mail: ", "has not taken alert"} {
+		if !strings.Contains(kept, want) && !strings.Contains(out.buf.String(), want) {
+			t.Errorf("%q is nowhere: the test does not reach it", want)
+		}
+	}
+	for place, text := range map[string]string{
+		"log": out.buf.String(), "state": kept, "other sink": strings.Join(told.bodies, "\n"),
+		"printed sinks": fmt.Sprintf("%v %+v %#v", sinks, sinks, sinks),
+	} {
+		for _, secret := range append(secrets, host) {
+			if n := strings.Index(text, secret); n >= 0 {
+				t.Errorf("%s holds %s: …%q", place, secret, text[max(0, n-200):min(len(text), n+100)])
+			}
+		}
+	}
+	if len(told.bodies) < 5 {
+		t.Errorf("the other sink was told %d times", len(told.bodies))
+	}
+}
+
+// told is a receiver that works.
+type told struct {
+	mu     sync.Mutex
+	bodies []string
+}
+
+func (r *told) ServeHTTP(_ http.ResponseWriter, req *http.Request) {
+	body, _ := io.ReadAll(req.Body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bodies = append(r.bodies, string(body))
+}
+
+// loadSinks is a configuration with every secret there is, read as users have
+// it read.
+func loadSinks(t *testing.T, failing, working string) configs.Config {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	hook := strings.Replace(failing, "http://", "http://HookUserHookUser:HookPasswordHookPassword@", 1) + "/HookPathHookPath?token=HookQueryHookQuery"
+	file := write("flowkeeper.yaml", `
+alerts:
+- {type: webhook, name: hook, url_file: `+write("hook", hook)+`, secret: whsec_c2lnbmluZyBzZWNyZXQgb2YgMjQgYnl0ZXM=}
+- {type: slack, name: chat, url: `+failing+`/SlackPathSlackPathSlackPath}
+- {type: pagerduty, name: pager, url: `+failing+`, routing_key_file: `+write("key", "R0utingKeyR0utingKeyR0utingKey12")+`}
+- {type: sns, name: mail, topic_arn: "arn:aws:sns:eu-west-1:111122223333:alerts"}
+- {type: webhook, name: other, url: `+working+`/OtherPathOtherPath}
+state: {path: `+filepath.Join(t.TempDir(), "state.db")+`}
+`)
+	c, _, err := configs.Load(file, configs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func sample(id string) alert.Alert {
+	a := alert.Alert{
+		ID: id, DedupKey: id, Time: alert.Time{Time: time.Now()}, Kind: alert.Deletion, Level: alert.High, Account: "111122223333", Region: "eu-west-1",
+		FlowLogs: []alert.FlowLog{{FlowLogID: "fl-0aaa", ResourceID: "vpc-0aaa", State: "open"}},
+	}
+	a.Write()
+	return a
+}
+
+// giveUpEverywhere adds an alert and tries each sink, on a clock that is fast,
+// until it is given up; then each once more for what came of that.
+func giveUpEverywhere(t *testing.T, s *store.Store, sinks map[string]alert.Sink, log *slog.Logger) {
+	t.Helper()
+	now := time.Now()
+	if err := s.Update(t.Context(), func(tx remediate.Tx) error { return tx.AddAlert(sample("alrt_stored")) }); err != nil {
+		t.Fatal(err)
+	}
+	for range 60 {
+		now = now.Add(2 * time.Hour)
+		for name, sink := range sinks {
+			sender := alert.NewSender(name, sink, s, log)
+			sender.Now = func() time.Time { return now }
+			sender.Step(t.Context())
+		}
+	}
+	parked := 0
+	err := s.Deliveries(context.Background(), false, func(d alert.Delivery) error {
+		if !d.ParkedAt.IsZero() {
+			parked++
+		}
+		return nil
+	})
+	if err != nil || parked < 4 {
+		t.Fatalf("%d given up, %v", parked, err)
+	}
+}
+
+// readAll is every file of a folder, as it is.
+func readAll(t *testing.T, dir string) string {
+	t.Helper()
+	var all strings.Builder
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(b)
+	}
+	return all.String()
+}
+
+// TestKindsAreThoseOfAlerts: the configuration may name every kind, and only
+// these.
+func TestKindsAreThoseOfAlerts(t *testing.T) {
+	t.Parallel()
+	c := configs.Default()
+	c.Alerts = []configs.Sink{{Type: "pagerduty", Name: "pager"}, {Type: "slack", Name: "chat"}, {Type: "slack", Name: "few", Kinds: []string{"restored"}}}
+	all := map[string]string{}
+	for _, k := range configs.Kinds {
+		names, _ := json.Marshal(Routes(c).For(alert.Alert{Kind: alert.Kind(k), Level: alert.High}))
+		all[k] = string(names)
+	}
+	for _, k := range alert.PagerKinds {
+		if all[string(k)] != `["log","pager","chat"]` {
+			t.Errorf("%s goes to %s", k, all[string(k)])
+		}
+		delete(all, string(k))
+	}
+	if len(all) != 1 || all["restored"] != `["log","chat","few"]` {
+		t.Errorf("%v", all)
+	}
+}
