@@ -22,7 +22,7 @@ func newAlertsTestCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "test [NAME]", Short: "Send a marked test alert to every sink, or to one, and print the answers", Args: cobra.MaximumNArgs(1),
-		Long: "Send an alert of kind `test` straight to the configured sinks, whatever their min_level, and print what\n" +
+		Long: "Send an alert of kind `test` straight to the configured sinks, whatever their min_level and kinds, and print what\n" +
 			"each one answered. It needs neither the daemon nor the state file. The log's line goes to stderr.",
 		RunE: func(c *cobra.Command, args []string) error {
 			conf, err := a.config(false)
