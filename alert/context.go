@@ -7,16 +7,13 @@ import (
 	"time"
 )
 
-// raised says which facts put the level above the rule's.
-func (a Alert) raised() string {
-	if len(a.RaisedBy) == 0 {
-		return ""
-	}
+// raisedBecause says which facts put the level above the rule's.
+func (a Alert) raisedBecause() string {
 	var why []string
 	for _, fact := range a.RaisedBy {
 		why = append(why, factWords(fact))
 	}
-	return ", raised because " + strings.Join(why, " and ")
+	return strings.Join(why, " and ")
 }
 
 // factWords words the facts of remediate/level.go.
@@ -36,10 +33,12 @@ func factWords(fact string) string {
 	return fact
 }
 
+const maxDeeds = 5 // kinds of calls named
+
 // before is what the same principal did to flow logs in the hour before.
 func (a Alert) before() string {
 	var did []string
-	for _, d := range a.Recent {
+	for _, d := range a.Recent[:min(len(a.Recent), maxDeeds)] {
 		s := d.EventName + " " + times(d.Calls)
 		switch {
 		case d.Refused == d.Calls:

@@ -29,15 +29,15 @@ func (a Alert) facts(limit int) []fact {
 	}
 	add("When", a.whenHeard())
 	add("Where", strings.TrimSpace(a.Account+" "+a.Region))
-	add("Before", deeds(a.Recent))
-	add("Raised by", strings.Join(a.RaisedBy, "; "))
+	add("Before", a.before())
+	add("Raised because", a.raisedBecause())
 	return out
 }
 
 func (a Alert) whoShort() string {
 	switch {
 	case a.Actor == nil && a.Source == "drift" && a.Kind == Deletion:
-		return "not known: a refresh found it, no event told of it"
+		return "not known: no event told of it, a refresh found it"
 	case a.Actor == nil:
 		return ""
 	}
@@ -51,48 +51,17 @@ func (a Alert) whoShort() string {
 	return who
 }
 
-func (a Actor) with() string {
-	switch {
-	case a.Via == "":
-		return a.UserAgent
-	case a.UserAgent == "":
-		return a.Via
-	}
-	return a.Via + " (" + a.UserAgent + ")"
-}
-
 // whenHeard is when it happened, and how long it took to hear of it.
 func (a Alert) whenHeard() string {
 	at := a.DeletedAt
 	if at == nil {
 		at = a.EventTime
 	}
-	switch {
-	case at == nil || at.IsZero():
+	if at == nil || at.IsZero() {
 		return moment(a.Time)
-	case a.Kind == Deletion || a.Kind == Attempt || a.Kind == Tamper:
-		return moment(*at) + ", told " + span(a.Time.Sub(at.Time).Seconds()) + " later"
 	}
-	return moment(*at)
+	return moment(*at) + a.delay(*at)
 }
-
-// deeds are what the same principal did in the hour before.
-func deeds(all []Deeds) string {
-	var out []string
-	for _, d := range all[:min(len(all), maxDeeds)] {
-		s := fmt.Sprintf("%d × %s", d.Calls, d.EventName)
-		if d.FlowLogs > 0 {
-			s += fmt.Sprintf(" of %d flow logs", d.FlowLogs)
-		}
-		if d.Refused > 0 {
-			s += fmt.Sprintf(", %d refused", d.Refused)
-		}
-		out = append(out, s)
-	}
-	return strings.Join(out, "; ")
-}
-
-const maxDeeds = 5 // kinds of calls named
 
 // tally says how many flow logs there are, of how many resources, and how they
 // stand: what is left of a thousand on a phone.
@@ -118,13 +87,6 @@ func tally(logs []FlowLog) string {
 		s += ": " + strings.Join(parts, ", ")
 	}
 	return s
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // details is the command that shows more than a sink does.

@@ -24,9 +24,9 @@ func samples() map[Kind]Alert {
 		a.Write()
 		out[kind] = a
 	}
-	add(Deletion, High, func(a *Alert) {
+	add(Deletion, Critical, func(a *Alert) {
 		a.Recent = []Deeds{{EventName: "DescribeFlowLogs", Calls: 4}, {EventName: "DeleteFlowLogs", Calls: 2, Refused: 1, FlowLogs: 3}}
-		a.RaisedBy = []string{"the third deletion within the hour"}
+		a.RaisedBy = []string{"no_mfa"}
 		a.FlowLogs = append(a.FlowLogs, FlowLog{FlowLogID: "fl-0aaaaaaaaaaaaaaa2", ResourceID: "vpc-0bbb", State: "closed", Reason: "released"})
 	})
 	add(Attempt, Medium, func(a *Alert) {
@@ -51,10 +51,12 @@ func samples() map[Kind]Alert {
 	add(Decoy, Critical, func(a *Alert) {
 		a.FlowLogs[0].DifferencesFound = []string{"traffic type REJECT instead of ALL"}
 	})
-	add(Tamper, High, func(a *Alert) {
-		a.EventTime, a.DeletedAt, a.FlowLogs = a.DeletedAt, nil, nil
-		a.Cause, a.Target = "StopLogging of a trail", "arn:aws:cloudtrail:eu-west-1:111122223333:trail/main"
-		a.Advice = "start it again: aws cloudtrail start-logging --name main"
+	add(Tamper, Critical, func(a *Alert) {
+		a.Rule = &Rule{ID: "6e1d", Title: "AWS S3 Bucket Deleted Or Its Policy Or Lifecycle Changed"}
+		a.EventTime, a.DeletedAt, a.RaisedBy = a.DeletedAt, nil, []string{"destination_gone"}
+		a.Cause, a.Target = "DeleteBucket of flow-logs, the destination of 1 flow log", "arn:aws:s3:::flow-logs"
+		a.Advice = "compare the bucket's policy and lifecycle with your own code and put them back"
+		a.FlowLogs[0].State = ""
 	})
 	add(Pipeline, High, func(a *Alert) {
 		*a, _ = Parked("pager", Alert{ID: "alrt_given", Time: at("2026-02-26T12:00:00Z")}, a.Time.Time)

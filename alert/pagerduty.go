@@ -190,7 +190,7 @@ type pagerDetails struct {
 	Via        string   `json:"via,omitempty"`
 	When       string   `json:"when,omitempty"`
 	Before     string   `json:"before,omitempty"`
-	RaisedBy   string   `json:"raised_by,omitempty"`
+	RaisedBy   string   `json:"raised_because,omitempty"`
 	Target     string   `json:"target,omitempty"`
 	Rule       string   `json:"rule,omitempty"`
 	EventID    string   `json:"event_id,omitempty"`
@@ -207,7 +207,7 @@ type pagerDetails struct {
 func detailsOf(a Alert, most int) pagerDetails {
 	d := pagerDetails{
 		Cause: Clean(a.Cause, maxField), Who: Clean(a.whoShort(), 2*maxField), When: a.whenHeard(),
-		Before: Clean(deeds(a.Recent), maxField), RaisedBy: Clean(strings.Join(a.RaisedBy, "; "), maxField), Target: Clean(a.Target, maxField),
+		Before: Clean(a.before(), maxField), RaisedBy: Clean(a.raisedBecause(), maxField), Target: Clean(a.Target, maxField),
 		EventID: a.EventID, Alert: a.ID, Flowkeeper: a.doing(), ToDo: Clean(cmp.Or(a.Advice, a.firstAdvice()), maxField),
 		FlowLogs: linesOf(a.Kind, a.FlowLogs, most), Refused: linesOf(a.Kind, a.FailedFlowLogs, most), More: a.details(), Text: a.Text,
 	}

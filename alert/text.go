@@ -28,7 +28,7 @@ func (a Alert) text() string {
 	var t lines
 	t.put("What", a.Cause)
 	if a.Rule != nil {
-		t.put("Rule", a.Rule.Title+" ("+a.Rule.ID+"), level "+string(a.Level)+a.raised())
+		t.put("Rule", a.Rule.Title+" ("+a.Rule.ID+"), level "+string(a.Level)+ifAny(", raised because ", a.raisedBecause()))
 	}
 	a.who(&t)
 	a.when(&t)
@@ -51,20 +51,10 @@ func (a Alert) text() string {
 // who says nothing where nobody is known: a drift has no actor until its
 // event comes.
 func (a Alert) who(t *lines) {
+	t.put("Who", a.whoShort())
 	if a.Actor == nil {
-		if a.Source == "drift" && a.Kind == Deletion {
-			t.put("Who", "not known: no event told of it, a refresh found it")
-		}
 		return
 	}
-	who := a.Actor.name()
-	if a.Actor.Type != "" && a.Actor.Type != who {
-		who = a.Actor.Type + " " + who
-	}
-	if a.Actor.AccessKeyID != "" {
-		who += ", access key " + a.Actor.AccessKeyID
-	}
-	t.put("Who", who)
 	if a.Actor.ARN != "" {
 		t.put("Role", a.Actor.SessionIssuer)
 	}
@@ -105,16 +95,11 @@ func (a Actor) mfa() string {
 }
 
 func (a Alert) when(t *lines) {
-	switch {
-	case a.DeletedAt != nil:
-		t.put("When", moment(*a.DeletedAt)+a.delay(*a.DeletedAt))
-	case a.EventTime != nil:
-		t.put("When", moment(*a.EventTime)+a.delay(*a.EventTime))
-	case a.Source == "drift":
+	if a.DeletedAt == nil && a.EventTime == nil && a.Source == "drift" {
 		t.put("Found", moment(a.Time))
-	default:
-		t.put("When", moment(a.Time))
+		return
 	}
+	t.put("When", a.whenHeard())
 }
 
 // delay is how long it took until we knew; CloudTrail's times are whole

@@ -76,7 +76,9 @@ func TestTamper(t *testing.T) {
 		{"s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account, r.Region = "999900001111", "us-east-1" }, "vpc-1", alert.High, "PutBucketPolicy of flow-logs, the destination of 1 flow log"},
 		{"s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }, "vpc-1", alert.Informational, "PutBucketPolicy of flow-logs, the destination of 1 flow log"},
 		{"iam", "DeleteRole", "delivery", func(r *cloudtrail.Record) { r.Region = "us-east-1" }, "vpc-2", alert.High, "DeleteRole of delivery, the delivery role of 1 flow log"},
-		{"iam", "DeleteRole", "delivery", func(r *cloudtrail.Record) { r.Identity = cloudtrail.Identity{Type: "Root", ARN: "arn:aws:iam::111122223333:root"} }, "vpc-2", alert.Critical, "DeleteRole of delivery, the delivery role of 1 flow log"},
+		{"iam", "DeleteRole", "delivery", func(r *cloudtrail.Record) {
+			r.Identity = cloudtrail.Identity{Type: "Root", ARN: "arn:aws:iam::111122223333:root"}
+		}, "vpc-2", alert.Critical, "DeleteRole of delivery, the delivery role of 1 flow log"},
 		{"firehose", "DeleteDeliveryStream", "flow", nil, "vpc-3", alert.Critical, "DeleteDeliveryStream of flow, the destination of 1 flow log"},
 		{"firehose", "UntagDeliveryStream", "flow", func(r *cloudtrail.Record) { r.Detail = "LogDeliveryEnabled" }, "vpc-3", alert.High, "UntagDeliveryStream of flow (LogDeliveryEnabled), the destination of 1 flow log"},
 		{"sqs", "PurgeQueue", "https://sqs.eu-west-1.amazonaws.com/111122223333/flowkeeper", nil, "", alert.High, "PurgeQueue of flowkeeper, the queue that events come by"},
