@@ -59,12 +59,18 @@ func (n Needs) Things() (out []Thing) {
 func (n Needs) use(t Thing) string {
 	switch t {
 	case ThingOf(n.Destination):
-		return "the destination"
+		return destinationUse
 	case ThingOf(n.Role):
-		return "the delivery role"
+		return roleUse
 	}
-	return "the cross-account role"
+	return crossRoleUse
 }
+
+const (
+	destinationUse = "the destination"
+	roleUse        = "the delivery role"
+	crossRoleUse   = "the cross-account role"
+)
 
 // TargetOf is the ARN of what a call changes, of cloudtrail.Record.Target in
 // whatever form its service has that; empty where the record does not tell.

@@ -70,19 +70,23 @@ func (r *Remediator) tamperAlert(tx Tx, f detection.Finding, now time.Time) (ale
 	if target == "" || f.Record.EventName == "UntagDeliveryStream" && !strings.Contains(f.Record.Detail, deliveryTag) {
 		return alert.Alert{}, false, nil
 	}
-	t, err := r.threat(tx, target)
-	if err != nil || len(t.uses) == 0 {
+	var beside []Dependency
+	if r.Dependencies != nil {
+		beside = r.Dependencies()
+	}
+	t, err := Threatened(tx, target, beside)
+	if err != nil || len(t.Uses) == 0 {
 		return alert.Alert{}, false, err
 	}
 	actor := f.Actor()
 	a := r.findingAlert(f, alert.Tamper, now, target)
-	a.Target, a.FlowLogs, a.Omitted = target, t.logs, t.live-t.listed
-	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, ThingOf(target).name(), detailOf(f.Record), listedAll(t.uses))
+	a.Target, a.FlowLogs, a.Omitted = target, t.FlowLogs, t.live-t.listed
+	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, ThingOf(target).name(), detailOf(f.Record), strings.Join(t.Uses, " and "))
 	a.Advice = tamperAdvice(f.Record.EventSource)
 	switch {
 	case r.Policy.rule(principal(&actor)).Action == Ignore, f.Record.Identity.InvokedBy == deliveryService:
 		a.Level = alert.Informational
-	case destroys[f.Record.EventName] && len(t.logs) > 0:
+	case destroys[f.Record.EventName] && len(t.FlowLogs) > 0:
 		a.Level, a.RaisedBy = alert.Critical, []string{DestinationGone}
 	default:
 		a.Level, a.RaisedBy = raised(a.Level, r.personal(&actor))
@@ -105,15 +109,16 @@ const (
 // destroys are the calls that take a destination away whole.
 var destroys = map[string]bool{"DeleteLogGroup": true, "DeleteBucket": true, "DeleteDeliveryStream": true}
 
-// threat is what a thing is to the flow logs of the snapshot, to those that
+// Threat is what a thing is to the flow logs of the snapshot, to those that
 // are to come back, and to Flowkeeper itself.
-type threat struct {
-	uses         []string
-	logs         []alert.FlowLog
-	live, listed int // protected flow logs that depend on it; those of them in logs
+type Threat struct {
+	Uses         []string        // "the destination of 3 flow logs"; empty: nothing here depends on it
+	FlowLogs     []alert.FlowLog // the first thousand of them
+	live, listed int             // protected flow logs that depend on it; those of them in FlowLogs
 }
 
-func (r *Remediator) threat(tx Tx, target string) (t threat, err error) {
+// Threatened says what depends on a target, as TargetOf names it.
+func Threatened(tx Tx, target string, beside []Dependency) (t Threat, err error) {
 	thing := ThingOf(target)
 	all, err := tx.Dependents(thing)
 	if err != nil {
@@ -121,48 +126,58 @@ func (r *Remediator) threat(tx Tx, target string) (t threat, err error) {
 	}
 	counts, scopes := map[string]int{}, map[inventory.Scope]bool{}
 	for _, d := range all {
-		use := d.Needs.use(thing)
-		counts[use] += d.Live
-		t.live += d.Live
-		rows, err := tx.LiveWith(d.Scope, d.Needs, max(0, mostNews-len(t.logs)))
-		if err != nil {
+		counts[d.Needs.use(thing)] += d.Live
+		if err := t.addLive(tx, d); err != nil {
 			return t, err
-		}
-		t.listed += len(rows)
-		for _, row := range rows {
-			t.logs = append(t.logs, threatened(row.Scope, row.ID, row.RootID, row.Settings))
 		}
 		if scopes[d.Scope] {
 			continue
 		}
 		scopes[d.Scope] = true
-		lost, err := tx.AllPending(d.Scope, mostNews)
-		if err != nil {
+		if err := t.addLost(tx, d.Scope, thing, counts); err != nil {
 			return t, err
 		}
-		for _, i := range lost {
-			needs := NeedsOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen})
-			if slices.Contains(needs.Things(), thing) && len(t.logs) < mostNews {
-				x := threatened(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
-				x.State = string(i.State)
-				t.logs = append(t.logs, x)
-				counts[needs.use(thing)]++
-			}
-		}
 	}
-	for _, use := range []string{"the destination", "the delivery role", "the cross-account role"} {
+	for _, use := range []string{destinationUse, roleUse, crossRoleUse} {
 		if n := counts[use]; n > 0 {
-			t.uses = append(t.uses, fmt.Sprintf("%s of %s", use, plural(n, "flow log")))
+			t.Uses = append(t.Uses, fmt.Sprintf("%s of %s", use, plural(n, "flow log")))
 		}
 	}
-	if r.Dependencies != nil {
-		for _, d := range r.Dependencies() {
-			if d.covers(target) && !slices.Contains(t.uses, d.As) {
-				t.uses = append(t.uses, d.As)
-			}
+	for _, d := range beside {
+		if d.covers(target) && !slices.Contains(t.Uses, d.As) {
+			t.Uses = append(t.Uses, d.As)
 		}
 	}
 	return t, nil
+}
+
+func (t *Threat) addLive(tx Tx, d Dependents) error {
+	t.live += d.Live
+	rows, err := tx.LiveWith(d.Scope, d.Needs, max(0, mostNews-len(t.FlowLogs)))
+	t.listed += len(rows)
+	for _, row := range rows {
+		t.FlowLogs = append(t.FlowLogs, threatened(row.Scope, row.ID, row.RootID, row.Settings))
+	}
+	return err
+}
+
+// addLost adds what is to come back to there.
+func (t *Threat) addLost(tx Tx, s inventory.Scope, thing Thing, counts map[string]int) error {
+	lost, err := tx.AllPending(s, mostNews)
+	if err != nil {
+		return err
+	}
+	for _, i := range lost {
+		needs := NeedsOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen})
+		if !slices.Contains(needs.Things(), thing) || len(t.FlowLogs) >= mostNews {
+			continue
+		}
+		x := threatened(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
+		x.State = string(i.State)
+		t.FlowLogs = append(t.FlowLogs, x)
+		counts[needs.use(thing)]++
+	}
+	return nil
 }
 
 func threatened(s inventory.Scope, id, root string, settings inventory.Settings) alert.FlowLog {
@@ -179,8 +194,6 @@ func plural(n int, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
-
-func listedAll(things []string) string { return strings.Join(things, " and ") }
 
 func detailOf(r cloudtrail.Record) string {
 	if r.Detail == "" {

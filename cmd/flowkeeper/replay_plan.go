@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -29,6 +31,25 @@ type planned struct {
 type planner struct {
 	store  *store.Store // nil: there is no state file
 	policy remediate.Policy
+	config configs.Config
+}
+
+// threat says what depends here on what a call has changed.
+func (p planner) threat(ctx context.Context, v verdict, f detection.Finding) (verdict, error) {
+	v.Target = remediate.TargetOf(f.Record)
+	if p.store == nil {
+		return v, nil
+	}
+	scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
+	err := p.store.View(ctx, func(tx remediate.Tx) error {
+		t, err := remediate.Threatened(tx, v.Target, daemon.Dependencies(p.config, []inventory.Scope{scope}))
+		v.Threatens = t.Uses
+		for _, x := range t.FlowLogs {
+			v.FlowLogs = append(v.FlowLogs, planned{FlowLogID: x.FlowLogID, ResourceID: x.ResourceID, Destination: x.Destination})
+		}
+		return err
+	})
+	return v, err
 }
 
 func (p planner) plan(ctx context.Context, f detection.Finding, id string) (planned, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,7 +13,7 @@ import (
 
 // verdict is what one record means, and what would be done.
 type verdict struct {
-	Kind           string          `json:"kind"` // deletion, attempt, creation, rehearsal or teardown
+	Kind           string          `json:"kind"` // deletion, attempt, creation, rehearsal, teardown or tamper
 	Level          alert.Level     `json:"level,omitempty"`
 	Rule           *alert.Rule     `json:"rule,omitempty"`
 	EventID        string          `json:"event_id,omitempty"`
@@ -23,13 +24,15 @@ type verdict struct {
 	Actor          *alert.Actor    `json:"actor,omitempty"`
 	IDsUnknown     bool            `json:"ids_unknown,omitempty"`  // the record does not say which flow logs
 	ResourceIDs    []string        `json:"resource_ids,omitempty"` // torn down
+	Target         string          `json:"target,omitempty"`       // tampered with
+	Threatens      []string        `json:"threatens,omitempty"`    // what that is, here
 	FlowLogs       []planned       `json:"flow_logs,omitempty"`
 	FailedFlowLogs []alert.FlowLog `json:"failed_flow_logs,omitempty"`
 }
 
 var replayKinds = map[detection.Kind]string{
 	detection.Deleted: "deletion", detection.Attempted: "attempt", detection.Created: "creation",
-	detection.Rehearsed: "rehearsal", detection.TornDown: "teardown",
+	detection.Rehearsed: "rehearsal", detection.TornDown: "teardown", detection.Tampered: "tamper",
 }
 
 // titles of the kinds that no rule is about.
@@ -45,6 +48,9 @@ func newVerdict(ctx context.Context, p planner, f detection.Finding) (verdict, e
 	}
 	if f.Rule.ID != "" {
 		v.Rule = &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title}
+	}
+	if f.Kind == detection.Tampered {
+		return p.threat(ctx, v, f)
 	}
 	for _, id := range f.Deleted {
 		out, err := p.plan(ctx, f, id)
@@ -86,8 +92,13 @@ func (a *app) printVerdict(w io.Writer, v verdict) error {
 		s.put("  role", who.SessionIssuer)
 		s.put("  access key", who.AccessKeyID)
 		s.put("  from", who.SourceIP)
-		s.put("  with", who.UserAgent)
+		s.put("  with", strings.TrimSpace(who.Via+" "+who.UserAgent))
 		s.put("  MFA", mfa(*who))
+	}
+	if v.Kind == "tamper" {
+		s.put("  call", v.EventName)
+		s.put("  of", v.Target)
+		s.put("  threatens", cmp.Or(strings.Join(v.Threatens, " and "), "not known without a state file"))
 	}
 	s.put("  VPC", strings.Join(v.ResourceIDs, " "))
 	if v.IDsUnknown {

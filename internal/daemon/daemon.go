@@ -132,7 +132,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 		Store: d.store, Snapshot: d.store, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
 		Wake: d.wakeSenders, Direct: d.direct,
 	}
-	d.depends = &dependencies{fixed: configured(d.Config, fleet.Scopes())}
+	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes())}
 	d.remediator.Dependencies = d.depends.all
 	d.refreshes = newRefreshes(d)
 	d.remediator.RefreshSoon = d.refreshes.soon

@@ -31,9 +31,9 @@ func (d *dependencies) all() []remediate.Dependency {
 	return out
 }
 
-// configured are those that the configuration names, and every trail of the
+// Dependencies are those that the configuration names, and every trail of the
 // accounts: which of them feeds EventBridge, no configuration says.
-func configured(c configs.Config, scopes []inventory.Scope) (out []remediate.Dependency) {
+func Dependencies(c configs.Config, scopes []inventory.Scope) (out []remediate.Dependency) {
 	add := func(arn, as string) { out = append(out, remediate.Dependency{ARN: arn, As: as}) }
 	if q, err := c.Queue.Parse(); err == nil {
 		add(fmt.Sprintf("arn:*:sqs:%s:%s:%s", cmp.Or(q.Region, "*"), q.Account, q.Name), "the queue that events come by")
