@@ -142,7 +142,7 @@ type Alert struct {
 
 // Answers reports whether the alert tells how an earlier one of the same
 // DedupKey has ended: to be told after it.
-func (a Alert) Answers() bool { return a.Kind == Restored || a.Kind == Closed }
+func (a Alert) Answers() bool { return a.Kind == Restored || a.Resolves() }
 
 // Resolves reports whether nothing is left to do about DedupKey: a pager
 // closes what it opened by it.

@@ -152,7 +152,15 @@ func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
 					return err
 				}
 			}
-			for _, a := range []alert.Alert{newDestinations(s, elsewhere, now), failingDelivery(s, failing, now), healedDelivery(s, healed, now)} {
+			all := len(healed) > 0
+			if all {
+				still, err := tx.AnyFailing(s)
+				if err != nil {
+					return err
+				}
+				all = !still
+			}
+			for _, a := range []alert.Alert{newDestinations(s, elsewhere, now), failingDelivery(s, failing, now), healedDelivery(s, healed, all, now)} {
 				if len(a.FlowLogs) == 0 {
 					continue
 				}
@@ -187,16 +195,27 @@ func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) ale
 
 func failingDelivery(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := newsAlert(s, alert.Pipeline, alert.High, rows, now)
+	a.DedupKey = sameTrouble(s, "delivery")
 	a.Cause = "AWS can't deliver what they log"
 	a.Advice = "see the policy and the key of the destination, and the delivery role: somebody may have taken it from there"
 	return a
 }
 
-func healedDelivery(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+// healedDelivery tells of those that deliver again; all: no other fails.
+func healedDelivery(s inventory.Scope, rows []inventory.Row, all bool, now time.Time) alert.Alert {
 	a := newsAlert(s, alert.Pipeline, alert.Informational, rows, now)
+	if all {
+		a.DedupKey = sameTrouble(s, "delivery")
+	}
 	a.Cause = "AWS delivers again what they log"
 	a.RouteLevel = alert.High // who heard of the failure hears of its end
 	return a
+}
+
+// sameTrouble is the dedup key of what is wrong with one part of the pipeline:
+// one pager incident from the first alert until all of it works again.
+func sameTrouble(s inventory.Scope, part string) string {
+	return alert.DedupKey(s.String(), "pipeline "+part)
 }
 
 // newsAlert is about rows of the snapshot that no incident is about.

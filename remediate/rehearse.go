@@ -218,7 +218,12 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 				return err
 			}
 		}
-		for _, a := range append(refusals(s, refused, affected, alert.High, now), refusals(s, healed, affected, alert.Informational, now)...) {
+		told := append(refusals(s, refused, affected, alert.High, now), refusals(s, healed, affected, alert.Informational, now)...)
+		for n, a := range told {
+			// The last of what is allowed again closes what the first refusal opened.
+			if last := n == len(told)-1; a.Level == alert.High || last && complete && !anyRefused(verdicts) {
+				a.DedupKey = sameTrouble(s, "rehearsal")
+			}
 			if err := add(tx, a); err != nil {
 				return err
 			}
@@ -239,6 +244,15 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 		}
 	}
 	return c, nil
+}
+
+func anyRefused(verdicts map[Needs]Rehearsal) bool {
+	for _, v := range verdicts {
+		if v.Reason != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // wakeBlocked makes what is blocked due: something was mended.
@@ -394,6 +408,7 @@ func (r *Remediator) heardRehearsal(tx Tx, s inventory.Scope, f detection.Findin
 		return err
 	}
 	a := newsAlert(s, alert.Pipeline, alert.Informational, nil, now)
+	a.DedupKey = sameTrouble(s, "events")
 	a.Cause, a.RouteLevel = "events come through the queue again", alert.High
 	return add(tx, a)
 }
@@ -409,6 +424,7 @@ func (r *Remediator) tellSilence(ctx context.Context, s inventory.Scope) error {
 		}
 		w.Told = true
 		a := newsAlert(s, alert.Pipeline, alert.High, nil, now)
+		a.DedupKey = sameTrouble(s, "events")
 		a.Cause = fmt.Sprintf("no rehearsal has come back through the queue since %s: deletions may go unheard, and only the refresh finds them", w.BackAt.UTC().Format("2006-01-02 15:04 UTC"))
 		a.Advice = "see that the trail logs, that the EventBridge rule is enabled and sends to the queue, and that nobody else takes its messages"
 		return errors.Join(tx.PutWay(s, w), add(tx, a))

@@ -28,6 +28,9 @@ type Tx interface {
 	NewDestination(scope inventory.Scope, destination string) (bool, error)
 	// Untold are rows about which people have not been told something.
 	Untold(scope inventory.Scope, limit int) ([]inventory.Row, error)
+	// AnyFailing reports whether people were told of a protected live row that
+	// its delivery fails, and not since that it works.
+	AnyFailing(scope inventory.Scope) (bool, error)
 	// Protect makes those live flow logs on a resource protected that were kept
 	// as decoys and are none any more.
 	Protect(scope inventory.Scope, resource string) error

@@ -80,7 +80,8 @@ type saves struct {
 	version       int64     // of the file, as other processes change it
 	first, latest time.Time // changes since the last copy
 	saved         time.Time
-	failed        int // in a row
+	failed        int  // in a row
+	healthy       bool // nobody is left to be told that copies work
 }
 
 const (
@@ -153,14 +154,18 @@ func (d *Daemon) save(ctx context.Context, s *saves, now time.Time, timeout time
 	s.saved = now
 	if err == nil {
 		s.first, s.failed = time.Time{}, 0
+		if !s.healthy {
+			s.healthy = d.works(ctx, inventory.Scope{}, copying, "the state file can be copied to state.backup again")
+		}
 		return
 	}
 	s.failed++
+	s.healthy = false
 	if s.failed == 1 {
 		d.Log.Warn("the state file could not be copied; trying again", "error", err)
 	}
 	if s.failed == 3 {
-		d.tellPipeline(ctx, inventory.Scope{}, "the state file can't be copied to state.backup, so that it would be lost with this machine: "+err.Error())
+		d.tellPipeline(ctx, inventory.Scope{}, copying, "the state file can't be copied to state.backup, so that it would be lost with this machine: "+err.Error())
 	}
 }
 

@@ -89,9 +89,9 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.progress = &systemd.Progress{}
-	d.queue = &queueState{store: d.store, log: d.Log, tell: d.tellPipeline}
+	d.queue = &queueState{store: d.store, log: d.Log, tell: d.tellPipeline, works: d.works}
 	if unread != nil {
-		d.tellPipeline(ctx, inventory.Scope{}, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
+		d.tellPipeline(ctx, inventory.Scope{}, remembering, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}
 	for name, s := range d.sinks {
 		sender := alert.NewSender(name, s, d.store, d.Log)
@@ -161,8 +161,11 @@ func (d *Daemon) reach(ctx context.Context) bool {
 			return false
 		}
 		if err := d.connect(ctx); err != nil && n == 3 {
-			d.tellPipeline(ctx, inventory.Scope{}, "AWS can't be reached, so that no deletion is heard of or restored: "+err.Error())
+			d.tellPipeline(ctx, inventory.Scope{}, reachingAWS, "AWS can't be reached, so that no deletion is heard of or restored: "+err.Error())
 		}
+	}
+	if ctx.Err() == nil {
+		d.works(ctx, inventory.Scope{}, reachingAWS, "AWS can be reached again")
 	}
 	return ctx.Err() == nil
 }
@@ -265,7 +268,7 @@ func (d *Daemon) noticeCommands(ctx context.Context) error {
 	last, _ := d.store.Version(ctx)
 	for sleep(ctx, time.Second) {
 		if err := d.store.Intact(); errors.Is(err, store.ErrTaken) {
-			d.tellPipeline(ctx, inventory.Scope{}, err.Error())
+			d.tellPipeline(ctx, inventory.Scope{}, remembering, err.Error())
 			return errors.Join(err, d.store.Rescue(context.WithoutCancel(ctx)))
 		}
 		v, err := d.store.Version(ctx)

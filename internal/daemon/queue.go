@@ -24,12 +24,14 @@ const factReceived = "received"
 type queueState struct {
 	store *store.Store
 	log   *slog.Logger
-	tell  func(ctx context.Context, s inventory.Scope, text string)
+	tell  func(ctx context.Context, s inventory.Scope, p part, text string)
+	works func(ctx context.Context, s inventory.Scope, p part, text string) (all bool)
 
 	mu       sync.Mutex
 	answered bool      // the last receive succeeded
 	noted    bool      // factReceived is written
 	told     bool      // of the current run of failures
+	clear    bool      // nobody is left to be told that it answers
 	storeBad time.Time // last failed commit
 }
 
@@ -37,9 +39,14 @@ type queueState struct {
 func (q *queueState) received(ctx context.Context) {
 	q.mu.Lock()
 	q.answered, q.told = true, false
-	note := !q.noted
-	q.noted = true
+	note, clear := !q.noted, q.clear
+	q.noted, q.clear = true, true
 	q.mu.Unlock()
+	if !clear && !q.works(ctx, inventory.Scope{}, receiving, "the queue answers again") {
+		q.mu.Lock()
+		q.clear = false
+		q.mu.Unlock()
+	}
 	if !note {
 		return
 	}
@@ -66,9 +73,9 @@ func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
 	}
 	if tell {
 		q.mu.Lock()
-		q.told = true
+		q.told, q.clear = true, false
 		q.mu.Unlock()
-		q.tell(ctx, inventory.Scope{}, "the queue does not answer any more, so that only the refresh finds deletions now: "+err.Error())
+		q.tell(ctx, inventory.Scope{}, receiving, "the queue does not answer any more, so that only the refresh finds deletions now: "+err.Error())
 	}
 	return false
 }

@@ -10,10 +10,8 @@ import (
 
 	"github.com/robfig/cron/v3"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // refreshes owns when each scope is refreshed: at start, on the schedule, soon
@@ -199,7 +197,7 @@ func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
 		r.fail(ctx, s, err)
 		return
 	}
-	r.succeed(s, counts, time.Since(started))
+	r.succeed(ctx, s, counts, time.Since(started))
 }
 
 // guarded turns a panic into an error.
@@ -234,15 +232,18 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
 	}
 	if n == 1 && !scopes.Passes(err) || n == 3 && scopes.Passes(err) {
-		r.d.tellPipeline(ctx, s, "the inventory can't be refreshed: "+err.Error())
+		r.d.tellPipeline(ctx, s, refreshing, "the inventory can't be refreshed: "+err.Error())
 	}
 }
 
-func (r *refreshes) succeed(s inventory.Scope, c inventory.Counts, took time.Duration) {
+func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.Counts, took time.Duration) {
 	r.mu.Lock()
 	again, first := r.failed[s] > 0, !r.first[s]
 	r.failed[s], r.first[s] = 0, true
 	r.mu.Unlock()
+	if again || first {
+		r.d.works(ctx, s, refreshing, "the inventory can be refreshed again")
+	}
 	if again || first || c.New+c.Changed+c.Lost > 0 {
 		r.d.Log.Info("refreshed", "account", s.Account, "region", s.Region, "listed", c.Listed, "new", c.New,
 			"changed", c.Changed, "lost", c.Lost, "took", took.Round(time.Millisecond).String())
@@ -264,21 +265,4 @@ func (r *refreshes) forget(ctx context.Context) {
 	if err := r.d.store.Prune(ctx, time.Now().Add(-r.d.Config.Inventory.Retention)); err != nil && ctx.Err() == nil {
 		r.d.Log.Error("forgetting old incidents", "error", err)
 	}
-}
-
-// tellPipeline alerts that a part of the way of events, or of the refresh, is
-// broken.
-func (d *Daemon) tellPipeline(ctx context.Context, s inventory.Scope, text string) {
-	now := time.Now()
-	a := alert.Alert{
-		ID:       alert.ID("pipeline", s.String(), text, now.Format(time.RFC3339)),
-		DedupKey: alert.DedupKey(s.String(), "pipeline"),
-		Time:     alert.Time{Time: now}, Kind: alert.Pipeline, Level: alert.High, Account: s.Account, Region: s.Region, Cause: text,
-	}
-	a.Write()
-	if err := d.store.Update(ctx, func(tx remediate.Tx) error { return tx.AddAlert(a) }); err != nil {
-		d.direct(ctx, a)
-		return
-	}
-	d.wakeSenders()
 }

@@ -170,6 +170,15 @@ func (t *tx) Untold(s inventory.Scope, limit int) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND untold = 1 LIMIT ?`, s.Account, s.Region, limit)
 }
 
+func (t *tx) AnyFailing(s inventory.Scope) (any bool, err error) {
+	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND state = 'live' AND protected = 1 AND json_extract(body, '$.ToldFailing'))`,
+		s.Account, s.Region).Scan(&any)
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	return any, err
+}
+
 func (t *tx) NewDestination(s inventory.Scope, destination string) (bool, error) {
 	res, err := t.q.ExecContext(t.ctx, `INSERT INTO destinations (account, region, destination) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
 		s.Account, s.Region, destination)
