@@ -87,6 +87,12 @@ func (a *arrivals) Send(ctx context.Context, x Alert) error {
 	return err
 }
 
+func (a *arrivals) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.got)
+}
+
 // events are alerts of several events, mixed: each is deleted, restored and
 // closed, in this order.
 func events(n int) (out []Alert) {
@@ -148,7 +154,7 @@ func TestI7SinksDownForAnHourMissNothing(t *testing.T) {
 		}
 		time.Sleep(time.Hour - time.Second)
 		for name, s := range sinks {
-			if n := len(s.got); name != LogSink && n != 0 || name == LogSink && n != len(all) {
+			if n := s.count(); name != LogSink && n != 0 || name == LogSink && n != len(all) {
 				t.Errorf("%s: %d arrived while it was down", name, n)
 			}
 		}

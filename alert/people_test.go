@@ -202,12 +202,14 @@ func TestPagerEventsAreAlwaysSmallEnough(t *testing.T) {
 	var a Alert
 	fill(reflect.ValueOf(&a).Elem(), strings.Repeat("<", 5000))
 	a.ID, a.DedupKey, a.Kind, a.Level = "alrt_x", strings.Repeat("k", 400), Blocked, Critical
-	for len(a.FlowLogs) < 1000 {
+	for len(a.FlowLogs) < 2*listed {
 		a.FlowLogs = append(a.FlowLogs, a.FlowLogs[0])
 		a.FailedFlowLogs = append(a.FailedFlowLogs, a.FailedFlowLogs[0])
 	}
 	a.Write()
-	h.send(t, a)
+	if err := h.sinks["pager"].Send(t.Context(), a); err != nil {
+		t.Fatal(err, h.pager.complaints)
+	}
 	if n := len(h.pager.last(t)); n < 100<<10 {
 		t.Errorf("only %d bytes: the test does not reach the limit", n)
 	}
