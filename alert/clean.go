@@ -16,7 +16,9 @@ import (
 const (
 	maxTitle = 200
 	maxField = 512
-	maxTags  = 50 // what AWS allows a resource
+	// maxFormat is more than every field that there is takes.
+	maxFormat = 4096
+	maxTags   = 50 // what AWS allows a resource
 )
 
 // Clean makes foreign text safe for any sink, page and terminal (I12): what
@@ -87,10 +89,11 @@ func cleanAll(in []FlowLog) []FlowLog {
 		f := &out[i]
 		for _, s := range []*string{
 			&f.FlowLogID, &f.RootFlowLogID, &f.ResourceID, &f.State, &f.Reason, &f.Advice,
-			&f.Account, &f.Region, &f.Destination, &f.LogFormat, &f.NewFlowLogID, &f.ErrorCode, &f.ErrorMessage, &f.CreatedBy, &f.Foreseen,
+			&f.Account, &f.Region, &f.Destination, &f.NewFlowLogID, &f.ErrorCode, &f.ErrorMessage, &f.CreatedBy, &f.Foreseen,
 		} {
 			*s = Clean(*s, maxField)
 		}
+		f.LogFormat = Clean(f.LogFormat, maxFormat)
 		f.Tags = cleanTags(f.Tags)
 		f.DifferencesFound = cleanTexts(f.DifferencesFound)
 	}

@@ -75,8 +75,16 @@ func TestDeliveryThatFailsAndHeals(t *testing.T) {
 	s.refresh()
 	s.refresh()
 	s.told(map[alert.Kind]int{alert.Pipeline: 2})
-	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || len(a.FlowLogs) != 1 || !strings.HasPrefix(a.Title, "Delivers again: the flow log of vpc-1") {
+	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || len(a.FlowLogs) != 1 || !strings.HasPrefix(a.Title, "Delivers again: the flow log of vpc-1") || a.DedupKey == s.alerts(alert.Pipeline)[0].DedupKey {
 		t.Errorf("%+v", a)
+	}
+	s.world.FailDelivery(account, region, ids[2], "")
+	s.now = s.now.Add(time.Minute)
+	s.refresh()
+	s.refresh()
+	s.told(map[alert.Kind]int{alert.Pipeline: 3})
+	if a := s.alerts(alert.Pipeline); !a[2].Resolves() || a[2].DedupKey != a[0].DedupKey {
+		t.Errorf("a pager that was opened by %s is not closed by %s", a[0].DedupKey, a[2].DedupKey)
 	}
 }
 

@@ -83,7 +83,7 @@ func TestRehearsalTellsBeforeTheAttack(t *testing.T) {
 	s.rehearse()
 	s.rehearse()
 	s.told(map[alert.Kind]int{alert.Pipeline: 2})
-	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || a.RouteLevel != alert.High && a.RouteLevel != "" || !strings.HasPrefix(a.Title, "A restore would be allowed again: 3 flow logs") {
+	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || a.RouteLevel != alert.High && a.RouteLevel != "" || !strings.HasPrefix(a.Title, "A restore would be allowed again: 3 flow logs") || !a.Resolves() || a.DedupKey != s.alerts(alert.Pipeline)[0].DedupKey {
 		t.Errorf("%+v", a)
 	}
 }

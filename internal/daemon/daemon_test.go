@@ -436,6 +436,20 @@ func TestDeletedQueue(t *testing.T) {
 	}
 }
 
+// TestTheEndOfATrouble is told, under the key by which a pager was opened.
+func TestTheEndOfATrouble(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.plant(region, "vpc-1")
+	h.refreshed()
+	h.await("the queue's first answer", func() bool { return h.daemon.queue.ready() == nil })
+	h.world.Fail("ReceiveMessage", 2, "AccessDenied", http.StatusForbidden)
+	h.await("its end", func() bool { return len(h.pager.of(alert.Pipeline)) == 2 })
+	if a := h.pager.of(alert.Pipeline); !a[1].Resolves() || a[1].DedupKey != a[0].DedupKey || a[0].Resolves() || a[1].Title != "Works again: the queue answers again" {
+		t.Errorf("%+v", a)
+	}
+}
+
 func TestBadCredentials(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
