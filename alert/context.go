@@ -137,5 +137,5 @@ func (a Alert) format() string {
 	if slices.ContainsFunc(a.FlowLogs, func(x FlowLog) bool { return x.LogFormat != f }) {
 		return "several"
 	}
-	return f
+	return Clean(f, maxField)
 }
