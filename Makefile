@@ -34,7 +34,7 @@ race:
 # Against bare SDK loops in the same run: it prints ratios, and asserts no times.
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/cloudtrail ./watcher
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/detection ./internal/cloudtrail ./watcher
 
 # The promise under attacks, faults and deaths: a million steps, and then what
 # breaks a promise must be noticed. SIM_SEED=N repeats a run.

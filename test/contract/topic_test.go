@@ -2,11 +2,15 @@ package contract_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"flowkeeper/alert"
 )
 
 func topicCases() []contractCase {
@@ -28,6 +32,27 @@ func topicCases() []contractCase {
 			body := publish(t, e, topic, record)
 			wantEqual(t, "body", body(url), record)
 		}},
+		{"topic/what the sink publishes", func(t *testing.T, e *env) {
+			topic, url := subscribed(t, e, nil)
+			sink := alert.NewTopic("mail", topic, e.sns)
+			must(t, sink.Send(t.Context(), large()))
+			var got struct{ Message, Subject string }
+			must(t, json.Unmarshal([]byte(aws.ToString(receiveOne(t, e, url, 30).Body)), &got))
+			var a alert.Alert
+			must(t, json.Unmarshal([]byte(got.Message), &a))
+			wantEqual(t, "subject", got.Subject, "Deleted: 1000 flow logs by user/mallory in 111122223333 eu-west-1")
+			if a.ID != "alrt_large" || len(a.FlowLogs) == 0 || a.Omitted == 0 || len(a.FlowLogs)+a.Omitted != 1000 {
+				t.Errorf("%s with %d flow logs, %d left out", a.ID, len(a.FlowLogs), a.Omitted)
+			}
+		}},
+		{"topic/the sink names what is missing", func(t *testing.T, e *env) {
+			sink := alert.NewTopic("mail", "arn:aws:sns:"+region+":"+e.account+":nowhere", e.sns)
+			err := sink.Send(t.Context(), large())
+			var refused *alert.SendError
+			if !errors.As(err, &refused) || !refused.Refused || refused.Cause != "sns mail: NotFound: check topic_arn" {
+				t.Errorf("%v", err)
+			}
+		}},
 		{"topic/unknown", func(t *testing.T, e *env) {
 			arn := "arn:aws:sns:" + region + ":" + e.account + ":nowhere"
 			_, err := e.sns.Publish(t.Context(), &sns.PublishInput{TopicArn: &arn, Message: aws.String("x")})
@@ -37,6 +62,17 @@ func topicCases() []contractCase {
 }
 
 const record = `{"eventName":"DeleteFlowLogs","userAgent":"Zoë \"<x>\""}`
+
+// large is an alert that one message can't hold.
+func large() alert.Alert {
+	a := alert.Alert{ID: "alrt_large", Kind: alert.Deletion, Level: alert.High, Account: "111122223333", Region: region,
+		Actor: &alert.Actor{ARN: "arn:aws:iam::111122223333:user/mallory"}}
+	for n := range 1000 {
+		a.FlowLogs = append(a.FlowLogs, alert.FlowLog{FlowLogID: fmt.Sprintf("fl-%017x", n), Tags: map[string]string{"Name": strings.Repeat("Zoë ", 100)}})
+	}
+	a.Write()
+	return a
+}
 
 // subscribed makes a topic that delivers to a queue whose policy lets it.
 func subscribed(t *testing.T, e *env, attributes map[string]string) (topicARN, queueURL string) {
