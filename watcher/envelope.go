@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"flowkeeper/internal/cloudtrail"
 )
@@ -100,9 +101,10 @@ func unwrap(body []byte, nesting int) (Content, error) {
 // event of EventBridge.
 func (e envelope) event() (Content, error) {
 	switch {
-	case e.Source == "aws.s3":
-		return Content{Kind: LogFile}, nil
-	case !bytes.Contains([]byte(e.DetailType), []byte("CloudTrail")):
+	case !strings.Contains(string(e.DetailType), "CloudTrail"):
+		if e.Source == "aws.s3" { // a new object; calls on buckets come from CloudTrail
+			return Content{Kind: LogFile}, nil
+		}
 		return Content{Kind: Other}, nil
 	case len(e.Detail) == 0 || e.Detail[0] != '{':
 		return Content{}, fmt.Errorf("%w: an event without detail", ErrNotUnderstood)

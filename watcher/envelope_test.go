@@ -45,6 +45,7 @@ func TestUnwrap(t *testing.T) {
 		"CloudTrail's notice":            {`{"s3Bucket":"b","s3ObjectKey":["k"]}`, LogFile, 0},
 		"S3's notice":                    {`{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}`, LogFile, 0},
 		"S3's notice through SNS":        {notification(`{"Records":[{"eventSource":"aws:s3","s3":{}}]}`), LogFile, 0},
+		"a call on a bucket":             {`{"detail-type":"AWS API Call via CloudTrail","source":"aws.s3","detail":{"eventName":"PutBucketPolicy","eventSource":"s3.amazonaws.com"}}`, EventBridge, 1},
 		"S3 through EventBridge":         {`{"detail-type":"Object Created","source":"aws.s3","detail":{"bucket":{"name":"b"}}}`, LogFile, 0},
 		"S3's test":                      {`{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}`, SetupNoise, 0},
 		"CloudTrail's test":              {`CloudTrail validation message.`, SetupNoise, 0},

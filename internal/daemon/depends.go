@@ -114,12 +114,11 @@ func ofQueue(attributes map[string]string) (out []remediate.Dependency) {
 
 // senders are the rules that a queue's policy lets send, by their aws:SourceArn.
 func senders(policy string) (out []string) {
-	var doc struct {
-		Statement []struct {
-			Effect    string
-			Condition map[string]map[string]json.RawMessage
-		}
+	type statement struct {
+		Effect    string
+		Condition map[string]map[string]json.RawMessage
 	}
+	var doc struct{ Statement oneOrMore[statement] }
 	if json.Unmarshal([]byte(policy), &doc) != nil {
 		return nil
 	}
@@ -138,13 +137,10 @@ func senders(policy string) (out []string) {
 	return out
 }
 
-// ruleARNs of a condition's value: one text, or several.
+// ruleARNs of a condition's value.
 func ruleARNs(value json.RawMessage) (out []string) {
-	var one string
-	var all []string
-	if json.Unmarshal(value, &one) == nil {
-		all = []string{one}
-	} else if json.Unmarshal(value, &all) != nil {
+	var all oneOrMore[string]
+	if json.Unmarshal(value, &all) != nil {
 		return nil
 	}
 	for _, arn := range all {
@@ -153,4 +149,17 @@ func ruleARNs(value json.RawMessage) (out []string) {
 		}
 	}
 	return out
+}
+
+// oneOrMore is how IAM's policies write a list: one thing may stand alone.
+type oneOrMore[T any] []T
+
+func (l *oneOrMore[T]) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '[' {
+		return json.Unmarshal(b, (*[]T)(l))
+	}
+	var one T
+	err := json.Unmarshal(b, &one)
+	*l = oneOrMore[T]{one}
+	return err
 }

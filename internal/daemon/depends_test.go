@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+func arns(all []remediate.Dependency) (out []string) {
+	for _, d := range all {
+		out = append(out, d.ARN)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestDependenciesOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	c := configs.Config{
+		Queue:     configs.Queue{URL: "arn:aws:sqs:eu-west-1:111122223333:flowkeeper"},
+		Accounts:  []configs.Account{{ID: "111122223333"}, {ID: "444455556666", RoleARN: "arn:aws:iam::444455556666:role/fk"}},
+		Alerts:    []configs.Sink{{Name: "mail", TopicARN: "arn:aws:sns:eu-west-1:111122223333:alerts"}, {Name: "hook"}},
+		State:     configs.State{Backup: "s3://copies/a/b"},
+		Inventory: configs.Inventory{DependsOn: []string{"arn:aws:kms:*:111122223333:key/*"}},
+	}
+	got := arns(Dependencies(c, []inventory.Scope{{Account: "111122223333", Region: "eu-west-1"}, {Account: "111122223333", Region: "eu-west-2"}, {Account: "444455556666", Region: "eu-west-1"}}))
+	want := []string{
+		"arn:*:cloudtrail:*:111122223333:trail/*", "arn:*:cloudtrail:*:444455556666:trail/*", "arn:*:sqs:eu-west-1:111122223333:flowkeeper",
+		"arn:aws:iam::444455556666:role/fk", "arn:aws:kms:*:111122223333:key/*", "arn:aws:s3:::copies", "arn:aws:sns:eu-west-1:111122223333:alerts",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestDependenciesOfTheQueue(t *testing.T) {
+	t.Parallel()
+	const queue = "arn:aws:sqs:eu-west-1:111122223333:flowkeeper"
+	allow := func(effect, operator, key, value string) string {
+		return fmt.Sprintf(`{"Statement":[{"Effect":%q,"Condition":{%q:{%q:%s}}}]}`, effect, operator, key, value)
+	}
+	for _, c := range []struct {
+		policy, key string
+		want        []string
+	}{
+		{"", "", nil},
+		{"no JSON", "alias/aws/sqs", nil},
+		{allow("Allow", "ArnEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
+		{allow("Allow", "ArnLike", "AWS:SourceArn", `["arn:aws:events:*:111122223333:rule/fk*","arn:aws:sns:eu-west-1:111122223333:x"]`), "", []string{"arn:aws:events:*:111122223333:rule/fk*"}},
+		{allow("Deny", "ArnNotEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", nil},
+		{`{"Statement":{"Effect":"Allow","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/fk"}}}}`, "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
+		{"", "1234abcd", []string{"arn:aws:kms:eu-west-1:111122223333:key/1234abcd"}},
+		{"", "arn:aws:kms:eu-west-1:444455556666:key/1234abcd", []string{"arn:aws:kms:eu-west-1:444455556666:key/1234abcd"}},
+	} {
+		if got := arns(ofQueue(map[string]string{"Policy": c.policy, "KmsMasterKeyId": c.key, "QueueArn": queue})); !slices.Equal(got, c.want) {
+			t.Errorf("%s %s: %q", c.policy, c.key, got)
+		}
+	}
+}
+
+// TestTamperFromTheQueue: from the message to the pager, with the rule that
+// only the queue's policy names.
+func TestTamperFromTheQueue(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.Queue.URL, h.queue = h.world.CreateQueue(account, region, "ruled", map[string]string{
+		"Policy": `{"Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"}}}]}`})
+	h.plant(region, "vpc-1")
+	h.refreshed()
+	h.await("the queue's policy", func() bool { return h.daemon.depends.byQueue.Load() != nil })
+	send := func(source, event, parameters string) {
+		if err := h.world.Send(h.queue, fmt.Sprintf(`{"detail-type":"AWS API Call via CloudTrail","source":"aws.%s","detail":{"eventSource":"%s.amazonaws.com","eventName":%q,"eventTime":"2026-03-01T12:02:26Z","awsRegion":"eu-west-1","recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/mallory"},"requestParameters":%s}}`,
+			source, source, event, account, event, parameters)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("s3", "PutBucketPolicy", `{"bucketName":"somebody-elses"}`)
+	send("events", "DisableRule", `{"name":"flowkeeper"}`)
+	send("s3", "DeleteBucket", `{"bucketName":"flow-logs"}`)
+	h.await("two alerts", func() bool { return len(h.pager.of(alert.Tamper)) >= 2 && h.world.Deleted(h.queue) == 3 })
+	levels := map[string]alert.Level{}
+	for _, a := range h.pager.of(alert.Tamper) {
+		levels[a.Target] = a.Level
+	}
+	if len(levels) != 2 || levels["arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"] != alert.High || levels["arn:aws:s3:::flow-logs"] != alert.Critical {
+		t.Errorf("%v", levels)
+	}
+}
