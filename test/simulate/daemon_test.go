@@ -66,6 +66,9 @@ func (d *daemon) start() {
 		RefreshSoon: func(inventory.Scope, bool) { d.asked = true },
 		Direct:      func(context.Context, alert.Alert) {},
 		Beside:      d.p.beside, Rand: d.p.random.Float64,
+		Dependencies: func() []remediate.Dependency {
+			return []remediate.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
+		},
 	}
 	d.sender = alert.NewSender("pager", pager{d.mortal, d.p.sinkDown, d.p.told}, mem, d.p.log)
 	d.sender.Now, d.sender.Rand = d.p.theirs, d.p.random.Float64

@@ -112,6 +112,8 @@ func messages() []string {
 		envelope(record("CreateFlowLogs", `{"CreateFlowLogsRequest":{"ResourceId":{"tag":1,"content":"vpc-0"}}}`, `{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":"`+id+`"}}}`)),
 		envelope(record("CreateFlowLogs", `{"CreateFlowLogsRequest":{"DryRun":true,"ClientToken":"flowkeeper-rehearsal-x-1-1"}}`, `null`)),
 		envelope(record("DeleteVpc", `{"vpcId":"vpc-0"}`, `{"_return":true}`)),
+		envelope(strings.Replace(record("DeleteBucket", `{"bucketName":"bucket-0"}`, `null`), "ec2.", "s3.", 1)),
+		envelope(strings.Replace(record("StopLogging", `{"name":"main"}`, `null`), "ec2.", "cloudtrail.", 1)),
 		`{"Type":"SubscriptionConfirmation","SubscribeURL":"https://example.com"}`,
 		`{"s3Bucket":"b","s3ObjectKey":["k"]}`, `DeleteFlowLogs`, `{`, `[]`, `null`, strings.Repeat("[", 1000), "{\"eventName\":\"\\u0044eleteFlowLogs\"}",
 	}

@@ -201,6 +201,7 @@ var picks = []struct {
 	{"delete as one who is waited for", 2, func(p *play) { p.strike(p.patient, 1+p.random.IntN(2)) }},
 	{"release", 1, (*play).release},
 	{"forge a record", 2, (*play).forge},
+	{"stop the trail", 1, (*play).stopTrail},
 	{"make a decoy", 2, (*play).decoy},
 	{"make an equivalent", 2, (*play).equivalent},
 	{"make another", 1, (*play).another},

@@ -31,11 +31,13 @@ type record struct {
 	body    string
 	event   string
 	deleted []string
+	tamper  bool
 }
 
 // truth is what the one who plays knows: what should be, and who did what.
 type truth struct {
 	wanted   map[target]fakeaws.FlowLog // what somebody set up there
+	tampers  map[string]bool            // events that people were told of as such
 	madeBy   map[string]bool            // flow logs that no daemon made, by ID
 	decoys   map[string]bool
 	known    map[string]target           // every flow log that ever was
@@ -56,7 +58,7 @@ type truth struct {
 }
 
 func newTruth() truth {
-	return truth{wanted: map[target]fakeaws.FlowLog{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, known: map[string]target{},
+	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, known: map[string]target{},
 		gone: map[string]bool{}, released: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}}
 }
 
@@ -259,6 +261,15 @@ func (p *play) forge() {
 		at.Format(time.RFC3339), region, account, event, by, id)))
 }
 
+// stopTrail is the record of a StopLogging, which blinds nobody here.
+func (p *play) stopTrail() {
+	p.count++
+	event := fmt.Sprintf("stopped-%d", p.count)
+	p.records = append(p.records, record{event: event, tamper: true, body: fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging","awsRegion":%q,
+		"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":%q},"requestParameters":{"name":"main"},"responseElements":null}`,
+		p.now.Format(time.RFC3339), region, account, event, terraform)})
+}
+
 // free are targets where something should be and nothing is.
 func (p *play) free() (out []target) {
 	taken := map[target]bool{}
@@ -374,7 +385,9 @@ func (p *play) heard(a alert.Alert) {
 	switch {
 	case a.Kind == alert.Closed:
 		delete(p.opened, a.DedupKey)
-	case a.Kind != alert.Restored && a.EventID != "" && len(a.FlowLogs) > 0:
+	case a.Kind == alert.Tamper: // has no end that a daemon could see
+		p.tampers[a.EventID] = true
+	case a.Kind != alert.Restored && a.Kind != alert.Attempt && a.EventID != "" && len(a.FlowLogs) > 0:
 		p.opened[a.DedupKey] = fmt.Sprintf("the %s alert of %s", a.Kind, a.EventID)
 	}
 	for _, f := range a.FlowLogs {
@@ -443,6 +456,9 @@ func (p *play) promise() {
 		}
 	}
 	for _, r := range p.sent {
+		if r.tamper && !p.tampers[r.event] {
+			p.fail("nobody was told that %s stopped the trail", r.event)
+		}
 		for _, id := range r.deleted {
 			if !p.event[r.event][id] {
 				p.fail("nobody was told that %s deleted %s", r.event, id)
