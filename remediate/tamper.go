@@ -91,12 +91,23 @@ func (r *Remediator) tamperAlert(tx Tx, f detection.Finding, now time.Time) (ale
 	default:
 		a.Level, a.RaisedBy = raised(a.Level, r.personal(&actor))
 	}
+	a.ID = alert.ID(string(alert.Tamper), a.Account, a.Region, f.Record.EventName, target, principal(&actor), string(a.Level), tamperSpell(f.Record, now))
 	for n := range a.FlowLogs {
 		if x := &a.FlowLogs[n]; x.Account == a.Account && x.Region == a.Region {
 			x.Account, x.Region = "", ""
 		}
 	}
 	return a, true, nil
+}
+
+// tamperSpell is the five minutes in which the same call by the same principal
+// on the same thing is told once: a script calls it thousands of times.
+func tamperSpell(r cloudtrail.Record, now time.Time) string {
+	at := r.EventTime
+	if at.IsZero() {
+		at = now
+	}
+	return at.UTC().Truncate(5 * time.Minute).Format(time.RFC3339)
 }
 
 const (

@@ -162,6 +162,34 @@ func TestI1TamperPastAFullDisk(t *testing.T) {
 	}
 }
 
+// TestI12TamperByAScript: the same call again and again is one alert in five
+// minutes; another principal's, or one of another level, is told all the same.
+func TestI12TamperByAScript(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	for range 50 {
+		s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
+		s.now = s.now.Add(time.Second)
+	}
+	count := func(want int) {
+		t.Helper()
+		if n := len(s.alerts(alert.Tamper)); n != want {
+			t.Errorf("%d alerts, want %d", n, want)
+		}
+	}
+	count(1)
+	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", func(r *cloudtrail.Record) { r.Identity.ARN = "arn:aws:iam::111122223333:user/eve" }))
+	count(2)
+	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }))
+	count(3)
+	s.now = s.now.Add(5 * time.Minute)
+	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
+	count(4)
+	if all := s.alerts(alert.Tamper); all[3].Recent[0].Calls != 51 {
+		t.Errorf("%+v", all[3].Recent)
+	}
+}
+
 // TestIgnoredTampering is informational.
 func TestIgnoredTampering(t *testing.T) {
 	t.Parallel()

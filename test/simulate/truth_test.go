@@ -266,8 +266,8 @@ func (p *play) stopTrail() {
 	p.count++
 	event := fmt.Sprintf("stopped-%d", p.count)
 	p.records = append(p.records, record{event: event, tamper: true, body: fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging","awsRegion":%q,
-		"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":%q},"requestParameters":{"name":"main"},"responseElements":null}`,
-		p.now.Format(time.RFC3339), region, account, event, terraform)})
+		"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":%q},"requestParameters":{"name":%q},"responseElements":null}`,
+		p.now.Format(time.RFC3339), region, account, event, terraform, event)})
 }
 
 // free are targets where something should be and nothing is.
