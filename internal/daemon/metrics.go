@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"flowkeeper/internal/store"
@@ -16,6 +19,12 @@ var (
 	incidentsMetric  = prometheus.NewDesc("flowkeeper_incidents", "Incidents that are remembered, by state.", []string{"state"}, nil)
 	restorableMetric = prometheus.NewDesc("flowkeeper_restorable",
 		"Protected flow logs, by whether the last rehearsal showed that AWS would allow their restore (yes, no; unknown: not rehearsed yet).", []string{"answer"}, nil)
+	pendingMetric   = prometheus.NewDesc("flowkeeper_alerts_pending", "Alerts that a sink has not got yet.", []string{"sink"}, nil)
+	parkedMetric    = prometheus.NewDesc("flowkeeper_alerts_parked", "Alerts that were given up after days, by the sink that did not take them.", []string{"sink"}, nil)
+	refreshedMetric = prometheus.NewDesc("flowkeeper_refresh_last_success_timestamp_seconds", "When the last complete refresh of a scope began.", []string{"account", "region"}, nil)
+	sizeMetric      = prometheus.NewDesc("flowkeeper_state_bytes", "Size of the state file.", nil, nil)
+
+	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, pendingMetric, parkedMetric, refreshedMetric, sizeMetric}
 )
 
 // scrape is as long as one may take.
@@ -24,26 +33,40 @@ const scrape = 8 * time.Second
 // metrics answers /metrics, with what the state file holds at that moment.
 func (d *Daemon) metrics() http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(counted{d.store})
+	r.MustRegister(counted{d.store, slices.Sorted(maps.Keys(d.sinks))}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_build_info", Help: "Always 1; the label says which version this is.",
+			ConstLabels: prometheus.Labels{"version": d.Version}}, func() float64 { return 1 }))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: scrape})
 }
 
 // counted is the state file as a source of metrics.
-type counted struct{ store *store.Store }
+type counted struct {
+	store *store.Store
+	sinks []string
+}
 
 // Describe implements prometheus.Collector.
 func (counted) Describe(to chan<- *prometheus.Desc) {
-	to <- flowLogsMetric
-	to <- incidentsMetric
-	to <- restorableMetric
+	for _, d := range stored {
+		to <- d
+	}
 }
 
-// Collect implements prometheus.Collector. Every state has a value at every
-// scrape, or an alert on it would never begin.
+// Collect implements prometheus.Collector. Every state and every sink has a
+// value at every scrape, or an alert on it would never begin.
 func (c counted) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrape)
 	defer cancel()
 	n, err := c.store.Counts(ctx)
+	if err != nil {
+		for _, d := range stored {
+			to <- prometheus.NewInvalidMetric(d, err)
+		}
+		return
+	}
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
 	for _, m := range []struct {
 		desc  *prometheus.Desc
 		count map[string]int
@@ -52,13 +75,15 @@ func (c counted) Collect(to chan<- prometheus.Metric) {
 		{flowLogsMetric, n.FlowLogs, []string{"live", "gone"}},
 		{incidentsMetric, n.Incidents, []string{"open", "restored", "verified", "blocked", "closed"}},
 		{restorableMetric, n.Restorable, []string{"yes", "no", "unknown"}},
+		{pendingMetric, n.Pending, c.sinks},
+		{parkedMetric, n.Parked, c.sinks},
 	} {
-		if err != nil {
-			to <- prometheus.NewInvalidMetric(m.desc, err)
-			continue
-		}
 		for _, w := range m.words {
-			to <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, float64(m.count[w]), w)
+			gauge(m.desc, float64(m.count[w]), w)
 		}
 	}
+	for s, at := range n.RefreshedAt {
+		gauge(refreshedMetric, float64(at.UnixMilli())/1000, s.Account, s.Region)
+	}
+	gauge(sizeMetric, float64(n.Size))
 }

@@ -3,6 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
+
+	"flowkeeper/inventory"
 )
 
 // Counts of what the file holds, by state.
@@ -12,6 +15,12 @@ type Counts struct {
 	// their destination and roles came to: "yes", "no", or "unknown" where there
 	// was none yet.
 	Restorable map[string]int
+	// Pending and Parked count the alerts that a sink has not got yet, and those
+	// given up, by sink.
+	Pending, Parked map[string]int
+	// RefreshedAt is the start of each scope's last complete refresh.
+	RefreshedAt map[inventory.Scope]time.Time
+	Size        int64 // bytes of the file, without what is in its log
 }
 
 // Counts reads them, without reading the rows.
@@ -26,14 +35,45 @@ func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
 			{&c.Restorable, `SELECT CASE json_extract(r.body, '$.Reason') WHEN '' THEN 'yes' ELSE iif(r.body IS NULL, 'unknown', 'no') END, sum(n)
 				FROM (SELECT account, region, needs, count(*) AS n FROM flow_logs WHERE needs IS NOT NULL GROUP BY account, region, needs) f
 				LEFT JOIN rehearsals r USING (account, region, needs) GROUP BY 1`},
+			{&c.Pending, `SELECT sink, count(*) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL GROUP BY sink`},
+			{&c.Parked, `SELECT sink, count(*) FROM deliveries WHERE parked_at IS NOT NULL GROUP BY sink`},
 		} {
 			if *q.into, err = t.tally(q.query); err != nil {
 				return err
 			}
 		}
-		return nil
+		if c.RefreshedAt, err = t.refreshes(); err != nil {
+			return err
+		}
+		return t.one(&c.Size, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)
 	})
 	return c, err
+}
+
+func (t *tx) refreshes() (map[inventory.Scope]time.Time, error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT account, region, refreshed_at FROM scopes WHERE refreshed_at IS NOT NULL`)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	out := map[inventory.Scope]time.Time{}
+	for rows.Next() {
+		var s inventory.Scope
+		var at int64
+		if err := rows.Scan(&s.Account, &s.Region, &at); err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		out[s] = time.UnixMilli(at)
+	}
+	return out, rows.Err()
+}
+
+// one reads one value.
+func (t *tx) one(into any, query string, args ...any) error {
+	if err := t.q.QueryRowContext(t.ctx, query, args...).Scan(into); err != nil {
+		return fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	return nil
 }
 
 // tally reads pairs of a word and a number.

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,12 +29,29 @@ func TestCounts(t *testing.T) {
 			tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: remediate.NeedsOf(to("", "bad")), At: noon, Reason: remediate.Permission}),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-5", State: remediate.Blocked}))
 	})
+	if err := s.Refreshed(t.Context(), scope, noon, noon.Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{
+		`INSERT INTO alerts (num, id, at, body) VALUES (1, 'a', 0, '{}')`,
+		`INSERT INTO deliveries (alert, sink, next_at, sent_at, parked_at) VALUES (1, 'log', 0, 1, NULL), (1, 'pager', 0, NULL, NULL), (1, 'mail', 0, NULL, 1)`,
+	} {
+		if err := s.write(t.Context(), func(x *tx) error { return x.exec(q) }); err != nil {
+			t.Fatal(err)
+		}
+	}
 	want := Counts{
 		FlowLogs:   map[string]int{"live": 6, "gone": 1},
 		Incidents:  map[string]int{"blocked": 1},
 		Restorable: map[string]int{"yes": 2, "no": 1, "unknown": 1},
+		Pending:    map[string]int{"pager": 1}, Parked: map[string]int{"mail": 1},
+		RefreshedAt: map[inventory.Scope]time.Time{scope: noon},
 	}
-	if got, err := s.Counts(t.Context()); err != nil || !cmp.Equal(got, want) {
+	got, err := s.Counts(t.Context())
+	if want.Size = got.Size; got.Size < 4096 {
+		t.Errorf("a file of %d bytes", got.Size)
+	}
+	if err != nil || !cmp.Equal(got, want, cmp.Comparer(time.Time.Equal)) {
 		t.Errorf("%v\n%s", err, cmp.Diff(want, got))
 	}
 }

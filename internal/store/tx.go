@@ -171,11 +171,8 @@ func (t *tx) Untold(s inventory.Scope, limit int) ([]inventory.Row, error) {
 }
 
 func (t *tx) AnyFailing(s inventory.Scope) (any bool, err error) {
-	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND state = 'live' AND protected = 1 AND json_extract(body, '$.ToldFailing'))`,
-		s.Account, s.Region).Scan(&any)
-	if err != nil {
-		err = fmt.Errorf("read %s: %w", t.s.path, err)
-	}
+	err = t.one(&any, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND state = 'live' AND protected = 1 AND json_extract(body, '$.ToldFailing'))`,
+		s.Account, s.Region)
 	return any, err
 }
 
