@@ -70,7 +70,8 @@ type Actor struct {
 	MFA           *bool  `json:"mfa,omitempty"`
 	SourceIP      string `json:"source_ip,omitempty"`
 	UserAgent     string `json:"user_agent,omitempty"`
-	Via           string `json:"via,omitempty"` // console, CLI, an SDK's name, Terraform, or the AWS service that did it
+	Account       string `json:"account,omitempty"` // where it is not the alert's
+	Via           string `json:"via,omitempty"`     // console, CLI, an SDK's name, Terraform, or the AWS service that did it
 }
 
 // Deeds is what a principal did to flow logs by one API call within the hour

@@ -68,7 +68,7 @@ func (a Alert) clean() Alert {
 	}
 	if a.Actor != nil {
 		who := *a.Actor
-		for _, s := range []*string{&who.Type, &who.ARN, &who.SessionIssuer, &who.AccessKeyID, &who.SourceIP, &who.UserAgent, &who.Via} {
+		for _, s := range []*string{&who.Type, &who.ARN, &who.SessionIssuer, &who.AccessKeyID, &who.SourceIP, &who.UserAgent, &who.Account, &who.Via} {
 			*s = Clean(*s, maxField)
 		}
 		a.Actor = &who

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,7 +39,9 @@ const maxDeeds = 5 // kinds of calls named
 // before is what the same principal did to flow logs in the hour before.
 func (a Alert) before() string {
 	var did []string
-	for _, d := range a.Recent[:min(len(a.Recent), maxDeeds)] {
+	worst := slices.Clone(a.Recent)
+	slices.SortStableFunc(worst, func(x, y Deeds) int { return cmp.Compare(harm(x.EventName), harm(y.EventName)) })
+	for _, d := range worst[:min(len(worst), maxDeeds)] {
 		s := d.EventName + " " + times(d.Calls)
 		switch {
 		case d.Refused == d.Calls:
@@ -51,10 +54,27 @@ func (a Alert) before() string {
 		}
 		did = append(did, s)
 	}
+	if more := len(worst) - maxDeeds; more > 0 {
+		did = append(did, fmt.Sprintf("and %d other calls", more))
+	}
 	if len(did) == 0 {
 		return ""
 	}
 	return "in the hour before, the same principal called " + strings.Join(did, "; ")
+}
+
+// harm orders calls, the worst first: deletions, what destroys, what changes,
+// and what makes.
+func harm(event string) int {
+	for n, prefix := range []string{"DeleteFlowLogs", "Delete", "Stop", "Disable", "Purge", "Schedule", "Remove", "Untag", "Detach"} {
+		if strings.HasPrefix(event, prefix) {
+			return n
+		}
+	}
+	if event == "CreateFlowLogs" {
+		return 100
+	}
+	return 50
 }
 
 func times(n int) string {
@@ -71,6 +91,48 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// todo is what is left to people: the alert's own advice, that of its first
+// flow log that has some, or how to stop who did it.
+func (a Alert) todo() string {
+	if s := cmp.Or(a.Advice, a.firstAdvice()); s != "" || a.Kind != Deletion && a.Kind != Attempt {
+		return s
+	}
+	who := a.Actor
+	switch {
+	case a.Level == Informational || who == nil && a.Source != "drift":
+		return ""
+	case who == nil:
+		return "find out who, and whether a trail was stopped: docs/alerts.md"
+	case who.Type == "IAMUser" && plain(who.AccessKeyID, "") && plain(userName(who.ARN), "-_.@"):
+		return fmt.Sprintf("if nobody planned this, stop them: aws iam update-access-key --status Inactive --user-name %s --access-key-id %s", userName(who.ARN), who.AccessKeyID)
+	case who.SessionIssuer != "":
+		return "if nobody planned this, stop them: revoke the sessions of the role (IAM console, the role, Revoke sessions)"
+	}
+	return "if nobody planned this, stop them: docs/alerts.md"
+}
+
+// ownAdvice is todo, but for what the lines of the flow logs say.
+func (a Alert) ownAdvice() string {
+	if a.Advice != "" || a.firstAdvice() != "" {
+		return a.Advice
+	}
+	return a.todo()
+}
+
+// userName is the last part of a user's ARN.
+func userName(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
+
+// firstAdvice is that of the first flow log that has one, where a message has
+// no room for each.
+func (a Alert) firstAdvice() string {
+	for _, f := range a.FlowLogs {
+		if f.Advice != "" {
+			return f.Advice
+		}
+	}
+	return ""
+}
+
 // further adds command lines that show more of who did it. People paste them
 // into a shell: nothing foreign gets in but what is plainly an ID.
 func (a Alert) further(t *lines) {
@@ -83,11 +145,11 @@ func (a Alert) further(t *lines) {
 	}
 	about := [][2]string{{"EventId", a.EventID}, {"AccessKeyId", a.Actor.AccessKeyID}}
 	if a.Actor.AccessKeyID == "" {
-		about[1] = [2]string{"Username", a.Actor.ARN[strings.LastIndex(a.Actor.ARN, "/")+1:]}
+		about[1] = [2]string{"Username", userName(a.Actor.ARN)}
 	}
 	var commands []string
 	for _, x := range about {
-		if !plain(x[1], "-_.@") {
+		if !plain(x[1], "-_.@") || x[0] == "EventId" && invented(x[1]) {
 			continue
 		}
 		c := fmt.Sprintf("aws cloudtrail lookup-events --region %s --lookup-attributes AttributeKey=%s,AttributeValue=%s", a.Region, x[0], x[1])
@@ -103,6 +165,12 @@ func (a Alert) further(t *lines) {
 	for _, c := range commands {
 		t.add("  " + c)
 	}
+}
+
+// invented reports whether an event ID is one of Flowkeeper's own, where a
+// record had none, or a forged one: CloudTrail does not know it.
+func invented(id string) bool {
+	return strings.HasPrefix(id, "without-id-") || strings.HasPrefix(id, "record-") || strings.HasPrefix(id, "drift-") || strings.HasPrefix(id, "lost-")
 }
 
 // plain reports whether a text is letters and digits, and some others that no

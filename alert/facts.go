@@ -18,20 +18,35 @@ func (a Alert) facts(limit int) []fact {
 		}
 	}
 	add("What", a.Cause)
+	add("Raised because", a.raisedBecause())
 	if a.Kind == Tamper {
-		add("To", a.Target)
+		add("Target", a.Target)
 	}
-	add("Who", a.whoShort())
-	if a.Actor != nil {
+	if a.Actor != nil && !a.Answers() { // who did it was told with what is answered
+		add("Who", a.whoShort())
 		add("MFA", a.Actor.mfa())
 		add("From", a.Actor.SourceIP)
-		add("With", a.Actor.with())
+		add("With", Clean(a.Actor.with(), shownAgent))
+	} else if a.Actor == nil {
+		add("Who", a.whoShort())
 	}
-	add("When", a.whenHeard())
+	if a.found() {
+		add("Found", moment(a.Time))
+	} else {
+		add("When", a.whenHeard())
+	}
 	add("Where", strings.TrimSpace(a.Account+" "+a.Region))
 	add("Before", a.before())
-	add("Raised because", a.raisedBecause())
 	return out
+}
+
+// shownAgent bounds a user agent where a message is to be short: it is the
+// caller's own text.
+const shownAgent = 100
+
+// found reports whether a refresh found it, and nobody knows when it happened.
+func (a Alert) found() bool {
+	return a.DeletedAt == nil && a.EventTime == nil && a.Source == "drift"
 }
 
 func (a Alert) whoShort() string {
@@ -42,7 +57,7 @@ func (a Alert) whoShort() string {
 		return ""
 	}
 	who := a.Actor.name()
-	if a.Actor.Type != "" && a.Actor.Type != who {
+	if a.Actor.Type != "" && !strings.HasPrefix(who, a.Actor.Type) {
 		who = a.Actor.Type + " " + who
 	}
 	if a.Actor.AccessKeyID != "" {
@@ -94,6 +109,10 @@ func (a Alert) details() string {
 	switch {
 	case len(a.FlowLogs) == 0 || a.Kind == Destination || a.Kind == Pipeline && a.EventID == "":
 		return "flowkeeper alerts list --json"
+	case a.Kind == Tamper && len(a.FlowLogs) == 1 && plainID(a.FlowLogs[0].FlowLogID):
+		return "flowkeeper inventory show " + a.FlowLogs[0].FlowLogID
+	case a.Kind == Tamper:
+		return "flowkeeper inventory list"
 	case len(a.FlowLogs) == 1 && plainID(a.FlowLogs[0].FlowLogID):
 		return "flowkeeper incidents show " + a.FlowLogs[0].FlowLogID
 	}

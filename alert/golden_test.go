@@ -59,7 +59,7 @@ func samples() map[Kind]Alert {
 		a.FlowLogs[0].State = ""
 	})
 	add(Pipeline, High, func(a *Alert) {
-		*a, _ = Parked("pager", Alert{ID: "alrt_given", Time: at("2026-02-26T12:00:00Z")}, a.Time.Time)
+		*a, _ = NotTaken("pager", Alert{ID: "alrt_given", Time: at("2026-02-26T12:00:00Z")}, "pagerduty pager: answered 400 Bad Request: check its routing_key", a.Time.Time)
 	})
 	add(Destination, High, func(a *Alert) {
 		a.Actor, a.DeletedAt, a.EventID, a.Source, a.Rule = nil, nil, "", "", nil

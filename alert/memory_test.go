@@ -99,7 +99,7 @@ func (m *memory) Sent(ctx context.Context, sink, id string, at time.Time) error 
 	return nil
 }
 
-func (m *memory) Failed(ctx context.Context, sink, id string, attempts int, next time.Time, cause string, parked bool) error {
+func (m *memory) Failed(ctx context.Context, sink, id string, attempts int, next time.Time, cause string, parked, tell bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail() || ctx.Err() != nil {
@@ -157,7 +157,7 @@ func start(t *testing.T, name string, s Sink, o Outbox) (sender *Sender, stop fu
 	sender = NewSender(name, s, o, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	sender.Rand = func() float64 { return 1 }
 	if m, ok := o.(*memory); ok {
-		sender.Parked = m.noteParked
+		sender.Told = m.noteParked
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

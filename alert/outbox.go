@@ -20,7 +20,7 @@ type Outbox interface {
 	// Failed records a try that failed: the number of tries so far, when the next
 	// one is due, why it failed (no secrets in it), and whether it was the last:
 	// then an alert that tells the other sinks so (Parked) is added with it.
-	Failed(ctx context.Context, sink, alertID string, attempts int, next time.Time, cause string, parked bool) error
+	Failed(ctx context.Context, sink, alertID string, attempts int, next time.Time, cause string, parked, tell bool) error
 }
 
 const (
@@ -28,7 +28,7 @@ const (
 	maxBackoff   = 5 * time.Minute
 	// maxRetryAfter bounds a sink's own wish: nobody but us decides that an
 	// alert waits for days.
-	maxRetryAfter = time.Hour
+	maxRetryAfter = 10 * time.Minute
 	// parkAfter is how old an alert grows before it is given up. People mend a
 	// sink within a long weekend; what is older than that is history.
 	// And it has been tried so often by then, at the least: a clock that leaps

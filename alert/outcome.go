@@ -152,6 +152,9 @@ func (a Alert) doing() string {
 	case Tamper:
 		return a.watching()
 	case Closed:
+		if superseded(a.FlowLogs) {
+			return "goes on with the later deletion, which has alerts of its own"
+		}
 		return "has nothing left to do for this event"
 	}
 	return ""
@@ -185,13 +188,13 @@ func (a Alert) answering() string {
 		parts = append(parts, "refreshes its snapshot to find out which, and restores those")
 	}
 	if restore > 0 {
-		parts = append(parts, fmt.Sprintf("restores %s as soon as AWS shows the loss; another alert follows", number(restore, len(a.FlowLogs))))
+		parts = append(parts, fmt.Sprintf("restores %s as soon as AWS shows the loss and its limits allow; another alert follows", number(restore, len(a.FlowLogs))))
 	}
 	if wait > 0 {
 		parts = append(parts, fmt.Sprintf("leaves %s for a while to whoever did this, by a rule, and restores then", number(wait, len(a.FlowLogs))))
 	}
 	if left > 0 {
-		parts = append(parts, fmt.Sprintf("does not restore %s, as said above", number(left, len(a.FlowLogs))))
+		parts = append(parts, fmt.Sprintf("does not restore %s, for the reason given", number(left, len(a.FlowLogs))))
 	}
 	return strings.Join(parts, "; ")
 }

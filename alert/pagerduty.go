@@ -60,13 +60,34 @@ func NewPagerDuty(name, key, endpoint, version string) (*PagerDuty, error) {
 	return p, nil
 }
 
-// Send triggers an incident, or resolves the one that an earlier alert of the
-// same DedupKey opened.
+// stuck ends the key of what has become worse since the deletion: it rings
+// again, for those who have acknowledged that one.
+const stuck = "/stuck"
+
+// Send triggers an incident, or resolves those that earlier alerts of the same
+// DedupKey opened. A test is both.
 func (p *PagerDuty) Send(ctx context.Context, a Alert) error {
 	event, err := p.event(a)
 	if err != nil {
 		return errors.New(p.who + ": the alert cannot be encoded")
 	}
+	if err := p.post(ctx, event); err != nil {
+		return err
+	}
+	switch a.Kind {
+	case Closed:
+		return p.post(ctx, p.resolve(a.DedupKey+stuck))
+	case Test:
+		return p.post(ctx, p.resolve(a.DedupKey))
+	}
+	return nil
+}
+
+func (p *PagerDuty) resolve(key string) *pagerduty.V2Event {
+	return &pagerduty.V2Event{RoutingKey: p.key, Action: "resolve", DedupKey: Clean(key, pagerDedup)}
+}
+
+func (p *PagerDuty) post(ctx context.Context, event *pagerduty.V2Event) error {
 	door := &pagerDoor{caller: p.caller}
 	client := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(p.endpoint))
 	client.HTTPClient = door
@@ -114,11 +135,14 @@ func (d *pagerDoor) Do(req *http.Request) (*http.Response, error) {
 // event is the alert as PagerDuty takes it: with fewer flow logs, and less
 // text, where it would be too large.
 func (p *PagerDuty) event(a Alert) (*pagerduty.V2Event, error) {
-	e := &pagerduty.V2Event{RoutingKey: p.key, Action: "trigger", DedupKey: Clean(a.DedupKey, pagerDedup)}
 	if a.Resolves() {
-		e.Action = "resolve"
-		return e, nil
+		return p.resolve(a.DedupKey), nil
 	}
+	key := a.DedupKey
+	if a.Kind == Blocked || a.Kind == Decoy || a.Kind == Flapping {
+		key += stuck
+	}
+	e := &pagerduty.V2Event{RoutingKey: p.key, Action: "trigger", DedupKey: Clean(key, pagerDedup)}
 	e.Client = "Flowkeeper"
 	for n := listed; ; n /= 2 {
 		e.Payload = pagerPayload(a, n)
@@ -208,7 +232,7 @@ func detailsOf(a Alert, most int) pagerDetails {
 	d := pagerDetails{
 		Cause: Clean(a.Cause, maxField), Who: Clean(a.whoShort(), 2*maxField), When: a.whenHeard(),
 		Before: Clean(a.before(), maxField), RaisedBy: Clean(a.raisedBecause(), maxField), Target: Clean(a.Target, maxField),
-		EventID: a.EventID, Alert: a.ID, Flowkeeper: a.doing(), ToDo: Clean(cmp.Or(a.Advice, a.firstAdvice()), maxField),
+		EventID: a.EventID, Alert: a.ID, Flowkeeper: a.doing(), ToDo: Clean(a.todo(), maxField),
 		FlowLogs: linesOf(a.Kind, a.FlowLogs, most), Refused: linesOf(a.Kind, a.FailedFlowLogs, most), More: a.details(), Text: a.Text,
 	}
 	if a.Rule != nil {

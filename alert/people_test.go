@@ -232,7 +232,7 @@ func TestPagerOpensAndResolves(t *testing.T) {
 		}
 	}
 	key := a.DedupKey
-	if want := []string{"trigger " + key, "trigger " + key, "resolve " + key}; !slices.Equal(h.pager.history, want) || h.pager.open[key] {
+	if want := []string{"trigger " + key, "trigger " + key + "/stuck", "resolve " + key, "resolve " + key + "/stuck"}; !slices.Equal(h.pager.history, want) || h.pager.open[key] {
 		t.Errorf("%v", h.pager.history)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,15 +23,16 @@ type Sender struct {
 	// Now and Rand are the time and, in [0, 1), the jitter.
 	Now  func() time.Time
 	Rand func() float64
-	// Parked, if set, is called after an alert was given up: the outbox may have
-	// something about it for the other sinks.
-	Parked func()
+	// Told, if set, is called after the outbox got an alert about this sink for
+	// the others.
+	Told func()
 
 	name   string
 	sink   Sink
 	outbox Outbox
 	log    *slog.Logger
 	wake   chan struct{}
+	hurry  atomic.Bool
 
 	// Of Run's goroutine alone.
 	failures int       // tries in a row that failed, of whichever alert
@@ -54,6 +56,13 @@ func (s *Sender) Wake() {
 	}
 }
 
+// Hurry is Wake for when a person has mended the sink: it is tried at once,
+// whatever it asked for before.
+func (s *Sender) Hurry() {
+	s.hurry.Store(true)
+	s.Wake()
+}
+
 // Run delivers until ctx ends, and returns nil then. A try that is under way
 // at that moment may take a few seconds more, as an alert sent but not
 // recorded would be sent again (I10). It survives every failure of sink and
@@ -70,6 +79,9 @@ func (s *Sender) Run(ctx context.Context) error {
 // Step tries the delivery that is due, if there is one, and returns how long
 // nothing else is: 0 if something may be, negative if nothing is until Wake.
 func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
+	if s.hurry.Swap(false) {
+		s.quietFor = time.Time{}
+	}
 	if wait := s.quietFor.Sub(s.Now()); wait > 0 && wait <= maxRetryAfter { // longer: the clock has gone back
 		return wait
 	}
@@ -130,13 +142,23 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 		next = next.Add(time.Second + Backoff(attempts, s.Rand()))
 	}
 	parked := attempts >= parkTries && now.Sub(d.Alert.Time.Time) >= parkAfter
+	tell := parked || attempts == tellTries(why.Refused) && d.Alert.routeLevel().AtLeast(High)
 	s.report(d, attempts, next, cause, parked)
 	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
-		return s.outbox.Failed(ctx, s.name, d.Alert.ID, attempts, next, cause, parked)
+		return s.outbox.Failed(ctx, s.name, d.Alert.ID, attempts, next, cause, parked, tell)
 	})
-	if parked && s.Parked != nil {
-		s.Parked()
+	if tell && s.Told != nil {
+		s.Told()
 	}
+}
+
+// tellTries is after how many tries of an urgent alert the other sinks are
+// told that this one does not take it: a refusal does not pass by itself.
+func tellTries(refused bool) int {
+	if refused {
+		return holdTriesRefused
+	}
+	return holdTries
 }
 
 func tries(refused bool) int {

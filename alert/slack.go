@@ -118,23 +118,12 @@ func slackPayload(a Alert) slackMessage {
 }
 
 func slackBlocks(a Alert) []slack.Block {
-	todo := Clean(cmp.Or(a.Advice, a.firstAdvice()), slackAnswer)
+	todo := Clean(a.todo(), slackAnswer)
 	out := slackFacts(a.facts(slackAnswer))
 	out = append(out, slackList(a.heading(), a.Kind, a.FlowLogs, todo)...)
 	out = append(out, slackList("Refused", a.Kind, a.FailedFlowLogs, todo)...)
 	out = append(out, slackFacts([]fact{{"Flowkeeper", Clean(a.doing(), slackAnswer)}, {"To do", todo}})...)
 	return append(out, slack.NewContextBlock("", slackPlain(Clean(a.foot(), 2*slackAnswer))))
-}
-
-// firstAdvice is that of the first flow log that has one, where a message has
-// no room for each.
-func (a Alert) firstAdvice() string {
-	for _, f := range a.FlowLogs {
-		if f.Advice != "" {
-			return f.Advice
-		}
-	}
-	return ""
 }
 
 // foot is what one looks the alert up by.

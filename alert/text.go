@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -39,7 +40,7 @@ func (a Alert) text() string {
 	t.put("Format", a.format())
 	t.list("Refused", a.Kind, a.FailedFlowLogs)
 	t.put("Flowkeeper", a.doing())
-	t.put("To do", a.Advice)
+	t.put("To do", a.ownAdvice())
 	if a.Kind == Restored {
 		terraform(&t, a.FlowLogs)
 		cloudFormation(&t, a.FlowLogs)
@@ -65,12 +66,15 @@ func (a Alert) who(t *lines) {
 
 // name is the most telling of what is known.
 func (a Actor) name() string {
-	for _, s := range []string{a.ARN, a.SessionIssuer, a.Type} {
+	for _, s := range []string{a.ARN, a.SessionIssuer} {
 		if s != "" {
 			return s
 		}
 	}
-	return "unknown"
+	if a.Account != "" {
+		return strings.TrimSpace(a.Type + " " + a.Account)
+	}
+	return cmp.Or(a.Type, "unknown")
 }
 
 // with is the tool, and the user agent that it claims.
@@ -86,8 +90,12 @@ func (a Actor) with() string {
 
 func (a Actor) mfa() string {
 	switch {
+	case a.MFA == nil && a.Type == "IAMUser" && strings.HasPrefix(a.AccessKeyID, "AKIA"):
+		return "none: a long-term access key"
 	case a.MFA == nil:
 		return "not told"
+	case !*a.MFA && a.Type == "AssumedRole":
+		return "not told: a role's session says \"no\" whoever took it"
 	case *a.MFA:
 		return "yes"
 	}
@@ -95,7 +103,7 @@ func (a Actor) mfa() string {
 }
 
 func (a Alert) when(t *lines) {
-	if a.DeletedAt == nil && a.EventTime == nil && a.Source == "drift" {
+	if a.found() {
 		t.put("Found", moment(a.Time))
 		return
 	}

@@ -24,11 +24,12 @@ MFA: no
 When: 2026-03-01 12:02:26 UTC, known 2 s later
 Where: account 111122223333, Region eu-west-1
 Event: e1
-Before: in the hour before, the same principal called CreateFlowLogs once; DeleteFlowLogs 3 times, refused once (12 flow logs)
+Before: in the hour before, the same principal called DeleteFlowLogs 3 times, refused once (12 flow logs); CreateFlowLogs once
 Went dark:
   fl-0aaaaaaaaaaaaaaa1 of vpc-0aaa to arn:aws:s3:::flow-logs [Name=prod, Owner=net, env=live]
 Format: ${version} ${srcaddr}
-Flowkeeper: restores it as soon as AWS shows the loss; another alert follows
+Flowkeeper: restores it as soon as AWS shows the loss and its limits allow; another alert follows
+To do: if nobody planned this, stop them: aws iam update-access-key --status Inactive --user-name mallory --access-key-id AKIAEXAMPLE
 Look further:
   aws cloudtrail lookup-events --region eu-west-1 --lookup-attributes AttributeKey=EventId,AttributeValue=e1
   aws cloudtrail lookup-events --region eu-west-1 --lookup-attributes AttributeKey=AccessKeyId,AttributeValue=AKIAEXAMPLE --start-time 2026-03-01T11:02:26Z`
@@ -118,7 +119,7 @@ func TestTitles(t *testing.T) {
 		{Alert{Kind: Closed, FlowLogs: two}, "Settled: 2 flow logs"},
 		{Alert{Kind: Flapping, FlowLogs: one}, "Deleted again and again: the flow log of vpc-1"},
 		{Alert{Kind: Decoy, FlowLogs: one}, "Decoy in the place of the flow log of vpc-1"},
-		{Alert{Kind: Tamper, Cause: "StopLogging of trail main", Actor: who}, "Tampering by assumed-role/Admin/eve: StopLogging of trail main"},
+		{Alert{Kind: Tamper, Cause: "StopLogging of trail main", Actor: who}, "Tampering: StopLogging of trail main, by assumed-role/Admin/eve"},
 		{Alert{Kind: Pipeline, Cause: "the queue is gone", Account: "1"}, "Flow logs at risk: the queue is gone in 1"},
 		{Alert{Kind: Destination, Cause: "arn:aws:s3:::x"}, "New flow log destination: arn:aws:s3:::x"},
 		{Alert{Kind: Test}, "Test alert from Flowkeeper: nothing has happened"},
@@ -177,8 +178,8 @@ func TestDeletionSaysWhatIsLeftToPeople(t *testing.T) {
 		{FlowLogID: "fl-5", State: "open", Foreseen: "released"},
 	}
 	_, text := Describe(a)
-	want := "Flowkeeper: restores 2 of them as soon as AWS shows the loss; another alert follows; " +
-		"leaves 1 of them for a while to whoever did this, by a rule, and restores then; does not restore 2 of them, as said above"
+	want := "Flowkeeper: restores 2 of them as soon as AWS shows the loss and its limits allow; another alert follows; " +
+		"leaves 1 of them for a while to whoever did this, by a rule, and restores then; does not restore 2 of them, for the reason given"
 	if !strings.Contains(text, want) {
 		t.Error(text)
 	}

@@ -20,13 +20,16 @@ func (a Alert) title() string {
 	case Blocked:
 		return "NOT restored: " + things(a.FlowLogs) + firstReason(a.FlowLogs) + a.in()
 	case Closed:
+		if superseded(a.FlowLogs) {
+			return "Superseded, deleted again meanwhile: " + things(a.FlowLogs) + a.in()
+		}
 		return "Settled: " + things(a.FlowLogs) + a.in()
 	case Flapping:
 		return "Deleted again and again: " + things(a.FlowLogs) + a.in()
 	case Decoy:
 		return "Decoy in the place of " + things(a.FlowLogs) + a.in()
 	case Tamper:
-		return "Tampering" + a.by() + ": " + a.because("what flow logs depend on was changed") + a.in()
+		return "Tampering: " + a.because("what flow logs depend on was changed") + a.in() + "," + a.by()
 	case Pipeline:
 		switch {
 		case len(a.FlowLogs) == 0 && a.Level == Informational:
@@ -127,6 +130,17 @@ func firstReason(logs []FlowLog) string {
 		return ""
 	}
 	return " (" + Clean(logs[0].Reason, 40) + ")"
+}
+
+// superseded reports whether every replacement was lost in turn: a later alert
+// is about that.
+func superseded(logs []FlowLog) bool {
+	for _, f := range logs {
+		if f.Reason != "superseded" {
+			return false
+		}
+	}
+	return len(logs) > 0
 }
 
 // dryRun reports whether all refusals were AWS's answer to a dry run that

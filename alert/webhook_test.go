@@ -102,7 +102,7 @@ func TestWebhookAnswers(t *testing.T) {
 		{status: 404, refused: true}, {status: 410, refused: true}, {status: 413, refused: true},
 		{status: 408}, {status: 429, after: "17", want: 17 * time.Second}, {status: 500}, {status: 502},
 		{status: 503, after: "120", want: 2 * time.Minute}, {status: 503, after: "-4"}, {status: 503, after: "soon"},
-		{status: 429, after: "99999999999999", want: time.Hour}, {status: 429, after: "Mon, 01 Jan 2001 00:00:00 GMT"},
+		{status: 429, after: "99999999999999", want: maxRetryAfter}, {status: 429, after: "Mon, 01 Jan 2001 00:00:00 GMT"},
 	} {
 		t.Run(fmt.Sprint(c.status, c.after), func(t *testing.T) {
 			t.Parallel()

@@ -66,7 +66,6 @@ func (l *loader) checkSink(key string, s Sink, names map[string]bool) {
 	}
 }
 
-// checkKinds also sees that a pager hears the end of what it opens.
 func (l *loader) checkKinds(key string, s Sink) {
 	for n, k := range s.Kinds {
 		one := fmt.Sprintf("%s[%d]", key, n)
@@ -75,16 +74,6 @@ func (l *loader) checkKinds(key string, s Sink) {
 			continue
 		}
 		l.oneOf(one, k, Kinds...)
-	}
-	if s.Type != "pagerduty" || l.faulty(key) || slices.Contains(s.Kinds, "closed") {
-		return
-	}
-	for _, k := range s.Kinds {
-		switch k {
-		case "deletion", "blocked", "flapping", "decoy":
-			l.problem(key, "", "add closed: without it nothing resolves what %s opens", k)
-			return
-		}
 	}
 }
 

@@ -123,13 +123,20 @@ func (l *loader) checkInventory(i Inventory) {
 		}
 	}
 	for n, d := range i.DependsOn {
-		if p, err := arn(d); err != nil || p.service == "*" {
-			l.problem(fmt.Sprintf("inventory.depends_on[%d]", n), d, "write an ARN, or a pattern of some such as arn:aws:kms:*:111122223333:key/*")
+		key := fmt.Sprintf("inventory.depends_on[%d]", n)
+		switch p, err := arn(d); {
+		case err != nil || !slices.Contains(watched, p.service):
+			l.problem(key, d, "write an ARN of %s, or a pattern of some such as arn:aws:kms:*:111122223333:key/*", strings.Join(watched, ", "))
+		case p.service == "kms" && !strings.HasPrefix(p.resource, "key/"):
+			l.problem(key, d, "write the key's ARN, …:key/ID: no record names an alias")
 		}
 	}
 	l.between("inventory.settle", i.Settle, 0, time.Hour)
 	l.between("inventory.retention", i.Retention, 360*time.Hour, ages)
 }
+
+// watched are the services that a rule about tampering is about.
+var watched = []string{"logs", "s3", "iam", "firehose", "kms", "cloudtrail", "events", "sqs"}
 
 var zoneName = regexp.MustCompile(`^(.*-\d{1,2})[a-z]$`)
 
@@ -327,6 +334,9 @@ func (c Config) warnings() []Warning {
 	for n, s := range c.Alerts {
 		if u, err := url.Parse(s.URL); s.Type == "webhook" && err == nil && u.Scheme == "http" {
 			out = append(out, warning("alerts[%d].url is plain http: whoever sits between can read the alerts", n))
+		}
+		if s.Type == "pagerduty" && slices.Contains(s.Kinds, "deletion") && !slices.Contains(s.Kinds, "closed") {
+			out = append(out, warning("alerts[%d].kinds has no closed: people resolve what deletion opens", n))
 		}
 		if s.Type == "webhook" && s.Secret == "" {
 			out = append(out, warning("alerts[%d] has no secret: its receiver can't tell our alerts from others", n))

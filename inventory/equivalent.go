@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -84,6 +85,7 @@ func Differences(scope Scope, want, have Settings) []string {
 		}
 	}
 	slices.Sort(out)
+	slices.SortStableFunc(out, func(a, b string) int { return cmp.Compare(len(a)/80, len(b)/80) }) // what a person reads first
 	return out
 }
 

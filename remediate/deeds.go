@@ -20,6 +20,17 @@ type Deed struct {
 // recently is how far back an alert says what else its actor did.
 const recently = time.Hour
 
+// mostDeeds bounds what is remembered of one principal's hour: what is forged
+// is endless (I12).
+const mostDeeds = 1000
+
+func calls(all []alert.Deeds) (n int) {
+	for _, d := range all {
+		n += d.Calls
+	}
+	return n
+}
+
 // deed notes what a finding says of its actor, and returns what else the same
 // one did within the hour before.
 func (r *Remediator) deed(tx Tx, f detection.Finding, flowLogs int, now time.Time) ([]alert.Deeds, error) {
@@ -35,6 +46,9 @@ func (r *Remediator) deed(tx Tx, f detection.Finding, flowLogs int, now time.Tim
 	before, err := tx.Deeds(who, at.Add(-recently), at, f.Record.EventID)
 	if err != nil {
 		return nil, err
+	}
+	if calls(before) >= mostDeeds {
+		return before, nil
 	}
 	return before, tx.AddDeed(Deed{Principal: who, At: at, EventID: f.Record.EventID, EventName: f.Record.EventName,
 		Refused: f.Kind == detection.Attempted, FlowLogs: flowLogs})

@@ -117,5 +117,5 @@ type Dependency struct {
 
 // covers reports whether an ARN is of this dependency.
 func (d Dependency) covers(arn string) bool {
-	return Match(d.ARN, arn) || !strings.Contains(d.ARN, "*") && ThingOf(d.ARN) != "" && ThingOf(d.ARN) == ThingOf(arn)
+	return Match(string(ThingOf(d.ARN)), string(ThingOf(arn)))
 }

@@ -152,21 +152,30 @@ func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
 					return err
 				}
 			}
-			all := len(healed) > 0
-			if all {
+			mended, mends := healedDelivery(s, healed, now), false
+			if len(healed) > 0 {
 				still, err := tx.AnyFailing(s)
 				if err != nil {
 					return err
 				}
-				all = !still
+				mends = !still
 			}
-			for _, a := range []alert.Alert{newDestinations(s, elsewhere, now), failingDelivery(s, failing, now), healedDelivery(s, healed, all, now)} {
+			if mends { // the last of them: it closes what the first opened
+				mended.DedupKey = TroubleKey(s, Delivering)
+				if err := tx.SetTrouble(s, Delivering, false); err != nil {
+					return err
+				}
+			}
+			for _, a := range []alert.Alert{newDestinations(s, elsewhere, now), failingDelivery(s, failing, now), mended} {
 				if len(a.FlowLogs) == 0 {
 					continue
 				}
 				if err := add(tx, a); err != nil {
 					return err
 				}
+			}
+			if len(failing) > 0 {
+				return tx.SetTrouble(s, Delivering, true)
 			}
 			return nil
 		})
@@ -177,9 +186,31 @@ func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
 			r.Wake()
 		}
 		if n < mostNews {
-			return nil
+			return r.endDelivering(ctx, s)
 		}
 	}
+}
+
+// endDelivering tells that no flow log fails to deliver any more: those that
+// did are mended, or gone.
+func (r *Remediator) endDelivering(ctx context.Context, s inventory.Scope) error {
+	told := false
+	err := r.Store.View(ctx, func(tx Tx) (err error) {
+		if told, err = tx.Trouble(s, Delivering); err != nil || !told {
+			return err
+		}
+		failing, err := tx.AnyFailing(s)
+		told = !failing
+		return err
+	})
+	if err != nil || !told {
+		return err
+	}
+	err = r.Store.Update(ctx, func(tx Tx) error {
+		return tellEnd(tx, s, Delivering, "AWS delivers what every protected flow log records", r.Now())
+	})
+	r.Wake()
+	return err
 }
 
 func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
@@ -189,33 +220,24 @@ func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) ale
 	}
 	a := newsAlert(s, alert.Destination, alert.High, rows, now)
 	a.Cause = listed(slices.Sorted(maps.Keys(seen)))
-	a.Advice = "see who made it, and whether that place is yours; inventory.destinations names the only ones that are protected"
+	a.Advice = "see whether that place is yours. If it is not, delete the flow log (aws ec2 delete-flow-logs): it sends away whom you talk to. Whether it is protected, inventory.destinations says"
 	return a
 }
 
 func failingDelivery(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := newsAlert(s, alert.Pipeline, alert.High, rows, now)
-	a.DedupKey = sameTrouble(s, "delivery")
+	a.DedupKey = TroubleKey(s, Delivering)
 	a.Cause = "AWS can't deliver what they log"
 	a.Advice = "see the policy and the key of the destination, and the delivery role: somebody may have taken it from there"
 	return a
 }
 
-// healedDelivery tells of those that deliver again; all: no other fails.
-func healedDelivery(s inventory.Scope, rows []inventory.Row, all bool, now time.Time) alert.Alert {
+// healedDelivery tells of those that deliver again. Others may still fail.
+func healedDelivery(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := newsAlert(s, alert.Pipeline, alert.Informational, rows, now)
-	if all {
-		a.DedupKey = sameTrouble(s, "delivery")
-	}
 	a.Cause = "AWS delivers again what they log"
 	a.RouteLevel = alert.High // who heard of the failure hears of its end
 	return a
-}
-
-// sameTrouble is the dedup key of what is wrong with one part of the pipeline:
-// one pager incident from the first alert until all of it works again.
-func sameTrouble(s inventory.Scope, part string) string {
-	return alert.DedupKey(s.String(), "pipeline "+part)
 }
 
 // newsAlert is about rows of the snapshot that no incident is about.

@@ -33,10 +33,11 @@ func (r *Remediator) personal(a *alert.Actor) (facts []string) {
 	if a.Type == "Root" {
 		facts = append(facts, ByRoot)
 	}
-	// A role's session never tells of MFA where a service or a pipeline took it:
-	// what it says counts only for people.
-	person := a.Type == "Root" || a.Type == "IAMUser" || a.Type == "IdentityCenterUser" || a.Via == "console"
-	if person && a.MFA != nil && !*a.MFA {
+	// Roles' sessions say "no" whatever happened where they were taken: by a
+	// service, a pipeline, or people who showed MFA to an identity provider.
+	// A long-term access key comes without MFA, and without a word about it.
+	withoutMFA := a.MFA != nil && !*a.MFA || a.MFA == nil && strings.HasPrefix(a.AccessKeyID, "AKIA")
+	if (a.Type == "Root" || a.Type == "IAMUser") && withoutMFA {
 		facts = append(facts, NoMFA)
 	}
 	return facts
@@ -52,6 +53,9 @@ func (r *Remediator) facts(tx Tx, s inventory.Scope, a *alert.Actor, logs []aler
 	ids, resources := map[string]bool{}, make([]string, 0, len(logs))
 	for _, f := range logs {
 		ids[f.FlowLogID] = true
+		if f.NewFlowLogID != "" {
+			ids[f.NewFlowLogID] = true
+		}
 		resources = append(resources, f.ResourceID)
 	}
 	whole, err := wholeVPC(tx, s, ids, resources)
@@ -76,7 +80,14 @@ func wholeVPC(tx Tx, s inventory.Scope, ids map[string]bool, resources []string)
 		}
 		left := false
 		for _, row := range live {
-			left = left || row.Protected && !ids[row.ID]
+			if !row.Protected || ids[row.ID] || ids[row.RootID] {
+				continue
+			}
+			i, found, err := tx.Incident(s, row.ID) // said to be gone, and shown all the same
+			if err != nil {
+				return false, err
+			}
+			left = left || !found || i.State != Open
 		}
 		if !left {
 			return true, nil

@@ -163,7 +163,7 @@ func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	s.is(id, remediate.Restored, "")
 	s.restored("vpc-1")
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
-	if a := s.alerts(alert.Deletion)[0]; a.Source != remediate.ByDrift || a.Actor != nil || a.Level != alert.High {
+	if a := s.alerts(alert.Deletion)[0]; a.Source != remediate.ByDrift || a.Actor != nil || a.Level != alert.Critical {
 		t.Errorf("alert %+v", a)
 	}
 }

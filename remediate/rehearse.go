@@ -221,20 +221,27 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 		told := append(refusals(s, refused, affected, alert.High, now), refusals(s, healed, affected, alert.Informational, now)...)
 		for n, a := range told {
 			// The last of what is allowed again closes what the first refusal opened.
-			if last := n == len(told)-1; a.Level == alert.High || last && complete && !anyRefused(verdicts) {
-				a.DedupKey = sameTrouble(s, "rehearsal")
+			ends := a.Level != alert.High && n == len(told)-1 && complete && !anyRefused(verdicts)
+			if a.Level == alert.High || ends {
+				a.DedupKey = TroubleKey(s, Rehearsing)
+				if err := tx.SetTrouble(s, Rehearsing, !ends); err != nil {
+					return err
+				}
 			}
 			if err := add(tx, a); err != nil {
 				return err
 			}
+		}
+		if complete && !anyRefused(verdicts) {
+			return tellEnd(tx, s, Rehearsing, "AWS would allow every restore that was rehearsed", now)
 		}
 		return nil
 	})
 	if err != nil {
 		return c, err
 	}
+	r.Wake()
 	if len(affected) > 0 {
-		r.Wake()
 		r.scope(s).poke()
 	}
 	for _, v := range verdicts {
@@ -408,7 +415,7 @@ func (r *Remediator) heardRehearsal(tx Tx, s inventory.Scope, f detection.Findin
 		return err
 	}
 	a := newsAlert(s, alert.Pipeline, alert.Informational, nil, now)
-	a.DedupKey = sameTrouble(s, "events")
+	a.DedupKey = TroubleKey(s, Returning)
 	a.Cause, a.RouteLevel = "events come through the queue again", alert.High
 	return add(tx, a)
 }
@@ -424,7 +431,7 @@ func (r *Remediator) tellSilence(ctx context.Context, s inventory.Scope) error {
 		}
 		w.Told = true
 		a := newsAlert(s, alert.Pipeline, alert.High, nil, now)
-		a.DedupKey = sameTrouble(s, "events")
+		a.DedupKey = TroubleKey(s, Returning)
 		a.Cause = fmt.Sprintf("no rehearsal has come back through the queue since %s: deletions may go unheard, and only the refresh finds them", w.BackAt.UTC().Format("2006-01-02 15:04 UTC"))
 		a.Advice = "see that the trail logs, that the EventBridge rule is enabled and sends to the queue, and that nobody else takes its messages"
 		return errors.Join(tx.PutWay(s, w), add(tx, a))

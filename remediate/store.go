@@ -82,6 +82,10 @@ type Tx interface {
 	Way(scope inventory.Scope) (Way, error)
 	PutWay(scope inventory.Scope, w Way) error
 
+	// Trouble reports whether people were told that a part of the pipeline fails,
+	// and not since that it works; SetTrouble notes it.
+	Trouble(scope inventory.Scope, p Part) (bool, error)
+	SetTrouble(scope inventory.Scope, p Part, on bool) error
 	// Dependents are the needs that name a thing.
 	Dependents(thing Thing) ([]Dependents, error)
 	// LiveWith are protected live rows with the same needs.

@@ -2,7 +2,6 @@ package remediate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,105 +26,131 @@ type Dependents struct {
 // bucket may be another account's.
 func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding) error {
 	now := r.Now()
-	tell := func(fn func(context.Context, func(Tx) error) error, keep func(Tx, detection.Finding, alert.Alert) error) error {
-		return fn(ctx, func(tx Tx) error {
-			for _, f := range fs {
-				a, matters, err := r.tamperAlert(tx, f, now)
-				if err == nil && matters {
-					err = keep(tx, f, a)
+	fs, alerts, err := r.tamperAlerts(ctx, fs, now)
+	for n := 0; err == nil && n < len(fs); n += tampersAtOnce {
+		end := min(n+tampersAtOnce, len(fs))
+		err = r.Store.Update(ctx, func(tx Tx) error {
+			for k, a := range alerts[n:end] {
+				var err error
+				if a.Recent, err = r.deed(tx, fs[n+k], 0, now); err != nil {
+					return err
 				}
-				if err != nil {
+				if err := add(tx, a); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	err := tell(r.Store.Update, func(tx Tx, f detection.Finding, a alert.Alert) (err error) {
-		if a.Recent, err = r.deed(tx, f, 0, now); err != nil {
-			return err
-		}
-		return add(tx, a)
-	})
 	if err == nil {
 		r.Wake()
 		return nil
 	}
-	var direct []alert.Alert // I1
-	verr := tell(r.Store.View, func(_ Tx, _ detection.Finding, a alert.Alert) error {
+	for _, a := range alerts { // I1
 		a.Write()
-		direct = append(direct, a)
-		return nil
-	})
-	for _, a := range direct {
 		r.Direct(ctx, a)
 	}
-	return fmt.Errorf("record what was done to what flow logs depend on: %w", errors.Join(err, verr))
+	return fmt.Errorf("record what was done to what flow logs depend on: %w", err)
 }
 
-// tamperAlert is the alert about one call; false where nothing here depends on
-// what it changes.
-func (r *Remediator) tamperAlert(tx Tx, f detection.Finding, now time.Time) (alert.Alert, bool, error) {
-	target := TargetOf(f.Record)
-	if target == "" || f.Record.EventName == "UntagDeliveryStream" && !strings.Contains(f.Record.Detail, deliveryTag) {
-		return alert.Alert{}, false, nil
-	}
+// tampersAtOnce bounds what one commit holds: deletions wait for it.
+const tampersAtOnce = 50
+
+// tamperAlerts are the alerts about those calls that matter here, and these
+// calls. What a thing is to us is asked once for all of a message.
+func (r *Remediator) tamperAlerts(ctx context.Context, fs []detection.Finding, now time.Time) (matter []detection.Finding, alerts []alert.Alert, err error) {
 	var beside []Dependency
 	if r.Dependencies != nil {
 		beside = r.Dependencies()
 	}
-	t, err := Threatened(tx, target, beside)
-	if err != nil || len(t.Uses) == 0 {
-		return alert.Alert{}, false, err
-	}
+	known := map[string]Threat{}
+	err = r.Store.View(ctx, func(tx Tx) error {
+		for _, f := range fs {
+			if !Tampers(f.Record) {
+				continue
+			}
+			target := TargetOf(f.Record)
+			t, asked := known[target]
+			if !asked {
+				if t, err = Threatened(tx, target, beside); err != nil {
+					return err
+				}
+				known[target] = t
+			}
+			if len(t.Uses) > 0 {
+				matter, alerts = append(matter, f), append(alerts, r.tamperAlert(f, target, t, now))
+			}
+		}
+		return nil
+	})
+	return matter, alerts, err
+}
+
+// Tampers reports whether a call that a rule is about does any harm, and names
+// what it changes.
+func Tampers(r cloudtrail.Record) bool {
+	harmless := r.EventName == "UntagDeliveryStream" && r.Detail != "" && !strings.Contains(r.Detail, cloudtrail.DeliveryTag)
+	return r.Target != "" && !harmless
+}
+
+func (r *Remediator) tamperAlert(f detection.Finding, target string, t Threat, now time.Time) alert.Alert {
 	actor := f.Actor()
-	a := r.findingAlert(f, alert.Tamper, now, target)
-	a.Target, a.FlowLogs, a.Omitted = target, t.FlowLogs, t.live-t.listed
+	a := r.findingAlert(f, alert.Tamper, now)
+	a.ID = tamperID(f)
+	a.Target, a.FlowLogs, a.Omitted = target, slices.Clone(t.FlowLogs), t.all-len(t.FlowLogs)
 	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, ThingOf(target).name(), detailOf(f.Record), strings.Join(t.Uses, " and "))
-	a.Advice = tamperAdvice(f.Record.EventSource)
+	a.Advice = tamperAdvice(f.Record)
+	written := f.Record.EventName == "PutBucketPolicy" && f.Record.Identity.InvokedBy == deliveryService
 	switch {
-	case r.Policy.rule(principal(&actor)).Action == Ignore, f.Record.Identity.InvokedBy == deliveryService:
+	case r.Policy.rule(principal(&actor)).Action == Ignore, written:
 		a.Level = alert.Informational
 	case destroys[f.Record.EventName] && len(t.FlowLogs) > 0:
 		a.Level, a.RaisedBy = alert.Critical, []string{DestinationGone}
 	default:
 		a.Level, a.RaisedBy = raised(a.Level, r.personal(&actor))
 	}
-	a.ID = alert.ID(string(alert.Tamper), a.Account, a.Region, f.Record.EventName, target, principal(&actor), string(a.Level), tamperSpell(f.Record, now))
 	for n := range a.FlowLogs {
 		if x := &a.FlowLogs[n]; x.Account == a.Account && x.Region == a.Region {
 			x.Account, x.Region = "", ""
 		}
 	}
-	return a, true, nil
+	return a
 }
 
-// tamperSpell is the five minutes in which the same call by the same principal
-// on the same thing is told once: a script calls it thousands of times.
-func tamperSpell(r cloudtrail.Record, now time.Time) string {
-	at := r.EventTime
-	if at.IsZero() {
-		at = now
+// tamperID is the same for the same call by the same session within five
+// minutes: a script makes it thousands of times. It is made of the record
+// alone, and of all of it that an alert says or is judged by: nothing else may
+// be swallowed, by a forged twin or after a harmless call (I2).
+func tamperID(f detection.Finding) string {
+	rec, id := f.Record, f.Record.Identity
+	spell := rec.EventID
+	if !rec.EventTime.IsZero() {
+		spell = rec.EventTime.UTC().Truncate(5 * time.Minute).Format(time.RFC3339)
 	}
-	return at.UTC().Truncate(5 * time.Minute).Format(time.RFC3339)
+	mfa := "not told"
+	if id.MFA != nil {
+		mfa = fmt.Sprint(*id.MFA)
+	}
+	return alert.ID(string(alert.Tamper), rec.Account, rec.Region, rec.EventSource, rec.EventName, TargetOf(rec), rec.Detail, rec.RequestHash,
+		id.Type, id.ARN, id.AccountID, id.AccessKeyID, id.SessionIssuer, id.InvokedBy, mfa, rec.SourceIP, spell)
 }
 
-const (
-	// deliveryTag on a delivery stream is what lets AWS deliver logs to it.
-	deliveryTag = "LogDeliveryEnabled"
-	// deliveryService writes bucket policies for whoever makes a flow log.
-	deliveryService = "delivery.logs.amazonaws.com"
-)
+// deliveryService writes bucket policies for whoever makes a flow log.
+const deliveryService = "delivery.logs.amazonaws.com"
 
 // destroys are the calls that take a destination away whole.
 var destroys = map[string]bool{"DeleteLogGroup": true, "DeleteBucket": true, "DeleteDeliveryStream": true}
 
+// mostThreatened is how many flow logs an alert about tampering lists: it says
+// how many there are, and the snapshot has them all.
+const mostThreatened = 50
+
 // Threat is what a thing is to the flow logs of the snapshot, to those that
 // are to come back, and to Flowkeeper itself.
 type Threat struct {
-	Uses         []string        // "the destination of 3 flow logs"; empty: nothing here depends on it
-	FlowLogs     []alert.FlowLog // the first thousand of them
-	live, listed int             // protected flow logs that depend on it; those of them in FlowLogs
+	Uses     []string        // "the destination of 3 flow logs"; empty: nothing here depends on it
+	FlowLogs []alert.FlowLog // the first of them
+	all      int
 }
 
 // Threatened says what depends on a target, as TargetOf names it.
@@ -163,16 +188,18 @@ func Threatened(tx Tx, target string, beside []Dependency) (t Threat, err error)
 }
 
 func (t *Threat) addLive(tx Tx, d Dependents) error {
-	t.live += d.Live
-	rows, err := tx.LiveWith(d.Scope, d.Needs, max(0, mostNews-len(t.FlowLogs)))
-	t.listed += len(rows)
+	t.all += d.Live
+	if len(t.FlowLogs) >= mostThreatened {
+		return nil
+	}
+	rows, err := tx.LiveWith(d.Scope, d.Needs, mostThreatened-len(t.FlowLogs))
 	for _, row := range rows {
 		t.FlowLogs = append(t.FlowLogs, threatened(row.Scope, row.ID, row.RootID, row.Settings))
 	}
 	return err
 }
 
-// addLost adds what is to come back to there.
+// addLost adds what is to come back to there, but for what AWS still shows.
 func (t *Threat) addLost(tx Tx, s inventory.Scope, thing Thing, counts map[string]int) error {
 	lost, err := tx.AllPending(s, mostNews)
 	if err != nil {
@@ -180,13 +207,23 @@ func (t *Threat) addLost(tx Tx, s inventory.Scope, thing Thing, counts map[strin
 	}
 	for _, i := range lost {
 		needs := NeedsOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen})
-		if !slices.Contains(needs.Things(), thing) || len(t.FlowLogs) >= mostNews {
+		if !slices.Contains(needs.Things(), thing) {
 			continue
 		}
-		x := threatened(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
-		x.State = string(i.State)
-		t.FlowLogs = append(t.FlowLogs, x)
+		row, ok, err := tx.FlowLog(s, i.FlowLogID)
+		if err != nil {
+			return err
+		}
+		if ok && row.Rehearsable() {
+			continue // among the live ones
+		}
+		t.all++
 		counts[needs.use(thing)]++
+		if len(t.FlowLogs) < mostThreatened {
+			x := threatened(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
+			x.State = string(i.State)
+			t.FlowLogs = append(t.FlowLogs, x)
+		}
 	}
 	return nil
 }
@@ -211,43 +248,4 @@ func detailOf(r cloudtrail.Record) string {
 		return ""
 	}
 	return " (" + r.Detail + ")"
-}
-
-// tamperAdvice is where to look, by the service that was called.
-func tamperAdvice(source string) string {
-	switch source {
-	case "logs.amazonaws.com":
-		return "see that the log group is there with its retention, key and resource policy; make it again if it is not: delivery may have stopped"
-	case "s3.amazonaws.com":
-		return "compare the bucket's policy and lifecycle with your own code and put them back: delivery.logs.amazonaws.com must be able to write, and nobody to expire the logs"
-	case "iam.amazonaws.com":
-		return "put the role's permissions and trust back: without them nothing is delivered, or restored"
-	case "firehose.amazonaws.com":
-		return "see that the delivery stream is there, with the tag LogDeliveryEnabled: AWS delivers to no other"
-	case "kms.amazonaws.com":
-		return "enable the key again, or cancel its deletion: what is encrypted with it can't be written or read until then"
-	case "cloudtrail.amazonaws.com":
-		return "see that the trail logs management events: while none does, only the refresh finds deletions"
-	case "events.amazonaws.com":
-		return "see that the rule is enabled, has its pattern, and sends to the queue: until then only the refresh finds deletions"
-	case "sqs.amazonaws.com":
-		return "see that the queue is there, with its policy: what was in it is lost, and the next refresh finds what it told of"
-	}
-	return ""
-}
-
-// findingAlert is an alert about a record alone, with no incident.
-func (r *Remediator) findingAlert(f detection.Finding, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
-	actor, rec := f.Actor(), f.Record
-	s := inventory.Scope{Account: rec.Account, Region: rec.Region}
-	a := alert.Alert{
-		ID:       alert.ID(append([]string{string(kind), s.String(), rec.EventID, rec.EventName, claimOf(&actor, rec.EventTime)}, parts...)...),
-		DedupKey: alert.DedupKey(s.String(), rec.EventID+" "+string(kind)),
-		Time:     alert.Time{Time: now}, Kind: kind, Level: f.Rule.Level, Rule: &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
-		Account: rec.Account, Region: rec.Region, EventID: rec.EventID, Source: ByEvent, Actor: &actor,
-	}
-	if !rec.EventTime.IsZero() {
-		a.EventTime = &alert.Time{Time: rec.EventTime}
-	}
-	return a
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
 )
 
@@ -26,6 +27,22 @@ func (r *Remediator) newAlert(e Event, kind alert.Kind, now time.Time, parts ...
 	}
 	if !e.DeletedAt.IsZero() {
 		a.DeletedAt = &alert.Time{Time: e.DeletedAt}
+	}
+	return a
+}
+
+// findingAlert is an alert about a record alone, with no incident.
+func (r *Remediator) findingAlert(f detection.Finding, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
+	actor, rec := f.Actor(), f.Record
+	s := inventory.Scope{Account: rec.Account, Region: rec.Region}
+	a := alert.Alert{
+		ID:       alert.ID(append([]string{string(kind), s.String(), rec.EventID, rec.EventName, claimOf(&actor, rec.EventTime)}, parts...)...),
+		DedupKey: alert.DedupKey(s.String(), rec.EventID+" "+string(kind)),
+		Time:     alert.Time{Time: now}, Kind: kind, Level: f.Rule.Level, Rule: &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
+		Account: rec.Account, Region: rec.Region, EventID: rec.EventID, Source: ByEvent, Actor: &actor,
+	}
+	if !rec.EventTime.IsZero() {
+		a.EventTime = &alert.Time{Time: rec.EventTime}
 	}
 	return a
 }
@@ -236,11 +253,21 @@ func (r *Remediator) tellDrift(tx Tx, s inventory.Scope, id string, now time.Tim
 	if quiet {
 		e.Level = alert.Informational
 	}
+	var raisedBy []string
+	if !quiet {
+		facts, err := r.facts(tx, s, nil, flowLogs(all))
+		if err != nil {
+			return err
+		}
+		e.Level, raisedBy = raised(e.Level, facts)
+	}
 	e.ToldDeletion = now
 	if err := tx.PutEvent(e); err != nil {
 		return err
 	}
-	return add(tx, r.deletionAlert(e, all, now))
+	a := r.deletionAlert(e, all, now)
+	a.RaisedBy = raisedBy
+	return add(tx, a)
 }
 
 // tellDue settles events whose time has come.

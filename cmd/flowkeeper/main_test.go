@@ -92,7 +92,7 @@ func seed(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(s.Update(ctx, fill))
 	ts.Check(s.Refreshed(ctx, scope, noon, noon.Add(time.Second)))
 	ts.Check(s.Sent(ctx, "log", "alrt_one", noon.Add(2*time.Second)))
-	ts.Check(s.Failed(ctx, "hook", "alrt_one", 3, noon.Add(time.Hour), "answered 503", false))
+	ts.Check(s.Failed(ctx, "hook", "alrt_one", 3, noon.Add(time.Hour), "answered 503", false, false))
 	ts.Check(s.Close())
 	ts.Check(os.Remove(ts.MkAbs(args[0]) + ".lock"))
 }

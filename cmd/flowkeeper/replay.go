@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -116,13 +118,18 @@ func (a *app) replay(ctx context.Context, files []string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	p := planner{policy: daemon.Policy(c), config: c}
+	p := planner{policy: daemon.Policy(c)}
 	if p.store, err = openState(ctx, c); errors.Is(err, store.ErrMissing) {
 		fmt.Fprintln(a.stderr, "no state file: what would be restored is not known")
 	} else if err != nil {
 		return err
 	} else {
 		defer p.store.Close()
+		counts, err := p.store.Counts(ctx)
+		if err != nil {
+			return err
+		}
+		p.beside = daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt)))
 	}
 	var n replayed
 	err = a.print(func(w io.Writer) error {

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/configs"
-	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -31,18 +29,17 @@ type planned struct {
 type planner struct {
 	store  *store.Store // nil: there is no state file
 	policy remediate.Policy
-	config configs.Config
+	beside []remediate.Dependency // what the daemon needs, as far as the configuration tells
 }
 
 // threat says what depends here on what a call has changed.
 func (p planner) threat(ctx context.Context, v verdict, f detection.Finding) (verdict, error) {
 	v.Target = remediate.TargetOf(f.Record)
-	if p.store == nil {
+	if p.store == nil || !remediate.Tampers(f.Record) {
 		return v, nil
 	}
-	scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
 	err := p.store.View(ctx, func(tx remediate.Tx) error {
-		t, err := remediate.Threatened(tx, v.Target, daemon.Dependencies(p.config, []inventory.Scope{scope}))
+		t, err := remediate.Threatened(tx, v.Target, p.beside)
 		v.Threatens = t.Uses
 		for _, x := range t.FlowLogs {
 			v.FlowLogs = append(v.FlowLogs, planned{FlowLogID: x.FlowLogID, ResourceID: x.ResourceID, Destination: x.Destination})

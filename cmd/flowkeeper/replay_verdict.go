@@ -92,7 +92,10 @@ func (a *app) printVerdict(w io.Writer, v verdict) error {
 		s.put("  role", who.SessionIssuer)
 		s.put("  access key", who.AccessKeyID)
 		s.put("  from", who.SourceIP)
-		s.put("  with", strings.TrimSpace(who.Via+" "+who.UserAgent))
+		s.put("  with", who.UserAgent)
+		if who.Via != who.UserAgent {
+			s.put("  by way of", who.Via)
+		}
 		s.put("  MFA", mfa(*who))
 	}
 	if v.Kind == "tamper" {

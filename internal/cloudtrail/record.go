@@ -30,7 +30,9 @@ type Record struct {
 	// Of calls that change what flow logs depend on (Tampers).
 	Target string // what the call changes: a name, ARN, ID or URL, as the service has it; empty: not told
 	Bus    string // events: the event bus of the rule, where it is not the default one
-	Detail string // how, where the parameters tell: "retention of 1 days", "policy …"
+	Detail string // how, where the parameters tell in few words: "to 1 day", a policy's name
+	// RequestHash tells one request from another, where a record names what it changes.
+	RequestHash string
 }
 
 // Refusal is one flow log that AWS would not delete.

@@ -1,7 +1,9 @@
 package cloudtrail
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -55,6 +57,7 @@ func (r *Record) readTarget(t tamper, request, resources json.RawMessage) {
 		}
 	}
 	r.Detail = detail(r.EventName, params)
+	r.RequestHash = fmt.Sprintf("%x", sha256.Sum256(request))[:16]
 }
 
 // detail says how, where that takes few words.
@@ -62,7 +65,7 @@ func detail(event string, params map[string]json.RawMessage) string {
 	switch event {
 	case "PutRetentionPolicy":
 		if days := scalar(param(params, "retentionInDays")); days != "" {
-			return "to " + days + " days"
+			return "to " + dayCount(days)
 		}
 	case "DeleteLogStream":
 		return scalar(param(params, "logStreamName"))
@@ -72,14 +75,28 @@ func detail(event string, params map[string]json.RawMessage) string {
 		return scalar(param(params, "policyArn"))
 	case "ScheduleKeyDeletion":
 		if days := scalar(param(params, "pendingWindowInDays")); days != "" {
-			return "in " + days + " days"
+			return "in " + dayCount(days)
 		}
 	case "UntagDeliveryStream":
-		return clip(strings.Join(contents(param(params, "tagKeys")), ", "))
+		keys := contents(param(params, "tagKeys"))
+		if n := slices.Index(keys, DeliveryTag); n > 0 { // what matters is not cut
+			keys[0], keys[n] = keys[n], keys[0]
+		}
+		return clip(strings.Join(keys, ", "))
 	case "SetQueueAttributes":
 		return clip(strings.Join(slices.Sorted(maps.Keys(object(param(params, "attributes")))), ", "))
 	}
 	return ""
+}
+
+// DeliveryTag on a delivery stream is what lets AWS deliver logs to it.
+const DeliveryTag = "LogDeliveryEnabled"
+
+func dayCount(n string) string {
+	if n == "1" {
+		return "1 day"
+	}
+	return n + " days"
 }
 
 // param is a parameter whatever the case of its first letter: services differ

@@ -15,6 +15,7 @@ import (
 	"flowkeeper/internal/backup"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 	"flowkeeper/systemd"
 )
 
@@ -155,7 +156,7 @@ func (d *Daemon) save(ctx context.Context, s *saves, now time.Time, timeout time
 	if err == nil {
 		s.first, s.failed = time.Time{}, 0
 		if !s.healthy {
-			s.healthy = d.works(ctx, inventory.Scope{}, copying, "the state file can be copied to state.backup again")
+			s.healthy = d.works(ctx, inventory.Scope{}, remediate.Copying, "the state file can be copied to state.backup again")
 		}
 		return
 	}
@@ -165,7 +166,7 @@ func (d *Daemon) save(ctx context.Context, s *saves, now time.Time, timeout time
 		d.Log.Warn("the state file could not be copied; trying again", "error", err)
 	}
 	if s.failed == 3 {
-		d.tellPipeline(ctx, inventory.Scope{}, copying, "the state file can't be copied to state.backup, so that it would be lost with this machine: "+err.Error())
+		d.tellPipeline(ctx, inventory.Scope{}, remediate.Copying, "the state file can't be copied to state.backup, so that it would be lost with this machine: "+err.Error())
 	}
 }
 

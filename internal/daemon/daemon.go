@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,7 @@ type Daemon struct {
 	queue    *queueState
 	listener net.Listener
 	straight straight
+	untold   sync.Map       // keys of troubles that were told past the store
 	backup   *backup.Backup // nil: none
 
 	connected  atomic.Bool // the fields below are there
@@ -95,7 +97,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	}
 	for name, s := range d.sinks {
 		sender := alert.NewSender(name, s, d.store, d.Log)
-		sender.Parked = d.wakeSenders
+		sender.Told = d.wakeSenders
 		d.senders = append(d.senders, sender)
 	}
 	return nil
@@ -161,11 +163,11 @@ func (d *Daemon) reach(ctx context.Context) bool {
 			return false
 		}
 		if err := d.connect(ctx); err != nil && n == 3 {
-			d.tellPipeline(ctx, inventory.Scope{}, reachingAWS, "AWS can't be reached, so that no deletion is heard of or restored: "+err.Error())
+			d.tellPipeline(ctx, inventory.Scope{}, remediate.Reaching, "AWS can't be reached, so that no deletion is heard of or restored: "+err.Error())
 		}
 	}
 	if ctx.Err() == nil {
-		d.works(ctx, inventory.Scope{}, reachingAWS, "AWS can be reached again")
+		d.works(ctx, inventory.Scope{}, remediate.Reaching, "AWS can be reached again")
 	}
 	return ctx.Err() == nil
 }
@@ -206,6 +208,11 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
+	ask := func(ctx context.Context) error { return d.depends.ask(ctx, q.URL, client, d.store) }
+	if err := d.depends.recall(ctx, d.store); err != nil {
+		return err
+	}
+	asked := d.depends.askFirst(ctx, ask)
 	w := d.watcher(q, client)
 	for _, s := range d.fleet.Scopes() {
 		beat := d.progress.Loop("restore "+s.String(), 3*time.Minute)
@@ -218,8 +225,8 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 		return nil
 	})
 	g.Go(func() error {
-		d.depends.watchQueue(ctx, q.URL, client, func(err error) {
-			d.Log.Warn("the queue's policy and key can't be read, so that nobody hears when its rule or key is tampered with; allow sqs:GetQueueAttributes", "error", err)
+		d.depends.keepAsking(ctx, asked, ask, func(err error) {
+			d.Log.Warn("the queue's policy and key can't be read, so that tampering with its rule or key may go untold; allow sqs:GetQueueAttributes", "error", err)
 		})
 		return nil
 	})
@@ -275,7 +282,9 @@ func (d *Daemon) noticeCommands(ctx context.Context) error {
 		if err == nil && v != last {
 			last = v
 			d.remediator.WakeAll()
-			d.wakeSenders()
+			for _, s := range d.senders {
+				s.Hurry()
+			}
 		}
 	}
 	return nil

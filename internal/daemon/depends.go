@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"flowkeeper/configs"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -33,15 +35,10 @@ func (d *dependencies) all() []remediate.Dependency {
 
 // Dependencies are those that the configuration names, and every trail of the
 // accounts: which of them feeds EventBridge, no configuration says.
-func Dependencies(c configs.Config, scopes []inventory.Scope) (out []remediate.Dependency) {
+func Dependencies(c configs.Config, all []inventory.Scope) (out []remediate.Dependency) {
 	add := func(arn, as string) { out = append(out, remediate.Dependency{ARN: arn, As: as}) }
 	if q, err := c.Queue.Parse(); err == nil {
 		add(fmt.Sprintf("arn:*:sqs:%s:%s:%s", cmp.Or(q.Region, "*"), q.Account, q.Name), "the queue that events come by")
-	}
-	for _, s := range c.Alerts {
-		if s.TopicARN != "" {
-			add(s.TopicARN, "the topic of the sink "+s.Name)
-		}
 	}
 	if bucket, ok := strings.CutPrefix(c.State.Backup, "s3://"); ok {
 		bucket, _, _ = strings.Cut(bucket, "/")
@@ -53,7 +50,7 @@ func Dependencies(c configs.Config, scopes []inventory.Scope) (out []remediate.D
 			add(a.RoleARN, "the role that Flowkeeper has in account "+a.ID)
 		}
 	}
-	for _, s := range scopes {
+	for _, s := range all {
 		if !accounts[s.Account] {
 			accounts[s.Account] = true
 			add(fmt.Sprintf("arn:*:cloudtrail:*:%s:trail/*", s.Account), "a trail that events come from")
@@ -68,30 +65,87 @@ func Dependencies(c configs.Config, scopes []inventory.Scope) (out []remediate.D
 // askQueueAgain is how often the queue is asked what it depends on.
 const askQueueAgain = 10 * time.Minute
 
+// factQueue remembers what the queue's attributes were: a daemon that starts
+// judges what waits in the queue by it.
+const factQueue = "queue attributes"
+
 // queueAttributes is the part of the SDK's client that reads them.
 type queueAttributes interface {
 	GetQueueAttributes(ctx context.Context, in *sqs.GetQueueAttributesInput, optFns ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
 }
 
-// watchQueue keeps what the queue depends on: the rules that its policy lets
-// send, and its key. Where it may not be read, they are not known; the last
-// that was known stays.
-func (d *dependencies) watchQueue(ctx context.Context, url string, client queueAttributes, note func(error)) {
-	for told := false; ; {
-		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url,
-			AttributeNames: []types.QueueAttributeName{types.QueueAttributeNamePolicy, types.QueueAttributeNameKmsMasterKeyId, types.QueueAttributeNameQueueArn}})
-		switch {
-		case err == nil:
-			found := ofQueue(out.Attributes)
-			d.byQueue.Store(&found)
-			told = false
-		case !told && ctx.Err() == nil:
-			told = true
-			note(err)
+// recall takes what was last known of the queue.
+func (d *dependencies) recall(ctx context.Context, s *store.Store) error {
+	text, err := s.Fact(ctx, factQueue)
+	if err != nil || text == "" {
+		return err
+	}
+	var attributes map[string]string
+	if err := json.Unmarshal([]byte(text), &attributes); err != nil {
+		return fmt.Errorf("read what was known of the queue: %w", err)
+	}
+	d.know(attributes)
+	return nil
+}
+
+func (d *dependencies) know(attributes map[string]string) {
+	found := ofQueue(attributes)
+	d.byQueue.Store(&found)
+}
+
+// ask asks the queue once what it depends on: the rules that its policy lets
+// send, and its key. Where it may not be read, the last that was known stays.
+func (d *dependencies) ask(ctx context.Context, url string, client queueAttributes, s *store.Store) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url,
+		AttributeNames: []types.QueueAttributeName{types.QueueAttributeNamePolicy, types.QueueAttributeNameKmsMasterKeyId, types.QueueAttributeNameQueueArn}})
+	if err != nil {
+		return err
+	}
+	d.know(out.Attributes)
+	text, err := json.Marshal(out.Attributes)
+	if err != nil {
+		return err
+	}
+	return s.SetFact(ctx, factQueue, string(text))
+}
+
+// askFirst asks before anything is received, a few times at the most: what
+// waits in the queue is judged by the answer, and deletions wait for it.
+func (d *dependencies) askFirst(ctx context.Context, ask func(context.Context) error) (err error) {
+	for n := range 3 {
+		if n > 0 && !sleep(ctx, time.Second) {
+			return nil
 		}
-		if !sleep(ctx, askQueueAgain) {
+		if err = ask(ctx); err == nil || !scopes.Passes(err) {
+			return err
+		}
+	}
+	return err
+}
+
+// pauseAfter so many failures in a row: 10 s, doubling; the usual pause after none.
+func pauseAfter(failures int) time.Duration {
+	if failures == 0 {
+		return askQueueAgain
+	}
+	return 10 * time.Second << min(failures-1, 6)
+}
+
+// keepAsking asks again and again, soon after a failure. note hears of the
+// first failure of a row of them.
+func (d *dependencies) keepAsking(ctx context.Context, failed error, ask func(context.Context) error, note func(error)) {
+	for n := 0; ; {
+		if failed == nil {
+			n = 0
+		} else if n++; n == 1 {
+			note(failed)
+		}
+		if !sleep(ctx, min(askQueueAgain, pauseAfter(n))) {
 			return
 		}
+		failed = ask(ctx)
 	}
 }
 
@@ -123,10 +177,10 @@ func senders(policy string) (out []string) {
 		return nil
 	}
 	for _, s := range doc.Statement {
-		if s.Effect != "Allow" {
-			continue
-		}
-		for _, keys := range s.Condition {
+		for operator, keys := range s.Condition {
+			if !lets(s.Effect, operator) {
+				continue
+			}
 			for key, value := range keys {
 				if strings.EqualFold(key, "aws:SourceArn") {
 					out = append(out, ruleARNs(value)...)
@@ -135,6 +189,22 @@ func senders(policy string) (out []string) {
 		}
 	}
 	return out
+}
+
+// lets reports whether a statement with such a condition leaves a way open to
+// those that it names: it allows them, or denies all others.
+func lets(effect, operator string) bool {
+	operator = strings.TrimSuffix(operator, "IfExists")
+	if _, of, several := strings.Cut(operator, ":"); several { // ForAnyValue:…
+		operator = of
+	}
+	switch operator {
+	case "ArnEquals", "ArnLike", "StringEquals", "StringLike", "StringEqualsIgnoreCase":
+		return effect == "Allow"
+	case "ArnNotEquals", "ArnNotLike", "StringNotEquals", "StringNotLike":
+		return effect == "Deny"
+	}
+	return false
 }
 
 // ruleARNs of a condition's value.

@@ -31,7 +31,7 @@ func TestDependenciesOfTheConfiguration(t *testing.T) {
 	got := arns(Dependencies(c, []inventory.Scope{{Account: "111122223333", Region: "eu-west-1"}, {Account: "111122223333", Region: "eu-west-2"}, {Account: "444455556666", Region: "eu-west-1"}}))
 	want := []string{
 		"arn:*:cloudtrail:*:111122223333:trail/*", "arn:*:cloudtrail:*:444455556666:trail/*", "arn:*:sqs:eu-west-1:111122223333:flowkeeper",
-		"arn:aws:iam::444455556666:role/fk", "arn:aws:kms:*:111122223333:key/*", "arn:aws:s3:::copies", "arn:aws:sns:eu-west-1:111122223333:alerts",
+		"arn:aws:iam::444455556666:role/fk", "arn:aws:kms:*:111122223333:key/*", "arn:aws:s3:::copies",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
@@ -52,7 +52,9 @@ func TestDependenciesOfTheQueue(t *testing.T) {
 		{"no JSON", "alias/aws/sqs", nil},
 		{allow("Allow", "ArnEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
 		{allow("Allow", "ArnLike", "AWS:SourceArn", `["arn:aws:events:*:111122223333:rule/fk*","arn:aws:sns:eu-west-1:111122223333:x"]`), "", []string{"arn:aws:events:*:111122223333:rule/fk*"}},
-		{allow("Deny", "ArnNotEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", nil},
+		{allow("Deny", "ArnNotEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
+		{allow("Allow", "ArnNotEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", nil},
+		{allow("Allow", "ForAnyValue:StringLikeIfExists", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
 		{`{"Statement":{"Effect":"Allow","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/fk"}}}}`, "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
 		{"", "1234abcd", []string{"arn:aws:kms:eu-west-1:111122223333:key/1234abcd"}},
 		{"", "arn:aws:kms:eu-west-1:444455556666:key/1234abcd", []string{"arn:aws:kms:eu-west-1:444455556666:key/1234abcd"}},

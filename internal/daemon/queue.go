@@ -11,6 +11,7 @@ import (
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 	"flowkeeper/watcher"
 )
 
@@ -24,8 +25,8 @@ const factReceived = "received"
 type queueState struct {
 	store *store.Store
 	log   *slog.Logger
-	tell  func(ctx context.Context, s inventory.Scope, p part, text string)
-	works func(ctx context.Context, s inventory.Scope, p part, text string) (all bool)
+	tell  func(ctx context.Context, s inventory.Scope, p remediate.Part, text string)
+	works func(ctx context.Context, s inventory.Scope, p remediate.Part, text string) (all bool)
 
 	mu       sync.Mutex
 	answered bool      // the last receive succeeded
@@ -42,7 +43,7 @@ func (q *queueState) received(ctx context.Context) {
 	note, clear := !q.noted, q.clear
 	q.noted, q.clear = true, true
 	q.mu.Unlock()
-	if !clear && !q.works(ctx, inventory.Scope{}, receiving, "the queue answers again") {
+	if !clear && !q.works(ctx, inventory.Scope{}, remediate.Receiving, "the queue answers again") {
 		q.mu.Lock()
 		q.clear = false
 		q.mu.Unlock()
@@ -75,7 +76,7 @@ func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
 		q.mu.Lock()
 		q.told, q.clear = true, false
 		q.mu.Unlock()
-		q.tell(ctx, inventory.Scope{}, receiving, "the queue does not answer any more, so that only the refresh finds deletions now: "+err.Error())
+		q.tell(ctx, inventory.Scope{}, remediate.Receiving, "the queue does not answer any more, so that only the refresh finds deletions now: "+err.Error())
 	}
 	return false
 }

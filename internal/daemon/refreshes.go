@@ -12,6 +12,7 @@ import (
 
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 )
 
 // refreshes owns when each scope is refreshed: at start, on the schedule, soon
@@ -232,7 +233,7 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
 	}
 	if n == 1 && !scopes.Passes(err) || n == 3 && scopes.Passes(err) {
-		r.d.tellPipeline(ctx, s, refreshing, "the inventory can't be refreshed: "+err.Error())
+		r.d.tellPipeline(ctx, s, remediate.Refreshing, "the inventory can't be refreshed: "+err.Error())
 	}
 }
 
@@ -242,7 +243,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	r.failed[s], r.first[s] = 0, true
 	r.mu.Unlock()
 	if again || first {
-		r.d.works(ctx, s, refreshing, "the inventory can be refreshed again")
+		r.d.works(ctx, s, remediate.Refreshing, "the inventory can be refreshed again")
 	}
 	if again || first || c.New+c.Changed+c.Lost > 0 {
 		r.d.Log.Info("refreshed", "account", s.Account, "region", s.Region, "listed", c.Listed, "new", c.New,

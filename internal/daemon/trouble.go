@@ -9,55 +9,62 @@ import (
 	"flowkeeper/remediate"
 )
 
-// part of the pipeline that may fail: one pager incident each, and scope.
-type part string
-
-const (
-	reachingAWS part = "aws"     // AWS can be reached
-	receiving   part = "queue"   // it answers
-	refreshing  part = "refresh" // a scope's inventory
-	copying     part = "backup"  // the copy of the state file
-	remembering part = "state"   // the state file itself: nothing says when that is over
-)
-
-// factTrouble remembers that people were told that a part fails: whoever runs
-// when it works again tells them, too.
-func factTrouble(s inventory.Scope, p part) string { return "trouble " + string(p) + " " + s.String() }
+// remembering is the state file itself: nothing says when its trouble is over.
+const remembering remediate.Part = "state"
 
 // tellPipeline alerts that a part of the way of events, of the refresh or of
-// the memory is broken.
-func (d *Daemon) tellPipeline(ctx context.Context, s inventory.Scope, p part, text string) {
-	d.tellTrouble(ctx, s, p, alert.High, text)
-	if p == remembering {
-		return
-	}
-	if err := d.store.SetFact(ctx, factTrouble(s, p), text); err != nil && ctx.Err() == nil {
-		d.Log.Warn("could not note what people were told", "error", err)
-	}
-}
-
-// works tells people that a part works again, if they were told that it does
-// not. It reports whether it knows that nobody is left to be told.
-func (d *Daemon) works(ctx context.Context, s inventory.Scope, p part, text string) bool {
-	told, err := d.store.Fact(ctx, factTrouble(s, p))
-	if err != nil || told == "" {
-		return err == nil
-	}
-	d.tellTrouble(ctx, s, p, alert.Informational, text)
-	return d.store.SetFact(ctx, factTrouble(s, p), "") == nil
-}
-
-func (d *Daemon) tellTrouble(ctx context.Context, s inventory.Scope, p part, level alert.Level, text string) {
-	now := time.Now()
-	a := alert.Alert{
-		ID:       alert.ID("pipeline", s.String(), text, now.Format(time.RFC3339)),
-		DedupKey: alert.DedupKey(s.String(), "pipeline "+string(p)),
-		Time:     alert.Time{Time: now}, Kind: alert.Pipeline, Level: level, RouteLevel: alert.High, Account: s.Account, Region: s.Region, Cause: text,
-	}
-	a.Write()
-	if err := d.store.Update(ctx, func(tx remediate.Tx) error { return tx.AddAlert(a) }); err != nil {
+// the memory is broken, in one commit with the note that people were told:
+// whoever runs when it works again tells them, too.
+func (d *Daemon) tellPipeline(ctx context.Context, s inventory.Scope, p remediate.Part, text string) {
+	a := troubleAlert(s, p, alert.High, text)
+	err := d.store.Update(ctx, func(tx remediate.Tx) error {
+		if p != remembering {
+			if err := tx.SetTrouble(s, p, true); err != nil {
+				return err
+			}
+		}
+		return tx.AddAlert(a)
+	})
+	if err != nil {
 		d.direct(ctx, a)
+		if p != remembering {
+			d.untold.Store(remediate.TroubleKey(s, p), true)
+		}
 		return
 	}
 	d.wakeSenders()
+}
+
+// works tells people that a part works again, if they were told that it does
+// not. It reports whether nobody is left to be told; good news can wait for a
+// disk with room.
+func (d *Daemon) works(ctx context.Context, s inventory.Scope, p remediate.Part, text string) (all bool) {
+	told := false
+	err := d.store.View(ctx, func(tx remediate.Tx) (err error) { told, err = tx.Trouble(s, p); return err })
+	_, straight := d.untold.Load(remediate.TroubleKey(s, p))
+	if err != nil || !told && !straight {
+		return err == nil
+	}
+	err = d.store.Update(ctx, func(tx remediate.Tx) error {
+		if err := tx.SetTrouble(s, p, false); err != nil {
+			return err
+		}
+		return tx.AddAlert(troubleAlert(s, p, alert.Informational, text))
+	})
+	if err != nil {
+		return false
+	}
+	d.untold.Delete(remediate.TroubleKey(s, p))
+	d.wakeSenders()
+	return true
+}
+
+func troubleAlert(s inventory.Scope, p remediate.Part, level alert.Level, text string) alert.Alert {
+	now := time.Now()
+	a := alert.Alert{
+		ID: alert.ID("pipeline", s.String(), text, now.Format(time.RFC3339)), DedupKey: remediate.TroubleKey(s, p),
+		Time: alert.Time{Time: now}, Kind: alert.Pipeline, Level: level, RouteLevel: alert.High, Account: s.Account, Region: s.Region, Cause: text,
+	}
+	a.Write()
+	return a
 }

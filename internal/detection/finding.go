@@ -43,7 +43,16 @@ type Finding struct {
 func (f Finding) Actor() alert.Actor {
 	id := f.Record.Identity
 	return alert.Actor{
-		Type: id.Type, ARN: id.ARN, SessionIssuer: id.SessionIssuer, AccessKeyID: id.AccessKeyID,
+		Account: foreign(f.Record), Type: id.Type, ARN: id.ARN, SessionIssuer: id.SessionIssuer, AccessKeyID: id.AccessKeyID,
 		MFA: id.MFA, SourceIP: f.Record.SourceIP, UserAgent: f.Record.UserAgent, Via: via(f.Record),
 	}
+}
+
+// foreign is the account of who did it, where that is another than the
+// record's, or no ARN says it.
+func foreign(r cloudtrail.Record) string {
+	if id := r.Identity; id.AccountID != r.Account || id.ARN == "" {
+		return id.AccountID
+	}
+	return ""
 }

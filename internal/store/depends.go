@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -21,10 +22,44 @@ func (t *tx) depend(s inventory.Scope, n remediate.Needs, needs string) error {
 	return nil
 }
 
-func (t *tx) Dependents(thing remediate.Thing) (out []remediate.Dependents, err error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT account, region, needs,
+// fillDepends fills in what an older file did not have: until the next refresh
+// tampering would be taken for none of ours.
+func (s *Store) fillDepends(ctx context.Context) error {
+	db, err := s.w.BeginTx(ctx, nil)
+	if err != nil {
+		return damaged(s.path, err)
+	}
+	defer db.Rollback()
+	t := &tx{s: s, q: db, ctx: ctx}
+	var filled bool
+	if err := t.one(&filled, `SELECT EXISTS (SELECT 1 FROM depends)`); err != nil || filled {
+		return err
+	}
+	all, err := t.needs()
+	if err != nil {
+		return err
+	}
+	for _, d := range all {
+		if err := t.depend(d.Scope, d.Needs, body(d.Needs)); err != nil {
+			return err
+		}
+	}
+	return db.Commit()
+}
+
+// needs are those that protected live flow logs have.
+func (t *tx) needs() ([]remediate.Dependents, error) {
+	return t.dependents(`SELECT DISTINCT account, region, needs, 0 FROM flow_logs WHERE needs IS NOT NULL`)
+}
+
+func (t *tx) Dependents(thing remediate.Thing) ([]remediate.Dependents, error) {
+	return t.dependents(`SELECT account, region, needs,
 		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
 		FROM depends d WHERE thing = ?`, thing)
+}
+
+func (t *tx) dependents(query string, args ...any) (out []remediate.Dependents, err error) {
+	rows, err := t.q.QueryContext(t.ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
 	}
@@ -57,8 +92,8 @@ func (t *tx) AddDeed(d remediate.Deed) error {
 }
 
 func (t *tx) Deeds(principal string, from, to time.Time, but string) (out []alert.Deeds, err error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT event_name, count(*), sum(refused), sum(iif(refused, 0, flow_logs)) FROM deeds
-		WHERE principal = ? AND at BETWEEN ? AND ? AND event_id <> ? GROUP BY event_name ORDER BY event_name`, principal, from.UnixMilli(), to.UnixMilli(), but)
+	rows, err := t.q.QueryContext(t.ctx, `SELECT event_name, count(*), sum(refused), sum(iif(refused, 0, flow_logs)) FROM
+		(SELECT * FROM deeds WHERE principal = ? AND at BETWEEN ? AND ? AND event_id <> ? LIMIT 10000) GROUP BY event_name ORDER BY event_name`, principal, from.UnixMilli(), to.UnixMilli(), but)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
 	}

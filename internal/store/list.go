@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -194,7 +195,33 @@ func (s *Store) Fact(ctx context.Context, name string) (v string, err error) {
 
 // SetFact remembers a value.
 func (s *Store) SetFact(ctx context.Context, name, value string) error {
-	return s.write(ctx, func(t *tx) error {
-		return t.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)`, name, value)
-	})
+	return s.write(ctx, func(t *tx) error { return t.setFact(name, value) })
+}
+
+func (t *tx) setFact(name, value string) error {
+	return t.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)`, name, value)
+}
+
+func (t *tx) fact(name string) (v string, err error) {
+	if err = t.one(&v, `SELECT value FROM facts WHERE name = ?`, name); errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return v, err
+}
+
+func factTrouble(s inventory.Scope, p remediate.Part) string {
+	return "trouble " + string(p) + " " + s.String()
+}
+
+func (t *tx) Trouble(s inventory.Scope, p remediate.Part) (bool, error) {
+	v, err := t.fact(factTrouble(s, p))
+	return v != "", err
+}
+
+func (t *tx) SetTrouble(s inventory.Scope, p remediate.Part, on bool) error {
+	value := ""
+	if on {
+		value = t.s.now().UTC().Format(time.RFC3339)
+	}
+	return t.setFact(factTrouble(s, p), value)
 }

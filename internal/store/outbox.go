@@ -39,15 +39,29 @@ func (t *tx) addAlert(a alert.Alert, sinks []string) error {
 const farthestTry = 2 * time.Hour
 
 // ready are the pending deliveries of a sink but those that answer an alert
-// which it has not got yet: a pager that is resolved before it is opened stays
-// open. (CROSS JOIN: SQLite is to begin with the few alerts of one key.)
-const ready = `d.sink = ? AND d.sent_at IS NULL AND d.parked_at IS NULL AND NOT (a.answers AND EXISTS (SELECT 1 FROM alerts b
-	CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND e.sent_at IS NULL AND e.parked_at IS NULL))`
+// which it has not got yet, and those that come after such an answer: a pager
+// that is resolved before it is opened stays open, and one that is opened again
+// before it is resolved is closed while it should ring. (CROSS JOIN: SQLite is to begin with the few alerts of one key.)
+const ready = `d.sink = ? AND d.sent_at IS NULL AND d.parked_at IS NULL AND NOT EXISTS (SELECT 1 FROM alerts b
+	CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND (a.answers OR b.answers) AND e.sent_at IS NULL AND e.parked_at IS NULL)`
+
+// late is how long after an alert it is sent late, and holdAnswer how long the
+// one that resolves it then waits: after an outage a pager must ring, and not
+// be opened and resolved in one instant.
+const (
+	late       = time.Minute
+	holdAnswer = 5 * time.Minute
+)
+
+// dueAt is when a delivery may be tried.
+var dueAt = fmt.Sprintf(`iif(a.answers AND json_extract(a.body, '$.kind') <> 'restored', max(d.next_at, coalesce((SELECT max(e.sent_at) + %d FROM alerts b
+	CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND NOT b.answers AND e.sent_at - b.at > %d), 0)), d.next_at)`,
+	holdAnswer.Milliseconds(), late.Milliseconds())
 
 // Next implements alert.Outbox.
 func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.Delivery, ok bool, err error) {
 	err = s.read(ctx, func(t *tx) error {
-		ds, err := t.deliveries(ready+` AND (d.next_at <= ? OR d.next_at > ?) ORDER BY d.alert LIMIT 1`,
+		ds, err := t.deliveries(ready+` AND (`+dueAt+` <= ? OR d.next_at > ?) ORDER BY d.alert LIMIT 1`,
 			sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli())
 		if err != nil {
 			return err
@@ -57,7 +71,7 @@ func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.D
 			return nil
 		}
 		var next sql.NullInt64
-		if err := t.q.QueryRowContext(ctx, `SELECT min(d.next_at) FROM deliveries d JOIN alerts a ON a.num = d.alert WHERE `+ready, sink).Scan(&next); err != nil {
+		if err := t.q.QueryRowContext(ctx, `SELECT min(`+dueAt+`) FROM deliveries d JOIN alerts a ON a.num = d.alert WHERE `+ready, sink).Scan(&next); err != nil {
 			return fmt.Errorf("read %s: %w", s.path, err)
 		}
 		if next.Valid {
@@ -71,17 +85,38 @@ func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.D
 // Sent implements alert.Outbox.
 func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) error {
 	return s.write(ctx, func(t *tx) error {
-		return t.exec(`UPDATE deliveries SET sent_at = ?, error = '' WHERE sink = ? AND alert = (SELECT num FROM alerts WHERE id = ?)`, at.UnixMilli(), sink, alertID)
+		err := t.exec(`UPDATE deliveries SET sent_at = ?, error = '' WHERE sink = ? AND alert = (SELECT num FROM alerts WHERE id = ?)`, at.UnixMilli(), sink, alertID)
+		if err != nil {
+			return err
+		}
+		told, err := t.fact(sinkTrouble + sink)
+		if err != nil || told == "" {
+			return err
+		}
+		if err := t.setFact(sinkTrouble+sink, ""); err != nil {
+			return err
+		}
+		return t.addForOthers(alert.TakesAgain(sink, s.now()), sink)
 	})
 }
 
+// sinkTrouble begins the fact that the other sinks were told of one.
+const sinkTrouble = "trouble sink "
+
+// addForOthers adds what one sink is not to be told of itself.
+func (t *tx) addForOthers(a alert.Alert, sink string) error {
+	return t.addAlert(a, slices.DeleteFunc(t.s.route(a), func(name string) bool { return name == sink }))
+}
+
 // Failed implements alert.Outbox.
-func (s *Store) Failed(ctx context.Context, sink, alertID string, attempts int, next time.Time, cause string, parked bool) error {
+func (s *Store) Failed(ctx context.Context, sink, alertID string, attempts int, next time.Time, cause string, parked, tell bool) error {
 	return s.write(ctx, func(t *tx) error {
 		var parkedAt any
 		if parked {
 			parkedAt = s.now().UnixMilli()
-			if err := t.tellParked(sink, alertID); err != nil {
+		}
+		if tell {
+			if err := t.tellNotTaken(sink, alertID, cause); err != nil {
 				return err
 			}
 		}
@@ -90,18 +125,21 @@ func (s *Store) Failed(ctx context.Context, sink, alertID string, attempts int, 
 	})
 }
 
-// tellParked adds what the other sinks are told of an alert that one gave up.
-func (t *tx) tellParked(sink, alertID string) error {
+// tellNotTaken adds what the other sinks are told of an alert that one does
+// not take.
+func (t *tx) tellNotTaken(sink, alertID, cause string) error {
 	ds, err := t.deliveries(`d.sink = ? AND a.id = ?`, sink, alertID)
 	if err != nil || len(ds) == 0 {
 		return err
 	}
-	told, ok := alert.Parked(sink, ds[0].Alert, t.s.now())
+	told, ok := alert.NotTaken(sink, ds[0].Alert, cause, t.s.now())
 	if !ok {
 		return nil
 	}
-	others := slices.DeleteFunc(t.s.route(told), func(name string) bool { return name == sink })
-	return t.addAlert(told, others)
+	if err := t.setFact(sinkTrouble+sink, told.ID); err != nil {
+		return err
+	}
+	return t.addForOthers(told, sink)
 }
 
 // Deliveries lists the outbox, oldest first; failed: only those that are not
@@ -134,8 +172,14 @@ func (s *Store) Retry(ctx context.Context, alertID string) (n int64, err error) 
 		if err != nil {
 			return fmt.Errorf("write %s: %w", s.path, err)
 		}
-		n, err = res.RowsAffected()
-		return err
+		if n, err = res.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		// What was told meanwhile of how it ended is to follow it again, or a pager
+		// that this opens would stay open.
+		return t.exec(`UPDATE deliveries AS e SET sent_at = NULL, next_at = ?1 WHERE sent_at IS NOT NULL AND EXISTS (SELECT 1 FROM alerts a
+			JOIN deliveries d ON d.alert = a.num AND d.sink = e.sink AND d.sent_at IS NULL JOIN alerts b ON b.num = e.alert
+			WHERE a.id = ?2 AND b.dedup_key = a.dedup_key AND b.num > a.num AND b.answers)`, s.now().UnixMilli(), alertID)
 	})
 	return n, err
 }

@@ -36,7 +36,7 @@ func (s *Store) park(t *testing.T, id, sink string) {
 
 func (s *Store) giveUp(t *testing.T, id, sink string) {
 	t.Helper()
-	if err := s.Failed(t.Context(), sink, id, 60, noon, "down", true); err != nil {
+	if err := s.Failed(t.Context(), sink, id, 60, noon, "down", true, true); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -117,8 +117,9 @@ UPDATE flow_logs SET digest = x'';
 CREATE TABLE deeds (
 	principal TEXT NOT NULL, at INTEGER NOT NULL, event_id TEXT NOT NULL, event_name TEXT NOT NULL,
 	refused INTEGER NOT NULL, flow_logs INTEGER NOT NULL,
-	PRIMARY KEY (principal, at, event_id, event_name)
+	PRIMARY KEY (principal, event_id, event_name)
 ) WITHOUT ROWID;
+CREATE INDEX deeds_principal ON deeds (principal, at);
 CREATE INDEX deeds_at ON deeds (at);
 `}
 

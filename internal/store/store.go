@@ -134,6 +134,9 @@ func (s *Store) take(ctx context.Context) error {
 	if _, err := s.w.ExecContext(ctx, `INSERT OR IGNORE INTO facts (name, value) VALUES (?, lower(hex(randomblob(8))))`, factID); err != nil {
 		return fmt.Errorf("write %s: %w", s.path, err)
 	}
+	if err := s.fillDepends(ctx); err != nil {
+		return err
+	}
 	return s.remember()
 }
 

@@ -190,7 +190,7 @@ func TestOutbox(t *testing.T) {
 	if err != nil || !ok || d.Alert.ID != "a" {
 		t.Fatalf("next %+v, %v, %v", d, ok, err)
 	}
-	if err := s.Failed(ctx, "hook", "a", 1, noon.Add(time.Minute), "refused", false); err != nil {
+	if err := s.Failed(ctx, "hook", "a", 1, noon.Add(time.Minute), "refused", false, false); err != nil {
 		t.Fatal(err)
 	}
 	if d, _, _ = s.Next(ctx, "hook", noon); d.Alert.ID != "b" {
@@ -235,7 +235,7 @@ func TestI7AnAnswerComesAfterWhatItAnswers(t *testing.T) {
 	}
 	fail := func(parked bool) {
 		t.Helper()
-		if err := s.Failed(ctx, "hook", "deletion", 10, noon.Add(time.Minute), "down", parked); err != nil {
+		if err := s.Failed(ctx, "hook", "deletion", 10, noon.Add(time.Minute), "down", parked, parked); err != nil {
 			t.Fatal(err)
 		}
 	}

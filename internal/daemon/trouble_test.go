@@ -1,0 +1,84 @@
+package daemon
+
+import (
+	"database/sql"
+	"fmt"
+	"testing"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+func (h *house) sql(t *testing.T, q string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", h.daemon.Config.State.Path+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(q); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The daemon dies after the alert of a trouble is stored, and before it is
+// noted that people were told: its end must be told all the same.
+func TestTroubleToldAndItsEndInOneCommit(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.refreshed()
+	h.sql(t, `CREATE TRIGGER dies BEFORE INSERT ON facts WHEN NEW.name LIKE 'trouble%' BEGIN SELECT RAISE(ABORT, 'dead'); END`)
+	scope := inventory.Scope{Account: account, Region: region}
+	h.daemon.tellPipeline(t.Context(), scope, remediate.Copying, "it fails")
+	h.sql(t, `DROP TRIGGER dies`)
+	h.daemon.works(t.Context(), scope, remediate.Copying, "it works")
+	h.await("the trouble and its end", func() bool {
+		all := h.pager.of(alert.Pipeline)
+		return len(all) == 2 && !all[0].Resolves() && all[1].Resolves()
+	})
+}
+
+// With a full disk the end of a trouble is told once, not with every receive.
+func TestEndOfATroubleOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.refreshed()
+	h.daemon.tellPipeline(t.Context(), inventory.Scope{}, remediate.Copying, "it fails")
+	h.sql(t, `CREATE TRIGGER full1 BEFORE INSERT ON alerts BEGIN SELECT RAISE(ABORT, 'disk full'); END; CREATE TRIGGER full2 BEFORE INSERT ON facts BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
+	for range 4 { // as queueState.received does, with every receive
+		h.daemon.works(t.Context(), inventory.Scope{}, remediate.Copying, "it works again")
+	}
+	ends := 0
+	for _, a := range h.pager.of(alert.Pipeline) {
+		if a.Resolves() {
+			ends++
+		}
+	}
+	h.sql(t, `DROP TRIGGER full1; DROP TRIGGER full2`)
+	if ends > 0 {
+		t.Errorf("told %d times, and will be once more", ends)
+	}
+	h.daemon.works(t.Context(), inventory.Scope{}, remediate.Copying, "it works again")
+	h.await("the end", func() bool {
+		all := h.pager.of(alert.Pipeline)
+		return len(all) == 2 && all[1].Resolves()
+	})
+}
+
+// The first question for the queue's attributes is throttled. What comes
+// through the queue is not judged, and acknowledged, without an answer to it for
+// ten minutes.
+func TestTamperingWhileTheQueueIsNotKnown(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.Queue.URL, h.queue = h.world.CreateQueue(account, region, "ruled", map[string]string{
+		"Policy": `{"Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"}}}]}`})
+	h.world.Fail("GetQueueAttributes", 1, "ThrottlingException", 400)
+	if err := h.world.Send(h.queue, fmt.Sprintf(`{"detail-type":"AWS API Call via CloudTrail","source":"aws.events","detail":{"eventSource":"events.amazonaws.com","eventName":"DisableRule","eventTime":"2026-03-01T12:02:26Z","awsRegion":"eu-west-1","recipientAccountId":%q,"eventID":"e1","userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/mallory"},"requestParameters":{"name":"flowkeeper"}}}`, account)); err != nil {
+		t.Fatal(err)
+	}
+	h.refreshed()
+	h.await("the message to be acknowledged", func() bool { return h.world.Deleted(h.queue) == 1 })
+	h.await("the alert", func() bool { return len(h.pager.of(alert.Tamper)) == 1 })
+}

@@ -1,0 +1,297 @@
+package remediate_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// A forged twin that says "invokedBy delivery.logs.amazonaws.com" comes first:
+// the real record must still be told as what it is (I2).
+func TestI2AForgedTwinCannotQuietTampering(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	real := s.tampering("s3", "DeleteBucket", "flow-logs", nil)
+	twin := real
+	twin.Record.Identity.InvokedBy = "delivery.logs.amazonaws.com"
+	s.hear(twin)
+	s.hear(real)
+	for _, a := range s.alerts(alert.Tamper) {
+		if a.Level == alert.Critical {
+			return
+		}
+	}
+	t.Errorf("no critical alert: %+v", s.alerts(alert.Tamper))
+}
+
+// The delivery service writes bucket policies; it deletes no bucket.
+func TestOnlyItsPolicyIsQuiet(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }))
+	if all := s.alerts(alert.Tamper); len(all) != 1 || all[0].Level == alert.Informational {
+		t.Errorf("%+v", all)
+	}
+}
+
+// Deleted, not yet looked at, and its destination goes too: one flow log.
+func TestAFlowLogIsThreatenedOnce(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.hear(s.record(id)) // AWS shows it alive still: eventually consistent
+	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	all := s.alerts(alert.Tamper)
+	if len(all) != 1 || len(all[0].FlowLogs) != 1 || !strings.HasSuffix(all[0].Cause, "the destination of 1 flow log") {
+		t.Errorf("%d flow logs: %s", len(all[0].FlowLogs), all[0].Cause)
+	}
+}
+
+// The same record twice, our clock a little behind: one call.
+func TestARepeatedRecordIsOneDeed(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	f := s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.EventTime = s.now.Add(time.Second) })
+	s.hear(f)
+	s.now = s.now.Add(100 * time.Millisecond)
+	s.hear(f)
+	s.now = s.now.Add(time.Minute)
+	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	all := s.alerts(alert.Tamper)
+	a := all[len(all)-1]
+	if len(a.Recent) != 1 || a.Recent[0].Calls != 1 {
+		t.Errorf("%+v", a.Recent)
+	}
+}
+
+// ends reports the keys that are open at a pager at the end.
+func (s *scene) open(t *testing.T) map[string]string {
+	open := map[string]string{}
+	err := s.store.Deliveries(t.Context(), false, func(d alert.Delivery) error {
+		if d.Alert.Kind != alert.Pipeline {
+			return nil
+		}
+		if d.Alert.Resolves() {
+			delete(open, d.Alert.DedupKey)
+		} else {
+			open[d.Alert.DedupKey] = d.Alert.Title
+		}
+		return nil
+	})
+	s.must(err)
+	return open
+}
+
+// What failed to deliver is gone for good (released): the pager must not stay
+// open for ever.
+func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.plant("vpc-9", nil)
+	s.world.FailDelivery(account, region, id, "Access error")
+	s.pass(3 * time.Minute)
+	s.refresh()
+	s.refresh()
+	if len(s.open(t)) != 1 {
+		t.Fatalf("not opened: %v", s.open(t))
+	}
+	s.hear(s.tearVPC(id)...)
+	for range 20 {
+		s.pass(5 * time.Minute)
+		s.refresh()
+	}
+	if row := s.row(id); row.State != inventory.Gone {
+		t.Fatalf("not gone: %s", row.State)
+	}
+	if open := s.open(t); len(open) != 0 {
+		t.Errorf("open for ever: %v", open)
+	}
+}
+
+func (s *scene) tearVPC(id string) []detection.Finding {
+	sc := scope
+	s.must(s.store.Update(s.t.Context(), func(tx remediate.Tx) error {
+		row, _, err := tx.FlowLog(sc, id)
+		if err != nil {
+			return err
+		}
+		row.ReleasedAt, row.ReleasedUntil = s.now.Add(-time.Minute), s.now.Add(24*time.Hour)
+		return tx.PutFlowLog(row)
+	}))
+	return []detection.Finding{s.attack(id)}
+}
+
+// The needs that a rehearsal was refused for are gone: nothing is left to be
+// mended, and the pager must not stay open.
+func TestRehearsalTroubleEndsWithItsFlowLog(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.plant("vpc-9", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/other/" })
+	s.refresh()
+	s.world.Fail("CreateFlowLogs", 1, "UnauthorizedOperation", 403)
+	s.rehearse()
+	if len(s.open(t)) != 1 {
+		t.Fatalf("not opened: %v", s.open(t))
+	}
+	// The refused one is whichever came first: take both away, and plant a third.
+	s.hear(s.tearVPC(id)...)
+	for _, f := range s.here("vpc-9") {
+		s.hear(s.tearVPC(f.ID)...)
+	}
+	s.plant("vpc-10", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/third/" })
+	for range 4 {
+		s.pass(5 * time.Minute)
+		s.refresh()
+	}
+	s.rehearse()
+	if open := s.open(t); len(open) != 0 {
+		t.Errorf("open for ever: %v", open)
+	}
+}
+
+// TestI12AFloodOfTampering: a message of records about one bucket that
+// thousands of flow logs deliver to does not blow up the outbox.
+func TestI12AFloodOfTampering(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.plant("vpc-1", nil)
+	s.refresh()
+	var model inventory.Row
+	s.must(s.store.View(t.Context(), func(tx remediate.Tx) error {
+		rows, err := tx.Live(scope, "vpc-1")
+		model = rows[0]
+		return err
+	}))
+	const n = 500
+	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+		for i := range n - 1 {
+			r := model
+			r.ID, r.RootID, r.ResourceID = fmt.Sprintf("fl-%017x", 1000+i), fmt.Sprintf("fl-%017x", 1000+i), fmt.Sprintf("vpc-%08x", i)
+			if err := tx.PutFlowLog(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	var fs []detection.Finding
+	for k := range 120 {
+		fs = append(fs, s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.RequestHash = fmt.Sprint(k % 60) }))
+	}
+	s.hear(fs...)
+	all := s.alerts(alert.Tamper)
+	if len(all) != 60 {
+		t.Errorf("%d alerts of 60 different calls", len(all))
+	}
+	for _, a := range all {
+		if b, _ := json.Marshal(a); len(b) > 50<<10 || len(a.FlowLogs)+a.Omitted != n || !strings.HasSuffix(a.Cause, "the destination of 500 flow logs") {
+			t.Fatalf("%d bytes, %d flow logs, %d left out: %s", len(b), len(a.FlowLogs), a.Omitted, a.Cause)
+		}
+	}
+}
+
+// TestI12DeedsAreBounded: what is remembered of one principal's hour.
+func TestI12DeedsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	recent := func() (all []alert.Deeds) {
+		s.must(s.store.View(t.Context(), func(tx remediate.Tx) (err error) {
+			all, err = tx.Deeds(mallory, s.now.Add(-time.Hour), s.now, "")
+			return err
+		}))
+		return all
+	}
+	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+		for i := range 1000 {
+			if err := tx.AddDeed(remediate.Deed{Principal: mallory, At: s.now.Add(-time.Minute), EventID: fmt.Sprint("e", i), EventName: "DeleteFlowLogs", Refused: true, FlowLogs: 1}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", nil))
+	if all := recent(); len(all) != 1 || all[0].Calls != 1000 {
+		t.Errorf("%+v", all)
+	}
+	if len(s.alerts(alert.Tamper)) != 1 {
+		t.Error("not told")
+	}
+}
+
+// A deletion found by a refresh leaves a VPC dark just as well
+// (docs/detection.md: deletions and attempts).
+func TestDriftOfAWholeVPCIsRaised(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.world.Remove(account, region, id)
+	s.pass(5 * time.Minute)
+	s.refresh()
+	s.pass(10 * time.Minute)
+	all := s.alerts(alert.Deletion)
+	if len(all) != 1 || all[0].Level != alert.Critical {
+		t.Errorf("%d, %v %v", len(all), all[0].Level, all[0].RaisedBy)
+	}
+}
+
+// A session of IAM Identity Center (or any SAML federation) always says
+// mfaAuthenticated false: MFA is the identity provider's. It does not tell that
+// a person came without.
+func TestFederatedConsoleSessionIsNotNoMFA(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	no := false
+	s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) {
+		r.Identity = cloudtrail.Identity{Type: "AssumedRole", ARN: "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/jane@example.com",
+			SessionIssuer: "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Admin_0123456789abcdef", MFA: &no, Console: true}
+	}))
+	if all := s.alerts(alert.Tamper); len(all) != 1 || all[0].Level != alert.High {
+		t.Errorf("%v: %v", all[0].Level, all[0].RaisedBy)
+	}
+}
+
+// One call after the other, before AWS shows the first loss: the VPC is dark.
+func TestTwoDeletionsMakeAVPCDark(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	a := s.plant("vpc-1", nil)
+	b := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/b/" })
+	s.refresh()
+	s.now = s.now.Add(time.Hour)
+	s.hear(s.attack(a))
+	s.hear(s.attack(b))
+	all := s.alerts(alert.Deletion)
+	if len(all) != 2 || all[1].Level != alert.Critical {
+		t.Errorf("%d %v %v", len(all), all[1].Level, all[1].RaisedBy)
+	}
+}
+
+// What depends_on takes, and a person copies from the console, must match.
+func TestDependsOnAsPeopleWriteIt(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ pattern, service, event, target string }{
+		{"arn:aws:logs:eu-west-1:111122223333:log-group:/other:*", "logs", "DeleteLogGroup", "/other"}, // as console and API show it
+		{"arn:aws:iam::111122223333:role/service/*", "iam", "DeleteRole", "forwarder"},                 // a record has no path
+		{"arn:aws:s3:::archive/AWSLogs/*", "s3", "DeleteBucket", "archive"},
+		{"arn:aws:events:eu-west-1:111122223333:rule/default/fk-*", "events", "DisableRule", "fk-forward"},
+	} {
+		s := dependent(t)
+		s.r.Dependencies = func() []remediate.Dependency {
+			return []remediate.Dependency{{ARN: c.pattern, As: "named in inventory.depends_on"}}
+		}
+		s.hear(s.tampering(c.service, c.event, c.target, nil))
+		if len(s.alerts(alert.Tamper)) != 1 {
+			t.Errorf("%s: silence", c.pattern)
+		}
+	}
+}
