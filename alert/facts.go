@@ -24,7 +24,7 @@ func (a Alert) facts(limit int) []fact {
 	}
 	if a.Actor != nil && !a.Answers() { // who did it was told with what is answered
 		add("Who", a.whoShort())
-		add("MFA", a.Actor.mfa())
+		add("MFA", a.Actor.MFAWords())
 		add("From", a.Actor.SourceIP)
 		add("With", Clean(a.Actor.with(), shownAgent))
 	} else if a.Actor == nil {

@@ -37,7 +37,7 @@ func (l *Log) Send(ctx context.Context, a Alert) error {
 	if a.Actor != nil {
 		add("actor", a.Actor.name())
 		add("source_ip", a.Actor.SourceIP)
-		add("mfa", a.Actor.mfa())
+		add("mfa", a.Actor.MFAWords())
 	}
 	attrs = addIDs(attrs, "flow_logs", a.FlowLogs)
 	attrs = addIDs(attrs, "failed_flow_logs", a.FailedFlowLogs)

@@ -239,7 +239,7 @@ func detailsOf(a Alert, most int) pagerDetails {
 		d.Rule = Clean(a.Rule.Title+" ("+a.Rule.ID+")", maxField)
 	}
 	if who := a.Actor; who != nil {
-		d.MFA, d.From, d.With, d.Via = who.mfa(), Clean(who.SourceIP, maxField), Clean(who.UserAgent, maxField), Clean(who.Via, maxField)
+		d.MFA, d.From, d.With, d.Via = who.MFAWords(), Clean(who.SourceIP, maxField), Clean(who.UserAgent, maxField), Clean(who.Via, maxField)
 		if who.ARN != "" {
 			d.Role = Clean(who.SessionIssuer, maxField)
 		}

@@ -61,7 +61,7 @@ func (a Alert) who(t *lines) {
 	}
 	t.put("From", a.Actor.SourceIP)
 	t.put("With", a.Actor.with())
-	t.put("MFA", a.Actor.mfa())
+	t.put("MFA", a.Actor.MFAWords())
 }
 
 // name is the most telling of what is known.
@@ -88,7 +88,8 @@ func (a Actor) with() string {
 	return a.Via + " (" + a.UserAgent + ")"
 }
 
-func (a Actor) mfa() string {
+// MFAWords say whether the caller showed MFA, as far as a record tells.
+func (a Actor) MFAWords() string {
 	switch {
 	case a.MFA == nil && a.Type == "IAMUser" && strings.HasPrefix(a.AccessKeyID, "AKIA"):
 		return "none: a long-term access key"

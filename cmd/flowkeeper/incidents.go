@@ -205,17 +205,7 @@ func putActor(s *sheet, a *alert.Actor) {
 	s.put("access key", a.AccessKeyID)
 	s.put("from", a.SourceIP)
 	s.put("with", a.UserAgent)
-	s.put("MFA", mfa(*a))
-}
-
-func mfa(a alert.Actor) string {
-	switch {
-	case a.MFA == nil:
-		return "not told"
-	case *a.MFA:
-		return "yes"
-	}
-	return "no"
+	s.put("MFA", a.MFAWords())
 }
 
 func (a *app) printHistory(w io.Writer, history []remediate.Entry) error {

@@ -96,7 +96,7 @@ func (a *app) printVerdict(w io.Writer, v verdict) error {
 		if who.Via != who.UserAgent {
 			s.put("  by way of", who.Via)
 		}
-		s.put("  MFA", mfa(*who))
+		s.put("  MFA", who.MFAWords())
 	}
 	if v.Kind == "tamper" {
 		s.put("  call", v.EventName)

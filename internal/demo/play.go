@@ -79,9 +79,24 @@ func again(ctx context.Context, s *stage, t *timeline, ids []string) error {
 
 func silent(ctx context.Context, s *stage, t *timeline, ids []string) error {
 	t.say("mallory stops the trail and deletes another: no event tells of it. The next refresh does.")
-	s.world.MuteTrail(true)
+	if err := s.stopTrail(ctx, t); err != nil {
+		return err
+	}
 	defer s.world.MuteTrail(false)
 	return s.strike(ctx, t, ids[9])
+}
+
+// stopTrail is the last that the trail tells.
+func (s *stage) stopTrail(ctx context.Context, t *timeline) error {
+	err := s.world.Send(s.queueARN, fmt.Sprintf(`{"detail-type":"AWS API Call via CloudTrail","source":"aws.cloudtrail","detail":{"eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging",
+		"eventTime":%q,"awsRegion":%q,"recipientAccountId":%q,"eventID":"demo-stop-logging","sourceIPAddress":"127.0.0.1","userAgent":"aws-cli/2.17",
+		"userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::%s:user/mallory","accountId":%q},"requestParameters":{"name":"main"}}}`,
+		time.Now().UTC().Format(time.RFC3339), region, account, account, account))
+	if err != nil {
+		return err
+	}
+	s.world.MuteTrail(true)
+	return t.wait(ctx, alert.Tamper, 1)
 }
 
 // strike deletes flow logs as mallory and waits until they are back.

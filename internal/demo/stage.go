@@ -23,6 +23,7 @@ type stage struct {
 	url      string
 	stop     func() error
 	queueURL string
+	queueARN string
 	aws      aws.Config  // the daemon's
 	attacker *ec2.Client // an administrator's leaked access key, without MFA
 	intern   *ec2.Client // may not delete flow logs
@@ -63,6 +64,7 @@ var resources = []struct {
 func (s *stage) build(ctx context.Context) (err error) {
 	w := s.world
 	_, arn := w.CreateQueue(account, region, "flowkeeper", nil)
+	s.queueARN = arn
 	s.queueURL = s.url + "/queue/" + region + "/" + account + "/flowkeeper"
 	w.AddDeliveryRole(roleARN)
 	for _, d := range []string{groupARN, bucketARN, streamARN} {

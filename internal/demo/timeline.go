@@ -123,10 +123,7 @@ func who(a alert.Alert) string {
 	if a.Actor == nil {
 		return "nobody knows who: found by the refresh, without an event"
 	}
-	mfa := "MFA unknown"
-	if a.Actor.MFA != nil {
-		mfa = map[bool]string{true: "with MFA", false: "without MFA"}[*a.Actor.MFA]
-	}
+	mfa := "MFA " + a.Actor.MFAWords()
 	return fmt.Sprintf("by %s from %s, %s", alert.Clean(a.Actor.ARN, 100), alert.Clean(a.Actor.SourceIP, 50), mfa)
 }
 

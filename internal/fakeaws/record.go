@@ -94,7 +94,8 @@ func identity(c caller) map[string]any {
 	if c.SessionIssuer != "" {
 		session["sessionIssuer"] = map[string]any{"type": "Role", "arn": c.SessionIssuer, "accountId": c.Account, "userName": c.Name}
 	}
-	if c.MFA != nil || c.SessionIssuer != "" {
+	// A long-term access key has no session that could tell of MFA.
+	if c.MFA != nil && *c.MFA || c.SessionIssuer != "" {
 		session["attributes"] = map[string]any{"mfaAuthenticated": strconv.FormatBool(c.MFA != nil && *c.MFA)}
 		id["sessionContext"] = session
 	}

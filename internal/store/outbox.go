@@ -53,15 +53,19 @@ const (
 	holdAnswer = 5 * time.Minute
 )
 
-// dueAt is when a delivery may be tried.
-var dueAt = fmt.Sprintf(`iif(a.answers AND json_extract(a.body, '$.kind') <> 'restored', max(d.next_at, coalesce((SELECT max(e.sent_at) + %d FROM alerts b
-	CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND NOT b.answers AND e.sent_at - b.at > %d), 0)), d.next_at)`,
-	holdAnswer.Milliseconds(), late.Milliseconds())
+// dueAt is when a delivery may be tried. What was sent while the clock was
+// ahead holds up nothing.
+func dueAt(now time.Time) string {
+	hold, at := holdAnswer.Milliseconds(), now.UnixMilli()
+	return fmt.Sprintf(`iif(a.answers AND json_extract(a.body, '$.kind') <> 'restored', max(d.next_at, coalesce((SELECT max(e.sent_at) + %d FROM alerts b
+		CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND NOT b.answers
+		AND e.sent_at - b.at > %d AND e.sent_at BETWEEN %d AND %d), 0)), d.next_at)`, hold, late.Milliseconds(), at-hold, at)
+}
 
 // Next implements alert.Outbox.
 func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.Delivery, ok bool, err error) {
 	err = s.read(ctx, func(t *tx) error {
-		ds, err := t.deliveries(ready+` AND (`+dueAt+` <= ? OR d.next_at > ?) ORDER BY d.alert LIMIT 1`,
+		ds, err := t.deliveries(ready+` AND (`+dueAt(now)+` <= ? OR d.next_at > ?) ORDER BY d.alert LIMIT 1`,
 			sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli())
 		if err != nil {
 			return err
@@ -71,7 +75,7 @@ func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.D
 			return nil
 		}
 		var next sql.NullInt64
-		if err := t.q.QueryRowContext(ctx, `SELECT min(`+dueAt+`) FROM deliveries d JOIN alerts a ON a.num = d.alert WHERE `+ready, sink).Scan(&next); err != nil {
+		if err := t.q.QueryRowContext(ctx, `SELECT min(`+dueAt(now)+`) FROM deliveries d JOIN alerts a ON a.num = d.alert WHERE `+ready, sink).Scan(&next); err != nil {
 			return fmt.Errorf("read %s: %w", s.path, err)
 		}
 		if next.Valid {
