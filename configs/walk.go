@@ -96,7 +96,7 @@ func (l *loader) walk(key string, n *yaml.Node, t reflect.Type) (any, bool) {
 
 func (l *loader) walkList(key string, n *yaml.Node, t reflect.Type) (any, bool) {
 	if n.Kind != yaml.SequenceNode {
-		l.problem(key, n.Value, "write a list: [a, b]")
+		l.problem(key, n.Value, "write a list: each in a line of its own, after a hyphen")
 		return nil, false
 	}
 	out := []any{}

@@ -53,7 +53,11 @@ func (a *app) listAlerts(ctx context.Context, s *store.Store, failed, asJSON boo
 		return t.flush()
 	})
 	if err == nil && n == 0 && !asJSON {
-		fmt.Fprintln(a.stderr, "no such alerts")
+		if failed {
+			fmt.Fprintln(a.stderr, "every sink has taken every alert so far")
+		} else {
+			fmt.Fprintln(a.stderr, "nobody was told anything yet")
+		}
 	}
 	return err
 }

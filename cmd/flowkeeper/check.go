@@ -90,6 +90,9 @@ func (a *app) understand(m *meaning, c configs.Config) {
 		if s.MinLevel != "" {
 			text += " (" + s.MinLevel + " and up)"
 		}
+		if len(s.Kinds) > 0 {
+			text += " (only " + strings.Join(s.Kinds, ", ") + ")"
+		}
 		m.Sinks = append(m.Sinks, text)
 	}
 }

@@ -86,6 +86,9 @@ func newRulesExportCommand(a *app) *cobra.Command {
 }
 
 func (a *app) exportRules(dir string, force, asJSON bool) error {
+	if dir == "" {
+		return usagef("name a directory to write the rules into")
+	}
 	todo, err := rulesToWrite(dir, force)
 	if err != nil {
 		return err

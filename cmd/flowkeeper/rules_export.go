@@ -35,7 +35,7 @@ func rulesToWrite(dir string, force bool) (map[string][]byte, error) {
 		todo[r.File] = want
 	}
 	if len(differ) > 0 && !force {
-		return nil, fmt.Errorf("%s differ in %s: nothing was written; --force overwrites them", strings.Join(differ, ", "), dir)
+		return nil, fmt.Errorf("%s: other content is in %s, so nothing was written; --force overwrites", strings.Join(differ, ", "), dir)
 	}
 	return todo, nil
 }
