@@ -103,7 +103,7 @@ func (a Alert) todo() string {
 		return ""
 	case who == nil:
 		return "find out who, and whether a trail was stopped: docs/alerts.md"
-	case who.Type == "IAMUser" && plain(who.AccessKeyID, "") && plain(userName(who.ARN), "-_.@"):
+	case who.Type == "IAMUser" && who.Account == "" && strings.HasPrefix(who.AccessKeyID, "AKIA") && plain(who.AccessKeyID, "") && plain(userName(who.ARN), "-_.@"):
 		return fmt.Sprintf("if nobody planned this, stop them: aws iam update-access-key --status Inactive --user-name %s --access-key-id %s", userName(who.ARN), who.AccessKeyID)
 	case who.SessionIssuer != "":
 		return "if nobody planned this, stop them: revoke the sessions of the role (IAM console, the role, Revoke sessions)"

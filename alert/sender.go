@@ -37,6 +37,7 @@ type Sender struct {
 	// Of Run's goroutine alone.
 	failures int       // tries in a row that failed, of whichever alert
 	quietFor time.Time // nothing is tried before
+	sent     bool      // something was, since the start
 }
 
 // NewSender returns the sender of the sink called name.
@@ -115,10 +116,14 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) {
 		s.failed(ctx, d, err, now)
 		return
 	}
-	s.failures = 0
+	recovers := s.failures > 0 || d.Attempts > 0 || !s.sent
+	s.failures, s.sent = 0, true
 	s.persist(ctx, "record a sent alert", func(ctx context.Context) error {
 		return s.outbox.Sent(ctx, s.name, d.Alert.ID, now)
 	})
+	if recovers && s.Told != nil {
+		s.Told() // that it takes alerts again
+	}
 	if d.Attempts > 0 {
 		s.log.Info("alert delivered after retries", "alert", d.Alert.ID, "attempts", d.Attempts+1)
 	}
@@ -142,7 +147,7 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 		next = next.Add(time.Second + Backoff(attempts, s.Rand()))
 	}
 	parked := attempts >= parkTries && now.Sub(d.Alert.Time.Time) >= parkAfter
-	tell := parked || attempts == tellTries(why.Refused) && d.Alert.routeLevel().AtLeast(High)
+	tell := parked || attempts >= tellTries(why.Refused) && d.Alert.routeLevel().AtLeast(High)
 	s.report(d, attempts, next, cause, parked)
 	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
 		return s.outbox.Failed(ctx, s.name, d.Alert.ID, attempts, next, cause, parked, tell)

@@ -195,18 +195,14 @@ func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
 // did are mended, or gone.
 func (r *Remediator) endDelivering(ctx context.Context, s inventory.Scope) error {
 	told := false
-	err := r.Store.View(ctx, func(tx Tx) (err error) {
-		if told, err = tx.Trouble(s, Delivering); err != nil || !told {
-			return err
-		}
-		failing, err := tx.AnyFailing(s)
-		told = !failing
-		return err
-	})
+	err := r.Store.View(ctx, func(tx Tx) (err error) { told, err = tx.Trouble(s, Delivering); return err })
 	if err != nil || !told {
 		return err
 	}
 	err = r.Store.Update(ctx, func(tx Tx) error {
+		if failing, err := tx.AnyFailing(s); err != nil || failing {
+			return err
+		}
 		return tellEnd(tx, s, Delivering, "AWS delivers what every protected flow log records", r.Now())
 	})
 	r.Wake()

@@ -47,7 +47,7 @@ func (r *Remediator) personal(a *alert.Actor) (facts []string) {
 // whether it leaves a VPC dark.
 func (r *Remediator) facts(tx Tx, s inventory.Scope, a *alert.Actor, logs []alert.FlowLog) ([]string, error) {
 	out := r.personal(a)
-	if r.Policy.rule(principal(a)).Action != Restore {
+	if a != nil && r.Policy.rule(principal(a)).Action != Restore {
 		return out, nil
 	}
 	ids, resources := map[string]bool{}, make([]string, 0, len(logs))

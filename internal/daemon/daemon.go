@@ -212,22 +212,22 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	if err := d.depends.recall(ctx, d.store); err != nil {
 		return err
 	}
-	asked := d.depends.askFirst(ctx, ask)
 	w := d.watcher(q, client)
 	for _, s := range d.fleet.Scopes() {
 		beat := d.progress.Loop("restore "+s.String(), 3*time.Minute)
 		g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
 	}
 	g.Go(func() error {
+		asked := d.depends.askFirst(ctx, ask) // by the answer what is received is judged
+		g.Go(func() error {
+			d.depends.keepAsking(ctx, asked, ask, func(err error) {
+				d.Log.Warn("the queue's policy and key can't be asked for, so that tampering with its rule or key may go untold; allow sqs:GetQueueAttributes", "error", err)
+			})
+			return nil
+		})
 		if err := w.Run(ctx); err != nil {
 			return fmt.Errorf("queue.url %s: %w: see that the queue exists, and that these credentials may receive from it", d.Config.Queue.URL, err)
 		}
-		return nil
-	})
-	g.Go(func() error {
-		d.depends.keepAsking(ctx, asked, ask, func(err error) {
-			d.Log.Warn("the queue's policy and key can't be read, so that tampering with its rule or key may go untold; allow sqs:GetQueueAttributes", "error", err)
-		})
 		return nil
 	})
 	g.Go(func() error { return d.refreshes.run(ctx) })

@@ -108,7 +108,10 @@ func (d *dependencies) ask(ctx context.Context, url string, client queueAttribut
 	if err != nil {
 		return err
 	}
-	return s.SetFact(ctx, factQueue, string(text))
+	if known, err := s.Fact(ctx, factQueue); err == nil && known != string(text) {
+		return s.SetFact(ctx, factQueue, string(text))
+	}
+	return nil
 }
 
 // askFirst asks before anything is received, a few times at the most: what

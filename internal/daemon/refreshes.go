@@ -26,6 +26,7 @@ type refreshes struct {
 	mu     sync.Mutex
 	failed map[inventory.Scope]int  // failures in a row
 	first  map[inventory.Scope]bool // had a complete refresh since the start
+	told   map[inventory.Scope]bool // people were, of the failures in a row
 }
 
 // ask is for a refresh of a scope. twice: and for another one after settle, as
@@ -44,7 +45,7 @@ const (
 func newRefreshes(d *Daemon) *refreshes {
 	return &refreshes{
 		d: d, asked: make(chan ask, 64+len(d.fleet.Scopes())), slots: make(chan struct{}, parallelScopes),
-		failed: map[inventory.Scope]int{}, first: map[inventory.Scope]bool{},
+		failed: map[inventory.Scope]int{}, first: map[inventory.Scope]bool{}, told: map[inventory.Scope]bool{},
 	}
 }
 
@@ -232,15 +233,25 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	if n == 1 {
 		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
 	}
-	if n == 1 && !scopes.Passes(err) || n == 3 && scopes.Passes(err) {
+	if tell := n >= 3 || !scopes.Passes(err); tell && !r.hasTold(s) {
 		r.d.tellPipeline(ctx, s, remediate.Refreshing, "the inventory can't be refreshed: "+err.Error())
 	}
+}
+
+// hasTold reports whether people were told of this run of failures, and notes
+// that they are now.
+func (r *refreshes) hasTold(s inventory.Scope) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was := r.told[s]
+	r.told[s] = true
+	return was
 }
 
 func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.Counts, took time.Duration) {
 	r.mu.Lock()
 	again, first := r.failed[s] > 0, !r.first[s]
-	r.failed[s], r.first[s] = 0, true
+	r.failed[s], r.first[s], r.told[s] = 0, true, false
 	r.mu.Unlock()
 	if again || first {
 		r.d.works(ctx, s, remediate.Refreshing, "the inventory can be refreshed again")

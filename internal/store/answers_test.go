@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,5 +101,116 @@ func TestDependsIsFilledByTheMigration(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// addAlert of a title like its ID.
+func addAlert(t *testing.T, s *Store, id, key string, at time.Time, k alert.Kind, l alert.Level) {
+	s.put(t, func(tx remediate.Tx) error {
+		return tx.AddAlert(alert.Alert{ID: id, Title: id, DedupKey: key, Time: alert.Time{Time: at}, Kind: k, Level: l})
+	})
+}
+
+// nextID is the alert that a sink gets next, or when.
+func nextID(t *testing.T, s *Store, sink string, at time.Time) string {
+	d, ok, err := s.Next(t.Context(), sink, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ok {
+		return "none until " + d.NextAt.Sub(at).String()
+	}
+	return d.Alert.ID
+}
+
+// TestI7TheSecondOutageOfADay is told like the first.
+func TestI7TheSecondOutageOfADay(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	addAlert(t, s, "a", "a", *now, alert.Deletion, alert.High)
+	s.Failed(t.Context(), "pager", "a", 10, *now, "down", false, true)
+	s.Sent(t.Context(), "pager", "a", *now)
+	*now = now.Add(3 * time.Hour)
+	addAlert(t, s, "b", "b", *now, alert.Deletion, alert.Critical)
+	s.Failed(t.Context(), "pager", "b", 10, *now, "down", false, true)
+	var got []string
+	for _, d := range s.told(t) {
+		if d.Sink == "chat" {
+			got = append(got, d.Alert.Title)
+		}
+	}
+	if len(got) != 3 {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestI7AStillRefusedAlertEndsNothing though another was taken meanwhile.
+func TestI7AStillRefusedAlertEndsNothing(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	addAlert(t, s, "a", "a", *now, alert.Deletion, alert.Critical)
+	s.Failed(t.Context(), "pager", "a", 3, now.Add(time.Second), "400", false, true)
+	addAlert(t, s, "b", "b", *now, alert.Deletion, alert.High)
+	s.Sent(t.Context(), "pager", "b", *now)
+	for _, d := range s.told(t) {
+		if d.Sink == "chat" && strings.Contains(d.Alert.Title, "again") {
+			t.Errorf("a is still refused, and told: %q resolves=%v", d.Alert.Title, d.Alert.Resolves())
+		}
+	}
+}
+
+// TestRetryClosesNoLaterTrouble that goes on.
+func TestRetryClosesNoLaterTrouble(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	addAlert(t, s, "t1", "q", noon, alert.Pipeline, alert.High)
+	s.giveUp(t, "t1", "pager")
+	for _, x := range []struct {
+		id string
+		l  alert.Level
+	}{{"end1", alert.Informational}, {"t2", alert.High}} {
+		addAlert(t, s, x.id, "q", *now, alert.Pipeline, x.l)
+		s.Sent(t.Context(), "pager", x.id, *now)
+	}
+	*now = now.Add(time.Hour)
+	s.Retry(t.Context(), "t1")
+	var got []string
+	for at := *now; ; at = at.Add(6 * time.Minute) {
+		id := nextID(t, s, "pager", at)
+		if strings.HasPrefix(id, "none") {
+			break
+		}
+		got = append(got, id)
+		s.Sent(t.Context(), "pager", id, at)
+	}
+	if got[len(got)-1] == "end1" {
+		t.Errorf("%q: t2 goes on, and its pager is resolved", got)
+	}
+}
+
+// TestI7BlockedWaitsForNoAnswer of an alert that a sink refuses.
+func TestI7BlockedWaitsForNoAnswer(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	addAlert(t, s, "deletion", "e", *now, alert.Deletion, alert.High)
+	s.Failed(t.Context(), "chat", "deletion", 30, now.Add(10*time.Minute), "WAF 403", false, false)
+	addAlert(t, s, "restored", "e", *now, alert.Restored, alert.Low)
+	addAlert(t, s, "blocked", "e", *now, alert.Blocked, alert.Critical)
+	if id := nextID(t, s, "chat", *now); id != "blocked" {
+		t.Errorf("next is %s: blocked (critical) waits for restored, which waits for the refused deletion", id)
+	}
+}
+
+// TestRetryOfWhatWasParkedWithItsEnd sends both.
+func TestRetryOfWhatWasParkedWithItsEnd(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	s.park(t, "event", "pager")
+	addAlert(t, s, "end", "event", noon, alert.Closed, alert.Informational)
+	s.giveUp(t, "end", "pager")
+	s.Retry(t.Context(), "event")
+	s.Sent(t.Context(), "pager", "event", *now)
+	if id := nextID(t, s, "pager", now.Add(holdAnswer)); id != "end" {
+		t.Errorf("next is %s: pager left open", id)
 	}
 }

@@ -19,7 +19,7 @@ func (t *tx) AddAlert(a alert.Alert) error { return t.addAlert(a, t.s.route(a)) 
 func (t *tx) addAlert(a alert.Alert, sinks []string) error {
 	var num int64
 	err := t.q.QueryRowContext(t.ctx, `INSERT INTO alerts (id, at, dedup_key, answers, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
-		a.ID, a.Time.UnixMilli(), a.DedupKey, a.Answers(), body(a)).Scan(&num)
+		a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), body(a)).Scan(&num)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -38,34 +38,29 @@ func (t *tx) addAlert(a alert.Alert, sinks []string) error {
 // seems due later was written before the clock went back.
 const farthestTry = 2 * time.Hour
 
+// answers is 0 for an alert that answers none, 2 for one that resolves what a
+// pager opened, and 1 for another.
+func answers(a alert.Alert) int {
+	switch {
+	case a.Resolves():
+		return 2
+	case a.Answers():
+		return 1
+	}
+	return 0
+}
+
 // ready are the pending deliveries of a sink but those that answer an alert
 // which it has not got yet, and those that come after such an answer: a pager
 // that is resolved before it is opened stays open, and one that is opened again
 // before it is resolved is closed while it should ring. (CROSS JOIN: SQLite is to begin with the few alerts of one key.)
 const ready = `d.sink = ? AND d.sent_at IS NULL AND d.parked_at IS NULL AND NOT EXISTS (SELECT 1 FROM alerts b
-	CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND (a.answers OR b.answers) AND e.sent_at IS NULL AND e.parked_at IS NULL)`
-
-// late is how long after an alert it is sent late, and holdAnswer how long the
-// one that resolves it then waits: after an outage a pager must ring, and not
-// be opened and resolved in one instant.
-const (
-	late       = time.Minute
-	holdAnswer = 5 * time.Minute
-)
-
-// dueAt is when a delivery may be tried. What was sent while the clock was
-// ahead holds up nothing.
-func dueAt(now time.Time) string {
-	hold, at := holdAnswer.Milliseconds(), now.UnixMilli()
-	return fmt.Sprintf(`iif(a.answers AND json_extract(a.body, '$.kind') <> 'restored', max(d.next_at, coalesce((SELECT max(e.sent_at) + %d FROM alerts b
-		CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND NOT b.answers
-		AND e.sent_at - b.at > %d AND e.sent_at BETWEEN %d AND %d), 0)), d.next_at)`, hold, late.Milliseconds(), at-hold, at)
-}
+	CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND (a.answers OR b.answers = 2) AND e.sent_at IS NULL AND e.parked_at IS NULL)`
 
 // Next implements alert.Outbox.
 func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.Delivery, ok bool, err error) {
 	err = s.read(ctx, func(t *tx) error {
-		ds, err := t.deliveries(ready+` AND (`+dueAt(now)+` <= ? OR d.next_at > ?) ORDER BY d.alert LIMIT 1`,
+		ds, err := t.pending(ready+` AND (d.next_at <= ? OR d.next_at > ?) ORDER BY d.alert LIMIT 1`,
 			sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli())
 		if err != nil {
 			return err
@@ -75,7 +70,7 @@ func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.D
 			return nil
 		}
 		var next sql.NullInt64
-		if err := t.q.QueryRowContext(ctx, `SELECT min(`+dueAt(now)+`) FROM deliveries d JOIN alerts a ON a.num = d.alert WHERE `+ready, sink).Scan(&next); err != nil {
+		if err := t.q.QueryRowContext(ctx, `SELECT min(d.next_at) FROM deliveries d INDEXED BY deliveries_pending JOIN alerts a ON a.num = d.alert WHERE `+ready, sink).Scan(&next); err != nil {
 			return fmt.Errorf("read %s: %w", s.path, err)
 		}
 		if next.Valid {
@@ -86,6 +81,14 @@ func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.D
 	return d, ok, err
 }
 
+// late is how long after an alert it is sent late, and holdAnswer how long the
+// one that resolves it then waits: after an outage a pager must ring, and not
+// be opened and resolved in one instant.
+const (
+	late       = time.Minute
+	holdAnswer = 5 * time.Minute
+)
+
 // Sent implements alert.Outbox.
 func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) error {
 	return s.write(ctx, func(t *tx) error {
@@ -93,18 +96,35 @@ func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) er
 		if err != nil {
 			return err
 		}
-		told, err := t.fact(sinkTrouble + sink)
-		if err != nil || told == "" {
+		err = t.exec(`UPDATE deliveries SET next_at = max(next_at, ?1) WHERE sink = ?2 AND sent_at IS NULL AND parked_at IS NULL AND alert IN
+			(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num AND b.answers = 2 WHERE a.id = ?3 AND NOT a.answers AND a.at < ?4)`,
+			at.Add(holdAnswer).UnixMilli(), sink, alertID, at.Add(-late).UnixMilli())
+		if err != nil {
 			return err
 		}
-		if err := t.setFact(sinkTrouble+sink, ""); err != nil {
-			return err
-		}
-		return t.addForOthers(alert.TakesAgain(sink, s.now()), sink)
+		return t.endSinkTrouble(sink)
 	})
 }
 
-// sinkTrouble begins the fact that the other sinks were told of one.
+// endSinkTrouble tells the other sinks that one takes alerts again, where they
+// were told that it does not, and nothing is left that it has not taken.
+func (t *tx) endSinkTrouble(sink string) error {
+	told, err := t.fact(sinkTrouble + sink)
+	if err != nil || told == "" {
+		return err
+	}
+	var left bool
+	if err := t.one(&left, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE sink = ? AND sent_at IS NULL AND attempts >= 3)`, sink); err != nil || left {
+		return err
+	}
+	if err := t.setFact(sinkTrouble+sink, ""); err != nil {
+		return err
+	}
+	return t.addForOthers(alert.TakesAgain(sink, t.s.now()), sink)
+}
+
+// sinkTrouble begins the fact on which day the other sinks were last told of
+// one; empty: and then that it takes alerts again.
 const sinkTrouble = "trouble sink "
 
 // addForOthers adds what one sink is not to be told of itself.
@@ -136,11 +156,13 @@ func (t *tx) tellNotTaken(sink, alertID, cause string) error {
 	if err != nil || len(ds) == 0 {
 		return err
 	}
+	last, err := t.fact(sinkTrouble + sink)
+	today := t.s.now().UTC().Format(time.DateOnly)
 	told, ok := alert.NotTaken(sink, ds[0].Alert, cause, t.s.now())
-	if !ok {
-		return nil
+	if err != nil || !ok || last == today {
+		return err
 	}
-	if err := t.setFact(sinkTrouble+sink, told.ID); err != nil {
+	if err := t.setFact(sinkTrouble+sink, today); err != nil {
 		return err
 	}
 	return t.addForOthers(told, sink)
@@ -171,26 +193,38 @@ func (s *Store) Deliveries(ctx context.Context, failed bool, yield func(alert.De
 // reports how many.
 func (s *Store) Retry(ctx context.Context, alertID string) (n int64, err error) {
 	err = s.write(ctx, func(t *tx) error {
-		res, err := t.q.ExecContext(ctx, `UPDATE deliveries SET next_at = ?, parked_at = NULL WHERE sent_at IS NULL AND alert = (SELECT num FROM alerts WHERE id = ?)`,
-			s.now().UnixMilli(), alertID)
+		at := s.now().UnixMilli()
+		// What was told meanwhile by the same key is to follow it again, or a pager
+		// that this opens would stay open, or be closed while it should ring.
+		err := t.exec(`UPDATE deliveries AS e SET sent_at = NULL, parked_at = NULL, attempts = 0, next_at = ?1 WHERE (sent_at IS NOT NULL OR parked_at IS NOT NULL) AND alert IN
+			(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num WHERE a.id = ?2 AND a.dedup_key <> '')
+			AND EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = (SELECT num FROM alerts WHERE id = ?2) AND d.sink = e.sink AND d.sent_at IS NULL)`, at, alertID)
+		if err != nil {
+			return err
+		}
+		res, err := t.q.ExecContext(ctx, `UPDATE deliveries SET next_at = ?, parked_at = NULL, attempts = 0 WHERE sent_at IS NULL AND alert = (SELECT num FROM alerts WHERE id = ?)`, at, alertID)
 		if err != nil {
 			return fmt.Errorf("write %s: %w", s.path, err)
 		}
-		if n, err = res.RowsAffected(); err != nil || n == 0 {
-			return err
-		}
-		// What was told meanwhile of how it ended is to follow it again, or a pager
-		// that this opens would stay open.
-		return t.exec(`UPDATE deliveries AS e SET sent_at = NULL, next_at = ?1 WHERE sent_at IS NOT NULL AND EXISTS (SELECT 1 FROM alerts a
-			JOIN deliveries d ON d.alert = a.num AND d.sink = e.sink AND d.sent_at IS NULL JOIN alerts b ON b.num = e.alert
-			WHERE a.id = ?2 AND b.dedup_key = a.dedup_key AND b.num > a.num AND b.answers)`, s.now().UnixMilli(), alertID)
+		n, err = res.RowsAffected()
+		return err
 	})
 	return n, err
 }
 
 func (t *tx) deliveries(where string, args ...any) ([]alert.Delivery, error) {
+	return t.readDeliveries(`deliveries d`, where, args...)
+}
+
+// pending are deliveries by the index of those neither sent nor parked, which
+// where must ask for: the others are many.
+func (t *tx) pending(where string, args ...any) ([]alert.Delivery, error) {
+	return t.readDeliveries(`deliveries d INDEXED BY deliveries_pending`, where, args...)
+}
+
+func (t *tx) readDeliveries(from, where string, args ...any) ([]alert.Delivery, error) {
 	rows, err := t.q.QueryContext(t.ctx, `SELECT d.sink, d.attempts, d.next_at, d.sent_at, d.parked_at, d.error, a.body
-		FROM deliveries d JOIN alerts a ON a.num = d.alert WHERE `+where, args...)
+		FROM `+from+` JOIN alerts a ON a.num = d.alert WHERE `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
 	}
