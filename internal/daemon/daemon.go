@@ -219,6 +219,7 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	}
 	g.Go(func() error {
 		asked := d.depends.askFirst(ctx, ask) // by the answer what is received is judged
+		d.refreshes.await(ctx, firstRefresh)
 		g.Go(func() error {
 			d.depends.keepAsking(ctx, asked, ask, func(err error) {
 				d.Log.Warn("the queue's policy and key can't be asked for, so that tampering with its rule or key may go untold; allow sqs:GetQueueAttributes", "error", err)

@@ -93,3 +93,16 @@ func TestTamperFromTheQueue(t *testing.T) {
 		t.Errorf("%v", levels)
 	}
 }
+
+// TestTamperBeforeTheFirstRefresh: what waits in the queue is judged by what
+// the first refresh of an empty memory finds.
+func TestTamperBeforeTheFirstRefresh(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.plant(region, "vpc-1")
+	if err := h.world.Send(h.queue, fmt.Sprintf(`{"eventSource":"s3.amazonaws.com","eventName":"DeleteBucket","eventTime":"2026-03-01T12:02:26Z","awsRegion":%q,"recipientAccountId":%q,"eventID":"e1","requestParameters":{"bucketName":"flow-logs"}}`, region, account)); err != nil {
+		t.Fatal(err)
+	}
+	h.refreshed()
+	h.await("the alert", func() bool { return len(h.pager.of(alert.Tamper)) == 1 })
+}

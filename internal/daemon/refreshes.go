@@ -269,6 +269,35 @@ func (r *refreshes) done() bool {
 	return len(r.first) == len(r.d.fleet.Scopes())
 }
 
+// firstRefresh is how long an empty memory puts off receiving: what waits in
+// the queue could be about flow logs that it knows a moment later.
+const firstRefresh = 10 * time.Second
+
+// await waits until every scope has been refreshed, now or in an earlier life.
+func (r *refreshes) await(ctx context.Context, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for ctx.Err() == nil && !r.done() && !r.everDone(ctx) {
+		sleep(ctx, 50*time.Millisecond)
+	}
+}
+
+// everDone reports whether the state file knows a refresh of every scope.
+func (r *refreshes) everDone(ctx context.Context) bool {
+	all := true
+	err := r.d.store.View(ctx, func(tx remediate.Tx) error {
+		for _, s := range r.d.fleet.Scopes() {
+			ok, err := tx.FirstRefreshed(s)
+			if err != nil {
+				return err
+			}
+			all = all && ok
+		}
+		return nil
+	})
+	return err == nil && all
+}
+
 // Refreshed reports whether every scope has been refreshed since the start.
 func (d *Daemon) Refreshed() bool { return d.connected.Load() && d.refreshes.done() }
 
