@@ -15,7 +15,8 @@ type cell struct {
 
 func plain(s string) cell { return cell{text: s} }
 
-// maxCell is how wide a column gets, in characters; `show` tells the rest.
+// maxCell is how wide a column gets on a terminal, in characters; `show` tells
+// the rest.
 const maxCell = 72
 
 // tableBlock is how many rows are held to find the columns' widths: a list of
@@ -26,6 +27,7 @@ const tableBlock = 1000
 type table struct {
 	w      io.Writer
 	color  bool
+	cut    bool // cells that are wider than maxCell
 	header []string
 	widths []int
 	rows   [][]cell
@@ -33,7 +35,7 @@ type table struct {
 }
 
 func (a *app) table(w io.Writer, header ...string) *table {
-	t := &table{w: w, color: a.colors(), header: header, widths: make([]int, len(header))}
+	t := &table{w: w, color: a.colors(), cut: a.terminal, header: header, widths: make([]int, len(header))}
 	for i, h := range header {
 		t.widths[i] = len(h)
 	}
@@ -43,7 +45,9 @@ func (a *app) table(w io.Writer, header ...string) *table {
 // add one row; an empty cell shows a dash.
 func (t *table) add(cells ...cell) error {
 	for i, c := range cells {
-		c.text = shorten(clean(c.text))
+		if c.text = clean(c.text); t.cut {
+			c.text = shorten(c.text)
+		}
 		if c.text == "" {
 			c = cell{"-", dim}
 		}
