@@ -6,6 +6,7 @@ package systemd
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -14,6 +15,9 @@ import (
 // Notifier tells the service manager how the service is, by the socket that
 // NOTIFY_SOCKET names; without one its methods do nothing and return nil.
 type Notifier struct{}
+
+// Listening reports whether a service manager hears what is told.
+func (Notifier) Listening() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
 
 // Ready ends the start: what is ordered after the unit begins now.
 func (Notifier) Ready() error { return notify(daemon.SdNotifyReady) }

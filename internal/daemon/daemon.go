@@ -187,6 +187,7 @@ func (d *Daemon) loops(ctx context.Context) error {
 	}
 	g.Go(func() error { return d.serve(ctx) })
 	g.Go(func() error { return d.keepCopies(ctx) })
+	g.Go(func() error { return d.keepStatus(ctx) })
 	g.Go(func() error { return systemd.Watchdog(ctx, func() bool { return d.healthy() == nil }) })
 	g.Go(func() error {
 		if d.reach(ctx) {

@@ -1,0 +1,85 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"flowkeeper/internal/store"
+	"flowkeeper/systemd"
+)
+
+// statusPause is how often `systemctl status` learns something new.
+const statusPause = 15 * time.Second
+
+// keepStatus tells systemd what the daemon is doing, in a line.
+func (d *Daemon) keepStatus(ctx context.Context) error {
+	if !(systemd.Notifier{}).Listening() {
+		return nil
+	}
+	for {
+		if c, err := d.store.Counts(ctx); err == nil {
+			d.report(systemd.Notifier{}.Status(statusLine(c, d.ready(), time.Now())))
+		}
+		if !sleep(ctx, statusPause) {
+			return nil
+		}
+	}
+}
+
+// statusLine is what an operator wants to know at a glance; notReady is why
+// the daemon is not.
+func statusLine(c store.Counts, notReady error, now time.Time) string {
+	protected := c.Restorable["yes"] + c.Restorable["no"] + c.Restorable["unknown"]
+	parts := []string{fmt.Sprintf("%s protected in %s", numberOf(protected, "flow log"), numberOf(len(c.RefreshedAt), "scope"))}
+	switch {
+	case protected == 0:
+	case c.Restorable["no"] > 0:
+		parts = append(parts, fmt.Sprintf("%d NOT restorable", c.Restorable["no"]))
+	case c.Restorable["unknown"] == protected:
+		parts = append(parts, "not rehearsed yet")
+	case c.Restorable["unknown"] > 0:
+		parts = append(parts, fmt.Sprintf("%d not rehearsed yet", c.Restorable["unknown"]))
+	default:
+		parts = append(parts, "all restorable")
+	}
+	if at := oldest(c); !at.IsZero() {
+		parts = append(parts, "last refresh "+now.Sub(at).Truncate(time.Second).String()+" ago")
+	}
+	if n := c.Incidents["open"]; n > 0 {
+		parts = append(parts, numberOf(n, "incident")+" open")
+	}
+	if n := c.Incidents["blocked"]; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d BLOCKED", n))
+	}
+	waiting := 0
+	for _, n := range c.Pending {
+		waiting += n
+	}
+	if waiting > 0 {
+		parts = append(parts, numberOf(waiting, "alert")+" on the way")
+	}
+	line := strings.Join(parts, ", ")
+	if notReady != nil {
+		line = "not ready: " + notReady.Error() + "; " + line
+	}
+	return line
+}
+
+// oldest is the least recent of the scopes' refreshes.
+func oldest(c store.Counts) (at time.Time) {
+	for _, t := range c.RefreshedAt {
+		if at.IsZero() || t.Before(at) {
+			at = t
+		}
+	}
+	return at
+}
+
+func numberOf(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
