@@ -49,12 +49,7 @@ crash:
 	CRASH_KILLS=$${CRASH_KILLS:-1000} $(GO) test -count 1 -v -timeout 60m ./test/crash
 
 fuzz:
-	@for pkg in $$($(GO) list ./...); do \
-		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-			echo "fuzz $$pkg $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg || exit 1; \
-		done; \
-	done
+	test/fuzz.sh $(FUZZTIME)
 
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
