@@ -50,12 +50,16 @@ func (a Alert) before() string {
 			s += fmt.Sprintf(", refused %s", times(d.Refused))
 		}
 		if d.FlowLogs > 0 {
-			s += fmt.Sprintf(" (%s)", count(d.FlowLogs, "flow log"))
+			s += fmt.Sprintf(" (%s)", Plural(d.FlowLogs, "flow log"))
 		}
 		did = append(did, s)
 	}
-	if more := len(worst) - maxDeeds; more > 0 {
-		did = append(did, fmt.Sprintf("and %d other calls", more))
+	more := 0
+	for _, d := range worst[min(len(worst), maxDeeds):] {
+		more += d.Calls
+	}
+	if more > 0 {
+		did = append(did, "and "+Plural(more, "other call"))
 	}
 	if len(did) == 0 {
 		return ""
@@ -84,7 +88,8 @@ func times(n int) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-func count(n int, what string) string {
+// Plural is "1 flow log", or "3 flow logs".
+func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

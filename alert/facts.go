@@ -88,9 +88,9 @@ func tally(logs []FlowLog) string {
 		}
 		states[f.State]++
 	}
-	s := count(len(logs), "flow log")
+	s := Plural(len(logs), "flow log")
 	if len(resources) > 0 {
-		s += " of " + count(len(resources), "resource")
+		s += " of " + Plural(len(resources), "resource")
 	}
 	var parts []string
 	for _, state := range []string{"open", "blocked", "restored", "verified", "closed"} {

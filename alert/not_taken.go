@@ -16,7 +16,7 @@ func NotTaken(sink string, given Alert, why string, now time.Time) (told Alert, 
 	}
 	since := ""
 	if days := int(now.Sub(given.Time.Time) / (24 * time.Hour)); days > 0 {
-		since = " for " + count(days, "day")
+		since = " for " + Plural(days, "day")
 	}
 	told = Alert{
 		ID: ID("not taken", sink, given.ID, now.UTC().Format(time.DateOnly)), DedupKey: sinkKey(sink),

@@ -70,6 +70,15 @@ func TestI12TerraformTakesPlainIDsOnly(t *testing.T) {
 	}
 }
 
+func TestBeforeNamesTheWorst(t *testing.T) {
+	t.Parallel()
+	a := Alert{Recent: []Deeds{{EventName: "CreateFlowLogs", Calls: 2}, {EventName: "DeleteBucket", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 1, FlowLogs: 1},
+		{EventName: "PutBucketPolicy", Calls: 1}, {EventName: "PutRule", Calls: 7}, {EventName: "StopLogging", Calls: 1}}}
+	if got := a.before(); got != "in the hour before, the same principal called DeleteFlowLogs once (1 flow log); DeleteBucket once; StopLogging once; PutBucketPolicy once; PutRule 7 times; and 2 other calls" {
+		t.Error(got)
+	}
+}
+
 // I12: so is what is meant to be pasted into a shell.
 func TestI12CommandsTakePlainIDsOnly(t *testing.T) {
 	t.Parallel()

@@ -47,7 +47,7 @@ func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, row inventory.Row
 		return nil
 	}
 	a.Level, a.RaisedBy, a.Target = alert.Highest(a.Level, alert.High), []string{IsADecoy}, row.ID
-	a.Cause = fmt.Sprintf("CreateFlowLogs of %s, a decoy in the place of %s: it differs in %s", row.ID, plural(len(a.FlowLogs), "flow log"), strings.Join(a.FlowLogs[0].DifferencesFound, ", "))
+	a.Cause = fmt.Sprintf("CreateFlowLogs of %s, a decoy in the place of %s: it differs in %s", row.ID, alert.Plural(len(a.FlowLogs), "flow log"), strings.Join(a.FlowLogs[0].DifferencesFound, ", "))
 	a.Advice = "delete it if nobody you trust made it: a restore can't have its place before"
 	return add(tx, a)
 }

@@ -176,7 +176,7 @@ func Threatened(tx Tx, target string, beside []Dependency) (t Threat, err error)
 	}
 	for _, use := range []string{destinationUse, roleUse, crossRoleUse} {
 		if n := counts[use]; n > 0 {
-			t.Uses = append(t.Uses, fmt.Sprintf("%s of %s", use, plural(n, "flow log")))
+			t.Uses = append(t.Uses, fmt.Sprintf("%s of %s", use, alert.Plural(n, "flow log")))
 		}
 	}
 	for _, d := range beside {
@@ -234,13 +234,6 @@ func threatened(s inventory.Scope, id, root string, settings inventory.Settings)
 		f.RootFlowLogID = root
 	}
 	return f
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func detailOf(r cloudtrail.Record) string {

@@ -39,15 +39,15 @@ type Daemon struct {
 	// Ready is called once every loop runs.
 	Ready func()
 
-	store    *store.Store
-	senders  []*alert.Sender
-	sinks    map[string]alert.Sink
-	progress *systemd.Progress
-	queue    *queueState
-	listener net.Listener
-	straight straight
-	untold   sync.Map       // keys of troubles that were told past the store
-	backup   *backup.Backup // nil: none
+	store     *store.Store
+	senders   []*alert.Sender
+	sinks     map[string]alert.Sink
+	progress  *systemd.Progress
+	queue     *queueState
+	listener  net.Listener
+	straight  straight
+	pastStore sync.Map       // keys of troubles that were told past the store
+	backup    *backup.Backup // nil: none
 
 	connected  atomic.Bool // the fields below are there
 	fleet      *scopes.Fleet
@@ -211,7 +211,7 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	}
 	ask := func(ctx context.Context) error { return d.depends.ask(ctx, q.URL, client, d.store) }
 	if err := d.depends.recall(ctx, d.store); err != nil {
-		return err
+		d.Log.Warn("what was known of the queue is not any more; asking it again", "error", err)
 	}
 	w := d.watcher(q, client)
 	for _, s := range d.fleet.Scopes() {

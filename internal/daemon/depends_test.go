@@ -106,3 +106,22 @@ func TestTamperBeforeTheFirstRefresh(t *testing.T) {
 	h.refreshed()
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Tamper)) == 1 })
 }
+
+// TestWhatIsNotUnderstoodOfTheQueueEndsNothing: a note that can't be read is
+// asked for again.
+func TestWhatIsNotUnderstoodOfTheQueueEndsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.refreshed()
+	h.await("the queue's attributes", func() bool { return h.daemon.depends.byQueue.Load() != nil })
+	h.sql(t, `UPDATE facts SET value = '{' WHERE name = 'queue attributes'`)
+	h.stop()
+	if err := h.end(); err != nil {
+		t.Fatal(err)
+	}
+	h.again()
+	h.await("the queue's attributes again", func() bool {
+		text, err := h.daemon.store.Fact(t.Context(), factQueue)
+		return err == nil && len(text) > 1
+	})
+}

@@ -250,11 +250,14 @@ func (r *refreshes) hasTold(s inventory.Scope) bool {
 
 func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.Counts, took time.Duration) {
 	r.mu.Lock()
-	again, first := r.failed[s] > 0, !r.first[s]
-	r.failed[s], r.first[s], r.told[s] = 0, true, false
+	again, first, told := r.failed[s] > 0, !r.first[s], r.told[s]
+	r.failed[s], r.first[s] = 0, true
 	r.mu.Unlock()
-	if again || first {
-		r.d.works(ctx, s, remediate.Refreshing, "the inventory can be refreshed again")
+	if again || first || told {
+		told = !r.d.works(ctx, s, remediate.Refreshing, "the inventory can be refreshed again")
+		r.mu.Lock()
+		r.told[s] = told
+		r.mu.Unlock()
 	}
 	if again || first || c.New+c.Changed+c.Lost > 0 {
 		r.d.Log.Info("refreshed", "account", s.Account, "region", s.Region, "listed", c.Listed, "new", c.New,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/store"
 	"flowkeeper/systemd"
 )
@@ -32,7 +33,7 @@ func (d *Daemon) keepStatus(ctx context.Context) error {
 // the daemon is not.
 func statusLine(c store.Counts, notReady error, now time.Time) string {
 	protected := c.Restorable["yes"] + c.Restorable["no"] + c.Restorable["unknown"]
-	parts := []string{fmt.Sprintf("%s protected in %s", numberOf(protected, "flow log"), numberOf(len(c.RefreshedAt), "scope"))}
+	parts := []string{fmt.Sprintf("%s protected in %s", alert.Plural(protected, "flow log"), alert.Plural(len(c.RefreshedAt), "scope"))}
 	switch {
 	case protected == 0:
 	case c.Restorable["no"] > 0:
@@ -48,7 +49,7 @@ func statusLine(c store.Counts, notReady error, now time.Time) string {
 		parts = append(parts, "last refresh "+now.Sub(at).Truncate(time.Second).String()+" ago")
 	}
 	if n := c.Incidents["open"]; n > 0 {
-		parts = append(parts, numberOf(n, "incident")+" open")
+		parts = append(parts, alert.Plural(n, "incident")+" open")
 	}
 	if n := c.Incidents["blocked"]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d BLOCKED", n))
@@ -58,7 +59,7 @@ func statusLine(c store.Counts, notReady error, now time.Time) string {
 		waiting += n
 	}
 	if waiting > 0 {
-		parts = append(parts, numberOf(waiting, "alert")+" on the way")
+		parts = append(parts, alert.Plural(waiting, "alert")+" on the way")
 	}
 	line := strings.Join(parts, ", ")
 	if notReady != nil {
@@ -75,11 +76,4 @@ func oldest(c store.Counts) (at time.Time) {
 		}
 	}
 	return at
-}
-
-func numberOf(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -28,7 +28,7 @@ func (d *Daemon) tellPipeline(ctx context.Context, s inventory.Scope, p remediat
 	if err != nil {
 		d.direct(ctx, a)
 		if p != remembering {
-			d.untold.Store(remediate.TroubleKey(s, p), true)
+			d.pastStore.Store(remediate.TroubleKey(s, p), true)
 		}
 		return
 	}
@@ -41,7 +41,7 @@ func (d *Daemon) tellPipeline(ctx context.Context, s inventory.Scope, p remediat
 func (d *Daemon) works(ctx context.Context, s inventory.Scope, p remediate.Part, text string) (all bool) {
 	told := false
 	err := d.store.View(ctx, func(tx remediate.Tx) (err error) { told, err = tx.Trouble(s, p); return err })
-	_, straight := d.untold.Load(remediate.TroubleKey(s, p))
+	_, straight := d.pastStore.Load(remediate.TroubleKey(s, p))
 	if err != nil || !told && !straight {
 		return err == nil
 	}
@@ -54,7 +54,7 @@ func (d *Daemon) works(ctx context.Context, s inventory.Scope, p remediate.Part,
 	if err != nil {
 		return false
 	}
-	d.untold.Delete(remediate.TroubleKey(s, p))
+	d.pastStore.Delete(remediate.TroubleKey(s, p))
 	d.wakeSenders()
 	return true
 }
