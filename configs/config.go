@@ -15,6 +15,7 @@ type Config struct {
 	Alerts    []Sink    `mapstructure:"alerts"`
 	State     State     `mapstructure:"state"`
 	HTTP      HTTP      `mapstructure:"http"`
+	Heartbeat Heartbeat `mapstructure:"heartbeat"`
 	Log       Log       `mapstructure:"log"`
 	AWS       AWS       `mapstructure:"aws"`
 }
@@ -93,6 +94,13 @@ type State struct {
 // HTTP is the listener for metrics and health.
 type HTTP struct {
 	Listen string `mapstructure:"listen"`
+}
+
+// Heartbeat tells a monitor outside that all is well, for as long as it is.
+type Heartbeat struct {
+	URL     string        `mapstructure:"url"` // secret: who knows it can go on in our name
+	URLFile string        `mapstructure:"url_file"`
+	Every   time.Duration `mapstructure:"every"`
 }
 
 // Log is how the daemon speaks.

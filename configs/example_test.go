@@ -80,7 +80,7 @@ func TestExampleCommentsLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out []string
-	drop := map[string]bool{"regions: []": true, "destinations: []": true, "depends_on: []": true, "accounts: []": true, "rules: []": true, "alerts: []": true}
+	drop := map[string]bool{"regions: []": true, "destinations: []": true, "depends_on: []": true, "accounts: []": true, "rules: []": true, "alerts: []": true, `url_file: ""`: true}
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimRight(line, "\n")
 		body := strings.TrimLeft(line, " ")
@@ -97,11 +97,12 @@ func TestExampleCommentsLoad(t *testing.T) {
 	write(t, dir, "webhook-secret", goodWebhookSecret+"\n")
 	write(t, dir, "slack-url", "https://hooks.slack.com/services/T0/B0/x\n")
 	write(t, dir, "pager-key", goodRoutingKey+"\n")
+	write(t, dir, "heartbeat-url", "https://monitor.example.com/ping/x\n")
 	c, _, err := Load(file, Options{Environ: []string{"CREDENTIALS_DIRECTORY=" + dir}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Inventory.Regions) != 2 || len(c.Inventory.Destinations) != 2 || len(c.Inventory.DependsOn) != 2 || len(c.Accounts) != 2 || len(c.Remediate.Rules) != 1 || len(c.Alerts) != 4 {
+	if c.Heartbeat.URL == "" || len(c.Inventory.Regions) != 2 || len(c.Inventory.Destinations) != 2 || len(c.Inventory.DependsOn) != 2 || len(c.Accounts) != 2 || len(c.Remediate.Rules) != 1 || len(c.Alerts) != 4 {
 		t.Errorf("not every commented example was found: %+v", c)
 	}
 }

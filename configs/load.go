@@ -25,6 +25,7 @@ func Default() Config {
 		Rehearsal: Rehearsal{Schedule: "@every 1h"},
 		State:     State{Path: "/var/lib/flowkeeper/state.db"},
 		HTTP:      HTTP{Listen: "127.0.0.1:9469"},
+		Heartbeat: Heartbeat{Every: time.Minute},
 		Log:       Log{Level: "info", Format: "auto"},
 	}
 }

@@ -141,10 +141,14 @@ func TestSecretsFromFiles(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "url", "https://alerts.example.com/t0ken\n")
 	secret := write(t, dir, "secret", goodWebhookSecret)
-	file := write(t, dir, "c.yaml", "alerts:\n- {type: webhook, name: a, url_file: url, secret_file: "+secret+"}\n")
+	file := write(t, dir, "c.yaml", "alerts:\n- {type: webhook, name: a, url_file: url, secret_file: "+secret+"}\nheartbeat: {url_file: ping}\n")
+	write(t, dir, "ping", "https://monitor.example.com/t0ken\n")
 	c, _, err := Load(file, Options{Environ: []string{"CREDENTIALS_DIRECTORY=" + dir}})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if c.Heartbeat.URL != "https://monitor.example.com/t0ken" || c.Heartbeat.URLFile != "" {
+		t.Errorf("heartbeat %+v", c.Heartbeat)
 	}
 	want := Sink{Type: "webhook", Name: "a", URL: "https://alerts.example.com/t0ken", Secret: goodWebhookSecret, Timeout: 10 * time.Second}
 	if d := cmp.Diff(want, c.Alerts[0]); d != "" {
@@ -198,6 +202,8 @@ func TestI11ProblemsShowNoSecret(t *testing.T) {
 		"routing key as timeout":   "alerts:\n- {type: pagerduty, name: a, timeout: " + token + "}\n",
 		"Slack's URL":              "alerts:\n- {type: slack, name: a, url: 'http://hooks.slack.com/" + token + "'}\n",
 		"Slack's URL in kinds":     "alerts:\n- {type: slack, name: a, kinds: ['https://hooks.slack.com/services/T0/B0/x', " + token + "]}\n",
+		"heartbeat's URL":          "heartbeat: {url: 'ftp://monitor.example/" + token + "'}\n",
+		"heartbeat's URL, twice":   "heartbeat: {url: 'https://monitor.example/" + token + "', url_file: x}\n",
 		"a number's place":         "remediate: {max_restores: whsec_" + token + "}\n",
 	} {
 		_, _, err := Load(write(t, t.TempDir(), "c.yaml", text), Options{})
@@ -232,7 +238,7 @@ func TestWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n, want := range []string{"the queue is in eu-west-1", "alerts[0].url is plain http", "alerts[0] has no secret", "rules[0]: ignore"} {
+	for n, want := range []string{"the queue is in eu-west-1", "alerts[0].url is plain http", "alerts[0] has no secret", "heartbeat.url is plain http", "rules[0]: ignore"} {
 		if n >= len(warnings) || !strings.Contains(warnings[n].String(), want) {
 			t.Errorf("warning %d is not about %q: %v", n, want, warnings)
 		}

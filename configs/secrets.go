@@ -17,6 +17,13 @@ func (l *loader) readSecrets(c *Config) {
 		l.readSecret(key+"secret", &s.Secret, &s.SecretFile)
 		l.readSecret(key+"routing_key", &s.RoutingKey, &s.RoutingKeyFile)
 	}
+	switch h := &c.Heartbeat; {
+	case h.URLFile == "":
+	case h.URL != "":
+		l.problem("heartbeat.url_file", h.URLFile, "give url or url_file, not both")
+	default:
+		l.fromFile("heartbeat.url", &h.URL, &h.URLFile)
+	}
 }
 
 // readSecret reads one. What is wrong with the file's content is told at
@@ -32,6 +39,11 @@ func (l *loader) readSecret(key string, value, file *string) {
 		return
 	}
 	l.lines[key] = line
+	l.fromFile(key, value, file)
+}
+
+// fromFile puts what a file holds into the value.
+func (l *loader) fromFile(key string, value, file *string) {
 	content, fix := l.secretIn(*file)
 	if fix == "" {
 		*value, *file = content, ""
@@ -96,7 +108,7 @@ func keyShown(at, word string) string {
 // secretKey reports whether nothing written at key is ever shown.
 func secretKey(key string) bool {
 	if !strings.HasPrefix(key, "alerts") {
-		return false
+		return key == "heartbeat.url"
 	}
 	name, _, _ := strings.Cut(key[strings.LastIndex(key, ".")+1:], "[")
 	switch name {

@@ -47,6 +47,10 @@ func (l *loader) validate(c Config, needQueue bool) {
 			l.problem("http.listen", c.HTTP.Listen, "write an address and a port, such as 127.0.0.1:9469, or \"\" for none")
 		}
 	}
+	if h := c.Heartbeat; h.URL != "" && !isURL(h.URL) {
+		l.problem("heartbeat.url", h.URL, "write the URL that your monitor gave you, https://…, or \"\" for none")
+	}
+	l.between("heartbeat.every", c.Heartbeat.Every, time.Second, 24*time.Hour)
 	l.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	l.oneOf("log.format", c.Log.Format, "auto", "text", "json", "journal")
 	if c.AWS.Region != "" && !regionName.MatchString(c.AWS.Region) {
@@ -341,6 +345,9 @@ func (c Config) warnings() []Warning {
 		if s.Type == "webhook" && s.Secret == "" {
 			out = append(out, warning("alerts[%d] has no secret: its receiver can't tell our alerts from others", n))
 		}
+	}
+	if strings.HasPrefix(c.Heartbeat.URL, "http:") && !isPrivateURL(c.Heartbeat.URL) {
+		out = append(out, warning("heartbeat.url is plain http: whoever sits between can read it, and go on when we have fallen silent"))
 	}
 	for n, r := range c.Remediate.Rules {
 		if r.Action == "ignore" {
