@@ -26,6 +26,8 @@ type Sender struct {
 	// Told, if set, is called after the outbox got an alert about this sink for
 	// the others.
 	Told func()
+	// Sending, if set, is called before each try, and what it returns after it.
+	Sending func() (done func(err error))
 
 	name   string
 	sink   Sink
@@ -108,9 +110,7 @@ func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
 
 // deliver tries once and records how it went.
 func (s *Sender) deliver(ctx context.Context, d Delivery) {
-	try, cancel := outlive(ctx, limitOf(s.sink))
-	err := s.sink.Send(try, d.Alert)
-	cancel()
+	err := s.try(ctx, d.Alert)
 	now := s.Now()
 	if err != nil {
 		s.failed(ctx, d, err, now)
@@ -127,6 +127,17 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) {
 	if d.Attempts > 0 {
 		s.log.Info("alert delivered after retries", "alert", d.Alert.ID, "attempts", d.Attempts+1)
 	}
+}
+
+// try sends once.
+func (s *Sender) try(ctx context.Context, a Alert) (err error) {
+	ctx, cancel := outlive(ctx, limitOf(s.sink))
+	defer cancel()
+	if s.Sending != nil {
+		done := s.Sending()
+		defer func() { done(err) }()
+	}
+	return s.sink.Send(ctx, a)
 }
 
 // failed slows down the sink, decides about the alert, and records it.

@@ -222,12 +222,16 @@ func (r *Remediator) lookBeside(ctx context.Context, s inventory.Scope, fs []det
 
 // commit writes incidents and alerts of one message in one transaction.
 func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detection.Finding, now time.Time) error {
+	var news []time.Time // of deletions
 	err := r.Store.Update(ctx, func(tx Tx) error {
 		for _, f := range fs {
 			var err error
 			switch f.Kind {
 			case detection.Deleted:
-				err = r.deleted(tx, s, f, now)
+				var isNew bool
+				if isNew, err = r.deleted(tx, s, f, now); isNew {
+					news = append(news, f.Record.EventTime)
+				}
 			case detection.Attempted:
 				err = r.attempted(tx, s, f, now)
 			case detection.Created:
@@ -245,6 +249,7 @@ func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detecti
 	})
 	if err == nil {
 		r.Wake()
+		r.heard(news)
 		return nil
 	}
 	for _, f := range fs {
@@ -253,6 +258,15 @@ func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detecti
 		}
 	}
 	return fmt.Errorf("record the deletion of flow logs in %s: %w", s, err)
+}
+
+// heard tells the meter of deletions at these times.
+func (r *Remediator) heard(deletions []time.Time) {
+	for _, at := range deletions {
+		if r.Meter != nil && !at.IsZero() {
+			r.Meter.Heard(r.Now().Sub(at))
+		}
+	}
 }
 
 // tellStraight alerts of a deletion that the store could not take (I1): what
@@ -275,36 +289,37 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 // tells people. The same record again changes nothing; another record that
 // bears the same event ID is heard like any other, or a forged one could make
 // us deaf to the real one (I2).
-func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) error {
+func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) (news bool, err error) {
 	e, known, err := tx.Event(s, f.Record.EventID)
 	if known && e.Source == ByDrift { // a record with an ID that is ours
 		f.Record.EventID = "record-" + f.Record.EventID
 		e, known, err = tx.Event(s, f.Record.EventID)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	told := newEvent(s, f, now)
 	incidents, foreseen := make([]Incident, 0, len(f.Deleted)), make([]string, 0, len(f.Deleted))
-	quiet, news := len(f.Deleted) > 0 && len(f.Failed) == 0, !known
+	quiet := len(f.Deleted) > 0 && len(f.Failed) == 0
+	news = !known
 	for _, id := range f.Deleted {
 		i, fresh, excused, err := r.open(tx, s, id, f, now)
 		if err != nil {
-			return err
+			return false, err
 		}
 		why, err := r.foresee(tx, i, now)
 		if err != nil {
-			return err
+			return false, err
 		}
 		incidents, foreseen = append(incidents, i), append(foreseen, why)
 		quiet, news = quiet && excused, news || fresh
 	}
 	if !news {
-		return nil
+		return false, nil
 	}
 	recent, err := r.deed(tx, f, len(f.Deleted), now)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var raisedBy []string
 	if quiet {
@@ -312,7 +327,7 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	} else {
 		facts, err := r.facts(tx, s, told.Actor, flowLogs(incidents))
 		if err != nil {
-			return err
+			return false, err
 		}
 		told.Level, raisedBy = raised(told.Level, facts)
 	}
@@ -322,7 +337,7 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 		a.FlowLogs[n].Foreseen = why
 	}
 	if err := add(tx, a); err != nil {
-		return err
+		return false, err
 	}
 	if known {
 		told = told.after(e, incidents)
@@ -337,9 +352,9 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 		}
 	}
 	if err := tx.PutEvent(told); err != nil {
-		return err
+		return false, err
 	}
-	return r.settleEvent(tx, s, told.ID, now)
+	return true, r.settleEvent(tx, s, told.ID, now)
 }
 
 // after is an event that another record of the same ID was heard of before. One

@@ -49,6 +49,8 @@ type Remediator struct {
 	// exactly has its own.
 	Beside func(most int, tasks ...func() error) error
 	Rand   func() float64
+	// Meter is told what was committed; nil: nobody is.
+	Meter Meter
 	// Dependencies are what Flowkeeper needs beside what the snapshot names; nil:
 	// nothing.
 	Dependencies func() []Dependency
@@ -56,6 +58,15 @@ type Remediator struct {
 	mu     sync.Mutex
 	scopes map[inventory.Scope]*scopeState
 	told   map[string]bool // scopes that are not ours, reported once each
+}
+
+// Meter counts what the remediator has done.
+type Meter interface {
+	// Heard is called once for each record of a deletion that was news, with the
+	// time from the deletion to its commit. A clock that lags makes it negative.
+	Heard(delay time.Duration)
+	// Changed is called after each commit of a step on an incident.
+	Changed(before, after Incident)
 }
 
 // scopeState is what one scope's restorer keeps in memory: nothing that a

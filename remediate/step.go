@@ -199,12 +199,14 @@ func (r *Remediator) answered(tx Tx, i Incident, a answer, after look, now time.
 // update runs one commit on the incident as it is now, then tells people what
 // its event has come to.
 func (r *Remediator) update(ctx context.Context, s inventory.Scope, id string, fn func(Tx, Incident, time.Time) error) error {
+	var before, after Incident
 	err := r.Store.Update(ctx, func(tx Tx) error {
 		now := r.Now()
 		i, ok, err := tx.Incident(s, id)
 		if err != nil || !ok {
 			return err
 		}
+		before = i
 		if err := fn(tx, i.until(now, r.Policy), now); err != nil {
 			return err
 		}
@@ -220,10 +222,14 @@ func (r *Remediator) update(ctx context.Context, s inventory.Scope, id string, f
 				return err
 			}
 		}
-		return nil
+		after, _, err = tx.Incident(s, id)
+		return err
 	})
 	if err == nil {
 		r.Wake()
+		if r.Meter != nil {
+			r.Meter.Changed(before, after)
+		}
 	}
 	return err
 }

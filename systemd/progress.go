@@ -23,19 +23,40 @@ type loop struct {
 // maxSilence: longer than its longest honest wait (a long poll, a step and a
 // backoff together). A name that is there already begins anew.
 func (p *Progress) Loop(name string, maxSilence time.Duration) (beat func()) {
-	beat = func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.loops == nil {
-			p.loops = map[string]loop{}
-		}
-		p.loops[name] = loop{maxSilence, time.Now()}
-	}
-	beat()
-	return beat
+	p.register(name, maxSilence)
+	return func() { p.Beat(name) }
 }
 
-// Healthy reports whether every loop has beaten in time, and names, sorted,
+// Task says that something is in hand that is not always: until done is called,
+// it must be as lively as a loop.
+func (p *Progress) Task(name string, maxSilence time.Duration) (done func()) {
+	p.register(name, maxSilence)
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.loops, name)
+	}
+}
+
+// Beat says that a loop, or a task while it is in hand, has made progress.
+func (p *Progress) Beat(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l, ok := p.loops[name]; ok {
+		p.loops[name] = loop{l.silence, time.Now()}
+	}
+}
+
+func (p *Progress) register(name string, maxSilence time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.loops == nil {
+		p.loops = map[string]loop{}
+	}
+	p.loops[name] = loop{maxSilence, time.Now()}
+}
+
+// Healthy reports whether every loop and task has beaten in time, and names, sorted,
 // those that have not.
 func (p *Progress) Healthy(now time.Time) (ok bool, stalled []string) {
 	p.mu.Lock()

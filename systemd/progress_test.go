@@ -38,6 +38,34 @@ func TestProgressNamesTheStalled(t *testing.T) {
 	})
 }
 
+// What is not always in hand may rest as long as it likes, but not stand still
+// in the middle.
+func TestProgressOfTasks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p Progress
+		p.Beat("refresh") // not in hand: nothing to note
+		done := p.Task("refresh", time.Minute)
+		for range 3 {
+			time.Sleep(time.Minute)
+			p.Beat("refresh")
+		}
+		if ok, stalled := p.Healthy(time.Now()); !ok {
+			t.Error(stalled, "while it made progress")
+		}
+		time.Sleep(time.Minute + 1)
+		if _, stalled := p.Healthy(time.Now()); !slices.Equal(stalled, []string{"refresh"}) {
+			t.Error(stalled, "while it stood still")
+		}
+		done()
+		p.Beat("refresh")
+		time.Sleep(time.Hour)
+		if ok, stalled := p.Healthy(time.Now()); !ok {
+			t.Error(stalled, "after it was done")
+		}
+	})
+}
+
 func TestProgressFromManyLoops(t *testing.T) {
 	t.Parallel()
 	var p Progress

@@ -58,6 +58,7 @@ var required = map[string][]string{
 	"Service.RestartSec":               {"5s"},
 	"Service.RestartPreventExitStatus": {"78"},
 	"Service.WatchdogSec":              {"2min"},
+	"Service.MemoryMax":                {"512M"},
 	"Service.TimeoutStopSec":           {"30s"},
 	"Service.StateDirectory":           {"flowkeeper"},
 	"Service.StateDirectoryMode":       {"0700"},

@@ -18,10 +18,11 @@ const (
 	EventBridge  Kind = "eventbridge"  // one record in an event of EventBridge
 	Bare         Kind = "record"       // one record as it is
 	Batch        Kind = "records"      // {"Records":[…]}
-	LogFile      Kind = "log file"     // a notice that a log file is in S3: not supported
+	LogFile      Kind = "log_file"     // a notice that a log file is in S3: not supported
 	Subscription Kind = "subscription" // SNS wants a subscription confirmed: never done by us
 	SetupNoise   Kind = "setup"        // test messages of S3 and CloudTrail
 	Other        Kind = "other"        // an event that is none of CloudTrail's
+	Unknown      Kind = "unknown"      // not understood
 )
 
 // Content is what a message holds.

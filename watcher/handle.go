@@ -26,7 +26,7 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 	switch c.Kind {
 	case LogFile:
 		w.once(c.Kind, "a log file in S3 is announced: these are not supported yet, send the events through EventBridge; such messages are left for the dead-letter queue")
-		w.count("unsupported")
+		w.count(c.Kind, Unsupported)
 		w.leave(work, m)
 		return false
 	case Subscription:
@@ -36,21 +36,21 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 	if len(records)+len(suspects) > 0 {
 		if err := w.give(work, m, Message{ID: aws.ToString(m.MessageId), Records: records, Suspects: suspects}); err != nil {
 			w.log.Error("a message could not be dealt with and stays in the queue", "message", aws.ToString(m.MessageId), "error", err)
-			w.count("failed")
+			w.count(c.Kind, Failed)
 			w.leave(work, m)
 			return false
 		}
 	}
 	if bad > 0 {
 		w.log.Warn("a message has records that can't be understood, and stays in the queue", "message", aws.ToString(m.MessageId), "records", bad)
-		w.count("unparsable")
+		w.count(c.Kind, Unparsable)
 		w.leave(work, m)
 		return false
 	}
 	if len(records) > 0 {
-		w.count("handled")
+		w.count(c.Kind, Handled)
 	} else {
-		w.count("ignored")
+		w.count(c.Kind, Ignored)
 	}
 	return true
 }
@@ -59,7 +59,7 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 // dead-letter policy (I8).
 func (w *Watcher) unparsable(ctx context.Context, m types.Message, err error) {
 	w.log.Warn("a message can't be understood, and stays in the queue", "message", aws.ToString(m.MessageId), "error", err)
-	w.count("unparsable")
+	w.count(Unknown, Unparsable)
 	if s, ok := suspect([]byte(aws.ToString(m.Body))); ok {
 		if err := w.give(ctx, m, Message{ID: aws.ToString(m.MessageId), Suspects: []Suspect{s}}); err != nil {
 			w.log.Error("a suspicious message could not be dealt with", "message", aws.ToString(m.MessageId), "error", err)
@@ -133,8 +133,8 @@ func (w *Watcher) once(k Kind, text string) {
 	}
 }
 
-func (w *Watcher) count(outcome string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.counts[outcome]++
+func (w *Watcher) count(kind Kind, outcome string) {
+	if w.Meter != nil {
+		w.Meter.Counted(kind, outcome)
+	}
 }

@@ -51,7 +51,32 @@ type Config struct {
 	Failed func(context.Context, error) (stop bool)
 	// Beat is called at least once a long poll or backoff.
 	Beat func()
+	// Meter is told what happens; nil: nobody is.
+	Meter Meter
 }
+
+// Meter counts what the watcher does.
+type Meter interface {
+	// Counted is called for each message, with one of Outcomes.
+	Counted(kind Kind, outcome string)
+	// Oldest is called after each receive with the age of the oldest message that
+	// it brought; 0 for none.
+	Oldest(age time.Duration)
+}
+
+// What becomes of a message: its records are safe on disk; it had none that
+// could matter; the handler failed; it can't be understood; it is of a kind that
+// is not supported. Only the first two are acknowledged.
+const (
+	Handled     = "handled"
+	Ignored     = "ignored"
+	Failed      = "failed"
+	Unparsable  = "unparsable"
+	Unsupported = "unsupported"
+)
+
+// Outcomes are all of them.
+var Outcomes = []string{Handled, Ignored, Failed, Unparsable, Unsupported}
 
 const (
 	batchSize    = 10 // the most of one SQS call
@@ -75,7 +100,6 @@ type Watcher struct {
 	done chan *string // receipt handles to acknowledge
 
 	mu       sync.Mutex
-	counts   map[string]int64
 	reported map[Kind]bool
 	extra    int // receivers beside the first
 	failing  bool
@@ -85,19 +109,7 @@ type Watcher struct {
 func New(c Config, q SQS, h Handler, log *slog.Logger) *Watcher {
 	return &Watcher{Config: c, sqs: q, handler: h, log: log,
 		jobs: make(chan types.Message, batchSize), done: make(chan *string, batchSize),
-		counts: map[string]int64{}, reported: map[Kind]bool{}}
-}
-
-// Counts are the messages so far, by outcome: handled, ignored, failed,
-// unparsable, unsupported.
-func (w *Watcher) Counts() map[string]int64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	out := map[string]int64{}
-	for k, n := range w.counts {
-		out[k] = n
-	}
-	return out
+		reported: map[Kind]bool{}}
 }
 
 // Run receives until ctx ends, and returns nil once the messages in hand are
@@ -215,12 +227,26 @@ func (w *Watcher) ask(ctx context.Context, wait time.Duration) ([]types.Message,
 	defer cancel()
 	out, err := w.sqs.ReceiveMessage(call, &sqs.ReceiveMessageInput{
 		QueueUrl: &w.QueueURL, MaxNumberOfMessages: batchSize, WaitTimeSeconds: int32(wait / time.Second), VisibilityTimeout: int32(w.VisibilityTimeout / time.Second),
-		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameSentTimestamp},
 	})
 	if err != nil {
 		return nil, err
 	}
+	if w.Meter != nil {
+		w.Meter.Oldest(oldest(out.Messages, time.Now()))
+	}
 	return out.Messages, nil
+}
+
+// oldest is the age of the oldest of some messages; 0 for none.
+func oldest(messages []types.Message, now time.Time) (age time.Duration) {
+	for _, m := range messages {
+		sent, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64)
+		if err == nil {
+			age = max(age, now.Sub(time.UnixMilli(sent)))
+		}
+	}
+	return age
 }
 
 // receivePause is the backoff after failed receives, with full jitter.

@@ -54,14 +54,14 @@ type handlerFunc func(context.Context, Message) error
 func (f handlerFunc) Handle(ctx context.Context, m Message) error { return f(ctx, m) }
 
 // watch runs a watcher until the function that it returns is called.
-func watch(t testing.TB, api SQS, url string, h handlerFunc, change func(*Config)) (w *Watcher, stop func() error) {
+func watch(t testing.TB, api SQS, url string, h handlerFunc, change func(*Config)) (stop func() error) {
 	t.Helper()
 	c := Config{QueueURL: url, WaitTime: time.Second, VisibilityTimeout: time.Minute,
 		Received: func(context.Context) {}, Failed: func(context.Context, error) bool { return false }, Beat: func() {}}
 	if change != nil {
 		change(&c)
 	}
-	w = New(c, api, h, slog.New(slog.DiscardHandler))
+	w := New(c, api, h, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
@@ -69,8 +69,40 @@ func watch(t testing.TB, api SQS, url string, h handlerFunc, change func(*Config
 	var err error
 	stop = func() error { once.Do(func() { cancel(); err = <-done }); return err }
 	t.Cleanup(func() { stop() })
-	return w, stop
+	return stop
 }
+
+// tally is a Meter.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]int // by outcome, and by kind/outcome
+	oldest time.Duration
+}
+
+func (c *tally) Counted(k Kind, outcome string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = map[string]int{}
+	}
+	c.counts[outcome]++
+	c.counts[string(k)+"/"+outcome]++
+}
+
+func (c *tally) Oldest(age time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.oldest = max(c.oldest, age)
+}
+
+func (c *tally) of(outcome string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts[outcome]
+}
+
+// meter has a watcher count into a tally.
+func meter(c *tally) func(*Config) { return func(conf *Config) { conf.Meter = c } }
 
 // eventually waits for a condition, with a deadline.
 func eventually(t testing.TB, what string, done func() bool) {
@@ -113,9 +145,10 @@ func TestI1AcknowledgedOnlyAfterTheHandler(t *testing.T) {
 func TestI1AFailedHandlerLeavesTheMessage(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
-	w, stop := watch(t, q.api, q.url, func(context.Context, Message) error { return errors.New("the disk is full") }, nil)
+	var counted tally
+	stop := watch(t, q.api, q.url, func(context.Context, Message) error { return errors.New("the disk is full") }, meter(&counted))
 	q.send(t, bridge(record))
-	eventually(t, "the failure", func() bool { return w.Counts()["failed"] == 1 })
+	eventually(t, "the failure", func() bool { return counted.of("eventbridge/failed") == 1 })
 	if err := stop(); err != nil || q.world.Deleted(q.arn) != 0 {
 		t.Errorf("acknowledged %d, %v", q.world.Deleted(q.arn), err)
 	}
@@ -146,13 +179,14 @@ func TestI8WhatCannotBeUnderstoodIsLeft(t *testing.T) {
 			t.Parallel()
 			q := newQueue(t)
 			var records, suspects atomic.Int64
-			w, stop := watch(t, q.api, q.url, func(_ context.Context, m Message) error {
+			var counted tally
+			stop := watch(t, q.api, q.url, func(_ context.Context, m Message) error {
 				records.Add(int64(len(m.Records)))
 				suspects.Add(int64(len(m.Suspects)))
 				return nil
-			}, nil)
+			}, meter(&counted))
 			q.send(t, c.body)
-			eventually(t, c.outcome, func() bool { return w.Counts()[c.outcome] == 1 })
+			eventually(t, c.outcome, func() bool { return counted.of(c.outcome) == 1 })
 			eventually(t, "the acknowledgement", func() bool { return q.world.Deleted(q.arn) == c.acked })
 			if err := stop(); err != nil {
 				t.Fatal(err)
@@ -167,15 +201,16 @@ func TestI8WhatCannotBeUnderstoodIsLeft(t *testing.T) {
 func TestI8APanicIsOneMessagesFailure(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
-	w, _ := watch(t, q.api, q.url, func(_ context.Context, m Message) error {
+	var counted tally
+	watch(t, q.api, q.url, func(_ context.Context, m Message) error {
 		if m.Records[0].EventID == "boom" {
 			panic("boom")
 		}
 		return nil
-	}, nil)
+	}, meter(&counted))
 	q.send(t, bridge(strings.Replace(record, `"eventID":"e"`, `"eventID":"boom"`, 1)))
 	q.send(t, bridge(record))
-	eventually(t, "both", func() bool { c := w.Counts(); return c["failed"] == 1 && c["handled"] == 1 })
+	eventually(t, "both", func() bool { return counted.of("failed") == 1 && counted.of("handled") == 1 })
 }
 
 func TestABacklogIsWorkedOff(t *testing.T) {
@@ -186,7 +221,7 @@ func TestABacklogIsWorkedOff(t *testing.T) {
 		q.send(t, bridge(strings.Replace(record, "fl-00000001", fmt.Sprintf("fl-%08x", i), 1)))
 	}
 	var seen sync.Map
-	_, stop := watch(t, q.api, q.url, func(_ context.Context, m Message) error {
+	stop := watch(t, q.api, q.url, func(_ context.Context, m Message) error {
 		seen.Store(m.Records[0].FlowLogIDs[0], true)
 		return nil
 	}, nil)
@@ -205,7 +240,7 @@ func TestI10StopFinishesWhatIsInHand(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
 	begun, release := make(chan struct{}), make(chan struct{})
-	_, stop := watch(t, q.api, q.url, func(ctx context.Context, _ Message) error {
+	stop := watch(t, q.api, q.url, func(ctx context.Context, _ Message) error {
 		close(begun)
 		<-release
 		return ctx.Err()
@@ -254,7 +289,7 @@ func TestI8ReceiveErrorsNeverEndTheLoop(t *testing.T) {
 			return &sqs.ReceiveMessageOutput{}, ctx.Err()
 		}
 		failures := 0
-		_, stop := watch(t, c, "q", nil, func(c *Config) {
+		stop := watch(t, c, "q", nil, func(c *Config) {
 			c.Failed = func(context.Context, error) bool { failures++; return false }
 		})
 		time.Sleep(time.Hour) // fake time
@@ -291,7 +326,7 @@ func TestASlowHandlerKeepsItsMessage(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
-		_, stop := watch(t, c, "q", func(ctx context.Context, _ Message) error {
+		stop := watch(t, c, "q", func(ctx context.Context, _ Message) error {
 			time.Sleep(100 * time.Second) // fake time
 			return nil
 		}, nil)
@@ -304,6 +339,36 @@ func TestASlowHandlerKeepsItsMessage(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestAgeOfTheOldestMessage(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	sent := func(ago time.Duration) types.Message {
+		return types.Message{Attributes: map[string]string{"SentTimestamp": fmt.Sprint(now.Add(-ago).UnixMilli())}}
+	}
+	for _, c := range []struct {
+		messages []types.Message
+		want     time.Duration
+	}{
+		{nil, 0},
+		{[]types.Message{sent(time.Second), sent(time.Hour), sent(time.Minute)}, time.Hour},
+		{[]types.Message{sent(-time.Second)}, 0}, // a clock behind AWS's
+		{[]types.Message{{Attributes: map[string]string{"SentTimestamp": "x"}}, {}}, 0},
+	} {
+		if got := oldest(c.messages, now); got != c.want {
+			t.Errorf("%v: %s, want %s", c.messages, got, c.want)
+		}
+	}
+	// SQS gives the time only to those who ask for it.
+	q := newQueue(t)
+	q.send(t, bridge(record))
+	var counted tally
+	stop := watch(t, q.api, q.url, func(context.Context, Message) error { return nil }, meter(&counted))
+	eventually(t, "the message", func() bool { return counted.of(Handled) == 1 })
+	if err := stop(); err != nil || counted.oldest <= 0 {
+		t.Errorf("oldest %s, %v", counted.oldest, err)
+	}
 }
 
 func TestPauses(t *testing.T) {

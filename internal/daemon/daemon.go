@@ -48,6 +48,7 @@ type Daemon struct {
 	straight  straight
 	pastStore sync.Map       // keys of troubles that were told past the store
 	backup    *backup.Backup // nil: none
+	meters    *meters
 
 	connected  atomic.Bool // the fields below are there
 	fleet      *scopes.Fleet
@@ -76,6 +77,8 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if err = d.listen(); err != nil {
 		return err
 	}
+	d.meters = newMeters(d.sinkNames())
+	d.AWS = d.meters.counting(d.AWS)
 	if d.sinks, err = Sinks(d.Config, d.AWS, d.Log, d.Version); err != nil {
 		return err
 	}
@@ -97,7 +100,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	}
 	for name, s := range d.sinks {
 		sender := alert.NewSender(name, s, d.store, d.Log)
-		sender.Told = d.wakeSenders
+		sender.Told, sender.Sending = d.wakeSenders, d.sending(name)
 		d.senders = append(d.senders, sender)
 	}
 	return nil
@@ -110,6 +113,29 @@ func (d *Daemon) close() {
 	if d.store != nil {
 		if err := d.store.Close(); err != nil {
 			d.Log.Error("closing the state file", "error", err)
+		}
+	}
+}
+
+// sinkNames are the names of all sinks.
+func (d *Daemon) sinkNames() []string {
+	names := []string{alert.LogSink}
+	for _, s := range d.Config.Alerts {
+		names = append(names, s.Name)
+	}
+	for name := range d.Sinks {
+		names = append(names, name)
+	}
+	return names
+}
+
+// sending counts the tries of a sink, and has each watched.
+func (d *Daemon) sending(name string) func() func(error) {
+	return func() func(error) {
+		done := d.progress.Task("alert "+name, maxSilence)
+		return func(err error) {
+			done()
+			d.meters.tried(name, err)
 		}
 	}
 }
@@ -131,7 +157,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 	}
 	d.fleet = fleet
 	d.remediator = &remediate.Remediator{
-		Store: d.store, Snapshot: d.store, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
+		Store: d.store, Snapshot: paced{d.store, d.progress}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
 		Wake: d.wakeSenders, Direct: d.direct,
 	}
 	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes())}
@@ -188,6 +214,8 @@ func (d *Daemon) loops(ctx context.Context) error {
 	g.Go(func() error { return d.serve(ctx) })
 	g.Go(func() error { return d.keepCopies(ctx) })
 	g.Go(func() error { return d.keepStatus(ctx) })
+	g.Go(func() error { return d.keepBeating(ctx) })
+	g.Go(func() error { return d.noticeCommands(ctx) })
 	g.Go(func() error { return systemd.Watchdog(ctx, func() bool { return d.healthy() == nil }) })
 	g.Go(func() error {
 		if d.reach(ctx) {
@@ -215,7 +243,7 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	}
 	w := d.watcher(q, client)
 	for _, s := range d.fleet.Scopes() {
-		beat := d.progress.Loop("restore "+s.String(), 3*time.Minute)
+		beat := d.progress.Loop("restore "+s.String(), maxSilence)
 		g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
 	}
 	g.Go(func() error {
@@ -234,7 +262,6 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	})
 	g.Go(func() error { return d.refreshes.run(ctx) })
 	g.Go(func() error { return d.rehearse(ctx) })
-	g.Go(func() error { return d.noticeCommands(ctx) })
 	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode)
 	if d.Ready != nil {
 		d.Ready()
@@ -266,16 +293,25 @@ func (d *Daemon) queueClient() (configs.QueueRef, *sqs.Client, error) {
 func (d *Daemon) watcher(q configs.QueueRef, client *sqs.Client) *watcher.Watcher {
 	return watcher.New(watcher.Config{
 		QueueURL: q.URL, WaitTime: d.Config.Queue.WaitTime, VisibilityTimeout: d.Config.Queue.VisibilityTimeout,
-		Received: d.queue.received, Failed: d.queue.failed, Beat: d.progress.Loop("receive", 3*time.Minute),
+		Received: d.queue.received, Failed: d.queue.failed, Beat: d.progress.Loop("receive", maxSilence),
+		Meter: d.meters,
 	}, client, handler{d}, d.Log)
 }
 
+// maxSilence is how long a loop, or a task in hand, may show no progress before
+// the daemon counts as stalled: much longer than a long poll, a step and a backoff
+// together, each of which has a time limit of its own.
+const maxSilence = 3 * time.Minute
+
 // noticeCommands wakes the restorers after a command of another process has
-// changed the state file. Where somebody has taken the file away, it is written
+// changed the state file. It asks by the connection that writes, and so notices
+// too when a commit hangs. Where somebody has taken the file away, it is written
 // back, and the daemon ends to begin anew with it.
 func (d *Daemon) noticeCommands(ctx context.Context) error {
+	beat := d.progress.Loop("store", maxSilence)
 	last, _ := d.store.Version(ctx)
 	for sleep(ctx, time.Second) {
+		beat()
 		if err := d.store.Intact(); errors.Is(err, store.ErrTaken) {
 			d.tellPipeline(ctx, inventory.Scope{}, remembering, err.Error())
 			return errors.Join(err, d.store.Rescue(context.WithoutCancel(ctx)))
@@ -283,7 +319,9 @@ func (d *Daemon) noticeCommands(ctx context.Context) error {
 		v, err := d.store.Version(ctx)
 		if err == nil && v != last {
 			last = v
-			d.remediator.WakeAll()
+			if d.connected.Load() {
+				d.remediator.WakeAll()
+			}
 			for _, s := range d.senders {
 				s.Hurry()
 			}

@@ -160,7 +160,8 @@ func (h *house) scopeDone(s inventory.Scope) bool {
 	r := h.daemon.refreshes
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.first[s]
+	_, done := r.last[s]
+	return done
 }
 
 func (h *house) failures(s inventory.Scope) int {

@@ -33,6 +33,7 @@ const scrape = 8 * time.Second
 // metrics answers /metrics, with what the state file holds at that moment.
 func (d *Daemon) metrics() http.Handler {
 	r := prometheus.NewRegistry()
+	r.MustRegister(d.meters.collectors()...)
 	r.MustRegister(counted{d.store, slices.Sorted(maps.Keys(d.sinks))}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_build_info", Help: "Always 1; the label says which version this is.",
 			ConstLabels: prometheus.Labels{"version": d.Version}}, func() float64 { return 1 }))

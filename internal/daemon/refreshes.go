@@ -13,6 +13,7 @@ import (
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/systemd"
 )
 
 // refreshes owns when each scope is refreshed: at start, on the schedule, soon
@@ -24,9 +25,15 @@ type refreshes struct {
 	slots chan struct{} // how many scopes at once
 
 	mu     sync.Mutex
-	failed map[inventory.Scope]int  // failures in a row
-	first  map[inventory.Scope]bool // had a complete refresh since the start
-	told   map[inventory.Scope]bool // people were, of the failures in a row
+	failed map[inventory.Scope]int     // failures in a row
+	last   map[inventory.Scope]success // since the start
+	told   map[inventory.Scope]bool    // people were, of the failures in a row
+}
+
+// success is a complete refresh.
+type success struct {
+	ended time.Time
+	took  time.Duration
 }
 
 // ask is for a refresh of a scope. twice: and for another one after settle, as
@@ -45,7 +52,7 @@ const (
 func newRefreshes(d *Daemon) *refreshes {
 	return &refreshes{
 		d: d, asked: make(chan ask, 64+len(d.fleet.Scopes())), slots: make(chan struct{}, parallelScopes),
-		failed: map[inventory.Scope]int{}, first: map[inventory.Scope]bool{}, told: map[inventory.Scope]bool{},
+		failed: map[inventory.Scope]int{}, last: map[inventory.Scope]success{}, told: map[inventory.Scope]bool{},
 	}
 }
 
@@ -66,6 +73,10 @@ func (r *refreshes) run(ctx context.Context) error {
 		turns.Go(j.asked)
 	}
 	if _, err := c.AddFunc(forgetSchedule, func() { r.forget(ctx) }); err != nil {
+		return err
+	}
+	// That the schedule itself still turns, however seldom a refresh is due.
+	if _, err := c.AddFunc("@every 1m", r.d.progress.Loop("schedule", maxSilence)); err != nil {
 		return err
 	}
 	c.Start()
@@ -189,6 +200,7 @@ func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
 	case <-ctx.Done():
 		return
 	}
+	defer r.d.progress.Task(refreshOf(s), maxSilence)()
 	started := time.Now()
 	var counts inventory.Counts
 	err := guarded("refresh of "+s.String(), func() (err error) { counts, err = r.d.remediator.Refresh(ctx, s); return err })
@@ -200,6 +212,27 @@ func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
 		return
 	}
 	r.succeed(ctx, s, counts, time.Since(started))
+}
+
+// refreshOf is the task's name.
+func refreshOf(s inventory.Scope) string { return "refresh " + s.String() }
+
+// paced is the snapshot, which sees each page of a refresh go by.
+type paced struct {
+	inventory.Snapshot
+	progress *systemd.Progress
+}
+
+// Known implements inventory.Snapshot.
+func (p paced) Known(ctx context.Context, s inventory.Scope, ids []string) (map[string]inventory.Known, error) {
+	p.progress.Beat(refreshOf(s))
+	return p.Snapshot.Known(ctx, s, ids)
+}
+
+// Unseen implements inventory.Snapshot.
+func (p paced) Unseen(ctx context.Context, s inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) ([]inventory.Row, int64, error) {
+	p.progress.Beat(refreshOf(s))
+	return p.Snapshot.Unseen(ctx, s, seen, before, after, limit)
 }
 
 // guarded turns a panic into an error.
@@ -250,8 +283,9 @@ func (r *refreshes) hasTold(s inventory.Scope) bool {
 
 func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.Counts, took time.Duration) {
 	r.mu.Lock()
-	again, first, told := r.failed[s] > 0, !r.first[s], r.told[s]
-	r.failed[s], r.first[s] = 0, true
+	_, before := r.last[s]
+	again, first, told := r.failed[s] > 0, !before, r.told[s]
+	r.failed[s], r.last[s] = 0, success{time.Now(), took}
 	r.mu.Unlock()
 	if again || first || told {
 		told = !r.d.works(ctx, s, remediate.Refreshing, "the inventory can be refreshed again")
@@ -269,7 +303,32 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 func (r *refreshes) done() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.first) == len(r.d.fleet.Scopes())
+	return len(r.last) == len(r.d.fleet.Scopes())
+}
+
+// freshGrace is what a refresh may be late.
+const freshGrace = time.Minute
+
+// fresh says which scope's last complete refresh is older than it should be:
+// two more were due since, and had the time that it took.
+func (r *refreshes) fresh() error {
+	schedule, err := cron.ParseStandard(r.d.Config.Inventory.Schedule)
+	if err != nil {
+		return fmt.Errorf("inventory.schedule: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.d.fleet.Scopes() {
+		last, ok := r.last[s]
+		if !ok {
+			return fmt.Errorf("%s has not been refreshed yet", s)
+		}
+		due := schedule.Next(schedule.Next(last.ended)).Add(last.took + freshGrace)
+		if time.Now().After(due) {
+			return fmt.Errorf("the last refresh of %s ended %s ago", s, time.Since(last.ended).Round(time.Second))
+		}
+	}
+	return nil
 }
 
 // firstRefresh is how long an empty memory puts off receiving: what waits in

@@ -17,12 +17,13 @@ var teeth = []tooth{
 `}}},
 	{"I1 alert outside the commit", []patch{{"remediate/handle.go",
 		`	if err := add(tx, a); err != nil {
-		return err
+		return false, err
 	}
 	if known {`, `	r.late = append(r.late, a)
 	if known {`}, {"remediate/handle.go",
 		`	if err == nil {
 		r.Wake()
+		r.heard(news)
 		return nil
 	}
 	for _, f`, `	for _, a := range r.late {
@@ -33,6 +34,7 @@ var teeth = []tooth{
 	r.late = nil
 	if err == nil {
 		r.Wake()
+		r.heard(news)
 		return nil
 	}
 	for _, f`}, {"remediate/remediate.go",

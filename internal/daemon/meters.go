@@ -1,0 +1,162 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"flowkeeper/remediate"
+	"flowkeeper/watcher"
+)
+
+// meters count what happens from the start of the daemon on. (What is stored is
+// counted at each scrape instead: metrics.go.)
+type meters struct {
+	restores, messages, alerts, calls *prometheus.CounterVec
+	blind, delay                      prometheus.Histogram
+	oldest                            prometheus.Gauge
+}
+
+// Outcomes of a restore.
+const (
+	outcomeCreated = "created" // by a CreateFlowLogs of ours
+	outcomeAdopted = "adopted" // somebody else had made an equal one
+	outcomeBlocked = "blocked" // a person is needed
+	outcomeClosed  = "closed"  // nothing was to be restored
+)
+
+// Outcomes of one try to deliver an alert.
+const (
+	outcomeSent   = "sent"
+	outcomeFailed = "failed"
+)
+
+func newMeters(sinks []string) *meters {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "flowkeeper_" + name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets ...float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "flowkeeper_" + name, Help: help, Buckets: buckets})
+	}
+	m := &meters{
+		restores: counter("restores_total", "Incidents by what came of restoring: created, adopted (somebody else made an equal one), blocked (a person is needed), closed (nothing was to be restored).", "outcome"),
+		messages: counter("messages_total", "Messages of the queue, by the form of their body and by what became of them.", "kind", "outcome"),
+		alerts:   counter("alerts_total", "Tries to deliver an alert, by sink and outcome (sent, failed).", "sink", "outcome"),
+		calls:    counter("aws_calls_total", "Calls to AWS, each retry counted, by outcome (ok, throttled, denied, failed). A dry run that AWS would allow is ok.", "service", "operation", "outcome"),
+		blind:    histogram("blind_seconds", "From the deletion of a flow log to its replacement.", 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400),
+		delay:    histogram("detection_delay_seconds", "From a deletion to the alert about it on disk, for deletions that an event told of.", 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600),
+		oldest: prometheus.NewGauge(prometheus.GaugeOpts{Name: "flowkeeper_queue_oldest_message_seconds",
+			Help: "Age of the oldest message that the last receive brought; 0 when it brought none."}),
+	}
+	// A counter that first shows up with a 1 looks to Prometheus as if it had
+	// never grown.
+	for _, o := range []string{outcomeCreated, outcomeAdopted, outcomeBlocked, outcomeClosed} {
+		m.restores.WithLabelValues(o)
+	}
+	for _, o := range watcher.Outcomes {
+		m.messages.WithLabelValues(string(watcher.EventBridge), o)
+	}
+	for _, s := range sinks {
+		m.alerts.WithLabelValues(s, outcomeSent)
+		m.alerts.WithLabelValues(s, outcomeFailed)
+	}
+	return m
+}
+
+func (m *meters) collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.restores, m.messages, m.alerts, m.calls, m.blind, m.delay, m.oldest}
+}
+
+// Heard implements remediate.Meter.
+func (m *meters) Heard(delay time.Duration) { m.delay.Observe(max(0, delay).Seconds()) }
+
+// Changed implements remediate.Meter.
+func (m *meters) Changed(before, after remediate.Incident) {
+	outcome := outcomeOf(before, after)
+	if outcome == "" {
+		return
+	}
+	m.restores.WithLabelValues(outcome).Inc()
+	if blind, known := after.BlindSeconds(); known && after.State == remediate.Restored {
+		m.blind.Observe(blind)
+	}
+}
+
+// outcomeOf is what a change of an incident means for restores_total; "" for
+// nothing.
+func outcomeOf(before, after remediate.Incident) string {
+	switch {
+	case after.State == before.State:
+		return ""
+	case after.State == remediate.Restored && after.Adopted:
+		return outcomeAdopted
+	case after.State == remediate.Restored:
+		return outcomeCreated
+	case after.State == remediate.Blocked:
+		return outcomeBlocked
+	case after.State == remediate.Closed:
+		return outcomeClosed
+	}
+	return ""
+}
+
+// tried counts one try of a sink.
+func (m *meters) tried(sink string, err error) {
+	outcome := outcomeSent
+	if err != nil {
+		outcome = outcomeFailed
+	}
+	m.alerts.WithLabelValues(sink, outcome).Inc()
+}
+
+// Counted implements watcher.Meter.
+func (m *meters) Counted(kind watcher.Kind, outcome string) {
+	m.messages.WithLabelValues(string(kind), outcome).Inc()
+}
+
+// Oldest implements watcher.Meter.
+func (m *meters) Oldest(age time.Duration) { m.oldest.Set(max(0, age).Seconds()) }
+
+// counting is the SDK's configuration whose clients count their calls.
+func (m *meters) counting(base aws.Config) aws.Config {
+	base = base.Copy()
+	base.APIOptions = append(base.APIOptions, func(stack *middleware.Stack) error {
+		// Behind the retry, so that each try is counted.
+		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("CountCalls", m.call), "Retry", middleware.After)
+	})
+	return base
+}
+
+func (m *meters) call(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+	out, meta, err := next.HandleFinalize(ctx, in)
+	m.calls.WithLabelValues(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), callOutcome(err)).Inc()
+	return out, meta, err
+}
+
+// callOutcome classes one call's answer.
+func callOutcome(err error) string {
+	var api smithy.APIError
+	if err == nil {
+		return "ok"
+	}
+	if !errors.As(err, &api) {
+		return "failed"
+	}
+	if _, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; throttled {
+		return "throttled"
+	}
+	switch api.ErrorCode() {
+	case "DryRunOperation":
+		return "ok"
+	case "UnauthorizedOperation", "AccessDenied", "AccessDeniedException":
+		return "denied"
+	}
+	return "failed"
+}

@@ -1,0 +1,145 @@
+package daemon
+
+import (
+	"errors"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/aws/smithy-go"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"flowkeeper/remediate"
+)
+
+// value of a series of /metrics, as it is written there; -1 if there is none.
+func (h *house) value(series string) float64 {
+	h.t.Helper()
+	_, body := h.get("/metrics")
+	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(series) + ` (\S+)$`).FindStringSubmatch(body)
+	if m == nil {
+		return -1
+	}
+	v, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return v
+}
+
+func TestMetersCountOneDeletion(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	for _, never := range []string{
+		`flowkeeper_restores_total{outcome="created"}`, `flowkeeper_restores_total{outcome="blocked"}`,
+		`flowkeeper_alerts_total{outcome="failed",sink="pager"}`, `flowkeeper_messages_total{kind="eventbridge",outcome="unparsable"}`,
+		`flowkeeper_blind_seconds_count`, `flowkeeper_detection_delay_seconds_count`,
+	} {
+		if v := h.value(never); v != 0 {
+			t.Errorf("%s is %v before anything happened", never, v)
+		}
+	}
+	if err := h.world.Send(h.queue, "garbage"); err != nil {
+		t.Fatal(err)
+	}
+	h.strike(id)
+	h.await("the end of the incident", func() bool {
+		return h.value(`flowkeeper_restores_total{outcome="created"}`) == 1 && h.value(`flowkeeper_incidents{state="verified"}`) == 1
+	})
+	h.await("the alerts", func() bool { return h.value(`flowkeeper_alerts_total{outcome="sent",sink="pager"}`) == 3 })
+	h.await("the garbage", func() bool { return h.value(`flowkeeper_messages_total{kind="unknown",outcome="unparsable"}`) == 1 })
+	for series, want := range map[string]float64{
+		`flowkeeper_blind_seconds_count`:                                                                 1,
+		`flowkeeper_detection_delay_seconds_count`:                                                       1,
+		`flowkeeper_messages_total{kind="eventbridge",outcome="handled"}`:                                2, // the restore's own record comes back
+		`flowkeeper_aws_calls_total{operation="CreateFlowLogs",outcome="ok",service="EC2"}`:              1,
+		`flowkeeper_aws_calls_total{operation="DescribeFlowLogs",outcome="failed",service="EC2"}`:        -1,
+		`flowkeeper_aws_calls_total{operation="GetQueueAttributes",outcome="ok",service="SQS"}`:          1,
+		`flowkeeper_aws_calls_total{operation="ChangeMessageVisibility",outcome="ok",service="SQS"}`:     1,
+		`flowkeeper_aws_calls_total{operation="ChangeMessageVisibility",outcome="denied",service="SQS"}`: -1,
+	} {
+		if v := h.value(series); v != want {
+			t.Errorf("%s is %v, want %v", series, v, want)
+		}
+	}
+	if d := h.value(`flowkeeper_detection_delay_seconds_sum`); d < 0 || d > patience.Seconds() {
+		t.Errorf("detected after %v s", d)
+	}
+}
+
+func TestMetersCountThrottles(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
+	h.refreshed()
+	h.world.Throttle("DescribeFlowLogs", 1)
+	h.await("the throttle", func() bool {
+		return h.value(`flowkeeper_aws_calls_total{operation="DescribeFlowLogs",outcome="throttled",service="EC2"}`) == 1
+	})
+}
+
+func TestCallOutcomes(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]string{"DryRunOperation": "ok", "RequestLimitExceeded": "throttled", "UnauthorizedOperation": "denied", "AccessDenied": "denied", "InternalError": "failed"} {
+		if got := callOutcome(&smithy.GenericAPIError{Code: code}); got != want {
+			t.Errorf("%s is %s, want %s", code, got, want)
+		}
+	}
+	if callOutcome(nil) != "ok" || callOutcome(errors.New("no route to host")) != "failed" {
+		t.Error("what is no answer of AWS")
+	}
+}
+
+func TestRestoreOutcomes(t *testing.T) {
+	t.Parallel()
+	in := func(s remediate.State, adopted bool) remediate.Incident {
+		return remediate.Incident{State: s, Adopted: adopted}
+	}
+	for _, c := range []struct {
+		before, after remediate.Incident
+		want          string
+	}{
+		{in(remediate.Open, false), in(remediate.Open, false), ""},
+		{in(remediate.Open, false), in(remediate.Restored, false), "created"},
+		{in(remediate.Blocked, false), in(remediate.Restored, true), "adopted"},
+		{in(remediate.Open, false), in(remediate.Blocked, false), "blocked"},
+		{in(remediate.Blocked, false), in(remediate.Blocked, false), ""}, // another reason is no other outcome
+		{in(remediate.Open, false), in(remediate.Closed, false), "closed"},
+		{in(remediate.Restored, true), in(remediate.Verified, true), ""},
+	} {
+		if got := outcomeOf(c.before, c.after); got != c.want {
+			t.Errorf("%s to %s is %q, want %q", c.before.State, c.after.State, got, c.want)
+		}
+	}
+}
+
+// Names, units and helps as Prometheus's conventions want them.
+func TestMetricsAreConventional(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
+	h.refreshed()
+	code, body := h.get("/metrics")
+	if code != http.StatusOK {
+		t.Fatal(code)
+	}
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "flowkeeper_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+	// Nothing that a message, or an attacker, chooses is a label.
+	families := regexp.MustCompile(`(?m)^# TYPE (flowkeeper_\S+)`).FindAllStringSubmatch(body, -1)
+	if len(families) < 12 {
+		t.Errorf("%d families", len(families))
+	}
+}

@@ -1,0 +1,148 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate"
+)
+
+// hanging is an AWS that never answers one kind of call, whatever the caller's
+// patience.
+type hanging struct {
+	inner interface {
+		Do(*http.Request) (*http.Response, error)
+	}
+	of      func(header http.Header, body string) bool
+	reached chan struct{} // closed at the first one
+	release chan struct{}
+	once    sync.Once
+}
+
+func (h *hanging) Do(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	if h.of(r.Header, string(body)) {
+		h.once.Do(func() { close(h.reached) })
+		<-h.release
+		return nil, errors.New("the connection broke after a long time")
+	}
+	return h.inner.Do(r)
+}
+
+// stalled is what stands still if nothing more happens from a moment on. (The
+// schedule beats once a minute, which no test waits for.)
+func (h *house) stalled(since time.Time) []string {
+	_, names := h.daemon.progress.Healthy(since.Add(maxSilence + time.Millisecond))
+	return slices.DeleteFunc(names, func(n string) bool { return n == "schedule" })
+}
+
+// What hangs is found out, and nothing else: the watchdog is fed by this.
+func TestAHungCallStopsTheFeed(t *testing.T) {
+	t.Parallel()
+	for want, of := range map[string]func(http.Header, string) bool{
+		"receive": func(h http.Header, _ string) bool {
+			return strings.HasSuffix(h.Get("X-Amz-Target"), ".ReceiveMessage")
+		},
+		"refresh 111122223333/eu-west-1": func(_ http.Header, body string) bool {
+			return strings.Contains(body, "Action=DescribeFlowLogs") && !strings.Contains(body, "Filter.")
+		},
+		"restore 111122223333/eu-west-1": func(_ http.Header, body string) bool {
+			return strings.Contains(body, "Action=CreateFlowLogs")
+		},
+	} {
+		t.Run(strings.Fields(want)[0], func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			id := h.plant(region, "vpc-1")
+			var armed sync.Map
+			net := &hanging{inner: h.daemon.AWS.HTTPClient, reached: make(chan struct{}), release: make(chan struct{})}
+			net.of = func(header http.Header, body string) bool {
+				_, on := armed.Load("on")
+				return on && of(header, body)
+			}
+			h.daemon.AWS.HTTPClient = net
+			h.refreshed()
+			t.Cleanup(func() { close(net.release) }) // before the daemon is stopped
+			h.await("health", func() bool { return h.daemon.healthy() == nil })
+			armed.Store("on", true)
+			h.strike(id)
+			<-net.reached
+			since := time.Now()
+			h.await("all but what hangs to go on", func() bool {
+				h.daemon.remediator.WakeAll()
+				return slices.Equal(h.stalled(since), []string{want})
+			})
+		})
+	}
+}
+
+func TestAHungCommitStopsTheFeed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.refreshed()
+	h.await("the queue's answer to be noted", func() bool { v, err := h.daemon.store.Fact(t.Context(), factReceived); return err == nil && v != "" })
+	begun, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- h.daemon.store.Update(t.Context(), func(remediate.Tx) error {
+			close(begun)
+			<-release // a disk that does not answer
+			return nil
+		})
+	}()
+	t.Cleanup(func() {
+		close(release)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	<-begun
+	h.await("the store to stand still for seconds, while the receiver goes on", func() bool {
+		still := h.stalled(time.Now().Add(-3 * time.Second))
+		return slices.Contains(still, "store") && !slices.Contains(still, "receive")
+	})
+}
+
+// stuckSink never comes back.
+type stuckSink struct {
+	begun, release chan struct{}
+	once           sync.Once
+}
+
+func (s *stuckSink) Send(context.Context, alert.Alert) error {
+	s.once.Do(func() { close(s.begun) })
+	<-s.release
+	return errors.New("broken")
+}
+
+func TestAHungSinkStopsTheFeed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.plant(region, "vpc-1")
+	stuck := &stuckSink{begun: make(chan struct{}), release: make(chan struct{})}
+	h.daemon.Sinks["stuck"] = stuck
+	h.refreshed()
+	t.Cleanup(func() { close(stuck.release) })
+	h.strike(id)
+	<-stuck.begun
+	since := time.Now()
+	h.await("all but the sink to go on", func() bool {
+		h.daemon.remediator.WakeAll()
+		return slices.Equal(h.stalled(since), []string{"alert stuck"})
+	})
+}
