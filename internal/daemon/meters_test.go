@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"net/http"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -142,4 +143,60 @@ func TestMetricsAreConventional(t *testing.T) {
 	if len(families) < 12 {
 		t.Errorf("%d families", len(families))
 	}
+}
+
+// TestAlertingRulesAskForWhatIsThere: a rule on a metric, or on a label, that no
+// daemon has would never fire.
+func TestAlertingRulesAskForWhatIsThere(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../deploy/prometheus/alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t)
+	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
+	h.plant(region, "vpc-1")
+	h.refreshed()
+	// What well daemons have not.
+	h.world.Throttle("DescribeFlowLogs", 1)
+	h.world.Fail("DescribeFlowLogs", 1, "UnauthorizedOperation", http.StatusForbidden)
+	var body string
+	h.await("both in the metrics", func() bool {
+		_, body = h.get("/metrics")
+		return strings.Contains(body, `outcome="throttled"`) && strings.Contains(body, `outcome="denied"`)
+	})
+	selectors := regexp.MustCompile(`(flowkeeper_\w+)(?:\{([^}]*)\})?`).FindAllStringSubmatch(string(text), -1)
+	if len(selectors) < 13 {
+		t.Fatalf("%d selectors", len(selectors))
+	}
+	for _, s := range selectors {
+		if !h.has(body, s[1], s[2]) {
+			t.Errorf("%s: no series of a running daemon is this", s[0])
+		}
+	}
+	for _, label := range regexp.MustCompile(`\$labels\.(\w+)`).FindAllStringSubmatch(string(text), -1) {
+		if label[1] != "instance" && !strings.Contains(body, label[1]+`="`) {
+			t.Errorf("no metric has the label %s", label[1])
+		}
+	}
+}
+
+// has reports whether a scrape has a series of a metric that a selector's
+// matchers, = and =~, all fit.
+func (h *house) has(scrape, metric, matchers string) bool {
+	h.t.Helper()
+	for _, series := range regexp.MustCompile(`(?m)^`+metric+`(?:\{(.*)\})? \S+$`).FindAllStringSubmatch(scrape, -1) {
+		fits := true
+		for _, m := range regexp.MustCompile(`(\w+)(=~?)"([^"]*)"`).FindAllStringSubmatch(matchers, -1) {
+			value := m[3]
+			if m[2] == "=" {
+				value = regexp.QuoteMeta(value)
+			}
+			fits = fits && regexp.MustCompile(`(^|,)`+m[1]+`="(`+value+`)"`).MatchString(series[1])
+		}
+		if fits {
+			return true
+		}
+	}
+	return false
 }
