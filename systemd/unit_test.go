@@ -59,6 +59,7 @@ var required = map[string][]string{
 	"Service.RestartPreventExitStatus": {"78"},
 	"Service.WatchdogSec":              {"2min"},
 	"Service.MemoryMax":                {"512M"},
+	"Service.Environment":              {"GOMEMLIMIT=400MiB"},
 	"Service.TimeoutStopSec":           {"30s"},
 	"Service.StateDirectory":           {"flowkeeper"},
 	"Service.StateDirectoryMode":       {"0700"},
