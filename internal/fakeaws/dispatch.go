@@ -31,7 +31,7 @@ func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		writeQueryError(rw, service, err)
 		return
 	}
-	f, lost := w.next(service, operation, c)
+	f, lost := w.next(r, service, operation, c)
 	if f.code != "" {
 		refuse(rw, service, f)
 		return

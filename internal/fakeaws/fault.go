@@ -113,9 +113,10 @@ func (w *World) isDenied(c caller, operation string) bool {
 }
 
 // next is the fault that a call meets, if any.
-func (w *World) next(service, operation string, c caller) (f fault, lost bool) {
+func (w *World) next(r *http.Request, service, operation string, c caller) (f fault, lost bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.ask(r, service, operation, c)
 	for n := range w.faults {
 		if q := &w.faults[n]; q.operation == operation && q.left > 0 {
 			q.left--

@@ -51,6 +51,7 @@ type World struct {
 	keep     bool            // flow logs outlive their resource
 	limit    int             // flow logs per resource; 0: none
 	ledger   []Call
+	asked    map[Asked]bool
 	lastID   uint64
 	lifetime time.Duration // of assumed roles' credentials
 }
@@ -63,7 +64,7 @@ func New(o Options) *World {
 	w := &World{
 		now: o.Now, latency: o.Latency, users: map[string]caller{}, expires: map[string]time.Time{}, roles: map[string]role{},
 		regions: []string{"eu-west-1", "us-east-1"}, scopes: map[string]*ec2Scope{}, exists: map[string]bool{}, denied: map[string]bool{}, spared: map[string]bool{},
-		lifetime: time.Hour,
+		asked: map[Asked]bool{}, lifetime: time.Hour,
 	}
 	w.sqs = newSQS(o.Now)
 	w.sns = newSNS(o.Now, w.sqs)
