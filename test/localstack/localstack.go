@@ -15,7 +15,7 @@ import (
 const Version = "4.14.0"
 
 // services that the tests use; LocalStack starts no others.
-var services = []string{"ec2", "sqs", "sns", "s3", "sts", "iam", "logs", "events"}
+var services = []string{"ec2", "sqs", "sns", "s3", "sts", "iam", "logs", "events", "cloudformation", "cloudwatch", "kms"}
 
 // Instance is one LocalStack that answers.
 type Instance struct {

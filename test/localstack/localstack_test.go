@@ -50,8 +50,8 @@ func TestFirstOf(t *testing.T) {
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ body, want string }{
-		"all there":       {`{"services":{"ec2":"available","sqs":"running","sns":"available","s3":"available","sts":"available","iam":"available","logs":"available","events":"available"}}`, ""},
-		"one is disabled": {`{"services":{"ec2":"available","sqs":"running","sns":"available","s3":"available","sts":"available","iam":"available","logs":"available","events":"disabled"}}`, "without events"},
+		"all there":       {`{"services":{"ec2":"available","sqs":"running","sns":"available","s3":"available","sts":"available","iam":"available","logs":"available","cloudformation":"available","cloudwatch":"available","kms":"available","events":"available"}}`, ""},
+		"one is disabled": {`{"services":{"ec2":"available","sqs":"running","sns":"available","s3":"available","sts":"available","iam":"available","logs":"available","cloudformation":"available","cloudwatch":"available","kms":"available","events":"disabled"}}`, "without events"},
 		"something else":  {`<html>`, "not as LocalStack does"},
 	}
 	for name, tt := range tests {
