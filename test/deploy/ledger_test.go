@@ -1,0 +1,196 @@
+package deploy_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/daemon"
+	"flowkeeper/internal/fakeaws"
+)
+
+// implied are the permissions that AWS asks for beside those that are named
+// like a call, each with what asks.
+var implied = map[string]string{
+	"ec2:CreateTags":             "CreateFlowLogs with tags",
+	"iam:PassRole":               "CreateFlowLogs with a delivery role",
+	"logs:CreateLogDelivery":     "CreateFlowLogs to S3 and Firehose",
+	"firehose:TagDeliveryStream": "CreateFlowLogs to Firehose, which is tagged LogDeliveryEnabled",
+}
+
+// action is the permission that a call needs; empty: none.
+func action(service, operation string) string {
+	if operation == "GetCallerIdentity" {
+		return ""
+	}
+	return service + ":" + strings.TrimSuffix(operation, "Batch")
+}
+
+const (
+	own      = "111122223333"
+	other    = "222233334444"
+	external = "an-external-id"
+)
+
+// TestPoliciesAreWhatIsCalled plays a daemon with everything configured, on a
+// fake that notes what it is asked. Neither policy may lack anything of it, nor
+// allow anything else.
+func TestPoliciesAreWhatIsCalled(t *testing.T) {
+	t.Parallel()
+	p := newPlay(t)
+	p.run(t)
+	var here, there []string
+	for _, a := range p.world.Asked() {
+		switch act := action(a.Service, a.Operation); {
+		case act == "":
+		case a.ARN == p.me:
+			here = append(here, act)
+		case strings.HasPrefix(a.ARN, "arn:aws:sts::"+other+":assumed-role/flowkeeper/"):
+			there = append(there, act)
+		}
+	}
+	for a := range implied {
+		here, there = append(here, a), append(there, a)
+	}
+	here, there = sorted(here), sorted(there)
+	t.Logf("here %v", here)
+	t.Logf("there %v", there)
+	same(t, "iam-policy.json", allowed(t, "iam-policy.json"), here)
+	same(t, "the role of flowkeeper.yaml", allowedTo(t, "flowkeeper.yaml", "Role"), here)
+	same(t, "the role of flowkeeper-member.yaml", allowedTo(t, "flowkeeper-member.yaml", "Role"), there)
+}
+
+// play is two accounts in two Regions, with flow logs to every kind of
+// destination, and a daemon that uses every part of its configuration that
+// needs AWS.
+type play struct {
+	world *fakeaws.World
+	me    string // ARN
+	queue string // ARN
+	topic string // ARN
+	d     *daemon.Daemon
+	ids   map[string][]string // planted, by account/Region
+}
+
+const (
+	stateBucket = "copies-of-state"
+	logBucket   = "arn:aws:s3:::flow-logs"
+	backupKey   = "flowkeeper/state.db.gz"
+)
+
+func newPlay(t *testing.T) *play {
+	t.Helper()
+	w := fakeaws.New(fakeaws.Options{})
+	p := &play{world: w, ids: map[string][]string{}}
+	url, queue := w.CreateQueue(own, region, "flowkeeper", nil)
+	p.queue, p.topic = queue, w.CreateTopic(own, region, "flow-log-alerts")
+	w.TrailTo(queue)
+	w.AddBucket(own, region, stateBucket)
+	w.AddRole("arn:aws:iam::"+other+":role/flowkeeper", external)
+	for _, account := range []string{own, other} {
+		for _, r := range []string{region, "us-east-1"} {
+			p.plant(account, r)
+		}
+	}
+	user := w.User(own, "flowkeeper", false)
+	p.me = user.ARN
+	c := configs.Default()
+	c.Queue.URL, c.Queue.WaitTime = url, time.Second
+	c.Inventory.Regions = []string{"all"}
+	c.Inventory.Schedule, c.Inventory.Settle = "@every 1s", 200*time.Millisecond
+	c.Accounts = []configs.Account{{ID: own}, {ID: other, RoleARN: "arn:aws:iam::" + other + ":role/flowkeeper", ExternalID: external}}
+	c.Remediate.DriftWait, c.Remediate.VerifyAfter = time.Minute, time.Second
+	c.Rehearsal.Schedule = "@every 1s"
+	c.Alerts = []configs.Sink{{Type: "sns", Name: "everyone", TopicARN: p.topic}}
+	c.State.Path = filepath.Join(t.TempDir(), "state.db")
+	c.State.Backup = "s3://" + stateBucket + "/flowkeeper"
+	c.HTTP.Listen = ""
+	p.d = &daemon.Daemon{Config: c, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		AWS: aws.Config{Region: region, HTTPClient: w.HTTPClient(), Credentials: static(user)}}
+	return p
+}
+
+func static(c fakeaws.Credentials) aws.CredentialsProvider {
+	return credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
+}
+
+// plant makes flow logs to a log group, a bucket and a delivery stream.
+func (p *play) plant(account, region string) {
+	role := "arn:aws:iam::" + account + ":role/delivery"
+	group := "arn:aws:logs:" + region + ":" + account + ":log-group:flow-logs"
+	stream := "arn:aws:firehose:" + region + ":" + account + ":deliverystream/flow-logs"
+	p.world.AddDeliveryRole(role)
+	for _, d := range []string{logBucket, group, stream} {
+		p.world.AddDestination(d)
+	}
+	scope := account + "/" + region
+	for _, f := range []fakeaws.FlowLog{
+		{ResourceID: "vpc-1", LogDestinationType: "cloud-watch-logs", LogDestination: group, DeliverLogsPermissionARN: role},
+		{ResourceID: "vpc-2", LogDestinationType: "s3", LogDestination: logBucket},
+		{ResourceID: "vpc-3", LogDestinationType: "kinesis-data-firehose", LogDestination: stream},
+	} {
+		f.TrafficType, f.MaxAggregationInterval, f.LogFormat, f.Tags = "ALL", 60, "${version}", map[string]string{"team": "net"}
+		p.ids[scope] = append(p.ids[scope], p.world.Plant(account, region, f))
+	}
+}
+
+func (p *play) run(t *testing.T) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.d.Run(ctx) }()
+	must(t, p.world.Send(p.queue, "nobody can read this"))
+	await(t, so("the first refresh", p.d.Refreshed))
+	await(t, so("rehearsals everywhere", func() bool { return p.rehearsed() == 4 }))
+	for scope, ids := range p.ids {
+		account, region, _ := strings.Cut(scope, "/")
+		mallory := ec2.New(ec2.Options{Region: region, HTTPClient: p.world.HTTPClient(), Credentials: static(p.world.User(account, "mallory", false))})
+		_, err := mallory.DeleteFlowLogs(t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
+		must(t, err)
+	}
+	await(t, so("every flow log to be back", func() bool {
+		for scope, ids := range p.ids {
+			account, region, _ := strings.Cut(scope, "/")
+			if len(p.world.FlowLogs(account, region)) != len(ids) {
+				return false
+			}
+		}
+		return true
+	}))
+	await(t, so("alerts to the topic", func() bool { return len(p.world.Published(p.topic)) > 0 }))
+	await(t, so("a copy of the state", func() bool { _, ok := p.world.Object(stateBucket, backupKey); return ok }))
+	await(t, so("records acknowledged", func() bool { return p.world.Deleted(p.queue) > 0 }))
+	await(t, so("what can't be read to be put off", func() bool { return p.asked("ChangeMessageVisibility") }))
+	stop()
+	must(t, <-done)
+}
+
+// rehearsed counts the accounts and Regions with dry runs of every kind.
+func (p *play) rehearsed() int {
+	tried := map[string]int{}
+	for _, c := range p.world.Calls("CreateFlowLogs") {
+		if c.DryRun {
+			tried[c.Account+"/"+c.Region]++
+		}
+	}
+	n := 0
+	for scope, ids := range p.ids {
+		if tried[scope] >= len(ids) {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *play) asked(operation string) bool {
+	return slices.ContainsFunc(p.world.Asked(), func(a fakeaws.Asked) bool { return strings.TrimSuffix(a.Operation, "Batch") == operation })
+}

@@ -1,0 +1,168 @@
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"flowkeeper/test/python"
+)
+
+//go:embed requirements.txt
+var requirements string
+
+var environment = sync.OnceValues(func() (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	return python.Environment(ctx, "cfn-lint", requirements, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
+})
+
+// lint runs cfn-lint on templates, without a network, and returns what it
+// complains of, by file. It is there or the test fails, but where a person
+// said SHORT=1.
+func lint(t *testing.T, files ...string) map[string][]string {
+	t.Helper()
+	if os.Getenv("SHORT") == "1" {
+		t.Skip("SHORT=1: left out, as it needs Python")
+	}
+	dir, err := environment()
+	if err != nil {
+		t.Fatalf("%v; install Python 3.13 with its venv module, or uv, which brings one (pip install uv)", err)
+	}
+	cmd := exec.CommandContext(t.Context(), python.Program(dir, "cfn-lint"), append([]string{"--format", "parseable", "--"}, files...)...)
+	for _, key := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"} {
+		cmd.Env = append(cmd.Env, key+"=http://127.0.0.1:9") // discard: nobody answers
+	}
+	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	text, err := cmd.Output()
+	out := map[string][]string{}
+	for line := range strings.Lines(string(text)) {
+		if file, complaint, ok := strings.Cut(line, ":"); ok {
+			out[file] = append(out[file], strings.TrimSpace(complaint))
+		}
+	}
+	if (err != nil) != (len(out) > 0) || stderr.Len() > 0 {
+		t.Fatalf("cfn-lint: %v\n%s%s", err, text, stderr.Bytes())
+	}
+	return out
+}
+
+// cfn-lint finds no fault, warnings included, and would find one.
+func TestTemplatesAreClean(t *testing.T) {
+	t.Parallel()
+	var clean []string
+	for _, name := range templates {
+		clean = append(clean, templatePath(name))
+	}
+	whole := string(read(t, templatePath("flowkeeper.yaml")))
+	broken := map[string]string{}
+	for what, change := range map[string][2]string{
+		"a property that no queue has": {"VisibilityTimeout:", "VisibleTimeout:"},
+		"a reference to nothing":       {"!GetAtt Rule.Arn", "!GetAtt Rules.Arn"},
+		"a parameter that nobody uses": {"Parameters:\n", "Parameters:\n  Spare:\n    Type: String\n"},
+		"an action that nobody has":    {"sqs:ReceiveMessage", "sqs:ReceiveMessages"},
+	} {
+		broken[written(t, strings.Replace(whole, change[0], change[1], 1))] = what
+	}
+	checkLint(t, clean, broken)
+}
+
+// checkLint wants cfn-lint to find nothing in what is clean, and something in
+// each that is broken.
+func checkLint(t *testing.T, clean []string, broken map[string]string) {
+	t.Helper()
+	found := lint(t, slices.Concat(clean, slices.Collect(maps.Keys(broken)))...)
+	for _, file := range clean {
+		if found[file] != nil {
+			t.Errorf("%s:\n%s", file, strings.Join(found[file], "\n"))
+		}
+	}
+	for file, what := range broken {
+		if found[file] == nil {
+			t.Errorf("%s: no complaint", what)
+		}
+	}
+}
+
+func written(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "template.yaml")
+	must(t, os.WriteFile(path, []byte(text), 0o644))
+	return path
+}
+
+// within is a template around a policy, so that cfn-lint reads that too: it
+// knows IAM's language and the actions of every service.
+func within(t *testing.T, name string, text []byte) string {
+	t.Helper()
+	kind, properties := "AWS::IAM::ManagedPolicy", map[string]any{"PolicyDocument": json.RawMessage(text)}
+	if name == "queue-policy.json" {
+		kind, properties["Queues"] = "AWS::SQS::QueuePolicy", []string{"https://sqs.eu-west-1.amazonaws.com/111122223333/flowkeeper"}
+	}
+	whole, err := json.Marshal(map[string]any{
+		"AWSTemplateFormatVersion": "2010-09-09",
+		"Resources":                map[string]any{"Policy": map[string]any{"Type": kind, "Properties": properties}},
+	})
+	must(t, err)
+	return written(t, string(whole))
+}
+
+// Every policy is in IAM's language, and every action in it exists.
+func TestPoliciesAreClean(t *testing.T) {
+	t.Parallel()
+	policies := append(append(named(t, "iam-policy", ".json"), named(t, "scp-", ".json")...), "queue-policy.json")
+	if len(policies) < 5 {
+		t.Fatalf("only %v", policies)
+	}
+	var clean []string
+	broken := map[string]string{}
+	for _, name := range policies {
+		text := read(t, filepath.Join(folder, name))
+		clean = append(clean, within(t, name, text))
+		action := regexp.MustCompile(`"[a-z0-9]+:[A-Z][a-z]+[A-Z]`)
+		broken[within(t, name, action.ReplaceAll(text, []byte("${0}Mis")))] = name + " with actions that nobody has"
+		broken[within(t, name, bytes.Replace(text, []byte(`"Effect": "`), []byte(`"Effect": "Not`), 1))] = name + " with an effect that is none"
+	}
+	checkLint(t, clean, broken)
+}
+
+// maxSCP is what AWS takes of a service control policy, in characters with
+// all white space, as the AWS CLI sends it.
+const maxSCP = 5120
+
+// A service control policy has a limit of its own, and no principals. Each of
+// these denies, and spares somebody: one without a condition would bind the
+// people who must repair things too.
+func TestServiceControlPolicies(t *testing.T) {
+	t.Parallel()
+	for _, name := range named(t, "scp-", ".json") {
+		text := read(t, filepath.Join(folder, name))
+		if n := len([]rune(string(text))); n > maxSCP {
+			t.Errorf("%s has %d characters, AWS takes %d", name, n, maxSCP)
+		}
+		if strings.Contains(string(text), "Principal\"") {
+			t.Errorf("%s names a principal: a service control policy can't", name)
+		}
+		for _, s := range readPolicy(t, name).Statement {
+			others := s.Condition["ArnNotLike"]["aws:PrincipalArn"]
+			noMFA := s.Condition["BoolIfExists"]["aws:MultiFactorAuthPresent"]
+			if s.Effect != "Deny" || len(s.Condition) != 1 || (len(others) == 1) == (len(noMFA) == 1) {
+				t.Errorf("%s, %s: want it to deny to all but one role, or to all without MFA; it is %+v", name, s.Sid, s)
+			}
+		}
+	}
+}

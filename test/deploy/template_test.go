@@ -1,0 +1,131 @@
+package deploy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// There is one pattern. Whoever changes it changes it everywhere.
+func TestTemplatesHaveThePattern(t *testing.T) {
+	t.Parallel()
+	var want any
+	must(t, json.Unmarshal(read(t, filepath.Join(folder, "eventbridge-pattern.json")), &want))
+	for _, name := range templates {
+		pattern := at(template(t, name), "Resources", "Rule", "Properties", "EventPattern")
+		if pattern == nil {
+			t.Errorf("%s: no rule with a pattern", name)
+			continue
+		}
+		var got any
+		must(t, pattern.Decode(&got))
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: the rule's pattern is not deploy/eventbridge-pattern.json, but %v", name, got)
+		}
+	}
+}
+
+// What the templates make is what the service control policy protects, by
+// name.
+func TestWhatIsMadeIsProtected(t *testing.T) {
+	t.Parallel()
+	kinds := map[string]struct{ property, arn string }{
+		"AWS::SQS::Queue":           {"QueueName", "arn:aws:sqs:*:*:"},
+		"AWS::Events::Rule":         {"Name", "arn:aws:events:*:*:rule/"},
+		"AWS::CloudWatch::Alarm":    {"AlarmName", "arn:aws:cloudwatch:*:*:alarm:"},
+		"AWS::IAM::Role":            {"RoleName", "arn:aws:iam::*:role/"},
+		"AWS::IAM::InstanceProfile": {"InstanceProfileName", "arn:aws:iam::*:instance-profile/"},
+	}
+	var protected []string
+	for _, s := range readPolicy(t, "scp-flowkeeper.json").Statement {
+		if s.Sid == "TouchFlowkeeper" {
+			protected = s.Resource
+		}
+	}
+	seen := map[string]bool{}
+	for _, file := range templates {
+		resources := at(template(t, file), "Resources")
+		for i := 1; i < len(resources.Content); i += 2 {
+			kind, ok := kinds[at(resources.Content[i], "Type").Value]
+			if !ok {
+				continue
+			}
+			arn := kind.arn + madeName(at(resources.Content[i], "Properties", kind.property))
+			seen[at(resources.Content[i], "Type").Value] = true
+			if !matched(t, protected, arn) {
+				t.Errorf("%s makes %s, which scp-flowkeeper.json does not protect", file, arn)
+			}
+		}
+	}
+	if len(seen) != len(kinds) {
+		t.Errorf("only %v of the kinds of things are made with a name", seen)
+	}
+}
+
+// madeName is the name of a resource, in the Region of this test.
+func madeName(n *yaml.Node) string {
+	if n == nil {
+		return ""
+	}
+	return strings.ReplaceAll(n.Value, "${AWS::Region}", region)
+}
+
+func matched(t *testing.T, patterns []string, arn string) bool {
+	t.Helper()
+	for _, p := range patterns {
+		// The stars of the ARN that is looked for stand for any account: they match themselves.
+		ok, err := path.Match(strings.ReplaceAll(p, "/", "|"), strings.ReplaceAll(arn, "/", "|"))
+		must(t, err)
+		if ok {
+			return true
+		}
+	}
+	return false
+}
+
+// The queue's policy is the same by hand and by template.
+func TestQueuePolicyIsOne(t *testing.T) {
+	t.Parallel()
+	var want []string
+	for _, s := range readPolicy(t, "queue-policy.json").Statement {
+		want = append(want, fmt.Sprint(s.Sid, s.Effect, s.Action, keys(s.Condition)))
+	}
+	var got []string
+	for _, s := range at(template(t, "flowkeeper.yaml"), "Resources", "QueuePolicy", "Properties", "PolicyDocument", "Statement").Content {
+		condition := map[string]map[string]oneOrMore{}
+		for operator, k := range pairs(at(s, "Condition")) {
+			condition[operator] = map[string]oneOrMore{}
+			for key := range pairs(k) {
+				if key != "aws:PrincipalArn" { // of the parameter ReplayRoleArn
+					condition[operator][key] = nil
+				}
+			}
+		}
+		got = append(got, fmt.Sprint(at(s, "Sid").Value, at(s, "Effect").Value, oneOrMore{at(s, "Action").Value}, keys(condition)))
+	}
+	same(t, "the queue's policy in flowkeeper.yaml", got, want)
+}
+
+func pairs(n *yaml.Node) map[string]*yaml.Node {
+	out := map[string]*yaml.Node{}
+	for i := 0; n != nil && i < len(n.Content); i += 2 {
+		out[n.Content[i].Value] = n.Content[i+1]
+	}
+	return out
+}
+
+// keys are the operators of a condition with the keys that they ask for.
+func keys(condition map[string]map[string]oneOrMore) (out []string) {
+	for operator, k := range condition {
+		for key := range k {
+			out = append(out, operator+" "+key)
+		}
+	}
+	return sorted(out)
+}
