@@ -3,9 +3,10 @@ package deploy_test
 import (
 	"encoding/json"
 	"fmt"
-	"path"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,19 +77,6 @@ func madeName(n *yaml.Node) string {
 	return strings.ReplaceAll(n.Value, "${AWS::Region}", region)
 }
 
-func matched(t *testing.T, patterns []string, arn string) bool {
-	t.Helper()
-	for _, p := range patterns {
-		// The stars of the ARN that is looked for stand for any account: they match themselves.
-		ok, err := path.Match(strings.ReplaceAll(p, "/", "|"), strings.ReplaceAll(arn, "/", "|"))
-		must(t, err)
-		if ok {
-			return true
-		}
-	}
-	return false
-}
-
 // The queue's policy is the same by hand and by template.
 func TestQueuePolicyIsOne(t *testing.T) {
 	t.Parallel()
@@ -128,4 +116,28 @@ func keys(condition map[string]map[string]oneOrMore) (out []string) {
 		}
 	}
 	return sorted(out)
+}
+
+// docs/setup.md names every parameter, and none that a template does not have.
+func TestSetupNamesTheParameters(t *testing.T) {
+	t.Parallel()
+	text := string(read(t, "../../docs/setup.md"))
+	known := map[string]bool{}
+	for _, file := range templates {
+		for name := range pairs(at(template(t, file), "Parameters")) {
+			known[name] = true
+			if !strings.Contains(text, name) {
+				t.Errorf("%s: docs/setup.md does not name its parameter %s", file, name)
+			}
+		}
+	}
+	given := regexp.MustCompile(`[ \n]([A-Z][a-z][a-zA-Z]+)=`).FindAllStringSubmatch(text, -1)
+	for _, g := range given {
+		if !known[g[1]] && !slices.Contains([]string{"Name", "Value", "Id", "Arn", "MessageRetentionPeriod"}, g[1]) {
+			t.Errorf("docs/setup.md gives %s, a parameter of no template", g[1])
+		}
+	}
+	if len(given) < 8 {
+		t.Errorf("only %v are given", given)
+	}
 }

@@ -1,0 +1,96 @@
+package deploy_test
+
+import (
+	"path"
+	"strings"
+	"testing"
+)
+
+// request is what AWS judges: who, with MFA ("" where AWS does not know of
+// any), does what to what.
+type request struct{ arn, mfa, action, resource string }
+
+// denied reports whether a policy denies a request, for the conditions that
+// TestServiceControlPolicies allows: ArnNotLike holds for all but the named,
+// BoolIfExists for a key that is absent too.
+func (p policy) denied(t *testing.T, r request) bool {
+	t.Helper()
+	for _, s := range p.Statement {
+		if !matched(t, s.Action, r.action) || !matched(t, s.Resource, r.resource) {
+			continue
+		}
+		if spared := s.Condition["ArnNotLike"]["aws:PrincipalArn"]; spared != nil && matched(t, spared, r.arn) {
+			continue
+		}
+		if s.Condition["BoolIfExists"] != nil && r.mfa == "true" {
+			continue
+		}
+		return true
+	}
+	return false
+}
+
+// matched says whether any of the patterns, in which * is any text, matches.
+func matched(t *testing.T, patterns []string, text string) bool {
+	t.Helper()
+	for _, p := range patterns {
+		ok, err := path.Match(strings.ReplaceAll(p, "/", "|"), strings.ReplaceAll(text, "/", "|"))
+		must(t, err)
+		if ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Who may still do what once the service control policies are attached.
+func TestWhoIsDenied(t *testing.T) {
+	t.Parallel()
+	const (
+		admin   = "arn:aws:iam::111122223333:role/YOUR-ADMIN-ROLE"
+		mallory = "arn:aws:iam::111122223333:user/mallory"
+		daemon  = "arn:aws:iam::111122223333:role/flowkeeper"
+		log     = "arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/fl-1"
+		queue   = "arn:aws:sqs:eu-west-1:111122223333:flowkeeper"
+		rule    = "arn:aws:events:us-east-1:111122223333:rule/flowkeeper-forward"
+		trail   = "arn:aws:cloudtrail:eu-west-1:111122223333:trail/all"
+	)
+	flowLogs, parts := readPolicy(t, "scp-flow-logs.json"), readPolicy(t, "scp-flowkeeper.json")
+	for _, tt := range []struct {
+		request
+		want bool
+	}{
+		{request{mallory, "", "ec2:DeleteFlowLogs", log}, true}, // a leaked access key
+		{request{mallory, "true", "ec2:DeleteFlowLogs", log}, true},
+		{request{daemon, "", "ec2:DeleteFlowLogs", log}, true},
+		{request{admin, "true", "ec2:DeleteFlowLogs", log}, false},
+		{request{admin, "false", "ec2:DeleteFlowLogs", log}, true},
+		{request{admin, "", "ec2:DeleteFlowLogs", log}, true},
+		{request{mallory, "", "ec2:CreateFlowLogs", log}, false},
+		{request{daemon, "", "ec2:CreateFlowLogs", log}, false},
+		{request{mallory, "", "logs:DeleteLogGroup", "arn:aws:logs:eu-west-1:111122223333:log-group:YOUR-FLOW-LOGS-GROUP"}, true},
+		{request{mallory, "", "logs:DeleteLogGroup", "arn:aws:logs:eu-west-1:111122223333:log-group:another"}, false},
+		{request{mallory, "true", "iam:CreateRole", admin}, true}, // in an account that has none yet
+		{request{mallory, "", "iam:CreateRole", "arn:aws:iam::111122223333:role/another"}, false},
+		{request{mallory, "", "sqs:PurgeQueue", queue}, true},
+		{request{admin, "true", "sqs:PurgeQueue", queue}, false},
+		{request{admin, "", "sqs:PurgeQueue", queue}, true},
+		{request{mallory, "", "sqs:PurgeQueue", queue + "-of-mine"}, false},
+		{request{daemon, "", "sqs:ReceiveMessage", queue}, false},
+		{request{daemon, "", "sqs:DeleteMessage", queue}, false},
+		{request{mallory, "", "sqs:ReceiveMessage", queue}, true},
+		{request{admin, "true", "sqs:DeleteMessage", queue}, true},
+		{request{mallory, "", "events:DisableRule", rule}, true},
+		{request{admin, "true", "events:PutTargets", rule}, false},
+		{request{mallory, "", "cloudtrail:StopLogging", trail}, true},
+		{request{admin, "false", "cloudtrail:StopLogging", trail}, true},
+		{request{admin, "true", "cloudtrail:StopLogging", trail}, false},
+		{request{mallory, "", "iam:PutRolePolicy", daemon}, true},
+		{request{mallory, "", "cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:flowkeeper-events-wait"}, true},
+		{request{mallory, "", "cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:another"}, false},
+	} {
+		if got := flowLogs.denied(t, tt.request) || parts.denied(t, tt.request); got != tt.want {
+			t.Errorf("%+v: denied %v, want %v", tt.request, got, tt.want)
+		}
+	}
+}
