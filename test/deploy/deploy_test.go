@@ -107,12 +107,12 @@ func allowed(t *testing.T, name string) []string {
 	return sorted(out)
 }
 
-// allowedTo are the actions that a template's role may be allowed, all its
-// conditions met.
-func allowedTo(t *testing.T, name, role string) []string {
+// allowedIn are the actions that a resource of a template may allow, all
+// conditions met; property holds its policies.
+func allowedIn(t *testing.T, name, resource, property string) []string {
 	t.Helper()
 	var out []string
-	walk(at(template(t, name), "Resources", role, "Properties", "Policies"), func(n *yaml.Node) {
+	walk(at(template(t, name), "Resources", resource, "Properties", property), func(n *yaml.Node) {
 		effect, action := at(n, "Effect"), at(n, "Action")
 		if effect == nil || action == nil || effect.Value != "Allow" {
 			return

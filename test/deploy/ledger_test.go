@@ -65,8 +65,8 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 	t.Logf("here %v", here)
 	t.Logf("there %v", there)
 	same(t, "iam-policy.json", allowed(t, "iam-policy.json"), here)
-	same(t, "the role of flowkeeper.yaml", allowedTo(t, "flowkeeper.yaml", "Role"), here)
-	same(t, "the role of flowkeeper-member.yaml", allowedTo(t, "flowkeeper-member.yaml", "Role"), there)
+	same(t, "the role of flowkeeper.yaml", allowedIn(t, "flowkeeper.yaml", "Role", "Policies"), here)
+	same(t, "the role of flowkeeper-member.yaml", allowedIn(t, "flowkeeper-member.yaml", "Role", "Policies"), there)
 }
 
 // play is two accounts in two Regions, with flow logs to every kind of

@@ -84,13 +84,14 @@ func twoAccounts(t *testing.T, inst *localstack.Instance, binary string) {
 		"MemberAccounts":   member.account, "MemberRoleArns": "arn:aws:iam::" + member.account + ":role/flowkeeper",
 		"AlertTopicArn": "arn:aws:sns:eu-west-1:" + home.account + ":alerts", "AlarmTopicArn": "arn:aws:sns:eu-west-1:" + other + ":alarms",
 		"BackupBucket": "copies-" + home.account, "ReplayRoleArn": "arn:aws:iam::" + home.account + ":role/replay",
+		"DoctorLooks": "true",
 	})
 	where := map[string]string{"QueueRegion": region, "QueueAccount": home.account}
 	home.in("us-east-1").deploy(t, "flowkeeper-region", "flowkeeper-region.yaml", where)
 	member.in("us-east-1").deploy(t, "flowkeeper-region", "flowkeeper-region.yaml", where)
 	role := member.deploy(t, "flowkeeper-member", "flowkeeper-member.yaml", map[string]string{
 		"QueueRegion": region, "QueueAccount": home.account, "DaemonRoleArn": made["RoleArn"], "ExternalId": external,
-		"DeliveryRoleArns": "arn:aws:iam::" + member.account + ":role/delivery",
+		"DeliveryRoleArns": "arn:aws:iam::" + member.account + ":role/delivery", "DoctorLooks": "true",
 	})["RoleArn"]
 	// In the queue's own Region it must make no rule: each event would come back
 	// to it without end.

@@ -100,6 +100,14 @@ func TestQueuePolicyIsOne(t *testing.T) {
 	same(t, "the queue's policy in flowkeeper.yaml", got, want)
 }
 
+// So is what the doctor may read.
+func TestDoctorsPolicyIsOne(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"flowkeeper.yaml", "flowkeeper-member.yaml"} {
+		same(t, file, allowedIn(t, file, "DoctorPolicy", "PolicyDocument"), allowed(t, "iam-policy-doctor.json"))
+	}
+}
+
 func pairs(n *yaml.Node) map[string]*yaml.Node {
 	out := map[string]*yaml.Node{}
 	for i := 0; n != nil && i < len(n.Content); i += 2 {
