@@ -49,6 +49,7 @@ func TestWhoIsDenied(t *testing.T) {
 	const (
 		admin   = "arn:aws:iam::111122223333:role/YOUR-ADMIN-ROLE"
 		mallory = "arn:aws:iam::111122223333:user/mallory"
+		root    = "arn:aws:iam::111122223333:root"
 		daemon  = "arn:aws:iam::111122223333:role/flowkeeper"
 		log     = "arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/fl-1"
 		queue   = "arn:aws:sqs:eu-west-1:111122223333:flowkeeper"
@@ -62,6 +63,8 @@ func TestWhoIsDenied(t *testing.T) {
 	}{
 		{request{mallory, "", "ec2:DeleteFlowLogs", log}, true}, // a leaked access key
 		{request{mallory, "true", "ec2:DeleteFlowLogs", log}, true},
+		{request{root, "true", "ec2:DeleteFlowLogs", log}, true},
+		{request{root, "true", "organizations:LeaveOrganization", "*"}, true},
 		{request{daemon, "", "ec2:DeleteFlowLogs", log}, true},
 		{request{admin, "true", "ec2:DeleteFlowLogs", log}, false},
 		{request{admin, "false", "ec2:DeleteFlowLogs", log}, true},
