@@ -34,6 +34,9 @@ func Default() Config {
 type Options struct {
 	Environ   []string // as os.Environ gives it
 	NeedQueue bool     // queue.url must be set
+	// LeaveSecrets: a secret that systemd hands to the service alone stays unread,
+	// and is a warning, where CREDENTIALS_DIRECTORY is not set.
+	LeaveSecrets bool
 }
 
 const (
@@ -50,7 +53,7 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	l := &loader{
 		file: file, env: environment(o.Environ), scalars: scalars(),
 		lines: map[string]int{}, values: map[string]any{}, override: map[string]any{},
-		told: map[string]int{}, soft: map[int]bool{},
+		told: map[string]int{}, soft: map[int]bool{}, leave: o.LeaveSecrets, left: map[string]string{},
 	}
 	if file != "" {
 		l.readFile()
@@ -66,7 +69,7 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	if len(l.problems) > 0 {
 		return Config{}, nil, l.failed()
 	}
-	return c, c.warnings(), nil
+	return c, append(c.warnings(), l.leftWarnings()...), nil
 }
 
 // loader is one Load.
@@ -74,10 +77,12 @@ type loader struct {
 	file     string
 	env      map[string]string
 	scalars  []scalar
-	lines    map[string]int // of each key in the file
-	values   map[string]any // what the file says, with its types checked
-	override map[string]any // what the environment says, by key
-	unread   bool           // the file can't be read, or is no YAML
+	lines    map[string]int    // of each key in the file
+	values   map[string]any    // what the file says, with its types checked
+	override map[string]any    // what the environment says, by key
+	unread   bool              // the file can't be read, or is no YAML
+	leave    bool              // secrets that only the service has
+	left     map[string]string // the files of those, by the secret's key
 	problems []Problem
 	told     map[string]int // index of a value's problem, by place and key
 	soft     map[int]bool   // problems that give way to a better one of the same value
@@ -267,6 +272,9 @@ func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".
 // problem notes that a key's value is wrong. Only the first problem of a value
 // counts, and none of what is beneath it: it was not even looked at.
 func (l *loader) problem(key, value, format string, args ...any) {
+	if _, unread := l.left[key]; unread {
+		return // not missing: elsewhere
+	}
 	file, line := l.place(key)
 	p := Problem{File: file, Line: line, Key: key, Value: shown(key, value), Message: fmt.Sprintf(format, args...)}
 	for k := key; k != ""; k = parent(k) {

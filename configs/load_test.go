@@ -156,6 +156,36 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 }
 
+// TestSecretsOfTheServiceAlone: a person who types a command does not have
+// systemd's credentials, and needs no sink to see what happened.
+func TestSecretsOfTheServiceAlone(t *testing.T) {
+	t.Parallel()
+	file := write(t, t.TempDir(), "c.yaml", "alerts:\n- {type: webhook, name: a, url_file: url, secret_file: secret}\n"+
+		"- {type: slack, name: b, url_file: chat}\n- {type: pagerduty, name: c, routing_key_file: key}\nheartbeat: {url_file: ping}\n")
+	if _, _, err := Load(file, Options{}); err == nil || !strings.Contains(err.Error(), "CREDENTIALS_DIRECTORY=/etc/flowkeeper") {
+		t.Errorf("as the service: %v", err)
+	}
+	c, warnings, err := Load(file, Options{LeaveSecrets: true})
+	if err != nil || len(c.Alerts) != 3 {
+		t.Fatal(c.Alerts, err)
+	}
+	var told []string
+	for _, w := range warnings {
+		if strings.Contains(w.String(), "only the service has") {
+			told = append(told, strings.Fields(w.String())[0])
+		} else {
+			t.Errorf("another warning: %s", w)
+		}
+	}
+	want := []string{"alerts[0].secret_file:", "alerts[0].url_file:", "alerts[1].url_file:", "alerts[2].routing_key_file:", "heartbeat.url_file:"}
+	if d := cmp.Diff(want, told); d != "" {
+		t.Error(d)
+	}
+	if _, _, err := Load(file, Options{LeaveSecrets: true, Environ: []string{"CREDENTIALS_DIRECTORY=" + t.TempDir()}}); err == nil {
+		t.Error("as the service, without the files: no problem")
+	}
+}
+
 func TestSinksOfPeople(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

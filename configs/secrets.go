@@ -2,7 +2,9 @@ package configs
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -44,6 +46,10 @@ func (l *loader) readSecret(key string, value, file *string) {
 
 // fromFile puts what a file holds into the value.
 func (l *loader) fromFile(key string, value, file *string) {
+	if l.leave && l.env["CREDENTIALS_DIRECTORY"] == "" && *file != "" && !filepath.IsAbs(*file) {
+		l.left[key] = *file
+		return
+	}
 	content, fix := l.secretIn(*file)
 	if fix == "" {
 		*value, *file = content, ""
@@ -51,6 +57,14 @@ func (l *loader) fromFile(key string, value, file *string) {
 	}
 	l.problem(key+"_file", *file, "%s", fix)
 	l.told[l.file+"\x00"+key] = l.told[l.file+"\x00"+key+"_file"] // so it is not called missing too
+}
+
+// leftWarnings name the secrets that were left unread.
+func (l *loader) leftWarnings() (out []Warning) {
+	for _, key := range slices.Sorted(maps.Keys(l.left)) {
+		out = append(out, warning("%s_file: %q is one of systemd's credentials, which only the service has, so it is not read here", key, shown(key+"_file", l.left[key])))
+	}
+	return out
 }
 
 // secretIn reads a secret's file. One line break at its end is the editor's.
@@ -61,7 +75,7 @@ func (l *loader) secretIn(name string) (content, fix string) {
 		return "", "write the name of the secret's file"
 	case filepath.IsAbs(name):
 	case dir == "":
-		return "", "write an absolute path: a relative one is looked up among systemd's credentials, and CREDENTIALS_DIRECTORY is not set"
+		return "", "a relative name is one of systemd's credentials, and CREDENTIALS_DIRECTORY is not set: write an absolute path, or set it to the folder of these files (CREDENTIALS_DIRECTORY=/etc/flowkeeper)"
 	case !filepath.IsLocal(name):
 		return "", "write an absolute path: this one leads out of CREDENTIALS_DIRECTORY"
 	default:

@@ -342,7 +342,7 @@ func (c Config) warnings() []Warning {
 		if s.Type == "pagerduty" && slices.Contains(s.Kinds, "deletion") && !slices.Contains(s.Kinds, "closed") {
 			out = append(out, warning("alerts[%d].kinds has no closed: people resolve what deletion opens", n))
 		}
-		if s.Type == "webhook" && s.Secret == "" {
+		if s.Type == "webhook" && s.Secret == "" && s.SecretFile == "" {
 			out = append(out, warning("alerts[%d] has no secret: its receiver can't tell our alerts from others", n))
 		}
 	}
