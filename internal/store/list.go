@@ -16,47 +16,10 @@ import (
 // in memory, and no query stays open while a row is used.
 const page = 500
 
-// FlowLogs lists the snapshot by account, Region and ID. A live row's
+// FlowLogs lists the whole snapshot by account, Region and ID. A live row's
 // LastSeenAt is the start of its scope's last complete refresh.
 func (s *Store) FlowLogs(ctx context.Context, yield func(inventory.Row) error) error {
-	refreshed, err := s.refreshed(ctx)
-	if err != nil {
-		return err
-	}
-	return pages(ctx, s, `flow_logs`, func(r inventory.Row) error {
-		return yield(lastSeen(r, refreshed))
-	}, func(r inventory.Row) (inventory.Scope, string) { return r.Scope, r.ID })
-}
-
-// Incidents lists incidents by account, Region and ID.
-func (s *Store) Incidents(ctx context.Context, yield func(remediate.Incident) error) error {
-	return pages(ctx, s, `incidents`, yield, func(i remediate.Incident) (inventory.Scope, string) { return i.Scope, i.FlowLogID })
-}
-
-// pages reads a table in the order of its key, a page at a time.
-func pages[T any](ctx context.Context, s *Store, table string, yield func(T) error, key func(T) (inventory.Scope, string)) error {
-	var at inventory.Scope
-	var id string
-	for {
-		var part []T
-		err := s.read(ctx, func(t *tx) (err error) {
-			part, err = each[T](t, `SELECT body FROM `+table+` WHERE (account, region, id) > (?, ?, ?) ORDER BY account, region, id LIMIT ?`,
-				at.Account, at.Region, id, page)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, v := range part {
-			if err := yield(v); err != nil {
-				return err
-			}
-			at, id = key(v)
-		}
-		if len(part) < page {
-			return nil
-		}
-	}
+	return s.FindFlowLogs(ctx, Filter{}, func(r inventory.Row, _ Fate) error { return yield(r) })
 }
 
 func lastSeen(r inventory.Row, refreshed map[inventory.Scope]time.Time) inventory.Row {

@@ -171,7 +171,7 @@ func (d *daemon) due() (at time.Time) {
 
 // incidents that are not settled.
 func (d *daemon) unsettled() (out []remediate.Incident) {
-	d.p.must(d.store.Incidents(context.Background(), func(i remediate.Incident) error {
+	d.p.must(d.store.FindIncidents(context.Background(), store.Filter{}, func(i remediate.Incident) error {
 		if !i.Settled() {
 			out = append(out, i)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"flowkeeper/internal/store"
 	"flowkeeper/remediate"
 )
 
@@ -56,7 +57,7 @@ func (p *play) sum() map[string]int {
 	}
 	for _, d := range p.daemons {
 		out["deaths"] += d.deaths
-		p.must(d.store.Incidents(context.Background(), func(i remediate.Incident) error {
+		p.must(d.store.FindIncidents(context.Background(), store.Filter{}, func(i remediate.Incident) error {
 			out[strings.TrimSpace("incident "+string(i.State)+" "+i.Reason)]++
 			if i.Adopted {
 				out["incident adopted"]++

@@ -1,0 +1,323 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// Filter chooses what a list shows; its zero value is all.
+type Filter struct {
+	States   []string // of alerts: of a delivery, as DeliveryState has it
+	Accounts []string
+	Regions  []string
+	Sinks    []string  // of alerts: one of them has it or is to get it
+	Failed   bool      // of alerts: a sink has refused it and not taken it since
+	Since    time.Time // flow logs: first seen or gone since; incidents: detected; alerts: raised
+	Begins   string    // what the ID begins with
+	Limit    int       // at most so many; 0: all
+}
+
+// where is the condition of a query, built of parts that all must hold.
+type where struct {
+	parts []string
+	args  []any
+}
+
+func (w *where) and(part string, args ...any) {
+	w.parts, w.args = append(w.parts, part), append(w.args, args...)
+}
+
+// in asks for one of the values, where there are any.
+func (w *where) in(column string, values []string) {
+	if len(values) > 0 {
+		w.and(column+` IN (SELECT value FROM json_each(?))`, body(values))
+	}
+}
+
+func (w *where) begins(column, with string) {
+	if with != "" {
+		w.and(`substr(`+column+`, 1, length(?)) = ?`, with, with)
+	}
+}
+
+func (w where) String() string { return `(` + strings.Join(w.parts, `) AND (`) + `)` }
+
+// left is how many more rows a page may bring, of a list of which n are shown.
+func (f Filter) left(n, page int) int {
+	if f.Limit > 0 {
+		return min(page, f.Limit-n)
+	}
+	return page
+}
+
+// Fate is what became of a flow log: of its incident, where there is one.
+type Fate struct {
+	State  remediate.State // empty: no incident
+	Reason string
+	NewID  string
+}
+
+// FindFlowLogs lists the rows of the snapshot that f chooses, each with its
+// fate, by account, Region and ID.
+func (s *Store) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.Row, Fate) error) error {
+	refreshed, err := s.refreshed(ctx)
+	if err != nil {
+		return err
+	}
+	type found struct {
+		Row  inventory.Row
+		Fate Fate
+	}
+	var at inventory.Row
+	for n := 0; ; {
+		var w where
+		w.and(`(account, region, id) > (?, ?, ?)`, at.Scope.Account, at.Scope.Region, at.ID)
+		w.in(`f.state`, f.States)
+		w.in(`account`, f.Accounts)
+		w.in(`region`, f.Regions)
+		w.begins(`id`, f.Begins)
+		if !f.Since.IsZero() {
+			w.and(`max(unixepoch(json_extract(f.body, '$.FirstSeenAt')), coalesce(f.gone_at / 1000, 0)) >= ?`, f.Since.Unix())
+		}
+		size := f.left(n, page)
+		var part []found
+		err := s.read(ctx, func(t *tx) (err error) {
+			part, err = each[found](t, `SELECT json_object('Row', json(f.body), 'Fate', json_object('State', coalesce(i.state, ''), 'Reason', coalesce(i.reason, ''),
+				'NewID', coalesce(json_extract(i.body, '$.NewID'), ''))) FROM flow_logs f LEFT JOIN incidents i USING (account, region, id)
+				WHERE `+w.String()+` ORDER BY account, region, id LIMIT ?`, append(w.args, size)...)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, x := range part {
+			if err := yield(lastSeen(x.Row, refreshed), x.Fate); err != nil {
+				return err
+			}
+			at = x.Row
+		}
+		if n += len(part); len(part) < size || n == f.Limit {
+			return nil
+		}
+	}
+}
+
+// keysHeld is how many keys of incidents are sorted and held at once: there is
+// no index by time, and sorting anew for each page would take long.
+const keysHeld = 5000
+
+// incidentKey is an incident's place in the list, and its key as JSON.
+type incidentKey struct {
+	At                  int64
+	Account, Region, ID string
+}
+
+// FindIncidents lists the incidents that f chooses, the latest first.
+func (s *Store) FindIncidents(ctx context.Context, f Filter, yield func(remediate.Incident) error) error {
+	var w where
+	w.and(`1`)
+	w.in(`state`, f.States)
+	w.in(`account`, f.Accounts)
+	w.in(`region`, f.Regions)
+	w.begins(`id`, f.Begins)
+	if !f.Since.IsZero() {
+		w.and(`detected_at >= ?`, f.Since.UnixMilli())
+	}
+	var last incidentKey
+	for n := 0; ; {
+		next := w
+		if n > 0 {
+			next.and(`detected_at < ? OR detected_at = ? AND (account, region, id) > (?, ?, ?)`, last.At, last.At, last.Account, last.Region, last.ID)
+		}
+		size := f.left(n, keysHeld)
+		var keys []incidentKey
+		err := s.read(ctx, func(t *tx) (err error) {
+			keys, err = each[incidentKey](t, `SELECT json_object('At', detected_at, 'Account', account, 'Region', region, 'ID', id) FROM incidents
+				WHERE `+next.String()+` ORDER BY detected_at DESC, account, region, id LIMIT ?`, append(next.args, size)...)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if err := s.incidents(ctx, keys, yield); err != nil {
+			return err
+		}
+		if n += len(keys); len(keys) < size || n == f.Limit {
+			return nil
+		}
+		last = keys[len(keys)-1]
+	}
+}
+
+// incidents reads those of the keys, a page at a time, in their order.
+func (s *Store) incidents(ctx context.Context, keys []incidentKey, yield func(remediate.Incident) error) error {
+	for len(keys) > 0 {
+		these := keys[:min(page, len(keys))]
+		keys = keys[len(these):]
+		var part []remediate.Incident
+		err := s.read(ctx, func(t *tx) (err error) {
+			part, err = each[remediate.Incident](t, `SELECT i.body FROM json_each(?) k CROSS JOIN incidents i ON i.account = json_extract(k.value, '$.Account')
+				AND i.region = json_extract(k.value, '$.Region') AND i.id = json_extract(k.value, '$.ID') ORDER BY k.key`, body(these))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, i := range part {
+			if err := yield(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// States of an alert's way to one sink.
+const (
+	Pending = "pending"
+	Sent    = "sent"
+	GivenUp = "given_up"
+)
+
+// DeliveryState is how far an alert is on its way to one sink.
+func DeliveryState(d alert.Delivery) string {
+	switch {
+	case !d.SentAt.IsZero():
+		return Sent
+	case !d.ParkedAt.IsZero():
+		return GivenUp
+	}
+	return Pending
+}
+
+// deliveryState is DeliveryState in SQL.
+const deliveryState = `CASE WHEN d.sent_at IS NOT NULL THEN '` + Sent + `' WHEN d.parked_at IS NOT NULL THEN '` + GivenUp + `' ELSE '` + Pending + `' END`
+
+// sinks are the names that deliveries have, found by jumping from one to the
+// next: deliveries are many, and their key begins with the sink.
+const sinks = `WITH RECURSIVE sinks (sink) AS (SELECT min(sink) FROM deliveries
+	UNION ALL SELECT (SELECT min(sink) FROM deliveries d WHERE d.sink > sinks.sink) FROM sinks WHERE sink IS NOT NULL) `
+
+// FindAlerts lists the alerts that f chooses, the latest first, each with all
+// its deliveries by the sinks' names.
+func (s *Store) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert, []alert.Delivery) error) error {
+	var w where
+	w.and(`1`)
+	w.in(`json_extract(a.body, '$.account')`, f.Accounts)
+	w.in(`json_extract(a.body, '$.region')`, f.Regions)
+	w.begins(`a.id`, f.Begins)
+	if !f.Since.IsZero() {
+		w.and(`a.at >= ?`, f.Since.UnixMilli())
+	}
+	if len(f.States)+len(f.Sinks) > 0 || f.Failed {
+		d := where{}
+		d.and(`d.sink = sinks.sink AND d.alert = a.num`)
+		d.in(deliveryState, f.States)
+		d.in(`d.sink`, f.Sinks)
+		if f.Failed {
+			d.and(`d.sent_at IS NULL AND d.attempts > 0`)
+		}
+		w.and(`EXISTS (SELECT 1 FROM sinks CROSS JOIN deliveries d WHERE `+d.String()+`)`, d.args...)
+	}
+	last := int64(-1)
+	for n := 0; ; {
+		next := w
+		if n > 0 {
+			next.and(`a.num < ?`, last)
+		}
+		size := f.left(n, page)
+		var part []told
+		err := s.read(ctx, func(t *tx) (err error) { part, err = t.told(next, size); return err })
+		if err != nil {
+			return err
+		}
+		for _, x := range part {
+			if err := yield(x.alert, x.deliveries); err != nil {
+				return err
+			}
+			last = x.num
+		}
+		if n += len(part); len(part) < size || n == f.Limit {
+			return nil
+		}
+	}
+}
+
+// told is an alert of the outbox with its deliveries.
+type told struct {
+	num        int64
+	alert      alert.Alert
+	deliveries []alert.Delivery
+}
+
+func (t *tx) told(w where, limit int) ([]told, error) {
+	rows, err := t.q.QueryContext(t.ctx, sinks+`SELECT a.num, a.body FROM alerts a WHERE `+w.String()+` ORDER BY a.num DESC LIMIT ?`, append(w.args, limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	var out []told
+	for rows.Next() {
+		var x told
+		var text []byte
+		if err = rows.Scan(&x.num, &text); err == nil {
+			err = json.Unmarshal(text, &x.alert)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		out = append(out, x)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	rows.Close()
+	for n := range out {
+		// Each is found by its whole key: the sinks are few.
+		if out[n].deliveries, err = t.deliveries(`d.alert = ? AND d.sink IN (`+sinks+`SELECT sink FROM sinks) ORDER BY d.sink`, out[n].num); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Scopes are the accounts and Regions that the file knows anything of.
+func (s *Store) Scopes(ctx context.Context) (out []inventory.Scope, err error) {
+	err = s.read(ctx, func(t *tx) (err error) {
+		out, err = each[inventory.Scope](t, `SELECT json_object('account', account, 'region', region) FROM (SELECT account, region FROM scopes
+			UNION SELECT account, region FROM flow_logs UNION SELECT account, region FROM incidents) ORDER BY account, region`)
+		return err
+	})
+	return out, err
+}
+
+// Watched are the resources that live flow logs are of, or the destinations
+// that any ever had, that begin so: at most so many.
+func (s *Store) Watched(ctx context.Context, destinations bool, begins string, limit int) (out []string, err error) {
+	from := `flow_logs WHERE state = 'live'`
+	column := `resource_id`
+	if destinations {
+		from, column = `destinations WHERE 1`, `destination`
+	}
+	err = s.read(ctx, func(t *tx) (err error) {
+		out, err = each[string](t, `SELECT DISTINCT json_quote(`+column+`) FROM `+from+` AND substr(`+column+`, 1, length(?1)) = ?1 ORDER BY 1 LIMIT ?2`, begins, limit)
+		return err
+	})
+	return out, err
+}
+
+// SinkNames are those of the sinks that alerts went to or are to go to.
+func (s *Store) SinkNames(ctx context.Context) (out []string, err error) {
+	err = s.read(ctx, func(t *tx) (err error) {
+		out, err = each[string](t, sinks+`SELECT json_quote(sink) FROM sinks WHERE sink IS NOT NULL`)
+		return err
+	})
+	return out, err
+}

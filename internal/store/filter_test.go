@@ -1,0 +1,176 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// TestListsChoose: every filter of every list, alone and together.
+func TestListsChoose(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon.Add(-48*time.Hour), flowLog("fl-1"), flowLog("fl-2"))
+	s.learnAt(t, noon, flowLog("fl-3"))
+	s.put(t, func(tx remediate.Tx) error {
+		gone, other := s.row(t, "fl-2"), s.row(t, "fl-3")
+		gone.State, gone.GoneAt = inventory.Gone, noon.Add(-time.Hour)
+		other.ID, other.Scope = "fl-9", inventory.Scope{Account: "444455556666", Region: "us-east-1"}
+		return errors.Join(tx.PutFlowLog(gone), tx.PutFlowLog(other),
+			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-2", State: remediate.Restored, NewID: "fl-3", DetectedAt: noon.Add(-time.Hour)}),
+			tx.PutIncident(remediate.Incident{Scope: other.Scope, FlowLogID: "fl-8", State: remediate.Blocked, Reason: remediate.Role, DetectedAt: noon}))
+	})
+	for _, c := range []struct {
+		f                   Filter
+		flowLogs, incidents string
+	}{
+		{Filter{}, "[fl-1 fl-2 fl-3 fl-9]", "[fl-8 fl-2]"},
+		{Filter{States: []string{"gone"}}, "[fl-2]", "[]"},
+		{Filter{States: []string{"blocked", "open"}}, "[]", "[fl-8]"},
+		{Filter{Accounts: []string{"444455556666"}}, "[fl-9]", "[fl-8]"},
+		{Filter{Regions: []string{"us-east-1", "eu-west-9"}}, "[fl-9]", "[fl-8]"},
+		{Filter{Accounts: []string{scope.Account}, Regions: []string{"us-east-1"}}, "[]", "[]"},
+		{Filter{Since: noon.Add(-time.Hour)}, "[fl-2 fl-3 fl-9]", "[fl-8 fl-2]"},
+		{Filter{Since: noon}, "[fl-3 fl-9]", "[fl-8]"},
+		{Filter{Begins: "fl-2"}, "[fl-2]", "[fl-2]"},
+		{Filter{Limit: 1}, "[fl-1]", "[fl-8]"},
+		{Filter{Limit: 9}, "[fl-1 fl-2 fl-3 fl-9]", "[fl-8 fl-2]"},
+	} {
+		rows, incidents := []string{}, []string{}
+		err := errors.Join(
+			s.FindFlowLogs(t.Context(), c.f, func(r inventory.Row, _ Fate) error { rows = append(rows, r.ID); return nil }),
+			s.FindIncidents(t.Context(), c.f, func(i remediate.Incident) error { incidents = append(incidents, i.FlowLogID); return nil }))
+		if got := fmt.Sprint(rows); err != nil || got != c.flowLogs {
+			t.Errorf("%+v: flow logs %s instead of %s, %v", c.f, got, c.flowLogs, err)
+		}
+		if got := fmt.Sprint(incidents); got != c.incidents {
+			t.Errorf("%+v: incidents %s instead of %s", c.f, got, c.incidents)
+		}
+	}
+	err := s.FindFlowLogs(t.Context(), Filter{Begins: "fl-2"}, func(_ inventory.Row, f Fate) error {
+		if f != (Fate{State: remediate.Restored, NewID: "fl-3"}) {
+			t.Errorf("%+v", f)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	scopes, err := s.Scopes(t.Context())
+	if fmt.Sprint(scopes) != fmt.Sprint([]inventory.Scope{scope, {Account: "444455556666", Region: "us-east-1"}}) || err != nil {
+		t.Errorf("%v %v", scopes, err)
+	}
+}
+
+// TestFindIncidentsGoesOn: from page to page, the latest first, those of one
+// moment by their key.
+func TestFindIncidentsGoesOn(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	const n = keysHeld + 10
+	s.put(t, func(tx remediate.Tx) error {
+		var errs []error
+		for k := range n {
+			at := noon.Add(-time.Duration(k/7) * time.Minute)
+			errs = append(errs, tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: fmt.Sprintf("fl-%04d", k), Known: true, State: remediate.Open, DetectedAt: at}))
+		}
+		return errors.Join(errs...)
+	})
+	for _, f := range []Filter{{}, {Limit: keysHeld + 3}} {
+		k := 0
+		err := s.FindIncidents(t.Context(), f, func(i remediate.Incident) error {
+			if want := fmt.Sprintf("fl-%04d", k); i.FlowLogID != want {
+				return fmt.Errorf("%s instead of %s", i.FlowLogID, want)
+			}
+			k++
+			return nil
+		})
+		if want := n; err != nil || f.Limit == 0 && k != want || f.Limit > 0 && k != f.Limit {
+			t.Errorf("%+v: %d, %v", f, k, err)
+		}
+	}
+}
+
+// TestFindAlerts: the latest first, each once with all its deliveries, however
+// it was chosen.
+func TestFindAlerts(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.route = func(alert.Alert) []string { return []string{"log", "pager"} }
+	s.put(t, func(tx remediate.Tx) error {
+		var errs []error
+		for n, id := range []string{"one", "two", "three"} {
+			a := alert.Alert{ID: id, Time: alert.Time{Time: noon.Add(time.Duration(n) * time.Hour)}, Account: scope.Account, Region: scope.Region}
+			if id == "three" {
+				a.Account, a.Region = "444455556666", "us-east-1"
+			}
+			errs = append(errs, tx.AddAlert(a))
+		}
+		return errors.Join(errs...)
+	})
+	err := errors.Join(s.Sent(t.Context(), "log", "one", noon), s.Sent(t.Context(), "pager", "one", noon), s.Sent(t.Context(), "log", "two", noon),
+		s.Failed(t.Context(), "pager", "two", 3, noon, "answered 503", false, false), s.Failed(t.Context(), "pager", "three", 9, noon, "answered 400", true, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		f    Filter
+		want []string
+	}{
+		{Filter{}, []string{"three log:pending pager:given_up", "two log:sent pager:pending", "one log:sent pager:sent"}},
+		{Filter{States: []string{Sent}}, []string{"two log:sent pager:pending", "one log:sent pager:sent"}},
+		{Filter{States: []string{GivenUp}}, []string{"three log:pending pager:given_up"}},
+		{Filter{States: []string{Pending}, Sinks: []string{"pager"}}, []string{"two log:sent pager:pending"}},
+		{Filter{Failed: true}, []string{"three log:pending pager:given_up", "two log:sent pager:pending"}},
+		{Filter{Accounts: []string{"444455556666"}}, []string{"three log:pending pager:given_up"}},
+		{Filter{Regions: []string{scope.Region}, Limit: 1}, []string{"two log:sent pager:pending"}},
+		{Filter{Since: noon.Add(2 * time.Hour)}, []string{"three log:pending pager:given_up"}},
+		{Filter{Begins: "t", Limit: 5, Sinks: []string{"mail"}}, nil},
+		{Filter{Begins: "one"}, []string{"one log:sent pager:sent"}},
+	} {
+		var got []string
+		err := s.FindAlerts(t.Context(), c.f, func(a alert.Alert, ds []alert.Delivery) error {
+			line := a.ID
+			for _, d := range ds {
+				line += " " + d.Sink + ":" + DeliveryState(d)
+			}
+			got = append(got, line)
+			return nil
+		})
+		if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
+			t.Errorf("%+v: %v\n%s", c.f, err, diff)
+		}
+	}
+	names, err := s.SinkNames(t.Context())
+	if fmt.Sprint(names) != "[log pager]" || err != nil {
+		t.Errorf("%q %v", names, err)
+	}
+}
+
+// TestWatched: what live flow logs watch, and where any delivered.
+func TestWatched(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	a, b := flowLog("fl-1"), flowLog("fl-2")
+	a.ResourceID, b.ResourceID = "vpc-1", "subnet-2"
+	s.learnAt(t, noon, a, b)
+	s.put(t, func(tx remediate.Tx) error {
+		_, err := tx.NewDestination(scope, "arn:aws:s3:::example")
+		return err
+	})
+	for begins, want := range map[string]string{"": "[subnet-2 vpc-1]", "vpc": "[vpc-1]", "eni": "[]"} {
+		if got, err := s.Watched(t.Context(), false, begins, 9); fmt.Sprint(got) != want || err != nil {
+			t.Errorf("%q: %v %v", begins, got, err)
+		}
+	}
+	if got, err := s.Watched(t.Context(), true, "arn:", 1); err != nil || len(got) != 1 {
+		t.Errorf("%v %v", got, err)
+	}
+}
