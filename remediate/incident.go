@@ -101,6 +101,7 @@ type Incident struct {
 	Requested  bool // a person asked (`flowkeeper restore`): rules no longer count
 
 	Attempts      int
+	LastError     string // why the last attempt did not succeed; AWS's own words
 	Looks         int
 	NextAttemptAt time.Time // zero: nothing is due
 	FailingSince  time.Time // first of the current run of "role" failures

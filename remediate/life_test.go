@@ -289,6 +289,26 @@ func TestI9ThrottledIsRetried(t *testing.T) {
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 }
 
+// TestLastErrorIsKept: who looks at an incident sees what AWS answered, while
+// it is tried again and while it is blocked, and nothing once it is restored.
+func TestLastErrorIsKept(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]remediate.State{"InternalError": remediate.Open, "UnauthorizedOperation": remediate.Blocked} {
+		s := newScene(t)
+		id := s.protect(1)[0]
+		s.world.Fail("CreateFlowLogs", 1, code, 400)
+		s.hear(s.attack(id))
+		s.work()
+		if i := s.incident(id); i.State != want || !strings.HasPrefix(i.LastError, code) {
+			t.Errorf("%s: %s, %q", code, i.State, i.LastError)
+		}
+		s.pass(5 * time.Minute)
+		if i := s.is(id, remediate.Restored, ""); i.LastError != "" {
+			t.Errorf("%s: restored, %q", code, i.LastError)
+		}
+	}
+}
+
 // TestI4ALostAnswerIsNoSecondFlowLog, with AWS's own guard switched off: only
 // the look and the token prevent the double.
 func TestI4ALostAnswerIsNoSecondFlowLog(t *testing.T) {

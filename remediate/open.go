@@ -141,7 +141,7 @@ func (i Incident) final() bool {
 // reopen starts the incident anew, with what is frozen kept. What a person
 // asked for, or the mode decided, was about the last time.
 func (i Incident) reopen(now time.Time) Incident {
-	i.State, i.Reason, i.Advice = Open, "", ""
+	i.State, i.Reason, i.Advice, i.LastError = Open, "", "", ""
 	i.Requested, i.ModeOnly, i.Stuck, i.ToldStuckAt = false, false, nil, time.Time{}
 	i.WaitUntil, i.Waited, i.MismatchAt = time.Time{}, 0, time.Time{}
 	i.OpenedAt, i.NextAttemptAt = now, now

@@ -174,7 +174,7 @@ func (r *Remediator) restored(tx Tx, i Incident, f inventory.FlowLog, adopted bo
 	} else if dead {
 		return r.supersede(tx, i, f.ID, next, adopted, now)
 	}
-	i.State, i.Reason, i.Advice = Restored, "", ""
+	i.State, i.Reason, i.Advice, i.LastError = Restored, "", "", ""
 	i.NewID, i.Adopted, i.RestoredAt = f.ID, adopted, now
 	if adopted && f.CreatedAt.Before(now) {
 		i.RestoredAt = f.CreatedAt

@@ -266,6 +266,7 @@ func (r *Remediator) gone(tx Tx, i Incident, now time.Time) error {
 // failed records an answer that was no success (I9).
 func (r *Remediator) failed(tx Tx, i Incident, a answer, now time.Time) error {
 	old := i
+	i.LastError = a.message
 	i.NextAttemptAt = now.Add(backoff(i.Attempts, r.jitter()))
 	if a.class != roleSlow {
 		i.FailingSince = time.Time{}
@@ -316,7 +317,7 @@ func (r *Remediator) block(tx Tx, i Incident, a answer, now time.Time) error {
 	if i.State == Restored {
 		return tx.PutIncident(i) // only a look was refused: the flow log is there
 	}
-	i.State, i.Reason, i.Advice = Blocked, a.reason, a.advice
+	i.State, i.Reason, i.Advice, i.LastError = Blocked, a.reason, a.advice, a.message
 	if old.Reason != i.Reason || now.Sub(i.ToldStuckAt) >= remindAfter {
 		kind := alert.Blocked
 		if a.reason == Decoy {
