@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -271,6 +272,25 @@ func TestWarnings(t *testing.T) {
 	for n, want := range []string{"the queue is in eu-west-1", "alerts[0].url is plain http", "alerts[0] has no secret", "heartbeat.url is plain http", "rules[0]: ignore"} {
 		if n >= len(warnings) || !strings.Contains(warnings[n].String(), want) {
 			t.Errorf("warning %d is not about %q: %v", n, want, warnings)
+		}
+	}
+}
+
+func TestWarningsOfSinks(t *testing.T) {
+	t.Parallel()
+	for want, s := range map[string]Sink{
+		"":                           {Type: "slack", URL: "https://hooks.slack.com/services/T0/B0/x"},
+		"not at hooks.slack.com":     {Type: "slack", URL: "https://hooks.slack.com.example.com/services/T0/B0/x"},
+		"people resolve what decoy ": {Type: "pagerduty", Kinds: []string{"tamper", "decoy"}},
+	} {
+		c := Default()
+		c.Alerts = []Sink{s}
+		got := c.warnings()
+		if (want == "") != (len(got) == 0) || want != "" && !strings.Contains(got[0].String(), want) {
+			t.Errorf("%q: %v", want, got)
+		}
+		if strings.Contains(fmt.Sprint(got), "services") {
+			t.Errorf("a secret in %v", got)
 		}
 	}
 }

@@ -339,8 +339,11 @@ func (c Config) warnings() []Warning {
 		if u, err := url.Parse(s.URL); s.Type == "webhook" && err == nil && u.Scheme == "http" {
 			out = append(out, warning("alerts[%d].url is plain http: whoever sits between can read the alerts", n))
 		}
-		if s.Type == "pagerduty" && slices.Contains(s.Kinds, "deletion") && !slices.Contains(s.Kinds, "closed") {
-			out = append(out, warning("alerts[%d].kinds has no closed: people resolve what deletion opens", n))
+		if opens := slices.IndexFunc(s.Kinds, func(k string) bool { return slices.Contains(pagerOpens, k) }); s.Type == "pagerduty" && opens >= 0 && !slices.Contains(s.Kinds, "closed") {
+			out = append(out, warning("alerts[%d].kinds has no closed: people resolve what %s opens", n, s.Kinds[opens]))
+		}
+		if u, err := url.Parse(s.URL); s.Type == "slack" && err == nil && u.Scheme == "https" && u.Hostname() != "hooks.slack.com" && u.Hostname() != "hooks.slack-gov.com" {
+			out = append(out, warning("alerts[%d].url is not at hooks.slack.com: what answers there may not be Slack; see with `flowkeeper alerts test %s`", n, s.Name))
 		}
 		if s.Type == "webhook" && s.Secret == "" && s.SecretFile == "" {
 			out = append(out, warning("alerts[%d] has no secret: its receiver can't tell our alerts from others", n))
@@ -356,5 +359,8 @@ func (c Config) warnings() []Warning {
 	}
 	return out
 }
+
+// pagerOpens are the kinds of alerts that closed resolves.
+var pagerOpens = []string{"deletion", "blocked", "decoy", "flapping"}
 
 func warning(format string, args ...any) Warning { return Warning(fmt.Sprintf(format, args...)) }
