@@ -28,6 +28,7 @@ type Options struct {
 	Out     io.Writer
 	JSON    bool
 	Color   bool
+	Columns int // of the terminal; 0: as many as it takes
 	Version string
 }
 

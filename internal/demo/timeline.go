@@ -98,7 +98,7 @@ func (t *timeline) show(a alert.Alert) {
 	if color == "" {
 		color = dim
 	}
-	fmt.Fprintf(t.o.Out, "%s %s %s\n", t.clock(), t.paint(color, fmt.Sprintf("%-8s", strings.ToUpper(string(a.Kind)))), a.Title)
+	fmt.Fprintf(t.o.Out, "%s %s %s\n", t.clock(), t.paint(color, fmt.Sprintf("%-8s", strings.ToUpper(string(a.Kind)))), title(a))
 	switch a.Kind {
 	case alert.Deletion, alert.Attempt:
 		t.detail("%s; alerted %s after the call", who(a), t.since())
@@ -114,8 +114,33 @@ func (t *timeline) show(a alert.Alert) {
 	}
 }
 
+// title leaves out how long it was blind: a record's time counts whole seconds,
+// and the lines beneath know it to the millisecond.
+func title(a alert.Alert) string {
+	what, rest, found := strings.Cut(a.Title, ", blind for ")
+	if _, where, ok := strings.Cut(rest, " in "); found && ok {
+		return what + " in " + where
+	}
+	return a.Title
+}
+
+const indent = 17 // of details
+
+// detail prints a line, and goes on beneath it where the terminal ends.
 func (t *timeline) detail(format string, args ...any) {
-	fmt.Fprintf(t.o.Out, "                 %s\n", fmt.Sprintf(format, args...))
+	line := ""
+	for word := range strings.SplitSeq(fmt.Sprintf(format, args...), " ") {
+		if t.o.Columns > 0 && line != "" && indent+len(line)+1+len(word) > t.o.Columns {
+			fmt.Fprintf(t.o.Out, "%*s%s\n", indent, "", line)
+			line = "  " + word
+			continue
+		}
+		if line != "" || word == "" {
+			line += " "
+		}
+		line += word
+	}
+	fmt.Fprintf(t.o.Out, "%*s%s\n", indent, "", line)
 }
 
 // who did it, from where, with MFA or not.
@@ -165,10 +190,18 @@ func (t *timeline) table(rows []Row) error {
 	return nil
 }
 
+// wholeTable is how wide the table is with all its columns.
+const wholeTable = 116
+
 func (t *timeline) print(rows []Row) {
 	fmt.Fprintln(t.o.Out)
 	w := tabwriter.NewWriter(t.o.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "RESOURCE\tDESTINATION\tBEFORE\tAFTER\tSETTINGS AND TAGS")
+	narrow := t.o.Columns > 0 && t.o.Columns < wholeTable
+	if narrow {
+		fmt.Fprintln(w, "RESOURCE\tIN ITS PLACE\tSETTINGS AND TAGS")
+	} else {
+		fmt.Fprintln(w, "RESOURCE\tDESTINATION\tBEFORE\tAFTER\tSETTINGS AND TAGS")
+	}
 	for _, r := range rows {
 		after := r.After
 		if after == r.Before {
@@ -177,6 +210,10 @@ func (t *timeline) print(rows []Row) {
 		verdict := fmt.Sprintf("identical (%d)", r.Compared)
 		if !r.Identical {
 			verdict = strings.Join(r.Differences, "; ")
+		}
+		if narrow {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", r.Resource, after, verdict)
+			continue
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Resource, short(r.Destination), r.Before, after, verdict)
 	}
