@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,77 +14,198 @@ import (
 )
 
 func newAlertsCommand(a *app) *cobra.Command {
-	return newGroup("alerts", "What people were told, and whether it reached them",
+	c := a.newGroup("alerts", "What people were told, and whether it reached them",
 		newAlertsListCommand(a),
+		newAlertsShowCommand(a),
 		newAlertsTestCommand(a),
 		newAlertsRetryCommand(a),
 	)
+	c.Long = `Each alert goes to the log and to every sink of the configuration that wants it,
+and is tried again until the sink has it. After some days it is given up, and
+the other sinks are told.`
+	c.Example = `  flowkeeper alerts list --failed
+  flowkeeper alerts test oncall-pager`
+	c.SuggestFor = []string{"notifications", "sinks", "outbox", "test", "retry"}
+	return c
 }
+
+var deliveryStates = []string{store.Pending, store.Sent, store.GivenUp}
 
 func newAlertsListCommand(a *app) *cobra.Command {
 	var asJSON, failed bool
 	c := &cobra.Command{
-		Use: "list", Short: "List the alerts with the state of each delivery, the oldest first", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
-				return a.listAlerts(c.Context(), s, failed, asJSON)
-			})
-		},
+		Use: "list", Short: "List the alerts, the latest first, and how far each is delivered", Args: noArgs,
+		Long: `List the alerts, the latest first, and how far each is on its way to the sinks:
+pending, sent or given_up. ` + "`flowkeeper alerts show`" + ` has one with all it says,
+and each sink's last answer.`,
+		Example: `  # What some sink refused, or has not taken for long
+  flowkeeper alerts list --failed
+
+  # What the pager has not got yet
+  flowkeeper alerts list --sink oncall-pager --state pending,given_up
+
+  # What was told in the last hour
+  flowkeeper alerts list --since 1h`,
 	}
-	c.Flags().BoolVar(&failed, "failed", false, "only deliveries that failed and are not through yet")
+	f := a.filterFlags(c, deliveryStates, "only raised", usualLimit)
+	c.Flags().StringSliceVar(&f.sinks, "sink", nil, "only those that went or are to go to this sink, by its `name`; --state is then its")
+	c.Flags().BoolVar(&failed, "failed", false, "only those that a sink has refused and not taken since")
+	flag(c, "sink", a.completeSinks())
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
+			return a.listAlerts(c.Context(), conf, s, f, failed, asJSON)
+		})
+	}
 	jsonFlag(c, &asJSON, "one JSON object a line: the alert, with its deliveries")
 	return c
 }
 
-func (a *app) listAlerts(ctx context.Context, s *store.Store, failed, asJSON bool) error {
+func (a *app) listAlerts(ctx context.Context, conf configs.Config, s *store.Store, f *filters, failed, asJSON bool) error {
+	if asJSON {
+		f.usual = 0 // for programs
+	}
+	filter, err := f.filter(ctx, conf, s)
+	if err != nil {
+		return err
+	}
+	filter.Failed = failed
 	n := 0
-	err := a.print(func(w io.Writer) error {
-		if asJSON {
-			return alertsJSON(ctx, s, failed, w)
-		}
-		t := a.table(w, "ALERT", "TIME", "LEVEL", "SINK", "DELIVERY", "TITLE")
-		err := s.Deliveries(ctx, failed, func(d alert.Delivery) error {
-			n++
-			return t.add(plain(d.Alert.ID), plain(a.ago(d.Alert.Time.Time)), levelCell(d.Alert.Level), plain(d.Sink), a.deliveryCell(d), plain(d.Alert.Title))
+	err = a.print(func(w io.Writer) error {
+		t := a.table(w, cutTo(alertPrefix, "ALERT"), whole("TIME"), whole("LEVEL").orDrop(1), cutTo(14, "DELIVERY"), cutTo(24, "TITLE"))
+		err := s.FindAlerts(ctx, filter, func(x alert.Alert, ds []alert.Delivery) error {
+			if n++; f.beyond(n) {
+				return nil
+			}
+			if asJSON {
+				return writeJSON(w, toAlertJSON(x, ds))
+			}
+			return t.add(plain(x.ID), plain(a.ago(x.Time.Time)), levelCell(x.Level), a.deliveriesCell(ds), plain(x.Title))
 		})
 		if err != nil {
 			return err
 		}
 		return t.flush()
 	})
-	if err == nil && n == 0 && !asJSON {
-		if failed {
-			fmt.Fprintln(a.stderr, "every sink has taken every alert so far")
-		} else {
-			fmt.Fprintln(a.stderr, "nobody was told anything yet")
-		}
+	switch {
+	case err != nil || asJSON:
+	case n == 0 && failed && !f.any():
+		fmt.Fprintln(a.stderr, "every sink has taken every alert so far")
+	case n == 0 && !f.any():
+		fmt.Fprintln(a.stderr, "nobody was told anything yet")
+	default:
+		f.tell(n, "no alerts")
 	}
 	return err
 }
 
-// alertsJSON prints each alert once: the deliveries of one come together.
-func alertsJSON(ctx context.Context, s *store.Store, failed bool, w io.Writer) error {
-	var last alertJSON
-	put := func() error {
-		if len(last.Deliveries) == 0 {
-			return nil
+// deliveriesCell is how far an alert is on its way to all its sinks: what is
+// wrong comes first.
+func (a *app) deliveriesCell(ds []alert.Delivery) cell {
+	var given, failing, waiting []string
+	for _, d := range ds {
+		switch state := store.DeliveryState(d); {
+		case state == store.GivenUp:
+			given = append(given, d.Sink)
+		case state == store.Pending && d.Attempts > 0:
+			failing = append(failing, d.Sink)
+		case state == store.Pending:
+			waiting = append(waiting, d.Sink)
 		}
-		return writeJSON(w, last)
 	}
-	err := s.Deliveries(ctx, failed, func(d alert.Delivery) error {
-		if d.Alert.ID != last.ID {
-			if err := put(); err != nil {
-				return err
-			}
-			last = alertJSON{Alert: d.Alert}
+	var parts []string
+	for _, x := range []struct {
+		word  string
+		sinks []string
+	}{{"given up: ", given}, {"failing: ", failing}, {"waiting: ", waiting}} {
+		if len(x.sinks) > 0 {
+			parts = append(parts, x.word+strings.Join(x.sinks, ", "))
 		}
-		last.Deliveries = append(last.Deliveries, toDeliveryJSON(d))
+	}
+	switch {
+	case len(ds) == 0:
+		return cell{"to no sink", dim}
+	case len(parts) == 0:
+		return cell{"sent", green}
+	case len(given) > 0:
+		return cell{strings.Join(parts, "; "), red}
+	}
+	return cell{strings.Join(parts, "; "), yellow}
+}
+
+func newAlertsShowCommand(a *app) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "show ID", Short: "Show one alert: what people read, and what each sink answered",
+		Args: oneArg("the ID of an alert, or its beginning (`flowkeeper alerts list` has them)"),
+		Long: `Show one alert as people read it, and how far it is on its way to each sink,
+with the sink's last answer. The beginning of an ID is enough where only one has
+it.`,
+		Example: `  flowkeeper alerts show alrt_ply4guf2
+  flowkeeper alerts show alrt_ply4guf2 --json | jq .actor`,
+		ValidArgsFunction: first(a.completeAlerts(false)),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
+				return a.showAlert(c.Context(), s, args[0], asJSON)
+			})
+		},
+	}
+	jsonFlag(c, &asJSON, "one JSON object: the alert, with its deliveries")
+	return c
+}
+
+// alertPrefix is how much of an alert's ID a narrow terminal shows: enough to
+// name it.
+const alertPrefix = 14
+
+// findAlert finds the alert of an ID, or of its beginning.
+func findAlert(ctx context.Context, s *store.Store, id string) (x alert.Alert, ds []alert.Delivery, err error) {
+	n := 0
+	err = s.FindAlerts(ctx, store.Filter{Begins: strings.TrimSuffix(id, "…"), Limit: 2}, func(y alert.Alert, its []alert.Delivery) error {
+		if n++; n == 1 || y.ID == id {
+			x, ds = y, its
+		}
 		return nil
 	})
+	switch {
+	case err != nil:
+	case n == 0:
+		err = fmt.Errorf("there is no alert %q: see `flowkeeper alerts list`", id)
+	case n > 1 && x.ID != id:
+		err = fmt.Errorf("several alerts begin with %q: write more of it", id)
+	}
+	return x, ds, err
+}
+
+func (a *app) showAlert(ctx context.Context, s *store.Store, id string, asJSON bool) error {
+	x, ds, err := findAlert(ctx, s, id)
 	if err != nil {
 		return err
 	}
-	return put()
+	return a.print(func(w io.Writer) error {
+		if asJSON {
+			return writeJSON(w, toAlertJSON(x, ds))
+		}
+		sheet := &sheet{}
+		sheet.put("alert", x.ID)
+		sheet.put("time", a.when(x.Time.Time))
+		sheet.put("level", string(x.Level))
+		sheet.put("title", x.Title)
+		for _, d := range ds {
+			sheet.put("to "+d.Sink, a.deliveryText(d))
+		}
+		if err := a.writeSheet(w, sheet); err != nil {
+			return err
+		}
+		for line := range strings.Lines("\n" + x.Text) {
+			if _, err := fmt.Fprintln(w, clean(strings.TrimRight(line, "\n"))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func levelCell(l alert.Level) cell {
@@ -97,21 +218,22 @@ func levelCell(l alert.Level) cell {
 	return plain(string(l))
 }
 
-func (a *app) deliveryCell(d alert.Delivery) cell {
-	switch deliveryState(d) {
-	case "sent":
-		return cell{"sent " + a.ago(d.SentAt), green}
-	case "given_up":
-		return cell{fmt.Sprintf("given up after %s: %s", plural(d.Attempts, "try"), d.Error), red}
+// deliveryText is how far an alert is on its way to one sink.
+func (a *app) deliveryText(d alert.Delivery) string {
+	switch store.DeliveryState(d) {
+	case store.Sent:
+		return "sent " + a.ago(d.SentAt)
+	case store.GivenUp:
+		return fmt.Sprintf("given up after %s: %s", plural(d.Attempts, "try"), d.Error)
 	}
 	if d.Attempts == 0 {
-		return cell{"waiting", yellow}
+		return "waiting"
 	}
 	next := "due again"
 	if d.NextAt.After(a.now()) {
 		next = "again " + a.ago(d.NextAt)
 	}
-	return cell{fmt.Sprintf("failed %s, %s: %s", times(d.Attempts), next, d.Error), yellow}
+	return fmt.Sprintf("failed %s, %s: %s", times(d.Attempts), next, d.Error)
 }
 
 func times(n int) string {
@@ -124,7 +246,14 @@ func times(n int) string {
 func newAlertsRetryCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "retry ID", Short: "Have the daemon try an alert's failed deliveries again at once, given-up ones too", Args: cobra.ExactArgs(1),
+		Use: "retry ID", Short: "Have the daemon send an alert again to each sink that has not taken it",
+		Args: oneArg("the ID of an alert, or its beginning (`flowkeeper alerts list --failed` has those that failed)"),
+		Long: `Make an alert due at once for each sink that has not taken it, given up or not;
+the daemon sends it within a second. Mend the sink first:
+` + "`flowkeeper alerts show`" + ` says what it answered, and ` + "`flowkeeper alerts test`" + `
+whether it takes alerts now.`,
+		Example:           "  flowkeeper alerts retry alrt_ply4guf2",
+		ValidArgsFunction: first(a.completeAlerts(true)),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
 				return a.retryAlert(c.Context(), s, args[0], asJSON)
@@ -136,46 +265,26 @@ func newAlertsRetryCommand(a *app) *cobra.Command {
 }
 
 func (a *app) retryAlert(ctx context.Context, s *store.Store, id string, asJSON bool) error {
-	n, err := s.Retry(ctx, id)
+	x, _, err := findAlert(ctx, s, id)
 	if err != nil {
 		return err
 	}
-	if n == 0 {
-		known, err := hasAlert(ctx, s, id)
-		if err != nil {
-			return err
-		}
-		if !known {
-			return fmt.Errorf("there is no alert %q: see `flowkeeper alerts list`", id)
-		}
+	n, err := s.Retry(ctx, x.ID)
+	if err != nil {
+		return err
 	}
 	return a.print(func(w io.Writer) error {
 		if asJSON {
 			return writeJSON(w, struct {
 				ID    string `json:"id"`
 				Retry int64  `json:"retried"`
-			}{id, n})
+			}{x.ID, n})
 		}
 		text := "every sink has it already"
 		if n > 0 {
-			text = fmt.Sprintf("%s due now: a running daemon sends them within a second", plural(int(n), "delivery"))
+			text = fmt.Sprintf("%s due now: a running daemon sends within a second", plural(int(n), "delivery"))
 		}
 		_, err := fmt.Fprintln(w, text)
 		return err
 	})
-}
-
-var errFound = errors.New("found")
-
-func hasAlert(ctx context.Context, s *store.Store, id string) (bool, error) {
-	err := s.Deliveries(ctx, false, func(d alert.Delivery) error {
-		if d.Alert.ID == id {
-			return errFound
-		}
-		return nil
-	})
-	if errors.Is(err, errFound) {
-		return true, nil
-	}
-	return false, err
 }

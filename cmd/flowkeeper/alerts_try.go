@@ -21,9 +21,15 @@ import (
 func newAlertsTestCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "test [NAME]", Short: "Send a marked test alert to every sink, or to one, and print the answers", Args: cobra.MaximumNArgs(1),
-		Long: "Send an alert of kind `test` straight to the configured sinks, whatever their min_level and kinds, and print what\n" +
-			"each one answered. It needs neither the daemon nor the state file. The log's line goes to stderr.",
+		Use: "test [NAME]", Short: "Send a marked test alert to every sink, or to one, and print the answers",
+		Args: someArgs(0, 1, "the name of one sink at most"),
+		Long: `Send an alert of kind test straight to the configured sinks, whatever their
+min_level and kinds, and print what each one answered. It needs neither the
+daemon nor the state file. The log's line goes to stderr. It ends with 1 if one
+did not take it.`,
+		Example: `  flowkeeper alerts test
+  flowkeeper alerts test oncall-pager`,
+		ValidArgsFunction: first(a.completeSinksToTest),
 		RunE: func(c *cobra.Command, args []string) error {
 			conf, err := a.config(false)
 			if err != nil {
@@ -56,7 +62,9 @@ func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string, a
 		}
 		sinks = map[string]alert.Sink{only[0]: s}
 	}
-	answers := sendAll(ctx, sinks, a.testAlert())
+	progress := a.progress("waiting for answers", len(sinks))
+	answers := sendAll(ctx, sinks, a.testAlert(), progress.step)
+	progress.end()
 	if err := a.printAnswers(answers, asJSON); err != nil {
 		return err
 	}
@@ -97,12 +105,13 @@ func (a *app) testAlert() alert.Alert {
 
 // sendAll asks every sink at the same time: one that hangs delays no answer
 // but its own.
-func sendAll(ctx context.Context, sinks map[string]alert.Sink, t alert.Alert) []answer {
+func sendAll(ctx context.Context, sinks map[string]alert.Sink, t alert.Alert, step func()) []answer {
 	names := slices.Sorted(maps.Keys(sinks))
 	answers := make([]answer, len(names))
 	var wg sync.WaitGroup
 	for n, name := range names {
 		wg.Go(func() {
+			defer step()
 			begun := time.Now()
 			err := sinks[name].Send(ctx, t)
 			answers[n] = answer{Sink: name, OK: err == nil, Seconds: time.Since(begun).Round(time.Millisecond).Seconds()}
@@ -134,6 +143,6 @@ func (a *app) printAnswers(answers []answer, asJSON bool) error {
 		if asJSON {
 			return nil
 		}
-		return s.write(w)
+		return a.writeSheet(w, s)
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -16,10 +17,16 @@ import (
 func newCheckCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "check", Short: "Read the configuration and print every problem; ask nobody", Args: cobra.NoArgs,
-		Long: "Read the configuration as `flowkeeper run` would and print every problem at once, each with its key, its\n" +
-			"value and what to write instead (exit code 78), or what the configuration means. It touches no network.",
-		RunE: func(*cobra.Command, []string) error { return a.check(asJSON) },
+		Use: "check", Short: "Read the configuration and print every problem; ask nobody", Args: noArgs,
+		Long: `Read the configuration as ` + "`flowkeeper run`" + ` would and print every problem at
+once, each with its key, its value and what to write instead (exit code 78), or
+what the configuration means. It touches no network and no state file.`,
+		Example: `  flowkeeper check --config flowkeeper.yaml
+
+  # Before a restart, in a script
+  flowkeeper check && systemctl restart flowkeeper`,
+		SuggestFor: []string{"validate", "config", "lint", "test"},
+		RunE:       func(*cobra.Command, []string) error { return a.check(asJSON) },
 	}
 	jsonFlag(c, &asJSON, "one JSON object")
 	return c
@@ -46,7 +53,7 @@ func (a *app) check(asJSON bool) error {
 		if _, err := fmt.Fprintln(w, paint(a.colors(), green, "the configuration is fine")); err != nil {
 			return err
 		}
-		return m.sheet(a).write(w)
+		return a.writeSheet(w, m.sheet(a))
 	})
 }
 
@@ -66,6 +73,11 @@ type meaning struct {
 	OnDrift     string            `json:"on_drift,omitempty"`
 	Rules       int               `json:"rules,omitempty"`
 	State       string            `json:"state,omitempty"`
+	Backup      string            `json:"backup,omitempty"` // absent: none
+	Rehearsal   string            `json:"rehearsal,omitempty"`
+	NextTry     *alert.Time       `json:"next_rehearsal,omitempty"`
+	Listen      string            `json:"listen,omitempty"`
+	Heartbeat   string            `json:"heartbeat,omitempty"` // how often; absent: off
 	Problems    []configs.Problem `json:"problems,omitempty"`
 	Warnings    []configs.Warning `json:"warnings,omitempty"`
 }
@@ -76,9 +88,11 @@ func (a *app) understand(m *meaning, c configs.Config) {
 	if q, err := c.Queue.Parse(); err == nil {
 		m.QueueRegion = q.Region
 	}
-	if s, err := cron.ParseStandard(c.Inventory.Schedule); err == nil {
-		m.NextRefresh = stamp(s.Next(a.now()))
+	m.Backup, m.Rehearsal, m.Listen = c.State.Backup, c.Rehearsal.Schedule, c.HTTP.Listen
+	if c.Heartbeat.URL != "" {
+		m.Heartbeat = tidy(c.Heartbeat.Every)
 	}
+	m.NextRefresh, m.NextTry = a.next(c.Inventory.Schedule), a.next(c.Rehearsal.Schedule)
 	for _, x := range c.Accounts {
 		m.Accounts = append(m.Accounts, x.ID)
 	}
@@ -97,6 +111,15 @@ func (a *app) understand(m *meaning, c configs.Config) {
 	}
 }
 
+// next is when a schedule comes round; nil: never.
+func (a *app) next(schedule string) *alert.Time {
+	s, err := cron.ParseStandard(schedule)
+	if err != nil {
+		return nil
+	}
+	return stamp(s.Next(a.now()))
+}
+
 func (m meaning) sheet(a *app) *sheet {
 	or := func(list []string, otherwise string) string {
 		if len(list) == 0 {
@@ -112,11 +135,27 @@ func (m meaning) sheet(a *app) *sheet {
 		next = ": at start, then by " + a.when(m.NextRefresh.Time)
 	}
 	s.put("refresh", m.Schedule+next)
+	rehearsal := "off: nobody hears before an attack that a restore would be refused"
+	if m.NextTry != nil {
+		rehearsal = m.Rehearsal + ": first by " + a.when(m.NextTry.Time)
+	}
+	s.put("rehearsal", rehearsal)
 	s.put("accounts", or(m.Accounts, "the credentials' own"))
 	s.put("regions", or(m.Regions, "the one of the AWS environment, or else the queue's"))
 	s.put("alerts to", or(m.Sinks, "the log only"))
 	mode := map[string]string{"restore": "restore what is deleted", "alert": "alert only, restore nothing"}[m.Mode]
 	s.put("mode", fmt.Sprintf("%s; without an event: %s; %s", mode, m.OnDrift, plural(m.Rules, "rule")))
 	s.put("state file", m.State)
+	s.put("backup", cmp.Or(m.Backup, "none: a new machine has to learn the snapshot anew"))
+	listen := "off"
+	if m.Listen != "" {
+		listen = "http://" + m.Listen + " (/metrics, /healthz, /readyz)"
+	}
+	s.put("metrics, health", listen)
+	heartbeat := "off: no monitor outside alerts when this falls silent"
+	if m.Heartbeat != "" {
+		heartbeat = "every " + m.Heartbeat
+	}
+	s.put("heartbeat", heartbeat)
 	return s
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -15,33 +16,142 @@ import (
 // maxCompletions is as many as a shell shows with sense.
 const maxCompletions = 200
 
-// completeFlowLogs offers the snapshot's IDs to the shell, each with its
-// resource. Where the state file can't be read it offers nothing.
-func (a *app) completeFlowLogs(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-	return a.complete(c, begun, func(ctx context.Context, s *store.Store, offer func(id, about string) error) error {
-		return s.FlowLogs(ctx, func(r inventory.Row) error { return offer(r.ID, r.ResourceID+" "+string(r.State)) })
+// completion is what cobra asks for what a shell may offer.
+type completion = func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective)
+
+// words offers those of fn that go on from what is typed. Where the state file
+// can't be read it offers nothing; it never makes one.
+func (a *app) words(fn func(ctx context.Context, conf configs.Config, s *store.Store, begun string) ([]string, error)) completion {
+	return func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		var out []string
+		_ = a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
+			words, err := fn(c.Context(), conf, s, begun)
+			for _, w := range begins(words, begun) {
+				word, about, told := strings.Cut(w, "\t")
+				if w = clean(word); told {
+					w += "\t" + clean(about)
+				}
+				out = append(out, w)
+			}
+			return err
+		})
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// first offers completions for the first argument only.
+func first(fn completion) completion {
+	return func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return fn(c, args, begun)
+	}
+}
+
+// completeFlowLogs offers the snapshot's IDs, each with its resource.
+func (a *app) completeFlowLogs(states ...string) completion {
+	return a.words(func(ctx context.Context, _ configs.Config, s *store.Store, begun string) (out []string, err error) {
+		err = s.FindFlowLogs(ctx, store.Filter{States: states, Begins: begun, Limit: maxCompletions}, func(r inventory.Row, _ store.Fate) error {
+			out = append(out, cobra.CompletionWithDesc(r.ID, r.ResourceID+" "+string(r.State)))
+			return nil
+		})
+		return out, err
 	})
 }
 
 // completeIncidents offers the IDs of flow logs that have an incident.
-func (a *app) completeIncidents(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-	return a.complete(c, begun, func(ctx context.Context, s *store.Store, offer func(id, about string) error) error {
-		return s.Incidents(ctx, func(i remediate.Incident) error { return offer(i.FlowLogID, i.ResourceID+" "+string(i.State)) })
+func (a *app) completeIncidents() completion {
+	return a.words(func(ctx context.Context, _ configs.Config, s *store.Store, begun string) (out []string, err error) {
+		err = s.FindIncidents(ctx, store.Filter{Begins: begun, Limit: maxCompletions}, func(i remediate.Incident) error {
+			out = append(out, cobra.CompletionWithDesc(i.FlowLogID, i.ResourceID+" "+string(i.State)))
+			return nil
+		})
+		return out, err
 	})
 }
 
-func (a *app) complete(c *cobra.Command, begun string, list func(context.Context, *store.Store, func(id, about string) error) error) ([]string, cobra.ShellCompDirective) {
-	var out []string
-	_ = a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
-		return list(c.Context(), s, func(id, about string) error {
-			if strings.HasPrefix(id, begun) {
-				out = append(out, clean(id)+"\t"+clean(about))
-			}
-			if len(out) >= maxCompletions {
-				return errTold
-			}
+// completeAlerts offers the IDs of alerts; failed: of those that a sink has
+// not taken.
+func (a *app) completeAlerts(failed bool) completion {
+	return a.words(func(ctx context.Context, _ configs.Config, s *store.Store, begun string) (out []string, err error) {
+		err = s.FindAlerts(ctx, store.Filter{Failed: failed, Begins: begun, Limit: maxCompletions}, func(x alert.Alert, _ []alert.Delivery) error {
+			out = append(out, cobra.CompletionWithDesc(x.ID, x.Title))
 			return nil
 		})
+		return out, err
 	})
-	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (a *app) completeSinks() completion {
+	return a.words(func(ctx context.Context, conf configs.Config, s *store.Store, _ string) ([]string, error) {
+		return sinkNames(ctx, conf, s)
+	})
+}
+
+// completeSinksToTest needs no state file, as the command.
+func (a *app) completeSinksToTest(_ *cobra.Command, _ []string, begun string) (out []string, _ cobra.ShellCompDirective) {
+	if conf, err := a.config(false); err == nil {
+		out = append(out, "log")
+		for _, s := range conf.Alerts {
+			out = append(out, cobra.CompletionWithDesc(s.Name, s.Type))
+		}
+	}
+	return begins(out, begun), cobra.ShellCompDirectiveNoFileComp
+}
+
+func begins(words []string, begun string) (out []string) {
+	for _, w := range words {
+		if strings.HasPrefix(w, begun) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// completeFilters is for the flags that lists have in common.
+func (a *app) completeFilters(c *cobra.Command, states []string) {
+	fixed := func(words ...string) completion {
+		return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
+	}
+	flag(c, "state", func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if strings.ContainsAny(begun, "/.") {
+			return nil, cobra.ShellCompDirectiveDefault // the state file
+		}
+		return states, cobra.ShellCompDirectiveNoFileComp
+	})
+	flag(c, "account", a.words(func(ctx context.Context, conf configs.Config, s *store.Store, _ string) ([]string, error) {
+		accounts, _, err := places(ctx, conf, s)
+		return accounts, err
+	}))
+	flag(c, "region", a.words(func(ctx context.Context, conf configs.Config, s *store.Store, _ string) ([]string, error) {
+		_, regions, err := places(ctx, conf, s)
+		return regions, err
+	}))
+	flag(c, "since", fixed("1h", "1d", "7d"))
+	flag(c, "limit", fixed("10", "100", "0"))
+}
+
+// completeWatched offers resources, or destinations, of live flow logs.
+func (a *app) completeWatched(destinations bool) completion {
+	return a.words(func(ctx context.Context, _ configs.Config, s *store.Store, begun string) ([]string, error) {
+		return s.Watched(ctx, destinations, begun, maxCompletions)
+	})
+}
+
+// flag names what a flag's value is completed with; the flag is there.
+func flag(c *cobra.Command, name string, fn completion) {
+	if err := c.RegisterFlagCompletionFunc(name, fn); err != nil {
+		panic("a completion of no flag: " + err.Error())
+	}
+}
+
+// files offers files with these endings; none: all.
+func files(endings ...string) completion {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		if len(endings) == 0 {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return endings, cobra.ShellCompDirectiveFilterFileExt
+	}
 }

@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
+	"path/filepath"
 
 	"flowkeeper/configs"
 )
@@ -35,7 +38,34 @@ func (a *app) configWarned(needQueue bool) (configs.Config, []configs.Warning, e
 	if a.stateFile != "" {
 		c.State.Path = a.stateFile
 	}
-	return c, warnings, nil
+	return c, warnings, a.noFolder(c.State.Path)
+}
+
+// noFolder refuses a folder as the state file, before SQLite calls it
+// something else.
+func (a *app) noFolder(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil || !info.IsDir():
+		return nil
+	case a.stateFile != "":
+		return usagef("--state %s: that is a folder: name the file in it, such as %s", path, filepath.Join(path, "state.db"))
+	}
+	return &configError{fmt.Errorf("state.path: %s is a folder: name the file in it, such as %s", path, filepath.Join(path, "state.db"))}
+}
+
+// placeFor sees that a daemon may make the state file: of its folders, one may
+// be missing, more are a mistyped path.
+func placeFor(path string, log *slog.Logger) error {
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil // what else is wrong shows when it is opened
+	}
+	if _, err := os.Stat(filepath.Dir(dir)); errors.Is(err, fs.ErrNotExist) {
+		return &configError{fmt.Errorf("state.path: %s: neither %s nor the folder above is there: make them, or mend the path", path, dir)}
+	}
+	log.Warn("state.path: its folder was not there and is made now", "folder", dir)
+	return nil
 }
 
 // configUsed is the configuration file if it is there, else nothing.

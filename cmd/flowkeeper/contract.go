@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -22,6 +23,7 @@ type flowLogJSON struct {
 	Protected                bool                              `json:"protected"`
 	Restorable               *bool                             `json:"restorable,omitempty"` // as the last rehearsal has it
 	ReleasedUntil            *alert.Time                       `json:"released_until,omitempty"`
+	NewFlowLogID             string                            `json:"new_flow_log_id,omitempty"` // what stands in its place
 	TrafficType              string                            `json:"traffic_type,omitempty"`
 	LogDestinationType       string                            `json:"log_destination_type,omitempty"`
 	LogDestination           string                            `json:"log_destination,omitempty"`
@@ -52,12 +54,16 @@ func toFlowLogJSON(r inventory.Row) flowLogJSON {
 	}
 }
 
-// toListedJSON is toFlowLogJSON with what the last rehearsal said.
-func toListedJSON(r inventory.Row, rehearsed func(inventory.Row) (remediate.Rehearsal, bool)) flowLogJSON {
+// toListedJSON is toFlowLogJSON with what the last rehearsal said, and what
+// became of it.
+func toListedJSON(r inventory.Row, f store.Fate, rehearsed func(inventory.Row) (remediate.Rehearsal, bool)) flowLogJSON {
 	out := toFlowLogJSON(r)
 	if last, tried := rehearsed(r); tried {
 		restorable := last.Reason == ""
 		out.Restorable = &restorable
+	}
+	if r.State == inventory.Gone {
+		out.NewFlowLogID = f.NewID
 	}
 	return out
 }
@@ -95,6 +101,8 @@ type incidentJSON struct {
 	BlindSeconds  *float64            `json:"blind_seconds,omitempty"`
 	Attempts      int                 `json:"attempts"`
 	NextAttemptAt *alert.Time         `json:"next_attempt_at,omitempty"`
+	ErrorMessage  string              `json:"error_message,omitempty"` // AWS's, to the last attempt
+	Differences   []string            `json:"differences,omitempty"`   // of a decoy
 	FlowLog       *inventory.Settings `json:"flow_log,omitempty"`
 	Actor         *alert.Actor        `json:"actor,omitempty"`
 	History       []entryJSON         `json:"history,omitempty"` // in `show` only
@@ -117,6 +125,12 @@ func toIncidentJSON(i remediate.Incident, history []remediate.Entry) incidentJSO
 		DeletedAt: stamp(i.DeletedAt), DetectedAt: stamp(i.DetectedAt), LastSeenAt: stamp(i.LastSeenAt),
 		RestoredAt: stamp(i.RestoredAt), VerifiedAt: stamp(i.VerifiedAt), NewFlowLogID: i.NewID,
 		Attempts: i.Attempts, NextAttemptAt: stamp(i.NextAttemptAt), Actor: told(i.Actor),
+	}
+	if i.State == remediate.Open || i.State == remediate.Blocked {
+		out.ErrorMessage = i.LastError
+		if i.Stuck != nil && i.Stuck.Kind == alert.Decoy {
+			out.Differences = i.Stuck.Differences
+		}
 	}
 	if s, ok := i.BlindSeconds(); ok {
 		out.BlindSeconds = &s
@@ -152,6 +166,14 @@ type alertJSON struct {
 	Deliveries []deliveryJSON `json:"deliveries"`
 }
 
+func toAlertJSON(a alert.Alert, ds []alert.Delivery) alertJSON {
+	out := alertJSON{Alert: a, Deliveries: []deliveryJSON{}}
+	for _, d := range ds {
+		out.Deliveries = append(out.Deliveries, toDeliveryJSON(d))
+	}
+	return out
+}
+
 // deliveryJSON is an alert's way to one sink.
 type deliveryJSON struct {
 	Sink          string      `json:"sink"`
@@ -163,19 +185,9 @@ type deliveryJSON struct {
 }
 
 func toDeliveryJSON(d alert.Delivery) deliveryJSON {
-	out := deliveryJSON{Sink: d.Sink, State: deliveryState(d), Attempts: d.Attempts, SentAt: stamp(d.SentAt), Error: d.Error}
-	if out.State == "pending" {
+	out := deliveryJSON{Sink: d.Sink, State: store.DeliveryState(d), Attempts: d.Attempts, SentAt: stamp(d.SentAt), Error: d.Error}
+	if out.State == store.Pending {
 		out.NextAttemptAt = stamp(d.NextAt)
 	}
 	return out
-}
-
-func deliveryState(d alert.Delivery) string {
-	switch {
-	case !d.SentAt.IsZero():
-		return "sent"
-	case !d.ParkedAt.IsZero():
-		return "given_up"
-	}
-	return "pending"
 }

@@ -13,17 +13,23 @@ import (
 func newDemoCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "demo", Short: "Show detection, alert and restore, without AWS", Args: cobra.NoArgs,
-		Long: "Start an AWS inside this process, protect flow logs with the real daemon, delete them as an attacker would, and show what happens.\n\n" +
-			"It needs no account, no configuration and no network, and leaves nothing behind.",
-		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), asJSON) },
+		Use: "demo", Short: "Show detection, alert and restore, without AWS", Args: noArgs,
+		Long: `Start an AWS inside this process, protect flow logs with the real daemon, delete
+them as an attacker would, and show what happens: five scenes, some seconds.
+
+It needs no account, no configuration and no network, and leaves nothing behind.
+It ends with 1 if any flow log is not as it was before.`,
+		Example: `  flowkeeper demo
+  flowkeeper demo --json | jq -c 'select(.result)'`,
+		SuggestFor: []string{"try", "example", "play"},
+		RunE:       func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), asJSON) },
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c
 }
 
 func (a *app) demo(ctx context.Context, asJSON bool) error {
-	err := demo.Run(ctx, demo.Options{Out: a.stdout, JSON: asJSON, Color: a.colors(), Version: version})
+	err := demo.Run(ctx, demo.Options{Out: a.stdout, JSON: asJSON, Color: a.colors(), Columns: a.columns, Version: version})
 	if ctx.Err() != nil && !errors.Is(err, demo.ErrNotRestored) {
 		return errors.New("interrupted")
 	}

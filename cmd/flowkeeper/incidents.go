@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,68 +16,87 @@ import (
 )
 
 func newIncidentsCommand(a *app) *cobra.Command {
-	return newGroup("incidents", "What happened, who did it, and how long it was blind",
+	c := a.newGroup("incidents", "What happened, who did it, and how long it was blind",
 		newIncidentsListCommand(a),
 		newIncidentsShowCommand(a),
 	)
+	c.Long = `An incident is what Flowkeeper does about one flow log that was deleted. It goes
+by that flow log's ID. Its states:
+
+  open      gone, or claimed to be, and not recreated yet
+  restored  recreated, or another that does the same was found; not yet known
+            to deliver
+  verified  the replacement is active, and no failure of its delivery is known
+  blocked   a person is needed: ` + "`incidents show`" + ` says what for
+  closed    ended without a restore, for the reason that stands behind it`
+	c.Example = `  flowkeeper incidents list --state open,blocked
+  flowkeeper incidents show fl-0123456789abcdef0`
+	c.SuggestFor = []string{"events", "history", "deletions"}
+	return c
 }
 
 var incidentStates = []string{string(remediate.Open), string(remediate.Restored), string(remediate.Verified), string(remediate.Blocked), string(remediate.Closed)}
 
 func newIncidentsListCommand(a *app) *cobra.Command {
 	var asJSON bool
-	var states []string
 	c := &cobra.Command{
-		Use: "list", Short: "List the incidents, the latest first", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			for _, s := range states {
-				if !slices.Contains(incidentStates, s) {
-					return usagef("--only %s: one of %s", s, strings.Join(incidentStates, ", "))
-				}
-			}
-			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
-				return a.listIncidents(c.Context(), s, states, asJSON)
-			})
-		},
+		Use: "list", Short: "List the incidents, the latest first", Args: noArgs,
+		Long: `List the incidents, the latest first: the flow log that was lost, who deleted
+it, when that was detected, how long nothing recorded (still: it lasts), and
+what stands in its place. On a narrow terminal some columns are left out.`,
+		Example: `  # What needs a person, or is not done yet
+  flowkeeper incidents list --state open,blocked
+
+  # Last night, in one account
+  flowkeeper incidents list --since 12h --account 111122223333
+
+  # Who deleted, for a script
+  flowkeeper incidents list --json --since 7d | jq -r '.actor.arn // "unknown"'`,
 	}
-	c.Flags().StringSliceVar(&states, "only", nil, "only those in this `state`: "+strings.Join(incidentStates, ", "))
-	_ = c.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(incidentStates, cobra.ShellCompDirectiveNoFileComp))
+	f := a.filterFlags(c, incidentStates, "only detected", usualLimit)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
+			return a.listIncidents(c.Context(), conf, s, f, asJSON)
+		})
+	}
 	jsonFlag(c, &asJSON, "one JSON object a line")
 	return c
 }
 
-// listIncidents holds them all to sort them: their number is that of the
-// deletions within the retention.
-func (a *app) listIncidents(ctx context.Context, s *store.Store, states []string, asJSON bool) error {
-	var all []remediate.Incident
-	err := s.Incidents(ctx, func(i remediate.Incident) error {
-		if len(states) == 0 || slices.Contains(states, string(i.State)) {
-			all = append(all, i)
-		}
-		return nil
-	})
+func (a *app) listIncidents(ctx context.Context, conf configs.Config, s *store.Store, f *filters, asJSON bool) error {
+	if asJSON {
+		f.usual = 0 // for programs
+	}
+	filter, err := f.filter(ctx, conf, s)
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(all, func(x, y remediate.Incident) int { return y.DetectedAt.Compare(x.DetectedAt) })
-	if len(all) == 0 && !asJSON {
-		fmt.Fprintln(a.stderr, "no incidents")
-	}
-	return a.print(func(w io.Writer) error {
-		t := a.table(w, "FLOW LOG", "RESOURCE", "STATE", "WHO", "DETECTED", "BLIND", "REPLACED BY")
-		for _, i := range all {
-			var err error
+	n := 0
+	err = a.print(func(w io.Writer) error {
+		t := a.table(w, whole("FLOW LOG"), whole("RESOURCE").orDrop(4), cutTo(12, "STATE"), cutTo(14, "WHO").keepEnd(), whole("DETECTED"),
+			whole("BLIND"), whole("REPLACED BY").orDrop(3), whole("ACCOUNT").orDrop(2), whole("REGION").orDrop(1))
+		err := s.FindIncidents(ctx, filter, func(i remediate.Incident) error {
+			if n++; f.beyond(n) {
+				return nil
+			}
 			if asJSON {
-				err = writeJSON(w, toIncidentJSON(i, nil))
-			} else {
-				err = t.add(plain(i.FlowLogID), plain(i.ResourceID), incidentState(i), plain(who(i)), plain(a.ago(i.DetectedAt)), plain(blind(i)), plain(i.NewID))
+				return writeJSON(w, toIncidentJSON(i, nil))
 			}
-			if err != nil {
-				return err
-			}
+			return t.add(plain(i.FlowLogID), plain(i.ResourceID), incidentState(i), plain(who(i)), plain(a.ago(i.DetectedAt)),
+				blindCell(i), plain(i.NewID), plain(i.Scope.Account), plain(i.Scope.Region))
+		})
+		if err != nil {
+			return err
 		}
 		return t.flush()
 	})
+	if err == nil && !asJSON {
+		f.tell(n, "no incidents")
+	}
+	return err
 }
 
 // incidentState with its reason, coloured by how urgent it is.
@@ -120,6 +138,24 @@ func shortActor(a alert.Actor) string {
 	return "unknown"
 }
 
+// blindCell is how long nothing recorded, or that it still lasts.
+func blindCell(i remediate.Incident) cell {
+	if _, still := blindSince(i); still {
+		return cell{"still", red}
+	}
+	return plain(blind(i))
+}
+
+// blindSince is when a flow log was lost that nothing stands in for yet.
+func blindSince(i remediate.Incident) (time.Time, bool) {
+	since := i.DeletedAt
+	if since.IsZero() {
+		since = i.LastSeenAt
+	}
+	gone := i.State == remediate.Blocked || i.State == remediate.Open && !i.AbsentAt.IsZero()
+	return since, gone && !since.IsZero()
+}
+
 func blind(i remediate.Incident) string {
 	s, ok := i.BlindSeconds()
 	switch {
@@ -134,8 +170,14 @@ func blind(i remediate.Incident) string {
 func newIncidentsShowCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "show ID", Short: "Show one incident and its history; ID is the lost flow log's", Args: cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeIncidents,
+		Use: "show ID", Short: "Show one incident: who, what, why it stands as it does, and its history",
+		Args: oneArg("the ID of the flow log that was lost (`flowkeeper incidents list` has them)"),
+		Long: `Show one incident: who deleted the flow log, from where and with what; what
+became of it; why it is not restored yet, in AWS's own words, and what to do;
+what will be created; and each change of its state. ID is the lost flow log's.`,
+		Example: `  flowkeeper incidents show fl-0123456789abcdef0
+  flowkeeper incidents show fl-0123456789abcdef0 --json | jq .history`,
+		ValidArgsFunction: first(a.completeIncidents()),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
 				return a.showIncident(c.Context(), s, args[0], asJSON)
@@ -158,7 +200,7 @@ func (a *app) showIncident(ctx context.Context, s *store.Store, id string, asJSO
 		if asJSON {
 			return writeJSON(w, toIncidentJSON(i, history))
 		}
-		if err := a.incidentSheet(i).write(w); err != nil {
+		if err := a.writeSheet(w, a.incidentSheet(i)); err != nil {
 			return err
 		}
 		return a.printHistory(w, history)
@@ -175,6 +217,9 @@ func (a *app) incidentSheet(i remediate.Incident) *sheet {
 	s.put("region", i.Scope.Region)
 	s.put("resource", i.ResourceID)
 	s.put("state", incidentState(i).text)
+	for _, reason := range a.reasons(i) {
+		s.put("because", reason)
+	}
 	s.put("what to do", i.Advice)
 	s.put("source", i.Source)
 	s.put("event", i.EventID)
@@ -186,6 +231,9 @@ func (a *app) incidentSheet(i remediate.Incident) *sheet {
 	s.put("restored", a.when(i.RestoredAt))
 	s.put("verified", a.when(i.VerifiedAt))
 	s.put("blind for", blind(i))
+	if since, still := blindSince(i); still {
+		s.put("blind", "since "+a.when(since))
+	}
 	if i.Attempts > 0 {
 		s.put("attempts", fmt.Sprint(i.Attempts))
 	}
@@ -194,6 +242,36 @@ func (a *app) incidentSheet(i remediate.Incident) *sheet {
 		putSettings(s, i.Frozen)
 	}
 	return s
+}
+
+// reasons are why an incident is not restored yet, or does not deliver.
+func (a *app) reasons(i remediate.Incident) (out []string) {
+	if i.State != remediate.Open && i.State != remediate.Blocked {
+		return nil
+	}
+	if i.Flapping && i.NextAttemptAt.After(a.now()) {
+		out = append(out, "held back: it was restored too often within the hour, and deleted again each time")
+	}
+	switch {
+	case i.State == remediate.Blocked:
+	case !i.AliveSince.IsZero():
+		out = append(out, fmt.Sprintf("AWS still shows the flow log, at %s since %s", plural(i.Looks, "look"), a.ago(i.AliveSince)))
+	case !i.Known:
+		out = append(out, "the snapshot never saw it: a complete refresh decides")
+	case i.WaitUntil.After(a.now()) && i.Source == remediate.ByDrift:
+		out = append(out, "remediate.drift_wait: the event that tells who did it has time until "+a.when(i.WaitUntil))
+	case i.WaitUntil.After(a.now()):
+		out = append(out, "a rule lets whoever deleted it replace it until "+a.when(i.WaitUntil))
+	}
+	if i.LastError != "" {
+		out = append(out, "AWS answered: "+i.LastError)
+	}
+	if i.Stuck != nil && i.Stuck.Kind == alert.Decoy {
+		for _, d := range i.Stuck.Differences {
+			out = append(out, "the decoy differs in "+d)
+		}
+	}
+	return out
 }
 
 func putActor(s *sheet, a *alert.Actor) {
@@ -215,10 +293,10 @@ func (a *app) printHistory(w io.Writer, history []remediate.Entry) error {
 	if _, err := fmt.Fprintln(w); err != nil {
 		return err
 	}
-	t := a.table(w, "TIME", "STATE", "WHAT", "EVENT")
+	t := a.table(w, whole("TIME"), whole("STATE"), whole("EVENT").orDrop(1), whole("WHAT"))
 	for _, e := range history {
 		state := incidentState(remediate.Incident{State: e.State, Reason: e.Reason})
-		if err := t.add(plain(e.At.UTC().Format("2006-01-02 15:04:05.000")), state, plain(e.Text), plain(e.EventID)); err != nil {
+		if err := t.add(plain(e.At.UTC().Format("2006-01-02 15:04:05.000")), state, plain(e.EventID), plain(e.Text)); err != nil {
 			return err
 		}
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 func newInventoryCommand(a *app) *cobra.Command {
-	return newGroup("inventory", "The snapshot: every flow log ever seen, and what it is restored from",
+	c := a.newGroup("inventory", "The snapshot: every flow log ever seen",
 		newInventoryListCommand(a),
 		newInventoryShowCommand(a),
 		newRefreshCommand(a),
@@ -25,64 +25,104 @@ func newInventoryCommand(a *app) *cobra.Command {
 		newExportCommand(a),
 		newImportCommand(a),
 	)
+	c.Long = `The snapshot holds every flow log that AWS ever showed, with all that is needed
+to make it again. What is gone stays in it until its incident has ended and
+inventory.retention has passed.`
+	c.Example = `  flowkeeper inventory list --state gone
+  flowkeeper inventory show fl-0123456789abcdef0
+  flowkeeper inventory release fl-0123456789abcdef0 --for 1h`
+	c.SuggestFor = []string{"snapshot", "flow-logs", "flowlogs", "ls", "refresh", "release", "export", "import"}
+	return c
 }
 
 func jsonFlag(c *cobra.Command, v *bool, what string) {
 	c.Flags().BoolVar(v, "json", false, what)
 }
 
+var flowLogStates = []string{string(inventory.Live), string(inventory.Gone)}
+
 func newInventoryListCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "list", Short: "List the flow logs of the snapshot", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
-				return a.listFlowLogs(c.Context(), s, asJSON)
-			})
-		},
+		Use: "list", Short: "List the flow logs of the snapshot, and whether each could be restored", Args: noArgs,
+		Long: `List the flow logs of the snapshot by account, Region and ID. Of one that is
+gone the state says what stands in its place, or for how long nothing has
+recorded, and why. stderr says how many are protected and how many of these the
+last rehearsal found restorable. On a narrow terminal some columns are left out.`,
+		Example: `  # What is gone, and whether something stands in its place
+  flowkeeper inventory list --state gone
+
+  # What appeared or went in the last day in one Region
+  flowkeeper inventory list --since 1d --region eu-west-1
+
+  # What could not be restored now
+  flowkeeper inventory list --json | jq -c 'select(.restorable == false)'`,
+	}
+	f := a.filterFlags(c, flowLogStates, "only first seen or gone", 0)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
+			return a.listFlowLogs(c.Context(), conf, s, f, asJSON)
+		})
 	}
 	jsonFlag(c, &asJSON, "one JSON object a line")
 	return c
 }
 
-func (a *app) listFlowLogs(ctx context.Context, s *store.Store, asJSON bool) error {
+func (a *app) listFlowLogs(ctx context.Context, conf configs.Config, s *store.Store, f *filters, asJSON bool) error {
+	filter, err := f.filter(ctx, conf, s)
+	if err != nil {
+		return err
+	}
 	rehearsed, err := s.Rehearsed(ctx)
 	if err != nil {
 		return err
 	}
 	n := 0
-	var restorable tally
+	var count tally
+	progress := a.progress("reading flow logs", 0)
 	err = a.print(func(w io.Writer) error {
-		if asJSON {
-			return s.FlowLogs(ctx, func(r inventory.Row) error { return writeJSON(w, toListedJSON(r, rehearsed)) })
-		}
-		t := a.table(w, "FLOW LOG", "RESOURCE", "TRAFFIC", "DESTINATION", "ACCOUNT", "REGION", "STATE")
-		err := s.FlowLogs(ctx, func(r inventory.Row) error {
+		t := a.table(w, whole("FLOW LOG"), whole("RESOURCE").orDrop(5), whole("TRAFFIC").orDrop(1), cutTo(14, "DESTINATION").orDrop(2),
+			whole("ACCOUNT").orDrop(4), whole("REGION").orDrop(3), cutTo(14, "STATE"))
+		err := s.FindFlowLogs(ctx, filter, func(r inventory.Row, fate store.Fate) error {
 			n++
+			progress.step()
+			if asJSON {
+				return writeJSON(w, toListedJSON(r, fate, rehearsed))
+			}
 			last, tried := rehearsed(r)
-			restorable.count(r, last, tried)
+			count.count(r, fate, last, tried)
 			return t.add(plain(r.ID), plain(r.ResourceID), plain(r.TrafficType), plain(shortARN(r.Destination(r.Scope))),
-				plain(r.Scope.Account), plain(r.Scope.Region), a.stateOf(r, last))
+				plain(r.Scope.Account), plain(r.Scope.Region), a.stateOf(r, fate, last))
 		})
 		if err != nil {
 			return err
 		}
 		return t.flush()
 	})
+	progress.end()
 	switch {
 	case err != nil || asJSON:
+	case n == 0 && f.any():
+		fmt.Fprintln(a.stderr, "no flow logs that match")
 	case n == 0:
 		fmt.Fprintln(a.stderr, "the snapshot is empty: the daemon's first refresh fills it, or `flowkeeper inventory refresh`")
 	default:
-		fmt.Fprintln(a.stderr, restorable)
+		fmt.Fprintln(a.stderr, count)
 	}
 	return err
 }
 
-// tally counts the protected flow logs, by what the last rehearsal said.
-type tally struct{ protected, restorable, refused int }
+// tally counts the protected flow logs, by what the last rehearsal said, and
+// those that are gone with nothing in their place yet.
+type tally struct{ protected, restorable, refused, blind int }
 
-func (t *tally) count(r inventory.Row, last remediate.Rehearsal, tried bool) {
+func (t *tally) count(r inventory.Row, fate store.Fate, last remediate.Rehearsal, tried bool) {
+	if isBlind(r, fate) {
+		t.blind++
+	}
 	if !r.Rehearsable() {
 		return
 	}
@@ -106,24 +146,40 @@ func (t tally) String() string {
 	if rest := t.protected - t.restorable - t.refused; rest > 0 {
 		out += fmt.Sprintf(", %d not rehearsed yet", rest)
 	}
+	if t.blind > 0 {
+		out += fmt.Sprintf("; %d gone with nothing in their place", t.blind)
+	}
 	return out
 }
 
-// stateOf is what matters of a row's state in a few words.
-func (a *app) stateOf(r inventory.Row, last remediate.Rehearsal) cell {
+// isBlind reports whether a flow log is gone and nothing stands in its place
+// yet.
+func isBlind(r inventory.Row, f store.Fate) bool {
+	return r.State == inventory.Gone && (f.State == remediate.Open || f.State == remediate.Blocked)
+}
+
+// stateOf is what matters of a row's state in a few words, the most telling
+// first: a narrow terminal cuts the rest.
+func (a *app) stateOf(r inventory.Row, f store.Fate, last remediate.Rehearsal) cell {
 	switch {
+	case isBlind(r, f):
+		return cell{"blind " + span(a.now().Sub(r.GoneAt)) + ": " + strings.TrimSpace(string(f.State)+" "+f.Reason), red}
+	case r.State == inventory.Gone && f.NewID != "":
+		return cell{"replaced by " + f.NewID + " " + a.ago(r.GoneAt), dim}
+	case r.State == inventory.Gone && f.Reason != "":
+		return cell{"gone " + a.ago(r.GoneAt) + ": " + f.Reason, dim}
 	case r.State == inventory.Gone:
 		return cell{"gone " + a.ago(r.GoneAt), dim}
 	case r.Released(a.now()):
-		return cell{"live, released until " + r.ReleasedUntil.UTC().Format("2006-01-02 15:04 UTC"), yellow}
+		return cell{"released until " + r.ReleasedUntil.UTC().Format("2006-01-02 15:04 UTC"), yellow}
 	case r.Excluded:
-		return cell{"live, not protected (inventory.destinations)", yellow}
+		return cell{"not protected: inventory.destinations", yellow}
 	case r.Imported:
 		return cell{"imported, not seen in AWS yet", yellow}
 	case !r.Protected:
-		return cell{"live, not protected (a decoy)", red}
+		return cell{"not protected: a decoy", red}
 	case last.Reason != "":
-		return cell{"live, not restorable (" + last.Reason + ")", red}
+		return cell{"not restorable: " + last.Reason, red}
 	}
 	return cell{"live", green}
 }
@@ -140,8 +196,14 @@ func shortARN(arn string) string {
 func newInventoryShowCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "show ID", Short: "Show all that is known of one flow log", Args: cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeFlowLogs,
+		Use: "show ID", Short: "Show all that is known of one flow log",
+		Args: oneArg("the ID of a flow log (`flowkeeper inventory list` has them)"),
+		Long: `Show all that is known of one flow log: each setting and tag that a restore
+would set, what it descends from, whether the last rehearsal found it restorable
+and what to do if not, when it was first and last seen.`,
+		Example: `  flowkeeper inventory show fl-0123456789abcdef0
+  flowkeeper inventory show fl-0123456789abcdef0 --json | jq .tags`,
+		ValidArgsFunction: first(a.completeFlowLogs()),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
 				return a.showFlowLog(c.Context(), s, args[0], asJSON)
@@ -164,12 +226,17 @@ func (a *app) showFlowLog(ctx context.Context, s *store.Store, id string, asJSON
 	if err != nil {
 		return err
 	}
+	i, _, _, err := s.FindIncident(ctx, id)
+	if err != nil {
+		return err
+	}
+	fate := store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}
 	return a.print(func(w io.Writer) error {
 		if asJSON {
-			return writeJSON(w, toListedJSON(r, rehearsed))
+			return writeJSON(w, toListedJSON(r, fate, rehearsed))
 		}
 		last, tried := rehearsed(r)
-		return a.flowLogSheet(r, last, tried).write(w)
+		return a.writeSheet(w, a.flowLogSheet(r, fate, last, tried))
 	})
 }
 
@@ -177,7 +244,7 @@ func unknownFlowLog(id string) error {
 	return fmt.Errorf("the snapshot never saw a flow log %q: see `flowkeeper inventory list`", id)
 }
 
-func (a *app) flowLogSheet(r inventory.Row, last remediate.Rehearsal, tried bool) *sheet {
+func (a *app) flowLogSheet(r inventory.Row, fate store.Fate, last remediate.Rehearsal, tried bool) *sheet {
 	s := &sheet{}
 	s.put("flow log", r.ID)
 	if r.RootID != r.ID {
@@ -186,7 +253,7 @@ func (a *app) flowLogSheet(r inventory.Row, last remediate.Rehearsal, tried bool
 	s.put("account", r.Scope.Account)
 	s.put("region", r.Scope.Region)
 	s.put("resource", r.ResourceID)
-	s.put("state", a.stateOf(r, last).text)
+	s.put("state", a.stateOf(r, fate, last).text)
 	switch {
 	case tried && last.Reason == "":
 		s.put("restorable", "yes, rehearsed "+a.ago(last.At))

@@ -27,9 +27,13 @@ const exportVersion = 1
 
 func newExportCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "export [FILE]", Short: "Write the snapshot as JSON lines, to FILE or stdout", Args: cobra.MaximumNArgs(1),
-		Long: "Write every flow log of the snapshot with all its settings, one JSON object a line, after a line that names\n" +
-			"the format. `flowkeeper inventory import` reads it, on this machine or another.",
+		Use: "export [FILE]", Short: "Write the snapshot as JSON lines, to FILE or stdout", Args: someArgs(0, 1, "one file at most"),
+		Long: `Write every flow log of the snapshot with all its settings, one JSON object a
+line, after a line that names the format. ` + "`flowkeeper inventory import`" + ` reads
+it, on this machine or another. FILE is replaced only by a whole new one.`,
+		Example: `  flowkeeper inventory export snapshot.jsonl
+  flowkeeper inventory export | ssh elsewhere flowkeeper inventory import -`,
+		ValidArgsFunction: first(files()),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
 				if len(args) == 0 || args[0] == "-" {
@@ -45,7 +49,13 @@ func (a *app) export(ctx context.Context, s *store.Store, w io.Writer) (n int, e
 	if err := writeJSON(w, exportHead{exportVersion, stamp(a.now())}); err != nil {
 		return 0, err
 	}
-	err = s.FlowLogs(ctx, func(r inventory.Row) error { n++; return writeJSON(w, toFlowLogJSON(r)) })
+	progress := a.progress("reading flow logs", 0)
+	defer progress.end()
+	err = s.FlowLogs(ctx, func(r inventory.Row) error {
+		n++
+		progress.step()
+		return writeJSON(w, toFlowLogJSON(r))
+	})
 	return n, err
 }
 

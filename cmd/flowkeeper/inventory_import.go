@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,10 +29,15 @@ const (
 func newImportCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "import FILE", Short: "Add flow logs from an export to the snapshot (- for stdin)", Args: cobra.ExactArgs(1),
-		Long: "Add the flow logs of an export that the snapshot does not know; what it knows stays as it is. All of the\n" +
-			"file is checked first: with any problem nothing is added. Until AWS has shown an imported flow log, only\n" +
-			"`flowkeeper restore` acts on it. Releases are not taken over.",
+		Use: "import FILE", Short: "Add flow logs from an export to the snapshot (- for stdin)", Args: oneArg("the file of an export (- for stdin)"),
+		Long: `Add the flow logs of an export that the snapshot does not know; what it knows
+stays as it is. All of the file is checked first: with any problem nothing is
+added. Accounts and Regions must be those that are kept here. Until AWS has
+shown an imported flow log, only ` + "`flowkeeper restore`" + ` acts on it. Releases are
+not taken over.`,
+		Example: `  flowkeeper inventory import snapshot.jsonl
+  flowkeeper restore fl-0123456789abcdef0 --dry-run`,
+		ValidArgsFunction: first(files()),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
 				return a.importFile(c.Context(), conf, s, args[0], asJSON)
@@ -51,7 +54,13 @@ func (a *app) importFile(ctx context.Context, c configs.Config, s *store.Store, 
 		return fmt.Errorf("read the export: %w", err)
 	}
 	defer in.Close()
-	rows, problems := readExport(in, c.Inventory.Destinations, a.now())
+	here, err := keptHere(ctx, c, s)
+	if err != nil {
+		return err
+	}
+	progress := a.progress("reading "+clean(name), 0)
+	rows, problems := readExport(in, here, c.Inventory.Destinations, a.now())
+	progress.end()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -77,10 +86,34 @@ func (a *app) importFile(ctx context.Context, c configs.Config, s *store.Store, 
 	})
 }
 
+// keptHere are the accounts and Regions that the configuration names; where it
+// names none, those of the snapshot, once there is one.
+func keptHere(ctx context.Context, c configs.Config, s *store.Store) (k kept, err error) {
+	scopes, err := s.Scopes(ctx)
+	for _, x := range c.Accounts {
+		k.accounts = append(k.accounts, x.ID)
+	}
+	if len(c.Accounts) == 0 {
+		for _, x := range scopes {
+			k.accounts = append(k.accounts, x.Account)
+		}
+	}
+	if !slices.Contains(c.Inventory.Regions, "all") {
+		k.regions = c.Inventory.Regions
+		if len(k.regions) == 0 {
+			for _, x := range scopes {
+				k.regions = append(k.regions, x.Region)
+			}
+		}
+	}
+	return kept{tidied(k.accounts), tidied(slices.Clone(k.regions))}, err
+}
+
 // readExport reads and checks a whole export. With a problem there are no rows.
-func readExport(in io.Reader, destinations []string, now time.Time) (rows []inventory.Row, problems []string) {
+func readExport(in io.Reader, here kept, destinations []string, now time.Time) (rows []inventory.Row, problems []string) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxImportLine)
+	seen := map[[2]string]int{} // line of each scope's flow log
 	n := 0
 	for lines.Scan() && len(problems) < maxImportProblems {
 		n++
@@ -96,11 +129,15 @@ func readExport(in io.Reader, destinations []string, now time.Time) (rows []inve
 		case len(rows) == maxImportRows:
 			return nil, []string{fmt.Sprintf("more than %d flow logs", maxImportRows)}
 		}
-		row, err := readRow(text, destinations, now)
+		row, err := readRow(text, here, destinations, now)
+		if at, twice := seen[[2]string{row.Scope.String(), row.ID}]; err == nil && twice {
+			err = fmt.Errorf("%s is in line %d already", row.ID, at)
+		}
 		if err != nil {
 			problems = append(problems, fmt.Sprintf("line %d: %v", n, err))
 			continue
 		}
+		seen[[2]string{row.Scope.String(), row.ID}] = n
 		rows = append(rows, row)
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
@@ -128,14 +165,7 @@ func checkHead(line []byte) string {
 	return ""
 }
 
-var (
-	flowLogID = regexp.MustCompile(`^fl-[0-9a-f]{8,32}$`)
-	accountID = regexp.MustCompile(`^[0-9]{12}$`)
-	regionID  = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
-	resources = []string{"vpc-", "subnet-", "eni-", "tgw-", "nat-"}
-)
-
-func readRow(line []byte, destinations []string, now time.Time) (inventory.Row, error) {
+func readRow(line []byte, here kept, destinations []string, now time.Time) (inventory.Row, error) {
 	var f flowLogJSON
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
@@ -146,6 +176,9 @@ func readRow(line []byte, destinations []string, now time.Time) (inventory.Row, 
 		return inventory.Row{}, errors.New("more than one JSON object")
 	}
 	if err := f.check(); err != nil {
+		return inventory.Row{}, err
+	}
+	if err := here.check(f); err != nil {
 		return inventory.Row{}, err
 	}
 	row := inventory.Row{
@@ -169,25 +202,4 @@ func readRow(line []byte, destinations []string, now time.Time) (inventory.Row, 
 	row.Excluded = !remediate.Protects(destinations, row.Destination(row.Scope))
 	row.Protected = f.Protected && !row.Excluded
 	return row, nil
-}
-
-// check sees that the object can be a flow log.
-func (f flowLogJSON) check() error {
-	switch {
-	case !flowLogID.MatchString(f.FlowLogID):
-		return fmt.Errorf("flow_log_id %q: it looks like fl-0123456789abcdef0", f.FlowLogID)
-	case f.RootFlowLogID != "" && !flowLogID.MatchString(f.RootFlowLogID):
-		return fmt.Errorf("root_flow_log_id %q: it looks like fl-0123456789abcdef0", f.RootFlowLogID)
-	case !accountID.MatchString(f.Account):
-		return fmt.Errorf("account %q: twelve digits", f.Account)
-	case !regionID.MatchString(f.Region):
-		return fmt.Errorf("region %q: it looks like eu-west-1", f.Region)
-	case !slices.ContainsFunc(resources, func(p string) bool { return strings.HasPrefix(f.ResourceID, p) }):
-		return fmt.Errorf("resource_id %q: it begins with one of %s", f.ResourceID, strings.Join(resources, ", "))
-	case f.State != inventory.Live && f.State != inventory.Gone:
-		return fmt.Errorf("state %q: live or gone", f.State)
-	case f.LogDestination == "" && f.LogGroupName == "":
-		return errors.New("neither log_destination nor log_group_name: it could not be created")
-	}
-	return nil
 }

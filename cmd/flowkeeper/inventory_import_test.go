@@ -33,11 +33,35 @@ func TestImportRefuses(t *testing.T) {
 		{"a resource", with("vpc-1", "i-1"), "resource_id"},
 		{"a state", with(`"live"`, `"dead"`), "state"},
 		{"no destination", with(`,"log_destination":"arn:aws:s3:::b"`, ""), "log_destination"},
+		{"a type of traffic", with(`"state"`, `"traffic_type":"SOME","state"`), "traffic_type"},
+		{"an interval", with(`"state"`, `"max_aggregation_interval":-60,"state"`), "60 or 600"},
+		{"a format", with(`"state"`, `"log_format":"srcaddr","state"`), "log_format"},
+		{"a file format", with(`"state"`, `"destination_options":{"file_format":"csv"},"state"`), "file_format"},
+		{"a type of destination", with(`"state"`, `"log_destination_type":"tape","state"`), "log_destination_type"},
+		{"a destination of another type", with(`"state"`, `"log_destination_type":"kinesis-data-firehose","state"`), "log_destination \"arn:aws:s3:::b\""},
+		{"no ARN", with("arn:aws:s3:::b", "s3://b"), "log_destination"},
+		{"a role", with(`"state"`, `"deliver_logs_permission_arn":"flow-logs","state"`), "role's ARN"},
+		{"one flow log twice", importHead + goodRow + "\n" + goodRow, "line 3: fl-0000000a is in line 2"},
 		{"a line without end", importHead + `{"flow_log_id":"` + strings.Repeat("a", maxImportLine) + `"}`, "longer than"},
 	} {
-		rows, problems := readExport(strings.NewReader(c.in), nil, noon)
+		rows, problems := readExport(strings.NewReader(c.in), kept{}, nil, noon)
 		if len(rows) > 0 || len(problems) == 0 || !strings.Contains(strings.Join(problems, "\n"), c.want) {
 			t.Errorf("%s: %d rows, %q", c.name, len(rows), problems)
+		}
+	}
+}
+
+// TestImportRefusesWhatIsNotKeptHere: nothing would ever look at it.
+func TestImportRefusesWhatIsNotKeptHere(t *testing.T) {
+	t.Parallel()
+	for want, here := range map[string]kept{
+		"":                                    {accounts: []string{"111122223333"}, regions: []string{"eu-west-1", "us-east-1"}},
+		"account 111122223333 is not kept":    {accounts: []string{"444455556666"}},
+		"region eu-west-1 is not kept here (": {accounts: []string{"111122223333"}, regions: []string{"us-east-1"}},
+	} {
+		_, problems := readExport(strings.NewReader(importHead+goodRow), here, nil, noon)
+		if got := strings.Join(problems, "\n"); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%+v: %q", here, got)
 		}
 	}
 }
@@ -45,10 +69,10 @@ func TestImportRefuses(t *testing.T) {
 // TestImportTellsManyProblemsButNotAll: all at once, and never without end.
 func TestImportTellsManyProblemsButNotAll(t *testing.T) {
 	t.Parallel()
-	if _, p := readExport(strings.NewReader(importHead+"x\n"+goodRow+"\ny\n"), nil, noon); len(p) != 2 {
+	if _, p := readExport(strings.NewReader(importHead+"x\n"+goodRow+"\ny\n"), kept{}, nil, noon); len(p) != 2 {
 		t.Errorf("%q", p)
 	}
-	if _, p := readExport(strings.NewReader(importHead+strings.Repeat("x\n", 1000)), nil, noon); len(p) != maxImportProblems {
+	if _, p := readExport(strings.NewReader(importHead+strings.Repeat("x\n", 1000)), kept{}, nil, noon); len(p) != maxImportProblems {
 		t.Errorf("%d problems", len(p))
 	}
 }
@@ -58,7 +82,7 @@ func TestImportTellsManyProblemsButNotAll(t *testing.T) {
 func TestImportProtectsOnlyWhatMayBe(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]bool{"arn:aws:s3:::*": true, "arn:aws:s3:::other": false} {
-		rows, problems := readExport(strings.NewReader(importHead+goodRow), []string{pattern}, noon)
+		rows, problems := readExport(strings.NewReader(importHead+goodRow), kept{}, []string{pattern}, noon)
 		if len(problems) > 0 || rows[0].Protected != want || rows[0].Excluded == want {
 			t.Errorf("%s: %+v, %q", pattern, rows, problems)
 		}
@@ -82,7 +106,7 @@ func TestExportRoundTrip(t *testing.T) {
 		return b.String()
 	}
 	text := export(first)
-	rows, problems := readExport(strings.NewReader(text), nil, noon)
+	rows, problems := readExport(strings.NewReader(text), kept{}, nil, noon)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

@@ -17,9 +17,14 @@ import (
 func newRefreshCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "refresh", Short: "Ask AWS for all flow logs now, in this command itself", Args: cobra.NoArgs,
-		Long: "List the flow logs of every configured account and Region and bring the snapshot up to date, as the\n" +
-			"daemon does on its schedule. What is gone is restored by the daemon, not by this command.",
+		Use: "refresh", Short: "Ask AWS for all flow logs now, in this command itself", Args: noArgs,
+		Long: `List the flow logs of every configured account and Region and bring the snapshot
+up to date, as the daemon does on its schedule. What is found gone is restored
+by the daemon, not by this command. Where one account or Region can't be listed
+the others are, what the snapshot says of that one stands, and the exit code is
+1.`,
+		Example: `  flowkeeper inventory refresh
+  flowkeeper inventory refresh --json | jq -c 'select(.error)'`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
 				return a.refresh(c.Context(), conf, s, asJSON)
@@ -90,7 +95,7 @@ func (a *app) printRefreshed(results []refreshed, asJSON bool) error {
 			}
 			return nil
 		}
-		t := a.table(w, "ACCOUNT", "REGION", "LISTED", "NEW", "CHANGED", "LOST")
+		t := a.table(w, whole("ACCOUNT"), whole("REGION"), whole("LISTED"), whole("NEW"), whole("CHANGED"), whole("LOST"))
 		for _, r := range results {
 			if r.Error != "" {
 				if err := t.add(plain(r.Account), plain(r.Region), cell{"failed", red}, cell{}, cell{}, cell{}); err != nil {

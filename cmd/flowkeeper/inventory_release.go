@@ -37,12 +37,21 @@ func newReleaseCommand(a *app) *cobra.Command {
 	var r release
 	c := &cobra.Command{
 		Use: "release ID... | --resource ID | --destination ARN", Short: "Let flow logs be deleted without being restored",
-		Long: "For a time (--for, 2h unless said otherwise, 2160h at most) the named flow logs may be deleted: Flowkeeper\n" +
-			"still tells of the deletion, as information, but does not restore them. A deletion counts by the time that\n" +
-			"its record bears. What was deleted before is not released afterwards. --undo takes the release back.",
-		Example: "  flowkeeper inventory release fl-0123456789abcdef0 --for 1h --reason 'moving to S3'\n" +
-			"  flowkeeper inventory release --resource vpc-0123456789abcdef0 --undo",
-		ValidArgsFunction: a.completeFlowLogs,
+		Long: `For a time (--for, 2h unless said otherwise, 2160h at most) the named flow logs
+may be deleted: Flowkeeper still tells of the deletion, as information, but does
+not restore them. A deletion counts by the time that its record bears. What was
+deleted before is not released afterwards. --undo takes the release back.
+
+With --resource and --destination together: the live flow logs of that resource
+that deliver to that destination.`,
+		Example: `  flowkeeper inventory release fl-0123456789abcdef0 --for 1h --reason 'to S3'
+
+  # Before a VPC is torn down, with all that watches it
+  flowkeeper inventory release --resource vpc-0123456789abcdef0 --for 30m
+
+  # Protected again at once
+  flowkeeper inventory release --resource vpc-0123456789abcdef0 --undo`,
+		ValidArgsFunction: a.completeFlowLogs(string(inventory.Live)),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.ids = args
 			if err := r.check(c); err != nil {
@@ -58,6 +67,9 @@ func newReleaseCommand(a *app) *cobra.Command {
 	f.StringVar(&r.reason, "reason", "", "why, for whoever asks later")
 	f.BoolVar(&r.undo, "undo", false, "protect them again")
 	jsonFlag(c, &r.json, "one JSON object a line, for each flow log changed")
+	flag(c, "resource", a.completeWatched(false))
+	flag(c, "destination", a.completeWatched(true))
+	flag(c, "for", cobra.FixedCompletions([]string{"30m", "2h", "8h", "24h"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
@@ -158,9 +170,9 @@ func (a *app) printReleased(r release, rows []inventory.Row) error {
 			}
 			return nil
 		}
-		t := a.table(w, "FLOW LOG", "RESOURCE", "DESTINATION", "STATE")
+		t := a.table(w, whole("FLOW LOG"), whole("RESOURCE"), cutTo(14, "DESTINATION").orDrop(1), cutTo(24, "STATE"))
 		for _, row := range rows {
-			if err := t.add(plain(row.ID), plain(row.ResourceID), plain(shortARN(row.Destination(row.Scope))), a.stateOf(row, remediate.Rehearsal{})); err != nil {
+			if err := t.add(plain(row.ID), plain(row.ResourceID), plain(shortARN(row.Destination(row.Scope))), a.stateOf(row, store.Fate{}, remediate.Rehearsal{})); err != nil {
 				return err
 			}
 		}

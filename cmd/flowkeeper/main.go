@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // version is set when a release is built: -ldflags "-X main.version=…".
@@ -20,15 +22,23 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	a := &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(),
-		terminal: isTerminal(os.Stdout), stderrTerminal: isTerminal(os.Stderr),
+		terminal: isTerminal(os.Stdout), stderrTerminal: isTerminal(os.Stderr), columns: columns(os.Stdout),
 		now: time.Now,
 	}
 	os.Exit(a.execute(ctx, os.Args[1:]))
 }
 
-// isTerminal reports whether people see what is written to f. Any device
-// counts: nobody minds colours in /dev/null.
+// isTerminal reports whether people see what is written to f.
 func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	return err == nil
+}
+
+// columns is how wide the terminal is; 0 where f is none, or does not say.
+func columns(f *os.File) int {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
 }

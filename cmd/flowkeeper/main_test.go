@@ -35,6 +35,10 @@ func TestScripts(t *testing.T) {
 			"aws":  fakeAWS,
 			"hook": hook,
 
+			"listen":    listen,
+			"answers":   answers,
+			"terminate": terminate,
+
 			"envsubst": envsubst,
 		},
 		Setup: func(e *testscript.Env) error {
@@ -75,7 +79,9 @@ var (
 	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
-// seed FILE: makes a state file as a daemon would have left it.
+// seed FILE [trouble]: makes a state file as a daemon would have left it;
+// trouble: of the first two, one is gone and AWS answers slowly, one has a
+// decoy in its place.
 //
 //	fl-000000a1  live, of vpc-1, to S3
 //	fl-000000b2  live, of vpc-2, to CloudWatch Logs
@@ -83,13 +89,16 @@ var (
 //	fl-000000d4  live, its replacement
 //	fl-000000e5  never seen in AWS; an incident says so, with escapes in the user agent
 func seed(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: seed FILE")
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: seed FILE [trouble]")
 	}
 	ctx := context.Background()
 	s, err := store.Open(ctx, ts.MkAbs(args[0]), store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"hook", "log"} }})
 	ts.Check(err)
 	ts.Check(s.Update(ctx, fill))
+	if len(args) > 1 {
+		ts.Check(s.Update(ctx, trouble))
+	}
 	ts.Check(s.Refreshed(ctx, scope, noon, noon.Add(time.Second)))
 	ts.Check(s.Sent(ctx, "log", "alrt_one", noon.Add(2*time.Second)))
 	ts.Check(s.Failed(ctx, "hook", "alrt_one", 3, noon.Add(time.Hour), "answered 503", false, false))
@@ -111,6 +120,20 @@ func fill(tx remediate.Tx) error {
 		Account: scope.Account, Region: scope.Region, EventID: "event-1", Source: "event", FlowLogs: []alert.FlowLog{{FlowLogID: "fl-000000c3", ResourceID: "subnet-3"}}}
 	a.Write()
 	return errors.Join(append(errs, tx.AddAlert(a))...)
+}
+
+func trouble(tx remediate.Tx) error {
+	slow, decoy := rows()[0], rows()[1]
+	slow.State, slow.GoneAt, decoy.State, decoy.GoneAt = inventory.Gone, noon, inventory.Gone, noon
+	of := func(r inventory.Row, state remediate.State) remediate.Incident {
+		return remediate.Incident{Scope: scope, FlowLogID: r.ID, RootID: r.ID, ResourceID: r.ResourceID, State: state, Source: remediate.ByEvent, EventID: "event-3",
+			Action: remediate.Restore, DeletedAt: noon, DetectedAt: noon, AbsentAt: noon, Known: true, Frozen: r.Settings, Attempts: 3, NextAttemptAt: noon.Add(time.Minute)}
+	}
+	a, b := of(slow, remediate.Open), of(decoy, remediate.Blocked)
+	a.LastError = "RequestLimitExceeded: Request limit exceeded."
+	b.Reason, b.Advice, b.LastError = remediate.Decoy, "delete fl-000000de, and this one comes back", "fl-000000de is in the way"
+	b.Stuck = &remediate.Stuck{Kind: alert.Decoy, Message: b.LastError, Advice: b.Advice, Differences: []string{"traffic_type: REJECT instead of ALL"}}
+	return errors.Join(tx.PutFlowLog(slow), tx.PutFlowLog(decoy), tx.PutIncident(a), tx.PutIncident(b))
 }
 
 func rows() []inventory.Row {

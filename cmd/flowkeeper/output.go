@@ -136,10 +136,17 @@ const (
 	yellow color = 33
 )
 
-// colors reports whether results are coloured: on a terminal, unless the user
-// does not want it (no-color.org).
+// colors reports whether results are coloured: on a terminal that knows them,
+// unless the user does not want it (no-color.org, bixense.com/clicolors).
 func (a *app) colors() bool {
-	return a.terminal && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+	force := a.getenv("CLICOLOR_FORCE")
+	switch {
+	case a.getenv("NO_COLOR") != "":
+		return false
+	case force != "" && force != "0":
+		return true
+	}
+	return a.terminal && a.getenv("CLICOLOR") != "0" && a.getenv("TERM") != "dumb"
 }
 
 func (a *app) getenv(name string) string {

@@ -44,13 +44,13 @@ func TestI12TablesAndSheetsAreClean(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.String().Draw(t, "text")
 		var b bytes.Buffer
-		tab := testApp(&b).table(&b, "A", "B")
+		tab := testApp(&b).table(&b, whole("A"), whole("B"))
 		if err := errors.Join(tab.add(plain(text), plain("x")), tab.flush()); err != nil {
 			t.Fatal(err)
 		}
 		s := sheet{}
 		s.put("key", text)
-		if err := s.write(&b); err != nil {
+		if err := testApp(&b).writeSheet(&b, &s); err != nil {
 			t.Fatal(err)
 		}
 		want := 3
@@ -71,7 +71,7 @@ func TestI12TablesAndSheetsAreClean(t *testing.T) {
 func TestTableAligns(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	tab := testApp(&b).table(&b, "ID", "STATE")
+	tab := testApp(&b).table(&b, whole("ID"), whole("STATE"))
 	if err := errors.Join(tab.add(plain("fl-1"), cell{"live", green}), tab.add(plain("ü"), plain("")), tab.flush()); err != nil {
 		t.Fatal(err)
 	}
@@ -80,11 +80,55 @@ func TestTableAligns(t *testing.T) {
 	}
 }
 
+// TestTableFits: on a terminal what may be cut is, then columns go; IDs stay
+// whole, and elsewhere all does.
+func TestTableFits(t *testing.T) {
+	t.Parallel()
+	id, who := "fl-0123456789abcdef0", "assumed-role/administrators/mallory"
+	for _, c := range []struct {
+		columns int
+		want    string
+	}{
+		{0, "ID                    WHO                                  WHAT                     REGION\n" + id + "  " + who + "  it was deleted by night  eu-west-1\n"},
+		{70, "ID                    WHO                WHAT                REGION\n" + id + "  …strators/mallory  it was deleted by…  eu-west-1\n"},
+		{45, "ID                    WHO         WHAT\n" + id + "  …s/mallory  it was del…\n"},
+		{10, "ID                    WHO       WHAT\n" + id + "  …mallory  it was …\n"},
+	} {
+		var b bytes.Buffer
+		a := testApp(&b, "NO_COLOR=1")
+		a.terminal, a.columns = c.columns > 0, c.columns
+		tab := a.table(&b, whole("ID"), cutTo(8, "WHO").keepEnd(), cutTo(8, "WHAT"), whole("REGION").orDrop(1))
+		if err := errors.Join(tab.add(plain(id), plain(who), plain("it was deleted by night"), plain("eu-west-1")), tab.flush()); err != nil {
+			t.Fatal(err)
+		}
+		if b.String() != c.want {
+			t.Errorf("%d columns:\n%s instead of\n%s", c.columns, b.String(), c.want)
+		}
+	}
+}
+
+// TestSheetWraps: long values go on beneath themselves, words stay whole.
+func TestSheetWraps(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	a := testApp(&b)
+	a.terminal, a.columns = true, 40
+	s := sheet{}
+	s.put("advice", "let the role of the daemon create flow logs again")
+	s.put("id", "fl-0123456789abcdef0123456789abcdef0123")
+	if err := a.writeSheet(&b, &s); err != nil {
+		t.Fatal(err)
+	}
+	if want := "advice  let the role of the daemon\n        create flow logs again\nid      fl-0123456789abcdef0123456789abcdef0123\n"; b.String() != want {
+		t.Errorf("%q instead of %q", b.String(), want)
+	}
+}
+
 // TestLongTableStaysSmall: rows are printed as they come, not held to the end.
 func TestLongTableStaysSmall(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	tab := testApp(&b).table(&b, "N")
+	tab := testApp(&b).table(&b, whole("N"))
 	for range 3*tableBlock + 1 {
 		if err := tab.add(plain("x")); err != nil {
 			t.Fatal(err)
@@ -117,6 +161,12 @@ func TestColorsOnlyWhereWanted(t *testing.T) {
 		{"NO_COLOR", true, []string{"NO_COLOR=1"}, false},
 		{"an empty NO_COLOR", true, []string{"NO_COLOR="}, true},
 		{"a dumb terminal", true, []string{"TERM=dumb"}, false},
+		{"CLICOLOR=0", true, []string{"CLICOLOR=0"}, false},
+		{"CLICOLOR=1", true, []string{"CLICOLOR=1"}, true},
+		{"CLICOLOR=1 is not asked of a pipe", false, []string{"CLICOLOR=1"}, false},
+		{"CLICOLOR_FORCE", false, []string{"CLICOLOR_FORCE=1"}, true},
+		{"CLICOLOR_FORCE=0", false, []string{"CLICOLOR_FORCE=0"}, false},
+		{"NO_COLOR before CLICOLOR_FORCE", true, []string{"CLICOLOR_FORCE=1", "NO_COLOR=1"}, false},
 	} {
 		a := testApp(&bytes.Buffer{}, c.environ...)
 		a.terminal = c.terminal

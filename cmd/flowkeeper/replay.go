@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
-	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -21,13 +23,19 @@ import (
 func newReplayCommand(a *app) *cobra.Command {
 	var asJSON, send bool
 	c := &cobra.Command{
-		Use: "replay FILE...", Short: "Show what CloudTrail records mean and what would be restored (- for stdin)", Args: cobra.MinimumNArgs(1),
-		Long: "Read CloudTrail records, log files (.json, .json.gz) or queue messages and show what is found in them: who\n" +
-			"deleted which flow logs, from where, with MFA or not. Where there is a state file it also shows what would\n" +
-			"be restored. It changes nothing. With --send the records in which something is found are put on queue.url\n" +
-			"instead, as EventBridge would, and the daemon acts on them.",
-		Example: "  flowkeeper replay 111122223333_CloudTrail_eu-west-1_20260301T1205Z_abc.json.gz\n" +
-			"  pbpaste | flowkeeper replay -",
+		Use: "replay FILE...", Short: "Show what CloudTrail records mean, and what would be restored", Args: someArgs(1, 0, "a file with CloudTrail records (- for stdin)"),
+		Long: `Read CloudTrail records, log files (.json, .json.gz) or queue messages and show
+what is found in them: who deleted which flow logs, from where, with MFA or not.
+Where there is a state file it also shows what would be restored. It changes
+nothing. With --send the records in which something is found are put on
+queue.url instead, as EventBridge would, and the daemon acts on them.`,
+		Example: `  flowkeeper replay 111122223333_CloudTrail_eu-west-1_20260301T1205Z_abc.json.gz
+
+  # What CloudTrail remembers of the last 90 days
+  aws cloudtrail lookup-events --output json --lookup-attributes \
+    AttributeKey=EventName,AttributeValue=DeleteFlowLogs |
+    jq '.Events[].CloudTrailEvent | fromjson' | flowkeeper replay -`,
+		ValidArgsFunction: files("json", "gz"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if send {
 				return a.send(c.Context(), args, asJSON)
@@ -43,7 +51,23 @@ func newReplayCommand(a *app) *cobra.Command {
 // replayed counts what a replay went through.
 type replayed struct {
 	records, findings, bad int
+	unread                 int // files
 	elsewhere              int // calls about what nothing here depends on
+	progress               *progress
+}
+
+// summary is what could not be used, as an error: it was told already, one by
+// one.
+func (n replayed) summary() error {
+	switch {
+	case n.unread > 0 && n.records+n.bad == 0:
+		return errTold
+	case n.unread > 0:
+		return fmt.Errorf("%s could not be read, see above", plural(n.unread, "file"))
+	case n.bad > 0:
+		return fmt.Errorf("%d of what was read could not be understood, see above", n.bad)
+	}
+	return nil
 }
 
 // each calls fn with every record of the files in which something is found,
@@ -64,14 +88,21 @@ func (a *app) each(ctx context.Context, files []string, n *replayed, fn func(raw
 			return ctx.Err()
 		})
 		var own *replayError
+		var file *fs.PathError
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.As(err, &own):
 			return own.error
+		case errors.Is(err, syscall.EISDIR):
+			n.unread++
+			a.complain(name + " is a folder: name the files in it, such as " + filepath.Join(name, "*.json.gz"))
+		case errors.As(err, &file):
+			n.unread++
+			a.complain(name + ": " + file.Err.Error())
 		case err != nil:
 			n.bad++
-			a.complain(name + ": " + strings.TrimPrefix(err.Error(), "open "+name+": "))
+			a.complain(name + ": " + err.Error())
 		}
 	}
 	return nil
@@ -89,6 +120,7 @@ func judge(body []byte, n *replayed, bad func(error), fn func(raw []byte, f dete
 	}
 	for _, raw := range c.Records {
 		n.records++
+		n.progress.step()
 		if !cloudtrail.Wanted(raw) {
 			continue
 		}
@@ -131,7 +163,7 @@ func (a *app) replay(ctx context.Context, files []string, asJSON bool) error {
 		}
 		p.beside = daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt)))
 	}
-	var n replayed
+	n := replayed{progress: a.progress("reading records", 0)}
 	err = a.print(func(w io.Writer) error {
 		return a.each(ctx, files, &n, func(_ []byte, f detection.Finding) error {
 			v, err := newVerdict(ctx, p, f)
@@ -148,15 +180,16 @@ func (a *app) replay(ctx context.Context, files []string, asJSON bool) error {
 			return a.printVerdict(w, v)
 		})
 	})
+	n.progress.end()
 	if err != nil {
 		return err
+	}
+	if n.records+n.bad == 0 && n.unread > 0 {
+		return n.summary()
 	}
 	fmt.Fprintf(a.stderr, "%s read, something found in %d\n", plural(n.records, "record"), n.findings)
 	if n.elsewhere > 0 {
 		fmt.Fprintf(a.stderr, "%s left out: about log groups, buckets, roles and the like that nothing here depends on\n", plural(n.elsewhere, "record"))
 	}
-	if n.bad > 0 {
-		return fmt.Errorf("%d of what was read could not be understood, see above", n.bad)
-	}
-	return nil
+	return n.summary()
 }

@@ -37,7 +37,7 @@ func (a *app) send(ctx context.Context, files []string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	var n replayed
+	n := replayed{progress: a.progress("reading records", 0)}
 	err = a.each(ctx, files, &n, func(raw []byte, f detection.Finding) error {
 		text, err := envelope(raw, f.Record)
 		if err != nil {
@@ -48,13 +48,11 @@ func (a *app) send(ctx context.Context, files []string, asJSON bool) error {
 	if err == nil {
 		err = q.flush(ctx)
 	}
+	n.progress.end()
 	if perr := a.printSent(n, q.sent, asJSON); perr != nil || err != nil {
 		return errors.Join(err, perr)
 	}
-	if n.bad > 0 {
-		return fmt.Errorf("%d of what was read could not be understood, see above", n.bad)
-	}
-	return nil
+	return n.summary()
 }
 
 func (a *app) printSent(n replayed, sent int, asJSON bool) error {

@@ -113,7 +113,7 @@ func (a *app) printVerdict(w io.Writer, v verdict) error {
 	for _, f := range v.FailedFlowLogs {
 		s.put("  "+f.FlowLogID, "not deleted: "+strings.TrimSpace(f.ErrorCode+" "+f.ErrorMessage))
 	}
-	if err := s.write(w); err != nil {
+	if err := a.writeSheet(w, s); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(w)

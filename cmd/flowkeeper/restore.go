@@ -19,12 +19,18 @@ import (
 func newRestoreCommand(a *app) *cobra.Command {
 	var dry, asJSON bool
 	c := &cobra.Command{
-		Use: "restore ID", Short: "Recreate one flow log by hand, beside the daemon or without one", Args: cobra.ExactArgs(1),
-		Long: "Recreate one flow log of the snapshot now, whatever rules, releases and remediate.mode say, and print the new one's ID.\n\n" +
-			"Where it was replaced before, the last replacement is looked at: if that one is alive there is nothing to do.\n" +
-			"AWS makes one flow log even if the daemon restores the same one at the same moment.",
-		Example:           "  flowkeeper restore fl-0123456789abcdef0 --dry-run\n  flowkeeper restore fl-0123456789abcdef0",
-		ValidArgsFunction: a.completeFlowLogs,
+		Use: "restore ID", Short: "Recreate one flow log by hand, beside the daemon or without one", Args: oneArg("the ID of a flow log (`flowkeeper inventory list --state gone` has those that are gone)"),
+		Long: `Recreate one flow log of the snapshot now, whatever rules, releases and
+remediate.mode say, and print the new one's ID.
+
+Where it was replaced before, the last replacement is looked at: if that one is
+alive there is nothing to do, and its ID is printed. AWS makes one flow log even
+if the daemon restores the same one at the same moment.`,
+		Example: `  # What would be called, with which parameters
+  flowkeeper restore fl-0123456789abcdef0 --dry-run
+
+  flowkeeper restore fl-0123456789abcdef0`,
+		ValidArgsFunction: first(a.completeFlowLogs()),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withState(c.Context(), func(cfg configs.Config, s *store.Store) error {
 				if dry {
@@ -110,11 +116,9 @@ func (a *app) restore(ctx context.Context, c configs.Config, s *store.Store, id 
 	if err != nil {
 		return err
 	}
-	fleet, err := connect(ctx, c, a.warnings())
-	if err != nil {
-		return err
-	}
-	i, alive, err := a.newRemediator(c, s, fleet).RestoreByHand(ctx, plan.Scope, plan.FlowLogID)
+	progress := a.progress("waiting for AWS", 0)
+	i, alive, err := a.restoreNow(ctx, c, s, plan)
+	progress.end()
 	if err != nil {
 		return err
 	}
@@ -137,6 +141,14 @@ func (a *app) restore(ctx context.Context, c configs.Config, s *store.Store, id 
 		return fmt.Errorf("%s is not restored (%s %s): %s", i.FlowLogID, i.State, i.Reason, i.Advice)
 	}
 	return fmt.Errorf("%s is not restored yet (%s): the daemon tries again, `flowkeeper incidents show %s` tells how it stands", i.FlowLogID, i.State, i.FlowLogID)
+}
+
+func (a *app) restoreNow(ctx context.Context, c configs.Config, s *store.Store, plan remediate.Incident) (remediate.Incident, bool, error) {
+	fleet, err := connect(ctx, c, a.warnings())
+	if err != nil {
+		return plan, false, err
+	}
+	return a.newRemediator(c, s, fleet).RestoreByHand(ctx, plan.Scope, plan.FlowLogID)
 }
 
 func (a *app) newID(id string, asJSON bool) error {

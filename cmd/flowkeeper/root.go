@@ -18,8 +18,10 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string // KEY=value
+	args           []string // as typed
 	terminal       bool     // people see stdout
 	stderrTerminal bool     // people see stderr
+	columns        int      // of the terminal; 0: not known
 	now            func() time.Time
 
 	configFile  string      // --config
@@ -32,7 +34,7 @@ const defaultConfig = "/etc/flowkeeper/flowkeeper.yaml"
 
 // newRoot builds the command tree.
 func newRoot(a *app) *cobra.Command {
-	root := newGroup("flowkeeper", "Keep VPC flow logs alive: hear of a deletion, alert, and put the flow log back",
+	root := a.newGroup("flowkeeper", "Keep VPC flow logs alive: hear of a deletion, alert, and put the flow log back",
 		newRunCommand(a),
 		newCheckCommand(a),
 		newInventoryCommand(a),
@@ -42,16 +44,47 @@ func newRoot(a *app) *cobra.Command {
 		newReplayCommand(a),
 		newRulesCommand(a),
 		newDemoCommand(a),
+		newCompletionCommand(a),
 		newVersionCommand(a),
 	)
-	root.Long = root.Short + ".\n\nExit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration."
+	root.Long = `Flowkeeper keeps VPC flow logs alive: it hears of a deletion from CloudTrail,
+tells people who did it, and puts the flow log back as it was.
+
+` + "`flowkeeper run`" + ` is the daemon; the other commands work beside it on the same
+state file. Results are on stdout, everything else on stderr; with --json each
+result is one JSON object a line, with times in RFC 3339.
+
+Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
+	root.Example = `  # See it work, without AWS
+  flowkeeper demo
+
+  # What happened in the last two days, and to which flow logs
+  flowkeeper incidents list --since 2d
+
+  # Is the configuration fine, and what does it mean?
+  flowkeeper check --config flowkeeper.yaml`
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	root.SetUsageFunc(a.usage)
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelpCommand())
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	var showVersion bool
+	root.Flags().BoolVar(&showVersion, "version", false, "say which Flowkeeper this is, as the command does")
+	run := root.RunE
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if showVersion && len(args) == 0 {
+			return a.version(false)
+		}
+		return run(c, args)
+	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFile, "config", defaultConfig, "the configuration `file`")
 	flags.StringVar(&a.stateFile, "state", "", "the state `file`, instead of state.path")
+	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
+	_ = root.MarkPersistentFlagFilename("state")
 	a.configNamed = func() bool { return flags.Changed("config") }
 	a.mark(root)
 	return root
@@ -72,34 +105,86 @@ func (a *app) mark(c *cobra.Command) {
 }
 
 // newGroup makes a command that only has others beneath it.
-func newGroup(use, short string, subs ...*cobra.Command) *cobra.Command {
+func (a *app) newGroup(use, short string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
-		Use: use, Short: short, Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2,
+		Use: use, Short: short, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
 		// A wrong name is told as such, even with flags that only the right one knows.
 		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
-		RunE:               nameOne,
+		RunE:               a.nameOne,
 	}
 	c.AddCommand(subs...)
 	return c
 }
 
 // nameOne runs where a command is missing or has a wrong name.
-func nameOne(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		var names []string
-		for _, sub := range c.Commands() {
-			if sub.IsAvailableCommand() {
-				names = append(names, sub.Name())
-			}
-		}
-		return usagef("say what to do: %s", strings.Join(names, ", "))
+func (a *app) nameOne(c *cobra.Command, args []string) error {
+	if err := misled(c, a.args); err != nil {
+		return err
 	}
-	text := fmt.Sprintf("there is no command %q", args[0])
-	if names := c.SuggestionsFor(args[0]); len(names) > 0 {
-		slices.Sort(names)
-		text += ": did you mean " + strings.Join(names, " or ") + "?"
+	if len(args) > 0 {
+		return noSuchCommand(c, args[0])
+	}
+	text := "say what to do:"
+	width := 0
+	for _, sub := range available(c) {
+		width = max(width, len(sub.Name()))
+	}
+	for _, sub := range available(c) {
+		text += fmt.Sprintf("\n  %-*s  %s", width, sub.Name(), sub.Short)
 	}
 	return usagef("%s", text)
+}
+
+func available(c *cobra.Command) (out []*cobra.Command) {
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			out = append(out, sub)
+		}
+	}
+	return out
+}
+
+func noSuchCommand(c *cobra.Command, name string) error {
+	var names, other []string
+	for _, sub := range available(c) {
+		names = append(names, sub.Name())
+		if slices.Contains(sub.SuggestFor, strings.ToLower(name)) {
+			other = append(other, sub.Name())
+		}
+	}
+	near := nearest(name, names)
+	if len(near) == 0 {
+		near = other
+	}
+	return usagef("there is no command %q%s", name, didYouMean(near))
+}
+
+// newHelpCommand tells of a command that is not there, as the command itself
+// would.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Tell about a command", DisableFlagsInUseLine: true,
+		Example: "  flowkeeper help inventory release",
+		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+			var out []string
+			if of, rest, err := c.Root().Find(args); err == nil && len(rest) == 0 {
+				for _, sub := range available(of) {
+					if strings.HasPrefix(sub.Name(), begun) {
+						out = append(out, cobra.CompletionWithDesc(sub.Name(), sub.Short))
+					}
+				}
+			}
+			return out, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			of, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 && of.HasSubCommands() {
+				return noSuchCommand(of, rest[0])
+			}
+			of.InitDefaultHelpFlag()
+			return of.Help()
+		},
+	}
 }
 
 // usageError is a command typed wrong.
@@ -124,6 +209,7 @@ const (
 // execute runs one command line and returns the exit code. It is the one
 // place that prints errors.
 func (a *app) execute(ctx context.Context, args []string) int {
+	a.args = args
 	root := newRoot(a)
 	root.SetArgs(args)
 	c, err := root.ExecuteContextC(ctx)
@@ -133,7 +219,11 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	case err == nil:
 		return exitFine
 	case !a.ran || errors.As(err, &usage):
-		a.complain(err.Error())
+		text, more, _ := strings.Cut(err.Error(), "\n")
+		a.complain(text)
+		for line := range strings.Lines(more) {
+			fmt.Fprintln(a.stderr, clean(strings.TrimRight(line, "\n")))
+		}
 		fmt.Fprintf(a.stderr, "see %s --help\n", c.CommandPath())
 		return exitUsage
 	case errors.As(err, &config):

@@ -12,10 +12,16 @@ import (
 )
 
 func newRulesCommand(a *app) *cobra.Command {
-	return newGroup("rules", "What is detected, and the same as Sigma rules for a SIEM",
+	c := a.newGroup("rules", "What is detected, and the same as Sigma rules for a SIEM",
 		newRulesListCommand(a),
 		newRulesExportCommand(a),
 	)
+	c.Long = `What Flowkeeper detects in CloudTrail's records. The same rules are here as
+Sigma files for a SIEM, so that it tells the same, by the same names and levels.`
+	c.Example = `  flowkeeper rules list
+  flowkeeper rules export sigma/`
+	c.SuggestFor = []string{"sigma", "detections"}
+	return c
 }
 
 // ruleJSON is one rule, part of the contract as what is in contract.go.
@@ -42,8 +48,11 @@ func toRuleJSON(r detection.SigmaRule) ruleJSON {
 func newRulesListCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "list", Short: "List the detections: title, level, and the calls that each is about", Args: cobra.NoArgs,
-		Long: "List the detections: title, level, and the calls that each is about. It reads no configuration and no state file.",
+		Use: "list", Short: "List the detections: title, level, and the calls that each is about", Args: noArgs,
+		Long: `List the detections: title, level, and the calls that each is about. It reads no
+configuration and no state file.`,
+		Example: `  flowkeeper rules list
+  flowkeeper rules list --json | jq -r '[.level, .title] | @tsv'`,
 		RunE: func(*cobra.Command, []string) error { return a.listRules(asJSON) },
 	}
 	jsonFlag(c, &asJSON, "one JSON object a line: a rule with its description, tags, references and false positives")
@@ -52,7 +61,7 @@ func newRulesListCommand(a *app) *cobra.Command {
 
 func (a *app) listRules(asJSON bool) error {
 	return a.print(func(w io.Writer) error {
-		t := a.table(w, "TITLE", "LEVEL", "SOURCE", "EVENTS")
+		t := a.table(w, cutTo(40, "TITLE"), whole("LEVEL"), whole("SOURCE").orDrop(1), cutTo(20, "EVENTS"))
 		for _, r := range detection.Rules() {
 			var err error
 			if asJSON {
@@ -71,10 +80,13 @@ func (a *app) listRules(asJSON bool) error {
 func newRulesExportCommand(a *app) *cobra.Command {
 	var asJSON, force bool
 	c := &cobra.Command{
-		Use: "export DIR", Short: "Write the Sigma rules into DIR, a file each", Args: cobra.ExactArgs(1),
-		Long: "Write the Sigma rules into DIR, a file each, and make DIR if it is not there. A file of the same name and other\n" +
-			"content is somebody's own work: then nothing is written, unless --force says so. A SIEM's own query comes from\n" +
-			"sigma-cli: `sigma convert` reads DIR.",
+		Use: "export DIR", Short: "Write the Sigma rules into DIR, a file each", Args: oneArg("a directory to write the rules into"),
+		Long: `Write the Sigma rules into DIR, a file each, and make DIR if it is not there. A
+file of the same name and other content is somebody's own work: then nothing is
+written, unless --force says so. A SIEM's own query comes from sigma-cli:
+` + "`sigma convert`" + ` reads DIR.`,
+		Example: `  flowkeeper rules export sigma/
+  sigma convert -t splunk --without-pipeline sigma/`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
@@ -86,9 +98,6 @@ func newRulesExportCommand(a *app) *cobra.Command {
 }
 
 func (a *app) exportRules(dir string, force, asJSON bool) error {
-	if dir == "" {
-		return usagef("name a directory to write the rules into")
-	}
 	todo, err := rulesToWrite(dir, force)
 	if err != nil {
 		return err

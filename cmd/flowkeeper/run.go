@@ -17,11 +17,26 @@ import (
 // newRunCommand is the daemon.
 func newRunCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "run", Short: "Run the daemon: hear of deletions, alert, restore", Args: cobra.NoArgs,
-		Long: "Run the daemon until SIGTERM or SIGINT. It can be stopped and started again at any time.\n\n" +
-			"It refreshes its snapshot of all flow logs at start and on inventory.schedule, reads queue.url, and restores what was deleted.",
-		Example: "  flowkeeper run --config /etc/flowkeeper/flowkeeper.yaml",
-		RunE:    func(c *cobra.Command, _ []string) error { return a.run(c.Context()) },
+		Use: "run", Short: "Run the daemon: hear of deletions, alert, restore", Args: noArgs,
+		Long: `Run the daemon until SIGTERM or SIGINT: it refreshes its snapshot of all flow
+logs at start and on inventory.schedule, reads queue.url, tells of deletions,
+and restores what was deleted. It can be stopped and started again at any time;
+there is no reload: a restart is safe and takes a moment.
+
+It logs to stderr. Under systemd it tells when it is ready and how it is, and
+feeds the watchdog; elsewhere http.listen answers /readyz, /healthz and
+/metrics.
+
+It ends with 0 after a signal, 78 for a wrong configuration, and 1 when it can't
+begin: http.listen is in use, another daemon has the state file, or the queue is
+missing and never answered before.`,
+		Example: `  # In a terminal, with a state file here
+  flowkeeper run --config flowkeeper.yaml --state ./state.db
+
+  # As the service that the packages install
+  systemctl enable --now flowkeeper && journalctl -fu flowkeeper`,
+		SuggestFor: []string{"start", "serve", "daemon", "server"},
+		RunE:       func(c *cobra.Command, _ []string) error { return a.run(c.Context()) },
 	}
 }
 
@@ -33,6 +48,9 @@ func (a *app) run(ctx context.Context) error {
 	log := newLog(c.Log, a.stderr, a.stderrTerminal)
 	for _, w := range warnings {
 		log.Warn(w.String())
+	}
+	if err := placeFor(c.State.Path, log); err != nil {
+		return err
 	}
 	base, err := daemon.Base(ctx, c, log)
 	if err != nil {

@@ -20,24 +20,30 @@ type build struct {
 func newVersionCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "version", Short: "Say which Flowkeeper this is", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			b := thisBuild()
-			return a.print(func(w io.Writer) error {
-				if asJSON {
-					return writeJSON(w, b)
-				}
-				text := "flowkeeper " + b.Version
-				if b.Commit != "" {
-					text += " (commit " + b.Commit + ")"
-				}
-				_, err := fmt.Fprintf(w, "%s, %s, %s\n", text, b.Go, b.Platform)
-				return err
-			})
-		},
+		Use: "version", Short: "Say which Flowkeeper this is", Args: noArgs,
+		Long: `Say which Flowkeeper this is: its version, the commit that it was built from,
+the version of Go, and the platform.`,
+		Example: `  flowkeeper version
+  flowkeeper version --json | jq -r .version`,
+		RunE: func(*cobra.Command, []string) error { return a.version(asJSON) },
 	}
 	jsonFlag(c, &asJSON, "one JSON object")
 	return c
+}
+
+func (a *app) version(asJSON bool) error {
+	b := thisBuild()
+	return a.print(func(w io.Writer) error {
+		if asJSON {
+			return writeJSON(w, b)
+		}
+		text := "flowkeeper " + b.Version
+		if b.Commit != "" {
+			text += " (commit " + b.Commit + ")"
+		}
+		_, err := fmt.Fprintf(w, "%s, %s, %s\n", text, b.Go, b.Platform)
+		return err
+	})
 }
 
 func thisBuild() build {

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"syscall"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -33,6 +36,43 @@ func fakeAWS(ts *testscript.TestScript, _ bool, _ []string) {
 		"QUEUE": url + "/queue/" + scope.Region + "/" + scope.Account + "/flowkeeper",
 	} {
 		ts.Setenv(k, v)
+	}
+}
+
+// listen NAME: a free address of this machine.
+func listen(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: listen NAME")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv(args[0], l.Addr().String())
+	ts.Check(l.Close())
+}
+
+// answers URL CODE: waits until the URL answers with the code.
+func answers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: answers URL CODE")
+	}
+	last := "nothing"
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		resp, err := http.Get(args[0])
+		if err != nil {
+			continue
+		}
+		resp.Body.Close()
+		if last = strconv.Itoa(resp.StatusCode); last == args[1] {
+			return
+		}
+	}
+	ts.Fatalf("%s answers %s instead of %s", args[0], last, args[1])
+}
+
+// terminate: sends SIGTERM to what runs in the background; wait sees its end.
+func terminate(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, c := range ts.BackgroundCmds() {
+		ts.Check(c.Process.Signal(syscall.SIGTERM))
 	}
 }
 

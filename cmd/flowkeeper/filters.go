@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/store"
+)
+
+// filters are the flags that choose what a list shows.
+type filters struct {
+	a        *app
+	c        *cobra.Command
+	allowed  []string // states
+	usual    int      // limit on a terminal; 0: none
+	states   []string
+	accounts []string
+	regions  []string
+	sinks    []string
+	since    string
+	limit    int
+}
+
+// usualLimit is how many of the latest a terminal shows: the rest would push
+// them off the screen.
+const usualLimit = 50
+
+// filterFlags adds the flags to a list. since says what is compared.
+func (a *app) filterFlags(c *cobra.Command, allowed []string, since string, usual int) *filters {
+	f := &filters{a: a, c: c, allowed: allowed, usual: usual}
+	flags := c.Flags()
+	flags.Var(&stateFlag{&f.states, &a.stateFile}, "state", "only in this `state`: "+strings.Join(allowed, ", ")+" (what has a / or . in it names the state file instead)")
+	flags.StringSliceVar(&f.accounts, "account", nil, "only of this `account`, twelve digits")
+	flags.StringSliceVar(&f.regions, "region", nil, "only of this `Region`")
+	flags.StringVar(&f.since, "since", "", since+" since this `time`: 2h, 7d, 2026-03-01 or RFC 3339, in UTC")
+	limit := "at most `n`; 0: all"
+	if usual > 0 {
+		limit = fmt.Sprintf("at most `n`, the latest; 0: all (default: %d on a terminal, else all)", usual)
+	}
+	flags.IntVar(&f.limit, "limit", 0, limit)
+	a.completeFilters(c, allowed)
+	return f
+}
+
+// stateFlag is --state of a list: a state to choose by. Other commands name
+// the state file with it, and so may these, by a value that looks like a file.
+type stateFlag struct {
+	words *[]string
+	file  *string
+}
+
+func (s *stateFlag) Set(v string) error {
+	if strings.ContainsAny(v, "/.") {
+		*s.file = v
+		return nil
+	}
+	*s.words = append(*s.words, strings.Split(v, ",")...)
+	return nil
+}
+
+func (s *stateFlag) String() string {
+	if s.words == nil {
+		return ""
+	}
+	return strings.Join(*s.words, ",")
+}
+
+func (s *stateFlag) Type() string { return "state" }
+
+// check sees that the flags make sense, before anything is opened.
+func (f *filters) check() error {
+	for _, v := range f.states {
+		if !slices.Contains(f.allowed, v) {
+			return usagef("--state %s: one of %s (a state file has a / or . in its name: ./%s)", v, strings.Join(f.allowed, ", "), v)
+		}
+	}
+	for _, v := range f.accounts {
+		if !accountID.MatchString(v) {
+			return usagef("--account %s: twelve digits, such as 111122223333", v)
+		}
+	}
+	for _, v := range f.regions {
+		if !regionID.MatchString(v) {
+			return usagef("--region %s: a Region looks like eu-west-1", v)
+		}
+	}
+	if f.limit < 0 {
+		return usagef("--limit %d: how many, or 0 for all", f.limit)
+	}
+	_, err := parseSince(f.since, f.a.now())
+	return err
+}
+
+// filter is what the store is asked for.
+func (f *filters) filter(ctx context.Context, conf configs.Config, s *store.Store) (store.Filter, error) {
+	since, err := parseSince(f.since, f.a.now())
+	if err != nil {
+		return store.Filter{}, err
+	}
+	if err := f.known(ctx, conf, s); err != nil {
+		return store.Filter{}, err
+	}
+	limit := f.limit
+	if f.usually() {
+		limit = f.usual + 1 // one more tells that there are more
+	}
+	return store.Filter{States: f.states, Accounts: f.accounts, Regions: f.regions, Sinks: f.sinks, Since: since, Limit: limit}, nil
+}
+
+// usually reports whether nobody said how many, and people are to see them.
+func (f *filters) usually() bool {
+	return f.usual > 0 && f.a.terminal && !f.c.Flags().Changed("limit")
+}
+
+// beyond reports whether the nth is one too many.
+func (f *filters) beyond(n int) bool { return f.usually() && n > f.usual }
+
+// tell says on stderr what the list itself can't: that it is empty, or not all.
+func (f *filters) tell(n int, none string) {
+	switch {
+	case n == 0 && f.any():
+		fmt.Fprintln(f.a.stderr, none+" that match")
+	case n == 0:
+		fmt.Fprintln(f.a.stderr, none)
+	case f.beyond(n):
+		fmt.Fprintf(f.a.stderr, "the latest %d are shown: --limit 0 shows all\n", f.usual)
+	}
+}
+
+// any reports whether anything was chosen.
+func (f *filters) any() bool {
+	return len(f.states)+len(f.accounts)+len(f.regions)+len(f.sinks) > 0 || f.since != ""
+}
+
+// known refuses accounts, Regions and sinks that nothing is known of: an empty
+// list would look like good news.
+func (f *filters) known(ctx context.Context, conf configs.Config, s *store.Store) error {
+	if len(f.accounts)+len(f.regions) > 0 {
+		accounts, regions, err := places(ctx, conf, s)
+		if err != nil {
+			return err
+		}
+		if err := f.among("account", f.accounts, accounts); err != nil {
+			return err
+		}
+		if err := f.among("region", f.regions, regions); err != nil {
+			return err
+		}
+	}
+	if len(f.sinks) == 0 {
+		return nil
+	}
+	names, err := sinkNames(ctx, conf, s)
+	if err != nil {
+		return err
+	}
+	return f.among("sink", f.sinks, names)
+}
+
+func (f *filters) among(flag string, values, known []string) error {
+	for _, v := range values {
+		switch {
+		case slices.Contains(known, v):
+		case len(known) == 0:
+			return usagef("--%s %s: the state file knows none yet", flag, v)
+		default:
+			return usagef("--%s %s: known are %s", flag, v, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// places are the accounts and Regions that the state file or the configuration
+// names.
+func places(ctx context.Context, conf configs.Config, s *store.Store) (accounts, regions []string, err error) {
+	scopes, err := s.Scopes(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, x := range scopes {
+		accounts, regions = append(accounts, x.Account), append(regions, x.Region)
+	}
+	for _, x := range conf.Accounts {
+		accounts = append(accounts, x.ID)
+	}
+	for _, x := range conf.Inventory.Regions {
+		if x != "all" {
+			regions = append(regions, x)
+		}
+	}
+	return tidied(accounts), tidied(regions), nil
+}
+
+func sinkNames(ctx context.Context, conf configs.Config, s *store.Store) ([]string, error) {
+	names, err := s.SinkNames(ctx)
+	for _, x := range conf.Alerts {
+		names = append(names, x.Name)
+	}
+	return tidied(append(names, "log")), err
+}
+
+func tidied(words []string) []string {
+	slices.Sort(words)
+	return slices.Compact(words)
+}
+
+var daysAgo = regexp.MustCompile(`^([0-9]{1,5})([dw])$`)
+
+// parseSince reads --since; empty: the beginning of all.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	at, ok := readTime(text, now)
+	switch {
+	case text == "":
+		return time.Time{}, nil
+	case !ok:
+		return at, usagef("--since %s: write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)", text)
+	case at.After(now):
+		return at, usagef("--since %s: that lies ahead", text)
+	}
+	return at, nil
+}
+
+func readTime(text string, now time.Time) (time.Time, bool) {
+	if m := daysAgo.FindStringSubmatch(text); m != nil {
+		n, err := strconv.Atoi(m[1])
+		if m[2] == "w" {
+			n *= 7
+		}
+		return now.AddDate(0, 0, -n), err == nil
+	}
+	if d, err := time.ParseDuration(text); err == nil {
+		return now.Add(-d), d >= 0
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly, "2006-01-02 15:04:05 UTC", time.DateTime, "2006-01-02 15:04", "2006-01-02T15:04"} {
+		if t, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}

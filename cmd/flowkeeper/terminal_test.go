@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/store"
+	"flowkeeper/remediate"
+)
+
+// TestTerminalShowsTheLatest: on a terminal lists fit its width, and the latest
+// stay on the screen; --limit and everything that is no terminal get all.
+func TestTerminalShowsTheLatest(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"log", "a-sink-with-a-long-name"} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = usualLimit + 10
+	who := &alert.Actor{ARN: "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_AdministratorAccess_0123456789abcdef/mallory@example.com"}
+	err = errors.Join(s.Update(t.Context(), func(tx remediate.Tx) error {
+		var errs []error
+		for k := range n {
+			i := remediate.Incident{Scope: scope, FlowLogID: fmt.Sprintf("fl-%017x", k), ResourceID: "vpc-0123456789abcdef0", State: remediate.Blocked, Reason: remediate.Permission,
+				Actor: who, DeletedAt: noon, DetectedAt: noon.Add(-time.Duration(k) * time.Minute), Known: true}
+			x := alert.Alert{ID: alert.ID("test", i.FlowLogID), Time: alert.Time{Time: noon}, Level: alert.Informational, Title: strings.Repeat("deleted ", 20)}
+			errs = append(errs, tx.PutIncident(i), tx.AddAlert(x))
+		}
+		return errors.Join(errs...)
+	}), s.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		what     string
+		terminal bool
+		want     int
+	}{
+		{"incidents list", true, usualLimit}, {"incidents list --limit 0", true, n}, {"incidents list --limit 3", true, 3}, {"incidents list", false, n},
+		{"incidents list --json", true, n - 1}, {"alerts list", true, usualLimit}, {"alerts list", false, n},
+	} {
+		var out, told bytes.Buffer
+		a := testApp(&out, "NO_COLOR=1")
+		a.stderr, a.terminal, a.columns = &told, c.terminal, 80
+		if code := a.execute(t.Context(), append(strings.Fields(c.what), "--state", path)); code != exitFine {
+			t.Fatalf("%s: %d %s", c.what, code, &told)
+		}
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if len(lines) != c.want+1 {
+			t.Errorf("%s: %d lines", c.what, len(lines))
+		}
+		for _, l := range lines {
+			if w := len([]rune(l)); c.terminal && w > 80 && l[0] != '{' {
+				t.Errorf("%s: %d columns: %s", c.what, w, l)
+				break
+			}
+		}
+		if more := strings.Contains(told.String(), "--limit 0 shows all"); more != (c.want == usualLimit) {
+			t.Errorf("%s: told %q", c.what, &told)
+		}
+	}
+}
