@@ -4,12 +4,13 @@ GO          ?= go
 PREFIX      ?= /usr
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 FUZZTIME    ?= 20s
 
 export CGO_ENABLED ?= 0
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: all build demo test race bench simulate crash fuzz lint install smoke-aws clean
+.PHONY: all build demo test race bench simulate crash fuzz lint install packages smoke-aws clean
 
 all: build
 
@@ -65,6 +66,21 @@ install: build
 	install -D -m 0644 systemd/flowkeeper.service $(DESTDIR)$(PREFIX)/lib/systemd/system/flowkeeper.service
 	test -e $(DESTDIR)/etc/flowkeeper/flowkeeper.yaml || \
 		install -D -m 0640 configs/flowkeeper.yaml $(DESTDIR)/etc/flowkeeper/flowkeeper.yaml
+	bin/flowkeeper completion bash > bin/completion.bash
+	bin/flowkeeper completion zsh > bin/completion.zsh
+	bin/flowkeeper completion fish > bin/completion.fish
+	install -D -m 0644 bin/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/flowkeeper
+	install -D -m 0644 bin/completion.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_flowkeeper
+	install -D -m 0644 bin/completion.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/flowkeeper.fish
+
+# .deb, .rpm and a tarball for each architecture, with checksums, in dist/.
+ARCHES ?= amd64 arm64
+packages: build $(ARCHES:%=dist/bin/%/flowkeeper)
+	GO='$(GO)' NFPM='$(NFPM)' packaging/build.sh '$(VERSION)' $(ARCHES)
+
+.PHONY: $(ARCHES:%=dist/bin/%/flowkeeper)
+$(ARCHES:%=dist/bin/%/flowkeeper): dist/bin/%/flowkeeper:
+	GOOS=linux GOARCH=$* $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/flowkeeper
 
 clean:
-	rm -rf bin
+	rm -rf bin dist

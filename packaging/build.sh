@@ -1,0 +1,75 @@
+#!/bin/sh
+# packaging/build.sh VERSION ARCH...   puts .deb, .rpm, .tar.gz and SHA256SUMS
+# into dist/. `make packages` calls it, once `make` has built dist/bin/ARCH/.
+# The same commit gives the same bytes: times are the commit's, names sorted.
+set -eu
+umask 022
+export LC_ALL=C TZ=UTC
+version=$(packaging/version.sh "$1")
+shift
+
+export SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}"
+export MAINTAINER="${MAINTAINER:-Flowkeeper maintainers <maintainers@flowkeeper.invalid>}"
+export PACKAGE_VERSION="$version"
+stage=dist/stage
+doc=$stage/usr/share/doc/flowkeeper
+
+# What the modules in the binary ask to be passed on with it.
+notices() {
+	echo "Flowkeeper contains the Go standard library and the modules below, under these terms."
+	printf '\n== go\n\n'
+	cat "$($GO env GOROOT)/LICENSE"
+	$GO list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/flowkeeper |
+		sort -u | while read -r module of dir; do
+		printf '\n== %s %s\n\n' "$module" "$of"
+		find "$dir" -maxdepth 1 -type f \( -iname 'licen[sc]e*' -o -iname 'notice*' -o -iname 'copying*' \) | sort | xargs cat
+	done
+}
+
+changelog() {
+	echo "flowkeeper ($version-1) unstable; urgency=medium"
+	printf '\n  * What changed is in changelog.gz.\n\n'
+	echo " -- $MAINTAINER  $(date -R -d "@$SOURCE_DATE_EPOCH")"
+}
+
+stage() {
+	rm -rf $stage dist/flowkeeper* dist/SHA256SUMS
+	${MAKE:-make} --no-print-directory install DESTDIR=$stage PREFIX=/usr >/dev/null
+	mkdir -p $doc $stage/usr/share/lintian/overrides
+	changelog | gzip -9n >$doc/changelog.Debian.gz
+	gzip -9n <CHANGELOG.md >$doc/changelog.gz
+	notices | gzip -9n >$doc/notices.gz
+	cp packaging/copyright $doc/copyright
+	cp packaging/lintian-overrides $stage/usr/share/lintian/overrides/flowkeeper
+	find $stage -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+}
+
+# package KIND ARCH
+package() {
+	zsh=/usr/share/zsh/site-functions
+	[ "$1" = rpm ] || zsh=/usr/share/zsh/vendor-completions
+	STAGE=$stage ARCH=$2 ZSH=$zsh $GO run "$NFPM" package --config packaging/nfpm.yaml --packager "$1" --target dist/
+}
+
+# What belongs where is said by the same paths as in the packages.
+tarball() {
+	name=flowkeeper_${version}_linux_$1
+	rm -rf "dist/tar"
+	mkdir -p "dist/tar/$name"
+	(cd $stage && cp -r etc usr "../tar/$name/")
+	cp LICENSE README.md CHANGELOG.md "dist/tar/$name/"
+	install -m 0755 "dist/bin/$1/flowkeeper" "dist/tar/$name/usr/bin/flowkeeper"
+	rm -rf "dist/tar/$name/usr/share/lintian" "dist/tar/$name"/usr/share/doc/flowkeeper/[!n]*
+	tar -C dist/tar --sort=name --format=ustar --owner=0 --group=0 --numeric-owner \
+		--mtime="@$SOURCE_DATE_EPOCH" -cf - "$name" | gzip -9n >"dist/$name.tar.gz"
+	rm -rf dist/tar
+}
+
+stage
+for arch; do
+	touch -d "@$SOURCE_DATE_EPOCH" "dist/bin/$arch/flowkeeper"
+	package deb "$arch"
+	package rpm "$arch"
+	tarball "$arch"
+done
+(cd dist && sha256sum flowkeeper* >SHA256SUMS && cat SHA256SUMS)
