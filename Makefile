@@ -66,6 +66,9 @@ install: build
 	install -D -m 0644 systemd/flowkeeper.service $(DESTDIR)$(PREFIX)/lib/systemd/system/flowkeeper.service
 	test -e $(DESTDIR)/etc/flowkeeper/flowkeeper.yaml || \
 		install -D -m 0640 configs/flowkeeper.yaml $(DESTDIR)/etc/flowkeeper/flowkeeper.yaml
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 0644 packaging/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 0644 packaging/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	bin/flowkeeper completion bash > bin/completion.bash
 	bin/flowkeeper completion zsh > bin/completion.zsh
 	bin/flowkeeper completion fish > bin/completion.fish

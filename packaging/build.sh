@@ -35,13 +35,12 @@ changelog() {
 stage() {
 	rm -rf $stage dist/flowkeeper* dist/SHA256SUMS
 	${MAKE:-make} --no-print-directory install DESTDIR=$stage PREFIX=/usr >/dev/null
-	mkdir -p $doc $stage/usr/share/lintian/overrides
-	changelog | gzip -9n >$doc/changelog.Debian.gz
+	mkdir -p $doc dist/deb
+	gzip -9n $stage/usr/share/man/*/*
+	changelog | gzip -9n >dist/deb/changelog.Debian.gz
 	gzip -9n <CHANGELOG.md >$doc/changelog.gz
 	notices | gzip -9n >$doc/notices.gz
-	cp packaging/copyright $doc/copyright
-	cp packaging/lintian-overrides $stage/usr/share/lintian/overrides/flowkeeper
-	find $stage -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+	find $stage dist/deb -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
 # package KIND ARCH
@@ -51,15 +50,14 @@ package() {
 	STAGE=$stage ARCH=$2 ZSH=$zsh $GO run "$NFPM" package --config packaging/nfpm.yaml --packager "$1" --target dist/
 }
 
-# What belongs where is said by the same paths as in the packages.
+# The same paths as in the packages say what belongs where.
 tarball() {
 	name=flowkeeper_${version}_linux_$1
-	rm -rf "dist/tar"
+	rm -rf dist/tar
 	mkdir -p "dist/tar/$name"
 	(cd $stage && cp -r etc usr "../tar/$name/")
-	cp LICENSE README.md CHANGELOG.md "dist/tar/$name/"
+	cp LICENSE README.md "dist/tar/$name/"
 	install -m 0755 "dist/bin/$1/flowkeeper" "dist/tar/$name/usr/bin/flowkeeper"
-	rm -rf "dist/tar/$name/usr/share/lintian" "dist/tar/$name"/usr/share/doc/flowkeeper/[!n]*
 	tar -C dist/tar --sort=name --format=ustar --owner=0 --group=0 --numeric-owner \
 		--mtime="@$SOURCE_DATE_EPOCH" -cf - "$name" | gzip -9n >"dist/$name.tar.gz"
 	rm -rf dist/tar
