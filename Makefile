@@ -10,7 +10,7 @@ FUZZTIME    ?= 20s
 export CGO_ENABLED ?= 0
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: all build demo test race bench simulate crash fuzz lint install packages smoke-aws clean
+.PHONY: all build demo test race bench simulate crash fuzz lint install packages lint-packages reproducible smoke-aws clean
 
 all: build
 
@@ -80,6 +80,16 @@ install: build
 ARCHES ?= amd64 arm64
 packages: build $(ARCHES:%=dist/bin/%/flowkeeper)
 	GO='$(GO)' NFPM='$(NFPM)' packaging/build.sh '$(VERSION)' $(ARCHES)
+
+# The packages of ARCHES, looked at by lintian, and their scripts tried out in an
+# empty root. What these need is installed if it is missing and apt may do so.
+lint-packages: packages
+	packaging/lint.sh $(ARCHES)
+	GO='$(GO)' NFPM='$(NFPM)' packaging/scripts.sh
+
+# Builds all packages twice, elsewhere, later and from nothing, and compares.
+reproducible:
+	ARCHES='$(ARCHES)' packaging/reproducible.sh
 
 .PHONY: $(ARCHES:%=dist/bin/%/flowkeeper)
 $(ARCHES:%=dist/bin/%/flowkeeper): dist/bin/%/flowkeeper:

@@ -47,7 +47,7 @@ stage() {
 package() {
 	zsh=/usr/share/zsh/site-functions
 	[ "$1" = rpm ] || zsh=/usr/share/zsh/vendor-completions
-	STAGE=$stage ARCH=$2 ZSH=$zsh $GO run "$NFPM" package --config packaging/nfpm.yaml --packager "$1" --target dist/
+	STAGE=$stage BINARY=dist/bin/$2/flowkeeper ARCH=$2 ZSH=$zsh $GO run "$NFPM" package --config packaging/nfpm.yaml --packager "$1" --target dist/
 }
 
 # The same paths as in the packages say what belongs where.
@@ -56,7 +56,7 @@ tarball() {
 	rm -rf dist/tar
 	mkdir -p "dist/tar/$name"
 	(cd $stage && cp -r etc usr "../tar/$name/")
-	cp LICENSE README.md "dist/tar/$name/"
+	install -m 0644 LICENSE README.md "dist/tar/$name/"
 	install -m 0755 "dist/bin/$1/flowkeeper" "dist/tar/$name/usr/bin/flowkeeper"
 	tar -C dist/tar --sort=name --format=ustar --owner=0 --group=0 --numeric-owner \
 		--mtime="@$SOURCE_DATE_EPOCH" -cf - "$name" | gzip -9n >"dist/$name.tar.gz"

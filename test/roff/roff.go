@@ -118,7 +118,7 @@ func bold(text string) string {
 
 // escape makes roff print a line as it is.
 func escape(s string) string {
-	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, `"`, `\(dq`).Replace(s)
+	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, `"`, `\(dq`, "…", "...").Replace(s)
 	if strings.HasPrefix(s, ".") {
 		s = `\&` + s
 	}

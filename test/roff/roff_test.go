@@ -14,7 +14,7 @@ func TestPage(t *testing.T) {
 	p := roff.New("a-b", 5, "tells of x", "hand")
 	p.Section("words")
 	p.Words(".first 'second' `--bold` back\\slash")
-	p.Words("again")
+	p.Words("again…")
 	p.Verbatim(".x", "  - y")
 	p.Term("`t` \"q\"", ".means")
 	p.SeeAlso("c(1)", "d-e(5)")
@@ -25,7 +25,7 @@ a\-b \- tells of x
 .SH WORDS
 \&.first \(aqsecond\(aq \fB\-\-bold\fR back\eslash
 .PP
-again
+again...
 .PP
 .RS 4
 .EX
