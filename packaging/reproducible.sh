@@ -3,7 +3,7 @@
 # file times, another umask and time zone, and the second from an empty build
 # cache (minutes). Every byte must be the same.
 set -euo pipefail
-here=$PWD
+here=$PWD commit=$(git rev-parse HEAD)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 [ -z "$(git status --porcelain)" ] || echo "note: what is not committed is not built here" >&2
@@ -12,6 +12,7 @@ unset MAKEFLAGS MAKELEVEL MFLAGS VERSION SOURCE_DATE_EPOCH
 # built DIR: the packages, made in a clone there.
 built() {
 	git clone -q "$here" "$1"
+	git -C "$1" checkout -q --detach "$commit"
 	find "$1" -path "$1/.git" -prune -o -type f -exec touch -d "$2" {} +
 	make -s -C "$1" packages ARCHES="$ARCHES" >/dev/null
 }
