@@ -60,23 +60,23 @@ used() {
 }
 
 deb() {
-	local dpkg="dpkg --root=$root --force-depends --force-confold --log=/dev/null"
-	try "deb, $1: install" $dpkg -i "$work/1.0.deb"
+	local dpkg=(dpkg "--root=$root" --force-depends --force-confold --log=/dev/null)
+	try "deb, $1: install" "${dpkg[@]}" -i "$work/1.0.deb"
 	used
-	try "deb, $1: upgrade" $dpkg -i "$work/2.0.deb"
+	try "deb, $1: upgrade" "${dpkg[@]}" -i "$work/2.0.deb"
 	grep -q mine "$root/etc/flowkeeper/flowkeeper.yaml" || echo "the configuration was overwritten"
-	try "deb, $1: remove" $dpkg -r flowkeeper
-	try "deb, $1: purge" $dpkg -P flowkeeper
+	try "deb, $1: remove" "${dpkg[@]}" -r flowkeeper
+	try "deb, $1: purge" "${dpkg[@]}" -P flowkeeper
 	find "$root/var/lib" "$root/etc" -name 'flowkeeper*' -not -path '*/dpkg/*'
 }
 
 rpm_() {
-	local rpm="rpm --root $root --nodeps --nosignature"
-	try "rpm, $1: install" $rpm -i "$work/1.0.rpm"
+	local rpm=(rpm --root "$root" --nodeps --nosignature)
+	try "rpm, $1: install" "${rpm[@]}" -i "$work/1.0.rpm"
 	used
-	try "rpm, $1: upgrade" $rpm -U "$work/2.0.rpm"
+	try "rpm, $1: upgrade" "${rpm[@]}" -U "$work/2.0.rpm"
 	grep -q mine "$root/etc/flowkeeper/flowkeeper.yaml" || echo "the configuration was overwritten"
-	try "rpm, $1: remove" $rpm -e flowkeeper
+	try "rpm, $1: remove" "${rpm[@]}" -e flowkeeper
 	grep -q mine "$root/etc/flowkeeper/flowkeeper.yaml.rpmsave" || echo "the configuration was lost"
 }
 

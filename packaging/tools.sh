@@ -1,3 +1,4 @@
+#!/bin/sh
 # need COMMAND PACKAGE: installs PACKAGE with apt where COMMAND is missing, and
 # ends the script with a loud word where that is impossible.
 need() {
