@@ -50,7 +50,7 @@ and each sink's last answer.`,
 	f := a.filterFlags(c, deliveryStates, "only raised", usualLimit)
 	c.Flags().StringSliceVar(&f.sinks, "sink", nil, "only those that went or are to go to this sink, by its `name`; --state is then its")
 	c.Flags().BoolVar(&failed, "failed", false, "only those that a sink has refused and not taken since")
-	flag(c, "sink", a.completeSinks())
+	completeFlag(c, "sink", a.completeSinks())
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := f.check(); err != nil {
 			return err

@@ -31,7 +31,7 @@ did not take it.`,
   flowkeeper alerts test oncall-pager`,
 		ValidArgsFunction: first(a.completeSinksToTest),
 		RunE: func(c *cobra.Command, args []string) error {
-			conf, err := a.config(false)
+			conf, err := a.config(needs{secrets: true})
 			if err != nil {
 				return err
 			}

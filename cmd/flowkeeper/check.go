@@ -33,7 +33,7 @@ what the configuration means. It touches no network and no state file.`,
 }
 
 func (a *app) check(asJSON bool) error {
-	c, warnings, err := a.configWarned(true)
+	c, warnings, err := a.configWarned(needs{queue: true})
 	a.warn(warnings)
 	m := meaning{Warnings: warnings}
 	if err != nil && asJSON {

@@ -91,7 +91,7 @@ func (a *app) completeSinks() completion {
 
 // completeSinksToTest needs no state file, as the command.
 func (a *app) completeSinksToTest(_ *cobra.Command, _ []string, begun string) (out []string, _ cobra.ShellCompDirective) {
-	if conf, err := a.config(false); err == nil {
+	if conf, err := a.config(needs{}); err == nil {
 		out = append(out, "log")
 		for _, s := range conf.Alerts {
 			out = append(out, cobra.CompletionWithDesc(s.Name, s.Type))
@@ -114,22 +114,22 @@ func (a *app) completeFilters(c *cobra.Command, states []string) {
 	fixed := func(words ...string) completion {
 		return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
 	}
-	flag(c, "state", func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	completeFlag(c, "state", func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		if strings.ContainsAny(begun, "/.") {
 			return nil, cobra.ShellCompDirectiveDefault // the state file
 		}
 		return states, cobra.ShellCompDirectiveNoFileComp
 	})
-	flag(c, "account", a.words(func(ctx context.Context, conf configs.Config, s *store.Store, _ string) ([]string, error) {
+	completeFlag(c, "account", a.words(func(ctx context.Context, conf configs.Config, s *store.Store, _ string) ([]string, error) {
 		accounts, _, err := places(ctx, conf, s)
 		return accounts, err
 	}))
-	flag(c, "region", a.words(func(ctx context.Context, conf configs.Config, s *store.Store, _ string) ([]string, error) {
+	completeFlag(c, "region", a.words(func(ctx context.Context, conf configs.Config, s *store.Store, _ string) ([]string, error) {
 		_, regions, err := places(ctx, conf, s)
 		return regions, err
 	}))
-	flag(c, "since", fixed("1h", "1d", "7d"))
-	flag(c, "limit", fixed("10", "100", "0"))
+	completeFlag(c, "since", fixed("1h", "1d", "7d"))
+	completeFlag(c, "limit", fixed("10", "100", "0"))
 }
 
 // completeWatched offers resources, or destinations, of live flow logs.
@@ -139,8 +139,8 @@ func (a *app) completeWatched(destinations bool) completion {
 	})
 }
 
-// flag names what a flag's value is completed with; the flag is there.
-func flag(c *cobra.Command, name string, fn completion) {
+// completeFlag names what a flag's value is completed with; the flag is there.
+func completeFlag(c *cobra.Command, name string, fn completion) {
 	if err := c.RegisterFlagCompletionFunc(name, fn); err != nil {
 		panic("a completion of no flag: " + err.Error())
 	}

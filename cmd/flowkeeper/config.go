@@ -16,22 +16,28 @@ type configError struct{ error }
 
 func (e *configError) Unwrap() error { return e.error }
 
-// config reads the configuration. A command that needs the queue needs the
-// file too; the others run on defaults where there is no file at the default
-// place. A file that was named must exist. The error is a *configError.
-func (a *app) config(needQueue bool) (configs.Config, error) {
-	c, _, err := a.configWarned(needQueue)
+// needs is what a command can't do without.
+type needs struct {
+	queue   bool // queue.url, and so the file
+	secrets bool // those too that systemd hands to the service alone
+}
+
+// config reads the configuration. Commands that need no queue run on defaults
+// where there is no file at the default place. A file that was named must
+// exist. The error is a *configError.
+func (a *app) config(n needs) (configs.Config, error) {
+	c, _, err := a.configWarned(n)
 	return c, err
 }
 
 // configWarned also returns the warnings. Only `check` and `run` tell them:
 // nobody wants them before every list.
-func (a *app) configWarned(needQueue bool) (configs.Config, []configs.Warning, error) {
+func (a *app) configWarned(n needs) (configs.Config, []configs.Warning, error) {
 	file := a.configFile
-	if !needQueue && !a.configNamed() {
+	if !n.queue && !a.configNamed() {
 		file = a.configUsed()
 	}
-	c, warnings, err := configs.Load(file, configs.Options{Environ: a.environ, NeedQueue: needQueue})
+	c, warnings, err := configs.Load(file, configs.Options{Environ: a.environ, NeedQueue: n.queue, LeaveSecrets: !n.secrets})
 	if err != nil {
 		return c, warnings, &configError{err}
 	}

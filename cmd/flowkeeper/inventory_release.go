@@ -67,9 +67,9 @@ that deliver to that destination.`,
 	f.StringVar(&r.reason, "reason", "", "why, for whoever asks later")
 	f.BoolVar(&r.undo, "undo", false, "protect them again")
 	jsonFlag(c, &r.json, "one JSON object a line, for each flow log changed")
-	flag(c, "resource", a.completeWatched(false))
-	flag(c, "destination", a.completeWatched(true))
-	flag(c, "for", cobra.FixedCompletions([]string{"30m", "2h", "8h", "24h"}, cobra.ShellCompDirectiveNoFileComp))
+	completeFlag(c, "resource", a.completeWatched(false))
+	completeFlag(c, "destination", a.completeWatched(true))
+	completeFlag(c, "for", cobra.FixedCompletions([]string{"30m", "2h", "8h", "24h"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 

@@ -146,7 +146,7 @@ func judge(body []byte, n *replayed, bad func(error), fn func(raw []byte, f dete
 type replayError struct{ error }
 
 func (a *app) replay(ctx context.Context, files []string, asJSON bool) error {
-	c, err := a.config(false)
+	c, err := a.config(needs{})
 	if err != nil {
 		return err
 	}

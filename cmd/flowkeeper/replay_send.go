@@ -29,7 +29,7 @@ const (
 
 // send puts the records in which something is found on the queue.
 func (a *app) send(ctx context.Context, files []string, asJSON bool) error {
-	c, err := a.config(true)
+	c, err := a.config(needs{queue: true})
 	if err != nil {
 		return err
 	}

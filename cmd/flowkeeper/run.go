@@ -41,7 +41,7 @@ missing and never answered before.`,
 }
 
 func (a *app) run(ctx context.Context) error {
-	c, warnings, err := a.configWarned(true)
+	c, warnings, err := a.configWarned(needs{queue: true, secrets: true})
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func openState(ctx context.Context, c configs.Config) (*store.Store, error) {
 
 // withState runs fn with the open state file of the configuration.
 func (a *app) withState(ctx context.Context, fn func(configs.Config, *store.Store) error) error {
-	c, err := a.config(false)
+	c, err := a.config(needs{})
 	if err != nil {
 		return err
 	}
