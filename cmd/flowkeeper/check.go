@@ -89,7 +89,7 @@ func (a *app) understand(m *meaning, c configs.Config) {
 		m.QueueRegion = q.Region
 	}
 	m.Backup, m.Rehearsal, m.Listen = c.State.Backup, c.Rehearsal.Schedule, c.HTTP.Listen
-	if c.Heartbeat.URL != "" {
+	if c.Heartbeat.URL != "" || c.Heartbeat.URLFile != "" { // unread where only the service has it
 		m.Heartbeat = tidy(c.Heartbeat.Every)
 	}
 	m.NextRefresh, m.NextTry = a.next(c.Inventory.Schedule), a.next(c.Rehearsal.Schedule)
