@@ -19,7 +19,7 @@ notices() {
 	echo "Flowkeeper contains the Go standard library and the modules below, under these terms."
 	printf '\n== go\n\n'
 	cat "$($GO env GOROOT)/LICENSE"
-	$GO list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/flowkeeper |
+	GOOS=linux $GO list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/flowkeeper |
 		sort -u | while read -r module of dir; do
 		printf '\n== %s %s\n\n' "$module" "$of"
 		find "$dir" -maxdepth 1 -type f \( -iname 'licen[sc]e*' -o -iname 'notice*' -o -iname 'copying*' \) | sort | xargs cat
