@@ -37,6 +37,7 @@ func newRoot(a *app) *cobra.Command {
 	root := a.newGroup("flowkeeper", "Keep VPC flow logs alive: hear of a deletion, alert, and put the flow log back",
 		newRunCommand(a),
 		newCheckCommand(a),
+		newDoctorCommand(a),
 		newInventoryCommand(a),
 		newIncidentsCommand(a),
 		newAlertsCommand(a),

@@ -1,0 +1,293 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/daemon"
+	"flowkeeper/internal/doctor"
+)
+
+func newDoctorCommand(a *app) *cobra.Command {
+	var asJSON, who bool
+	c := &cobra.Command{
+		Use: "doctor", Short: "Ask AWS and this machine what would go wrong, and how to mend it", Args: cobra.NoArgs,
+		Long: "Check, in the order in which an event travels, everything that must work for a deletion to be heard, undone and told:\n" +
+			"a line each, and below what fails the command or policy that mends it. It changes nothing, receives no message, and\n" +
+			"deletes nothing. Run it as the user that runs the daemon, with the daemon's credentials.\n\n" +
+			"What it may not ask it can't tell, and says which permission is missing: that is no failure. Warnings are none either.\n" +
+			"Exit codes: 0 nothing fails, 1 something does, 78 wrong configuration. docs/doctor.md explains every check.\n\n" +
+			"With --who-can-delete it asks IAM's own simulator instead, for every user and role of each account, whether it may call\n" +
+			"ec2:DeleteFlowLogs: with MFA, without, and with a user's own access key, of which nothing tells AWS of MFA. The result is\n" +
+			"printed with 0, whatever it is; 1 says that somebody could not be asked about.",
+		Example: "  flowkeeper doctor\n" +
+			"  sudo -u flowkeeper flowkeeper doctor --config /etc/flowkeeper/flowkeeper.yaml\n" +
+			"  flowkeeper doctor --json | jq -r 'select(.status == \"fail\") | .fix'\n" +
+			"  flowkeeper doctor --who-can-delete",
+		RunE: func(c *cobra.Command, _ []string) error {
+			d, err := a.newDoctor(c.Context(), asJSON && !who)
+			switch {
+			case err != nil:
+				return err
+			case who:
+				return a.whoCanDelete(c.Context(), d, asJSON)
+			}
+			return a.examine(c.Context(), d, asJSON)
+		},
+	}
+	jsonFlag(c, &asJSON, "one JSON object a line, for each check and place")
+	c.Flags().BoolVar(&who, "who-can-delete", false, "list who may call ec2:DeleteFlowLogs instead, and by which statement")
+	return c
+}
+
+// newDoctor reads the configuration. A wrong one is a result in JSON, too.
+func (a *app) newDoctor(ctx context.Context, asJSON bool) (*doctor.Doctor, error) {
+	conf, warnings, err := a.configWarned(true)
+	if err != nil && asJSON {
+		r := doctor.Result{Check: doctor.Configuration, Title: doctor.Checks()[0].Title, Status: doctor.Fail, Detail: err.Error(), See: doctor.See(doctor.Configuration)}
+		return nil, errors.Join(err, a.print(func(w io.Writer) error { return writeJSON(w, r) }))
+	}
+	if err != nil {
+		return nil, err
+	}
+	base, err := daemon.Base(ctx, conf, a.warnings())
+	if err != nil {
+		return nil, err
+	}
+	return &doctor.Doctor{Config: conf, File: a.configUsed(), Warnings: warnings, AWS: base,
+		Accounts: daemon.Accounts(conf), Routes: daemon.Routes(conf), Now: a.now}, nil
+}
+
+func (a *app) examine(ctx context.Context, d *doctor.Doctor, asJSON bool) error {
+	p := a.progress("checks", len(doctor.Checks()))
+	counts, skipped := map[doctor.Status]int{}, map[string]int{}
+	err := d.Run(ctx, func(group []doctor.Result) error {
+		p.step()
+		a.makeWay()
+		for _, r := range group {
+			counts[r.Status]++
+			if r.Status == doctor.Skipped {
+				skipped[strings.TrimPrefix(place(r)+": "+r.Detail, ": ")]++
+			}
+		}
+		return a.print(func(w io.Writer) error { return a.writeResults(w, group, asJSON) })
+	})
+	p.end()
+	if err != nil {
+		return err
+	}
+	if !asJSON {
+		if err := a.print(func(w io.Writer) error { return a.writeSummary(w, counts, skipped) }); err != nil {
+			return err
+		}
+	}
+	if counts[doctor.Fail] > 0 {
+		return errTold
+	}
+	return nil
+}
+
+// makeWay wipes the progress's line before a result is printed below it.
+func (a *app) makeWay() {
+	if a.stderrTerminal {
+		fmt.Fprint(a.stderr, "\r\x1b[K")
+	}
+}
+
+// alike is how many places a check may be fine in until they share a line.
+const alike = 3
+
+func (a *app) writeResults(w io.Writer, group []doctor.Result, asJSON bool) error {
+	if asJSON {
+		for _, r := range group {
+			if err := writeJSON(w, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	good := 0
+	for _, r := range group {
+		if r.Status == doctor.OK {
+			good++
+		}
+	}
+	if good > alike {
+		if err := a.writeResult(w, doctor.Result{Check: group[0].Check, Status: doctor.OK, Detail: plural(good, "place")}); err != nil {
+			return err
+		}
+	}
+	for _, r := range group {
+		if r.Status == doctor.Skipped || good > alike && r.Status == doctor.OK {
+			continue
+		}
+		if err := a.writeResult(w, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mark of a status, and its colour.
+func mark(s doctor.Status) (string, color) {
+	switch s {
+	case doctor.OK:
+		return "ok", green
+	case doctor.Warn:
+		return "warning", yellow
+	case doctor.Fail:
+		return "FAILED", red
+	}
+	return "can't tell", dim
+}
+
+// Widths of what stands before a detail.
+const (
+	markWidth  = len("can't tell")
+	checkWidth = len("queue-retention")
+	maxFix     = 8000 // characters: a whole encoded message of AWS
+)
+
+func (a *app) writeResult(w io.Writer, r doctor.Result) error {
+	text, c := mark(r.Status)
+	r.Detail = strings.TrimLeft(strings.TrimPrefix(r.Detail, "can't tell"), ",: ")
+	detail := strings.TrimPrefix(place(r)+": "+r.Detail, ": ")
+	if _, err := fmt.Fprintf(w, "%s%s  %-*s  %s\n", paint(a.colors(), c, text), strings.Repeat(" ", markWidth-len(text)), checkWidth, r.Check, clean(detail)); err != nil {
+		return err
+	}
+	for _, line := range []string{r.Fix, r.See} {
+		if line == "" || line == r.See && r.Status == doctor.Unknown {
+			continue
+		}
+		if line == r.See {
+			line = "see " + line
+		}
+		if _, err := fmt.Fprintf(w, "    %s\n", alert.Clean(line, maxFix)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func place(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + r.Region) }
+
+func (a *app) writeSummary(w io.Writer, counts map[doctor.Status]int, skipped map[string]int) error {
+	for _, why := range slices.Sorted(maps.Keys(skipped)) {
+		if _, err := fmt.Fprintf(w, "%s  %s\n", paint(a.colors(), dim, fmt.Sprintf("%-*s", markWidth, "left out")), clean(plural(skipped[why], "check")+": "+why)); err != nil {
+			return err
+		}
+	}
+	parts := []string{fmt.Sprintf("%d ok", counts[doctor.OK])}
+	for _, x := range []struct {
+		s    doctor.Status
+		text string
+	}{{doctor.Warn, "warned of"}, {doctor.Unknown, "not to be told"}, {doctor.Skipped, "left out"}} {
+		if n := counts[x.s]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, x.text))
+		}
+	}
+	verdict, c := "nothing fails: ", green
+	if n := counts[doctor.Fail]; n > 0 {
+		verdict, c = fmt.Sprintf("%d FAILED, ", n), red
+	}
+	_, err := fmt.Fprintf(w, "\n%s%s\n", paint(a.colors(), c, verdict), strings.Join(parts, ", "))
+	return err
+}
+
+func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor, asJSON bool) error {
+	p := a.progress("users and roles asked for", 0)
+	begun := a.now()
+	reviews := d.WhoMayDelete(ctx, p.step)
+	p.end()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := a.print(func(w io.Writer) error {
+		if asJSON {
+			return writeMayJSON(w, reviews)
+		}
+		return a.writeMay(w, reviews, a.now().Sub(begun))
+	})
+	var errs []error
+	for _, r := range reviews {
+		if r.Err != nil {
+			errs = append(errs, fmt.Errorf("account %s: %s", r.Account, r.Why()))
+		}
+	}
+	return errors.Join(append([]error{err}, errs...)...)
+}
+
+func writeMayJSON(w io.Writer, reviews []doctor.Review) error {
+	for _, r := range reviews {
+		for _, m := range r.May {
+			if err := writeJSON(w, m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *app) writeMay(w io.Writer, reviews []doctor.Review, took time.Duration) error {
+	t := a.table(w, "ACCOUNT", "PRINCIPAL", "MFA", "NO MFA", "KEY", "BY")
+	asked, may, linked := 0, 0, 0
+	unknown := map[string]bool{}
+	for _, r := range reviews {
+		asked, may, linked = asked+r.Asked, may+len(r.May), linked+r.Skipped
+		for _, m := range r.May {
+			var by []string
+			for _, s := range m.Statements {
+				by = append(by, s.String())
+			}
+			for _, k := range m.Unknown {
+				unknown[k] = true
+			}
+			key := cell{}
+			if m.AccessKey != nil {
+				key = yesNo(*m.AccessKey)
+			}
+			_, name, _ := strings.Cut(m.ARN, "::"+m.Account+":")
+			if err := t.add(plain(m.Account), plain(name), yesNo(m.WithMFA), yesNo(m.WithoutMFA), key, plain(strings.Join(by, ", "))); err != nil {
+				return err
+			}
+		}
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	lines := []string{fmt.Sprintf("%d of %s may call ec2:DeleteFlowLogs (asked in %s)", may, plural(asked, "user and role"), span(took))}
+	if linked > 0 {
+		lines = append(lines, fmt.Sprintf("%s of AWS's own services left out: nobody but these can use them", plural(linked, "role")))
+	}
+	if len(unknown) > 0 {
+		lines = append(lines, "policies ask for conditions of which nothing was told here, so that it may be otherwise: "+strings.Join(slices.Sorted(maps.Keys(unknown)), ", "))
+	}
+	lines = append(lines, "not seen by IAM's simulator: the root user, who may always; session policies; who else may assume these roles")
+	for _, r := range reviews {
+		if r.Cut {
+			lines = append(lines, "account "+r.Account+" has more users and roles than are asked for: not all were")
+		}
+	}
+	for _, l := range lines {
+		if _, err := fmt.Fprintln(w, clean(l)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func yesNo(yes bool) cell {
+	if yes {
+		return cell{"yes", red}
+	}
+	return plain("no")
+}

@@ -1,0 +1,93 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"flowkeeper/alert"
+)
+
+const maxWords = 300 // of what AWS says
+
+// words are what AWS, or the way to it, says: without the SDK's own frame.
+func words(err error) string {
+	var api smithy.APIError
+	var dial *net.OpError
+	text := ""
+	switch {
+	case errors.As(err, &api):
+		text = api.ErrorCode()
+		if m := api.ErrorMessage(); m != "" && m != text {
+			text += ": " + m
+		}
+	case errors.Is(err, context.DeadlineExceeded):
+		text = "no answer in time"
+	case noCredentials(err):
+		text = "there are no credentials: none in the environment, no profile, no instance role"
+	case errors.As(err, &dial):
+		text = dial.Error()
+	default:
+		text = err.Error()
+	}
+	return alert.Clean(text, maxWords)
+}
+
+// noCredentials: the SDK has no type for it.
+func noCredentials(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "no EC2 IMDS role found") || strings.Contains(text, "static credentials are empty")
+}
+
+func code(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// denied reports that we may not ask.
+func denied(err error) bool {
+	c := code(err)
+	return strings.Contains(c, "AccessDenied") || c == "UnauthorizedOperation" || c == "AuthorizationError" || c == "NotAuthorized"
+}
+
+// unheard is a check of which a question was not answered: never a failure.
+func unheard(err error, action string) finding {
+	if denied(err) {
+		return finding{Unknown, "can't tell, because " + action + " is not allowed", "allow " + action}
+	}
+	return finding{Unknown, "can't tell, because " + action + " was answered with " + words(err), ""}
+}
+
+// lacking is the action that AWS's message names as the missing one.
+func lacking(message string) string {
+	if m := notAuthorized.FindStringSubmatch(message); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+var notAuthorized = regexp.MustCompile(`not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)`)
+
+// serverDate is the time that AWS's answer bears, be it a refusal.
+func serverDate(err error) string {
+	var r *smithyhttp.ResponseError
+	if errors.As(err, &r) && r.Response != nil && r.Response.Response != nil {
+		return r.Response.Header.Get("Date")
+	}
+	return ""
+}
+
+func fine(format string, args ...any) finding {
+	return finding{status: OK, detail: fmt.Sprintf(format, args...)}
+}
+
+func one(f finding) []finding { return []finding{f} }

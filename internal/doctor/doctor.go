@@ -1,0 +1,137 @@
+// Package doctor finds out why Flowkeeper would not hear of a deletion, not
+// undo it, or tell nobody. It asks AWS and this machine, in the order in which
+// an event travels, and changes nothing: what it can't ask it says so, with
+// the permission that is missing.
+package doctor
+
+import (
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
+)
+
+// Status of a check.
+type Status string
+
+const (
+	OK      Status = "ok"
+	Warn    Status = "warn"
+	Fail    Status = "fail"
+	Unknown Status = "unknown" // can't tell; no failure
+	Skipped Status = "skipped" // what it stands on failed
+)
+
+// The checks, by the names that docs/troubleshoot.md has an anchor for each of.
+const (
+	Configuration  = "configuration"
+	StateFile      = "state-file"
+	DiskSpace      = "disk-space"
+	Credentials    = "credentials"
+	Clock          = "clock"
+	Trail          = "trail"
+	EventRule      = "event-rule"
+	EventPattern   = "event-pattern"
+	Queue          = "queue"
+	QueuePolicy    = "queue-policy"
+	QueueKey       = "queue-key"
+	QueueRetention = "queue-retention"
+	QueueRedrive   = "queue-redrive"
+	QueueBacklog   = "queue-backlog"
+	RoundTrip      = "round-trip"
+	Describe       = "describe"
+	Create         = "create"
+	Tag            = "tag"
+	PassRole       = "pass-role"
+	LogDelivery    = "log-delivery"
+	NeverDelete    = "never-delete"
+	AlertSinks     = "alert-sinks"
+	Daemon         = "daemon"
+	Refresh        = "refresh"
+)
+
+// Check is one thing that is looked at.
+type Check struct{ ID, Title string }
+
+// Checks are all there are, in their order.
+func Checks() []Check {
+	return []Check{
+		{Configuration, "the configuration can be read"},
+		{StateFile, "the state file can be used, by nobody else"},
+		{DiskSpace, "there is room for the state file"},
+		{Credentials, "the credentials act in the scope's account"},
+		{Clock, "the clock is right"},
+		{Trail, "a trail logs management write events"},
+		{EventRule, "an enabled EventBridge rule leads to the queue"},
+		{EventPattern, "the rule's pattern matches the records that matter"},
+		{Queue, "the queue answers"},
+		{QueuePolicy, "the queue lets the rule or topic send, and nobody else"},
+		{QueueKey, "EventBridge can use the queue's key"},
+		{QueueRetention, "the queue keeps messages long enough"},
+		{QueueRedrive, "what can't be handled goes to a dead-letter queue"},
+		{QueueBacklog, "messages are taken from the queue"},
+		{RoundTrip, "a rehearsal's own record came back through the queue"},
+		{Describe, "flow logs can be described"},
+		{Create, "restores would be allowed"},
+		{Tag, "replacements may be tagged"},
+		{PassRole, "the delivery roles may be passed on"},
+		{LogDelivery, "log delivery may be set up"},
+		{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"},
+		{AlertSinks, "somebody outside the watched accounts hears of a deletion"},
+		{Daemon, "the daemon runs and is well"},
+		{Refresh, "the snapshot is fresh and can be restored"},
+	}
+}
+
+// Result of one check in one place.
+type Result struct {
+	Check   string `json:"check"`
+	Title   string `json:"title"`
+	Account string `json:"account,omitempty"`
+	Region  string `json:"region,omitempty"`
+	Status  Status `json:"status"`
+	Detail  string `json:"detail,omitempty"`
+	Fix     string `json:"fix,omitempty"` // to paste, or to do
+	See     string `json:"see,omitempty"`
+}
+
+// Doctor is what there is to look at.
+type Doctor struct {
+	Config   configs.Config
+	File     string // of the configuration; empty: none
+	Warnings []configs.Warning
+	AWS      aws.Config
+	Accounts []scopes.Account
+	Routes   alert.Routes
+	Now      func() time.Time
+}
+
+// finding is a result without its place.
+type finding struct {
+	status      Status
+	detail, fix string
+}
+
+func (f finding) at(check string, s inventory.Scope) Result {
+	r := Result{Check: check, Title: titleOf(check), Account: s.Account, Region: s.Region, Status: f.status, Detail: f.detail, Fix: f.fix}
+	if f.status != OK && f.status != Skipped {
+		r.See = See(check)
+	}
+	return r
+}
+
+// See is where people read more of a check.
+func See(check string) string { return "docs/troubleshoot.md#" + check }
+
+func titleOf(id string) string {
+	for _, c := range Checks() {
+		if c.ID == id {
+			return c.Title
+		}
+	}
+	return id
+}

@@ -1,0 +1,177 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
+)
+
+// exam is one run: what was asked once, for all checks.
+type exam struct {
+	d        *Doctor
+	memory   *memo[memory]
+	queue    configs.QueueRef
+	queueAPI *sqs.Client
+	attrs    *memo[map[string]string]
+	subjects []*subject // every scope
+	accounts []*account // that could be told
+	home     *subject   // where the queue is, as our own credentials see it
+}
+
+// newExam finds out which accounts and Regions there are.
+func newExam(ctx context.Context, d *Doctor) *exam {
+	e := &exam{d: d, memory: remember(d.remember)}
+	e.queue, _ = d.Config.Queue.Parse() // Load has seen that it can be
+	e.queue.Region = cmp.Or(e.queue.Region, d.AWS.Region)
+	e.queueAPI = sqs.NewFromConfig(d.AWS, func(o *sqs.Options) { o.Region = e.queue.Region })
+	e.attrs = remember(e.askQueue)
+	for _, subjects := range d.meetAll(ctx) {
+		e.subjects = append(e.subjects, subjects...)
+		if subjects[0].scope.Account != "" {
+			e.accounts = append(e.accounts, newAccount(subjects))
+		}
+	}
+	e.home = d.subject(scopes.Account{ID: e.queue.Account}, e.nearQueue(), e.queue.Region)
+	return e
+}
+
+// meetAll finds the subjects of each configured account, in order.
+func (d *Doctor) meetAll(ctx context.Context) [][]*subject {
+	all := d.Accounts
+	if len(all) == 0 {
+		all = []scopes.Account{{}}
+	}
+	met := make([][]*subject, len(all))
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for n, a := range all {
+		g.Go(func() error { met[n] = d.meet(ctx, a); return nil })
+	}
+	_ = g.Wait() // none fails: what is not known is told by checks
+	return met
+}
+
+// nearQueue is how the queue's account is reached: as one of those that are
+// configured, or else as ourselves.
+func (e *exam) nearQueue() aws.Config {
+	for _, s := range e.subjects {
+		if s.scope.Account == e.queue.Account {
+			return s.cfg
+		}
+	}
+	return e.d.AWS
+}
+
+// subject is one scope, and how it is reached.
+type subject struct {
+	scope    inventory.Scope
+	account  scopes.Account
+	cfg      aws.Config // in the scope's Region
+	identity *memo[identity]
+	regions  error // why the Regions are not all known
+	route    *memo[route]
+	logs     *memo[[]inventory.FlowLog]
+}
+
+func (d *Doctor) subject(a scopes.Account, cfg aws.Config, region string) *subject {
+	cfg = cfg.Copy()
+	cfg.Region = region
+	s := &subject{scope: inventory.Scope{Account: a.ID, Region: region}, account: a, cfg: cfg}
+	s.identity = remember(func(ctx context.Context) (identity, error) { return whoAmI(ctx, cfg, d.Now) })
+	s.logs = remember(s.describe)
+	return s
+}
+
+// meet makes the subjects of one account: at least one, be nothing known of it.
+func (d *Doctor) meet(ctx context.Context, a scopes.Account) []*subject {
+	cfg := a.Reach(d.AWS)
+	if a.ID == "" {
+		first := d.subject(a, cfg, cfg.Region)
+		who, err := first.identity.get(ctx)
+		if err != nil {
+			return []*subject{first}
+		}
+		a.ID = who.account
+	}
+	ask, cancel := context.WithTimeout(ctx, oneCall)
+	defer cancel()
+	names, err := scopes.Regions(ask, cfg, d.Config.Inventory.Regions)
+	if err != nil || len(names) == 0 {
+		s := d.subject(a, cfg, cfg.Region)
+		s.regions = err
+		return []*subject{s}
+	}
+	var out []*subject
+	for _, name := range names {
+		out = append(out, d.subject(a, cfg, name))
+	}
+	return out
+}
+
+// well says why nothing can be asked of a scope; empty: it can.
+func (s *subject) well(ctx context.Context) string {
+	who, err := s.identity.get(ctx)
+	if err != nil || who.account != s.scope.Account {
+		return "the credentials do not work there"
+	}
+	return ""
+}
+
+// jobs are all checks in all places, in the order of the event's way.
+func (e *exam) jobs() (out []job) {
+	d := e.d
+	here := func(check string, run func(context.Context) []finding) {
+		out = append(out, job{check: check, run: run})
+	}
+	ofQueue := func(check string, run func(context.Context) []finding) {
+		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
+		out = append(out, job{check: check, scope: at, stands: e.noQueue, run: run})
+	}
+	eachScope := func(check string, run func(context.Context, *subject) []finding) {
+		for _, s := range e.subjects {
+			out = append(out, job{check: check, scope: s.scope, stands: s.well,
+				run: func(ctx context.Context) []finding { return run(ctx, s) }})
+		}
+	}
+	eachAccount := func(check string, run func(context.Context, *account) []finding) {
+		for _, a := range e.accounts {
+			out = append(out, job{check: check, scope: inventory.Scope{Account: a.id}, stands: a.subjects[0].well,
+				run: func(ctx context.Context) []finding { return run(ctx, a) }})
+		}
+	}
+	here(StateFile, e.stateFile)
+	here(DiskSpace, func(context.Context) []finding { return diskSpace(d.Config.State.Path) })
+	for _, s := range e.subjects {
+		out = append(out, job{check: Credentials, scope: s.scope, run: s.credentials})
+	}
+	here(Clock, e.clock)
+	eachScope(Trail, func(ctx context.Context, s *subject) []finding { return one(trailOf(ctx, s)) })
+	e.routes()
+	eachScope(EventRule, e.eventRule)
+	eachScope(EventPattern, e.eventPattern)
+	out = append(out, job{check: Queue, scope: inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}, run: e.queueThere})
+	ofQueue(QueuePolicy, e.queuePolicy)
+	ofQueue(QueueKey, e.queueKey)
+	ofQueue(QueueRetention, e.queueRetention)
+	ofQueue(QueueRedrive, e.queueRedrive)
+	ofQueue(QueueBacklog, e.queueBacklog)
+	eachScope(RoundTrip, e.roundTrip)
+	eachScope(Describe, func(ctx context.Context, s *subject) []finding { return one(s.describes(ctx)) })
+	trials := e.trials()
+	eachScope(Create, func(ctx context.Context, s *subject) []finding { return trials[s].create(ctx) })
+	eachScope(Tag, func(ctx context.Context, s *subject) []finding { return one(trials[s].tag(ctx)) })
+	eachAccount(PassRole, func(ctx context.Context, a *account) []finding { return a.passRole(ctx, trials) })
+	eachAccount(LogDelivery, func(ctx context.Context, a *account) []finding { return one(a.logDelivery(ctx, trials)) })
+	eachAccount(NeverDelete, func(ctx context.Context, a *account) []finding { return one(a.neverDelete(ctx)) })
+	here(AlertSinks, func(context.Context) []finding { return one(e.alertSinks()) })
+	here(Daemon, e.daemon)
+	here(Refresh, e.refresh)
+	return out
+}

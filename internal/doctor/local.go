@@ -1,0 +1,249 @@
+package doctor
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/store"
+)
+
+// configuration was read before there was a doctor; what is allowed but may
+// not be meant is told.
+func (d *Doctor) configuration() (out []Result) {
+	var fs []finding
+	for _, w := range d.Warnings {
+		fs = append(fs, finding{Warn, w.String(), ""})
+	}
+	if len(fs) == 0 {
+		fs = one(fine("%s", cmp.Or(d.File, "the environment")))
+	}
+	for _, f := range fs {
+		out = append(out, f.at(Configuration, noScope))
+	}
+	return out
+}
+
+// alertSinks asks where an alert of a deletion would go.
+func (e *exam) alertSinks() finding {
+	watched := map[string]bool{}
+	for _, a := range e.accounts {
+		watched[a.id] = true
+	}
+	heard := e.d.Routes.For(alert.Alert{Kind: alert.Deletion, Level: alert.High})
+	return judgeSinks(e.d.Config.Alerts, heard, watched)
+}
+
+// judgeSinks: whoever holds a watched account must not be able to silence what
+// tells of it.
+func judgeSinks(all []configs.Sink, heard []string, watched map[string]bool) finding {
+	const add = "add a webhook, slack or pagerduty, or an sns topic of another account, under alerts: in the configuration; `flowkeeper alerts test` tries it"
+	var outside, inside []string
+	for _, s := range all {
+		if !slices.Contains(heard, s.Name) {
+			continue
+		}
+		if why := near(s, watched); why != "" {
+			inside = append(inside, s.Name+" ("+why+")")
+		} else {
+			outside = append(outside, s.Name)
+		}
+	}
+	switch {
+	case len(outside) > 0:
+		return fine("%s", strings.Join(outside, ", "))
+	case len(inside) > 0:
+		return finding{Warn, "only " + strings.Join(inside, ", ") + ": whoever holds that can silence it", add}
+	case len(all) > 0:
+		return finding{Fail, "no sink takes alerts of deletions (they are high): only this machine's log does", "lower min_level, or put deletion into kinds, of a sink under alerts:"}
+	}
+	return finding{Fail, "no sink is configured: alerts go to this machine's log only", add}
+}
+
+// near is why a sink is no further away than what is watched.
+func near(s configs.Sink, watched map[string]bool) string {
+	if s.Type == "sns" {
+		if part := strings.Split(s.TopicARN, ":"); len(part) > 4 && watched[part[4]] {
+			return "a topic of the watched account " + part[4]
+		}
+		return ""
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil || s.URL == "" {
+		return ""
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return "on this machine"
+	}
+	return ""
+}
+
+// daemon asks the one on this machine how it is.
+func (e *exam) daemon(ctx context.Context) []finding {
+	held := lockHeld(e.d.Config.State.Path + ".lock")
+	listen := e.d.Config.HTTP.Listen
+	if listen == "" {
+		if held {
+			return one(fine("a daemon holds the state file; http.listen is off, so that it can't be asked"))
+		}
+		return one(finding{Unknown, "can't tell: no daemon holds the state file here, and http.listen is off", ""})
+	}
+	healthy, herr := e.get(ctx, "/healthz")
+	if herr != nil {
+		if held {
+			return one(finding{Fail, "a daemon holds the state file, but does not answer at http.listen: " + words(herr), "journalctl -u flowkeeper; systemctl restart flowkeeper"})
+		}
+		return one(finding{Unknown, "can't tell: nothing answers at " + listen + ", so that no daemon runs here", "systemctl start flowkeeper"})
+	}
+	ready, rerr := e.get(ctx, "/readyz")
+	switch {
+	case healthy != "ok":
+		return one(finding{Fail, "not healthy: " + healthy, "journalctl -u flowkeeper"})
+	case rerr != nil:
+		return one(finding{Unknown, "can't tell: " + words(rerr), ""})
+	case ready != "ok":
+		return one(finding{Fail, "not ready: " + ready, "journalctl -u flowkeeper"})
+	}
+	return one(fine("healthy and ready at %s", listen))
+}
+
+const maxAnswer = 4 << 20 // bytes of a daemon's answer
+
+// get asks the daemon. The text of any status is the answer.
+func (e *exam) get(ctx context.Context, path string) (string, error) {
+	host, port, err := net.SplitHostPort(e.d.Config.HTTP.Listen)
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
+	if err != nil {
+		return "", err
+	}
+	direct := &http.Transport{DisableKeepAlives: true} // no proxy on the way to ourselves
+	out, err := direct.RoundTrip(r)
+	if err != nil {
+		return "", err
+	}
+	defer out.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(out.Body, maxAnswer))
+	if path != "/metrics" {
+		return alert.Clean(strings.TrimSpace(string(text)), maxWords), err
+	}
+	return string(text), err
+}
+
+// oldest is how long the oldest message has waited, if a daemon here knows.
+func (e *exam) oldest(ctx context.Context) string {
+	const metric = "flowkeeper_queue_oldest_message_seconds"
+	if e.d.Config.HTTP.Listen != "" {
+		if text, err := e.get(ctx, "/metrics"); err == nil {
+			for line := range strings.Lines(text) {
+				name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+				if seconds, err := strconv.ParseFloat(value, 64); err == nil && name == metric {
+					return fmt.Sprintf("the oldest is %.0f s old, as the daemon here has it", seconds)
+				}
+			}
+		}
+	}
+	return "how old the oldest is, SQS tells CloudWatch only (ApproximateAgeOfOldestMessage)"
+}
+
+// lockHeld reports whether a process holds the lock. It takes none itself: a
+// daemon that starts at this moment would give up.
+func lockHeld(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	st, is := info.Sys().(*syscall.Stat_t)
+	f, err := os.Open("/proc/locks")
+	if err != nil || !is {
+		return false
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		word := strings.Fields(lines.Text()) // 1: FLOCK ADVISORY WRITE pid major:minor:inode 0 EOF
+		if len(word) >= 6 && word[1] == "FLOCK" && strings.HasSuffix(word[5], ":"+strconv.FormatUint(st.Ino, 10)) {
+			return true
+		}
+	}
+	return false
+}
+
+// refresh judges the snapshot's age, and what the last rehearsals said.
+func (e *exam) refresh(ctx context.Context) []finding {
+	m, err := e.memory.get(ctx)
+	switch {
+	case errors.Is(err, store.ErrMissing), errors.Is(err, fs.ErrNotExist):
+		return one(finding{Skipped, "there is no state file yet", ""})
+	case err != nil:
+		return one(finding{Skipped, "the state file can't be read", ""})
+	}
+	now := e.d.Now()
+	var out []finding
+	for _, s := range e.subjects {
+		at := m.counts.RefreshedAt[s.scope]
+		if f := judgeRefresh(e.d.Config.Inventory.Schedule, at, now); f.status != OK {
+			f.detail = s.scope.String() + ": " + f.detail
+			out = append(out, f)
+		}
+	}
+	if n := m.counts.Restorable["no"]; n > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("the last rehearsal says that %s could not be restored", plural(n, "flow log", "flow logs")), "flowkeeper inventory list"})
+	}
+	if n := m.counts.Incidents["blocked"]; n > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("%s blocked: a person is needed", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --only blocked"})
+	}
+	if len(out) == 0 {
+		out = one(fine("every scope was refreshed in time"))
+	}
+	return out
+}
+
+// judgeRefresh: one that is late by more than a whole round is missing.
+func judgeRefresh(schedule string, at, now time.Time) finding {
+	const look = "see that the daemon runs, and what it logs: journalctl -u flowkeeper"
+	if at.IsZero() {
+		return finding{Warn, "there was no refresh yet", look}
+	}
+	s, err := cron.ParseStandard(schedule)
+	if err != nil {
+		return finding{Unknown, "can't tell: " + err.Error(), ""}
+	}
+	if late := s.Next(s.Next(at)).Add(2 * time.Minute); now.After(late) {
+		return finding{Warn, fmt.Sprintf("the last refresh was %s ago, at %s, by the schedule %s", now.Sub(at).Round(time.Second), at.UTC().Format(time.RFC3339), schedule), look}
+	}
+	return fine("%s ago", now.Sub(at).Round(time.Second))
+}
+
+// roundTrip is the proof of the whole way: the rehearsals' own records.
+func (e *exam) roundTrip(ctx context.Context, s *subject) []finding {
+	m, err := e.memory.get(ctx)
+	if err != nil {
+		return one(finding{Skipped, "there is no state file to tell", ""})
+	}
+	return one(judgeWay(m.ways[s.scope], e.d.Now()))
+}

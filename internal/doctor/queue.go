@@ -1,0 +1,251 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"flowkeeper/inventory"
+)
+
+const askAttributes = "sqs:GetQueueAttributes"
+
+func (e *exam) askQueue(ctx context.Context) (map[string]string, error) {
+	return attributesOf(ctx, e.queueAPI, e.queue.URL)
+}
+
+func attributesOf(ctx context.Context, api *sqs.Client, url string) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, oneCall)
+	defer cancel()
+	out, err := api.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+	if err != nil {
+		return nil, err
+	}
+	return out.Attributes, nil
+}
+
+func (e *exam) noQueue(ctx context.Context) string {
+	if _, err := e.attrs.get(ctx); err != nil {
+		return "the queue can't be asked"
+	}
+	return ""
+}
+
+// queueARN as the queue itself has it, or as its address says.
+func (e *exam) queueARN(ctx context.Context) string {
+	if a, err := e.attrs.get(ctx); err == nil && a["QueueArn"] != "" {
+		return a["QueueArn"]
+	}
+	return fmt.Sprintf("arn:%s:sqs:%s:%s:%s", inventory.Partition(e.queue.Region), e.queue.Region, e.queue.Account, e.queue.Name)
+}
+
+// queueThere asks for the attributes, which the daemon may do too. It receives
+// nothing: that would hide messages from the daemon.
+func (e *exam) queueThere(ctx context.Context) []finding {
+	a, err := e.attrs.get(ctx)
+	if err == nil {
+		return one(fine("%s", a["QueueArn"]))
+	}
+	if gone(err) {
+		return one(finding{Fail, fmt.Sprintf("there is no queue %s in account %s, Region %s", e.queue.Name, e.queue.Account, e.queue.Region),
+			fmt.Sprintf("aws sqs get-queue-url --queue-name %s --queue-owner-aws-account-id %s --region %s; set queue.url to the answer, or make the queue (deploy/)", e.queue.Name, e.queue.Account, e.queue.Region)})
+	}
+	if c := code(err); c == "" || strings.Contains(c, "Token") || strings.HasPrefix(c, "InvalidAddress") {
+		return one(finding{Fail, words(err), "see that this machine reaches " + e.queue.URL + ", and that queue.url is right"})
+	}
+	return one(unheard(err, askAttributes))
+}
+
+func gone(err error) bool {
+	var missing *types.QueueDoesNotExist
+	return errors.As(err, &missing) || strings.Contains(code(err), "NonExistentQueue") || code(err) == "QueueDoesNotExist"
+}
+
+func (e *exam) queuePolicy(ctx context.Context) []finding {
+	a, _ := e.attrs.get(ctx)
+	arn := e.queueARN(ctx)
+	var rules []string
+	r, err := e.home.route.get(ctx)
+	if err == nil {
+		for _, x := range r.rules {
+			rules = append(rules, x.arn)
+		}
+	}
+	f := judgePolicy(a["Policy"], arn, rules)
+	if f.status == Fail || f.status == Warn {
+		source := fmt.Sprintf("arn:%s:events:%s:%s:rule/flowkeeper", inventory.Partition(e.queue.Region), e.queue.Region, e.queue.Account)
+		if len(rules) > 0 {
+			source = rules[0]
+		}
+		f.fix = e.setAttribute("Policy", goodPolicy(arn, "events.amazonaws.com", source))
+	}
+	return one(f)
+}
+
+// setAttribute is the command that sets an attribute of the queue.
+func (e *exam) setAttribute(name, value string) string {
+	b, err := json.Marshal(map[string]string{name: value})
+	if err != nil {
+		panic("doctor: an attribute is plain text: " + err.Error())
+	}
+	return fmt.Sprintf("aws sqs set-queue-attributes --region %s --queue-url %s --attributes '%s'", e.queue.Region, e.queue.URL, b)
+}
+
+// queueKey: EventBridge can't send to a queue that AWS's own key encrypts, and
+// whether it may use one of yours, only that key's policy says. Events that
+// came through are the proof.
+func (e *exam) queueKey(ctx context.Context) []finding {
+	a, _ := e.attrs.get(ctx)
+	f := judgeKey(a["KmsMasterKeyId"], a["SqsManagedSseEnabled"] == "true")
+	if f.status == Fail {
+		f.fix = e.setAttribute("SqsManagedSseEnabled", "true")
+	}
+	if m, err := e.memory.get(ctx); f.status == Unknown && err == nil {
+		for _, w := range m.ways {
+			if w.Unanswered == 0 && !w.BackAt.IsZero() {
+				return one(fine("events come through with the key %s", a["KmsMasterKeyId"]))
+			}
+		}
+	}
+	return one(f)
+}
+
+func judgeKey(key string, managed bool) finding {
+	switch {
+	case key == "" && managed:
+		return fine("SQS's own encryption")
+	case key == "":
+		return fine("not encrypted")
+	case key == "alias/aws/sqs", strings.HasSuffix(key, ":alias/aws/sqs"):
+		return finding{Fail, "alias/aws/sqs encrypts the queue: EventBridge and SNS may not use that key, so that no event arrives", ""}
+	}
+	return finding{Unknown, "can't tell whether EventBridge may use the key " + key + ": only its own policy says",
+		`let the key's policy allow {"Service":"events.amazonaws.com"} kms:GenerateDataKey and kms:Decrypt, and us kms:Decrypt: aws kms get-key-policy --policy-name default --key-id ` + key}
+}
+
+// How long messages should be kept: a long weekend without the daemon.
+const (
+	keepGood  = 4 * 24 * time.Hour
+	keepLeast = 24 * time.Hour
+)
+
+func (e *exam) queueRetention(ctx context.Context) []finding {
+	a, _ := e.attrs.get(ctx)
+	seconds, err := strconv.Atoi(a["MessageRetentionPeriod"])
+	if err != nil {
+		return one(finding{Unknown, "can't tell: the queue does not say", ""})
+	}
+	f := judgeRetention(time.Duration(seconds) * time.Second)
+	if f.status != OK {
+		f.fix = e.setAttribute("MessageRetentionPeriod", "1209600")
+	}
+	return one(f)
+}
+
+func judgeRetention(d time.Duration) finding {
+	f := finding{Warn, fmt.Sprintf("messages are kept for %.3g h: what comes while the daemon is down for longer is lost, and only the refresh finds it", d.Hours()), ""}
+	switch {
+	case d < keepLeast:
+		f.status = Fail
+	case d >= keepGood:
+		return fine("%.3g days", d.Hours()/24)
+	}
+	return f
+}
+
+// redrive as SQS writes it: the count may be text.
+type redrive struct {
+	Target string `json:"deadLetterTargetArn"`
+	Max    scalar `json:"maxReceiveCount"`
+}
+
+// A message is received anew each time that the store or AWS can't take it.
+const (
+	receivesGood  = 10
+	receivesLeast = 3
+)
+
+func (e *exam) queueRedrive(ctx context.Context) []finding {
+	a, _ := e.attrs.get(ctx)
+	r, f := judgeRedrive(a["RedrivePolicy"])
+	target := r.Target
+	if target == "" {
+		target = e.queueARN(ctx) + "-dead"
+	}
+	if f.status == Warn || f.status == Fail {
+		f.fix = e.setAttribute("RedrivePolicy", fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"100"}`, target))
+		if r.Target == "" {
+			name := target[strings.LastIndex(target, ":")+1:]
+			f.fix = fmt.Sprintf("aws sqs create-queue --region %s --queue-name %s && ", e.queue.Region, name) + f.fix
+		}
+	}
+	if f.status != OK {
+		return one(f)
+	}
+	return one(e.deadLetters(ctx, r.Target, f))
+}
+
+func judgeRedrive(text string) (r redrive, f finding) {
+	if text == "" {
+		return r, finding{Warn, "there is no dead-letter queue: a message that can't be understood comes back until it is too old, and nobody can look at it then", ""}
+	}
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return r, finding{Unknown, "can't tell: the redrive policy can't be read", ""}
+	}
+	most, err := strconv.Atoi(string(r.Max))
+	f = finding{Warn, fmt.Sprintf("after %d receives a message is given up: a full disk or an outage of some minutes loses it", most), ""}
+	switch {
+	case err != nil:
+		return r, finding{Unknown, "can't tell: the redrive policy has no maxReceiveCount", ""}
+	case most < receivesLeast:
+		f.status = Fail
+	case most >= receivesGood:
+		f = fine("to %s after %d receives", r.Target[strings.LastIndex(r.Target, ":")+1:], most)
+	}
+	return r, f
+}
+
+// deadLetters looks at the dead-letter queue, which is beside the queue.
+func (e *exam) deadLetters(ctx context.Context, arn string, f finding) finding {
+	url := e.queue.URL[:strings.LastIndex(e.queue.URL, "/")+1] + arn[strings.LastIndex(arn, ":")+1:]
+	a, err := attributesOf(ctx, e.queueAPI, url)
+	switch {
+	case err != nil && gone(err):
+		return finding{Fail, "the dead-letter queue " + arn + " is not there: what can't be handled is not moved", "aws sqs create-queue --region " + e.queue.Region + " --queue-name " + arn[strings.LastIndex(arn, ":")+1:]}
+	case err != nil:
+		f.detail += " (whether that queue exists can't be told: allow " + askAttributes + " on it)"
+		return f
+	case a["ApproximateNumberOfMessages"] != "0":
+		return finding{Warn, a["ApproximateNumberOfMessages"] + " messages are in the dead-letter queue: they could not be handled", "look at one: aws sqs receive-message --region " + e.queue.Region + " --queue-url " + url + "; and put them back once the cause is mended: aws sqs start-message-move-task --source-arn " + arn}
+	}
+	return f
+}
+
+const manyWaiting = 1000
+
+// queueBacklog: SQS gives no message's age without a receive, which would hide
+// it from the daemon.
+func (e *exam) queueBacklog(ctx context.Context) []finding {
+	a, _ := e.attrs.get(ctx)
+	waiting, err := strconv.Atoi(a["ApproximateNumberOfMessages"])
+	if err != nil {
+		return one(finding{Unknown, "can't tell: the queue does not say", ""})
+	}
+	flying, _ := strconv.Atoi(a["ApproximateNumberOfMessagesNotVisible"]) // there whenever the other is
+	return one(judgeBacklog(waiting, flying, e.oldest(ctx)))
+}
+
+func judgeBacklog(waiting, flying int, oldest string) finding {
+	text := fmt.Sprintf("%d waiting, %d being handled; %s", waiting, flying, oldest)
+	if waiting >= manyWaiting {
+		return finding{Warn, text + ": the daemon does not run, or does not keep up", "see that `flowkeeper run` runs and what it logs: journalctl -u flowkeeper"}
+	}
+	return fine("%s", text)
+}

@@ -1,0 +1,99 @@
+package doctor
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/inventory"
+)
+
+const (
+	atOnce   = 8                // checks under way
+	oneCheck = 40 * time.Second // the longest that one takes
+	oneCall  = 10 * time.Second
+)
+
+// job is one check in one place.
+type job struct {
+	check  string
+	scope  inventory.Scope
+	stands func(context.Context) string // why the check makes no sense; nil: it always does
+	run    func(context.Context) []finding
+}
+
+func (j job) results(ctx context.Context) []Result {
+	ctx, cancel := context.WithTimeout(ctx, oneCheck)
+	defer cancel()
+	if j.stands != nil {
+		if why := j.stands(ctx); why != "" {
+			return []Result{finding{status: Skipped, detail: why}.at(j.check, j.scope)}
+		}
+	}
+	var out []Result
+	for _, f := range j.run(ctx) {
+		out = append(out, f.at(j.check, j.scope))
+	}
+	return out
+}
+
+// Run makes every check. It tells the results of each, in order, as soon as
+// they and all before them are there; an error of tell ends it.
+func (d *Doctor) Run(ctx context.Context, tell func([]Result) error) error {
+	if err := tell(d.configuration()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	jobs := newExam(ctx, d).jobs()
+	done := make([]chan []Result, len(jobs))
+	for n := range done {
+		done[n] = make(chan []Result, 1)
+	}
+	var workers errgroup.Group
+	workers.SetLimit(atOnce)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer cancel()
+	all.Go(func() {
+		for n, j := range jobs {
+			workers.Go(func() error { done[n] <- j.results(ctx); return nil })
+		}
+		_ = workers.Wait() // no job fails: a failure is a result
+	})
+	var group []Result
+	for n, j := range jobs {
+		group = append(group, <-done[n]...)
+		if n+1 < len(jobs) && jobs[n+1].check == j.check {
+			continue
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := tell(group); err != nil {
+			return err
+		}
+		group = nil
+	}
+	return nil
+}
+
+// memo asks a question when the first wants its answer, and keeps it.
+type memo[T any] struct {
+	ask  func(context.Context) (T, error)
+	once sync.Once
+	v    T
+	err  error
+}
+
+func remember[T any](ask func(context.Context) (T, error)) *memo[T] { return &memo[T]{ask: ask} }
+
+func (m *memo[T]) get(ctx context.Context) (T, error) {
+	m.once.Do(func() {
+		ctx, cancel := context.WithTimeout(ctx, oneCheck)
+		defer cancel()
+		m.v, m.err = m.ask(ctx)
+	})
+	return m.v, m.err
+}

@@ -1,0 +1,144 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// memory is what the state file tells.
+type memory struct {
+	counts store.Counts
+	rows   map[inventory.Scope]map[remediate.Needs][]inventory.Row
+	ways   map[inventory.Scope]remediate.Way
+}
+
+// How much of the snapshot is tried: restores with the same needs are alike.
+const (
+	maxNeeds = 20 // of a scope
+	maxTries = 3  // of each, where a resource is gone
+)
+
+// remember reads the state file; where there is none, that is
+// store.ErrMissing. Nothing is created.
+func (d *Doctor) remember(ctx context.Context) (m memory, err error) {
+	if f, err := os.OpenFile(d.Config.State.Path, os.O_RDWR, 0); err == nil {
+		f.Close()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return m, err // before SQLite calls it something else
+	}
+	s, err := store.Open(ctx, d.Config.State.Path, store.Options{})
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if m.counts, err = s.Counts(ctx); err != nil {
+		return m, err
+	}
+	m.rows, m.ways = map[inventory.Scope]map[remediate.Needs][]inventory.Row{}, map[inventory.Scope]remediate.Way{}
+	if err := s.FlowLogs(ctx, func(r inventory.Row) error { m.add(r); return nil }); err != nil {
+		return m, err
+	}
+	return m, s.View(ctx, func(tx remediate.Tx) error {
+		for scope := range m.counts.RefreshedAt {
+			if m.ways[scope], err = tx.Way(scope); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (m *memory) add(r inventory.Row) {
+	if !r.Rehearsable() {
+		return
+	}
+	of := m.rows[r.Scope]
+	if of == nil {
+		of = map[remediate.Needs][]inventory.Row{}
+		m.rows[r.Scope] = of
+	}
+	n := remediate.NeedsOf(r.FlowLog)
+	if have := of[n]; len(have) < maxTries && (len(have) > 0 || len(of) < maxNeeds) {
+		of[n] = append(have, r)
+	}
+}
+
+// stateFile sees that the daemon can work with it, and nobody else.
+func (e *exam) stateFile(ctx context.Context) []finding {
+	path := e.d.Config.State.Path
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return one(roomFor(path))
+	}
+	if err != nil {
+		return one(finding{Fail, err.Error(), "run this as the user that runs the daemon, or as root"})
+	}
+	m, err := e.memory.get(ctx)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return one(finding{Unknown, "can't tell: " + err.Error(), "run this as the user that runs the daemon, or as root"})
+	case err != nil:
+		return one(finding{Fail, err.Error(), ""})
+	case info.Mode().Perm()&0o007 != 0:
+		return one(finding{Fail, fmt.Sprintf("%s is open to everybody on this machine (%s)", path, info.Mode().Perm()), "chmod 600 " + path})
+	}
+	protected := 0
+	for _, n := range m.counts.Restorable {
+		protected += n
+	}
+	return one(fine("%s: %s protected in %s", path, plural(protected, "flow log", "flow logs"), plural(len(m.counts.RefreshedAt), "scope", "scopes")))
+}
+
+// roomFor says whether the daemon could make the file.
+func roomFor(path string) finding {
+	dir := filepath.Dir(path)
+	for {
+		if _, err := os.Stat(dir); err == nil || filepath.Dir(dir) == dir {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	const write, enter = 2, 1
+	if err := syscall.Access(dir, write|enter); err != nil {
+		return finding{Fail, fmt.Sprintf("%s is not there, and %s can't be written: %v", path, dir, err), "install -d -m 700 -o USER " + filepath.Dir(path) + " (the user that runs the daemon), or set state.path"}
+	}
+	return fine("%s is not there yet: `flowkeeper run` makes it", path)
+}
+
+// Free bytes that are few, and too few.
+const (
+	roomFew    = 512 << 20
+	roomTooFew = 64 << 20
+)
+
+func diskSpace(path string) []finding {
+	dir := filepath.Dir(path)
+	var s syscall.Statfs_t
+	for err := syscall.Statfs(dir, &s); err != nil; err = syscall.Statfs(dir, &s) {
+		if dir == filepath.Dir(dir) {
+			return one(finding{Unknown, fmt.Sprintf("can't tell: %v", err), ""})
+		}
+		dir = filepath.Dir(dir)
+	}
+	return one(judgeSpace(dir, uint64(s.Bavail)*uint64(s.Bsize)))
+}
+
+func judgeSpace(dir string, free uint64) finding {
+	f := finding{Warn, fmt.Sprintf("%d MiB are free in %s", free>>20, dir), "make room there, or set state.path to another disk"}
+	switch {
+	case free < roomTooFew:
+		f.status = Fail
+	case free >= roomFew:
+		return fine("%d MiB are free", free>>20)
+	}
+	return f
+}

@@ -1,0 +1,203 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"golang.org/x/sync/errgroup"
+)
+
+// principalLister is the part of IAM that names users and roles.
+type principalLister interface {
+	ListUsers(context.Context, *iam.ListUsersInput, ...func(*iam.Options)) (*iam.ListUsersOutput, error)
+	ListRoles(context.Context, *iam.ListRolesInput, ...func(*iam.Options)) (*iam.ListRolesOutput, error)
+}
+
+// MayDelete is a user or role that may call ec2:DeleteFlowLogs somehow.
+type MayDelete struct {
+	Account    string      `json:"account"`
+	ARN        string      `json:"arn"`
+	Type       string      `json:"type"` // user or role
+	WithMFA    bool        `json:"with_mfa"`
+	WithoutMFA bool        `json:"without_mfa"`
+	AccessKey  *bool       `json:"access_key,omitempty"` // a user's own key, of whose requests nothing tells of MFA
+	Statements []Statement `json:"statements,omitempty"`
+	Unknown    []string    `json:"unknown_conditions,omitempty"` // keys that its policies ask for, and nobody said
+}
+
+// Review is what one account came to.
+type Review struct {
+	Account   string
+	Asked     int
+	Skipped   int // service-linked roles
+	May       []MayDelete
+	Unasked   int  // whom the simulator did not answer for
+	Cut       bool // there are more principals than are asked for
+	Err       error
+	ErrAction string
+}
+
+// How much one review asks: IAM answers some twenty calls a second.
+const (
+	maxPrincipals = 5000
+	simulations   = 4
+	reviewTries   = 8
+)
+
+// WhoMayDelete asks IAM's simulator for every user and role of each account.
+// step hears of each that was asked.
+func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
+	var out []Review
+	for _, subjects := range d.meetAll(ctx) {
+		s := subjects[0]
+		if _, err := s.identity.get(ctx); err != nil {
+			out = append(out, Review{Account: s.scope.Account, Err: err, ErrAction: "sts:GetCallerIdentity"})
+			continue
+		}
+		if why := s.well(ctx); why != "" {
+			out = append(out, Review{Account: s.scope.Account, Err: fmt.Errorf("%s", why), ErrAction: "sts:GetCallerIdentity"})
+			continue
+		}
+		a := newAccount(subjects)
+		api := iam.NewFromConfig(s.cfg, func(o *iam.Options) {
+			o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), reviewTries)
+		})
+		out = append(out, review(ctx, api, api, a.id, a.flowLogs(ctx), step))
+	}
+	return out
+}
+
+func review(ctx context.Context, names principalLister, api simulator, account string, flowLogs []string, step func()) Review {
+	r := Review{Account: account}
+	all, action, err := principalsOf(ctx, names, &r)
+	if err != nil {
+		r.Err, r.ErrAction = err, action
+		return r
+	}
+	may := make([]*MayDelete, len(all))
+	var mu sync.Mutex // guards r
+	var g errgroup.Group
+	g.SetLimit(simulations)
+	for n, arn := range all {
+		g.Go(func() error {
+			m, err := ask(ctx, api, account, arn, flowLogs)
+			mu.Lock()
+			defer mu.Unlock()
+			if may[n] = m; err != nil {
+				r.Unasked++
+				r.Err, r.ErrAction = err, askSimulator
+			} else {
+				r.Asked++
+			}
+			step()
+			return nil
+		})
+	}
+	_ = g.Wait() // no question ends the others
+	for _, m := range may {
+		if m != nil {
+			r.May = append(r.May, *m)
+		}
+	}
+	return r
+}
+
+// ask asks in each way that a request of the principal can come; nil: it may in none.
+func ask(ctx context.Context, api simulator, account, arn string, flowLogs []string) (*MayDelete, error) {
+	m := &MayDelete{Account: account, ARN: arn, Type: "role"}
+	ways := []struct {
+		mfa  string
+		into func(bool)
+	}{
+		{"true", func(v bool) { m.WithMFA = v }},
+		{"false", func(v bool) { m.WithoutMFA = v }},
+	}
+	if strings.Contains(arn, ":user/") {
+		m.Type = "user"
+		ways = append(ways, struct {
+			mfa  string
+			into func(bool)
+		}{"", func(v bool) { m.AccessKey = &v }})
+	}
+	some := false
+	for _, way := range ways {
+		q := question{principal: arn, action: deleteFlowLogs, resources: flowLogs}
+		if way.mfa != "" {
+			q.context = map[string]string{mfaKey: way.mfa}
+		}
+		d, err := simulate(ctx, api, q)
+		if err != nil {
+			return nil, err
+		}
+		way.into(d.allowed)
+		some = some || d.allowed
+		for _, s := range d.statements {
+			m.Statements = addNew(m.Statements, s)
+		}
+		for _, key := range d.missing {
+			if key != mfaKey {
+				m.Unknown = addNew(m.Unknown, key)
+			}
+		}
+	}
+	if !some {
+		return nil, nil
+	}
+	return m, nil
+}
+
+func addNew[T comparable](all []T, x T) []T {
+	for _, have := range all {
+		if have == x {
+			return all
+		}
+	}
+	return append(all, x)
+}
+
+// principalsOf lists users and roles, but the roles that AWS's own services
+// made: IAM's simulator does not take them, and nobody can use them.
+func principalsOf(ctx context.Context, api principalLister, r *Review) (out []string, action string, err error) {
+	for marker, more := (*string)(nil), true; more; {
+		page, err := api.ListUsers(ctx, &iam.ListUsersInput{Marker: marker})
+		if err != nil {
+			return nil, "iam:ListUsers", err
+		}
+		for _, u := range page.Users {
+			out = append(out, aws.ToString(u.Arn))
+		}
+		marker, more = page.Marker, page.IsTruncated && len(out) < maxPrincipals
+	}
+	for marker, more := (*string)(nil), true; more; {
+		page, err := api.ListRoles(ctx, &iam.ListRolesInput{Marker: marker})
+		if err != nil {
+			return nil, "iam:ListRoles", err
+		}
+		for _, x := range page.Roles {
+			if strings.HasPrefix(aws.ToString(x.Path), "/aws-service-role/") {
+				r.Skipped++
+				continue
+			}
+			out = append(out, aws.ToString(x.Arn))
+		}
+		marker, more = page.Marker, page.IsTruncated && len(out) < maxPrincipals
+	}
+	if len(out) > maxPrincipals {
+		out, r.Cut = out[:maxPrincipals], true
+	}
+	return out, "", nil
+}
+
+// Why the review is not whole.
+func (r Review) Why() string {
+	text := unheard(r.Err, r.ErrAction)
+	if r.Unasked > 0 {
+		return fmt.Sprintf("%s: %s", plural(r.Unasked, "principal could not be asked about", "principals could not be asked about"), text.detail)
+	}
+	return text.detail
+}
