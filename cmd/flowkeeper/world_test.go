@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -12,6 +14,9 @@ import (
 
 	"flowkeeper/internal/fakeaws"
 )
+
+// sources is the repository: scripts run elsewhere.
+var sources, _ = filepath.Abs(filepath.Join("..", "..")) // fails only where the working directory is gone
 
 // fakeAWS starts an AWS of its own for the script and points the environment
 // at it: $QUEUE is a queue's URL there. It has three flow logs: two that the
@@ -22,7 +27,11 @@ func fakeAWS(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(stop()) })
 	user := w.User(scope.Account, "flowkeeper", true)
-	_, _ = w.CreateQueue(scope.Account, scope.Region, "flowkeeper", nil)
+	policy, err := os.ReadFile(filepath.Join(sources, "deploy", "queue-policy.json"))
+	ts.Check(err)
+	_, dead := w.CreateQueue(scope.Account, scope.Region, "flowkeeper-dead", nil)
+	_, _ = w.CreateQueue(scope.Account, scope.Region, "flowkeeper", map[string]string{
+		"Policy": string(policy), "RedrivePolicy": `{"deadLetterTargetArn":"` + dead + `","maxReceiveCount":"100"}`})
 	for _, id := range []string{"fl-000000a1", "fl-000000b2", "fl-000000f6"} {
 		w.Plant(scope.Account, scope.Region, fakeaws.FlowLog{ID: id, ResourceID: "vpc-" + id[9:], TrafficType: "ALL",
 			LogDestinationType: "s3", LogDestination: "arn:aws:s3:::example/prefix", MaxAggregationInterval: 600, FileFormat: "plain-text"})

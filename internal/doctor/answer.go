@@ -20,6 +20,7 @@ const maxWords = 300 // of what AWS says
 func words(err error) string {
 	var api smithy.APIError
 	var dial *net.OpError
+	var garbled *smithy.DeserializationError
 	text := ""
 	switch {
 	case errors.As(err, &api):
@@ -27,6 +28,8 @@ func words(err error) string {
 		if m := api.ErrorMessage(); m != "" && m != text {
 			text += ": " + m
 		}
+	case errors.As(err, &garbled):
+		text = "something that is no answer of AWS's"
 	case errors.Is(err, context.DeadlineExceeded):
 		text = "no answer in time"
 	case noCredentials(err):

@@ -20,6 +20,7 @@ type exam struct {
 	queue    configs.QueueRef
 	queueAPI *sqs.Client
 	attrs    *memo[map[string]string]
+	own      *memo[identity] // whose our own credentials are: they ask the queue
 	subjects []*subject // every scope
 	accounts []*account // that could be told
 	home     *subject   // where the queue is, as our own credentials see it
@@ -32,6 +33,7 @@ func newExam(ctx context.Context, d *Doctor) *exam {
 	e.queue.Region = cmp.Or(e.queue.Region, d.AWS.Region)
 	e.queueAPI = sqs.NewFromConfig(d.AWS, func(o *sqs.Options) { o.Region = e.queue.Region })
 	e.attrs = remember(e.askQueue)
+	e.own = remember(func(ctx context.Context) (identity, error) { return whoAmI(ctx, d.AWS, d.Now) })
 	for _, subjects := range d.meetAll(ctx) {
 		e.subjects = append(e.subjects, subjects...)
 		if subjects[0].scope.Account != "" {
@@ -156,7 +158,7 @@ func (e *exam) jobs() (out []job) {
 	e.routes()
 	eachScope(EventRule, e.eventRule)
 	eachScope(EventPattern, e.eventPattern)
-	out = append(out, job{check: Queue, scope: inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}, run: e.queueThere})
+	out = append(out, job{check: Queue, scope: inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}, stands: e.noOwn, run: e.queueThere})
 	ofQueue(QueuePolicy, e.queuePolicy)
 	ofQueue(QueueKey, e.queueKey)
 	ofQueue(QueueRetention, e.queueRetention)

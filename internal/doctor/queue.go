@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -31,7 +32,17 @@ func attributesOf(ctx context.Context, api *sqs.Client, url string) (map[string]
 	return out.Attributes, nil
 }
 
+func (e *exam) noOwn(ctx context.Context) string {
+	if _, err := e.own.get(ctx); err != nil {
+		return "our own credentials do not work"
+	}
+	return ""
+}
+
 func (e *exam) noQueue(ctx context.Context) string {
+	if why := e.noOwn(ctx); why != "" {
+		return why
+	}
 	if _, err := e.attrs.get(ctx); err != nil {
 		return "the queue can't be asked"
 	}
@@ -72,9 +83,9 @@ func (e *exam) queuePolicy(ctx context.Context) []finding {
 	a, _ := e.attrs.get(ctx)
 	arn := e.queueARN(ctx)
 	var rules []string
-	r, err := e.home.route.get(ctx)
-	if err == nil {
-		for _, x := range r.rules {
+	r, _ := e.home.route.get(ctx) // where rules can't be asked for, event-rule tells
+	for _, x := range r.rules {
+		if x.enabled && aws.ToString(x.target.Arn) == arn { // not by a topic
 			rules = append(rules, x.arn)
 		}
 	}

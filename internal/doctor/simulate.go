@@ -40,9 +40,9 @@ type Statement struct {
 	Column int32  `json:"column,omitempty"`
 }
 
+// simulate asks one question. How long it may take is the caller's to say:
+// IAM is slow, and throttles.
 func simulate(ctx context.Context, api simulator, q question) (d decision, err error) {
-	ctx, cancel := context.WithTimeout(ctx, oneCall)
-	defer cancel()
 	in := &iam.SimulatePrincipalPolicyInput{PolicySourceArn: &q.principal, ActionNames: []string{q.action}, ResourceArns: q.resources}
 	for key, value := range q.context {
 		kind := types.ContextKeyTypeEnumString

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -47,6 +48,7 @@ const (
 	maxPrincipals = 5000
 	simulations   = 4
 	reviewTries   = 8
+	onePrincipal  = 2 * time.Minute // with the waits between tries
 )
 
 // WhoMayDelete asks IAM's simulator for every user and role of each account.
@@ -109,6 +111,8 @@ func review(ctx context.Context, names principalLister, api simulator, account s
 
 // ask asks in each way that a request of the principal can come; nil: it may in none.
 func ask(ctx context.Context, api simulator, account, arn string, flowLogs []string) (*MayDelete, error) {
+	ctx, cancel := context.WithTimeout(ctx, onePrincipal)
+	defer cancel()
 	m := &MayDelete{Account: account, ARN: arn, Type: "role"}
 	ways := []struct {
 		mfa  string

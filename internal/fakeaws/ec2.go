@@ -57,6 +57,9 @@ func (w *World) ec2(operation string, form url.Values, c caller) (reply, error) 
 	case "DescribeFlowLogs":
 		return w.describeFlowLogs(s, form)
 	case "CreateFlowLogs":
+		if err := w.parts(c, form); err != nil {
+			return reply{}, err
+		}
 		return w.createFlowLogs(s, form)
 	case "DeleteFlowLogs":
 		return w.deleteFlowLogs(s, form)
@@ -68,6 +71,25 @@ func (w *World) ec2(operation string, form url.Values, c caller) (reply, error) 
 		return w.describeRegions(form)
 	}
 	return reply{}, refusal("InvalidAction", "The action %s is not valid for this web service.", operation)
+}
+
+// parts refuses a create for what it does beside, if that is denied
+// (aws-facts.md, "Permissions").
+func (w *World) parts(c caller, form url.Values) error {
+	for _, p := range []struct {
+		operation, action string
+		asked             bool
+	}{
+		{"CreateTags", "ec2:CreateTags", form.Get("TagSpecification.1.ResourceType") != ""},
+		{"PassRole", "iam:PassRole", form.Get("DeliverLogsPermissionArn") != ""},
+		{"CreateLogDelivery", "logs:CreateLogDelivery", true},
+	} {
+		if p.asked && w.isDenied(c, p.operation) {
+			return &ec2Error{"UnauthorizedOperation", "You are not authorized to perform this operation. User: " + c.ARN +
+				" is not authorized to perform: " + p.action, http.StatusForbidden}
+		}
+	}
+	return nil
 }
 
 // note writes the ledger.

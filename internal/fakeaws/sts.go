@@ -27,6 +27,7 @@ func (w *World) serveSTS(out http.ResponseWriter, operation string, form url.Val
 		return
 	}
 	out.Header().Set("Content-Type", "text/xml")
+	out.Header().Set("Date", w.now().UTC().Format(http.TimeFormat))
 	fmt.Fprintf(out, `<%[1]sResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><%[1]sResult>%[2]s</%[1]sResult><ResponseMetadata><RequestId>fake</RequestId></ResponseMetadata></%[1]sResponse>`, operation, body)
 }
 

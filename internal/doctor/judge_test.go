@@ -1,0 +1,265 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/smithy-go"
+
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+)
+
+// The samples are what detection takes them for, so that a pattern which
+// matches them matches what counts.
+func TestSamplesMeanWhatTheySay(t *testing.T) {
+	t.Parallel()
+	scope := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
+	want := []detection.Kind{detection.Deleted, detection.Attempted, detection.Rehearsed, detection.Created, detection.TornDown, detection.Tampered}
+	all := samples(scope, time.Now())
+	if len(all) != len(want) {
+		t.Fatalf("%d samples", len(all))
+	}
+	for n, s := range all {
+		var envelope struct{ Detail json.RawMessage }
+		if err := json.Unmarshal([]byte(s.body), &envelope); err != nil {
+			t.Fatal(err)
+		}
+		r, err := cloudtrail.Decode(envelope.Detail)
+		if err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		f, _ := detection.Judge(r)
+		if f.Kind != want[n] || f.Record.Account != scope.Account || f.Record.Region != scope.Region {
+			t.Errorf("%s is %+v", s.name, f)
+		}
+	}
+}
+
+func TestTrails(t *testing.T) {
+	t.Parallel()
+	field := func(name string, equals, not []string) types.AdvancedFieldSelector {
+		return types.AdvancedFieldSelector{Field: &name, Equals: equals, NotEquals: not}
+	}
+	management := field("eventCategory", []string{"Management"}, nil)
+	advanced := func(fields ...types.AdvancedFieldSelector) []types.AdvancedEventSelector {
+		return []types.AdvancedEventSelector{{FieldSelectors: []types.AdvancedFieldSelector{field("eventCategory", []string{"Data"}, nil)}}, {FieldSelectors: fields}}
+	}
+	good := trail{arn: "arn:aws:cloudtrail:eu-west-1:1:trail/t", home: "eu-west-1", logging: true}
+	with := func(change func(*trail)) []trail { t := good; change(&t); return []trail{t} }
+	for name, c := range map[string]struct {
+		all  []trail
+		want Status
+	}{
+		"none":                           {nil, Fail},
+		"at home":                        {with(func(*trail) {}), OK},
+		"of another Region":              {with(func(t *trail) { t.home = "us-east-1" }), Fail},
+		"of every Region":                {with(func(t *trail) { t.home, t.everywhere = "us-east-1", true }), OK},
+		"that does not log":              {with(func(t *trail) { t.logging = false }), Fail},
+		"one that logs beside one not":   {append(with(func(t *trail) { t.logging = false }), good), OK},
+		"with a failing bucket":          {with(func(t *trail) { t.deliveryError = "AccessDenied" }), Warn},
+		"that can't be asked":            {with(func(t *trail) { t.unheard = &finding{status: Unknown} }), Unknown},
+		"unknown beside one that is not": {append(with(func(t *trail) { t.logging = false }), with(func(t *trail) { t.unheard = &finding{status: Unknown} })...), Unknown},
+		"reads only":                     {with(func(t *trail) { t.basic = []types.EventSelector{{ReadWriteType: "ReadOnly"}} }), Fail},
+		"writes only":                    {with(func(t *trail) { t.basic = []types.EventSelector{{ReadWriteType: "WriteOnly"}} }), OK},
+		"data only":                      {with(func(t *trail) { t.basic = []types.EventSelector{{IncludeManagementEvents: aws.Bool(false)}} }), Fail},
+		"without KMS": {with(func(t *trail) {
+			t.basic = []types.EventSelector{{ExcludeManagementEventSources: []string{"kms.amazonaws.com"}}}
+		}), OK},
+		"advanced: management": {with(func(t *trail) { t.advanced = advanced(management) }), OK},
+		"advanced: writes":     {with(func(t *trail) { t.advanced = advanced(management, field("readOnly", []string{"false"}, nil)) }), OK},
+		"advanced: reads":      {with(func(t *trail) { t.advanced = advanced(management, field("readOnly", []string{"true"}, nil)) }), Fail},
+		"advanced: not KMS": {with(func(t *trail) {
+			t.advanced = advanced(management, field("eventSource", nil, []string{"kms.amazonaws.com"}))
+		}), OK},
+		"advanced: not EC2": {with(func(t *trail) {
+			t.advanced = advanced(management, field("eventSource", nil, []string{"ec2.amazonaws.com"}))
+		}), Fail},
+		"advanced: one event":            {with(func(t *trail) { t.advanced = advanced(management, field("eventName", []string{"DeleteFlowLogs"}, nil)) }), Fail},
+		"advanced: data":                 {with(func(t *trail) { t.advanced = advanced(field("eventCategory", []string{"Data"}, nil)) }), Fail},
+		"advanced: by what nobody knows": {with(func(t *trail) { t.advanced = advanced(management, field("weather", []string{"rain"}, nil)) }), Unknown},
+		"advanced: by the event's ending": {with(func(t *trail) {
+			t.advanced = advanced(management, types.AdvancedFieldSelector{Field: aws.String("eventName"), EndsWith: []string{"FlowLogs"}})
+		}), OK},
+	} {
+		if f := judgeTrails("eu-west-1", c.all); f.status != c.want {
+			t.Errorf("%s: %+v instead of %s", name, f, c.want)
+		}
+	}
+}
+
+func TestJudgements(t *testing.T) {
+	t.Parallel()
+	redrive := func(count string) finding {
+		_, f := judgeRedrive(`{"deadLetterTargetArn":"` + queueARN + `-dead","maxReceiveCount":` + count + `}`)
+		return f
+	}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		f    finding
+		want Status
+	}{
+		"clock":                {judgeClock(-30 * time.Second), OK},
+		"clock behind":         {judgeClock(-31 * time.Second), Warn},
+		"clock ahead":          {judgeClock(301 * time.Second), Fail},
+		"no room":              {judgeSpace("/", 1<<20), Fail},
+		"little room":          {judgeSpace("/", 100<<20), Warn},
+		"room":                 {judgeSpace("/", 1<<30), OK},
+		"kept an hour":         {judgeRetention(time.Hour), Fail},
+		"kept two days":        {judgeRetention(48 * time.Hour), Warn},
+		"kept four days":       {judgeRetention(96 * time.Hour), OK},
+		"two receives":         {redrive("2"), Fail},
+		"nine receives":        {redrive(`"9"`), Warn},
+		"ten receives":         {redrive(`"10"`), OK},
+		"receives of what":     {redrive(`{}`), Unknown},
+		"no key":               {judgeKey("", true), OK},
+		"AWS's key":            {judgeKey("arn:aws:kms:eu-west-1:111122223333:alias/aws/sqs", false), Fail},
+		"own key":              {judgeKey("alias/ours", false), Unknown},
+		"no refresh":           {judgeRefresh("@every 5m", time.Time{}, now), Warn},
+		"late refresh":         {judgeRefresh("@every 5m", now.Add(-12*time.Minute-time.Second), now), Warn},
+		"refresh":              {judgeRefresh("@every 5m", now.Add(-12*time.Minute), now), OK},
+		"a schedule of nobody": {judgeRefresh("now and then", now, now), Unknown},
+	} {
+		if c.f.status != c.want || c.f.detail == "" {
+			t.Errorf("%s: %+v instead of %s", name, c.f, c.want)
+		}
+	}
+}
+
+func TestWhatAWSLacks(t *testing.T) {
+	t.Parallel()
+	if got := lacking("User: x is not authorized to perform: iam:PassRole on resource: y"); got != "iam:PassRole" {
+		t.Error(got)
+	}
+	if got := lacking("You are not authorized to perform this operation."); got != "" {
+		t.Error(got)
+	}
+	if got := decodedAction(`{"allowed":false,"explicitDeny":true,"context":{"action":"ec2:CreateTags","resource":"x"}}`); got != "ec2:CreateTags" {
+		t.Error(got)
+	}
+	r := run{raw: "You are not authorized. Encoded authorization failure message: " + strings.Repeat("A", 2000)}
+	if got := r.fix(); !strings.HasSuffix(got, "--encoded-message "+strings.Repeat("A", 2000)) {
+		t.Errorf("the message to decode is cut: %s", got)
+	}
+}
+
+func TestWords(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"AccessDenied: no":  fmt.Errorf("operation error: %w", &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}),
+		"no answer in time": fmt.Errorf("canceled: %w", context.DeadlineExceeded),
+		"there are no credentials: none in the environment, no profile, no instance role": errors.New("get credentials: no EC2 IMDS role found"),
+		`a\x1b[2Jb`: errors.New("a\x1b[2Jb"),
+	} {
+		if got := words(err); got != want {
+			t.Errorf("%q instead of %q", got, want)
+		}
+	}
+	if f := unheard(&smithy.GenericAPIError{Code: "AccessDeniedException"}, "events:ListRules"); f.status != Unknown || f.fix != "allow events:ListRules" {
+		t.Errorf("%+v", f)
+	}
+}
+
+// names and decisions of an IAM of three pages.
+type fakeIAM struct {
+	t      *testing.T
+	decide func(principal string, mfa *bool) (iamtypes.EvaluationResult, error)
+}
+
+func (f fakeIAM) ListUsers(_ context.Context, in *iam.ListUsersInput, _ ...func(*iam.Options)) (*iam.ListUsersOutput, error) {
+	if in.Marker == nil {
+		return &iam.ListUsersOutput{IsTruncated: true, Marker: aws.String("2"), Users: []iamtypes.User{{Arn: aws.String("arn:aws:iam::1:user/a")}}}, nil
+	}
+	return &iam.ListUsersOutput{Users: []iamtypes.User{{Arn: aws.String("arn:aws:iam::1:user/b")}}}, nil
+}
+
+func (f fakeIAM) ListRoles(context.Context, *iam.ListRolesInput, ...func(*iam.Options)) (*iam.ListRolesOutput, error) {
+	return &iam.ListRolesOutput{Roles: []iamtypes.Role{
+		{Arn: aws.String("arn:aws:iam::1:role/aws-service-role/x/y"), Path: aws.String("/aws-service-role/x/")},
+		{Arn: aws.String("arn:aws:iam::1:role/admin"), Path: aws.String("/")},
+	}}, nil
+}
+
+func (f fakeIAM) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
+	if len(in.ActionNames) != 1 || in.ActionNames[0] != "ec2:DeleteFlowLogs" || len(in.ResourceArns) != 1 {
+		f.t.Errorf("asked %+v", in)
+	}
+	var mfa *bool
+	for _, c := range in.ContextEntries {
+		if *c.ContextKeyName != mfaKey || c.ContextKeyType != iamtypes.ContextKeyTypeEnumBoolean {
+			f.t.Errorf("%+v", c)
+		}
+		v := c.ContextKeyValues[0] == "true"
+		mfa = &v
+	}
+	r, err := f.decide(*in.PolicySourceArn, mfa)
+	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{r}}, err
+}
+
+// A policy that denies where MFA is said to be missing lets a user's own key
+// pass, of which nothing is said: the review must show that.
+func TestReview(t *testing.T) {
+	t.Parallel()
+	statement := iamtypes.Statement{SourcePolicyId: aws.String("PowerUsers"), SourcePolicyType: "IAM Policy", StartPosition: &iamtypes.Position{Line: 7, Column: 3}}
+	api := fakeIAM{t, func(principal string, mfa *bool) (r iamtypes.EvaluationResult, err error) {
+		r.EvalDecision = iamtypes.PolicyEvaluationDecisionTypeImplicitDeny
+		switch {
+		case principal == "arn:aws:iam::1:role/admin":
+			return r, &smithy.GenericAPIError{Code: "Throttling"}
+		case principal == "arn:aws:iam::1:user/a" && mfa != nil && !*mfa:
+			r.EvalDecision = iamtypes.PolicyEvaluationDecisionTypeExplicitDeny
+		case principal == "arn:aws:iam::1:user/a":
+			r.EvalDecision, r.MatchedStatements = iamtypes.PolicyEvaluationDecisionTypeAllowed, []iamtypes.Statement{statement}
+			r.MissingContextValues = []string{"aws:SourceIp", mfaKey}
+		}
+		return r, nil
+	}}
+	r := review(t.Context(), api, api, "1", []string{"arn:aws:ec2:eu-west-1:1:vpc-flow-log/fl-1"}, func() {})
+	if r.Asked != 2 || r.Unasked != 1 || r.Skipped != 1 || len(r.May) != 1 || !strings.Contains(r.Why(), "1 principal could not be asked about: can't tell, because iam:SimulatePrincipalPolicy was answered with Throttling") {
+		t.Fatalf("%+v", r)
+	}
+	m := r.May[0]
+	if m.ARN != "arn:aws:iam::1:user/a" || !m.WithMFA || m.WithoutMFA || m.AccessKey == nil || !*m.AccessKey {
+		t.Errorf("%+v", m)
+	}
+	if len(m.Statements) != 1 || m.Statements[0].String() != "PowerUsers line 7" || len(m.Unknown) != 1 || m.Unknown[0] != "aws:SourceIp" {
+		t.Errorf("%+v", m)
+	}
+}
+
+// Nothing but the demo and the fake can delete a flow log: the program asks
+// IAM whether it may, and never tries.
+func TestNobodyDeletes(t *testing.T) {
+	t.Parallel()
+	root, found := filepath.Join("..", ".."), 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if !strings.Contains(string(text), ".DeleteFlowLogs(") {
+			return err
+		}
+		found++
+		if rel, _ := filepath.Rel(root, path); !strings.HasPrefix(rel, filepath.Join("internal", "demo")) && !strings.HasPrefix(rel, "test") { // both are relative
+			t.Errorf("%s calls DeleteFlowLogs", rel)
+		}
+		return err
+	})
+	if err != nil || found == 0 {
+		t.Errorf("%v, in %d files", err, found)
+	}
+}

@@ -1,0 +1,427 @@
+package doctor_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/doctor"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+const (
+	acct     = "111122223333"
+	queueARN = "arn:aws:sqs:eu-west-1:111122223333:flowkeeper"
+	roleARN  = "arn:aws:iam::111122223333:role/flow-logs"
+)
+
+// fake is a world with a queue, and two flow logs that deliver elsewhere.
+type fake struct {
+	*fakeaws.World
+	cfg aws.Config
+	url string
+}
+
+func newFake(t *testing.T) *fake {
+	t.Helper()
+	w := fakeaws.New(fakeaws.Options{})
+	user := w.User(acct, "flowkeeper", true)
+	f := &fake{World: w, cfg: aws.Config{Region: region, HTTPClient: w.HTTPClient(), Credentials: static(user.AccessKeyID, user.SecretAccessKey, ""), RetryMaxAttempts: 1}}
+	w.CreateQueue(acct, region, "flowkeeper-dead", nil)
+	f.url, _ = w.CreateQueue(acct, region, "flowkeeper", map[string]string{
+		"Policy": policy(t, "arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"), "MessageRetentionPeriod": "1209600",
+		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:111122223333:flowkeeper-dead","maxReceiveCount":"100"}`,
+	})
+	for id, log := range map[string]fakeaws.FlowLog{
+		"fl-000000a1": {ResourceID: "vpc-1", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b", FileFormat: "plain-text"},
+		"fl-000000b2": {ResourceID: "vpc-2", LogDestinationType: "cloud-watch-logs", LogGroupName: "g", DeliverLogsPermissionARN: roleARN},
+	} {
+		log.ID, log.TrafficType, log.MaxAggregationInterval = id, "ALL", 600
+		w.Plant(acct, region, log)
+	}
+	return f
+}
+
+func policy(t *testing.T, rule string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../deploy/queue-policy.json")
+	must(t, err)
+	return strings.ReplaceAll(string(text), "arn:aws:events:eu-west-1:111122223333:rule/flowkeeper", rule)
+}
+
+func (f *fake) look(t *testing.T, change ...func(*doctor.Doctor)) results {
+	t.Helper()
+	d := newDoctor(t, f.cfg, f.url)
+	for _, c := range change {
+		c(d)
+	}
+	return examine(t, d)
+}
+
+func (f *fake) set(t *testing.T, name, value string) {
+	t.Helper()
+	_, err := sqs.NewFromConfig(f.cfg).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &f.url, Attributes: map[string]string{name: value}})
+	must(t, err)
+}
+
+// What a healthy world says, and what nobody may be asked there.
+func TestHealthy(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	r := f.look(t)
+	for _, check := range []string{doctor.Configuration, doctor.StateFile, doctor.DiskSpace, doctor.Credentials, doctor.Clock, doctor.Queue, doctor.QueuePolicy,
+		doctor.QueueKey, doctor.QueueRetention, doctor.QueueRedrive, doctor.QueueBacklog, doctor.Describe, doctor.Create, doctor.Tag} {
+		r.expect(t, check, doctor.OK)
+	}
+	for _, check := range []string{doctor.Trail, doctor.EventRule, doctor.NeverDelete, doctor.LogDelivery, doctor.PassRole} {
+		r.expect(t, check, doctor.Unknown)
+	}
+	f.untouched(t)
+}
+
+// untouched: a doctor makes dry runs of creates, and no other changing call.
+func (f *fake) untouched(t *testing.T) {
+	t.Helper()
+	for _, c := range f.Calls("") {
+		if c.Operation != "CreateFlowLogs" || !c.DryRun {
+			t.Errorf("it called %s (dry run: %v)", c.Operation, c.DryRun)
+		}
+	}
+	if n := len(f.FlowLogs(acct, region)); n != 2 {
+		t.Errorf("%d flow logs instead of 2", n)
+	}
+}
+
+func TestConfiguration(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	r := f.look(t, func(d *doctor.Doctor) { d.Warnings = []configs.Warning{"may not be meant"} })
+	r.expect(t, doctor.Configuration, doctor.Warn, "may not be meant")
+}
+
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	r := f.look(t, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: "222233334444"}} })
+	r.expect(t, doctor.Credentials, doctor.Fail, "is of account 111122223333, not 222233334444", "role_arn")
+	r.expect(t, doctor.Describe, doctor.Skipped, "credentials do not work")
+
+	r = f.look(t, func(d *doctor.Doctor) {
+		d.Accounts = []scopes.Account{{ID: acct}, {ID: "222233334444", RoleARN: "arn:aws:iam::222233334444:role/flowkeeper"}}
+	})
+	r.expect(t, doctor.Credentials, doctor.Fail, "not authorized to perform: sts:AssumeRole", "trust policy of arn:aws:iam::222233334444:role/flowkeeper")
+	r.expect(t, doctor.Describe, doctor.OK) // one account's trouble is no other's
+
+	f.cfg.Credentials = static("AKIANOBODY", "x", "")
+	f.look(t).expect(t, doctor.Credentials, doctor.Fail, "AuthFailure", "no such access key")
+
+	f = newFake(t)
+	f.Fail("GetCallerIdentity", 100, "ExpiredToken", http.StatusForbidden)
+	r = f.look(t)
+	r.expect(t, doctor.Credentials, doctor.Fail, "ExpiredToken", "have ended: renew them")
+	r.expect(t, doctor.Queue, doctor.Skipped, "our own credentials")
+	if len(r[doctor.Create]) != 1 || r[doctor.Create][0].Status != doctor.Skipped {
+		t.Errorf("%+v", r[doctor.Create])
+	}
+}
+
+func TestClock(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	for off, want := range map[time.Duration]doctor.Status{time.Second: doctor.OK, -time.Minute: doctor.Warn, 6 * time.Minute: doctor.Fail, -time.Hour: doctor.Fail} {
+		r := f.look(t, func(d *doctor.Doctor) { d.Now = func() time.Time { return time.Now().Add(off) } })
+		r.expect(t, doctor.Clock, want)
+	}
+}
+
+func TestStateFile(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	path := filepath.Join(t.TempDir(), "state.db")
+	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
+	f.look(t, at).expect(t, doctor.StateFile, doctor.OK, "not there yet")
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the doctor made a state file")
+	}
+	remembers(t, path, func(remediate.Tx) error { return nil })
+	f.look(t, at).expect(t, doctor.StateFile, doctor.OK, "2 flow logs protected in 1 scope")
+	must(t, os.Chmod(path, 0o644))
+	f.look(t, at).expect(t, doctor.StateFile, doctor.Fail, "open to everybody", "chmod 600 "+path)
+	must(t, os.WriteFile(path, []byte(strings.Repeat("no database", 500)), 0o600))
+	f.look(t, at).expect(t, doctor.StateFile, doctor.Fail, "can't be read as a state file")
+	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path + "/below/state.db" }).expect(t, doctor.StateFile, doctor.Fail, "not a directory")
+}
+
+// remembers makes a state file that knows the world's flow logs.
+func remembers(t *testing.T, path string, more func(remediate.Tx) error) {
+	t.Helper()
+	scope := inventory.Scope{Account: acct, Region: region}
+	s, err := store.Open(t.Context(), path, store.Options{Daemon: true})
+	must(t, err)
+	must(t, s.Update(t.Context(), func(tx remediate.Tx) error {
+		for id, set := range map[string]inventory.Settings{
+			"fl-000000a1": {ResourceID: "vpc-1", TrafficType: "ALL", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b"},
+			"fl-000000b2": {ResourceID: "vpc-2", TrafficType: "ALL", LogDestinationType: "cloud-watch-logs", LogGroupName: "g", DeliverLogsPermissionARN: roleARN},
+		} {
+			row := inventory.Row{FlowLog: inventory.FlowLog{ID: id, Scope: scope, Settings: set}, RootID: id, State: inventory.Live, Protected: true}
+			if err := tx.PutFlowLog(row); err != nil {
+				return err
+			}
+		}
+		return more(tx)
+	}))
+	must(t, s.Refreshed(t.Context(), scope, time.Now(), time.Now()))
+	must(t, s.Close())
+	must(t, os.Remove(path+".lock"))
+}
+
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	r := f.look(t, func(d *doctor.Doctor) { d.Config.Queue.URL += "-not" })
+	r.expect(t, doctor.Queue, doctor.Fail, "there is no queue flowkeeper-not in account 111122223333", "get-queue-url --queue-name flowkeeper-not")
+	r.expect(t, doctor.QueuePolicy, doctor.Skipped)
+	f.Fail("GetQueueAttributes", 10, "AccessDeniedException", http.StatusForbidden)
+	f.look(t).expect(t, doctor.Queue, doctor.Unknown, "allow sqs:GetQueueAttributes")
+}
+
+func TestQueuePolicy(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.set(t, "Policy", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}}`)
+	x := f.look(t).expect(t, doctor.QueuePolicy, doctor.Fail, "everybody in the world", "rule/flowkeeper")
+	// What is to be pasted mends it.
+	_, text, _ := strings.Cut(x.Fix, "--attributes '")
+	var attributes map[string]string
+	must(t, json.Unmarshal([]byte(strings.TrimSuffix(text, "'")), &attributes))
+	f.set(t, "Policy", attributes["Policy"])
+	f.look(t).expect(t, doctor.QueuePolicy, doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/flowkeeper")
+	f.set(t, "Policy", "")
+	f.look(t).expect(t, doctor.QueuePolicy, doctor.Fail, "no policy")
+}
+
+func TestQueueRetention(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.set(t, "MessageRetentionPeriod", "3600")
+	f.look(t).expect(t, doctor.QueueRetention, doctor.Fail, "kept for 1 h", `"MessageRetentionPeriod":"1209600"`)
+	f.set(t, "MessageRetentionPeriod", "172800")
+	f.look(t).expect(t, doctor.QueueRetention, doctor.Warn)
+}
+
+func TestQueueRedrive(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	must(t, f.Send("arn:aws:sqs:eu-west-1:111122223333:flowkeeper-dead", "a message"))
+	f.look(t).expect(t, doctor.QueueRedrive, doctor.Warn, "1 messages are in the dead-letter queue", "start-message-move-task")
+	f.set(t, "RedrivePolicy", `{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:111122223333:flowkeeper-dead","maxReceiveCount":1}`)
+	f.look(t).expect(t, doctor.QueueRedrive, doctor.Fail, "after 1 receives")
+	f.set(t, "RedrivePolicy", "")
+	f.look(t).expect(t, doctor.QueueRedrive, doctor.Warn, "no dead-letter queue", "create-queue")
+
+	f = newFake(t)
+	_, err := sqs.NewFromConfig(f.cfg).DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: aws.String(f.url + "-dead")})
+	must(t, err)
+	f.look(t).expect(t, doctor.QueueRedrive, doctor.Fail, "is not there")
+}
+
+func TestQueueBacklog(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	for range 1000 {
+		must(t, f.Send(queueARN, "a message"))
+	}
+	f.look(t).expect(t, doctor.QueueBacklog, doctor.Warn, "1000 waiting", "does not run")
+	if visible, flying := f.QueueDepth(queueARN); visible != 1000 || flying != 0 {
+		t.Errorf("the doctor received: %d %d", visible, flying)
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	scope := inventory.Scope{Account: acct, Region: region}
+	for _, c := range []struct {
+		way  remediate.Way
+		want doctor.Status
+		says string
+	}{
+		{remediate.Way{}, doctor.Unknown, "nothing was rehearsed"},
+		{remediate.Way{BackAt: time.Now().Add(-time.Minute)}, doctor.OK, "the last one 1m0s ago"},
+		{remediate.Way{Unanswered: 1, UnansweredSince: time.Now()}, doctor.Unknown, "on its way"},
+		{remediate.Way{Unanswered: 2, UnansweredSince: time.Now().Add(-time.Hour)}, doctor.Fail, "2 rehearsals did not come back"},
+	} {
+		path := filepath.Join(t.TempDir(), "state.db")
+		remembers(t, path, func(tx remediate.Tx) error { return tx.PutWay(scope, c.way) })
+		f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.RoundTrip, c.want, c.says)
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.Deny("flowkeeper", "DescribeFlowLogs")
+	r := f.look(t)
+	r.expect(t, doctor.Describe, doctor.Fail, "not authorized to perform: ec2:DescribeFlowLogs", "allow ec2:DescribeFlowLogs")
+	r.expect(t, doctor.Create, doctor.Skipped)
+}
+
+func TestCreate(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.Deny("flowkeeper", "CreateFlowLogs")
+	r := f.look(t)
+	r.expect(t, doctor.Create, doctor.Fail, "a restore of fl-000000b2", "allow ec2:CreateFlowLogs")
+	if len(r[doctor.Create]) != 2 {
+		t.Errorf("not one for each destination: %+v", r[doctor.Create])
+	}
+	r.expect(t, doctor.Tag, doctor.Unknown)
+	f.untouched(t)
+
+	// The snapshot wins over what AWS shows: what is gone is tried, too.
+	f = newFake(t)
+	path := filepath.Join(t.TempDir(), "state.db")
+	remembers(t, path, func(remediate.Tx) error { return nil })
+	f.Remove(acct, region, "fl-000000a1")
+	f.Remove(acct, region, "fl-000000b2")
+	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.Create, doctor.OK, "2 destinations")
+
+	// A daemon that never creates is not asked to.
+	f = newFake(t)
+	f.look(t, func(d *doctor.Doctor) { d.Config.Remediate.Mode = "alert" }).expect(t, doctor.Create, doctor.Skipped, "mode is alert")
+	if n := len(f.Calls("")); n != 0 {
+		t.Errorf("%d calls in mode alert", n)
+	}
+}
+
+func TestTag(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.Deny("flowkeeper", "CreateTags")
+	r := f.look(t)
+	r.expect(t, doctor.Tag, doctor.Fail, "without tags only", "allow ec2:CreateTags")
+	r.expect(t, doctor.Create, doctor.OK)
+	f.untouched(t)
+}
+
+func TestPassRoleByDryRun(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.Deny("flowkeeper", "PassRole")
+	r := f.look(t)
+	r.expect(t, doctor.PassRole, doctor.Fail, "a restore with "+roleARN, `"Action":"iam:PassRole","Resource":"`+roleARN+`"`)
+	r.expect(t, doctor.Create, doctor.OK)
+}
+
+func TestLogDeliveryByDryRun(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.Deny("flowkeeper", "CreateLogDelivery")
+	f.look(t).expect(t, doctor.LogDelivery, doctor.Fail, "would be refused", "allow logs:CreateLogDelivery")
+}
+
+func TestAlertSinks(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	with := func(level alert.Level, sinks ...configs.Sink) func(*doctor.Doctor) {
+		return func(d *doctor.Doctor) {
+			d.Config.Alerts = sinks
+			for _, s := range sinks {
+				d.Routes = append(d.Routes, alert.Route{Name: s.Name, MinLevel: level})
+			}
+		}
+	}
+	inside := configs.Sink{Type: "sns", Name: "near", TopicARN: "arn:aws:sns:eu-west-1:111122223333:alerts"}
+	outside := configs.Sink{Type: "sns", Name: "far", TopicARN: "arn:aws:sns:eu-west-1:222233334444:alerts"}
+	f.look(t).expect(t, doctor.AlertSinks, doctor.Fail, "no sink is configured")
+	f.look(t, with("", inside)).expect(t, doctor.AlertSinks, doctor.Warn, "near (a topic of the watched account 111122223333)")
+	f.look(t, with("", inside, outside)).expect(t, doctor.AlertSinks, doctor.OK, "far")
+	f.look(t, with(alert.Critical, outside)).expect(t, doctor.AlertSinks, doctor.Fail, "no sink takes alerts of deletions")
+	f.look(t, with("", configs.Sink{Type: "webhook", Name: "here", URL: "http://127.0.0.1:9/"})).expect(t, doctor.AlertSinks, doctor.Warn, "on this machine")
+}
+
+func TestDaemon(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	answers := map[string]string{"/healthz": "ok", "/readyz": "ok"}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a := answers[r.URL.Path]; a != "ok" {
+			http.Error(w, a, http.StatusServiceUnavailable)
+		} else {
+			_, _ = w.Write([]byte("ok\n")) // the client is the test itself
+		}
+	}))
+	listen := strings.TrimPrefix(s.URL, "http://")
+	path := filepath.Join(t.TempDir(), "state.db")
+	at := func(d *doctor.Doctor) { d.Config.HTTP.Listen, d.Config.State.Path = listen, path }
+	f.look(t, at).expect(t, doctor.Daemon, doctor.OK, "healthy and ready")
+	answers["/readyz"] = "the queue has not answered yet"
+	f.look(t, at).expect(t, doctor.Daemon, doctor.Fail, "not ready: the queue has not answered yet")
+	answers["/healthz"] = "no progress: receive"
+	f.look(t, at).expect(t, doctor.Daemon, doctor.Fail, "not healthy: no progress: receive")
+	s.Close()
+	f.look(t, at).expect(t, doctor.Daemon, doctor.Unknown, "no daemon runs here")
+
+	// Somebody holds the lock and says nothing.
+	lock, err := os.Create(path + ".lock")
+	must(t, err)
+	defer lock.Close()
+	must(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
+	f.look(t, at).expect(t, doctor.Daemon, doctor.Fail, "holds the state file, but does not answer")
+	f.look(t, at, func(d *doctor.Doctor) { d.Config.HTTP.Listen = "" }).expect(t, doctor.Daemon, doctor.OK, "holds the state file")
+}
+
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	path := filepath.Join(t.TempDir(), "state.db")
+	remembers(t, path, func(remediate.Tx) error { return nil })
+	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
+	f.look(t, at).expect(t, doctor.Refresh, doctor.OK)
+	f.look(t, at, func(d *doctor.Doctor) {
+		d.Config.Inventory.Schedule = "@every 1s"
+		d.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	}).
+		expect(t, doctor.Refresh, doctor.Warn, "the last refresh was 1h0m0s ago")
+	other := func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-east-1"} }
+	f.look(t, at, other).expect(t, doctor.Refresh, doctor.Warn, "111122223333/us-east-1: there was no refresh yet")
+	f.look(t).expect(t, doctor.Refresh, doctor.Skipped)
+}
+
+// A doctor who is called off ends at once, and leaves nothing behind.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	groups := 0
+	err := newDoctor(t, f.cfg, f.url).Run(ctx, func([]doctor.Result) error {
+		if groups++; groups == 3 {
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || groups > 5 {
+		t.Errorf("%v after %d groups", err, groups)
+	}
+	full := errors.New("disk full")
+	if err := newDoctor(t, f.cfg, f.url).Run(t.Context(), func([]doctor.Result) error { return full }); !errors.Is(err, full) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,250 @@
+package doctor_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"flowkeeper/internal/doctor"
+)
+
+// cloud is an account of the test's own in LocalStack, with a queue; cfg are
+// the credentials of a role there.
+type cloud struct {
+	account, role string
+	root, cfg     aws.Config
+	url, arn      string
+}
+
+func newCloud(t *testing.T) *cloud {
+	t.Helper()
+	c := &cloud{account: fmt.Sprintf("%012d", 100_000_000_000+rand.Int64N(800_000_000_000))}
+	c.root = aws.Config{Region: region, BaseEndpoint: aws.String(shared.Get(t).Endpoint), Credentials: static(c.account, "any", "")}
+	trust := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},"Action":"sts:AssumeRole"}]}`, c.account)
+	made, err := iam.NewFromConfig(c.root).CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String("flowkeeper"), AssumeRolePolicyDocument: &trust})
+	must(t, err)
+	c.role = aws.ToString(made.Role.Arn)
+	out, err := sts.NewFromConfig(c.root).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: &c.role, RoleSessionName: aws.String("test")})
+	must(t, err)
+	c.cfg = c.root.Copy()
+	c.cfg.Credentials = static(*out.Credentials.AccessKeyId, *out.Credentials.SecretAccessKey, *out.Credentials.SessionToken)
+	q, err := sqs.NewFromConfig(c.root).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("flowkeeper")})
+	must(t, err)
+	c.url, c.arn = *q.QueueUrl, fmt.Sprintf("arn:aws:sqs:%s:%s:flowkeeper", region, c.account)
+	return c
+}
+
+func (c *cloud) look(t *testing.T, change ...func(*doctor.Doctor)) results {
+	t.Helper()
+	d := newDoctor(t, c.cfg, c.url)
+	for _, f := range change {
+		f(d)
+	}
+	return examine(t, d)
+}
+
+// rule makes or replaces a rule with one target.
+func (c *cloud) rule(t *testing.T, in, name, pattern string, target ebtypes.Target) *eventbridge.Client {
+	t.Helper()
+	cfg := c.root.Copy()
+	cfg.Region = in
+	api := eventbridge.NewFromConfig(cfg)
+	_, err := api.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &name, EventPattern: &pattern})
+	must(t, err)
+	target.Id = aws.String("target")
+	out, err := api.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &name, Targets: []ebtypes.Target{target}})
+	must(t, err)
+	if out.FailedEntryCount != 0 {
+		t.Fatalf("%+v", out.FailedEntries)
+	}
+	return api
+}
+
+func deployed(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../deploy/eventbridge-pattern.json")
+	must(t, err)
+	var compact bytes.Buffer
+	must(t, json.Compact(&compact, text))
+	return compact.String()
+}
+
+func TestEventRule(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	r := c.look(t)
+	r.expect(t, doctor.EventRule, doctor.Fail, "no rule leads to "+c.arn, "aws events put-targets --rule flowkeeper --region eu-west-1 --targets Id=queue,Arn="+c.arn)
+	r.expect(t, doctor.EventPattern, doctor.Skipped)
+
+	api := c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn})
+	c.look(t).expect(t, doctor.EventRule, doctor.OK, "ours to "+c.arn)
+	_, err := api.DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("ours")})
+	must(t, err)
+	c.look(t).expect(t, doctor.EventRule, doctor.Fail, "ours is disabled", "aws events enable-rule --name ours --region eu-west-1")
+	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn, Input: aws.String(`{"a":"constant"}`)})
+	c.look(t).expect(t, doctor.EventRule, doctor.Fail, "constant text")
+}
+
+// Another Region's events come by the bus beside the queue, of whatever name.
+func TestEventRuleOfAnotherRegion(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	both := func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-east-1"} }
+	of := func(r results, region string) doctor.Result {
+		for _, x := range r[doctor.EventRule] {
+			if x.Region == region {
+				return x
+			}
+		}
+		return doctor.Result{}
+	}
+	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn})
+	if x := of(c.look(t, both), "us-east-1"); x.Status != doctor.Fail || !strings.Contains(x.Fix, "event-bus/default,RoleArn=") {
+		t.Errorf("%+v", x)
+	}
+	bus := aws.String(fmt.Sprintf("arn:aws:events:%s:%s:event-bus/", region, c.account))
+	c.rule(t, "us-east-1", "forward", deployed(t), ebtypes.Target{Arn: aws.String(*bus + "default"), RoleArn: &c.role})
+	r := c.look(t, both)
+	if x := of(r, "us-east-1"); x.Status != doctor.OK || !strings.Contains(x.Detail, "from there ours to "+c.arn) {
+		t.Errorf("%+v", x)
+	}
+	for _, x := range r[doctor.EventPattern] {
+		if x.Status != doctor.OK {
+			t.Errorf("%+v", x)
+		}
+	}
+	c.rule(t, "us-east-1", "forward", deployed(t), ebtypes.Target{Arn: aws.String(*bus + "security"), RoleArn: &c.role})
+	if x := of(c.look(t, both), "us-east-1"); x.Status != doctor.OK || !strings.Contains(x.Detail, "event-bus/security") {
+		t.Errorf("%+v", x)
+	}
+	// A pattern that loses events on the first half of the way.
+	c.rule(t, "us-east-1", "forward", `{"source":["aws.ec2"],"detail":{"eventName":["CreateFlowLogs"]}}`, ebtypes.Target{Arn: aws.String(*bus + "default"), RoleArn: &c.role})
+	c.look(t, both).expect(t, doctor.EventPattern, doctor.Fail, "forward does not match a deletion, a refused deletion")
+}
+
+func TestEventPattern(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	for _, p := range []struct {
+		pattern string
+		want    doctor.Status
+		says    string
+	}{
+		{deployed(t), doctor.OK, "matched 6 samples"},
+		{`{"source":["aws.ec2"],"detail":{"eventName":["DeleteFlowLogs"]}}`, doctor.Fail, "does not match a rehearsal, a creation"},
+		{`{"source":["aws.ec2"],"detail":{"eventName":["DeleteFlowLogs","CreateFlowLogs"],"errorCode":[{"exists":false}]}}`, doctor.Fail, "does not match a refused deletion, a rehearsal"},
+		{`{"source":["aws.ec2"],"detail-type":["AWS API Call via CloudTrail"],"detail":{"eventName":["DeleteFlowLogs","CreateFlowLogs"]}}`, doctor.Warn, "does not match the end of a VPC, a stopped trail"},
+	} {
+		c.rule(t, region, "ours", p.pattern, ebtypes.Target{Arn: &c.arn})
+		c.look(t).expect(t, doctor.EventPattern, p.want, p.says)
+	}
+}
+
+func TestQueueKey(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.look(t).expect(t, doctor.QueueKey, doctor.OK)
+	for key, want := range map[string]doctor.Status{"alias/aws/sqs": doctor.Fail, "1234abcd-12ab-34cd-56ef-1234567890ab": doctor.Unknown} {
+		_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"KmsMasterKeyId": key}})
+		must(t, err)
+		c.look(t).expect(t, doctor.QueueKey, want, key)
+	}
+}
+
+// The policy must let the rule send that was found, not just any.
+func TestQueuePolicyNamesTheRule(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn})
+	ours := fmt.Sprintf("arn:aws:events:%s:%s:rule/ours", region, c.account)
+	for rule, want := range map[string]doctor.Status{ours: doctor.OK, strings.Replace(ours, "ours", "other", 1): doctor.Fail} {
+		text := strings.ReplaceAll(strings.ReplaceAll(policy(t, rule), "arn:aws:sqs:eu-west-1:111122223333:flowkeeper", c.arn), "111122223333", c.account)
+		_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"Policy": text}})
+		must(t, err)
+		c.look(t).expect(t, doctor.QueuePolicy, want, rule)
+	}
+}
+
+// allow gives the role one statement. LocalStack's simulator compares texts:
+// no wildcards there.
+func (c *cloud) allow(t *testing.T, kind, name, action, resource string) {
+	t.Helper()
+	text := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":[%q],"Resource":[%q]}]}`, action, resource)
+	api, doc := iam.NewFromConfig(c.root), aws.String("test")
+	var err error
+	if kind == "user" {
+		_, err = api.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: doc, PolicyDocument: &text})
+	} else {
+		_, err = api.PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{RoleName: &name, PolicyName: doc, PolicyDocument: &text})
+	}
+	must(t, err)
+}
+
+func (c *cloud) flowLog(id string) string {
+	return fmt.Sprintf("arn:aws:ec2:%s:%s:vpc-flow-log/%s", region, c.account, id)
+}
+
+func TestNeverDelete(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.look(t).expect(t, doctor.NeverDelete, doctor.OK, c.role)
+	c.allow(t, "role", "flowkeeper", "ec2:DeleteFlowLogs", c.flowLog("fl-00000000000000000"))
+	c.look(t).expect(t, doctor.NeverDelete, doctor.Fail, c.role+" may delete flow logs", "aws iam put-role-policy --role-name flowkeeper", `"Effect":"Deny"`)
+	// The root user is nobody whom the simulator knows.
+	c.look(t, func(d *doctor.Doctor) { d.AWS = c.root }).expect(t, doctor.NeverDelete, doctor.Unknown, "--dry-run")
+}
+
+func TestPassRoleAndLogDelivery(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	delivery := "arn:aws:iam::" + c.account + ":role/flow-logs"
+	must(t, shared.Get(t).CreateLogGroup(t.Context(), c.account, region, "flow-logs"))
+	api := ec2.NewFromConfig(c.root)
+	vpc, err := api.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
+	must(t, err)
+	_, err = api.CreateFlowLogs(t.Context(), &ec2.CreateFlowLogsInput{ResourceIds: []string{*vpc.Vpc.VpcId}, ResourceType: ec2types.FlowLogsResourceTypeVpc,
+		TrafficType: ec2types.TrafficTypeAll, LogGroupName: aws.String("flow-logs"), DeliverLogsPermissionArn: &delivery})
+	must(t, err)
+
+	r := c.look(t)
+	r.expect(t, doctor.Create, doctor.OK, "1 destination and role")
+	r.expect(t, doctor.PassRole, doctor.Fail, "may not pass "+delivery, `"Resource":"`+delivery+`"`)
+	r.expect(t, doctor.LogDelivery, doctor.Fail, "may not set up log delivery")
+	c.allow(t, "role", "flowkeeper", "iam:PassRole", delivery)
+	c.look(t).expect(t, doctor.PassRole, doctor.OK, delivery)
+	c.allow(t, "role", "flowkeeper", "logs:CreateLogDelivery", "*")
+	c.look(t).expect(t, doctor.LogDelivery, doctor.OK)
+}
+
+func TestWhoMayDelete(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	api := iam.NewFromConfig(c.root)
+	for _, name := range []string{"mallory", "intern"} {
+		_, err := api.CreateUser(t.Context(), &iam.CreateUserInput{UserName: &name})
+		must(t, err)
+	}
+	c.allow(t, "user", "mallory", "ec2:DeleteFlowLogs", c.flowLog("fl-00000000000000000"))
+	asked := make(chan struct{}, 10)
+	reviews := newDoctor(t, c.cfg, c.url).WhoMayDelete(t.Context(), func() { asked <- struct{}{} })
+	if len(reviews) != 1 || reviews[0].Err != nil || reviews[0].Asked != 3 || len(asked) != 3 || reviews[0].Unasked != 0 {
+		t.Fatalf("%+v", reviews)
+	}
+	may := reviews[0].May
+	if len(may) != 1 || may[0].ARN != "arn:aws:iam::"+c.account+":user/mallory" || may[0].Type != "user" || !may[0].WithMFA || !may[0].WithoutMFA || may[0].AccessKey == nil || !*may[0].AccessKey {
+		t.Errorf("%+v", may)
+	}
+}

@@ -1,0 +1,105 @@
+// Package doctor_test breaks, one by one, what an event needs on its way, and
+// sees that `flowkeeper doctor` notices: on the fake AWS, on LocalStack and on
+// moto, whichever has the service. docs/doctor.md has the table.
+package doctor_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/doctor"
+	"flowkeeper/test/localstack"
+)
+
+const region = "eu-west-1"
+
+// shared is the LocalStack of this test process.
+var shared localstack.Shared
+
+func TestMain(m *testing.M) {
+	code := shared.Main(m)
+	if err := motoServer.stop(); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+// results of a run, by check.
+type results map[string][]doctor.Result
+
+// examine makes every check. No check may come out of order, or be forgotten.
+func examine(t *testing.T, d *doctor.Doctor) results {
+	t.Helper()
+	out, order := results{}, []string{}
+	must(t, d.Run(t.Context(), func(group []doctor.Result) error {
+		for _, r := range group {
+			out[r.Check] = append(out[r.Check], r)
+			if !slices.Contains(order, r.Check) {
+				order = append(order, r.Check)
+			}
+		}
+		return nil
+	}))
+	want := slices.DeleteFunc(doctor.Checks(), func(c doctor.Check) bool { return !slices.Contains(order, c.ID) })
+	for n, c := range want {
+		if order[n] != c.ID {
+			t.Errorf("%s came where %s was to come", order[n], c.ID)
+		}
+	}
+	return out
+}
+
+// expect one result of a check, with words in its detail or fix.
+func (r results) expect(t *testing.T, check string, status doctor.Status, words ...string) doctor.Result {
+	t.Helper()
+	for _, x := range r[check] {
+		if x.Status != status {
+			continue
+		}
+		for _, w := range words {
+			if !strings.Contains(x.Detail+"\n"+x.Fix, w) {
+				t.Errorf("%s: %q is not in %q, fix %q", check, w, x.Detail, x.Fix)
+			}
+		}
+		if (status == doctor.Fail || status == doctor.Warn) && x.See != "docs/troubleshoot.md#"+check {
+			t.Errorf("%s sees %q", check, x.See)
+		}
+		return x
+	}
+	t.Errorf("%s is not %s: %+v", check, status, r[check])
+	return doctor.Result{}
+}
+
+// newDoctor looks at one account in one Region, with a state file in a folder
+// of its own.
+func newDoctor(t *testing.T, cfg aws.Config, queueURL string) *doctor.Doctor {
+	t.Helper()
+	return &doctor.Doctor{
+		Config: configs.Config{
+			Queue:     configs.Queue{URL: queueURL},
+			Inventory: configs.Inventory{Schedule: "@every 5m", Regions: []string{region}},
+			State:     configs.State{Path: t.TempDir() + "/state.db"},
+			Remediate: configs.Remediate{Mode: "restore"},
+		},
+		File: "flowkeeper.yaml", AWS: cfg, Now: time.Now, Routes: alert.Routes{},
+	}
+}
+
+func static(key, secret, token string) aws.CredentialsProvider {
+	return credentials.NewStaticCredentialsProvider(key, secret, token)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
