@@ -21,9 +21,9 @@ type exam struct {
 	queueAPI *sqs.Client
 	attrs    *memo[map[string]string]
 	own      *memo[identity] // whose our own credentials are: they ask the queue
-	subjects []*subject // every scope
-	accounts []*account // that could be told
-	home     *subject   // where the queue is, as our own credentials see it
+	subjects []*subject      // every scope
+	accounts []*account      // that could be told
+	home     *subject        // where the queue is, as our own credentials see it
 }
 
 // newExam finds out which accounts and Regions there are.

@@ -154,20 +154,22 @@ func (e *exam) get(ctx context.Context, path string) (string, error) {
 	return string(text), err
 }
 
-// oldest is how long the oldest message has waited, if a daemon here knows.
-func (e *exam) oldest(ctx context.Context) string {
-	const metric = "flowkeeper_queue_oldest_message_seconds"
-	if e.d.Config.HTTP.Listen != "" {
-		if text, err := e.get(ctx, "/metrics"); err == nil {
-			for line := range strings.Lines(text) {
-				name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-				if seconds, err := strconv.ParseFloat(value, 64); err == nil && name == metric {
-					return fmt.Sprintf("the oldest is %.0f s old, as the daemon here has it", seconds)
-				}
-			}
+// oldest is how long the oldest message had waited, if a daemon here knows.
+func (e *exam) oldest(ctx context.Context) (age time.Duration, known bool) {
+	if e.d.Config.HTTP.Listen == "" {
+		return 0, false
+	}
+	text, err := e.get(ctx, "/metrics")
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if seconds, err := strconv.ParseFloat(value, 64); err == nil && name == "flowkeeper_queue_oldest_message_seconds" {
+			return time.Duration(seconds * float64(time.Second)), true
 		}
 	}
-	return "how old the oldest is, SQS tells CloudWatch only (ApproximateAgeOfOldestMessage)"
+	return 0, false
 }
 
 // lockHeld reports whether a process holds the lock. It takes none itself: a

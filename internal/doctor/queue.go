@@ -250,13 +250,23 @@ func (e *exam) queueBacklog(ctx context.Context) []finding {
 		return one(finding{Unknown, "can't tell: the queue does not say", ""})
 	}
 	flying, _ := strconv.Atoi(a["ApproximateNumberOfMessagesNotVisible"]) // there whenever the other is
-	return one(judgeBacklog(waiting, flying, e.oldest(ctx)))
+	age, known := e.oldest(ctx)
+	return one(judgeBacklog(waiting, flying, age, known))
 }
 
-func judgeBacklog(waiting, flying int, oldest string) finding {
-	text := fmt.Sprintf("%d waiting, %d being handled; %s", waiting, flying, oldest)
-	if waiting >= manyWaiting {
-		return finding{Warn, text + ": the daemon does not run, or does not keep up", "see that `flowkeeper run` runs and what it logs: journalctl -u flowkeeper"}
+// lateAfter is how old a message may get before somebody should look.
+const lateAfter = 5 * time.Minute
+
+func judgeBacklog(waiting, flying int, oldest time.Duration, known bool) finding {
+	const look = "see that `flowkeeper run` runs and what it logs: journalctl -u flowkeeper"
+	text := fmt.Sprintf("%d waiting, %d being handled", waiting, flying)
+	if known {
+		text += fmt.Sprintf("; the oldest that the daemon here last saw was %s old", oldest.Round(time.Second))
+	} else {
+		text += "; the oldest one's age is told to CloudWatch only (ApproximateAgeOfOldestMessage), or by the daemon where it runs"
+	}
+	if waiting >= manyWaiting || known && oldest > lateAfter {
+		return finding{Warn, text + ": the daemon does not run, or does not keep up", look}
 	}
 	return fine("%s", text)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -169,6 +170,17 @@ func TestStateFile(t *testing.T) {
 	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path + "/below/state.db" }).expect(t, doctor.StateFile, doctor.Fail, "not a directory")
 }
 
+// /proc is a disk on which nothing is free.
+func TestDiskSpace(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("there is no /proc here")
+	}
+	f := newFake(t)
+	f.look(t).expect(t, doctor.DiskSpace, doctor.OK)
+	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = "/proc/flowkeeper/state.db" }).expect(t, doctor.DiskSpace, doctor.Fail, "0 MiB are free in /proc")
+}
+
 // remembers makes a state file that knows the world's flow logs.
 func remembers(t *testing.T, path string, more func(remediate.Tx) error) {
 	t.Helper()
@@ -249,6 +261,12 @@ func TestQueueBacklog(t *testing.T) {
 		must(t, f.Send(queueARN, "a message"))
 	}
 	f.look(t).expect(t, doctor.QueueBacklog, doctor.Warn, "1000 waiting", "does not run")
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("# HELP x\nflowkeeper_queue_oldest_message_seconds 360\n")) // the client is the test itself
+	}))
+	defer s.Close()
+	f.look(t, func(d *doctor.Doctor) { d.Config.HTTP.Listen = strings.TrimPrefix(s.URL, "http://") }).
+		expect(t, doctor.QueueBacklog, doctor.Warn, "was 6m0s old")
 	if visible, flying := f.QueueDepth(queueARN); visible != 1000 || flying != 0 {
 		t.Errorf("the doctor received: %d %d", visible, flying)
 	}
