@@ -69,14 +69,14 @@ func (a *app) newDoctor(ctx context.Context, asJSON bool) (*doctor.Doctor, error
 
 func (a *app) examine(ctx context.Context, d *doctor.Doctor, asJSON bool) error {
 	p := a.progress("checks", len(doctor.Checks()))
-	counts, skipped := map[doctor.Status]int{}, map[string]int{}
+	counts, skipped := map[doctor.Status]int{}, map[string][]string{}
 	err := d.Run(ctx, func(group []doctor.Result) error {
 		p.step()
 		a.makeWay()
 		for _, r := range group {
 			counts[r.Status]++
 			if r.Status == doctor.Skipped {
-				skipped[strings.TrimPrefix(place(r)+": "+r.Detail, ": ")]++
+				skipped[r.Detail] = append(skipped[r.Detail], place(r))
 			}
 		}
 		return a.print(func(w io.Writer) error { return a.writeResults(w, group, asJSON) })
@@ -103,7 +103,7 @@ func (a *app) makeWay() {
 	}
 }
 
-// alike is how many places a check may be fine in until they share a line.
+// alike is how many places are named, until they are counted.
 const alike = 3
 
 func (a *app) writeResults(w io.Writer, group []doctor.Result, asJSON bool) error {
@@ -115,26 +115,57 @@ func (a *app) writeResults(w io.Writer, group []doctor.Result, asJSON bool) erro
 		}
 		return nil
 	}
+	for _, l := range condense(group) {
+		if err := a.writeLine(w, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// line is what a check says alike of some places.
+type line struct {
+	doctor.Result
+	places []string
+	fixes  []string
+}
+
+// condense has one line for all places of which the same is said, and one for
+// all that are fine, if these are many. What was left out is told at the end.
+func condense(group []doctor.Result) (out []line) {
 	good := 0
 	for _, r := range group {
 		if r.Status == doctor.OK {
 			good++
 		}
 	}
-	if good > alike {
-		if err := a.writeResult(w, doctor.Result{Check: group[0].Check, Status: doctor.OK, Detail: plural(good, "place")}); err != nil {
-			return err
-		}
-	}
 	for _, r := range group {
-		if r.Status == doctor.Skipped || good > alike && r.Status == doctor.OK {
+		if r.Status == doctor.Skipped {
 			continue
 		}
-		if err := a.writeResult(w, r); err != nil {
-			return err
+		if r.Status == doctor.OK && good > alike {
+			r.Detail = "fine"
+		}
+		n := slices.IndexFunc(out, func(l line) bool { return l.Status == r.Status && l.Detail == r.Detail })
+		if n < 0 {
+			out, n = append(out, line{Result: r}), len(out)
+		}
+		if p := place(r); p != "" {
+			out[n].places = append(out[n].places, p)
+		}
+		if r.Fix != "" && !slices.Contains(out[n].fixes, r.Fix) {
+			out[n].fixes = append(out[n].fixes, r.Fix)
 		}
 	}
-	return nil
+	return out
+}
+
+// where is the places of a line, or how many they are.
+func where(places []string) string {
+	if len(places) > alike {
+		return plural(len(places), "place")
+	}
+	return strings.Join(places, ", ")
 }
 
 // mark of a status, and its colour.
@@ -157,32 +188,36 @@ const (
 	maxFix     = 8000 // characters: a whole encoded message of AWS
 )
 
-func (a *app) writeResult(w io.Writer, r doctor.Result) error {
-	text, c := mark(r.Status)
-	r.Detail = strings.TrimLeft(strings.TrimPrefix(r.Detail, "can't tell"), ",: ")
-	detail := strings.TrimPrefix(place(r)+": "+r.Detail, ": ")
-	if _, err := fmt.Fprintf(w, "%s%s  %-*s  %s\n", paint(a.colors(), c, text), strings.Repeat(" ", markWidth-len(text)), checkWidth, r.Check, clean(detail)); err != nil {
-		return err
+func (a *app) writeLine(w io.Writer, l line) error {
+	text, c := mark(l.Status)
+	detail := strings.TrimLeft(strings.TrimPrefix(l.Detail, "can't tell"), ",: ")
+	if len(l.places) > 0 {
+		detail = where(l.places) + ": " + detail
 	}
-	for _, line := range []string{r.Fix, r.See} {
-		if line == "" || line == r.See && r.Status == doctor.Unknown {
-			continue
-		}
-		if line == r.See {
-			line = "see " + line
-		}
-		if _, err := fmt.Fprintf(w, "    %s\n", alert.Clean(line, maxFix)); err != nil {
-			return err
-		}
+	lines := []string{fmt.Sprintf("%s%s  %-*s  %s", paint(a.colors(), c, text), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, clean(detail))}
+	if len(l.places) > alike && l.Status != doctor.OK {
+		l.fixes = append([]string{"in " + strings.Join(l.places, ", ")}, l.fixes...)
 	}
-	return nil
+	if l.See != "" && l.Status != doctor.Unknown {
+		l.fixes = append(l.fixes, "see "+l.See)
+	}
+	for _, f := range l.fixes {
+		lines = append(lines, "    "+alert.Clean(f, maxFix))
+	}
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
+	return err
 }
 
 func place(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + r.Region) }
 
-func (a *app) writeSummary(w io.Writer, counts map[doctor.Status]int, skipped map[string]int) error {
+func (a *app) writeSummary(w io.Writer, counts map[doctor.Status]int, skipped map[string][]string) error {
 	for _, why := range slices.Sorted(maps.Keys(skipped)) {
-		if _, err := fmt.Fprintf(w, "%s  %s\n", paint(a.colors(), dim, fmt.Sprintf("%-*s", markWidth, "left out")), clean(plural(skipped[why], "check")+": "+why)); err != nil {
+		places := slices.Compact(slices.Sorted(slices.Values(skipped[why])))
+		text := plural(len(skipped[why]), "check")
+		if places[0] != "" {
+			text += " of " + where(places)
+		}
+		if _, err := fmt.Fprintf(w, "%s  %s\n", paint(a.colors(), dim, fmt.Sprintf("%-*s", markWidth, "left out")), clean(text+": "+why)); err != nil {
 			return err
 		}
 	}
@@ -264,7 +299,7 @@ func (a *app) writeMay(w io.Writer, reviews []doctor.Review, took time.Duration)
 	if err := t.flush(); err != nil {
 		return err
 	}
-	lines := []string{fmt.Sprintf("%d of %s may call ec2:DeleteFlowLogs (asked in %s)", may, plural(asked, "user and role"), span(took))}
+	lines := []string{fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs (asked in %s)", may, asked, span(took))}
 	if linked > 0 {
 		lines = append(lines, fmt.Sprintf("%s of AWS's own services left out: nobody but these can use them", plural(linked, "role")))
 	}

@@ -52,6 +52,7 @@ const (
 	AlertSinks     = "alert-sinks"
 	Daemon         = "daemon"
 	Refresh        = "refresh"
+	Restorable     = "restorable"
 )
 
 // Check is one thing that is looked at.
@@ -83,7 +84,8 @@ func Checks() []Check {
 		{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"},
 		{AlertSinks, "somebody outside the watched accounts hears of a deletion"},
 		{Daemon, "the daemon runs and is well"},
-		{Refresh, "the snapshot is fresh and can be restored"},
+		{Refresh, "the snapshot is fresh"},
+		{Restorable, "what is protected could be restored, and nothing waits for a person"},
 	}
 }
 

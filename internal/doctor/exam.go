@@ -174,6 +174,7 @@ func (e *exam) jobs() (out []job) {
 	eachAccount(NeverDelete, func(ctx context.Context, a *account) []finding { return one(a.neverDelete(ctx)) })
 	here(AlertSinks, func(context.Context) []finding { return one(e.alertSinks()) })
 	here(Daemon, e.daemon)
-	here(Refresh, e.refresh)
+	eachScope(Refresh, func(ctx context.Context, s *subject) []finding { return one(e.refresh(ctx, s)) })
+	here(Restorable, e.restorable)
 	return out
 }

@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -22,7 +20,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
-	"flowkeeper/internal/store"
 )
 
 // configuration was read before there was a doctor; what is allowed but may
@@ -195,34 +192,37 @@ func lockHeld(path string) bool {
 	return false
 }
 
-// refresh judges the snapshot's age, and what the last rehearsals said.
-func (e *exam) refresh(ctx context.Context) []finding {
+const noMemory = "there is no state file that could tell"
+
+// refresh judges the snapshot's age.
+func (e *exam) refresh(ctx context.Context, s *subject) finding {
 	m, err := e.memory.get(ctx)
-	switch {
-	case errors.Is(err, store.ErrMissing), errors.Is(err, fs.ErrNotExist):
-		return one(finding{Skipped, "there is no state file yet", ""})
-	case err != nil:
-		return one(finding{Skipped, "the state file can't be read", ""})
+	if err != nil {
+		return finding{Skipped, noMemory, ""} // what is wrong with it, its own check tells
 	}
-	now := e.d.Now()
-	var out []finding
-	for _, s := range e.subjects {
-		at := m.counts.RefreshedAt[s.scope]
-		if f := judgeRefresh(e.d.Config.Inventory.Schedule, at, now); f.status != OK {
-			f.detail = s.scope.String() + ": " + f.detail
-			out = append(out, f)
-		}
+	return judgeRefresh(e.d.Config.Inventory.Schedule, m.counts.RefreshedAt[s.scope], e.d.Now())
+}
+
+// restorable is what the last rehearsals said, and what they left to people.
+func (e *exam) restorable(ctx context.Context) (out []finding) {
+	m, err := e.memory.get(ctx)
+	if err != nil {
+		return one(finding{Skipped, noMemory, ""})
 	}
-	if n := m.counts.Restorable["no"]; n > 0 {
-		out = append(out, finding{Warn, fmt.Sprintf("the last rehearsal says that %s could not be restored", plural(n, "flow log", "flow logs")), "flowkeeper inventory list"})
+	yes, no, unknown := m.counts.Restorable["yes"], m.counts.Restorable["no"], m.counts.Restorable["unknown"]
+	if no > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("the last rehearsal says that %s could not be restored", plural(no, "flow log", "flow logs")), "flowkeeper inventory list"})
 	}
 	if n := m.counts.Incidents["blocked"]; n > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("%s blocked: a person is needed", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --only blocked"})
 	}
-	if len(out) == 0 {
-		out = one(fine("every scope was refreshed in time"))
+	switch {
+	case len(out) > 0:
+		return out
+	case yes+no+unknown == 0:
+		return one(finding{Warn, "nothing is protected", "see inventory.regions, inventory.destinations and accounts: is this where your flow logs are?"})
 	}
-	return out
+	return one(fine("%d by the last rehearsal, %d not rehearsed yet", yes, unknown))
 }
 
 // judgeRefresh: one that is late by more than a whole round is missing.
@@ -245,7 +245,10 @@ func judgeRefresh(schedule string, at, now time.Time) finding {
 func (e *exam) roundTrip(ctx context.Context, s *subject) []finding {
 	m, err := e.memory.get(ctx)
 	if err != nil {
-		return one(finding{Skipped, "there is no state file to tell", ""})
+		return one(finding{Skipped, noMemory, ""})
 	}
-	return one(judgeWay(m.ways[s.scope], e.d.Now()))
+	if len(m.rows[s.scope]) == 0 {
+		return one(finding{Skipped, nothingHere, ""})
+	}
+	return one(judgeWay(m.ways[s.scope], e.d.Config.Rehearsal.Schedule, e.d.Now()))
 }

@@ -194,7 +194,7 @@ func (s statement) service(who string) sender {
 	if in := append(s.values("aws:SourceOrgID", false), s.values("aws:PrincipalOrgID", false)...); len(in) > 0 {
 		return sender{status: Warn, text: who + " for anything of the organisation " + strings.Join(in, ", ")}
 	}
-	return sender{status: Fail, text: who + " for any rule or topic of any account: there is no aws:SourceArn in its condition"}
+	return sender{status: Fail, text: who + " for any rule or topic of any account (there is no aws:SourceArn in its condition)"}
 }
 
 func (s statement) principal(who, queueARN string) sender {
@@ -206,7 +206,7 @@ func (s statement) principal(who, queueARN string) sender {
 	own := strings.Split(queueARN, ":")[4]
 	switch {
 	case who == "*":
-		return sender{status: Fail, text: "everybody in the world: its principal is * and no condition holds anybody back"}
+		return sender{status: Fail, text: "everybody in the world (its principal is *, and no condition holds anybody back)"}
 	case who == own, strings.HasSuffix(who, "::"+own+":root"):
 		return sender{status: Warn, text: "every principal of account " + own + " whom IAM lets, beside the rule"}
 	case strings.HasSuffix(who, ":root"), len(who) == 12 && strings.Trim(who, "0123456789") == "":
@@ -250,11 +250,11 @@ func judgePolicy(text, queueARN string, rules []string) finding {
 	case len(all) == 0:
 		return finding{Fail, "the policy lets nobody send", ""}
 	case status == Fail, status == Warn:
-		return finding{status, "the policy lets send " + detail, ""}
+		return finding{status, "by the policy these may send: " + detail, ""}
 	}
 	for _, rule := range rules {
 		if !slices.ContainsFunc(arns, func(p string) bool { return like(p, rule) }) {
-			return finding{Fail, "the policy lets only " + detail + " send, and not " + rule + ", which leads here", ""}
+			return finding{Fail, "by the policy only " + detail + " may send, and not " + rule + ", which leads here", ""}
 		}
 	}
 	return fine("only %s may send", detail)

@@ -102,7 +102,11 @@ func (e *exam) queuePolicy(ctx context.Context) []finding {
 
 // setAttribute is the command that sets an attribute of the queue.
 func (e *exam) setAttribute(name, value string) string {
-	b, err := json.Marshal(map[string]string{name: value})
+	return e.setAttributes(map[string]string{name: value})
+}
+
+func (e *exam) setAttributes(all map[string]string) string {
+	b, err := json.Marshal(all)
 	if err != nil {
 		panic("doctor: an attribute is plain text: " + err.Error())
 	}
@@ -116,7 +120,7 @@ func (e *exam) queueKey(ctx context.Context) []finding {
 	a, _ := e.attrs.get(ctx)
 	f := judgeKey(a["KmsMasterKeyId"], a["SqsManagedSseEnabled"] == "true")
 	if f.status == Fail {
-		f.fix = e.setAttribute("SqsManagedSseEnabled", "true")
+		f.fix = e.setAttributes(map[string]string{"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
 	}
 	if m, err := e.memory.get(ctx); f.status == Unknown && err == nil {
 		for _, w := range m.ways {
@@ -197,10 +201,18 @@ func (e *exam) queueRedrive(ctx context.Context) []finding {
 			f.fix = fmt.Sprintf("aws sqs create-queue --region %s --queue-name %s && ", e.queue.Region, name) + f.fix
 		}
 	}
-	if f.status != OK {
+	if r.Target == "" {
 		return one(f)
 	}
-	return one(e.deadLetters(ctx, r.Target, f))
+	bad, note := e.deadLetters(ctx, r.Target)
+	f.detail += note
+	switch {
+	case bad.status == "":
+		return one(f)
+	case f.status == OK:
+		return one(bad)
+	}
+	return []finding{f, bad}
 }
 
 func judgeRedrive(text string) (r redrive, f finding) {
@@ -223,20 +235,24 @@ func judgeRedrive(text string) (r redrive, f finding) {
 	return r, f
 }
 
-// deadLetters looks at the dead-letter queue, which is beside the queue.
-func (e *exam) deadLetters(ctx context.Context, arn string, f finding) finding {
-	url := e.queue.URL[:strings.LastIndex(e.queue.URL, "/")+1] + arn[strings.LastIndex(arn, ":")+1:]
+// deadLetters looks at the dead-letter queue, which is beside the queue: what
+// is bad about it, or what can't be told.
+func (e *exam) deadLetters(ctx context.Context, arn string) (bad finding, note string) {
+	name := arn[strings.LastIndex(arn, ":")+1:]
+	url := e.queue.URL[:strings.LastIndex(e.queue.URL, "/")+1] + name
 	a, err := attributesOf(ctx, e.queueAPI, url)
 	switch {
 	case err != nil && gone(err):
-		return finding{Fail, "the dead-letter queue " + arn + " is not there: what can't be handled is not moved", "aws sqs create-queue --region " + e.queue.Region + " --queue-name " + arn[strings.LastIndex(arn, ":")+1:]}
+		return finding{Fail, "the dead-letter queue " + arn + " is not there: what can't be handled is not moved",
+			"aws sqs create-queue --region " + e.queue.Region + " --queue-name " + name}, ""
 	case err != nil:
-		f.detail += " (whether that queue exists can't be told: allow " + askAttributes + " on it)"
-		return f
-	case a["ApproximateNumberOfMessages"] != "0":
-		return finding{Warn, a["ApproximateNumberOfMessages"] + " messages are in the dead-letter queue: they could not be handled", "look at one: aws sqs receive-message --region " + e.queue.Region + " --queue-url " + url + "; and put them back once the cause is mended: aws sqs start-message-move-task --source-arn " + arn}
+		return finding{}, " (whether that queue exists can't be told: allow " + askAttributes + " on it)"
 	}
-	return f
+	if n, err := strconv.Atoi(a["ApproximateNumberOfMessages"]); err == nil && n > 0 {
+		return finding{Warn, fmt.Sprintf("what could not be handled is in the dead-letter queue: %s", plural(n, "message", "messages")),
+			"look: aws sqs receive-message --region " + e.queue.Region + " --queue-url " + url + "; once the cause is mended, put it back: aws sqs start-message-move-task --region " + e.queue.Region + " --source-arn " + arn}, ""
+	}
+	return finding{}, ""
 }
 
 const manyWaiting = 1000

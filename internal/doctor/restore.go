@@ -42,8 +42,6 @@ func (s *subject) describe(ctx context.Context) ([]inventory.FlowLog, error) {
 func (s *subject) describes(ctx context.Context) finding {
 	all, err := s.logs.get(ctx)
 	switch {
-	case err == nil && len(all) == 0:
-		return finding{Warn, "there is no flow log to protect", "see inventory.regions and accounts: is this where your flow logs are?"}
 	case err == nil:
 		return fine("%s", plural(len(all), "flow log", "flow logs"))
 	case denied(err):
@@ -183,6 +181,8 @@ func decodedAction(text string) string {
 	return decoded.Context.Action
 }
 
+const nothingHere = "there is no protected flow log to try"
+
 // create tells each kind of restore that AWS would refuse.
 func (t *trial) create(ctx context.Context) (out []finding) {
 	runs, err := t.get(ctx)
@@ -190,7 +190,7 @@ func (t *trial) create(ctx context.Context) (out []finding) {
 	case err != nil:
 		return one(finding{Skipped, words(err), ""})
 	case len(runs) == 0:
-		return one(finding{Skipped, "there is no protected flow log to try", ""})
+		return one(finding{Skipped, nothingHere, ""})
 	}
 	allowed, unclear := 0, []string{}
 	for _, r := range runs {
@@ -229,8 +229,11 @@ func (r run) fix() string {
 
 func (t *trial) tag(ctx context.Context) finding {
 	runs, err := t.get(ctx)
-	if err != nil || len(runs) == 0 {
-		return finding{Skipped, "there was nothing to try", ""}
+	switch {
+	case err != nil:
+		return finding{Skipped, words(err), ""}
+	case len(runs) == 0:
+		return finding{Skipped, nothingHere, ""}
 	}
 	tried := false
 	for _, r := range runs {

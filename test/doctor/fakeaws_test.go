@@ -214,16 +214,22 @@ func TestQueue(t *testing.T) {
 	f.look(t).expect(t, doctor.Queue, doctor.Unknown, "allow sqs:GetQueueAttributes")
 }
 
+// paste does what the command of a fix would, at the queue.
+func paste(t *testing.T, cfg aws.Config, url, fix string) error {
+	t.Helper()
+	_, text, _ := strings.Cut(fix, " --queue-url "+url+" --attributes '")
+	var attributes map[string]string
+	must(t, json.Unmarshal([]byte(strings.TrimSuffix(text, "'")), &attributes))
+	_, err := sqs.NewFromConfig(cfg).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: attributes})
+	return err
+}
+
 func TestQueuePolicy(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.set(t, "Policy", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}}`)
 	x := f.look(t).expect(t, doctor.QueuePolicy, doctor.Fail, "everybody in the world", "rule/flowkeeper")
-	// What is to be pasted mends it.
-	_, text, _ := strings.Cut(x.Fix, "--attributes '")
-	var attributes map[string]string
-	must(t, json.Unmarshal([]byte(strings.TrimSuffix(text, "'")), &attributes))
-	f.set(t, "Policy", attributes["Policy"])
+	must(t, paste(t, f.cfg, f.url, x.Fix))
 	f.look(t).expect(t, doctor.QueuePolicy, doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/flowkeeper")
 	f.set(t, "Policy", "")
 	f.look(t).expect(t, doctor.QueuePolicy, doctor.Fail, "no policy")
@@ -235,16 +241,24 @@ func TestQueueRetention(t *testing.T) {
 	f.set(t, "MessageRetentionPeriod", "3600")
 	f.look(t).expect(t, doctor.QueueRetention, doctor.Fail, "kept for 1 h", `"MessageRetentionPeriod":"1209600"`)
 	f.set(t, "MessageRetentionPeriod", "172800")
-	f.look(t).expect(t, doctor.QueueRetention, doctor.Warn)
+	x := f.look(t).expect(t, doctor.QueueRetention, doctor.Warn)
+	must(t, paste(t, f.cfg, f.url, x.Fix))
+	f.look(t).expect(t, doctor.QueueRetention, doctor.OK, "14 days")
 }
 
 func TestQueueRedrive(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	must(t, f.Send("arn:aws:sqs:eu-west-1:111122223333:flowkeeper-dead", "a message"))
-	f.look(t).expect(t, doctor.QueueRedrive, doctor.Warn, "1 messages are in the dead-letter queue", "start-message-move-task")
+	f.look(t).expect(t, doctor.QueueRedrive, doctor.Warn, "in the dead-letter queue: 1 message", "start-message-move-task")
 	f.set(t, "RedrivePolicy", `{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:111122223333:flowkeeper-dead","maxReceiveCount":1}`)
-	f.look(t).expect(t, doctor.QueueRedrive, doctor.Fail, "after 1 receives")
+	r := f.look(t)
+	x := r.expect(t, doctor.QueueRedrive, doctor.Fail, "after 1 receives")
+	r.expect(t, doctor.QueueRedrive, doctor.Warn, "in the dead-letter queue")
+	must(t, paste(t, f.cfg, f.url, x.Fix))
+	if all := f.look(t)[doctor.QueueRedrive]; len(all) != 1 || all[0].Status != doctor.Warn {
+		t.Errorf("mended: %+v", all)
+	}
 	f.set(t, "RedrivePolicy", "")
 	f.look(t).expect(t, doctor.QueueRedrive, doctor.Warn, "no dead-letter queue", "create-queue")
 
@@ -283,8 +297,11 @@ func TestRoundTrip(t *testing.T) {
 	}{
 		{remediate.Way{}, doctor.Unknown, "nothing was rehearsed"},
 		{remediate.Way{BackAt: time.Now().Add(-time.Minute)}, doctor.OK, "the last one 1m0s ago"},
+		{remediate.Way{BackAt: time.Now().Add(-time.Minute), Unanswered: 1, UnansweredSince: time.Now()}, doctor.OK, "the last one 1m0s ago"},
+		{remediate.Way{BackAt: time.Now().Add(-5 * time.Hour)}, doctor.Unknown, "no rehearsal was made since"},
 		{remediate.Way{Unanswered: 1, UnansweredSince: time.Now()}, doctor.Unknown, "on its way"},
-		{remediate.Way{Unanswered: 2, UnansweredSince: time.Now().Add(-time.Hour)}, doctor.Fail, "2 rehearsals did not come back"},
+		{remediate.Way{Unanswered: 2, UnansweredSince: time.Now().Add(-time.Hour)}, doctor.Fail, "no rehearsal ever came back"},
+		{remediate.Way{BackAt: time.Now().Add(-2 * time.Hour), Unanswered: 2, UnansweredSince: time.Now().Add(-time.Hour)}, doctor.Fail, "2 rehearsals did not come back"},
 	} {
 		path := filepath.Join(t.TempDir(), "state.db")
 		remembers(t, path, func(tx remediate.Tx) error { return tx.PutWay(scope, c.way) })
@@ -419,8 +436,40 @@ func TestRefresh(t *testing.T) {
 	}).
 		expect(t, doctor.Refresh, doctor.Warn, "the last refresh was 1h0m0s ago")
 	other := func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-east-1"} }
-	f.look(t, at, other).expect(t, doctor.Refresh, doctor.Warn, "111122223333/us-east-1: there was no refresh yet")
+	f.look(t, at, other).expect(t, doctor.Refresh, doctor.Warn, "there was no refresh yet")
 	f.look(t).expect(t, doctor.Refresh, doctor.Skipped)
+}
+
+func TestRestorable(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	scope := inventory.Scope{Account: acct, Region: region}
+	look := func(more func(remediate.Tx) error) results {
+		path := filepath.Join(t.TempDir(), "state.db")
+		remembers(t, path, more)
+		return f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path })
+	}
+	look(func(remediate.Tx) error { return nil }).expect(t, doctor.Restorable, doctor.OK, "2 not rehearsed yet")
+	r := look(func(tx remediate.Tx) error {
+		needs := remediate.Needs{Type: "s3", Destination: "arn:aws:s3:::b"}
+		return errors.Join(tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: needs, At: time.Now(), Reason: remediate.Permission}),
+			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: remediate.Blocked, DetectedAt: time.Now()}))
+	})
+	r.expect(t, doctor.Restorable, doctor.Warn, "1 flow log could not be restored")
+	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is blocked", "incidents list --only blocked")
+	look(func(tx remediate.Tx) error {
+		for _, id := range []string{"fl-000000a1", "fl-000000b2"} {
+			row, _, err := tx.FlowLog(scope, id)
+			if err != nil {
+				return err
+			}
+			row.Protected = false
+			if err := tx.PutFlowLog(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}).expect(t, doctor.Restorable, doctor.Warn, "nothing is protected")
 }
 
 // A doctor who is called off ends at once, and leaves nothing behind.
