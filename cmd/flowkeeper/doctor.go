@@ -20,19 +20,28 @@ import (
 func newDoctorCommand(a *app) *cobra.Command {
 	var asJSON, who bool
 	c := &cobra.Command{
-		Use: "doctor", Short: "Ask AWS and this machine what would go wrong, and how to mend it", Args: cobra.NoArgs,
-		Long: "Check, in the order in which an event travels, everything that must work for a deletion to be heard, undone and told:\n" +
-			"a line each, and below what fails the command or policy that mends it. It changes nothing, receives no message, and\n" +
-			"deletes nothing. Run it as the user that runs the daemon, with the daemon's credentials.\n\n" +
-			"What it may not ask it can't tell, and says which permission is missing: that is no failure. Warnings are none either.\n" +
-			"Exit codes: 0 nothing fails, 1 something does, 78 wrong configuration. docs/doctor.md explains every check.\n\n" +
-			"With --who-can-delete it asks IAM's own simulator instead, for every user and role of each account, whether it may call\n" +
-			"ec2:DeleteFlowLogs: with MFA, without, and with a user's own access key, of which nothing tells AWS of MFA. The result is\n" +
-			"printed with 0, whatever it is; 1 says that somebody could not be asked about.",
-		Example: "  flowkeeper doctor\n" +
-			"  sudo -u flowkeeper flowkeeper doctor --config /etc/flowkeeper/flowkeeper.yaml\n" +
-			"  flowkeeper doctor --json | jq -r 'select(.status == \"fail\") | .fix'\n" +
-			"  flowkeeper doctor --who-can-delete",
+		Use: "doctor", Short: "Ask AWS and this machine what would go wrong, and how to mend it", Args: noArgs,
+		Long: `Check, in the order in which an event travels, everything that must work for a
+deletion to be heard, undone and told: a line each, and below what fails the
+command or policy that mends it. It changes nothing, receives no message, and
+deletes nothing. Run it on the daemon's machine, with the daemon's credentials.
+
+What it may not ask it can't tell, and says which permission is missing: that
+is no failure. Warnings are none either. Exit codes: 0 nothing fails,
+1 something does, 78 wrong configuration. docs/doctor.md explains every check.
+
+With --who-can-delete it asks IAM's own simulator instead, for every user and
+role of each account, whether it may call ec2:DeleteFlowLogs: with MFA,
+without, and with a user's own access key, of which nothing tells AWS of MFA.
+The result is printed with 0, whatever it is; 1 says that somebody could not be
+asked about.`,
+		Example: `  flowkeeper doctor
+
+  # What to paste, for a script
+  flowkeeper doctor --json | jq -r 'select(.status == "fail") | .fix'
+
+  # The review that least privilege needs
+  flowkeeper doctor --who-can-delete`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			d, err := a.newDoctor(c.Context(), asJSON && !who)
 			switch {
@@ -51,7 +60,7 @@ func newDoctorCommand(a *app) *cobra.Command {
 
 // newDoctor reads the configuration. A wrong one is a result in JSON, too.
 func (a *app) newDoctor(ctx context.Context, asJSON bool) (*doctor.Doctor, error) {
-	conf, warnings, err := a.configWarned(true)
+	conf, warnings, err := a.configWarned(needs{queue: true})
 	if err != nil && asJSON {
 		r := doctor.Result{Check: doctor.Configuration, Title: doctor.Checks()[0].Title, Status: doctor.Fail, Detail: err.Error(), See: doctor.See(doctor.Configuration)}
 		return nil, errors.Join(err, a.print(func(w io.Writer) error { return writeJSON(w, r) }))
@@ -72,7 +81,6 @@ func (a *app) examine(ctx context.Context, d *doctor.Doctor, asJSON bool) error 
 	counts, skipped := map[doctor.Status]int{}, map[string][]string{}
 	err := d.Run(ctx, func(group []doctor.Result) error {
 		p.step()
-		a.makeWay()
 		for _, r := range group {
 			counts[r.Status]++
 			if r.Status == doctor.Skipped {
@@ -94,13 +102,6 @@ func (a *app) examine(ctx context.Context, d *doctor.Doctor, asJSON bool) error 
 		return errTold
 	}
 	return nil
-}
-
-// makeWay wipes the progress's line before a result is printed below it.
-func (a *app) makeWay() {
-	if a.stderrTerminal {
-		fmt.Fprint(a.stderr, "\r\x1b[K")
-	}
 }
 
 // alike is how many places are named, until they are counted.
@@ -273,7 +274,7 @@ func writeMayJSON(w io.Writer, reviews []doctor.Review) error {
 }
 
 func (a *app) writeMay(w io.Writer, reviews []doctor.Review, took time.Duration) error {
-	t := a.table(w, "ACCOUNT", "PRINCIPAL", "MFA", "NO MFA", "KEY", "BY")
+	t := a.table(w, whole("ACCOUNT"), cutTo(20, "PRINCIPAL").keepEnd(), whole("MFA"), whole("NO MFA"), whole("KEY"), cutTo(20, "BY").orDrop(1))
 	asked, may, linked := 0, 0, 0
 	unknown := map[string]bool{}
 	for _, r := range reviews {
