@@ -65,7 +65,7 @@ func denied(err error) bool {
 // unheard is a check of which a question was not answered: never a failure.
 func unheard(err error, action string) finding {
 	if denied(err) {
-		return finding{Unknown, "can't tell, because " + action + " is not allowed", "allow " + action}
+		return finding{Unknown, "can't tell, because " + action + " is not allowed", "allow " + action + " (deploy/iam-policy-doctor.json)"}
 	}
 	return finding{Unknown, "can't tell, because " + action + " was answered with " + words(err), ""}
 }

@@ -168,7 +168,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("%q instead of %q", got, want)
 		}
 	}
-	if f := unheard(&smithy.GenericAPIError{Code: "AccessDeniedException"}, "events:ListRules"); f.status != Unknown || f.fix != "allow events:ListRules" {
+	if f := unheard(&smithy.GenericAPIError{Code: "AccessDeniedException"}, "events:ListRules"); f.status != Unknown || f.fix != "allow events:ListRules (deploy/iam-policy-doctor.json)" {
 		t.Errorf("%+v", f)
 	}
 }

@@ -98,18 +98,20 @@ func (e *exam) stateFile(ctx context.Context) []finding {
 	return one(fine("%s: %s protected in %s", path, plural(protected, "flow log", "flow logs"), plural(len(m.counts.RefreshedAt), "scope", "scopes")))
 }
 
-// roomFor says whether the daemon could make the file.
+// roomFor says whether the daemon could make the file: of its folders, one may
+// be missing.
 func roomFor(path string) finding {
-	dir := filepath.Dir(path)
-	for {
-		if _, err := os.Stat(dir); err == nil || filepath.Dir(dir) == dir {
-			break
-		}
+	folder := filepath.Dir(path)
+	dir := folder
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		dir = filepath.Dir(dir)
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return finding{Fail, fmt.Sprintf("%s is not there, and neither are %s and the folder above", path, folder), "mend state.path, or make them: install -d -m 700 -o USER " + folder + " (the user that runs the daemon)"}
 	}
 	const write, enter = 2, 1
 	if err := syscall.Access(dir, write|enter); err != nil {
-		return finding{Fail, fmt.Sprintf("%s is not there, and %s can't be written: %v", path, dir, err), "install -d -m 700 -o USER " + filepath.Dir(path) + " (the user that runs the daemon), or set state.path"}
+		return finding{Fail, fmt.Sprintf("%s is not there, and %s can't be written: %v", path, dir, err), "install -d -m 700 -o USER " + folder + " (the user that runs the daemon), or set state.path"}
 	}
 	return fine("%s is not there yet: `flowkeeper run` makes it", path)
 }

@@ -161,6 +161,8 @@ func TestStateFile(t *testing.T) {
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Error("the doctor made a state file")
 	}
+	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/state.db" }).expect(t, doctor.StateFile, doctor.OK, "not there yet")
+	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/b/state.db" }).expect(t, doctor.StateFile, doctor.Fail, "and the folder above")
 	remembers(t, path, func(remediate.Tx) error { return nil })
 	f.look(t, at).expect(t, doctor.StateFile, doctor.OK, "2 flow logs protected in 1 scope")
 	must(t, os.Chmod(path, 0o644))

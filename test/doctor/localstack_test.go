@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -151,6 +153,11 @@ func TestEventPattern(t *testing.T) {
 		c.rule(t, region, "ours", p.pattern, ebtypes.Target{Arn: &c.arn})
 		c.look(t).expect(t, doctor.EventPattern, p.want, p.says)
 	}
+	// A rule that is off makes good for nothing.
+	c.rule(t, region, "ours", `{"source":["aws.ec2"],"detail":{"eventName":["DeleteFlowLogs"]}}`, ebtypes.Target{Arn: &c.arn})
+	_, err := c.rule(t, region, "off", deployed(t), ebtypes.Target{Arn: &c.arn}).DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("off")})
+	must(t, err)
+	c.look(t).expect(t, doctor.EventPattern, doctor.Fail, "the pattern of ours does not match")
 }
 
 func TestQueueKey(t *testing.T) {
@@ -225,9 +232,17 @@ func TestPassRoleAndLogDelivery(t *testing.T) {
 	r := c.look(t)
 	r.expect(t, doctor.Create, doctor.OK, "1 destination and role")
 	r.expect(t, doctor.PassRole, doctor.Fail, "may not pass "+delivery, `"Resource":"`+delivery+`"`)
-	r.expect(t, doctor.LogDelivery, doctor.Fail, "may not set up log delivery")
+	r.expect(t, doctor.LogDelivery, doctor.Warn, "may not set up log delivery", "none that is protected goes there")
 	c.allow(t, "iam:PassRole", delivery)
-	c.look(t).expect(t, doctor.PassRole, doctor.OK, delivery)
+	_, err = s3.NewFromConfig(c.root, func(o *s3.Options) { o.UsePathStyle = true }).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("flow-logs-" + c.account),
+		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: region}})
+	must(t, err)
+	_, err = api.CreateFlowLogs(t.Context(), &ec2.CreateFlowLogsInput{ResourceIds: []string{*vpc.Vpc.VpcId}, ResourceType: ec2types.FlowLogsResourceTypeVpc,
+		TrafficType: ec2types.TrafficTypeAll, LogDestinationType: ec2types.LogDestinationTypeS3, LogDestination: aws.String("arn:aws:s3:::flow-logs-" + c.account)})
+	must(t, err)
+	r = c.look(t)
+	r.expect(t, doctor.PassRole, doctor.OK, delivery)
+	r.expect(t, doctor.LogDelivery, doctor.Fail, "may not set up log delivery")
 	c.allow(t, "logs:CreateLogDelivery", "*")
 	c.look(t).expect(t, doctor.LogDelivery, doctor.OK)
 }
