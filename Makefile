@@ -10,7 +10,7 @@ FUZZTIME    ?= 20s
 export CGO_ENABLED ?= 0
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: all build demo test race bench simulate crash fuzz lint install packages lint-packages reproducible smoke-aws clean
+.PHONY: all build demo test race bench simulate crash fuzz lint install packages lint-packages reproducible test-systemd smoke-aws clean
 
 all: build
 
@@ -51,6 +51,13 @@ crash:
 
 fuzz:
 	test/fuzz.sh $(FUZZTIME)
+
+# As root, on a Debian: boots another one in a container, installs the package
+# there, and does to it what operators and accidents do. Leaves other packages in
+# dist/ than were there.
+test-systemd:
+	test/systemd/tools.sh
+	FLOWKEEPER_SYSTEMD=1 $(GO) test -count 1 -v -timeout 15m ./test/systemd
 
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }

@@ -1,0 +1,125 @@
+//go:build linux
+
+package systemd_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const rootPattern = "flowkeeper-systemd-*"
+
+// newRoot is a fresh copy of a Debian that boots. The directory around it is
+// removed when the test ends, and by the next run where a test was killed.
+func newRoot(t *testing.T, ctx context.Context) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	must(t, err)
+	cache = filepath.Join(cache, "flowkeeper")
+	must(t, os.MkdirAll(cache, 0o755))
+	// One container at a time: all of them would share one control group.
+	hold(t, ctx, filepath.Join(cache, "systemd.lock"))
+	tarball := debian(t, ctx, cache)
+	sweep(t)
+	dir, err := os.MkdirTemp("", rootPattern)
+	must(t, err)
+	t.Cleanup(func() { sweep(t) })
+	root := filepath.Join(dir, "root")
+	must(t, os.Mkdir(root, 0o755))
+	command(t, ctx, "tar", "-C", root, "--numeric-owner", "-xf", tarball)
+	return root
+}
+
+// sweep removes what a machine leaves on the host. Nobody else's is there: the
+// lock is ours.
+func sweep(t *testing.T) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), rootPattern))
+	must(t, err)
+	for _, dir := range append(left, "/run/systemd/nspawn/propagate/"+machineName) {
+		must(t, os.RemoveAll(dir))
+	}
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/payload")
+	must(t, err)
+	for _, dir := range groups {
+		removeGroups(dir)
+		removeGroups(filepath.Join(filepath.Dir(dir), "supervisor"))
+	}
+}
+
+// removeGroups removes control groups, the inner ones first. One with processes
+// in it is not ours, and stays.
+func removeGroups(dir string) {
+	inner, _ := os.ReadDir(dir) // gone: then there is nothing to remove
+	for _, e := range inner {
+		if e.IsDir() {
+			removeGroups(filepath.Join(dir, e.Name()))
+		}
+	}
+	_ = os.Remove(dir)
+}
+
+// debian is the tar file of root.sh, made by whoever comes first.
+func debian(t *testing.T, ctx context.Context, cache string) string {
+	t.Helper()
+	recipe, err := os.ReadFile("root.sh")
+	must(t, err)
+	path := filepath.Join(cache, fmt.Sprintf("debian-%.12x.tar", sha256.Sum256(recipe)))
+	_, err = os.Stat(path)
+	if err == nil {
+		return path
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	t.Logf("making %s (once, about a minute)", path)
+	command(t, ctx, "./root.sh", path+".part")
+	must(t, os.Rename(path+".part", path))
+	return path
+}
+
+// hold keeps path locked until the test ends. The kernel frees it if the
+// process dies.
+func hold(t *testing.T, ctx context.Context, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	must(t, err)
+	t.Cleanup(func() { f.Close() })
+	every := time.NewTicker(100 * time.Millisecond)
+	defer every.Stop()
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			t.Fatal(err)
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("another test holds %s", path)
+		case <-every.C:
+		}
+	}
+}
+
+// command runs a program of the host.
+func command(t *testing.T, ctx context.Context, name string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+}
