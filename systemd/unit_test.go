@@ -68,7 +68,8 @@ var required = map[string][]string{
 	"Service.UMask":                    {"0077"},
 	"Service.LimitCORE":                {"0"}, // I11: no secret in a core file
 	"Service.ProtectSystem":            {"strict"},
-	"Service.NoExecPaths":              {"/"},
+	"Service.NoExecPaths":              {"/ /tmp /var/tmp /dev/shm -/var/lib/private/flowkeeper"},
+	"Service.SyslogLevel":              {"err"}, // so that journalctl -p err shows why it ended
 	"Service.ExecPaths":                {"/usr/bin/flowkeeper"},
 	"Service.CapabilityBoundingSet":    {""},
 	"Service.AmbientCapabilities":      {""},

@@ -66,8 +66,7 @@ func (s *story) hung(t *testing.T) {
 	lost := s.world.victim(t, watched)
 	s.machine.run(t, "systemctl", "kill", "--signal=STOP", "--kill-whom=main", unit)
 	s.world.strike(t, lost)
-	e := s.says(t, "the watchdog", saysPart("Watchdog timeout (limit 6s)"))
-	s.loud(t, e)
+	s.loud(t, s.says(t, "the watchdog", saysPart("Watchdog timeout (limit 6s)")))
 	s.says(t, "the restart's cause", saysPart("Failed with result 'watchdog'"))
 	s.restarted(t, before)
 	s.comesBack(t, lost)
@@ -119,7 +118,7 @@ func (s *story) typo(t *testing.T) {
 		t.Error("systemctl restart succeeds with a typo")
 	}
 	s.failedForGood(t)
-	s.says(t, "the typo", saysPart("setle", fmt.Sprintf("flowkeeper.yaml:%d", line)))
+	s.loud(t, s.says(t, "the typo", saysPart("setle", fmt.Sprintf("flowkeeper.yaml:%d", line))))
 	lost := s.world.victim(t, watched)
 	s.world.strike(t, lost)
 	s.machine.write(t, conffile, good)

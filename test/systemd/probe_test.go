@@ -61,6 +61,10 @@ func attempts() []attempt {
 	mine := filepath.Join(os.Getenv("STATE_DIRECTORY"), "probe")
 	return []attempt{
 		{"run a shell", syscall.EACCES, func() error { return exec.Command("/bin/sh", "-c", "true").Run() }},
+		{"run what it wrote into its state", syscall.EACCES, func() error { return runCopy(mine) }},
+		{"run what it wrote into /tmp", syscall.EACCES, func() error { return runCopy("/tmp") }},
+		{"run what it wrote into /var/tmp", syscall.EACCES, func() error { return runCopy("/var/tmp") }},
+		{"run what it wrote into /dev/shm", syscall.EACCES, func() error { return runCopy("/dev/shm") }},
 		{"write its state", nil, func() error { return create(filepath.Join(mine, "file")) }},
 		{"write beside its state", syscall.EROFS, func() error { return create("/var/lib/file") }},
 		{"write into /etc", syscall.EROFS, func() error { return create("/etc/file") }},
@@ -94,6 +98,21 @@ func attempts() []attempt {
 			return err
 		}},
 	}
+}
+
+// runCopy runs a copy of this program, which then has nothing to do.
+func runCopy(dir string) error {
+	text, err := os.ReadFile("/usr/bin/flowkeeper")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "tool")
+	if err := os.WriteFile(path, text, 0o700); err != nil {
+		return err
+	}
+	cmd := exec.Command(path, "-test.run=^$")
+	cmd.Env = []string{}
+	return errors.Join(cmd.Run(), os.Remove(path))
 }
 
 func create(path string) error {

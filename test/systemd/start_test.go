@@ -38,7 +38,7 @@ func (s *story) unconfigured(t *testing.T) {
 		t.Error("systemctl start succeeds without queue.url")
 	}
 	s.failedForGood(t)
-	s.says(t, "queue.url", saysPart("queue.url", "flowkeeper.yaml"))
+	s.loud(t, s.says(t, "queue.url", saysPart("queue.url", "flowkeeper.yaml")))
 }
 
 // failedForGood: ended with 78, and not to be started again by systemd.
