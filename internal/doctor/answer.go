@@ -93,4 +93,15 @@ func fine(format string, args ...any) finding {
 	return finding{status: OK, detail: fmt.Sprintf(format, args...)}
 }
 
+// word is one word of a shell's command, whatever it holds: names come from AWS,
+// and people paste what stands here (I12).
+func word(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
 func one(f finding) []finding { return []finding{f} }

@@ -264,13 +264,17 @@ func rank(s Status) int {
 	return slices.Index([]Status{Skipped, OK, Unknown, Warn, Fail}, s)
 }
 
-// goodPolicy lets one source send, and nobody else.
+// goodPolicy lets one source send, and nobody else, as deploy/queue-policy.json.
 func goodPolicy(queueARN, service, source string) string {
-	b, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
-		"Sid": "OnlyTheRuleSends", "Effect": "Allow", "Principal": map[string]string{"Service": service},
-		"Action": sendMessage, "Resource": queueARN,
-		"Condition": map[string]any{"ArnEquals": map[string]string{"aws:SourceArn": source}},
-	}}})
+	type object = map[string]any
+	b, err := json.Marshal(object{"Version": "2012-10-17", "Statement": []object{
+		{"Sid": "TheRuleSends", "Effect": "Allow", "Principal": object{"Service": service}, "Action": sendMessage, "Resource": queueARN,
+			"Condition": object{"ArnEquals": object{"aws:SourceArn": source}}},
+		{"Sid": "NobodyElseSends", "Effect": "Deny", "Principal": "*", "Action": sendMessage, "Resource": queueARN,
+			"Condition": object{"ArnNotEquals": object{"aws:SourceArn": source}}},
+		{"Sid": "EncryptedOnTheWay", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": queueARN,
+			"Condition": object{"Bool": object{"aws:SecureTransport": "false"}}},
+	}})
 	if err != nil {
 		panic("doctor: a policy is plain JSON: " + err.Error())
 	}

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -84,6 +85,26 @@ func TestPolicyNamesTheRuleThatWasFound(t *testing.T) {
 	}
 	if f := judgePolicy(good, queueARN, []string{ruleARN, ruleARN + "-2"}); f.status != Fail || !strings.Contains(f.detail, "not "+ruleARN+"-2") {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestI12WhatIsPastedIsOneWord: names come from AWS, where an attacker may have
+// chosen them.
+func TestI12WhatIsPastedIsOneWord(t *testing.T) {
+	t.Parallel()
+	for _, plain := range []string{"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper", "https://sqs.eu-west-1.amazonaws.com/111122223333/q", "/var/lib/flowkeeper/state.db"} {
+		if word(plain) != plain {
+			t.Errorf("%s is %s", plain, word(plain))
+		}
+	}
+	for _, foreign := range []string{"", "x; touch y", "$(touch y)", "`touch y`", "it's", "'; touch y; '", "a\nb", "~", "*", "é"} {
+		out, err := exec.Command("sh", "-c", "printf %s "+word(foreign)).Output()
+		if err != nil || string(out) != foreign {
+			t.Errorf("%q is %q, %v", foreign, out, err)
+		}
+	}
+	if f := judgeKey("x; touch y", false); !strings.HasSuffix(f.fix, "--key-id 'x; touch y'") {
+		t.Errorf("%s", f.fix)
 	}
 }
 

@@ -110,7 +110,7 @@ func (e *exam) setAttributes(all map[string]string) string {
 	if err != nil {
 		panic("doctor: an attribute is plain text: " + err.Error())
 	}
-	return fmt.Sprintf("aws sqs set-queue-attributes --region %s --queue-url %s --attributes '%s'", e.queue.Region, e.queue.URL, b)
+	return fmt.Sprintf("aws sqs set-queue-attributes --region %s --queue-url %s --attributes %s", e.queue.Region, e.queue.URL, word(string(b)))
 }
 
 // queueKey: EventBridge can't send to a queue that AWS's own key encrypts, and
@@ -142,7 +142,7 @@ func judgeKey(key string, managed bool) finding {
 		return finding{Fail, "alias/aws/sqs encrypts the queue: EventBridge and SNS may not use that key, so that no event arrives", ""}
 	}
 	return finding{Unknown, "can't tell whether EventBridge may use the key " + key + ": only its own policy says",
-		`let the key's policy allow {"Service":"events.amazonaws.com"} kms:GenerateDataKey and kms:Decrypt, and us kms:Decrypt: aws kms get-key-policy --policy-name default --key-id ` + key}
+		`let the key's policy allow {"Service":"events.amazonaws.com"} kms:GenerateDataKey and kms:Decrypt, and us kms:Decrypt: aws kms get-key-policy --policy-name default --key-id ` + word(key)}
 }
 
 // How long messages should be kept: a long weekend without the daemon.
@@ -198,7 +198,7 @@ func (e *exam) queueRedrive(ctx context.Context) []finding {
 		f.fix = e.setAttribute("RedrivePolicy", fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"100"}`, target))
 		if r.Target == "" {
 			name := target[strings.LastIndex(target, ":")+1:]
-			f.fix = fmt.Sprintf("aws sqs create-queue --region %s --queue-name %s && ", e.queue.Region, name) + f.fix
+			f.fix = fmt.Sprintf("aws sqs create-queue --region %s --queue-name %s && ", e.queue.Region, word(name)) + f.fix
 		}
 	}
 	if r.Target == "" {
@@ -244,13 +244,13 @@ func (e *exam) deadLetters(ctx context.Context, arn string) (bad finding, note s
 	switch {
 	case err != nil && gone(err):
 		return finding{Fail, "the dead-letter queue " + arn + " is not there: what can't be handled is not moved",
-			"aws sqs create-queue --region " + e.queue.Region + " --queue-name " + name}, ""
+			"aws sqs create-queue --region " + e.queue.Region + " --queue-name " + word(name)}, ""
 	case err != nil:
 		return finding{}, " (whether that queue exists can't be told: allow " + askAttributes + " on it)"
 	}
 	if n, err := strconv.Atoi(a["ApproximateNumberOfMessages"]); err == nil && n > 0 {
 		return finding{Warn, fmt.Sprintf("what could not be handled is in the dead-letter queue: %s", plural(n, "message", "messages")),
-			"look: aws sqs receive-message --region " + e.queue.Region + " --queue-url " + url + "; once the cause is mended, put it back: aws sqs start-message-move-task --region " + e.queue.Region + " --source-arn " + arn}, ""
+			"look: aws sqs receive-message --region " + e.queue.Region + " --queue-url " + word(url) + "; once the cause is mended, put it back: aws sqs start-message-move-task --region " + e.queue.Region + " --source-arn " + word(arn)}, ""
 	}
 	return finding{}, ""
 }

@@ -219,7 +219,7 @@ func partOf(action string) bool {
 
 func (r run) fix() string {
 	if _, encoded, is := strings.Cut(r.raw, "Encoded authorization failure message: "); is && r.lacks == "" {
-		return "aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message " + strings.TrimSpace(encoded)
+		return "aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message " + word(strings.TrimSpace(encoded))
 	}
 	if r.lacks != "" {
 		return "allow " + r.lacks + " (deploy/iam-policy.json), and see that no service control policy denies it"

@@ -185,9 +185,9 @@ func judgeRules(rules []rule, region string) (f finding) {
 	for _, x := range rules {
 		switch {
 		case !x.enabled:
-			f = finding{Fail, "the rule " + x.name + " is disabled", "aws events enable-rule --name " + x.name + " --region " + region}
+			f = finding{Fail, "the rule " + x.name + " is disabled", "aws events enable-rule --name " + word(x.name) + " --region " + region}
 		case x.target.Input != nil:
-			f = finding{Fail, "the rule " + x.name + " sends a constant text instead of the event", "aws events put-targets --rule " + x.name + " --region " + region + " --targets Id=" + aws.ToString(x.target.Id) + ",Arn=" + aws.ToString(x.target.Arn)}
+			f = finding{Fail, "the rule " + x.name + " sends a constant text instead of the event", "aws events put-targets --rule " + word(x.name) + " --region " + region + " --targets " + word("Id="+aws.ToString(x.target.Id)+",Arn="+aws.ToString(x.target.Arn))}
 		case x.target.InputTransformer != nil:
 			f = finding{Warn, "the rule " + x.name + " transforms what it sends: whether the record is still in it can't be told", "take InputTransformer out of its target"}
 		default:
@@ -304,7 +304,7 @@ func testPattern(ctx context.Context, api eventsAPI, rules []rule, all []sample,
 			names = append(names, r.name)
 		}
 	}
-	fix := "aws events put-rule --name " + names[0] + " --region " + region + " --event-pattern file://deploy/eventbridge-pattern.json"
+	fix := "aws events put-rule --name " + word(names[0]) + " --region " + region + " --event-pattern file://deploy/eventbridge-pattern.json"
 	who := "the pattern of " + strings.Join(names, ", ") + " does not match "
 	switch {
 	case len(missed) > 0:

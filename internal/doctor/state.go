@@ -89,7 +89,7 @@ func (e *exam) stateFile(ctx context.Context) []finding {
 	case err != nil:
 		return one(finding{Fail, err.Error(), ""})
 	case info.Mode().Perm()&0o007 != 0:
-		return one(finding{Fail, fmt.Sprintf("%s is open to everybody on this machine (%s)", path, info.Mode().Perm()), "chmod 600 " + path})
+		return one(finding{Fail, fmt.Sprintf("%s is open to everybody on this machine (%s)", path, info.Mode().Perm()), "chmod 600 " + word(path)})
 	}
 	protected := 0
 	for _, n := range m.counts.Restorable {

@@ -103,7 +103,7 @@ func (t trail) judge() finding {
 	case t.unheard != nil:
 		return *t.unheard
 	case !t.logging:
-		return finding{Fail, "the trail " + name + " does not log", "aws cloudtrail start-logging --name " + t.arn + " --region " + t.home}
+		return finding{Fail, "the trail " + name + " does not log", "aws cloudtrail start-logging --name " + word(t.arn) + " --region " + t.home}
 	}
 	wanted, told := t.wants()
 	switch {
@@ -111,9 +111,9 @@ func (t trail) judge() finding {
 		return finding{Unknown, "can't tell whether the selectors of the trail " + name + " take what is wanted: they use fields that are not known here", ""}
 	case !wanted:
 		return finding{Fail, "the trail " + name + " does not log management write events of EC2",
-			"aws cloudtrail put-event-selectors --trail-name " + t.arn + " --region " + t.home + ` --event-selectors '[{"ReadWriteType":"All","IncludeManagementEvents":true}]' (this replaces its other selectors: put them into the list)`}
+			"aws cloudtrail put-event-selectors --trail-name " + word(t.arn) + " --region " + t.home + ` --event-selectors '[{"ReadWriteType":"All","IncludeManagementEvents":true}]' (this replaces its other selectors: put them into the list)`}
 	case t.deliveryError != "":
-		return finding{Warn, fmt.Sprintf("the trail %s logs, but its last delivery to S3 failed: %s", name, t.deliveryError), "see the bucket's policy and key: aws cloudtrail get-trail-status --name " + t.arn + " --region " + t.home}
+		return finding{Warn, fmt.Sprintf("the trail %s logs, but its last delivery to S3 failed: %s", name, t.deliveryError), "see the bucket's policy and key: aws cloudtrail get-trail-status --name " + word(t.arn) + " --region " + t.home}
 	}
 	return fine("%s logs", name)
 }
