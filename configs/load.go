@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -51,10 +52,11 @@ const (
 // that is fine.
 func Load(file string, o Options) (Config, []Warning, error) {
 	l := &loader{
-		file: file, env: environment(o.Environ), scalars: scalars(),
+		path: file, env: environment(o.Environ), scalars: scalars(),
 		lines: map[string]int{}, values: map[string]any{}, override: map[string]any{},
 		told: map[string]int{}, soft: map[int]bool{}, leave: o.LeaveSecrets, left: map[string]string{},
 	}
+	l.file = l.nameOf(file)
 	if file != "" {
 		l.readFile()
 	}
@@ -74,7 +76,8 @@ func Load(file string, o Options) (Config, []Warning, error) {
 
 // loader is one Load.
 type loader struct {
-	file     string
+	path     string // of the file
+	file     string // as people are told of it
 	env      map[string]string
 	scalars  []scalar
 	lines    map[string]int    // of each key in the file
@@ -88,9 +91,18 @@ type loader struct {
 	soft     map[int]bool   // problems that give way to a better one of the same value
 }
 
+// nameOf a file is what people are told. systemd's copy is not theirs to mend: of
+// that it is the name alone.
+func (l *loader) nameOf(path string) string {
+	if dir := l.env["CREDENTIALS_DIRECTORY"]; dir != "" && filepath.Dir(path) == filepath.Clean(dir) {
+		return filepath.Base(path)
+	}
+	return path
+}
+
 // readFile reads and walks the file.
 func (l *loader) readFile() {
-	text, err := readBounded(l.file, maxFile)
+	text, err := readBounded(l.path, maxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		l.problems = append(l.problems, Problem{File: l.file, Message: "no such file: write it (configs/flowkeeper.yaml is a commented example), or name another with --config", err: fs.ErrNotExist})

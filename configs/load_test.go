@@ -137,6 +137,21 @@ func TestMissingFile(t *testing.T) {
 	}
 }
 
+// TestTheServicesCopyHasNoPath: nobody can mend what systemd keeps in /run.
+func TestTheServicesCopyHasNoPath(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := write(t, dir, "flowkeeper.yaml", "queue:\n  ulr: x\n")
+	_, _, err := Load(file, Options{Environ: []string{"CREDENTIALS_DIRECTORY=" + dir}})
+	if err == nil || !strings.HasPrefix(err.Error(), "flowkeeper.yaml:2: queue.ulr") {
+		t.Errorf("%v", err)
+	}
+	_, _, err = Load(file, Options{})
+	if err == nil || !strings.HasPrefix(err.Error(), file+":2:") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestSecretsFromFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
