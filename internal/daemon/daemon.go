@@ -49,6 +49,7 @@ type Daemon struct {
 	pastStore sync.Map       // keys of troubles that were told past the store
 	backup    *backup.Backup // nil: none
 	meters    *meters
+	base      aws.Config // AWS, whose clients count their calls
 
 	connected  atomic.Bool // the fields below are there
 	fleet      *scopes.Fleet
@@ -78,12 +79,12 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.meters = newMeters(d.sinkNames())
-	d.AWS = d.meters.counting(d.AWS)
-	if d.sinks, err = Sinks(d.Config, d.AWS, d.Log, d.Version); err != nil {
+	d.base = d.meters.counting(d.AWS)
+	if d.sinks, err = Sinks(d.Config, d.base, d.Log, d.Version); err != nil {
 		return err
 	}
 	maps.Copy(d.sinks, d.Sinks)
-	if d.backup, err = newBackup(d.AWS, d.Config.State.Backup); err != nil {
+	if d.backup, err = newBackup(d.base, d.Config.State.Backup); err != nil {
 		return err
 	}
 	unread, err := d.recall(ctx)
@@ -151,7 +152,7 @@ func (d *Daemon) route(a alert.Alert) []string {
 
 // connect reaches AWS once, and makes the parts that need it.
 func (d *Daemon) connect(ctx context.Context) error {
-	fleet, err := scopes.Connect(ctx, d.AWS, Accounts(d.Config), d.Config.Inventory.Regions, d.Log)
+	fleet, err := scopes.Connect(ctx, d.base, Accounts(d.Config), d.Config.Inventory.Regions, d.Log)
 	if err != nil {
 		return err
 	}
@@ -282,7 +283,7 @@ func (d *Daemon) queueClient() (configs.QueueRef, *sqs.Client, error) {
 	if err != nil {
 		return q, nil, err
 	}
-	return q, sqs.NewFromConfig(d.AWS, func(o *sqs.Options) {
+	return q, sqs.NewFromConfig(d.base, func(o *sqs.Options) {
 		if q.Region != "" {
 			o.Region = q.Region
 		}

@@ -63,6 +63,7 @@ func newMeters(sinks []string) *meters {
 	for _, o := range watcher.Outcomes {
 		m.messages.WithLabelValues(string(watcher.EventBridge), o)
 	}
+	m.calls.WithLabelValues("SQS", "ReceiveMessage", "ok") // a queue that never answers is silent, too
 	for _, s := range sinks {
 		m.alerts.WithLabelValues(s, outcomeSent)
 		m.alerts.WithLabelValues(s, outcomeFailed)

@@ -3,15 +3,21 @@ package daemon
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/smithy-go"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
@@ -71,6 +77,45 @@ func TestMetersCountOneDeletion(t *testing.T) {
 	if d := h.value(`flowkeeper_detection_delay_seconds_sum`); d < 0 || d > patience.Seconds() {
 		t.Errorf("detected after %v s", d)
 	}
+}
+
+// TestRefreshedAtOfWhatIsConfigured: a scope that was never refreshed is an
+// alarm, and one that is kept no more is none.
+func TestRefreshedAtOfWhatIsConfigured(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.Inventory.Regions = []string{region, "us-east-1"}
+	h.refreshed()
+	of := func(r string) inventory.Scope { return inventory.Scope{Account: account, Region: r} }
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	got := h.daemon.current(map[inventory.Scope]time.Time{of(region): at, of("eu-north-1"): at})
+	if d := cmp.Diff(map[inventory.Scope]time.Time{of(region): at, of("us-east-1"): {}}, got); d != "" {
+		t.Error(d)
+	}
+	never := counted{h.daemon.store, nil, func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
+		return map[inventory.Scope]time.Time{of(region): {}}
+	}}
+	if text := scraped(t, never); !strings.Contains(text, `flowkeeper_refresh_last_success_timestamp_seconds{account="111122223333",region="eu-west-1"} 0`+"\n") {
+		t.Error(text)
+	}
+}
+
+// TestAQueueThatNeverAnsweredHasASeries: the alerting rule asks for its rate.
+func TestAQueueThatNeverAnsweredHasASeries(t *testing.T) {
+	t.Parallel()
+	if text := scraped(t, newMeters(nil).calls); !strings.Contains(text, `flowkeeper_aws_calls_total{operation="ReceiveMessage",outcome="ok",service="SQS"} 0`+"\n") {
+		t.Error(text)
+	}
+}
+
+// scraped is what a scrape shows of a collector.
+func scraped(t *testing.T, c prometheus.Collector) string {
+	t.Helper()
+	r := prometheus.NewRegistry()
+	r.MustRegister(c)
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return w.Body.String()
 }
 
 func TestMetersCountThrottles(t *testing.T) {

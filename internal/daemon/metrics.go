@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 )
 
 var (
@@ -21,7 +22,7 @@ var (
 		"Protected flow logs, by whether the last rehearsal showed that AWS would allow their restore (yes, no; unknown: not rehearsed yet).", []string{"answer"}, nil)
 	pendingMetric   = prometheus.NewDesc("flowkeeper_alerts_pending", "Alerts that a sink has not got yet.", []string{"sink"}, nil)
 	parkedMetric    = prometheus.NewDesc("flowkeeper_alerts_parked", "Alerts that were given up after days, by the sink that did not take them.", []string{"sink"}, nil)
-	refreshedMetric = prometheus.NewDesc("flowkeeper_refresh_last_success_timestamp_seconds", "When the last complete refresh of a scope began.", []string{"account", "region"}, nil)
+	refreshedMetric = prometheus.NewDesc("flowkeeper_refresh_last_success_timestamp_seconds", "When the last complete refresh of a scope began; 0: it had none.", []string{"account", "region"}, nil)
 	sizeMetric      = prometheus.NewDesc("flowkeeper_state_bytes", "Size of the state file.", nil, nil)
 
 	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, pendingMetric, parkedMetric, refreshedMetric, sizeMetric}
@@ -34,16 +35,31 @@ const scrape = 8 * time.Second
 func (d *Daemon) metrics() http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(d.meters.collectors()...)
-	r.MustRegister(counted{d.store, slices.Sorted(maps.Keys(d.sinks))}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	r.MustRegister(counted{d.store, slices.Sorted(maps.Keys(d.sinks)), d.current}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_build_info", Help: "Always 1; the label says which version this is.",
 			ConstLabels: prometheus.Labels{"version": d.Version}}, func() float64 { return 1 }))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: scrape})
 }
 
+// current are the refreshes of the scopes that are configured, the zero time for
+// one that had none: what is configured no more is nobody's alarm, and what was
+// never refreshed is one. Before AWS has been reached they are those remembered.
+func (d *Daemon) current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
+	if !d.connected.Load() {
+		return remembered
+	}
+	out := map[inventory.Scope]time.Time{}
+	for _, s := range d.fleet.Scopes() {
+		out[s] = remembered[s]
+	}
+	return out
+}
+
 // counted is the state file as a source of metrics.
 type counted struct {
-	store *store.Store
-	sinks []string
+	store   *store.Store
+	sinks   []string
+	current func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time
 }
 
 // Describe implements prometheus.Collector.
@@ -83,8 +99,12 @@ func (c counted) Collect(to chan<- prometheus.Metric) {
 			gauge(m.desc, float64(m.count[w]), w)
 		}
 	}
-	for s, at := range n.RefreshedAt {
-		gauge(refreshedMetric, float64(at.UnixMilli())/1000, s.Account, s.Region)
+	for s, at := range c.current(n.RefreshedAt) {
+		seconds := 0.0 // never
+		if !at.IsZero() {
+			seconds = float64(at.UnixMilli()) / 1000
+		}
+		gauge(refreshedMetric, seconds, s.Account, s.Region)
 	}
 	gauge(sizeMetric, float64(n.Size))
 }

@@ -11,7 +11,8 @@ import (
 	"flowkeeper/systemd"
 )
 
-// statusPause is how often `systemctl status` learns something new.
+// statusPause is how often `systemctl status` learns something new, if the daemon
+// does not become ready, or cease to be.
 const statusPause = 15 * time.Second
 
 // keepStatus tells systemd what the daemon is doing, in a line.
@@ -20,11 +21,15 @@ func (d *Daemon) keepStatus(ctx context.Context) error {
 		return nil
 	}
 	for {
+		ready := d.ready() == nil
 		if c, err := d.store.Counts(ctx); err == nil {
+			c.RefreshedAt = d.current(c.RefreshedAt)
 			d.report(systemd.Notifier{}.Status(statusLine(c, d.ready(), time.Now())))
 		}
-		if !sleep(ctx, statusPause) {
-			return nil
+		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (d.ready() == nil); {
+			if !sleep(ctx, time.Second) {
+				return nil
+			}
 		}
 	}
 }
@@ -71,7 +76,7 @@ func statusLine(c store.Counts, notReady error, now time.Time) string {
 // oldest is the least recent of the scopes' refreshes.
 func oldest(c store.Counts) (at time.Time) {
 	for _, t := range c.RefreshedAt {
-		if at.IsZero() || t.Before(at) {
+		if at.IsZero() || !t.IsZero() && t.Before(at) {
 			at = t
 		}
 	}
