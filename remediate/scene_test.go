@@ -210,12 +210,13 @@ func (s *scene) row(id string) inventory.Row {
 func (s *scene) alerts(k alert.Kind) []alert.Alert {
 	s.t.Helper()
 	var out []alert.Alert
-	s.must(s.store.Deliveries(s.t.Context(), false, func(d alert.Delivery) error {
-		if d.Alert.Kind == k {
-			out = append(out, d.Alert)
+	s.must(s.store.FindAlerts(s.t.Context(), store.Filter{}, func(a alert.Alert, _ []alert.Delivery) error {
+		if a.Kind == k {
+			out = append(out, a)
 		}
 		return nil
 	}))
+	slices.Reverse(out)
 	return out
 }
 

@@ -76,18 +76,13 @@ func TestARepeatedRecordIsOneDeed(t *testing.T) {
 // ends reports the keys that are open at a pager at the end.
 func (s *scene) open(t *testing.T) map[string]string {
 	open := map[string]string{}
-	err := s.store.Deliveries(t.Context(), false, func(d alert.Delivery) error {
-		if d.Alert.Kind != alert.Pipeline {
-			return nil
-		}
-		if d.Alert.Resolves() {
-			delete(open, d.Alert.DedupKey)
+	for _, a := range s.alerts(alert.Pipeline) {
+		if a.Resolves() {
+			delete(open, a.DedupKey)
 		} else {
-			open[d.Alert.DedupKey] = d.Alert.Title
+			open[a.DedupKey] = a.Title
 		}
-		return nil
-	})
-	s.must(err)
+	}
 	return open
 }
 

@@ -175,9 +175,11 @@ func giveUpEverywhere(t *testing.T, s *store.Store, sinks map[string]alert.Sink,
 		}
 	}
 	parked := 0
-	err := s.Deliveries(context.Background(), false, func(d alert.Delivery) error {
-		if !d.ParkedAt.IsZero() {
-			parked++
+	err := s.FindAlerts(context.Background(), store.Filter{}, func(_ alert.Alert, all []alert.Delivery) error {
+		for _, d := range all {
+			if !d.ParkedAt.IsZero() {
+				parked++
+			}
 		}
 		return nil
 	})

@@ -107,10 +107,7 @@ func Connect(ctx context.Context, base aws.Config, accounts []Account, regions [
 	}
 	f := &Fleet{clients: map[inventory.Scope]*ec2.Client{}}
 	for _, a := range accounts {
-		cfg := base.Copy()
-		if a.RoleARN != "" {
-			cfg.Credentials = assume(base, a)
-		}
+		cfg := a.Reach(base)
 		if a.ID == "" {
 			id, err := whoAmI(ctx, cfg, nil)
 			if err != nil {
@@ -119,10 +116,10 @@ func Connect(ctx context.Context, base aws.Config, accounts []Account, regions [
 			a.ID = id
 		}
 		cfg.Credentials = &verified{account: a.ID, inner: cfg.Credentials, base: cfg, known: map[string]error{}}
-		names, err := regionsOf(ctx, cfg, regions)
+		names, err := Regions(ctx, cfg, regions)
 		if err != nil && a.RoleARN != "" && !Passes(err) {
 			log.Warn("can't list this account's Regions: taking those that our own account has enabled", "account", a.ID, "error", err)
-			names, err = regionsOf(ctx, base, regions) // names only: no credentials change hands (I13)
+			names, err = Regions(ctx, base, regions) // names only: no credentials change hands (I13)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("list the Regions of account %s: %w", a.ID, err)
@@ -150,7 +147,9 @@ func assume(base aws.Config, a Account) aws.CredentialsProvider {
 	return aws.NewCredentialsCache(p, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 2 * time.Minute })
 }
 
-func regionsOf(ctx context.Context, cfg aws.Config, regions []string) ([]string, error) {
+// Regions that the configuration's list means to an account: an empty one the
+// configuration's own, [all] those that are enabled.
+func Regions(ctx context.Context, cfg aws.Config, regions []string) ([]string, error) {
 	if len(regions) == 0 {
 		if cfg.Region == "" {
 			return nil, errors.New("no Region is set: set aws.region, or inventory.regions")

@@ -168,27 +168,6 @@ func (t *tx) tellNotTaken(sink, alertID, cause string) error {
 	return t.addForOthers(told, sink)
 }
 
-// Deliveries lists the outbox, oldest first; failed: only those that are not
-// sent and have failed at least once.
-func (s *Store) Deliveries(ctx context.Context, failed bool, yield func(alert.Delivery) error) error {
-	return s.read(ctx, func(t *tx) error {
-		where := `1`
-		if failed {
-			where = `d.sent_at IS NULL AND d.attempts > 0`
-		}
-		ds, err := t.deliveries(where + ` ORDER BY d.alert, d.sink LIMIT 10000`)
-		if err != nil {
-			return err
-		}
-		for _, d := range ds {
-			if err := yield(d); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // Retry makes an alert's unsent deliveries due at once, parked ones too. It
 // reports how many.
 func (s *Store) Retry(ctx context.Context, alertID string) (n int64, err error) {

@@ -44,9 +44,9 @@ func (s *Store) giveUp(t *testing.T, id, sink string) {
 // told are the deliveries of pipeline alerts.
 func (s *Store) told(t *testing.T) (out []alert.Delivery) {
 	t.Helper()
-	err := s.Deliveries(t.Context(), false, func(d alert.Delivery) error {
-		if d.Alert.Kind == alert.Pipeline {
-			out = append(out, d)
+	err := s.FindAlerts(t.Context(), Filter{}, func(a alert.Alert, all []alert.Delivery) error {
+		if a.Kind == alert.Pipeline {
+			out = slices.Concat(all, out) // the latest come first
 		}
 		return nil
 	})
