@@ -184,7 +184,7 @@ func TestDiskSpace(t *testing.T) {
 }
 
 // remembers makes a state file that knows the world's flow logs.
-func remembers(t *testing.T, path string, more func(remediate.Tx) error) {
+func remembers(t *testing.T, path string, more func(remediate.Tx) error) (refreshed time.Time) {
 	t.Helper()
 	scope := inventory.Scope{Account: acct, Region: region}
 	s, err := store.Open(t.Context(), path, store.Options{Daemon: true})
@@ -201,9 +201,11 @@ func remembers(t *testing.T, path string, more func(remediate.Tx) error) {
 		}
 		return more(tx)
 	}))
-	must(t, s.Refreshed(t.Context(), scope, time.Now(), time.Now()))
+	refreshed = time.Now()
+	must(t, s.Refreshed(t.Context(), scope, refreshed, refreshed))
 	must(t, s.Close())
 	must(t, os.Remove(path+".lock"))
+	return refreshed
 }
 
 func TestQueue(t *testing.T) {
@@ -290,7 +292,7 @@ func TestQueueBacklog(t *testing.T) {
 
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f, now := newFake(t), time.Now()
 	scope := inventory.Scope{Account: acct, Region: region}
 	for _, c := range []struct {
 		way  remediate.Way
@@ -298,16 +300,18 @@ func TestRoundTrip(t *testing.T) {
 		says string
 	}{
 		{remediate.Way{}, doctor.Unknown, "nothing was rehearsed"},
-		{remediate.Way{BackAt: time.Now().Add(-time.Minute)}, doctor.OK, "the last one 1m0s ago"},
-		{remediate.Way{BackAt: time.Now().Add(-time.Minute), Unanswered: 1, UnansweredSince: time.Now()}, doctor.OK, "the last one 1m0s ago"},
-		{remediate.Way{BackAt: time.Now().Add(-5 * time.Hour)}, doctor.Unknown, "no rehearsal was made since"},
-		{remediate.Way{Unanswered: 1, UnansweredSince: time.Now()}, doctor.Unknown, "on its way"},
-		{remediate.Way{Unanswered: 2, UnansweredSince: time.Now().Add(-time.Hour)}, doctor.Fail, "no rehearsal ever came back"},
-		{remediate.Way{BackAt: time.Now().Add(-2 * time.Hour), Unanswered: 2, UnansweredSince: time.Now().Add(-time.Hour)}, doctor.Fail, "2 rehearsals did not come back"},
+		{remediate.Way{BackAt: now.Add(-time.Minute)}, doctor.OK, "the last one 1m0s ago"},
+		{remediate.Way{BackAt: now.Add(-time.Minute), Unanswered: 1, UnansweredSince: now}, doctor.OK, "the last one 1m0s ago"},
+		{remediate.Way{BackAt: now.Add(-5 * time.Hour)}, doctor.Unknown, "no rehearsal was made since"},
+		{remediate.Way{Unanswered: 1, UnansweredSince: now}, doctor.Unknown, "on its way"},
+		{remediate.Way{Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "no rehearsal ever came back"},
+		{remediate.Way{BackAt: now.Add(-2 * time.Hour), Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "2 rehearsals did not come back"},
 	} {
 		path := filepath.Join(t.TempDir(), "state.db")
 		remembers(t, path, func(tx remediate.Tx) error { return tx.PutWay(scope, c.way) })
-		f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.RoundTrip, c.want, c.says)
+		f.look(t, func(d *doctor.Doctor) {
+			d.Config.State.Path, d.Now = path, func() time.Time { return now } // a slow machine is no later
+		}).expect(t, doctor.RoundTrip, c.want, c.says)
 	}
 }
 
@@ -429,12 +433,12 @@ func TestRefresh(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	path := filepath.Join(t.TempDir(), "state.db")
-	remembers(t, path, func(remediate.Tx) error { return nil })
+	refreshed := remembers(t, path, func(remediate.Tx) error { return nil })
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
 	f.look(t, at).expect(t, doctor.Refresh, doctor.OK)
 	f.look(t, at, func(d *doctor.Doctor) {
 		d.Config.Inventory.Schedule = "@every 1s"
-		d.Now = func() time.Time { return time.Now().Add(time.Hour) }
+		d.Now = func() time.Time { return refreshed.Add(time.Hour) }
 	}).
 		expect(t, doctor.Refresh, doctor.Warn, "the last refresh was 1h0m0s ago")
 	other := func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-east-1"} }
