@@ -280,7 +280,12 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 		_ = r.Store.View(ctx, func(tx Tx) (err error) { row, known, err = tx.FlowLog(s, id); return err }) // unknown, then
 		incidents[n] = newIncident(s, id, row, known, now)
 	}
-	a := r.deletionAlert(newEvent(s, f, now), incidents, now)
+	e := newEvent(s, f, now)
+	facts := r.personal(e.Actor)
+	_ = r.Store.View(ctx, func(tx Tx) (err error) { facts, err = r.facts(tx, s, e.Actor, flowLogs(incidents)); return err }) // fewer, then
+	e.Level, facts = raised(e.Level, facts)
+	a := r.deletionAlert(e, incidents, now)
+	a.RaisedBy = facts
 	a.Write()
 	r.Direct(ctx, a)
 }

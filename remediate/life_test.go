@@ -517,8 +517,12 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 	}
 	s.r.Store = s.store
 	s.hear(attack)
-	if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].ID != s.direct[0].ID {
-		t.Errorf("%+v is told again as %+v", s.direct, a)
+	a := s.alerts(alert.Deletion)
+	if len(a) != 1 || a[0].ID != s.direct[0].ID {
+		t.Fatalf("%+v is told again as %+v", s.direct, a)
+	}
+	if len(a[0].RaisedBy) == 0 || a[0].Level != s.direct[0].Level || !slices.Equal(a[0].RaisedBy, s.direct[0].RaisedBy) {
+		t.Errorf("straight it was %s by %v, now it is %s by %v", s.direct[0].Level, s.direct[0].RaisedBy, a[0].Level, a[0].RaisedBy)
 	}
 }
 

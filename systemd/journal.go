@@ -158,9 +158,11 @@ func visible(s string) string {
 }
 
 // fields are the attributes under names that the journal takes: its library
-// only warns of a bad one and sends it, line breaks and all.
+// only warns of a bad one and sends it, line breaks and all. `journalctl -t
+// flowkeeper` finds them all.
 func fields(all []field) map[string]string {
-	out := make(map[string]string, len(all))
+	out := make(map[string]string, len(all)+1)
+	out["SYSLOG_IDENTIFIER"] = "flowkeeper"
 	for _, f := range all {
 		name := fieldPrefix + strings.Map(func(r rune) rune {
 			switch {

@@ -48,7 +48,8 @@ func TestJournalEntry(t *testing.T) {
 			`aws.who.arn=arn:aws:iam::1:user/m aws.secret=hidden aws.at=2026-03-01T12:00:00Z aws.ids="[fl-1 fl-2]"`,
 		priority: journal.PriWarning,
 		fields: map[string]string{
-			"FLOWKEEPER_SCOPE": "111122223333/eu-west-1", "FLOWKEEPER_AWS_CODE": "Client.X", "FLOWKEEPER_AWS_ERROR": "no way",
+			"SYSLOG_IDENTIFIER": "flowkeeper",
+			"FLOWKEEPER_SCOPE":  "111122223333/eu-west-1", "FLOWKEEPER_AWS_CODE": "Client.X", "FLOWKEEPER_AWS_ERROR": "no way",
 			"FLOWKEEPER_AWS_TOOK": "2s", "FLOWKEEPER_AWS_N": "3", "FLOWKEEPER_AWS_WHO_ARN": "arn:aws:iam::1:user/m",
 			"FLOWKEEPER_AWS_SECRET": "hidden", "FLOWKEEPER_AWS_AT": "2026-03-01T12:00:00Z", "FLOWKEEPER_AWS_IDS": "[fl-1 fl-2]",
 		},
@@ -124,6 +125,10 @@ func TestI12JournalOneLineAndValidNames(t *testing.T) {
 		if visible(e.message) != e.message {
 			t.Fatalf("%q", e.message)
 		}
+		if got := e.fields["SYSLOG_IDENTIFIER"]; got != "flowkeeper" {
+			t.Fatalf("the identifier is %q", got)
+		}
+		delete(e.fields, "SYSLOG_IDENTIFIER")
 		for k, v := range e.fields {
 			if !name.MatchString(k) || len(k) > maxName || visible(v) != v {
 				t.Fatalf("%q=%q", k, v)

@@ -18,6 +18,7 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 		w.hide(work, m, 0) // somebody else may have it at once
 		return false
 	}
+	w.forget(m)
 	c, err := Unwrap([]byte(aws.ToString(m.Body)))
 	if err != nil {
 		w.unparsable(work, m, err)
@@ -37,6 +38,7 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 		if err := w.give(work, m, Message{ID: aws.ToString(m.MessageId), Records: records, Suspects: suspects}); err != nil {
 			w.log.Error("a message could not be dealt with and stays in the queue", "message", aws.ToString(m.MessageId), "error", err)
 			w.count(c.Kind, Failed)
+			w.remember(m)
 			w.leave(work, m)
 			return false
 		}
@@ -108,6 +110,41 @@ func (w *Watcher) keepHidden(ctx context.Context, m types.Message) (stop func())
 // leave hides a message for longer each time it comes back.
 func (w *Watcher) leave(ctx context.Context, m types.Message) {
 	w.hide(ctx, m, leave(receiveCount(m)))
+}
+
+// remember keeps a message that the handler failed on, to be shown again before
+// its time. Where there are too many, the queue alone remembers.
+func (w *Watcher) remember(m types.Message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.left) < mostLeft {
+		w.left[aws.ToString(m.MessageId)] = types.Message{MessageId: m.MessageId, ReceiptHandle: m.ReceiptHandle}
+	}
+}
+
+// forget drops a message that has come back by itself.
+func (w *Watcher) forget(m types.Message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.left, aws.ToString(m.MessageId))
+}
+
+// keepShowing shows the remembered messages each time it is asked to.
+func (w *Watcher) keepShowing(ctx context.Context) {
+	for {
+		select {
+		case <-w.ShowAgain:
+		case <-ctx.Done():
+			return
+		}
+		w.mu.Lock()
+		left := w.left
+		w.left = map[string]types.Message{}
+		w.mu.Unlock()
+		for _, m := range left {
+			w.hide(ctx, m, 0)
+		}
+	}
 }
 
 // hide sets a message's visibility timeout. That it fails is no harm: the

@@ -51,6 +51,9 @@ type Config struct {
 	Failed func(context.Context, error) (stop bool)
 	// Beat is called at least once a long poll or backoff.
 	Beat func()
+	// ShowAgain has messages that the handler failed on come back at once: whatever
+	// was in its way is gone.
+	ShowAgain <-chan struct{}
 	// Meter is told what happens; nil: nobody is.
 	Meter Meter
 }
@@ -85,6 +88,7 @@ const (
 	lastBreath   = 10 * time.Second // for handlers in hand, after the end was asked for
 	leaveFor     = 30 * time.Second // a message that failed once is hidden
 	leaveForMost = 15 * time.Minute // … and at most (I8)
+	mostLeft     = 1000             // messages are remembered to be shown again
 	firstPause   = 100 * time.Millisecond
 	longestPause = 30 * time.Second
 )
@@ -101,7 +105,8 @@ type Watcher struct {
 
 	mu       sync.Mutex
 	reported map[Kind]bool
-	extra    int // receivers beside the first
+	left     map[string]types.Message // by ID: the handler failed on them, and they are hidden
+	extra    int                      // receivers beside the first
 	failing  bool
 }
 
@@ -109,7 +114,7 @@ type Watcher struct {
 func New(c Config, q SQS, h Handler, log *slog.Logger) *Watcher {
 	return &Watcher{Config: c, sqs: q, handler: h, log: log,
 		jobs: make(chan types.Message, batchSize), done: make(chan *string, batchSize),
-		reported: map[Kind]bool{}}
+		reported: map[Kind]bool{}, left: map[string]types.Message{}}
 }
 
 // Run receives until ctx ends, and returns nil once the messages in hand are
@@ -132,6 +137,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		})
 	}
 	acker.Go(func() { w.acknowledge(work) })
+	receivers.Go(func() { w.keepShowing(in) })
 	err := w.receive(in, work, &receivers)
 	stop()
 	end := time.AfterFunc(lastBreath, abandon)

@@ -157,6 +157,31 @@ func TestI1AFailedHandlerLeavesTheMessage(t *testing.T) {
 	}
 }
 
+// TestShownAgain: what failed comes back when it is asked for, not when its time
+// (30 s, later 15 min) is over.
+func TestShownAgain(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t)
+	var counted tally
+	var room atomic.Bool
+	again := make(chan struct{})
+	watch(t, q.api, q.url, func(context.Context, Message) error {
+		if room.Load() {
+			return nil
+		}
+		return errors.New("the disk is full")
+	}, func(c *Config) { c.Meter, c.ShowAgain = &counted, again })
+	for range 3 {
+		q.send(t, bridge(record))
+	}
+	eventually(t, "the failures", func() bool { return counted.of(Failed) == 3 })
+	eventually(t, "all to be hidden", func() bool { visible, hidden := q.world.QueueDepth(q.arn); return visible == 0 && hidden == 3 })
+	room.Store(true)
+	again <- struct{}{}
+	eventually(t, "all to be handled", func() bool { return q.world.Deleted(q.arn) == 3 })
+	again <- struct{}{} // there is nothing left to be shown
+}
+
 func TestI8WhatCannotBeUnderstoodIsLeft(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

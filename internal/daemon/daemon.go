@@ -95,7 +95,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.progress = &systemd.Progress{}
-	d.queue = &queueState{store: d.store, log: d.Log, tell: d.tellPipeline, works: d.works}
+	d.queue = &queueState{store: d.store, log: d.Log, tell: d.tellPipeline, works: d.works, commits: d.store, showAgain: make(chan struct{}, 1)}
 	if unread != nil {
 		d.tellPipeline(ctx, inventory.Scope{}, remembering, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}
@@ -295,7 +295,7 @@ func (d *Daemon) watcher(q configs.QueueRef, client *sqs.Client) *watcher.Watche
 	return watcher.New(watcher.Config{
 		QueueURL: q.URL, WaitTime: d.Config.Queue.WaitTime, VisibilityTimeout: d.Config.Queue.VisibilityTimeout,
 		Received: d.queue.received, Failed: d.queue.failed, Beat: d.progress.Loop("receive", maxSilence),
-		Meter: d.meters,
+		ShowAgain: d.queue.showAgain, Meter: d.meters,
 	}, client, handler{d}, d.Log)
 }
 
@@ -317,6 +317,7 @@ func (d *Daemon) noticeCommands(ctx context.Context) error {
 			d.tellPipeline(ctx, inventory.Scope{}, remembering, err.Error())
 			return errors.Join(err, d.store.Rescue(context.WithoutCancel(ctx)))
 		}
+		d.queue.tryStore(ctx, time.Now())
 		v, err := d.store.Version(ctx)
 		if err == nil && v != last {
 			last = v

@@ -95,6 +95,7 @@ func (h *house) run() {
 			h.t.Fatal(err)
 		}
 		d.remediator.Store = h.store(d.remediator.Store)
+		d.queue.commits = d.remediator.Store
 		go func() { defer d.close(); h.done <- d.loops(ctx) }()
 	}
 	h.t.Cleanup(func() {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 )
 
 // monitor counts who asks for its secret path.
@@ -71,15 +72,17 @@ func (h *house) lastRefresh() time.Time {
 func TestHeartbeatNeedsTheQueue(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
+	broken := &brokenStore{}
+	h.store = func(s remediate.Store) remediate.Store { broken.Store = s; return broken }
 	h.refreshed()
 	h.await("all to be well", func() bool { return h.daemon.unwell() == nil })
+	broken.full(true)
 	h.daemon.queue.storeFailed()
 	if err := h.daemon.unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
 		t.Errorf("after a failed commit: %v", err)
 	}
-	h.daemon.queue.mu.Lock()
-	h.daemon.queue.storeBad = time.Time{}
-	h.daemon.queue.mu.Unlock()
+	broken.full(false)
+	h.await("commits to be tried", func() bool { return h.daemon.unwell() == nil })
 	h.world.Fail("ReceiveMessage", 1000, "AccessDenied", http.StatusForbidden)
 	h.await("the queue to be missed", func() bool { err := h.daemon.unwell(); return err != nil && strings.Contains(err.Error(), "queue") })
 }

@@ -28,12 +28,16 @@ type queueState struct {
 	tell  func(ctx context.Context, s inventory.Scope, p remediate.Part, text string)
 	works func(ctx context.Context, s inventory.Scope, p remediate.Part, text string) (all bool)
 
+	commits   remediate.Store // where a commit failed
+	showAgain chan struct{}   // tells the watcher that commits succeed again
+
 	mu       sync.Mutex
 	answered bool      // the last receive succeeded
 	noted    bool      // factReceived is written
 	told     bool      // of the current run of failures
 	clear    bool      // nobody is left to be told that it answers
-	storeBad time.Time // last failed commit
+	storeBad bool      // a commit failed, and none has succeeded since
+	shown    time.Time // when what waited for the store was shown again last
 }
 
 // received is called after each successful receive.
@@ -85,18 +89,44 @@ func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
 func (q *queueState) storeFailed() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.storeBad = time.Now()
+	q.storeBad = true
 }
 
-// storeRecovery is how long /readyz stays 503 after a failed commit.
-const storeRecovery = time.Minute
+// showAgainAfter is how soon after the last time messages are shown again out of
+// turn: one whose commit fails although others succeed uses up its receives, and
+// may not in a hurry.
+const showAgainAfter = time.Minute
+
+// tryStore tries to commit, where the last commit failed, what changes nothing: the
+// memory is never in trouble in its own words. Where that succeeds, the messages
+// that waited for it are shown again.
+func (q *queueState) tryStore(ctx context.Context, now time.Time) {
+	q.mu.Lock()
+	bad := q.storeBad
+	q.mu.Unlock()
+	if !bad || q.commits.Update(ctx, func(tx remediate.Tx) error { return tx.SetTrouble(inventory.Scope{}, remembering, false) }) != nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.storeBad = false
+	q.log.Info("the state file can be written again")
+	if now.Sub(q.shown) < showAgainAfter {
+		return // they come by themselves
+	}
+	q.shown = now
+	select {
+	case q.showAgain <- struct{}{}:
+	default: // already asked for
+	}
+}
 
 // ready says why the daemon is not, or nothing.
 func (q *queueState) ready() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
-	case !q.storeBad.IsZero() && time.Since(q.storeBad) < storeRecovery:
+	case q.storeBad:
 		return errNotStored
 	case !q.answered:
 		return errors.New("the queue has not answered yet, or does not any more")
@@ -119,7 +149,11 @@ func (h handler) Handle(ctx context.Context, m watcher.Message) error {
 	if len(findings) == 0 {
 		return nil
 	}
-	return h.d.remediator.Handle(ctx, findings)
+	err := h.d.remediator.Handle(ctx, findings)
+	if err != nil && ctx.Err() == nil {
+		h.d.queue.storeFailed()
+	}
+	return err
 }
 
 // suspect asks for a refresh of a scope, or of all where it is not known (I8).

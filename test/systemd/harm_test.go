@@ -84,7 +84,9 @@ func (s *story) diskFull(t *testing.T) {
 	s.machine.sh(t, "! cat /dev/zero >"+privateState+"/filler 2>/dev/null")
 	acknowledged := s.world.aws.Deleted(s.world.queue)
 	s.world.strike(t, lost)
-	s.alerts(t, "deletion", lost.ID, priError)
+	if e := s.alerts(t, "deletion", lost.ID, priError); e.Severity != "critical" {
+		t.Errorf("past the disk, the alert is %+v", e)
+	}
 	s.await(t, "the pager", func() error { return s.world.pager.rang("deletion", lost.ID) })
 	s.await(t, "/readyz is 503", func() error { return s.world.answers("/readyz", http.StatusServiceUnavailable) })
 	if n := s.world.aws.Deleted(s.world.queue); n != acknowledged {
@@ -93,6 +95,7 @@ func (s *story) diskFull(t *testing.T) {
 	s.says(t, "the full disk", func(e entry) bool { return e.Priority <= priWarning && strings.Contains(e.Message, "full") })
 	s.wants(t, map[string]string{"ActiveState": "active"})
 	s.machine.run(t, "rm", privateState+"/filler")
+	s.says(t, "the room", saysPart("the state file can be written again"))
 	s.comesBack(t, lost)
 	s.settled(t, lost.ID)
 	s.machine.run(t, "systemctl", "stop", "flowkeeper")

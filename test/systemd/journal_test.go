@@ -19,13 +19,14 @@ const (
 
 // entry is one of the journal's, of the service or of systemd about it.
 type entry struct {
-	Message  string `json:"MESSAGE"`
-	Priority string `json:"PRIORITY"`
-	Kind     string `json:"FLOWKEEPER_KIND"` // of an alert
-	Severity string `json:"FLOWKEEPER_SEVERITY"`
-	FlowLogs string `json:"FLOWKEEPER_FLOW_LOGS"`
-	Actor    string `json:"FLOWKEEPER_ACTOR"`
-	Cursor   string `json:"__CURSOR"`
+	Message    string `json:"MESSAGE"`
+	Priority   string `json:"PRIORITY"`
+	Identifier string `json:"SYSLOG_IDENTIFIER"`
+	Kind       string `json:"FLOWKEEPER_KIND"` // of an alert
+	Severity   string `json:"FLOWKEEPER_SEVERITY"`
+	FlowLogs   string `json:"FLOWKEEPER_FLOW_LOGS"`
+	Actor      string `json:"FLOWKEEPER_ACTOR"`
+	Cursor     string `json:"__CURSOR"`
 }
 
 // journal is what it says of the service since the mark.
@@ -72,8 +73,8 @@ func (s *story) says(t *testing.T, what string, is func(entry) bool) (found entr
 func (s *story) alerts(t *testing.T, kind, id, priority string) entry {
 	t.Helper()
 	e := s.says(t, fmt.Sprintf("the alert %q of %s", kind, id), func(e entry) bool { return e.Kind == kind && strings.Contains(e.FlowLogs, id) })
-	if e.Priority != priority {
-		t.Errorf("the alert %q has the priority %s, want %s: %s", kind, e.Priority, priority, e.Message)
+	if e.Priority != priority || e.Identifier != "flowkeeper" {
+		t.Errorf("the alert %q has the priority %s, want %s, and is %q's: %s", kind, e.Priority, priority, e.Identifier, e.Message)
 	}
 	return e
 }
