@@ -8,11 +8,13 @@ import (
 	"io"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 
 	"flowkeeper/configs"
 	"flowkeeper/internal/cloudtrail"
@@ -132,8 +134,11 @@ func (q *queue) flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	out, err := q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: aws.String(q.url), Entries: entries})
+	if api := smithy.APIError(nil); errors.As(err, &api) && strings.Contains(api.ErrorCode(), "AccessDenied") {
+		return fmt.Errorf("send to %s: %w: the sender needs sqs:SendMessage, which the daemon does not, and a queue policy that lets it: a stack's ReplayRoleArn names it (docs/setup.md)", q.url, err)
+	}
 	if err != nil {
-		return fmt.Errorf("send to %s: %w: the sender needs sqs:SendMessage, which the daemon does not", q.url, err)
+		return fmt.Errorf("send to %s: %w", q.url, err)
 	}
 	q.sent += len(out.Successful)
 	q.batch, q.bytes = nil, 0

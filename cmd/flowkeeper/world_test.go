@@ -21,8 +21,12 @@ var sources, _ = filepath.Abs(filepath.Join("..", "..")) // fails only where the
 // fakeAWS starts an AWS of its own for the script and points the environment
 // at it: $QUEUE is a queue's URL there. It has three flow logs: two that the
 // seeded state file knows, one of them changed, and a new one. fl-000000d4 is not there.
-func fakeAWS(ts *testscript.TestScript, _ bool, _ []string) {
+// `aws OPERATION`: one that denies that operation.
+func fakeAWS(ts *testscript.TestScript, _ bool, args []string) {
 	w := fakeaws.New(fakeaws.Options{})
+	for _, operation := range args {
+		w.Fail(operation, 1000, "AccessDenied", http.StatusForbidden)
+	}
 	url, stop, err := w.Listen()
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(stop()) })
