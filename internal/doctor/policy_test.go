@@ -24,6 +24,10 @@ func TestQueuePolicies(t *testing.T) {
 		return `,"Condition":{"` + operator + `":{"aws:SourceArn":` + arn + `}}`
 	}
 	denyOthers := `,{"Effect":"Deny","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":{"ArnNotEquals":{"aws:SourceArn":"` + ruleARN + `"}}}`
+	deny := func(operator, suffix string) string {
+		return strings.Replace(strings.Replace(denyOthers, "ArnNotEquals", operator, 1), ruleARN, ruleARN+suffix, 1)
+	}
+	rule := allow(events + source("ArnEquals", `"`+ruleARN+`"`))
 	with := func(policy, statement string) string { return strings.TrimSuffix(policy, "]}") + statement + "]}" }
 	for _, c := range []struct {
 		name, policy string
@@ -60,31 +64,139 @@ func TestQueuePolicies(t *testing.T) {
 		{"rules of the account", allow(events + source("ArnLike", `"arn:aws:events:eu-west-1:111122223333:rule/*"`)), Warn, "more than one rule"},
 		{"the service for the account", allow(events + `,"Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}`), Warn, "anything of account 111122223333"},
 		{"the service for the organisation", allow(events + `,"Condition":{"StringEquals":{"aws:SourceOrgID":"o-1"}}`), Warn, "o-1"},
-		{"the organisation", allow(anyone + `,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`), Warn, "everybody with aws:PrincipalOrgID o-1"},
-		{"the own account", allow(`"Principal":{"AWS":"arn:aws:iam::111122223333:root"}`), Warn, "every principal of account 111122223333"},
+		{"the organisation", with(rule, `,{"Effect":"Allow",`+anyone+`,"Action":"sqs:SendMessage","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}}`), Warn, "everybody with aws:PrincipalOrgID o-1"},
+		{"the own account", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"SQS:*","Resource":"*"}`), Warn, "every principal of account 111122223333"},
+		{"the own account alone", allow(`"Principal":{"AWS":"arn:aws:iam::111122223333:root"}`), Fail, "no rule and no topic may send, but every principal of account 111122223333"},
 		{"a role", with(allow(events+source("ArnEquals", `"`+ruleARN+`"`)),
 			`,{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"*","Principal":{"AWS":"arn:aws:iam::111122223333:role/replay"}}`), Warn, "role/replay, beside the rule"},
 
 		{"anybody, but all others are denied", with(allow(anyone), denyOthers), OK, "only " + ruleARN},
-		{"the account, but all others are denied", with(allow(`"Principal":{"AWS":"111122223333"}`), denyOthers), OK, "only " + ruleARN},
+		{"the account, but all others are denied", with(allow(`"Principal":{"AWS":"111122223333"}`), denyOthers), Fail, "lets nobody send"},
 		{"a Deny with a second condition leaves others", with(allow(anyone), strings.Replace(denyOthers, `"Condition":{`, `"Condition":{"Bool":{"aws:SecureTransport":false},`, 1)), Fail, "everybody"},
 		{"a Deny to one leaves others", with(allow(anyone), strings.Replace(denyOthers, `"Principal":"*"`, `"Principal":{"AWS":"222233334444"}`, 1)), Fail, "everybody"},
+
+		{"a Deny of everything", with(rule, `,{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*"}`), Fail, "lets nobody send (the Denies leave nothing"},
+		{"a Deny to the service", with(rule, `,{"Effect":"Deny","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:*","Resource":"*"}`), Fail, "a Deny is for events.amazonaws.com"},
+		{"a Deny to all but another rule", with(rule, deny("ArnNotEquals", "-2")), Fail, "lets nobody send"},
+		{"a Deny of the rule", with(rule, deny("ArnEquals", "")), Fail, "lets nobody send"},
+		{"a Deny of another rule", with(rule, deny("ArnEquals", "-2")), OK, "only " + ruleARN},
+		{"two Denies leave what neither is about", with(allow(anyone), denyOthers+deny("ArnNotEquals", "-2")), Fail, "lets nobody send"},
+		{"two Denies leave what both leave", with(allow(anyone), denyOthers+strings.Replace(deny("ArnNotLike", "-2"), "-2", "*", 1)), OK, "only " + ruleARN},
+		{"a Deny that needs a source", with(allow(anyone), deny("ForAnyValue:ArnNotEquals", "")), Unknown, "without it everybody"},
+		{"a Deny with two keys", with(allow(anyone), strings.Replace(denyOthers, `"aws:SourceArn":`, `"aws:PrincipalAccount":"999988887777","aws:SourceArn":`, 1)), Unknown, "not understood"},
+		{"a Deny to everybody but one", with(rule, `,{"Sid":"Odd","Effect":"Deny","NotPrincipal":{"AWS":"111122223333"},"Action":"sqs:*","Resource":"*"}`), Unknown, "(Odd)"},
+		{"a Deny to people outside", with(rule, `,{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalOrgID":"o-1"},"Bool":{"aws:PrincipalIsAWSService":"false"}}}`), OK, "only " + ruleARN},
+		{"a Deny that spares a role", with(rule, strings.Replace(denyOthers, `"aws:SourceArn":`, `"aws:PrincipalArn":"arn:aws:iam::111122223333:role/replay","aws:SourceArn":`, 1)), OK, "only " + ruleARN + "; arn:aws:iam::111122223333:role/replay may"},
+		{"a Deny that spares a stranger", with(rule, strings.Replace(denyOthers, `"aws:SourceArn":`, `"aws:PrincipalArn":"arn:aws:iam::999988887777:role/replay","aws:SourceArn":`, 1)), Warn, "999988887777"},
+		{"a pattern that StringNotEquals takes for a name", with(allow(anyone), deny("StringNotEquals", "*")), Fail, "lets nobody send"},
+
+		{"another service's principal", allow(`"Principal":{"Service":"sns.amazonaws.com"}` + source("ArnEquals", `"`+ruleARN+`"`)), Fail, "sns.amazonaws.com does not send for"},
+		{"an account's principal", allow(`"Principal":{"AWS":"111122223333"}` + source("ArnEquals", `"`+ruleARN+`"`)), Fail, "111122223333 is no service"},
+		{"another account beside it", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceAccount":"999988887777"}}`), Fail, "of the account that is named beside it"},
+		{"the account beside it", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceAccount":"111122223333"},"Bool":{"aws:SecureTransport":"true"}}`), OK, "only " + ruleARN},
+		{"an address beside it", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}`), Unknown, "can't tell whether a rule or topic may send"},
+		{"a stranger's rule", with(rule, `,{"Effect":"Allow",`+events+`,"Action":"sqs:SendMessage","Resource":"*"`+source("ArnEquals", `"arn:aws:events:eu-west-1:666666666666:rule/evil"`)+`}`), Warn, "account 666666666666"},
+		{"rules of any Region", allow(events + source("ArnLike", `"arn:aws:events:*:111122223333:rule/flowkeeper"`)), Warn, "more than one rule"},
+		{"any principal", allow(anyone + `,"Condition":{"StringLike":{"aws:PrincipalArn":"*"}}`), Fail, "everybody in the world"},
+		{"any organisation", allow(anyone + `,"Condition":{"StringLike":{"aws:PrincipalOrgID":"o-*"}}`), Fail, "everybody in the world"},
+		{"the service for any account", allow(events + `,"Condition":{"StringLike":{"aws:SourceAccount":"*"}}`), Fail, "any rule or topic of any account"},
+		{"some addresses", with(rule, `,{"Effect":"Allow",`+anyone+`,"Action":"sqs:SendMessage","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}}`), Warn, "everybody from 203.0.113.0/24"},
+		{"all addresses", allow(anyone + `,"Condition":{"IpAddress":{"aws:SourceIp":["203.0.113.0/24","0.0.0.0/0"]}}`), Fail, "everybody in the world"},
+		{"people alone", allow(`"Principal":{"AWS":"arn:aws:iam::111122223333:role/replay"}`), Fail, "no rule and no topic may send, but arn:aws:iam::111122223333:role/replay"},
 	} {
-		f := judgePolicy(c.policy, queueARN, nil)
+		f := judgePolicy(c.policy, queueARN, sources{ours: []string{"111122223333", "222233334444"}})
 		if f.status != c.want || !strings.Contains(f.detail, c.says) {
 			t.Errorf("%s: %s, %q; want %s, %q", c.name, f.status, f.detail, c.want, c.says)
 		}
 	}
 }
 
-func TestPolicyNamesTheRuleThatWasFound(t *testing.T) {
+// TestRulesThatWereFoundMaySend: whatever else the policy says.
+func TestRulesThatWereFoundMaySend(t *testing.T) {
 	t.Parallel()
-	good := goodPolicy(queueARN, "events.amazonaws.com", ruleARN)
-	if f := judgePolicy(good, queueARN, []string{ruleARN}); f.status != OK {
-		t.Errorf("%+v", f)
+	owner := `{"Sid":"__owner_statement","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"SQS:*","Resource":"` + queueARN + `"}`
+	statement := func(arns ...string) string {
+		b, _ := onlyFrom(queueARN, arns)[0].MarshalJSON()
+		return string(b)
 	}
-	if f := judgePolicy(good, queueARN, []string{ruleARN, ruleARN + "-2"}); f.status != Fail || !strings.Contains(f.detail, "not "+ruleARN+"-2") {
-		t.Errorf("%+v", f)
+	policy := func(statements ...string) string { return `{"Statement":[` + strings.Join(statements, ",") + `]}` }
+	account := `{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:*","Resource":"*","Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}}`
+	for _, c := range []struct {
+		name, policy string
+		known        sources
+		want         Status
+		says         string
+	}{
+		{"both", policy(statement(ruleARN, ruleARN+"-2")), sources{rules: []string{ruleARN, ruleARN + "-2"}}, OK, "only " + ruleARN + ", " + ruleARN + "-2"},
+		{"one of two", policy(statement(ruleARN)), sources{rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2"},
+		{"one of two, and the owner", policy(statement(ruleARN), owner), sources{rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2"},
+		{"by the account", policy(account), sources{rules: []string{ruleARN}}, Warn, "anything of account 111122223333"},
+		{"by a role", policy(statement(ruleARN)), sources{rules: []string{ruleARN}, byRole: []string{ruleARN + "-2"}}, Unknown, "as a role"},
+		{"by a role alone", policy(owner), sources{byRole: []string{ruleARN}}, Warn, "every principal"},
+		{"all may", policy(`{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}`), sources{rules: []string{ruleARN}}, Fail, "these may send: everybody"},
+	} {
+		c.known.ours = []string{"111122223333"}
+		if f := judgePolicy(c.policy, queueARN, c.known); f.status != c.want || !strings.Contains(f.detail, c.says) {
+			t.Errorf("%s: %s, %q; want %s, %q", c.name, f.status, f.detail, c.want, c.says)
+		}
+	}
+}
+
+// TestWhatIsPastedCutsNobodyOff: by the better policy all known sources send, and
+// what else the old one allows stays.
+func TestWhatIsPastedCutsNobodyOff(t *testing.T) {
+	t.Parallel()
+	ours := []string{"111122223333", "222233334444"}
+	stmt := func(principal, action, condition string) string {
+		return `{"Effect":"Allow","Principal":` + principal + `,"Action":"` + action + `","Resource":"` + queueARN + `"` + condition + `}`
+	}
+	from := func(arn string) string { return `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + arn + `"}}` }
+	const events, sns = `{"Service":"events.amazonaws.com"}`, `{"Service":"sns.amazonaws.com"}`
+	owner := stmt(`{"AWS":"arn:aws:iam::111122223333:root"}`, "SQS:*", "")
+	reader := stmt(`{"AWS":"arn:aws:iam::222233334444:role/flowkeeper"}`, "sqs:ReceiveMessage", "")
+	tls := `{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`
+	attack := `{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*"}`
+	for _, c := range []struct {
+		name       string
+		statements []string
+		known      sources
+		may        []string // nil: no policy is offered
+		stays      []string
+	}{
+		{"two rules", []string{stmt(events, sendMessage, from(ruleARN)), owner}, sources{rules: []string{ruleARN, ruleARN + "-2"}, all: true}, []string{ruleARN, ruleARN + "-2"}, []string{owner}},
+		{"a topic", []string{stmt(sns, sendMessage, from(topicARN)), owner, tls}, sources{all: true}, []string{topicARN}, []string{owner, tls}},
+		{"a topic and a rule", []string{stmt(sns, sendMessage, from(topicARN))}, sources{rules: []string{ruleARN}, all: true}, []string{ruleARN, topicARN}, nil},
+		{"rules that could not be asked for", []string{stmt(events, sendMessage, from(ruleARN)), owner}, sources{}, []string{ruleARN}, nil},
+		{"an attacker's Deny", []string{stmt(events, sendMessage, from(ruleARN)), reader, attack}, sources{rules: []string{ruleARN}, all: true}, []string{ruleARN}, []string{reader}},
+		{"none", nil, sources{rules: []string{ruleARN}, all: true}, []string{ruleARN}, nil},
+		{"none, and no rule", nil, sources{all: true}, nil, nil},
+		{"all may, and who does is not known", []string{stmt(`"*"`, sendMessage, "")}, sources{rules: []string{ruleARN}}, nil, nil},
+		{"one sends as a role", []string{stmt(events, sendMessage, from(ruleARN)), owner}, sources{rules: []string{ruleARN}, byRole: []string{ruleARN + "-2"}, all: true}, nil, nil},
+	} {
+		c.known.ours = ours
+		old := ""
+		if c.statements != nil {
+			old = `{"Version":"2012-10-17","Statement":[` + strings.Join(c.statements, ",") + `]}`
+		}
+		better, ok := betterPolicy(old, queueARN, c.known)
+		if ok != (c.may != nil) {
+			t.Errorf("%s: offered %v: %s", c.name, ok, better)
+		}
+		if !ok {
+			continue
+		}
+		c.known.rules = c.may
+		if f := judgePolicy(better, queueARN, c.known); f.status != OK || strings.ReplaceAll(f.detail, ";", ",") != "only "+strings.Join(c.may, ", ")+" may send" {
+			t.Errorf("%s: then %s, %s", c.name, f.status, f.detail)
+		}
+		for _, s := range c.stays {
+			if !strings.Contains(better, s) {
+				t.Errorf("%s: %s is lost in %s", c.name, s, better)
+			}
+		}
+		if strings.Contains(better, attack) {
+			t.Errorf("%s: the attacker's Deny stays in %s", c.name, better)
+		}
 	}
 }
 
@@ -103,7 +215,7 @@ func TestI12WhatIsPastedIsOneWord(t *testing.T) {
 			t.Errorf("%q is %q, %v", foreign, out, err)
 		}
 	}
-	if f := judgeKey("x; touch y", false); !strings.HasSuffix(f.fix, "--key-id 'x; touch y'") {
+	if f := judgeKey("x; touch y", false, "eu-west-1"); !strings.HasSuffix(f.fix, `--key-id 'x; touch y')"`) {
 		t.Errorf("%s", f.fix)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -79,27 +78,6 @@ func gone(err error) bool {
 	return errors.As(err, &missing) || strings.Contains(code(err), "NonExistentQueue") || code(err) == "QueueDoesNotExist"
 }
 
-func (e *exam) queuePolicy(ctx context.Context) []finding {
-	a, _ := e.attrs.get(ctx)
-	arn := e.queueARN(ctx)
-	var rules []string
-	r, _ := e.home.route.get(ctx) // where rules can't be asked for, event-rule tells
-	for _, x := range r.rules {
-		if x.enabled && aws.ToString(x.target.Arn) == arn { // not by a topic
-			rules = append(rules, x.arn)
-		}
-	}
-	f := judgePolicy(a["Policy"], arn, rules)
-	if f.status == Fail || f.status == Warn {
-		source := fmt.Sprintf("arn:%s:events:%s:%s:rule/flowkeeper", inventory.Partition(e.queue.Region), e.queue.Region, e.queue.Account)
-		if len(rules) > 0 {
-			source = rules[0]
-		}
-		f.fix = e.setAttribute("Policy", goodPolicy(arn, "events.amazonaws.com", source))
-	}
-	return one(f)
-}
-
 // setAttribute is the command that sets an attribute of the queue.
 func (e *exam) setAttribute(name, value string) string {
 	return e.setAttributes(map[string]string{name: value})
@@ -118,13 +96,13 @@ func (e *exam) setAttributes(all map[string]string) string {
 // came through are the proof.
 func (e *exam) queueKey(ctx context.Context) []finding {
 	a, _ := e.attrs.get(ctx)
-	f := judgeKey(a["KmsMasterKeyId"], a["SqsManagedSseEnabled"] == "true")
+	f := judgeKey(a["KmsMasterKeyId"], a["SqsManagedSseEnabled"] == "true", e.queue.Region)
 	if f.status == Fail {
 		f.fix = e.setAttributes(map[string]string{"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
 	}
 	if m, err := e.memory.get(ctx); f.status == Unknown && err == nil {
 		for _, w := range m.ways {
-			if w.Unanswered == 0 && !w.BackAt.IsZero() {
+			if judgeWay(w, e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK {
 				return one(fine("events come through with the key %s", a["KmsMasterKeyId"]))
 			}
 		}
@@ -132,7 +110,7 @@ func (e *exam) queueKey(ctx context.Context) []finding {
 	return one(f)
 }
 
-func judgeKey(key string, managed bool) finding {
+func judgeKey(key string, managed bool, region string) finding {
 	switch {
 	case key == "" && managed:
 		return fine("SQS's own encryption")
@@ -142,7 +120,7 @@ func judgeKey(key string, managed bool) finding {
 		return finding{Fail, "alias/aws/sqs encrypts the queue: EventBridge and SNS may not use that key, so that no event arrives", ""}
 	}
 	return finding{Unknown, "can't tell whether EventBridge may use the key " + key + ": only its own policy says",
-		`let the key's policy allow {"Service":"events.amazonaws.com"} kms:GenerateDataKey and kms:Decrypt, and us kms:Decrypt: aws kms get-key-policy --policy-name default --key-id ` + word(key)}
+		`let the key's policy allow {"Service":"events.amazonaws.com"} kms:GenerateDataKey and kms:Decrypt, and us kms:Decrypt: aws kms get-key-policy --region ` + region + ` --policy-name default --key-id "$(aws kms describe-key --region ` + region + ` --query KeyMetadata.KeyId --output text --key-id ` + word(key) + `)"`}
 }
 
 // How long messages should be kept: a long weekend without the daemon.

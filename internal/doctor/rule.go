@@ -80,7 +80,8 @@ func (e *exam) straight(ctx context.Context) []string {
 	if err != nil || json.Unmarshal([]byte(a["Policy"]), &p) != nil {
 		return out
 	}
-	for _, s := range p.senders(arn) {
+	all, _ := p.senders(arn, nil)
+	for _, s := range all {
 		for _, x := range s.arns {
 			if part := strings.Split(x, ":"); len(part) == 6 && part[2] == "sns" && !strings.ContainsAny(x, "*?") {
 				out = append(out, x)

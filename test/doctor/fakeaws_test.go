@@ -186,7 +186,11 @@ func TestDiskSpace(t *testing.T) {
 // remembers makes a state file that knows the world's flow logs.
 func remembers(t *testing.T, path string, more func(remediate.Tx) error) (refreshed time.Time) {
 	t.Helper()
-	scope := inventory.Scope{Account: acct, Region: region}
+	return remembersOf(t, path, inventory.Scope{Account: acct, Region: region}, more)
+}
+
+func remembersOf(t *testing.T, path string, scope inventory.Scope, more func(remediate.Tx) error) (refreshed time.Time) {
+	t.Helper()
 	s, err := store.Open(t.Context(), path, store.Options{Daemon: true})
 	must(t, err)
 	must(t, s.Update(t.Context(), func(tx remediate.Tx) error {
@@ -232,9 +236,15 @@ func TestQueuePolicy(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.set(t, "Policy", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}}`)
-	x := f.look(t).expect(t, doctor.QueuePolicy, doctor.Fail, "everybody in the world", "rule/flowkeeper")
+	// Rules can't be asked for here: whose events came by this is not known.
+	f.look(t).expect(t, doctor.QueuePolicy, doctor.Fail, "everybody in the world", "deploy/queue-policy.json")
+	owner := `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sqs:*","Resource":"*"},`
+	_, rule, _ := strings.Cut(policy(t, "arn:aws:events:eu-west-1:111122223333:rule/ours"), "[")
+	rule, _, _ = strings.Cut(rule, "{\n      \"Sid\": \"NobodyElseSends\"")
+	f.set(t, "Policy", owner+strings.TrimRight(rule, ", \n")+"]}")
+	x := f.look(t).expect(t, doctor.QueuePolicy, doctor.Warn, "every principal of account 111122223333")
 	must(t, paste(t, f.cfg, f.url, x.Fix))
-	f.look(t).expect(t, doctor.QueuePolicy, doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/flowkeeper")
+	f.look(t).expect(t, doctor.QueuePolicy, doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/ours")
 	f.set(t, "Policy", "")
 	f.look(t).expect(t, doctor.QueuePolicy, doctor.Fail, "no policy")
 }

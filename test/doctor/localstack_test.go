@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -21,6 +23,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"flowkeeper/internal/doctor"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 )
 
 // cloud is an account of the test's own in LocalStack, with a queue; cfg are
@@ -173,6 +177,16 @@ func TestQueueKey(t *testing.T) {
 			c.look(t).expect(t, doctor.QueueKey, doctor.OK)
 		}
 	}
+	// What came through lately is the proof; what came long ago says nothing of today.
+	_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"KmsMasterKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}})
+	must(t, err)
+	now := time.Now()
+	for back, want := range map[time.Time]doctor.Status{now.Add(-time.Minute): doctor.OK, now.Add(-90 * 24 * time.Hour): doctor.Unknown} {
+		path := filepath.Join(t.TempDir(), "state.db")
+		here := inventory.Scope{Account: c.account, Region: region}
+		remembersOf(t, path, here, func(tx remediate.Tx) error { return tx.PutWay(here, remediate.Way{BackAt: back}) })
+		c.look(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Now = path, func() time.Time { return now } }).expect(t, doctor.QueueKey, want)
+	}
 }
 
 // The policy must let the rule send that was found, not just any.
@@ -185,7 +199,11 @@ func TestQueuePolicyNamesTheRule(t *testing.T) {
 		text := strings.ReplaceAll(strings.ReplaceAll(policy(t, rule), "arn:aws:sqs:eu-west-1:111122223333:flowkeeper", c.arn), "111122223333", c.account)
 		_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"Policy": text}})
 		must(t, err)
-		c.look(t).expect(t, doctor.QueuePolicy, want, rule)
+		x := c.look(t).expect(t, doctor.QueuePolicy, want, rule)
+		if want == doctor.Fail {
+			must(t, paste(t, c.root, c.url, x.Fix))
+			c.look(t).expect(t, doctor.QueuePolicy, doctor.OK, ours)
+		}
 	}
 }
 
