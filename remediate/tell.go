@@ -223,45 +223,75 @@ func (r *Remediator) tellAll(tx Tx, e Event, kind alert.Kind, now time.Time) err
 	return add(tx, a)
 }
 
+// tellDriftAfter is how long people wait to hear of a drift of which all that is
+// decided is quiet.
+const tellDriftAfter = 30 * time.Second
+
 // tellDrift tells of flow logs that a refresh found gone, once per refresh:
-// when the first create has answered. Adopted ones need no such alert, and a
-// dead resource's are informational.
+// when the first create has answered. Adopted ones need no such alert, and where
+// all were on dead resources, or released, it is informational.
 func (r *Remediator) tellDrift(tx Tx, s inventory.Scope, id string, now time.Time) error {
 	i, ok, err := tx.Incident(s, id)
 	if err != nil || !ok || i.Source != ByDrift {
 		return err
 	}
 	e, ok, err := tx.Event(s, i.EventID)
-	if err != nil || !ok || !e.ToldDeletion.IsZero() {
+	if err != nil || !ok || !e.ToldDeletion.IsZero() || !i.settledByLook() && i.Attempts == 0 || i.Adopted || i.Reason == StillThere {
 		return err
 	}
-	known := i.State != Open || i.Attempts > 0 || i.Flapping || !i.NotFoundAt.IsZero()
-	if !known || i.Adopted || i.Reason == StillThere {
-		return nil
-	}
-	all, err := tx.EventIncidents(s, e.ID, false)
+	return r.tellLoss(tx, e, false, now)
+}
+
+// settledByLook reports whether a look or a person has decided about an incident,
+// before any create was called for.
+func (i Incident) settledByLook() bool {
+	return i.State != Open || i.Flapping || !i.NotFoundAt.IsZero()
+}
+
+// quiet reports whether a loss by drift is none that people are to be woken for.
+func (i Incident) quiet() bool {
+	return !i.NotFoundAt.IsZero() || i.Reason == ResourceGone || i.Reason == Released
+}
+
+// tellLoss tells of a drift, unless all that is decided so far is quiet, something
+// is not decided, and it is not late.
+func (r *Remediator) tellLoss(tx Tx, e Event, late bool, now time.Time) error {
+	all, err := tx.EventIncidents(e.Scope, e.ID, false)
 	if err != nil {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(x Incident) bool { return x.Adopted || x.Reason == StillThere })
-	quiet := true
+	quiet, decided, undecided := true, false, false
 	for _, x := range all {
-		if x.State != Open || x.Attempts > 0 {
-			quiet = quiet && (!x.NotFoundAt.IsZero() || x.Reason == ResourceGone || x.Reason == Released)
+		if x.settledByLook() || x.Attempts > 0 {
+			quiet, decided = quiet && x.quiet(), true
+		} else {
+			undecided = true
 		}
 	}
+	within := func(d time.Duration) time.Time { // of the time at which all could be decided
+		return earlier(e.DetectedAt.Add(r.Policy.DriftWait), now).Add(d)
+	}
+	switch {
+	case !decided:
+		return nil
+	case quiet && undecided && !late:
+		e.DueAt = within(tellDriftAfter)
+		return tx.PutEvent(e)
+	}
+	quiet = quiet && !undecided
 	if quiet {
 		e.Level = alert.Informational
 	}
 	var raisedBy []string
 	if !quiet {
-		facts, err := r.facts(tx, s, nil, flowLogs(all))
+		facts, err := r.facts(tx, e.Scope, nil, flowLogs(all))
 		if err != nil {
 			return err
 		}
 		e.Level, raisedBy = raised(e.Level, facts)
 	}
-	e.ToldDeletion = now
+	e.ToldDeletion, e.DueAt = now, within(tellRestoredAfter)
 	if err := tx.PutEvent(e); err != nil {
 		return err
 	}
@@ -280,6 +310,10 @@ func (r *Remediator) tellDue(ctx context.Context, s inventory.Scope, events []Ev
 			} else if ok && e.Due().After(now) { // the clock went back
 				e.DueAt, e.StuckAt = earlier(e.DueAt, now.Add(tellRestoredAfter)), earlier(e.StuckAt, now.Add(tellStuckAgainAfter))
 				return tx.PutEvent(e)
+			} else if ok && e.Source == ByDrift && e.ToldDeletion.IsZero() {
+				if err := r.tellLoss(tx, e, true, now); err != nil {
+					return err
+				}
 			}
 			return r.settleEvent(tx, s, e.ID, now)
 		})
