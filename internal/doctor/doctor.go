@@ -118,8 +118,11 @@ type finding struct {
 	detail, fix string
 }
 
+const maxText = 1 << 16 // characters: a whole policy, or an encoded message of AWS
+
 func (f finding) at(check string, s inventory.Scope) Result {
-	r := Result{Check: check, Title: titleOf(check), Account: s.Account, Region: s.Region, Status: f.status, Detail: f.detail, Fix: f.fix}
+	r := Result{Check: check, Title: titleOf(check), Account: s.Account, Region: s.Region, Status: f.status,
+		Detail: alert.Clean(f.detail, maxText), Fix: alert.Clean(f.fix, maxText)} // names in them come from AWS (I12)
 	if f.status != OK && f.status != Skipped {
 		r.See = See(check)
 	}

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -261,5 +262,35 @@ func TestNobodyDeletes(t *testing.T) {
 	})
 	if err != nil || found == 0 {
 		t.Errorf("%v, in %d files", err, found)
+	}
+}
+
+// What the first could not learn in time, the next asks again; what it
+// learnt, be it a refusal, stays.
+func TestMemoKeepsWhatCameInTime(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	m := remember(func(ctx context.Context) (int, error) {
+		asked++
+		return asked, cmp.Or(ctx.Err(), fs.ErrNotExist)
+	})
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := m.get(over); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	for range 2 {
+		if n, err := m.get(t.Context()); n != 2 || !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+}
+
+// jq prints what JSON escaped: nothing in a result may act on a terminal.
+func TestResultsAreClean(t *testing.T) {
+	t.Parallel()
+	r := finding{Warn, "a\x1b[2Jb", "aws \u202e" + strings.Repeat("x", 20000)}.at(Queue, noScope)
+	if r.Detail != `a\x1b[2Jb` || r.Fix != `aws \u202e`+strings.Repeat("x", 20000) {
+		t.Errorf("%+v", r)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -54,9 +53,7 @@ func (s *subject) describes(ctx context.Context) finding {
 type trial struct {
 	s    *subject
 	e    *exam
-	once sync.Once
-	runs []run
-	err  error // why there are none
+	runs *memo[[]run] // or why there are none
 }
 
 // run is the dry run of restores with the same needs.
@@ -72,28 +69,28 @@ type run struct {
 func (e *exam) trials() map[*subject]*trial {
 	out := map[*subject]*trial{}
 	for _, s := range e.subjects {
-		out[s] = &trial{s: s, e: e}
+		t := &trial{s: s, e: e}
+		t.runs = remember(t.try)
+		out[s] = t
 	}
 	return out
 }
 
-func (t *trial) get(ctx context.Context) ([]run, error) {
-	t.once.Do(func() {
-		if t.e.d.Config.Remediate.Mode == "alert" {
-			t.err = errors.New("remediate.mode is alert: nothing is ever created")
-			return
-		}
-		rows, err := t.rows(ctx)
-		if err != nil {
-			t.err = err
-			return
-		}
-		t.runs = tryAll(ctx, ec2.NewFromConfig(t.s.cfg), rows, fmt.Sprintf("flowkeeper-doctor-%d", t.e.d.Now().UnixNano()))
-		for n := range t.runs {
-			t.runs[n].decode(ctx, sts.NewFromConfig(t.s.cfg))
-		}
-	})
-	return t.runs, t.err
+func (t *trial) get(ctx context.Context) ([]run, error) { return t.runs.get(ctx) }
+
+func (t *trial) try(ctx context.Context) ([]run, error) {
+	if t.e.d.Config.Remediate.Mode == "alert" {
+		return nil, errors.New("remediate.mode is alert: nothing is ever created")
+	}
+	rows, err := t.rows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	runs := tryAll(ctx, ec2.NewFromConfig(t.s.cfg), rows, fmt.Sprintf("flowkeeper-doctor-%d", t.e.d.Now().UnixNano()))
+	for n := range runs {
+		runs[n].decode(ctx, sts.NewFromConfig(t.s.cfg))
+	}
+	return runs, nil
 }
 
 // rows are what the snapshot protects; without one, what AWS shows.

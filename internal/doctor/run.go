@@ -79,10 +79,12 @@ func (d *Doctor) Run(ctx context.Context, tell func([]Result) error) error {
 	return nil
 }
 
-// memo asks a question when the first wants its answer, and keeps it.
+// memo asks a question when the first wants its answer, and keeps it: but not
+// what came when that one's time was out, for another has time of its own.
 type memo[T any] struct {
 	ask  func(context.Context) (T, error)
-	once sync.Once
+	mu   sync.Mutex // guards the rest, and is held while asking
+	kept bool
 	v    T
 	err  error
 }
@@ -90,10 +92,13 @@ type memo[T any] struct {
 func remember[T any](ask func(context.Context) (T, error)) *memo[T] { return &memo[T]{ask: ask} }
 
 func (m *memo[T]) get(ctx context.Context) (T, error) {
-	m.once.Do(func() {
-		ctx, cancel := context.WithTimeout(ctx, oneCheck)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.kept {
+		limited, cancel := context.WithTimeout(ctx, oneCheck)
 		defer cancel()
-		m.v, m.err = m.ask(ctx)
-	})
+		m.v, m.err = m.ask(limited)
+		m.kept = ctx.Err() == nil
+	}
 	return m.v, m.err
 }
