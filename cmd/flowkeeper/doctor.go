@@ -214,8 +214,9 @@ func place(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + 
 func (a *app) writeSummary(w io.Writer, counts map[doctor.Status]int, skipped map[string][]string) error {
 	for _, why := range slices.Sorted(maps.Keys(skipped)) {
 		places := slices.Compact(slices.Sorted(slices.Values(skipped[why])))
+		places = slices.DeleteFunc(places, func(p string) bool { return p == "" }) // of this machine, or of an account that is not known
 		text := plural(len(skipped[why]), "check")
-		if places[0] != "" {
+		if len(places) > 0 {
 			text += " of " + where(places)
 		}
 		if _, err := fmt.Fprintf(w, "%s  %s\n", paint(a.colors(), dim, fmt.Sprintf("%-*s", markWidth, "left out")), clean(text+": "+why)); err != nil {

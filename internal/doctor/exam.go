@@ -22,7 +22,7 @@ type exam struct {
 	attrs    *memo[map[string]string]
 	own      *memo[identity] // whose our own credentials are: they ask the queue
 	subjects []*subject      // every scope
-	accounts []*account      // that could be told
+	accounts []*account      // of which some may not be told
 	home     *subject        // where the queue is, as our own credentials see it
 }
 
@@ -36,9 +36,7 @@ func newExam(ctx context.Context, d *Doctor) *exam {
 	e.own = remember(func(ctx context.Context) (identity, error) { return whoAmI(ctx, d.AWS, d.Now) })
 	for _, subjects := range d.meetAll(ctx) {
 		e.subjects = append(e.subjects, subjects...)
-		if subjects[0].scope.Account != "" {
-			e.accounts = append(e.accounts, newAccount(subjects))
-		}
+		e.accounts = append(e.accounts, newAccount(subjects))
 	}
 	e.home = d.subject(scopes.Account{ID: e.queue.Account}, e.nearQueue(), e.queue.Region)
 	return e

@@ -42,7 +42,9 @@ func (d *Doctor) configuration() (out []Result) {
 func (e *exam) alertSinks() finding {
 	watched := map[string]bool{}
 	for _, a := range e.accounts {
-		watched[a.id] = true
+		if a.id != "" { // only our own can be unknown
+			watched[a.id] = true
+		}
 	}
 	heard := e.d.Routes.For(alert.Alert{Kind: alert.Deletion, Level: alert.High})
 	return judgeSinks(e.d.Config.Alerts, heard, watched)
@@ -52,20 +54,25 @@ func (e *exam) alertSinks() finding {
 // tells of it.
 func judgeSinks(all []configs.Sink, heard []string, watched map[string]bool) finding {
 	const add = "add a webhook, slack or pagerduty, or an sns topic of another account, under alerts: in the configuration; `flowkeeper alerts test` tries it"
-	var outside, inside []string
+	var outside, inside, unclear []string
 	for _, s := range all {
 		if !slices.Contains(heard, s.Name) {
 			continue
 		}
-		if why := near(s, watched); why != "" {
+		switch why := near(s, watched); {
+		case why != "":
 			inside = append(inside, s.Name+" ("+why+")")
-		} else {
+		case s.Type == "sns" && len(watched) == 0:
+			unclear = append(unclear, s.Name)
+		default:
 			outside = append(outside, s.Name)
 		}
 	}
 	switch {
 	case len(outside) > 0:
 		return fine("%s", strings.Join(outside, ", "))
+	case len(unclear) > 0:
+		return finding{Unknown, "can't tell whether " + strings.Join(unclear, ", ") + " is outside: which account is watched is not known, for the credentials do not work", ""}
 	case len(inside) > 0:
 		return finding{Warn, "only " + strings.Join(inside, ", ") + ": whoever holds that can silence it", add}
 	case len(all) > 0:

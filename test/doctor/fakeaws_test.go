@@ -136,6 +136,9 @@ func TestCredentials(t *testing.T) {
 	f = newFake(t)
 	f.Fail("GetCallerIdentity", 100, "ExpiredToken", http.StatusForbidden)
 	r = f.look(t)
+	for _, check := range []string{doctor.PassRole, doctor.LogDelivery, doctor.NeverDelete} { // of an account that nobody knows
+		r.expect(t, check, doctor.Skipped, "the credentials do not work")
+	}
 	r.expect(t, doctor.Credentials, doctor.Fail, "ExpiredToken", "have ended: renew them")
 	r.expect(t, doctor.Queue, doctor.Skipped, "our own credentials")
 	if len(r[doctor.Create]) != 1 || r[doctor.Create][0].Status != doctor.Skipped {
@@ -406,6 +409,11 @@ func TestAlertSinks(t *testing.T) {
 	f.look(t, with("", inside, outside)).expect(t, doctor.AlertSinks, doctor.OK, "far")
 	f.look(t, with(alert.Critical, outside)).expect(t, doctor.AlertSinks, doctor.Fail, "no sink takes alerts of deletions")
 	f.look(t, with("", configs.Sink{Type: "webhook", Name: "here", URL: "http://127.0.0.1:9/"})).expect(t, doctor.AlertSinks, doctor.Warn, "on this machine")
+
+	// A topic of an account that may be our own.
+	f.cfg.Credentials = static("AKIANOBODY", "x", "")
+	f.look(t, with("", inside)).expect(t, doctor.AlertSinks, doctor.Unknown, "can't tell whether near is outside")
+	f.look(t, with("", inside, configs.Sink{Type: "webhook", Name: "team", URL: "https://example.com/"})).expect(t, doctor.AlertSinks, doctor.OK, "team")
 }
 
 func TestDaemon(t *testing.T) {
