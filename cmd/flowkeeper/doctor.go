@@ -33,6 +33,7 @@ is no failure. Warnings are none either. Exit codes: 0 nothing fails,
 With --who-can-delete it asks IAM's own simulator instead, for every user and
 role of each account, whether it may call ec2:DeleteFlowLogs: with MFA,
 without, and with a user's own access key, of which nothing tells AWS of MFA.
+It says maybe where that hangs on conditions of which nothing is known here.
 The result is printed with 0, whatever it is; 1 says that somebody could not be
 asked about.`,
 		Example: `  flowkeeper doctor
@@ -254,13 +255,18 @@ func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor, asJSON bool) e
 		}
 		return a.writeMay(w, reviews, a.now().Sub(begun))
 	})
+	return errors.Join(err, notWhole(reviews))
+}
+
+// notWhole is what the reviews left out.
+func notWhole(reviews []doctor.Review) error {
 	var errs []error
 	for _, r := range reviews {
-		if r.Err != nil {
-			errs = append(errs, fmt.Errorf("account %s: %s", r.Account, r.Why()))
+		if why := r.Why(); why != "" {
+			errs = append(errs, fmt.Errorf("account %s: %s", r.Account, why))
 		}
 	}
-	return errors.Join(append([]error{err}, errs...)...)
+	return errors.Join(errs...)
 }
 
 func writeMayJSON(w io.Writer, reviews []doctor.Review) error {
@@ -276,11 +282,16 @@ func writeMayJSON(w io.Writer, reviews []doctor.Review) error {
 
 func (a *app) writeMay(w io.Writer, reviews []doctor.Review, took time.Duration) error {
 	t := a.table(w, whole("ACCOUNT"), cutTo(20, "PRINCIPAL").keepEnd(), whole("MFA"), whole("NO MFA"), whole("KEY"), cutTo(20, "BY").orDrop(1))
-	asked, may, linked := 0, 0, 0
+	asked, may, maybe, closed, linked := 0, 0, 0, 0, 0
 	unknown := map[string]bool{}
 	for _, r := range reviews {
-		asked, may, linked = asked+r.Asked, may+len(r.May), linked+r.Skipped
+		asked, closed, linked = asked+r.Asked, closed+r.Organization, linked+r.Skipped
 		for _, m := range r.May {
+			if m.Maybe {
+				maybe++
+			} else {
+				may++
+			}
 			var by []string
 			for _, s := range m.Statements {
 				by = append(by, s.String())
@@ -290,10 +301,10 @@ func (a *app) writeMay(w io.Writer, reviews []doctor.Review, took time.Duration)
 			}
 			key := cell{}
 			if m.AccessKey != nil {
-				key = yesNo(*m.AccessKey)
+				key = yesNo(*m.AccessKey, m.Maybe)
 			}
 			_, name, _ := strings.Cut(m.ARN, "::"+m.Account+":")
-			if err := t.add(plain(m.Account), plain(name), yesNo(m.WithMFA), yesNo(m.WithoutMFA), key, plain(strings.Join(by, ", "))); err != nil {
+			if err := t.add(plain(m.Account), plain(name), yesNo(m.WithMFA, m.Maybe), yesNo(m.WithoutMFA, m.Maybe), key, plain(strings.Join(by, ", "))); err != nil {
 				return err
 			}
 		}
@@ -301,19 +312,17 @@ func (a *app) writeMay(w io.Writer, reviews []doctor.Review, took time.Duration)
 	if err := t.flush(); err != nil {
 		return err
 	}
-	lines := []string{fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs (asked in %s)", may, asked, span(took))}
+	lines := []string{fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs, %d more maybe (asked in %s)", may, asked, maybe, span(took))}
+	if closed > 0 {
+		lines = append(lines, fmt.Sprintf("a service control policy denies it to %d of them: of its conditions, the simulator was told the Region, the principal and MFA only", closed))
+	}
 	if linked > 0 {
 		lines = append(lines, fmt.Sprintf("%s of AWS's own services left out: nobody but these can use them", plural(linked, "role")))
 	}
 	if len(unknown) > 0 {
 		lines = append(lines, "policies ask for conditions of which nothing was told here, so that it may be otherwise: "+strings.Join(slices.Sorted(maps.Keys(unknown)), ", "))
 	}
-	lines = append(lines, "not seen by IAM's simulator: the root user, who may always; session policies; who else may assume these roles")
-	for _, r := range reviews {
-		if r.Cut {
-			lines = append(lines, "account "+r.Account+" has more users and roles than are asked for: not all were")
-		}
-	}
+	lines = append(lines, "not seen by IAM's simulator: the root user, whom only a service control policy binds; session policies; who else may assume these roles")
 	for _, l := range lines {
 		if _, err := fmt.Fprintln(w, clean(l)); err != nil {
 			return err
@@ -322,9 +331,12 @@ func (a *app) writeMay(w io.Writer, reviews []doctor.Review, took time.Duration)
 	return nil
 }
 
-func yesNo(yes bool) cell {
-	if yes {
+func yesNo(yes, maybe bool) cell {
+	switch {
+	case yes:
 		return cell{"yes", red}
+	case maybe:
+		return cell{"maybe", yellow}
 	}
 	return plain("no")
 }

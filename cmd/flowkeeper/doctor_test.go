@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"flowkeeper/internal/doctor"
 )
@@ -57,5 +58,54 @@ func TestDoctorColumns(t *testing.T) {
 		if m, _ := mark(s); len(m) > markWidth {
 			t.Errorf("%s is wider than its column", m)
 		}
+	}
+}
+
+// Who may perhaps is no less told than who may.
+func TestReviewShowsWhoMayPerhaps(t *testing.T) {
+	t.Parallel()
+	no := false
+	reviews := []doctor.Review{{Account: "1", Asked: 5, Organization: 2, May: []doctor.MayDelete{
+		{Account: "1", ARN: "arn:aws:iam::1:role/r", Type: "role", WithMFA: true},
+		{Account: "1", ARN: "arn:aws:iam::1:user/u", Type: "user", Maybe: true, AccessKey: &no, Unknown: []string{"aws:SourceIp"}},
+	}}}
+	var out strings.Builder
+	if err := (&app{now: time.Now}).writeMay(&out, reviews, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"yes    no      -", "maybe  maybe   maybe", "1 of 5 users and roles may call ec2:DeleteFlowLogs, 1 more maybe", "so that it may be otherwise: aws:SourceIp\n",
+		"a service control policy denies it to 2 of them", "the root user, whom only a service control policy binds"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	out.Reset()
+	if err := writeMayJSON(&out, reviews); err != nil || !strings.Contains(out.String(), `"with_mfa":false,"without_mfa":false,"maybe":true,"access_key":false,"unknown_conditions":["aws:SourceIp"]`) {
+		t.Errorf("%v: %s", err, out.String())
+	}
+}
+
+// A review that is not whole is an error, with --json, too.
+func TestReviewThatIsNotWholeFails(t *testing.T) {
+	t.Parallel()
+	if err := notWhole([]doctor.Review{{Account: "1"}}); err != nil {
+		t.Error(err)
+	}
+	err := notWhole([]doctor.Review{{Account: "1"}, {Account: "2", Cut: true}})
+	if err == nil || !strings.HasPrefix(err.Error(), "account 2: there are more than 5000 users and roles") {
+		t.Error(err)
+	}
+}
+
+// What was left out says where, though some of the places have no name.
+func TestSummaryNamesPlaces(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	skipped := map[string][]string{"no": {"", "eu-west-1", ""}, "never": {""}}
+	if err := (&app{}).writeSummary(&out, map[doctor.Status]int{doctor.Skipped: 4}, skipped); err != nil {
+		t.Fatal(err)
+	}
+	if want := "left out    1 check: never\nleft out    3 checks of eu-west-1: no\n"; !strings.HasPrefix(out.String(), want) {
+		t.Errorf("got\n%s", out.String())
 	}
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -15,33 +16,34 @@ import (
 type account struct {
 	id       string
 	subjects []*subject
-	iam      *iam.Client
+	iam      simulator
 	self     *memo[string] // the user or role that we are
 }
 
 func newAccount(subjects []*subject) *account {
-	a := &account{id: subjects[0].scope.Account, subjects: subjects, iam: iam.NewFromConfig(subjects[0].cfg)}
+	api := iam.NewFromConfig(subjects[0].cfg)
+	a := &account{id: subjects[0].scope.Account, subjects: subjects, iam: api}
 	a.self = remember(func(ctx context.Context) (string, error) {
 		who, err := subjects[0].identity.get(ctx)
 		if err != nil {
 			return "", err
 		}
-		return principalOf(ctx, a.iam, who.arn, subjects[0].account.RoleARN), nil
+		return principalOf(ctx, api, who.arn, subjects[0].account.RoleARN), nil
 	})
 	return a
 }
 
 func (a *account) partition() string { return inventory.Partition(a.subjects[0].scope.Region) }
 
-// flowLogs are ARNs of flow logs to ask about, one a Region: real ones where
-// there are any, for a policy may name them.
-func (a *account) flowLogs(ctx context.Context) (out []string) {
+// flowLogs are those to ask about, one a Region: real ones where there are
+// any, for a policy may name them.
+func (a *account) flowLogs(ctx context.Context) (out []target) {
 	for _, s := range a.subjects {
 		id := "fl-00000000000000000"
 		if all, err := s.logs.get(ctx); err == nil && len(all) > 0 {
 			id = all[0].ID
 		}
-		out = append(out, fmt.Sprintf("arn:%s:ec2:%s:%s:vpc-flow-log/%s", a.partition(), s.scope.Region, a.id, id))
+		out = append(out, target{s.scope.Region, fmt.Sprintf("arn:%s:ec2:%s:%s:vpc-flow-log/%s", a.partition(), s.scope.Region, a.id, id)})
 	}
 	return out
 }
@@ -52,23 +54,37 @@ const askSimulator = "iam:SimulatePrincipalPolicy"
 // well, but everybody who watches, we ourselves first, would take it for an
 // attempt: so it is left to people, and nothing here can delete.
 func (a *account) neverDelete(ctx context.Context) finding {
+	if who, err := a.subjects[0].identity.get(ctx); err == nil && strings.HasSuffix(who.arn, ":root") {
+		return finding{Fail, "the root user may delete flow logs, unless a service control policy denies it: whoever takes these credentials blinds you with them", leaveRoot}
+	}
 	who, err := a.self.get(ctx)
 	if err != nil || who == "" {
 		return a.tryYourself("these credentials are neither a user's nor a role's")
 	}
-	d, err := simulate(ctx, a.iam, question{principal: who, action: deleteFlowLogs, resources: a.flowLogs(ctx)})
+	d, err := mayDelete(ctx, a.iam, who, nil, a.flowLogs(ctx))
+	if err == nil {
+		return judgeDelete(who, d)
+	}
+	f := unheard(err, askSimulator)
+	if f.fix == "" {
+		return a.tryYourself(strings.TrimPrefix(f.detail, "can't tell, because "))
+	}
+	f.fix += ", or " + a.dryRun()
+	return f
+}
+
+// judgeDelete: an explicit denial is taken for one, for deploy/iam-policy.json
+// has it, without conditions.
+func judgeDelete(who string, d decision) finding {
 	switch {
-	case err != nil:
-		f := unheard(err, askSimulator)
-		if f.fix == "" {
-			return a.tryYourself(strings.TrimPrefix(f.detail, "can't tell, because "))
-		}
-		f.fix += ", or " + a.dryRun()
-		return f
 	case d.allowed:
 		return finding{Fail, who + " may delete flow logs" + by(d.statements) + ": whoever takes these credentials blinds you with them", denyTo(who)}
-	case d.explicit:
+	case d.organization:
+		return fine("denied to %s by a service control policy, as far as the simulator was told what that asks for", who)
+	case d.explicit && !d.implicit:
 		return fine("denied to %s explicitly", who)
+	case d.doubt() != "":
+		return finding{Unknown, "can't tell whether " + who + " may: " + d.doubt(), denyTo(who)}
 	}
 	return fine("not allowed to %s", who)
 }
@@ -117,22 +133,27 @@ var deliveryServices = []string{"vpc-flow-logs.amazonaws.com", "delivery.logs.am
 // passRole asks of each delivery role: the dry runs first, then the simulator,
 // for a dry run need not go so far.
 func (a *account) passRole(ctx context.Context, trials map[*subject]*trial) (out []finding) {
-	refused, roles := map[string]run{}, []string{}
+	refused, in, roles := map[string]run{}, map[string]string{}, []string{}
+	var untried error
 	for _, s := range a.subjects {
-		runs, _ := trials[s].get(ctx) // what can't be tried is told by create
+		runs, err := trials[s].get(ctx)
+		untried = cmp.Or(untried, err)
 		for _, r := range runs {
 			if r.needs.Role == "" || r.needs.Type == "s3" {
 				continue
 			}
 			if !slices.Contains(roles, r.needs.Role) {
-				roles = append(roles, r.needs.Role)
+				roles, in[r.needs.Role] = append(roles, r.needs.Role), s.scope.Region
 			}
 			if r.lacks == "iam:PassRole" {
 				refused[r.needs.Role] = r
 			}
 		}
 	}
-	if len(roles) == 0 {
+	switch {
+	case len(roles) == 0 && untried != nil:
+		return one(finding{Skipped, words(untried), ""})
+	case len(roles) == 0:
 		return one(fine("no protected flow log has a delivery role"))
 	}
 	for _, role := range roles {
@@ -140,18 +161,19 @@ func (a *account) passRole(ctx context.Context, trials map[*subject]*trial) (out
 			out = append(out, finding{Fail, "a restore with " + role + " would be refused: " + r.verdict.Message, a.allowPass(role)})
 			continue
 		}
-		out = append(out, a.mayPass(ctx, role))
+		out = append(out, a.mayPass(ctx, role, in[role]))
 	}
 	return out
 }
 
-func (a *account) mayPass(ctx context.Context, role string) finding {
+func (a *account) mayPass(ctx context.Context, role, region string) finding {
 	who, err := a.self.get(ctx)
 	if err != nil || who == "" {
 		return finding{Unknown, "can't tell of " + role + " beyond the dry runs, which did not refuse it: these credentials are neither a user's nor a role's", ""}
 	}
+	doubt := ""
 	for _, service := range deliveryServices {
-		d, err := simulate(ctx, a.iam, question{principal: who, action: "iam:PassRole", resources: []string{role}, context: map[string]string{"iam:PassedToService": service}})
+		d, err := simulate(ctx, a.iam, question{principal: who, action: "iam:PassRole", resources: []string{role}, region: region, context: map[string]string{"iam:PassedToService": service}})
 		if err != nil {
 			f := unheard(err, askSimulator)
 			f.detail += "; the dry runs did not refuse " + role
@@ -160,6 +182,10 @@ func (a *account) mayPass(ctx context.Context, role string) finding {
 		if d.allowed {
 			return fine("%s to %s", role, service)
 		}
+		doubt = cmp.Or(doubt, d.doubt())
+	}
+	if doubt != "" {
+		return finding{Unknown, "can't tell of " + role + " beyond the dry runs, which did not refuse it: " + doubt, ""}
 	}
 	return finding{Fail, who + " may not pass " + role + " to log delivery", a.allowPass(role)}
 }
@@ -171,26 +197,35 @@ func (a *account) allowPass(role string) string {
 // logDelivery is a permission that EC2 asks for on our behalf when it creates.
 func (a *account) logDelivery(ctx context.Context, trials map[*subject]*trial) finding {
 	const action = "logs:CreateLogDelivery"
-	needed := false
+	needed, region := false, a.subjects[0].scope.Region
+	var untried error
 	for _, s := range a.subjects {
-		runs, _ := trials[s].get(ctx) // what can't be tried is told by create
+		runs, err := trials[s].get(ctx)
+		untried = cmp.Or(untried, err)
 		for _, r := range runs {
-			needed = needed || r.needs.Type == "s3" || r.needs.Type == "kinesis-data-firehose"
+			if !needed && (r.needs.Type == "s3" || r.needs.Type == "kinesis-data-firehose") {
+				needed, region = true, s.scope.Region
+			}
 			if r.lacks == action {
 				return finding{Fail, "a restore of " + r.id + " would be refused: " + r.verdict.Message, "allow " + action + " on * (SetUpDelivery in deploy/iam-policy.json)"}
 			}
 		}
 	}
+	if untried != nil && !needed {
+		return finding{Skipped, words(untried), ""}
+	}
 	who, err := a.self.get(ctx)
 	if err != nil || who == "" {
 		return finding{Unknown, "can't tell beyond the dry runs: these credentials are neither a user's nor a role's", ""}
 	}
-	d, err := simulate(ctx, a.iam, question{principal: who, action: action, resources: []string{"*"}})
+	d, err := simulate(ctx, a.iam, question{principal: who, action: action, resources: []string{"*"}, region: region})
 	switch {
 	case err != nil:
 		return unheard(err, askSimulator)
 	case d.allowed:
 		return fine("%s may", who)
+	case d.doubt() != "":
+		return finding{Unknown, "can't tell beyond the dry runs, which did not refuse it: " + d.doubt(), ""}
 	}
 	f := finding{Fail, who + " may not set up log delivery, which restores to S3 and Firehose need", "allow " + action + " on * (SetUpDelivery in deploy/iam-policy.json)"}
 	if !needed {

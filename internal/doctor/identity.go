@@ -46,13 +46,15 @@ func (s *subject) credentials(ctx context.Context) []finding {
 	}
 	out := one(fine("%s", who.arn))
 	if strings.HasSuffix(who.arn, ":root") {
-		out = one(finding{Warn, "these are the root user's: they may do everything, and no policy holds them", "make a role or user with deploy/iam-policy.json, and delete the root user's access key"})
+		out = one(finding{Warn, "these are the root user's: they may do everything, and only a service control policy binds them", leaveRoot})
 	}
 	if s.regions != nil {
 		out = append(out, unheard(s.regions, "ec2:DescribeRegions"))
 	}
 	return out
 }
+
+const leaveRoot = "make a role or user with deploy/iam-policy.json, and delete the root user's access key"
 
 func (s *subject) mendCredentials(err error) string {
 	c := code(err)

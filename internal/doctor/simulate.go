@@ -2,6 +2,9 @@ package doctor
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
-// simulator is IAM's own: it knows boundaries and organisation policies.
+// simulator is IAM's own: it knows boundaries and service control policies.
 type simulator interface {
 	SimulatePrincipalPolicy(context.Context, *iam.SimulatePrincipalPolicyInput, ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error)
 }
@@ -19,17 +22,65 @@ type simulator interface {
 type question struct {
 	principal, action string
 	resources         []string
-	context           map[string]string // condition keys, of type string but for the MFA's
+	region            string            // where it would be asked; empty: not told
+	context           map[string]string // more condition keys, of type string but for the MFA's
 }
 
 const mfaKey = "aws:MultiFactorAuthPresent"
 
+// regionKeys are the condition keys that name the request's Region.
+var regionKeys = []string{"aws:RequestedRegion", "ec2:Region"}
+
+// entries are the condition keys whose values are known. The simulator makes
+// up none, and takes an unknown one for absent: a policy that denies all
+// Regions but some then denies everything.
+func (q question) entries() (out []types.ContextEntry) {
+	known := map[string]string{"aws:PrincipalArn": q.principal}
+	if part := strings.SplitN(q.principal, ":", 6); len(part) == 6 {
+		known["aws:PrincipalAccount"], known["aws:ResourceAccount"] = part[4], part[4]
+		if strings.HasPrefix(part[5], "user/") {
+			known["aws:username"] = part[5][strings.LastIndex(part[5], "/")+1:]
+		}
+	}
+	if q.region != "" {
+		for _, key := range regionKeys {
+			known[key] = q.region
+		}
+	}
+	maps.Copy(known, q.context)
+	for _, key := range slices.Sorted(maps.Keys(known)) {
+		kind := types.ContextKeyTypeEnumString
+		if key == mfaKey {
+			kind = types.ContextKeyTypeEnumBoolean
+		}
+		out = append(out, types.ContextEntry{ContextKeyName: aws.String(key), ContextKeyType: kind, ContextKeyValues: []string{known[key]}})
+	}
+	return out
+}
+
+// matters reports whether a condition on a key can decide an action: the
+// simulator misses the keys of all statements, also of those that are about
+// other actions. A key that no request here has is not missing, but absent.
+func matters(key, action string) bool {
+	key = strings.ToLower(key)
+	service, name, _ := strings.Cut(key, ":")
+	switch {
+	case name == "multifactorauthpresent", name == "username": // where it is known, it was told
+		return false
+	case name == "tagkeys", strings.HasPrefix(name, "requesttag/"), name == "createaction": // of requests that make or tag
+		return false
+	}
+	return service == "aws" || strings.HasPrefix(strings.ToLower(action), service+":")
+}
+
 // decision is what the simulator said.
 type decision struct {
-	allowed    bool
-	explicit   bool // an explicit Deny
-	statements []Statement
-	missing    []string // condition keys whose values it would have had to know
+	allowed      bool
+	explicit     bool // an explicit Deny
+	implicit     bool // nothing that allows it
+	organization bool // a service control policy denies it
+	statements   []Statement
+	missing      []string // condition keys that matter, and of which nothing was told
 }
 
 // Statement of a policy.
@@ -40,41 +91,42 @@ type Statement struct {
 	Column int32  `json:"column,omitempty"`
 }
 
+const maxPages = 10 // of an answer: a page has a hundred results
+
 // simulate asks one question. How long it may take is the caller's to say:
 // IAM is slow, and throttles.
 func simulate(ctx context.Context, api simulator, q question) (d decision, err error) {
-	in := &iam.SimulatePrincipalPolicyInput{PolicySourceArn: &q.principal, ActionNames: []string{q.action}, ResourceArns: q.resources}
-	for key, value := range q.context {
-		kind := types.ContextKeyTypeEnumString
-		if key == mfaKey {
-			kind = types.ContextKeyTypeEnumBoolean
+	pages := iam.NewSimulatePrincipalPolicyPaginator(api, &iam.SimulatePrincipalPolicyInput{
+		PolicySourceArn: &q.principal, ActionNames: []string{q.action}, ResourceArns: q.resources, ContextEntries: q.entries()})
+	for n := 0; pages.HasMorePages(); n++ {
+		if n == maxPages {
+			return decision{}, fmt.Errorf("more than %d pages", maxPages)
 		}
-		in.ContextEntries = append(in.ContextEntries, types.ContextEntry{ContextKeyName: aws.String(key), ContextKeyType: kind, ContextKeyValues: []string{value}})
-	}
-	out, err := api.SimulatePrincipalPolicy(ctx, in)
-	if err != nil {
-		return d, err
-	}
-	for _, r := range out.EvaluationResults {
-		d.take(r.EvalDecision, r.MatchedStatements, r.MissingContextValues)
-		for _, x := range r.ResourceSpecificResults {
-			d.take(x.EvalResourceDecision, x.MatchedStatements, x.MissingContextValues)
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return decision{}, err
+		}
+		for _, r := range page.EvaluationResults {
+			d.take(r.EvalDecision, r.MatchedStatements)
+			d.miss(r.MissingContextValues, q.action)
+			d.organization = d.organization || r.OrganizationsDecisionDetail != nil && !r.OrganizationsDecisionDetail.AllowedByOrganizations
+			for _, x := range r.ResourceSpecificResults {
+				d.take(x.EvalResourceDecision, x.MatchedStatements)
+				d.miss(x.MissingContextValues, q.action)
+			}
 		}
 	}
-	slices.Sort(d.missing)
-	d.missing = slices.Compact(d.missing)
+	if !d.allowed && !d.explicit && !d.implicit {
+		return decision{}, errors.New("no decision")
+	}
 	return d, nil
 }
 
 // take: allowed on one resource is allowed.
-func (d *decision) take(what types.PolicyEvaluationDecisionType, matched []types.Statement, missing []string) {
+func (d *decision) take(what types.PolicyEvaluationDecisionType, matched []types.Statement) {
 	d.allowed = d.allowed || what == types.PolicyEvaluationDecisionTypeAllowed
 	d.explicit = d.explicit || what == types.PolicyEvaluationDecisionTypeExplicitDeny
-	for _, m := range missing {
-		if m != "" {
-			d.missing = append(d.missing, m)
-		}
-	}
+	d.implicit = d.implicit || what == types.PolicyEvaluationDecisionTypeImplicitDeny
 	if what != types.PolicyEvaluationDecisionTypeAllowed {
 		return
 	}
@@ -83,10 +135,78 @@ func (d *decision) take(what types.PolicyEvaluationDecisionType, matched []types
 		if m.StartPosition != nil {
 			s.Line, s.Column = m.StartPosition.Line, m.StartPosition.Column
 		}
-		if !slices.Contains(d.statements, s) {
-			d.statements = append(d.statements, s)
+		d.statements = addNew(d.statements, s)
+	}
+}
+
+func (d *decision) miss(keys []string, action string) {
+	for _, key := range keys {
+		if matters(key, action) {
+			d.missing = addNew(d.missing, key)
 		}
 	}
+}
+
+// add takes what the same question was answered elsewhere, by no organization's policy.
+func (d *decision) add(x decision) {
+	d.allowed, d.explicit, d.implicit = d.allowed || x.allowed, d.explicit || x.explicit, d.implicit || x.implicit
+	for _, s := range x.statements {
+		d.statements = addNew(d.statements, s)
+	}
+	for _, key := range x.missing {
+		d.missing = addNew(d.missing, key)
+	}
+}
+
+// doubt is why a denial may be none in truth; empty: it is one.
+func (d decision) doubt() string {
+	switch {
+	case d.organization:
+		return "a service control policy denies it, maybe on a condition of which the simulator was told nothing"
+	case len(d.missing) > 0:
+		return "policies ask for conditions of which the simulator was told nothing: " + strings.Join(slices.Sorted(slices.Values(d.missing)), ", ")
+	}
+	return ""
+}
+
+// target is a flow log to ask about, and its Region.
+type target struct{ region, arn string }
+
+// mayDelete asks whether a principal may delete a flow log somewhere. It asks
+// Region by Region only if the answer depends on it: what service control
+// policies ask for is never told to be missing.
+func mayDelete(ctx context.Context, api simulator, principal string, more map[string]string, targets []target) (decision, error) {
+	q := question{principal: principal, action: deleteFlowLogs, context: more}
+	for _, t := range targets {
+		q.resources = append(q.resources, t.arn)
+	}
+	first, err := simulate(ctx, api, q)
+	if err != nil || !first.organization && !slices.ContainsFunc(first.missing, isRegion) {
+		return first, err
+	}
+	var all, closed decision
+	for _, t := range targets {
+		q.region, q.resources = t.region, []string{t.arn}
+		d, err := simulate(ctx, api, q)
+		switch {
+		case err != nil:
+			return decision{}, err
+		case d.organization: // what other Regions say counts
+			closed = d
+			continue
+		}
+		if all.add(d); d.allowed {
+			return all, nil
+		}
+	}
+	if !all.explicit && !all.implicit {
+		return closed, nil
+	}
+	return all, nil
+}
+
+func isRegion(key string) bool {
+	return slices.ContainsFunc(regionKeys, func(k string) bool { return strings.EqualFold(k, key) })
 }
 
 // principalOf is the user or role behind an identity, as the simulator wants

@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,13 +21,15 @@ type principalLister interface {
 	ListRoles(context.Context, *iam.ListRolesInput, ...func(*iam.Options)) (*iam.ListRolesOutput, error)
 }
 
-// MayDelete is a user or role that may call ec2:DeleteFlowLogs somehow.
+// MayDelete is a user or role that may call ec2:DeleteFlowLogs somehow, or
+// perhaps.
 type MayDelete struct {
 	Account    string      `json:"account"`
 	ARN        string      `json:"arn"`
 	Type       string      `json:"type"` // user or role
 	WithMFA    bool        `json:"with_mfa"`
 	WithoutMFA bool        `json:"without_mfa"`
+	Maybe      bool        `json:"maybe,omitempty"`      // it may for sure in none of these ways: it hangs on Unknown
 	AccessKey  *bool       `json:"access_key,omitempty"` // a user's own key, of whose requests nothing tells of MFA
 	Statements []Statement `json:"statements,omitempty"`
 	Unknown    []string    `json:"unknown_conditions,omitempty"` // keys that its policies ask for, and nobody said
@@ -33,14 +37,15 @@ type MayDelete struct {
 
 // Review is what one account came to.
 type Review struct {
-	Account   string
-	Asked     int
-	Skipped   int // service-linked roles
-	May       []MayDelete
-	Unasked   int  // whom the simulator did not answer for
-	Cut       bool // there are more principals than are asked for
-	Err       error
-	ErrAction string
+	Account      string
+	Asked        int
+	Skipped      int         // service-linked roles
+	May          []MayDelete // those that may for sure come first
+	Organization int         // to whom a service control policy denies it
+	Unasked      int         // whom the simulator did not answer for
+	Cut          bool        // there are more principals than are asked for
+	Err          error
+	ErrAction    string
 }
 
 // How much one review asks: IAM answers some twenty calls a second.
@@ -74,7 +79,7 @@ func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
 	return out
 }
 
-func review(ctx context.Context, names principalLister, api simulator, account string, flowLogs []string, step func()) Review {
+func review(ctx context.Context, names principalLister, api simulator, account string, flowLogs []target, step func()) Review {
 	r := Review{Account: account}
 	all, action, err := principalsOf(ctx, names, &r)
 	if err != nil {
@@ -87,16 +92,22 @@ func review(ctx context.Context, names principalLister, api simulator, account s
 	g.SetLimit(simulations)
 	for n, arn := range all {
 		g.Go(func() error {
-			m, err := ask(ctx, api, account, arn, flowLogs)
+			m, closed, err := ask(ctx, api, account, arn, flowLogs)
 			mu.Lock()
 			defer mu.Unlock()
-			if may[n] = m; err != nil {
+			step()
+			switch {
+			case code(err) == "NoSuchEntity": // deleted since it was listed
+				return nil
+			case err != nil:
 				r.Unasked++
 				r.Err, r.ErrAction = err, askSimulator
-			} else {
-				r.Asked++
+				return nil
+			case closed:
+				r.Organization++
 			}
-			step()
+			r.Asked++
+			may[n] = m
 			return nil
 		})
 	}
@@ -106,14 +117,23 @@ func review(ctx context.Context, names principalLister, api simulator, account s
 			r.May = append(r.May, *m)
 		}
 	}
+	slices.SortStableFunc(r.May, func(a, b MayDelete) int { return cmp.Compare(unsure(a), unsure(b)) })
 	return r
 }
 
-// ask asks in each way that a request of the principal can come; nil: it may in none.
-func ask(ctx context.Context, api simulator, account, arn string, flowLogs []string) (*MayDelete, error) {
+func unsure(m MayDelete) int {
+	if m.Maybe {
+		return 1
+	}
+	return 0
+}
+
+// ask asks in each way that a request of the principal can come; nil: it may
+// in none. closed: a service control policy denies it.
+func ask(ctx context.Context, api simulator, account, arn string, flowLogs []target) (m *MayDelete, closed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, onePrincipal)
 	defer cancel()
-	m := &MayDelete{Account: account, ARN: arn, Type: "role"}
+	m = &MayDelete{Account: account, ARN: arn, Type: "role"}
 	ways := []struct {
 		mfa  string
 		into func(bool)
@@ -130,29 +150,31 @@ func ask(ctx context.Context, api simulator, account, arn string, flowLogs []str
 	}
 	some := false
 	for _, way := range ways {
-		q := question{principal: arn, action: deleteFlowLogs, resources: flowLogs}
+		var more map[string]string
 		if way.mfa != "" {
-			q.context = map[string]string{mfaKey: way.mfa}
+			more = map[string]string{mfaKey: way.mfa}
 		}
-		d, err := simulate(ctx, api, q)
+		d, err := mayDelete(ctx, api, arn, more, flowLogs)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		way.into(d.allowed)
-		some = some || d.allowed
+		some, closed = some || d.allowed, closed || d.organization
 		for _, s := range d.statements {
 			m.Statements = addNew(m.Statements, s)
 		}
-		for _, key := range d.missing {
-			if key != mfaKey {
+		if !d.organization { // it denies, whatever these are
+			for _, key := range d.missing {
 				m.Unknown = addNew(m.Unknown, key)
 			}
 		}
 	}
-	if !some {
-		return nil, nil
+	slices.Sort(m.Unknown)
+	switch m.Maybe = !some && len(m.Unknown) > 0; {
+	case some, m.Maybe:
+		return m, false, nil
 	}
-	return m, nil
+	return nil, closed, nil
 }
 
 func addNew[T comparable](all []T, x T) []T {
@@ -175,9 +197,9 @@ func principalsOf(ctx context.Context, api principalLister, r *Review) (out []st
 		for _, u := range page.Users {
 			out = append(out, aws.ToString(u.Arn))
 		}
-		marker, more = page.Marker, page.IsTruncated && len(out) < maxPrincipals
+		marker, more = page.Marker, page.IsTruncated && len(out) <= maxPrincipals
 	}
-	for marker, more := (*string)(nil), true; more; {
+	for marker, more := (*string)(nil), len(out) <= maxPrincipals; more; {
 		page, err := api.ListRoles(ctx, &iam.ListRolesInput{Marker: marker})
 		if err != nil {
 			return nil, "iam:ListRoles", err
@@ -189,7 +211,7 @@ func principalsOf(ctx context.Context, api principalLister, r *Review) (out []st
 			}
 			out = append(out, aws.ToString(x.Arn))
 		}
-		marker, more = page.Marker, page.IsTruncated && len(out) < maxPrincipals
+		marker, more = page.Marker, page.IsTruncated && len(out) <= maxPrincipals
 	}
 	if len(out) > maxPrincipals {
 		out, r.Cut = out[:maxPrincipals], true
@@ -197,11 +219,18 @@ func principalsOf(ctx context.Context, api principalLister, r *Review) (out []st
 	return out, "", nil
 }
 
-// Why the review is not whole.
+// Why the review is not whole; empty: it is.
 func (r Review) Why() string {
-	text := unheard(r.Err, r.ErrAction)
-	if r.Unasked > 0 {
-		return fmt.Sprintf("%s: %s", plural(r.Unasked, "principal could not be asked about", "principals could not be asked about"), text.detail)
+	var why []string
+	if r.Cut {
+		why = append(why, fmt.Sprintf("there are more than %d users and roles: the others were not asked about", maxPrincipals))
 	}
-	return text.detail
+	if r.Err != nil {
+		text := unheard(r.Err, r.ErrAction).detail
+		if r.Unasked > 0 {
+			text = plural(r.Unasked, "principal", "principals") + " could not be asked about: " + text
+		}
+		why = append(why, text)
+	}
+	return strings.Join(why, "; ")
 }

@@ -334,7 +334,9 @@ func TestDescribe(t *testing.T) {
 	f.Deny("flowkeeper", "DescribeFlowLogs")
 	r := f.look(t)
 	r.expect(t, doctor.Describe, doctor.Fail, "not authorized to perform: ec2:DescribeFlowLogs", "allow ec2:DescribeFlowLogs")
-	r.expect(t, doctor.Create, doctor.Skipped)
+	for _, check := range []string{doctor.Create, doctor.Tag, doctor.PassRole, doctor.LogDelivery} {
+		r.expect(t, check, doctor.Skipped, "not authorized to perform: ec2:DescribeFlowLogs")
+	}
 }
 
 func TestCreate(t *testing.T) {
@@ -359,7 +361,10 @@ func TestCreate(t *testing.T) {
 
 	// A daemon that never creates is not asked to.
 	f = newFake(t)
-	f.look(t, func(d *doctor.Doctor) { d.Config.Remediate.Mode = "alert" }).expect(t, doctor.Create, doctor.Skipped, "mode is alert")
+	r = f.look(t, func(d *doctor.Doctor) { d.Config.Remediate.Mode = "alert" })
+	for _, check := range []string{doctor.Create, doctor.Tag, doctor.PassRole, doctor.LogDelivery} {
+		r.expect(t, check, doctor.Skipped, "mode is alert")
+	}
 	if n := len(f.Calls("")); n != 0 {
 		t.Errorf("%d calls in mode alert", n)
 	}

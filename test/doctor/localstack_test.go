@@ -231,8 +231,8 @@ func TestNeverDelete(t *testing.T) {
 	c.look(t).expect(t, doctor.NeverDelete, doctor.OK, c.role)
 	c.allow(t, "ec2:DeleteFlowLogs", c.flowLog("fl-00000000000000000"))
 	c.look(t).expect(t, doctor.NeverDelete, doctor.Fail, c.role+" may delete flow logs", "aws iam put-role-policy --role-name flowkeeper", `"Effect":"Deny"`)
-	// The root user is nobody whom the simulator knows.
-	c.look(t, func(d *doctor.Doctor) { d.AWS = c.root }).expect(t, doctor.NeverDelete, doctor.Unknown, "--dry-run")
+	// The root user is nobody whom the simulator knows, but everybody knows what it may.
+	c.look(t, func(d *doctor.Doctor) { d.AWS = c.root }).expect(t, doctor.NeverDelete, doctor.Fail, "the root user may delete flow logs", "delete the root user's access key")
 }
 
 func TestPassRoleAndLogDelivery(t *testing.T) {

@@ -1,0 +1,244 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+const (
+	allowed  = iamtypes.PolicyEvaluationDecisionTypeAllowed
+	explicit = iamtypes.PolicyEvaluationDecisionTypeExplicitDeny
+	implicit = iamtypes.PolicyEvaluationDecisionTypeImplicitDeny
+)
+
+// policies answer as IAM's simulator would: of what they are told.
+type policies func(told map[string]string) iamtypes.EvaluationResult
+
+func (p policies) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
+	told := map[string]string{"resources": strings.Join(in.ResourceArns, " "), "principal": aws.ToString(in.PolicySourceArn)}
+	for _, c := range in.ContextEntries {
+		told[*c.ContextKeyName] = c.ContextKeyValues[0]
+	}
+	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{p(told)}}, nil
+}
+
+func answer(what iamtypes.PolicyEvaluationDecisionType, missing ...string) iamtypes.EvaluationResult {
+	return iamtypes.EvaluationResult{EvalDecision: what, MissingContextValues: missing}
+}
+
+// organization is the denial of a service control policy: what it asks for is
+// never told to be missing.
+func organization() iamtypes.EvaluationResult {
+	r := answer(explicit)
+	r.OrganizationsDecisionDetail = &iamtypes.OrganizationsDecisionDetail{}
+	return r
+}
+
+// onlyIn is a service control policy that denies all Regions but one.
+func onlyIn(region string, then policies) policies {
+	return func(told map[string]string) iamtypes.EvaluationResult {
+		if told["aws:RequestedRegion"] != region {
+			return organization()
+		}
+		return then(told)
+	}
+}
+
+// where is a policy that allows where a key has a value.
+func where(key, value string) policies {
+	return func(told map[string]string) iamtypes.EvaluationResult {
+		switch told[key] {
+		case value:
+			return answer(allowed)
+		case "":
+			return answer(implicit, key)
+		}
+		return answer(implicit)
+	}
+}
+
+func always(r iamtypes.EvaluationResult) policies {
+	return func(map[string]string) iamtypes.EvaluationResult { return r }
+}
+
+// What a condition decides of which nothing is known, nobody can tell: a grant
+// with one may not look like none.
+func TestConditionalGrants(t *testing.T) {
+	t.Parallel()
+	targets := []target{{"eu-west-1", "arn:aws:ec2:eu-west-1:1:vpc-flow-log/fl-1"}, {"us-east-1", "arn:aws:ec2:us-east-1:1:vpc-flow-log/fl-2"}}
+	for name, c := range map[string]struct {
+		p      policies
+		delete Status
+		review string
+	}{
+		"nothing":                          {always(answer(implicit)), OK, "no"},
+		"everything":                       {always(answer(allowed)), Fail, "yes"},
+		"a denial":                         {always(answer(explicit)), OK, "no"},
+		"in a Region":                      {where("aws:RequestedRegion", "us-east-1"), Fail, "yes"},
+		"in a Region, by EC2's key":        {where("ec2:Region", "eu-west-1"), Fail, "yes"},
+		"in a Region nobody watches":       {where("aws:RequestedRegion", "us-west-2"), OK, "no"},
+		"from an address":                  {where("aws:SourceIp", "192.0.2.1"), Unknown, "maybe aws:SourceIp"},
+		"to a tag":                         {where("ec2:ResourceTag/team", "x"), Unknown, "maybe ec2:ResourceTag/team"},
+		"to this principal":                {where("aws:PrincipalArn", "arn:aws:iam::1:role/r"), Fail, "yes"},
+		"within the account":               {where("aws:ResourceAccount", "1"), Fail, "yes"},
+		"with MFA":                         {where(mfaKey, "true"), OK, "yes"},
+		"of other actions' keys":           {always(answer(implicit, "ec2:CreateAction", "iam:PassedToService", "aws:RequestTag/a", "aws:username", mfaKey)), OK, "no"},
+		"a denial beside unknown keys":     {always(answer(explicit, "aws:SourceIp")), OK, "maybe aws:SourceIp"},
+		"SCP":                              {always(organization()), OK, "organization"},
+		"SCP that denies other Regions":    {onlyIn("us-east-1", always(answer(allowed))), Fail, "yes"},
+		"SCP, and nothing granted":         {onlyIn("us-east-1", always(answer(implicit))), OK, "no"},
+		"SCP, and from an address":         {onlyIn("us-east-1", where("aws:SourceIp", "192.0.2.1")), Unknown, "maybe aws:SourceIp"},
+		"SCP, and a Region that it denies": {onlyIn("us-east-1", where("aws:RequestedRegion", "eu-west-1")), OK, "no"},
+	} {
+		d, err := mayDelete(t.Context(), c.p, "arn:aws:iam::1:role/r", nil, targets)
+		if f := judgeDelete("r", d); err != nil || f.status != c.delete {
+			t.Errorf("%s: %+v, %v instead of %s", name, f, err, c.delete)
+		}
+		m, closed, err := ask(t.Context(), c.p, "1", "arn:aws:iam::1:role/r", targets)
+		got := "no"
+		switch {
+		case closed:
+			got = "organization"
+		case m != nil && m.Maybe:
+			got = "maybe " + strings.Join(m.Unknown, " ")
+		case m != nil:
+			got = "yes"
+		}
+		if err != nil || got != c.review {
+			t.Errorf("%s: the review says %s, %v instead of %s", name, got, err, c.review)
+		}
+	}
+}
+
+// Where neither a policy nor a service control policy names the Region, one
+// question will do: IAM throttles.
+func TestRegionsAreAskedForOnlyIfTheyMatter(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	_, err := mayDelete(t.Context(), policies(func(told map[string]string) iamtypes.EvaluationResult {
+		if asked++; told["aws:RequestedRegion"] != "" || told["resources"] != "a b" {
+			t.Errorf("%v", told)
+		}
+		return answer(implicit)
+	}), "arn:aws:iam::1:user/path/u", nil, []target{{"eu-west-1", "a"}, {"us-east-1", "b"}})
+	if err != nil || asked != 1 {
+		t.Errorf("%v after %d", err, asked)
+	}
+}
+
+func TestWhatTheSimulatorIsTold(t *testing.T) {
+	t.Parallel()
+	told := func(q question) (out []string) {
+		for _, e := range q.entries() {
+			out = append(out, *e.ContextKeyName+"="+e.ContextKeyValues[0])
+		}
+		return out
+	}
+	got := told(question{principal: "arn:aws:iam::1:user/path/u", region: "eu-west-1", context: map[string]string{mfaKey: "true"}})
+	if !slices.Equal(got, []string{mfaKey + "=true", "aws:PrincipalAccount=1", "aws:PrincipalArn=arn:aws:iam::1:user/path/u",
+		"aws:RequestedRegion=eu-west-1", "aws:ResourceAccount=1", "aws:username=u", "ec2:Region=eu-west-1"}) {
+		t.Errorf("%q", got)
+	}
+	if got := told(question{principal: "arn:aws:iam::1:role/r"}); slices.ContainsFunc(got, func(e string) bool { return strings.HasPrefix(e, "aws:username") }) {
+		t.Errorf("a role has no user name: %q", got)
+	}
+}
+
+// paged has its last result on the page after these.
+type paged int
+
+func (p paged) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
+	n := 0
+	if in.Marker != nil {
+		_, _ = fmt.Sscan(*in.Marker, &n)
+	}
+	if n == int(p) {
+		return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{answer(allowed)}}, nil
+	}
+	return &iam.SimulatePrincipalPolicyOutput{IsTruncated: true, Marker: aws.String(fmt.Sprint(n + 1)), EvaluationResults: []iamtypes.EvaluationResult{answer(implicit)}}, nil
+}
+
+func TestSimulatorsPages(t *testing.T) {
+	t.Parallel()
+	if d, err := simulate(t.Context(), paged(1), question{}); err != nil || !d.allowed {
+		t.Errorf("the second page: %+v, %v", d, err)
+	}
+	if d, err := simulate(t.Context(), paged(1000), question{}); err == nil {
+		t.Errorf("pages without an end: %+v", d)
+	}
+	if d, err := simulate(t.Context(), always(iamtypes.EvaluationResult{}), question{}); err == nil {
+		t.Errorf("no decision: %+v", d)
+	}
+}
+
+// crowd is more users than are asked for.
+type crowd struct{ fakeIAM }
+
+func (c crowd) ListUsers(_ context.Context, in *iam.ListUsersInput, _ ...func(*iam.Options)) (*iam.ListUsersOutput, error) {
+	n := 0
+	if in.Marker != nil {
+		_, _ = fmt.Sscan(*in.Marker, &n)
+	}
+	page := &iam.ListUsersOutput{IsTruncated: true, Marker: aws.String(fmt.Sprint(n + 1))}
+	for u := range maxPrincipals / 5 {
+		page.Users = append(page.Users, iamtypes.User{Arn: aws.String(fmt.Sprintf("arn:aws:iam::1:user/%d-%d", n, u))})
+	}
+	return page, nil
+}
+
+func TestReviewThatIsCutSaysSo(t *testing.T) {
+	t.Parallel()
+	r := Review{}
+	all, _, err := principalsOf(t.Context(), crowd{}, &r)
+	if err != nil || len(all) != maxPrincipals || !r.Cut || r.Why() != "there are more than 5000 users and roles: the others were not asked about" {
+		t.Errorf("%d: %v, %q", len(all), err, r.Why())
+	}
+	if why := (Review{}).Why(); why != "" {
+		t.Errorf("a whole one: %q", why)
+	}
+}
+
+// Denials that hang on what the simulator was not told are no failures: the
+// dry runs did not refuse.
+func TestDeliveryInDoubt(t *testing.T) {
+	t.Parallel()
+	const role = "arn:aws:iam::1:role/flow-logs"
+	s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
+	needs := run{needs: remediate.Needs{Type: "kinesis-data-firehose", Role: role}, verdict: remediate.Verdict{Allowed: true}}
+	trials := map[*subject]*trial{s: {s: s, runs: remember(func(context.Context) ([]run, error) { return []run{needs}, nil })}}
+	for name, c := range map[string]struct {
+		p    policies
+		want Status
+		says string
+	}{
+		"allowed":                       {always(answer(allowed)), OK, ""},
+		"not allowed":                   {always(answer(implicit, "ec2:CreateAction", "aws:TagKeys", mfaKey)), Fail, "may not"},
+		"in the Region":                 {where("aws:RequestedRegion", "eu-west-1"), OK, ""},
+		"in another Region":             {where("aws:RequestedRegion", "us-east-1"), Fail, "may not"},
+		"from an address":               {where("aws:SourceIp", "192.0.2.1"), Unknown, "the dry runs, which did not refuse it: policies ask for conditions of which the simulator was told nothing: aws:SourceIp"},
+		"SCP that denies other Regions": {onlyIn("eu-west-1", always(answer(allowed))), OK, ""},
+		"SCP":                           {always(organization()), Unknown, "a service control policy denies it"},
+	} {
+		a := &account{id: "1", subjects: []*subject{s}, iam: c.p, self: remember(func(context.Context) (string, error) { return "arn:aws:iam::1:role/r", nil })}
+		for check, f := range map[string]finding{PassRole: a.passRole(t.Context(), trials)[0], LogDelivery: a.logDelivery(t.Context(), trials)} {
+			if f.status != c.want || !strings.Contains(f.detail, c.says) {
+				t.Errorf("%s, %s: %+v instead of %s", check, name, f, c.want)
+			}
+		}
+	}
+	// A condition on a key of PassRole's own.
+	a := &account{id: "1", subjects: []*subject{s}, iam: where("iam:AssociatedResourceArn", "x"), self: remember(func(context.Context) (string, error) { return "arn:aws:iam::1:role/r", nil })}
+	if f := a.passRole(t.Context(), trials)[0]; f.status != Unknown {
+		t.Errorf("%+v", f)
+	}
+}
