@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	trails "github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -67,8 +68,6 @@ func TestTrails(t *testing.T) {
 	}{
 		"none":                           {nil, Fail},
 		"at home":                        {with(func(*trail) {}), OK},
-		"of another Region":              {with(func(t *trail) { t.home = "us-east-1" }), Fail},
-		"of every Region":                {with(func(t *trail) { t.home, t.everywhere = "us-east-1", true }), OK},
 		"that does not log":              {with(func(t *trail) { t.logging = false }), Fail},
 		"one that logs beside one not":   {append(with(func(t *trail) { t.logging = false }), good), OK},
 		"with a failing bucket":          {with(func(t *trail) { t.deliveryError = "AccessDenied" }), Warn},
@@ -95,9 +94,73 @@ func TestTrails(t *testing.T) {
 		"advanced: by the event's ending": {with(func(t *trail) {
 			t.advanced = advanced(management, types.AdvancedFieldSelector{Field: aws.String("eventName"), EndsWith: []string{"FlowLogs"}})
 		}), OK},
+		"advanced: data by what nobody knows": {with(func(t *trail) {
+			t.advanced = advanced(field("resources.type", []string{"AWS::S3::Object"}, nil), field("eventCategory", []string{"Data"}, nil))
+		}), Fail},
+		"advanced: each event by a selector of its own": {with(func(t *trail) {
+			t.advanced = append(advanced(management, field("eventName", []string{"DeleteFlowLogs"}, nil)), advanced(management, field("eventName", []string{"CreateFlowLogs"}, nil))...)
+		}), OK},
+		"advanced: one event, the other by what nobody knows": {with(func(t *trail) {
+			t.advanced = append(advanced(management, field("eventName", []string{"DeleteFlowLogs"}, nil)), advanced(management, field("weather", []string{"rain"}, nil))...)
+		}), Unknown},
+		"advanced: not EC2, by what nobody knows": {with(func(t *trail) {
+			t.advanced = advanced(management, field("weather", []string{"rain"}, nil), field("eventSource", nil, []string{"ec2.amazonaws.com"}))
+		}), Fail},
+		"with a failing bucket beside a good one": {append(with(func(t *trail) { t.deliveryError = "AccessDenied" }), good), OK},
+		"with a failing bucket beside an unknown": {append(with(func(t *trail) { t.unheard = &finding{status: Unknown} }), with(func(t *trail) { t.deliveryError = "AccessDenied" })...), Warn},
 	} {
 		if f := judgeTrails("eu-west-1", c.all); f.status != c.want {
 			t.Errorf("%s: %+v instead of %s", name, f, c.want)
+		}
+	}
+}
+
+// fakeTrails are an account's, of which nothing more is known than that they log.
+type fakeTrails struct {
+	list    []types.Trail
+	logging map[string]bool
+	asked   *int
+}
+
+func (f fakeTrails) DescribeTrails(context.Context, *trails.DescribeTrailsInput, ...func(*trails.Options)) (*trails.DescribeTrailsOutput, error) {
+	return &trails.DescribeTrailsOutput{TrailList: f.list}, nil
+}
+
+func (f fakeTrails) GetTrailStatus(_ context.Context, in *trails.GetTrailStatusInput, _ ...func(*trails.Options)) (*trails.GetTrailStatusOutput, error) {
+	*f.asked++
+	return &trails.GetTrailStatusOutput{IsLogging: aws.Bool(f.logging[*in.Name])}, nil
+}
+
+func (f fakeTrails) GetEventSelectors(context.Context, *trails.GetEventSelectorsInput, ...func(*trails.Options)) (*trails.GetEventSelectorsOutput, error) {
+	return &trails.GetEventSelectorsOutput{}, nil
+}
+
+// Only the trails that cover the Region are asked about, and those that are too
+// many may still do.
+func TestTrailsOfARegion(t *testing.T) {
+	t.Parallel()
+	of := func(n int, home string, everywhere bool) (out []types.Trail) {
+		for range n {
+			out = append(out, types.Trail{TrailARN: aws.String(home), HomeRegion: &home, IsMultiRegionTrail: &everywhere})
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		list  []types.Trail
+		want  Status
+		asked int
+	}{
+		"of another Region":               {of(1, "us-east-1", false), Fail, 0},
+		"of every Region":                 {of(1, "us-east-1", true), OK, 1},
+		"behind many of another Region":   {append(of(maxTrails, "us-east-1", false), of(1, "eu-west-1", false)...), OK, 1},
+		"as many as are asked about":      {of(maxTrails, "off", true), Fail, maxTrails},
+		"more than are asked about":       {of(maxTrails+2, "off", true), Unknown, maxTrails},
+		"more than are asked about, good": {append(of(1, "eu-west-1", false), of(maxTrails, "off", true)...), OK, maxTrails},
+	} {
+		asked := 0
+		all, err := askTrails(t.Context(), fakeTrails{c.list, map[string]bool{"us-east-1": true, "eu-west-1": true}, &asked}, "eu-west-1")
+		if f := judgeTrails("eu-west-1", all); err != nil || f.status != c.want || asked != c.asked {
+			t.Errorf("%s: %+v after %d questions, %v; want %s after %d", name, f, asked, err, c.want, c.asked)
 		}
 	}
 }

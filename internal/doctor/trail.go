@@ -32,27 +32,37 @@ type trail struct {
 const maxTrails = 20 // asked for in a Region
 
 func trailOf(ctx context.Context, s *subject) finding {
-	all, err := askTrails(ctx, cloudtrail.NewFromConfig(s.cfg))
+	all, err := askTrails(ctx, cloudtrail.NewFromConfig(s.cfg), s.scope.Region)
 	if err != nil {
 		return unheard(err, "cloudtrail:DescribeTrails")
 	}
 	return judgeTrails(s.scope.Region, all)
 }
 
-func askTrails(ctx context.Context, api trailAPI) (all []trail, err error) {
+// askTrails asks about the trails that cover the Region.
+func askTrails(ctx context.Context, api trailAPI, region string) (all []trail, err error) {
 	ctx, cancel := context.WithTimeout(ctx, oneCheck)
 	defer cancel()
 	out, err := api.DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{IncludeShadowTrails: aws.Bool(true)})
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range out.TrailList[:min(len(out.TrailList), maxTrails)] {
+	for _, t := range out.TrailList {
 		x := trail{arn: aws.ToString(t.TrailARN), home: aws.ToString(t.HomeRegion), everywhere: aws.ToBool(t.IsMultiRegionTrail)}
+		switch {
+		case !x.covers(region):
+			continue
+		case len(all) == maxTrails:
+			x.unheard = &finding{Unknown, fmt.Sprintf("can't tell: none of the %d trails that were asked about will do, and more cover this Region", maxTrails), ""}
+			return append(all, x), nil
+		}
 		x.ask(ctx, api)
 		all = append(all, x)
 	}
 	return all, nil
 }
+
+func (t trail) covers(region string) bool { return t.everywhere || t.home == region }
 
 func (t *trail) ask(ctx context.Context, api trailAPI) {
 	status, err := api.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: &t.arn})
@@ -72,29 +82,24 @@ func (t *trail) ask(ctx context.Context, api trailAPI) {
 }
 
 // judgeTrails: EventBridge hears of calls only while a trail that covers the
-// Region logs them.
-func judgeTrails(region string, all []trail) finding {
+// Region logs them. One that will do is enough.
+func judgeTrails(region string, all []trail) (best finding) {
 	const silent = ": EventBridge hears of no deletion"
-	here := slices.DeleteFunc(slices.Clone(all), func(t trail) bool { return !t.everywhere && t.home != region })
-	if len(here) == 0 {
+	if len(all) == 0 {
 		return finding{Fail, "no trail covers this Region" + silent,
 			"aws cloudtrail create-trail --name flowkeeper --is-multi-region-trail --s3-bucket-name YOUR-BUCKET --region " + region +
 				" && aws cloudtrail start-logging --name flowkeeper --region " + region}
 	}
-	var worst finding
-	for _, t := range here {
-		f := t.judge()
-		if f.status == OK || f.status == Warn {
-			return f
-		}
-		if worst.status == "" || f.status == Unknown {
-			worst = f
+	order := []Status{OK, Warn, Unknown, Fail} // a warning is of a trail that logs
+	for _, t := range all {
+		if f := t.judge(); best.status == "" || slices.Index(order, f.status) < slices.Index(order, best.status) {
+			best = f
 		}
 	}
-	if worst.status == Fail {
-		worst.detail += silent
+	if best.status == Fail {
+		best.detail += silent
 	}
-	return worst
+	return best
 }
 
 func (t trail) judge() finding {
@@ -124,15 +129,15 @@ func (t trail) wants() (wanted, told bool) {
 	if len(t.advanced) == 0 {
 		return basicWants(t.basic), true
 	}
-	told = true
-	for _, s := range t.advanced {
-		yes, known := advancedWants(s)
-		if yes && known {
-			return true, true
+	wanted, told = true, true
+	for _, event := range []string{"DeleteFlowLogs", "CreateFlowLogs"} {
+		yes, known := anyWants(t.advanced, event)
+		if !yes && known {
+			return false, true
 		}
-		told = told && known
+		wanted, told = wanted && yes, told && known
 	}
-	return false, told
+	return wanted, told
 }
 
 // basicWants: a trail without any selector logs every management event.
@@ -150,23 +155,34 @@ func basicWants(all []types.EventSelector) bool {
 	return false
 }
 
-// advancedWants: every field selector must take both records. known is false
-// where one names a field whose value they do not show.
-func advancedWants(s types.AdvancedEventSelector) (yes, known bool) {
-	for _, event := range []string{"DeleteFlowLogs", "CreateFlowLogs"} {
-		record := map[string]string{"eventCategory": "Management", "readOnly": "false", "eventSource": "ec2.amazonaws.com",
-			"eventName": event, "eventType": "AwsApiCall"}
-		for _, f := range s.FieldSelectors {
-			value, is := record[aws.ToString(f.Field)]
-			if !is {
-				return true, false
-			}
-			if !takes(f, value) {
-				return false, true
-			}
+// anyWants: one selector that takes the event is enough.
+func anyWants(all []types.AdvancedEventSelector, event string) (yes, known bool) {
+	known = true
+	for _, s := range all {
+		takes, sure := advancedWants(s, event)
+		if takes && sure {
+			return true, true
 		}
+		known = known && sure
 	}
-	return true, true
+	return false, known
+}
+
+// advancedWants: every field selector must take the record. known is false
+// where those that can be judged do, and one names a field whose value the
+// record does not show.
+func advancedWants(s types.AdvancedEventSelector, event string) (yes, known bool) {
+	record := map[string]string{"eventCategory": "Management", "readOnly": "false", "eventSource": "ec2.amazonaws.com",
+		"eventName": event, "eventType": "AwsApiCall"}
+	known = true
+	for _, f := range s.FieldSelectors {
+		value, is := record[aws.ToString(f.Field)]
+		if is && !takes(f, value) {
+			return false, true
+		}
+		known = known && is
+	}
+	return true, known
 }
 
 // takes: each operator that is there must hold; of its values, any.
