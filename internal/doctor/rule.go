@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -25,21 +26,48 @@ type eventsAPI interface {
 	TestEventPattern(context.Context, *eventbridge.TestEventPatternInput, ...func(*eventbridge.Options)) (*eventbridge.TestEventPatternOutput, error)
 }
 
-// rule that leads to what is wanted.
+// bus is one of an account and Region.
+type bus struct {
+	api          eventsAPI
+	region, name string
+}
+
+const defaultBus = "default"
+
+// options of a command on the bus's rules.
+func (b bus) options() string {
+	if b.name == defaultBus {
+		return "--region " + b.region
+	}
+	return "--region " + b.region + " --event-bus-name " + word(b.name)
+}
+
+// rule of a bus that leads to what is wanted, by one of its targets.
 type rule struct {
 	name, arn, pattern string
 	enabled            bool
+	on                 bus
 	target             types.Target
+	next               *hop // the bus beside the queue that it forwards to; nil: it leads to the queue, or to a topic
 }
 
-// route is the rules of one scope that lead to the queue: straight, or by the
-// event bus beside it.
-type route struct {
-	rules     []rule
-	forwarded bool // to the bus in the queue's account and Region
+// hop is the second half of the way: the rules of a bus beside the queue. There
+// is no third: EventBridge forwards an event once only.
+type hop struct {
+	rules []rule
+	err   error  // why they could not be asked for
+	fix   string // what makes one
 }
 
-const maxRules = 100 // looked through for a target
+// route is the rules of one scope that lead to the queue.
+type route struct{ rules []rule }
+
+// Rules that are looked through for a target. A bus has 300 at most, if AWS was
+// not asked for more.
+const (
+	maxRules     = 100 // of a page
+	maxRulePages = 3
+)
 
 // refused is an error of one action.
 type refused struct {
@@ -60,13 +88,39 @@ func unheardOf(err error) finding {
 
 // routes sets out how each scope's rules are asked for.
 func (e *exam) routes() {
+	beyond := e.beyond()
 	for _, s := range append([]*subject{e.home}, e.subjects...) {
 		s.route = remember(func(ctx context.Context) (route, error) {
-			if why := s.well(ctx); why != "" {
-				return route{}, fmt.Errorf("account %s can't be asked: %s", s.scope.Account, why)
+			b, err := s.bus(ctx, defaultBus)
+			if err != nil {
+				return route{}, err
 			}
-			return findRoute(ctx, eventbridge.NewFromConfig(s.cfg), e.straight(ctx), e.bus(), s.scope == e.home.scope)
+			rules, err := findRoute(ctx, b, e.straight(ctx), e.buses(), beyond)
+			return route{rules}, err
 		})
+	}
+}
+
+func (s *subject) bus(ctx context.Context, name string) (bus, error) {
+	if why := s.well(ctx); why != "" {
+		return bus{}, fmt.Errorf("account %s can't be asked: %s", s.scope.Account, why)
+	}
+	return bus{eventbridge.NewFromConfig(s.cfg), s.scope.Region, name}, nil
+}
+
+// beyond asks once for the rules of each bus beside the queue that lead to it.
+func (e *exam) beyond() func(ctx context.Context, name string) *hop {
+	var buses sync.Map // a memo of each, by its name
+	return func(ctx context.Context, name string) *hop {
+		m, _ := buses.LoadOrStore(name, remember(func(ctx context.Context) ([]rule, error) {
+			b, err := e.home.bus(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			return b.rulesToFirst(ctx, e.straight(ctx))
+		}))
+		rules, err := m.(*memo[[]rule]).get(ctx)
+		return &hop{rules, err, e.makeRule(ctx, e.home.scope, name)}
 	}
 }
 
@@ -83,7 +137,7 @@ func (e *exam) straight(ctx context.Context) []string {
 	all, _ := p.senders(arn, nil)
 	for _, s := range all {
 		for _, x := range s.arns {
-			if part := strings.Split(x, ":"); len(part) == 6 && part[2] == "sns" && !strings.ContainsAny(x, "*?") {
+			if isTopic(x) && !strings.ContainsAny(x, "*?") {
 				out = append(out, x)
 			}
 		}
@@ -91,126 +145,160 @@ func (e *exam) straight(ctx context.Context) []string {
 	return out
 }
 
-// bus is the beginning of the ARNs of the buses beside the queue.
-func (e *exam) bus() string {
+func isTopic(arn string) bool {
+	part := strings.Split(arn, ":")
+	return len(part) == 6 && part[2] == "sns"
+}
+
+// buses is the beginning of the ARNs of the buses beside the queue.
+func (e *exam) buses() string {
 	return fmt.Sprintf("arn:%s:events:%s:%s:event-bus/", inventory.Partition(e.queue.Region), e.queue.Region, e.queue.Account)
 }
 
-func findRoute(ctx context.Context, api eventsAPI, straight []string, bus string, home bool) (r route, err error) {
-	for _, target := range straight {
-		if r.rules, err = rulesTo(ctx, api, target); err != nil || len(r.rules) > 0 {
-			return r, err
+// findRoute looks for rules that lead to the queue straight, or by a topic, or
+// by the default bus beside it, or by another bus there.
+func findRoute(ctx context.Context, b bus, straight []string, buses string, beyond func(ctx context.Context, name string) *hop) ([]rule, error) {
+	out, err := b.rulesToFirst(ctx, straight)
+	if err != nil || len(out) > 0 {
+		return out, err
+	}
+	forwards := func(arn string) (*hop, bool) {
+		name, is := strings.CutPrefix(arn, buses)
+		if !is {
+			return nil, false
 		}
+		return beyond(ctx, name), true
 	}
-	if home {
-		return r, nil
+	if out, err = b.rulesTo(ctx, buses+defaultBus, forwards); err != nil || lead(out) {
+		return out, err
 	}
-	r.forwarded = true
-	if r.rules, err = rulesTo(ctx, api, bus+"default"); err != nil || len(r.rules) > 0 {
-		return r, err
-	}
-	r.rules, err = rulesToAny(ctx, api, bus)
-	return r, err
+	others, err := b.leading(ctx, b.everyRule, func(arn string) (*hop, bool) {
+		if arn == buses+defaultBus { // that was asked for
+			return nil, false
+		}
+		return forwards(arn)
+	})
+	return append(out, others...), err
 }
 
-// rulesTo are the rules that have a target.
-func rulesTo(ctx context.Context, api eventsAPI, target string) (out []rule, err error) {
-	found, err := api.ListRuleNamesByTarget(ctx, &eventbridge.ListRuleNamesByTargetInput{TargetArn: &target, Limit: aws.Int32(maxRules)})
-	if err != nil {
-		return nil, &refused{"events:ListRuleNamesByTarget", err}
-	}
-	for _, name := range found.RuleNames {
-		x, err := api.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name})
-		if err != nil {
-			return nil, &refused{"events:DescribeRule", err}
-		}
-		t, err := targetOf(ctx, api, name, func(arn string) bool { return arn == target })
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, rule{name: name, arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != types.RuleStateDisabled, target: t})
-	}
-	return out, nil
+// lead reports whether one of the rules may lead on to the queue.
+func lead(rules []rule) bool {
+	return slices.ContainsFunc(rules, func(r rule) bool { return r.next == nil || r.next.err != nil || len(r.next.rules) > 0 })
 }
 
-// rulesToAny looks through the rules for a target that begins so: no question
-// of EventBridge's own finds a bus of whatever name.
-func rulesToAny(ctx context.Context, api eventsAPI, begin string) (out []rule, err error) {
-	all, err := api.ListRules(ctx, &eventbridge.ListRulesInput{Limit: aws.Int32(maxRules)})
+// rulesToFirst are the rules that lead to the first of the targets to which
+// there are any.
+func (b bus) rulesToFirst(ctx context.Context, targets []string) (out []rule, err error) {
+	for _, target := range targets {
+		out, err = b.rulesTo(ctx, target, func(arn string) (*hop, bool) { return nil, arn == target })
+		if err != nil || len(out) > 0 {
+			return out, err
+		}
+	}
+	return nil, nil
+}
+
+func (b bus) rulesTo(ctx context.Context, target string, wanted func(arn string) (*hop, bool)) ([]rule, error) {
+	return b.leading(ctx, func(ctx context.Context, token *string) (out []rule, next *string, err error) {
+		found, err := b.api.ListRuleNamesByTarget(ctx, &eventbridge.ListRuleNamesByTargetInput{TargetArn: &target, EventBusName: &b.name, Limit: aws.Int32(maxRules), NextToken: token})
+		if err != nil {
+			return nil, nil, &refused{"events:ListRuleNamesByTarget", err}
+		}
+		for _, name := range found.RuleNames {
+			x, err := b.api.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name, EventBusName: &b.name})
+			if err != nil {
+				return nil, nil, &refused{"events:DescribeRule", err}
+			}
+			out = append(out, b.rule(&name, x.Arn, x.EventPattern, x.State))
+		}
+		return out, found.NextToken, nil
+	}, wanted)
+}
+
+// everyRule of the bus, a page at a time: no question of EventBridge's own
+// finds the rules to a bus of whatever name.
+func (b bus) everyRule(ctx context.Context, token *string) (out []rule, next *string, err error) {
+	all, err := b.api.ListRules(ctx, &eventbridge.ListRulesInput{EventBusName: &b.name, Limit: aws.Int32(maxRules), NextToken: token})
 	if err != nil {
-		return nil, &refused{"events:ListRules", err}
+		return nil, nil, &refused{"events:ListRules", err}
 	}
 	for _, x := range all.Rules {
-		t, err := targetOf(ctx, api, aws.ToString(x.Name), func(arn string) bool { return strings.HasPrefix(arn, begin) })
-		if err != nil {
-			return nil, err
-		}
-		if t.Arn != nil {
-			out = append(out, rule{name: aws.ToString(x.Name), arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != types.RuleStateDisabled, target: t})
-		}
+		out = append(out, b.rule(x.Name, x.Arn, x.EventPattern, x.State))
 	}
-	return out, nil
+	return out, all.NextToken, nil
 }
 
-func targetOf(ctx context.Context, api eventsAPI, name string, wanted func(arn string) bool) (types.Target, error) {
-	out, err := api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &name})
-	if err != nil {
-		return types.Target{}, &refused{"events:ListTargetsByRule", err}
-	}
-	for _, t := range out.Targets {
-		if wanted(aws.ToString(t.Arn)) {
-			return t, nil
+func (b bus) rule(name, arn, pattern *string, state types.RuleState) rule {
+	return rule{name: aws.ToString(name), arn: aws.ToString(arn), pattern: aws.ToString(pattern), enabled: state != types.RuleStateDisabled, on: b}
+}
+
+// leading are the rules of the pages with a wanted target, one for each such
+// target. It is an error if none leads on and not all pages were seen.
+func (b bus) leading(ctx context.Context, page func(ctx context.Context, token *string) ([]rule, *string, error), wanted func(arn string) (*hop, bool)) (out []rule, err error) {
+	var token *string
+	for range maxRulePages {
+		var rules []rule
+		if rules, token, err = page(ctx, token); err != nil {
+			return nil, err
+		}
+		for _, r := range rules {
+			all, err := b.api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &r.name, EventBusName: &b.name})
+			if err != nil {
+				return nil, &refused{"events:ListTargetsByRule", err}
+			}
+			for _, t := range all.Targets {
+				if next, is := wanted(aws.ToString(t.Arn)); is {
+					r.target, r.next = t, next
+					out = append(out, r)
+				}
+			}
+		}
+		if token == nil || lead(out) {
+			return out, nil
 		}
 	}
-	return types.Target{}, nil
+	return nil, fmt.Errorf("the event bus %s has more rules than the %d that were looked through, none of which leads to the queue; see the others: aws events list-rules %s", b.name, maxRules*maxRulePages, b.options())
 }
 
 // eventRule sees that the scope's events find their way to the queue.
 func (e *exam) eventRule(ctx context.Context, s *subject) []finding {
 	r, err := s.route.get(ctx)
-	if err != nil {
-		return one(unheardOf(err))
-	}
-	f := judgeRules(r.rules, s.scope.Region)
 	switch {
+	case err != nil:
+		return one(unheardOf(err))
 	case len(r.rules) == 0:
-		f = e.noRule(ctx, s)
-	case r.forwarded && (f.status == OK || f.status == Warn):
-		return one(e.fromBus(ctx, f))
+		return one(e.noRule(ctx, s))
 	}
-	return one(f)
+	return one(judgeRules(r.rules, e.proven(ctx, s.scope)))
 }
 
-// judgeRules: one that works is enough.
-func judgeRules(rules []rule, region string) (f finding) {
-	for _, x := range rules {
-		switch {
-		case !x.enabled:
-			f = finding{Fail, "the rule " + x.name + " is disabled", "aws events enable-rule --name " + word(x.name) + " --region " + region}
-		case x.target.Input != nil:
-			f = finding{Fail, "the rule " + x.name + " sends a constant text instead of the event", "aws events put-targets --rule " + word(x.name) + " --region " + region + " --targets " + word("Id="+aws.ToString(x.target.Id)+",Arn="+aws.ToString(x.target.Arn))}
-		case x.target.InputTransformer != nil:
-			f = finding{Warn, "the rule " + x.name + " transforms what it sends: whether the record is still in it can't be told", "take InputTransformer out of its target"}
-		default:
-			return fine("%s to %s", x.name, aws.ToString(x.target.Arn))
+// judgeRules: one that works is enough. proven is whether records came back
+// through the queue.
+func judgeRules(rules []rule, proven bool) (best finding) {
+	for _, r := range rules {
+		if f := r.judge(proven); best.status == "" || rank(f.status) < rank(best.status) {
+			best = f
 		}
 	}
-	return f
+	return best
 }
 
-// fromBus: what is forwarded needs the rule beside the queue, too.
-func (e *exam) fromBus(ctx context.Context, f finding) finding {
-	next, err := e.home.route.get(ctx)
-	if err != nil {
-		u := unheardOf(err)
+// judge the rule, and those of the bus that it forwards to.
+func (r rule) judge(proven bool) finding {
+	f := r.judgeTarget(proven)
+	if r.next == nil || f.status == Fail {
+		return f
+	}
+	if r.next.err != nil {
+		u := unheardOf(r.next.err)
 		u.detail = f.detail + ", and from there: " + u.detail
 		return u
 	}
-	then := judgeRules(next.rules, e.queue.Region)
-	switch {
-	case len(next.rules) == 0:
-		return finding{Fail, f.detail + ", but no rule of that bus leads to the queue", e.makeRule(ctx, e.home)}
-	case then.status == Fail:
+	if len(r.next.rules) == 0 {
+		return finding{Fail, f.detail + ", but no rule of that bus leads to the queue", r.next.fix}
+	}
+	then := judgeRules(r.next.rules, proven)
+	if then.status == Fail {
 		return then
 	}
 	f.detail += ", from there " + then.detail
@@ -220,98 +308,54 @@ func (e *exam) fromBus(ctx context.Context, f finding) finding {
 	return f
 }
 
+func (r rule) judgeTarget(proven bool) finding {
+	arn := aws.ToString(r.target.Arn)
+	switch {
+	case !r.enabled:
+		return finding{Fail, "the rule " + r.name + " is disabled", "aws events enable-rule --name " + word(r.name) + " " + r.on.options()}
+	case r.target.Input != nil:
+		return finding{Fail, "the rule " + r.name + " sends a constant text instead of the event", r.sendWhole()}
+	case !wholeRecord(aws.ToString(r.target.InputPath)):
+		return finding{Fail, "the rule " + r.name + " sends only " + aws.ToString(r.target.InputPath) + " of the event, not the whole record", r.sendWhole()}
+	case r.target.InputTransformer != nil:
+		return finding{Warn, "the rule " + r.name + " transforms what it sends: whether the record is still in it can't be told", "take InputTransformer out of its target"}
+	case isTopic(arn) && !proven:
+		return finding{Unknown, "can't tell: the rule " + r.name + " leads to " + arn + ", and whether the queue is subscribed there, to all of it, is not asked: a rehearsal that comes back proves it",
+			"see that the queue is subscribed, without a filter policy: aws sns list-subscriptions-by-topic --topic-arn " + word(arn) + " --region " + strings.Split(arn, ":")[3]}
+	}
+	return fine("%s to %s", r.name, arn)
+}
+
+// wholeRecord reports whether what is at the path of an event is something that
+// the watcher finds the record in.
+func wholeRecord(path string) bool {
+	dotted := strings.NewReplacer("['", ".", `["`, ".", "']", "", `"]`, "").Replace(path)
+	return dotted == "" || dotted == "$" || dotted == "$.detail"
+}
+
+// sendWhole is the command that has the rule's target get events as they are.
+func (r rule) sendWhole() string {
+	target := "Id=" + aws.ToString(r.target.Id) + ",Arn=" + aws.ToString(r.target.Arn)
+	if r.target.RoleArn != nil {
+		target += ",RoleArn=" + *r.target.RoleArn
+	}
+	return "aws events put-targets --rule " + word(r.name) + " " + r.on.options() + " --targets " + word(target)
+}
+
 func (e *exam) noRule(ctx context.Context, s *subject) finding {
 	for _, x := range e.straight(ctx)[1:] {
 		return finding{Unknown, "can't tell: no rule leads to the queue or to " + x + ", which may send to it: CloudTrail itself may publish there",
 			"see that the trail's SnsTopicARN is that topic: aws cloudtrail describe-trails --region " + s.scope.Region}
 	}
-	return finding{Fail, "no rule leads to " + e.queueARN(ctx), e.makeRule(ctx, s)}
+	return finding{Fail, "no rule leads to " + e.queueARN(ctx), e.makeRule(ctx, s.scope, defaultBus)}
 }
 
-// makeRule is the commands that make the rule of a scope.
-func (e *exam) makeRule(ctx context.Context, s *subject) string {
+// makeRule is the commands that make the rule of a scope, on one of its buses.
+func (e *exam) makeRule(ctx context.Context, s inventory.Scope, name string) string {
 	target := "Id=queue,Arn=" + e.queueARN(ctx)
-	if s.scope != e.home.scope {
-		target = "Id=bus,Arn=" + e.bus() + "default,RoleArn=YOUR-ROLE-THAT-MAY-PUT-EVENTS"
+	if s != e.home.scope {
+		target = "Id=bus,Arn=" + e.buses() + defaultBus + ",RoleArn=YOUR-ROLE-THAT-MAY-PUT-EVENTS"
 	}
-	return fmt.Sprintf("aws events put-rule --name flowkeeper --region %[1]s --event-pattern file://deploy/eventbridge-pattern.json && aws events put-targets --rule flowkeeper --region %[1]s --targets %[2]s", s.scope.Region, target)
-}
-
-// eventPattern has EventBridge itself match samples, with each rule on the way.
-func (e *exam) eventPattern(ctx context.Context, s *subject) []finding {
-	r, err := s.route.get(ctx)
-	hops := [][]rule{r.rules}
-	on := []*subject{s}
-	if err == nil && r.forwarded && len(r.rules) > 0 {
-		var next route
-		if next, err = e.home.route.get(ctx); err == nil {
-			hops, on = append(hops, next.rules), append(on, e.home)
-		}
-	}
-	if err != nil {
-		return one(unheardOf(err))
-	}
-	var good finding
-	for n, rules := range hops {
-		if len(rules) == 0 {
-			return one(finding{Skipped, "no rule was found", ""})
-		}
-		f := testPattern(ctx, eventbridge.NewFromConfig(on[n].cfg), rules, samples(s.scope, e.d.Now()), on[n].scope.Region)
-		if f.status != OK {
-			return one(f)
-		}
-		good = f
-	}
-	return one(good)
-}
-
-// works leaves out disabled rules, if there are others.
-func works(rules []rule) []rule {
-	on := slices.DeleteFunc(slices.Clone(rules), func(r rule) bool { return !r.enabled })
-	if len(on) == 0 {
-		return rules
-	}
-	return on
-}
-
-// testPattern: any of the rules will do, for each sample.
-func testPattern(ctx context.Context, api eventsAPI, rules []rule, all []sample, region string) finding {
-	var missed, less []string
-	rules = works(rules)
-	for _, x := range all {
-		hit := false
-		for _, r := range rules {
-			if hit || r.pattern == "" {
-				continue
-			}
-			call, cancel := context.WithTimeout(ctx, oneCall)
-			out, err := api.TestEventPattern(call, &eventbridge.TestEventPatternInput{Event: &x.body, EventPattern: &r.pattern})
-			cancel()
-			if err != nil {
-				return unheard(err, "events:TestEventPattern")
-			}
-			hit = out.Result
-		}
-		switch {
-		case !hit && x.must:
-			missed = append(missed, x.name)
-		case !hit:
-			less = append(less, x.name)
-		}
-	}
-	var names []string
-	for _, r := range rules {
-		if !slices.Contains(names, r.name) {
-			names = append(names, r.name)
-		}
-	}
-	fix := "aws events put-rule --name " + word(names[0]) + " --region " + region + " --event-pattern file://deploy/eventbridge-pattern.json"
-	who := "the pattern of " + strings.Join(names, ", ") + " does not match "
-	switch {
-	case len(missed) > 0:
-		return finding{Fail, who + strings.Join(missed, ", "), fix}
-	case len(less) > 0:
-		return finding{Warn, who + strings.Join(less, ", "), fix}
-	}
-	return fine("EventBridge matched %d samples", len(all))
+	return fmt.Sprintf("aws events put-rule --name flowkeeper %[1]s --event-pattern file://deploy/eventbridge-pattern.json && aws events put-targets --rule flowkeeper %[1]s --targets %[2]s",
+		bus{region: s.Region, name: name}.options(), word(target))
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -39,4 +40,10 @@ func judgeWay(w remediate.Way, schedule string, now time.Time) finding {
 func old(schedule string, at, now time.Time) bool {
 	s, err := cron.ParseStandard(schedule)
 	return err != nil || now.After(s.Next(s.Next(at)).Add(patience))
+}
+
+// proven reports that records of a scope came through the whole way of late.
+func (e *exam) proven(ctx context.Context, s inventory.Scope) bool {
+	m, err := e.memory.get(ctx)
+	return err == nil && judgeWay(m.ways[s], e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"flowkeeper/internal/doctor"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -65,13 +66,18 @@ func (c *cloud) look(t *testing.T, change ...func(*doctor.Doctor)) results {
 // rule makes or replaces a rule with one target.
 func (c *cloud) rule(t *testing.T, in, name, pattern string, target ebtypes.Target) *eventbridge.Client {
 	t.Helper()
+	return c.ruleOn(t, in, "default", name, pattern, target)
+}
+
+func (c *cloud) ruleOn(t *testing.T, in, bus, name, pattern string, target ebtypes.Target) *eventbridge.Client {
+	t.Helper()
 	cfg := c.root.Copy()
 	cfg.Region = in
 	api := eventbridge.NewFromConfig(cfg)
-	_, err := api.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &name, EventPattern: &pattern})
+	_, err := api.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &name, EventBusName: &bus, EventPattern: &pattern})
 	must(t, err)
 	target.Id = aws.String("target")
-	out, err := api.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &name, Targets: []ebtypes.Target{target}})
+	out, err := api.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &name, EventBusName: &bus, Targets: []ebtypes.Target{target}})
 	must(t, err)
 	if out.FailedEntryCount != 0 {
 		t.Fatalf("%+v", out.FailedEntries)
@@ -102,6 +108,10 @@ func TestEventRule(t *testing.T) {
 	c.look(t).expect(t, doctor.EventRule, doctor.Fail, "ours is disabled", "aws events enable-rule --name ours --region eu-west-1")
 	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn, Input: aws.String(`{"a":"constant"}`)})
 	c.look(t).expect(t, doctor.EventRule, doctor.Fail, "constant text")
+	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn, InputPath: aws.String("$.detail.eventName")})
+	c.look(t).expect(t, doctor.EventRule, doctor.Fail, "sends only $.detail.eventName of the event", "aws events put-targets --rule ours --region eu-west-1 --targets Id=target,Arn="+c.arn)
+	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn, InputPath: aws.String("$.detail")})
+	c.look(t).expect(t, doctor.EventRule, doctor.OK)
 }
 
 // Another Region's events come by the bus beside the queue, of whatever name.
@@ -132,13 +142,67 @@ func TestEventRuleOfAnotherRegion(t *testing.T) {
 			t.Errorf("%+v", x)
 		}
 	}
-	c.rule(t, "us-east-1", "forward", deployed(t), ebtypes.Target{Arn: aws.String(*bus + "security"), RoleArn: &c.role})
-	if x := of(c.look(t, both), "us-east-1"); x.Status != doctor.OK || !strings.Contains(x.Detail, "event-bus/security") {
-		t.Errorf("%+v", x)
-	}
 	// A pattern that loses events on the first half of the way.
 	c.rule(t, "us-east-1", "forward", `{"source":["aws.ec2"],"detail":{"eventName":["CreateFlowLogs"]}}`, ebtypes.Target{Arn: aws.String(*bus + "default"), RoleArn: &c.role})
 	c.look(t, both).expect(t, doctor.EventPattern, doctor.Fail, "forward does not match a deletion, a refused deletion")
+}
+
+// A bus of another name than the default one has rules of its own.
+func TestEventRuleOfAnotherBus(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	both := func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-east-1"} }
+	api := eventbridge.NewFromConfig(c.root)
+	made, err := api.CreateEventBus(t.Context(), &eventbridge.CreateEventBusInput{Name: aws.String("security")})
+	must(t, err)
+	for _, in := range []string{region, "us-east-1"} {
+		c.rule(t, in, "forward", deployed(t), ebtypes.Target{Arn: made.EventBusArn, RoleArn: &c.role})
+	}
+	// What leads on from the default bus, security's events do not pass.
+	c.rule(t, region, "by-the-way", `{"source":["aws.ec2"]}`, ebtypes.Target{Arn: &c.arn})
+	c.look(t, both).expect(t, doctor.EventRule, doctor.Fail, "forward to "+*made.EventBusArn+", but no rule of that bus leads to the queue", "put-rule --name flowkeeper --region eu-west-1 --event-bus-name security")
+	_, err = api.RemoveTargets(t.Context(), &eventbridge.RemoveTargetsInput{Rule: aws.String("by-the-way"), Ids: []string{"target"}})
+	must(t, err)
+
+	c.ruleOn(t, region, "security", "ours", deployed(t), ebtypes.Target{Arn: &c.arn})
+	r := c.look(t, both)
+	for _, check := range []string{doctor.EventRule, doctor.EventPattern} {
+		if len(r[check]) != 2 || r[check][0].Status != doctor.OK || r[check][1].Status != doctor.OK {
+			t.Errorf("%+v", r[check])
+		}
+	}
+	r.expect(t, doctor.EventRule, doctor.OK, "from there ours to "+c.arn)
+
+	c.ruleOn(t, region, "security", "ours", `{"source":["aws.ec2"],"detail":{"eventName":["CreateFlowLogs"]}}`, ebtypes.Target{Arn: &c.arn})
+	c.look(t, both).expect(t, doctor.EventPattern, doctor.Fail, "ours does not match a deletion, a refused deletion", "--name ours --region eu-west-1 --event-bus-name security")
+	_, err = api.DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("ours"), EventBusName: aws.String("security")})
+	must(t, err)
+	c.look(t, both).expect(t, doctor.EventRule, doctor.Fail, "ours is disabled", "--name ours --region eu-west-1 --event-bus-name security")
+}
+
+// Whether the queue is subscribed to a topic, only a rehearsal that came back says.
+func TestEventRuleByATopic(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	topic := "arn:aws:sns:" + region + ":" + c.account + ":trail"
+	send := `{"Statement":{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"` + c.arn + `","Condition":{"ArnEquals":{"aws:SourceArn":"` + topic + `"}}}}`
+	_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"Policy": send}})
+	must(t, err)
+	c.look(t).expect(t, doctor.EventRule, doctor.Unknown, "no rule leads to the queue or to "+topic, "describe-trails")
+
+	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &topic})
+	c.look(t).expect(t, doctor.EventRule, doctor.Unknown, "ours leads to "+topic, "aws sns list-subscriptions-by-topic --topic-arn "+topic+" --region eu-west-1")
+	path, now := t.TempDir()+"/state.db", time.Now()
+	s, err := store.Open(t.Context(), path, store.Options{Daemon: true})
+	must(t, err)
+	scope := inventory.Scope{Account: c.account, Region: region}
+	must(t, s.Update(t.Context(), func(tx remediate.Tx) error { return tx.PutWay(scope, remediate.Way{BackAt: now}) }))
+	must(t, s.Refreshed(t.Context(), scope, now, now))
+	must(t, s.Close())
+	c.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.EventRule, doctor.OK, "ours to "+topic)
+	c.look(t, func(d *doctor.Doctor) {
+		d.Config.State.Path, d.Now = path, func() time.Time { return now.Add(24 * time.Hour) }
+	}).expect(t, doctor.EventRule, doctor.Unknown)
 }
 
 func TestEventPattern(t *testing.T) {
@@ -161,6 +225,9 @@ func TestEventPattern(t *testing.T) {
 	c.rule(t, region, "ours", `{"source":["aws.ec2"],"detail":{"eventName":["DeleteFlowLogs"]}}`, ebtypes.Target{Arn: &c.arn})
 	_, err := c.rule(t, region, "off", deployed(t), ebtypes.Target{Arn: &c.arn}).DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("off")})
 	must(t, err)
+	c.look(t).expect(t, doctor.EventPattern, doctor.Fail, "the pattern of ours does not match")
+	// Nor does one that sends no record.
+	c.rule(t, region, "off", deployed(t), ebtypes.Target{Arn: &c.arn, Input: aws.String(`{"a":"constant"}`)})
 	c.look(t).expect(t, doctor.EventPattern, doctor.Fail, "the pattern of ours does not match")
 }
 
@@ -232,7 +299,9 @@ func TestNeverDelete(t *testing.T) {
 	c.allow(t, "ec2:DeleteFlowLogs", c.flowLog("fl-00000000000000000"))
 	c.look(t).expect(t, doctor.NeverDelete, doctor.Fail, c.role+" may delete flow logs", "aws iam put-role-policy --role-name flowkeeper", `"Effect":"Deny"`)
 	// The root user is nobody whom the simulator knows, but everybody knows what it may.
-	c.look(t, func(d *doctor.Doctor) { d.AWS = c.root }).expect(t, doctor.NeverDelete, doctor.Fail, "the root user may delete flow logs", "delete the root user's access key")
+	r := c.look(t, func(d *doctor.Doctor) { d.AWS = c.root })
+	r.expect(t, doctor.NeverDelete, doctor.Fail, "the root user may delete flow logs", "delete the root user's access key")
+	r.expect(t, doctor.LogDelivery, doctor.Unknown, "beyond the dry runs")
 }
 
 func TestPassRoleAndLogDelivery(t *testing.T) {

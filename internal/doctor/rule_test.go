@@ -1,0 +1,248 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/smithy-go"
+
+	"flowkeeper/inventory"
+	"flowkeeper/watcher"
+)
+
+const busARN = "arn:aws:events:eu-west-1:111122223333:event-bus/"
+
+// fakeEvents is the rules of an account's buses, by the bus's name. A pattern
+// matches the events that hold its text.
+type fakeEvents map[string][]fakeRule
+
+type fakeRule struct {
+	name, pattern string
+	targets       []types.Target
+}
+
+func leads(name string, targets ...string) fakeRule {
+	r := fakeRule{name: name, pattern: "eventName"}
+	for n := range targets {
+		r.targets = append(r.targets, types.Target{Id: aws.String("t"), Arn: &targets[n]})
+	}
+	return r
+}
+
+// page of a list, of which the token is the place.
+func page[T any](all []T, token *string, limit *int32) (some []T, next *string) {
+	from, _ := strconv.Atoi(aws.ToString(token)) // none: 0
+	to := min(len(all), from+int(*limit))
+	if to < len(all) {
+		next = aws.String(strconv.Itoa(to))
+	}
+	return all[from:to], next
+}
+
+func (f fakeEvents) ListRuleNamesByTarget(_ context.Context, in *eventbridge.ListRuleNamesByTargetInput, _ ...func(*eventbridge.Options)) (*eventbridge.ListRuleNamesByTargetOutput, error) {
+	var names []string
+	for _, r := range f[*in.EventBusName] {
+		if slices.ContainsFunc(r.targets, func(t types.Target) bool { return *t.Arn == *in.TargetArn }) {
+			names = append(names, r.name)
+		}
+	}
+	names, next := page(names, in.NextToken, in.Limit)
+	return &eventbridge.ListRuleNamesByTargetOutput{RuleNames: names, NextToken: next}, nil
+}
+
+func (f fakeEvents) ListRules(_ context.Context, in *eventbridge.ListRulesInput, _ ...func(*eventbridge.Options)) (*eventbridge.ListRulesOutput, error) {
+	some, next := page(f[*in.EventBusName], in.NextToken, in.Limit)
+	out := &eventbridge.ListRulesOutput{NextToken: next}
+	for _, r := range some {
+		out.Rules = append(out.Rules, types.Rule{Name: &r.name, EventPattern: &r.pattern, State: types.RuleStateEnabled})
+	}
+	return out, nil
+}
+
+func (f fakeEvents) find(bus, name *string) (fakeRule, error) {
+	n := slices.IndexFunc(f[*bus], func(r fakeRule) bool { return r.name == *name })
+	if n < 0 {
+		return fakeRule{}, &smithy.GenericAPIError{Code: "ResourceNotFoundException"}
+	}
+	return f[*bus][n], nil
+}
+
+func (f fakeEvents) DescribeRule(_ context.Context, in *eventbridge.DescribeRuleInput, _ ...func(*eventbridge.Options)) (*eventbridge.DescribeRuleOutput, error) {
+	r, err := f.find(in.EventBusName, in.Name)
+	return &eventbridge.DescribeRuleOutput{Name: &r.name, EventPattern: &r.pattern, State: types.RuleStateEnabled}, err
+}
+
+func (f fakeEvents) ListTargetsByRule(_ context.Context, in *eventbridge.ListTargetsByRuleInput, _ ...func(*eventbridge.Options)) (*eventbridge.ListTargetsByRuleOutput, error) {
+	r, err := f.find(in.EventBusName, in.Rule)
+	return &eventbridge.ListTargetsByRuleOutput{Targets: r.targets}, err
+}
+
+func (fakeEvents) TestEventPattern(_ context.Context, in *eventbridge.TestEventPatternInput, _ ...func(*eventbridge.Options)) (*eventbridge.TestEventPatternOutput, error) {
+	if *in.EventPattern == "denied" {
+		return nil, &smithy.GenericAPIError{Code: "AccessDeniedException"}
+	}
+	return &eventbridge.TestEventPatternOutput{Result: strings.Contains(*in.Event, *in.EventPattern)}, nil
+}
+
+// route of the default bus to the queue, where these rules are beside it.
+func (f fakeEvents) route(t *testing.T, beside fakeEvents) ([]rule, error) {
+	t.Helper()
+	return findRoute(t.Context(), bus{f, "us-east-1", defaultBus}, []string{queueARN, topicARN}, busARN, func(ctx context.Context, name string) *hop {
+		if name == "denied" {
+			return &hop{err: &refused{"events:DescribeRule", &smithy.GenericAPIError{Code: "AccessDeniedException"}}}
+		}
+		rules, err := bus{beside, "eu-west-1", name}.rulesToFirst(ctx, []string{queueARN, topicARN})
+		return &hop{rules, err, "make one on " + name}
+	})
+}
+
+// among are rules that lead elsewhere, and at a place among them another.
+func among(n, at int, other fakeRule) (out []fakeRule) {
+	for i := range n {
+		out = append(out, leads(fmt.Sprint("elsewhere-", i), "arn:aws:lambda:x"))
+	}
+	return slices.Insert(out, at, other)
+}
+
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	ours := []fakeRule{leads("ours", queueARN)}
+	forward := leads("forward", busARN+"security")
+	for name, c := range map[string]struct {
+		from, beside fakeEvents
+		want         Status
+		says         string
+	}{
+		"straight":                        {fakeEvents{"default": ours}, nil, OK, "ours to " + queueARN},
+		"by a topic":                      {fakeEvents{"default": {leads("ours", topicARN)}}, nil, Unknown, "can't tell: the rule ours leads to " + topicARN},
+		"by the default bus":              {fakeEvents{"default": {leads("forward", busARN+"default")}}, fakeEvents{"default": ours}, OK, "from there ours to"},
+		"by the default bus, to a topic":  {fakeEvents{"default": {leads("forward", busARN+"default")}}, fakeEvents{"default": {leads("ours", topicARN)}}, Unknown, "from there can't tell"},
+		"by another bus":                  {fakeEvents{"default": {forward}}, fakeEvents{"security": ours}, OK, "forward to " + busARN + "security, from there ours to"},
+		"by another bus, but the default": {fakeEvents{"default": {forward}}, fakeEvents{"default": ours}, Fail, "no rule of that bus"},
+		"by the default bus, but another": {fakeEvents{"default": {leads("forward", busARN+"default")}}, fakeEvents{"security": ours}, Fail, "no rule of that bus"},
+		"by one of two buses":             {fakeEvents{"default": {leads("all", busARN+"default"), forward}}, fakeEvents{"security": ours}, OK, "security"},
+		"by one of a rule's two buses":    {fakeEvents{"default": {leads("all", busARN+"audit", busARN+"security")}}, fakeEvents{"security": ours}, OK, "security"},
+		"by a bus that can't be asked":    {fakeEvents{"default": {leads("forward", busARN+"denied")}}, nil, Unknown, "and from there: can't tell, because events:DescribeRule"},
+		"another account's bus":           {fakeEvents{"default": {leads("forward", strings.Replace(busARN, "1111", "2222", 1)+"security")}}, fakeEvents{"security": ours}, "", ""},
+		"on the last page":                {fakeEvents{"default": among(299, 299, forward)}, fakeEvents{"security": ours}, OK, "from there ours"},
+		"on a page that is not looked at": {fakeEvents{"default": among(301, 301, forward)}, fakeEvents{"security": ours}, Unknown, "none of which leads to the queue; see the others: aws events list-rules --region us-east-1"},
+		"on a page before those":          {fakeEvents{"default": among(301, 100, forward)}, fakeEvents{"security": ours}, OK, "from there ours"},
+		"to nowhere, before those":        {fakeEvents{"default": among(301, 100, forward)}, nil, Unknown, "can't tell"},
+		"nowhere":                         {fakeEvents{"default": among(299, 0, leads("another", "arn:aws:lambda:x"))}, nil, "", ""},
+	} {
+		rules, err := c.from.route(t, c.beside)
+		f := judgeRules(rules, false)
+		if err != nil {
+			f = unheardOf(err)
+		}
+		if f.status != c.want || !strings.Contains(f.detail, c.says) {
+			t.Errorf("%s: %+v; want %s, %q", name, f, c.want, c.says)
+		}
+	}
+}
+
+// What a rule's target sends must be what the watcher understands.
+func TestRulesThatSendTheRecord(t *testing.T) {
+	t.Parallel()
+	target := func(change func(*types.Target)) []rule {
+		r := rule{name: "ours", enabled: true, on: bus{region: "eu-west-1", name: defaultBus}, target: types.Target{Id: aws.String("a b"), Arn: aws.String(queueARN)}}
+		change(&r.target)
+		return []rule{r}
+	}
+	path := func(path string) []rule { return target(func(t *types.Target) { t.InputPath = &path }) }
+	constant := target(func(t *types.Target) { t.Input, t.RoleArn = aws.String("{}"), aws.String("arn:aws:iam::1:role/r") })
+	topic := target(func(t *types.Target) { t.Arn = aws.String(topicARN) })
+	off := target(func(*types.Target) {})
+	off[0].enabled, off[0].on.name = false, "security"
+	good := path("")
+	for name, c := range map[string]struct {
+		rules  []rule
+		proven bool
+		want   Status
+		fix    string
+	}{
+		"the event":                  {good, false, OK, ""},
+		"the event by its path":      {path("$"), false, OK, ""},
+		"the record":                 {path("$.detail"), false, OK, ""},
+		"the record in brackets":     {path("$['detail']"), false, OK, ""},
+		"the record in other ones":   {path(`$["detail"]`), false, OK, ""},
+		"a part of the record":       {path("$.detail.eventName"), true, Fail, "aws events put-targets --rule ours --region eu-west-1 --targets 'Id=a b,Arn=" + queueARN + "'"},
+		"the event's time":           {path("$.time"), true, Fail, "put-targets"},
+		"a constant":                 {constant, true, Fail, ",RoleArn=arn:aws:iam::1:role/r'"},
+		"what a transformer makes":   {target(func(t *types.Target) { t.InputTransformer = &types.InputTransformer{} }), true, Warn, "take InputTransformer out"},
+		"nothing: disabled":          {off, true, Fail, "enable-rule --name ours --region eu-west-1 --event-bus-name security"},
+		"to a topic":                 {topic, false, Unknown, "aws sns list-subscriptions-by-topic --topic-arn " + topicARN + " --region eu-west-1"},
+		"to a topic, and it came":    {topic, true, OK, ""},
+		"a constant beside a good":   {slices.Concat(constant, good), false, OK, ""},
+		"a good one beside one off":  {slices.Concat(good, off), false, OK, ""},
+		"to a topic beside constant": {slices.Concat(constant, topic), false, Unknown, ""},
+	} {
+		if f := judgeRules(c.rules, c.proven); f.status != c.want || !strings.Contains(f.fix, c.fix) {
+			t.Errorf("%s: %+v; want %s, %q", name, f, c.want, c.fix)
+		}
+	}
+	for _, s := range samples(inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, time.Unix(0, 0)) {
+		_, detail, _ := strings.Cut(s.body, `"detail":`)
+		detail, _, _ = strings.Cut(detail, `,"detail-type"`)
+		for _, body := range []string{s.body, detail} {
+			if c, err := watcher.Unwrap([]byte(body)); err != nil || len(c.Records) != 1 {
+				t.Errorf("the watcher finds %+v, %v in %s", c, err, body)
+			}
+		}
+		if c, err := watcher.Unwrap([]byte(`"DeleteFlowLogs"`)); err == nil {
+			t.Errorf("the watcher finds %+v in a part", c)
+		}
+	}
+}
+
+func TestPatternsOnBothHalves(t *testing.T) {
+	t.Parallel()
+	all := samples(inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, time.Unix(0, 0))
+	const every, ec2 = `"eventName"`, `"ec2.amazonaws.com"`
+	to := func(next *hop, patterns ...string) (out []rule) {
+		for n, p := range patterns {
+			out = append(out, rule{name: fmt.Sprintf("r%d", n), pattern: p, enabled: true, on: bus{region: "eu-west-1", name: "security"}, next: next})
+		}
+		return out
+	}
+	constant := func(rules []rule) []rule { rules[0].target.Input = aws.String("{}"); return rules }
+	for name, c := range map[string]struct {
+		rules []rule
+		want  Status
+		says  string
+	}{
+		"straight":                        {to(nil, every), OK, "matched 6"},
+		"straight, less":                  {to(nil, ec2), Warn, "the pattern of r0 does not match a stopped trail"},
+		"straight, one for each":          {to(nil, "DeleteFlowLogs", "CreateFlowLogs", "DeleteVpc", "StopLogging"), OK, "matched 6"},
+		"straight, missed":                {to(nil, "DeleteFlowLogs", ""), Fail, "the pattern of r0, r1 does not match a rehearsal, a creation"},
+		"straight, a constant":            {append(constant(to(nil, every)), to(nil, "DeleteVpc")...), Fail, "does not match a deletion"},
+		"constants only":                  {constant(to(nil, every)), OK, "matched 6"}, // event-rule tells
+		"both halves":                     {to(&hop{rules: to(nil, every)}, every), OK, "matched 6"},
+		"the second half misses":          {to(&hop{rules: to(nil, "DeleteFlowLogs")}, every), Fail, "the pattern of r0 does not match a rehearsal"},
+		"the first less, the second more": {to(&hop{rules: to(nil, "CreateFlowLogs")}, ec2), Fail, "does not match a deletion, a refused deletion"},
+		"each half another":               {append(to(&hop{rules: to(nil, "DeleteFlowLogs")}, "CreateFlowLogs"), to(&hop{rules: to(nil, "CreateFlowLogs")}, "DeleteFlowLogs")...), Fail, "does not match"},
+		"two ways":                        {append(to(&hop{rules: to(nil, every)}, "DeleteFlowLogs"), to(&hop{rules: to(nil, ec2)}, every)...), Warn, "a stopped trail"},
+		"two ways, both tried":            {append(to(&hop{rules: to(nil, "DeleteFlowLogs")}, every), to(&hop{rules: to(nil, every)}, every)...), OK, "matched 6"},
+		"nothing beyond":                  {to(&hop{}, every), Skipped, "no rule"},
+		"unheard of beyond":               {to(&hop{err: errors.New("silence")}, every), Unknown, "silence"},
+		"denied":                          {to(nil, "denied"), Unknown, "events:TestEventPattern is not allowed"},
+		"none":                            {nil, Skipped, "no rule"},
+	} {
+		f := testPatterns(t.Context(), fakeEvents{}, c.rules, all)
+		if f.status != c.want || !strings.Contains(f.detail, c.says) {
+			t.Errorf("%s: %+v; want %s, %q", name, f, c.want, c.says)
+		}
+		if (f.status == Fail || f.status == Warn) && !strings.HasPrefix(f.fix, "aws events put-rule --name r0 --region eu-west-1 --event-bus-name security --event-pattern ") {
+			t.Errorf("%s: %s", name, f.fix)
+		}
+	}
+}
