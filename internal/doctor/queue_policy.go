@@ -28,18 +28,30 @@ func (e *exam) sources(ctx context.Context) sources {
 		r, err := x.route.get(ctx)
 		s.all = s.all && err == nil // event-rule tells
 		for _, rule := range r.rules {
-			switch {
-			case !rule.enabled, aws.ToString(rule.target.Arn) != arn: // a topic's, or a bus's
-			case aws.ToString(rule.target.RoleArn) != "":
-				s.byRole = append(s.byRole, rule.arn)
-			default:
-				s.rules = append(s.rules, rule.arn)
+			s.add(rule, arn)
+			if rule.next == nil {
+				continue
+			}
+			s.all = s.all && rule.next.err == nil
+			for _, then := range rule.next.rules {
+				s.add(then, arn)
 			}
 		}
 	}
 	slices.Sort(s.rules)
 	s.rules = slices.Compact(s.rules)
 	return s
+}
+
+// add one rule, if it sends to the queue itself.
+func (s *sources) add(r rule, queueARN string) {
+	switch {
+	case !r.enabled, aws.ToString(r.target.Arn) != queueARN: // a topic's, or a bus's
+	case aws.ToString(r.target.RoleArn) != "":
+		s.byRole = append(s.byRole, r.arn)
+	default:
+		s.rules = append(s.rules, r.arn)
+	}
 }
 
 func (e *exam) queuePolicy(ctx context.Context) []finding {

@@ -23,7 +23,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"flowkeeper/internal/doctor"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -172,6 +171,9 @@ func TestEventRuleOfAnotherBus(t *testing.T) {
 		}
 	}
 	r.expect(t, doctor.EventRule, doctor.OK, "from there ours to "+c.arn)
+	x := r.expect(t, doctor.QueuePolicy, doctor.Fail)
+	must(t, paste(t, c.root, c.url, x.Fix))
+	c.look(t, both).expect(t, doctor.QueuePolicy, doctor.OK, "rule/security/ours")
 
 	c.ruleOn(t, region, "security", "ours", `{"source":["aws.ec2"],"detail":{"eventName":["CreateFlowLogs"]}}`, ebtypes.Target{Arn: &c.arn})
 	c.look(t, both).expect(t, doctor.EventPattern, doctor.Fail, "ours does not match a deletion, a refused deletion", "--name ours --region eu-west-1 --event-bus-name security")
@@ -193,12 +195,8 @@ func TestEventRuleByATopic(t *testing.T) {
 	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &topic})
 	c.look(t).expect(t, doctor.EventRule, doctor.Unknown, "ours leads to "+topic, "aws sns list-subscriptions-by-topic --topic-arn "+topic+" --region eu-west-1")
 	path, now := t.TempDir()+"/state.db", time.Now()
-	s, err := store.Open(t.Context(), path, store.Options{Daemon: true})
-	must(t, err)
 	scope := inventory.Scope{Account: c.account, Region: region}
-	must(t, s.Update(t.Context(), func(tx remediate.Tx) error { return tx.PutWay(scope, remediate.Way{BackAt: now}) }))
-	must(t, s.Refreshed(t.Context(), scope, now, now))
-	must(t, s.Close())
+	remembersOf(t, path, scope, func(tx remediate.Tx) error { return tx.PutWay(scope, remediate.Way{BackAt: now}) })
 	c.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.EventRule, doctor.OK, "ours to "+topic)
 	c.look(t, func(d *doctor.Doctor) {
 		d.Config.State.Path, d.Now = path, func() time.Time { return now.Add(24 * time.Hour) }
