@@ -107,14 +107,14 @@ func (e *exam) daemon(ctx context.Context) []finding {
 		if held {
 			return one(fine("a daemon holds the state file; http.listen is off, so that it can't be asked"))
 		}
-		return one(finding{Unknown, "can't tell: no daemon holds the state file here, and http.listen is off", ""})
+		return one(e.noDaemon(ctx, "no daemon holds the state file here, and http.listen is off"))
 	}
 	healthy, herr := e.get(ctx, "/healthz")
 	if herr != nil {
 		if held {
 			return one(finding{Fail, "a daemon holds the state file, but does not answer at http.listen: " + words(herr), "journalctl -u flowkeeper; systemctl restart flowkeeper"})
 		}
-		return one(finding{Unknown, "can't tell: nothing answers at " + listen + ", so that no daemon runs here", "systemctl start flowkeeper"})
+		return one(e.noDaemon(ctx, "nothing answers at "+listen+", so that no daemon runs here"))
 	}
 	ready, rerr := e.get(ctx, "/readyz")
 	switch {
@@ -126,6 +126,21 @@ func (e *exam) daemon(ctx context.Context) []finding {
 		return one(finding{Fail, "not ready: " + ready, "journalctl -u flowkeeper"})
 	}
 	return one(fine("healthy and ready at %s", listen))
+}
+
+// noDaemon: where one has worked on this machine, it should.
+func (e *exam) noDaemon(ctx context.Context, why string) finding {
+	m, err := e.memory.get(ctx)
+	var last time.Time
+	for _, at := range m.counts.RefreshedAt {
+		if at.After(last) {
+			last = at
+		}
+	}
+	if err != nil || last.IsZero() {
+		return finding{Unknown, "can't tell: " + why, "systemctl start flowkeeper"}
+	}
+	return finding{Fail, fmt.Sprintf("%s, and the one whose state file this is was at work until %s or later: nothing is restored", why, last.UTC().Format(time.RFC3339)), "systemctl start flowkeeper"}
 }
 
 const maxAnswer = 4 << 20 // bytes of a daemon's answer

@@ -46,7 +46,12 @@ type Options struct {
 
 // Base is the SDK's configuration that all clients start from.
 func Base(ctx context.Context, o Options) (aws.Config, error) {
-	var fns []func(*config.LoadOptions) error
+	log := logging.LoggerFunc(func(class logging.Classification, format string, args ...any) {
+		if o.Log != nil {
+			o.Log.Debug("AWS SDK: "+fmt.Sprintf(format, args...), "class", string(class))
+		}
+	})
+	fns := []func(*config.LoadOptions) error{config.WithLogger(log)} // what loads the rest has it, too
 	if o.Region != "" {
 		fns = append(fns, config.WithRegion(o.Region))
 	}
@@ -64,11 +69,6 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
 	cfg.HTTPClient = plainBodies{cfg.HTTPClient}
-	cfg.Logger = logging.LoggerFunc(func(class logging.Classification, format string, args ...any) {
-		if o.Log != nil {
-			o.Log.Debug("AWS SDK: "+fmt.Sprintf(format, args...), "class", string(class))
-		}
-	})
 	if o.EndpointURL != "" {
 		cfg.BaseEndpoint = aws.String(o.EndpointURL)
 	}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -269,5 +272,30 @@ func TestBase(t *testing.T) {
 	cfg.Logger.Logf(logging.Warn, "half of %d", 2)
 	if !strings.Contains(text.String(), `"msg":"AWS SDK: half of 2"`) {
 		t.Errorf("%q", text.String())
+	}
+}
+
+// TestTheInstanceMetadataClientLogs as all do: it is made while the settings are
+// read, and falls back aloud where the service knows no tokens.
+func TestTheInstanceMetadataClientLogs(t *testing.T) {
+	imds := httptest.NewServer(http.NotFoundHandler())
+	defer imds.Close()
+	for k, v := range map[string]string{
+		"AWS_EC2_METADATA_SERVICE_ENDPOINT": imds.URL, "AWS_EC2_METADATA_DISABLED": "false", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "",
+		"AWS_PROFILE": "", "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_CONFIG_FILE": os.DevNull,
+	} {
+		t.Setenv(k, v)
+	}
+	var text strings.Builder
+	log := slog.New(slog.NewJSONHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cfg.Credentials.Retrieve(t.Context()); err == nil {
+		t.Error("credentials out of nowhere")
+	}
+	if !strings.Contains(text.String(), "IMDSv1") {
+		t.Errorf("the log says %q", text.String())
 	}
 }

@@ -138,9 +138,20 @@ func TestACorruptPage(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
+	command, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.FlowLogs(t.Context(), func(inventory.Row) error { return nil }); err == nil || strings.Count(err.Error(), "can't be read as a state file") != 1 {
+		t.Errorf("a command: %v", err)
+	}
+	command.Close()
 	s, err = Open(t.Context(), path, Options{Daemon: true})
 	if err == nil {
 		s.Close()
+	}
+	if err != nil && strings.Contains(err.Error(), "\n") {
+		t.Errorf("more than one line: %v", err)
 	}
 	if err == nil || !strings.Contains(err.Error(), "can't be read as a state file") || !strings.Contains(err.Error(), path) {
 		t.Errorf("opened: %v", err)

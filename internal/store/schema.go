@@ -161,10 +161,13 @@ func migrateTo(ctx context.Context, db *sql.DB, path string, migrations []string
 }
 
 // keepOld copies the file as it is to a place where there may be an earlier
-// copy, or half of one.
+// copy, or half of one. It is the daemon's alone, like the file.
 func keepOld(ctx context.Context, db *sql.DB, to string) error {
 	half := to + ".tmp"
 	if err := os.RemoveAll(half); err != nil {
+		return err
+	}
+	if err := os.WriteFile(half, nil, 0o600); err != nil {
 		return err
 	}
 	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, half); err != nil {

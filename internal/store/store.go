@@ -17,11 +17,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver
+	"modernc.org/sqlite"
 
 	"flowkeeper/alert"
 	"flowkeeper/remediate"
@@ -98,10 +99,16 @@ func (s *Store) claim(daemon bool) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("open the state file: %w", err), s.Close())
 	}
+	if info, err := f.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 {
+		_ = f.Chmod(0o600) // another's file: then the doctor tells
+	}
 	return f.Close()
 }
 
 func (s *Store) open(ctx context.Context, daemon bool) (err error) {
+	if err := foreign(ctx, s.path); err != nil {
+		return err
+	}
 	if s.w, err = sql.Open("sqlite", dsn(s.path, "&_txlock=immediate&_pragma=journal_mode(wal)&_pragma=synchronous(full)")); err != nil {
 		return err
 	}
@@ -129,7 +136,7 @@ func (s *Store) take(ctx context.Context) error {
 	if err := s.w.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&sound); err != nil {
 		return damaged(s.path, err)
 	} else if sound != "ok" {
-		return damaged(s.path, errors.New(sound))
+		return damaged(s.path, errors.New(strings.Join(strings.Fields(sound), " ")))
 	}
 	if _, err := s.w.ExecContext(ctx, `INSERT OR IGNORE INTO facts (name, value) VALUES (?, lower(hex(randomblob(8))))`, factID); err != nil {
 		return fmt.Errorf("write %s: %w", s.path, err)
@@ -151,12 +158,33 @@ func current(ctx context.Context, db *sql.DB, path string) error {
 	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
 		return damaged(path, err)
 	}
-	if version != len(migrations) {
+	switch version {
+	case len(migrations):
+		return nil
+	case 0:
+		return fmt.Errorf("%s is empty: `flowkeeper run` fills it", path)
+	default:
 		return fmt.Errorf("%s has schema %d, this Flowkeeper works with %d: use the version that the daemon runs, or restart the daemon with this one", path, version, len(migrations))
 	}
-	return nil
 }
 
+// foreign refuses a file that is another program's database. It is looked at
+// before anything is set in it.
+func foreign(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", dsn(path, "&_pragma=query_only(1)"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var version, tables int
+	err = db.QueryRowContext(ctx, `SELECT (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)`).Scan(&version, &tables)
+	if err == nil && version == 0 && tables > 0 {
+		return fmt.Errorf("%s is another program's database: set state.path to a file of Flowkeeper's own", path)
+	}
+	return nil // what is no database at all is told by who uses it
+}
+
+// damaged is an error about a file that SQLite can't make sense of.
 func damaged(path string, err error) error {
 	return fmt.Errorf("%s can't be read as a state file (%w): move it away, and %s-wal with it; then put a copy in its place, or let `flowkeeper run` learn the snapshot anew", path, err, path)
 }
@@ -269,8 +297,15 @@ func (s *Store) read(ctx context.Context, fn func(*tx) error) error {
 		return fmt.Errorf("read %s: %w", s.path, err)
 	}
 	defer t.Rollback()
-	return fn(&tx{ctx: ctx, q: t, s: s})
+	err = fn(&tx{ctx: ctx, q: t, s: s})
+	if code := (*sqlite.Error)(nil); errors.As(err, &code) && (code.Code()&0xff == corrupt || code.Code()&0xff == notADatabase) {
+		return damaged(s.path, code)
+	}
+	return err
 }
+
+// What SQLite answers where a page, or the whole file, is none of its own.
+const corrupt, notADatabase = 11, 26
 
 func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 	return s.Update(ctx, func(t remediate.Tx) error { return fn(t.(*tx)) })

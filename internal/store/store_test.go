@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -271,6 +272,28 @@ func TestOpenRefuses(t *testing.T) {
 	if err := os.WriteFile(garbage, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	others := filepath.Join(dir, "others.db")
+	db, err := sql.Open("sqlite", "file:"+others)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`CREATE TABLE x (y)`); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	before, err := os.ReadFile(others)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if after, err := os.ReadFile(others); err != nil || !bytes.Equal(before, after) {
+			t.Errorf("another program's database is changed, %v", err)
+		}
+	})
+	empty := filepath.Join(dir, "empty.db")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	running := filepath.Join(dir, "running.db")
 	open(t, running)
 	for name, c := range map[string]struct {
@@ -278,11 +301,14 @@ func TestOpenRefuses(t *testing.T) {
 		daemon bool
 		says   string
 	}{
-		"missing, for a command": {filepath.Join(dir, "none.db"), false, "flowkeeper run"},
-		"newer":                  {newer, true, "newer Flowkeeper"},
-		"newer, for a command":   {newer, false, "schema 99"},
-		"garbage":                {garbage, true, "can't be read as a state file"},
-		"a second daemon":        {running, true, "another Flowkeeper"},
+		"missing, for a command":   {filepath.Join(dir, "none.db"), false, "flowkeeper run"},
+		"newer":                    {newer, true, "newer Flowkeeper"},
+		"newer, for a command":     {newer, false, "schema 99"},
+		"garbage":                  {garbage, true, "can't be read as a state file"},
+		"another's":                {others, true, "another program's database"},
+		"another's, for a command": {others, false, "another program's database"},
+		"empty, for a command":     {empty, false, "`flowkeeper run` fills it"},
+		"a second daemon":          {running, true, "another Flowkeeper"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -297,6 +323,21 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "none.db")); !errors.Is(err, os.ErrNotExist) {
 		t.Error("a command made the state file")
+	}
+}
+
+// TestTheFileIsTheDaemonsAlone, also where it was not.
+func TestTheFileIsTheDaemonsAlone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	open(t, path).put(t, put("fl-1"))
+	for _, end := range []string{"", "-wal", "-shm"} {
+		if info, err := os.Stat(path + end); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", path+end, info, err)
+		}
 	}
 }
 
@@ -345,8 +386,8 @@ func TestMigrationKeepsTheOldFile(t *testing.T) {
 	if err := migrateTo(t.Context(), db, path, all); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(fmt.Sprintf("%s.schema-%d", path, len(migrations))); err != nil {
-		t.Errorf("no copy of the older file: %v", err)
+	if info, err := os.Stat(fmt.Sprintf("%s.schema-%d", path, len(migrations))); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the copy of the older file: %v, %v", info, err)
 	}
 	if _, err := db.Exec(`SELECT x FROM later`); err != nil {
 		t.Error(err)

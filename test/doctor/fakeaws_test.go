@@ -443,6 +443,11 @@ func TestDaemon(t *testing.T) {
 	s.Close()
 	f.look(t, at).expect(t, doctor.Daemon, doctor.Unknown, "no daemon runs here")
 
+	// One that worked here is missed.
+	remembers(t, path, func(remediate.Tx) error { return nil })
+	f.look(t, at).expect(t, doctor.Daemon, doctor.Fail, "no daemon runs here, and the one whose state file this is was at work until", "systemctl start flowkeeper")
+	f.look(t, at, func(d *doctor.Doctor) { d.Config.HTTP.Listen = "" }).expect(t, doctor.Daemon, doctor.Fail, "nothing is restored")
+
 	// Somebody holds the lock and says nothing.
 	lock, err := os.Create(path + ".lock")
 	must(t, err)
