@@ -76,6 +76,9 @@ type statement struct {
 	Condition   map[string]map[string]oneOrMore
 }
 
+// spared are those to whom a statement that denies does not.
+func (s statement) spared() []string { return s.Condition["ArnNotLike"]["aws:PrincipalArn"] }
+
 // oneOrMore is how IAM's policies write a list: one thing may stand alone.
 type oneOrMore []string
 

@@ -29,10 +29,9 @@ var environment = sync.OnceValues(func() (string, error) {
 	return python.Environment(ctx, "cfn-lint", requirements, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
 })
 
-// lint runs cfn-lint on templates, without a network, and returns what it
-// complains of, by file. It is there or the test fails, but where a person
-// said SHORT=1.
-func lint(t *testing.T, files ...string) map[string][]string {
+// lintEnvironment is where cfn-lint is. It is there or the test fails, but where
+// a person said SHORT=1.
+func lintEnvironment(t *testing.T) string {
 	t.Helper()
 	if os.Getenv("SHORT") == "1" {
 		t.Skip("SHORT=1: left out, as it needs Python")
@@ -41,6 +40,14 @@ func lint(t *testing.T, files ...string) map[string][]string {
 	if err != nil {
 		t.Fatalf("%v; install Python 3.13 with its venv module, or uv, which brings one (pip install uv)", err)
 	}
+	return dir
+}
+
+// lint runs cfn-lint on templates, without a network, and returns what it
+// complains of, by file.
+func lint(t *testing.T, files ...string) map[string][]string {
+	t.Helper()
+	dir := lintEnvironment(t)
 	cmd := exec.CommandContext(t.Context(), python.Program(dir, "cfn-lint"), append([]string{"--format", "parseable", "--"}, files...)...)
 	for _, key := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"} {
 		cmd.Env = append(cmd.Env, key+"=http://127.0.0.1:9") // discard: nobody answers
@@ -110,7 +117,7 @@ func written(t *testing.T, text string) string {
 func within(t *testing.T, name string, text []byte) string {
 	t.Helper()
 	kind, properties := "AWS::IAM::ManagedPolicy", map[string]any{"PolicyDocument": json.RawMessage(text)}
-	if name == "queue-policy.json" {
+	if strings.HasPrefix(name, "queue-policy") {
 		kind, properties["Queues"] = "AWS::SQS::QueuePolicy", []string{"https://sqs.eu-west-1.amazonaws.com/111122223333/flowkeeper"}
 	}
 	whole, err := json.Marshal(map[string]any{
@@ -121,16 +128,22 @@ func within(t *testing.T, name string, text []byte) string {
 	return written(t, string(whole))
 }
 
+// policies are the files of them.
+func policies(t *testing.T) []string {
+	t.Helper()
+	out := slices.Concat(named(t, "iam-policy", ".json"), named(t, "scp-", ".json"), named(t, "queue-policy", ".json"))
+	if len(out) < 5 {
+		t.Fatalf("only %v", out)
+	}
+	return out
+}
+
 // Every policy is in IAM's language, and every action in it exists.
 func TestPoliciesAreClean(t *testing.T) {
 	t.Parallel()
-	policies := append(append(named(t, "iam-policy", ".json"), named(t, "scp-", ".json")...), "queue-policy.json")
-	if len(policies) < 5 {
-		t.Fatalf("only %v", policies)
-	}
 	var clean []string
 	broken := map[string]string{}
-	for _, name := range policies {
+	for _, name := range policies(t) {
 		text := read(t, filepath.Join(folder, name))
 		clean = append(clean, within(t, name, text))
 		action := regexp.MustCompile(`"[a-z0-9]+:[A-Z][a-z]+[A-Z]`)
@@ -138,6 +151,66 @@ func TestPoliciesAreClean(t *testing.T) {
 		broken[within(t, name, bytes.Replace(text, []byte(`"Effect": "`), []byte(`"Effect": "Not`), 1))] = name + " with an effect that is none"
 	}
 	checkLint(t, clean, broken)
+}
+
+// An action in a policy binds nothing unless the statement names a resource of
+// a kind that AWS asks that action for, and some are asked for none: these need
+// a *. A Deny that misses this looks well and denies nothing.
+func TestPoliciesNameWhatTheirActionsAreAskedFor(t *testing.T) {
+	t.Parallel()
+	aws := actionsOfAWS(t)
+	for _, name := range policies(t) {
+		for _, s := range readPolicy(t, name).Statement {
+			if slices.Contains(s.Resource, "*") {
+				continue
+			}
+			for _, action := range s.Action {
+				if !strings.HasSuffix(action, ":*") && !aws.asks(t, action, s.Resource) {
+					t.Errorf("%s, %s: no resource of %s is in %v; of none at all means that it needs a *", name, s.Sid, action, s.Resource)
+				}
+			}
+		}
+	}
+	if bus := []string{"arn:aws:events:*:*:event-bus/default"}; aws.asks(t, "events:RemovePermission", bus) || !aws.asks(t, "events:PutEvents", bus) {
+		t.Error("the check can't tell the two apart")
+	}
+}
+
+// catalogue is AWS's services, with their actions and what each is asked for, as
+// cfn-lint brings them.
+type catalogue map[string]struct {
+	Actions   map[string]struct{ Resources oneOrMore }
+	Resources map[string]struct{ ARNFormats []string }
+}
+
+func actionsOfAWS(t *testing.T) (out catalogue) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(lintEnvironment(t), "lib", "python3*", "site-packages", "cfnlint", "data", "AdditionalSpecs", "Policies.json"))
+	must(t, err)
+	if len(files) != 1 {
+		t.Fatalf("cfn-lint has its list of actions in %q: it was one file once, see test/deploy/requirements.txt", files)
+	}
+	must(t, json.Unmarshal(read(t, files[0]), &out))
+	return out
+}
+
+// asks reports whether AWS asks an action for any of some resources.
+func (c catalogue) asks(t *testing.T, action string, resources []string) bool {
+	t.Helper()
+	service, verb, _ := strings.Cut(strings.ToLower(action), ":")
+	known, ok := c[service].Actions[verb]
+	if !ok {
+		t.Fatalf("no action %s", action)
+	}
+	for _, kind := range known.Resources {
+		for _, format := range c[service].Resources[strings.ToLower(kind)].ARNFormats {
+			arn := regexp.MustCompile("^" + regexp.MustCompile(`\$\{\w+\}`).ReplaceAllString(format, "[^:]*") + "$")
+			if slices.ContainsFunc(resources, arn.MatchString) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // maxSCP is what AWS takes of a service control policy, in characters with
@@ -158,11 +231,33 @@ func TestServiceControlPolicies(t *testing.T) {
 			t.Errorf("%s names a principal: a service control policy can't", name)
 		}
 		for _, s := range readPolicy(t, name).Statement {
-			others := s.Condition["ArnNotLike"]["aws:PrincipalArn"]
 			noMFA := s.Condition["BoolIfExists"]["aws:MultiFactorAuthPresent"]
-			if s.Effect != "Deny" || len(s.Condition) != 1 || (len(others) == 1) == (len(noMFA) == 1) {
-				t.Errorf("%s, %s: want it to deny to all but one role, or to all without MFA; it is %+v", name, s.Sid, s)
+			if s.Effect != "Deny" || len(s.Condition) != 1 || (len(s.spared()) > 0) == (len(noMFA) == 1) {
+				t.Errorf("%s, %s: want it to deny to all but a role, or to all without MFA; it is %+v", name, s.Sid, s)
 			}
+		}
+	}
+}
+
+// What the administrator may do, they may do with MFA only: every statement that
+// spares them has a twin that spares nobody who comes without.
+func TestTheAdminNeedsMFA(t *testing.T) {
+	t.Parallel()
+	for _, name := range named(t, "scp-", ".json") {
+		statements := map[string]statement{}
+		for _, s := range readPolicy(t, name).Statement {
+			statements[s.Sid] = s
+		}
+		for sid, s := range statements {
+			if !slices.Contains(s.spared(), "arn:aws:iam::*:role/YOUR-ADMIN-ROLE") {
+				continue
+			}
+			twin := statements[sid+"WithoutMFA"]
+			if twin.Condition["BoolIfExists"]["aws:MultiFactorAuthPresent"] == nil {
+				t.Errorf("%s: no statement %sWithoutMFA that asks for MFA", name, sid)
+			}
+			same(t, name+", actions of "+sid+"WithoutMFA", twin.Action, s.Action)
+			same(t, name+", resources of "+sid+"WithoutMFA", twin.Resource, s.Resource)
 		}
 	}
 }

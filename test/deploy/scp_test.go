@@ -2,6 +2,8 @@ package deploy_test
 
 import (
 	"path"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -19,7 +21,7 @@ func (p policy) denied(t *testing.T, r request) bool {
 		if !matched(t, s.Action, r.action) || !matched(t, s.Resource, r.resource) {
 			continue
 		}
-		if spared := s.Condition["ArnNotLike"]["aws:PrincipalArn"]; spared != nil && matched(t, spared, r.arn) {
+		if matched(t, s.spared(), r.arn) {
 			continue
 		}
 		if s.Condition["BoolIfExists"] != nil && r.mfa == "true" {
@@ -54,6 +56,10 @@ func TestWhoIsDenied(t *testing.T) {
 		log     = "arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/fl-1"
 		queue   = "arn:aws:sqs:eu-west-1:111122223333:flowkeeper"
 		rule    = "arn:aws:events:us-east-1:111122223333:rule/flowkeeper-forward"
+		dead    = "arn:aws:sqs:eu-west-1:111122223333:flowkeeper-dead"
+		replay  = "arn:aws:iam::111122223333:role/YOUR-REPLAY-ROLE"
+		alarm   = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:flowkeeper-nobody-listens"
+		group   = "arn:aws:logs:eu-west-1:111122223333:log-group:YOUR-FLOW-LOGS-GROUP"
 		trail   = "arn:aws:cloudtrail:eu-west-1:111122223333:trail/all"
 	)
 	flowLogs, parts := readPolicy(t, "scp-flow-logs.json"), readPolicy(t, "scp-flowkeeper.json")
@@ -71,7 +77,9 @@ func TestWhoIsDenied(t *testing.T) {
 		{request{admin, "", "ec2:DeleteFlowLogs", log}, true},
 		{request{mallory, "", "ec2:CreateFlowLogs", log}, false},
 		{request{daemon, "", "ec2:CreateFlowLogs", log}, false},
-		{request{mallory, "", "logs:DeleteLogGroup", "arn:aws:logs:eu-west-1:111122223333:log-group:YOUR-FLOW-LOGS-GROUP"}, true},
+		{request{mallory, "", "logs:DeleteLogGroup", group}, true},
+		{request{admin, "true", "logs:DeleteLogGroup", group}, false},
+		{request{admin, "", "logs:DeleteLogGroup", group}, true},
 		{request{mallory, "", "logs:DeleteLogGroup", "arn:aws:logs:eu-west-1:111122223333:log-group:another"}, false},
 		{request{mallory, "true", "iam:CreateRole", admin}, true}, // in an account that has none yet
 		{request{mallory, "", "iam:CreateRole", "arn:aws:iam::111122223333:role/another"}, false},
@@ -89,11 +97,45 @@ func TestWhoIsDenied(t *testing.T) {
 		{request{admin, "false", "cloudtrail:StopLogging", trail}, true},
 		{request{admin, "true", "cloudtrail:StopLogging", trail}, false},
 		{request{mallory, "", "iam:PutRolePolicy", daemon}, true},
-		{request{mallory, "", "cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:flowkeeper-events-wait"}, true},
+		{request{admin, "", "iam:UpdateAssumeRolePolicy", admin}, true}, // or whoever has its keys lets a device of their own in
+		{request{mallory, "true", "iam:CreateRole", replay}, true},
+		{request{mallory, "", "sqs:ReceiveMessage", dead}, true},
+		{request{mallory, "", "sqs:StartMessageMoveTask", dead}, true},
+		{request{daemon, "", "sqs:DeleteMessage", dead}, true},
+		{request{replay, "true", "sqs:DeleteMessage", dead}, false},
+		{request{replay, "", "sqs:DeleteMessage", dead}, true},
+		{request{admin, "true", "sqs:ReceiveMessage", dead}, false},
+		{request{mallory, "", "events:PutPermission", "*"}, true}, // AWS judges these two by no resource
+		{request{mallory, "", "events:RemovePermission", "*"}, true},
+		{request{admin, "true", "events:PutPermission", "*"}, false},
+		{request{admin, "", "organizations:LeaveOrganization", "*"}, true},
+		{request{mallory, "", "cloudwatch:PutAlarmMuteRule", alarm}, true},
+		{request{mallory, "", "cloudwatch:DeleteAlarms", alarm}, true},
 		{request{mallory, "", "cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:another"}, false},
 	} {
 		if got := flowLogs.denied(t, tt.request) || parts.denied(t, tt.request); got != tt.want {
 			t.Errorf("%+v: denied %v, want %v", tt.request, got, tt.want)
+		}
+	}
+}
+
+// What the README says to write for a role of Identity Center spares that role
+// wherever Identity Center is: the path has no Region where that is us-east-1.
+func TestIdentityCentersRolesAreSpared(t *testing.T) {
+	t.Parallel()
+	name := regexp.MustCompile("`(aws-reserved/.*)`").FindSubmatch(read(t, filepath.Join(folder, "README.md")))
+	if name == nil {
+		t.Fatal("deploy/README.md does not say what to write")
+	}
+	pattern := []string{"arn:aws:iam::*:role/" + string(name[1])}
+	for arn, want := range map[string]bool{
+		"arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_NAME_0123456789abcdef":           true,
+		"arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_NAME_0123456789abcdef": true,
+		"arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_MINE_0123456789abcdef": false,
+		"arn:aws:iam::111122223333:role/AWSReservedSSO_NAME_0123456789abcdef":                                          false,
+	} {
+		if got := matched(t, pattern, arn); got != want {
+			t.Errorf("%s: %s is spared %v, want %v", pattern, arn, got, want)
 		}
 	}
 }
