@@ -77,15 +77,27 @@ func madeName(n *yaml.Node) string {
 	return strings.ReplaceAll(n.Value, "${AWS::Region}", region)
 }
 
-// The queue's policy is the same by hand and by template.
-func TestQueuePolicyIsOne(t *testing.T) {
+// The queues' policies are the same by hand and by template.
+func TestQueuePoliciesAreOne(t *testing.T) {
 	t.Parallel()
-	var want []string
-	for _, s := range readPolicy(t, "queue-policy.json").Statement {
-		want = append(want, fmt.Sprint(s.Sid, s.Effect, s.Action, keys(s.Condition)))
+	for file, resource := range map[string]string{"queue-policy.json": "QueuePolicy", "queue-policy-dead.json": "DeadLettersPolicy"} {
+		same(t, resource+" in flowkeeper.yaml", queuePolicyIn(t, resource), queuePolicyOf(t, file))
 	}
-	var got []string
-	for _, s := range at(template(t, "flowkeeper.yaml"), "Resources", "QueuePolicy", "Properties", "PolicyDocument", "Statement").Content {
+}
+
+// queuePolicyOf is a line for each statement of a file.
+func queuePolicyOf(t *testing.T, name string) (out []string) {
+	t.Helper()
+	for _, s := range readPolicy(t, name).Statement {
+		out = append(out, fmt.Sprint(s.Sid, s.Effect, s.Action, keys(s.Condition)))
+	}
+	return out
+}
+
+// queuePolicyIn is the same of a resource in the template.
+func queuePolicyIn(t *testing.T, resource string) (out []string) {
+	t.Helper()
+	for _, s := range at(template(t, "flowkeeper.yaml"), "Resources", resource, "Properties", "PolicyDocument", "Statement").Content {
 		condition := map[string]map[string]oneOrMore{}
 		for operator, k := range pairs(at(s, "Condition")) {
 			condition[operator] = map[string]oneOrMore{}
@@ -95,9 +107,26 @@ func TestQueuePolicyIsOne(t *testing.T) {
 				}
 			}
 		}
-		got = append(got, fmt.Sprint(at(s, "Sid").Value, at(s, "Effect").Value, oneOrMore{at(s, "Action").Value}, keys(condition)))
+		out = append(out, fmt.Sprint(at(s, "Sid").Value, at(s, "Effect").Value, oneOrMore{at(s, "Action").Value}, keys(condition)))
 	}
-	same(t, "the queue's policy in flowkeeper.yaml", got, want)
+	return out
+}
+
+// SQS moves what was received too often by the queues' redrive settings, and no
+// policy of the queue that gets it need allow it. So a queue that names ours as its
+// dead-letter queue would be a way to forge messages.
+func TestNoQueueOfOthersMovesMessagesToOurs(t *testing.T) {
+	t.Parallel()
+	text := string(read(t, "../../docs/setup.md"))
+	for resource, want := range map[string]string{"Queue": "denyAll", "DeadLetters": "byQueue"} {
+		got := at(template(t, "flowkeeper.yaml"), "Resources", resource, "Properties", "RedriveAllowPolicy", "redrivePermission")
+		if got == nil || got.Value != want {
+			t.Errorf("flowkeeper.yaml: RedriveAllowPolicy of %s is not %s", resource, want)
+		}
+		if !strings.Contains(text, `redrivePermission: "`+want+`"`) {
+			t.Errorf("docs/setup.md: no queue has %s", want)
+		}
+	}
 }
 
 // So is what the doctor may read.
