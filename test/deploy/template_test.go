@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -127,6 +128,66 @@ func TestNoQueueOfOthersMovesMessagesToOurs(t *testing.T) {
 			t.Errorf("docs/setup.md: no queue has %s", want)
 		}
 	}
+}
+
+// So are the alarms, which docs/setup.md has as commands. Whom they tell and what
+// they say is left out.
+func TestAlarmsAreTheSameByHand(t *testing.T) {
+	t.Parallel()
+	byHand := alarmsByHand(t)
+	alarms := 0
+	for _, r := range pairs(at(template(t, "flowkeeper.yaml"), "Resources")) {
+		if at(r, "Type").Value != "AWS::CloudWatch::Alarm" {
+			continue
+		}
+		alarms++
+		want := alarmIn(t, at(r, "Properties"))
+		if d := cmp.Diff(want, byHand[want["AlarmName"]]); d != "" {
+			t.Errorf("%s: -flowkeeper.yaml +docs/setup.md\n%s", want["AlarmName"], d)
+		}
+	}
+	if alarms != 3 || len(byHand) != alarms {
+		t.Errorf("%d alarms in flowkeeper.yaml and %d in docs/setup.md, want 3", alarms, len(byHand))
+	}
+}
+
+// alarmIn are an alarm's properties in the template, with the queues' names.
+func alarmIn(t *testing.T, properties *yaml.Node) (out map[string]any) {
+	t.Helper()
+	walk(properties, func(n *yaml.Node) {
+		if n.Tag == "!GetAtt" {
+			n.Tag, n.Value = "!!str", map[string]string{"Queue.QueueName": "flowkeeper", "DeadLetters.QueueName": "flowkeeper-dead"}[n.Value]
+		}
+	})
+	must(t, properties.Decode(&out))
+	for _, left := range []string{"AlarmDescription", "AlarmActions", "OKActions"} {
+		delete(out, left)
+	}
+	return out
+}
+
+// alarmsByHand are the options of the commands of docs/setup.md, as the
+// properties that they set, by the alarm's name.
+func alarmsByHand(t *testing.T) map[any]map[string]any {
+	t.Helper()
+	out := map[any]map[string]any{}
+	text := strings.ReplaceAll(string(read(t, "../../docs/setup.md")), "\\\n", "")
+	for _, command := range regexp.MustCompile(`(?m)^aws cloudwatch put-metric-alarm (.*(?:\n .*)*)`).FindAllStringSubmatch(text, -1) {
+		alarm := map[string]any{}
+		for _, option := range regexp.MustCompile(`(?s)--([a-z-]+) +('.*?'|\S+)`).FindAllStringSubmatch(command[1], -1) {
+			words := strings.Split(option[1], "-")
+			for i, w := range words {
+				words[i] = strings.ToUpper(w[:1]) + w[1:]
+			}
+			value := regexp.MustCompile(`^Name=(.*),Value=(.*)$`).ReplaceAllString(strings.Trim(option[2], "'"), "[{Name: $1, Value: $2}]")
+			var set any
+			must(t, yaml.Unmarshal([]byte(value), &set))
+			alarm[strings.Join(words, "")] = set
+		}
+		delete(alarm, "AlarmActions")
+		out[alarm["AlarmName"]] = alarm
+	}
+	return out
 }
 
 // So is what the doctor may read.
