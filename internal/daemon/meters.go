@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -102,7 +103,7 @@ func outcomeOf(before, after remediate.Incident) string {
 		return outcomeCreated
 	case after.State == remediate.Blocked:
 		return outcomeBlocked
-	case after.State == remediate.Closed:
+	case after.State == remediate.Closed && after.Reason != remediate.Superseded: // that one's replacement has an incident of its own
 		return outcomeClosed
 	}
 	return ""
@@ -153,10 +154,10 @@ func callOutcome(err error) string {
 	if _, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; throttled {
 		return "throttled"
 	}
-	switch api.ErrorCode() {
-	case "DryRunOperation":
+	switch code := api.ErrorCode(); {
+	case code == "DryRunOperation":
 		return "ok"
-	case "UnauthorizedOperation", "AccessDenied", "AccessDeniedException":
+	case strings.Contains(code, "AccessDenied"), code == "UnauthorizedOperation", code == "AuthorizationError":
 		return "denied"
 	}
 	return "failed"

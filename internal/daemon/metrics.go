@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -35,7 +36,7 @@ const scrape = 8 * time.Second
 func (d *Daemon) metrics() http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(d.meters.collectors()...)
-	r.MustRegister(counted{d.store, slices.Sorted(maps.Keys(d.sinks)), d.current}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	r.MustRegister(counted{d.store, d.Log, slices.Sorted(maps.Keys(d.sinks)), d.current}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_build_info", Help: "Always 1; the label says which version this is.",
 			ConstLabels: prometheus.Labels{"version": d.Version}}, func() float64 { return 1 }))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: scrape})
@@ -58,6 +59,7 @@ func (d *Daemon) current(remembered map[inventory.Scope]time.Time) map[inventory
 // counted is the state file as a source of metrics.
 type counted struct {
 	store   *store.Store
+	log     *slog.Logger
 	sinks   []string
 	current func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time
 }
@@ -70,15 +72,14 @@ func (counted) Describe(to chan<- *prometheus.Desc) {
 }
 
 // Collect implements prometheus.Collector. Every state and every sink has a
-// value at every scrape, or an alert on it would never begin.
+// value at every scrape, or an alert on it would never begin. While the file
+// can't be read none has: the other metrics stay, and an alert tells of these.
 func (c counted) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrape)
 	defer cancel()
 	n, err := c.store.Counts(ctx)
 	if err != nil {
-		for _, d := range stored {
-			to <- prometheus.NewInvalidMetric(d, err)
-		}
+		c.log.Warn("/metrics lacks what the state file holds", "error", err)
 		return
 	}
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
