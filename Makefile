@@ -89,7 +89,8 @@ packages: build $(ARCHES:%=dist/bin/%/flowkeeper)
 	GO='$(GO)' NFPM='$(NFPM)' packaging/build.sh '$(VERSION)' $(ARCHES)
 
 # The packages of ARCHES, looked at by lintian, and their scripts tried out in an
-# empty root. What these need is installed if it is missing and apt may do so.
+# empty root. What these need is installed if it is missing and apt may do so;
+# where it may not they fail, or with SHORT=1 leave that out.
 lint-packages: packages
 	packaging/lint.sh $(ARCHES)
 	GO='$(GO)' NFPM='$(NFPM)' packaging/scripts.sh

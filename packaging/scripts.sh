@@ -6,7 +6,7 @@
 set -euo pipefail
 export LC_ALL=C
 . packaging/tools.sh
-[ "$(id -u)" = 0 ] || { echo "SKIPPED: $0 needs root, for chroot" >&2; exit 0; }
+[ "$(id -u)" = 0 ] || lacks "root, for chroot"
 need rpm rpm
 need busybox busybox-static
 

@@ -1,14 +1,22 @@
 #!/bin/sh
-# need COMMAND PACKAGE: installs PACKAGE with apt where COMMAND is missing, and
-# ends the script with a loud word where that is impossible.
+# lacks WHAT: ends the script, loudly where SHORT=1 leaves it out, and as failed
+# where nobody said so: what was not looked at is not right.
+lacks() {
+	if [ -n "${SHORT:-}" ]; then
+		echo "SKIPPED: $0 needs $1" >&2
+		exit 0
+	fi
+	echo "$0 needs $1; SHORT=1 leaves this out" >&2
+	exit 1
+}
+
+# need COMMAND PACKAGE: installs PACKAGE with apt where COMMAND is missing.
 need() {
 	command -v "$1" >/dev/null && return
-	if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && [ -z "${SHORT:-}" ]; then
-		echo "installing $2 for $1"
-		apt-get install -y -qq --no-install-recommends "$2" >/dev/null 2>&1 ||
-			{ apt-get update -qq && apt-get install -y -qq --no-install-recommends "$2"; } >/dev/null
-		return
+	if [ -n "${SHORT:-}" ] || ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+		lacks "$1 (package $2; root and apt would install it)"
 	fi
-	echo "SKIPPED: $0 needs $1 (package $2), root and apt would install it" >&2
-	exit 0
+	echo "installing $2 for $1"
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null 2>&1 ||
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2"; } >/dev/null
 }

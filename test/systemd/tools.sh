@@ -1,16 +1,8 @@
 #!/bin/sh
-# Installs what boots the container of these tests, where it is missing.
+# Installs what boots the container of these tests, where it is missing. Run it
+# from the top of the repository.
 set -eu
-missing=
-for tool in systemd-nspawn:systemd-container debootstrap:debootstrap nsenter:util-linux; do
-	command -v "${tool%%:*}" >/dev/null || missing="$missing ${tool#*:}"
-done
-[ -n "$missing" ] || exit 0
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-	echo "install these first, as root:$missing" >&2
-	exit 1
-fi
-export DEBIAN_FRONTEND=noninteractive
-apt-get -qq update
-# shellcheck disable=SC2086 # one word a package
-apt-get -qq install -y --no-install-recommends $missing
+. packaging/tools.sh
+need systemd-nspawn systemd-container
+need debootstrap debootstrap
+need nsenter util-linux
