@@ -65,6 +65,10 @@ deb() {
 	used
 	try "deb, $1: upgrade" "${dpkg[@]}" -i "$work/2.0.deb"
 	grep -q mine "$root/etc/flowkeeper/flowkeeper.yaml" || echo "the configuration was overwritten"
+	try "deb, $1: a removal that is called off" chroot "$root" /bin/sh -c '
+		for script in "prerm remove" "postinst abort-remove"; do
+			sh /var/lib/dpkg/info/flowkeeper.$script in-favour another 1.0
+		done'
 	try "deb, $1: remove" "${dpkg[@]}" -r flowkeeper
 	try "deb, $1: purge" "${dpkg[@]}" -P flowkeeper
 	find "$root/var/lib" "$root/etc" -name 'flowkeeper*' -not -path '*/dpkg/*'
