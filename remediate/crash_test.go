@@ -96,7 +96,7 @@ func diesAt(t *testing.T, point int) bool {
 	f := s.attack(id)
 	acknowledged := s.r.Handle(t.Context(), []detection.Finding{f}) == nil
 	for range 12 {
-		_, _ = s.r.Step(t.Context(), scope) // the dead one's errors tell nobody anything
+		_, _ = s.r.Step(t.Context(), scope, func() {}) // the dead one's errors tell nobody anything
 		s.now = s.now.Add(time.Minute)
 	}
 	s.crash()

@@ -79,7 +79,7 @@ func TestI12UnknownOnesComeLast(t *testing.T) {
 		s.hear(s.record(junk...))
 	}
 	s.hear(s.attack(id))
-	_, err := s.r.Step(t.Context(), scope)
+	_, err := s.r.Step(t.Context(), scope, func() {})
 	s.must(err)
 	s.is(id, remediate.Restored, "")
 }
@@ -304,7 +304,7 @@ func TestI9RecordsOfCreatesStarveNoRestore(t *testing.T) {
 	for n := range 100 { // 2 seconds, 50 a second
 		s.now = s.now.Add(20 * time.Millisecond)
 		s.hear(madeUp(100 + n))
-		_, err := s.r.Step(t.Context(), scope)
+		_, err := s.r.Step(t.Context(), scope, func() {})
 		s.must(err)
 	}
 	if i := s.incident(id); i.State != remediate.Restored {
@@ -324,7 +324,7 @@ func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
 	for range 100 { // 2 seconds, 50 a second
 		s.now = s.now.Add(20 * time.Millisecond)
 		s.hear(s.record(ids[1]))
-		_, err := s.r.Step(t.Context(), scope)
+		_, err := s.r.Step(t.Context(), scope, func() {})
 		s.must(err)
 	}
 	if i := s.incident(ids[0]); i.State != remediate.Restored {

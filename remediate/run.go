@@ -14,14 +14,14 @@ const (
 )
 
 // Run restores what is due in one scope until ctx ends; the step in hand is
-// finished first (I10). beat is called at least every 15 seconds while it makes
-// progress.
+// finished first (I10). beat is called at least every 15 seconds, and in a step
+// whenever AWS has answered: many slow creates are no hang.
 func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) error {
 	st := r.scope(s)
 	p := progress{said: r.Now()}
 	for {
 		beat()
-		n, err := r.Step(ctx, s)
+		n, err := r.Step(ctx, s, beat)
 		if ctx.Err() != nil {
 			return nil
 		}

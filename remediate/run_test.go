@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -103,4 +106,84 @@ func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
 		cancel()
 		s.must(<-done)
 	})
+}
+
+// slow is an AWS that looks at once, and takes its time to create.
+type slow struct {
+	remediate.EC2
+	takes func(ctx context.Context) error
+}
+
+func (a slow) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
+	if err := a.takes(ctx); err != nil {
+		return nil, err
+	}
+	return a.EC2.CreateFlowLogs(ctx, in, opts...)
+}
+
+// lasting is a create that takes so long, and gives up when it must.
+func lasting(d time.Duration) func(context.Context) error {
+	return func(ctx context.Context) error {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// beats notes the longest silence between two.
+type beats struct {
+	mu      sync.Mutex
+	last    time.Time
+	silence time.Duration
+}
+
+func (b *beats) beat() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.silence, b.last = max(b.silence, time.Since(b.last)), time.Now()
+}
+
+// TestProgressWhileCreatesAreSlow: a step of many slow creates is no hang, and
+// would be taken for one.
+func TestProgressWhileCreatesAreSlow(t *testing.T) {
+	t.Parallel()
+	for takes, back := range map[time.Duration]int{15 * time.Second: 60, time.Hour: 0} {
+		t.Run(takes.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t)
+				s.bubble = true
+				for n := range 60 {
+					s.plant(fmt.Sprintf("vpc-%d", n), nil)
+				}
+				s.refresh()
+				time.Sleep(time.Hour)
+				s.refresh()
+				var ids []string
+				for _, f := range s.world.FlowLogs(account, region) {
+					ids = append(ids, f.ID)
+				}
+				s.hear(s.attack(ids...))
+				s.r.Fleet = fleetOf{slow{s.api, lasting(takes)}}
+				beats := &beats{last: time.Now()}
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error)
+				go func() { done <- s.r.Run(ctx, scope, beats.beat) }()
+				time.Sleep(time.Hour)
+				cancel()
+				s.must(<-done)
+				if beats.silence > time.Minute {
+					t.Errorf("nothing for %s, as of a loop that hangs", beats.silence)
+				}
+				if here := len(s.world.FlowLogs(account, region)); here != back {
+					t.Errorf("%d are back, want %d", here, back)
+				}
+			})
+		})
+	}
 }

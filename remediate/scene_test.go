@@ -149,7 +149,7 @@ func (s *scene) hear(fs ...detection.Finding) {
 func (s *scene) work() {
 	s.t.Helper()
 	for range 100 {
-		n, err := s.r.Step(s.t.Context(), scope)
+		n, err := s.r.Step(s.t.Context(), scope, func() {})
 		s.must(err)
 		if n == 0 {
 			return

@@ -20,9 +20,9 @@ const (
 
 // Step does what is due in one scope, once, as far as the scope's pace allows
 // at this moment: one shared look, then for each incident at most one create
-// and one commit. It reports how many incidents it worked on; the caller calls
-// again while there are any.
-func (r *Remediator) Step(ctx context.Context, s inventory.Scope) (int, error) {
+// and one commit, and a beat after each. It reports how many incidents it worked
+// on; the caller calls again while there are any.
+func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (int, error) {
 	api, ours := r.Fleet.EC2(s)
 	if !ours {
 		return 0, nil
@@ -46,9 +46,13 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope) (int, error) {
 		return 0, err
 	}
 	looks := r.lookAt(ctx, s, api, due)
+	beat()
 	acts := make([]func() error, len(due))
 	for n, i := range due {
-		acts[n] = func() error { return r.act(ctx, s, api, i, looks[i.ResourceID]) }
+		acts[n] = func() error {
+			defer beat()
+			return r.act(ctx, s, api, i, looks[i.ResourceID])
+		}
 	}
 	return len(due), r.beside(parallel, acts...)
 }

@@ -49,7 +49,8 @@ type Config struct {
 	Received func(context.Context)
 	// Failed is called after each that did not. It says whether to stop.
 	Failed func(context.Context, error) (stop bool)
-	// Beat is called at least once a long poll or backoff.
+	// Beat is called at least once a long poll or backoff, and for each message that
+	// a handler was found for.
 	Beat func()
 	// ShowAgain has messages that the handler failed on come back at once: whatever
 	// was in its way is gone.
@@ -158,7 +159,7 @@ func (w *Watcher) receive(ctx, work context.Context, others *sync.WaitGroup) err
 	var wait time.Duration
 	for ctx.Err() == nil {
 		w.Beat()
-		n, err := w.poll(ctx, wait)
+		n, err := w.poll(ctx, wait, w.Beat)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -192,7 +193,7 @@ func (w *Watcher) help(ctx context.Context, others *sync.WaitGroup) {
 	w.extra++
 	others.Go(func() {
 		for ctx.Err() == nil {
-			if n, err := w.poll(ctx, 0); err != nil || n < batchSize {
+			if n, err := w.poll(ctx, 0, func() {}); err != nil || n < batchSize {
 				break
 			}
 		}
@@ -218,11 +219,13 @@ func (w *Watcher) Turn(ctx context.Context) (int, error) {
 	return len(messages), err
 }
 
-// poll receives once and hands the messages to the handlers.
-func (w *Watcher) poll(ctx context.Context, wait time.Duration) (int, error) {
+// poll receives once and hands the messages to the handlers, with a beat for
+// each: while all of them are busy that takes long.
+func (w *Watcher) poll(ctx context.Context, wait time.Duration, beat func()) (int, error) {
 	messages, err := w.ask(ctx, wait)
 	for _, m := range messages {
 		w.jobs <- m // handlers always end, and past the end of ctx they only give messages back
+		beat()
 	}
 	return len(messages), err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -362,6 +363,32 @@ func TestASlowHandlerKeepsItsMessage(t *testing.T) {
 		}
 		if err := stop(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestProgressWhileHandlersAreSlow: who waits for a free handler, as long as
+// there is one now and then, does not hang.
+func TestProgressWhileHandlersAreSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &calls{receive: func(context.Context) (*sqs.ReceiveMessageOutput, error) { // a backlog without end
+			m := types.Message{Body: aws.String(bridge(record)), ReceiptHandle: aws.String("h")}
+			return &sqs.ReceiveMessageOutput{Messages: slices.Repeat([]types.Message{m}, batchSize)}, nil
+		}}
+		last, silence := time.Now(), time.Duration(0)
+		stop := watch(t, c, "q", func(context.Context, Message) error {
+			time.Sleep(time.Minute) // fake time: a sink that is out of reach, while the disk is full
+			return errors.New("not stored")
+		}, func(c *Config) {
+			c.Beat = func() { last, silence = time.Now(), max(silence, time.Since(last)) }
+		})
+		time.Sleep(time.Hour) // fake time
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if silence > 2*time.Minute {
+			t.Errorf("nothing for %s, as of a receiver that hangs", silence)
 		}
 	})
 }

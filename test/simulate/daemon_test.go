@@ -150,7 +150,7 @@ func (d *daemon) rehearse() {
 }
 
 func (d *daemon) step() int {
-	n, err := d.remediator.Step(d.ctx, scope)
+	n, err := d.remediator.Step(d.ctx, scope, func() {})
 	d.p.expected(d, err)
 	return n
 }
