@@ -94,7 +94,7 @@ func diesAt(t *testing.T, point int) bool {
 	c := &crasher{left: point, Store: s.store, EC2: s.api}
 	s.r.Store, s.r.Fleet = c, fleetOf{c}
 	f := s.attack(id)
-	acknowledged := s.r.Handle(t.Context(), []detection.Finding{f}) == nil
+	acknowledged := s.r.Handle(t.Context(), []detection.Finding{f}, func() {}) == nil
 	for range 12 {
 		_, _ = s.r.Step(t.Context(), scope, func() {}) // the dead one's errors tell nobody anything
 		s.now = s.now.Add(time.Minute)

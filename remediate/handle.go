@@ -15,8 +15,9 @@ import (
 
 // Handle takes the findings of one message. It returns nil once everything
 // that they ask for is on disk, so that the message may be acknowledged (I1);
-// the look at AWS runs beside the commit.
-func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding) error {
+// the look at AWS runs beside the commit. beat is called after each scope, and
+// after each alert that goes past a full disk: sinks may be slow.
+func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, beat func()) error {
 	byScope := map[inventory.Scope][]detection.Finding{}
 	var order []inventory.Scope
 	var tampers []detection.Finding
@@ -40,10 +41,11 @@ func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding) e
 	}
 	var errs []error
 	for _, s := range order {
-		errs = append(errs, r.handleScope(ctx, s, byScope[s]))
+		errs = append(errs, r.handleScope(ctx, s, byScope[s], beat))
+		beat()
 	}
 	if len(tampers) > 0 {
-		errs = append(errs, r.tampered(ctx, tampers))
+		errs = append(errs, r.tampered(ctx, tampers, beat))
 	}
 	return errors.Join(errs...)
 }
@@ -65,7 +67,7 @@ func (r *Remediator) notOurs(s inventory.Scope, f detection.Finding) {
 		"account", s.Account, "region", s.Region, "event", f.Record.EventName)
 }
 
-func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []detection.Finding) error {
+func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []detection.Finding, beat func()) error {
 	now := r.Now()
 	for n, f := range fs {
 		fs[n] = identified(f)
@@ -73,7 +75,7 @@ func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []de
 	err := r.beside(3,
 		func() error { r.lookBeside(ctx, s, fs); return nil },
 		func() error { r.created(ctx, s, fs); return nil },
-		func() error { return r.commit(ctx, s, fs, now) })
+		func() error { return r.commit(ctx, s, fs, now, beat) })
 	r.scope(s).poke()
 	for _, f := range fs {
 		if f.Kind == detection.Deleted && f.Record.IDsUnknown || f.Kind == detection.TornDown && r.stands(ctx, s, f.Record.ResourceIDs[0]) {
@@ -221,7 +223,7 @@ func (r *Remediator) lookBeside(ctx context.Context, s inventory.Scope, fs []det
 }
 
 // commit writes incidents and alerts of one message in one transaction.
-func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detection.Finding, now time.Time) error {
+func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detection.Finding, now time.Time, beat func()) error {
 	var news []time.Time // of deletions
 	err := r.Store.Update(ctx, func(tx Tx) error {
 		for _, f := range fs {
@@ -255,6 +257,7 @@ func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detecti
 	for _, f := range fs {
 		if f.Kind == detection.Deleted {
 			r.tellStraight(ctx, s, f, now)
+			beat()
 		}
 	}
 	return fmt.Errorf("record the deletion of flow logs in %s: %w", s, err)

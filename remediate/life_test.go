@@ -1,10 +1,12 @@
 package remediate_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"flowkeeper/alert"
@@ -508,7 +510,7 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 	id := s.protect(1)[0]
 	attack := s.attack(id)
 	s.r.Store = full{s.store}
-	err := s.r.Handle(t.Context(), []detection.Finding{attack})
+	err := s.r.Handle(t.Context(), []detection.Finding{attack}, func() {})
 	if !errors.Is(err, errFull) {
 		t.Errorf("error %v: the message must stay", err)
 	}
@@ -524,6 +526,30 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 	if len(a[0].RaisedBy) == 0 || a[0].Level != s.direct[0].Level || !slices.Equal(a[0].RaisedBy, s.direct[0].RaisedBy) {
 		t.Errorf("straight it was %s by %v, now it is %s by %v", s.direct[0].Level, s.direct[0].RaisedBy, a[0].Level, a[0].RaisedBy)
 	}
+}
+
+// TestProgressPastAFullDisk: a message may name so much, and the sinks be so
+// slow, that to tell it all takes longer than a hang may.
+func TestProgressPastAFullDisk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := dependent(t)
+		s.bubble = true
+		beats := &beats{last: time.Now()}
+		s.r.Store = full{s.store}
+		s.r.Direct = func(context.Context, alert.Alert) { time.Sleep(time.Minute) }
+		fs := []detection.Finding{s.record("fl-00000001"), s.record("fl-00000002"), s.record("fl-00000003")}
+		for range 3 {
+			fs = append(fs, s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil))
+		}
+		begun := time.Now()
+		if err := s.r.Handle(t.Context(), fs, beats.beat); err == nil {
+			t.Error("acknowledged what is not stored")
+		}
+		if took := time.Since(begun); took != 6*time.Minute || beats.silence > time.Minute {
+			t.Errorf("it took %s, with nothing for %s", took, beats.silence)
+		}
+	})
 }
 
 func TestI8UnknownIDsAskForARefresh(t *testing.T) {

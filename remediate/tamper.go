@@ -24,7 +24,7 @@ type Dependents struct {
 // depend on. It tells nothing of others: an account deletes log groups all day.
 // A record's scope need not be a configured one: IAM's are in one Region, and a
 // bucket may be another account's.
-func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding) error {
+func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding, beat func()) error {
 	now := r.Now()
 	fs, alerts, err := r.tamperAlerts(ctx, fs, now)
 	for n := 0; err == nil && n < len(fs); n += tampersAtOnce {
@@ -49,6 +49,7 @@ func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding) error
 	for _, a := range alerts { // I1
 		a.Write()
 		r.Direct(ctx, a)
+		beat()
 	}
 	return fmt.Errorf("record what was done to what flow logs depend on: %w", err)
 }

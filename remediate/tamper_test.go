@@ -154,7 +154,7 @@ func TestI1TamperPastAFullDisk(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	s.r.Store = full{s.store}
-	if err := s.r.Handle(t.Context(), []detection.Finding{s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)}); err == nil {
+	if err := s.r.Handle(t.Context(), []detection.Finding{s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)}, func() {}); err == nil {
 		t.Error("acknowledged what is not stored")
 	}
 	if len(s.direct) != 1 || s.direct[0].Kind != alert.Tamper || s.direct[0].Title == "" {

@@ -149,7 +149,9 @@ func (h handler) Handle(ctx context.Context, m watcher.Message) error {
 	if len(findings) == 0 {
 		return nil
 	}
-	err := h.d.remediator.Handle(ctx, findings)
+	task := "message " + m.ID
+	defer h.d.progress.Task(task, maxSilence)()
+	err := h.d.remediator.Handle(ctx, findings, func() { h.d.progress.Beat(task) })
 	if err != nil && ctx.Err() == nil {
 		h.d.queue.storeFailed()
 	}

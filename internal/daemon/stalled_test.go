@@ -130,6 +130,29 @@ func (s *stuckSink) Send(context.Context, alert.Alert) error {
 	return errors.New("broken")
 }
 
+// On a full disk the sinks are asked by who has the message in hand.
+func TestAHungSinkPastTheStoreStopsTheFeed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.plant(region, "vpc-1")
+	stuck := &stuckSink{begun: make(chan struct{}), release: make(chan struct{})}
+	h.daemon.Sinks["stuck"] = stuck
+	h.daemon.Config.Inventory.Schedule = "@every 1h" // the full disk is the message's alone
+	broken := &brokenStore{}
+	h.store = func(s remediate.Store) remediate.Store { broken.Store = s; return broken }
+	h.refreshed()
+	t.Cleanup(func() { close(stuck.release) })
+	broken.full(true)
+	h.strike(id)
+	<-stuck.begun
+	since := time.Now()
+	h.await("all but the message to go on", func() bool {
+		h.daemon.remediator.WakeAll()
+		still := h.stalled(since)
+		return len(still) == 1 && strings.HasPrefix(still[0], "message ")
+	})
+}
+
 func TestAHungSinkStopsTheFeed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -103,7 +103,7 @@ func impatient() aws.Retryer {
 func (d *daemon) Handle(ctx context.Context, m watcher.Message) error {
 	d.asked = d.asked || len(m.Suspects) > 0
 	if fs := detection.Findings(m.Records); len(fs) > 0 {
-		return d.remediator.Handle(ctx, fs)
+		return d.remediator.Handle(ctx, fs, func() {})
 	}
 	return nil
 }
