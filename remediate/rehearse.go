@@ -55,7 +55,8 @@ const triesPerNeeds = 3
 // that there is by needs, and tells people when AWS would refuse what it
 // allowed before, or has never been asked. It creates nothing. Restores go
 // first: where the scope's pace is used up, the rest is left for the next time.
-func (r *Remediator) Rehearse(ctx context.Context, s inventory.Scope) (Rehearsed, error) {
+// beat is called before each try.
+func (r *Remediator) Rehearse(ctx context.Context, s inventory.Scope, beat func()) (Rehearsed, error) {
 	api, ours := r.Fleet.EC2(s)
 	if !ours || r.Policy.AlertOnly {
 		return Rehearsed{}, nil // mode alert makes no CreateFlowLogs at all
@@ -76,6 +77,7 @@ func (r *Remediator) Rehearse(ctx context.Context, s inventory.Scope) (Rehearsed
 			return ErrBusy
 		}
 		tries[n]++
+		beat()
 		if len(tries) == 1 && tries[n] == 1 {
 			if blind, err = r.refusedLook(ctx, s, api, row.ResourceID); err != nil {
 				return err

@@ -3,8 +3,10 @@ package remediate_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"flowkeeper/alert"
@@ -36,7 +38,7 @@ func (s *scene) trail() *[]detection.Finding {
 
 func (s *scene) rehearse() remediate.Rehearsed {
 	s.t.Helper()
-	c, err := s.r.Rehearse(s.t.Context(), scope)
+	c, err := s.r.Rehearse(s.t.Context(), scope, func() {})
 	s.must(err)
 	return c
 }
@@ -96,7 +98,7 @@ func TestRehearsalWithoutAVerdictChangesNothing(t *testing.T) {
 	s.rehearse()
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.world.Throttle("CreateFlowLogs", 1)
-	if _, err := s.r.Rehearse(t.Context(), scope); err == nil {
+	if _, err := s.r.Rehearse(t.Context(), scope, func() {}); err == nil {
 		t.Error("a throttled rehearsal is no success")
 	}
 	s.told(map[alert.Kind]int{alert.Pipeline: 1})
@@ -177,9 +179,31 @@ func TestRehearsalStopsWithItsContext(t *testing.T) {
 	s.protect(1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.r.Rehearse(ctx, scope); err == nil {
+	if _, err := s.r.Rehearse(ctx, scope, func() {}); err == nil {
 		t.Error("it went on")
 	}
+}
+
+// TestProgressWhileARehearsalIsSlow: many slow answers are no hang.
+func TestProgressWhileARehearsalIsSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.bubble = true
+		for n := range 12 {
+			to := fmt.Sprintf("arn:aws:s3:::place-%d", n)
+			s.world.AddDestination(to)
+			s.plant(fmt.Sprintf("vpc-%d", n), func(f *fakeaws.FlowLog) { f.LogDestination = to })
+		}
+		s.refresh()
+		s.r.Fleet = fleetOf{slow{s.api, lasting(20 * time.Second)}}
+		beats := &beats{last: time.Now()}
+		c, err := s.r.Rehearse(t.Context(), scope, beats.beat)
+		s.must(err)
+		if silence := beats.longest(); c.Tried != 12 || silence > time.Minute {
+			t.Errorf("%+v, with nothing for %s", c, silence)
+		}
+	})
 }
 
 // TestRehearsalLooksFirst: a restore begins with a look, and is refused with it.

@@ -37,8 +37,13 @@ func (d *Daemon) rehearse(ctx context.Context) error {
 }
 
 func (d *Daemon) rehearseScope(ctx context.Context, s inventory.Scope) {
+	task := "rehearsal " + s.String()
+	defer d.progress.Task(task, maxSilence)()
 	var c remediate.Rehearsed
-	err := guarded("rehearsal of "+s.String(), func() (err error) { c, err = d.remediator.Rehearse(ctx, s); return err })
+	err := guarded("rehearsal of "+s.String(), func() (err error) {
+		c, err = d.remediator.Rehearse(ctx, s, func() { d.progress.Beat(task) })
+		return err
+	})
 	log := d.Log.With("account", s.Account, "region", s.Region, "tried", c.Tried, "refused", c.Refused)
 	switch {
 	case ctx.Err() != nil:

@@ -63,7 +63,10 @@ func TestAHungCallStopsTheFeed(t *testing.T) {
 			return strings.Contains(body, "Action=DescribeFlowLogs") && !strings.Contains(body, "Filter.")
 		},
 		"restore 111122223333/eu-west-1": func(_ http.Header, body string) bool {
-			return strings.Contains(body, "Action=CreateFlowLogs")
+			return strings.Contains(body, "Action=CreateFlowLogs") && !strings.Contains(body, "DryRun=true")
+		},
+		"rehearsal 111122223333/eu-west-1": func(_ http.Header, body string) bool {
+			return strings.Contains(body, "Action=CreateFlowLogs") && strings.Contains(body, "DryRun=true")
 		},
 	} {
 		t.Run(strings.Fields(want)[0], func(t *testing.T) {
@@ -77,6 +80,7 @@ func TestAHungCallStopsTheFeed(t *testing.T) {
 				return on && of(header, body)
 			}
 			h.daemon.AWS.HTTPClient = net
+			h.daemon.Config.Rehearsal.Schedule = "@every 1s"
 			h.refreshed()
 			t.Cleanup(func() { close(net.release) }) // before the daemon is stopped
 			h.await("health", func() bool { return h.daemon.healthy() == nil })

@@ -144,7 +144,7 @@ func (d *daemon) rows() map[string]inventory.State {
 }
 
 func (d *daemon) rehearse() {
-	if _, err := d.remediator.Rehearse(d.ctx, scope); !errors.Is(err, remediate.ErrBusy) {
+	if _, err := d.remediator.Rehearse(d.ctx, scope, func() {}); !errors.Is(err, remediate.ErrBusy) {
 		d.p.expected(d, err)
 	}
 }
