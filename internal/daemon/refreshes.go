@@ -33,7 +33,7 @@ type refreshes struct {
 // success is a complete refresh.
 type success struct {
 	ended time.Time
-	took  time.Duration
+	took  time.Duration // with its wait for a slot: the next one waits, too
 }
 
 // ask is for a refresh of a scope. twice: and for another one after settle, as
@@ -194,6 +194,7 @@ func (r *refreshes) ask(a ask) {
 // turn refreshes one scope and reports what came of it: a panic is a failure
 // like others, for cron has nobody to tell.
 func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
+	started := time.Now()
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
@@ -201,7 +202,6 @@ func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
 		return
 	}
 	defer r.d.progress.Task(refreshOf(s), maxSilence)()
-	started := time.Now()
 	var counts inventory.Counts
 	err := guarded("refresh of "+s.String(), func() (err error) { counts, err = r.d.remediator.Refresh(ctx, s); return err })
 	if ctx.Err() != nil {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -59,6 +60,37 @@ func TestI8ARecordAsksTwice(t *testing.T) {
 		settle := r.d.Config.Inventory.Settle + time.Second
 		if len(begun) != 3 || begun[0] != 0 || begun[1] != askedPause || begun[2] != settle {
 			t.Errorf("begun at %v", begun)
+		}
+	})
+}
+
+// TestAWaitForATurnIsPartOfTheRound: in a fleet that is refreshed more slowly
+// than the schedule says, every scope waits, and none is stale for that.
+func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		d := h.daemon
+		defer d.close()
+		if err := errors.Join(d.open(t.Context()), d.connect(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		d.Config.Inventory.Schedule = "@every 5m"
+		for range parallelScopes {
+			d.refreshes.slots <- struct{}{} // others are refreshed
+		}
+		var turn sync.WaitGroup
+		turn.Go(func() { d.refreshes.turn(t.Context(), inventory.Scope{Account: account, Region: region}) })
+		time.Sleep(20 * time.Minute)
+		<-d.refreshes.slots
+		turn.Wait()
+		time.Sleep(25 * time.Minute) // the next turn comes as late
+		if err := d.refreshes.fresh(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if d.refreshes.fresh() == nil {
+			t.Error("nothing for 35 minutes is fresh")
 		}
 	})
 }
