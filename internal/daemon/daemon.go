@@ -65,6 +65,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.open(ctx); err != nil {
 		return err
 	}
+	d.report(systemd.Notifier{}.Starting(startWithin)) // AWS may not answer
 	if err := d.connect(ctx); err != nil && ctx.Err() == nil {
 		if err = d.worthWaiting(ctx, err); err != nil {
 			return err
@@ -72,6 +73,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	return d.loops(ctx)
 }
+
+// startWithin is how long systemd is asked to wait for what a start has begun:
+// one that is killed in the middle has to do it all again.
+const startWithin = 10 * time.Minute
 
 // open makes everything that is on this machine.
 func (d *Daemon) open(ctx context.Context) (err error) {
@@ -91,6 +96,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	d.report(systemd.Notifier{}.Starting(startWithin)) // a new schema of a large file takes a while
 	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route}); err != nil {
 		return err
 	}

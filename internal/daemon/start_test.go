@@ -1,0 +1,57 @@
+package daemon
+
+import (
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// manager is systemd's end of NOTIFY_SOCKET.
+type manager struct{ *net.UnixConn }
+
+func newManager(t *testing.T) manager {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	return manager{conn}
+}
+
+// hears waits for the next message.
+func (m manager) hears(t *testing.T) string {
+	t.Helper()
+	if err := m.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 4096)
+	n, err := m.Read(buf)
+	if err != nil {
+		t.Fatalf("systemd hears nothing more: %v", err)
+	}
+	return string(buf[:n])
+}
+
+// TestASlowStartAsksForTime: a large state file takes a while, and AWS may not
+// answer. A start that is killed for that begins from the beginning again.
+func TestASlowStartAsksForTime(t *testing.T) {
+	m := newManager(t)
+	h := newHouse(t)
+	net := &hanging{inner: h.daemon.AWS.HTTPClient, reached: make(chan struct{}), release: make(chan struct{})}
+	net.of = func(_ http.Header, body string) bool { return strings.Contains(body, "Action=GetCallerIdentity") }
+	h.daemon.AWS.HTTPClient = net
+	h.run()
+	t.Cleanup(func() { close(net.release) }) // before the daemon is stopped
+	<-net.reached
+	for _, what := range []string{"the state file", "AWS"} {
+		if got, want := m.hears(t), "EXTEND_TIMEOUT_USEC=600000000"; got != want {
+			t.Errorf("for %s, systemd hears %q, want %q", what, got, want)
+		}
+	}
+}
