@@ -54,7 +54,7 @@ var required = map[string][]string{
 	"Service.NotifyAccess":             {"main"},
 	"Service.ExecStart":                {"/usr/bin/flowkeeper run --config ${CREDENTIALS_DIRECTORY}/flowkeeper.yaml"},
 	"Service.LoadCredential":           {"flowkeeper.yaml:/etc/flowkeeper/flowkeeper.yaml"},
-	"Service.Restart":                  {"on-failure"},
+	"Service.Restart":                  {"always"}, // a plain SIGTERM is no failure, and must not end the guard
 	"Service.RestartSec":               {"5s"},
 	"Service.RestartSteps":             {"5"},
 	"Service.RestartMaxDelaySec":       {"1min"},

@@ -56,6 +56,18 @@ func (s *story) killed(t *testing.T) {
 	s.settled(t, second.ID)
 }
 
+// terminated: politely, but by somebody whom nobody asked.
+func (s *story) terminated(t *testing.T) {
+	before := s.show(t, "MainPID", "NRestarts")
+	s.machine.sh(t, "kill "+before["MainPID"])
+	lost := s.world.victim(t, watched)
+	s.world.strike(t, lost)
+	s.says(t, "the end", func(e entry) bool { return e.Message == "stopped" })
+	s.restarted(t, before)
+	s.comesBack(t, lost)
+	s.settled(t, lost.ID)
+}
+
 // hung: a process that is there and does nothing.
 func (s *story) hung(t *testing.T) {
 	s.machine.write(t, dropIns+"watchdog.conf", "[Service]\nWatchdogSec=6s\n")

@@ -41,6 +41,7 @@ func (s *story) brokenInto(t *testing.T) {
 	copyFile(t, self, s.machine.root+"/opt/probe")
 	s.machine.write(t, dropIns+"probe.conf", `[Service]
 Type=oneshot
+Restart=no
 BindReadOnlyPaths=/opt/probe:/usr/bin/flowkeeper
 Environment=`+roleVariable+"="+probeRole+"\n")
 	s.machine.sh(t, "mkdir -p /var/lib/private/other; systemctl stop flowkeeper; systemctl daemon-reload; systemctl start flowkeeper")

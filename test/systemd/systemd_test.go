@@ -58,6 +58,7 @@ func TestOperatorsStory(t *testing.T) {
 		{"what breaks in finds nothing", (*story).brokenInto},
 		{"a deleted flow log comes back", (*story).deleted},
 		{"killed, it comes back with what it missed", (*story).killed},
+		{"terminated, it comes back all the same", (*story).terminated},
 		{"hung, the watchdog begins it anew", (*story).hung},
 		{"a full disk loses nothing", (*story).diskFull},
 		{"a typo stops it once, and says where it is", (*story).typo},
