@@ -79,11 +79,11 @@ func (s *story) hung(t *testing.T) {
 	s.machine.run(t, "systemctl", "kill", "--signal=STOP", "--kill-whom=main", unit)
 	s.world.strike(t, lost)
 	s.loud(t, s.says(t, "the watchdog", saysPart("Watchdog timeout (limit 6s)")))
+	s.machine.sh(t, "rm "+dropIns+"watchdog.conf; systemctl daemon-reload") // it has bitten: the next process may pause
 	s.says(t, "the restart's cause", saysPart("Failed with result 'watchdog'"))
 	s.restarted(t, before)
 	s.comesBack(t, lost)
 	s.alerts(t, "deletion", lost.ID, priError)
-	s.machine.sh(t, "rm "+dropIns+"watchdog.conf; systemctl daemon-reload")
 }
 
 // diskFull: what can't be written down is told at once, and is not forgotten.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -50,14 +51,15 @@ func (s *story) wants(t *testing.T, want map[string]string) {
 func (s *story) pid(t *testing.T) string { return s.show(t, "MainPID")["MainPID"] }
 
 // restarted waits until another process runs and is ready, and systemd has
-// counted one more restart of its own.
+// counted a restart of its own: on a slow machine there may be more.
 func (s *story) restarted(t *testing.T, before map[string]string) {
 	t.Helper()
 	n, err := strconv.Atoi(before["NRestarts"])
 	must(t, err)
 	s.await(t, "systemd starts it anew", func() error {
 		now := s.show(t, "MainPID", "ActiveState", "NRestarts")
-		if now["MainPID"] == before["MainPID"] || now["ActiveState"] != "active" || now["NRestarts"] != strconv.Itoa(n+1) {
+		count, err := strconv.Atoi(now["NRestarts"])
+		if err != nil || count <= n || now["MainPID"] == before["MainPID"] || now["ActiveState"] != "active" {
 			return fmt.Errorf("before %v, now %v", before, now)
 		}
 		return nil
@@ -103,8 +105,8 @@ func (s *story) packages(t *testing.T) (older, newer string) {
 	t.Helper()
 	var paths []string
 	for _, version := range []string{oldVersion, newVersion} {
-		command(t, s.ctx, "make", "-C", "../..", "packages", "ARCHES=amd64", "VERSION="+version)
-		built, err := filepath.Glob("../../dist/flowkeeper_" + version + "*_amd64.deb")
+		command(t, s.ctx, "make", "-C", "../..", "packages", "ARCHES="+runtime.GOARCH, "VERSION="+version)
+		built, err := filepath.Glob("../../dist/flowkeeper_" + version + "*_" + runtime.GOARCH + ".deb")
 		must(t, err)
 		if len(built) != 1 {
 			t.Fatalf("make packages VERSION=%s made %v", version, built)
