@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -26,8 +28,9 @@ func newRoot(t *testing.T, ctx context.Context) string {
 	must(t, err)
 	cache = filepath.Join(cache, "flowkeeper")
 	must(t, os.MkdirAll(cache, 0o755))
-	// One container at a time: all of them would share one control group.
-	hold(t, ctx, filepath.Join(cache, "systemd.lock"))
+	// One container at a time, whoever's cache it is from: sweep removes what
+	// another one stands on.
+	hold(t, ctx, "/run/lock/flowkeeper-systemd.lock")
 	tarball := debian(t, ctx, cache)
 	sweep(t)
 	dir, err := os.MkdirTemp("", rootPattern)
@@ -48,11 +51,47 @@ func sweep(t *testing.T) {
 	for _, dir := range append(left, "/run/systemd/nspawn/propagate/"+machineName) {
 		must(t, os.RemoveAll(dir))
 	}
-	groups, err := filepath.Glob("/sys/fs/cgroup/*/payload")
+	self, err := os.ReadFile("/proc/self/cgroup")
 	must(t, err)
-	for _, dir := range groups {
+	for _, dir := range groupsOf(string(self)) {
 		removeGroups(dir)
-		removeGroups(filepath.Join(filepath.Dir(dir), "supervisor"))
+	}
+}
+
+// groupsOf are the control groups that nspawn makes inside ours, wherever that
+// is mounted: alone, or beside those of the first version. One line of self is
+// "0::/path" or "N:name=systemd:/path".
+func groupsOf(self string) (dirs []string) {
+	for line := range strings.Lines(self) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 || parts[1] != "" && parts[1] != "name=systemd" {
+			continue
+		}
+		for _, mount := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"} {
+			ours := filepath.Join(mount, parts[2])
+			dirs = append(dirs, filepath.Join(ours, "payload"), filepath.Join(ours, "supervisor"))
+		}
+	}
+	return dirs
+}
+
+func TestGroupsOf(t *testing.T) {
+	t.Parallel()
+	for self, want := range map[string][]string{
+		"0::/\n": {"/sys/fs/cgroup/payload", "/sys/fs/cgroup/unified/supervisor"},
+		"0::/system.slice/runner.service\n": {"/sys/fs/cgroup/system.slice/runner.service/payload",
+			"/sys/fs/cgroup/system.slice/runner.service/supervisor"},
+		"9:name=systemd:/user.slice/a:b.scope\n4:memory:/elsewhere\n": {"/sys/fs/cgroup/systemd/user.slice/a:b.scope/payload"},
+	} {
+		got := groupsOf(self)
+		for _, dir := range want {
+			if !slices.Contains(got, dir) {
+				t.Errorf("%q: %s is not among %q", self, dir, got)
+			}
+		}
+		if len(got) != 6 {
+			t.Errorf("%q: more than ours: %q", self, got)
+		}
 	}
 }
 
