@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,8 +48,9 @@ func newInventoryListCommand(a *app) *cobra.Command {
 		Use: "list", Short: "List the flow logs of the snapshot, and whether each could be restored", Args: noArgs,
 		Long: `List the flow logs of the snapshot by account, Region and ID. Of one that is
 gone the state says what stands in its place, or for how long nothing has
-recorded, and why. stderr says how many are protected and how many of these the
-last rehearsal found restorable. On a narrow terminal some columns are left out.`,
+recorded, and why. stderr says how many of those listed are protected, how many
+of these the last rehearsal found restorable, and how many are released. On a
+narrow terminal some columns are left out.`,
 		Example: `  # What is gone, and whether something stands in its place
   flowkeeper inventory list --state gone
 
@@ -81,7 +83,7 @@ func (a *app) listFlowLogs(ctx context.Context, conf configs.Config, s *store.St
 		return err
 	}
 	n := 0
-	var count tally
+	count := tally{some: f.any() || f.limit > 0}
 	progress := a.progress("reading flow logs", 0)
 	err = a.print(func(w io.Writer) error {
 		t := a.table(w, whole("FLOW LOG"), whole("RESOURCE").orDrop(5), whole("TRAFFIC").orDrop(1), cutTo(14, "DESTINATION").orDrop(2),
@@ -93,7 +95,7 @@ func (a *app) listFlowLogs(ctx context.Context, conf configs.Config, s *store.St
 				return writeJSON(w, toListedJSON(r, fate, rehearsed))
 			}
 			last, tried := rehearsed(r)
-			count.count(r, fate, last, tried)
+			count.count(r, fate, last, tried, a.now())
 			return t.add(plain(r.ID), plain(r.ResourceID), plain(r.TrafficType), plain(shortARN(r.Destination(r.Scope))),
 				plain(r.Scope.Account), plain(r.Scope.Region), a.stateOf(r, fate, last))
 		})
@@ -115,15 +117,29 @@ func (a *app) listFlowLogs(ctx context.Context, conf configs.Config, s *store.St
 	return err
 }
 
-// tally counts the protected flow logs, by what the last rehearsal said, and
-// those that are gone with nothing in their place yet.
-type tally struct{ protected, restorable, refused, blind int }
+// tally counts what is listed: the protected flow logs, by what the last
+// rehearsal said, those that a release lets go, and those that are gone with
+// nothing in their place yet.
+type tally struct {
+	some                                            bool // not all were to be listed
+	listed                                          int
+	protected, restorable, refused, released, blind int
+	until                                           time.Time // the last release's end
+}
 
-func (t *tally) count(r inventory.Row, fate store.Fate, last remediate.Rehearsal, tried bool) {
+func (t *tally) count(r inventory.Row, fate store.Fate, last remediate.Rehearsal, tried bool, now time.Time) {
+	t.listed++
 	if isBlind(r, fate) {
 		t.blind++
 	}
-	if !r.Rehearsable() {
+	switch {
+	case !r.Rehearsable():
+		return
+	case r.Released(now):
+		t.released++
+		if r.ReleasedUntil.After(t.until) {
+			t.until = r.ReleasedUntil
+		}
 		return
 	}
 	t.protected++
@@ -137,14 +153,19 @@ func (t *tally) count(r inventory.Row, fate store.Fate, last remediate.Rehearsal
 
 func (t tally) String() string {
 	out := plural(t.protected, "flow log") + " protected"
-	if t.restorable > 0 {
-		out += fmt.Sprintf(", %d restorable", t.restorable)
+	if t.some {
+		out = plural(t.listed, "flow log") + " listed"
+		if t.protected > 0 {
+			out += fmt.Sprintf(", %d protected", t.protected)
+		}
 	}
-	if t.refused > 0 {
-		out += fmt.Sprintf(", %d not restorable", t.refused)
-	}
-	if rest := t.protected - t.restorable - t.refused; rest > 0 {
-		out += fmt.Sprintf(", %d not rehearsed yet", rest)
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{t.restorable, "restorable"}, {t.refused, "not restorable"}, {t.protected - t.restorable - t.refused, "not rehearsed yet"}, {t.released, "RELEASED until " + minute(t.until)}} {
+		if part.n > 0 {
+			out += fmt.Sprintf(", %d %s", part.n, part.what)
+		}
 	}
 	if t.blind > 0 {
 		out += fmt.Sprintf("; %d gone with nothing in their place", t.blind)
@@ -171,7 +192,7 @@ func (a *app) stateOf(r inventory.Row, f store.Fate, last remediate.Rehearsal) c
 	case r.State == inventory.Gone:
 		return cell{"gone " + a.ago(r.GoneAt), dim}
 	case r.Released(a.now()):
-		return cell{"released until " + r.ReleasedUntil.UTC().Format("2006-01-02 15:04 UTC"), yellow}
+		return cell{"released until " + minute(r.ReleasedUntil), yellow}
 	case r.Excluded:
 		return cell{"not protected: inventory.destinations", yellow}
 	case r.Imported:

@@ -89,6 +89,9 @@ func (a *app) when(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC") + " (" + a.ago(t) + ")"
 }
 
+// minute is a time in the future that somebody set.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
 // span is a length of time in its largest unit.
 func span(d time.Duration) string {
 	switch {

@@ -317,6 +317,7 @@ const maxSilence = 3 * time.Minute
 func (d *Daemon) noticeCommands(ctx context.Context) error {
 	beat := d.progress.Loop("store", maxSilence)
 	last, _ := d.store.Version(ctx)
+	released := d.noticeReleases(ctx, store.Released{})
 	for sleep(ctx, time.Second) {
 		beat()
 		if err := d.store.Intact(); errors.Is(err, store.ErrTaken) {
@@ -327,6 +328,7 @@ func (d *Daemon) noticeCommands(ctx context.Context) error {
 		v, err := d.store.Version(ctx)
 		if err == nil && v != last {
 			last = v
+			released = d.noticeReleases(ctx, released)
 			if d.connected.Load() {
 				d.remediator.WakeAll()
 			}
@@ -336,6 +338,20 @@ func (d *Daemon) noticeCommands(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// noticeReleases warns where more flow logs are released than before, or for
+// longer: who does that takes their protection away.
+func (d *Daemon) noticeReleases(ctx context.Context, before store.Released) store.Released {
+	now, err := d.store.Released(ctx)
+	if err != nil {
+		return before // the next change asks again
+	}
+	if now.FlowLogs > before.FlowLogs || now.Until.After(before.Until) {
+		d.Log.Warn("flow logs are released: who deletes them is told of, but they are not restored; `flowkeeper inventory list` names them, `flowkeeper inventory release --undo` protects them again",
+			"flow_logs", now.FlowLogs, "until", now.Until.UTC().Format(time.RFC3339))
+	}
+	return now
 }
 
 // sleep waits, and reports whether ctx still lives.

@@ -20,13 +20,14 @@ var (
 	flowLogsMetric   = prometheus.NewDesc("flowkeeper_flow_logs", "Flow logs of the snapshot, by state.", []string{"state"}, nil)
 	incidentsMetric  = prometheus.NewDesc("flowkeeper_incidents", "Incidents that are remembered, by state.", []string{"state"}, nil)
 	restorableMetric = prometheus.NewDesc("flowkeeper_restorable",
-		"Protected flow logs, by whether the last rehearsal showed that AWS would allow their restore (yes, no; unknown: not rehearsed yet).", []string{"answer"}, nil)
+		"Protected flow logs that are not released, by whether the last rehearsal showed that AWS would allow their restore (yes, no; unknown: not rehearsed yet).", []string{"answer"}, nil)
+	releasedMetric  = prometheus.NewDesc("flowkeeper_flow_logs_released", "Flow logs that a release lets be deleted without being restored; not among the restorable.", nil, nil)
 	pendingMetric   = prometheus.NewDesc("flowkeeper_alerts_pending", "Alerts that a sink has not got yet.", []string{"sink"}, nil)
 	parkedMetric    = prometheus.NewDesc("flowkeeper_alerts_parked", "Alerts that were given up after days, by the sink that did not take them.", []string{"sink"}, nil)
 	refreshedMetric = prometheus.NewDesc("flowkeeper_refresh_last_success_timestamp_seconds", "When the last complete refresh of a scope began; 0: it had none.", []string{"account", "region"}, nil)
 	sizeMetric      = prometheus.NewDesc("flowkeeper_state_bytes", "Size of the state file.", nil, nil)
 
-	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, pendingMetric, parkedMetric, refreshedMetric, sizeMetric}
+	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, releasedMetric, pendingMetric, parkedMetric, refreshedMetric, sizeMetric}
 )
 
 // scrape is as long as one may take.
@@ -107,5 +108,6 @@ func (c counted) Collect(to chan<- prometheus.Metric) {
 		}
 		gauge(refreshedMetric, seconds, s.Account, s.Region)
 	}
+	gauge(releasedMetric, float64(n.Released.FlowLogs))
 	gauge(sizeMetric, float64(n.Size))
 }

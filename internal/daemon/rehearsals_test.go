@@ -29,7 +29,7 @@ func TestRehearsalsComeBack(t *testing.T) {
 	if n := len(h.world.FlowLogs(account, region)); n != 1 {
 		t.Errorf("%d flow logs after a rehearsal", n)
 	}
-	for _, line := range []string{`flowkeeper_flow_logs{state="live"} 1`, `flowkeeper_restorable{answer="yes"} 1`, `flowkeeper_restorable{answer="no"} 0`, `flowkeeper_incidents{state="open"} 0`,
+	for _, line := range []string{`flowkeeper_flow_logs{state="live"} 1`, `flowkeeper_restorable{answer="yes"} 1`, `flowkeeper_restorable{answer="no"} 0`, `flowkeeper_flow_logs_released 0`, `flowkeeper_incidents{state="open"} 0`,
 		`flowkeeper_alerts_pending{sink="pager"} 0`, `flowkeeper_alerts_parked{sink="log"} 0`, `flowkeeper_build_info{version="test"} 1`} {
 		h.await(line, func() bool { // the record may come back before the verdict is written
 			code, body := h.get("/metrics")

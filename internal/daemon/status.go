@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +52,9 @@ func statusLine(c store.Counts, notReady error, now time.Time) string {
 	default:
 		parts = append(parts, "all restorable")
 	}
+	if c.Released.FlowLogs > 0 {
+		parts = append(parts, fmt.Sprintf("%d RELEASED until %s", c.Released.FlowLogs, minute(c.Released.Until)))
+	}
 	if at := oldest(c); !at.IsZero() {
 		parts = append(parts, "last refresh "+now.Sub(at).Truncate(time.Second).String()+" ago")
 	}
@@ -59,9 +64,16 @@ func statusLine(c store.Counts, notReady error, now time.Time) string {
 	if n := c.Incidents["blocked"]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d BLOCKED", n))
 	}
-	waiting := 0
-	for _, n := range c.Pending {
-		waiting += n
+	waiting, refused := 0, 0
+	for sink, n := range c.Pending {
+		if c.Refused[sink] > 0 {
+			refused += n
+		} else {
+			waiting += n
+		}
+	}
+	if refused > 0 {
+		parts = append(parts, fmt.Sprintf("%s NOT delivered (%s)", alert.Plural(refused, "alert"), strings.Join(slices.Sorted(maps.Keys(c.Refused)), ", ")))
 	}
 	if waiting > 0 {
 		parts = append(parts, alert.Plural(waiting, "alert")+" on the way")
@@ -72,6 +84,9 @@ func statusLine(c store.Counts, notReady error, now time.Time) string {
 	}
 	return line
 }
+
+// minute is a time as exact as a release is.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // oldest is the least recent of the scopes' refreshes.
 func oldest(c store.Counts) (at time.Time) {

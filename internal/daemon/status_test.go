@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,9 +29,40 @@ func TestStatusLine(t *testing.T) {
 		{store.Counts{Restorable: map[string]int{"unknown": 1}, RefreshedAt: map[inventory.Scope]time.Time{{Account: "1"}: now}}, nil,
 			"1 flow log protected in 1 scope, not rehearsed yet, last refresh 0s ago"},
 		{store.Counts{Restorable: map[string]int{"yes": 2, "unknown": 1}}, nil, "3 flow logs protected in 0 scopes, 1 not rehearsed yet"},
+		{store.Counts{Restorable: map[string]int{"yes": 3}, Released: store.Released{FlowLogs: 2, Until: now.Add(2160 * time.Hour)}}, nil,
+			"3 flow logs protected in 0 scopes, all restorable, 2 RELEASED until 2026-05-30 12:00 UTC"},
+		{store.Counts{Released: store.Released{FlowLogs: 5, Until: now.Add(time.Hour)}}, nil, "0 flow logs protected in 0 scopes, 5 RELEASED until 2026-03-01 13:00 UTC"},
+		{store.Counts{Restorable: map[string]int{"yes": 1}, Pending: map[string]int{"pager": 6, "chat": 2, "mail": 1}, Refused: map[string]int{"pager": 4, "mail": 1}}, nil,
+			"1 flow log protected in 0 scopes, all restorable, 7 alerts NOT delivered (mail, pager), 2 alerts on the way"},
 	} {
 		if got := statusLine(c.counts, c.err, now); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
+	}
+}
+
+// A release by a command is warned of within a second or two, and counted at
+// every scrape.
+func TestReleasesAreNoticed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
+	h.plant(region, "vpc-1")
+	h.refreshed()
+	command, err := store.Open(t.Context(), h.daemon.Config.State.Path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer command.Close()
+	until := time.Now().Add(time.Hour)
+	if _, err := command.Change(t.Context(), func(r *inventory.Row) bool { r.ReleasedAt, r.ReleasedUntil = time.Now(), until; return true }); err != nil {
+		t.Fatal(err)
+	}
+	h.await("a warning", func() bool {
+		log := h.log.String()
+		return strings.Contains(log, `"level":"WARN","msg":"flow logs are released`) && strings.Contains(log, `"flow_logs":1,"until":"`+until.UTC().Format(time.RFC3339))
+	})
+	if n, live := h.value("flowkeeper_flow_logs_released"), h.value(`flowkeeper_restorable{answer="unknown"}`); n != 1 || live != 0 {
+		t.Errorf("%v released, %v not rehearsed", n, live)
 	}
 }

@@ -235,8 +235,12 @@ func (e *exam) restorable(ctx context.Context) (out []finding) {
 	if no > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("the last rehearsal says that %s could not be restored", plural(no, "flow log", "flow logs")), "flowkeeper inventory list"})
 	}
+	if r := m.counts.Released; r.FlowLogs > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("%s released until %s: a deletion would not be undone", plural(r.FlowLogs, "flow log is", "flow logs are"), r.Until.UTC().Format("2006-01-02 15:04 UTC")),
+			"flowkeeper inventory list names them; if nobody means it any more: flowkeeper inventory release ID... --undo"})
+	}
 	if n := m.counts.Incidents["blocked"]; n > 0 {
-		out = append(out, finding{Warn, fmt.Sprintf("%s blocked: a person is needed", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --only blocked"})
+		out = append(out, finding{Warn, fmt.Sprintf("%s blocked: a person is needed", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state blocked"})
 	}
 	switch {
 	case len(out) > 0:

@@ -19,12 +19,16 @@ func TestCounts(t *testing.T) {
 		f.LogDestination = "arn:aws:s3:::" + destination
 		return f
 	}
-	s.learnAt(t, noon, to("fl-1", "good"), to("fl-2", "good"), to("fl-3", "bad"), to("fl-4", "new"), to("fl-5", "good"), to("fl-6", "good"))
+	s.learnAt(t, noon, to("fl-1", "good"), to("fl-2", "good"), to("fl-3", "bad"), to("fl-4", "new"), to("fl-5", "good"), to("fl-6", "good"),
+		to("fl-8", "good"), to("fl-9", "bad"), to("fl-10", "good"))
 	s.put(t, func(tx remediate.Tx) error {
 		gone, decoy, imported := s.row(t, "fl-5"), s.row(t, "fl-6"), s.row(t, "fl-6")
 		gone.State, decoy.Protected = inventory.Gone, false
 		imported.ID, imported.Imported = "fl-7", true
-		return errors.Join(tx.PutFlowLog(gone), tx.PutFlowLog(decoy), tx.PutFlowLog(imported),
+		released, too, over := s.row(t, "fl-8"), s.row(t, "fl-9"), s.row(t, "fl-10")
+		released.ReleasedUntil, too.ReleasedUntil, over.ReleasedUntil = noon.Add(time.Hour), noon.Add(2*time.Hour), noon
+		decoy.ReleasedUntil, gone.ReleasedUntil = noon.Add(9*time.Hour), noon.Add(9*time.Hour)
+		return errors.Join(tx.PutFlowLog(released), tx.PutFlowLog(too), tx.PutFlowLog(over), tx.PutFlowLog(gone), tx.PutFlowLog(decoy), tx.PutFlowLog(imported),
 			tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: remediate.NeedsOf(to("", "good")), At: noon}),
 			tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: remediate.NeedsOf(to("", "bad")), At: noon, Reason: remediate.Permission}),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-5", State: remediate.Blocked}))
@@ -35,16 +39,18 @@ func TestCounts(t *testing.T) {
 	for _, q := range []string{
 		`INSERT INTO alerts (num, id, at, body) VALUES (1, 'a', 0, '{}')`,
 		`INSERT INTO deliveries (alert, sink, next_at, sent_at, parked_at) VALUES (1, 'log', 0, 1, NULL), (1, 'pager', 0, NULL, NULL), (1, 'mail', 0, NULL, 1)`,
+		`INSERT INTO deliveries (alert, sink, next_at, attempts) VALUES (1, 'chat', 0, 3)`,
 	} {
 		if err := s.write(t.Context(), func(x *tx) error { return x.exec(q) }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want := Counts{
-		FlowLogs:   map[string]int{"live": 6, "gone": 1},
+		FlowLogs:   map[string]int{"live": 9, "gone": 1},
 		Incidents:  map[string]int{"blocked": 1},
-		Restorable: map[string]int{"yes": 2, "no": 1, "unknown": 1},
-		Pending:    map[string]int{"pager": 1}, Parked: map[string]int{"mail": 1},
+		Restorable: map[string]int{"yes": 3, "no": 1, "unknown": 1},
+		Released:   Released{2, noon.Add(2 * time.Hour)},
+		Pending:    map[string]int{"pager": 1, "chat": 1}, Refused: map[string]int{"chat": 1}, Parked: map[string]int{"mail": 1},
 		RefreshedAt: map[inventory.Scope]time.Time{scope: noon},
 	}
 	got, err := s.Counts(t.Context())

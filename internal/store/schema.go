@@ -121,6 +121,12 @@ CREATE TABLE deeds (
 ) WITHOUT ROWID;
 CREATE INDEX deeds_principal ON deeds (principal, at);
 CREATE INDEX deeds_at ON deeds (at);
+`, `
+-- Until when a protected flow log may go without being restored, to count them.
+ALTER TABLE flow_logs ADD COLUMN released_until INTEGER;
+CREATE INDEX flow_logs_released ON flow_logs (released_until) WHERE released_until IS NOT NULL;
+UPDATE flow_logs SET released_until = unixepoch(json_extract(body, '$.ReleasedUntil')) * 1000
+	WHERE needs IS NOT NULL AND unixepoch(json_extract(body, '$.ReleasedUntil')) > 0;
 `}
 
 // migrate brings the file to today's schema. It keeps a copy of an older file

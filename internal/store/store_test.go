@@ -460,6 +460,26 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	}
 }
 
+// TestUpgradeKnowsReleases: what was released before the upgrade is so after it.
+func TestUpgradeKnowsReleases(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	s.learnAt(t, noon, flowLog("fl-1"), flowLog("fl-2"))
+	until := noon.Add(time.Hour + 123*time.Millisecond)
+	if _, err := s.Change(t.Context(), func(r *inventory.Row) bool { r.ReleasedUntil = until; return r.ID == "fl-1" }); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.w.Exec(`DROP INDEX flow_logs_released; ALTER TABLE flow_logs DROP COLUMN released_until; PRAGMA user_version = 5`)
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := open(t, path).Released(t.Context())
+	if err != nil || got.FlowLogs != 1 || !got.Until.Equal(until.Truncate(time.Second)) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // TestI12HistoryIsBounded: forged records of one flow log can't fill the disk.
 func TestI12HistoryIsBounded(t *testing.T) {
 	t.Parallel()

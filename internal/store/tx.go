@@ -122,24 +122,24 @@ func (t *tx) PutFlowLog(r inventory.Row) error {
 	if r.Imported {
 		digest = [len(digest)]byte{} // a listing that shows the same is news all the same
 	}
-	var untold, needs any
+	var untold, needs, released any
 	if r.Untold() {
 		untold = 1
 	}
 	if r.Rehearsable() {
 		n := remediate.NeedsOf(r.FlowLog)
-		needs = body(n)
+		needs, released = body(n), millis(r.ReleasedUntil)
 		if err := t.depend(r.Scope, n, body(n)); err != nil {
 			return err
 		}
 	}
-	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, untold, needs, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, untold, needs, released_until, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account, region, id) DO UPDATE SET root_id = excluded.root_id, resource_id = excluded.resource_id,
 			state = excluded.state, protected = excluded.protected, written_at = excluded.written_at,
 			gone_at = excluded.gone_at, digest = excluded.digest, untold = excluded.untold,
-			needs = excluded.needs, body = excluded.body`,
-		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], untold, needs, body(r))
+			needs = excluded.needs, released_until = excluded.released_until, body = excluded.body`,
+		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], untold, needs, released, body(r))
 }
 
 func (t *tx) Protect(s inventory.Scope, resource string) error {

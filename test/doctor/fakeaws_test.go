@@ -490,7 +490,12 @@ func TestRestorable(t *testing.T) {
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: remediate.Blocked, DetectedAt: time.Now()}))
 	})
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 flow log could not be restored")
-	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is blocked", "incidents list --only blocked")
+	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is blocked", "incidents list --state blocked")
+	look(func(tx remediate.Tx) error {
+		row, _, err := tx.FlowLog(scope, "fl-000000a1")
+		row.ReleasedUntil = time.Now().Add(2160 * time.Hour)
+		return errors.Join(err, tx.PutFlowLog(row))
+	}).expect(t, doctor.Restorable, doctor.Warn, "1 flow log is released until 2", "inventory release ID... --undo")
 	look(func(tx remediate.Tx) error {
 		for _, id := range []string{"fl-000000a1", "fl-000000b2"} {
 			row, _, err := tx.FlowLog(scope, id)
