@@ -11,7 +11,7 @@ import (
 // none about such an alert itself, which could go on for ever between two sinks
 // that are down: the daemon's log has that one.
 func NotTaken(sink string, given Alert, why string, now time.Time) (told Alert, ok bool) {
-	if given.Kind == Pipeline && given.DedupKey == sinkKey(given.Target) {
+	if given.aboutSink() {
 		return Alert{}, false
 	}
 	since := ""
@@ -38,6 +38,9 @@ func TakesAgain(sink string, now time.Time) Alert {
 	a.Write()
 	return a
 }
+
+// aboutSink reports whether the alert tells of a sink's trouble, or its end.
+func (a Alert) aboutSink() bool { return a.Kind == Pipeline && a.DedupKey == sinkKey(a.Target) }
 
 // sinkKey is the DedupKey of what is told about a sink.
 func sinkKey(sink string) string { return DedupKey("sink", sink) }

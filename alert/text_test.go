@@ -3,6 +3,7 @@ package alert
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDeletionInFull(t *testing.T) {
@@ -112,6 +113,7 @@ func TestTitles(t *testing.T) {
 	one := []FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}}
 	two := []FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1", NewFlowLogID: "fl-3"}, {FlowLogID: "fl-2", State: "open"}}
 	who := &Actor{ARN: "arn:aws:sts::111122223333:assumed-role/Admin/eve"}
+	notTaken, _ := NotTaken("pager", Alert{ID: "alrt_1"}, "pagerduty pager: answered 400 Bad Request", time.Time{}.Add(73*time.Hour))
 	for _, c := range []struct {
 		a    Alert
 		want string
@@ -129,6 +131,8 @@ func TestTitles(t *testing.T) {
 		{Alert{Kind: Flapping, FlowLogs: one}, "Deleted again and again: the flow log of vpc-1"},
 		{Alert{Kind: Decoy, FlowLogs: one}, "Decoy in the place of the flow log of vpc-1"},
 		{Alert{Kind: Tamper, Cause: "StopLogging of trail main", Actor: who}, "Tampering: StopLogging of trail main, by assumed-role/Admin/eve"},
+		{notTaken, "Alerts don't arrive: sink pager has not taken alert alrt_1 for 3 days"},
+		{TakesAgain("pager", time.Now()), "Works again: sink pager takes alerts again"},
 		{Alert{Kind: Pipeline, Cause: "the queue is gone", Account: "1"}, "Flow logs at risk: the queue is gone in 1"},
 		{Alert{Kind: Destination, Cause: "arn:aws:s3:::x"}, "New flow log destination: arn:aws:s3:::x"},
 		{Alert{Kind: Test}, "Test alert from Flowkeeper: nothing has happened"},

@@ -42,6 +42,9 @@ func (a Alert) title() string {
 			return "Delivers again: " + things(a.FlowLogs) + a.in()
 		case len(a.FlowLogs) > 0:
 			return "Does not deliver: " + things(a.FlowLogs) + a.in()
+		case a.aboutSink():
+			which, _, _ := strings.Cut(a.Cause, ": ") // what it answered does not fit
+			return "Alerts don't arrive: " + Clean(which, 100)
 		}
 		return "Flow logs at risk: " + a.because("a part of the pipeline fails") + a.in()
 	case Destination:

@@ -69,7 +69,7 @@ func TestI7NothingIsParkedSilently(t *testing.T) {
 		t.Fatalf("%+v", told)
 	}
 	a := told[0].Alert
-	if a.Level != alert.High || !strings.Contains(a.Title, "sink pager has not taken alert alrt_1 for 3 days") ||
+	if a.Level != alert.High || !strings.Contains(a.Title, "Alerts don't arrive: sink pager has not taken alert alrt_1 for 3 days") ||
 		!strings.Contains(a.Text, "flowkeeper alerts retry alrt_1") {
 		t.Errorf("%+v", a)
 	}
