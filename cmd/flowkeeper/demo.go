@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +31,11 @@ It ends with 1 if any flow log is not as it was before.`,
 }
 
 func (a *app) demo(ctx context.Context, asJSON bool) error {
+	signal.Ignore(syscall.SIGPIPE) // `flowkeeper demo | head` cleans up too
 	err := demo.Run(ctx, demo.Options{Out: a.stdout, JSON: asJSON, Color: a.colors(), Columns: a.columns, Version: version})
+	if errors.Is(err, syscall.EPIPE) {
+		return errTold // to nobody who reads on
+	}
 	if ctx.Err() != nil && !errors.Is(err, demo.ErrNotRestored) {
 		return errors.New("interrupted")
 	}

@@ -52,6 +52,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, s.stop()) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	out := &output{Writer: o.Out, fail: cancel}
+	o.Out = out
 	t := newTimeline(o)
 	d := &daemon.Daemon{
 		Config: s.config(filepath.Join(dir, "state.db")), AWS: s.aws, Version: o.Version,
@@ -70,7 +72,28 @@ func Run(ctx context.Context, o Options) (err error) {
 			return nil
 		}
 	})
-	return g.Wait()
+	if err := g.Wait(); out.err == nil {
+		return err
+	}
+	return fmt.Errorf("show what happens: %w", out.err)
+}
+
+// output ends the demo when it can't be shown any more: its reader has gone, or
+// the disk is full.
+type output struct {
+	io.Writer
+	fail func()
+	err  error
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.err == nil {
+		o.err = err
+		o.fail()
+	}
+	return n, err
 }
 
 // config is what a user would write in YAML, with the waits that AWS's

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,6 +92,21 @@ func TestInterrupted(t *testing.T) {
 		empty(t, dir)
 	}
 }
+
+// TestNobodyReads: the demo ends, with why, and leaves nothing behind.
+func TestNobodyReads(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	err := Run(t.Context(), Options{Out: closed{}, Version: "test"})
+	if !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("ended with %v", err)
+	}
+	empty(t, dir)
+}
+
+type closed struct{}
+
+func (closed) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 // interrupter cancels when it reads a text; at once where that is empty.
 type interrupter struct {
