@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
+
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
@@ -15,16 +19,32 @@ import (
 )
 
 // connect reaches every configured account and Region.
-func connect(ctx context.Context, c configs.Config, log *slog.Logger) (*scopes.Fleet, error) {
+func (a *app) connect(ctx context.Context, c configs.Config) (*scopes.Fleet, error) {
+	progress := a.progress("asking AWS whose credentials these are", 0)
+	defer progress.end()
+	log := a.warnings()
 	base, err := daemon.Base(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
 	fleet, err := scopes.Connect(ctx, base, daemon.Accounts(c), c.Inventory.Regions, log)
 	if err != nil {
-		return nil, fmt.Errorf("%w: see that the credentials are set (AWS_ACCESS_KEY_ID, a profile, an instance role) and aws.region or inventory.regions too", err)
+		return nil, fmt.Errorf("%w: %s", err, unreached(err))
 	}
 	return fleet, nil
+}
+
+// unreached is what to try where AWS was not reached.
+func unreached(err error) string {
+	var send *smithyhttp.RequestSendError
+	none := strings.Contains(err.Error(), "no EC2 IMDS role found") // no credentials anywhere else: the SDK has no type for it
+	switch {
+	case !none && (errors.As(err, &send) || errors.Is(err, context.DeadlineExceeded)):
+		return "see that this machine reaches AWS: DNS, proxy, firewall, aws.endpoint_url"
+	case !none && scopes.Passes(err):
+		return "this may pass by itself: try again in a while"
+	}
+	return "see that the credentials are set (AWS_ACCESS_KEY_ID, a profile, an instance role) and aws.region or inventory.regions too"
 }
 
 // newRemediator is one for a command, which takes single steps beside a

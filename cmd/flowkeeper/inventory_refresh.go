@@ -47,7 +47,7 @@ type refreshed struct {
 const refreshAtOnce = 8
 
 func (a *app) refresh(ctx context.Context, c configs.Config, s *store.Store, asJSON bool) error {
-	fleet, err := connect(ctx, c, a.warnings())
+	fleet, err := a.connect(ctx, c)
 	if err != nil {
 		return err
 	}

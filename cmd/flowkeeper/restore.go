@@ -116,9 +116,7 @@ func (a *app) restore(ctx context.Context, c configs.Config, s *store.Store, id 
 	if err != nil {
 		return err
 	}
-	progress := a.progress("waiting for AWS", 0)
 	i, alive, err := a.restoreNow(ctx, c, s, plan)
-	progress.end()
 	if err != nil {
 		return err
 	}
@@ -144,10 +142,12 @@ func (a *app) restore(ctx context.Context, c configs.Config, s *store.Store, id 
 }
 
 func (a *app) restoreNow(ctx context.Context, c configs.Config, s *store.Store, plan remediate.Incident) (remediate.Incident, bool, error) {
-	fleet, err := connect(ctx, c, a.warnings())
+	fleet, err := a.connect(ctx, c)
 	if err != nil {
 		return plan, false, err
 	}
+	progress := a.progress("waiting for AWS", 0)
+	defer progress.end()
 	return a.newRemediator(c, s, fleet).RestoreByHand(ctx, plan.Scope, plan.FlowLogID)
 }
 

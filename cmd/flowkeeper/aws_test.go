@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"flowkeeper/configs"
+)
+
+// TestConnectShowsThatItWaits: an AWS that does not answer is no silence. It is
+// not parallel: the SDK reads the process's environment.
+func TestConnectShowsThatItWaits(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "any")
+	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // or the server does not see that the client has gone
+		<-r.Context().Done()
+	}))
+	defer hangs.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	screen := &watched{text: "asking AWS", seen: cancel}
+	a := testApp(&bytes.Buffer{})
+	a.stderr, a.stderrTerminal = screen, true
+	c := configs.Default()
+	c.AWS.Region, c.AWS.EndpointURL = scope.Region, hangs.URL
+	if _, err := a.connect(ctx, c); err == nil || ctx.Err() == nil {
+		t.Errorf("%v, and %q on the screen", err, &screen.Buffer)
+	}
+}
+
+// watched calls seen once a text is written.
+type watched struct {
+	bytes.Buffer
+	text string
+	seen func()
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(w.text)) {
+		w.seen()
+	}
+	return w.Buffer.Write(p)
+}
