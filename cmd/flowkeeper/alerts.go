@@ -101,8 +101,8 @@ func (a *app) listAlerts(ctx context.Context, conf configs.Config, s *store.Stor
 	return err
 }
 
-// deliveriesCell is how far an alert is on its way to all its sinks: what is
-// wrong comes first.
+// deliveriesCell is how far an alert is on its way to all its sinks, in the
+// words of --state: what is wrong comes first.
 func (a *app) deliveriesCell(ds []alert.Delivery) cell {
 	var given, failing, waiting []string
 	for _, d := range ds {
@@ -110,19 +110,17 @@ func (a *app) deliveriesCell(ds []alert.Delivery) cell {
 		case state == store.GivenUp:
 			given = append(given, d.Sink)
 		case state == store.Pending && d.Attempts > 0:
-			failing = append(failing, d.Sink)
+			failing = append(failing, d.Sink+" (failing)")
 		case state == store.Pending:
 			waiting = append(waiting, d.Sink)
 		}
 	}
 	var parts []string
-	for _, x := range []struct {
-		word  string
-		sinks []string
-	}{{"given up: ", given}, {"failing: ", failing}, {"waiting: ", waiting}} {
-		if len(x.sinks) > 0 {
-			parts = append(parts, x.word+strings.Join(x.sinks, ", "))
-		}
+	if len(given) > 0 {
+		parts = append(parts, store.GivenUp+": "+strings.Join(given, ", "))
+	}
+	if pending := append(failing, waiting...); len(pending) > 0 {
+		parts = append(parts, store.Pending+": "+strings.Join(pending, ", "))
 	}
 	switch {
 	case len(ds) == 0:
@@ -227,13 +225,13 @@ func (a *app) deliveryText(d alert.Delivery) string {
 		return fmt.Sprintf("given up after %s: %s", plural(d.Attempts, "try"), d.Error)
 	}
 	if d.Attempts == 0 {
-		return "waiting"
+		return "pending"
 	}
 	next := "due again"
 	if d.NextAt.After(a.now()) {
 		next = "again " + a.ago(d.NextAt)
 	}
-	return fmt.Sprintf("failed %s, %s: %s", times(d.Attempts), next, d.Error)
+	return fmt.Sprintf("pending, failed %s, %s: %s", times(d.Attempts), next, d.Error)
 }
 
 func times(n int) string {

@@ -40,7 +40,7 @@ func (a *app) filterFlags(c *cobra.Command, allowed []string, since string, usua
 	flags.Var(&stateFlag{&f.states, &a.stateFile}, "state", "only in this `state`: "+strings.Join(allowed, ", ")+" (what has a / or . in it names the state file instead)")
 	flags.StringSliceVar(&f.accounts, "account", nil, "only of this `account`, twelve digits")
 	flags.StringSliceVar(&f.regions, "region", nil, "only of this `Region`")
-	flags.StringVar(&f.since, "since", "", since+" since this `time`: 2h, 7d, 2026-03-01 or RFC 3339, in UTC")
+	flags.StringVar(&f.since, "since", "", since+" since this `time`: 2h, 7d, 1d12h, 2026-03-01 or RFC 3339, in UTC")
 	limit := "at most `n`; 0: all"
 	if usual > 0 {
 		limit = fmt.Sprintf("at most `n`, the latest; 0: all (default: %d on a terminal, else all)", usual)
@@ -78,18 +78,24 @@ func (s *stateFlag) Type() string { return "state" }
 // check sees that the flags make sense, before anything is opened.
 func (f *filters) check() error {
 	for _, v := range f.states {
-		if !slices.Contains(f.allowed, v) {
+		switch {
+		case slices.Contains(f.allowed, v):
+		case v == "":
+			return usagef("--state %s: one of %s", seen(v), strings.Join(f.allowed, ", "))
+		case v == "failing" && f.c.Flags().Lookup("failed") != nil:
+			return usagef("--state failing: --failed has what a sink refuses; a state is one of %s", strings.Join(f.allowed, ", "))
+		default:
 			return usagef("--state %s: one of %s (a state file has a / or . in its name: ./%s)", v, strings.Join(f.allowed, ", "), v)
 		}
 	}
 	for _, v := range f.accounts {
 		if !accountID.MatchString(v) {
-			return usagef("--account %s: twelve digits, such as 111122223333", v)
+			return usagef("--account %s: twelve digits, such as 111122223333", seen(v))
 		}
 	}
 	for _, v := range f.regions {
 		if !regionID.MatchString(v) {
-			return usagef("--region %s: a Region looks like eu-west-1", v)
+			return usagef("--region %s: a Region looks like eu-west-1", seen(v))
 		}
 	}
 	if f.limit < 0 {
@@ -97,6 +103,15 @@ func (f *filters) check() error {
 	}
 	_, err := parseSince(f.since, f.a.now())
 	return err
+}
+
+// seen is a value as typed, that nothing is seen too: what stands behind a last
+// comma.
+func seen(v string) string {
+	if v == "" {
+		return `""`
+	}
+	return v
 }
 
 // filter is what the store is asked for.
@@ -212,7 +227,47 @@ func tidied(words []string) []string {
 	return slices.Compact(words)
 }
 
-var daysAgo = regexp.MustCompile(`^([0-9]{1,5})([dw])$`)
+var spanForm = regexp.MustCompile(`^(?:([0-9]{1,4})w)?(?:([0-9]{1,4})d)?(.*)$`)
+
+// readSpan reads how long: as Go writes it, with weeks and days before that.
+func readSpan(text string) (time.Duration, bool) {
+	m := spanForm.FindStringSubmatch(text)
+	if m == nil {
+		return 0, false
+	}
+	weeks, _ := strconv.Atoi("0" + m[1])
+	days, _ := strconv.Atoi("0" + m[2])
+	long := time.Duration(7*weeks+days) * 24 * time.Hour
+	if m[3] == "" {
+		return long, text != ""
+	}
+	rest, err := time.ParseDuration(m[3])
+	if err != nil || long > 0 && rest < 0 || long+rest < rest {
+		return 0, false
+	}
+	return long + rest, true
+}
+
+// spanFlag is a flag that says how long.
+type spanFlag struct{ d *time.Duration }
+
+func (s spanFlag) Set(text string) error {
+	d, ok := readSpan(text)
+	if !ok {
+		return usagef("write how long, such as 90s, 2h or 7d")
+	}
+	*s.d = d
+	return nil
+}
+
+func (s spanFlag) String() string {
+	if s.d == nil {
+		return ""
+	}
+	return tidy(*s.d)
+}
+
+func (s spanFlag) Type() string { return "duration" }
 
 // parseSince reads --since; empty: the beginning of all.
 func parseSince(text string, now time.Time) (time.Time, error) {
@@ -229,14 +284,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 }
 
 func readTime(text string, now time.Time) (time.Time, bool) {
-	if m := daysAgo.FindStringSubmatch(text); m != nil {
-		n, err := strconv.Atoi(m[1])
-		if m[2] == "w" {
-			n *= 7
-		}
-		return now.AddDate(0, 0, -n), err == nil
-	}
-	if d, err := time.ParseDuration(text); err == nil {
+	if d, ok := readSpan(text); ok {
 		return now.Add(-d), d >= 0
 	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly, "2006-01-02 15:04:05 UTC", time.DateTime, "2006-01-02 15:04", "2006-01-02T15:04"} {

@@ -13,6 +13,8 @@ func TestSince(t *testing.T) {
 		"90m":                       noon.Add(-90 * time.Minute),
 		"7d":                        noon.AddDate(0, 0, -7),
 		"2w":                        noon.AddDate(0, 0, -14),
+		"1d12h":                     noon.Add(-36 * time.Hour),
+		"1w1d1.5h":                  noon.Add(-8*24*time.Hour - 90*time.Minute),
 		"2026-02-28":                time.Date(2026, 2, 28, 0, 0, 0, 0, time.UTC),
 		"2026-02-28 07:30":          time.Date(2026, 2, 28, 7, 30, 0, 0, time.UTC),
 		"2026-02-28 07:30:15 UTC":   time.Date(2026, 2, 28, 7, 30, 15, 0, time.UTC),
@@ -23,7 +25,7 @@ func TestSince(t *testing.T) {
 			t.Errorf("%q: %s instead of %s, %v", text, got, want, err)
 		}
 	}
-	for _, text := range []string{"yesterday", "-2h", "2", "7D", "2026-03-02", "2026-13-01", "999999d"} {
+	for _, text := range []string{"yesterday", "-2h", "2", "7D", "2026-03-02", "2026-13-01", "999999d", "1d-2h", "12h1d", "1d1w", "1d2540400h", "d"} {
 		if got, err := parseSince(text, noon); err == nil {
 			t.Errorf("%q: %s", text, got)
 		}

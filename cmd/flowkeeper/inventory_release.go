@@ -37,7 +37,7 @@ func newReleaseCommand(a *app) *cobra.Command {
 	var r release
 	c := &cobra.Command{
 		Use: "release ID... | --resource ID | --destination ARN", Short: "Let flow logs be deleted without being restored",
-		Long: `For a time (--for, 2h unless said otherwise, 2160h at most) the named flow logs
+		Long: `For a time (--for, 2h unless said otherwise, 90d at most) the named flow logs
 may be deleted: Flowkeeper still tells of the deletion, as information, but does
 not restore them. A deletion counts by the time that its record bears. What was
 deleted before is not released afterwards. --undo takes the release back.
@@ -63,7 +63,8 @@ that deliver to that destination.`,
 	f := c.Flags()
 	f.StringVar(&r.resource, "resource", "", "all live flow logs of this `resource` (vpc-…, subnet-…, eni-…, tgw-…, nat-…)")
 	f.StringVar(&r.destination, "destination", "", "all live flow logs that deliver to this `ARN`")
-	f.DurationVar(&r.period, "for", defaultRelease, "how long, from now; at most 2160h (90 days)")
+	r.period = defaultRelease
+	f.Var(spanFlag{&r.period}, "for", "how long, from now, such as 30m or 7d; at most 90d")
 	f.StringVar(&r.reason, "reason", "", "why, for whoever asks later")
 	f.BoolVar(&r.undo, "undo", false, "protect them again")
 	jsonFlag(c, &r.json, "one JSON object a line, for each flow log changed")
@@ -84,7 +85,7 @@ func (r release) check(c *cobra.Command) error {
 	case r.undo && (c.Flags().Changed("for") || c.Flags().Changed("reason")):
 		return usagef("--undo protects again from now on: it goes with neither --for nor --reason")
 	case r.period <= 0 || r.period > maxRelease:
-		return usagef("--for %s: more than nothing, at most 2160h (90 days)", tidy(r.period))
+		return usagef("--for %s: more than nothing, at most 90d", tidy(r.period))
 	case len(r.reason) > maxReason:
 		return usagef("--reason: at most %d bytes", maxReason)
 	}

@@ -88,8 +88,6 @@ func invalidValue(e *pflag.InvalidValueError) error {
 	switch {
 	case errors.As(e.Unwrap(), &ours):
 		why = ours.text
-	case f.Value.Type() == "duration":
-		why = "write how long, such as 90s, 15m or 2h"
 	case f.Value.Type() == "bool":
 		why = "it takes no value"
 	default:
