@@ -170,7 +170,7 @@ func (e *exam) jobs() (out []job) {
 	eachAccount(PassRole, func(ctx context.Context, a *account) []finding { return a.passRole(ctx, trials) })
 	eachAccount(LogDelivery, func(ctx context.Context, a *account) []finding { return one(a.logDelivery(ctx, trials)) })
 	eachAccount(NeverDelete, func(ctx context.Context, a *account) []finding { return one(a.neverDelete(ctx)) })
-	here(AlertSinks, func(context.Context) []finding { return one(e.alertSinks()) })
+	here(AlertSinks, e.alertSinks)
 	here(Daemon, e.daemon)
 	eachScope(Refresh, func(ctx context.Context, s *subject) []finding { return one(e.refresh(ctx, s)) })
 	here(Restorable, e.restorable)

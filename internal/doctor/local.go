@@ -38,8 +38,24 @@ func (d *Doctor) configuration() (out []Result) {
 	return out
 }
 
-// alertSinks asks where an alert of a deletion would go.
-func (e *exam) alertSinks() finding {
+// alertSinks asks where an alert of a deletion would go, and whether the sinks
+// take what they are sent.
+func (e *exam) alertSinks(ctx context.Context) (out []finding) {
+	m, _ := e.memory.get(ctx) // where there is none, nothing was sent
+	for _, s := range e.d.Config.Alerts {
+		if refused, lost := m.counts.Refused[s.Name], m.counts.Parked[s.Name]; refused+lost > 0 {
+			out = append(out, finding{Fail, fmt.Sprintf("%s does not take what it is sent: %s not delivered, %d of them given up", s.Name, plural(refused+lost, "alert", "alerts"), lost),
+				"flowkeeper alerts list --failed; once it takes them: flowkeeper alerts retry"})
+		}
+	}
+	if f := e.heardBy(); f.status != OK || len(out) == 0 {
+		out = append(out, f)
+	}
+	return out
+}
+
+// heardBy are the sinks of an alert of a deletion.
+func (e *exam) heardBy() finding {
 	watched := map[string]bool{}
 	for _, a := range e.accounts {
 		if a.id != "" { // only our own can be unknown

@@ -415,6 +415,19 @@ func TestAlertSinks(t *testing.T) {
 	f.look(t, with(alert.Critical, outside)).expect(t, doctor.AlertSinks, doctor.Fail, "no sink takes alerts of deletions")
 	f.look(t, with("", configs.Sink{Type: "webhook", Name: "here", URL: "http://127.0.0.1:9/"})).expect(t, doctor.AlertSinks, doctor.Warn, "on this machine")
 
+	// One that takes nothing, and one that has.
+	path := filepath.Join(t.TempDir(), "state.db")
+	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"far", "gone"} }})
+	must(t, err)
+	must(t, s.Update(t.Context(), func(tx remediate.Tx) error {
+		return errors.Join(tx.AddAlert(alert.Alert{ID: "alrt_1", Kind: alert.Deletion}), tx.AddAlert(alert.Alert{ID: "alrt_2", Kind: alert.Deletion}))
+	}))
+	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
+	f.look(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.OK, "far")
+	must(t, errors.Join(s.Failed(t.Context(), "far", "alrt_1", 1, time.Now(), "500", false, false), s.Failed(t.Context(), "far", "alrt_2", 9, time.Now(), "500", true, false),
+		s.Failed(t.Context(), "gone", "alrt_2", 9, time.Now(), "500", true, false), s.Close())) // gone is no sink of the configuration
+	f.look(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.Fail, "far does not take what it is sent: 2 alerts not delivered, 1 of them given up", "alerts list --failed")
+
 	// A topic of an account that may be our own.
 	f.cfg.Credentials = static("AKIANOBODY", "x", "")
 	f.look(t, with("", inside)).expect(t, doctor.AlertSinks, doctor.Unknown, "can't tell whether near is outside")
