@@ -237,11 +237,24 @@ func (a *app) incidentSheet(i remediate.Incident) *sheet {
 	if i.Attempts > 0 {
 		s.put("attempts", fmt.Sprint(i.Attempts))
 	}
-	s.put("next attempt", a.when(i.NextAttemptAt))
+	s.put(a.nextStep(i))
 	if i.Known {
 		putSettings(s, i.Frozen)
 	}
 	return s
+}
+
+// nextStep is what will be done, and when: of what is restored already, only a look
+// whether it delivers.
+func (a *app) nextStep(i remediate.Incident) (what, when string) {
+	what, when = "next attempt", a.when(i.NextAttemptAt)
+	if i.State == remediate.Restored {
+		what = "next look"
+	}
+	if when != "" && !i.NextAttemptAt.After(a.now()) {
+		when = "due"
+	}
+	return what, when
 }
 
 // reasons are why an incident is not restored yet, or does not deliver.

@@ -155,10 +155,22 @@ func allLive(ctx context.Context, s *store.Store, ids []string) error {
 		case !ok:
 			return fmt.Errorf("%w (nothing was changed)", unknownFlowLog(id))
 		case row.State == inventory.Gone:
-			return fmt.Errorf("%s is gone already, nothing was changed: `flowkeeper incidents show %s` names its replacement", id, id)
+			return fmt.Errorf("%s is gone already, nothing was changed: %s", id, afterGone(ctx, s, id))
 		}
 	}
 	return nil
+}
+
+// afterGone says where to go on from a flow log that is gone.
+func afterGone(ctx context.Context, s *store.Store, id string) string {
+	i, _, ok, err := s.FindIncident(ctx, id)
+	switch {
+	case err != nil || !ok:
+		return fmt.Sprintf("`flowkeeper inventory show %s` tells what is known of it", id)
+	case i.NewID != "":
+		return i.NewID + " replaced it"
+	}
+	return fmt.Sprintf("nothing stands in its place; `flowkeeper incidents show %s` says why, `flowkeeper restore %s` puts it back", id, id)
 }
 
 func (a *app) printReleased(r release, rows []inventory.Row) error {

@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"pgregory.net/rapid"
+
+	"flowkeeper/remediate"
 )
 
 func testApp(out *bytes.Buffer, environ ...string) *app {
@@ -227,5 +229,26 @@ func TestAFullDiskIsNoSuccess(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), "no space left on device") {
 		t.Errorf("%q", b.String())
+	}
+}
+
+// TestNextStep: of a restored flow log only a look is left, and what lies behind is due.
+func TestNextStep(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		state      remediate.State
+		at         time.Time
+		what, when string
+	}{
+		{remediate.Open, noon.Add(time.Minute), "next attempt", "2026-03-01 12:01:00 UTC (in 60 s)"},
+		{remediate.Blocked, noon, "next attempt", "due"},
+		{remediate.Restored, noon.Add(time.Minute), "next look", "2026-03-01 12:01:00 UTC (in 60 s)"},
+		{remediate.Restored, noon.Add(-2 * time.Minute), "next look", "due"},
+		{remediate.Verified, time.Time{}, "next attempt", ""},
+	} {
+		what, when := testApp(nil).nextStep(remediate.Incident{State: c.state, NextAttemptAt: c.at})
+		if what != c.what || when != c.when {
+			t.Errorf("%s at %s: %q %q", c.state, c.at, what, when)
+		}
 	}
 }
