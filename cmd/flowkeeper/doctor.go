@@ -225,13 +225,14 @@ func (a *app) writeSummary(w io.Writer, counts map[doctor.Status]int, skipped ma
 		}
 	}
 	parts := []string{fmt.Sprintf("%d ok", counts[doctor.OK])}
-	for _, x := range []struct {
-		s    doctor.Status
-		text string
-	}{{doctor.Warn, "warned of"}, {doctor.Unknown, "not to be told"}, {doctor.Skipped, "left out"}} {
-		if n := counts[x.s]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, x.text))
-		}
+	if n := counts[doctor.Warn]; n > 0 {
+		parts = append(parts, plural(n, "warning"))
+	}
+	if n := counts[doctor.Unknown]; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d can't tell", n))
+	}
+	if n := counts[doctor.Skipped]; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d left out", n))
 	}
 	verdict, c := "nothing fails: ", green
 	if n := counts[doctor.Fail]; n > 0 {
@@ -312,7 +313,10 @@ func (a *app) writeMay(w io.Writer, reviews []doctor.Review, took time.Duration)
 	if err := t.flush(); err != nil {
 		return err
 	}
-	lines := []string{fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs, %d more maybe (asked in %s)", may, asked, maybe, span(took))}
+	lines := []string{"nobody could be asked about"}
+	if asked > 0 {
+		lines[0] = fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs, %d more maybe (asked in %s)", may, asked, maybe, span(took))
+	}
 	if closed > 0 {
 		lines = append(lines, fmt.Sprintf("a service control policy denies it to %d of them: of its conditions, the simulator was told the Region, the principal and MFA only", closed))
 	}

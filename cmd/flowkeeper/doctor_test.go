@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -107,5 +108,34 @@ func TestSummaryNamesPlaces(t *testing.T) {
 	}
 	if want := "left out    1 check: never\nleft out    3 checks of eu-west-1: no\n"; !strings.HasPrefix(out.String(), want) {
 		t.Errorf("got\n%s", out.String())
+	}
+}
+
+// The summary speaks as the lines above it do.
+func TestDoctorSummary(t *testing.T) {
+	t.Parallel()
+	for want, counts := range map[string]map[doctor.Status]int{
+		"\nnothing fails: 3 ok\n":                                      {doctor.OK: 3},
+		"\nnothing fails: 0 ok, 1 warning, 7 can't tell, 2 left out\n": {doctor.Warn: 1, doctor.Unknown: 7, doctor.Skipped: 2},
+		"\n2 FAILED, 1 ok, 5 warnings\n":                               {doctor.Fail: 2, doctor.OK: 1, doctor.Warn: 5},
+	} {
+		var out strings.Builder
+		if err := (&app{}).writeSummary(&out, counts, nil); err != nil || out.String() != want {
+			t.Errorf("%q instead of %q, %v", out.String(), want, err)
+		}
+	}
+}
+
+// Where IAM answers nothing, no count looks like good news.
+func TestWhoMayDeleteAskedNobody(t *testing.T) {
+	t.Parallel()
+	for first, reviews := range map[string][]doctor.Review{
+		"nobody could be asked about\n": {{Account: "1", Err: errors.New("denied")}},
+		"0 of 4 users and roles may call ec2:DeleteFlowLogs, 0 more maybe (asked in 1 s)\n": {{Account: "1", Asked: 4}},
+	} {
+		var out strings.Builder
+		if err := (&app{}).writeMay(&out, reviews, time.Second); err != nil || !strings.HasPrefix(out.String(), first) {
+			t.Errorf("%q instead of %q, %v", out.String(), first, err)
+		}
 	}
 }
