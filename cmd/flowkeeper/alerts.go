@@ -48,6 +48,7 @@ and each sink's last answer.`,
   flowkeeper alerts list --since 1h`,
 	}
 	f := a.filterFlags(c, deliveryStates, "only raised", usualLimit)
+	f.alerts = true
 	c.Flags().StringSliceVar(&f.sinks, "sink", nil, "only those that went or are to go to this sink, by its `name`; --state is then its")
 	c.Flags().BoolVar(&failed, "failed", false, "only those that a sink has refused and not taken since")
 	completeFlag(c, "sink", a.completeSinks())

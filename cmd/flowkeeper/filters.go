@@ -27,6 +27,8 @@ type filters struct {
 	sinks    []string
 	since    string
 	limit    int
+	// alerts are listed: they may be about accounts without flow logs.
+	alerts bool
 }
 
 // usualLimit is how many of the latest a terminal shows: the rest would push
@@ -160,6 +162,9 @@ func (f *filters) any() bool {
 func (f *filters) known(ctx context.Context, conf configs.Config, s *store.Store) error {
 	if len(f.accounts)+len(f.regions) > 0 {
 		accounts, regions, err := places(ctx, conf, s)
+		if err == nil && f.alerts {
+			accounts, regions, err = alertPlaces(ctx, s, accounts, regions)
+		}
 		if err != nil {
 			return err
 		}
@@ -212,6 +217,20 @@ func places(ctx context.Context, conf configs.Config, s *store.Store) (accounts,
 		}
 	}
 	return tidied(accounts), tidied(regions), nil
+}
+
+// alertPlaces adds those that alerts name.
+func alertPlaces(ctx context.Context, s *store.Store, accounts, regions []string) ([]string, []string, error) {
+	scopes, err := s.AlertScopes(ctx)
+	for _, x := range scopes {
+		if x.Account != "" {
+			accounts = append(accounts, x.Account)
+		}
+		if x.Region != "" {
+			regions = append(regions, x.Region)
+		}
+	}
+	return tidied(accounts), tidied(regions), err
 }
 
 func sinkNames(ctx context.Context, conf configs.Config, s *store.Store) ([]string, error) {

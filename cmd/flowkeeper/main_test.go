@@ -81,7 +81,7 @@ var (
 
 // seed FILE [trouble]: makes a state file as a daemon would have left it;
 // trouble: of the first two, one is gone and AWS answers slowly, one has a
-// decoy in its place.
+// decoy in its place; and an alert is about an account without flow logs.
 //
 //	fl-000000a1  live, of vpc-1, to S3
 //	fl-000000b2  live, of vpc-2, to CloudWatch Logs
@@ -133,7 +133,9 @@ func trouble(tx remediate.Tx) error {
 	a.LastError = "RequestLimitExceeded: Request limit exceeded."
 	b.Reason, b.Advice, b.LastError = remediate.Decoy, "delete fl-000000de, and this one comes back", "fl-000000de is in the way"
 	b.Stuck = &remediate.Stuck{Kind: alert.Decoy, Message: b.LastError, Advice: b.Advice, Differences: []string{"traffic_type: REJECT instead of ALL"}}
-	return errors.Join(tx.PutFlowLog(slow), tx.PutFlowLog(decoy), tx.PutIncident(a), tx.PutIncident(b))
+	elsewhere := alert.Alert{ID: "alrt_two", DedupKey: "flowkeeper-two", Time: alert.Time{Time: noon}, Kind: alert.Tamper, Level: alert.High, Account: "444455556666", Cause: "StopLogging of main"}
+	elsewhere.Write()
+	return errors.Join(tx.PutFlowLog(slow), tx.PutFlowLog(decoy), tx.PutIncident(a), tx.PutIncident(b), tx.AddAlert(elsewhere))
 }
 
 func rows() []inventory.Row {

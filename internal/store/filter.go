@@ -288,11 +288,21 @@ func (t *tx) told(w where, limit int) ([]told, error) {
 	return out, nil
 }
 
-// Scopes are the accounts and Regions that the file knows anything of.
-func (s *Store) Scopes(ctx context.Context) (out []inventory.Scope, err error) {
+// Scopes are the accounts and Regions in which the file knows of flow logs or
+// their deletion.
+func (s *Store) Scopes(ctx context.Context) ([]inventory.Scope, error) {
+	return s.scopes(ctx, `SELECT account, region FROM scopes UNION SELECT account, region FROM flow_logs UNION SELECT account, region FROM incidents`)
+}
+
+// AlertScopes are those that alerts are about. An alert may be of an account as
+// a whole, or of none.
+func (s *Store) AlertScopes(ctx context.Context) ([]inventory.Scope, error) {
+	return s.scopes(ctx, `SELECT DISTINCT coalesce(json_extract(body, '$.account'), '') AS account, coalesce(json_extract(body, '$.region'), '') AS region FROM alerts`)
+}
+
+func (s *Store) scopes(ctx context.Context, query string) (out []inventory.Scope, err error) {
 	err = s.read(ctx, func(t *tx) (err error) {
-		out, err = each[inventory.Scope](t, `SELECT json_object('account', account, 'region', region) FROM (SELECT account, region FROM scopes
-			UNION SELECT account, region FROM flow_logs UNION SELECT account, region FROM incidents) ORDER BY account, region`)
+		out, err = each[inventory.Scope](t, `SELECT json_object('account', account, 'region', region) FROM (`+query+`) ORDER BY account, region`)
 		return err
 	})
 	return out, err

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -147,6 +148,10 @@ func TestFindAlerts(t *testing.T) {
 		if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
 			t.Errorf("%+v: %v\n%s", c.f, err, diff)
 		}
+	}
+	scopes, err := s.AlertScopes(t.Context())
+	if want := []inventory.Scope{scope, {Account: "444455556666", Region: "us-east-1"}}; err != nil || !slices.Equal(scopes, want) {
+		t.Errorf("%v, %v", scopes, err)
 	}
 	names, err := s.SinkNames(t.Context())
 	if fmt.Sprint(names) != "[log pager]" || err != nil {
