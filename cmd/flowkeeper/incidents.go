@@ -76,7 +76,7 @@ func (a *app) listIncidents(ctx context.Context, conf configs.Config, s *store.S
 	}
 	n := 0
 	err = a.print(func(w io.Writer) error {
-		t := a.table(w, whole("FLOW LOG"), whole("RESOURCE").orDrop(4), cutTo(12, "STATE"), cutTo(14, "WHO").keepEnd(), whole("DETECTED"),
+		t := a.table(w, whole("FLOW LOG"), whole("RESOURCE").orDrop(4), cutTo(12, "STATE"), cutTo(14, "WHO").keepEnd(), whole("DETECTED").orDrop(5),
 			whole("BLIND"), whole("REPLACED BY").orDrop(3), whole("ACCOUNT").orDrop(2), whole("REGION").orDrop(1))
 		err := s.FindIncidents(ctx, filter, func(i remediate.Incident) error {
 			if n++; f.beyond(n) {

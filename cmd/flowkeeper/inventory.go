@@ -50,7 +50,8 @@ func newInventoryListCommand(a *app) *cobra.Command {
 gone the state says what stands in its place, or for how long nothing has
 recorded, and why. stderr says how many of those listed are protected, how many
 of these the last rehearsal found restorable, and how many are released. On a
-narrow terminal some columns are left out.`,
+narrow terminal some columns are left out, first those that say the same of
+every row.`,
 		Example: `  # What is gone, and whether something stands in its place
   flowkeeper inventory list --state gone
 
@@ -87,7 +88,7 @@ func (a *app) listFlowLogs(ctx context.Context, conf configs.Config, s *store.St
 	progress := a.progress("reading flow logs", 0)
 	err = a.print(func(w io.Writer) error {
 		t := a.table(w, whole("FLOW LOG"), whole("RESOURCE").orDrop(5), whole("TRAFFIC").orDrop(1), cutTo(14, "DESTINATION").orDrop(2),
-			whole("ACCOUNT").orDrop(4), whole("REGION").orDrop(3), cutTo(14, "STATE"))
+			whole("ACCOUNT").orDrop(4), whole("REGION").orDrop(3), cutTo(stateWidth, "STATE"))
 		err := s.FindFlowLogs(ctx, filter, func(r inventory.Row, fate store.Fate) error {
 			n++
 			progress.step()
@@ -116,6 +117,10 @@ func (a *app) listFlowLogs(ctx context.Context, conf configs.Config, s *store.St
 	}
 	return err
 }
+
+// stateWidth holds what a state is about: until when something is released, or
+// the ID that stands in its place.
+const stateWidth = len("released until 2026-03-01 12:00 UTC")
 
 // tally counts what is listed: the protected flow logs, by what the last
 // rehearsal said, those that a release lets go, and those that are gone with

@@ -183,7 +183,7 @@ func (a *app) printReleased(r release, rows []inventory.Row) error {
 			}
 			return nil
 		}
-		t := a.table(w, whole("FLOW LOG"), whole("RESOURCE"), cutTo(14, "DESTINATION").orDrop(1), cutTo(24, "STATE"))
+		t := a.table(w, whole("FLOW LOG"), whole("RESOURCE"), cutTo(14, "DESTINATION").orDrop(1), cutTo(stateWidth, "STATE"))
 		for _, row := range rows {
 			if err := t.add(plain(row.ID), plain(row.ResourceID), plain(shortARN(row.Destination(row.Scope))), a.stateOf(row, store.Fate{}, remediate.Rehearsal{})); err != nil {
 				return err

@@ -109,6 +109,55 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
+// TestTableLeavesOut: first what is the same in every row, then what tells
+// least; what there is room for stays.
+func TestTableLeavesOut(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		columns int
+		rows    [][]string
+		want    string
+	}{
+		{30, [][]string{{"fl-1", "111122223333", "east", "replaced by fl-2"}, {"fl-3", "111122223333", "west", "live"}}, "ID    REGION  STATE\nfl-1  east    replaced by fl-2\nfl-3  west    live\n"},
+		{30, [][]string{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "444455556666", "east", "replaced by fl-2"}}, "ID    ACCOUNT       STATE\nfl-1  111122223333  live\nfl-3  444455556666  replaced …\n"},
+		{24, [][]string{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "444455556666", "west", "replaced by fl-2"}}, "ID    REGION  STATE\nfl-1  east    live\nfl-3  west    replaced …\n"},
+		{60, [][]string{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "111122223333", "east", "live"}}, "ID    ACCOUNT       REGION  STATE\nfl-1  111122223333  east    live\nfl-3  111122223333  east    live\n"},
+	} {
+		var b bytes.Buffer
+		a := testApp(&b, "NO_COLOR=1")
+		a.terminal, a.columns = true, c.columns
+		tab := a.table(&b, whole("ID"), whole("ACCOUNT").orDrop(2), whole("REGION").orDrop(1), cutTo(9, "STATE"))
+		for _, r := range c.rows {
+			if err := tab.add(plain(r[0]), plain(r[1]), plain(r[2]), plain(r[3])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tab.flush(); err != nil || b.String() != c.want {
+			t.Errorf("%d columns, %v:\n%s instead of\n%s", c.columns, err, b.String(), c.want)
+		}
+	}
+}
+
+// TestCellsOfATerminal: what is written wide, or above another letter, keeps
+// the columns in line.
+func TestCellsOfATerminal(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{"": 0, "ab": 2, "ü": 1, "u\u0308": 1, "監査": 4, "ログ": 4, "…": 1} {
+		if n := breadth(text); n != want {
+			t.Errorf("%q: %d cells instead of %d", text, n, want)
+		}
+	}
+	for _, c := range []struct {
+		c    column
+		n    int
+		want string
+	}{{cutTo(2, "A"), 7, "監査ロ…"}, {cutTo(2, "A"), 6, "監査…"}, {cutTo(2, "A").keepEnd(), 6, "…ログ"}, {cutTo(2, "A"), 8, "監査ログ"}} {
+		if got := c.c.cut("監査ログ", c.n); got != c.want {
+			t.Errorf("%d: %q instead of %q", c.n, got, c.want)
+		}
+	}
+}
+
 // TestSheetWraps: long values go on beneath themselves, words stay whole.
 func TestSheetWraps(t *testing.T) {
 	t.Parallel()

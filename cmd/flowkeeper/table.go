@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"unicode/utf8"
+	"unicode"
+
+	"golang.org/x/text/width"
 )
 
 // cell of a table.
@@ -28,14 +31,42 @@ func cutTo(min int, name string) column  { return column{name: name, min: max(mi
 func (c column) orDrop(order int) column { c.drop = order; return c }
 func (c column) keepEnd() column         { c.tail = true; return c }
 func (c column) cut(s string, n int) string {
-	r := []rune(s)
-	switch {
-	case len(r) <= n:
+	if breadth(s) <= n {
 		return s
-	case c.tail:
-		return "…" + string(r[len(r)-n+1:])
 	}
-	return string(r[:n-1]) + "…"
+	r := []rune(s)
+	for w := breadth(s); w > n-1; { // one for the mark
+		at := len(r) - 1
+		if c.tail {
+			at = 0
+		}
+		w -= runeBreadth(r[at])
+		r = slices.Delete(r, at, at+1)
+	}
+	if c.tail {
+		return "…" + string(r)
+	}
+	return string(r) + "…"
+}
+
+// breadth is how many cells of a terminal a text takes: Chinese, Japanese and
+// Korean take two each, a mark above a letter none.
+func breadth(s string) (n int) {
+	for _, r := range s {
+		n += runeBreadth(r)
+	}
+	return n
+}
+
+func runeBreadth(r rune) int {
+	if unicode.In(r, unicode.Mn, unicode.Me) {
+		return 0
+	}
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
 }
 
 // maxCell is how wide a column that may be cut gets on a terminal of unknown
@@ -60,6 +91,7 @@ type table struct {
 	dropped []bool
 	rows    [][]cell
 	begun   bool
+	long    bool // there are more rows than are held
 }
 
 func (a *app) table(w io.Writer, columns ...column) *table {
@@ -83,28 +115,25 @@ func (t *table) add(cells ...cell) error {
 			c.text = t.columns[i].cut(c.text, maxCell)
 		}
 		cells[i] = c
-		t.widths[i] = max(t.widths[i], utf8.RuneCountInString(c.text))
+		t.widths[i] = max(t.widths[i], breadth(c.text))
 	}
 	t.rows = append(t.rows, cells)
 	if len(t.rows) < tableBlock {
 		return nil
 	}
+	t.long = true
 	return t.flush()
 }
 
-// fit makes the columns as narrow as the terminal asks for: those that may be
-// cut are, the widest first; where that is not enough, some are left out. What
-// is left out at the beginning stays so.
+// fit makes the columns as narrow as the terminal asks for: some are left out,
+// and those that may be cut are, the widest first. What is left out at the
+// beginning stays so.
 func (t *table) fit() {
 	if t.width == 0 {
 		return
 	}
 	if !t.begun {
-		for order := 1; t.least() > t.width && order <= len(t.columns); order++ {
-			for i, c := range t.columns {
-				t.dropped[i] = t.dropped[i] || c.drop == order
-			}
-		}
+		t.leaveOut()
 	}
 	for t.total() > t.width {
 		widest := -1
@@ -118,6 +147,39 @@ func (t *table) fit() {
 		}
 		t.widths[widest]--
 	}
+}
+
+// leaveOut chooses the columns for a narrow terminal. Those that say the same of
+// every row go before anything is cut; then, the least telling first, those
+// for which there is no room even so. Of these, what fits after all comes back.
+func (t *table) leaveOut() {
+	var order []int
+	for i, c := range t.columns {
+		if c.drop > 0 {
+			order = append(order, i)
+		}
+	}
+	slices.SortFunc(order, func(i, k int) int { return t.columns[i].drop - t.columns[k].drop })
+	for _, i := range order {
+		t.dropped[i] = t.total() > t.width && t.alike(i)
+	}
+	for _, i := range order {
+		t.dropped[i] = t.dropped[i] || t.least() > t.width
+	}
+	for _, i := range slices.Backward(order) {
+		if t.dropped[i] && !t.alike(i) {
+			t.dropped[i] = false
+			t.dropped[i] = t.least() > t.width
+		}
+	}
+}
+
+// alike reports whether a column says the same of every row.
+func (t *table) alike(i int) bool {
+	if t.long || len(t.rows) < 2 {
+		return false
+	}
+	return !slices.ContainsFunc(t.rows, func(row []cell) bool { return row[i].text != t.rows[0][i].text })
 }
 
 // total is how wide a row is, and least how wide it is with all cut that may be.
@@ -178,7 +240,7 @@ func (t *table) line(row []cell) string {
 		}
 		b.WriteString(strings.Repeat(" ", pad))
 		b.WriteString(paint(t.color, c.color, text))
-		pad = t.widths[i] - utf8.RuneCountInString(text) + gap
+		pad = t.widths[i] - breadth(text) + gap
 	}
 	return b.String()
 }
@@ -199,20 +261,20 @@ func (s *sheet) put(key, value string) {
 const leastValue = 30
 
 func (a *app) writeSheet(w io.Writer, s *sheet) error {
-	width := 0
+	keys := 0
 	for _, l := range s.lines {
-		width = max(width, utf8.RuneCountInString(l[0]))
+		keys = max(keys, breadth(l[0]))
 	}
 	room := 0
 	if a.terminal && a.columns > 0 {
-		room = max(leastValue, a.columns-width-gap)
+		room = max(leastValue, a.columns-keys-gap)
 	}
 	for _, l := range s.lines {
 		for n, part := range wrap(l[1], room) {
 			if n > 0 {
 				l[0] = ""
 			}
-			if _, err := fmt.Fprintf(w, "%-*s  %s\n", width, l[0], part); err != nil {
+			if _, err := fmt.Fprintf(w, "%s%*s%s\n", l[0], keys-breadth(l[0])+gap, "", part); err != nil {
 				return err
 			}
 		}
@@ -223,7 +285,7 @@ func (a *app) writeSheet(w io.Writer, s *sheet) error {
 // wrap breaks a text between words into lines of so many characters; 0: none.
 // A longer word stays whole: people copy it, and the terminal breaks it.
 func wrap(text string, room int) []string {
-	if room == 0 || utf8.RuneCountInString(text) <= room {
+	if room == 0 || breadth(text) <= room {
 		return []string{text}
 	}
 	var lines []string
@@ -232,7 +294,7 @@ func wrap(text string, room int) []string {
 		switch {
 		case line == "":
 			line = word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= room:
+		case breadth(line)+1+breadth(word) <= room:
 			line += " " + word
 		default:
 			lines = append(lines, line)

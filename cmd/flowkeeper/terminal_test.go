@@ -39,16 +39,16 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		what     string
-		terminal bool
-		want     int
+		what    string
+		columns int // of the terminal; 0: none
+		want    int
 	}{
-		{"incidents list", true, usualLimit}, {"incidents list --limit 0", true, n}, {"incidents list --limit 3", true, 3}, {"incidents list", false, n},
-		{"incidents list --json", true, n - 1}, {"alerts list", true, usualLimit}, {"alerts list", false, n},
+		{"incidents list", 80, usualLimit}, {"incidents list", 60, usualLimit}, {"incidents list --limit 0", 80, n}, {"incidents list --limit 3", 80, 3}, {"incidents list", 0, n},
+		{"incidents list --json", 80, n - 1}, {"alerts list", 80, usualLimit}, {"alerts list", 0, n},
 	} {
 		var out, told bytes.Buffer
 		a := testApp(&out, "NO_COLOR=1")
-		a.stderr, a.terminal, a.columns = &told, c.terminal, 80
+		a.stderr, a.terminal, a.columns = &told, c.columns > 0, c.columns
 		if code := a.execute(t.Context(), append(strings.Fields(c.what), "--state", path)); code != exitFine {
 			t.Fatalf("%s: %d %s", c.what, code, &told)
 		}
@@ -57,7 +57,7 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 			t.Errorf("%s: %d lines", c.what, len(lines))
 		}
 		for _, l := range lines {
-			if w := len([]rune(l)); c.terminal && w > 80 && l[0] != '{' {
+			if w := len([]rune(l)); c.columns > 0 && w > c.columns && l[0] != '{' {
 				t.Errorf("%s: %d columns: %s", c.what, w, l)
 				break
 			}
