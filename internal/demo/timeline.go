@@ -180,14 +180,26 @@ func (t *timeline) table(rows []Row) error {
 			}{r})
 		}
 	}
-	if !t.o.JSON {
+	took := time.Since(t.begun).Seconds()
+	if t.o.JSON {
+		t.line(struct {
+			Summary summary `json:"summary"`
+		}{summary{len(rows), identical, took}})
+	} else {
 		t.print(rows)
-		fmt.Fprintf(t.o.Out, "\n%d of %d flow logs are as they were, in %.1f s.\n", identical, len(rows), time.Since(t.begun).Seconds())
+		fmt.Fprintf(t.o.Out, "\n%d of %d flow logs are as they were, in %.1f s.\n", identical, len(rows), took)
 	}
 	if identical != len(rows) {
 		return ErrNotRestored
 	}
 	return nil
+}
+
+// summary is the last line for machines.
+type summary struct {
+	FlowLogs  int     `json:"flow_logs"`
+	Identical int     `json:"identical"`
+	Seconds   float64 `json:"seconds"`
 }
 
 // wholeTable is how wide the table is with all its columns.
