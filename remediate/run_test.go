@@ -97,6 +97,7 @@ func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
 		if d := back(drifts, "vpc-2"); d != 2*time.Minute {
 			t.Errorf("drift_wait of 2 minutes took %s", d)
 		}
+		synctest.Wait() // AWS shows it before it is committed
 		s.r.Policy.Rules = nil
 		s.world.Throttle("CreateFlowLogs", 4)
 		s.hear(s.attack(s.here("vpc-2")[0].ID))
