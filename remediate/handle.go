@@ -273,8 +273,8 @@ func (r *Remediator) heard(deletions []time.Time) {
 }
 
 // tellStraight alerts of a deletion that the store could not take (I1): what
-// can be read of it still says what went dark. The alert has the ID that it
-// will have in the outbox.
+// can be read of it still says what went dark. Whether it was allowed is not asked
+// for. The alert has the ID that it will have in the outbox.
 func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f detection.Finding, now time.Time) {
 	incidents := make([]Incident, len(f.Deleted))
 	for n, id := range f.Deleted {

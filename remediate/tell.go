@@ -236,16 +236,16 @@ func (r *Remediator) tellDrift(tx Tx, s inventory.Scope, id string, now time.Tim
 		return err
 	}
 	e, ok, err := tx.Event(s, i.EventID)
-	if err != nil || !ok || !e.ToldDeletion.IsZero() || !i.settledByLook() && i.Attempts == 0 || i.Adopted || i.Reason == StillThere {
+	if err != nil || !ok || !e.ToldDeletion.IsZero() || !i.decided() || i.Adopted || i.Reason == StillThere {
 		return err
 	}
 	return r.tellLoss(tx, e, false, now)
 }
 
-// settledByLook reports whether a look or a person has decided about an incident,
-// before any create was called for.
-func (i Incident) settledByLook() bool {
-	return i.State != Open || i.Flapping || !i.NotFoundAt.IsZero()
+// decided reports whether it is known what becomes of an incident, or a create was
+// tried at least.
+func (i Incident) decided() bool {
+	return i.State != Open || i.Attempts > 0 || i.Flapping || !i.NotFoundAt.IsZero()
 }
 
 // quiet reports whether a loss by drift is none that people are to be woken for.
@@ -253,30 +253,28 @@ func (i Incident) quiet() bool {
 	return !i.NotFoundAt.IsZero() || i.Reason == ResourceGone || i.Reason == Released
 }
 
-// tellLoss tells of a drift, unless all that is decided so far is quiet, something
-// is not decided, and it is not late.
+// tellLoss tells of a drift. While all that is decided is quiet, it waits for the
+// rest, until it is late.
 func (r *Remediator) tellLoss(tx Tx, e Event, late bool, now time.Time) error {
 	all, err := tx.EventIncidents(e.Scope, e.ID, false)
 	if err != nil {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(x Incident) bool { return x.Adopted || x.Reason == StillThere })
-	quiet, decided, undecided := true, false, false
+	quiet, decided := true, 0
 	for _, x := range all {
-		if x.settledByLook() || x.Attempts > 0 {
-			quiet, decided = quiet && x.quiet(), true
-		} else {
-			undecided = true
+		if x.decided() {
+			quiet, decided = quiet && x.quiet(), decided+1
 		}
 	}
-	within := func(d time.Duration) time.Time { // of the time at which all could be decided
-		return earlier(e.DetectedAt.Add(r.Policy.DriftWait), now).Add(d)
-	}
+	undecided := decided < len(all)
 	switch {
-	case !decided:
+	case decided == 0:
 		return nil
 	case quiet && undecided && !late:
-		e.DueAt = within(tellDriftAfter)
+		if due := now.Add(tellDriftAfter); !e.DueAt.After(now) || due.Before(e.DueAt) { // by the first that is decided
+			e.DueAt = due
+		}
 		return tx.PutEvent(e)
 	}
 	quiet = quiet && !undecided
@@ -291,7 +289,7 @@ func (r *Remediator) tellLoss(tx Tx, e Event, late bool, now time.Time) error {
 		}
 		e.Level, raisedBy = raised(e.Level, facts)
 	}
-	e.ToldDeletion, e.DueAt = now, within(tellRestoredAfter)
+	e.ToldDeletion, e.DueAt = now, now.Add(tellRestoredAfter)
 	if err := tx.PutEvent(e); err != nil {
 		return err
 	}

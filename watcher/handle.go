@@ -37,9 +37,9 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 	if len(records)+len(suspects) > 0 {
 		if err := w.give(work, m, Message{ID: aws.ToString(m.MessageId), Records: records, Suspects: suspects}); err != nil {
 			w.log.Error("a message could not be dealt with and stays in the queue", "message", aws.ToString(m.MessageId), "error", err)
-			w.count(c.Kind, Failed)
-			w.remember(m)
 			w.leave(work, m)
+			w.remember(m)
+			w.count(c.Kind, Failed)
 			return false
 		}
 	}

@@ -46,6 +46,7 @@ type Daemon struct {
 	queue     *queueState
 	listener  net.Listener
 	straight  straight
+	handled   atomic.Int64   // messages, so far
 	pastStore sync.Map       // keys of troubles that were told past the store
 	backup    *backup.Backup // nil: none
 	meters    *meters
@@ -324,7 +325,7 @@ func (d *Daemon) noticeCommands(ctx context.Context) error {
 			d.tellPipeline(ctx, inventory.Scope{}, remembering, err.Error())
 			return errors.Join(err, d.store.Rescue(context.WithoutCancel(ctx)))
 		}
-		d.queue.tryStore(ctx, time.Now())
+		d.queue.tryStore(ctx)
 		v, err := d.store.Version(ctx)
 		if err == nil && v != last {
 			last = v

@@ -533,6 +533,11 @@ func TestI1FullStore(t *testing.T) {
 	if err := h.daemon.ready(); !errors.Is(err, errNotStored) {
 		t.Errorf("ready: %v", err)
 	}
+	h.await("it to be tried again", func() bool {
+		h.daemon.queue.mu.Lock()
+		defer h.daemon.queue.mu.Unlock()
+		return h.daemon.queue.full
+	})
 	broken.full(false)
 	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
 	h.await("the message to be acknowledged", func() bool { return h.world.Deleted(h.queue) > 0 })

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,7 +98,7 @@ func TestRefreshedAtOfWhatIsConfigured(t *testing.T) {
 	}
 	never := counted{h.daemon.store, h.daemon.Log, nil, func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
 		return map[inventory.Scope]time.Time{of(region): {}}
-	}}
+	}, &atomic.Bool{}}
 	if text := scraped(t, never); !strings.Contains(text, `flowkeeper_refresh_last_success_timestamp_seconds{account="111122223333",region="eu-west-1"} 0`+"\n") {
 		t.Error(text)
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -32,12 +33,12 @@ type queueState struct {
 	showAgain chan struct{}   // tells the watcher that commits succeed again
 
 	mu       sync.Mutex
-	answered bool      // the last receive succeeded
-	noted    bool      // factReceived is written
-	told     bool      // of the current run of failures
-	clear    bool      // nobody is left to be told that it answers
-	storeBad bool      // a commit failed, and none has succeeded since
-	shown    time.Time // when what waited for the store was shown again last
+	answered bool // the last receive succeeded
+	noted    bool // factReceived is written
+	told     bool // of the current run of failures
+	clear    bool // nobody is left to be told that it answers
+	storeBad bool // a commit failed, and none has succeeded since
+	full     bool // … and what tryStore wrote was not taken either
 }
 
 // received is called after each successful receive.
@@ -92,29 +93,30 @@ func (q *queueState) storeFailed() {
 	q.storeBad = true
 }
 
-// showAgainAfter is how soon after the last time messages are shown again out of
-// turn: one whose commit fails although others succeed uses up its receives, and
-// may not in a hurry.
-const showAgainAfter = time.Minute
-
-// tryStore tries to commit, where the last commit failed, what changes nothing: the
-// memory is never in trouble in its own words. Where that succeeds, the messages
-// that waited for it are shown again.
-func (q *queueState) tryStore(ctx context.Context, now time.Time) {
+// tryStore writes, where the last commit failed, a fact that is never set (see
+// remembering). Where that succeeds after it failed, the file was in trouble, and
+// the messages that waited for it are shown again. Where it succeeds at once, it was
+// the commit of one message, and that comes by itself, or uses up its receives.
+func (q *queueState) tryStore(ctx context.Context) {
 	q.mu.Lock()
 	bad := q.storeBad
 	q.mu.Unlock()
-	if !bad || q.commits.Update(ctx, func(tx remediate.Tx) error { return tx.SetTrouble(inventory.Scope{}, remembering, false) }) != nil {
+	if !bad {
 		return
 	}
+	err := q.commits.Update(ctx, func(tx remediate.Tx) error { return tx.SetTrouble(inventory.Scope{}, remembering, false) })
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.storeBad = false
-	q.log.Info("the state file can be written again")
-	if now.Sub(q.shown) < showAgainAfter {
-		return // they come by themselves
+	if err != nil {
+		q.full = true
+		return
 	}
-	q.shown = now
+	again := q.full
+	q.storeBad, q.full = false, false
+	if !again {
+		return
+	}
+	q.log.Info("the state file can be written again")
 	select {
 	case q.showAgain <- struct{}{}:
 	default: // already asked for
@@ -149,7 +151,7 @@ func (h handler) Handle(ctx context.Context, m watcher.Message) error {
 	if len(findings) == 0 {
 		return nil
 	}
-	task := "message " + m.ID
+	task := fmt.Sprintf("message %s (%d)", m.ID, h.d.handled.Add(1)) // it may be here twice
 	defer h.d.progress.Task(task, maxSilence)()
 	err := h.d.remediator.Handle(ctx, findings, func() { h.d.progress.Beat(task) })
 	if err != nil && ctx.Err() == nil {

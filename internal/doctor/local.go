@@ -45,7 +45,7 @@ func (e *exam) alertSinks(ctx context.Context) (out []finding) {
 	for _, s := range e.d.Config.Alerts {
 		if refused, lost := m.counts.Refused[s.Name], m.counts.Parked[s.Name]; refused+lost > 0 {
 			out = append(out, finding{Fail, fmt.Sprintf("%s does not take what it is sent: %s not delivered, %d of them given up", s.Name, plural(refused+lost, "alert", "alerts"), lost),
-				"flowkeeper alerts list --failed; once it takes them: flowkeeper alerts retry"})
+				"flowkeeper alerts list --failed; once it takes them, for what was given up: flowkeeper alerts retry ID"})
 		}
 	}
 	if f := e.heardBy(); f.status != OK || len(out) == 0 {

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -116,7 +117,7 @@ func TestRulesThatWereFoundMaySend(t *testing.T) {
 	t.Parallel()
 	owner := `{"Sid":"__owner_statement","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"SQS:*","Resource":"` + queueARN + `"}`
 	statement := func(arns ...string) string {
-		b, _ := onlyFrom(queueARN, arns)[0].MarshalJSON()
+		b, _ := onlyFrom(queueARN, arns, nil)[0].MarshalJSON()
 		return string(b)
 	}
 	policy := func(statements ...string) string { return `{"Statement":[` + strings.Join(statements, ",") + `]}` }
@@ -156,6 +157,9 @@ func TestWhatIsPastedCutsNobodyOff(t *testing.T) {
 	reader := stmt(`{"AWS":"arn:aws:iam::222233334444:role/flowkeeper"}`, "sqs:ReceiveMessage", "")
 	tls := `{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`
 	attack := `{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*"}`
+	intern := `{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::111122223333:role/intern"},"Action":"sqs:*","Resource":"*"}`
+	const replay = "arn:aws:iam::111122223333:role/replay"
+	spares := `{"Effect":"Deny","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":{"ArnNotEquals":{"aws:SourceArn":"` + ruleARN + `","aws:PrincipalArn":"` + replay + `"}}}`
 	for _, c := range []struct {
 		name       string
 		statements []string
@@ -168,6 +172,9 @@ func TestWhatIsPastedCutsNobodyOff(t *testing.T) {
 		{"a topic and a rule", []string{stmt(sns, sendMessage, from(topicARN))}, sources{rules: []string{ruleARN}, all: true}, []string{ruleARN, topicARN}, nil},
 		{"rules that could not be asked for", []string{stmt(events, sendMessage, from(ruleARN)), owner}, sources{}, []string{ruleARN}, nil},
 		{"an attacker's Deny", []string{stmt(events, sendMessage, from(ruleARN)), reader, attack}, sources{rules: []string{ruleARN}, all: true}, []string{ruleARN}, []string{reader}},
+		{"one is spared", []string{stmt(events, sendMessage, from(ruleARN)), spares}, sources{rules: []string{ruleARN, ruleARN + "-2"}, all: true}, []string{ruleARN, ruleARN + "-2", replay}, nil},
+		{"some may not", []string{stmt(events, sendMessage, from(ruleARN)), owner, intern}, sources{rules: []string{ruleARN}, all: true}, []string{ruleARN}, []string{owner, intern}},
+		{"the service may not", []string{stmt(events, sendMessage, from(ruleARN)), strings.Replace(intern, `"AWS":"arn:aws:iam::111122223333:role/intern"`, `"Service":"events.amazonaws.com"`, 1)}, sources{rules: []string{ruleARN}, all: true}, nil, nil},
 		{"none", nil, sources{rules: []string{ruleARN}, all: true}, []string{ruleARN}, nil},
 		{"none, and no rule", nil, sources{all: true}, nil, nil},
 		{"all may, and who does is not known", []string{stmt(`"*"`, sendMessage, "")}, sources{rules: []string{ruleARN}}, nil, nil},
@@ -185,7 +192,7 @@ func TestWhatIsPastedCutsNobodyOff(t *testing.T) {
 		if !ok {
 			continue
 		}
-		c.known.rules = c.may
+		c.known.rules = slices.DeleteFunc(slices.Clone(c.may), func(s string) bool { return s == replay })
 		if f := judgePolicy(better, queueARN, c.known); f.status != OK || strings.ReplaceAll(f.detail, ";", ",") != "only "+strings.Join(c.may, ", ")+" may send" {
 			t.Errorf("%s: then %s, %s", c.name, f.status, f.detail)
 		}

@@ -148,9 +148,10 @@ type document struct {
 	Statement list[json.RawMessage]
 }
 
-// betterPolicy is a policy by which the known sources send, and nobody else; what
-// the old one says of other things stays. ok is false where somebody could be cut
-// off of whom nothing is known.
+// betterPolicy is a policy by which the known sources send, whom the old one spares
+// by name, and nobody else; what the old one says of other things stays, and so does
+// what it denies to some. ok is false where somebody could be cut off of whom nothing
+// is known.
 func betterPolicy(text, queueARN string, known sources) (better string, ok bool) {
 	var p policy
 	doc := document{Version: "2012-10-17"}
@@ -158,12 +159,15 @@ func betterPolicy(text, queueARN string, known sources) (better string, ok bool)
 		return "", false
 	}
 	all, _ := p.senders(queueARN, known.ours)
-	from := slices.Clone(known.rules)
+	from, spared := slices.Clone(known.rules), []string(nil)
 	for _, s := range all {
 		if s.status == Fail && !known.all {
 			return "", false
 		}
-		if s.status == OK {
+		switch {
+		case s.status == OK && len(s.arns) == 0:
+			spared = append(spared, s.text)
+		case s.status == OK:
 			from = append(from, s.arns...)
 		}
 	}
@@ -174,13 +178,14 @@ func betterPolicy(text, queueARN string, known sources) (better string, ok bool)
 	}
 	keep := doc.Statement[:0:0]
 	for n, s := range p.Statement {
-		if !s.sends(queueARN) || s.Effect == "Allow" && !s.onlySends() || s.Effect == "Deny" && s.sparesSources() {
+		if !s.sends(queueARN) || s.Effect == "Allow" && !s.onlySends() || s.Effect == "Deny" && (s.sparesSources() || !s.everybody()) {
 			keep = append(keep, doc.Statement[n])
 		}
 	}
-	doc.Statement = append(onlyFrom(queueARN, from), keep...)
+	doc.Statement = append(onlyFrom(queueARN, from, spared), keep...)
 	b, err := json.Marshal(doc)
-	return string(b), err == nil
+	known.rules = from
+	return string(b), err == nil && judgePolicy(string(b), queueARN, known).status == OK
 }
 
 // onlySends reports whether the statement is about nothing but sending.
@@ -188,19 +193,24 @@ func (s statement) onlySends() bool {
 	return !slices.ContainsFunc(s.Action, func(a string) bool { return !strings.EqualFold(a, sendMessage) }) && len(s.NotAction) == 0
 }
 
-// onlyFrom are the statements of deploy/queue-policy.json for some sources.
-func onlyFrom(queueARN string, from []string) (out []json.RawMessage) {
+// onlyFrom are the statements of deploy/queue-policy.json for some sources; spared
+// are principals that may send beside them.
+func onlyFrom(queueARN string, from, spared []string) (out []json.RawMessage) {
 	type object = map[string]any
 	var services []string
 	for _, arn := range from {
 		services = append(services, serviceOf(arn))
 	}
 	slices.Sort(services)
+	others := object{sourceArn: from}
+	if len(spared) > 0 {
+		others[principalArn] = spared
+	}
 	for _, s := range []object{
 		{"Effect": "Allow", "Principal": object{"Service": slices.Compact(services)}, "Action": sendMessage, "Resource": queueARN,
 			"Condition": object{"ArnEquals": object{sourceArn: from}}},
 		{"Effect": "Deny", "Principal": "*", "Action": sendMessage, "Resource": queueARN,
-			"Condition": object{"ArnNotEquals": object{sourceArn: from}}},
+			"Condition": object{"ArnNotEquals": others}},
 	} {
 		b, err := json.Marshal(s)
 		if err != nil {

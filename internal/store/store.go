@@ -67,6 +67,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if s.route == nil {
 		s.route = func(alert.Alert) []string { return nil }
 	}
+	if err := foreign(ctx, path); err != nil {
+		return nil, err
+	}
 	if err := s.claim(o.Daemon); err != nil {
 		return nil, err
 	}
@@ -99,16 +102,15 @@ func (s *Store) claim(daemon bool) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("open the state file: %w", err), s.Close())
 	}
-	if info, err := f.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 {
-		_ = f.Chmod(0o600) // another's file: then the doctor tells
+	for _, end := range []string{"", "-wal", "-shm"} {
+		if info, err := os.Stat(s.path + end); err == nil && info.Mode().Perm()&0o077 != 0 {
+			_ = os.Chmod(s.path+end, 0o600) // not ours: then the doctor tells
+		}
 	}
 	return f.Close()
 }
 
 func (s *Store) open(ctx context.Context, daemon bool) (err error) {
-	if err := foreign(ctx, s.path); err != nil {
-		return err
-	}
 	if s.w, err = sql.Open("sqlite", dsn(s.path, "&_txlock=immediate&_pragma=journal_mode(wal)&_pragma=synchronous(full)")); err != nil {
 		return err
 	}
@@ -168,17 +170,20 @@ func current(ctx context.Context, db *sql.DB, path string) error {
 	}
 }
 
-// foreign refuses a file that is another program's database. It is looked at
-// before anything is set in it.
+// foreign refuses a file that is another program's database, before anything is
+// changed in it.
 func foreign(ctx context.Context, path string) error {
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+		return nil
+	}
 	db, err := sql.Open("sqlite", dsn(path, "&_pragma=query_only(1)"))
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	var version, tables int
-	err = db.QueryRowContext(ctx, `SELECT (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)`).Scan(&version, &tables)
-	if err == nil && version == 0 && tables > 0 {
+	var tables, ours int
+	err = db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(name = 'flow_logs'), 0) FROM sqlite_schema WHERE type = 'table'`).Scan(&tables, &ours)
+	if err == nil && tables > 0 && ours == 0 {
 		return fmt.Errorf("%s is another program's database: set state.path to a file of Flowkeeper's own", path)
 	}
 	return nil // what is no database at all is told by who uses it

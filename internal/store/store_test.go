@@ -277,10 +277,12 @@ func TestOpenRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec(`CREATE TABLE x (y)`); err != nil {
+	if _, err := db.Exec(`CREATE TABLE x (y); PRAGMA user_version = 3`); err != nil {
 		t.Fatal(err)
 	}
-	db.Close()
+	if err := errors.Join(db.Close(), os.Chmod(others, 0o640)); err != nil {
+		t.Fatal(err)
+	}
 	before, err := os.ReadFile(others)
 	if err != nil {
 		t.Fatal(err)
@@ -288,6 +290,10 @@ func TestOpenRefuses(t *testing.T) {
 	t.Cleanup(func() {
 		if after, err := os.ReadFile(others); err != nil || !bytes.Equal(before, after) {
 			t.Errorf("another program's database is changed, %v", err)
+		}
+		info, err := os.Stat(others)
+		if left, _ := filepath.Glob(others + "?*"); err != nil || info.Mode().Perm() != 0o640 || len(left) > 0 {
+			t.Errorf("beside another program's database is %v, and it is %v, %v", left, info, err)
 		}
 	})
 	empty := filepath.Join(dir, "empty.db")
@@ -330,10 +336,20 @@ func TestOpenRefuses(t *testing.T) {
 func TestTheFileIsTheDaemonsAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
-	if err := os.WriteFile(path, nil, 0o644); err != nil {
-		t.Fatal(err)
+	s := open(t, path)
+	s.put(t, put("fl-1"))
+	copied := filepath.Join(t.TempDir(), "state.db")
+	for _, end := range []string{"", "-wal"} { // as one that is restored from a copy
+		b, err := os.ReadFile(path + end)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(copied+end, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	open(t, path).put(t, put("fl-1"))
+	path = copied
+	open(t, path).put(t, put("fl-2"))
 	for _, end := range []string{"", "-wal", "-shm"} {
 		if info, err := os.Stat(path + end); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", path+end, info, err)
