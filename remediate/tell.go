@@ -139,20 +139,21 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 		return err
 	}
 	was := e
-	if stuck || !e.StuckAt.IsZero() && !e.StuckTold && n[Open] == 0 {
+	busy := n[Open] + n[Blocked]
+	over := busy+n[waiting]+n[Restored] == 0 // and what is told after the end would never be closed
+	if stuck || !e.StuckAt.IsZero() && (!e.StuckTold && n[Open] == 0 || over) {
 		e.StuckAt, e.StuckTold = time.Time{}, true
 		if err := r.tellStuck(tx, e, now); err != nil {
 			return err
 		}
 	}
-	busy := n[Open] + n[Blocked]
 	if e.ToldRestored.IsZero() && (busy == 0 || late) && n[Restored]+n[Verified] > 0 {
 		e.ToldRestored = now
 		if err := r.tellAll(tx, e, alert.Restored, now); err != nil {
 			return err
 		}
 	}
-	if e.ToldClosed.IsZero() && busy+n[waiting]+n[Restored] == 0 && n[Verified]+n[Closed] > 0 {
+	if e.ToldClosed.IsZero() && over && n[Verified]+n[Closed] > 0 {
 		e.ToldClosed = now
 		if told { // or there is nothing that a pager could resolve
 			if err := r.tellAll(tx, e, alert.Closed, now); err != nil {

@@ -20,13 +20,13 @@ import (
 // resolved checks that a pager that was opened is closed again.
 func (s *scene) resolved() {
 	s.t.Helper()
-	closed := map[string]bool{}
+	closed := map[string]time.Time{}
 	for _, a := range s.alerts(alert.Closed) {
-		closed[a.DedupKey] = true
+		closed[a.DedupKey] = a.Time.Time
 	}
 	for _, k := range []alert.Kind{alert.Deletion, alert.Blocked, alert.Decoy, alert.Flapping} {
 		for _, a := range s.alerts(k) {
-			if !closed[a.DedupKey] {
+			if at, ok := closed[a.DedupKey]; !ok || at.Before(a.Time.Time) {
 				s.t.Errorf("%s (%s) of %s is never closed", a.Kind, a.Level, a.EventID)
 			}
 		}
@@ -332,6 +332,33 @@ func TestFlappingIsAlwaysTold(t *testing.T) {
 			t.Errorf("%d creates, %d alerts flapping", s.creates(), n)
 		}
 	})
+}
+
+// TestFlappingIsToldBeforeTheEnd: it was to be told later, and all is over before.
+func TestFlappingIsToldBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.policy.MaxRestores, s.policy.RestoreInterval, s.policy.VerifyAfter = 1, 4*time.Minute, time.Minute
+	s.crash()
+	const elsewhere = bucket + "-2"
+	s.world.AddDestination(elsewhere)
+	other := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = elsewhere })
+	id := s.protect(1)[0]
+	s.hear(s.attack(id))
+	s.pass(time.Minute)
+	id = s.restored("vpc-1").ID
+	s.world.RemoveDestination(elsewhere)
+	s.hear(s.attack(id, other))
+	s.due(id, 2*time.Minute)
+	s.pass(time.Minute)
+	s.is(other, remediate.Blocked, remediate.Destination)
+	s.told(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 1, alert.Blocked: 1})
+	s.world.AddDestination(elsewhere)
+	s.pass(time.Hour)
+	if len(s.alerts(alert.Flapping)) != 1 {
+		t.Error("nobody was told that it flaps")
+	}
+	s.resolved()
 }
 
 // TestAnotherReasonIsOneAlert of an event, too.
