@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -163,6 +165,9 @@ func (d *Daemon) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.sameAccount(ctx, fleet); err != nil {
+		return err
+	}
 	d.fleet = fleet
 	d.remediator = &remediate.Remediator{
 		Store: d.store, Snapshot: paced{d.store, d.progress}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
@@ -176,6 +181,28 @@ func (d *Daemon) connect(ctx context.Context) error {
 	return nil
 }
 
+// sameAccount refuses credentials of another account than all that the state file
+// guards, where the configuration names none: with them the daemon would take every
+// message for somebody else's, and say that all is well (I13).
+func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet) error {
+	if len(d.Config.Accounts) > 0 {
+		return nil
+	}
+	guarded, err := d.store.Guarded(ctx)
+	if err != nil || len(guarded) == 0 {
+		return err
+	}
+	for _, s := range fleet.Scopes() {
+		if slices.Contains(guarded, s.Account) {
+			return nil
+		}
+		err = fmt.Errorf("these credentials act in account %s, %w %s: see whose they are, or name under accounts what is to be guarded", s.Account, errOtherAccount, strings.Join(guarded, ", "))
+	}
+	return err
+}
+
+var errOtherAccount = errors.New("and the state file guards")
+
 // worthWaiting returns nil where AWS may be reached later: the error may pass,
 // or somebody has just taken our access away.
 func (d *Daemon) worthWaiting(ctx context.Context, err error) error {
@@ -183,7 +210,10 @@ func (d *Daemon) worthWaiting(ctx context.Context, err error) error {
 	if ferr != nil {
 		return ferr
 	}
-	if received == "" && !scopes.Passes(err) {
+	switch {
+	case received == "" && errors.Is(err, errOtherAccount):
+		return err
+	case received == "" && !scopes.Passes(err):
 		return fmt.Errorf("%w: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or an instance role, and see that sts:GetCallerIdentity answers", err)
 	}
 	d.Log.Warn("can't reach AWS yet; trying again", "error", err)

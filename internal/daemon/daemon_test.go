@@ -139,9 +139,14 @@ func (h *house) refreshed() {
 // again starts another daemon on the same state, after the first has ended.
 func (h *house) again() {
 	h.t.Helper()
+	h.anew()
+	h.refreshed()
+}
+
+// anew is another daemon on the same state, that does not run yet.
+func (h *house) anew() {
 	h.done, h.ready = make(chan error, 1), make(chan struct{})
 	h.daemon = &Daemon{Config: h.daemon.Config, Version: "test", Log: h.daemon.Log, Sinks: h.daemon.Sinks, AWS: h.daemon.AWS, Ready: func() { close(h.ready) }}
-	h.refreshed()
 }
 
 func (h *house) await(what string, done func() bool) {
@@ -474,6 +479,50 @@ func TestAWSIsAwayAtStart(t *testing.T) {
 	}
 	h.strike(id)
 	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+}
+
+// TestI13StartedInAnotherAccount: with credentials of an account that nothing is
+// known of, no message is taken for somebody else's, and nothing says that all is
+// well.
+func TestI13StartedInAnotherAccount(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	h.await("the queue to answer", func() bool { return h.daemon.ready() == nil })
+	h.stop()
+	if err := h.end(); err != nil {
+		t.Fatal(err)
+	}
+	h.strike(id)
+	right, stranger := h.daemon.AWS.Credentials, h.world.User("222233334444", "flowkeeper", false)
+	h.daemon.AWS.Credentials = credentials.NewStaticCredentialsProvider(stranger.AccessKeyID, stranger.SecretAccessKey, "")
+	h.anew()
+	h.run()
+	const why = "these credentials act in account 222233334444, and the state file guards 111122223333"
+	h.await("the account to be noticed", func() bool { return strings.Count(h.log.String(), why) > 0 })
+	if h.daemon.ready() == nil || h.daemon.unwell() == nil {
+		t.Error("all is said to be well")
+	}
+	h.stop()
+	if err := h.end(); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.world.Deleted(h.queue); n != 0 {
+		t.Errorf("%d messages were acknowledged", n)
+	}
+	h.daemon.AWS.Credentials = right
+	h.again()
+	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+
+	// Where accounts are named, the file may guard others besides.
+	h.stop()
+	if err := h.end(); err != nil {
+		t.Fatal(err)
+	}
+	h.daemon.AWS.Credentials = credentials.NewStaticCredentialsProvider(stranger.AccessKeyID, stranger.SecretAccessKey, "")
+	h.daemon.Config.Accounts = []configs.Account{{ID: "222233334444"}}
+	h.again()
 }
 
 // TestAccessTakenAwayBeforeARestart: once it has worked, no refusal is a

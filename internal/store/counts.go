@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"flowkeeper/inventory"
@@ -90,6 +92,16 @@ func (t *tx) released() (out Released, err error) {
 		out.Until = time.UnixMilli(until)
 	}
 	return out, nil
+}
+
+// Guarded are the accounts with protected flow logs that are there, sorted.
+func (s *Store) Guarded(ctx context.Context) (accounts []string, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		n, err := t.tally(`SELECT account, count(*) FROM flow_logs WHERE needs IS NOT NULL GROUP BY account`)
+		accounts = slices.Sorted(maps.Keys(n))
+		return err
+	})
+	return accounts, err
 }
 
 func (t *tx) refreshes() (map[inventory.Scope]time.Time, error) {
