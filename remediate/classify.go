@@ -119,7 +119,7 @@ func classify(code, message string) answer {
 	case has("access denied for logdestination"):
 		return block(Destination, "the destination's own policy refuses delivery: let delivery.logs.amazonaws.com write there")
 	case has("logdestination", "does not exist"), has("logdestination", "undeliverable"), has("bucket", "does not exist"):
-		return block(Destination, "make the destination again under the same name, or release the flow log")
+		return block(Destination, "make the destination again under the same name, or let the flow log go: `flowkeeper inventory release ID`")
 	case has("unauthorizedoperation"), has("accessdenied"), has("not authorized"):
 		return block(Permission, "allow ec2:CreateFlowLogs, ec2:DescribeFlowLogs and ec2:CreateTags, and see that no service control policy denies them")
 	case credentialCode(code):

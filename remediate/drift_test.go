@@ -126,3 +126,38 @@ func (s *scene) due(id string, after time.Duration) {
 		return tx.PutIncident(i)
 	}))
 }
+
+// TestLetGo: what nobody wants back is over, for the pager as well, and no later
+// record brings it back; a person may.
+func TestLetGo(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.world.RemoveDestination(bucket)
+	attack := s.attack(id)
+	s.hear(attack)
+	s.pass(time.Hour)
+	s.is(id, remediate.Blocked, remediate.Destination)
+	if done, err := s.r.LetGo(t.Context(), scope, id, "the bucket is gone"); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	i := s.is(id, remediate.Closed, remediate.Released)
+	if i.Advice != "an operator let it go: the bucket is gone" {
+		t.Errorf("it says %q", i.Advice)
+	}
+	s.resolved()
+	s.world.AddDestination(bucket)
+	s.hear(attack, s.record(id))
+	s.refresh()
+	s.pass(3 * time.Hour)
+	s.is(id, remediate.Closed, remediate.Released)
+	s.resolved()
+	if done, err := s.r.LetGo(t.Context(), scope, id, ""); done || err != nil {
+		t.Error(done, err)
+	}
+	if _, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil {
+		t.Fatal(err)
+	}
+	s.is(id, remediate.Restored, "")
+	s.restored("vpc-1")
+}

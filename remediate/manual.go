@@ -121,6 +121,23 @@ func (r *Remediator) openByHand(ctx context.Context, s inventory.Scope, id strin
 	})
 }
 
+// LetGo closes the incident of a flow log that is gone and not back: a person does
+// not want it any more. done is false where there is nothing to close.
+func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why string) (done bool, err error) {
+	text := "an operator let it go"
+	if why != "" {
+		text += ": " + why
+	}
+	err = r.update(ctx, s, id, func(tx Tx, i Incident, now time.Time) error {
+		if done = i.State == Open || i.State == Blocked; !done {
+			return nil
+		}
+		i.Requested, i.Stuck = false, nil
+		return r.close(tx, i, Released, text, now)
+	})
+	return done && err == nil, err
+}
+
 // byHand makes the event of an incident tell its end: a new one, where none is
 // remembered.
 func (r *Remediator) byHand(tx Tx, i Incident, now time.Time) error {

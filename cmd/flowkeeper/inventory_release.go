@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -39,8 +40,11 @@ func newReleaseCommand(a *app) *cobra.Command {
 		Use: "release ID... | --resource ID | --destination ARN", Short: "Let flow logs be deleted without being restored",
 		Long: `For a time (--for, 2h unless said otherwise, 90d at most) the named flow logs
 may be deleted: Flowkeeper still tells of the deletion, as information, but does
-not restore them. A deletion counts by the time that its record bears. What was
-deleted before is not released afterwards. --undo takes the release back.
+not restore them. A deletion counts by the time that its record bears. --undo
+takes the release back.
+
+One that is gone already and not back, because its restore is blocked or waits, is
+let go for good: its incident is closed. ` + "`flowkeeper restore`" + ` undoes that.
 
 With --resource and --destination together: the live flow logs of that resource
 that deliver to that destination.`,
@@ -57,7 +61,7 @@ that deliver to that destination.`,
 			if err := r.check(c); err != nil {
 				return err
 			}
-			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error { return a.release(c.Context(), s, r) })
+			return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error { return a.release(c.Context(), conf, s, r) })
 		},
 	}
 	f := c.Flags()
@@ -117,14 +121,15 @@ func (r release) apply(row *inventory.Row, now time.Time) bool {
 	return true
 }
 
-func (a *app) release(ctx context.Context, s *store.Store, r release) error {
-	if err := allLive(ctx, s, r.ids); err != nil {
+func (a *app) release(ctx context.Context, c configs.Config, s *store.Store, r release) error {
+	gone, err := r.lost(ctx, s)
+	if err != nil {
 		return err
 	}
 	now := a.now()
 	var found int
 	var changed []inventory.Row
-	_, err := s.Change(ctx, func(row *inventory.Row) bool {
+	_, err = s.Change(ctx, func(row *inventory.Row) bool {
 		if !r.matches(*row) {
 			return false
 		}
@@ -138,27 +143,42 @@ func (a *app) release(ctx context.Context, s *store.Store, r release) error {
 	switch {
 	case err != nil:
 		return err
-	case found == 0:
+	case found+len(gone) == 0:
 		return fmt.Errorf("no live flow log matches, nothing was changed: see `flowkeeper inventory list`")
 	}
-	return a.printReleased(r, changed)
-}
-
-// allLive refuses IDs that a release makes no sense for, before anything is
-// changed.
-func allLive(ctx context.Context, s *store.Store, ids []string) error {
-	for _, id := range ids {
-		row, ok, err := s.FindFlowLog(ctx, id)
-		switch {
-		case err != nil:
-			return err
-		case !ok:
-			return fmt.Errorf("%w (nothing was changed)", unknownFlowLog(id))
-		case row.State == inventory.Gone:
-			return fmt.Errorf("%s is gone already, nothing was changed: %s", id, afterGone(ctx, s, id))
+	rem := a.newRemediator(c, s, nil)
+	for n, row := range gone {
+		if _, err := rem.LetGo(ctx, row.Scope, row.ID, r.reason); err != nil {
+			return errors.Join(err, a.printReleased(r, changed, gone[:n]))
 		}
 	}
-	return nil
+	return a.printReleased(r, changed, gone)
+}
+
+// lost are the rows of IDs that are gone and whose incident can be closed. IDs that
+// a release makes no sense for are refused, before anything is changed.
+func (r release) lost(ctx context.Context, s *store.Store) (rows []inventory.Row, err error) {
+	for _, id := range r.ids {
+		row, ok, err := s.FindFlowLog(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, fmt.Errorf("%w (nothing was changed)", unknownFlowLog(id))
+		}
+		if row.State != inventory.Gone {
+			continue
+		}
+		i, _, ok, err := s.FindIncident(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if r.undo || !ok || i.State != remediate.Open && i.State != remediate.Blocked {
+			return nil, fmt.Errorf("%s is gone already, nothing was changed: %s", id, afterGone(ctx, s, id))
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
 }
 
 // afterGone says where to go on from a flow log that is gone.
@@ -173,7 +193,8 @@ func afterGone(ctx context.Context, s *store.Store, id string) string {
 	return fmt.Sprintf("nothing stands in its place; `flowkeeper incidents show %s` says why, `flowkeeper restore %s` puts it back", id, id)
 }
 
-func (a *app) printReleased(r release, rows []inventory.Row) error {
+func (a *app) printReleased(r release, live, gone []inventory.Row) error {
+	rows := slices.Concat(live, gone)
 	err := a.print(func(w io.Writer) error {
 		if r.json {
 			for _, row := range rows {
@@ -194,11 +215,14 @@ func (a *app) printReleased(r release, rows []inventory.Row) error {
 	if err != nil {
 		return err
 	}
+	if len(gone) > 0 {
+		fmt.Fprintf(a.stderr, "%s let go: not to be put back any more\n", plural(len(gone), "flow log"))
+	}
 	switch {
 	case r.undo:
-		fmt.Fprintf(a.stderr, "%s protected again\n", plural(len(rows), "flow log"))
-	default:
-		fmt.Fprintf(a.stderr, "%s may be deleted for %s without being restored\n", plural(len(rows), "flow log"), tidy(r.period))
+		fmt.Fprintf(a.stderr, "%s protected again\n", plural(len(live), "flow log"))
+	case len(live) > 0:
+		fmt.Fprintf(a.stderr, "%s may be deleted for %s without being restored\n", plural(len(live), "flow log"), tidy(r.period))
 	}
 	return nil
 }
