@@ -161,3 +161,33 @@ func TestLetGo(t *testing.T) {
 	s.is(id, remediate.Restored, "")
 	s.restored("vpc-1")
 }
+
+// TestADriftLearnsWhoItWas, though it is back by then: who, and for how long it was
+// dark.
+func TestADriftLearnsWhoItWas(t *testing.T) {
+	t.Parallel()
+	for state, pause := range map[remediate.State]time.Duration{remediate.Restored: 5 * time.Minute, remediate.Verified: time.Hour} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id := s.protect(1)[0]
+			s.now = s.now.Add(time.Minute)
+			f, forged := s.attack(id), s.record(id)
+			forged.Record.Identity.ARN = "arn:aws:iam::111122223333:user/alice"
+			s.refresh()
+			s.pass(pause)
+			before := s.is(id, state, "")
+			s.hear(f)
+			s.hear(forged)
+			i := s.is(id, state, "")
+			was, _ := before.BlindSeconds()
+			blind, _ := i.BlindSeconds()
+			if i.Source != remediate.ByEvent || i.Actor == nil || i.Actor.ARN != mallory || i.EventID != before.EventID || i.NewID != before.NewID || blind != was-60 {
+				t.Errorf("by %v %+v, dark for %v s instead of %v", i.Source, i.Actor, blind, was-60)
+			}
+			s.pass(3 * time.Hour)
+			s.is(id, remediate.Verified, "")
+			s.resolved()
+		})
+	}
+}

@@ -77,7 +77,11 @@ func (i Incident) hear(rule Rule, f detection.Finding, actor alert.Actor, unrele
 	if reopened {
 		i = i.reopen(now)
 	}
-	if reopened || drifted || unreleased && (i.State == Open || i.State == Blocked) {
+	back := i.Source == ByDrift && (i.State == Restored || i.State == Verified)
+	if told := i.EventID; back {
+		i = i.claim(f, actor, now)
+		i.EventID = told // of what it came to, people have heard by that one
+	} else if reopened || drifted || unreleased && (i.State == Open || i.State == Blocked) {
 		i = i.claim(f, actor, now)
 	}
 	if anew {
