@@ -139,6 +139,10 @@ type Alert struct {
 	// RouteLevel is what an alert that answers an earlier one is routed by: the
 	// most urgent level of those before it. See Routes.
 	RouteLevel Level `json:"-"`
+
+	// NotStored says that the state file did not take what the alert tells of: it
+	// goes past it, and nothing is restored until the file can be written.
+	NotStored bool `json:"-"`
 }
 
 // Answers reports whether the alert tells how an earlier one of the same

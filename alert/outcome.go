@@ -170,6 +170,9 @@ func (a Alert) watching() string {
 
 // answering counts what a deletion leaves to do.
 func (a Alert) answering() string {
+	if a.NotStored {
+		return "restores NOTHING until its state file can be written: make room on the daemon's machine (docs/troubleshoot.md#disk-space)"
+	}
 	restore, wait, left := 0, 0, 0
 	for _, f := range a.FlowLogs {
 		switch {

@@ -198,6 +198,19 @@ func TestDeletionSaysWhatIsLeftToPeople(t *testing.T) {
 	}
 }
 
+// TestDeletionThatIsNotStored promises nothing.
+func TestDeletionThatIsNotStored(t *testing.T) {
+	t.Parallel()
+	for _, logs := range [][]FlowLog{nil, {{FlowLogID: "fl-1", State: "open"}}, {{FlowLogID: "fl-1", State: "open"}, {FlowLogID: "fl-2", State: "open"}}} {
+		a := deletion()
+		a.FlowLogs, a.NotStored = logs, true
+		_, text := Describe(a)
+		if !strings.Contains(text, "Flowkeeper: restores NOTHING until its state file can be written: make room") || strings.Contains(text, "another alert follows") {
+			t.Error(text)
+		}
+	}
+}
+
 func TestSpan(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[float64]string{

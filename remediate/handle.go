@@ -288,7 +288,7 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 	_ = r.Store.View(ctx, func(tx Tx) (err error) { facts, err = r.facts(tx, s, e.Actor, flowLogs(incidents)); return err }) // fewer, then
 	e.Level, facts = raised(e.Level, facts)
 	a := r.deletionAlert(e, incidents, now)
-	a.RaisedBy = facts
+	a.RaisedBy, a.NotStored = facts, true
 	a.Write()
 	r.Direct(ctx, a)
 }

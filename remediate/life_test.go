@@ -517,6 +517,9 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 	if len(s.direct) != 1 || s.direct[0].Kind != alert.Deletion || s.direct[0].FlowLogs[0].FlowLogID != id || s.direct[0].FlowLogs[0].ResourceID != "vpc-1" {
 		t.Fatalf("sent directly: %+v", s.direct)
 	}
+	if text := s.direct[0].Text; !strings.Contains(text, "restores NOTHING until its state file can be written") {
+		t.Errorf("promised while nothing can be stored: %s", text)
+	}
 	s.r.Store = s.store
 	s.hear(attack)
 	a := s.alerts(alert.Deletion)
