@@ -26,11 +26,9 @@ func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) er
 			return nil
 		}
 		r.say(ctx, s, &p)
+		r.sayStill(ctx, s, &p, n, err)
 		if err == nil && n == batch {
 			continue // there may be more
-		}
-		if err != nil {
-			r.Log.Error("restoring stands still", "account", s.Account, "region", s.Region, "error", err)
 		}
 		t := time.NewTimer(r.rest(ctx, s, err))
 		select {
@@ -46,8 +44,29 @@ func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) er
 
 // progress of a scope's restores, as the log has it.
 type progress struct {
-	said time.Time
-	left int
+	said  time.Time
+	left  int
+	still bool // that nothing goes on is said
+}
+
+// sayStill logs once that restoring stands still, and once that it is over: when
+// something was done, or nothing is due any more.
+func (r *Remediator) sayStill(ctx context.Context, s inventory.Scope, p *progress, done int, err error) {
+	log := r.Log.With("account", s.Account, "region", s.Region)
+	switch {
+	case err != nil && !p.still:
+		p.still = true
+		log.Error("restoring stands still, and is tried each second", "error", err)
+	case err == nil && p.still && (done > 0 || r.nothingDue(ctx, s)):
+		p.still = false
+		log.Info("restoring is possible again")
+	}
+}
+
+func (r *Remediator) nothingDue(ctx context.Context, s inventory.Scope) bool {
+	var at time.Time
+	err := r.Store.View(ctx, func(tx Tx) (err error) { at, err = tx.NextDue(s); return err })
+	return err == nil && (at.IsZero() || at.After(r.Now()))
 }
 
 // say logs now and then how many flow logs are left to be restored, while they

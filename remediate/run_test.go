@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,6 +107,60 @@ func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
 		}
 		cancel()
 		s.must(<-done)
+	})
+}
+
+// TestRunWithAFullDisk: the log says nothing that did not get on disk, and not each
+// second that nothing does.
+func TestRunWithAFullDisk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.bubble = true
+		log := &bytes.Buffer{}
+		s.r.Log = slog.New(slog.NewTextHandler(log, nil))
+		id := s.plant("vpc-1", nil)
+		s.refresh()
+		time.Sleep(time.Hour)
+		s.world.Throttle("CreateFlowLogs", 4)
+		s.hear(s.attack(id))
+		disk := &rollingBack{Store: s.store}
+		disk.full.Store(true)
+		s.r.Store = disk
+		says := func(when string, want map[string]int) {
+			t.Helper()
+			synctest.Wait()
+			for text, n := range want {
+				if got := strings.Count(log.String(), text); got != n {
+					t.Errorf("%s: %q %d times, not %d:\n%s", when, text, got, n, log)
+				}
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.r.Run(ctx, inventory.Scope{Account: account, Region: region}, func() {}) }()
+		time.Sleep(10 * time.Second)
+		says("full", map[string]int{"restoring stands still": 1, "incident restored": 0, "will try again": 0, "restoring is possible again": 0})
+		disk.full.Store(false)
+		time.Sleep(10 * time.Second)
+		says("room", map[string]int{"restoring stands still": 1, "incident restored": 1, "restoring is possible again": 1})
+		cancel()
+		s.must(<-done)
+	})
+}
+
+// rollingBack is a store whose disk may have no room for what it is to commit.
+type rollingBack struct {
+	remediate.Store
+	full atomic.Bool
+}
+
+func (s *rollingBack) Update(ctx context.Context, fn func(remediate.Tx) error) error {
+	return s.Store.Update(ctx, func(tx remediate.Tx) error {
+		if err := fn(tx); err != nil || !s.full.Load() {
+			return err
+		}
+		return errFull
 	})
 }
 

@@ -204,7 +204,10 @@ func (r *Remediator) answered(tx Tx, i Incident, a answer, after look, now time.
 // its event has come to.
 func (r *Remediator) update(ctx context.Context, s inventory.Scope, id string, fn func(Tx, Incident, time.Time) error) error {
 	var before, after Incident
+	var log logged
 	err := r.Store.Update(ctx, func(tx Tx) error {
+		log = logged{Tx: tx} // fn may run again
+		tx = &log
 		now := r.Now()
 		i, ok, err := tx.Incident(s, id)
 		if err != nil || !ok {
@@ -230,12 +233,29 @@ func (r *Remediator) update(ctx context.Context, s inventory.Scope, id string, f
 		return err
 	})
 	if err == nil {
+		for _, line := range log.lines {
+			line()
+		}
 		r.Wake()
 		if r.Meter != nil {
 			r.Meter.Changed(before, after)
 		}
 	}
 	return err
+}
+
+// logged is a transaction that keeps lines for the log until it is on disk: it may
+// fail, and then what they say is not so.
+type logged struct {
+	Tx
+	lines []func()
+}
+
+// onceStored is to log a line when tx is on disk.
+func onceStored(tx Tx, line func()) {
+	if l, ok := tx.(*logged); ok {
+		l.lines = append(l.lines, line)
+	}
 }
 
 // put writes an incident and a line of its history where the state changed.
@@ -253,7 +273,7 @@ func (r *Remediator) put(tx Tx, old, i Incident, text string, now time.Time) err
 	if i.NewID != "" {
 		log = log.With("new_flow_log", i.NewID)
 	}
-	log.Info("incident "+string(i.State), "text", text)
+	onceStored(tx, func() { log.Info("incident "+string(i.State), "text", text) })
 	return tx.AddHistory(i.Scope, i.FlowLogID, Entry{At: now, State: i.State, Reason: i.Reason, Text: text})
 }
 
@@ -299,7 +319,9 @@ func (r *Remediator) failed(tx Tx, i Incident, a answer, now time.Time) error {
 			return r.put(tx, old, i, a.message, now)
 		}
 	case retry:
-		r.Log.Warn("will try again", "flow_log", i.FlowLogID, "account", i.Scope.Account, "region", i.Scope.Region, "error", a.message)
+		onceStored(tx, func() {
+			r.Log.Warn("will try again", "flow_log", i.FlowLogID, "account", i.Scope.Account, "region", i.Scope.Region, "error", a.message)
+		})
 		return r.put(tx, old, i, a.message, now)
 	}
 	return r.block(tx, i, a, now)
