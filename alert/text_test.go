@@ -134,6 +134,8 @@ func TestTitles(t *testing.T) {
 		{notTaken, "Alerts don't arrive: sink pager has not taken alert alrt_1 for 3 days"},
 		{TakesAgain("pager", time.Now()), "Works again: sink pager takes alerts again"},
 		{Alert{Kind: Pipeline, Cause: "the queue is gone", Account: "1"}, "Flow logs at risk: the queue is gone in 1"},
+		{Alert{Kind: Pipeline, Cause: "the inventory can't be refreshed: operation error EC2: DescribeFlowLogs, https response error", Account: "1", Region: "eu-west-1"},
+			"Flow logs at risk: the inventory can't be refreshed in 1 eu-west-1"},
 		{Alert{Kind: Destination, Cause: "arn:aws:s3:::x"}, "New flow log destination: arn:aws:s3:::x"},
 		{Alert{Kind: Test}, "Test alert from Flowkeeper: nothing has happened"},
 	} {

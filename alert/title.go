@@ -43,10 +43,9 @@ func (a Alert) title() string {
 		case len(a.FlowLogs) > 0:
 			return "Does not deliver: " + things(a.FlowLogs) + a.in()
 		case a.aboutSink():
-			which, _, _ := strings.Cut(a.Cause, ": ") // what it answered does not fit
-			return "Alerts don't arrive: " + Clean(which, 100)
+			return "Alerts don't arrive: " + a.shortly("a sink does not take them")
 		}
-		return "Flow logs at risk: " + a.because("a part of the pipeline fails") + a.in()
+		return "Flow logs at risk: " + a.shortly("a part of the pipeline fails") + a.in()
 	case Destination:
 		return "New flow log destination: " + a.because(things(a.FlowLogs)) + a.in()
 	case Test:
@@ -126,6 +125,12 @@ func (a Alert) because(otherwise string) string {
 		return otherwise
 	}
 	return Clean(a.Cause, 100)
+}
+
+// shortly is the cause without what AWS, or a sink, answered: that does not fit.
+func (a Alert) shortly(otherwise string) string {
+	a.Cause, _, _ = strings.Cut(a.Cause, ": ")
+	return a.because(otherwise)
 }
 
 func firstReason(logs []FlowLog) string {

@@ -104,7 +104,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.progress = &systemd.Progress{}
-	d.queue = &queueState{store: d.store, log: d.Log, tell: d.tellPipeline, works: d.works, commits: d.store, showAgain: make(chan struct{}, 1)}
+	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, log: d.Log, tell: d.tellPipeline, works: d.works, commits: d.store, showAgain: make(chan struct{}, 1)}
 	if unread != nil {
 		d.tellPipeline(ctx, inventory.Scope{}, remembering, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}

@@ -433,6 +433,13 @@ func TestDeletedQueue(t *testing.T) {
 	h.await("the queue's first answer", func() bool { return h.daemon.queue.ready() == nil })
 	h.world.Fail("ReceiveMessage", 1<<30, "AWS.SimpleQueueService.NonExistentQueue", http.StatusBadRequest)
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Pipeline)) == 1 })
+	a := h.pager.of(alert.Pipeline)[0]
+	if want := "Flow logs at risk: the queue flowkeeper in 111122223333 eu-west-1 does not answer any more"; a.Title != want {
+		t.Errorf("title %q", a.Title)
+	}
+	if !strings.Contains(a.Cause, "NonExistentQueue") || !strings.Contains(a.Text, "To do: make the queue again") {
+		t.Error(a.Text)
+	}
 	if err := h.daemon.ready(); err == nil {
 		t.Error("ready without a queue")
 	}

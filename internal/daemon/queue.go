@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
+	"flowkeeper/configs"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
@@ -24,6 +26,7 @@ const factReceived = "received"
 // queueState is what is known of the queue and of the store, for /readyz and
 // for the decision whether a refused receive ends the daemon.
 type queueState struct {
+	name  string // and where it is
 	store *store.Store
 	log   *slog.Logger
 	tell  func(ctx context.Context, s inventory.Scope, p remediate.Part, text string)
@@ -39,6 +42,15 @@ type queueState struct {
 	clear    bool // nobody is left to be told that it answers
 	storeBad bool // a commit failed, and none has succeeded since
 	full     bool // … and what tryStore wrote was not taken either
+}
+
+// queueName says which queue, and where it is as far as its URL tells.
+func queueName(q configs.Queue) string {
+	ref, err := q.Parse()
+	if err != nil {
+		return q.URL
+	}
+	return strings.TrimSuffix(ref.Name+" in "+strings.TrimSpace(ref.Account+" "+ref.Region), " in ")
 }
 
 // received is called after each successful receive.
@@ -81,7 +93,7 @@ func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
 		q.mu.Lock()
 		q.told, q.clear = true, false
 		q.mu.Unlock()
-		q.tell(ctx, inventory.Scope{}, remediate.Receiving, "the queue does not answer any more, so that only the refresh finds deletions now: "+err.Error())
+		q.tell(ctx, inventory.Scope{}, remediate.Receiving, fmt.Sprintf("the queue %s does not answer any more: only the refresh finds deletions now. AWS said: %s", q.name, err))
 	}
 	return false
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"flowkeeper/configs"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -40,6 +41,20 @@ func TestTryStore(t *testing.T) {
 		}
 		if ready := q.ready() == nil; ready != step.ready || shown != step.shown {
 			t.Errorf("%s: ready %v, shown %v", step.what, ready, shown)
+		}
+	}
+}
+
+func TestQueueName(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"https://sqs.eu-west-1.amazonaws.com/111122223333/flowkeeper": "flowkeeper in 111122223333 eu-west-1",
+		"arn:aws:sqs:eu-west-1:111122223333:flowkeeper":               "flowkeeper in 111122223333 eu-west-1",
+		"http://localhost:4566/000000000000/flowkeeper":               "flowkeeper in 000000000000",
+		"nonsense": "nonsense",
+	} {
+		if got := queueName(configs.Queue{URL: url}); got != want {
+			t.Errorf("%s: %q, want %q", url, got, want)
 		}
 	}
 }

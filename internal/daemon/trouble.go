@@ -65,6 +65,18 @@ func troubleAlert(s inventory.Scope, p remediate.Part, level alert.Level, text s
 		ID: alert.ID("pipeline", s.String(), text, now.Format(time.RFC3339)), DedupKey: remediate.TroubleKey(s, p),
 		Time: alert.Time{Time: now}, Kind: alert.Pipeline, Level: level, RouteLevel: alert.High, Account: s.Account, Region: s.Region, Cause: text,
 	}
+	if !a.Resolves() {
+		a.Advice = partAdvice[p]
+	}
 	a.Write()
 	return a
+}
+
+// partAdvice is what to do where a part fails.
+var partAdvice = map[remediate.Part]string{
+	remediate.Receiving:  "make the queue again, or give access back: no restart is needed. `flowkeeper doctor` says what is missing; see who did it (docs/troubleshoot.md#queue-lost)",
+	remediate.Refreshing: "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#refresh-fails)",
+	remediate.Reaching:   "see network, DNS, proxy and credentials of the daemon's machine: `flowkeeper doctor` there tells which (docs/troubleshoot.md#aws-unreachable)",
+	remediate.Copying:    "see that the bucket is there and takes it: `flowkeeper doctor` (docs/troubleshoot.md#copy-fails)",
+	remembering:          "run `flowkeeper doctor` on the daemon's machine; where nobody of yours did it, find out who (docs/troubleshoot.md#state-file-taken)",
 }

@@ -3,6 +3,8 @@ package daemon
 import (
 	"database/sql"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"flowkeeper/alert"
@@ -37,6 +39,26 @@ func TestTroubleToldAndItsEndInOneCommit(t *testing.T) {
 		all := h.pager.of(alert.Pipeline)
 		return len(all) == 2 && !all[0].Resolves() && all[1].Resolves()
 	})
+}
+
+// Who is woken by a part of the daemon reads what to try, and where it is explained.
+func TestAdviceOfATrouble(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/troubleshoot.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []remediate.Part{remediate.Receiving, remediate.Refreshing, remediate.Reaching, remediate.Copying, remembering} {
+		a := troubleAlert(inventory.Scope{}, p, alert.High, "it fails: AWS said no")
+		_, anchor, _ := strings.Cut(a.Advice, "docs/troubleshoot.md#")
+		anchor, _, _ = strings.Cut(anchor, ")")
+		if !strings.Contains(a.Advice, "`flowkeeper doctor`") || anchor == "" || !strings.Contains(string(page), "\n## "+anchor+"\n") {
+			t.Errorf("%s: %q", p, a.Advice)
+		}
+		if a := troubleAlert(inventory.Scope{}, p, alert.Informational, "it works"); a.Advice != "" {
+			t.Errorf("%s is over, and still: %s", p, a.Advice)
+		}
+	}
 }
 
 // With a full disk the end of a trouble is told once, not with every receive.
