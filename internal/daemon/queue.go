@@ -37,6 +37,7 @@ type queueState struct {
 
 	mu       sync.Mutex
 	answered bool // the last receive succeeded
+	before   bool // one has, since the start
 	noted    bool // factReceived is written
 	told     bool // of the current run of failures
 	clear    bool // nobody is left to be told that it answers
@@ -56,7 +57,7 @@ func queueName(q configs.Queue) string {
 // received is called after each successful receive.
 func (q *queueState) received(ctx context.Context) {
 	q.mu.Lock()
-	q.answered, q.told = true, false
+	q.answered, q.before, q.told = true, true, false
 	note, clear := !q.noted, q.clear
 	q.noted, q.clear = true, true
 	q.mu.Unlock()
@@ -142,8 +143,10 @@ func (q *queueState) ready() error {
 	switch {
 	case q.storeBad:
 		return errNotStored
+	case !q.answered && q.before:
+		return errors.New("the queue does not answer any more")
 	case !q.answered:
-		return errors.New("the queue has not answered yet, or does not any more")
+		return errors.New("the queue has not answered yet")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 
@@ -43,6 +44,28 @@ func TestTryStore(t *testing.T) {
 			t.Errorf("%s: ready %v, shown %v", step.what, ready, shown)
 		}
 	}
+}
+
+// TestReadyOfTheQueue: what has not begun is another thing than what broke.
+func TestReadyOfTheQueue(t *testing.T) {
+	t.Parallel()
+	q := &queueState{noted: true, clear: true}
+	says := func(want string) {
+		t.Helper()
+		if err := q.ready(); fmt.Sprint(err) != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	passes := context.DeadlineExceeded // by itself
+	says("the queue has not answered yet")
+	q.failed(t.Context(), passes)
+	says("the queue has not answered yet")
+	q.received(t.Context())
+	says("<nil>")
+	q.failed(t.Context(), passes)
+	says("the queue does not answer any more")
+	q.received(t.Context())
+	says("<nil>")
 }
 
 func TestQueueName(t *testing.T) {
