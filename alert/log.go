@@ -54,7 +54,7 @@ func (l *Log) Send(ctx context.Context, a Alert) error {
 func (a Alert) first() (outcome, advice string) {
 	for _, logs := range [][]FlowLog{a.FlowLogs, a.FailedFlowLogs} {
 		if len(logs) > 0 {
-			return logs[0].outcome(a.Kind), logs[0].Advice
+			return logs[0].outcome(a), logs[0].Advice
 		}
 	}
 	return "", ""

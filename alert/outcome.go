@@ -10,21 +10,21 @@ import (
 const listed = 20
 
 // list adds one line a flow log.
-func (t *lines) list(heading string, kind Kind, logs []FlowLog) {
+func (t *lines) list(heading string, a Alert, logs []FlowLog) {
 	if len(logs) == 0 {
 		return
 	}
 	t.add(heading + ":")
 	for _, f := range logs[:min(len(logs), listed)] {
-		t.add("  " + f.line(kind))
+		t.add("  " + f.line(a))
 	}
 	if more := len(logs) - listed; more > 0 {
 		t.add(fmt.Sprintf("  and %d more", more))
 	}
 }
 
-// line is one flow log: which, of what, to where, and how it stands.
-func (f FlowLog) line(kind Kind) string {
+// line is one flow log of an alert: which, of what, to where, and how it stands.
+func (f FlowLog) line(a Alert) string {
 	s := f.FlowLogID
 	if f.ResourceID != "" {
 		s += " of " + f.ResourceID
@@ -38,7 +38,7 @@ func (f FlowLog) line(kind Kind) string {
 	if tags := f.telling(); tags != "" {
 		s += " [" + tags + "]"
 	}
-	if how := f.outcome(kind); how != "" {
+	if how := f.outcome(a); how != "" {
 		s += ": " + how
 	}
 	if len(f.DifferencesFound) > 0 {
@@ -54,7 +54,7 @@ func (f FlowLog) line(kind Kind) string {
 }
 
 // outcome words the state of the flow log's incident, or AWS's refusal.
-func (f FlowLog) outcome(kind Kind) string {
+func (f FlowLog) outcome(a Alert) string {
 	switch {
 	case f.ErrorCode != "" && f.ErrorMessage != "":
 		return f.ErrorCode + ", " + f.ErrorMessage
@@ -68,21 +68,21 @@ func (f FlowLog) outcome(kind Kind) string {
 		}
 		return "cannot be restored, " + blockedBy(f.Reason)
 	case f.NewFlowLogID != "":
-		return f.back()
+		return f.back(a)
 	case f.NextAttemptAt != nil:
 		return "not before " + moment(*f.NextAttemptAt)
 	case f.Foreseen != "":
 		return closedBecause(f.Foreseen)
-	case f.State == "open" && kind != Deletion:
+	case f.State == "open" && a.Kind != Deletion:
 		return "not restored yet"
 	}
 	return f.ErrorMessage
 }
 
-func (f FlowLog) back() string {
+func (f FlowLog) back(a Alert) string {
 	s := "back as " + f.NewFlowLogID
 	if f.BlindSeconds != nil {
-		s += " after " + span(*f.BlindSeconds)
+		s += " after " + a.blind(*f.BlindSeconds)
 	}
 	switch {
 	case f.State == "verified":
@@ -91,6 +91,15 @@ func (f FlowLog) back() string {
 		s += ", but it does not deliver"
 	}
 	return s
+}
+
+// blind is how long nothing was recorded. Of a drift it is only known when a refresh
+// last saw the flow log.
+func (a Alert) blind(seconds float64) string {
+	if a.Source == "drift" {
+		return "at most " + span(seconds)
+	}
+	return span(seconds)
 }
 
 // closedBecause words the reasons of design.md's table.

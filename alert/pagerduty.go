@@ -233,7 +233,7 @@ func detailsOf(a Alert, most int) pagerDetails {
 		Cause: Clean(a.Cause, maxField), Who: Clean(a.whoShort(), 2*maxField), When: a.whenHeard(),
 		Before: Clean(a.before(), maxField), RaisedBy: Clean(a.raisedBecause(), maxField), Target: Clean(a.Target, maxField),
 		EventID: a.EventID, Alert: a.ID, Flowkeeper: a.doing(), ToDo: Clean(a.todo(), maxField),
-		FlowLogs: linesOf(a.Kind, a.FlowLogs, most), Refused: linesOf(a.Kind, a.FailedFlowLogs, most), More: a.details(), Text: a.Text,
+		FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: a.details(), Text: a.Text,
 	}
 	if a.Rule != nil {
 		d.Rule = Clean(a.Rule.Title+" ("+a.Rule.ID+")", maxField)
@@ -251,10 +251,10 @@ func detailsOf(a Alert, most int) pagerDetails {
 }
 
 // linesOf are the first flow logs, a line each, and how many more there are.
-func linesOf(kind Kind, logs []FlowLog, most int) []string {
+func linesOf(a Alert, logs []FlowLog, most int) []string {
 	var out []string
 	for _, f := range logs[:min(len(logs), most)] {
-		out = append(out, Clean(f.line(kind), 2*maxField))
+		out = append(out, Clean(f.line(a), 2*maxField))
 	}
 	if more := len(logs) - len(out); more > 0 {
 		out = append(out, fmt.Sprintf("and %d more", more))

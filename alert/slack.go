@@ -120,8 +120,8 @@ func slackPayload(a Alert) slackMessage {
 func slackBlocks(a Alert) []slack.Block {
 	todo := Clean(a.todo(), slackAnswer)
 	out := slackFacts(a.facts(slackAnswer))
-	out = append(out, slackList(a.heading(), a.Kind, a.FlowLogs, todo)...)
-	out = append(out, slackList("Refused", a.Kind, a.FailedFlowLogs, todo)...)
+	out = append(out, slackList(a.heading(), a, a.FlowLogs, todo)...)
+	out = append(out, slackList("Refused", a, a.FailedFlowLogs, todo)...)
 	out = append(out, slackFacts([]fact{{"Flowkeeper", Clean(a.doing(), slackAnswer)}, {"To do", todo}})...)
 	return append(out, slack.NewContextBlock("", slackPlain(Clean(a.foot(), 2*slackAnswer))))
 }
@@ -158,7 +158,7 @@ func slackFacts(facts []fact) []slack.Block {
 
 // slackList names the first flow logs, and counts them where there are more.
 // What there is to do of its own for one is said with it.
-func slackList(heading string, kind Kind, logs []FlowLog, todo string) []slack.Block {
+func slackList(heading string, a Alert, logs []FlowLog, todo string) []slack.Block {
 	if len(logs) == 0 {
 		return nil
 	}
@@ -170,7 +170,7 @@ func slackList(heading string, kind Kind, logs []FlowLog, todo string) []slack.B
 		if Clean(f.Advice, slackAnswer) == todo {
 			f.Advice = ""
 		}
-		add(Clean(cmp.Or(f.line(kind), "unknown"), slackLine))
+		add(Clean(cmp.Or(f.line(a), "unknown"), slackLine))
 	}
 	if more := len(logs) - slackListed; more > 0 {
 		heading += " (" + tally(logs) + ")"

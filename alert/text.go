@@ -36,9 +36,9 @@ func (a Alert) text() string {
 	a.where(&t)
 	t.put("Event", a.EventID)
 	t.put("Before", a.before())
-	t.list(a.heading(), a.Kind, a.FlowLogs)
+	t.list(a.heading(), a, a.FlowLogs)
 	t.put("Format", a.format())
-	t.list("Refused", a.Kind, a.FailedFlowLogs)
+	t.list("Refused", a, a.FailedFlowLogs)
 	t.put("Flowkeeper", a.doing())
 	t.put("To do", a.ownAdvice())
 	if a.Kind == Restored {

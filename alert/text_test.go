@@ -163,9 +163,23 @@ func TestOutcomes(t *testing.T) {
 		{FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, Blocked, "cannot be restored, AWS refuses it to Flowkeeper's role (AWS's words)"},
 		{FlowLog{ErrorCode: "400", ErrorMessage: "no"}, Attempt, "400, no"},
 	} {
-		if got := c.f.outcome(c.kind); got != c.want {
+		if got := c.f.outcome(Alert{Kind: c.kind}); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.f, got, c.want)
 		}
+	}
+}
+
+// TestBlindTimeOfADrift: when it was deleted is not known, only when it was last seen.
+func TestBlindTimeOfADrift(t *testing.T) {
+	t.Parallel()
+	a := Alert{Kind: Restored, Source: "drift", FlowLogs: []FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1", State: "restored", NewFlowLogID: "fl-2", BlindSeconds: ptr(72.0)}}}
+	title, text := Describe(a)
+	if title != "Restored: the flow log of vpc-1, blind for at most 1 min 12 s" || !strings.Contains(text, "back as fl-2 after at most 1 min 12 s") {
+		t.Errorf("%s\n%s", title, text)
+	}
+	a.Source = "event"
+	if title, text := Describe(a); strings.Contains(title+text, "at most") {
+		t.Errorf("%s\n%s", title, text)
 	}
 }
 

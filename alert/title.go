@@ -77,7 +77,7 @@ func (a Alert) restoredTitle() string {
 	}
 	after := ""
 	if blind > 0 {
-		after = ", blind for " + span(blind)
+		after = ", blind for " + a.blind(blind)
 	}
 	switch {
 	case n == 0:

@@ -230,7 +230,11 @@ func (a *app) incidentSheet(i remediate.Incident) *sheet {
 	s.put("replaced by", i.NewID)
 	s.put("restored", a.when(i.RestoredAt))
 	s.put("verified", a.when(i.VerifiedAt))
-	s.put("blind for", blind(i))
+	if b := blind(i); b != "" && i.DeletedAt.IsZero() {
+		s.put("blind for", "at most "+b) // when it was deleted is not known
+	} else {
+		s.put("blind for", b)
+	}
 	if since, still := blindSince(i); still {
 		s.put("blind", "since "+a.when(since))
 	}
