@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -203,6 +204,9 @@ func (a *app) showIncident(ctx context.Context, s *store.Store, id string, asJSO
 		if err := a.writeSheet(w, a.incidentSheet(i)); err != nil {
 			return err
 		}
+		if len(a.reasons(i)) > 0 {
+			history = shorter(history, i.LastError)
+		}
 		return a.printHistory(w, history)
 	})
 }
@@ -281,7 +285,7 @@ func (a *app) reasons(i remediate.Incident) (out []string) {
 		out = append(out, "a rule lets whoever deleted it replace it until "+a.when(i.WaitUntil))
 	}
 	if i.LastError != "" {
-		out = append(out, "AWS answered: "+i.LastError)
+		out = append(out, lastTry(i.LastError))
 	}
 	if i.Stuck != nil && i.Stuck.Kind == alert.Decoy {
 		for _, d := range i.Stuck.Differences {
@@ -289,6 +293,15 @@ func (a *app) reasons(i remediate.Incident) (out []string) {
 		}
 	}
 	return out
+}
+
+// lastTry says why the last try failed, and whose words that are: an error of AWS's
+// begins with its code, or the SDK names it.
+func lastTry(message string) string {
+	if code, _, ok := strings.Cut(message, ": "); ok && !strings.Contains(code, " ") || strings.Contains(message, "api error ") {
+		return "AWS answered: " + message
+	}
+	return "the last try: " + message
 }
 
 func putActor(s *sheet, a *alert.Actor) {
@@ -301,6 +314,17 @@ func putActor(s *sheet, a *alert.Actor) {
 	s.put("from", a.SourceIP)
 	s.put("with", a.UserAgent)
 	s.put("MFA", a.MFAWords())
+}
+
+// shorter is a history that does not say again what is said above it.
+func shorter(history []remediate.Entry, said string) []remediate.Entry {
+	history = slices.Clone(history)
+	for n := range history {
+		if said != "" && history[n].Text == said {
+			history[n].Text = "as said above"
+		}
+	}
+	return history
 }
 
 func (a *app) printHistory(w io.Writer, history []remediate.Entry) error {

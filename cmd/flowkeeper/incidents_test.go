@@ -20,6 +20,35 @@ func sheetOf(t *testing.T, i remediate.Incident) string {
 	return strings.Join(strings.Fields(out.String()), " ")
 }
 
+// What is of our own making is not put into AWS's mouth.
+func TestLastTry(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{
+		"RequestLimitExceeded: Request limit exceeded.":                                                                               "AWS answered: ",
+		"Client.UnauthorizedOperation: You are not authorized":                                                                        "AWS answered: ",
+		"operation error EC2: CreateFlowLogs, https response error, api error Unavailable: later":                                     "AWS answered: ",
+		"look at 1 resources in 111122223333 eu-west-1: get identity: get credentials: these credentials act in account 444455556666": "the last try: ",
+		"fl-000000de is in the way":     "the last try: ",
+		"AWS did not answer in time":    "the last try: ",
+		"fl-1 is in the way, made by x": "the last try: ",
+	} {
+		if got := lastTry(message); got != want+message {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+func TestHistoryDoesNotRepeatTheReason(t *testing.T) {
+	t.Parallel()
+	all := []remediate.Entry{{Text: "named by a record"}, {Text: "it fails"}}
+	if got := shorter(all, "it fails"); got[0].Text != "named by a record" || got[1].Text != "as said above" || all[1].Text != "it fails" {
+		t.Errorf("%+v of %+v", got, all)
+	}
+	if got := shorter([]remediate.Entry{{}}, ""); got[0].Text != "" {
+		t.Errorf("%+v", got)
+	}
+}
+
 // When a flow log that a refresh found gone was deleted is not known, only when it
 // was last seen.
 func TestBlindTimeOfADriftIsAtMost(t *testing.T) {
