@@ -106,7 +106,7 @@ type FlowLog struct {
 
 	// Foreseen is why it will not be restored, as a reason of its incident, where
 	// that is known before AWS was asked.
-	Foreseen string `json:"-"`
+	Foreseen string `json:"foreseen,omitempty"`
 }
 
 // Alert is the public contract: webhook bodies, `alerts list --json` and SNS

@@ -171,16 +171,21 @@ func (a Alert) doing() string {
 
 // watching is what is left to people after a tampering.
 func (a Alert) watching() string {
-	if len(a.FlowLogs) == 0 {
+	switch {
+	case a.NotStored:
+		return "can't mend this, and " + restoresNothing
+	case len(a.FlowLogs) == 0:
 		return "can't mend this: the refresh still finds what is deleted, later and without who did it"
 	}
 	return "can't mend this; it tells when AWS reports that delivery fails, and restores flow logs that are deleted"
 }
 
+const restoresNothing = "restores NOTHING until its state file can be written: make room on the daemon's machine (docs/troubleshoot.md#disk-space)"
+
 // answering counts what a deletion leaves to do.
 func (a Alert) answering() string {
 	if a.NotStored {
-		return "restores NOTHING until its state file can be written: make room on the daemon's machine (docs/troubleshoot.md#disk-space)"
+		return restoresNothing
 	}
 	restore, wait, left := 0, 0, 0
 	for _, f := range a.FlowLogs {

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -236,5 +237,22 @@ func TestSpan(t *testing.T) {
 		if got := span(in); got != want {
 			t.Errorf("span(%v) = %q, want %q", in, got, want)
 		}
+	}
+}
+
+// TestWhatIsForeseenComesOutOfTheOutbox: chat and pagers word it from what is stored.
+func TestWhatIsForeseenComesOutOfTheOutbox(t *testing.T) {
+	t.Parallel()
+	a := Alert{Kind: Deletion, FlowLogs: []FlowLog{{FlowLogID: "fl-1", State: "open", Foreseen: "released"}}}
+	text, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out Alert
+	if err := json.Unmarshal(text, &out); err != nil {
+		t.Fatal(err)
+	}
+	if was, is := a.answering(), out.answering(); was != is || !strings.Contains(is, "does not restore it") {
+		t.Errorf("%q has become %q", was, is)
 	}
 }

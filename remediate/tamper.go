@@ -47,6 +47,7 @@ func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding, beat 
 		return nil
 	}
 	for _, a := range alerts { // I1
+		a.NotStored = true
 		a.Write()
 		r.Direct(ctx, a)
 		beat()

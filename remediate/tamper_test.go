@@ -157,7 +157,7 @@ func TestI1TamperPastAFullDisk(t *testing.T) {
 	if err := s.r.Handle(t.Context(), []detection.Finding{s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)}, func() {}); err == nil {
 		t.Error("acknowledged what is not stored")
 	}
-	if len(s.direct) != 1 || s.direct[0].Kind != alert.Tamper || s.direct[0].Title == "" {
+	if len(s.direct) != 1 || s.direct[0].Kind != alert.Tamper || s.direct[0].Title == "" || !strings.Contains(s.direct[0].Text, "restores NOTHING until") {
 		t.Errorf("%+v", s.direct)
 	}
 }
