@@ -70,7 +70,7 @@ func Checks() []Check {
 		{EventRule, "an enabled EventBridge rule leads to the queue"},
 		{EventPattern, "the rule's pattern matches the records that matter"},
 		{Queue, "the queue answers"},
-		{QueuePolicy, "the queue lets the rule or topic send, and nobody else"},
+		{QueuePolicy, "the queue lets the rule or topic send and nobody else, and no stranger take"},
 		{QueueKey, "EventBridge can use the queue's key"},
 		{QueueRetention, "the queue keeps messages long enough"},
 		{QueueRedrive, "what can't be handled goes to a dead-letter queue"},

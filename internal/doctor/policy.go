@@ -56,13 +56,16 @@ func (p *principals) UnmarshalJSON(b []byte) error {
 const sendMessage = "sqs:SendMessage"
 
 // sends reports whether the statement is about sending to the queue.
-func (s statement) sends(queueARN string) bool {
+func (s statement) sends(queueARN string) bool { return s.about(sendMessage, queueARN) }
+
+// about reports whether the statement is about an action on the queue.
+func (s statement) about(action, queueARN string) bool {
 	matches := func(patterns list[string], value string) bool {
 		return slices.ContainsFunc(patterns, func(p string) bool { return like(strings.ToLower(p), strings.ToLower(value)) })
 	}
-	acts := matches(s.Action, sendMessage)
+	acts := matches(s.Action, action)
 	if len(s.NotAction) > 0 {
-		acts = !matches(s.NotAction, sendMessage)
+		acts = !matches(s.NotAction, action)
 	}
 	here := matches(s.Resource, queueARN)
 	if len(s.NotResource) > 0 {
@@ -166,6 +169,14 @@ func (s statement) is(key, value string) bool {
 		}
 	}
 	return false
+}
+
+// whom the statement is about; of NotPrincipal: everybody but …
+func (s statement) whom() principals {
+	if s.Principal != nil {
+		return *s.Principal
+	}
+	return principals{"AWS": {"*"}}
 }
 
 // everybody reports whether the statement is about all principals.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"os/exec"
 	"slices"
 	"strings"
@@ -67,6 +68,19 @@ func TestQueuePolicies(t *testing.T) {
 		{"the service for the organisation", allow(events + `,"Condition":{"StringEquals":{"aws:SourceOrgID":"o-1"}}`), Warn, "o-1"},
 		{"the organisation", with(rule, `,{"Effect":"Allow",`+anyone+`,"Action":"sqs:SendMessage","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}}`), Warn, "everybody with aws:PrincipalOrgID o-1"},
 		{"the own account", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"SQS:*","Resource":"*"}`), Warn, "every principal of account 111122223333"},
+		{"the world may take", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"*"}`), Fail, "these may take deletions out of the queue, or change it: everybody in the world (its principal is *, and no condition holds anybody back) (ReceiveMessage)"},
+		{"the world may do all but send", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"SQS:*","Resource":"*"}`+denyOthers), Fail, "everybody in the world (its principal is *, and no condition holds anybody back) (ReceiveMessage, ChangeMessageVisibility, DeleteMessage, PurgeQueue"},
+		{"the world may send and take", allow(anyone + `},{"Effect":"Allow","Principal":"*","Action":"sqs:Purge*","Resource":"*"`), Fail, "(its principal is *, and no condition holds anybody back); by the policy these may take"},
+		{"another account may change it", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::999988887777:root"},"Action":["sqs:SetQueueAttributes","sqs:AddPermission"],"Resource":"*"}`), Fail, "the account 999988887777 (SetQueueAttributes, AddPermission)"},
+		{"the world may take, and of another queue", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"`+queueARN+`-2"}`), OK, "only " + ruleARN},
+		{"the world may look", with(rule, `,{"Effect":"Allow","Principal":"*","Action":["sqs:GetQueueAttributes","sqs:GetQueueUrl"],"Resource":"*"}`), OK, "only " + ruleARN},
+		{"one of our own may take", with(rule, `,{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::111122223333:role/flowkeeper","arn:aws:iam::444455556666:root"]},"Action":"sqs:ReceiveMessage","Resource":"*"}`), OK, "only " + ruleARN},
+		{"some may take", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"*","Condition":{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/flowkeeper"}}}`), OK, "only " + ruleARN},
+		{"the world may take, in the clear not", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:DeleteMessage","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`), Fail, "(DeleteMessage)"},
+		{"the world may take, but nobody may", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"}`), OK, "only " + ruleARN},
+		{"the world may take, but one may not", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Effect":"Deny","Principal":{"AWS":"222233334444"},"Action":"sqs:*","Resource":"*"}`), Fail, "(PurgeQueue)"},
+		{"the world may take, but for a Deny", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Sid":"Outside","Effect":"Deny","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"111122223333"}}}`), Unknown, "(Outside); without it these may take deletions out of the queue, or change it: everybody"},
+		{"the world may take, and one Deny is not about all", with(rule, `,{"Effect":"Allow","Principal":"*","Action":["sqs:PurgeQueue","sqs:DeleteMessage"],"Resource":"*"},{"Effect":"Deny","NotPrincipal":{"AWS":"111122223333"},"Action":"sqs:PurgeQueue","Resource":"*"}`), Fail, "(DeleteMessage)"},
 		{"the own account alone", allow(`"Principal":{"AWS":"arn:aws:iam::111122223333:root"}`), Fail, "no rule and no topic may send, but every principal of account 111122223333"},
 		{"a role", with(allow(events+source("ArnEquals", `"`+ruleARN+`"`)),
 			`,{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"*","Principal":{"AWS":"arn:aws:iam::111122223333:role/replay"}}`), Warn, "role/replay, beside the rule"},
@@ -105,7 +119,7 @@ func TestQueuePolicies(t *testing.T) {
 		{"all addresses", allow(anyone + `,"Condition":{"IpAddress":{"aws:SourceIp":["203.0.113.0/24","0.0.0.0/0"]}}`), Fail, "everybody in the world"},
 		{"people alone", allow(`"Principal":{"AWS":"arn:aws:iam::111122223333:role/replay"}`), Fail, "no rule and no topic may send, but arn:aws:iam::111122223333:role/replay"},
 	} {
-		f := judgePolicy(c.policy, queueARN, sources{ours: []string{"111122223333", "222233334444"}})
+		f := judgePolicy(c.policy, queueARN, sources{ours: []string{"111122223333", "222233334444"}, self: "444455556666"})
 		if f.status != c.want || !strings.Contains(f.detail, c.says) {
 			t.Errorf("%s: %s, %q; want %s, %q", c.name, f.status, f.detail, c.want, c.says)
 		}
@@ -175,12 +189,17 @@ func TestWhatIsPastedCutsNobodyOff(t *testing.T) {
 		{"one is spared", []string{stmt(events, sendMessage, from(ruleARN)), spares}, sources{rules: []string{ruleARN, ruleARN + "-2"}, all: true}, []string{ruleARN, ruleARN + "-2", replay}, nil},
 		{"some may not", []string{stmt(events, sendMessage, from(ruleARN)), owner, intern}, sources{rules: []string{ruleARN}, all: true}, []string{ruleARN}, []string{owner, intern}},
 		{"the service may not", []string{stmt(events, sendMessage, from(ruleARN)), strings.Replace(intern, `"AWS":"arn:aws:iam::111122223333:role/intern"`, `"Service":"events.amazonaws.com"`, 1)}, sources{rules: []string{ruleARN}, all: true}, nil, nil},
+		{"the world takes", []string{stmt(`"*"`, "sqs:*", ""), reader}, sources{rules: []string{ruleARN}, all: true}, []string{ruleARN}, []string{reader}},
+		{"the world only takes", []string{stmt(events, sendMessage, from(ruleARN)), stmt(`"*"`, "sqs:ReceiveMessage", ""), stmt(`"*"`, "sqs:GetQueueUrl", "")}, sources{all: true}, []string{ruleARN}, []string{stmt(`"*"`, "sqs:GetQueueUrl", "")}},
+		{"the world takes, and one by name", []string{stmt(`{"AWS":["*","arn:aws:iam::222233334444:role/flowkeeper"]}`, "sqs:ReceiveMessage", "")}, sources{rules: []string{ruleARN}, all: true}, nil, nil},
+		{"the world takes, and we may be of it", []string{stmt(`"*"`, "sqs:ReceiveMessage", "")}, sources{rules: []string{ruleARN}, all: true, self: "444455556666"}, nil, nil},
+		{"the world takes no more once the Deny is gone", []string{stmt(`{"AWS":["*","arn:aws:iam::222233334444:role/flowkeeper"]}`, "sqs:*", ""), attack}, sources{rules: []string{ruleARN}, all: true}, nil, nil},
 		{"none", nil, sources{rules: []string{ruleARN}, all: true}, []string{ruleARN}, nil},
 		{"none, and no rule", nil, sources{all: true}, nil, nil},
 		{"all may, and who does is not known", []string{stmt(`"*"`, sendMessage, "")}, sources{rules: []string{ruleARN}}, nil, nil},
 		{"one sends as a role", []string{stmt(events, sendMessage, from(ruleARN)), owner}, sources{rules: []string{ruleARN}, byRole: []string{ruleARN + "-2"}, all: true}, nil, nil},
 	} {
-		c.known.ours = ours
+		c.known.ours, c.known.self = ours, cmp.Or(c.known.self, "111122223333")
 		old := ""
 		if c.statements != nil {
 			old = `{"Version":"2012-10-17","Statement":[` + strings.Join(c.statements, ",") + `]}`

@@ -18,11 +18,13 @@ type sources struct {
 	byRole []string // that send as a role of theirs
 	all    bool     // whether every scope could be asked
 	ours   []string // the accounts that are watched, and the queue's
+	self   string   // the account of our own credentials, which take
 }
 
 func (e *exam) sources(ctx context.Context) sources {
 	arn := e.queueARN(ctx)
-	s := sources{all: true, ours: []string{e.queue.Account}}
+	who, _ := e.own.get(ctx) // noQueue tells
+	s := sources{all: true, ours: []string{e.queue.Account}, self: who.account}
 	for _, x := range append([]*subject{e.home}, e.subjects...) {
 		s.ours = append(s.ours, x.scope.Account)
 		r, err := x.route.get(ctx)
@@ -59,7 +61,7 @@ func (e *exam) queuePolicy(ctx context.Context) []finding {
 	arn, known := e.queueARN(ctx), e.sources(ctx)
 	f := judgePolicy(a["Policy"], arn, known)
 	if f.status == Fail || f.status == Warn {
-		f.fix = "let nobody but the rule that brings the events send, as deploy/queue-policy.json does, and keep what else the policy says"
+		f.fix = "let nobody but the rule that brings the events send, as deploy/queue-policy.json does, and nobody from outside take or change anything; keep what else the policy says"
 		if better, ok := betterPolicy(a["Policy"], arn, known); ok {
 			f.fix = e.setAttribute("Policy", better)
 		}
@@ -68,7 +70,8 @@ func (e *exam) queuePolicy(ctx context.Context) []finding {
 }
 
 // judgePolicy: the queue must let the rules or topics send that bring events,
-// and nobody else: what forged messages claim loosens rules.
+// and nobody else: what forged messages claim loosens rules. And what strangers
+// take from it is not heard of.
 func judgePolicy(text, queueARN string, known sources) finding {
 	if text == "" {
 		return finding{Fail, "the queue has no policy, so that no rule can send to it", ""}
@@ -77,6 +80,25 @@ func judgePolicy(text, queueARN string, known sources) finding {
 	if err := json.Unmarshal([]byte(text), &p); err != nil {
 		return finding{Unknown, "can't tell: the policy can't be read: " + err.Error(), ""}
 	}
+	f, taken := p.judgeSenders(queueARN, known), p.judgeTakers(queueARN, known.own(queueARN))
+	switch {
+	case rank(taken.status) > rank(f.status):
+		return taken
+	case taken.status == Fail:
+		f.detail += "; " + taken.detail
+	}
+	return f
+}
+
+// own are the accounts whose principals may take: the queue's, and ours.
+func (k sources) own(queueARN string) []string {
+	if k.self == "" {
+		return []string{accountOf(queueARN)}
+	}
+	return []string{accountOf(queueARN), k.self}
+}
+
+func (p policy) judgeSenders(queueARN string, known sources) finding {
 	all, notes := p.senders(queueARN, known.ours)
 	status, told := OK, []string{}
 	for _, s := range all {
@@ -150,8 +172,8 @@ type document struct {
 
 // betterPolicy is a policy by which the known sources send, whom the old one spares
 // by name, and nobody else; what the old one says of other things stays, and so does
-// what it denies to some. ok is false where somebody could be cut off of whom nothing
-// is known.
+// what it denies to some, but not what lets strangers take. ok is false where somebody
+// could be cut off of whom nothing is known, or we ourselves.
 func betterPolicy(text, queueARN string, known sources) (better string, ok bool) {
 	var p policy
 	doc := document{Version: "2012-10-17"}
@@ -178,6 +200,12 @@ func betterPolicy(text, queueARN string, known sources) (better string, ok bool)
 	}
 	keep := doc.Statement[:0:0]
 	for n, s := range p.Statement {
+		if s.robs(queueARN, known.own(queueARN)) {
+			if known.self != accountOf(queueARN) {
+				return "", false // we may be one of those that take by it
+			}
+			continue
+		}
 		if !s.sends(queueARN) || s.Effect == "Allow" && !s.onlySends() || s.Effect == "Deny" && (s.sparesSources() || !s.everybody()) {
 			keep = append(keep, doc.Statement[n])
 		}

@@ -43,10 +43,7 @@ func (p policy) senders(queueARN string, ours []string) (out []sender, notes []s
 }
 
 func (s statement) senders(own string, ours []string, d denials) (out []sender, notes []string) {
-	who := principals{"AWS": {"*"}} // NotPrincipal: everybody but …
-	if s.Principal != nil {
-		who = *s.Principal
-	}
+	who := s.whom()
 	for _, kind := range slices.Sorted(maps.Keys(who)) {
 		for _, name := range who[kind] {
 			if slices.Contains(d.who, name) {
@@ -205,7 +202,7 @@ func (s statement) fixed(keys ...string) (out []string) {
 }
 
 // principal judges one that is no service, or everybody.
-func (s statement) principal(who, own string) sender {
+func (s statement) principal(who string, own ...string) sender {
 	for _, key := range []string{principalArn, "aws:PrincipalAccount", "aws:SourceAccount", "aws:PrincipalOrgID", "aws:SourceOrgID", "aws:SourceVpce", "aws:SourceVpc"} {
 		if v := s.fixed(key); len(v) > 0 {
 			return sender{status: Warn, text: fmt.Sprintf("%s with %s %s, beside the rule", everybody(who), key, strings.Join(v, ", "))}
@@ -217,8 +214,10 @@ func (s statement) principal(who, own string) sender {
 	if who == "*" {
 		return sender{status: Fail, text: "everybody in the world (its principal is *, and no condition holds anybody back)", arns: []string{"*"}}
 	}
-	return named(who, []string{own})
+	return named(who, own)
 }
+
+const besideRule = ", beside the rule"
 
 // named judges a principal by its name alone.
 func named(who string, ours []string) sender {
@@ -231,7 +230,7 @@ func named(who string, ours []string) sender {
 	case whole && slices.Contains(ours, account):
 		return sender{status: Warn, text: "every principal of account " + account + " whom IAM lets, beside the rule"}
 	case whole:
-		return sender{status: Fail, text: "the account " + account + ", beside the rule"}
+		return sender{status: Fail, text: "the account " + account + besideRule}
 	case wild(account):
 		return sender{status: Fail, text: "whoever matches " + who + ", of any account"}
 	}

@@ -250,6 +250,12 @@ func TestQueuePolicy(t *testing.T) {
 	f.look(t).expect(t, doctor.QueuePolicy, doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/ours")
 	f.set(t, "Policy", "")
 	f.look(t).expect(t, doctor.QueuePolicy, doctor.Fail, "no policy")
+
+	// Nobody else sends, and everybody takes.
+	f.set(t, "Policy", strings.Replace(policy(t, "arn:aws:events:eu-west-1:111122223333:rule/ours"), "[", `[{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"},`, 1))
+	x = f.look(t).expect(t, doctor.QueuePolicy, doctor.Fail, "may take deletions out of the queue, or change it: everybody in the world")
+	must(t, paste(t, f.cfg, f.url, x.Fix))
+	f.look(t).expect(t, doctor.QueuePolicy, doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/ours")
 }
 
 func TestQueueRetention(t *testing.T) {
