@@ -145,6 +145,7 @@ func TestRulesThatWereFoundMaySend(t *testing.T) {
 		{"both", policy(statement(ruleARN, ruleARN+"-2")), sources{rules: []string{ruleARN, ruleARN + "-2"}}, OK, "only " + ruleARN + ", " + ruleARN + "-2"},
 		{"one of two", policy(statement(ruleARN)), sources{rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2"},
 		{"one of two, and the owner", policy(statement(ruleARN), owner), sources{rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2"},
+		{"one, twice", policy(statement(ruleARN), statement(ruleARN)), sources{rules: []string{ruleARN}}, OK, "only " + ruleARN + " may send"},
 		{"by the account", policy(account), sources{rules: []string{ruleARN}}, Warn, "anything of account 111122223333"},
 		{"by a role", policy(statement(ruleARN)), sources{rules: []string{ruleARN}, byRole: []string{ruleARN + "-2"}}, Unknown, "as a role"},
 		{"by a role alone", policy(owner), sources{byRole: []string{ruleARN}}, Warn, "every principal"},

@@ -105,7 +105,7 @@ func (p policy) judgeSenders(queueARN string, known sources) finding {
 		if rank(s.status) > rank(status) {
 			status, told = s.status, nil
 		}
-		if s.status == status {
+		if s.status == status && !slices.Contains(told, s.text) {
 			told = append(told, s.text)
 		}
 	}
