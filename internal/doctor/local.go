@@ -241,7 +241,7 @@ func (e *exam) refresh(ctx context.Context, s *subject) finding {
 	return judgeRefresh(e.d.Config.Inventory.Schedule, m.counts.RefreshedAt[s.scope], e.d.Now())
 }
 
-// restorable is what the last rehearsals said, and what they left to people.
+// restorable is what the last rehearsals said, and which incidents are not over.
 func (e *exam) restorable(ctx context.Context) (out []finding) {
 	m, err := e.memory.get(ctx)
 	if err != nil {
@@ -256,7 +256,10 @@ func (e *exam) restorable(ctx context.Context) (out []finding) {
 			"flowkeeper inventory list names them; if nobody means it any more: flowkeeper inventory release ID... --undo"})
 	}
 	if n := m.counts.Incidents["blocked"]; n > 0 {
-		out = append(out, finding{Warn, fmt.Sprintf("%s blocked: a person is needed", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state blocked"})
+		out = append(out, finding{Fail, fmt.Sprintf("%s blocked: what was deleted is dark until a person helps", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state blocked"})
+	}
+	if n := m.counts.Incidents["open"]; n > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("%s open: what was deleted is not back yet", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state open"})
 	}
 	switch {
 	case len(out) > 0:

@@ -506,10 +506,13 @@ func TestRestorable(t *testing.T) {
 	r := look(func(tx remediate.Tx) error {
 		needs := remediate.Needs{Type: "s3", Destination: "arn:aws:s3:::b"}
 		return errors.Join(tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: needs, At: time.Now(), Reason: remediate.Permission}),
-			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: remediate.Blocked, DetectedAt: time.Now()}))
+			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: remediate.Blocked, DetectedAt: time.Now()}),
+			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000d4", State: remediate.Open, DetectedAt: time.Now()}),
+			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000e5", State: remediate.Verified, DetectedAt: time.Now()}))
 	})
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 flow log could not be restored")
-	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is blocked", "incidents list --state blocked")
+	r.expect(t, doctor.Restorable, doctor.Fail, "1 incident is blocked", "dark until a person helps", "incidents list --state blocked")
+	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is open", "incidents list --state open")
 	look(func(tx remediate.Tx) error {
 		row, _, err := tx.FlowLog(scope, "fl-000000a1")
 		row.ReleasedUntil = time.Now().Add(2160 * time.Hour)
