@@ -149,7 +149,7 @@ func (e *exam) jobs() (out []job) {
 	here(StateFile, e.stateFile)
 	here(DiskSpace, func(context.Context) []finding { return diskSpace(d.Config.State.Path) })
 	for _, s := range e.subjects {
-		out = append(out, job{check: Credentials, scope: s.scope, run: s.credentials})
+		out = append(out, job{check: Credentials, scope: s.scope, run: func(ctx context.Context) []finding { return e.credentials(ctx, s) }})
 	}
 	here(Clock, e.clock)
 	eachScope(Trail, func(ctx context.Context, s *subject) []finding { return one(trailOf(ctx, s)) })

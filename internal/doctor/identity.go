@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +35,20 @@ func whoAmI(ctx context.Context, cfg aws.Config, now func() time.Time) (who iden
 	return who, nil
 }
 
-// credentials: I13, for this scope.
+// credentials: I13, for this scope, and for what is guarded. Where no account is
+// configured it is that of the credentials, in which nothing is missing of another's.
+func (e *exam) credentials(ctx context.Context, s *subject) []finding {
+	out := s.credentials(ctx)
+	who, err := s.identity.get(ctx)
+	m, _ := e.memory.get(ctx) // where there is none, nothing is guarded
+	if err != nil || len(e.d.Accounts) > 0 || len(m.guarded) == 0 || slices.Contains(m.guarded, who.account) {
+		return out
+	}
+	guarded := strings.Join(m.guarded, ", ")
+	return append(out, finding{Fail, fmt.Sprintf("the state file guards account %s, these credentials act in %s: nothing of %s is restored", guarded, who.account, guarded),
+		"give the service credentials of " + guarded + ", or configure it under accounts: with a role; if " + who.account + " is meant, give it a state.path of its own"})
+}
+
 func (s *subject) credentials(ctx context.Context) []finding {
 	who, err := s.identity.get(ctx)
 	switch {

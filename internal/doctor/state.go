@@ -16,9 +16,10 @@ import (
 
 // memory is what the state file tells.
 type memory struct {
-	counts store.Counts
-	rows   map[inventory.Scope]map[remediate.Needs][]inventory.Row
-	ways   map[inventory.Scope]remediate.Way
+	counts  store.Counts
+	guarded []string // accounts
+	rows    map[inventory.Scope]map[remediate.Needs][]inventory.Row
+	ways    map[inventory.Scope]remediate.Way
 }
 
 // How much of the snapshot is tried: restores with the same needs are alike.
@@ -41,6 +42,9 @@ func (d *Doctor) remember(ctx context.Context) (m memory, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if m.counts, err = s.Counts(ctx); err != nil {
+		return m, err
+	}
+	if m.guarded, err = s.Guarded(ctx); err != nil {
 		return m, err
 	}
 	m.rows, m.ways = map[inventory.Scope]map[remediate.Needs][]inventory.Row{}, map[inventory.Scope]remediate.Way{}

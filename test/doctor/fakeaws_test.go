@@ -130,6 +130,15 @@ func TestCredentials(t *testing.T) {
 	r.expect(t, doctor.Credentials, doctor.Fail, "not authorized to perform: sts:AssumeRole", "trust policy of arn:aws:iam::222233334444:role/flowkeeper")
 	r.expect(t, doctor.Describe, doctor.OK) // one account's trouble is no other's
 
+	// The account is whichever the credentials are of, and the state file is another's.
+	path, kept := filepath.Join(t.TempDir(), "state.db"), inventory.Scope{Account: "222233334444", Region: region}
+	remembersOf(t, path, kept, func(remediate.Tx) error { return nil })
+	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
+	f.look(t, at).expect(t, doctor.Credentials, doctor.Fail, "the state file guards account 222233334444, these credentials act in 111122223333", "give the service credentials of 222233334444")
+	expectNo(t, f.look(t, at, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: acct}} }), doctor.Credentials, doctor.Fail) // it is meant so
+	remembers(t, path, func(remediate.Tx) error { return nil })
+	expectNo(t, f.look(t, at), doctor.Credentials, doctor.Fail)
+
 	f.cfg.Credentials = static("AKIANOBODY", "x", "")
 	f.look(t).expect(t, doctor.Credentials, doctor.Fail, "AuthFailure", "no such access key")
 
@@ -143,6 +152,16 @@ func TestCredentials(t *testing.T) {
 	r.expect(t, doctor.Queue, doctor.Skipped, "our own credentials")
 	if len(r[doctor.Create]) != 1 || r[doctor.Create][0].Status != doctor.Skipped {
 		t.Errorf("%+v", r[doctor.Create])
+	}
+}
+
+// expectNo result of a check with that status.
+func expectNo(t *testing.T, r results, check string, status doctor.Status) {
+	t.Helper()
+	for _, x := range r[check] {
+		if x.Status == status {
+			t.Errorf("%s: %+v", check, x)
+		}
 	}
 }
 
