@@ -165,6 +165,27 @@ func TestTrailsOfARegion(t *testing.T) {
 	}
 }
 
+func TestScopesThatAreNotConfigured(t *testing.T) {
+	t.Parallel()
+	at := func(account, region string) inventory.Scope { return inventory.Scope{Account: account, Region: region} }
+	protected := map[inventory.Scope]int{at("111122223333", "eu-west-1"): 3, at("111122223333", "us-west-2"): 2, at("222233334444", "eu-west-1"): 1}
+	for _, c := range []struct {
+		name     string
+		subjects []*subject
+		want     string
+	}{
+		{"all are", []*subject{{scope: at("111122223333", "eu-west-1")}, {scope: at("111122223333", "us-west-2")}, {scope: at("222233334444", "eu-west-1")}}, ""},
+		{"a Region is not", []*subject{{scope: at("111122223333", "eu-west-1")}, {scope: at("222233334444", "eu-west-1")}}, "2 of 111122223333 us-west-2"},
+		{"nor an account", []*subject{{scope: at("111122223333", "eu-west-1")}}, "2 of 111122223333 us-west-2, 1 of 222233334444 eu-west-1"},
+		{"whose credentials these are is not known", []*subject{{scope: at("", "eu-west-1")}}, ""},
+		{"which Regions there are is not known", []*subject{{scope: at("111122223333", "eu-west-1"), regions: errors.New("no")}}, "1 of 222233334444 eu-west-1"},
+	} {
+		if got := strings.Join(unwatched(protected, c.subjects), ", "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 func TestJudgements(t *testing.T) {
 	t.Parallel()
 	redrive := func(count string) finding {

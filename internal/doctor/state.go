@@ -1,14 +1,19 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -16,10 +21,11 @@ import (
 
 // memory is what the state file tells.
 type memory struct {
-	counts  store.Counts
-	guarded []string // accounts
-	rows    map[inventory.Scope]map[remediate.Needs][]inventory.Row
-	ways    map[inventory.Scope]remediate.Way
+	counts    store.Counts
+	guarded   []string                // accounts
+	protected map[inventory.Scope]int // flow logs
+	rows      map[inventory.Scope]map[remediate.Needs][]inventory.Row
+	ways      map[inventory.Scope]remediate.Way
 }
 
 // How much of the snapshot is tried: restores with the same needs are alike.
@@ -47,8 +53,15 @@ func (d *Doctor) remember(ctx context.Context) (m memory, err error) {
 	if m.guarded, err = s.Guarded(ctx); err != nil {
 		return m, err
 	}
+	m.protected = map[inventory.Scope]int{}
 	m.rows, m.ways = map[inventory.Scope]map[remediate.Needs][]inventory.Row{}, map[inventory.Scope]remediate.Way{}
-	if err := s.FlowLogs(ctx, func(r inventory.Row) error { m.add(r); return nil }); err != nil {
+	if err := s.FlowLogs(ctx, func(r inventory.Row) error {
+		if r.Rehearsable() {
+			m.protected[r.Scope]++
+		}
+		m.add(r)
+		return nil
+	}); err != nil {
 		return m, err
 	}
 	return m, s.View(ctx, func(tx remediate.Tx) error {
@@ -95,11 +108,37 @@ func (e *exam) stateFile(ctx context.Context) []finding {
 	case info.Mode().Perm()&0o007 != 0:
 		return one(finding{Fail, fmt.Sprintf("%s is open to everybody on this machine (%s)", path, info.Mode().Perm()), "chmod 600 " + word(path)})
 	}
-	protected := 0
-	for _, n := range m.counts.Restorable {
-		protected += n
+	all := 0
+	for _, n := range m.protected {
+		all += n
 	}
-	return one(fine("%s: %s protected in %s", path, plural(protected, "flow log", "flow logs"), plural(len(m.counts.RefreshedAt), "scope", "scopes")))
+	told := path + ": " + plural(all, "flow log", "flow logs") + " protected"
+	if left := unwatched(m.protected, e.subjects); len(left) > 0 {
+		return one(finding{Warn, told + ", but nobody guards " + alert.Clean(strings.Join(left, ", "), 500) + ": not configured any more",
+			"put them back into accounts: or inventory.regions in the configuration; flowkeeper inventory list names them"})
+	}
+	return one(fine("%s in %s", told, plural(len(m.counts.RefreshedAt), "scope", "scopes")))
+}
+
+// unwatched are how many flow logs are protected in scopes that are not configured,
+// as far as it is known which are.
+func unwatched(protected map[inventory.Scope]int, subjects []*subject) (out []string) {
+	watched, unsure := map[inventory.Scope]bool{}, map[string]bool{}
+	for _, s := range subjects {
+		if s.scope.Account == "" { // whose the credentials are is not known
+			return nil
+		}
+		watched[s.scope] = true
+		unsure[s.scope.Account] = unsure[s.scope.Account] || s.regions != nil
+	}
+	left := slices.DeleteFunc(slices.Collect(maps.Keys(protected)), func(s inventory.Scope) bool { return watched[s] || unsure[s.Account] })
+	slices.SortFunc(left, func(a, b inventory.Scope) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Region, b.Region))
+	})
+	for _, s := range left {
+		out = append(out, fmt.Sprintf("%d of %s %s", protected[s], s.Account, s.Region))
+	}
+	return out
 }
 
 // roomFor says whether the daemon could make the file: of its folders, one may

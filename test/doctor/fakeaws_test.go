@@ -187,6 +187,10 @@ func TestStateFile(t *testing.T) {
 	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/b/state.db" }).expect(t, doctor.StateFile, doctor.Fail, "and the folder above")
 	remembers(t, path, func(remediate.Tx) error { return nil })
 	f.look(t, at).expect(t, doctor.StateFile, doctor.OK, "2 flow logs protected in 1 scope")
+	west := inventory.Scope{Account: acct, Region: "us-west-2"}
+	remembersOf(t, path, west, func(remediate.Tx) error { return nil })
+	f.look(t, at).expect(t, doctor.StateFile, doctor.Warn, "4 flow logs protected, but nobody guards 2 of 111122223333 us-west-2", "not configured any more", "inventory.regions")
+	f.look(t, at, func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-west-2"} }).expect(t, doctor.StateFile, doctor.OK, "4 flow logs protected in 2 scopes")
 	must(t, os.Chmod(path, 0o644))
 	f.look(t, at).expect(t, doctor.StateFile, doctor.Fail, "open to everybody", "chmod 600 "+path)
 	must(t, os.WriteFile(path, []byte(strings.Repeat("no database", 500)), 0o600))
