@@ -65,7 +65,7 @@ func (e *exam) queueThere(ctx context.Context) []finding {
 	}
 	if gone(err) {
 		return one(finding{Fail, fmt.Sprintf("there is no queue %s in account %s, Region %s", e.queue.Name, e.queue.Account, e.queue.Region),
-			fmt.Sprintf("aws sqs get-queue-url --queue-name %s --queue-owner-aws-account-id %s --region %s; set queue.url to the answer, or make the queue (deploy/)", e.queue.Name, e.queue.Account, e.queue.Region)})
+			fmt.Sprintf("aws sqs get-queue-url --queue-name %s --queue-owner-aws-account-id %s --region %s; set queue.url to the answer, or make the queue anew: step 1 of docs/setup.md#by-hand", e.queue.Name, e.queue.Account, e.queue.Region)})
 	}
 	if c := code(err); c == "" || strings.Contains(c, "Token") || strings.HasPrefix(c, "InvalidAddress") {
 		return one(finding{Fail, words(err), "see that this machine reaches " + e.queue.URL + ", and that queue.url is right"})
