@@ -43,8 +43,12 @@ func (d *Doctor) configuration() (out []Result) {
 func (e *exam) alertSinks(ctx context.Context) (out []finding) {
 	m, _ := e.memory.get(ctx) // where there is none, nothing was sent
 	for _, s := range e.d.Config.Alerts {
-		if refused, lost := m.counts.Refused[s.Name], m.counts.Parked[s.Name]; refused+lost > 0 {
-			out = append(out, finding{Fail, fmt.Sprintf("%s does not take what it is sent: %s not delivered, %d of them given up", s.Name, plural(refused+lost, "alert", "alerts"), lost),
+		waiting, lost := m.counts.Pending[s.Name], m.counts.Parked[s.Name]
+		if m.counts.Refused[s.Name] == 0 { // what was not tried yet is only on its way
+			waiting = 0
+		}
+		if waiting+lost > 0 {
+			out = append(out, finding{Fail, fmt.Sprintf("%s does not take what it is sent: %s not delivered, %d of them given up", s.Name, plural(waiting+lost, "alert", "alerts"), lost),
 				"flowkeeper alerts list --failed; once it takes them, for what was given up: flowkeeper alerts retry ID"})
 		}
 	}

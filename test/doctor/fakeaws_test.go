@@ -242,7 +242,7 @@ func TestQueue(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	r := f.look(t, func(d *doctor.Doctor) { d.Config.Queue.URL += "-not" })
-	r.expect(t, doctor.Queue, doctor.Fail, "there is no queue flowkeeper-not in account 111122223333", "get-queue-url --queue-name flowkeeper-not")
+	r.expect(t, doctor.Queue, doctor.Fail, "there is no queue flowkeeper-not in account 111122223333", "get-queue-url --queue-name flowkeeper-not", "step 1 of docs/setup.md#by-hand")
 	r.expect(t, doctor.QueuePolicy, doctor.Skipped)
 	f.Fail("GetQueueAttributes", 10, "AccessDeniedException", http.StatusForbidden)
 	f.look(t).expect(t, doctor.Queue, doctor.Unknown, "allow sqs:GetQueueAttributes")
@@ -449,13 +449,14 @@ func TestAlertSinks(t *testing.T) {
 	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"far", "gone"} }})
 	must(t, err)
 	must(t, s.Update(t.Context(), func(tx remediate.Tx) error {
-		return errors.Join(tx.AddAlert(alert.Alert{ID: "alrt_1", Kind: alert.Deletion}), tx.AddAlert(alert.Alert{ID: "alrt_2", Kind: alert.Deletion}))
+		return errors.Join(tx.AddAlert(alert.Alert{ID: "alrt_1", Kind: alert.Deletion}), tx.AddAlert(alert.Alert{ID: "alrt_2", Kind: alert.Deletion}),
+			tx.AddAlert(alert.Alert{ID: "alrt_3", Kind: alert.Deletion})) // waits behind the first
 	}))
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
 	f.look(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.OK, "far")
 	must(t, errors.Join(s.Failed(t.Context(), "far", "alrt_1", 1, time.Now(), "500", false, false), s.Failed(t.Context(), "far", "alrt_2", 9, time.Now(), "500", true, false),
 		s.Failed(t.Context(), "gone", "alrt_2", 9, time.Now(), "500", true, false), s.Close())) // gone is no sink of the configuration
-	f.look(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.Fail, "far does not take what it is sent: 2 alerts not delivered, 1 of them given up", "alerts list --failed")
+	f.look(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.Fail, "far does not take what it is sent: 3 alerts not delivered, 1 of them given up", "alerts list --failed")
 
 	// A topic of an account that may be our own.
 	f.cfg.Credentials = static("AKIANOBODY", "x", "")
