@@ -43,8 +43,8 @@ may be deleted: Flowkeeper still tells of the deletion, as information, but does
 not restore them. A deletion counts by the time that its record bears. --undo
 takes the release back.
 
-One that is gone already and not back, because its restore is blocked or waits, is
-let go for good: its incident is closed. ` + "`flowkeeper restore`" + ` undoes that.
+One that is gone already and not back, because its restore is blocked or waits,
+is let go for good: its incident is closed. ` + "`flowkeeper restore`" + ` undoes that.
 
 With --resource and --destination together: the live flow logs of that resource
 that deliver to that destination.`,

@@ -82,26 +82,6 @@ func (s *Store) Released(ctx context.Context) (out Released, err error) {
 	return out, err
 }
 
-// Guarded are the accounts with protected live flow logs, sorted.
-func (s *Store) Guarded(ctx context.Context) (out []string, err error) {
-	err = s.read(ctx, func(t *tx) error {
-		rows, err := t.q.QueryContext(t.ctx, `SELECT DISTINCT account FROM flow_logs WHERE needs IS NOT NULL ORDER BY 1`)
-		if err != nil {
-			return fmt.Errorf("read %s: %w", s.path, err)
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var account string
-			if err := rows.Scan(&account); err != nil {
-				return fmt.Errorf("read %s: %w", s.path, err)
-			}
-			out = append(out, account)
-		}
-		return rows.Err()
-	})
-	return out, err
-}
-
 func (t *tx) released() (out Released, err error) {
 	var until int64
 	err = t.q.QueryRowContext(t.ctx, `SELECT count(*), coalesce(max(released_until), 0) FROM flow_logs WHERE released_until > ?`, t.s.now().UnixMilli()).Scan(&out.FlowLogs, &until)
