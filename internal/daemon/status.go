@@ -26,7 +26,7 @@ func (d *Daemon) keepStatus(ctx context.Context) error {
 		ready := d.ready() == nil
 		if c, err := d.store.Counts(ctx); err == nil {
 			c.RefreshedAt = d.current(c.RefreshedAt)
-			d.report(systemd.Notifier{}.Status(statusLine(c, d.ready(), time.Now())))
+			d.report(systemd.Notifier{}.Status(statusLine(c, d.trouble(), time.Now())))
 		}
 		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (d.ready() == nil); {
 			if !sleep(ctx, time.Second) {
@@ -36,9 +36,20 @@ func (d *Daemon) keepStatus(ctx context.Context) error {
 	}
 }
 
-// statusLine is what an operator wants to know at a glance; notReady is why
-// the daemon is not.
-func statusLine(c store.Counts, notReady error, now time.Time) string {
+// trouble is what comes before all else in the status line, or nothing.
+func (d *Daemon) trouble() string {
+	if err := d.ready(); err != nil {
+		return "not ready: " + err.Error()
+	}
+	if err := d.unwell(); err != nil {
+		return "NOT WELL: " + err.Error()
+	}
+	return ""
+}
+
+// statusLine is what an operator wants to know at a glance; trouble comes
+// before all else.
+func statusLine(c store.Counts, trouble string, now time.Time) string {
 	protected := c.Restorable["yes"] + c.Restorable["no"] + c.Restorable["unknown"]
 	parts := []string{fmt.Sprintf("%s protected in %s", alert.Plural(protected, "flow log"), alert.Plural(len(c.RefreshedAt), "scope"))}
 	switch {
@@ -79,8 +90,8 @@ func statusLine(c store.Counts, notReady error, now time.Time) string {
 		parts = append(parts, alert.Plural(waiting, "alert")+" on the way")
 	}
 	line := strings.Join(parts, ", ")
-	if notReady != nil {
-		line = "not ready: " + notReady.Error() + "; " + line
+	if trouble != "" {
+		line = trouble + "; " + line
 	}
 	return line
 }

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -18,24 +17,24 @@ func TestStatusLine(t *testing.T) {
 	}
 	for _, c := range []struct {
 		counts store.Counts
-		err    error
+		first  string
 		want   string
 	}{
-		{store.Counts{}, errors.New("AWS has not been reached yet"), "not ready: AWS has not been reached yet; 0 flow logs protected in 0 scopes"},
-		{store.Counts{Restorable: map[string]int{"yes": 7}, RefreshedAt: refreshed, Incidents: map[string]int{"open": 1, "closed": 9}}, nil,
+		{store.Counts{}, "not ready: AWS has not been reached yet", "not ready: AWS has not been reached yet; 0 flow logs protected in 0 scopes"},
+		{store.Counts{Restorable: map[string]int{"yes": 7}, RefreshedAt: refreshed, Incidents: map[string]int{"open": 1, "closed": 9}}, "",
 			"7 flow logs protected in 2 scopes, all restorable, last refresh 40s ago, 1 incident open"},
-		{store.Counts{Restorable: map[string]int{"yes": 5, "no": 2, "unknown": 1}, RefreshedAt: refreshed, Incidents: map[string]int{"blocked": 2}, Pending: map[string]int{"pager": 2, "chat": 1}}, nil,
+		{store.Counts{Restorable: map[string]int{"yes": 5, "no": 2, "unknown": 1}, RefreshedAt: refreshed, Incidents: map[string]int{"blocked": 2}, Pending: map[string]int{"pager": 2, "chat": 1}}, "",
 			"8 flow logs protected in 2 scopes, 2 NOT restorable, last refresh 40s ago, 2 BLOCKED, 3 alerts on the way"},
-		{store.Counts{Restorable: map[string]int{"unknown": 1}, RefreshedAt: map[inventory.Scope]time.Time{{Account: "1"}: now}}, nil,
+		{store.Counts{Restorable: map[string]int{"unknown": 1}, RefreshedAt: map[inventory.Scope]time.Time{{Account: "1"}: now}}, "",
 			"1 flow log protected in 1 scope, not rehearsed yet, last refresh 0s ago"},
-		{store.Counts{Restorable: map[string]int{"yes": 2, "unknown": 1}}, nil, "3 flow logs protected in 0 scopes, 1 not rehearsed yet"},
-		{store.Counts{Restorable: map[string]int{"yes": 3}, Released: store.Released{FlowLogs: 2, Until: now.Add(2160 * time.Hour)}}, nil,
+		{store.Counts{Restorable: map[string]int{"yes": 2, "unknown": 1}}, "", "3 flow logs protected in 0 scopes, 1 not rehearsed yet"},
+		{store.Counts{Restorable: map[string]int{"yes": 3}, Released: store.Released{FlowLogs: 2, Until: now.Add(2160 * time.Hour)}}, "",
 			"3 flow logs protected in 0 scopes, all restorable, 2 RELEASED until 2026-05-30 12:00 UTC"},
-		{store.Counts{Released: store.Released{FlowLogs: 5, Until: now.Add(time.Hour)}}, nil, "0 flow logs protected in 0 scopes, 5 RELEASED until 2026-03-01 13:00 UTC"},
-		{store.Counts{Restorable: map[string]int{"yes": 1}, Pending: map[string]int{"pager": 6, "chat": 2, "mail": 1}, Refused: map[string]int{"pager": 4, "mail": 1}}, nil,
+		{store.Counts{Released: store.Released{FlowLogs: 5, Until: now.Add(time.Hour)}}, "", "0 flow logs protected in 0 scopes, 5 RELEASED until 2026-03-01 13:00 UTC"},
+		{store.Counts{Restorable: map[string]int{"yes": 1}, Pending: map[string]int{"pager": 6, "chat": 2, "mail": 1}, Refused: map[string]int{"pager": 4, "mail": 1}}, "",
 			"1 flow log protected in 0 scopes, all restorable, 7 alerts NOT delivered (mail, pager), 2 alerts on the way"},
 	} {
-		if got := statusLine(c.counts, c.err, now); got != c.want {
+		if got := statusLine(c.counts, c.first, now); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
