@@ -51,7 +51,11 @@ func (d *Daemon) trouble() string {
 // before all else.
 func statusLine(c store.Counts, trouble string, now time.Time) string {
 	protected := c.Restorable["yes"] + c.Restorable["no"] + c.Restorable["unknown"]
-	parts := []string{fmt.Sprintf("%s protected in %s", alert.Plural(protected, "flow log"), alert.Plural(len(c.RefreshedAt), "scope"))}
+	left := forsaken(c)
+	parts := []string{fmt.Sprintf("%s protected in %s", alert.Plural(max(0, protected-left), "flow log"), alert.Plural(len(c.RefreshedAt), "scope"))}
+	if left > 0 {
+		parts = append(parts, fmt.Sprintf("%d NOT guarded (no scope of the configuration)", left))
+	}
 	switch {
 	case protected == 0:
 	case c.Restorable["no"] > 0:
@@ -94,6 +98,17 @@ func statusLine(c store.Counts, trouble string, now time.Time) string {
 		line = trouble + "; " + line
 	}
 	return line
+}
+
+// forsaken counts the protected flow logs of scopes that are not refreshed any more.
+func forsaken(c store.Counts) (n int) {
+	for _, in := range c.Protected {
+		n += in
+	}
+	for s := range c.RefreshedAt {
+		n -= c.Protected[s.String()]
+	}
+	return n
 }
 
 // minute is a time as exact as a release is.

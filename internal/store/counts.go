@@ -18,6 +18,8 @@ type Counts struct {
 	// was none yet. Those released are not among them.
 	Restorable map[string]int
 	Released   Released
+	// Protected are these and those, by Scope.String().
+	Protected map[string]int
 	// Pending and Parked count the alerts that a sink has not got yet, and those
 	// given up, by sink; Refused those of the pending that it has not taken at
 	// least once.
@@ -49,6 +51,7 @@ func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
 			{&c.Restorable, `SELECT ` + answer + `, sum(n)
 				FROM (SELECT account, region, needs, count(*) AS n FROM flow_logs WHERE needs IS NOT NULL GROUP BY account, region, needs) f
 				LEFT JOIN rehearsals r USING (account, region, needs) GROUP BY 1`},
+			{&c.Protected, `SELECT account || '/' || region, count(*) FROM flow_logs WHERE needs IS NOT NULL GROUP BY account, region`},
 			{&c.Pending, `SELECT sink, count(*) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL GROUP BY sink`},
 			{&c.Refused, `SELECT sink, count(*) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL AND attempts > 0 GROUP BY sink`},
 			{&c.Parked, `SELECT sink, count(*) FROM deliveries WHERE parked_at IS NOT NULL GROUP BY sink`},
