@@ -355,7 +355,7 @@ func (d *Daemon) noticeCommands(ctx context.Context) error {
 			d.tellPipeline(ctx, inventory.Scope{}, remembering, err.Error())
 			return errors.Join(err, d.store.Rescue(context.WithoutCancel(ctx)))
 		}
-		d.queue.tryStore(ctx)
+		d.queue.tryStore(ctx, time.Now())
 		v, err := d.store.Version(ctx)
 		if err == nil && v != last {
 			last = v

@@ -35,7 +35,7 @@ func (s *straight) add(id string) {
 // direct sends an alert that the store could not take (I1), until every sink
 // has taken it once.
 func (d *Daemon) direct(ctx context.Context, a alert.Alert) {
-	d.queue.storeFailed()
+	d.queue.storeFailed(nil)
 	if d.straight.done(a.ID) {
 		return
 	}

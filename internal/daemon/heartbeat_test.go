@@ -77,7 +77,7 @@ func TestHeartbeatNeedsTheQueue(t *testing.T) {
 	h.refreshed()
 	h.await("all to be well", func() bool { return h.daemon.unwell() == nil })
 	broken.full(true)
-	h.daemon.queue.storeFailed()
+	h.daemon.queue.storeFailed(nil)
 	if err := h.daemon.unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
 		t.Errorf("after a failed commit: %v", err)
 	}

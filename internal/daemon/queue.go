@@ -36,13 +36,14 @@ type queueState struct {
 	showAgain chan struct{}   // tells the watcher that commits succeed again
 
 	mu       sync.Mutex
-	answered bool // the last receive succeeded
-	before   bool // one has, since the start
-	noted    bool // factReceived is written
-	told     bool // of the current run of failures
-	clear    bool // nobody is left to be told that it answers
-	storeBad bool // a commit failed, and none has succeeded since
-	full     bool // … and what tryStore wrote was not taken either
+	answered bool      // the last receive succeeded
+	before   bool      // one has, since the start
+	noted    bool      // factReceived is written
+	told     bool      // of the current run of failures
+	clear    bool      // nobody is left to be told that it answers
+	storeBad bool      // a commit failed, and none has succeeded since
+	waiting  bool      // messages do, because the file could not be written
+	shown    time.Time // when those were shown again last
 }
 
 // queueName says which queue, and where it is as far as its URL tells.
@@ -99,36 +100,37 @@ func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
 	return false
 }
 
-// storeFailed notes that a commit failed.
-func (q *queueState) storeFailed() {
+// storeFailed notes that a commit failed, and why, where that is known.
+func (q *queueState) storeFailed(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.storeBad = true
+	q.storeBad, q.waiting = true, q.waiting || store.Unwritable(err)
 }
 
+// showAgainAfter is how soon after the last time messages are shown again out of
+// turn: where less room is than they need, they may not use up their receives.
+const showAgainAfter = time.Minute
+
 // tryStore writes, where the last commit failed, a fact that is never set (see
-// remembering). Where that succeeds after it failed, the file was in trouble, and
-// the messages that waited for it are shown again. Where it succeeds at once, it was
-// the commit of one message, and that comes by itself, or uses up its receives.
-func (q *queueState) tryStore(ctx context.Context) {
+// remembering). Once the file takes that, the messages that waited for the file are
+// shown again. A message whose commit failed for a reason of its own comes by itself.
+func (q *queueState) tryStore(ctx context.Context, now time.Time) {
 	q.mu.Lock()
-	bad := q.storeBad
+	bad, waiting := q.storeBad, q.waiting
 	q.mu.Unlock()
-	if !bad {
+	if !bad && !waiting {
 		return
 	}
 	err := q.commits.Update(ctx, func(tx remediate.Tx) error { return tx.SetTrouble(inventory.Scope{}, remembering, false) })
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if err != nil {
-		q.full = true
+	if q.storeBad = err != nil; err != nil {
 		return
 	}
-	again := q.full
-	q.storeBad, q.full = false, false
-	if !again {
+	if !q.waiting || now.Sub(q.shown) < showAgainAfter {
 		return
 	}
+	q.waiting, q.shown = false, now
 	q.log.Info("the state file can be written again")
 	select {
 	case q.showAgain <- struct{}{}:
@@ -170,7 +172,7 @@ func (h handler) Handle(ctx context.Context, m watcher.Message) error {
 	defer h.d.progress.Task(task, maxSilence)()
 	err := h.d.remediator.Handle(ctx, findings, func() { h.d.progress.Beat(task) })
 	if err != nil && ctx.Err() == nil {
-		h.d.queue.storeFailed()
+		h.d.queue.storeFailed(err)
 	}
 	return err
 }

@@ -100,7 +100,7 @@ func TestAFullDisk(t *testing.T) {
 		}
 		return nil
 	}
-	if err := s.Update(t.Context(), many); err == nil || !strings.Contains(err.Error(), "full") || !strings.Contains(err.Error(), s.path) {
+	if err := s.Update(t.Context(), many); err == nil || !strings.Contains(err.Error(), "full") || !strings.Contains(err.Error(), s.path) || !Unwritable(fmt.Errorf("record: %w", err)) {
 		t.Errorf("with no room: %v", err)
 	}
 	s.row(t, "fl-1")

@@ -17,9 +17,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -309,8 +311,21 @@ func (s *Store) read(ctx context.Context, fn func(*tx) error) error {
 	return err
 }
 
-// What SQLite answers where a page, or the whole file, is none of its own.
-const corrupt, notADatabase = 11, 26
+// What SQLite answers where a page, or the whole file, is none of its own; and where
+// the file can't be written.
+const (
+	corrupt, notADatabase         = 11, 26
+	readOnly, ioError, full, cant = 8, 10, 13, 14
+)
+
+// Unwritable reports whether a commit failed because of the file or its disk, and
+// not because of what was to be written.
+func Unwritable(err error) bool {
+	if code := (*sqlite.Error)(nil); errors.As(err, &code) {
+		return slices.Contains([]int{readOnly, ioError, full, cant}, code.Code()&0xff)
+	}
+	return errors.Is(err, syscall.ENOSPC)
+}
 
 func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 	return s.Update(ctx, func(t remediate.Tx) error { return fn(t.(*tx)) })
