@@ -57,6 +57,42 @@ func TestTryStore(t *testing.T) {
 	}
 }
 
+// TestReadyOfTheQueue: what has not begun is another thing than what broke.
+func TestReadyOfTheQueue(t *testing.T) {
+	t.Parallel()
+	q := &queueState{noted: true, clear: true}
+	says := func(want string) {
+		t.Helper()
+		if err := q.ready(); fmt.Sprint(err) != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	passes := context.DeadlineExceeded // by itself
+	says("the queue has not answered yet")
+	q.failed(t.Context(), passes)
+	says("the queue has not answered yet")
+	q.received(t.Context())
+	says("<nil>")
+	q.failed(t.Context(), passes)
+	says("the queue does not answer any more")
+	q.received(t.Context())
+	says("<nil>")
+}
+
+func TestQueueName(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"https://sqs.eu-west-1.amazonaws.com/111122223333/flowkeeper": "flowkeeper in 111122223333 eu-west-1",
+		"arn:aws:sqs:eu-west-1:111122223333:flowkeeper":               "flowkeeper in 111122223333 eu-west-1",
+		"http://localhost:4566/000000000000/flowkeeper":               "flowkeeper in 000000000000",
+		"nonsense": "nonsense",
+	} {
+		if got := queueName(configs.Queue{URL: url}); got != want {
+			t.Errorf("%s: %q, want %q", url, got, want)
+		}
+	}
+}
+
 // noStore commits nothing, with success.
 type noStore struct{ remediate.Store }
 
