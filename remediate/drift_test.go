@@ -1,6 +1,7 @@
 package remediate_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -112,6 +113,36 @@ func TestADriftDoesNotWaitForTheLast(t *testing.T) {
 			s.resolved()
 		})
 	}
+}
+
+// TestADriftThatIsOverBeforeItIsTold has an end all the same.
+func TestADriftThatIsOverBeforeItIsTold(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(2)
+	s.let(ids[0])
+	s.attack(ids...)
+	s.refresh()
+	s.due(ids[1], time.Hour)
+	s.now = s.now.Add(s.policy.DriftWait)
+	s.pass(time.Second)
+	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error { // AWS shows the other one after all
+		i, _, err := tx.Incident(scope, ids[1])
+		if err != nil {
+			return err
+		}
+		e, _, err := tx.Event(scope, i.EventID)
+		if err != nil {
+			return err
+		}
+		i.State, i.Reason, i.NextAttemptAt, e.ToldClosed = remediate.Closed, remediate.StillThere, time.Time{}, s.now
+		return errors.Join(tx.PutIncident(i), tx.PutEvent(e))
+	}))
+	s.pass(time.Hour)
+	if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != alert.Informational || len(a[0].FlowLogs) != 1 {
+		t.Errorf("told %+v", a)
+	}
+	s.resolved()
 }
 
 // due makes the restorer's next turn at an incident come after some time.

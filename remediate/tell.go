@@ -290,7 +290,7 @@ func (r *Remediator) tellLoss(tx Tx, e Event, late bool, now time.Time) error {
 		}
 		e.Level, raisedBy = raised(e.Level, facts)
 	}
-	e.ToldDeletion, e.DueAt = now, now.Add(tellRestoredAfter)
+	e.ToldDeletion, e.ToldClosed, e.DueAt = now, time.Time{}, now.Add(tellRestoredAfter) // an end that nobody heard of was none
 	if err := tx.PutEvent(e); err != nil {
 		return err
 	}
