@@ -255,7 +255,9 @@ type logged struct {
 func onceStored(tx Tx, line func()) {
 	if l, ok := tx.(*logged); ok {
 		l.lines = append(l.lines, line)
+		return
 	}
+	line()
 }
 
 // put writes an incident and a line of its history where the state changed.

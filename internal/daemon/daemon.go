@@ -181,9 +181,10 @@ func (d *Daemon) connect(ctx context.Context) error {
 	return nil
 }
 
-// sameAccount refuses credentials of another account than all that the state file
-// guards, where the configuration names none: with them the daemon would take every
-// message for somebody else's, and say that all is well (I13).
+// sameAccount refuses credentials of an account that the state file knows nothing
+// of, while it guards another, where the configuration names none: with them the
+// daemon would take every message for somebody else's, and say that all is well
+// (I13). An account that has lost everything is still known.
 func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet) error {
 	if len(d.Config.Accounts) > 0 {
 		return nil
@@ -192,8 +193,12 @@ func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet) error {
 	if err != nil || len(guarded) == 0 {
 		return err
 	}
+	known, err := d.store.Scopes(ctx)
+	if err != nil {
+		return err
+	}
 	for _, s := range fleet.Scopes() {
-		if slices.Contains(guarded, s.Account) {
+		if slices.ContainsFunc(known, func(k inventory.Scope) bool { return k.Account == s.Account }) {
 			return nil
 		}
 		err = fmt.Errorf("these credentials act in account %s, %w %s: see whose they are, or name under accounts what is to be guarded", s.Account, errOtherAccount, strings.Join(guarded, ", "))

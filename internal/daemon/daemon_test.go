@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -532,6 +533,42 @@ func TestI13StartedInAnotherAccount(t *testing.T) {
 	h.daemon.AWS.Credentials = credentials.NewStaticCredentialsProvider(stranger.AccessKeyID, stranger.SecretAccessKey, "")
 	h.daemon.Config.Accounts = []configs.Account{{ID: "222233334444"}}
 	h.again()
+}
+
+// TestI9AllIsLostAndAnotherAccountIsNot: where the account has nothing left, and the
+// file has flow logs of another one from earlier days, it is still the right one.
+func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	h.world.Deny("flowkeeper", "CreateFlowLogs")
+	h.strike(id)
+	h.await("it to be blocked", func() bool {
+		c, err := h.daemon.store.Counts(t.Context())
+		return err == nil && c.Incidents["blocked"] == 1
+	})
+	h.stop()
+	if err := h.end(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), h.daemon.Config.State.Path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Update(t.Context(), func(tx remediate.Tx) error {
+		return tx.PutFlowLog(inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-0000000000000beef", Scope: inventory.Scope{Account: "222233334444", Region: region},
+			Settings: inventory.Settings{ResourceID: "vpc-9", LogDestinationType: "s3", LogDestination: bucket}}, State: inventory.Live, Protected: true})
+	})
+	if guarded, gerr := s.Guarded(t.Context()); !slices.Equal(guarded, []string{"222233334444"}) {
+		t.Errorf("the file guards %v, %v", guarded, gerr)
+	}
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	h.world.Allow("flowkeeper", "CreateFlowLogs")
+	h.again()
+	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
 }
 
 // TestAccessTakenAwayBeforeARestart: once it has worked, no refusal is a

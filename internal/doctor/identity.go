@@ -12,6 +12,8 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"flowkeeper/inventory"
 )
 
 // identity is who AWS says that we are.
@@ -41,7 +43,7 @@ func (e *exam) credentials(ctx context.Context, s *subject) []finding {
 	out := s.credentials(ctx)
 	who, err := s.identity.get(ctx)
 	m, _ := e.memory.get(ctx) // where there is none, nothing is guarded
-	if err != nil || len(e.d.Accounts) > 0 || len(m.guarded) == 0 || slices.Contains(m.guarded, who.account) {
+	if err != nil || len(e.d.Accounts) > 0 || len(m.guarded) == 0 || slices.ContainsFunc(m.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
 		return out
 	}
 	guarded := strings.Join(m.guarded, ", ")

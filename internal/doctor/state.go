@@ -23,6 +23,7 @@ import (
 type memory struct {
 	counts    store.Counts
 	guarded   []string                // accounts
+	known     []inventory.Scope       // what was ever there, too
 	protected map[inventory.Scope]int // flow logs
 	rows      map[inventory.Scope]map[remediate.Needs][]inventory.Row
 	ways      map[inventory.Scope]remediate.Way
@@ -48,6 +49,9 @@ func (d *Doctor) remember(ctx context.Context) (m memory, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if m.counts, err = s.Counts(ctx); err != nil {
+		return m, err
+	}
+	if m.known, err = s.Scopes(ctx); err != nil {
 		return m, err
 	}
 	if m.guarded, err = s.Guarded(ctx); err != nil {

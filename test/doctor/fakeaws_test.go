@@ -136,8 +136,11 @@ func TestCredentials(t *testing.T) {
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
 	f.look(t, at).expect(t, doctor.Credentials, doctor.Fail, "the state file guards account 222233334444, these credentials act in 111122223333", "give the service credentials of 222233334444")
 	expectNo(t, f.look(t, at, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: acct}} }), doctor.Credentials, doctor.Fail) // it is meant so
-	remembers(t, path, func(remediate.Tx) error { return nil })
-	expectNo(t, f.look(t, at), doctor.Credentials, doctor.Fail)
+	s, err := store.Open(t.Context(), path, store.Options{})
+	must(t, err)
+	lost := inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-000000c3", Scope: inventory.Scope{Account: acct, Region: region}}, State: inventory.Gone}
+	must(t, errors.Join(s.Update(t.Context(), func(tx remediate.Tx) error { return tx.PutFlowLog(lost) }), s.Close()))
+	expectNo(t, f.look(t, at), doctor.Credentials, doctor.Fail) // all that it had is lost
 
 	f.cfg.Credentials = static("AKIANOBODY", "x", "")
 	f.look(t).expect(t, doctor.Credentials, doctor.Fail, "AuthFailure", "no such access key")
