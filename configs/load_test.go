@@ -313,15 +313,17 @@ func TestWarningsOfSinks(t *testing.T) {
 func TestParseQueue(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]QueueRef{
-		"https://sqs.eu-west-1.amazonaws.com/111122223333/q":                         {Region: "eu-west-1", Account: "111122223333", Name: "q"},
-		"https://sqs.cn-north-1.amazonaws.com.cn/111122223333/q":                     {Region: "cn-north-1", Account: "111122223333", Name: "q"},
-		"https://vpce-1.sqs.us-gov-west-1.vpce.amazonaws.com/111122223333/q":         {Region: "us-gov-west-1", Account: "111122223333", Name: "q"},
-		"https://us-east-1.queue.amazonaws.com/111122223333/q":                       {Region: "us-east-1", Account: "111122223333", Name: "q"},
-		"http://127.0.0.1:4566/000000000000/q":                                       {Account: "000000000000", Name: "q"},
-		"http://127.0.0.1:4566/queue/us-east-1/000000000000/q":                       {Region: "us-east-1", Account: "000000000000", Name: "q"},
-		"http://sqs.us-east-1.localhost.localstack.cloud:4566/000000000000/flow_k-1": {Region: "us-east-1", Account: "000000000000", Name: "flow_k-1"},
+		"https://sqs.eu-west-1.amazonaws.com/111122223333/q":                         {Endpoint: "https://sqs.eu-west-1.amazonaws.com", Region: "eu-west-1", Account: "111122223333", Name: "q"},
+		"https://sqs.cn-north-1.amazonaws.com.cn/111122223333/q":                     {Endpoint: "https://sqs.cn-north-1.amazonaws.com.cn", Region: "cn-north-1", Account: "111122223333", Name: "q"},
+		"https://vpce-1.sqs.us-gov-west-1.vpce.amazonaws.com/111122223333/q":         {Endpoint: "https://vpce-1.sqs.us-gov-west-1.vpce.amazonaws.com", Region: "us-gov-west-1", Account: "111122223333", Name: "q"},
+		"https://us-east-1.queue.amazonaws.com/111122223333/q":                       {Endpoint: "https://us-east-1.queue.amazonaws.com", Region: "us-east-1", Account: "111122223333", Name: "q"},
+		"https://QUEUE.amazonaws.com/111122223333/q":                                 {Endpoint: "https://QUEUE.amazonaws.com", Region: "us-east-1", Account: "111122223333", Name: "q"},
+		"http://127.0.0.1:4566/000000000000/q":                                       {Endpoint: "http://127.0.0.1:4566", Account: "000000000000", Name: "q"},
+		"http://127.0.0.1:4566/queue/us-east-1/000000000000/q":                       {Endpoint: "http://127.0.0.1:4566", Region: "us-east-1", Account: "000000000000", Name: "q"},
+		"http://sqs.us-east-1.localhost.localstack.cloud:4566/000000000000/flow_k-1": {Endpoint: "http://sqs.us-east-1.localhost.localstack.cloud:4566", Region: "us-east-1", Account: "000000000000", Name: "flow_k-1"},
 		"arn:aws-us-gov:sqs:us-gov-west-1:111122223333:q":                            {URL: "https://sqs.us-gov-west-1.amazonaws.com/111122223333/q", Region: "us-gov-west-1", Account: "111122223333", Name: "q"},
 		"arn:aws-cn:sqs:cn-north-1:111122223333:q":                                   {URL: "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/q", Region: "cn-north-1", Account: "111122223333", Name: "q"},
+		"arn:aws-eusc:sqs:eusc-de-east-1:111122223333:q":                             {URL: "https://sqs.eusc-de-east-1.amazonaws.eu/111122223333/q", Region: "eusc-de-east-1", Account: "111122223333", Name: "q"},
 	} {
 		if want.URL == "" {
 			want.URL = url
@@ -331,7 +333,8 @@ func TestParseQueue(t *testing.T) {
 			t.Errorf("%s: %+v, %v", url, got, err)
 		}
 	}
-	for _, url := range []string{"", "q", "http://sqs.eu-west-1.amazonaws.com/111122223333/q", "https://sqs.eu-west-1.amazonaws.com/q", "https://user@x/111122223333/q", "arn:aws:sns:eu-west-1:111122223333:q", "https://x/111122223333/q?a=b"} {
+	for _, url := range []string{"", "q", "http://sqs.eu-west-1.amazonaws.com/111122223333/q", "https://sqs.eu-west-1.amazonaws.com/q", "https://user@x/111122223333/q", "arn:aws:sns:eu-west-1:111122223333:q", "https://x/111122223333/q?a=b",
+		"https://localhost:4566/000000000000/q.fifo", "arn:aws:sqs:us-gov-west-1:111122223333:q", "http://sqs.eu-west-1.api.aws/111122223333/q"} {
 		if got, err := (Queue{URL: url}).Parse(); err == nil {
 			t.Errorf("%q passes as %+v", url, got)
 		}

@@ -2,37 +2,61 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // QueueRef is the queue that queue.url names.
 type QueueRef struct {
-	URL     string
-	Region  string // empty if the URL does not tell
+	URL     string // what SQS's calls have as QueueUrl
+	Region  string // that requests are signed for; empty if the URL does not tell
 	Account string
 	Name    string
+	// Endpoint is the scheme and host (with its port) that the URL states: SQS is
+	// asked there. Empty where an ARN names the queue.
+	Endpoint string
 }
 
-var errQueue = errors.New("write the queue's URL, such as https://sqs.eu-west-1.amazonaws.com/111122223333/flowkeeper, or its ARN")
+var (
+	errQueue = errors.New("write the queue's URL, such as https://sqs.eu-west-1.amazonaws.com/111122223333/flowkeeper, or its ARN")
+	errFIFO  = errors.New("is a FIFO queue: one message that can't be handled holds back every later one of its group, so that deletions go unseen for up to 15 minutes; make a standard queue (docs/setup.md) and name that")
+)
 
 // Parse reads queue.url: a queue's URL as AWS or LocalStack write it, or its
 // ARN.
 func (q Queue) Parse() (QueueRef, error) {
+	parse := parseQueueURL
 	if strings.HasPrefix(q.URL, "arn:") {
-		p, err := arn(q.URL)
-		if err != nil || p.service != "sqs" || !regionName.MatchString(p.region) || !accountID.MatchString(p.account) || !queueName.MatchString(p.resource) {
-			return QueueRef{}, errQueue
-		}
-		host := "sqs." + p.region + ".amazonaws.com"
-		if p.partition == "aws-cn" {
-			host += ".cn"
-		}
-		return QueueRef{URL: "https://" + host + "/" + p.account + "/" + p.resource, Region: p.region, Account: p.account, Name: p.resource}, nil
+		parse = parseQueueARN
 	}
-	u, err := url.Parse(q.URL)
-	if err != nil || !isURL(q.URL) || strings.ContainsAny(q.URL, "@?#") {
+	ref, err := parse(q.URL)
+	if err == nil && strings.HasSuffix(ref.Name, ".fifo") {
+		return QueueRef{}, errFIFO
+	}
+	return ref, err
+}
+
+func parseQueueARN(text string) (QueueRef, error) {
+	a, err := arn(text)
+	if err != nil || a.service != "sqs" || !regionName.MatchString(a.region) || !accountID.MatchString(a.account) || !queueName.MatchString(a.resource) {
+		return QueueRef{}, errQueue
+	}
+	p, known := partitionNamed(a.partition)
+	if !known {
+		return QueueRef{}, fmt.Errorf("is of a partition whose hosts are not known here (%s): write the queue's URL", a.partition)
+	}
+	if right := partitionOf(a.region); right.name != p.name {
+		return QueueRef{}, fmt.Errorf("names the partition %s, but %s is a Region of %s: write arn:%s:…", p.name, a.region, right.name, right.name)
+	}
+	return QueueRef{URL: "https://sqs." + a.region + "." + p.suffix + "/" + a.account + "/" + a.resource, Region: a.region, Account: a.account, Name: a.resource}, nil
+}
+
+func parseQueueURL(text string) (QueueRef, error) {
+	u, err := url.Parse(text)
+	if err != nil || !isURL(text) || strings.ContainsAny(text, "@?#") {
 		return QueueRef{}, errQueue
 	}
 	path := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
@@ -40,11 +64,12 @@ func (q Queue) Parse() (QueueRef, error) {
 	if len(path) != 2 && !inPath || !accountID.MatchString(path[len(path)-2]) || !queueName.MatchString(path[len(path)-1]) {
 		return QueueRef{}, errQueue
 	}
-	if u.Scheme == "http" && strings.Contains(u.Host, ".amazonaws.com") {
+	host := strings.ToLower(u.Hostname())
+	if u.Scheme == "http" && ofAWS(host) {
 		return QueueRef{}, errors.New("is plain http: write https")
 	}
-	r := QueueRef{URL: q.URL, Account: path[len(path)-2], Name: path[len(path)-1]}
-	if r.Region = regionOf(u.Hostname()); inPath {
+	r := QueueRef{URL: text, Account: path[len(path)-2], Name: path[len(path)-1], Endpoint: u.Scheme + "://" + u.Host}
+	if r.Region = regionOf(host); inPath {
 		r.Region = path[1]
 	}
 	return r, nil
@@ -52,8 +77,45 @@ func (q Queue) Parse() (QueueRef, error) {
 
 var queueName = regexp.MustCompile(`^([\w-]{1,80}|[\w-]{1,75}\.fifo)$`)
 
-// regionOf knows sqs.REGION.…, also behind the name of a VPC endpoint, and the
-// older REGION.queue.….
+// awsPartition is one of AWS's separate worlds. suffix and dual end the names of
+// its hosts (dual those that also have IPv6 addresses); prefix begins the names
+// of its Regions. The SDK has the same table, where others can't read it.
+type awsPartition struct{ name, prefix, suffix, dual string }
+
+var partitions = []awsPartition{
+	{"aws-cn", "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
+	{"aws-us-gov", "us-gov-", "amazonaws.com", "api.aws"},
+	{"aws-iso", "us-iso-", "c2s.ic.gov", "api.aws.ic.gov"},
+	{"aws-iso-b", "us-isob-", "sc2s.sgov.gov", "api.aws.scloud"},
+	{"aws-iso-e", "eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"},
+	{"aws-iso-f", "us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"},
+	{"aws-eusc", "eusc-", "amazonaws.eu", "api.amazonwebservices.eu"},
+	{"aws", "", "amazonaws.com", "api.aws"}, // every other Region
+}
+
+func partitionNamed(name string) (awsPartition, bool) {
+	n := slices.IndexFunc(partitions, func(p awsPartition) bool { return p.name == name })
+	if n < 0 {
+		return awsPartition{}, false
+	}
+	return partitions[n], true
+}
+
+func partitionOf(region string) awsPartition {
+	return partitions[slices.IndexFunc(partitions, func(p awsPartition) bool { return strings.HasPrefix(region, p.prefix) })]
+}
+
+// ofAWS reports a host of AWS's own, in any partition.
+func ofAWS(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	return slices.ContainsFunc(partitions, func(p awsPartition) bool {
+		return strings.HasSuffix(host, "."+p.suffix) || strings.HasSuffix(host, "."+p.dual)
+	})
+}
+
+// regionOf knows sqs.REGION.… and sqs-fips.REGION.…, also behind the name of a
+// VPC endpoint; the older REGION.queue.…; and the oldest, queue.…, which is
+// us-east-1 for AWS and for LocalStack.
 func regionOf(host string) string {
 	label := strings.Split(host, ".")
 	for i := range len(label) - 1 {
@@ -63,6 +125,9 @@ func regionOf(host string) string {
 		case label[i+1] == "queue" && regionName.MatchString(label[i]):
 			return label[i]
 		}
+	}
+	if host == "queue.amazonaws.com" || host == "queue.localhost.localstack.cloud" {
+		return "us-east-1"
 	}
 	return ""
 }

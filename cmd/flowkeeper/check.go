@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"github.com/robfig/cron/v3"
@@ -64,6 +65,7 @@ type meaning struct {
 	File        string            `json:"file,omitempty"`
 	Queue       string            `json:"queue,omitempty"`
 	QueueRegion string            `json:"queue_region,omitempty"`
+	QueueAt     string            `json:"queue_endpoint,omitempty"` // absent: the usual one of the Region
 	Schedule    string            `json:"schedule,omitempty"`
 	NextRefresh *alert.Time       `json:"next_refresh,omitempty"` // the first is at start
 	Accounts    []string          `json:"accounts,omitempty"`     // absent: the credentials' own
@@ -86,7 +88,7 @@ func (a *app) understand(m *meaning, c configs.Config) {
 	m.OK, m.File, m.Queue, m.Schedule, m.Regions = true, a.configUsed(), c.Queue.URL, c.Inventory.Schedule, c.Inventory.Regions
 	m.Mode, m.OnDrift, m.Rules, m.State = c.Remediate.Mode, c.Remediate.OnDrift, len(c.Remediate.Rules), c.State.Path
 	if q, err := c.Queue.Parse(); err == nil {
-		m.QueueRegion = q.Region
+		m.QueueRegion, m.QueueAt = q.Region, cmp.Or(c.AWS.EndpointURL, q.Endpoint)
 	}
 	m.Backup, m.Rehearsal, m.Listen = c.State.Backup, c.Rehearsal.Schedule, c.HTTP.Listen
 	if c.Heartbeat.URL != "" || c.Heartbeat.URLFile != "" { // unread where only the service has it
@@ -129,7 +131,11 @@ func (m meaning) sheet(a *app) *sheet {
 	}
 	s := &sheet{}
 	s.put("configuration", m.File)
-	s.put("queue", m.Queue)
+	queue := m.Queue
+	if at, _ := url.Parse(m.QueueAt); at != nil && m.QueueAt != "" && !strings.HasPrefix(m.Queue, m.QueueAt+"/") {
+		queue += " (asked at " + at.Host + ")"
+	}
+	s.put("queue", queue)
 	next := ""
 	if m.NextRefresh != nil {
 		next = ": at start, then by " + a.when(m.NextRefresh.Time)

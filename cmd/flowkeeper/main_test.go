@@ -30,10 +30,11 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"seed": seed,
-			"exit": exit,
-			"aws":  fakeAWS,
-			"hook": hook,
+			"seed":  seed,
+			"exit":  exit,
+			"aws":   fakeAWS,
+			"apart": apart,
+			"hook":  hook,
 
 			"listen":    listen,
 			"answers":   answers,

@@ -20,6 +20,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/queueclient"
 )
 
 // What SQS takes in one SendMessageBatch. Queues may take more bytes by now;
@@ -92,19 +93,14 @@ type queue struct {
 }
 
 func newQueue(ctx context.Context, c configs.Config, log *slog.Logger) (*queue, error) {
-	q, err := c.Queue.Parse()
-	if err != nil {
-		return nil, err
-	}
 	base, err := daemon.Base(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
-	client := sqs.NewFromConfig(base, func(o *sqs.Options) {
-		if q.Region != "" {
-			o.Region = q.Region
-		}
-	})
+	client, q, err := queueclient.New(base, c)
+	if err != nil {
+		return nil, err
+	}
 	return &queue{client: client, url: q.URL}, nil
 }
 

@@ -4,9 +4,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,7 +30,7 @@ func fakeAWS(ts *testscript.TestScript, _ bool, args []string) {
 	for _, operation := range args {
 		w.Fail(operation, 1000, "AccessDenied", http.StatusForbidden)
 	}
-	url, stop, err := w.Listen()
+	at, stop, err := w.Listen()
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(stop()) })
 	user := w.User(scope.Account, "flowkeeper", true)
@@ -44,12 +47,42 @@ func fakeAWS(ts *testscript.TestScript, _ bool, args []string) {
 	w.AddDestination("arn:aws:s3:::example")
 	w.AddDestination("arn:aws:s3:::example/prefix")
 	for k, v := range map[string]string{
-		"AWS_ENDPOINT_URL": url, "AWS_REGION": scope.Region,
+		"AWS_ENDPOINT_URL": at, "AWS_REGION": scope.Region,
 		"AWS_ACCESS_KEY_ID": user.AccessKeyID, "AWS_SECRET_ACCESS_KEY": user.SecretAccessKey,
-		"QUEUE": url + "/queue/" + scope.Region + "/" + scope.Account + "/flowkeeper",
+		"QUEUE": at + "/queue/" + scope.Region + "/" + scope.Account + "/flowkeeper",
 	} {
 		ts.Setenv(k, v)
 	}
+}
+
+// apart: from here on $QUEUE's host is the only one that knows SQS, and
+// $AWS_ENDPOINT_URL's knows everything else; $QUEUEHOST is the former's.
+func apart(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: apart")
+	}
+	world := ts.Getenv("AWS_ENDPOINT_URL")
+	front := func(sqs bool) string {
+		to, err := url.Parse(world)
+		ts.Check(err)
+		proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Host = r.In.Host // it is signed
+		}}
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.") != sqs {
+				http.Error(w, "wrong host", http.StatusForbidden)
+				return
+			}
+			proxy.ServeHTTP(w, r)
+		}))
+		ts.Defer(s.Close)
+		return s.URL
+	}
+	queue := front(true)
+	ts.Setenv("QUEUE", strings.Replace(ts.Getenv("QUEUE"), world, queue, 1))
+	ts.Setenv("QUEUEHOST", strings.TrimPrefix(queue, "http://"))
+	ts.Setenv("AWS_ENDPOINT_URL", front(false))
 }
 
 // listen NAME: a free address of this machine.

@@ -22,6 +22,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/backup"
+	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -276,7 +277,7 @@ func (d *Daemon) loops(ctx context.Context) error {
 
 // work starts the loops that need AWS.
 func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
-	q, client, err := d.queueClient()
+	client, q, err := queueclient.New(d.base, d.Config)
 	if err != nil {
 		return err
 	}
@@ -305,7 +306,7 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	})
 	g.Go(func() error { return d.refreshes.run(ctx) })
 	g.Go(func() error { return d.rehearse(ctx) })
-	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode)
+	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode, "queue_host", queueclient.Host(client))
 	if d.Ready != nil {
 		d.Ready()
 	}
@@ -317,19 +318,6 @@ func (d *Daemon) report(err error) {
 	if err != nil {
 		d.Log.Warn("systemd does not listen", "error", err)
 	}
-}
-
-// queueClient is a client in the Region of the queue.
-func (d *Daemon) queueClient() (configs.QueueRef, *sqs.Client, error) {
-	q, err := d.Config.Queue.Parse()
-	if err != nil {
-		return q, nil, err
-	}
-	return q, sqs.NewFromConfig(d.base, func(o *sqs.Options) {
-		if q.Region != "" {
-			o.Region = q.Region
-		}
-	}), nil
 }
 
 // watcher reads the queue.

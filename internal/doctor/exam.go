@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/configs"
+	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 )
@@ -29,9 +30,8 @@ type exam struct {
 // newExam finds out which accounts and Regions there are.
 func newExam(ctx context.Context, d *Doctor) *exam {
 	e := &exam{d: d, memory: remember(d.remember)}
-	e.queue, _ = d.Config.Queue.Parse() // Load has seen that it can be
+	e.queueAPI, e.queue, _ = queueclient.New(d.AWS, d.Config) // Load has seen that queue.url is one
 	e.queue.Region = cmp.Or(e.queue.Region, d.AWS.Region)
-	e.queueAPI = sqs.NewFromConfig(d.AWS, func(o *sqs.Options) { o.Region = e.queue.Region })
 	e.attrs = remember(e.askQueue)
 	e.own = remember(func(ctx context.Context) (identity, error) { return whoAmI(ctx, d.AWS, d.Now) })
 	for _, subjects := range d.meetAll(ctx) {

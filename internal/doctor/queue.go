@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"flowkeeper/internal/queueclient"
 	"flowkeeper/inventory"
 )
 
@@ -60,17 +61,28 @@ func (e *exam) queueARN(ctx context.Context) string {
 // nothing: that would hide messages from the daemon.
 func (e *exam) queueThere(ctx context.Context) []finding {
 	a, err := e.attrs.get(ctx)
+	host := queueclient.Host(e.queueAPI)
 	if err == nil {
-		return one(fine("%s", a["QueueArn"]))
+		return one(fine("%s at %s", a["QueueArn"], host))
 	}
 	if gone(err) {
-		return one(finding{Fail, fmt.Sprintf("there is no queue %s in account %s, Region %s", e.queue.Name, e.queue.Account, e.queue.Region),
+		return one(finding{Fail, fmt.Sprintf("%s says that there is no queue %s in account %s, Region %s", host, e.queue.Name, e.queue.Account, e.queue.Region),
 			fmt.Sprintf("aws sqs get-queue-url --queue-name %s --queue-owner-aws-account-id %s --region %s; set queue.url to the answer, or make the queue anew: step 1 of docs/setup.md#by-hand", e.queue.Name, e.queue.Account, e.queue.Region)})
 	}
 	if c := code(err); c == "" || strings.Contains(c, "Token") || strings.HasPrefix(c, "InvalidAddress") {
-		return one(finding{Fail, words(err), "see that this machine reaches " + e.queue.URL + ", and that queue.url is right"})
+		return one(finding{Fail, fmt.Sprintf("asked at %s: %s", host, words(err)), "see that this machine reaches " + host + ", and that " + e.hostFrom() + " is right"})
 	}
-	return one(unheard(err, askAttributes))
+	f := unheard(err, askAttributes)
+	f.detail += "; asked at " + host
+	return one(f)
+}
+
+// hostFrom is the setting that decides which host is asked.
+func (e *exam) hostFrom() string {
+	if e.d.Config.AWS.EndpointURL != "" {
+		return "aws.endpoint_url"
+	}
+	return "queue.url"
 }
 
 func gone(err error) bool {

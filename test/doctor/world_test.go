@@ -86,6 +86,7 @@ func newDoctor(t *testing.T, cfg aws.Config, queueURL string) *doctor.Doctor {
 			Rehearsal: configs.Rehearsal{Schedule: "@every 1h"},
 			State:     configs.State{Path: t.TempDir() + "/state.db"},
 			Remediate: configs.Remediate{Mode: "restore"},
+			AWS:       configs.AWS{EndpointURL: aws.ToString(cfg.BaseEndpoint)}, // what LocalStack calls itself is not where it is
 		},
 		File: "flowkeeper.yaml", AWS: cfg, Now: time.Now, Routes: alert.Routes{},
 	}

@@ -1,0 +1,81 @@
+// Package queueclient makes the SQS client of queue.url. SQS's calls carry the
+// queue's URL as a parameter; which host the SDK dials, and which Region it signs
+// for, the client's options say. Every part that talks to the queue takes its
+// client from here, so that all of them ask the same host.
+package queueclient
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"flowkeeper/configs"
+)
+
+// New returns a client for the configured queue, and the queue. It asks, in
+// this order: aws.endpoint_url; an endpoint that the environment or the shared
+// files set for SQS alone (AWS_ENDPOINT_URL_SQS); the scheme and host of
+// queue.url; and, where an ARN names the queue, the host that the SDK knows.
+// It fails where queue.url is no queue. It makes no call.
+func New(base aws.Config, c configs.Config) (*sqs.Client, configs.QueueRef, error) {
+	q, err := c.Queue.Parse()
+	if err != nil {
+		return nil, q, err
+	}
+	client := sqs.NewFromConfig(base, func(o *sqs.Options) {
+		if q.Region != "" {
+			o.Region = q.Region
+		}
+		switch {
+		case c.AWS.EndpointURL != "":
+			o.BaseEndpoint = aws.String(c.AWS.EndpointURL)
+		case ofSQSAlone(base, *o) || q.Endpoint == "":
+		case q.Endpoint == standard(o.Region):
+			o.BaseEndpoint = nil // the SDK dials it, or its FIPS or dual-stack twin where that is asked for
+		default:
+			o.BaseEndpoint = aws.String(q.Endpoint)
+			// Together with these the SDK refuses every call; the host is what it is.
+			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
+			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
+		}
+	})
+	return client, q, nil
+}
+
+// ofSQSAlone reports an endpoint that was set for SQS and not for every service.
+func ofSQSAlone(base aws.Config, o sqs.Options) bool {
+	return o.BaseEndpoint != nil && (base.BaseEndpoint == nil || *base.BaseEndpoint != *o.BaseEndpoint)
+}
+
+// standard is the endpoint of SQS in a Region, as the SDK knows it.
+func standard(region string) string { return resolved(sqs.Options{Region: region}) }
+
+// Host that a client asks, with its port where that is not the usual one; empty
+// where the SDK knows none, and refuses every call.
+func Host(c *sqs.Client) string {
+	o := c.Options()
+	text := aws.ToString(o.BaseEndpoint)
+	if text == "" {
+		text = resolved(o)
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// resolved is the endpoint that the SDK finds for a Region; empty: none.
+func resolved(o sqs.Options) string {
+	at, err := sqs.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sqs.EndpointParameters{
+		Region:       aws.String(o.Region),
+		UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
+		UseDualStack: aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
+	})
+	if err != nil {
+		return ""
+	}
+	return at.URI.String()
+}
