@@ -223,6 +223,41 @@ func TestSinksOfPeople(t *testing.T) {
 	}
 }
 
+// TestSlackTakesIncomingWebhooksOnly: a workflow's trigger takes every post, and
+// starts the workflow each time. Its URL is as secret as the webhook's.
+func TestSlackTakesIncomingWebhooksOnly(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"https://hooks.slack.com/services/T0/B0/t0kent0ken":      "",
+		"https://HOOKS.slack.com/services/T0/B0/t0kent0ken":      "",
+		"https://hooks.slack-gov.com/services/T0/B0/t0kent0ken":  "",
+		"https://proxy.example.com/triggers/t0kent0ken":          "", // not at Slack: warned of
+		"https://hooks.slack.com/triggers/T0/1111/t0kent0ken":    "workflow's trigger",
+		"https://hooks.slack-gov.com/triggers/T0/11/t0kent0ken":  "workflow's trigger",
+		"https://hooks.slack.com/workflows/T0/A0/11/t0kent0ken":  "workflow's trigger",
+		"https://hooks.slack.com./triggers/T0/11/t0kent0ken":     "workflow's trigger",
+		"https://hooks.slack.com:443/%74riggers/T0/t0kent0ken":   "workflow's trigger",
+		"https://hooks.slack.com/commands/T0/1111/t0kent0ken":    "no incoming webhook",
+		"https://hooks.slack.com/app/T0/1111/t0kent0ken":         "no incoming webhook",
+		"https://hooks.slack.com/services/":                      "no incoming webhook",
+		"https://hooks.slack.com":                                "no incoming webhook",
+		"https://hooks.slack.com/t0kent0ken/services/T0/B0/1111": "no incoming webhook",
+	} {
+		dir := t.TempDir()
+		write(t, dir, "url", url)
+		for _, how := range []string{"url: '" + url + "'", "url_file: " + filepath.Join(dir, "url")} {
+			_, _, err := Load(write(t, dir, "c.yaml", "alerts:\n- {type: slack, name: chat, "+how+"}\n"), Options{})
+			text := fmt.Sprint(err)
+			if (want == "") != (err == nil) || !strings.Contains(text, want) || want != "" && !strings.Contains(text, "https://hooks.slack.com/services/") {
+				t.Errorf("%s: %v", url, err)
+			}
+			if strings.Contains(text, "t0kent0ken") || err != nil && strings.Contains(text, "T0/") {
+				t.Errorf("a secret in %v", err)
+			}
+		}
+	}
+}
+
 // A refusal is read by many, and stands in logs (I11).
 func TestI11ProblemsShowNoSecret(t *testing.T) {
 	t.Parallel()

@@ -135,7 +135,7 @@ func secretKey(key string) bool {
 // looksSecret knows secrets by their form, wherever they are pasted.
 func looksSecret(text string) bool {
 	_, rest, isURL := strings.Cut(text, "://")
-	return strings.Contains(text, "whsec_") || strings.Contains(text, "hooks.slack.com") || isURL && strings.Contains(rest, "@")
+	return strings.Contains(text, "whsec_") || strings.Contains(text, "hooks.slack.com") || strings.Contains(text, "hooks.slack-gov.com") || isURL && strings.Contains(rest, "@")
 }
 
 // mayBeToken is for sinks: what may be shown of them is no URL, and has no long

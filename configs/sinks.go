@@ -91,9 +91,7 @@ func (l *loader) checkSinkType(key string, s Sink) {
 			l.problem(key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
 		}
 	case "slack":
-		if !isPrivateURL(s.URL) {
-			l.problem(key+".url", s.URL, "copy the incoming webhook's URL from the app's page, https://…, or give url_file")
-		}
+		l.checkSlackURL(key+".url", s.URL)
 	case "pagerduty":
 		if !routingKey.MatchString(s.RoutingKey) {
 			l.problem(key+".routing_key", s.RoutingKey, "copy the 32 letters and digits of the service's integration \"Events API v2\", or give routing_key_file")
@@ -102,6 +100,28 @@ func (l *loader) checkSinkType(key string, s Sink) {
 			l.problem(key+".url", s.URL, "write https://events.pagerduty.com or, for an account in the EU, https://events.eu.pagerduty.com: no path behind it")
 		}
 	}
+}
+
+// checkSlackURL refuses what is no incoming webhook. A workflow trigger answers
+// 200 to anything, starts its workflow at each post, and posts no alert.
+func (l *loader) checkSlackURL(key, s string) {
+	const make = "make an incoming webhook (the Slack app's page, Incoming Webhooks): its URL begins with https://hooks.slack.com/services/"
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || !isPrivateURL(s):
+		l.problem(key, s, "copy the incoming webhook's URL from the app's page, https://…, or give url_file")
+	case !ofSlack(u) || strings.HasPrefix(u.Path, "/services/") && len(u.Path) > len("/services/"):
+	case strings.HasPrefix(u.Path, "/triggers/"), strings.HasPrefix(u.Path, "/workflows/"):
+		l.problem(key, s, "is a workflow's trigger: each post would start the workflow, and none would show the alert; %s", make)
+	default:
+		l.problem(key, s, "is at Slack, but no incoming webhook; %s", make)
+	}
+}
+
+// ofSlack reports a URL at the hosts of Slack's webhooks: its own, and GovSlack's.
+func ofSlack(u *url.URL) bool {
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	return host == "hooks.slack.com" || host == "hooks.slack-gov.com"
 }
 
 func isPagerURL(s string) bool {

@@ -342,7 +342,7 @@ func (c Config) warnings() []Warning {
 		if opens := slices.IndexFunc(s.Kinds, func(k string) bool { return slices.Contains(pagerOpens, k) }); s.Type == "pagerduty" && opens >= 0 && !slices.Contains(s.Kinds, "closed") {
 			out = append(out, warning("alerts[%d].kinds has no closed: people resolve what %s opens", n, s.Kinds[opens]))
 		}
-		if u, err := url.Parse(s.URL); s.Type == "slack" && err == nil && u.Scheme == "https" && u.Hostname() != "hooks.slack.com" && u.Hostname() != "hooks.slack-gov.com" {
+		if u, err := url.Parse(s.URL); s.Type == "slack" && err == nil && u.Scheme == "https" && !ofSlack(u) {
 			out = append(out, warning("alerts[%d].url is not at hooks.slack.com: what answers there may not be Slack; see with `flowkeeper alerts test %s`", n, s.Name))
 		}
 		if s.Type == "webhook" && s.Secret == "" && s.SecretFile == "" {
