@@ -98,11 +98,14 @@ func TestExampleCommentsLoad(t *testing.T) {
 	write(t, dir, "slack-url", "https://hooks.slack.com/services/T0/B0/x\n")
 	write(t, dir, "pager-key", goodRoutingKey+"\n")
 	write(t, dir, "heartbeat-url", "https://monitor.example.com/ping/x\n")
-	c, _, err := Load(file, Options{Environ: []string{"CREDENTIALS_DIRECTORY=" + dir}})
+	c, warnings, err := Load(file, Options{Environ: []string{"CREDENTIALS_DIRECTORY=" + dir}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Heartbeat.URL == "" || len(c.Inventory.Regions) != 2 || len(c.Inventory.Destinations) != 2 || len(c.Inventory.DependsOn) != 2 || len(c.Accounts) != 2 || len(c.Remediate.Rules) != 1 || len(c.Alerts) != 4 {
+	for _, w := range warnings {
+		t.Errorf("the example is warned of: %s", w)
+	}
+	if c.Heartbeat.URL == "" || len(c.Inventory.Regions) != 2 || len(c.Inventory.Destinations) != 2 || len(c.Inventory.DependsOn) != 2 || len(c.Accounts) != 2 || len(c.Remediate.Rules) != 2 || len(c.Alerts) != 4 {
 		t.Errorf("not every commented example was found: %+v", c)
 	}
 }

@@ -21,6 +21,7 @@ var (
 
 	roleName      = regexp.MustCompile(`^role/[\w+=,.@/-]+$`)
 	principalName = regexp.MustCompile(`^(\*|root|(role|user)/[\w+=,.@/*-]+)$`)
+	sessionOfRole = regexp.MustCompile(`^assumed-role/[^/]`)
 	externalID    = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
@@ -283,15 +284,18 @@ func (l *loader) faulty(list string) bool {
 }
 
 func (l *loader) checkRule(key string, r Rule, accounts []Account) {
-	part, err := arn(r.Principal)
+	part, err := arn(strings.ReplaceAll(r.Principal, ownAccount, sampleAccount))
+	anyAccount := err == nil && strings.Split(r.Principal, ":")[4] == ownAccount
 	switch {
-	case err == nil && part.service == "sts" && strings.HasPrefix(part.resource, "assumed-role/"):
-		l.problem(key+".principal", r.Principal, "is a session: write its role, arn:%s:iam::%s:role/%s", part.partition, part.account, strings.Split(part.resource, "/")[1])
+	case strings.ContainsAny(strings.ReplaceAll(r.Principal, ownAccount, ""), "{}"):
+		l.problem(key+".principal", r.Principal, "of words in braces only {account} is known: it stands for the account that a record is about")
+	case err == nil && part.service == "sts" && sessionOfRole.MatchString(part.resource):
+		l.sessionInRule(key+".principal", r.Principal)
 	case err == nil && !accountID.MatchString(part.account):
 		l.problem(key+".principal", r.Principal, "write the account's twelve digits: * never stands for an account")
 	case err != nil || part.service != "iam" || part.region != "" || !principalName.MatchString(part.resource):
-		l.problem(key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform-*")
-	case len(accounts) > 0 && !l.faulty("accounts") && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.account }):
+		l.problem(key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform")
+	case len(accounts) > 0 && !anyAccount && !l.faulty("accounts") && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.account }):
 		l.problem(key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything; add the account, or remove the rule", part.account)
 	}
 	l.oneOf(key+".action", r.Action, "restore", "wait", "alert", "ignore")
@@ -304,6 +308,18 @@ func (l *loader) checkRule(key string, r Rule, accounts []Account) {
 	case hasWait:
 		l.problem(key+".wait", short(r.Wait), "goes with action: wait only: remove it, or write that action")
 	}
+}
+
+// sessionInRule says how records name the role of a session.
+func (l *loader) sessionInRule(key, principal string) {
+	part, _ := arn(principal)
+	name := strings.Split(part.resource, "/")[1]
+	role, known := asRecorded(name)
+	hint := ""
+	if !known {
+		hint = " (and its path before the name, if it has one: records have it)"
+	}
+	l.problem(key, principal, "is a session: write its role as records name it, arn:%s:iam::%s:%s%s", part.partition, part.account, role, hint)
 }
 
 func isURL(s string) bool {
@@ -352,12 +368,7 @@ func (c Config) warnings() []Warning {
 	if strings.HasPrefix(c.Heartbeat.URL, "http:") && !isPrivateURL(c.Heartbeat.URL) {
 		out = append(out, warning("heartbeat.url is plain http: whoever sits between can read it, and go on when we have fallen silent"))
 	}
-	for n, r := range c.Remediate.Rules {
-		if r.Action == "ignore" {
-			out = append(out, warning("remediate.rules[%d]: ignore lets %s delete flow logs for good, and a record's principal is only a claim; see that the queue's policy lets nobody but the rule send", n, r.Principal))
-		}
-	}
-	return out
+	return append(out, ruleWarnings(c.Remediate.Rules)...)
 }
 
 // pagerOpens are the kinds of alerts that closed resolves.

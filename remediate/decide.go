@@ -22,17 +22,40 @@ type Policy struct {
 }
 
 // Rule treats the deletions of the principals that match its pattern
-// otherwise. In the pattern `*` stands for any text; the account is never one.
+// otherwise. In the pattern `*` stands for any text, but never for an account,
+// and OwnAccount for the account that the record is about.
 type Rule struct {
 	Principal string
 	Action    Action
 	Wait      time.Duration
 }
 
-// rule for a principal: the first that matches, else restore.
-func (p Policy) rule(principal string) Rule {
+// OwnAccount in a rule's principal stands for the record's own account
+// (recipientAccountId): a principal of any other account does not match.
+const OwnAccount = "{account}"
+
+// Matches reports whether the rule is for a principal, as a record of the account
+// names it.
+func (r Rule) Matches(account, principal string) bool {
+	pattern := r.Principal
+	if strings.Contains(pattern, OwnAccount) {
+		if !isAccount(account) { // a record's word: it may not bring a * into the pattern
+			return false
+		}
+		pattern = strings.ReplaceAll(pattern, OwnAccount, account)
+	}
+	return principal != "" && Match(pattern, principal)
+}
+
+func isAccount(s string) bool {
+	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
+}
+
+// rule for a principal that a record of the account names: the first that
+// matches, else restore.
+func (p Policy) rule(account, principal string) Rule {
 	for _, r := range p.Rules {
-		if principal != "" && Match(r.Principal, principal) {
+		if r.Matches(account, principal) {
 			return r
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // could not be described in time, the alert about the incident tells of it.
 func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, row inventory.Row, now time.Time) error {
 	actor := f.Actor()
-	if row.ID == "" || row.Protected || row.Excluded || r.Policy.rule(principal(&actor)).Action != Restore {
+	if row.ID == "" || row.Protected || row.Excluded || r.Policy.rule(row.Scope.Account, principal(&actor)).Action != Restore {
 		return nil
 	}
 	lost, err := Lost(tx, row.Scope, row.ResourceID)

@@ -284,7 +284,7 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 		incidents[n] = newIncident(s, id, row, known, now)
 	}
 	e := newEvent(s, f, now)
-	facts := r.personal(e.Actor)
+	facts := r.personal(s.Account, e.Actor)
 	_ = r.Store.View(ctx, func(tx Tx) (err error) { facts, err = r.facts(tx, s, e.Actor, flowLogs(incidents)); return err }) // fewer, then
 	e.Level, facts = raised(e.Level, facts)
 	a := r.deletionAlert(e, incidents, now)

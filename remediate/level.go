@@ -24,10 +24,10 @@ func raised(l alert.Level, facts []string) (alert.Level, []string) {
 	return l.Raised(), facts
 }
 
-// personal are the facts about who did it. Whom a rule names raises nothing:
-// the operator knows that one.
-func (r *Remediator) personal(a *alert.Actor) (facts []string) {
-	if a == nil || r.Policy.rule(principal(a)).Action != Restore {
+// personal are the facts about who did it, by a record of the account. Whom a
+// rule names raises nothing: the operator knows that one.
+func (r *Remediator) personal(account string, a *alert.Actor) (facts []string) {
+	if a == nil || r.Policy.rule(account, principal(a)).Action != Restore {
 		return nil
 	}
 	if a.Type == "Root" {
@@ -46,8 +46,8 @@ func (r *Remediator) personal(a *alert.Actor) (facts []string) {
 // facts about a call that deletes flow logs, or would have: who made it, and
 // whether it leaves a VPC dark.
 func (r *Remediator) facts(tx Tx, s inventory.Scope, a *alert.Actor, logs []alert.FlowLog) ([]string, error) {
-	out := r.personal(a)
-	if a != nil && r.Policy.rule(principal(a)).Action != Restore {
+	out := r.personal(s.Account, a)
+	if a != nil && r.Policy.rule(s.Account, principal(a)).Action != Restore {
 		return out, nil
 	}
 	ids, resources := map[string]bool{}, make([]string, 0, len(logs))

@@ -23,7 +23,7 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 		return i, false, false, err
 	}
 	actor := f.Actor()
-	rule := r.Policy.rule(principal(&actor))
+	rule := r.Policy.rule(s.Account, principal(&actor))
 	released := known && row.Released(f.Record.EventTime)
 	excused = released || known && !row.Protected || rule.Action == Ignore
 	if found {

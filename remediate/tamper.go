@@ -104,12 +104,12 @@ func (r *Remediator) tamperAlert(f detection.Finding, target string, t Threat, n
 	a.Advice = tamperAdvice(f.Record)
 	written := f.Record.EventName == "PutBucketPolicy" && f.Record.Identity.InvokedBy == deliveryService
 	switch {
-	case r.Policy.rule(principal(&actor)).Action == Ignore, written:
+	case r.Policy.rule(f.Record.Account, principal(&actor)).Action == Ignore, written:
 		a.Level = alert.Informational
 	case destroys[f.Record.EventName] && len(t.FlowLogs) > 0:
 		a.Level, a.RaisedBy = alert.Critical, []string{DestinationGone}
 	default:
-		a.Level, a.RaisedBy = raised(a.Level, r.personal(&actor))
+		a.Level, a.RaisedBy = raised(a.Level, r.personal(f.Record.Account, &actor))
 	}
 	for n := range a.FlowLogs {
 		if x := &a.FlowLogs[n]; x.Account == a.Account && x.Region == a.Region {

@@ -84,7 +84,7 @@ func (p planner) plan(ctx context.Context, f detection.Finding, id string) (plan
 // decide follows the order in which remediate looks for reasons not to
 // restore.
 func (p planner) decide(row inventory.Row, actor alert.Actor, deleted time.Time) (would, why string) {
-	rule := p.rule(actor)
+	rule := p.rule(row.Scope.Account, actor)
 	switch {
 	case row.Imported:
 		return remediate.Unknown, "imported and not seen in AWS yet: only `flowkeeper restore` acts on it"
@@ -104,14 +104,15 @@ func (p planner) decide(row inventory.Row, actor alert.Actor, deleted time.Time)
 	return "restore", "at once, unless AWS shows it alive or an equivalent one in its place"
 }
 
-// rule of the configuration for who deleted: the first that matches.
-func (p planner) rule(actor alert.Actor) remediate.Rule {
+// rule of the configuration for who deleted something of an account: the first
+// that matches.
+func (p planner) rule(account string, actor alert.Actor) remediate.Rule {
 	principal := actor.SessionIssuer
 	if principal == "" {
 		principal = actor.ARN
 	}
 	for _, r := range p.policy.Rules {
-		if principal != "" && remediate.Match(r.Principal, principal) {
+		if r.Matches(account, principal) {
 			return r
 		}
 	}

@@ -37,9 +37,10 @@ func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 		{"the mode is above a wait", nil, remediate.Policy{AlertOnly: true, Rules: rule(remediate.Wait)}, "alert_only"},
 		{"a release is above the mode", released, remediate.Policy{AlertOnly: true}, "released"},
 		{"wait", nil, remediate.Policy{Rules: rule(remediate.Wait)}, "wait"},
+		{"{account} is the flow log's own", nil, remediate.Policy{Rules: []remediate.Rule{{Principal: "arn:aws:iam::{account}:role/ops", Action: remediate.Alert}}}, "alert_only"},
 		{"restore by rule", nil, remediate.Policy{Rules: append(rule(remediate.Restore), rule(remediate.Ignore)...)}, "restore"},
 	} {
-		row := inventory.Row{Protected: true, State: inventory.Live}
+		row := inventory.Row{Protected: true, State: inventory.Live, FlowLog: inventory.FlowLog{Scope: scope}}
 		if c.change != nil {
 			c.change(&row)
 		}

@@ -1,0 +1,101 @@
+package configs
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// ownAccount in a rule's principal stands for the account that a record is
+// about; remediate.OwnAccount is the same.
+const ownAccount = "{account}"
+
+// sampleAccount stands for ownAccount while the rest of a principal is checked.
+const sampleAccount = "111122223333"
+
+// asRecorded is the role of a session as CloudTrail names it
+// (sessionContext.sessionIssuer.arn): with its path, which a session's own ARN
+// lacks. known is false for a role whose path only its owner knows.
+func asRecorded(name string) (role string, known bool) {
+	switch {
+	case strings.HasPrefix(name, ssoName):
+		return "role/aws-reserved/sso.amazonaws.com/*" + name, true // the * is empty, or a Region and a slash
+	case strings.HasPrefix(name, linkedName):
+		return "role/aws-service-role/*" + name, true // the * is the service and a slash
+	}
+	return "role/" + name, false
+}
+
+const (
+	ssoName    = "AWSReservedSSO_"   // a role of IAM Identity Center
+	linkedName = "AWSServiceRoleFor" // a service-linked role
+)
+
+// reservedPath begins the roles that only AWS makes: iam:CreateRole refuses it.
+var reservedPath = regexp.MustCompile(`^role/aws-(reserved|service-role)/`)
+
+// pathsInRecords of the roles that AWS makes, by the beginning of their name.
+var pathsInRecords = map[string]*regexp.Regexp{
+	ssoName:    regexp.MustCompile(`^role/aws-reserved/sso\.[a-z.]+/([a-z0-9-]+/)?$`),
+	linkedName: regexp.MustCompile(`^role/aws-service-role/[a-z0-9.-]+/$`),
+}
+
+// neverRecorded names the role that was meant by one that no record names: AWS's
+// own roles always have their path. Empty: it may be in records.
+func neverRecorded(resource string) string {
+	for begin, path := range pathsInRecords {
+		before, rest, found := strings.Cut(resource, begin)
+		if !found || !strings.HasPrefix(before, "role/") || !strings.HasSuffix(before, "/") || strings.Contains(before, "*") || path.MatchString(before) {
+			continue
+		}
+		role, _ := asRecorded(begin + rest)
+		return role
+	}
+	return ""
+}
+
+// openTo says who can make a principal that a pattern with * fits; empty: nobody
+// but AWS, and whoever administers IAM Identity Center.
+func openTo(resource string) string {
+	before, _, star := strings.Cut(resource, "*")
+	switch {
+	case !star:
+		return ""
+	case reservedPath.MatchString(before):
+		name := strings.Trim(resource[strings.LastIndex(resource, "/")+1:], "*")
+		if strings.Trim(strings.TrimPrefix(name, ssoName), "*_") != "" && strings.Trim(strings.TrimPrefix(name, linkedName), "*") != "" {
+			return ""
+		}
+		return "everybody whom AWS gives such a role: name the permission set, or the service"
+	case strings.HasPrefix(before, "role/"):
+		return "anybody who may call iam:CreateRole, by a role of such a name: write a rule for each role, without *"
+	case strings.HasPrefix(before, "user/"):
+		return "anybody who may call iam:CreateUser, by a user of such a name: write a rule for each user, without *"
+	}
+	return "everybody in the account, its root user too: write a rule for each role, without *"
+}
+
+// ruleWarnings are those of rules that loosen: what they let pass is not restored
+// at once.
+func ruleWarnings(rules []Rule) (out []Warning) {
+	for n, r := range rules {
+		at := fmt.Sprintf("remediate.rules[%d]", n)
+		part, err := arn(r.Principal)
+		if err != nil {
+			continue
+		}
+		if role := neverRecorded(part.resource); role != "" {
+			out = append(out, warning("%s never matches: records name such a role with its path; write arn:%s:iam::%s:%s", at, part.partition, part.account, role))
+		}
+		if r.Action == "restore" {
+			continue
+		}
+		if who := openTo(part.resource); who != "" {
+			out = append(out, warning("%s: the * in %s opens action %s to %s", at, part.resource, r.Action, who))
+		}
+		if r.Action == "ignore" {
+			out = append(out, warning("%s: ignore lets %s delete flow logs for good, and a record's principal is only a claim; see that the queue's policy lets nobody but the rule send", at, r.Principal))
+		}
+	}
+	return out
+}
