@@ -130,8 +130,8 @@ func (m *meters) Oldest(age time.Duration) { m.oldest.Set(max(0, age).Seconds())
 func (m *meters) counting(base aws.Config) aws.Config {
 	base = base.Copy()
 	base.APIOptions = append(base.APIOptions, func(stack *middleware.Stack) error {
-		// Behind the retry, so that each try is counted.
-		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("CountCalls", m.call), "Retry", middleware.After)
+		// Behind whatever repeats a call, so that each try is counted.
+		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("CountCalls", m.call), "ResolveAuthScheme", middleware.Before)
 	})
 	return base
 }

@@ -20,7 +20,7 @@ const maxRequest = 8 << 20 // bytes
 func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	service, c, err := w.authenticate(r)
 	if err != nil {
-		writeQueryError(rw, service, err)
+		writeError(rw, service, err)
 		return
 	}
 	if d := w.pauseFor(); d > 0 {
@@ -87,6 +87,10 @@ func (w *World) authenticate(r *http.Request) (service string, c caller, err err
 	}
 	if !known {
 		return service, c, &ec2Error{"AuthFailure", "AWS was not able to validate the provided access credentials", http.StatusUnauthorized}
+	}
+	if why := w.refusedKeys[key]; why != nil {
+		why.calls++
+		return service, c, &ec2Error{why.code, why.message, http.StatusForbidden}
 	}
 	if end, ends := w.expires[key]; ends && !w.now().Before(end) {
 		return service, c, &ec2Error{"ExpiredToken", "The security token included in the request is expired", http.StatusBadRequest}

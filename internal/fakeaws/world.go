@@ -54,6 +54,8 @@ type World struct {
 	asked    map[Asked]bool
 	lastID   uint64
 	lifetime time.Duration // of assumed roles' credentials
+
+	refusedKeys map[string]*refusedKey // by access key
 }
 
 // New returns an empty world.
@@ -64,7 +66,7 @@ func New(o Options) *World {
 	w := &World{
 		now: o.Now, latency: o.Latency, users: map[string]caller{}, expires: map[string]time.Time{}, roles: map[string]role{},
 		regions: []string{"eu-west-1", "us-east-1"}, scopes: map[string]*ec2Scope{}, exists: map[string]bool{}, denied: map[string]bool{}, spared: map[string]bool{},
-		asked: map[Asked]bool{}, lifetime: time.Hour,
+		asked: map[Asked]bool{}, lifetime: time.Hour, refusedKeys: map[string]*refusedKey{},
 	}
 	w.sqs = newSQS(o.Now)
 	w.sns = newSNS(o.Now, w.sqs)

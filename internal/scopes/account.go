@@ -5,9 +5,11 @@ import "github.com/aws/aws-sdk-go-v2/aws"
 // Reach is the base configuration with this account's credentials. Nothing has
 // verified whose they are (I13): it is for asking just that.
 func (a Account) Reach(base aws.Config) aws.Config {
-	cfg := base.Copy()
+	s := sourceOf(base)
+	cfg := s.signs(base, s)
 	if a.RoleARN != "" {
-		cfg.Credentials = assume(base, a)
+		role := assume(cfg, a, s)
+		cfg = role.signs(cfg, role)
 	}
 	return cfg
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,9 +21,6 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
-
-	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // Account is one account to act in. Without a role its own credentials are
@@ -72,72 +68,27 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 	if o.EndpointURL != "" {
 		cfg.BaseEndpoint = aws.String(o.EndpointURL)
 	}
-	return cfg, nil
-}
-
-// Fleet is the clients of all configured scopes. It never changes.
-type Fleet struct {
-	scopes  []inventory.Scope
-	clients map[inventory.Scope]*ec2.Client
-}
-
-// Scopes in the order configured: accounts, then Regions.
-func (f *Fleet) Scopes() []inventory.Scope { return f.scopes }
-
-// EC2 implements remediate.Fleet.
-func (f *Fleet) EC2(s inventory.Scope) (remediate.EC2, bool) {
-	c, ok := f.clients[s]
-	return c, ok
-}
-
-const connectTimeout = 40 * time.Second // systemd waits 60 s for a start
-
-// AllRegions stands for every Region that the account has enabled.
-const AllRegions = "all"
-
-// Connect makes the clients of every account and Region. It asks AWS only for
-// what the configuration leaves open: the own account's ID, and the enabled
-// Regions for AllRegions. One account's broken role holds up no other. It
-// takes connectTimeout at most.
-func Connect(ctx context.Context, base aws.Config, accounts []Account, regions []string, log *slog.Logger) (*Fleet, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	if len(accounts) == 0 {
-		accounts = []Account{{}}
-	}
-	f := &Fleet{clients: map[inventory.Scope]*ec2.Client{}}
-	for _, a := range accounts {
-		cfg := a.Reach(base)
-		if a.ID == "" {
-			id, err := whoAmI(ctx, cfg, nil)
-			if err != nil {
-				return nil, fmt.Errorf("ask AWS whose credentials these are: %w", err)
-			}
-			a.ID = id
-		}
-		cfg.Credentials = &verified{account: a.ID, inner: cfg.Credentials, base: cfg, known: map[string]error{}}
-		names, err := Regions(ctx, cfg, regions)
-		if err != nil && a.RoleARN != "" && !Passes(err) {
-			log.Warn("can't list this account's Regions: taking those that our own account has enabled", "account", a.ID, "error", err)
-			names, err = Regions(ctx, base, regions) // names only: no credentials change hands (I13)
-		}
+	credentials := newSource(cfg.Credentials, func(ctx context.Context) (aws.CredentialsProvider, error) {
+		again, err := config.LoadDefaultConfig(ctx, fns...) // reads the shared files again
 		if err != nil {
-			return nil, fmt.Errorf("list the Regions of account %s: %w", a.ID, err)
+			return nil, fmt.Errorf("read the AWS settings of the environment again: %w", err)
 		}
-		for _, region := range names {
-			s := inventory.Scope{Account: a.ID, Region: region}
-			f.scopes = append(f.scopes, s)
-			f.clients[s] = ec2.NewFromConfig(cfg, func(o *ec2.Options) {
-				o.Region = region
-				o.RetryMaxAttempts = 1 // retry is ours: classes, backoff and pace live in the store
-			})
-		}
-	}
-	return f, nil
+		return again.Credentials, nil
+	}, o.Log)
+	return credentials.signs(cfg, credentials), nil
 }
 
-// assume keeps a role's credentials and renews them before they end.
-func assume(base aws.Config, a Account) aws.CredentialsProvider {
+// assume is the source of a role's credentials: it keeps them, renews them before
+// they end, and assumes the role again once AWS refuses them.
+func assume(base aws.Config, a Account, from *source) *source {
+	fresh := func(context.Context) (aws.CredentialsProvider, error) { return session(base, a), nil }
+	s := newSource(session(base, a), fresh, from.log)
+	s.now = from.now
+	return s
+}
+
+// session keeps the credentials of one assumed role.
+func session(base aws.Config, a Account) aws.CredentialsProvider {
 	p := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(base), a.RoleARN, func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName = "flowkeeper"
 		if a.ExternalID != "" {
@@ -192,23 +143,37 @@ func whoAmI(ctx context.Context, cfg aws.Config, c aws.CredentialsProvider) (str
 // any others, whatever was mounted, rotated or exported by mistake (I13).
 type verified struct {
 	account string
-	inner   aws.CredentialsProvider
+	inner   *source
 	base    aws.Config
 
-	mu    sync.Mutex
-	known map[string]error // by access key: nil, or *WrongAccountError
+	turn       chan struct{}    // held by whoever asks AWS, and guards what follows
+	known      map[string]error // by access key: nil, or *WrongAccountError
+	generation uint64           // of the source that known is about
 }
 
 const maxKnown = 64 // access keys remembered; renewed roles bring a new one each hour
 
-// Retrieve implements aws.CredentialsProvider.
+func newVerified(account string, inner *source, base aws.Config) *verified {
+	return &verified{account: account, inner: inner, base: base, turn: make(chan struct{}, 1), known: map[string]error{}}
+}
+
+// Retrieve implements aws.CredentialsProvider. Nobody waits longer than their own
+// ctx for an answer that somebody else asked for.
 func (v *verified) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := v.inner.Retrieve(ctx)
 	if err != nil {
 		return c, err
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
+	select {
+	case v.turn <- struct{}{}:
+		defer func() { <-v.turn }()
+	case <-ctx.Done():
+		return aws.Credentials{}, fmt.Errorf("ask AWS whose credentials these are: %w", ctx.Err())
+	}
+	if g := v.inner.generation(); g != v.generation {
+		v.generation = g
+		clear(v.known)
+	}
 	verdict, asked := v.known[c.AccessKeyID]
 	if !asked {
 		id, err := whoAmI(ctx, v.base, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil }))

@@ -299,3 +299,7 @@ func TestTheInstanceMetadataClientLogs(t *testing.T) {
 		t.Errorf("the log says %q", text.String())
 	}
 }
+
+func logTo(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelInfo}))
+}

@@ -1,0 +1,77 @@
+package fakeaws
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// refusedKey is an access key that AWS does not take any more.
+type refusedKey struct {
+	code, message string
+	calls         int // since then
+}
+
+// RefuseKey refuses every call that an access key signs from now on, as each
+// service words it in its own protocol. A code for EC2, say AuthFailure, may be
+// given for all: the client decides by it.
+func (w *World) RefuseKey(accessKeyID, code, message string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refusedKeys[accessKeyID] = &refusedKey{code: code, message: message}
+}
+
+// TakeKey ends RefuseKey.
+func (w *World) TakeKey(accessKeyID string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.refusedKeys, accessKeyID)
+}
+
+// RefusedCalls counts the calls that came with an access key since RefuseKey.
+func (w *World) RefusedCalls(accessKeyID string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if k := w.refusedKeys[accessKeyID]; k != nil {
+		return k.calls
+	}
+	return 0
+}
+
+// RevokeSessions refuses every session of a role that was assumed until now, and
+// returns their access keys: what IAM's "Revoke active sessions" does, by a policy
+// that denies everything to those issued before.
+func (w *World) RevokeSessions(roleARN string) (keys []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, c := range w.users {
+		if c.SessionIssuer == roleARN {
+			keys = append(keys, key)
+			w.refusedKeys[key] = &refusedKey{code: "UnauthorizedOperation",
+				message: "You are not authorized to perform this operation. User: " + c.ARN + " is not authorized to perform: ec2:DescribeFlowLogs with an explicit deny in an identity-based policy"}
+		}
+	}
+	return keys
+}
+
+// writeError writes an error in the protocol of the service.
+func writeError(rw http.ResponseWriter, service string, err error) {
+	var e *ec2Error
+	if !errors.As(err, &e) {
+		writeQueryError(rw, service, err)
+		return
+	}
+	switch service {
+	case "sqs":
+		rw.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		rw.WriteHeader(e.status)
+		json.NewEncoder(rw).Encode(map[string]string{"__type": "com.amazonaws.sqs#" + e.code, "message": e.message}) //nolint:errcheck // the client is gone: nobody to tell
+	case "s3":
+		rw.Header().Set("Content-Type", "application/xml")
+		rw.WriteHeader(e.status)
+		fmt.Fprintf(rw, `<Error><Code>%s</Code><Message>%s</Message></Error>`, escape(e.code), escape(e.message))
+	default:
+		writeQueryError(rw, service, err)
+	}
+}

@@ -1,0 +1,219 @@
+package scopes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// Fleet is the clients of all scopes: those configured, and for AllRegions those
+// that AWS has named so far. It only grows. It is safe for concurrent use.
+type Fleet struct {
+	members []*member
+	regions []string // as configured
+
+	mu      sync.RWMutex
+	scopes  []inventory.Scope // never changed in place
+	clients map[inventory.Scope]*ec2.Client
+}
+
+// member is one account of a fleet.
+type member struct {
+	id  string
+	cfg aws.Config // with credentials that are verified to be the account's
+
+	mu     sync.Mutex
+	listed []string // the Regions that AWS named last; nil: it named none yet, or was not asked
+}
+
+func (m *member) names() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.listed
+}
+
+// Scopes in the order configured: accounts, then Regions; those found later at
+// the end. The caller must not change them.
+func (f *Fleet) Scopes() []inventory.Scope {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.scopes
+}
+
+// EC2 implements remediate.Fleet.
+func (f *Fleet) EC2(s inventory.Scope) (remediate.EC2, bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	c, ok := f.clients[s]
+	return c, ok
+}
+
+// Enabled reports whether a scope's Region is among those that AWS last named for
+// its account. Where the configuration names the Regions, or AWS could not be
+// asked, it is true.
+func (f *Fleet) Enabled(s inventory.Scope) bool {
+	for _, m := range f.members {
+		if m.id == s.Account {
+			names := m.names()
+			return names == nil || slices.Contains(names, s.Region)
+		}
+	}
+	return true
+}
+
+const (
+	connectTimeout = 40 * time.Second // systemd waits 60 s for a start
+	listTimeout    = 15 * time.Second // of one account's Regions
+	listsAtOnce    = 8
+)
+
+// AllRegions stands for every Region that the account has enabled.
+const AllRegions = "all"
+
+// Connect makes the clients of every account and Region. It asks AWS only for
+// what the configuration leaves open: the own account's ID, and the enabled
+// Regions for AllRegions. One account's broken role holds up no other, nor does
+// one that does not answer: its Regions are those of the remembered scopes, else
+// those of our own account, until Discover has them from AWS. Remembered scopes
+// whose Region is not enabled any more are in the fleet, too (see Enabled). It
+// takes connectTimeout at most.
+func Connect(ctx context.Context, base aws.Config, accounts []Account, regions []string, log *slog.Logger, remembered ...inventory.Scope) (*Fleet, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if len(accounts) == 0 {
+		accounts = []Account{{}}
+	}
+	base = Account{}.Reach(base)
+	f := &Fleet{regions: regions, clients: map[inventory.Scope]*ec2.Client{}}
+	for _, a := range accounts {
+		cfg := a.Reach(base)
+		if a.ID == "" {
+			id, err := whoAmI(ctx, cfg, nil)
+			if err != nil {
+				return nil, fmt.Errorf("ask AWS whose credentials these are: %w", err)
+			}
+			a.ID = id
+		}
+		s := sourceOf(cfg)
+		f.members = append(f.members, &member{id: a.ID, cfg: s.signs(cfg, newVerified(a.ID, s, cfg))})
+	}
+	if !f.lists() {
+		names, err := Regions(ctx, base, regions)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range f.members {
+			f.add(m, names)
+		}
+		return f, nil
+	}
+	failed := f.list(ctx)
+	ours := sync.OnceValues(func() ([]string, error) {
+		ctx, cancel := context.WithTimeout(ctx, listTimeout)
+		defer cancel()
+		return Regions(ctx, base, regions) // names only: no credentials change hands (I13)
+	})
+	for n, m := range f.members {
+		err := failed[m.id]
+		names := m.names()
+		for _, s := range remembered {
+			if s.Account == m.id && !slices.Contains(names, s.Region) {
+				names = append(slices.Clip(names), s.Region)
+			}
+		}
+		if err != nil {
+			log.Warn("can't list this account's Regions: taking those that are remembered, or that our own account has enabled, until it can be asked", "account", m.id, "error", err)
+			if len(names) == 0 && accounts[n].RoleARN != "" {
+				names, _ = ours()
+			}
+			if len(names) == 0 && len(f.members) > 1 && base.Region != "" {
+				names = []string{base.Region}
+			}
+			if len(names) == 0 {
+				return nil, fmt.Errorf("list the Regions of account %s: %w", m.id, err)
+			}
+		}
+		f.add(m, names)
+	}
+	return f, nil
+}
+
+// Discover asks AWS which Regions the accounts have enabled by now, where the
+// configuration says AllRegions, and adds clients for new ones. It returns the
+// scopes added, and for accounts that could not be asked why, by their ID: their
+// scopes stay as they are.
+func (f *Fleet) Discover(ctx context.Context) (added []inventory.Scope, failed map[string]error) {
+	if !f.lists() {
+		return nil, nil
+	}
+	failed = f.list(ctx)
+	for _, m := range f.members {
+		if failed[m.id] == nil {
+			added = append(added, f.add(m, m.names())...)
+		}
+	}
+	return added, failed
+}
+
+// lists reports whether AWS decides which Regions there are.
+func (f *Fleet) lists() bool { return len(f.regions) == 1 && f.regions[0] == AllRegions }
+
+// list asks for the enabled Regions of each account.
+func (f *Fleet) list(ctx context.Context) (failed map[string]error) {
+	failed = map[string]error{}
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(listsAtOnce)
+	for _, m := range f.members {
+		g.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, listTimeout)
+			defer cancel()
+			names, err := Regions(ctx, m.cfg, f.regions)
+			if err == nil && len(names) == 0 {
+				err = errors.New("AWS names no enabled Region")
+			}
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failed[m.id] = err
+				return nil
+			}
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.listed = names
+			return nil
+		})
+	}
+	g.Wait() //nolint:errcheck // each account's error is its own
+	return failed
+}
+
+// add makes clients for those Regions of an account that have none.
+func (f *Fleet) add(m *member, regions []string) (added []inventory.Scope) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, region := range regions {
+		s := inventory.Scope{Account: m.id, Region: region}
+		if f.clients[s] != nil {
+			continue
+		}
+		added = append(added, s)
+		f.clients[s] = ec2.NewFromConfig(m.cfg, func(o *ec2.Options) {
+			o.Region = region
+			o.RetryMaxAttempts = 1 // retry is ours: classes, backoff and pace live in the store
+		})
+	}
+	f.scopes = append(slices.Clip(f.scopes), added...)
+	return added
+}

@@ -1,0 +1,135 @@
+package scopes
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/inventory"
+)
+
+// silence does not answer some calls: those of an access key to a service.
+type silence struct {
+	inner aws.HTTPClient
+	of    func(key, service string) bool
+}
+
+func (s silence) Do(r *http.Request) (*http.Response, error) {
+	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	if p := strings.Split(scope, "/"); len(p) > 3 && s.of(p[0], p[3]) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	return s.inner.Do(r)
+}
+
+// TestARegionThatIsEnabledLaterIsFound.
+func TestARegionThatIsEnabledLaterIsFound(t *testing.T) {
+	t.Parallel()
+	w := world()
+	w.SetRegions("eu-west-1")
+	f := connect(t, base(w), []string{AllRegions})
+	w.SetRegions("us-east-1", "eu-west-1")
+	w.Fail("DescribeRegions", 1, "UnauthorizedOperation", http.StatusForbidden)
+	if added, failed := f.Discover(t.Context()); len(added) != 0 || failed[ours] == nil {
+		t.Errorf("AWS refused to say: %v %v", added, failed)
+	}
+	added, failed := f.Discover(t.Context())
+	if late := (inventory.Scope{Account: ours, Region: "us-east-1"}); !slices.Equal(added, []inventory.Scope{late}) || len(failed) != 0 {
+		t.Errorf("%v %v", added, failed)
+	}
+	if err := try(t, f, ours, "us-east-1"); err != nil {
+		t.Error(err)
+	}
+	w.SetRegions("us-east-1")
+	if added, _ := f.Discover(t.Context()); len(added) != 0 || len(f.Scopes()) != 2 {
+		t.Errorf("%v %v", added, f.Scopes())
+	}
+	if f.Enabled(inventory.Scope{Account: ours, Region: "eu-west-1"}) || !f.Enabled(inventory.Scope{Account: ours, Region: "us-east-1"}) {
+		t.Error("which Region is enabled is not known")
+	}
+	fixed := connect(t, base(w), []string{"eu-west-1"})
+	if added, failed := fixed.Discover(t.Context()); added != nil || failed != nil || !fixed.Enabled(fixed.Scopes()[0]) {
+		t.Errorf("where the configuration names the Regions: %v %v", added, failed)
+	}
+}
+
+// TestAnAccountThatDoesNotAnswerDelaysNoStart: its Regions are those remembered.
+func TestAnAccountThatDoesNotAnswerDelaysNoStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := world()
+		w.AddRole(role, "")
+		cfg := base(w)
+		cfg.HTTPClient = silence{cfg.HTTPClient, func(key, service string) bool { return strings.HasPrefix(key, "ASIA") }}
+		remembered := []inventory.Scope{{Account: theirs, Region: "ap-south-2"}, {Account: ours, Region: "eu-west-1"}}
+		begun := time.Now()
+		f, err := Connect(t.Context(), cfg, []Account{{ID: theirs, RoleARN: role}, {ID: ours}}, []string{AllRegions}, silent, remembered...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took > listTimeout+time.Second {
+			t.Errorf("the start took %s", took)
+		}
+		want := []inventory.Scope{{Account: theirs, Region: "ap-south-2"}, {Account: ours, Region: "eu-west-1"}, {Account: ours, Region: "us-east-1"}}
+		if got := f.Scopes(); !slices.Equal(got, want) {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+// TestOurOwnRegionsAreRemembered where AWS does not let us ask.
+func TestOurOwnRegionsAreRemembered(t *testing.T) {
+	t.Parallel()
+	w := world()
+	w.Deny("flowkeeper", "DescribeRegions")
+	s := inventory.Scope{Account: ours, Region: "us-east-1"}
+	if _, err := Connect(t.Context(), base(w), nil, []string{AllRegions}, silent); err == nil {
+		t.Error("nothing says which Regions there are")
+	}
+	f, err := Connect(t.Context(), base(w), nil, []string{AllRegions}, silent, s)
+	if err != nil || !slices.Equal(f.Scopes(), []inventory.Scope{s}) || !f.Enabled(s) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestNobodyWaitsForAnothersVerification longer than its own call may take.
+func TestNobodyWaitsForAnothersVerification(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := world()
+		cfg := base(w)
+		cfg.HTTPClient = silence{cfg.HTTPClient, func(_, service string) bool { return service == "sts" }}
+		f, err := Connect(t.Context(), cfg, []Account{{ID: ours}}, []string{"eu-west-1", "us-east-1", "us-east-2", "us-west-1"}, silent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		done := make(chan error)
+		for _, s := range f.Scopes() {
+			api, _ := f.EC2(s)
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+				defer cancel()
+				_, err := api.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{})
+				done <- err
+			}()
+		}
+		for range f.Scopes() {
+			if err := <-done; !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(begun); took > 26*time.Second {
+			t.Errorf("the last one gave up after %s", took)
+		}
+	})
+}
