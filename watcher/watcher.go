@@ -91,7 +91,9 @@ const (
 	leaveForMost = 15 * time.Minute // … and at most (I8)
 	mostLeft     = 1000             // messages are remembered to be shown again
 	firstPause   = 100 * time.Millisecond
-	longestPause = 30 * time.Second
+	longestPause = 10 * time.Second // from one receive of an outage to the next: so late a deletion is heard after it, at most
+	leastPause   = firstPause / 10
+	patience     = 30 * time.Second // for the answer of a receive, beyond its long poll
 )
 
 // Watcher reads one queue.
@@ -156,10 +158,11 @@ func (w *Watcher) Run(ctx context.Context) error {
 // the queue answers.
 func (w *Watcher) receive(ctx, work context.Context, others *sync.WaitGroup) error {
 	failures := 0
-	var wait time.Duration
+	next := receiving{most: batchSize, limit: patience}
 	for ctx.Err() == nil {
 		w.Beat()
-		n, err := w.poll(ctx, wait, w.Beat)
+		begun := time.Now()
+		n, err := w.poll(ctx, next, w.Beat)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -168,11 +171,12 @@ func (w *Watcher) receive(ctx, work context.Context, others *sync.WaitGroup) err
 				return err
 			}
 			w.fails(err)
-			pause(ctx, receivePause(failures, rand.Float64()))
+			next = probe
+			pause(ctx, max(leastPause, min(receivePause(failures, rand.Float64()), longestPause-time.Since(begun))))
 			failures++
 			continue
 		}
-		failures, wait = 0, w.WaitTime
+		failures, next = 0, receiving{most: batchSize, wait: w.WaitTime, limit: w.WaitTime + patience}
 		w.Received(ctx)
 		w.recovers()
 		if n == batchSize {
@@ -181,6 +185,18 @@ func (w *Watcher) receive(ctx, work context.Context, others *sync.WaitGroup) err
 	}
 	return nil
 }
+
+// receiving is how to receive once.
+type receiving struct {
+	most   int32         // messages
+	wait   time.Duration // of the long poll
+	limit  time.Duration // of the call
+	single bool          // one attempt: the next receive is the next one
+}
+
+// probe asks, in an outage, whether the queue answers again. One message comes in
+// time by a slow line, too.
+var probe = receiving{most: 1, limit: longestPause - time.Second, single: true}
 
 // help starts one more receiver, up to the most. It ends when the backlog
 // does.
@@ -193,7 +209,7 @@ func (w *Watcher) help(ctx context.Context, others *sync.WaitGroup) {
 	w.extra++
 	others.Go(func() {
 		for ctx.Err() == nil {
-			if n, err := w.poll(ctx, 0, func() {}); err != nil || n < batchSize {
+			if n, err := w.poll(ctx, receiving{most: batchSize, limit: patience}, func() {}); err != nil || n < batchSize {
 				break
 			}
 		}
@@ -206,7 +222,7 @@ func (w *Watcher) help(ctx context.Context, others *sync.WaitGroup) {
 // Turn receives once and deals with what came, a message after the other: Run
 // for one who has no goroutines. It reports how many came.
 func (w *Watcher) Turn(ctx context.Context) (int, error) {
-	messages, err := w.ask(ctx, 0)
+	messages, err := w.ask(ctx, receiving{most: batchSize, limit: patience})
 	var done []*string
 	for _, m := range messages {
 		if w.handle(ctx, ctx, m) {
@@ -221,8 +237,8 @@ func (w *Watcher) Turn(ctx context.Context) (int, error) {
 
 // poll receives once and hands the messages to the handlers, with a beat for
 // each: while all of them are busy that takes long.
-func (w *Watcher) poll(ctx context.Context, wait time.Duration, beat func()) (int, error) {
-	messages, err := w.ask(ctx, wait)
+func (w *Watcher) poll(ctx context.Context, how receiving, beat func()) (int, error) {
+	messages, err := w.ask(ctx, how)
 	for _, m := range messages {
 		w.jobs <- m // handlers always end, and past the end of ctx they only give messages back
 		beat()
@@ -231,13 +247,17 @@ func (w *Watcher) poll(ctx context.Context, wait time.Duration, beat func()) (in
 }
 
 // ask receives once.
-func (w *Watcher) ask(ctx context.Context, wait time.Duration) ([]types.Message, error) {
-	call, cancel := context.WithTimeout(ctx, wait+longestPause)
+func (w *Watcher) ask(ctx context.Context, how receiving) ([]types.Message, error) {
+	call, cancel := context.WithTimeout(ctx, how.limit)
 	defer cancel()
+	var options []func(*sqs.Options)
+	if how.single {
+		options = append(options, func(o *sqs.Options) { o.RetryMaxAttempts = 1 })
+	}
 	out, err := w.sqs.ReceiveMessage(call, &sqs.ReceiveMessageInput{
-		QueueUrl: &w.QueueURL, MaxNumberOfMessages: batchSize, WaitTimeSeconds: int32(wait / time.Second), VisibilityTimeout: int32(w.VisibilityTimeout / time.Second),
+		QueueUrl: &w.QueueURL, MaxNumberOfMessages: how.most, WaitTimeSeconds: int32(how.wait / time.Second), VisibilityTimeout: int32(w.VisibilityTimeout / time.Second),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameSentTimestamp},
-	})
+	}, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +284,7 @@ func receivePause(failures int, rnd float64) time.Duration {
 	if failures < 9 {
 		most = min(most, firstPause<<failures)
 	}
-	return max(firstPause/10, time.Duration(float64(most)*rnd))
+	return max(leastPause, time.Duration(float64(most)*rnd))
 }
 
 func pause(ctx context.Context, d time.Duration) {
