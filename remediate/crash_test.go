@@ -95,6 +95,7 @@ func diesAt(t *testing.T, point int) bool {
 	s.r.Store, s.r.Fleet = c, fleetOf{c}
 	f := s.attack(id)
 	acknowledged := s.r.Handle(t.Context(), []detection.Finding{f}, func() {}) == nil
+	s.r.Wait()
 	for range 12 {
 		_, _ = s.r.Step(t.Context(), scope, func() {}) // the dead one's errors tell nobody anything
 		s.now = s.now.Add(time.Minute)

@@ -14,8 +14,8 @@ import (
 )
 
 // Handle takes the findings of one message. It returns nil once everything
-// that they ask for is on disk, so that the message may be acknowledged (I1);
-// the look at AWS runs beside the commit. beat is called after each scope, and
+// that they ask for is on disk, so that the message may be acknowledged (I1). The
+// look at AWS begins beside the commit and goes on by itself: see Wait. beat is called after each scope, and
 // after each alert that goes past a full disk: sinks may be slow.
 func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, beat func()) error {
 	byScope := map[inventory.Scope][]detection.Finding{}
@@ -72,11 +72,17 @@ func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []de
 	for n, f := range fs {
 		fs[n] = identified(f)
 	}
-	err := r.beside(3,
-		func() error { r.lookBeside(ctx, s, fs); return nil },
-		func() error { r.created(ctx, s, fs); return nil },
-		func() error { return r.commit(ctx, s, fs, now, beat) })
-	r.scope(s).poke()
+	commit := func() error { return r.commit(ctx, s, fs, now, beat) }
+	var err error
+	if r.Beside != nil { // no goroutines
+		err = r.Beside(3,
+			func() error { r.lookBeside(ctx, s, fs); return nil },
+			func() error { r.created(ctx, s, fs); return nil },
+			commit)
+		r.scope(s).poke()
+	} else {
+		err = r.aside(ctx, s, fs, commit)
+	}
 	for _, f := range fs {
 		if f.Kind == detection.Deleted && f.Record.IDsUnknown || f.Kind == detection.TornDown && r.stands(ctx, s, f.Record.ResourceIDs[0]) {
 			r.RefreshSoon(s, false)

@@ -511,6 +511,7 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 	attack := s.attack(id)
 	s.r.Store = full{s.store}
 	err := s.r.Handle(t.Context(), []detection.Finding{attack}, func() {})
+	s.r.Wait()
 	if !errors.Is(err, errFull) {
 		t.Errorf("error %v: the message must stay", err)
 	}

@@ -55,6 +55,8 @@ type Remediator struct {
 	// nothing.
 	Dependencies func() []Dependency
 
+	tasks sync.WaitGroup // calls to AWS that messages have left behind
+
 	mu     sync.Mutex
 	scopes map[inventory.Scope]*scopeState
 	told   map[string]bool // scopes that are not ours, reported once each
@@ -76,6 +78,9 @@ type scopeState struct {
 	looks []look
 	wake  chan struct{}
 	pace  *pace
+
+	background atomic.Int32 // calls to AWS that messages have left behind
+	slow       atomic.Int32 // … of those about what was created: how many take long
 
 	reconsidered atomic.Bool // inventory.destinations has been applied to the snapshot
 }

@@ -143,6 +143,7 @@ func (s *scene) attack(ids ...string) detection.Finding {
 func (s *scene) hear(fs ...detection.Finding) {
 	s.t.Helper()
 	s.must(s.r.Handle(s.t.Context(), fs, func() {}))
+	s.r.Wait()
 }
 
 // work does all that is due now.

@@ -299,7 +299,9 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 			})
 			return nil
 		})
-		if err := w.Run(ctx); err != nil {
+		err := w.Run(ctx)
+		d.remediator.Wait() // for what messages have left behind: it ends with them
+		if err != nil {
 			return fmt.Errorf("queue.url %s: %w: see that the queue exists, and that these credentials may receive from it", d.Config.Queue.URL, err)
 		}
 		return nil

@@ -1,0 +1,105 @@
+package remediate
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+)
+
+// What Handle asks AWS for goes on by itself once the message's commit is on disk,
+// so that a Region that does not answer holds no handler that another Region's
+// messages need. A crash loses nothing by it: the restorer observes for itself, and
+// a refresh finds what was created.
+const (
+	maxBackground = 4               // calls of one scope at a time; more are left to restorer and refresh
+	createdGrace  = 2 * time.Second // a handler waits for what was created, while the scope answers as fast as that
+)
+
+// Wait returns once the calls to AWS that Handle left behind have ended. They end
+// soon after the context that their Handle was given. No Handle may begin
+// meanwhile.
+func (r *Remediator) Wait() { r.tasks.Wait() }
+
+// behind runs a task beside the caller; done is closed when it has ended. ok is
+// false where too many of the scope run already.
+func (r *Remediator) behind(s inventory.Scope, task func()) (done <-chan struct{}, ok bool) {
+	running := &r.scope(s).background
+	if running.Add(1) > maxBackground {
+		running.Add(-1)
+		return nil, false
+	}
+	ended := make(chan struct{})
+	r.tasks.Go(func() {
+		defer close(ended)
+		defer running.Add(-1)
+		defer func() {
+			if p := recover(); p != nil {
+				r.Log.Error("a look beside a message failed", "account", s.Account, "region", s.Region, "error", fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
+			}
+		}()
+		task()
+	})
+	return ended, true
+}
+
+// aside runs what asks AWS about a message's findings beside commit, and returns
+// what commit does: soon after it, whatever AWS does. The restorer is woken when
+// the look has ended, at the latest when it would not count any more.
+func (r *Remediator) aside(ctx context.Context, s inventory.Scope, fs []detection.Finding, commit func() error) error {
+	of := func(k detection.Kind) bool {
+		return slices.ContainsFunc(fs, func(f detection.Finding) bool { return f.Kind == k })
+	}
+	committed, looks := make(chan struct{}), false
+	if of(detection.Deleted) {
+		_, looks = r.behind(s, func() {
+			defer r.scope(s).poke()
+			defer func() { <-committed }()
+			ctx, cancel := context.WithTimeout(ctx, freshLook)
+			defer cancel()
+			r.lookBeside(ctx, s, fs)
+		})
+	}
+	var learned <-chan struct{}
+	if of(detection.Created) {
+		var ok bool
+		if learned, ok = r.behind(s, func() { r.learnCreated(ctx, s, fs) }); !ok {
+			r.RefreshSoon(s, false)
+		}
+	}
+	err := func() error {
+		defer close(committed) // even if it panics
+		return commit()
+	}()
+	if !looks {
+		r.scope(s).poke()
+	}
+	if learned != nil && r.scope(s).slow.Load() == 0 {
+		t := time.NewTimer(createdGrace)
+		defer t.Stop()
+		select {
+		case <-learned:
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+	return err
+}
+
+// learnCreated is created. While it takes longer than createdGrace its scope counts
+// as slow.
+func (r *Remediator) learnCreated(ctx context.Context, s inventory.Scope, fs []detection.Finding) {
+	slow := &r.scope(s).slow
+	late := time.AfterFunc(createdGrace, func() { slow.Add(1) })
+	defer func() {
+		if !late.Stop() {
+			slow.Add(-1)
+		}
+		r.scope(s).poke()
+	}()
+	r.created(ctx, s, fs)
+}

@@ -1,0 +1,128 @@
+package remediate_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// mute is an EC2 that does not answer Describe; its calls are counted.
+type mute struct {
+	remediate.EC2
+	calls *atomic.Int32
+}
+
+func (m mute) DescribeFlowLogs(ctx context.Context, _ *ec2.DescribeFlowLogsInput, _ ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
+	m.calls.Add(1)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+type fleet map[inventory.Scope]remediate.EC2
+
+func (f fleet) EC2(s inventory.Scope) (remediate.EC2, bool) { api, ok := f[s]; return api, ok }
+
+// TestAScopeThatDoesNotAnswerHoldsNoHandler: a message is done with once it is on
+// disk, and what it asks AWS for ends by itself.
+func TestAScopeThatDoesNotAnswerHoldsNoHandler(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.bubble = true
+		ids := s.protect(20)
+		time.Sleep(time.Hour)
+		m := mute{s.api, &atomic.Int32{}}
+		s.r.Fleet = fleet{scope: m}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		begun := time.Now()
+		for _, id := range ids {
+			s.must(s.r.Handle(ctx, []detection.Finding{s.attack(id)}, func() {}))
+			s.incident(id)
+		}
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("the handlers were held for %s", took)
+		}
+		if n := len(s.alerts(alert.Deletion)); n != len(ids) {
+			t.Errorf("%d alerts of %d", n, len(ids))
+		}
+		synctest.Wait()
+		if n := m.calls.Load(); n < 1 || n > 4 {
+			t.Errorf("%d calls wait for an answer", n)
+		}
+		s.r.Wait()
+		if took := time.Since(begun); took == 0 || took > 2*time.Second {
+			t.Errorf("a look that does not count any more went on for %s", took)
+		}
+	})
+}
+
+// TestCreatedInAScopeThatDoesNotAnswer: one handler waits for two seconds, the
+// others not at all; what was not learned is asked for by a refresh. A stop ends
+// what goes on.
+func TestCreatedInAScopeThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.bubble = true
+		m := mute{s.api, &atomic.Int32{}}
+		s.r.Fleet = fleet{scope: m}
+		ctx, cancel := context.WithCancel(t.Context())
+		begun := time.Now()
+		for n := range 20 {
+			f, ok := detection.Judge(cloudtrail.Record{EventID: fmt.Sprintf("made-%d", n), EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2, EventTime: time.Now(),
+				Account: account, Region: region, CreatedIDs: []string{fmt.Sprintf("fl-%017x", n)}, ResourceIDs: []string{"vpc-1"}, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}})
+			if !ok {
+				t.Fatal("no finding")
+			}
+			s.must(s.r.Handle(ctx, []detection.Finding{f}, func() {}))
+		}
+		if took := time.Since(begun); took != 2*time.Second {
+			t.Errorf("the handlers were held for %s", took)
+		}
+		if len(s.soon) < 16 {
+			t.Errorf("%d refreshes asked for", len(s.soon))
+		}
+		cancel()
+		s.r.Wait()
+		if took := time.Since(begun); took != 2*time.Second {
+			t.Errorf("a stop took %s", took-2*time.Second)
+		}
+	})
+}
+
+// TestTheLookBesideAMessageIsTheRestorers: it makes no other.
+func TestTheLookBesideAMessageIsTheRestorers(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	c := &counted{EC2: s.api}
+	s.r.Fleet = fleet{scope: c}
+	s.hear(s.attack(id))
+	s.work()
+	s.is(id, remediate.Restored, "")
+	if n := c.describes.Load(); n != 1 {
+		t.Errorf("%d looks", n)
+	}
+}
+
+type counted struct {
+	remediate.EC2
+	describes atomic.Int32
+}
+
+func (c *counted) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
+	c.describes.Add(1)
+	return c.EC2.DescribeFlowLogs(ctx, in, o...)
+}
