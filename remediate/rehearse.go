@@ -19,19 +19,23 @@ import (
 )
 
 // Needs are what the restores of many flow logs depend on alike: where they
-// deliver to, and with which roles.
+// deliver to, with which roles, and which permissions AWS asks for because of
+// what they record. The state file has it as JSON, which must not change where
+// nothing more is needed.
 type Needs struct {
 	Type, Destination, Role, CrossAccountRole string
+	Fields
 }
 
 // NeedsOf a flow log.
 func NeedsOf(f inventory.FlowLog) Needs {
-	return Needs{f.LogDestinationType, f.Destination(f.Scope), f.DeliverLogsPermissionARN, f.DeliverCrossAccountRole}
+	return Needs{f.LogDestinationType, f.Destination(f.Scope), f.DeliverLogsPermissionARN, f.DeliverCrossAccountRole, FieldsOf(f.Settings)}
 }
 
-func (n Needs) compare(m Needs) int {
+// Compare orders needs, those of one destination together.
+func (n Needs) Compare(m Needs) int {
 	return cmp.Or(strings.Compare(n.Destination, m.Destination), strings.Compare(n.Role, m.Role),
-		strings.Compare(n.CrossAccountRole, m.CrossAccountRole), strings.Compare(n.Type, m.Type))
+		strings.Compare(n.CrossAccountRole, m.CrossAccountRole), strings.Compare(n.Type, m.Type), n.Fields.compare(m.Fields))
 }
 
 // Rehearsal is what AWS last said to a dry run of restores with the same needs.
@@ -309,7 +313,7 @@ func (r *Remediator) changes(ctx context.Context, s inventory.Scope, verdicts ma
 func refusals(s inventory.Scope, about map[Needs]Rehearsal, affected map[Needs][]inventory.Row, level alert.Level, now time.Time) (out []alert.Alert) {
 	type why struct{ reason, advice string }
 	rows, words := map[why][]inventory.Row{}, map[why]string{}
-	for _, n := range slices.SortedFunc(maps.Keys(about), Needs.compare) {
+	for _, n := range slices.SortedFunc(maps.Keys(about), Needs.Compare) {
 		w := why{about[n].Reason, about[n].Advice}
 		rows[w] = append(rows[w], affected[n]...)
 		words[w] = cmp.Or(words[w], about[n].Message)

@@ -126,9 +126,7 @@ func tryAll(ctx context.Context, api creator, rows map[remediate.Needs][]invento
 		answer, err := api.CreateFlowLogs(call, in)
 		return remediate.ReadDryRun(answer, err), message(err)
 	}
-	for _, n := range slices.SortedFunc(maps.Keys(rows), func(a, b remediate.Needs) int {
-		return strings.Compare(a.Destination+" "+a.Role, b.Destination+" "+b.Role)
-	}) {
+	for _, n := range slices.SortedFunc(maps.Keys(rows), remediate.Needs.Compare) {
 		r := run{needs: n}
 		for _, row := range rows[n] {
 			i := remediate.Incident{Scope: row.Scope, FlowLogID: row.ID, Frozen: row.Settings}

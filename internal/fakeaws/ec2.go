@@ -73,25 +73,6 @@ func (w *World) ec2(operation string, form url.Values, c caller) (reply, error) 
 	return reply{}, refusal("InvalidAction", "The action %s is not valid for this web service.", operation)
 }
 
-// parts refuses a create for what it does beside, if that is denied
-// (aws-facts.md, "Permissions").
-func (w *World) parts(c caller, form url.Values) error {
-	for _, p := range []struct {
-		operation, action string
-		asked             bool
-	}{
-		{"CreateTags", "ec2:CreateTags", form.Get("TagSpecification.1.ResourceType") != ""},
-		{"PassRole", "iam:PassRole", form.Get("DeliverLogsPermissionArn") != ""},
-		{"CreateLogDelivery", "logs:CreateLogDelivery", true},
-	} {
-		if p.asked && w.isDenied(c, p.operation) {
-			return &ec2Error{"UnauthorizedOperation", "You are not authorized to perform this operation. User: " + c.ARN +
-				" is not authorized to perform: " + p.action, http.StatusForbidden}
-		}
-	}
-	return nil
-}
-
 // note writes the ledger.
 func (w *World) note(operation string, form url.Values, c caller, rep reply, err error) {
 	call := Call{Time: w.now(), Operation: operation, Account: c.Account, Region: c.Region, ARN: c.ARN, Form: form, IDs: rep.ids, DryRun: form.Get("DryRun") == "true"}

@@ -238,6 +238,7 @@ func (w *World) createEach(s *ec2Scope, proto FlowLog, resources []string) (ids 
 		}
 		f.ID = w.newFlowLogID()
 		s.add(&flowLog{FlowLog: f, shown: f.CreatedAt})
+		w.linkFor(s.account, f)
 		ids = append(ids, f.ID)
 	}
 	return ids, failed, nil

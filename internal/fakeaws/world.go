@@ -40,6 +40,7 @@ type World struct {
 	scopes   map[string]*ec2Scope // by account/region
 	exists   map[string]bool      // destinations and delivery roles, by ARN
 	denied   map[string]bool      // user/operation
+	linked   map[string]bool      // account/service: service-linked roles
 	trail    trail
 	faults   []fault
 	chaos    *rand.Rand
@@ -66,7 +67,7 @@ func New(o Options) *World {
 	w := &World{
 		now: o.Now, latency: o.Latency, users: map[string]caller{}, expires: map[string]time.Time{}, roles: map[string]role{},
 		regions: []string{"eu-west-1", "us-east-1"}, scopes: map[string]*ec2Scope{}, exists: map[string]bool{}, denied: map[string]bool{}, spared: map[string]bool{},
-		asked: map[Asked]bool{}, lifetime: time.Hour, refusedKeys: map[string]*refusedKey{},
+		asked: map[Asked]bool{}, linked: map[string]bool{}, lifetime: time.Hour, refusedKeys: map[string]*refusedKey{},
 	}
 	w.sqs = newSQS(o.Now)
 	w.sns = newSNS(o.Now, w.sqs)
@@ -213,6 +214,7 @@ func (w *World) Plant(account, region string, f FlowLog) (id string) {
 		f.CreatedAt = w.now()
 	}
 	s.add(&flowLog{FlowLog: f, shown: f.CreatedAt})
+	w.linkFor(account, f)
 	return f.ID
 }
 

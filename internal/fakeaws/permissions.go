@@ -1,0 +1,91 @@
+package fakeaws
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Services whose service-linked roles flow logs need.
+const (
+	logDelivery = "delivery.logs.amazonaws.com" // to Firehose
+	vpcFlowLogs = "vpc-flow-logs.amazonaws.com" // fields of tags
+)
+
+// permission is what AWS asks of the caller of CreateFlowLogs beside the call's
+// own name. Deny takes its action, or the name alone.
+type permission struct {
+	action string
+	asked  func(form url.Values) bool
+	role   string // only as long as the account has no role linked to this service
+}
+
+func always(url.Values) bool { return true }
+
+func toFirehose(form url.Values) bool {
+	return form.Get("LogDestinationType") == "kinesis-data-firehose"
+}
+
+func ecsFields(form url.Values) bool { return strings.Contains(form.Get("LogFormat"), "${ecs-") }
+
+func tagFields(form url.Values) bool {
+	return form.Get("TagFieldSpecification.1.ResourceType") != ""
+}
+
+// permissions follow aws-facts.md, "Permissions" and "Log formats". Whether AWS
+// judges all of them at a dry run is not known; this fake does.
+var permissions = []permission{
+	{action: "ec2:CreateTags", asked: func(form url.Values) bool { return form.Get("TagSpecification.1.ResourceType") != "" }},
+	{action: "iam:PassRole", asked: func(form url.Values) bool { return form.Get("DeliverLogsPermissionArn") != "" }},
+	{action: "logs:CreateLogDelivery", asked: always},
+	{action: "firehose:TagDeliveryStream", asked: toFirehose},
+	{action: "iam:CreateServiceLinkedRole", asked: toFirehose, role: logDelivery},
+	{action: "ecs:ListClusters", asked: ecsFields},
+	{action: "ecs:ListContainerInstances", asked: ecsFields},
+	{action: "ecs:ListServices", asked: ecsFields},
+	{action: "ecs:ListTaskDefinitions", asked: ecsFields},
+	{action: "ecs:ListTasks", asked: ecsFields},
+	{action: "ec2:DescribeTags", asked: tagFields},
+	{action: "autoscaling:DescribeTags", asked: tagFields},
+	{action: "iam:CreateServiceLinkedRole", asked: tagFields, role: vpcFlowLogs},
+}
+
+// parts refuses a create for what it does beside, if that is denied. The caller
+// holds w.mu.
+func (w *World) parts(c caller, form url.Values) error {
+	for _, p := range permissions {
+		if !p.asked(form) || p.role != "" && w.linked[c.Account+"/"+p.role] {
+			continue
+		}
+		service, name, _ := strings.Cut(p.action, ":")
+		if len(w.asked) < mostAsked {
+			w.asked[Asked{c.ARN, service, name}] = true
+		}
+		if w.isDenied(c, name) || w.isDenied(c, p.action) {
+			return &ec2Error{"UnauthorizedOperation", "You are not authorized to perform this operation. User: " + c.ARN +
+				" is not authorized to perform: " + p.action, http.StatusForbidden}
+		}
+	}
+	return nil
+}
+
+// linkFor makes the service-linked roles that a flow log needs, as AWS does
+// when it is created. The caller holds w.mu.
+func (w *World) linkFor(account string, f FlowLog) {
+	if f.LogDestinationType == "kinesis-data-firehose" {
+		w.linked[account+"/"+logDelivery] = true
+	}
+	if len(f.TagFields) > 0 {
+		w.linked[account+"/"+vpcFlowLogs] = true
+	}
+}
+
+// RemoveServiceLinkedRoles deletes those that flow logs need: the next create
+// that needs one makes it again. AWS allows it once no flow log needs them.
+func (w *World) RemoveServiceLinkedRoles(account string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, service := range []string{logDelivery, vpcFlowLogs} {
+		delete(w.linked, account+"/"+service)
+	}
+}

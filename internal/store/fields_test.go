@@ -1,0 +1,101 @@
+package store
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// withFields are flow logs to one destination, and to one with characters that
+// JSON escapes, of every class of permissions that AWS asks for.
+func withFields() (plain inventory.FlowLog, others []inventory.FlowLog) {
+	make := func(id, format string, kinds ...string) inventory.FlowLog {
+		f := flowLog(id)
+		f.LogDestination, f.LogFormat = `arn:aws:s3:::logs/<a>&"b"`, format
+		for _, k := range kinds {
+			f.TagFieldSpecifications = append(f.TagFieldSpecifications, inventory.TagFieldSpecification{ResourceType: k, TagKeys: []string{"Name"}})
+		}
+		return f
+	}
+	return make("fl-plain", "${version}"), []inventory.FlowLog{
+		make("fl-ecs", "${version} ${ecs-cluster-arn}"),
+		make("fl-instance", "${version}", "instance"),
+		make("fl-interface", "${version}", "network-interface"),
+		make("fl-group", "${version}", "auto-scaling-group"),
+		make("fl-later", "${version}", "something-of-2027"),
+		make("fl-all", "${ecs-task-arn} ${version}", "auto-scaling-group", "instance", "what"),
+	}
+}
+
+// TestRestorableCountsOnlyWhatWasTried: an allowed rehearsal says nothing of a
+// flow log whose restore needs more permissions.
+func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	plain, others := withFields()
+	s.learnAt(t, noon, append(others, plain)...)
+	s.put(t, func(tx remediate.Tx) error {
+		return tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: remediate.NeedsOf(plain), At: noon})
+	})
+	got, err := s.Counts(t.Context())
+	if err != nil || got.Restorable["yes"] != 1 || got.Restorable["unknown"] != len(others) {
+		t.Errorf("%v, %v", got.Restorable, err)
+	}
+	rehearsed, err := s.Rehearsed(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range others {
+		if _, tried := rehearsed(s.row(t, f.ID)); tried {
+			t.Errorf("%s counts as rehearsed", f.ID)
+		}
+	}
+}
+
+// TestUpgradeTellsFieldsApart: a file of the schema before knew no fields.
+// After its upgrade each row has the needs that a refresh would write, to the
+// byte, nothing counts as restorable that was never tried, and tampering with
+// the destination still finds all of them.
+func TestUpgradeTellsFieldsApart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	plain, others := withFields()
+	all := append(others, plain)
+	s.learnAt(t, noon, all...)
+	s.put(t, func(tx remediate.Tx) error {
+		return tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: remediate.NeedsOf(plain), At: noon})
+	})
+	old := body(remediate.NeedsOf(plain))
+	_, err1 := s.w.Exec(`UPDATE flow_logs SET needs = ?`, old)
+	_, err2 := s.w.Exec(`DELETE FROM depends WHERE needs <> ?`, old)
+	_, err3 := s.w.Exec(`PRAGMA user_version = 6`)
+	if err := errors.Join(err1, err2, err3, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	for _, f := range all {
+		var needs string
+		if err := s.r.QueryRow(`SELECT needs FROM flow_logs WHERE id = ?`, f.ID).Scan(&needs); err != nil || needs != body(remediate.NeedsOf(f)) {
+			t.Errorf("%s: %s, %v", f.ID, needs, err)
+		}
+	}
+	got, err := s.Counts(t.Context())
+	if err != nil || got.Restorable["yes"] != 1 || got.Restorable["unknown"] != len(others) {
+		t.Errorf("%v, %v", got.Restorable, err)
+	}
+	s.put(t, func(tx remediate.Tx) error {
+		dependents, err := tx.Dependents(remediate.ThingOf(plain.LogDestination))
+		live := 0
+		for _, d := range dependents {
+			live += d.Live
+		}
+		if live != len(all) {
+			t.Errorf("%d of %d flow logs depend on their destination", live, len(all))
+		}
+		return err
+	})
+}

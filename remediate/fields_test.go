@@ -1,0 +1,84 @@
+package remediate_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/remediate"
+)
+
+// TestRehearsalTriesEachPermissionClass: what another format or tag fields need
+// is tried, too, and what was never tried does not count as restorable.
+func TestRehearsalTriesEachPermissionClass(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(2)
+	s.rehearse()
+	s.plant("vpc-ecs", func(f *fakeaws.FlowLog) { f.LogFormat = "${version} ${ecs-cluster-arn} ${ecs-task-arn}" })
+	s.plant("vpc-tags", func(f *fakeaws.FlowLog) { f.TagFields = []fakeaws.TagField{{ResourceType: "instance", Keys: []string{"Name"}}} })
+	s.refresh()
+	counts, err := s.store.Counts(t.Context())
+	s.must(err)
+	if counts.Restorable["yes"] != 2 || counts.Restorable["unknown"] != 2 {
+		t.Errorf("before they are tried: %v", counts.Restorable)
+	}
+	if c := s.rehearse(); c != (remediate.Rehearsed{Tried: 3}) {
+		t.Errorf("%+v", c)
+	}
+	counts, err = s.store.Counts(t.Context())
+	s.must(err)
+	if counts.Restorable["yes"] != 4 {
+		t.Errorf("after that: %v", counts.Restorable)
+	}
+}
+
+// TestRehearsalFindsAMissingPermissionOfOneClass: only the flow logs that need
+// it are refused, and people hear what is missing.
+func TestRehearsalFindsAMissingPermissionOfOneClass(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(2)
+	ecs := s.plant("vpc-ecs", func(f *fakeaws.FlowLog) { f.LogFormat = "${ecs-cluster-arn}" })
+	s.refresh()
+	s.world.Deny("flowkeeper", "ecs:ListClusters")
+	if c := s.rehearse(); c != (remediate.Rehearsed{Tried: 2, Refused: 1}) {
+		t.Errorf("%+v", c)
+	}
+	counts, err := s.store.Counts(t.Context())
+	s.must(err)
+	if counts.Restorable["yes"] != 2 || counts.Restorable["no"] != 1 {
+		t.Errorf("%v", counts.Restorable)
+	}
+	s.told(map[alert.Kind]int{alert.Pipeline: 1})
+	if a := s.alerts(alert.Pipeline)[0]; len(a.FlowLogs) != 1 || a.FlowLogs[0].FlowLogID != ecs || !strings.Contains(a.Cause, "ecs:ListClusters") {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestFormatsWithoutEndAreFewRehearsals: whoever makes flow logs of ever other
+// formats and tag keys does not make more dry runs of them.
+func TestFormatsWithoutEndAreFewRehearsals(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	for n := range 60 {
+		s.plant(fmt.Sprintf("vpc-%d", n), func(f *fakeaws.FlowLog) {
+			f.LogFormat = strings.Repeat("${version} ", 1+n/2)
+			if n%2 == 1 {
+				f.LogFormat += fmt.Sprintf("${ecs-%d}", n)
+			}
+			for k := range n % 7 {
+				kind := []string{"instance", "network-interface", "auto-scaling-group", "a-kind-of-" + fmt.Sprint(n)}[k%4]
+				f.TagFields = append(f.TagFields, fakeaws.TagField{ResourceType: kind, Keys: []string{fmt.Sprint("key-", n)}})
+			}
+		})
+	}
+	s.refresh()
+	c, err := s.r.Rehearse(t.Context(), scope, func() {})
+	s.must(err)
+	if dry := s.creates(); c.Tried > 16 || dry > 16 {
+		t.Errorf("%+v: %d dry runs for 60 formats", c, dry)
+	}
+}
