@@ -64,7 +64,8 @@ type Rule struct {
 
 // Rehearsal is when restores are tried dry.
 type Rehearsal struct {
-	Schedule string `mapstructure:"schedule"`
+	Schedule   string   `mapstructure:"schedule"`
+	Principals []string `mapstructure:"principals"` // ARNs of other Flowkeepers' roles and users
 }
 
 // Sink is one place that alerts go to.

@@ -20,6 +20,7 @@ var (
 	partition  = regexp.MustCompile(`^aws(-[a-z]+)*$`)
 
 	roleName      = regexp.MustCompile(`^role/[\w+=,.@/-]+$`)
+	callerName    = regexp.MustCompile(`^(role|user)/[\w+=,.@/-]+$`)
 	principalName = regexp.MustCompile(`^(\*|root|(role|user)/[\w+=,.@/*-]+)$`)
 	sessionOfRole = regexp.MustCompile(`^assumed-role/[^/]`)
 	externalID    = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
@@ -32,6 +33,11 @@ func (l *loader) validate(c Config, needQueue bool) {
 	l.checkAccounts(c.Accounts)
 	l.checkRemediate(c)
 	l.checkSchedule("rehearsal.schedule", c.Rehearsal.Schedule, true)
+	for n, p := range c.Rehearsal.Principals {
+		if part, err := arn(p); err != nil || part.service != "iam" || part.region != "" || !accountID.MatchString(part.account) || !callerName.MatchString(part.resource) {
+			l.problem(fmt.Sprintf("rehearsal.principals[%d]", n), p, "write the ARN of a role or a user, without *: whoever it fits can put off the alert that events do not come")
+		}
+	}
 	names := map[string]bool{"log": true}
 	for n, s := range c.Alerts {
 		l.checkSink(fmt.Sprintf("alerts[%d]", n), s, names)

@@ -19,6 +19,7 @@ type Policy struct {
 	RestoreInterval time.Duration
 	Rules           []Rule
 	Destinations    []string // patterns of those that may be protected; none: all
+	Rehearsers      []string // ARNs of other Flowkeepers' principals: their rehearsals count, too
 }
 
 // Rule treats the deletions of the principals that match its pattern

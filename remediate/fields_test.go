@@ -18,7 +18,9 @@ func TestRehearsalTriesEachPermissionClass(t *testing.T) {
 	s.protect(2)
 	s.rehearse()
 	s.plant("vpc-ecs", func(f *fakeaws.FlowLog) { f.LogFormat = "${version} ${ecs-cluster-arn} ${ecs-task-arn}" })
-	s.plant("vpc-tags", func(f *fakeaws.FlowLog) { f.TagFields = []fakeaws.TagField{{ResourceType: "instance", Keys: []string{"Name"}}} })
+	s.plant("vpc-tags", func(f *fakeaws.FlowLog) {
+		f.TagFields = []fakeaws.TagField{{ResourceType: "instance", Keys: []string{"Name"}}}
+	})
 	s.refresh()
 	counts, err := s.store.Counts(t.Context())
 	s.must(err)

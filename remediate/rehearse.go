@@ -348,6 +348,7 @@ type Way struct {
 	UnansweredSince time.Time // the first of these
 	BackAt          time.Time // when one last came back; zero: never
 	OthersAt        time.Time // when one of another daemon on the queue did
+	By              string    // who made the last rehearsal, see callerOf; empty: not known yet
 	Told            bool      // that they do not come back any more
 
 	started time.Time
@@ -375,13 +376,25 @@ func (w Way) silent(now time.Time) bool {
 	return !shared || w.Unanswered >= sharedMisses
 }
 
-// setOut begins a rehearsal.
+// setOut begins a rehearsal. Who makes it is on disk before its first record can
+// come back: by that it is told from a stranger's.
 func (r *Remediator) setOut(ctx context.Context, s inventory.Scope) (w Way, err error) {
+	by := ""
+	if r.Caller != nil {
+		arn, err := r.Caller(ctx, s)
+		if err != nil && ctx.Err() == nil {
+			r.Log.Warn("AWS does not say who makes this rehearsal: taking it for whom it was the last time", "account", s.Account, "region", s.Region, "error", err)
+		}
+		by = callerOf(arn)
+	}
 	err = r.Store.Update(ctx, func(tx Tx) error {
-		if w, err = tx.Way(s); err != nil || w.Instance != "" {
+		if w, err = tx.Way(s); err != nil || w.Instance != "" && (by == "" || by == w.By) {
 			return err
 		}
-		w.Instance = strconv.FormatUint(uint64(r.jitter()*(1<<40)), 36)
+		if w.Instance == "" {
+			w.Instance = strconv.FormatUint(uint64(r.jitter()*(1<<40)), 36)
+		}
+		w.By = cmp.Or(by, w.By)
 		return tx.PutWay(s, w)
 	})
 	w.started = r.Now()
@@ -405,10 +418,11 @@ func (r *Remediator) sent(ctx context.Context, s inventory.Scope, at time.Time) 
 }
 
 // heardRehearsal notes that the record of a rehearsal has come through the
-// queue, ours or that of another daemon.
+// queue, ours or that of another daemon. A stranger's dry run with a token like
+// ours counts for nothing, or it could put off the alert that the way is cut.
 func (r *Remediator) heardRehearsal(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) error {
 	w, err := tx.Way(s)
-	if err != nil {
+	if err != nil || !w.isOurs(f.Record.Identity.ARN, r.Policy.Rehearsers) {
 		return err
 	}
 	instance, _, _ := strings.Cut(strings.TrimPrefix(f.Record.ClientToken, detection.RehearsalToken), "-")

@@ -3,6 +3,7 @@ package remediate_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
@@ -158,6 +160,117 @@ func TestTheWayOfEvents(t *testing.T) {
 	s.told(map[alert.Kind]int{alert.Pipeline: 2})
 	hour(false)
 	s.told(map[alert.Kind]int{alert.Pipeline: 3})
+}
+
+// TestAStrangersDryRunIsNoRehearsal: whoever may call EC2 at all can make dry
+// runs with a rehearsal's token. They neither prove that events come through nor
+// make other daemons, so that people hear as soon as without them that the way
+// is cut.
+func TestAStrangersDryRunIsNoRehearsal(t *testing.T) {
+	t.Parallel()
+	untilTold := func(strangers bool) time.Duration {
+		s := newScene(t)
+		s.protect(1)
+		heard := s.trail()
+		s.rehearse()
+		s.hear(*heard...)
+		own := (*heard)[0]
+		forge := func(token string) {
+			if strangers {
+				s.events++
+				f := own
+				f.Record.EventID, f.Record.EventTime, f.Record.ClientToken = fmt.Sprintf("r-%d", s.events), s.now, token
+				f.Record.ErrorCode, f.Record.Identity = "Client.UnauthorizedOperation", cloudtrail.Identity{Type: "IAMUser", ARN: mallory}
+				s.hear(f)
+			}
+		}
+		cut := s.now
+		for s.now.Sub(cut) < 24*time.Hour {
+			s.rehearse() // and its record does not come
+			for range 12 {
+				s.now = s.now.Add(5 * time.Minute)
+				forge(detection.RehearsalToken + "another-1-1")
+				forge(own.Record.ClientToken)
+				s.refresh()
+				if len(s.alerts(alert.Pipeline)) > 0 {
+					return s.now.Sub(cut)
+				}
+			}
+		}
+		return s.now.Sub(cut)
+	}
+	alone, among := untilTold(false), untilTold(true)
+	if alone > 90*time.Minute || among != alone {
+		t.Errorf("people hear after %s; with a stranger's dry runs after %s", alone, among)
+	}
+}
+
+// TestAStrangerBeforeTheFirstRehearsal proves nothing that could be missed later.
+func TestAStrangerBeforeTheFirstRehearsal(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	s.hear(detection.Finding{Kind: detection.Rehearsed, Record: cloudtrail.Record{EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2,
+		Account: account, Region: region, DryRun: true, ClientToken: detection.RehearsalToken + "x-1-1"}}) // of nobody
+	for range 3 {
+		s.rehearse()
+		s.now = s.now.Add(time.Hour)
+		s.refresh()
+	}
+	s.told(nil)
+}
+
+// TestAnotherFlowkeepersRole counts where the configuration names it, whatever
+// the session is called.
+func TestAnotherFlowkeepersRole(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		identity string
+		counts   bool
+	}{
+		"the role named, in a session":     {"arn:aws:sts::111122223333:assumed-role/flowkeeper-b/i-0a", true},
+		"the user named":                   {"arn:aws:iam::111122223333:user/ops/flowkeeper-c", true},
+		"the same role of an account":      {"arn:aws:sts::222233334444:assumed-role/flowkeeper-b/i-0a", false},
+		"a user of the role's name":        {"arn:aws:iam::111122223333:user/flowkeeper-b", false},
+		"a role whose name begins alike":   {"arn:aws:sts::111122223333:assumed-role/flowkeeper-bad/i-0a", false},
+		"a session of its name":            {"arn:aws:sts::111122223333:assumed-role/mallory/flowkeeper-b", false},
+		"ourselves":                        {"arn:aws:iam::111122223333:user/flowkeeper", true},
+		"nobody":                           {"", false},
+		"what looks like an ARN, and none": {"arn:aws:sts::111122223333:", false},
+	} {
+		s := newScene(t)
+		s.policy.Rehearsers = []string{"arn:aws:iam::111122223333:role/of/teams/flowkeeper-b", "arn:aws:iam::111122223333:user/ops/flowkeeper-c"}
+		s.crash()
+		s.protect(1)
+		heard := s.trail()
+		s.rehearse()
+		f := (*heard)[0]
+		f.Record.Identity = cloudtrail.Identity{ARN: c.identity}
+		s.hear(f)
+		var w remediate.Way
+		s.must(s.store.View(t.Context(), func(tx remediate.Tx) (err error) { w, err = tx.Way(scope); return err }))
+		if counted := !w.BackAt.IsZero(); counted != c.counts {
+			t.Errorf("%s: counts %v", name, counted)
+		}
+	}
+}
+
+// TestARehearsalWithoutAnAnswerOfWhoMadeIt is taken for whose the last one was.
+func TestARehearsalWithoutAnAnswerOfWhoMadeIt(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	heard := s.trail()
+	s.rehearse()
+	s.r.Caller = func(context.Context, inventory.Scope) (string, error) { return "", errors.New("STS is away") }
+	*heard = nil
+	s.rehearse()
+	s.hear(*heard...)
+	var w remediate.Way
+	s.must(s.store.View(t.Context(), func(tx remediate.Tx) (err error) { w, err = tx.Way(scope); return err }))
+	if w.BackAt.IsZero() || w.Unanswered != 0 {
+		t.Errorf("%+v", w)
+	}
 }
 
 // TestI4ARehearsalSpendsNoToken: the create after it is another call.

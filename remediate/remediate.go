@@ -39,6 +39,9 @@ type Remediator struct {
 	// Wake is called after each commit that may have put alerts into the
 	// outbox.
 	Wake func()
+	// Caller asks AWS who signs the calls of a scope, for its ARN; nil: nobody
+	// knows, and no rehearsal's record counts.
+	Caller func(ctx context.Context, scope inventory.Scope) (arn string, err error)
 	// RefreshSoon asks for a refresh of one scope, or of all.
 	RefreshSoon func(scope inventory.Scope, all bool)
 	// Direct sends an alert past the outbox, for when the store fails (I1).

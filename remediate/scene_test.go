@@ -46,6 +46,7 @@ type scene struct {
 	policy remediate.Policy
 	r      *remediate.Remediator
 	api    *ec2.Client
+	own    string // ARN that api signs as
 	events int
 	soon   []inventory.Scope // refreshes asked for
 	direct []alert.Alert     // alerts past the outbox
@@ -58,6 +59,7 @@ func newScene(t *testing.T) *scene {
 	s.world = fakeaws.New(fakeaws.Options{Now: s.clock})
 	s.world.AddDestination(bucket)
 	user := s.world.User(account, "flowkeeper", true)
+	s.own = user.ARN
 	s.api = ec2.New(ec2.Options{Region: region, HTTPClient: s.world.HTTPClient(), RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider(user.AccessKeyID, user.SecretAccessKey, "")})
 	s.start()
@@ -79,6 +81,7 @@ func (s *scene) start() {
 	s.must(err)
 	s.store = st
 	s.r = &remediate.Remediator{Store: st, Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), Wake: func() {},
+		Caller:   func(context.Context, inventory.Scope) (string, error) { return s.own, nil },
 		Snapshot: st, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
 		Direct: func(_ context.Context, a alert.Alert) { s.direct = append(s.direct, a) }}
 }

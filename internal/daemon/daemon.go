@@ -172,7 +172,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 	d.fleet = fleet
 	d.remediator = &remediate.Remediator{
 		Store: d.store, Snapshot: paced{d.store, d.progress}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
-		Wake: d.wakeSenders, Direct: d.direct,
+		Wake: d.wakeSenders, Direct: d.direct, Caller: fleet.Caller,
 	}
 	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes())}
 	d.remediator.Dependencies = d.depends.all

@@ -65,7 +65,7 @@ func (d *daemon) start() {
 		Store: mem, Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, Wake: func() {},
 		RefreshSoon: func(inventory.Scope, bool) { d.asked = true },
 		Direct:      func(context.Context, alert.Alert) {},
-		Beside:      d.p.beside, Rand: d.p.random.Float64,
+		Beside:      d.p.beside, Rand: d.p.random.Float64, Caller: fleet.Caller,
 		Dependencies: func() []remediate.Dependency {
 			return []remediate.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
 		},
