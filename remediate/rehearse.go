@@ -367,9 +367,10 @@ const (
 )
 
 // silent reports whether the way of events seems to be cut: it has worked
-// before, and rehearsals do not come back any more.
+// before, and rehearsals do not come back any more. Of none is that known before
+// it is known who makes them.
 func (w Way) silent(now time.Time) bool {
-	if w.BackAt.IsZero() || w.Unanswered == 0 || now.Sub(w.UnansweredSince) < wayPatience {
+	if w.By == "" || w.BackAt.IsZero() || w.Unanswered == 0 || now.Sub(w.UnansweredSince) < wayPatience {
 		return false
 	}
 	shared := !w.OthersAt.IsZero() && now.Sub(w.OthersAt) < othersFor
@@ -394,7 +395,9 @@ func (r *Remediator) setOut(ctx context.Context, s inventory.Scope) (w Way, err 
 		if w.Instance == "" {
 			w.Instance = strconv.FormatUint(uint64(r.jitter()*(1<<40)), 36)
 		}
-		w.By = cmp.Or(by, w.By)
+		if by != "" && by != w.By {
+			w.By, w.Unanswered = by, 0 // what another made does not come back as ours
+		}
 		return tx.PutWay(s, w)
 	})
 	w.started = r.Now()

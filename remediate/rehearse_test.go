@@ -255,6 +255,33 @@ func TestAnotherFlowkeepersRole(t *testing.T) {
 	}
 }
 
+// TestAnotherPrincipalMakesTheRehearsals: after an upgrade, or with another role,
+// the records on the way do not count any more, and are not missed.
+func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
+	t.Parallel()
+	for _, before := range []string{"", "111122223333:role/another"} {
+		s := newScene(t)
+		s.protect(1)
+		heard := s.trail()
+		s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+			return tx.PutWay(scope, remediate.Way{Instance: "x", By: before, BackAt: s.now.Add(-time.Hour), Unanswered: 1, UnansweredSince: s.now.Add(-20 * time.Minute)})
+		}))
+		if before == "" {
+			s.now = s.now.Add(20 * time.Minute)
+			s.refresh()
+		}
+		for range 3 {
+			*heard = nil
+			s.rehearse()
+			s.refresh()
+			s.hear(*heard...)
+			s.now = s.now.Add(time.Hour)
+			s.refresh()
+		}
+		s.told(nil)
+	}
+}
+
 // TestARehearsalWithoutAnAnswerOfWhoMadeIt is taken for whose the last one was.
 func TestARehearsalWithoutAnAnswerOfWhoMadeIt(t *testing.T) {
 	t.Parallel()
