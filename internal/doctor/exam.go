@@ -168,7 +168,9 @@ func (e *exam) jobs() (out []job) {
 	eachScope(Create, func(ctx context.Context, s *subject) []finding { return trials[s].create(ctx) })
 	eachScope(Tag, func(ctx context.Context, s *subject) []finding { return one(trials[s].tag(ctx)) })
 	eachAccount(PassRole, func(ctx context.Context, a *account) []finding { return a.passRole(ctx, trials) })
-	eachAccount(LogDelivery, func(ctx context.Context, a *account) []finding { return one(a.logDelivery(ctx, trials)) })
+	eachAccount(LogDelivery, func(ctx context.Context, a *account) []finding {
+		return append(one(a.logDelivery(ctx, trials)), a.delegated(ctx, trials)...)
+	})
 	eachAccount(NeverDelete, func(ctx context.Context, a *account) []finding { return one(a.neverDelete(ctx)) })
 	here(AlertSinks, e.alertSinks)
 	here(Daemon, e.daemon)

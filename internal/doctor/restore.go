@@ -209,7 +209,7 @@ func (t *trial) create(ctx context.Context) (out []finding) {
 
 // partOf: what a check of its own is about.
 func partOf(action string) bool {
-	return action == "ec2:CreateTags" || action == "iam:PassRole" || action == "logs:CreateLogDelivery"
+	return action == "ec2:CreateTags" || action == "iam:PassRole" || action == "logs:CreateLogDelivery" || isDelegated(action)
 }
 
 func (r run) fix() string {

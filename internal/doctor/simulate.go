@@ -23,10 +23,13 @@ type question struct {
 	principal, action string
 	resources         []string
 	region            string            // where it would be asked; empty: not told
-	context           map[string]string // more condition keys, of type string but for the MFA's
+	context           map[string]string // more condition keys, of type string but for the MFA's and the tags'
 }
 
-const mfaKey = "aws:MultiFactorAuthPresent"
+const (
+	mfaKey  = "aws:MultiFactorAuthPresent"
+	tagKeys = "aws:TagKeys"
+)
 
 // regionKeys are the condition keys that name the request's Region.
 var regionKeys = []string{"aws:RequestedRegion", "ec2:Region"}
@@ -50,8 +53,11 @@ func (q question) entries() (out []types.ContextEntry) {
 	maps.Copy(known, q.context)
 	for _, key := range slices.Sorted(maps.Keys(known)) {
 		kind := types.ContextKeyTypeEnumString
-		if key == mfaKey {
+		switch key {
+		case mfaKey:
 			kind = types.ContextKeyTypeEnumBoolean
+		case tagKeys:
+			kind = types.ContextKeyTypeEnumStringList
 		}
 		out = append(out, types.ContextEntry{ContextKeyName: aws.String(key), ContextKeyType: kind, ContextKeyValues: []string{known[key]}})
 	}

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"path/filepath"
@@ -19,12 +20,20 @@ import (
 )
 
 // implied are the permissions that AWS asks for beside those that are named
-// like a call, each with what asks.
+// like a call, each with what asks. The fake notes each that it asks for.
 var implied = map[string]string{
-	"ec2:CreateTags":             "CreateFlowLogs with tags",
-	"iam:PassRole":               "CreateFlowLogs with a delivery role",
-	"logs:CreateLogDelivery":     "CreateFlowLogs to S3 and Firehose",
-	"firehose:TagDeliveryStream": "CreateFlowLogs to Firehose, which is tagged LogDeliveryEnabled",
+	"ec2:CreateTags":              "CreateFlowLogs with tags",
+	"iam:PassRole":                "CreateFlowLogs with a delivery role",
+	"logs:CreateLogDelivery":      "CreateFlowLogs to S3 and Firehose",
+	"firehose:TagDeliveryStream":  "CreateFlowLogs to Firehose, which is tagged LogDeliveryEnabled",
+	"iam:CreateServiceLinkedRole": "the first CreateFlowLogs to Firehose, and the first with fields of tags",
+	"ecs:ListClusters":            "CreateFlowLogs with ECS fields",
+	"ecs:ListContainerInstances":  "CreateFlowLogs with ECS fields",
+	"ecs:ListServices":            "CreateFlowLogs with ECS fields",
+	"ecs:ListTaskDefinitions":     "CreateFlowLogs with ECS fields",
+	"ecs:ListTasks":               "CreateFlowLogs with ECS fields",
+	"ec2:DescribeTags":            "CreateFlowLogs with fields of tags",
+	"autoscaling:DescribeTags":    "CreateFlowLogs with fields of tags",
 }
 
 // action is the permission that a call needs; empty: none.
@@ -58,10 +67,12 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 			there = append(there, act)
 		}
 	}
-	for a := range implied {
-		here, there = append(here, a), append(there, a)
-	}
 	here, there = sorted(here), sorted(there)
+	for a, what := range implied {
+		if !slices.Contains(here, a) || !slices.Contains(there, a) {
+			t.Errorf("%s was never asked for: the play has no %s", a, what)
+		}
+	}
 	t.Logf("here %v", here)
 	t.Logf("there %v", there)
 	same(t, "iam-policy.json", allowed(t, "iam-policy.json"), here)
@@ -70,7 +81,7 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 }
 
 // play is two accounts in two Regions, with flow logs to every kind of
-// destination, and a daemon that uses every part of its configuration that
+// destination and of every class of fields, no service-linked roles yet, and a daemon that uses every part of its configuration that
 // needs AWS.
 type play struct {
 	world *fakeaws.World
@@ -100,6 +111,9 @@ func newPlay(t *testing.T) *play {
 		for _, r := range []string{region, "us-east-1"} {
 			p.plant(account, r)
 		}
+	}
+	for _, account := range []string{own, other} {
+		w.RemoveServiceLinkedRoles(account)
 	}
 	user := w.User(own, "flowkeeper", false)
 	p.me = user.ARN
@@ -137,8 +151,10 @@ func (p *play) plant(account, region string) {
 		{ResourceID: "vpc-1", LogDestinationType: "cloud-watch-logs", LogDestination: group, DeliverLogsPermissionARN: role},
 		{ResourceID: "vpc-2", LogDestinationType: "s3", LogDestination: logBucket},
 		{ResourceID: "vpc-3", LogDestinationType: "kinesis-data-firehose", LogDestination: stream},
+		{ResourceID: "vpc-4", LogDestinationType: "s3", LogDestination: logBucket, LogFormat: "${version} ${ecs-cluster-arn}"},
+		{ResourceID: "vpc-5", LogDestinationType: "s3", LogDestination: logBucket, TagFields: []fakeaws.TagField{{ResourceType: "instance", Keys: []string{"team"}}}},
 	} {
-		f.TrafficType, f.MaxAggregationInterval, f.LogFormat, f.Tags = "ALL", 60, "${version}", map[string]string{"team": "net"}
+		f.TrafficType, f.MaxAggregationInterval, f.LogFormat, f.Tags = "ALL", 60, cmp.Or(f.LogFormat, "${version}"), map[string]string{"team": "net"}
 		p.ids[scope] = append(p.ids[scope], p.world.Plant(account, region, f))
 	}
 }

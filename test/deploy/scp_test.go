@@ -60,6 +60,8 @@ func TestWhoIsDenied(t *testing.T) {
 		replay  = "arn:aws:iam::111122223333:role/YOUR-REPLAY-ROLE"
 		alarm   = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:flowkeeper-nobody-listens"
 		group   = "arn:aws:logs:eu-west-1:111122223333:log-group:YOUR-FLOW-LOGS-GROUP"
+		stream  = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/YOUR-FLOW-LOGS-STREAM"
+		linked  = "arn:aws:iam::111122223333:role/aws-service-role/delivery.logs.amazonaws.com/AWSServiceRoleForLogDelivery"
 		trail   = "arn:aws:cloudtrail:eu-west-1:111122223333:trail/all"
 	)
 	flowLogs, parts := readPolicy(t, "scp-flow-logs.json"), readPolicy(t, "scp-flowkeeper.json")
@@ -77,6 +79,10 @@ func TestWhoIsDenied(t *testing.T) {
 		{request{admin, "", "ec2:DeleteFlowLogs", log}, true},
 		{request{mallory, "", "ec2:CreateFlowLogs", log}, false},
 		{request{daemon, "", "ec2:CreateFlowLogs", log}, false},
+		{request{daemon, "", "ecs:ListClusters", "*"}, false},
+		{request{daemon, "", "firehose:TagDeliveryStream", stream}, false},
+		{request{daemon, "", "iam:CreateServiceLinkedRole", linked}, false},
+		{request{mallory, "", "firehose:UntagDeliveryStream", stream}, true},
 		{request{mallory, "", "logs:DeleteLogGroup", group}, true},
 		{request{admin, "true", "logs:DeleteLogGroup", group}, false},
 		{request{admin, "", "logs:DeleteLogGroup", group}, true},

@@ -428,6 +428,33 @@ func TestLogDeliveryByDryRun(t *testing.T) {
 	f.look(t).expect(t, doctor.LogDelivery, doctor.Fail, "would be refused", "allow logs:CreateLogDelivery")
 }
 
+// What the restore of a flow log needs because of its fields or destination is
+// tried, and told as what it is.
+func TestDelegatedByDryRun(t *testing.T) {
+	t.Parallel()
+	const stream = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/s"
+	for action, statement := range map[string]string{
+		"ecs:ListTasks": "RecordFieldsOfECSAndTags", "autoscaling:DescribeTags": "RecordFieldsOfECSAndTags",
+		"firehose:TagDeliveryStream": "DeliverToFirehose", "iam:CreateServiceLinkedRole": "MakeTheirServiceLinkedRoles",
+	} {
+		f := newFake(t)
+		for _, log := range []fakeaws.FlowLog{
+			{ResourceID: "vpc-3", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b", LogFormat: "${ecs-task-arn}"},
+			{ResourceID: "vpc-4", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b", TagFields: []fakeaws.TagField{{ResourceType: "instance", Keys: []string{"Name"}}}},
+			{ResourceID: "vpc-5", LogDestinationType: "kinesis-data-firehose", LogDestination: stream},
+		} {
+			log.TrafficType, log.MaxAggregationInterval = "ALL", 600
+			f.Plant(acct, region, log)
+		}
+		f.RemoveServiceLinkedRoles(acct)
+		f.look(t).expect(t, doctor.Create, doctor.OK, "dry runs for 5")
+		f.Deny("flowkeeper", action)
+		r := f.look(t)
+		r.expect(t, doctor.LogDelivery, doctor.Fail, "would be refused", "allow "+action+" ("+statement)
+		r.expect(t, doctor.Create, doctor.OK)
+	}
+}
+
 func TestAlertSinks(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

@@ -1,0 +1,83 @@
+package doctor
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// notes allows all but some actions, and keeps the questions.
+type notes struct {
+	denied []string
+	asked  *[]string
+}
+
+func (n notes) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
+	q := in.ActionNames[0] + " " + strings.Join(in.ResourceArns, " ")
+	for _, c := range in.ContextEntries {
+		if key := aws.ToString(c.ContextKeyName); strings.Contains(key, "Tag") || strings.Contains(key, "Service") {
+			q += " " + key + "=" + strings.Join(c.ContextKeyValues, ",") + " " + string(c.ContextKeyType)
+		}
+	}
+	*n.asked = append(*n.asked, q)
+	if slices.Contains(n.denied, in.ActionNames[0]) {
+		return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{answer(implicit)}}, nil
+	}
+	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{answer(allowed)}}, nil
+}
+
+// TestDelegatedPermissionsAreAskedForWhereNeeded, as AWS itself would ask, and
+// nowhere else.
+func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
+	t.Parallel()
+	const stream = "arn:aws:firehose:eu-west-1:1:deliverystream/s"
+	firehose := remediate.Needs{Type: "kinesis-data-firehose", Destination: stream}
+	ecs := remediate.Needs{Type: "s3", Fields: remediate.Fields{ECS: true}}
+	tags := remediate.Needs{Type: "s3", Fields: remediate.Fields{GroupTags: true}}
+	for name, c := range map[string]struct {
+		needs  remediate.Needs
+		denied []string
+		lacks  string // by the dry run
+		asked  []string
+		want   []Status
+		says   string
+	}{
+		"a plain one":                {needs: remediate.Needs{Type: "s3"}},
+		"Firehose":                   {needs: firehose, asked: []string{"firehose:TagDeliveryStream " + stream + " aws:RequestTag/LogDeliveryEnabled=true string aws:TagKeys=LogDeliveryEnabled stringList", "iam:CreateServiceLinkedRole arn:aws:iam::1:role/aws-service-role/delivery.logs.amazonaws.com/AWSServiceRoleForLogDelivery iam:AWSServiceName=delivery.logs.amazonaws.com string"}},
+		"Firehose, not to be tagged": {needs: firehose, denied: []string{"firehose:TagDeliveryStream"}, want: []Status{Fail}, says: "lacks firehose:TagDeliveryStream"},
+		"Firehose, no role":          {needs: firehose, denied: []string{"iam:CreateServiceLinkedRole"}, want: []Status{Warn}, says: "should somebody delete it"},
+		"Firehose, refused":          {needs: firehose, lacks: "iam:CreateServiceLinkedRole", want: []Status{Fail}, says: "would be refused"},
+		"ECS":                        {needs: ecs, asked: []string{"ecs:ListClusters *", "ecs:ListContainerInstances *", "ecs:ListServices *", "ecs:ListTaskDefinitions *", "ecs:ListTasks *"}},
+		"ECS, two missing":           {needs: ecs, denied: []string{"ecs:ListTasks", "ecs:ListServices"}, want: []Status{Fail, Fail}, says: "formats with ECS fields"},
+		"tags":                       {needs: tags, asked: []string{"ec2:DescribeTags *", "autoscaling:DescribeTags *", "iam:CreateServiceLinkedRole arn:aws:iam::1:role/aws-service-role/vpc-flow-logs.amazonaws.com/AWSServiceRoleForVPCFlowLogs iam:AWSServiceName=vpc-flow-logs.amazonaws.com string"}},
+		"tags, refused":              {needs: tags, lacks: "autoscaling:DescribeTags", want: []Status{Fail}, says: "would be refused"},
+	} {
+		s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
+		tried := run{needs: c.needs, id: "fl-1", lacks: c.lacks, verdict: remediate.Verdict{Allowed: c.lacks == ""}}
+		trials := map[*subject]*trial{s: {s: s, runs: remember(func(context.Context) ([]run, error) { return []run{tried, tried}, nil })}}
+		var asked []string
+		a := &account{id: "1", subjects: []*subject{s}, iam: notes{c.denied, &asked}, self: remember(func(context.Context) (string, error) { return "arn:aws:iam::1:role/r", nil })}
+		found := a.delegated(t.Context(), trials)
+		var got []Status
+		for _, f := range found {
+			got = append(got, f.status)
+			if !strings.Contains(f.detail, c.says) || !strings.Contains(f.fix, "deploy/iam-policy.json") {
+				t.Errorf("%s: %+v", name, f)
+			}
+		}
+		if !slices.Equal(got, c.want) || c.denied == nil && c.lacks == "" && !slices.Equal(asked, c.asked) {
+			t.Errorf("%s: %v, want %v; asked\n%s", name, found, c.want, strings.Join(asked, "\n"))
+		}
+		if c.lacks != "" && !partOf(c.lacks) {
+			t.Errorf("%s: told twice", name)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package deploy_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+)
+
+// delegated are the permissions that AWS uses on our behalf and that would be
+// worth something to whoever takes over the machine, each with the only way in
+// which a policy may give it.
+var delegated = map[string]struct {
+	condition map[string]map[string]oneOrMore
+	resources []string // each begins with one of these
+}{
+	"firehose:TagDeliveryStream": {map[string]map[string]oneOrMore{
+		"StringEquals":              {"aws:RequestTag/LogDeliveryEnabled": {"true"}},
+		"ForAllValues:StringEquals": {"aws:TagKeys": {"LogDeliveryEnabled"}},
+	}, []string{"arn:aws:firehose:*:*:deliverystream/"}},
+	"iam:CreateServiceLinkedRole": {map[string]map[string]oneOrMore{
+		"StringEquals": {"iam:AWSServiceName": {"delivery.logs.amazonaws.com", "vpc-flow-logs.amazonaws.com"}},
+	}, []string{"arn:aws:iam::*:role/aws-service-role/delivery.logs.amazonaws.com/", "arn:aws:iam::*:role/aws-service-role/vpc-flow-logs.amazonaws.com/"}},
+}
+
+// TestDelegatedPermissionsHaveConditions: a stream may be tagged as AWS tags
+// those of flow logs and not otherwise, and roles be linked to no other service.
+func TestDelegatedPermissionsHaveConditions(t *testing.T) {
+	t.Parallel()
+	for name, p := range rolePolicies(t) {
+		found := 0
+		for _, s := range p.Statement {
+			for _, action := range s.Action {
+				want, is := delegated[action]
+				if strings.HasPrefix(action, "ecs:") && !strings.HasPrefix(action, "ecs:List") {
+					t.Errorf("%s: %s does more than list", name, action)
+				}
+				if !is || s.Effect != "Allow" {
+					continue
+				}
+				found++
+				if d := cmp.Diff(want.condition, s.Condition); d != "" {
+					t.Errorf("%s: conditions of %s: %s", name, action, d)
+				}
+				for _, r := range s.Resource {
+					if !hasPrefix(r, want.resources) {
+						t.Errorf("%s: %s on %s", name, action, r)
+					}
+				}
+			}
+		}
+		if found != len(delegated) {
+			t.Errorf("%s: %d statements instead of %d", name, found, len(delegated))
+		}
+	}
+}
+
+// TestRolesArePoliciesByHand: what a template gives, the file for setting up by
+// hand gives under the same conditions.
+func TestRolesArePoliciesByHand(t *testing.T) {
+	t.Parallel()
+	all := rolePolicies(t)
+	byHand := map[string]statement{}
+	for _, s := range all["iam-policy.json"].Statement {
+		byHand[s.Sid] = s
+	}
+	for _, name := range []string{"flowkeeper.yaml", "flowkeeper-member.yaml"} {
+		same := 0
+		for _, s := range all[name].Statement {
+			want, ok := byHand[s.Sid]
+			if !ok || len(s.Resource) == 0 || s.Sid == "ReadTheQueue" {
+				continue // of a parameter, or of a resource of the template
+			}
+			same++
+			if d := cmp.Diff(want, s); d != "" {
+				t.Errorf("%s, %s: -by hand +template\n%s", name, s.Sid, d)
+			}
+		}
+		if same < 7 {
+			t.Errorf("%s: only %d statements are the same", name, same)
+		}
+	}
+}
+
+// rolePolicies are what Flowkeeper's roles may do, by file.
+func rolePolicies(t *testing.T) map[string]policy {
+	t.Helper()
+	out := map[string]policy{"iam-policy.json": readPolicy(t, "iam-policy.json")}
+	for _, name := range []string{"flowkeeper.yaml", "flowkeeper-member.yaml"} {
+		var p policy
+		walk(at(template(t, name), "Resources", "Role", "Properties", "Policies"), func(n *yaml.Node) {
+			if at(n, "Effect") == nil {
+				return
+			}
+			var plain any
+			walk(n, func(part *yaml.Node) {
+				switch part.Tag {
+				case "!Sub":
+					part.Tag, part.Value = "!!str", strings.ReplaceAll(part.Value, "${AWS::Partition}", "aws")
+				case "!Ref", "!GetAtt":
+					part.Tag, part.Value = "!!seq", ""
+					part.Kind = yaml.SequenceNode
+				}
+			})
+			must(t, n.Decode(&plain))
+			text, err := json.Marshal(plain)
+			must(t, err)
+			var s statement
+			must(t, json.Unmarshal(text, &s))
+			p.Statement = append(p.Statement, s)
+		})
+		out[name] = p
+	}
+	return out
+}
+
+func hasPrefix(s string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
+}
