@@ -113,7 +113,9 @@ type FlowLog struct {
 // messages are this object. Absent means unknown.
 type Alert struct {
 	ID             string    `json:"id"`
-	DedupKey       string    `json:"dedup_key"` // one per event: a pager opens and resolves by it
+	DedupKey       string    `json:"dedup_key"`               // one per event: a pager opens and resolves by it
+	CampaignID     string    `json:"campaign_id,omitempty"`   // one per attack: deletions by one principal that follow each other
+	CampaignOpen   bool      `json:"campaign_open,omitempty"` // of closed: other deletions of the campaign are not settled yet
 	Time           Time      `json:"time"`
 	Kind           Kind      `json:"kind"`
 	Level          Level     `json:"level"`
@@ -135,6 +137,11 @@ type Alert struct {
 	FlowLogs       []FlowLog `json:"flow_logs,omitempty"`
 	FailedFlowLogs []FlowLog `json:"failed_flow_logs,omitempty"`
 	Omitted        int       `json:"flow_logs_omitted,omitempty"` // left out because a sink takes no more
+	// Of how many flow logs the log format, the tags, and everything but which they
+	// are and how they stand was left out, to keep the alert small.
+	FormatsOmitted int `json:"log_formats_omitted,omitempty"`
+	TagsOmitted    int `json:"tags_omitted,omitempty"`
+	DetailsOmitted int `json:"details_omitted,omitempty"`
 
 	// RouteLevel is what an alert that answers an earlier one is routed by: the
 	// most urgent level of those before it. See Routes.
@@ -153,6 +160,12 @@ func (a Alert) Answers() bool { return a.Kind == Restored || a.Resolves() }
 // closes what it opened by it.
 func (a Alert) Resolves() bool {
 	return a.Kind == Closed || a.Kind == Pipeline && a.Level == Informational && a.EventID == ""
+}
+
+// EndsCampaign reports whether nothing is left to do about any deletion of
+// CampaignID: a pager closes what it opened by it.
+func (a Alert) EndsCampaign() bool {
+	return a.Kind == Closed && a.CampaignID != "" && !a.CampaignOpen
 }
 
 // Time is an instant that JSON shows as RFC 3339 in UTC with milliseconds.

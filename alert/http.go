@@ -69,6 +69,7 @@ func (c caller) failed(why string) *SendError { return &SendError{Cause: c.who +
 // refusal.
 func (c caller) judge(status int, header http.Header, advice string) *SendError {
 	e := c.failed(strings.TrimSpace(fmt.Sprintf("answered %d %s", status, http.StatusText(status))))
+	e.shorter = status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge
 	switch {
 	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
 		e.RetryAfter = retryAfter(header.Get("Retry-After"), time.Now())

@@ -17,6 +17,9 @@ func ID(parts ...string) string { return "alrt_" + digest(parts) }
 // the deletion and resolves it by it at the closed alert.
 func DedupKey(scope, eventID string) string { return "flowkeeper-" + digest([]string{scope, eventID}) }
 
+// CampaignID is one per campaign of deletions: the same parts make the same ID.
+func CampaignID(parts ...string) string { return "campaign-" + digest(parts) }
+
 // digest is 130 bits of a hash over the parts, each with its length before
 // it: ("ab", "c") is not ("a", "bc").
 func digest(parts []string) string {

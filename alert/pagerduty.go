@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/PagerDuty/go-pagerduty"
 )
@@ -24,7 +25,7 @@ const PagerDutyEvents = "https://events.pagerduty.com"
 const (
 	pagerSummary = 1024      // characters
 	pagerDedup   = 255       // characters
-	pagerEvent   = 512 << 10 // bytes
+	pagerEvent   = 256 << 10 // bytes: half of what the API takes
 )
 
 // pagerText bounds the text where an event would be too large with all of it,
@@ -44,6 +45,9 @@ type PagerDuty struct {
 	caller
 	key      string // secret
 	endpoint string // scheme and host
+
+	mu   sync.Mutex     // guards done
+	done map[string]int // by alert: so many of its events are taken, and not yet all
 }
 
 // NewPagerDuty returns the PagerDuty sink called name. The key is that of an
@@ -64,23 +68,93 @@ func NewPagerDuty(name, key, endpoint, version string) (*PagerDuty, error) {
 // again, for those who have acknowledged that one.
 const stuck = "/stuck"
 
-// Send triggers an incident, or resolves those that earlier alerts of the same
-// DedupKey opened. A test is both.
+// incidentKey is what an alert opens an incident by: all deletions of a campaign
+// share one.
+func (a Alert) incidentKey() string { return cmp.Or(a.CampaignID, a.DedupKey) }
+
+// resolves are the keys of the incidents that an alert resolves. By its dedup key may
+// have been told what went past a full state file; a campaign's incident is resolved
+// with the last of its deletions.
+func (a Alert) resolves() []string {
+	switch {
+	case a.Kind == Test:
+		return []string{a.DedupKey}
+	case !a.Resolves():
+		return nil
+	case a.Kind != Closed:
+		return []string{a.DedupKey}
+	case a.CampaignID == "":
+		return []string{a.DedupKey, a.DedupKey + stuck}
+	case a.CampaignOpen:
+		return []string{a.DedupKey}
+	}
+	return []string{a.DedupKey, a.CampaignID, a.CampaignID + stuck}
+}
+
+// Send triggers an incident, or resolves those that earlier alerts opened. A test is
+// both. Of several events none is sent again that was taken.
 func (p *PagerDuty) Send(ctx context.Context, a Alert) error {
+	n := 0
+	var odd error // taken, but oddly
+	once := func(send func() error) error {
+		if n++; n <= p.taken(a.ID) {
+			return nil
+		}
+		err := send()
+		if err != nil && !taken(err) {
+			return err
+		}
+		odd = cmp.Or(odd, err)
+		p.take(a.ID, n)
+		return nil
+	}
+	if !a.Resolves() {
+		if err := once(func() error { return p.trigger(ctx, a) }); err != nil {
+			return err
+		}
+	}
+	for _, key := range a.resolves() {
+		if err := once(func() error { return p.post(ctx, p.resolve(key)) }); err != nil {
+			return err
+		}
+	}
+	p.take(a.ID, 0)
+	return odd
+}
+
+func (p *PagerDuty) taken(alertID string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.done[alertID]
+}
+
+// take notes how many events of an alert were taken; 0: all, so that nothing is left to
+// remember.
+func (p *PagerDuty) take(alertID string, events int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if events == 0 {
+		delete(p.done, alertID)
+		return
+	}
+	if p.done == nil || len(p.done) >= 1000 {
+		p.done = map[string]int{}
+	}
+	p.done[alertID] = events
+}
+
+// trigger opens an incident, or adds to it; in its compact form, where PagerDuty
+// finds fault with the whole one.
+func (p *PagerDuty) trigger(ctx context.Context, a Alert) error {
 	event, err := p.event(a)
 	if err != nil {
 		return errors.New(p.who + ": the alert cannot be encoded")
 	}
-	if err := p.post(ctx, event); err != nil {
+	if err = p.post(ctx, event); !shorter(err) {
 		return err
 	}
-	switch a.Kind {
-	case Closed:
-		return p.post(ctx, p.resolve(a.DedupKey+stuck))
-	case Test:
-		return p.post(ctx, p.resolve(a.DedupKey))
-	}
-	return nil
+	event.Payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.details(), Count: event.Payload.Details.(pagerDetails).Count}
+	return p.post(ctx, event)
 }
 
 func (p *PagerDuty) resolve(key string) *pagerduty.V2Event {
@@ -102,7 +176,9 @@ func (p *PagerDuty) post(ctx context.Context, event *pagerduty.V2Event) error {
 	case door.status == 0:
 		return p.failed("the request cannot be made")
 	case door.status >= 200 && door.status < 300:
-		return p.failed(fmt.Sprintf("answered %d instead of 202: is its url PagerDuty's?", door.status))
+		e := p.failed(fmt.Sprintf("answered %d instead of 202: is its url PagerDuty's?", door.status))
+		e.Taken = true
+		return e
 	}
 	return p.judge(door.status, door.header, "check its routing_key, of an integration \"Events API v2\", and url if the account is in the EU")
 }
@@ -135,10 +211,7 @@ func (d *pagerDoor) Do(req *http.Request) (*http.Response, error) {
 // event is the alert as PagerDuty takes it: with fewer flow logs, and less
 // text, where it would be too large.
 func (p *PagerDuty) event(a Alert) (*pagerduty.V2Event, error) {
-	if a.Resolves() {
-		return p.resolve(a.DedupKey), nil
-	}
-	key := a.DedupKey
+	key := a.incidentKey()
 	if a.Kind == Blocked || a.Kind == Decoy || a.Kind == Flapping {
 		key += stuck
 	}
@@ -225,6 +298,7 @@ type pagerDetails struct {
 	Flowkeeper string   `json:"flowkeeper,omitempty"`
 	ToDo       string   `json:"to_do,omitempty"`
 	More       string   `json:"more"`
+	Campaign   string   `json:"campaign,omitempty"`
 	Text       string   `json:"text,omitempty"`
 }
 
@@ -232,7 +306,7 @@ func detailsOf(a Alert, most int) pagerDetails {
 	d := pagerDetails{
 		Cause: Clean(a.Cause, maxField), Who: Clean(a.whoShort(), 2*maxField), When: a.whenHeard(),
 		Before: Clean(a.before(), maxField), RaisedBy: Clean(a.raisedBecause(), maxField), Target: Clean(a.Target, maxField),
-		EventID: a.EventID, Alert: a.ID, Flowkeeper: a.doing(), ToDo: Clean(a.todo(), maxField),
+		EventID: a.EventID, Alert: a.ID, Campaign: Clean(a.CampaignID, maxField), Flowkeeper: a.doing(), ToDo: Clean(a.todo(), maxField),
 		FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: a.details(), Text: a.Text,
 	}
 	if a.Rule != nil {

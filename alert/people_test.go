@@ -167,8 +167,9 @@ func TestAThousandFlowLogsInOneAlert(t *testing.T) {
 	h := newHouse(t)
 	h.send(t, thousand())
 	var whole Alert
-	if err := exactly(h.webhook.last(t), &whole); err != nil || len(whole.FlowLogs) != 1000 || whole.Omitted != 0 || len(whole.FlowLogs[999].Tags) != maxTags {
-		t.Errorf("%d flow logs, %d left out, %v", len(whole.FlowLogs), whole.Omitted, err)
+	if err := exactly(h.webhook.last(t), &whole); err != nil || len(whole.FlowLogs) != 1000 || whole.Omitted != 0 || len(whole.FlowLogs[0].Tags) != maxTags ||
+		whole.FlowLogs[999].ResourceID == "" || whole.TagsOmitted == 0 || !strings.Contains(whole.Text, fmt.Sprintf("Left out of this message's data: the tags of %d flow logs.", whole.TagsOmitted)) {
+		t.Errorf("%d flow logs, the tags of %d left out, %v", len(whole.FlowLogs), whole.TagsOmitted, err)
 	}
 	p, err := readSlack(h.slack.last(t))
 	if err != nil {
@@ -273,12 +274,14 @@ func TestSlackAndPagerAnswers(t *testing.T) {
 		status  int
 		reply   string
 		refused bool
+		taken   bool
 		after   time.Duration
 		want    string // "": taken
 	}{
 		{sink: slackSink, status: 200, reply: "ok"},
-		{sink: slackSink, status: 200, reply: "<html>log in</html>", want: "slack chat: did not answer ok"},
-		{sink: slackSink, status: 204, want: "did not answer ok"},
+		{sink: slackSink, status: 200, reply: "<html>log in</html>", taken: true, want: "slack chat: answered 200, but not ok"},
+		{sink: slackSink, status: 200, reply: `{"ok":true}`, taken: true, want: "slack chat: answered 200, but not ok"},
+		{sink: slackSink, status: 204, taken: true, want: "answered 204, but not ok"},
 		{sink: slackSink, status: 400, reply: "invalid_payload", refused: true, want: "slack chat: answered 400 Bad Request: invalid_payload: "},
 		{sink: slackSink, status: 403, reply: "action_prohibited", refused: true, want: "answered 403 Forbidden: action_prohibited: an administrator"},
 		{sink: slackSink, status: 404, reply: "channel_not_found", refused: true, want: "channel_not_found: its channel is gone"},
@@ -291,7 +294,7 @@ func TestSlackAndPagerAnswers(t *testing.T) {
 		{sink: slackSink, status: 503, after: 30 * time.Second, want: "answered 503 Service Unavailable"},
 		{sink: pagerSink, status: 202, reply: `{"status":"success"}`},
 		{sink: pagerSink, status: 202, reply: "not JSON"},
-		{sink: pagerSink, status: 200, reply: "{}", want: "pagerduty pager: answered 200 instead of 202"},
+		{sink: pagerSink, status: 200, reply: "{}", taken: true, want: "pagerduty pager: answered 200 instead of 202"},
 		{sink: pagerSink, status: 400, reply: `{"status":"invalid event","message":"` + testRoutingKey + `","errors":["` + testRoutingKey + `"]}`, refused: true, want: "answered 400 Bad Request: check its routing_key"},
 		{sink: pagerSink, status: 400, reply: testRoutingKey, refused: true, want: "check its routing_key"},
 		{sink: pagerSink, status: 307, refused: true, want: "redirects are not followed"},
@@ -317,7 +320,7 @@ func TestSlackAndPagerAnswers(t *testing.T) {
 				return
 			}
 			var e *SendError
-			if !errors.As(err, &e) || e.Refused != c.refused || e.RetryAfter != c.after || !strings.Contains(e.Cause, c.want) {
+			if !errors.As(err, &e) || e.Refused != c.refused || e.Taken != c.taken || e.RetryAfter != c.after || !strings.Contains(e.Cause, c.want) {
 				t.Fatalf("%+v", err)
 			}
 			if leaks(e.Cause) || strings.Contains(e.Cause, testRoutingKey) {

@@ -112,6 +112,10 @@ func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
 func (s *Sender) deliver(ctx context.Context, d Delivery) {
 	err := s.try(ctx, d.Alert)
 	now := s.Now()
+	if taken(err) {
+		s.log.Warn("the sink has an alert, but answers oddly", "alert", d.Alert.ID, "error", Clean(err.Error(), maxField))
+		err = nil
+	}
 	if err != nil {
 		s.failed(ctx, d, err, now)
 		return
@@ -135,7 +139,13 @@ func (s *Sender) try(ctx context.Context, a Alert) (err error) {
 	defer cancel()
 	if s.Sending != nil {
 		done := s.Sending()
-		defer func() { done(err) }()
+		defer func() {
+			if taken(err) {
+				done(nil)
+				return
+			}
+			done(err)
+		}()
 	}
 	return s.sink.Send(ctx, a)
 }

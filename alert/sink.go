@@ -23,6 +23,11 @@ type SendError struct {
 	Cause      string        // for people; ends in what to try; no secrets
 	Refused    bool          // the other side understood and said no: the same alert will hardly pass later
 	RetryAfter time.Duration // the other side's wish; zero: none
+	// Taken: the other side answered that it has the alert, but not as one of its
+	// kind does. Nothing is sent again after such an answer; Cause says what to check.
+	Taken bool
+
+	shorter bool // it may take a shorter form of the same alert
 }
 
 func (e *SendError) Error() string { return e.Cause }
@@ -55,6 +60,18 @@ func (l limited) String() string { return fmt.Sprint(l.Sink) }
 // GoString does so for %#v.
 func (l limited) GoString() string { return l.String() }
 
+// taken reports whether the other side has the alert, in spite of an error.
+func taken(err error) bool {
+	e := (*SendError)(nil)
+	return errors.As(err, &e) && e.Taken
+}
+
+// shorter reports whether a shorter form of the same alert may pass at once.
+func shorter(err error) bool {
+	e := (*SendError)(nil)
+	return errors.As(err, &e) && e.shorter
+}
+
 // limitOf is how long one try of the sink may take.
 func limitOf(s Sink) time.Duration {
 	if l, ok := s.(limited); ok {
@@ -77,7 +94,7 @@ func Direct(ctx context.Context, sinks map[string]Sink, a Alert) error {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, limitOf(s))
 			defer cancel()
-			if err := s.Send(ctx, a); err != nil {
+			if err := s.Send(ctx, a); err != nil && !taken(err) {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, fmt.Errorf("sink %s: %w", name, err))

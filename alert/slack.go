@@ -41,10 +41,25 @@ func NewSlack(name, target, version string) (*Slack, error) {
 	return s, nil
 }
 
-// Send posts the alert. Slack says in one word how it went
-// (docs.slack.dev/messaging/sending-messages-using-incoming-webhooks).
+// Send posts the alert. Where Slack finds fault with it, its title alone follows
+// at once.
 func (s *Slack) Send(ctx context.Context, a Alert) error {
-	body, err := json.Marshal(slackPayload(a))
+	message := slackPayload(a)
+	err := s.post(ctx, message)
+	if !shorter(err) {
+		return err
+	}
+	message.Blocks, message.Attachments = nil, nil
+	message.Text += slackInert(" · " + a.foot())
+	return s.post(ctx, message)
+}
+
+// post sends one message. Slack says in one word how it went
+// (docs.slack.dev/messaging/sending-messages-using-incoming-webhooks). Whatever the
+// word, a 2xx means that something has happened on the other side: a workflow, for
+// one, was started.
+func (s *Slack) post(ctx context.Context, message slackMessage) error {
+	body, err := json.Marshal(message)
 	if err != nil {
 		return errors.New(s.who + ": the alert cannot be encoded")
 	}
@@ -62,7 +77,9 @@ func (s *Slack) Send(ctx context.Context, a Alert) error {
 	}
 	advice, known := slackAdvice[code]
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
-		return s.failed("did not answer ok: is its url that of a Slack incoming webhook?")
+		e := s.failed(fmt.Sprintf("answered %d, but not ok as an incoming webhook of Slack does: check its url", resp.StatusCode))
+		e.Taken = true
+		return e
 	}
 	e := s.judge(resp.StatusCode, resp.Header, cmp.Or(advice, "check its url, and the app's page at Slack"))
 	if known && !e.Refused {

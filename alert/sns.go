@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/smithy-go"
 )
@@ -38,12 +39,24 @@ func NewTopic(name, topicARN string, client SNS) *Topic {
 
 func (t *Topic) String() string { return "sns " + t.name }
 
-// Send publishes the alert, with as many of its flow logs as one message holds.
+// Send publishes the alert, with as much of its flow logs as one message holds; its
+// compact form, where SNS does not take that.
 func (t *Topic) Send(ctx context.Context, a Alert) error {
 	message, err := fit(a, maxMessage)
 	if err != nil {
 		return fmt.Errorf("%s: encoding the alert: %w", t, err)
 	}
+	if err = t.publish(ctx, a, message); !shorter(err) {
+		return err
+	}
+	small, encoding := compact(a)
+	if encoding != nil || len(small) >= len(message) {
+		return err
+	}
+	return t.publish(ctx, a, small)
+}
+
+func (t *Topic) publish(ctx context.Context, a Alert, message string) error {
 	subject := subject(a.Title)
 	in := &sns.PublishInput{TopicArn: &t.arn, Subject: &subject, Message: &message}
 	if strings.HasSuffix(t.arn, ".fifo") {
@@ -51,10 +64,21 @@ func (t *Topic) Send(ctx context.Context, a Alert) error {
 		group := a.Account + "." + a.Region
 		in.MessageGroupId, in.MessageDeduplicationId = &group, &a.ID
 	}
-	if _, err := t.client.Publish(ctx, in); err != nil {
+	if _, err := t.client.Publish(ctx, in, onePublish); err != nil && !published(err) {
 		return t.failure(err)
 	}
 	return nil
+}
+
+// onePublish leaves trying again to the outbox: the SDK would also repeat what SNS
+// has taken, where its answer breaks off.
+func onePublish(o *sns.Options) { o.Retryer = aws.NopRetryer{} }
+
+// published reports whether an error is only about reading the answer: SNS has the
+// message.
+func published(err error) bool {
+	var status interface{ HTTPStatusCode() int }
+	return errors.As(err, &status) && status.HTTPStatusCode() >= 200 && status.HTTPStatusCode() < 300
 }
 
 // subject is a title as SNS takes it everywhere: printable ASCII, less than
@@ -87,6 +111,7 @@ func (t *Topic) failure(err error) error {
 	return &SendError{
 		Cause:   fmt.Sprintf("%s: %s: %s", t, code, snsAdvice(code)),
 		Refused: refused(err, code),
+		shorter: strings.HasPrefix(code, "InvalidParameter") || strings.HasPrefix(code, "ParameterValueInvalid") || code == "RequestEntityTooLarge",
 	}
 }
 

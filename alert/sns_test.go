@@ -102,8 +102,16 @@ func TestFitLeavesOutAndSaysHowMany(t *testing.T) {
 		if got.ID != a.ID || !strings.HasPrefix(got.Text, a.Text) {
 			t.Fatal("only flow logs may be left out")
 		}
-		if said := fmt.Sprintf("\n%d flow logs are left out", got.Omitted); (got.Omitted > 0) != strings.Contains(got.Text, said) {
-			t.Fatalf("%d left out, text %q", got.Omitted, got.Text)
+		for _, x := range []struct {
+			n    int
+			what string
+		}{{got.FormatsOmitted, "the log formats of "}, {got.TagsOmitted, "the tags of "}, {got.DetailsOmitted, "the details of "}} {
+			if said := x.what + Plural(x.n, "flow log"); (x.n > 0) != strings.Contains(got.Text, said) {
+				t.Fatalf("%q is not said, or need not be, in %q", said, got.Text)
+			}
+		}
+		if got.Omitted > 0 && len(got.FlowLogs)+len(got.FailedFlowLogs) < 2000 && len(message) < maxMessage/2 {
+			t.Fatalf("%d left out of a message of %d bytes", got.Omitted, len(message))
 		}
 	})
 }

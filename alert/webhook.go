@@ -18,9 +18,8 @@ import (
 // Webhooks). The library would sign with an empty one.
 const minSecret = 24
 
-// maxBody bounds what is posted: a thousand flow logs with every tag allowed
-// would be more than most receivers take.
-const maxBody = 4 << 20
+// maxBody bounds what is posted: many receivers take no more.
+const maxBody = 256 << 10
 
 // Webhook posts alerts to a URL: the alert's JSON as the body, with the
 // headers of Standard Webhooks, signed if there is a secret.
@@ -68,9 +67,25 @@ func newSigner(secret string) (*standardwebhooks.Webhook, error) {
 	return standardwebhooks.NewWebhookRaw(key)
 }
 
-// Send posts the alert; any 2xx is success.
+// Send posts the alert; any 2xx is success. A receiver that finds fault with it, or
+// finds it too large, gets the compact form at once.
 func (w *Webhook) Send(ctx context.Context, a Alert) error {
-	req, err := w.request(ctx, a, time.Now())
+	whole, err := fit(a, maxBody)
+	if err != nil {
+		return fmt.Errorf("%s: encoding the alert: %w", w, err)
+	}
+	if err = w.post(ctx, a.ID, whole); !shorter(err) {
+		return err
+	}
+	small, encoding := compact(a)
+	if encoding != nil || len(small) >= len(whole) {
+		return err
+	}
+	return w.post(ctx, a.ID, small)
+}
+
+func (w *Webhook) post(ctx context.Context, id, body string) error {
+	req, err := w.request(ctx, id, body, time.Now())
 	if err != nil {
 		return err
 	}
@@ -84,21 +99,17 @@ func (w *Webhook) Send(ctx context.Context, a Alert) error {
 	return w.judge(resp.StatusCode, resp.Header, "check its url and secret, and the receiver's own log")
 }
 
-func (w *Webhook) request(ctx context.Context, a Alert, now time.Time) (*http.Request, error) {
-	body, err := fit(a, maxBody)
-	if err != nil {
-		return nil, fmt.Errorf("%s: encoding the alert: %w", w, err)
-	}
+func (w *Webhook) request(ctx context.Context, id, body string, now time.Time) (*http.Request, error) {
 	req, err := w.newRequest(ctx, w.url, body)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set(standardwebhooks.HeaderWebhookID, a.ID)
+	req.Header.Set(standardwebhooks.HeaderWebhookID, id)
 	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 	if w.signer == nil {
 		return req, nil
 	}
-	signature, err := w.signer.Sign(a.ID, now, []byte(body))
+	signature, err := w.signer.Sign(id, now, []byte(body))
 	if err != nil {
 		return nil, w.failed("the alert cannot be signed: check the secret")
 	}

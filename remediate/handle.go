@@ -280,7 +280,8 @@ func (r *Remediator) heard(deletions []time.Time) {
 
 // tellStraight alerts of a deletion that the store could not take (I1): what
 // can be read of it still says what went dark. Whether it was allowed is not asked
-// for. The alert has the ID that it will have in the outbox.
+// for. The alert has an ID of its own: the one that is stored later says that the
+// restore goes on, and a receiver that drops repeats must take it.
 func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f detection.Finding, now time.Time) {
 	incidents := make([]Incident, len(f.Deleted))
 	for n, id := range f.Deleted {
@@ -294,8 +295,8 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 	_ = r.Store.View(ctx, func(tx Tx) (err error) { facts, err = r.facts(tx, s, e.Actor, flowLogs(incidents)); return err }) // fewer, then
 	e.Level, facts = raised(e.Level, facts)
 	a := r.deletionAlert(e, incidents, now)
-	a.RaisedBy, a.NotStored = facts, true
-	a.Write()
+	a.RaisedBy = facts
+	a = notStored(a)
 	r.Direct(ctx, a)
 }
 
@@ -344,6 +345,10 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 			return false, err
 		}
 		told.Level, raisedBy = raised(told.Level, facts)
+	}
+	told.CampaignID = e.CampaignID
+	if told, err = joinCampaign(tx, told, incidents, now); err != nil {
+		return false, err
 	}
 	a := r.deletionAlert(told, incidents, now)
 	a.RaisedBy, a.Recent = raisedBy, recent

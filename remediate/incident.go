@@ -183,6 +183,7 @@ type Event struct {
 	DeletedAt  time.Time
 	DetectedAt time.Time
 	Failed     []alert.FlowLog
+	CampaignID string // empty: it belongs to none
 
 	ToldDeletion time.Time
 	ReopenedAt   time.Time // when an incident of it was, by nothing that people hear of

@@ -524,8 +524,11 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 	s.r.Store = s.store
 	s.hear(attack)
 	a := s.alerts(alert.Deletion)
-	if len(a) != 1 || a[0].ID != s.direct[0].ID {
-		t.Fatalf("%+v is told again as %+v", s.direct, a)
+	if len(a) != 1 || a[0].ID == s.direct[0].ID || a[0].DedupKey != s.direct[0].DedupKey {
+		t.Fatalf("%+v, and then %+v: a receiver that drops repeats by ID must take both, and a pager open one incident", s.direct, a)
+	}
+	if !strings.Contains(a[0].Text, "restores it as soon as AWS shows the loss") {
+		t.Errorf("the stored one does not say that the restore goes on: %s", a[0].Text)
 	}
 	if len(a[0].RaisedBy) == 0 || a[0].Level != s.direct[0].Level || !slices.Equal(a[0].RaisedBy, s.direct[0].RaisedBy) {
 		t.Errorf("straight it was %s by %v, now it is %s by %v", s.direct[0].Level, s.direct[0].RaisedBy, a[0].Level, a[0].RaisedBy)

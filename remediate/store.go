@@ -74,6 +74,13 @@ type Tx interface {
 	// NextDue is when the next incident or event of the scope is due; zero: never.
 	NextDue(scope inventory.Scope) (time.Time, error)
 
+	// JoinCampaign returns the campaign that a deletion belongs to: one that it
+	// begins, or one of the same principal in the same account that goes on.
+	JoinCampaign(d Strike) (id string, err error)
+	// EndCampaign reports whether every other event of an event's campaign is
+	// over, and notes then that the campaign has ended: no deletion joins it.
+	EndCampaign(e Event) (ended bool, err error)
+
 	// LiveAfter are live rows by ID, from after on.
 	LiveAfter(scope inventory.Scope, after string, limit int) ([]inventory.Row, error)
 	Rehearsals(scope inventory.Scope) ([]Rehearsal, error)

@@ -47,9 +47,7 @@ func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding, beat 
 		return nil
 	}
 	for _, a := range alerts { // I1
-		a.NotStored = true
-		a.Write()
-		r.Direct(ctx, a)
+		r.Direct(ctx, notStored(a))
 		beat()
 	}
 	return fmt.Errorf("record what was done to what flow logs depend on: %w", err)

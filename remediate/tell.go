@@ -21,8 +21,8 @@ const tellRestoredAfter = 5 * time.Minute
 func (r *Remediator) newAlert(e Event, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
 	a := alert.Alert{
 		ID:       alert.ID(append([]string{string(kind), e.Scope.String(), e.ID}, parts...)...),
-		DedupKey: alert.DedupKey(e.Scope.String(), e.ID),
-		Time:     alert.Time{Time: now}, Kind: kind, Level: e.Level, Rule: e.Rule,
+		DedupKey: alert.DedupKey(e.Scope.String(), e.ID), CampaignID: e.CampaignID,
+		Time: alert.Time{Time: now}, Kind: kind, Level: e.Level, Rule: e.Rule,
 		Account: e.Scope.Account, Region: e.Scope.Region, EventID: e.ID, Source: e.Source, Actor: e.Actor,
 	}
 	if !e.DeletedAt.IsZero() {
@@ -221,6 +221,13 @@ func (r *Remediator) tellAll(tx Tx, e Event, kind alert.Kind, now time.Time) err
 		a.Level = alert.Informational
 	}
 	a.FlowLogs = flowLogs(incidents)
+	if kind == alert.Closed && e.CampaignID != "" {
+		ended, err := tx.EndCampaign(e)
+		if err != nil {
+			return err
+		}
+		a.CampaignOpen = !ended
+	}
 	return add(tx, a)
 }
 

@@ -59,7 +59,7 @@ func TestRetryOfWhatHasEnded(t *testing.T) {
 	if err := s.Sent(t.Context(), "pager", "event", *now); err != nil {
 		t.Fatal(err)
 	}
-	if d, ok, err := s.Next(t.Context(), "pager", now.Add(holdAnswer)); err != nil || !ok || d.Alert.ID != "end" {
+	if d, ok, err := s.Next(t.Context(), "pager", now.Add(alert.MinRing)); err != nil || !ok || d.Alert.ID != "end" {
 		t.Errorf("%v %v %v: the pager stays open for ever", d.Alert.ID, ok, err)
 	}
 }
@@ -82,7 +82,7 @@ func TestDependsIsFilledByTheMigration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec(`DROP TABLE depends; DROP TABLE deeds; DROP INDEX flow_logs_released; ALTER TABLE flow_logs DROP COLUMN released_until; PRAGMA user_version = 4`); err != nil {
+	if _, err := db.Exec(withoutSchema7 + `DROP TABLE depends; DROP TABLE deeds; DROP INDEX flow_logs_released; ALTER TABLE flow_logs DROP COLUMN released_until; PRAGMA user_version = 4`); err != nil {
 		t.Fatal(err)
 	}
 	db.Close()
@@ -209,7 +209,7 @@ func TestRetryOfWhatWasParkedWithItsEnd(t *testing.T) {
 	s.giveUp(t, "end", "pager")
 	s.Retry(t.Context(), "event")
 	s.Sent(t.Context(), "pager", "event", *now)
-	if id := nextID(t, s, "pager", now.Add(holdAnswer)); id != "end" {
+	if id := nextID(t, s, "pager", now.Add(alert.MinRing)); id != "end" {
 		t.Errorf("next is %s: pager left open", id)
 	}
 }

@@ -14,12 +14,18 @@ import (
 
 // AddAlert puts an alert into the outbox, with a delivery for each sink it
 // goes to. One whose ID is there already changes nothing.
-func (t *tx) AddAlert(a alert.Alert) error { return t.addAlert(a, t.s.route(a)) }
+func (t *tx) AddAlert(a alert.Alert) error {
+	a, err := t.inCampaign(a)
+	if err != nil {
+		return err
+	}
+	return t.addAlert(a, t.s.route(a))
+}
 
 func (t *tx) addAlert(a alert.Alert, sinks []string) error {
 	var num int64
-	err := t.q.QueryRowContext(t.ctx, `INSERT INTO alerts (id, at, dedup_key, answers, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
-		a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), body(a)).Scan(&num)
+	err := t.q.QueryRowContext(t.ctx, `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
+		a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), a.CampaignID, a.EndsCampaign(), a.RingsOn(), body(a.Stored())).Scan(&num)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -27,7 +33,7 @@ func (t *tx) addAlert(a alert.Alert, sinks []string) error {
 		return fmt.Errorf("write %s: %w", t.s.path, err)
 	}
 	for _, sink := range sinks {
-		if err := t.exec(`INSERT INTO deliveries (alert, sink, next_at) VALUES (?, ?, ?)`, num, sink, a.Time.UnixMilli()); err != nil {
+		if err := t.addDelivery(num, sink, a); err != nil {
 			return err
 		}
 	}
@@ -50,45 +56,6 @@ func answers(a alert.Alert) int {
 	return 0
 }
 
-// ready are the pending deliveries of a sink but those that answer an alert
-// which it has not got yet, and those that come after such an answer: a pager
-// that is resolved before it is opened stays open, and one that is opened again
-// before it is resolved is closed while it should ring. (CROSS JOIN: SQLite is to begin with the few alerts of one key.)
-const ready = `d.sink = ? AND d.sent_at IS NULL AND d.parked_at IS NULL AND NOT EXISTS (SELECT 1 FROM alerts b
-	CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND (a.answers OR b.answers = 2) AND e.sent_at IS NULL AND e.parked_at IS NULL)`
-
-// Next implements alert.Outbox.
-func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.Delivery, ok bool, err error) {
-	err = s.read(ctx, func(t *tx) error {
-		ds, err := t.pending(ready+` AND (d.next_at <= ? OR d.next_at > ?) ORDER BY d.alert LIMIT 1`,
-			sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli())
-		if err != nil {
-			return err
-		}
-		if len(ds) > 0 {
-			d, ok = ds[0], true
-			return nil
-		}
-		var next sql.NullInt64
-		if err := t.q.QueryRowContext(ctx, `SELECT min(d.next_at) FROM deliveries d INDEXED BY deliveries_pending JOIN alerts a ON a.num = d.alert WHERE `+ready, sink).Scan(&next); err != nil {
-			return fmt.Errorf("read %s: %w", s.path, err)
-		}
-		if next.Valid {
-			d.NextAt = time.UnixMilli(next.Int64)
-		}
-		return nil
-	})
-	return d, ok, err
-}
-
-// late is how long after an alert it is sent late, and holdAnswer how long the
-// one that resolves it then waits: after an outage a pager must ring, and not
-// be opened and resolved in one instant.
-const (
-	late       = time.Minute
-	holdAnswer = 5 * time.Minute
-)
-
 // Sent implements alert.Outbox.
 func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) error {
 	return s.write(ctx, func(t *tx) error {
@@ -96,10 +63,7 @@ func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) er
 		if err != nil {
 			return err
 		}
-		err = t.exec(`UPDATE deliveries SET next_at = max(next_at, ?1) WHERE sink = ?2 AND sent_at IS NULL AND parked_at IS NULL AND alert IN
-			(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num AND b.answers = 2 WHERE a.id = ?3 AND NOT a.answers AND a.at < ?4)`,
-			at.Add(holdAnswer).UnixMilli(), sink, alertID, at.Add(-late).UnixMilli())
-		if err != nil {
+		if err := t.holdAnswers(sink, alertID, at); err != nil {
 			return err
 		}
 		return t.endSinkTrouble(sink)
@@ -114,7 +78,7 @@ func (t *tx) endSinkTrouble(sink string) error {
 		return err
 	}
 	var left bool
-	if err := t.one(&left, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE sink = ? AND sent_at IS NULL AND attempts >= 3)`, sink); err != nil || left {
+	if err := t.one(&left, leftOver, sink); err != nil || left {
 		return err
 	}
 	if err := t.setFact(sinkTrouble+sink, ""); err != nil {
@@ -122,6 +86,9 @@ func (t *tx) endSinkTrouble(sink string) error {
 	}
 	return t.addForOthers(alert.TakesAgain(sink, t.s.now()), sink)
 }
+
+// leftOver is whether there is an alert that a sink has not taken in three tries.
+const leftOver = `SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_refused WHERE sink = ?1 AND sent_at IS NULL AND attempts >= 3)`
 
 // sinkTrouble begins the fact on which day the other sinks were last told of
 // one; empty: and then that it takes alerts again.
@@ -176,7 +143,8 @@ func (s *Store) Retry(ctx context.Context, alertID string) (n int64, err error) 
 		// What was told meanwhile by the same key is to follow it again, or a pager
 		// that this opens would stay open, or be closed while it should ring.
 		err := t.exec(`UPDATE deliveries AS e SET sent_at = NULL, parked_at = NULL, attempts = 0, next_at = ?1 WHERE (sent_at IS NOT NULL OR parked_at IS NOT NULL) AND alert IN
-			(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num WHERE a.id = ?2 AND a.dedup_key <> '')
+			(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num WHERE a.id = ?2 AND a.dedup_key <> ''
+			UNION SELECT b.num FROM alerts a JOIN alerts b ON b.campaign = a.campaign AND b.ends = 1 AND b.num > a.num WHERE a.id = ?2 AND a.campaign <> '')
 			AND EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = (SELECT num FROM alerts WHERE id = ?2) AND d.sink = e.sink AND d.sent_at IS NULL)`, at, alertID)
 		if err != nil {
 			return err
@@ -192,18 +160,12 @@ func (s *Store) Retry(ctx context.Context, alertID string) (n int64, err error) 
 }
 
 func (t *tx) deliveries(where string, args ...any) ([]alert.Delivery, error) {
-	return t.readDeliveries(`deliveries d`, where, args...)
+	return t.scanDeliveries(`deliveries d JOIN alerts a ON a.num = d.alert WHERE `+where, args...)
 }
 
-// pending are deliveries by the index of those neither sent nor parked, which
-// where must ask for: the others are many.
-func (t *tx) pending(where string, args ...any) ([]alert.Delivery, error) {
-	return t.readDeliveries(`deliveries d INDEXED BY deliveries_pending`, where, args...)
-}
-
-func (t *tx) readDeliveries(from, where string, args ...any) ([]alert.Delivery, error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT d.sink, d.attempts, d.next_at, d.sent_at, d.parked_at, d.error, a.body
-		FROM `+from+` JOIN alerts a ON a.num = d.alert WHERE `+where, args...)
+// scanDeliveries reads deliveries d with their alerts a.
+func (t *tx) scanDeliveries(from string, args ...any) ([]alert.Delivery, error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT d.sink, d.attempts, d.next_at, d.sent_at, d.parked_at, d.error, a.body FROM `+from, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
 	}

@@ -144,6 +144,30 @@ INSERT OR IGNORE INTO depends (thing, account, region, needs)
 	FROM (SELECT DISTINCT account, region, needs, json_remove(needs, '$.ECS', '$.EC2Tags', '$.GroupTags', '$.OtherTags') AS plain FROM flow_logs WHERE needs IS NOT NULL) f
 	JOIN depends d ON d.account = f.account AND d.region = f.region AND d.needs = f.plain
 	WHERE f.needs <> f.plain;
+-- In which order a sink gets what it has not got yet (alert.Alert.Urgency), and
+-- which alerts a pager opens and resolves together: deletions by one principal
+-- that follow each other are a campaign.
+ALTER TABLE deliveries ADD COLUMN urgency INTEGER NOT NULL DEFAULT 0;
+UPDATE deliveries SET urgency = 3 WHERE sent_at IS NULL AND (SELECT json_extract(body, '$.kind') FROM alerts WHERE num = alert) IN ('attempt', 'tamper');
+CREATE INDEX deliveries_urgency ON deliveries (sink, urgency, alert, next_at) WHERE sent_at IS NULL AND parked_at IS NULL;
+CREATE INDEX deliveries_next ON deliveries (sink, next_at, alert) WHERE sent_at IS NULL AND parked_at IS NULL;
+CREATE INDEX deliveries_refused ON deliveries (sink) WHERE sent_at IS NULL AND attempts >= 3;
+ALTER TABLE alerts ADD COLUMN campaign TEXT NOT NULL DEFAULT '';
+ALTER TABLE alerts ADD COLUMN ends INTEGER NOT NULL DEFAULT 0;     -- resolves the campaign
+ALTER TABLE alerts ADD COLUMN rings_on INTEGER NOT NULL DEFAULT 0; -- is not resolved for five minutes
+CREATE INDEX alerts_campaign ON alerts (campaign, num) WHERE campaign <> '';
+CREATE INDEX alerts_campaign_ends ON alerts (campaign, num) WHERE ends = 1;
+CREATE TABLE campaigns (
+	id TEXT PRIMARY KEY, account TEXT NOT NULL, principal TEXT NOT NULL,
+	first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, -- of its deletions
+	level TEXT NOT NULL,                                 -- the most urgent of its alerts
+	ended_at INTEGER
+) WITHOUT ROWID;
+CREATE INDEX campaigns_principal ON campaigns (account, principal, last_at);
+CREATE INDEX campaigns_last ON campaigns (last_at);
+ALTER TABLE events ADD COLUMN campaign TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN over INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX events_campaign ON events (campaign, over) WHERE campaign <> '';
 `}
 
 // migrate brings the file to today's schema. It keeps a copy of an older file

@@ -55,6 +55,9 @@ type Store struct {
 	mu    sync.Mutex // guards queue and busy
 	queue []*change
 	busy  bool // somebody is committing
+
+	turnsMu sync.Mutex
+	turns   map[string]int // by sink, of Next; turnsMu guards it
 }
 
 // ErrMissing is returned by Open for a command when there is no state file.

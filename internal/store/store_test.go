@@ -486,7 +486,7 @@ func TestUpgradeKnowsReleases(t *testing.T) {
 	if _, err := s.Change(t.Context(), func(r *inventory.Row) bool { r.ReleasedUntil = until; return r.ID == "fl-1" }); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.w.Exec(`DROP INDEX flow_logs_released; ALTER TABLE flow_logs DROP COLUMN released_until; PRAGMA user_version = 5`)
+	_, err := s.w.Exec(withoutSchema7 + `DROP INDEX flow_logs_released; ALTER TABLE flow_logs DROP COLUMN released_until; PRAGMA user_version = 5`)
 	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
 	}

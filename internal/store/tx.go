@@ -314,8 +314,8 @@ func (t *tx) Event(s inventory.Scope, id string) (remediate.Event, bool, error) 
 }
 
 func (t *tx) PutEvent(e remediate.Event) error {
-	return t.exec(`INSERT OR REPLACE INTO events (account, region, id, due_at, detected_at, body) VALUES (?, ?, ?, ?, ?, ?)`,
-		e.Scope.Account, e.Scope.Region, e.ID, t.dueBy(e.Due()), e.DetectedAt.UnixMilli(), body(e))
+	return t.exec(`INSERT OR REPLACE INTO events (account, region, id, due_at, detected_at, campaign, over, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.Scope.Account, e.Scope.Region, e.ID, t.dueBy(e.Due()), e.DetectedAt.UnixMilli(), e.CampaignID, !e.ToldClosed.IsZero(), body(e))
 }
 
 // ofEvent are the incidents that an event opened, reopened or claimed; those

@@ -41,8 +41,8 @@ func topicCases() []contractCase {
 			var a alert.Alert
 			must(t, json.Unmarshal([]byte(got.Message), &a))
 			wantEqual(t, "subject", got.Subject, "Deleted: 1000 flow logs by user/mallory in 111122223333 eu-west-1")
-			if a.ID != "alrt_large" || len(a.FlowLogs) == 0 || a.Omitted == 0 || len(a.FlowLogs)+a.Omitted != 1000 {
-				t.Errorf("%s with %d flow logs, %d left out", a.ID, len(a.FlowLogs), a.Omitted)
+			if a.ID != "alrt_large" || len(a.FlowLogs) != 1000 || a.TagsOmitted+a.FormatsOmitted+a.DetailsOmitted == 0 {
+				t.Errorf("%s with %d flow logs: left out are the tags of %d, the formats of %d, the details of %d", a.ID, len(a.FlowLogs), a.TagsOmitted, a.FormatsOmitted, a.DetailsOmitted)
 			}
 		}},
 		{"topic/the sink names what is missing", func(t *testing.T, e *env) {

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate"
+)
+
+// keepCampaigns is for how long after its last deletion a campaign is remembered
+// that has ended.
+const keepCampaigns = 7 * 24 * time.Hour
+
+func (t *tx) JoinCampaign(d remediate.Strike) (id string, err error) {
+	at := d.At.UnixMilli()
+	err = t.q.QueryRowContext(t.ctx, `SELECT id FROM campaigns WHERE account = ?1 AND principal = ?2 AND ended_at IS NULL
+			AND last_at >= ?3 - ?4 AND first_at <= ?3 + ?4 AND max(last_at, ?3) - min(first_at, ?3) <= ?5
+		ORDER BY last_at DESC LIMIT 1`,
+		d.Account, d.Principal, at, remediate.CampaignGap.Milliseconds(), remediate.CampaignLength.Milliseconds()).Scan(&id)
+	switch {
+	case err == nil:
+		return id, t.exec(`UPDATE campaigns SET first_at = min(first_at, ?2), last_at = max(last_at, ?2) WHERE id = ?1`, id, at)
+	case !errors.Is(err, sql.ErrNoRows):
+		return "", fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	if err := t.dropCampaigns(); err != nil {
+		return "", err
+	}
+	file, err := t.fact(factID)
+	if err != nil {
+		return "", err
+	}
+	// The file's own ID is in it: a daemon beside this one, which hears of other
+	// deletions of the same campaign, must not resolve it.
+	id = alert.CampaignID(file, d.Account, d.Principal, d.EventID)
+	return id, t.exec(`INSERT INTO campaigns (id, account, principal, first_at, last_at, level) VALUES (?1, ?2, ?3, ?4, ?4, '')
+		ON CONFLICT (id) DO UPDATE SET ended_at = NULL`, id, d.Account, d.Principal, at)
+}
+
+// dropCampaigns forgets what has ended long ago, a few at a time: whoever forges
+// records begins campaigns without end.
+func (t *tx) dropCampaigns() error {
+	return t.exec(`DELETE FROM campaigns WHERE id IN (SELECT c.id FROM campaigns c WHERE c.last_at < ?
+		AND NOT EXISTS (SELECT 1 FROM events e WHERE e.campaign = c.id AND e.over = 0) ORDER BY c.last_at LIMIT 50)`, t.s.now().Add(-keepCampaigns).UnixMilli())
+}
+
+func (t *tx) EndCampaign(e remediate.Event) (ended bool, err error) {
+	err = t.q.QueryRowContext(t.ctx, `SELECT NOT EXISTS (SELECT 1 FROM events WHERE campaign = ? AND campaign <> '' AND over = 0 AND NOT (account = ? AND region = ? AND id = ?))`,
+		e.CampaignID, e.Scope.Account, e.Scope.Region, e.ID).Scan(&ended)
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	if !ended {
+		return false, nil
+	}
+	return true, t.exec(`UPDATE campaigns SET ended_at = ? WHERE id = ?`, t.s.now().UnixMilli(), e.CampaignID)
+}
+
+// inCampaign is an alert of a campaign, which keeps the most urgent level of all of
+// them: whoever got one of those gets what ends the campaign.
+func (t *tx) inCampaign(a alert.Alert) (alert.Alert, error) {
+	if a.CampaignID == "" || a.Answers() && !a.EndsCampaign() {
+		return a, nil
+	}
+	var level alert.Level
+	err := t.q.QueryRowContext(t.ctx, `SELECT level FROM campaigns WHERE id = ?`, a.CampaignID).Scan(&level)
+	if errors.Is(err, sql.ErrNoRows) {
+		return a, nil
+	}
+	if err != nil {
+		return a, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	if a.EndsCampaign() {
+		a.RouteLevel = alert.Highest(a.RouteLevel, level)
+		return a, nil
+	}
+	if level.AtLeast(a.Level) {
+		return a, nil
+	}
+	return a, t.exec(`UPDATE campaigns SET level = ? WHERE id = ?`, a.Level, a.CampaignID)
+}

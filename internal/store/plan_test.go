@@ -1,0 +1,84 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTheOutboxIsReadByItsIndexes: with a million alerts delivered and a hundred
+// thousand pending, the next one is found by indexes of the pending ones in their
+// order: nothing is scanned whole and nothing is sorted.
+func TestTheOutboxIsReadByItsIndexes(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	const columns = `SELECT d.sink, a.body FROM `
+	for name, c := range map[string]struct{ query, begins string }{
+		"by urgency": {columns + mostUrgent, "SEARCH d USING INDEX deliveries_urgency (sink=?)"},
+		"by age":     {columns + longestWaiting, "SEARCH deliveries USING INDEX deliveries_pending (sink=?)"},
+		"when":       {soonest, "SEARCH d USING INDEX deliveries_next (sink=?)"},
+		"left over":  {leftOver, "SEARCH deliveries USING INDEX deliveries_refused (sink=?)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := []any{"pager", now.UnixMilli(), now.Add(time.Hour).UnixMilli(), now.UnixMilli()}
+			plan := explain(t, s, c.query, args[:argsOf(c.query)]...)
+			if !slices.Contains(plan, c.begins) {
+				t.Errorf("does not begin with %q: %q", c.begins, plan)
+			}
+			for _, step := range plan {
+				if strings.Contains(step, "TEMP B-TREE") || strings.HasPrefix(step, "SCAN") && step != "SCAN d" && step != "SCAN CONSTANT ROW" {
+					t.Errorf("%q in %q", step, plan)
+				}
+			}
+		})
+	}
+}
+
+// TestTheOutboxIsWrittenByItsKeys: a new alert, and one that was sent, reach only what
+// is about the same thing, however many wait.
+func TestTheOutboxIsWrittenByItsKeys(t *testing.T) {
+	t.Parallel()
+	s, _ := outbox(t)
+	for name, query := range map[string]string{"key": raiseKey, "campaign": raiseCampaign, "sent": holdPending, "added": holdNew} {
+		args := []any{"1", "pager", "1", "2", "3"}
+		for _, step := range explain(t, s, query, args[:argsOf(query)]...) {
+			table, _, found := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(step, "SEARCH "), "SCAN "), " ")
+			switch whole := "SEARCH deliveries USING INDEX deliveries_pending (sink=?)"; {
+			case found && strings.HasPrefix(step, "SCAN") && len(table) == 1:
+				t.Errorf("%s: %s", name, step)
+			case step == whole, strings.Contains(step, "deliveries_urgency"), strings.Contains(step, "deliveries_next"):
+				t.Errorf("%s: %s", name, step)
+			}
+		}
+	}
+}
+
+// argsOf counts the numbered parameters of a query.
+func argsOf(query string) (n int) {
+	for strings.Contains(query, fmt.Sprint("?", n+1)) {
+		n++
+	}
+	return n
+}
+
+// explain is how SQLite runs a query, a step a line.
+func explain(t *testing.T, s *Store, query string, args ...any) (plan []string) {
+	t.Helper()
+	rows, err := s.r.Query(`EXPLAIN QUERY PLAN `+query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, strings.ReplaceAll(step, "COVERING ", ""))
+	}
+	return plan
+}

@@ -1,0 +1,218 @@
+package store
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate"
+)
+
+// TestI7APagerRingsForFiveMinutes: a deletion heard late, or of an unknown flow log,
+// is not resolved before, whether its end comes before or after it was sent.
+func TestI7APagerRingsForFiveMinutes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		deletion alert.Alert
+		ago      time.Duration // the deletion happened
+		rings    bool
+	}{
+		"heard late":        {alert.Alert{FlowLogs: knownLogs}, 61 * time.Second, true},
+		"heard in time":     {alert.Alert{FlowLogs: knownLogs}, 59 * time.Second, false},
+		"unknown":           {alert.Alert{FlowLogs: unknownLogs}, 0, true},
+		"one is unknown":    {alert.Alert{FlowLogs: append(unknownLogs, knownLogs...)}, 0, true},
+		"found by refresh":  {alert.Alert{FlowLogs: knownLogs, Source: remediate.ByDrift}, 0, true},
+		"known and at once": {alert.Alert{FlowLogs: knownLogs}, time.Second, false},
+	} {
+		for _, sentFirst := range []bool{true, false} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s, now := outbox(t)
+				d := c.deletion
+				d.ID, d.DedupKey, d.Kind, d.Level = "deletion", "e", alert.Deletion, alert.High
+				d.DeletedAt = &alert.Time{Time: now.Add(-c.ago)}
+				closed := alert.Alert{ID: "closed", DedupKey: "e", Kind: alert.Closed, Level: alert.Informational, FlowLogs: d.FlowLogs}
+				addAll(t, s, *now, d)
+				if !sentFirst {
+					addAll(t, s, *now, closed)
+				}
+				for _, sink := range []string{"pager", alert.LogSink} {
+					if err := s.Sent(t.Context(), sink, "deletion", *now); err != nil {
+						t.Fatal(err)
+					}
+				}
+				*now = now.Add(2 * time.Second)
+				if sentFirst {
+					addAll(t, s, *now, closed)
+				}
+				if id := nextID(t, s, "pager", *now); (id == "closed") == c.rings {
+					t.Errorf("2 s after the pager rang, next is %s", id)
+				}
+				if id := nextID(t, s, alert.LogSink, *now); id != "closed" {
+					t.Errorf("the log waits: %s", id)
+				}
+				if id := nextID(t, s, "pager", now.Add(299*time.Second)); id != "closed" {
+					t.Errorf("five minutes later, next is %s", id)
+				}
+			})
+		}
+	}
+}
+
+// TestI7AnAnswerAddedAfterALateDelivery waits like one that was there before.
+func TestI7AnAnswerAddedAfterALateDelivery(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	addAll(t, s, *now, alert.Alert{ID: "trouble", DedupKey: "q", Kind: alert.Pipeline, Level: alert.High})
+	*now = now.Add(10 * time.Minute)
+	s.Sent(t.Context(), "pager", "trouble", *now)
+	*now = now.Add(time.Second)
+	addAll(t, s, *now, alert.Alert{ID: "end", DedupKey: "q", Kind: alert.Pipeline, Level: alert.Informational, RouteLevel: alert.High})
+	if id := nextID(t, s, "pager", *now); id != "none until 4m59s" {
+		t.Errorf("next is %s", id)
+	}
+}
+
+// campaign is two deletions of one campaign, and their ends: the second ends it.
+func campaign(first, second alert.Level) []alert.Alert {
+	return []alert.Alert{
+		{ID: "d1", DedupKey: "e1", CampaignID: "c", Kind: alert.Deletion, Level: first, FlowLogs: knownLogs},
+		{ID: "d2", DedupKey: "e2", CampaignID: "c", Kind: alert.Deletion, Level: second, FlowLogs: knownLogs},
+		{ID: "r1", DedupKey: "e1", CampaignID: "c", Kind: alert.Restored, Level: alert.Low, RouteLevel: first, FlowLogs: knownLogs},
+		{ID: "c1", DedupKey: "e1", CampaignID: "c", CampaignOpen: true, Kind: alert.Closed, Level: alert.Informational, RouteLevel: first, FlowLogs: knownLogs},
+		{ID: "c2", DedupKey: "e2", CampaignID: "c", Kind: alert.Closed, Level: alert.Informational, RouteLevel: second, FlowLogs: knownLogs},
+	}
+}
+
+// TestI7ACampaignIsResolvedAfterAllOfIt: the sink refuses the first deletion of a
+// campaign. What ends the campaign waits for it, what ends another deletion alone
+// does not; and nothing of the campaign comes before an end that is pending.
+func TestI7ACampaignIsResolvedAfterAllOfIt(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	addAll(t, s, *now, campaign(alert.High, alert.High)...)
+	s.Failed(t.Context(), "pager", "d1", 30, now.Add(10*time.Minute), "403", false, false)
+	if got := strings.Join(drain(t, s, "pager", *now), " "); got != "d2" {
+		t.Errorf("sent %s, while d1 is refused", got)
+	}
+	addAll(t, s, *now, alert.Alert{ID: "b2", DedupKey: "e2", CampaignID: "c", Kind: alert.Blocked, Level: alert.Critical, FlowLogs: knownLogs})
+	if got := drain(t, s, "pager", *now); len(got) > 0 {
+		t.Errorf("sent %s before the end of the campaign, which would resolve it", got)
+	}
+	*now = now.Add(10 * time.Minute)
+	s.Sent(t.Context(), "pager", "d1", *now)
+	if got := strings.Join(drain(t, s, "pager", *now), " "); got != "r1" {
+		t.Errorf("sent %s at once after d1 came late", got)
+	}
+	if got := strings.Join(drain(t, s, "pager", now.Add(alert.MinRing)), " "); got != "c1 c2 b2" {
+		t.Errorf("sent %s", got)
+	}
+}
+
+// TestI7WhatACampaignOpenedItResolves: what ends it goes where the most urgent of it
+// went, though the last of its deletions went elsewhere.
+func TestI7WhatACampaignOpenedItResolves(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	routes := alert.Routes{{Name: "pager", MinLevel: alert.Critical}}
+	s.route = routes.For
+	s.put(t, func(tx remediate.Tx) error {
+		id, err := tx.JoinCampaign(remediate.Strike{Account: "1", Principal: "p", EventID: "e1", At: *now})
+		if err != nil {
+			return err
+		}
+		for _, a := range campaign(alert.Critical, alert.High) {
+			a.Time, a.CampaignID = alert.Time{Time: *now}, id
+			if err := tx.AddAlert(a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if got := strings.Join(drain(t, s, "pager", *now), " "); got != "d1 r1 c1 c2" {
+		t.Errorf("the pager gets %s", got)
+	}
+}
+
+// TestCampaignsEnd: which deletions share one.
+func TestCampaignsEnd(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	n := 0
+	join := func(account, who string, after time.Duration) (id string) {
+		n++
+		s.put(t, func(tx remediate.Tx) (err error) {
+			id, err = tx.JoinCampaign(remediate.Strike{Account: account, Principal: who, EventID: string(rune('a' + n)), At: now.Add(after)})
+			return err
+		})
+		return id
+	}
+	first := join("1", "mallory", 0)
+	if id := join("1", "mallory", 10*time.Minute); id != first {
+		t.Error("ten minutes later is another")
+	}
+	if id := join("1", "mallory", 5*time.Minute); id != first {
+		t.Error("one in between, that came later, is another")
+	}
+	if id := join("1", "mallory", -10*time.Minute); id != first {
+		t.Error("ten minutes before is another")
+	}
+	for what, id := range map[string]string{
+		"another account": join("2", "mallory", 0), "another principal": join("1", "alice", 0),
+		"eleven minutes after the last": join("1", "mallory", 21*time.Minute), "eleven minutes before the first": join("1", "mallory", -21*time.Minute),
+	} {
+		if id == first {
+			t.Error(what + " joins it")
+		}
+	}
+	long, last := join("3", "mallory", 0), ""
+	for m := 10; m <= 60; m += 10 {
+		last = join("3", "mallory", time.Duration(m)*time.Minute)
+	}
+	if last != long {
+		t.Error("an hour is too long already")
+	}
+	if id := join("3", "mallory", 61*time.Minute); id == long {
+		t.Error("it grows beyond an hour")
+	}
+	e := remediate.Event{Scope: scope, ID: "e", CampaignID: first, ToldClosed: *now}
+	s.put(t, func(tx remediate.Tx) error {
+		if err := tx.PutEvent(e); err != nil {
+			return err
+		}
+		if ended, err := tx.EndCampaign(e); err != nil || !ended {
+			t.Errorf("ended %v, %v", ended, err)
+		}
+		return nil
+	})
+	if id := join("1", "mallory", 0); id == first {
+		t.Error("a deletion joins what is settled")
+	}
+}
+
+// TestCampaignsAreForgotten in the end, but for those that are not over.
+func TestCampaignsAreForgotten(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	s.put(t, func(tx remediate.Tx) error {
+		id, err := tx.JoinCampaign(remediate.Strike{Account: "1", Principal: "a", EventID: "a", At: *now})
+		if err != nil {
+			return err
+		}
+		if err := tx.PutEvent(remediate.Event{Scope: scope, ID: "a", CampaignID: id}); err != nil {
+			return err
+		}
+		_, err = tx.JoinCampaign(remediate.Strike{Account: "1", Principal: "b", EventID: "b", At: *now})
+		return err
+	})
+	*now = now.Add(keepCampaigns + time.Hour)
+	s.put(t, func(tx remediate.Tx) error {
+		_, err := tx.JoinCampaign(remediate.Strike{Account: "1", Principal: "c", EventID: "c", At: *now})
+		return err
+	})
+	var left string
+	if err := s.r.QueryRow(`SELECT group_concat(principal, ' ' ORDER BY principal) FROM campaigns`).Scan(&left); err != nil || left != "a c" {
+		t.Errorf("left are %q, %v", left, err)
+	}
+}

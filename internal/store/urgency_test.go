@@ -1,0 +1,147 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate"
+)
+
+var (
+	knownLogs   = []alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}}
+	unknownLogs = []alert.FlowLog{{FlowLogID: "fl-9"}}
+)
+
+// addAll adds alerts, each with its ID as its dedup key where it has none.
+func addAll(t *testing.T, s *Store, at time.Time, all ...alert.Alert) {
+	t.Helper()
+	s.put(t, func(tx remediate.Tx) error {
+		for _, a := range all {
+			a.Time = alert.Time{Time: at}
+			if a.DedupKey == "" {
+				a.DedupKey = a.ID
+			}
+			if err := tx.AddAlert(a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// drain is the order in which a sink gets what is due.
+func drain(t *testing.T, s *Store, sink string, at time.Time) (ids []string) {
+	t.Helper()
+	for {
+		id := nextID(t, s, sink, at)
+		if strings.HasPrefix(id, "none") {
+			return ids
+		}
+		ids = append(ids, id)
+		if err := s.Sent(t.Context(), sink, id, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestI7UrgentAlertsComeFirst: level comes before age, and what somebody can cause
+// without any permission comes after what says that flow logs are lost.
+func TestI7UrgentAlertsComeFirst(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	addAll(t, s, *now,
+		alert.Alert{ID: "test", Kind: alert.Test, Level: alert.Informational},
+		alert.Alert{ID: "attempt medium", Kind: alert.Attempt, Level: alert.Medium},
+		alert.Alert{ID: "tamper critical", Kind: alert.Tamper, Level: alert.Critical},
+		alert.Alert{ID: "attempt high", Kind: alert.Attempt, Level: alert.High},
+		alert.Alert{ID: "unknown critical", Kind: alert.Deletion, Level: alert.Critical, FlowLogs: unknownLogs},
+		alert.Alert{ID: "restored", Kind: alert.Restored, Level: alert.Low, RouteLevel: alert.High, FlowLogs: knownLogs},
+		alert.Alert{ID: "pipeline high", Kind: alert.Pipeline, Level: alert.High},
+		alert.Alert{ID: "deletion allowed", Kind: alert.Deletion, Level: alert.Informational, FlowLogs: knownLogs},
+		alert.Alert{ID: "deletion high", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs},
+		alert.Alert{ID: "closed", Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.Critical, FlowLogs: knownLogs},
+		alert.Alert{ID: "not known which", Kind: alert.Deletion, Level: alert.Critical},
+		alert.Alert{ID: "blocked", Kind: alert.Blocked, Level: alert.Critical, FlowLogs: knownLogs},
+	)
+	want := []string{"closed", "not known which", "blocked", "restored", "pipeline high", "deletion high",
+		"tamper critical", "unknown critical", "attempt high", "attempt medium", "test", "deletion allowed"}
+	if got := drain(t, s, "pager", *now); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+}
+
+// TestI7OrderWithinOneDedupKey is kept, whatever the levels: what comes later about
+// one event lifts what came before it.
+func TestI7OrderWithinOneDedupKey(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	addAll(t, s, *now,
+		alert.Alert{ID: "other", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs},
+		alert.Alert{ID: "deletion", DedupKey: "e", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs},
+		alert.Alert{ID: "blocked", DedupKey: "e", Kind: alert.Blocked, Level: alert.Critical, FlowLogs: knownLogs},
+		alert.Alert{ID: "closed", DedupKey: "e", Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.Critical, FlowLogs: knownLogs},
+	)
+	if got, want := drain(t, s, "pager", *now), []string{"deletion", "blocked", "closed", "other"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestI7NothingStarves: after five minutes one alert of eight goes by age alone,
+// whatever stream of more urgent ones there is.
+func TestI7NothingStarves(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	addAll(t, s, *now, alert.Alert{ID: "attempt", Kind: alert.Attempt, Level: alert.Medium})
+	*now = now.Add(4 * time.Minute)
+	for n := range 30 {
+		addAll(t, s, *now, alert.Alert{ID: fmt.Sprintf("deletion-%02d", n), Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
+	}
+	for range 10 {
+		id := nextID(t, s, "pager", *now)
+		if id == "attempt" {
+			t.Fatal("it comes first before it has waited for five minutes")
+		}
+		if err := s.Sent(t.Context(), "pager", id, *now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	*now = now.Add(time.Minute)
+	if got := drain(t, s, "pager", *now); slices.Index(got, "attempt") > 8 {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestI7AFloodDelaysNoDeletion: thousands of attempts wait, old and new; at most one
+// of them comes before the deletion.
+func TestI7AFloodDelaysNoDeletion(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	flood := make([]alert.Alert, 2000)
+	for n := range flood {
+		flood[n] = alert.Alert{ID: fmt.Sprintf("attempt-%04d", n), Kind: alert.Attempt, Level: alert.Critical}
+	}
+	addAll(t, s, *now, flood...)
+	*now = now.Add(20 * time.Minute)
+	for turn := range 16 {
+		key := fmt.Sprintf("deletion-%02d", turn)
+		addAll(t, s, *now, alert.Alert{ID: key, Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
+		var before []string
+		for {
+			id := nextID(t, s, "pager", *now)
+			if err := s.Sent(t.Context(), "pager", id, *now); err != nil {
+				t.Fatal(err)
+			}
+			if id == key {
+				break
+			}
+			before = append(before, id)
+		}
+		if len(before) > 1 {
+			t.Fatalf("before the deletion came %q", before)
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package remediate
+
+import (
+	"slices"
+	"time"
+
+	"flowkeeper/alert"
+)
+
+// Deletions by one principal in one account, in whichever Regions, are one campaign
+// where each happened at most CampaignGap from another. It takes no deletion more
+// than CampaignLength from its first, so that a long attack rings again, and none
+// after all of it is settled.
+const (
+	CampaignGap    = 10 * time.Minute
+	CampaignLength = time.Hour
+)
+
+// Strike is one deletion, as far as it matters to which campaign it belongs.
+type Strike struct {
+	Account   string
+	Principal string
+	EventID   string
+	At        time.Time
+}
+
+// joinCampaign is the event with the campaign that it belongs to. It belongs to
+// none where nobody is known to have done it, where it was allowed, or where it
+// names nothing that the snapshot knows: such a record may be made up, is endless,
+// and must not hold open what others have in common. An event that has one keeps
+// it, for a pager was opened by it.
+func joinCampaign(tx Tx, e Event, incidents []Incident, now time.Time) (Event, error) {
+	who := principal(e.Actor)
+	known := slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known })
+	if e.CampaignID != "" || who == "" || !known || e.Level == alert.Informational {
+		return e, nil
+	}
+	at := e.DeletedAt
+	if at.IsZero() || at.After(now) {
+		at = now
+	}
+	var err error
+	e.CampaignID, err = tx.JoinCampaign(Strike{Account: e.Scope.Account, Principal: who, EventID: e.ID, At: at})
+	return e, err
+}
+
+// notStored is an alert that goes past the state file. What it says is another
+// thing than what the stored one will say, so that it has an ID of its own; a pager
+// takes both for the same incident, by their dedup key.
+func notStored(a alert.Alert) alert.Alert {
+	a.ID, a.NotStored, a.CampaignID = alert.ID("not stored", a.ID), true, ""
+	a.Write()
+	return a
+}
