@@ -50,6 +50,7 @@ type scene struct {
 	events int
 	soon   []inventory.Scope // refreshes asked for
 	direct []alert.Alert     // alerts past the outbox
+	sinks  []string          // beside the log
 }
 
 func newScene(t *testing.T) *scene {
@@ -77,7 +78,7 @@ func (s *scene) clock() time.Time {
 // start opens the store and wires the parts; after a crash it is called again.
 func (s *scene) start() {
 	s.t.Helper()
-	st, err := store.Open(context.Background(), s.path, store.Options{Daemon: true, Now: s.clock, Route: func(alert.Alert) []string { return []string{"log"} }})
+	st, err := store.Open(context.Background(), s.path, store.Options{Daemon: true, Now: s.clock, Route: func(alert.Alert) []string { return append([]string{"log"}, s.sinks...) }})
 	s.must(err)
 	s.store = st
 	s.r = &remediate.Remediator{Store: st, Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), Wake: func() {},
