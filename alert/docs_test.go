@@ -20,7 +20,7 @@ func TestRunbook(t *testing.T) {
 			t.Errorf("nothing about %s", k)
 		}
 	}
-	for _, reason := range []string{"permission", "destination", "role", "limit", "decoy", "invalid", "credentials"} {
+	for _, reason := range []string{"permission", "destination", "role", "limit", "decoy", "invalid", "credentials", "account", "refused"} {
 		if !strings.Contains(text, "\n| `"+reason+"` |") {
 			t.Errorf("nothing about what is blocked by %s", reason)
 		}

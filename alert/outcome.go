@@ -140,7 +140,11 @@ func blockedBy(reason string) string {
 	case "invalid":
 		return "AWS does not take its settings"
 	case "credentials":
-		return "the credentials are not of its account"
+		return "AWS refuses the credentials, or they are not of its account"
+	case "account":
+		return "AWS refuses the whole account"
+	case "refused":
+		return "AWS refuses it"
 	}
 	return reason
 }

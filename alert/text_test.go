@@ -191,7 +191,7 @@ func TestEveryReasonHasWords(t *testing.T) {
 			t.Errorf("closed: %s has no words", r)
 		}
 	}
-	for _, r := range []string{"permission", "destination", "role", "limit", "decoy", "invalid", "credentials"} {
+	for _, r := range []string{"permission", "destination", "role", "limit", "decoy", "invalid", "credentials", "account", "refused"} {
 		if blockedBy(r) == r {
 			t.Errorf("blocked: %s has no words", r)
 		}

@@ -3,10 +3,12 @@ package remediate
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -37,6 +39,14 @@ type answer struct {
 	differences []string // of a decoy
 }
 
+// hinted is AWS's own words, and what to do where that is known.
+func (a answer) hinted() string {
+	if a.advice == "" {
+		return a.message
+	}
+	return a.message + " (" + a.advice + ")"
+}
+
 // WrongAccount is implemented by the error of credentials that act in another
 // account than the scope's (I13).
 type WrongAccount interface{ WrongAccount() bool }
@@ -49,11 +59,33 @@ func read(out *ec2.CreateFlowLogsOutput, err error) answer {
 		return classifyError(err)
 	case len(out.FlowLogIds) > 0:
 		return answer{class: created, id: out.FlowLogIds[0]}
-	case len(out.Unsuccessful) > 0 && out.Unsuccessful[0].Error != nil:
-		e := out.Unsuccessful[0].Error
-		return classify(aws.ToString(e.Code), aws.ToString(e.Message))
+	case len(out.Unsuccessful) > 0:
+		return readItems(out.Unsuccessful)
 	}
 	return answer{class: retry, message: "CreateFlowLogs answered with neither a flow log nor an error"}
+}
+
+// readItems classes each item of Unsuccessful. Where they differ, the first that
+// needs a person wins, and that the resource is gone counts only if each item
+// says so.
+func readItems(items []types.UnsuccessfulItem) answer {
+	order := map[class]int{exists: 0, mismatch: 1, blocked: 2, tagRefused: 3, roleSlow: 4, retry: 5, noResource: 6}
+	var worst answer
+	var words []string
+	for n, item := range items {
+		a := answer{class: retry, message: "CreateFlowLogs answered that it failed, and not why"}
+		if e := item.Error; e != nil {
+			a = classify(aws.ToString(e.Code), aws.ToString(e.Message))
+		}
+		if n == 0 || order[a.class] < order[worst.class] {
+			worst = a
+		}
+		if !slices.Contains(words, a.message) {
+			words = append(words, a.message)
+		}
+	}
+	worst.message = bound(strings.Join(words, "; "))
+	return worst
 }
 
 // classifyError classes any error of an EC2 call.
@@ -78,9 +110,11 @@ func classifyError(err error) answer {
 }
 
 // classify tells the class from AWS's code and message. Where the code says
-// nothing (just "400"), the message must.
+// nothing (just "400"), the message must. Codes:
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+// https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-troubleshooting.html
 func classify(code, message string) answer {
-	a := answer{message: bound(strings.TrimPrefix(code+": "+message, ": "))}
+	a := answer{message: bound(withoutEncoded(strings.TrimPrefix(code+": "+message, ": ")))}
 	low := strings.ToLower(code + " " + message)
 	has := func(words ...string) bool {
 		for _, w := range words {
@@ -94,40 +128,78 @@ func classify(code, message string) answer {
 		a.class, a.reason, a.advice = blocked, reason, advice
 		return a
 	}
+	denied, named := deniedBy(message)
 	switch {
 	case has("flowlogalreadyexists"), has("existing flow log with the same"):
 		a.class = exists
 	case has("idempotentparametermismatch"):
 		a.class = mismatch
-	case isThrottle(code), transient(code):
+	case clockSkew(code, low):
+		a.class = retry
+		a.advice = "AWS does not accept the time of the request: see that this machine's clock is right (NTP)"
+	case isThrottle(code), transient(code), has("incorrectstate", "service", "linked role"):
 		a.class = retry
 	case has("notfound") && resourceCode(low):
 		a.class = noResource
 	case has("assume given iam role"):
 		a.class, a.reason = roleSlow, Role
 		a.advice = "let vpc-flow-logs.amazonaws.com assume the delivery role: its trust policy may name the old flow log's ID"
-	case has("taglimitexceeded"), has("tag polic"), has("invalidtag"), has("too many tags"):
+	case has("taglimitexceeded"), has("tagpolicy"), has("tag polic"), has("invalidtag"), has("too many tags"):
 		a.class = tagRefused
+		a.advice = "AWS refuses this flow log's own tags: a tag policy may have changed"
+		if key := refusedTagKey.FindStringSubmatch(message); key != nil {
+			a.advice = "AWS refuses the tag " + bound(key[1]) + " that the flow log had: change the tag policy"
+		}
 	case has("flowlogslimitexceeded"):
 		return block(Limit, "the account's limit of flow logs per resource is reached: delete what is not needed or ask AWS for more")
-	case has("iam:passrole"):
-		return block(Permission, "allow iam:PassRole on the delivery role, with iam:PassedToService vpc-flow-logs.amazonaws.com")
-	case has("logs:createlogdelivery"):
-		return block(Permission, "allow logs:CreateLogDelivery")
-	case has("ec2:createtags"):
-		return block(Permission, "allow ec2:CreateTags on vpc-flow-log/*")
+	case named:
+		return block(Permission, denied.advice())
+	case has("logdestinationpermissionissue"):
+		return block(Destination, "the bucket's policy has no room for another statement (20 KB): let delivery.logs.amazonaws.com write to the whole bucket in one statement, and take away those of single flow logs")
 	case has("access denied for logdestination"):
 		return block(Destination, "the destination's own policy refuses delivery: let delivery.logs.amazonaws.com write there")
 	case has("logdestination", "does not exist"), has("logdestination", "undeliverable"), has("bucket", "does not exist"):
 		return block(Destination, "make the destination again under the same name, or let the flow log go: `flowkeeper inventory release ID`")
-	case has("unauthorizedoperation"), has("accessdenied"), has("not authorized"):
-		return block(Permission, "allow ec2:CreateFlowLogs, ec2:DescribeFlowLogs and ec2:CreateTags, and see that no service control policy denies them")
+	case accountAdvice(code) != "":
+		return block(Account, accountAdvice(code))
 	case credentialCode(code):
-		return block(Credentials, "AWS refuses these credentials: renew them")
-	default:
+		return block(Credentials, "AWS refuses these credentials: renew them. AWS answers so, too, where the Region is not enabled in the account, and where this machine's clock is wrong")
+	case has("unauthorizedoperation"), has("accessdenied"), has("not authorized"):
+		return block(Permission, "AWS does not say which action it refuses: allow ec2:CreateFlowLogs, ec2:DescribeFlowLogs, ec2:CreateTags, logs:CreateLogDelivery and iam:PassRole (deploy/iam-policy.json), and see that no service control policy denies them; the encoded message in CloudTrail's record tells more (aws sts decode-authorization-message)")
+	case strings.HasPrefix(code, "Invalid"), strings.HasPrefix(code, "Missing"), strings.HasPrefix(code, "Malformed"), strings.HasPrefix(code, "Unsupported"), code == "UnknownParameter", code == "ValidationError":
 		return block(Invalid, "AWS refuses these parameters: `flowkeeper restore ID --dry-run` shows the call")
+	default:
+		return block(Refused, "`flowkeeper restore ID --dry-run` shows the call that AWS answers so")
 	}
 	return a
+}
+
+// clockSkew reports whether AWS refuses a request for its time. Services word it
+// in several ways; EC2 may also say just AuthFailure.
+func clockSkew(code, low string) bool {
+	switch code {
+	case "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture":
+		return true
+	case "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure":
+		return strings.Contains(low, "signature expired") || strings.Contains(low, "not yet current") || strings.Contains(low, "is now earlier than") || strings.Contains(low, "is still later than")
+	}
+	return false
+}
+
+// accountAdvice says what to do about a code that means the whole account; empty
+// for others.
+func accountAdvice(code string) string {
+	switch code {
+	case "OptInRequired":
+		return "the account is not subscribed to EC2 in this Region, or the Region is not enabled in it: enable the Region, or finish the account's sign-up"
+	case "Blocked":
+		return "AWS has blocked the account: ask AWS Support"
+	case "PendingVerification":
+		return "AWS is still verifying the account: ask AWS Support if that lasts"
+	case "AccountSuspended", "AccountProblem", "AccountDisabled":
+		return "the account is suspended, or AWS has disabled this for it: see the account's billing and ask AWS Support"
+	}
+	return ""
 }
 
 func isThrottle(code string) bool {
@@ -138,7 +210,8 @@ func isThrottle(code string) bool {
 // transient codes come with 5xx, or mean that time will help.
 func transient(code string) bool {
 	switch code {
-	case "InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable", "InternalServerError", "RequestTimeout", "RequestExpired":
+	case "InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable", "InternalServerError", "RequestTimeout",
+		"OperationAborted", "ConcurrentModification", "ResourceConflict", "PriorRequestNotComplete":
 		return true
 	}
 	return strings.HasPrefix(code, "5")
@@ -157,7 +230,7 @@ func resourceCode(low string) bool {
 
 func credentialCode(code string) bool {
 	switch code {
-	case "AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "MissingAuthenticationToken":
+	case "AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException", "ExpiredToken", "ExpiredTokenException", "MissingAuthenticationToken":
 		return true
 	}
 	return false

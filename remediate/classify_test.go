@@ -49,7 +49,7 @@ func TestI9EveryAnswerHasAClass(t *testing.T) {
 		{"NatGatewayNotFound", "", noResource, ""},
 		{"InvalidParameter", "LogFormat is not valid", blocked, Invalid},
 		{"AuthFailure", "", blocked, Credentials},
-		{"SomethingNew", "", blocked, Invalid},
+		{"SomethingNew", "", blocked, Refused},
 	} {
 		if a := classify(c.code, c.message); a.class != c.class || a.reason != c.reason {
 			t.Errorf("%s %q: class %d %q, want %d %q", c.code, c.message, a.class, a.reason, c.class, c.reason)

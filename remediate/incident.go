@@ -36,6 +36,8 @@ const (
 	Decoy       = "decoy"
 	Invalid     = "invalid"
 	Credentials = "credentials"
+	Account     = "account" // AWS refuses the whole account
+	Refused     = "refused" // by an answer that is not known here
 
 	ResourceGone = "resource_gone"
 	Replaced     = "replaced"

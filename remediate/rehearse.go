@@ -151,12 +151,12 @@ func (r *Remediator) tryDry(ctx context.Context, s inventory.Scope, api EC2, row
 		switch a := read(out, err); a.class {
 		case tagRefused:
 			if i.Untagged {
-				a.class, a.reason, a.advice = blocked, Invalid, "AWS refuses this flow log's own tags: a tag policy may have changed"
+				a.class, a.reason = blocked, Invalid
 				return a, nil
 			}
 			i.Untagged = true
 		case retry:
-			return a, errors.New(a.message)
+			return a, errors.New(a.hinted())
 		case created, exists, mismatch:
 			return answer{class: created}, nil
 		default:

@@ -312,7 +312,7 @@ func (r *Remediator) failed(tx Tx, i Incident, a answer, now time.Time) error {
 			i.Untagged, i.NextAttemptAt = true, now
 			return r.put(tx, old, i, a.message, now)
 		}
-		a.reason, a.advice = Invalid, "AWS refuses this flow log's own tags: a tag policy may have changed"
+		a.reason = Invalid
 	case roleSlow:
 		if i.FailingSince.IsZero() {
 			i.FailingSince = now

@@ -23,9 +23,7 @@ func ReadDryRun(out *ec2.CreateFlowLogsOutput, err error) Verdict {
 	case noResource:
 		return Verdict{NoResource: true, Message: a.message}
 	case retry:
-		return Verdict{NoAnswer: true, Message: a.message}
-	case tagRefused:
-		a.advice = "AWS refuses these tags: see the account's tag policies"
+		return Verdict{NoAnswer: true, Message: a.hinted()}
 	}
 	return Verdict{Advice: a.advice, Message: a.message}
 }

@@ -1,0 +1,124 @@
+package remediate
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+const (
+	linkedRole = "arn:aws:iam::111122223333:role/aws-service-role/delivery.logs.amazonaws.com/AWSServiceRoleForLogDelivery"
+	ourUser    = "User: arn:aws:sts::111122223333:assumed-role/flowkeeper/i-1 is not authorized to perform: "
+)
+
+// TestAdviceRepeatsWhatAWSNamed: the action and the resource that AWS's answer
+// names are what the advice names, and the kind of policy that refuses.
+func TestAdviceRepeatsWhatAWSNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		code, message string
+		reason        string
+		says, saysNot []string
+	}{
+		"service-linked role": {"400", ourUser + "iam:CreateServiceLinkedRole on resource: " + linkedRole + " because no identity-based policy allows the iam:CreateServiceLinkedRole action", Permission,
+			[]string{"allow iam:CreateServiceLinkedRole on " + linkedRole, "delivery.logs.amazonaws.com"}, []string{"ec2:CreateFlowLogs"}},
+		"no colon, no resource": {"AccessDenied", "Unable to create because user is not authorized to perform iam:CreateServiceLinkedRole", Permission,
+			[]string{"allow iam:CreateServiceLinkedRole"}, []string{"ec2:CreateFlowLogs"}},
+		"pass role": {"UnauthorizedOperation", "You are not authorized to perform this operation. " + ourUser + "iam:PassRole on resource: arn:aws:iam::111122223333:role/deliver because no identity-based policy allows the iam:PassRole action. Encoded authorization failure message: " + strings.Repeat("Ab3-_", 300), Permission,
+			[]string{"allow iam:PassRole on arn:aws:iam::111122223333:role/deliver", "iam:PassedToService vpc-flow-logs.amazonaws.com"}, nil},
+		"service control policy": {"UnauthorizedOperation", ourUser + "ec2:CreateFlowLogs on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/* with an explicit deny in a service control policy: arn:aws:organizations::999988887777:policy/o-1/service_control_policy/p-1", Permission,
+			[]string{"service control policy denies ec2:CreateFlowLogs on arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/*"}, []string{"allow ec2"}},
+		"boundary": {"AccessDeniedException", ourUser + "logs:CreateLogDelivery on resource: * because no permissions boundary allows the logs:CreateLogDelivery action", Permission,
+			[]string{"no permissions boundary allows logs:CreateLogDelivery on *"}, nil},
+		"own deny": {"UnauthorizedOperation", ourUser + "ec2:CreateTags on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/* with an explicit deny in an identity-based policy", Permission,
+			[]string{"denies ec2:CreateTags on arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/*"}, nil},
+		"nothing named": {"UnauthorizedOperation", "You are not authorized to perform this operation. Encoded authorization failure message: " + strings.Repeat("Ab3-_", 300), Permission,
+			[]string{"does not say which action", "decode-authorization-message"}, nil},
+		"bucket policy full": {"LogDestinationPermissionIssueException", "", Destination, []string{"20 KB"}, []string{"parameters"}},
+		"tag policy":         {"TagPolicyViolation", "The tag policy does not allow the specified value for the following tag key: 'CostCenter'.", "", []string{"CostCenter"}, nil},
+		"not subscribed":     {"OptInRequired", "You are not subscribed to this service.", Account, []string{"enable the Region"}, []string{"parameters"}},
+		"blocked":            {"Blocked", "This account is currently blocked.", Account, []string{"AWS Support"}, nil},
+		"verification":       {"PendingVerification", "Your request for accessing resources in this region is being validated", Account, []string{"verifying"}, nil},
+		"suspended":          {"AccountSuspended", "", Account, []string{"billing"}, nil},
+		"credentials":        {"AuthFailure", "AWS was not able to validate the provided access credentials", Credentials, []string{"Region is not enabled", "clock"}, nil},
+		"unknown":            {"QuantumFlux", "The flux is not coherent.", Refused, nil, []string{"parameters", "allow", "policy"}},
+	} {
+		a := classify(c.code, c.message)
+		if a.reason != c.reason {
+			t.Errorf("%s: reason %q, want %q", name, a.reason, c.reason)
+		}
+		for _, want := range c.says {
+			if !strings.Contains(a.advice, want) {
+				t.Errorf("%s: the advice %q does not say %q", name, a.advice, want)
+			}
+		}
+		for _, not := range c.saysNot {
+			if strings.Contains(a.advice, not) {
+				t.Errorf("%s: the advice %q says %q", name, a.advice, not)
+			}
+		}
+		if !strings.Contains(a.message, c.code) || strings.Contains(a.message, "Ab3-") {
+			t.Errorf("%s: AWS's words are %q", name, a.message)
+		}
+	}
+}
+
+// TestTryAgainCodesAreTriedAgain: what passes by itself needs no person, and a
+// wrong clock is named.
+func TestTryAgainCodesAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		code, message string
+		clock         bool
+	}{
+		{"OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.", false},
+		{"IncorrectState", "The Service Linked Role is not yet available. Please try again.", false},
+		{"RequestExpired", "Request has expired.", true},
+		{"RequestTimeTooSkewed", "The difference between the request time and the current time is too large.", true},
+		{"SignatureDoesNotMatch", "Signature expired: 20260301T120000Z is now earlier than 20260301T121450Z (20260301T121950Z - 5 min.)", true},
+		{"InvalidSignatureException", "Signature not yet current: 20260301T120000Z is still later than 20260301T114500Z (20260301T113000Z + 15 min.)", true},
+	} {
+		a := classify(c.code, c.message)
+		if a.class != retry {
+			t.Errorf("%s: class %d", c.code, a.class)
+		}
+		if strings.Contains(a.hinted(), "clock") != c.clock {
+			t.Errorf("%s: it says %q", c.code, a.hinted())
+		}
+	}
+	if a := classify("SignatureDoesNotMatch", "The request signature we calculated does not match"); a.class != blocked || a.reason != Credentials {
+		t.Errorf("a wrong secret: class %d %q", a.class, a.reason)
+	}
+	if a := classify("IncorrectState", "The flow log is in no state for this"); a.class != blocked {
+		t.Errorf("another state: class %d", a.class)
+	}
+}
+
+// TestEachItemOfUnsuccessfulIsRead: the item that needs a person is found behind
+// others, and one item that says "not found" closes nothing beside another.
+func TestEachItemOfUnsuccessfulIsRead(t *testing.T) {
+	t.Parallel()
+	item := func(code, message string) types.UnsuccessfulItem {
+		return types.UnsuccessfulItem{Error: &types.UnsuccessfulItemError{Code: aws.String(code), Message: aws.String(message)}}
+	}
+	gone, denied := item("InvalidVpcID.NotFound", "no such VPC"), item("400", "Access Denied for LogDestination: b")
+	for name, c := range map[string]struct {
+		items []types.UnsuccessfulItem
+		class class
+		says  string
+	}{
+		"refused behind an internal error": {[]types.UnsuccessfulItem{item("500", "Internal"), denied}, blocked, "Access Denied"},
+		"behind one without an error":      {[]types.UnsuccessfulItem{{}, denied}, blocked, "Access Denied"},
+		"gone beside a refusal":            {[]types.UnsuccessfulItem{gone, denied}, blocked, "no such VPC"},
+		"gone beside an internal error":    {[]types.UnsuccessfulItem{gone, item("InternalError", "")}, retry, "no such VPC"},
+		"gone":                             {[]types.UnsuccessfulItem{gone}, noResource, "no such VPC"},
+		"without an error":                 {[]types.UnsuccessfulItem{{}}, retry, "not why"},
+	} {
+		if a := read(&ec2.CreateFlowLogsOutput{Unsuccessful: c.items}, nil); a.class != c.class || !strings.Contains(a.message, c.says) {
+			t.Errorf("%s: class %d %q", name, a.class, a.message)
+		}
+	}
+}
