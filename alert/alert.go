@@ -100,7 +100,8 @@ type FlowLog struct {
 	BlindSeconds     *float64          `json:"blind_seconds,omitempty"`
 	ErrorCode        string            `json:"error_code,omitempty"`
 	ErrorMessage     string            `json:"error_message,omitempty"`
-	NextAttemptAt    *Time             `json:"next_attempt_at,omitempty"` // set only while a wait rule holds it
+	Attempts         int               `json:"attempts,omitempty"`        // to restore it, without success; where it is not back
+	NextAttemptAt    *Time             `json:"next_attempt_at,omitempty"` // when Flowkeeper tries next: of one that waits, or is not back
 	DifferencesFound []string          `json:"differences,omitempty"`     // of a decoy
 	CreatedBy        string            `json:"created_by,omitempty"`      // of a new destination
 
@@ -125,6 +126,7 @@ type Alert struct {
 	Text           string    `json:"text,omitempty"`
 	Cause          string    `json:"cause,omitempty"`  // what happened, where no flow log tells it (tamper, pipeline, destination)
 	Advice         string    `json:"advice,omitempty"` // what to try
+	Part           string    `json:"part,omitempty"`   // of the pipeline, where a pipeline alert names flow logs: delivery or rehearsal
 	Account        string    `json:"account,omitempty"`
 	Region         string    `json:"region,omitempty"`
 	EventID        string    `json:"event_id,omitempty"`
@@ -151,6 +153,17 @@ type Alert struct {
 	// goes past it, and nothing is restored until the file can be written.
 	NotStored bool `json:"-"`
 }
+
+// PartDelivery and PartRehearsal are the parts of the pipeline by which
+// flow logs themselves are named: AWS delivers what they record; AWS would allow
+// their restores.
+const (
+	PartDelivery  = "delivery"
+	PartRehearsal = "rehearsal"
+)
+
+// notBack reports whether the alert is about flow logs that are gone and not back.
+func (a Alert) notBack() bool { return a.Kind == Blocked || a.Kind == Decoy || a.Kind == Flapping }
 
 // Answers reports whether the alert tells how an earlier one of the same
 // DedupKey has ended: to be told after it.

@@ -60,7 +60,7 @@ func visible(r rune, raw string) string {
 // clean returns the alert with every text in it cleaned. It changes nothing
 // that a points to: the caller may share that.
 func (a Alert) clean() Alert {
-	for _, s := range []*string{&a.ID, &a.DedupKey, &a.CampaignID, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source, &a.Target} {
+	for _, s := range []*string{&a.ID, &a.DedupKey, &a.CampaignID, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source, &a.Target, &a.Part} {
 		*s = Clean(*s, maxField)
 	}
 	if a.Rule != nil {

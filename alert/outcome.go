@@ -41,6 +41,9 @@ func (f FlowLog) line(a Alert) string {
 	if how := f.outcome(a); how != "" {
 		s += ": " + how
 	}
+	if a.notBack() {
+		s += f.tries()
+	}
 	if len(f.DifferencesFound) > 0 {
 		s += "; differs in " + Clean(strings.Join(f.DifferencesFound, ", "), maxField)
 	}
@@ -63,10 +66,11 @@ func (f FlowLog) outcome(a Alert) string {
 	case f.State == "closed":
 		return "closed, " + closedBecause(f.Reason)
 	case f.State == "blocked":
-		if f.ErrorMessage != "" {
-			return "cannot be restored, " + blockedBy(f.Reason) + " (" + f.ErrorMessage + ")"
-		}
-		return "cannot be restored, " + blockedBy(f.Reason)
+		return "cannot be restored, " + blockedBy(f.Reason) + within(f.ErrorMessage)
+	case a.notBack() && f.NewFlowLogID != "":
+		return "AWS answered that it made " + f.NewFlowLogID + ", and does not show it" + ifAny("; ", f.ErrorMessage)
+	case a.notBack():
+		return "not restored yet" + within(f.ErrorMessage)
 	case f.NewFlowLogID != "":
 		return f.back(a)
 	case f.NextAttemptAt != nil:
@@ -79,6 +83,26 @@ func (f FlowLog) outcome(a Alert) string {
 	return f.ErrorMessage
 }
 
+// within brackets what AWS said, if anything.
+func within(message string) string {
+	if message == "" {
+		return ""
+	}
+	return " (" + message + ")"
+}
+
+// tries is how often Flowkeeper has tried, and when it tries next.
+func (f FlowLog) tries() string {
+	s := ""
+	if f.Attempts > 0 {
+		s = "; " + Plural(f.Attempts, "attempt") + " so far"
+	}
+	if f.NextAttemptAt != nil {
+		s += "; next attempt at " + moment(*f.NextAttemptAt)
+	}
+	return s
+}
+
 func (f FlowLog) back(a Alert) string {
 	s := "back as " + f.NewFlowLogID
 	if f.BlindSeconds != nil {
@@ -88,7 +112,7 @@ func (f FlowLog) back(a Alert) string {
 	case f.State == "verified":
 		s += ", verified"
 	case f.Reason == "not_delivering":
-		s += ", but it does not deliver"
+		s += ", but it does not deliver" + ifAny(": ", f.ErrorMessage)
 	}
 	return s
 }
@@ -212,7 +236,11 @@ func (a Alert) answering() string {
 		parts = append(parts, fmt.Sprintf("restores %s as soon as AWS shows the loss and its limits allow; another alert follows", number(restore, len(a.FlowLogs))))
 	}
 	if wait > 0 {
-		parts = append(parts, fmt.Sprintf("leaves %s for a while to whoever did this, by a rule, and restores then", number(wait, len(a.FlowLogs))))
+		why := "leaves %s for a while to whoever did this, by a rule, and restores then"
+		if a.Source == "drift" {
+			why = "waits for %s until a record may have told who did this (drift_wait), and restores then"
+		}
+		parts = append(parts, fmt.Sprintf(why, number(wait, len(a.FlowLogs))))
 	}
 	if left > 0 {
 		parts = append(parts, fmt.Sprintf("does not restore %s, for the reason given", number(left, len(a.FlowLogs))))

@@ -128,6 +128,15 @@ func TestTitles(t *testing.T) {
 		{Alert{Kind: Restored, FlowLogs: two}, "Restored: 1 of 2 flow logs"},
 		{Alert{Kind: Restored, FlowLogs: one}, "Not restored: the flow log of vpc-1"},
 		{Alert{Kind: Blocked, FlowLogs: []FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "NOT restored: the flow log of vpc-1 (permission)"},
+		{Alert{Kind: Blocked, FlowLogs: []FlowLog{{Reason: "permission"}, {Reason: "destination"}}}, "NOT restored: 2 flow logs (2 reasons)"},
+		{Alert{Kind: Blocked, FlowLogs: []FlowLog{{ResourceID: "vpc-1", State: "open", Attempts: 37, Reason: "permission"}}}, "Still dark: the flow log of vpc-1, 37 attempts"},
+		{Alert{Kind: Restored, FlowLogs: []FlowLog{{FlowLogID: "fl-1", State: "closed", Reason: "superseded", NewFlowLogID: "fl-2"}, {State: "restored", NewFlowLogID: "fl-3"}}}, "Restored: 1 of 2 flow logs"},
+		{Alert{Kind: Pipeline, Level: High, Part: PartDelivery, FlowLogs: []FlowLog{{ResourceID: "vpc-1", State: "restored", Reason: "not_delivering", ErrorMessage: "Access error"}}}, "Does not deliver: Access error (the flow log of vpc-1)"},
+		{Alert{Kind: Pipeline, Level: High, Part: PartDelivery, FlowLogs: []FlowLog{{ErrorMessage: "Access error"}, {ErrorMessage: "Rate limited"}}}, "Does not deliver: 2 flow logs"},
+		{Alert{Kind: Pipeline, Level: Informational, Part: PartDelivery, FlowLogs: []FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "Delivers again: the flow log of vpc-1"},
+		{Alert{Kind: Pipeline, Level: High, Part: PartRehearsal, FlowLogs: []FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "A restore would be refused: the flow log of vpc-1 (permission)"},
+		{Alert{Kind: Pipeline, Level: Informational, Part: PartRehearsal, FlowLogs: one}, "A restore would be allowed again: the flow log of vpc-1"},
+		{Alert{Kind: Pipeline, Level: High, Cause: "the inventory can't be refreshed", FlowLogs: []FlowLog{{Reason: "permission"}}}, "Flow logs at risk: the inventory can't be refreshed"},
 		{Alert{Kind: Closed, FlowLogs: two}, "Settled: 2 flow logs"},
 		{Alert{Kind: Flapping, FlowLogs: one}, "Deleted again and again: the flow log of vpc-1"},
 		{Alert{Kind: Decoy, FlowLogs: one}, "Decoy in the place of the flow log of vpc-1"},
@@ -162,10 +171,29 @@ func TestOutcomes(t *testing.T) {
 		{FlowLog{State: "verified", NewFlowLogID: "fl-2"}, Closed, "back as fl-2, verified"},
 		{FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering"}, Pipeline, "back as fl-2, but it does not deliver"},
 		{FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, Blocked, "cannot be restored, AWS refuses it to Flowkeeper's role (AWS's words)"},
+		{FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering", ErrorMessage: "Access error"}, Pipeline, "back as fl-2, but it does not deliver: Access error"},
+		{FlowLog{State: "open", ErrorMessage: "RequestLimitExceeded: slow down", NextAttemptAt: ptr(at("2026-03-01T12:15:00Z"))}, Blocked, "not restored yet (RequestLimitExceeded: slow down)"},
+		{FlowLog{State: "restored", NewFlowLogID: "fl-2"}, Blocked, "AWS answered that it made fl-2, and does not show it"},
 		{FlowLog{ErrorCode: "400", ErrorMessage: "no"}, Attempt, "400, no"},
 	} {
 		if got := c.f.outcome(Alert{Kind: c.kind}); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.f, got, c.want)
+		}
+	}
+}
+
+// TestWhatIsNotBackSaysWhenItIsTriedNext, in the text and in the JSON.
+func TestWhatIsNotBackSaysWhenItIsTriedNext(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"open", "blocked"} {
+		a := Alert{Kind: Blocked, Level: Critical, FlowLogs: []FlowLog{{FlowLogID: "fl-1", State: state, Reason: "permission", Attempts: 12, NextAttemptAt: ptr(at("2026-03-01T12:15:00Z"))}}}
+		_, text := Describe(a)
+		if !strings.Contains(text, "; 12 attempts so far; next attempt at 2026-03-01 12:15:00 UTC") {
+			t.Error(text)
+		}
+		b, err := json.Marshal(a)
+		if err != nil || !strings.Contains(string(b), `"attempts":12,"next_attempt_at":"2026-03-01T12:15:00.000Z"`) {
+			t.Error(string(b), err)
 		}
 	}
 }

@@ -18,7 +18,7 @@ func (a Alert) title() string {
 	case Restored:
 		return a.restoredTitle()
 	case Blocked:
-		return "NOT restored: " + things(a.FlowLogs) + firstReason(a.FlowLogs) + a.in()
+		return a.blockedTitle()
 	case Closed:
 		if superseded(a.FlowLogs) {
 			return "Superseded, deleted again meanwhile: " + things(a.FlowLogs) + a.in()
@@ -31,27 +31,60 @@ func (a Alert) title() string {
 	case Tamper:
 		return "Tampering: " + a.because("what flow logs depend on was changed") + a.in() + "," + a.by()
 	case Pipeline:
-		switch {
-		case len(a.FlowLogs) == 0 && a.Level == Informational:
-			return "Works again: " + a.because("a part of the pipeline") + a.in()
-		case rehearsed(a.FlowLogs) && a.Level == Informational:
-			return "A restore would be allowed again: " + things(a.FlowLogs) + a.in()
-		case rehearsed(a.FlowLogs):
-			return "A restore would be refused: " + things(a.FlowLogs) + firstReason(a.FlowLogs) + a.in()
-		case len(a.FlowLogs) > 0 && a.Level == Informational:
-			return "Delivers again: " + things(a.FlowLogs) + a.in()
-		case len(a.FlowLogs) > 0:
-			return "Does not deliver: " + things(a.FlowLogs) + a.in()
-		case a.aboutSink():
-			return "Alerts don't arrive: " + a.shortly("a sink does not take them")
-		}
-		return "Flow logs at risk: " + a.shortly("a part of the pipeline fails") + a.in()
+		return a.pipelineTitle()
 	case Destination:
 		return "New flow log destination: " + a.because(things(a.FlowLogs)) + a.in()
 	case Test:
 		return "Test alert from Flowkeeper: nothing has happened"
 	}
 	return "Flowkeeper: " + a.because(string(a.Kind)) + a.in()
+}
+
+// pipelineTitle goes by the part of the pipeline that the alert is about: what its
+// flow logs give as a reason may be another matter.
+func (a Alert) pipelineTitle() string {
+	over := a.Level == Informational
+	switch {
+	case a.Part == PartRehearsal && over:
+		return "A restore would be allowed again: " + things(a.FlowLogs) + a.in()
+	case a.Part == PartRehearsal:
+		return "A restore would be refused: " + things(a.FlowLogs) + reasons(a.FlowLogs) + a.in()
+	case a.Part == PartDelivery && len(a.FlowLogs) > 0 && over:
+		return "Delivers again: " + things(a.FlowLogs) + a.in()
+	case a.Part == PartDelivery && len(a.FlowLogs) > 0:
+		if why := sameError(a.FlowLogs); why != "" {
+			return "Does not deliver: " + why + " (" + things(a.FlowLogs) + ")" + a.in()
+		}
+		return "Does not deliver: " + things(a.FlowLogs) + a.in()
+	case over:
+		return "Works again: " + a.because("a part of the pipeline") + a.in()
+	case a.aboutSink():
+		return "Alerts don't arrive: " + a.shortly("a sink does not take them")
+	}
+	return "Flow logs at risk: " + a.shortly("a part of the pipeline fails") + a.in()
+}
+
+// blockedTitle says what a person has to mend; or, where Flowkeeper still tries by
+// itself, how often it has.
+func (a Alert) blockedTitle() string {
+	tries, mine := 0, false
+	for _, f := range a.FlowLogs {
+		tries, mine = max(tries, f.Attempts), mine || f.State != "" && f.State != "blocked"
+	}
+	if !mine {
+		return "NOT restored: " + things(a.FlowLogs) + reasons(a.FlowLogs) + a.in()
+	}
+	return "Still dark: " + things(a.FlowLogs) + ", " + Plural(tries, "attempt") + a.in()
+}
+
+// sameError is what AWS says of all these flow logs; empty where it differs.
+func sameError(logs []FlowLog) string {
+	for _, f := range logs {
+		if f.ErrorMessage != logs[0].ErrorMessage {
+			return ""
+		}
+	}
+	return Clean(logs[0].ErrorMessage, 60)
 }
 
 func (a Alert) deletionTitle() string {
@@ -67,8 +100,8 @@ func (a Alert) deletionTitle() string {
 func (a Alert) restoredTitle() string {
 	n, blind := 0, 0.0
 	for _, f := range a.FlowLogs {
-		if f.NewFlowLogID == "" {
-			continue
+		if f.NewFlowLogID == "" || f.State == "open" || f.State == "blocked" || f.State == "closed" {
+			continue // a replacement that was lost in turn is none
 		}
 		n++
 		if f.BlindSeconds != nil {
@@ -133,8 +166,16 @@ func (a Alert) shortly(otherwise string) string {
 	return a.because(otherwise)
 }
 
-func firstReason(logs []FlowLog) string {
-	if len(logs) == 0 || logs[0].Reason == "" {
+// reasons of flow logs in a title: the one that all have, or how many there are.
+func reasons(logs []FlowLog) string {
+	seen := map[string]bool{}
+	for _, f := range logs {
+		seen[f.Reason] = true
+	}
+	switch {
+	case len(seen) > 1:
+		return fmt.Sprintf(" (%d reasons)", len(seen))
+	case len(logs) == 0 || logs[0].Reason == "":
 		return ""
 	}
 	return " (" + Clean(logs[0].Reason, 40) + ")"
@@ -161,7 +202,3 @@ func dryRun(logs []FlowLog) bool {
 	}
 	return len(logs) > 0
 }
-
-// rehearsed reports whether a pipeline alert is about a rehearsal: only these
-// have a reason why a restore would be refused.
-func rehearsed(logs []FlowLog) bool { return len(logs) > 0 && logs[0].Reason != "" }

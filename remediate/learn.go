@@ -222,7 +222,7 @@ func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) ale
 
 func failingDelivery(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := newsAlert(s, alert.Pipeline, alert.High, rows, now)
-	a.DedupKey = TroubleKey(s, Delivering)
+	a.DedupKey, a.Part = TroubleKey(s, Delivering), alert.PartDelivery
 	a.Cause = "AWS can't deliver what they log"
 	a.Advice = "see the policy and the key of the destination, and the delivery role: somebody may have taken it from there"
 	return a
@@ -231,7 +231,7 @@ func failingDelivery(s inventory.Scope, rows []inventory.Row, now time.Time) ale
 // healedDelivery tells of those that deliver again. Others may still fail.
 func healedDelivery(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := newsAlert(s, alert.Pipeline, alert.Informational, rows, now)
-	a.Cause = "AWS delivers again what they log"
+	a.Cause, a.Part = "AWS delivers again what they log", alert.PartDelivery
 	a.RouteLevel = alert.High // who heard of the failure hears of its end
 	return a
 }

@@ -298,3 +298,20 @@ func TestDestinationsOfAnotherConfiguration(t *testing.T) {
 		t.Errorf("its deletion is told as %s", a.Level)
 	}
 }
+
+// TestARestoredFlowLogThatDoesNotDeliverSaysSo, and nothing of a restore that
+// would be refused.
+func TestARestoredFlowLogThatDoesNotDeliverSaysSo(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.hear(s.attack(id))
+	s.work()
+	s.world.FailDelivery(account, region, s.restored("vpc-1").ID, "Access error")
+	s.pass(15 * time.Minute)
+	a := s.alerts(alert.Pipeline)
+	if len(a) != 1 || a[0].Part != alert.PartDelivery || a[0].Title != "Does not deliver: Access error (the flow log of vpc-1) in 111122223333 eu-west-1" ||
+		!strings.Contains(a[0].Text, "but it does not deliver: Access error") {
+		t.Errorf("told %+v", a)
+	}
+}

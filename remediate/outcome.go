@@ -325,7 +325,7 @@ func (r *Remediator) verify(tx Tx, i Incident, l look, now time.Time) error {
 	switch done := i.RestoredAt.Add(r.Policy.VerifyAfter); {
 	case f.Failing():
 		i.Reason = NotDelivering
-		i.Advice = "AWS can't deliver (" + bound(f.DeliverLogsErrorMessage) + "): see the destination's policy and the delivery role"
+		i.Advice = deliveryAdvice(f.DeliverLogsErrorMessage)
 		i.NextAttemptAt = now.Add(15 * time.Minute)
 		if err := r.tellFailing(tx, i, f, now); err != nil {
 			return err
@@ -340,6 +340,19 @@ func (r *Remediator) verify(tx Tx, i Incident, l look, now time.Time) error {
 	}
 	i.State, i.Reason, i.Advice, i.VerifiedAt, i.NextAttemptAt = Verified, "", "", now, time.Time{}
 	return r.put(tx, old, i, i.NewID+" is active and no failure of delivery is known", now)
+}
+
+// deliveryAdvice is what to do about DeliverLogsErrorMessage:
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_FlowLog.html
+func deliveryAdvice(message string) string {
+	s := "AWS can't deliver (" + bound(message) + "): "
+	switch message {
+	case "Rate limited":
+		return s + "CloudWatch Logs throttles it, or the account has no room for more log groups"
+	case "Unknown error":
+		return s + "an error of AWS's own; ask AWS Support if it lasts"
+	}
+	return s + "see the destination's policy and the delivery role"
 }
 
 // tellFailing tells once that a replacement does not deliver, here or by a

@@ -325,7 +325,7 @@ func refusals(s inventory.Scope, about map[Needs]Rehearsal, affected map[Needs][
 			continue
 		}
 		a := newsAlert(s, alert.Pipeline, level, rows[w], now)
-		a.ID = alert.ID(a.ID, w.reason, w.advice)
+		a.ID, a.Part = alert.ID(a.ID, w.reason, w.advice), alert.PartRehearsal
 		for n := range a.FlowLogs {
 			a.FlowLogs[n].Reason, a.FlowLogs[n].ErrorMessage = w.reason, ""
 		}

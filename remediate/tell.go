@@ -106,7 +106,7 @@ func (r *Remediator) tellNotDelivering(tx Tx, i Incident, message string, now ti
 	}
 	e.Level = alert.High
 	a := r.newAlert(e, alert.Pipeline, now, i.FlowLogID, i.Reason, strconv.FormatInt(now.Unix(), 10))
-	a.Rule = nil
+	a.Rule, a.Part = nil, alert.PartDelivery
 	a.FlowLogs = flowLogs([]Incident{i})
 	a.FlowLogs[0].ErrorMessage = message
 	return add(tx, a)
