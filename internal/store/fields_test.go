@@ -72,7 +72,7 @@ func TestUpgradeTellsFieldsApart(t *testing.T) {
 	old := body(remediate.NeedsOf(plain))
 	_, err1 := s.w.Exec(`UPDATE flow_logs SET needs = ?`, old)
 	_, err2 := s.w.Exec(`DELETE FROM depends WHERE needs <> ?`, old)
-	_, err3 := s.w.Exec(`PRAGMA user_version = 6`)
+	_, err3 := s.w.Exec(withoutSchema7 + `PRAGMA user_version = 6`)
 	if err := errors.Join(err1, err2, err3, s.Close()); err != nil {
 		t.Fatal(err)
 	}
