@@ -38,6 +38,9 @@ type Options struct {
 	// LeaveSecrets: a secret that systemd hands to the service alone stays unread,
 	// and is a warning, where CREDENTIALS_DIRECTORY is not set.
 	LeaveSecrets bool
+	// Proxies: the variables that name a proxy are checked too, since the network
+	// is used.
+	Proxies bool
 }
 
 const (
@@ -68,10 +71,18 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	l.readSecrets(&c)
 	l.fillSinks(&c)
 	l.validate(c, o.NeedQueue)
+	if o.Proxies {
+		l.checkProxies()
+	}
 	if len(l.problems) > 0 {
 		return Config{}, nil, l.failed()
 	}
-	return c, append(c.warnings(), l.leftWarnings()...), nil
+	warnings := append(c.warnings(), l.leftWarnings()...)
+	warnings = append(warnings, l.zoneWarnings(c.Inventory.Schedule, c.Rehearsal.Schedule)...)
+	if o.Proxies {
+		warnings = append(warnings, l.proxyWarnings()...)
+	}
+	return c, warnings, nil
 }
 
 // loader is one Load.
@@ -212,7 +223,7 @@ func (l *loader) checkEnvironment() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.env)) {
 		rest, ours := strings.CutPrefix(name, envPrefix)
-		if !ours || known[name] {
+		if !ours || known[name] || ofKubernetes(name, l.env[name]) {
 			continue
 		}
 		near := nearest(rest, names)
@@ -232,7 +243,7 @@ func (l *loader) unknownVariable(name, message string) {
 }
 
 // ofASection reports a name such as QUEUE_…: meant for us. Others that begin
-// with FLOWKEEPER_ may be somebody else's (Kubernetes sets such variables).
+// with FLOWKEEPER_ may be somebody else's.
 func ofASection(name string) bool {
 	for f := range fields(reflect.TypeFor[Config]()) {
 		if strings.HasPrefix(name, strings.ToUpper(f.key)+"_") {

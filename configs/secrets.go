@@ -46,7 +46,7 @@ func (l *loader) readSecret(key string, value, file *string) {
 
 // fromFile puts what a file holds into the value.
 func (l *loader) fromFile(key string, value, file *string) {
-	if l.leave && l.env["CREDENTIALS_DIRECTORY"] == "" && *file != "" && !filepath.IsAbs(*file) {
+	if l.leave && l.env["CREDENTIALS_DIRECTORY"] == "" && *file != "" && !filepath.IsAbs(*file) && l.pathFix(*file) == "" {
 		l.left[key] = *file
 		return
 	}
@@ -73,6 +73,8 @@ func (l *loader) secretIn(name string) (content, fix string) {
 	switch {
 	case name == "":
 		return "", "write the name of the secret's file"
+	case l.pathFix(name) != "":
+		return "", l.pathFix(name)
 	case filepath.IsAbs(name):
 	case dir == "":
 		return "", "a relative name is one of systemd's credentials, and CREDENTIALS_DIRECTORY is not set: write an absolute path, or set it to the folder of these files (CREDENTIALS_DIRECTORY=/etc/flowkeeper)"

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/robfig/cron/v3"
 )
 
 var (
@@ -44,6 +42,8 @@ func (l *loader) validate(c Config, needQueue bool) {
 	}
 	if p := c.State.Path; p == "" || strings.HasSuffix(p, "/") || p == ":memory:" {
 		l.problem("state.path", p, "write the path of the state file, such as %s", Default().State.Path)
+	} else if fix := l.pathFix(p); fix != "" {
+		l.problem("state.path", p, "%s", fix)
 	}
 	if b := c.State.Backup; b != "" && !backupURL.MatchString(b) {
 		l.problem("state.backup", b, "write s3://bucket/prefix, or leave it empty")
@@ -176,43 +176,6 @@ func destinationFix(d string) string {
 		return "write an ARN; * stands for any text: arn:aws:s3:::flow-logs*"
 	}
 	return ""
-}
-
-// checkSchedule guards against what the cron library takes but never runs.
-func (l *loader) checkSchedule(key, s string, mayBeEmpty bool) {
-	if s == "" {
-		if !mayBeEmpty {
-			l.problem(key, "", "write a cron expression such as \"*/5 * * * *\", or \"@every 5m\"")
-		}
-		return
-	}
-	rest := s
-	if strings.HasPrefix(s, "TZ=") || strings.HasPrefix(s, "CRON_TZ=") {
-		_, rest, _ = strings.Cut(s, " ")
-	}
-	if every, ok := strings.CutPrefix(strings.TrimSpace(rest), "@every"); ok {
-		if d, err := time.ParseDuration(strings.TrimSpace(every)); err != nil || d < time.Second || d%time.Second != 0 {
-			l.problem(key, s, "write @every and a duration in whole seconds, at least 1s: \"@every 5m\"")
-			return
-		}
-	}
-	schedule, err := parseCron(s)
-	switch {
-	case err != nil:
-		l.problem(key, s, "not a cron expression: write minute hour day month weekday such as \"*/5 * * * *\", or \"@every 5m\"")
-	case schedule.Next(time.Now()).IsZero():
-		l.problem(key, s, "never comes: there is no such day")
-	}
-}
-
-// parseCron turns the library's panics into errors.
-func parseCron(s string) (schedule cron.Schedule, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
-	return cron.ParseStandard(s)
 }
 
 func (l *loader) checkAccounts(accounts []Account) {

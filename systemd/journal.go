@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -53,6 +55,20 @@ func NewJournal(level slog.Leveler, stderr io.Writer) *Journal {
 		j.send = journal.Send
 	}
 	return j
+}
+
+// OnJournal reports whether f is the very stream that stream, the value of
+// JOURNAL_STREAM, names by its device and inode. Where it names another, the
+// variable is inherited from a parent whose output went to the journal, and f
+// goes elsewhere (systemd.exec(5)).
+func OnJournal(f *os.File, stream string) bool {
+	device, inode, ok := strings.Cut(stream, ":")
+	info, err := f.Stat()
+	if !ok || err != nil {
+		return false
+	}
+	st, is := info.Sys().(*syscall.Stat_t)
+	return is && device == strconv.FormatUint(uint64(st.Dev), 10) && inode == strconv.FormatUint(uint64(st.Ino), 10)
 }
 
 // Enabled implements slog.Handler.

@@ -3,10 +3,14 @@ package systemd
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -109,6 +113,34 @@ func TestNewJournalAnywhere(t *testing.T) {
 	j := NewJournal(slog.LevelInfo, &buf)
 	if journal.Enabled() != (j.send != nil) {
 		t.Error("the socket was not looked for")
+	}
+}
+
+// TestJournalStreamIsComparedWithTheFile: an inherited JOURNAL_STREAM names
+// another stream than the file that the log goes to.
+func TestJournalStreamIsComparedWithTheFile(t *testing.T) {
+	t.Parallel()
+	mine, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mine.Close()
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(mine.Fd()), &st); err != nil {
+		t.Fatal(err)
+	}
+	right := fmt.Sprintf("%d:%d", st.Dev, st.Ino)
+	for stream, want := range map[string]bool{
+		right: true, fmt.Sprintf("%d:%d", st.Dev, st.Ino+1): false, fmt.Sprintf("%d:%d", st.Dev+1, st.Ino): false,
+		"9:12345": false, "": false, ":": false, "x": false, right + ":": false, " " + right: false, fmt.Sprintf("%d", st.Ino): false,
+	} {
+		if got := OnJournal(mine, stream); got != want {
+			t.Errorf("%q: %v", stream, got)
+		}
+	}
+	mine.Close()
+	if OnJournal(mine, right) {
+		t.Error("a closed file is the journal")
 	}
 }
 

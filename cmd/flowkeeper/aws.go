@@ -20,6 +20,9 @@ import (
 
 // connect reaches every configured account and Region.
 func (a *app) connect(ctx context.Context, c configs.Config) (*scopes.Fleet, error) {
+	if _, err := configs.Proxies(a.environ); err != nil {
+		return nil, &configError{err}
+	}
 	progress := a.progress("asking AWS whose credentials these are", 0)
 	defer progress.end()
 	log := a.warnings()

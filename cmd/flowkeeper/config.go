@@ -16,7 +16,8 @@ type configError struct{ error }
 
 func (e *configError) Unwrap() error { return e.error }
 
-// needs is what a command can't do without.
+// needs is what a command can't do without. With either it uses the network, and
+// so the proxy.
 type needs struct {
 	queue   bool // queue.url, and so the file
 	secrets bool // those too that systemd hands to the service alone
@@ -37,7 +38,13 @@ func (a *app) configWarned(n needs) (configs.Config, []configs.Warning, error) {
 	if !n.queue && !a.configNamed() {
 		file = a.configUsed()
 	}
-	c, warnings, err := configs.Load(file, configs.Options{Environ: a.environ, NeedQueue: n.queue, LeaveSecrets: !n.secrets})
+	if fix := configs.PathFix(a.configFile, a.getenv("HOME")); fix != "" {
+		return configs.Config{}, nil, usagef("--config %s: %s", a.configFile, fix)
+	}
+	if fix := configs.PathFix(a.stateFile, a.getenv("HOME")); fix != "" {
+		return configs.Config{}, nil, usagef("--state %s: %s", a.stateFile, fix)
+	}
+	c, warnings, err := configs.Load(file, configs.Options{Environ: a.environ, NeedQueue: n.queue, LeaveSecrets: !n.secrets, Proxies: n.queue || n.secrets})
 	if err != nil {
 		return c, warnings, &configError{err}
 	}

@@ -21,7 +21,9 @@ func newRunCommand(a *app) *cobra.Command {
 		Long: `Run the daemon until SIGTERM or SIGINT: it refreshes its snapshot of all flow
 logs at start and on inventory.schedule, reads queue.url, tells of deletions,
 and restores what was deleted. It can be stopped and started again at any time;
-there is no reload: a restart is safe and takes a moment.
+there is no reload: a restart is safe and takes a moment. SIGHUP is logged and
+changes nothing, but in a terminal that was closed it ends the daemon, as
+SIGTERM does; to leave it running there, start it with nohup.
 
 It logs to stderr. Under systemd it tells when it is ready and how it is, and
 feeds the watchdog; elsewhere http.listen answers /readyz, /healthz and
@@ -41,11 +43,15 @@ missing and never answered before.`,
 }
 
 func (a *app) run(ctx context.Context) error {
+	hung := catchHangups()
+	defer hung.release()
 	c, warnings, err := a.configWarned(needs{queue: true, secrets: true})
 	if err != nil {
 		return err
 	}
-	log := newLog(c.Log, a.stderr, a.stderrTerminal)
+	log := newLog(c.Log, a.stderr, a.formatHere())
+	ctx, done := hung.watch(ctx, log, a.terminalGone)
+	defer done()
 	for _, w := range warnings {
 		log.Warn(w.String())
 	}
@@ -60,20 +66,25 @@ func (a *app) run(ctx context.Context) error {
 	return d.Run(ctx)
 }
 
-// newLog makes the log that log.level and log.format ask for.
-func newLog(c configs.Log, w io.Writer, terminal bool) *slog.Logger {
+// formatHere is the format of the log where log.format is auto.
+func (a *app) formatHere() string {
+	if a.stderrTerminal {
+		return "text"
+	}
+	if f, is := a.stderr.(*os.File); is && systemd.OnJournal(f, a.getenv("JOURNAL_STREAM")) {
+		return "journal"
+	}
+	return "json"
+}
+
+// newLog makes the log that log.level and log.format ask for; auto is the format
+// that log.format: auto stands for.
+func newLog(c configs.Log, w io.Writer, auto string) *slog.Logger {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	level := levels[c.Level]
 	format := c.Format
 	if format == "auto" {
-		switch {
-		case terminal:
-			format = "text"
-		case os.Getenv("JOURNAL_STREAM") != "":
-			format = "journal"
-		default:
-			format = "json"
-		}
+		format = auto
 	}
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: cleanText}
 	switch format {

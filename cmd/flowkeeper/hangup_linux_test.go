@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestHangup: SIGHUP ends the daemon only where the terminal that it was started
+// in is gone, and then cleanly; started with nohup it goes on even so.
+func TestHangup(t *testing.T) {
+	t.Parallel()
+	const start = `exec ./flowkeeper run --config f.yaml`
+	t.Run("by kill, in a terminal that is there", func(t *testing.T) {
+		t.Parallel()
+		d := inTerminal(t, start)
+		d.hangup()
+		d.says("SIGHUP: there is no reload; restart to read the configuration again")
+		d.alive()
+		d.stop()
+	})
+	t.Run("the terminal is closed", func(t *testing.T) {
+		t.Parallel()
+		d := inTerminal(t, start)
+		if err := d.master.Close(); err != nil {
+			t.Fatal(err)
+		}
+		d.ends()
+	})
+	t.Run("the terminal is closed, with nohup", func(t *testing.T) {
+		t.Parallel()
+		d := inTerminal(t, `trap "" HUP; `+start)
+		if err := d.master.Close(); err != nil {
+			t.Fatal(err)
+		}
+		d.hangup()
+		d.alive()
+		d.stop()
+	})
+	t.Run("by kill, without a terminal", func(t *testing.T) {
+		t.Parallel()
+		d := newProcess(t, `exec ./flowkeeper run --config f.yaml 2>log`)
+		d.start()
+		d.hangup()
+		d.in = func() string {
+			text, err := os.ReadFile(filepath.Join(d.cmd.Dir, "log"))
+			if err != nil {
+				t.Error(err)
+			}
+			return string(text)
+		}
+		d.says(`"msg":"SIGHUP: there is no reload;`)
+		d.alive()
+		d.stop()
+	})
+}
+
+// process is a daemon of its own.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	listen string
+	master *os.File      // of its terminal
+	in     func() string // what it has logged
+	ended  chan error
+}
+
+func newProcess(t *testing.T, script string) *process {
+	t.Helper()
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &process{t: t, listen: l.Addr().String(), ended: make(chan error, 1)}
+	text := fmt.Sprintf("queue: {url: 'http://127.0.0.1:9/111122223333/flowkeeper'}\nstate: {path: state.db}\nhttp: {listen: '%s'}\naws: {region: eu-west-1, endpoint_url: 'http://127.0.0.1:9'}\n", d.listen)
+	for _, err := range []error{l.Close(), os.Symlink(self, filepath.Join(dir, "flowkeeper")), os.WriteFile(filepath.Join(dir, "f.yaml"), []byte(text), 0o600)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.cmd = exec.Command("/bin/sh", "-c", script)
+	d.cmd.Dir, d.cmd.Env = dir, append(os.Environ(), "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any", "AWS_EC2_METADATA_DISABLED=true", "HTTP_PROXY=", "http_proxy=")
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return d
+}
+
+// start it, and wait until it is up.
+func (d *process) start() {
+	d.t.Helper()
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { _ = d.cmd.Process.Kill() }) // most have ended
+	go func() { d.ended <- d.cmd.Wait() }()
+	d.alive()
+}
+
+// inTerminal starts it in a terminal of its own, which controls it.
+func inTerminal(t *testing.T, script string) *process {
+	t.Helper()
+	d := newProcess(t, script)
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := master.SyscallConn() // Fd would make it block, and then it could not be closed while it is read
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	cerr := raw.Control(func(fd uintptr) {
+		if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
+			n, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+		}
+	})
+	if cerr != nil || err != nil {
+		t.Fatal(cerr, err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.master = master
+	d.cmd.Stdin, d.cmd.Stdout, d.cmd.Stderr = slave, slave, slave
+	d.cmd.SysProcAttr.Setctty = true
+	var mu sync.Mutex
+	var seen bytes.Buffer
+	go func() { // until the terminal is closed
+		b := make([]byte, 4096)
+		for {
+			n, err := master.Read(b)
+			mu.Lock()
+			seen.Write(b[:n])
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	d.in = func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return seen.String()
+	}
+	d.start()
+	if err := slave.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (d *process) hangup() {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// within gives a condition 20 seconds.
+func (d *process) within(what string, true func() bool) {
+	d.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !true(); {
+		select {
+		case err := <-d.ended:
+			d.t.Fatalf("it ended with %v before %s", err, what)
+		case <-time.After(10 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			d.t.Fatalf("not %s; it says: %s", what, d.in())
+		}
+	}
+}
+
+func (d *process) says(text string) {
+	d.t.Helper()
+	d.within("saying "+text, func() bool { return bytes.Contains([]byte(d.in()), []byte(text)) })
+}
+
+// alive: it answers, and has not ended.
+func (d *process) alive() {
+	d.t.Helper()
+	d.within("alive", func() bool {
+		resp, err := http.Get("http://" + d.listen + "/healthz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+}
+
+func (d *process) stop() {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		d.t.Fatal(err)
+	}
+	d.ends()
+}
+
+// ends: by itself, with 0.
+func (d *process) ends() {
+	d.t.Helper()
+	select {
+	case err := <-d.ended:
+		if err != nil {
+			d.t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		d.t.Fatal("it goes on")
+	}
+}

@@ -1,0 +1,151 @@
+package configs
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Proxies checks the variables that name a proxy: HTTPS_PROXY, HTTP_PROXY and
+// NO_PROXY, in capitals or not. Go ignores a malformed one, and goes past the
+// proxy. The error is *Problems; what is in NO_PROXY but fits no host is a
+// warning. Neither shows what the first two hold: it may be a password (I11).
+func Proxies(environ []string) ([]Warning, error) {
+	l := &loader{env: environment(environ), told: map[string]int{}}
+	l.checkProxies()
+	if len(l.problems) > 0 {
+		return nil, l.failed()
+	}
+	return l.proxyWarnings(), nil
+}
+
+// variable is the first of these that is set to something: what Go's client takes.
+func (l *loader) variable(names ...string) (name, value string) {
+	for _, name := range names {
+		if value := l.env[name]; value != "" {
+			return name, value
+		}
+	}
+	return "", ""
+}
+
+func (l *loader) checkProxies() {
+	for _, names := range [][]string{{"HTTPS_PROXY", "https_proxy"}, {"HTTP_PROXY", "http_proxy"}} {
+		name, value := l.variable(names...)
+		if fix := proxyFix(value); value != "" && fix != "" {
+			l.problems = append(l.problems, Problem{File: "environment", Key: name, Message: fix + ", or unset it: as it is, no proxy would be used"})
+		}
+	}
+}
+
+const (
+	asProxy = ": write http://HOST:PORT"
+	escapes = "can't be read as a URL" + asProxy + ", special characters of a user name or password as % and their code (@ %40, : %3A, / %2F, # %23, ? %3F, % %25)"
+)
+
+// proxyFix is empty for the URL of a proxy, with or without a scheme. It shows
+// nothing of it.
+func proxyFix(s string) string {
+	if textFix(s) != "" || strings.Contains(s, " ") {
+		return "holds a space, a line break or what is no text" + asProxy
+	}
+	if !strings.Contains(s, "://") {
+		s = "http://" + s
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil, u.Fragment != "", u.RawQuery != "", u.ForceQuery, strings.Contains(u.Path, "@"):
+		return escapes
+	case !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
+		return "has a scheme that is none of http, https, socks5 and socks5h" + asProxy
+	case u.Hostname() == "" || strings.HasPrefix(u.Path, "//") || !isHost(u.Hostname()):
+		return "names no host" + asProxy
+	case strings.HasSuffix(u.Host, ":"), u.Port() != "" && !isProxyPort(u.Port()):
+		return "has a port that is no number from 1 to 65535" + asProxy
+	}
+	return ""
+}
+
+func isProxyPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
+var hostName = regexp.MustCompile(`^[\p{L}\d_-]+(\.[\p{L}\d_-]+)*\.?$`)
+
+// isHost reports a host's name or its address.
+func isHost(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil || hostName.MatchString(s)
+}
+
+// maxNoProxy is how many entries of NO_PROXY are warned of.
+const maxNoProxy = 5
+
+// proxyWarnings are those of NO_PROXY: what is asked by the proxy all the same.
+func (l *loader) proxyWarnings() (out []Warning) {
+	name, value := l.variable("NO_PROXY", "no_proxy")
+	for entry := range strings.SplitSeq(value, ",") {
+		entry = strings.TrimSpace(entry)
+		fix := noProxyFix(strings.ToLower(entry))
+		if fix == "" {
+			continue
+		}
+		if len(out) == maxNoProxy {
+			return append(out, warning("%s has more that fits no host", name))
+		}
+		if strings.Contains(entry, "@") || looksSecret(entry) {
+			entry = hidden
+		}
+		out = append(out, warning("%s: %q fits no host, so that the proxy is used: %s", name, shorten(entry), fix))
+	}
+	return out
+}
+
+var partOfAddress = regexp.MustCompile(`^\d+(\.\d+){0,2}\.?(\*|x)?$`)
+
+// noProxyFix is empty for an entry that Go's client understands: *, a network, an
+// address or a name, the last two with a port perhaps, the last with . or *.
+// before it.
+func noProxyFix(s string) string {
+	if s == "" || s == "*" {
+		return ""
+	}
+	if strings.Contains(s, "://") {
+		return "write the host alone"
+	}
+	if strings.ContainsAny(s, " \t;|") {
+		return "put commas between entries"
+	}
+	if strings.Contains(s, "/") {
+		if _, _, err := net.ParseCIDR(s); err != nil {
+			return "write a network such as 10.0.0.0/8"
+		}
+		return ""
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host = s
+	} else if !isProxyPort(port) {
+		return "its port is no number"
+	}
+	bare := strings.TrimPrefix(strings.TrimPrefix(host, "*"), ".")
+	_, notAddress := netip.ParseAddr(host)
+	switch {
+	case notAddress == nil:
+		return ""
+	case strings.HasPrefix(host, "["):
+		return "write an IPv6 address without [ ]"
+	case partOfAddress.MatchString(host) || partOfAddress.MatchString(strings.ReplaceAll(host, ".*", "")):
+		return "write a network such as 10.0.0.0/8"
+	case strings.HasPrefix(host, "*") && !strings.HasPrefix(host, "*."), strings.Contains(bare, "*"):
+		return "a * stands only alone or before a dot: *.example.com"
+	case !hostName.MatchString(bare):
+		return "write a host's name, an address, or a network such as 10.0.0.0/8"
+	}
+	return ""
+}
