@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -79,8 +80,11 @@ func (e *exam) queueThere(ctx context.Context) []finding {
 
 // hostFrom is the setting that decides which host is asked.
 func (e *exam) hostFrom() string {
-	if e.d.Config.AWS.EndpointURL != "" {
+	switch u, err := url.Parse(e.queue.URL); {
+	case e.d.Config.AWS.EndpointURL != "":
 		return "aws.endpoint_url"
+	case err == nil && u.Host != queueclient.Host(e.queueAPI):
+		return "the AWS environment (AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL, AWS_USE_FIPS_ENDPOINT)"
 	}
 	return "queue.url"
 }
