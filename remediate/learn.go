@@ -47,15 +47,21 @@ func (r *Remediator) learn(tx Tx, f inventory.FlowLog, listed bool, at time.Time
 		return false, err
 	case ok && row.State == inventory.Gone && !row.Imported:
 		return false, nil
+	case ok && row.Imported && hasJustGone(row, at, r.Policy.Settle):
+		return false, nil // the next listing shows it again, if it is there
 	case ok:
-		if row.Imported {
+		imported := row.Imported
+		if imported {
 			row.Imported, row.State, row.GoneAt, row.WrittenAt = false, inventory.Live, time.Time{}, at
 			if _, err := tx.NewDestination(f.Scope, f.Destination(f.Scope)); err != nil {
 				return false, err
 			}
 		}
 		row.FlowLog = f
-		return false, tx.PutFlowLog(row)
+		if err := tx.PutFlowLog(row); err != nil || !imported {
+			return false, err
+		}
+		return false, shownAlive(tx, row, at)
 	}
 	lost, err := Lost(tx, f.Scope, f.ResourceID)
 	if err != nil {
@@ -77,6 +83,36 @@ func (r *Remediator) learn(tx Tx, f inventory.FlowLog, listed bool, at time.Time
 		FirstSeenAt:    at, LastSeenAt: at, WrittenAt: at,
 	}
 	return true, tx.PutFlowLog(row)
+}
+
+// hasJustGone reports whether a row that a copy of the state file had as gone went
+// so lately that a listing may show it all the same.
+func hasJustGone(row inventory.Row, at time.Time, settle time.Duration) bool {
+	since := at.Sub(row.GoneAt)
+	return !row.GoneAt.IsZero() && since >= 0 && since < settle
+}
+
+// shownAlive corrects what an incident says of a flow log that a file or a copy of
+// the state file had, now that AWS lists it: one that is pending looks at once,
+// with the settings that AWS shows; after any other, records count again.
+func shownAlive(tx Tx, row inventory.Row, at time.Time) error {
+	i, found, err := tx.Incident(row.Scope, row.ID)
+	if err != nil || !found {
+		return err
+	}
+	if i.State == Open || i.State == Blocked {
+		i = i.know(row)
+		i.NextAttemptAt = at
+		return tx.PutIncident(i)
+	}
+	if i.Listens() {
+		return nil
+	}
+	i = i.Listening(at)
+	if err := tx.PutIncident(i); err != nil {
+		return err
+	}
+	return tx.AddHistory(row.Scope, row.ID, Entry{At: at, State: i.State, Reason: i.Reason, Text: i.Advice})
 }
 
 // Lost are the unsettled incidents of a resource whose flow log is to come

@@ -30,7 +30,10 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 		if done, err := tx.Recorded(s, id, f.Record.EventID, claimOf(&actor, f.Record.EventTime)); err != nil || done {
 			return i, false, excused, err
 		}
-		i = i.hear(rule, f, actor, known && !released && row.Released(i.lostAt()), now)
+		over := i.State == Closed
+		if i = i.hear(rule, f, actor, known && !released && row.Released(i.lostAt()), now); over && i.State == Open && known && row.State == inventory.Live {
+			i = i.know(row) // what AWS has shown since is what is lost now
+		}
 	} else {
 		i = newIncident(s, id, row, known, now)
 		i.Action = rule.Action
@@ -140,6 +143,20 @@ func (i Incident) final() bool {
 		return i.ModeOnly
 	}
 	return true
+}
+
+// Listens reports whether a record of one more deletion would count: not where
+// the incident says that the flow log is gone, restored, or let go of.
+func (i Incident) Listens() bool {
+	return i.State == Open || i.State == Blocked || i.State == Closed && i.Reason == StillThere && !i.ModeOnly
+}
+
+// Listening is an incident that is over because AWS shows its flow log alive.
+func (i Incident) Listening(now time.Time) Incident {
+	i = i.reopen(now)
+	i.State, i.Reason, i.NextAttemptAt = Closed, StillThere, time.Time{}
+	i.Advice = "AWS shows it alive, whatever the copy of the state file said"
+	return i
 }
 
 // reopen starts the incident anew, with what is frozen kept. What a person

@@ -19,7 +19,7 @@ func TestI2AnOldCopyOnlyTells(t *testing.T) {
 	s.must(s.store.CopyTo(t.Context(), s.path+".copy"))
 	s.must(s.store.Close())
 	s.path += ".back"
-	s.must(store.Adopt(t.Context(), s.path[:len(s.path)-len(".back")]+".copy", s.path, true))
+	s.must(store.Adopt(t.Context(), s.path[:len(s.path)-len(".back")]+".copy", s.path, store.Adoption{Now: s.now, Stale: time.Hour, Made: s.now.Add(-72 * time.Hour)}))
 	s.start()
 	s.now = s.now.Add(72 * time.Hour)
 	s.world.Remove(account, region, ids[0])

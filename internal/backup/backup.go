@@ -122,17 +122,24 @@ func (b *Backup) put(ctx context.Context, file, name, id string, first bool) err
 	})
 }
 
-// Load writes the latest copy to a file, and reports when it was made.
-func (b *Backup) Load(ctx context.Context, file string) (made time.Time, err error) {
+// Copy is the object that a state file came back from.
+type Copy struct {
+	URL     string    // s3://bucket/key
+	Made    time.Time // when it was written, as S3 says
+	Version string    // where the bucket keeps versions; else empty
+}
+
+// Load writes the latest copy to a file, and reports which object it is.
+func (b *Backup) Load(ctx context.Context, file string) (c Copy, err error) {
 	out, err := b.get(ctx)
 	if err != nil {
-		return made, fmt.Errorf("read the copy in %s: %w", b.Place, err)
+		return c, fmt.Errorf("read the copy in %s: %w", b.Place, err)
 	}
 	defer out.Body.Close()
 	if err := unpack(out.Body, file); err != nil {
-		return made, fmt.Errorf("read the copy in %s: %w", b.Place, err)
+		return c, fmt.Errorf("read the copy in %s: %w", b.Place, err)
 	}
-	return aws.ToTime(out.LastModified), nil
+	return Copy{"s3://" + b.Place.Bucket + "/" + b.Place.key(latest), aws.ToTime(out.LastModified), aws.ToString(out.VersionId)}, nil
 }
 
 func (b *Backup) get(ctx context.Context) (out *s3.GetObjectOutput, err error) {

@@ -44,15 +44,15 @@ func (b *Backup) save(t *testing.T, text, id string, first bool) error {
 
 func (b *Backup) load(t *testing.T) (string, error) {
 	name := filepath.Join(t.TempDir(), "back")
-	made, err := b.Load(t.Context(), name)
+	c, err := b.Load(t.Context(), name)
 	if err != nil {
 		if _, serr := os.Stat(name); !errors.Is(serr, os.ErrNotExist) {
 			t.Errorf("a failed load left a file: %v", serr)
 		}
 		return "", err
 	}
-	if !made.Equal(day) {
-		t.Errorf("made %s", made)
+	if !c.Made.Equal(day) || c.URL != "s3://copies/a/b/state.db.gz" {
+		t.Errorf("%+v", c)
 	}
 	text, err := os.ReadFile(name)
 	return string(text), err

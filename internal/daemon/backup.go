@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/backup"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -57,7 +58,7 @@ func (d *Daemon) recall(ctx context.Context) (unread, err error) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), store.Discard(copied)); err != nil {
 		return nil, fmt.Errorf("state.path: %w", err)
 	}
-	made, err := d.backup.Load(ctx, copied)
+	from, err := d.backup.Load(ctx, copied)
 	switch {
 	case errors.Is(err, backup.ErrNone):
 		d.Log.Info("no state file here, and no copy of one: beginning anew", "backup", d.backup.Place.String())
@@ -67,13 +68,52 @@ func (d *Daemon) recall(ctx context.Context) (unread, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("state.backup: %w: see that it can be reached; \"\" begins with an empty memory", err)
 	}
-	age := time.Since(made)
-	if err := store.Adopt(ctx, copied, path, age > staleAfter); err != nil {
+	now := time.Now()
+	var found store.Adopted
+	err = store.Adopt(ctx, copied, path, store.Adoption{Now: now, Made: from.Made, Stale: staleAfter, Route: d.route,
+		Tell: func(a store.Adopted) alert.Alert { found = a; return adoptedAlert(from, a, now) }})
+	if err != nil {
 		return nil, fmt.Errorf("state.backup: the copy in %s: %w", d.backup.Place, err)
 	}
-	d.Log.Info("the state file is back from its copy", "backup", d.backup.Place.String(), "age", age.Round(time.Second).String())
+	d.Log.Warn("the state file is back from its copy, which is an alert: whoever can write the bucket can have written it", "backup", from.URL,
+		"age", now.Sub(from.Made).Round(time.Second).String(), "flow_logs", found.FlowLogs, "releases_dropped", found.Released.FlowLogs)
 	return nil, nil
 }
+
+// adoptedAlert tells that the state file came back from a copy, which one, and
+// what of it does not count.
+func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Alert {
+	version := ""
+	if from.Version != "" {
+		version = ", version " + from.Version
+	}
+	text := fmt.Sprintf("the state file came back from its copy in S3: there was none on this machine, and the copy is %s%s, last modified %s (%s ago), with %s protected in %s",
+		from.URL, version, minuteOf(from.Made), now.Sub(from.Made).Round(time.Second), alert.Plural(found.FlowLogs, "flow log"), alert.Plural(found.Scopes, "scope"))
+	if !found.RefreshedAt.IsZero() {
+		text += ", last refreshed " + minuteOf(found.RefreshedAt)
+	}
+	for _, x := range []struct {
+		is   bool
+		text string
+	}{
+		{found.Released.FlowLogs > 0, fmt.Sprintf("; %s to %s, the last until %s, do not hold any more", alert.Plural(found.Released.FlowLogs, "release"), alert.Plural(found.Released.FlowLogs, "flow log"), minuteOf(found.Released.Until))},
+		{found.Unprotected > 0, fmt.Sprintf("; %s that it did not protect: the first refresh decides anew", alert.Plural(found.Unprotected, "live flow log"))},
+		{found.Deaf > 0, fmt.Sprintf("; %s in it would have made later deletions count for nothing: they do not any more", alert.Plural(found.Deaf, "incident"))},
+		{found.Alerts > 0, fmt.Sprintf("; %s beyond the newest dropped", alert.Plural(found.Alerts, "undelivered alert"))},
+		{found.Stale, "; it is old: what the first refresh does not find is told and not restored"},
+	} {
+		if x.is {
+			text += x.text
+		}
+	}
+	a := troubleAlert(inventory.Scope{}, remembering, alert.High, text)
+	a.Advice = "see that you know why the state file was gone from this machine, and that nobody but Flowkeeper's role wrote that object (its versions; CloudTrail's data events of the bucket). " +
+		"Compare `flowkeeper inventory list` and `flowkeeper incidents list` with AWS, and release anew what should be released (docs/troubleshoot.md#state-file-adopted)"
+	a.Write()
+	return a
+}
+
+func minuteOf(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // saves is when copies are due.
 type saves struct {

@@ -1,13 +1,26 @@
 package daemon
 
 import (
+	"bytes"
+	"compress/gzip"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"flowkeeper/alert"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 )
 
 const copies = "copies"
@@ -54,6 +67,178 @@ func TestMemorySurvivesTheMachine(t *testing.T) {
 	})
 	if !strings.Contains(h.log.String(), "the state file is back from its copy") {
 		t.Error(h.log)
+	}
+}
+
+// adopted waits for the alert that the state file came back from its copy.
+func (h *house) adopted() (a alert.Alert) {
+	h.t.Helper()
+	h.await("people to be told of the copy", func() bool {
+		for _, x := range h.pager.of(alert.Pipeline) {
+			if strings.Contains(x.Cause, "the copy is s3://copies/flowkeeper/state.db.gz") {
+				a = x
+			}
+		}
+		return a.ID != ""
+	})
+	return a
+}
+
+// TestAnAdoptedCopyBringsNoReleasesAlong: whoever can write the bucket could
+// release everything. People hear which copy it is and what does not hold any
+// more, and what was released is restored.
+func TestAnAdoptedCopyBringsNoReleasesAlong(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.withCopies()
+	ids := []string{h.plant(region, "vpc-1"), h.plant(region, "vpc-2")}
+	h.refreshed()
+	n, err := h.daemon.store.Change(t.Context(), func(r *inventory.Row) bool {
+		r.ReleasedAt, r.ReleasedUntil, r.ReleaseReason = time.Now().Add(-time.Minute), time.Now().Add(time.Hour), "maintenance"
+		return true
+	})
+	if err != nil || n != 2 {
+		t.Fatal(n, err)
+	}
+	h.lose()
+	h.again()
+	a := h.adopted()
+	for _, want := range []string{"with 2 flow logs protected in 1 scope", "2 releases to 2 flow logs", "do not hold any more", "last modified"} {
+		if !strings.Contains(a.Cause, want) {
+			t.Errorf("no %q in %q", want, a.Cause)
+		}
+	}
+	if a.Level != alert.High || a.Advice == "" || a.Title != "Flow logs at risk: the state file came back from its copy in S3" {
+		t.Errorf("%+v", a)
+	}
+	if left, err := h.daemon.store.Released(t.Context()); err != nil || left.FlowLogs != 0 {
+		t.Errorf("%+v, %v", left, err)
+	}
+	h.strike(ids...)
+	h.await("both to be back", func() bool { return h.on(region, "vpc-1") == 1 && h.on(region, "vpc-2") == 1 })
+	h.stop()
+	if err := h.end(); err != nil {
+		t.Fatal(err)
+	}
+	h.again() // on its own file: nothing to tell
+	told := 0
+	for _, x := range h.pager.of(alert.Pipeline) {
+		if strings.Contains(x.Cause, "the state file came back from") {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
+}
+
+// forge changes the copy in the bucket, as whoever can write there would.
+func (h *house) forge(statements ...string) {
+	h.t.Helper()
+	unpacked, err := gzip.NewReader(strings.NewReader(h.latestCopy()))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	text, err := io.ReadAll(unpacked)
+	name := filepath.Join(h.t.TempDir(), "forged.db")
+	if err = errors.Join(err, os.WriteFile(name, text, 0o600)); err != nil {
+		h.t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", name)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, q := range statements {
+		if _, err := db.Exec(q); err != nil {
+			h.t.Fatalf("%s: %v", q, err)
+		}
+	}
+	if text, err = os.ReadFile(name); err != nil {
+		h.t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err = z.Write(text)
+	if err = errors.Join(err, z.Close(), db.Close()); err != nil {
+		h.t.Fatal(err)
+	}
+	u := h.world.User("999988887777", "thief", false)
+	api := s3.New(s3.Options{Region: region, HTTPClient: h.world.HTTPClient(), UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(u.AccessKeyID, u.SecretAccessKey, "")})
+	_, err = api.PutObject(h.t.Context(), &s3.PutObjectInput{Bucket: aws.String(copies), Key: aws.String("flowkeeper/state.db.gz"), Body: bytes.NewReader(packed.Bytes())})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// TestAForgedCopyMakesNobodyDeaf: a copy that somebody wrote with care is no
+// worse than none. Whatever it says, a deletion after it is heard and restored.
+func TestAForgedCopyMakesNobodyDeaf(t *testing.T) {
+	t.Parallel()
+	// What an incident, and a row, would have to say.
+	over := `INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, settled_at, body)
+		SELECT account, region, id, root_id, resource_id, '%s', '%s', 1, 'e', 1, 1, 1, json_object('Scope', json_object('account', account, 'region', region), 'FlowLogID', id,
+		'RootID', root_id, 'ResourceID', resource_id, 'State', '%[1]s', 'Reason', '%[2]s', 'Action', 4, 'Known', json('true'), 'ModeOnly', json('true')) FROM flow_logs`
+	for name, statements := range map[string][]string{
+		"released, in capitals that only the daemon reads": {`UPDATE flow_logs SET body = json_set(json_remove(body, '$.ReleasedUntil', '$.ReleasedAt'), '$.RELEASEDUNTIL', '2999-01-01T00:00:00Z', '$.Releasedat', '2020-01-01T00:00:00Z')`},
+		"not protected":                       {`UPDATE flow_logs SET protected = 0, needs = NULL, body = json_set(body, '$.Protected', json('false'))`},
+		"excluded":                            {`UPDATE flow_logs SET protected = 0, needs = NULL, body = json_set(body, '$.Protected', json('false'), '$.Excluded', json('true'))`},
+		"gone":                                {`UPDATE flow_logs SET state = 'gone', needs = NULL, gone_at = 1, body = json_set(body, '$.State', 'gone')`},
+		"gone, and let go of for good":        {fmt.Sprintf(over, "closed", "released"), `UPDATE flow_logs SET state = 'gone', needs = NULL, gone_at = 1, body = json_set(body, '$.State', 'gone')`},
+		"live, and let go of for good":        {fmt.Sprintf(over, "closed", "released")},
+		"live, and its resource is gone":      {fmt.Sprintf(over, "closed", "resource_gone")},
+		"live, and restored long ago":         {fmt.Sprintf(over, "verified", "")},
+		"gone, and being restored as another": {fmt.Sprintf(over, "open", ""), `UPDATE flow_logs SET state = 'gone', needs = NULL, gone_at = 1, body = json_set(body, '$.State', 'gone')`},
+		"restored without end": {`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+			INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, settled_at, body)
+			SELECT account, region, id || i, root_id, resource_id, 'verified', '', 1, 'e', 1, 1, unixepoch() * 1000, 1, json_object('State', 'verified', 'RootID', root_id, 'Known', json('true'),
+			'RestoredAt', '2999-01-01T00:00:00Z') FROM flow_logs, n`},
+		"an incident without a row": {fmt.Sprintf(over, "closed", "released"), `DELETE FROM flow_logs`},
+		"another flow log's settings": {`UPDATE flow_logs SET body = json_set(body, '$.log_destination', 'arn:aws:s3:::evil')`,
+			strings.Replace(fmt.Sprintf(over, "closed", "still_there"), "json('true'))", "json('false'), 'Frozen', json_object('resource_id', resource_id, 'traffic_type', 'ALL', 'log_destination_type', 's3', 'log_destination', 'arn:aws:s3:::evil'))", 1)},
+		"unprotected, gone, and pending": {fmt.Sprintf(over, "blocked", "decoy"),
+			`UPDATE flow_logs SET state = 'gone', protected = 0, needs = NULL, gone_at = 1, body = json_set(body, '$.State', 'gone', '$.Protected', json('false'))`},
+		"only the mode was asked": {fmt.Sprintf(over, "closed", "alert_only")},
+		"from a file":             {`UPDATE flow_logs SET body = json_set(body, '$.Imported', json('true'))`},
+		"nothing at all":          {`DELETE FROM flow_logs`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			h.withCopies()
+			id := h.plant(region, "vpc-1")
+			h.refreshed()
+			h.lose()
+			h.forge(statements...)
+			h.again()
+			h.adopted()
+			h.await("it to be guarded", func() bool {
+				row, ok, err := h.daemon.store.FindFlowLog(t.Context(), id)
+				return err == nil && ok && row.Rehearsable()
+			})
+			h.strike(id)
+			h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+		})
+	}
+}
+
+// TestACopyWithATriggerIsNotAdopted: it could undo whatever the daemon writes.
+func TestACopyWithATriggerIsNotAdopted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.withCopies()
+	h.plant(region, "vpc-1")
+	h.refreshed()
+	h.lose()
+	h.forge(`CREATE TRIGGER quiet AFTER INSERT ON deliveries BEGIN UPDATE deliveries SET sent_at = 1; END`)
+	h.anew()
+	err := h.daemon.Run(t.Context())
+	close(h.done) // it has ended here
+	if !errors.Is(err, store.ErrStrange) || !strings.Contains(err.Error(), "trigger quiet") {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(h.daemon.Config.State.Path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is there: %v", err)
 	}
 }
 

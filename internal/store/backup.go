@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -32,41 +31,6 @@ func (s *Store) CopyTo(ctx context.Context, path string) error {
 		return fmt.Errorf("copy %s: %w", s.path, errors.Join(err, os.RemoveAll(path)))
 	}
 	return os.Chmod(path, 0o600)
-}
-
-// Adopt makes a copy the state file, where there is none yet. It is checked
-// and brought to today's schema first. stale: it is so old that what the first
-// refresh of each scope does not find is only told.
-func Adopt(ctx context.Context, copied, path string, stale bool) error {
-	lock, err := lockFile(path + ".lock") // or a daemon whose file was just deleted would find another in its place
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	s, err := Open(ctx, copied, Options{Daemon: true})
-	if err != nil {
-		return err
-	}
-	if stale {
-		err = s.write(ctx, func(t *tx) error { return t.exec(`UPDATE scopes SET stale = 1`) })
-	}
-	if err = errors.Join(err, s.Close(), os.RemoveAll(copied+".lock")); err != nil {
-		return err
-	}
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is there by now: start again", path)
-	}
-	if err := discardBeside(path); err != nil {
-		return err
-	}
-	if err := os.Rename(copied, path); err != nil {
-		return fmt.Errorf("put the copy in the place of the state file: %w", err)
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close(), Discard(copied))
 }
 
 // Discard removes a copy, with what SQLite and an upgrade keep beside it: one

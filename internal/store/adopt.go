@@ -1,0 +1,363 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// Adoption is how a copy becomes the state file.
+type Adoption struct {
+	Now   time.Time
+	Made  time.Time     // when the copy was written, as its keeper says
+	Stale time.Duration // a copy, or a scope's last refresh in it, older than this is only told of
+	Route func(alert.Alert) []string
+	// Tell words the alert of it, which is in the state file from its first moment.
+	Tell func(Adopted) alert.Alert
+}
+
+// Adopted is what a copy holds, and what of it does not count any more. Whoever
+// can write the place of the copies can have written all of it.
+type Adopted struct {
+	FlowLogs    int // that it protects
+	Scopes      int
+	RefreshedAt time.Time // the newest complete refresh in it; zero: none
+	Stale       bool      // the first refresh of some scope only tells what it does not find
+	Released    Released  // releases that it had, and that hold no more
+	Unprotected int       // live flow logs that it did not protect: judged anew
+	Deaf        int       // incidents after which no record of a deletion would count: they end, or are dropped
+	Alerts      int       // undelivered alerts beyond the newest mostAdopted: dropped
+}
+
+// mostAdopted undelivered alerts come with a copy: more would hold up what comes
+// after them.
+const mostAdopted = 1000
+
+// Adopt makes a copy the state file, where there is none yet. It is checked and
+// brought to today's schema first. What it says of what was there and is to come
+// back counts, and nothing in it that loosens: an adopted copy makes nobody deaf
+// to what a new state file would hear of.
+func Adopt(ctx context.Context, copied, path string, a Adoption) error {
+	lock, err := lockFile(path + ".lock") // or a daemon whose file was just deleted would find another in its place
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := oursAlone(ctx, copied); err != nil {
+		return err
+	}
+	s, err := Open(ctx, copied, Options{Daemon: true, Route: a.Route, Now: func() time.Time { return a.Now }})
+	if err != nil {
+		return err
+	}
+	err = s.write(ctx, func(t *tx) error { return t.adopt(a) })
+	if err = errors.Join(err, s.Close(), os.RemoveAll(copied+".lock")); err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there by now: start again", path)
+	}
+	if err := discardBeside(path); err != nil {
+		return err
+	}
+	if err := os.Rename(copied, path); err != nil {
+		return fmt.Errorf("put the copy in the place of the state file: %w", err)
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close(), Discard(copied))
+}
+
+// ErrStrange is wrapped by Adopt where a copy has other tables, indexes, views or
+// triggers than Flowkeeper makes: a trigger could undo whatever is written.
+var ErrStrange = errors.New("it was not made by Flowkeeper alone")
+
+// oursAlone compares a copy's schema with that of its version, before anything is
+// written to it.
+func oursAlone(ctx context.Context, copied string) error {
+	db, err := sql.Open("sqlite", dsn(copied, "&_pragma=query_only(1)"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var version int
+	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return damaged(copied, err)
+	}
+	if version < 0 || version > len(migrations) {
+		return nil // Open says what that is
+	}
+	have, err := schemaOf(ctx, db)
+	if err != nil {
+		return damaged(copied, err)
+	}
+	model, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	model.SetMaxOpenConns(1) // each connection has a memory of its own
+	for _, m := range migrations[:version] {
+		if _, err := model.ExecContext(ctx, m); err != nil {
+			return err
+		}
+	}
+	want, err := schemaOf(ctx, model)
+	if err != nil {
+		return err
+	}
+	for _, line := range have {
+		if !slices.Contains(want, line) {
+			return fmt.Errorf("%w: there is a %s in it", ErrStrange, alert.Clean(line, 200))
+		}
+	}
+	if len(have) != len(want) {
+		return fmt.Errorf("%w: %d tables and indexes instead of %d", ErrStrange, len(have), len(want))
+	}
+	return nil
+}
+
+func schemaOf(ctx context.Context, db *sql.DB) (lines []string, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT type || ' ' || name || ' of ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return nil, err
+		}
+		lines = append(lines, line)
+	}
+	return lines, rows.Err()
+}
+
+// adopt takes out of a copy what loosens, and tells what it was. Each row is
+// read and written as the daemon does: what SQL would see of its text need not be
+// what the daemon reads.
+func (t *tx) adopt(a Adoption) error {
+	var found Adopted
+	scopes := map[inventory.Scope]bool{}
+	var after int64
+	for {
+		rows, last, err := t.rowsAfter(after)
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			break
+		}
+		after = last
+		for _, r := range rows {
+			scopes[r.Scope] = true
+			if err := t.adoptRow(r, a.Now, &found); err != nil {
+				return err
+			}
+		}
+	}
+	found.Scopes = len(scopes)
+	if err := t.adoptRest(a, &found); err != nil || a.Tell == nil {
+		return err
+	}
+	return t.AddAlert(a.Tell(found))
+}
+
+// rowsAfter is a page of rows, each with the identity that it is found by.
+func (t *tx) rowsAfter(after int64) (out []inventory.Row, last int64, err error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT num, account, region, id, body FROM flow_logs WHERE num > ? ORDER BY num LIMIT ?`, after, page)
+	if err != nil {
+		return nil, after, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	last = after
+	for rows.Next() {
+		var r inventory.Row
+		var scope inventory.Scope
+		var id string
+		var text []byte
+		if err = rows.Scan(&last, &scope.Account, &scope.Region, &id, &text); err == nil {
+			err = json.Unmarshal(text, &r)
+		}
+		if err != nil {
+			return nil, last, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		r.Scope, r.ID = scope, id
+		out = append(out, r)
+	}
+	return out, last, rows.Err()
+}
+
+// adoptRow writes a row, and the incident of its flow log, as far as they count.
+func (t *tx) adoptRow(r inventory.Row, now time.Time, found *Adopted) error {
+	live := r.State == inventory.Live
+	if live && r.ReleasedUntil.After(now) {
+		found.Released.FlowLogs++
+		if r.ReleasedUntil.After(found.Released.Until) {
+			found.Released.Until = r.ReleasedUntil
+		}
+	}
+	r.ReleasedUntil, r.ReleasedAt, r.ReleaseReason = time.Time{}, time.Time{}, ""
+	switch {
+	case live && r.Protected:
+		found.FlowLogs++
+	case live && !r.Excluded:
+		found.Unprotected++
+	}
+	protected := r.Protected
+	if !protected {
+		// A decoy, or outside of inventory.destinations: the next refresh decides about
+		// each row that is excluded and should not be.
+		r.Excluded = true
+	}
+	if !live {
+		// Gone for good, until a listing shows it: like an imported one, for a listing
+		// revives no gone row.
+		r.State, r.Imported = inventory.Live, true
+	}
+	if err := t.PutFlowLog(r); err != nil {
+		return err
+	}
+	i, ok, err := t.Incident(r.Scope, r.ID)
+	if err != nil || !ok {
+		return err
+	}
+	i.Scope, i.FlowLogID = r.Scope, r.ID
+	switch pending := i.State == remediate.Open || i.State == remediate.Blocked; {
+	case pending && (live || protected):
+		i.WaitUntil, i.NextAttemptAt = time.Time{}, now // nobody waits for what a rule, or the copy, says
+	case pending:
+		return t.dropIncident(r.Scope, r.ID) // it would end as it begins: nothing is to come back
+	case live && !i.Listens():
+		found.Deaf++
+		i = i.Listening(now)
+	default:
+		return nil
+	}
+	return t.PutIncident(i)
+}
+
+// dropStray forgets the incidents of flow logs that the copy has no row of, but
+// for those of unknown ones: of what a listing shows anew, no record would count.
+func (t *tx) dropStray(found *Adopted) error {
+	type stray struct {
+		scope inventory.Scope
+		id    string
+	}
+	var all []stray
+	rows, err := t.q.QueryContext(t.ctx, `SELECT account, region, id, body FROM incidents i WHERE NOT EXISTS
+		(SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id)`)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var x stray
+		var i remediate.Incident
+		var text []byte
+		if err = rows.Scan(&x.scope.Account, &x.scope.Region, &x.id, &text); err == nil {
+			err = json.Unmarshal(text, &i)
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		if i.Known || i.State != remediate.Open && (i.State != remediate.Closed || i.Reason != remediate.Unknown) {
+			all = append(all, x)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	found.Deaf += len(all)
+	for _, x := range all {
+		if err := t.dropIncident(x.scope, x.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) dropIncident(s inventory.Scope, id string) error {
+	for _, q := range []string{`DELETE FROM history WHERE account = ? AND region = ? AND id = ?`, `DELETE FROM incidents WHERE account = ? AND region = ? AND id = ?`} {
+		if err := t.exec(q, s.Account, s.Region, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) adoptRest(a Adoption, found *Adopted) error {
+	if err := t.dropStray(found); err != nil {
+		return err
+	}
+	ways, err := t.allWays()
+	if err != nil {
+		return err
+	}
+	for s, w := range ways {
+		w.By, w.OthersAt = "", time.Time{} // whose rehearsals count
+		if err := t.PutWay(s, w); err != nil {
+			return err
+		}
+	}
+	// When lineages were restored, or ones that never were would hold others back.
+	if err := t.exec(`UPDATE incidents SET restored_at = NULL`); err != nil {
+		return err
+	}
+	var refreshed sql.NullInt64
+	if err := t.one(&refreshed, `SELECT max(refreshed_at) FROM scopes`); err != nil {
+		return err
+	}
+	if refreshed.Valid {
+		found.RefreshedAt = time.UnixMilli(refreshed.Int64)
+	}
+	if err := t.exec(`DELETE FROM rehearsals`); err != nil {
+		return err
+	}
+	if err := t.exec(`UPDATE scopes SET stale = iif(?1 OR refreshed_at < ?2, 1, NULL)`, a.Now.Sub(a.Made) > a.Stale, a.Now.Add(-a.Stale).UnixMilli()); err != nil {
+		return err
+	}
+	if err := t.one(&found.Stale, `SELECT EXISTS (SELECT 1 FROM scopes WHERE stale = 1)`); err != nil {
+		return err
+	}
+	if err := t.one(&found.Alerts, `SELECT max(0, count(DISTINCT alert) - ?) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL`, mostAdopted); err != nil || found.Alerts == 0 {
+		return err
+	}
+	return t.exec(`DELETE FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL AND alert NOT IN
+		(SELECT alert FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL GROUP BY alert ORDER BY alert DESC LIMIT ?)`, mostAdopted)
+}
+
+func (t *tx) allWays() (map[inventory.Scope]remediate.Way, error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT account, region, body FROM ways`)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	out := map[inventory.Scope]remediate.Way{}
+	for rows.Next() {
+		var s inventory.Scope
+		var w remediate.Way
+		var text []byte
+		if err = rows.Scan(&s.Account, &s.Region, &text); err == nil {
+			err = json.Unmarshal(text, &w)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		out[s] = w
+	}
+	return out, rows.Err()
+}

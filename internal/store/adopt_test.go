@@ -1,0 +1,151 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// adopted is the state file that a copy of s becomes.
+func (s *Store) adopted(t *testing.T, a Adoption) (*Store, Adopted) {
+	t.Helper()
+	var found Adopted
+	copied, path := filepath.Join(t.TempDir(), "copy"), filepath.Join(t.TempDir(), "state.db")
+	a.Route = func(alert.Alert) []string { return []string{"pager"} }
+	a.Tell = func(x Adopted) alert.Alert {
+		found = x
+		return alert.Alert{ID: "adopted", Time: alert.Time{Time: a.Now}}
+	}
+	if err := errors.Join(s.CopyTo(t.Context(), copied), Adopt(t.Context(), copied, path, a)); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, path), found
+}
+
+func (s *Store) stale(t *testing.T, sc inventory.Scope) (stale bool) {
+	t.Helper()
+	s.put(t, func(tx remediate.Tx) (err error) { stale, err = tx.Stale(sc); return err })
+	return stale
+}
+
+// TestAnOldCopyWrittenAgainIsOld: whoever puts a copy of last month into the
+// bucket again gives it today's date. What is in it tells its age, for each
+// scope; that a scope is old by its own word holds for none that is not.
+func TestAnOldCopyWrittenAgainIsOld(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	other := inventory.Scope{Account: scope.Account, Region: "us-east-1"}
+	old, now := noon.Add(-30*24*time.Hour), noon
+	if err := errors.Join(s.Refreshed(t.Context(), scope, old, old), s.Refreshed(t.Context(), other, now.Add(-time.Hour), now)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.w.Exec(`UPDATE scopes SET stale = 1 WHERE region = 'us-east-1'`); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		made        time.Time
+		here, there bool
+	}{{now.Add(-time.Minute), true, false}, {now.Add(-49 * time.Hour), true, true}} {
+		b, found := s.adopted(t, Adoption{Now: now, Made: c.made, Stale: 48 * time.Hour})
+		if b.stale(t, scope) != c.here || b.stale(t, other) != c.there || !found.Stale || !found.RefreshedAt.Equal(now.Add(-time.Hour)) {
+			t.Errorf("made %s: %v, %v, %+v", c.made, b.stale(t, scope), b.stale(t, other), found)
+		}
+	}
+}
+
+// TestWhatAnAdoptedCopyDoesNotDecide: which restores AWS allows, whose dry runs
+// count, and when people hear that it was adopted.
+func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon, flowLog("fl-1"))
+	s.put(t, func(tx remediate.Tx) error {
+		for n := range mostAdopted + 500 {
+			if err := tx.AddAlert(alert.Alert{ID: fmt.Sprint("forged-", n), Time: alert.Time{Time: noon}}); err != nil {
+				return err
+			}
+		}
+		return errors.Join(tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: remediate.NeedsOf(flowLog("fl-1"))}),
+			tx.PutWay(scope, remediate.Way{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true}))
+	})
+	if _, err := s.w.Exec(`INSERT INTO deliveries (alert, sink, next_at) SELECT num, 'pager', 0 FROM alerts`); err != nil {
+		t.Fatal(err)
+	}
+	b, found := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
+	counts, err := b.Counts(t.Context())
+	if err != nil || counts.Restorable["unknown"] != 1 || counts.Pending["pager"] != mostAdopted+1 || found.Alerts != 500 {
+		t.Errorf("%+v, %+v, %v", counts, found, err)
+	}
+	b.put(t, func(tx remediate.Tx) error {
+		w, err := tx.Way(scope)
+		if w != (remediate.Way{Instance: "mine", BackAt: w.BackAt, Told: true}) || !w.BackAt.Equal(noon) {
+			t.Errorf("%+v", w)
+		}
+		return err
+	})
+}
+
+// TestAnAdoptedCopyKeepsWhatIsToComeBack, and the memory of what was lost.
+func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon, flowLog("fl-1"), flowLog("fl-2"), flowLog("fl-3"))
+	s.put(t, func(tx remediate.Tx) error {
+		lost, over := s.row(t, "fl-1"), s.row(t, "fl-2")
+		lost.State, over.State, lost.GoneAt, over.GoneAt = inventory.Gone, inventory.Gone, noon, noon
+		return errors.Join(tx.PutFlowLog(lost), tx.PutFlowLog(over),
+			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", State: remediate.Open, Known: true, Frozen: lost.Settings, WaitUntil: noon.Add(time.Hour), NextAttemptAt: noon.Add(time.Hour)}),
+			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-2", State: remediate.Closed, Reason: remediate.Released, Known: true}),
+			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-unknown", State: remediate.Closed, Reason: remediate.Unknown}),
+			tx.AddHistory(scope, "fl-2", remediate.Entry{Text: "released"}))
+	})
+	b, found := s.adopted(t, Adoption{Now: noon.Add(time.Minute), Made: noon, Stale: time.Hour})
+	if found.FlowLogs != 1 || found.Deaf != 0 || found.Unprotected != 0 || found.Released.FlowLogs != 0 || found.Stale {
+		t.Errorf("%+v", found)
+	}
+	for id, want := range map[string]remediate.State{"fl-1": remediate.Open, "fl-2": remediate.Closed, "fl-unknown": remediate.Closed} {
+		i, h, ok, err := b.FindIncident(t.Context(), id)
+		if !ok || err != nil || i.State != want || id == "fl-2" && (len(h) != 1 || i.Reason != remediate.Released) || id == "fl-1" && (!i.WaitUntil.IsZero() || i.NextAttemptAt.After(noon.Add(time.Minute))) {
+			t.Errorf("%s: %+v, %v, %v, %v", id, i, h, ok, err)
+		}
+	}
+}
+
+// TestOlderCopiesAreAdopted: one that an earlier version wrote has the schema of
+// its time. Anything else in it is none of ours.
+func TestOlderCopiesAreAdopted(t *testing.T) {
+	t.Parallel()
+	for version := range len(migrations) + 1 {
+		for _, strange := range []string{"", `CREATE TRIGGER t AFTER UPDATE ON scopes BEGIN SELECT 1; END`, `CREATE VIEW v AS SELECT 1`, `DROP INDEX incidents_due`,
+			`CREATE INDEX i ON scopes (region) WHERE abs(refreshed_at) > 0`} {
+			if version < len(migrations) && strange != "" {
+				continue
+			}
+			copied := filepath.Join(t.TempDir(), "copy")
+			db, err := sql.Open("sqlite", dsn(copied, ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := migrateTo(t.Context(), db, copied, migrations[:version]); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Exec(strange); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			err = Adopt(t.Context(), copied, filepath.Join(t.TempDir(), "state.db"), Adoption{Now: noon, Made: noon, Stale: time.Hour})
+			if errors.Is(err, ErrStrange) != (strange != "") || strange == "" && err != nil {
+				t.Errorf("schema %d with %q: %v", version, strange, err)
+			}
+		}
+	}
+}

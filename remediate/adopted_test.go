@@ -1,0 +1,64 @@
+package remediate_test
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// TestReopenedWithWhatAWSHasShownSince: an incident that ended because the flow
+// log was alive is about what is lost now, and not about what was known then.
+func TestReopenedWithWhatAWSHasShownSince(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.hear(s.record(id)) // forged: it is there
+	s.pass(3 * time.Minute)
+	i := s.is(id, remediate.Closed, remediate.StillThere)
+	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+		i.Frozen.LogDestination = "arn:aws:s3:::elsewhere" // as a copy of the state file could have it
+		return tx.PutIncident(i)
+	}))
+	s.hear(s.attack(id))
+	s.pass(time.Minute)
+	s.restored("vpc-1")
+}
+
+// TestAnAdoptedCopyMakesNoFalseAlarms: what the copy had as restored, released or
+// closed stays so, even if a listing of just after the deletion still shows it.
+func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(3)
+	_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
+		r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
+		return r.ID == ids[1]
+	})
+	s.must(err)
+	s.now = s.now.Add(time.Second)
+	s.hear(s.attack(ids[0], ids[1]))
+	s.pass(time.Second)
+	s.is(ids[0], remediate.Restored, "")
+	s.is(ids[1], remediate.Closed, remediate.Released)
+	before := len(s.here("vpc-1")) + len(s.here("vpc-2")) + len(s.here("vpc-3"))
+	s.must(s.store.CopyTo(t.Context(), s.path+".copy"))
+	s.must(s.store.Close())
+	s.must(store.Adopt(t.Context(), s.path+".copy", s.path+".back", store.Adoption{Now: s.now, Made: s.now, Stale: 48 * time.Hour}))
+	s.path += ".back"
+	s.start()
+	s.world.SetConsistencyDelay(90 * time.Second) // the listing is of before the deletion
+	s.refresh()
+	s.world.SetConsistencyDelay(0)
+	for range 12 {
+		s.pass(5 * time.Minute)
+		s.refresh()
+	}
+	s.is(ids[0], remediate.Verified, "")
+	s.is(ids[1], remediate.Closed, remediate.Released)
+	if got := len(s.here("vpc-1")) + len(s.here("vpc-2")) + len(s.here("vpc-3")); got != before || len(s.here("vpc-1")) != 1 || s.creates() != 1 {
+		t.Errorf("%d flow logs instead of %d; %d creates", got, before, s.creates())
+	}
+}
