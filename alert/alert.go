@@ -194,6 +194,7 @@ func (t Time) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
 type Delivery struct {
 	Alert    Alert
 	Sink     string
+	Urgency  int // its place among the pending ones: see Alert.Urgency
 	Attempts int
 	NextAt   time.Time
 	SentAt   time.Time // zero while pending

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,6 +21,9 @@ func samples() map[Kind]Alert {
 		a := deletion()
 		a.Actor.Via = "CLI"
 		a.ID, a.Kind, a.Level = ID("golden", string(kind)), kind, level
+		if slices.Contains([]Kind{Deletion, Restored, Blocked, Closed, Flapping, Decoy}, kind) {
+			a.CampaignID = CampaignID("golden")
+		}
 		change(&a)
 		a.Write()
 		out[kind] = a

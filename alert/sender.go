@@ -38,7 +38,8 @@ type Sender struct {
 
 	// Of Run's goroutine alone.
 	failures int       // tries in a row that failed, of whichever alert
-	quietFor time.Time // nothing is tried before
+	quietFor time.Time // nothing is tried before, but what is more urgent than refused
+	refused  int       // the most urgent of those failures, where each was a refusal; 0: nothing is more urgent
 	sent     bool      // something was, since the start
 }
 
@@ -86,6 +87,10 @@ func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
 		s.quietFor = time.Time{}
 	}
 	if wait := s.quietFor.Sub(s.Now()); wait > 0 && wait <= maxRetryAfter { // longer: the clock has gone back
+		if d, ok := s.moreUrgent(ctx); ok {
+			s.deliver(ctx, d)
+			return 0
+		}
 		return wait
 	}
 	var (
@@ -106,6 +111,25 @@ func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
 		return -1
 	}
 	return max(0, d.NextAt.Sub(s.Now()))
+}
+
+// moreUrgent is a new alert that does not wait for the end of a pause, as it is more
+// urgent than all that the sink has refused before it. The pause is for their sake: whoever
+// can make alerts that a receiver refuses must not hold up those of a deletion.
+func (s *Sender) moreUrgent(ctx context.Context) (Delivery, bool) {
+	if s.refused <= 0 {
+		return Delivery{}, false
+	}
+	for range 2 { // the outbox may hand out an old one first, but not twice
+		d, ok, err := s.outbox.Next(ctx, s.name, s.Now())
+		if err != nil || !ok {
+			break
+		}
+		if d.Attempts == 0 && d.Urgency < s.refused {
+			return d, true
+		}
+	}
+	return Delivery{}, false
 }
 
 // deliver tries once and records how it went.
@@ -159,6 +183,14 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 	cause := Clean(err.Error(), maxField)
 	attempts := d.Attempts + 1
 	s.failures++
+	switch {
+	case !why.Refused:
+		s.refused = 0
+	case s.failures == 1:
+		s.refused = d.Urgency
+	default:
+		s.refused = min(s.refused, d.Urgency)
+	}
 	pause := max(Backoff(s.failures, s.Rand()), min(why.RetryAfter, maxRetryAfter))
 	s.quietFor = now.Add(pause)
 

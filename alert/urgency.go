@@ -79,5 +79,5 @@ func (a Alert) RingsOn() bool {
 	if a.Kind != Deletion {
 		return false
 	}
-	return a.Source == "drift" || a.DeletedAt != nil && a.Time.Sub(a.DeletedAt.Time) > Late || a.namesUnknown()
+	return a.DeletedAt != nil && a.Time.Sub(a.DeletedAt.Time) > Late || a.namesUnknown()
 }

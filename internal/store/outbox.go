@@ -165,7 +165,7 @@ func (t *tx) deliveries(where string, args ...any) ([]alert.Delivery, error) {
 
 // scanDeliveries reads deliveries d with their alerts a.
 func (t *tx) scanDeliveries(from string, args ...any) ([]alert.Delivery, error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT d.sink, d.attempts, d.next_at, d.sent_at, d.parked_at, d.error, a.body FROM `+from, args...)
+	rows, err := t.q.QueryContext(t.ctx, `SELECT d.sink, d.urgency, d.attempts, d.next_at, d.sent_at, d.parked_at, d.error, a.body FROM `+from, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
 	}
@@ -176,7 +176,7 @@ func (t *tx) scanDeliveries(from string, args ...any) ([]alert.Delivery, error) 
 		var next int64
 		var sent, parked sql.NullInt64
 		var text []byte
-		if err := rows.Scan(&d.Sink, &d.Attempts, &next, &sent, &parked, &d.Error, &text); err != nil {
+		if err := rows.Scan(&d.Sink, &d.Urgency, &d.Attempts, &next, &sent, &parked, &d.Error, &text); err != nil {
 			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
 		}
 		if err := json.Unmarshal(text, &d.Alert); err != nil {

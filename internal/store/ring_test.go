@@ -22,7 +22,6 @@ func TestI7APagerRingsForFiveMinutes(t *testing.T) {
 		"heard in time":     {alert.Alert{FlowLogs: knownLogs}, 59 * time.Second, false},
 		"unknown":           {alert.Alert{FlowLogs: unknownLogs}, 0, true},
 		"one is unknown":    {alert.Alert{FlowLogs: append(unknownLogs, knownLogs...)}, 0, true},
-		"found by refresh":  {alert.Alert{FlowLogs: knownLogs, Source: remediate.ByDrift}, 0, true},
 		"known and at once": {alert.Alert{FlowLogs: knownLogs}, time.Second, false},
 	} {
 		for _, sentFirst := range []bool{true, false} {

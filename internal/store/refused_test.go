@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+)
+
+// picky is a sink that refuses attempts: their user agent is no pleasure to its
+// firewall.
+type picky struct{ got []string }
+
+func (p *picky) Send(_ context.Context, a alert.Alert) error {
+	p.got = append(p.got, a.ID)
+	if a.Kind == alert.Attempt {
+		return &alert.SendError{Cause: "answered 403 Forbidden", Refused: true}
+	}
+	return nil
+}
+
+// TestI7RefusedAttemptsHoldUpNoDeletion: whoever can have alerts refused makes the
+// sender pause for minutes; what is more urgent is sent in the pause.
+func TestI7RefusedAttemptsHoldUpNoDeletion(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	flood := make([]alert.Alert, 40)
+	for n := range flood {
+		flood[n] = alert.Alert{ID: fmt.Sprintf("attempt-%02d", n), Kind: alert.Attempt, Level: alert.Critical}
+	}
+	addAll(t, s, *now, flood...)
+	sink := &picky{}
+	sender := alert.NewSender("pager", sink, s, slog.New(slog.DiscardHandler))
+	sender.Now, sender.Rand = func() time.Time { return *now }, func() float64 { return 1 }
+	rest := time.Duration(0)
+	for range 40 {
+		if rest = sender.Step(t.Context()); rest > 0 {
+			*now = now.Add(rest)
+		}
+	}
+	if rest = sender.Step(t.Context()); rest < time.Minute {
+		rest = sender.Step(t.Context())
+	}
+	if rest < time.Minute {
+		t.Fatalf("it pauses for %s only", rest)
+	}
+	addAll(t, s, *now, alert.Alert{ID: "deletion", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
+	before := len(sink.got)
+	for sender.Step(t.Context()) == 0 {
+		if len(sink.got) > before+2 {
+			break
+		}
+	}
+	if got := sink.got[before:]; !slices.Contains(got, "deletion") {
+		t.Errorf("sent in the pause: %q", got)
+	}
+}
