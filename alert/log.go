@@ -30,6 +30,7 @@ func (l *Log) Send(ctx context.Context, a Alert) error {
 	add("account", a.Account)
 	add("region", a.Region)
 	add("event", a.EventID)
+	add("campaign", a.CampaignID)
 	add("source", a.Source)
 	if a.DeletedAt != nil {
 		add("deleted_at", a.DeletedAt.String())

@@ -29,8 +29,10 @@ func (a Alert) Urgency() int {
 		return 6
 	case level == Low:
 		return 7
+	case !anybody:
+		return 8
 	}
-	return 8
+	return 9
 }
 
 // needsNoPermission reports whether the alert may come from a caller whom AWS

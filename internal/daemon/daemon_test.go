@@ -286,9 +286,12 @@ func TestUnknownIsToldAndNotMade(t *testing.T) {
 	id := h.plant(region, "vpc-1")
 	h.world.MuteTrail(false)
 	h.strike(id)
-	h.await("the alerts", func() bool { return len(h.pager.of(alert.Deletion)) == 1 && len(h.pager.of(alert.Closed)) == 1 })
+	h.await("the alerts", func() bool { return len(h.pager.of(alert.Deletion)) == 1 && strings.Contains(h.log.String(), `"kind":"closed"`) })
 	if n := len(h.world.Calls("CreateFlowLogs")); n != 0 {
 		t.Errorf("%d creates of what nobody knows", n)
+	}
+	if n := len(h.pager.of(alert.Closed)); n != 0 {
+		t.Error("the pager is resolved at once: it is to ring for five minutes")
 	}
 }
 
