@@ -53,12 +53,15 @@ type Daemon struct {
 	pastStore sync.Map       // keys of troubles that were told past the store
 	backup    *backup.Backup // nil: none
 	meters    *meters
+	untaken   *untaken
 	base      aws.Config // AWS, whose clients count their calls
 
 	connected  atomic.Bool // the fields below are there
 	fleet      *scopes.Fleet
 	remediator *remediate.Remediator
 	refreshes  *refreshes
+	rehearsals chan inventory.Scope // scopes that are new in the fleet
+	discovery  *discovery
 	depends    *dependencies
 }
 
@@ -104,6 +107,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route}); err != nil {
 		return err
 	}
+	d.untaken = &untaken{sinks: slices.DeleteFunc(slices.Sorted(maps.Keys(d.sinks)), func(name string) bool { return name == alert.LogSink }), oldest: d.store.Untaken}
 	d.progress = &systemd.Progress{}
 	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, log: d.Log, tell: d.tellPipeline, works: d.works, commits: d.store, showAgain: make(chan struct{}, 1)}
 	if unread != nil {
@@ -162,7 +166,11 @@ func (d *Daemon) route(a alert.Alert) []string {
 
 // connect reaches AWS once, and makes the parts that need it.
 func (d *Daemon) connect(ctx context.Context) error {
-	fleet, err := scopes.Connect(ctx, d.base, Accounts(d.Config), d.Config.Inventory.Regions, d.Log)
+	remembered, err := d.store.Scopes(ctx)
+	if err != nil {
+		return err
+	}
+	fleet, err := scopes.Connect(ctx, d.base, Accounts(d.Config), d.Config.Inventory.Regions, d.Log, remembered...)
 	if err != nil {
 		return err
 	}
@@ -171,12 +179,12 @@ func (d *Daemon) connect(ctx context.Context) error {
 	}
 	d.fleet = fleet
 	d.remediator = &remediate.Remediator{
-		Store: d.store, Snapshot: paced{d.store, d.progress}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
+		Store: d.store, Snapshot: paced{d.store, d.progress, func(s inventory.Scope) { d.refreshes.moved(s) }}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
 		Wake: d.wakeSenders, Direct: d.direct, Caller: fleet.Caller,
 	}
 	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes())}
 	d.remediator.Dependencies = d.depends.all
-	d.refreshes = newRefreshes(d)
+	d.refreshes, d.discovery, d.rehearsals = newRefreshes(d), newDiscovery(d), make(chan inventory.Scope)
 	d.remediator.RefreshSoon = d.refreshes.soon
 	d.connected.Store(true)
 	return nil
@@ -287,8 +295,7 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	}
 	w := d.watcher(q, client)
 	for _, s := range d.fleet.Scopes() {
-		beat := d.progress.Loop("restore "+s.String(), maxSilence)
-		g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
+		d.restore(ctx, g, s)
 	}
 	g.Go(func() error {
 		asked := d.depends.askFirst(ctx, ask) // by the answer what is received is judged
@@ -308,11 +315,29 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	})
 	g.Go(func() error { return d.refreshes.run(ctx) })
 	g.Go(func() error { return d.rehearse(ctx) })
+	g.Go(func() error { return d.discovery.run(ctx, g) })
 	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode, "queue_host", queueclient.Host(client))
 	if d.Ready != nil {
 		d.Ready()
 	}
 	return nil
+}
+
+// restore starts the restorer of a scope.
+func (d *Daemon) restore(ctx context.Context, g *errgroup.Group, s inventory.Scope) {
+	beat := d.progress.Loop("restore "+s.String(), maxSilence)
+	g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
+}
+
+// begin starts what works on a scope that is new in the fleet.
+func (d *Daemon) begin(ctx context.Context, g *errgroup.Group, s inventory.Scope) {
+	d.restore(ctx, g, s)
+	for _, to := range []chan inventory.Scope{d.refreshes.arrived, d.rehearsals} {
+		select {
+		case to <- s:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // report logs that systemd could not be told something.

@@ -2,6 +2,9 @@ package daemon
 
 import (
 	"context"
+	"fmt"
+	"sync"
+	"time"
 
 	"flowkeeper/alert"
 )
@@ -48,5 +51,47 @@ func (d *Daemon) unwell() error {
 	if err := d.ready(); err != nil {
 		return err
 	}
-	return d.refreshes.fresh()
+	if err := d.refreshes.fresh(); err != nil {
+		return err
+	}
+	return d.untaken.why(time.Now())
+}
+
+// How long an alert of level high or above may wait for a sink that is not the log,
+// before the heartbeat's silence tells people instead; and how often that is looked
+// up.
+const (
+	untakenAfter = 15 * time.Minute
+	untakenEvery = 10 * time.Second
+)
+
+// untaken knows whether urgent alerts reach anybody.
+type untaken struct {
+	sinks  []string // every sink but the log; none: nothing is expected of them
+	oldest func(ctx context.Context, sinks []string, from time.Time) (alert.Alert, bool, error)
+
+	mu     sync.Mutex
+	asked  time.Time
+	answer error
+}
+
+// why says which alert nobody has taken, or nothing. Where that can't be read,
+// others tell what is wrong with the state file.
+func (u *untaken) why(now time.Time) error {
+	if len(u.sinks) == 0 {
+		return nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if age := now.Sub(u.asked); age >= 0 && age < untakenEvery {
+		return u.answer
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), untakenEvery)
+	defer cancel()
+	a, ok, err := u.oldest(ctx, u.sinks, now.Add(-untakenAfter))
+	u.asked, u.answer = now, nil
+	if err == nil && ok {
+		u.answer = fmt.Errorf("no sink but the log has taken the alert %s (%s) for %s", a.ID, a.Level, now.Sub(a.Time.Time).Truncate(time.Minute))
+	}
+	return u.answer
 }

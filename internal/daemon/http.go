@@ -28,8 +28,15 @@ func (d *Daemon) serve(ctx context.Context) error {
 		return nil
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.healthy()) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.ready()) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, "ok", d.healthy()) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		err := d.ready()
+		good := "ok"
+		if err == nil {
+			good = fmt.Sprintf("ok, %s", d.refreshes.share())
+		}
+		answer(w, good, err)
+	})
 	mux.Handle("GET /metrics", d.metrics())
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
 	stopped := make(chan error, 1)
@@ -45,14 +52,14 @@ func (d *Daemon) serve(ctx context.Context) error {
 	return <-stopped
 }
 
-func answer(w http.ResponseWriter, err error) {
+func answer(w http.ResponseWriter, good string, err error) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if err != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, err)
 		return
 	}
-	fmt.Fprintln(w, "ok")
+	fmt.Fprintln(w, good)
 }
 
 // healthy: every loop makes progress.
@@ -63,14 +70,14 @@ func (d *Daemon) healthy() error {
 	return nil
 }
 
-// ready: the first refresh is done, the queue answers, the store takes
+// ready: the first refresh of each scope is over, one of them was complete, the queue answers, the store takes
 // commits.
 func (d *Daemon) ready() error {
 	if !d.connected.Load() {
 		return errors.New("AWS has not been reached yet")
 	}
-	if !d.refreshes.done() {
-		return errors.New("the first refresh is not done yet")
+	if err := d.refreshes.ready(); err != nil {
+		return err
 	}
 	return d.queue.ready()
 }

@@ -46,14 +46,16 @@ func (d *Daemon) metrics() http.Handler {
 
 // current are the refreshes of the scopes that are configured, the zero time for
 // one that had none: what is configured no more is nobody's alarm, and what was
-// never refreshed is one. Before AWS has been reached they are those remembered.
+// never refreshed is one. A Region that is not enabled is none either. Before AWS has been reached they are those remembered.
 func (d *Daemon) current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
 	if !d.connected.Load() {
 		return remembered
 	}
 	out := map[inventory.Scope]time.Time{}
 	for _, s := range d.fleet.Scopes() {
-		out[s] = remembered[s]
+		if !d.refreshes.isOff(s) {
+			out[s] = remembered[s]
+		}
 	}
 	return out
 }

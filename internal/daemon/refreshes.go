@@ -20,14 +20,19 @@ import (
 // after a record that names no flow log, and soon after a failure. Each scope has its own turn, so
 // that one that fails or is slow holds up no other.
 type refreshes struct {
-	d     *Daemon
-	asked chan ask
-	slots chan struct{} // how many scopes at once
+	d       *Daemon
+	asked   chan ask
+	arrived chan inventory.Scope        // scopes that are new in the fleet
+	enlist  func(inventory.Scope) error // adds the job of one; of run's goroutine alone
+	slots   chan struct{}               // how many scopes at once
 
 	mu     sync.Mutex
-	failed map[inventory.Scope]int     // failures in a row
-	last   map[inventory.Scope]success // since the start
-	told   map[inventory.Scope]bool    // people were, of the failures in a row
+	failed map[inventory.Scope]int         // failures in a row
+	last   map[inventory.Scope]success     // since the start
+	told   map[inventory.Scope]bool        // people were, of the failures in a row
+	off    map[inventory.Scope]bool        // not refreshed: the Region is not enabled any more
+	hangs  map[inventory.Scope]bool        // AWS has not answered the refresh under way for slotPatience
+	timers map[inventory.Scope]*time.Timer // of the refreshes under way, until they count as hanging
 }
 
 // success is a complete refresh.
@@ -45,6 +50,7 @@ type ask struct {
 
 const (
 	parallelScopes = 8
+	slotPatience   = 5 * time.Second  // without an answer of AWS, and a refresh gives its place to another's
 	askedPause     = 30 * time.Second // between two refreshes of a scope that records or failures asked for
 	forgetSchedule = "@every 1h"
 )
@@ -52,7 +58,8 @@ const (
 func newRefreshes(d *Daemon) *refreshes {
 	return &refreshes{
 		d: d, asked: make(chan ask, 64+len(d.fleet.Scopes())), slots: make(chan struct{}, parallelScopes),
-		failed: map[inventory.Scope]int{}, last: map[inventory.Scope]success{}, told: map[inventory.Scope]bool{},
+		arrived: make(chan inventory.Scope), failed: map[inventory.Scope]int{}, last: map[inventory.Scope]success{}, told: map[inventory.Scope]bool{},
+		off: map[inventory.Scope]bool{}, hangs: map[inventory.Scope]bool{}, timers: map[inventory.Scope]*time.Timer{},
 	}
 }
 
@@ -61,7 +68,7 @@ func (r *refreshes) run(ctx context.Context) error {
 	var turns sync.WaitGroup
 	c := cron.New()
 	jobs := map[inventory.Scope]*job{}
-	for _, s := range r.d.fleet.Scopes() {
+	r.enlist = func(s inventory.Scope) error {
 		j := newJob(func() {
 			r.turn(ctx, s)
 			r.againIfFailed(s)
@@ -71,6 +78,12 @@ func (r *refreshes) run(ctx context.Context) error {
 		}
 		jobs[s] = j
 		turns.Go(j.asked)
+		return nil
+	}
+	for _, s := range r.d.fleet.Scopes() {
+		if err := r.enlist(s); err != nil {
+			return err
+		}
 	}
 	if _, err := c.AddFunc(forgetSchedule, func() { r.forget(ctx) }); err != nil {
 		return err
@@ -148,6 +161,11 @@ func (r *refreshes) answer(ctx context.Context, jobs map[inventory.Scope]*job, t
 			} else {
 				delete(armed, s)
 			}
+		case s := <-r.arrived:
+			if err := r.enlist(s); err != nil {
+				r.d.Log.Error("a new scope can't be refreshed", "account", s.Account, "region", s.Region, "error", err)
+			}
+			continue
 		case a := <-r.asked:
 			s = a.scope
 			if a.twice && jobs[s] != nil {
@@ -194,16 +212,18 @@ func (r *refreshes) ask(a ask) {
 // turn refreshes one scope and reports what came of it: a panic is a failure
 // like others, for cron has nobody to tell.
 func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
+	if r.isOff(s) {
+		return
+	}
 	started := time.Now()
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-ctx.Done():
+	release, ok := r.occupy(ctx, s)
+	if !ok {
 		return
 	}
 	defer r.d.progress.Task(refreshOf(s), maxSilence)()
 	var counts inventory.Counts
 	err := guarded("refresh of "+s.String(), func() (err error) { counts, err = r.d.remediator.Refresh(ctx, s); return err })
+	release()
 	if ctx.Err() != nil {
 		return
 	}
@@ -214,6 +234,44 @@ func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
 	r.succeed(ctx, s, counts, time.Since(started))
 }
 
+// occupy waits for one of the slots. A refresh that AWS does not answer for
+// slotPatience gives its slot back, and goes on without: a Region that hangs holds
+// up no other.
+func (r *refreshes) occupy(ctx context.Context, s inventory.Scope) (release func(), ok bool) {
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, false
+	}
+	free := sync.OnceFunc(func() { <-r.slots })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := time.AfterFunc(slotPatience, func() {
+		r.mu.Lock()
+		r.hangs[s] = true
+		r.mu.Unlock()
+		free()
+	})
+	r.timers[s] = t
+	return func() {
+		t.Stop()
+		r.mu.Lock()
+		delete(r.timers, s)
+		r.mu.Unlock()
+		free()
+	}, true
+}
+
+// moved says that AWS has answered the refresh of a scope.
+func (r *refreshes) moved(s inventory.Scope) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.timers[s]; t != nil {
+		t.Reset(slotPatience)
+		delete(r.hangs, s)
+	}
+}
+
 // refreshOf is the task's name.
 func refreshOf(s inventory.Scope) string { return "refresh " + s.String() }
 
@@ -221,17 +279,23 @@ func refreshOf(s inventory.Scope) string { return "refresh " + s.String() }
 type paced struct {
 	inventory.Snapshot
 	progress *systemd.Progress
+	moved    func(inventory.Scope)
+}
+
+func (p paced) beat(s inventory.Scope) {
+	p.progress.Beat(refreshOf(s))
+	p.moved(s)
 }
 
 // Known implements inventory.Snapshot.
 func (p paced) Known(ctx context.Context, s inventory.Scope, ids []string) (map[string]inventory.Known, error) {
-	p.progress.Beat(refreshOf(s))
+	p.beat(s)
 	return p.Snapshot.Known(ctx, s, ids)
 }
 
 // Unseen implements inventory.Snapshot.
 func (p paced) Unseen(ctx context.Context, s inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) ([]inventory.Row, int64, error) {
-	p.progress.Beat(refreshOf(s))
+	p.beat(s)
 	return p.Snapshot.Unseen(ctx, s, seen, before, after, limit)
 }
 
@@ -249,24 +313,34 @@ func guarded(what string, fn func() error) (err error) {
 // slow.
 func (r *refreshes) againIfFailed(s inventory.Scope) {
 	r.mu.Lock()
-	failed := r.failed[s] > 0
+	again := r.failed[s] > 0 && !r.off[s]
 	r.mu.Unlock()
-	if failed {
+	if again {
 		r.ask(ask{scope: s})
 	}
 }
 
 // fail tells once that a scope can't be refreshed: in the log at once, and as
-// an alert when it does not pass by itself.
+// an alert when it does not pass by itself. Where AWS decides which Regions there
+// are, it is asked first whether this is still one.
 func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	r.mu.Lock()
 	r.failed[s]++
 	n := r.failed[s]
+	delete(r.hangs, s)
 	r.mu.Unlock()
 	if n == 1 {
 		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
 	}
-	if tell := n >= 3 || !scopes.Passes(err); tell && !r.hasTold(s) {
+	refused := !scopes.Passes(err)
+	if refused && r.d.fleet.Lists() && n == 1 {
+		r.d.discovery.settle(ctx)
+	}
+	if !r.d.fleet.Enabled(s) {
+		r.disable(ctx, s)
+		return
+	}
+	if tell := n >= 3 || refused; tell && !r.hasTold(s) {
 		r.d.tellPipeline(ctx, s, remediate.Refreshing, "the inventory can't be refreshed: "+err.Error())
 	}
 }
@@ -285,6 +359,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	r.mu.Lock()
 	_, before := r.last[s]
 	again, first, told := r.failed[s] > 0, !before, r.told[s]
+	delete(r.hangs, s)
 	r.failed[s], r.last[s] = 0, success{time.Now(), took}
 	r.mu.Unlock()
 	if again || first || told {
@@ -299,18 +374,13 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	}
 }
 
-// done reports whether every scope has been refreshed since the start.
-func (r *refreshes) done() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.last) == len(r.d.fleet.Scopes())
-}
-
 // freshGrace is what a refresh may be late.
 const freshGrace = time.Minute
 
 // fresh says which scope's last complete refresh is older than it should be:
-// two more were due since, and had the time that it took.
+// two more were due since, and had the time that it took. A scope whose refresh
+// fails, or gets no answer, has an alert of its own, and counts here only if no
+// other scope is left.
 func (r *refreshes) fresh() error {
 	schedule, err := cron.ParseStandard(r.d.Config.Inventory.Schedule)
 	if err != nil {
@@ -318,15 +388,26 @@ func (r *refreshes) fresh() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	counted, failing := 0, error(nil)
 	for _, s := range r.d.fleet.Scopes() {
 		last, ok := r.last[s]
-		if !ok {
+		switch {
+		case r.off[s]:
+			continue
+		case r.failed[s] > 0 || r.hangs[s]:
+			failing = fmt.Errorf("no scope can be refreshed, %s neither", s)
+			continue
+		case !ok:
 			return fmt.Errorf("%s has not been refreshed yet", s)
 		}
+		counted++
 		due := schedule.Next(schedule.Next(last.ended)).Add(last.took + freshGrace)
 		if time.Now().After(due) {
 			return fmt.Errorf("the last refresh of %s ended %s ago", s, time.Since(last.ended).Round(time.Second))
 		}
+	}
+	if counted == 0 {
+		return failing
 	}
 	return nil
 }
@@ -335,20 +416,25 @@ func (r *refreshes) fresh() error {
 // the queue could be about flow logs that it knows a moment later.
 const firstRefresh = 10 * time.Second
 
-// await waits until every scope has been refreshed, now or in an earlier life.
+// await waits until every scope has been tried, or was refreshed in an earlier
+// life.
 func (r *refreshes) await(ctx context.Context, most time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	for ctx.Err() == nil && !r.done() && !r.everDone(ctx) {
+	for ctx.Err() == nil && !r.learned(ctx) {
 		sleep(ctx, 50*time.Millisecond)
 	}
 }
 
-// everDone reports whether the state file knows a refresh of every scope.
-func (r *refreshes) everDone(ctx context.Context) bool {
+// learned reports whether there is no scope that the next moment may tell more of.
+func (r *refreshes) learned(ctx context.Context) bool {
+	untried := r.untried()
+	if len(untried) == 0 {
+		return true
+	}
 	all := true
 	err := r.d.store.View(ctx, func(tx remediate.Tx) error {
-		for _, s := range r.d.fleet.Scopes() {
+		for _, s := range untried {
 			ok, err := tx.FirstRefreshed(s)
 			if err != nil {
 				return err
@@ -360,8 +446,9 @@ func (r *refreshes) everDone(ctx context.Context) bool {
 	return err == nil && all
 }
 
-// Refreshed reports whether every scope has been refreshed since the start.
-func (d *Daemon) Refreshed() bool { return d.connected.Load() && d.refreshes.done() }
+// Refreshed reports whether the first refresh of every scope is over since the
+// start, and one at least was complete.
+func (d *Daemon) Refreshed() bool { return d.connected.Load() && d.refreshes.ready() == nil }
 
 // forget drops what is older than the retention.
 func (r *refreshes) forget(ctx context.Context) {

@@ -12,12 +12,15 @@ import (
 
 // rehearse tries restores as dry runs on rehearsal.schedule, until ctx ends.
 func (d *Daemon) rehearse(ctx context.Context) error {
-	if d.Config.Rehearsal.Schedule == "" {
-		return nil
-	}
 	c, slots := cron.New(), make(chan struct{}, parallelScopes)
-	for _, s := range d.fleet.Scopes() {
+	add := func(s inventory.Scope) error {
+		if d.Config.Rehearsal.Schedule == "" {
+			return nil
+		}
 		job := cron.NewChain(cron.SkipIfStillRunning(cron.DiscardLogger)).Then(cron.FuncJob(func() {
+			if d.refreshes.isOff(s) {
+				return
+			}
 			select {
 			case slots <- struct{}{}:
 				defer func() { <-slots }()
@@ -29,11 +32,25 @@ func (d *Daemon) rehearse(ctx context.Context) error {
 		if _, err := c.AddJob(d.Config.Rehearsal.Schedule, job); err != nil {
 			return fmt.Errorf("rehearsal.schedule: %w", err)
 		}
+		return nil
+	}
+	for _, s := range d.fleet.Scopes() {
+		if err := add(s); err != nil {
+			return err
+		}
 	}
 	c.Start()
-	<-ctx.Done()
-	<-c.Stop().Done()
-	return nil
+	defer func() { <-c.Stop().Done() }()
+	for {
+		select {
+		case s := <-d.rehearsals:
+			if err := add(s); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 func (d *Daemon) rehearseScope(ctx context.Context, s inventory.Scope) {

@@ -26,7 +26,7 @@ func (d *Daemon) keepStatus(ctx context.Context) error {
 		ready := d.ready() == nil
 		if c, err := d.store.Counts(ctx); err == nil {
 			c.RefreshedAt = d.current(c.RefreshedAt)
-			d.report(systemd.Notifier{}.Status(statusLine(c, d.trouble(), time.Now())))
+			d.report(systemd.Notifier{}.Status(statusLine(c, d.share(c), d.trouble(), time.Now())))
 		}
 		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (d.ready() == nil); {
 			if !sleep(ctx, time.Second) {
@@ -47,12 +47,25 @@ func (d *Daemon) trouble() string {
 	return ""
 }
 
+// share is how many scopes are refreshed; before AWS has been reached those that
+// are remembered.
+func (d *Daemon) share(c store.Counts) share {
+	if !d.connected.Load() {
+		return share{len(c.RefreshedAt), len(c.RefreshedAt)}
+	}
+	return d.refreshes.share()
+}
+
 // statusLine is what an operator wants to know at a glance; trouble comes
 // before all else.
-func statusLine(c store.Counts, trouble string, now time.Time) string {
+func statusLine(c store.Counts, scopes share, trouble string, now time.Time) string {
 	protected := c.Restorable["yes"] + c.Restorable["no"] + c.Restorable["unknown"]
 	left := forsaken(c)
-	parts := []string{fmt.Sprintf("%s protected in %s", alert.Plural(max(0, protected-left), "flow log"), alert.Plural(len(c.RefreshedAt), "scope"))}
+	where := alert.Plural(scopes.all, "scope")
+	if scopes.refreshed < scopes.all {
+		where = scopes.String()
+	}
+	parts := []string{fmt.Sprintf("%s protected in %s", alert.Plural(max(0, protected-left), "flow log"), where)}
 	if left > 0 {
 		parts = append(parts, fmt.Sprintf("%d NOT guarded (no scope of the configuration)", left))
 	}

@@ -142,10 +142,12 @@ func (e *exam) daemon(ctx context.Context) []finding {
 		return one(finding{Fail, "not healthy: " + healthy, "journalctl -u flowkeeper"})
 	case rerr != nil:
 		return one(finding{Unknown, "can't tell: " + words(rerr), ""})
-	case ready != "ok":
+	}
+	scopes, ok := strings.CutPrefix(ready, "ok")
+	if !ok {
 		return one(finding{Fail, "not ready: " + ready, "journalctl -u flowkeeper"})
 	}
-	return one(fine("healthy and ready at %s", listen))
+	return one(fine("healthy and ready at %s%s", listen, scopes))
 }
 
 // noDaemon: where one has worked on this machine, it should.

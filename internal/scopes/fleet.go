@@ -72,6 +72,11 @@ func (f *Fleet) Enabled(s inventory.Scope) bool {
 	return true
 }
 
+// Unlisted reports whether there are accounts whose Regions AWS has not named yet.
+func (f *Fleet) Unlisted() bool {
+	return f.Lists() && slices.ContainsFunc(f.members, func(m *member) bool { return m.names() == nil })
+}
+
 const (
 	connectTimeout = 40 * time.Second // systemd waits 60 s for a start
 	listTimeout    = 15 * time.Second // of one account's Regions
@@ -108,7 +113,7 @@ func Connect(ctx context.Context, base aws.Config, accounts []Account, regions [
 		s := sourceOf(cfg)
 		f.members = append(f.members, &member{id: a.ID, cfg: s.signs(cfg, newVerified(a.ID, s, cfg))})
 	}
-	if !f.lists() {
+	if !f.Lists() {
 		names, err := Regions(ctx, base, regions)
 		if err != nil {
 			return nil, err
@@ -154,7 +159,7 @@ func Connect(ctx context.Context, base aws.Config, accounts []Account, regions [
 // scopes added, and for accounts that could not be asked why, by their ID: their
 // scopes stay as they are.
 func (f *Fleet) Discover(ctx context.Context) (added []inventory.Scope, failed map[string]error) {
-	if !f.lists() {
+	if !f.Lists() {
 		return nil, nil
 	}
 	failed = f.list(ctx)
@@ -166,8 +171,9 @@ func (f *Fleet) Discover(ctx context.Context) (added []inventory.Scope, failed m
 	return added, failed
 }
 
-// lists reports whether AWS decides which Regions there are.
-func (f *Fleet) lists() bool { return len(f.regions) == 1 && f.regions[0] == AllRegions }
+// Lists reports whether AWS decides which Regions there are, not the
+// configuration.
+func (f *Fleet) Lists() bool { return len(f.regions) == 1 && f.regions[0] == AllRegions }
 
 // list asks for the enabled Regions of each account.
 func (f *Fleet) list(ctx context.Context) (failed map[string]error) {

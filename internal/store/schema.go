@@ -168,6 +168,8 @@ CREATE INDEX campaigns_last ON campaigns (last_at);
 ALTER TABLE events ADD COLUMN campaign TEXT NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN over INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX events_campaign ON events (campaign, over) WHERE campaign <> '';
+-- Alerts that were given up, among them those that nobody has taken.
+CREATE INDEX deliveries_parked ON deliveries (sink, alert) WHERE parked_at IS NOT NULL;
 `}
 
 // migrate brings the file to today's schema. It keeps a copy of an older file

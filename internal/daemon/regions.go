@@ -1,0 +1,247 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// share is how many of the scopes are refreshed.
+type share struct{ refreshed, all int }
+
+func (s share) String() string { return fmt.Sprintf("%d of %d scopes", s.refreshed, s.all) }
+
+// share counts the scopes whose last refresh was complete. Those whose Region is
+// not enabled are none.
+func (r *refreshes) share() (n share) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.d.fleet.Scopes() {
+		if r.off[s] {
+			continue
+		}
+		n.all++
+		if _, ok := r.last[s]; ok && r.failed[s] == 0 {
+			n.refreshed++
+		}
+	}
+	return n
+}
+
+// untried are the scopes whose first refresh since the start is not over, and is
+// still waited for: one that AWS refuses, or does not answer, is not.
+func (r *refreshes) untried() (out []inventory.Scope) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.d.fleet.Scopes() {
+		if _, ok := r.last[s]; !ok && r.failed[s] == 0 && !r.hangs[s] && !r.off[s] {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// ready says why the refreshes are not, or nothing: each scope has been tried, and
+// one at least was refreshed.
+func (r *refreshes) ready() error {
+	if len(r.untried()) > 0 {
+		return errors.New("the first refresh is not done yet")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.last) == 0 {
+		return errors.New("no scope could be refreshed yet")
+	}
+	return nil
+}
+
+func (r *refreshes) isOff(s inventory.Scope) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.off[s]
+}
+
+// disable ends the refreshes of a scope whose Region AWS does not name any more.
+// What the snapshot has of it stays as it is: nothing there was seen gone. People
+// are told if it has flow logs that are protected.
+func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
+	r.mu.Lock()
+	was := r.off[s]
+	r.off[s] = true
+	r.mu.Unlock()
+	if was {
+		return
+	}
+	c, err := r.d.store.Counts(ctx)
+	n := c.Protected[s.String()]
+	r.d.Log.Warn("a Region is not enabled any more: it is not refreshed until it is enabled again, and its snapshot stands", "account", s.Account, "region", s.Region, "flow_logs", n)
+	if (err != nil || n > 0) && !r.hasTold(s) {
+		r.d.tellPipeline(ctx, s, remediate.Refreshing, fmt.Sprintf("the Region %s is not enabled in account %s any more: %s there can be neither watched nor restored until it is enabled again", s.Region, s.Account, alert.Plural(n, "protected flow log")))
+	}
+}
+
+// enable begins the refreshes again of scopes whose Region AWS names again.
+func (r *refreshes) enable() {
+	r.mu.Lock()
+	var back []inventory.Scope
+	for s := range r.off {
+		if r.d.fleet.Enabled(s) {
+			back = append(back, s)
+			delete(r.off, s)
+		}
+	}
+	r.mu.Unlock()
+	for _, s := range back {
+		r.d.Log.Info("a Region is enabled again", "account", s.Account, "region", s.Region)
+		r.ask(ask{scope: s})
+	}
+}
+
+// How often AWS is asked which Regions there are: a new one is seen within the
+// hour. While an account can't be asked it is tried more often, and a refresh that
+// is refused asks out of turn.
+const (
+	discoverEvery = 30 * time.Minute
+	discoverAgain = time.Minute
+	discoverPause = 10 * time.Second // between two at least
+	settleTimeout = 40 * time.Second // for a pause and an answer
+)
+
+// discovery notices Regions that are enabled or disabled while the daemon runs.
+type discovery struct {
+	d     *Daemon
+	asked chan struct{}
+
+	mu    sync.Mutex
+	began time.Time     // of the last one that is over
+	over  chan struct{} // closed when the next one is
+
+	// Of run's goroutine alone.
+	failed map[string]int  // in a row, by account
+	told   map[string]bool // people were, of these failures
+	clear  map[string]bool // nobody is left to be told that an account can be asked
+}
+
+func newDiscovery(d *Daemon) *discovery {
+	return &discovery{d: d, asked: make(chan struct{}, 1), over: make(chan struct{}), failed: map[string]int{}, told: map[string]bool{}, clear: map[string]bool{}}
+}
+
+// soon asks for a discovery out of turn. It never blocks.
+func (v *discovery) soon() {
+	select {
+	case v.asked <- struct{}{}:
+	default:
+	}
+}
+
+// settle returns once AWS has been asked within discoverPause, or can't be soon.
+func (v *discovery) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	for ctx.Err() == nil {
+		v.mu.Lock()
+		fresh, over := time.Since(v.began) < discoverPause, v.over
+		v.mu.Unlock()
+		if fresh {
+			return
+		}
+		v.soon()
+		select {
+		case <-over:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// done notes that a discovery is over.
+func (v *discovery) done(began time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.began = began
+	close(v.over)
+	v.over = make(chan struct{})
+}
+
+// run discovers until ctx ends. What works on a scope is started in g.
+func (v *discovery) run(ctx context.Context, g *errgroup.Group) error {
+	if !v.d.fleet.Lists() {
+		return nil
+	}
+	again := v.d.fleet.Unlisted()
+	for last := time.Now().Add(-discoverPause); ; {
+		pause := discoverEvery
+		if again {
+			pause = discoverAgain
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-v.asked:
+			sleep(ctx, discoverPause-time.Since(last)) // many ask at once
+		case <-ctx.Done():
+		}
+		t.Stop()
+		if ctx.Err() != nil {
+			return nil
+		}
+		last = time.Now()
+		added, failed := v.d.fleet.Discover(ctx)
+		v.done(last)
+		for _, s := range added {
+			v.d.Log.Info("a Region is new, and guarded from now on", "account", s.Account, "region", s.Region)
+			v.d.begin(ctx, g, s)
+		}
+		v.d.refreshes.enable()
+		v.report(ctx, failed)
+		again = len(failed) > 0
+	}
+}
+
+// report logs once that an account's Regions can't be asked for. It is an alert
+// where nothing else would tell: the account's scopes are refreshed.
+func (v *discovery) report(ctx context.Context, failed map[string]error) {
+	if ctx.Err() != nil {
+		return
+	}
+	for account, err := range failed {
+		v.failed[account]++
+		if n := v.failed[account]; n == 1 {
+			v.d.Log.Warn("which Regions an account has enabled can't be asked for; those that are known stay", "account", account, "error", err)
+		} else if n >= 3 && !scopes.Passes(err) && !v.told[account] && v.d.refreshes.works(account) {
+			v.told[account], v.clear[account] = true, false
+			v.d.tellPipeline(ctx, inventory.Scope{Account: account}, remediate.Refreshing, "which Regions the account has enabled can't be asked for, so that a new one would not be guarded: "+err.Error())
+		}
+	}
+	for _, s := range v.d.fleet.Scopes() {
+		a := s.Account
+		if failed[a] != nil {
+			continue
+		}
+		delete(v.failed, a)
+		delete(v.told, a)
+		if !v.clear[a] {
+			v.clear[a] = v.d.works(ctx, inventory.Scope{Account: a}, remediate.Refreshing, "which Regions the account has enabled can be asked for again")
+		}
+	}
+}
+
+// works reports whether a scope of an account is refreshed.
+func (r *refreshes) works(account string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s := range r.last {
+		if s.Account == account && r.failed[s] == 0 {
+			return true
+		}
+	}
+	return false
+}

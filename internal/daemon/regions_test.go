@@ -1,0 +1,344 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+const farRegion = "us-east-1"
+
+var (
+	home = inventory.Scope{Account: account, Region: region}
+	far  = inventory.Scope{Account: account, Region: farRegion}
+)
+
+// borders is an AWS whose EC2 of some Regions refuses every call, or does not
+// answer.
+type borders struct {
+	inner aws.HTTPClient
+	mu    sync.Mutex
+	codes map[string]string // by Region; "": it hangs
+}
+
+func (b *borders) set(region, code string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.codes == nil {
+		b.codes = map[string]string{}
+	}
+	b.codes[region] = code
+}
+
+func (b *borders) open(region string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.codes, region)
+}
+
+func (b *borders) Do(r *http.Request) (*http.Response, error) {
+	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	p := strings.Split(scope, "/")
+	b.mu.Lock()
+	code, closed := b.codes[p[2]]
+	b.mu.Unlock()
+	switch {
+	case !closed || p[3] != "ec2":
+		return b.inner.Do(r)
+	case code == "":
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	body := "<Response><Errors><Error><Code>" + code + "</Code><Message>refused by the test</Message></Error></Errors><RequestID>x</RequestID></Response>"
+	return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r}, nil
+}
+
+// abroad is a daemon that guards every Region.
+func abroad(t *testing.T) (*house, *borders) {
+	h := newHouse(t)
+	b := &borders{inner: h.daemon.AWS.HTTPClient}
+	h.daemon.AWS.HTTPClient = b
+	h.daemon.Config.Inventory.Regions = []string{"all"}
+	return h, b
+}
+
+// readyz is what /readyz answers.
+func (h *house) readyz() (int, string) {
+	h.t.Helper()
+	resp, err := http.Get("http://" + h.daemon.listener.Addr().String() + "/readyz")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return resp.StatusCode, strings.TrimSpace(string(b))
+}
+
+// TestARefusedRegionCountsAsTried: an SCP denies all in one Region. The others
+// count: the daemon is ready, its heart beats, and the refused one has its alert.
+func TestARefusedRegionCountsAsTried(t *testing.T) {
+	t.Parallel()
+	var status atomic.Int64
+	status.Store(http.StatusOK)
+	h, b := abroad(t)
+	b.set(farRegion, "UnauthorizedOperation")
+	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
+	var beats *atomic.Int64
+	h.daemon.Config.Heartbeat.URL, beats = monitor(t, &status)
+	h.daemon.Config.Heartbeat.Every = 20 * time.Millisecond
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	h.await("/readyz to be 200", func() bool {
+		code, text := h.readyz()
+		return code == http.StatusOK && text == "ok, 1 of 2 scopes"
+	})
+	h.await("a beat", func() bool { return beats.Load() > 0 })
+	h.await("its alert", func() bool { return len(h.pager.of(alert.Pipeline)) == 1 })
+	if a := h.pager.of(alert.Pipeline)[0]; a.Region != farRegion || !strings.Contains(a.Cause, "UnauthorizedOperation") {
+		t.Errorf("%+v", a)
+	}
+	h.strike(id)
+	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	b.open(farRegion)
+	h.await("both", func() bool { _, text := h.readyz(); return text == "ok, 2 of 2 scopes" })
+	h.await("its end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
+}
+
+// TestNoScopeRefreshedIsNotReady: where all are refused, none counts.
+func TestNoScopeRefreshedIsNotReady(t *testing.T) {
+	t.Parallel()
+	h, b := abroad(t)
+	h.daemon.Config.Inventory.Regions = []string{region, farRegion}
+	b.set(region, "UnauthorizedOperation")
+	b.set(farRegion, "UnauthorizedOperation")
+	h.run()
+	h.await("both to be tried", func() bool { return h.daemon.connected.Load() && h.failures(home) > 0 && h.failures(far) > 0 })
+	if err := h.daemon.ready(); err == nil || !strings.Contains(err.Error(), "no scope could be refreshed") {
+		t.Errorf("%v", err)
+	}
+	if err := h.daemon.refreshes.fresh(); err == nil {
+		t.Error("all is well without any refresh")
+	}
+}
+
+// TestAHangingRegionHoldsUpNoOther: not the start, not their refreshes, not
+// readiness, however many hang.
+func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, b := abroad(t)
+		regions := []string{region}
+		for _, r := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"} {
+			regions = append([]string{"xx-" + r + "-1"}, regions...)
+			b.set(regions[0], "")
+		}
+		h.daemon.Config.Inventory.Regions = regions
+		h.daemon.Config.Inventory.Schedule = "@every 5m"
+		h.plant(region, "vpc-1")
+		d := h.daemon
+		ctx, cancel := context.WithCancel(t.Context())
+		defer d.close()
+		if err := errors.Join(d.open(ctx), d.connect(ctx)); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		var all sync.WaitGroup
+		all.Go(func() {
+			if err := d.refreshes.run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		d.refreshes.await(ctx, time.Hour)
+		if took := time.Since(begun); took > 3*slotPatience {
+			t.Errorf("what waits in the queue waited %s", took)
+		}
+		if err := d.refreshes.ready(); err != nil {
+			t.Errorf("not ready: %v", err)
+		}
+		for range 60 {
+			time.Sleep(time.Minute)
+			if err := d.refreshes.fresh(); err != nil {
+				t.Fatalf("after %s: %v", time.Since(begun), err)
+			}
+		}
+		if n := d.refreshes.share(); n != (share{1, 13}) {
+			t.Errorf("%s", n)
+		}
+		if ok, names := d.progress.Healthy(time.Now()); !ok {
+			t.Errorf("stalled: %v", names)
+		}
+		cancel()
+		all.Wait()
+	})
+}
+
+// TestARegionEnabledLaterIsGuardedWithinTheHour, without a restart.
+func TestARegionEnabledLaterIsGuardedWithinTheHour(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := abroad(t)
+		h.daemon.Config.Inventory.Schedule = "@every 5m"
+		h.world.SetRegions(region)
+		d := h.daemon
+		ctx, cancel := context.WithCancel(t.Context())
+		defer d.close()
+		if err := errors.Join(d.open(ctx), d.connect(ctx)); err != nil {
+			t.Fatal(err)
+		}
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return d.refreshes.run(ctx) })
+		g.Go(func() error { return d.rehearse(ctx) })
+		g.Go(func() error { return d.discovery.run(ctx, g) })
+		time.Sleep(time.Minute)
+		h.world.SetRegions(region, farRegion)
+		h.plant(farRegion, "vpc-1")
+		time.Sleep(time.Hour)
+		if !h.scopeDone(far) {
+			t.Errorf("not refreshed an hour later: %v", d.fleet.Scopes())
+		}
+		if n := d.refreshes.share(); n != (share{2, 2}) {
+			t.Errorf("%s", n)
+		}
+		cancel()
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestWhatIsDeletedInANewRegionIsRestored: its restorer runs, too.
+func TestWhatIsDeletedInANewRegionIsRestored(t *testing.T) {
+	t.Parallel()
+	h, _ := abroad(t)
+	h.world.SetRegions(region)
+	h.refreshed()
+	h.plant(farRegion, "vpc-1")
+	h.world.SetRegions(region, farRegion)
+	h.daemon.discovery.soon()
+	h.await("its refresh", func() bool { return h.scopeDone(far) })
+	id := h.world.FlowLogs(account, farRegion)[0].ID
+	if !h.world.Remove(account, farRegion, id) {
+		t.Fatal("not there")
+	}
+	h.await("the flow log to be back", func() bool { return h.on(farRegion, "vpc-1") == 1 })
+}
+
+// TestADisabledRegionKeepsItsSnapshot: nothing is taken for deleted, and people are
+// told once, if it has flow logs; when it is back all goes on.
+func TestADisabledRegionKeepsItsSnapshot(t *testing.T) {
+	t.Parallel()
+	h, b := abroad(t)
+	h.world.SetRegions(region, farRegion, "ap-south-2") // that has none
+	h.plant(farRegion, "vpc-1")
+	h.refreshed()
+	h.await("all", func() bool { return h.daemon.refreshes.share() == share{3, 3} })
+	h.world.SetRegions(region)
+	b.set(farRegion, "AuthFailure")
+	b.set("ap-south-2", "AuthFailure")
+	h.await("the Regions to be off", func() bool { return h.daemon.refreshes.share() == share{1, 1} })
+	h.await("an alert", func() bool { return len(h.pager.of(alert.Pipeline)) > 0 })
+	a := h.pager.of(alert.Pipeline)
+	if len(a) != 1 || a[0].Region != farRegion || !strings.Contains(a[0].Cause, "not enabled in account 111122223333 any more: 1 protected flow log there") {
+		t.Errorf("%+v", a)
+	}
+	if err := h.daemon.refreshes.fresh(); err != nil {
+		t.Errorf("not well: %v", err)
+	}
+	if n := len(h.pager.of(alert.Deletion)); n != 0 {
+		t.Errorf("%d deletions", n)
+	}
+	b.open(farRegion)
+	b.open("ap-south-2")
+	h.world.SetRegions(region, farRegion, "ap-south-2")
+	h.daemon.discovery.soon()
+	h.await("all again", func() bool { return h.daemon.refreshes.share() == share{3, 3} })
+	h.await("its end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
+}
+
+// deaf is a sink that takes nothing until it is told to.
+type deaf struct{ hears atomic.Bool }
+
+func (d *deaf) Send(context.Context, alert.Alert) error {
+	if d.hears.Load() {
+		return nil
+	}
+	return errors.New("down")
+}
+
+// TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert, after 15 minutes, and goes on
+// once a sink that is not the log has it.
+func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
+	t.Parallel()
+	for _, remote := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t)
+			h.daemon.Config.Inventory.Schedule = "@every 5m"
+			sink := &deaf{}
+			h.daemon.Sinks = map[string]alert.Sink{"pager": sink}
+			if !remote {
+				h.daemon.Sinks = nil
+			}
+			d := h.daemon
+			ctx, cancel := context.WithCancel(t.Context())
+			defer d.close()
+			if err := errors.Join(d.open(ctx), d.connect(ctx)); err != nil {
+				t.Fatal(err)
+			}
+			g, ctx := errgroup.WithContext(ctx)
+			g.Go(func() error { return d.refreshes.run(ctx) })
+			for _, s := range d.senders {
+				g.Go(func() error { return s.Run(ctx) })
+			}
+			d.queue.received(ctx)
+			wait := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
+			wait(time.Minute)
+			well := func(want bool) {
+				t.Helper()
+				if err := d.unwell(); (err == nil) != want {
+					t.Errorf("with remote sinks: %v; %v", remote, err)
+				}
+			}
+			for _, level := range []alert.Level{alert.Medium, alert.High} {
+				a := alert.Alert{ID: string(level), Kind: alert.Tamper, Level: level, Time: alert.Time{Time: time.Now()}}
+				if err := d.store.Update(ctx, func(tx remediate.Tx) error { return tx.AddAlert(a) }); err != nil {
+					t.Fatal(err)
+				}
+				d.wakeSenders()
+				wait(14 * time.Minute)
+				well(true)
+				wait(2 * time.Minute)
+				well(level == alert.Medium || !remote)
+			}
+			sink.hears.Store(true)
+			if _, err := d.store.Retry(ctx, "high"); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range d.senders {
+				s.Hurry()
+			}
+			wait(time.Minute)
+			well(true)
+			cancel()
+			if err := g.Wait(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -1,0 +1,60 @@
+package store
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate"
+)
+
+// TestUntaken: what one sink beside the log has taken is taken; what was given up
+// is not.
+func TestUntaken(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	add := func(id string, level alert.Level, at time.Time) {
+		s.put(t, func(tx remediate.Tx) error {
+			return tx.AddAlert(alert.Alert{ID: id, Time: alert.Time{Time: at}, Kind: alert.Deletion, Level: level})
+		})
+	}
+	is := func(want string, sinks ...string) {
+		t.Helper()
+		if len(sinks) == 0 {
+			sinks = []string{"chat", "pager"}
+		}
+		a, ok, err := s.Untaken(t.Context(), sinks, now.Add(-15*time.Minute))
+		if err != nil || ok != (want != "") || a.ID != want {
+			t.Errorf("%q %v %v, want %q", a.ID, ok, err, want)
+		}
+	}
+	sent := func(id, sink string) {
+		t.Helper()
+		if err := s.Sent(t.Context(), sink, id, *now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is("")
+	add("medium", alert.Medium, now.Add(-time.Hour))
+	add("young", alert.Critical, now.Add(-14*time.Minute))
+	is("")
+	add("critical", alert.Critical, now.Add(-16*time.Minute))
+	add("high", alert.High, now.Add(-20*time.Minute))
+	is("high")
+	is("", "mail") // it was routed to no such sink
+	sent("high", "log")
+	is("high")
+	sent("high", "pager")
+	is("critical")
+	s.giveUp(t, "critical", "pager")
+	s.giveUp(t, "critical", "chat")
+	*now = now.Add(5 * time.Second)
+	is("critical")
+	if _, err := s.Retry(t.Context(), "critical"); err != nil {
+		t.Fatal(err)
+	}
+	sent("critical", "chat")
+	is("")
+	*now = now.Add(time.Minute)
+	is("young")
+}
