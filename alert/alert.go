@@ -61,17 +61,30 @@ type Rule struct {
 }
 
 // Actor is who did it, as CloudTrail says. MFA is nil where the record does
-// not tell.
+// not tell. ARN and SessionIssuer are AWS's own names, and the only ones by
+// which rules may know anybody: others are whatever an identity provider, or
+// whoever took the role, chose to say.
 type Actor struct {
 	Type          string `json:"type,omitempty"`
 	ARN           string `json:"arn,omitempty"`
 	SessionIssuer string `json:"session_issuer,omitempty"`
 	AccessKeyID   string `json:"access_key_id,omitempty"`
-	MFA           *bool  `json:"mfa,omitempty"`
-	SourceIP      string `json:"source_ip,omitempty"`
-	UserAgent     string `json:"user_agent,omitempty"`
-	Account       string `json:"account,omitempty"` // where it is not the alert's
-	Via           string `json:"via,omitempty"`     // console, CLI, an SDK's name, Terraform, or the AWS service that did it
+	UserName      string `json:"user_name,omitempty"`
+	OnBehalfOf    string `json:"on_behalf_of,omitempty"`   // a user ID of IAM Identity Center
+	IdentityStore string `json:"identity_store,omitempty"` // the ARN of the store in which that user is
+	PrincipalID   string `json:"principal_id,omitempty"`
+	InvokedBy     string `json:"invoked_by,omitempty"` // the AWS service that did it
+
+	// SourceIdentity is what whoever took the role was called then, through every
+	// further role; WebIdentity the identity provider, and what it said of them.
+	SourceIdentity string `json:"source_identity,omitempty"`
+	WebIdentity    string `json:"web_identity,omitempty"`
+
+	MFA       *bool  `json:"mfa,omitempty"`
+	SourceIP  string `json:"source_ip,omitempty"`
+	UserAgent string `json:"user_agent,omitempty"`
+	Account   string `json:"account,omitempty"` // where it is not the alert's
+	Via       string `json:"via,omitempty"`     // console, CLI, an SDK's name, Terraform, or the AWS service that did it
 }
 
 // Deeds is what a principal did to flow logs by one API call within the hour

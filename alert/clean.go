@@ -68,7 +68,8 @@ func (a Alert) clean() Alert {
 	}
 	if a.Actor != nil {
 		who := *a.Actor
-		for _, s := range []*string{&who.Type, &who.ARN, &who.SessionIssuer, &who.AccessKeyID, &who.SourceIP, &who.UserAgent, &who.Account, &who.Via} {
+		for _, s := range []*string{&who.Type, &who.ARN, &who.SessionIssuer, &who.AccessKeyID, &who.SourceIP, &who.UserAgent, &who.Account, &who.Via,
+			&who.UserName, &who.OnBehalfOf, &who.IdentityStore, &who.PrincipalID, &who.InvokedBy, &who.SourceIdentity, &who.WebIdentity} {
 			*s = Clean(*s, maxField)
 		}
 		a.Actor = &who

@@ -56,11 +56,8 @@ func (a Alert) whoShort() string {
 	case a.Actor == nil:
 		return ""
 	}
-	who := a.Actor.name()
-	if a.Actor.Type != "" && !strings.HasPrefix(who, a.Actor.Type) {
-		who = a.Actor.Type + " " + who
-	}
-	if a.Actor.AccessKeyID != "" {
+	who := a.Actor.Who()
+	if a.Actor.AccessKeyID != "" && !strings.Contains(who, a.Actor.AccessKeyID) {
 		who += ", access key " + a.Actor.AccessKeyID
 	}
 	return who

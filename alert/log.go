@@ -36,7 +36,9 @@ func (l *Log) Send(ctx context.Context, a Alert) error {
 		add("deleted_at", a.DeletedAt.String())
 	}
 	if a.Actor != nil {
-		add("actor", a.Actor.name())
+		add("actor", a.Actor.Name())
+		add("source_identity", a.Actor.SourceIdentity)
+		add("web_identity", a.Actor.WebIdentity)
 		add("source_ip", a.Actor.SourceIP)
 		add("mfa", a.Actor.MFAWords())
 	}

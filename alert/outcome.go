@@ -202,6 +202,8 @@ func (a Alert) watching() string {
 	switch {
 	case a.NotStored:
 		return "can't mend this, and " + restoresNothing
+	case a.Target == "":
+		return "can't tell what was changed, nor undo it; it tells when AWS reports that delivery fails, and restores flow logs that are deleted"
 	case len(a.FlowLogs) == 0:
 		return "can't mend this: the refresh still finds what is deleted, later and without who did it"
 	}

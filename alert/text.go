@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -62,19 +61,6 @@ func (a Alert) who(t *lines) {
 	t.put("From", a.Actor.SourceIP)
 	t.put("With", a.Actor.with())
 	t.put("MFA", a.Actor.MFAWords())
-}
-
-// name is the most telling of what is known.
-func (a Actor) name() string {
-	for _, s := range []string{a.ARN, a.SessionIssuer} {
-		if s != "" {
-			return s
-		}
-	}
-	if a.Account != "" {
-		return strings.TrimSpace(a.Type + " " + a.Account)
-	}
-	return cmp.Or(a.Type, "unknown")
 }
 
 // with is the tool, and the user agent that it claims.

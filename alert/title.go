@@ -134,14 +134,15 @@ func things(logs []FlowLog) string {
 	return "flow log " + Clean(logs[0].FlowLogID, 40)
 }
 
-// by names the actor shortly: an ARN's last part, as the account is said anyway.
+// by names the actor shortly: an ARN's last part, as the account is said anyway;
+// any other name with its account, where that is another one.
 func (a Alert) by() string {
 	if a.Actor == nil {
 		return ""
 	}
-	name := a.Actor.name()
-	if parts := strings.SplitN(name, ":", 6); len(parts) == 6 && parts[0] == "arn" {
-		name = parts[5]
+	name := a.Actor.Short()
+	if other := a.Actor.Account; a.Actor.ARN == "" && other != a.Account && !strings.Contains(name, other) {
+		name += " of " + other
 	}
 	return " by " + Clean(name, 80)
 }

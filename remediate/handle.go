@@ -84,7 +84,7 @@ func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []de
 		err = r.aside(ctx, s, fs, commit)
 	}
 	for _, f := range fs {
-		if f.Kind == detection.Deleted && f.Record.IDsUnknown || f.Kind == detection.TornDown && r.stands(ctx, s, f.Record.ResourceIDs[0]) {
+		if f.Record.IDsUnknown && (f.Kind == detection.Deleted || f.Kind == detection.Created) || f.Kind == detection.TornDown && r.stands(ctx, s, f.Record.ResourceIDs[0]) {
 			r.RefreshSoon(s, false)
 		}
 	}

@@ -170,7 +170,11 @@ type Entry struct {
 // claimOf tells records apart that bear the same event ID: one of them may be
 // forged, and must not count as the other (I2).
 func claimOf(actor *alert.Actor, at time.Time) string {
-	return alert.ID(principal(actor), actor.ARN, at.UTC().Format(time.RFC3339))
+	claim := []string{principal(actor), actor.ARN, at.UTC().Format(time.RFC3339)}
+	if claim[0] == "" { // it is all that tells two people apart
+		claim = append(claim, actor.UserName, actor.OnBehalfOf, actor.PrincipalID, actor.InvokedBy)
+	}
+	return alert.ID(claim...)
 }
 
 // Event is what one record, or one refresh, set off: it may name many flow

@@ -2,6 +2,7 @@ package remediate
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"flowkeeper/alert"
@@ -10,7 +11,8 @@ import (
 )
 
 // open opens or finds the incident of one flow log that a record names.
-// fresh is false where this record was applied before. excused tells that the
+// fresh is false where this record was applied before, or is an addendum that
+// says nothing new of it. excused tells that the
 // deletion was allowed: released, or ignored by a rule.
 func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Finding, now time.Time) (i Incident, fresh, excused bool, err error) {
 	row, known, err := tx.FlowLog(s, id)
@@ -24,15 +26,20 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 	}
 	actor := f.Actor()
 	rule := r.Policy.rule(s.Account, principal(&actor))
+	fresh = true
 	released := known && row.Released(f.Record.EventTime)
 	excused = released || known && !row.Protected || rule.Action == Ignore
 	if found {
 		if done, err := tx.Recorded(s, id, f.Record.EventID, claimOf(&actor, f.Record.EventTime)); err != nil || done {
 			return i, false, excused, err
 		}
-		over := i.State == Closed
-		if i = i.hear(rule, f, actor, known && !released && row.Released(i.lostAt()), now); over && i.State == Open && known && row.State == inventory.Live {
+		before := i
+		i = i.hear(rule, f, actor, known && !released && row.Released(i.lostAt()), now)
+		if before.State == Closed && i.State == Open && known && row.State == inventory.Live {
 			i = i.know(row) // what AWS has shown since is what is lost now
+		}
+		if fresh, err = saysMore(tx, f, before, i); err != nil {
+			return i, false, excused, err
 		}
 	} else {
 		i = newIncident(s, id, row, known, now)
@@ -48,8 +55,20 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 	if err := tx.PutIncident(i); err != nil {
 		return i, false, excused, err
 	}
-	return i, true, excused, tx.AddHistory(s, id, Entry{At: now, State: i.State, Reason: i.Reason,
+	return i, fresh, excused, tx.AddHistory(s, id, Entry{At: now, State: i.State, Reason: i.Reason,
 		Text: "named by a record of DeleteFlowLogs", EventID: f.Record.EventID, Claim: claimOf(&actor, f.Record.EventTime), Actor: &actor})
+}
+
+// saysMore reports whether a record says anything new of an incident: any
+// record does, but for an addendum of an event that is known to have named it
+// and by which nothing changes. A forged one so hides nothing: the event that it
+// claims to repeat was heard already, or says more itself (I2).
+func saysMore(tx Tx, f detection.Finding, before, after Incident) (bool, error) {
+	if !f.Record.Repeats() || before.State != after.State || before.Action != after.Action || before.Source != after.Source {
+		return true, nil
+	}
+	named, err := tx.EventsOf(before.Scope, before.FlowLogID)
+	return !slices.Contains(named, f.Record.EventID), err
 }
 
 // foresee tells why an open incident will end without a restore, as far as

@@ -95,6 +95,11 @@ type Tx interface {
 	SetTrouble(scope inventory.Scope, p Part, on bool) error
 	// Dependents are the needs that name a thing.
 	Dependents(thing Thing) ([]Dependents, error)
+	// DependentsUnder are the needs that name a thing whose name begins so.
+	DependentsUnder(prefix string) ([]Dependents, error)
+	// Guarded counts, up to a limit, the protected flow logs of an account that
+	// live or are to come back; an empty Region means all.
+	Guarded(account, region string, limit int) (int, error)
 	// LiveWith are protected live rows with the same needs.
 	LiveWith(scope inventory.Scope, n Needs, limit int) ([]inventory.Row, error)
 	// AllPending are the open and blocked incidents of known flow logs.

@@ -70,12 +70,16 @@ func (r *Remediator) tamperAlerts(ctx context.Context, fs []detection.Finding, n
 				continue
 			}
 			target := TargetOf(f.Record)
-			t, asked := known[target]
+			thing := target
+			if Unstated(f.Record) {
+				thing = fmt.Sprint(placeOf(f.Record))
+			}
+			t, asked := known[thing]
 			if !asked {
-				if t, err = Threatened(tx, target, beside); err != nil {
+				if t, err = ThreatOf(tx, f.Record, beside); err != nil {
 					return err
 				}
-				known[target] = t
+				known[thing] = t
 			}
 			if len(t.Uses) > 0 {
 				matter, alerts = append(matter, f), append(alerts, r.tamperAlert(f, target, t, now))
@@ -86,11 +90,11 @@ func (r *Remediator) tamperAlerts(ctx context.Context, fs []detection.Finding, n
 	return matter, alerts, err
 }
 
-// Tampers reports whether a call that a rule is about does any harm, and names
-// what it changes.
+// Tampers reports whether a call that a rule is about does any harm, as far as
+// its record tells.
 func Tampers(r cloudtrail.Record) bool {
 	harmless := r.EventName == "UntagDeliveryStream" && r.Detail != "" && !strings.Contains(r.Detail, cloudtrail.DeliveryTag)
-	return r.Target != "" && !harmless
+	return !harmless
 }
 
 func (r *Remediator) tamperAlert(f detection.Finding, target string, t Threat, now time.Time) alert.Alert {
@@ -100,10 +104,14 @@ func (r *Remediator) tamperAlert(f detection.Finding, target string, t Threat, n
 	a.Target, a.FlowLogs, a.Omitted = target, slices.Clone(t.FlowLogs), t.all-len(t.FlowLogs)
 	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, ThingOf(target).name(), detailOf(f.Record), strings.Join(t.Uses, " and "))
 	a.Advice = tamperAdvice(f.Record)
+	if target == "" {
+		a.Cause, a.Advice = unstatedCause(f.Record, t), unstatedAdvice(f.Record)
+	}
 	written := f.Record.EventName == "PutBucketPolicy" && f.Record.Identity.InvokedBy == deliveryService
 	switch {
 	case r.Policy.rule(f.Record.Account, principal(&actor)).Action == Ignore, written:
 		a.Level = alert.Informational
+	case target == "": // its rule's level: nobody knows whether it is about ours
 	case destroys[f.Record.EventName] && len(t.FlowLogs) > 0:
 		a.Level, a.RaisedBy = alert.Critical, []string{DestinationGone}
 	default:
@@ -132,7 +140,8 @@ func tamperID(f detection.Finding) string {
 		mfa = fmt.Sprint(*id.MFA)
 	}
 	return alert.ID(string(alert.Tamper), rec.Account, rec.Region, rec.EventSource, rec.EventName, TargetOf(rec), rec.Detail, rec.RequestHash,
-		id.Type, id.ARN, id.AccountID, id.AccessKeyID, id.SessionIssuer, id.InvokedBy, mfa, rec.SourceIP, spell)
+		id.Type, id.ARN, id.AccountID, id.AccessKeyID, id.SessionIssuer, id.InvokedBy, mfa, rec.SourceIP, spell,
+		id.UserName, id.PrincipalID, id.OnBehalfOf, id.SourceIdentity, id.WebIdentity)
 }
 
 // deliveryService writes bucket policies for whoever makes a flow log.

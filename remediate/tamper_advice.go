@@ -23,6 +23,8 @@ func tamperAdvice(r cloudtrail.Record) string {
 		return "make the delivery stream again, with the tag LogDeliveryEnabled"
 	case "UntagDeliveryStream":
 		return "put the tag LogDeliveryEnabled=true back: AWS delivers to no stream without it"
+	case "UpdateDestination":
+		return "put the delivery stream's destination back: what flow logs deliver goes where it says"
 	case "DisableKey":
 		return "enable the key again: what is encrypted with it can't be written or read until then"
 	case "ScheduleKeyDeletion":
@@ -33,6 +35,8 @@ func tamperAdvice(r cloudtrail.Record) string {
 		return "see that a trail logs management events: while none does, only the refresh finds deletions"
 	case "DeleteRule", "DisableRule", "RemoveTargets", "PutRule":
 		return "see that the rule is enabled, has its pattern, and sends to the queue: until then only the refresh finds deletions"
+	case "PutTargets":
+		return "see that the rule sends to the queue, whole: no input transformer, path or constant input; until then only the refresh finds deletions"
 	case "DeleteQueue":
 		return "make the queue again, with its policy: until then only the refresh finds deletions"
 	case "PurgeQueue":

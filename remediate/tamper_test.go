@@ -122,7 +122,7 @@ func TestTamperWithWhatIsNotOurs(t *testing.T) {
 		s.tampering("events", "DisableRule", "flowkeeper", func(r *cloudtrail.Record) { r.Bus = "other" }),
 		s.tampering("cloudtrail", "StopLogging", "org", func(r *cloudtrail.Record) { r.Account = "999900001111" }),
 		s.tampering("kms", "DisableKey", "12345", nil),
-		s.tampering("logs", "DeleteLogGroup", "", nil),
+		s.tampering("logs", "DeleteLogGroup", "", func(r *cloudtrail.Record) { r.Region = "eu-west-2" }),
 	)
 	if all := s.alerts(alert.Tamper); len(all) != 0 {
 		t.Errorf("%+v", all)

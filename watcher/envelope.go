@@ -49,6 +49,7 @@ type envelope struct {
 	Event       lax               `json:"Event"`
 	EventName   lax               `json:"eventName"`
 	EventSource lax               `json:"eventSource"`
+	EventType   lax               `json:"eventType"`
 }
 
 // lax is a JSON string, or nothing where something else stands.
@@ -93,7 +94,7 @@ func unwrap(body []byte, nesting int) (Content, error) {
 		return Content{Kind: SetupNoise}, nil
 	case e.Records != nil:
 		return batch(e.Records)
-	case e.EventName != "" && e.EventSource != "":
+	case e.EventName != "" && e.EventSource != "", e.EventType == "AwsCloudTrailInsight":
 		return Content{Kind: Bare, Records: []json.RawMessage{body}}, nil
 	}
 	return Content{}, fmt.Errorf("%w: none of the known envelopes", ErrNotUnderstood)
@@ -148,25 +149,36 @@ func suspect(raw []byte) (Suspect, bool) {
 	return s, true
 }
 
+// decoded is what the records of one message are.
+type decoded struct {
+	records  []cloudtrail.Record
+	suspects []Suspect
+	noCalls  []cloudtrail.NoCall // of records that name a call which is wanted, and are none
+	bad      int
+}
+
 // decode makes records of a content, and counts those that are none. Records
 // that nobody wants are dropped unread.
-func decode(c Content) (records []cloudtrail.Record, suspects []Suspect, bad int) {
+func decode(c Content) (d decoded) {
 	for _, raw := range c.Records {
 		if !cloudtrail.Wanted(raw) {
 			if len(raw) == 0 || raw[0] != '{' {
-				bad++
+				d.bad++
 			}
 			continue
 		}
 		r, err := cloudtrail.Decode(raw)
-		if err != nil {
-			bad++
+		switch {
+		case err != nil:
+			d.bad++
 			if s, ok := suspect(raw); ok {
-				suspects = append(suspects, s)
+				d.suspects = append(d.suspects, s)
 			}
-			continue
+		case r.NoCall != "":
+			d.noCalls = append(d.noCalls, r.NoCall)
+		default:
+			d.records = append(d.records, r)
 		}
-		records = append(records, r)
 	}
-	return records, suspects, bad
+	return d
 }

@@ -37,6 +37,8 @@ func TestUnwrap(t *testing.T) {
 		"EventBridge":                    {bridge(record), EventBridge, 1},
 		"a bare record":                  {record, Bare, 1},
 		"Records":                        {`{"Records":[` + record + `,` + record + `]}`, Batch, 2},
+		"an Insights event":              {`{"eventType":"AwsCloudTrailInsight","eventCategory":"Insight","insightDetails":{}}`, Bare, 1},
+		"somebody else's event":          {`{"eventType":"OrderPlaced","eventCategory":"Orders"}`, "", 0},
 		"no Records":                     {`{"Records":[]}`, Batch, 0},
 		"SNS":                            {notification(bridge(record)), EventBridge, 1},
 		"SNS in SNS":                     {notification(notification(record)), Bare, 1},
@@ -78,9 +80,9 @@ func TestI8DecodeKeepsTheGoodOnes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	records, suspects, bad := decode(c)
-	if len(records) != 1 || bad != 2 || len(suspects) != 1 || suspects[0] != (Suspect{"111122223333", "eu-west-1"}) {
-		t.Errorf("%d records, %d bad, suspects %v", len(records), bad, suspects)
+	d := decode(c)
+	if len(d.records) != 1 || d.bad != 2 || len(d.suspects) != 1 || d.suspects[0] != (Suspect{"111122223333", "eu-west-1"}) {
+		t.Errorf("%+v", d)
 	}
 }
 
@@ -106,6 +108,9 @@ func FuzzUnwrap(f *testing.F) {
 	f.Add([]byte(notification(record)))
 	f.Add([]byte(`{"Records":[` + record + `,null]}`))
 	f.Add([]byte(`{"Records":[{"eventSource":"aws:s3"}]}`))
+	for _, body := range noCalls {
+		f.Add([]byte(body))
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		c, err := Unwrap(body)
 		if err != nil {
@@ -128,7 +133,7 @@ func BenchmarkIrrelevantMessage(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if records, _, _ := decode(c); len(records) > 0 {
+		if len(decode(c).records) > 0 {
 			b.Fatal("wanted")
 		}
 	}

@@ -33,9 +33,9 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 	case Subscription:
 		w.once(c.Kind, "SNS asks for a subscription to be confirmed: do that in AWS, Flowkeeper visits no address that a message names")
 	}
-	records, suspects, bad := decode(c)
-	if len(records)+len(suspects) > 0 {
-		if err := w.give(work, m, Message{ID: aws.ToString(m.MessageId), Records: records, Suspects: suspects}); err != nil {
+	d := decode(c)
+	if len(d.records)+len(d.suspects) > 0 {
+		if err := w.give(work, m, Message{ID: aws.ToString(m.MessageId), Records: d.records, Suspects: d.suspects}); err != nil {
 			w.log.Error("a message could not be dealt with and stays in the queue", "message", aws.ToString(m.MessageId), "error", err)
 			w.leave(work, m)
 			w.remember(m)
@@ -43,13 +43,19 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 			return false
 		}
 	}
-	if bad > 0 {
-		w.log.Warn("a message has records that can't be understood, and stays in the queue", "message", aws.ToString(m.MessageId), "records", bad)
+	if d.bad > 0 {
+		w.log.Warn("a message has records that can't be understood, and stays in the queue", "message", aws.ToString(m.MessageId), "records", d.bad)
 		w.count(c.Kind, Unparsable)
 		w.leave(work, m)
 		return false
 	}
-	if len(records) > 0 {
+	for _, n := range d.noCalls {
+		w.log.Debug("a record is no call of an AWS API that changes anything, and is acknowledged", "message", aws.ToString(m.MessageId), "record", string(n))
+		if w.Meter != nil {
+			w.Meter.NoCall(n)
+		}
+	}
+	if len(d.records) > 0 {
 		w.count(c.Kind, Handled)
 	} else {
 		w.count(c.Kind, Ignored)

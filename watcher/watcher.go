@@ -63,6 +63,9 @@ type Config struct {
 type Meter interface {
 	// Counted is called for each message, with one of Outcomes.
 	Counted(kind Kind, outcome string)
+	// NoCall is called for each acknowledged record that names a watched call and
+	// is no management call of an AWS API.
+	NoCall(cloudtrail.NoCall)
 	// Oldest is called after each receive with the age of the oldest message that
 	// it brought; 0 for none.
 	Oldest(age time.Duration)

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
+	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/fakeaws"
 )
 
@@ -78,6 +79,8 @@ type tally struct {
 	mu     sync.Mutex
 	counts map[string]int // by outcome, and by kind/outcome
 	oldest time.Duration
+
+	noCalls map[cloudtrail.NoCall]int
 }
 
 func (c *tally) Counted(k Kind, outcome string) {
@@ -88,6 +91,15 @@ func (c *tally) Counted(k Kind, outcome string) {
 	}
 	c.counts[outcome]++
 	c.counts[string(k)+"/"+outcome]++
+}
+
+func (c *tally) NoCall(n cloudtrail.NoCall) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.noCalls == nil {
+		c.noCalls = map[cloudtrail.NoCall]int{}
+	}
+	c.noCalls[n]++
 }
 
 func (c *tally) Oldest(age time.Duration) {

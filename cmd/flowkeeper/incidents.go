@@ -122,21 +122,7 @@ func who(i remediate.Incident) string {
 		}
 		return ""
 	}
-	return shortActor(*i.Actor)
-}
-
-// shortActor is an actor's name without its account.
-func shortActor(a alert.Actor) string {
-	for _, s := range []string{a.ARN, a.SessionIssuer, a.Type} {
-		if s == "" {
-			continue
-		}
-		if parts := strings.SplitN(s, ":", 6); len(parts) == 6 && parts[0] == "arn" {
-			return parts[5]
-		}
-		return s
-	}
-	return "unknown"
+	return i.Actor.Short()
 }
 
 // blindCell is how long nothing recorded, or that it still lasts.
@@ -308,7 +294,7 @@ func putActor(s *sheet, a *alert.Actor) {
 	if a == nil {
 		return
 	}
-	s.put("who", strings.TrimSpace(a.Type+" "+a.ARN))
+	s.put("who", a.Who())
 	s.put("role", a.SessionIssuer)
 	s.put("access key", a.AccessKeyID)
 	s.put("from", a.SourceIP)

@@ -26,15 +26,20 @@ func newReplayCommand(a *app) *cobra.Command {
 		Use: "replay FILE...", Short: "Show what CloudTrail records mean, and what would be restored", Args: someArgs(1, 0, "a file with CloudTrail records (- for stdin)"),
 		Long: `Read CloudTrail records, log files (.json, .json.gz) or queue messages and show
 what is found in them: who deleted which flow logs, from where, with MFA or not.
+What the AWS CLI prints is read as well: cloudtrail lookup-events, cloudtrail
+get-query-results (CloudTrail Lake, with whole records), sqs receive-message.
 Where there is a state file it also shows what would be restored. It changes
 nothing. With --send the records in which something is found are put on
-queue.url instead, as EventBridge would, and the daemon acts on them.`,
+queue.url instead, as EventBridge would, and the daemon acts on them.
+
+Only management events of the type AwsApiCall are acted on. Where another record
+names such a call (of CloudTrail Insights, data events, network activity), it
+says what that record is, and why nothing is done about it.`,
 		Example: `  flowkeeper replay 111122223333_CloudTrail_eu-west-1_20260301T1205Z_abc.json.gz
 
   # What CloudTrail remembers of the last 90 days
   aws cloudtrail lookup-events --output json --lookup-attributes \
-    AttributeKey=EventName,AttributeValue=DeleteFlowLogs |
-    jq '.Events[].CloudTrailEvent | fromjson' | flowkeeper replay -`,
+    AttributeKey=EventName,AttributeValue=DeleteFlowLogs | flowkeeper replay -`,
 		ValidArgsFunction: files("json", "gz"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if send {
@@ -43,7 +48,7 @@ queue.url instead, as EventBridge would, and the daemon acts on them.`,
 			return a.replay(c.Context(), args, asJSON)
 		},
 	}
-	jsonFlag(c, &asJSON, "one JSON object a line, for each record in which something is found (--send: the counts)")
+	jsonFlag(c, &asJSON, "one JSON object a line, for each record in which something is found, or that is not acted on (--send: the counts)")
 	c.Flags().BoolVar(&send, "send", false, "put the records on queue.url instead")
 	return c
 }
@@ -53,6 +58,7 @@ type replayed struct {
 	records, findings, bad int
 	unread                 int // files
 	elsewhere              int // calls about what nothing here depends on
+	noCalls                int // records that name a call and are none
 	progress               *progress
 }
 
@@ -71,7 +77,8 @@ func (n replayed) summary() error {
 }
 
 // each calls fn with every record of the files in which something is found,
-// decoded and raw. What can't be understood is told on stderr and counted;
+// decoded and raw, and with those that name a call and are none: their finding
+// has no kind. What can't be understood is told on stderr and counted;
 // the rest goes on.
 func (a *app) each(ctx context.Context, files []string, n *replayed, fn func(raw []byte, f detection.Finding) error) error {
 	for _, name := range files {
@@ -82,8 +89,14 @@ func (a *app) each(ctx context.Context, files []string, n *replayed, fn func(raw
 				n.bad++
 				a.complain(fmt.Sprintf("%s, value %d: %v", name, at, err))
 			}
-			if err := judge(body, n, bad, fn); err != nil {
-				return &replayError{err}
+			inside, err := expand(body)
+			if err != nil {
+				bad(err)
+			}
+			for _, body := range inside {
+				if err := judge(body, n, bad, fn); err != nil {
+					return &replayError{err}
+				}
 			}
 			return ctx.Err()
 		})
@@ -130,10 +143,15 @@ func judge(body []byte, n *replayed, bad func(error), fn func(raw []byte, f dete
 			continue
 		}
 		f, ok := detection.Judge(r)
-		if !ok {
+		switch {
+		case r.NoCall != "":
+			n.noCalls++
+			f = detection.Finding{Record: r}
+		case !ok:
 			continue
+		default:
+			n.findings++
 		}
-		n.findings++
 		if err := fn(raw, f); err != nil {
 			return err
 		}
@@ -188,6 +206,9 @@ func (a *app) replay(ctx context.Context, files []string, asJSON bool) error {
 		return n.summary()
 	}
 	fmt.Fprintf(a.stderr, "%s read, something found in %d\n", plural(n.records, "record"), n.findings)
+	if n.noCalls > 0 {
+		fmt.Fprintf(a.stderr, "%s\n", map[bool]string{true: "1 record is no management call of an AWS API", false: fmt.Sprintf("%d records are no management calls of an AWS API", n.noCalls)}[n.noCalls == 1])
+	}
 	if n.elsewhere > 0 {
 		fmt.Fprintf(a.stderr, "%s left out: about log groups, buckets, roles and the like that nothing here depends on\n", plural(n.elsewhere, "record"))
 	}

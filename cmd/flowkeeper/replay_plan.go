@@ -39,7 +39,7 @@ func (p planner) threat(ctx context.Context, v verdict, f detection.Finding) (ve
 		return v, nil
 	}
 	err := p.store.View(ctx, func(tx remediate.Tx) error {
-		t, err := remediate.Threatened(tx, v.Target, p.beside)
+		t, err := remediate.ThreatOf(tx, f.Record, p.beside)
 		v.Threatens = t.Uses
 		for _, x := range t.FlowLogs {
 			v.FlowLogs = append(v.FlowLogs, planned{FlowLogID: x.FlowLogID, ResourceID: x.ResourceID, Destination: x.Destination})

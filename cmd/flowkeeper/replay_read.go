@@ -21,9 +21,9 @@ const (
 var errTooLarge = fmt.Errorf("more than %d GiB of JSON: split the file", maxInflated>>30)
 
 // readBodies calls fn with each record, envelope or other JSON value in a
-// file, gzip or not; - is stdin. The elements of a top-level "Records" list
-// come one by one, so that a log file of any number of records stays small in
-// memory.
+// file, gzip or not; - is stdin. The elements of a top-level "Records" list, and
+// of the others in lists, come one by one, so that a file of any number of
+// records stays small in memory.
 func (a *app) readBodies(ctx context.Context, name string, fn func(body []byte) error) error {
 	in, err := a.open(ctx, name)
 	if err != nil {
@@ -94,6 +94,9 @@ func value(d *json.Decoder, b *bounded, t json.Token, fn func([]byte) error) err
 	case json.Delim('{'):
 		return object(d, b, fn)
 	}
+	if text, ok := t.(string); ok && holdsObject(text) {
+		return fn([]byte(text))
+	}
 	return errors.New("not a CloudTrail record or log file: it holds neither an object nor a list")
 }
 
@@ -113,7 +116,7 @@ func elements(d *json.Decoder, b *bounded, fn func([]byte) error) error {
 	return err
 }
 
-// object reads one object: a log file's records one by one, any other whole.
+// object reads one object: the records of a list one by one, any other whole.
 func object(d *json.Decoder, b *bounded, fn func([]byte) error) error {
 	whole := map[string]json.RawMessage{}
 	records := false
@@ -122,11 +125,11 @@ func object(d *json.Decoder, b *bounded, fn func([]byte) error) error {
 		if err != nil {
 			return err
 		}
-		if key == "Records" {
+		if name, ok := key.(string); ok && lists[name] {
 			if t, err := d.Token(); err != nil {
 				return err
 			} else if t != json.Delim('[') {
-				return errors.New(`"Records" is not a list`)
+				return fmt.Errorf("%q is not a list", name)
 			}
 			if err := elements(d, b, fn); err != nil {
 				return err

@@ -42,6 +42,9 @@ func (a *app) send(ctx context.Context, files []string, asJSON bool) error {
 	}
 	n := replayed{progress: a.progress("reading records", 0)}
 	err = a.each(ctx, files, &n, func(raw []byte, f detection.Finding) error {
+		if f.Kind == 0 {
+			return nil // the daemon would do nothing about it
+		}
 		text, err := envelope(raw, f.Record)
 		if err != nil {
 			return err

@@ -8,12 +8,14 @@ import (
 	"strings"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 )
 
 // verdict is what one record means, and what would be done.
 type verdict struct {
-	Kind           string          `json:"kind"` // deletion, attempt, creation, rehearsal, teardown or tamper
+	Kind           string          `json:"kind"`             // deletion, attempt, creation, rehearsal, teardown, tamper or ignored
+	Reason         string          `json:"reason,omitempty"` // ignored: what the record is instead of a call
 	Level          alert.Level     `json:"level,omitempty"`
 	Rule           *alert.Rule     `json:"rule,omitempty"`
 	EventID        string          `json:"event_id,omitempty"`
@@ -24,10 +26,21 @@ type verdict struct {
 	Actor          *alert.Actor    `json:"actor,omitempty"`
 	IDsUnknown     bool            `json:"ids_unknown,omitempty"`  // the record does not say which flow logs
 	ResourceIDs    []string        `json:"resource_ids,omitempty"` // torn down
-	Target         string          `json:"target,omitempty"`       // tampered with
+	Addendum       *addendumJSON   `json:"addendum,omitempty"`     // the record corrects an earlier one, or came late
+	Why            string          `json:"why,omitempty"`          // ignored: why nothing is done about it
+	Target         string          `json:"target,omitempty"`       // tampered with; absent: not stated
 	Threatens      []string        `json:"threatens,omitempty"`    // what that is, here
 	FlowLogs       []planned       `json:"flow_logs,omitempty"`
 	FailedFlowLogs []alert.FlowLog `json:"failed_flow_logs,omitempty"`
+
+	detail, hidden string // of tampering: how, and why its target is not stated
+}
+
+// addendumJSON is what CloudTrail says of a record that it sent later.
+type addendumJSON struct {
+	EventID string `json:"event_id,omitempty"` // its own; the verdict has that of the event it belongs to
+	Reason  string `json:"reason,omitempty"`
+	Updated string `json:"updated_fields,omitempty"`
 }
 
 var replayKinds = map[detection.Kind]string{
@@ -46,10 +59,24 @@ func newVerdict(ctx context.Context, p planner, f detection.Finding) (verdict, e
 		Kind: replayKinds[f.Kind], Level: f.Rule.Level, EventID: r.EventID, EventName: r.EventName, Time: stamp(r.EventTime),
 		Account: r.Account, Region: r.Region, Actor: told(&actor), IDsUnknown: r.IDsUnknown,
 	}
+	if a := r.Addendum; a != nil {
+		v.Addendum = &addendumJSON{EventID: a.EventID, Reason: a.Reason, Updated: a.Updated}
+	}
+	if r.NoCall != "" {
+		_, v.Why = r.NoCall.Words()
+		v.Kind, v.Reason = "ignored", string(r.NoCall)
+		return v, nil
+	}
 	if f.Rule.ID != "" {
 		v.Rule = &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title}
 	}
 	if f.Kind == detection.Tampered {
+		if r.Detail != "" {
+			v.detail = " (" + r.Detail + ")"
+		}
+		if r.OmittedSize != "" {
+			v.hidden = ": CloudTrail left out " + r.OmittedSize + " bytes of parameters"
+		}
 		return p.threat(ctx, v, f)
 	}
 	for _, id := range f.Deleted {
@@ -75,6 +102,10 @@ func newVerdict(ctx context.Context, p planner, f detection.Finding) (verdict, e
 
 func (a *app) printVerdict(w io.Writer, v verdict) error {
 	title := titles[v.Kind]
+	if v.Kind == "ignored" {
+		what, _ := cloudtrail.NoCall(v.Reason).Words()
+		title = "Not acted on: " + what
+	}
 	if v.Rule != nil {
 		title = fmt.Sprintf("%s (%s)", v.Rule.Title, v.Level)
 	}
@@ -87,8 +118,9 @@ func (a *app) printVerdict(w io.Writer, v verdict) error {
 	}
 	s.put("  where", strings.TrimSpace(v.Account+" "+v.Region))
 	s.put("  event", v.EventID)
+	s.put("  addendum", v.addendumWords())
 	if who := v.Actor; who != nil {
-		s.put("  who", strings.TrimSpace(who.Type+" "+who.ARN))
+		s.put("  who", who.Who())
 		s.put("  role", who.SessionIssuer)
 		s.put("  access key", who.AccessKeyID)
 		s.put("  from", who.SourceIP)
@@ -98,9 +130,13 @@ func (a *app) printVerdict(w io.Writer, v verdict) error {
 		}
 		s.put("  MFA", who.MFAWords())
 	}
-	if v.Kind == "tamper" {
+	if v.Kind == "ignored" {
 		s.put("  call", v.EventName)
-		s.put("  of", v.Target)
+		s.put("  why", v.Why)
+	}
+	if v.Kind == "tamper" {
+		s.put("  call", v.EventName+v.detail)
+		s.put("  of", cmp.Or(v.Target, "not stated"+v.hidden))
 		s.put("  threatens", cmp.Or(strings.Join(v.Threatens, " and "), "not known without a state file"))
 	}
 	s.put("  VPC", strings.Join(v.ResourceIDs, " "))
@@ -118,6 +154,19 @@ func (a *app) printVerdict(w io.Writer, v verdict) error {
 	}
 	_, err := fmt.Fprintln(w)
 	return err
+}
+
+// addendumWords say to which record an addendum belongs, and what comes of it.
+func (v verdict) addendumWords() string {
+	a := v.Addendum
+	if a == nil {
+		return ""
+	}
+	reason := strings.Trim(a.Reason+": "+a.Updated, ": ")
+	if a.EventID == v.EventID {
+		return reason
+	}
+	return fmt.Sprintf("%s (%s): a second alert only if it says more", a.EventID, reason)
 }
 
 // words is what would be done about one flow log, for people.

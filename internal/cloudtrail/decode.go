@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -29,6 +28,9 @@ type wire struct {
 	EventName          text            `json:"eventName"`
 	EventSource        text            `json:"eventSource"`
 	EventTime          text            `json:"eventTime"`
+	EventCategory      text            `json:"eventCategory"`
+	EventType          text            `json:"eventType"`
+	ManagementEvent    text            `json:"managementEvent"`
 	AWSRegion          text            `json:"awsRegion"`
 	RecipientAccountID text            `json:"recipientAccountId"`
 	ErrorCode          text            `json:"errorCode"`
@@ -40,6 +42,8 @@ type wire struct {
 	ResponseElements   json.RawMessage `json:"responseElements"`
 	Resources          json.RawMessage `json:"resources"`
 	Console            text            `json:"sessionCredentialFromConsole"`
+	Addendum           json.RawMessage `json:"addendum"`
+	InsightDetails     json.RawMessage `json:"insightDetails"`
 }
 
 // text takes any scalar: CloudTrail turns EC2's XML into JSON and makes
@@ -81,8 +85,9 @@ func clip(s string) string {
 }
 
 // Decode decodes one record. It fails only on what is no JSON object, is too
-// large or too deep, or has neither an event name nor a source; it ignores
-// fields it does not know and asks for no version.
+// large or too deep, or has no event name or no source, which only Insights
+// lack; it ignores fields it does not know and asks for no version. Of a record
+// that is no call (Record.NoCall) it reads no parameters.
 func Decode(raw []byte) (Record, error) {
 	if len(raw) > maxRecord {
 		return Record{}, fmt.Errorf("%w: %d bytes are more than %d", ErrNotARecord, len(raw), maxRecord)
@@ -97,26 +102,50 @@ func Decode(raw []byte) (Record, error) {
 	if err := json.Unmarshal(raw, &w); err != nil {
 		return Record{}, fmt.Errorf("%w: %w", ErrNotARecord, err)
 	}
-	if w.EventName == "" || w.EventSource == "" {
+	if w.noCall() == Insight { // its names are further inside
+		details := object(w.InsightDetails)
+		w.EventName, w.EventSource = text(scalar(details["eventName"])), text(scalar(details["eventSource"]))
+	} else if w.EventName == "" || w.EventSource == "" {
 		return Record{}, fmt.Errorf("%w: no eventName or no eventSource", ErrNotARecord)
 	}
 	r := Record{
+		NoCall:  w.noCall(),
 		EventID: string(w.EventID), EventName: string(w.EventName), EventSource: string(w.EventSource),
 		Account: string(w.RecipientAccountID), Region: string(w.AWSRegion),
 		ErrorCode: string(w.ErrorCode), ErrorText: string(w.ErrorMessage),
 		SourceIP: string(w.SourceIPAddress), UserAgent: string(w.UserAgent),
 		Identity: identity(w.UserIdentity),
 	}
-	if t, err := time.Parse(time.RFC3339, string(w.EventTime)); err == nil {
-		r.EventTime = t.UTC()
-	}
+	r.EventTime = moment(string(w.EventTime))
 	r.Identity.Console = strings.EqualFold(string(w.Console), "true")
+	r.readAddendum(w.Addendum)
+	if r.NoCall != "" {
+		return r, nil
+	}
 	if r.EventSource == EC2 {
 		r.readParameters(w.RequestParameters, w.ResponseElements)
 	} else if t, ok := tampers[r.EventName]; ok && t.source == r.EventSource {
 		r.readTarget(t, w.RequestParameters, w.Resources)
 	}
 	return r, nil
+}
+
+// layouts of event times: CloudTrail's own, and what tools write that pass
+// records on. Go takes a fraction of a second after any of them.
+var layouts = []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05"}
+
+// moment reads an event's time; without an offset it is UTC. Zero: not stated.
+func moment(s string) time.Time {
+	if len(s) > len("2006-01-02") && s[len("2006-01-02")] == ' ' {
+		day, rest := s[:len("2006-01-02")], s[len("2006-01-02"):]
+		s = day + "T" + strings.ReplaceAll(strings.TrimSuffix(rest, " UTC"), " ", "")
+	}
+	for _, layout := range layouts {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC()
+		}
+	}
+	return time.Time{}
 }
 
 // depth is how deep a JSON text nests, whether it is valid or not.
@@ -164,6 +193,7 @@ func (r *Record) readParameters(request, response json.RawMessage) {
 		r.ResourceIDs = unique(contents(params["ResourceId"]))
 		r.ClientToken = scalar(params["ClientToken"])
 		r.CreatedIDs = idsIn(contents(object(answer["flowLogIdSet"])["item"]))
+		_, r.IDsUnknown = omitted(response)
 	case DeleteVPC:
 		r.ResourceIDs = unique([]string{scalar(params["vpcId"])})
 	}
@@ -262,18 +292,4 @@ func unique(in []string) []string {
 		}
 	}
 	return out
-}
-
-// identity reads userIdentity; any part of it may be missing.
-func identity(raw json.RawMessage) Identity {
-	m := object(raw)
-	session := object(m["sessionContext"])
-	id := Identity{
-		Type: scalar(m["type"]), ARN: scalar(m["arn"]), AccountID: scalar(m["accountId"]), AccessKeyID: scalar(m["accessKeyId"]),
-		UserName: scalar(m["userName"]), InvokedBy: scalar(m["invokedBy"]), SessionIssuer: scalar(object(session["sessionIssuer"])["arn"]),
-	}
-	if mfa, err := strconv.ParseBool(scalar(object(session["attributes"])["mfaAuthenticated"])); err == nil {
-		id.MFA = &mfa
-	}
-	return id
 }

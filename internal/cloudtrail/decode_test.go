@@ -197,6 +197,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{` + head + `"eventName":"DeleteFlowLogs","requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":[{"content":"fl-00000001"},7,null,{"content":{}}]}},"responseElements":{"DeleteFlowLogsResponse":{"unsuccessful":{"item":[1,{"error":[]}]}}}}`))
 	f.Add([]byte(`{"eventName":"CreateFlowLogs","eventSource":"ec2.amazonaws.com","responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":["fl-00000001"]}}}}`))
 	f.Add([]byte(`{"eventName":"DeleteVpc","eventSource":"ec2.amazonaws.com","requestParameters":"x","userIdentity":[[[]]]}`))
+	f.Add([]byte(`{"eventType":"AwsCloudTrailInsight","eventCategory":"Insight","insightDetails":{"eventName":"DeleteFlowLogs","eventSource":[]}}`))
+	f.Add([]byte(`{` + other("events", "PutTargets") + `"eventTime":"2026-03-01 03:12:44 +","requestParameters":{"rule":"r","targets":[1,{"arn":{}},{"arn":"x"}]},"addendum":{"originalEventID":"x","updatedFields":[{}]}}`))
+	f.Add([]byte(`{` + other("firehose", "UpdateDestination") + `"requestParameters":{"omitted":true,"xUpdate":[]},"userIdentity":{"onBehalfOf":1,"sessionContext":{"webIdFederationData":{"attributes":{"a":"b"}}}}}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r, err := Decode(raw)
 		if err != nil {
@@ -218,7 +221,10 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("ID %q", id)
 			}
 		}
-		if len(r.UserAgent) > maxText || len(r.EventID) > maxText {
+		if r.NoCall != "" && (len(r.FlowLogIDs) > 0 || r.Target != "" || r.IDsUnknown) {
+			t.Fatalf("no call, and names something: %+v", r)
+		}
+		if len(r.UserAgent) > maxText || len(r.EventID) > maxText || len(r.Identity.WebIdentity) > maxText || len(r.Detail) > maxText {
 			t.Fatal("unbounded text")
 		}
 	})

@@ -7,7 +7,10 @@ import "time"
 
 // Record is what Flowkeeper needs of one CloudTrail record.
 type Record struct {
-	EventID     string
+	NoCall   NoCall    // why it does not act; empty: it does
+	Addendum *Addendum // it repeats an earlier record; nil: it is the first of its event
+
+	EventID     string // of an addendum: the original's
 	EventName   string // "DeleteFlowLogs"
 	EventSource string // "ec2.amazonaws.com"
 	EventTime   time.Time
@@ -25,14 +28,15 @@ type Record struct {
 	CreatedIDs  []string  // CreateFlowLogs: the new flow logs' IDs
 	ResourceIDs []string  // CreateFlowLogs, DeleteVpc: the resources named
 	ClientToken string    // CreateFlowLogs
-	IDsUnknown  bool      // parameters omitted or of a shape that names no ID: a refresh must tell
+	IDsUnknown  bool      // parameters or answer omitted, or of a shape that names no ID: a refresh must tell
 
 	// Of calls that change what flow logs depend on (Tampers).
-	Target string // what the call changes: a name, ARN, ID or URL, as the service has it; empty: not told
+	Target string // what the call changes: a name, ARN, ID or URL, as the service has it; empty: not stated
 	Bus    string // events: the event bus of the rule, where it is not the default one
 	Detail string // how, where the parameters tell in few words: "to 1 day", a policy's name
 	// RequestHash tells one request from another, where a record names what it changes.
 	RequestHash string
+	OmittedSize string // bytes of parameters that CloudTrail left out as too large; empty: it did not
 }
 
 // Refusal is one flow log that AWS would not delete.
@@ -40,17 +44,4 @@ type Refusal struct {
 	FlowLogID string
 	Code      string
 	Message   string
-}
-
-// Identity is the record's userIdentity.
-type Identity struct {
-	Type          string // IAMUser, AssumedRole, Root, AWSService, … or empty
-	ARN           string
-	AccountID     string
-	AccessKeyID   string
-	UserName      string
-	InvokedBy     string
-	SessionIssuer string // the role's ARN, for AssumedRole
-	MFA           *bool  // nil: the record does not tell
-	Console       bool   // sessionCredentialFromConsole: a person's session of the console
 }

@@ -29,6 +29,7 @@ var tampers = map[string]tamper{
 	"UpdateAssumeRolePolicy": {"iam.amazonaws.com", "roleName"},
 	"DeleteDeliveryStream":   {"firehose.amazonaws.com", "deliveryStreamName"},
 	"UntagDeliveryStream":    {"firehose.amazonaws.com", "deliveryStreamName"},
+	"UpdateDestination":      {"firehose.amazonaws.com", "deliveryStreamName"},
 	"DisableKey":             {"kms.amazonaws.com", "keyId"},
 	"ScheduleKeyDeletion":    {"kms.amazonaws.com", "keyId"},
 	"StopLogging":            {"cloudtrail.amazonaws.com", "name"},
@@ -39,6 +40,7 @@ var tampers = map[string]tamper{
 	"DisableRule":            {"events.amazonaws.com", "name"},
 	"PutRule":                {"events.amazonaws.com", "name"},
 	"RemoveTargets":          {"events.amazonaws.com", "rule"},
+	"PutTargets":             {"events.amazonaws.com", "rule"},
 	"DeleteQueue":            {"sqs.amazonaws.com", "queueUrl"},
 	"PurgeQueue":             {"sqs.amazonaws.com", "queueUrl"},
 	"SetQueueAttributes":     {"sqs.amazonaws.com", "queueUrl"},
@@ -57,6 +59,7 @@ func (r *Record) readTarget(t tamper, request, resources json.RawMessage) {
 		}
 	}
 	r.Detail = detail(r.EventName, params)
+	r.OmittedSize, _ = omitted(request)
 	r.RequestHash = fmt.Sprintf("%x", sha256.Sum256(request))[:16]
 }
 
@@ -83,10 +86,37 @@ func detail(event string, params map[string]json.RawMessage) string {
 			keys[0], keys[n] = keys[n], keys[0]
 		}
 		return clip(strings.Join(keys, ", "))
+	case "PutTargets":
+		var to []string
+		for _, e := range elements(param(params, "targets")) {
+			if arn := scalar(param(object(e), "arn")); arn != "" && len(to) < maxTargets {
+				to = append(to, arn)
+			}
+		}
+		return headed("to ", unique(to))
+	case "UpdateDestination":
+		var to []string
+		for _, name := range slices.Sorted(maps.Keys(params)) {
+			if strings.HasSuffix(name, "Update") {
+				to = append(to, scalar(param(object(params[name]), "bucketARN")))
+			}
+		}
+		return headed("to ", unique(to))
 	case "SetQueueAttributes":
 		return clip(strings.Join(slices.Sorted(maps.Keys(object(param(params, "attributes")))), ", "))
 	}
 	return ""
+}
+
+// maxTargets of a rule are named: what AWS allows is less.
+const maxTargets = 10
+
+// headed are texts in one, after a word; empty where there are none.
+func headed(word string, texts []string) string {
+	if len(texts) == 0 {
+		return ""
+	}
+	return clip(word + strings.Join(texts, ", "))
 }
 
 // DeliveryTag on a delivery stream is what lets AWS deliver logs to it.

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/remediate"
 	"flowkeeper/watcher"
 )
@@ -20,9 +21,9 @@ import (
 // meters count what happens from the start of the daemon on. (What is stored is
 // counted at each scrape instead: metrics.go.)
 type meters struct {
-	restores, messages, alerts, calls *prometheus.CounterVec
-	blind, delay                      prometheus.Histogram
-	oldest                            prometheus.Gauge
+	restores, messages, noCalls, alerts, calls *prometheus.CounterVec
+	blind, delay                               prometheus.Histogram
+	oldest                                     prometheus.Gauge
 }
 
 // Outcomes of a restore.
@@ -49,6 +50,7 @@ func newMeters(sinks []string) *meters {
 	m := &meters{
 		restores: counter("restores_total", "Incidents by what came of restoring: created, adopted (somebody else made an equal one), blocked (a person is needed), closed (nothing was to be restored).", "outcome"),
 		messages: counter("messages_total", "Messages of the queue, by the form of their body and by what became of them.", "kind", "outcome"),
+		noCalls:  counter("records_ignored_total", "Acknowledged records that name a watched call and are no management call of an AWS API, by what they are instead.", "reason"),
 		alerts:   counter("alerts_total", "Tries to deliver an alert, by sink and outcome (sent, failed).", "sink", "outcome"),
 		calls:    counter("aws_calls_total", "Calls to AWS, each retry counted, by outcome (ok, throttled, denied, failed). A dry run that AWS would allow is ok.", "service", "operation", "outcome"),
 		blind:    histogram("blind_seconds", "From the deletion of a flow log to its replacement.", 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400),
@@ -64,6 +66,9 @@ func newMeters(sinks []string) *meters {
 	for _, o := range watcher.Outcomes {
 		m.messages.WithLabelValues(string(watcher.EventBridge), o)
 	}
+	for _, n := range cloudtrail.NoCalls {
+		m.noCalls.WithLabelValues(string(n))
+	}
 	m.calls.WithLabelValues("SQS", "ReceiveMessage", "ok") // a queue that never answers is silent, too
 	for _, s := range sinks {
 		m.alerts.WithLabelValues(s, outcomeSent)
@@ -73,7 +78,7 @@ func newMeters(sinks []string) *meters {
 }
 
 func (m *meters) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.restores, m.messages, m.alerts, m.calls, m.blind, m.delay, m.oldest}
+	return []prometheus.Collector{m.restores, m.messages, m.noCalls, m.alerts, m.calls, m.blind, m.delay, m.oldest}
 }
 
 // Heard implements remediate.Meter.
@@ -122,6 +127,9 @@ func (m *meters) tried(sink string, err error) {
 func (m *meters) Counted(kind watcher.Kind, outcome string) {
 	m.messages.WithLabelValues(string(kind), outcome).Inc()
 }
+
+// NoCall implements watcher.Meter.
+func (m *meters) NoCall(n cloudtrail.NoCall) { m.noCalls.WithLabelValues(string(n)).Inc() }
 
 // Oldest implements watcher.Meter.
 func (m *meters) Oldest(age time.Duration) { m.oldest.Set(max(0, age).Seconds()) }

@@ -149,7 +149,7 @@ func who(a alert.Alert) string {
 		return "nobody knows who: found by the refresh, without an event"
 	}
 	mfa := "MFA " + a.Actor.MFAWords()
-	return fmt.Sprintf("by %s from %s, %s", alert.Clean(a.Actor.ARN, 100), alert.Clean(a.Actor.SourceIP, 50), mfa)
+	return fmt.Sprintf("by %s from %s, %s", alert.Clean(a.Actor.Name(), 100), alert.Clean(a.Actor.SourceIP, 50), mfa)
 }
 
 func (t *timeline) count(k alert.Kind) int {

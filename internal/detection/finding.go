@@ -44,6 +44,8 @@ func (f Finding) Actor() alert.Actor {
 	id := f.Record.Identity
 	return alert.Actor{
 		Account: foreign(f.Record), Type: id.Type, ARN: id.ARN, SessionIssuer: id.SessionIssuer, AccessKeyID: id.AccessKeyID,
+		UserName: id.UserName, OnBehalfOf: id.OnBehalfOf, IdentityStore: id.IdentityStore, PrincipalID: id.PrincipalID, InvokedBy: id.InvokedBy,
+		SourceIdentity: id.SourceIdentity, WebIdentity: id.WebIdentity,
 		MFA: id.MFA, SourceIP: f.Record.SourceIP, UserAgent: f.Record.UserAgent, Via: via(f.Record),
 	}
 }

@@ -22,6 +22,9 @@ func Findings(records []cloudtrail.Record) (out []Finding) {
 // 200 and did nothing of what was asked, a deletion is an attempt to us, and a
 // creation nothing. Sigma can't see inside an answer.
 func Judge(r cloudtrail.Record) (Finding, bool) {
+	if r.NoCall != "" {
+		return Finding{}, false
+	}
 	if r.EventSource != cloudtrail.EC2 {
 		rule, ok := tamperRule(r.EventSource, r.EventName)
 		return Finding{Kind: Tampered, Rule: rule, Record: r}, ok && r.ErrorCode == ""
@@ -33,7 +36,7 @@ func Judge(r cloudtrail.Record) (Finding, bool) {
 		if r.DryRun && strings.HasPrefix(r.ClientToken, RehearsalToken) {
 			return Finding{Kind: Rehearsed, Record: r}, true
 		}
-		made := r.ErrorCode == "" && len(r.CreatedIDs) > 0
+		made := r.ErrorCode == "" && (len(r.CreatedIDs) > 0 || r.IDsUnknown)
 		return Finding{Kind: Created, Rule: ruleOf(createdFile), Record: r}, made
 	case cloudtrail.DeleteVPC:
 		return Finding{Kind: TornDown, Record: r}, r.ErrorCode == "" && !r.DryRun && len(r.ResourceIDs) > 0

@@ -58,6 +58,19 @@ func (t *tx) Dependents(thing remediate.Thing) ([]remediate.Dependents, error) {
 		FROM depends d WHERE thing = ?`, thing)
 }
 
+func (t *tx) DependentsUnder(prefix string) ([]remediate.Dependents, error) {
+	return t.dependents(`SELECT account, region, needs,
+		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
+		FROM (SELECT DISTINCT account, region, needs FROM depends WHERE thing >= ?1 AND thing < ?1 || char(0x10FFFF)) d`, prefix)
+}
+
+func (t *tx) Guarded(account, region string, limit int) (n int, err error) {
+	err = t.one(&n, `SELECT count(*) FROM (
+		SELECT region, id FROM flow_logs WHERE account = ?1 AND ?2 IN ('', region) AND needs IS NOT NULL
+		UNION SELECT region, id FROM incidents WHERE account = ?1 AND ?2 IN ('', region) AND known = 1 AND state IN ('open', 'blocked') LIMIT ?3)`, account, region, limit)
+	return n, err
+}
+
 func (t *tx) dependents(query string, args ...any) (out []remediate.Dependents, err error) {
 	rows, err := t.q.QueryContext(t.ctx, query, args...)
 	if err != nil {

@@ -26,6 +26,7 @@ type call struct {
 	request, response string
 	without           string // a field that the record lacks
 	ip, agent         string
+	category, kind    string // eventCategory and eventType
 }
 
 func (c call) json() json.RawMessage {
@@ -44,8 +45,8 @@ func (c call) json() json.RawMessage {
 		{"responseElements", or(c.response, "null")},
 		{"requestID", `"59dbff89-35bd-4eac-99ed-be587EXAMPLE"`},
 		{"eventID", `"6f0c4a1e-0000-4000-8000-000000000001"`},
-		{"readOnly", "false"}, {"eventType", `"AwsApiCall"`}, {"managementEvent", "true"},
-		{"recipientAccountId", `"111122223333"`}, {"eventCategory", `"Management"`},
+		{"readOnly", "false"}, {"eventType", or(c.kind, `"AwsApiCall"`)}, {"managementEvent", "true"},
+		{"recipientAccountId", `"111122223333"`}, {"eventCategory", or(c.category, `"Management"`)},
 	}
 	var parts []string
 	for _, f := range fields {
@@ -117,5 +118,6 @@ func corpus() []record {
 	out := flowLogCalls()
 	out = append(out, byRule()...)
 	out = append(out, others()...)
+	out = append(out, noCalls()...)
 	return append(out, oddities()...)
 }

@@ -1,6 +1,11 @@
 package sigma_test
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+
+	"flowkeeper/internal/detection"
+)
 
 // others are calls that no rule is about.
 func others() (out []record) {
@@ -29,9 +34,11 @@ func others() (out []record) {
 
 // oddities are records as AWS rarely writes them, or may some day.
 //
-// Two shapes are left out. AWS sends neither, and code and files would not
-// agree: an errorCode that is an empty text (success to the code, a code to
-// Sigma), and a dry run that has no error code (an attempt to the code).
+// Three shapes are left out. AWS sends none, and code and files would not
+// agree: an errorCode, eventCategory or eventType that is an empty text (missing
+// to the code, a text to Sigma), a dry run that has no error code (an attempt to
+// the code), and managementEvent false without a category (no management event to
+// the code).
 func oddities() (out []record) {
 	delete := calls["ec2"]["DeleteFlowLogs"]
 	base := call{source: "ec2" + aws, event: "DeleteFlowLogs", request: delete.request, response: delete.response}
@@ -49,15 +56,52 @@ func oddities() (out []record) {
 			add("eventVersion "+v, func(c *call) { c.version = `"` + v + `"` })
 		}
 		add("eventVersion a number", func(c *call) { c.version = `1.11` })
-		for _, field := range []string{"eventVersion", "userIdentity", "requestParameters", "responseElements", "managementEvent", "eventTime", "eventID", "recipientAccountId"} {
+		for _, field := range []string{"eventVersion", "userIdentity", "requestParameters", "responseElements", "managementEvent", "eventTime", "eventID", "recipientAccountId", "eventCategory", "eventType"} {
 			add("no "+field, func(c *call) { c.without = field })
 		}
 		add("errorCode null", func(c *call) { c.errorCode = "null" })
 		add("errorCode null with parameters null", func(c *call) { c.errorCode, c.request = "null", "null" })
+		add("eventCategory and eventType null", func(c *call) { c.category, c.kind = "null", "null" })
+		add("eventCategory and eventType objects", func(c *call) { c.category, c.kind = "{}", "[]" })
 		add("errorCode false", func(c *call) { c.errorCode = `false` })
 		add("errorCode an object", func(c *call) { c.errorCode = `{"code":"x"}` })
 		add("a service's address and agent", func(c *call) { c.ip, c.agent = `"cloudformation.amazonaws.com"`, `"cloudformation.amazonaws.com"` })
 		add("a quote in the agent", func(c *call) { c.agent = `"' OR errorCode IS NULL --"` })
+	}
+	return out
+}
+
+// noCalls are the first event of every rule, done and refused, in records of
+// other categories and types; and in old ones, that name neither.
+func noCalls() (out []record) {
+	kinds := [][2]string{
+		{"Data", "AwsApiCall"}, {"Insight", "AwsCloudTrailInsight"}, {"NetworkActivity", "AwsVpceEvent"}, {"Management", "AwsVpceEvent"},
+		{"Management", "AwsServiceEvent"}, {"Management", "AwsConsoleSignIn"}, {"Other", "AwsApiCall"}, {"Management", "Other"},
+	}
+	seen := map[string]bool{}
+	for _, r := range detection.Rules() {
+		source, event := strings.TrimSuffix(r.EventSource, aws), r.EventNames[0]
+		done := call{source: r.EventSource, event: event, request: calls[source][event].request, response: calls[source][event].response}
+		if seen[source+event] {
+			continue
+		}
+		seen[source+event] = true
+		refused := call{source: r.EventSource, event: event, errorCode: `"VpceAccessDenied"`}
+		for _, c := range []struct {
+			call
+			how string
+		}{{done, ""}, {refused, ", refused"}} {
+			name := source + " " + event + c.how
+			for _, k := range kinds {
+				c.category, c.kind = `"`+k[0]+`"`, `"`+k[1]+`"`
+				out = append(out, record{name: name + ", " + k[0] + ", " + k[1], raw: c.json()})
+			}
+			c.category, c.kind = "", ""
+			for _, field := range []string{"eventCategory", "eventType"} {
+				c.without = field
+				out = append(out, record{name: name + ", no " + field, raw: c.json()})
+			}
+		}
 	}
 	return out
 }

@@ -121,6 +121,7 @@ var calls = map[string]map[string]shape{
 	"firehose": {
 		"DeleteDeliveryStream": {`{"deliveryStreamName":"flow-logs","allowForceDelete":false}`, `{}`},
 		"UntagDeliveryStream":  {`{"deliveryStreamName":"flow-logs","tagKeys":["LogDeliveryEnabled"]}`, `{}`},
+		"UpdateDestination":    {`{"deliveryStreamName":"flow-logs","currentDeliveryStreamVersionId":"1","destinationId":"destinationId-000000000001","extendedS3DestinationUpdate":{"bucketARN":"arn:aws:s3:::elsewhere"}}`, `{}`},
 	},
 	"kms": {
 		"DisableKey":          {`{"keyId":"arn:aws:kms:eu-west-1:111122223333:key/1"}`, ""},
@@ -136,6 +137,7 @@ var calls = map[string]map[string]shape{
 		"DeleteRule":    {`{"name":"flowkeeper","force":false}`, ""},
 		"DisableRule":   {`{"name":"flowkeeper"}`, ""},
 		"RemoveTargets": {`{"rule":"flowkeeper","ids":["queue"]}`, `{"failedEntryCount":0,"failedEntries":[]}`},
+		"PutTargets":    {`{"rule":"flowkeeper","targets":[{"id":"queue","arn":"arn:aws:sqs:eu-west-1:111122223333:nowhere"}]}`, `{"failedEntryCount":0,"failedEntries":[]}`},
 		"PutRule":       {`{"name":"flowkeeper","state":"ENABLED","eventPattern":"{\"source\":[\"my.app\"]}"}`, `{"ruleArn":"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"}`},
 	},
 	"sqs": {
@@ -151,10 +153,10 @@ var nearby = map[string][]string{
 	"logs":       {"CreateLogGroup", "DeleteRetentionPolicy", "PutSubscriptionFilter"},
 	"s3":         {"CreateBucket", "PutBucketAcl", "DeleteBucketLifecycle", "PutBucketTagging"},
 	"iam":        {"CreateRole", "AttachRolePolicy", "DeleteUser", "DeletePolicy"},
-	"firehose":   {"CreateDeliveryStream", "TagDeliveryStream", "UpdateDestination"},
+	"firehose":   {"CreateDeliveryStream", "TagDeliveryStream", "StartDeliveryStreamEncryption"},
 	"kms":        {"EnableKey", "CancelKeyDeletion", "CreateGrant"},
 	"cloudtrail": {"StartLogging", "CreateTrail", "PutInsightSelectors"},
-	"events":     {"EnableRule", "PutTargets", "TagResource"},
+	"events":     {"EnableRule", "PutPermission", "TagResource"},
 	"sqs":        {"CreateQueue", "TagQueue", "AddPermission"},
 }
 

@@ -31,6 +31,13 @@ func mutants(t *testing.T, r detection.SigmaRule, text string) map[string]string
 		change("calls that were done", code, "    errorCode: null\n")
 	}
 	change("a text for null", code, "    errorCode: 'null'\n")
+	for field, value := range map[string]string{"eventCategory": "Management", "eventType": "AwsApiCall"} {
+		clause := "    " + field + ":\n      - " + value + "\n      - null\n"
+		change("any "+field, clause, "")
+		change("only an "+field+" that is there", clause, "    "+field+": "+value+"\n")
+		change("only without "+field, clause, "    "+field+": null\n")
+		change("another "+field, clause, "    "+field+":\n      - Other\n      - null\n")
+	}
 	change("any source", "    eventSource: "+r.EventSource+"\n", "")
 	change("another source", "eventSource: "+r.EventSource, "eventSource: lambda.amazonaws.com")
 	change("the opposite", "condition: selection", "condition: not selection")

@@ -1,0 +1,61 @@
+package alert
+
+import (
+	"cmp"
+	"strings"
+)
+
+// Name is who did it in the fewest words: the ARN, the role of the session, the
+// user's name, the user of IAM Identity Center, the principal's ID, in this
+// order. Where a record has none of these it is the AWS service, the access key
+// or the account; "unknown" where it names nobody. A name that is no ARN of
+// AWS's stands behind its type: a user may be called as a role is.
+func (a Actor) Name() string {
+	if arn := cmp.Or(a.ARN, a.SessionIssuer); arn != "" {
+		return arn
+	}
+	name := a.names()
+	if name == "" && a.AccessKeyID != "" {
+		name = "access key " + a.AccessKeyID
+	}
+	return cmp.Or(strings.TrimSpace(a.Type+" "+cmp.Or(name, a.Account)), "unknown")
+}
+
+// names are what a record may call somebody who has no ARN, the most telling
+// first.
+func (a Actor) names() string {
+	return cmp.Or(a.UserName, a.OnBehalfOf, a.PrincipalID, a.InvokedBy, a.SourceIdentity, a.WebIdentity)
+}
+
+// Short is the name without what an ARN says of its account.
+func (a Actor) Short() string {
+	name := a.Name()
+	if parts := strings.SplitN(cmp.Or(a.ARN, a.SessionIssuer), ":", 6); len(parts) == 6 && parts[0] == "arn" {
+		return parts[5]
+	}
+	return name
+}
+
+// Who is the name with the kind of identity, and who stands behind it: the
+// account of a name that does not say it, the user of IAM Identity Center, the
+// source identity and the web identity.
+func (a Actor) Who() string {
+	who, plain := a.Name(), ""
+	if a.ARN == "" && a.SessionIssuer == "" {
+		plain = a.names() // said already
+	} else if a.Type != "" {
+		who = a.Type + " " + who
+	}
+	add := func(what, value string) {
+		if value != "" && value != plain {
+			who += ", " + what + " " + value
+		}
+	}
+	if !strings.Contains(who, a.Account) {
+		add("account", a.Account)
+	}
+	add("on behalf of", a.OnBehalfOf)
+	add("source identity", a.SourceIdentity)
+	add("web identity", a.WebIdentity)
+	return who
+}

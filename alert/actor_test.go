@@ -1,0 +1,58 @@
+package alert
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestWho: every kind of identity that CloudTrail writes has a name wherever an
+// alert says who did it, and always who stands behind a role.
+func TestWho(t *testing.T) {
+	t.Parallel()
+	const store = "arn:aws:identitystore::111122223333:identitystore/d-1"
+	for _, c := range []struct {
+		actor       Actor
+		title, text string
+	}{
+		{Actor{Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/mallory", UserName: "mallory", PrincipalID: "AIDA"}, "user/mallory", "IAMUser arn:aws:iam::111122223333:user/mallory"},
+		{Actor{Type: "AssumedRole", ARN: "arn:aws:sts::111122223333:assumed-role/ci/x", SessionIssuer: "arn:aws:iam::111122223333:role/ci", PrincipalID: "AROA:x", SourceIdentity: "alice", WebIdentity: "arn:aws:iam::111122223333:oidc-provider/token.example (sub=repo:a/b)", OnBehalfOf: "u-1"},
+			"assumed-role/ci/x", "AssumedRole arn:aws:sts::111122223333:assumed-role/ci/x, on behalf of u-1, source identity alice, web identity arn:aws:iam::111122223333:oidc-provider/token.example (sub=repo:a/b)"},
+		{Actor{Type: "AssumedRole", SessionIssuer: "arn:aws:iam::111122223333:role/ci", PrincipalID: "AROA:x"}, "role/ci", "AssumedRole arn:aws:iam::111122223333:role/ci"},
+		{Actor{Type: "SAMLUser", UserName: "alice", PrincipalID: "x:alice", WebIdentity: "https://idp.example"}, "SAMLUser alice", "SAMLUser alice, web identity https://idp.example"},
+		{Actor{Type: "IdentityCenterUser", Account: "111122223333", OnBehalfOf: "544894e8-80c1-707f-60e3-3ba6510dfac1", IdentityStore: store}, "IdentityCenterUser 544894e8-80c1-707f-60e3-3ba6510dfac1", "IdentityCenterUser 544894e8-80c1-707f-60e3-3ba6510dfac1, account 111122223333"},
+		{Actor{Type: "AWSAccount", Account: "999900001111", PrincipalID: "AROAEXAMPLE:session"}, "AWSAccount AROAEXAMPLE:session of 999900001111", "AWSAccount AROAEXAMPLE:session, account 999900001111"},
+		{Actor{Type: "AWSService", InvokedBy: "cloudformation.amazonaws.com", Via: "cloudformation.amazonaws.com"}, "AWSService cloudformation.amazonaws.com", "AWSService cloudformation.amazonaws.com"},
+		{Actor{InvokedBy: "AWS Internal", Account: "111122223333"}, "AWS Internal", "AWS Internal, account 111122223333"},
+		{Actor{Type: "SAMLUser", UserName: "arn:aws:iam::111122223333:role/ci"}, "SAMLUser arn:aws:iam::111122223333:role/ci", "SAMLUser arn:aws:iam::111122223333:role/ci"},
+		{Actor{SourceIdentity: "alice"}, "alice", "alice"},
+		{Actor{AccessKeyID: "AKIAEXAMPLE"}, "access key AKIAEXAMPLE", "access key AKIAEXAMPLE"},
+		{Actor{Type: "AWSAccount", Account: "999900001111"}, "AWSAccount 999900001111", "AWSAccount 999900001111"},
+		{Actor{Type: "Unknown"}, "Unknown", "Unknown"},
+		{Actor{SourceIP: "198.51.100.7"}, "unknown", "unknown"},
+	} {
+		a := Alert{Kind: Deletion, Level: High, Account: "111122223333", Region: "eu-west-1", Actor: &c.actor, FlowLogs: []FlowLog{{FlowLogID: "fl-00000001", ResourceID: "vpc-1"}}}
+		a.Write()
+		if want := "Deleted: the flow log of vpc-1 by " + c.title + " in 111122223333 eu-west-1"; a.Title != want {
+			t.Errorf("%q instead of %q", a.Title, want)
+		}
+		key := ""
+		if c.actor.AccessKeyID != "" && !strings.Contains(c.text, c.actor.AccessKeyID) {
+			key = ", access key " + c.actor.AccessKeyID
+		}
+		if !strings.Contains("\n"+a.Text+"\n", "\nWho: "+c.text+key+"\n") {
+			t.Errorf("no %q in\n%s", c.text+key, a.Text)
+		}
+		for name, said := range map[string]string{"a pager": detailsOf(a, 1).Who, "Slack": factsText(a)} {
+			if !strings.Contains(said, c.text) {
+				t.Errorf("%s says %q, not %q", name, said, c.text)
+			}
+		}
+	}
+}
+
+func factsText(a Alert) (all string) {
+	for _, f := range a.facts(slackAnswer) {
+		all += f.ask + ": " + f.answer + "\n"
+	}
+	return all
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// What people pass to replay, beside records and messages, is what tools show
+// of them: the AWS CLI, CloudTrail Lake, a Lambda function's event. The queue
+// never holds these forms, so that the watcher does not know them: whatever it
+// can't read stays in the queue, and its nesting stays bounded.
+
+// lists are the keys under which such a file, or a log file, has its records.
+var lists = map[string]bool{
+	"Records":         true, // CloudTrail's log files, SNS and SQS to Lambda
+	"Events":          true, // aws cloudtrail lookup-events
+	"Messages":        true, // aws sqs receive-message
+	"QueryResultRows": true, // aws cloudtrail get-query-results
+	"queryResultRows": true,
+}
+
+// wrapped is what may stand around one record or message.
+type wrapped struct {
+	CloudTrailEvent string `json:"CloudTrailEvent"` // lookup-events
+	Sns             struct{ Message string }
+	ReceiptHandle   string `json:"ReceiptHandle"` // receive-message, and in lower case Lambda's
+	Body            string `json:"Body"`
+}
+
+// errNoRecordInRow is of a query that asked for some columns only.
+var errNoRecordInRow = errors.New("a row of CloudTrail Lake without a whole record: select eventJson, or the column that has the record as JSON")
+
+// expand takes the record or message out of what a tool shows of it; what is
+// wrapped in nothing known comes as it is. It looks one level deep.
+func expand(body []byte) ([][]byte, error) {
+	body = bytes.TrimSpace(body)
+	switch {
+	case len(body) == 0:
+	case body[0] == '"': // one of a list of CloudTrailEvent
+		var text string
+		if json.Unmarshal(body, &text) == nil && holdsObject(text) {
+			return [][]byte{[]byte(text)}, nil
+		}
+	case body[0] == '[':
+		return row(body)
+	case body[0] == '{':
+		var w wrapped
+		if json.Unmarshal(body, &w) != nil {
+			break // as it is: no tool writes this
+		}
+		switch {
+		case w.CloudTrailEvent != "":
+			return [][]byte{[]byte(w.CloudTrailEvent)}, nil
+		case w.Sns.Message != "":
+			return [][]byte{[]byte(w.Sns.Message)}, nil
+		case w.Body != "" && w.ReceiptHandle != "":
+			return [][]byte{[]byte(w.Body)}, nil
+		}
+	}
+	return [][]byte{body}, nil
+}
+
+// row of CloudTrail Lake: a list of columns, each an object with one value.
+func row(body []byte) (records [][]byte, err error) {
+	var columns []map[string]json.RawMessage
+	if json.Unmarshal(body, &columns) != nil || len(columns) == 0 {
+		return [][]byte{body}, nil
+	}
+	for _, c := range columns {
+		for _, value := range c {
+			var text string
+			if json.Unmarshal(value, &text) == nil && holdsObject(text) && strings.Contains(text, `"event`) {
+				records = append(records, []byte(text))
+			}
+		}
+	}
+	if len(records) == 0 {
+		return nil, errNoRecordInRow
+	}
+	slices.SortFunc(records, bytes.Compare) // a map has no order
+	return records, nil
+}
+
+func holdsObject(text string) bool {
+	text = strings.TrimSpace(text)
+	return strings.HasPrefix(text, "{") && json.Valid([]byte(text))
+}

@@ -1,0 +1,108 @@
+package cloudtrail
+
+import "encoding/json"
+
+// NoCall is why a record does not act: it is no management call of an AWS API.
+// Empty: it is one, or it is so old that it does not say.
+type NoCall string
+
+// What a record is instead (aws-facts.md, "Records that are no API call").
+const (
+	Insight         NoCall = "insight"          // an unusual rate of calls, which have records of their own
+	DataEvent       NoCall = "data"             // what is done in a resource: objects, rows
+	NetworkActivity NoCall = "network_activity" // a copy of a call that came through a VPC endpoint
+	ServiceEvent    NoCall = "service_event"    // what an AWS service did by itself
+	SignIn          NoCall = "sign_in"          // at the console
+	OtherRecord     NoCall = "other"            // a category or type that is not known
+)
+
+// NoCalls are all of them.
+var NoCalls = []NoCall{Insight, DataEvent, NetworkActivity, ServiceEvent, SignIn, OtherRecord}
+
+// Words say what such a record is, and why nothing is done about it.
+func (n NoCall) Words() (what, why string) {
+	switch n {
+	case Insight:
+		return "a CloudTrail Insights event", "it reports an unusual rate of calls; each of these has a record of its own"
+	case DataEvent:
+		return "a data event", "flow logs, and what they depend on, are changed by management events only"
+	case NetworkActivity:
+		return "a network-activity event", "it is a copy of a call that came through a VPC endpoint; the call has a record of its own"
+	case ServiceEvent:
+		return "an event of an AWS service", "the service did this by itself; nobody called the API"
+	case SignIn:
+		return "a sign-in to the console", "it changes nothing; what is done after it has records of its own"
+	}
+	return "a record of a category or type that is not known", "only management events of the type AwsApiCall are acted on"
+}
+
+// noCall classifies by category, then by type; a field that is missing, as in
+// old records, says nothing. managementEvent counts only where no category does.
+func (w wire) noCall() NoCall {
+	switch w.EventCategory {
+	case "", "Management":
+	case "Insight":
+		return Insight
+	case "Data":
+		return DataEvent
+	case "NetworkActivity":
+		return NetworkActivity
+	default:
+		return OtherRecord
+	}
+	switch w.EventType {
+	case "", "AwsApiCall":
+	case "AwsCloudTrailInsight":
+		return Insight
+	case "AwsVpceEvent":
+		return NetworkActivity
+	case "AwsServiceEvent":
+		return ServiceEvent
+	case "AwsConsoleSignIn":
+		return SignIn
+	default:
+		return OtherRecord
+	}
+	if w.EventCategory == "" && w.ManagementEvent == "false" {
+		return DataEvent
+	}
+	return ""
+}
+
+// Addendum says that a record repeats an earlier one, corrected or late.
+type Addendum struct {
+	EventID string // the addendum's own; Record.EventID is the original's
+	Reason  string // UPDATED_DATA, DELIVERY_DELAY or SERVICE_OUTAGE
+	Updated string // the fields that are corrected, as CloudTrail lists them
+}
+
+// readAddendum gives an addendum the ID of the event that it belongs to: what
+// is told of one event is told once. A delivery that was only late has no other
+// ID than its own.
+func (r *Record) readAddendum(raw json.RawMessage) {
+	m := object(raw)
+	if m == nil {
+		return
+	}
+	a := Addendum{EventID: r.EventID, Reason: scalar(m["reason"]), Updated: list(m["updatedFields"])}
+	if original := scalar(m["originalEventID"]); original != "" {
+		r.EventID = original
+	}
+	r.Addendum = &a
+}
+
+// Repeats reports whether the record is an addendum of another event, which
+// people may have heard of.
+func (r Record) Repeats() bool { return r.Addendum != nil && r.Addendum.EventID != r.EventID }
+
+// omitted reports parameters or an answer that CloudTrail left out as too
+// large, and how large they were, as text.
+func omitted(raw json.RawMessage) (size string, is bool) {
+	m := object(raw)
+	return scalar(m["originalSize"]), scalar(m["omitted"]) == "true"
+}
+
+// list is the text of a list: bare, as an array, or as a text with commas.
+func list(raw json.RawMessage) string {
+	return headed("", unique(contents(raw)))
+}

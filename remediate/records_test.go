@@ -1,0 +1,365 @@
+package remediate_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/remediate"
+)
+
+// call writes a CloudTrail record of one call as AWS does; more are further
+// fields of it, which come last.
+func (s *scene) call(service, event, request string, more ...string) string {
+	fields := append([]string{
+		`"eventVersion":"1.11","eventType":"AwsApiCall","eventCategory":"Management","managementEvent":true`,
+		fmt.Sprintf(`"eventTime":%q,"eventSource":"%s.amazonaws.com","eventName":%q`, s.now.UTC().Format(time.RFC3339), service, event),
+		fmt.Sprintf(`"awsRegion":%q,"recipientAccountId":%q,"requestParameters":%s`, region, account, request),
+		fmt.Sprintf(`"userIdentity":{"type":"IAMUser","arn":%q,"accountId":%q,"userName":"mallory"}`, mallory, account),
+	}, more...)
+	return "{" + strings.Join(fields, ",") + "}"
+}
+
+func deleting(ids ...string) string {
+	var items []string
+	for n, id := range ids {
+		items = append(items, fmt.Sprintf(`{"tag":%d,"content":%q}`, n+1, id))
+	}
+	return `{"DeleteFlowLogsRequest":{"FlowLogId":[` + strings.Join(items, ",") + `]}}`
+}
+
+// read hears records as they come through the queue.
+func (s *scene) read(records ...string) {
+	s.t.Helper()
+	for _, raw := range records {
+		r, err := cloudtrail.Decode([]byte(raw))
+		s.must(err)
+		if f, ok := detection.Judge(r); ok {
+			s.hear(f)
+		}
+	}
+}
+
+const (
+	eventID  = `"eventID":"6f0c0000-0000-4000-8000-000000000001"`
+	addendum = `"eventID":"6f0c0000-0000-4000-8000-00000000000a","addendum":{"reason":"UPDATED_DATA","updatedFields":"userIdentity","originalRequestID":"r","originalEventID":"6f0c0000-0000-4000-8000-000000000001"}`
+	asCI     = `"userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/ci/x","sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::111122223333:role/ci"}}}`
+	omitted  = `{"omitted":true,"originalSize":134217,"reason":"requestParameters too large"}`
+)
+
+// TestAnAddendumBelongsToItsEvent: it repeats an event, corrected, so that
+// there is no second alert, not even if it corrects who it was.
+func TestAnAddendumBelongsToItsEvent(t *testing.T) {
+	t.Parallel()
+	for name, who := range map[string]string{"the same who": `"x":1`, "another who": asCI} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id := s.protect(1)[0]
+			s.attack(id)
+			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID))
+			s.work()
+			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum, who))
+			s.pass(time.Hour)
+			s.restored("vpc-1")
+			if n := s.creates(); n != 1 {
+				t.Errorf("%d creates", n)
+			}
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+		})
+	}
+}
+
+// TestAnAddendumWithoutItsEventActs: the original was lost. It has the
+// original's ID, by which CloudTrail knows it and its pager opens.
+func TestAnAddendumWithoutItsEventActs(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.attack(id)
+	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
+	s.work()
+	s.restored("vpc-1")
+	all := s.alerts(alert.Deletion)
+	if len(all) != 1 || all[0].EventID != "6f0c0000-0000-4000-8000-000000000001" {
+		t.Fatalf("%+v", all)
+	}
+	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID)) // and late, the original
+	s.pass(time.Hour)
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+}
+
+// TestAnAddendumThatNamesMore: what the original hid, people hear of under the
+// same event.
+func TestAnAddendumThatNamesMore(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.attack(id)
+	s.read(s.call("ec2", "DeleteFlowLogs", omitted, eventID))
+	if len(s.soon) != 1 || s.soon[0] != scope {
+		t.Errorf("refreshes asked for: %v", s.soon)
+	}
+	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
+	s.work()
+	s.restored("vpc-1")
+	all := s.alerts(alert.Deletion)
+	if len(all) != 2 || all[0].DedupKey != all[1].DedupKey || len(all[1].FlowLogs) != 1 {
+		t.Fatalf("%+v", all)
+	}
+}
+
+// TestI2AForgedAddendumHidesNothing: neither the event that it claims to
+// repeat, nor a later one, nor an addendum that AWS sends; and it loosens
+// nothing.
+func TestI2AForgedAddendumHidesNothing(t *testing.T) {
+	t.Parallel()
+	for name, play := range map[string]func(s *scene, id string){
+		"before the event": func(s *scene, id string) {
+			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum, asCI), s.call("ec2", "DeleteFlowLogs", deleting(id), eventID))
+		},
+		"of others, before the event": func(s *scene, id string) {
+			s.read(s.call("ec2", "DeleteFlowLogs", deleting("fl-00000001"), addendum, asCI), s.call("ec2", "DeleteFlowLogs", deleting(id), eventID))
+		},
+		"a forged event before the true addendum": func(s *scene, id string) {
+			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, asCI), s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
+		},
+		"of nothing, before the true addendum": func(s *scene, id string) {
+			s.read(s.call("ec2", "DeleteFlowLogs", omitted, addendum, asCI), s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
+		},
+		"after the event": func(s *scene, id string) {
+			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID), s.call("ec2", "DeleteFlowLogs", deleting(id), addendum, asCI))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := ruled(t, ci, remediate.Ignore, 0)
+			id := s.protect(1)[0]
+			s.attack(id)
+			play(s, id)
+			s.pass(time.Hour)
+			s.restored("vpc-1")
+			by := 0
+			for _, a := range s.alerts(alert.Deletion) {
+				if a.Level == alert.High || a.Level == alert.Critical {
+					by++
+				}
+			}
+			if by == 0 {
+				t.Errorf("nobody heard of mallory's deletion: %+v", s.alerts(alert.Deletion))
+			}
+		})
+	}
+}
+
+// TestI2AForgedAddendumOfWhatLives: it names a flow log that nobody deleted;
+// the real deletion is heard all the same.
+func TestI2AForgedAddendumOfWhatLives(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
+	s.pass(time.Hour)
+	s.is(id, remediate.Closed, remediate.StillThere)
+	if n := s.creates(); n != 0 {
+		t.Fatalf("%d creates", n)
+	}
+	s.attack(id)
+	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum)) // CloudTrail's own, of an event that was lost
+	s.pass(time.Hour)
+	s.restored("vpc-1")
+	if n := len(s.alerts(alert.Deletion)); n != 2 {
+		t.Errorf("%d alerts", n)
+	}
+}
+
+// TestTamperThatHidesItsTarget: AWS leaves parameters out that are larger than
+// 100 KB, and white space in a policy counts.
+func TestTamperThatHidesItsTarget(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ service, event, more, cause string }{
+		{"iam", "PutRolePolicy", `"awsRegion":"us-east-1"`, "PutRolePolicy, target not stated (CloudTrail left out its 134217 bytes of parameters): it may be the delivery role of 1 flow log"},
+		{"iam", "UpdateAssumeRolePolicy", `"awsRegion":"us-east-1"`, "UpdateAssumeRolePolicy, target not stated (CloudTrail left out its 134217 bytes of parameters): it may be the delivery role of 1 flow log"},
+		{"events", "PutRule", `"x":1`, "PutRule, target not stated (CloudTrail left out its 134217 bytes of parameters): it may be the rule that sends events to the queue"},
+		{"events", "PutTargets", `"x":1`, "PutTargets, target not stated (CloudTrail left out its 134217 bytes of parameters): it may be the rule that sends events to the queue"},
+		{"sqs", "SetQueueAttributes", `"x":1`, "SetQueueAttributes, target not stated (CloudTrail left out its 134217 bytes of parameters): it may be the queue that events come by"},
+		{"firehose", "UpdateDestination", `"x":1`, "UpdateDestination, target not stated (CloudTrail left out its 134217 bytes of parameters): it may be the destination of 1 flow log"},
+		{"s3", "PutBucketLifecycle", `"recipientAccountId":"999900001111"`, "PutBucketLifecycle, target not stated (CloudTrail left out its 134217 bytes of parameters): it may be the destination of 1 flow log"},
+		{"cloudtrail", "PutEventSelectors", `"awsRegion":"us-west-2"`, "PutEventSelectors, target not stated (CloudTrail left out its 134217 bytes of parameters): it may be a trail that events come from"},
+		{"kms", "DisableKey", `"requestParameters":null`, "DisableKey, target not stated: it may be the key of the queue"},
+		{"logs", "DeleteLogGroup", `"requestParameters":{}`, "DeleteLogGroup, target not stated: it may be the destination of 1 flow log"},
+	} {
+		t.Run(c.event, func(t *testing.T) {
+			t.Parallel()
+			s := dependent(t)
+			s.read(s.call(c.service, c.event, omitted, eventID, c.more))
+			s.read(s.call(c.service, c.event, omitted, eventID, c.more))
+			all := s.alerts(alert.Tamper)
+			if len(all) != 1 {
+				t.Fatalf("%d alerts", len(all))
+			}
+			if a := all[0]; a.Cause != c.cause || a.Level != alert.High || a.Target != "" || a.Advice == "" || !strings.Contains(a.Title, "target not stated") || a.Actor.ARN != mallory {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
+
+// TestAHiddenTargetWhereFlowLogsLive: nothing that is known there is of that
+// service, but what no snapshot names may be: a key, a forwarding rule, a role.
+func TestAHiddenTargetWhereFlowLogsLive(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(2)
+	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, `"awsRegion":"us-east-1"`), s.call("events", "PutRule", omitted, eventID))
+	all := s.alerts(alert.Tamper)
+	if len(all) != 2 || all[0].Level != alert.High || !strings.HasSuffix(all[0].Cause, "2 protected flow logs live in this account") || !strings.HasSuffix(all[1].Cause, "2 protected flow logs live in this account and Region") {
+		t.Fatalf("%+v", all)
+	}
+}
+
+// TestAHiddenTargetElsewhere: in an account or a Region in which nothing lives
+// that is protected, large requests are somebody else's, and are so for ever.
+func TestAHiddenTargetElsewhere(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	s.read(
+		s.call("iam", "PutRolePolicy", omitted, eventID, `"recipientAccountId":"999900001111"`),
+		s.call("events", "PutRule", omitted, eventID, `"awsRegion":"eu-west-2"`),
+		s.call("firehose", "UpdateDestination", omitted, eventID, `"awsRegion":"eu-west-2"`),
+		s.call("sqs", "SetQueueAttributes", omitted, eventID, `"recipientAccountId":"999900001111"`),
+		s.call("cloudtrail", "PutEventSelectors", omitted, eventID, `"recipientAccountId":"999900001111"`),
+		s.call("iam", "PutRolePolicy", omitted, eventID, `"errorCode":"AccessDenied"`),
+	)
+	if all := s.alerts(alert.Tamper); len(all) != 0 {
+		t.Errorf("%+v", all)
+	}
+	empty := newScene(t)
+	empty.read(empty.call("iam", "PutRolePolicy", omitted, eventID), empty.call("s3", "PutBucketPolicy", omitted, eventID))
+	if all := empty.alerts(alert.Tamper); len(all) != 0 {
+		t.Errorf("%+v", all)
+	}
+}
+
+// TestAHiddenTargetOfWhatIsLost: the flow log that needs it is not back yet.
+func TestAHiddenTargetOfWhatIsLost(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.world.Fail("CreateFlowLogs", 100, "UnauthorizedOperation", 403)
+	s.hear(s.attack(id))
+	s.pass(time.Minute)
+	s.is(id, remediate.Blocked, remediate.Permission)
+	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, `"awsRegion":"us-east-1"`))
+	if all := s.alerts(alert.Tamper); len(all) != 1 {
+		t.Errorf("%+v", all)
+	}
+}
+
+// TestIgnoredWhoHidesTheTarget: whom a rule ignores is informational.
+func TestIgnoredWhoHidesTheTarget(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, ci, remediate.Ignore, 0)
+	s.protect(1)
+	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, asCI))
+	if all := s.alerts(alert.Tamper); len(all) != 1 || all[0].Level != alert.Informational {
+		t.Errorf("%+v", all)
+	}
+}
+
+// TestACreationThatHidesItsAnswer asks for a refresh.
+func TestACreationThatHidesItsAnswer(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	s.read(s.call("ec2", "CreateFlowLogs", omitted, eventID, `"responseElements":`+omitted))
+	if len(s.soon) != 1 || s.soon[0] != scope {
+		t.Errorf("refreshes asked for: %v", s.soon)
+	}
+}
+
+// TestTargetsOfOurRule: where the events of the rule are sent, or a stream's
+// records, and in what form.
+func TestTargetsOfOurRule(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	s.read(
+		s.call("events", "PutTargets", `{"rule":"flowkeeper","targets":[{"id":"queue","arn":"arn:aws:sqs:eu-west-1:111122223333:nowhere"}]}`, eventID),
+		s.call("events", "PutTargets", `{"rule":"another","targets":[{"id":"queue","arn":"arn:aws:sqs:eu-west-1:111122223333:nowhere"}]}`, eventID),
+		s.call("events", "PutTargets", `{"rule":"flowkeeper","eventBusName":"another","targets":[]}`, eventID),
+		s.call("firehose", "UpdateDestination", `{"deliveryStreamName":"flow","destinationId":"d","extendedS3DestinationUpdate":{"bucketARN":"arn:aws:s3:::elsewhere"}}`, eventID),
+		s.call("firehose", "UpdateDestination", `{"deliveryStreamName":"another","destinationId":"d"}`, eventID),
+	)
+	all := s.alerts(alert.Tamper)
+	if len(all) != 2 {
+		t.Fatalf("%d alerts: %+v", len(all), all)
+	}
+	for n, want := range []string{
+		"PutTargets of flowkeeper (to arn:aws:sqs:eu-west-1:111122223333:nowhere), the rule that sends events to the queue",
+		"UpdateDestination of flow (to arn:aws:s3:::elsewhere), the destination of 1 flow log",
+	} {
+		if a := all[n]; a.Cause != want || a.Level != alert.High || a.Advice == "" {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
+// TestNoNameButAnARNMatchesARule: an identity provider says what a user is
+// called; that must not pass for a role that a rule names.
+func TestNoNameButAnARNMatchesARule(t *testing.T) {
+	t.Parallel()
+	for name, who := range map[string]string{
+		"userName":       `"userIdentity":{"type":"SAMLUser","principalId":"p","userName":"` + ci + `"}`,
+		"principalId":    `"userIdentity":{"type":"AWSAccount","principalId":"` + ci + `","accountId":"111122223333"}`,
+		"onBehalfOf":     `"userIdentity":{"type":"IdentityCenterUser","onBehalfOf":{"userId":"` + ci + `","identityStoreArn":"` + ci + `"}}`,
+		"sourceIdentity": `"userIdentity":{"type":"AssumedRole","sessionContext":{"sourceIdentity":"` + ci + `","webIdFederationData":{"federatedProvider":"` + ci + `"}}}`,
+		"identity":       `"userIdentity":{"type":"WebIdentityUser","identityProvider":"` + ci + `","credentialId":"` + ci + `","invokedBy":"` + ci + `"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := ruled(t, "*", remediate.Restore, 0)
+			s.policy.Rules = []remediate.Rule{{Principal: ci, Action: remediate.Ignore}}
+			s.crash()
+			id := s.protect(1)[0]
+			s.attack(id)
+			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, who))
+			s.work()
+			s.restored("vpc-1")
+			if all := s.alerts(alert.Deletion); len(all) != 1 || all[0].Level.AtLeast(alert.High) == false {
+				t.Errorf("%+v", all)
+			}
+		})
+	}
+}
+
+// TestI2TwinsWithoutAnARN: of two records of one event ID that name two people
+// and no ARN, neither counts as the other.
+func TestI2TwinsWithoutAnARN(t *testing.T) {
+	t.Parallel()
+	user := func(id string) string {
+		return `"userIdentity":{"type":"IdentityCenterUser","accountId":"111122223333","onBehalfOf":{"userId":"` + id + `"}}`
+	}
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.attack(id)
+	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, user("one")), s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, user("two")), s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, user("two")))
+	all := s.alerts(alert.Deletion)
+	if len(all) != 2 || !strings.Contains(all[0].Title, "by IdentityCenterUser one") || !strings.Contains(all[1].Title, "by IdentityCenterUser two") {
+		t.Errorf("%+v", all)
+	}
+	// Nor is tampering by another person in the same role's session.
+	d := dependent(t)
+	as := func(who string) string {
+		return `"userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/ops/x","sessionContext":{"sourceIdentity":"` + who + `"}}`
+	}
+	for _, who := range []string{"alice", "bob", "bob"} {
+		d.read(d.call("logs", "PutRetentionPolicy", `{"logGroupName":"/vpc/flow","retentionInDays":1}`, eventID, as(who)))
+	}
+	if n := len(d.alerts(alert.Tamper)); n != 2 {
+		t.Errorf("%d alerts of tampering", n)
+	}
+}

@@ -1,0 +1,73 @@
+package watcher
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"flowkeeper/internal/cloudtrail"
+)
+
+// noCalls are records that name a watched call, and are none: CloudTrail's
+// other categories and types, as they stand on a queue.
+var noCalls = map[string]string{
+	"insight": `{"Records":[{"eventVersion":"1.08","eventTime":"2026-03-01T12:05:00Z","awsRegion":"eu-west-1","eventID":"i","eventType":"AwsCloudTrailInsight","recipientAccountId":"111122223333",` +
+		`"sharedEventID":"s","insightDetails":{"state":"Start","eventSource":"ec2.amazonaws.com","eventName":"DeleteFlowLogs","insightType":"ApiCallRateInsight"},"eventCategory":"Insight"}]}`,
+	"data":                      bridge(call(`"eventType":"AwsApiCall","eventCategory":"Data","managementEvent":false`)),
+	"data, an old record":       bridge(call(`"eventType":"AwsApiCall","managementEvent":false`)),
+	"network_activity":          bridge(call(`"eventType":"AwsVpceEvent","eventCategory":"NetworkActivity","errorCode":"VpceAccessDenied"`)),
+	"network_activity, by type": bridge(call(`"eventType":"AwsVpceEvent"`)),
+	"service_event":             bridge(call(`"eventType":"AwsServiceEvent","eventCategory":"Management"`)),
+	"sign_in":                   bridge(call(`"eventType":"AwsConsoleSignIn","eventCategory":"Management"`)),
+	"other, a type":             bridge(call(`"eventType":"AwsOther","eventCategory":"Management"`)),
+	"other, a category":         notification(bridge(call(`"eventType":"AwsApiCall","eventCategory":"Other"`))),
+}
+
+// call is a record of DeleteFlowLogs with more fields.
+func call(fields string) string { return `{` + fields + `,` + record[1:] }
+
+// TestRecordsThatAreNoCallsAreAcknowledged: they reach no handler and are not
+// left for the dead-letter queue.
+func TestRecordsThatAreNoCallsAreAcknowledged(t *testing.T) {
+	t.Parallel()
+	for name, body := range noCalls {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := newQueue(t)
+			var c tally
+			watch(t, q.api, q.url, handlerFunc(func(_ context.Context, m Message) error {
+				return fmt.Errorf("handled %+v", m)
+			}), meter(&c))
+			q.send(t, body)
+			eventually(t, "the message is dealt with", func() bool { return c.of(Ignored)+c.of(Handled)+c.of(Unparsable)+c.of(Failed) > 0 })
+			reason, _, _ := strings.Cut(name, ",")
+			if c.of(Ignored) != 1 || len(c.noCalls) != 1 || c.noCalls[cloudtrail.NoCall(reason)] != 1 {
+				t.Fatalf("counted as %v, %v", c.counts, c.noCalls)
+			}
+			eventually(t, "acknowledged", func() bool { return q.world.Deleted(q.arn) == 1 })
+		})
+	}
+}
+
+// TestManagementCallsOfEveryAgeAct: old records say neither category nor type.
+func TestManagementCallsOfEveryAgeAct(t *testing.T) {
+	t.Parallel()
+	for name, fields := range map[string]string{
+		"today's":               `"eventType":"AwsApiCall","eventCategory":"Management","managementEvent":true`,
+		"without category":      `"eventType":"AwsApiCall","managementEvent":true`,
+		"without a type":        `"eventCategory":"Management"`,
+		"without either":        `"eventVersion":"1.02"`,
+		"odd":                   `"eventType":{},"eventCategory":[]`,
+		"nulls":                 `"eventType":null,"eventCategory":null,"managementEvent":null`,
+		"managementEvent alone": `"managementEvent":true`,
+	} {
+		c, err := Unwrap([]byte(bridge(call(fields))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := decode(c); len(d.records) != 1 || len(d.suspects)+len(d.noCalls)+d.bad != 0 || d.records[0].FlowLogIDs[0] != "fl-00000001" {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
