@@ -157,10 +157,19 @@ type Alert struct {
 	FormatsOmitted int `json:"log_formats_omitted,omitempty"`
 	TagsOmitted    int `json:"tags_omitted,omitempty"`
 	DetailsOmitted int `json:"details_omitted,omitempty"`
+	// FailedOmitted is how many more IDs the call named that AWS refused.
+	FailedOmitted int `json:"failed_flow_logs_omitted,omitempty"`
+	// Repeats: the alert sums up calls like an earlier one.
+	Repeats *Repeats `json:"repeats,omitempty"`
 
 	// RouteLevel is what an alert that answers an earlier one is routed by: the
 	// most urgent level of those before it. See Routes.
 	RouteLevel Level `json:"-"`
+
+	// Minor says that the alert is about what anybody can repeat without end, and
+	// not about a loss that Flowkeeper knows of: the state file may drop it to keep
+	// its bound.
+	Minor bool `json:"-"`
 
 	// NotStored says that the state file did not take what the alert tells of: it
 	// goes past it, and nothing is restored until the file can be written.

@@ -79,6 +79,7 @@ func (a Alert) clean() Alert {
 	for i := range a.Recent {
 		a.Recent[i].EventName = Clean(a.Recent[i].EventName, maxField)
 	}
+	a.Repeats = a.Repeats.clean()
 	a.FlowLogs = cleanAll(a.FlowLogs)
 	a.FailedFlowLogs = cleanAll(a.FailedFlowLogs)
 	return a

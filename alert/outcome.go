@@ -217,6 +217,9 @@ func (a Alert) answering() string {
 	if a.NotStored {
 		return restoresNothing
 	}
+	if a.Repeats != nil {
+		return "has nothing to restore these from; one that it comes to know has an alert of its own"
+	}
 	restore, wait, left := 0, 0, 0
 	for _, f := range a.FlowLogs {
 		switch {

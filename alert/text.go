@@ -27,6 +27,7 @@ func Describe(a Alert) (title, text string) {
 func (a Alert) text() string {
 	var t lines
 	t.put("What", a.Cause)
+	a.repeated(&t)
 	if a.Rule != nil {
 		t.put("Rule", a.Rule.Title+" ("+a.Rule.ID+"), level "+string(a.Level)+ifAny(", raised because ", a.raisedBecause()))
 	}
@@ -38,6 +39,9 @@ func (a Alert) text() string {
 	t.list(a.heading(), a, a.FlowLogs)
 	t.put("Format", a.format())
 	t.list("Refused", a, a.FailedFlowLogs)
+	if a.FailedOmitted > 0 {
+		t.add(fmt.Sprintf("  %s in all", Plural(len(a.FailedFlowLogs)+a.FailedOmitted, "flow log")))
+	}
 	t.put("Flowkeeper", a.doing())
 	t.put("To do", a.ownAdvice())
 	if a.Kind == Restored {

@@ -7,14 +7,21 @@ import (
 
 // title is the alert in one line: what a phone shows.
 func (a Alert) title() string {
+	if a.Repeats != nil {
+		return a.repeatsTitle()
+	}
 	switch a.Kind {
 	case Deletion:
 		return a.deletionTitle()
 	case Attempt:
-		if dryRun(a.FailedFlowLogs) {
-			return "Dry run of deleting " + things(a.FailedFlowLogs) + a.by() + a.in()
+		named := things(a.FailedFlowLogs)
+		if a.FailedOmitted > 0 {
+			named = Plural(len(a.FailedFlowLogs)+a.FailedOmitted, "flow log")
 		}
-		return "Refused: deleting " + things(a.FailedFlowLogs) + a.by() + a.in()
+		if dryRun(a.FailedFlowLogs) {
+			return "Dry run of deleting " + named + a.by() + a.in()
+		}
+		return "Refused: deleting " + named + a.by() + a.in()
 	case Restored:
 		return a.restoredTitle()
 	case Blocked:

@@ -49,5 +49,8 @@ func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, row inventory.Row
 	a.Level, a.RaisedBy, a.Target = alert.Highest(a.Level, alert.High), []string{IsADecoy}, row.ID
 	a.Cause = fmt.Sprintf("CreateFlowLogs of %s, a decoy in the place of %s: it differs in %s", row.ID, alert.Plural(len(a.FlowLogs), "flow log"), strings.Join(a.FlowLogs[0].DifferencesFound, ", "))
 	a.Advice = "delete it if nobody you trust made it: a restore can't have its place before"
-	return add(tx, a)
+	c := repeatableBy(classTamper, f, a, 0, true)
+	c.what, c.call.Target = f.Record.EventName+" "+row.ID, row.ID
+	_, err = r.alertOrHold(tx, a, c, now)
+	return err
 }

@@ -31,11 +31,20 @@ func calls(all []alert.Deeds) (n int) {
 	return n
 }
 
+// shortName is a name as a key of the state file: one longer than AWS makes them is
+// stood for by its hash.
+func shortName(s string) string {
+	if len(s) <= 256 {
+		return s
+	}
+	return alert.ID(s)
+}
+
 // deed notes what a finding says of its actor, and returns what else the same
 // one did within the hour before.
 func (r *Remediator) deed(tx Tx, f detection.Finding, flowLogs int, now time.Time) ([]alert.Deeds, error) {
 	actor := f.Actor()
-	who := principal(&actor)
+	who, eventID := shortName(principal(&actor)), shortName(f.Record.EventID)
 	if who == "" {
 		return nil, nil
 	}
@@ -43,13 +52,13 @@ func (r *Remediator) deed(tx Tx, f detection.Finding, flowLogs int, now time.Tim
 	if at.IsZero() || at.After(now) {
 		at = now
 	}
-	before, err := tx.Deeds(who, at.Add(-recently), at, f.Record.EventID)
+	before, err := tx.Deeds(who, at.Add(-recently), at, eventID)
 	if err != nil {
 		return nil, err
 	}
 	if calls(before) >= mostDeeds {
 		return before, nil
 	}
-	return before, tx.AddDeed(Deed{Principal: who, At: at, EventID: f.Record.EventID, EventName: f.Record.EventName,
+	return before, tx.AddDeed(Deed{Principal: who, At: at, EventID: eventID, EventName: f.Record.EventName,
 		Refused: f.Kind == detection.Attempted, FlowLogs: flowLogs})
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
 )
@@ -50,19 +51,13 @@ func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, b
 	return errors.Join(errs...)
 }
 
-const maxTold = 1000 // scopes that are not ours: forged ones are endless (I12)
-
-// notOurs reports a scope that is not configured, once.
+// notOurs reports a scope that is not configured.
 func (r *Remediator) notOurs(s inventory.Scope, f detection.Finding) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.told == nil {
-		r.told = map[string]bool{}
-	}
-	if r.told[s.String()] || len(r.told) >= maxTold {
+	if !r.foreign.report(s, r.Now()) {
 		return
 	}
-	r.told[s.String()] = true
 	r.Log.Warn("a record of an account or Region that is not configured: nothing is done about those; add it to accounts or inventory.regions",
 		"account", s.Account, "region", s.Region, "event", f.Record.EventName)
 }
@@ -232,6 +227,7 @@ func (r *Remediator) lookBeside(ctx context.Context, s inventory.Scope, fs []det
 func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detection.Finding, now time.Time, beat func()) error {
 	var news []time.Time // of deletions
 	err := r.Store.Update(ctx, func(tx Tx) error {
+		news = nil
 		for _, f := range fs {
 			var err error
 			switch f.Kind {
@@ -355,11 +351,26 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	for n, why := range foreseen {
 		a.FlowLogs[n].Foreseen = why
 	}
-	if err := add(tx, a); err != nil {
+	unknown, err := namesUnknown(tx, incidents)
+	if err != nil {
+		return false, err
+	}
+	alerted := true
+	if unknown {
+		alerted, err = r.alertOrHold(tx, a, deletionOfUnknown(f, a), now)
+	} else {
+		err = add(tx, a)
+	}
+	if err != nil {
 		return false, err
 	}
 	if known {
 		told = told.after(e, incidents)
+	}
+	told.Unknown = unknown && (!known || e.Unknown)
+	if !alerted {
+		told.ToldDeletion, told.ToldRestored, told.ToldClosed, told.DueAt = e.ToldDeletion, e.ToldRestored, e.ToldClosed, e.DueAt
+		return true, tx.PutEvent(told)
 	}
 	told.ToldDeletion = now
 	if len(incidents) > 0 {
@@ -393,42 +404,69 @@ func newEvent(s inventory.Scope, f detection.Finding, now time.Time) Event {
 	e := Event{
 		Scope: s, ID: f.Record.EventID, Source: ByEvent, Level: f.Rule.Level,
 		Rule:  &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
-		Actor: &actor, DeletedAt: f.Record.EventTime, DetectedAt: now,
+		Actor: stored(actor), DeletedAt: f.Record.EventTime, DetectedAt: now,
 	}
-	for _, x := range f.Failed {
-		e.Failed = append(e.Failed, alert.FlowLog{FlowLogID: x.FlowLogID, ErrorCode: x.Code, ErrorMessage: x.Message})
-	}
+	e.Failed, e.FailedOmitted = refused(f.Failed)
 	return e
 }
 
-// attempted tells people of a deletion that AWS refused, or that was a dry
-// run. Nothing is gone, so there is no incident.
+// attempted alerts of a deletion that AWS refused, or that was a dry run. Nothing
+// is gone, so there is no incident.
 func (r *Remediator) attempted(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) error {
 	e := newEvent(s, f, now)
-	ids := make([]string, 0, len(e.Failed))
-	for n, x := range e.Failed {
+	ids := make([]string, 0, len(f.Failed))
+	for _, x := range f.Failed {
 		ids = append(ids, x.FlowLogID)
-		row, ok, err := tx.FlowLog(s, x.FlowLogID)
-		if err != nil {
-			return err
+	}
+	known, err := tx.Names(s, ids)
+	if err != nil {
+		return err
+	}
+	named := slices.Clone(f.Failed)
+	slices.SortStableFunc(named, func(x, y cloudtrail.Refusal) int { // those that Flowkeeper knows first
+		_, a := known[x.FlowLogID]
+		_, b := known[y.FlowLogID]
+		return btoi(b) - btoi(a)
+	})
+	e.Failed, e.FailedOmitted = refused(named)
+	about := make([]alert.FlowLog, 0, len(known))
+	for n, x := range named {
+		row, ok := known[x.FlowLogID]
+		if !ok {
+			break
 		}
-		if ok {
-			e.Failed[n].ResourceID, e.Failed[n].Destination, e.Failed[n].LogFormat, e.Failed[n].Tags = row.ResourceID, row.Destination(s), row.LogFormat, row.Tags
+		full := alert.FlowLog{FlowLogID: row.ID, ResourceID: row.ResourceID}
+		if n < len(e.Failed) {
+			l := &e.Failed[n]
+			l.ResourceID, l.Destination, l.LogFormat, l.Tags = row.ResourceID, row.Destination(s), row.LogFormat, row.Tags
 		}
+		about = append(about, full)
 	}
 	recent, err := r.deed(tx, f, len(ids), now)
 	if err != nil {
 		return err
 	}
-	facts, err := r.facts(tx, s, e.Actor, e.Failed)
+	facts, err := r.facts(tx, s, e.Actor, about)
 	if err != nil {
 		return err
 	}
 	slices.Sort(ids)
 	a := r.findingAlert(f, alert.Attempt, now, strings.Join(ids, ",")) // a forged twin of the event ID swallows nothing (I2)
 	a.Level, a.RaisedBy = raised(a.Level, facts)
-	a.FailedFlowLogs, a.Recent = e.Failed, recent
-	return add(tx, a)
+	a.FailedFlowLogs, a.FailedOmitted, a.Recent = e.Failed, e.FailedOmitted, recent
+	c := repeatableBy(classAttempt, f, a, len(ids), len(known) > 0)
+	if len(named) > 0 {
+		c.call.FlowLogID = named[0].FlowLogID
+	}
+	_, err = r.alertOrHold(tx, a, c, now)
+	return err
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // principal is who acted, as rules name them: the session's role, or the user.

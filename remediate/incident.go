@@ -190,6 +190,9 @@ type Event struct {
 	DetectedAt time.Time
 	Failed     []alert.FlowLog
 	CampaignID string // empty: it belongs to none
+	// FailedOmitted is how many more were refused.
+	FailedOmitted int  `json:",omitempty"`
+	Unknown       bool `json:",omitempty"` // it names no flow log that Flowkeeper knows: the row may be dropped
 
 	ToldDeletion time.Time
 	ReopenedAt   time.Time // when an incident of it was, by nothing that people hear of

@@ -56,7 +56,7 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 		return i, false, excused, err
 	}
 	return i, fresh, excused, tx.AddHistory(s, id, Entry{At: now, State: i.State, Reason: i.Reason,
-		Text: "named by a record of DeleteFlowLogs", EventID: f.Record.EventID, Claim: claimOf(&actor, f.Record.EventTime), Actor: &actor})
+		Text: "named by a record of DeleteFlowLogs", EventID: f.Record.EventID, Claim: claimOf(&actor, f.Record.EventTime), Actor: stored(actor)})
 }
 
 // saysMore reports whether a record says anything new of an incident: any
@@ -137,7 +137,7 @@ func (i Incident) know(row inventory.Row) Incident {
 
 // claim gives the incident the event and actor of a record.
 func (i Incident) claim(f detection.Finding, actor alert.Actor, now time.Time) Incident {
-	i.Source, i.EventID, i.Actor, i.DeletedAt = ByEvent, f.Record.EventID, &actor, f.Record.EventTime
+	i.Source, i.EventID, i.Actor, i.DeletedAt = ByEvent, f.Record.EventID, stored(actor), f.Record.EventTime
 	if i.DeletedAt.IsZero() || i.DeletedAt.After(now) {
 		i.DeletedAt = now
 	}
@@ -292,6 +292,12 @@ func (r *Remediator) relearnOne(tx Tx, i Incident, now time.Time) error {
 			}
 		}
 		i = i.know(row)
+		if err := tx.PutIncident(i); err != nil {
+			return err
+		}
+		if err := r.alertOfKnown(tx, i, now); err != nil {
+			return err
+		}
 	} else if i.State == Closed {
 		return nil
 	}

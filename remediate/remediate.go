@@ -60,9 +60,9 @@ type Remediator struct {
 
 	tasks sync.WaitGroup // calls to AWS that messages have left behind
 
-	mu     sync.Mutex
-	scopes map[inventory.Scope]*scopeState
-	told   map[string]bool // scopes that are not ours, reported once each
+	mu      sync.Mutex
+	scopes  map[inventory.Scope]*scopeState
+	foreign foreignScopes
 }
 
 // Meter counts what the remediator has done.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -51,6 +52,7 @@ type scene struct {
 	soon   []inventory.Scope // refreshes asked for
 	direct []alert.Alert     // alerts past the outbox
 	sinks  []string          // beside the log
+	disk   int64             // bytes of the disk that the state file is on; 0: as large as it is
 }
 
 func newScene(t *testing.T) *scene {
@@ -78,13 +80,28 @@ func (s *scene) clock() time.Time {
 // start opens the store and wires the parts; after a crash it is called again.
 func (s *scene) start() {
 	s.t.Helper()
-	st, err := store.Open(context.Background(), s.path, store.Options{Daemon: true, Now: s.clock, Route: func(alert.Alert) []string { return append([]string{"log"}, s.sinks...) }})
+	o := store.Options{Daemon: true, Now: s.clock, Route: func(alert.Alert) []string { return append([]string{"log"}, s.sinks...) }}
+	if s.disk > 0 {
+		o.MaxBytes = s.disk / 2 // the other half is for what SQLite writes before it is in the file
+		o.Free = func() (int64, error) { return s.disk - s.size(), nil }
+	}
+	st, err := store.Open(context.Background(), s.path, o)
 	s.must(err)
 	s.store = st
 	s.r = &remediate.Remediator{Store: st, Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), Wake: func() {},
 		Caller:   func(context.Context, inventory.Scope) (string, error) { return s.own, nil },
 		Snapshot: st, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
 		Direct: func(_ context.Context, a alert.Alert) { s.direct = append(s.direct, a) }}
+}
+
+// size of the state file, with its log.
+func (s *scene) size() (n int64) {
+	for _, end := range []string{"", "-wal", "-shm"} {
+		if info, err := os.Stat(s.path + end); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
 }
 
 // crash forgets everything that is not on disk.

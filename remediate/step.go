@@ -29,6 +29,7 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (
 	}
 	var due []Incident
 	var events []Event
+	var bursts []Burst
 	calls := r.scope(s).pace.ready(r.Now())
 	err := r.Store.View(ctx, func(tx Tx) (err error) {
 		if calls > 0 {
@@ -36,13 +37,19 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (
 				return err
 			}
 		}
-		events, err = tx.DueEvents(s, r.Now())
+		if events, err = tx.DueEvents(s, r.Now()); err != nil {
+			return err
+		}
+		bursts, err = tx.DueBursts(s, r.Now())
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
 	if err := r.tellDue(ctx, s, events); err != nil {
+		return 0, err
+	}
+	if err := r.alertDueBursts(ctx, bursts); err != nil {
 		return 0, err
 	}
 	looks := r.lookAt(ctx, s, api, due)

@@ -71,7 +71,8 @@ type Tx interface {
 	EventsOf(scope inventory.Scope, id string) ([]string, error)
 	// DueEvents are events whose time has come.
 	DueEvents(scope inventory.Scope, now time.Time) ([]Event, error)
-	// NextDue is when the next incident or event of the scope is due; zero: never.
+	// NextDue is when the next incident, event or burst of the scope is due, or a
+	// burst of no scope; zero: never.
 	NextDue(scope inventory.Scope) (time.Time, error)
 
 	// JoinCampaign returns the campaign that a deletion belongs to: one that it
@@ -109,12 +110,25 @@ type Tx interface {
 	Deeds(principal string, from, to time.Time, but string) ([]alert.Deeds, error)
 	AddDeed(d Deed) error
 
+	// Burst finds what a principal repeats, by its key; PutBurst and DropBurst
+	// change it.
+	Burst(key string) (Burst, bool, error)
+	PutBurst(b Burst) error
+	DropBurst(key string) error
+	// Bursts counts those of a class.
+	Bursts(class string) (int, error)
+	// DueBursts are those of the scope, and of none, whose time has come.
+	DueBursts(scope inventory.Scope, now time.Time) ([]Burst, error)
+	// Names are the rows of flow logs by their ID: of those that there are.
+	Names(scope inventory.Scope, ids []string) (map[string]inventory.Row, error)
+
 	// Stale reports whether the snapshot of a scope is from a copy so old that
 	// what the next refresh does not find is only told.
 	Stale(scope inventory.Scope) (bool, error)
 	// FirstRefreshed reports whether the scope has had a complete refresh.
 	FirstRefreshed(scope inventory.Scope) (bool, error)
 	// AddAlert puts an alert and its deliveries into the outbox; one whose ID
-	// is there already changes nothing.
+	// is there already changes nothing. HasAlert reports whether it is.
 	AddAlert(a alert.Alert) error
+	HasAlert(id string) (bool, error)
 }

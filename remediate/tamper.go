@@ -35,7 +35,12 @@ func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding, beat 
 				if a.Recent, err = r.deed(tx, fs[n+k], 0, now); err != nil {
 					return err
 				}
-				if err := add(tx, a); err != nil {
+				c := repeatableBy(classTamper, fs[n+k], a, 0, false)
+				c.what, c.call.Target = fs[n+k].Record.EventName+" "+a.Target, a.Target
+				if by := fs[n+k].Record.Identity.InvokedBy; by != "" {
+					c.who += " by " + by
+				}
+				if _, err := r.alertOrHold(tx, a, c, now); err != nil {
 					return err
 				}
 			}
@@ -125,22 +130,16 @@ func (r *Remediator) tamperAlert(f detection.Finding, target string, t Threat, n
 	return a
 }
 
-// tamperID is the same for the same call by the same session within five
-// minutes: a script makes it thousands of times. It is made of the record
-// alone, and of all of it that an alert says or is judged by: nothing else may
-// be swallowed, by a forged twin or after a harmless call (I2).
+// tamperID is made of the record alone, and of all of it that an alert says or is
+// judged by: a forged twin swallows nothing else (I2).
 func tamperID(f detection.Finding) string {
 	rec, id := f.Record, f.Record.Identity
-	spell := rec.EventID
-	if !rec.EventTime.IsZero() {
-		spell = rec.EventTime.UTC().Truncate(5 * time.Minute).Format(time.RFC3339)
-	}
 	mfa := "not told"
 	if id.MFA != nil {
 		mfa = fmt.Sprint(*id.MFA)
 	}
 	return alert.ID(string(alert.Tamper), rec.Account, rec.Region, rec.EventSource, rec.EventName, TargetOf(rec), rec.Detail, rec.RequestHash,
-		id.Type, id.ARN, id.AccountID, id.AccessKeyID, id.SessionIssuer, id.InvokedBy, mfa, rec.SourceIP, spell,
+		id.Type, id.ARN, id.AccountID, id.AccessKeyID, id.SessionIssuer, id.InvokedBy, mfa, rec.SourceIP, rec.EventID, rec.EventTime.UTC().Format(time.RFC3339),
 		id.UserName, id.PrincipalID, id.OnBehalfOf, id.SourceIdentity, id.WebIdentity)
 }
 

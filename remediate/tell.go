@@ -53,7 +53,7 @@ func (r *Remediator) deletionAlert(e Event, incidents []Incident, now time.Time)
 		parts = []string{idsOf(incidents), claimOf(e.Actor, e.DeletedAt)} // a forged twin of an event ID can't swallow the real alert (I2)
 	}
 	a := r.newAlert(e, alert.Deletion, now, parts...)
-	a.FlowLogs, a.FailedFlowLogs = flowLogs(incidents), e.Failed
+	a.FlowLogs, a.FailedFlowLogs, a.FailedOmitted = flowLogs(incidents), e.Failed, e.FailedOmitted
 	return a
 }
 
@@ -228,6 +228,7 @@ func (r *Remediator) tellAll(tx Tx, e Event, kind alert.Kind, now time.Time) err
 		}
 		a.CampaignOpen = !ended
 	}
+	a.Minor = e.Unknown && !slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known })
 	return add(tx, a)
 }
 

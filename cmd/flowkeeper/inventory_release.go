@@ -129,7 +129,7 @@ func (a *app) release(ctx context.Context, c configs.Config, s *store.Store, r r
 	now := a.now()
 	var found int
 	var changed []inventory.Row
-	_, err = s.Change(ctx, func(row *inventory.Row) bool {
+	n, err := s.Change(ctx, func(row *inventory.Row) bool {
 		if !r.matches(*row) {
 			return false
 		}
@@ -141,6 +141,8 @@ func (a *app) release(ctx context.Context, c configs.Config, s *store.Store, r r
 		return true
 	})
 	switch {
+	case err != nil && n > 0:
+		return errors.Join(fmt.Errorf("only these are changed, the others are as before; run it again for the rest: %w", err), a.printReleased(r, changed[:n], nil))
 	case err != nil:
 		return err
 	case found+len(gone) == 0:

@@ -286,7 +286,9 @@ func TestUnknownIsToldAndNotMade(t *testing.T) {
 	id := h.plant(region, "vpc-1")
 	h.world.MuteTrail(false)
 	h.strike(id)
-	h.await("the alerts", func() bool { return len(h.pager.of(alert.Deletion)) == 1 && strings.Contains(h.log.String(), `"kind":"closed"`) })
+	h.await("the alerts", func() bool {
+		return len(h.pager.of(alert.Deletion)) == 1 && strings.Contains(h.log.String(), `"kind":"closed"`)
+	})
 	if n := len(h.world.Calls("CreateFlowLogs")); n != 0 {
 		t.Errorf("%d creates of what nobody knows", n)
 	}

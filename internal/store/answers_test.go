@@ -1,7 +1,7 @@
 package store
 
 import (
-	"database/sql"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -68,25 +68,11 @@ func TestRetryOfWhatHasEnded(t *testing.T) {
 // after the next refresh. Until then tampering is acknowledged in silence.
 func TestDependsIsFilledByTheMigration(t *testing.T) {
 	t.Parallel()
-	s, _ := outbox(t)
 	scope := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
-	s.put(t, func(tx remediate.Tx) error {
-		return tx.PutFlowLog(inventory.Row{FlowLog: inventory.FlowLog{Scope: scope, ID: "fl-1", Settings: inventory.Settings{ResourceID: "vpc-1", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::flow-logs"}},
-			RootID: "fl-1", State: inventory.Live, Protected: true})
-	})
-	path := s.path
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec(withoutSchema7 + `DROP TABLE depends; DROP TABLE deeds; DROP INDEX flow_logs_released; ALTER TABLE flow_logs DROP COLUMN released_until; PRAGMA user_version = 4`); err != nil {
-		t.Fatal(err)
-	}
-	db.Close()
-	s, err = Open(t.Context(), path, Options{Daemon: true, Now: time.Now, Route: func(alert.Alert) []string { return nil }})
+	path := filepath.Join(t.TempDir(), "state.db")
+	older(t, path, 4, inventory.Row{FlowLog: inventory.FlowLog{Scope: scope, ID: "fl-1", Settings: inventory.Settings{ResourceID: "vpc-1", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::flow-logs"}},
+		RootID: "fl-1", State: inventory.Live, Protected: true})
+	s, err := Open(t.Context(), path, Options{Daemon: true, Now: time.Now, Route: func(alert.Alert) []string { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,8 +100,9 @@ func (t *tx) AllPending(s inventory.Scope, limit int) ([]remediate.Incident, err
 }
 
 func (t *tx) AddDeed(d remediate.Deed) error {
-	return t.exec(`INSERT INTO deeds (principal, at, event_id, event_name, refused, flow_logs) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		d.Principal, d.At.UnixMilli(), d.EventID, d.EventName, d.Refused, d.FlowLogs)
+	cost := t.charge(int64(3*(len(d.Principal)+len(d.EventID)+len(d.EventName)) + 128))
+	return t.exec(`INSERT INTO deeds (principal, at, event_id, event_name, refused, flow_logs, cost) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		d.Principal, d.At.UnixMilli(), d.EventID, d.EventName, d.Refused, d.FlowLogs, cost)
 }
 
 func (t *tx) Deeds(principal string, from, to time.Time, but string) (out []alert.Deeds, err error) {

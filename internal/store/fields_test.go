@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -62,21 +63,29 @@ func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
 func TestUpgradeTellsFieldsApart(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
-	s := open(t, path)
 	plain, others := withFields()
 	all := append(others, plain)
-	s.learnAt(t, noon, all...)
-	s.put(t, func(tx remediate.Tx) error {
-		return tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: remediate.NeedsOf(plain), At: noon})
-	})
-	old := body(remediate.NeedsOf(plain))
-	_, err1 := s.w.Exec(`UPDATE flow_logs SET needs = ?`, old)
-	_, err2 := s.w.Exec(`DELETE FROM depends WHERE needs <> ?`, old)
-	_, err3 := s.w.Exec(withoutSchema7 + `PRAGMA user_version = 6`)
-	if err := errors.Join(err1, err2, err3, s.Close()); err != nil {
+	rows := make([]inventory.Row, 0, len(all))
+	for _, f := range all {
+		rows = append(rows, inventory.Row{FlowLog: f, RootID: f.ID, State: inventory.Live, Protected: true, WrittenAt: noon, FirstSeenAt: noon, LastSeenAt: noon})
+	}
+	older(t, path, 6, rows...)
+	needs := remediate.NeedsOf(plain)
+	db, err := sql.Open("sqlite", dsn(path, ""))
+	if err != nil {
 		t.Fatal(err)
 	}
-	s = open(t, path)
+	_, err1 := db.Exec(`UPDATE flow_logs SET needs = ?`, body(needs))
+	_, err2 := db.Exec(`INSERT INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, scope.Account, scope.Region, body(needs), body(remediate.Rehearsal{Scope: scope, Needs: needs, At: noon}))
+	errs := []error{err1, err2}
+	for _, thing := range needs.Things() {
+		_, err := db.Exec(`INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?)`, thing, scope.Account, scope.Region, body(needs))
+		errs = append(errs, err)
+	}
+	if err := errors.Join(append(errs, db.Close())...); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path)
 	for _, f := range all {
 		var needs string
 		if err := s.r.QueryRow(`SELECT needs FROM flow_logs WHERE id = ?`, f.ID).Scan(&needs); err != nil || needs != body(remediate.NeedsOf(f)) {

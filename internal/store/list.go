@@ -73,38 +73,69 @@ func (s *Store) FindIncident(ctx context.Context, id string) (i remediate.Incide
 	return i, h, ok, err
 }
 
-// Change runs fn on each row that matches, in one transaction, and writes
-// those that fn changed. It reports how many.
+// Change runs fn on each row, once, and writes those that fn changed. It reports
+// how many. It does so in transactions of at most a page, so that a daemon's
+// commits have their turn between two of them: a deletion waits for no release of
+// many thousand rows. Where it ends with an error, or the process does, the rows
+// before that are changed and the others are not: running it again does the rest.
 func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n int, err error) {
-	err = s.write(ctx, func(t *tx) error {
-		n = 0
-		var after int64
-		for {
-			nums, last, err := t.rowNums(after)
-			if err != nil || len(nums) == 0 {
-				return err
-			}
-			after = last
-			list, err := json.Marshal(nums)
-			if err != nil {
-				return err
-			}
-			rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?))`, string(list))
-			if err != nil {
-				return err
-			}
-			for _, r := range rows {
-				if !fn(&r) {
-					continue
-				}
-				n++
-				if err := t.PutFlowLog(r); err != nil {
-					return err
-				}
-			}
+	for after, more := int64(0), true; more; {
+		if err := ctx.Err(); err != nil {
+			return n, err
 		}
-	})
-	return n, err
+		began, changed := time.Now(), 0
+		err := s.write(ctx, func(t *tx) (err error) {
+			after, changed, more, err = t.changePage(after, fn)
+			return err
+		})
+		if err != nil {
+			return n, err
+		}
+		n += changed
+		if changed > 0 && more && !s.daemon {
+			pause(ctx, min(time.Since(began), longestPause)) // another process that waits for the file asks only now and then
+		}
+	}
+	return n, nil
+}
+
+// longestPause is as long as SQLite lets one that waits for the file sleep before
+// it asks again.
+const longestPause = 100 * time.Millisecond
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// changePage runs fn on the rows of the page after a number.
+func (t *tx) changePage(after int64, fn func(r *inventory.Row) bool) (last int64, n int, more bool, err error) {
+	nums, last, err := t.rowNums(after)
+	if err != nil || len(nums) == 0 {
+		return after, 0, false, err
+	}
+	list, err := json.Marshal(nums)
+	if err != nil {
+		return after, 0, false, err
+	}
+	rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?))`, string(list))
+	if err != nil {
+		return after, 0, false, err
+	}
+	for _, r := range rows {
+		if !fn(&r) {
+			continue
+		}
+		n++
+		if err := t.PutFlowLog(r); err != nil {
+			return after, n, false, err
+		}
+	}
+	return last, n, true, nil
 }
 
 func (t *tx) rowNums(after int64) (nums []int64, last int64, err error) {

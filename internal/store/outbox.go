@@ -24,8 +24,12 @@ func (t *tx) AddAlert(a alert.Alert) error {
 
 func (t *tx) addAlert(a alert.Alert, sinks []string) error {
 	var num int64
-	err := t.q.QueryRowContext(t.ctx, `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
-		a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), a.CampaignID, a.EndsCampaign(), a.RingsOn(), body(a.Stored())).Scan(&num)
+	text, cost := body(a.Stored()), int64(0)
+	if a.Minor {
+		cost = t.charge(rowBytes(len(text)) + 256 + 192*int64(len(sinks)))
+	}
+	err := t.q.QueryRowContext(t.ctx, `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
+		a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), a.CampaignID, a.EndsCampaign(), a.RingsOn(), cost, text).Scan(&num)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}

@@ -170,6 +170,35 @@ ALTER TABLE events ADD COLUMN over INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX events_campaign ON events (campaign, over) WHERE campaign <> '';
 -- Alerts that were given up, among them those that nobody has taken.
 CREATE INDEX deliveries_parked ON deliveries (sink, alert) WHERE parked_at IS NOT NULL;
+-- What one principal repeats, until people are alerted of it in one alert.
+CREATE TABLE bursts (
+	key TEXT PRIMARY KEY, class TEXT NOT NULL,
+	account TEXT NOT NULL, region TEXT NOT NULL, -- whose restorer looks after it; empty: any
+	due_at INTEGER NOT NULL,
+	body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX bursts_due ON bursts (account, region, due_at);
+-- The bytes that a row takes, where it may be dropped to make room (budget.go);
+-- 0: it may not.
+ALTER TABLE alerts ADD COLUMN cost INTEGER NOT NULL DEFAULT 0;
+UPDATE alerts SET cost = length(body) + 1024 WHERE json_extract(body, '$.kind') IN ('attempt', 'tamper');
+CREATE INDEX alerts_cost ON alerts (at, cost) WHERE cost > 0;
+ALTER TABLE incidents ADD COLUMN cost INTEGER NOT NULL DEFAULT 0;
+UPDATE incidents SET cost = 2 * length(body) + 1024 WHERE known = 0;
+CREATE INDEX incidents_cost ON incidents (detected_at, cost) WHERE cost > 0;
+ALTER TABLE events ADD COLUMN cost INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX events_cost ON events (detected_at, cost) WHERE cost > 0;
+ALTER TABLE deeds ADD COLUMN cost INTEGER NOT NULL DEFAULT 0;
+UPDATE deeds SET cost = 3 * (length(principal) + length(event_id) + length(event_name)) + 128;
+DROP INDEX deeds_at;
+CREATE INDEX deeds_cost ON deeds (at, cost);
+-- By what Prune finds what is old (prune.go), and what an alert's rows are.
+CREATE INDEX deliveries_alert ON deliveries (alert);
+CREATE INDEX alerts_at ON alerts (at);
+CREATE INDEX incidents_settled ON incidents (settled_at) WHERE settled_at IS NOT NULL;
+CREATE INDEX incidents_pending ON incidents (account, region) WHERE state IN ('open', 'blocked');
+CREATE INDEX flow_logs_gone ON flow_logs (gone_at) WHERE gone_at IS NOT NULL;
+CREATE INDEX events_detected ON events (detected_at);
 `}
 
 // migrate brings the file to today's schema. It keeps a copy of an older file

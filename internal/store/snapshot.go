@@ -80,31 +80,3 @@ func (s *Store) Refreshed(ctx context.Context, scope inventory.Scope, started, e
 			scope.Account, scope.Region, started.UnixMilli(), ended.UnixMilli())
 	})
 }
-
-// keepDeeds is longer than any alert looks back from the time of its event,
-// which may be hours ago.
-const keepDeeds = 24 * time.Hour
-
-// Prune forgets what is settled for longer than the retention: gone rows with
-// their incidents, events without incidents, alerts that every sink has.
-func (s *Store) Prune(ctx context.Context, before time.Time) error {
-	at := before.UnixMilli()
-	return s.write(ctx, func(t *tx) error {
-		for _, q := range []string{
-			`DELETE FROM history WHERE (account, region, id) IN (SELECT account, region, id FROM incidents WHERE settled_at < ?1)`,
-			`DELETE FROM incidents WHERE settled_at < ?1`,
-			`DELETE FROM flow_logs WHERE state = 'gone' AND gone_at < ?1 AND NOT EXISTS
-				(SELECT 1 FROM incidents i WHERE i.account = flow_logs.account AND i.region = flow_logs.region AND i.id = flow_logs.id)`,
-			`DELETE FROM events WHERE detected_at < ?1 AND due_at IS NULL AND NOT EXISTS
-				(SELECT 1 FROM incidents i WHERE i.account = events.account AND i.region = events.region AND i.event_id = events.id)`,
-			`DELETE FROM deliveries WHERE alert IN (SELECT num FROM alerts WHERE at < ?1 AND NOT EXISTS
-				(SELECT 1 FROM deliveries d WHERE d.alert = alerts.num AND d.sent_at IS NULL AND d.parked_at IS NULL))`,
-			`DELETE FROM alerts WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = alerts.num)`,
-		} {
-			if err := t.exec(q, at); err != nil {
-				return err
-			}
-		}
-		return t.exec(`DELETE FROM deeds WHERE at < ?`, t.s.now().Add(-keepDeeds).UnixMilli())
-	})
-}

@@ -38,6 +38,12 @@ type Options struct {
 	// Route names the sinks that an alert goes to.
 	Route func(alert.Alert) []string
 	Now   func() time.Time
+	// Free is how many bytes are free on the disk of the file; nil: the file
+	// system is asked.
+	Free func() (int64, error)
+	// MaxBytes is how large the file may become; 0: as large as SQLite and the disk
+	// allow.
+	MaxBytes int64
 }
 
 // Store is an open state file. It is safe for concurrent use.
@@ -51,6 +57,11 @@ type Store struct {
 	changes atomic.Int64
 	route   func(alert.Alert) []string
 	now     func() time.Time
+	free    func() (int64, error)
+
+	daemon               bool         // it keeps the file within its bounds
+	held                 atomic.Int64 // bytes of droppable rows, or a little more than that (budget.go)
+	dropped, undelivered atomic.Int64
 
 	mu    sync.Mutex // guards queue and busy
 	queue []*change
@@ -65,7 +76,10 @@ var ErrMissing = errors.New("no state file")
 
 // Open opens the state file.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	s := &Store{path: path, route: o.Route, now: o.Now}
+	s := &Store{path: path, route: o.Route, now: o.Now, free: o.Free, daemon: o.Daemon}
+	if s.free == nil {
+		s.free = func() (int64, error) { return freeOn(path) }
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -78,7 +92,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err := s.claim(o.Daemon); err != nil {
 		return nil, err
 	}
-	if err := s.open(ctx, o.Daemon); err != nil {
+	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -115,12 +129,17 @@ func (s *Store) claim(daemon bool) error {
 	return f.Close()
 }
 
-func (s *Store) open(ctx context.Context, daemon bool) (err error) {
-	if s.w, err = sql.Open("sqlite", dsn(s.path, "&_txlock=immediate&_pragma=journal_mode(wal)&_pragma=synchronous(full)")); err != nil {
+func (s *Store) open(ctx context.Context, o Options) (err error) {
+	if s.w, err = sql.Open("sqlite", dsn(s.path, "&_txlock=immediate&_pragma=journal_mode(wal)&_pragma=synchronous(full)"+fmt.Sprintf("&_pragma=journal_size_limit(%d)", maxLog))); err != nil {
 		return err
 	}
 	s.w.SetMaxOpenConns(1)
-	if daemon {
+	if o.MaxBytes > 0 {
+		if err := s.limit(ctx, o.MaxBytes); err != nil {
+			return err
+		}
+	}
+	if o.Daemon {
 		if err := s.take(ctx); err != nil {
 			return err
 		}
@@ -132,6 +151,16 @@ func (s *Store) open(ctx context.Context, daemon bool) (err error) {
 	}
 	s.r.SetMaxOpenConns(8)
 	return nil
+}
+
+// limit keeps the file from growing beyond so many bytes.
+func (s *Store) limit(ctx context.Context, most int64) error {
+	var page int64
+	if err := s.w.QueryRowContext(ctx, `PRAGMA page_size`).Scan(&page); err != nil {
+		return damaged(s.path, err)
+	}
+	_, err := s.w.ExecContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, max(1, most/page)))
+	return err
 }
 
 // take makes the file the daemon's: sound, of today's schema, and known again.
@@ -149,6 +178,9 @@ func (s *Store) take(ctx context.Context) error {
 		return fmt.Errorf("write %s: %w", s.path, err)
 	}
 	if err := s.fillDepends(ctx); err != nil {
+		return err
+	}
+	if err := s.measure(ctx); err != nil {
 		return err
 	}
 	return s.remember()
@@ -247,10 +279,19 @@ func (s *Store) Update(ctx context.Context, fn func(remediate.Tx) error) error {
 	}
 }
 
-// commit runs a group in one transaction, each change in a savepoint.
+// commit runs a group in one transaction, each change in a savepoint. Where the
+// disk is full, what may be dropped goes first, as long as there is any; then each
+// change is tried alone: a small one may have room where the group has not.
 func (s *Store) commit(ctx context.Context, group []*change) {
 	err := s.try(ctx, group)
+	for s.daemon && outOfRoom(err) && s.makeRoom(ctx) {
+		err = s.try(ctx, group)
+	}
+	alone := s.daemon && outOfRoom(err) && len(group) > 1
 	for _, c := range group {
+		if alone {
+			err = s.try(ctx, []*change{c})
+		}
 		if c.err == nil {
 			c.err = err
 		}
@@ -267,21 +308,33 @@ func (s *Store) try(ctx context.Context, group []*change) error {
 	if s.taken.Load() { // asked with the connection in hand: a rescue has not begun, or is over
 		return fmt.Errorf("write %s: %w", s.path, ErrTaken)
 	}
+	all := &tx{ctx: ctx, q: t, s: s, bill: &bill{}}
 	for _, c := range group {
+		c.err = nil
 		if _, err := t.ExecContext(ctx, `SAVEPOINT change`); err != nil {
 			return fmt.Errorf("write %s: %w", s.path, err)
 		}
 		end := `RELEASE change`
-		if c.err = c.run(&tx{ctx: ctx, q: t, s: s}); c.err != nil {
+		if c.err = c.run(&tx{ctx: ctx, q: t, s: s, bill: all.bill}); outOfRoom(c.err) {
+			return c.err // SQLite may have ended the transaction
+		} else if c.err != nil {
 			end = `ROLLBACK TO change; RELEASE change`
 		}
 		if _, err := t.ExecContext(ctx, end); err != nil {
 			return fmt.Errorf("write %s: %w", s.path, err)
 		}
 	}
+	held := s.held.Load()
+	if s.daemon && all.bill.rows > 0 {
+		if held, err = all.fit(); err != nil {
+			return err
+		}
+	}
 	if err := t.Commit(); err != nil {
 		return fmt.Errorf("write %s: %w", s.path, err)
 	}
+	s.held.Store(held)
+	all.countDropped()
 	return nil
 }
 

@@ -476,44 +476,63 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	}
 }
 
+// older makes a state file of an older schema with protected rows.
+func older(t *testing.T, path string, version int, rows ...inventory.Row) {
+	t.Helper()
+	db, err := sql.Open("sqlite", dsn(path, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := migrateTo(t.Context(), db, path, migrations[:version]); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if _, err := db.Exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, needs, body) VALUES (?, ?, ?, ?, ?, 'live', 1, 1, x'', ?, ?)`,
+			r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, body(remediate.NeedsOf(r.FlowLog)), body(r)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestUpgradeKnowsReleases: what was released before the upgrade is so after it.
 func TestUpgradeKnowsReleases(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
-	s := open(t, path)
-	s.learnAt(t, noon, flowLog("fl-1"), flowLog("fl-2"))
 	until := noon.Add(time.Hour + 123*time.Millisecond)
-	if _, err := s.Change(t.Context(), func(r *inventory.Row) bool { r.ReleasedUntil = until; return r.ID == "fl-1" }); err != nil {
-		t.Fatal(err)
-	}
-	_, err := s.w.Exec(withoutSchema7 + `DROP INDEX flow_logs_released; ALTER TABLE flow_logs DROP COLUMN released_until; PRAGMA user_version = 5`)
-	if err := errors.Join(err, s.Close()); err != nil {
-		t.Fatal(err)
-	}
+	released := inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true, WrittenAt: noon, ReleasedUntil: until}
+	kept := released
+	kept.ID, kept.ReleasedUntil = "fl-2", time.Time{}
+	older(t, path, 5, released, kept)
 	got, err := open(t, path).Released(t.Context())
 	if err != nil || got.FlowLogs != 1 || !got.Until.Equal(until.Truncate(time.Second)) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
-// TestI12HistoryIsBounded: forged records of one flow log can't fill the disk.
+// TestI12HistoryIsBounded: forged records of one flow log can't fill the disk,
+// least of all those of one that nobody ever saw.
 func TestI12HistoryIsBounded(t *testing.T) {
 	t.Parallel()
-	s := fresh(t)
-	s.put(t, func(tx remediate.Tx) error {
-		if err := tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", State: remediate.Open}); err != nil {
-			return err
-		}
-		for n := range 3 * maxHistory {
-			if err := tx.AddHistory(scope, "fl-1", remediate.Entry{EventID: fmt.Sprint(n)}); err != nil {
+	for known, most := range map[bool]int{true: maxHistory, false: maxUnknownHistory} {
+		s := fresh(t)
+		s.put(t, func(tx remediate.Tx) error {
+			if err := tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", State: remediate.Open, Known: known}); err != nil {
 				return err
 			}
+			for n := range 3 * maxHistory {
+				if err := tx.AddHistory(scope, "fl-1", remediate.Entry{EventID: fmt.Sprint(n)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		_, h, _, err := s.FindIncident(t.Context(), "fl-1")
+		if err != nil || len(h) != most {
+			t.Errorf("known %v: %d lines, %v", known, len(h), err)
 		}
-		return nil
-	})
-	_, h, _, err := s.FindIncident(t.Context(), "fl-1")
-	if err != nil || len(h) != maxHistory {
-		t.Errorf("%d lines, %v", len(h), err)
 	}
 }
 

@@ -18,6 +18,9 @@ type tx struct {
 	q       *sql.Tx
 	s       *Store
 	bounded bool // unknown incidents were counted
+
+	bill                       *bill // of the commit; nil: it only reads, or drops
+	droppedRows, droppedUnsent int64 // by this transaction
 }
 
 var _ remediate.Tx = (*tx)(nil)
@@ -176,7 +179,18 @@ func (t *tx) AnyFailing(s inventory.Scope) (any bool, err error) {
 	return any, err
 }
 
+// mostDestinations of a scope are remembered: whoever may make flow logs can make
+// them deliver to prefixes without end. One beyond that counts as new each time.
+const mostDestinations = 10_000
+
 func (t *tx) NewDestination(s inventory.Scope, destination string) (bool, error) {
+	var known, many bool
+	if err := t.one(&known, `SELECT EXISTS (SELECT 1 FROM destinations WHERE account = ? AND region = ? AND destination = ?)`, s.Account, s.Region, destination); err != nil || known {
+		return false, err
+	}
+	if err := t.one(&many, `SELECT count(*) >= ? FROM destinations WHERE account = ? AND region = ?`, mostDestinations, s.Account, s.Region); err != nil || many {
+		return many, err
+	}
 	res, err := t.q.ExecContext(t.ctx, `INSERT INTO destinations (account, region, destination) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
 		s.Account, s.Region, destination)
 	if err != nil {
@@ -216,11 +230,15 @@ func (t *tx) PutIncident(i remediate.Incident) error {
 	if i.Settled() {
 		settled = t.s.now().UnixMilli()
 	}
+	text, cost := body(i), int64(0)
+	if !i.Known {
+		cost = t.charge(rowBytes(len(text)) + 640 + maxUnknownHistory*rowBytes(len(body(i.Actor))+480))
+	}
 	return t.exec(`INSERT OR REPLACE INTO incidents
-		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, cost, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID, i.State, i.Reason, i.Known, i.EventID,
-		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, body(i))
+		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, cost, text)
 }
 
 // dropUnknown forgets the incidents of unknown flow logs that are too many, the
@@ -236,13 +254,22 @@ func (t *tx) dropUnknown(s inventory.Scope) error {
 	return nil
 }
 
-// maxHistory lines of one incident are kept, the first and the last; forged
-// records name it without end (I12).
-const maxHistory = 200
+// maxHistory lines of one incident are kept, the first and the last, and
+// maxUnknownHistory of one whose flow log nobody ever saw; forged records name it
+// without end (I12).
+const maxHistory, maxUnknownHistory = 200, 4
 
 func (t *tx) AddHistory(s inventory.Scope, id string, e remediate.Entry) error {
+	var unknown bool
+	if err := t.one(&unknown, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ? AND known = 0)`, s.Account, s.Region, id); err != nil {
+		return err
+	}
+	most := maxHistory
+	if unknown {
+		most = maxUnknownHistory
+	}
 	err := t.exec(`DELETE FROM history WHERE num = (SELECT num FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 ORDER BY num LIMIT 1 OFFSET ?4)
-		AND (SELECT count(*) FROM history WHERE account = ?1 AND region = ?2 AND id = ?3) >= ?5`, s.Account, s.Region, id, maxHistory/2, maxHistory)
+		AND (SELECT count(*) FROM history WHERE account = ?1 AND region = ?2 AND id = ?3) >= ?5`, s.Account, s.Region, id, most/2, most)
 	if err != nil {
 		return err
 	}
@@ -314,8 +341,12 @@ func (t *tx) Event(s inventory.Scope, id string) (remediate.Event, bool, error) 
 }
 
 func (t *tx) PutEvent(e remediate.Event) error {
-	return t.exec(`INSERT OR REPLACE INTO events (account, region, id, due_at, detected_at, campaign, over, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.Scope.Account, e.Scope.Region, e.ID, t.dueBy(e.Due()), e.DetectedAt.UnixMilli(), e.CampaignID, !e.ToldClosed.IsZero(), body(e))
+	text, cost := body(e), int64(0)
+	if e.Unknown {
+		cost = t.charge(rowBytes(len(text)) + 256)
+	}
+	return t.exec(`INSERT OR REPLACE INTO events (account, region, id, due_at, detected_at, campaign, over, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.Scope.Account, e.Scope.Region, e.ID, t.dueBy(e.Due()), e.DetectedAt.UnixMilli(), e.CampaignID, !e.ToldClosed.IsZero(), cost, text)
 }
 
 // ofEvent are the incidents that an event opened, reopened or claimed; those
@@ -366,7 +397,9 @@ func (t *tx) DueEvents(s inventory.Scope, now time.Time) ([]remediate.Event, err
 func (t *tx) NextDue(s inventory.Scope) (time.Time, error) {
 	var at sql.NullInt64
 	err := t.q.QueryRowContext(t.ctx, `SELECT min(at) FROM (SELECT min(next_at) AS at FROM incidents WHERE account = ?1 AND region = ?2 AND next_at IS NOT NULL
-		UNION ALL SELECT min(due_at) FROM events WHERE account = ?1 AND region = ?2 AND due_at IS NOT NULL)`, s.Account, s.Region).Scan(&at)
+		UNION ALL SELECT min(due_at) FROM events WHERE account = ?1 AND region = ?2 AND due_at IS NOT NULL
+		UNION ALL SELECT min(due_at) FROM bursts WHERE account = ?1 AND region = ?2
+		UNION ALL SELECT min(due_at) FROM bursts WHERE account = '' AND region = '')`, s.Account, s.Region).Scan(&at)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read %s: %w", t.s.path, err)
 	}

@@ -180,6 +180,20 @@ func (d *daemon) unsettled() (out []remediate.Incident) {
 	return out
 }
 
+// repeated are the bursts that people are still to be alerted of, or of their end.
+func (d *daemon) repeated() (n int) {
+	d.p.must(d.store.View(context.Background(), func(tx remediate.Tx) error {
+		all, err := tx.DueBursts(scope, d.p.theirs().Add(time.Hour))
+		for _, b := range all {
+			if b.Held.Calls > 0 || b.Summaries > 0 {
+				n++
+			}
+		}
+		return err
+	}))
+	return n
+}
+
 // expected ends the run on errors that no fault explains.
 func (p *play) expected(d *daemon, err error) {
 	if err == nil || d.dead || errors.Is(err, errDead) || p.stormy || d.wrong {

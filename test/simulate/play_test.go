@@ -350,6 +350,9 @@ func (p *play) unrest() string {
 		if d.sender.Step(d.ctx) >= 0 {
 			return fmt.Sprintf("daemon %d has alerts to deliver", n)
 		}
+		if d.repeated() > 0 {
+			return fmt.Sprintf("daemon %d has not alerted of all that was repeated", n)
+		}
 	}
 	return ""
 }

@@ -1,0 +1,119 @@
+package alert
+
+import "fmt"
+
+// Repeats sums up calls of the same kind that followed one that was alerted: one
+// alert about many.
+type Repeats struct {
+	Calls    int    `json:"calls"`
+	FlowLogs int    `json:"flow_logs,omitempty"` // that they name, each as often as it is named
+	From     Time   `json:"from"`                // when the first was received
+	To       Time   `json:"to"`
+	Several  bool   `json:"several_principals,omitempty"`
+	Examples []Call `json:"examples,omitempty"` // the gravest of them, at most 20
+}
+
+// Call is one API call among those of Repeats, as its record has it.
+type Call struct {
+	EventID   string `json:"event_id,omitempty"`
+	EventName string `json:"event_name"`
+	Time      *Time  `json:"time,omitempty"`
+	Region    string `json:"region,omitempty"`
+	Principal string `json:"principal,omitempty"`
+	ErrorCode string `json:"error_code,omitempty"`
+	FlowLogs  int    `json:"flow_logs,omitempty"` // that it names
+	FlowLogID string `json:"flow_log_id,omitempty"`
+	Target    string `json:"target,omitempty"`
+}
+
+// maxCallField bounds each text of an example, in characters.
+const maxCallField = 160
+
+// Short is the call with its texts cleaned and cut: a state file keeps many.
+func (c Call) Short() Call {
+	for _, s := range []*string{&c.EventID, &c.EventName, &c.Region, &c.Principal, &c.ErrorCode, &c.FlowLogID, &c.Target} {
+		*s = Clean(*s, maxCallField)
+	}
+	return c
+}
+
+func (r *Repeats) clean() *Repeats {
+	if r == nil {
+		return nil
+	}
+	out := *r
+	out.Examples = make([]Call, len(r.Examples))
+	for n, c := range r.Examples {
+		out.Examples[n] = c.Short()
+	}
+	return &out
+}
+
+// repeatsTitle is the title of an alert about many calls.
+func (a Alert) repeatsTitle() string {
+	by := a.by()
+	if a.Repeats.Several {
+		by = " by several principals"
+	}
+	switch a.Kind {
+	case Attempt:
+		return Plural(a.Repeats.Calls, "more attempt") + " to delete flow logs" + by + a.in()
+	case Deletion:
+		return Plural(a.Repeats.Calls, "more record") + " of deletions" + by + a.in() + ": Flowkeeper never saw these flow logs"
+	case Closed:
+		return "Settled: " + Plural(a.Repeats.Calls, "record") + " of deletions of flow logs that Flowkeeper never saw" + a.in()
+	}
+	return "Tampering, " + Plural(a.Repeats.Calls, "more call") + by + a.in() + ": " + a.because("what flow logs depend on was changed")
+}
+
+// repeated says how often, when, and names the examples.
+func (a Alert) repeated(t *lines) {
+	r := a.Repeats
+	if r == nil {
+		return
+	}
+	s := fmt.Sprintf("%s after one that has an alert of its own, from %s to %s", Plural(r.Calls, "call"), moment(r.From), moment(r.To))
+	if a.Kind == Closed {
+		s = fmt.Sprintf("%s since %s", Plural(r.Calls, "call"), moment(r.From))
+	}
+	if r.FlowLogs > 0 {
+		s += ", which name " + Plural(r.FlowLogs, "flow log")
+	}
+	t.put("Repeated", s)
+	if len(r.Examples) == 0 {
+		return
+	}
+	t.add("Among them:")
+	for _, c := range r.Examples {
+		t.add("  " + c.line())
+	}
+	if more := r.Calls - len(r.Examples); more > 0 {
+		t.add(fmt.Sprintf("  and %d more", more))
+	}
+}
+
+func (c Call) line() string {
+	s := c.EventName
+	if c.Target != "" {
+		s += " of " + c.Target
+	}
+	switch {
+	case c.FlowLogs == 1 && c.FlowLogID != "":
+		s += " of " + c.FlowLogID
+	case c.FlowLogs > 0:
+		s += " of " + Plural(c.FlowLogs, "flow log")
+	}
+	if c.Time != nil {
+		s += " at " + moment(*c.Time)
+	}
+	if c.ErrorCode != "" {
+		s += ", " + c.ErrorCode
+	}
+	if c.Principal != "" {
+		s += ", by " + c.Principal
+	}
+	if c.EventID != "" {
+		s += ", event " + c.EventID
+	}
+	return s
+}

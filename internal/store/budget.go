@@ -1,0 +1,232 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"syscall"
+
+	"modernc.org/sqlite"
+)
+
+// Whoever may call an API of the account, with or without any permission, can
+// make records without end: attempts, tampering, deletions of IDs that nobody ever
+// saw. What these leave in the file is droppable: such a row has a cost, in bytes.
+// The droppable rows together take at most maxDroppable, less on a small disk, and
+// the oldest go first. What tells of flow logs that Flowkeeper knows, and what
+// restores need, has no cost and is never dropped.
+const (
+	maxDroppable = 64 << 20 // bytes
+	shareOfRoom  = 4        // droppable rows take at most one part in so many of the room there is
+	dropAtOnce   = 1000     // rows: what one commit drops at most, unless it adds more
+)
+
+// maxLog is how large the write-ahead log stays after a commit that made it
+// larger, in bytes: SQLite writes it back into the file each 1,000 pages, about
+// as much.
+const maxLog = 4 << 20
+
+// Dropped counts what had to be dropped to keep the bound, since the start.
+type Dropped struct {
+	Rows        int64
+	Undelivered int64 // alerts among them that a sink had not got yet
+}
+
+// Dropped reports it.
+func (s *Store) Dropped() Dropped {
+	return Dropped{Rows: s.dropped.Load(), Undelivered: s.undelivered.Load()}
+}
+
+// rowBytes is what a row with such a body takes in its table: SQLite keeps rows in
+// pages of 4,096 bytes, and one that is longer than half of a page has it alone.
+func rowBytes(body int) int64 {
+	const page = 4096
+	switch n := body + 96; {
+	case n > page/2-50:
+		return int64((n + page - 1) / page * page)
+	case n > page/3:
+		return page / 2
+	default:
+		return int64(n) * 9 / 8
+	}
+}
+
+// bill is what the changes of one commit add of droppable rows.
+type bill struct{ rows, bytes int64 }
+
+// charge notes a droppable row that is written. Rows that replace others, and
+// those of a change that fails, are counted too: the exact sum corrects that.
+func (t *tx) charge(cost int64) int64 {
+	if t.bill != nil && cost > 0 {
+		t.bill.rows++
+		t.bill.bytes += cost
+	}
+	return cost
+}
+
+// budget is how many bytes droppable rows may take now. Where the disk can't be
+// asked it is the most.
+func (s *Store) budget(held int64) int64 {
+	free, err := s.free()
+	if err != nil {
+		return maxDroppable
+	}
+	return min(maxDroppable, (held+free)/shareOfRoom)
+}
+
+// freeOn is how many bytes are free on the disk of a file.
+func freeOn(path string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(filepath.Dir(path), &st); err != nil {
+		return 0, fmt.Errorf("see how much room there is for %s: %w", path, err)
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil
+}
+
+// fit drops the oldest rows where a commit takes the droppable ones beyond the
+// budget, down to seven eighths of it: the next one has room again. It drops at
+// most dropAtOnce, or as many as the commit adds; what is left, the next commit,
+// or Prune, drops. It returns what the droppable rows then take.
+func (t *tx) fit() (held int64, err error) {
+	held = t.s.held.Load() + t.bill.bytes
+	budget := t.s.budget(held)
+	if held <= budget {
+		return held, nil
+	}
+	if held, err = t.droppable(); err != nil || held <= budget {
+		return held, err
+	}
+	bytes, err := t.drop(held-budget*7/8, max(dropAtOnce, t.bill.rows))
+	return held - bytes, err
+}
+
+// droppable is how many bytes the droppable rows take.
+func (t *tx) droppable() (bytes int64, err error) {
+	err = t.one(&bytes, `SELECT (SELECT coalesce(sum(cost), 0) FROM alerts WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM incidents WHERE cost > 0)
+		+ (SELECT coalesce(sum(cost), 0) FROM events WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM deeds)`)
+	return bytes, err
+}
+
+// oldest are the droppable rows of all tables, the oldest first.
+const oldest = `SELECT kind, cost FROM (
+	SELECT 'alerts' AS kind, at, cost FROM (SELECT at, cost FROM alerts WHERE cost > 0 ORDER BY at, num LIMIT ?1)
+	UNION ALL SELECT 'incidents', at, cost FROM (SELECT detected_at AS at, cost FROM incidents WHERE cost > 0 ORDER BY detected_at, rowid LIMIT ?1)
+	UNION ALL SELECT 'events', at, cost FROM (SELECT detected_at AS at, cost FROM events WHERE cost > 0 ORDER BY detected_at, rowid LIMIT ?1)
+	UNION ALL SELECT 'deeds', at, cost FROM (SELECT at, cost FROM deeds ORDER BY at LIMIT ?1)) ORDER BY at LIMIT ?1`
+
+// drop deletes the oldest droppable rows until so many bytes are free, at most so
+// many rows. It returns the bytes that it has freed.
+func (t *tx) drop(bytes, most int64) (freed int64, err error) {
+	rows, err := t.q.QueryContext(t.ctx, oldest, most)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	count := map[string]int64{}
+	for freed < bytes && rows.Next() {
+		var kind string
+		var cost int64
+		if err := rows.Scan(&kind, &cost); err != nil {
+			return 0, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		freed += cost
+		count[kind]++
+		t.droppedRows++
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return 0, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	var unsent int64
+	if err := t.one(&unsent, `SELECT count(*) FROM (SELECT num FROM alerts WHERE cost > 0 ORDER BY at, num LIMIT ?) a
+		WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL)`, count["alerts"]); err != nil {
+		return 0, err
+	}
+	t.droppedUnsent += unsent
+	const events = `SELECT rowid FROM events WHERE cost > 0 ORDER BY detected_at, rowid LIMIT ?`
+	for _, d := range []struct {
+		kind, query string
+	}{
+		{"alerts", `DELETE FROM deliveries WHERE alert IN (SELECT num FROM alerts WHERE cost > 0 ORDER BY at, num LIMIT ?)`},
+		{"alerts", `DELETE FROM alerts WHERE num IN (SELECT num FROM alerts WHERE cost > 0 ORDER BY at, num LIMIT ?)`},
+		{"events", `DELETE FROM events WHERE rowid IN (` + events + `) AND NOT ` + ofKnown},
+		{"incidents", `DELETE FROM history WHERE (account, region, id) IN (SELECT account, region, id FROM incidents WHERE cost > 0 ORDER BY detected_at, rowid LIMIT ?)`},
+		{"incidents", `DELETE FROM incidents WHERE rowid IN (SELECT rowid FROM incidents WHERE cost > 0 ORDER BY detected_at, rowid LIMIT ?)`},
+		{"deeds", `DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name FROM deeds ORDER BY at LIMIT ?)`},
+	} {
+		if n := count[d.kind]; n > 0 {
+			if d.kind == "events" { // one that has come to be about known flow logs stays
+				if err := t.exec(`UPDATE events SET cost = 0 WHERE rowid IN (`+events+`) AND `+ofKnown, n); err != nil {
+					return 0, err
+				}
+			}
+			if err := t.exec(d.query, n); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return freed, nil
+}
+
+// ofKnown is true of an event that an incident of a known flow log belongs to.
+const ofKnown = `EXISTS (SELECT 1 FROM incidents i WHERE i.account = events.account AND i.region = events.region AND i.event_id = events.id AND i.known = 1)`
+
+// outOfRoom reports whether SQLite had no room for a page.
+func outOfRoom(err error) bool {
+	code := (*sqlite.Error)(nil)
+	return errors.As(err, &code) && code.Code()&0xff == full || errors.Is(err, syscall.ENOSPC)
+}
+
+// makeRoom drops the oldest droppable rows where the disk is full, and reports
+// whether there were any. That writes, too: where there is no room for much, less
+// is tried.
+func (s *Store) makeRoom(ctx context.Context) bool {
+	_, _ = s.w.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`) // as far as there is room
+	for most := int64(dropAtOnce); most > 0; most /= 10 {
+		var done bool
+		err := s.transact(ctx, func(t *tx) error {
+			_, err := t.drop(maxDroppable, most)
+			done = t.droppedRows > 0
+			return err
+		})
+		if err == nil {
+			return done
+		}
+	}
+	return false
+}
+
+// transact runs fn in a transaction of its own, beside group commit: for whoever
+// commits already.
+func (s *Store) transact(ctx context.Context, fn func(*tx) error) error {
+	q, err := s.w.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", s.path, err)
+	}
+	defer q.Rollback()
+	t := &tx{ctx: ctx, q: q, s: s}
+	if err := fn(t); err != nil {
+		return err
+	}
+	if err := q.Commit(); err != nil {
+		return fmt.Errorf("write %s: %w", s.path, err)
+	}
+	t.countDropped()
+	return nil
+}
+
+// countDropped adds to the counters what a transaction has dropped, once it is on
+// disk.
+func (t *tx) countDropped() {
+	t.s.dropped.Add(t.droppedRows)
+	t.s.undelivered.Add(t.droppedUnsent)
+}
+
+// measure reads what the droppable rows take.
+func (s *Store) measure(ctx context.Context) error {
+	return s.transact(ctx, func(t *tx) error {
+		held, err := t.droppable()
+		s.held.Store(held)
+		return err
+	})
+}

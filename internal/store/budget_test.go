@@ -1,0 +1,247 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate"
+)
+
+// small is a store on a disk with so many bytes free.
+func small(t *testing.T, free int64) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return noon }, Free: func() (int64, error) { return free, nil },
+		Route: func(alert.Alert) []string { return []string{"log", "hook"} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// minor is the n-th alert of a flood, some kilobytes long.
+func minor(n int) alert.Alert {
+	return alert.Alert{ID: fmt.Sprint("minor-", n), DedupKey: fmt.Sprint(n), Time: alert.Time{Time: noon.Add(time.Duration(n) * time.Second)}, Kind: alert.Attempt, Minor: true,
+		Text: strings.Repeat("x", 3000)}
+}
+
+func (s *Store) count(t *testing.T, query string, args ...any) (n int64) {
+	t.Helper()
+	if err := s.r.QueryRow(query, args...).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestDroppableRowsKeepTheirBudget: the oldest go first, with their deliveries, and
+// nothing else goes.
+func TestDroppableRowsKeepTheirBudget(t *testing.T) {
+	t.Parallel()
+	const budget = 1 << 20
+	s := small(t, shareOfRoom*budget)
+	s.free = func() (int64, error) { return shareOfRoom*budget - s.held.Load(), nil }
+	s.put(t, func(tx remediate.Tx) error {
+		real := minor(-1000)
+		real.ID, real.Kind, real.Minor = "real", alert.Deletion, false
+		return errors.Join(tx.AddAlert(real),
+			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-known", State: remediate.Open, Known: true, EventID: "mixed", DetectedAt: noon.Add(-time.Hour)}),
+			tx.PutEvent(remediate.Event{Scope: scope, ID: "mixed", Unknown: true, DetectedAt: noon.Add(-time.Hour)}))
+	})
+	for n := range 800 {
+		s.put(t, func(tx remediate.Tx) error {
+			at, id := noon.Add(time.Duration(n)*time.Second), fmt.Sprint("fl-", n)
+			return errors.Join(tx.AddAlert(minor(n)),
+				tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, EventID: fmt.Sprint("event-", n), State: remediate.Open, DetectedAt: at}),
+				tx.AddHistory(scope, id, remediate.Entry{At: at}),
+				tx.PutEvent(remediate.Event{Scope: scope, ID: fmt.Sprint("event-", n), Unknown: true, DetectedAt: at}),
+				tx.AddDeed(remediate.Deed{Principal: "nobody", At: at, EventID: fmt.Sprint(n), EventName: "DeleteFlowLogs"}))
+		})
+	}
+	if sum := s.count(t, `SELECT (SELECT sum(cost) FROM alerts) + (SELECT sum(cost) FROM incidents) + (SELECT sum(cost) FROM events) + (SELECT sum(cost) FROM deeds)`); sum > budget || sum < budget/2 {
+		t.Errorf("%d bytes, of a budget of %d", sum, budget)
+	}
+	for name, query := range map[string]string{
+		"the newest alert":                   `SELECT count(*) = 1 FROM alerts WHERE id = 'minor-799'`,
+		"the oldest alert":                   `SELECT count(*) = 0 FROM alerts WHERE id = 'minor-0'`,
+		"the alert of a deletion":            `SELECT count(*) = 1 FROM alerts WHERE id = 'real'`,
+		"its deliveries":                     `SELECT count(*) = 2 FROM deliveries JOIN alerts ON num = alert WHERE id = 'real'`,
+		"deliveries without an alert":        `SELECT count(*) = 0 FROM deliveries WHERE alert NOT IN (SELECT num FROM alerts)`,
+		"the incident of a known flow log":   `SELECT count(*) = 1 FROM incidents WHERE known = 1`,
+		"the event that it belongs to":       `SELECT count(*) = 1 FROM events WHERE id = 'mixed' AND cost = 0`,
+		"the newest incident of the unknown": `SELECT count(*) = 1 FROM incidents WHERE id = 'fl-799'`,
+		"the oldest incident of the unknown": `SELECT count(*) = 0 FROM incidents WHERE id = 'fl-0'`,
+		"history without an incident":        `SELECT count(*) = 0 FROM history WHERE id NOT IN (SELECT id FROM incidents)`,
+		"the newest event":                   `SELECT count(*) = 1 FROM events WHERE id = 'event-799'`,
+		"the oldest event":                   `SELECT count(*) = 0 FROM events WHERE id = 'event-0'`,
+		"the newest call":                    `SELECT count(*) = 1 FROM deeds WHERE event_id = '799'`,
+		"the oldest call":                    `SELECT count(*) = 0 FROM deeds WHERE event_id = '0'`,
+	} {
+		if s.count(t, query) != 1 {
+			t.Errorf("%s: not so: %s", name, query)
+		}
+	}
+	left := s.count(t, `SELECT count(*) FROM alerts`)
+	if d := s.Dropped(); d.Undelivered != 801-left || d.Rows < 4*d.Undelivered-8 {
+		t.Errorf("%+v dropped, %d alerts left", d, left)
+	}
+}
+
+// TestTheBudgetCountsWhatIsTrue: the bytes that rows are charged for are no less
+// than what they take of the file, and not many times as much.
+func TestTheBudgetCountsWhatIsTrue(t *testing.T) {
+	t.Parallel()
+	const many = 3000
+	actor := &alert.Actor{Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/nobody", AccessKeyID: "AKIAEXAMPLE", SourceIP: "192.0.2.1", UserAgent: strings.Repeat("agent ", 20)}
+	for name, add := range map[string]func(tx remediate.Tx, n int) error{
+		"alerts": func(tx remediate.Tx, n int) error { return tx.AddAlert(minor(n)) },
+		"short alerts": func(tx remediate.Tx, n int) error {
+			a := minor(n)
+			a.Text = ""
+			return tx.AddAlert(a)
+		},
+		"incidents": func(tx remediate.Tx, n int) error {
+			id := fmt.Sprintf("fl-%017x", n)
+			err := tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, RootID: id, EventID: fmt.Sprint("event-", n), State: remediate.Open, DetectedAt: noon, Actor: actor})
+			for range maxUnknownHistory {
+				err = errors.Join(err, tx.AddHistory(scope, id, remediate.Entry{At: noon, Actor: actor, EventID: fmt.Sprint("event-", n), Text: "named by a record of DeleteFlowLogs", Claim: strings.Repeat("c", 31)}))
+			}
+			return err
+		},
+		"events": func(tx remediate.Tx, n int) error {
+			return tx.PutEvent(remediate.Event{Scope: scope, ID: fmt.Sprint("event-", n), Unknown: true, DetectedAt: noon, Actor: actor})
+		},
+		"calls": func(tx remediate.Tx, n int) error {
+			return tx.AddDeed(remediate.Deed{Principal: actor.ARN, At: noon, EventID: fmt.Sprintf("6f0c2f5e-7a1b-4d7f-9b0e-%012d", n), EventName: "DeleteFlowLogs"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := small(t, 1<<40)
+			s.put(t, func(tx remediate.Tx) error {
+				for n := range many {
+					if err := add(tx, n); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			held := s.held.Load()
+			if _, err := s.w.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+				t.Fatal(err)
+			}
+			size := s.count(t, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)
+			if empty := int64(220 << 10); held < size-empty || held > 3*size {
+				t.Errorf("charged %d bytes for %d of the file", held, size)
+			}
+			if sum := s.count(t, `SELECT (SELECT coalesce(sum(cost), 0) FROM alerts) + (SELECT coalesce(sum(cost), 0) FROM incidents) + (SELECT coalesce(sum(cost), 0) FROM events) + (SELECT coalesce(sum(cost), 0) FROM deeds)`); sum != held {
+				t.Errorf("%d are counted, and %d there", held, sum)
+			}
+		})
+	}
+}
+
+// TestAFullDiskTakesDeletions: what may be dropped makes room for what may not,
+// although the budget would allow all of it.
+func TestAFullDiskTakesDeletions(t *testing.T) {
+	t.Parallel()
+	s := small(t, 1<<40)
+	for n := range 300 {
+		s.put(t, func(tx remediate.Tx) error { return tx.AddAlert(minor(n)) })
+	}
+	if _, err := s.w.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		t.Fatal(err)
+	}
+	pages := s.count(t, `PRAGMA page_count`)
+	if _, err := s.w.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages)); err != nil {
+		t.Fatal(err)
+	}
+	deletion := func(n int) func(tx remediate.Tx) error {
+		return func(tx remediate.Tx) error {
+			a := minor(n)
+			a.ID, a.Kind, a.Minor, a.Text = fmt.Sprint("real-", n), alert.Deletion, false, strings.Repeat("x", 20000)
+			return tx.AddAlert(a)
+		}
+	}
+	for n := range 20 {
+		s.put(t, deletion(1000+n))
+	}
+	if n := s.count(t, `SELECT count(*) FROM alerts WHERE id LIKE 'real-%'`); n != 20 {
+		t.Errorf("%d deletions", n)
+	}
+	if d := s.Dropped(); d.Rows == 0 || d.Undelivered != d.Rows {
+		t.Errorf("%+v", d)
+	}
+	// Nothing is left to drop, and a change that is too large takes no other along.
+	if err := s.transact(t.Context(), func(x *tx) error { _, err := x.drop(1<<40, 1<<20); return err }); err != nil {
+		t.Fatal(err)
+	}
+	huge := func(tx remediate.Tx) error {
+		a := minor(5000)
+		a.Minor, a.Text = false, strings.Repeat("x", 64<<20)
+		return tx.AddAlert(a)
+	}
+	group := []*change{{fn: huge, done: make(chan struct{})}, {fn: deletion(2000), done: make(chan struct{})}}
+	s.commit(context.Background(), group)
+	if !Unwritable(group[0].err) || group[1].err != nil {
+		t.Errorf("%v, %v", group[0].err, group[1].err)
+	}
+}
+
+// TestAnOlderFileIsBroughtIntoItsBudget, by Prune, and its flood counts.
+func TestAnOlderFileIsBroughtIntoItsBudget(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	older(t, path, 6)
+	db, err := os.ReadFile(path)
+	if err != nil || len(db) == 0 {
+		t.Fatal(err)
+	}
+	s := small(t, 0)
+	s.Close()
+	if err := os.WriteFile(s.path, db, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := discardBeside(s.path); err != nil {
+		t.Fatal(err)
+	}
+	old, err := rawOpen(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := old.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4000 {
+		a := minor(n)
+		a.Minor = false
+		if n%2 == 0 {
+			a.Kind = alert.Deletion
+		}
+		if _, err := all.Exec(`INSERT INTO alerts (num, id, at, body) VALUES (?, ?, ?, ?)`, n+1, a.ID, a.Time.UnixMilli(), body(a)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(all.Commit(), old.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s, err = Open(t.Context(), s.path, Options{Daemon: true, Now: func() time.Time { return noon }, Free: func() (int64, error) { return 0, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Prune(t.Context(), noon.Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	attempts, deletions := s.count(t, `SELECT count(*) FROM alerts WHERE cost > 0`), s.count(t, `SELECT count(*) FROM alerts WHERE cost = 0`)
+	if deletions != 2000 || attempts > 1000 {
+		t.Errorf("%d deletions and %d attempts are left", deletions, attempts)
+	}
+}

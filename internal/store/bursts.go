@@ -1,0 +1,56 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+func (t *tx) Burst(key string) (remediate.Burst, bool, error) {
+	return one[remediate.Burst](t, `SELECT body FROM bursts WHERE key = ?`, key)
+}
+
+func (t *tx) PutBurst(b remediate.Burst) error {
+	return t.exec(`INSERT OR REPLACE INTO bursts (key, class, account, region, due_at, body) VALUES (?, ?, ?, ?, ?, ?)`,
+		b.Key, b.Class, b.Scope.Account, b.Scope.Region, t.dueBy(b.DueAt), body(b))
+}
+
+func (t *tx) DropBurst(key string) error { return t.exec(`DELETE FROM bursts WHERE key = ?`, key) }
+
+func (t *tx) Bursts(class string) (n int, err error) {
+	err = t.one(&n, `SELECT count(*) FROM bursts WHERE class = ?`, class)
+	return n, err
+}
+
+func (t *tx) DueBursts(s inventory.Scope, now time.Time) (out []remediate.Burst, err error) {
+	for _, of := range []inventory.Scope{s, {}} {
+		due, err := each[remediate.Burst](t, `SELECT body FROM bursts WHERE account = ? AND region = ? AND (due_at <= ? OR due_at > ?) ORDER BY due_at LIMIT 100`,
+			of.Account, of.Region, now.UnixMilli(), now.Add(farthest).UnixMilli())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, due...)
+	}
+	return out, nil
+}
+
+func (t *tx) HasAlert(id string) (ok bool, err error) {
+	err = t.one(&ok, `SELECT EXISTS (SELECT 1 FROM alerts WHERE id = ?)`, id)
+	return ok, err
+}
+
+func (t *tx) Names(s inventory.Scope, ids []string) (map[string]inventory.Row, error) {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, s.Account, s.Region, string(list))
+	out := make(map[string]inventory.Row, len(rows))
+	for _, r := range rows {
+		out[r.ID] = r
+	}
+	return out, err
+}

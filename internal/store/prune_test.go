@@ -1,0 +1,226 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+func rawOpen(path string) (*sql.DB, error) { return sql.Open("sqlite", dsn(path, "")) }
+
+// TestEveryTableHasABound: a new table must be named here, with what bounds it, and
+// in docs/failure-modes.md.
+func TestEveryTableHasABound(t *testing.T) {
+	t.Parallel()
+	bounds := map[string]string{
+		"scopes":       "the configuration",
+		"ways":         "a row for each scope",
+		"facts":        "a row for each scope, sink and part of the pipeline",
+		"flow_logs":    "live ones: what AWS lists; gone ones: the retention, and mostKept",
+		"incidents":    "settled ones: the retention, and mostKept; of unknown flow logs: maxUnknown for each scope, and the budget",
+		"history":      "maxHistory for each incident",
+		"events":       "the retention, and mostKept; of unknown flow logs: the budget",
+		"alerts":       "the retention, and mostKept, once no sink waits for them; those that anybody can repeat: the budget",
+		"deliveries":   "a row for each alert and sink; a sink gives up after three days",
+		"destinations": "mostDestinations for each scope",
+		"depends":      "what flow logs of the snapshot depend on",
+		"rehearsals":   "a row for each kind of restore",
+		"deeds":        "a day, mostDeeds for each principal and hour, and the budget",
+		"bursts":       "mostBursts for each class, and a few more",
+	}
+	s := fresh(t)
+	rows, err := s.r.Query(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		if bounds[name] == "" {
+			t.Errorf("nothing bounds the table %s", name)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// old fills tables with rows that are settled, at times a second apart.
+func old(t *testing.T, s *Store, n int) {
+	t.Helper()
+	for k := 0; k < n; k += 500 {
+		s.put(t, func(tx remediate.Tx) error {
+			for m := k; m < min(n, k+500); m++ {
+				at, id := noon.Add(-time.Duration(m+1)*time.Second), fmt.Sprint("fl-", m)
+				f := flowLog(id)
+				f.LogDestination = fmt.Sprint("arn:aws:s3:::bucket/", m)
+				row := inventory.Row{FlowLog: f, RootID: id, State: inventory.Live, Protected: true, FirstSeenAt: at, LastSeenAt: at, WrittenAt: at}
+				if err := tx.PutFlowLog(row); err != nil { // with what it depends on
+					return err
+				}
+				row.State, row.GoneAt = inventory.Gone, at
+				err := errors.Join(tx.PutFlowLog(row),
+					tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, EventID: id, State: remediate.Verified, Known: true, DetectedAt: at}),
+					tx.AddHistory(scope, id, remediate.Entry{At: at}), tx.AddHistory(scope, id, remediate.Entry{At: at}),
+					tx.PutEvent(remediate.Event{Scope: scope, ID: id, DetectedAt: at}),
+					tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: at}, Kind: alert.Deletion}),
+					tx.AddDeed(remediate.Deed{Principal: "mallory", At: noon.Add(-48 * time.Hour), EventID: id, EventName: "DeleteFlowLogs"}))
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if _, err := s.w.Exec(`UPDATE deliveries SET sent_at = 1; UPDATE incidents SET settled_at = detected_at`); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var tables = []string{"flow_logs", "incidents", "history", "events", "alerts", "deliveries", "deeds", "depends"}
+
+// TestPruneCoversEveryTable, in transactions of at most a thousand rows: between
+// two of them a deletion has its turn.
+func TestPruneCoversEveryTable(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	old(t, s, 1200)
+	most := watchCommits(t, s)
+	if err := s.Prune(t.Context(), noon.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tables {
+		if n := s.count(t, `SELECT count(*) FROM `+table); n != 0 {
+			t.Errorf("%d rows of %s are left", n, table)
+		}
+	}
+	if n := most(); n > rowsAtOnce+1 || n < rowsAtOnce/2 {
+		t.Errorf("one transaction deleted %d rows", n)
+	}
+}
+
+// watchCommits counts the rows that the transactions of the writer change: the most
+// of one.
+func watchCommits(t *testing.T, s *Store) func() int64 {
+	t.Helper()
+	conn, err := s.w.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var now, most int64
+	err = conn.Raw(func(c any) error {
+		hooks := c.(sqlite.HookRegisterer)
+		hooks.RegisterPreUpdateHook(func(sqlite.SQLitePreUpdateData) { now++ })
+		hooks.RegisterCommitHook(func() int32 { most, now = max(most, now), 0; return 0 })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() int64 { return most }
+}
+
+// TestPruneKeepsWhatWaits: an alert that a sink has not got, an incident that is
+// open, and what is younger.
+func TestPruneKeepsWhatWaits(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	old(t, s, 30)
+	if _, err := s.w.Exec(`UPDATE deliveries SET sent_at = NULL WHERE sink = 'hook' AND alert = (SELECT num FROM alerts WHERE id = 'fl-20');
+		UPDATE incidents SET settled_at = NULL, state = 'open' WHERE id = 'fl-21'`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Prune(t.Context(), noon.Add(-10*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for table, want := range map[string]int64{"alerts": 10 + 1, "deliveries": 2 * 11, "incidents": 10 + 1, "history": 2 * 11, "flow_logs": 10 + 1, "events": 10 + 1} {
+		if n := s.count(t, `SELECT count(*) FROM `+table); n != want {
+			t.Errorf("%d rows of %s are left, want %d", n, table, want)
+		}
+	}
+}
+
+// TestPruneBoundsWhatIsYoung: beyond a number of rows, the oldest go before the
+// retention is over.
+func TestPruneBoundsWhatIsYoung(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	old(t, s, 100)
+	if err := s.prune(t.Context(), noon.Add(-time.Hour).UnixMilli(), 40); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"flow_logs", "incidents", "events", "alerts"} {
+		if n := s.count(t, `SELECT count(*) FROM `+table); n != 40 {
+			t.Errorf("%d rows of %s", n, table)
+		}
+	}
+	if n := s.count(t, `SELECT count(*) FROM incidents WHERE id = 'fl-0'`); n != 1 {
+		t.Error("the youngest is gone")
+	}
+}
+
+// TestAReleaseLeavesTheWriterFree: other changes are committed while many rows are
+// released, each page of them is one transaction, and each row is asked once.
+func TestAReleaseLeavesTheWriterFree(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	const n = 4*page + 10
+	var all []inventory.FlowLog
+	for k := range n {
+		all = append(all, flowLog(fmt.Sprintf("fl-%05d", k)))
+	}
+	for part := range slices.Chunk(all, 1000) {
+		s.learnAt(t, noon, part...)
+	}
+	command, err := Open(t.Context(), s.path, Options{Now: func() time.Time { return noon }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer command.Close()
+	asked, seen := map[string]int{}, map[int64]bool{}
+	changed, err := command.Change(t.Context(), func(r *inventory.Row) bool {
+		asked[r.ID]++
+		seen[s.count(t, `SELECT count(*) FROM flow_logs WHERE released_until IS NOT NULL`)] = true // what others see meanwhile
+		r.ReleasedUntil = noon.Add(time.Hour)
+		return true
+	})
+	if err != nil || changed != n || len(asked) != n || len(seen) != 5 {
+		t.Errorf("%d of %d rows changed, %d asked, in %d transactions: %v", changed, n, len(asked), len(seen), err)
+	}
+}
+
+// TestNewDestinationsAreBounded: beyond the bound each counts as new.
+func TestNewDestinationsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	if _, err := s.w.Exec(`WITH RECURSIVE k (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < ?)
+		INSERT INTO destinations SELECT ?, ?, 'arn:aws:s3:::b/' || n FROM k`, mostDestinations, scope.Account, scope.Region); err != nil {
+		t.Fatal(err)
+	}
+	s.put(t, func(tx remediate.Tx) error {
+		for destination, want := range map[string]bool{"arn:aws:s3:::b/7": false, "arn:aws:s3:::b/new": true} {
+			for range 2 {
+				if news, err := tx.NewDestination(scope, destination); err != nil || news != want {
+					t.Errorf("%s: %v, %v", destination, news, err)
+				}
+			}
+		}
+		return nil
+	})
+	if n := s.count(t, `SELECT count(*) FROM destinations`); n != mostDestinations {
+		t.Errorf("%d destinations", n)
+	}
+}

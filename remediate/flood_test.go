@@ -1,0 +1,467 @@
+package remediate_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/remediate"
+)
+
+// decoded is the finding of a DeleteFlowLogs call, read from the record that
+// CloudTrail writes of it. code: how AWS refused it.
+func (s *scene) decoded(who, code, text string, ids ...string) detection.Finding {
+	s.t.Helper()
+	s.events++
+	content := make([]map[string]any, len(ids))
+	for n, id := range ids {
+		content[n] = map[string]any{"tag": n + 1, "content": id}
+	}
+	request := map[string]any{"FlowLogId": content}
+	if strings.HasSuffix(code, "DryRunOperation") {
+		request["DryRun"] = true
+	}
+	record := map[string]any{
+		"eventVersion": "1.10", "eventID": fmt.Sprintf("event-%d", s.events), "eventTime": s.now.UTC().Format(time.RFC3339), "eventSource": "ec2.amazonaws.com",
+		"eventName": "DeleteFlowLogs", "awsRegion": region, "recipientAccountId": account, "sourceIPAddress": "192.0.2.1", "userAgent": "aws-cli/2",
+		"userIdentity":      map[string]any{"type": "IAMUser", "arn": who, "accountId": account, "accessKeyId": "AKIAEXAMPLE"},
+		"requestParameters": map[string]any{"DeleteFlowLogsRequest": request}, "eventType": "AwsApiCall",
+	}
+	if code != "" {
+		record["errorCode"], record["errorMessage"] = code, text
+	} else {
+		record["responseElements"] = map[string]any{"DeleteFlowLogsResponse": map[string]any{"unsuccessful": ""}}
+	}
+	raw, err := json.Marshal(record)
+	s.must(err)
+	r, err := cloudtrail.Decode(raw)
+	s.must(err)
+	f, ok := detection.Judge(r)
+	if !ok {
+		s.t.Fatal("no finding")
+	}
+	return f
+}
+
+// madeUpIDs are IDs of flow logs that never were.
+func madeUpIDs(n, from int) (ids []string) {
+	for k := range n {
+		ids = append(ids, fmt.Sprintf("fl-%017x", 0xf00000000+from+k))
+	}
+	return ids
+}
+
+const (
+	nobody  = "arn:aws:iam::111122223333:user/nobody"
+	refusal = "Client.UnauthorizedOperation"
+	dryRun  = "Client.DryRunOperation"
+)
+
+// refusalText is as long as AWS's.
+var refusalText = "You are not authorized to perform this operation. User: " + nobody + " is not authorized to perform: ec2:DeleteFlowLogs because no identity-based policy allows it. " +
+	"Encoded authorization failure message: " + strings.Repeat("Ab3-", 300)
+
+// TestI12AFloodOfAttempts: whoever has no permission at all calls with a thousand
+// made-up IDs each time, and tries dry runs; then comes a real deletion.
+func TestI12AFloodOfAttempts(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.must(s.store.Close())
+	before := s.size()
+	s.start()
+	for k := range 300 {
+		s.hear(s.decoded(nobody, refusal, refusalText, madeUpIDs(1000, 1000*k)...))
+		s.pass(200 * time.Millisecond)
+	}
+	for range 300 {
+		s.hear(s.decoded(nobody, dryRun, "Request would have succeeded, but DryRun flag is set.", id))
+		s.pass(200 * time.Millisecond)
+	}
+	deletion := s.attack(id)
+	s.hear(deletion)
+	if n := len(s.alerts(alert.Deletion)); n != 1 {
+		t.Fatalf("%d alerts of the deletion", n)
+	}
+	s.work()
+	s.restored("vpc-1")
+	s.pass(time.Hour)
+	all := s.alerts(alert.Attempt)
+	calls := 0
+	for _, a := range all {
+		if a.Repeats == nil {
+			calls++
+		} else {
+			calls += a.Repeats.Calls
+		}
+	}
+	if len(all) < 2 || len(all) > 10 || calls != 600 {
+		t.Errorf("%d alerts of %d attempts", len(all), calls)
+	}
+	s.must(s.store.Close())
+	grew := s.size() - before
+	s.start()
+	if grew > 2<<20 {
+		t.Errorf("the state file grew by %d KB", grew>>10)
+	}
+	t.Logf("600 attempts: %d alerts, %d KB", len(all), grew>>10)
+}
+
+// TestI12ARefusedCallKeepsItsTextOnce, and fifty of its IDs.
+func TestI12ARefusedCallKeepsItsTextOnce(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	known := s.protect(1)[0]
+	s.hear(s.decoded(nobody, refusal, refusalText, append(madeUpIDs(999, 0), known)...))
+	a := s.alerts(alert.Attempt)[0]
+	texts := 0
+	for _, f := range a.FailedFlowLogs {
+		if f.ErrorMessage != "" {
+			texts++
+		}
+	}
+	b, err := json.Marshal(a)
+	s.must(err)
+	if len(a.FailedFlowLogs) != 50 || a.FailedOmitted != 950 || texts != 1 || len(b) > 12<<10 {
+		t.Errorf("%d IDs, %d more, %d texts, %d bytes", len(a.FailedFlowLogs), a.FailedOmitted, texts, len(b))
+	}
+	if f := a.FailedFlowLogs[0]; f.FlowLogID != known || f.ResourceID != "vpc-1" {
+		t.Errorf("the one that is known does not come first: %+v", f)
+	}
+	if !strings.HasPrefix(a.Title, "Refused: deleting 1000 flow logs by user/nobody") || !strings.Contains(a.Text, "1000 flow logs in all") {
+		t.Errorf("%s\n%s", a.Title, a.Text)
+	}
+}
+
+// TestI2AHarmlessCallSilencesNone: what is graver than what was alerted goes at
+// once, and the alert about the rest has the level of the gravest.
+func TestI2AHarmlessCallSilencesNone(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	id := s.row(s.here("vpc-1")[0].ID).ID
+	s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...))
+	s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...)) // held
+	s.hear(s.decoded(nobody, refusal, "no", id))                 // one of ours
+	s.hear(s.decoded(nobody, refusal, "no", id))                 // held
+	if n := len(s.alerts(alert.Attempt)); n != 2 {
+		t.Errorf("%d alerts of attempts", n)
+	}
+	quiet := func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }
+	s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", quiet))
+	s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", nil))                                                             // graver
+	s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.RequestHash = "another" }))        // held
+	s.hear(s.tampering("s3", "DeleteBucketPolicy", "flow-logs", nil), s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)) // others
+	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	var told []string
+	for _, a := range s.alerts(alert.Tamper) {
+		told = append(told, string(a.Level))
+	}
+	if got := strings.Join(told, " "); got != "informational high high critical critical" {
+		t.Errorf("tampering alerted as %s", got)
+	}
+	s.pass(6 * time.Minute)
+	s.work()
+	all := s.alerts(alert.Attempt)
+	if last := all[len(all)-1]; len(all) != 3 || last.Repeats == nil || last.Repeats.Calls != 2 || last.Level != alert.High || last.Repeats.Examples[0].FlowLogID != id {
+		t.Errorf("%d alerts, the last %+v", len(all), last)
+	}
+}
+
+// TestARepeatedCallIsAlertedAfterACrash: what is held is on disk.
+func TestARepeatedCallIsAlertedAfterACrash(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	for k := range 3 {
+		s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(2, k)...))
+	}
+	s.crash()
+	s.pass(time.Hour)
+	all := s.alerts(alert.Attempt)
+	if len(all) != 2 || all[1].Repeats == nil || all[1].Repeats.Calls != 2 || all[1].Repeats.FlowLogs != 4 || all[1].Title != "2 more attempts to delete flow logs by user/nobody in 111122223333 eu-west-1" {
+		t.Fatalf("%+v", all)
+	}
+	if d := all[1].Time.Sub(all[0].Time.Time); d < 5*time.Minute || d > 5*time.Minute+time.Second {
+		t.Errorf("alerted of the rest after %s", d)
+	}
+	if all[0].EventID == all[1].EventID || !strings.Contains(all[1].Text, "event "+all[1].EventID) {
+		t.Errorf("no example: %s", all[1].Text)
+	}
+}
+
+// TestARepeatedRecordIsNoRepeatedCall: the queue delivers twice.
+func TestARepeatedRecordIsNoRepeatedCall(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	a, b := s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...), s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...)
+	for range 3 {
+		s.hear(a)
+		s.hear(b)
+	}
+	s.pass(time.Hour)
+	s.hear(a)
+	s.pass(time.Hour)
+	all := s.alerts(alert.Attempt)
+	if len(all) != 2 || all[1].Repeats.Calls != 1 {
+		t.Errorf("%d alerts of two calls: %+v", len(all), all)
+	}
+}
+
+// TestI12AnEndlessFloodHasARate: one alert in five minutes, however long it lasts,
+// and none that is not about it.
+func TestI12AnEndlessFloodHasARate(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	calls := 0
+	for range 60 * 12 {
+		s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, calls)...))
+		calls++
+		s.pass(5 * time.Second)
+	}
+	s.pass(time.Hour)
+	all, sum := s.alerts(alert.Attempt), 1
+	for _, a := range all[1:] {
+		sum += a.Repeats.Calls
+		if a.DedupKey != all[1].DedupKey {
+			t.Error("a pager opens an incident for each")
+		}
+	}
+	if len(all) > 14 || sum != calls {
+		t.Errorf("%d alerts of %d calls of %d", len(all), sum, calls)
+	}
+}
+
+// TestI12ForgedPrincipalsAreBounded, in alerts and in what is remembered; what they
+// hide is alerted when the window is over.
+func TestI12ForgedPrincipalsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	for k := range 600 {
+		s.hear(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/forged-%d", k), refusal, "no", madeUpIDs(1, k)...))
+		s.pass(20 * time.Millisecond)
+	}
+	if n := len(s.alerts(alert.Attempt)); n != 20 {
+		t.Errorf("%d alerts at once", n)
+	}
+	s.hear(s.decoded(nobody, refusal, "no", id)) // graver than all before
+	if n := len(s.alerts(alert.Attempt)); n != 21 {
+		t.Errorf("%d alerts at once, with a graver one", n)
+	}
+	s.pass(time.Hour)
+	all := s.alerts(alert.Attempt)
+	last := all[len(all)-1]
+	if len(all) != 22 || last.Repeats == nil || last.Repeats.Calls != 580 || !last.Repeats.Several || !strings.Contains(last.Title, "by several principals") {
+		t.Errorf("%d alerts, the last %+v", len(all), last)
+	}
+}
+
+// TestI12ForgedAccountsAreBounded: tampering may be in any account, so that no list
+// of ours bounds them.
+func TestI12ForgedAccountsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	for k := range 800 {
+		s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account = fmt.Sprintf("%012d", k) }))
+	}
+	s.must(s.store.View(t.Context(), func(tx remediate.Tx) error {
+		n, err := tx.Bursts("tamper")
+		if n > 510 {
+			t.Errorf("%d bursts are remembered", n)
+		}
+		return err
+	}))
+	first := len(s.alerts(alert.Tamper))
+	s.pass(6 * time.Minute)
+	s.work()
+	all, calls := s.alerts(alert.Tamper), 0
+	for _, a := range all {
+		if a.Repeats != nil {
+			calls += a.Repeats.Calls
+		}
+	}
+	if first > 510 || first+calls != 800 {
+		t.Errorf("%d alerts at once, and %d calls in those after", first, calls)
+	}
+}
+
+// TestI12OnePrincipalTampersWithAll: a burst for each target, and a bound for all.
+func TestI12OnePrincipalTampersWithAll(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	for k := range 200 {
+		s.hear(s.tampering("cloudtrail", "StopLogging", fmt.Sprintf("trail-%d", k), nil))
+	}
+	if n := len(s.alerts(alert.Tamper)); n != 10 {
+		t.Errorf("%d alerts at once", n)
+	}
+	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
+		t.Error("a destination is gone, and that is held")
+	}
+	s.pass(6 * time.Minute)
+	s.work()
+	all := s.alerts(alert.Tamper)
+	if last := all[len(all)-1]; len(all) != 12 || last.Repeats == nil || last.Repeats.Calls != 190 || last.Repeats.Examples[0].Target == last.Repeats.Examples[1].Target {
+		t.Errorf("%d alerts, the last %+v", len(all), last)
+	}
+}
+
+// TestI12AFloodOfUnknownDeletions: records, forged or of flow logs that lived for a
+// moment, that name what nobody ever saw.
+func TestI12AFloodOfUnknownDeletions(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	for k := range 100 {
+		s.hear(s.decoded(nobody, "", "", madeUpIDs(2, 2*k)...))
+		s.pass(time.Second)
+	}
+	if n := len(s.alerts(alert.Deletion)); n != 1 {
+		t.Errorf("%d alerts at once", n)
+	}
+	s.hear(s.decoded(nobody, "", "", append(madeUpIDs(20, 5000), id)...)) // one is ours: it is never held
+	if all := s.alerts(alert.Deletion); len(all) != 2 || len(all[1].FlowLogs) != 21 || all[1].Minor {
+		t.Fatalf("%d alerts", len(all))
+	}
+	s.hear(s.record()) // not known which
+	if n := len(s.alerts(alert.Deletion)); n != 3 {
+		t.Errorf("%d alerts: a record that names none is held as one that names unknown ones", n)
+	}
+	s.pass(time.Hour)
+	open := map[string]bool{}
+	for _, kind := range []alert.Kind{alert.Deletion, alert.Closed} {
+		for _, a := range s.alerts(kind) {
+			if len(a.FlowLogs) > 0 || a.Repeats != nil {
+				open[a.DedupKey] = kind == alert.Deletion
+			}
+		}
+	}
+	for key, is := range open {
+		if is {
+			t.Errorf("a pager is never resolved: %s", key)
+		}
+	}
+	deletions, closed := s.alerts(alert.Deletion), s.alerts(alert.Closed)
+	if len(deletions) != 4 || deletions[3].Repeats.Calls != 99 || deletions[3].Repeats.FlowLogs != 99*2 {
+		t.Errorf("%d alerts of deletions, the last %+v", len(deletions), deletions[len(deletions)-1])
+	}
+	if len(closed) != 3 {
+		t.Errorf("%d alerts of ends", len(closed))
+	}
+}
+
+// TestAHeldDeletionOfAKnownFlowLog: it was not known when its record came.
+func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	young := s.plant("vpc-9", nil)
+	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
+	held := s.decoded(nobody, "", "", append(madeUpIDs(1, 1), young)...)
+	s.hear(held)
+	if n := len(s.alerts(alert.Deletion)); n != 1 {
+		t.Fatalf("%d alerts", n)
+	}
+	s.now = s.now.Add(time.Second)
+	s.refresh()
+	all := s.alerts(alert.Deletion)
+	if len(all) != 2 || all[1].EventID != held.Record.EventID || len(all[1].FlowLogs) != 2 || all[1].Actor.ARN != nobody {
+		t.Fatalf("%d alerts: %+v", len(all), all[len(all)-1])
+	}
+	s.world.Remove(account, region, young)
+	s.pass(time.Hour)
+	s.restored("vpc-9")
+	n := 0
+	for _, a := range s.alerts(alert.Closed) {
+		if a.EventID == held.Record.EventID {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d ends", n)
+	}
+}
+
+// TestARepeatedCallAfterTheClockWentBack does not wait for the old time.
+func TestARepeatedCallAfterTheClockWentBack(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...))
+	s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...))
+	s.now = s.now.Add(-3 * time.Hour)
+	s.pass(10 * time.Minute)
+	if n := len(s.alerts(alert.Attempt)); n != 2 {
+		t.Errorf("%d alerts", n)
+	}
+}
+
+// TestI12AFloodOnASmallDisk: on 16 MB nothing that anybody can repeat stops a
+// restore.
+func TestI12AFloodOnASmallDisk(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.must(s.store.Close())
+	s.disk = 16 << 20
+	s.start()
+	id := s.protect(1)[0]
+	for k := range 40 {
+		s.hear(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/a-%d", k), refusal, refusalText, madeUpIDs(1000, 1000*k)...))
+		s.hear(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/b-%d", k), "", "", madeUpIDs(250, 250*k)...))
+		for m := range 10 {
+			s.hear(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/%d-%s", k, strings.Repeat(fmt.Sprint(m), 1500)), dryRun, refusalText, id))
+		}
+		s.now = s.now.Add(30 * time.Second)
+	}
+	s.hear(s.attack(id))
+	_, err := s.r.Step(t.Context(), scope, func() {})
+	s.must(err)
+	s.restored("vpc-1")
+	if len(s.direct) > 0 {
+		t.Errorf("%d alerts past the store", len(s.direct))
+	}
+	if d := s.store.Dropped(); d.Rows == 0 || d.Undelivered == 0 {
+		t.Errorf("%+v: nothing was dropped", d)
+	}
+	if size := s.size(); size > s.disk {
+		t.Errorf("%d KB on a disk of %d", size>>10, s.disk>>10)
+	}
+	if _, there, err := s.store.FindFlowLog(t.Context(), id); err != nil || !there {
+		t.Errorf("the snapshot's row: %v", err)
+	}
+}
+
+// TestForeignScopesAreReportedAtABoundedRate, and forged ones do not silence the
+// report of a real one for ever.
+func TestForeignScopesAreReportedAtABoundedRate(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	log := &countingLog{}
+	s.r.Log = log.logger()
+	foreign := func(account string) {
+		f := s.record("fl-0000000000000dead")
+		f.Record.Account = account
+		s.hear(f)
+	}
+	for k := range 3000 {
+		foreign(fmt.Sprintf("%012d", k))
+	}
+	if log.n > 25 {
+		t.Errorf("%d lines of log in one moment", log.n)
+	}
+	s.now = s.now.Add(2 * time.Hour)
+	was := log.n
+	foreign("999988887777")
+	foreign("999988887777")
+	if log.n != was+1 {
+		t.Errorf("%d lines about one that is new", log.n-was)
+	}
+}

@@ -1,0 +1,107 @@
+package remediate
+
+import (
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+)
+
+// Bounds of what an alert, and an event, keep of the IDs that AWS refused: one
+// call names a thousand, each with the same two kilobytes of text.
+const (
+	mostRefused  = 50
+	mostMessages = 5 // different ones
+)
+
+// refused are the first of the IDs that AWS refused, each of its texts once, and
+// how many more there are.
+func refused(all []cloudtrail.Refusal) (logs []alert.FlowLog, omitted int) {
+	said := map[string]bool{}
+	for _, x := range all[:min(len(all), mostRefused)] {
+		f := alert.FlowLog{FlowLogID: x.FlowLogID, ErrorCode: x.Code}
+		if !said[x.Message] && len(said) < mostMessages {
+			f.ErrorMessage, said[x.Message] = x.Message, true
+		}
+		logs = append(logs, f)
+	}
+	return logs, len(all) - len(logs)
+}
+
+// namesUnknown reports whether a deletion names no flow log that the snapshot has,
+// not even one that was imported.
+func namesUnknown(tx Tx, incidents []Incident) (bool, error) {
+	ids := make([]string, 0, len(incidents))
+	for _, i := range incidents {
+		if i.Known {
+			return false, nil
+		}
+		ids = append(ids, i.FlowLogID)
+	}
+	if len(ids) == 0 {
+		return true, nil
+	}
+	there, err := tx.Names(incidents[0].Scope, ids)
+	return len(there) == 0, err
+}
+
+// deletionOfUnknown is such a deletion as a repeatable call. A record that does not
+// say which flow logs it deleted is no repetition of one that names unknown ones.
+func deletionOfUnknown(f detection.Finding, a alert.Alert) repeatable {
+	c := repeatableBy(classUnknown, f, a, len(f.Deleted), false)
+	if len(f.Deleted) == 0 {
+		c.what = "not stated"
+	} else {
+		c.call.FlowLogID = f.Deleted[0]
+	}
+	return c
+}
+
+// alertOfKnown alerts of a deletion that was held back as one of a flow log that
+// nobody ever saw, once the snapshot knows it after all.
+func (r *Remediator) alertOfKnown(tx Tx, i Incident, now time.Time) error {
+	if i.Source != ByEvent || i.EventID == "" {
+		return nil
+	}
+	e, found, err := tx.Event(i.Scope, i.EventID)
+	if err != nil || found && !e.Unknown {
+		return err
+	}
+	alerted := !e.ToldDeletion.IsZero()
+	if !found { // dropped for room
+		e = eventOf(i)
+		e.Level, e.DetectedAt = alert.High, i.DetectedAt
+	}
+	e.Unknown = false
+	if alerted {
+		return tx.PutEvent(e)
+	}
+	e.ToldDeletion, e.DueAt = now, now.Add(tellRestoredAfter)
+	if err := tx.PutEvent(e); err != nil {
+		return err
+	}
+	incidents, err := tx.EventIncidents(i.Scope, e.ID, false)
+	if err != nil {
+		return err
+	}
+	facts, err := r.facts(tx, i.Scope, e.Actor, flowLogs(incidents))
+	if err != nil {
+		return err
+	}
+	e.Level, _ = raised(e.Level, facts)
+	a := r.deletionAlert(e, incidents, now)
+	a.RaisedBy = facts
+	return add(tx, a)
+}
+
+// stored is an actor as the state file keeps it, many times over: its texts cut to
+// what an alert shows.
+func stored(a alert.Actor) *alert.Actor {
+	for _, s := range []*string{&a.Type, &a.ARN, &a.SessionIssuer, &a.AccessKeyID, &a.SourceIP, &a.UserAgent, &a.Account, &a.Via} {
+		*s = alert.Clean(*s, mostActorText)
+	}
+	return &a
+}
+
+const mostActorText = 512 // characters
