@@ -465,3 +465,30 @@ func TestForeignScopesAreReportedAtABoundedRate(t *testing.T) {
 		t.Errorf("%d lines about one that is new", log.n-was)
 	}
 }
+
+// TestI12AFloodPastAFullStore: what bypasses the outbox is sent once for all that
+// repeats it, by its ID; a deletion of what is known has an ID of its own.
+func TestI12AFloodPastAFullStore(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	id := s.here("vpc-1")[0].ID
+	s.r.Store = full{s.store}
+	for k := range 10 {
+		for _, f := range []detection.Finding{
+			s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.RequestHash = fmt.Sprint(k) }),
+			s.decoded(nobody, "", "", madeUpIDs(3, 3*k)...),
+			s.decoded(nobody, "", "", append(madeUpIDs(3, 3*k), id)...),
+		} {
+			if err := s.r.Handle(t.Context(), []detection.Finding{f}, func() {}); err == nil {
+				t.Fatal("acknowledged what is not stored")
+			}
+		}
+	}
+	ids := map[string]int{}
+	for _, a := range s.direct {
+		ids[a.ID]++
+	}
+	if len(s.direct) != 30 || len(ids) != 1+1+10 {
+		t.Errorf("%d alerts with %d IDs", len(s.direct), len(ids))
+	}
+}

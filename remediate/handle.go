@@ -279,11 +279,13 @@ func (r *Remediator) heard(deletions []time.Time) {
 // for. The alert has an ID of its own: the one that is stored later says that the
 // restore goes on, and a receiver that drops repeats must take it.
 func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f detection.Finding, now time.Time) {
-	incidents := make([]Incident, len(f.Deleted))
+	incidents, asked := make([]Incident, len(f.Deleted)), true
 	for n, id := range f.Deleted {
 		var row inventory.Row
 		known := false
-		_ = r.Store.View(ctx, func(tx Tx) (err error) { row, known, err = tx.FlowLog(s, id); return err }) // unknown, then
+		if err := r.Store.View(ctx, func(tx Tx) (err error) { row, known, err = tx.FlowLog(s, id); return err }); err != nil {
+			asked = false // unknown, then
+		}
 		incidents[n] = newIncident(s, id, row, known, now)
 	}
 	e := newEvent(s, f, now)
@@ -292,6 +294,11 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 	e.Level, facts = raised(e.Level, facts)
 	a := r.deletionAlert(e, incidents, now)
 	a.RaisedBy = facts
+	if asked && len(incidents) > 0 {
+		if unknown, err := r.unknownNow(ctx, incidents); err == nil && unknown {
+			a.ID = pastStoreID(a, principal(e.Actor), now)
+		}
+	}
 	a = notStored(a)
 	r.Direct(ctx, a)
 }

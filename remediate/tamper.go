@@ -51,7 +51,8 @@ func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding, beat 
 		r.Wake()
 		return nil
 	}
-	for _, a := range alerts { // I1
+	for n, a := range alerts { // I1
+		a.ID = pastStoreID(a, principal(a.Actor)+" "+fs[n].Record.Identity.InvokedBy, now)
 		r.Direct(ctx, notStored(a))
 		beat()
 	}

@@ -1,6 +1,7 @@
 package remediate
 
 import (
+	"context"
 	"time"
 
 	"flowkeeper/alert"
@@ -44,6 +45,20 @@ func namesUnknown(tx Tx, incidents []Incident) (bool, error) {
 	}
 	there, err := tx.Names(incidents[0].Scope, ids)
 	return len(there) == 0, err
+}
+
+// unknownNow is namesUnknown while nothing can be written.
+func (r *Remediator) unknownNow(ctx context.Context, incidents []Incident) (unknown bool, err error) {
+	err = r.Store.View(ctx, func(tx Tx) (err error) { unknown, err = namesUnknown(tx, incidents); return err })
+	return unknown, err
+}
+
+// pastStoreID is the ID of an alert about a call that anybody can repeat, where it
+// bypasses the outbox: the same for what the same principal does to the same target
+// within a window, so that a flood is one alert there, too. What is graver has
+// another.
+func pastStoreID(a alert.Alert, who string, now time.Time) string {
+	return alert.ID("past the store", string(a.Kind), string(a.Level), a.Account, a.Region, who, a.Target, now.UTC().Truncate(burstWindow).Format(time.RFC3339))
 }
 
 // deletionOfUnknown is such a deletion as a repeatable call. A record that does not

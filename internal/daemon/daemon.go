@@ -369,6 +369,7 @@ func (d *Daemon) noticeCommands(ctx context.Context) error {
 	beat := d.progress.Loop("store", maxSilence)
 	last, _ := d.store.Version(ctx)
 	released := d.noticeReleases(ctx, store.Released{})
+	var dropped droppedNotice
 	for sleep(ctx, time.Second) {
 		beat()
 		if err := d.store.Intact(); errors.Is(err, store.ErrTaken) {
@@ -376,6 +377,7 @@ func (d *Daemon) noticeCommands(ctx context.Context) error {
 			return errors.Join(err, d.store.Rescue(context.WithoutCancel(ctx)))
 		}
 		d.queue.tryStore(ctx, time.Now())
+		d.noticeDropped(&dropped)
 		v, err := d.store.Version(ctx)
 		if err == nil && v != last {
 			last = v

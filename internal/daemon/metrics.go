@@ -38,6 +38,7 @@ const scrape = 8 * time.Second
 func (d *Daemon) metrics() http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(d.meters.collectors()...)
+	r.MustRegister(droppedMetrics(d.store)...)
 	r.MustRegister(counted{d.store, d.Log, slices.Sorted(maps.Keys(d.sinks)), d.current, &atomic.Bool{}}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_build_info", Help: "Always 1; the label says which version this is.",
 			ConstLabels: prometheus.Labels{"version": d.Version}}, func() float64 { return 1 }))

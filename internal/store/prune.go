@@ -17,6 +17,25 @@ const keepDeeds = 24 * time.Hour
 // whoever has a deletion to commit waits for one of these, not for all.
 const rowsAtOnce = 1000
 
+// Where the rows of one transaction of Prune take longer than slow to write, the
+// next has half as many, down to fewestAtOnce; where they take less than quick,
+// twice as many: a slow or busy machine makes nobody wait longer.
+const (
+	slow, quick  = 80 * time.Millisecond, 20 * time.Millisecond
+	fewestAtOnce = 50
+)
+
+// paced is how many rows come next, after so many took so long.
+func paced(rows int64, took time.Duration) int64 {
+	switch {
+	case took > slow:
+		return max(fewestAtOnce, rows/2)
+	case took < quick:
+		return min(rowsAtOnce, rows*2)
+	}
+	return rows
+}
+
 // mostKept is how many rows of a table wait for the end of the retention: of
 // settled incidents, gone flow logs, events, and alerts. Beyond that the oldest go
 // earlier.
@@ -100,13 +119,15 @@ func (p pruning) run(ctx context.Context, s *Store, before int64, most int) erro
 	if err != nil {
 		return err
 	}
-	at, num := int64(-1<<63), int64(-1<<63)
+	at, num, rows := int64(-1<<63), int64(-1<<63), int64(rowsAtOnce)
 	for ctx.Err() == nil {
-		seen := 0
+		seen, took := 0, time.Duration(0)
 		nextAt, nextNum := at, num
 		err := s.write(ctx, func(t *tx) (err error) {
+			began := time.Now()
+			defer func() { took = time.Since(began) }()
 			var ids []int64
-			if ids, seen, nextAt, nextNum, err = p.batch(t, before, at, num); err != nil || len(ids) == 0 {
+			if ids, seen, nextAt, nextNum, err = p.batch(t, rows, before, at, num); err != nil || len(ids) == 0 {
 				return err
 			}
 			list, err := json.Marshal(ids)
@@ -126,16 +147,16 @@ func (p pruning) run(ctx context.Context, s *Store, before int64, most int) erro
 		if seen == 0 {
 			return nil
 		}
-		at, num = nextAt, nextNum
+		at, num, rows = nextAt, nextNum, paced(rows, took)
 	}
 	return nil
 }
 
 // batch finds the next rows to remove, with those that go with them no more than
-// rowsAtOnce; one alone may have more. seen counts those looked at.
-func (p pruning) batch(t *tx, before, at, num int64) (ids []int64, seen int, lastAt, lastNum int64, err error) {
+// most; one alone may have more. seen counts those looked at.
+func (p pruning) batch(t *tx, most, before, at, num int64) (ids []int64, seen int, lastAt, lastNum int64, err error) {
 	lastAt, lastNum = at, num
-	rows, err := t.q.QueryContext(t.ctx, p.find, before, at, num, rowsAtOnce)
+	rows, err := t.q.QueryContext(t.ctx, p.find, before, at, num, most)
 	if err != nil {
 		return nil, 0, at, num, fmt.Errorf("read %s: %w", t.s.path, err)
 	}
@@ -145,7 +166,7 @@ func (p pruning) batch(t *tx, before, at, num int64) (ids []int64, seen int, las
 		if err := rows.Scan(&rowAt, &rowNum, &weight); err != nil {
 			return nil, 0, at, num, fmt.Errorf("read %s: %w", t.s.path, err)
 		}
-		if total += weight; total > rowsAtOnce && len(ids) > 0 {
+		if total += weight; total > most && len(ids) > 0 {
 			break
 		}
 		seen++
