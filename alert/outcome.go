@@ -67,12 +67,12 @@ func (f FlowLog) outcome(a Alert) string {
 		return "closed, " + closedBecause(f.Reason)
 	case f.State == "blocked":
 		return "cannot be restored, " + blockedBy(f.Reason) + within(f.ErrorMessage)
-	case a.notBack() && f.NewFlowLogID != "":
-		return "AWS answered that it made " + f.NewFlowLogID + ", and does not show it" + ifAny("; ", f.ErrorMessage)
-	case a.notBack():
-		return "not restored yet" + within(f.ErrorMessage)
+	case a.Kind == Blocked && f.NewFlowLogID != "":
+		return "AWS answered that it made " + f.NewFlowLogID + ", and no look has shown it yet" + within(f.ErrorMessage)
 	case f.NewFlowLogID != "":
 		return f.back(a)
+	case a.notBack():
+		return "not restored yet" + within(f.ErrorMessage)
 	case f.NextAttemptAt != nil:
 		return "not before " + moment(*f.NextAttemptAt)
 	case f.Foreseen != "":

@@ -173,7 +173,7 @@ func TestOutcomes(t *testing.T) {
 		{FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, Blocked, "cannot be restored, AWS refuses it to Flowkeeper's role (AWS's words)"},
 		{FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering", ErrorMessage: "Access error"}, Pipeline, "back as fl-2, but it does not deliver: Access error"},
 		{FlowLog{State: "open", ErrorMessage: "RequestLimitExceeded: slow down", NextAttemptAt: ptr(at("2026-03-01T12:15:00Z"))}, Blocked, "not restored yet (RequestLimitExceeded: slow down)"},
-		{FlowLog{State: "restored", NewFlowLogID: "fl-2"}, Blocked, "AWS answered that it made fl-2, and does not show it"},
+		{FlowLog{State: "restored", NewFlowLogID: "fl-2"}, Blocked, "AWS answered that it made fl-2, and no look has shown it yet"},
 		{FlowLog{ErrorCode: "400", ErrorMessage: "no"}, Attempt, "400, no"},
 	} {
 		if got := c.f.outcome(Alert{Kind: c.kind}); got != c.want {

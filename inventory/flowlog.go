@@ -78,6 +78,7 @@ type Row struct {
 	ReleaseReason string
 	ReleasedAt    time.Time
 	CreatedBy     string // principal of its CreateFlowLogs record, where one was seen
+	Excuses       string // the lost flow log that it replaced for a wait rule: it excuses no other
 	Excluded      bool   // outside inventory.destinations: never protected
 	Imported      bool   // from a file, not yet shown by a listing: acts only by hand
 	// NewDestination: people have not been told yet that it delivers to where

@@ -101,13 +101,18 @@ func diesAt(t *testing.T, point int) bool {
 		s.now = s.now.Add(time.Minute)
 	}
 	s.crash()
+	dark := 0 // it was not back for twelve minutes, and people hear that
+	if i, _, ok, err := s.store.FindIncident(t.Context(), id); ok && (i.State == remediate.Open || i.State == remediate.Restored && !i.Confirmed) {
+		s.must(err)
+		dark = 1
+	}
 	if !acknowledged {
 		s.hear(f)
 	}
 	s.pass(15 * time.Minute)
 	s.is(id, remediate.Verified, "")
 	s.restored("vpc-1")
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: dark, alert.Restored: 1, alert.Closed: 1})
 	s.must(s.store.Close())
 	return c.dead
 }

@@ -92,6 +92,7 @@ type sight struct {
 	others   []inventory.FlowLog // other flow logs on the resource
 	adoptive func(id string) bool
 	creator  func(id string) string // principal that made it, where known
+	excuses  func(id string) bool   // it excuses no other loss, and delivers to where others did before the wait
 	restores []Incident             // of the lineage within the last hour
 	released bool
 	row      bool      // the snapshot has a row
@@ -121,7 +122,7 @@ type verdict struct {
 	at     time.Time
 	reason string
 	advice string
-	found  inventory.FlowLog
+	found  inventory.FlowLog // what is there: adopted, in the way, or the reason to close
 }
 
 // decide is what to do next about an open or blocked incident: "Deciding" in
@@ -135,14 +136,15 @@ func decide(i Incident, s sight, p Policy, now time.Time) verdict {
 	case s.alive:
 		return decideAlive(i, p, now)
 	}
-	if v, ok := excused(i, s, p, now); ok {
+	f, there := equivalent(i, s)
+	if v, ok := excused(i, s, p, now); ok && (v.deed != hold || i.Source != ByDrift || !there) {
 		return sure(v, s, p, now)
 	}
-	if f, ok := equivalent(i, s); ok {
+	if there {
 		return verdict{deed: adopting, found: f}
 	}
 	if f, ok := replacedBy(i, s); ok {
-		return sure(verdict{deed: closing, reason: Replaced, advice: "replaced by " + f.ID}, s, p, now)
+		return sure(verdict{deed: closing, reason: Replaced, advice: "replaced by " + f.ID, found: f}, s, p, now)
 	}
 	return decideCreate(i, s, p, now)
 }
@@ -214,14 +216,15 @@ func equivalent(i Incident, s sight) (inventory.FlowLog, bool) {
 }
 
 // replacedBy finds what a wait rule's principal made on the resource within
-// its wait, before or after the deletion.
+// its wait, before or after the deletion, to a destination that was in use before
+// that. One flow log excuses one loss.
 func replacedBy(i Incident, s sight) (inventory.FlowLog, bool) {
 	if i.Action != Wait || i.Waited == 0 || i.Actor == nil {
 		return inventory.FlowLog{}, false
 	}
 	for _, f := range s.others {
 		by := s.creator(f.ID)
-		if by == "" || by != principal(i.Actor) || inventory.Equivalent(i.Scope, i.Frozen, f) {
+		if by == "" || by != principal(i.Actor) || inventory.Equivalent(i.Scope, i.Frozen, f) || !s.excuses(f.ID) {
 			continue
 		}
 		if d := f.CreatedAt.Sub(i.DeletedAt); d.Abs() <= i.Waited {

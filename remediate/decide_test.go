@@ -29,7 +29,7 @@ func here(id string, fn func(*inventory.FlowLog)) inventory.FlowLog {
 
 func TestDecide(t *testing.T) {
 	t.Parallel()
-	known := sight{row: true, guarded: true, listed: true, adoptive: func(string) bool { return true }, creator: func(string) string { return "" }}
+	known := sight{row: true, guarded: true, listed: true, adoptive: func(string) bool { return true }, creator: func(string) string { return "" }, excuses: func(string) bool { return true }}
 	decoy := here("fl-decoy", func(f *inventory.FlowLog) { f.TrafficType = "REJECT" })
 	for _, c := range []struct {
 		name   string
@@ -66,6 +66,15 @@ func TestDecide(t *testing.T) {
 			s.others = []inventory.FlowLog{here("fl-new", func(f *inventory.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })}
 			s.creator = func(string) string { return i.Actor.ARN }
 		}, closing, Replaced, 0},
+		{"replaced by what excuses another loss, or delivers to a new place", func(i *Incident, s *sight, _ *Policy) {
+			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
+			s.others = []inventory.FlowLog{here("fl-new", func(f *inventory.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })}
+			s.creator, s.excuses = func(string) string { return i.Actor.ARN }, func(string) bool { return false }
+		}, creating, "", 0},
+		{"drift, and an equivalent is there within the wait", func(i *Incident, s *sight, _ *Policy) {
+			i.Source, i.WaitUntil, s.others = ByDrift, noon.Add(time.Minute), []inventory.FlowLog{here("fl-new", nil)}
+		}, adopting, "", 0},
+		{"drift, and nothing is there within the wait", func(i *Incident, _ *sight, _ *Policy) { i.Source, i.WaitUntil = ByDrift, noon.Add(time.Minute) }, hold, "", time.Minute},
 		{"replaced by somebody else", func(i *Incident, s *sight, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
 			s.others = []inventory.FlowLog{here("fl-new", func(f *inventory.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })}

@@ -383,8 +383,9 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if len(incidents) > 0 {
 		told.DueAt = now.Add(tellRestoredAfter)
 	}
+	told.OverdueAt = soonest(told.OverdueAt, firstOverdue(incidents, r.Policy))
 	for _, i := range incidents {
-		if i.EventID == told.ID && i.Stuck != nil && i.ToldStuckAt.IsZero() && told.StuckAt.IsZero() {
+		if i.EventID == told.ID && i.stuckNews() && told.StuckAt.IsZero() {
 			told.StuckAt = now.Add(tellStuckAfter) // it was another event's to tell
 		}
 	}
@@ -399,7 +400,7 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 // is known says nothing of who did it (I2).
 func (e Event) after(before Event, incidents []Incident) Event {
 	e.Level, e.DetectedAt = alert.Highest(before.Level, e.Level), before.DetectedAt
-	e.StuckAt, e.StuckTold = before.StuckAt, before.StuckTold
+	e.StuckAt, e.StuckTold, e.OverdueAt = before.StuckAt, before.StuckTold, before.OverdueAt
 	if !slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known }) {
 		e.Actor, e.Rule, e.DeletedAt, e.Failed = before.Actor, before.Rule, before.DeletedAt, before.Failed
 	}

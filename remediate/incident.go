@@ -102,6 +102,8 @@ type Incident struct {
 	Untagged   bool // AWS refused our own tag
 	Requested  bool // a person asked (`flowkeeper restore`): rules no longer count
 
+	MissingSince  time.Time // earlier than OpenedAt, where it is a replacement that AWS answered and never showed
+	Tried         int       // attempts since it was opened, looks that failed among them
 	Attempts      int
 	LastError     string // why the last attempt did not succeed; AWS's own words
 	Looks         int
@@ -112,7 +114,8 @@ type Incident struct {
 	Flapping      bool
 	FlapTold      bool      // people have heard of it, or are about to
 	Stuck         *Stuck    // why it is blocked or held back
-	ToldStuckAt   time.Time // when people last heard of that; zero: not yet
+	StuckNews     bool      // people have not heard of that reason
+	ToldStuckAt   time.Time // when people last heard that it is not back; zero: not yet
 }
 
 // Stuck is why an incident is blocked, or held back, in the words of the alert
@@ -132,7 +135,7 @@ func (i Incident) Settled() bool { return i.State == Verified || i.State == Clos
 // back, and what seems to lie ahead has been. A wait is not longer than it was
 // meant.
 func (i Incident) until(now time.Time, p Policy) Incident {
-	for _, t := range []*time.Time{&i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.MismatchAt, &i.ToldStuckAt} {
+	for _, t := range []*time.Time{&i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.MismatchAt, &i.ToldStuckAt, &i.MissingSince} {
 		*t = earlier(*t, now)
 	}
 	i.WaitUntil = earlier(i.WaitUntil, now.Add(max(i.Waited, p.DriftWait)))
@@ -201,12 +204,18 @@ type Event struct {
 	DueAt        time.Time // when people hear of what is restored, even if not all is; zero: no longer
 	StuckAt      time.Time // when people hear at the latest of incidents that are stuck; zero: of none
 	StuckTold    bool      // they have heard of some
+	OverdueAt    time.Time // when people hear at the latest of incidents that are not back; zero: of none
 }
 
 // Due is when to look at it again even if no incident changes; zero: never.
-func (e Event) Due() time.Time {
-	if e.StuckAt.IsZero() || !e.DueAt.IsZero() && e.DueAt.Before(e.StuckAt) {
-		return e.DueAt
+func (e Event) Due() time.Time { return soonest(e.DueAt, e.StuckAt, e.OverdueAt) }
+
+// soonest of times; zero ones, which mean never, do not count.
+func soonest(times ...time.Time) (first time.Time) {
+	for _, t := range times {
+		if first.IsZero() || !t.IsZero() && t.Before(first) {
+			first = t
+		}
 	}
-	return e.StuckAt
+	return first
 }

@@ -41,6 +41,10 @@ func (r *Remediator) found(ctx context.Context, s inventory.Scope, list []invent
 // decoy: it is kept, but not protected. listed: the scope has had its first
 // refresh.
 func (r *Remediator) learn(tx Tx, f inventory.FlowLog, listed bool, at time.Time) (fresh bool, err error) {
+	since := at
+	if !listed {
+		since = time.Time{} // it may have been there for long
+	}
 	row, ok, err := tx.FlowLog(f.Scope, f.ID)
 	switch {
 	case err != nil:
@@ -53,7 +57,7 @@ func (r *Remediator) learn(tx Tx, f inventory.FlowLog, listed bool, at time.Time
 		imported := row.Imported
 		if imported {
 			row.Imported, row.State, row.GoneAt, row.WrittenAt = false, inventory.Live, time.Time{}, at
-			if _, err := tx.NewDestination(f.Scope, f.Destination(f.Scope)); err != nil {
+			if _, err := tx.NewDestination(f.Scope, f.Destination(f.Scope), since); err != nil {
 				return false, err
 			}
 		}
@@ -71,7 +75,7 @@ func (r *Remediator) learn(tx Tx, f inventory.FlowLog, listed bool, at time.Time
 	if err != nil {
 		return false, err
 	}
-	news, err := tx.NewDestination(f.Scope, f.Destination(f.Scope))
+	news, err := tx.NewDestination(f.Scope, f.Destination(f.Scope), since)
 	if err != nil {
 		return false, err
 	}

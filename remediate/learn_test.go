@@ -184,6 +184,8 @@ func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
 func TestATornDownVPCIsLookedAt(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
+	s.policy.DriftWait = 0
+	s.crash()
 	s.protect(2)
 	torn := func(vpc string) detection.Finding {
 		return detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn-" + vpc, Account: account, Region: region, ResourceIDs: []string{vpc}}}

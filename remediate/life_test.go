@@ -158,9 +158,11 @@ func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	id := s.protect(1)[0]
 	s.attack(id) // its record never comes
 	s.refresh()
-	s.pass(time.Minute)
-	s.is(id, remediate.Open, "")
+	s.work()
 	s.told(nil)
+	s.pass(30 * time.Second)
+	s.is(id, remediate.Open, "")
+	s.told(map[alert.Kind]int{alert.Deletion: 1}) // decided or not
 	s.pass(2 * time.Minute)
 	s.is(id, remediate.Restored, "")
 	s.restored("vpc-1")
@@ -170,20 +172,31 @@ func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	}
 }
 
+// TestDriftWhoseEventComesLater: where people have heard of the drift by then, a
+// second alert says who it was, and each has an end.
 func TestDriftWhoseEventComesLater(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	f := s.attack(id)
-	s.refresh()
-	s.pass(30 * time.Second)
-	s.hear(f)
-	s.work()
-	if i := s.is(id, remediate.Restored, ""); i.Source != remediate.ByEvent || i.Actor == nil || i.DeletedAt.IsZero() {
-		t.Errorf("incident %+v", i)
+	for after, alerts := range map[time.Duration]int{20 * time.Second: 1, time.Minute: 2} {
+		t.Run(after.String(), func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id := s.protect(1)[0]
+			f := s.attack(id)
+			s.refresh()
+			s.pass(after)
+			s.hear(f)
+			s.work()
+			if i := s.is(id, remediate.Restored, ""); i.Source != remediate.ByEvent || i.Actor == nil || i.DeletedAt.IsZero() {
+				t.Errorf("incident %+v", i)
+			}
+			s.pass(12 * time.Minute)
+			s.told(map[alert.Kind]int{alert.Deletion: alerts, alert.Restored: alerts, alert.Closed: alerts})
+			if a := s.alerts(alert.Deletion); a[alerts-1].Actor == nil {
+				t.Errorf("nobody was told who it was: %+v", a)
+			}
+			s.resolved()
+		})
 	}
-	s.pass(12 * time.Minute)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
 func TestI3AdoptsWhatSomebodyElseMade(t *testing.T) {
@@ -348,18 +361,27 @@ func TestResourceGone(t *testing.T) {
 	}
 }
 
-// TestAWSRemovesADeadVPCsFlowLogs with no call: informational.
+// TestAWSRemovesADeadVPCsFlowLogs with no call: informational where that is known
+// when people hear of it. Within drift_wait no create may ask.
 func TestAWSRemovesADeadVPCsFlowLogs(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.world.RemoveResource(account, region, "vpc-1")
-	s.refresh()
-	s.pass(10 * time.Minute)
-	s.is(id, remediate.Closed, remediate.ResourceGone)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
-	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
-		t.Errorf("level %s", a.Level)
+	for wait, level := range map[time.Duration]alert.Level{0: alert.Informational, 2 * time.Minute: alert.Critical} {
+		t.Run(wait.String(), func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			s.policy.DriftWait = wait
+			s.crash()
+			id := s.protect(1)[0]
+			s.world.RemoveResource(account, region, "vpc-1")
+			s.refresh()
+			s.pass(10 * time.Minute)
+			s.is(id, remediate.Closed, remediate.ResourceGone)
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+			if a := s.alerts(alert.Deletion)[0]; a.Level != level {
+				t.Errorf("level %s", a.Level)
+			}
+			s.resolved()
+		})
 	}
 }
 
@@ -419,7 +441,7 @@ func (s *scene) release() {
 }
 
 // TestWaitReplaced: Terraform destroys and creates another one, elsewhere or at
-// the same place. That one is protected from then on.
+// the same place, where others deliver to. That one is protected from then on.
 func TestWaitReplaced(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*fakeaws.FlowLog){
@@ -429,7 +451,7 @@ func TestWaitReplaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
-			id := s.protect(1)[0]
+			id, _ := s.protectTwo()
 			s.policy.Rules = []remediate.Rule{{Principal: mallory, Action: remediate.Wait, Wait: 10 * time.Minute}}
 			s.crash()
 			s.hear(s.attack(id))
@@ -483,7 +505,9 @@ func TestI9FlappingNeverStops(t *testing.T) {
 			s.pass(time.Second)
 		}
 	}
-	s.told(map[alert.Kind]int{alert.Deletion: 8, alert.Restored: 8, alert.Flapping: 1, alert.Closed: len(s.alerts(alert.Closed))})
+	s.told(map[alert.Kind]int{alert.Deletion: 8, alert.Restored: 8, alert.Flapping: 1,
+		alert.Blocked: 2, // the two that were held back for more than five minutes after the first had been told
+		alert.Closed:  len(s.alerts(alert.Closed))})
 	if s.creates() != 8 {
 		t.Errorf("%d creates", s.creates())
 	}

@@ -146,6 +146,7 @@ func (r *Remediator) byHand(tx Tx, i Incident, now time.Time) error {
 	}
 	e := eventOf(i)
 	e.Level, e.DetectedAt, e.ToldDeletion, e.DueAt = alert.Low, now, now, now.Add(tellRestoredAfter)
+	e.OverdueAt = i.overdueAt(r.Policy)
 	return tx.PutEvent(e)
 }
 

@@ -187,7 +187,7 @@ func (i Incident) reopen(now time.Time) Incident {
 	i.OpenedAt, i.NextAttemptAt = now, now
 	i.AliveSince, i.AbsentAt, i.NotFoundAt, i.FailingSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	i.NewID, i.Adopted, i.Confirmed, i.RestoredAt, i.VerifiedAt = "", false, false, time.Time{}, time.Time{}
-	i.Attempts, i.Looks = 0, 0
+	i.Attempts, i.Looks, i.Tried, i.MissingSince, i.StuckNews = 0, 0, 0, time.Time{}, false
 	return i
 }
 
@@ -220,7 +220,8 @@ func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, sta
 	if opened == 0 {
 		return nil
 	}
-	e.DueAt = now.Add(r.Policy.DriftWait + tellRestoredAfter)
+	e.DueAt = soonest(e.DueAt, now.Add(tellDriftAfter))
+	e.OverdueAt = soonest(e.OverdueAt, now.Add(r.Policy.DriftWait+overdueAfter))
 	r.Log.Warn("flow logs gone without an event: the way of events may be blind too", "account", s.Account, "region", s.Region, "flow_logs", opened)
 	return tx.PutEvent(e)
 }
@@ -257,7 +258,7 @@ func (r *Remediator) drift(tx Tx, s inventory.Scope, id, eventID string, action 
 	i.Source, i.EventID, i.Actor, i.DeletedAt = ByDrift, eventID, nil, time.Time{}
 	i.Action = max(i.Action, action) // the strictest of all that was said of it
 	i.WaitUntil = now.Add(r.Policy.DriftWait)
-	i.NextAttemptAt = i.WaitUntil
+	i.NextAttemptAt = now // what ends without a create is decided before people hear of it
 	if err := tx.PutIncident(i); err != nil {
 		return 0, err
 	}

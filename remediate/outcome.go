@@ -27,7 +27,7 @@ func (r *Remediator) sight(tx Tx, i Incident, l look, asked bool) (sight, *inven
 		return s, nil, err
 	}
 	s.restores = slices.DeleteFunc(s.restores, func(x Incident) bool { return x.RestoredAt.After(now) }) // the clock has gone back
-	creators, bad := map[string]string{}, map[string]bool{}
+	creators, bad, excuses := map[string]string{}, map[string]bool{}, map[string]bool{}
 	for id, f := range l.found {
 		if id == i.FlowLogID {
 			s.alive = true
@@ -46,6 +46,9 @@ func (r *Remediator) sight(tx Tx, i Incident, l look, asked bool) (sight, *inven
 			return s, nil, err
 		}
 		creators[id] = other.CreatedBy
+		if excuses[id], err = mayExcuse(tx, i, other); err != nil {
+			return s, nil, err
+		}
 		gone := known && other.State == inventory.Gone
 		if asked && l.at.Sub(other.GoneAt) >= r.Policy.Settle {
 			gone = false // no look is as stale as that: it was taken for gone by mistake
@@ -57,11 +60,22 @@ func (r *Remediator) sight(tx Tx, i Incident, l look, asked bool) (sight, *inven
 	})
 	s.adoptive = func(id string) bool { return !bad[id] }
 	s.creator = func(id string) string { return creators[id] }
+	s.excuses = func(id string) bool { return excuses[id] }
 	if !ok || row.Imported && !i.Requested {
 		return s, nil, nil
 	}
 	s.row, s.made, s.guarded, s.released = true, row.CreatedAt, row.Protected, row.Released(i.lostAt())
 	return s, &row, nil
+}
+
+// mayExcuse reports whether a flow log may be what replaces the incident's: no other
+// loss was excused by it, and its destination was known before the wait around the
+// deletion began. So whom a rule names can't send traffic to a new place by it.
+func mayExcuse(tx Tx, i Incident, by inventory.Row) (bool, error) {
+	if i.Action != Wait || i.Waited == 0 || by.Excuses != "" && by.Excuses != i.FlowLogID {
+		return false, nil
+	}
+	return tx.KnownDestination(i.Scope, by.Destination(i.Scope), earlier(i.DeletedAt, by.CreatedAt).Add(-i.Waited))
 }
 
 // judge decides about an incident and records it, where no create is needed.
@@ -116,11 +130,26 @@ func (r *Remediator) judge(tx Tx, i Incident, l look, asked bool, now time.Time)
 	case adopting:
 		return r.restored(tx, i, v.found, true, now)
 	}
-	if v.reason == AlertOnly {
+	switch v.reason {
+	case AlertOnly:
 		i.ModeOnly = r.Policy.AlertOnly
+	case Replaced:
+		if err := excuse(tx, i, v.found.ID); err != nil {
+			return err
+		}
 	}
 	i.State = old.State
 	return r.close(tx, i, v.reason, v.advice, now)
+}
+
+// excuse notes which loss a flow log has excused.
+func excuse(tx Tx, i Incident, by string) error {
+	row, ok, err := tx.FlowLog(i.Scope, by)
+	if err != nil || !ok {
+		return err
+	}
+	row.Excuses = i.FlowLogID
+	return tx.PutFlowLog(row)
 }
 
 // inTheWay is the answer of a create that a decoy prevents.
@@ -228,11 +257,13 @@ func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, a
 	if err := r.succeed(tx, i, lost, now); err != nil {
 		return err
 	}
-	text := "its replacement was lost in turn"
+	text, never := "its replacement was lost in turn", false
 	if next.FlowLogID == "" {
 		next = newIncident(i.Scope, newID, inventory.Row{}, false, now)
 		next.Source, next.Action, next.EventID = ByDrift, Restore, "lost-"+newID
-		if err := tx.PutEvent(Event{Scope: i.Scope, ID: next.EventID, Source: ByDrift, Level: alert.High, DetectedAt: now, DueAt: now.Add(tellRestoredAfter)}); err != nil {
+		never = !i.Confirmed && !i.Adopted
+		if err := tx.PutEvent(Event{Scope: i.Scope, ID: next.EventID, Source: ByDrift, Level: alert.High, DetectedAt: now,
+			DueAt: now.Add(tellDriftAfter), OverdueAt: now}); err != nil {
 			return err
 		}
 	}
@@ -240,7 +271,11 @@ func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, a
 	case !next.Known:
 		next.Known, next.RootID, next.ResourceID = true, i.RootID, i.ResourceID
 		next.Frozen, next.FirstSeenAt, next.LastSeenAt = lost.Settings, i.FirstSeenAt, i.RestoredAt
-		if err := r.again(tx, next, text, now); err != nil {
+		next = next.reopen(now)
+		if never { // nobody has ever seen it: the same loss goes on
+			next.MissingSince, next.Tried, next.ToldStuckAt = i.missingSince(), i.Tried, i.ToldStuckAt
+		}
+		if err := r.reopened(tx, next, text, now); err != nil {
 			return err
 		}
 	case alive, next.State == Closed && next.Reason == StillThere:
@@ -261,7 +296,11 @@ func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, a
 
 // again opens an incident of a lineage once more.
 func (r *Remediator) again(tx Tx, i Incident, text string, now time.Time) error {
-	i = i.reopen(now)
+	return r.reopened(tx, i.reopen(now), text, now)
+}
+
+// reopened writes an incident that was opened once more.
+func (r *Remediator) reopened(tx Tx, i Incident, text string, now time.Time) error {
 	if err := tx.PutIncident(i); err != nil {
 		return err
 	}
@@ -321,7 +360,7 @@ func (r *Remediator) verify(tx Tx, i Incident, l look, now time.Time) error {
 		return r.supersede(tx, i, i.NewID, next, false, now)
 	}
 	old := i
-	i.Confirmed, i.Attempts = true, 0
+	i.Confirmed, i.Attempts, i.LastError = true, 0, ""
 	switch done := i.RestoredAt.Add(r.Policy.VerifyAfter); {
 	case f.Failing():
 		i.Reason = NotDelivering

@@ -80,6 +80,7 @@ type scopeState struct {
 	mu    sync.Mutex
 	looks []look
 	wake  chan struct{}
+	turn  int // of the steps; the restorer's alone
 	pace  *pace
 
 	background atomic.Int32 // calls to AWS that messages have left behind

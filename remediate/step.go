@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -16,6 +17,9 @@ import (
 const (
 	batch    = 50 // incidents of one Step: few enough that a new one soon has its turn
 	parallel = 4  // creates of one scope at once
+
+	retryShare = 4               // one in so many is a retry, where first attempts wait
+	longStep   = 5 * time.Second // a step begins no retry after that: AWS answers slowly
 )
 
 // Step does what is due in one scope, once, as far as the scope's pace allows
@@ -24,16 +28,18 @@ const (
 // on; the caller calls again while there are any.
 func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (int, error) {
 	api, ours := r.Fleet.EC2(s)
-	if !ours {
-		return 0, nil
-	}
 	var due []Incident
 	var events []Event
 	var bursts []Burst
-	calls := r.scope(s).pace.ready(r.Now())
+	began := r.Now()
+	calls := 0
+	if ours {
+		calls = r.scope(s).pace.ready(began)
+	}
 	err := r.Store.View(ctx, func(tx Tx) (err error) {
 		if calls > 0 {
-			if due, err = tx.Due(s, r.Now(), min(batch, calls-1)); err != nil {
+			limit := min(batch, calls-1)
+			if due, err = tx.Due(s, r.Now(), limit, r.scope(s).forRetries(limit)); err != nil {
 				return err
 			}
 		}
@@ -49,19 +55,38 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (
 	if err := r.tellDue(ctx, s, events); err != nil {
 		return 0, err
 	}
-	if err := r.alertDueBursts(ctx, bursts); err != nil {
+	if err := r.alertDueBursts(ctx, bursts); err != nil || len(due) == 0 {
 		return 0, err
 	}
 	looks := r.lookAt(ctx, s, api, due)
 	beat()
 	acts := make([]func() error, len(due))
+	var left atomic.Int32
 	for n, i := range due {
 		acts[n] = func() error {
 			defer beat()
+			if i.Tried > 0 && r.Now().Sub(began) > longStep {
+				left.Add(1)
+				return nil // a first attempt may have come meanwhile: the next step begins with that
+			}
 			return r.act(ctx, s, api, i, looks[i.ResourceID])
 		}
 	}
-	return len(due), r.beside(parallel, acts...)
+	err = r.beside(parallel, acts...)
+	return len(due) - int(left.Load()), err
+}
+
+// forRetries is how many places of a step's incidents are kept for those that were
+// tried before, though others wait for their first attempt: a quarter, or all of
+// every fourth step.
+func (s *scopeState) forRetries(limit int) int {
+	if n := limit / retryShare; n > 0 {
+		return n
+	}
+	if s.turn++; s.turn%retryShare == 0 {
+		return limit
+	}
+	return 0
 }
 
 // seen is a look for one incident, or why there is none.
@@ -106,9 +131,15 @@ func (r *Remediator) act(ctx context.Context, s inventory.Scope, api EC2, i Inci
 		if ctx.Err() != nil {
 			return nil // stopping: the next start looks again
 		}
+		a := classifyError(see.err)
+		if a.class == noResource {
+			a.class = retry // a look tells nothing of the resource
+		}
 		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, now time.Time) error {
 			i.Attempts++
-			return r.failed(tx, i, classifyError(see.err), now)
+			i.Tried++
+			i.NotFoundAt = time.Time{}
+			return r.failed(tx, i, a, now)
 		})
 	}
 	switch i.State {
@@ -187,12 +218,20 @@ func (r *Remediator) answered(tx Tx, i Incident, a answer, after look, now time.
 		return nil // another step, or a command, was faster
 	}
 	i.Attempts++
+	i.Tried++
+	if a.class != created {
+		i.LastError = a.message
+	}
+	if a.class != noResource {
+		i.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
+	}
 	if err := r.gone(tx, i, now); err != nil {
 		return err
 	}
 	if i.AbsentAt.IsZero() {
 		i.AbsentAt = now
 	}
+	i.AliveSince, i.Looks = time.Time{}, 0 // the look before showed it gone: what may show it alive again begins anew
 	switch a.class {
 	case created:
 		return r.restored(tx, i, inventory.FlowLog{ID: a.id, Scope: i.Scope, Settings: replacement(i), CreatedAt: now}, false, now)
@@ -300,6 +339,9 @@ func (r *Remediator) gone(tx Tx, i Incident, now time.Time) error {
 func (r *Remediator) failed(tx Tx, i Incident, a answer, now time.Time) error {
 	old := i
 	i.LastError = a.message
+	if i.State == Open {
+		i.Advice = a.advice
+	}
 	i.NextAttemptAt = now.Add(backoff(i.Attempts, r.jitter()))
 	if a.class != roleSlow {
 		i.FailingSince = time.Time{}
@@ -336,13 +378,10 @@ func (r *Remediator) failed(tx Tx, i Incident, a answer, now time.Time) error {
 	return r.block(tx, i, a, now)
 }
 
-// remindAfter is how often people hear again of what is blocked.
-const remindAfter = 24 * time.Hour
-
 // roleGrace is how long a role that can't be assumed counts as IAM being slow.
 const roleGrace = 5 * time.Minute
 
-// block records that a person is needed, and tells so once and then daily.
+// block records that a person is needed, and tells so once for each reason.
 func (r *Remediator) block(tx Tx, i Incident, a answer, now time.Time) error {
 	old := i
 	if old.State == Open {
@@ -353,7 +392,7 @@ func (r *Remediator) block(tx Tx, i Incident, a answer, now time.Time) error {
 		return tx.PutIncident(i) // only a look was refused: the flow log is there
 	}
 	i.State, i.Reason, i.Advice, i.LastError = Blocked, a.reason, a.advice, a.message
-	if old.Reason != i.Reason || now.Sub(i.ToldStuckAt) >= remindAfter {
+	if old.Reason != i.Reason || i.ToldStuckAt.IsZero() && !i.StuckNews {
 		kind := alert.Blocked
 		if a.reason == Decoy {
 			kind = alert.Decoy

@@ -23,9 +23,11 @@ type Tx interface {
 	PutFlowLog(row inventory.Row) error
 	// Live are the live rows of a resource.
 	Live(scope inventory.Scope, resource string) ([]inventory.Row, error)
-	// NewDestination notes a destination, and reports whether the scope had
-	// none such before.
-	NewDestination(scope inventory.Scope, destination string) (bool, error)
+	// NewDestination notes a destination that was first seen at a time, or (zero)
+	// by the first refresh, and reports whether the scope had none such before.
+	NewDestination(scope inventory.Scope, destination string, at time.Time) (bool, error)
+	// KnownDestination reports whether it was noted before a time.
+	KnownDestination(scope inventory.Scope, destination string, before time.Time) (bool, error)
 	// Untold are rows about which people have not been told something.
 	Untold(scope inventory.Scope, limit int) ([]inventory.Row, error)
 	// AnyFailing reports whether people were told of a protected live row that
@@ -41,8 +43,10 @@ type Tx interface {
 	// Recorded reports whether the incident's history has a record: its event,
 	// and what it claims.
 	Recorded(scope inventory.Scope, id, eventID, claim string) (bool, error)
-	// Due are incidents whose time has come, those of the oldest flow logs first.
-	Due(scope inventory.Scope, now time.Time, limit int) ([]Incident, error)
+	// Due are incidents whose time has come: first attempts, those of the oldest
+	// flow logs first; then what was tried or restored before, the longest overdue
+	// first, which has at least so many of the places; and unknown ones last.
+	Due(scope inventory.Scope, now time.Time, limit, forRetries int) ([]Incident, error)
 	// Pending are unsettled incidents that wait for something on the resource.
 	Pending(scope inventory.Scope, resource string) ([]Incident, error)
 	// Blocked are incidents that wait for a person.
@@ -69,6 +73,8 @@ type Tx interface {
 	// EventsOf are the events that named an incident, as far as its history
 	// goes, and the one that it belongs to.
 	EventsOf(scope inventory.Scope, id string) ([]string, error)
+	// DueScopes are those that have events whose time has come.
+	DueScopes(now time.Time) ([]inventory.Scope, error)
 	// DueEvents are events whose time has come.
 	DueEvents(scope inventory.Scope, now time.Time) ([]Event, error)
 	// NextDue is when the next incident, event or burst of the scope is due, or a

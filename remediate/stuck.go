@@ -13,25 +13,28 @@ const (
 	// one alert tells what an event came to, however many flow logs it names.
 	tellStuckAfter = 30 * time.Second
 	// tellStuckAgainAfter is so for what comes after the first alert: another
-	// reason, or a reminder. Each of them may be found at another try.
+	// reason. Each of them may be found at another try.
 	tellStuckAgainAfter = 16 * time.Minute
+	// remindAfter is how often people hear again of what is not back.
+	remindAfter = 24 * time.Hour
 	// remindWith is from when on an incident is told again together with
 	// another whose time has come.
 	remindWith = remindAfter - time.Hour
 )
 
 // stuck notes that people are to hear of an incident that is blocked or held
-// back. Without an event to tell it with, they hear at once.
+// back. An event that is not remembered is made anew, to tell it and its end with.
 func (r *Remediator) stuck(tx Tx, i Incident, why Stuck, now time.Time) (Incident, error) {
-	i.Stuck, i.ToldStuckAt = &why, time.Time{}
+	i.Stuck, i.StuckNews = &why, true
 	e, ok, err := tx.Event(i.Scope, i.EventID)
-	switch {
-	case err != nil:
+	if err != nil {
 		return i, err
-	case !ok:
-		i.ToldStuckAt = now
-		return i, r.tellStuckOf(tx, eventOf(i), why.Kind, []Incident{i}, now)
-	case e.StuckAt.IsZero():
+	}
+	if !ok {
+		e = eventOf(i)
+		e.DetectedAt, e.ToldDeletion, e.Level = now, now, alert.High
+	}
+	if !ok || e.StuckAt.IsZero() {
 		e.StuckAt = now.Add(tellStuckAfter)
 		if e.StuckTold {
 			e.StuckAt = now.Add(tellStuckAgainAfter)
@@ -41,43 +44,56 @@ func (r *Remediator) stuck(tx Tx, i Incident, why Stuck, now time.Time) (Inciden
 	return i, nil
 }
 
-// tellStuck tells of all incidents of an event that are stuck and of which
-// people have not heard, or not for long: one alert a kind.
-func (r *Remediator) tellStuck(tx Tx, e Event, now time.Time) error {
+// tellStuck tells of all incidents of an event that are stuck for a reason of which
+// people have not heard, or not back for too long, or not told of for a day: one
+// alert a kind. It returns the event with when it is to be called again.
+func (r *Remediator) tellStuck(tx Tx, e Event, now time.Time) (Event, error) {
 	all, err := tx.EventIncidents(e.Scope, e.ID, false)
 	if err != nil {
-		return err
+		return e, err
 	}
-	for _, kind := range []alert.Kind{alert.Decoy, alert.Blocked, alert.Flapping} {
-		var told []Incident
-		for _, i := range all {
-			if i.Stuck == nil || i.Stuck.Kind != kind || !i.stillStuck() || now.Sub(i.ToldStuckAt) < remindWith {
-				continue
-			}
-			told = append(told, i)
-			i.ToldStuckAt = now
-			if kind == alert.Flapping {
-				i.Stuck = nil // told once
-			}
-			if err := tx.PutIncident(i); err != nil {
-				return err
-			}
-		}
-		if len(told) == 0 {
+	_, ours := r.Fleet.EC2(e.Scope)
+	told := map[alert.Kind][]Incident{}
+	for n, i := range all {
+		i = i.until(now, r.Policy)
+		overdue := i.overdueAt(r.Policy)
+		due := !overdue.IsZero() && (!overdue.After(now) || !i.ToldStuckAt.IsZero() && now.Sub(i.ToldStuckAt) >= remindWith)
+		if !due && !i.stuckNews() {
 			continue
 		}
-		if err := r.tellStuckOf(tx, e, kind, told, now); err != nil {
-			return err
+		why := i.why(ours)
+		if i.stuckNews() && i.Stuck.Kind == alert.Flapping {
+			why = *i.Stuck
+			i.Stuck = nil // told once, though it may be back by now
+		}
+		i.StuckNews, i.ToldStuckAt = false, now
+		if err := tx.PutIncident(i); err != nil {
+			return e, err
+		}
+		all[n] = i
+		i.Stuck = &why
+		told[why.Kind] = append(told[why.Kind], i)
+	}
+	for _, kind := range []alert.Kind{alert.Decoy, alert.Blocked, alert.Flapping} {
+		if len(told[kind]) == 0 {
+			continue
+		}
+		e.StuckTold = true
+		if err := r.tellStuckOf(tx, e, kind, told[kind], ours, now); err != nil {
+			return e, err
 		}
 	}
-	return nil
+	e.StuckAt, e.OverdueAt = time.Time{}, firstOverdue(all, r.Policy)
+	return e, nil
 }
 
-// stillStuck reports whether there is something to tell yet: that a lineage
-// flaps is, though it is back by now.
-func (i Incident) stillStuck() bool { return i.State == Blocked || i.Stuck.Kind == alert.Flapping }
+// stuckNews reports whether there is a reason that people have not heard of, and
+// that still holds: that a lineage flaps does, though it is back by now.
+func (i Incident) stuckNews() bool {
+	return i.Stuck != nil && (i.StuckNews || i.ToldStuckAt.IsZero()) && (i.State == Blocked || i.Stuck.Kind == alert.Flapping)
+}
 
-func (r *Remediator) tellStuckOf(tx Tx, e Event, kind alert.Kind, incidents []Incident, now time.Time) error {
+func (r *Remediator) tellStuckOf(tx Tx, e Event, kind alert.Kind, incidents []Incident, ours bool, now time.Time) error {
 	e.Level = alert.Critical
 	parts := []string{strconv.FormatInt(now.UnixMilli(), 10)}
 	for _, i := range incidents {
@@ -87,10 +103,17 @@ func (r *Remediator) tellStuckOf(tx Tx, e Event, kind alert.Kind, incidents []In
 	a.Rule = nil
 	a.FlowLogs = slices.Grow(a.FlowLogs, len(incidents))
 	for n, f := range flowLogs(incidents) {
-		why := incidents[n].Stuck
-		f.ErrorMessage, f.DifferencesFound = why.Message, why.Differences
-		if why.Advice != "" {
-			f.Advice = why.Advice
+		i := incidents[n]
+		f.ErrorMessage, f.DifferencesFound = i.Stuck.Message, i.Stuck.Differences
+		if i.Stuck.Advice != "" {
+			f.Advice = i.Stuck.Advice
+		}
+		f.NextAttemptAt = nil
+		if i.missing() {
+			f.Attempts = i.Tried
+		}
+		if ours && i.missing() && !i.NextAttemptAt.IsZero() {
+			f.NextAttemptAt = &alert.Time{Time: later(i.NextAttemptAt, now)}
 		}
 		a.FlowLogs = append(a.FlowLogs, f)
 	}

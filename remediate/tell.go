@@ -2,6 +2,7 @@ package remediate
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,10 +129,14 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 	if !e.ToldClosed.IsZero() && e.Due().IsZero() {
 		return nil // over
 	}
-	late, stuck := !now.Before(e.DueAt), !e.StuckAt.IsZero() && !now.Before(e.StuckAt)
-	if !late && !stuck {
-		if open, err := tx.EventOpen(s, eventID, now); err != nil || open {
+	late, stuck := !now.Before(e.DueAt), soonest(e.StuckAt, e.OverdueAt)
+	due := !stuck.IsZero() && !now.Before(stuck)
+	if !late && !due {
+		if open, err := tx.EventOpen(s, eventID, now); err != nil || open && !e.OverdueAt.IsZero() {
 			return err // too early to tell anything, and counting costs
+		} else if open { // it was opened again
+			e.OverdueAt = now.Add(overdueAfter)
+			return tx.PutEvent(e)
 		}
 	}
 	n, err := tx.EventStates(s, eventID, told, now)
@@ -140,10 +145,12 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 	}
 	was := e
 	busy := n[Open] + n[Blocked]
+	if busy > 0 && e.OverdueAt.IsZero() {
+		e.OverdueAt = now.Add(overdueAfter)
+	}
 	over := busy+n[waiting]+n[Restored] == 0 // and what is told after the end would never be closed
-	if stuck || !e.StuckAt.IsZero() && (!e.StuckTold && n[Open] == 0 || over) {
-		e.StuckAt, e.StuckTold = time.Time{}, true
-		if err := r.tellStuck(tx, e, now); err != nil {
+	if due || !e.StuckAt.IsZero() && (!e.StuckTold && n[Open] == 0 || over) {
+		if e, err = r.tellStuck(tx, e, now); err != nil {
 			return err
 		}
 	}
@@ -164,6 +171,9 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 	if late || !e.ToldClosed.IsZero() {
 		e.DueAt = time.Time{}
 	}
+	if over {
+		e.OverdueAt = time.Time{}
+	}
 	if e.sameTimes(was) {
 		return nil
 	}
@@ -172,7 +182,7 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 
 // sameTimes reports whether nothing was told between two states of an event.
 func (e Event) sameTimes(was Event) bool {
-	return e.StuckAt.Equal(was.StuckAt) && e.StuckTold == was.StuckTold && e.DueAt.Equal(was.DueAt) && e.ToldRestored.Equal(was.ToldRestored) && e.ToldClosed.Equal(was.ToldClosed)
+	return e.StuckAt.Equal(was.StuckAt) && e.OverdueAt.Equal(was.OverdueAt) && e.StuckTold == was.StuckTold && e.DueAt.Equal(was.DueAt) && e.ToldRestored.Equal(was.ToldRestored) && e.ToldClosed.Equal(was.ToldClosed)
 }
 
 // unsettle makes an event's end to be told again: an incident of it is open
@@ -183,6 +193,7 @@ func (r *Remediator) unsettle(tx Tx, s inventory.Scope, eventID string, now time
 		return err
 	}
 	e.ReopenedAt, e.ToldRestored, e.ToldClosed, e.DueAt = now, time.Time{}, time.Time{}, now.Add(tellRestoredAfter)
+	e.OverdueAt = soonest(e.OverdueAt, now.Add(overdueAfter))
 	return tx.PutEvent(e)
 }
 
@@ -213,7 +224,7 @@ func (r *Remediator) tellAll(tx Tx, e Event, kind alert.Kind, now time.Time) err
 	}
 	a.RouteLevel = e.Level
 	for _, i := range incidents {
-		if !i.ToldStuckAt.IsZero() || i.Flapping {
+		if !i.ToldStuckAt.IsZero() || i.Flapping || e.StuckTold {
 			a.RouteLevel = alert.Critical // what a pager opened, it must also resolve
 		}
 	}
@@ -232,12 +243,12 @@ func (r *Remediator) tellAll(tx Tx, e Event, kind alert.Kind, now time.Time) err
 	return add(tx, a)
 }
 
-// tellDriftAfter is how long people wait to hear of a drift of which all that is
-// decided is quiet.
-const tellDriftAfter = 30 * time.Second
+// tellDriftAfter is when people hear at the latest of a drift, decided or not, but
+// for what else is being told: within 30 seconds of the refresh.
+const tellDriftAfter = 25 * time.Second
 
 // tellDrift tells of flow logs that a refresh found gone, once per refresh:
-// when the first create has answered. Adopted ones need no such alert, and where
+// when the first create has answered, or tellDriftAfter has passed. Adopted ones need no such alert, and where
 // all were on dead resources, or released, it is informational.
 func (r *Remediator) tellDrift(tx Tx, s inventory.Scope, id string, now time.Time) error {
 	i, ok, err := tx.Incident(s, id)
@@ -254,7 +265,7 @@ func (r *Remediator) tellDrift(tx Tx, s inventory.Scope, id string, now time.Tim
 // decided reports whether it is known what becomes of an incident, or a create was
 // tried at least.
 func (i Incident) decided() bool {
-	return i.State != Open || i.Attempts > 0 || i.Flapping || !i.NotFoundAt.IsZero()
+	return i.State != Open || i.Attempts > 0 && !i.AbsentAt.IsZero() || i.Flapping || !i.NotFoundAt.IsZero()
 }
 
 // quiet reports whether a loss by drift is none that people are to be woken for.
@@ -278,7 +289,7 @@ func (r *Remediator) tellLoss(tx Tx, e Event, late bool, now time.Time) error {
 	}
 	undecided := decided < len(all)
 	switch {
-	case decided == 0:
+	case len(all) == 0, decided == 0 && !late:
 		return nil
 	case quiet && undecided && !late:
 		if due := now.Add(tellDriftAfter); !e.DueAt.After(now) || due.Before(e.DueAt) { // by the first that is decided
@@ -304,30 +315,66 @@ func (r *Remediator) tellLoss(tx Tx, e Event, late bool, now time.Time) error {
 	}
 	a := r.deletionAlert(e, all, now)
 	a.RaisedBy = raisedBy
+	for n, i := range all {
+		if i.State == Open && i.WaitUntil.After(now) {
+			a.FlowLogs[n].NextAttemptAt = &alert.Time{Time: i.WaitUntil}
+		}
+	}
 	return add(tx, a)
+}
+
+// TellDue tells people of what is due in every scope that the store has events of:
+// also of those that have no client, or whose step in hand takes long. It may run
+// beside Run. beat is called after each scope.
+func (r *Remediator) TellDue(ctx context.Context, beat func()) error {
+	var scopes []inventory.Scope
+	err := r.Store.View(ctx, func(tx Tx) (err error) { scopes, err = tx.DueScopes(r.Now()); return err })
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range scopes {
+		var events []Event
+		err := r.Store.View(ctx, func(tx Tx) (err error) { events, err = tx.DueEvents(s, r.Now()); return err })
+		errs = append(errs, err, r.tellDue(ctx, s, events))
+		beat()
+	}
+	return errors.Join(errs...)
 }
 
 // tellDue settles events whose time has come.
 func (r *Remediator) tellDue(ctx context.Context, s inventory.Scope, events []Event) error {
 	for _, e := range events {
-		err := r.Store.Update(ctx, func(tx Tx) error {
-			now := r.Now()
-			if e, ok, err := tx.Event(s, e.ID); err != nil {
-				return err
-			} else if ok && e.Due().After(now) { // the clock went back
-				e.DueAt, e.StuckAt = earlier(e.DueAt, now.Add(tellRestoredAfter)), earlier(e.StuckAt, now.Add(tellStuckAgainAfter))
-				return tx.PutEvent(e)
-			} else if ok && e.Source == ByDrift && e.ToldDeletion.IsZero() {
-				if err := r.tellLoss(tx, e, true, now); err != nil {
-					return err
-				}
-			}
-			return r.settleEvent(tx, s, e.ID, now)
-		})
-		if err != nil {
+		if err := r.Store.Update(ctx, func(tx Tx) error { return r.settleDue(tx, s, e.ID, r.Now()) }); err != nil {
 			return err
 		}
 		r.Wake()
 	}
 	return nil
+}
+
+func (r *Remediator) settleDue(tx Tx, s inventory.Scope, id string, now time.Time) error {
+	e, ok, err := tx.Event(s, id)
+	if err != nil || !ok {
+		return err
+	}
+	if e.Due().After(now) { // the clock went back, or it is due so far ahead that it is looked at before
+		e.DueAt, e.StuckAt = earlier(e.DueAt, now.Add(tellRestoredAfter)), earlier(e.StuckAt, now.Add(tellStuckAgainAfter))
+		e.OverdueAt = earlier(e.OverdueAt, now.Add(remindAfter))
+		return tx.PutEvent(e)
+	}
+	if e.Source == ByDrift && e.ToldDeletion.IsZero() {
+		if err := r.tellLoss(tx, e, true, now); err != nil {
+			return err
+		}
+	}
+	if err := r.settleEvent(tx, s, id, now); err != nil {
+		return err
+	}
+	after, ok, err := tx.Event(s, id)
+	if err != nil || !ok || !after.sameTimes(e) || after.Due().After(now) {
+		return err
+	}
+	after.DueAt, after.StuckAt, after.OverdueAt = time.Time{}, time.Time{}, time.Time{} // there is nothing to tell: it is not due for ever
+	return tx.PutEvent(after)
 }

@@ -267,6 +267,7 @@ func (d *Daemon) loops(ctx context.Context) error {
 	g.Go(func() error { return d.keepCopies(ctx) })
 	g.Go(func() error { return d.keepStatus(ctx) })
 	g.Go(func() error { return d.keepBeating(ctx) })
+	g.Go(func() error { return d.keepTelling(ctx) })
 	g.Go(func() error { return d.noticeCommands(ctx) })
 	g.Go(func() error { return systemd.Watchdog(ctx, func() bool { return d.healthy() == nil }) })
 	g.Go(func() error {

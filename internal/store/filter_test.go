@@ -167,7 +167,7 @@ func TestWatched(t *testing.T) {
 	a.ResourceID, b.ResourceID = "vpc-1", "subnet-2"
 	s.learnAt(t, noon, a, b)
 	s.put(t, func(tx remediate.Tx) error {
-		_, err := tx.NewDestination(scope, "arn:aws:s3:::example")
+		_, err := tx.NewDestination(scope, "arn:aws:s3:::example", time.Time{})
 		return err
 	})
 	for begins, want := range map[string]string{"": "[subnet-2 vpc-1]", "vpc": "[vpc-1]", "eni": "[]"} {

@@ -220,13 +220,13 @@ func TestNewDestinationsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	if _, err := s.w.Exec(`WITH RECURSIVE k (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < ?)
-		INSERT INTO destinations SELECT ?, ?, 'arn:aws:s3:::b/' || n FROM k`, mostDestinations, scope.Account, scope.Region); err != nil {
+		INSERT INTO destinations (account, region, destination) SELECT ?, ?, 'arn:aws:s3:::b/' || n FROM k`, mostDestinations, scope.Account, scope.Region); err != nil {
 		t.Fatal(err)
 	}
 	s.put(t, func(tx remediate.Tx) error {
 		for destination, want := range map[string]bool{"arn:aws:s3:::b/7": false, "arn:aws:s3:::b/new": true} {
 			for range 2 {
-				if news, err := tx.NewDestination(scope, destination); err != nil || news != want {
+				if news, err := tx.NewDestination(scope, destination, noon); err != nil || news != want {
 					t.Errorf("%s: %v, %v", destination, news, err)
 				}
 			}

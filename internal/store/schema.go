@@ -199,6 +199,14 @@ CREATE INDEX incidents_settled ON incidents (settled_at) WHERE settled_at IS NOT
 CREATE INDEX incidents_pending ON incidents (account, region) WHERE state IN ('open', 'blocked');
 CREATE INDEX flow_logs_gone ON flow_logs (gone_at) WHERE gone_at IS NOT NULL;
 CREATE INDEX events_detected ON events (detected_at);
+-- How often an incident was tried: first attempts come before others. What is not
+-- back is looked at once more, to tell of it. Since when flow logs deliver to a
+-- destination: NULL for those that the first refresh found.
+ALTER TABLE incidents ADD COLUMN tried INTEGER NOT NULL DEFAULT 0;
+UPDATE incidents SET tried = coalesce(json_extract(body, '$.Attempts'), 0) WHERE state IN ('open', 'blocked');
+UPDATE events SET due_at = 0 WHERE EXISTS (SELECT 1 FROM incidents i
+	WHERE i.account = events.account AND i.region = events.region AND i.event_id = events.id AND i.state IN ('open', 'blocked'));
+ALTER TABLE destinations ADD COLUMN first_at INTEGER;
 `}
 
 // migrate brings the file to today's schema. It keeps a copy of an older file

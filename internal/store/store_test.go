@@ -438,6 +438,39 @@ func TestUpgradeAfterADeath(t *testing.T) {
 	}
 }
 
+// TestUpgradeTellsOfWhatIsNotBack: an older file has no time at which people hear
+// of that.
+func TestUpgradeTellsOfWhatIsNotBack(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	older(t, path, 6)
+	db, err := sql.Open("sqlite", dsn(path, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, state := range map[string]remediate.State{"fl-1": remediate.Blocked, "fl-2": remediate.Verified} {
+		i := remediate.Incident{Scope: inventory.Scope{Account: "1", Region: id}, FlowLogID: id, EventID: "e", State: state, Known: true, Attempts: 3}
+		_, err1 := db.Exec(`INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, body) VALUES ('1', ?1, ?1, ?1, '', ?2, '', 1, 'e', 0, 0, ?3)`, id, state, body(i))
+		_, err2 := db.Exec(`INSERT INTO events (account, region, id, detected_at, body) VALUES ('1', ?, 'e', 0, ?)`, id, body(remediate.Event{Scope: i.Scope, ID: "e"}))
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err = open(t, path).View(t.Context(), func(tx remediate.Tx) error {
+		due, err := tx.DueScopes(time.Now())
+		if len(due) != 1 || due[0].Region != "fl-1" {
+			t.Errorf("due in %v", due)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestUpgradeFromTheFirstSchema: the rows stay, and the next refresh learns each
 // of them anew, as the first: it fills in what the first schema did not keep,
 // and has no news.

@@ -179,11 +179,17 @@ func (t *tx) AnyFailing(s inventory.Scope) (any bool, err error) {
 	return any, err
 }
 
+func (t *tx) KnownDestination(s inventory.Scope, destination string, before time.Time) (known bool, err error) {
+	err = t.one(&known, `SELECT EXISTS (SELECT 1 FROM destinations WHERE account = ? AND region = ? AND destination = ? AND (first_at IS NULL OR first_at < ?))`,
+		s.Account, s.Region, destination, before.UnixMilli())
+	return known, err
+}
+
 // mostDestinations of a scope are remembered: whoever may make flow logs can make
 // them deliver to prefixes without end. One beyond that counts as new each time.
 const mostDestinations = 10_000
 
-func (t *tx) NewDestination(s inventory.Scope, destination string) (bool, error) {
+func (t *tx) NewDestination(s inventory.Scope, destination string, at time.Time) (bool, error) {
 	var known, many bool
 	if err := t.one(&known, `SELECT EXISTS (SELECT 1 FROM destinations WHERE account = ? AND region = ? AND destination = ?)`, s.Account, s.Region, destination); err != nil || known {
 		return false, err
@@ -191,8 +197,8 @@ func (t *tx) NewDestination(s inventory.Scope, destination string) (bool, error)
 	if err := t.one(&many, `SELECT count(*) >= ? FROM destinations WHERE account = ? AND region = ?`, mostDestinations, s.Account, s.Region); err != nil || many {
 		return many, err
 	}
-	res, err := t.q.ExecContext(t.ctx, `INSERT INTO destinations (account, region, destination) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-		s.Account, s.Region, destination)
+	res, err := t.q.ExecContext(t.ctx, `INSERT INTO destinations (account, region, destination, first_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		s.Account, s.Region, destination, millis(at))
 	if err != nil {
 		return false, fmt.Errorf("write %s: %w", t.s.path, err)
 	}
@@ -235,10 +241,10 @@ func (t *tx) PutIncident(i remediate.Incident) error {
 		cost = t.charge(rowBytes(len(text)) + 640 + maxUnknownHistory*rowBytes(len(body(i.Actor))+480))
 	}
 	return t.exec(`INSERT OR REPLACE INTO incidents
-		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, cost, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, cost, tried, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID, i.State, i.Reason, i.Known, i.EventID,
-		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, cost, text)
+		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, cost, i.Tried, text)
 }
 
 // dropUnknown forgets the incidents of unknown flow logs that are too many, the
@@ -302,9 +308,41 @@ func (t *tx) Recorded(s inventory.Scope, id, eventID, claim string) (ok bool, er
 	return ok, err
 }
 
-func (t *tx) Due(s inventory.Scope, now time.Time, limit int) ([]remediate.Incident, error) {
-	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND (next_at <= ? OR next_at > ?)
-		ORDER BY state = 'restored', known = 0, first_seen_at, id LIMIT ?`, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), limit)
+func (t *tx) Due(s inventory.Scope, now time.Time, limit, forRetries int) ([]remediate.Incident, error) {
+	due := func(which, order string, limit int) ([]remediate.Incident, error) {
+		if limit <= 0 {
+			return nil, nil
+		}
+		return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND (next_at <= ? OR next_at > ?) AND `+which+` ORDER BY `+order+` LIMIT ?`,
+			s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), limit)
+	}
+	first, err := due(`known = 1 AND tried = 0 AND state = 'open'`, `first_seen_at, id`, limit)
+	if err != nil {
+		return nil, err
+	}
+	others, err := due(`known = 1 AND (tried > 0 OR state <> 'open')`, `next_at, first_seen_at, id`, max(forRetries, limit-len(first)))
+	if err != nil {
+		return nil, err
+	}
+	out := append(first[:min(len(first), limit-len(others))], others...)
+	unknown, err := due(`known = 0`, `detected_at, id`, limit-len(out))
+	return append(out, unknown...), err
+}
+
+func (t *tx) DueScopes(now time.Time) (out []inventory.Scope, err error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT DISTINCT account, region FROM events WHERE due_at IS NOT NULL AND (due_at <= ? OR due_at > ?)`, now.UnixMilli(), now.Add(farthest).UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var s inventory.Scope
+		if err := rows.Scan(&s.Account, &s.Region); err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
 }
 
 func (t *tx) Pending(s inventory.Scope, resource string) ([]remediate.Incident, error) {

@@ -1,0 +1,39 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// tellEvery is how often keepTelling asks the store what people are to hear.
+const tellEvery = 2 * time.Second
+
+// keepTelling tells people what is due in every scope that the state file knows,
+// also in those without a client or with a restorer that waits for AWS, and while
+// AWS can't be reached at all.
+func (d *Daemon) keepTelling(ctx context.Context) error {
+	beat := d.progress.Loop("tell", maxSilence)
+	alone := &remediate.Remediator{Store: d.store, Fleet: noFleet{}, Policy: Policy(d.Config), Now: time.Now, Log: d.Log, Wake: d.wakeSenders}
+	failed := false
+	for sleep(ctx, tellEvery) {
+		beat()
+		r := alone
+		if d.connected.Load() {
+			r = d.remediator
+		}
+		err := r.TellDue(ctx, beat)
+		if err != nil && ctx.Err() == nil && !failed {
+			d.Log.Error("alerts that are due can't be written, and are tried every two seconds", "error", err)
+		}
+		failed = err != nil
+	}
+	return nil
+}
+
+// noFleet has no client: AWS has not been reached yet.
+type noFleet struct{}
+
+func (noFleet) EC2(inventory.Scope) (remediate.EC2, bool) { return nil, false }

@@ -1,0 +1,41 @@
+package daemon
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// TestAScopeThatIsNotOursAnyMoreIsTold: what is gone in an account that the
+// configuration names no longer has no restorer, and people hear that it is not back.
+func TestAScopeThatIsNotOursAnyMoreIsTold(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	now := time.Now()
+	other := inventory.Scope{Account: "999988887777", Region: region}
+	s, err := store.Open(t.Context(), h.daemon.Config.State.Path, store.Options{Daemon: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Update(t.Context(), func(tx remediate.Tx) error {
+		i := remediate.Incident{Scope: other, FlowLogID: "fl-1", RootID: "fl-1", ResourceID: "vpc-1", State: remediate.Open, Known: true, Action: remediate.Restore,
+			Source: remediate.ByEvent, EventID: "e", OpenedAt: now.Add(-time.Hour), DetectedAt: now.Add(-time.Hour), NextAttemptAt: now.Add(-time.Hour)}
+		e := remediate.Event{Scope: other, ID: "e", Source: remediate.ByEvent, Level: alert.High, DetectedAt: i.DetectedAt, ToldDeletion: i.DetectedAt, OverdueAt: i.DetectedAt.Add(5 * time.Minute)}
+		return errors.Join(tx.PutIncident(i), tx.PutEvent(e))
+	})
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	h.run()
+	h.await("people to hear that it is not back", func() bool { return len(h.pager.of(alert.Blocked)) > 0 })
+	a := h.pager.of(alert.Blocked)[0]
+	if a.Account != other.Account || a.Level != alert.Critical || !strings.Contains(a.Text, "nothing is tried") || !strings.Contains(a.Text, "inventory release") {
+		t.Errorf("told %+v", a)
+	}
+}

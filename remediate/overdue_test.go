@@ -1,0 +1,416 @@
+package remediate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// calls is AWS, where a test answers some calls itself.
+type calls struct {
+	remediate.EC2
+	create   func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error)
+	describe func(n int) (*ec2.DescribeFlowLogsOutput, error)
+
+	creates, describes int
+}
+
+func (c *calls) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, o ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
+	c.creates++
+	if c.create != nil {
+		if out, err := c.create(c.creates, in); out != nil || err != nil {
+			return out, err
+		}
+	}
+	return c.EC2.CreateFlowLogs(ctx, in, o...)
+}
+
+func (c *calls) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
+	c.describes++
+	if c.describe != nil {
+		if out, err := c.describe(c.describes); out != nil || err != nil {
+			return out, err
+		}
+	}
+	return c.EC2.DescribeFlowLogs(ctx, in, o...)
+}
+
+// critical are the alerts that tell that something is not back.
+func (s *scene) critical() (out []alert.Alert) {
+	s.t.Helper()
+	for _, k := range []alert.Kind{alert.Blocked, alert.Decoy, alert.Flapping} {
+		for _, a := range s.alerts(k) {
+			if a.Level == alert.Critical {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// TestNothingStaysDarkInSilence: whatever keeps a flow log from coming back, people
+// hear of it after five minutes, with AWS's last words and how often Flowkeeper
+// tried, and again each day; and the pager is resolved when it is back.
+func TestNothingStaysDarkInSilence(t *testing.T) {
+	t.Parallel()
+	const forever = 1 << 30
+	fail := func(op, code string, status int) func(*scene, *calls) {
+		return func(s *scene, _ *calls) { s.world.Fail(op, forever, code, status) }
+	}
+	for name, c := range map[string]struct {
+		breaks func(*scene, *calls)
+		says   string // AWS's words
+		least  int    // attempts
+	}{
+		"creates are throttled":           {func(s *scene, _ *calls) { s.world.Throttle("CreateFlowLogs", forever) }, "RequestLimitExceeded", 2},
+		"FlowLogAlreadyExists, not shown": {fail("CreateFlowLogs", "FlowLogAlreadyExists", http.StatusBadRequest), "FlowLogAlreadyExists", 2},
+		"IdempotentParameterMismatch":     {fail("CreateFlowLogs", "IdempotentParameterMismatch", http.StatusBadRequest), "IdempotentParameterMismatch", 1},
+		"creates fail inside AWS":         {fail("CreateFlowLogs", "InternalError", http.StatusInternalServerError), "InternalError", 2},
+		"OperationAborted":                {fail("CreateFlowLogs", "OperationAborted", http.StatusConflict), "OperationAborted", 2},
+		"the clock is wrong":              {fail("CreateFlowLogs", "RequestExpired", http.StatusBadRequest), "RequestExpired", 2},
+		"creates are refused":             {fail("CreateFlowLogs", "UnauthorizedOperation", http.StatusForbidden), "UnauthorizedOperation", 1},
+		"credentials are refused":         {fail("CreateFlowLogs", "AuthFailure", http.StatusUnauthorized), "AuthFailure", 1},
+		"the account is suspended":        {fail("CreateFlowLogs", "AccountSuspended", http.StatusForbidden), "AccountSuspended", 1},
+		"an answer that nobody knows":     {fail("CreateFlowLogs", "QuantumFlux", http.StatusBadRequest), "QuantumFlux", 1},
+		"looks are refused":               {fail("DescribeFlowLogs", "UnauthorizedOperation", http.StatusForbidden), "UnauthorizedOperation", 1},
+		"looks are throttled":             {func(s *scene, _ *calls) { s.world.Throttle("DescribeFlowLogs", forever) }, "RequestLimitExceeded", 2},
+		"looks time out": {func(_ *scene, c *calls) {
+			c.describe = func(int) (*ec2.DescribeFlowLogsOutput, error) { return nil, context.DeadlineExceeded }
+		}, "did not answer in time", 2},
+		"creates time out": {func(_ *scene, c *calls) {
+			c.create = func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+				return nil, context.DeadlineExceeded
+			}
+		}, "did not answer in time", 2},
+		"the network is gone": {func(_ *scene, c *calls) {
+			c.create = func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+				return nil, errors.New("dial tcp: no route to host")
+			}
+		}, "no route to host", 2},
+		"answers with neither ID nor error": {func(_ *scene, c *calls) {
+			c.create = func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+				return &ec2.CreateFlowLogsOutput{}, nil
+			}
+		}, "neither a flow log nor an error", 2},
+		"creates answer, and nothing shows": {func(_ *scene, c *calls) {
+			c.create = func(n int, _ *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+				return &ec2.CreateFlowLogsOutput{FlowLogIds: []string{fmt.Sprintf("fl-00000000000dead%02d", n)}}, nil
+			}
+		}, "never showed", 0},
+		"reads flap between there and gone": {func(s *scene, c *calls) {
+			c.create = func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+				return nil, context.DeadlineExceeded
+			}
+			c.describe = func(n int) (*ec2.DescribeFlowLogsOutput, error) {
+				s.world.SetConsistencyDelay(time.Duration(n%2) * 59 * time.Minute)
+				return nil, nil
+			}
+		}, "did not answer in time", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id := s.protect(1)[0]
+			f := s.attack(id)
+			api := &calls{EC2: s.api}
+			s.r.Fleet = fleetOf{api}
+			s.hear(f)
+			c.breaks(s, api)
+			s.pass(5 * time.Minute)
+			s.pass(time.Minute)
+			told := s.critical()
+			if len(told) == 0 || told[0].DedupKey == "" {
+				t.Fatalf("after six minutes people have heard of %d things", len(told))
+			}
+			last := told[len(told)-1]
+			if b := s.alerts(alert.Blocked); len(b) != 1 {
+				t.Fatalf("%d alerts that it is not back, want 1: %+v", len(b), b)
+			} else {
+				last = b[0]
+			}
+			got := last.FlowLogs[0]
+			if !strings.Contains(got.ErrorMessage, c.says) || !strings.Contains(last.Text, c.says) || got.Attempts < c.least {
+				t.Errorf("it says %q after %d attempts: %s", got.ErrorMessage, got.Attempts, last.Text)
+			}
+			if got.NextAttemptAt == nil || !strings.Contains(last.Text, "next attempt at 2026-03-01 13:0") {
+				t.Errorf("next attempt at %v: %s", got.NextAttemptAt, last.Text)
+			}
+		})
+	}
+}
+
+// noFleet has no client for any scope.
+type noFleet struct{}
+
+func (noFleet) EC2(inventory.Scope) (remediate.EC2, bool) { return nil, false }
+
+// TestWhatIsNotBackIsToldDaily, once for all of an event, and its pager is resolved
+// in the end: what is tried again and again as well as what needs a person.
+func TestWhatIsNotBackIsToldDaily(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ breaks, heals func(*scene) }{
+		"already exists": {func(s *scene) { s.world.Fail("CreateFlowLogs", 1<<30, "FlowLogAlreadyExists", http.StatusBadRequest) }, nil},
+		"refused":        {func(s *scene) { s.world.Deny("flowkeeper", "CreateFlowLogs") }, func(s *scene) { s.world.Allow("flowkeeper", "CreateFlowLogs") }},
+		"looks refused":  {func(s *scene) { s.world.Deny("flowkeeper", "DescribeFlowLogs") }, func(s *scene) { s.world.Allow("flowkeeper", "DescribeFlowLogs") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			ids := s.protect(3)
+			f := s.attack(ids...)
+			c.breaks(s)
+			s.hear(f)
+			s.pass(10 * time.Minute)
+			s.now = s.now.Add(23*time.Hour + 30*time.Minute)
+			s.pass(10 * time.Minute)
+			if n := len(s.alerts(alert.Blocked)); n != 1 {
+				t.Fatalf("%d alerts within a day", n)
+			}
+			s.now = s.now.Add(30 * time.Minute)
+			s.pass(time.Minute)
+			a := s.alerts(alert.Blocked)
+			if len(a) != 2 || len(a[1].FlowLogs) != 3 || a[1].Level != alert.Critical {
+				t.Fatalf("the next day: %+v", a)
+			}
+			if c.heals == nil {
+				return
+			}
+			c.heals(s)
+			s.pass(time.Hour)
+			for n := range ids {
+				s.restored(fmt.Sprintf("vpc-%d", n+1))
+			}
+			s.resolved()
+		})
+	}
+}
+
+// TestWaitingByARuleIsNoDelay: the five minutes begin when the wait ends; and what
+// comes back in time is not told of.
+func TestWaitingByARuleIsNoDelay(t *testing.T) {
+	t.Parallel()
+	for name, broken := range map[string]bool{"comes back": false, "does not": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := ruled(t, mallory, remediate.Wait, 15*time.Minute)
+			id := s.protect(1)[0]
+			if broken {
+				s.world.Throttle("CreateFlowLogs", 1<<30)
+			}
+			s.hear(s.attack(id))
+			s.pass(19 * time.Minute)
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: len(s.alerts(alert.Restored))})
+			s.pass(2 * time.Minute)
+			if n := len(s.alerts(alert.Blocked)); (n == 1) != broken {
+				t.Errorf("%d alerts", n)
+			}
+		})
+	}
+}
+
+// TestModeAlertIsNoFailure: nothing is overdue where nothing is to be restored.
+func TestModeAlertIsNoFailure(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.policy.AlertOnly = true
+	s.crash()
+	s.hear(s.attack(s.protect(1)[0]))
+	s.pass(48 * time.Hour)
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+}
+
+// TestAnUnlistedScopeIsTold: before the first complete refresh a flow log that a
+// record names is not known, and nothing is tried.
+func TestAnUnlistedScopeIsTold(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.plant("vpc-1", nil)
+	s.world.Deny("flowkeeper", "DescribeFlowLogs")
+	s.hear(s.attack(id))
+	s.pass(6 * time.Minute)
+	a := s.alerts(alert.Blocked)
+	if len(a) != 1 || !strings.Contains(a[0].Text, "first refresh") {
+		t.Errorf("told %+v", a)
+	}
+}
+
+// TestTellDueNeedsNoStep: people hear though the scope has no client and no
+// restorer, or its step in hand hangs.
+func TestTellDueNeedsNoStep(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(2)
+	s.world.Throttle("CreateFlowLogs", 1<<30)
+	s.hear(s.attack(ids[0]))
+	s.work()
+	s.r.Fleet = noFleet{}
+	s.now = s.now.Add(5 * time.Minute)
+	s.must(s.r.TellDue(t.Context(), func() {}))
+	if a := s.alerts(alert.Blocked); len(a) != 1 || a[0].FlowLogs[0].NextAttemptAt != nil || !strings.Contains(a[0].FlowLogs[0].Advice, "inventory release") {
+		t.Fatalf("told %+v", a)
+	}
+	s.now = s.now.Add(25 * time.Hour)
+	for range 3 {
+		s.must(s.r.TellDue(t.Context(), func() {}))
+	}
+	if n := len(s.alerts(alert.Blocked)); n != 2 {
+		t.Errorf("%d alerts after a day", n)
+	}
+}
+
+// TestOldFailuresDoNotDelayANewOne: sixty incidents that fail for ever, and one that
+// has just come, under throttling and without: it has its turn at once, a drift is
+// told within half a minute; and the old ones are still tried.
+func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
+	t.Parallel()
+	for name, breaks := range map[string]func(*scene){
+		"throttled": func(s *scene) { s.world.Throttle("CreateFlowLogs", 1<<30) },
+		"failing":   func(s *scene) { s.world.Fail("CreateFlowLogs", 1<<30, "InternalError", http.StatusInternalServerError) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			ids := s.protect(60)
+			s.now = s.now.Add(time.Hour)
+			young, gone := s.plant("vpc-young", nil), s.plant("vpc-gone", nil)
+			s.refresh()
+			s.now = s.now.Add(time.Hour)
+			s.refresh()
+			tick := func(d time.Duration) {
+				for end := s.now.Add(d); s.now.Before(end); s.now = s.now.Add(time.Second) {
+					if _, err := s.r.Step(t.Context(), scope, func() {}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			breaks(s)
+			s.hear(s.attack(ids...))
+			tick(5 * time.Minute)
+			s.hear(s.attack(young))
+			s.world.Remove(account, region, gone) // no event
+			s.refresh()
+			tick(20 * time.Second)
+			if i := s.incident(young); i.Attempts == 0 {
+				t.Errorf("not tried within 20 s: %+v", i)
+			}
+			tick(10 * time.Second)
+			told := 0
+			for _, a := range s.alerts(alert.Deletion) {
+				if a.Source == remediate.ByDrift {
+					told++
+				}
+			}
+			if told != 1 {
+				t.Errorf("%d alerts of the drift within half a minute", told)
+			}
+			before := 0
+			for _, id := range ids {
+				before += s.incident(id).Tried
+			}
+			tick(10 * time.Minute)
+			after, never := 0, 0
+			for _, id := range ids {
+				i := s.incident(id)
+				if after += i.Tried; i.Tried == 0 {
+					never++
+				}
+			}
+			if after-before < 60 || never > 0 {
+				t.Errorf("the old ones were tried %d times in ten minutes, and %d never", after-before, never)
+			}
+		})
+	}
+}
+
+// TestResourceGoneNeedsTwoRefusalsInARow, and nothing else between them.
+func TestResourceGoneNeedsTwoRefusalsInARow(t *testing.T) {
+	t.Parallel()
+	const notFound = "InvalidVpcID.NotFound"
+	for name, between := range map[string]func(*scene){
+		"refused":        func(s *scene) { s.world.Fail("CreateFlowLogs", 20, "UnauthorizedOperation", http.StatusForbidden) },
+		"throttled":      func(s *scene) { s.world.Throttle("CreateFlowLogs", 3) },
+		"already exists": func(s *scene) { s.world.Fail("CreateFlowLogs", 3, "FlowLogAlreadyExists", http.StatusBadRequest) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id := s.protect(1)[0]
+			s.world.Fail("CreateFlowLogs", 1, notFound, http.StatusBadRequest)
+			between(s)
+			s.world.Fail("CreateFlowLogs", 1, notFound, http.StatusBadRequest)
+			s.hear(s.attack(id))
+			s.pass(10 * time.Hour)
+			s.is(id, remediate.Verified, "")
+			s.restored("vpc-1")
+		})
+	}
+}
+
+// TestAReplacementExcusesLittle: whom a wait rule names can't lead traffic to a new
+// place by it, nor let two flow logs go for one.
+func TestAReplacementExcusesLittle(t *testing.T) {
+	t.Parallel()
+	const other = "arn:aws:s3:::other"
+	elsewhere := func(f *fakeaws.FlowLog) { f.LogDestination, f.TrafficType = other, "REJECT" }
+	for name, c := range map[string]struct {
+		known  time.Duration // before the wait, something else delivers there; 0: nothing does
+		losses int
+		closed int
+	}{
+		"to a new place":                  {0, 1, 0},
+		"to a place known since the wait": {time.Minute, 1, 0},
+		"to a known place":                {20 * time.Minute, 1, 1},
+		"one for two":                     {20 * time.Minute, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := ruled(t, mallory, remediate.Wait, 15*time.Minute)
+			s.world.AllowDuplicates(true)
+			s.world.AddDestination(other)
+			ids := s.protect(1)
+			if c.losses > 1 {
+				ids = append(ids, s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination += "/2" }))
+				s.refresh()
+				s.now = s.now.Add(time.Hour)
+				s.refresh()
+			}
+			if c.known > 0 {
+				s.plant("vpc-9", elsewhere)
+				s.refresh()
+				s.now = s.now.Add(c.known)
+			}
+			s.hear(s.attack(ids...))
+			s.now = s.now.Add(time.Second)
+			s.hear(s.made(s.plant("vpc-1", elsewhere)))
+			s.pass(time.Hour)
+			closed := 0
+			for _, id := range ids {
+				if i := s.incident(id); i.State == remediate.Closed && i.Reason == remediate.Replaced {
+					closed++
+				}
+			}
+			if closed != c.closed {
+				t.Errorf("%d of %d losses are excused, want %d", closed, c.losses, c.closed)
+			}
+		})
+	}
+}
+
+// made is the record by which mallory made a flow log.
+func (s *scene) made(id string) detection.Finding {
+	f := s.record()
+	f.Kind, f.Record.IDsUnknown, f.Record.CreatedIDs, f.Record.ResourceIDs = detection.Created, false, []string{id}, []string{"vpc-1"}
+	return f
+}
