@@ -19,6 +19,7 @@ const (
 	Bare         Kind = "record"       // one record as it is
 	Batch        Kind = "records"      // {"Records":[…]}
 	LogFile      Kind = "log_file"     // a notice that a log file is in S3: not supported
+	NoRecords    Kind = "no_records"   // a digest, or a notice of files that hold no records of calls
 	Subscription Kind = "subscription" // SNS wants a subscription confirmed: never done by us
 	SetupNoise   Kind = "setup"        // test messages of S3 and CloudTrail
 	Other        Kind = "other"        // an event that is none of CloudTrail's
@@ -45,6 +46,9 @@ type envelope struct {
 	Detail      json.RawMessage   `json:"detail"`
 	Records     []json.RawMessage `json:"Records"`
 	S3Bucket    lax               `json:"s3Bucket"`
+	S3ObjectKey json.RawMessage   `json:"s3ObjectKey"`
+	S3          notice            `json:"s3"`
+	Digest      lax               `json:"digestS3Bucket"`
 	Service     lax               `json:"Service"`
 	Event       lax               `json:"Event"`
 	EventName   lax               `json:"eventName"`
@@ -89,7 +93,13 @@ func unwrap(body []byte, nesting int) (Content, error) {
 	case e.DetailType != "":
 		return e.event()
 	case e.S3Bucket != "":
-		return Content{Kind: LogFile}, nil
+		var keys []string
+		if json.Unmarshal(e.S3ObjectKey, &keys) != nil {
+			keys = nil
+		}
+		return logFile(keys), nil
+	case e.Digest != "":
+		return Content{Kind: NoRecords}, nil
 	case e.Service == "Amazon S3" && e.Event == "s3:TestEvent":
 		return Content{Kind: SetupNoise}, nil
 	case e.Records != nil:
@@ -100,12 +110,45 @@ func unwrap(body []byte, nesting int) (Content, error) {
 	return Content{}, fmt.Errorf("%w: none of the known envelopes", ErrNotUnderstood)
 }
 
+// notice is the key of the object that S3 tells of; empty where it names none.
+type notice string
+
+// UnmarshalJSON takes any shape.
+func (n *notice) UnmarshalJSON(b []byte) error {
+	var s struct {
+		Object struct {
+			Key lax `json:"key"`
+		} `json:"object"`
+	}
+	if len(b) > 0 && b[0] == '{' && json.Unmarshal(b, &s) == nil {
+		*n = notice(s.Object.Key)
+	}
+	return nil
+}
+
+// logFile is a notice of these objects. Digests and Insights files hold no
+// records of calls, nor does a folder (aws-facts.md, "How records reach a
+// queue"): nothing is to be read there.
+func logFile(keys []string) Content {
+	for _, k := range keys {
+		if !strings.Contains(k, "/CloudTrail-Digest/") && !strings.Contains(k, "/CloudTrail-Insight/") && !strings.HasSuffix(k, "/") {
+			return Content{Kind: LogFile}
+		}
+	}
+	if len(keys) == 0 {
+		return Content{Kind: LogFile}
+	}
+	return Content{Kind: NoRecords}
+}
+
 // event of EventBridge.
 func (e envelope) event() (Content, error) {
 	switch {
 	case !strings.Contains(string(e.DetailType), "CloudTrail"):
 		if e.Source == "aws.s3" { // a new object; calls on buckets come from CloudTrail
-			return Content{Kind: LogFile}, nil
+			var n notice
+			_ = n.UnmarshalJSON(e.Detail) // an unknown shape names no key
+			return logFile([]string{string(n)}), nil
 		}
 		return Content{Kind: Other}, nil
 	case len(e.Detail) == 0 || e.Detail[0] != '{':
@@ -119,7 +162,14 @@ func batch(records []json.RawMessage) (Content, error) {
 	if len(records) > 0 {
 		var first envelope
 		if json.Unmarshal(records[0], &first) == nil && first.EventSource == "aws:s3" {
-			return Content{Kind: LogFile}, nil
+			keys := make([]string, len(records))
+			for n, raw := range records {
+				var e envelope
+				if json.Unmarshal(raw, &e) == nil {
+					keys[n] = string(e.S3)
+				}
+			}
+			return logFile(keys), nil
 		}
 	}
 	return Content{Kind: Batch, Records: records}, nil

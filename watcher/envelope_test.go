@@ -49,6 +49,13 @@ func TestUnwrap(t *testing.T) {
 		"S3's notice through SNS":        {notification(`{"Records":[{"eventSource":"aws:s3","s3":{}}]}`), LogFile, 0},
 		"a call on a bucket":             {`{"detail-type":"AWS API Call via CloudTrail","source":"aws.s3","detail":{"eventName":"PutBucketPolicy","eventSource":"s3.amazonaws.com"}}`, EventBridge, 1},
 		"S3 through EventBridge":         {`{"detail-type":"Object Created","source":"aws.s3","detail":{"bucket":{"name":"b"}}}`, LogFile, 0},
+		"a notice of a digest":           {`{"s3Bucket":"b","s3ObjectKey":["AWSLogs/1/CloudTrail-Digest/eu-west-1/x.json.gz"]}`, NoRecords, 0},
+		"S3's notice of a digest":        {`{"Records":[{"eventSource":"aws:s3","s3":{"object":{"key":"AWSLogs/1/CloudTrail-Digest/x.json.gz"}}},{"eventSource":"aws:s3","s3":{"object":{"key":"AWSLogs/1/CloudTrail-Insight/x.json.gz"}}}]}`, NoRecords, 0},
+		"a digest through EventBridge":   {`{"detail-type":"Object Created","source":"aws.s3","detail":{"object":{"key":"o-1/AWSLogs/1/CloudTrail-Digest/x.json.gz"}}}`, NoRecords, 0},
+		"a folder":                       {`{"Records":[{"eventSource":"aws:s3","s3":{"object":{"key":"AWSLogs/"}}}]}`, NoRecords, 0},
+		"a digest and a log file":        {`{"s3Bucket":"b","s3ObjectKey":["AWSLogs/1/CloudTrail-Digest/x.json.gz","AWSLogs/1/CloudTrail/x.json.gz"]}`, LogFile, 0},
+		"a notice without a key":         {`{"s3Bucket":"b","s3ObjectKey":"/CloudTrail-Digest/"}`, LogFile, 0},
+		"a digest itself":                {`{"awsAccountId":"1","digestStartTime":"t","digestS3Bucket":"b","logFiles":[]}`, NoRecords, 0},
 		"S3's test":                      {`{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}`, SetupNoise, 0},
 		"CloudTrail's test":              {`CloudTrail validation message.`, SetupNoise, 0},
 		"another event":                  {`{"detail-type":"EC2 Instance State-change Notification","source":"aws.ec2","detail":{}}`, Other, 0},
@@ -59,6 +66,9 @@ func TestUnwrap(t *testing.T) {
 		"Records of another kind":        {`{"Records":7}`, "", 0},
 		"an object of something else":    {`{"a":1}`, "", 0},
 		"a notification without message": {`{"Type":"Notification"}`, "", 0},
+		"lookup-events, replay's alone":  {`{"Events":[{"CloudTrailEvent":"{}"}]}`, "", 0},
+		"CloudTrail Lake's, likewise":    {`{"QueryResultRows":[[{"eventData":"{}"}]]}`, "", 0},
+		"receive-message, likewise":      {`{"Messages":[{"ReceiptHandle":"h","Body":"{}"}]}`, "", 0},
 		"a message that is an object":    {`{"Type":"Notification","Message":{}}`, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {

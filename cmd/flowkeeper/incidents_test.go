@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/remediate"
 )
 
@@ -59,6 +60,20 @@ func TestBlindTimeOfADriftIsAtMost(t *testing.T) {
 	}
 	i.Source, i.DeletedAt, i.LastSeenAt = remediate.ByDrift, time.Time{}, i.RestoredAt.Add(-72*time.Second)
 	if got := sheetOf(t, i); !strings.Contains(got, "blind for at most 72 s") {
+		t.Error(got)
+	}
+}
+
+// Who did it shows in the sheet of an incident, and in the list, where the
+// record has no ARN.
+func TestAnIncidentSaysWho(t *testing.T) {
+	t.Parallel()
+	i := incidents()[0]
+	i.Actor = &alert.Actor{Type: "IdentityCenterUser", Account: "111122223333", OnBehalfOf: "544894e8-80c1-707f-60e3-3ba6510dfac1", SourceIdentity: "alice"}
+	if got := sheetOf(t, i); !strings.Contains(got, "who IdentityCenterUser 544894e8-80c1-707f-60e3-3ba6510dfac1, account 111122223333, source identity alice ") {
+		t.Error(got)
+	}
+	if got := who(i); got != "IdentityCenterUser 544894e8-80c1-707f-60e3-3ba6510dfac1" {
 		t.Error(got)
 	}
 }

@@ -59,6 +59,7 @@ type replayed struct {
 	unread                 int // files
 	elsewhere              int // calls about what nothing here depends on
 	noCalls                int // records that name a call and are none
+	noRecords              int // digests, and notices of files without records of calls
 	progress               *progress
 }
 
@@ -130,6 +131,9 @@ func judge(body []byte, n *replayed, bad func(error), fn func(raw []byte, f dete
 	}
 	if c.Kind == watcher.LogFile {
 		bad(errors.New("a notice that a log file is in S3: replay the file itself"))
+	}
+	if c.Kind == watcher.NoRecords {
+		n.noRecords++
 	}
 	for _, raw := range c.Records {
 		n.records++
@@ -206,6 +210,9 @@ func (a *app) replay(ctx context.Context, files []string, asJSON bool) error {
 		return n.summary()
 	}
 	fmt.Fprintf(a.stderr, "%s read, something found in %d\n", plural(n.records, "record"), n.findings)
+	if n.noRecords > 0 {
+		fmt.Fprintf(a.stderr, "%s left out: a digest of log files, or a notice of files that hold no records of calls\n", plural(n.noRecords, "value"))
+	}
 	if n.noCalls > 0 {
 		fmt.Fprintf(a.stderr, "%s\n", map[bool]string{true: "1 record is no management call of an AWS API", false: fmt.Sprintf("%d records are no management calls of an AWS API", n.noCalls)}[n.noCalls == 1])
 	}

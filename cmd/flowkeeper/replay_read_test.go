@@ -34,6 +34,10 @@ func TestSplitFindsRecords(t *testing.T) {
 		{"lines", "{\"a\":1}\n{\"a\":2}\n", []string{`{"a":1}`, `{"a":2}`}},
 		{"a list", `[{"a":1},{"a":2}]`, []string{`{"a":1}`, `{"a":2}`}},
 		{"other keys beside the records", `{"x":1,"Records":[{"a":1}],"y":[2]}`, []string{`{"a":1}`}},
+		{"lookup-events", `{"Events":[{"a":1},{"a":2}],"NextToken":"t"}`, []string{`{"a":1}`, `{"a":2}`}},
+		{"receive-message", `{"Messages":[{"Body":"b"}]}`, []string{`{"Body":"b"}`}},
+		{"rows of CloudTrail Lake", `{"QueryStatus":"FINISHED","QueryResultRows":[[{"a":"b"}],[{"a":"c"}]]}`, []string{`[{"a":"b"}]`, `[{"a":"c"}]`}},
+		{"texts that hold records", `"{\"a\":1}"` + "\n" + `"{\"a\":2}"`, []string{`{"a":1}`, `{"a":2}`}},
 		{"large numbers as they are", `{"n":12345678901234567890}`, []string{`{"n":12345678901234567890}`}},
 	} {
 		got, err := bodies(c.in)
@@ -51,6 +55,7 @@ func TestSplitRefusesWhatIsNoLogFile(t *testing.T) {
 		"half a file":      `{"Records":[{"a":1},{"a"`,
 		"no JSON":          `<html>`,
 		"records, no list": `{"Records":{"a":1}}`,
+		"events, no list":  `{"Events":{"a":1}}`,
 		"a value too many": `{"a":1}}`,
 	} {
 		if got, err := bodies(in); err == nil {
@@ -134,6 +139,50 @@ func TestAFileIsBounded(t *testing.T) {
 	if n != 100 || !errors.Is(err, errTooLarge) {
 		t.Errorf("%d bytes, %v", n, err)
 	}
+}
+
+// TestExpandLooksOneLevelDeep: what is inside is for the watcher's own bounded
+// reading.
+func TestExpandLooksOneLevelDeep(t *testing.T) {
+	t.Parallel()
+	quoted := func(s string) string { b, _ := json.Marshal(s); return string(b) }
+	record := `{"eventName":"X"}`
+	event := `{"CloudTrailEvent":` + quoted(record) + `}`
+	for _, c := range []struct{ in, want string }{
+		{record, record},
+		{event, record},
+		{quoted(record), record},
+		{`{"CloudTrailEvent":` + quoted(event) + `}`, event},
+		{quoted(event), event},
+		{`{"ReceiptHandle":"h","Body":"text"}`, "text"},
+		{`{"receiptHandle":"h","body":"{}"}`, "{}"},
+		{`{"Body":"{}"}`, `{"Body":"{}"}`}, // no message of SQS
+		{`{"CloudTrailEvent":7}`, `{"CloudTrailEvent":7}`},
+		{`"text"`, `"text"`},
+		{`[[]]`, `[[]]`},
+		{`[{"eventData":` + quoted(record) + `},{"n":1}]`, record},
+	} {
+		got, err := expand([]byte(c.in))
+		if err != nil || len(got) != 1 || string(got[0]) != c.want {
+			t.Errorf("%s: %q, %v", c.in, got, err)
+		}
+	}
+	if got, err := expand([]byte(`[{"eventName":"X"}]`)); !errors.Is(err, errNoRecordInRow) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// FuzzExpand never fails on what it does not know.
+func FuzzExpand(f *testing.F) {
+	for _, s := range []string{`{"CloudTrailEvent":"{}"}`, `[{"a":"{\"eventName\":1}"}]`, `"{}"`, `{"Sns":{"Message":"x"}}`, `{"Sns":[]}`, `{"ReceiptHandle":"h","Body":"b"}`, `[`, ``} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		got, err := expand(in)
+		if (err != nil) == (len(got) > 0) {
+			t.Fatalf("%q, %v", got, err)
+		}
+	})
 }
 
 // FuzzSplit: any input ends in records that are JSON, or in an error.

@@ -49,7 +49,7 @@ func TestMetersCountOneDeletion(t *testing.T) {
 	for _, never := range []string{
 		`flowkeeper_restores_total{outcome="created"}`, `flowkeeper_restores_total{outcome="blocked"}`,
 		`flowkeeper_alerts_total{outcome="failed",sink="pager"}`, `flowkeeper_messages_total{kind="eventbridge",outcome="unparsable"}`,
-		`flowkeeper_blind_seconds_count`, `flowkeeper_detection_delay_seconds_count`,
+		`flowkeeper_records_ignored_total{reason="insight"}`, `flowkeeper_blind_seconds_count`, `flowkeeper_detection_delay_seconds_count`,
 	} {
 		if v := h.value(never); v != 0 {
 			t.Errorf("%s is %v before anything happened", never, v)
@@ -58,7 +58,12 @@ func TestMetersCountOneDeletion(t *testing.T) {
 	if err := h.world.Send(h.queue, "garbage"); err != nil {
 		t.Fatal(err)
 	}
+	insight := `{"eventType":"AwsCloudTrailInsight","eventCategory":"Insight","insightDetails":{"eventSource":"ec2.amazonaws.com","eventName":"DeleteFlowLogs"}}`
+	if err := h.world.Send(h.queue, insight); err != nil {
+		t.Fatal(err)
+	}
 	h.strike(id)
+	h.await("the Insights event", func() bool { return h.value(`flowkeeper_records_ignored_total{reason="insight"}`) == 1 })
 	h.await("the end of the incident", func() bool {
 		return h.value(`flowkeeper_restores_total{outcome="created"}`) == 1 && h.value(`flowkeeper_incidents{state="verified"}`) == 1
 	})
