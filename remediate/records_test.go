@@ -93,6 +93,27 @@ func TestAnAddendumWithoutItsEventActs(t *testing.T) {
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
+// TestAnAddendumOfARefusedCallOrTampering is of its event, too.
+func TestAnAddendumOfARefusedCallOrTampering(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	s.read(
+		s.call("ec2", "DeleteFlowLogs", deleting("fl-00000001"), eventID, `"errorCode":"Client.UnauthorizedOperation"`),
+		s.call("ec2", "DeleteFlowLogs", deleting("fl-00000001"), addendum, `"errorCode":"Client.UnauthorizedOperation"`),
+		s.call("logs", "PutRetentionPolicy", `{"logGroupName":"/vpc/flow","retentionInDays":1}`, eventID),
+		s.call("logs", "PutRetentionPolicy", `{"logGroupName":"/vpc/flow","retentionInDays":1}`, addendum),
+		s.call("iam", "PutRolePolicy", omitted, eventID),
+		s.call("iam", "PutRolePolicy", omitted, addendum),
+	)
+	if a, b := s.alerts(alert.Attempt), s.alerts(alert.Tamper); len(a) != 1 || len(b) != 2 {
+		t.Errorf("%d alerts about the refused call, %d about tampering", len(a), len(b))
+	}
+	s.read(s.call("iam", "PutRolePolicy", `{"roleName":"delivery","policyName":"p"}`, addendum)) // it states now what was changed
+	if all := s.alerts(alert.Tamper); len(all) != 3 || all[2].EventID != all[1].EventID || all[2].DedupKey != all[1].DedupKey || all[2].Target == "" {
+		t.Errorf("%+v", all)
+	}
+}
+
 // TestAnAddendumThatNamesMore: what the original hid, people hear of under the
 // same event.
 func TestAnAddendumThatNamesMore(t *testing.T) {

@@ -136,7 +136,7 @@ func (a *app) printVerdict(w io.Writer, v verdict) error {
 	}
 	if v.Kind == "tamper" {
 		s.put("  call", v.EventName+v.detail)
-		s.put("  of", cmp.Or(v.Target, "not stated"+v.hidden))
+		s.put("  of", cmp.Or(v.Target, "target not stated"+v.hidden))
 		s.put("  threatens", cmp.Or(strings.Join(v.Threatens, " and "), "not known without a state file"))
 	}
 	s.put("  VPC", strings.Join(v.ResourceIDs, " "))

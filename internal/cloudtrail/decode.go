@@ -125,7 +125,7 @@ func Decode(raw []byte) (Record, error) {
 	if r.EventSource == EC2 {
 		r.readParameters(w.RequestParameters, w.ResponseElements)
 	} else if t, ok := tampers[r.EventName]; ok && t.source == r.EventSource {
-		r.readTarget(t, w.RequestParameters, w.Resources)
+		r.readTarget(t, w.RequestParameters, w.ResponseElements, w.Resources)
 	}
 	return r, nil
 }

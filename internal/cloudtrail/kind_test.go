@@ -120,6 +120,9 @@ func TestOmittedParameters(t *testing.T) {
 		"a role's policy":         {other("iam", "PutRolePolicy") + left, "", "134217"},
 		"a bucket, in resources":  {other("s3", "PutBucketLifecycle") + left + `,"resources":[{"ARN":"arn:aws:s3:::logs"}]`, "arn:aws:s3:::logs", "134217"},
 		"without a size":          {other("sqs", "SetQueueAttributes") + `"requestParameters":{"omitted":true}`, "", ""},
+		"a rule, in the answer":   {other("events", "PutRule") + left + `,"responseElements":{"ruleArn":"arn:aws:events:eu-west-1:111122223333:rule/r"}`, "arn:aws:events:eu-west-1:111122223333:rule/r", "134217"},
+		"a trail, in the answer":  {other("cloudtrail", "PutEventSelectors") + left + `,"responseElements":{"trailARN":"arn:aws:cloudtrail:eu-west-1:111122223333:trail/t"}`, "arn:aws:cloudtrail:eu-west-1:111122223333:trail/t", "134217"},
+		"an answer left out, too": {other("events", "PutRule") + left + `,"responseElements":{"omitted":true}`, "", "134217"},
 		"a parameter of the name": {other("events", "PutTargets") + `"requestParameters":{"rule":"r","omitted":"no"}`, "r", ""},
 	} {
 		r, err := Decode([]byte(`{` + c.in + `}`))

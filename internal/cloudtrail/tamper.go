@@ -46,11 +46,18 @@ var tampers = map[string]tamper{
 	"SetQueueAttributes":     {"sqs.amazonaws.com", "queueUrl"},
 }
 
+// answered is the field of an answer that names what was changed, by event:
+// some answers say it where the parameters were left out.
+var answered = map[string]string{"PutRule": "ruleArn", "UpdateTrail": "trailARN", "PutEventSelectors": "trailARN", "ScheduleKeyDeletion": "keyId"}
+
 // readTarget fills what the call changes.
-func (r *Record) readTarget(t tamper, request, resources json.RawMessage) {
+func (r *Record) readTarget(t tamper, request, response, resources json.RawMessage) {
 	params := object(request)
 	r.Target = scalar(param(params, t.target))
 	r.Bus = scalar(param(params, "eventBusName"))
+	if field := answered[r.EventName]; r.Target == "" && field != "" {
+		r.Target = scalar(param(object(response), field))
+	}
 	if r.Target == "" { // left out, or of a shape unknown: some services list what they touched
 		for _, e := range elements(resources) {
 			if r.Target = scalar(param(object(e), "ARN")); r.Target != "" {
