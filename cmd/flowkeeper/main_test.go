@@ -40,6 +40,9 @@ func TestScripts(t *testing.T) {
 			"answers":   answers,
 			"terminate": terminate,
 
+			"shared-file": sharedFile,
+			"rotate":      rotate,
+
 			"envsubst": envsubst,
 		},
 		Setup: func(e *testscript.Env) error {

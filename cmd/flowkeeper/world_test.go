@@ -27,6 +27,7 @@ var sources, _ = filepath.Abs(filepath.Join("..", "..")) // fails only where the
 // `aws OPERATION`: one that denies that operation.
 func fakeAWS(ts *testscript.TestScript, _ bool, args []string) {
 	w := fakeaws.New(fakeaws.Options{})
+	worlds.Store(ts.Getenv("WORK"), w)
 	for _, operation := range args {
 		w.Fail(operation, 1000, "AccessDenied", http.StatusForbidden)
 	}

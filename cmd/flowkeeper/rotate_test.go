@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+// worlds are the AWS of scripts, by their $WORK.
+var worlds sync.Map
+
+// sharedFile FILE: moves the credentials from the environment into a shared file.
+func sharedFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: shared-file FILE")
+	}
+	writeCredentials(ts, args[0], ts.Getenv("AWS_ACCESS_KEY_ID"), ts.Getenv("AWS_SECRET_ACCESS_KEY"))
+	ts.Setenv("OLD_KEY", ts.Getenv("AWS_ACCESS_KEY_ID"))
+	ts.Setenv("AWS_SHARED_CREDENTIALS_FILE", ts.MkAbs(args[0]))
+	ts.Setenv("AWS_ACCESS_KEY_ID", "")
+	ts.Setenv("AWS_SECRET_ACCESS_KEY", "")
+}
+
+func writeCredentials(ts *testscript.TestScript, path, key, secret string) {
+	text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", key, secret)
+	ts.Check(os.WriteFile(ts.MkAbs(path), []byte(text), 0o600))
+}
+
+// rotate FILE CALL...: puts another user's new key into the file, and refuses the
+// old one. It waits until each call, such as ec2:DescribeFlowLogs, came with the
+// new key.
+func rotate(ts *testscript.TestScript, neg bool, args []string) {
+	w, ok := worlds.Load(ts.Getenv("WORK"))
+	if neg || len(args) < 2 || !ok {
+		ts.Fatalf("usage: rotate FILE CALL..., after aws and shared-file")
+	}
+	world := w.(*fakeaws.World)
+	next := world.User(scope.Account, "flowkeeper-rotated", true)
+	writeCredentials(ts, args[0], next.AccessKeyID, next.SecretAccessKey)
+	world.RefuseKey(ts.Getenv("OLD_KEY"), "InvalidClientTokenId", "The security token included in the request is invalid.")
+	missing := args[1:]
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end) && len(missing) > 0; time.Sleep(20 * time.Millisecond) {
+		asked := world.Asked()
+		missing = slices.DeleteFunc(missing, func(call string) bool {
+			service, operation, _ := strings.Cut(call, ":")
+			return slices.Contains(asked, fakeaws.Asked{ARN: next.ARN, Service: service, Operation: operation})
+		})
+	}
+	if old := world.RefusedCalls(ts.Getenv("OLD_KEY")); len(missing) > 0 || old > 5 {
+		ts.Fatalf("%d calls with the old key; none with the new one: %v", old, missing)
+	}
+}
