@@ -33,6 +33,7 @@ type refreshes struct {
 	off    map[inventory.Scope]bool        // not refreshed: the Region is not enabled any more
 	hangs  map[inventory.Scope]bool        // AWS has not answered the refresh under way for slotPatience
 	timers map[inventory.Scope]*time.Timer // of the refreshes under way, until they count as hanging
+	since  map[inventory.Scope]time.Time   // when each was enlisted
 }
 
 // success is a complete refresh.
@@ -56,10 +57,14 @@ const (
 )
 
 func newRefreshes(d *Daemon) *refreshes {
+	since := map[inventory.Scope]time.Time{}
+	for _, s := range d.fleet.Scopes() {
+		since[s] = time.Time{} // from the start on
+	}
 	return &refreshes{
 		d: d, asked: make(chan ask, 64+len(d.fleet.Scopes())), slots: make(chan struct{}, parallelScopes),
 		arrived: make(chan inventory.Scope), failed: map[inventory.Scope]int{}, last: map[inventory.Scope]success{}, told: map[inventory.Scope]bool{},
-		off: map[inventory.Scope]bool{}, hangs: map[inventory.Scope]bool{}, timers: map[inventory.Scope]*time.Timer{},
+		off: map[inventory.Scope]bool{}, hangs: map[inventory.Scope]bool{}, timers: map[inventory.Scope]*time.Timer{}, since: since,
 	}
 }
 
@@ -162,6 +167,9 @@ func (r *refreshes) answer(ctx context.Context, jobs map[inventory.Scope]*job, t
 				delete(armed, s)
 			}
 		case s := <-r.arrived:
+			r.mu.Lock()
+			r.since[s] = time.Now()
+			r.mu.Unlock()
 			if err := r.enlist(s); err != nil {
 				r.d.Log.Error("a new scope can't be refreshed", "account", s.Account, "region", s.Region, "error", err)
 			}
@@ -392,7 +400,7 @@ func (r *refreshes) fresh() error {
 	for _, s := range r.d.fleet.Scopes() {
 		last, ok := r.last[s]
 		switch {
-		case r.off[s]:
+		case r.off[s] || !ok && r.isNew(s):
 			continue
 		case r.failed[s] > 0 || r.hangs[s]:
 			failing = fmt.Errorf("no scope can be refreshed, %s neither", s)

@@ -43,7 +43,7 @@ func (r *refreshes) untried() (out []inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.d.fleet.Scopes() {
-		if _, ok := r.last[s]; !ok && r.failed[s] == 0 && !r.hangs[s] && !r.off[s] {
+		if _, ok := r.last[s]; !ok && r.failed[s] == 0 && !r.hangs[s] && !r.off[s] && !r.isNew(s) {
 			out = append(out, s)
 		}
 	}
@@ -62,6 +62,16 @@ func (r *refreshes) ready() error {
 		return errors.New("no scope could be refreshed yet")
 	}
 	return nil
+}
+
+// newGrace is how long the first refresh of a new Region may take, before that of
+// all is not over.
+const newGrace = 5 * time.Minute
+
+// isNew reports whether a scope came to the fleet a moment ago. The caller holds mu.
+func (r *refreshes) isNew(s inventory.Scope) bool {
+	at, enlisted := r.since[s]
+	return !enlisted || time.Since(at) < newGrace
 }
 
 func (r *refreshes) isOff(s inventory.Scope) bool {

@@ -223,6 +223,21 @@ func TestARegionEnabledLaterIsGuardedWithinTheHour(t *testing.T) {
 	})
 }
 
+// TestANewRegionIsNoTrouble while its first refresh is under way.
+func TestANewRegionIsNoTrouble(t *testing.T) {
+	t.Parallel()
+	h, _ := abroad(t)
+	h.world.SetRegions(region)
+	h.refreshed()
+	h.world.SetRegions(region, farRegion)
+	if added, failed := h.daemon.fleet.Discover(t.Context()); len(added) != 1 || len(failed) != 0 {
+		t.Fatal(added, failed)
+	}
+	if err := errors.Join(h.daemon.refreshes.ready(), h.daemon.refreshes.fresh()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWhatIsDeletedInANewRegionIsRestored: its restorer runs, too.
 func TestWhatIsDeletedInANewRegionIsRestored(t *testing.T) {
 	t.Parallel()

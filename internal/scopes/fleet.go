@@ -79,8 +79,9 @@ func (f *Fleet) Unlisted() bool {
 
 const (
 	connectTimeout = 40 * time.Second // systemd waits 60 s for a start
-	listTimeout    = 15 * time.Second // of one account's Regions
-	listsAtOnce    = 8
+	listTimeout    = 10 * time.Second // of one account's Regions
+	startPatience  = 3 * time.Second  // the same at a start, where they are remembered
+	listsAtOnce    = 32
 )
 
 // AllRegions stands for every Region that the account has enabled.
@@ -123,7 +124,12 @@ func Connect(ctx context.Context, base aws.Config, accounts []Account, regions [
 		}
 		return f, nil
 	}
-	failed := f.list(ctx)
+	failed := f.list(ctx, func(m *member) time.Duration {
+		if slices.ContainsFunc(remembered, func(s inventory.Scope) bool { return s.Account == m.id }) {
+			return startPatience
+		}
+		return listTimeout
+	})
 	ours := sync.OnceValues(func() ([]string, error) {
 		ctx, cancel := context.WithTimeout(ctx, listTimeout)
 		defer cancel()
@@ -162,7 +168,7 @@ func (f *Fleet) Discover(ctx context.Context) (added []inventory.Scope, failed m
 	if !f.Lists() {
 		return nil, nil
 	}
-	failed = f.list(ctx)
+	failed = f.list(ctx, func(*member) time.Duration { return listTimeout })
 	for _, m := range f.members {
 		if failed[m.id] == nil {
 			added = append(added, f.add(m, m.names())...)
@@ -175,15 +181,15 @@ func (f *Fleet) Discover(ctx context.Context) (added []inventory.Scope, failed m
 // configuration.
 func (f *Fleet) Lists() bool { return len(f.regions) == 1 && f.regions[0] == AllRegions }
 
-// list asks for the enabled Regions of each account.
-func (f *Fleet) list(ctx context.Context) (failed map[string]error) {
+// list asks for the enabled Regions of each account, for so long.
+func (f *Fleet) list(ctx context.Context, limit func(*member) time.Duration) (failed map[string]error) {
 	failed = map[string]error{}
 	var mu sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(listsAtOnce)
 	for _, m := range f.members {
 		g.Go(func() error {
-			ctx, cancel := context.WithTimeout(ctx, listTimeout)
+			ctx, cancel := context.WithTimeout(ctx, limit(m))
 			defer cancel()
 			names, err := Regions(ctx, m.cfg, f.regions)
 			if err == nil && len(names) == 0 {

@@ -76,7 +76,7 @@ func TestAnAccountThatDoesNotAnswerDelaysNoStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(begun); took > listTimeout+time.Second {
+		if took := time.Since(begun); took > startPatience+time.Second {
 			t.Errorf("the start took %s", took)
 		}
 		want := []inventory.Scope{{Account: theirs, Region: "ap-south-2"}, {Account: ours, Region: "eu-west-1"}, {Account: ours, Region: "us-east-1"}}
@@ -130,6 +130,38 @@ func TestNobodyWaitsForAnothersVerification(t *testing.T) {
 		}
 		if took := time.Since(begun); took > 26*time.Second {
 			t.Errorf("the last one gave up after %s", took)
+		}
+	})
+}
+
+// TestAnAssumeRoleThatHangsOnceIsNotWaitedForEver: callers give up, and the next
+// ones ask anew.
+func TestAnAssumeRoleThatHangsOnceIsNotWaitedForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := world()
+		w.AddRole(role, "")
+		cfg := base(w)
+		hang := true
+		cfg.HTTPClient = silence{cfg.HTTPClient, func(_, service string) bool { return hang && service == "sts" }}
+		f, err := Connect(t.Context(), cfg, []Account{{ID: theirs, RoleARN: role}}, []string{"eu-west-1"}, silent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		api, _ := f.EC2(inventory.Scope{Account: theirs, Region: "eu-west-1"})
+		ask := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+			defer cancel()
+			_, err := api.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{})
+			return err
+		}
+		if err := ask(); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		hang = false
+		time.Sleep(assumeTimeout)
+		if err := ask(); err != nil {
+			t.Error(err)
 		}
 	})
 }

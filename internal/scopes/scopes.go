@@ -36,7 +36,7 @@ type Options struct {
 	Region      string // of the first calls; empty: as the SDK finds it
 	EndpointURL string // empty: AWS
 	HTTPClient  *http.Client
-	Log         *slog.Logger            // of what the SDK says of itself, for debugging; nil: nothing
+	Log         *slog.Logger            // of what the SDK says of itself, for debugging, and of credentials loaded again; nil: nothing
 	Credentials aws.CredentialsProvider // nil: as the SDK finds them
 }
 
@@ -75,6 +75,7 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 		}
 		return again.Credentials, nil
 	}, o.Log)
+	credentials.settings = true
 	return credentials.signs(cfg, credentials), nil
 }
 
@@ -87,6 +88,8 @@ func assume(base aws.Config, a Account, from *source) *source {
 	return s
 }
 
+const assumeTimeout = 20 * time.Second // of one AssumeRole, its retries included
+
 // session keeps the credentials of one assumed role.
 func session(base aws.Config, a Account) aws.CredentialsProvider {
 	p := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(base), a.RoleARN, func(o *stscreds.AssumeRoleOptions) {
@@ -95,7 +98,14 @@ func session(base aws.Config, a Account) aws.CredentialsProvider {
 			o.ExternalID = aws.String(a.ExternalID)
 		}
 	})
-	return aws.NewCredentialsCache(p, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 2 * time.Minute })
+	// Whoever asks the cache has a time limit, but the cache asks without one: an STS
+	// that hangs once must not be waited for ever.
+	limited := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		ctx, cancel := context.WithTimeout(ctx, assumeTimeout)
+		defer cancel()
+		return p.Retrieve(ctx)
+	})
+	return aws.NewCredentialsCache(limited, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 2 * time.Minute })
 }
 
 // Regions that the configuration's list means to an account: an empty one the

@@ -22,9 +22,10 @@ import (
 type source struct {
 	// load makes a new provider, which knows nothing of the last one's credentials.
 	// nil: the provider has no memory that could be dropped, or is a cache.
-	load func(context.Context) (aws.CredentialsProvider, error)
-	log  *slog.Logger
-	now  func() time.Time
+	load     func(context.Context) (aws.CredentialsProvider, error)
+	settings bool // load reads what is set on this machine: where there were no credentials, there may be by now
+	log      *slog.Logger
+	now      func() time.Time
 
 	turn chan struct{} // held by whoever loads
 
@@ -71,7 +72,11 @@ func sourceOf(cfg aws.Config) *source {
 
 // Retrieve implements aws.CredentialsProvider.
 func (s *source) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	before := s.generation()
 	c, err := s.current(ctx)
+	if err != nil && s.settings && ctx.Err() == nil && s.find(ctx, before) {
+		c, err = s.current(ctx)
+	}
 	if u, ok := ctx.Value(usedKey{}).(*aws.Credentials); ok && err == nil {
 		*u = c
 	}
@@ -223,6 +228,37 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client strin
 	s.provider, s.loaded = p, s.loaded+1
 	s.mu.Unlock()
 	s.log.Info("AWS refused the credentials; they were loaded again", "from", c.Source)
+	return true
+}
+
+// find looks for credentials again where those of a generation can't be had. It
+// reports whether some were found, by this call or by another.
+func (s *source) find(ctx context.Context, generation uint64) bool {
+	const client = "" // whoever asks
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return false
+	}
+	if s.generation() != generation {
+		return true
+	}
+	if !s.mayLoad(client) {
+		return false
+	}
+	p, err := s.load(ctx)
+	if err == nil {
+		_, err = p.Retrieve(ctx)
+	}
+	if err != nil {
+		s.isFutile(client)
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.futile, client)
+	s.provider, s.loaded = p, s.loaded+1
 	return true
 }
 

@@ -196,6 +196,28 @@ func TestARolesOwnSourceIsRotated(t *testing.T) {
 	}
 }
 
+// TestCredentialsThatComeLaterAreFound: the file was not there at the start.
+func TestCredentialsThatComeLaterAreFound(t *testing.T) {
+	w := world()
+	c := w.User(ours, "flowkeeper", true)
+	f := newFile(t, c)
+	if err := os.Remove(f.path); err != nil {
+		t.Fatal(err)
+	}
+	cfg := loaded(t, w)
+	s := sourceOf(cfg)
+	now := time.Now()
+	s.now = func() time.Time { return now }
+	if _, err := cfg.Credentials.Retrieve(t.Context()); err == nil {
+		t.Fatal("credentials out of nowhere")
+	}
+	f.holds(c)
+	now = now.Add(time.Minute)
+	if got, err := cfg.Credentials.Retrieve(t.Context()); err != nil || got.AccessKeyID != c.AccessKeyID {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestInstanceAndContainerCredentialsAreAskedForAgain.
 func TestInstanceAndContainerCredentialsAreAskedForAgain(t *testing.T) {
 	for _, kind := range []string{"instance", "container"} {
