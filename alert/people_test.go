@@ -279,9 +279,9 @@ func TestSlackAndPagerAnswers(t *testing.T) {
 		want    string // "": taken
 	}{
 		{sink: slackSink, status: 200, reply: "ok"},
-		{sink: slackSink, status: 200, reply: "<html>log in</html>", taken: true, want: "slack chat: answered 200, but not ok"},
-		{sink: slackSink, status: 200, reply: `{"ok":true}`, taken: true, want: "slack chat: answered 200, but not ok"},
-		{sink: slackSink, status: 204, taken: true, want: "answered 204, but not ok"},
+		{sink: slackSink, status: 200, reply: "<html>log in</html>", taken: true, want: "slack chat: did not answer ok"},
+		{sink: slackSink, status: 200, reply: `{"ok":true}`, taken: true, want: "slack chat: did not answer ok"},
+		{sink: slackSink, status: 204, taken: true, want: "did not answer ok"},
 		{sink: slackSink, status: 400, reply: "invalid_payload", refused: true, want: "slack chat: answered 400 Bad Request: invalid_payload: "},
 		{sink: slackSink, status: 403, reply: "action_prohibited", refused: true, want: "answered 403 Forbidden: action_prohibited: an administrator"},
 		{sink: slackSink, status: 404, reply: "channel_not_found", refused: true, want: "channel_not_found: its channel is gone"},

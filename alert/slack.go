@@ -77,7 +77,7 @@ func (s *Slack) post(ctx context.Context, message slackMessage) error {
 	}
 	advice, known := slackAdvice[code]
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
-		e := s.failed(fmt.Sprintf("answered %d, but not ok as an incoming webhook of Slack does: check its url", resp.StatusCode))
+		e := s.failed("did not answer ok: is its url that of a Slack incoming webhook?")
 		e.Taken = true
 		return e
 	}

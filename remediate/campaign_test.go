@@ -394,3 +394,29 @@ func TestTheStoredAlertOfAMassDeletionIsBounded(t *testing.T) {
 		t.Errorf("the incident has lost its tags: %d", len(i.Frozen.Tags))
 	}
 }
+
+// TestI7ADeletionHeardLateRings: the way of events was slow, and all is over at once.
+func TestI7ADeletionHeardLateRings(t *testing.T) {
+	t.Parallel()
+	for _, late := range []time.Duration{30 * time.Second, 2 * time.Minute} {
+		s := newScene(t)
+		p := s.onCall()
+		id := s.protect(1)[0]
+		s.policy.AlertOnly = true
+		s.crash()
+		p.connect()
+		f := s.attack(id)
+		s.now = s.now.Add(late)
+		s.hear(f)
+		p.takes()
+		heard := s.now
+		s.pass(time.Second)
+		s.is(id, remediate.Closed, remediate.AlertOnly)
+		for len(p.takes()) > 0 {
+			s.pass(time.Second)
+		}
+		if d := s.now.Sub(heard); (d >= 5*time.Minute) != (late > time.Minute) {
+			t.Errorf("heard %s late, it rang for %s", late, d)
+		}
+	}
+}

@@ -145,3 +145,23 @@ func TestI7AFloodDelaysNoDeletion(t *testing.T) {
 		}
 	}
 }
+
+// TestUpgradeOrdersWhatWaits: of what an older version left in the outbox, too, the
+// attempts come last.
+func TestUpgradeOrdersWhatWaits(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	addAll(t, s, *now, alert.Alert{ID: "attempt", Kind: alert.Attempt, Level: alert.High},
+		alert.Alert{ID: "deletion", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
+	if _, err := s.w.Exec(withoutSchema7 + `PRAGMA user_version = 6`); err != nil {
+		t.Fatal(err)
+	}
+	path := s.path
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	if got, want := drain(t, s, "pager", *now), []string{"deletion", "attempt"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
