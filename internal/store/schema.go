@@ -149,7 +149,7 @@ INSERT OR IGNORE INTO depends (thing, account, region, needs)
 -- that follow each other are a campaign.
 ALTER TABLE deliveries ADD COLUMN urgency INTEGER NOT NULL DEFAULT 0;
 UPDATE deliveries SET urgency = 3 WHERE sent_at IS NULL AND (SELECT json_extract(body, '$.kind') FROM alerts WHERE num = alert) IN ('attempt', 'tamper');
-CREATE INDEX deliveries_urgency ON deliveries (sink, urgency, alert, next_at) WHERE sent_at IS NULL AND parked_at IS NULL;
+CREATE INDEX deliveries_urgency ON deliveries (sink, urgency, alert, next_at, sent_at, parked_at) WHERE sent_at IS NULL AND parked_at IS NULL;
 CREATE INDEX deliveries_next ON deliveries (sink, next_at, alert) WHERE sent_at IS NULL AND parked_at IS NULL;
 CREATE INDEX deliveries_refused ON deliveries (sink) WHERE sent_at IS NULL AND attempts >= 3;
 ALTER TABLE alerts ADD COLUMN campaign TEXT NOT NULL DEFAULT '';

@@ -60,10 +60,11 @@ const due = ready + ` AND (d.next_at <= ?2 OR d.next_at > ?3)`
 
 // What Next asks, of a sink (?1), now (?2), and the time beyond which a delivery
 // was written before the clock went back (?3). Each reads an index of the pending
-// deliveries in its order, and ends at the first that fits.
+// deliveries in its order, and ends at the first that fits; what is not due is passed
+// over within the index (x).
 const (
-	mostUrgent = `deliveries d INDEXED BY deliveries_urgency JOIN alerts a ON a.num = d.alert
-		WHERE ` + due + ` ORDER BY d.urgency, d.alert LIMIT 1`
+	mostUrgent = `deliveries x INDEXED BY deliveries_urgency CROSS JOIN deliveries d ON d.sink = x.sink AND d.alert = x.alert JOIN alerts a ON a.num = d.alert
+		WHERE x.sink = ?1 AND x.sent_at IS NULL AND x.parked_at IS NULL AND (x.next_at <= ?2 OR x.next_at > ?3) AND ` + ready + ` ORDER BY x.urgency, x.alert LIMIT 1`
 	// longestWaiting looks at the first thousand only: a sink that has refused
 	// more than those has other troubles. ?4: since when one must have waited.
 	longestWaiting = `(SELECT * FROM deliveries INDEXED BY deliveries_pending WHERE sink = ?1 AND sent_at IS NULL AND parked_at IS NULL ORDER BY alert LIMIT 1000) d
