@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 )
 
-// receiver is an HTTP receiver that keeps what it was sent, and answers as told.
+// receiver is an HTTP receiver that keeps what it was sent, and answers as answer says.
 type receiver struct {
 	mu     sync.Mutex
 	bodies [][]byte

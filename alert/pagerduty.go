@@ -72,8 +72,8 @@ const stuck = "/stuck"
 // share one.
 func (a Alert) incidentKey() string { return cmp.Or(a.CampaignID, a.DedupKey) }
 
-// resolves are the keys of the incidents that an alert resolves. By its dedup key may
-// have been told what went past a full state file; a campaign's incident is resolved
+// resolves are the keys of the incidents that an alert resolves. What went
+// past a full state file has opened one by its dedup key; a campaign's incident is resolved
 // with the last of its deletions.
 func (a Alert) resolves() []string {
 	switch {

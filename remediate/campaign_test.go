@@ -202,10 +202,10 @@ func TestACampaignAcrossRegions(t *testing.T) {
 	}
 }
 
-// TestI2WhoeverForgesHoldsNoCampaign: records of unknown flow logs in the attacker's
+// TestI2ForgedRecordsHoldNoCampaign: records of unknown flow logs in the attacker's
 // name have no part in the campaign; one of a flow log that is there delays its end
 // until AWS has shown that, and cannot bring it forward.
-func TestI2WhoeverForgesHoldsNoCampaign(t *testing.T) {
+func TestI2ForgedRecordsHoldNoCampaign(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	p := s.onCall()
@@ -395,8 +395,8 @@ func TestTheStoredAlertOfAMassDeletionIsBounded(t *testing.T) {
 	}
 }
 
-// TestI7ADeletionHeardLateRings: the way of events was slow, and all is over at once.
-func TestI7ADeletionHeardLateRings(t *testing.T) {
+// TestI7ALateRecordRings: the way of events was slow, and all is over at once.
+func TestI7ALateRecordRings(t *testing.T) {
 	t.Parallel()
 	for _, late := range []time.Duration{30 * time.Second, 2 * time.Minute} {
 		s := newScene(t)
@@ -409,14 +409,14 @@ func TestI7ADeletionHeardLateRings(t *testing.T) {
 		s.now = s.now.Add(late)
 		s.hear(f)
 		p.takes()
-		heard := s.now
+		received := s.now
 		s.pass(time.Second)
 		s.is(id, remediate.Closed, remediate.AlertOnly)
 		for len(p.takes()) > 0 {
 			s.pass(time.Second)
 		}
-		if d := s.now.Sub(heard); (d >= 5*time.Minute) != (late > time.Minute) {
-			t.Errorf("heard %s late, it rang for %s", late, d)
+		if d := s.now.Sub(received); (d >= 5*time.Minute) != (late > time.Minute) {
+			t.Errorf("received %s late, it rang for %s", late, d)
 		}
 	}
 }

@@ -158,7 +158,13 @@ func TestI1TamperPastAFullDisk(t *testing.T) {
 		t.Error("acknowledged what is not stored")
 	}
 	if len(s.direct) != 1 || s.direct[0].Kind != alert.Tamper || s.direct[0].Title == "" || !strings.Contains(s.direct[0].Text, "restores NOTHING until") {
-		t.Errorf("%+v", s.direct)
+		t.Fatalf("%+v", s.direct)
+	}
+	s.r.Store = s.store
+	s.events-- // the same record
+	s.hear(s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil))
+	if a := s.alerts(alert.Tamper); len(a) != 1 || a[0].ID == s.direct[0].ID || a[0].DedupKey != s.direct[0].DedupKey || strings.Contains(a[0].Text, "NOTHING") {
+		t.Errorf("%+v, and then %+v: a receiver that drops repeats by ID must take both", s.direct, a)
 	}
 }
 

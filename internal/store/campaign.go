@@ -33,15 +33,15 @@ func (t *tx) JoinCampaign(d remediate.Strike) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
-	// The file's own ID is in it: a daemon beside this one, which hears of other
+	// The file's own ID is in it: a daemon beside this one, which receives other
 	// deletions of the same campaign, must not resolve it.
 	id = alert.CampaignID(file, d.Account, d.Principal, d.EventID)
 	return id, t.exec(`INSERT INTO campaigns (id, account, principal, first_at, last_at, level) VALUES (?1, ?2, ?3, ?4, ?4, '')
 		ON CONFLICT (id) DO UPDATE SET ended_at = NULL`, id, d.Account, d.Principal, at)
 }
 
-// dropCampaigns forgets what has ended long ago, a few at a time: whoever forges
-// records begins campaigns without end.
+// dropCampaigns forgets what has ended long ago, a few at a time: forged
+// records begin campaigns without end.
 func (t *tx) dropCampaigns() error {
 	return t.exec(`DELETE FROM campaigns WHERE id IN (SELECT c.id FROM campaigns c WHERE c.last_at < ?
 		AND NOT EXISTS (SELECT 1 FROM events e WHERE e.campaign = c.id AND e.over = 0) ORDER BY c.last_at LIMIT 50)`, t.s.now().Add(-keepCampaigns).UnixMilli())
@@ -60,7 +60,7 @@ func (t *tx) EndCampaign(e remediate.Event) (ended bool, err error) {
 }
 
 // inCampaign is an alert of a campaign, which keeps the most urgent level of all of
-// them: whoever got one of those gets what ends the campaign.
+// them: a sink that got one of those gets what ends the campaign.
 func (t *tx) inCampaign(a alert.Alert) (alert.Alert, error) {
 	if a.CampaignID == "" || a.Answers() && !a.EndsCampaign() {
 		return a, nil

@@ -23,7 +23,7 @@ func (p *picky) Send(_ context.Context, a alert.Alert) error {
 	return nil
 }
 
-// TestI7RefusedAttemptsHoldUpNoDeletion: whoever can have alerts refused makes the
+// TestI7RefusedAttemptsHoldUpNoDeletion: somebody whose alerts are refused makes the
 // sender pause for minutes; what is more urgent is sent in the pause.
 func TestI7RefusedAttemptsHoldUpNoDeletion(t *testing.T) {
 	t.Parallel()

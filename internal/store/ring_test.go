@@ -9,7 +9,7 @@ import (
 	"flowkeeper/remediate"
 )
 
-// TestI7APagerRingsForFiveMinutes: a deletion heard late, or of an unknown flow log,
+// TestI7APagerRingsForFiveMinutes: a deletion whose record is late, or of an unknown flow log,
 // is not resolved before, whether its end comes before or after it was sent.
 func TestI7APagerRingsForFiveMinutes(t *testing.T) {
 	t.Parallel()
@@ -18,8 +18,8 @@ func TestI7APagerRingsForFiveMinutes(t *testing.T) {
 		ago      time.Duration // the deletion happened
 		rings    bool
 	}{
-		"heard late":        {alert.Alert{FlowLogs: knownLogs}, 61 * time.Second, true},
-		"heard in time":     {alert.Alert{FlowLogs: knownLogs}, 59 * time.Second, false},
+		"late":              {alert.Alert{FlowLogs: knownLogs}, 61 * time.Second, true},
+		"in time":           {alert.Alert{FlowLogs: knownLogs}, 59 * time.Second, false},
 		"unknown":           {alert.Alert{FlowLogs: unknownLogs}, 0, true},
 		"one is unknown":    {alert.Alert{FlowLogs: append(unknownLogs, knownLogs...)}, 0, true},
 		"known and at once": {alert.Alert{FlowLogs: knownLogs}, time.Second, false},

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -150,18 +153,24 @@ func TestI7AFloodDelaysNoDeletion(t *testing.T) {
 // attempts come last.
 func TestUpgradeOrdersWhatWaits(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
-	addAll(t, s, *now, alert.Alert{ID: "attempt", Kind: alert.Attempt, Level: alert.High},
-		alert.Alert{ID: "deletion", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
-	if _, err := s.w.Exec(withoutSchema7 + `PRAGMA user_version = 6`); err != nil {
+	path := filepath.Join(t.TempDir(), "state.db")
+	older(t, path, 6)
+	db, err := sql.Open("sqlite", dsn(path, ""))
+	if err != nil {
 		t.Fatal(err)
 	}
-	path := s.path
-	if err := s.Close(); err != nil {
+	for n, a := range []alert.Alert{{ID: "attempt", Kind: alert.Attempt, Level: alert.High}, {ID: "deletion", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs}} {
+		_, err1 := db.Exec(`INSERT INTO alerts (num, id, at, body) VALUES (?, ?, 0, ?)`, n+1, a.ID, body(a))
+		_, err2 := db.Exec(`INSERT INTO deliveries (alert, sink, next_at) VALUES (?, 'pager', 0)`, n+1)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = open(t, path)
-	if got, want := drain(t, s, "pager", *now), []string{"deletion", "attempt"}; !slices.Equal(got, want) {
+	s := open(t, path)
+	if got, want := drain(t, s, "pager", noon), []string{"deletion", "attempt"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
