@@ -54,15 +54,15 @@ func (r *Remediator) learn(tx Tx, f inventory.FlowLog, listed bool, at time.Time
 	case ok && row.Imported && hasJustGone(row, at, r.Policy.Settle):
 		return false, nil // the next listing shows it again, if it is there
 	case ok:
-		imported := row.Imported
-		if imported {
+		fromFile := row.Imported
+		if row.Imported {
 			row.Imported, row.State, row.GoneAt, row.WrittenAt = false, inventory.Live, time.Time{}, at
 			if _, err := tx.NewDestination(f.Scope, f.Destination(f.Scope), since); err != nil {
 				return false, err
 			}
 		}
 		row.FlowLog = f
-		if err := tx.PutFlowLog(row); err != nil || !imported {
+		if err := tx.PutFlowLog(row); err != nil || !fromFile {
 			return false, err
 		}
 		return false, shownAlive(tx, row, at)

@@ -51,14 +51,14 @@ func (d *Daemon) recall(ctx context.Context) (unread, err error) {
 	if _, err := os.Stat(path); d.backup == nil || !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // store.Open tells what else may be wrong with it
 	}
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	loading, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	d.report(systemd.Notifier{}.Starting(loadTimeout + time.Minute))
 	copied := path + ".copy"
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), store.Discard(copied)); err != nil {
 		return nil, fmt.Errorf("state.path: %w", err)
 	}
-	from, err := d.backup.Load(ctx, copied)
+	from, err := d.backup.Load(loading, copied)
 	switch {
 	case errors.Is(err, backup.ErrNone):
 		d.Log.Info("no state file here, and no copy of one: beginning anew", "backup", d.backup.Place.String())
@@ -68,6 +68,7 @@ func (d *Daemon) recall(ctx context.Context) (unread, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("state.backup: %w: see that it can be reached; \"\" begins with an empty memory", err)
 	}
+	d.report(systemd.Notifier{}.Starting(startWithin)) // each row of it is written anew
 	now := time.Now()
 	var found store.Adopted
 	err = store.Adopt(ctx, copied, path, store.Adoption{Now: now, Made: from.Made, Stale: staleAfter, Route: d.route,

@@ -116,6 +116,32 @@ func rolePolicies(t *testing.T) map[string]policy {
 	return out
 }
 
+// TestOnlyFlowkeeperWritesItsCopies: by the policy for their bucket the role that
+// reads and writes them may do just what it does, and nobody else writes there,
+// nor takes a version away.
+func TestOnlyFlowkeeperWritesItsCopies(t *testing.T) {
+	t.Parallel()
+	var allows, denied []string
+	for _, s := range readPolicy(t, "bucket-policy-backup.json").Statement {
+		switch spared := s.Condition["ArnNotEquals"]["aws:PrincipalArn"]; {
+		case s.Effect == "Allow":
+			allows = append(allows, s.Action...)
+		case len(spared) > 0 && !cmp.Equal(spared, oneOrMore{"arn:aws:iam::111122223333:role/flowkeeper"}):
+			t.Errorf("%s spares %v", s.Sid, spared)
+		case len(s.Condition) == 0 || len(spared) > 0:
+			denied = append(denied, s.Action...)
+		}
+	}
+	var calls []string
+	for _, s := range readPolicy(t, "iam-policy.json").Statement {
+		if s.Sid == "OnlyWithStateBackup" {
+			calls = s.Action
+		}
+	}
+	same(t, "allowed by the bucket's policy", allows, calls)
+	same(t, "denied to all others", denied, []string{"s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"})
+}
+
 func hasPrefix(s string, prefixes []string) bool {
 	for _, p := range prefixes {
 		if strings.HasPrefix(s, p) {

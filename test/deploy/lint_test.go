@@ -120,6 +120,9 @@ func within(t *testing.T, name string, text []byte) string {
 	if strings.HasPrefix(name, "queue-policy") {
 		kind, properties["Queues"] = "AWS::SQS::QueuePolicy", []string{"https://sqs.eu-west-1.amazonaws.com/111122223333/flowkeeper"}
 	}
+	if strings.HasPrefix(name, "bucket-policy") {
+		kind, properties["Bucket"] = "AWS::S3::BucketPolicy", "your-backup-bucket"
+	}
 	whole, err := json.Marshal(map[string]any{
 		"AWSTemplateFormatVersion": "2010-09-09",
 		"Resources":                map[string]any{"Policy": map[string]any{"Type": kind, "Properties": properties}},
@@ -131,7 +134,7 @@ func within(t *testing.T, name string, text []byte) string {
 // policies are the files of them.
 func policies(t *testing.T) []string {
 	t.Helper()
-	out := slices.Concat(named(t, "iam-policy", ".json"), named(t, "scp-", ".json"), named(t, "queue-policy", ".json"))
+	out := slices.Concat(named(t, "iam-policy", ".json"), named(t, "scp-", ".json"), named(t, "queue-policy", ".json"), named(t, "bucket-policy", ".json"))
 	if len(out) < 5 {
 		t.Fatalf("only %v", out)
 	}
