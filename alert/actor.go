@@ -2,6 +2,7 @@ package alert
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 )
 
@@ -9,12 +10,15 @@ import (
 // user's name, the user of IAM Identity Center, the principal's ID, in this
 // order. Where a record has none of these it is the AWS service, the access key
 // or the account; "unknown" where it names nobody. A name that is no ARN of
-// AWS's stands behind its type: a user may be called as a role is.
+// AWS's stands behind its type, or in quotes: a user may be called as a role is.
 func (a Actor) Name() string {
 	if arn := cmp.Or(a.ARN, a.SessionIssuer); arn != "" {
 		return arn
 	}
 	name := a.names()
+	if a.Type == "" && strings.HasPrefix(name, "arn:") {
+		name = strconv.Quote(name)
+	}
 	if name == "" && a.AccessKeyID != "" {
 		name = "access key " + a.AccessKeyID
 	}

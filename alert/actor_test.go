@@ -24,6 +24,7 @@ func TestWho(t *testing.T) {
 		{Actor{Type: "AWSService", InvokedBy: "cloudformation.amazonaws.com", Via: "cloudformation.amazonaws.com"}, "AWSService cloudformation.amazonaws.com", "AWSService cloudformation.amazonaws.com"},
 		{Actor{InvokedBy: "AWS Internal", Account: "111122223333"}, "AWS Internal", "AWS Internal, account 111122223333"},
 		{Actor{Type: "SAMLUser", UserName: "arn:aws:iam::111122223333:role/ci"}, "SAMLUser arn:aws:iam::111122223333:role/ci", "SAMLUser arn:aws:iam::111122223333:role/ci"},
+		{Actor{UserName: "arn:aws:iam::111122223333:role/ci"}, `"arn:aws:iam::111122223333:role/ci"`, `"arn:aws:iam::111122223333:role/ci"`},
 		{Actor{SourceIdentity: "alice"}, "alice", "alice"},
 		{Actor{AccessKeyID: "AKIAEXAMPLE"}, "access key AKIAEXAMPLE", "access key AKIAEXAMPLE"},
 		{Actor{Type: "AWSAccount", Account: "999900001111"}, "AWSAccount 999900001111", "AWSAccount 999900001111"},

@@ -77,7 +77,7 @@ type Row struct {
 	ReleasedUntil time.Time
 	ReleaseReason string
 	ReleasedAt    time.Time
-	CreatedBy     string // principal of its CreateFlowLogs record, where one was seen
+	CreatedBy     string // principal of its CreateFlowLogs record, where one was seen; without an ARN, a name
 	Excuses       string // the lost flow log that it replaced for a wait rule: it excuses no other
 	Excluded      bool   // outside inventory.destinations: never protected
 	Imported      bool   // from a file, not yet shown by a listing: acts only by hand

@@ -135,7 +135,7 @@ func (r *Remediator) createdBy(ctx context.Context, s inventory.Scope, ids []str
 				return err
 			}
 			if ok && row.CreatedBy == "" {
-				row.CreatedBy = principal(&actor)
+				row.CreatedBy = madeBy(&actor)
 				if err := tx.PutFlowLog(row); err != nil {
 					return err
 				}
@@ -486,4 +486,14 @@ func principal(a *alert.Actor) string {
 		return a.SessionIssuer
 	}
 	return a.ARN
+}
+
+// madeBy is principal, or a name for people where the record has no ARN: one
+// that no rule and no other principal equals.
+func madeBy(a *alert.Actor) string {
+	by := principal(a)
+	if name := a.Name(); by == "" && name != (alert.Actor{}).Name() {
+		return name
+	}
+	return by
 }

@@ -9,6 +9,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/fakeaws"
 	"flowkeeper/remediate"
 )
 
@@ -382,5 +383,35 @@ func TestI2TwinsWithoutAnARN(t *testing.T) {
 	}
 	if n := len(d.alerts(alert.Tamper)); n != 2 {
 		t.Errorf("%d alerts of tampering", n)
+	}
+}
+
+// TestWhoMadeADestination: a creator without an ARN has a name, too, and none
+// that passes for the role of a rule.
+func TestWhoMadeADestination(t *testing.T) {
+	t.Parallel()
+	for who, want := range map[string]string{
+		`{"type":"IdentityCenterUser","onBehalfOf":{"userId":"u-1"}}`: "IdentityCenterUser u-1",
+		`{"userName":"` + ci + `"}`:                                   `"` + ci + `"`,
+		`{"type":"SAMLUser","userName":"` + ci + `"}`:                 "SAMLUser " + ci,
+		`{}`: "",
+	} {
+		s := ruled(t, ci, remediate.Wait, 10*time.Minute)
+		id := s.protect(1)[0]
+		s.attack(id)
+		s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, asCI))
+		s.work()
+		s.pass(time.Minute)
+		s.world.AddDestination("arn:aws:s3:::other")
+		other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
+		s.read(s.call("ec2", "CreateFlowLogs", `{"CreateFlowLogsRequest":{"ResourceId":{"content":"vpc-1"}}}`, `"eventID":"made"`, `"userIdentity":`+who, `"responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":"`+other+`"}}}`))
+		s.refresh()
+		if got := s.row(other).CreatedBy; got != want {
+			t.Errorf("%s: made by %q, want %q", who, got, want)
+		}
+		s.pass(20 * time.Minute)
+		if i := s.incident(id); i.Reason == remediate.Replaced {
+			t.Errorf("%s excuses the deletion of %s", who, ci)
+		}
 	}
 }
