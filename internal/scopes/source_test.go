@@ -307,6 +307,33 @@ func TestNewCredentialsThatAreRefusedAsWellDoNotSpin(t *testing.T) {
 	}
 }
 
+// TestManyCallsAtOnceLoadOnce: and each is repeated with what one of them loaded.
+func TestManyCallsAtOnceLoadOnce(t *testing.T) {
+	t.Parallel()
+	w := world()
+	old, good := w.User(ours, "flowkeeper", true), w.User(ours, "flowkeeper", true)
+	var loads atomic.Int32
+	s := newSource(static(old), func(context.Context) (aws.CredentialsProvider, error) { loads.Add(1); return static(good), nil }, nil)
+	api := ec2.NewFromConfig(s.signs(with(w, s), s))
+	w.RefuseKey(old.AccessKeyID, "AuthFailure", "")
+	failed := make(chan error)
+	const many = 50
+	for range many {
+		go func() {
+			_, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{})
+			failed <- err
+		}()
+	}
+	for range many {
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := loads.Load(); n != 1 {
+		t.Errorf("%d loads", n)
+	}
+}
+
 // TestAKeyThatStaysTheSameIsSaidOnce: nobody has put a new one there.
 func TestAKeyThatStaysTheSameIsSaidOnce(t *testing.T) {
 	w := world()
