@@ -72,9 +72,9 @@ const stuck = "/stuck"
 // share one.
 func (a Alert) incidentKey() string { return cmp.Or(a.CampaignID, a.DedupKey) }
 
-// resolves are the keys of the incidents that an alert resolves. What went
-// past a full state file has opened one by its dedup key; a campaign's incident is resolved
-// with the last of its deletions.
+// resolves are the keys of the incidents that an alert resolves. The dedup key is
+// always among them: an alert that went past a full state file has opened an incident
+// by it. A campaign's incident is resolved with the last of its deletions.
 func (a Alert) resolves() []string {
 	switch {
 	case a.Kind == Test:

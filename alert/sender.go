@@ -114,8 +114,9 @@ func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
 }
 
 // moreUrgent is a new alert that does not wait for the end of a pause, as it is more
-// urgent than all that the sink has refused before it. The pause is for their sake: somebody
-// who can cause alerts that a receiver refuses must not delay that of a deletion.
+// urgent than all that the sink has refused before it. The pause is for their sake:
+// somebody who can cause alerts that a receiver refuses must not delay that of a
+// deletion.
 func (s *Sender) moreUrgent(ctx context.Context) (Delivery, bool) {
 	if s.refused <= 0 {
 		return Delivery{}, false

@@ -26,13 +26,14 @@ type Strike struct {
 
 // joinCampaign is the event with the campaign that it belongs to. It belongs to
 // none where nobody is known to have done it, where it was allowed, or where it
-// names nothing that the snapshot knows: such a record may be made up, is endless,
-// and must not hold open what others have in common. An event that has one keeps
-// it, for a pager was opened by it.
+// names a flow log that the snapshot does not know: such records can be made up
+// without end, their incidents are dropped when they are too many, and they must not
+// hold open what others have in common. An event that has one keeps it, for a pager
+// was opened by it.
 func joinCampaign(tx Tx, e Event, incidents []Incident, now time.Time) (Event, error) {
 	who := principal(e.Actor)
-	known := slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known })
-	if e.CampaignID != "" || who == "" || !known || e.Level == alert.Informational {
+	unknown := slices.ContainsFunc(incidents, func(i Incident) bool { return !i.Known })
+	if e.CampaignID != "" || who == "" || len(incidents) == 0 || unknown || e.Level == alert.Informational {
 		return e, nil
 	}
 	at := e.DeletedAt

@@ -215,6 +215,9 @@ func TestI2ForgedRecordsHoldNoCampaign(t *testing.T) {
 	c := s.campaigns(alert.Deletion)[0]
 	for n := range 90 {
 		s.hear(s.record(fmt.Sprintf("fl-%017x", 0xdead0000+n)))
+		if n%10 == 0 {
+			s.hear(s.record(ids[1], fmt.Sprintf("fl-%017x", 0xbeef0000+n)))
+		}
 		s.pass(30 * time.Second)
 		p.takes()
 		if s.incident(ids[0]).State != remediate.Verified && !p.open[c] {
