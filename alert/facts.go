@@ -37,6 +37,8 @@ func (a Alert) facts(limit int) []fact {
 	}
 	add("Where", strings.TrimSpace(a.Account+" "+a.Region))
 	add("Before", a.before())
+	add("Repeated", a.howOften())
+	add("Refused", a.refusedMore())
 	return out
 }
 

@@ -19,7 +19,7 @@ type Call struct {
 	EventName string `json:"event_name"`
 	Time      *Time  `json:"time,omitempty"`
 	Region    string `json:"region,omitempty"`
-	Principal string `json:"principal,omitempty"`
+	Principal string `json:"principal,omitempty"` // where several made the calls
 	ErrorCode string `json:"error_code,omitempty"`
 	FlowLogs  int    `json:"flow_logs,omitempty"` // that it names
 	FlowLogID string `json:"flow_log_id,omitempty"`
@@ -27,7 +27,7 @@ type Call struct {
 }
 
 // maxCallField bounds each text of an example, in characters.
-const maxCallField = 160
+const maxCallField = 128
 
 // Short is the call with its texts cleaned and cut: a state file keeps many.
 func (c Call) Short() Call {
@@ -66,11 +66,11 @@ func (a Alert) repeatsTitle() string {
 	return "Tampering, " + Plural(a.Repeats.Calls, "more call") + by + a.in() + ": " + a.because("what flow logs depend on was changed")
 }
 
-// repeated says how often, when, and names the examples.
-func (a Alert) repeated(t *lines) {
+// howOften says how many calls Repeats sums up, and when they came.
+func (a Alert) howOften() string {
 	r := a.Repeats
 	if r == nil {
-		return
+		return ""
 	}
 	s := fmt.Sprintf("%s after one that has an alert of its own, from %s to %s", Plural(r.Calls, "call"), moment(r.From), moment(r.To))
 	if a.Kind == Closed {
@@ -79,8 +79,22 @@ func (a Alert) repeated(t *lines) {
 	if r.FlowLogs > 0 {
 		s += ", which name " + Plural(r.FlowLogs, "flow log")
 	}
-	t.put("Repeated", s)
-	if len(r.Examples) == 0 {
+	return s
+}
+
+// refusedMore says how many IDs AWS refused, where not all are listed.
+func (a Alert) refusedMore() string {
+	if a.FailedOmitted == 0 {
+		return ""
+	}
+	return Plural(len(a.FailedFlowLogs)+a.FailedOmitted, "flow log") + " in all"
+}
+
+// repeated adds that, and the examples.
+func (a Alert) repeated(t *lines) {
+	r := a.Repeats
+	t.put("Repeated", a.howOften())
+	if r == nil || len(r.Examples) == 0 {
 		return
 	}
 	t.add("Among them:")

@@ -39,8 +39,8 @@ func (a Alert) text() string {
 	t.list(a.heading(), a, a.FlowLogs)
 	t.put("Format", a.format())
 	t.list("Refused", a, a.FailedFlowLogs)
-	if a.FailedOmitted > 0 {
-		t.add(fmt.Sprintf("  %s in all", Plural(len(a.FailedFlowLogs)+a.FailedOmitted, "flow log")))
+	if more := a.refusedMore(); more != "" {
+		t.add("  " + more)
 	}
 	t.put("Flowkeeper", a.doing())
 	t.put("To do", a.ownAdvice())
@@ -105,7 +105,7 @@ func (a Alert) when(t *lines) {
 // seconds.
 func (a Alert) delay(happened Time) string {
 	d := a.Time.Sub(happened.Time)
-	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || happened.IsZero() || d < time.Second {
+	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || happened.IsZero() || d < time.Second || a.Repeats != nil {
 		return ""
 	}
 	if d < time.Minute {

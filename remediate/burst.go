@@ -67,7 +67,7 @@ const (
 	burstWindow  = 5 * time.Minute
 	mostExamples = 20
 	mostSeen     = 100
-	mostBursts   = 500 // of a class: forged principals are endless (I12). Beyond it, those of an account share one
+	mostBursts   = 200 // of a class: forged principals are endless (I12). Beyond it, those of an account share one
 	// How many alerts of one severity go at once within a window: by one principal on
 	// several targets, and in one account. Half as many in each window that follows
 	// one in which that did not suffice.
@@ -141,8 +141,10 @@ func (r *Remediator) alertOrHold(tx Tx, a alert.Alert, c repeatable, now time.Ti
 	if err != nil {
 		return false, err
 	}
+	alone := c
+	alone.call.Principal = "" // the burst's
 	if found && c.severity <= own.Mark {
-		return false, tx.PutBurst(own.hold(a, c, now))
+		return false, tx.PutBurst(own.hold(a, alone, now))
 	}
 	full, rows, err := r.bounded(tx, c, bounds, found, now)
 	if err != nil {
@@ -150,7 +152,7 @@ func (r *Remediator) alertOrHold(tx Tx, a alert.Alert, c repeatable, now time.Ti
 	}
 	switch {
 	case full != nil && found:
-		return false, tx.PutBurst(own.hold(a, c, now))
+		return false, tx.PutBurst(own.hold(a, alone, now))
 	case full != nil:
 		return false, tx.PutBurst(full.hold(a, c, now))
 	}
@@ -285,6 +287,9 @@ func (b Burst) summary(now time.Time) alert.Alert {
 	a.DedupKey = b.dedupKey()
 	a.Time, a.Minor = alert.Time{Time: now}, true
 	a.Repeats = &alert.Repeats{Calls: b.Held.Calls, FlowLogs: b.Held.FlowLogs, From: alert.Time{Time: b.Held.First}, To: alert.Time{Time: b.Held.Last}, Several: b.Held.Several}
+	if b.Held.Several {
+		a.Actor = nil // the examples say who
+	}
 	for _, x := range b.Held.Examples {
 		a.Repeats.Examples = append(a.Repeats.Examples, x.Call)
 	}

@@ -101,10 +101,12 @@ func (t *tx) fit() (held int64, err error) {
 	return held - bytes, err
 }
 
-// droppable is how many bytes the droppable rows take.
+// droppable is how many bytes the droppable rows take, and with them the bursts,
+// which are few and never dropped: the others make room for these.
 func (t *tx) droppable() (bytes int64, err error) {
 	err = t.one(&bytes, `SELECT (SELECT coalesce(sum(cost), 0) FROM alerts WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM incidents WHERE cost > 0)
-		+ (SELECT coalesce(sum(cost), 0) FROM events WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM deeds)`)
+		+ (SELECT coalesce(sum(cost), 0) FROM events WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM deeds)
+		+ (SELECT coalesce(sum(length(body)), 0) FROM bursts)`)
 	return bytes, err
 }
 
