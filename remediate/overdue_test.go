@@ -220,15 +220,36 @@ func TestWaitingByARuleIsNoDelay(t *testing.T) {
 	}
 }
 
-// TestModeAlertIsNoFailure: nothing is overdue where nothing is to be restored.
+// TestModeAlertIsNoFailure: nothing is overdue where nothing is to be restored,
+// though AWS refuses every look.
 func TestModeAlertIsNoFailure(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.policy.AlertOnly = true
-	s.crash()
-	s.hear(s.attack(s.protect(1)[0]))
-	s.pass(48 * time.Hour)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+	for name, breaks := range map[string]func(*scene){
+		"fine":            func(*scene) {},
+		"looks throttled": func(s *scene) { s.world.Throttle("DescribeFlowLogs", 40) },
+		"looks refused":   func(s *scene) { s.world.Fail("DescribeFlowLogs", 40, "UnauthorizedOperation", http.StatusForbidden) },
+	} {
+		for _, how := range []string{"mode", "rule", "release"} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				t.Parallel()
+				s := newScene(t)
+				s.policy.AlertOnly = how == "mode"
+				if how == "rule" {
+					s.policy.Rules = []remediate.Rule{{Principal: mallory, Action: remediate.Ignore}}
+				}
+				s.crash()
+				id := s.protect(1)[0]
+				if how == "release" {
+					s.let(id)
+				}
+				f := s.attack(id)
+				breaks(s)
+				s.hear(f)
+				s.pass(12 * time.Hour)
+				s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+			})
+		}
+	}
 }
 
 // TestAnUnlistedScopeIsTold: before the first complete refresh a flow log that a

@@ -53,12 +53,18 @@ func (r *Remediator) tellStuck(tx Tx, e Event, now time.Time) (Event, error) {
 		return e, err
 	}
 	_, ours := r.Fleet.EC2(e.Scope)
-	told := map[alert.Kind][]Incident{}
+	told, excused := map[alert.Kind][]Incident{}, false
 	for n, i := range all {
 		i = i.until(now, r.Policy)
 		overdue := i.overdueAt(r.Policy)
 		due := !overdue.IsZero() && (!overdue.After(now) || !i.ToldStuckAt.IsZero() && now.Sub(i.ToldStuckAt) >= remindWith)
 		if !due && !i.stuckNews() {
+			continue
+		}
+		if allowed, err := r.mayStayAway(tx, i, now); err != nil {
+			return e, err
+		} else if allowed {
+			all[n], excused = Incident{}, true
 			continue
 		}
 		why := i.why(ours)
@@ -84,7 +90,24 @@ func (r *Remediator) tellStuck(tx Tx, e Event, now time.Time) (Event, error) {
 		}
 	}
 	e.StuckAt, e.OverdueAt = time.Time{}, firstOverdue(all, r.Policy)
+	if excused {
+		e.OverdueAt = soonest(e.OverdueAt, now.Add(overdueAfter)) // it may be protected again by then
+	}
 	return e, nil
+}
+
+// mayStayAway reports whether nothing would be created for an incident if a look
+// answered: it is released, exempt, or only to be told of. That AWS refuses looks is
+// another matter, which the refresh tells.
+func (r *Remediator) mayStayAway(tx Tx, i Incident, now time.Time) (bool, error) {
+	if i.State != Open && i.State != Blocked {
+		return false, nil
+	}
+	s, _, err := r.sight(tx, i, look{}, false)
+	if err != nil {
+		return false, err
+	}
+	return decide(i, s, r.Policy, now.Add(r.Policy.Settle)).deed == closing, nil
 }
 
 // stuckNews reports whether there is a reason that people have not heard of, and
