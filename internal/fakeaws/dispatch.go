@@ -2,6 +2,7 @@ package fakeaws
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -29,6 +30,13 @@ func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	operation, form, err := operationOf(r, service)
 	if err != nil {
 		writeQueryError(rw, service, err)
+		return
+	}
+	switch met := w.meet(Request{service, operation, c.Region, c.ARN, form}); {
+	case met.Hangs:
+		w.hang(r)
+	case met.Code != "":
+		refuse(rw, service, fault{code: met.Code, message: met.Message, status: cmp.Or(met.Status, http.StatusBadRequest)})
 		return
 	}
 	f, lost := w.next(r, service, operation, c)
@@ -133,19 +141,20 @@ func operationOf(r *http.Request, service string) (string, url.Values, error) {
 
 // refuse answers a fault in the protocol of the service.
 func refuse(w http.ResponseWriter, service string, f fault) {
+	message := cmp.Or(f.message, "injected")
 	if service == "sqs" {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 		w.WriteHeader(f.status)
-		fmt.Fprintf(w, `{"__type":"com.amazonaws.sqs#%s","message":"injected"}`, f.code)
+		fmt.Fprintf(w, `{"__type":"com.amazonaws.sqs#%s","message":%q}`, f.code, message)
 		return
 	}
 	if service == "s3" {
 		w.Header().Set("Content-Type", "application/xml")
 		w.WriteHeader(f.status)
-		fmt.Fprintf(w, `<Error><Code>%s</Code><Message>injected</Message></Error>`, f.code)
+		fmt.Fprintf(w, `<Error><Code>%s</Code><Message>%s</Message></Error>`, f.code, escape(message))
 		return
 	}
-	writeQueryError(w, service, &ec2Error{f.code, "injected", f.status})
+	writeQueryError(w, service, &ec2Error{f.code, message, f.status})
 }
 
 // ec2Error is a refusal of EC2 or STS.
@@ -215,10 +224,15 @@ func (t inProcess) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 		in.Body = http.NoBody
 	}
 	defer func() {
-		if p := recover(); p == http.ErrAbortHandler {
+		switch p := recover().(type) {
+		case nil:
+		case hung:
+			resp, err = nil, p.err
+		default:
+			if p != http.ErrAbortHandler {
+				panic(p)
+			}
 			resp, err = nil, io.ErrUnexpectedEOF
-		} else if p != nil {
-			panic(p)
 		}
 	}()
 	t.w.ServeHTTP(out, in)

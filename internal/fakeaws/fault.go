@@ -12,6 +12,7 @@ type fault struct {
 	left      int
 	code      string // empty: the answer is lost after the effect
 	status    int
+	message   string // empty: "injected"
 }
 
 // Fail makes the next n calls of an operation fail with a code and an HTTP
@@ -19,7 +20,7 @@ type fault struct {
 func (w *World) Fail(operation string, n int, code string, status int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.faults = append(w.faults, fault{operation, n, code, status})
+	w.faults = append(w.faults, fault{operation: operation, left: n, code: code, status: status})
 }
 
 // Throttle makes the next n calls of an operation exceed the rate.

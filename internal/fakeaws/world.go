@@ -45,6 +45,8 @@ type World struct {
 	faults   []fault
 	chaos    *rand.Rand
 	odds     Odds
+	meets    func(Request) Refusal
+	passes   func(time.Duration)
 	spared   map[string]bool // users, by name
 	delay    time.Duration   // of eventual consistency
 	pageSize int             // 0: as AWS allows

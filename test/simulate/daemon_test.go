@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -58,7 +60,7 @@ func (d *daemon) start() {
 	d.store = st
 	base := aws.Config{Region: region, HTTPClient: wire{d.mortal, d.p.world.HTTPClient().Transport, d.p.faulty, d.p.faultless},
 		Credentials: aws.CredentialsProviderFunc(d.credentials), Retryer: impatient}
-	fleet, err := scopes.Connect(ctx, base, []scopes.Account{{ID: account}}, nil, slog.New(slog.DiscardHandler))
+	fleet, err := scopes.Connect(ctx, base, []scopes.Account{{ID: account}}, d.p.regions, slog.New(slog.DiscardHandler))
 	d.p.must(err)
 	mem := memory{st, d.mortal}
 	d.remediator = &remediate.Remediator{
@@ -125,32 +127,32 @@ func (d *daemon) receive() int {
 	return n
 }
 
-func (d *daemon) refresh() {
+func (d *daemon) refresh(s inventory.Scope) {
 	d.asked = false
-	started, before := d.p.now, d.rows()
-	defer func() { d.p.remembered(d, before) }()
-	if _, err := d.remediator.Refresh(d.ctx, scope); err == nil {
-		d.p.listed(d, started)
+	started, before := d.p.now, d.rows(s)
+	defer func() { d.p.remembered(s, before, d.rows(s)) }()
+	if _, err := d.remediator.Refresh(d.ctx, s); err == nil {
+		d.p.listed(d, s, started)
 	} else {
 		d.p.expected(d, err)
 	}
 }
 
-// rows of the snapshot, by their state.
-func (d *daemon) rows() map[string]inventory.State {
-	out := map[string]inventory.State{}
-	d.p.must(d.store.FlowLogs(context.Background(), func(r inventory.Row) error { out[r.ID] = r.State; return nil }))
+// rows of a scope's snapshot.
+func (d *daemon) rows(s inventory.Scope) map[string]inventory.Known {
+	out, err := d.store.Known(context.Background(), s, slices.Collect(maps.Keys(d.p.known)))
+	d.p.must(err)
 	return out
 }
 
-func (d *daemon) rehearse() {
-	if _, err := d.remediator.Rehearse(d.ctx, scope, func() {}); !errors.Is(err, remediate.ErrBusy) {
+func (d *daemon) rehearse(s inventory.Scope) {
+	if _, err := d.remediator.Rehearse(d.ctx, s, func() {}); !errors.Is(err, remediate.ErrBusy) {
 		d.p.expected(d, err)
 	}
 }
 
-func (d *daemon) step() int {
-	n, err := d.remediator.Step(d.ctx, scope, func() {})
+func (d *daemon) step(s inventory.Scope) int {
+	n, err := d.remediator.Step(d.ctx, s, func() {})
 	d.p.expected(d, err)
 	return n
 }
@@ -160,7 +162,13 @@ func (d *daemon) deliver() bool { return d.sender.Step(d.ctx) == 0 && !d.dead }
 
 // due is when there is something to do again.
 func (d *daemon) due() (at time.Time) {
-	d.p.must(d.store.View(context.Background(), func(tx remediate.Tx) (err error) { at, err = tx.NextDue(scope); return err }))
+	for _, s := range d.p.scopes() {
+		var next time.Time
+		d.p.must(d.store.View(context.Background(), func(tx remediate.Tx) (err error) { next, err = tx.NextDue(s); return err }))
+		if !next.IsZero() && (at.IsZero() || next.Before(at)) {
+			at = next
+		}
+	}
 	if rest := d.sender.Step(d.ctx); rest >= 0 {
 		if next := d.p.theirs().Add(rest); at.IsZero() || next.Before(at) {
 			at = next
@@ -171,10 +179,8 @@ func (d *daemon) due() (at time.Time) {
 
 // incidents that are not settled.
 func (d *daemon) unsettled() (out []remediate.Incident) {
-	d.p.must(d.store.FindIncidents(context.Background(), store.Filter{}, func(i remediate.Incident) error {
-		if !i.Settled() {
-			out = append(out, i)
-		}
+	d.p.must(d.store.FindIncidents(context.Background(), store.Filter{States: []string{string(remediate.Open), string(remediate.Blocked), string(remediate.Restored)}}, func(i remediate.Incident) error {
+		out = append(out, i)
 		return nil
 	}))
 	return out
@@ -183,20 +189,25 @@ func (d *daemon) unsettled() (out []remediate.Incident) {
 // repeated are the bursts that people are still to be alerted of, or of their end.
 func (d *daemon) repeated() (n int) {
 	d.p.must(d.store.View(context.Background(), func(tx remediate.Tx) error {
-		all, err := tx.DueBursts(scope, d.p.theirs().Add(time.Hour))
-		for _, b := range all {
-			if b.Held.Calls > 0 || b.Summaries > 0 {
-				n++
+		for _, s := range d.p.scopes() {
+			all, err := tx.DueBursts(s, d.p.theirs().Add(time.Hour))
+			if err != nil {
+				return err
+			}
+			for _, b := range all {
+				if b.Held.Calls > 0 || b.Summaries > 0 {
+					n++
+				}
 			}
 		}
-		return err
+		return nil
 	}))
 	return n
 }
 
 // expected ends the run on errors that no fault explains.
 func (p *play) expected(d *daemon, err error) {
-	if err == nil || d.dead || errors.Is(err, errDead) || p.stormy || d.wrong {
+	if err == nil || d.dead || errors.Is(err, errDead) || p.stormy || d.wrong || len(p.troubles) > 0 {
 		return
 	}
 	p.fail("without any fault: %v", err)

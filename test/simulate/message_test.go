@@ -63,7 +63,7 @@ func fed(p *play, body string, attack bool) (err error) {
 	}
 	d := p.daemons[0]
 	d.receive()
-	d.step()
+	d.step(p.scopes()[0])
 	if after := ids(p); after != before {
 		p.fail("a message changed what is in AWS: %s, then %s", before, after)
 	}

@@ -18,7 +18,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
@@ -31,8 +30,6 @@ const (
 	terraform = "arn:aws:iam::" + account + ":user/terraform" // a rule waits for it
 	janitor   = "arn:aws:iam::" + account + ":user/janitor"   // a rule ignores it
 )
-
-var scope = inventory.Scope{Account: account, Region: region}
 
 // failure ends a run.
 type failure string
@@ -48,29 +45,33 @@ type play struct {
 	policy remediate.Policy
 
 	world    *fakeaws.World
+	regions  []string
 	queue    string // URL
 	arn      string
 	own      fakeaws.Credentials
 	foreign  fakeaws.Credentials
 	attacker *ec2.Client
 	patient  *ec2.Client // of a principal for whom a rule waits
+	eve      *ec2.Client // of one who may delete nothing
 	daemons  []*daemon
 
-	over   func() bool // nobody needs the rest: another play has failed
-	result map[string]int
-	twins  bool // AWS does not refuse doubles
-	steps  int
-	stormy bool // calls fail at random
-	odds   fakeaws.Odds
-	down   bool          // the pager
-	skew   time.Duration // of the daemons' clock
-	skewed bool          // it has been wrong
+	over     func() bool // nobody needs the rest: another play has failed
+	result   map[string]int
+	twins    bool // AWS does not refuse doubles
+	steps    int
+	stormy   bool // calls fail at random
+	odds     fakeaws.Odds
+	down     bool                // the pager
+	skew     time.Duration       // of the daemons' clock
+	skewed   bool                // it has been wrong
+	troubles map[string]*trouble // of Regions
 
 	truth
 }
 
 func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p := &play{random: rand.New(rand.NewPCG(seed, 0)), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), dir: dir, trace: &strings.Builder{}, truth: newTruth(),
+		regions: []string{region, region2}[:1+seed%3/2], troubles: map[string]*trouble{},
 		policy: remediate.Policy{Rules: []remediate.Rule{{Principal: terraform + "*", Action: remediate.Wait, Wait: 15 * time.Minute}, {Principal: janitor, Action: remediate.Ignore}}, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
 	p.log = slog.New(slog.DiscardHandler)
 	if verbose {
@@ -78,12 +79,15 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	}
 	p.world = fakeaws.New(fakeaws.Options{Now: p.clock})
 	p.world.Chaos(seed, fakeaws.Odds{})
+	p.world.Meet(p.meets)
+	p.world.PassDeadlines(p.hangs)
 	p.world.SetPageSize(1 + p.random.IntN(5))
 	p.twins = p.random.IntN(2) == 0
 	p.world.AllowDuplicates(p.twins)
 	p.queue, p.arn = p.world.CreateQueue(account, region, "flowkeeper", nil)
 	p.own, p.foreign = p.world.User(account, "flowkeeper", true), p.world.User("999999999999", "other", true)
-	p.attacker, p.patient = p.client("mallory"), p.client("terraform")
+	p.attacker, p.patient, p.eve = p.client("mallory"), p.client("terraform"), p.client("eve")
+	p.world.Deny("eve", "DeleteFlowLogs")
 	p.world.TrailWith(p.recorded, "CreateFlowLogs", "DeleteFlowLogs")
 	p.plant()
 	for n := range daemons {
@@ -189,10 +193,10 @@ var picks = []struct {
 	do     func(*play)
 }{
 	{"receive", 20, func(p *play) { p.anyone().receive() }},
-	{"step", 20, func(p *play) { p.anyone().step() }},
+	{"step", 20, func(p *play) { p.anyone().step(p.anywhere()) }},
 	{"deliver", 10, func(p *play) { p.anyone().deliver() }},
-	{"refresh", 6, func(p *play) { p.anyone().refresh() }},
-	{"rehearse", 2, func(p *play) { p.anyone().rehearse() }},
+	{"refresh", 6, func(p *play) { p.anyone().refresh(p.anywhere()) }},
+	{"rehearse", 2, func(p *play) { p.anyone().rehearse(p.anywhere()) }},
 	{"send a record", 16, func(p *play) { p.send(false) }},
 	{"send a record twice", 3, func(p *play) { p.send(true) }},
 	{"lose a record", 2, (*play).lose},
@@ -216,6 +220,11 @@ var picks = []struct {
 	{"pager down or up", 2, func(p *play) { p.down = !p.down }},
 	{"clock wrong or right", 1, (*play).misset},
 	{"credentials wrong or right", 1, func(p *play) { d := p.anyone(); d.wrong = !d.wrong }},
+	{"flood", 2, (*play).flood},
+	{"trouble begins", 2, (*play).begin},
+	{"trouble ends", 2, (*play).relieve},
+	{"a night", 1, (*play).night},
+	{"rotate the keys", 1, (*play).rotate},
 }
 
 var weights = func() (sum int) {
@@ -270,6 +279,7 @@ func (p *play) calm() { p.stormy, p.odds = false, fakeaws.Odds{} }
 func (p *play) heal() {
 	p.say("heal")
 	p.calm()
+	clear(p.troubles)
 	p.down, p.skew = false, 0
 	for _, d := range p.daemons {
 		d.left, d.wrong = -1, false
@@ -311,7 +321,9 @@ func (p *play) work() {
 
 func (p *play) refreshAll() {
 	for _, d := range p.daemons {
-		d.refresh()
+		for _, s := range p.scopes() {
+			d.refresh(s)
+		}
 	}
 }
 
@@ -320,9 +332,11 @@ func (p *play) round(d *daemon) {
 	for n := 0; d.receive() > 0; n++ {
 		p.bounded(n, "receives")
 	}
-	d.refresh()
-	for n := 0; d.step() > 0; n++ {
-		p.bounded(n, "steps")
+	for _, s := range p.scopes() {
+		d.refresh(s)
+		for n := 0; d.step(s) > 0; n++ {
+			p.bounded(n, "steps")
+		}
 	}
 	for n := 0; d.deliver(); n++ {
 		p.bounded(n, "deliveries")

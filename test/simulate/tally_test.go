@@ -24,7 +24,9 @@ var mustHappen = []string{
 	"steps", "deaths", "flow logs deleted",
 	"incident verified", "incident closed resource_gone", "incident closed superseded", "incident closed still_there", "incident closed exempt", "incident closed unknown",
 	"incident adopted", "incident by drift",
-	"alert deletion", "alert restored", "alert closed", "alert decoy", "alert blocked", "alert flapping",
+	"alert deletion", "alert restored", "alert closed", "alert decoy", "alert blocked", "alert flapping", "alert attempt", "alert tamper",
+	"flood of refused calls", "flood of dry runs", "flood of dry runs of real ones", "flood of tampering", "flood of unknown ones deleted", "flood of foreign accounts", "flood of foreign Regions",
+	"trouble refused", "trouble throttled", "trouble creates throttled", "trouble hanging", "trouble creates aborted", "trouble role not there", "trouble existing already", "keys rotated",
 }
 
 func (t *tally) add(sum map[string]int) {
@@ -51,6 +53,9 @@ func (p *play) sum() map[string]int {
 	out := map[string]int{"steps": p.steps, "AWS calls that change something": len(p.world.Calls(""))}
 	for _, c := range p.world.Calls("DeleteFlowLogs") {
 		out["flow logs deleted"] += len(c.IDs)
+	}
+	for k, n := range p.happened {
+		out[k] += n
 	}
 	for k, n := range p.kinds {
 		out["alert "+string(k)] += n

@@ -55,12 +55,14 @@ type truth struct {
 	opened   map[string]string          // what opened a pager, by the key that closes it
 	unheard  map[string]bool            // flow logs whose deletion no record tells
 	waved    map[string]bool            // flow logs of which a forged record says that one deleted them whom a rule ignores
+	happened map[string]int             // moves, by name
+	hung     time.Duration              // that calls waited for no answer
 	count    int
 }
 
 func newTruth() truth {
 	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, known: map[string]target{},
-		gone: map[string]bool{}, released: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}}
+		gone: map[string]bool{}, released: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}, happened: map[string]int{}}
 }
 
 // client of somebody in the account.
@@ -81,6 +83,11 @@ func (p *play) plant() {
 			p.set(fmt.Sprintf("vpc-%d", n), m, p.now.Add(-2*time.Hour))
 		}
 	}
+	if len(p.regions) > 1 {
+		for m := range 1 + p.random.IntN(2) {
+			p.set(elsewhere+"0", m, p.now.Add(-2*time.Hour))
+		}
+	}
 }
 
 // set makes a flow log at a target of its own.
@@ -99,13 +106,18 @@ func (p *play) set(resource string, n int, at time.Time) {
 // add makes a flow log that no daemon made.
 func (p *play) add(f fakeaws.FlowLog) string {
 	f.Tags = maps.Clone(f.Tags)
-	id := p.world.Plant(account, region, f)
+	id := p.world.Plant(account, regionOf(f.ResourceID), f)
 	p.madeBy[id], p.known[id] = true, targetOf(f)
 	return id
 }
 
 // here are the flow logs that truly are.
-func (p *play) here() []fakeaws.FlowLog { return p.world.FlowLogs(account, region) }
+func (p *play) here() (all []fakeaws.FlowLog) {
+	for _, r := range p.regions {
+		all = append(all, p.world.FlowLogs(account, r)...)
+	}
+	return all
+}
 
 // recorded takes a record from CloudTrail.
 func (p *play) recorded(body string) error {
@@ -146,11 +158,13 @@ func (p *play) lose() {
 	}
 }
 
-// strike deletes some flow logs in one call; IDs that are not there, too.
+// strike deletes some flow logs of one Region in one call; IDs that are not
+// there, too.
 func (p *play) strike(by *ec2.Client, n int) {
 	all := p.here()
 	where := []target{}
 	p.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	all = oneRegion(all)
 	var ids []string
 	for _, f := range all[:min(n, len(all))] {
 		ids, where = append(ids, f.ID), append(where, targetOf(f))
@@ -163,8 +177,13 @@ func (p *play) strike(by *ec2.Client, n int) {
 		ids = append(ids, fmt.Sprintf("fl-%017x", 0xdead0000+p.random.IntN(3)))
 	}
 	p.say("  delete %v at %v", ids, where)
+	p.delete(by, ids, gone)
+}
+
+// delete is one call that deletes flow logs, some of which are there.
+func (p *play) delete(by *ec2.Client, ids, gone []string) {
 	before := len(p.records)
-	_, err := by.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
+	_, err := by.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids}, in(regionOf(p.known[gone[0]].resource)))
 	p.must(err)
 	p.records[before].deleted = gone
 	p.went(gone)
@@ -183,18 +202,17 @@ func (p *play) went(ids []string) {
 // strikeAll deletes all that is to come back, at the end: nothing that happened
 // before has made anybody deaf.
 func (p *play) strikeAll() {
-	var ids []string
+	ids := map[string][]string{} // by Region
 	for _, f := range p.here() {
-		ids = append(ids, f.ID)
+		r := regionOf(f.ResourceID)
+		ids[r] = append(ids[r], f.ID)
 	}
 	p.pass(time.Hour) // no release lasts as long
-	if len(ids) > 0 {
-		p.say("delete all that is left: %v", ids)
-		before := len(p.records)
-		_, err := p.attacker.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
-		p.must(err)
-		p.records[before].deleted = ids
-		p.went(ids)
+	for _, r := range p.regions {
+		if len(ids[r]) > 0 {
+			p.say("delete all that is left: %v", ids[r])
+			p.delete(p.attacker, ids[r], ids[r])
+		}
 	}
 }
 
@@ -259,7 +277,7 @@ func (p *play) forge() {
 	p.must(p.world.Send(p.arn, fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":"ec2.amazonaws.com","eventName":"DeleteFlowLogs","awsRegion":%q,
 		"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":%q},
 		"requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":{"tag":1,"content":%q}}},"responseElements":{}}`,
-		at.Format(time.RFC3339), region, account, event, by, id)))
+		at.Format(time.RFC3339), regionOf(p.known[id].resource), account, event, by, id)))
 }
 
 // stopTrail is the record of a StopLogging, which blinds nobody here.
@@ -331,24 +349,24 @@ func (p *play) teardown() {
 	if all := p.here(); len(all) > 4 {
 		f := all[p.random.IntN(len(all))]
 		p.gone[f.ResourceID] = true
-		p.world.RemoveResource(account, region, f.ResourceID)
+		p.world.RemoveResource(account, regionOf(f.ResourceID), f.ResourceID)
 		p.say("  tear down %s", f.ResourceID)
 		p.count++
 		event := fmt.Sprintf("torn-%d", p.count)
 		p.records = append(p.records, record{event: event, body: fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":"ec2.amazonaws.com","eventName":"DeleteVpc","awsRegion":%q,
-			"recipientAccountId":%q,"eventID":%q,"requestParameters":{"vpcId":%q},"responseElements":{"_return":true}}`, p.now.Format(time.RFC3339), region, account, event, f.ResourceID)})
+			"recipientAccountId":%q,"eventID":%q,"requestParameters":{"vpcId":%q},"responseElements":{"_return":true}}`, p.now.Format(time.RFC3339), regionOf(f.ResourceID), account, event, f.ResourceID)})
 	}
 }
 
 func (p *play) removeDecoys() {
 	for id := range p.decoys {
-		p.world.Remove(account, region, id)
+		p.world.Remove(account, regionOf(p.known[id].resource), id)
 	}
 }
 
 // listed notes what a complete refresh must have shown.
-func (p *play) listed(d *daemon, started time.Time) {
-	for _, f := range p.here() {
+func (p *play) listed(d *daemon, s inventory.Scope, started time.Time) {
+	for _, f := range p.world.FlowLogs(s.Account, s.Region) {
 		if f.CreatedAt.After(started.Add(-stalest)) {
 			continue
 		}
@@ -364,13 +382,13 @@ func (p *play) listed(d *daemon, started time.Time) {
 
 // remembered is what must hold of every refresh, whatever it meets: it revives
 // nothing, and takes nothing for gone that every Describe shows.
-func (p *play) remembered(d *daemon, before map[string]inventory.State) {
-	after, here := d.rows(), map[string]bool{}
-	for _, f := range p.here() {
+func (p *play) remembered(s inventory.Scope, before, after map[string]inventory.Known) {
+	here := map[string]bool{}
+	for _, f := range p.world.FlowLogs(s.Account, s.Region) {
 		here[f.ID] = p.now.Sub(f.CreatedAt) > 2*stalest
 	}
-	for id, was := range before {
-		switch is := after[id]; {
+	for id, row := range before {
+		switch was, is := row.State, after[id].State; {
 		case was == inventory.Gone && is != inventory.Gone:
 			p.fail("I5: a refresh revived %s", id)
 		case was == inventory.Live && is != inventory.Live && here[id]:

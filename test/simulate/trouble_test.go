@@ -1,0 +1,89 @@
+package simulate
+
+import (
+	"slices"
+	"time"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+// trouble is what the daemons' calls to one Region meet for long, each time
+// again, until it is over.
+type trouble struct {
+	name       string
+	operations []string // none: all
+	refusal    fakeaws.Refusal
+	until      time.Time
+}
+
+// troubles that a Region can be in.
+var troubles = []trouble{
+	{name: "refused", refusal: fakeaws.Refusal{Code: "UnauthorizedOperation", Status: 403,
+		Message: "You are not authorized to perform this operation. User: " + daemonUser + " is not authorized to perform this with an explicit deny in a service control policy"}},
+	{name: "creates throttled", operations: []string{"CreateFlowLogs"}, refusal: fakeaws.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}},
+	{name: "throttled", refusal: fakeaws.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}},
+	{name: "hanging", refusal: fakeaws.Refusal{Hangs: true}},
+	{name: "creates aborted", operations: []string{"CreateFlowLogs"}, refusal: fakeaws.Refusal{Code: "OperationAborted", Status: 409,
+		Message: "A conflicting conditional operation is currently in progress against this resource. Please try again."}},
+	{name: "role not there", operations: []string{"CreateFlowLogs"}, refusal: fakeaws.Refusal{Code: "IncorrectState", Message: "The Service Linked Role is not yet available."}},
+	{name: "existing already", operations: []string{"CreateFlowLogs"}, refusal: fakeaws.Refusal{Code: "FlowLogAlreadyExists",
+		Message: "Error. There is an existing Flow Log with the same configuration and log destination."}},
+}
+
+const daemonUser = "arn:aws:iam::" + account + ":user/flowkeeper"
+
+// begin puts a Region into trouble, for some minutes or for up to a day.
+func (p *play) begin() {
+	t := troubles[p.random.IntN(len(troubles))]
+	most := []time.Duration{20 * time.Minute, 2 * time.Hour, 24 * time.Hour}[p.random.IntN(3)]
+	t.until = p.now.Add(time.Duration(p.random.Int64N(int64(most))))
+	where := p.anywhere().Region
+	p.troubles[where] = &t
+	p.happened["trouble "+t.name]++
+	p.say("  %s is %s for %s", where, t.name, t.until.Sub(p.now))
+}
+
+// relieve ends it.
+func (p *play) relieve() { delete(p.troubles, p.anywhere().Region) }
+
+// meets is what a call meets; the world asks.
+func (p *play) meets(q fakeaws.Request) fakeaws.Refusal {
+	t := p.troubles[q.Region]
+	if t == nil || q.Service != "ec2" || q.ARN != daemonUser || len(t.operations) > 0 && !slices.Contains(t.operations, q.Operation) {
+		return fakeaws.Refusal{}
+	}
+	if !p.now.Before(t.until) {
+		delete(p.troubles, q.Region)
+		return fakeaws.Refusal{}
+	}
+	return t.refusal
+}
+
+// hangs lets a call's deadline pass.
+func (p *play) hangs(left time.Duration) {
+	left = left.Round(5 * time.Second) // the machine takes moments of its own
+	p.now = p.now.Add(left)
+	p.hung += left
+}
+
+// night passes slowly, while the daemons do what they can.
+func (p *play) night() {
+	for range 6 {
+		p.pass(time.Duration(p.random.Int64N(int64(4 * time.Hour))))
+		d := p.anyone()
+		d.receive()
+		for _, s := range p.scopes() {
+			d.refresh(s)
+			d.step(s)
+		}
+		d.deliver()
+	}
+}
+
+// rotate the daemons' access key: AWS refuses the old one from now on, and the
+// new one is where they look for it.
+func (p *play) rotate() {
+	p.world.RefuseKey(p.own.AccessKeyID, "AuthFailure", "AWS was not able to validate the provided access credentials")
+	p.own = p.world.User(account, "flowkeeper", true)
+	p.happened["keys rotated"]++
+}
