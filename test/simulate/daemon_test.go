@@ -34,6 +34,7 @@ type daemon struct {
 	wrong  bool // the credentials are another account's
 	asked  bool // a refresh was asked for
 	deaths int
+	*commits
 
 	*mortal
 	ctx        context.Context
@@ -44,7 +45,7 @@ type daemon struct {
 }
 
 func newDaemon(p *play, n int) *daemon {
-	d := &daemon{p: p, path: filepath.Join(p.dir, fmt.Sprintf("state-%d.db", n))}
+	d := &daemon{p: p, path: filepath.Join(p.dir, fmt.Sprintf("state-%d.db", n)), commits: newCommits()}
 	d.start()
 	return d
 }
@@ -62,7 +63,7 @@ func (d *daemon) start() {
 		Credentials: aws.CredentialsProviderFunc(d.credentials), Retryer: impatient}
 	fleet, err := scopes.Connect(ctx, base, []scopes.Account{{ID: account}}, d.p.regions, slog.New(slog.DiscardHandler))
 	d.p.must(err)
-	mem := memory{st, d.mortal}
+	mem := memory{st, d.mortal, d}
 	d.remediator = &remediate.Remediator{
 		Store: mem, Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, Wake: func() {},
 		RefreshSoon: func(inventory.Scope, bool) { d.asked = true },
@@ -105,7 +106,10 @@ func impatient() aws.Retryer {
 func (d *daemon) Handle(ctx context.Context, m watcher.Message) error {
 	d.asked = d.asked || len(m.Suspects) > 0
 	if fs := detection.Findings(m.Records); len(fs) > 0 {
-		return d.remediator.Handle(ctx, fs, func() {})
+		if err := d.remediator.Handle(ctx, fs, func() {}); err != nil || d.dead {
+			return err
+		}
+		d.p.handled(d, m)
 	}
 	return nil
 }
@@ -123,6 +127,9 @@ func (d *daemon) alive() {
 // do again and again.
 func (d *daemon) receive() int {
 	n, err := d.watcher.Turn(d.ctx)
+	if d.p.broken != "" {
+		panic(d.p.broken)
+	}
 	d.p.expected(d, err)
 	return n
 }
@@ -136,6 +143,14 @@ func (d *daemon) refresh(s inventory.Scope) {
 	} else {
 		d.p.expected(d, err)
 	}
+}
+
+// knew reports whether the snapshot has a flow log.
+func (d *daemon) knew(id string) bool {
+	s := inventory.Scope{Account: account, Region: regionOf(d.p.known[id].resource)}
+	rows, err := d.store.Known(context.Background(), s, []string{id})
+	d.p.must(err)
+	return len(rows) > 0
 }
 
 // rows of a scope's snapshot.

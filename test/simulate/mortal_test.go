@@ -89,10 +89,21 @@ func (w wire) Do(r *http.Request) (resp *http.Response, err error) {
 type memory struct {
 	*store.Store
 	m *mortal
+	d *daemon
 }
 
 func (s memory) Update(ctx context.Context, fn func(remediate.Tx) error) error {
-	return s.m.around(func() error { return s.Store.Update(ctx, fn) })
+	return s.m.around(func() error {
+		var w writes
+		err := s.Store.Update(ctx, func(tx remediate.Tx) error {
+			w = writes{Tx: tx} // it may run again
+			return fn(&w)
+		})
+		if err == nil {
+			s.d.commits.add(w)
+		}
+		return err
+	})
 }
 
 func (s memory) View(ctx context.Context, fn func(remediate.Tx) error) error {

@@ -7,6 +7,7 @@
 package simulate
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -59,7 +60,8 @@ type play struct {
 	result   map[string]int
 	twins    bool // AWS does not refuse doubles
 	steps    int
-	stormy   bool // calls fail at random
+	broken   failure // how the run failed: a watcher takes a panic for the message's
+	stormy   bool    // calls fail at random
 	odds     fakeaws.Odds
 	down     bool                // the pager
 	skew     time.Duration       // of the daemons' clock
@@ -145,7 +147,10 @@ func (p *play) must(err error) {
 	}
 }
 
-func (p *play) fail(format string, args ...any) { panic(failure(fmt.Sprintf(format, args...))) }
+func (p *play) fail(format string, args ...any) {
+	p.broken = cmp.Or(p.broken, failure(fmt.Sprintf(format, args...)))
+	panic(p.broken)
+}
 
 // say writes a line of the trace: what was picked.
 func (p *play) say(format string, args ...any) {

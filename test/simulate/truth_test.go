@@ -55,6 +55,7 @@ type truth struct {
 	opened   map[string]string          // what opened a pager, by the key that closes it
 	unheard  map[string]bool            // flow logs whose deletion no record tells
 	waved    map[string]bool            // flow logs of which a forged record says that one deleted them whom a rule ignores
+	deleted  map[string][]string        // flow logs, by the event that truly tells of it
 	happened map[string]int             // moves, by name
 	hung     time.Duration              // that calls waited for no answer
 	count    int
@@ -62,7 +63,7 @@ type truth struct {
 
 func newTruth() truth {
 	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, known: map[string]target{},
-		gone: map[string]bool{}, released: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}, happened: map[string]int{}}
+		gone: map[string]bool{}, released: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}, happened: map[string]int{}, deleted: map[string][]string{}}
 }
 
 // client of somebody in the account.
@@ -186,6 +187,7 @@ func (p *play) delete(by *ec2.Client, ids, gone []string) {
 	_, err := by.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids}, in(regionOf(p.known[gone[0]].resource)))
 	p.must(err)
 	p.records[before].deleted = gone
+	p.deleted[p.records[before].event] = gone
 	p.went(gone)
 }
 
