@@ -2,9 +2,12 @@ package simulate
 
 import (
 	"slices"
+	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 	"flowkeeper/watcher"
 )
 
@@ -16,6 +19,37 @@ import (
 func (p *play) handled(d *daemon, m watcher.Message) {
 	for _, f := range detection.Findings(m.Records) {
 		p.alertedAtCommit(d, f)
+	}
+}
+
+// stepped is what must hold when a daemon has done what was due in a scope. What
+// is known by a clock that has leapt, nobody can hold to a bound.
+func (p *play) stepped(d *daemon, s inventory.Scope) {
+	if p.skewed {
+		return
+	}
+	for _, i := range d.unsettled() {
+		if i.Scope == s {
+			p.lossAlerted(d, i)
+		}
+	}
+}
+
+const driftBound = 30 * time.Second // an alert, after the refresh that found a loss
+
+// lossAlerted: people hear of what a refresh found gone, whatever AWS says to a
+// restore, unless it turned out not to be lost.
+func (p *play) lossAlerted(d *daemon, i remediate.Incident) {
+	if i.Source != remediate.ByDrift || !i.Known || i.Adopted || p.now.Sub(i.OpenedAt) < driftBound {
+		return
+	}
+	alerted := false
+	d.commits.naming(i.FlowLogID, func(a alert.Alert) bool {
+		alerted = a.Kind == alert.Deletion && !a.Time.Before(i.OpenedAt)
+		return !alerted
+	})
+	if !alerted {
+		p.fail("%s after a refresh found %s gone, no alert tells: %s, %s", p.now.Sub(i.OpenedAt), i.FlowLogID, i.State, i.Reason)
 	}
 }
 

@@ -169,6 +169,9 @@ func (d *daemon) rehearse(s inventory.Scope) {
 func (d *daemon) step(s inventory.Scope) int {
 	n, err := d.remediator.Step(d.ctx, s, func() {})
 	d.p.expected(d, err)
+	if err == nil && !d.dead {
+		d.p.stepped(d, s)
+	}
 	return n
 }
 
