@@ -31,6 +31,7 @@ func (p *play) stepped(d *daemon, s inventory.Scope) {
 	for _, i := range d.unsettled() {
 		if i.Scope == s {
 			p.lossAlerted(d, i)
+			p.darknessAlerted(d, i)
 		}
 	}
 }
@@ -50,6 +51,47 @@ func (p *play) lossAlerted(d *daemon, i remediate.Incident) {
 	})
 	if !alerted {
 		p.fail("%s after a refresh found %s gone, no alert tells: %s, %s", p.now.Sub(i.OpenedAt), i.FlowLogID, i.State, i.Reason)
+	}
+}
+
+const (
+	darkBound   = 5 * time.Minute // after it was detected, or its wait was over, an incident that is not back is alerted
+	darkLate    = time.Minute     // that alert may be late
+	remindBound = 24 * time.Hour  // then again
+	remindLate  = 20 * time.Minute
+)
+
+// darknessAlerted: people hear, critically, of what is not back after five
+// minutes, and then daily, however AWS answers. What is late counts from the
+// first step that could have told.
+func (p *play) darknessAlerted(d *daemon, i remediate.Incident) {
+	if i.State == remediate.Restored || !i.Known || i.Action == remediate.Ignore {
+		return
+	}
+	since := i.OpenedAt
+	if i.Waited > 0 && i.WaitUntil.After(since) {
+		since = i.WaitUntil
+	}
+	var last time.Time
+	d.commits.naming(i.FlowLogID, func(a alert.Alert) bool {
+		if a.Kind != alert.Deletion && a.Level == alert.Critical && !a.Time.Before(i.OpenedAt) {
+			last = a.Time.Time
+		}
+		return last.IsZero() && !a.Time.Before(i.OpenedAt)
+	})
+	due, late, what := since.Add(darkBound), darkLate, "critically"
+	if !last.IsZero() {
+		due, late, what = last.Add(remindBound), remindLate, "again after a day"
+	}
+	if p.now.Before(due) {
+		return
+	}
+	key := i.FlowLogID + due.String()
+	first, seen := d.couldTell[key]
+	if !seen {
+		d.couldTell[key] = p.now
+	} else if p.now.Sub(first) >= late {
+		p.fail("%s after %s was lost it is not back, and no alert tells so %s: %s, %s, %d tries: %s", p.now.Sub(since), i.FlowLogID, what, i.State, i.Reason, i.Attempts, i.LastError)
 	}
 }
 

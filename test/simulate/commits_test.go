@@ -1,6 +1,8 @@
 package simulate
 
 import (
+	"time"
+
 	"flowkeeper/alert"
 	"flowkeeper/remediate"
 )
@@ -9,9 +11,13 @@ import (
 type commits struct {
 	alerts []alert.Alert   // each once, in the order of the outbox
 	has    map[string]bool // their IDs
+
+	couldTell map[string]time.Time // when a step first could have told of what is due
 }
 
-func newCommits() *commits { return &commits{has: map[string]bool{}} }
+func newCommits() *commits {
+	return &commits{has: map[string]bool{}, couldTell: map[string]time.Time{}}
+}
 
 // writes is a transaction that notes what it is to write.
 type writes struct {
