@@ -95,6 +95,41 @@ func (p *play) darknessAlerted(d *daemon, i remediate.Incident) {
 	}
 }
 
+// taken is what must hold when the pager takes an alert.
+func (p *play) taken(d *daemon, a alert.Alert) {
+	if !p.skewed {
+		p.urgentFirst(d, a)
+	}
+}
+
+const longWait = 5 * time.Minute // what has waited longer is taken now and then
+
+// urgentFirst: nothing that anybody can send without end is taken while an urgent
+// alert of a deletion of what Flowkeeper knows waits for its first try.
+func (p *play) urgentFirst(d *daemon, a alert.Alert) {
+	if !endless(a) || p.now.Sub(a.Time.Time) >= longWait || d.leads(a) {
+		return
+	}
+	for _, waits := range d.commits.alerts {
+		if waits.Kind == alert.Deletion && !endless(waits) && !d.tried[waits.ID] && waits.Level.AtLeast(alert.High) && !d.follows(waits) {
+			p.fail("the pager takes the %s alert %s (%s) while the deletion alert of %s (%s) waits", a.Kind, a.EventID, a.Level, waits.EventID, waits.Level)
+		}
+	}
+}
+
+// endless is what anybody may cause without end: attempts, tampering, deletions of
+// what nobody knows, and the ends of these.
+func endless(a alert.Alert) bool {
+	known := func(f alert.FlowLog) bool { return f.ResourceID != "" }
+	switch a.Kind {
+	case alert.Attempt, alert.Tamper:
+		return true
+	case alert.Deletion, alert.Restored, alert.Closed:
+		return !slices.ContainsFunc(a.FlowLogs, known)
+	}
+	return false
+}
+
 // alertedAtCommit: of each flow log that was truly deleted, and that the daemon
 // knew, an alert is on disk before the message is gone.
 func (p *play) alertedAtCommit(d *daemon, f detection.Finding) {

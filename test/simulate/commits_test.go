@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"slices"
 	"time"
 
 	"flowkeeper/alert"
@@ -11,12 +12,14 @@ import (
 type commits struct {
 	alerts []alert.Alert   // each once, in the order of the outbox
 	has    map[string]bool // their IDs
+	tried  map[string]bool // by the pager
+	sent   map[string]bool // to the pager
 
 	couldTell map[string]time.Time // when a step first could have told of what is due
 }
 
 func newCommits() *commits {
-	return &commits{has: map[string]bool{}, couldTell: map[string]time.Time{}}
+	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, couldTell: map[string]time.Time{}}
 }
 
 // writes is a transaction that notes what it is to write.
@@ -54,4 +57,26 @@ func (c *commits) naming(id string, yield func(alert.Alert) (more bool)) {
 			}
 		}
 	}
+}
+
+// follows reports whether an alert may be held back for an earlier one of its key,
+// which the pager is to have first.
+func (c *commits) follows(a alert.Alert) bool {
+	for _, b := range c.alerts {
+		if b.ID == a.ID {
+			return false
+		}
+		if !c.sent[b.ID] && (b.DedupKey == a.DedupKey && b.Resolves() || b.CampaignID == a.CampaignID && b.EndsCampaign()) {
+			return true
+		}
+	}
+	return false
+}
+
+// leads reports whether an alert that is no mere noise waits for this one to go
+// first.
+func (c *commits) leads(a alert.Alert) bool {
+	return slices.ContainsFunc(c.alerts, func(b alert.Alert) bool {
+		return b.DedupKey == a.DedupKey && !c.sent[b.ID] && !endless(b)
+	})
 }

@@ -73,7 +73,7 @@ func (d *daemon) start() {
 			return []remediate.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
 		},
 	}
-	d.sender = alert.NewSender("pager", pager{d.mortal, d.p.sinkDown, d.p.told}, mem, d.p.log)
+	d.sender = alert.NewSender("pager", pager{d.mortal, d}, mem, d.p.log)
 	d.sender.Now, d.sender.Rand = d.p.theirs, d.p.random.Float64
 	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute},
 		sqs.NewFromConfig(base, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), d, d.p.log)

@@ -116,7 +116,11 @@ func (s memory) Next(ctx context.Context, sink string, now time.Time) (d alert.D
 }
 
 func (s memory) Sent(ctx context.Context, sink, id string, at time.Time) error {
-	return s.m.around(func() error { return s.Store.Sent(ctx, sink, id, at) })
+	return s.m.around(func() error {
+		err := s.Store.Sent(ctx, sink, id, at)
+		s.d.sent[id] = s.d.sent[id] || err == nil
+		return err
+	})
 }
 
 func (s memory) Failed(ctx context.Context, sink, id string, attempts int, next time.Time, cause string, parked, tell bool) error {
@@ -143,16 +147,17 @@ func (s memory) Refreshed(ctx context.Context, sc inventory.Scope, started, ende
 // pager is a daemon's way to the sink that people look at.
 type pager struct {
 	*mortal
-	down func() bool
-	got  func(alert.Alert)
+	d *daemon
 }
 
 func (p pager) Send(_ context.Context, a alert.Alert) error {
 	return p.around(func() error {
-		if p.down() {
+		p.d.p.taken(p.d, a)
+		p.d.tried[a.ID] = true
+		if p.d.p.down {
 			return errors.New("down")
 		}
-		p.got(a)
+		p.d.p.heard(a)
 		return nil
 	})
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/remediate"
 )
@@ -138,8 +137,6 @@ func (p *play) faultless() {
 	p.world.SetOdds(fakeaws.Odds{})
 	p.world.SetConsistencyDelay(0)
 }
-
-func (p *play) sinkDown() bool { return p.down }
 
 func (p *play) must(err error) {
 	if err != nil {
@@ -375,6 +372,3 @@ func (p *play) unrest() string {
 	}
 	return ""
 }
-
-// told is what reaches people.
-func (p *play) told(a alert.Alert) { p.heard(a) }
