@@ -130,6 +130,43 @@ func endless(a alert.Alert) bool {
 	return false
 }
 
+// committed is what must hold of alerts that were just written.
+func (p *play) committed(d *daemon, added []alert.Alert) {
+	for _, a := range added {
+		p.summedUp(d, a)
+	}
+}
+
+const (
+	spell      = 5 * time.Minute // what one principal repeats within it is summed up
+	mostSpell  = 12              // alerts of a kind and principal within a spell
+	mostFailed = 50              // flow logs that an alert lists of a refused call
+)
+
+// summedUp: what one principal repeats makes few alerts, and none of them grows
+// with what a call names.
+func (p *play) summedUp(d *daemon, a alert.Alert) {
+	if !endless(a) || a.Actor == nil || p.skewed {
+		return
+	}
+	if n := len(a.FailedFlowLogs); n > mostFailed {
+		p.fail("the %s alert %s lists %d flow logs that AWS refused", a.Kind, a.EventID, n)
+	}
+	n := 0
+	for k := len(d.commits.alerts) - 1; k >= 0; k-- {
+		b := d.commits.alerts[k]
+		if a.Time.Sub(b.Time.Time) >= spell {
+			break
+		}
+		if b.Kind == a.Kind && endless(b) && b.Actor != nil && b.Actor.ARN == a.Actor.ARN {
+			n++
+		}
+	}
+	if n > mostSpell {
+		p.fail("%d %s alerts about %s within %s", n, a.Kind, a.Actor.ARN, spell)
+	}
+}
+
 // alertedAtCommit: of each flow log that was truly deleted, and that the daemon
 // knew, an alert is on disk before the message is gone.
 func (p *play) alertedAtCommit(d *daemon, f detection.Finding) {

@@ -100,7 +100,7 @@ func (s memory) Update(ctx context.Context, fn func(remediate.Tx) error) error {
 			return fn(&w)
 		})
 		if err == nil {
-			s.d.commits.add(w)
+			s.d.p.committed(s.d, s.d.commits.add(w))
 		}
 		return err
 	})
