@@ -38,6 +38,7 @@ type daemon struct {
 
 	*mortal
 	ctx        context.Context
+	keys       *aws.CredentialsCache
 	store      *store.Store
 	remediator *remediate.Remediator
 	watcher    *watcher.Watcher
@@ -59,8 +60,9 @@ func (d *daemon) start() {
 	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.theirs, Route: func(alert.Alert) []string { return []string{"pager"} }})
 	d.p.must(err)
 	d.store = st
-	base := aws.Config{Region: region, HTTPClient: wire{d.mortal, d.p.world.HTTPClient().Transport, d.p.faulty, d.p.faultless},
-		Credentials: aws.CredentialsProviderFunc(d.credentials), Retryer: impatient}
+	d.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(d.credentials)) // as read once from a file
+	base := scopes.Account{}.Reach(aws.Config{Region: region, HTTPClient: wire{d.mortal, d.p.world.HTTPClient().Transport, d.p.faulty, d.p.faultless},
+		Credentials: d.keys, Retryer: impatient})
 	fleet, err := scopes.Connect(ctx, base, []scopes.Account{{ID: account}}, d.p.regions, slog.New(slog.DiscardHandler))
 	d.p.must(err)
 	mem := memory{st, d.mortal, d}
@@ -87,6 +89,12 @@ func (d *daemon) credentials(context.Context) (aws.Credentials, error) {
 		u = d.p.foreign
 	}
 	return static(u), nil
+}
+
+// mix up the credentials, or end that: the source itself has noticed.
+func (d *daemon) mixUp(wrong bool) {
+	d.wrong = wrong
+	d.keys.Invalidate()
 }
 
 func static(u fakeaws.Credentials) aws.Credentials {

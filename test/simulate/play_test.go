@@ -221,7 +221,7 @@ var picks = []struct {
 	{"calm", 3, (*play).calm},
 	{"pager down or up", 2, func(p *play) { p.down = !p.down }},
 	{"clock wrong or right", 1, (*play).misset},
-	{"credentials wrong or right", 1, func(p *play) { d := p.anyone(); d.wrong = !d.wrong }},
+	{"credentials wrong or right", 1, func(p *play) { d := p.anyone(); d.mixUp(!d.wrong) }},
 	{"flood", 2, (*play).flood},
 	{"trouble begins", 2, (*play).begin},
 	{"trouble ends", 2, (*play).relieve},
@@ -284,7 +284,10 @@ func (p *play) heal() {
 	clear(p.troubles)
 	p.down, p.skew = false, 0
 	for _, d := range p.daemons {
-		d.left, d.wrong = -1, false
+		d.left = -1
+		if d.wrong {
+			d.mixUp(false)
+		}
 	}
 	p.removeDecoys()
 	for len(p.records) > 0 {

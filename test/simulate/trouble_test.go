@@ -81,8 +81,12 @@ func (p *play) night() {
 }
 
 // rotate the daemons' access key: AWS refuses the old one from now on, and the
-// new one is where they look for it.
+// new one is where they look for it, once more. Once in a play: between two looks
+// lie some seconds, which are no play's.
 func (p *play) rotate() {
+	if p.happened["keys rotated"] > 0 {
+		return
+	}
 	p.world.RefuseKey(p.own.AccessKeyID, "AuthFailure", "AWS was not able to validate the provided access credentials")
 	p.own = p.world.User(account, "flowkeeper", true)
 	p.happened["keys rotated"]++
