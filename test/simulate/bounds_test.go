@@ -117,6 +117,27 @@ func (p *play) urgentFirst(d *daemon, a alert.Alert) {
 	}
 }
 
+const ringBound = 5 * time.Minute // a pager rings at the least for what nobody could have seen otherwise
+
+// rings is what must hold of a pager that took an alert: it is resolved by the end
+// of all that opened it, and not before people could hear it ring for a deletion
+// that was heard of late, or of a flow log that nobody knew.
+func (p *play) rings(d *daemon, a alert.Alert) {
+	late := a.DeletedAt != nil && a.Time.Sub(a.DeletedAt.Time) > time.Minute
+	unknown := slices.ContainsFunc(a.FlowLogs, func(f alert.FlowLog) bool { return f.ResourceID == "" })
+	for _, key := range []string{a.DedupKey, a.CampaignID} {
+		switch {
+		case key == "" || p.skewed:
+		case a.Kind == alert.Deletion && (late || unknown):
+			d.rang[key] = p.now
+		case key == a.DedupKey && a.Kind == alert.Closed, key == a.CampaignID && a.EndsCampaign():
+			if rang, ok := d.rang[key]; ok && p.now.Sub(rang) < ringBound {
+				p.fail("the pager that %s opened rings for %s", a.EventID, p.now.Sub(rang))
+			}
+		}
+	}
+}
+
 // endless is what anybody may cause without end: attempts, tampering, deletions of
 // what nobody knows, and the ends of these.
 func endless(a alert.Alert) bool {

@@ -16,10 +16,11 @@ type commits struct {
 	sent   map[string]bool // to the pager
 
 	couldTell map[string]time.Time // when a step first could have told of what is due
+	rang      map[string]time.Time // when a pager last began that has to ring for a while, by its key
 }
 
 func newCommits() *commits {
-	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, couldTell: map[string]time.Time{}}
+	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, couldTell: map[string]time.Time{}, rang: map[string]time.Time{}}
 }
 
 // writes is a transaction that notes what it is to write.

@@ -158,6 +158,7 @@ func (p pager) Send(_ context.Context, a alert.Alert) error {
 			return errors.New("down")
 		}
 		p.d.p.heard(a)
+		p.d.p.rings(p.d, a)
 		return nil
 	})
 }

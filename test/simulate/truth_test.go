@@ -52,7 +52,7 @@ type truth struct {
 	named    map[string]bool
 	event    map[string]map[string]bool // flow logs named by the deletion alerts of an event
 	kinds    map[alert.Kind]int         // of alerts that reached people
-	opened   map[string]string          // what opened a pager, by the key that closes it
+	opened   map[string]string          // what opened a pager, by the event's key or the campaign's that closes it
 	unheard  map[string]bool            // flow logs whose deletion no record tells
 	waved    map[string]bool            // flow logs of which a forged record says that one deleted them whom a rule ignores
 	deleted  map[string][]string        // flow logs, by the event that truly tells of it
@@ -403,6 +403,9 @@ func (p *play) remembered(s inventory.Scope, before, after map[string]inventory.
 func (p *play) heard(a alert.Alert) {
 	p.kinds[a.Kind]++
 	p.log.Info("TOLD", "kind", a.Kind, "event", a.EventID, "flow_logs", len(a.FlowLogs))
+	if a.EndsCampaign() {
+		delete(p.opened, a.CampaignID)
+	}
 	switch {
 	case a.Kind == alert.Closed:
 		delete(p.opened, a.DedupKey)
@@ -410,6 +413,9 @@ func (p *play) heard(a alert.Alert) {
 		p.tampers[a.EventID] = true
 	case a.Kind != alert.Restored && a.Kind != alert.Attempt && a.EventID != "" && len(a.FlowLogs) > 0:
 		p.opened[a.DedupKey] = fmt.Sprintf("the %s alert of %s", a.Kind, a.EventID)
+		if a.CampaignID != "" {
+			p.opened[a.CampaignID] = fmt.Sprintf("the %s alert of %s, of a campaign,", a.Kind, a.EventID)
+		}
 	}
 	if a.Repeats != nil {
 		for _, c := range a.Repeats.Examples {
