@@ -215,3 +215,41 @@ func TestCampaignsAreForgotten(t *testing.T) {
 		t.Errorf("left are %q, %v", left, err)
 	}
 }
+
+// TestRetryOfACampaign: what a retry opens at a pager is resolved again by the end of
+// the campaign, which was sent meanwhile.
+func TestRetryOfACampaign(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	addAll(t, s, *now, campaign(alert.High, alert.High)...)
+	s.giveUp(t, "d1", "pager")
+	if got := strings.Join(drain(t, s, "pager", *now), " "); !strings.HasSuffix(got, "c2") {
+		t.Fatalf("sent %s", got)
+	}
+	*now = now.Add(time.Hour)
+	if _, err := s.Retry(t.Context(), "d1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(drain(t, s, "pager", now.Add(time.Second)), " "); !strings.HasPrefix(got, "d1") || strings.Contains(got, "c2") {
+		t.Errorf("sent %s", got)
+	}
+	if got := strings.Join(drain(t, s, "pager", now.Add(time.Second+alert.MinRing)), " "); !strings.HasSuffix(got, "c2") {
+		t.Errorf("five minutes later, sent %s: the campaign stays open", got)
+	}
+}
+
+// TestTwoDaemonsHaveTwoCampaigns: one must not resolve what the other still works on.
+func TestTwoDaemonsHaveTwoCampaigns(t *testing.T) {
+	t.Parallel()
+	var ids [2]string
+	for n := range ids {
+		s, now := outbox(t)
+		s.put(t, func(tx remediate.Tx) (err error) {
+			ids[n], err = tx.JoinCampaign(remediate.Strike{Account: "1", Principal: "p", EventID: "e", At: *now})
+			return err
+		})
+	}
+	if ids[0] == "" || ids[0] == ids[1] {
+		t.Errorf("%q", ids)
+	}
+}
