@@ -135,7 +135,7 @@ func (r *Remediator) createdBy(ctx context.Context, s inventory.Scope, ids []str
 				return err
 			}
 			if ok && row.CreatedBy == "" {
-				row.CreatedBy = madeBy(&actor)
+				row.CreatedBy = principalOrName(&actor)
 				if err := tx.PutFlowLog(row); err != nil {
 					return err
 				}
@@ -296,7 +296,7 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 	a.RaisedBy = facts
 	if asked && len(incidents) > 0 {
 		if unknown, err := r.unknownNow(ctx, incidents); err == nil && unknown {
-			a.ID = pastStoreID(a, principal(e.Actor), now)
+			a.ID = pastStoreID(a, principalOrName(e.Actor), now)
 		}
 	}
 	a = notStored(a)
@@ -488,9 +488,9 @@ func principal(a *alert.Actor) string {
 	return a.ARN
 }
 
-// madeBy is principal, or a name for people where the record has no ARN: one
+// principalOrName is principal, or a name for people where the record has no ARN: one
 // that no rule and no other principal equals.
-func madeBy(a *alert.Actor) string {
+func principalOrName(a *alert.Actor) string {
 	by := principal(a)
 	if name := a.Name(); by == "" && name != (alert.Actor{}).Name() {
 		return name

@@ -52,7 +52,7 @@ func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding, beat 
 		return nil
 	}
 	for n, a := range alerts { // I1
-		a.ID = pastStoreID(a, principal(a.Actor)+" "+fs[n].Record.Identity.InvokedBy, now)
+		a.ID = pastStoreID(a, principalOrName(a.Actor)+" "+fs[n].Record.Identity.InvokedBy, now)
 		r.Direct(ctx, notStored(a))
 		beat()
 	}

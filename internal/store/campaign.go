@@ -4,15 +4,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/remediate"
 )
-
-// keepCampaigns is for how long after its last deletion a campaign is remembered
-// that has ended.
-const keepCampaigns = 7 * 24 * time.Hour
 
 func (t *tx) JoinCampaign(d remediate.Strike) (id string, err error) {
 	at := d.At.UnixMilli()
@@ -26,9 +21,6 @@ func (t *tx) JoinCampaign(d remediate.Strike) (id string, err error) {
 	case !errors.Is(err, sql.ErrNoRows):
 		return "", fmt.Errorf("read %s: %w", t.s.path, err)
 	}
-	if err := t.dropCampaigns(); err != nil {
-		return "", err
-	}
 	file, err := t.fact(factID)
 	if err != nil {
 		return "", err
@@ -38,13 +30,6 @@ func (t *tx) JoinCampaign(d remediate.Strike) (id string, err error) {
 	id = alert.CampaignID(file, d.Account, d.Principal, d.EventID)
 	return id, t.exec(`INSERT INTO campaigns (id, account, principal, first_at, last_at, level) VALUES (?1, ?2, ?3, ?4, ?4, '')
 		ON CONFLICT (id) DO UPDATE SET ended_at = NULL`, id, d.Account, d.Principal, at)
-}
-
-// dropCampaigns forgets what has ended long ago, a few at a time: forged
-// records begin campaigns without end.
-func (t *tx) dropCampaigns() error {
-	return t.exec(`DELETE FROM campaigns WHERE id IN (SELECT c.id FROM campaigns c WHERE c.last_at < ?
-		AND NOT EXISTS (SELECT 1 FROM events e WHERE e.campaign = c.id AND e.over = 0) ORDER BY c.last_at LIMIT 50)`, t.s.now().Add(-keepCampaigns).UnixMilli())
 }
 
 func (t *tx) EndCampaign(e remediate.Event) (ended bool, err error) {

@@ -78,6 +78,9 @@ func (s *Store) prune(ctx context.Context, at int64, most int) error {
 	if err := s.pruneDepends(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("prune depends: %w", err))
 	}
+	if err := s.pruneCampaigns(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("prune campaigns: %w", err))
+	}
 	for n := rowsAtOnce; n == rowsAtOnce && ctx.Err() == nil; { // deeds have no number of their own
 		err := s.write(ctx, func(t *tx) error {
 			res, err := t.q.ExecContext(ctx, `DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name FROM deeds WHERE at < ? ORDER BY at LIMIT ?)`,
@@ -176,6 +179,29 @@ func (p pruning) batch(t *tx, most, before, at, num int64) (ids []int64, seen in
 		}
 	}
 	return ids, seen, lastAt, lastNum, rows.Err()
+}
+
+// pruneCampaigns forgets the campaigns whose events are forgotten. A campaign is
+// written together with an event, so that there are never more of them than events.
+func (s *Store) pruneCampaigns(ctx context.Context) error {
+	after := ""
+	for again := true; again && ctx.Err() == nil; {
+		last := after
+		err := s.write(ctx, func(t *tx) error {
+			err := t.q.QueryRowContext(ctx, `SELECT id FROM (SELECT id FROM campaigns WHERE id > ? ORDER BY id LIMIT ?) ORDER BY id DESC LIMIT 1`, after, rowsAtOnce).Scan(&last)
+			if again = err == nil; errors.Is(err, sql.ErrNoRows) {
+				return nil
+			} else if err != nil {
+				return fmt.Errorf("read %s: %w", t.s.path, err)
+			}
+			return t.exec(`DELETE FROM campaigns AS c WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 FROM events e WHERE e.campaign = c.id AND e.campaign <> '')`, after, last)
+		})
+		if err != nil {
+			return err
+		}
+		after = last
+	}
+	return nil
 }
 
 // pruneDepends forgets what no flow log depends on any more, neither one of the

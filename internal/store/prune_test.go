@@ -35,6 +35,7 @@ func TestEveryTableHasABound(t *testing.T) {
 		"depends":      "what flow logs of the snapshot depend on",
 		"rehearsals":   "a row for each kind of restore",
 		"deeds":        "a day, mostDeeds for each principal and hour, and the budget",
+		"campaigns":    "the events that are in one",
 		"bursts":       "mostBursts for each class, and a few more",
 	}
 	s := fresh(t)
