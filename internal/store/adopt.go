@@ -313,6 +313,16 @@ func (t *tx) adoptRest(a Adoption, found *Adopted) error {
 			return err
 		}
 	}
+	// What holds alerts back: repeats to be summed up, now, and campaigns whose pager
+	// incident later deletions would share.
+	for _, q := range []string{`UPDATE bursts SET due_at = 0`, `UPDATE campaigns SET ended_at = coalesce(ended_at, last_at)`} {
+		if err := t.exec(q); err != nil {
+			return err
+		}
+	}
+	if err := t.exec(`DELETE FROM bursts WHERE key NOT IN (SELECT key FROM bursts ORDER BY key LIMIT ?)`, mostAdopted); err != nil {
+		return err
+	}
 	// When lineages were restored, or ones that never were would hold others back.
 	if err := t.exec(`UPDATE incidents SET restored_at = NULL`); err != nil {
 		return err

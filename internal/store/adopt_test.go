@@ -118,6 +118,33 @@ func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 	}
 }
 
+// TestAnAdoptedCopyHoldsNoAlertsBack: repeats that were to be summed up are due,
+// and what is deleted from now on rings a pager by itself.
+func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	strike := remediate.Strike{Account: scope.Account, Principal: "mallory", EventID: "e-1", At: noon}
+	var before, after string
+	s.put(t, func(tx remediate.Tx) (err error) {
+		if before, err = tx.JoinCampaign(strike); err != nil {
+			return err
+		}
+		return tx.PutBurst(remediate.Burst{Key: "k", Class: "attempt", Scope: scope, DueAt: noon.Add(20 * time.Minute)})
+	})
+	b, _ := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
+	b.put(t, func(tx remediate.Tx) (err error) {
+		if due, err := tx.DueBursts(scope, noon); err != nil || len(due) != 1 {
+			t.Errorf("%v, %v", due, err)
+		}
+		strike.EventID = "e-2"
+		after, err = tx.JoinCampaign(strike)
+		return err
+	})
+	if before == after || after == "" {
+		t.Errorf("%q goes on as %q", before, after)
+	}
+}
+
 // TestOlderCopiesAreAdopted: one that an earlier version wrote has the schema of
 // its time. Anything else in it is none of ours.
 func TestOlderCopiesAreAdopted(t *testing.T) {
