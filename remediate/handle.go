@@ -243,7 +243,7 @@ func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detecti
 			case detection.Rehearsed:
 				err = r.heardRehearsal(tx, s, f, now)
 			case detection.TornDown:
-				err = r.wakePending(tx, s, f.Record.ResourceIDs[0])
+				err = r.tornDown(tx, s, f.Record.ResourceIDs[0], now)
 			}
 			if err != nil {
 				return err

@@ -184,8 +184,6 @@ func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
 func TestATornDownVPCIsLookedAt(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.policy.DriftWait = 0
-	s.crash()
 	s.protect(2)
 	torn := func(vpc string) detection.Finding {
 		return detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn-" + vpc, Account: account, Region: region, ResourceIDs: []string{vpc}}}
@@ -206,6 +204,46 @@ func TestATornDownVPCIsLookedAt(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	s.restored("vpc-2")
+}
+
+// TestATornDownVPCNeedsNoEvent: the loss of its flow logs has no record to wait for,
+// so that it is known to be gone when people hear of it, whichever is heard first.
+// Where the record lies, the flow log is back at once, and people are woken.
+func TestATornDownVPCNeedsNoEvent(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ first, lies bool }{"the record is first": {true, false}, "the refresh is first": {false, false}, "the record lies": {true, true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id := s.protect(1)[0]
+			torn := detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn", Account: account, Region: region, ResourceIDs: []string{"vpc-1"}}}
+			if c.first {
+				s.hear(torn)
+			}
+			if c.lies {
+				s.attack(id)
+			} else {
+				s.world.RemoveResource(account, region, "vpc-1")
+			}
+			s.refresh()
+			if !c.first {
+				s.pass(10 * time.Second)
+				s.hear(torn)
+			}
+			s.pass(30 * time.Second)
+			a := s.alerts(alert.Deletion)
+			if len(a) != 1 || (a[0].Level == alert.Informational) == c.lies {
+				t.Fatalf("told %+v", a)
+			}
+			s.pass(20 * time.Minute)
+			if c.lies {
+				s.restored("vpc-1")
+			} else {
+				s.is(id, remediate.Closed, remediate.ResourceGone)
+			}
+			s.resolved()
+		})
+	}
 }
 
 // TestI2ImportedActsOnlyByHand: a row that came from a file was never seen in

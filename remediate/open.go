@@ -257,7 +257,10 @@ func (r *Remediator) drift(tx Tx, s inventory.Scope, id, eventID string, action 
 	}
 	i.Source, i.EventID, i.Actor, i.DeletedAt = ByDrift, eventID, nil, time.Time{}
 	i.Action = max(i.Action, action) // the strictest of all that was said of it
-	i.WaitUntil = now.Add(r.Policy.DriftWait)
+	i.WaitUntil = now
+	if !r.scope(s).wasTornDown(row.ResourceID, now) {
+		i.WaitUntil = now.Add(r.Policy.DriftWait)
+	}
 	i.NextAttemptAt = now // what ends without a create is decided before people hear of it
 	if err := tx.PutIncident(i); err != nil {
 		return 0, err

@@ -14,6 +14,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -144,6 +145,9 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 			if !strings.Contains(got.ErrorMessage, c.says) || !strings.Contains(last.Text, c.says) || got.Attempts < c.least {
 				t.Errorf("it says %q after %d attempts: %s", got.ErrorMessage, got.Attempts, last.Text)
 			}
+			if name == "the clock is wrong" && !strings.Contains(last.Text, "this machine's clock") {
+				t.Errorf("no word of the clock: %s", last.Text)
+			}
 			if got.NextAttemptAt == nil || !strings.Contains(last.Text, "next attempt at 2026-03-01 13:0") {
 				t.Errorf("next attempt at %v: %s", got.NextAttemptAt, last.Text)
 			}
@@ -195,6 +199,30 @@ func TestWhatIsNotBackIsToldDaily(t *testing.T) {
 			s.resolved()
 		})
 	}
+}
+
+// TestTheEndOfWhatWasOverdueGoesAsFar as the alert that it was: also to a sink that
+// hears of nothing below critical.
+func TestTheEndOfWhatWasOverdueGoesAsFar(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.must(s.store.Close())
+	ends := map[alert.Kind]alert.Level{}
+	st, err := store.Open(t.Context(), s.path, store.Options{Daemon: true, Now: s.clock, Route: func(a alert.Alert) []string {
+		ends[a.Kind] = a.RouteLevel
+		return []string{"log"}
+	}})
+	s.must(err)
+	s.store, s.r.Store, s.r.Snapshot = st, st, st
+	ids := s.protect(2)
+	s.world.Throttle("CreateFlowLogs", 40)
+	s.hear(s.attack(ids[0]))
+	s.pass(time.Hour)
+	s.is(ids[0], remediate.Verified, "")
+	if len(s.alerts(alert.Blocked)) != 1 || ends[alert.Restored] != alert.Critical || ends[alert.Closed] != alert.Critical {
+		t.Errorf("%d alerts, and its ends go to %v", len(s.alerts(alert.Blocked)), ends)
+	}
+	s.resolved()
 }
 
 // TestWaitingByARuleIsNoDelay: the five minutes begin when the wait ends; and what

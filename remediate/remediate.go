@@ -80,7 +80,8 @@ type scopeState struct {
 	mu    sync.Mutex
 	looks []look
 	wake  chan struct{}
-	turn  int // of the steps; the restorer's alone
+	turn  int                  // of the steps; the restorer's alone
+	torn  map[string]time.Time // resources that a record says are deleted, and when that was heard
 	pace  *pace
 
 	background atomic.Int32 // calls to AWS that messages have left behind

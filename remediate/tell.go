@@ -292,9 +292,7 @@ func (r *Remediator) tellLoss(tx Tx, e Event, late bool, now time.Time) error {
 	case len(all) == 0, decided == 0 && !late:
 		return nil
 	case quiet && undecided && !late:
-		if due := now.Add(tellDriftAfter); !e.DueAt.After(now) || due.Before(e.DueAt) { // by the first that is decided
-			e.DueAt = due
-		}
+		e.DueAt = soonest(e.DueAt, now.Add(tellDriftAfter)) // of an older file: later
 		return tx.PutEvent(e)
 	}
 	quiet = quiet && !undecided
