@@ -124,7 +124,7 @@ func toIncidentJSON(i remediate.Incident, history []remediate.Entry) incidentJSO
 		ResourceID: i.ResourceID, State: i.State, Reason: i.Reason, Advice: i.Advice, Source: i.Source, EventID: i.EventID,
 		DeletedAt: stamp(i.DeletedAt), DetectedAt: stamp(i.DetectedAt), LastSeenAt: stamp(i.LastSeenAt),
 		RestoredAt: stamp(i.RestoredAt), VerifiedAt: stamp(i.VerifiedAt), NewFlowLogID: i.NewID,
-		Attempts: i.Attempts, NextAttemptAt: stamp(i.NextAttemptAt), Actor: told(i.Actor),
+		Attempts: max(i.Attempts, i.Tried), NextAttemptAt: stamp(i.NextAttemptAt), Actor: told(i.Actor),
 	}
 	if i.State == remediate.Open || i.State == remediate.Blocked {
 		out.ErrorMessage = i.LastError

@@ -228,8 +228,8 @@ func (a *app) incidentSheet(i remediate.Incident) *sheet {
 	if since, still := blindSince(i); still {
 		s.put("blind", "since "+a.when(since))
 	}
-	if i.Attempts > 0 {
-		s.put("attempts", fmt.Sprint(i.Attempts))
+	if n := max(i.Attempts, i.Tried); n > 0 {
+		s.put("attempts", fmt.Sprint(n))
 	}
 	s.put(a.nextStep(i))
 	if i.Known {
