@@ -383,6 +383,45 @@ func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 	}
 }
 
+// TestHangingRetriesDoNotHoldAStep: where each create takes its whole time, what has
+// just come does not wait until all that failed before were tried once more.
+func TestHangingRetriesDoNotHoldAStep(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.r.Beside = func(_ int, tasks ...func() error) error {
+		for _, f := range tasks {
+			if err := f(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	ids := s.protect(40)
+	young := s.plant("vpc-young", nil)
+	s.refresh()
+	s.now = s.now.Add(time.Hour)
+	s.refresh()
+	s.world.Fail("CreateFlowLogs", 40, "InternalError", http.StatusInternalServerError)
+	s.hear(s.attack(ids...))
+	s.work()
+	s.now = s.now.Add(time.Minute) // all are due again
+	api := &calls{EC2: s.api}
+	api.create = func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+		s.now = s.now.Add(25 * time.Second)
+		return nil, context.DeadlineExceeded
+	}
+	s.r.Fleet = fleetOf{api}
+	since := s.now
+	_, err := s.r.Step(t.Context(), scope, func() {}) // in hand when it comes
+	s.must(err)
+	s.hear(s.attack(young))
+	_, err = s.r.Step(t.Context(), scope, func() {})
+	s.must(err)
+	if i := s.incident(young); i.Tried == 0 || s.now.Sub(since) > 2*time.Minute {
+		t.Errorf("tried %d times, %s later", i.Tried, s.now.Sub(since))
+	}
+}
+
 // TestResourceGoneNeedsTwoRefusalsInARow, and nothing else between them.
 func TestResourceGoneNeedsTwoRefusalsInARow(t *testing.T) {
 	t.Parallel()
