@@ -10,6 +10,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
@@ -387,6 +388,23 @@ func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
 	}
 	if n != 1 {
 		t.Errorf("%d ends", n)
+	}
+}
+
+// TestARepeatedCallOfAScopeThatIsNoMore is alerted by whoever is left.
+func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+		other := inventory.Scope{Account: account, Region: "eu-west-2"}
+		a := alert.Alert{ID: "held", Kind: alert.Attempt, Level: alert.Medium}
+		return tx.PutBurst(remediate.Burst{Key: "other", Class: "attempt", Scope: other, Began: s.now, Since: s.now, DueAt: s.now.Add(5 * time.Minute), Held: remediate.Held{Calls: 7, Gravest: &a}})
+	}))
+	s.pass(2 * time.Hour)
+	s.work()
+	if all := s.alerts(alert.Attempt); len(all) != 1 || all[0].Repeats.Calls != 7 {
+		t.Errorf("%+v", all)
 	}
 }
 

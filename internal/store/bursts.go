@@ -34,8 +34,14 @@ func (t *tx) DueBursts(s inventory.Scope, now time.Time) (out []remediate.Burst,
 		}
 		out = append(out, due...)
 	}
-	return out, nil
+	// Those of a scope that is not configured any more: nobody else looks after them.
+	left, err := each[remediate.Burst](t, `SELECT body FROM bursts WHERE key IN (SELECT key FROM bursts INDEXED BY bursts_due WHERE due_at <= ? LIMIT 100)
+		AND NOT (account = ? AND region = ?) AND account <> ''`, now.Add(-orphaned).UnixMilli(), s.Account, s.Region)
+	return append(out, left...), err
 }
+
+// orphaned is how long a burst is overdue before any scope's restorer sees to it.
+const orphaned = time.Hour
 
 func (t *tx) HasAlert(id string) (ok bool, err error) {
 	err = t.one(&ok, `SELECT EXISTS (SELECT 1 FROM alerts WHERE id = ?)`, id)
