@@ -214,7 +214,7 @@ func (a *app) replay(ctx context.Context, files []string, asJSON bool) error {
 		fmt.Fprintf(a.stderr, "%s left out: a digest of log files, or a notice of files that hold no records of calls\n", plural(n.noRecords, "value"))
 	}
 	if n.noCalls > 0 {
-		fmt.Fprintf(a.stderr, "%s\n", map[bool]string{true: "1 record is no management call of an AWS API", false: fmt.Sprintf("%d records are no management calls of an AWS API", n.noCalls)}[n.noCalls == 1])
+		fmt.Fprintf(a.stderr, "%s not acted on: no management call of an AWS API\n", plural(n.noCalls, "record"))
 	}
 	if n.elsewhere > 0 {
 		fmt.Fprintf(a.stderr, "%s left out: about log groups, buckets, roles and the like that nothing here depends on\n", plural(n.elsewhere, "record"))
