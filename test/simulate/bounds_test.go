@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"flowkeeper/alert"
@@ -155,6 +156,31 @@ func endless(a alert.Alert) bool {
 func (p *play) committed(d *daemon, added []alert.Alert) {
 	for _, a := range added {
 		p.summedUp(d, a)
+	}
+}
+
+// closed is what must hold of incidents that were just written, where these end
+// without a restore.
+func (p *play) closed(d *daemon, written []remediate.Incident) {
+	for _, i := range written {
+		key := i.FlowLogID + i.OpenedAt.String()
+		if i.State != remediate.Closed || d.ended[key] {
+			continue
+		}
+		d.ended[key] = true
+		if i.Reason == remediate.ResourceGone {
+			p.goneTwice(d, i)
+		}
+	}
+}
+
+// goneTwice: that a resource is gone is believed when two creates in a row say so.
+func (p *play) goneTwice(d *daemon, i remediate.Incident) {
+	said := d.answers[target{i.ResourceID, i.Frozen.LogDestination + i.Frozen.LogGroupName}]
+	for _, code := range said[max(0, len(said)-2):] {
+		if !strings.Contains(code, "NotFound") {
+			p.fail("the resource of %s counts as gone after the answers %q", i.FlowLogID, said)
+		}
 	}
 }
 

@@ -57,11 +57,12 @@ func (d *daemon) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.ctx = ctx
 	d.mortal = &mortal{left: -1, cancel: cancel, tick: d.p.tick}
+	clear(d.answers) // nobody knows which of them are on disk
 	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.theirs, Route: func(alert.Alert) []string { return []string{"pager"} }})
 	d.p.must(err)
 	d.store = st
 	d.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(d.credentials)) // as read once from a file
-	base := scopes.Account{}.Reach(aws.Config{Region: region, HTTPClient: wire{d.mortal, d.p.world.HTTPClient().Transport, d.p.faulty, d.p.faultless},
+	base := scopes.Account{}.Reach(aws.Config{Region: region, HTTPClient: wire{d.mortal, d, d.p.world.HTTPClient().Transport},
 		Credentials: d.keys, Retryer: impatient})
 	fleet, err := scopes.Connect(ctx, base, []scopes.Account{{ID: account}}, d.p.regions, slog.New(slog.DiscardHandler))
 	d.p.must(err)

@@ -66,17 +66,20 @@ func (m *mortal) reading(call func() error) error {
 // wire is how a daemon reaches AWS.
 type wire struct {
 	*mortal
+	d       *daemon
 	through http.RoundTripper
-	before  func() // sets the faults of the call
-	after   func()
 }
 
 // Do implements aws.HTTPClient.
 func (w wire) Do(r *http.Request) (resp *http.Response, err error) {
 	err = w.around(func() (err error) {
-		w.before()
-		defer w.after()
+		w.d.p.faulty(w.d)
+		defer w.d.p.faultless()
+		asked := createOf(r)
 		resp, err = w.through.RoundTrip(r)
+		if asked != (target{}) {
+			w.d.answers[asked] = append(w.d.answers[asked], answerOf(resp, err))
+		}
 		return err
 	})
 	if err != nil {
@@ -101,6 +104,7 @@ func (s memory) Update(ctx context.Context, fn func(remediate.Tx) error) error {
 		})
 		if err == nil {
 			s.d.p.committed(s.d, s.d.commits.add(w))
+			s.d.p.closed(s.d, w.incidents)
 		}
 		return err
 	})

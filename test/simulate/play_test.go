@@ -66,6 +66,7 @@ type play struct {
 	skew     time.Duration       // of the daemons' clock
 	skewed   bool                // it has been wrong
 	troubles map[string]*trouble // of Regions
+	calling  *daemon             // whose call is under way
 
 	truth
 }
@@ -126,7 +127,8 @@ func (p *play) beside(_ int, tasks ...func() error) (first error) {
 
 // faulty sets what the next call of a daemon meets: faults, and a Describe
 // that shows the world of some moments ago, each time another.
-func (p *play) faulty() {
+func (p *play) faulty(d *daemon) {
+	p.calling = d
 	p.world.SetOdds(p.odds)
 	if p.stormy {
 		p.world.SetConsistencyDelay(1 + time.Duration(p.random.Int64N(int64(stalest))))

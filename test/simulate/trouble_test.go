@@ -1,7 +1,13 @@
 package simulate
 
 import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"flowkeeper/internal/fakeaws"
@@ -28,7 +34,12 @@ var troubles = []trouble{
 	{name: "role not there", operations: []string{"CreateFlowLogs"}, refusal: fakeaws.Refusal{Code: "IncorrectState", Message: "The Service Linked Role is not yet available."}},
 	{name: "existing already", operations: []string{"CreateFlowLogs"}, refusal: fakeaws.Refusal{Code: "FlowLogAlreadyExists",
 		Message: "Error. There is an existing Flow Log with the same configuration and log destination."}},
+	{name: hiding, operations: []string{"CreateFlowLogs"}, refusal: fakeaws.Refusal{Code: "InvalidVpcID.NotFound", Message: "The vpc ID does not exist"}},
 }
+
+// hiding is the trouble in which creates say that the resource is not there, but
+// never twice in a row to the same daemon: then it would have to be believed.
+const hiding = "hiding resources"
 
 const daemonUser = "arn:aws:iam::" + account + ":user/flowkeeper"
 
@@ -56,7 +67,66 @@ func (p *play) meets(q fakeaws.Request) fakeaws.Refusal {
 		delete(p.troubles, q.Region)
 		return fakeaws.Refusal{}
 	}
+	if t.name == hiding {
+		return p.hides(p.calling, q.Form, t.refusal)
+	}
 	return t.refusal
+}
+
+// hides answers in turn that a resource is not there, and that the rate is
+// exceeded. A daemon that is about to die may forget what it was told.
+func (p *play) hides(d *daemon, form url.Values, gone fakeaws.Refusal) fakeaws.Refusal {
+	at := targetIn(form)
+	if form.Get("DryRun") == "true" {
+		return fakeaws.Refusal{}
+	}
+	if !d.hidden[at] {
+		d.hidden[at] = true
+		return gone
+	}
+	d.hidden[at] = d.left >= 0
+	return fakeaws.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}
+}
+
+// targetIn the parameters of a create.
+func targetIn(form url.Values) target {
+	return target{form.Get("ResourceId.1"), form.Get("LogDestination") + form.Get("LogGroupName")}
+}
+
+// createOf is where a request makes a flow log; zero for another one, and for a dry
+// run.
+func createOf(r *http.Request) target {
+	if !strings.HasPrefix(r.URL.Host, "ec2.") || r.Body == nil {
+		return target{}
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return target{}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	form, err := url.ParseQuery(string(body))
+	if err != nil || form.Get("Action") != "CreateFlowLogs" || form.Get("DryRun") == "true" {
+		return target{}
+	}
+	return targetIn(form)
+}
+
+var codeIn = regexp.MustCompile(`(?i)<code>([^<]*)</code>`)
+
+// answerOf is the code of an answer to a create; empty where it was made.
+func answerOf(resp *http.Response, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	if m := codeIn.FindSubmatch(body); m != nil {
+		return string(m[1])
+	}
+	return ""
 }
 
 // hangs lets a call's deadline pass.
