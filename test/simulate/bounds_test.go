@@ -218,7 +218,7 @@ func (p *play) summedUp(d *daemon, a alert.Alert) {
 // knew, an alert is on disk before the message is gone.
 func (p *play) alertedAtCommit(d *daemon, f detection.Finding) {
 	for _, id := range p.deleted[f.Record.EventID] {
-		alerted := !slices.Contains(f.Deleted, id) || !d.knew(id)
+		alerted := !slices.Contains(f.Deleted, id) || !d.heard[f.Record.EventID+id]
 		d.commits.naming(id, func(a alert.Alert) bool {
 			alerted = alerted || a.Kind == alert.Deletion && a.EventID == f.Record.EventID
 			return !alerted

@@ -115,6 +115,7 @@ func impatient() aws.Retryer {
 func (d *daemon) Handle(ctx context.Context, m watcher.Message) error {
 	d.asked = d.asked || len(m.Suspects) > 0
 	if fs := detection.Findings(m.Records); len(fs) > 0 {
+		d.hears(fs)
 		if err := d.remediator.Handle(ctx, fs, func() {}); err != nil || d.dead {
 			return err
 		}
@@ -151,6 +152,19 @@ func (d *daemon) refresh(s inventory.Scope) {
 		d.p.listed(d, s, started)
 	} else {
 		d.p.expected(d, err)
+	}
+}
+
+// hears notes, of deletions that are heard of the first time, whether the snapshot
+// has what they are about: what it has not may be summed up.
+func (d *daemon) hears(fs []detection.Finding) {
+	for _, f := range fs {
+		for _, id := range d.p.deleted[f.Record.EventID] {
+			key := f.Record.EventID + id
+			if _, again := d.heard[key]; !again {
+				d.heard[key] = d.knew(id)
+			}
+		}
 	}
 }
 
