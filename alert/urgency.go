@@ -40,6 +40,9 @@ func (a Alert) Urgency() int {
 // does not know: both can be repeated without end. Of a flow log that it knows
 // the snapshot has the resource.
 func (a Alert) needsNoPermission() bool {
+	if a.Repeats != nil {
+		return true // only such alerts are summed up
+	}
 	switch a.Kind {
 	case Attempt, Tamper:
 		return true
