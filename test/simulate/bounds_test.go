@@ -23,16 +23,17 @@ func (p *play) handled(d *daemon, m watcher.Message) {
 	}
 }
 
-// stepped is what must hold when a daemon has done what was due in a scope. What
-// is known by a clock that has leapt, nobody can hold to a bound.
-func (p *play) stepped(d *daemon, s inventory.Scope) {
+// stepped is what must hold when a daemon has done what was due in a scope at a
+// time: calls may have hung since. What is known by a clock that has leapt, nobody
+// can hold to a bound.
+func (p *play) stepped(d *daemon, s inventory.Scope, at time.Time) {
 	if p.skewed {
 		return
 	}
 	for _, i := range d.unsettled() {
 		if i.Scope == s {
-			p.lossAlerted(d, i)
-			p.darknessAlerted(d, i)
+			p.lossAlerted(d, i, at)
+			p.darknessAlerted(d, i, at)
 		}
 	}
 }
@@ -41,8 +42,8 @@ const driftBound = 30 * time.Second // an alert, after the refresh that found a 
 
 // lossAlerted: people hear of what a refresh found gone, whatever AWS says to a
 // restore, unless it turned out not to be lost.
-func (p *play) lossAlerted(d *daemon, i remediate.Incident) {
-	if i.Source != remediate.ByDrift || !i.Known || i.Adopted || p.now.Sub(i.OpenedAt) < driftBound {
+func (p *play) lossAlerted(d *daemon, i remediate.Incident, at time.Time) {
+	if i.Source != remediate.ByDrift || !i.Known || i.Adopted || at.Sub(i.OpenedAt) < driftBound {
 		return
 	}
 	alerted := false
@@ -51,7 +52,7 @@ func (p *play) lossAlerted(d *daemon, i remediate.Incident) {
 		return !alerted
 	})
 	if !alerted {
-		p.fail("%s after a refresh found %s gone, no alert tells: %s, %s", p.now.Sub(i.OpenedAt), i.FlowLogID, i.State, i.Reason)
+		p.fail("%s after a refresh found %s gone, no alert tells: %s, %s", at.Sub(i.OpenedAt), i.FlowLogID, i.State, i.Reason)
 	}
 }
 
@@ -65,7 +66,7 @@ const (
 // darknessAlerted: people hear, critically, of what is not back after five
 // minutes, and then daily, however AWS answers. What is late counts from the
 // first step that could have told.
-func (p *play) darknessAlerted(d *daemon, i remediate.Incident) {
+func (p *play) darknessAlerted(d *daemon, i remediate.Incident, at time.Time) {
 	if i.State == remediate.Restored || !i.Known || i.Action == remediate.Ignore {
 		return
 	}
@@ -84,15 +85,15 @@ func (p *play) darknessAlerted(d *daemon, i remediate.Incident) {
 	if !last.IsZero() {
 		due, late, what = last.Add(remindBound), remindLate, "again after a day"
 	}
-	if p.now.Before(due) {
+	if at.Before(due) {
 		return
 	}
 	key := i.FlowLogID + due.String()
 	first, seen := d.couldTell[key]
 	if !seen {
-		d.couldTell[key] = p.now
-	} else if p.now.Sub(first) >= late {
-		p.fail("%s after %s was lost it is not back, and no alert tells so %s: %s, %s, %d tries: %s", p.now.Sub(since), i.FlowLogID, what, i.State, i.Reason, i.Attempts, i.LastError)
+		d.couldTell[key] = at
+	} else if at.Sub(first) >= late {
+		p.fail("%s after %s was lost it is not back, and no alert tells so %s: %s, %s, %d tries: %s", at.Sub(since), i.FlowLogID, what, i.State, i.Reason, i.Attempts, i.LastError)
 	}
 }
 

@@ -190,10 +190,11 @@ func (d *daemon) rehearse(s inventory.Scope) {
 }
 
 func (d *daemon) step(s inventory.Scope) int {
+	began := d.p.now
 	n, err := d.remediator.Step(d.ctx, s, func() {})
 	d.p.expected(d, err)
 	if err == nil && !d.dead {
-		d.p.stepped(d, s)
+		d.p.stepped(d, s, began)
 	}
 	return n
 }
