@@ -67,19 +67,24 @@ const (
 // minutes, and then daily, however AWS answers. What is late counts from the
 // first step that could have told.
 func (p *play) darknessAlerted(d *daemon, i remediate.Incident, at time.Time) {
-	if i.State == remediate.Restored || !i.Known || i.Action == remediate.Ignore {
-		return
+	_, released := p.releases[i.FlowLogID]
+	if i.State == remediate.Restored || !i.Known || i.Action == remediate.Ignore || released || p.decoys[i.FlowLogID] || p.waved[i.FlowLogID] {
+		return // it is back, or may stay away
 	}
 	since := i.OpenedAt
+	if !i.MissingSince.IsZero() {
+		since = i.MissingSince // its lineage is
+	}
+	from := since
 	if i.Waited > 0 && i.WaitUntil.After(since) {
 		since = i.WaitUntil
 	}
 	var last time.Time
-	d.commits.naming(i.FlowLogID, func(a alert.Alert) bool {
-		if a.Kind != alert.Deletion && a.Level == alert.Critical && !a.Time.Before(i.OpenedAt) {
+	d.commits.naming(i.RootID, func(a alert.Alert) bool {
+		if a.Kind != alert.Deletion && a.Level == alert.Critical && !a.Time.Before(from) {
 			last = a.Time.Time
 		}
-		return last.IsZero() && !a.Time.Before(i.OpenedAt)
+		return last.IsZero() && !a.Time.Before(from)
 	})
 	due, late, what := since.Add(darkBound), darkLate, "critically"
 	if !last.IsZero() {

@@ -58,11 +58,12 @@ func (c *commits) add(w writes) (added []alert.Alert) {
 	return added
 }
 
-// of the alerts, those that name a flow log.
+// naming are the alerts that name a flow log, or one of its lineage where it is the
+// root, the latest first.
 func (c *commits) naming(id string, yield func(alert.Alert) (more bool)) {
 	for n := len(c.alerts) - 1; n >= 0; n-- {
 		for _, f := range c.alerts[n].FlowLogs {
-			if f.FlowLogID == id {
+			if f.FlowLogID == id || f.RootFlowLogID == id {
 				if !yield(c.alerts[n]) {
 					return
 				}
