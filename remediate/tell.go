@@ -162,7 +162,7 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 	}
 	if e.ToldClosed.IsZero() && over && n[Verified]+n[Closed] > 0 {
 		e.ToldClosed = now
-		if told { // or there is nothing that a pager could resolve
+		if told || e.StuckTold { // or there is nothing that a pager could resolve
 			if err := r.tellAll(tx, e, alert.Closed, now); err != nil {
 				return err
 			}
