@@ -17,8 +17,8 @@ const keepDeeds = 24 * time.Hour
 // whoever has a deletion to commit waits for one of these, not for all.
 const rowsAtOnce = 1000
 
-// Where the rows of one transaction of Prune take longer than slow to write, the
-// next has half as many, down to fewestAtOnce; where they take less than quick,
+// Where one transaction of Prune takes longer than slow, with its commit, the next
+// has half as many, down to fewestAtOnce; where they take less than quick,
 // twice as many: a slow or busy machine makes nobody wait longer.
 const (
 	slow, quick  = 80 * time.Millisecond, 20 * time.Millisecond
@@ -124,11 +124,10 @@ func (p pruning) run(ctx context.Context, s *Store, before int64, most int) erro
 	}
 	at, num, rows := int64(-1<<63), int64(-1<<63), int64(rowsAtOnce)
 	for ctx.Err() == nil {
-		seen, took := 0, time.Duration(0)
+		seen, began := 0, time.Time{}
 		nextAt, nextNum := at, num
 		err := s.write(ctx, func(t *tx) (err error) {
-			began := time.Now()
-			defer func() { took = time.Since(began) }()
+			began = time.Now() // not while it waits for others
 			var ids []int64
 			if ids, seen, nextAt, nextNum, err = p.batch(t, rows, before, at, num); err != nil || len(ids) == 0 {
 				return err
@@ -150,7 +149,7 @@ func (p pruning) run(ctx context.Context, s *Store, before int64, most int) erro
 		if seen == 0 {
 			return nil
 		}
-		at, num, rows = nextAt, nextNum, paced(rows, took)
+		at, num, rows = nextAt, nextNum, paced(rows, time.Since(began))
 	}
 	return nil
 }
