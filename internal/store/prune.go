@@ -21,7 +21,7 @@ const rowsAtOnce = 1000
 // has half as many, down to fewestAtOnce; where they take less than quick,
 // twice as many: a slow or busy machine makes nobody wait longer.
 const (
-	slow, quick  = 80 * time.Millisecond, 20 * time.Millisecond
+	slow, quick  = 40 * time.Millisecond, 10 * time.Millisecond
 	fewestAtOnce = 50
 )
 

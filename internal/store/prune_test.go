@@ -118,7 +118,7 @@ func TestPruneGoesEasyOnASlowMachine(t *testing.T) {
 	for _, c := range []struct {
 		rows, want int64
 		took       time.Duration
-	}{{1000, 500, 100 * time.Millisecond}, {60, 50, time.Second}, {500, 1000, time.Millisecond}, {1000, 1000, time.Millisecond}, {500, 500, 50 * time.Millisecond}} {
+	}{{1000, 500, 100 * time.Millisecond}, {60, 50, time.Second}, {500, 1000, time.Millisecond}, {1000, 1000, time.Millisecond}, {500, 500, 30 * time.Millisecond}} {
 		if got := paced(c.rows, c.took); got != c.want {
 			t.Errorf("after %d rows in %s: %d", c.rows, c.took, got)
 		}
