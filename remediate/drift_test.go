@@ -117,6 +117,25 @@ func TestADriftIsToldWithinHalfAMinute(t *testing.T) {
 	}
 }
 
+// TestWhatIsToldOfAnAdoptedDriftIsClosed: what was adopted at once needs no alert of
+// its loss. Where no look shows it then, there is one, and that is closed, too.
+func TestWhatIsToldOfAnAdoptedDriftIsClosed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.attack(s.protect(1)...)
+	s.plant("vpc-1", nil)
+	s.refresh()
+	s.pass(20 * time.Second)
+	s.world.Deny("flowkeeper", "DescribeFlowLogs")
+	s.pass(15 * time.Minute)
+	if got := s.critical(); len(got) != 1 || got[0].Kind == alert.Deletion {
+		t.Fatalf("told %+v", got)
+	}
+	s.world.Allow("flowkeeper", "DescribeFlowLogs")
+	s.pass(2 * time.Hour)
+	s.resolved()
+}
+
 // TestADriftThatIsOverBeforeItIsTold has an end all the same.
 func TestADriftThatIsOverBeforeItIsTold(t *testing.T) {
 	t.Parallel()
