@@ -83,6 +83,29 @@ var teeth = []tooth{
 		return err
 	}
 	text := "recreated`, `	text := "recreated`}}},
+	{"drift alerted once decided", []patch{{"remediate/tell.go",
+		`const tellDriftAfter = 25 * time.Second`, `const tellDriftAfter = 25 * time.Hour`}}},
+	{"dark in silence", []patch{{"remediate/overdue.go",
+		`	return i.missingSince().Add(overdueAfter)
+}`, `	return time.Time{}
+}`}}},
+	{"attempts before deletions", []patch{{"alert/urgency.go",
+		`	case Attempt, Tamper:
+		return true
+`, `	case Attempt, Tamper:
+		return false
+`}}},
+	{"repeated without a bound", []patch{{"remediate/burst.go",
+		`	if found && c.severity <= own.Mark {
+		return false, tx.PutBurst`, `	if found && c.severity < 0 {
+		return false, tx.PutBurst`}}},
+	{"resolved before it rings", []patch{{"alert/urgency.go",
+		`	return a.DeletedAt != nil && a.Time.Sub(a.DeletedAt.Time) > Late || a.namesUnknown()`, `	return false`}}},
+	{"gone by two answers apart", []patch{{"remediate/step.go",
+		`		i.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
+`, ``}}},
+	{"refused credentials kept", []patch{{"internal/scopes/source.go",
+		`	if !s.drop(ctx, used, client) || request.RewindStream() != nil {`, `	if used.AccessKeyID != "" {`}}},
 	{"I13 wrong credentials believed", []patch{{"internal/scopes/scopes.go",
 		`	if verdict != nil {
 		return aws.Credentials{}, verdict
