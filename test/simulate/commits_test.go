@@ -15,18 +15,17 @@ type commits struct {
 	tried  map[string]bool // by the pager
 	sent   map[string]bool // to the pager
 
-	answers map[target][]string // to its creates in this life, the codes; empty: made
-	hidden  map[target]bool     // answered NotFound last, by the trouble that hides resources
+	answers map[string][]string // to its creates in this life, the codes by token; empty: made
+	hidden  map[string]bool     // tokens, answered NotFound last, by the trouble that hides resources
 	ended   map[string]bool     // incidents, as they were opened, that are known to be closed
 	heard   map[string]bool     // of deletions, by event and flow log: the snapshot had it
-	excuses map[string]string   // lost flow logs, by what excused that they are not restored
 
 	couldTell map[string]time.Time // when a step first could have told of what is due
 	rang      map[string]time.Time // when a pager last began that has to ring for a while, by its key
 }
 
 func newCommits() *commits {
-	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[target][]string{}, hidden: map[target]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, excuses: map[string]string{}, couldTell: map[string]time.Time{}, rang: map[string]time.Time{}}
+	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[string]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, couldTell: map[string]time.Time{}, rang: map[string]time.Time{}}
 }
 
 // writes is a transaction that notes what it is to write.

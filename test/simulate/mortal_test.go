@@ -77,7 +77,7 @@ func (w wire) Do(r *http.Request) (resp *http.Response, err error) {
 		defer w.d.p.faultless()
 		asked := createOf(r)
 		resp, err = w.through.RoundTrip(r)
-		if asked != (target{}) {
+		if asked != "" {
 			w.d.answers[asked] = append(w.d.answers[asked], answerOf(resp, err))
 		}
 		return err

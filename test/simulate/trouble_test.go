@@ -38,7 +38,7 @@ var troubles = []trouble{
 }
 
 // hiding is the trouble in which creates say that the resource is not there, but
-// never twice in a row to the same daemon: then it would have to be believed.
+// never twice in a row to one incident of a daemon: then it would have to be believed.
 const hiding = "hiding resources"
 
 const daemonUser = "arn:aws:iam::" + account + ":user/flowkeeper"
@@ -76,39 +76,34 @@ func (p *play) meets(q fakeaws.Request) fakeaws.Refusal {
 // hides answers in turn that a resource is not there, and that the rate is
 // exceeded. A daemon that is about to die may forget what it was told.
 func (p *play) hides(d *daemon, form url.Values, gone fakeaws.Refusal) fakeaws.Refusal {
-	at := targetIn(form)
+	of := form.Get("ClientToken")
 	if form.Get("DryRun") == "true" {
 		return fakeaws.Refusal{}
 	}
-	if !d.hidden[at] {
-		d.hidden[at] = true
+	if !d.hidden[of] {
+		d.hidden[of] = true
 		return gone
 	}
-	d.hidden[at] = d.left >= 0
+	d.hidden[of] = d.left >= 0
 	return fakeaws.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}
 }
 
-// targetIn the parameters of a create.
-func targetIn(form url.Values) target {
-	return target{form.Get("ResourceId.1"), form.Get("LogDestination") + form.Get("LogGroupName")}
-}
-
-// createOf is where a request makes a flow log; zero for another one, and for a dry
-// run.
-func createOf(r *http.Request) target {
+// createOf is the token of a request that makes a flow log; empty for another one,
+// and for a dry run.
+func createOf(r *http.Request) (token string) {
 	if !strings.HasPrefix(r.URL.Host, "ec2.") || r.Body == nil {
-		return target{}
+		return ""
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return target{}
+		return ""
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	form, err := url.ParseQuery(string(body))
 	if err != nil || form.Get("Action") != "CreateFlowLogs" || form.Get("DryRun") == "true" {
-		return target{}
+		return ""
 	}
-	return targetIn(form)
+	return form.Get("ClientToken")
 }
 
 var codeIn = regexp.MustCompile(`(?i)<code>([^<]*)</code>`)
