@@ -392,6 +392,9 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if err := tx.PutEvent(told); err != nil {
 		return false, err
 	}
+	if err := r.overdueEarlier(tx, told.ID, incidents); err != nil {
+		return false, err
+	}
 	return true, r.settleEvent(tx, s, told.ID, now)
 }
 

@@ -248,6 +248,25 @@ func TestWaitingByARuleIsNoDelay(t *testing.T) {
 	}
 }
 
+// TestAWaitThatAnotherRecordEndsIsNoDelay: a record of somebody for whom no rule waits
+// ends the wait, and the five minutes do not begin after it.
+func TestAWaitThatAnotherRecordEndsIsNoDelay(t *testing.T) {
+	t.Parallel()
+	const terraform = "arn:aws:iam::111122223333:user/terraform"
+	s := ruled(t, terraform, remediate.Wait, 15*time.Minute)
+	id := s.protect(1)[0]
+	s.world.Throttle("CreateFlowLogs", 1<<30)
+	waited := s.attack(id)
+	waited.Record.Identity.ARN = terraform
+	s.hear(waited)
+	s.pass(time.Minute)
+	s.hear(s.record(id))
+	s.pass(5 * time.Minute)
+	if n := len(s.alerts(alert.Blocked)); n != 1 {
+		t.Errorf("%d alerts six minutes after the first record", n)
+	}
+}
+
 // TestModeAlertIsNoFailure: nothing is overdue where nothing is to be restored,
 // though AWS refuses every look.
 func TestModeAlertIsNoFailure(t *testing.T) {
