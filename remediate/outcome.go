@@ -91,7 +91,10 @@ func (r *Remediator) judge(tx Tx, i Incident, l look, asked bool, now time.Time)
 	if !i.Known && row != nil {
 		i = i.know(*row)
 		i.NextAttemptAt = now // with its resource known, the next step looks
-		return tx.PutIncident(i)
+		if err := tx.PutIncident(i); err != nil {
+			return err
+		}
+		return r.alertOfKnown(tx, i, now)
 	}
 	if i.Known && !s.alive {
 		i.AliveSince, i.Looks = time.Time{}, 0
@@ -276,6 +279,9 @@ func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, a
 			next.MissingSince, next.Tried, next.ToldStuckAt = i.missingSince(), i.Tried, i.ToldStuckAt
 		}
 		if err := r.reopened(tx, next, text, now); err != nil {
+			return err
+		}
+		if err := r.alertOfKnown(tx, next, now); err != nil {
 			return err
 		}
 	case alive, next.State == Closed && next.Reason == StillThere:

@@ -1,0 +1,124 @@
+package remediate_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// held is a scene with the deletion of a flow log that was not known when its record
+// came, held back as one of many.
+func held(t *testing.T, change func(*fakeaws.FlowLog)) (s *scene, young, event string) {
+	t.Helper()
+	s = newScene(t)
+	s.protect(1)
+	young = s.plant("vpc-9", change)
+	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
+	s.work()
+	f := s.decoded(nobody, "", "", young)
+	s.hear(f)
+	if n := len(s.alerts(alert.Deletion)); n != 1 {
+		t.Fatalf("%d alerts", n)
+	}
+	return s, young, f.Record.EventID
+}
+
+// seen writes a flow log into the snapshot as a refresh does, page by page, before it
+// asks what was not known.
+func (s *scene) seen(id string) {
+	s.t.Helper()
+	f := s.row(s.here("vpc-1")[0].ID).FlowLog
+	f.ID, f.ResourceID, f.CreatedAt = id, "vpc-9", s.now.Add(-time.Hour)
+	s.must(s.store.Update(s.t.Context(), func(tx remediate.Tx) error {
+		return tx.PutFlowLog(inventory.Row{FlowLog: f, RootID: id, State: inventory.Live, Protected: true, FirstSeenAt: s.now, LastSeenAt: s.now, WrittenAt: s.now})
+	}))
+}
+
+// TestAHeldDeletionThatTheRestorerFindsKnown: a refresh writes a page of flow logs,
+// and the restorer comes to one of them before the refresh asks for what was not known.
+func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
+	t.Parallel()
+	s, young, event := held(t, nil)
+	s.world.Remove(account, region, young)
+	s.seen(young)
+	s.work()
+	all := s.alerts(alert.Deletion)
+	if last := all[len(all)-1]; len(all) != 2 || last.EventID != event || len(last.FlowLogs) != 1 || last.FlowLogs[0].ResourceID != "vpc-9" {
+		t.Fatalf("%d alerts of deletions, the last %+v", len(all), last)
+	}
+	s.pass(time.Hour)
+	ends := 0
+	for _, a := range s.alerts(alert.Closed) {
+		if a.EventID == event {
+			ends++
+		}
+	}
+	if ends != 1 {
+		t.Errorf("%d ends", ends)
+	}
+}
+
+// TestAHeldDeletionOfAReplacement that is recorded only after the record of its own
+// deletion came: the answer of the create was late.
+func TestAHeldDeletionOfAReplacement(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
+	s.hear(s.attack(id))
+	var event string
+	s.r.Fleet = &slowCreate{scene: s, then: func() {
+		made := s.here("vpc-1")[0].ID
+		s.world.Remove(account, region, made)
+		f := s.decoded(nobody, "", "", made)
+		event = f.Record.EventID
+		s.hear(f)
+	}}
+	s.work()
+	s.r.Fleet = s
+	s.pass(time.Hour)
+	s.restored("vpc-1")
+	n := map[alert.Kind]int{}
+	for _, kind := range []alert.Kind{alert.Deletion, alert.Restored, alert.Closed} {
+		for _, a := range s.alerts(kind) {
+			if a.EventID == event && a.Repeats == nil {
+				n[kind]++
+			}
+		}
+	}
+	if n[alert.Deletion] != 1 || n[alert.Restored] != 1 || n[alert.Closed] != 1 {
+		t.Errorf("alerts: %v", n)
+	}
+}
+
+// slowCreate calls then between a create and its answer, once.
+type slowCreate struct {
+	*scene
+	then func()
+}
+
+func (f *slowCreate) EC2(sc inventory.Scope) (remediate.EC2, bool) {
+	api, ok := f.scene.EC2(sc)
+	return slowAPI{api, f}, ok
+}
+
+type slowAPI struct {
+	remediate.EC2
+	of *slowCreate
+}
+
+func (a slowAPI) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, o ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
+	out, err := a.EC2.CreateFlowLogs(ctx, in, o...)
+	if then := a.of.then; then != nil && err == nil {
+		a.of.then = nil
+		then()
+	}
+	return out, err
+}
