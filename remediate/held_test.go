@@ -2,6 +2,7 @@ package remediate_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -63,6 +64,28 @@ func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 	if ends != 1 {
 		t.Errorf("%d ends", ends)
 	}
+}
+
+// TestAHeldDeletionThatRaisesItsLevel: whoever got the alert because of its level gets
+// its end, too.
+func TestAHeldDeletionThatRaisesItsLevel(t *testing.T) {
+	t.Parallel()
+	s, young, event := held(t, nil)
+	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+		e, _, err := tx.Event(scope, event)
+		e.Level = alert.High // the role of a service, say
+		return errors.Join(err, tx.PutEvent(e))
+	}))
+	s.world.Remove(account, region, young)
+	s.seen(young)
+	s.work()
+	s.must(s.store.View(t.Context(), func(tx remediate.Tx) error {
+		e, _, err := tx.Event(scope, event)
+		if all := s.alerts(alert.Deletion); all[len(all)-1].Level != alert.Critical || e.Level != alert.Critical {
+			t.Errorf("alerted as %s, and its end goes to whom %s goes", all[len(all)-1].Level, e.Level)
+		}
+		return err
+	}))
 }
 
 // TestAHeldDeletionOfAReplacement that is recorded only after the record of its own

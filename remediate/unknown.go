@@ -92,10 +92,6 @@ func (r *Remediator) alertOfKnown(tx Tx, i Incident, now time.Time) error {
 	if alerted {
 		return tx.PutEvent(e)
 	}
-	e.ToldDeletion, e.DueAt = now, now.Add(tellRestoredAfter)
-	if err := tx.PutEvent(e); err != nil {
-		return err
-	}
 	incidents, err := tx.EventIncidents(i.Scope, e.ID, false)
 	if err != nil {
 		return err
@@ -105,6 +101,11 @@ func (r *Remediator) alertOfKnown(tx Tx, i Incident, now time.Time) error {
 		return err
 	}
 	e.Level, _ = raised(e.Level, facts)
+	e.ToldDeletion, e.DueAt = now, now.Add(tellRestoredAfter)
+	e.OverdueAt = soonest(e.OverdueAt, now.Add(overdueAfter))
+	if err := tx.PutEvent(e); err != nil {
+		return err
+	}
 	a := r.deletionAlert(e, incidents, now)
 	a.RaisedBy = facts
 	return add(tx, a)
