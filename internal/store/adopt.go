@@ -315,12 +315,10 @@ func (t *tx) adoptRest(a Adoption, found *Adopted) error {
 	}
 	// What holds alerts back: repeats to be summed up, now, and campaigns whose pager
 	// incident later deletions would share.
-	for _, q := range []string{`UPDATE bursts SET due_at = 0`, `UPDATE campaigns SET ended_at = coalesce(ended_at, last_at)`} {
-		if err := t.exec(q); err != nil {
-			return err
-		}
+	if err := t.adoptBursts(a.Now); err != nil {
+		return err
 	}
-	if err := t.exec(`DELETE FROM bursts WHERE key NOT IN (SELECT key FROM bursts ORDER BY key LIMIT ?)`, mostAdopted); err != nil {
+	if err := t.exec(`UPDATE campaigns SET ended_at = coalesce(ended_at, last_at)`); err != nil {
 		return err
 	}
 	// When lineages were restored, or ones that never were would hold others back.
@@ -348,6 +346,47 @@ func (t *tx) adoptRest(a Adoption, found *Adopted) error {
 	}
 	return t.exec(`DELETE FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL AND alert NOT IN
 		(SELECT alert FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL GROUP BY alert ORDER BY alert DESC LIMIT ?)`, mostAdopted)
+}
+
+// adoptBursts ends the windows of what was repeated. One that the daemon could not
+// end is dropped: each restorer would fail at it, again and again.
+func (t *tx) adoptBursts(now time.Time) error {
+	all, err := t.someBursts(mostAdopted)
+	if err != nil {
+		return err
+	}
+	if err := t.exec(`DELETE FROM bursts`); err != nil {
+		return err
+	}
+	for key, text := range all {
+		var b remediate.Burst
+		if json.Unmarshal(text, &b) != nil || b.Held.Calls > 0 && b.Held.Gravest == nil {
+			continue
+		}
+		b.Key, b.DueAt = key, now
+		if err := t.PutBurst(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) someBursts(limit int) (map[string][]byte, error) {
+	rows, err := t.q.QueryContext(t.ctx, `SELECT key, body FROM bursts ORDER BY key LIMIT ?`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+	}
+	defer rows.Close()
+	out := map[string][]byte{}
+	for rows.Next() {
+		var key string
+		var text []byte
+		if err := rows.Scan(&key, &text); err != nil {
+			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		}
+		out[key] = text
+	}
+	return out, rows.Err()
 }
 
 func (t *tx) allWays() (map[inventory.Scope]remediate.Way, error) {

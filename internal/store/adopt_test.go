@@ -131,10 +131,22 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 		}
 		return tx.PutBurst(remediate.Burst{Key: "k", Class: "attempt", Scope: scope, DueAt: noon.Add(20 * time.Minute)})
 	})
+	if _, err := s.w.Exec(`INSERT INTO bursts SELECT x.key, class, account, region, due_at, x.body FROM bursts,
+		(SELECT 'another' AS key, json_set(body, '$.Key', 'yet another') AS body FROM bursts
+		UNION ALL SELECT 'calls of nobody', json_set(body, '$.Held.Calls', 3) FROM bursts
+		UNION ALL SELECT 'no burst', '[]') x`); err != nil {
+		t.Fatal(err)
+	}
 	b, _ := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
 	b.put(t, func(tx remediate.Tx) (err error) {
-		if due, err := tx.DueBursts(scope, noon); err != nil || len(due) != 1 {
+		due, err := tx.DueBursts(scope, noon)
+		if err != nil || len(due) != 2 {
 			t.Errorf("%v, %v", due, err)
+		}
+		for _, x := range due { // or the restorer would end none, and try again at once
+			if _, found, err := tx.Burst(x.Key); x.DueAt.After(noon) || !found || err != nil {
+				t.Errorf("%+v, %v, %v", x, found, err)
+			}
 		}
 		strike.EventID = "e-2"
 		after, err = tx.JoinCampaign(strike)
