@@ -244,4 +244,7 @@ func TestAnOlderFileIsBroughtIntoItsBudget(t *testing.T) {
 	if deletions != 2000 || attempts > 1000 {
 		t.Errorf("%d deletions and %d attempts are left", deletions, attempts)
 	}
+	if d := s.Dropped(); d.Rows != 2000-attempts {
+		t.Errorf("%d rows count as dropped, of %d", d.Rows, 2000-attempts)
+	}
 }

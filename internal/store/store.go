@@ -315,10 +315,13 @@ func (s *Store) try(ctx context.Context, group []*change) error {
 			return fmt.Errorf("write %s: %w", s.path, err)
 		}
 		end := `RELEASE change`
-		if c.err = c.run(&tx{ctx: ctx, q: t, s: s, bill: all.bill}); outOfRoom(c.err) {
+		own := &tx{ctx: ctx, q: t, s: s, bill: all.bill}
+		if c.err = c.run(own); outOfRoom(c.err) {
 			return c.err // SQLite may have ended the transaction
 		} else if c.err != nil {
 			end = `ROLLBACK TO change; RELEASE change`
+		} else {
+			all.droppedRows, all.droppedUnsent = all.droppedRows+own.droppedRows, all.droppedUnsent+own.droppedUnsent
 		}
 		if _, err := t.ExecContext(ctx, end); err != nil {
 			return fmt.Errorf("write %s: %w", s.path, err)
