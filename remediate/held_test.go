@@ -145,3 +145,31 @@ func (a slowAPI) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput
 	}
 	return out, err
 }
+
+// TestAPagerIsResolvedThoughItsIncidentWasDropped: incidents of flow logs that nobody
+// ever saw go when they are too many, and with them what would end the event.
+func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
+	t.Parallel()
+	s := newScene(t) // its first refresh is not complete: nothing is known to be unknown
+	first := s.decoded(nobody, "", "", madeUpIDs(1, 0)...)
+	s.hear(first)
+	s.pass(time.Second)
+	for _, n := range []int{10_000, 1} {
+		s.must(s.store.Update(t.Context(), func(tx remediate.Tx) (err error) {
+			for k := range n {
+				id := madeUpIDs(1, n+k)[0]
+				err = errors.Join(err, tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, RootID: id, State: remediate.Open, DetectedAt: s.now}))
+			}
+			return err
+		}))
+	}
+	if _, _, there, err := s.store.FindIncident(t.Context(), first.Record.FlowLogIDs[0]); there || err != nil {
+		t.Fatalf("the incident is not dropped: %v", err)
+	}
+	s.now = s.now.Add(6 * time.Minute)
+	s.must(s.r.TellDue(t.Context(), func() {}))
+	opened, closed := s.alerts(alert.Deletion), s.alerts(alert.Closed)
+	if opened[0].EventID != first.Record.EventID || len(closed) != 1 || closed[0].DedupKey != opened[0].DedupKey {
+		t.Fatalf("%d ends: %+v", len(closed), closed)
+	}
+}

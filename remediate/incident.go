@@ -210,6 +210,12 @@ type Event struct {
 // Due is when to look at it again even if no incident changes; zero: never.
 func (e Event) Due() time.Time { return soonest(e.DueAt, e.StuckAt, e.OverdueAt) }
 
+// Rings reports whether its alert may have opened a pager's incident that is still to
+// be resolved.
+func (e Event) Rings() bool {
+	return !e.ToldDeletion.IsZero() && e.ToldClosed.IsZero() && !e.Due().IsZero()
+}
+
 // soonest of times; zero ones, which mean never, do not count.
 func soonest(times ...time.Time) (first time.Time) {
 	for _, t := range times {

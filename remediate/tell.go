@@ -148,7 +148,8 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 	if busy > 0 && e.OverdueAt.IsZero() {
 		e.OverdueAt = now.Add(overdueAfter)
 	}
-	over := busy+n[waiting]+n[Restored] == 0 // and what is told after the end would never be closed
+	dropped := len(n) == 0 && told && (due || late && !e.DueAt.IsZero()) // for room: nothing else would end it
+	over := busy+n[waiting]+n[Restored] == 0                             // and what is told after the end would never be closed
 	if due || !e.StuckAt.IsZero() && (!e.StuckTold && n[Open] == 0 || over) {
 		if e, err = r.tellStuck(tx, e, now); err != nil {
 			return err
@@ -160,7 +161,7 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 			return err
 		}
 	}
-	if e.ToldClosed.IsZero() && over && n[Verified]+n[Closed] > 0 {
+	if e.ToldClosed.IsZero() && over && (n[Verified]+n[Closed] > 0 || dropped) {
 		e.ToldClosed = now
 		if told || e.StuckTold { // or there is nothing that a pager could resolve
 			if err := r.tellAll(tx, e, alert.Closed, now); err != nil {

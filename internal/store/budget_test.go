@@ -52,7 +52,9 @@ func TestDroppableRowsKeepTheirBudget(t *testing.T) {
 		real.ID, real.Kind, real.Minor = "real", alert.Deletion, false
 		return errors.Join(tx.AddAlert(real),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-known", State: remediate.Open, Known: true, EventID: "mixed", DetectedAt: noon.Add(-time.Hour)}),
-			tx.PutEvent(remediate.Event{Scope: scope, ID: "mixed", Unknown: true, DetectedAt: noon.Add(-time.Hour)}))
+			tx.PutEvent(remediate.Event{Scope: scope, ID: "mixed", Unknown: true, DetectedAt: noon.Add(-time.Hour)}),
+			tx.PutEvent(remediate.Event{Scope: scope, ID: "rings", Unknown: true, DetectedAt: noon.Add(-time.Hour), ToldDeletion: noon, OverdueAt: noon}),
+			tx.PutEvent(remediate.Event{Scope: scope, ID: "over", Unknown: true, DetectedAt: noon.Add(-time.Hour), ToldDeletion: noon, ToldClosed: noon}))
 	})
 	for n := range 800 {
 		s.put(t, func(tx remediate.Tx) error {
@@ -75,6 +77,8 @@ func TestDroppableRowsKeepTheirBudget(t *testing.T) {
 		"deliveries without an alert":        `SELECT count(*) = 0 FROM deliveries WHERE alert NOT IN (SELECT num FROM alerts)`,
 		"the incident of a known flow log":   `SELECT count(*) = 1 FROM incidents WHERE known = 1`,
 		"the event that it belongs to":       `SELECT count(*) = 1 FROM events WHERE id = 'mixed' AND cost = 0`,
+		"the event that is to be closed":     `SELECT count(*) = 1 FROM events WHERE id = 'rings'`,
+		"the one that is":                    `SELECT count(*) = 0 FROM events WHERE id = 'over'`,
 		"the newest incident of the unknown": `SELECT count(*) = 1 FROM incidents WHERE id = 'fl-799'`,
 		"the oldest incident of the unknown": `SELECT count(*) = 0 FROM incidents WHERE id = 'fl-0'`,
 		"history without an incident":        `SELECT count(*) = 0 FROM history WHERE id NOT IN (SELECT id FROM incidents)`,

@@ -380,7 +380,7 @@ func (t *tx) Event(s inventory.Scope, id string) (remediate.Event, bool, error) 
 
 func (t *tx) PutEvent(e remediate.Event) error {
 	text, cost := body(e), int64(0)
-	if e.Unknown {
+	if e.Unknown && !e.Rings() {
 		cost = t.charge(rowBytes(len(text)) + 256)
 	}
 	return t.exec(`INSERT OR REPLACE INTO events (account, region, id, due_at, detected_at, campaign, over, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
