@@ -244,6 +244,7 @@ func (b Burst) hold(a alert.Alert, c repeatable, now time.Time) Burst {
 	h.Several = h.Several || h.Gravest != nil && principalOrName(h.Gravest.Actor) != principalOrName(a.Actor)
 	if h.Gravest == nil || c.severity > h.Severity {
 		a.FlowLogs, a.FailedFlowLogs, a.Omitted, a.FailedOmitted, a.Recent = nil, nil, 0, 0, nil
+		a.CampaignID = "" // what ends the repeats does not end that
 		a.Write()
 		a.Title, a.Text = "", ""
 		h.Gravest, h.Severity = &a, c.severity

@@ -173,3 +173,31 @@ func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
 		t.Fatalf("%d ends: %+v", len(closed), closed)
 	}
 }
+
+// TestRepeatsAreInNoCampaign: a forged record that has the event ID of a deletion, and
+// names what nobody ever saw, does not open the campaign's incident again: it may be
+// over, and what resolves the repeats would not resolve that.
+func TestRepeatsAreInNoCampaign(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
+	s.world.Remove(account, region, id)
+	real := s.decoded(nobody, "", "", id)
+	s.hear(real)
+	twin := s.decoded(nobody, "", "", madeUpIDs(1, 1)...)
+	twin.Record.EventID = real.Record.EventID
+	s.hear(twin)
+	s.pass(time.Hour)
+	campaign := ""
+	for _, a := range s.alerts(alert.Deletion) {
+		if a.Repeats == nil {
+			campaign += a.CampaignID
+		} else if a.CampaignID != "" {
+			t.Errorf("%d more are in campaign %s", a.Repeats.Calls, a.CampaignID)
+		}
+	}
+	if n := len(s.alerts(alert.Deletion)); n != 3 || campaign == "" {
+		t.Errorf("%d alerts, in campaign %q", n, campaign)
+	}
+}
