@@ -110,12 +110,33 @@ func (t *tx) droppable() (bytes int64, err error) {
 	return bytes, err
 }
 
-// oldest are the droppable rows of all tables, the oldest first.
-const oldest = `SELECT kind, cost FROM (
-	SELECT 'alerts' AS kind, at, cost FROM (SELECT at, cost FROM alerts WHERE cost > 0 ORDER BY at, num LIMIT ?1)
-	UNION ALL SELECT 'incidents', at, cost FROM (SELECT detected_at AS at, cost FROM incidents WHERE cost > 0 ORDER BY detected_at, rowid LIMIT ?1)
-	UNION ALL SELECT 'events', at, cost FROM (SELECT detected_at AS at, cost FROM events WHERE cost > 0 ORDER BY detected_at, rowid LIMIT ?1)
-	UNION ALL SELECT 'deeds', at, cost FROM (SELECT at, cost FROM deeds ORDER BY at LIMIT ?1)) ORDER BY at LIMIT ?1`
+// The droppable rows of a table, the oldest first: in the order of an index that has no
+// others. Those that are kept are many, and older.
+const (
+	oldAlerts    = `FROM alerts INDEXED BY alerts_cost WHERE cost > 0 ORDER BY at, cost, num LIMIT ?1`
+	oldIncidents = `FROM incidents INDEXED BY incidents_cost WHERE cost > 0 ORDER BY detected_at, cost, rowid LIMIT ?1`
+	oldEvents    = `FROM events INDEXED BY events_cost WHERE cost > 0 ORDER BY detected_at, cost, rowid LIMIT ?1`
+	oldDeeds     = `FROM deeds INDEXED BY deeds_cost ORDER BY at, cost LIMIT ?1`
+
+	// oldest are those of all tables.
+	oldest = `SELECT kind, cost FROM (
+		SELECT 'alerts' AS kind, at, cost FROM (SELECT at, cost ` + oldAlerts + `)
+		UNION ALL SELECT 'incidents', at, cost FROM (SELECT detected_at AS at, cost ` + oldIncidents + `)
+		UNION ALL SELECT 'events', at, cost FROM (SELECT detected_at AS at, cost ` + oldEvents + `)
+		UNION ALL SELECT 'deeds', at, cost FROM (SELECT at, cost ` + oldDeeds + `)) ORDER BY at LIMIT ?1`
+)
+
+// dropping deletes the first so many of them, with what belongs to them. An event that
+// has come to be about known flow logs stays.
+var dropping = []struct{ kind, query string }{
+	{"alerts", `DELETE FROM deliveries WHERE alert IN (SELECT num ` + oldAlerts + `)`},
+	{"alerts", `DELETE FROM alerts WHERE num IN (SELECT num ` + oldAlerts + `)`},
+	{"events", `UPDATE events SET cost = 0 WHERE rowid IN (SELECT rowid ` + oldEvents + `) AND ` + ofKnown},
+	{"events", `DELETE FROM events WHERE rowid IN (SELECT rowid ` + oldEvents + `) AND NOT ` + ofKnown},
+	{"incidents", `DELETE FROM history WHERE (account, region, id) IN (SELECT account, region, id ` + oldIncidents + `)`},
+	{"incidents", `DELETE FROM incidents WHERE rowid IN (SELECT rowid ` + oldIncidents + `)`},
+	{"deeds", `DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name ` + oldDeeds + `)`},
+}
 
 // drop deletes the oldest droppable rows until so many bytes are free, at most so
 // many rows. It returns the bytes that it has freed.
@@ -140,28 +161,13 @@ func (t *tx) drop(bytes, most int64) (freed int64, err error) {
 		return 0, fmt.Errorf("read %s: %w", t.s.path, err)
 	}
 	var unsent int64
-	if err := t.one(&unsent, `SELECT count(*) FROM (SELECT num FROM alerts WHERE cost > 0 ORDER BY at, num LIMIT ?) a
+	if err := t.one(&unsent, `SELECT count(*) FROM (SELECT num `+oldAlerts+`) a
 		WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL)`, count["alerts"]); err != nil {
 		return 0, err
 	}
 	t.droppedUnsent += unsent
-	const events = `SELECT rowid FROM events WHERE cost > 0 ORDER BY detected_at, rowid LIMIT ?`
-	for _, d := range []struct {
-		kind, query string
-	}{
-		{"alerts", `DELETE FROM deliveries WHERE alert IN (SELECT num FROM alerts WHERE cost > 0 ORDER BY at, num LIMIT ?)`},
-		{"alerts", `DELETE FROM alerts WHERE num IN (SELECT num FROM alerts WHERE cost > 0 ORDER BY at, num LIMIT ?)`},
-		{"events", `DELETE FROM events WHERE rowid IN (` + events + `) AND NOT ` + ofKnown},
-		{"incidents", `DELETE FROM history WHERE (account, region, id) IN (SELECT account, region, id FROM incidents WHERE cost > 0 ORDER BY detected_at, rowid LIMIT ?)`},
-		{"incidents", `DELETE FROM incidents WHERE rowid IN (SELECT rowid FROM incidents WHERE cost > 0 ORDER BY detected_at, rowid LIMIT ?)`},
-		{"deeds", `DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name FROM deeds ORDER BY at LIMIT ?)`},
-	} {
+	for _, d := range dropping {
 		if n := count[d.kind]; n > 0 {
-			if d.kind == "events" { // one that has come to be about known flow logs stays
-				if err := t.exec(`UPDATE events SET cost = 0 WHERE rowid IN (`+events+`) AND `+ofKnown, n); err != nil {
-					return 0, err
-				}
-			}
 			if err := t.exec(d.query, n); err != nil {
 				return 0, err
 			}

@@ -82,3 +82,33 @@ func explain(t *testing.T, s *Store, query string, args ...any) (plan []string) 
 	}
 	return plan
 }
+
+// TestWhatIsDroppedIsFoundByItsIndex: however many rows are kept, and older, none of
+// them is read to find those that may be dropped; that is while others wait to commit.
+func TestWhatIsDroppedIsFoundByItsIndex(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	queries := []string{oldest}
+	for _, d := range dropping {
+		queries = append(queries, d.query)
+	}
+	for _, query := range queries {
+		for _, step := range explain(t, s, query, 1000) {
+			sorts := strings.Contains(step, "TEMP B-TREE") && query != oldest
+			if strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "_cost") && !strings.HasPrefix(step, "SCAN (") || sorts {
+				t.Errorf("%s\n%s", query, step)
+			}
+		}
+	}
+}
+
+// TestNothingIsReadButWhatIsDue: a step asks what is due, and reads nothing
+// else, though there are ten thousand unknown flow logs.
+func TestNothingIsReadButWhatIsDue(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	plan := explain(t, s, dueQuery(unknownDue, `detected_at, id`), scope.Account, scope.Region, 1, 2, 3)
+	if !slices.Contains(plan, "SEARCH incidents USING INDEX incidents_due (account=? AND region=? AND next_at<?)") {
+		t.Errorf("%q", plan)
+	}
+}

@@ -220,7 +220,7 @@ func (s *Store) pruneDepends(ctx context.Context) error {
 			}
 			return t.exec(`DELETE FROM depends AS d WHERE (thing, account, region, needs) > (?, ?, ?, ?) AND (thing, account, region, needs) <= (?, ?, ?, ?)
 				AND NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
-				AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.account = d.account AND i.region = d.region AND i.state IN ('open', 'blocked'))`,
+				AND NOT EXISTS (SELECT 1 FROM incidents i INDEXED BY incidents_pending WHERE i.account = d.account AND i.region = d.region AND i.state IN ('open', 'blocked'))`,
 				after[0], after[1], after[2], after[3], last[0], last[1], last[2], last[3])
 		})
 		if err != nil {

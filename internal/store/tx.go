@@ -313,8 +313,7 @@ func (t *tx) Due(s inventory.Scope, now time.Time, limit, forRetries int) ([]rem
 		if limit <= 0 {
 			return nil, nil
 		}
-		return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND (next_at <= ? OR next_at > ?) AND `+which+` ORDER BY `+order+` LIMIT ?`,
-			s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), limit)
+		return each[remediate.Incident](t, dueQuery(which, order), s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), limit)
 	}
 	first, err := due(`known = 1 AND tried = 0 AND state = 'open'`, `first_seen_at, id`, limit)
 	if err != nil {
@@ -325,8 +324,15 @@ func (t *tx) Due(s inventory.Scope, now time.Time, limit, forRetries int) ([]rem
 		return nil, err
 	}
 	out := append(first[:min(len(first), limit-len(others))], others...)
-	unknown, err := due(`known = 0`, `detected_at, id`, limit-len(out))
+	unknown, err := due(unknownDue, `detected_at, id`, limit-len(out))
 	return append(out, unknown...), err
+}
+
+// unknownDue has a plus: SQLite is to begin with what is due, not with all unknown ones.
+const unknownDue = `+known = 0`
+
+func dueQuery(which, order string) string {
+	return `SELECT body FROM incidents WHERE account = ? AND region = ? AND (next_at <= ? OR next_at > ?) AND ` + which + ` ORDER BY ` + order + ` LIMIT ?`
 }
 
 func (t *tx) DueScopes(now time.Time) (out []inventory.Scope, err error) {
