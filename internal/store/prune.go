@@ -42,12 +42,12 @@ func paced(rows int64, took time.Duration) int64 {
 const mostKept = 200_000
 
 // Prune forgets what is settled for longer than the retention, or more than
-// mostKept: incidents with their history, gone rows, events without incidents,
-// alerts that no sink waits for; what principals did more than a day ago; and
-// dependencies of no flow log. It also drops what is beyond the budget. Each table
-// is read once, by an index, in transactions of at most rowsAtOnce rows, with the
-// writer free between two of them. It goes on with the other tables where one
-// fails.
+// mostKept: incidents with their history, gone rows, events that no incident belongs
+// to and that name none that is not settled, alerts that no sink waits for; what
+// principals did more than a day ago; and dependencies of no flow log. It also drops
+// what is beyond the budget. Each table is read once, by an index, in transactions of
+// at most rowsAtOnce rows, with the writer free between two of them. It goes on with
+// the other tables where one fails.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	return s.prune(ctx, before.UnixMilli(), mostKept)
 }
@@ -63,6 +63,8 @@ func (s *Store) prune(ctx context.Context, at int64, most int) error {
 			FROM flow_logs f WHERE gone_at < ?1 AND (gone_at, num) > (?2, ?3) AND state = 'gone' ORDER BY gone_at, num LIMIT ?4`,
 			remove: []string{`DELETE FROM flow_logs WHERE num IN (SELECT value FROM json_each(?1))`}},
 		{name: "events", age: `SELECT detected_at FROM events`, find: `SELECT detected_at, rowid, due_at IS NULL AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.account = e.account AND i.region = e.region AND i.event_id = e.id)
+				AND NOT EXISTS (SELECT 1 FROM history h CROSS JOIN incidents i ON i.account = h.account AND i.region = h.region AND i.id = h.id
+					WHERE h.account = e.account AND h.region = e.region AND h.event_id = e.id AND i.settled_at IS NULL)
 			FROM events e WHERE detected_at < ?1 AND (detected_at, rowid) > (?2, ?3) ORDER BY detected_at, rowid LIMIT ?4`,
 			remove: []string{`DELETE FROM events WHERE rowid IN (SELECT value FROM json_each(?1))`}},
 		{name: "alerts", age: `SELECT at FROM alerts`, find: `SELECT at, num, iif(EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL), 0,

@@ -238,3 +238,34 @@ func TestNewDestinationsAreBounded(t *testing.T) {
 		t.Errorf("%d destinations", n)
 	}
 }
+
+// TestPruneKeepsAnEventThatIsNotOver: its flow log is not back, and another record of
+// the deletion has claimed the incident since. What resolves its pager, and the
+// campaign's, is still to come.
+func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	at := noon.Add(-60 * 24 * time.Hour)
+	s.put(t, func(tx remediate.Tx) error {
+		return errors.Join(
+			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", EventID: "second", State: remediate.Blocked, Known: true, DetectedAt: at}),
+			tx.AddHistory(scope, "fl-1", remediate.Entry{At: at, EventID: "first"}), tx.AddHistory(scope, "fl-1", remediate.Entry{At: at, EventID: "second"}),
+			tx.PutEvent(remediate.Event{Scope: scope, ID: "first", CampaignID: "campaign", DetectedAt: at, ToldDeletion: at}),
+			tx.PutEvent(remediate.Event{Scope: scope, ID: "second", CampaignID: "campaign", DetectedAt: at, ToldDeletion: at}),
+			tx.PutEvent(remediate.Event{Scope: scope, ID: "of nothing", DetectedAt: at}))
+	})
+	prune := func(want int64) {
+		t.Helper()
+		if err := s.Prune(t.Context(), noon.Add(-30*24*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.count(t, `SELECT count(*) FROM events`); n != want {
+			t.Errorf("%d events", n)
+		}
+	}
+	prune(2)
+	if _, err := s.w.Exec(`UPDATE incidents SET state = 'verified', settled_at = ?`, at.UnixMilli()); err != nil {
+		t.Fatal(err)
+	}
+	prune(0)
+}
