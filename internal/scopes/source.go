@@ -2,6 +2,7 @@ package scopes
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -137,20 +138,34 @@ func (s *source) call(ctx context.Context, in middleware.FinalizeInput, next mid
 	}
 	client := awsmiddleware.GetServiceID(ctx) + " " + awsmiddleware.GetRegion(ctx)
 	out, meta, used, err := attempt()
-	if !Refused(err, used) {
+	why := unfit(err, used)
+	if why == "" {
 		s.accepted(client, err)
 		return out, meta, err
 	}
-	if !s.drop(ctx, used, client) || request.RewindStream() != nil {
+	if !s.drop(ctx, used, client, why) || request.RewindStream() != nil {
 		return out, meta, err
 	}
 	again, againMeta, used, err := attempt()
-	if Refused(err, used) {
+	if unfit(err, used) != "" {
 		s.isFutile(client)
 	} else {
 		s.accepted(client, err)
 	}
 	return again, againMeta, err
+}
+
+// unfit says why other credentials are needed; empty: they are not. Those of
+// another account AWS does not refuse: whoever put them there by mistake, and the
+// right ones after that, must not have to restart the daemon (I13).
+func unfit(err error, used aws.Credentials) (why string) {
+	if _, wrong := errors.AsType[*WrongAccountError](err); wrong && used.AccessKeyID != "" {
+		return "these credentials are of another account"
+	}
+	if Refused(err, used) {
+		return "AWS refuses these credentials"
+	}
+	return ""
 }
 
 // accepted notes that AWS took a client's credentials.
@@ -191,9 +206,9 @@ func (s *source) mayLoad(client string) bool {
 	return true
 }
 
-// drop loads credentials again, because AWS refused these to a client. It reports
-// whether there are others now.
-func (s *source) drop(ctx context.Context, refused aws.Credentials, client string) bool {
+// drop loads credentials again, because a client can do nothing with these; why
+// says it. It reports whether there are others now.
+func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why string) bool {
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
@@ -214,20 +229,20 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client strin
 	if err != nil {
 		s.isFutile(client)
 		if ctx.Err() == nil {
-			s.log.Warn("AWS refuses these credentials, and they can't be loaded again; trying again", "from", refused.Source, "error", err)
+			s.log.Warn(why+", and they can't be loaded again; trying again", "from", refused.Source, "error", err)
 		}
 		return false
 	}
 	if same(c, refused) {
 		if s.wasFutile(client) {
-			s.log.Warn("AWS refuses these credentials, and their source still has the same: put new ones there. What came from the environment, or as a copy of systemd's (LoadCredential=), is read at a start only: restart then", "from", refused.Source)
+			s.log.Warn(why+", and their source still has the same: put new ones there. What came from the environment, or as a copy of systemd's (LoadCredential=), is read at a start only: restart then", "from", refused.Source)
 		}
 		return false
 	}
 	s.mu.Lock()
 	s.provider, s.loaded = p, s.loaded+1
 	s.mu.Unlock()
-	s.log.Info("AWS refused the credentials; they were loaded again", "from", c.Source)
+	s.log.Info(why+"; they were loaded again", "from", c.Source)
 	return true
 }
 

@@ -381,6 +381,36 @@ func TestI13AfterAReload(t *testing.T) {
 	}
 }
 
+// TestI13TheRightCredentialsAfterForeignOnes: whoever has put the key of another
+// account there puts the right one there, and nothing has to be restarted: AWS does
+// not refuse the foreign one.
+func TestI13TheRightCredentialsAfterForeignOnes(t *testing.T) {
+	w := world()
+	old := w.User(ours, "flowkeeper", true)
+	f := newFile(t, old)
+	cfg := loaded(t, w)
+	now := time.Now()
+	sourceOf(cfg).now = func() time.Time { return now }
+	fleet := connect(t, cfg, nil)
+	f.holds(w.User(theirs, "flowkeeper", true))
+	w.RefuseKey(old.AccessKeyID, "AuthFailure", "")
+	api, _ := fleet.EC2(inventory.Scope{Account: ours, Region: "eu-west-1"})
+	for range 10 {
+		_, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{})
+		if _, wrong := errors.AsType[*WrongAccountError](err); !wrong {
+			t.Fatalf("with a foreign key: %v", err)
+		}
+		now = now.Add(reloadPauseMost)
+	}
+	f.holds(w.User(ours, "flowkeeper", true))
+	if _, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{}); err != nil {
+		t.Errorf("with ours again: %v", err)
+	}
+	if n := len(w.Calls("DescribeFlowLogs")); n > 2 {
+		t.Errorf("%d calls: one was signed with the foreign key", n)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	key, session := aws.Credentials{AccessKeyID: "AKIA"}, aws.Credentials{AccessKeyID: "ASIA", SessionToken: "t"}
