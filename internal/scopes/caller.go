@@ -3,10 +3,10 @@ package scopes
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"flowkeeper/inventory"
@@ -18,17 +18,15 @@ const callerTimeout = 20 * time.Second
 // name in their records. The credentials are those of EC2, and so known to be
 // the scope's account's (I13).
 func (f *Fleet) Caller(ctx context.Context, s inventory.Scope) (arn string, err error) {
-	api, ok := f.EC2(s)
-	client, real := api.(interface{ Options() ec2.Options })
-	if !ok || !real {
+	n := slices.IndexFunc(f.members, func(m *member) bool { return m.id == s.Account })
+	if _, ok := f.EC2(s); !ok || n < 0 {
 		return "", fmt.Errorf("%s is not a configured scope", s)
 	}
-	o := client.Options()
 	ctx, cancel := context.WithTimeout(ctx, callerTimeout)
 	defer cancel()
-	out, err := sts.New(sts.Options{
-		Region: o.Region, Credentials: o.Credentials, HTTPClient: o.HTTPClient, BaseEndpoint: o.BaseEndpoint, Retryer: o.Retryer, Logger: o.Logger,
-	}).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	// Where the credentials are verified, too: which endpoint of STS can be reached is
+	// known of that Region alone.
+	out, err := sts.NewFromConfig(f.members[n].cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return "", fmt.Errorf("ask AWS who signs the calls in %s: %w", s, err)
 	}
