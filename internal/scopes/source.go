@@ -88,7 +88,8 @@ func (s *source) current(ctx context.Context) (aws.Credentials, error) {
 	s.mu.Lock()
 	p := s.provider
 	s.mu.Unlock()
-	return p.Retrieve(ctx)
+	c, err := p.Retrieve(ctx)
+	return c, withoutSecrets(err)
 }
 
 // generation grows each time that others take the place of refused credentials.
@@ -134,7 +135,7 @@ func (s *source) call(ctx context.Context, in middleware.FinalizeInput, next mid
 		var used aws.Credentials
 		in.Request = request.Clone()
 		out, meta, err := next.HandleFinalize(context.WithValue(ctx, usedKey{}, &used), in)
-		return out, meta, used, err
+		return out, meta, used, withoutSecrets(err)
 	}
 	client := awsmiddleware.GetServiceID(ctx) + " " + awsmiddleware.GetRegion(ctx)
 	out, meta, used, err := attempt()
@@ -229,7 +230,7 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why 
 	if err != nil {
 		s.isFutile(client)
 		if ctx.Err() == nil {
-			s.log.Warn(why+", and they can't be loaded again; trying again", "from", refused.Source, "error", err)
+			s.log.Warn(why+", and they can't be loaded again; trying again", "from", refused.Source, "error", withoutSecrets(err))
 		}
 		return false
 	}

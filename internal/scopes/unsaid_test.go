@@ -1,0 +1,71 @@
+package scopes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go"
+
+	"flowkeeper/inventory"
+)
+
+// TestI11ARefusedSignatureRepeatsNoHeaders: AWS answers it with what it has signed.
+// What remains says what is wrong, with AWS's code.
+func TestI11ARefusedSignatureRepeatsNoHeaders(t *testing.T) {
+	t.Parallel()
+	const said = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method."
+	w, queue := stage()
+	key := w.User(ours, "flowkeeper", true)
+	cfg := with(w, static(key))
+	fleet := connect(t, cfg, nil, Account{ID: ours})
+	w.RefuseKey(key.AccessKeyID, "SignatureDoesNotMatch", said+"\n\nThe Canonical String for this request should have been\n'POST\n/\n\nhost:sts.eu-west-1.amazonaws.com\nx-amz-security-token:IQoJtoken\n'\n")
+	s := sourceOf(cfg)
+	cfg = s.signs(cfg, s)
+	api, _ := fleet.EC2(inventory.Scope{Account: ours, Region: "eu-west-1"})
+	calls := map[string]func() error{
+		"queue": func() error {
+			_, err := sqs.NewFromConfig(cfg).ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &queue})
+			return err
+		},
+		"whose they are": func() error { _, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{}); return err },
+		"who signs": func() error {
+			_, err := fleet.Caller(t.Context(), inventory.Scope{Account: ours, Region: "eu-west-1"})
+			return err
+		},
+	}
+	for name, call := range calls {
+		err := call()
+		var answer smithy.APIError
+		if !errors.As(err, &answer) || answer.ErrorCode() != "SignatureDoesNotMatch" || answer.ErrorMessage() != said || !strings.Contains(err.Error(), said) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if text := fmt.Sprintf("%v %+v", err, answer); strings.Contains(text, "IQoJtoken") {
+			t.Errorf("%s: the token is in %s", name, text)
+		}
+	}
+}
+
+// TestI11WhatACredentialProcessPrintsIsNotSaid: what is no answer may be keys.
+func TestI11WhatACredentialProcessPrintsIsNotSaid(t *testing.T) {
+	w := world()
+	f := newFile(t, w.User(ours, "flowkeeper", true))
+	if err := os.WriteFile(f.path, []byte("[default]\ncredential_process = echo '{\"Version\":1,\"SecretAccessKey\":\"wJalrSECRET\",'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", HTTPClient: w.HTTPClient(), Log: logTo(&log)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = sqs.NewFromConfig(cfg).ReceiveMessage(context.Background(), &sqs.ReceiveMessageInput{QueueUrl: aws.String("https://sqs.eu-west-1.amazonaws.com/" + ours + "/q")})
+	if err == nil || strings.Contains(err.Error()+log.String(), "wJalrSECRET") || !strings.Contains(err.Error(), "process output") {
+		t.Errorf("%v\n%s", err, log.String())
+	}
+}
