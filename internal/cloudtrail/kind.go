@@ -1,6 +1,9 @@
 package cloudtrail
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // NoCall is why a record does not act: it is no management call of an AWS API.
 // Empty: it is one, or it is so old that it does not say.
@@ -38,32 +41,33 @@ func (n NoCall) Words() (what, why string) {
 
 // noCall classifies by category, then by type; a field that is missing, as in
 // old records, says nothing. managementEvent counts only where no category does.
+// Capitals do not matter, as in Sigma: whatever passes records on may change them.
 func (w wire) noCall() NoCall {
-	switch w.EventCategory {
-	case "", "Management":
-	case "Insight":
+	switch strings.ToLower(string(w.EventCategory)) {
+	case "", "management":
+	case "insight":
 		return Insight
-	case "Data":
+	case "data":
 		return DataEvent
-	case "NetworkActivity":
+	case "networkactivity":
 		return NetworkActivity
 	default:
 		return OtherRecord
 	}
-	switch w.EventType {
-	case "", "AwsApiCall":
-	case "AwsCloudTrailInsight":
+	switch strings.ToLower(string(w.EventType)) {
+	case "", "awsapicall":
+	case "awscloudtrailinsight":
 		return Insight
-	case "AwsVpceEvent":
+	case "awsvpceevent":
 		return NetworkActivity
-	case "AwsServiceEvent":
+	case "awsserviceevent":
 		return ServiceEvent
-	case "AwsConsoleSignIn":
+	case "awsconsolesignin":
 		return SignIn
 	default:
 		return OtherRecord
 	}
-	if w.EventCategory == "" && w.ManagementEvent == "false" {
+	if w.EventCategory == "" && strings.EqualFold(string(w.ManagementEvent), "false") {
 		return DataEvent
 	}
 	return ""

@@ -33,6 +33,7 @@ func TestOnlyManagementCallsAct(t *testing.T) {
 		{`"Insight"`, `"AwsCloudTrailInsight"`, `null`, Insight}, {`null`, `"AwsCloudTrailInsight"`, `null`, Insight},
 		{`"NetworkActivity"`, `"AwsVpceEvent"`, `null`, NetworkActivity}, {`null`, `"AwsVpceEvent"`, `null`, NetworkActivity},
 		{`"Management"`, `"AwsServiceEvent"`, `true`, ServiceEvent}, {`"Management"`, `"AwsConsoleSignIn"`, `true`, SignIn},
+		{`"management"`, `"AWSApiCall"`, `"True"`, ""}, {`"DATA"`, `"AwsApiCall"`, `null`, DataEvent}, {`null`, `"awsVpceEvent"`, `null`, NetworkActivity},
 		{`"Management"`, `"AwsTomorrow"`, `true`, OtherRecord}, {`"Tomorrow"`, `"AwsApiCall"`, `null`, OtherRecord}, {`7`, `null`, `null`, OtherRecord},
 	} {
 		r := decoded(t, fmt.Sprintf(`"eventCategory":%s,"eventType":%s,"managementEvent":%s`, c.category, c.kind, c.management))
