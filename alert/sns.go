@@ -64,18 +64,22 @@ func (t *Topic) publish(ctx context.Context, a Alert, message string) error {
 		group := a.Account + "." + a.Region
 		in.MessageGroupId, in.MessageDeduplicationId = &group, &a.ID
 	}
-	if _, err := t.client.Publish(ctx, in, onePublish); err != nil && !published(err) {
+	switch _, err := t.client.Publish(ctx, in, onePublish); {
+	case err == nil:
+		return nil
+	case published(err):
+		return &SendError{Cause: t.String() + ": answered as SNS does to what it takes, but nothing that can be read: see what stands between (a proxy, aws.endpoint_url)", Taken: true}
+	default:
 		return t.failure(err)
 	}
-	return nil
 }
 
 // onePublish leaves trying again to the outbox: the SDK would also repeat what SNS
 // has taken, where its answer breaks off.
 func onePublish(o *sns.Options) { o.Retryer = aws.NopRetryer{} }
 
-// published reports whether an error is only about reading the answer: SNS has the
-// message.
+// published reports whether an error is only about reading the answer: by its status
+// SNS has the message.
 func published(err error) bool {
 	var status interface{ HTTPStatusCode() int }
 	return errors.As(err, &status) && status.HTTPStatusCode() >= 200 && status.HTTPStatusCode() < 300

@@ -151,3 +151,16 @@ func TestI11TopicErrorsHoldNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// TestTopicSaysWhatIsNoAnswerOfSNS: nothing is sent again after a 2xx, but whoever
+// reads the log, or tests the sink, hears that something else has answered.
+func TestTopicSaysWhatIsNoAnswerOfSNS(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{"a page": `<html>log in</html>`, "cut off": `<PublishResponse><PublishResult>`} {
+		url := serving(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
+		err := onTopic(t, url).Send(t.Context(), deletion())
+		if !taken(err) || !strings.HasPrefix(err.Error(), "sns mail: ") || strings.Contains(err.Error(), url) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
