@@ -333,19 +333,21 @@ func TestPagerHasOneIncidentForACampaign(t *testing.T) {
 	h := newHouse(t)
 	one, two := deletion(), deletion()
 	one.DedupKey, one.CampaignID, two.DedupKey, two.CampaignID = "e1", "c", "e2", "c"
+	early := one // told before it was known who did it
+	early.CampaignID = ""
 	for _, x := range []struct {
 		a    Alert
 		kind Kind
 		open bool
-	}{{one, Deletion, false}, {two, Deletion, false}, {two, Blocked, false}, {one, Closed, true}, {two, Closed, false}} {
+	}{{early, Blocked, false}, {one, Deletion, false}, {two, Deletion, false}, {two, Blocked, false}, {one, Closed, true}, {two, Closed, false}} {
 		x.a.Kind, x.a.CampaignOpen, x.a.ID = x.kind, x.open, ID(x.a.DedupKey, string(x.kind))
 		x.a.Write()
 		if err := h.sinks["pager"].Send(t.Context(), x.a); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := []string{"trigger c", "trigger c", "trigger c/stuck", "resolve e1", "resolve e2", "resolve c", "resolve c/stuck"}
-	if !slices.Equal(h.pager.history, want) || h.pager.open["c"] || h.pager.open["c/stuck"] {
+	want := []string{"trigger e1/stuck", "trigger c", "trigger c", "trigger c/stuck", "resolve e1", "resolve e1/stuck", "resolve e2", "resolve e2/stuck", "resolve c", "resolve c/stuck"}
+	if !slices.Equal(h.pager.history, want) || h.pager.open["c"] || h.pager.open["c/stuck"] || h.pager.open["e1/stuck"] {
 		t.Errorf("%v", h.pager.history)
 	}
 }

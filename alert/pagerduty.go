@@ -72,9 +72,11 @@ const stuck = "/stuck"
 // share one.
 func (a Alert) incidentKey() string { return cmp.Or(a.CampaignID, a.DedupKey) }
 
-// resolves are the keys of the incidents that an alert resolves. The dedup key is
-// always among them: an alert that went past a full state file has opened an incident
-// by it. A campaign's incident is resolved with the last of its deletions.
+// resolves are the keys of the incidents that an alert resolves. Those of the event
+// itself are always among them: an alert that went past a full state file has opened
+// an incident by its dedup key, and what was told of the event before a record said
+// who did it belonged to no campaign. A campaign's incident is resolved with the last
+// of its deletions.
 func (a Alert) resolves() []string {
 	switch {
 	case a.Kind == Test:
@@ -83,12 +85,10 @@ func (a Alert) resolves() []string {
 		return nil
 	case a.Kind != Closed:
 		return []string{a.DedupKey}
-	case a.CampaignID == "":
+	case a.CampaignID == "" || a.CampaignOpen:
 		return []string{a.DedupKey, a.DedupKey + stuck}
-	case a.CampaignOpen:
-		return []string{a.DedupKey}
 	}
-	return []string{a.DedupKey, a.CampaignID, a.CampaignID + stuck}
+	return []string{a.DedupKey, a.DedupKey + stuck, a.CampaignID, a.CampaignID + stuck}
 }
 
 // Send triggers an incident, or resolves those that earlier alerts opened. A test is
