@@ -7,6 +7,7 @@ package queueclient
 import (
 	"context"
 	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -32,7 +33,7 @@ func New(base aws.Config, c configs.Config) (*sqs.Client, configs.QueueRef, erro
 		case c.AWS.EndpointURL != "":
 			o.BaseEndpoint = aws.String(c.AWS.EndpointURL)
 		case ofSQSAlone(base, *o) || q.Endpoint == "":
-		case q.Endpoint == standard(o.Region):
+		case strings.EqualFold(strings.TrimSuffix(q.Endpoint, ":443"), standard(o.Region)):
 			o.BaseEndpoint = nil // the SDK dials it, or its FIPS or dual-stack twin where that is asked for
 		default:
 			o.BaseEndpoint = aws.String(q.Endpoint)

@@ -145,6 +145,8 @@ func TestFIPSAndDualStackOfTheEnvironment(t *testing.T) {
 	set(t, "AWS_USE_FIPS_ENDPOINT", "true")
 	for url, dialed := range map[string]string{
 		"https://sqs.us-east-1.amazonaws.com/111122223333/q":               "https://sqs-fips.us-east-1.amazonaws.com",
+		"https://SQS.us-east-1.AmazonAWS.com/111122223333/q":               "https://sqs-fips.us-east-1.amazonaws.com",
+		"https://sqs.us-east-1.amazonaws.com:443/111122223333/q":           "https://sqs-fips.us-east-1.amazonaws.com",
 		"https://sqs-fips.us-east-1.amazonaws.com/111122223333/q":          "https://sqs-fips.us-east-1.amazonaws.com",
 		"https://vpce-1-2.sqs.us-east-1.vpce.amazonaws.com/111122223333/q": "https://vpce-1-2.sqs.us-east-1.vpce.amazonaws.com",
 		"arn:aws:sqs:us-east-1:111122223333:q":                             "https://sqs-fips.us-east-1.amazonaws.com",
