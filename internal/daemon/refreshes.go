@@ -254,9 +254,12 @@ func (r *refreshes) occupy(ctx context.Context, s inventory.Scope) (release func
 	free := sync.OnceFunc(func() { <-r.slots })
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := time.AfterFunc(slotPatience, func() {
+	var t *time.Timer // guarded by mu
+	t = time.AfterFunc(slotPatience, func() {
 		r.mu.Lock()
-		r.hangs[s] = true
+		if r.timers[s] == t { // else the refresh has ended as the timer fired
+			r.hangs[s] = true
+		}
 		r.mu.Unlock()
 		free()
 	})
