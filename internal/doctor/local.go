@@ -143,11 +143,21 @@ func (e *exam) daemon(ctx context.Context) []finding {
 	case rerr != nil:
 		return one(finding{Unknown, "can't tell: " + words(rerr), ""})
 	}
+	return one(readiness(listen, ready))
+}
+
+// readiness is what /readyz says: "ok", or "ok, 3 of 4 scopes", or why not.
+func readiness(listen, ready string) finding {
 	scopes, ok := strings.CutPrefix(ready, "ok")
 	if !ok {
-		return one(finding{Fail, "not ready: " + ready, "journalctl -u flowkeeper"})
+		return finding{Fail, "not ready: " + ready, "journalctl -u flowkeeper"}
 	}
-	return one(fine("healthy and ready at %s%s", listen, scopes))
+	f := fine("healthy and ready at %s%s", listen, scopes)
+	var refreshed, all int
+	if _, err := fmt.Sscanf(scopes, ", %d of %d scopes", &refreshed, &all); err == nil && refreshed < all {
+		return finding{Warn, f.detail + ": not all are refreshed", "flowkeeper alerts list; journalctl -u flowkeeper"}
+	}
+	return f
 }
 
 // noDaemon: where one has worked on this machine, it should.
