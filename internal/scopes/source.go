@@ -242,8 +242,12 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why 
 	}
 	s.mu.Lock()
 	s.provider, s.loaded = p, s.loaded+1
+	level := slog.LevelInfo
+	if s.futile[client].times > 0 { // a Region that refuses everybody does so each minute
+		level = slog.LevelDebug
+	}
 	s.mu.Unlock()
-	s.log.Info(why+"; they were loaded again", "from", c.Source)
+	s.log.Log(ctx, level, why+"; they were loaded again", "from", c.Source)
 	return true
 }
 

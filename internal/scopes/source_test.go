@@ -268,7 +268,8 @@ func TestInstanceAndContainerCredentialsAreAskedForAgain(t *testing.T) {
 }
 
 // TestNewCredentialsThatAreRefusedAsWellDoNotSpin: at most one load in
-// reloadPause, fewer as it goes on; and at once again when it works.
+// reloadPause, fewer as it goes on, of which the log tells the first; and at once
+// again when it works.
 func TestNewCredentialsThatAreRefusedAsWellDoNotSpin(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -279,7 +280,8 @@ func TestNewCredentialsThatAreRefusedAsWellDoNotSpin(t *testing.T) {
 		w.RefuseKey(c.AccessKeyID, "AuthFailure", "AWS was not able to validate the provided access credentials")
 		return static(c)
 	}
-	s := newSource(next(), func(context.Context) (aws.CredentialsProvider, error) { loads++; return next(), nil }, nil)
+	var log strings.Builder
+	s := newSource(next(), func(context.Context) (aws.CredentialsProvider, error) { loads++; return next(), nil }, logTo(&log))
 	s.now = func() time.Time { return now }
 	cfg := s.signs(with(w, s), s)
 	api := ec2.NewFromConfig(cfg)
@@ -292,6 +294,9 @@ func TestNewCredentialsThatAreRefusedAsWellDoNotSpin(t *testing.T) {
 	}
 	if loads < 3 || loads > 6 {
 		t.Errorf("%d loads in 100 s", loads)
+	}
+	if n := strings.Count(log.String(), "level=INFO"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, log.String())
 	}
 	good := w.User(ours, "flowkeeper", true)
 	s.load = func(context.Context) (aws.CredentialsProvider, error) { return static(good), nil }
