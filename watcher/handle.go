@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"flowkeeper/internal/cloudtrail"
 )
 
 // handle deals with one message, and reports whether it is done with: if not,
@@ -50,6 +52,9 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 		return false
 	}
 	for _, n := range d.noCalls {
+		if n == cloudtrail.OtherRecord {
+			w.once(Kind(n), "a record names a watched call, but its category or type is not known here, and it is acknowledged without effect: only the refresh finds what such calls delete; see whether there is a newer version, and `flowkeeper replay`")
+		}
 		w.log.Debug("a record is no call of an AWS API that changes anything, and is acknowledged", "message", aws.ToString(m.MessageId), "record", string(n))
 		if w.Meter != nil {
 			w.Meter.NoCall(n)

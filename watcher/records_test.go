@@ -3,8 +3,12 @@ package watcher
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"flowkeeper/internal/cloudtrail"
 )
@@ -47,6 +51,23 @@ func TestRecordsThatAreNoCallsAreAcknowledged(t *testing.T) {
 			}
 			eventually(t, "acknowledged", func() bool { return q.world.Deleted(q.arn) == 1 })
 		})
+	}
+}
+
+// TestARecordOfAnUnknownKindIsSaidOnce: AWS may have a new one, and all deletions be
+// of it.
+func TestARecordOfAnUnknownKindIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	w := New(Config{}, &outage{}, handlerFunc(func(context.Context, Message) error { return nil }), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	for _, name := range []string{"data", "insight", "service_event", "other, a type", "other, a category"} {
+		m := types.Message{MessageId: aws.String(name), ReceiptHandle: aws.String("r"), Body: aws.String(noCalls[name])}
+		if !w.handle(t.Context(), t.Context(), m) {
+			t.Errorf("%s is not acknowledged", name)
+		}
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "not known here") {
+		t.Errorf("%d warnings:\n%s", n, log.String())
 	}
 }
 
