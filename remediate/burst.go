@@ -47,7 +47,7 @@ type Held struct {
 	Severity        int          // of the gravest
 	Gravest         *alert.Alert // without its lists
 	Several         bool         // they are by more than one principal
-	Examples        []heldCall   `json:",omitempty"` // the gravest, and of these the first
+	Examples        []heldCall   `json:",omitempty"` // the gravest, of these the first, and different ones before those that do the same
 	Seen            []string     `json:",omitempty"` // IDs of the last ones: a record that comes twice counts once
 }
 
@@ -147,7 +147,12 @@ func (r *Remediator) alertOrHold(tx Tx, a alert.Alert, c repeatable, now time.Ti
 	if found && c.severity <= own.Mark {
 		return false, tx.PutBurst(own.hold(a, alone, now))
 	}
-	full, rows, err := r.bounded(tx, c, bounds, found, now)
+	n, err := tx.Bursts(c.class)
+	if err != nil {
+		return false, err
+	}
+	crowded := !found && n >= mostBursts
+	full, rows, err := r.bounded(tx, c, bounds, crowded, now)
 	if err != nil {
 		return false, err
 	}
@@ -163,6 +168,9 @@ func (r *Remediator) alertOrHold(tx Tx, a alert.Alert, c repeatable, now time.Ti
 			return false, err
 		}
 	}
+	if crowded { // the rows that bound it count it, and hold what follows
+		return true, add(tx, a)
+	}
 	if !found {
 		own = c.burst(key, now)
 	}
@@ -174,21 +182,21 @@ func (r *Remediator) alertOrHold(tx Tx, a alert.Alert, c repeatable, now time.Ti
 }
 
 // bounded finds the row that an alert is too many for, if there is one, and
-// otherwise those that it counts in.
-func (r *Remediator) bounded(tx Tx, c repeatable, bounds []rowBound, found bool, now time.Time) (full *Burst, rows []Burst, err error) {
-	n, err := tx.Bursts(c.class)
-	if err != nil {
-		return nil, nil, err
-	}
-	crowded := !found && n >= mostBursts
+// otherwise those that it counts in. One of each severity always goes at once: what
+// is graver than a flood is not held by it. crowded: there are as many bursts as may
+// be, so that only rows which are there bound it, or else the one of all accounts.
+func (r *Remediator) bounded(tx Tx, c repeatable, bounds []rowBound, crowded bool, now time.Time) (full *Burst, rows []Burst, err error) {
 	for k, limit := range bounds {
+		last := k == len(bounds)-1 // of all accounts together: for when it is crowded
+		if last && (!crowded || len(rows) > 0) {
+			break
+		}
 		b, there, err := r.burst(tx, limit.key, now)
 		if err != nil {
 			return nil, nil, err
 		}
-		last := k == len(bounds)-1 // of all accounts together: it only holds
-		if last && !crowded {
-			break
+		if crowded && !there && !last {
+			continue
 		}
 		if !there {
 			b = c.burst(limit.key, now)
@@ -196,12 +204,14 @@ func (r *Remediator) bounded(tx Tx, c repeatable, bounds []rowBound, found bool,
 		if b.AtOnce == nil {
 			b.AtOnce = map[int]int{}
 		}
-		if b.AtOnce[c.severity] >= limit.most>>min(b.Summaries, 4) || crowded && (there || last) {
+		most := max(1, limit.most>>min(b.Summaries, 4))
+		if crowded {
+			most = 1
+		}
+		if b.AtOnce[c.severity] >= most {
 			return &b, nil, nil
 		}
-		if !crowded {
-			rows = append(rows, b)
-		}
+		rows = append(rows, b)
 	}
 	return nil, rows, nil
 }
@@ -255,11 +265,29 @@ func (b Burst) hold(a alert.Alert, c repeatable, now time.Time) Burst {
 		}
 		return 1
 	})
-	if at < mostExamples {
-		h.Examples = slices.Insert(h.Examples, at, heldCall{c.severity, c.call.Short()})
-		h.Examples = h.Examples[:min(len(h.Examples), mostExamples)]
+	h.Examples = slices.Insert(h.Examples, at, heldCall{c.severity, c.call.Short()})
+	if len(h.Examples) > mostExamples {
+		n := leastTelling(h.Examples)
+		h.Examples = slices.Delete(h.Examples, n, n+1)
 	}
 	return b
+}
+
+// leastTelling is the last of the calls that does the same as another, or else the
+// last: what is done twenty times hides nothing that is done once.
+func leastTelling(calls []heldCall) int {
+	for n := len(calls) - 1; n > 0; n-- {
+		if slices.ContainsFunc(calls[:n], calls[n].same) {
+			return n
+		}
+	}
+	return len(calls) - 1
+}
+
+// same reports whether two calls differ in when they were made only.
+func (c heldCall) same(other heldCall) bool {
+	a, b := c.Call, other.Call
+	return a.Principal == b.Principal && a.EventName == b.EventName && a.Region == b.Region && a.ErrorCode == b.ErrorCode && a.Target == b.Target && a.FlowLogID == b.FlowLogID
 }
 
 // endWindow alerts of what the window held, and begins the next one; one that held

@@ -1,0 +1,68 @@
+package remediate_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+)
+
+// TestI12AGraverCallIsNotHeldByALongFlood: however long a principal has repeated
+// what does less, that a destination is gone is alerted at once.
+func TestI12AGraverCallIsNotHeldByALongFlood(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	for window := range 6 {
+		for k := range 15 {
+			s.hear(s.tampering("cloudtrail", "StopLogging", fmt.Sprintf("trail-%d-%d", window, k), nil))
+		}
+		s.pass(5*time.Minute + time.Second)
+		s.work()
+	}
+	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
+		t.Error("a destination is gone, and that is held")
+	}
+}
+
+// TestI12AGraverCallIsNotHeldByMany: nor where so many bursts are remembered that
+// no other can be.
+func TestI12AGraverCallIsNotHeldByMany(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	for k := range 800 {
+		s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account = fmt.Sprintf("%012d", k) }))
+	}
+	for _, who := range []string{account, "999988887777"} {
+		s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", func(r *cloudtrail.Record) { r.Account = who }))
+		if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
+			t.Errorf("a destination is gone, by a record of %s, and that is held", who)
+		}
+	}
+}
+
+// TestARepeatedCallHidesNoOther: the examples name as many different calls as there
+// is room for.
+func TestARepeatedCallHidesNoOther(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	for k := range 10 { // these go at once
+		s.hear(s.tampering("cloudtrail", "StopLogging", fmt.Sprintf("trail-%d", k), nil))
+	}
+	for range 40 {
+		s.hear(s.tampering("cloudtrail", "StopLogging", "trail-again", nil))
+	}
+	s.hear(s.tampering("cloudtrail", "StopLogging", "trail-hidden", nil))
+	s.pass(6 * time.Minute)
+	s.work()
+	all := s.alerts(alert.Tamper)
+	last := all[len(all)-1]
+	for _, x := range last.Repeats.Examples {
+		if x.Target == "trail-hidden" || x.Target != "" && x.Target[len(x.Target)-6:] == "hidden" {
+			return
+		}
+	}
+	t.Errorf("of %d calls the examples are %+v", last.Repeats.Calls, last.Repeats.Examples)
+}
