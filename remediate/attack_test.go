@@ -66,3 +66,29 @@ func TestARepeatedCallHidesNoOther(t *testing.T) {
 	}
 	t.Errorf("of %d calls the examples are %+v", last.Repeats.Calls, last.Repeats.Examples)
 }
+
+// TestI9ForgedRecordsOfOthersDelayNoRestore: records name flow logs that are there,
+// older than the one that is gone: the observations of these take turns with others,
+// however slow the machine is.
+func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(450)
+	young := s.plant("vpc-young", nil)
+	s.refresh()
+	s.now = s.now.Add(time.Hour)
+	s.refresh()
+	s.hear(s.decoded(nobody, "", "", ids...))
+	for range 16 { // each of the forged ones was observed, and is due again
+		_, err := s.r.Step(t.Context(), scope, func() {})
+		s.must(err)
+		s.now = s.now.Add(5 * time.Second)
+	}
+	s.hear(s.attack(young))
+	for range 2 {
+		_, err := s.r.Step(t.Context(), scope, func() {})
+		s.must(err)
+		s.now = s.now.Add(5 * time.Second)
+	}
+	s.restored("vpc-young")
+}

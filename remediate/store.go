@@ -44,8 +44,9 @@ type Tx interface {
 	// and what it claims.
 	Recorded(scope inventory.Scope, id, eventID, claim string) (bool, error)
 	// Due are incidents whose time has come: first attempts, those of the oldest
-	// flow logs first; then what was tried or restored before, the longest overdue
-	// first, which has at least so many of the places; and unknown ones last.
+	// flow logs first; then what was tried or restored before, or shown alive by the
+	// last observation, the longest overdue first, which has at least so many of the
+	// places; and unknown ones last.
 	Due(scope inventory.Scope, now time.Time, limit, forRetries int) ([]Incident, error)
 	// Pending are unsettled incidents that wait for something on the resource.
 	Pending(scope inventory.Scope, resource string) ([]Incident, error)

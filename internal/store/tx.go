@@ -244,7 +244,7 @@ func (t *tx) PutIncident(i remediate.Incident) error {
 		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, cost, tried, body)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID, i.State, i.Reason, i.Known, i.EventID,
-		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, cost, i.Tried, text)
+		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, cost, i.Tried+i.Looks, text)
 }
 
 // dropUnknown forgets the incidents of unknown flow logs that are too many, the
