@@ -1,12 +1,15 @@
 package remediate_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/remediate"
 )
 
 // TestI12AGraverCallIsNotHeldByALongFlood: however long a principal has repeated
@@ -91,4 +94,48 @@ func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
 		s.now = s.now.Add(5 * time.Second)
 	}
 	s.restored("vpc-young")
+}
+
+// TestI12AMessageOfManyRecordsHoldsNoOther: a message has room for records without
+// end; each commit of it is short.
+func TestI12AMessageOfManyRecordsHoldsNoOther(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	var fs []detection.Finding
+	for k := range 6 {
+		fs = append(fs, s.decoded(nobody, "", "", madeUpIDs(400, 400*k)...))
+	}
+	counting := &countingStore{Store: s.store}
+	s.r.Store = counting
+	s.hear(fs...)
+	if counting.most != 800 || counting.all != 2400 {
+		t.Errorf("%d incidents, %d of them in one transaction", counting.all, counting.most)
+	}
+}
+
+// countingStore counts the incidents that its transactions write: all, and those of
+// the one with the most.
+type countingStore struct {
+	remediate.Store
+	all, most int
+}
+
+func (c *countingStore) Update(ctx context.Context, fn func(remediate.Tx) error) error {
+	return c.Store.Update(ctx, func(tx remediate.Tx) error {
+		counting := &countingTx{Tx: tx}
+		err := fn(counting)
+		c.all, c.most = c.all+counting.incidents, max(c.most, counting.incidents)
+		return err
+	})
+}
+
+type countingTx struct {
+	remediate.Tx
+	incidents int
+}
+
+func (c *countingTx) PutIncident(i remediate.Incident) error {
+	c.incidents++
+	return c.Tx.PutIncident(i)
 }

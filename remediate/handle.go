@@ -223,8 +223,45 @@ func (r *Remediator) lookBeside(ctx context.Context, s inventory.Scope, fs []det
 	}
 }
 
-// commit writes incidents and alerts of one message in one transaction.
+// commit writes incidents and alerts of one message in one transaction, or in
+// several where it names more flow logs than one call may: others wait for each.
 func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detection.Finding, now time.Time, beat func()) error {
+	for len(fs) > 0 {
+		n := together(fs)
+		err := r.commitTogether(ctx, s, fs[:n], now)
+		if err == nil {
+			fs = fs[n:]
+			continue
+		}
+		for _, f := range fs {
+			if f.Kind == detection.Deleted {
+				r.tellStraight(ctx, s, f, now)
+				beat()
+			}
+		}
+		return fmt.Errorf("record the deletion of flow logs in %s: %w", s, err)
+	}
+	return nil
+}
+
+// namedAtOnce is how many flow logs one commit of a message names, unless one record
+// alone has more: as many as one call.
+const namedAtOnce = 1000
+
+// together is how many of the findings are written in one transaction.
+func together(fs []detection.Finding) (n int) {
+	named := 0
+	for n < len(fs) {
+		named += max(1, len(fs[n].Deleted)+len(fs[n].Failed))
+		if n > 0 && named > namedAtOnce {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+func (r *Remediator) commitTogether(ctx context.Context, s inventory.Scope, fs []detection.Finding, now time.Time) error {
 	var news []time.Time // of deletions
 	err := r.Store.Update(ctx, func(tx Tx) error {
 		news = nil
@@ -254,15 +291,8 @@ func (r *Remediator) commit(ctx context.Context, s inventory.Scope, fs []detecti
 	if err == nil {
 		r.Wake()
 		r.heard(news)
-		return nil
 	}
-	for _, f := range fs {
-		if f.Kind == detection.Deleted {
-			r.tellStraight(ctx, s, f, now)
-			beat()
-		}
-	}
-	return fmt.Errorf("record the deletion of flow logs in %s: %w", s, err)
+	return err
 }
 
 // heard tells the meter of deletions at these times.
