@@ -137,13 +137,14 @@ func unique(in []string) (out []string) {
 	return out
 }
 
-// unstatedCause is what happened, where the record does not say to what.
+// unstatedCause is what happened, where the record does not say to what. A title has
+// room for its beginning only: what may be lost comes first.
 func unstatedCause(r cloudtrail.Record, t Threat) string {
 	left := ""
 	if r.OmittedSize != "" {
-		left = " (CloudTrail left out its " + r.OmittedSize + " bytes of parameters)"
+		left = "; CloudTrail left out its " + r.OmittedSize + " bytes of parameters"
 	}
-	return r.EventName + ", target not stated" + left + ": " + strings.Join(t.Uses, " and ")
+	return r.EventName + ", target not stated: " + strings.Join(t.Uses, " and ") + left
 }
 
 // unstatedAdvice is what to do about it first.
