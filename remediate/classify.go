@@ -97,7 +97,7 @@ func classifyError(err error) answer {
 	}
 	var http *smithyhttp.ResponseError
 	if errors.As(err, &http) && (http.HTTPStatusCode() >= 500 || http.HTTPStatusCode() == 429) {
-		return answer{class: retry, message: bound(err.Error())}
+		return answer{class: retry, message: bound(wordsOfAWS(err))}
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -107,6 +107,16 @@ func classifyError(err error) answer {
 		return answer{class: retry, message: "AWS did not answer in time"}
 	}
 	return answer{class: retry, message: bound(err.Error())}
+}
+
+// wordsOfAWS are AWS's code and message alone, where there are any: what the SDK puts
+// around them tells a person nothing.
+func wordsOfAWS(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() != "" && api.ErrorMessage() != "" {
+		return api.ErrorCode() + ": " + api.ErrorMessage()
+	}
+	return err.Error()
 }
 
 // classify tells the class from AWS's code and message. Where the code says
