@@ -137,7 +137,7 @@ type Alert struct {
 	Rule           *Rule     `json:"rule,omitempty"`
 	Title          string    `json:"title"`
 	Text           string    `json:"text,omitempty"`
-	Cause          string    `json:"cause,omitempty"`  // what happened, where no flow log tells it (tamper, pipeline, destination)
+	Cause          string    `json:"cause,omitempty"`  // what happened, where no flow log tells it (tamper, pipeline, destination); why nothing is tried (blocked)
 	Advice         string    `json:"advice,omitempty"` // what to try
 	Part           string    `json:"part,omitempty"`   // of the pipeline, where a pipeline alert names flow logs: delivery or rehearsal
 	Account        string    `json:"account,omitempty"`

@@ -104,6 +104,8 @@ func (a Alert) todo() string {
 	}
 	who := a.Actor
 	switch {
+	case a.Repeats != nil && a.Repeats.Several:
+		return "see who they were: flowkeeper alerts show " + a.ID + " lists calls; and whether anybody but the EventBridge rule may send to the queue: flowkeeper doctor"
 	case a.Level == Informational || who == nil && a.Source != "drift":
 		return ""
 	case who == nil:

@@ -106,6 +106,8 @@ func tally(logs []FlowLog) string {
 // details is the command that shows more than a sink does.
 func (a Alert) details() string {
 	switch {
+	case a.Repeats != nil:
+		return "flowkeeper alerts show " + a.ID
 	case len(a.FlowLogs) == 0 || a.Kind == Destination || a.Kind == Pipeline && a.EventID == "":
 		return "flowkeeper alerts list --json"
 	case a.Kind == Tamper && len(a.FlowLogs) == 1 && plainID(a.FlowLogs[0].FlowLogID):

@@ -175,13 +175,16 @@ func blockedBy(reason string) string {
 
 // doing is what Flowkeeper does now, so that people know what is left to them.
 func (a Alert) doing() string {
+	if a.notBack() && a.Cause != "" {
+		return "tries nothing until that is mended, and reminds daily; then it goes on by itself"
+	}
 	switch a.Kind {
 	case Deletion:
 		return a.answering()
 	case Attempt:
 		return "nothing is lost, so it does nothing more"
 	case Blocked:
-		return "tries again, ever more slowly, and reminds daily; it restores by itself once the cause is gone"
+		return a.trying()
 	case Flapping:
 		return "keeps restoring, at a slower pace; stop who deletes"
 	case Decoy:
@@ -195,6 +198,17 @@ func (a Alert) doing() string {
 		return "has nothing left to do for this event"
 	}
 	return ""
+}
+
+// trying is how Flowkeeper goes on with what is not back: what only a person can mend
+// is tried more and more slowly, anything else at least once a minute.
+func (a Alert) trying() string {
+	for _, f := range a.FlowLogs {
+		if f.State == "" || f.State == "blocked" {
+			return "tries again, ever more slowly, and reminds daily; it restores by itself once the cause is gone"
+		}
+	}
+	return "goes on trying, and reminds daily; it restores by itself once the cause is gone"
 }
 
 // watching is what is left to people after a tampering.

@@ -74,6 +74,9 @@ func (a Alert) pipelineTitle() string {
 // blockedTitle says what a person has to mend; or, where Flowkeeper still tries by
 // itself, how often it has.
 func (a Alert) blockedTitle() string {
+	if a.Cause != "" {
+		return "Still dark, and nothing is tried: " + things(a.FlowLogs) + a.in()
+	}
 	tries, mine := 0, false
 	for _, f := range a.FlowLogs {
 		tries, mine = max(tries, f.Attempts), mine || f.State != "" && f.State != "blocked"
@@ -81,7 +84,11 @@ func (a Alert) blockedTitle() string {
 	if !mine {
 		return "NOT restored: " + things(a.FlowLogs) + reasons(a.FlowLogs) + a.in()
 	}
-	return "Still dark: " + things(a.FlowLogs) + ", " + Plural(tries, "attempt") + a.in()
+	after := ""
+	if tries > 0 {
+		after = " after " + Plural(tries, "attempt")
+	}
+	return "Still dark" + after + ": " + things(a.FlowLogs) + a.in()
 }
 
 // sameError is what AWS says of all these flow logs; empty where it differs.
@@ -95,6 +102,10 @@ func sameError(logs []FlowLog) string {
 }
 
 func (a Alert) deletionTitle() string {
+	if a.NotStored {
+		a.NotStored = false
+		return a.deletionTitle() + ": NOT restored until the state file can be written"
+	}
 	if len(a.FlowLogs) == 0 {
 		return "Deleted: flow logs, not known which," + a.by() + a.in()
 	}

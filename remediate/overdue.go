@@ -78,14 +78,13 @@ func (r *Remediator) overdueEarlier(tx Tx, but string, incidents []Incident) err
 }
 
 // why is what keeps the flow log from coming back, for the alert that tells of it.
-// ours: the scope has a client.
-func (i Incident) why(ours bool) Stuck {
+func (i Incident) why() Stuck {
 	if i.State == Blocked && i.Stuck != nil {
 		w := *i.Stuck
 		if i.LastError != "" {
 			w.Message, w.Advice = i.LastError, i.Advice
 		}
-		return w.unless(ours)
+		return w
 	}
 	w := Stuck{Kind: alert.Blocked, Message: i.LastError, Advice: i.Advice}
 	switch {
@@ -103,17 +102,14 @@ func (i Incident) why(ours bool) Stuck {
 	case i.Tried == 0:
 		w.Message = "nothing was tried yet"
 	}
-	return w.unless(ours)
-}
-
-// unless the scope has a client, that is what keeps it.
-func (w Stuck) unless(ours bool) Stuck {
-	if !ours {
-		w.Message = "nothing is tried: this account and Region is not configured any more, or AWS can't be reached"
-		w.Advice = "put it back under accounts or inventory.regions, or let the flow log go: `flowkeeper inventory release ID`"
-	}
 	return w
 }
+
+// notTried and notTriedAdvice are for flow logs of a scope that has no client.
+const (
+	notTried       = "nothing is tried: this account and Region is not configured any more, or AWS can't be reached"
+	notTriedAdvice = "put it back under accounts or inventory.regions, or let the flow log go: `flowkeeper inventory release ID`"
+)
 
 func later(a, b time.Time) time.Time {
 	if b.After(a) {

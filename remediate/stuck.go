@@ -67,7 +67,7 @@ func (r *Remediator) tellStuck(tx Tx, e Event, now time.Time) (Event, error) {
 			all[n], excused = Incident{}, true
 			continue
 		}
-		why := i.why(ours)
+		why := i.why()
 		if i.stuckNews() && i.Stuck.Kind == alert.Flapping {
 			why = *i.Stuck
 			i.Stuck = nil // told once, though it may be back by now
@@ -124,6 +124,9 @@ func (r *Remediator) tellStuckOf(tx Tx, e Event, kind alert.Kind, incidents []In
 	}
 	a := r.newAlert(e, kind, now, parts...)
 	a.Rule = nil
+	if !ours {
+		a.Cause, a.Advice = notTried, notTriedAdvice
+	}
 	a.FlowLogs = slices.Grow(a.FlowLogs, len(incidents))
 	for n, f := range flowLogs(incidents) {
 		i := incidents[n]
