@@ -99,11 +99,13 @@ func Plural(n int, what string) string {
 // todo is what is left to people: the alert's own advice, that of its first
 // flow log that has some, or how to stop who did it.
 func (a Alert) todo() string {
-	if s := cmp.Or(a.Advice, a.firstAdvice()); s != "" || a.Kind != Deletion && a.Kind != Attempt {
+	if s := cmp.Or(a.Advice, a.firstAdvice()); s != "" || a.Kind != Deletion && a.Kind != Attempt && a.Kind != Blocked {
 		return s
 	}
 	who := a.Actor
 	switch {
+	case a.Kind == Blocked:
+		return "look up AWS's answer in docs/alerts.md#blocked"
 	case a.Repeats != nil && a.Repeats.Several:
 		return "see who they were: flowkeeper alerts show " + a.ID + " lists calls; and whether anybody but the EventBridge rule may send to the queue: flowkeeper doctor"
 	case a.Level == Informational || who == nil && a.Source != "drift":

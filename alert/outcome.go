@@ -68,7 +68,7 @@ func (f FlowLog) outcome(a Alert) string {
 	case f.State == "blocked":
 		return "cannot be restored, " + blockedBy(f.Reason) + within(f.ErrorMessage)
 	case a.Kind == Blocked && f.NewFlowLogID != "":
-		return "AWS answered that it made " + f.NewFlowLogID + ", and no look has shown it yet" + within(f.ErrorMessage)
+		return "AWS answered that it made " + f.NewFlowLogID + ", but DescribeFlowLogs has not shown it yet" + within(f.ErrorMessage)
 	case f.NewFlowLogID != "":
 		return f.back(a)
 	case a.notBack():
@@ -257,7 +257,7 @@ func (a Alert) answering() string {
 	if wait > 0 {
 		why := "leaves %s for a while to whoever did this, by a rule, and restores then"
 		if a.Source == "drift" {
-			why = "waits for %s until a record may have told who did this (drift_wait), and restores then"
+			why = "waits for a record that says who did this (drift_wait), and then restores %s"
 		}
 		parts = append(parts, fmt.Sprintf(why, number(wait, len(a.FlowLogs))))
 	}

@@ -144,6 +144,8 @@ func TestTitles(t *testing.T) {
 		{Alert{Kind: Flapping, FlowLogs: one}, "Deleted again and again: the flow log of vpc-1"},
 		{Alert{Kind: Decoy, FlowLogs: one}, "Decoy in the place of the flow log of vpc-1"},
 		{Alert{Kind: Tamper, Cause: "StopLogging of trail main", Actor: who}, "Tampering: StopLogging of trail main, by assumed-role/Admin/eve"},
+		{Alert{Kind: Tamper, Cause: "PutRule, target not stated: it may be the rule that sends events to the queue; CloudTrail left out its 134217 bytes of parameters", Actor: who},
+			"Tampering: PutRule, target not stated: it may be the rule that sends events to the queue, by assumed-role/Admin/eve"},
 		{notTaken, "Alerts don't arrive: sink pager has not taken alert alrt_1 for 3 days"},
 		{TakesAgain("pager", time.Now()), "Works again: sink pager takes alerts again"},
 		{Alert{Kind: Pipeline, Cause: "the queue is gone", Account: "1"}, "Flow logs at risk: the queue is gone in 1"},
@@ -155,6 +157,21 @@ func TestTitles(t *testing.T) {
 		if got, _ := Describe(c.a); got != c.want {
 			t.Errorf("%s: %q, want %q", c.a.Kind, got, c.want)
 		}
+	}
+}
+
+// TestWhatToDo is said of what is not back, though no answer of AWS is known to need
+// a person.
+func TestWhatToDo(t *testing.T) {
+	t.Parallel()
+	f := FlowLog{FlowLogID: "fl-1", State: "open", ErrorMessage: "RequestLimitExceeded: slow down"}
+	a := Alert{Kind: Blocked, Level: Critical, FlowLogs: []FlowLog{f}}
+	if _, text := Describe(a); !strings.Contains(text, "To do: look up AWS's answer in docs/alerts.md#blocked") || !strings.Contains(text, "Flowkeeper: goes on trying") {
+		t.Error(text)
+	}
+	a.FlowLogs[0].Advice = "set the clock"
+	if _, text := Describe(a); strings.Contains(text, "To do:") {
+		t.Error(text)
 	}
 }
 
@@ -176,7 +193,7 @@ func TestOutcomes(t *testing.T) {
 		{FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, Blocked, "cannot be restored, AWS refuses it to Flowkeeper's role (AWS's words)"},
 		{FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering", ErrorMessage: "Access error"}, Pipeline, "back as fl-2, but it does not deliver: Access error"},
 		{FlowLog{State: "open", ErrorMessage: "RequestLimitExceeded: slow down", NextAttemptAt: ptr(at("2026-03-01T12:15:00Z"))}, Blocked, "not restored yet (RequestLimitExceeded: slow down)"},
-		{FlowLog{State: "restored", NewFlowLogID: "fl-2"}, Blocked, "AWS answered that it made fl-2, and no look has shown it yet"},
+		{FlowLog{State: "restored", NewFlowLogID: "fl-2"}, Blocked, "AWS answered that it made fl-2, but DescribeFlowLogs has not shown it yet"},
 		{FlowLog{ErrorCode: "400", ErrorMessage: "no"}, Attempt, "400, no"},
 	} {
 		if got := c.f.outcome(Alert{Kind: c.kind}); got != c.want {

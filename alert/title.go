@@ -36,6 +36,7 @@ func (a Alert) title() string {
 	case Decoy:
 		return "Decoy in the place of " + things(a.FlowLogs) + a.in()
 	case Tamper:
+		a.Cause, _, _ = strings.Cut(a.Cause, "; ") // what comes then is in the text
 		return "Tampering: " + a.because("what flow logs depend on was changed") + a.in() + "," + a.by()
 	case Pipeline:
 		return a.pipelineTitle()

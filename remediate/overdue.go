@@ -92,7 +92,7 @@ func (i Incident) why() Stuck {
 	case !i.MissingSince.IsZero():
 		w.Message = "AWS answered each create, and never showed what it made"
 	case i.State == Restored:
-		w.Message = "no look has answered since"
+		w.Message = "DescribeFlowLogs has not answered since"
 	case i.Flapping:
 		w.Message = "held back: it was restored too often within the hour"
 	case !i.Known:
