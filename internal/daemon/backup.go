@@ -97,11 +97,11 @@ func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Al
 		is   bool
 		text string
 	}{
-		{found.Released.FlowLogs > 0, fmt.Sprintf("; %s to %s, the last until %s, do not hold any more", alert.Plural(found.Released.FlowLogs, "release"), alert.Plural(found.Released.FlowLogs, "flow log"), minuteOf(found.Released.Until))},
+		{found.Released.FlowLogs > 0, fmt.Sprintf("; the releases of %s, the last until %s, do not hold any more", alert.Plural(found.Released.FlowLogs, "flow log"), minuteOf(found.Released.Until))},
 		{found.Unprotected > 0, fmt.Sprintf("; %s that it did not protect: the first refresh decides anew", alert.Plural(found.Unprotected, "live flow log"))},
 		{found.Deaf > 0, fmt.Sprintf("; %s in it would have made later deletions count for nothing: they do not any more", alert.Plural(found.Deaf, "incident"))},
 		{found.Alerts > 0, fmt.Sprintf("; %s beyond the newest dropped", alert.Plural(found.Alerts, "undelivered alert"))},
-		{found.Stale, "; it is old: what the first refresh does not find is told and not restored"},
+		{found.Stale, "; it is old: what the first refresh does not find is alerted of and not restored"},
 	} {
 		if x.is {
 			text += x.text

@@ -103,7 +103,7 @@ func TestAnAdoptedCopyBringsNoReleasesAlong(t *testing.T) {
 	h.lose()
 	h.again()
 	a := h.adopted()
-	for _, want := range []string{"with 2 flow logs protected in 1 scope", "2 releases to 2 flow logs", "do not hold any more", "last modified"} {
+	for _, want := range []string{"with 2 flow logs protected in 1 scope", "the releases of 2 flow logs", "do not hold any more", "last modified"} {
 		if !strings.Contains(a.Cause, want) {
 			t.Errorf("no %q in %q", want, a.Cause)
 		}
