@@ -252,3 +252,30 @@ func TestAnOlderFileIsBroughtIntoItsBudget(t *testing.T) {
 		t.Errorf("%d rows count as dropped, of %d", d.Rows, 2000-attempts)
 	}
 }
+
+// TestI12WhatIsThereIsNotCountedAgain: that unknown flow logs are too many is asked
+// when one more comes, not whenever one of them is written. Counting ten thousand
+// takes milliseconds of the writer, and a flood writes each of them several times.
+func TestI12WhatIsThereIsNotCountedAgain(t *testing.T) {
+	t.Parallel()
+	s := small(t, 1<<40)
+	unknown := func(id string) remediate.Incident {
+		return remediate.Incident{Scope: scope, FlowLogID: id, RootID: id, EventID: "e", State: remediate.Open, DetectedAt: noon}
+	}
+	const tooMany = 7
+	s.put(t, func(tx remediate.Tx) error { return tx.PutIncident(unknown("fl-there")) })
+	if _, err := s.w.Exec(`WITH RECURSIVE k (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < ?)
+		INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, body)
+		SELECT account, region, 'fl-' || n, '', '', 'closed', 'unknown', 0, 'e', 0, 0, '{}' FROM incidents, k WHERE id = 'fl-there'`, maxUnknown+tooMany-1); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		id   string
+		left int64
+	}{{"fl-there", maxUnknown + tooMany}, {"fl-new", maxUnknown + 1}} {
+		s.put(t, func(tx remediate.Tx) error { return tx.PutIncident(unknown(c.id)) })
+		if n := s.count(t, `SELECT count(*) FROM incidents WHERE known = 0`); n != c.left {
+			t.Errorf("after %s: %d, want %d", c.id, n, c.left)
+		}
+	}
+}

@@ -227,9 +227,15 @@ const maxUnknown = 10000
 func (t *tx) PutIncident(i remediate.Incident) error {
 	t.s.changes.Add(1)
 	if !i.Known && !t.bounded {
-		t.bounded = true // once a change: counting costs
-		if err := t.dropUnknown(i.Scope); err != nil {
+		there := false // then it makes no more of them
+		if err := t.one(&there, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ?)`, i.Scope.Account, i.Scope.Region, i.FlowLogID); err != nil {
 			return err
+		}
+		if !there {
+			t.bounded = true // once a change: counting costs
+			if err := t.dropUnknown(i.Scope); err != nil {
+				return err
+			}
 		}
 	}
 	var settled any
