@@ -85,6 +85,11 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 		"credentials are refused":         {fail("CreateFlowLogs", "AuthFailure", http.StatusUnauthorized), "AuthFailure", 1},
 		"the account is suspended":        {fail("CreateFlowLogs", "AccountSuspended", http.StatusForbidden), "AccountSuspended", 1},
 		"an answer that nobody knows":     {fail("CreateFlowLogs", "QuantumFlux", http.StatusBadRequest), "QuantumFlux", 1},
+		"the limit of the account":        {fail("CreateFlowLogs", "FlowLogsLimitExceeded", http.StatusBadRequest), "FlowLogsLimitExceeded", 1},
+		"the parameters are refused":      {fail("CreateFlowLogs", "InvalidParameterValue", http.StatusBadRequest), "InvalidParameterValue", 1},
+		"the tags are refused":            {fail("CreateFlowLogs", "TagPolicyViolation", http.StatusBadRequest), "TagPolicyViolation", 1},
+		"the bucket's policy is full":     {fail("CreateFlowLogs", "LogDestinationPermissionIssueException", http.StatusBadRequest), "LogDestinationPermissionIssue", 1},
+		"the destination is gone":         {func(s *scene, _ *calls) { s.world.RemoveDestination(bucket) }, "does not exist", 1},
 		"looks are refused":               {fail("DescribeFlowLogs", "UnauthorizedOperation", http.StatusForbidden), "UnauthorizedOperation", 1},
 		"looks are throttled":             {func(s *scene, _ *calls) { s.world.Throttle("DescribeFlowLogs", forever) }, "RequestLimitExceeded", 2},
 		"looks time out": {func(_ *scene, c *calls) {
@@ -150,6 +155,28 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 			}
 			if got.NextAttemptAt == nil || !strings.Contains(last.Text, "next attempt at 2026-03-01 13:0") {
 				t.Errorf("next attempt at %v: %s", got.NextAttemptAt, last.Text)
+			}
+			if c.least == 0 { // its lineage flaps, of which people hear each hour
+				s.pass(25 * time.Hour)
+				if all := s.critical(); all[len(all)-1].Time.Sub(last.Time.Time) < 24*time.Hour {
+					t.Errorf("the last alert is of %s", all[len(all)-1].Time)
+				}
+				return
+			}
+			for day := 2; day <= 3; day++ {
+				s.now = last.Time.Add(24*time.Hour - 10*time.Minute)
+				s.pass(9 * time.Minute)
+				if n := len(s.alerts(alert.Blocked)); n != day-1 {
+					t.Fatalf("%d alerts before day %d", n, day)
+				}
+				s.pass(3 * time.Minute)
+				all := s.alerts(alert.Blocked)
+				if len(all) != day {
+					t.Fatalf("%d alerts on day %d", len(all), day)
+				}
+				if last = all[day-1]; last.Level != alert.Critical || last.FlowLogs[0].Attempts < got.Attempts || !strings.Contains(last.Text, c.says) {
+					t.Errorf("on day %d: %s %s", day, last.Level, last.Text)
+				}
 			}
 		})
 	}
