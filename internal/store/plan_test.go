@@ -112,3 +112,26 @@ func TestNothingIsReadButWhatIsDue(t *testing.T) {
 		t.Errorf("%q", plan)
 	}
 }
+
+// TestPruneIsLinear: the rows that go are found by an index, in order, and what
+// goes with each of them by another. Without one on the alert of deliveries, each
+// of a million alerts would read all deliveries.
+func TestPruneIsLinear(t *testing.T) {
+	t.Parallel()
+	s, now := outbox(t)
+	indexed := func(query string, args ...any) {
+		t.Helper()
+		for _, step := range explain(t, s, query, args...) {
+			if strings.Contains(step, "TEMP B-TREE") || strings.HasPrefix(step, "SCAN") && !strings.HasPrefix(step, "SCAN json_each") && !strings.Contains(step, "USING") {
+				t.Errorf("%q in the plan of %s", step, query)
+			}
+		}
+	}
+	for _, p := range prunings {
+		args := []any{now.UnixMilli(), 0, 0, rowsAtOnce}
+		indexed(p.find, args[:argsOf(p.find)]...)
+		for _, remove := range p.remove {
+			indexed(remove, "[1]")
+		}
+	}
+}

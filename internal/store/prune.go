@@ -54,25 +54,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 
 func (s *Store) prune(ctx context.Context, at int64, most int) error {
 	var errs []error
-	for _, p := range []pruning{
-		{name: "incidents", age: `SELECT settled_at FROM incidents WHERE settled_at IS NOT NULL`, find: `SELECT settled_at, rowid, 1 + (SELECT count(*) FROM history h WHERE h.account = i.account AND h.region = i.region AND h.id = i.id)
-			FROM incidents i WHERE settled_at < ?1 AND (settled_at, rowid) > (?2, ?3) ORDER BY settled_at, rowid LIMIT ?4`,
-			remove: []string{`DELETE FROM history WHERE (account, region, id) IN (SELECT account, region, id FROM incidents WHERE rowid IN (SELECT value FROM json_each(?1)))`,
-				`DELETE FROM incidents WHERE rowid IN (SELECT value FROM json_each(?1))`}},
-		{name: "flow_logs", age: `SELECT gone_at FROM flow_logs WHERE gone_at IS NOT NULL`, find: `SELECT gone_at, num, NOT EXISTS (SELECT 1 FROM incidents i WHERE i.account = f.account AND i.region = f.region AND i.id = f.id)
-			FROM flow_logs f WHERE gone_at < ?1 AND (gone_at, num) > (?2, ?3) AND state = 'gone' ORDER BY gone_at, num LIMIT ?4`,
-			remove: []string{`DELETE FROM flow_logs WHERE num IN (SELECT value FROM json_each(?1))`}},
-		{name: "events", age: `SELECT detected_at FROM events`, find: `SELECT detected_at, rowid, due_at IS NULL AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.account = e.account AND i.region = e.region AND i.event_id = e.id)
-				AND NOT EXISTS (SELECT 1 FROM history h CROSS JOIN incidents i ON i.account = h.account AND i.region = h.region AND i.id = h.id
-					WHERE h.account = e.account AND h.region = e.region AND h.event_id = e.id AND i.settled_at IS NULL)
-			FROM events e WHERE detected_at < ?1 AND (detected_at, rowid) > (?2, ?3) ORDER BY detected_at, rowid LIMIT ?4`,
-			remove: []string{`DELETE FROM events WHERE rowid IN (SELECT value FROM json_each(?1))`}},
-		{name: "alerts", age: `SELECT at FROM alerts`, find: `SELECT at, num, iif(EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL), 0,
-			1 + (SELECT count(*) FROM deliveries d WHERE d.alert = a.num))
-			FROM alerts a WHERE at < ?1 AND (at, num) > (?2, ?3) ORDER BY at, num LIMIT ?4`,
-			remove: []string{`DELETE FROM deliveries WHERE alert IN (SELECT value FROM json_each(?1))`,
-				`DELETE FROM alerts WHERE num IN (SELECT value FROM json_each(?1))`}},
-	} {
+	for _, p := range prunings {
 		if err := p.run(ctx, s, at, most); err != nil {
 			errs = append(errs, fmt.Errorf("prune %s: %w", p.name, err))
 		}
@@ -100,6 +82,27 @@ func (s *Store) prune(ctx context.Context, at int64, most int) error {
 		}
 	}
 	return errors.Join(append(errs, s.dropExcess(ctx))...)
+}
+
+// prunings are the tables that Prune reads by age, in this order.
+var prunings = []pruning{
+	{name: "incidents", age: `SELECT settled_at FROM incidents WHERE settled_at IS NOT NULL`, find: `SELECT settled_at, rowid, 1 + (SELECT count(*) FROM history h WHERE h.account = i.account AND h.region = i.region AND h.id = i.id)
+		FROM incidents i WHERE settled_at < ?1 AND (settled_at, rowid) > (?2, ?3) ORDER BY settled_at, rowid LIMIT ?4`,
+		remove: []string{`DELETE FROM history WHERE (account, region, id) IN (SELECT account, region, id FROM incidents WHERE rowid IN (SELECT value FROM json_each(?1)))`,
+			`DELETE FROM incidents WHERE rowid IN (SELECT value FROM json_each(?1))`}},
+	{name: "flow_logs", age: `SELECT gone_at FROM flow_logs WHERE gone_at IS NOT NULL`, find: `SELECT gone_at, num, NOT EXISTS (SELECT 1 FROM incidents i WHERE i.account = f.account AND i.region = f.region AND i.id = f.id)
+		FROM flow_logs f WHERE gone_at < ?1 AND (gone_at, num) > (?2, ?3) AND +state = 'gone' ORDER BY gone_at, num LIMIT ?4`,
+		remove: []string{`DELETE FROM flow_logs WHERE num IN (SELECT value FROM json_each(?1))`}},
+	{name: "events", age: `SELECT detected_at FROM events`, find: `SELECT detected_at, rowid, due_at IS NULL AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.account = e.account AND i.region = e.region AND i.event_id = e.id)
+			AND NOT EXISTS (SELECT 1 FROM history h CROSS JOIN incidents i ON i.account = h.account AND i.region = h.region AND i.id = h.id
+				WHERE h.account = e.account AND h.region = e.region AND h.event_id = e.id AND i.settled_at IS NULL)
+		FROM events e WHERE detected_at < ?1 AND (detected_at, rowid) > (?2, ?3) ORDER BY detected_at, rowid LIMIT ?4`,
+		remove: []string{`DELETE FROM events WHERE rowid IN (SELECT value FROM json_each(?1))`}},
+	{name: "alerts", age: `SELECT at FROM alerts`, find: `SELECT at, num, iif(EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL), 0,
+		1 + (SELECT count(*) FROM deliveries d WHERE d.alert = a.num))
+		FROM alerts a WHERE at < ?1 AND (at, num) > (?2, ?3) ORDER BY at, num LIMIT ?4`,
+		remove: []string{`DELETE FROM deliveries WHERE alert IN (SELECT value FROM json_each(?1))`,
+			`DELETE FROM alerts WHERE num IN (SELECT value FROM json_each(?1))`}},
 }
 
 // pruning of one table. age selects the times by which its rows are old. find
