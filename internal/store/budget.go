@@ -17,7 +17,7 @@ import (
 // the oldest go first. What tells of flow logs that Flowkeeper knows, and what
 // restores need, has no cost and is never dropped.
 const (
-	maxDroppable = 64 << 20 // bytes
+	maxDroppable = 56 << 20 // bytes: with free pages and the write-ahead log the files grow by less than 64 MB
 	shareOfRoom  = 4        // droppable rows take at most one part in so many of the room there is
 	dropAtOnce   = 1000     // rows: what one commit drops at most, unless it adds more
 )

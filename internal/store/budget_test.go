@@ -279,3 +279,31 @@ func TestI12WhatIsThereIsNotCountedAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestI12TheFileIsBoundedOnALargeDisk: however much room there is, what anybody can
+// repeat takes less than 64 MB of the file and its log.
+func TestI12TheFileIsBoundedOnALargeDisk(t *testing.T) {
+	t.Parallel()
+	s := small(t, 1<<40)
+	for n := 0; n < 1600; n += 10 {
+		s.put(t, func(tx remediate.Tx) (err error) {
+			for m := range 10 {
+				a := minor(n + m)
+				a.Text = strings.Repeat("x", 60_000) // a hundred megabytes in all
+				err = errors.Join(err, tx.AddAlert(a))
+			}
+			return err
+		})
+	}
+	if err := s.Prune(t.Context(), noon.Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.w.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		t.Fatal(err)
+	}
+	inUse := s.count(t, `SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size`)
+	size := s.count(t, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)
+	if size+maxLog > 64<<20 || inUse < 40<<20 || s.Dropped().Rows == 0 {
+		t.Errorf("%d KB are in use of a file of %d KB", inUse>>10, size>>10)
+	}
+}
