@@ -341,6 +341,37 @@ func TestAnUnlistedScopeIsTold(t *testing.T) {
 	}
 }
 
+// TestTheClockGoesBackWhileNothingIsTried: what seems to have been lost, or told of,
+// in the time to come counts from now on.
+func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.r.Fleet = noFleet{}
+	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+		f := s.row(id).FlowLog
+		return errors.Join(tx.PutEvent(remediate.Event{Scope: scope, ID: "event", Source: remediate.ByEvent, ToldDeletion: s.now, DetectedAt: s.now, OverdueAt: s.now}),
+			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, RootID: id, ResourceID: f.ResourceID, EventID: "event", Source: remediate.ByEvent, State: remediate.Open, Known: true,
+				Action: remediate.Restore, Frozen: f.Settings, OpenedAt: s.now.Add(48 * time.Hour), DetectedAt: s.now}))
+	}))
+	alerts := func(want int, after time.Duration) {
+		t.Helper()
+		for end := s.now.Add(after); s.now.Before(end); s.now = s.now.Add(time.Minute) {
+			s.must(s.r.TellDue(t.Context(), func() {}))
+		}
+		if n := len(s.alerts(alert.Blocked)); n != want {
+			t.Errorf("%d alerts", n)
+		}
+	}
+	alerts(1, 15*time.Minute)
+	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+		i, _, err := tx.Incident(scope, id)
+		i.ToldStuckAt = s.now.Add(72 * time.Hour)
+		return errors.Join(err, tx.PutIncident(i))
+	}))
+	alerts(2, 50*time.Hour)
+}
+
 // TestTellDueNeedsNoStep: people hear though the scope has no client and no
 // restorer, or its step in hand hangs.
 func TestTellDueNeedsNoStep(t *testing.T) {

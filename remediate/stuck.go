@@ -59,6 +59,12 @@ func (r *Remediator) tellStuck(tx Tx, e Event, now time.Time) (Event, error) {
 		overdue := i.overdueAt(r.Policy)
 		due := !overdue.IsZero() && (!overdue.After(now) || !i.ToldStuckAt.IsZero() && now.Sub(i.ToldStuckAt) >= remindWith)
 		if !due && !i.stuckNews() {
+			if was := all[n]; i.OpenedAt.Before(was.OpenedAt) || i.MissingSince.Before(was.MissingSince) || i.ToldStuckAt.Before(was.ToldStuckAt) || i.WaitUntil.Before(was.WaitUntil) {
+				if err := tx.PutIncident(i); err != nil { // the clock went back: it counts from now on
+					return e, err
+				}
+			}
+			all[n] = i
 			continue
 		}
 		if allowed, err := r.mayStayAway(tx, i, now); err != nil {
