@@ -1,9 +1,11 @@
 package remediate_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -60,5 +62,50 @@ func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 	s.is(ids[1], remediate.Closed, remediate.Released)
 	if got := len(s.here("vpc-1")) + len(s.here("vpc-2")) + len(s.here("vpc-3")); got != before || len(s.here("vpc-1")) != 1 || s.creates() != 1 {
 		t.Errorf("%d flow logs instead of %d; %d creates", got, before, s.creates())
+	}
+}
+
+// TestAnAdoptedCopyLeavesNothingDarkInSilence: it can say that people have heard of
+// what is not back, or have no event to tell it with.
+func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
+	t.Parallel()
+	for _, there := range []bool{true, false} {
+		s := newScene(t)
+		id := s.protect(1)[0]
+		s.world.Deny("flowkeeper", "CreateFlowLogs")
+		s.hear(s.attack(id))
+		s.pass(time.Minute)
+		s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+			i, _, err := tx.Incident(scope, id)
+			if err != nil {
+				return err
+			}
+			e, _, err := tx.Event(scope, i.EventID)
+			e.ToldClosed, e.DueAt, e.StuckAt, e.OverdueAt = s.now, time.Time{}, time.Time{}, time.Time{}
+			i.ToldStuckAt = s.now.Add(1000 * time.Hour)
+			if !there {
+				i.EventID = "another"
+			}
+			return errors.Join(err, tx.PutEvent(e), tx.PutIncident(i))
+		}))
+		before := len(s.alerts(alert.Blocked))
+		s.must(s.store.CopyTo(t.Context(), s.path+".copy"))
+		s.must(s.store.Close())
+		s.must(store.Adopt(t.Context(), s.path+".copy", s.path+".back", store.Adoption{Now: s.now, Made: s.now, Stale: 48 * time.Hour}))
+		s.path += ".back"
+		s.start()
+		s.refresh()
+		s.pass(20 * time.Minute)
+		if n := len(s.alerts(alert.Blocked)); n != before+1 {
+			t.Errorf("event %v: %d alerts after %d", there, n, before)
+		}
+		s.world.Allow("flowkeeper", "CreateFlowLogs")
+		s.pass(time.Hour)
+		s.refresh()
+		s.pass(time.Hour)
+		s.restored("vpc-1")
+		if len(s.alerts(alert.Closed)) != 1 {
+			t.Errorf("event %v: %d ends", there, len(s.alerts(alert.Closed)))
+		}
 	}
 }

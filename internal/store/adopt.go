@@ -239,6 +239,10 @@ func (t *tx) adoptRow(r inventory.Row, now time.Time, found *Adopted) error {
 	switch pending := i.State == remediate.Open || i.State == remediate.Blocked; {
 	case pending && (live || protected):
 		i.WaitUntil, i.NextAttemptAt = time.Time{}, now // nobody waits for what a rule, or the copy, says
+		i.ToldStuckAt, i.Stuck, i.StuckNews = time.Time{}, nil, false
+		if err := t.adoptEvent(i, now); err != nil {
+			return err
+		}
 	case pending:
 		return t.dropIncident(r.Scope, r.ID) // it would end as it begins: nothing is to come back
 	case live && !i.Listens():
@@ -248,6 +252,24 @@ func (t *tx) adoptRow(r inventory.Row, now time.Time, found *Adopted) error {
 		return nil
 	}
 	return t.PutIncident(i)
+}
+
+// adoptEvent makes people hear, in five minutes at the latest, of what is to come back
+// and is not: whatever the copy says that they have heard.
+func (t *tx) adoptEvent(i remediate.Incident, now time.Time) error {
+	e, ok, err := t.Event(i.Scope, i.EventID)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		e = remediate.Event{Source: i.Source, Level: alert.High, DetectedAt: now, ToldDeletion: now}
+	}
+	if e.ToldDeletion.IsZero() && e.Source != remediate.ByDrift || e.ToldDeletion.After(now) {
+		e.ToldDeletion = now // or nothing is told of it
+	}
+	e.Scope, e.ID, e.Unknown, e.ToldClosed = i.Scope, i.EventID, false, time.Time{}
+	e.DueAt, e.StuckAt, e.OverdueAt = now, time.Time{}, now.Add(5*time.Minute)
+	return t.PutEvent(e)
 }
 
 // dropStray forgets the incidents of flow logs that the copy has no row of, but
