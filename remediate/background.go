@@ -90,11 +90,12 @@ func (r *Remediator) aside(ctx context.Context, s inventory.Scope, fs []detectio
 	return err
 }
 
-// learnCreated is created. While it takes longer than createdGrace its scope counts
-// as slow.
+// learnCreated is created. While it takes almost as long as createdGrace, and longer,
+// its scope counts as slow: before the handler that waits for it goes on to the next
+// message.
 func (r *Remediator) learnCreated(ctx context.Context, s inventory.Scope, fs []detection.Finding) {
 	slow := &r.scope(s).slow
-	late := time.AfterFunc(createdGrace, func() { slow.Add(1) })
+	late := time.AfterFunc(createdGrace*9/10, func() { slow.Add(1) })
 	defer func() {
 		if !late.Stop() {
 			slow.Add(-1)
