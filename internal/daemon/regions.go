@@ -153,13 +153,14 @@ func (v *discovery) soon() {
 	}
 }
 
-// settle returns once AWS has been asked within discoverPause, or can't be soon.
+// settle returns once AWS has been asked since discoverPause before now, or can't
+// be soon.
 func (v *discovery) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
-	for ctx.Err() == nil {
+	for now := time.Now(); ctx.Err() == nil; {
 		v.mu.Lock()
-		fresh, over := time.Since(v.began) < discoverPause, v.over
+		fresh, over := now.Sub(v.began) < discoverPause, v.over // however long the answer takes
 		v.mu.Unlock()
 		if fresh {
 			return

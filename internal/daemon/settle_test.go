@@ -1,0 +1,41 @@
+package daemon
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestADiscoveryMayTakeLongerThanItsPause: one account that does not answer takes
+// listTimeout of it. Whoever waits to know whether a Region is enabled needs one
+// answer, not another and another until settleTimeout.
+func TestADiscoveryMayTakeLongerThanItsPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newDiscovery(nil)
+		ended := make(chan struct{})
+		times := 0
+		var turns sync.WaitGroup
+		turns.Go(func() {
+			for {
+				select {
+				case <-v.asked:
+				case <-ended:
+					return
+				}
+				began := time.Now()
+				times++
+				time.Sleep(discoverPause + time.Second)
+				v.done(began)
+			}
+		})
+		begun := time.Now()
+		v.settle(t.Context())
+		took := time.Since(begun)
+		close(ended)
+		turns.Wait()
+		if took != discoverPause+time.Second || times != 1 {
+			t.Errorf("took %s, and %d of them", took, times)
+		}
+	})
+}
