@@ -11,22 +11,25 @@ type patch struct{ file, old, new string }
 
 var teeth = []tooth{
 	{"I1 acknowledged first", []patch{{"watcher/handle.go",
-		`	records, suspects, bad := decode(c)
-`, `	records, suspects, bad := decode(c)
+		`	d := decode(c)
+`, `	d := decode(c)
 	w.deleteOnce(work, []*string{m.ReceiptHandle})
 `}}},
 	{"I1 alert outside the commit", []patch{{"remediate/handle.go",
-		`	if err := add(tx, a); err != nil {
+		`		err = add(tx, a)
+	}
+	if err != nil {
 		return false, err
 	}
-	if known {`, `	r.late = append(r.late, a)
+	if known {`, `		r.late = append(r.late, a)
+	}
+	if err != nil {
+		return false, err
+	}
 	if known {`}, {"remediate/handle.go",
 		`	if err == nil {
 		r.Wake()
-		r.heard(news)
-		return nil
-	}
-	for _, f`, `	for _, a := range r.late {
+		r.heard(news)`, `	for _, a := range r.late {
 		if err == nil {
 			err = r.Store.Update(ctx, func(tx Tx) error { return add(tx, a) })
 		}
@@ -34,13 +37,10 @@ var teeth = []tooth{
 	r.late = nil
 	if err == nil {
 		r.Wake()
-		r.heard(news)
-		return nil
-	}
-	for _, f`}, {"remediate/remediate.go",
-		`	mu     sync.Mutex
-	scopes `, `	late   []alert.Alert
-	mu     sync.Mutex
+		r.heard(news)`}, {"remediate/remediate.go",
+		`	mu      sync.Mutex
+	scopes `, `	late    []alert.Alert
+	mu      sync.Mutex
 	scopes `}}},
 	{"I2 trusted event", []patch{{"remediate/decide.go",
 		`	case s.alive:
