@@ -105,7 +105,7 @@ var teeth = []tooth{
 		`		i.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 `, ``}}},
 	{"refused credentials kept", []patch{{"internal/scopes/source.go",
-		`	if !s.drop(ctx, used, client) || request.RewindStream() != nil {`, `	if used.AccessKeyID != "" {`}}},
+		`	if !s.drop(ctx, used, client, why) || request.RewindStream() != nil {`, `	if used.AccessKeyID != "" {`}}},
 	{"I13 wrong credentials believed", []patch{{"internal/scopes/scopes.go",
 		`	if verdict != nil {
 		return aws.Credentials{}, verdict
