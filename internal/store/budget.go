@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"modernc.org/sqlite"
+
+	"flowkeeper/alert"
 )
 
 // Whoever may call an API of the account, with or without any permission, can
@@ -185,15 +187,18 @@ func outOfRoom(err error) bool {
 	return errors.As(err, &code) && code.Code()&0xff == full || errors.Is(err, syscall.ENOSPC)
 }
 
-// makeRoom drops the oldest droppable rows where the disk is full, and reports
-// whether there were any. That writes, too: where there is no room for much, less
-// is tried.
+// makeRoom drops the oldest droppable rows where the disk is full, and where there
+// are none what nothing waits for. It reports whether there was any. That writes,
+// too: where there is no room for much, less is tried.
 func (s *Store) makeRoom(ctx context.Context) bool {
 	_, _ = s.w.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`) // as far as there is room
 	for most := int64(dropAtOnce); most > 0; most /= 10 {
 		var done bool
 		err := s.transact(ctx, func(t *tx) error {
 			_, err := t.drop(maxDroppable, most)
+			if err == nil && t.droppedRows == 0 {
+				err = t.dropSpare(most)
+			}
 			done = t.droppedRows > 0
 			return err
 		})
@@ -202,6 +207,55 @@ func (s *Store) makeRoom(ctx context.Context) bool {
 		}
 	}
 	return false
+}
+
+// Where a full disk has nothing droppable left, restores and the alerts of deletions
+// need room all the same: forged records that name known flow logs leave lines of
+// history and alerts without end.
+const (
+	spareLines = 10                // of an incident's history stay, the last
+	spareAge   = 2 * alert.MinRing // of an alert that every sink has: what answers it looks at when it was sent
+)
+
+// dropSpare drops, of the tables that nothing waits for, the oldest rows: at most so
+// many of history and alerts, or else the examples that bursts hold.
+func (t *tx) dropSpare(most int64) error {
+	const old = `SELECT num FROM alerts a WHERE at < ? AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL) ORDER BY at, num LIMIT ?`
+	before := t.s.now().Add(-spareAge).UnixMilli()
+	for _, d := range []struct {
+		query string
+		args  []any
+		rows  bool
+	}{
+		{`DELETE FROM history WHERE num IN (SELECT num FROM history h WHERE EXISTS (SELECT 1 FROM history x
+			WHERE x.account = h.account AND x.region = h.region AND x.id = h.id AND x.num > h.num LIMIT 1 OFFSET ?) ORDER BY num LIMIT ?)`, []any{spareLines - 1, most}, true},
+		{`DELETE FROM deliveries WHERE alert IN (` + old + `)`, []any{before, most}, false},
+		{`DELETE FROM alerts WHERE num IN (` + old + `)`, []any{before, most}, true},
+	} {
+		n, err := t.changed(d.query, d.args...)
+		if err != nil {
+			return err
+		}
+		if d.rows {
+			t.droppedRows += n
+		}
+	}
+	if t.droppedRows > 0 {
+		return nil
+	}
+	n, err := t.changed(`UPDATE bursts SET body = json_remove(body, '$.Held.Examples', '$.Held.Seen') WHERE key IN
+		(SELECT key FROM bursts WHERE json_array_length(body, '$.Held.Examples') > 1 LIMIT ?)`, most)
+	t.droppedRows += n
+	return err
+}
+
+// changed is exec, and how many rows it changed.
+func (t *tx) changed(query string, args ...any) (int64, error) {
+	res, err := t.q.ExecContext(t.ctx, query, args...)
+	if err != nil {
+		return 0, fmt.Errorf("write %s: %w", t.s.path, err)
+	}
+	return res.RowsAffected()
 }
 
 // transact runs fn in a transaction of its own, beside group commit: for whoever

@@ -307,3 +307,69 @@ func TestI12TheFileIsBoundedOnALargeDisk(t *testing.T) {
 		t.Errorf("%d KB are in use of a file of %d KB", inUse>>10, size>>10)
 	}
 }
+
+// TestAFullDiskHasRoomForDeletions: what forged records of known flow logs leave is
+// no droppable row. Where nothing else can be dropped, old lines of history go, and
+// alerts that every sink has.
+func TestAFullDiskHasRoomForDeletions(t *testing.T) {
+	t.Parallel()
+	now := noon
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return now }, MaxBytes: 2 << 20,
+		Route: func(alert.Alert) []string { return []string{"hook"} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	long := strings.Repeat("x", 3000)
+	for n := range 600 {
+		id := fmt.Sprint("real-", n)
+		s.put(t, func(tx remediate.Tx) error {
+			return errors.Join(tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-known", State: remediate.Open, Known: true, EventID: "mixed", DetectedAt: noon}),
+				tx.AddHistory(scope, "fl-known", remediate.Entry{At: now, Text: long, EventID: id}),
+				tx.AddHistory(scope, fmt.Sprint("fl-", n%20), remediate.Entry{At: now, Text: long, EventID: id}),
+				tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: now}, Kind: alert.Deletion, Text: long}))
+		})
+		if n > 5 { // a sink has not got the first ones
+			if err := s.Sent(t.Context(), "hook", id, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(10 * time.Second)
+	}
+	for name, query := range map[string]string{
+		"alerts that wait":          `SELECT count(*) = 6 FROM deliveries JOIN alerts ON num = alert WHERE sent_at IS NULL`,
+		"the last alert":            `SELECT count(*) = 1 FROM alerts WHERE id = 'real-599'`,
+		"the last lines of history": `SELECT count(*) >= 10 AND max(event_id = 'real-599') FROM history WHERE id = 'fl-known'`,
+		"the incident":              `SELECT count(*) = 1 FROM incidents`,
+		"deliveries of no alert":    `SELECT count(*) = 0 FROM deliveries WHERE alert NOT IN (SELECT num FROM alerts)`,
+	} {
+		if s.count(t, query) != 1 {
+			t.Errorf("%s: not as it should be", name)
+		}
+	}
+	if s.Dropped().Rows == 0 {
+		t.Error("nothing was dropped")
+	}
+}
+
+// TestAFullDiskOfBursts: so do the examples that bursts hold.
+func TestAFullDiskOfBursts(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return noon }, MaxBytes: 2 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for n := range 300 {
+		b := remediate.Burst{Key: fmt.Sprint(n), Class: "attempt", Scope: scope, DueAt: noon, Held: remediate.Held{Calls: 40, Gravest: &alert.Alert{Kind: alert.Attempt}}}
+		s.put(t, func(tx remediate.Tx) error { return tx.PutBurst(b) })
+		if err := s.write(t.Context(), func(x *tx) error {
+			return x.exec(`UPDATE bursts SET body = json_set(body, '$.Held.Examples', json_array(?1, ?1)) WHERE key = ?2`, strings.Repeat("x", 6000), b.Key)
+		}); err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if n := s.count(t, `SELECT count(*) FROM bursts WHERE json_extract(body, '$.Held.Calls') = 40`); n != 300 {
+		t.Errorf("%d bursts are left", n)
+	}
+}
