@@ -71,6 +71,16 @@ func sourceOf(cfg aws.Config) *source {
 	return newSource(cfg.Credentials, nil, nil)
 }
 
+// OnClock returns cfg with credentials that are loaded again, where AWS refuses them,
+// by another clock than the machine's: for one who moves the time.
+func OnClock(cfg aws.Config, now func() time.Time) aws.Config {
+	s := sourceOf(cfg)
+	s.now = now
+	cfg = cfg.Copy()
+	cfg.Credentials = s
+	return cfg
+}
+
 // Retrieve implements aws.CredentialsProvider.
 func (s *source) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	before := s.generation()

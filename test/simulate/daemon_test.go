@@ -62,8 +62,8 @@ func (d *daemon) start() {
 	d.p.must(err)
 	d.store = st
 	d.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(d.credentials)) // as read once from a file
-	base := scopes.Account{}.Reach(aws.Config{Region: region, HTTPClient: wire{d.mortal, d, d.p.world.HTTPClient().Transport},
-		Credentials: d.keys, Retryer: impatient})
+	base := scopes.Account{}.Reach(scopes.OnClock(aws.Config{Region: region, HTTPClient: wire{d.mortal, d, d.p.world.HTTPClient().Transport},
+		Credentials: d.keys, Retryer: impatient}, d.p.theirs))
 	fleet, err := scopes.Connect(ctx, base, []scopes.Account{{ID: account}}, d.p.regions, slog.New(slog.DiscardHandler))
 	d.p.must(err)
 	mem := memory{st, d.mortal, d}
