@@ -64,8 +64,9 @@ const (
 )
 
 // darknessAlerted: people hear, critically, of what is not back after five
-// minutes, and then daily, however AWS answers. What is late counts from the
-// first step that could have told.
+// minutes, and then daily, however AWS answers. The time that it waits, by a rule or
+// for the record of a drift, does not count. What is late counts from the first step
+// that could have told.
 func (p *play) darknessAlerted(d *daemon, i remediate.Incident, at time.Time) {
 	_, released := p.releases[i.FlowLogID]
 	if i.State == remediate.Restored || !i.Known || i.Action == remediate.Ignore || released || p.decoys[i.FlowLogID] || p.waved[i.FlowLogID] {
@@ -76,7 +77,7 @@ func (p *play) darknessAlerted(d *daemon, i remediate.Incident, at time.Time) {
 		since = i.MissingSince // its lineage is
 	}
 	from := since
-	if i.Waited > 0 && i.WaitUntil.After(since) {
+	if i.WaitUntil.After(since) {
 		since = i.WaitUntil
 	}
 	var last time.Time
