@@ -1,11 +1,14 @@
 package remediate_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
@@ -240,5 +243,33 @@ func TestADriftLearnsWhoItWas(t *testing.T) {
 			s.is(id, remediate.Verified, "")
 			s.resolved()
 		})
+	}
+}
+
+// slowEC2 is EC2 whose answers take so long that the call ends first.
+type slowEC2 struct {
+	remediate.EC2
+	s *scene
+}
+
+func (e slowEC2) DescribeFlowLogs(context.Context, *ec2.DescribeFlowLogsInput, ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
+	e.s.now = e.s.now.Add(30 * time.Second)
+	return nil, context.DeadlineExceeded
+}
+
+// TestADriftIsToldThoughAStepTookLonger: the step that began before the alert was due
+// ends after that, and must not take its time for told.
+func TestADriftIsToldThoughAStepTookLonger(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.attack(s.protect(1)...)
+	s.refresh()
+	s.r.Fleet = fleet{scope: slowEC2{s.api, s}}
+	for range 2 {
+		_, err := s.r.Step(t.Context(), scope, func() {})
+		s.must(err)
+	}
+	if n := len(s.alerts(alert.Deletion)); n != 1 {
+		t.Errorf("%d alerts", n)
 	}
 }

@@ -129,6 +129,15 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 	if !e.ToldClosed.IsZero() && e.Due().IsZero() {
 		return nil // over
 	}
+	if !told && !e.DueAt.IsZero() && !now.Before(e.DueAt) { // a drift, by a step that began before that
+		if err := r.tellLoss(tx, e, true, now); err != nil {
+			return err
+		}
+		if e, _, err = tx.Event(s, eventID); err != nil {
+			return err
+		}
+		told = !e.ToldDeletion.IsZero()
+	}
 	late, stuck := !now.Before(e.DueAt), soonest(e.StuckAt, e.OverdueAt)
 	due := !stuck.IsZero() && !now.Before(stuck)
 	if !late && !due {
