@@ -73,10 +73,11 @@ func (p *play) darknessAlerted(d *daemon, i remediate.Incident, at time.Time) {
 		return // it is back, or may stay away
 	}
 	since := i.OpenedAt
-	if !i.MissingSince.IsZero() {
-		since = i.MissingSince // its lineage is
-	}
 	from := since
+	if !i.MissingSince.IsZero() {
+		since = i.MissingSince // its lineage is, from the end of a rule's wait on, before which people may have heard
+		from = since.Add(-p.policy.Rules[0].Wait)
+	}
 	if i.WaitUntil.After(since) {
 		since = i.WaitUntil
 	}
