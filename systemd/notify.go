@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -18,6 +19,14 @@ type Notifier struct{}
 
 // Listening reports whether a service manager hears what is told.
 func (Notifier) Listening() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
+
+// Service reports whether systemd itself started this process, for a unit. A process
+// that some service started, as a terminal's shell, inherits INVOCATION_ID from it,
+// and SYSTEMD_EXEC_PID with another number (systemd.exec(5); since systemd 248).
+func Service() bool {
+	pid, set := os.LookupEnv("SYSTEMD_EXEC_PID")
+	return os.Getenv("INVOCATION_ID") != "" && (!set || pid == strconv.Itoa(os.Getpid()))
+}
 
 // Ready ends the start: what is ordered after the unit begins now.
 func (Notifier) Ready() error { return notify(daemon.SdNotifyReady) }

@@ -150,3 +150,23 @@ func TestWatchdogRefusesNonsense(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestService: a shell in a terminal inherits the variables of the terminal's service.
+func TestService(t *testing.T) {
+	own := strconv.Itoa(syscall.Getpid())
+	for _, c := range []struct {
+		invocation, pid string
+		want            bool
+	}{
+		{"", "", false},
+		{"", own, false},
+		{"0123456789abcdef0123456789abcdef", own, true},
+		{"0123456789abcdef0123456789abcdef", "1", false},
+	} {
+		t.Setenv("INVOCATION_ID", c.invocation)
+		t.Setenv("SYSTEMD_EXEC_PID", c.pid)
+		if got := Service(); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}

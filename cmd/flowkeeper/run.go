@@ -31,7 +31,9 @@ feeds the watchdog; elsewhere http.listen answers /readyz, /healthz and
 
 It ends with 0 after a signal, 78 for a wrong configuration, and 1 when it can't
 begin: http.listen is in use, another daemon has the state file, or the queue is
-missing and never answered before.`,
+missing and never answered before. As a service of systemd it also ends with 1
+when AWS refuses credentials that came from its environment, to be started with
+what that holds now.`,
 		Example: `  # In a terminal, with a state file here
   flowkeeper run --config flowkeeper.yaml --state ./state.db
 

@@ -54,7 +54,9 @@ type Daemon struct {
 	backup    *backup.Backup // nil: none
 	meters    *meters
 	untaken   *untaken
-	base      aws.Config // AWS, whose clients count their calls
+	base      aws.Config    // AWS, whose clients count their calls
+	stale     chan struct{} // see endWithStaleEnvironment
+	began     time.Time     // when this process began: its environment is that old
 
 	connected  atomic.Bool // the fields below are there
 	fleet      *scopes.Fleet
@@ -92,6 +94,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	}
 	d.meters = newMeters(d.sinkNames())
 	d.base = d.meters.counting(d.AWS)
+	d.watchEnvironment()
 	if d.sinks, err = Sinks(d.Config, d.base, d.Log, d.Version); err != nil {
 		return err
 	}
@@ -269,6 +272,7 @@ func (d *Daemon) loops(ctx context.Context) error {
 	g.Go(func() error { return d.keepBeating(ctx) })
 	g.Go(func() error { return d.keepTelling(ctx) })
 	g.Go(func() error { return d.noticeCommands(ctx) })
+	g.Go(func() error { return d.endWithStaleEnvironment(ctx) })
 	g.Go(func() error { return systemd.Watchdog(ctx, func() bool { return d.healthy() == nil }) })
 	g.Go(func() error {
 		if d.reach(ctx) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -35,6 +36,7 @@ type source struct {
 	loaded   uint64                // how often there were others than before
 	latest   time.Time             // when load was last called
 	futile   map[string]futileness // by client
+	onStale  func()                // see OnRefusedEnvironment; nil: nobody asks
 }
 
 // futileness is how often in a row AWS refused a client's credentials although
@@ -79,6 +81,29 @@ func OnClock(cfg aws.Config, now func() time.Time) aws.Config {
 	cfg = cfg.Copy()
 	cfg.Credentials = s
 	return cfg
+}
+
+// OnRefusedEnvironment has stale called whenever AWS refuses the credentials of a
+// cfg made by Base, and they came from the process's environment: that can't be
+// read again. A refused AssumeRole counts as any other call. One service or Region
+// may be all that refuses them, see RefusedEverywhere. stale is called by any
+// goroutine, each time that loading brought the same again, and must not block.
+func OnRefusedEnvironment(cfg aws.Config, stale func()) {
+	s := sourceOf(cfg)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onStale = stale
+}
+
+// RefusedEverywhere reports whether AWS refuses the credentials of cfg, and not only
+// some service, or a Region that is not enabled: STS answers whoever has valid ones.
+func RefusedEverywhere(ctx context.Context, cfg aws.Config) bool {
+	c, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return false
+	}
+	_, err = whoAmI(ctx, cfg, nil)
+	return Refused(err, c)
 }
 
 // Retrieve implements aws.CredentialsProvider.
@@ -166,6 +191,8 @@ func (s *source) call(ctx context.Context, in middleware.FinalizeInput, next mid
 	return again, againMeta, err
 }
 
+const refusedByAWS = "AWS refuses these credentials"
+
 // unfit says why other credentials are needed; empty: they are not. Those of
 // another account AWS does not refuse: whoever put them there by mistake, and the
 // right ones after that, must not have to restart the daemon (I13).
@@ -174,7 +201,7 @@ func unfit(err error, used aws.Credentials) (why string) {
 		return "these credentials are of another account"
 	}
 	if Refused(err, used) {
-		return "AWS refuses these credentials"
+		return refusedByAWS
 	}
 	return ""
 }
@@ -248,6 +275,9 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why 
 		if s.wasFutile(client) {
 			s.log.Warn(why+", and their source still has the same: put new ones there. What came from the environment, or as a copy of systemd's (LoadCredential=), is read at a start only: restart then", "from", refused.Source)
 		}
+		if why == refusedByAWS && refused.Source == config.CredentialsSourceName {
+			s.stale()
+		}
 		return false
 	}
 	s.mu.Lock()
@@ -314,6 +344,16 @@ func (s *source) wasFutile(client string) (first bool) {
 	s.mu.Unlock()
 	s.isFutile(client)
 	return first
+}
+
+// stale reports that the environment's credentials are refused.
+func (s *source) stale() {
+	s.mu.Lock()
+	f := s.onStale
+	s.mu.Unlock()
+	if f != nil {
+		f()
+	}
 }
 
 func same(a, b aws.Credentials) bool {

@@ -367,6 +367,79 @@ func TestAKeyThatStaysTheSameIsSaidOnce(t *testing.T) {
 	}
 }
 
+// TestTheRefusedEnvironmentIsReported: once for many calls, whoever signs with it, and
+// again after a pause; a file that stays the same is none of it.
+func TestTheRefusedEnvironmentIsReported(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		environment, role bool
+		want              int
+	}{
+		{"environment", true, false, 1},
+		{"a role assumed with the environment's", true, true, 1},
+		{"shared file", false, false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := world()
+			w.AddRole(role, "")
+			key := w.User(ours, "flowkeeper", true)
+			newFile(t, key)
+			if c.environment {
+				t.Setenv("AWS_ACCESS_KEY_ID", key.AccessKeyID)
+				t.Setenv("AWS_SECRET_ACCESS_KEY", key.SecretAccessKey)
+			}
+			cfg := loaded(t, w)
+			reported := 0
+			OnRefusedEnvironment(cfg, func() { reported++ })
+			now := time.Now()
+			cfg = OnClock(cfg, func() time.Time { return now })
+			a := Account{}
+			if c.role {
+				a = Account{ID: theirs, RoleARN: role}
+			}
+			api := sts.NewFromConfig(a.Reach(Account{}.Reach(cfg)))
+			call := func() error {
+				_, err := api.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+				return err
+			}
+			if RefusedEverywhere(t.Context(), cfg) || reported != 0 {
+				t.Fatalf("refused before it is, and reported %d times", reported)
+			}
+			w.RefuseKey(key.AccessKeyID, "InvalidClientTokenId", "")
+			for range 20 {
+				if call() == nil {
+					t.Fatal("accepted")
+				}
+			}
+			if reported != c.want {
+				t.Errorf("reported %d times, want %d", reported, c.want)
+			}
+			now = now.Add(reloadPauseMost)
+			if call() == nil || reported != 2*c.want {
+				t.Errorf("reported %d times a minute later, want %d", reported, 2*c.want)
+			}
+			if !RefusedEverywhere(t.Context(), cfg) {
+				t.Error("not refused by STS")
+			}
+		})
+	}
+}
+
+// TestAForeignEnvironmentIsNotReported: AWS does not refuse another account's key.
+func TestAForeignEnvironmentIsNotReported(t *testing.T) {
+	w := world()
+	nowhere(t)
+	key := w.User(theirs, "flowkeeper", true)
+	t.Setenv("AWS_ACCESS_KEY_ID", key.AccessKeyID)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", key.SecretAccessKey)
+	cfg := loaded(t, w)
+	OnRefusedEnvironment(cfg, func() { t.Error("reported") })
+	f := connect(t, cfg, nil, Account{ID: ours})
+	if err := try(t, f, ours, "eu-west-1"); err == nil {
+		t.Error("a foreign key is used")
+	}
+}
+
 // TestI13AfterAReload: what is loaded again is verified like what was there at
 // the start, before it signs anything.
 func TestI13AfterAReload(t *testing.T) {

@@ -1,0 +1,140 @@
+package daemon
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+)
+
+// inEnvironment makes a daemon whose credentials came from the environment, under
+// systemd for an hour. It is not for parallel tests.
+func inEnvironment(t *testing.T) (h *house, key fakeaws.Credentials) {
+	t.Helper()
+	h = newHouse(t)
+	key = h.world.User(account, "flowkeeper", false)
+	for k, v := range map[string]string{
+		"AWS_ACCESS_KEY_ID": key.AccessKeyID, "AWS_SECRET_ACCESS_KEY": key.SecretAccessKey, "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_CA_BUNDLE": "",
+		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_CONFIG_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1",
+		"INVOCATION_ID": "0123456789abcdef0123456789abcdef", "SYSTEMD_EXEC_PID": strconv.Itoa(os.Getpid()),
+	} {
+		t.Setenv(k, v)
+	}
+	h.daemon.Log = slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h.environment(time.Hour)
+	return h, key
+}
+
+// environment gives a daemon that was started this long ago what is in it now.
+func (h *house) environment(age time.Duration) {
+	h.t.Helper()
+	base, err := scopes.Base(h.t.Context(), scopes.Options{Region: region, HTTPClient: h.world.HTTPClient()})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.daemon.AWS, h.daemon.began = base, time.Now().Add(-age)
+}
+
+// receives starts the daemon, and waits until the queue has answered with its state file.
+func (h *house) receives() {
+	h.t.Helper()
+	h.refreshed()
+	h.await("the queue's answer to be noted", func() bool { v, err := h.daemon.store.Fact(h.t.Context(), factReceived); return err == nil && v != "" })
+}
+
+const notYet = "not ending for that yet"
+
+// TestARefusedEnvironmentEndsTheDaemon: systemd starts it with the new one. What is
+// refused still, or again, within ten minutes does not end it, nor does it later
+// while it has just been started.
+func TestARefusedEnvironmentEndsTheDaemon(t *testing.T) {
+	h, key := inEnvironment(t)
+	h.receives()
+	h.world.RefuseKey(key.AccessKeyID, "InvalidClientTokenId", "")
+	if err := h.end(); !errors.Is(err, errStaleEnvironment) {
+		t.Fatalf("ended with %v", err)
+	}
+
+	h.anew() // nobody has changed the file
+	h.environment(time.Hour)
+	h.run()
+	h.await("the second to go on", func() bool { return strings.Contains(h.log.String(), notYet) })
+	h.stop()
+	if err := h.end(); err != nil {
+		t.Fatalf("the second ended with %v", err)
+	}
+
+	h.ago(environmentPause)
+	h.anew()
+	h.environment(0)
+	n := strings.Count(h.log.String(), notYet)
+	h.run()
+	h.await("the third, which is young, to go on", func() bool { return strings.Count(h.log.String(), notYet) > n })
+	h.stop()
+	if err := h.end(); err != nil {
+		t.Fatalf("the third ended with %v", err)
+	}
+
+	h.anew()
+	h.environment(environmentFresh)
+	h.run()
+	if err := h.end(); !errors.Is(err, errStaleEnvironment) {
+		t.Errorf("ten minutes later: ended with %v", err)
+	}
+}
+
+// ago has the last end be that long ago.
+func (h *house) ago(d time.Duration) {
+	h.t.Helper()
+	s, err := store.Open(h.t.Context(), h.daemon.Config.State.Path, store.Options{Daemon: true, Route: h.daemon.route})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	v, err := s.Fact(h.t.Context(), factEnvironment)
+	if v == "" {
+		h.t.Error("the end is not remembered")
+	}
+	if err := errors.Join(err, s.SetFact(h.t.Context(), factEnvironment, time.Now().Add(-d).UTC().Format(time.RFC3339)), s.Close()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// TestARegionThatRefusesEndsNothing: the credentials are valid elsewhere.
+func TestARegionThatRefusesEndsNothing(t *testing.T) {
+	h, _ := inEnvironment(t)
+	h.receives()
+	h.world.Fail("DescribeFlowLogs", 1, "AuthFailure", http.StatusUnauthorized)
+	h.await("STS to be asked", func() bool { return strings.Contains(h.log.String(), "STS does not say so") })
+	h.await("the refresh to work again", func() bool { return h.daemon.ready() == nil })
+	h.stop()
+	if err := h.end(); err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+// TestWithoutSystemdARefusedEnvironmentEndsNothing: nobody would start it again.
+func TestWithoutSystemdARefusedEnvironmentEndsNothing(t *testing.T) {
+	h, key := inEnvironment(t)
+	t.Setenv("INVOCATION_ID", "")
+	var said lines
+	base, err := scopes.Base(t.Context(), scopes.Options{Region: region, HTTPClient: h.world.HTTPClient(), Log: slog.New(slog.NewTextHandler(&said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.daemon.AWS = base
+	h.receives()
+	h.world.RefuseKey(key.AccessKeyID, "InvalidClientTokenId", "")
+	h.await("the refusal to be said", func() bool { return strings.Contains(said.String(), "still has the same") })
+	h.stop()
+	if err := h.end(); err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
