@@ -207,6 +207,7 @@ var picks = []struct {
 	{"delete one", 6, func(p *play) { p.strike(p.attacker, 1) }},
 	{"delete many", 2, func(p *play) { p.strike(p.attacker, 2+p.random.IntN(8)) }},
 	{"delete as one who is waited for", 2, func(p *play) { p.strike(p.patient, 1+p.random.IntN(2)) }},
+	{"insist", 1, (*play).insist},
 	{"release", 1, (*play).release},
 	{"forge a record", 2, (*play).forge},
 	{"stop the trail", 1, (*play).stopTrail},

@@ -181,6 +181,35 @@ func (p *play) strike(by *ec2.Client, n int) {
 	p.delete(by, ids, gone)
 }
 
+// insist deletes whatever comes back at one place, time and again: each record is
+// received, and each restore has its time.
+func (p *play) insist() {
+	all := p.here()
+	if len(all) == 0 {
+		return
+	}
+	at := targetOf(all[p.random.IntN(len(all))])
+	for range 7 {
+		p.check()
+		for _, f := range p.here() {
+			if targetOf(f) == at {
+				p.say("  delete %s at %v", f.ID, at)
+				p.delete(p.attacker, []string{f.ID}, []string{f.ID})
+				break
+			}
+		}
+		for range 2 {
+			p.send(false)
+		}
+		for _, d := range p.daemons {
+			d.alive()
+			d.receive()
+			d.step(inventory.Scope{Account: account, Region: regionOf(at.resource)})
+		}
+		p.pass(time.Duration(p.random.Int64N(int64(time.Minute))))
+	}
+}
+
 // delete is one call that deletes flow logs, some of which are there.
 func (p *play) delete(by *ec2.Client, ids, gone []string) {
 	before := len(p.records)
