@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,8 +143,9 @@ func TestAnAssumeRoleThatHangsOnceIsNotWaitedForEver(t *testing.T) {
 		w := world()
 		w.AddRole(role, "")
 		cfg := base(w)
-		hang := true
-		cfg.HTTPClient = silence{cfg.HTTPClient, func(_, service string) bool { return hang && service == "sts" }}
+		var hang atomic.Bool // the SDK asks in a goroutine of its own
+		hang.Store(true)
+		cfg.HTTPClient = silence{cfg.HTTPClient, func(_, service string) bool { return hang.Load() && service == "sts" }}
 		f, err := Connect(t.Context(), cfg, []Account{{ID: theirs, RoleARN: role}}, []string{"eu-west-1"}, silent)
 		if err != nil {
 			t.Fatal(err)
@@ -158,7 +160,7 @@ func TestAnAssumeRoleThatHangsOnceIsNotWaitedForEver(t *testing.T) {
 		if err := ask(); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
-		hang = false
+		hang.Store(false)
 		time.Sleep(assumeTimeout)
 		if err := ask(); err != nil {
 			t.Error(err)
