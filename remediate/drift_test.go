@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -271,5 +272,49 @@ func TestADriftIsToldThoughAStepTookLonger(t *testing.T) {
 	}
 	if n := len(s.alerts(alert.Deletion)); n != 1 {
 		t.Errorf("%d alerts", n)
+	}
+}
+
+// TestI2ADecoyBesideAReleaseThatEnded: a refresh finds a loss, and takes it for
+// released, as the flow log was when it was last seen. The record that comes later
+// says that it was not any more: what stands in its place meanwhile was no
+// replacement, and is not restored.
+func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
+	t.Parallel()
+	for name, recorded := range map[string]bool{"a record comes": true, "none comes": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id := s.protect(1)[0]
+			_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
+				r.ReleasedAt, r.ReleasedUntil = s.now.Add(-time.Hour), s.now.Add(time.Minute)
+				return true
+			})
+			s.must(err)
+			s.now = s.now.Add(10 * time.Minute)
+			deletion := s.attack(id)
+			s.now = s.now.Add(time.Second)
+			decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
+			s.now = s.now.Add(time.Second)
+			s.refresh()
+			s.pass(10 * time.Second)
+			s.is(id, remediate.Closed, remediate.Released)
+			if s.row(decoy).Protected {
+				t.Error("what may be a decoy is protected before a record could come")
+			}
+			if recorded {
+				s.hear(deletion)
+				s.pass(10 * time.Second)
+				s.is(id, remediate.Blocked, remediate.Decoy)
+				s.world.Remove(account, region, decoy)
+				s.pass(time.Hour)
+				s.restored("vpc-1")
+				return
+			}
+			s.pass(3 * time.Minute)
+			if !s.row(decoy).Protected {
+				t.Error("what took the place of a released flow log is not protected")
+			}
+		})
 	}
 }

@@ -180,7 +180,25 @@ func (r *Remediator) close(tx Tx, i Incident, reason, advice string, now time.Ti
 			return err
 		}
 	}
+	if reason == Released && i.Source == ByDrift && now.Before(i.WaitUntil) {
+		// It was released when it was last seen. A record may come that says when it was
+		// deleted: until then, what stands in its place may be a decoy.
+		i.NextAttemptAt = i.WaitUntil
+		return r.put(tx, old, i, advice, now)
+	}
 	if err := r.put(tx, old, i, advice, now); err != nil {
+		return err
+	}
+	return tx.Protect(i.Scope, i.ResourceID)
+}
+
+// finish is the last step of an incident that is settled: nothing is left to do.
+func (r *Remediator) finish(tx Tx, i Incident) error {
+	if !i.Settled() {
+		return nil // it was opened again meanwhile
+	}
+	i.NextAttemptAt = time.Time{}
+	if err := tx.PutIncident(i); err != nil || i.State != Closed {
 		return err
 	}
 	return tx.Protect(i.Scope, i.ResourceID)

@@ -127,6 +127,9 @@ func (r *Remediator) lookAt(ctx context.Context, s inventory.Scope, api EC2, due
 
 // act does one step of one incident.
 func (r *Remediator) act(ctx context.Context, s inventory.Scope, api EC2, i Incident, see seen) error {
+	if i.Settled() {
+		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, _ time.Time) error { return r.finish(tx, i) })
+	}
 	if see.err != nil {
 		if ctx.Err() != nil {
 			return nil // stopping: the next start looks again
@@ -146,13 +149,6 @@ func (r *Remediator) act(ctx context.Context, s inventory.Scope, api EC2, i Inci
 	case Restored:
 		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, now time.Time) error {
 			return r.verify(tx, i, see.look, now)
-		})
-	case Verified, Closed:
-		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, _ time.Time) error {
-			if i.Settled() {
-				i.NextAttemptAt = time.Time{} // nothing is left to do
-			}
-			return tx.PutIncident(i)
 		})
 	}
 	v, err := r.view(ctx, s, i, see.look)
