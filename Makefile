@@ -30,7 +30,7 @@ test:
 
 # The race detector needs cgo.
 race:
-	SIM_STEPS=$${SIM_STEPS:-5000} CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+	SIM_STEPS=$${SIM_STEPS:-5000} CGO_ENABLED=1 $(GO) test -race -timeout 45m ./...
 
 # Against bare SDK loops in the same run: it prints ratios, and asserts no times.
 bench: build
