@@ -180,9 +180,7 @@ func (r *Remediator) close(tx Tx, i Incident, reason, advice string, now time.Ti
 			return err
 		}
 	}
-	if reason == Released && i.Source == ByDrift && now.Before(i.WaitUntil) {
-		// It was released when it was last seen. A record may come that says when it was
-		// deleted: until then, what stands in its place may be a decoy.
+	if i.awaitsRecord(now) {
 		i.NextAttemptAt = i.WaitUntil
 		return r.put(tx, old, i, advice, now)
 	}
@@ -192,10 +190,21 @@ func (r *Remediator) close(tx Tx, i Incident, reason, advice string, now time.Ti
 	return tx.Protect(i.Scope, i.ResourceID)
 }
 
+// awaitsRecord reports whether a record may still open a closed incident again: its
+// flow log was released when it was last seen, and only the record says when it was
+// deleted. Until then, what stands in its place may be a decoy.
+func (i Incident) awaitsRecord(now time.Time) bool {
+	return i.State == Closed && i.Reason == Released && i.Source == ByDrift && now.Before(i.WaitUntil)
+}
+
 // finish is the last step of an incident that is settled: nothing is left to do.
-func (r *Remediator) finish(tx Tx, i Incident) error {
+func (r *Remediator) finish(tx Tx, i Incident, now time.Time) error {
 	if !i.Settled() {
 		return nil // it was opened again meanwhile
+	}
+	if i.awaitsRecord(now) { // a long drift_wait is due before its end, too
+		i.NextAttemptAt = i.WaitUntil
+		return tx.PutIncident(i)
 	}
 	i.NextAttemptAt = time.Time{}
 	if err := tx.PutIncident(i); err != nil || i.State != Closed {

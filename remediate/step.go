@@ -128,7 +128,7 @@ func (r *Remediator) lookAt(ctx context.Context, s inventory.Scope, api EC2, due
 // act does one step of one incident.
 func (r *Remediator) act(ctx context.Context, s inventory.Scope, api EC2, i Incident, see seen) error {
 	if i.Settled() {
-		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, _ time.Time) error { return r.finish(tx, i) })
+		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, now time.Time) error { return r.finish(tx, i, now) })
 	}
 	if see.err != nil {
 		if ctx.Err() != nil {
