@@ -192,17 +192,20 @@ func (r *Remediator) lookBeside(ctx context.Context, s inventory.Scope, fs []det
 	resources := map[string]bool{}
 	err := r.Store.View(ctx, func(tx Tx) error {
 		for _, f := range fs {
+			rows, err := tx.Names(s, f.Deleted)
+			if err != nil {
+				return err
+			}
 			actor := f.Actor()
-			for _, id := range f.Deleted {
-				row, ok, err := tx.FlowLog(s, id)
-				if err != nil {
-					return err
+			for id, row := range rows {
+				if !row.Protected || row.Imported {
+					continue
 				}
 				done, err := tx.Recorded(s, id, f.Record.EventID, claimOf(&actor, f.Record.EventTime))
 				if err != nil {
 					return err
 				}
-				if ok && !done && row.Protected && !row.Imported {
+				if !done {
 					resources[row.ResourceID] = true
 				}
 			}
@@ -309,13 +312,12 @@ func (r *Remediator) heard(deletions []time.Time) {
 // for. The alert has an ID of its own: the one that is stored later says that the
 // restore goes on, and a receiver that drops repeats must take it.
 func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f detection.Finding, now time.Time) {
-	incidents, asked := make([]Incident, len(f.Deleted)), true
+	var rows map[string]inventory.Row
+	err := r.Store.View(ctx, func(tx Tx) (err error) { rows, err = tx.Names(s, f.Deleted); return err })
+	asked := err == nil // or all are unknown
+	incidents := make([]Incident, len(f.Deleted))
 	for n, id := range f.Deleted {
-		var row inventory.Row
-		known := false
-		if err := r.Store.View(ctx, func(tx Tx) (err error) { row, known, err = tx.FlowLog(s, id); return err }); err != nil {
-			asked = false // unknown, then
-		}
+		row, known := rows[id]
 		incidents[n] = newIncident(s, id, row, known, now)
 	}
 	e := newEvent(s, f, now)
@@ -347,10 +349,14 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 		return false, err
 	}
 	told := newEvent(s, f, now)
-	incidents, foreseen := make([]Incident, 0, len(f.Deleted)), make([]string, 0, len(f.Deleted))
+	opening, beyond, err := r.opening(tx, s, f.Deleted)
+	if err != nil {
+		return false, err
+	}
+	incidents, foreseen := make([]Incident, 0, len(opening)), make([]string, 0, len(opening))
 	quiet := len(f.Deleted) > 0 && len(f.Failed) == 0
 	news = !known
-	for _, id := range f.Deleted {
+	for _, id := range opening {
 		i, fresh, excused, err := r.open(tx, s, id, f, now)
 		if err != nil {
 			return false, err
@@ -383,7 +389,11 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if told, err = joinCampaign(tx, told, incidents, now); err != nil {
 		return false, err
 	}
-	a := r.deletionAlert(told, incidents, now)
+	named := incidents
+	for _, id := range beyond {
+		named = append(named, newIncident(s, id, inventory.Row{}, false, now))
+	}
+	a := r.deletionAlert(told, named, now)
 	a.RaisedBy, a.Recent = raisedBy, recent
 	for n, why := range foreseen {
 		a.FlowLogs[n].Foreseen = why

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"flowkeeper/inventory"
@@ -49,14 +47,19 @@ func (t *tx) HasAlert(id string) (ok bool, err error) {
 }
 
 func (t *tx) Names(s inventory.Scope, ids []string) (map[string]inventory.Row, error) {
-	list, err := json.Marshal(ids)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, s.Account, s.Region, string(list))
+	rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, s.Account, s.Region, body(ids))
 	out := make(map[string]inventory.Row, len(rows))
 	for _, r := range rows {
 		out[r.ID] = r
+	}
+	return out, err
+}
+
+func (t *tx) HaveIncident(s inventory.Scope, ids []string) (map[string]bool, error) {
+	there, err := each[string](t, `SELECT json_quote(id) FROM incidents WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, s.Account, s.Region, body(ids))
+	out := make(map[string]bool, len(there))
+	for _, id := range there {
+		out[id] = true
 	}
 	return out, err
 }

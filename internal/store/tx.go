@@ -253,13 +253,17 @@ func (t *tx) PutIncident(i remediate.Incident) error {
 		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, cost, i.Tried+i.Looks, text)
 }
 
-// dropUnknown forgets the incidents of unknown flow logs that are too many, the
-// settled ones first.
+// dropUnknown forgets the incidents of unknown flow logs when they are too many, the
+// settled ones first: a tenth more than needed, as finding them costs.
 func (t *tx) dropUnknown(s inventory.Scope) error {
+	n := 0
+	if err := t.one(&n, `SELECT count(*) FROM incidents WHERE known = 0 AND account = ? AND region = ?`, s.Account, s.Region); err != nil || n <= maxUnknown {
+		return err
+	}
 	const tooMany = ` AND account = ?1 AND region = ?2 AND id IN (SELECT id FROM incidents WHERE known = 0 AND account = ?1 AND region = ?2
-		ORDER BY state = 'open', detected_at LIMIT max(0, (SELECT count(*) FROM incidents WHERE known = 0 AND account = ?1 AND region = ?2) - ?3))`
+		ORDER BY state = 'open', detected_at LIMIT ?3)`
 	for _, q := range []string{`DELETE FROM history WHERE 1` + tooMany, `DELETE FROM incidents WHERE known = 0` + tooMany} {
-		if err := t.exec(q, s.Account, s.Region, maxUnknown); err != nil {
+		if err := t.exec(q, s.Account, s.Region, n-maxUnknown*9/10); err != nil {
 			return err
 		}
 	}

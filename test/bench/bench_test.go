@@ -43,6 +43,7 @@ type bed struct {
 	pager    string // URL
 
 	paged    chan time.Time    // deletion alerts received
+	about    string            // what they must name, to be noted; empty: anything
 	resource map[string]string // by flow log
 }
 
@@ -59,7 +60,7 @@ func newBed(b testing.TB, latency time.Duration) *bed {
 	s.sqs = sqs.New(sqs.Options{Region: region, BaseEndpoint: &url, Credentials: s.user()})
 	pager := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		at := time.Now()
-		if body, err := io.ReadAll(r.Body); err == nil && !strings.Contains(string(body), `"kind":"restored"`) {
+		if body, err := io.ReadAll(r.Body); err == nil && !strings.Contains(string(body), `"kind":"restored"`) && strings.Contains(string(body), s.about) {
 			s.paged <- at
 		}
 	}))

@@ -1,0 +1,54 @@
+package bench_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// BenchmarkFlood: forged records are in the queue before the one that matters, each of
+// a thousand flow logs that nobody ever saw. How long until that one is restored, and
+// alerted; and the same without the flood.
+func BenchmarkFlood(b *testing.B) {
+	for _, records := range []int{0, 300} {
+		b.Run(fmt.Sprint("records=", records), func(b *testing.B) {
+			s := newBed(b, 0)
+			id := s.plant(1)[0]
+			s.about = id
+			ctx, stop := context.WithCancel(within(b, 5*time.Minute))
+			ready, done := make(chan struct{}), make(chan error, 1)
+			go func() { done <- s.flowkeeper(ctx, ready) }()
+			<-ready
+			forged := make([]string, 0, records)
+			for n := range records {
+				forged = append(forged, deletionOfUnknown(n))
+			}
+			began := time.Now()
+			for _, body := range forged {
+				must(b, s.world.Send(s.queue, body))
+			}
+			s.world.Remove(account, region, id)
+			must(b, s.world.Send(s.queue, deletion(id)))
+			restored := s.nthCreate(ctx, 0).Sub(began)
+			alerted := s.nextPage(ctx).Sub(began)
+			stop()
+			must(b, <-done)
+			b.Logf("after %d records of 1,000 unknown flow logs: restored after %.0f ms, alerted after %.0f ms", records, ms(restored), ms(alerted))
+			b.ReportMetric(ms(restored), "ms-restored")
+			b.ReportMetric(ms(alerted), "ms-alerted")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// deletionOfUnknown is a forged record of a thousand flow logs that never were.
+func deletionOfUnknown(n int) string {
+	items := make([]string, 0, 1000)
+	for k := range 1000 {
+		items = append(items, fmt.Sprintf(`{"tag":%d,"content":"fl-%017x"}`, k+1, 0xf00000000+1000*n+k))
+	}
+	body := deletion(fmt.Sprint("unknown-", n))
+	return strings.Replace(body, fmt.Sprintf(`{"tag":1,"content":"unknown-%d"}`, n), "["+strings.Join(items, ",")+"]", 1)
+}
