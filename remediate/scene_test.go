@@ -183,6 +183,7 @@ func (s *scene) work() {
 // pass moves the clock, as the restorer would sleep: to whatever is due next.
 func (s *scene) pass(d time.Duration) {
 	s.t.Helper()
+	held := time.Millisecond
 	for end := s.now.Add(d); ; {
 		s.work()
 		var due time.Time
@@ -192,9 +193,10 @@ func (s *scene) pass(d time.Duration) {
 			return
 		}
 		if due.After(s.now) {
-			s.now = due
-		} else {
-			s.now = s.now.Add(time.Millisecond) // the pace holds it back
+			s.now, held = due, time.Millisecond
+		} else { // the pace holds it back
+			s.now = s.now.Add(held)
+			held = min(2*held, 250*time.Millisecond)
 		}
 	}
 }
