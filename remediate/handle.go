@@ -389,11 +389,10 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if told, err = joinCampaign(tx, told, incidents, now); err != nil {
 		return false, err
 	}
-	named := incidents
+	a := r.deletionAlert(told, incidents, now)
 	for _, id := range beyond {
-		named = append(named, newIncident(s, id, inventory.Row{}, false, now))
+		a.FlowLogs = append(a.FlowLogs, alert.FlowLog{FlowLogID: id, State: string(Open)})
 	}
-	a := r.deletionAlert(told, named, now)
 	a.RaisedBy, a.Recent = raisedBy, recent
 	for n, why := range foreseen {
 		a.FlowLogs[n].Foreseen = why

@@ -33,7 +33,7 @@ func refused(all []cloudtrail.Refusal) (logs []alert.FlowLog, omitted int) {
 
 // mostUnknown is how many flow logs that Flowkeeper never saw get an incident from one
 // record, once the snapshot is complete.
-const mostUnknown = 20
+const mostUnknown = 10
 
 // opening splits the IDs that a record names: those that get an incident, and those
 // beyond mostUnknown that are in the alert only, unless they have one already. A forged

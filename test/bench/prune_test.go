@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -85,4 +86,8 @@ func fillAlerts(b *testing.B, path string, at time.Time) {
 		}
 	}
 	must(b, db.Close())
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(b, err)
+	must(b, f.Sync()) // or the first commit after it would wait for all of it
+	must(b, f.Close())
 }
