@@ -281,10 +281,20 @@ func TestADriftIsToldThoughAStepTookLonger(t *testing.T) {
 // replacement, and is not restored.
 func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 	t.Parallel()
-	for name, recorded := range map[string]bool{"a record comes": true, "none comes": false} {
+	for name, c := range map[string]struct {
+		recorded bool
+		wait     time.Duration // for the record
+	}{
+		"a record comes":               {true, 2 * time.Minute},
+		"none comes":                   {false, 2 * time.Minute},
+		"a record comes after an hour": {true, 90 * time.Minute}, // what is due so far ahead is looked at before
+		"none comes for an hour":       {false, 90 * time.Minute},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
+			s.policy.DriftWait = c.wait
+			s.crash()
 			id := s.protect(1)[0]
 			_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
 				r.ReleasedAt, r.ReleasedUntil = s.now.Add(-time.Hour), s.now.Add(time.Minute)
@@ -297,12 +307,12 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 			decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
 			s.now = s.now.Add(time.Second)
 			s.refresh()
-			s.pass(10 * time.Second)
+			s.pass(c.wait - time.Minute)
 			s.is(id, remediate.Closed, remediate.Released)
 			if s.row(decoy).Protected {
 				t.Error("what may be a decoy is protected before a record could come")
 			}
-			if recorded {
+			if c.recorded {
 				s.hear(deletion)
 				s.pass(10 * time.Second)
 				s.is(id, remediate.Blocked, remediate.Decoy)
