@@ -510,3 +510,25 @@ func TestI12AFloodPastAFullStore(t *testing.T) {
 		t.Errorf("%d alerts with %d IDs", len(s.direct), len(ids))
 	}
 }
+
+// TestI12ADeletionLeavesLittle: what one deletion, restored and verified, leaves in the
+// state file until the retention ends: its incident and history, its event and alerts,
+// and two rows of the snapshot.
+func TestI12ADeletionLeavesLittle(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(100)
+	s.crash() // it also writes the log into the file
+	before := s.size()
+	for _, id := range ids {
+		s.hear(s.attack(id))
+		s.pass(time.Second)
+	}
+	s.pass(time.Hour)
+	s.crash()
+	each := (s.size() - before) / int64(len(ids))
+	if each > 20<<10 {
+		t.Errorf("%d bytes for each deletion", each)
+	}
+	t.Logf("%d bytes for each deletion", each)
+}
