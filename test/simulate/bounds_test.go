@@ -77,6 +77,9 @@ func (p *play) darknessAlerted(d *daemon, i remediate.Incident, at time.Time) {
 	if !i.MissingSince.IsZero() {
 		since = i.MissingSince // its lineage is, from the end of a rule's wait on, before which people may have heard
 		from = since.Add(-p.policy.Rules[0].Wait)
+		if at := i.ToldStuckAt; !at.IsZero() && at.Before(from) {
+			from = at // of a drift, to which a record brought the rule
+		}
 	}
 	if i.WaitUntil.After(since) {
 		since = i.WaitUntil
