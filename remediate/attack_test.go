@@ -100,7 +100,8 @@ func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
 // end; each commit of it is short.
 func TestI12AMessageOfManyRecordsHoldsNoOther(t *testing.T) {
 	t.Parallel()
-	s := newScene(t) // before its first refresh, so that each flow log gets an incident
+	s := newScene(t)
+	s.protect(1)
 	var fs []detection.Finding
 	for k := range 6 {
 		fs = append(fs, s.decoded(nobody, "", "", madeUpIDs(400, 400*k)...))

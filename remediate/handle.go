@@ -349,14 +349,10 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 		return false, err
 	}
 	told := newEvent(s, f, now)
-	opening, beyond, err := r.opening(tx, s, f.Deleted)
-	if err != nil {
-		return false, err
-	}
-	incidents, foreseen := make([]Incident, 0, len(opening)), make([]string, 0, len(opening))
+	incidents, foreseen := make([]Incident, 0, len(f.Deleted)), make([]string, 0, len(f.Deleted))
 	quiet := len(f.Deleted) > 0 && len(f.Failed) == 0
 	news = !known
-	for _, id := range opening {
+	for _, id := range f.Deleted {
 		i, fresh, excused, err := r.open(tx, s, id, f, now)
 		if err != nil {
 			return false, err
@@ -390,9 +386,6 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 		return false, err
 	}
 	a := r.deletionAlert(told, incidents, now)
-	for _, id := range beyond {
-		a.FlowLogs = append(a.FlowLogs, alert.FlowLog{FlowLogID: id, State: string(Open)})
-	}
 	a.RaisedBy, a.Recent = raisedBy, recent
 	for n, why := range foreseen {
 		a.FlowLogs[n].Foreseen = why

@@ -128,8 +128,6 @@ type Tx interface {
 	DueBursts(scope inventory.Scope, now time.Time) ([]Burst, error)
 	// Names are the rows of flow logs by their ID: of those that there are.
 	Names(scope inventory.Scope, ids []string) (map[string]inventory.Row, error)
-	// HaveIncident tells which of some IDs have an incident.
-	HaveIncident(scope inventory.Scope, ids []string) (map[string]bool, error)
 
 	// Stale reports whether the snapshot of a scope is from a copy so old that
 	// what the next refresh does not find is only told.

@@ -7,7 +7,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
-	"flowkeeper/inventory"
 )
 
 // Bounds of what an alert, and an event, keep of the IDs that AWS refused: one
@@ -29,46 +28,6 @@ func refused(all []cloudtrail.Refusal) (logs []alert.FlowLog, omitted int) {
 		logs = append(logs, f)
 	}
 	return logs, len(all) - len(logs)
-}
-
-// mostUnknown is how many flow logs that Flowkeeper never saw get an incident from one
-// record, once the snapshot is complete.
-const mostUnknown = 10
-
-// opening splits the IDs that a record names: those that get an incident, and those
-// beyond mostUnknown that are in the alert only, unless they have one already. A forged
-// record names a thousand, and an incident for each holds the state file for long
-// (I12). Nothing is lost by it: what was never seen can't be restored, and if a late
-// read shows it all the same, the next refresh finds it gone and opens its incident.
-// The same record again splits alike.
-func (r *Remediator) opening(tx Tx, s inventory.Scope, ids []string) (open, beyond []string, err error) {
-	if len(ids) <= mostUnknown {
-		return ids, nil, nil
-	}
-	if complete, err := tx.FirstRefreshed(s); err != nil || !complete {
-		return ids, nil, err // a refresh may yet come to know them
-	}
-	known, err := tx.Names(s, ids)
-	if err != nil {
-		return nil, nil, err
-	}
-	heard, err := tx.HaveIncident(s, ids)
-	if err != nil {
-		return nil, nil, err
-	}
-	unknown := 0
-	for _, id := range ids {
-		_, isKnown := known[id]
-		if !isKnown {
-			unknown++
-		}
-		if isKnown || heard[id] || unknown <= mostUnknown {
-			open = append(open, id)
-		} else {
-			beyond = append(beyond, id)
-		}
-	}
-	return open, beyond, nil
 }
 
 // namesUnknown reports whether a deletion names no flow log that the snapshot has,

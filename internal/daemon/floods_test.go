@@ -38,7 +38,7 @@ var floods = map[string]func(h *house, id string, n int){
 	},
 	"deletions of unknown flow logs": func(h *house, _ string, n int) {
 		for k := range n {
-			h.bring(k, account, "ec2", "DeleteFlowLogs", invented(k, 1000))
+			h.bring(k, account, "ec2", "DeleteFlowLogs", invented(k, 10))
 		}
 	},
 	"deletions in foreign accounts": func(h *house, _ string, n int) {

@@ -54,12 +54,3 @@ func (t *tx) Names(s inventory.Scope, ids []string) (map[string]inventory.Row, e
 	}
 	return out, err
 }
-
-func (t *tx) HaveIncident(s inventory.Scope, ids []string) (map[string]bool, error) {
-	there, err := each[string](t, `SELECT json_quote(id) FROM incidents WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, s.Account, s.Region, body(ids))
-	out := make(map[string]bool, len(there))
-	for _, id := range there {
-		out[id] = true
-	}
-	return out, err
-}

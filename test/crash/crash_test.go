@@ -122,11 +122,11 @@ type world struct {
 
 	mu     sync.Mutex
 	events map[string]bool // alerted
-	summed int             // beside these: calls that an alert counts, and does not name
+	summed map[string]int  // beside these: calls that an alert counts, and does not name, by the alert's ID
 }
 
 func newWorld(t *testing.T, binary string, daemons int) *world {
-	w := &world{aws: fakeaws.New(fakeaws.Options{}), events: map[string]bool{}}
+	w := &world{aws: fakeaws.New(fakeaws.Options{}), events: map[string]bool{}, summed: map[string]int{}}
 	url, stop, err := w.aws.Listen()
 	must(t, err)
 	t.Cleanup(func() { must(t, stop()) })
@@ -165,6 +165,7 @@ func (w *world) pager(t *testing.T) string {
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var a struct {
+			ID      string `json:"id"`
 			Kind    string `json:"kind"`
 			EventID string `json:"event_id"`
 			Repeats *struct {
@@ -183,7 +184,7 @@ func (w *world) pager(t *testing.T) string {
 		if a.Repeats == nil {
 			return
 		}
-		w.summed += a.Repeats.Calls - len(a.Repeats.Examples)
+		w.summed[a.ID] = a.Repeats.Calls - len(a.Repeats.Examples)
 		for _, x := range a.Repeats.Examples {
 			w.events[x.EventID] = true
 		}
@@ -201,7 +202,11 @@ func (w *world) recorded(id string) bool {
 func (w *world) alerted() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.events) + w.summed
+	n := len(w.events)
+	for _, more := range w.summed {
+		n += more
+	}
+	return n
 }
 
 // configure writes the configuration of one daemon.
