@@ -129,14 +129,14 @@ func TestPruneGoesEasyOnASlowMachine(t *testing.T) {
 // of one.
 func watchCommits(t *testing.T, s *Store) func() int64 {
 	t.Helper()
-	conn, err := s.w.Conn(t.Context())
+	writer, err := s.w.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer writer.Close()
 	var now, most int64
-	err = conn.Raw(func(c any) error {
-		hooks := c.(sqlite.HookRegisterer)
+	err = writer.Raw(func(c any) error {
+		hooks := c.(*conn).sqliteConn.(sqlite.HookRegisterer)
 		hooks.RegisterPreUpdateHook(func(sqlite.SQLitePreUpdateData) { now++ })
 		hooks.RegisterCommitHook(func() int32 { most, now = max(most, now), 0; return 0 })
 		return nil

@@ -130,7 +130,7 @@ func (s *Store) claim(daemon bool) error {
 }
 
 func (s *Store) open(ctx context.Context, o Options) (err error) {
-	if s.w, err = sql.Open("sqlite", dsn(s.path, "&_txlock=immediate&_pragma=journal_mode(wal)&_pragma=synchronous(full)"+fmt.Sprintf("&_pragma=journal_size_limit(%d)", maxLog))); err != nil {
+	if s.w, err = openDB(dsn(s.path, "&_txlock=immediate&_pragma=journal_mode(wal)&_pragma=synchronous(full)"+fmt.Sprintf("&_pragma=journal_size_limit(%d)", maxLog))); err != nil {
 		return err
 	}
 	s.w.SetMaxOpenConns(1)
@@ -146,7 +146,7 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	} else if err := current(ctx, s.w, s.path); err != nil {
 		return err
 	}
-	if s.r, err = sql.Open("sqlite", dsn(s.path, "&_pragma=query_only(1)")); err != nil {
+	if s.r, err = openDB(dsn(s.path, "&_pragma=query_only(1)")); err != nil {
 		return err
 	}
 	s.r.SetMaxOpenConns(8)

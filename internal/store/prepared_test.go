@@ -1,0 +1,178 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+)
+
+// prepared opens a database with one connection, and says what is prepared on it.
+func prepared(t *testing.T) (*sql.DB, func() map[string]bool) {
+	t.Helper()
+	db, err := openDB(dsn(filepath.Join(t.TempDir(), "x.db"), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	db.SetMaxOpenConns(1)
+	exec(t, db, `CREATE TABLE x (a INTEGER PRIMARY KEY, b TEXT)`)
+	return db, func() map[string]bool {
+		t.Helper()
+		one, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer one.Close()
+		idle := map[string]bool{}
+		_ = one.Raw(func(c any) error {
+			for query := range c.(*conn).idle {
+				idle[query] = true
+			}
+			return nil
+		})
+		return idle
+	}
+}
+
+func exec(t *testing.T, db *sql.DB, query string, args ...any) {
+	t.Helper()
+	if _, err := db.Exec(query, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAStatementIsPreparedOnce: what has run is there to run again, with other
+// arguments, and knows what changed in the schema; PRAGMAs are not kept.
+func TestAStatementIsPreparedOnce(t *testing.T) {
+	t.Parallel()
+	db, idle := prepared(t)
+	const insert, find, all = `INSERT INTO x (b) VALUES (?)`, `SELECT b FROM x WHERE a = ?`, `SELECT * FROM x ORDER BY a`
+	for n := range 3 {
+		exec(t, db, insert, fmt.Sprint("row ", n+1))
+		exec(t, db, `PRAGMA user_version = 1`)
+		var b string
+		if err := db.QueryRow(find, n+1).Scan(&b); err != nil || b != fmt.Sprint("row ", n+1) {
+			t.Fatalf("%q, %v", b, err)
+		}
+	}
+	if got := idle(); len(got) != 3 || !got[insert] || !got[find] {
+		t.Errorf("%v", got)
+	}
+	columns := func() int {
+		t.Helper()
+		rows, err := db.Query(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		names, err := rows.Columns()
+		if err != nil || !rows.Next() {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	before := columns()
+	exec(t, db, `ALTER TABLE x ADD COLUMN c`)
+	if after := columns(); before != 2 || after != 3 {
+		t.Errorf("%d columns, then %d", before, after)
+	}
+}
+
+// TestAQueryWithinItsOwnResult: a statement that is in use is not run for somebody
+// else.
+func TestAQueryWithinItsOwnResult(t *testing.T) {
+	t.Parallel()
+	db, idle := prepared(t)
+	exec(t, db, `INSERT INTO x (b) VALUES ('1'), ('2'), ('3')`)
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var count func(depth int) int
+	count = func(depth int) (n int) {
+		if depth == 0 {
+			return 1
+		}
+		rows, err := tx.Query(`SELECT a FROM x`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			n += count(depth - 1)
+		}
+		return n
+	}
+	if n := count(3); n != 27 {
+		t.Errorf("%d rows", n)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if !idle()[`SELECT a FROM x`] {
+		t.Error("not kept")
+	}
+}
+
+// TestAFailedStatementRunsAgain: after a constraint, a savepoint that was rolled back,
+// and a call that was cancelled.
+func TestAFailedStatementRunsAgain(t *testing.T) {
+	t.Parallel()
+	db, idle := prepared(t)
+	const insert = `INSERT INTO x (a) VALUES (?)`
+	exec(t, db, insert, 1)
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		if _, err := tx.Exec(`SAVEPOINT change`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(insert, 10+n); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(insert, 1); err == nil {
+			t.Fatal("twice")
+		}
+		if _, err := tx.Exec(`ROLLBACK TO change; RELEASE change`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	const endless = `WITH RECURSIVE k (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < 1e12) SELECT count(*) FROM k`
+	ctx, cancel := context.WithCancel(t.Context())
+	go cancel()
+	var n int
+	if err := db.QueryRowContext(ctx, endless).Scan(&n); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	exec(t, db, insert, 2)
+	if err := db.QueryRow(`SELECT count(*) FROM x`).Scan(&n); err != nil || n != 2 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+	if got := idle(); got[endless] || !got[insert] {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestPreparedStatementsAreBounded: queries of ever other texts do not fill the memory.
+func TestPreparedStatementsAreBounded(t *testing.T) {
+	t.Parallel()
+	db, idle := prepared(t)
+	for n := range 3 * mostPrepared {
+		exec(t, db, fmt.Sprintf(`SELECT %d`, n))
+	}
+	if n := len(idle()); n != mostPrepared {
+		t.Errorf("%d are kept", n)
+	}
+}
