@@ -249,34 +249,39 @@ func (s *Store) Close() error {
 type change struct {
 	fn   func(remediate.Tx) error
 	err  error
-	done chan struct{}
+	done chan struct{} // closed once it is on disk, or has failed
+	lead chan struct{} // closed once its caller is to commit, for all who wait
 }
 
 // Update runs fn in a transaction and returns once it is on disk. Callers that
-// come together share one commit; each one's failure is its own.
+// come together share one commit; each one's failure is its own. Whoever comes first
+// commits for those who wait, once, and hands that over to the first of those who
+// have come meanwhile.
 func (s *Store) Update(ctx context.Context, fn func(remediate.Tx) error) error {
-	c := &change{fn: fn, done: make(chan struct{})}
+	c := &change{fn: fn, done: make(chan struct{}), lead: make(chan struct{})}
 	s.mu.Lock()
 	s.queue = append(s.queue, c)
-	lead := !s.busy
-	s.busy = true
+	if !s.busy {
+		s.busy = true
+		close(c.lead)
+	}
 	s.mu.Unlock()
-	if !lead {
-		<-c.done
+	select {
+	case <-c.done:
 		return c.err
+	case <-c.lead:
 	}
-	for {
-		s.mu.Lock()
-		group := s.queue
-		s.queue = nil
-		if len(group) == 0 {
-			s.busy = false
-			s.mu.Unlock()
-			return c.err
-		}
-		s.mu.Unlock()
-		s.commit(context.WithoutCancel(ctx), group)
+	s.mu.Lock()
+	group := s.queue // its own change is among them
+	s.queue = nil
+	s.mu.Unlock()
+	s.commit(context.WithoutCancel(ctx), group)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy = len(s.queue) > 0; s.busy {
+		close(s.queue[0].lead)
 	}
+	return c.err
 }
 
 // commit runs a group in one transaction, each change in a savepoint. Where the

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,6 +139,53 @@ func TestUpdateIsAllOrNothing(t *testing.T) {
 	if err != nil || n != 200-67-1 {
 		t.Errorf("%d rows, %v", n, err)
 	}
+}
+
+// TestACommitIsHandedOver: whoever commits for others returns once its own change is
+// on disk, whatever those who came meanwhile still do.
+func TestACommitIsHandedOver(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	until := func(ok func() bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("it takes too long")
+			}
+		}
+	}
+	var running atomic.Int32
+	begin := func(id string, hold <-chan struct{}) <-chan error {
+		ended := make(chan error, 1)
+		go func() {
+			ended <- s.Update(context.Background(), func(tx remediate.Tx) error {
+				running.Add(1)
+				<-hold
+				return put(id)(tx)
+			})
+		}()
+		return ended
+	}
+	first, second := make(chan struct{}), make(chan struct{})
+	one := begin("fl-1", first)
+	until(func() bool { return running.Load() == 1 })
+	two := begin("fl-2", second)
+	until(func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.queue) == 1 })
+	close(first)
+	select {
+	case err := <-one:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the first waits for the second")
+	}
+	s.row(t, "fl-1")
+	close(second)
+	if err := <-two; err != nil {
+		t.Error(err)
+	}
+	s.row(t, "fl-2")
 }
 
 func TestUnseen(t *testing.T) {
