@@ -87,6 +87,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 // one that is killed in the middle has to do it all again.
 const startWithin = 10 * time.Minute
 
+// commitDelay is how long the record of a sent alert waits for a commit to share: less
+// than a receiver takes to answer, and long enough that most share that of a restore.
+const commitDelay = 50 * time.Millisecond
+
 // open makes everything that is on this machine.
 func (d *Daemon) open(ctx context.Context) (err error) {
 	if err = d.listen(); err != nil {
@@ -107,7 +111,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.report(systemd.Notifier{}.Starting(startWithin)) // a new schema of a large file takes a while
-	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route}); err != nil {
+	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route, CommitDelay: commitDelay}); err != nil {
 		return err
 	}
 	d.untaken = &untaken{sinks: slices.DeleteFunc(slices.Sorted(maps.Keys(d.sinks)), func(name string) bool { return name == alert.LogSink }), oldest: d.store.Untaken}

@@ -62,7 +62,11 @@ func answers(a alert.Alert) int {
 
 // Sent implements alert.Outbox.
 func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) error {
-	return s.write(ctx, func(t *tx) error {
+	delay := time.Duration(0)
+	if s.owesOne(sink) {
+		delay = s.delay
+	}
+	err := s.writeWithin(ctx, delay, func(t *tx) error {
 		err := t.exec(`UPDATE deliveries SET sent_at = ?, error = '' WHERE sink = ? AND alert = (SELECT num FROM alerts WHERE id = ?)`, at.UnixMilli(), sink, alertID)
 		if err != nil {
 			return err
@@ -72,6 +76,10 @@ func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) er
 		}
 		return t.endSinkTrouble(sink)
 	})
+	if err == nil {
+		s.sentOne(sink)
+	}
+	return err
 }
 
 // endSinkTrouble tells the other sinks that one takes alerts again, where they

@@ -44,6 +44,10 @@ type Options struct {
 	// MaxBytes is how large the file may become; 0: as large as SQLite and the disk
 	// allow.
 	MaxBytes int64
+	// CommitDelay is how long the record that a sink has an alert waits for another
+	// commit to share, while that sink has nothing else to get; 0: not at all. A
+	// daemon that is killed meanwhile sends that alert again.
+	CommitDelay time.Duration
 }
 
 // Store is an open state file. It is safe for concurrent use.
@@ -58,6 +62,7 @@ type Store struct {
 	route   func(alert.Alert) []string
 	now     func() time.Time
 	free    func() (int64, error)
+	delay   time.Duration // Options.CommitDelay
 
 	daemon               bool         // it keeps the file within its bounds
 	held                 atomic.Int64 // bytes of droppable rows, or a little more than that (budget.go)
@@ -67,8 +72,8 @@ type Store struct {
 	queue []*change
 	busy  bool // somebody is committing
 
-	turnsMu sync.Mutex
-	turns   map[string]int // by sink, of Next; turnsMu guards it
+	outletsMu sync.Mutex
+	outlets   map[string]*outlet // by sink; outletsMu guards them
 }
 
 // ErrMissing is returned by Open for a command when there is no state file.
@@ -76,7 +81,7 @@ var ErrMissing = errors.New("no state file")
 
 // Open opens the state file.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	s := &Store{path: path, route: o.Route, now: o.Now, free: o.Free, daemon: o.Daemon}
+	s := &Store{path: path, route: o.Route, now: o.Now, free: o.Free, delay: o.CommitDelay, daemon: o.Daemon, outlets: map[string]*outlet{}}
 	if s.free == nil {
 		s.free = func() (int64, error) { return freeOn(path) }
 	}
@@ -247,10 +252,11 @@ func (s *Store) Close() error {
 
 // change is one caller's part of a group commit.
 type change struct {
-	fn   func(remediate.Tx) error
-	err  error
-	done chan struct{} // closed once it is on disk, or has failed
-	lead chan struct{} // closed once its caller is to commit, for all who wait
+	fn    func(*tx) error
+	waits bool // for another one to share a commit with; Store.mu guards it
+	err   error
+	done  chan struct{} // closed once it is on disk, or has failed
+	lead  chan struct{} // closed once its caller is to commit, for all in the queue
 }
 
 // Update runs fn in a transaction and returns once it is on disk. Callers that
@@ -258,14 +264,30 @@ type change struct {
 // commits for those who wait, once, and hands that over to the first of those who
 // have come meanwhile.
 func (s *Store) Update(ctx context.Context, fn func(remediate.Tx) error) error {
-	c := &change{fn: fn, done: make(chan struct{}), lead: make(chan struct{})}
+	return s.write(ctx, func(t *tx) error { return fn(t) })
+}
+
+func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
+	return s.writeWithin(ctx, 0, fn)
+}
+
+// writeWithin is write that waits, for delay at most, for another change to share a
+// commit with.
+func (s *Store) writeWithin(ctx context.Context, delay time.Duration, fn func(*tx) error) error {
+	c := &change{fn: fn, waits: delay > 0, done: make(chan struct{}), lead: make(chan struct{})}
 	s.mu.Lock()
 	s.queue = append(s.queue, c)
-	if !s.busy {
-		s.busy = true
-		close(c.lead)
-	}
+	s.appoint()
 	s.mu.Unlock()
+	if delay > 0 {
+		t := time.AfterFunc(delay, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			c.waits = false
+			s.appoint()
+		})
+		defer t.Stop()
+	}
 	select {
 	case <-c.done:
 		return c.err
@@ -278,10 +300,21 @@ func (s *Store) Update(ctx context.Context, fn func(remediate.Tx) error) error {
 	s.commit(context.WithoutCancel(ctx), group)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.busy = len(s.queue) > 0; s.busy {
-		close(s.queue[0].lead)
-	}
+	s.busy = false
+	s.appoint()
 	return c.err
+}
+
+// appoint has the first in the queue commit, unless somebody does, or all of them
+// wait. The caller holds mu.
+func (s *Store) appoint() {
+	if s.busy {
+		return
+	}
+	if n := slices.IndexFunc(s.queue, func(c *change) bool { return !c.waits }); n >= 0 {
+		s.busy = true
+		close(s.queue[n].lead)
+	}
 }
 
 // commit runs a group in one transaction, each change in a savepoint. Where the
@@ -327,6 +360,7 @@ func (s *Store) try(ctx context.Context, group []*change) error {
 			end = `ROLLBACK TO change; RELEASE change`
 		} else {
 			all.droppedRows, all.droppedUnsent = all.droppedRows+own.droppedRows, all.droppedUnsent+own.droppedUnsent
+			all.delivers = append(all.delivers, own.delivers...)
 		}
 		if _, err := t.ExecContext(ctx, end); err != nil {
 			return fmt.Errorf("write %s: %w", s.path, err)
@@ -343,6 +377,7 @@ func (s *Store) try(ctx context.Context, group []*change) error {
 	}
 	s.held.Store(held)
 	all.countDropped()
+	s.owe(all.delivers)
 	return nil
 }
 
@@ -389,10 +424,6 @@ func Unwritable(err error) bool {
 		return slices.Contains([]int{readOnly, ioError, full, cant}, code.Code()&0xff)
 	}
 	return errors.Is(err, syscall.ENOSPC)
-}
-
-func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
-	return s.Update(ctx, func(t remediate.Tx) error { return fn(t.(*tx)) })
 }
 
 // Version changes whenever another process has written the file.

@@ -19,8 +19,9 @@ type tx struct {
 	s       *Store
 	bounded bool // unknown incidents were counted
 
-	bill                       *bill // of the commit; nil: it only reads, or drops
-	droppedRows, droppedUnsent int64 // by this transaction
+	bill                       *bill    // of the commit; nil: it only reads, or drops
+	droppedRows, droppedUnsent int64    // by this transaction
+	delivers                   []string // the sinks that it adds deliveries for, each as often
 }
 
 var _ remediate.Tx = (*tx)(nil)

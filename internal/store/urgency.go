@@ -16,6 +16,7 @@ func (t *tx) addDelivery(num int64, sink string, a alert.Alert) error {
 	if err := t.exec(`INSERT INTO deliveries (alert, sink, next_at, urgency) VALUES (?, ?, ?, ?)`, num, sink, a.Time.UnixMilli(), urgency); err != nil {
 		return err
 	}
+	t.delivers = append(t.delivers, sink)
 	if a.DedupKey != "" {
 		if err := t.exec(raiseKey, urgency, sink, a.DedupKey); err != nil {
 			return err
@@ -83,9 +84,10 @@ const (
 
 // Next implements alert.Outbox.
 func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.Delivery, ok bool, err error) {
+	byAge, added := s.turn(sink)
 	err = s.read(ctx, func(t *tx) error {
 		args := []any{sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli()}
-		if s.turnOfAge(sink) {
+		if byAge {
 			if d, ok, err = t.first(longestWaiting, append(args, now.Add(-longWait).UnixMilli())...); err != nil || ok {
 				return err
 			}
@@ -103,6 +105,9 @@ func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.D
 		}
 		return nil
 	})
+	if err == nil && !ok {
+		s.hasAll(sink, added)
+	}
 	return d, ok, err
 }
 
@@ -112,19 +117,6 @@ func (t *tx) first(from string, args ...any) (d alert.Delivery, ok bool, err err
 		return d, false, err
 	}
 	return ds[0], true, nil
-}
-
-// turnOfAge counts the deliveries of a sink, and reports whether the next goes by
-// age. What it counts is in memory only: a restart gives the urgent ones a few
-// turns more.
-func (s *Store) turnOfAge(sink string) bool {
-	s.turnsMu.Lock()
-	defer s.turnsMu.Unlock()
-	if s.turns == nil {
-		s.turns = map[string]int{}
-	}
-	s.turns[sink] = (s.turns[sink] + 1) % ageTurn
-	return s.turns[sink] == 0
 }
 
 // ringing are the deliveries that opened an incident which must ring on: of alerts

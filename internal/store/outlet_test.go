@@ -1,0 +1,184 @@
+package store
+
+import (
+	"testing"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate"
+)
+
+// outletScene has a store that lets the record of a sent alert wait for ever.
+type outletScene struct {
+	*Store
+	t       *testing.T
+	commits func() int
+}
+
+func newOutletScene(t *testing.T) *outletScene {
+	t.Helper()
+	s := fresh(t)
+	s.delay = time.Hour
+	writer, err := s.w.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	n := 0
+	err = writer.Raw(func(c any) error {
+		c.(*conn).sqliteConn.(sqlite.HookRegisterer).RegisterCommitHook(func() int32 { n++; return 0 })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &outletScene{Store: s, t: t, commits: func() int {
+		s.mu.Lock() // nobody is committing: what they wrote is seen
+		defer s.mu.Unlock()
+		return n
+	}}
+}
+
+func (s *outletScene) add(ids ...string) {
+	s.t.Helper()
+	s.put(s.t, func(tx remediate.Tx) error {
+		for _, id := range ids {
+			if err := tx.AddAlert(alert.Alert{ID: id, Time: alert.Time{Time: noon}, Kind: alert.Deletion}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// next is the ID of the alert that a sink is to get now.
+func (s *outletScene) next() string {
+	s.t.Helper()
+	d, ok, err := s.Next(s.t.Context(), "hook", noon)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if !ok {
+		return ""
+	}
+	return d.Alert.ID
+}
+
+// sent records an alert as sent; what it returns ends when that is on disk.
+func (s *outletScene) sent(id string) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- s.Sent(s.t.Context(), "hook", id, noon) }()
+	return done
+}
+
+// waiting waits until so many changes wait for a commit.
+func (s *outletScene) waiting(want int) {
+	s.t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		n := len(s.queue)
+		s.mu.Unlock()
+		if n == want {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("%d changes wait, not %d", n, want)
+		}
+	}
+}
+
+func (s *outletScene) ends(done <-chan error) {
+	s.t.Helper()
+	select {
+	case err := <-done:
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	case <-time.After(10 * time.Second):
+		s.t.Fatal("it waits")
+	}
+}
+
+// TestTheRecordOfASentAlertSharesACommit: it waits for whoever commits next, and is on
+// disk then: before the sink can get what that adds.
+func TestTheRecordOfASentAlertSharesACommit(t *testing.T) {
+	t.Parallel()
+	s := newOutletScene(t)
+	if id := s.next(); id != "" {
+		t.Fatal(id)
+	}
+	s.add("a")
+	if id := s.next(); id != "a" {
+		t.Fatal(id)
+	}
+	before := s.commits()
+	done := s.sent("a")
+	s.waiting(1)
+	s.add("b")
+	s.ends(done)
+	if n := s.commits() - before; n != 1 {
+		t.Errorf("%d commits", n)
+	}
+	if id := s.next(); id != "b" {
+		t.Errorf("then %q", id)
+	}
+}
+
+// TestARecordWaitsForNothingWhereMoreIsDue: a sink that has a backlog gets it as fast as
+// ever, after a restart and after a person has made alerts due again, too.
+func TestARecordWaitsForNothingWhereMoreIsDue(t *testing.T) {
+	t.Parallel()
+	s := newOutletScene(t)
+	s.add("a", "b") // as after a restart: it was never without
+	for _, id := range []string{"a", "b"} {
+		if got := s.next(); got != id {
+			t.Fatal(got)
+		}
+		s.ends(s.sent(id))
+	}
+	if id := s.next(); id != "" {
+		t.Fatal(id)
+	}
+	s.add("c", "d", "e")
+	for _, id := range []string{"c", "d"} {
+		if got := s.next(); got != id {
+			t.Fatal(got)
+		}
+		s.ends(s.sent(id))
+	}
+	s.next()
+	last := s.sent("e")
+	s.waiting(1)
+	s.add("f")
+	s.ends(last)
+	s.next()
+	done := s.sent("f")
+	s.waiting(1)
+	s.put(t, put("fl-1"))
+	s.ends(done)
+	if id := s.next(); id != "" {
+		t.Fatal(id)
+	}
+	s.put(t, func(q remediate.Tx) error { // as another process does
+		return q.(*tx).exec(`UPDATE deliveries SET sent_at = NULL`)
+	})
+	for range 3 {
+		s.ends(s.sent(s.next()))
+	}
+}
+
+// TestARecordWaitsNoLongerThanItsDelay: nobody else may commit for a while.
+func TestARecordWaitsNoLongerThanItsDelay(t *testing.T) {
+	t.Parallel()
+	s := newOutletScene(t)
+	s.delay = 5 * time.Millisecond
+	s.next()
+	s.add("a")
+	s.next()
+	s.ends(s.sent("a"))
+	if id := s.next(); id != "" {
+		t.Errorf("again: %q", id)
+	}
+}
