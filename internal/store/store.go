@@ -76,6 +76,10 @@ type Store struct {
 	outlets   map[string]*outlet // by sink; outletsMu guards them
 }
 
+// readers is how many connections read at once. Each is opened when it is needed, and
+// kept while it is used: to open one is to read the schema, and to prepare anew.
+const readers = 8
+
 // ErrMissing is returned by Open for a command when there is no state file.
 var ErrMissing = errors.New("no state file")
 
@@ -154,7 +158,9 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	if s.r, err = openDB(dsn(s.path, "&_pragma=query_only(1)")); err != nil {
 		return err
 	}
-	s.r.SetMaxOpenConns(8)
+	s.r.SetMaxOpenConns(readers)
+	s.r.SetMaxIdleConns(readers)
+	s.r.SetConnMaxIdleTime(time.Minute)
 	return nil
 }
 
