@@ -178,27 +178,17 @@ func (t *tx) adopt(a Adoption) error {
 
 // rowsAfter is a page of rows, each with the identity that it is found by.
 func (t *tx) rowsAfter(after int64) (out []inventory.Row, last int64, err error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT num, account, region, id, body FROM flow_logs WHERE num > ? ORDER BY num LIMIT ?`, after, page)
-	if err != nil {
-		return nil, after, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
 	last = after
-	for rows.Next() {
+	err = t.rows(func(scan func(...any) error) error {
 		var r inventory.Row
 		var scope inventory.Scope
 		var id string
-		var text []byte
-		if err = rows.Scan(&last, &scope.Account, &scope.Region, &id, &text); err == nil {
-			err = json.Unmarshal(text, &r)
-		}
-		if err != nil {
-			return nil, last, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := decode(scan, &r, &last, &scope.Account, &scope.Region, &id)
 		r.Scope, r.ID = scope, id
 		out = append(out, r)
-	}
-	return out, last, rows.Err()
+		return err
+	}, `SELECT num, account, region, id, body FROM flow_logs WHERE num > ? ORDER BY num LIMIT ?`, after, page)
+	return out, last, err
 }
 
 // adoptRow writes a row, and the incident of its flow log, as far as they count.
@@ -280,28 +270,18 @@ func (t *tx) dropStray(found *Adopted) error {
 		id    string
 	}
 	var all []stray
-	rows, err := t.q.QueryContext(t.ctx, `SELECT account, region, id, body FROM incidents i WHERE NOT EXISTS
-		(SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id)`)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err := t.rows(func(scan func(...any) error) error {
 		var x stray
 		var i remediate.Incident
-		var text []byte
-		if err = rows.Scan(&x.scope.Account, &x.scope.Region, &x.id, &text); err == nil {
-			err = json.Unmarshal(text, &i)
-		}
-		if err != nil {
-			return fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := decode(scan, &i, &x.scope.Account, &x.scope.Region, &x.id)
 		if i.Known || i.State != remediate.Open && (i.State != remediate.Closed || i.Reason != remediate.Unknown) {
 			all = append(all, x)
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read %s: %w", t.s.path, err)
+		return err
+	}, `SELECT account, region, id, body FROM incidents i WHERE NOT EXISTS
+		(SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id)`)
+	if err != nil {
+		return err
 	}
 	found.Deaf += len(all)
 	for _, x := range all {
@@ -394,41 +374,25 @@ func (t *tx) adoptBursts(now time.Time) error {
 }
 
 func (t *tx) someBursts(limit int) (map[string][]byte, error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT key, body FROM bursts ORDER BY key LIMIT ?`, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
 	out := map[string][]byte{}
-	for rows.Next() {
+	err := t.rows(func(scan func(...any) error) error {
 		var key string
 		var text []byte
-		if err := rows.Scan(&key, &text); err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := scan(&key, &text)
 		out[key] = text
-	}
-	return out, rows.Err()
+		return err
+	}, `SELECT key, body FROM bursts ORDER BY key LIMIT ?`, limit)
+	return out, err
 }
 
 func (t *tx) allWays() (map[inventory.Scope]remediate.Way, error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT account, region, body FROM ways`)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
 	out := map[inventory.Scope]remediate.Way{}
-	for rows.Next() {
+	err := t.rows(func(scan func(...any) error) error {
 		var s inventory.Scope
 		var w remediate.Way
-		var text []byte
-		if err = rows.Scan(&s.Account, &s.Region, &text); err == nil {
-			err = json.Unmarshal(text, &w)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := decode(scan, &w, &s.Account, &s.Region)
 		out[s] = w
-	}
-	return out, rows.Err()
+		return err
+	}, `SELECT account, region, body FROM ways`)
+	return out, err
 }

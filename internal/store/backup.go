@@ -55,9 +55,6 @@ func discardBeside(path string) error {
 }
 
 func (t *tx) Stale(s inventory.Scope) (stale bool, err error) {
-	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region = ? AND stale = 1)`, s.Account, s.Region).Scan(&stale)
-	if err != nil {
-		err = fmt.Errorf("read %s: %w", t.s.path, err)
-	}
+	err = t.one(&stale, `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region = ? AND stale = 1)`, s.Account, s.Region)
 	return stale, err
 }

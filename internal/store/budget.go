@@ -143,24 +143,21 @@ var dropping = []struct{ kind, query string }{
 // drop deletes the oldest droppable rows until so many bytes are free, at most so
 // many rows. It returns the bytes that it has freed.
 func (t *tx) drop(bytes, most int64) (freed int64, err error) {
-	rows, err := t.q.QueryContext(t.ctx, oldest, most)
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
 	count := map[string]int64{}
-	for freed < bytes && rows.Next() {
+	err = t.rows(func(scan func(...any) error) error {
+		if freed >= bytes {
+			return errEnough
+		}
 		var kind string
 		var cost int64
-		if err := rows.Scan(&kind, &cost); err != nil {
-			return 0, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := scan(&kind, &cost)
 		freed += cost
 		count[kind]++
 		t.droppedRows++
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return 0, fmt.Errorf("read %s: %w", t.s.path, err)
+		return err
+	}, oldest, most)
+	if err != nil {
+		return 0, err
 	}
 	var unsent int64
 	if err := t.one(&unsent, `SELECT count(*) FROM (SELECT num `+oldAlerts+`) a
@@ -249,21 +246,12 @@ func (t *tx) dropSpare(most int64) error {
 	return err
 }
 
-// changed is exec, and how many rows it changed.
-func (t *tx) changed(query string, args ...any) (int64, error) {
-	res, err := t.q.ExecContext(t.ctx, query, args...)
-	if err != nil {
-		return 0, fmt.Errorf("write %s: %w", t.s.path, err)
-	}
-	return res.RowsAffected()
-}
-
 // transact runs fn in a transaction of its own, beside group commit: for whoever
 // commits already.
 func (s *Store) transact(ctx context.Context, fn func(*tx) error) error {
 	q, err := s.w.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", s.path, err)
+		return fmt.Errorf("begin to write %s: %w", s.path, err)
 	}
 	defer q.Rollback()
 	t := &tx{ctx: ctx, q: q, s: s}
@@ -271,7 +259,7 @@ func (s *Store) transact(ctx context.Context, fn func(*tx) error) error {
 		return err
 	}
 	if err := q.Commit(); err != nil {
-		return fmt.Errorf("write %s: %w", s.path, err)
+		return fmt.Errorf("commit to %s: %w", s.path, err)
 	}
 	t.countDropped()
 	return nil

@@ -3,7 +3,6 @@ package store
 import (
 	"database/sql"
 	"errors"
-	"fmt"
 
 	"flowkeeper/alert"
 	"flowkeeper/remediate"
@@ -11,15 +10,15 @@ import (
 
 func (t *tx) JoinCampaign(d remediate.Strike) (id string, err error) {
 	at := d.At.UnixMilli()
-	err = t.q.QueryRowContext(t.ctx, `SELECT id FROM campaigns WHERE account = ?1 AND principal = ?2 AND ended_at IS NULL
+	err = t.one(&id, `SELECT id FROM campaigns WHERE account = ?1 AND principal = ?2 AND ended_at IS NULL
 			AND last_at >= ?3 - ?4 AND first_at <= ?3 + ?4 AND max(last_at, ?3) - min(first_at, ?3) <= ?5
 		ORDER BY last_at DESC LIMIT 1`,
-		d.Account, d.Principal, at, remediate.CampaignGap.Milliseconds(), remediate.CampaignLength.Milliseconds()).Scan(&id)
+		d.Account, d.Principal, at, remediate.CampaignGap.Milliseconds(), remediate.CampaignLength.Milliseconds())
 	switch {
 	case err == nil:
 		return id, t.exec(`UPDATE campaigns SET first_at = min(first_at, ?2), last_at = max(last_at, ?2) WHERE id = ?1`, id, at)
 	case !errors.Is(err, sql.ErrNoRows):
-		return "", fmt.Errorf("read %s: %w", t.s.path, err)
+		return "", err
 	}
 	file, err := t.fact(factID)
 	if err != nil {
@@ -33,13 +32,10 @@ func (t *tx) JoinCampaign(d remediate.Strike) (id string, err error) {
 }
 
 func (t *tx) EndCampaign(e remediate.Event) (ended bool, err error) {
-	err = t.q.QueryRowContext(t.ctx, `SELECT NOT EXISTS (SELECT 1 FROM events WHERE campaign = ? AND campaign <> '' AND over = 0 AND NOT (account = ? AND region = ? AND id = ?))`,
-		e.CampaignID, e.Scope.Account, e.Scope.Region, e.ID).Scan(&ended)
-	if err != nil {
-		return false, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	if !ended {
-		return false, nil
+	err = t.one(&ended, `SELECT NOT EXISTS (SELECT 1 FROM events WHERE campaign = ? AND campaign <> '' AND over = 0 AND NOT (account = ? AND region = ? AND id = ?))`,
+		e.CampaignID, e.Scope.Account, e.Scope.Region, e.ID)
+	if err != nil || !ended {
+		return false, err
 	}
 	return true, t.exec(`UPDATE campaigns SET ended_at = ? WHERE id = ?`, t.s.now().UnixMilli(), e.CampaignID)
 }
@@ -51,12 +47,12 @@ func (t *tx) inCampaign(a alert.Alert) (alert.Alert, error) {
 		return a, nil
 	}
 	var level alert.Level
-	err := t.q.QueryRowContext(t.ctx, `SELECT level FROM campaigns WHERE id = ?`, a.CampaignID).Scan(&level)
+	err := t.one(&level, `SELECT level FROM campaigns WHERE id = ?`, a.CampaignID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return a, nil
 	}
 	if err != nil {
-		return a, fmt.Errorf("read %s: %w", t.s.path, err)
+		return a, err
 	}
 	if a.EndsCampaign() {
 		a.RouteLevel = alert.Highest(a.RouteLevel, level)

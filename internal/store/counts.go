@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -87,14 +86,12 @@ func (s *Store) Released(ctx context.Context) (out Released, err error) {
 
 func (t *tx) released() (out Released, err error) {
 	var until int64
-	err = t.q.QueryRowContext(t.ctx, `SELECT count(*), coalesce(max(released_until), 0) FROM flow_logs WHERE released_until > ?`, t.s.now().UnixMilli()).Scan(&out.FlowLogs, &until)
-	if err != nil {
-		return out, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
+	err = t.rows(func(scan func(...any) error) error { return scan(&out.FlowLogs, &until) },
+		`SELECT count(*), coalesce(max(released_until), 0) FROM flow_logs WHERE released_until > ?`, t.s.now().UnixMilli())
 	if out.FlowLogs > 0 {
 		out.Until = time.UnixMilli(until)
 	}
-	return out, nil
+	return out, err
 }
 
 // Guarded are the accounts with protected flow logs that are there, sorted.
@@ -107,47 +104,28 @@ func (s *Store) Guarded(ctx context.Context) (accounts []string, err error) {
 	return accounts, err
 }
 
+// refreshes are the starts of the last complete refreshes.
 func (t *tx) refreshes() (map[inventory.Scope]time.Time, error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT account, region, refreshed_at FROM scopes WHERE refreshed_at IS NOT NULL`)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
 	out := map[inventory.Scope]time.Time{}
-	for rows.Next() {
+	err := t.rows(func(scan func(...any) error) error {
 		var s inventory.Scope
 		var at int64
-		if err := rows.Scan(&s.Account, &s.Region, &at); err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := scan(&s.Account, &s.Region, &at)
 		out[s] = time.UnixMilli(at)
-	}
-	return out, rows.Err()
-}
-
-// one reads one value.
-func (t *tx) one(into any, query string, args ...any) error {
-	if err := t.q.QueryRowContext(t.ctx, query, args...).Scan(into); err != nil {
-		return fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	return nil
+		return err
+	}, `SELECT account, region, refreshed_at FROM scopes WHERE refreshed_at IS NOT NULL`)
+	return out, err
 }
 
 // tally reads pairs of a word and a number.
 func (t *tx) tally(query string, args ...any) (map[string]int, error) {
-	rows, err := t.q.QueryContext(t.ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
 	out := map[string]int{}
-	for rows.Next() {
+	err := t.rows(func(scan func(...any) error) error {
 		var word string
 		var n int
-		if err := rows.Scan(&word, &n); err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := scan(&word, &n)
 		out[word] = n
-	}
-	return out, rows.Err()
+		return err
+	}, query, args...)
+	return out, err
 }

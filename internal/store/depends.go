@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"flowkeeper/alert"
@@ -72,23 +71,17 @@ func (t *tx) Guarded(account, region string, limit int) (n int, err error) {
 }
 
 func (t *tx) dependents(query string, args ...any) (out []remediate.Dependents, err error) {
-	rows, err := t.q.QueryContext(t.ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = t.rows(func(scan func(...any) error) error {
 		var d remediate.Dependents
 		var needs []byte
-		if err := rows.Scan(&d.Scope.Account, &d.Scope.Region, &needs, &d.Live); err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
+		if err := scan(&d.Scope.Account, &d.Scope.Region, &needs, &d.Live); err != nil {
+			return err
 		}
-		if err := json.Unmarshal(needs, &d.Needs); err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := json.Unmarshal(needs, &d.Needs)
 		out = append(out, d)
-	}
-	return out, rows.Err()
+		return err
+	}, query, args...)
+	return out, err
 }
 
 func (t *tx) LiveWith(s inventory.Scope, n remediate.Needs, limit int) ([]inventory.Row, error) {
@@ -106,18 +99,12 @@ func (t *tx) AddDeed(d remediate.Deed) error {
 }
 
 func (t *tx) Deeds(principal string, from, to time.Time, but string) (out []alert.Deeds, err error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT event_name, count(*), sum(refused), sum(iif(refused, 0, flow_logs)) FROM
-		(SELECT * FROM deeds WHERE principal = ? AND at BETWEEN ? AND ? AND event_id <> ? LIMIT 10000) GROUP BY event_name ORDER BY event_name`, principal, from.UnixMilli(), to.UnixMilli(), but)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = t.rows(func(scan func(...any) error) error {
 		var d alert.Deeds
-		if err := rows.Scan(&d.EventName, &d.Calls, &d.Refused, &d.FlowLogs); err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := scan(&d.EventName, &d.Calls, &d.Refused, &d.FlowLogs)
 		out = append(out, d)
-	}
-	return out, rows.Err()
+		return err
+	}, `SELECT event_name, count(*), sum(refused), sum(iif(refused, 0, flow_logs)) FROM
+		(SELECT * FROM deeds WHERE principal = ? AND at BETWEEN ? AND ? AND event_id <> ? LIMIT 10000) GROUP BY event_name ORDER BY event_name`, principal, from.UnixMilli(), to.UnixMilli(), but)
+	return out, err
 }

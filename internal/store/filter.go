@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -257,28 +255,16 @@ type told struct {
 	deliveries []alert.Delivery
 }
 
-func (t *tx) told(w where, limit int) ([]told, error) {
-	rows, err := t.q.QueryContext(t.ctx, sinks+`SELECT a.num, a.body FROM alerts a WHERE `+w.String()+` ORDER BY a.num DESC LIMIT ?`, append(w.args, limit)...)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
-	var out []told
-	for rows.Next() {
+func (t *tx) told(w where, limit int) (out []told, err error) {
+	err = t.rows(func(scan func(...any) error) error {
 		var x told
-		var text []byte
-		if err = rows.Scan(&x.num, &text); err == nil {
-			err = json.Unmarshal(text, &x.alert)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := decode(scan, &x.alert, &x.num)
 		out = append(out, x)
+		return err
+	}, sinks+`SELECT a.num, a.body FROM alerts a WHERE `+w.String()+` ORDER BY a.num DESC LIMIT ?`, append(w.args, limit)...)
+	if err != nil {
+		return nil, err
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	rows.Close()
 	for n := range out {
 		// Each is found by its whole key: the sinks are few.
 		if out[n].deliveries, err = t.deliveries(`d.alert = ? AND d.sink IN (`+sinks+`SELECT sink FROM sinks) ORDER BY d.sink`, out[n].num); err != nil {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"flowkeeper/inventory"
@@ -30,22 +29,9 @@ func lastSeen(r inventory.Row, refreshed map[inventory.Scope]time.Time) inventor
 }
 
 // refreshed is the start of each scope's last complete refresh.
-func (s *Store) refreshed(ctx context.Context) (map[inventory.Scope]time.Time, error) {
-	rows, err := s.r.QueryContext(ctx, `SELECT account, region, refreshed_at FROM scopes`)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", s.path, err)
-	}
-	defer rows.Close()
-	out := map[inventory.Scope]time.Time{}
-	for rows.Next() {
-		var sc inventory.Scope
-		var at int64
-		if err := rows.Scan(&sc.Account, &sc.Region, &at); err != nil {
-			return nil, fmt.Errorf("read %s: %w", s.path, err)
-		}
-		out[sc] = time.UnixMilli(at)
-	}
-	return out, rows.Err()
+func (s *Store) refreshed(ctx context.Context) (out map[inventory.Scope]time.Time, err error) {
+	err = s.read(ctx, func(t *tx) (err error) { out, err = t.refreshes(); return err })
+	return out, err
 }
 
 // FindFlowLog finds a row by its ID alone, in whichever scope it is.
@@ -139,19 +125,13 @@ func (t *tx) changePage(after int64, fn func(r *inventory.Row) bool) (last int64
 }
 
 func (t *tx) rowNums(after int64) (nums []int64, last int64, err error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT num FROM flow_logs WHERE num > ? ORDER BY num LIMIT ?`, after, page)
-	if err != nil {
-		return nil, after, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
 	last = after
-	for rows.Next() {
-		if err := rows.Scan(&last); err != nil {
-			return nil, after, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+	err = t.rows(func(scan func(...any) error) error {
+		err := scan(&last)
 		nums = append(nums, last)
-	}
-	return nums, last, rows.Err()
+		return err
+	}, `SELECT num FROM flow_logs WHERE num > ? ORDER BY num LIMIT ?`, after, page)
+	return nums, last, err
 }
 
 // Import adds rows that the snapshot does not have; known ones stay as they
@@ -177,13 +157,7 @@ func (s *Store) Import(ctx context.Context, rows []inventory.Row) (added int, er
 
 // Fact reads a remembered value; empty: none.
 func (s *Store) Fact(ctx context.Context, name string) (v string, err error) {
-	err = s.r.QueryRowContext(ctx, `SELECT value FROM facts WHERE name = ?`, name).Scan(&v)
-	if err == sql.ErrNoRows {
-		return "", nil
-	}
-	if err != nil {
-		err = fmt.Errorf("read %s: %w", s.path, err)
-	}
+	err = s.read(ctx, func(t *tx) (err error) { v, err = t.fact(name); return err })
 	return v, err
 }
 

@@ -3,9 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -28,13 +26,14 @@ func (t *tx) addAlert(a alert.Alert, sinks []string) error {
 	if a.Minor {
 		cost = t.charge(rowBytes(len(text)) + 256 + 192*int64(len(sinks)))
 	}
-	err := t.q.QueryRowContext(t.ctx, `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
-		a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), a.CampaignID, a.EndsCampaign(), a.RingsOn(), cost, text).Scan(&num)
+	const query = `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`
+	args := []any{a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), a.CampaignID, a.EndsCampaign(), a.RingsOn(), cost, text}
+	err := t.q.QueryRowContext(t.ctx, query, args...).Scan(&num)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("write %s: %w", t.s.path, err)
+		return t.failed("write", query, args, err)
 	}
 	for _, sink := range sinks {
 		if err := t.addDelivery(num, sink, a); err != nil {
@@ -161,11 +160,7 @@ func (s *Store) Retry(ctx context.Context, alertID string) (n int64, err error) 
 		if err != nil {
 			return err
 		}
-		res, err := t.q.ExecContext(ctx, `UPDATE deliveries SET next_at = ?, parked_at = NULL, attempts = 0 WHERE sent_at IS NULL AND alert = (SELECT num FROM alerts WHERE id = ?)`, at, alertID)
-		if err != nil {
-			return fmt.Errorf("write %s: %w", s.path, err)
-		}
-		n, err = res.RowsAffected()
+		n, err = t.changed(`UPDATE deliveries SET next_at = ?, parked_at = NULL, attempts = 0 WHERE sent_at IS NULL AND alert = (SELECT num FROM alerts WHERE id = ?)`, at, alertID)
 		return err
 	})
 	return n, err
@@ -176,24 +171,12 @@ func (t *tx) deliveries(where string, args ...any) ([]alert.Delivery, error) {
 }
 
 // scanDeliveries reads deliveries d with their alerts a.
-func (t *tx) scanDeliveries(from string, args ...any) ([]alert.Delivery, error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT d.sink, d.urgency, d.attempts, d.next_at, d.sent_at, d.parked_at, d.error, a.body FROM `+from, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
-	var out []alert.Delivery
-	for rows.Next() {
+func (t *tx) scanDeliveries(from string, args ...any) (out []alert.Delivery, err error) {
+	err = t.rows(func(scan func(...any) error) error {
 		var d alert.Delivery
 		var next int64
 		var sent, parked sql.NullInt64
-		var text []byte
-		if err := rows.Scan(&d.Sink, &d.Urgency, &d.Attempts, &next, &sent, &parked, &d.Error, &text); err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
-		if err := json.Unmarshal(text, &d.Alert); err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := decode(scan, &d.Alert, &d.Sink, &d.Urgency, &d.Attempts, &next, &sent, &parked, &d.Error)
 		d.NextAt = time.UnixMilli(next)
 		if sent.Valid {
 			d.SentAt = time.UnixMilli(sent.Int64)
@@ -202,6 +185,7 @@ func (t *tx) scanDeliveries(from string, args ...any) ([]alert.Delivery, error) 
 			d.ParkedAt = time.UnixMilli(parked.Int64)
 		}
 		out = append(out, d)
-	}
-	return out, rows.Err()
+		return err
+	}, `SELECT d.sink, d.urgency, d.attempts, d.next_at, d.sent_at, d.parked_at, d.error, a.body FROM `+from, args...)
+	return out, err
 }

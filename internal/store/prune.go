@@ -67,12 +67,8 @@ func (s *Store) prune(ctx context.Context, at int64, most int) error {
 	}
 	for n := rowsAtOnce; n == rowsAtOnce && ctx.Err() == nil; { // deeds have no number of their own
 		err := s.write(ctx, func(t *tx) error {
-			res, err := t.q.ExecContext(ctx, `DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name FROM deeds WHERE at < ? ORDER BY at LIMIT ?)`,
+			deleted, err := t.changed(`DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name FROM deeds WHERE at < ? ORDER BY at LIMIT ?)`,
 				t.s.now().Add(-keepDeeds).UnixMilli(), rowsAtOnce)
-			if err != nil {
-				return fmt.Errorf("write %s: %w", t.s.path, err)
-			}
-			deleted, err := res.RowsAffected()
 			n = int(deleted)
 			return err
 		})
@@ -116,13 +112,12 @@ type pruning struct {
 
 func (p pruning) run(ctx context.Context, s *Store, before int64, most int) error {
 	err := s.read(ctx, func(t *tx) error {
-		var nth int64
-		err := t.q.QueryRowContext(ctx, p.age+` ORDER BY 1 DESC LIMIT 1 OFFSET ?`, most).Scan(&nth)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		before = max(before, nth+1)
-		return err
+		return t.rows(func(scan func(...any) error) error {
+			var nth int64
+			err := scan(&nth)
+			before = max(before, nth+1)
+			return err
+		}, p.age+` ORDER BY 1 DESC LIMIT 1 OFFSET ?`, most)
 	})
 	if err != nil {
 		return err
@@ -163,26 +158,23 @@ func (p pruning) run(ctx context.Context, s *Store, before int64, most int) erro
 // most; one alone may have more. seen counts those looked at.
 func (p pruning) batch(t *tx, most, before, at, num int64) (ids []int64, seen int, lastAt, lastNum int64, err error) {
 	lastAt, lastNum = at, num
-	rows, err := t.q.QueryContext(t.ctx, p.find, before, at, num, most)
-	if err != nil {
-		return nil, 0, at, num, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
-	for total := int64(0); rows.Next(); {
+	total := int64(0)
+	err = t.rows(func(scan func(...any) error) error {
 		var rowAt, rowNum, weight int64
-		if err := rows.Scan(&rowAt, &rowNum, &weight); err != nil {
-			return nil, 0, at, num, fmt.Errorf("read %s: %w", t.s.path, err)
+		if err := scan(&rowAt, &rowNum, &weight); err != nil {
+			return err
 		}
 		if total += weight; total > most && len(ids) > 0 {
-			break
+			return errEnough
 		}
 		seen++
 		lastAt, lastNum = rowAt, rowNum
 		if weight > 0 {
 			ids = append(ids, rowNum)
 		}
-	}
-	return ids, seen, lastAt, lastNum, rows.Err()
+		return nil
+	}, p.find, before, at, num, most)
+	return ids, seen, lastAt, lastNum, err
 }
 
 // pruneCampaigns forgets the campaigns whose events are forgotten. A campaign is
@@ -192,11 +184,11 @@ func (s *Store) pruneCampaigns(ctx context.Context) error {
 	for again := true; again && ctx.Err() == nil; {
 		last := after
 		err := s.write(ctx, func(t *tx) error {
-			err := t.q.QueryRowContext(ctx, `SELECT id FROM (SELECT id FROM campaigns WHERE id > ? ORDER BY id LIMIT ?) ORDER BY id DESC LIMIT 1`, after, rowsAtOnce).Scan(&last)
+			err := t.one(&last, `SELECT id FROM (SELECT id FROM campaigns WHERE id > ? ORDER BY id LIMIT ?) ORDER BY id DESC LIMIT 1`, after, rowsAtOnce)
 			if again = err == nil; errors.Is(err, sql.ErrNoRows) {
 				return nil
 			} else if err != nil {
-				return fmt.Errorf("read %s: %w", t.s.path, err)
+				return err
 			}
 			return t.exec(`DELETE FROM campaigns AS c WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 FROM events e WHERE e.campaign = c.id AND e.campaign <> '')`, after, last)
 		})
@@ -215,13 +207,15 @@ func (s *Store) pruneDepends(ctx context.Context) error {
 	for again := true; again && ctx.Err() == nil; {
 		last := after
 		err := s.write(ctx, func(t *tx) error {
-			err := t.q.QueryRowContext(ctx, `SELECT thing, account, region, needs FROM (SELECT * FROM depends WHERE (thing, account, region, needs) > (?, ?, ?, ?)
+			again = false
+			err := t.rows(func(scan func(...any) error) error {
+				again = true
+				return scan(&last[0], &last[1], &last[2], &last[3])
+			}, `SELECT thing, account, region, needs FROM (SELECT * FROM depends WHERE (thing, account, region, needs) > (?, ?, ?, ?)
 				ORDER BY thing, account, region, needs LIMIT ?) ORDER BY thing DESC, account DESC, region DESC, needs DESC LIMIT 1`,
-				after[0], after[1], after[2], after[3], rowsAtOnce).Scan(&last[0], &last[1], &last[2], &last[3])
-			if again = err == nil; errors.Is(err, sql.ErrNoRows) {
-				return nil
-			} else if err != nil {
-				return fmt.Errorf("read %s: %w", t.s.path, err)
+				after[0], after[1], after[2], after[3], rowsAtOnce)
+			if err != nil || !again {
+				return err
 			}
 			return t.exec(`DELETE FROM depends AS d WHERE (thing, account, region, needs) > (?, ?, ?, ?) AND (thing, account, region, needs) <= (?, ?, ?, ?)
 				AND NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)

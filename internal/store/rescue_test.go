@@ -157,3 +157,25 @@ func TestACorruptPage(t *testing.T) {
 		t.Errorf("opened: %v", err)
 	}
 }
+
+// TestAnErrorSaysWhatWasReadOrWritten: the table, what names the row, the file and the
+// cause, each once.
+func TestAnErrorSaysWhatWasReadOrWritten(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.put(t, put("fl-1"))
+	if _, err := s.w.Exec(`UPDATE flow_logs SET body = '{'`); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := s.FindFlowLog(t.Context(), "fl-1")
+	if want := "read flow_logs fl-1 in " + s.path + ": unexpected end of JSON input"; err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+	if _, err := s.w.Exec(`CREATE TRIGGER refuse BEFORE INSERT ON facts BEGIN SELECT raise(ABORT, 'refused'); END`); err != nil {
+		t.Fatal(err)
+	}
+	err = s.SetFact(t.Context(), "name\x1b[31m", strings.Repeat("x", 1000))
+	if begins := `write facts name\x1b[31m in ` + s.path + ": "; err == nil || !strings.HasPrefix(err.Error(), begins) || !strings.Contains(err.Error(), "refused") || len(err.Error()) > 300 {
+		t.Errorf("%v\nwant %s", err, begins)
+	}
+}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"flowkeeper/inventory"
@@ -15,24 +14,20 @@ func (s *Store) Known(ctx context.Context, scope inventory.Scope, ids []string) 
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.r.QueryContext(ctx, `SELECT id, num, state, digest FROM flow_logs
-		WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, scope.Account, scope.Region, string(list))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", s.path, err)
-	}
-	defer rows.Close()
 	out := make(map[string]inventory.Known, len(ids))
-	for rows.Next() {
-		var id string
-		var k inventory.Known
-		var digest []byte
-		if err := rows.Scan(&id, &k.Num, &k.State, &digest); err != nil {
-			return nil, fmt.Errorf("read %s: %w", s.path, err)
-		}
-		copy(k.Digest[:], digest)
-		out[id] = k
-	}
-	return out, rows.Err()
+	err = s.read(ctx, func(t *tx) error {
+		return t.rows(func(scan func(...any) error) error {
+			var id string
+			var k inventory.Known
+			var digest []byte
+			err := scan(&id, &k.Num, &k.State, &digest)
+			copy(k.Digest[:], digest)
+			out[id] = k
+			return err
+		}, `SELECT id, num, state, digest FROM flow_logs
+			WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, scope.Account, scope.Region, string(list))
+	})
+	return out, err
 }
 
 // Unseen returns live rows that a listing did not show (inventory.Snapshot).
@@ -54,22 +49,21 @@ func (s *Store) Unseen(ctx context.Context, scope inventory.Scope, seen *invento
 }
 
 func (s *Store) unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (nums []int64, last int64, err error) {
-	rows, err := s.r.QueryContext(ctx, `SELECT num FROM flow_logs WHERE num > ? AND account = ? AND region = ? AND state = 'live' AND (written_at < ? OR written_at > ?) ORDER BY num`,
-		after, scope.Account, scope.Region, before.UnixMilli(), s.now().Add(time.Minute).UnixMilli())
-	if err != nil {
-		return nil, after, fmt.Errorf("read %s: %w", s.path, err)
-	}
-	defer rows.Close()
 	last = after
-	for len(nums) < limit && rows.Next() {
-		if err := rows.Scan(&last); err != nil {
-			return nil, last, fmt.Errorf("read %s: %w", s.path, err)
-		}
-		if !seen.Has(last) {
-			nums = append(nums, last)
-		}
-	}
-	return nums, last, rows.Err()
+	err = s.read(ctx, func(t *tx) error {
+		return t.rows(func(scan func(...any) error) error {
+			if len(nums) == limit {
+				return errEnough
+			}
+			err := scan(&last)
+			if !seen.Has(last) {
+				nums = append(nums, last)
+			}
+			return err
+		}, `SELECT num FROM flow_logs WHERE num > ? AND account = ? AND region = ? AND state = 'live' AND (written_at < ? OR written_at > ?) ORDER BY num`,
+			after, scope.Account, scope.Region, before.UnixMilli(), s.now().Add(time.Minute).UnixMilli())
+	})
+	return nums, last, err
 }
 
 // Refreshed records a complete listing (inventory.Snapshot).

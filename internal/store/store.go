@@ -346,7 +346,7 @@ func (s *Store) commit(ctx context.Context, group []*change) {
 func (s *Store) try(ctx context.Context, group []*change) error {
 	t, err := s.w.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", s.path, err)
+		return fmt.Errorf("begin to write %s: %w", s.path, err)
 	}
 	defer t.Rollback()
 	if s.taken.Load() { // asked with the connection in hand: a rescue has not begun, or is over
@@ -379,7 +379,7 @@ func (s *Store) try(ctx context.Context, group []*change) error {
 		}
 	}
 	if err := t.Commit(); err != nil {
-		return fmt.Errorf("write %s: %w", s.path, err)
+		return fmt.Errorf("commit to %s: %w", s.path, err)
 	}
 	s.held.Store(held)
 	all.countDropped()
@@ -406,7 +406,7 @@ func (s *Store) View(ctx context.Context, fn func(remediate.Tx) error) error {
 func (s *Store) read(ctx context.Context, fn func(*tx) error) error {
 	t, err := s.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return fmt.Errorf("read %s: %w", s.path, err)
+		return fmt.Errorf("begin to read %s: %w", s.path, err)
 	}
 	defer t.Rollback()
 	err = fn(&tx{ctx: ctx, q: t, s: s})

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -26,52 +28,103 @@ type tx struct {
 
 var _ remediate.Tx = (*tx)(nil)
 
+// exec runs a statement that returns no rows.
 func (t *tx) exec(query string, args ...any) error {
-	if _, err := t.q.ExecContext(t.ctx, query, args...); err != nil {
-		return fmt.Errorf("write %s: %w", t.s.path, err)
+	_, err := t.changed(query, args...)
+	return err
+}
+
+// changed is exec, and how many rows it changed.
+func (t *tx) changed(query string, args ...any) (n int64, err error) {
+	res, err := t.q.ExecContext(t.ctx, query, args...)
+	if err == nil {
+		n, err = res.RowsAffected()
 	}
-	return nil
+	return n, t.failed("write", query, args, err)
+}
+
+// one reads one value.
+func (t *tx) one(into any, query string, args ...any) error {
+	return t.failed("read", query, args, t.q.QueryRowContext(t.ctx, query, args...).Scan(into))
+}
+
+// rows calls row for each row of a query, until it returns an error. errEnough ends
+// it without one. scan reads the columns.
+func (t *tx) rows(row func(scan func(columns ...any) error) error, query string, args ...any) error {
+	rows, err := t.q.QueryContext(t.ctx, query, args...)
+	if err == nil {
+		defer rows.Close()
+		for err == nil && rows.Next() {
+			err = row(rows.Scan)
+		}
+		if err == nil {
+			err = rows.Err()
+		}
+	}
+	if err == errEnough {
+		err = nil
+	}
+	return t.failed("read", query, args, err)
+}
+
+// errEnough is returned by a row's function that needs no more of them.
+var errEnough = errors.New("enough")
+
+// failed says what could not be read or written. That there is no row is no failure.
+func (t *tx) failed(doing, query string, args []any, err error) error {
+	if err == nil || err == sql.ErrNoRows {
+		return err
+	}
+	return fmt.Errorf("%s %s in %s: %w", doing, subject(query, args), t.s.path, err)
+}
+
+var tableOf = regexp.MustCompile(`\b(?:FROM|INTO|UPDATE) ([a-z_]+)`)
+
+// subject is what a query is about, for an error: its first table, and the first
+// words that it is given, which are what names a row.
+func subject(query string, args []any) string {
+	about := "rows"
+	if m := tableOf.FindStringSubmatch(query); m != nil {
+		about = m[1]
+	}
+	for n, most := 0, 3; n < len(args) && most > 0; n++ {
+		if word, ok := args[n].(string); ok && word != "" && len(word) <= 100 {
+			about, most = about+" "+alert.Clean(word, 100), most-1
+		}
+	}
+	return about
+}
+
+// decode reads a JSON body.
+func decode(scan func(columns ...any) error, v any, before ...any) error {
+	var body []byte
+	if err := scan(append(before, &body)...); err != nil {
+		return err
+	}
+	return json.Unmarshal(body, v)
 }
 
 // one decodes the JSON body that a query selects.
 func one[T any](t *tx, query string, args ...any) (v T, ok bool, err error) {
-	var body []byte
-	err = t.q.QueryRowContext(t.ctx, query, args...).Scan(&body)
-	if errors.Is(err, sql.ErrNoRows) {
-		return v, false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(body, &v)
-	}
-	if err != nil {
-		return v, false, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	return v, true, nil
+	err = t.rows(func(scan func(...any) error) error {
+		if err := decode(scan, &v); err != nil {
+			return err
+		}
+		ok = true
+		return errEnough
+	}, query, args...)
+	return v, ok, err
 }
 
 // each decodes every body that a query selects.
-func each[T any](t *tx, query string, args ...any) ([]T, error) {
-	rows, err := t.q.QueryContext(t.ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
-	var out []T
-	for rows.Next() {
-		var body []byte
+func each[T any](t *tx, query string, args ...any) (out []T, err error) {
+	err = t.rows(func(scan func(...any) error) error {
 		var v T
-		if err = rows.Scan(&body); err == nil {
-			err = json.Unmarshal(body, &v)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := decode(scan, &v)
 		out = append(out, v)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	return out, nil
+		return err
+	}, query, args...)
+	return out, err
 }
 
 // body encodes a value; its fields are plain, so it can't fail.
@@ -110,9 +163,9 @@ func (t *tx) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, error) 
 		return row, ok, err
 	}
 	var at sql.NullInt64
-	err = t.q.QueryRowContext(t.ctx, `SELECT refreshed_at FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region).Scan(&at)
+	err = t.one(&at, `SELECT refreshed_at FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return row, false, fmt.Errorf("read %s: %w", t.s.path, err)
+		return row, false, err
 	}
 	if seen := time.UnixMilli(at.Int64); at.Valid && seen.After(row.LastSeenAt) {
 		row.LastSeenAt = seen
@@ -198,12 +251,8 @@ func (t *tx) NewDestination(s inventory.Scope, destination string, at time.Time)
 	if err := t.one(&many, `SELECT count(*) >= ? FROM destinations WHERE account = ? AND region = ?`, mostDestinations, s.Account, s.Region); err != nil || many {
 		return many, err
 	}
-	res, err := t.q.ExecContext(t.ctx, `INSERT INTO destinations (account, region, destination, first_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+	n, err := t.changed(`INSERT INTO destinations (account, region, destination, first_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		s.Account, s.Region, destination, millis(at))
-	if err != nil {
-		return false, fmt.Errorf("write %s: %w", t.s.path, err)
-	}
-	n, err := res.RowsAffected()
 	return n > 0, err
 }
 
@@ -294,28 +343,19 @@ func (t *tx) AddHistory(s inventory.Scope, id string, e remediate.Entry) error {
 }
 
 func (t *tx) EventsOf(s inventory.Scope, id string) (ids []string, err error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT event_id FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 AND event_id <> ''
-		UNION SELECT event_id FROM incidents WHERE account = ?1 AND region = ?2 AND id = ?3`, s.Account, s.Region, id)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = t.rows(func(scan func(...any) error) error {
 		var e string
-		if err := rows.Scan(&e); err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := scan(&e)
 		ids = append(ids, e)
-	}
-	return ids, rows.Err()
+		return err
+	}, `SELECT event_id FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 AND event_id <> ''
+		UNION SELECT event_id FROM incidents WHERE account = ?1 AND region = ?2 AND id = ?3`, s.Account, s.Region, id)
+	return ids, err
 }
 
 func (t *tx) Recorded(s inventory.Scope, id, eventID, claim string) (ok bool, err error) {
-	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM history WHERE account = ? AND region = ? AND id = ? AND event_id = ? AND json_extract(body, '$.Claim') = ?)`,
-		s.Account, s.Region, id, eventID, claim).Scan(&ok)
-	if err != nil {
-		err = fmt.Errorf("read %s: %w", t.s.path, err)
-	}
+	err = t.one(&ok, `SELECT EXISTS (SELECT 1 FROM history WHERE account = ? AND region = ? AND id = ? AND event_id = ? AND json_extract(body, '$.Claim') = ?)`,
+		s.Account, s.Region, id, eventID, claim)
 	return ok, err
 }
 
@@ -347,19 +387,13 @@ func dueQuery(which, order string) string {
 }
 
 func (t *tx) DueScopes(now time.Time) (out []inventory.Scope, err error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT DISTINCT account, region FROM events WHERE due_at IS NOT NULL AND (due_at <= ? OR due_at > ?)`, now.UnixMilli(), now.Add(farthest).UnixMilli())
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = t.rows(func(scan func(...any) error) error {
 		var s inventory.Scope
-		if err := rows.Scan(&s.Account, &s.Region); err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := scan(&s.Account, &s.Region)
 		out = append(out, s)
-	}
-	return out, rows.Err()
+		return err
+	}, `SELECT DISTINCT account, region FROM events WHERE due_at IS NOT NULL AND (due_at <= ? OR due_at > ?)`, now.UnixMilli(), now.Add(farthest).UnixMilli())
+	return out, err
 }
 
 func (t *tx) Pending(s inventory.Scope, resource string) ([]remediate.Incident, error) {
@@ -372,10 +406,7 @@ func (t *tx) Blocked(s inventory.Scope, limit int) ([]remediate.Incident, error)
 }
 
 func (t *tx) Unrestored(s inventory.Scope) (n int, err error) {
-	err = t.q.QueryRowContext(t.ctx, `SELECT count(*) FROM incidents WHERE account = ? AND region = ? AND state IN ('open', 'blocked')`, s.Account, s.Region).Scan(&n)
-	if err != nil {
-		err = fmt.Errorf("read %s: %w", t.s.path, err)
-	}
+	err = t.one(&n, `SELECT count(*) FROM incidents WHERE account = ? AND region = ? AND state IN ('open', 'blocked')`, s.Account, s.Region)
 	return n, err
 }
 
@@ -415,33 +446,24 @@ func (t *tx) EventIncidents(s inventory.Scope, eventID string, ever bool) ([]rem
 }
 
 func (t *tx) EventOpen(s inventory.Scope, eventID string, now time.Time) (open bool, err error) {
-	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ?1 AND region = ?2 AND event_id = ?3 AND state = 'open'
+	err = t.one(&open, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ?1 AND region = ?2 AND event_id = ?3 AND state = 'open'
 			AND (wait_until IS NULL OR wait_until <= ?4))
 		OR EXISTS (SELECT 1 FROM history h CROSS JOIN incidents i ON i.account = h.account AND i.region = h.region AND i.id = h.id
-			WHERE h.account = ?1 AND h.region = ?2 AND h.event_id = ?3 AND i.state = 'open' AND (i.wait_until IS NULL OR i.wait_until <= ?4))`, s.Account, s.Region, eventID, now.UnixMilli()).Scan(&open)
-	if err != nil {
-		err = fmt.Errorf("read %s: %w", t.s.path, err)
-	}
+			WHERE h.account = ?1 AND h.region = ?2 AND h.event_id = ?3 AND i.state = 'open' AND (i.wait_until IS NULL OR i.wait_until <= ?4))`, s.Account, s.Region, eventID, now.UnixMilli())
 	return open, err
 }
 
 func (t *tx) EventStates(s inventory.Scope, eventID string, ever bool, now time.Time) (map[remediate.State]int, error) {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT CASE WHEN state = 'open' AND wait_until > ?5 THEN 'waiting' ELSE state END, count(*) `+ofEvent+` GROUP BY 1`,
-		s.Account, s.Region, eventID, ever, now.UnixMilli())
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	defer rows.Close()
 	out := map[remediate.State]int{}
-	for rows.Next() {
+	err := t.rows(func(scan func(...any) error) error {
 		var state remediate.State
 		var n int
-		if err := rows.Scan(&state, &n); err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.s.path, err)
-		}
+		err := scan(&state, &n)
 		out[state] = n
-	}
-	return out, rows.Err()
+		return err
+	}, `SELECT CASE WHEN state = 'open' AND wait_until > ?5 THEN 'waiting' ELSE state END, count(*) `+ofEvent+` GROUP BY 1`,
+		s.Account, s.Region, eventID, ever, now.UnixMilli())
+	return out, err
 }
 
 func (t *tx) DueEvents(s inventory.Scope, now time.Time) ([]remediate.Event, error) {
@@ -451,23 +473,17 @@ func (t *tx) DueEvents(s inventory.Scope, now time.Time) ([]remediate.Event, err
 
 func (t *tx) NextDue(s inventory.Scope) (time.Time, error) {
 	var at sql.NullInt64
-	err := t.q.QueryRowContext(t.ctx, `SELECT min(at) FROM (SELECT min(next_at) AS at FROM incidents WHERE account = ?1 AND region = ?2 AND next_at IS NOT NULL
+	err := t.one(&at, `SELECT min(at) FROM (SELECT min(next_at) AS at FROM incidents WHERE account = ?1 AND region = ?2 AND next_at IS NOT NULL
 		UNION ALL SELECT min(due_at) FROM events WHERE account = ?1 AND region = ?2 AND due_at IS NOT NULL
 		UNION ALL SELECT min(due_at) FROM bursts WHERE account = ?1 AND region = ?2
-		UNION ALL SELECT min(due_at) FROM bursts WHERE account = '' AND region = '')`, s.Account, s.Region).Scan(&at)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read %s: %w", t.s.path, err)
-	}
-	if !at.Valid {
-		return time.Time{}, nil
+		UNION ALL SELECT min(due_at) FROM bursts WHERE account = '' AND region = '')`, s.Account, s.Region)
+	if err != nil || !at.Valid {
+		return time.Time{}, err
 	}
 	return time.UnixMilli(at.Int64), nil
 }
 
 func (t *tx) FirstRefreshed(s inventory.Scope) (ok bool, err error) {
-	err = t.q.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region = ? AND first_at IS NOT NULL)`, s.Account, s.Region).Scan(&ok)
-	if err != nil {
-		err = fmt.Errorf("read %s: %w", t.s.path, err)
-	}
+	err = t.one(&ok, `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region = ? AND first_at IS NOT NULL)`, s.Account, s.Region)
 	return ok, err
 }

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"fmt"
 	"time"
 
 	"flowkeeper/alert"
@@ -95,15 +93,12 @@ func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.D
 		if d, ok, err = t.first(mostUrgent, args...); err != nil || ok {
 			return err
 		}
-		var next int64
-		switch err := t.q.QueryRowContext(ctx, soonest, sink).Scan(&next); err {
-		case nil:
+		return t.rows(func(scan func(...any) error) error {
+			var next int64
+			err := scan(&next)
 			d.NextAt = time.UnixMilli(next)
-		case sql.ErrNoRows:
-		default:
-			return fmt.Errorf("read %s: %w", s.path, err)
-		}
-		return nil
+			return err
+		}, soonest, sink)
 	})
 	if err == nil && !ok {
 		s.hasAll(sink, added)
