@@ -343,6 +343,9 @@ func (s *Store) commit(ctx context.Context, group []*change) {
 	}
 }
 
+// try runs a group in one transaction. A change that fails is undone to its savepoint,
+// or with the transaction where it is alone: SQLite copies each page that changes
+// after a savepoint.
 func (s *Store) try(ctx context.Context, group []*change) error {
 	t, err := s.w.BeginTx(ctx, nil)
 	if err != nil {
@@ -353,23 +356,32 @@ func (s *Store) try(ctx context.Context, group []*change) error {
 		return fmt.Errorf("write %s: %w", s.path, ErrTaken)
 	}
 	all := &tx{ctx: ctx, q: t, s: s, bill: &bill{}}
+	shared := len(group) > 1
 	for _, c := range group {
 		c.err = nil
-		if _, err := t.ExecContext(ctx, `SAVEPOINT change`); err != nil {
-			return fmt.Errorf("write %s: %w", s.path, err)
+		if shared {
+			if err := all.exec(`SAVEPOINT change`); err != nil {
+				return err
+			}
 		}
-		end := `RELEASE change`
 		own := &tx{ctx: ctx, q: t, s: s, bill: all.bill}
-		if c.err = c.run(own); outOfRoom(c.err) {
+		switch c.err = c.run(own); {
+		case outOfRoom(c.err):
 			return c.err // SQLite may have ended the transaction
-		} else if c.err != nil {
-			end = `ROLLBACK TO change; RELEASE change`
-		} else {
+		case c.err == nil:
 			all.droppedRows, all.droppedUnsent = all.droppedRows+own.droppedRows, all.droppedUnsent+own.droppedUnsent
 			all.delivers = append(all.delivers, own.delivers...)
+		case !shared:
+			return nil // there is nothing to commit
+		default:
+			if err := all.exec(`ROLLBACK TO change`); err != nil {
+				return err
+			}
 		}
-		if _, err := t.ExecContext(ctx, end); err != nil {
-			return fmt.Errorf("write %s: %w", s.path, err)
+		if shared {
+			if err := all.exec(`RELEASE change`); err != nil {
+				return err
+			}
 		}
 	}
 	held := s.held.Load()
