@@ -382,8 +382,10 @@ func (t *tx) Due(s inventory.Scope, now time.Time, limit, forRetries int) ([]rem
 // unknownDue has a plus: SQLite is to begin with what is due, not with all unknown ones.
 const unknownDue = `+known = 0`
 
+// dueQuery selects what is due. (The sum: SQLite plans a query anew for each other
+// LIMIT that it can read.)
 func dueQuery(which, order string) string {
-	return `SELECT body FROM incidents WHERE account = ? AND region = ? AND (next_at <= ? OR next_at > ?) AND ` + which + ` ORDER BY ` + order + ` LIMIT ?`
+	return `SELECT body FROM incidents WHERE account = ? AND region = ? AND (next_at <= ? OR next_at > ?) AND ` + which + ` ORDER BY ` + order + ` LIMIT 0 + ?`
 }
 
 func (t *tx) DueScopes(now time.Time) (out []inventory.Scope, err error) {
