@@ -323,9 +323,9 @@ func (s *Store) appoint() {
 	}
 }
 
-// commit runs a group in one transaction, each change in a savepoint. Where the
-// disk is full, what may be dropped goes first, as long as there is any; then each
-// change is tried alone: a small one may have room where the group has not.
+// commit runs a group in one transaction. Where the disk is full, what may be dropped
+// goes first, as long as there is any; then each change is tried alone: a small one may
+// have room where the group has not.
 func (s *Store) commit(ctx context.Context, group []*change) {
 	err := s.try(ctx, group)
 	for s.daemon && outOfRoom(err) && s.makeRoom(ctx) {
