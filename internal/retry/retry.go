@@ -1,0 +1,63 @@
+// Package retry is how Flowkeeper waits before it tries something again: pauses
+// that double, and waits that end with a context. It calls nothing itself, starts
+// no goroutine and imports nothing of Flowkeeper.
+//
+// Time is that of package time, so that testing/synctest can fake it.
+package retry
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+// Backoff is a series of pauses that begins with First and doubles up to Most. It
+// is a plain value: safe for concurrent use, and without memory of its own, so that
+// whoever uses it counts the failures. The zero Backoff never pauses. Most must not
+// be less than First.
+type Backoff struct{ First, Most time.Duration }
+
+// Pause returns the nth pause of the series, counted from 0: First, twice First,
+// four times First, and never more than Most, however large n is. A negative n
+// counts as 0.
+func (b Backoff) Pause(n int) time.Duration {
+	pause := b.First
+	for ; n > 0 && pause < b.Most; n-- {
+		if pause > b.Most/2 {
+			return b.Most
+		}
+		pause *= 2
+	}
+	return pause
+}
+
+// Jittered returns a point between nothing and Pause(n) ("full jitter"), so that
+// callers that failed together come back apart. random says which: at least 0 and
+// less than 1, as math/rand/v2.Float64 gives it.
+func (b Backoff) Jittered(n int, random float64) time.Duration {
+	return time.Duration(random * float64(b.Pause(n)))
+}
+
+// Forever is a wait that only the context, or the channel, ends.
+const Forever time.Duration = math.MaxInt64
+
+// Sleep waits for d, or until ctx ends if that is sooner. It reports whether ctx
+// still lives. A d of 0 or less is over at once.
+func Sleep(ctx context.Context, d time.Duration) bool { return Wait(ctx, d, nil) }
+
+// Wait is Sleep that also ends once wake can be received from (or is closed). A nil
+// wake never is.
+func Wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
+	var over <-chan time.Time
+	if d != Forever {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		over = t.C
+	}
+	select {
+	case <-over:
+	case <-wake:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
