@@ -1,0 +1,56 @@
+// Package outage keeps the log quiet about what fails again and again: whoever
+// tries something notes each result, and says once that it breaks and once that it
+// works again. It logs nothing itself and imports nothing of Flowkeeper.
+package outage
+
+import "sync"
+
+// An Outage is the failures in a row of one thing that is tried again and again.
+//
+// The zero Outage is one that nothing is known of yet: a first success changes
+// nothing, a first failure begins an outage. It is safe for concurrent use, and
+// must not be copied after its first use. It has no clock and forgets everything
+// with the process; what people must hear of after a restart belongs into the state
+// file.
+type Outage struct {
+	mu       sync.Mutex
+	failures int // in a row; guarded by mu
+}
+
+// Change is what a result means for an outage.
+type Change int
+
+const (
+	// None: it works as before, or fails as before.
+	None Change = iota
+	// Began: this failure is the first after a success, or the first at all.
+	Began
+	// Ended: this success is the first after a failure.
+	Ended
+)
+
+// Note records the result of a try (nil: it worked) and says what that changes.
+func (o *Outage) Note(err error) Change {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	before := o.failures
+	if err == nil {
+		o.failures = 0
+		if before > 0 {
+			return Ended
+		}
+		return None
+	}
+	o.failures++
+	if before == 0 {
+		return Began
+	}
+	return None
+}
+
+// Failures returns how many failures there have been since the last success.
+func (o *Outage) Failures() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failures
+}
