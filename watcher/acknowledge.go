@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"flowkeeper/internal/retry"
 )
 
 const (
@@ -56,7 +58,7 @@ func (w *Watcher) fill(first *string) []*string {
 func (w *Watcher) delete(ctx context.Context, handles []*string) {
 	for try := range deleteTrys {
 		if try > 0 {
-			pause(ctx, firstPause<<try)
+			retry.Sleep(ctx, deletePauses.Pause(try-1))
 		}
 		if handles = w.deleteOnce(ctx, handles); len(handles) == 0 {
 			return

@@ -120,7 +120,7 @@ func (w *Watcher) keepHidden(ctx context.Context, m types.Message) (stop func())
 
 // leave hides a message for longer each time it comes back.
 func (w *Watcher) leave(ctx context.Context, m types.Message) {
-	w.hide(ctx, m, leave(receiveCount(m)))
+	w.hide(ctx, m, hiddenFor.Pause(receiveCount(m)-1))
 }
 
 // remember keeps a message that the handler failed on, to be shown again before

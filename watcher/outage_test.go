@@ -12,14 +12,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// outage is a queue that does not answer until a time, and has one message then.
-type outage struct {
+// silentQueue is a queue that does not answer until a time, and has one message then.
+type silentQueue struct {
 	until time.Time
 	fail  func(context.Context) error
 	calls int
 }
 
-func (o *outage) ReceiveMessage(ctx context.Context, _ *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+func (o *silentQueue) ReceiveMessage(ctx context.Context, _ *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
 	if time.Now().Before(o.until) {
 		o.calls++
 		return nil, o.fail(ctx)
@@ -27,11 +27,11 @@ func (o *outage) ReceiveMessage(ctx context.Context, _ *sqs.ReceiveMessageInput,
 	return &sqs.ReceiveMessageOutput{Messages: []types.Message{{MessageId: aws.String("m"), ReceiptHandle: aws.String("r"), Body: aws.String("null")}}}, nil
 }
 
-func (*outage) DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+func (*silentQueue) DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
 	return &sqs.DeleteMessageBatchOutput{}, nil
 }
 
-func (*outage) ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
+func (*silentQueue) ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
 	return &sqs.ChangeMessageVisibilityOutput{}, nil
 }
 
@@ -47,7 +47,7 @@ func TestAQueueThatIsBackIsHeardWithinTenSeconds(t *testing.T) {
 			t.Parallel()
 			for n := range 50 {
 				synctest.Test(t, func(t *testing.T) {
-					o := &outage{until: time.Now().Add(time.Hour + time.Duration(n)*time.Second), fail: fail}
+					o := &silentQueue{until: time.Now().Add(time.Hour + time.Duration(n)*time.Second), fail: fail}
 					heard := make(chan time.Time, 1)
 					stop := watch(t, o, "q", nil, func(c *Config) {
 						c.Received = func(context.Context) {

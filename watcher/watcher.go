@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/outage"
+	"flowkeeper/internal/retry"
 )
 
 // SQS is what the watcher calls of *sqs.Client.
@@ -90,13 +92,16 @@ const (
 	maxReceivers = 4  // while there is a backlog
 	handlers     = 16
 	lastBreath   = 10 * time.Second // for handlers in hand, after the end was asked for
-	leaveFor     = 30 * time.Second // a message that failed once is hidden
-	leaveForMost = 15 * time.Minute // … and at most (I8)
 	mostLeft     = 1000             // messages are remembered to be shown again
-	firstPause   = 100 * time.Millisecond
 	longestPause = 10 * time.Second // from one receive of an outage to the next: so late a deletion is heard after it, at most
-	leastPause   = firstPause / 10
+	leastPause   = 10 * time.Millisecond
 	patience     = 30 * time.Second // for the answer of a receive, beyond its long poll
+)
+
+var (
+	receivePauses = retry.Backoff{First: 100 * time.Millisecond, Most: longestPause}           // after failed receives
+	hiddenFor     = retry.Backoff{First: 30 * time.Second, Most: 15 * time.Minute}             // a message that failed (I8)
+	deletePauses  = retry.Backoff{First: 200 * time.Millisecond, Most: 400 * time.Millisecond} // after failed deletes
 )
 
 // Watcher reads one queue.
@@ -106,14 +111,14 @@ type Watcher struct {
 	handler Handler
 	log     *slog.Logger
 
-	jobs chan types.Message
-	done chan *string // receipt handles to acknowledge
+	jobs   chan types.Message
+	done   chan *string  // receipt handles to acknowledge
+	outage outage.Outage // of the queue, as the first receiver sees it
 
 	mu       sync.Mutex
 	reported map[Kind]bool
 	left     map[string]types.Message // by ID: the handler failed on them, and they are hidden
 	extra    int                      // receivers beside the first
-	failing  bool
 }
 
 // New returns a watcher of the queue.
@@ -160,7 +165,6 @@ func (w *Watcher) Run(ctx context.Context) error {
 // messages come ten at a time. Its first poll is short, to know soon whether
 // the queue answers.
 func (w *Watcher) receive(ctx, work context.Context, others *sync.WaitGroup) error {
-	failures := 0
 	next := receiving{most: batchSize, limit: patience}
 	for ctx.Err() == nil {
 		w.Beat()
@@ -173,15 +177,18 @@ func (w *Watcher) receive(ctx, work context.Context, others *sync.WaitGroup) err
 			if w.Failed(ctx, err) {
 				return err
 			}
-			w.fails(err)
+			if w.outage.Note(err) == outage.Began {
+				w.log.Warn("the queue does not answer; trying again", "error", err)
+			}
 			next = probe
-			pause(ctx, max(leastPause, min(receivePause(failures, rand.Float64()), longestPause-time.Since(begun))))
-			failures++
+			retry.Sleep(ctx, receivePause(w.outage.Failures(), time.Since(begun), rand.Float64()))
 			continue
 		}
-		failures, next = 0, receiving{most: batchSize, wait: w.WaitTime, limit: w.WaitTime + patience}
+		next = receiving{most: batchSize, wait: w.WaitTime, limit: w.WaitTime + patience}
 		w.Received(ctx)
-		w.recovers()
+		if w.outage.Note(nil) == outage.Ended {
+			w.log.Info("the queue answers again")
+		}
 		if n == batchSize {
 			w.help(ctx, others)
 		}
@@ -281,41 +288,10 @@ func oldest(messages []types.Message, now time.Time) (age time.Duration) {
 	return age
 }
 
-// receivePause is the backoff after failed receives, with full jitter.
-func receivePause(failures int, rnd float64) time.Duration {
-	most := longestPause
-	if failures < 9 {
-		most = min(most, firstPause<<failures)
-	}
-	return max(leastPause, time.Duration(float64(most)*rnd))
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
-// fails and recovers report the queue once each time it turns.
-func (w *Watcher) fails(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.failing {
-		w.failing = true
-		w.log.Warn("the queue does not answer; trying again", "error", err)
-	}
-}
-
-func (w *Watcher) recovers() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.failing {
-		w.failing = false
-		w.log.Info("the queue answers again")
-	}
+// receivePause is how long to wait after so many failed receives in a row, the last
+// of which took some time: the next one begins longestPause after that at the latest.
+func receivePause(failures int, took time.Duration, random float64) time.Duration {
+	return max(leastPause, min(receivePauses.Jittered(failures-1, random), longestPause-took))
 }
 
 // receiveCount of a message, from 1.
@@ -325,12 +301,4 @@ func receiveCount(m types.Message) int {
 		return 1
 	}
 	return n
-}
-
-// leave is for how long a message that could not be dealt with is hidden.
-func leave(receives int) time.Duration {
-	if receives > 6 {
-		return leaveForMost
-	}
-	return min(leaveForMost, leaveFor<<(receives-1))
 }
