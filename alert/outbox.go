@@ -3,6 +3,8 @@ package alert
 import (
 	"context"
 	"time"
+
+	"flowkeeper/internal/retry"
 )
 
 // Outbox is the durable side of delivery; internal/store implements it. An
@@ -24,8 +26,6 @@ type Outbox interface {
 }
 
 const (
-	firstBackoff = time.Second
-	maxBackoff   = 5 * time.Minute
 	// maxRetryAfter bounds a sink's own wish: nobody but us decides that an
 	// alert waits for days.
 	maxRetryAfter = 10 * time.Minute
@@ -45,13 +45,6 @@ const (
 	holdTriesRefused = 3
 )
 
-// Backoff is how long to wait after the attempt-th failed try (from 1), by
-// "full jitter": rnd, from 0 to 1, picks a point between nothing and a ceiling
-// that doubles from 1 s to 5 min. Daemons that failed together so come back apart.
-func Backoff(attempt int, rnd float64) time.Duration {
-	ceiling := firstBackoff
-	for i := 1; i < attempt && ceiling < maxBackoff; i++ {
-		ceiling *= 2
-	}
-	return time.Duration(rnd * float64(min(ceiling, maxBackoff)))
-}
+// backoff is between the tries of an alert, and of a sink. Full jitter: daemons that
+// failed together come back apart.
+var backoff = retry.Backoff{First: time.Second, Most: 5 * time.Minute}

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
+
+	"flowkeeper/internal/retry"
 )
 
 // Sender delivers one sink's alerts from the outbox, in order, at least once
@@ -73,8 +75,11 @@ func (s *Sender) Hurry() {
 // outbox.
 func (s *Sender) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if rest := s.Step(ctx); rest != 0 {
-			s.sleep(ctx, rest, s.wake)
+		switch rest := s.Step(ctx); {
+		case rest > 0:
+			retry.Wait(ctx, rest, s.wake)
+		case rest < 0:
+			retry.Wait(ctx, retry.Forever, s.wake)
 		}
 	}
 	return nil
@@ -192,16 +197,16 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 	default:
 		s.refused = min(s.refused, d.Urgency)
 	}
-	pause := max(Backoff(s.failures, s.Rand()), min(why.RetryAfter, maxRetryAfter))
+	pause := max(backoff.Jittered(s.failures-1, s.Rand()), min(why.RetryAfter, maxRetryAfter))
 	s.quietFor = now.Add(pause)
 
 	next := s.quietFor
 	if attempts >= tries(why.Refused) {
 		// Strictly after the pause, so that the others are asked first.
-		next = next.Add(time.Second + Backoff(attempts, s.Rand()))
+		next = next.Add(time.Second + backoff.Jittered(attempts-1, s.Rand()))
 	}
 	parked := attempts >= parkTries && now.Sub(d.Alert.Time.Time) >= parkAfter
-	tell := parked || attempts >= tellTries(why.Refused) && d.Alert.routeLevel().AtLeast(High)
+	tell := parked || attempts >= tries(why.Refused) && d.Alert.routeLevel().AtLeast(High)
 	s.report(d, attempts, next, cause, parked)
 	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
 		return s.outbox.Failed(ctx, s.name, d.Alert.ID, attempts, next, cause, parked, tell)
@@ -211,15 +216,8 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 	}
 }
 
-// tellTries is after how many tries of an urgent alert the other sinks are
-// told that this one does not take it: a refusal does not pass by itself.
-func tellTries(refused bool) int {
-	if refused {
-		return holdTriesRefused
-	}
-	return holdTries
-}
-
+// tries is after how many failed tries an alert holds up the later ones no longer,
+// and, if it is an urgent one, the other sinks hear that this one does not take it.
 func tries(refused bool) int {
 	if refused {
 		return holdTriesRefused
@@ -255,22 +253,7 @@ func (s *Sender) persist(ctx context.Context, what string, fn func(context.Conte
 		if attempt == 1 {
 			s.log.Error("cannot "+what+": will be tried again", "error", err)
 		}
-		s.sleep(ctx, Backoff(attempt, s.Rand()), nil)
-	}
-}
-
-// sleep waits for ctx, for d (negative: for ever), or for a wake.
-func (s *Sender) sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
-	var timeout <-chan time.Time
-	if d >= 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		timeout = timer.C
-	}
-	select {
-	case <-ctx.Done():
-	case <-timeout:
-	case <-wake:
+		retry.Sleep(ctx, backoff.Jittered(attempt-1, s.Rand()))
 	}
 }
 

@@ -9,32 +9,17 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
-func TestBackoffProperty(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(-3, 1<<30).Draw(t, "attempt")
-		rnd := rapid.Float64Range(0, 1).Draw(t, "rnd")
-		d, ceiling := Backoff(n, rnd), Backoff(n, 1)
-		if d < 0 || d > ceiling || ceiling < time.Second || ceiling > 5*time.Minute {
-			t.Fatalf("Backoff(%d, %v) = %v of %v", n, rnd, d, ceiling)
-		}
-		if Backoff(n+1, 1) < ceiling {
-			t.Fatal("a later ceiling is lower")
-		}
-	})
-}
-
+// The pauses between tries double from 1 s to 5 min. What jitter and large numbers do
+// to them, package retry tests.
 func TestBackoffTable(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 9: 256 * time.Second, 10: 5 * time.Minute, 99: 5 * time.Minute} {
-		if got := Backoff(n, 1); got != want {
+		if got := backoff.Pause(n - 1); got != want {
 			t.Errorf("%d: %v", n, got)
 		}
-		if got := Backoff(n, 0.5); got != want/2 {
+		if got := backoff.Jittered(n-1, 0.5); got != want/2 {
 			t.Errorf("%d: %v", n, got)
 		}
 	}
