@@ -14,6 +14,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/backup"
+	"flowkeeper/internal/retry"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -127,11 +128,13 @@ type saves struct {
 }
 
 const (
-	quiet     = 30 * time.Second // without a change, and the copy is made
-	longest   = 5 * time.Minute  // after a change, whatever comes
-	leastRest = time.Minute      // between two copies
-	daily     = 24 * time.Hour
+	quiet   = 30 * time.Second // without a change, and the copy is made
+	longest = 5 * time.Minute  // after a change, whatever comes
+	daily   = 24 * time.Hour
 )
+
+// saveRests are between two copies, the first where none failed.
+var saveRests = retry.Backoff{First: time.Minute, Most: 16 * time.Minute}
 
 // changed notes that something was written.
 func (s *saves) changed(now time.Time) {
@@ -145,8 +148,7 @@ func (s *saves) changed(now time.Time) {
 // while one comes after the other, and each day. After a failure it is tried
 // again more and more slowly.
 func (s *saves) due(now time.Time) bool {
-	rest := leastRest << min(s.failed, 4)
-	if !s.saved.IsZero() && now.Sub(s.saved) < rest {
+	if !s.saved.IsZero() && now.Sub(s.saved) < saveRests.Pause(s.failed) {
 		return false
 	}
 	if s.failed > 0 || s.saved.IsZero() || now.Sub(s.saved) >= daily {
@@ -163,7 +165,7 @@ func (d *Daemon) keepCopies(ctx context.Context) error {
 	}
 	s := &saves{seen: d.store.Changes()}
 	s.version, _ = d.store.Version(ctx)
-	for sleep(ctx, saveEvery) {
+	for retry.Sleep(ctx, saveEvery) {
 		s.look(ctx, d.store)
 		if now := time.Now(); s.due(now) {
 			d.save(ctx, s, now, saveTimeout)

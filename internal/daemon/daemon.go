@@ -23,6 +23,7 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/backup"
 	"flowkeeper/internal/queueclient"
+	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -241,10 +242,12 @@ func (d *Daemon) worthWaiting(ctx context.Context, err error) error {
 	return nil
 }
 
+var reachPauses = retry.Backoff{First: time.Second, Most: 30 * time.Second}
+
 // reach connects, however long it takes. It returns false if ctx ends first.
 func (d *Daemon) reach(ctx context.Context) bool {
 	for n := 0; !d.connected.Load(); n++ {
-		if !sleep(ctx, min(30*time.Second, time.Second<<min(n, 5))) {
+		if !retry.Sleep(ctx, reachPauses.Pause(n)) {
 			return false
 		}
 		if err := d.connect(ctx); err != nil && n == 3 {
@@ -379,7 +382,7 @@ func (d *Daemon) noticeCommands(ctx context.Context) error {
 	last, _ := d.store.Version(ctx)
 	released := d.noticeReleases(ctx, store.Released{})
 	var dropped droppedNotice
-	for sleep(ctx, time.Second) {
+	for retry.Sleep(ctx, time.Second) {
 		beat()
 		if err := d.store.Intact(); errors.Is(err, store.ErrTaken) {
 			d.tellPipeline(ctx, inventory.Scope{}, remembering, err.Error())
@@ -414,16 +417,4 @@ func (d *Daemon) noticeReleases(ctx context.Context, before store.Released) stor
 			"flow_logs", now.FlowLogs, "until", now.Until.UTC().Format(time.RFC3339))
 	}
 	return now
-}
-
-// sleep waits, and reports whether ctx still lives.
-func sleep(ctx context.Context, t time.Duration) bool {
-	timer := time.NewTimer(t)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

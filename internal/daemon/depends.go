@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"flowkeeper/configs"
+	"flowkeeper/internal/outage"
+	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -64,6 +66,9 @@ func Dependencies(c configs.Config, all []inventory.Scope) (out []remediate.Depe
 
 // askQueueAgain is how often the queue is asked what it depends on.
 const askQueueAgain = 10 * time.Minute
+
+// askPauses are after failures.
+var askPauses = retry.Backoff{First: 10 * time.Second, Most: askQueueAgain}
 
 // factQueue remembers what the queue's attributes were: a daemon that starts
 // judges what waits in the queue by it.
@@ -118,7 +123,7 @@ func (d *dependencies) ask(ctx context.Context, url string, client queueAttribut
 // waits in the queue is judged by the answer, and deletions wait for it.
 func (d *dependencies) askFirst(ctx context.Context, ask func(context.Context) error) (err error) {
 	for n := range 3 {
-		if n > 0 && !sleep(ctx, time.Second) {
+		if n > 0 && !retry.Sleep(ctx, time.Second) {
 			return nil
 		}
 		if err = ask(ctx); err == nil || !scopes.Passes(err) {
@@ -128,24 +133,19 @@ func (d *dependencies) askFirst(ctx context.Context, ask func(context.Context) e
 	return err
 }
 
-// pauseAfter so many failures in a row: 10 s, doubling; the usual pause after none.
-func pauseAfter(failures int) time.Duration {
-	if failures == 0 {
-		return askQueueAgain
-	}
-	return 10 * time.Second << min(failures-1, 6)
-}
-
 // keepAsking asks again and again, soon after a failure. note hears of the
 // first failure of a row of them.
 func (d *dependencies) keepAsking(ctx context.Context, failed error, ask func(context.Context) error, note func(error)) {
-	for n := 0; ; {
-		if failed == nil {
-			n = 0
-		} else if n++; n == 1 {
+	var out outage.Outage
+	for {
+		pause := askQueueAgain
+		if out.Note(failed) == outage.Began {
 			note(failed)
 		}
-		if !sleep(ctx, min(askQueueAgain, pauseAfter(n))) {
+		if failed != nil {
+			pause = askPauses.Pause(out.Failures() - 1)
+		}
+		if !retry.Sleep(ctx, pause) {
 			return
 		}
 		failed = ask(ctx)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/retry"
 )
 
 // keepBeating tells the monitor of heartbeat.url that all is well, while it is.
@@ -37,7 +38,7 @@ func (d *Daemon) keepBeating(ctx context.Context) error {
 			d.Log.Info("the heartbeat's monitor hears that all is well")
 		}
 		silent, failing = why != nil, err != nil
-		if !sleep(ctx, d.Config.Heartbeat.Every) {
+		if !retry.Sleep(ctx, d.Config.Heartbeat.Every) {
 			return nil
 		}
 	}

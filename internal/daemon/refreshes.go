@@ -10,6 +10,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -144,7 +145,7 @@ func (r *refreshes) answer(ctx context.Context, jobs map[inventory.Scope]*job, t
 	due, settled := make(chan inventory.Scope), make(chan inventory.Scope)
 	later := func(s inventory.Scope, pause time.Duration, on chan inventory.Scope) {
 		turns.Go(func() {
-			if sleep(ctx, pause) {
+			if retry.Sleep(ctx, pause) {
 				select {
 				case on <- s:
 				case <-ctx.Done():
@@ -433,7 +434,7 @@ func (r *refreshes) await(ctx context.Context, most time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	for ctx.Err() == nil && !r.learned(ctx) {
-		sleep(ctx, 50*time.Millisecond)
+		retry.Sleep(ctx, 50*time.Millisecond)
 	}
 }
 

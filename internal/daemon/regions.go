@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -193,15 +194,8 @@ func (v *discovery) run(ctx context.Context, g *errgroup.Group) error {
 		if again {
 			pause = discoverAgain
 		}
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-v.asked:
-			sleep(ctx, discoverPause-time.Since(last)) // many ask at once
-		case <-ctx.Done():
-		}
-		t.Stop()
-		if ctx.Err() != nil {
+		retry.Wait(ctx, pause, v.asked)
+		if !retry.Sleep(ctx, discoverPause-time.Since(last)) { // many ask at once
 			return nil
 		}
 		last = time.Now()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/retry"
 	"flowkeeper/internal/store"
 	"flowkeeper/systemd"
 )
@@ -29,7 +30,7 @@ func (d *Daemon) keepStatus(ctx context.Context) error {
 			d.report(systemd.Notifier{}.Status(statusLine(c, d.share(c), d.trouble(), time.Now())))
 		}
 		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (d.ready() == nil); {
-			if !sleep(ctx, time.Second) {
+			if !retry.Sleep(ctx, time.Second) {
 				return nil
 			}
 		}

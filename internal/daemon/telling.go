@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -18,7 +19,7 @@ func (d *Daemon) keepTelling(ctx context.Context) error {
 	beat := d.progress.Loop("tell", maxSilence)
 	alone := &remediate.Remediator{Store: d.store, Fleet: noFleet{}, Policy: Policy(d.Config), Now: time.Now, Log: d.Log, Wake: d.wakeSenders}
 	failed := false
-	for sleep(ctx, tellEvery) {
+	for retry.Sleep(ctx, tellEvery) {
 		beat()
 		r := alone
 		if d.connected.Load() {

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"flowkeeper/internal/retry"
 )
 
 // source hands out one principal's credentials. Clients that sign with it report
@@ -47,13 +49,14 @@ type futileness struct {
 }
 
 // Between two loads of one source lies reloadPause at least. For a client whose
-// new credentials are refused as well it doubles up to reloadPauseMost: a Region
-// that is not enabled refuses everybody.
+// new credentials are refused as well it doubles (futilePauses): a Region that is
+// not enabled refuses everybody.
 const (
-	reloadPause     = 5 * time.Second
-	reloadPauseMost = time.Minute
-	maxFutile       = 1024 // clients remembered
+	reloadPause = 5 * time.Second
+	maxFutile   = 1024 // clients remembered
 )
+
+var futilePauses = retry.Backoff{First: reloadPause, Most: time.Minute}
 
 func newSource(p aws.CredentialsProvider, load func(context.Context) (aws.CredentialsProvider, error), log *slog.Logger) *source {
 	if log == nil {
@@ -237,7 +240,7 @@ func (s *source) mayLoad(client string) bool {
 		return !at.IsZero() && age >= 0 && age < pause
 	}
 	f := s.futile[client]
-	if within(s.latest, reloadPause) || within(f.last, min(reloadPauseMost, reloadPause<<min(f.times, 6))) {
+	if within(s.latest, reloadPause) || within(f.last, futilePauses.Pause(f.times)) {
 		return false
 	}
 	s.latest = now

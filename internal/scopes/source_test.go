@@ -300,7 +300,7 @@ func TestNewCredentialsThatAreRefusedAsWellDoNotSpin(t *testing.T) {
 	}
 	good := w.User(ours, "flowkeeper", true)
 	s.load = func(context.Context) (aws.CredentialsProvider, error) { return static(good), nil }
-	now = now.Add(reloadPauseMost)
+	now = now.Add(futilePauses.Most)
 	if err := call(); err != nil {
 		t.Errorf("a minute later: %v", err)
 	}
@@ -414,7 +414,7 @@ func TestTheRefusedEnvironmentIsReported(t *testing.T) {
 			if reported != c.want {
 				t.Errorf("reported %d times, want %d", reported, c.want)
 			}
-			now = now.Add(reloadPauseMost)
+			now = now.Add(futilePauses.Most)
 			if call() == nil || reported != 2*c.want {
 				t.Errorf("reported %d times a minute later, want %d", reported, 2*c.want)
 			}
@@ -478,7 +478,7 @@ func TestI13TheRightCredentialsAfterForeignOnes(t *testing.T) {
 		if _, wrong := errors.AsType[*WrongAccountError](err); !wrong {
 			t.Fatalf("with a foreign key: %v", err)
 		}
-		now = now.Add(reloadPauseMost)
+		now = now.Add(futilePauses.Most)
 	}
 	f.holds(w.User(ours, "flowkeeper", true))
 	if _, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{}); err != nil {
