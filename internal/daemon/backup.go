@@ -14,6 +14,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/backup"
+	"flowkeeper/internal/outage"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -123,8 +124,6 @@ type saves struct {
 	version       int64     // of the file, as other processes change it
 	first, latest time.Time // changes since the last copy
 	saved         time.Time
-	failed        int  // in a row
-	healthy       bool // nobody is left to be told that copies work
 }
 
 const (
@@ -145,13 +144,13 @@ func (s *saves) changed(now time.Time) {
 }
 
 // due reports whether a copy should be made now: soon after changes, but not
-// while one comes after the other, and each day. After a failure it is tried
+// while one comes after the other, and each day. After failures it is tried
 // again more and more slowly.
-func (s *saves) due(now time.Time) bool {
-	if !s.saved.IsZero() && now.Sub(s.saved) < saveRests.Pause(s.failed) {
+func (s *saves) due(now time.Time, failures int) bool {
+	if !s.saved.IsZero() && now.Sub(s.saved) < saveRests.Pause(failures) {
 		return false
 	}
-	if s.failed > 0 || s.saved.IsZero() || now.Sub(s.saved) >= daily {
+	if failures > 0 || s.saved.IsZero() || now.Sub(s.saved) >= daily {
 		return true
 	}
 	return !s.first.IsZero() && (now.Sub(s.latest) >= quiet || now.Sub(s.first) >= longest)
@@ -164,16 +163,17 @@ func (d *Daemon) keepCopies(ctx context.Context) error {
 		return nil
 	}
 	s := &saves{seen: d.store.Changes()}
+	o := d.newOutage(inventory.Scope{}, remediate.Copying, "the state file can be copied to state.backup again")
 	s.version, _ = d.store.Version(ctx)
 	for retry.Sleep(ctx, saveEvery) {
 		s.look(ctx, d.store)
-		if now := time.Now(); s.due(now) {
-			d.save(ctx, s, now, saveTimeout)
+		if now := time.Now(); s.due(now, o.Failures()) {
+			d.save(ctx, s, o, now, saveTimeout)
 		}
 	}
 	last := context.WithoutCancel(ctx)
 	if s.look(last, d.store); !s.first.IsZero() {
-		d.save(last, s, time.Now(), lastTimeout)
+		d.save(last, s, o, time.Now(), lastTimeout)
 	}
 	return nil
 }
@@ -191,25 +191,19 @@ func (s *saves) look(ctx context.Context, st *store.Store) {
 	}
 }
 
-func (d *Daemon) save(ctx context.Context, s *saves, now time.Time, timeout time.Duration) {
+func (d *Daemon) save(ctx context.Context, s *saves, o *partOutage, now time.Time, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := d.saveOnce(ctx, now)
 	s.saved = now
-	if err == nil {
-		s.first, s.failed = time.Time{}, 0
-		if !s.healthy {
-			s.healthy = d.works(ctx, inventory.Scope{}, remediate.Copying, "the state file can be copied to state.backup again")
-		}
-		return
-	}
-	s.failed++
-	s.healthy = false
-	if s.failed == 1 {
+	if o.Note(err) == outage.Began {
 		d.Log.Warn("the state file could not be copied; trying again", "error", err)
 	}
-	if s.failed == 3 {
-		d.tellPipeline(ctx, inventory.Scope{}, remediate.Copying, "the state file can't be copied to state.backup, so that it would be lost with this machine: "+err.Error())
+	if err == nil {
+		s.first = time.Time{}
+		o.end(ctx)
+	} else if o.Failures() >= 3 {
+		o.alert(ctx, "the state file can't be copied to state.backup, so that it would be lost with this machine: "+err.Error())
 	}
 }
 

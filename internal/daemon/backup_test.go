@@ -304,21 +304,22 @@ func TestWhenCopiesAreDue(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	for name, c := range map[string]struct {
-		saves saves
-		due   bool
+		saves    saves
+		failures int
+		due      bool
 	}{
-		"at the start":                 {saves{}, true},
-		"nothing changed":              {saves{saved: ago(time.Hour)}, false},
-		"a day without a change":       {saves{saved: ago(24 * time.Hour)}, true},
-		"just changed":                 {saves{saved: ago(time.Hour), first: ago(time.Second), latest: ago(time.Second)}, false},
-		"quiet again":                  {saves{saved: ago(time.Hour), first: ago(40 * time.Second), latest: ago(30 * time.Second)}, true},
-		"change after change":          {saves{saved: ago(time.Hour), first: ago(5 * time.Minute), latest: now}, true},
-		"the last one is a moment ago": {saves{saved: ago(50 * time.Second), first: ago(40 * time.Second), latest: ago(40 * time.Second)}, false},
-		"failed a minute ago":          {saves{saved: ago(time.Minute), failed: 1}, false},
-		"failed, and time has passed":  {saves{saved: ago(2 * time.Minute), failed: 1}, true},
-		"failed for long":              {saves{saved: ago(16 * time.Minute), failed: 100}, true},
+		"at the start":                 {saves{}, 0, true},
+		"nothing changed":              {saves{saved: ago(time.Hour)}, 0, false},
+		"a day without a change":       {saves{saved: ago(24 * time.Hour)}, 0, true},
+		"just changed":                 {saves{saved: ago(time.Hour), first: ago(time.Second), latest: ago(time.Second)}, 0, false},
+		"quiet again":                  {saves{saved: ago(time.Hour), first: ago(40 * time.Second), latest: ago(30 * time.Second)}, 0, true},
+		"change after change":          {saves{saved: ago(time.Hour), first: ago(5 * time.Minute), latest: now}, 0, true},
+		"the last one is a moment ago": {saves{saved: ago(50 * time.Second), first: ago(40 * time.Second), latest: ago(40 * time.Second)}, 0, false},
+		"failed a minute ago":          {saves{saved: ago(time.Minute)}, 1, false},
+		"failed, and time has passed":  {saves{saved: ago(2 * time.Minute)}, 1, true},
+		"failed for long":              {saves{saved: ago(16 * time.Minute)}, 100, true},
 	} {
-		if got := c.saves.due(now); got != c.due {
+		if got := c.saves.due(now, c.failures); got != c.due {
 			t.Errorf("%s: due %v", name, got)
 		}
 	}

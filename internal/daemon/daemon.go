@@ -117,7 +117,8 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	}
 	d.untaken = &untaken{sinks: slices.DeleteFunc(slices.Sorted(maps.Keys(d.sinks)), func(name string) bool { return name == alert.LogSink }), oldest: d.store.Untaken}
 	d.progress = &systemd.Progress{}
-	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, log: d.Log, tell: d.tellPipeline, works: d.works, commits: d.store, showAgain: make(chan struct{}, 1)}
+	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, log: d.Log, commits: d.store, showAgain: make(chan struct{}, 1),
+		outage: d.newOutage(inventory.Scope{}, remediate.Receiving, "the queue answers again")}
 	if unread != nil {
 		d.tellPipeline(ctx, inventory.Scope{}, remembering, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}
@@ -246,18 +247,21 @@ var reachPauses = retry.Backoff{First: time.Second, Most: 30 * time.Second}
 
 // reach connects, however long it takes. It returns false if ctx ends first.
 func (d *Daemon) reach(ctx context.Context) bool {
-	for n := 0; !d.connected.Load(); n++ {
-		if !retry.Sleep(ctx, reachPauses.Pause(n)) {
+	o := d.newOutage(inventory.Scope{}, remediate.Reaching, "AWS can be reached again")
+	for !d.connected.Load() {
+		if !retry.Sleep(ctx, reachPauses.Pause(o.Failures())) {
 			return false
 		}
-		if err := d.connect(ctx); err != nil && n == 3 {
-			d.tellPipeline(ctx, inventory.Scope{}, remediate.Reaching, "AWS can't be reached, so that no deletion is heard of or restored: "+err.Error())
+		err := d.connect(ctx)
+		if o.Note(err); o.Failures() >= 4 {
+			o.alert(ctx, "AWS can't be reached, so that no deletion is heard of or restored: "+err.Error())
 		}
 	}
-	if ctx.Err() == nil {
-		d.works(ctx, inventory.Scope{}, remediate.Reaching, "AWS can be reached again")
+	if ctx.Err() != nil {
+		return false
 	}
-	return ctx.Err() == nil
+	o.end(ctx)
+	return true
 }
 
 func (d *Daemon) wakeSenders() {

@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/outage"
 	"flowkeeper/internal/retry"
 )
 
@@ -18,7 +20,8 @@ func (d *Daemon) keepBeating(ctx context.Context) error {
 	}
 	h := alert.NewHeartbeat(d.Config.Heartbeat.URL, d.Version)
 	defer h.Close()
-	silent, failing := true, false
+	var health, monitor outage.Outage
+	health.Note(errStarting) // not reported; its end is
 	for {
 		why := d.unwell()
 		var err error
@@ -28,21 +31,22 @@ func (d *Daemon) keepBeating(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		// Each change is logged once. That a start takes a moment is none.
+		ours, theirs := health.Note(why), monitor.Note(err)
 		switch {
-		case why != nil && !silent:
+		case ours == outage.Began:
 			d.Log.Error("the heartbeat stops, so that its monitor tells people", "reason", why)
-		case err != nil && !failing:
+		case theirs == outage.Began:
 			d.Log.Warn("the heartbeat does not reach its monitor; trying again", "error", err)
-		case why == nil && err == nil && (silent || failing):
+		case why == nil && err == nil && (ours == outage.Ended || theirs == outage.Ended):
 			d.Log.Info("the heartbeat's monitor hears that all is well")
 		}
-		silent, failing = why != nil, err != nil
 		if !retry.Sleep(ctx, d.Config.Heartbeat.Every) {
 			return nil
 		}
 	}
 }
+
+var errStarting = errors.New("starting")
 
 // unwell says why a person should look at this daemon, or nothing.
 func (d *Daemon) unwell() error {

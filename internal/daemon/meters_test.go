@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"flowkeeper/internal/outage"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -103,7 +103,7 @@ func TestRefreshedAtOfWhatIsConfigured(t *testing.T) {
 	}
 	never := counted{h.daemon.store, h.daemon.Log, nil, func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
 		return map[inventory.Scope]time.Time{of(region): {}}
-	}, &atomic.Bool{}}
+	}, &outage.Outage{}}
 	if text := scraped(t, never); !strings.Contains(text, `flowkeeper_refresh_last_success_timestamp_seconds{account="111122223333",region="eu-west-1"} 0`+"\n") {
 		t.Error(text)
 	}

@@ -6,13 +6,13 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"flowkeeper/internal/outage"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 )
@@ -39,7 +39,7 @@ func (d *Daemon) metrics() http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(d.meters.collectors()...)
 	r.MustRegister(droppedMetrics(d.store)...)
-	r.MustRegister(counted{d.store, d.Log, slices.Sorted(maps.Keys(d.sinks)), d.current, &atomic.Bool{}}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	r.MustRegister(counted{d.store, d.Log, slices.Sorted(maps.Keys(d.sinks)), d.current, &outage.Outage{}}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_build_info", Help: "Always 1; the label says which version this is.",
 			ConstLabels: prometheus.Labels{"version": d.Version}}, func() float64 { return 1 }))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: scrape})
@@ -67,7 +67,7 @@ type counted struct {
 	log     *slog.Logger
 	sinks   []string
 	current func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time
-	failed  *atomic.Bool // the last scrape could not read the file
+	reading *outage.Outage
 }
 
 // Describe implements prometheus.Collector.
@@ -84,10 +84,10 @@ func (c counted) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrape)
 	defer cancel()
 	n, err := c.store.Counts(ctx)
-	if failed := c.failed.Swap(err != nil); err != nil {
-		if !failed { // once each time it turns
-			c.log.Warn("/metrics lacks what the state file holds", "error", err)
-		}
+	if c.reading.Note(err) == outage.Began {
+		c.log.Warn("/metrics lacks what the state file holds", "error", err)
+	}
+	if err != nil {
 		return
 	}
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {

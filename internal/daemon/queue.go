@@ -29,18 +29,15 @@ type queueState struct {
 	name  string // and where it is
 	store *store.Store
 	log   *slog.Logger
-	tell  func(ctx context.Context, s inventory.Scope, p remediate.Part, text string)
-	works func(ctx context.Context, s inventory.Scope, p remediate.Part, text string) (all bool)
 
 	commits   remediate.Store // where a commit failed
 	showAgain chan struct{}   // tells the watcher that commits succeed again
 
+	outage *partOutage // of receiving
+	noted  bool        // factReceived is written; of the receiver alone
+
 	mu       sync.Mutex
-	answered bool      // the last receive succeeded
-	before   bool      // one has, since the start
-	noted    bool      // factReceived is written
-	told     bool      // of the current run of failures
-	clear    bool      // nobody is left to be told that it answers
+	answered bool      // a receive has succeeded since the start
 	storeBad bool      // a commit failed, and none has succeeded since
 	waiting  bool      // messages do, because the file could not be written
 	shown    time.Time // when those were shown again last
@@ -58,22 +55,12 @@ func queueName(q configs.Queue) string {
 // received is called after each successful receive.
 func (q *queueState) received(ctx context.Context) {
 	q.mu.Lock()
-	q.answered, q.before, q.told = true, true, false
-	note, clear := !q.noted, q.clear
-	q.noted, q.clear = true, true
+	q.answered = true
 	q.mu.Unlock()
-	if !clear && !q.works(ctx, inventory.Scope{}, remediate.Receiving, "the queue answers again") {
-		q.mu.Lock()
-		q.clear = false
-		q.mu.Unlock()
-	}
-	if !note {
-		return
-	}
-	if err := q.store.SetFact(ctx, factReceived, time.Now().UTC().Format(time.RFC3339)); err != nil {
-		q.mu.Lock()
-		q.noted = false
-		q.mu.Unlock()
+	q.outage.Note(nil)
+	q.outage.end(ctx)
+	if !q.noted {
+		q.noted = q.store.SetFact(ctx, factReceived, time.Now().UTC().Format(time.RFC3339)) == nil
 	}
 }
 
@@ -81,22 +68,14 @@ func (q *queueState) received(ctx context.Context) {
 // makes no sense: the queue is missing or refuses us, and never did anything
 // else.
 func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
-	q.mu.Lock()
-	q.answered = false
-	tell := !q.told
-	q.mu.Unlock()
+	q.outage.Note(err)
 	if scopes.Passes(err) {
 		return false
 	}
 	if v, ferr := q.store.Fact(ctx, factReceived); ferr == nil && v == "" {
 		return true
 	}
-	if tell {
-		q.mu.Lock()
-		q.told, q.clear = true, false
-		q.mu.Unlock()
-		q.tell(ctx, inventory.Scope{}, remediate.Receiving, fmt.Sprintf("the queue %s does not answer any more: only the refresh finds deletions now. AWS said: %s", q.name, err))
-	}
+	q.outage.alert(ctx, fmt.Sprintf("the queue %s does not answer any more: only the refresh finds deletions now. AWS said: %s", q.name, err))
 	return false
 }
 
@@ -145,10 +124,10 @@ func (q *queueState) ready() error {
 	switch {
 	case q.storeBad:
 		return errNotStored
-	case !q.answered && q.before:
-		return errors.New("the queue does not answer any more")
 	case !q.answered:
 		return errors.New("the queue has not answered yet")
+	case q.outage.Failures() > 0:
+		return errors.New("the queue does not answer any more")
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 func TestTryStore(t *testing.T) {
 	t.Parallel()
 	broken := &brokenStore{Store: noStore{}}
-	q := &queueState{log: slog.New(slog.DiscardHandler), commits: broken, showAgain: make(chan struct{}, 1), answered: true}
+	q := &queueState{log: slog.New(slog.DiscardHandler), commits: broken, showAgain: make(chan struct{}, 1), answered: true, outage: &partOutage{}}
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	noRoom := fmt.Errorf("write: %w", syscall.ENOSPC)
 	for _, step := range []struct {
@@ -60,7 +60,7 @@ func TestTryStore(t *testing.T) {
 // TestReadyOfTheQueue: what has not begun is another thing than what broke.
 func TestReadyOfTheQueue(t *testing.T) {
 	t.Parallel()
-	q := &queueState{noted: true, clear: true}
+	q := &queueState{noted: true, outage: &partOutage{settled: true}}
 	says := func(want string) {
 		t.Helper()
 		if err := q.ready(); fmt.Sprint(err) != want {

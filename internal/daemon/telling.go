@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"flowkeeper/internal/outage"
 	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -18,7 +19,7 @@ const tellEvery = 2 * time.Second
 func (d *Daemon) keepTelling(ctx context.Context) error {
 	beat := d.progress.Loop("tell", maxSilence)
 	alone := &remediate.Remediator{Store: d.store, Fleet: noFleet{}, Policy: Policy(d.Config), Now: time.Now, Log: d.Log, Wake: d.wakeSenders}
-	failed := false
+	var writing outage.Outage
 	for retry.Sleep(ctx, tellEvery) {
 		beat()
 		r := alone
@@ -26,10 +27,9 @@ func (d *Daemon) keepTelling(ctx context.Context) error {
 			r = d.remediator
 		}
 		err := r.TellDue(ctx, beat)
-		if err != nil && ctx.Err() == nil && !failed {
+		if writing.Note(err) == outage.Began && ctx.Err() == nil {
 			d.Log.Error("alerts that are due can't be written, and are tried every two seconds", "error", err)
 		}
-		failed = err != nil
 	}
 	return nil
 }

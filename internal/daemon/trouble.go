@@ -5,12 +5,49 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/outage"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
 // remembering is the state file itself: nothing says when its trouble is over.
 const remembering remediate.Part = "state"
+
+// partOutage is the outage of a part of the pipeline that people are alerted of: once
+// when it is due, and once when it is over, by this daemon or the next one (the state
+// file has who was told). Note and Failures are safe for concurrent use; the rest is
+// of whoever tries the part, one goroutine at a time.
+type partOutage struct {
+	outage.Outage
+	d     *Daemon
+	scope inventory.Scope
+	part  remediate.Part
+	over  string // what people are told in the end
+
+	alerted bool // people were told of this outage, and not yet of its end
+	settled bool // nobody is left to be told of an end; false at a start, for a daemon before may have alerted
+}
+
+func (d *Daemon) newOutage(s inventory.Scope, p remediate.Part, over string) *partOutage {
+	return &partOutage{d: d, scope: s, part: p, over: over}
+}
+
+// alert tells people, unless they were told of this outage already.
+func (o *partOutage) alert(ctx context.Context, text string) {
+	if !o.alerted {
+		o.alerted, o.settled = true, false
+		o.d.tellPipeline(ctx, o.scope, o.part, text)
+	}
+}
+
+// end tells people that the part works, if they were told that it does not. It is
+// called whenever the part works, and tried again where the state file takes nothing.
+func (o *partOutage) end(ctx context.Context) {
+	if !o.settled {
+		o.settled = o.d.works(ctx, o.scope, o.part, o.over)
+		o.alerted = !o.settled && o.alerted
+	}
+}
 
 // tellPipeline alerts that a part of the way of events, of the refresh or of
 // the memory is broken, in one commit with the note that people were told:
