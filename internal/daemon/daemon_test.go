@@ -169,15 +169,14 @@ func (h *house) scopeDone(s inventory.Scope) bool {
 	r := h.daemon.refreshes
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, done := r.last[s]
-	return done
+	return r.of(s).refreshed()
 }
 
 func (h *house) failures(s inventory.Scope) int {
 	r := h.daemon.refreshes
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.failed[s]
+	return r.of(s).outage.Failures()
 }
 
 // strike deletes flow logs as mallory.

@@ -13,18 +13,19 @@ import (
 func TestARefreshThatHasEndedDoesNotHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
-		r := &refreshes{slots: make(chan struct{}, 1), timers: map[inventory.Scope]*time.Timer{}, hangs: map[inventory.Scope]bool{}}
+		r := &refreshes{slots: make(chan struct{}, 1), scopes: map[inventory.Scope]*scopeRefreshes{}}
+		st := r.of(s)
 		release, ok := r.occupy(t.Context(), s)
 		if !ok {
 			t.Fatal("no slot")
 		}
 		r.mu.Lock()
 		time.Sleep(slotPatience) // the timer fires, and waits for mu
-		delete(r.timers, s)      // as release does
+		st.timer = nil           // as release does
 		r.mu.Unlock()
 		release()
 		synctest.Wait()
-		if r.hangs[s] {
+		if st.hangs {
 			t.Error("it hangs, and has ended")
 		}
 		if release, ok = r.occupy(t.Context(), s); !ok {
@@ -32,7 +33,7 @@ func TestARefreshThatHasEndedDoesNotHang(t *testing.T) {
 		}
 		time.Sleep(slotPatience)
 		synctest.Wait()
-		if !r.hangs[s] || len(r.slots) != 0 {
+		if !st.hangs || len(r.slots) != 0 {
 			t.Error("one without an answer does not hang, or keeps its slot")
 		}
 		release()

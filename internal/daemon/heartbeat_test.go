@@ -65,7 +65,7 @@ func (h *house) lastRefresh() time.Time {
 	r := h.daemon.refreshes
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.last[inventory.Scope{Account: account, Region: region}].ended
+	return r.of(inventory.Scope{Account: account, Region: region}).last.ended
 }
 
 // TestHeartbeatNeedsTheQueue: each thing that a person should know of ends it.
@@ -109,12 +109,12 @@ func TestAFreshRefresh(t *testing.T) {
 		{"0 3 * * *", 49 * time.Hour, time.Minute, false},
 	} {
 		r.d.Config.Inventory.Schedule = c.schedule
-		r.last[s] = success{time.Now().Add(-c.ago), c.took}
+		r.of(s).last = success{time.Now().Add(-c.ago), c.took}
 		if err := r.fresh(); (err == nil) != c.fresh {
 			t.Errorf("%s, %s ago, which took %s: %v", c.schedule, c.ago, c.took, err)
 		}
 	}
-	delete(r.last, s)
+	r.of(s).last = success{}
 	if err := r.fresh(); err == nil {
 		t.Error("fresh without any")
 	}

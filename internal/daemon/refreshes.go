@@ -10,6 +10,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"flowkeeper/internal/outage"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
@@ -27,14 +28,40 @@ type refreshes struct {
 	enlist  func(inventory.Scope) error // adds the job of one; of run's goroutine alone
 	slots   chan struct{}               // how many scopes at once
 
-	mu     sync.Mutex
-	failed map[inventory.Scope]int         // failures in a row
-	last   map[inventory.Scope]success     // since the start
-	told   map[inventory.Scope]bool        // people were, of the failures in a row
-	off    map[inventory.Scope]bool        // not refreshed: the Region is not enabled any more
-	hangs  map[inventory.Scope]bool        // AWS has not answered the refresh under way for slotPatience
-	timers map[inventory.Scope]*time.Timer // of the refreshes under way, until they count as hanging
-	since  map[inventory.Scope]time.Time   // when each was enlisted
+	mu     sync.Mutex                          // guards scopes, and what is in them
+	scopes map[inventory.Scope]*scopeRefreshes // see of
+}
+
+// scopeRefreshes is how the refreshes of one scope stand.
+type scopeRefreshes struct {
+	outage *partOutage // alerts and their end belong to the scope's turn
+	since  time.Time   // when the scope came to the fleet; zero: it was there at the start
+	last   success     // since the start; zero: there was none
+	off    bool        // not refreshed: the Region is not enabled any more
+	hangs  bool        // AWS has not answered the refresh under way for slotPatience
+	timer  *time.Timer // of the refresh under way, until it counts as hanging
+}
+
+func (st *scopeRefreshes) refreshed() bool { return !st.last.ended.IsZero() }
+
+func (st *scopeRefreshes) failing() bool { return st.outage.Failures() > 0 }
+
+// newGrace is how long the first refresh of a new Region may take, before that of
+// all is not over.
+const newGrace = 5 * time.Minute
+
+// isNew reports whether the scope came to the fleet a moment ago.
+func (st *scopeRefreshes) isNew() bool { return time.Since(st.since) < newGrace }
+
+// of a scope. One that was not there at the start is new from the first question
+// for it on. The caller holds mu.
+func (r *refreshes) of(s inventory.Scope) *scopeRefreshes {
+	st := r.scopes[s]
+	if st == nil {
+		st = &scopeRefreshes{outage: r.d.newOutage(s, remediate.Refreshing, "the inventory can be refreshed again"), since: time.Now()}
+		r.scopes[s] = st
+	}
+	return st
 }
 
 // success is a complete refresh.
@@ -58,15 +85,14 @@ const (
 )
 
 func newRefreshes(d *Daemon) *refreshes {
-	since := map[inventory.Scope]time.Time{}
-	for _, s := range d.fleet.Scopes() {
-		since[s] = time.Time{} // from the start on
-	}
-	return &refreshes{
+	r := &refreshes{
 		d: d, asked: make(chan ask, 64+len(d.fleet.Scopes())), slots: make(chan struct{}, parallelScopes),
-		arrived: make(chan inventory.Scope), failed: map[inventory.Scope]int{}, last: map[inventory.Scope]success{}, told: map[inventory.Scope]bool{},
-		off: map[inventory.Scope]bool{}, hangs: map[inventory.Scope]bool{}, timers: map[inventory.Scope]*time.Timer{}, since: since,
+		arrived: make(chan inventory.Scope), scopes: map[inventory.Scope]*scopeRefreshes{},
 	}
+	for _, s := range d.fleet.Scopes() {
+		r.of(s).since = time.Time{}
+	}
+	return r
 }
 
 // run refreshes every scope at once, and then on the schedule until ctx ends.
@@ -110,6 +136,12 @@ type job struct {
 	do      func()
 	running chan struct{} // holds one while it runs
 	waits   atomic.Bool   // one that was asked for begins after the one that runs
+
+	// Of answer's goroutine alone.
+	last    time.Time // when one that was asked for began
+	due     bool      // one that was asked for waits until askedPause is over
+	askedAt time.Time // when two were asked for last
+	armedAt time.Time // when the two were asked for whose second is waited for; zero: none is
 }
 
 func newJob(do func()) *job { return &job{do: do, running: make(chan struct{}, 1)} }
@@ -138,63 +170,59 @@ func (j *job) asked() {
 
 // answer refreshes scopes that were asked for, each not too often.
 func (r *refreshes) answer(ctx context.Context, jobs map[inventory.Scope]*job, turns *sync.WaitGroup) {
-	last := map[inventory.Scope]time.Time{}
-	waiting := map[inventory.Scope]bool{}
-	asked, armed := map[inventory.Scope]time.Time{}, map[inventory.Scope]time.Time{} // for two: last, and of the one that is waited for
 	settle := r.d.Config.Inventory.Settle + time.Second
-	due, settled := make(chan inventory.Scope), make(chan inventory.Scope)
-	later := func(s inventory.Scope, pause time.Duration, on chan inventory.Scope) {
+	due, settled := make(chan *job), make(chan *job)
+	later := func(j *job, pause time.Duration, on chan *job) {
 		turns.Go(func() {
 			if retry.Sleep(ctx, pause) {
 				select {
-				case on <- s:
+				case on <- j:
 				case <-ctx.Done():
 				}
 			}
 		})
 	}
+	begin := func(j *job) {
+		j.last = time.Now()
+		turns.Go(j.asked)
+	}
 	for {
-		var s inventory.Scope
 		select {
 		case <-ctx.Done():
 			return
-		case s = <-due:
-			delete(waiting, s)
-		case s = <-settled:
-			if asked[s].After(armed[s]) {
-				armed[s] = asked[s]
-				later(s, settle-time.Since(asked[s]), settled)
-			} else {
-				delete(armed, s)
-			}
 		case s := <-r.arrived:
-			r.mu.Lock()
-			r.since[s] = time.Now()
-			r.mu.Unlock()
 			if err := r.enlist(s); err != nil {
 				r.d.Log.Error("a new scope can't be refreshed", "account", s.Account, "region", s.Region, "error", err)
 			}
-			continue
 		case a := <-r.asked:
-			s = a.scope
-			if a.twice && jobs[s] != nil {
-				asked[s] = time.Now()
-				if _, waits := armed[s]; !waits {
-					armed[s] = asked[s]
-					later(s, settle, settled)
-				}
-			}
-			if pause := askedPause - time.Since(last[s]); pause > 0 {
-				if !waiting[s] {
-					waiting[s] = true
-					later(s, pause, due)
-				}
+			j := jobs[a.scope]
+			if j == nil {
 				continue
 			}
-		}
-		if j := jobs[s]; j != nil {
-			last[s] = time.Now()
-			turns.Go(j.asked)
+			if a.twice {
+				j.askedAt = time.Now()
+				if j.armedAt.IsZero() {
+					j.armedAt = j.askedAt
+					later(j, settle, settled)
+				}
+			}
+			if pause := askedPause - time.Since(j.last); pause <= 0 {
+				begin(j)
+			} else if !j.due {
+				j.due = true
+				later(j, pause, due)
+			}
+		case j := <-due:
+			j.due = false
+			begin(j)
+		case j := <-settled:
+			if j.askedAt.After(j.armedAt) {
+				j.armedAt = j.askedAt
+				later(j, settle-time.Since(j.askedAt), settled)
+			} else {
+				j.armedAt = time.Time{}
+			}
+			begin(j)
 		}
 	}
 }
@@ -255,20 +283,21 @@ func (r *refreshes) occupy(ctx context.Context, s inventory.Scope) (release func
 	free := sync.OnceFunc(func() { <-r.slots })
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	st := r.of(s)
 	var t *time.Timer // guarded by mu
 	t = time.AfterFunc(slotPatience, func() {
 		r.mu.Lock()
-		if r.timers[s] == t { // else the refresh has ended as the timer fired
-			r.hangs[s] = true
+		if st.timer == t { // else the refresh has ended as the timer fired
+			st.hangs = true
 		}
 		r.mu.Unlock()
 		free()
 	})
-	r.timers[s] = t
+	st.timer = t
 	return func() {
 		t.Stop()
 		r.mu.Lock()
-		delete(r.timers, s)
+		st.timer = nil
 		r.mu.Unlock()
 		free()
 	}, true
@@ -278,9 +307,9 @@ func (r *refreshes) occupy(ctx context.Context, s inventory.Scope) (release func
 func (r *refreshes) moved(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t := r.timers[s]; t != nil {
-		t.Reset(slotPatience)
-		delete(r.hangs, s)
+	if st := r.of(s); st.timer != nil {
+		st.timer.Reset(slotPatience)
+		st.hangs = false
 	}
 }
 
@@ -325,7 +354,8 @@ func guarded(what string, fn func() error) (err error) {
 // slow.
 func (r *refreshes) againIfFailed(s inventory.Scope) {
 	r.mu.Lock()
-	again := r.failed[s] > 0 && !r.off[s]
+	st := r.of(s)
+	again := st.failing() && !st.off
 	r.mu.Unlock()
 	if again {
 		r.ask(ask{scope: s})
@@ -337,49 +367,33 @@ func (r *refreshes) againIfFailed(s inventory.Scope) {
 // are, it is asked first whether this is still one.
 func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	r.mu.Lock()
-	r.failed[s]++
-	n := r.failed[s]
-	delete(r.hangs, s)
+	st := r.of(s)
+	began := st.outage.Note(err) == outage.Began
+	st.hangs = false
 	r.mu.Unlock()
-	if n == 1 {
+	if began {
 		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
 	}
 	refused := !scopes.Passes(err)
-	if refused && r.d.fleet.Lists() && n == 1 {
+	if refused && r.d.fleet.Lists() && began {
 		r.d.discovery.settle(ctx)
 	}
 	if !r.d.fleet.Enabled(s) {
 		r.disable(ctx, s)
 		return
 	}
-	if tell := n >= 3 || refused; tell && !r.hasTold(s) {
-		r.d.tellPipeline(ctx, s, remediate.Refreshing, "the inventory can't be refreshed: "+err.Error())
+	if refused || st.outage.Failures() >= 3 {
+		st.outage.alert(ctx, "the inventory can't be refreshed: "+err.Error())
 	}
-}
-
-// hasTold reports whether people were told of this run of failures, and notes
-// that they are now.
-func (r *refreshes) hasTold(s inventory.Scope) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	was := r.told[s]
-	r.told[s] = true
-	return was
 }
 
 func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.Counts, took time.Duration) {
 	r.mu.Lock()
-	_, before := r.last[s]
-	again, first, told := r.failed[s] > 0, !before, r.told[s]
-	delete(r.hangs, s)
-	r.failed[s], r.last[s] = 0, success{time.Now(), took}
+	st := r.of(s)
+	again, first := st.outage.Note(nil) == outage.Ended, !st.refreshed()
+	st.hangs, st.last = false, success{time.Now(), took}
 	r.mu.Unlock()
-	if again || first || told {
-		told = !r.d.works(ctx, s, remediate.Refreshing, "the inventory can be refreshed again")
-		r.mu.Lock()
-		r.told[s] = told
-		r.mu.Unlock()
-	}
+	st.outage.end(ctx)
 	if again || first || c.New+c.Changed+c.Lost > 0 {
 		r.d.Log.Info("refreshed", "account", s.Account, "region", s.Region, "listed", c.Listed, "new", c.New,
 			"changed", c.Changed, "lost", c.Lost, "took", took.Round(time.Millisecond).String())
@@ -402,20 +416,20 @@ func (r *refreshes) fresh() error {
 	defer r.mu.Unlock()
 	counted, failing := 0, error(nil)
 	for _, s := range r.d.fleet.Scopes() {
-		last, ok := r.last[s]
+		st := r.of(s)
 		switch {
-		case r.off[s] || !ok && r.isNew(s):
+		case st.off || !st.refreshed() && st.isNew():
 			continue
-		case r.failed[s] > 0 || r.hangs[s]:
+		case st.failing() || st.hangs:
 			failing = fmt.Errorf("no scope can be refreshed, %s neither", s)
 			continue
-		case !ok:
+		case !st.refreshed():
 			return fmt.Errorf("%s has not been refreshed yet", s)
 		}
 		counted++
-		due := schedule.Next(schedule.Next(last.ended)).Add(last.took + freshGrace)
+		due := schedule.Next(schedule.Next(st.last.ended)).Add(st.last.took + freshGrace)
 		if time.Now().After(due) {
-			return fmt.Errorf("the last refresh of %s ended %s ago", s, time.Since(last.ended).Round(time.Second))
+			return fmt.Errorf("the last refresh of %s ended %s ago", s, time.Since(st.last.ended).Round(time.Second))
 		}
 	}
 	if counted == 0 {

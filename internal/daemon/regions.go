@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/outage"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
@@ -27,11 +28,12 @@ func (r *refreshes) share() (n share) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.d.fleet.Scopes() {
-		if r.off[s] {
+		st := r.of(s)
+		if st.off {
 			continue
 		}
 		n.all++
-		if _, ok := r.last[s]; ok && r.failed[s] == 0 {
+		if st.refreshed() && !st.failing() {
 			n.refreshed++
 		}
 	}
@@ -44,7 +46,7 @@ func (r *refreshes) untried() (out []inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.d.fleet.Scopes() {
-		if _, ok := r.last[s]; !ok && r.failed[s] == 0 && !r.hangs[s] && !r.off[s] && !r.isNew(s) {
+		if st := r.of(s); !st.refreshed() && !st.failing() && !st.hangs && !st.off && !st.isNew() {
 			out = append(out, s)
 		}
 	}
@@ -59,26 +61,18 @@ func (r *refreshes) ready() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.last) == 0 {
-		return errors.New("no scope could be refreshed yet")
+	for _, st := range r.scopes {
+		if st.refreshed() {
+			return nil
+		}
 	}
-	return nil
-}
-
-// newGrace is how long the first refresh of a new Region may take, before that of
-// all is not over.
-const newGrace = 5 * time.Minute
-
-// isNew reports whether a scope came to the fleet a moment ago. The caller holds mu.
-func (r *refreshes) isNew(s inventory.Scope) bool {
-	at, enlisted := r.since[s]
-	return !enlisted || time.Since(at) < newGrace
+	return errors.New("no scope could be refreshed yet")
 }
 
 func (r *refreshes) isOff(s inventory.Scope) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.off[s]
+	return r.of(s).off
 }
 
 // disable ends the refreshes of a scope whose Region AWS does not name any more.
@@ -86,8 +80,9 @@ func (r *refreshes) isOff(s inventory.Scope) bool {
 // are told if it has flow logs that are protected.
 func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
 	r.mu.Lock()
-	was := r.off[s]
-	r.off[s] = true
+	st := r.of(s)
+	was := st.off
+	st.off = true
 	r.mu.Unlock()
 	if was {
 		return
@@ -95,8 +90,8 @@ func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
 	c, err := r.d.store.Counts(ctx)
 	n := c.Protected[s.String()]
 	r.d.Log.Warn("a Region is not enabled any more: it is not refreshed until it is enabled again, and its snapshot stands", "account", s.Account, "region", s.Region, "flow_logs", n)
-	if (err != nil || n > 0) && !r.hasTold(s) {
-		r.d.tellPipeline(ctx, s, remediate.Refreshing, fmt.Sprintf("the Region %s is not enabled in account %s any more: %s there can be neither watched nor restored until it is enabled again", s.Region, s.Account, alert.Plural(n, "protected flow log")))
+	if err != nil || n > 0 {
+		st.outage.alert(ctx, fmt.Sprintf("the Region %s is not enabled in account %s any more: %s there can be neither watched nor restored until it is enabled again", s.Region, s.Account, alert.Plural(n, "protected flow log")))
 	}
 }
 
@@ -104,10 +99,10 @@ func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
 func (r *refreshes) enable() {
 	r.mu.Lock()
 	var back []inventory.Scope
-	for s := range r.off {
-		if r.d.fleet.Enabled(s) {
+	for s, st := range r.scopes {
+		if st.off && r.d.fleet.Enabled(s) {
 			back = append(back, s)
-			delete(r.off, s)
+			st.off = false
 		}
 	}
 	r.mu.Unlock()
@@ -136,14 +131,11 @@ type discovery struct {
 	began time.Time     // of the last one that is over
 	over  chan struct{} // closed when the next one is
 
-	// Of run's goroutine alone.
-	failed map[string]int  // in a row, by account
-	told   map[string]bool // people were, of these failures
-	clear  map[string]bool // nobody is left to be told that an account can be asked
+	outages map[string]*partOutage // by account; of run's goroutine alone
 }
 
 func newDiscovery(d *Daemon) *discovery {
-	return &discovery{d: d, asked: make(chan struct{}, 1), over: make(chan struct{}), failed: map[string]int{}, told: map[string]bool{}, clear: map[string]bool{}}
+	return &discovery{d: d, asked: make(chan struct{}, 1), over: make(chan struct{}), outages: map[string]*partOutage{}}
 }
 
 // soon asks for a discovery out of turn. It never blocks.
@@ -218,33 +210,37 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 		return
 	}
 	for account, err := range failed {
-		v.failed[account]++
-		if n := v.failed[account]; n == 1 {
+		o := v.outage(account)
+		if o.Note(err) == outage.Began {
 			v.d.Log.Warn("which Regions an account has enabled can't be asked for; those that are known stay", "account", account, "error", err)
-		} else if n >= 3 && !scopes.Passes(err) && !v.told[account] && v.d.refreshes.works(account) {
-			v.told[account], v.clear[account] = true, false
-			v.d.tellPipeline(ctx, inventory.Scope{Account: account}, remediate.Refreshing, "which Regions the account has enabled can't be asked for, so that a new one would not be guarded: "+err.Error())
+		} else if o.Failures() >= 3 && !scopes.Passes(err) && v.d.refreshes.works(account) {
+			o.alert(ctx, "which Regions the account has enabled can't be asked for, so that a new one would not be guarded: "+err.Error())
 		}
 	}
 	for _, s := range v.d.fleet.Scopes() {
-		a := s.Account
-		if failed[a] != nil {
-			continue
-		}
-		delete(v.failed, a)
-		delete(v.told, a)
-		if !v.clear[a] {
-			v.clear[a] = v.d.works(ctx, inventory.Scope{Account: a}, remediate.Refreshing, "which Regions the account has enabled can be asked for again")
+		if o := v.outage(s.Account); failed[s.Account] == nil {
+			o.Note(nil)
+			o.end(ctx)
 		}
 	}
+}
+
+// outage of asking for an account's Regions.
+func (v *discovery) outage(account string) *partOutage {
+	o := v.outages[account]
+	if o == nil {
+		o = v.d.newOutage(inventory.Scope{Account: account}, remediate.Refreshing, "which Regions the account has enabled can be asked for again")
+		v.outages[account] = o
+	}
+	return o
 }
 
 // works reports whether a scope of an account is refreshed.
 func (r *refreshes) works(account string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for s := range r.last {
-		if s.Account == account && r.failed[s] == 0 {
+	for s, st := range r.scopes {
+		if s.Account == account && st.refreshed() && !st.failing() {
 			return true
 		}
 	}
