@@ -40,18 +40,18 @@ func (q Queue) Parse() (QueueRef, error) {
 }
 
 func parseQueueARN(text string) (QueueRef, error) {
-	a, err := arn(text)
-	if err != nil || a.service != "sqs" || !regionName.MatchString(a.region) || !accountID.MatchString(a.account) || !queueName.MatchString(a.resource) {
+	a, err := parseARN(text)
+	if err != nil || a.Service != "sqs" || !regionName.MatchString(a.Region) || !accountID.MatchString(a.AccountID) || !queueName.MatchString(a.Resource) {
 		return QueueRef{}, errQueue
 	}
-	p, known := partitionNamed(a.partition)
+	p, known := partitionNamed(a.Partition)
 	if !known {
-		return QueueRef{}, fmt.Errorf("is of a partition whose hosts are not known here (%s): write the queue's URL", a.partition)
+		return QueueRef{}, fmt.Errorf("is of a partition whose hosts are not known here (%s): write the queue's URL", a.Partition)
 	}
-	if right := partitionOf(a.region); right.name != p.name {
-		return QueueRef{}, fmt.Errorf("names the partition %s, but %s is a Region of %s: write arn:%s:…", p.name, a.region, right.name, right.name)
+	if right := partitionOf(a.Region); right.name != p.name {
+		return QueueRef{}, fmt.Errorf("names the partition %s, but %s is a Region of %s: write arn:%s:…", p.name, a.Region, right.name, right.name)
 	}
-	return QueueRef{URL: "https://sqs." + a.region + "." + p.suffix + "/" + a.account + "/" + a.resource, Region: a.region, Account: a.account, Name: a.resource}, nil
+	return QueueRef{URL: "https://sqs." + a.Region + "." + p.suffix + "/" + a.AccountID + "/" + a.Resource, Region: a.Region, Account: a.AccountID, Name: a.Resource}, nil
 }
 
 func parseQueueURL(text string) (QueueRef, error) {

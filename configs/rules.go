@@ -80,18 +80,18 @@ func openTo(resource string) string {
 func ruleWarnings(rules []Rule) (out []Warning) {
 	for n, r := range rules {
 		at := fmt.Sprintf("remediate.rules[%d]", n)
-		part, err := arn(r.Principal)
+		part, err := parseARN(r.Principal)
 		if err != nil {
 			continue
 		}
-		if role := neverRecorded(part.resource); role != "" {
-			out = append(out, warning("%s never matches: records name such a role with its path; write arn:%s:iam::%s:%s", at, part.partition, part.account, role))
+		if role := neverRecorded(part.Resource); role != "" {
+			out = append(out, warning("%s never matches: records name such a role with its path; write arn:%s:iam::%s:%s", at, part.Partition, part.AccountID, role))
 		}
 		if r.Action == "restore" {
 			continue
 		}
-		if who := openTo(part.resource); who != "" {
-			out = append(out, warning("%s: the * in %s opens action %s to %s", at, part.resource, r.Action, who))
+		if who := openTo(part.Resource); who != "" {
+			out = append(out, warning("%s: the * in %s opens action %s to %s", at, part.Resource, r.Action, who))
 		}
 		if r.Action == "ignore" {
 			out = append(out, warning("%s: ignore lets %s delete flow logs for good, and a record's principal is only a claim; see that the queue's policy lets nobody but the rule send", at, r.Principal))

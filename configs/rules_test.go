@@ -152,15 +152,15 @@ func TestDocsTeachNoRuleForEverybody(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, p := range principal.FindAllString(strings.ReplaceAll(string(text), `\-`, "-"), -1) {
-			part, err := arn(p)
+			part, err := parseARN(p)
 			if err != nil {
 				continue
 			}
 			found++
-			if who := openTo(part.resource); who != "" {
+			if who := openTo(part.Resource); who != "" {
 				t.Errorf("%s: %s is open to %s", file, p, who)
 			}
-			if role := neverRecorded(part.resource); role != "" {
+			if role := neverRecorded(part.Resource); role != "" {
 				t.Errorf("%s: %s is in no record, %s is", file, p, role)
 			}
 		}

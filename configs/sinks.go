@@ -87,7 +87,7 @@ func (l *loader) checkSinkType(key string, s Sink) {
 			l.problem(key+".secret", s.Secret, "write whsec_ and the base64 of 24 bytes or more: echo whsec_$(openssl rand -base64 32)")
 		}
 	case "sns":
-		if part, err := arn(s.TopicARN); err != nil || part.service != "sns" || !regionName.MatchString(part.region) || !accountID.MatchString(part.account) || !topicName.MatchString(part.resource) {
+		if part, err := parseARN(s.TopicARN); err != nil || part.Service != "sns" || !regionName.MatchString(part.Region) || !accountID.MatchString(part.AccountID) || !topicName.MatchString(part.Resource) {
 			l.problem(key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
 		}
 	case "slack":

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 var (
@@ -17,11 +19,12 @@ var (
 	regionName = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-\d{1,2}$`) // shape only: AWS adds Regions
 	partition  = regexp.MustCompile(`^aws(-[a-z]+)*$`)
 
-	roleName      = regexp.MustCompile(`^role/[\w+=,.@/-]+$`)
-	callerName    = regexp.MustCompile(`^(role|user)/[\w+=,.@/-]+$`)
-	principalName = regexp.MustCompile(`^(\*|root|(role|user)/[\w+=,.@/*-]+)$`)
-	sessionOfRole = regexp.MustCompile(`^assumed-role/[^/]`)
-	externalID    = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
+	roleName       = regexp.MustCompile(`^role/[\w+=,.@/-]+$`)
+	callerName     = regexp.MustCompile(`^(role|user)/[\w+=,.@/-]+$`)
+	principalName  = regexp.MustCompile(`^(\*|root|(role|user)/[\w+=,.@/*-]+)$`)
+	sessionOfRole  = regexp.MustCompile(`^assumed-role/[^/]`)
+	logGroupAndAll = regexp.MustCompile(`^log-group:[^:]*:\*$`)
+	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
 // validate checks what the types can't say.
@@ -32,7 +35,7 @@ func (l *loader) validate(c Config, needQueue bool) {
 	l.checkRemediate(c)
 	l.checkSchedule("rehearsal.schedule", c.Rehearsal.Schedule, true)
 	for n, p := range c.Rehearsal.Principals {
-		if part, err := arn(p); err != nil || part.service != "iam" || part.region != "" || !accountID.MatchString(part.account) || !callerName.MatchString(part.resource) {
+		if _, ok := iamARN(p, callerName); !ok {
 			l.problem(fmt.Sprintf("rehearsal.principals[%d]", n), p, "write the ARN of a role or a user, without *: whoever it fits can put off the alert that events do not come")
 		}
 	}
@@ -135,10 +138,10 @@ func (l *loader) checkInventory(i Inventory) {
 	}
 	for n, d := range i.DependsOn {
 		key := fmt.Sprintf("inventory.depends_on[%d]", n)
-		switch p, err := arn(d); {
-		case err != nil || !slices.Contains(watched, p.service):
+		switch p, err := parseARN(d); {
+		case err != nil || !slices.Contains(watched, p.Service):
 			l.problem(key, d, "write an ARN of %s, or a pattern of some such as arn:aws:kms:*:111122223333:key/*", strings.Join(watched, ", "))
-		case p.service == "kms" && !strings.HasPrefix(p.resource, "key/"):
+		case p.Service == "kms" && !strings.HasPrefix(p.Resource, "key/"):
 			l.problem(key, d, "write the key's ARN, …:key/ID: no record names an alias")
 		}
 	}
@@ -169,7 +172,7 @@ func destinationFix(d string) string {
 	if bucket, ok := strings.CutPrefix(d, "s3://"); ok {
 		return "write its ARN: arn:aws:s3:::" + bucket
 	}
-	if p := strings.Split(d, ":"); len(p) == 8 && p[5] == "log-group" && p[7] == "*" {
+	if a, err := arn.Parse(d); err == nil && logGroupAndAll.MatchString(a.Resource) {
 		return "write it without :* at the end: flow logs have it without, so this matches none"
 	}
 	if !strings.HasPrefix(d, "arn:") && d != "*" || strings.Contains(d, " ") {
@@ -199,12 +202,12 @@ func (l *loader) checkAccounts(accounts []Account) {
 			own = n
 			continue
 		}
-		part, err := arn(a.RoleARN)
+		part, ok := iamARN(a.RoleARN, roleName)
 		switch {
-		case err != nil || part.service != "iam" || part.region != "" || !accountID.MatchString(part.account) || !roleName.MatchString(part.resource):
+		case !ok:
 			l.problem(key+".role_arn", a.RoleARN, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", orExample(a.ID))
-		case part.account != a.ID && accountID.MatchString(a.ID):
-			l.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", part.account, a.ID)
+		case part.AccountID != a.ID && accountID.MatchString(a.ID):
+			l.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", part.AccountID, a.ID)
 		}
 		if a.ExternalID != "" && (len(a.ExternalID) > 1224 || !externalID.MatchString(a.ExternalID)) {
 			l.problem(key+".external_id", a.ExternalID, "write 2 to 1224 letters, digits and +=,.@:/-_, as in the role's trust policy")
@@ -253,19 +256,19 @@ func (l *loader) faulty(list string) bool {
 }
 
 func (l *loader) checkRule(key string, r Rule, accounts []Account) {
-	part, err := arn(strings.ReplaceAll(r.Principal, ownAccount, sampleAccount))
+	part, err := parseARN(strings.ReplaceAll(r.Principal, ownAccount, sampleAccount))
 	anyAccount := err == nil && strings.Split(r.Principal, ":")[4] == ownAccount
 	switch {
 	case strings.ContainsAny(strings.ReplaceAll(r.Principal, ownAccount, ""), "{}"):
 		l.problem(key+".principal", r.Principal, "of words in braces only {account} is known: it stands for the account that a record is about")
-	case err == nil && part.service == "sts" && sessionOfRole.MatchString(part.resource):
+	case err == nil && part.Service == "sts" && sessionOfRole.MatchString(part.Resource):
 		l.sessionInRule(key+".principal", r.Principal)
-	case err == nil && !accountID.MatchString(part.account):
+	case err == nil && !accountID.MatchString(part.AccountID):
 		l.problem(key+".principal", r.Principal, "write the account's twelve digits: * never stands for an account")
-	case err != nil || part.service != "iam" || part.region != "" || !principalName.MatchString(part.resource):
+	case err != nil || part.Service != "iam" || part.Region != "" || !principalName.MatchString(part.Resource):
 		l.problem(key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform")
-	case len(accounts) > 0 && !anyAccount && !l.faulty("accounts") && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.account }):
-		l.problem(key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything; add the account, or remove the rule", part.account)
+	case len(accounts) > 0 && !anyAccount && !l.faulty("accounts") && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.AccountID }):
+		l.problem(key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything; add the account, or remove the rule", part.AccountID)
 	}
 	l.oneOf(key+".action", r.Action, "restore", "wait", "alert", "ignore")
 	_, hasWait := l.lines[key+".wait"]
@@ -281,14 +284,14 @@ func (l *loader) checkRule(key string, r Rule, accounts []Account) {
 
 // sessionInRule says how records name the role of a session.
 func (l *loader) sessionInRule(key, principal string) {
-	part, _ := arn(principal)
-	name := strings.Split(part.resource, "/")[1]
+	part, _ := parseARN(principal)
+	name := strings.Split(part.Resource, "/")[1]
 	role, known := asRecorded(name)
 	hint := ""
 	if !known {
 		hint = " (and its path before the name, if it has one: records have it)"
 	}
-	l.problem(key, principal, "is a session: write its role as records name it, arn:%s:iam::%s:%s%s", part.partition, part.account, role, hint)
+	l.problem(key, principal, "is a session: write its role as records name it, arn:%s:iam::%s:%s%s", part.Partition, part.AccountID, role, hint)
 }
 
 func isURL(s string) bool {
@@ -302,15 +305,21 @@ func isPort(s string) bool {
 	return err == nil && n >= 0 && n < 1<<16
 }
 
-// arnParts is an ARN taken apart.
-type arnParts struct{ partition, service, region, account, resource string }
-
-func arn(s string) (arnParts, error) {
-	p := strings.SplitN(s, ":", 6)
-	if len(p) != 6 || p[0] != "arn" || !partition.MatchString(p[1]) || p[2] == "" || p[5] == "" {
-		return arnParts{}, fmt.Errorf("%q is not an ARN", s)
+// parseARN takes an ARN apart, or a pattern of some in which * stands for any text.
+// Region and account may be empty; what each must be, the callers know.
+func parseARN(s string) (arn.ARN, error) {
+	a, err := arn.Parse(s)
+	if err != nil || !partition.MatchString(a.Partition) || a.Service == "" || a.Resource == "" {
+		return arn.ARN{}, fmt.Errorf("%q is not an ARN", s)
 	}
-	return arnParts{p[1], p[2], p[3], p[4], p[5]}, nil
+	return a, nil
+}
+
+// iamARN takes the ARN of an IAM identity in one account apart. ok is false where the
+// text is none, or its resource (role/NAME, user/NAME) is of another form.
+func iamARN(s string, resource *regexp.Regexp) (a arn.ARN, ok bool) {
+	a, err := parseARN(s)
+	return a, err == nil && a.Service == "iam" && a.Region == "" && accountID.MatchString(a.AccountID) && resource.MatchString(a.Resource)
 }
 
 // warnings of a configuration that is fine.
