@@ -4,7 +4,19 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
+
+// Principal is who made a call, as rules and campaigns know them: the role of a session,
+// else the caller's own ARN. It is empty where the record has neither (every other name
+// is what somebody chose to be called), and for a nil Actor.
+func (a *Actor) Principal() string {
+	if a == nil {
+		return ""
+	}
+	return cmp.Or(a.SessionIssuer, a.ARN)
+}
 
 // Name is who did it in the fewest words: the ARN, the role of the session, the
 // user's name, the user of IAM Identity Center, the principal's ID, in this
@@ -12,8 +24,8 @@ import (
 // or the account; "unknown" where it names nobody. A name that is no ARN of
 // AWS's stands behind its type, or in quotes: a user may be called as a role is.
 func (a Actor) Name() string {
-	if arn := cmp.Or(a.ARN, a.SessionIssuer); arn != "" {
-		return arn
+	if own := cmp.Or(a.ARN, a.SessionIssuer); own != "" {
+		return own
 	}
 	name := a.names()
 	if a.Type == "" && strings.HasPrefix(name, "arn:") {
@@ -33,11 +45,10 @@ func (a Actor) names() string {
 
 // Short is the name without what an ARN says of its account.
 func (a Actor) Short() string {
-	name := a.Name()
-	if parts := strings.SplitN(cmp.Or(a.ARN, a.SessionIssuer), ":", 6); len(parts) == 6 && parts[0] == "arn" {
-		return parts[5]
+	if parsed, err := arn.Parse(cmp.Or(a.ARN, a.SessionIssuer)); err == nil {
+		return parsed.Resource
 	}
-	return name
+	return a.Name()
 }
 
 // Who is the name with the kind of identity, and who stands behind it: the

@@ -51,6 +51,28 @@ func TestWho(t *testing.T) {
 	}
 }
 
+func TestPrincipal(t *testing.T) {
+	t.Parallel()
+	const role, session = "arn:aws:iam::111122223333:role/ci", "arn:aws:sts::111122223333:assumed-role/ci/x"
+	for name, c := range map[string]struct {
+		actor *Actor
+		want  string
+	}{
+		"nobody":             {nil, ""},
+		"a session":          {&Actor{ARN: session, SessionIssuer: role}, role},
+		"a session's issuer": {&Actor{SessionIssuer: role}, role},
+		"a user":             {&Actor{ARN: "arn:aws:iam::111122223333:user/mallory", UserName: "mallory"}, "arn:aws:iam::111122223333:user/mallory"},
+		"a name of somebody": {&Actor{UserName: role, PrincipalID: role, SourceIdentity: role}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := c.actor.Principal(); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func factsText(a Alert) (all string) {
 	for _, f := range a.facts(slackAnswer) {
 		all += f.ask + ": " + f.answer + "\n"

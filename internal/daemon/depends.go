@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -38,7 +39,7 @@ func (d *dependencies) all() []remediate.Dependency {
 // Dependencies are those that the configuration names, and every trail of the
 // accounts: which of them feeds EventBridge, no configuration says.
 func Dependencies(c configs.Config, all []inventory.Scope) (out []remediate.Dependency) {
-	add := func(arn, as string) { out = append(out, remediate.Dependency{ARN: arn, As: as}) }
+	add := func(pattern, as string) { out = append(out, remediate.Dependency{ARN: pattern, As: as}) }
 	if q, err := c.Queue.Parse(); err == nil {
 		add(fmt.Sprintf("arn:*:sqs:%s:%s:%s", cmp.Or(q.Region, "*"), q.Account, q.Name), "the queue that events come by")
 	}
@@ -155,18 +156,21 @@ func (d *dependencies) keepAsking(ctx context.Context, failed error, ask func(co
 // ofQueue reads the attributes. An alias of AWS's own key is no dependency that
 // anybody could break.
 func ofQueue(attributes map[string]string) (out []remediate.Dependency) {
-	for _, arn := range senders(attributes[string(types.QueueAttributeNamePolicy)]) {
-		out = append(out, remediate.Dependency{ARN: arn, As: "the rule that sends events to the queue"})
+	for _, rule := range senders(attributes[string(types.QueueAttributeNamePolicy)]) {
+		out = append(out, remediate.Dependency{ARN: rule, As: "the rule that sends events to the queue"})
 	}
 	key := attributes[string(types.QueueAttributeNameKmsMasterKeyId)]
-	p := strings.Split(attributes[string(types.QueueAttributeNameQueueArn)], ":")
-	switch {
-	case strings.HasPrefix(key, "arn:"):
-		out = append(out, remediate.Dependency{ARN: key, As: "the key of the queue"})
-	case key != "" && !strings.HasPrefix(key, "alias/") && len(p) == 6:
-		out = append(out, remediate.Dependency{ARN: fmt.Sprintf("arn:%s:kms:%s:%s:key/%s", p[1], p[3], p[4], key), As: "the key of the queue"})
+	queue, err := arn.Parse(attributes[string(types.QueueAttributeNameQueueArn)])
+	if key == "" || strings.HasPrefix(key, "alias/") {
+		return out
 	}
-	return out
+	if !strings.HasPrefix(key, "arn:") {
+		if err != nil {
+			return out
+		}
+		key = arn.ARN{Partition: queue.Partition, Service: "kms", Region: queue.Region, AccountID: queue.AccountID, Resource: "key/" + key}.String()
+	}
+	return append(out, remediate.Dependency{ARN: key, As: "the key of the queue"})
 }
 
 // senders are the rules that a queue's policy lets send, by their aws:SourceArn.
@@ -216,9 +220,9 @@ func ruleARNs(value json.RawMessage) (out []string) {
 	if json.Unmarshal(value, &all) != nil {
 		return nil
 	}
-	for _, arn := range all {
-		if p := strings.SplitN(arn, ":", 6); len(p) == 6 && p[2] == "events" {
-			out = append(out, arn)
+	for _, text := range all {
+		if a, err := arn.Parse(text); err == nil && a.Service == "events" {
+			out = append(out, text)
 		}
 	}
 	return out

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"flowkeeper/alert"
@@ -95,8 +95,8 @@ func newSink(s configs.Sink, base aws.Config, version string) (alert.Sink, error
 		return alert.NewPagerDuty(s.Name, s.RoutingKey, s.URL, version)
 	case "sns":
 		client := sns.NewFromConfig(base, func(o *sns.Options) {
-			if part := strings.Split(s.TopicARN, ":"); len(part) > 3 {
-				o.Region = part[3] // a topic is reached in its own Region
+			if topic, err := arn.Parse(s.TopicARN); err == nil {
+				o.Region = topic.Region // a topic is reached in its own Region
 			}
 		})
 		return alert.NewTopic(s.Name, s.TopicARN, client), nil
