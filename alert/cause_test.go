@@ -142,7 +142,7 @@ func TestI11PrintingASinkShowsNoSecret(t *testing.T) {
 		t.Error(s)
 	}
 	for _, bad := range []string{"http://[" + secretPath, secretPath} {
-		if _, err := NewWebhook("hook", bad, "", "1"); err == nil || leaks(err.Error()) {
+		if err := newTestWebhook(t, bad, "").Send(t.Context(), deletion()); err == nil || leaks(err.Error()) {
 			t.Error(err)
 		}
 	}

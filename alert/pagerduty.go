@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 
@@ -37,8 +35,6 @@ const pagerText = 4000
 // would open again what a person has already resolved; closed resolves.
 var PagerKinds = []Kind{Deletion, Attempt, Blocked, Closed, Flapping, Decoy, Tamper, Pipeline, Destination}
 
-var routingKey = regexp.MustCompile(`^[0-9A-Za-z]{32}$`)
-
 // PagerDuty triggers and resolves incidents by the Events API v2, with the
 // official library.
 type PagerDuty struct {
@@ -51,17 +47,10 @@ type PagerDuty struct {
 }
 
 // NewPagerDuty returns the PagerDuty sink called name. The key is that of an
-// "Events API v2" integration; an empty endpoint is PagerDutyEvents. Its errors
-// do not name the key.
-func NewPagerDuty(name, key, endpoint, version string) (*PagerDuty, error) {
-	p := &PagerDuty{caller: newCaller("pagerduty "+name, version), key: key, endpoint: strings.TrimSuffix(cmp.Or(endpoint, PagerDutyEvents), "/")}
-	if !routingKey.MatchString(key) {
-		return nil, fmt.Errorf("%s: the routing key is not 32 letters and digits: copy it from the service's integration \"Events API v2\"", p)
-	}
-	if u, err := url.Parse(p.endpoint); err != nil || !isHTTP(p.endpoint) || u.Path != "" || u.User != nil || u.RawQuery != "" {
-		return nil, fmt.Errorf("%s: the url is not scheme and host only, such as %s", p, PagerDutyEvents)
-	}
-	return p, nil
+// "Events API v2" integration; endpoint is scheme and host, and an empty one is
+// PagerDutyEvents. The caller has checked both, as configs.Load does.
+func NewPagerDuty(name, key, endpoint, version string) *PagerDuty {
+	return &PagerDuty{caller: newCaller("pagerduty "+name, version), key: key, endpoint: strings.TrimRight(cmp.Or(endpoint, PagerDutyEvents), "/")}
 }
 
 // stuck ends the key of what has become worse since the deletion: it rings

@@ -258,6 +258,46 @@ func TestSlackTakesIncomingWebhooksOnly(t *testing.T) {
 	}
 }
 
+// TestSinksThatCannotWork are refused here, and nowhere else: package alert takes what
+// was loaded as it is.
+func TestSinksThatCannotWork(t *testing.T) {
+	t.Parallel()
+	const key = "R0utingKeyR0utingKeyR0utingKey12"
+	short := "whsec_" + base64.StdEncoding.EncodeToString([]byte("too short"))
+	for sink, want := range map[string]string{
+		"webhook, url: 'https://h/x'": "",
+		"webhook, url: 'ftp://h/x'":   "write the receiver's URL",
+		"webhook, url: 'https:///x'":  "write the receiver's URL",
+		"webhook, url: 'http://[::1'": "write the receiver's URL",
+		"webhook":                     "write the receiver's URL",
+		"webhook, url: 'https://h/x', secret: hunter2hunter2hunter2hunter2hunter2":            "write whsec_",
+		"webhook, url: 'https://h/x', secret: whsec_":                                         "write whsec_",
+		"webhook, url: 'https://h/x', secret: " + short:                                       "write whsec_",
+		"webhook, url: 'https://h/x', secret: 'whsec_!!'":                                     "write whsec_",
+		"slack, url: 'ftp://hooks.slack.com/services/T0/B0/hunter2'":                          "copy the incoming webhook's URL",
+		"pagerduty, routing_key: " + key:                                                      "",
+		"pagerduty, routing_key: short":                                                       "copy the 32 letters and digits",
+		"pagerduty, routing_key: " + key + "x":                                                "copy the 32 letters and digits",
+		"pagerduty, routing_key: " + key + ", url: 'https://events.pagerduty.com/'":           "",
+		"pagerduty, routing_key: " + key + ", url: 'https://events.eu.pagerduty.com'":         "",
+		"pagerduty, routing_key: " + key + ", url: 'https://events.pagerduty.com/v2/enqueue'": "no path behind it",
+		"pagerduty, routing_key: " + key + ", url: 'https://user@events.pagerduty.com'":       "no path behind it",
+		"pagerduty, routing_key: " + key + ", url: 'events.pagerduty.com'":                    "no path behind it",
+		"pagerduty, routing_key: " + key + ", url: 'https://events.pagerduty.com?x=y'":        "no path behind it",
+	} {
+		t.Run(sink, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := Load(write(t, t.TempDir(), "c.yaml", "alerts:\n- {name: a, type: "+sink+"}\n"), Options{})
+			if (want == "") != (err == nil) || want != "" && !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want %q", err, want)
+			}
+			if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), key)) {
+				t.Errorf("a secret in %v", err)
+			}
+		})
+	}
+}
+
 // A refusal is read by many, and stands in logs (I11).
 func TestI11ProblemsShowNoSecret(t *testing.T) {
 	t.Parallel()

@@ -41,8 +41,7 @@ func (s *scene) onCall() *onCall {
 	p := &onCall{s: s, open: map[string]bool{}}
 	server := httptest.NewServer(p)
 	s.t.Cleanup(server.Close)
-	sink, err := alert.NewPagerDuty("pager", "R0utingKeyR0utingKeyR0utingKey12", server.URL, "test")
-	s.must(err)
+	sink := alert.NewPagerDuty("pager", "R0utingKeyR0utingKeyR0utingKey12", server.URL, "test")
 	s.t.Cleanup(sink.Close)
 	p.sink, s.sinks = paging{sink}, []string{"pager"}
 	s.crash()

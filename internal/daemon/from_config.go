@@ -90,9 +90,9 @@ func newSink(s configs.Sink, base aws.Config, version string) (alert.Sink, error
 	case "webhook":
 		return alert.NewWebhook(s.Name, s.URL, s.Secret, version)
 	case "slack":
-		return alert.NewSlack(s.Name, s.URL, version)
+		return alert.NewSlack(s.Name, s.URL, version), nil
 	case "pagerduty":
-		return alert.NewPagerDuty(s.Name, s.RoutingKey, s.URL, version)
+		return alert.NewPagerDuty(s.Name, s.RoutingKey, s.URL, version), nil
 	case "sns":
 		client := sns.NewFromConfig(base, func(o *sns.Options) {
 			if topic, err := arn.Parse(s.TopicARN); err == nil {
