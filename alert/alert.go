@@ -4,6 +4,7 @@ package alert
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -21,14 +22,7 @@ const (
 // Levels from the least to the most urgent.
 var levels = []Level{Informational, Low, Medium, High, Critical}
 
-func (l Level) rank() int {
-	for i, x := range levels {
-		if x == l {
-			return i
-		}
-	}
-	return -1
-}
+func (l Level) rank() int { return slices.Index(levels, l) }
 
 // AtLeast reports whether l is as urgent as min. An unknown level never is,
 // an empty min always lets pass.

@@ -16,19 +16,18 @@ import (
 // error's text is kept: a *url.Error carries the whole URL, errors about a
 // proxy its password, errors about names and certificates the host (I11).
 func cause(err error) string {
-	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "proxyconnect" {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "proxyconnect" {
 		return "the proxy: " + reason(op.Err)
 	}
 	return reason(err)
 }
 
 func reason(err error) string {
-	var timeout net.Error
+	timeout, _ := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
-		errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), timeout != nil && timeout.Timeout():
 		return "no answer in time: is it reachable from here?"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused: is it running?"
@@ -39,38 +38,28 @@ func reason(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed without an answer"
 	}
-	if why := nameOrCertificate(err); why != "" {
-		return why
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return "its host name does not exist: check the url"
+	}
+	switch {
+	case is[*net.DNSError](err):
+		return "its host name could not be looked up: check DNS"
+	case is[x509.UnknownAuthorityError](err):
+		return "its certificate is signed by an unknown authority: install that one's certificate"
+	case is[x509.HostnameError](err):
+		return "its certificate is for another host name: check the url"
+	case is[x509.CertificateInvalidError](err), is[*tls.CertificateVerificationError](err):
+		return "its certificate is not valid (expired?)"
+	case is[tls.RecordHeaderError](err), err != nil && strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return "it does not speak TLS: is it http rather than https?"
+	case is[tls.AlertError](err):
+		return "the TLS handshake was refused"
 	}
 	return "the request failed: check its url, and the proxy if there is one"
 }
 
-// nameOrCertificate knows the errors that are types.
-func nameOrCertificate(err error) string {
-	var (
-		dns       *net.DNSError
-		authority x509.UnknownAuthorityError
-		host      x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		verify    *tls.CertificateVerificationError
-		record    tls.RecordHeaderError
-		alertErr  tls.AlertError
-	)
-	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return "its host name does not exist: check the url"
-	case errors.As(err, &dns):
-		return "its host name could not be looked up: check DNS"
-	case errors.As(err, &authority):
-		return "its certificate is signed by an unknown authority: install that one's certificate"
-	case errors.As(err, &host):
-		return "its certificate is for another host name: check the url"
-	case errors.As(err, &invalid), errors.As(err, &verify):
-		return "its certificate is not valid (expired?)"
-	case errors.As(err, &record), err != nil && strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return "it does not speak TLS: is it http rather than https?"
-	case errors.As(err, &alertErr):
-		return "the TLS handshake was refused"
-	}
-	return ""
+// is reports whether an error is, or wraps, one of a type.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

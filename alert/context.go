@@ -12,26 +12,18 @@ import (
 func (a Alert) raisedBecause() string {
 	var why []string
 	for _, fact := range a.RaisedBy {
-		why = append(why, factWords(fact))
+		why = append(why, cmp.Or(factWords[fact], fact))
 	}
 	return strings.Join(why, " and ")
 }
 
-// factWords words the facts of remediate/level.go.
-func factWords(fact string) string {
-	switch fact {
-	case "root":
-		return "it was the root user"
-	case "no_mfa":
-		return "a person did it without MFA"
-	case "whole_vpc":
-		return "a VPC has no other flow log"
-	case "destination_gone":
-		return "what flow logs deliver to is gone"
-	case "decoy":
-		return "it is a decoy"
-	}
-	return fact
+// factWords are the facts of remediate/level.go in words.
+var factWords = map[string]string{
+	"root":             "it was the root user",
+	"no_mfa":           "a person did it without MFA",
+	"whole_vpc":        "a VPC has no other flow log",
+	"destination_gone": "what flow logs deliver to is gone",
+	"decoy":            "it is a decoy",
 }
 
 const maxDeeds = 5 // kinds of calls named

@@ -30,7 +30,7 @@ func (h *Heartbeat) Beat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+	if isSuccess(resp.StatusCode) {
 		return nil
 	}
 	return h.judge(resp.StatusCode, resp.Header, "check heartbeat.url, and that the monitor still has this check")

@@ -63,6 +63,9 @@ func (c caller) do(req *http.Request) (resp *http.Response, reply []byte, err er
 	return resp, reply, nil
 }
 
+// isSuccess reports a 2xx.
+func isSuccess(status int) bool { return status >= 200 && status < 300 }
+
 func (c caller) failed(why string) *SendError { return &SendError{Cause: c.who + ": " + why} }
 
 // judge words a status that is no success. Advice is what to try after a

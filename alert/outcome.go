@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -126,51 +127,34 @@ func (a Alert) blind(seconds float64) string {
 	return span(seconds)
 }
 
-// closedBecause words the reasons of design.md's table.
-func closedBecause(reason string) string {
-	switch reason {
-	case "resource_gone":
-		return "its resource is gone too"
-	case "replaced":
-		return "whoever deleted it made another"
-	case "released":
-		return "it was released: it may go"
-	case "superseded":
-		return "its replacement was lost in turn, see that one"
-	case "still_there":
-		return "AWS still has it"
-	case "exempt":
-		return "exempt: not restored"
-	case "alert_only":
-		return "configured to alert only: not restored"
-	case "unknown":
-		return "never seen in AWS, so there is nothing to restore it from"
-	}
-	return reason
+// closedBecause says why nothing is restored, where an incident is closed for a reason
+// (remediate.Reason).
+func closedBecause(reason string) string { return cmp.Or(closedReasons[reason], reason) }
+
+var closedReasons = map[string]string{
+	"resource_gone": "its resource is gone too",
+	"replaced":      "whoever deleted it made another",
+	"released":      "it was released: it may go",
+	"superseded":    "its replacement was lost in turn, see that one",
+	"still_there":   "AWS still has it",
+	"exempt":        "exempt: not restored",
+	"alert_only":    "configured to alert only: not restored",
+	"unknown":       "never seen in AWS, so there is nothing to restore it from",
 }
 
-func blockedBy(reason string) string {
-	switch reason {
-	case "permission":
-		return "AWS refuses it to Flowkeeper's role"
-	case "destination":
-		return "its destination is missing or refuses"
-	case "role":
-		return "its delivery role cannot be assumed"
-	case "limit":
-		return "the account's limit of flow logs is reached"
-	case "decoy":
-		return "another flow log holds its place"
-	case "invalid":
-		return "AWS does not take its settings"
-	case "credentials":
-		return "AWS refuses the credentials, or they are not of its account"
-	case "account":
-		return "AWS refuses the whole account"
-	case "refused":
-		return "AWS refuses it"
-	}
-	return reason
+// blockedBy says what is in the way, where an incident is blocked for a reason.
+func blockedBy(reason string) string { return cmp.Or(blockedReasons[reason], reason) }
+
+var blockedReasons = map[string]string{
+	"permission":  "AWS refuses it to Flowkeeper's role",
+	"destination": "its destination is missing or refuses",
+	"role":        "its delivery role cannot be assumed",
+	"limit":       "the account's limit of flow logs is reached",
+	"decoy":       "another flow log holds its place",
+	"invalid":     "AWS does not take its settings",
+	"credentials": "AWS refuses the credentials, or they are not of its account",
+	"account":     "AWS refuses the whole account",
+	"refused":     "AWS refuses it",
 }
 
 // doing is what Flowkeeper does now, so that people know what is left to them.

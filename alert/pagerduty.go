@@ -164,7 +164,7 @@ func (p *PagerDuty) post(ctx context.Context, event *pagerduty.V2Event) error {
 		return nil
 	case door.status == 0:
 		return p.failed("the request cannot be made")
-	case door.status >= 200 && door.status < 300:
+	case isSuccess(door.status):
 		e := p.failed(fmt.Sprintf("answered %d instead of 202: is its url PagerDuty's?", door.status))
 		e.Taken = true
 		return e
@@ -201,7 +201,7 @@ func (d *pagerDoor) Do(req *http.Request) (*http.Response, error) {
 // text, where it would be too large.
 func (p *PagerDuty) event(a Alert) (*pagerduty.V2Event, error) {
 	key := a.incidentKey()
-	if a.Kind == Blocked || a.Kind == Decoy || a.Kind == Flapping {
+	if a.notBack() {
 		key += stuck
 	}
 	e := &pagerduty.V2Event{RoutingKey: p.key, Action: "trigger", DedupKey: Clean(key, pagerDedup)}

@@ -2,7 +2,6 @@ package alert
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
@@ -182,10 +181,7 @@ func (s *Sender) try(ctx context.Context, a Alert) (err error) {
 
 // failed slows down the sink, decides about the alert, and records it.
 func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Time) {
-	var why SendError
-	if e := (*SendError)(nil); errors.As(err, &e) {
-		why = *e
-	}
+	why := sendError(err)
 	cause := Clean(err.Error(), maxField)
 	attempts := d.Attempts + 1
 	s.failures++

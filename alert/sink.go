@@ -60,16 +60,35 @@ func (l limited) String() string { return fmt.Sprint(l.Sink) }
 // GoString does so for %#v.
 func (l limited) GoString() string { return l.String() }
 
-// taken reports whether the other side has the alert, in spite of an error.
-func taken(err error) bool {
-	e := (*SendError)(nil)
-	return errors.As(err, &e) && e.Taken
+// sendError is what an error says about the next try; nothing where it is no *SendError.
+func sendError(err error) SendError {
+	if e, ok := errors.AsType[*SendError](err); ok {
+		return *e
+	}
+	return SendError{}
 }
 
+// taken reports whether the other side has the alert, in spite of an error.
+func taken(err error) bool { return sendError(err).Taken }
+
 // shorter reports whether a shorter form of the same alert may pass at once.
-func shorter(err error) bool {
-	e := (*SendError)(nil)
-	return errors.As(err, &e) && e.shorter
+func shorter(err error) bool { return sendError(err).shorter }
+
+// sendFitting sends the alert's JSON in at most limit bytes; its compact form, where
+// the other side finds fault with that, or finds it too large.
+func sendFitting(a Alert, limit int, send func(body string) error) error {
+	whole, err := fit(a, limit)
+	if err != nil {
+		return fmt.Errorf("encoding the alert: %w", err)
+	}
+	if err = send(whole); !shorter(err) {
+		return err
+	}
+	small, encoding := compact(a)
+	if encoding != nil || len(small) >= len(whole) {
+		return err
+	}
+	return send(small)
 }
 
 // limitOf is how long one try of the sink may take.

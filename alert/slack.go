@@ -73,7 +73,7 @@ func (s *Slack) post(ctx context.Context, message slackMessage) error {
 		return nil
 	}
 	advice, known := slackAdvice[code]
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+	if isSuccess(resp.StatusCode) {
 		e := s.failed("did not answer ok: is its url that of a Slack incoming webhook?")
 		e.Taken = true
 		return e

@@ -42,18 +42,7 @@ func (t *Topic) String() string { return "sns " + t.name }
 // Send publishes the alert, with as much of its flow logs as one message holds; its
 // compact form, where SNS does not take that.
 func (t *Topic) Send(ctx context.Context, a Alert) error {
-	message, err := fit(a, maxMessage)
-	if err != nil {
-		return fmt.Errorf("%s: encoding the alert: %w", t, err)
-	}
-	if err = t.publish(ctx, a, message); !shorter(err) {
-		return err
-	}
-	small, encoding := compact(a)
-	if encoding != nil || len(small) >= len(message) {
-		return err
-	}
-	return t.publish(ctx, a, small)
+	return sendFitting(a, maxMessage, func(message string) error { return t.publish(ctx, a, message) })
 }
 
 func (t *Topic) publish(ctx context.Context, a Alert, message string) error {
@@ -80,9 +69,17 @@ func onePublish(o *sns.Options) { o.Retryer = aws.NopRetryer{} }
 
 // published reports whether an error is only about reading the answer: by its status
 // SNS has the message.
-func published(err error) bool {
-	var status interface{ HTTPStatusCode() int }
-	return errors.As(err, &status) && status.HTTPStatusCode() >= 200 && status.HTTPStatusCode() < 300
+func published(err error) bool { return isSuccess(status(err)) }
+
+// status is that of the answer which an error is about; 0: there was none.
+func status(err error) int {
+	if e, ok := errors.AsType[interface {
+		error
+		HTTPStatusCode() int
+	}](err); ok {
+		return e.HTTPStatusCode()
+	}
+	return 0
 }
 
 // subject is a title as SNS takes it everywhere: printable ASCII, less than
@@ -125,8 +122,7 @@ func refused(err error, code string) bool {
 	if strings.Contains(code, "Throttl") || code == "RequestLimitExceeded" {
 		return false
 	}
-	var status interface{ HTTPStatusCode() int }
-	return errors.As(err, &status) && status.HTTPStatusCode() >= 400 && status.HTTPStatusCode() < 500
+	return status(err) >= 400 && status(err) < 500
 }
 
 func snsAdvice(code string) string {

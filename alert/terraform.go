@@ -7,7 +7,7 @@ import (
 
 // terraform tells what a replacement's new ID means for those who keep the
 // flow log as code: their state names the lost ID, so the next plan would
-// create a second one (aws-facts.md, "Someone else's state").
+// create a second one.
 func terraform(t *lines, logs []FlowLog) {
 	n := 0
 	for _, f := range logs {

@@ -213,7 +213,7 @@ func superseded(logs []FlowLog) bool {
 }
 
 // dryRun reports whether all refusals were AWS's answer to a dry run that
-// would have been allowed (aws-facts.md, "Refused whole").
+// would have been allowed: DryRunOperation is its answer then.
 func dryRun(logs []FlowLog) bool {
 	for _, f := range logs {
 		if !strings.HasSuffix(f.ErrorCode, "DryRunOperation") {

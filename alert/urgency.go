@@ -11,29 +11,19 @@ import "time"
 // are, they come after every high and critical alert about what was lost: a flood
 // of refused calls must not delay the one that says what is gone.
 func (a Alert) Urgency() int {
-	level, anybody := a.routeLevel(), a.needsNoPermission()
-	switch {
-	case level == Critical && !anybody:
-		return 0
-	case level == High && !anybody:
-		return 1
-	case level == Critical:
-		return 2
-	case level == High:
-		return 3
-	case level == Medium && !anybody:
-		return 4
-	case level == Medium:
-		return 5
-	case level == Low && !anybody:
-		return 6
-	case level == Low:
-		return 7
-	case !anybody:
-		return 8
+	places, known := urgencies[a.routeLevel()]
+	if !known {
+		places = [2]int{8, 9}
 	}
-	return 9
+	if a.needsNoPermission() {
+		return places[1]
+	}
+	return places[0]
 }
+
+// urgencies of the levels above informational: of an alert about what was lost, and of
+// one that anybody can cause.
+var urgencies = map[Level][2]int{Critical: {0, 2}, High: {1, 3}, Medium: {4, 5}, Low: {6, 7}}
 
 // needsNoPermission reports whether the alert may come from a caller whom AWS
 // refuses everything, or from a record that names flow logs which the snapshot

@@ -40,18 +40,7 @@ func NewWebhook(name, target, secret, version string) (*Webhook, error) {
 // Send posts the alert; any 2xx is success. A receiver that finds fault with it, or
 // finds it too large, gets the compact form at once.
 func (w *Webhook) Send(ctx context.Context, a Alert) error {
-	whole, err := fit(a, maxBody)
-	if err != nil {
-		return fmt.Errorf("%s: encoding the alert: %w", w, err)
-	}
-	if err = w.post(ctx, a.ID, whole); !shorter(err) {
-		return err
-	}
-	small, encoding := compact(a)
-	if encoding != nil || len(small) >= len(whole) {
-		return err
-	}
-	return w.post(ctx, a.ID, small)
+	return sendFitting(a, maxBody, func(body string) error { return w.post(ctx, a.ID, body) })
 }
 
 func (w *Webhook) post(ctx context.Context, id, body string) error {
@@ -63,7 +52,7 @@ func (w *Webhook) post(ctx context.Context, id, body string) error {
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+	if isSuccess(resp.StatusCode) {
 		return nil
 	}
 	return w.judge(resp.StatusCode, resp.Header, "check its url and secret, and the receiver's own log")

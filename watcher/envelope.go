@@ -11,7 +11,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 )
 
-// Kind of a message's body (aws-facts.md, "How records reach a queue").
+// Kind of a message's body, by the way on which the record came.
 type Kind string
 
 const (
@@ -127,8 +127,7 @@ func (n *notice) UnmarshalJSON(b []byte) error {
 }
 
 // logFile is a notice of these objects. Digests and Insights files hold no
-// records of calls, nor does a folder (aws-facts.md, "How records reach a
-// queue"): nothing is to be read there.
+// records of calls, nor does a folder: nothing is to be read there.
 func logFile(keys []string) Content {
 	for _, k := range keys {
 		if !strings.Contains(k, "/CloudTrail-Digest/") && !strings.Contains(k, "/CloudTrail-Insight/") && !strings.HasSuffix(k, "/") {

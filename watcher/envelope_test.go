@@ -22,7 +22,7 @@ func notification(message string) string {
 	return string(b)
 }
 
-// TestUnwrap: the table of aws-facts.md, "How records reach a queue".
+// TestUnwrap: every way on which records reach a queue.
 func TestUnwrap(t *testing.T) {
 	t.Parallel()
 	deep := record
