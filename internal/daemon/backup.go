@@ -91,15 +91,15 @@ func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Al
 		version = ", version " + from.Version
 	}
 	text := fmt.Sprintf("the state file came back from its copy in S3: there was none on this machine, and the copy is %s%s, last modified %s (%s ago), with %s protected in %s",
-		from.URL, version, minuteOf(from.Made), now.Sub(from.Made).Round(time.Second), alert.Plural(found.FlowLogs, "flow log"), alert.Plural(found.Scopes, "scope"))
+		from.URL, version, minute(from.Made), now.Sub(from.Made).Round(time.Second), alert.Plural(found.FlowLogs, "flow log"), alert.Plural(found.Scopes, "scope"))
 	if !found.RefreshedAt.IsZero() {
-		text += ", last refreshed " + minuteOf(found.RefreshedAt)
+		text += ", last refreshed " + minute(found.RefreshedAt)
 	}
 	for _, x := range []struct {
 		is   bool
 		text string
 	}{
-		{found.Released.FlowLogs > 0, fmt.Sprintf("; the releases of %s, the last until %s, do not hold any more", alert.Plural(found.Released.FlowLogs, "flow log"), minuteOf(found.Released.Until))},
+		{found.Released.FlowLogs > 0, fmt.Sprintf("; the releases of %s, the last until %s, do not hold any more", alert.Plural(found.Released.FlowLogs, "flow log"), minute(found.Released.Until))},
 		{found.Unprotected > 0, fmt.Sprintf("; %s that it did not protect: the first refresh decides anew", alert.Plural(found.Unprotected, "live flow log"))},
 		{found.Deaf > 0, fmt.Sprintf("; %s in it would have made later deletions count for nothing: they do not any more", alert.Plural(found.Deaf, "incident"))},
 		{found.Alerts > 0, fmt.Sprintf("; %s beyond the newest dropped", alert.Plural(found.Alerts, "undelivered alert"))},
@@ -115,8 +115,6 @@ func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Al
 	a.Write()
 	return a
 }
-
-func minuteOf(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // saves is when copies are due.
 type saves struct {

@@ -11,7 +11,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,21 +42,20 @@ type Daemon struct {
 	// Ready is called once every loop runs.
 	Ready func()
 
-	store     *store.Store
-	senders   []*alert.Sender
-	sinks     map[string]alert.Sink
-	progress  *systemd.Progress
-	queue     *queueState
-	listener  net.Listener
-	straight  straight
-	handled   atomic.Int64   // messages, so far
-	pastStore sync.Map       // keys of troubles that were told past the store
-	backup    *backup.Backup // nil: none
-	meters    *meters
-	untaken   *untaken
-	base      aws.Config    // AWS, whose clients count their calls
-	stale     chan struct{} // see endWithStaleEnvironment
-	began     time.Time     // when this process began: its environment is that old
+	store    *store.Store
+	senders  []*alert.Sender
+	sinks    map[string]alert.Sink
+	progress *systemd.Progress
+	queue    *queueState
+	listener net.Listener
+	bypassed bypassed
+	handled  atomic.Int64   // messages, so far
+	backup   *backup.Backup // nil: none
+	meters   *meters
+	untaken  *untaken
+	base     aws.Config    // AWS, whose clients count their calls
+	stale    chan struct{} // see endWithStaleEnvironment
+	began    time.Time     // when this process began: its environment is that old
 
 	connected  atomic.Bool // the fields below are there
 	fleet      *scopes.Fleet
@@ -120,7 +118,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, log: d.Log, commits: d.store, showAgain: make(chan struct{}, 1),
 		outage: d.newOutage(inventory.Scope{}, remediate.Receiving, "the queue answers again")}
 	if unread != nil {
-		d.tellPipeline(ctx, inventory.Scope{}, remembering, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
+		d.newOutage(inventory.Scope{}, remembering, "").alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}
 	for name, s := range d.sinks {
 		sender := alert.NewSender(name, s, d.store, d.Log)
@@ -191,7 +189,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 		Store: d.store, Snapshot: paced{d.store, d.progress, func(s inventory.Scope) { d.refreshes.moved(s) }}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
 		Wake: d.wakeSenders, Direct: d.direct, Caller: fleet.Caller,
 	}
-	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes())}
+	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log}
 	d.remediator.Dependencies = d.depends.all
 	d.refreshes, d.discovery, d.rehearsals = newRefreshes(d), newDiscovery(d), make(chan inventory.Scope)
 	d.remediator.RefreshSoon = d.refreshes.soon
@@ -305,21 +303,17 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	ask := func(ctx context.Context) error { return d.depends.ask(ctx, q.URL, client, d.store) }
-	if err := d.depends.recall(ctx, d.store); err != nil {
-		d.Log.Warn("what was known of the queue is not any more; asking it again", "error", err)
-	}
+	d.depends.queue, d.depends.client = q.URL, client
+	d.depends.recall(ctx)
 	w := d.watcher(q, client)
 	for _, s := range d.fleet.Scopes() {
 		d.restore(ctx, g, s)
 	}
 	g.Go(func() error {
-		asked := d.depends.askFirst(ctx, ask) // by the answer what is received is judged
+		failed := d.depends.askFirst(ctx) // by the answer what is received is judged
 		d.refreshes.await(ctx, firstRefresh)
 		g.Go(func() error {
-			d.depends.keepAsking(ctx, asked, ask, func(err error) {
-				d.Log.Warn("the queue's policy and key can't be asked for, so that tampering with its rule or key may go untold; allow sqs:GetQueueAttributes", "error", err)
-			})
+			d.depends.keepAsking(ctx, failed)
 			return nil
 		})
 		err := w.Run(ctx)
@@ -389,7 +383,7 @@ func (d *Daemon) noticeCommands(ctx context.Context) error {
 	for retry.Sleep(ctx, time.Second) {
 		beat()
 		if err := d.store.Intact(); errors.Is(err, store.ErrTaken) {
-			d.tellPipeline(ctx, inventory.Scope{}, remembering, err.Error())
+			d.newOutage(inventory.Scope{}, remembering, "").alert(ctx, err.Error())
 			return errors.Join(err, d.store.Rescue(context.WithoutCancel(ctx)))
 		}
 		d.queue.tryStore(ctx, time.Now())

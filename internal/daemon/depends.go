@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"flowkeeper/configs"
+	"flowkeeper/internal/backup"
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
@@ -25,7 +27,13 @@ import (
 // dependencies are what this daemon needs beside what the snapshot names.
 type dependencies struct {
 	fixed   []remediate.Dependency
+	store   *store.Store
+	log     *slog.Logger
 	byQueue atomic.Pointer[[]remediate.Dependency] // what the queue's own attributes name
+
+	// Set before the queue is asked.
+	queue  string // its URL
+	client queueAttributes
 }
 
 func (d *dependencies) all() []remediate.Dependency {
@@ -43,9 +51,8 @@ func Dependencies(c configs.Config, all []inventory.Scope) (out []remediate.Depe
 	if q, err := c.Queue.Parse(); err == nil {
 		add(fmt.Sprintf("arn:*:sqs:%s:%s:%s", cmp.Or(q.Region, "*"), q.Account, q.Name), "the queue that events come by")
 	}
-	if bucket, ok := strings.CutPrefix(c.State.Backup, "s3://"); ok {
-		bucket, _, _ = strings.Cut(bucket, "/")
-		add("arn:aws:s3:::"+bucket, "the bucket of state.backup")
+	if place, err := backup.Parse(c.State.Backup); err == nil {
+		add("arn:aws:s3:::"+place.Bucket, "the bucket of state.backup")
 	}
 	accounts := map[string]bool{}
 	for _, a := range c.Accounts {
@@ -81,17 +88,17 @@ type queueAttributes interface {
 }
 
 // recall takes what was last known of the queue.
-func (d *dependencies) recall(ctx context.Context, s *store.Store) error {
-	text, err := s.Fact(ctx, factQueue)
-	if err != nil || text == "" {
-		return err
-	}
+func (d *dependencies) recall(ctx context.Context) {
 	var attributes map[string]string
-	if err := json.Unmarshal([]byte(text), &attributes); err != nil {
-		return fmt.Errorf("read what was known of the queue: %w", err)
+	text, err := d.store.Fact(ctx, factQueue)
+	if err == nil && text != "" {
+		err = json.Unmarshal([]byte(text), &attributes)
+	}
+	if err != nil {
+		d.log.Warn("what was known of the queue is not any more; asking it again", "error", err)
+		return
 	}
 	d.know(attributes)
-	return nil
 }
 
 func (d *dependencies) know(attributes map[string]string) {
@@ -101,10 +108,10 @@ func (d *dependencies) know(attributes map[string]string) {
 
 // ask asks the queue once what it depends on: the rules that its policy lets
 // send, and its key. Where it may not be read, the last that was known stays.
-func (d *dependencies) ask(ctx context.Context, url string, client queueAttributes, s *store.Store) error {
+func (d *dependencies) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url,
+	out, err := d.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &d.queue,
 		AttributeNames: []types.QueueAttributeName{types.QueueAttributeNamePolicy, types.QueueAttributeNameKmsMasterKeyId, types.QueueAttributeNameQueueArn}})
 	if err != nil {
 		return err
@@ -114,42 +121,42 @@ func (d *dependencies) ask(ctx context.Context, url string, client queueAttribut
 	if err != nil {
 		return err
 	}
-	if known, err := s.Fact(ctx, factQueue); err == nil && known != string(text) {
-		return s.SetFact(ctx, factQueue, string(text))
+	if known, err := d.store.Fact(ctx, factQueue); err == nil && known != string(text) {
+		return d.store.SetFact(ctx, factQueue, string(text))
 	}
 	return nil
 }
 
 // askFirst asks before anything is received, a few times at the most: what
 // waits in the queue is judged by the answer, and deletions wait for it.
-func (d *dependencies) askFirst(ctx context.Context, ask func(context.Context) error) (err error) {
+func (d *dependencies) askFirst(ctx context.Context) (err error) {
 	for n := range 3 {
 		if n > 0 && !retry.Sleep(ctx, time.Second) {
 			return nil
 		}
-		if err = ask(ctx); err == nil || !scopes.Passes(err) {
+		if err = d.ask(ctx); err == nil || !scopes.Passes(err) {
 			return err
 		}
 	}
 	return err
 }
 
-// keepAsking asks again and again, soon after a failure. note hears of the
-// first failure of a row of them.
-func (d *dependencies) keepAsking(ctx context.Context, failed error, ask func(context.Context) error, note func(error)) {
-	var out outage.Outage
+// keepAsking asks again and again until ctx ends, soon after a failure; failed is how
+// the first time ended.
+func (d *dependencies) keepAsking(ctx context.Context, failed error) {
+	var asking outage.Outage
 	for {
-		pause := askQueueAgain
-		if out.Note(failed) == outage.Began {
-			note(failed)
+		if asking.Note(failed) == outage.Began {
+			d.log.Warn("the queue's policy and key can't be asked for, so that tampering with its rule or key may go untold; allow sqs:GetQueueAttributes", "error", failed)
 		}
+		pause := askQueueAgain
 		if failed != nil {
-			pause = askPauses.Pause(out.Failures() - 1)
+			pause = askPauses.Pause(asking.Failures() - 1)
 		}
 		if !retry.Sleep(ctx, pause) {
 			return
 		}
-		failed = ask(ctx)
+		failed = d.ask(ctx)
 	}
 }
 

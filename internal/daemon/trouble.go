@@ -22,7 +22,7 @@ type partOutage struct {
 	d     *Daemon
 	scope inventory.Scope
 	part  remediate.Part
-	over  string // what people are told in the end
+	over  string // what people are told in the end; empty: nothing says when it is over
 
 	alerted bool // people were told of this outage, and not yet of its end
 	settled bool // nobody is left to be told of an end; false at a start, for a daemon before may have alerted
@@ -32,68 +32,51 @@ func (d *Daemon) newOutage(s inventory.Scope, p remediate.Part, over string) *pa
 	return &partOutage{d: d, scope: s, part: p, over: over}
 }
 
-// alert tells people, unless they were told of this outage already.
+// alert tells people, unless they were told of this outage already: in one commit with
+// the note of that, else past the state file.
 func (o *partOutage) alert(ctx context.Context, text string) {
-	if !o.alerted {
-		o.alerted, o.settled = true, false
-		o.d.tellPipeline(ctx, o.scope, o.part, text)
+	if o.alerted {
+		return
+	}
+	o.alerted, o.settled = true, false
+	a := troubleAlert(o.scope, o.part, alert.High, text)
+	if err := o.store(ctx, a, o.over != ""); err != nil {
+		o.d.direct(ctx, a)
 	}
 }
 
 // end tells people that the part works, if they were told that it does not. It is
-// called whenever the part works, and tried again where the state file takes nothing.
+// called whenever the part works, and tried again where the state file takes nothing:
+// good news can wait for a disk with room.
 func (o *partOutage) end(ctx context.Context) {
-	if !o.settled {
-		o.settled = o.d.works(ctx, o.scope, o.part, o.over)
-		o.alerted = !o.settled && o.alerted
+	if o.settled {
+		return
+	}
+	told := false
+	err := o.d.store.View(ctx, func(tx remediate.Tx) (err error) { told, err = tx.Trouble(o.scope, o.part); return err })
+	if err == nil && (told || o.alerted) {
+		err = o.store(ctx, troubleAlert(o.scope, o.part, alert.Informational, o.over), true)
+	}
+	if err == nil {
+		o.alerted, o.settled = false, true
 	}
 }
 
-// tellPipeline alerts that a part of the way of events, of the refresh or of
-// the memory is broken, in one commit with the note that people were told:
-// whoever runs when it works again tells them, too.
-func (d *Daemon) tellPipeline(ctx context.Context, s inventory.Scope, p remediate.Part, text string) {
-	a := troubleAlert(s, p, alert.High, text)
-	err := d.store.Update(ctx, func(tx remediate.Tx) error {
-		if p != remembering {
-			if err := tx.SetTrouble(s, p, true); err != nil {
+// store adds an alert to the outbox, and notes that people were told of the outage, or
+// of its end.
+func (o *partOutage) store(ctx context.Context, a alert.Alert, note bool) error {
+	err := o.d.store.Update(ctx, func(tx remediate.Tx) error {
+		if note {
+			if err := tx.SetTrouble(o.scope, o.part, !a.Resolves()); err != nil {
 				return err
 			}
 		}
 		return tx.AddAlert(a)
 	})
-	if err != nil {
-		d.direct(ctx, a)
-		if p != remembering {
-			d.pastStore.Store(remediate.TroubleKey(s, p), true)
-		}
-		return
+	if err == nil {
+		o.d.wakeSenders()
 	}
-	d.wakeSenders()
-}
-
-// works tells people that a part works again, if they were told that it does
-// not. It reports whether nobody is left to be told; good news can wait for a
-// disk with room.
-func (d *Daemon) works(ctx context.Context, s inventory.Scope, p remediate.Part, text string) (all bool) {
-	told := false
-	err := d.store.View(ctx, func(tx remediate.Tx) (err error) { told, err = tx.Trouble(s, p); return err })
-	_, straight := d.pastStore.Load(remediate.TroubleKey(s, p))
-	if err != nil || !told && !straight {
-		return err == nil
-	}
-	err = d.store.Update(ctx, func(tx remediate.Tx) error {
-		if err := tx.SetTrouble(s, p, false); err != nil {
-			return err
-		}
-		return tx.AddAlert(troubleAlert(s, p, alert.Informational, text))
-	})
-	if err != nil {
-		return false
-	}
-	d.pastStore.Delete(remediate.TroubleKey(s, p))
-	d.wakeSenders()
-	return true
+	return err
 }
 
 func troubleAlert(s inventory.Scope, p remediate.Part, level alert.Level, text string) alert.Alert {

@@ -32,9 +32,10 @@ func TestTroubleToldAndItsEndInOneCommit(t *testing.T) {
 	h.refreshed()
 	h.sql(t, `CREATE TRIGGER dies BEFORE INSERT ON facts WHEN NEW.name LIKE 'trouble%' BEGIN SELECT RAISE(ABORT, 'dead'); END`)
 	scope := inventory.Scope{Account: account, Region: region}
-	h.daemon.tellPipeline(t.Context(), scope, remediate.Copying, "it fails")
+	o := h.daemon.newOutage(scope, remediate.Copying, "it works")
+	o.alert(t.Context(), "it fails")
 	h.sql(t, `DROP TRIGGER dies`)
-	h.daemon.works(t.Context(), scope, remediate.Copying, "it works")
+	o.end(t.Context())
 	h.await("the trouble and its end", func() bool {
 		all := h.pager.of(alert.Pipeline)
 		return len(all) == 2 && !all[0].Resolves() && all[1].Resolves()
@@ -66,10 +67,11 @@ func TestEndOfATroubleOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
-	h.daemon.tellPipeline(t.Context(), inventory.Scope{}, remediate.Copying, "it fails")
+	o := h.daemon.newOutage(inventory.Scope{}, remediate.Copying, "it works again")
+	o.alert(t.Context(), "it fails")
 	h.sql(t, `CREATE TRIGGER full1 BEFORE INSERT ON alerts BEGIN SELECT RAISE(ABORT, 'disk full'); END; CREATE TRIGGER full2 BEFORE INSERT ON facts BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
 	for range 4 { // as queueState.received does, with every receive
-		h.daemon.works(t.Context(), inventory.Scope{}, remediate.Copying, "it works again")
+		o.end(t.Context())
 	}
 	ends := 0
 	for _, a := range h.pager.of(alert.Pipeline) {
@@ -81,7 +83,7 @@ func TestEndOfATroubleOnAFullDisk(t *testing.T) {
 	if ends > 0 {
 		t.Errorf("told %d times, and will be once more", ends)
 	}
-	h.daemon.works(t.Context(), inventory.Scope{}, remediate.Copying, "it works again")
+	o.end(t.Context())
 	h.await("the end", func() bool {
 		all := h.pager.of(alert.Pipeline)
 		return len(all) == 2 && all[1].Resolves()
