@@ -21,6 +21,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/backup"
+	"flowkeeper/internal/metrics"
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
@@ -51,7 +52,7 @@ type Daemon struct {
 	bypassed bypassed
 	handled  atomic.Int64   // messages, so far
 	backup   *backup.Backup // nil: none
-	meters   *meters
+	meters   *metrics.Meters
 	untaken  *untaken
 	base     aws.Config    // AWS, whose clients count their calls
 	stale    chan struct{} // see endWithStaleEnvironment
@@ -95,8 +96,8 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if err = d.listen(); err != nil {
 		return err
 	}
-	d.meters = newMeters(d.sinkNames())
-	d.base = d.meters.counting(d.AWS)
+	d.meters = metrics.New(d.sinkNames())
+	d.base = d.meters.Counting(d.AWS)
 	d.watchEnvironment()
 	if d.sinks, err = Sinks(d.Config, d.base, d.Log, d.Version); err != nil {
 		return err
@@ -157,7 +158,7 @@ func (d *Daemon) sending(name string) func() func(error) {
 		done := d.progress.Task("alert "+name, maxSilence)
 		return func(err error) {
 			done()
-			d.meters.tried(name, err)
+			d.meters.Tried(name, err)
 		}
 	}
 }

@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+
+	"flowkeeper/internal/metrics"
+	"flowkeeper/inventory"
 )
 
 // listen opens http.listen before anything else starts, so that an address in
@@ -37,7 +42,7 @@ func (d *Daemon) serve(ctx context.Context) error {
 		}
 		answer(w, good, err)
 	})
-	mux.Handle("GET /metrics", d.metrics())
+	mux.Handle("GET /metrics", d.scrape().Handler())
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
 	stopped := make(chan error, 1)
 	go func() {
@@ -80,4 +85,25 @@ func (d *Daemon) ready() error {
 		return err
 	}
 	return d.queue.ready()
+}
+
+// scrape is what Prometheus sees.
+func (d *Daemon) scrape() *metrics.Scrape {
+	return &metrics.Scrape{Meters: d.meters, Store: d.store, Sinks: slices.Sorted(maps.Keys(d.sinks)), Version: d.Version, Log: d.Log, Current: d.current}
+}
+
+// current are the refreshes of the scopes that are configured, the zero time for
+// one that had none: what is configured no more is nobody's alarm, and what was
+// never refreshed is one. A Region that is not enabled is none either. Before AWS has been reached they are those remembered.
+func (d *Daemon) current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
+	if !d.connected.Load() {
+		return remembered
+	}
+	out := map[inventory.Scope]time.Time{}
+	for _, s := range d.fleet.Scopes() {
+		if !d.refreshes.isOff(s) {
+			out[s] = remembered[s]
+		}
+	}
+	return out
 }

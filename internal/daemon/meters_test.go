@@ -1,28 +1,18 @@
 package daemon
 
 import (
-	"errors"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"flowkeeper/internal/outage"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // value of a series of /metrics, as it is written there; -1 if there is none.
@@ -101,57 +91,6 @@ func TestRefreshedAtOfWhatIsConfigured(t *testing.T) {
 	if d := cmp.Diff(map[inventory.Scope]time.Time{of(region): at, of("us-east-1"): {}}, got); d != "" {
 		t.Error(d)
 	}
-	never := counted{h.daemon.store, h.daemon.Log, nil, func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
-		return map[inventory.Scope]time.Time{of(region): {}}
-	}, &outage.Outage{}}
-	if text := scraped(t, never); !strings.Contains(text, `flowkeeper_refresh_last_success_timestamp_seconds{account="111122223333",region="eu-west-1"} 0`+"\n") {
-		t.Error(text)
-	}
-}
-
-// TestMetricsOutliveTheStateFile: what does not come from it is shown while it
-// can't be read, and the log says why the rest is missing.
-func TestMetricsOutliveTheStateFile(t *testing.T) {
-	t.Parallel()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	log := &lines{}
-	d := &Daemon{Log: slog.New(slog.NewTextHandler(log, nil)), Version: "1", store: s, meters: newMeters(nil)}
-	w := httptest.NewRecorder()
-	d.metrics().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	body := w.Body.String()
-	if w.Code != http.StatusOK || !strings.Contains(body, "flowkeeper_build_info") || !strings.Contains(body, "flowkeeper_aws_calls_total") {
-		t.Errorf("%d %s", w.Code, body)
-	}
-	if strings.Contains(body, "flowkeeper_incidents") || strings.Contains(body, "flowkeeper_state_bytes") {
-		t.Error("counts of a file that can't be read")
-	}
-	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "state file") {
-		t.Errorf("the log says %q", got)
-	}
-}
-
-// TestAQueueThatNeverAnsweredHasASeries: the alerting rule asks for its rate.
-func TestAQueueThatNeverAnsweredHasASeries(t *testing.T) {
-	t.Parallel()
-	if text := scraped(t, newMeters(nil).calls); !strings.Contains(text, `flowkeeper_aws_calls_total{operation="ReceiveMessage",outcome="ok",service="SQS"} 0`+"\n") {
-		t.Error(text)
-	}
-}
-
-// scraped is what a scrape shows of a collector.
-func scraped(t *testing.T, c prometheus.Collector) string {
-	t.Helper()
-	r := prometheus.NewRegistry()
-	r.MustRegister(c)
-	w := httptest.NewRecorder()
-	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	return w.Body.String()
 }
 
 func TestMetersCountThrottles(t *testing.T) {
@@ -163,49 +102,6 @@ func TestMetersCountThrottles(t *testing.T) {
 	h.await("the throttle", func() bool {
 		return h.value(`flowkeeper_aws_calls_total{operation="DescribeFlowLogs",outcome="throttled",service="EC2"}`) == 1
 	})
-}
-
-func TestCallOutcomes(t *testing.T) {
-	t.Parallel()
-	for code, want := range map[string]string{
-		"DryRunOperation": "ok", "RequestLimitExceeded": "throttled", "InternalError": "failed", "KmsDisabled": "failed",
-		"UnauthorizedOperation": "denied", "AccessDenied": "denied", "AccessDeniedException": "denied", // EC2, S3 and STS, IAM
-		"AuthorizationError": "denied", "KMSAccessDenied": "denied", // SNS
-		"KmsAccessDenied": "denied", "KMS.AccessDeniedException": "denied", // SQS, by either protocol
-	} {
-		if got := callOutcome(&smithy.GenericAPIError{Code: code}); got != want {
-			t.Errorf("%s is %s, want %s", code, got, want)
-		}
-	}
-	if callOutcome(nil) != "ok" || callOutcome(errors.New("no route to host")) != "failed" {
-		t.Error("what is no answer of AWS")
-	}
-}
-
-func TestRestoreOutcomes(t *testing.T) {
-	t.Parallel()
-	in := func(s remediate.State, adopted bool) remediate.Incident {
-		return remediate.Incident{State: s, Adopted: adopted}
-	}
-	lostInTurn := remediate.Incident{State: remediate.Closed, Reason: remediate.Superseded}
-	for _, c := range []struct {
-		before, after remediate.Incident
-		want          string
-	}{
-		{in(remediate.Open, false), in(remediate.Open, false), ""},
-		{in(remediate.Open, false), in(remediate.Restored, false), "created"},
-		{in(remediate.Blocked, false), in(remediate.Restored, true), "adopted"},
-		{in(remediate.Open, false), in(remediate.Blocked, false), "blocked"},
-		{in(remediate.Blocked, false), in(remediate.Blocked, false), ""}, // another reason is no other outcome
-		{in(remediate.Open, false), in(remediate.Closed, false), "closed"},
-		{in(remediate.Restored, false), lostInTurn, ""}, // its replacement was lost: that one's incident is counted
-		{in(remediate.Open, false), lostInTurn, ""},
-		{in(remediate.Restored, true), in(remediate.Verified, true), ""},
-	} {
-		if got := outcomeOf(c.before, c.after); got != c.want {
-			t.Errorf("%s to %s is %q, want %q", c.before.State, c.after.State, got, c.want)
-		}
-	}
 }
 
 // Names, units and helps as Prometheus's conventions want them.

@@ -1,11 +1,9 @@
-package daemon
+package metrics
 
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,44 +32,34 @@ var (
 // scrape is as long as one may take.
 const scrape = 8 * time.Second
 
-// metrics answers /metrics, with what the state file holds at that moment.
-func (d *Daemon) metrics() http.Handler {
+// Scrape is a daemon as Prometheus sees it. All but Meters, Store and Log may be
+// empty. It must not be copied after its first use.
+type Scrape struct {
+	Meters  *Meters
+	Store   *store.Store
+	Sinks   []string // the names of all sinks
+	Version string
+	Log     *slog.Logger
+	// Current are the refreshes that count, of those that the state file remembers,
+	// with the zero time for a scope that had none; nil: all of them.
+	Current func(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time
+
+	reading outage.Outage // of the state file
+}
+
+// Handler answers /metrics, with what the state file holds at that moment.
+func (s *Scrape) Handler() http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(d.meters.collectors()...)
-	r.MustRegister(droppedMetrics(d.store)...)
-	r.MustRegister(counted{d.store, d.Log, slices.Sorted(maps.Keys(d.sinks)), d.current, &outage.Outage{}}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	r.MustRegister(s.Meters.collectors()...)
+	r.MustRegister(dropped(s.Store)...)
+	r.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_build_info", Help: "Always 1; the label says which version this is.",
-			ConstLabels: prometheus.Labels{"version": d.Version}}, func() float64 { return 1 }))
+			ConstLabels: prometheus.Labels{"version": s.Version}}, func() float64 { return 1 }))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: scrape})
 }
 
-// current are the refreshes of the scopes that are configured, the zero time for
-// one that had none: what is configured no more is nobody's alarm, and what was
-// never refreshed is one. A Region that is not enabled is none either. Before AWS has been reached they are those remembered.
-func (d *Daemon) current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
-	if !d.connected.Load() {
-		return remembered
-	}
-	out := map[inventory.Scope]time.Time{}
-	for _, s := range d.fleet.Scopes() {
-		if !d.refreshes.isOff(s) {
-			out[s] = remembered[s]
-		}
-	}
-	return out
-}
-
-// counted is the state file as a source of metrics.
-type counted struct {
-	store   *store.Store
-	log     *slog.Logger
-	sinks   []string
-	current func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time
-	reading *outage.Outage
-}
-
 // Describe implements prometheus.Collector.
-func (counted) Describe(to chan<- *prometheus.Desc) {
+func (*Scrape) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range stored {
 		to <- d
 	}
@@ -80,12 +68,12 @@ func (counted) Describe(to chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector. Every state and every sink has a
 // value at every scrape, or an alert on it would never begin. While the file
 // can't be read none has: the other metrics stay, and an alert tells of these.
-func (c counted) Collect(to chan<- prometheus.Metric) {
+func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrape)
 	defer cancel()
-	n, err := c.store.Counts(ctx)
-	if c.reading.Note(err) == outage.Began {
-		c.log.Warn("/metrics lacks what the state file holds", "error", err)
+	n, err := s.Store.Counts(ctx)
+	if s.reading.Note(err) == outage.Began {
+		s.Log.Warn("/metrics lacks what the state file holds", "error", err)
 	}
 	if err != nil {
 		return
@@ -101,20 +89,36 @@ func (c counted) Collect(to chan<- prometheus.Metric) {
 		{flowLogsMetric, n.FlowLogs, []string{"live", "gone"}},
 		{incidentsMetric, n.Incidents, []string{"open", "restored", "verified", "blocked", "closed"}},
 		{restorableMetric, n.Restorable, []string{"yes", "no", "unknown"}},
-		{pendingMetric, n.Pending, c.sinks},
-		{parkedMetric, n.Parked, c.sinks},
+		{pendingMetric, n.Pending, s.Sinks},
+		{parkedMetric, n.Parked, s.Sinks},
 	} {
 		for _, w := range m.words {
 			gauge(m.desc, float64(m.count[w]), w)
 		}
 	}
-	for s, at := range c.current(n.RefreshedAt) {
+	refreshed := n.RefreshedAt
+	if s.Current != nil {
+		refreshed = s.Current(refreshed)
+	}
+	for scope, at := range refreshed {
 		seconds := 0.0 // never
 		if !at.IsZero() {
 			seconds = float64(at.UnixMilli()) / 1000
 		}
-		gauge(refreshedMetric, seconds, s.Account, s.Region)
+		gauge(refreshedMetric, seconds, scope.Account, scope.Region)
 	}
 	gauge(releasedMetric, float64(n.Released.FlowLogs))
 	gauge(sizeMetric, float64(n.Size))
+}
+
+// dropped rows and alerts, since the start.
+func dropped(s *store.Store) []prometheus.Collector {
+	counter := func(name, help string, value func(store.Dropped) int64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "flowkeeper_" + name, Help: help}, func() float64 { return float64(value(s.Dropped())) })
+	}
+	return []prometheus.Collector{
+		counter("dropped_rows_total", "Rows of the state file about calls that anybody can repeat (attempts, tampering, unknown flow logs), dropped to keep its bound.",
+			func(d store.Dropped) int64 { return d.Rows }),
+		counter("dropped_alerts_total", "Alerts among them that a sink had not got yet.", func(d store.Dropped) int64 { return d.Undelivered }),
+	}
 }

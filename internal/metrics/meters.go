@@ -1,4 +1,6 @@
-package daemon
+// Package metrics is what Prometheus sees of a daemon: Meters counts what happens, and
+// Scrape answers /metrics with that and with what the state file holds.
+package metrics
 
 import (
 	"context"
@@ -18,9 +20,10 @@ import (
 	"flowkeeper/watcher"
 )
 
-// meters count what happens from the start of the daemon on. (What is stored is
-// counted at each scrape instead: metrics.go.)
-type meters struct {
+// Meters count what happens from the start of the daemon on. (What is stored is
+// counted at each scrape instead: Scrape.) It is safe for concurrent use, and
+// implements remediate.Meter and watcher.Meter.
+type Meters struct {
 	restores, messages, noCalls, alerts, calls *prometheus.CounterVec
 	blind, delay                               prometheus.Histogram
 	oldest                                     prometheus.Gauge
@@ -40,14 +43,15 @@ const (
 	outcomeFailed = "failed"
 )
 
-func newMeters(sinks []string) *meters {
+// New returns meters that have counted nothing yet; sinks are the names of all sinks.
+func New(sinks []string) *Meters {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "flowkeeper_" + name, Help: help}, labels)
 	}
 	histogram := func(name, help string, buckets ...float64) prometheus.Histogram {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "flowkeeper_" + name, Help: help, Buckets: buckets})
 	}
-	m := &meters{
+	m := &Meters{
 		restores: counter("restores_total", "Incidents by what came of restoring: created, adopted (somebody else made an equal one), blocked (a person is needed), closed (nothing was to be restored).", "outcome"),
 		messages: counter("messages_total", "Messages of the queue, by the form of their body and by what became of them.", "kind", "outcome"),
 		noCalls:  counter("records_ignored_total", "Acknowledged records that name a watched call and are no management call of an AWS API, by what they are instead.", "reason"),
@@ -77,15 +81,15 @@ func newMeters(sinks []string) *meters {
 	return m
 }
 
-func (m *meters) collectors() []prometheus.Collector {
+func (m *Meters) collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.restores, m.messages, m.noCalls, m.alerts, m.calls, m.blind, m.delay, m.oldest}
 }
 
 // Heard implements remediate.Meter.
-func (m *meters) Heard(delay time.Duration) { m.delay.Observe(max(0, delay).Seconds()) }
+func (m *Meters) Heard(delay time.Duration) { m.delay.Observe(max(0, delay).Seconds()) }
 
 // Changed implements remediate.Meter.
-func (m *meters) Changed(before, after remediate.Incident) {
+func (m *Meters) Changed(before, after remediate.Incident) {
 	outcome := outcomeOf(before, after)
 	if outcome == "" {
 		return
@@ -114,8 +118,8 @@ func outcomeOf(before, after remediate.Incident) string {
 	return ""
 }
 
-// tried counts one try of a sink.
-func (m *meters) tried(sink string, err error) {
+// Tried counts one try of a sink; nil: it has the alert.
+func (m *Meters) Tried(sink string, err error) {
 	outcome := outcomeSent
 	if err != nil {
 		outcome = outcomeFailed
@@ -124,18 +128,18 @@ func (m *meters) tried(sink string, err error) {
 }
 
 // Counted implements watcher.Meter.
-func (m *meters) Counted(kind watcher.Kind, outcome string) {
+func (m *Meters) Counted(kind watcher.Kind, outcome string) {
 	m.messages.WithLabelValues(string(kind), outcome).Inc()
 }
 
 // NoCall implements watcher.Meter.
-func (m *meters) NoCall(n cloudtrail.NoCall) { m.noCalls.WithLabelValues(string(n)).Inc() }
+func (m *Meters) NoCall(n cloudtrail.NoCall) { m.noCalls.WithLabelValues(string(n)).Inc() }
 
 // Oldest implements watcher.Meter.
-func (m *meters) Oldest(age time.Duration) { m.oldest.Set(max(0, age).Seconds()) }
+func (m *Meters) Oldest(age time.Duration) { m.oldest.Set(max(0, age).Seconds()) }
 
-// counting is the SDK's configuration whose clients count their calls.
-func (m *meters) counting(base aws.Config) aws.Config {
+// Counting returns base with clients that count their calls.
+func (m *Meters) Counting(base aws.Config) aws.Config {
 	base = base.Copy()
 	base.APIOptions = append(base.APIOptions, func(stack *middleware.Stack) error {
 		// Behind whatever repeats a call, so that each try is counted.
@@ -144,7 +148,7 @@ func (m *meters) counting(base aws.Config) aws.Config {
 	return base
 }
 
-func (m *meters) call(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+func (m *Meters) call(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	out, meta, err := next.HandleFinalize(ctx, in)
 	m.calls.WithLabelValues(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), callOutcome(err)).Inc()
 	return out, meta, err
