@@ -105,7 +105,7 @@ func Connect(ctx context.Context, base aws.Config, accounts []Account, regions [
 	for _, a := range accounts {
 		cfg := a.Reach(base)
 		if a.ID == "" {
-			id, err := whoAmI(ctx, cfg, nil)
+			id, _, err := whoAmI(ctx, cfg)
 			if err != nil {
 				return nil, fmt.Errorf("ask AWS whose credentials these are: %w", err)
 			}

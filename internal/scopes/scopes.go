@@ -133,19 +133,19 @@ func Regions(ctx context.Context, cfg aws.Config, regions []string) ([]string, e
 	return names, nil
 }
 
-// whoAmI asks which account some credentials act in; nil: the configuration's.
-func whoAmI(ctx context.Context, cfg aws.Config, c aws.CredentialsProvider) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+const identityTimeout = 20 * time.Second // of one GetCallerIdentity, its retries included
+
+// whoAmI asks AWS whose credentials those of cfg are: the account, and the ARN of who
+// signs. It asks where the credentials are verified, too: which endpoint of STS can be
+// reached is known of cfg's Region alone.
+func whoAmI(ctx context.Context, cfg aws.Config) (account, arn string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, identityTimeout)
 	defer cancel()
-	out, err := sts.NewFromConfig(cfg, func(o *sts.Options) {
-		if c != nil {
-			o.Credentials = c
-		}
-	}).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	return aws.ToString(out.Account), nil
+	return aws.ToString(out.Account), aws.ToString(out.Arn), nil
 }
 
 // verified hands out credentials only after AWS has said that they act in the
@@ -156,7 +156,7 @@ type verified struct {
 	inner   *source
 	base    aws.Config
 
-	turn       chan struct{}    // held by whoever asks AWS, and guards what follows
+	turn       turn             // of whoever asks AWS; guards what follows
 	known      map[string]error // by access key: nil, or *WrongAccountError
 	generation uint64           // of the source that known is about
 }
@@ -164,7 +164,7 @@ type verified struct {
 const maxKnown = 64 // access keys remembered; renewed roles bring a new one each hour
 
 func newVerified(account string, inner *source, base aws.Config) *verified {
-	return &verified{account: account, inner: inner, base: base, turn: make(chan struct{}, 1), known: map[string]error{}}
+	return &verified{account: account, inner: inner, base: base, turn: make(turn, 1), known: map[string]error{}}
 }
 
 // Retrieve implements aws.CredentialsProvider. Nobody waits longer than their own
@@ -174,19 +174,19 @@ func (v *verified) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return c, err
 	}
-	select {
-	case v.turn <- struct{}{}:
-		defer func() { <-v.turn }()
-	case <-ctx.Done():
+	if !v.turn.take(ctx) {
 		return aws.Credentials{}, fmt.Errorf("ask AWS whose credentials these are: %w", ctx.Err())
 	}
+	defer v.turn.leave()
 	if g := v.inner.generation(); g != v.generation {
 		v.generation = g
 		clear(v.known)
 	}
 	verdict, asked := v.known[c.AccessKeyID]
 	if !asked {
-		id, err := whoAmI(ctx, v.base, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil }))
+		cfg := v.base.Copy()
+		cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })
+		id, _, err := whoAmI(ctx, cfg)
 		if err != nil {
 			return aws.Credentials{}, fmt.Errorf("ask AWS whose credentials these are: %w", err)
 		}

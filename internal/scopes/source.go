@@ -31,7 +31,7 @@ type source struct {
 	log      *slog.Logger
 	now      func() time.Time
 
-	turn chan struct{} // held by whoever loads
+	turn turn // of whoever loads
 
 	mu       sync.Mutex
 	provider aws.CredentialsProvider
@@ -40,6 +40,21 @@ type source struct {
 	futile   map[string]futileness // by client
 	onStale  func()                // see OnRefusedEnvironment; nil: nobody asks
 }
+
+// turn is a lock of capacity 1 that nobody waits for longer than their own ctx.
+type turn chan struct{}
+
+// take reports false if ctx ends first; else leave must follow.
+func (t turn) take(ctx context.Context) bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (t turn) leave() { <-t }
 
 // futileness is how often in a row AWS refused a client's credentials although
 // they had just been loaded, and when that was last.
@@ -62,7 +77,7 @@ func newSource(p aws.CredentialsProvider, load func(context.Context) (aws.Creden
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &source{provider: p, load: load, log: log, now: time.Now, turn: make(chan struct{}, 1), futile: map[string]futileness{}}
+	return &source{provider: p, load: load, log: log, now: time.Now, turn: make(turn, 1), futile: map[string]futileness{}}
 }
 
 // sourceOf finds the source that a configuration signs with, or makes one for it.
@@ -105,7 +120,7 @@ func RefusedEverywhere(ctx context.Context, cfg aws.Config) bool {
 	if err != nil {
 		return false
 	}
-	_, err = whoAmI(ctx, cfg, nil)
+	_, _, err = whoAmI(ctx, cfg)
 	return Refused(err, c)
 }
 
@@ -250,12 +265,10 @@ func (s *source) mayLoad(client string) bool {
 // drop loads credentials again, because a client can do nothing with these; why
 // says it. It reports whether there are others now.
 func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why string) bool {
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
+	if !s.turn.take(ctx) {
 		return false
 	}
+	defer s.turn.leave()
 	if c, err := s.current(ctx); err == nil && !same(c, refused) {
 		return true // another call has loaded them
 	}
@@ -298,12 +311,10 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why 
 // reports whether some were found, by this call or by another.
 func (s *source) find(ctx context.Context, generation uint64) bool {
 	const client = "" // whoever asks
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
+	if !s.turn.take(ctx) {
 		return false
 	}
+	defer s.turn.leave()
 	if s.generation() != generation {
 		return true
 	}
