@@ -116,92 +116,61 @@ func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Al
 	return a
 }
 
-// saves is when copies are due.
-type saves struct {
-	seen          int64     // of the store's changes
-	version       int64     // of the file, as other processes change it
-	first, latest time.Time // changes since the last copy
-	saved         time.Time
-}
-
-const (
-	quiet   = 30 * time.Second // without a change, and the copy is made
-	longest = 5 * time.Minute  // after a change, whatever comes
-	daily   = 24 * time.Hour
-)
-
-// saveRests are between two copies, the first where none failed.
-var saveRests = retry.Backoff{First: time.Minute, Most: 16 * time.Minute}
-
-// changed notes that something was written.
-func (s *saves) changed(now time.Time) {
-	if s.first.IsZero() {
-		s.first = now
-	}
-	s.latest = now
-}
-
-// due reports whether a copy should be made now: soon after changes, but not
-// while one comes after the other, and each day. After failures it is tried
-// again more and more slowly.
-func (s *saves) due(now time.Time, failures int) bool {
-	if !s.saved.IsZero() && now.Sub(s.saved) < saveRests.Pause(failures) {
-		return false
-	}
-	if failures > 0 || s.saved.IsZero() || now.Sub(s.saved) >= daily {
-		return true
-	}
-	return !s.first.IsZero() && (now.Sub(s.latest) >= quiet || now.Sub(s.first) >= longest)
-}
-
 // keepCopies writes copies of the state file until ctx ends, and a last one
 // then.
 func (d *Daemon) keepCopies(ctx context.Context) error {
 	if d.backup == nil {
 		return nil
 	}
-	s := &saves{seen: d.store.Changes()}
-	o := d.newOutage(inventory.Scope{}, remediate.Copying, "the state file can be copied to state.backup again")
-	s.version, _ = d.store.Version(ctx)
+	c := &copier{d: d, outage: d.newOutage(inventory.Scope{}, remediate.Copying, "the state file can be copied to state.backup again"), changes: d.store.Changes()}
+	c.version, _ = d.store.Version(ctx)
 	for retry.Sleep(ctx, saveEvery) {
-		s.look(ctx, d.store)
-		if now := time.Now(); s.due(now, o.Failures()) {
-			d.save(ctx, s, o, now, saveTimeout)
+		c.look(ctx)
+		if now := time.Now(); c.schedule.Due(now) {
+			c.save(ctx, now, saveTimeout)
 		}
 	}
 	last := context.WithoutCancel(ctx)
-	if s.look(last, d.store); !s.first.IsZero() {
-		d.save(last, s, o, time.Now(), lastTimeout)
+	if c.look(last); c.schedule.Stale() {
+		c.save(last, time.Now(), lastTimeout)
 	}
 	return nil
 }
 
+// copier makes the copies of the state file. keepCopies' goroutine owns it.
+type copier struct {
+	d        *Daemon
+	schedule backup.Schedule
+	outage   *partOutage
+	changes  int64 // of the store, when it was looked last
+	version  int64 // of the file then, as other processes change it
+}
+
 // look notes what has been written since the last look, by us or by a command.
-func (s *saves) look(ctx context.Context, st *store.Store) {
-	n := st.Changes()
-	v, err := st.Version(ctx)
+func (c *copier) look(ctx context.Context) {
+	n := c.d.store.Changes()
+	v, err := c.d.store.Version(ctx)
 	if err != nil {
-		v = s.version
+		v = c.version
 	}
-	if n != s.seen || v != s.version {
-		s.seen, s.version = n, v
-		s.changed(time.Now())
+	if n != c.changes || v != c.version {
+		c.changes, c.version = n, v
+		c.schedule.Changed(time.Now())
 	}
 }
 
-func (d *Daemon) save(ctx context.Context, s *saves, o *partOutage, now time.Time, timeout time.Duration) {
+func (c *copier) save(ctx context.Context, now time.Time, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	err := d.saveOnce(ctx, now)
-	s.saved = now
-	if o.Note(err) == outage.Began {
-		d.Log.Warn("the state file could not be copied; trying again", "error", err)
+	err := c.d.saveOnce(ctx, now)
+	c.schedule.Saved(now, err)
+	if c.outage.Note(err) == outage.Began {
+		c.d.Log.Warn("the state file could not be copied; trying again", "error", err)
 	}
 	if err == nil {
-		s.first = time.Time{}
-		o.end(ctx)
-	} else if o.Failures() >= 3 {
-		o.alert(ctx, "the state file can't be copied to state.backup, so that it would be lost with this machine: "+err.Error())
+		c.outage.end(ctx)
+	} else if c.outage.Failures() >= 3 {
+		c.outage.alert(ctx, "the state file can't be copied to state.backup, so that it would be lost with this machine: "+err.Error())
 	}
 }
 

@@ -298,29 +298,3 @@ func TestACopyThatCannotBeReadIsLeftAlone(t *testing.T) {
 		t.Error("the old copy is overwritten")
 	}
 }
-
-func TestWhenCopiesAreDue(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	ago := func(d time.Duration) time.Time { return now.Add(-d) }
-	for name, c := range map[string]struct {
-		saves    saves
-		failures int
-		due      bool
-	}{
-		"at the start":                 {saves{}, 0, true},
-		"nothing changed":              {saves{saved: ago(time.Hour)}, 0, false},
-		"a day without a change":       {saves{saved: ago(24 * time.Hour)}, 0, true},
-		"just changed":                 {saves{saved: ago(time.Hour), first: ago(time.Second), latest: ago(time.Second)}, 0, false},
-		"quiet again":                  {saves{saved: ago(time.Hour), first: ago(40 * time.Second), latest: ago(30 * time.Second)}, 0, true},
-		"change after change":          {saves{saved: ago(time.Hour), first: ago(5 * time.Minute), latest: now}, 0, true},
-		"the last one is a moment ago": {saves{saved: ago(50 * time.Second), first: ago(40 * time.Second), latest: ago(40 * time.Second)}, 0, false},
-		"failed a minute ago":          {saves{saved: ago(time.Minute)}, 1, false},
-		"failed, and time has passed":  {saves{saved: ago(2 * time.Minute)}, 1, true},
-		"failed for long":              {saves{saved: ago(16 * time.Minute)}, 100, true},
-	} {
-		if got := c.saves.due(now, c.failures); got != c.due {
-			t.Errorf("%s: due %v", name, got)
-		}
-	}
-}

@@ -1,0 +1,58 @@
+package backup
+
+import (
+	"time"
+
+	"flowkeeper/internal/retry"
+)
+
+// Schedule says when a copy is due: soon after changes, but not while one comes after
+// the other, and each day. The zero Schedule wants one at once. It has no clock of its
+// own, and is not safe for concurrent use.
+type Schedule struct {
+	first, latest time.Time // changes since the last copy; zero: there were none
+	saved         time.Time // when a copy was last tried; zero: never
+	failures      int       // in a row
+}
+
+const (
+	quiet   = 30 * time.Second // without a change, and the copy is made
+	longest = 5 * time.Minute  // after a change, whatever comes
+	daily   = 24 * time.Hour
+)
+
+// rests are between two copies, the first where none failed.
+var rests = retry.Backoff{First: time.Minute, Most: 16 * time.Minute}
+
+// Changed notes that something was written.
+func (s *Schedule) Changed(now time.Time) {
+	if s.first.IsZero() {
+		s.first = now
+	}
+	s.latest = now
+}
+
+// Saved notes how a copy went that was begun at a time.
+func (s *Schedule) Saved(begun time.Time, err error) {
+	s.saved = begun
+	if err != nil {
+		s.failures++
+		return
+	}
+	s.first, s.failures = time.Time{}, 0
+}
+
+// Stale reports whether something was written since the last copy.
+func (s *Schedule) Stale() bool { return !s.first.IsZero() }
+
+// Due reports whether a copy should be made now. After failures it is tried again
+// more and more slowly.
+func (s *Schedule) Due(now time.Time) bool {
+	if !s.saved.IsZero() && now.Sub(s.saved) < rests.Pause(s.failures) {
+		return false
+	}
+	if s.failures > 0 || s.saved.IsZero() || now.Sub(s.saved) >= daily {
+		return true
+	}
+	return s.Stale() && (now.Sub(s.latest) >= quiet || now.Sub(s.first) >= longest)
+}
