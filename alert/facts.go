@@ -30,11 +30,7 @@ func (a Alert) facts(limit int) []fact {
 	} else if a.Actor == nil {
 		add("Who", a.whoShort())
 	}
-	if a.found() {
-		add("Found", moment(a.Time))
-	} else {
-		add("When", a.whenHeard())
-	}
+	add(a.happened())
 	add("Where", strings.TrimSpace(a.Account+" "+a.Region))
 	add("Before", a.before())
 	add("Repeated", a.howOften())
@@ -46,15 +42,18 @@ func (a Alert) facts(limit int) []fact {
 // caller's own text.
 const shownAgent = 100
 
-// found reports whether a refresh found it, and nobody knows when it happened.
-func (a Alert) found() bool {
-	return a.DeletedAt == nil && a.EventTime == nil && a.Source == "drift"
+// happened is when it happened, or was found, where nobody knows the first.
+func (a Alert) happened() (ask, answer string) {
+	if a.DeletedAt == nil && a.EventTime == nil && a.Source == "drift" {
+		return "Found", moment(a.Time)
+	}
+	return "When", a.whenHeard()
 }
 
 func (a Alert) whoShort() string {
 	switch {
 	case a.Actor == nil && a.Source == "drift" && a.Kind == Deletion:
-		return "not known: no event told of it, a refresh found it"
+		return "unknown: found by a refresh, without a CloudTrail event"
 	case a.Actor == nil:
 		return ""
 	}

@@ -37,3 +37,9 @@ func deletion() Alert {
 		}},
 	}
 }
+
+// describe is what Write says of an alert.
+func describe(a Alert) (title, text string) {
+	a.Write()
+	return a.Title, a.Text
+}

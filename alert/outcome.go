@@ -201,11 +201,11 @@ func (a Alert) watching() string {
 	case a.NotStored:
 		return "can't mend this, and " + restoresNothing
 	case a.Target == "":
-		return "can't tell what was changed, nor undo it; it tells when AWS reports that delivery fails, and restores flow logs that are deleted"
+		return "can't know what was changed, nor undo it; it alerts when AWS reports that delivery fails, and restores flow logs that are deleted"
 	case len(a.FlowLogs) == 0:
 		return "can't mend this: the refresh still finds what is deleted, later and without who did it"
 	}
-	return "can't mend this; it tells when AWS reports that delivery fails, and restores flow logs that are deleted"
+	return "can't mend this; it alerts when AWS reports that delivery fails, and restores flow logs that are deleted"
 }
 
 const restoresNothing = "restores NOTHING until its state file can be written: make room on the daemon's machine (docs/troubleshoot.md#disk-space)"

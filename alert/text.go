@@ -10,17 +10,12 @@ import (
 // Write cleans all foreign text of the alert (I12) and fills Title and Text
 // from its other fields. Whoever makes an alert calls it once, before the
 // alert goes anywhere.
+//
+// Title is one line; Text says who, from where, what went dark, when, and what
+// Flowkeeper does about it. Both are safe for a terminal.
 func (a *Alert) Write() {
 	*a = a.clean()
-	a.Title, a.Text = Describe(*a)
-}
-
-// Describe words an alert: a title of one line, and a text that says who, from
-// where, what went dark, when, and what Flowkeeper does about it. Both are safe
-// for a terminal.
-func Describe(a Alert) (title, text string) {
-	a = a.clean()
-	return Clean(a.title(), maxTitle), a.text()
+	a.Title, a.Text = Clean(a.title(), maxTitle), a.text()
 }
 
 // text is the lines in the order in which a person woken by it asks.
@@ -32,7 +27,7 @@ func (a Alert) text() string {
 		t.put("Rule", a.Rule.Title+" ("+a.Rule.ID+"), level "+string(a.Level)+ifAny(", raised because ", a.raisedBecause()))
 	}
 	a.who(&t)
-	a.when(&t)
+	t.put(a.happened())
 	a.where(&t)
 	t.put("Event", a.EventID)
 	t.put("Before", a.before())
@@ -78,27 +73,19 @@ func (a Actor) with() string {
 	return a.Via + " (" + a.UserAgent + ")"
 }
 
-// MFAWords say whether the caller showed MFA, as far as a record tells.
+// MFAWords say whether the caller authenticated with MFA, as far as a record says.
 func (a Actor) MFAWords() string {
 	switch {
 	case a.MFA == nil && a.Type == "IAMUser" && strings.HasPrefix(a.AccessKeyID, "AKIA"):
 		return "none: a long-term access key"
 	case a.MFA == nil:
-		return "not told"
+		return "unknown: the record does not say"
 	case !*a.MFA && a.Type == "AssumedRole":
-		return "not told: a role's session says \"no\" whoever took it"
+		return "unknown: role sessions do not report MFA"
 	case *a.MFA:
 		return "yes"
 	}
 	return "no"
-}
-
-func (a Alert) when(t *lines) {
-	if a.found() {
-		t.put("Found", moment(a.Time))
-		return
-	}
-	t.put("When", a.whenHeard())
 }
 
 // delay is how long it took until we knew; CloudTrail's times are whole

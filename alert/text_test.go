@@ -14,7 +14,7 @@ func TestDeletionInFull(t *testing.T) {
 	a.Actor.Via, a.FlowLogs[0].LogFormat = "CLI", "${version} ${srcaddr}"
 	a.FlowLogs[0].Tags = map[string]string{"cost": "7", "Owner": "net", "Name": "prod", "env": "live"}
 	a.Recent = []Deeds{{EventName: "CreateFlowLogs", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 3, Refused: 1, FlowLogs: 12}}
-	title, text := Describe(a)
+	title, text := describe(a)
 	if want := "Deleted: the flow log of vpc-0aaa by user/mallory in 111122223333 eu-west-1"; title != want {
 		t.Errorf("title %q", title)
 	}
@@ -47,7 +47,7 @@ func TestRestoredTellsTerraform(t *testing.T) {
 	a.FlowLogs[0].State = "restored"
 	a.FlowLogs[0].NewFlowLogID = "fl-0bbb"
 	a.FlowLogs[0].BlindSeconds = ptr(2.34)
-	title, text := Describe(a)
+	title, text := describe(a)
 	if want := "Restored: the flow log of vpc-0aaa, blind for 2.3 s in 111122223333 eu-west-1"; title != want {
 		t.Errorf("title %q", title)
 	}
@@ -67,7 +67,7 @@ func TestI12TerraformTakesPlainIDsOnly(t *testing.T) {
 	a := deletion()
 	a.Kind = Restored
 	a.FlowLogs[0].NewFlowLogID = `fl-"} provisioner`
-	if _, text := Describe(a); strings.Contains(text, "import {") {
+	if _, text := describe(a); strings.Contains(text, "import {") {
 		t.Error(text)
 	}
 }
@@ -87,12 +87,12 @@ func TestI12CommandsTakePlainIDsOnly(t *testing.T) {
 	for _, evil := range []string{"x;rm -rf ~", "$(id)", "`id`", "--profile", "a b", "x\ny", "é"} {
 		a := deletion()
 		a.EventID, a.Actor.AccessKeyID = evil, evil
-		if _, text := Describe(a); strings.Contains(text, "lookup-events") {
+		if _, text := describe(a); strings.Contains(text, "lookup-events") {
 			t.Errorf("%q: %s", evil, text)
 		}
 		a = deletion()
 		a.Region = evil
-		if _, text := Describe(a); strings.Contains(text, "lookup-events") {
+		if _, text := describe(a); strings.Contains(text, "lookup-events") {
 			t.Errorf("%q: %s", evil, text)
 		}
 	}
@@ -104,7 +104,7 @@ func TestRestoredTellsCloudFormation(t *testing.T) {
 	a.Kind = Restored
 	a.FlowLogs[0].NewFlowLogID = "fl-0bbb"
 	a.FlowLogs[0].Tags = map[string]string{"aws:cloudformation:stack-name": "network", "aws:cloudformation:logical-id": "FlowLog"}
-	if _, text := Describe(a); !strings.Contains(text, "CloudFormation: stack network still names the lost one as FlowLog") {
+	if _, text := describe(a); !strings.Contains(text, "CloudFormation: stack network still names the lost one as FlowLog") {
 		t.Error(text)
 	}
 }
@@ -122,7 +122,7 @@ func TestTitles(t *testing.T) {
 		{Alert{Kind: Deletion, Actor: who}, "Deleted: flow logs, not known which, by assumed-role/Admin/eve"},
 		{Alert{Kind: Deletion, FlowLogs: two, Actor: &Actor{Type: "AWSService"}}, "Deleted: 2 flow logs by AWSService"},
 		{Alert{Kind: Deletion, FlowLogs: one, Actor: &Actor{}}, "Deleted: the flow log of vpc-1 by unknown"},
-		{Alert{Kind: Deletion, FlowLogs: []FlowLog{{FlowLogID: "fl-9"}}, Source: "drift"}, "Gone: flow log fl-9, no event told of it"},
+		{Alert{Kind: Deletion, FlowLogs: []FlowLog{{FlowLogID: "fl-9"}}, Source: "drift"}, "Gone: flow log fl-9, without a CloudTrail event"},
 		{Alert{Kind: Attempt, FailedFlowLogs: one, Actor: who}, "Refused: deleting the flow log of vpc-1 by assumed-role/Admin/eve"},
 		{Alert{Kind: Attempt, FailedFlowLogs: []FlowLog{{FlowLogID: "fl-1", ErrorCode: "Client.DryRunOperation"}}}, "Dry run of deleting flow log fl-1"},
 		{Alert{Kind: Restored, FlowLogs: two}, "Restored: 1 of 2 flow logs"},
@@ -154,7 +154,7 @@ func TestTitles(t *testing.T) {
 		{Alert{Kind: Destination, Cause: "arn:aws:s3:::x"}, "New flow log destination: arn:aws:s3:::x"},
 		{Alert{Kind: Test}, "Test alert from Flowkeeper: nothing has happened"},
 	} {
-		if got, _ := Describe(c.a); got != c.want {
+		if got, _ := describe(c.a); got != c.want {
 			t.Errorf("%s: %q, want %q", c.a.Kind, got, c.want)
 		}
 	}
@@ -166,11 +166,11 @@ func TestWhatToDo(t *testing.T) {
 	t.Parallel()
 	f := FlowLog{FlowLogID: "fl-1", State: "open", ErrorMessage: "RequestLimitExceeded: slow down"}
 	a := Alert{Kind: Blocked, Level: Critical, FlowLogs: []FlowLog{f}}
-	if _, text := Describe(a); !strings.Contains(text, "To do: look up AWS's answer in docs/alerts.md#blocked") || !strings.Contains(text, "Flowkeeper: goes on trying") {
+	if _, text := describe(a); !strings.Contains(text, "To do: look up AWS's answer in docs/alerts.md#blocked") || !strings.Contains(text, "Flowkeeper: goes on trying") {
 		t.Error(text)
 	}
 	a.FlowLogs[0].Advice = "set the clock"
-	if _, text := Describe(a); strings.Contains(text, "To do:") {
+	if _, text := describe(a); strings.Contains(text, "To do:") {
 		t.Error(text)
 	}
 }
@@ -207,7 +207,7 @@ func TestWhatIsNotBackSaysWhenItIsTriedNext(t *testing.T) {
 	t.Parallel()
 	for _, state := range []string{"open", "blocked"} {
 		a := Alert{Kind: Blocked, Level: Critical, FlowLogs: []FlowLog{{FlowLogID: "fl-1", State: state, Reason: "permission", Attempts: 12, NextAttemptAt: ptr(at("2026-03-01T12:15:00Z"))}}}
-		_, text := Describe(a)
+		_, text := describe(a)
 		if !strings.Contains(text, "; 12 attempts so far; next attempt at 2026-03-01 12:15:00 UTC") {
 			t.Error(text)
 		}
@@ -222,12 +222,12 @@ func TestWhatIsNotBackSaysWhenItIsTriedNext(t *testing.T) {
 func TestBlindTimeOfADrift(t *testing.T) {
 	t.Parallel()
 	a := Alert{Kind: Restored, Source: "drift", FlowLogs: []FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1", State: "restored", NewFlowLogID: "fl-2", BlindSeconds: ptr(72.0)}}}
-	title, text := Describe(a)
+	title, text := describe(a)
 	if title != "Restored: the flow log of vpc-1, blind for at most 1 min 12 s" || !strings.Contains(text, "back as fl-2 after at most 1 min 12 s") {
 		t.Errorf("%s\n%s", title, text)
 	}
 	a.Source = "event"
-	if title, text := Describe(a); strings.Contains(title+text, "at most") {
+	if title, text := describe(a); strings.Contains(title+text, "at most") {
 		t.Errorf("%s\n%s", title, text)
 	}
 }
@@ -255,7 +255,7 @@ func TestDeletionSaysWhatIsLeftToPeople(t *testing.T) {
 		{FlowLogID: "fl-4", State: "closed", Reason: "alert_only"},
 		{FlowLogID: "fl-5", State: "open", Foreseen: "released"},
 	}
-	_, text := Describe(a)
+	_, text := describe(a)
 	want := "Flowkeeper: restores 2 of them as soon as AWS shows the loss and its limits allow; another alert follows; " +
 		"leaves 1 of them for a while to whoever did this, by a rule, and restores then; does not restore 2 of them, for the reason given"
 	if !strings.Contains(text, want) {
@@ -269,7 +269,7 @@ func TestDeletionThatIsNotStored(t *testing.T) {
 	for _, logs := range [][]FlowLog{nil, {{FlowLogID: "fl-1", State: "open"}}, {{FlowLogID: "fl-1", State: "open"}, {FlowLogID: "fl-2", State: "open"}}} {
 		a := deletion()
 		a.FlowLogs, a.NotStored = logs, true
-		_, text := Describe(a)
+		_, text := describe(a)
 		if !strings.Contains(text, "Flowkeeper: restores NOTHING until its state file can be written: make room") || strings.Contains(text, "another alert follows") {
 			t.Error(text)
 		}

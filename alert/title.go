@@ -111,7 +111,7 @@ func (a Alert) deletionTitle() string {
 		return "Deleted: flow logs, not known which," + a.by() + a.in()
 	}
 	if a.Source == "drift" {
-		return "Gone: " + things(a.FlowLogs) + a.in() + ", no event told of it"
+		return "Gone: " + things(a.FlowLogs) + a.in() + ", without a CloudTrail event"
 	}
 	return "Deleted: " + things(a.FlowLogs) + a.by() + a.in()
 }

@@ -31,7 +31,7 @@ func TestDemo(t *testing.T) {
 	}
 	for _, want := range []string{
 		"12 flow logs of 6 resources", "DELETION Deleted: 5 flow logs", "ATTEMPT  Refused: deleting 2 flow logs", "MFA none: a long-term access key", "TAMPER   Tampering: StopLogging of main",
-		"no event told of it", "ms after the call", "in 111122223333 eu-west-1\n", "12 of 12 flow logs are as they were",
+		"without a CloudTrail event", "ms after the call", "in 111122223333 eu-west-1\n", "12 of 12 flow logs are as they were",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("nothing about %q", want)
