@@ -74,7 +74,7 @@ func TestPrincipal(t *testing.T) {
 }
 
 func factsText(a Alert) (all string) {
-	for _, f := range a.facts(slackAnswer) {
+	for _, f := range (textWords{a}).facts(slackAnswer) {
 		all += f.ask + ": " + f.answer + "\n"
 	}
 	return all

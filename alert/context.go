@@ -9,7 +9,7 @@ import (
 )
 
 // raisedBecause says which facts put the level above the rule's.
-func (a Alert) raisedBecause() string {
+func (a textWords) raisedBecause() string {
 	var why []string
 	for _, fact := range a.RaisedBy {
 		why = append(why, cmp.Or(factWords[fact], fact))
@@ -29,7 +29,7 @@ var factWords = map[string]string{
 const maxDeeds = 5 // kinds of calls named
 
 // before is what the same principal did to flow logs in the hour before.
-func (a Alert) before() string {
+func (a textWords) before() string {
 	var did []string
 	worst := slices.Clone(a.Recent)
 	slices.SortStableFunc(worst, func(x, y Deeds) int { return cmp.Compare(harm(x.EventName), harm(y.EventName)) })
@@ -90,8 +90,8 @@ func Plural(n int, what string) string {
 
 // todo is what is left to people: the alert's own advice, that of its first
 // flow log that has some, or how to stop who did it.
-func (a Alert) todo() string {
-	if s := cmp.Or(a.Advice, a.firstAdvice()); s != "" || a.Kind != Deletion && a.Kind != Attempt && a.Kind != Blocked {
+func (a textWords) todo() string {
+	if s := cmp.Or(a.Advice, firstAdvice(a.FlowLogs)); s != "" || a.Kind != Deletion && a.Kind != Attempt && a.Kind != Blocked {
 		return s
 	}
 	who := a.Actor
@@ -113,8 +113,8 @@ func (a Alert) todo() string {
 }
 
 // ownAdvice is todo, but for what the lines of the flow logs say.
-func (a Alert) ownAdvice() string {
-	if a.Advice != "" || a.firstAdvice() != "" {
+func (a textWords) ownAdvice() string {
+	if a.Advice != "" || firstAdvice(a.FlowLogs) != "" {
 		return a.Advice
 	}
 	return a.todo()
@@ -125,8 +125,8 @@ func userName(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
 
 // firstAdvice is that of the first flow log that has one, where a message has
 // no room for each.
-func (a Alert) firstAdvice() string {
-	for _, f := range a.FlowLogs {
+func firstAdvice(logs []FlowLog) string {
+	for _, f := range logs {
 		if f.Advice != "" {
 			return f.Advice
 		}
@@ -136,7 +136,7 @@ func (a Alert) firstAdvice() string {
 
 // further adds command lines that show more of who did it. People paste them
 // into a shell: nothing foreign gets in but what is plainly an ID.
-func (a Alert) further(t *lines) {
+func (a textWords) further(t *lines) {
 	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || a.Actor == nil || !plain(a.Region, "-") {
 		return
 	}
@@ -198,7 +198,7 @@ func (f FlowLog) telling() string {
 }
 
 // format of flow logs that all have the same.
-func (a Alert) format() string {
+func (a textWords) format() string {
 	if a.Kind != Deletion || len(a.FlowLogs) == 0 {
 		return ""
 	}

@@ -10,7 +10,7 @@ type fact struct{ ask, answer string }
 
 // facts of an alert, in the order in which people ask, each answer of at most
 // limit characters. Its flow logs, and what is done about them, come after.
-func (a Alert) facts(limit int) []fact {
+func (a textWords) facts(limit int) []fact {
 	var out []fact
 	add := func(ask, answer string) {
 		if answer != "" {
@@ -43,14 +43,14 @@ func (a Alert) facts(limit int) []fact {
 const shownAgent = 100
 
 // happened is when it happened, or was found, where nobody knows the first.
-func (a Alert) happened() (ask, answer string) {
+func (a textWords) happened() (ask, answer string) {
 	if a.DeletedAt == nil && a.EventTime == nil && a.Source == "drift" {
 		return "Found", moment(a.Time)
 	}
 	return "When", a.whenHeard()
 }
 
-func (a Alert) whoShort() string {
+func (a textWords) whoShort() string {
 	switch {
 	case a.Actor == nil && a.Source == "drift" && a.Kind == Deletion:
 		return "unknown: found by a refresh, without a CloudTrail event"
@@ -65,7 +65,7 @@ func (a Alert) whoShort() string {
 }
 
 // whenHeard is when it happened, and how long it took to hear of it.
-func (a Alert) whenHeard() string {
+func (a textWords) whenHeard() string {
 	at := a.DeletedAt
 	if at == nil {
 		at = a.EventTime
@@ -103,7 +103,7 @@ func tally(logs []FlowLog) string {
 }
 
 // details is the command that shows more than a sink does.
-func (a Alert) details() string {
+func (a textWords) details() string {
 	switch {
 	case a.Repeats != nil:
 		return "flowkeeper alerts show " + a.ID

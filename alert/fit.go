@@ -32,7 +32,7 @@ func fit(a Alert, limit int) (string, error) {
 // compact encodes what a receiver needs that takes no more: which flow logs, whose,
 // how they stand, and where the rest is.
 func compact(a Alert) (string, error) {
-	a.Text = a.Title + "\n" + a.details()
+	a.Text = a.Title + "\n" + textWords{a}.details()
 	a.Cause, a.Advice = Clean(a.Cause, maxTitle), Clean(a.Advice, maxTitle)
 	if a.Actor != nil {
 		who := *a.Actor

@@ -107,7 +107,7 @@ func (f FlowLog) tries() string {
 func (f FlowLog) back(a Alert) string {
 	s := "back as " + f.NewFlowLogID
 	if f.BlindSeconds != nil {
-		s += " after " + a.blind(*f.BlindSeconds)
+		s += " after " + blindFor(a, *f.BlindSeconds)
 	}
 	switch {
 	case f.State == "verified":
@@ -118,9 +118,9 @@ func (f FlowLog) back(a Alert) string {
 	return s
 }
 
-// blind is how long nothing was recorded. Of a drift it is only known when a refresh
+// blindFor is how long nothing was recorded. Of a drift it is only known when a refresh
 // last saw the flow log.
-func (a Alert) blind(seconds float64) string {
+func blindFor(a Alert, seconds float64) string {
 	if a.Source == "drift" {
 		return "at most " + span(seconds)
 	}
@@ -158,7 +158,7 @@ var blockedReasons = map[string]string{
 }
 
 // doing is what Flowkeeper does now, so that people know what is left to them.
-func (a Alert) doing() string {
+func (a textWords) doing() string {
 	if a.notBack() && a.Cause != "" {
 		return "tries nothing until that is mended, and reminds daily; then it goes on by itself"
 	}
@@ -186,7 +186,7 @@ func (a Alert) doing() string {
 
 // trying is how Flowkeeper goes on with what is not back: what only a person can mend
 // is tried more and more slowly, anything else at least once a minute.
-func (a Alert) trying() string {
+func (a textWords) trying() string {
 	for _, f := range a.FlowLogs {
 		if f.State == "" || f.State == "blocked" {
 			return "tries again, ever more slowly, and reminds daily; it restores by itself once the cause is gone"
@@ -196,7 +196,7 @@ func (a Alert) trying() string {
 }
 
 // watching is what is left to people after a tampering.
-func (a Alert) watching() string {
+func (a textWords) watching() string {
 	switch {
 	case a.NotStored:
 		return "can't mend this, and " + restoresNothing
@@ -211,7 +211,7 @@ func (a Alert) watching() string {
 const restoresNothing = "restores NOTHING until its state file can be written: make room on the daemon's machine (docs/troubleshoot.md#disk-space)"
 
 // answering counts what a deletion leaves to do.
-func (a Alert) answering() string {
+func (a textWords) answering() string {
 	if a.NotStored {
 		return restoresNothing
 	}

@@ -142,7 +142,7 @@ func (p *PagerDuty) trigger(ctx context.Context, a Alert) error {
 	if err = p.post(ctx, event); !shorter(err) {
 		return err
 	}
-	event.Payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.details(), Count: event.Payload.Details.(pagerDetails).Count}
+	event.Payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: textWords{a}.details(), Count: event.Payload.Details.(pagerDetails).Count}
 	return p.post(ctx, event)
 }
 
@@ -292,11 +292,12 @@ type pagerDetails struct {
 }
 
 func detailsOf(a Alert, most int) pagerDetails {
+	w := textWords{a}
 	d := pagerDetails{
-		Cause: Clean(a.Cause, maxField), Who: Clean(a.whoShort(), 2*maxField), When: a.whenHeard(),
-		Before: Clean(a.before(), maxField), RaisedBy: Clean(a.raisedBecause(), maxField), Target: Clean(a.Target, maxField),
-		EventID: a.EventID, Alert: a.ID, Campaign: Clean(a.CampaignID, maxField), Flowkeeper: a.doing(), ToDo: Clean(a.todo(), maxField),
-		FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: a.details(), Text: a.Text,
+		Cause: Clean(a.Cause, maxField), Who: Clean(w.whoShort(), 2*maxField), When: w.whenHeard(),
+		Before: Clean(w.before(), maxField), RaisedBy: Clean(w.raisedBecause(), maxField), Target: Clean(a.Target, maxField),
+		EventID: a.EventID, Alert: a.ID, Campaign: Clean(a.CampaignID, maxField), Flowkeeper: w.doing(), ToDo: Clean(w.todo(), maxField),
+		FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: w.details(), Text: a.Text,
 	}
 	if a.Rule != nil {
 		d.Rule = Clean(a.Rule.Title+" ("+a.Rule.ID+")", maxField)

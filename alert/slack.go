@@ -47,7 +47,7 @@ func (s *Slack) Send(ctx context.Context, a Alert) error {
 		return err
 	}
 	message.Blocks, message.Attachments = nil, nil
-	message.Text += slackInert(" · " + a.foot())
+	message.Text += slackInert(" · " + textWords{a}.foot())
 	return s.post(ctx, message)
 }
 
@@ -132,16 +132,17 @@ func slackPayload(a Alert) slackMessage {
 }
 
 func slackBlocks(a Alert) []slack.Block {
-	todo := Clean(a.todo(), slackAnswer)
-	out := slackFacts(a.facts(slackAnswer))
-	out = append(out, slackList(a.heading(), a, a.FlowLogs, todo)...)
+	w := textWords{a}
+	todo := Clean(w.todo(), slackAnswer)
+	out := slackFacts(w.facts(slackAnswer))
+	out = append(out, slackList(w.heading(), a, a.FlowLogs, todo)...)
 	out = append(out, slackList("Refused", a, a.FailedFlowLogs, todo)...)
-	out = append(out, slackFacts([]fact{{"Flowkeeper", Clean(a.doing(), slackAnswer)}, {"To do", todo}})...)
-	return append(out, slack.NewContextBlock("", slackPlain(Clean(a.foot(), 2*slackAnswer))))
+	out = append(out, slackFacts([]fact{{"Flowkeeper", Clean(w.doing(), slackAnswer)}, {"To do", todo}})...)
+	return append(out, slack.NewContextBlock("", slackPlain(Clean(w.foot(), 2*slackAnswer))))
 }
 
 // foot is what one looks the alert up by.
-func (a Alert) foot() string {
+func (a textWords) foot() string {
 	s := string(a.Level) + " · " + a.ID
 	if a.EventID != "" {
 		s += " · event " + Clean(a.EventID, 80)

@@ -15,11 +15,14 @@ import (
 // Flowkeeper does about it. Both are safe for a terminal.
 func (a *Alert) Write() {
 	*a = a.clean()
-	a.Title, a.Text = Clean(a.title(), maxTitle), a.text()
+	a.Title, a.Text = Clean(titleWords{*a}.title(), maxTitle), textWords{*a}.text()
 }
 
+// textWords are the words of an alert's text, and of the forms that sinks give it.
+type textWords struct{ Alert }
+
 // text is the lines in the order in which a person woken by it asks.
-func (a Alert) text() string {
+func (a textWords) text() string {
 	var t lines
 	t.put("What", a.Cause)
 	a.repeated(&t)
@@ -31,9 +34,9 @@ func (a Alert) text() string {
 	a.where(&t)
 	t.put("Event", a.EventID)
 	t.put("Before", a.before())
-	t.list(a.heading(), a, a.FlowLogs)
+	t.list(a.heading(), a.Alert, a.FlowLogs)
 	t.put("Format", a.format())
-	t.list("Refused", a, a.FailedFlowLogs)
+	t.list("Refused", a.Alert, a.FailedFlowLogs)
 	if more := a.refusedMore(); more != "" {
 		t.add("  " + more)
 	}
@@ -49,7 +52,7 @@ func (a Alert) text() string {
 
 // who says nothing where nobody is known: a drift has no actor until its
 // event comes.
-func (a Alert) who(t *lines) {
+func (a textWords) who(t *lines) {
 	t.put("Who", a.whoShort())
 	if a.Actor == nil {
 		return
@@ -90,7 +93,7 @@ func (a Actor) MFAWords() string {
 
 // delay is how long it took until we knew; CloudTrail's times are whole
 // seconds.
-func (a Alert) delay(happened Time) string {
+func (a textWords) delay(happened Time) string {
 	d := a.Time.Sub(happened.Time)
 	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || happened.IsZero() || d < time.Second || a.Repeats != nil {
 		return ""
@@ -101,7 +104,7 @@ func (a Alert) delay(happened Time) string {
 	return ", known " + span(d.Seconds()) + " later"
 }
 
-func (a Alert) where(t *lines) {
+func (a textWords) where(t *lines) {
 	switch {
 	case a.Account != "" && a.Region != "":
 		t.put("Where", "account "+a.Account+", Region "+a.Region)
@@ -111,7 +114,7 @@ func (a Alert) where(t *lines) {
 }
 
 // heading of the list of flow logs.
-func (a Alert) heading() string {
+func (a textWords) heading() string {
 	switch a.Kind {
 	case Deletion:
 		return "Went dark"

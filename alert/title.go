@@ -5,8 +5,11 @@ import (
 	"strings"
 )
 
+// titleWords are the words of an alert's title.
+type titleWords struct{ Alert }
+
 // title is the alert in one line: what a phone shows.
-func (a Alert) title() string {
+func (a titleWords) title() string {
 	if a.Repeats != nil {
 		return a.repeatsTitle()
 	}
@@ -50,7 +53,7 @@ func (a Alert) title() string {
 
 // pipelineTitle goes by the part of the pipeline that the alert is about: what its
 // flow logs give as a reason may be another matter.
-func (a Alert) pipelineTitle() string {
+func (a titleWords) pipelineTitle() string {
 	over := a.Level == Informational
 	switch {
 	case a.Part == PartRehearsal && over:
@@ -74,7 +77,7 @@ func (a Alert) pipelineTitle() string {
 
 // blockedTitle says what a person has to mend; or, where Flowkeeper still tries by
 // itself, how often it has.
-func (a Alert) blockedTitle() string {
+func (a titleWords) blockedTitle() string {
 	if a.Cause != "" {
 		return "Still dark, and nothing is tried: " + things(a.FlowLogs) + a.in()
 	}
@@ -102,7 +105,7 @@ func sameError(logs []FlowLog) string {
 	return Clean(logs[0].ErrorMessage, 60)
 }
 
-func (a Alert) deletionTitle() string {
+func (a titleWords) deletionTitle() string {
 	if a.NotStored {
 		a.NotStored = false
 		return a.deletionTitle() + ": NOT restored until the state file can be written"
@@ -116,7 +119,7 @@ func (a Alert) deletionTitle() string {
 	return "Deleted: " + things(a.FlowLogs) + a.by() + a.in()
 }
 
-func (a Alert) restoredTitle() string {
+func (a titleWords) restoredTitle() string {
 	n, blind := 0, 0.0
 	for _, f := range a.FlowLogs {
 		if f.NewFlowLogID == "" || f.State == "open" || f.State == "blocked" || f.State == "closed" {
@@ -129,7 +132,7 @@ func (a Alert) restoredTitle() string {
 	}
 	after := ""
 	if blind > 0 {
-		after = ", blind for " + a.blind(blind)
+		after = ", blind for " + blindFor(a.Alert, blind)
 	}
 	switch {
 	case n == 0:
@@ -155,7 +158,7 @@ func things(logs []FlowLog) string {
 
 // by names the actor shortly: an ARN's last part, as the account is said anyway;
 // any other name with its account, where that is another one.
-func (a Alert) by() string {
+func (a titleWords) by() string {
 	if a.Actor == nil {
 		return ""
 	}
@@ -166,14 +169,14 @@ func (a Alert) by() string {
 	return " by " + Clean(name, 80)
 }
 
-func (a Alert) in() string {
+func (a titleWords) in() string {
 	if a.Account == "" {
 		return ""
 	}
 	return strings.TrimSuffix(" in "+Clean(a.Account, 20)+" "+Clean(a.Region, 30), " ")
 }
 
-func (a Alert) because(otherwise string) string {
+func (a titleWords) because(otherwise string) string {
 	if a.Cause == "" {
 		return otherwise
 	}
@@ -181,7 +184,7 @@ func (a Alert) because(otherwise string) string {
 }
 
 // shortly is the cause without what AWS, or a sink, answered: that does not fit.
-func (a Alert) shortly(otherwise string) string {
+func (a titleWords) shortly(otherwise string) string {
 	a.Cause, _, _ = strings.Cut(a.Cause, ": ")
 	return a.because(otherwise)
 }
