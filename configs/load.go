@@ -70,9 +70,9 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	c := l.merge()
 	l.readSecrets(&c)
 	l.fillSinks(&c)
-	l.validate(c, o.NeedQueue)
+	validator{l}.validate(c, o.NeedQueue)
 	if o.Proxies {
-		l.checkProxies()
+		l.problems = append(l.problems, proxies(l.env).problems()...)
 	}
 	if len(l.problems) > 0 {
 		return Config{}, nil, l.failed()
@@ -80,7 +80,7 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	warnings := append(c.warnings(), l.leftWarnings()...)
 	warnings = append(warnings, l.zoneWarnings(c.Inventory.Schedule, c.Rehearsal.Schedule)...)
 	if o.Proxies {
-		warnings = append(warnings, l.proxyWarnings()...)
+		warnings = append(warnings, proxies(l.env).warnings()...)
 	}
 	return c, warnings, nil
 }

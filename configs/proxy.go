@@ -15,31 +15,34 @@ import (
 // proxy. The error is *Problems; what is in NO_PROXY but fits no host is a
 // warning. Neither shows what the first two hold: it may be a password (I11).
 func Proxies(environ []string) ([]Warning, error) {
-	l := &loader{env: environment(environ), told: map[string]int{}}
-	l.checkProxies()
-	if len(l.problems) > 0 {
-		return nil, l.failed()
+	p := proxies(environment(environ))
+	if problems := Problems(p.problems()); len(problems) > 0 {
+		return nil, &problems
 	}
-	return l.proxyWarnings(), nil
+	return p.warnings(), nil
 }
 
+// proxies are the variables that name a proxy, among others.
+type proxies map[string]string
+
 // variable is the first of these that is set to something: what Go's client takes.
-func (l *loader) variable(names ...string) (name, value string) {
+func (p proxies) variable(names ...string) (name, value string) {
 	for _, name := range names {
-		if value := l.env[name]; value != "" {
+		if value := p[name]; value != "" {
 			return name, value
 		}
 	}
 	return "", ""
 }
 
-func (l *loader) checkProxies() {
+func (p proxies) problems() (out []Problem) {
 	for _, names := range [][]string{{"HTTPS_PROXY", "https_proxy"}, {"HTTP_PROXY", "http_proxy"}} {
-		name, value := l.variable(names...)
+		name, value := p.variable(names...)
 		if fix := proxyFix(value); value != "" && fix != "" {
-			l.problems = append(l.problems, Problem{File: "environment", Key: name, Message: fix + ", or unset it: as it is, no proxy would be used"})
+			out = append(out, Problem{File: "environment", Key: name, Message: fix + ", or unset it: as it is, no proxy would be used"})
 		}
 	}
+	return out
 }
 
 const (
@@ -86,9 +89,9 @@ func isHost(s string) bool {
 // maxNoProxy is how many entries of NO_PROXY are warned of.
 const maxNoProxy = 5
 
-// proxyWarnings are those of NO_PROXY: what is asked by the proxy all the same.
-func (l *loader) proxyWarnings() (out []Warning) {
-	name, value := l.variable("NO_PROXY", "no_proxy")
+// warnings are those of NO_PROXY: what is asked by the proxy all the same.
+func (p proxies) warnings() (out []Warning) {
+	name, value := p.variable("NO_PROXY", "no_proxy")
 	for entry := range strings.SplitSeq(value, ",") {
 		entry = strings.TrimSpace(entry)
 		fix := noProxyFix(strings.ToLower(entry))

@@ -40,81 +40,81 @@ func (l *loader) fillSinks(c *Config) {
 	}
 }
 
-func (l *loader) checkSink(key string, s Sink, names map[string]bool) {
+func (v validator) checkSink(key string, s Sink, names map[string]bool) {
 	switch {
 	case !sinkName.MatchString(s.Name):
-		l.problem(key+".name", s.Name, "write a name of up to 63 small letters, digits, - and _")
+		v.problem(key+".name", s.Name, "write a name of up to 63 small letters, digits, - and _")
 	case names[s.Name]:
-		l.problem(key+".name", s.Name, "another sink has this name (log is always there): write another")
+		v.problem(key+".name", s.Name, "another sink has this name (log is always there): write another")
 	}
 	names[s.Name] = true
-	if _, set := l.lines[key+".min_level"]; set {
-		l.oneOf(key+".min_level", s.MinLevel, "informational", "low", "medium", "high", "critical")
+	if _, set := v.lines[key+".min_level"]; set {
+		v.oneOf(key+".min_level", s.MinLevel, "informational", "low", "medium", "high", "critical")
 	}
-	l.checkKinds(key+".kinds", s)
-	l.between(key+".timeout", s.Timeout, time.Second, time.Minute)
+	v.checkKinds(key+".kinds", s)
+	v.between(key+".timeout", s.Timeout, time.Second, time.Minute)
 	used, known := sinkKeys[s.Type]
 	if !known {
-		l.oneOf(key+".type", s.Type, "webhook", "sns", "slack", "pagerduty")
+		v.oneOf(key+".type", s.Type, "webhook", "sns", "slack", "pagerduty")
 		return
 	}
-	l.checkSinkType(key, s)
+	v.checkSinkType(key, s)
 	for _, k := range []string{"url", "secret", "topic_arn", "routing_key"} {
-		if _, set := l.lines[key+"."+k]; set && !slices.Contains(used, k) {
-			l.problem(key+"."+k, "", "has no use in a sink of type %s: remove it", s.Type)
+		if _, set := v.lines[key+"."+k]; set && !slices.Contains(used, k) {
+			v.problem(key+"."+k, "", "has no use in a sink of type %s: remove it", s.Type)
 		}
 	}
 }
 
-func (l *loader) checkKinds(key string, s Sink) {
+func (v validator) checkKinds(key string, s Sink) {
 	for n, k := range s.Kinds {
 		one := fmt.Sprintf("%s[%d]", key, n)
 		if slices.Index(s.Kinds, k) != n {
-			l.problem(one, k, "is there twice: keep one")
+			v.problem(one, k, "is there twice: keep one")
 			continue
 		}
-		l.oneOf(one, k, Kinds...)
+		v.oneOf(one, k, Kinds...)
 	}
 }
 
-func (l *loader) checkSinkType(key string, s Sink) {
+func (v validator) checkSinkType(key string, s Sink) {
 	switch s.Type {
 	case "webhook":
 		if !isURL(s.URL) {
-			l.problem(key+".url", s.URL, "write the receiver's URL, https://…, or give url_file")
+			v.problem(key+".url", s.URL, "write the receiver's URL, https://…, or give url_file")
 		}
-		if _, set := l.lines[key+".secret"]; set && !goodSecret(s.Secret) {
-			l.problem(key+".secret", s.Secret, "write whsec_ and the base64 of 24 bytes or more: echo whsec_$(openssl rand -base64 32)")
+		if _, set := v.lines[key+".secret"]; set && !goodSecret(s.Secret) {
+			v.problem(key+".secret", s.Secret, "write whsec_ and the base64 of 24 bytes or more: echo whsec_$(openssl rand -base64 32)")
 		}
 	case "sns":
 		if part, err := parseARN(s.TopicARN); err != nil || part.Service != "sns" || !regionName.MatchString(part.Region) || !accountID.MatchString(part.AccountID) || !topicName.MatchString(part.Resource) {
-			l.problem(key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
+			v.problem(key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
 		}
 	case "slack":
-		l.checkSlackURL(key+".url", s.URL)
+		v.checkSlackURL(key+".url", s.URL)
 	case "pagerduty":
 		if !routingKey.MatchString(s.RoutingKey) {
-			l.problem(key+".routing_key", s.RoutingKey, "copy the 32 letters and digits of the service's integration \"Events API v2\", or give routing_key_file")
+			v.problem(key+".routing_key", s.RoutingKey, "copy the 32 letters and digits of the service's integration \"Events API v2\", or give routing_key_file")
 		}
-		if _, set := l.lines[key+".url"]; set && !isPagerURL(s.URL) {
-			l.problem(key+".url", s.URL, "write https://events.pagerduty.com or, for an account in the EU, https://events.eu.pagerduty.com: no path behind it")
+		if _, set := v.lines[key+".url"]; set && !isPagerURL(s.URL) {
+			v.problem(key+".url", s.URL, "write https://events.pagerduty.com or, for an account in the EU, https://events.eu.pagerduty.com: no path behind it")
 		}
 	}
 }
 
 // checkSlackURL refuses what is no incoming webhook. A workflow trigger answers
 // 200 to anything, starts its workflow at each post, and posts no alert.
-func (l *loader) checkSlackURL(key, s string) {
+func (v validator) checkSlackURL(key, s string) {
 	const make = "make an incoming webhook (the Slack app's page, Incoming Webhooks): its URL begins with https://hooks.slack.com/services/"
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || !isPrivateURL(s):
-		l.problem(key, s, "copy the incoming webhook's URL from the app's page, https://…, or give url_file")
+		v.problem(key, s, "copy the incoming webhook's URL from the app's page, https://…, or give url_file")
 	case !ofSlack(u) || strings.HasPrefix(u.Path, "/services/") && len(u.Path) > len("/services/"):
 	case strings.HasPrefix(u.Path, "/triggers/"), strings.HasPrefix(u.Path, "/workflows/"):
-		l.problem(key, s, "is a workflow's trigger: each post would start the workflow, and none would show the alert; %s", make)
+		v.problem(key, s, "is a workflow's trigger: each post would start the workflow, and none would show the alert; %s", make)
 	default:
-		l.problem(key, s, "is at Slack, but no incoming webhook; %s", make)
+		v.problem(key, s, "is at Slack, but no incoming webhook; %s", make)
 	}
 }
 

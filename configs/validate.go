@@ -27,63 +27,66 @@ var (
 	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
-// validate checks what the types can't say.
-func (l *loader) validate(c Config, needQueue bool) {
-	l.checkQueue(c, needQueue)
-	l.checkInventory(c.Inventory)
-	l.checkAccounts(c.Accounts)
-	l.checkRemediate(c)
-	l.checkSchedule("rehearsal.schedule", c.Rehearsal.Schedule, true)
+// validator checks a configuration that was read: what the types can't say.
+type validator struct{ *loader }
+
+// validate notes everything that is wrong.
+func (v validator) validate(c Config, needQueue bool) {
+	v.checkQueue(c, needQueue)
+	v.checkInventory(c.Inventory)
+	v.checkAccounts(c.Accounts)
+	v.checkRemediate(c)
+	v.checkSchedule("rehearsal.schedule", c.Rehearsal.Schedule, true)
 	for n, p := range c.Rehearsal.Principals {
 		if _, ok := iamARN(p, callerName); !ok {
-			l.problem(fmt.Sprintf("rehearsal.principals[%d]", n), p, "write the ARN of a role or a user, without *: whoever it fits can put off the alert that events do not come")
+			v.problem(fmt.Sprintf("rehearsal.principals[%d]", n), p, "write the ARN of a role or a user, without *: whoever it fits can put off the alert that events do not come")
 		}
 	}
 	names := map[string]bool{"log": true}
 	for n, s := range c.Alerts {
-		l.checkSink(fmt.Sprintf("alerts[%d]", n), s, names)
+		v.checkSink(fmt.Sprintf("alerts[%d]", n), s, names)
 	}
 	if p := c.State.Path; p == "" || strings.HasSuffix(p, "/") || p == ":memory:" {
-		l.problem("state.path", p, "write the path of the state file, such as %s", Default().State.Path)
-	} else if fix := l.pathFix(p); fix != "" {
-		l.problem("state.path", p, "%s", fix)
+		v.problem("state.path", p, "write the path of the state file, such as %s", Default().State.Path)
+	} else if fix := v.pathFix(p); fix != "" {
+		v.problem("state.path", p, "%s", fix)
 	}
 	if b := c.State.Backup; b != "" && !backupURL.MatchString(b) {
-		l.problem("state.backup", b, "write s3://bucket/prefix, or leave it empty")
+		v.problem("state.backup", b, "write s3://bucket/prefix, or leave it empty")
 	}
 	if c.HTTP.Listen != "" {
 		host, port, err := net.SplitHostPort(c.HTTP.Listen)
 		if err != nil || !isPort(port) || strings.ContainsAny(host, "*/ ") {
-			l.problem("http.listen", c.HTTP.Listen, "write an address and a port, such as 127.0.0.1:9469, or \"\" for none")
+			v.problem("http.listen", c.HTTP.Listen, "write an address and a port, such as 127.0.0.1:9469, or \"\" for none")
 		}
 	}
 	if h := c.Heartbeat; h.URL != "" && !isURL(h.URL) {
-		l.problem("heartbeat.url", h.URL, "write the URL that your monitor gave you, https://…, or \"\" for none")
+		v.problem("heartbeat.url", h.URL, "write the URL that your monitor gave you, https://…, or \"\" for none")
 	}
-	l.between("heartbeat.every", c.Heartbeat.Every, time.Second, 24*time.Hour)
-	l.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
-	l.oneOf("log.format", c.Log.Format, "auto", "text", "json", "journal")
+	v.between("heartbeat.every", c.Heartbeat.Every, time.Second, 24*time.Hour)
+	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	v.oneOf("log.format", c.Log.Format, "auto", "text", "json", "journal")
 	if c.AWS.Region != "" && !regionName.MatchString(c.AWS.Region) {
-		l.problem("aws.region", c.AWS.Region, "write a Region such as %s", orRegion(c.AWS.Region))
+		v.problem("aws.region", c.AWS.Region, "write a Region such as %s", orRegion(c.AWS.Region))
 	}
 	if e := c.AWS.EndpointURL; e != "" && (!isURL(e) || strings.ContainsAny(e, "@?#")) {
-		l.problem("aws.endpoint_url", e, "write a URL such as http://127.0.0.1:4566")
+		v.problem("aws.endpoint_url", e, "write a URL such as http://127.0.0.1:4566")
 	}
 }
 
-func (l *loader) oneOf(key, value string, allowed ...string) {
+func (v validator) oneOf(key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
 		hint := ""
 		if near := nearest(value, allowed); near != "" && value != "" {
 			hint = "did you mean " + near + "? "
 		}
-		l.problem(key, value, "%swrite one of %s", hint, strings.Join(allowed, ", "))
+		v.problem(key, value, "%swrite one of %s", hint, strings.Join(allowed, ", "))
 	}
 }
 
-func (l *loader) between(key string, d, least, most time.Duration) {
+func (v validator) between(key string, d, least, most time.Duration) {
 	if d < least || d > most {
-		l.problem(key, short(d), "write a duration from %s to %s", short(least), short(most))
+		v.problem(key, short(d), "write a duration from %s to %s", short(least), short(most))
 	}
 }
 
@@ -99,54 +102,56 @@ func short(d time.Duration) string {
 	return s
 }
 
-func (l *loader) checkQueue(c Config, need bool) {
+func (v validator) checkQueue(c Config, need bool) {
 	switch _, err := c.Queue.Parse(); {
 	case c.Queue.URL == "" && need:
-		l.problem("queue.url", "", "is required: write the URL or the ARN of the SQS queue")
+		v.problem("queue.url", "", "is required: write the URL or the ARN of the SQS queue")
 	case c.Queue.URL != "" && err != nil:
-		l.problem("queue.url", c.Queue.URL, "%s", err)
+		v.problem("queue.url", c.Queue.URL, "%s", err)
 	}
-	l.between("queue.wait_time", c.Queue.WaitTime, time.Second, 20*time.Second)
-	if c.Queue.WaitTime%time.Second != 0 {
-		l.problem("queue.wait_time", short(c.Queue.WaitTime), "SQS counts whole seconds: write %s", short(c.Queue.WaitTime.Round(time.Second)))
-	}
-	l.between("queue.visibility_timeout", c.Queue.VisibilityTimeout, time.Second, 12*time.Hour)
-	if c.Queue.VisibilityTimeout%time.Second != 0 {
-		l.problem("queue.visibility_timeout", short(c.Queue.VisibilityTimeout), "SQS counts whole seconds: write %s", short(c.Queue.VisibilityTimeout.Round(time.Second)))
+	v.seconds("queue.wait_time", c.Queue.WaitTime, 20*time.Second)
+	v.seconds("queue.visibility_timeout", c.Queue.VisibilityTimeout, 12*time.Hour)
+}
+
+// seconds checks a duration of SQS's: one second at least.
+func (v validator) seconds(key string, d, most time.Duration) {
+	v.between(key, d, time.Second, most)
+	if d%time.Second != 0 {
+		v.problem(key, short(d), "SQS counts whole seconds: write %s", short(d.Round(time.Second)))
 	}
 }
 
 const ages = 100 * 365 * 24 * time.Hour // no upper bound worth naming
 
-func (l *loader) checkInventory(i Inventory) {
-	l.checkSchedule("inventory.schedule", i.Schedule, false)
+func (v validator) checkInventory(i Inventory) {
+	v.checkSchedule("inventory.schedule", i.Schedule, false)
 	for n, r := range i.Regions {
 		key := fmt.Sprintf("inventory.regions[%d]", n)
 		switch {
 		case r == "all" && len(i.Regions) > 1:
-			l.problem(key, r, "all stands alone: write [all], or the names")
+			v.problem(key, r, "all stands alone: write [all], or the names")
 		case r != "all" && !regionName.MatchString(r):
-			l.problem(key, r, "write a Region such as %s, or [all]", orRegion(r))
+			v.problem(key, r, "write a Region such as %s, or [all]", orRegion(r))
 		case slices.Index(i.Regions, r) != n:
-			l.problem(key, r, "is there twice: keep one")
+			v.problem(key, r, "is there twice: keep one")
 		}
 	}
 	for n, d := range i.Destinations {
 		if fix := destinationFix(d); fix != "" {
-			l.problem(fmt.Sprintf("inventory.destinations[%d]", n), d, "%s", fix)
+			v.problem(fmt.Sprintf("inventory.destinations[%d]", n), d, "%s", fix)
 		}
 	}
 	for n, d := range i.DependsOn {
 		key := fmt.Sprintf("inventory.depends_on[%d]", n)
 		switch p, err := parseARN(d); {
 		case err != nil || !slices.Contains(watched, p.Service):
-			l.problem(key, d, "write an ARN of %s, or a pattern of some such as arn:aws:kms:*:111122223333:key/*", strings.Join(watched, ", "))
+			v.problem(key, d, "write an ARN of %s, or a pattern of some such as arn:aws:kms:*:111122223333:key/*", strings.Join(watched, ", "))
 		case p.Service == "kms" && !strings.HasPrefix(p.Resource, "key/"):
-			l.problem(key, d, "write the key's ARN, …:key/ID: no record names an alias")
+			v.problem(key, d, "write the key's ARN, …:key/ID: no record names an alias")
 		}
 	}
-	l.between("inventory.settle", i.Settle, 0, time.Hour)
-	l.between("inventory.retention", i.Retention, 360*time.Hour, ages)
+	v.between("inventory.settle", i.Settle, 0, time.Hour)
+	v.between("inventory.retention", i.Retention, 360*time.Hour, ages)
 }
 
 // watched are the services that a rule about tampering is about.
@@ -181,23 +186,23 @@ func destinationFix(d string) string {
 	return ""
 }
 
-func (l *loader) checkAccounts(accounts []Account) {
+func (v validator) checkAccounts(accounts []Account) {
 	seen := map[string]bool{}
 	own := -1 // the account that needs no role
 	for n, a := range accounts {
 		key := fmt.Sprintf("accounts[%d]", n)
 		if !accountID.MatchString(a.ID) {
-			l.problem(key+".id", a.ID, "write the account's twelve digits in quotes, leading zeros too, no dashes")
+			v.problem(key+".id", a.ID, "write the account's twelve digits in quotes, leading zeros too, no dashes")
 		} else if seen[a.ID] {
-			l.problem(key+".id", a.ID, "is there twice: keep one")
+			v.problem(key+".id", a.ID, "is there twice: keep one")
 		}
 		seen[a.ID] = true
 		if a.RoleARN == "" {
 			if a.ExternalID != "" {
-				l.problem(key+".external_id", a.ExternalID, "needs role_arn: it is sent when the role is assumed")
+				v.problem(key+".external_id", a.ExternalID, "needs role_arn: it is sent when the role is assumed")
 			}
 			if own >= 0 {
-				l.problem(key+".role_arn", "", "write a role to assume: accounts[%d] has none either, and the credentials belong to one account", own)
+				v.problem(key+".role_arn", "", "write a role to assume: accounts[%d] has none either, and the credentials belong to one account", own)
 			}
 			own = n
 			continue
@@ -205,12 +210,12 @@ func (l *loader) checkAccounts(accounts []Account) {
 		part, ok := iamARN(a.RoleARN, roleName)
 		switch {
 		case !ok:
-			l.problem(key+".role_arn", a.RoleARN, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", orExample(a.ID))
+			v.problem(key+".role_arn", a.RoleARN, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", orExample(a.ID))
 		case part.AccountID != a.ID && accountID.MatchString(a.ID):
-			l.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", part.AccountID, a.ID)
+			v.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", part.AccountID, a.ID)
 		}
 		if a.ExternalID != "" && (len(a.ExternalID) > 1224 || !externalID.MatchString(a.ExternalID)) {
-			l.problem(key+".external_id", a.ExternalID, "write 2 to 1224 letters, digits and +=,.@:/-_, as in the role's trust policy")
+			v.problem(key+".external_id", a.ExternalID, "write 2 to 1224 letters, digits and +=,.@:/-_, as in the role's trust policy")
 		}
 	}
 }
@@ -222,22 +227,22 @@ func orExample(id string) string {
 	return "111122223333"
 }
 
-func (l *loader) checkRemediate(c Config) {
+func (v validator) checkRemediate(c Config) {
 	r := c.Remediate
-	l.oneOf("remediate.mode", r.Mode, "restore", "alert")
-	l.oneOf("remediate.on_drift", r.OnDrift, "restore", "alert")
-	l.between("remediate.drift_wait", r.DriftWait, 0, 24*time.Hour)
-	l.between("remediate.verify_after", r.VerifyAfter, 0, 24*time.Hour)
-	l.between("remediate.restore_interval", r.RestoreInterval, time.Second, 24*time.Hour)
+	v.oneOf("remediate.mode", r.Mode, "restore", "alert")
+	v.oneOf("remediate.on_drift", r.OnDrift, "restore", "alert")
+	v.between("remediate.drift_wait", r.DriftWait, 0, 24*time.Hour)
+	v.between("remediate.verify_after", r.VerifyAfter, 0, 24*time.Hour)
+	v.between("remediate.restore_interval", r.RestoreInterval, time.Second, 24*time.Hour)
 	if r.MaxRestores < 1 {
-		l.problem("remediate.max_restores", strconv.Itoa(r.MaxRestores), "write 1 or more; to restore nothing, set remediate.mode: alert")
+		v.problem("remediate.max_restores", strconv.Itoa(r.MaxRestores), "write 1 or more; to restore nothing, set remediate.mode: alert")
 	}
 	first := map[string]int{}
 	for n, rule := range r.Rules {
 		key := fmt.Sprintf("remediate.rules[%d]", n)
-		l.checkRule(key, rule, c.Accounts)
+		v.checkRule(key, rule, c.Accounts)
 		if other, twice := first[rule.Principal]; twice {
-			l.problem(key+".principal", rule.Principal, "rules[%d] has it already, and the first that fits counts: keep one", other)
+			v.problem(key+".principal", rule.Principal, "rules[%d] has it already, and the first that fits counts: keep one", other)
 		} else {
 			first[rule.Principal] = n
 		}
@@ -246,8 +251,8 @@ func (l *loader) checkRemediate(c Config) {
 
 // faulty reports whether something of a list has a problem: to compare with
 // what is wrong itself would mislead.
-func (l *loader) faulty(list string) bool {
-	for id := range l.told {
+func (v validator) faulty(list string) bool {
+	for id := range v.told {
 		if _, key, _ := strings.Cut(id, "\x00"); key == list || strings.HasPrefix(key, list+"[") {
 			return true
 		}
@@ -255,35 +260,35 @@ func (l *loader) faulty(list string) bool {
 	return false
 }
 
-func (l *loader) checkRule(key string, r Rule, accounts []Account) {
+func (v validator) checkRule(key string, r Rule, accounts []Account) {
 	part, err := parseARN(strings.ReplaceAll(r.Principal, ownAccount, sampleAccount))
 	anyAccount := err == nil && strings.Split(r.Principal, ":")[4] == ownAccount
 	switch {
 	case strings.ContainsAny(strings.ReplaceAll(r.Principal, ownAccount, ""), "{}"):
-		l.problem(key+".principal", r.Principal, "of words in braces only {account} is known: it stands for the account that a record is about")
+		v.problem(key+".principal", r.Principal, "of words in braces only {account} is known: it stands for the account that a record is about")
 	case err == nil && part.Service == "sts" && sessionOfRole.MatchString(part.Resource):
-		l.sessionInRule(key+".principal", r.Principal)
+		v.sessionInRule(key+".principal", r.Principal)
 	case err == nil && !accountID.MatchString(part.AccountID):
-		l.problem(key+".principal", r.Principal, "write the account's twelve digits: * never stands for an account")
+		v.problem(key+".principal", r.Principal, "write the account's twelve digits: * never stands for an account")
 	case err != nil || part.Service != "iam" || part.Region != "" || !principalName.MatchString(part.Resource):
-		l.problem(key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform")
-	case len(accounts) > 0 && !anyAccount && !l.faulty("accounts") && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.AccountID }):
-		l.problem(key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything; add the account, or remove the rule", part.AccountID)
+		v.problem(key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform")
+	case len(accounts) > 0 && !anyAccount && !v.faulty("accounts") && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.AccountID }):
+		v.problem(key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything; add the account, or remove the rule", part.AccountID)
 	}
-	l.oneOf(key+".action", r.Action, "restore", "wait", "alert", "ignore")
-	_, hasWait := l.lines[key+".wait"]
+	v.oneOf(key+".action", r.Action, "restore", "wait", "alert", "ignore")
+	_, hasWait := v.lines[key+".wait"]
 	switch {
 	case r.Action == "wait" && !hasWait:
-		l.problem(key+".wait", "", "write how long to wait, such as 15m")
+		v.problem(key+".wait", "", "write how long to wait, such as 15m")
 	case r.Action == "wait":
-		l.between(key+".wait", r.Wait, time.Second, 24*time.Hour)
+		v.between(key+".wait", r.Wait, time.Second, 24*time.Hour)
 	case hasWait:
-		l.problem(key+".wait", short(r.Wait), "goes with action: wait only: remove it, or write that action")
+		v.problem(key+".wait", short(r.Wait), "goes with action: wait only: remove it, or write that action")
 	}
 }
 
 // sessionInRule says how records name the role of a session.
-func (l *loader) sessionInRule(key, principal string) {
+func (v validator) sessionInRule(key, principal string) {
 	part, _ := parseARN(principal)
 	name := strings.Split(part.Resource, "/")[1]
 	role, known := asRecorded(name)
@@ -291,7 +296,7 @@ func (l *loader) sessionInRule(key, principal string) {
 	if !known {
 		hint = " (and its path before the name, if it has one: records have it)"
 	}
-	l.problem(key, principal, "is a session: write its role as records name it, arn:%s:iam::%s:%s%s", part.Partition, part.AccountID, role, hint)
+	v.problem(key, principal, "is a session: write its role as records name it, arn:%s:iam::%s:%s%s", part.Partition, part.AccountID, role, hint)
 }
 
 func isURL(s string) bool {
@@ -301,8 +306,8 @@ func isURL(s string) bool {
 }
 
 func isPort(s string) bool {
-	n, err := strconv.Atoi(s)
-	return err == nil && n >= 0 && n < 1<<16
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }
 
 // parseARN takes an ARN apart, or a pattern of some in which * stands for any text.
