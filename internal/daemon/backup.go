@@ -162,7 +162,7 @@ func (c *copier) look(ctx context.Context) {
 func (c *copier) save(ctx context.Context, now time.Time, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	err := c.d.saveOnce(ctx, now)
+	err := c.copy(ctx, now)
 	c.schedule.Saved(now, err)
 	if c.outage.Note(err) == outage.Began {
 		c.d.Log.Warn("the state file could not be copied; trying again", "error", err)
@@ -174,26 +174,27 @@ func (c *copier) save(ctx context.Context, now time.Time, timeout time.Duration)
 	}
 }
 
-func (d *Daemon) saveOnce(ctx context.Context, now time.Time) error {
-	id, err := d.store.ID(ctx)
+// copy makes one copy.
+func (c *copier) copy(ctx context.Context, now time.Time) error {
+	id, err := c.d.store.ID(ctx)
 	if err != nil {
 		return err
 	}
-	place := d.backup.Place.String()
-	saved, err := d.store.Fact(ctx, factSaved)
+	place := c.d.backup.Place.String()
+	saved, err := c.d.store.Fact(ctx, factSaved)
 	if err != nil {
 		return err
 	}
-	copied := d.Config.State.Path + ".copy"
+	copied := c.d.Config.State.Path + ".copy"
 	if err := store.Discard(copied); err != nil {
 		return err
 	}
 	defer store.Discard(copied) //nolint:errcheck // the next one says so
-	if err := d.store.CopyTo(ctx, copied); err != nil {
+	if err := c.d.store.CopyTo(ctx, copied); err != nil {
 		return err
 	}
-	if err := d.backup.Save(ctx, copied, id, saved != place, now); err != nil || saved == place {
+	if err := c.d.backup.Save(ctx, copied, id, saved != place, now); err != nil || saved == place {
 		return err
 	}
-	return d.store.SetFact(ctx, factSaved, place)
+	return c.d.store.SetFact(ctx, factSaved, place)
 }

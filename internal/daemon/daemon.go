@@ -43,20 +43,19 @@ type Daemon struct {
 	// Ready is called once every loop runs.
 	Ready func()
 
-	store    *store.Store
-	senders  []*alert.Sender
-	sinks    map[string]alert.Sink
-	progress *systemd.Progress
-	queue    *queueState
-	listener net.Listener
-	bypassed bypassed
-	handled  atomic.Int64   // messages, so far
-	backup   *backup.Backup // nil: none
-	meters   *metrics.Meters
-	untaken  *untaken
-	base     aws.Config    // AWS, whose clients count their calls
-	stale    chan struct{} // see endWithStaleEnvironment
-	began    time.Time     // when this process began: its environment is that old
+	store       *store.Store
+	senders     []*alert.Sender
+	sinks       map[string]alert.Sink
+	progress    *systemd.Progress
+	queue       *queueState
+	listener    net.Listener
+	bypassed    bypassed
+	handled     atomic.Int64   // messages, so far
+	backup      *backup.Backup // nil: none
+	meters      *metrics.Meters
+	untaken     *untaken
+	base        aws.Config // AWS, whose clients count their calls
+	environment environment
 
 	connected  atomic.Bool // the fields below are there
 	fleet      *scopes.Fleet
@@ -98,7 +97,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	}
 	d.meters = metrics.New(d.sinkNames())
 	d.base = d.meters.Counting(d.AWS)
-	d.watchEnvironment()
+	d.environment.watch(d)
 	if d.sinks, err = Sinks(d.Config, d.base, d.Log, d.Version); err != nil {
 		return err
 	}
@@ -276,14 +275,14 @@ func (d *Daemon) loops(ctx context.Context) error {
 	for _, s := range d.senders {
 		g.Go(func() error { return s.Run(ctx) })
 	}
-	g.Go(func() error { return d.serve(ctx) })
+	g.Go(func() error { return d.health().serve(ctx) })
 	g.Go(func() error { return d.keepCopies(ctx) })
-	g.Go(func() error { return d.keepStatus(ctx) })
-	g.Go(func() error { return d.keepBeating(ctx) })
+	g.Go(func() error { return d.health().keepStatus(ctx) })
+	g.Go(func() error { return d.health().keepBeating(ctx) })
 	g.Go(func() error { return d.keepTelling(ctx) })
-	g.Go(func() error { return d.noticeCommands(ctx) })
-	g.Go(func() error { return d.endWithStaleEnvironment(ctx) })
-	g.Go(func() error { return systemd.Watchdog(ctx, func() bool { return d.healthy() == nil }) })
+	g.Go(func() error { return (&notices{d: d}).run(ctx) })
+	g.Go(func() error { return d.environment.await(ctx) })
+	g.Go(func() error { return systemd.Watchdog(ctx, func() bool { return d.health().healthy() == nil }) })
 	g.Go(func() error {
 		if d.reach(ctx) {
 			return d.work(ctx, g)
@@ -371,49 +370,3 @@ func (d *Daemon) watcher(q configs.QueueRef, client *sqs.Client) *watcher.Watche
 // the daemon counts as stalled: much longer than a long poll, a step and a backoff
 // together, each of which has a time limit of its own.
 const maxSilence = 3 * time.Minute
-
-// noticeCommands wakes the restorers after a command of another process has
-// changed the state file. It asks by the connection that writes, and so notices
-// too when a commit hangs. Where somebody has taken the file away, it is written
-// back, and the daemon ends to begin anew with it.
-func (d *Daemon) noticeCommands(ctx context.Context) error {
-	beat := d.progress.Loop("store", maxSilence)
-	last, _ := d.store.Version(ctx)
-	released := d.noticeReleases(ctx, store.Released{})
-	var dropped droppedNotice
-	for retry.Sleep(ctx, time.Second) {
-		beat()
-		if err := d.store.Intact(); errors.Is(err, store.ErrTaken) {
-			d.newOutage(inventory.Scope{}, remembering, "").alert(ctx, err.Error())
-			return errors.Join(err, d.store.Rescue(context.WithoutCancel(ctx)))
-		}
-		d.queue.tryStore(ctx, time.Now())
-		d.noticeDropped(&dropped)
-		v, err := d.store.Version(ctx)
-		if err == nil && v != last {
-			last = v
-			released = d.noticeReleases(ctx, released)
-			if d.connected.Load() {
-				d.remediator.WakeAll()
-			}
-			for _, s := range d.senders {
-				s.Hurry()
-			}
-		}
-	}
-	return nil
-}
-
-// noticeReleases warns where more flow logs are released than before, or for
-// longer: who does that takes their protection away.
-func (d *Daemon) noticeReleases(ctx context.Context, before store.Released) store.Released {
-	now, err := d.store.Released(ctx)
-	if err != nil {
-		return before // the next change asks again
-	}
-	if now.FlowLogs > before.FlowLogs || now.Until.After(before.Until) {
-		d.Log.Warn("flow logs are released: who deletes them is told of, but they are not restored; `flowkeeper inventory list` names them, `flowkeeper inventory release --undo` protects them again",
-			"flow_logs", now.FlowLogs, "until", now.Until.UTC().Format(time.RFC3339))
-	}
-	return now
-}

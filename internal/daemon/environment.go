@@ -20,61 +20,73 @@ const (
 
 var errStaleEnvironment = errors.New("AWS refuses the credentials that came from the environment: ending, so that systemd starts Flowkeeper with what EnvironmentFile= holds now")
 
-// watchEnvironment has endWithStaleEnvironment called for, where systemd starts the
-// daemon again. It is called before the first call to AWS.
-func (d *Daemon) watchEnvironment() {
-	if d.began.IsZero() {
-		d.began = time.Now()
+// environment ends a daemon whose credentials came from its environment and are
+// refused, where systemd starts it again: a process can't read those again, but systemd
+// reads EnvironmentFile= at each start.
+type environment struct {
+	d     *Daemon
+	began time.Time     // when this process began: its environment is that old
+	stale chan struct{} // holds one where AWS refuses them; nil without systemd
+}
+
+// watch is called before the first call to AWS.
+func (e *environment) watch(d *Daemon) {
+	e.d = d
+	if e.began.IsZero() {
+		e.began = time.Now()
 	}
 	if !systemd.Service() {
 		return
 	}
-	stale := make(chan struct{}, 1)
-	d.stale = stale
+	e.stale = make(chan struct{}, 1)
 	scopes.OnRefusedEnvironment(d.AWS, func() {
 		select {
-		case stale <- struct{}{}:
+		case e.stale <- struct{}{}:
 		default: // one is waiting
 		}
 	})
 }
 
-// endWithStaleEnvironment returns errStaleEnvironment where AWS refuses credentials
-// that came from the environment: a process can't read those again, but systemd reads
-// EnvironmentFile= at each start. It returns nil when ctx ends.
-func (d *Daemon) endWithStaleEnvironment(ctx context.Context) error {
+// await returns errStaleEnvironment once the daemon should end, and nil when ctx ends.
+func (e *environment) await(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-d.stale: // nil without systemd
+		case <-e.stale:
 		}
-		now := time.Now()
-		due, err := d.environmentDue(ctx, now)
-		if err == nil && now.Before(due) {
-			d.Log.Debug("AWS refuses the credentials that came from the environment; not ending for that yet", "not_before", due.UTC().Format(time.RFC3339))
-			continue
-		}
-		if err == nil && !scopes.RefusedEverywhere(ctx, d.base) {
-			d.Log.Debug("AWS refuses the credentials that came from the environment in one place, and STS does not say so: going on")
-			continue
-		}
-		if err == nil { // who can't remember that it ended would end too often
-			err = d.store.SetFact(ctx, factEnvironment, now.UTC().Format(time.RFC3339))
-		}
-		if err == nil {
+		end, err := e.end(ctx, time.Now())
+		if end {
 			return errStaleEnvironment
 		}
-		if ctx.Err() == nil {
-			d.Log.Warn("AWS refuses the credentials that came from the environment, and the state file can't be used to remember an end for that: going on", "error", err)
+		if err != nil && ctx.Err() == nil {
+			e.d.Log.Warn("AWS refuses the credentials that came from the environment, and the state file can't be used to remember an end for that: going on", "error", err)
 		}
 	}
 }
 
-// environmentDue is when the daemon may end at the earliest.
-func (d *Daemon) environmentDue(ctx context.Context, now time.Time) (time.Time, error) {
-	due := d.began.Add(environmentFresh)
-	v, err := d.store.Fact(ctx, factEnvironment)
+// end reports whether to end now, and remembers that it did: who can't would end too
+// often.
+func (e *environment) end(ctx context.Context, now time.Time) (bool, error) {
+	due, err := e.due(ctx, now)
+	switch {
+	case err != nil:
+		return false, err
+	case now.Before(due):
+		e.d.Log.Debug("AWS refuses the credentials that came from the environment; not ending for that yet", "not_before", due.UTC().Format(time.RFC3339))
+		return false, nil
+	case !scopes.RefusedEverywhere(ctx, e.d.base):
+		e.d.Log.Debug("AWS refuses the credentials that came from the environment in one place, and STS does not say so: going on")
+		return false, nil
+	}
+	err = e.d.store.SetFact(ctx, factEnvironment, now.UTC().Format(time.RFC3339))
+	return err == nil, err
+}
+
+// due is when the daemon may end at the earliest.
+func (e *environment) due(ctx context.Context, now time.Time) (time.Time, error) {
+	due := e.began.Add(environmentFresh)
+	v, err := e.d.store.Fact(ctx, factEnvironment)
 	if err != nil {
 		return due, err
 	}

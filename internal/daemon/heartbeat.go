@@ -14,53 +14,39 @@ import (
 
 // keepBeating tells the monitor of heartbeat.url that all is well, while it is.
 // Silence is the alarm, so that it needs nothing of ours to work.
-func (d *Daemon) keepBeating(ctx context.Context) error {
-	if d.Config.Heartbeat.URL == "" {
+func (h health) keepBeating(ctx context.Context) error {
+	if h.d.Config.Heartbeat.URL == "" {
 		return nil
 	}
-	h := alert.NewHeartbeat(d.Config.Heartbeat.URL, d.Version)
-	defer h.Close()
-	var health, monitor outage.Outage
-	health.Note(errStarting) // not reported; its end is
+	monitor := alert.NewHeartbeat(h.d.Config.Heartbeat.URL, h.d.Version)
+	defer monitor.Close()
+	var daemon, delivery outage.Outage
+	daemon.Note(errStarting) // not reported; its end is
 	for {
-		why := d.unwell()
+		why := h.unwell()
 		var err error
 		if why == nil {
-			err = h.Beat(ctx)
+			err = monitor.Beat(ctx)
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
-		ours, theirs := health.Note(why), monitor.Note(err)
+		ours, theirs := daemon.Note(why), delivery.Note(err)
 		switch {
 		case ours == outage.Began:
-			d.Log.Error("the heartbeat stops, so that its monitor tells people", "reason", why)
+			h.d.Log.Error("the heartbeat stops, so that its monitor tells people", "reason", why)
 		case theirs == outage.Began:
-			d.Log.Warn("the heartbeat does not reach its monitor; trying again", "error", err)
+			h.d.Log.Warn("the heartbeat does not reach its monitor; trying again", "error", err)
 		case why == nil && err == nil && (ours == outage.Ended || theirs == outage.Ended):
-			d.Log.Info("the heartbeat's monitor hears that all is well")
+			h.d.Log.Info("the heartbeat's monitor hears that all is well")
 		}
-		if !retry.Sleep(ctx, d.Config.Heartbeat.Every) {
+		if !retry.Sleep(ctx, h.d.Config.Heartbeat.Every) {
 			return nil
 		}
 	}
 }
 
 var errStarting = errors.New("starting")
-
-// unwell says why a person should look at this daemon, or nothing.
-func (d *Daemon) unwell() error {
-	if err := d.healthy(); err != nil {
-		return err
-	}
-	if err := d.ready(); err != nil {
-		return err
-	}
-	if err := d.refreshes.fresh(); err != nil {
-		return err
-	}
-	return d.untaken.why(time.Now())
-}
 
 // How long an alert of level high or above may wait for a sink that is not the log,
 // before the heartbeat's silence tells people instead; and how often that is looked

@@ -75,16 +75,19 @@ func TestHeartbeatNeedsTheQueue(t *testing.T) {
 	broken := &brokenStore{}
 	h.store = func(s remediate.Store) remediate.Store { broken.Store = s; return broken }
 	h.refreshed()
-	h.await("all to be well", func() bool { return h.daemon.unwell() == nil })
+	h.await("all to be well", func() bool { return h.daemon.health().unwell() == nil })
 	broken.full(true)
 	h.daemon.queue.storeFailed(nil)
-	if err := h.daemon.unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
+	if err := h.daemon.health().unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
 		t.Errorf("after a failed commit: %v", err)
 	}
 	broken.full(false)
-	h.await("commits to be tried", func() bool { return h.daemon.unwell() == nil })
+	h.await("commits to be tried", func() bool { return h.daemon.health().unwell() == nil })
 	h.world.Fail("ReceiveMessage", 1000, "AccessDenied", http.StatusForbidden)
-	h.await("the queue to be missed", func() bool { err := h.daemon.unwell(); return err != nil && strings.Contains(err.Error(), "queue") })
+	h.await("the queue to be missed", func() bool {
+		err := h.daemon.health().unwell()
+		return err != nil && strings.Contains(err.Error(), "queue")
+	})
 }
 
 func TestAFreshRefresh(t *testing.T) {

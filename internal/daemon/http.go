@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"flowkeeper/internal/metrics"
@@ -28,21 +27,21 @@ func (d *Daemon) listen() (err error) {
 }
 
 // serve answers /healthz, /readyz and /metrics until ctx ends.
-func (d *Daemon) serve(ctx context.Context) error {
-	if d.listener == nil {
+func (h health) serve(ctx context.Context) error {
+	if h.d.listener == nil {
 		return nil
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, "ok", d.healthy()) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, "ok", h.healthy()) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		err := d.ready()
+		err := h.ready()
 		good := "ok"
 		if err == nil {
-			good = fmt.Sprintf("ok, %s", d.refreshes.share())
+			good = fmt.Sprintf("ok, %s", h.d.refreshes.share())
 		}
 		answer(w, good, err)
 	})
-	mux.Handle("GET /metrics", d.scrape().Handler())
+	mux.Handle("GET /metrics", h.scrape().Handler())
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
 	stopped := make(chan error, 1)
 	go func() {
@@ -51,7 +50,7 @@ func (d *Daemon) serve(ctx context.Context) error {
 		defer cancel()
 		stopped <- srv.Shutdown(end)
 	}()
-	if err := srv.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(h.d.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("http.listen: %w", err)
 	}
 	return <-stopped
@@ -67,41 +66,21 @@ func answer(w http.ResponseWriter, good string, err error) {
 	fmt.Fprintln(w, good)
 }
 
-// healthy: every loop makes progress.
-func (d *Daemon) healthy() error {
-	if ok, stalled := d.progress.Healthy(time.Now()); !ok {
-		return errors.New("no progress: " + strings.Join(stalled, ", "))
-	}
-	return nil
-}
-
-// ready: the first refresh of each scope is over, one of them was complete, the queue answers, the store takes
-// commits.
-func (d *Daemon) ready() error {
-	if !d.connected.Load() {
-		return errors.New("AWS has not been reached yet")
-	}
-	if err := d.refreshes.ready(); err != nil {
-		return err
-	}
-	return d.queue.ready()
-}
-
 // scrape is what Prometheus sees.
-func (d *Daemon) scrape() *metrics.Scrape {
-	return &metrics.Scrape{Meters: d.meters, Store: d.store, Sinks: slices.Sorted(maps.Keys(d.sinks)), Version: d.Version, Log: d.Log, Current: d.current}
+func (h health) scrape() *metrics.Scrape {
+	return &metrics.Scrape{Meters: h.d.meters, Store: h.d.store, Sinks: slices.Sorted(maps.Keys(h.d.sinks)), Version: h.d.Version, Log: h.d.Log, Current: h.current}
 }
 
 // current are the refreshes of the scopes that are configured, the zero time for
 // one that had none: what is configured no more is nobody's alarm, and what was
 // never refreshed is one. A Region that is not enabled is none either. Before AWS has been reached they are those remembered.
-func (d *Daemon) current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
-	if !d.connected.Load() {
+func (h health) current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
+	if !h.d.connected.Load() {
 		return remembered
 	}
 	out := map[inventory.Scope]time.Time{}
-	for _, s := range d.fleet.Scopes() {
-		if !d.refreshes.isOff(s) {
+	for _, s := range h.d.fleet.Scopes() {
+		if !h.d.refreshes.isOff(s) {
 			out[s] = remembered[s]
 		}
 	}

@@ -19,17 +19,17 @@ import (
 const statusPause = 15 * time.Second
 
 // keepStatus tells systemd what the daemon is doing, in a line.
-func (d *Daemon) keepStatus(ctx context.Context) error {
+func (h health) keepStatus(ctx context.Context) error {
 	if !(systemd.Notifier{}).Listening() {
 		return nil
 	}
 	for {
-		ready := d.ready() == nil
-		if c, err := d.store.Counts(ctx); err == nil {
-			c.RefreshedAt = d.current(c.RefreshedAt)
-			d.report(systemd.Notifier{}.Status(statusLine(c, d.share(c), d.trouble(), time.Now())))
+		ready := h.ready() == nil
+		if c, err := h.d.store.Counts(ctx); err == nil {
+			c.RefreshedAt = h.current(c.RefreshedAt)
+			h.d.report(systemd.Notifier{}.Status(statusLine(c, h.share(c), h.trouble(), time.Now())))
 		}
-		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (d.ready() == nil); {
+		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (h.ready() == nil); {
 			if !retry.Sleep(ctx, time.Second) {
 				return nil
 			}
@@ -38,11 +38,11 @@ func (d *Daemon) keepStatus(ctx context.Context) error {
 }
 
 // trouble is what comes before all else in the status line, or nothing.
-func (d *Daemon) trouble() string {
-	if err := d.ready(); err != nil {
+func (h health) trouble() string {
+	if err := h.ready(); err != nil {
 		return "not ready: " + err.Error()
 	}
-	if err := d.unwell(); err != nil {
+	if err := h.unwell(); err != nil {
 		return "NOT WELL: " + err.Error()
 	}
 	return ""
@@ -50,11 +50,11 @@ func (d *Daemon) trouble() string {
 
 // share is how many scopes are refreshed; before AWS has been reached those that
 // are remembered.
-func (d *Daemon) share(c store.Counts) share {
-	if !d.connected.Load() {
+func (h health) share(c store.Counts) share {
+	if !h.d.connected.Load() {
 		return share{len(c.RefreshedAt), len(c.RefreshedAt)}
 	}
-	return d.refreshes.share()
+	return h.d.refreshes.share()
 }
 
 // statusLine is what an operator wants to know at a glance; trouble comes
