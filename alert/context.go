@@ -168,10 +168,10 @@ func (a textWords) further(t *lines) {
 	}
 }
 
-// invented reports whether an event ID is one of Flowkeeper's own, where a
-// record had none, or a forged one: CloudTrail does not know it.
+// invented reports whether an event ID is one of Flowkeeper's own: CloudTrail does not
+// know it.
 func invented(id string) bool {
-	return strings.HasPrefix(id, "without-id-") || strings.HasPrefix(id, "record-") || strings.HasPrefix(id, "drift-") || strings.HasPrefix(id, "lost-")
+	return slices.ContainsFunc([]string{WithoutID, OfRecord, OfDrift, OfLost}, func(prefix string) bool { return strings.HasPrefix(id, prefix) })
 }
 
 // plain reports whether a text is letters and digits, and some others that no
