@@ -19,7 +19,7 @@ var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func place(t *testing.T) (*fakeaws.World, *Backup) {
 	w := fakeaws.New(fakeaws.Options{Now: func() time.Time { return day }})
-	w.AddBucket("999988887777", "eu-central-1", "copies") // another account, another Region
+	w.AddBucket("eu-central-1", "copies") // another Region
 	u := w.User(account, "flowkeeper", false)
 	api := s3.New(s3.Options{Region: region, HTTPClient: w.HTTPClient(), UsePathStyle: true, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider(u.AccessKeyID, u.SecretAccessKey, "")})

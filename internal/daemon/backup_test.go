@@ -27,7 +27,7 @@ const copies = "copies"
 
 // withCopies gives the house a bucket for copies of its state file.
 func (h *house) withCopies() {
-	h.world.AddBucket("999988887777", region, copies)
+	h.world.AddBucket(region, copies)
 	h.daemon.Config.State.Path = filepath.Join(h.t.TempDir(), "flowkeeper", "state.db")
 	h.daemon.Config.State.Backup = "s3://" + copies + "/flowkeeper"
 }

@@ -10,7 +10,7 @@ import (
 
 // operations that change something: they are in the ledger and on the trail,
 // dry runs and refused ones too (aws-facts.md, "A DryRun call is recorded").
-var changing = map[string]bool{"CreateFlowLogs": true, "DeleteFlowLogs": true, "CreateTags": true, "DeleteTags": true, "DeleteVpc": true}
+var changing = map[string]bool{"CreateFlowLogs": true, "DeleteFlowLogs": true, "CreateTags": true}
 
 // reply is what an operation answers: the XML inside its response element,
 // and what its record says beside the request.
@@ -63,10 +63,8 @@ func (w *World) ec2(operation string, form url.Values, c caller) (reply, error) 
 		return w.createFlowLogs(s, form)
 	case "DeleteFlowLogs":
 		return w.deleteFlowLogs(s, form)
-	case "CreateTags", "DeleteTags":
-		return w.changeTags(s, operation, form)
-	case "DeleteVpc":
-		return w.deleteVPC(s, form)
+	case "CreateTags":
+		return w.createTags(s, form)
 	case "DescribeRegions":
 		return w.describeRegions(form)
 	}
@@ -135,8 +133,8 @@ func unsuccessfulXML(items []unsuccessful) string {
 	return b.String()
 }
 
-// changeTags of flow logs.
-func (w *World) changeTags(s *ec2Scope, operation string, form url.Values) (reply, error) {
+// createTags of flow logs.
+func (w *World) createTags(s *ec2Scope, form url.Values) (reply, error) {
 	if err := only(form, "ResourceId.", "Tag.", "DryRun"); err != nil {
 		return reply{}, err
 	}
@@ -156,29 +154,8 @@ func (w *World) changeTags(s *ec2Scope, operation string, form url.Values) (repl
 		if f.Tags == nil {
 			f.Tags = map[string]string{}
 		}
-		for k, v := range tags {
-			if operation == "CreateTags" {
-				f.Tags[k] = v
-			} else {
-				delete(f.Tags, k)
-			}
-		}
+		maps.Copy(f.Tags, tags)
 	}
-	return reply{xml: "<return>true</return>", response: map[string]any{"_return": true}}, nil
-}
-
-func (w *World) deleteVPC(s *ec2Scope, form url.Values) (reply, error) {
-	if err := only(form, "VpcId", "DryRun"); err != nil {
-		return reply{}, err
-	}
-	id := form.Get("VpcId")
-	if !s.resources[id] {
-		return reply{}, refusal("InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", id)
-	}
-	if err := dryRun(form); err != nil {
-		return reply{}, err
-	}
-	w.removeResource(s, id)
 	return reply{xml: "<return>true</return>", response: map[string]any{"_return": true}}, nil
 }
 

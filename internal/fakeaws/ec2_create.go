@@ -257,8 +257,6 @@ func (w *World) obstacle(s *ec2Scope, f FlowLog) (code, message string) {
 		return "400", "LogDestination: " + destination + " is undeliverable"
 	case f.DeliverLogsPermissionARN != "" && !w.exists[f.DeliverLogsPermissionARN]:
 		return "400", "Unable to assume given IAM role"
-	case w.limit > 0 && len(s.byResource[f.ResourceID]) >= w.limit:
-		return "FlowLogsLimitExceeded", "the limit of flow logs per resource is reached"
 	}
 	for _, other := range s.byResource[f.ResourceID] {
 		if !w.twins && other.LogDestination == f.LogDestination && other.LogGroupName == f.LogGroupName {

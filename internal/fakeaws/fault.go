@@ -83,20 +83,6 @@ func (w *World) AllowDuplicates(on bool) {
 	w.twins = on
 }
 
-// KeepFlowLogs makes flow logs outlive their resource.
-func (w *World) KeepFlowLogs(on bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.keep = on
-}
-
-// LimitFlowLogs sets how many flow logs one resource may have; 0: any number.
-func (w *World) LimitFlowLogs(n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.limit = n
-}
-
 // Deny refuses an operation to a user, named as at User; "*" is everybody.
 func (w *World) Deny(user, operation string) { w.permit(user, operation, true) }
 

@@ -112,9 +112,6 @@ func request(operation string, form url.Values) map[string]any {
 			plant(tree, strings.Split(k, "."), form.Get(k))
 		}
 	}
-	if operation == "DeleteVpc" {
-		return map[string]any{"vpcId": form.Get("VpcId")}
-	}
 	return map[string]any{operation + "Request": fold(tree)}
 }
 

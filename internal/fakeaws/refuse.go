@@ -22,13 +22,6 @@ func (w *World) RefuseKey(accessKeyID, code, message string) {
 	w.refusedKeys[accessKeyID] = &refusedKey{code: code, message: message}
 }
 
-// TakeKey ends RefuseKey.
-func (w *World) TakeKey(accessKeyID string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.refusedKeys, accessKeyID)
-}
-
 // RefusedCalls counts the calls that came with an access key since RefuseKey.
 func (w *World) RefusedCalls(accessKeyID string) int {
 	w.mu.Lock()

@@ -30,14 +30,6 @@ type s3Error struct {
 
 func (e *s3Error) Error() string { return e.code + ": " + e.message }
 
-func s3InvalidArgument(message string) *s3Error {
-	return &s3Error{code: "InvalidArgument", message: message, status: http.StatusBadRequest}
-}
-
-func s3Conflict(code, message string) *s3Error {
-	return &s3Error{code: code, message: message, status: http.StatusConflict}
-}
-
 func errS3NotImplemented(what string) *s3Error {
 	return &s3Error{code: "NotImplemented", message: what + " is not implemented by this fake", status: http.StatusNotImplemented}
 }

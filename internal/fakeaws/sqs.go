@@ -68,8 +68,6 @@ func (s *sqsService) operation(name string) sqsOperation {
 		return sqsCall(s.getQueueAttributes)
 	case "SetQueueAttributes":
 		return sqsCall(s.setQueueAttributes)
-	case "ListQueues":
-		return sqsCall(s.listQueues)
 	case "PurgeQueue":
 		return sqsCall(s.purgeQueue)
 	case "DeleteQueue":
@@ -86,8 +84,6 @@ func (s *sqsService) operation(name string) sqsOperation {
 		return sqsCall(s.deleteMessageBatch)
 	case "ChangeMessageVisibility":
 		return sqsCall(s.changeMessageVisibility)
-	case "ChangeMessageVisibilityBatch":
-		return sqsCall(s.changeMessageVisibilityBatch)
 	}
 	return nil
 }

@@ -38,17 +38,6 @@ func (s *sqsService) deleteMessageBatch(req sqsRequest, in *batchInput[deleteEnt
 	})
 }
 
-type changeEntry struct {
-	batchID
-	visibilityEntry
-}
-
-func (s *sqsService) changeMessageVisibilityBatch(req sqsRequest, in *batchInput[changeEntry]) (any, error) {
-	return runBatch(s, req, in, func(q *queue, e changeEntry) (any, error) {
-		return e.batchID, s.changeVisibility(q, e.visibilityEntry)
-	})
-}
-
 type sendBatchEntry struct {
 	batchID
 	sendEntry

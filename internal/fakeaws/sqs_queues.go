@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"container/list"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -259,43 +258,4 @@ func (s *sqsService) deleteQueue(req sqsRequest, in *queueURLInput) (any, error)
 	delete(s.queues, q.arn)
 	s.deleted[q.arn] = s.now()
 	return nil, nil
-}
-
-type listQueuesInput struct {
-	QueueNamePrefix string
-	MaxResults      *int
-	NextToken       string
-}
-
-type listQueuesOutput struct {
-	QueueUrls []string `json:",omitempty"`
-	NextToken string   `json:",omitempty"`
-}
-
-// listQueues pages only if MaxResults is given, as AWS does; a token is the
-// name of the last queue of the page before.
-func (s *sqsService) listQueues(req sqsRequest, in *listQueuesInput) (any, error) {
-	max, err := bounded("MaxResults", in.MaxResults, 1, 1000, 1000)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out listQueuesOutput
-	last := ""
-	for _, arn := range slices.Sorted(maps.Keys(s.queues)) {
-		q := s.queues[arn]
-		if q.account != req.caller.Account || q.region != req.caller.Region ||
-			!strings.HasPrefix(q.name, in.QueueNamePrefix) || q.name <= in.NextToken {
-			continue
-		}
-		if len(out.QueueUrls) == max {
-			if in.MaxResults != nil {
-				out.NextToken = last
-			}
-			break
-		}
-		out.QueueUrls, last = append(out.QueueUrls, q.url(req.http.Host)), q.name
-	}
-	return out, nil
 }

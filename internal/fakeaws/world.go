@@ -51,8 +51,6 @@ type World struct {
 	delay    time.Duration   // of eventual consistency
 	pageSize int             // 0: as AWS allows
 	twins    bool            // FlowLogAlreadyExists is off
-	keep     bool            // flow logs outlive their resource
-	limit    int             // flow logs per resource; 0: none
 	ledger   []Call
 	asked    map[Asked]bool
 	lastID   uint64
@@ -139,14 +137,8 @@ func (w *World) AddResource(account, region, id string) {
 func (w *World) RemoveResource(account, region, id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.removeResource(w.scope(account, region), id)
-}
-
-func (w *World) removeResource(s *ec2Scope, id string) {
+	s := w.scope(account, region)
 	delete(s.resources, id)
-	if w.keep {
-		return
-	}
 	for _, f := range slices.Clone(s.byResource[id]) {
 		s.remove(f, w.now())
 	}
@@ -160,9 +152,6 @@ func (w *World) RemoveDestination(arn string) { w.set(arn, false) }
 
 // AddDeliveryRole makes a role that delivery can assume.
 func (w *World) AddDeliveryRole(arn string) { w.set(arn, true) }
-
-// RemoveDeliveryRole deletes it.
-func (w *World) RemoveDeliveryRole(arn string) { w.set(arn, false) }
 
 func (w *World) set(arn string, there bool) {
 	w.mu.Lock()

@@ -79,7 +79,7 @@ func everyService(t *testing.T, cfg aws.Config, api interface {
 func stage() (w *fakeaws.World, queue string) {
 	w = world()
 	queue, _ = w.CreateQueue(ours, "eu-west-1", "flowkeeper", nil)
-	w.AddBucket(ours, "eu-west-1", "copies")
+	w.AddBucket("eu-west-1", "copies")
 	w.CreateTopic(ours, "eu-west-1", "alerts")
 	return w, queue
 }

@@ -51,7 +51,7 @@ func (b *fakeBackend) logGroup(_ *testing.T, e *env, name string) {
 }
 
 func (b *fakeBackend) bucket(_ *testing.T, e *env, name string) {
-	b.world.AddBucket(e.account, region, name)
+	b.world.AddBucket(region, name)
 	b.world.AddDestination("arn:aws:s3:::" + name)
 }
 

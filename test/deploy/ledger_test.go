@@ -105,7 +105,7 @@ func newPlay(t *testing.T) *play {
 	url, queue := w.CreateQueue(own, region, "flowkeeper", nil)
 	p.queue, p.topic = queue, w.CreateTopic(own, region, "flow-log-alerts")
 	w.TrailTo(queue)
-	w.AddBucket(own, region, stateBucket)
+	w.AddBucket(region, stateBucket)
 	w.AddRole("arn:aws:iam::"+other+":role/flowkeeper", external)
 	for _, account := range []string{own, other} {
 		for _, r := range []string{region, "us-east-1"} {
