@@ -88,7 +88,7 @@ func TestNothingForeignIsOverwritten(t *testing.T) {
 	if err := b.save(t, "of new", "new", true); !errors.Is(err, ErrForeign) {
 		t.Errorf("overwritten: %v", err)
 	}
-	w.Fail("GET", 1, "AccessDenied", 403)
+	w.Fail("GetObject", 1, "AccessDenied", 403)
 	if err := b.save(t, "of new", "new", true); !errors.Is(err, ErrRefused) {
 		t.Errorf("unreadable, and overwritten: %v", err)
 	}
@@ -104,11 +104,11 @@ func TestNothingForeignIsOverwritten(t *testing.T) {
 func TestLoadTellsWhy(t *testing.T) {
 	t.Parallel()
 	w, b := place(t)
-	w.Fail("GET", 1, "AccessDenied", 403)
+	w.Fail("GetObject", 1, "AccessDenied", 403)
 	if _, err := b.load(t); !errors.Is(err, ErrRefused) {
 		t.Error(err)
 	}
-	w.Fail("GET", 1, "InternalError", 500)
+	w.Fail("GetObject", 1, "InternalError", 500)
 	if _, err := b.load(t); err == nil || errors.Is(err, ErrNone) || errors.Is(err, ErrRefused) {
 		t.Error(err)
 	}

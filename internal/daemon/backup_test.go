@@ -283,7 +283,7 @@ func TestACopyThatCannotBeReadIsLeftAlone(t *testing.T) {
 	h.await("a copy", func() bool { return h.latestCopy() != "" })
 	h.lose()
 	before := h.latestCopy()
-	h.world.Fail("GET", 1000, "AccessDenied", 403)
+	h.world.Fail("GetObject", 1000, "AccessDenied", 403)
 	h.again()
 	h.await("people to be told", func() bool {
 		for _, a := range h.pager.of(alert.Pipeline) {

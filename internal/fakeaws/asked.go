@@ -3,7 +3,6 @@ package fakeaws
 import (
 	"cmp"
 	"maps"
-	"net/http"
 	"slices"
 )
 
@@ -28,11 +27,8 @@ func (w *World) Asked() []Asked {
 }
 
 // ask notes a call. The caller holds w.mu.
-func (w *World) ask(r *http.Request, service, operation string, c caller) {
-	if service == "s3" {
-		operation = cmp.Or(r.URL.Query().Get("x-id"), operation) // what the SDK calls it
-	}
+func (w *World) ask(q *Request) {
 	if len(w.asked) < mostAsked {
-		w.asked[Asked{c.ARN, service, operation}] = true
+		w.asked[Asked{q.ARN, q.Service, q.Operation}] = true
 	}
 }

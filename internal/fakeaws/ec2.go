@@ -20,16 +20,23 @@ type reply struct {
 	ids      []string
 }
 
-// serveEC2 answers one EC2 call.
-func (w *World) serveEC2(out http.ResponseWriter, operation string, form url.Values, c caller) {
+// ec2Service is EC2 as its own form of the query protocol shows it.
+type ec2Service struct {
+	Query
+	w *World
+}
+
+// Answer implements Service.
+func (s ec2Service) Answer(out http.ResponseWriter, q *Request) error {
+	w := s.w
 	w.mu.Lock()
-	rep, err := w.ec2(operation, form, c)
+	rep, err := w.ec2(q)
 	w.lastID++
 	id := requestID(w.lastID)
 	var body string
-	if changing[operation] {
-		w.note(operation, form, c, rep, err)
-		body = w.record(operation, form, c, id, rep, err)
+	if changing[q.Operation] {
+		w.note(q, rep, err)
+		body = w.record(q, id, rep, err)
 	}
 	w.mu.Unlock()
 	if body != "" {
@@ -37,27 +44,29 @@ func (w *World) serveEC2(out http.ResponseWriter, operation string, form url.Val
 			panic("fakeaws: the trail's queue is gone: " + err.Error())
 		}
 	}
-	if err != nil {
-		writeQueryError(out, "ec2", err)
-		return
+	if err == nil {
+		writeXML(out, http.StatusOK, `<%[1]sResponse xmlns="%[2]s"><requestId>%[3]s</requestId>%[4]s</%[1]sResponse>`, q.Operation, s.Namespace, id, rep.xml)
 	}
-	out.Header().Set("Content-Type", "text/xml;charset=UTF-8")
-	fmt.Fprintf(out, `<%[1]sResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>%[2]s</requestId>%[3]s</%[1]sResponse>`, operation, id, rep.xml)
+	return err
+}
+
+// Refuse implements Service.
+func (ec2Service) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
+	writeXML(out, e.Status, `<Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error></Errors><RequestID>fake</RequestID></Response>`, Escape(e.Code), Escape(e.Message))
 }
 
 func requestID(n uint64) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n) }
 
-func (w *World) ec2(operation string, form url.Values, c caller) (reply, error) {
-	if w.isDenied(c, operation) {
-		return reply{}, &ec2Error{"UnauthorizedOperation", "You are not authorized to perform this operation. User: " + c.ARN +
-			" is not authorized to perform: ec2:" + operation, http.StatusForbidden}
+func (w *World) ec2(q *Request) (reply, error) {
+	if w.isDenied(q.Caller, q.Operation) {
+		return reply{}, unauthorized(q.Caller, "ec2:"+q.Operation)
 	}
-	s := w.scope(c.Account, c.Region)
-	switch operation {
+	s, form := w.scope(q.Account, q.Region), q.Form
+	switch q.Operation {
 	case "DescribeFlowLogs":
 		return w.describeFlowLogs(s, form)
 	case "CreateFlowLogs":
-		if err := w.parts(c, form); err != nil {
+		if err := w.parts(q); err != nil {
 			return reply{}, err
 		}
 		return w.createFlowLogs(s, form)
@@ -68,14 +77,19 @@ func (w *World) ec2(operation string, form url.Values, c caller) (reply, error) 
 	case "DescribeRegions":
 		return w.describeRegions(form)
 	}
-	return reply{}, refusal("InvalidAction", "The action %s is not valid for this web service.", operation)
+	return reply{}, Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
+}
+
+func unauthorized(c Caller, action string) *Error {
+	return Errorf("UnauthorizedOperation", "You are not authorized to perform this operation. User: %s is not authorized to perform: %s", c.ARN, action).
+		WithStatus(http.StatusForbidden)
 }
 
 // note writes the ledger.
-func (w *World) note(operation string, form url.Values, c caller, rep reply, err error) {
-	call := Call{Time: w.now(), Operation: operation, Account: c.Account, Region: c.Region, ARN: c.ARN, Form: form, IDs: rep.ids, DryRun: form.Get("DryRun") == "true"}
-	if e, ok := err.(*ec2Error); ok {
-		call.Code = e.code
+func (w *World) note(q *Request, rep reply, err error) {
+	call := Call{Time: w.now(), Operation: q.Operation, Account: q.Account, Region: q.Region, ARN: q.ARN, Form: q.Form, IDs: rep.ids, DryRun: q.Form.Get("DryRun") == "true"}
+	if err != nil {
+		call.Code = asError(err).Code
 	}
 	w.ledger = append(w.ledger, call)
 }
@@ -83,7 +97,7 @@ func (w *World) note(operation string, form url.Values, c caller, rep reply, err
 // dryRun ends a call that only asks whether it would be allowed.
 func dryRun(form url.Values) error {
 	if form.Get("DryRun") == "true" {
-		return &ec2Error{"DryRunOperation", "Request would have succeeded, but DryRun flag is set.", http.StatusPreconditionFailed}
+		return Errorf("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").WithStatus(http.StatusPreconditionFailed)
 	}
 	return nil
 }
@@ -95,10 +109,10 @@ func (w *World) deleteFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
 	}
 	ids := numbered(form, "FlowLogId")
 	if len(ids) == 0 {
-		return reply{}, refusal("MissingParameter", "The request must contain the parameter FlowLogId")
+		return reply{}, Errorf("MissingParameter", "The request must contain the parameter FlowLogId")
 	}
 	if len(ids) > 1000 {
-		return reply{}, refusal("InvalidParameterValue", "at most 1000 flow log IDs")
+		return reply{}, Errorf("InvalidParameterValue", "at most 1000 flow log IDs")
 	}
 	if err := dryRun(form); err != nil {
 		return reply{}, err
@@ -115,7 +129,7 @@ func (w *World) deleteFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
 		gone = append(gone, id)
 	}
 	if len(gone) == 0 && len(ids) == 1 {
-		return reply{}, refusal(failed[0].code, "%s", failed[0].message)
+		return reply{}, Errorf(failed[0].code, "%s", failed[0].message)
 	}
 	return reply{xml: unsuccessfulXML(failed), response: map[string]any{"unsuccessful": unsuccessfulJSON(failed)}, ids: gone}, nil
 }
@@ -127,7 +141,7 @@ func unsuccessfulXML(items []unsuccessful) string {
 	var b strings.Builder
 	b.WriteString("<unsuccessful>")
 	for _, u := range items {
-		fmt.Fprintf(&b, "<item><error><code>%s</code><message>%s</message></error><resourceId>%s</resourceId></item>", escape(u.code), escape(u.message), escape(u.resource))
+		fmt.Fprintf(&b, "<item><error><code>%s</code><message>%s</message></error><resourceId>%s</resourceId></item>", Escape(u.code), Escape(u.message), Escape(u.resource))
 	}
 	b.WriteString("</unsuccessful>")
 	return b.String()
@@ -148,7 +162,7 @@ func (w *World) createTags(s *ec2Scope, form url.Values) (reply, error) {
 	for _, id := range numbered(form, "ResourceId") {
 		f := s.byID[id]
 		if f == nil {
-			return reply{}, refusal("InvalidID", "The ID '%s' is not valid", id)
+			return reply{}, Errorf("InvalidID", "The ID '%s' is not valid", id)
 		}
 		f.Tags = maps.Clone(f.Tags)
 		if f.Tags == nil {
@@ -166,7 +180,7 @@ func (w *World) describeRegions(form url.Values) (reply, error) {
 	var b strings.Builder
 	b.WriteString("<regionInfo>")
 	for _, r := range w.regions {
-		fmt.Fprintf(&b, "<item><regionName>%[1]s</regionName><regionEndpoint>ec2.%[1]s.amazonaws.com</regionEndpoint><optInStatus>opt-in-not-required</optInStatus></item>", escape(r))
+		fmt.Fprintf(&b, "<item><regionName>%[1]s</regionName><regionEndpoint>ec2.%[1]s.amazonaws.com</regionEndpoint><optInStatus>opt-in-not-required</optInStatus></item>", Escape(r))
 	}
 	b.WriteString("</regionInfo>")
 	return reply{xml: b.String()}, nil

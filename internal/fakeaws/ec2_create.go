@@ -39,7 +39,7 @@ func (w *World) createFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
 		return reply{}, err
 	}
 	if len(form.Get("ClientToken")) > 64 {
-		return reply{}, refusal("InvalidParameterValue", "the client token is longer than 64 characters")
+		return reply{}, Errorf("InvalidParameterValue", "the client token is longer than 64 characters")
 	}
 	if err := dryRun(form); err != nil {
 		return reply{}, err
@@ -68,7 +68,7 @@ func (s *ec2Scope) repeated(form url.Values) (ids []string, done bool, err error
 		return nil, false, nil
 	}
 	if t.parameters != parameters(form) {
-		return nil, false, refusal("IdempotentParameterMismatch", "The client token has been used with other parameters")
+		return nil, false, Errorf("IdempotentParameterMismatch", "The client token has been used with other parameters")
 	}
 	return t.ids, true, nil
 }
@@ -82,7 +82,7 @@ func parameters(form url.Values) string {
 
 func created(token string, ids []string, failed []unsuccessful) reply {
 	var b strings.Builder
-	fmt.Fprintf(&b, "<clientToken>%s</clientToken><flowLogIdSet>", escape(token))
+	fmt.Fprintf(&b, "<clientToken>%s</clientToken><flowLogIdSet>", Escape(token))
 	for _, id := range ids {
 		fmt.Fprintf(&b, "<item>%s</item>", id)
 	}
@@ -117,7 +117,7 @@ func parseCreate(form url.Values) (f FlowLog, err error) {
 	}
 	for _, t := range structures(form, "TagSpecification") {
 		if t.Get("ResourceType") != "vpc-flow-log" {
-			return f, refusal("InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", t.Get("ResourceType"))
+			return f, Errorf("InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", t.Get("ResourceType"))
 		}
 		f.Tags = tagsOf(t)
 	}
@@ -129,22 +129,22 @@ func (f *FlowLog) checkTraffic(form url.Values) error {
 	if v := form.Get("MaxAggregationInterval"); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil || n != 60 && n != 600 {
-			return refusal("InvalidParameter", "Invalid Flow Log Max Aggregation Interval")
+			return Errorf("InvalidParameter", "Invalid Flow Log Max Aggregation Interval")
 		}
 		f.MaxAggregationInterval = n
 	}
 	if strings.HasPrefix(form.Get("ResourceType"), "TransitGateway") {
 		if f.TrafficType != "" {
-			return refusal("InvalidParameter", "TrafficType is not supported for transit gateways")
+			return Errorf("InvalidParameter", "TrafficType is not supported for transit gateways")
 		}
 		if form.Get("MaxAggregationInterval") != "" && f.MaxAggregationInterval != 60 {
-			return refusal("InvalidParameter", "MaxAggregationInterval must be 60 for transit gateways")
+			return Errorf("InvalidParameter", "MaxAggregationInterval must be 60 for transit gateways")
 		}
 		f.MaxAggregationInterval = 60
 		return nil
 	}
 	if !slices.Contains([]string{"ALL", "ACCEPT", "REJECT"}, f.TrafficType) {
-		return refusal("InvalidParameter", "TrafficType must be one of ALL, ACCEPT, REJECT")
+		return Errorf("InvalidParameter", "TrafficType must be one of ALL, ACCEPT, REJECT")
 	}
 	return nil
 }
@@ -152,20 +152,20 @@ func (f *FlowLog) checkTraffic(form url.Values) error {
 // checkDestination: exactly one destination, that fits its type.
 func (f *FlowLog) checkDestination(form url.Values) error {
 	if f.LogGroupName != "" && f.LogDestination != "" {
-		return refusal("InvalidParameter", "Please only provide LogGroupName or only provide LogDestination.")
+		return Errorf("InvalidParameter", "Please only provide LogGroupName or only provide LogDestination.")
 	}
 	prefix := map[string]string{"cloud-watch-logs": "arn:aws:logs:", "s3": "arn:aws:s3:::", "kinesis-data-firehose": "arn:aws:firehose:"}[f.LogDestinationType]
 	switch {
 	case prefix == "":
-		return refusal("InvalidParameter", "Invalid LogDestinationType: %s", f.LogDestinationType)
+		return Errorf("InvalidParameter", "Invalid LogDestinationType: %s", f.LogDestinationType)
 	case f.LogDestination == "" && (f.LogGroupName == "" || f.LogDestinationType != "cloud-watch-logs"):
-		return refusal("InvalidParameter", "LogDestination can't be empty.")
+		return Errorf("InvalidParameter", "LogDestination can't be empty.")
 	case f.LogDestination != "" && (!strings.HasPrefix(f.LogDestination, prefix) || strings.HasSuffix(f.LogDestination, ":*")):
-		return refusal("InvalidParameter", "LogDestination: %s is not a valid destination for %s", f.LogDestination, f.LogDestinationType)
+		return Errorf("InvalidParameter", "LogDestination: %s is not a valid destination for %s", f.LogDestination, f.LogDestinationType)
 	case f.LogDestinationType == "cloud-watch-logs" && f.DeliverLogsPermissionARN == "":
-		return refusal("InvalidParameter", "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs.")
+		return Errorf("InvalidParameter", "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs.")
 	case f.LogDestinationType == "s3" && f.DeliverLogsPermissionARN != "":
-		return refusal("InvalidParameter", "DeliverLogsPermissionArn is not applicable for s3.")
+		return Errorf("InvalidParameter", "DeliverLogsPermissionArn is not applicable for s3.")
 	}
 	return f.checkOptions(form)
 }
@@ -178,7 +178,7 @@ func (f *FlowLog) checkOptions(form url.Values) error {
 	}
 	if f.LogDestinationType != "s3" {
 		if given {
-			return refusal("InvalidParameter", "DestinationOptions are only supported for s3.")
+			return Errorf("InvalidParameter", "DestinationOptions are only supported for s3.")
 		}
 		return nil
 	}
@@ -187,7 +187,7 @@ func (f *FlowLog) checkOptions(form url.Values) error {
 		f.FileFormat = "plain-text"
 	}
 	if f.FileFormat != "plain-text" && f.FileFormat != "parquet" {
-		return refusal("InvalidParameter", "FileFormat must be plain-text or parquet")
+		return Errorf("InvalidParameter", "FileFormat must be plain-text or parquet")
 	}
 	f.HiveCompatiblePartitions = form.Get("DestinationOptions.HiveCompatiblePartitions") == "true"
 	f.PerHourPartition = form.Get("DestinationOptions.PerHourPartition") == "true"
@@ -201,11 +201,11 @@ func checkResources(kind string, ids []string) error {
 		most = 25
 	}
 	if len(ids) == 0 || len(ids) > most {
-		return refusal("InvalidParameterValue", "1 to %d resources a call", most)
+		return Errorf("InvalidParameterValue", "1 to %d resources a call", most)
 	}
 	for _, id := range ids {
 		if got := kindOf(id); got.name != kind {
-			return refusal("InvalidParameterValue", "Invalid resource ID %s for ResourceType %s", id, kind)
+			return Errorf("InvalidParameterValue", "Invalid resource ID %s for ResourceType %s", id, kind)
 		}
 	}
 	return nil
@@ -225,7 +225,7 @@ func kindOf(id string) (k struct{ name, prefix, missing string }) {
 func (w *World) createEach(s *ec2Scope, proto FlowLog, resources []string) (ids []string, failed []unsuccessful, err error) {
 	for _, id := range resources {
 		if !s.resources[id] {
-			return nil, nil, refusal(kindOf(id).missing, "The %s ID '%s' does not exist", strings.ToLower(kindOf(id).name), id)
+			return nil, nil, Errorf(kindOf(id).missing, "The %s ID '%s' does not exist", strings.ToLower(kindOf(id).name), id)
 		}
 	}
 	for _, id := range resources {
@@ -251,7 +251,7 @@ func (w *World) obstacle(s *ec2Scope, f FlowLog) (code, message string) {
 	}
 	bucket, _, _ := strings.Cut(destination, "/")
 	switch {
-	case f.LogDestinationType == "s3" && !w.exists[bucket] && !w.s3.hasBucket(strings.TrimPrefix(bucket, "arn:aws:s3:::")):
+	case f.LogDestinationType == "s3" && !w.exists[bucket]:
 		return "400", "LogDestination: " + strings.TrimPrefix(bucket, "arn:aws:s3:::") + " does not exist"
 	case f.LogDestinationType == "kinesis-data-firehose" && !w.exists[destination]:
 		return "400", "LogDestination: " + destination + " is undeliverable"

@@ -22,7 +22,7 @@ func (w *World) describeFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
 	if v := form.Get("MaxResults"); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > mostPerPage {
-			return reply{}, refusal("InvalidParameterValue", "MaxResults must be between 1 and %d", mostPerPage)
+			return reply{}, Errorf("InvalidParameterValue", "MaxResults must be between 1 and %d", mostPerPage)
 		}
 		size = n
 	}
@@ -33,7 +33,7 @@ func (w *World) describeFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
 	if v := form.Get("NextToken"); v != "" {
 		n, err := strconv.ParseUint(strings.TrimPrefix(v, "page-"), 16, 64)
 		if err != nil {
-			return reply{}, refusal("InvalidNextToken", "the token is not valid")
+			return reply{}, Errorf("InvalidNextToken", "the token is not valid")
 		}
 		after = n
 	}
@@ -80,7 +80,7 @@ func filters(form url.Values) (func(*flowLog) bool, error) {
 	for _, f := range structures(form, "Filter") {
 		name, values := f.Get("Name"), numbered(f, "Value")
 		if len(values) > 200 {
-			return nil, refusal("FilterLimitExceeded", "at most 200 values of one filter")
+			return nil, Errorf("FilterLimitExceeded", "at most 200 values of one filter")
 		}
 		field, ok := map[string]func(*flowLog) string{
 			"resource-id":          func(f *flowLog) string { return f.ResourceID },
@@ -100,7 +100,7 @@ func filters(form url.Values) (func(*flowLog) bool, error) {
 				return slices.ContainsFunc(values, func(k string) bool { _, has := f.Tags[k]; return has })
 			})
 		default:
-			return nil, refusal("InvalidParameterValue", "The filter '%s' is invalid", name)
+			return nil, Errorf("InvalidParameterValue", "The filter '%s' is invalid", name)
 		}
 	}
 	return func(f *flowLog) bool {
@@ -151,7 +151,7 @@ func (w *World) page(from []*flowLog, match func(*flowLog) bool, after uint64, s
 func (f *flowLog) write(b *strings.Builder) {
 	field := func(name, value string) {
 		if value != "" {
-			b.WriteString("<" + name + ">" + escape(value) + "</" + name + ">")
+			b.WriteString("<" + name + ">" + Escape(value) + "</" + name + ">")
 		}
 	}
 	b.WriteString("<item>")
@@ -194,7 +194,7 @@ func (f *flowLog) write(b *strings.Builder) {
 	}
 	b.WriteString("<tagSet>")
 	for _, k := range slices.Sorted(maps.Keys(f.Tags)) {
-		b.WriteString("<item><key>" + escape(k) + "</key><value>" + escape(f.Tags[k]) + "</value></item>")
+		b.WriteString("<item><key>" + Escape(k) + "</key><value>" + Escape(f.Tags[k]) + "</value></item>")
 	}
 	b.WriteString("</tagSet></item>")
 }

@@ -17,7 +17,7 @@ func only(form url.Values, allowed ...string) error {
 		case nested && slices.Contains(allowed, head+"."):
 		case !nested && slices.Contains(allowed, name):
 		default:
-			return refusal("UnknownParameter", "The parameter %s is not recognized", name)
+			return Errorf("UnknownParameter", "The parameter %s is not recognized", name)
 		}
 	}
 	return nil
@@ -65,11 +65,11 @@ func tagsOf(form url.Values) map[string]string {
 func checkTags(tags map[string]string) error {
 	for k := range tags {
 		if strings.HasPrefix(k, "aws:") {
-			return refusal("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+			return Errorf("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
 		}
 	}
 	if len(tags) > 50 {
-		return refusal("TagLimitExceeded", "The maximum number of tags has been reached")
+		return Errorf("TagLimitExceeded", "The maximum number of tags has been reached")
 	}
 	return nil
 }

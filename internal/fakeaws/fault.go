@@ -12,7 +12,6 @@ type fault struct {
 	left      int
 	code      string // empty: the answer is lost after the effect
 	status    int
-	message   string // empty: "injected"
 }
 
 // Fail makes the next n calls of an operation fail with a code and an HTTP
@@ -95,34 +94,40 @@ func (w *World) permit(user, operation string, denied bool) {
 	w.denied[user+"/"+operation] = denied
 }
 
-func (w *World) isDenied(c caller, operation string) bool {
+func (w *World) isDenied(c Caller, operation string) bool {
 	return w.denied[c.Name+"/"+operation] || w.denied["*/"+operation]
 }
 
-// next is the fault that a call meets, if any.
-func (w *World) next(r *http.Request, service, operation string, c caller) (f fault, lost bool) {
+// next is the fault that a call meets, if any; lost: its answer does not
+// arrive.
+func (w *World) next(q *Request) (lost bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ask(r, service, operation, c)
+	w.ask(q)
 	for n := range w.faults {
-		if q := &w.faults[n]; q.operation == operation && q.left > 0 {
-			q.left--
-			return *q, q.code == ""
+		if f := &w.faults[n]; f.operation == q.Operation && f.left > 0 {
+			f.left--
+			if f.code == "" {
+				return true, nil
+			}
+			return false, injected(f.code, f.status)
 		}
 	}
-	if w.chaos == nil || w.spared[c.Name] || service != "ec2" && service != "sqs" && service != "sns" {
-		return fault{}, false
+	if w.chaos == nil || w.spared[q.Name] || q.Service != "ec2" && q.Service != "sqs" && q.Service != "sns" {
+		return false, nil
 	}
 	switch r := w.chaos.Float64(); {
 	case r < w.odds.Throttled:
-		return fault{code: "RequestLimitExceeded", status: http.StatusServiceUnavailable}, false
+		return false, injected("RequestLimitExceeded", http.StatusServiceUnavailable)
 	case r < w.odds.Throttled+w.odds.Failed:
-		return fault{code: "InternalError", status: http.StatusInternalServerError}, false
+		return false, injected("InternalError", http.StatusInternalServerError)
 	case r < w.odds.Throttled+w.odds.Failed+w.odds.Lost:
-		return fault{}, true
+		return true, nil
 	}
-	return fault{}, false
+	return false, nil
 }
+
+func injected(code string, status int) *Error { return Errorf(code, "injected").WithStatus(status) }
 
 func (w *World) pauseFor() time.Duration {
 	w.mu.Lock()

@@ -1,22 +1,13 @@
 package fakeaws
 
 import (
+	"cmp"
 	"context"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/aws/smithy-go"
 )
-
-// Request is a call that is about to be answered.
-type Request struct {
-	Service   string // as its signature names it: ec2, sqs, sts, …
-	Operation string
-	Region    string
-	ARN       string     // of the caller
-	Form      url.Values // of EC2 and STS; nil for others
-}
 
 // Refusal is what a call meets instead of its effect; its zero value lets the
 // call through.
@@ -33,7 +24,7 @@ type Refusal struct {
 // is refused by a policy of the organization, throttled for hours, or hangs.
 // f is called with no lock of the world held, and must not keep the form. nil:
 // calls meet nothing.
-func (w *World) Meet(f func(Request) Refusal) {
+func (w *World) Meet(f func(*Request) Refusal) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.meets = f
@@ -48,14 +39,21 @@ func (w *World) PassDeadlines(pass func(time.Duration)) {
 	w.passes = pass
 }
 
-func (w *World) meet(q Request) Refusal {
+func (w *World) meet(q *Request) error {
 	w.mu.Lock()
 	f := w.meets
 	w.mu.Unlock()
 	if f == nil {
-		return Refusal{}
+		return nil
 	}
-	return f(q)
+	m := f(q)
+	if m.Hangs {
+		w.hang(q.HTTP)
+	}
+	if m.Code == "" {
+		return nil
+	}
+	return &Error{Code: m.Code, Message: cmp.Or(m.Message, "injected"), Status: cmp.Or(m.Status, http.StatusBadRequest)}
 }
 
 // hung is the panic of a call in this process that hangs, with what its client

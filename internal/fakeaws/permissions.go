@@ -1,7 +1,6 @@
 package fakeaws
 
 import (
-	"net/http"
 	"net/url"
 	"strings"
 )
@@ -52,7 +51,8 @@ var permissions = []permission{
 
 // parts refuses a create for what it does beside, if that is denied. The caller
 // holds w.mu.
-func (w *World) parts(c caller, form url.Values) error {
+func (w *World) parts(q *Request) error {
+	c, form := q.Caller, q.Form
 	for _, p := range permissions {
 		if !p.asked(form) || p.role != "" && w.linked[c.Account+"/"+p.role] {
 			continue
@@ -62,8 +62,7 @@ func (w *World) parts(c caller, form url.Values) error {
 			w.asked[Asked{c.ARN, service, name}] = true
 		}
 		if w.isDenied(c, name) || w.isDenied(c, p.action) {
-			return &ec2Error{"UnauthorizedOperation", "You are not authorized to perform this operation. User: " + c.ARN +
-				" is not authorized to perform: " + p.action, http.StatusForbidden}
+			return unauthorized(c, p.action)
 		}
 	}
 	return nil

@@ -48,17 +48,17 @@ func (w *World) emit(body string) error {
 }
 
 // record is the event of one call, or nothing if the trail does not want it.
-func (w *World) record(operation string, form url.Values, c caller, requestID string, rep reply, err error) string {
+func (w *World) record(q *Request, requestID string, rep reply, err error) string {
 	t := &w.trail
-	if t.to == nil || t.muted || len(t.events) > 0 && !slices.Contains(t.events, operation) {
+	if t.to == nil || t.muted || len(t.events) > 0 && !slices.Contains(t.events, q.Operation) {
 		return ""
 	}
 	t.count++
 	id := fmt.Sprintf("%08x-0000-4000-9000-%012x", t.count, t.count)
 	b, merr := json.Marshal(map[string]any{
-		"version": "0", "id": id, "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "account": c.Account,
-		"time": w.now().UTC().Format(time.RFC3339), "region": c.Region, "resources": []string{},
-		"detail": w.cloudTrail(id, operation, form, c, requestID, rep, err),
+		"version": "0", "id": id, "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "account": q.Account,
+		"time": w.now().UTC().Format(time.RFC3339), "region": q.Region, "resources": []string{},
+		"detail": w.cloudTrail(id, q, requestID, rep, err),
 	})
 	if merr != nil {
 		panic("fakeaws: a record is plain JSON: " + merr.Error())
@@ -68,24 +68,25 @@ func (w *World) record(operation string, form url.Values, c caller, requestID st
 
 // cloudTrail is the record as aws-facts.md, "CloudTrail records of flow-log
 // calls", has it.
-func (w *World) cloudTrail(id, operation string, form url.Values, c caller, requestID string, rep reply, err error) map[string]any {
+func (w *World) cloudTrail(id string, q *Request, requestID string, rep reply, err error) map[string]any {
 	r := map[string]any{
-		"eventVersion": "1.10", "eventTime": w.now().UTC().Format(time.RFC3339), "eventSource": "ec2.amazonaws.com", "eventName": operation,
-		"awsRegion": c.Region, "recipientAccountId": c.Account, "eventID": id, "requestID": requestID, "readOnly": false, "eventType": "AwsApiCall",
-		"managementEvent": true, "eventCategory": "Management", "sourceIPAddress": c.SourceIP, "userAgent": c.UserAgent,
-		"userIdentity": identity(c), "requestParameters": request(operation, form),
+		"eventVersion": "1.10", "eventTime": w.now().UTC().Format(time.RFC3339), "eventSource": "ec2.amazonaws.com", "eventName": q.Operation,
+		"awsRegion": q.Region, "recipientAccountId": q.Account, "eventID": id, "requestID": requestID, "readOnly": false, "eventType": "AwsApiCall",
+		"managementEvent": true, "eventCategory": "Management", "sourceIPAddress": q.SourceIP, "userAgent": q.UserAgent,
+		"userIdentity": identity(q.Caller), "requestParameters": request(q.Operation, q.Form),
 	}
-	if e, ok := err.(*ec2Error); ok {
-		r["errorCode"], r["errorMessage"], r["responseElements"] = "Client."+e.code, e.message, nil
+	if err != nil {
+		e := asError(err)
+		r["errorCode"], r["errorMessage"], r["responseElements"] = "Client."+e.Code, e.Message, nil
 		return r
 	}
 	response := maps.Clone(rep.response)
 	response["xmlns"], response["requestId"] = "http://ec2.amazonaws.com/doc/2016-11-15/", requestID
-	r["responseElements"] = map[string]any{operation + "Response": response}
+	r["responseElements"] = map[string]any{q.Operation + "Response": response}
 	return r
 }
 
-func identity(c caller) map[string]any {
+func identity(c Caller) map[string]any {
 	id := map[string]any{"type": c.Type, "principalId": c.UserID, "arn": c.ARN, "accountId": c.Account, "accessKeyId": c.AccessKeyID}
 	if c.Type == "IAMUser" {
 		id["userName"] = c.Name

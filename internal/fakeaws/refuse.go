@@ -1,12 +1,5 @@
 package fakeaws
 
-import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"net/http"
-)
-
 // refusedKey is an access key that AWS does not take any more.
 type refusedKey struct {
 	code, message string
@@ -46,25 +39,4 @@ func (w *World) RevokeSessions(roleARN string) (keys []string) {
 		}
 	}
 	return keys
-}
-
-// writeError writes an error in the protocol of the service.
-func writeError(rw http.ResponseWriter, service string, err error) {
-	var e *ec2Error
-	if !errors.As(err, &e) {
-		writeQueryError(rw, service, err)
-		return
-	}
-	switch service {
-	case "sqs":
-		rw.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		rw.WriteHeader(e.status)
-		json.NewEncoder(rw).Encode(map[string]string{"__type": "com.amazonaws.sqs#" + e.code, "message": e.message}) //nolint:errcheck // the client is gone: nobody to tell
-	case "s3":
-		rw.Header().Set("Content-Type", "application/xml")
-		rw.WriteHeader(e.status)
-		fmt.Fprintf(rw, `<Error><Code>%s</Code><Message>%s</Message></Error>`, escape(e.code), escape(e.message))
-	default:
-		writeQueryError(rw, service, err)
-	}
 }

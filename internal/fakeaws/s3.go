@@ -1,19 +1,28 @@
 package fakeaws
 
 import (
+	"bytes"
+	"cmp"
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// s3Service is S3's REST interface, path style and virtual-host style, for
-// whole objects without versions.
+// s3Service is S3's REST interface to whole objects without versions, path
+// style and virtual-host style. Accounts share all buckets: bucket policies are
+// not faked. A bucket answers in its own Region only.
 type s3Service struct {
 	now func() time.Time
 
-	mu      sync.Mutex
+	mu      sync.Mutex         // guards what follows
 	buckets map[string]*bucket // by name: one namespace for all accounts
 }
 
@@ -34,99 +43,10 @@ func newS3(now func() time.Time) *s3Service {
 	return &s3Service{now: now, buckets: map[string]*bucket{}}
 }
 
-// serve answers one signed request. Accounts share everything: bucket
-// policies are not faked, but the Region of a bucket is minded.
-func (s *s3Service) serve(w http.ResponseWriter, r *http.Request, c caller) {
-	if err := s.perform(w, r, c); err != nil {
-		writeS3Error(w, r, err)
-	}
-}
-
-func (s *s3Service) perform(w http.ResponseWriter, r *http.Request, c caller) error {
-	if err := onlyImplemented(r); err != nil {
-		return err
-	}
-	name, key := bucketAndKey(r)
-	if key == "" {
-		return errS3NotImplemented(r.Method + " on a bucket")
-	}
-	switch r.Method {
-	case http.MethodPut:
-		return s.putObject(w, r, c, name, key)
-	case http.MethodGet, http.MethodHead:
-		return s.getObject(w, r, c, name, key)
-	}
-	return errS3NotImplemented(r.Method + " on an object")
-}
-
-// bucketAndKey reads the bucket off the host (BUCKET.s3.REGION.…,
-// BUCKET.localhost) or else off the path's first element.
-func bucketAndKey(r *http.Request) (name, key string) {
-	path := strings.TrimPrefix(r.URL.Path, "/")
-	if name := hostBucket(r.Host); name != "" {
-		return name, path
-	}
-	name, key, _ = strings.Cut(path, "/")
-	return name, key
-}
-
-func hostBucket(hostport string) string {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	if name, _, ok := strings.Cut(host, ".s3."); ok {
-		return name
-	}
-	name, ok := strings.CutSuffix(host, ".localhost")
-	if !ok {
-		return ""
-	}
-	return name
-}
-
-// onlyImplemented refuses what would change the meaning of a request and is
-// not faked, as S3 itself does with what it lacks.
-func onlyImplemented(r *http.Request) error {
-	for name := range r.URL.Query() {
-		if name != "x-id" { // which operation it is, as the SDK says
-			return errS3NotImplemented("the query parameter " + name)
-		}
-	}
-	for _, name := range []string{"Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "X-Amz-Copy-Source"} {
-		if v := r.Header.Get(name); v != "" && (name != "If-None-Match" || r.Method != http.MethodPut || v != "*") {
-			return errS3NotImplemented("the header " + name)
-		}
-	}
-	return nil
-}
-
-// bucketAt finds a bucket; the endpoint of another Region redirects.
-func (s *s3Service) bucketAt(name string, c caller) (*bucket, error) {
-	b := s.buckets[name]
-	if b == nil {
-		return nil, &s3Error{code: "NoSuchBucket", message: "The specified bucket does not exist", status: http.StatusNotFound}
-	}
-	if b.region != c.Region {
-		return nil, &s3Error{
-			code:    "PermanentRedirect",
-			message: "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.",
-			status:  http.StatusMovedPermanently, region: b.region,
-		}
-	}
-	return b, nil
-}
-
-// hasBucket says whether the bucket exists, in whatever Region.
-func (s *s3Service) hasBucket(name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buckets[name] != nil
-}
-
-// AddBucket makes an empty bucket without a request; one of that name is
-// kept.
+// AddBucket makes an empty bucket without a request, to which flow logs can
+// deliver; one of that name is kept.
 func (w *World) AddBucket(region, name string) {
+	w.AddDestination("arn:aws:s3:::" + name)
 	s := w.s3
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +62,146 @@ func (w *World) Object(bucketName, key string) (body []byte, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if b := s.buckets[bucketName]; b != nil && b.objects[key] != nil {
-		return append([]byte(nil), b.objects[key].body...), true
+		return bytes.Clone(b.objects[key].body), true
 	}
 	return nil, false
+}
+
+// Parse implements Service. The SDK says which operation it means, but for
+// HeadObject.
+func (s *s3Service) Parse(q *Request) error {
+	q.Operation = cmp.Or(q.HTTP.URL.Query().Get("x-id"), q.HTTP.Method)
+	return nil
+}
+
+// Refuse implements Service. HEAD gets the status alone, as from S3.
+func (s *s3Service) Refuse(out http.ResponseWriter, q *Request, e *Error) {
+	out.Header().Set("Content-Type", "application/xml")
+	out.WriteHeader(e.Status)
+	if q.HTTP.Method != http.MethodHead {
+		fmt.Fprintf(out, `<Error><Code>%s</Code><Message>%s</Message></Error>`, Escape(e.Code), Escape(e.Message))
+	}
+}
+
+// Answer implements Service.
+func (s *s3Service) Answer(out http.ResponseWriter, q *Request) error {
+	r := q.HTTP
+	if err := onlyImplemented(r); err != nil {
+		return err
+	}
+	name, key := bucketAndKey(r)
+	switch {
+	case key == "":
+		return notImplemented(r.Method + " on a bucket")
+	case r.Method == http.MethodPut:
+		return s.put(out, q, name, key)
+	case r.Method == http.MethodGet, r.Method == http.MethodHead:
+		return s.get(out, q, name, key)
+	}
+	return notImplemented(r.Method + " on an object")
+}
+
+// bucketAndKey reads the bucket off the host (BUCKET.s3.REGION.…,
+// BUCKET.localhost) or else off the path's first element.
+func bucketAndKey(r *http.Request) (name, key string) {
+	path := strings.TrimPrefix(r.URL.Path, "/")
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if name, _, ok := strings.Cut(host, ".s3."); ok {
+		return name, path
+	}
+	if name, ok := strings.CutSuffix(host, ".localhost"); ok {
+		return name, path
+	}
+	name, key, _ = strings.Cut(path, "/")
+	return name, key
+}
+
+// onlyImplemented refuses what would change the meaning of a request and is
+// not faked, as S3 itself does with what it lacks.
+func onlyImplemented(r *http.Request) error {
+	for name := range r.URL.Query() {
+		if name != "x-id" {
+			return notImplemented("the query parameter " + name)
+		}
+	}
+	for _, name := range []string{"Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "X-Amz-Copy-Source"} {
+		if v := r.Header.Get(name); v != "" && (name != "If-None-Match" || r.Method != http.MethodPut || v != "*") {
+			return notImplemented("the header " + name)
+		}
+	}
+	return nil
+}
+
+func notImplemented(what string) error {
+	return Errorf("NotImplemented", "%s is not implemented by this fake", what).WithStatus(http.StatusNotImplemented)
+}
+
+// bucketAt finds a bucket; the endpoint of another Region redirects. The caller
+// holds s.mu.
+func (s *s3Service) bucketAt(out http.ResponseWriter, region, name string) (*bucket, error) {
+	b := s.buckets[name]
+	if b == nil {
+		return nil, Errorf("NoSuchBucket", "The specified bucket does not exist").WithStatus(http.StatusNotFound)
+	}
+	if b.region != region {
+		out.Header().Set("X-Amz-Bucket-Region", b.region)
+		return nil, Errorf("PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.").
+			WithStatus(http.StatusMovedPermanently)
+	}
+	return b, nil
+}
+
+func (s *s3Service) put(out http.ResponseWriter, q *Request, name, key string) error {
+	if len(key) > 1024 {
+		return Errorf("KeyTooLongError", "Your key is too long")
+	}
+	body, err := readUpload(q.HTTP)
+	if err != nil {
+		return err
+	}
+	sum := md5.Sum(body)
+	if want := q.HTTP.Header.Get("Content-Md5"); want != "" && want != base64.StdEncoding.EncodeToString(sum[:]) {
+		return badDigest("Content-MD5")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucketAt(out, q.Region, name)
+	if err != nil {
+		return err
+	}
+	if q.HTTP.Header.Get("If-None-Match") == "*" && b.objects[key] != nil {
+		return Errorf("PreconditionFailed", "At least one of the pre-conditions you specified did not hold").WithStatus(http.StatusPreconditionFailed)
+	}
+	o := &object{body: body, etag: `"` + hex.EncodeToString(sum[:]) + `"`, modified: s.now(), headers: keptHeaders(q.HTTP)}
+	b.objects[key] = o
+	out.Header().Set("ETag", o.etag)
+	return nil
+}
+
+// get answers GET, and HEAD without the body.
+func (s *s3Service) get(out http.ResponseWriter, q *Request, name, key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucketAt(out, q.Region, name)
+	if err != nil {
+		return err
+	}
+	o := b.objects[key]
+	if o == nil {
+		return Errorf("NoSuchKey", "The specified key does not exist.").WithStatus(http.StatusNotFound)
+	}
+	maps.Copy(out.Header(), o.headers)
+	if q.HTTP.Header.Get("X-Amz-Checksum-Mode") != "ENABLED" {
+		maps.DeleteFunc(out.Header(), func(name string, _ []string) bool { return isChecksum(name) })
+	}
+	out.Header().Set("ETag", o.etag)
+	out.Header().Set("Last-Modified", o.modified.UTC().Format(http.TimeFormat))
+	out.Header().Set("Content-Length", strconv.Itoa(len(o.body)))
+	if q.HTTP.Method == http.MethodGet {
+		out.Write(o.body) //nolint:errcheck // the client is gone: nobody to tell
+	}
+	return nil
 }

@@ -1,7 +1,9 @@
 package fakeaws
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -17,6 +19,7 @@ const maxNotificationBytes = 256 << 10
 // snsService is SNS as the query protocol shows it: standard topics with
 // queues of the same world as subscribers.
 type snsService struct {
+	Query
 	now    func() time.Time
 	queues *sqsService
 
@@ -45,85 +48,84 @@ type Notification struct {
 }
 
 func newSNS(now func() time.Time, q *sqsService) *snsService {
-	return &snsService{now: now, queues: q, topics: map[string]*topic{}}
+	return &snsService{Query: Query{"http://sns.amazonaws.com/doc/2010-03-31/"}, now: now, queues: q, topics: map[string]*topic{}}
 }
 
-// serve answers one signed request.
-func (s *snsService) serve(w http.ResponseWriter, r *http.Request, c caller) {
-	out, err := s.perform(r, c)
-	writeSNS(w, out, err)
-}
-
-func (s *snsService) perform(r *http.Request, c caller) (any, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, snsInvalid("the request body is not a form: %v", err)
+// Answer implements Service.
+func (s *snsService) Answer(out http.ResponseWriter, q *Request) error {
+	do := map[string]func(*Request) (string, error){"CreateTopic": s.createTopic, "Subscribe": s.subscribe, "Publish": s.publish}[q.Operation]
+	if do == nil {
+		return Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
 	}
-	form := r.PostForm
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch action := form.Get("Action"); action {
-	case "CreateTopic":
-		return s.createTopic(form, c)
-	case "Subscribe":
-		return s.subscribe(form, c)
-	case "Publish":
-		return s.publish(form, c)
-	default:
-		return nil, &snsError{"InvalidAction", "The action " + action + " is not valid for this web service.", http.StatusBadRequest}
+	result, err := do(q)
+	if err == nil {
+		s.Write(out, q.Operation, result)
 	}
+	return err
 }
 
-func (s *snsService) createTopic(form url.Values, c caller) (any, error) {
-	if err := onlyParameters(form, "Name"); err != nil {
-		return nil, err
+func element(name, text string) string { return "<" + name + ">" + Escape(text) + "</" + name + ">" }
+
+func (s *snsService) createTopic(q *Request) (string, error) {
+	if err := onlyParameters(q.Form, "Name"); err != nil {
+		return "", err
 	}
-	name := form.Get("Name")
+	name := q.Form.Get("Name")
 	if !nameLike(name, 256) {
-		return nil, snsInvalid("Topic Name")
+		return "", snsInvalid("Topic Name")
 	}
-	arn := fmt.Sprintf("arn:aws:sns:%s:%s:%s", c.Region, c.Account, name)
+	return element("TopicArn", s.ensureTopic(q.Account, q.Region, name)), nil
+}
+
+// ensureTopic makes a topic, or keeps the one of that name. The caller holds
+// s.mu.
+func (s *snsService) ensureTopic(account, region, name string) (arn string) {
+	arn = fmt.Sprintf("arn:aws:sns:%s:%s:%s", region, account, name)
 	if s.topics[arn] == nil {
-		s.topics[arn] = &topic{arn: arn, region: c.Region}
+		s.topics[arn] = &topic{arn: arn, region: region}
 	}
-	return createTopicResponse{TopicArn: arn}, nil
+	return arn
 }
 
 // topicAt finds the topic that an ARN names; the endpoint of another Region
 // refuses the ARN itself.
-func (s *snsService) topicAt(arn string, c caller) (*topic, error) {
+func (s *snsService) topicAt(arn, region string) (*topic, error) {
 	parts := strings.Split(arn, ":")
-	if len(parts) != 6 || parts[2] != "sns" || parts[3] != c.Region {
+	if len(parts) != 6 || parts[2] != "sns" || parts[3] != region {
 		return nil, snsInvalid("TopicArn")
 	}
 	t := s.topics[arn]
 	if t == nil {
-		return nil, &snsError{"NotFound", "Topic does not exist", http.StatusNotFound}
+		return nil, Errorf("NotFound", "Topic does not exist").WithStatus(http.StatusNotFound)
 	}
 	return t, nil
 }
 
 // subscribe makes queues subscribers at once: AWS needs no confirmation
 // where topic and queue have one owner.
-func (s *snsService) subscribe(form url.Values, c caller) (any, error) {
+func (s *snsService) subscribe(q *Request) (string, error) {
+	form := q.Form
 	if err := onlyParameters(form, "TopicArn", "Protocol", "Endpoint", "ReturnSubscriptionArn", "Attributes."); err != nil {
-		return nil, err
+		return "", err
 	}
-	t, err := s.topicAt(form.Get("TopicArn"), c)
+	t, err := s.topicAt(form.Get("TopicArn"), q.Region)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if form.Get("Protocol") != "sqs" {
-		return nil, snsInvalid("Protocol %s: this world has subscribers of the protocol sqs only", form.Get("Protocol"))
+		return "", snsInvalid("Protocol %s: this world has subscribers of the protocol sqs only", form.Get("Protocol"))
 	}
 	endpoint := form.Get("Endpoint")
 	if !strings.HasPrefix(endpoint, "arn:aws:sqs:") {
-		return nil, snsInvalid("SQS endpoint ARN")
+		return "", snsInvalid("SQS endpoint ARN")
 	}
 	raw, err := rawDelivery(form)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	return subscribeResponse{SubscriptionArn: s.subscriptionOf(t, endpoint, raw)}, nil
+	return element("SubscriptionArn", s.subscriptionOf(t, endpoint, raw)), nil
 }
 
 // subscriptionOf is the ARN of the queue's subscription, which is made if
@@ -153,20 +155,21 @@ func rawDelivery(form url.Values) (bool, error) {
 	return value == "true", nil
 }
 
-func (s *snsService) publish(form url.Values, c caller) (any, error) {
+func (s *snsService) publish(q *Request) (string, error) {
+	form := q.Form
 	if err := onlyParameters(form, "TopicArn", "TargetArn", "Message", "Subject"); err != nil {
-		return nil, err
+		return "", err
 	}
-	t, err := s.topicAt(cmp.Or(form.Get("TopicArn"), form.Get("TargetArn")), c)
+	t, err := s.topicAt(cmp.Or(form.Get("TopicArn"), form.Get("TargetArn")), q.Region)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if err := checkNotification(form); err != nil {
-		return nil, err
+		return "", err
 	}
 	n := Notification{ID: s.nextID(), Subject: form.Get("Subject"), Message: form.Get("Message"), Time: s.now()}
 	t.published = append(t.published, n)
-	return publishResponse{MessageId: n.ID}, s.deliver(t, n)
+	return element("MessageId", n.ID), s.deliver(t, n)
 }
 
 func checkNotification(form url.Values) error {
@@ -214,11 +217,7 @@ func (w *World) CreateTopic(account, region, name string) (arn string) {
 	s := w.sns
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	arn = fmt.Sprintf("arn:aws:sns:%s:%s:%s", region, account, name)
-	if s.topics[arn] == nil {
-		s.topics[arn] = &topic{arn: arn, region: region}
-	}
-	return arn
+	return s.ensureTopic(account, region, name)
 }
 
 // Published is what was published to the topic so far, oldest first.
@@ -230,4 +229,56 @@ func (w *World) Published(topicARN string) []Notification {
 		return slices.Clone(t.published)
 	}
 	return nil
+}
+
+func snsInvalid(format string, args ...any) error {
+	return Errorf("InvalidParameter", "Invalid parameter: "+format, args...)
+}
+
+// onlyParameters refuses a parameter that the action does not have, or that
+// this fake does not implement: a client must not believe that it took
+// effect. A name that ends in a dot allows everything below it.
+func onlyParameters(form url.Values, allowed ...string) error {
+	allowed = append(allowed, "Action", "Version")
+	for name := range form {
+		if prefix, _, dotted := strings.Cut(name, "."); dotted && slices.Contains(allowed, prefix+".") {
+			continue
+		}
+		if !slices.Contains(allowed, name) {
+			return snsInvalid("%s is not implemented by this fake", name)
+		}
+	}
+	return nil
+}
+
+// snsEnvelope is what a queue without raw delivery gets, in AWS's order of
+// fields (aws-facts.md, "How records reach a queue").
+type snsEnvelope struct {
+	Type             string
+	MessageId        string
+	TopicArn         string
+	Subject          string `json:",omitempty"`
+	Message          string
+	Timestamp        string
+	SignatureVersion string
+	Signature        string
+	SigningCertURL   string
+	UnsubscribeURL   string
+}
+
+// envelopeOf wraps a notification. The signature is not one: nothing here
+// has a key that a receiver could check it with.
+func envelopeOf(t *topic, n Notification) (string, error) {
+	host := "https://sns." + t.region + ".amazonaws.com/"
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(snsEnvelope{
+		Type: "Notification", MessageId: n.ID, TopicArn: t.arn, Subject: n.Subject, Message: n.Message,
+		Timestamp:        n.Time.UTC().Format("2006-01-02T15:04:05.000Z"),
+		SignatureVersion: "1", Signature: "bm90IGEgc2lnbmF0dXJl",
+		SigningCertURL: host + "SimpleNotificationService-fake.pem",
+		UnsubscribeURL: host + "?Action=Unsubscribe&SubscriptionArn=" + t.arn,
+	})
+	return strings.TrimSuffix(body.String(), "\n"), err
 }

@@ -3,6 +3,7 @@ package fakeaws
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -25,37 +26,31 @@ func newSQS(now func() time.Time) *sqsService {
 	return &sqsService{now: now, queues: map[string]*queue{}, deleted: map[string]time.Time{}}
 }
 
-// sqsRequest is what every operation knows beside its own input.
-type sqsRequest struct {
-	http   *http.Request
-	caller caller
-}
-
 // sqsOperation decodes the body, does the operation, and returns what to
 // encode (nil: an empty body).
-type sqsOperation func(req sqsRequest, body []byte) (any, error)
+type sqsOperation func(q *Request, body []byte) (any, error)
 
-// serve answers one signed request. A request whose context ended while it
-// waited for messages is not answered: nobody listens any more.
-func (s *sqsService) serve(w http.ResponseWriter, r *http.Request, c caller) {
-	name, _ := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
-	out, err := s.perform(name, sqsRequest{http: r, caller: c})
-	if r.Context().Err() != nil {
-		return
-	}
-	writeSQS(w, out, err)
+// Parse implements Service.
+func (s *sqsService) Parse(q *Request) error {
+	_, q.Operation, _ = strings.Cut(q.HTTP.Header.Get("X-Amz-Target"), ".")
+	return nil
 }
 
-func (s *sqsService) perform(name string, req sqsRequest) (any, error) {
-	operation := s.operation(name)
+// Answer implements Service.
+func (s *sqsService) Answer(out http.ResponseWriter, q *Request) error {
+	operation := s.operation(q.Operation)
 	if operation == nil {
-		return nil, sqsErr("UnknownOperationException", "InvalidAction", "The action %s is not valid for this endpoint.", name)
+		return sqsErr("UnknownOperationException", "InvalidAction", "The action %s is not valid for this endpoint.", q.Operation)
 	}
-	body, err := readSQS(req.http)
+	body, err := io.ReadAll(http.MaxBytesReader(nil, q.HTTP.Body, maxRequest))
 	if err != nil {
-		return nil, err
+		return sqsErr("SerializationException", "MalformedInput", "The request body cannot be read: %v", err)
 	}
-	return operation(req, body)
+	answer, err := operation(q, body)
+	if err == nil && answer != nil {
+		writeJSON(out, http.StatusOK, answer)
+	}
+	return err
 }
 
 func (s *sqsService) operation(name string) sqsOperation {

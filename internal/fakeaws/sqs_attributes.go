@@ -105,11 +105,11 @@ func checkAttribute(name, value string) error {
 	return nil
 }
 
-func badAttribute(name string) *sqsError {
+func badAttribute(name string) *Error {
 	return sqsErr("InvalidAttributeValue", "InvalidAttributeValue", "Invalid value for the parameter %s.", name)
 }
 
-func unknownAttribute(name string) *sqsError {
+func unknownAttribute(name string) *Error {
 	return sqsErr("InvalidAttributeName", "InvalidAttributeName", "Unknown Attribute %s.", name)
 }
 
@@ -140,7 +140,7 @@ func parseRedrive(text string) (redrivePolicy, error) {
 	return redrivePolicy{target: policy.Target, max: max}, nil
 }
 
-func badRedrive(text, reason string) *sqsError {
+func badRedrive(text, reason string) *Error {
 	return invalidParameter("Value %s for parameter RedrivePolicy is invalid. Reason: %s", text, reason)
 }
 

@@ -32,7 +32,7 @@ type deleteEntry struct {
 	receiptEntry
 }
 
-func (s *sqsService) deleteMessageBatch(req sqsRequest, in *batchInput[deleteEntry]) (any, error) {
+func (s *sqsService) deleteMessageBatch(req *Request, in *batchInput[deleteEntry]) (any, error) {
 	return runBatch(s, req, in, func(q *queue, e deleteEntry) (any, error) {
 		return e.batchID, s.acknowledge(q, e.ReceiptHandle)
 	})
@@ -48,7 +48,7 @@ type sentBatchEntry struct {
 	sentMessage
 }
 
-func (s *sqsService) sendMessageBatch(req sqsRequest, in *batchInput[sendBatchEntry]) (any, error) {
+func (s *sqsService) sendMessageBatch(req *Request, in *batchInput[sendBatchEntry]) (any, error) {
 	total := 0
 	for _, e := range in.Entries {
 		total += len(e.MessageBody)
@@ -58,17 +58,17 @@ func (s *sqsService) sendMessageBatch(req sqsRequest, in *batchInput[sendBatchEn
 			"Batch requests cannot be longer than %d bytes. You have sent %d bytes.", maxMessageBytes, total)
 	}
 	return runBatch(s, req, in, func(q *queue, e sendBatchEntry) (any, error) {
-		sent, err := s.accept(q, e.sendEntry, req.caller)
+		sent, err := s.accept(q, e.sendEntry, req.Caller)
 		return sentBatchEntry{e.batchID, sent}, err
 	})
 }
 
 // runBatch checks the batch as a whole, then does each entry: one that is
 // refused does not keep the others from taking effect.
-func runBatch[E interface{ entryID() string }](s *sqsService, req sqsRequest, in *batchInput[E], do func(*queue, E) (any, error)) (any, error) {
+func runBatch[E interface{ entryID() string }](s *sqsService, req *Request, in *batchInput[E], do func(*queue, E) (any, error)) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q, err := s.queueAt(in.QueueUrl, req.caller)
+	q, err := s.queueAt(in.QueueUrl, req.Caller)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +89,8 @@ func runBatch[E interface{ entryID() string }](s *sqsService, req sqsRequest, in
 
 func failedEntry(id string, err error) batchFailed {
 	failed := batchFailed{Id: id, Code: "InternalError", Message: err.Error()}
-	if e := (*sqsError)(nil); errors.As(err, &e) {
-		failed.SenderFault, failed.Code, failed.Message = true, e.code, e.message
+	if e := (*Error)(nil); errors.As(err, &e) {
+		failed.SenderFault, failed.Code, failed.Message = true, e.Code, e.Message
 	}
 	return failed
 }

@@ -19,7 +19,7 @@ const sqsCooldown = time.Minute
 // two elements of the path are account and name; the Region is in the path
 // (/queue/REGION/…), in the host (sqs.REGION.…) or else the caller's. A queue
 // of another Region is refused as AWS's regional endpoints do.
-func (s *sqsService) queueAt(queueURL string, c caller) (*queue, error) {
+func (s *sqsService) queueAt(queueURL string, c Caller) (*queue, error) {
 	if queueURL == "" {
 		return nil, missingParameter("QueueUrl")
 	}
@@ -42,8 +42,8 @@ func (s *sqsService) queueAt(queueURL string, c caller) (*queue, error) {
 	return q, q.admit(c)
 }
 
-func badAddress(queueURL string) *sqsError {
-	return sqsErr("InvalidAddress", "InvalidAddress", "The address %s is not valid for this endpoint.", queueURL).withStatus(http.StatusNotFound)
+func badAddress(queueURL string) *Error {
+	return sqsErr("InvalidAddress", "InvalidAddress", "The address %s is not valid for this endpoint.", queueURL).WithStatus(http.StatusNotFound)
 }
 
 func queueURLRegion(u *url.URL, path []string) string {
@@ -63,12 +63,12 @@ func queueARN(region, account, name string) string {
 
 // admit lets another account in if the queue has a policy at all; which one is
 // not evaluated.
-func (q *queue) admit(c caller) error {
+func (q *queue) admit(c Caller) error {
 	if q.account == c.Account || q.settings.text["Policy"] != "" {
 		return nil
 	}
 	return sqsErr("AccessDeniedException", "AccessDenied",
-		"Access to the resource %s is denied.", q.arn).withStatus(http.StatusForbidden)
+		"Access to the resource %s is denied.", q.arn).WithStatus(http.StatusForbidden)
 }
 
 type createQueueInput struct {
@@ -78,19 +78,19 @@ type createQueueInput struct {
 
 type queueURLOutput struct{ QueueUrl string }
 
-func (s *sqsService) createQueue(req sqsRequest, in *createQueueInput) (any, error) {
+func (s *sqsService) createQueue(req *Request, in *createQueueInput) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	arn := queueARN(req.caller.Region, req.caller.Account, in.QueueName)
+	arn := queueARN(req.Caller.Region, req.Caller.Account, in.QueueName)
 	if at, ok := s.deleted[arn]; ok && s.now().Sub(at) < sqsCooldown {
 		return nil, sqsErr("QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently",
 			"You must wait 60 seconds after deleting a queue before you can create another with the same name.")
 	}
-	q, err := s.ensureQueue(req.caller.Account, req.caller.Region, in.QueueName, in.Attributes)
+	q, err := s.ensureQueue(req.Caller.Account, req.Caller.Region, in.QueueName, in.Attributes)
 	if err != nil {
 		return nil, err
 	}
-	return queueURLOutput{q.url(req.http.Host)}, nil
+	return queueURLOutput{q.url(req.HTTP.Host)}, nil
 }
 
 func (q *queue) url(host string) string {
@@ -156,17 +156,17 @@ type getQueueURLInput struct {
 	QueueOwnerAWSAccountId string
 }
 
-func (s *sqsService) getQueueURL(req sqsRequest, in *getQueueURLInput) (any, error) {
+func (s *sqsService) getQueueURL(req *Request, in *getQueueURLInput) (any, error) {
 	if in.QueueName == "" {
 		return nil, missingParameter("QueueName")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q := s.queues[queueARN(req.caller.Region, cmp.Or(in.QueueOwnerAWSAccountId, req.caller.Account), in.QueueName)]
+	q := s.queues[queueARN(req.Caller.Region, cmp.Or(in.QueueOwnerAWSAccountId, req.Caller.Account), in.QueueName)]
 	if q == nil {
 		return nil, queueDoesNotExist()
 	}
-	return queueURLOutput{q.url(req.http.Host)}, q.admit(req.caller)
+	return queueURLOutput{q.url(req.HTTP.Host)}, q.admit(req.Caller)
 }
 
 type getQueueAttributesInput struct {
@@ -178,10 +178,10 @@ type queueAttributesOutput struct {
 	Attributes map[string]string `json:",omitempty"`
 }
 
-func (s *sqsService) getQueueAttributes(req sqsRequest, in *getQueueAttributesInput) (any, error) {
+func (s *sqsService) getQueueAttributes(req *Request, in *getQueueAttributesInput) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q, err := s.queueAt(in.QueueUrl, req.caller)
+	q, err := s.queueAt(in.QueueUrl, req.Caller)
 	if err != nil {
 		return nil, err
 	}
@@ -207,10 +207,10 @@ type setQueueAttributesInput struct {
 	Attributes map[string]string
 }
 
-func (s *sqsService) setQueueAttributes(req sqsRequest, in *setQueueAttributesInput) (any, error) {
+func (s *sqsService) setQueueAttributes(req *Request, in *setQueueAttributesInput) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q, err := s.queueAt(in.QueueUrl, req.caller)
+	q, err := s.queueAt(in.QueueUrl, req.Caller)
 	if err != nil {
 		return nil, err
 	}
@@ -227,17 +227,17 @@ func (s *sqsService) setQueueAttributes(req sqsRequest, in *setQueueAttributesIn
 
 type queueURLInput struct{ QueueUrl string }
 
-func (s *sqsService) purgeQueue(req sqsRequest, in *queueURLInput) (any, error) {
+func (s *sqsService) purgeQueue(req *Request, in *queueURLInput) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q, err := s.queueAt(in.QueueUrl, req.caller)
+	q, err := s.queueAt(in.QueueUrl, req.Caller)
 	if err != nil {
 		return nil, err
 	}
 	now := s.now()
 	if !q.purged.IsZero() && now.Sub(q.purged) < sqsCooldown {
 		return nil, sqsErr("PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress",
-			"Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name).withStatus(http.StatusForbidden)
+			"Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name).WithStatus(http.StatusForbidden)
 	}
 	q.purged = now
 	for _, m := range q.messages {
@@ -246,10 +246,10 @@ func (s *sqsService) purgeQueue(req sqsRequest, in *queueURLInput) (any, error) 
 	return nil, nil
 }
 
-func (s *sqsService) deleteQueue(req sqsRequest, in *queueURLInput) (any, error) {
+func (s *sqsService) deleteQueue(req *Request, in *queueURLInput) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q, err := s.queueAt(in.QueueUrl, req.caller)
+	q, err := s.queueAt(in.QueueUrl, req.Caller)
 	if err != nil {
 		return nil, err
 	}

@@ -21,10 +21,10 @@ type deleteMessageInput struct {
 	receiptEntry
 }
 
-func (s *sqsService) deleteMessage(req sqsRequest, in *deleteMessageInput) (any, error) {
+func (s *sqsService) deleteMessage(req *Request, in *deleteMessageInput) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q, err := s.queueAt(in.QueueUrl, req.caller)
+	q, err := s.queueAt(in.QueueUrl, req.Caller)
 	if err != nil {
 		return nil, err
 	}
@@ -54,10 +54,10 @@ type changeVisibilityInput struct {
 	visibilityEntry
 }
 
-func (s *sqsService) changeMessageVisibility(req sqsRequest, in *changeVisibilityInput) (any, error) {
+func (s *sqsService) changeMessageVisibility(req *Request, in *changeVisibilityInput) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q, err := s.queueAt(in.QueueUrl, req.caller)
+	q, err := s.queueAt(in.QueueUrl, req.Caller)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (q *queue) byHandle(handle string) (*message, error) {
 	return m, nil
 }
 
-func badHandle(handle string) *sqsError {
+func badHandle(handle string) *Error {
 	return sqsErr("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid",
-		"The input receipt handle %q is not a valid receipt handle.", handle).withStatus(http.StatusNotFound)
+		"The input receipt handle %q is not a valid receipt handle.", handle).WithStatus(http.StatusNotFound)
 }

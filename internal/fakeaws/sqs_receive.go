@@ -39,16 +39,16 @@ type receiveAsk struct {
 	attributes []string
 }
 
-func (s *sqsService) receiveMessage(req sqsRequest, in *receiveMessageInput) (any, error) {
-	ask, err := s.checkReceive(req.caller, in)
+func (s *sqsService) receiveMessage(req *Request, in *receiveMessageInput) (any, error) {
+	ask, err := s.checkReceive(req.Caller, in)
 	if err != nil {
 		return nil, err
 	}
-	messages, err := s.poll(req.http.Context(), ask)
+	messages, err := s.poll(req.HTTP.Context(), ask)
 	return receiveMessageOutput{messages}, err
 }
 
-func (s *sqsService) checkReceive(c caller, in *receiveMessageInput) (receiveAsk, error) {
+func (s *sqsService) checkReceive(c Caller, in *receiveMessageInput) (receiveAsk, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, err := s.queueAt(in.QueueUrl, c)

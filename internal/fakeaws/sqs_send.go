@@ -24,19 +24,19 @@ type sentMessage struct {
 	MD5OfMessageBody string
 }
 
-func (s *sqsService) sendMessage(req sqsRequest, in *sendMessageInput) (any, error) {
+func (s *sqsService) sendMessage(req *Request, in *sendMessageInput) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q, err := s.queueAt(in.QueueUrl, req.caller)
+	q, err := s.queueAt(in.QueueUrl, req.Caller)
 	if err != nil {
 		return nil, err
 	}
-	sent, err := s.accept(q, in.sendEntry, req.caller)
+	sent, err := s.accept(q, in.sendEntry, req.Caller)
 	return sent, err
 }
 
 // accept checks a message and puts it on the queue.
-func (s *sqsService) accept(q *queue, e sendEntry, c caller) (sentMessage, error) {
+func (s *sqsService) accept(q *queue, e sendEntry, c Caller) (sentMessage, error) {
 	if err := checkBody(e.MessageBody, q.settings.maxSize); err != nil {
 		return sentMessage{}, err
 	}
@@ -86,7 +86,7 @@ func checkBody(body string, max int) error {
 	return nil
 }
 
-func invalidContents() *sqsError {
+func invalidContents() *Error {
 	return sqsErr("InvalidMessageContents", "InvalidMessageContents",
 		"Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF")
 }

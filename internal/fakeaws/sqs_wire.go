@@ -2,68 +2,41 @@ package fakeaws
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 )
 
-// maxSQSRequest bounds a request's body: a batch of 1 MiB, escaped in the
-// worst way that JSON allows.
-const maxSQSRequest = 8 << 20
-
-// sqsError is a refusal on the wire: the shape of the JSON protocol, and the
-// older query protocol's code, which clients still see as the error code.
-type sqsError struct {
-	shape   string
-	code    string
-	status  int
-	message string
+// sqsErr is a refusal: its shape in the JSON protocol, and the older query
+// protocol's code, which clients still see as the error code.
+func sqsErr(shape, code, format string, args ...any) *Error {
+	return &Error{shape: shape, Code: code, Status: http.StatusBadRequest, Message: fmt.Sprintf(format, args...)}
 }
 
-func (e *sqsError) Error() string { return e.code + ": " + e.message }
-
-func sqsErr(shape, code, format string, args ...any) *sqsError {
-	return &sqsError{shape: shape, code: code, status: http.StatusBadRequest, message: fmt.Sprintf(format, args...)}
-}
-
-func (e *sqsError) withStatus(status int) *sqsError {
-	e.status = status
-	return e
-}
-
-func invalidParameter(format string, args ...any) *sqsError {
+func invalidParameter(format string, args ...any) *Error {
 	return sqsErr("InvalidParameterValueException", "InvalidParameterValue", format, args...)
 }
 
-func missingParameter(name string) *sqsError {
+func missingParameter(name string) *Error {
 	return sqsErr("MissingRequiredParameterException", "MissingParameter", "The request must contain the parameter %s.", name)
 }
 
-func queueDoesNotExist() *sqsError {
+func queueDoesNotExist() *Error {
 	return sqsErr("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue",
 		"The specified queue does not exist or you do not have access to it.")
 }
 
 // sqsCall makes an operation of a method that takes its decoded input.
-func sqsCall[In any](do func(sqsRequest, *In) (any, error)) sqsOperation {
-	return func(req sqsRequest, body []byte) (any, error) {
+func sqsCall[In any](do func(*Request, *In) (any, error)) sqsOperation {
+	return func(q *Request, body []byte) (any, error) {
 		in := new(In)
 		if err := decodeSQS(body, in); err != nil {
 			return nil, err
 		}
-		return do(req, in)
+		return do(q, in)
 	}
-}
-
-func readSQS(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxSQSRequest))
-	if err != nil {
-		return nil, sqsErr("SerializationException", "MalformedInput", "The request body cannot be read: %v", err)
-	}
-	return body, nil
 }
 
 // decodeSQS refuses members that the operation does not have (or that this
@@ -80,32 +53,22 @@ func decodeSQS(body []byte, in any) error {
 	return nil
 }
 
-func writeSQS(w http.ResponseWriter, out any, err error) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	if err != nil {
-		writeSQSError(w, err)
-		return
+// Refuse implements Service. Only what SQS itself refuses has both names.
+func (s *sqsService) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
+	if e.shape != "" {
+		out.Header().Set("X-Amzn-Query-Error", e.Code+";Sender")
 	}
-	if out == nil {
-		return
-	}
-	body, err := json.Marshal(out)
-	if err != nil {
-		writeSQSError(w, err)
-		return
-	}
-	w.Write(body) //nolint:errcheck // the client is gone: nobody to tell
+	writeJSON(out, e.Status, map[string]string{"__type": "com.amazonaws.sqs#" + cmp.Or(e.shape, e.Code), "message": e.Message})
 }
 
-func writeSQSError(w http.ResponseWriter, err error) {
-	e, fault := (*sqsError)(nil), "Sender"
-	if !errors.As(err, &e) {
-		e, fault = sqsErr("InternalFailure", "InternalError", "%v", err).withStatus(http.StatusInternalServerError), "Receiver"
+func writeJSON(out http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic("fakeaws: an answer is plain JSON: " + err.Error())
 	}
-	w.Header().Set("X-Amzn-Query-Error", e.code+";"+fault)
-	w.WriteHeader(e.status)
-	body, _ := json.Marshal(map[string]string{"__type": "com.amazonaws.sqs#" + e.shape, "message": e.message})
-	w.Write(body) //nolint:errcheck // the client is gone: nobody to tell
+	out.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	out.WriteHeader(status)
+	out.Write(body) //nolint:errcheck // the client is gone: nobody to tell
 }
 
 // bounded gives an optional number's value: the default if it is absent, an

@@ -8,47 +8,46 @@ import (
 	"time"
 )
 
-// serveSTS answers GetCallerIdentity and AssumeRole.
-func (w *World) serveSTS(out http.ResponseWriter, operation string, form url.Values, c caller) {
-	body, err := "", error(nil)
-	switch operation {
-	case "GetCallerIdentity":
-		body = fmt.Sprintf(`<Arn>%s</Arn><UserId>%s</UserId><Account>%s</Account>`, escape(c.ARN), escape(c.UserID), c.Account)
-	case "AssumeRole":
-		body, err = w.assumeRole(form)
-	default:
-		err = refusal("InvalidAction", "The action %s is not valid for this endpoint.", operation)
-	}
-	if err == nil && w.refusedTo(c, operation) {
-		err = &ec2Error{"AccessDenied", "User: " + c.ARN + " is not authorized to perform: sts:" + operation, http.StatusForbidden}
-	}
-	if err != nil {
-		writeQueryError(out, "sts", err)
-		return
-	}
-	out.Header().Set("Content-Type", "text/xml")
-	out.Header().Set("Date", w.now().UTC().Format(http.TimeFormat))
-	fmt.Fprintf(out, `<%[1]sResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><%[1]sResult>%[2]s</%[1]sResult><ResponseMetadata><RequestId>fake</RequestId></ResponseMetadata></%[1]sResponse>`, operation, body)
+// stsService is STS: who calls, and roles to assume.
+type stsService struct {
+	Query
+	w *World
 }
 
-func (w *World) refusedTo(c caller, operation string) bool {
+// Answer implements Service.
+func (s stsService) Answer(out http.ResponseWriter, q *Request) (err error) {
+	w := s.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.isDenied(c, operation)
+	if w.isDenied(q.Caller, q.Operation) {
+		return Errorf("AccessDenied", "User: %s is not authorized to perform: sts:%s", q.ARN, q.Operation).WithStatus(http.StatusForbidden)
+	}
+	var result string
+	switch q.Operation {
+	case "GetCallerIdentity":
+		result = fmt.Sprintf(`<Arn>%s</Arn><UserId>%s</UserId><Account>%s</Account>`, Escape(q.ARN), Escape(q.UserID), q.Account)
+	case "AssumeRole":
+		if result, err = w.assumeRole(q.Form); err != nil {
+			return err
+		}
+	default:
+		return Errorf("InvalidAction", "The action %s is not valid for this endpoint.", q.Operation)
+	}
+	out.Header().Set("Date", w.now().UTC().Format(http.TimeFormat))
+	s.Write(out, q.Operation, result)
+	return nil
 }
 
 func (w *World) assumeRole(form url.Values) (string, error) {
 	arn, session := form.Get("RoleArn"), form.Get("RoleSessionName")
 	part := strings.Split(arn, ":")
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	r, ok := w.roles[arn]
 	if !ok || len(part) != 6 || session == "" || r.externalID != form.Get("ExternalId") {
-		return "", &ec2Error{"AccessDenied", "not authorized to perform: sts:AssumeRole on resource: " + arn, http.StatusForbidden}
+		return "", Errorf("AccessDenied", "not authorized to perform: sts:AssumeRole on resource: %s", arn).WithStatus(http.StatusForbidden)
 	}
 	w.lastID++
 	account, name := part[4], strings.TrimPrefix(part[5], "role/")
-	c := caller{
+	c := Caller{
 		Account: account, AccessKeyID: fmt.Sprintf("ASIA%016d", w.lastID), Type: "AssumedRole", Name: name, SessionIssuer: arn,
 		ARN: fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", account, name, session), UserID: fmt.Sprintf("AROA%016d:%s", w.lastID, session),
 	}
@@ -57,5 +56,5 @@ func (w *World) assumeRole(form url.Values) (string, error) {
 	w.expires[c.AccessKeyID] = end
 	return fmt.Sprintf(`<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken><Expiration>%s</Expiration></Credentials>`+
 		`<AssumedRoleUser><AssumedRoleId>%s</AssumedRoleId><Arn>%s</Arn></AssumedRoleUser>`,
-		c.AccessKeyID, end.UTC().Format(time.RFC3339), escape(c.UserID), escape(c.ARN)), nil
+		c.AccessKeyID, end.UTC().Format(time.RFC3339), Escape(c.UserID), Escape(c.ARN)), nil
 }

@@ -26,14 +26,15 @@ type Options struct {
 // World is one AWS with any number of accounts and Regions. It is safe for
 // concurrent use.
 type World struct {
-	now func() time.Time
-	sqs *sqsService
-	sns *snsService
-	s3  *s3Service
+	now      func() time.Time
+	sqs      *sqsService
+	services map[string]Service // by the name that signatures have
+	sns      *snsService
+	s3       *s3Service
 
 	mu       sync.Mutex // guards everything below
 	latency  time.Duration
-	users    map[string]caller // by access key
+	users    map[string]Caller // by access key
 	expires  map[string]time.Time
 	roles    map[string]role
 	regions  []string
@@ -45,7 +46,7 @@ type World struct {
 	faults   []fault
 	chaos    *rand.Rand
 	odds     Odds
-	meets    func(Request) Refusal
+	meets    func(*Request) Refusal
 	passes   func(time.Duration)
 	spared   map[string]bool // users, by name
 	delay    time.Duration   // of eventual consistency
@@ -65,18 +66,23 @@ func New(o Options) *World {
 		o.Now = time.Now
 	}
 	w := &World{
-		now: o.Now, latency: o.Latency, users: map[string]caller{}, expires: map[string]time.Time{}, roles: map[string]role{},
+		now: o.Now, latency: o.Latency, users: map[string]Caller{}, expires: map[string]time.Time{}, roles: map[string]role{},
 		regions: []string{"eu-west-1", "us-east-1"}, scopes: map[string]*ec2Scope{}, exists: map[string]bool{}, denied: map[string]bool{}, spared: map[string]bool{},
 		asked: map[Asked]bool{}, linked: map[string]bool{}, lifetime: time.Hour, refusedKeys: map[string]*refusedKey{},
 	}
 	w.sqs = newSQS(o.Now)
 	w.sns = newSNS(o.Now, w.sqs)
 	w.s3 = newS3(o.Now)
+	w.services = map[string]Service{
+		"ec2": ec2Service{Query{"http://ec2.amazonaws.com/doc/2016-11-15/"}, w},
+		"sts": stsService{Query{"https://sts.amazonaws.com/doc/2011-06-15/"}, w},
+		"sqs": w.sqs, "sns": w.sns, "s3": w.s3,
+	}
 	return w
 }
 
 // caller is who signed a request.
-type caller struct {
+type Caller struct {
 	Account, Region, AccessKeyID, ARN, Type, Name, SessionIssuer, UserID string
 	MFA                                                                  *bool
 	SourceIP, UserAgent                                                  string
@@ -92,7 +98,7 @@ func (w *World) User(account, name string, mfa bool) Credentials {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lastID++
-	c := caller{
+	c := Caller{
 		Account: account, AccessKeyID: fmt.Sprintf("AKIA%016d", w.lastID), ARN: "arn:aws:iam::" + account + ":user/" + name,
 		Type: "IAMUser", Name: name, UserID: fmt.Sprintf("AIDA%016d", w.lastID), MFA: &mfa,
 	}

@@ -58,7 +58,7 @@ func (p *play) begin() {
 func (p *play) relieve() { delete(p.troubles, p.anywhere().Region) }
 
 // meets is what a call meets; the world asks.
-func (p *play) meets(q fakeaws.Request) fakeaws.Refusal {
+func (p *play) meets(q *fakeaws.Request) fakeaws.Refusal {
 	t := p.troubles[q.Region]
 	if t == nil || q.Service != "ec2" || q.ARN != daemonUser || len(t.operations) > 0 && !slices.Contains(t.operations, q.Operation) {
 		return fakeaws.Refusal{}

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -20,48 +19,12 @@ import (
 // maxObject bounds an upload: this S3 lives in memory.
 const maxObject = 64 << 20
 
-// s3Error is a refusal on the wire.
-type s3Error struct {
-	code    string
-	message string
-	status  int
-	region  string // where the bucket is, for a redirect
+func badDigest(what string) error {
+	return Errorf("BadDigest", "The %s you specified did not match the calculated checksum.", what)
 }
 
-func (e *s3Error) Error() string { return e.code + ": " + e.message }
-
-func errS3NotImplemented(what string) *s3Error {
-	return &s3Error{code: "NotImplemented", message: what + " is not implemented by this fake", status: http.StatusNotImplemented}
-}
-
-func errBadDigest(what string) *s3Error {
-	return &s3Error{code: "BadDigest", message: "The " + what + " you specified did not match the calculated checksum.", status: http.StatusBadRequest}
-}
-
-func errIncompleteBody(err error) *s3Error {
-	return &s3Error{code: "IncompleteBody", message: fmt.Sprintf("The upload cannot be read: %v", err), status: http.StatusBadRequest}
-}
-
-type s3ErrorBody struct {
-	XMLName xml.Name `xml:"Error"`
-	Code    string
-	Message string
-}
-
-// writeS3Error answers HEAD with the status alone, as S3 does.
-func writeS3Error(w http.ResponseWriter, r *http.Request, err error) {
-	e := (*s3Error)(nil)
-	if !errors.As(err, &e) {
-		e = &s3Error{code: "InternalError", message: err.Error(), status: http.StatusInternalServerError}
-	}
-	if e.region != "" {
-		w.Header().Set("X-Amz-Bucket-Region", e.region)
-	}
-	w.Header().Set("Content-Type", "application/xml")
-	w.WriteHeader(e.status)
-	if r.Method != http.MethodHead {
-		xml.NewEncoder(w).Encode(s3ErrorBody{Code: e.code, Message: e.message}) //nolint:errcheck // the client is gone
-	}
+func incompleteBody(err error) error {
+	return Errorf("IncompleteBody", "The upload cannot be read: %v", err)
 }
 
 // readUpload is the object in a PUT, out of its chunks if it comes in some,
@@ -69,17 +32,17 @@ func writeS3Error(w http.ResponseWriter, r *http.Request, err error) {
 func readUpload(r *http.Request) ([]byte, error) {
 	wire, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxObject))
 	if err != nil {
-		return nil, errIncompleteBody(err)
+		return nil, incompleteBody(err)
 	}
 	if !strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-") {
 		return wire, verifyChecksums(wire, r.Header)
 	}
 	body, trailer, err := dechunk(wire)
 	if err != nil {
-		return nil, errIncompleteBody(err)
+		return nil, incompleteBody(err)
 	}
 	if want := r.Header.Get("X-Amz-Decoded-Content-Length"); want != strconv.Itoa(len(body)) {
-		return nil, errIncompleteBody(fmt.Errorf("%s bytes announced, %d came", want, len(body)))
+		return nil, incompleteBody(fmt.Errorf("%s bytes announced, %d came", want, len(body)))
 	}
 	r.Trailer = trailer
 	return body, errors.Join(verifyChecksums(body, r.Header), verifyChecksums(body, trailer))
@@ -126,8 +89,45 @@ func verifyChecksums(body []byte, headers http.Header) error {
 	sha := sha256.Sum256(body)
 	for name, sum := range map[string][]byte{"X-Amz-Checksum-Crc32": crc, "X-Amz-Checksum-Sha256": sha[:]} {
 		if want := headers.Get(name); want != "" && want != base64.StdEncoding.EncodeToString(sum) {
-			return errBadDigest(name)
+			return badDigest(name)
 		}
 	}
 	return nil
+}
+
+// keptHeaders are what GET gives back: the content's description, the
+// writer's metadata, and checksums, which were verified.
+func keptHeaders(r *http.Request) http.Header {
+	kept := http.Header{"Content-Type": {"binary/octet-stream"}}
+	for name, values := range r.Header {
+		switch {
+		case name == "Content-Type", name == "Cache-Control", name == "Content-Disposition", name == "Content-Language",
+			strings.HasPrefix(name, "X-Amz-Meta-"), isChecksum(name):
+			kept[name] = values
+		}
+	}
+	if encoding := contentEncoding(r); encoding != "" {
+		kept.Set("Content-Encoding", encoding)
+	}
+	for name, values := range r.Trailer {
+		if isChecksum(name) {
+			kept[name] = values
+		}
+	}
+	return kept
+}
+
+func isChecksum(header string) bool {
+	return strings.HasPrefix(header, "X-Amz-Checksum-") && header != "X-Amz-Checksum-Mode"
+}
+
+// contentEncoding is the object's own: aws-chunked is the transfer's.
+func contentEncoding(r *http.Request) string {
+	var kept []string
+	for part := range strings.SplitSeq(r.Header.Get("Content-Encoding"), ",") {
+		if part = strings.TrimSpace(part); part != "" && part != "aws-chunked" {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, ",")
 }

@@ -1,0 +1,185 @@
+package fakeaws
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// ServeHTTP answers one request of any of the services. Which one follows
+// from the signature, as it does for AWS.
+func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	q, service, err := w.authenticate(r)
+	if err == nil {
+		if d := w.pauseFor(); d > 0 {
+			wait(r, d)
+		}
+		err = service.Parse(q)
+	}
+	lost := false
+	if err == nil {
+		err = w.meet(q)
+	}
+	if err == nil {
+		lost, err = w.next(q)
+	}
+	out := &buffer{header: http.Header{}, status: http.StatusOK}
+	if err == nil {
+		err = service.Answer(out, q)
+	}
+	if err != nil {
+		service.Refuse(out, q, asError(err))
+	}
+	if lost {
+		panic(http.ErrAbortHandler) // the effect stands, the answer does not arrive
+	}
+	out.copyTo(rw)
+}
+
+func wait(r *http.Request, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.Context().Done():
+	}
+}
+
+// authenticate finds the service and the caller in the SigV4 header. The
+// signature itself is not checked: keys are what tells callers apart.
+func (w *World) authenticate(r *http.Request) (*Request, Service, error) {
+	auth := r.Header.Get("Authorization")
+	_, rest, ok := strings.Cut(auth, "Credential=")
+	scope, _, _ := strings.Cut(rest, ",")
+	part := strings.Split(scope, "/")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !ok || len(part) != 5 || part[4] != "aws4_request" {
+		return &Request{HTTP: r, Service: "ec2"}, w.services["ec2"], Errorf("MissingAuthenticationToken", "Request is missing Authentication Token").WithStatus(http.StatusForbidden)
+	}
+	key, q := part[0], &Request{HTTP: r, Service: part[3]}
+	service := w.services[q.Service]
+	if service == nil {
+		return q, w.services["ec2"], Errorf("UnknownService", "this fake has no service %s", q.Service)
+	}
+	c, known := w.users[key]
+	if !known && accountNumber(key) {
+		c = Caller{Account: key, AccessKeyID: key, ARN: "arn:aws:iam::" + key + ":root", Type: "Root", UserID: key}
+		known = true
+	}
+	if !known {
+		return q, service, Errorf("AuthFailure", "AWS was not able to validate the provided access credentials").WithStatus(http.StatusUnauthorized)
+	}
+	if why := w.refusedKeys[key]; why != nil {
+		why.calls++
+		return q, service, &Error{Code: why.code, Message: why.message, Status: http.StatusForbidden}
+	}
+	if end, ends := w.expires[key]; ends && !w.now().Before(end) {
+		return q, service, Errorf("ExpiredToken", "The security token included in the request is expired")
+	}
+	c.Region, c.UserAgent = part[2], r.Header.Get("User-Agent")
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	c.SourceIP = cmp.Or(host, "198.51.100.7") // in process there is no address: one of those kept for examples
+	q.Caller = c
+	return q, service, nil
+}
+
+// accountNumber: as LocalStack does, a key of twelve digits is the account's
+// root.
+func accountNumber(key string) bool {
+	return len(key) == 12 && strings.Trim(key, "0123456789") == ""
+}
+
+// buffer holds an answer until it is sure that it is sent.
+type buffer struct {
+	header http.Header
+	status int
+	bytes.Buffer
+}
+
+func (b *buffer) Header() http.Header { return b.header }
+func (b *buffer) WriteHeader(s int)   { b.status = s }
+
+func (b *buffer) copyTo(w http.ResponseWriter) {
+	maps.Copy(w.Header(), b.header)
+	w.WriteHeader(b.status)
+	w.Write(b.Bytes()) //nolint:errcheck // the client is gone: nobody to tell
+}
+
+// HTTPClient calls the world in process: no sockets and no goroutines.
+func (w *World) HTTPClient() *http.Client { return &http.Client{Transport: inProcess{w}} }
+
+type inProcess struct{ w *World }
+
+// RoundTrip implements http.RoundTripper.
+func (t inProcess) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	out := &buffer{header: http.Header{}, status: http.StatusOK}
+	in := r.Clone(r.Context())
+	in.Host, in.RequestURI = r.URL.Host, r.URL.RequestURI()
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case hung:
+			resp, err = nil, p.err
+		default:
+			if p != http.ErrAbortHandler {
+				panic(p)
+			}
+			resp, err = nil, io.ErrUnexpectedEOF
+		}
+	}()
+	t.w.ServeHTTP(out, in)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return &http.Response{
+		Status: http.StatusText(out.status), StatusCode: out.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: out.header, Body: io.NopCloser(&out.Buffer), ContentLength: int64(out.Len()), Request: r,
+	}, nil
+}
+
+// largeAnswer and slowest: over loopback the SDK has been seen to lose large
+// answers that come within microseconds (emulators.md), so they take a moment.
+const (
+	largeAnswer = 2 << 10
+	leastTime   = 300 * time.Microsecond
+)
+
+// Listen serves the world on a free port of 127.0.0.1 until stop is called.
+func (w *World) Listen() (url string, stop func() error, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	srv := &http.Server{Handler: unhurried{w}, ReadHeaderTimeout: 10 * time.Second, ErrorLog: nil}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	return "http://" + l.Addr().String(), func() error {
+		err := srv.Close()
+		if serve := <-done; !errors.Is(serve, http.ErrServerClosed) {
+			err = errors.Join(err, serve)
+		}
+		return err
+	}, nil
+}
+
+type unhurried struct{ w *World }
+
+func (u unhurried) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	begun := time.Now()
+	out := &buffer{header: http.Header{}, status: http.StatusOK}
+	u.w.ServeHTTP(out, r)
+	if d := leastTime - time.Since(begun); d > 0 && out.Len() > largeAnswer {
+		wait(r, d)
+	}
+	out.copyTo(rw)
+}

@@ -1,0 +1,115 @@
+package fakeaws
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Request is one call, as its signature and its body state it.
+type Request struct {
+	Caller
+	HTTP      *http.Request
+	Service   string // as the signature names it: ec2, sqs, sts, …
+	Operation string
+	Form      url.Values // the parameters in the query protocol; nil in other protocols
+}
+
+// Service answers the calls of one AWS service in that service's protocol. It
+// is called by many goroutines at a time.
+type Service interface {
+	// Parse sets the request's operation, and its form if the protocol has
+	// one. The body stays readable.
+	Parse(*Request) error
+	// Answer does what the request asks for and writes the answer. If it
+	// returns an error, it has written nothing.
+	Answer(http.ResponseWriter, *Request) error
+	// Refuse writes an error.
+	Refuse(http.ResponseWriter, *Request, *Error)
+}
+
+// Error is why a call is refused.
+type Error struct {
+	Code    string
+	Message string
+	Status  int    // of HTTP
+	shape   string // its name in SQS's JSON protocol; empty: the code
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// Errorf is an error of HTTP status 400.
+func Errorf(code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Status: http.StatusBadRequest}
+}
+
+// WithStatus sets the HTTP status and returns the error.
+func (e *Error) WithStatus(status int) *Error {
+	e.Status = status
+	return e
+}
+
+// asError makes an internal error of what is not an Error.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Code: "InternalError", Message: err.Error(), Status: http.StatusInternalServerError}
+}
+
+// maxRequest bounds a request's body, in bytes: a batch of 1 MiB, escaped in
+// the worst way that JSON allows.
+const maxRequest = 8 << 20
+
+// Query is the protocol of STS and SNS: the request is a form, the answer XML.
+// EC2's differs in what surrounds a result and an error.
+type Query struct {
+	Namespace string // of the answers
+}
+
+// Parse implements Service.
+func (Query) Parse(q *Request) error {
+	body, err := io.ReadAll(io.LimitReader(q.HTTP.Body, maxRequest+1))
+	if err != nil || len(body) > maxRequest {
+		return Errorf("RequestTooLarge", "the request can't be read")
+	}
+	q.HTTP.Body = io.NopCloser(bytes.NewReader(body))
+	if q.Form, err = url.ParseQuery(string(body)); err != nil {
+		return Errorf("MalformedQueryString", "%s", err)
+	}
+	q.Operation = q.Form.Get("Action")
+	return nil
+}
+
+// Refuse implements Service.
+func (p Query) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
+	writeXML(out, e.Status, `<ErrorResponse xmlns="%s"><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>fake</RequestId></ErrorResponse>`,
+		p.Namespace, Escape(e.Code), Escape(e.Message))
+}
+
+// Write writes an answer. result is the XML within the operation's result
+// element.
+func (p Query) Write(out http.ResponseWriter, operation, result string) {
+	writeXML(out, http.StatusOK, `<%[1]sResponse xmlns="%[2]s"><%[1]sResult>%[3]s</%[1]sResult><ResponseMetadata><RequestId>fake</RequestId></ResponseMetadata></%[1]sResponse>`,
+		operation, p.Namespace, result)
+}
+
+func writeXML(out http.ResponseWriter, status int, format string, args ...any) {
+	out.Header().Set("Content-Type", "text/xml;charset=UTF-8")
+	out.WriteHeader(status)
+	fmt.Fprintf(out, format, args...)
+}
+
+// Escape makes a text fit between XML elements.
+func Escape(s string) string {
+	var b strings.Builder
+	xml.EscapeText(&b, []byte(s)) //nolint:errcheck // a strings.Builder takes everything
+	return b.String()
+}
