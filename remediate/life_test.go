@@ -12,6 +12,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -263,9 +264,9 @@ func TestADecoyBlocksUntilItIsGone(t *testing.T) {
 
 func TestI9BlockedHealsByItself(t *testing.T) {
 	t.Parallel()
-	for reason, c := range map[string]struct{ breakIt, mend func(*fakeaws.World) }{
-		remediate.Permission:  {func(w *fakeaws.World) { w.Deny("flowkeeper", "CreateFlowLogs") }, func(w *fakeaws.World) { w.Allow("flowkeeper", "CreateFlowLogs") }},
-		remediate.Destination: {func(w *fakeaws.World) { w.RemoveDestination(bucket) }, func(w *fakeaws.World) { w.AddDestination(bucket) }},
+	for reason, c := range map[string]struct{ breakIt, mend func(*fakeawstest.World) }{
+		remediate.Permission:  {func(w *fakeawstest.World) { w.Deny("flowkeeper", "CreateFlowLogs") }, func(w *fakeawstest.World) { w.Allow("flowkeeper", "CreateFlowLogs") }},
+		remediate.Destination: {func(w *fakeawstest.World) { w.RemoveDestination(bucket) }, func(w *fakeawstest.World) { w.AddDestination(bucket) }},
 	} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -21,7 +22,7 @@ import (
 func TestI4DescribedCreatedDescribed(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := fakeaws.New(fakeaws.Options{})
+		w := fakeawstest.New(fakeawstest.Options{})
 		user := w.User(account, "flowkeeper", true)
 		api := ec2.New(ec2.Options{Region: region, HTTPClient: w.HTTPClient(), RetryMaxAttempts: 1,
 			Credentials: credentials.NewStaticCredentialsProvider(user.AccessKeyID, user.SecretAccessKey, "")})
@@ -66,7 +67,7 @@ func described(t *rapid.T, api *ec2.Client, id string) inventory.FlowLog {
 
 // anyFlowLog draws one of any resource, destination and settings that AWS
 // takes, and makes what it delivers to.
-func anyFlowLog(t *rapid.T, w *fakeaws.World) fakeaws.FlowLog {
+func anyFlowLog(t *rapid.T, w *fakeawstest.World) fakeaws.FlowLog {
 	const role = "arn:aws:iam::111122223333:role/delivery"
 	w.AddDeliveryRole(role)
 	yes := func(name string) bool { return rapid.Bool().Draw(t, name) }

@@ -19,6 +19,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -39,7 +40,7 @@ var scope = inventory.Scope{Account: account, Region: region}
 // and no goroutines of its own: every step happens when the test says so.
 type scene struct {
 	t      *testing.T
-	world  *fakeaws.World
+	world  *fakeawstest.World
 	now    time.Time
 	bubble bool // the time is testing/synctest's
 	path   string
@@ -59,7 +60,7 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "state.db"),
 		policy: remediate.Policy{Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
-	s.world = fakeaws.New(fakeaws.Options{Now: s.clock})
+	s.world = fakeawstest.New(fakeawstest.Options{Now: s.clock})
 	s.world.AddDestination(bucket)
 	user := s.world.User(account, "flowkeeper", true)
 	s.own = user.ARN

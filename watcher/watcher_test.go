@@ -21,7 +21,7 @@ import (
 	"pgregory.net/rapid"
 
 	"flowkeeper/internal/cloudtrail"
-	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/retry"
 )
 
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // queue is a real client on the SQS of the fake.
 type queue struct {
-	world *fakeaws.World
+	world *fakeawstest.World
 	arn   string
 	url   string
 	api   *sqs.Client
@@ -37,7 +37,7 @@ type queue struct {
 
 func newQueue(t testing.TB) *queue {
 	t.Helper()
-	w := fakeaws.New(fakeaws.Options{})
+	w := fakeawstest.New(fakeawstest.Options{})
 	_, arn := w.CreateQueue("111122223333", "eu-west-1", "q", map[string]string{"VisibilityTimeout": "60"})
 	user := w.User("111122223333", "flowkeeper", true)
 	return &queue{world: w, arn: arn, url: "http://aws.test/queue/eu-west-1/111122223333/q",

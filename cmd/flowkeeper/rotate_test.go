@@ -10,7 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 // worlds are the AWS of scripts, by their $WORK.
@@ -41,7 +41,7 @@ func rotate(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || !ok {
 		ts.Fatalf("usage: rotate FILE CALL..., after aws and shared-file")
 	}
-	world := w.(*fakeaws.World)
+	world := w.(*fakeawstest.World)
 	next := world.User(scope.Account, "flowkeeper-rotated", true)
 	writeCredentials(ts, args[0], next.AccessKeyID, next.SecretAccessKey)
 	world.RefuseKey(ts.Getenv("OLD_KEY"), "InvalidClientTokenId", "The security token included in the request is invalid.")
@@ -50,7 +50,7 @@ func rotate(ts *testscript.TestScript, neg bool, args []string) {
 		asked := world.Asked()
 		missing = slices.DeleteFunc(missing, func(call string) bool {
 			service, operation, _ := strings.Cut(call, ":")
-			return slices.Contains(asked, fakeaws.Asked{ARN: next.ARN, Service: service, Operation: operation})
+			return slices.Contains(asked, fakeawstest.Asked{ARN: next.ARN, Service: service, Operation: operation})
 		})
 	}
 	if old := world.RefusedCalls(ts.Getenv("OLD_KEY")); len(missing) > 0 || old > 5 {

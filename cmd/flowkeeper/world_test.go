@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 // sources is the repository: scripts run elsewhere.
@@ -26,7 +27,7 @@ var sources, _ = filepath.Abs(filepath.Join("..", "..")) // fails only where the
 // seeded state file knows, one of them changed, and a new one. fl-000000d4 is not there.
 // `aws OPERATION`: one that denies that operation.
 func fakeAWS(ts *testscript.TestScript, _ bool, args []string) {
-	w := fakeaws.New(fakeaws.Options{})
+	w := fakeawstest.New(fakeawstest.Options{})
 	worlds.Store(ts.Getenv("WORK"), w)
 	for _, operation := range args {
 		w.Fail(operation, 1000, "AccessDenied", http.StatusForbidden)

@@ -10,15 +10,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 const account, region = "111122223333", "eu-west-1"
 
 var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func place(t *testing.T) (*fakeaws.World, *Backup) {
-	w := fakeaws.New(fakeaws.Options{Now: func() time.Time { return day }})
+func place(t *testing.T) (*fakeawstest.World, *Backup) {
+	w := fakeawstest.New(fakeawstest.Options{Now: func() time.Time { return day }})
 	w.AddBucket("eu-central-1", "copies") // another Region
 	u := w.User(account, "flowkeeper", false)
 	api := s3.New(s3.Options{Region: region, HTTPClient: w.HTTPClient(), UsePathStyle: true, RetryMaxAttempts: 1,

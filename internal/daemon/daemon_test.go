@@ -25,6 +25,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -42,7 +43,7 @@ const (
 // house is a daemon on a fake AWS, in this process.
 type house struct {
 	t        *testing.T
-	world    *fakeaws.World
+	world    *fakeawstest.World
 	queue    string // ARN
 	attacker *ec2.Client
 	daemon   *Daemon
@@ -55,7 +56,7 @@ type house struct {
 }
 
 func newHouse(t *testing.T) *house {
-	h := &house{t: t, world: fakeaws.New(fakeaws.Options{}), pager: &pager{}, log: &lines{}, ready: make(chan struct{}), done: make(chan error, 1)}
+	h := &house{t: t, world: fakeawstest.New(fakeawstest.Options{}), pager: &pager{}, log: &lines{}, ready: make(chan struct{}), done: make(chan error, 1)}
 	var url string
 	url, h.queue = h.world.CreateQueue(account, region, "flowkeeper", nil)
 	h.world.TrailTo(h.queue)

@@ -110,7 +110,7 @@ func (s *stage) config(state string) configs.Config {
 
 // newStage starts the AWS and builds what is to be protected.
 func newStage(ctx context.Context) (*stage, error) {
-	s := &stage{world: fakeaws.New(fakeaws.Options{})}
+	s := &stage{world: fakeaws.New(time.Now)}
 	url, stop, err := s.world.Listen()
 	if err != nil {
 		return nil, fmt.Errorf("start the AWS in this process: %w", err)

@@ -87,7 +87,7 @@ func unauthorized(c Caller, action string) *Error {
 
 // note writes the ledger.
 func (w *World) note(q *Request, rep reply, err error) {
-	call := Call{Time: w.now(), Operation: q.Operation, Account: q.Account, Region: q.Region, ARN: q.ARN, Form: q.Form, IDs: rep.ids, DryRun: q.Form.Get("DryRun") == "true"}
+	call := Call{Time: w.now(), Operation: q.Operation, Account: q.Account, Region: q.Region, ARN: q.ARN, Form: q.Form, IDs: rep.ids, DryRun: q.Form.Get("DryRun") == "true", Permissions: q.permissions}
 	if err != nil {
 		call.Code = asError(err).Code
 	}

@@ -1,4 +1,4 @@
-package fakeaws
+package fakeaws_test
 
 import (
 	"encoding/json"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
+
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 const (
@@ -29,10 +33,10 @@ type clock struct{ t time.Time }
 
 func (c *clock) now() time.Time { return c.t }
 
-func testWorld(t *testing.T) (*World, *ec2.Client, *clock) {
+func testWorld(t *testing.T) (*fakeawstest.World, *ec2.Client, *clock) {
 	t.Helper()
 	c := &clock{time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	w := New(Options{Now: c.now})
+	w := fakeawstest.New(fakeawstest.Options{Now: c.now})
 	for _, id := range []string{"vpc-1", "vpc-2", "subnet-1", "eni-1", "tgw-1", "tgw-attach-1", "nat-1"} {
 		w.AddResource(acct, region, id)
 	}
@@ -43,13 +47,20 @@ func testWorld(t *testing.T) (*World, *ec2.Client, *clock) {
 	return w, ec2Client(w, user), c
 }
 
-func ec2Client(w *World, c Credentials) *ec2.Client {
+func ec2Client(w *fakeawstest.World, c fakeaws.Credentials) *ec2.Client {
 	return ec2.New(ec2.Options{Region: region, HTTPClient: w.HTTPClient(), RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)})
 }
 
+// resourceType of an ID.
+func resourceType(id string) types.FlowLogsResourceType {
+	prefix := id[:strings.LastIndex(id, "-")]
+	return map[string]types.FlowLogsResourceType{"vpc": "VPC", "subnet": "Subnet", "eni": "NetworkInterface",
+		"tgw": "TransitGateway", "tgw-attach": "TransitGatewayAttachment", "nat": "RegionalNatGateway"}[prefix]
+}
+
 func toBucket(resource string, change func(*ec2.CreateFlowLogsInput)) *ec2.CreateFlowLogsInput {
-	in := &ec2.CreateFlowLogsInput{ResourceIds: []string{resource}, ResourceType: types.FlowLogsResourceType(kindOf(resource).name), TrafficType: "ALL",
+	in := &ec2.CreateFlowLogsInput{ResourceIds: []string{resource}, ResourceType: resourceType(resource), TrafficType: "ALL",
 		LogDestinationType: "s3", LogDestination: aws.String(bucketARN)}
 	if change != nil {
 		change(in)
@@ -192,7 +203,7 @@ func TestPages(t *testing.T) {
 	w, api, _ := testWorld(t)
 	var want []string
 	for n := range 25 {
-		want = append(want, w.Plant(acct, region, FlowLog{ResourceID: fmt.Sprintf("vpc-%d", n), LogDestinationType: "s3", LogDestination: bucketARN}))
+		want = append(want, w.Plant(acct, region, fakeaws.FlowLog{ResourceID: fmt.Sprintf("vpc-%d", n), LogDestinationType: "s3", LogDestination: bucketARN}))
 	}
 	var got []string
 	in := &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(10)}
@@ -236,7 +247,7 @@ func TestPages(t *testing.T) {
 func TestEventualConsistency(t *testing.T) {
 	t.Parallel()
 	w, api, c := testWorld(t)
-	id := w.Plant(acct, region, FlowLog{ResourceID: "vpc-1", LogDestinationType: "s3", LogDestination: bucketARN, CreatedAt: c.t.Add(-time.Hour)})
+	id := w.Plant(acct, region, fakeaws.FlowLog{ResourceID: "vpc-1", LogDestinationType: "s3", LogDestination: bucketARN, CreatedAt: c.t.Add(-time.Hour)})
 	w.SetConsistencyDelay(5 * time.Second)
 	shown := func() int {
 		t.Helper()
@@ -277,7 +288,7 @@ func TestFaults(t *testing.T) {
 	if _, err := api.DeleteFlowLogs(t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: []string{"fl-1"}}); code(err) != "UnauthorizedOperation" {
 		t.Errorf("denied: %v", err)
 	}
-	w.Chaos(1, Odds{Throttled: 0.5})
+	w.Chaos(1, fakeawstest.Odds{Throttled: 0.5})
 	n := 0
 	for range 100 {
 		if _, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{}); err != nil {
@@ -298,7 +309,7 @@ func TestRecords(t *testing.T) {
 	w.TrailTo(arn)
 	var ids []string
 	for n := range 3 {
-		ids = append(ids, w.Plant(acct, region, FlowLog{ResourceID: fmt.Sprintf("vpc-1%d", n), LogDestinationType: "s3", LogDestination: bucketARN}))
+		ids = append(ids, w.Plant(acct, region, fakeaws.FlowLog{ResourceID: fmt.Sprintf("vpc-1%d", n), LogDestinationType: "s3", LogDestination: bucketARN}))
 	}
 	detail := func() map[string]any { return receive(t, w) }
 	del := func(ids ...string) map[string]any {
@@ -345,7 +356,7 @@ func at(v any, path ...string) any {
 	return v
 }
 
-func receive(t *testing.T, w *World) map[string]any {
+func receive(t *testing.T, w *fakeawstest.World) map[string]any {
 	t.Helper()
 	user := w.User(acct, "reader", true)
 	q := sqs.New(sqs.Options{Region: region, HTTPClient: w.HTTPClient(), BaseEndpoint: aws.String("http://aws.test"),

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -14,20 +13,18 @@ import (
 
 // ServeHTTP answers one request of any of the services. Which one follows
 // from the signature, as it does for AWS.
-func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) { w.answer(r).copyTo(rw) }
+
+// answer does what a request asks for. It panics with http.ErrAbortHandler if
+// the answer is lost.
+func (w *World) answer(r *http.Request) *buffer {
 	q, service, err := w.authenticate(r)
 	if err == nil {
-		if d := w.pauseFor(); d > 0 {
-			wait(r, d)
-		}
 		err = service.Parse(q)
 	}
 	lost := false
 	if err == nil {
-		err = w.meet(q)
-	}
-	if err == nil {
-		lost, err = w.next(q)
+		lost, err = w.interceptor()(q)
 	}
 	out := &buffer{header: http.Header{}, status: http.StatusOK}
 	if err == nil {
@@ -39,16 +36,13 @@ func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if lost {
 		panic(http.ErrAbortHandler) // the effect stands, the answer does not arrive
 	}
-	out.copyTo(rw)
+	return out
 }
 
-func wait(r *http.Request, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-r.Context().Done():
-	}
+func (w *World) interceptor() func(*Request) (lost bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.intercept
 }
 
 // authenticate finds the service and the caller in the SigV4 header. The
@@ -75,10 +69,6 @@ func (w *World) authenticate(r *http.Request) (*Request, Service, error) {
 	}
 	if !known {
 		return q, service, Errorf("AuthFailure", "AWS was not able to validate the provided access credentials").WithStatus(http.StatusUnauthorized)
-	}
-	if why := w.refusedKeys[key]; why != nil {
-		why.calls++
-		return q, service, &Error{Code: why.code, Message: why.message, Status: http.StatusForbidden}
 	}
 	if end, ends := w.expires[key]; ends && !w.now().Before(end) {
 		return q, service, Errorf("ExpiredToken", "The security token included in the request is expired")
@@ -112,45 +102,10 @@ func (b *buffer) copyTo(w http.ResponseWriter) {
 	w.Write(b.Bytes()) //nolint:errcheck // the client is gone: nobody to tell
 }
 
-// HTTPClient calls the world in process: no sockets and no goroutines.
-func (w *World) HTTPClient() *http.Client { return &http.Client{Transport: inProcess{w}} }
-
-type inProcess struct{ w *World }
-
-// RoundTrip implements http.RoundTripper.
-func (t inProcess) RoundTrip(r *http.Request) (resp *http.Response, err error) {
-	out := &buffer{header: http.Header{}, status: http.StatusOK}
-	in := r.Clone(r.Context())
-	in.Host, in.RequestURI = r.URL.Host, r.URL.RequestURI()
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	defer func() {
-		switch p := recover().(type) {
-		case nil:
-		case hung:
-			resp, err = nil, p.err
-		default:
-			if p != http.ErrAbortHandler {
-				panic(p)
-			}
-			resp, err = nil, io.ErrUnexpectedEOF
-		}
-	}()
-	t.w.ServeHTTP(out, in)
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	return &http.Response{
-		Status: http.StatusText(out.status), StatusCode: out.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: out.header, Body: io.NopCloser(&out.Buffer), ContentLength: int64(out.Len()), Request: r,
-	}, nil
-}
-
-// largeAnswer and slowest: over loopback the SDK has been seen to lose large
-// answers that come within microseconds (emulators.md), so they take a moment.
+// Over loopback the SDK has been seen to lose large answers that come within
+// microseconds, so they take a moment.
 const (
-	largeAnswer = 2 << 10
+	largeAnswer = 2 << 10 // bytes
 	leastTime   = 300 * time.Microsecond
 )
 
@@ -160,7 +115,7 @@ func (w *World) Listen() (url string, stop func() error, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	srv := &http.Server{Handler: unhurried{w}, ReadHeaderTimeout: 10 * time.Second, ErrorLog: nil}
+	srv := &http.Server{Handler: unhurried{w}, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	return "http://" + l.Addr().String(), func() error {
@@ -176,10 +131,9 @@ type unhurried struct{ w *World }
 
 func (u unhurried) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	begun := time.Now()
-	out := &buffer{header: http.Header{}, status: http.StatusOK}
-	u.w.ServeHTTP(out, r)
-	if d := leastTime - time.Since(begun); d > 0 && out.Len() > largeAnswer {
-		wait(r, d)
+	out := u.w.answer(r)
+	if out.Len() > largeAnswer {
+		<-time.After(leastTime - time.Since(begun))
 	}
 	out.copyTo(rw)
 }

@@ -57,10 +57,8 @@ func (w *World) parts(q *Request) error {
 		if !p.asked(form) || p.role != "" && w.linked[c.Account+"/"+p.role] {
 			continue
 		}
-		service, name, _ := strings.Cut(p.action, ":")
-		if len(w.asked) < mostAsked {
-			w.asked[Asked{c.ARN, service, name}] = true
-		}
+		q.permissions = append(q.permissions, p.action)
+		_, name, _ := strings.Cut(p.action, ":")
 		if w.isDenied(c, name) || w.isDenied(c, p.action) {
 			return unauthorized(c, p.action)
 		}
@@ -87,4 +85,20 @@ func (w *World) RemoveServiceLinkedRoles(account string) {
 	for _, service := range []string{logDelivery, vpcFlowLogs} {
 		delete(w.linked, account+"/"+service)
 	}
+}
+
+// Deny refuses an operation to a user, named as at User; "*" is everybody.
+func (w *World) Deny(user, operation string) { w.permit(user, operation, true) }
+
+// Allow ends a Deny.
+func (w *World) Allow(user, operation string) { w.permit(user, operation, false) }
+
+func (w *World) permit(user, operation string, denied bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.denied[user+"/"+operation] = denied
+}
+
+func (w *World) isDenied(c Caller, operation string) bool {
+	return w.denied[c.Name+"/"+operation] || w.denied["*/"+operation]
 }

@@ -1,4 +1,4 @@
-package fakeaws
+package fakeaws_test
 
 import (
 	"strings"

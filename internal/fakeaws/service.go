@@ -18,6 +18,8 @@ type Request struct {
 	Service   string // as the signature names it: ec2, sqs, sts, …
 	Operation string
 	Form      url.Values // the parameters in the query protocol; nil in other protocols
+
+	permissions []string // that EC2 has asked the caller for beside the operation's
 }
 
 // Service answers the calls of one AWS service in that service's protocol. It

@@ -9,7 +9,6 @@ package fakeaws
 import (
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,71 +16,65 @@ import (
 	"time"
 )
 
-// Options of New.
-type Options struct {
-	Now     func() time.Time // nil: time.Now
-	Latency time.Duration    // added to each answer
-}
-
 // World is one AWS with any number of accounts and Regions. It is safe for
 // concurrent use.
 type World struct {
-	now      func() time.Time
-	sqs      *sqsService
-	services map[string]Service // by the name that signatures have
-	sns      *snsService
-	s3       *s3Service
+	now func() time.Time
+	sqs *sqsService
 
-	mu       sync.Mutex // guards everything below
-	latency  time.Duration
-	users    map[string]Caller // by access key
-	expires  map[string]time.Time
-	roles    map[string]role
-	regions  []string
-	scopes   map[string]*ec2Scope // by account/region
-	exists   map[string]bool      // destinations and delivery roles, by ARN
-	denied   map[string]bool      // user/operation
-	linked   map[string]bool      // account/service: service-linked roles
-	trail    trail
-	faults   []fault
-	chaos    *rand.Rand
-	odds     Odds
-	meets    func(*Request) Refusal
-	passes   func(time.Duration)
-	spared   map[string]bool // users, by name
-	delay    time.Duration   // of eventual consistency
-	pageSize int             // 0: as AWS allows
-	twins    bool            // FlowLogAlreadyExists is off
-	ledger   []Call
-	asked    map[Asked]bool
-	lastID   uint64
-	lifetime time.Duration // of assumed roles' credentials
-
-	refusedKeys map[string]*refusedKey // by access key
+	mu        sync.Mutex         // guards everything below
+	services  map[string]Service // by the name that signatures have
+	intercept func(*Request) (lost bool, err error)
+	users     map[string]Caller // by access key
+	expires   map[string]time.Time
+	roles     map[string]role
+	regions   []string
+	scopes    map[string]*ec2Scope // by account/region
+	exists    map[string]bool      // destinations and delivery roles, by ARN
+	denied    map[string]bool      // user/operation
+	linked    map[string]bool      // account/service: service-linked roles
+	trail     trail
+	delay     time.Duration // of eventual consistency
+	pageSize  int           // 0: as AWS allows
+	twins     bool          // FlowLogAlreadyExists is off
+	ledger    []Call
+	lastID    uint64
+	lifetime  time.Duration // of assumed roles' credentials
 }
 
-// New returns an empty world.
-func New(o Options) *World {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
+// New returns an empty world, which takes the time from now.
+func New(now func() time.Time) *World {
 	w := &World{
-		now: o.Now, latency: o.Latency, users: map[string]Caller{}, expires: map[string]time.Time{}, roles: map[string]role{},
-		regions: []string{"eu-west-1", "us-east-1"}, scopes: map[string]*ec2Scope{}, exists: map[string]bool{}, denied: map[string]bool{}, spared: map[string]bool{},
-		asked: map[Asked]bool{}, linked: map[string]bool{}, lifetime: time.Hour, refusedKeys: map[string]*refusedKey{},
+		now: now, sqs: newSQS(now), users: map[string]Caller{}, expires: map[string]time.Time{}, roles: map[string]role{},
+		intercept: func(*Request) (bool, error) { return false, nil },
+		regions:   []string{"eu-west-1", "us-east-1"}, scopes: map[string]*ec2Scope{}, exists: map[string]bool{}, denied: map[string]bool{},
+		linked: map[string]bool{}, lifetime: time.Hour,
 	}
-	w.sqs = newSQS(o.Now)
-	w.sns = newSNS(o.Now, w.sqs)
-	w.s3 = newS3(o.Now)
 	w.services = map[string]Service{
 		"ec2": ec2Service{Query{"http://ec2.amazonaws.com/doc/2016-11-15/"}, w},
 		"sts": stsService{Query{"https://sts.amazonaws.com/doc/2011-06-15/"}, w},
-		"sqs": w.sqs, "sns": w.sns, "s3": w.s3,
+		"sqs": w.sqs,
 	}
 	return w
 }
 
-// caller is who signed a request.
+// Handle adds a service by the name that signatures have for it.
+func (w *World) Handle(name string, s Service) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.services[name] = s
+}
+
+// Intercept has f see each call of a known caller before it has any effect. An
+// error refuses the call; lost lets it have its effect, and cuts the connection
+// instead of answering. f is called with no lock of the world held.
+func (w *World) Intercept(f func(*Request) (lost bool, err error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.intercept = f
+}
+
+// Caller is who signed a request.
 type Caller struct {
 	Account, Region, AccessKeyID, ARN, Type, Name, SessionIssuer, UserID string
 	MFA                                                                  *bool
@@ -116,6 +109,19 @@ func (w *World) AddRole(arn, externalID string) {
 	w.roles[arn] = role{externalID}
 }
 
+// Sessions are the credentials of a role that were handed out so far, without
+// their secrets.
+func (w *World) Sessions(roleARN string) (all []Credentials) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, c := range w.users {
+		if c.SessionIssuer == roleARN {
+			all = append(all, Credentials{AccessKeyID: key, ARN: c.ARN})
+		}
+	}
+	return all
+}
+
 // SetRoleLifetime sets how long an assumed role's credentials last.
 func (w *World) SetRoleLifetime(d time.Duration) {
 	w.mu.Lock()
@@ -128,6 +134,29 @@ func (w *World) SetRegions(names ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.regions = names
+}
+
+// SetPageSize makes a page of a Describe no longer than this; 0: as AWS
+// allows.
+func (w *World) SetPageSize(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pageSize = n
+}
+
+// SetConsistencyDelay makes every Describe show the flow logs as they were so
+// long ago, an hour at most (aws-facts.md, "Deleted IDs").
+func (w *World) SetConsistencyDelay(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.delay = d
+}
+
+// AllowDuplicates switches FlowLogAlreadyExists off.
+func (w *World) AllowDuplicates(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.twins = on
 }
 
 // AddResource makes a resource that flow logs can watch; its ID's prefix says
@@ -251,6 +280,8 @@ type Call struct {
 	DryRun    bool
 	Form      url.Values
 	IDs       []string // flow logs made or deleted
+	// Permissions that AWS asked the caller for beside the call's own.
+	Permissions []string
 }
 
 // Calls are the changing calls so far, in order; of one operation, or all.

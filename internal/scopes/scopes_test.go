@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/inventory"
 )
 
@@ -40,11 +41,11 @@ func static(c fakeaws.Credentials) aws.CredentialsProvider {
 }
 
 // base is the configuration of a user of our account.
-func base(w *fakeaws.World) aws.Config {
+func base(w *fakeawstest.World) aws.Config {
 	return with(w, static(w.User(ours, "flowkeeper", true)))
 }
 
-func with(w *fakeaws.World, c aws.CredentialsProvider) aws.Config {
+func with(w *fakeawstest.World, c aws.CredentialsProvider) aws.Config {
 	return aws.Config{Region: "eu-west-1", HTTPClient: w.HTTPClient(), Credentials: c, RetryMaxAttempts: 1}
 }
 
@@ -74,8 +75,8 @@ func try(t *testing.T, f *Fleet, account, region string) error {
 	return err
 }
 
-func world() *fakeaws.World {
-	w := fakeaws.New(fakeaws.Options{})
+func world() *fakeawstest.World {
+	w := fakeawstest.New(fakeawstest.Options{})
 	w.AddDestination("arn:aws:s3:::b")
 	for _, account := range []string{ours, theirs} {
 		for _, region := range []string{"eu-west-1", "us-east-1"} {

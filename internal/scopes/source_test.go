@@ -22,6 +22,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/inventory"
 )
 
@@ -55,7 +56,7 @@ func (f file) holds(c fakeaws.Credentials) {
 	}
 }
 
-func loaded(t *testing.T, w *fakeaws.World) aws.Config {
+func loaded(t *testing.T, w *fakeawstest.World) aws.Config {
 	t.Helper()
 	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", HTTPClient: w.HTTPClient()})
 	if err != nil {
@@ -76,7 +77,7 @@ func everyService(t *testing.T, cfg aws.Config, api interface {
 	return errors.Join(err1, err2, err3, err4, err5)
 }
 
-func stage() (w *fakeaws.World, queue string) {
+func stage() (w *fakeawstest.World, queue string) {
 	w = world()
 	queue, _ = w.CreateQueue(ours, "eu-west-1", "flowkeeper", nil)
 	w.AddBucket("eu-west-1", "copies")

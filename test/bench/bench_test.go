@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 const (
@@ -34,7 +35,7 @@ const (
 // alerts.
 type bed struct {
 	b        testing.TB
-	world    *fakeaws.World
+	world    *fakeawstest.World
 	url      string // of AWS
 	queueURL string
 	queue    string // ARN
@@ -48,7 +49,7 @@ type bed struct {
 }
 
 func newBed(b testing.TB, latency time.Duration) *bed {
-	s := &bed{b: b, world: fakeaws.New(fakeaws.Options{Latency: latency}), paged: make(chan time.Time, 10000), resource: map[string]string{}}
+	s := &bed{b: b, world: fakeawstest.New(fakeawstest.Options{Latency: latency}), paged: make(chan time.Time, 10000), resource: map[string]string{}}
 	url, stop, err := s.world.Listen()
 	must(b, err)
 	b.Cleanup(func() { must(b, stop()) })

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
-	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 const (
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(serveEnv) == "" {
 		os.Exit(m.Run())
 	}
-	w := fakeaws.New(fakeaws.Options{})
+	w := fakeawstest.New(fakeawstest.Options{})
 	w.AddDestination(bucket)
 	for n := range many {
 		w.Plant(account, region, flowLog(vpc(n)))

@@ -6,18 +6,18 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 // fakeBackend is our own AWS, called in process.
 type fakeBackend struct {
-	world  *fakeaws.World
+	world  *fakeawstest.World
 	client *http.Client
 	last   atomic.Int64 // number in the IDs of resources
 }
 
 func newFakeBackend() *fakeBackend {
-	w := fakeaws.New(fakeaws.Options{})
+	w := fakeawstest.New(fakeawstest.Options{})
 	return &fakeBackend{world: w, client: w.HTTPClient()}
 }
 

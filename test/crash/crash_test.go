@@ -25,7 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 const (
@@ -70,7 +70,7 @@ func TestI4I10KilledAtRandom(t *testing.T) {
 			for _, d := range w.daemons {
 				w.await(t, "the first refresh", func() bool { return d.lines(t, "inventory", "list") == watched })
 			}
-			w.aws.Chaos(random.Uint64(), fakeaws.Odds{Throttled: 0.2, Failed: 0.1, Lost: 0.05})
+			w.aws.Chaos(random.Uint64(), fakeawstest.Odds{Throttled: 0.2, Failed: 0.1, Lost: 0.05})
 			w.aws.SetConsistencyDelay(stale)
 			deleted, killed := 0, 0
 			for ; killed < kills(t)/2; killed++ {
@@ -80,7 +80,7 @@ func TestI4I10KilledAtRandom(t *testing.T) {
 				d.kill(t)
 				d.start(t)
 			}
-			w.aws.SetOdds(fakeaws.Odds{})
+			w.aws.SetOdds(fakeawstest.Odds{})
 			w.await(t, "every flow log to be back", func() bool { return len(w.missing(t)) == 0 })
 			w.await(t, "every deletion to be alerted", func() bool { return w.alerted() >= w.struck })
 			for _, d := range w.daemons {
@@ -115,7 +115,7 @@ func seeded(t *testing.T) *rand.Rand {
 
 // world is the AWS that the daemon works on, and the pager that it calls.
 type world struct {
-	aws     *fakeaws.World
+	aws     *fakeawstest.World
 	url     string
 	daemons []*daemon
 	struck  int // DeleteFlowLogs calls
@@ -126,7 +126,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T, binary string, daemons int) *world {
-	w := &world{aws: fakeaws.New(fakeaws.Options{}), events: map[string]bool{}, summed: map[string]int{}}
+	w := &world{aws: fakeawstest.New(fakeawstest.Options{}), events: map[string]bool{}, summed: map[string]int{}}
 	url, stop, err := w.aws.Listen()
 	must(t, err)
 	t.Cleanup(func() { must(t, stop()) })

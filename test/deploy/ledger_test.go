@@ -17,6 +17,7 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 // implied are the permissions that AWS asks for beside those that are named
@@ -84,7 +85,7 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 // destination and of every class of fields, no service-linked roles yet, and a daemon that uses every part of its configuration that
 // needs AWS.
 type play struct {
-	world *fakeaws.World
+	world *fakeawstest.World
 	me    string // ARN
 	queue string // ARN
 	topic string // ARN
@@ -100,7 +101,7 @@ const (
 
 func newPlay(t *testing.T) *play {
 	t.Helper()
-	w := fakeaws.New(fakeaws.Options{})
+	w := fakeawstest.New(fakeawstest.Options{})
 	p := &play{world: w, ids: map[string][]string{}}
 	url, queue := w.CreateQueue(own, region, "flowkeeper", nil)
 	p.queue, p.topic = queue, w.CreateTopic(own, region, "flow-log-alerts")
@@ -208,5 +209,5 @@ func (p *play) rehearsed() int {
 }
 
 func (p *play) asked(operation string) bool {
-	return slices.ContainsFunc(p.world.Asked(), func(a fakeaws.Asked) bool { return strings.TrimSuffix(a.Operation, "Batch") == operation })
+	return slices.ContainsFunc(p.world.Asked(), func(a fakeawstest.Asked) bool { return strings.TrimSuffix(a.Operation, "Batch") == operation })
 }

@@ -21,6 +21,7 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/doctor"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -35,14 +36,14 @@ const (
 
 // fake is a world with a queue, and two flow logs that deliver elsewhere.
 type fake struct {
-	*fakeaws.World
+	*fakeawstest.World
 	cfg aws.Config
 	url string
 }
 
 func newFake(t *testing.T) *fake {
 	t.Helper()
-	w := fakeaws.New(fakeaws.Options{})
+	w := fakeawstest.New(fakeawstest.Options{})
 	user := w.User(acct, "flowkeeper", true)
 	f := &fake{World: w, cfg: aws.Config{Region: region, HTTPClient: w.HTTPClient(), Credentials: static(user.AccessKeyID, user.SecretAccessKey, ""), RetryMaxAttempts: 1}}
 	w.CreateQueue(acct, region, "flowkeeper-dead", nil)

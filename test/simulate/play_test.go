@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/remediate"
 )
 
@@ -44,7 +45,7 @@ type play struct {
 	trace  *strings.Builder
 	policy remediate.Policy
 
-	world    *fakeaws.World
+	world    *fakeawstest.World
 	regions  []string
 	queue    string // URL
 	arn      string
@@ -61,7 +62,7 @@ type play struct {
 	steps    int
 	broken   failure // how the run failed: a watcher takes a panic for the message's
 	stormy   bool    // calls fail at random
-	odds     fakeaws.Odds
+	odds     fakeawstest.Odds
 	down     bool                // the pager
 	skew     time.Duration       // of the daemons' clock
 	skewed   bool                // it has been wrong
@@ -79,8 +80,8 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	if verbose {
 		p.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: p.playTime}))
 	}
-	p.world = fakeaws.New(fakeaws.Options{Now: p.clock})
-	p.world.Chaos(seed, fakeaws.Odds{})
+	p.world = fakeawstest.New(fakeawstest.Options{Now: p.clock})
+	p.world.Chaos(seed, fakeawstest.Odds{})
 	p.world.Meet(p.meets)
 	p.world.PassDeadlines(p.hangs)
 	p.world.SetPageSize(1 + p.random.IntN(5))
@@ -136,7 +137,7 @@ func (p *play) faulty(d *daemon) {
 }
 
 func (p *play) faultless() {
-	p.world.SetOdds(fakeaws.Odds{})
+	p.world.SetOdds(fakeawstest.Odds{})
 	p.world.SetConsistencyDelay(0)
 }
 
@@ -272,13 +273,13 @@ func (p *play) misset() {
 
 func (p *play) storm() {
 	p.stormy = true
-	p.odds = fakeaws.Odds{Throttled: 0.2 * p.random.Float64(), Failed: 0.2 * p.random.Float64(), Lost: 0.1 * p.random.Float64()}
+	p.odds = fakeawstest.Odds{Throttled: 0.2 * p.random.Float64(), Failed: 0.2 * p.random.Float64(), Lost: 0.1 * p.random.Float64()}
 	if p.random.IntN(4) == 0 {
 		p.odds.Failed = 0.7 // what is asked again and again fails, too
 	}
 }
 
-func (p *play) calm() { p.stormy, p.odds = false, fakeaws.Odds{} }
+func (p *play) calm() { p.stormy, p.odds = false, fakeawstest.Odds{} }
 
 // heal ends all trouble, and lets the daemons work until nothing is left to do.
 func (p *play) heal() {

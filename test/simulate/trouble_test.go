@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 // trouble is what the daemons' calls to one Region meet for long, each time
@@ -18,23 +19,23 @@ import (
 type trouble struct {
 	name       string
 	operations []string // none: all
-	refusal    fakeaws.Refusal
+	refusal    fakeawstest.Refusal
 	until      time.Time
 }
 
 // troubles that a Region can be in.
 var troubles = []trouble{
-	{name: "refused", refusal: fakeaws.Refusal{Code: "UnauthorizedOperation", Status: 403,
+	{name: "refused", refusal: fakeawstest.Refusal{Code: "UnauthorizedOperation", Status: 403,
 		Message: "You are not authorized to perform this operation. User: " + daemonUser + " is not authorized to perform this with an explicit deny in a service control policy"}},
-	{name: "creates throttled", operations: []string{"CreateFlowLogs"}, refusal: fakeaws.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}},
-	{name: "throttled", refusal: fakeaws.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}},
-	{name: "hanging", refusal: fakeaws.Refusal{Hangs: true}},
-	{name: "creates aborted", operations: []string{"CreateFlowLogs"}, refusal: fakeaws.Refusal{Code: "OperationAborted", Status: 409,
+	{name: "creates throttled", operations: []string{"CreateFlowLogs"}, refusal: fakeawstest.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}},
+	{name: "throttled", refusal: fakeawstest.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}},
+	{name: "hanging", refusal: fakeawstest.Refusal{Hangs: true}},
+	{name: "creates aborted", operations: []string{"CreateFlowLogs"}, refusal: fakeawstest.Refusal{Code: "OperationAborted", Status: 409,
 		Message: "A conflicting conditional operation is currently in progress against this resource. Please try again."}},
-	{name: "role not there", operations: []string{"CreateFlowLogs"}, refusal: fakeaws.Refusal{Code: "IncorrectState", Message: "The Service Linked Role is not yet available."}},
-	{name: "existing already", operations: []string{"CreateFlowLogs"}, refusal: fakeaws.Refusal{Code: "FlowLogAlreadyExists",
+	{name: "role not there", operations: []string{"CreateFlowLogs"}, refusal: fakeawstest.Refusal{Code: "IncorrectState", Message: "The Service Linked Role is not yet available."}},
+	{name: "existing already", operations: []string{"CreateFlowLogs"}, refusal: fakeawstest.Refusal{Code: "FlowLogAlreadyExists",
 		Message: "Error. There is an existing Flow Log with the same configuration and log destination."}},
-	{name: hiding, operations: []string{"CreateFlowLogs"}, refusal: fakeaws.Refusal{Code: "InvalidVpcID.NotFound", Message: "The vpc ID does not exist"}},
+	{name: hiding, operations: []string{"CreateFlowLogs"}, refusal: fakeawstest.Refusal{Code: "InvalidVpcID.NotFound", Message: "The vpc ID does not exist"}},
 }
 
 // hiding is the trouble in which creates say that the resource is not there, but
@@ -58,14 +59,14 @@ func (p *play) begin() {
 func (p *play) relieve() { delete(p.troubles, p.anywhere().Region) }
 
 // meets is what a call meets; the world asks.
-func (p *play) meets(q *fakeaws.Request) fakeaws.Refusal {
+func (p *play) meets(q *fakeaws.Request) fakeawstest.Refusal {
 	t := p.troubles[q.Region]
 	if t == nil || q.Service != "ec2" || q.ARN != daemonUser || len(t.operations) > 0 && !slices.Contains(t.operations, q.Operation) {
-		return fakeaws.Refusal{}
+		return fakeawstest.Refusal{}
 	}
 	if !p.now.Before(t.until) {
 		delete(p.troubles, q.Region)
-		return fakeaws.Refusal{}
+		return fakeawstest.Refusal{}
 	}
 	if t.name == hiding {
 		return p.hides(p.calling, q.Form, t.refusal)
@@ -75,17 +76,17 @@ func (p *play) meets(q *fakeaws.Request) fakeaws.Refusal {
 
 // hides answers in turn that a resource is not there, and that the rate is
 // exceeded. A daemon that is about to die may forget what it was told.
-func (p *play) hides(d *daemon, form url.Values, gone fakeaws.Refusal) fakeaws.Refusal {
+func (p *play) hides(d *daemon, form url.Values, gone fakeawstest.Refusal) fakeawstest.Refusal {
 	of := form.Get("ClientToken")
 	if form.Get("DryRun") == "true" {
-		return fakeaws.Refusal{}
+		return fakeawstest.Refusal{}
 	}
 	if !d.hidden[of] {
 		d.hidden[of] = true
 		return gone
 	}
 	d.hidden[of] = d.left >= 0
-	return fakeaws.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}
+	return fakeawstest.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}
 }
 
 // createOf is the token of a request that makes a flow log; empty for another one,

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 const (
@@ -33,7 +34,7 @@ const (
 
 // world is the AWS outside, the attacker in it, and the pager.
 type world struct {
-	aws     *fakeaws.World
+	aws     *fakeawstest.World
 	mallory *ec2.Client
 	url     string
 	queue   string // its ARN
@@ -44,7 +45,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{aws: fakeaws.New(fakeaws.Options{}), pager: newPager(t), listen: freePort(t)}
+	w := &world{aws: fakeawstest.New(fakeawstest.Options{}), pager: newPager(t), listen: freePort(t)}
 	url, stop, err := w.aws.Listen()
 	must(t, err)
 	t.Cleanup(func() { must(t, stop()) })

@@ -1,4 +1,4 @@
-package fakeaws
+package fakeawstest
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"flowkeeper/internal/fakeaws"
 )
 
 // s3Service is S3's REST interface to whole objects without versions, path
@@ -69,22 +71,22 @@ func (w *World) Object(bucketName, key string) (body []byte, ok bool) {
 
 // Parse implements Service. The SDK says which operation it means, but for
 // HeadObject.
-func (s *s3Service) Parse(q *Request) error {
+func (s *s3Service) Parse(q *fakeaws.Request) error {
 	q.Operation = cmp.Or(q.HTTP.URL.Query().Get("x-id"), q.HTTP.Method)
 	return nil
 }
 
 // Refuse implements Service. HEAD gets the status alone, as from S3.
-func (s *s3Service) Refuse(out http.ResponseWriter, q *Request, e *Error) {
+func (s *s3Service) Refuse(out http.ResponseWriter, q *fakeaws.Request, e *fakeaws.Error) {
 	out.Header().Set("Content-Type", "application/xml")
 	out.WriteHeader(e.Status)
 	if q.HTTP.Method != http.MethodHead {
-		fmt.Fprintf(out, `<Error><Code>%s</Code><Message>%s</Message></Error>`, Escape(e.Code), Escape(e.Message))
+		fmt.Fprintf(out, `<Error><Code>%s</Code><Message>%s</Message></Error>`, fakeaws.Escape(e.Code), fakeaws.Escape(e.Message))
 	}
 }
 
 // Answer implements Service.
-func (s *s3Service) Answer(out http.ResponseWriter, q *Request) error {
+func (s *s3Service) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
 	r := q.HTTP
 	if err := onlyImplemented(r); err != nil {
 		return err
@@ -136,7 +138,7 @@ func onlyImplemented(r *http.Request) error {
 }
 
 func notImplemented(what string) error {
-	return Errorf("NotImplemented", "%s is not implemented by this fake", what).WithStatus(http.StatusNotImplemented)
+	return fakeaws.Errorf("NotImplemented", "%s is not implemented by this fake", what).WithStatus(http.StatusNotImplemented)
 }
 
 // bucketAt finds a bucket; the endpoint of another Region redirects. The caller
@@ -144,19 +146,19 @@ func notImplemented(what string) error {
 func (s *s3Service) bucketAt(out http.ResponseWriter, region, name string) (*bucket, error) {
 	b := s.buckets[name]
 	if b == nil {
-		return nil, Errorf("NoSuchBucket", "The specified bucket does not exist").WithStatus(http.StatusNotFound)
+		return nil, fakeaws.Errorf("NoSuchBucket", "The specified bucket does not exist").WithStatus(http.StatusNotFound)
 	}
 	if b.region != region {
 		out.Header().Set("X-Amz-Bucket-Region", b.region)
-		return nil, Errorf("PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.").
+		return nil, fakeaws.Errorf("PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.").
 			WithStatus(http.StatusMovedPermanently)
 	}
 	return b, nil
 }
 
-func (s *s3Service) put(out http.ResponseWriter, q *Request, name, key string) error {
+func (s *s3Service) put(out http.ResponseWriter, q *fakeaws.Request, name, key string) error {
 	if len(key) > 1024 {
-		return Errorf("KeyTooLongError", "Your key is too long")
+		return fakeaws.Errorf("KeyTooLongError", "Your key is too long")
 	}
 	body, err := readUpload(q.HTTP)
 	if err != nil {
@@ -173,7 +175,7 @@ func (s *s3Service) put(out http.ResponseWriter, q *Request, name, key string) e
 		return err
 	}
 	if q.HTTP.Header.Get("If-None-Match") == "*" && b.objects[key] != nil {
-		return Errorf("PreconditionFailed", "At least one of the pre-conditions you specified did not hold").WithStatus(http.StatusPreconditionFailed)
+		return fakeaws.Errorf("PreconditionFailed", "At least one of the pre-conditions you specified did not hold").WithStatus(http.StatusPreconditionFailed)
 	}
 	o := &object{body: body, etag: `"` + hex.EncodeToString(sum[:]) + `"`, modified: s.now(), headers: keptHeaders(q.HTTP)}
 	b.objects[key] = o
@@ -182,7 +184,7 @@ func (s *s3Service) put(out http.ResponseWriter, q *Request, name, key string) e
 }
 
 // get answers GET, and HEAD without the body.
-func (s *s3Service) get(out http.ResponseWriter, q *Request, name, key string) error {
+func (s *s3Service) get(out http.ResponseWriter, q *fakeaws.Request, name, key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, err := s.bucketAt(out, q.Region, name)
@@ -191,7 +193,7 @@ func (s *s3Service) get(out http.ResponseWriter, q *Request, name, key string) e
 	}
 	o := b.objects[key]
 	if o == nil {
-		return Errorf("NoSuchKey", "The specified key does not exist.").WithStatus(http.StatusNotFound)
+		return fakeaws.Errorf("NoSuchKey", "The specified key does not exist.").WithStatus(http.StatusNotFound)
 	}
 	maps.Copy(out.Header(), o.headers)
 	if q.HTTP.Header.Get("X-Amz-Checksum-Mode") != "ENABLED" {

@@ -1,4 +1,10 @@
-package fakeaws
+package fakeawstest
+
+import (
+	"net/http"
+
+	"flowkeeper/internal/fakeaws"
+)
 
 // refusedKey is an access key that AWS does not take any more.
 type refusedKey struct {
@@ -10,16 +16,16 @@ type refusedKey struct {
 // service words it in its own protocol. A code for EC2, say AuthFailure, may be
 // given for all: the client decides by it.
 func (w *World) RefuseKey(accessKeyID, code, message string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.refusedKeys[accessKeyID] = &refusedKey{code: code, message: message}
+	w.faults.mu.Lock()
+	defer w.faults.mu.Unlock()
+	w.faults.refusedKeys[accessKeyID] = &refusedKey{code: code, message: message}
 }
 
 // RefusedCalls counts the calls that came with an access key since RefuseKey.
 func (w *World) RefusedCalls(accessKeyID string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if k := w.refusedKeys[accessKeyID]; k != nil {
+	w.faults.mu.Lock()
+	defer w.faults.mu.Unlock()
+	if k := w.faults.refusedKeys[accessKeyID]; k != nil {
 		return k.calls
 	}
 	return 0
@@ -29,14 +35,21 @@ func (w *World) RefusedCalls(accessKeyID string) int {
 // returns their access keys: what IAM's "Revoke active sessions" does, by a policy
 // that denies everything to those issued before.
 func (w *World) RevokeSessions(roleARN string) (keys []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for key, c := range w.users {
-		if c.SessionIssuer == roleARN {
-			keys = append(keys, key)
-			w.refusedKeys[key] = &refusedKey{code: "UnauthorizedOperation",
-				message: "You are not authorized to perform this operation. User: " + c.ARN + " is not authorized to perform: ec2:DescribeFlowLogs with an explicit deny in an identity-based policy"}
-		}
+	for _, s := range w.Sessions(roleARN) {
+		keys = append(keys, s.AccessKeyID)
+		w.RefuseKey(s.AccessKeyID, "UnauthorizedOperation", "You are not authorized to perform this operation. User: "+s.ARN+
+			" is not authorized to perform: ec2:DescribeFlowLogs with an explicit deny in an identity-based policy")
 	}
 	return keys
+}
+
+func (f *faults) refusesKey(q *fakeaws.Request) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := f.refusedKeys[q.AccessKeyID]
+	if k == nil {
+		return nil
+	}
+	k.calls++
+	return &fakeaws.Error{Code: k.code, Message: k.message, Status: http.StatusForbidden}
 }

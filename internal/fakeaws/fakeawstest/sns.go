@@ -1,4 +1,4 @@
-package fakeaws
+package fakeawstest
 
 import (
 	"bytes"
@@ -7,11 +7,16 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"flowkeeper/internal/fakeaws"
 )
+
+var topicName = regexp.MustCompile("^[A-Za-z0-9_-]{1,256}$")
 
 // maxNotificationBytes is the most that a published message may have.
 const maxNotificationBytes = 256 << 10
@@ -19,9 +24,9 @@ const maxNotificationBytes = 256 << 10
 // snsService is SNS as the query protocol shows it: standard topics with
 // queues of the same world as subscribers.
 type snsService struct {
-	Query
-	now    func() time.Time
-	queues *sqsService
+	fakeaws.Query
+	now  func() time.Time
+	send func(queueARN, body string) error
 
 	mu     sync.Mutex
 	topics map[string]*topic // by ARN
@@ -47,15 +52,15 @@ type Notification struct {
 	Time    time.Time
 }
 
-func newSNS(now func() time.Time, q *sqsService) *snsService {
-	return &snsService{Query: Query{"http://sns.amazonaws.com/doc/2010-03-31/"}, now: now, queues: q, topics: map[string]*topic{}}
+func newSNS(now func() time.Time, send func(queueARN, body string) error) *snsService {
+	return &snsService{Query: fakeaws.Query{Namespace: "http://sns.amazonaws.com/doc/2010-03-31/"}, now: now, send: send, topics: map[string]*topic{}}
 }
 
 // Answer implements Service.
-func (s *snsService) Answer(out http.ResponseWriter, q *Request) error {
-	do := map[string]func(*Request) (string, error){"CreateTopic": s.createTopic, "Subscribe": s.subscribe, "Publish": s.publish}[q.Operation]
+func (s *snsService) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
+	do := map[string]func(*fakeaws.Request) (string, error){"CreateTopic": s.createTopic, "Subscribe": s.subscribe, "Publish": s.publish}[q.Operation]
 	if do == nil {
-		return Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
+		return fakeaws.Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,14 +71,16 @@ func (s *snsService) Answer(out http.ResponseWriter, q *Request) error {
 	return err
 }
 
-func element(name, text string) string { return "<" + name + ">" + Escape(text) + "</" + name + ">" }
+func element(name, text string) string {
+	return "<" + name + ">" + fakeaws.Escape(text) + "</" + name + ">"
+}
 
-func (s *snsService) createTopic(q *Request) (string, error) {
+func (s *snsService) createTopic(q *fakeaws.Request) (string, error) {
 	if err := onlyParameters(q.Form, "Name"); err != nil {
 		return "", err
 	}
 	name := q.Form.Get("Name")
-	if !nameLike(name, 256) {
+	if !topicName.MatchString(name) {
 		return "", snsInvalid("Topic Name")
 	}
 	return element("TopicArn", s.ensureTopic(q.Account, q.Region, name)), nil
@@ -98,14 +105,14 @@ func (s *snsService) topicAt(arn, region string) (*topic, error) {
 	}
 	t := s.topics[arn]
 	if t == nil {
-		return nil, Errorf("NotFound", "Topic does not exist").WithStatus(http.StatusNotFound)
+		return nil, fakeaws.Errorf("NotFound", "Topic does not exist").WithStatus(http.StatusNotFound)
 	}
 	return t, nil
 }
 
 // subscribe makes queues subscribers at once: AWS needs no confirmation
 // where topic and queue have one owner.
-func (s *snsService) subscribe(q *Request) (string, error) {
+func (s *snsService) subscribe(q *fakeaws.Request) (string, error) {
 	form := q.Form
 	if err := onlyParameters(form, "TopicArn", "Protocol", "Endpoint", "ReturnSubscriptionArn", "Attributes."); err != nil {
 		return "", err
@@ -155,7 +162,7 @@ func rawDelivery(form url.Values) (bool, error) {
 	return value == "true", nil
 }
 
-func (s *snsService) publish(q *Request) (string, error) {
+func (s *snsService) publish(q *fakeaws.Request) (string, error) {
 	form := q.Form
 	if err := onlyParameters(form, "TopicArn", "TargetArn", "Message", "Subject"); err != nil {
 		return "", err
@@ -201,7 +208,7 @@ func (s *snsService) deliver(t *topic, n Notification) error {
 		if sub.raw {
 			body = n.Message
 		}
-		s.queues.send(sub.queueARN, body) //nolint:errcheck // see above
+		s.send(sub.queueARN, body) //nolint:errcheck // see above
 	}
 	return nil
 }
@@ -232,7 +239,7 @@ func (w *World) Published(topicARN string) []Notification {
 }
 
 func snsInvalid(format string, args ...any) error {
-	return Errorf("InvalidParameter", "Invalid parameter: "+format, args...)
+	return fakeaws.Errorf("InvalidParameter", "Invalid parameter: "+format, args...)
 }
 
 // onlyParameters refuses a parameter that the action does not have, or that

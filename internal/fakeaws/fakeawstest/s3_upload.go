@@ -1,4 +1,4 @@
-package fakeaws
+package fakeawstest
 
 import (
 	"bufio"
@@ -14,17 +14,19 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
+
+	"flowkeeper/internal/fakeaws"
 )
 
 // maxObject bounds an upload: this S3 lives in memory.
 const maxObject = 64 << 20
 
 func badDigest(what string) error {
-	return Errorf("BadDigest", "The %s you specified did not match the calculated checksum.", what)
+	return fakeaws.Errorf("BadDigest", "The %s you specified did not match the calculated checksum.", what)
 }
 
 func incompleteBody(err error) error {
-	return Errorf("IncompleteBody", "The upload cannot be read: %v", err)
+	return fakeaws.Errorf("IncompleteBody", "The upload cannot be read: %v", err)
 }
 
 // readUpload is the object in a PUT, out of its chunks if it comes in some,

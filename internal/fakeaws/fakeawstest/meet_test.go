@@ -1,4 +1,4 @@
-package fakeaws
+package fakeawstest
 
 import (
 	"context"
@@ -10,9 +10,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/smithy-go"
+
+	"flowkeeper/internal/fakeaws"
 )
 
-func staticOf(c Credentials) aws.CredentialsProvider {
+func staticOf(c fakeaws.Credentials) aws.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, "")
 }
 
@@ -22,8 +24,8 @@ func TestMeet(t *testing.T) {
 	t.Parallel()
 	w := New(Options{})
 	c := ec2.New(ec2.Options{Region: "eu-west-1", HTTPClient: w.HTTPClient(), Credentials: staticOf(w.User("111122223333", "u", true)), RetryMaxAttempts: 1})
-	id := w.Plant("111122223333", "eu-west-1", FlowLog{ResourceID: "vpc-1"})
-	w.Meet(func(r *Request) Refusal {
+	id := w.Plant("111122223333", "eu-west-1", fakeaws.FlowLog{ResourceID: "vpc-1"})
+	w.Meet(func(r *fakeaws.Request) Refusal {
 		if r.Service == "ec2" && r.Operation == "DeleteFlowLogs" && r.Region == "eu-west-1" && r.ARN == "arn:aws:iam::111122223333:user/u" && r.Form.Get("FlowLogId.1") == id {
 			return Refusal{Code: "RequestLimitExceeded", Message: "slow down", Status: 503}
 		}
@@ -47,7 +49,7 @@ func TestMeet(t *testing.T) {
 func TestHanging(t *testing.T) {
 	t.Parallel()
 	w := New(Options{})
-	w.Meet(func(*Request) Refusal { return Refusal{Hangs: true} })
+	w.Meet(func(*fakeaws.Request) Refusal { return Refusal{Hangs: true} })
 	c := ec2.New(ec2.Options{Region: "eu-west-1", HTTPClient: w.HTTPClient(), Credentials: staticOf(w.User("111122223333", "u", true))})
 	ask := func(d time.Duration) error {
 		ctx, cancel := context.WithTimeout(t.Context(), d)

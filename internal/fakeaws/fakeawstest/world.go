@@ -1,0 +1,39 @@
+// Package fakeawstest is the AWS of package fakeaws as tests need it: with SNS
+// and S3, called in process, and with faults. Only tests import it: what the
+// demo does not use is not in the binary.
+package fakeawstest
+
+import (
+	"time"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+// World is a fakeaws.World with more services, and with what can go wrong. It
+// is safe for concurrent use.
+type World struct {
+	*fakeaws.World
+	sns    *snsService
+	s3     *s3Service
+	faults faults
+}
+
+// Options of New.
+type Options struct {
+	Now     func() time.Time // nil: time.Now
+	Latency time.Duration    // added to each answer
+}
+
+// New returns an empty world.
+func New(o Options) *World {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	w := &World{World: fakeaws.New(o.Now), s3: newS3(o.Now)}
+	w.faults = faults{latency: o.Latency, spared: map[string]bool{}, asked: map[Asked]bool{}, refusedKeys: map[string]*refusedKey{}}
+	w.sns = newSNS(o.Now, w.Send)
+	w.Handle("sns", w.sns)
+	w.Handle("s3", w.s3)
+	w.Intercept(w.faults.meet)
+	return w
+}
