@@ -22,7 +22,7 @@ type trail struct {
 // TrailTo sends the records of EC2's changing calls to a queue in the
 // EventBridge envelope; of the events named, or of all.
 func (w *World) TrailTo(queueARN string, events ...string) {
-	w.TrailWith(func(body string) error { return w.sqs.send(queueARN, body) }, events...)
+	w.TrailWith(func(body string) error { return w.Send(queueARN, body) }, events...)
 }
 
 // TrailWith hands the records to a function instead.

@@ -3,6 +3,7 @@ package fakeaws
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,110 +13,89 @@ import (
 // together, may have.
 const maxMessageBytes = 1 << 20
 
-// queueSettings is a queue's attributes as they were set, and as the hot path
-// wants them.
-type queueSettings struct {
-	text       map[string]string
-	visibility time.Duration
-	retention  time.Duration
-	delay      time.Duration
-	wait       int // seconds
-	maxSize    int
-	redrive    redrivePolicy
+// attributes of a queue that can be set, checked, with their defaults.
+type attributes map[string]string
+
+// number is a numeric attribute's value.
+func (a attributes) number(name string) int {
+	n, _ := strconv.Atoi(a[name]) // checked when it was set
+	return n
+}
+
+func (a attributes) seconds(name string) time.Duration {
+	return time.Duration(a.number(name)) * time.Second
+}
+
+// numberAttributes are the numeric ones, with their bounds and defaults.
+var numberAttributes = map[string]struct{ low, high, absent int }{
+	"VisibilityTimeout":             {0, 43200, 30},
+	"MessageRetentionPeriod":        {60, 1209600, 345600},
+	"DelaySeconds":                  {0, 900, 0},
+	"ReceiveMessageWaitTimeSeconds": {0, 20, 0},
+	"MaximumMessageSize":            {1024, maxMessageBytes, maxMessageBytes},
+}
+
+// otherAttributes may be asked for beside them.
+var otherAttributes = []string{
+	"QueueArn", "CreatedTimestamp", "LastModifiedTimestamp",
+	"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",
+	"Policy", "RedrivePolicy", "RedriveAllowPolicy", "SqsManagedSseEnabled", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds",
+}
+
+// with is the attributes with others set. An empty Policy or RedrivePolicy
+// removes it.
+func (a attributes) with(set map[string]string) (attributes, error) {
+	out := maps.Clone(a)
+	for name, value := range set {
+		if err := checkAttribute(name, value); err != nil {
+			return nil, err
+		}
+		if out[name] = value; value == "" {
+			delete(out, name)
+		}
+	}
+	return out, nil
+}
+
+// defaultAttributes are those of a queue that is made with none.
+func defaultAttributes() attributes {
+	a := attributes{"SqsManagedSseEnabled": "true"}
+	for name, n := range numberAttributes {
+		a[name] = strconv.Itoa(n.absent)
+	}
+	return a
+}
+
+func checkAttribute(name, value string) error {
+	ok := true
+	if n, numeric := numberAttributes[name]; numeric {
+		v, err := strconv.Atoi(value)
+		ok = err == nil && v >= n.low && v <= n.high
+	} else {
+		switch name {
+		case "Policy":
+			ok = value == "" || json.Unmarshal([]byte(value), &map[string]json.RawMessage{}) == nil
+		case "SqsManagedSseEnabled":
+			ok = value == "true" || value == "false"
+		case "RedrivePolicy": // parsed with the other settings
+		default: // FIFO queues and customer-managed keys are not faked
+			return unknownAttribute(name)
+		}
+	}
+	if !ok {
+		return sqsErr("InvalidAttributeValue", "Invalid value for the parameter %s.", name)
+	}
+	return nil
+}
+
+func unknownAttribute(name string) *Error {
+	return sqsErr("InvalidAttributeName", "Unknown Attribute %s.", name)
 }
 
 // redrivePolicy is empty for a queue without a dead-letter queue.
 type redrivePolicy struct {
 	target string
 	max    int
-}
-
-// numberAttribute is an attribute that is a number: its bounds and its default.
-type numberAttribute struct {
-	low, high, absent int
-}
-
-func numberAttributes() map[string]numberAttribute {
-	return map[string]numberAttribute{
-		"VisibilityTimeout":             {0, 43200, 30},
-		"MessageRetentionPeriod":        {60, 1209600, 345600},
-		"DelaySeconds":                  {0, 900, 0},
-		"ReceiveMessageWaitTimeSeconds": {0, 20, 0},
-		"MaximumMessageSize":            {1024, maxMessageBytes, maxMessageBytes},
-	}
-}
-
-// newSettings is the base with the given attributes set. An empty Policy or
-// RedrivePolicy removes it.
-func newSettings(base, set map[string]string) (queueSettings, error) {
-	text := maps.Clone(base)
-	if text == nil {
-		text = map[string]string{"SqsManagedSseEnabled": "true"}
-	}
-	maps.Copy(text, set)
-	for name, value := range set {
-		if err := checkAttribute(name, value); err != nil {
-			return queueSettings{}, err
-		}
-		if value == "" {
-			delete(text, name)
-		}
-	}
-	numbers := map[string]int{}
-	for name, n := range numberAttributes() {
-		if text[name] == "" {
-			text[name] = strconv.Itoa(n.absent)
-		}
-		numbers[name], _ = strconv.Atoi(text[name]) // checked when it was set
-	}
-	redrive, err := parseRedrive(text["RedrivePolicy"])
-	seconds := func(name string) time.Duration { return time.Duration(numbers[name]) * time.Second }
-	return queueSettings{
-		text:       text,
-		visibility: seconds("VisibilityTimeout"),
-		retention:  seconds("MessageRetentionPeriod"),
-		delay:      seconds("DelaySeconds"),
-		wait:       numbers["ReceiveMessageWaitTimeSeconds"],
-		maxSize:    numbers["MaximumMessageSize"],
-		redrive:    redrive,
-	}, err
-}
-
-func checkAttribute(name, value string) error {
-	if n, ok := numberAttributes()[name]; ok {
-		v, err := strconv.Atoi(value)
-		if err != nil || v < n.low || v > n.high {
-			return badAttribute(name)
-		}
-		return nil
-	}
-	switch name {
-	case "Policy":
-		if value != "" && !isJSONObject(value) {
-			return badAttribute(name)
-		}
-	case "SqsManagedSseEnabled":
-		if value != "true" && value != "false" {
-			return badAttribute(name)
-		}
-	case "RedrivePolicy": // parsed with the other settings
-	default: // FIFO queues and customer-managed keys are not faked
-		return unknownAttribute(name)
-	}
-	return nil
-}
-
-func badAttribute(name string) *Error {
-	return sqsErr("InvalidAttributeValue", "InvalidAttributeValue", "Invalid value for the parameter %s.", name)
-}
-
-func unknownAttribute(name string) *Error {
-	return sqsErr("InvalidAttributeName", "InvalidAttributeName", "Unknown Attribute %s.", name)
-}
-
-func isJSONObject(text string) bool {
-	var object map[string]json.RawMessage
-	return json.Unmarshal([]byte(text), &object) == nil
 }
 
 // parseRedrive takes maxReceiveCount as a number or, as AWS does, as text.
@@ -130,47 +110,96 @@ func parseRedrive(text string) (redrivePolicy, error) {
 	if err := json.Unmarshal([]byte(text), &policy); err != nil {
 		return redrivePolicy{}, badRedrive(text, "Redrive policy is not a valid JSON map.")
 	}
-	max, err := strconv.Atoi(strings.Trim(string(policy.Max), `"`))
-	if err != nil || max < 1 || max > 1000 {
+	most, err := strconv.Atoi(strings.Trim(string(policy.Max), `"`))
+	if err != nil || most < 1 || most > 1000 {
 		return redrivePolicy{}, badRedrive(text, "Invalid value for maxReceiveCount: must be an integer from 1 to 1000.")
 	}
 	if policy.Target == "" {
 		return redrivePolicy{}, badRedrive(text, "Redrive policy does not contain mandatory attribute: deadLetterTargetArn.")
 	}
-	return redrivePolicy{target: policy.Target, max: max}, nil
+	return redrivePolicy{target: policy.Target, max: most}, nil
 }
 
 func badRedrive(text, reason string) *Error {
 	return invalidParameter("Value %s for parameter RedrivePolicy is invalid. Reason: %s", text, reason)
 }
 
-// attribute is one attribute's value as GetQueueAttributes answers it; ok is
-// false for one that the queue does not have.
-func (q *queue) attribute(name string) (value string, ok bool) {
+// attribute is one attribute's value as GetQueueAttributes answers it; empty
+// for one that the queue does not have.
+func (q *queue) attribute(name string) string {
 	switch name {
 	case "QueueArn":
-		return q.arn, true
+		return q.arn
 	case "CreatedTimestamp":
-		return strconv.FormatInt(q.created.Unix(), 10), true
+		return strconv.FormatInt(q.created.Unix(), 10)
 	case "LastModifiedTimestamp":
-		return strconv.FormatInt(q.modified.Unix(), 10), true
+		return strconv.FormatInt(q.modified.Unix(), 10)
 	case "ApproximateNumberOfMessages":
-		return strconv.Itoa(q.ready.Len()), true
+		return strconv.Itoa(q.ready.Len())
 	case "ApproximateNumberOfMessagesNotVisible":
-		return strconv.Itoa(len(q.hidden) - q.delayed), true
+		return strconv.Itoa(len(q.hidden) - q.delayed)
 	case "ApproximateNumberOfMessagesDelayed":
-		return strconv.Itoa(q.delayed), true
+		return strconv.Itoa(q.delayed)
 	}
-	value, ok = q.settings.text[name]
-	return value, ok
+	return q.attributes[name]
 }
 
-// queueAttributeNames is every attribute that may be asked for.
-func queueAttributeNames() []string {
-	return []string{
-		"QueueArn", "CreatedTimestamp", "LastModifiedTimestamp",
-		"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",
-		"VisibilityTimeout", "MessageRetentionPeriod", "DelaySeconds", "ReceiveMessageWaitTimeSeconds", "MaximumMessageSize",
-		"Policy", "RedrivePolicy", "RedriveAllowPolicy", "SqsManagedSseEnabled", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds",
+type getQueueAttributesInput struct {
+	queueInput
+	AttributeNames []string
+}
+
+type queueAttributesOutput struct {
+	Attributes map[string]string `json:",omitempty"`
+}
+
+func (s *sqsService) getQueueAttributes(q *queue, in getQueueAttributesInput, _ Caller) (any, error) {
+	q.settle(s.now())
+	known := slices.AppendSeq(slices.Clone(otherAttributes), maps.Keys(numberAttributes))
+	names := in.AttributeNames
+	if slices.Contains(names, "All") {
+		names = known
 	}
+	out := queueAttributesOutput{map[string]string{}}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, unknownAttribute(name)
+		}
+		if value := q.attribute(name); value != "" {
+			out.Attributes[name] = value
+		}
+	}
+	return out, nil
+}
+
+type setQueueAttributesInput struct {
+	queueInput
+	Attributes map[string]string
+}
+
+func (s *sqsService) setQueueAttributes(q *queue, in setQueueAttributesInput, _ Caller) (any, error) {
+	if len(in.Attributes) == 0 {
+		return nil, missingParameter("Attribute.Name")
+	}
+	return nil, s.set(q, in.Attributes)
+}
+
+// set sets attributes of a queue, all or none. A dead-letter queue must exist
+// in the queue's account and Region.
+func (s *sqsService) set(q *queue, values map[string]string) error {
+	changed, err := q.attributes.with(values)
+	if err != nil {
+		return err
+	}
+	redrive, err := parseRedrive(changed["RedrivePolicy"])
+	if err != nil {
+		return err
+	}
+	if text := values["RedrivePolicy"]; text != "" {
+		if dead := s.queues[redrive.target]; dead == nil || dead.region != q.region || dead.account != q.account {
+			return badRedrive(text, "Dead letter target does not exist.")
+		}
+	}
+	q.attributes, q.redrive, q.modified = changed, redrive, s.now()
+	return nil
 }

@@ -1,13 +1,11 @@
 package fakeaws
 
-import "errors"
-
 // maxBatch is how many entries a batch may have.
 const maxBatch = 10
 
 type batchInput[E any] struct {
-	QueueUrl string
-	Entries  []E
+	queueInput
+	Entries []E
 }
 
 // batchID is the part of every entry that the answer refers to.
@@ -32,8 +30,8 @@ type deleteEntry struct {
 	receiptEntry
 }
 
-func (s *sqsService) deleteMessageBatch(req *Request, in *batchInput[deleteEntry]) (any, error) {
-	return runBatch(s, req, in, func(q *queue, e deleteEntry) (any, error) {
+func (s *sqsService) deleteMessageBatch(q *queue, in batchInput[deleteEntry], _ Caller) (any, error) {
+	return runBatch(in.Entries, func(e deleteEntry) (any, error) {
 		return e.batchID, s.acknowledge(q, e.ReceiptHandle)
 	})
 }
@@ -48,38 +46,32 @@ type sentBatchEntry struct {
 	sentMessage
 }
 
-func (s *sqsService) sendMessageBatch(req *Request, in *batchInput[sendBatchEntry]) (any, error) {
+func (s *sqsService) sendMessageBatch(q *queue, in batchInput[sendBatchEntry], c Caller) (any, error) {
 	total := 0
 	for _, e := range in.Entries {
 		total += len(e.MessageBody)
 	}
 	if total > maxMessageBytes {
-		return nil, sqsErr("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong",
-			"Batch requests cannot be longer than %d bytes. You have sent %d bytes.", maxMessageBytes, total)
+		return nil, sqsErr("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. You have sent %d bytes.", maxMessageBytes, total)
 	}
-	return runBatch(s, req, in, func(q *queue, e sendBatchEntry) (any, error) {
-		sent, err := s.accept(q, e.sendEntry, req.Caller)
+	return runBatch(in.Entries, func(e sendBatchEntry) (any, error) {
+		sent, err := s.accept(q, e.sendEntry, c)
 		return sentBatchEntry{e.batchID, sent}, err
 	})
 }
 
 // runBatch checks the batch as a whole, then does each entry: one that is
 // refused does not keep the others from taking effect.
-func runBatch[E interface{ entryID() string }](s *sqsService, req *Request, in *batchInput[E], do func(*queue, E) (any, error)) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q, err := s.queueAt(in.QueueUrl, req.Caller)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkBatch(in.Entries); err != nil {
+func runBatch[E interface{ entryID() string }](entries []E, do func(E) (any, error)) (any, error) {
+	if err := checkBatch(entries); err != nil {
 		return nil, err
 	}
 	var out batchOutput
-	for _, e := range in.Entries {
-		done, err := do(q, e)
+	for _, e := range entries {
+		done, err := do(e)
 		if err != nil {
-			out.Failed = append(out.Failed, failedEntry(e.entryID(), err))
+			refused := asError(err)
+			out.Failed = append(out.Failed, batchFailed{Id: e.entryID(), SenderFault: true, Code: refused.Code, Message: refused.Message})
 			continue
 		}
 		out.Successful = append(out.Successful, done)
@@ -87,31 +79,21 @@ func runBatch[E interface{ entryID() string }](s *sqsService, req *Request, in *
 	return out, nil
 }
 
-func failedEntry(id string, err error) batchFailed {
-	failed := batchFailed{Id: id, Code: "InternalError", Message: err.Error()}
-	if e := (*Error)(nil); errors.As(err, &e) {
-		failed.SenderFault, failed.Code, failed.Message = true, e.Code, e.Message
-	}
-	return failed
-}
-
 func checkBatch[E interface{ entryID() string }](entries []E) error {
 	if len(entries) == 0 {
-		return sqsErr("EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest", "There should be at least one entry in the request.")
+		return sqsErr("EmptyBatchRequest", "There should be at least one entry in the request.")
 	}
 	if len(entries) > maxBatch {
-		return sqsErr("TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
-			"Maximum number of entries per request are %d. You have sent %d.", maxBatch, len(entries))
+		return sqsErr("TooManyEntriesInBatchRequest", "Maximum number of entries per request are %d. You have sent %d.", maxBatch, len(entries))
 	}
 	seen := map[string]bool{}
 	for _, e := range entries {
 		id := e.entryID()
-		if !nameLike(id, 80) {
-			return sqsErr("InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId",
-				"A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
+		if !nameLike(id) {
+			return sqsErr("InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
 		}
 		if seen[id] {
-			return sqsErr("BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct", "Id %s repeated.", id)
+			return sqsErr("BatchEntryIdsNotDistinct", "Id %s repeated.", id)
 		}
 		seen[id] = true
 	}

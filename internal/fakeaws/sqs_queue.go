@@ -35,7 +35,8 @@ type message struct {
 type queue struct {
 	arn, account, region, name string
 
-	settings          queueSettings
+	attributes        attributes
+	redrive           redrivePolicy
 	created, modified time.Time
 	purged            time.Time
 	gone              bool // deleted: receivers that still wait must learn it
@@ -56,9 +57,10 @@ func (q *queue) settle(now time.Time) {
 		q.unhide(m)
 		q.show(m)
 	}
+	retention := q.attributes.seconds("MessageRetentionPeriod")
 	for front := q.ready.Front(); front != nil; front = q.ready.Front() {
 		m := front.Value.(*message)
-		if now.Sub(m.sent) < q.settings.retention {
+		if now.Sub(m.sent) < retention {
 			return
 		}
 		q.remove(m)

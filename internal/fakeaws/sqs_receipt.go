@@ -10,24 +10,15 @@ import (
 // maxInFlight is how long a message may stay hidden, counted from its receive.
 const maxInFlight = 12 * time.Hour
 
-// receiptEntry is what single and batched operations on a received message
-// share. VisibilityTimeout is in seconds and not part of the deletions.
-type receiptEntry struct {
-	ReceiptHandle string
-}
+// receiptEntry is what single and batched deletions share.
+type receiptEntry struct{ ReceiptHandle string }
 
 type deleteMessageInput struct {
-	QueueUrl string
+	queueInput
 	receiptEntry
 }
 
-func (s *sqsService) deleteMessage(req *Request, in *deleteMessageInput) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q, err := s.queueAt(in.QueueUrl, req.Caller)
-	if err != nil {
-		return nil, err
-	}
+func (s *sqsService) deleteMessage(q *queue, in deleteMessageInput, _ Caller) (any, error) {
 	return nil, s.acknowledge(q, in.ReceiptHandle)
 }
 
@@ -44,52 +35,38 @@ func (s *sqsService) acknowledge(q *queue, handle string) error {
 	return nil
 }
 
-type visibilityEntry struct {
-	receiptEntry
-	VisibilityTimeout *int
-}
-
 type changeVisibilityInput struct {
-	QueueUrl string
-	visibilityEntry
+	queueInput
+	receiptEntry
+	VisibilityTimeout *int // in seconds
 }
 
-func (s *sqsService) changeMessageVisibility(req *Request, in *changeVisibilityInput) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q, err := s.queueAt(in.QueueUrl, req.Caller)
+func (s *sqsService) changeMessageVisibility(q *queue, in changeVisibilityInput, _ Caller) (any, error) {
+	if in.VisibilityTimeout == nil {
+		return nil, missingParameter("VisibilityTimeout")
+	}
+	seconds, err := bounded("VisibilityTimeout", in.VisibilityTimeout, 0, 43200, 0)
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.changeVisibility(q, in.visibilityEntry)
-}
-
-func (s *sqsService) changeVisibility(q *queue, e visibilityEntry) error {
-	if e.VisibilityTimeout == nil {
-		return missingParameter("VisibilityTimeout")
-	}
-	seconds, err := bounded("VisibilityTimeout", e.VisibilityTimeout, 0, 43200, 0)
-	if err != nil {
-		return err
-	}
 	now := s.now()
 	q.settle(now)
-	m, err := q.byHandle(e.ReceiptHandle)
+	m, err := q.byHandle(in.ReceiptHandle)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if m == nil {
-		return invalidParameter("Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.", e.ReceiptHandle)
+		return nil, invalidParameter("Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.", in.ReceiptHandle)
 	}
 	if m.element != nil {
-		return sqsErr("MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight", "The message referred to is not in flight.")
+		return nil, sqsErr("MessageNotInflight", "The message referred to is not in flight.")
 	}
 	until := now.Add(time.Duration(seconds) * time.Second)
 	if until.Sub(m.lastReceived) > maxInFlight {
-		return invalidParameter("Value %d for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds]", seconds)
+		return nil, invalidParameter("Value %d for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds]", seconds)
 	}
 	q.rehide(m, until)
-	return nil
+	return nil, nil
 }
 
 // byHandle finds the message that the handle was given for; nil if it is
@@ -116,6 +93,5 @@ func (q *queue) byHandle(handle string) (*message, error) {
 }
 
 func badHandle(handle string) *Error {
-	return sqsErr("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid",
-		"The input receipt handle %q is not a valid receipt handle.", handle).WithStatus(http.StatusNotFound)
+	return sqsErr("ReceiptHandleIsInvalid", "The input receipt handle %q is not a valid receipt handle.", handle).WithStatus(http.StatusNotFound)
 }

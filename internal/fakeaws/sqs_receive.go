@@ -9,7 +9,7 @@ import (
 )
 
 type receiveMessageInput struct {
-	QueueUrl                    string
+	queueInput
 	AttributeNames              []string
 	MessageSystemAttributeNames []string
 	MessageAttributeNames       []string // no message here has attributes of its sender
@@ -39,33 +39,32 @@ type receiveAsk struct {
 	attributes []string
 }
 
-func (s *sqsService) receiveMessage(req *Request, in *receiveMessageInput) (any, error) {
-	ask, err := s.checkReceive(req.Caller, in)
-	if err != nil {
+// receiveMessage does not hold s.mu while it waits.
+func (s *sqsService) receiveMessage(req *Request, body []byte) (any, error) {
+	var ask receiveAsk
+	check := onQueue(s, func(q *queue, in receiveMessageInput, _ Caller) (_ any, err error) {
+		ask, err = checkReceive(q, in)
+		return nil, err
+	})
+	if _, err := check(req, body); err != nil {
 		return nil, err
 	}
 	messages, err := s.poll(req.HTTP.Context(), ask)
 	return receiveMessageOutput{messages}, err
 }
 
-func (s *sqsService) checkReceive(c Caller, in *receiveMessageInput) (receiveAsk, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q, err := s.queueAt(in.QueueUrl, c)
-	if err != nil {
-		return receiveAsk{}, err
-	}
+func checkReceive(q *queue, in receiveMessageInput) (ask receiveAsk, err error) {
 	max, err := bounded("MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 10, 1)
 	if err != nil {
-		return receiveAsk{}, err
+		return ask, err
 	}
-	visibility, err := bounded("VisibilityTimeout", in.VisibilityTimeout, 0, 43200, int(q.settings.visibility/time.Second))
+	visibility, err := bounded("VisibilityTimeout", in.VisibilityTimeout, 0, 43200, q.attributes.number("VisibilityTimeout"))
 	if err != nil {
-		return receiveAsk{}, err
+		return ask, err
 	}
-	wait, err := bounded("WaitTimeSeconds", in.WaitTimeSeconds, 0, 20, q.settings.wait)
+	wait, err := bounded("WaitTimeSeconds", in.WaitTimeSeconds, 0, 20, q.attributes.number("ReceiveMessageWaitTimeSeconds"))
 	if err != nil {
-		return receiveAsk{}, err
+		return ask, err
 	}
 	names, err := systemAttributes(append(in.AttributeNames, in.MessageSystemAttributeNames...))
 	return receiveAsk{
@@ -156,7 +155,7 @@ func (s *sqsService) take(ask receiveAsk) (got []receivedMessage, wake <-chan st
 // the dead-letter queue. There it keeps its ID, its time and the count of all
 // receives. Without that queue it stays receivable, as in AWS.
 func (s *sqsService) redrive(q *queue, m *message) bool {
-	policy := q.settings.redrive
+	policy := q.redrive
 	if policy.target == "" || m.tries < policy.max {
 		return false
 	}

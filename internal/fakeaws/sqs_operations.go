@@ -1,0 +1,221 @@
+package fakeaws
+
+import (
+	"cmp"
+	"container/list"
+	"crypto/md5"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// sqsCooldown is how long after DeleteQueue the name cannot be used again, and
+// after PurgeQueue the queue cannot be purged again.
+const sqsCooldown = time.Minute
+
+// queueAt finds the queue that a URL names, as this caller sees it. The last
+// two elements of the path are account and name; the Region is in the path
+// (/queue/REGION/…), in the host (sqs.REGION.…) or else the caller's. A queue
+// of another Region is refused as AWS's regional endpoints do.
+func (s *sqsService) queueAt(queueURL string, c Caller) (*queue, error) {
+	if queueURL == "" {
+		return nil, missingParameter("QueueUrl")
+	}
+	badAddress := sqsErr("InvalidAddress", "The address %s is not valid for this endpoint.", queueURL).WithStatus(http.StatusNotFound)
+	u, err := url.Parse(queueURL)
+	if err != nil {
+		return nil, badAddress
+	}
+	path := strings.Split(strings.Trim(u.Path, "/"), "/")
+	if len(path) < 2 {
+		return nil, badAddress
+	}
+	if region := queueURLRegion(u, path); region != "" && region != c.Region {
+		return nil, badAddress
+	}
+	return s.visibleQueue(c, path[len(path)-2], path[len(path)-1])
+}
+
+func queueURLRegion(u *url.URL, path []string) string {
+	if len(path) == 4 && path[0] == "queue" {
+		return path[1]
+	}
+	if rest, ok := strings.CutPrefix(u.Hostname(), "sqs."); ok {
+		region, _, _ := strings.Cut(rest, ".")
+		return region
+	}
+	return ""
+}
+
+// visibleQueue is a queue in the caller's Region. It lets another account in if
+// the queue has a policy at all; which one is not evaluated.
+func (s *sqsService) visibleQueue(c Caller, account, name string) (*queue, error) {
+	q := s.queues[queueARN(c.Region, account, name)]
+	switch {
+	case q == nil:
+		return nil, queueDoesNotExist()
+	case q.account != c.Account && q.attributes["Policy"] == "":
+		return nil, sqsErr("AccessDeniedException", "Access to the resource %s is denied.", q.arn).WithStatus(http.StatusForbidden)
+	}
+	return q, nil
+}
+
+func queueARN(region, account, name string) string {
+	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", region, account, name)
+}
+
+type createQueueInput struct {
+	QueueName  string
+	Attributes map[string]string
+}
+
+func (s *sqsService) createQueue(in createQueueInput, req *Request) (any, error) {
+	arn := queueARN(req.Region, req.Account, in.QueueName)
+	if at, ok := s.deleted[arn]; ok && s.now().Sub(at) < sqsCooldown {
+		return nil, sqsErr("QueueDeletedRecently", "You must wait 60 seconds after deleting a queue before you can create another with the same name.")
+	}
+	q, err := s.ensureQueue(req.Account, req.Region, in.QueueName, in.Attributes)
+	if err != nil {
+		return nil, err
+	}
+	return q.urlAt(req), nil
+}
+
+// urlAt is the queue's URL at the host that was asked.
+func (q *queue) urlAt(req *Request) queueInput {
+	return queueInput{fmt.Sprintf("http://%s/queue/%s/%s/%s", req.HTTP.Host, q.region, q.account, q.name)}
+}
+
+// ensureQueue creates a queue, or finds the one of that name whose attributes
+// are as asked for. The caller holds s.mu.
+func (s *sqsService) ensureQueue(account, region, name string, attributes map[string]string) (*queue, error) {
+	if name == "" {
+		return nil, missingParameter("QueueName")
+	}
+	if !nameLike(name) {
+		return nil, invalidParameter("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+	}
+	arn := queueARN(region, account, name)
+	if q := s.queues[arn]; q != nil {
+		for name, value := range attributes {
+			if q.attributes[name] != value {
+				return nil, sqsErr("QueueNameExists", "A queue already exists with the same name and a different value for attribute %s", name)
+			}
+		}
+		return q, nil
+	}
+	q := &queue{
+		arn: arn, account: account, region: region, name: name, created: s.now(),
+		attributes: defaultAttributes(), messages: map[uint64]*message{}, ready: list.New(),
+	}
+	if err := s.set(q, attributes); err != nil {
+		return nil, err
+	}
+	s.queues[arn] = q
+	return q, nil
+}
+
+type getQueueURLInput struct {
+	QueueName              string
+	QueueOwnerAWSAccountId string
+}
+
+func (s *sqsService) getQueueURL(in getQueueURLInput, req *Request) (any, error) {
+	if in.QueueName == "" {
+		return nil, missingParameter("QueueName")
+	}
+	q, err := s.visibleQueue(req.Caller, cmp.Or(in.QueueOwnerAWSAccountId, req.Account), in.QueueName)
+	if err != nil {
+		return nil, err
+	}
+	return q.urlAt(req), nil
+}
+
+func (s *sqsService) purgeQueue(q *queue, _ queueInput, _ Caller) (any, error) {
+	now := s.now()
+	if !q.purged.IsZero() && now.Sub(q.purged) < sqsCooldown {
+		return nil, sqsErr("PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name).WithStatus(http.StatusForbidden)
+	}
+	q.purged = now
+	for _, m := range q.messages {
+		q.remove(m)
+	}
+	return nil, nil
+}
+
+func (s *sqsService) deleteQueue(q *queue, _ queueInput, _ Caller) (any, error) {
+	q.gone = true
+	q.announce()
+	delete(s.queues, q.arn)
+	s.deleted[q.arn] = s.now()
+	return nil, nil
+}
+
+// sendEntry is what SendMessage and an entry of SendMessageBatch share.
+type sendEntry struct {
+	MessageBody  string
+	DelaySeconds *int
+}
+
+type sendMessageInput struct {
+	queueInput
+	sendEntry
+}
+
+type sentMessage struct {
+	MessageId        string
+	MD5OfMessageBody string
+}
+
+func (s *sqsService) sendMessage(q *queue, in sendMessageInput, c Caller) (any, error) {
+	return s.accept(q, in.sendEntry, c)
+}
+
+// accept checks a message and puts it on the queue.
+func (s *sqsService) accept(q *queue, e sendEntry, c Caller) (sentMessage, error) {
+	if err := checkBody(e.MessageBody, q.attributes.number("MaximumMessageSize")); err != nil {
+		return sentMessage{}, err
+	}
+	delay, err := bounded("DelaySeconds", e.DelaySeconds, 0, 900, q.attributes.number("DelaySeconds"))
+	if err != nil {
+		return sentMessage{}, err
+	}
+	m := s.enqueue(q, e.MessageBody, c.Account, time.Duration(delay)*time.Second)
+	return sentMessage{MessageId: m.id, MD5OfMessageBody: m.md5}, nil
+}
+
+// enqueue adds a checked message. IDs count up, so that two runs with the same
+// calls are the same.
+func (s *sqsService) enqueue(q *queue, body, sender string, delay time.Duration) *message {
+	s.seq++
+	sum := md5.Sum([]byte(body))
+	now := s.now()
+	m := &message{
+		id:  fmt.Sprintf("%08x-5175-4000-8000-%012x", s.seq>>48, s.seq&(1<<48-1)),
+		seq: s.seq, body: body, md5: hex.EncodeToString(sum[:]), sender: sender, sent: now,
+	}
+	q.add(m, now, delay)
+	return m
+}
+
+// checkBody refuses what is empty, longer than max bytes, or holds a
+// character that XML 1.0 does not have.
+func checkBody(body string, max int) error {
+	notInXML := func(r rune) bool {
+		return r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
+	}
+	switch {
+	case body == "":
+		return missingParameter("MessageBody")
+	case len(body) > max:
+		return invalidParameter("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", max)
+	case !utf8.ValidString(body) || strings.ContainsFunc(body, notInXML):
+		return sqsErr("InvalidMessageContents",
+			"Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF")
+	}
+	return nil
+}
