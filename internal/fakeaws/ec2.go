@@ -8,9 +8,24 @@ import (
 	"strings"
 )
 
-// operations that change something: they are in the ledger and on the trail,
-// dry runs and refused ones too (aws-facts.md, "A DryRun call is recorded").
-var changing = map[string]bool{"CreateFlowLogs": true, "DeleteFlowLogs": true, "CreateTags": true}
+// ec2Operation is one action of EC2.
+type ec2Operation struct {
+	// changes: it is in the ledger and on the trail, a dry run and a refused
+	// call too.
+	changes bool
+	allowed []string // parameters, see only
+	do      func(*World, *ec2Scope, url.Values) (reply, error)
+}
+
+var ec2Operations = map[string]ec2Operation{
+	"DescribeFlowLogs": {false, []string{"Filter.", "FlowLogId.", "MaxResults", "NextToken", "DryRun"}, (*World).describeFlowLogs},
+	"CreateFlowLogs": {true, []string{"ResourceId.", "ResourceType", "ClientToken", "DeliverCrossAccountRole", "DeliverLogsPermissionArn", "DestinationOptions.",
+		"DryRun", "LogDestination", "LogDestinationType", "LogFormat", "LogGroupName", "MaxAggregationInterval", "TagFieldSpecification.", "TagSpecification.", "TrafficType"},
+		(*World).createFlowLogs},
+	"DeleteFlowLogs":  {true, []string{"FlowLogId.", "DryRun"}, (*World).deleteFlowLogs},
+	"CreateTags":      {true, []string{"ResourceId.", "Tag.", "DryRun"}, (*World).createTags},
+	"DescribeRegions": {false, []string{"Filter.", "AllRegions", "RegionName.", "DryRun"}, (*World).describeRegions},
+}
 
 // reply is what an operation answers: the XML inside its response element,
 // and what its record says beside the request.
@@ -34,7 +49,7 @@ func (s ec2Service) Answer(out http.ResponseWriter, q *Request) error {
 	w.lastID++
 	id := requestID(w.lastID)
 	var body string
-	if changing[q.Operation] {
+	if ec2Operations[q.Operation].changes {
 		w.note(q, rep, err)
 		body = w.record(q, id, rep, err)
 	}
@@ -61,23 +76,19 @@ func (w *World) ec2(q *Request) (reply, error) {
 	if w.isDenied(q.Caller, q.Operation) {
 		return reply{}, unauthorized(q.Caller, "ec2:"+q.Operation)
 	}
-	s, form := w.scope(q.Account, q.Region), q.Form
-	switch q.Operation {
-	case "DescribeFlowLogs":
-		return w.describeFlowLogs(s, form)
-	case "CreateFlowLogs":
+	operation, ok := ec2Operations[q.Operation]
+	if !ok {
+		return reply{}, Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
+	}
+	if q.Operation == "CreateFlowLogs" {
 		if err := w.parts(q); err != nil {
 			return reply{}, err
 		}
-		return w.createFlowLogs(s, form)
-	case "DeleteFlowLogs":
-		return w.deleteFlowLogs(s, form)
-	case "CreateTags":
-		return w.createTags(s, form)
-	case "DescribeRegions":
-		return w.describeRegions(form)
 	}
-	return reply{}, Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
+	if err := only(q.Form, operation.allowed...); err != nil {
+		return reply{}, err
+	}
+	return operation.do(w, w.scope(q.Account, q.Region), q.Form)
 }
 
 func unauthorized(c Caller, action string) *Error {
@@ -104,9 +115,6 @@ func dryRun(form url.Values) error {
 
 // deleteFlowLogs answers for each ID; unknown ones are unsuccessful.
 func (w *World) deleteFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
-	if err := only(form, "FlowLogId.", "DryRun"); err != nil {
-		return reply{}, err
-	}
 	ids := numbered(form, "FlowLogId")
 	if len(ids) == 0 {
 		return reply{}, Errorf("MissingParameter", "The request must contain the parameter FlowLogId")
@@ -139,19 +147,14 @@ type unsuccessful struct{ resource, code, message string }
 
 func unsuccessfulXML(items []unsuccessful) string {
 	var b strings.Builder
-	b.WriteString("<unsuccessful>")
 	for _, u := range items {
-		fmt.Fprintf(&b, "<item><error><code>%s</code><message>%s</message></error><resourceId>%s</resourceId></item>", Escape(u.code), Escape(u.message), Escape(u.resource))
+		b.WriteString("<item><error>" + Element("code", u.code) + Element("message", u.message) + "</error>" + Element("resourceId", u.resource) + "</item>")
 	}
-	b.WriteString("</unsuccessful>")
-	return b.String()
+	return "<unsuccessful>" + b.String() + "</unsuccessful>"
 }
 
 // createTags of flow logs.
 func (w *World) createTags(s *ec2Scope, form url.Values) (reply, error) {
-	if err := only(form, "ResourceId.", "Tag.", "DryRun"); err != nil {
-		return reply{}, err
-	}
 	tags := tagsOf(form)
 	if err := checkTags(tags); err != nil {
 		return reply{}, err
@@ -173,15 +176,10 @@ func (w *World) createTags(s *ec2Scope, form url.Values) (reply, error) {
 	return reply{xml: "<return>true</return>", response: map[string]any{"_return": true}}, nil
 }
 
-func (w *World) describeRegions(form url.Values) (reply, error) {
-	if err := only(form, "Filter.", "AllRegions", "RegionName.", "DryRun"); err != nil {
-		return reply{}, err
-	}
+func (w *World) describeRegions(*ec2Scope, url.Values) (reply, error) {
 	var b strings.Builder
-	b.WriteString("<regionInfo>")
 	for _, r := range w.regions {
-		fmt.Fprintf(&b, "<item><regionName>%[1]s</regionName><regionEndpoint>ec2.%[1]s.amazonaws.com</regionEndpoint><optInStatus>opt-in-not-required</optInStatus></item>", Escape(r))
+		b.WriteString("<item>" + Element("regionName", r) + Element("regionEndpoint", "ec2."+r+".amazonaws.com") + Element("optInStatus", "opt-in-not-required") + "</item>")
 	}
-	b.WriteString("</regionInfo>")
-	return reply{xml: b.String()}, nil
+	return reply{xml: "<regionInfo>" + b.String() + "</regionInfo>"}, nil
 }

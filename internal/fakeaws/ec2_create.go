@@ -1,21 +1,22 @@
 package fakeaws
 
 import (
-	"fmt"
+	"cmp"
 	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
-
-	"slices"
 )
 
 // defaultFormat is what AWS writes where a create names no format.
 const defaultFormat = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status}"
 
-// kinds of resource: the type, its ID's prefix, and its error when missing.
+// kind of resource: the type, its ID's prefix, and the error when it is missing.
+type kind struct{ name, prefix, missing string }
+
 // Longer prefixes come first.
-var kinds = []struct{ name, prefix, missing string }{
+var kinds = []kind{
 	{"TransitGatewayAttachment", "tgw-attach-", "InvalidTransitGatewayAttachmentID.NotFound"},
 	{"TransitGateway", "tgw-", "InvalidTransitGatewayID.NotFound"},
 	{"VPC", "vpc-", "InvalidVpcID.NotFound"},
@@ -26,10 +27,6 @@ var kinds = []struct{ name, prefix, missing string }{
 
 // createFlowLogs follows the tables of aws-facts.md, "EC2 flow-log API".
 func (w *World) createFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
-	if err := only(form, "ResourceId.", "ResourceType", "ClientToken", "DeliverCrossAccountRole", "DeliverLogsPermissionArn", "DestinationOptions.",
-		"DryRun", "LogDestination", "LogDestinationType", "LogFormat", "LogGroupName", "MaxAggregationInterval", "TagFieldSpecification.", "TagSpecification.", "TrafficType"); err != nil {
-		return reply{}, err
-	}
 	proto, err := parseCreate(form)
 	if err != nil {
 		return reply{}, err
@@ -82,29 +79,21 @@ func parameters(form url.Values) string {
 
 func created(token string, ids []string, failed []unsuccessful) reply {
 	var b strings.Builder
-	fmt.Fprintf(&b, "<clientToken>%s</clientToken><flowLogIdSet>", Escape(token))
 	for _, id := range ids {
-		fmt.Fprintf(&b, "<item>%s</item>", id)
+		b.WriteString(Element("item", id))
 	}
-	b.WriteString("</flowLogIdSet>")
-	b.WriteString(unsuccessfulXML(failed))
-	return reply{xml: b.String(), ids: ids, response: map[string]any{
-		"clientToken": token, "unsuccessful": unsuccessfulJSON(failed), "flowLogIdSet": items(ids),
-	}}
+	return reply{
+		xml: Element("clientToken", token) + "<flowLogIdSet>" + b.String() + "</flowLogIdSet>" + unsuccessfulXML(failed), ids: ids,
+		response: map[string]any{"clientToken": token, "unsuccessful": unsuccessfulJSON(failed), "flowLogIdSet": items(ids)},
+	}
 }
 
 // parseCreate reads and checks everything but the resources.
 func parseCreate(form url.Values) (f FlowLog, err error) {
 	f = FlowLog{
-		TrafficType: form.Get("TrafficType"), LogDestinationType: form.Get("LogDestinationType"), LogDestination: form.Get("LogDestination"),
+		TrafficType: form.Get("TrafficType"), LogDestinationType: cmp.Or(form.Get("LogDestinationType"), "cloud-watch-logs"), LogDestination: form.Get("LogDestination"),
 		LogGroupName: form.Get("LogGroupName"), DeliverLogsPermissionARN: form.Get("DeliverLogsPermissionArn"),
-		DeliverCrossAccountRole: form.Get("DeliverCrossAccountRole"), LogFormat: form.Get("LogFormat"), MaxAggregationInterval: 600,
-	}
-	if f.LogDestinationType == "" {
-		f.LogDestinationType = "cloud-watch-logs"
-	}
-	if f.LogFormat == "" {
-		f.LogFormat = defaultFormat
+		DeliverCrossAccountRole: form.Get("DeliverCrossAccountRole"), LogFormat: cmp.Or(form.Get("LogFormat"), defaultFormat), MaxAggregationInterval: 600,
 	}
 	if err := f.checkTraffic(form); err != nil {
 		return f, err
@@ -182,10 +171,7 @@ func (f *FlowLog) checkOptions(form url.Values) error {
 		}
 		return nil
 	}
-	f.FileFormat = form.Get("DestinationOptions.FileFormat")
-	if f.FileFormat == "" {
-		f.FileFormat = "plain-text"
-	}
+	f.FileFormat = cmp.Or(form.Get("DestinationOptions.FileFormat"), "plain-text")
 	if f.FileFormat != "plain-text" && f.FileFormat != "parquet" {
 		return Errorf("InvalidParameter", "FileFormat must be plain-text or parquet")
 	}
@@ -211,13 +197,14 @@ func checkResources(kind string, ids []string) error {
 	return nil
 }
 
-func kindOf(id string) (k struct{ name, prefix, missing string }) {
+// kindOf an ID; empty if its prefix is unknown.
+func kindOf(id string) kind {
 	for _, k := range kinds {
 		if strings.HasPrefix(id, k.prefix) {
 			return k
 		}
 	}
-	return k
+	return kind{}
 }
 
 // createEach makes a flow log on each resource. Real failures come back as
@@ -245,16 +232,12 @@ func (w *World) createEach(s *ec2Scope, proto FlowLog, resources []string) (ids 
 }
 
 func (w *World) obstacle(s *ec2Scope, f FlowLog) (code, message string) {
-	destination := f.LogDestination
-	if destination == "" {
-		destination = "arn:aws:logs:" + s.region + ":" + s.account + ":log-group:" + f.LogGroupName
-	}
-	bucket, _, _ := strings.Cut(destination, "/")
+	bucket, _, _ := strings.Cut(f.LogDestination, "/")
 	switch {
 	case f.LogDestinationType == "s3" && !w.exists[bucket]:
 		return "400", "LogDestination: " + strings.TrimPrefix(bucket, "arn:aws:s3:::") + " does not exist"
-	case f.LogDestinationType == "kinesis-data-firehose" && !w.exists[destination]:
-		return "400", "LogDestination: " + destination + " is undeliverable"
+	case f.LogDestinationType == "kinesis-data-firehose" && !w.exists[f.LogDestination]:
+		return "400", "LogDestination: " + f.LogDestination + " is undeliverable"
 	case f.DeliverLogsPermissionARN != "" && !w.exists[f.DeliverLogsPermissionARN]:
 		return "400", "Unable to assume given IAM role"
 	}

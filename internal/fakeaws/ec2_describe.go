@@ -1,6 +1,7 @@
 package fakeaws
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -15,9 +16,6 @@ const mostPerPage = 1000
 // describeFlowLogs lists, filters and pages. IDs that do not exist are not in
 // the answer, and no error (aws-facts.md, "Deleted IDs").
 func (w *World) describeFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
-	if err := only(form, "Filter.", "FlowLogId.", "MaxResults", "NextToken", "DryRun"); err != nil {
-		return reply{}, err
-	}
 	size := mostPerPage
 	if v := form.Get("MaxResults"); v != "" {
 		n, err := strconv.Atoi(v)
@@ -63,7 +61,7 @@ func (s *ec2Scope) candidates(form url.Values, now time.Time, delay time.Duratio
 				}
 			}
 			if n := f.Get("Name"); n == "resource-id" || n == "flow-log-id" {
-				slices.SortFunc(out, func(a, b *flowLog) int { return int(a.num) - int(b.num) })
+				slices.SortFunc(out, byNumber)
 				return slices.Compact(out)
 			}
 		}
@@ -117,17 +115,8 @@ func filters(form url.Values) (func(*flowLog) bool, error) {
 func (w *World) page(from []*flowLog, match func(*flowLog) bool, after uint64, size int) reply {
 	var b strings.Builder
 	b.WriteString("<flowLogSet>")
-	start, _ := slices.BinarySearchFunc(from, after+1, func(f *flowLog, num uint64) int {
-		switch {
-		case f.num < num:
-			return -1
-		case f.num > num:
-			return 1
-		}
-		return 0
-	})
 	n, next := 0, ""
-	for _, f := range from[start:] {
+	for _, f := range from[place(from, after+1):] {
 		if !match(f) {
 			continue
 		}
@@ -141,7 +130,7 @@ func (w *World) page(from []*flowLog, match func(*flowLog) bool, after uint64, s
 	}
 	b.WriteString("</flowLogSet>")
 	if next != "" {
-		b.WriteString("<nextToken>" + next + "</nextToken>")
+		b.WriteString(Element("nextToken", next))
 	}
 	return reply{xml: b.String()}
 }
@@ -151,7 +140,7 @@ func (w *World) page(from []*flowLog, match func(*flowLog) bool, after uint64, s
 func (f *flowLog) write(b *strings.Builder) {
 	field := func(name, value string) {
 		if value != "" {
-			b.WriteString("<" + name + ">" + Escape(value) + "</" + name + ">")
+			b.WriteString(Element(name, value))
 		}
 	}
 	b.WriteString("<item>")
@@ -172,12 +161,8 @@ func (f *flowLog) write(b *strings.Builder) {
 	field("resourceId", f.ResourceID)
 	field("trafficType", f.TrafficType)
 	if f.LogDestinationType == "s3" {
-		format := f.FileFormat
-		if format == "" {
-			format = "plain-text"
-		}
 		fmt.Fprintf(b, "<destinationOptions><fileFormat>%s</fileFormat><hiveCompatiblePartitions>%v</hiveCompatiblePartitions><perHourPartition>%v</perHourPartition></destinationOptions>",
-			format, f.HiveCompatiblePartitions, f.PerHourPartition)
+			cmp.Or(f.FileFormat, "plain-text"), f.HiveCompatiblePartitions, f.PerHourPartition)
 	}
 	if len(f.TagFields) > 0 {
 		b.WriteString("<tagFieldSpecificationSet>")
@@ -194,7 +179,7 @@ func (f *flowLog) write(b *strings.Builder) {
 	}
 	b.WriteString("<tagSet>")
 	for _, k := range slices.Sorted(maps.Keys(f.Tags)) {
-		b.WriteString("<item><key>" + Escape(k) + "</key><value>" + Escape(f.Tags[k]) + "</value></item>")
+		b.WriteString("<item>" + Element("key", k) + Element("value", f.Tags[k]) + "</item>")
 	}
 	b.WriteString("</tagSet></item>")
 }

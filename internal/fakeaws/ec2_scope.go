@@ -1,8 +1,8 @@
 package fakeaws
 
 import (
+	"cmp"
 	"slices"
-	"sort"
 	"time"
 )
 
@@ -50,7 +50,7 @@ func (s *ec2Scope) remove(f *flowLog, now time.Time) {
 	} else {
 		s.byResource[f.ResourceID] = here
 	}
-	n = s.from(f.num)
+	n = place(s.order, f.num)
 	s.order = slices.Delete(s.order, n, n+1)
 	f.gone = now
 	for len(s.ghosts) > 0 && now.Sub(s.ghosts[0].gone) > longestDelay {
@@ -59,9 +59,12 @@ func (s *ec2Scope) remove(f *flowLog, now time.Time) {
 	s.ghosts = append(s.ghosts, f)
 }
 
-// from is the place of the first flow log whose number is not below num.
-func (s *ec2Scope) from(num uint64) int {
-	return sort.Search(len(s.order), func(n int) bool { return s.order[n].num >= num })
+func byNumber(a, b *flowLog) int { return cmp.Compare(a.num, b.num) }
+
+// place of the first flow log whose number is not below num.
+func place(sorted []*flowLog, num uint64) int {
+	n, _ := slices.BinarySearchFunc(sorted, num, func(f *flowLog, num uint64) int { return cmp.Compare(f.num, num) })
+	return n
 }
 
 // longestDelay is how stale a Describe can be.
@@ -85,6 +88,6 @@ func (s *ec2Scope) visible(now time.Time, delay time.Duration) []*flowLog {
 			out = append(out, f)
 		}
 	}
-	slices.SortFunc(out, func(a, b *flowLog) int { return int(a.num) - int(b.num) })
+	slices.SortFunc(out, byNumber)
 	return out
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,7 +72,7 @@ func (w *World) cloudTrail(id string, q *Request, requestID string, rep reply, e
 		"eventVersion": "1.10", "eventTime": w.now().UTC().Format(time.RFC3339), "eventSource": "ec2.amazonaws.com", "eventName": q.Operation,
 		"awsRegion": q.Region, "recipientAccountId": q.Account, "eventID": id, "requestID": requestID, "readOnly": false, "eventType": "AwsApiCall",
 		"managementEvent": true, "eventCategory": "Management", "sourceIPAddress": q.SourceIP, "userAgent": q.UserAgent,
-		"userIdentity": identity(q.Caller), "requestParameters": request(q.Operation, q.Form),
+		"userIdentity": identity(q.Caller), "requestParameters": request(q),
 	}
 	if err != nil {
 		e := asError(err)
@@ -106,14 +105,14 @@ func identity(c Caller) map[string]any {
 // request turns the call's parameters into what CloudTrail makes of them: XML
 // as JSON, so one element is an object, several are an array, and scalars are
 // coerced.
-func request(operation string, form url.Values) map[string]any {
+func request(q *Request) map[string]any {
 	tree := map[string]any{}
-	for _, k := range slices.Sorted(maps.Keys(form)) {
+	for _, k := range slices.Sorted(maps.Keys(q.Form)) {
 		if k != "Action" && k != "Version" {
-			plant(tree, strings.Split(k, "."), form.Get(k))
+			plant(tree, strings.Split(k, "."), q.Form.Get(k))
 		}
 	}
-	return map[string]any{operation + "Request": fold(tree)}
+	return map[string]any{q.Operation + "Request": fold(tree)}
 }
 
 // plant puts a value at a path of the tree.
@@ -169,8 +168,9 @@ func coerce(s string) any {
 	return s
 }
 
-// items is a list of texts: one is a text, several are an array.
-func items(all []string) any {
+// items is a list: without any it is an empty text, one is itself, several are
+// an array.
+func items[T any](all []T) any {
 	switch len(all) {
 	case 0:
 		return ""
@@ -185,11 +185,5 @@ func unsuccessfulJSON(all []unsuccessful) any {
 	for _, u := range all {
 		out = append(out, map[string]any{"error": map[string]any{"code": coerce(u.code), "message": u.message}, "resourceId": u.resource})
 	}
-	switch len(out) {
-	case 0:
-		return ""
-	case 1:
-		return map[string]any{"item": out[0]}
-	}
-	return map[string]any{"item": out}
+	return items(out)
 }

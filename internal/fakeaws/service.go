@@ -115,3 +115,6 @@ func Escape(s string) string {
 	xml.EscapeText(&b, []byte(s)) //nolint:errcheck // a strings.Builder takes everything
 	return b.String()
 }
+
+// Element is an XML element with a text in it.
+func Element(name, text string) string { return "<" + name + ">" + Escape(text) + "</" + name + ">" }

@@ -25,7 +25,7 @@ func (s stsService) Answer(out http.ResponseWriter, q *Request) (err error) {
 	var result string
 	switch q.Operation {
 	case "GetCallerIdentity":
-		result = fmt.Sprintf(`<Arn>%s</Arn><UserId>%s</UserId><Account>%s</Account>`, Escape(q.ARN), Escape(q.UserID), q.Account)
+		result = Element("Arn", q.ARN) + Element("UserId", q.UserID) + Element("Account", q.Account)
 	case "AssumeRole":
 		if result, err = w.assumeRole(q.Form); err != nil {
 			return err
@@ -54,7 +54,7 @@ func (w *World) assumeRole(form url.Values) (string, error) {
 	w.users[c.AccessKeyID] = c
 	end := w.now().Add(w.lifetime)
 	w.expires[c.AccessKeyID] = end
-	return fmt.Sprintf(`<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken><Expiration>%s</Expiration></Credentials>`+
-		`<AssumedRoleUser><AssumedRoleId>%s</AssumedRoleId><Arn>%s</Arn></AssumedRoleUser>`,
-		c.AccessKeyID, end.UTC().Format(time.RFC3339), Escape(c.UserID), Escape(c.ARN)), nil
+	return "<Credentials>" + Element("AccessKeyId", c.AccessKeyID) + Element("SecretAccessKey", "secret") + Element("SessionToken", "token") +
+		Element("Expiration", end.UTC().Format(time.RFC3339)) + "</Credentials>" +
+		"<AssumedRoleUser>" + Element("AssumedRoleId", c.UserID) + Element("Arn", c.ARN) + "</AssumedRoleUser>", nil
 }

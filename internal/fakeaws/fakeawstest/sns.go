@@ -71,10 +71,6 @@ func (s *snsService) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
 	return err
 }
 
-func element(name, text string) string {
-	return "<" + name + ">" + fakeaws.Escape(text) + "</" + name + ">"
-}
-
 func (s *snsService) createTopic(q *fakeaws.Request) (string, error) {
 	if err := onlyParameters(q.Form, "Name"); err != nil {
 		return "", err
@@ -83,7 +79,7 @@ func (s *snsService) createTopic(q *fakeaws.Request) (string, error) {
 	if !topicName.MatchString(name) {
 		return "", snsInvalid("Topic Name")
 	}
-	return element("TopicArn", s.ensureTopic(q.Account, q.Region, name)), nil
+	return fakeaws.Element("TopicArn", s.ensureTopic(q.Account, q.Region, name)), nil
 }
 
 // ensureTopic makes a topic, or keeps the one of that name. The caller holds
@@ -132,7 +128,7 @@ func (s *snsService) subscribe(q *fakeaws.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return element("SubscriptionArn", s.subscriptionOf(t, endpoint, raw)), nil
+	return fakeaws.Element("SubscriptionArn", s.subscriptionOf(t, endpoint, raw)), nil
 }
 
 // subscriptionOf is the ARN of the queue's subscription, which is made if
@@ -176,7 +172,7 @@ func (s *snsService) publish(q *fakeaws.Request) (string, error) {
 	}
 	n := Notification{ID: s.nextID(), Subject: form.Get("Subject"), Message: form.Get("Message"), Time: s.now()}
 	t.published = append(t.published, n)
-	return element("MessageId", n.ID), s.deliver(t, n)
+	return fakeaws.Element("MessageId", n.ID), s.deliver(t, n)
 }
 
 func checkNotification(form url.Values) error {
