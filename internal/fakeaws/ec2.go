@@ -28,7 +28,7 @@ var ec2Operations = map[string]ec2Operation{
 }
 
 // reply is what an operation answers: the XML inside its response element,
-// and what its record says beside the request.
+// and what its record says in addition to the request.
 type reply struct {
 	xml      string
 	response map[string]any
@@ -50,7 +50,7 @@ func (s ec2Service) Answer(out http.ResponseWriter, q *Request) error {
 	id := requestID(w.lastID)
 	var body string
 	if ec2Operations[q.Operation].changes {
-		w.note(q, rep, err)
+		w.addCall(q, rep, err)
 		body = w.record(q, id, rep, err)
 	}
 	w.mu.Unlock()
@@ -81,7 +81,7 @@ func (w *World) ec2(q *Request) (reply, error) {
 		return reply{}, Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
 	}
 	if q.Operation == "CreateFlowLogs" {
-		if err := w.parts(q); err != nil {
+		if err := w.checkPermissions(q); err != nil {
 			return reply{}, err
 		}
 	}
@@ -96,8 +96,8 @@ func unauthorized(c Caller, action string) *Error {
 		WithStatus(http.StatusForbidden)
 }
 
-// note writes the ledger.
-func (w *World) note(q *Request, rep reply, err error) {
+// addCall adds a call to those that Calls returns.
+func (w *World) addCall(q *Request, rep reply, err error) {
 	call := Call{Time: w.now(), Operation: q.Operation, Account: q.Account, Region: q.Region, ARN: q.ARN, Form: q.Form, IDs: rep.ids, DryRun: q.Form.Get("DryRun") == "true", Permissions: q.permissions}
 	if err != nil {
 		call.Code = asError(err).Code

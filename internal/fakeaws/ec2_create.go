@@ -25,7 +25,8 @@ var kinds = []kind{
 	{"RegionalNatGateway", "nat-", "NatGatewayNotFound"},
 }
 
-// createFlowLogs follows the tables of aws-facts.md, "EC2 flow-log API".
+// createFlowLogs checks the parameters, then the dry run, then the ClientToken,
+// and creates.
 func (w *World) createFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
 	proto, err := parseCreate(form)
 	if err != nil {
@@ -208,7 +209,7 @@ func kindOf(id string) kind {
 }
 
 // createEach makes a flow log on each resource. Real failures come back as
-// unsuccessful, with a code that says little (aws-facts.md, "Create").
+// unsuccessful, with a code that says little, often "400".
 func (w *World) createEach(s *ec2Scope, proto FlowLog, resources []string) (ids []string, failed []unsuccessful, err error) {
 	for _, id := range resources {
 		if !s.resources[id] {
@@ -242,7 +243,7 @@ func (w *World) obstacle(s *ec2Scope, f FlowLog) (code, message string) {
 		return "400", "Unable to assume given IAM role"
 	}
 	for _, other := range s.byResource[f.ResourceID] {
-		if !w.twins && other.LogDestination == f.LogDestination && other.LogGroupName == f.LogGroupName {
+		if !w.duplicates && other.LogDestination == f.LogDestination && other.LogGroupName == f.LogGroupName {
 			return "FlowLogAlreadyExists", "Error. There is an existing Flow Log with the same configuration and log destination."
 		}
 	}

@@ -14,7 +14,7 @@ import (
 const mostPerPage = 1000
 
 // describeFlowLogs lists, filters and pages. IDs that do not exist are not in
-// the answer, and no error (aws-facts.md, "Deleted IDs").
+// the answer, and no error.
 func (w *World) describeFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
 	size := mostPerPage
 	if v := form.Get("MaxResults"); v != "" {
@@ -136,7 +136,7 @@ func (w *World) page(from []*flowLog, match func(*flowLog) bool, after uint64, s
 }
 
 // write is one flow log as Describe shows it: no resource type, defaults
-// filled (aws-facts.md, "Describe").
+// filled.
 func (f *flowLog) write(b *strings.Builder) {
 	field := func(name, value string) {
 		if value != "" {

@@ -60,8 +60,8 @@ func tagsOf(form url.Values) map[string]string {
 	return out
 }
 
-// checkTags refuses what can't be set (aws-facts.md: tags aws:*, 50 a
-// resource).
+// checkTags refuses what can't be set: AWS's own tags, which begin with aws:,
+// and more than 50.
 func checkTags(tags map[string]string) error {
 	for k := range tags {
 		if strings.HasPrefix(k, "aws:") {

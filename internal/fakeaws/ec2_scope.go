@@ -14,7 +14,7 @@ type ec2Scope struct {
 	byID            map[string]*flowLog
 	byResource      map[string][]*flowLog
 	order           []*flowLog // by number
-	ghosts          []*flowLog // deleted, but perhaps still shown
+	deleted         []*flowLog // perhaps still shown
 	tokens          map[string]token
 	lastNum         uint64
 }
@@ -53,10 +53,10 @@ func (s *ec2Scope) remove(f *flowLog, now time.Time) {
 	n = place(s.order, f.num)
 	s.order = slices.Delete(s.order, n, n+1)
 	f.gone = now
-	for len(s.ghosts) > 0 && now.Sub(s.ghosts[0].gone) > longestDelay {
-		s.ghosts = s.ghosts[1:]
+	for len(s.deleted) > 0 && now.Sub(s.deleted[0].gone) > longestDelay {
+		s.deleted = s.deleted[1:]
 	}
-	s.ghosts = append(s.ghosts, f)
+	s.deleted = append(s.deleted, f)
 }
 
 func byNumber(a, b *flowLog) int { return cmp.Compare(a.num, b.num) }
@@ -83,7 +83,7 @@ func (s *ec2Scope) visible(now time.Time, delay time.Duration) []*flowLog {
 			out = append(out, f)
 		}
 	}
-	for _, f := range s.ghosts {
+	for _, f := range s.deleted {
 		if !f.shown.After(at) && f.gone.After(at) {
 			out = append(out, f)
 		}

@@ -300,8 +300,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestRecords: the shapes of aws-facts.md, "CloudTrail records of flow-log
-// calls".
+// TestRecords: the shapes of CloudTrail's records of flow-log calls.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	w, api, _ := testWorld(t)

@@ -99,7 +99,7 @@ func (b *buffer) WriteHeader(s int)   { b.status = s }
 func (b *buffer) copyTo(w http.ResponseWriter) {
 	maps.Copy(w.Header(), b.header)
 	w.WriteHeader(b.status)
-	w.Write(b.Bytes()) //nolint:errcheck // the client is gone: nobody to tell
+	w.Write(b.Bytes()) //nolint:errcheck // the client is gone
 }
 
 // Over loopback the SDK has been seen to lose large answers that come within

@@ -11,8 +11,8 @@ const (
 	vpcFlowLogs = "vpc-flow-logs.amazonaws.com" // fields of tags
 )
 
-// permission is what AWS asks of the caller of CreateFlowLogs beside the call's
-// own name. Deny takes its action, or the name alone.
+// permission is what AWS requires of the caller of CreateFlowLogs in addition to
+// the operation's own. Deny takes its action, or the name alone.
 type permission struct {
 	action string
 	asked  func(form url.Values) bool
@@ -31,8 +31,9 @@ func tagFields(form url.Values) bool {
 	return form.Get("TagFieldSpecification.1.ResourceType") != ""
 }
 
-// permissions follow aws-facts.md, "Permissions" and "Log formats". Whether AWS
-// judges all of them at a dry run is not known; this fake does.
+// permissions are those that the EC2 User Guide names for flow logs, by
+// destination and by fields. Whether AWS checks all of them at a dry run is not
+// known; this fake does.
 var permissions = []permission{
 	{action: "ec2:CreateTags", asked: func(form url.Values) bool { return form.Get("TagSpecification.1.ResourceType") != "" }},
 	{action: "iam:PassRole", asked: func(form url.Values) bool { return form.Get("DeliverLogsPermissionArn") != "" }},
@@ -49,9 +50,9 @@ var permissions = []permission{
 	{action: "iam:CreateServiceLinkedRole", asked: tagFields, role: vpcFlowLogs},
 }
 
-// parts refuses a create for what it does beside, if that is denied. The caller
+// checkPermissions refuses a create if one of permissions is denied. The caller
 // holds w.mu.
-func (w *World) parts(q *Request) error {
+func (w *World) checkPermissions(q *Request) error {
 	c, form := q.Caller, q.Form
 	for _, p := range permissions {
 		if !p.asked(form) || p.role != "" && w.linked[c.Account+"/"+p.role] {

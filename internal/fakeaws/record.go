@@ -65,8 +65,7 @@ func (w *World) record(q *Request, requestID string, rep reply, err error) strin
 	return string(b)
 }
 
-// cloudTrail is the record as aws-facts.md, "CloudTrail records of flow-log
-// calls", has it.
+// cloudTrail is the record as CloudTrail writes it of an EC2 call.
 func (w *World) cloudTrail(id string, q *Request, requestID string, rep reply, err error) map[string]any {
 	r := map[string]any{
 		"eventVersion": "1.10", "eventTime": w.now().UTC().Format(time.RFC3339), "eventSource": "ec2.amazonaws.com", "eventName": q.Operation,
@@ -94,7 +93,7 @@ func identity(c Caller) map[string]any {
 	if c.SessionIssuer != "" {
 		session["sessionIssuer"] = map[string]any{"type": "Role", "arn": c.SessionIssuer, "accountId": c.Account, "userName": c.Name}
 	}
-	// A long-term access key has no session that could tell of MFA.
+	// A long-term access key has no session, so its record does not report MFA.
 	if c.MFA != nil && *c.MFA || c.SessionIssuer != "" {
 		session["attributes"] = map[string]any{"mfaAuthenticated": strconv.FormatBool(c.MFA != nil && *c.MFA)}
 		id["sessionContext"] = session
@@ -109,14 +108,14 @@ func request(q *Request) map[string]any {
 	tree := map[string]any{}
 	for _, k := range slices.Sorted(maps.Keys(q.Form)) {
 		if k != "Action" && k != "Version" {
-			plant(tree, strings.Split(k, "."), q.Form.Get(k))
+			setAt(tree, strings.Split(k, "."), q.Form.Get(k))
 		}
 	}
 	return map[string]any{q.Operation + "Request": fold(tree)}
 }
 
-// plant puts a value at a path of the tree.
-func plant(tree map[string]any, path []string, value string) {
+// setAt puts a value at a path of the tree.
+func setAt(tree map[string]any, path []string, value string) {
 	if len(path) == 1 {
 		tree[path[0]] = coerce(value)
 		return
@@ -126,7 +125,7 @@ func plant(tree map[string]any, path []string, value string) {
 		sub = map[string]any{}
 		tree[path[0]] = sub
 	}
-	plant(sub, path[1:], value)
+	setAt(sub, path[1:], value)
 }
 
 // fold makes numbered children into one object or an array.

@@ -19,7 +19,7 @@ type Request struct {
 	Operation string
 	Form      url.Values // the parameters in the query protocol; nil in other protocols
 
-	permissions []string // that EC2 has asked the caller for beside the operation's
+	permissions []string // that EC2 has required, in addition to the operation's
 }
 
 // Service answers the calls of one AWS service in that service's protocol. It

@@ -87,7 +87,7 @@ func writeJSON(out http.ResponseWriter, status int, v any) {
 	}
 	out.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	out.WriteHeader(status)
-	out.Write(body) //nolint:errcheck // the client is gone: nobody to tell
+	out.Write(body) //nolint:errcheck // the client is gone
 }
 
 // byName makes an operation of a method that finds its queue itself. It holds

@@ -35,7 +35,7 @@ var numberAttributes = map[string]struct{ low, high, absent int }{
 	"MaximumMessageSize":            {1024, maxMessageBytes, maxMessageBytes},
 }
 
-// otherAttributes may be asked for beside them.
+// otherAttributes may be asked for too.
 var otherAttributes = []string{
 	"QueueArn", "CreatedTimestamp", "LastModifiedTimestamp",
 	"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",

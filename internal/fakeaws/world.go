@@ -1,9 +1,3 @@
-// Package fakeaws is a strict AWS in this process: EC2's flow logs, SQS, STS,
-// SNS and S3, behind one http.Handler that speaks their wire protocols. The
-// real SDK is its client, so what is tested is what users run.
-//
-// It refuses what AWS refuses, and what it does not know. Each behaviour
-// follows aws-facts.md; a comment names the part.
 package fakeaws
 
 import (
@@ -22,24 +16,24 @@ type World struct {
 	now func() time.Time
 	sqs *sqsService
 
-	mu        sync.Mutex         // guards everything below
-	services  map[string]Service // by the name that signatures have
-	intercept func(*Request) (lost bool, err error)
-	users     map[string]Caller // by access key
-	expires   map[string]time.Time
-	roles     map[string]role
-	regions   []string
-	scopes    map[string]*ec2Scope // by account/region
-	exists    map[string]bool      // destinations and delivery roles, by ARN
-	denied    map[string]bool      // user/operation
-	linked    map[string]bool      // account/service: service-linked roles
-	trail     trail
-	delay     time.Duration // of eventual consistency
-	pageSize  int           // 0: as AWS allows
-	twins     bool          // FlowLogAlreadyExists is off
-	ledger    []Call
-	lastID    uint64
-	lifetime  time.Duration // of assumed roles' credentials
+	mu         sync.Mutex         // guards everything below
+	services   map[string]Service // by the name that signatures have
+	intercept  func(*Request) (lost bool, err error)
+	users      map[string]Caller // by access key
+	expires    map[string]time.Time
+	roles      map[string]role
+	regions    []string
+	scopes     map[string]*ec2Scope // by account/region
+	exists     map[string]bool      // destinations and delivery roles, by ARN
+	denied     map[string]bool      // user/operation
+	linked     map[string]bool      // account/service: service-linked roles
+	trail      trail
+	delay      time.Duration // of eventual consistency
+	pageSize   int           // 0: as AWS allows
+	duplicates bool          // are allowed: no FlowLogAlreadyExists
+	ledger     []Call
+	lastID     uint64
+	lifetime   time.Duration // of assumed roles' credentials
 }
 
 // New returns an empty world, which takes the time from now.
@@ -145,7 +139,7 @@ func (w *World) SetPageSize(n int) {
 }
 
 // SetConsistencyDelay makes every Describe show the flow logs as they were so
-// long ago, an hour at most (aws-facts.md, "Deleted IDs").
+// long ago, an hour at most: AWS is eventually consistent.
 func (w *World) SetConsistencyDelay(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -156,7 +150,7 @@ func (w *World) SetConsistencyDelay(d time.Duration) {
 func (w *World) AllowDuplicates(on bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.twins = on
+	w.duplicates = on
 }
 
 // AddResource makes a resource that flow logs can watch; its ID's prefix says
@@ -168,7 +162,7 @@ func (w *World) AddResource(account, region, id string) {
 }
 
 // RemoveResource deletes a resource. AWS then removes its flow logs itself,
-// with no DeleteFlowLogs call (aws-facts.md, "Someone else's state").
+// with no DeleteFlowLogs call.
 func (w *World) RemoveResource(account, region, id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -280,7 +274,8 @@ type Call struct {
 	DryRun    bool
 	Form      url.Values
 	IDs       []string // flow logs made or deleted
-	// Permissions that AWS asked the caller for beside the call's own.
+	// Permissions that AWS required of the caller, in addition to the
+	// operation's own.
 	Permissions []string
 }
 

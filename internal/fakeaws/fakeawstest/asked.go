@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Asked is one kind of call that somebody made, or a permission that AWS asked
-// a caller for beside that of the call itself, whatever was answered.
+// Asked is one kind of call that somebody made, or a permission that AWS required
+// in addition to that of the call itself, whatever was answered.
 type Asked struct {
 	ARN       string // of the caller
 	Service   string // as its signature names it

@@ -203,7 +203,7 @@ func (s *s3Service) get(out http.ResponseWriter, q *fakeaws.Request, name, key s
 	out.Header().Set("Last-Modified", o.modified.UTC().Format(http.TimeFormat))
 	out.Header().Set("Content-Length", strconv.Itoa(len(o.body)))
 	if q.HTTP.Method == http.MethodGet {
-		out.Write(o.body) //nolint:errcheck // the client is gone: nobody to tell
+		out.Write(o.body) //nolint:errcheck // the client is gone
 	}
 	return nil
 }

@@ -192,8 +192,8 @@ func printableASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// deliver sends to every queue that still exists. AWS would retry for weeks
-// and tell the publisher nothing about one that does not.
+// deliver sends to every queue that still exists. For one that does not, AWS would
+// retry for weeks, and the publisher would not learn of it.
 func (s *snsService) deliver(t *topic, n Notification) error {
 	envelope, err := envelopeOf(t, n)
 	if err != nil {
@@ -255,7 +255,7 @@ func onlyParameters(form url.Values, allowed ...string) error {
 }
 
 // snsEnvelope is what a queue without raw delivery gets, in AWS's order of
-// fields (aws-facts.md, "How records reach a queue").
+// fields.
 type snsEnvelope struct {
 	Type             string
 	MessageId        string
