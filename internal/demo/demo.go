@@ -13,14 +13,12 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/internal/scopes"
 )
 
 // Options of Run.
@@ -120,9 +118,4 @@ func newStage(ctx context.Context) (*stage, error) {
 		return nil, errors.Join(err, stop())
 	}
 	return s, nil
-}
-
-// base is the SDK's configuration for one user of the stage.
-func (s *stage) base(ctx context.Context, c fakeaws.Credentials) (aws.Config, error) {
-	return scopes.Base(ctx, scopes.Options{Region: region, EndpointURL: s.url, Credentials: static(c)})
 }

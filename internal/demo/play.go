@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -37,7 +38,7 @@ func play(ctx context.Context, s *stage, d *daemon.Daemon, t *timeline) error {
 			return err
 		}
 	}
-	if err := until(ctx, "every restore to be verified", func() bool { return t.closed() == t.deletions() }); err != nil {
+	if err := until(ctx, "every restore to be verified", func() bool { return t.count(alert.Closed) == t.count(alert.Deletion) }); err != nil {
 		return err
 	}
 	after, err := s.describe(ctx)
@@ -63,7 +64,7 @@ func refused(ctx context.Context, s *stage, t *timeline, ids []string) error {
 	t.strikes()
 	_, err := s.intern.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: ids[6:8]})
 	if err == nil {
-		return fmt.Errorf("the refused attempt was not refused")
+		return errors.New("the refused attempt was not refused")
 	}
 	return t.wait(ctx, alert.Attempt, 1)
 }
@@ -78,7 +79,7 @@ func again(ctx context.Context, s *stage, t *timeline, ids []string) error {
 }
 
 func silent(ctx context.Context, s *stage, t *timeline, ids []string) error {
-	t.say("mallory stops the trail and deletes another: no event tells of it. The next refresh does.")
+	t.say("mallory stops the trail and deletes another: there is no event. The next refresh finds it.")
 	if err := s.stopTrail(ctx, t); err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func silent(ctx context.Context, s *stage, t *timeline, ids []string) error {
 	return s.strike(ctx, t, ids[9])
 }
 
-// stopTrail is the last that the trail tells.
+// stopTrail sends the record of StopLogging, the last of the trail.
 func (s *stage) stopTrail(ctx context.Context, t *timeline) error {
 	err := s.world.Send(s.queueARN, fmt.Sprintf(`{"detail-type":"AWS API Call via CloudTrail","source":"aws.cloudtrail","detail":{"eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging",
 		"eventTime":%q,"awsRegion":%q,"recipientAccountId":%q,"eventID":"demo-stop-logging","sourceIPAddress":"127.0.0.1","userAgent":"aws-cli/2.17",

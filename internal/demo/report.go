@@ -1,10 +1,12 @@
 package demo
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
-	"reflect"
+	"maps"
 	"slices"
-	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,8 +15,8 @@ import (
 	"flowkeeper/remediate"
 )
 
-// Row of the before/after table: one flow log, and what is unlike in the one
-// that stands in its place now.
+// Row of the before/after table: one flow log, and how the one that has
+// replaced it differs.
 type Row struct {
 	Resource    string   `json:"resource_id"`
 	Destination string   `json:"destination"`
@@ -33,17 +35,14 @@ func compare(before, after []types.FlowLog) []Row {
 	var rows []Row
 	for _, b := range before {
 		r := Row{Resource: aws.ToString(b.ResourceId), Destination: target(b), Before: aws.ToString(b.FlowLogId)}
-		var now []types.FlowLog
-		for _, a := range after {
-			if aws.ToString(a.ResourceId) == r.Resource && target(a) == r.Destination {
-				now = append(now, a)
-			}
-		}
-		if len(now) != 1 {
-			r.Differences = []string{fmt.Sprintf("%d flow logs stand in its place", len(now))}
-		} else {
+		now := slices.DeleteFunc(slices.Clone(after), func(a types.FlowLog) bool {
+			return aws.ToString(a.ResourceId) != r.Resource || target(a) != r.Destination
+		})
+		if len(now) == 1 {
 			r.After = aws.ToString(now[0].FlowLogId)
 			r.Compared, r.Differences = differ(b, now[0])
+		} else {
+			r.Differences = []string{fmt.Sprintf("%d flow logs stand in its place", len(now))}
 		}
 		r.Identical = len(r.Differences) == 0
 		rows = append(rows, r)
@@ -51,41 +50,46 @@ func compare(before, after []types.FlowLog) []Row {
 	return rows
 }
 
-func target(f types.FlowLog) string {
-	if f.LogDestination != nil {
-		return *f.LogDestination
+func target(f types.FlowLog) string { return aws.ToString(cmp.Or(f.LogDestination, f.LogGroupName)) }
+
+// differ compares every setting and tag that one of the two has.
+func differ(before, after types.FlowLog) (compared int, diff []string) {
+	b, a := settings(before), settings(after)
+	names := maps.Clone(b)
+	maps.Copy(names, a)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if b[name] != a[name] {
+			diff = append(diff, fmt.Sprintf("%s: %s instead of %s", name, cmp.Or(a[name], "nothing"), cmp.Or(b[name], "nothing")))
+		}
 	}
-	return aws.ToString(f.LogGroupName)
+	return len(names), diff
 }
 
-// differ compares every field that AWS describes, but for those that can't be
-// the same: the ID, the times and the state of delivery.
-func differ(before, after types.FlowLog) (compared int, diff []string) {
-	bv, av := reflect.ValueOf(before), reflect.ValueOf(after)
-	for i := range bv.NumField() {
-		f := bv.Type().Field(i)
-		switch f.Name {
-		case "FlowLogId", "CreationTime", "DeliverLogsStatus", "DeliverLogsErrorMessage", "Tags":
-			continue
-		}
-		if !f.IsExported() {
-			continue
-		}
-		compared++
-		if b, a := bv.Field(i).Interface(), av.Field(i).Interface(); !reflect.DeepEqual(b, a) {
-			diff = append(diff, fmt.Sprintf("%s: %s instead of %s", f.Name, show(a), show(b)))
+// settings are all fields that AWS describes, and the tags, as texts. Left out is
+// what can't be the same: the ID, the times, the state of delivery, and the
+// tag that names the flow log that was replaced.
+func settings(f types.FlowLog) map[string]string {
+	var fields map[string]json.RawMessage
+	text, err := json.Marshal(f)
+	if err == nil {
+		err = json.Unmarshal(text, &fields)
+	}
+	if err != nil {
+		panic("demo: not a plain value: " + err.Error())
+	}
+	for _, name := range []string{"FlowLogId", "CreationTime", "DeliverLogsStatus", "DeliverLogsErrorMessage", "Tags"} {
+		delete(fields, name)
+	}
+	out := map[string]string{}
+	for name, value := range fields {
+		out[name] = string(value)
+	}
+	for k, v := range tags(f) {
+		if k != remediate.RestoredFrom {
+			out["tag "+k] = strconv.Quote(v)
 		}
 	}
-	b, a := tags(before), tags(after)
-	delete(b, remediate.RestoredFrom)
-	delete(a, remediate.RestoredFrom)
-	for _, k := range union(b, a) {
-		compared++
-		if b[k] != a[k] {
-			diff = append(diff, fmt.Sprintf("tag %s: %q instead of %q", k, a[k], b[k]))
-		}
-	}
-	return compared, diff
+	return out
 }
 
 func tags(f types.FlowLog) map[string]string {
@@ -94,29 +98,6 @@ func tags(f types.FlowLog) map[string]string {
 		out[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
 	return out
-}
-
-func union(a, b map[string]string) []string {
-	var keys []string
-	for k := range a {
-		keys = append(keys, k)
-	}
-	for k := range b {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return slices.Compact(keys)
-}
-
-func show(v any) string {
-	r := reflect.ValueOf(v)
-	if r.Kind() == reflect.Pointer {
-		if r.IsNil() {
-			return "nothing"
-		}
-		r = r.Elem()
-	}
-	return fmt.Sprintf("%v", r.Interface())
 }
 
 // short makes an ARN fit a table: its last part tells enough.

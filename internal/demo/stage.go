@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/scopes"
 )
 
 const (
@@ -30,14 +31,11 @@ type stage struct {
 	admin    *ec2.Client // looks at before and after
 }
 
-func static(c fakeaws.Credentials) aws.CredentialsProvider {
-	return credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
-}
-
-// client of one user; agent is the program it seems to use.
-func (s *stage) client(ctx context.Context, c fakeaws.Credentials) (*ec2.Client, error) {
-	cfg, err := s.base(ctx, c)
-	return ec2.NewFromConfig(cfg), err
+// user makes an IAM user, and the SDK's configuration with that user's access key.
+func (s *stage) user(ctx context.Context, name string, mfa bool) (aws.Config, error) {
+	c := s.world.User(account, name, mfa)
+	return scopes.Base(ctx, scopes.Options{Region: region, EndpointURL: s.url,
+		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)})
 }
 
 const (
@@ -70,7 +68,7 @@ func (s *stage) build(ctx context.Context) (err error) {
 	for _, d := range []string{groupARN, bucketARN, streamARN} {
 		w.AddDestination(d)
 	}
-	if s.aws, err = s.base(ctx, w.User(account, "flowkeeper", true)); err != nil {
+	if s.aws, err = s.user(ctx, "flowkeeper", true); err != nil {
 		return err
 	}
 	for _, c := range []struct {
@@ -78,9 +76,11 @@ func (s *stage) build(ctx context.Context) (err error) {
 		name string
 		mfa  bool
 	}{{&s.admin, "platform", true}, {&s.attacker, "mallory", false}, {&s.intern, "intern", false}} {
-		if *c.to, err = s.client(ctx, w.User(account, c.name, c.mfa)); err != nil {
+		cfg, err := s.user(ctx, c.name, c.mfa)
+		if err != nil {
 			return err
 		}
+		*c.to = ec2.NewFromConfig(cfg)
 	}
 	for n, r := range resources {
 		w.AddResource(account, region, r.id)

@@ -17,7 +17,7 @@ type timeline struct {
 	o     Options
 	begun time.Time
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards what follows
 	counts map[alert.Kind]int
 	struck time.Time // the last deletion: records count whole seconds, the demo more exactly
 }
@@ -42,7 +42,7 @@ func (t *timeline) paint(color, s string) string {
 	return color + s + plain
 }
 
-// say tells what the story does next.
+// say prints what the story does next.
 func (t *timeline) say(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	t.mu.Lock()
@@ -146,10 +146,9 @@ func (t *timeline) detail(format string, args ...any) {
 // who did it, from where, with MFA or not.
 func who(a alert.Alert) string {
 	if a.Actor == nil {
-		return "nobody knows who: found by the refresh, without an event"
+		return "actor unknown: found by the refresh, without an event"
 	}
-	mfa := "MFA " + a.Actor.MFAWords()
-	return fmt.Sprintf("by %s from %s, %s", alert.Clean(a.Actor.Name(), 100), alert.Clean(a.Actor.SourceIP, 50), mfa)
+	return fmt.Sprintf("by %s from %s, MFA %s", alert.Clean(a.Actor.Name(), 100), alert.Clean(a.Actor.SourceIP, 50), a.Actor.MFAWords())
 }
 
 func (t *timeline) count(k alert.Kind) int {
@@ -157,9 +156,6 @@ func (t *timeline) count(k alert.Kind) int {
 	defer t.mu.Unlock()
 	return t.counts[k]
 }
-
-func (t *timeline) closed() int    { return t.count(alert.Closed) }
-func (t *timeline) deletions() int { return t.count(alert.Deletion) }
 
 func (t *timeline) wait(ctx context.Context, k alert.Kind, n int) error {
 	return until(ctx, fmt.Sprintf("alert %d of kind %s", n, k), func() bool { return t.count(k) >= n })
