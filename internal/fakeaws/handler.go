@@ -2,12 +2,10 @@ package fakeaws
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"maps"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -43,47 +41,6 @@ func (w *World) interceptor() func(*Request) (lost bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.intercept
-}
-
-// authenticate finds the service and the caller in the SigV4 header. The
-// signature itself is not checked: keys are what tells callers apart.
-func (w *World) authenticate(r *http.Request) (*Request, Service, error) {
-	auth := r.Header.Get("Authorization")
-	_, rest, ok := strings.Cut(auth, "Credential=")
-	scope, _, _ := strings.Cut(rest, ",")
-	part := strings.Split(scope, "/")
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !ok || len(part) != 5 || part[4] != "aws4_request" {
-		return &Request{HTTP: r, Service: "ec2"}, w.services["ec2"], Errorf("MissingAuthenticationToken", "Request is missing Authentication Token").WithStatus(http.StatusForbidden)
-	}
-	key, q := part[0], &Request{HTTP: r, Service: part[3]}
-	service := w.services[q.Service]
-	if service == nil {
-		return q, w.services["ec2"], Errorf("UnknownService", "this fake has no service %s", q.Service)
-	}
-	c, known := w.users[key]
-	if !known && accountNumber(key) {
-		c = Caller{Account: key, AccessKeyID: key, ARN: "arn:aws:iam::" + key + ":root", Type: "Root", UserID: key}
-		known = true
-	}
-	if !known {
-		return q, service, Errorf("AuthFailure", "AWS was not able to validate the provided access credentials").WithStatus(http.StatusUnauthorized)
-	}
-	if end, ends := w.expires[key]; ends && !w.now().Before(end) {
-		return q, service, Errorf("ExpiredToken", "The security token included in the request is expired")
-	}
-	c.Region, c.UserAgent = part[2], r.Header.Get("User-Agent")
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	c.SourceIP = cmp.Or(host, "198.51.100.7") // in process there is no address: one of those kept for examples
-	q.Caller = c
-	return q, service, nil
-}
-
-// accountNumber: as LocalStack does, a key of twelve digits is the account's
-// root.
-func accountNumber(key string) bool {
-	return len(key) == 12 && strings.Trim(key, "0123456789") == ""
 }
 
 // buffer holds an answer until it is sure that it is sent.
