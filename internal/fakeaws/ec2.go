@@ -67,7 +67,7 @@ func (s ec2Service) Answer(out http.ResponseWriter, q *Request) error {
 
 // Refuse implements Service.
 func (ec2Service) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
-	writeXML(out, e.Status, `<Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error></Errors><RequestID>fake</RequestID></Response>`, Escape(e.Code), Escape(e.Message))
+	writeXML(out, e.Status, `<Response><Errors><Error>%s</Error></Errors><RequestID>fake</RequestID></Response>`, Element("Code", e.Code)+Element("Message", e.Message))
 }
 
 func requestID(n uint64) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n) }

@@ -225,7 +225,7 @@ func (w *World) createEach(s *ec2Scope, proto FlowLog, resources []string) (ids 
 			continue
 		}
 		f.ID = w.newFlowLogID()
-		s.add(&flowLog{FlowLog: f, shown: f.CreatedAt})
+		s.add(&flowLog{FlowLog: f})
 		w.linkFor(s.account, f)
 		ids = append(ids, f.ID)
 	}

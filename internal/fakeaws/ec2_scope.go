@@ -22,9 +22,8 @@ type ec2Scope struct {
 // flowLog is a FlowLog with what only the fake knows.
 type flowLog struct {
 	FlowLog
-	num   uint64    // place in a listing
-	shown time.Time // when it was made, for eventual consistency
-	gone  time.Time // when it was deleted
+	num  uint64    // place in a listing
+	gone time.Time // when it was deleted
 }
 
 // token remembers what a ClientToken made.
@@ -79,12 +78,12 @@ func (s *ec2Scope) visible(now time.Time, delay time.Duration) []*flowLog {
 	at := now.Add(-delay)
 	var out []*flowLog
 	for _, f := range s.order {
-		if !f.shown.After(at) {
+		if !f.CreatedAt.After(at) {
 			out = append(out, f)
 		}
 	}
 	for _, f := range s.deleted {
-		if !f.shown.After(at) && f.gone.After(at) {
+		if !f.CreatedAt.After(at) && f.gone.After(at) {
 			out = append(out, f)
 		}
 	}

@@ -111,7 +111,7 @@ func (w *World) Plant(account, region string, f FlowLog) (id string) {
 	if f.CreatedAt.IsZero() {
 		f.CreatedAt = w.now()
 	}
-	s.add(&flowLog{FlowLog: f, shown: f.CreatedAt})
+	s.add(&flowLog{FlowLog: f})
 	w.linkFor(account, f)
 	return f.ID
 }

@@ -92,8 +92,8 @@ func (Query) Parse(q *Request) error {
 
 // Refuse implements Service.
 func (p Query) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
-	writeXML(out, e.Status, `<ErrorResponse xmlns="%s"><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>fake</RequestId></ErrorResponse>`,
-		p.Namespace, Escape(e.Code), Escape(e.Message))
+	writeXML(out, e.Status, `<ErrorResponse xmlns="%s"><Error>%s</Error><RequestId>fake</RequestId></ErrorResponse>`,
+		p.Namespace, Element("Type", "Sender")+Element("Code", e.Code)+Element("Message", e.Message))
 }
 
 // Write writes an answer. result is the XML within the operation's result
@@ -109,12 +109,9 @@ func writeXML(out http.ResponseWriter, status int, format string, args ...any) {
 	fmt.Fprintf(out, format, args...)
 }
 
-// Escape makes a text fit between XML elements.
-func Escape(s string) string {
+// Element is an XML element with a text in it, which it escapes.
+func Element(name, text string) string {
 	var b strings.Builder
-	xml.EscapeText(&b, []byte(s)) //nolint:errcheck // a strings.Builder takes everything
-	return b.String()
+	xml.EscapeText(&b, []byte(text)) //nolint:errcheck // a strings.Builder takes everything
+	return "<" + name + ">" + b.String() + "</" + name + ">"
 }
-
-// Element is an XML element with a text in it.
-func Element(name, text string) string { return "<" + name + ">" + Escape(text) + "</" + name + ">" }

@@ -6,7 +6,7 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -81,7 +81,7 @@ func (s *s3Service) Refuse(out http.ResponseWriter, q *fakeaws.Request, e *fakea
 	out.Header().Set("Content-Type", "application/xml")
 	out.WriteHeader(e.Status)
 	if q.HTTP.Method != http.MethodHead {
-		fmt.Fprintf(out, `<Error><Code>%s</Code><Message>%s</Message></Error>`, fakeaws.Escape(e.Code), fakeaws.Escape(e.Message))
+		io.WriteString(out, "<Error>"+fakeaws.Element("Code", e.Code)+fakeaws.Element("Message", e.Message)+"</Error>") //nolint:errcheck // the client is gone
 	}
 }
 
