@@ -1,13 +1,21 @@
-// Package fakeaws is a strict AWS in this process: EC2's flow logs, SQS and STS
-// behind one http.Handler that speaks their wire protocols. The real SDK is its
-// client, so what is tested is what users run. It refuses what AWS refuses, and
-// what it does not know. The demo runs on it; package fakeawstest adds what only
-// tests need.
+// Package fakeaws is an AWS in this process: EC2's flow logs, SQS and STS behind
+// one http.Handler that speaks their wire protocols. The AWS SDK is its client,
+// so that the demo and the tests run the code that users run.
 //
-// A request passes, in handler.go, authentication by its access key, Parse of its
-// Service, the function set with Intercept, and Answer of the Service. A lost
-// answer has its effect, and its connection is cut.
+//  1. handler.go finds the service and the caller by the signature, has the
+//     Service parse the request, and asks the function that Intercept has set
+//     whether to refuse it, or to lose its answer.
+//  2. The Service (ec2*.go, sqs*.go, sts.go) answers as AWS does.
+//  3. For calls that change flow logs, record.go makes the CloudTrail record and
+//     delivers it to the queue.
 //
-// World.mu guards everything of EC2 and STS, sqsService.mu the queues. The
-// package starts no goroutine but the server of Listen.
+// The demo uses this package alone. Package fakeawstest adds what only tests need,
+// by Handle and Intercept: SNS, S3, faults, and a client without sockets.
+//
+// A World is safe for concurrent use: World.mu guards EC2 and STS, sqsService.mu
+// guards the queues. Listen serves in one goroutine until the function that it
+// returns is called.
+//
+// It never guesses: it refuses what AWS refuses, and everything that it does not
+// know. The package test/contract runs one suite against it and LocalStack.
 package fakeaws
