@@ -19,8 +19,17 @@ func allow(more string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"` + queueARN + `",` + more + `}]}`
 }
 
-func TestQueuePolicies(t *testing.T) {
-	t.Parallel()
+// policyCase is a queue's policy, and what is said of it.
+type policyCase struct {
+	name, policy string
+	known        sources
+	want         Status
+	says         string
+	queue        string // empty: queueARN
+}
+
+// strangePolicies are judged without a rule that was found.
+func strangePolicies() (out []policyCase) {
 	const events, anyone = `"Principal":{"Service":"events.amazonaws.com"}`, `"Principal":"*"`
 	source := func(operator, arn string) string {
 		return `,"Condition":{"` + operator + `":{"aws:SourceArn":` + arn + `}}`
@@ -31,6 +40,7 @@ func TestQueuePolicies(t *testing.T) {
 	}
 	rule := allow(events + source("ArnEquals", `"`+ruleARN+`"`))
 	with := func(policy, statement string) string { return strings.TrimSuffix(policy, "]}") + statement + "]}" }
+	known := sources{ours: []string{"111122223333", "222233334444"}, self: "444455556666"}
 	for _, c := range []struct {
 		name, policy string
 		want         Status
@@ -119,16 +129,13 @@ func TestQueuePolicies(t *testing.T) {
 		{"all addresses", allow(anyone + `,"Condition":{"IpAddress":{"aws:SourceIp":["203.0.113.0/24","0.0.0.0/0"]}}`), Fail, "everybody in the world"},
 		{"people alone", allow(`"Principal":{"AWS":"arn:aws:iam::111122223333:role/replay"}`), Fail, "no rule and no topic may send, but arn:aws:iam::111122223333:role/replay"},
 	} {
-		f := judgePolicy(c.policy, queueARN, sources{ours: []string{"111122223333", "222233334444"}, self: "444455556666"})
-		if f.status != c.want || !strings.Contains(f.detail, c.says) {
-			t.Errorf("%s: %s, %q; want %s, %q", c.name, f.status, f.detail, c.want, c.says)
-		}
+		out = append(out, policyCase{name: c.name, policy: c.policy, known: known, want: c.want, says: c.says})
 	}
+	return out
 }
 
-// TestRulesThatWereFoundMaySend: whatever else the policy says.
-func TestRulesThatWereFoundMaySend(t *testing.T) {
-	t.Parallel()
+// policiesOfRules are judged by the rules that were found.
+func policiesOfRules() (out []policyCase) {
 	owner := `{"Sid":"__owner_statement","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"SQS:*","Resource":"` + queueARN + `"}`
 	statement := func(arns ...string) string {
 		b, _ := onlyFrom(queueARN, arns, nil)[0].MarshalJSON()
@@ -136,25 +143,30 @@ func TestRulesThatWereFoundMaySend(t *testing.T) {
 	}
 	policy := func(statements ...string) string { return `{"Statement":[` + strings.Join(statements, ",") + `]}` }
 	account := `{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:*","Resource":"*","Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}}`
-	for _, c := range []struct {
-		name, policy string
-		known        sources
-		want         Status
-		says         string
-	}{
-		{"both", policy(statement(ruleARN, ruleARN+"-2")), sources{rules: []string{ruleARN, ruleARN + "-2"}}, OK, "only " + ruleARN + ", " + ruleARN + "-2"},
-		{"one of two", policy(statement(ruleARN)), sources{rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2"},
-		{"one of two, and the owner", policy(statement(ruleARN), owner), sources{rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2"},
-		{"one, twice", policy(statement(ruleARN), statement(ruleARN)), sources{rules: []string{ruleARN}}, OK, "only " + ruleARN + " may send"},
-		{"by the account", policy(account), sources{rules: []string{ruleARN}}, Warn, "anything of account 111122223333"},
-		{"by a role", policy(statement(ruleARN)), sources{rules: []string{ruleARN}, byRole: []string{ruleARN + "-2"}}, Unknown, "as a role"},
-		{"by a role alone", policy(owner), sources{byRole: []string{ruleARN}}, Warn, "every principal"},
-		{"all may", policy(`{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}`), sources{rules: []string{ruleARN}}, Fail, "these may send: everybody"},
-	} {
-		c.known.ours = []string{"111122223333"}
-		if f := judgePolicy(c.policy, queueARN, c.known); f.status != c.want || !strings.Contains(f.detail, c.says) {
-			t.Errorf("%s: %s, %q; want %s, %q", c.name, f.status, f.detail, c.want, c.says)
-		}
+	out = []policyCase{
+		{"both", policy(statement(ruleARN, ruleARN+"-2")), sources{rules: []string{ruleARN, ruleARN + "-2"}}, OK, "only " + ruleARN + ", " + ruleARN + "-2", ""},
+		{"one of two", policy(statement(ruleARN)), sources{rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2", ""},
+		{"one of two, and the owner", policy(statement(ruleARN), owner), sources{rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2", ""},
+		{"one, twice", policy(statement(ruleARN), statement(ruleARN)), sources{rules: []string{ruleARN}}, OK, "only " + ruleARN + " may send", ""},
+		{"by the account", policy(account), sources{rules: []string{ruleARN}}, Warn, "anything of account 111122223333", ""},
+		{"by a role", policy(statement(ruleARN)), sources{rules: []string{ruleARN}, byRole: []string{ruleARN + "-2"}}, Unknown, "as a role", ""},
+		{"by a role alone", policy(owner), sources{byRole: []string{ruleARN}}, Warn, "every principal", ""},
+		{"all may", policy(`{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}`), sources{rules: []string{ruleARN}}, Fail, "these may send: everybody", ""},
+	}
+	for n := range out {
+		out[n].known.ours = []string{"111122223333"}
+	}
+	return out
+}
+
+func TestQueuePolicies(t *testing.T) {
+	t.Parallel()
+	for _, c := range slices.Concat(strangePolicies(), policiesOfRules()) {
+		t.Run(c.name, func(t *testing.T) {
+			if f := judgePolicy(c.policy, queueARN, c.known); f.status != c.want || !strings.Contains(f.detail, c.says) {
+				t.Errorf("%s, %q; want %s, %q", f.status, f.detail, c.want, c.says)
+			}
+		})
 	}
 }
 

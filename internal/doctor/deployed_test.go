@@ -1,0 +1,156 @@
+package doctor
+
+import (
+	"cmp"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+var update = flag.Bool("update", false, "write testdata/queue-policies.txt")
+
+// TestQueuePolicyAnswers pins every answer, word by word, so that a change of the
+// judgement shows what it changes. `go test ./internal/doctor -run Answers -update`
+// writes them.
+func TestQueuePolicyAnswers(t *testing.T) {
+	t.Parallel()
+	var got strings.Builder
+	for _, group := range []struct {
+		title string
+		cases []policyCase
+	}{
+		{"Without a rule that was found", strangePolicies()},
+		{"With rules that were found", policiesOfRules()},
+		{"Of deploy/ and of AWS's console", deployedPolicies(t)},
+	} {
+		fmt.Fprintf(&got, "# %s\n", group.title)
+		for _, c := range group.cases {
+			f := judgePolicy(c.policy, cmp.Or(c.queue, queueARN), c.known)
+			fmt.Fprintf(&got, "%s: %s: %s\n", c.name, f.status, f.detail)
+		}
+	}
+	file := filepath.Join("testdata", "queue-policies.txt")
+	if *update {
+		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := strings.Split(got.String(), "\n")
+	for n, line := range strings.Split(string(want), "\n") {
+		if n >= len(have) || have[n] != line {
+			t.Fatalf("line %d of %s is %q, and now %q", n+1, file, line, have[min(n, len(have)-1)])
+		}
+	}
+	if len(have) > strings.Count(string(want), "\n")+1 {
+		t.Errorf("%d lines more than in %s", len(have)-strings.Count(string(want), "\n")-1, file)
+	}
+}
+
+const deadARN, replayARN = queueARN + "-dead", "arn:aws:iam::111122223333:role/replay"
+
+// deployedPolicies are those that our own files and AWS's console make.
+func deployedPolicies(t *testing.T) []policyCase {
+	t.Helper()
+	known := sources{rules: []string{ruleARN}, ours: []string{"111122223333"}, self: "111122223333"}
+	byTopic := sources{ours: []string{"111122223333", "222233334444"}, self: "111122223333"}
+	console := func(statements ...string) string {
+		return `{"Version":"2012-10-17","Id":"__default_policy_ID","Statement":[` + strings.Join(statements, ",") + `]}`
+	}
+	statement := func(sid, principal, action, condition string) string {
+		return `{"Sid":"` + sid + `","Effect":"Allow","Principal":` + principal + `,"Action":` + action + `,"Resource":"` + queueARN + `"` + condition + `}`
+	}
+	owner := statement("__owner_statement", `{"AWS":"arn:aws:iam::111122223333:root"}`, `"SQS:*"`, "")
+	events := statement("AWSEvents_flowkeeper_Id1", `{"Service":"events.amazonaws.com"}`, `"sqs:SendMessage"`, `,"Condition":{"ArnEquals":{"aws:SourceArn":"`+ruleARN+`"}}`)
+	topic := statement("topic-subscription-"+topicARN, `{"AWS":"*"}`, `"SQS:SendMessage"`, `,"Condition":{"ArnLike":{"aws:SourceArn":"`+topicARN+`"}}`)
+	sender := func(principal string) string {
+		return statement("__sender_statement", `{"AWS":`+principal+`}`, `["SQS:SendMessage"]`, "")
+	}
+	receiver := func(principal string) string {
+		return statement("__receiver_statement", `{"AWS":`+principal+`}`, `["SQS:ChangeMessageVisibility","SQS:DeleteMessage","SQS:ReceiveMessage"]`, "")
+	}
+	const role, other = `"arn:aws:iam::111122223333:role/flowkeeper"`, `"arn:aws:iam::999988887777:root"`
+	return []policyCase{
+		{name: "deploy/queue-policy.json", policy: readPolicy(t, "queue-policy.json"), known: known},
+		{name: "deploy/queue-policy-dead.json", policy: readPolicy(t, "queue-policy-dead.json"), known: known, queue: deadARN},
+		{name: "the stack's QueuePolicy", policy: templatePolicy(t, "QueuePolicy", ""), known: known},
+		{name: "the stack's QueuePolicy, with ReplayRoleArn", policy: templatePolicy(t, "QueuePolicy", replayARN), known: known},
+		{name: "the stack's DeadLettersPolicy", policy: templatePolicy(t, "DeadLettersPolicy", ""), known: known, queue: deadARN},
+		{name: "console: a new queue", policy: console(owner), known: known},
+		{name: "console: the rule's target", policy: console(events), known: known},
+		{name: "console: the rule's target, on a new queue", policy: console(owner, events), known: known},
+		{name: "console: another rule's target", policy: console(strings.Replace(events, "rule/flowkeeper", "rule/other", 1)), known: known},
+		{name: "console: a topic's subscriber", policy: console(topic), known: byTopic},
+		{name: "console: a topic's subscriber, on a new queue", policy: console(owner, topic), known: byTopic},
+		{name: "console: everybody sends", policy: console(owner, sender(`"*"`)), known: known},
+		{name: "console: everybody receives", policy: console(events, receiver(`"*"`)), known: known},
+		{name: "console: a role sends and receives", policy: console(events, sender(role), receiver(role)), known: known},
+		{name: "console: an account sends and receives", policy: console(events, sender(other), receiver(other)), known: known},
+	}
+}
+
+func readPolicy(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// templatePolicy is a policy of deploy/cloudformation/flowkeeper.yaml as CloudFormation
+// makes it, without or with a role that replays.
+func templatePolicy(t *testing.T, resource, replays string) string {
+	t.Helper()
+	var template struct {
+		Resources map[string]struct {
+			Properties struct {
+				PolicyDocument yaml.Node `yaml:"PolicyDocument"`
+			} `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal([]byte(readPolicy(t, filepath.Join("cloudformation", "flowkeeper.yaml"))), &template); err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]string{"Queue.Arn": queueARN, "DeadLetters.Arn": deadARN, "Rule.Arn": ruleARN}
+	var render func(n *yaml.Node) any
+	render = func(n *yaml.Node) any {
+		switch {
+		case n.Tag == "!GetAtt":
+			return values[n.Value]
+		case n.Tag == "!If" && n.Content[0].Value == "Replays":
+			return replays
+		case n.Kind == yaml.MappingNode:
+			out := map[string]any{}
+			for pair := range slices.Chunk(n.Content, 2) {
+				if v := render(pair[1]); v != "" {
+					out[pair[0].Value] = v
+				}
+			}
+			return out
+		case n.Kind == yaml.SequenceNode:
+			out := []any{}
+			for _, x := range n.Content {
+				out = append(out, render(x))
+			}
+			return out
+		}
+		return n.Value
+	}
+	document := template.Resources[resource].Properties.PolicyDocument
+	text, err := json.Marshal(render(&document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
