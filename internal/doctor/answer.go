@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aws/smithy-go"
@@ -103,5 +104,10 @@ func word(s string) string {
 }
 
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
+// rank of a status: a higher one hides a lower one.
+func rank(s Status) int {
+	return slices.Index([]Status{Skipped, OK, Unknown, Warn, Fail}, s)
+}
 
 func one(f finding) []finding { return []finding{f} }

@@ -81,8 +81,8 @@ func deployedPolicies(t *testing.T) []policyCase {
 	}
 	const role, other = `"arn:aws:iam::111122223333:role/flowkeeper"`, `"arn:aws:iam::999988887777:root"`
 	return []policyCase{
-		{name: "deploy/queue-policy.json", policy: readPolicy(t, "queue-policy.json"), known: known},
-		{name: "deploy/queue-policy-dead.json", policy: readPolicy(t, "queue-policy-dead.json"), known: known, queue: deadARN},
+		{name: "deploy/queue-policy.json", policy: deployed(t, "queue-policy.json"), known: known},
+		{name: "deploy/queue-policy-dead.json", policy: deployed(t, "queue-policy-dead.json"), known: known, queue: deadARN},
 		{name: "the stack's QueuePolicy", policy: templatePolicy(t, "QueuePolicy", ""), known: known},
 		{name: "the stack's QueuePolicy, with ReplayRoleArn", policy: templatePolicy(t, "QueuePolicy", replayARN), known: known},
 		{name: "the stack's DeadLettersPolicy", policy: templatePolicy(t, "DeadLettersPolicy", ""), known: known, queue: deadARN},
@@ -99,7 +99,7 @@ func deployedPolicies(t *testing.T) []policyCase {
 	}
 }
 
-func readPolicy(t *testing.T, name string) string {
+func deployed(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", name))
 	if err != nil {
@@ -119,7 +119,7 @@ func templatePolicy(t *testing.T, resource, replays string) string {
 			} `yaml:"Properties"`
 		} `yaml:"Resources"`
 	}
-	if err := yaml.Unmarshal([]byte(readPolicy(t, filepath.Join("cloudformation", "flowkeeper.yaml"))), &template); err != nil {
+	if err := yaml.Unmarshal([]byte(deployed(t, filepath.Join("cloudformation", "flowkeeper.yaml"))), &template); err != nil {
 		t.Fatal(err)
 	}
 	values := map[string]string{"Queue.Arn": queueARN, "DeadLetters.Arn": deadARN, "Rule.Arn": ruleARN}

@@ -2,168 +2,186 @@ package doctor
 
 import (
 	"encoding/json"
+	"fmt"
+	"path"
 	"slices"
 	"strings"
 )
 
-// policy is a resource's policy document, as IAM writes them.
-type policy struct{ Statement list[statement] }
+// policy is a queue's policy document, as IAM writes them.
+type policy struct {
+	version, id string
+	statements  []statement
+}
 
 type statement struct {
-	Sid, Effect             string
-	Principal, NotPrincipal *principals
-	Action, NotAction       list[string]
-	Resource, NotResource   list[string]
-	Condition               map[string]map[string]list[scalar]
+	Effect                                   string
+	Principal, NotPrincipal                  principals
+	Action, NotAction, Resource, NotResource texts
+	Condition                                map[string]map[string]texts
+	Sid                                      string
+	where                                    string // for people
+	raw                                      json.RawMessage
 }
 
-// list: one thing may stand alone.
-type list[T any] []T
+// several JSON values, of which one may stand alone.
+type several []json.RawMessage
 
-func (l *list[T]) UnmarshalJSON(b []byte) error {
+func (s *several) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '[' {
-		return json.Unmarshal(b, (*[]T)(l))
+		return json.Unmarshal(b, (*[]json.RawMessage)(s))
 	}
-	var one T
-	err := json.Unmarshal(b, &one)
-	*l = list[T]{one}
-	return err
-}
-
-// scalar is a text, a number or a boolean of a condition, as text.
-type scalar string
-
-func (s *scalar) UnmarshalJSON(b []byte) error {
-	var text string
-	if json.Unmarshal(b, &text) != nil {
-		text = string(b)
-	}
-	*s = scalar(text)
+	*s = several{slices.Clone(b)}
 	return nil
 }
 
+// texts are one text or several; numbers, true and false count as text.
+type texts []string
+
+func (t *texts) UnmarshalJSON(b []byte) error {
+	var all several
+	err := json.Unmarshal(b, &all)
+	for _, x := range all {
+		var text string
+		if json.Unmarshal(x, &text) != nil {
+			text = string(x)
+		}
+		*t = append(*t, text)
+	}
+	return err
+}
+
 // principals by their kind: AWS, Service, Federated, CanonicalUser.
-type principals map[string]list[string]
+type principals map[string]texts
 
 func (p *principals) UnmarshalJSON(b []byte) error {
 	if string(b) == `"*"` {
 		*p = principals{"AWS": {"*"}}
 		return nil
 	}
-	return json.Unmarshal(b, (*map[string]list[string])(p))
+	return json.Unmarshal(b, (*map[string]texts)(p))
 }
 
-const sendMessage = "sqs:SendMessage"
+// document is a policy with its statements as they stand.
+type document struct {
+	Version   string
+	ID        string `json:"Id,omitempty"`
+	Statement several
+}
 
-// sends reports whether the statement is about sending to the queue.
-func (s statement) sends(queueARN string) bool { return s.about(sendMessage, queueARN) }
+// readPolicy reads a policy; an empty text is one without statements.
+func readPolicy(text string) (p policy, err error) {
+	doc := document{Version: "2012-10-17"}
+	if text != "" {
+		err = json.Unmarshal([]byte(text), &doc)
+	}
+	p.version, p.id = doc.Version, doc.ID
+	for n, raw := range doc.Statement {
+		s := statement{raw: raw}
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return p, err
+		}
+		s.where = fmt.Sprintf("statement %d", n+1)
+		if s.Sid != "" {
+			s.where += " (" + s.Sid + ")"
+		}
+		p.statements = append(p.statements, s)
+	}
+	return p, err
+}
+
+// with other statements the policy is this text.
+func (p policy) with(statements []json.RawMessage) string {
+	b, err := json.Marshal(document{p.version, p.id, statements})
+	if err != nil {
+		panic("doctor: a policy that was read is JSON: " + err.Error())
+	}
+	return string(b)
+}
+
+const (
+	sendMessage  = "sqs:SendMessage"
+	sourceArn    = "aws:SourceArn"
+	principalArn = "aws:PrincipalArn"
+)
+
+// plain reports that the statement says whom and what it is for, and not for whom
+// and what it isn't.
+func (s statement) plain() bool {
+	return s.Principal != nil && s.NotPrincipal == nil && s.NotAction == nil && s.NotResource == nil
+}
 
 // about reports whether the statement is about an action on the queue.
 func (s statement) about(action, queueARN string) bool {
-	matches := func(patterns list[string], value string) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool { return like(strings.ToLower(p), strings.ToLower(value)) })
+	matches := func(patterns texts, value string) bool {
+		return slices.ContainsFunc(patterns, func(p string) bool { return glob(strings.ToLower(p), strings.ToLower(value)) })
 	}
-	acts := matches(s.Action, action)
-	if len(s.NotAction) > 0 {
-		acts = !matches(s.NotAction, action)
-	}
-	here := matches(s.Resource, queueARN)
-	if len(s.NotResource) > 0 {
-		here = !matches(s.NotResource, queueARN)
-	}
-	return acts && here
+	acts := matches(s.Action, action) || s.NotAction != nil && !matches(s.NotAction, action)
+	return acts && (matches(s.Resource, queueARN) || s.NotResource != nil && !matches(s.NotResource, queueARN))
 }
 
-// like matches a pattern of IAM: * is any text, ? any character. It goes back
-// to the last * only, so that no pattern takes long.
-func like(pattern, text string) bool {
-	p, t, star, from := 0, 0, -1, 0
-	for t < len(text) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, from, p = p, t, p+1
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == text[t]):
-			p, t = p+1, t+1
-		case star >= 0:
-			from++
-			p, t = star+1, from
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
+// onlySends reports whether the statement is about nothing but sending.
+func (s statement) onlySends() bool {
+	return s.NotAction == nil && !slices.ContainsFunc(s.Action, func(a string) bool { return !strings.EqualFold(a, sendMessage) })
 }
 
-// operator of a condition, without what it says of several values and of none.
-type operator struct {
-	negative bool // it holds for other values, and where there is none
-	literal  bool // * and ? are themselves
-	maybe    bool // it holds, too, where there is no value
-}
+// everybody reports whether the statement is about all principals.
+func (s statement) everybody() bool { return slices.Contains(s.Principal["AWS"], "*") }
 
-// reads an operator that compares texts or ARNs. ok is false for others, and for
-// what holds of a lone value but for a reason of its own: ForAnyValue of what must
-// not be, which needs a value, and ForAllValues of what must be, which needs none.
-func reads(name string) (o operator, ok bool) {
-	set, rest, several := strings.Cut(name, ":")
-	if !several {
-		rest = name
-	}
-	rest, o.maybe = strings.CutSuffix(rest, "IfExists")
-	switch rest {
-	case "ArnEquals", "ArnLike", "StringLike":
-	case "StringEquals", "StringEqualsIgnoreCase":
-		o.literal = true
-	case "ArnNotEquals", "ArnNotLike", "StringNotLike":
-		o.negative = true
-	case "StringNotEquals", "StringNotEqualsIgnoreCase":
-		o.negative, o.literal = true, true
-	default:
-		return o, false
-	}
-	return o, !several || o.negative && set == "ForAllValues" || !o.negative && set == "ForAnyValue"
-}
-
-// patterns of an operator's values: a wildcard that is none matches nothing that
-// AWS knows by name.
-func (o operator) patterns(values list[scalar]) (out []string) {
-	for _, v := range values {
-		if !o.literal || !wild(string(v)) {
-			out = append(out, string(v))
-		}
-	}
-	return out
-}
-
-func wild(s string) bool { return strings.ContainsAny(s, "*?") }
-
-// held are the values that one of which a sender must have under a key. ok is
-// false where the statement's conditions hold nobody to any.
-func (s statement) held(key string) (values []string, ok bool) {
-	for name, keys := range s.Condition {
-		o, known := reads(name)
-		if !known || o.negative || o.maybe {
-			continue
-		}
-		for k, v := range keys {
-			if strings.EqualFold(k, key) {
-				values, ok = append(values, o.patterns(v)...), true
+// limits are the values of aws:SourceArn, and the accounts of aws:SourceAccount,
+// to which an Allow is limited. ok is false where it has any other condition, but
+// for one that asks for TLS.
+func (s statement) limits() (arns, accounts []string, ok bool) {
+	for operator, keys := range s.Condition {
+		for key, values := range keys {
+			switch key = strings.ToLower(key); {
+			case key == "aws:sourcearn" && compares(operator) && (operator != "StringEquals" || !anyWild(values)):
+				arns = append(arns, values...)
+			case key == "aws:sourceaccount" && operator == "StringEquals" && !anyWild(values):
+				accounts = append(accounts, values...)
+			case key == "aws:securetransport" && operator == "Bool" && slices.Equal(values, texts{"true"}):
+			default:
+				return nil, nil, false
 			}
 		}
 	}
-	slices.Sort(values)
-	return values, ok
+	return arns, accounts, true
 }
 
-// is reports whether the statement is only about requests of which a boolean key
-// is so.
-func (s statement) is(key, value string) bool {
-	for name, keys := range s.Condition {
-		if name != "Bool" && name != "BoolIfExists" {
-			continue
+// bans are the values of aws:SourceArn that a Deny is for or, with limit, that it is
+// not for; spared are the principals that it is not for. ok is false where it has any
+// other condition, or patterns.
+func (s statement) bans() (arns []string, limit bool, spared []string, ok bool) {
+	for operator, keys := range s.Condition {
+		limit = strings.Contains(operator, "Not")
+		for key, values := range keys {
+			switch {
+			case len(s.Condition) > 1, !compares(strings.Replace(operator, "Not", "", 1)):
+				return nil, false, nil, false
+			case strings.EqualFold(key, sourceArn) && !anyWild(values):
+				arns = values
+			case strings.EqualFold(key, principalArn) && limit:
+				spared = values
+			default:
+				return nil, false, nil, false
+			}
 		}
-		for k, v := range keys {
-			if strings.EqualFold(k, key) && len(v) == 1 && strings.EqualFold(string(v[0]), value) {
+	}
+	return arns, limit, spared, len(s.Condition) == 0 || len(arns) > 0
+}
+
+// sparesServices reports whether a Deny is for requests that no rule and no topic
+// makes.
+func (s statement) sparesServices() bool {
+	return s.isBool("aws:securetransport", "false") || s.isBool("aws:principalisawsservice", "false")
+}
+
+// isBool reports whether the statement is for requests only of which a boolean key
+// is so.
+func (s statement) isBool(key, value string) bool {
+	for _, operator := range []string{"Bool", "BoolIfExists"} {
+		for k, v := range s.Condition[operator] {
+			if strings.EqualFold(k, key) && slices.Equal(v, texts{value}) {
 				return true
 			}
 		}
@@ -171,15 +189,28 @@ func (s statement) is(key, value string) bool {
 	return false
 }
 
-// whom the statement is about; of NotPrincipal: everybody but …
-func (s statement) whom() principals {
-	if s.Principal != nil {
-		return *s.Principal
-	}
-	return principals{"AWS": {"*"}}
+// compares reports an operator that compares ARNs, or texts.
+func compares(operator string) bool {
+	return slices.Contains([]string{"ArnEquals", "ArnLike", "StringEquals", "StringLike"}, operator)
 }
 
-// everybody reports whether the statement is about all principals.
-func (s statement) everybody() bool {
-	return s.Principal != nil && slices.Contains((*s.Principal)["AWS"], "*")
+// glob matches a pattern of IAM: * is any text, ? any character.
+func glob(pattern, text string) bool {
+	plain := strings.NewReplacer("/", ":", `\`, `\\`, "[", `\[`) // to path.Match these are more than characters
+	ok, err := path.Match(plain.Replace(pattern), strings.ReplaceAll(text, "/", ":"))
+	return ok && err == nil
 }
+
+func wild(s string) bool { return strings.ContainsAny(s, "*?") }
+
+func anyWild(all []string) bool { return slices.ContainsFunc(all, wild) }
+
+// field of an ARN: 2 is the service, 3 the Region, 4 the account.
+func field(arn string, n int) string {
+	if part := strings.SplitN(arn, ":", 6); len(part) == 6 {
+		return part[n]
+	}
+	return ""
+}
+
+func accountOf(arn string) string { return field(arn, 4) }

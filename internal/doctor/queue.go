@@ -169,10 +169,10 @@ func judgeRetention(d time.Duration) finding {
 	return f
 }
 
-// redrive as SQS writes it: the count may be text.
+// redrive as SQS writes it. The count may be text, too.
 type redrive struct {
-	Target string `json:"deadLetterTargetArn"`
-	Max    scalar `json:"maxReceiveCount"`
+	Target string      `json:"deadLetterTargetArn"`
+	Max    json.Number `json:"maxReceiveCount"`
 }
 
 // A message is received anew each time that the store or AWS can't take it.

@@ -12,23 +12,28 @@ import (
 	"flowkeeper/alert"
 )
 
-// sources of events that are known: the rules that send straight to the queue.
+// This is no evaluator of policies: only AWS is one. A few exact shapes of
+// statements are judged: those that deploy/, docs/setup.md and AWS's console
+// make, and the simple ones that open the queue or close it. Of any other that
+// may decide, doctor can't tell, and says which statement to read.
+
+// sources of events that are known: the rules that send to the queue itself.
 type sources struct {
-	rules  []string // whom the policy must let send
-	byRole []string // that send as a role of theirs
-	all    bool     // whether every scope could be asked
+	rules  []string // ARNs of those that the policy must let send
+	byRole []string // ARNs of those that send as a role of theirs
+	all    bool     // whether every scope could be asked for its rules
 	ours   []string // the accounts that are watched, and the queue's
-	self   string   // the account of our own credentials, which take
+	self   string   // the account of our own credentials, which receive
 }
 
 func (e *exam) sources(ctx context.Context) sources {
 	arn := e.queueARN(ctx)
-	who, _ := e.own.get(ctx) // noQueue tells
+	who, _ := e.own.get(ctx) // noQueue reports the error
 	s := sources{all: true, ours: []string{e.queue.Account}, self: who.account}
 	for _, x := range append([]*subject{e.home}, e.subjects...) {
 		s.ours = append(s.ours, x.scope.Account)
 		r, err := x.route.get(ctx)
-		s.all = s.all && err == nil // event-rule tells
+		s.all = s.all && err == nil // event-rule reports the error
 		for _, rule := range r.rules {
 			s.add(rule, arn)
 			if rule.next == nil {
@@ -48,7 +53,7 @@ func (e *exam) sources(ctx context.Context) sources {
 // add one rule, if it sends to the queue itself.
 func (s *sources) add(r rule, queueARN string) {
 	switch {
-	case !r.enabled, aws.ToString(r.target.Arn) != queueARN: // a topic's, or a bus's
+	case !r.enabled, aws.ToString(r.target.Arn) != queueARN: // it sends to a topic, or to a bus
 	case aws.ToString(r.target.RoleArn) != "":
 		s.byRole = append(s.byRole, r.arn)
 	default:
@@ -56,12 +61,17 @@ func (s *sources) add(r rule, queueARN string) {
 	}
 }
 
+// receivers are the accounts whose principals may receive: the queue's, and ours.
+func (s sources) receivers(queueARN string) []string {
+	return []string{accountOf(queueARN), s.self}
+}
+
 func (e *exam) queuePolicy(ctx context.Context) []finding {
 	a, _ := e.attrs.get(ctx)
 	arn, known := e.queueARN(ctx), e.sources(ctx)
 	f := judgePolicy(a["Policy"], arn, known)
 	if f.status == Fail || f.status == Warn {
-		f.fix = "let nobody but the rule that brings the events send, as deploy/queue-policy.json does, and nobody from outside take or change anything; keep what else the policy says"
+		f.fix = "let nobody but the rule that brings the events send, as deploy/queue-policy.json does, and nobody from outside receive or change anything; keep what else the policy says"
 		if better, ok := betterPolicy(a["Policy"], arn, known); ok {
 			f.fix = e.setAttribute("Policy", better)
 		}
@@ -70,17 +80,17 @@ func (e *exam) queuePolicy(ctx context.Context) []finding {
 }
 
 // judgePolicy: the queue must let the rules or topics send that bring events,
-// and nobody else: what forged messages claim loosens rules. And what strangers
-// take from it is not heard of.
+// and nobody else, for rules of the configuration believe what a message says of
+// its sender. And what strangers receive from the queue, Flowkeeper does not.
 func judgePolicy(text, queueARN string, known sources) finding {
 	if text == "" {
 		return finding{Fail, "the queue has no policy, so that no rule can send to it", ""}
 	}
-	var p policy
-	if err := json.Unmarshal([]byte(text), &p); err != nil {
+	p, err := readPolicy(text)
+	if err != nil {
 		return finding{Unknown, "can't tell: the policy can't be read: " + err.Error(), ""}
 	}
-	f, taken := p.judgeSenders(queueARN, known), p.judgeTakers(queueARN, known.own(queueARN))
+	f, taken := p.judgeSenders(queueARN, known), p.judgeTakers(queueARN, known.receivers(queueARN))
 	switch {
 	case rank(taken.status) > rank(f.status):
 		return taken
@@ -90,84 +100,319 @@ func judgePolicy(text, queueARN string, known sources) finding {
 	return f
 }
 
-// own are the accounts whose principals may take: the queue's, and ours.
-func (k sources) own(queueARN string) []string {
-	if k.self == "" {
-		return []string{accountOf(queueARN)}
-	}
-	return []string{accountOf(queueARN), k.self}
+// sender is somebody whom a policy lets send.
+type sender struct {
+	status Status // of letting it
+	text   string
+	who    string // the principal of the statement
+	source string // pattern of the aws:SourceArn that it sends with; empty: a user or role, which has none
 }
 
 func (p policy) judgeSenders(queueARN string, known sources) finding {
-	all, notes := p.senders(queueARN, known.ours)
-	status, told := OK, []string{}
+	d := p.denials(queueARN)
+	all, unread := p.senders(queueARN, known.ours, d)
+	status, texts, separator := OK, []string{}, ", "
 	for _, s := range all {
 		if rank(s.status) > rank(status) {
-			status, told = s.status, nil
+			status, texts, separator = s.status, nil, "; "
 		}
-		if s.status == status && !slices.Contains(told, s.text) {
-			told = append(told, s.text)
+		if s.status == status && !slices.Contains(texts, s.text) {
+			texts = append(texts, s.text)
 		}
 	}
-	detail := alert.Clean(strings.Join(told, "; "), 500)
-	missing, unsure := without(all, known.rules)
-	sends := slices.ContainsFunc(all, func(s sender) bool { return len(s.arns) > 0 })
-	switch d := p.denials(queueARN); {
-	case len(d.unclear) > 0:
-		return finding{Unknown, "can't tell: a Deny of the policy is not understood (" + alert.Clean(strings.Join(d.unclear, ", "), 200) + "), and may keep the rule from sending; without it " + cmp.Or(detail, "nobody") + " may", ""}
-	case len(all) == 0:
-		return finding{Fail, "the policy lets nobody send" + because(notes), ""}
-	case missing != "":
-		return finding{Fail, "by the policy only " + detail + " may send, and not " + missing + ", which leads here" + because(notes), ""}
-	case !sends && len(known.byRole) == 0:
-		return finding{Fail, "by the policy no rule and no topic may send, but " + detail + because(notes), ""}
-	case status != OK:
-		return finding{status, "by the policy these may send: " + detail, ""}
-	case unsure != "":
-		return finding{Unknown, "can't tell whether " + unsure + " may send: a condition beside its aws:SourceArn is not understood", ""}
+	who := alert.Clean(strings.Join(texts, separator), 500)
+	missing := missingSender(all, d, known)
+	switch {
+	case d.all != "":
+		return finding{Fail, "the policy lets nobody send: " + d.all + " denies it to everybody", ""}
+	case len(d.unread) > 0:
+		return readThem(d.unread, "does this Deny keep the rule from sending? Without it "+cmp.Or(who, "nobody")+" may")
+	case len(unread) == 0 && len(all) == 0:
+		return finding{Fail, "the policy lets nobody send" + d.because(), ""}
+	case len(unread) == 0 && missing == anyRule:
+		return finding{Fail, "by the policy no rule and no topic may send, but " + who + d.because(), ""}
+	case len(unread) == 0 && missing != "":
+		return finding{Fail, "by the policy only " + who + " may send, and not " + missing + ", which leads here" + d.because(), ""}
+	case status == Fail:
+		return finding{Fail, "by the policy these may send: " + who, ""}
+	case len(unread) > 0 && missing != "":
+		return readThem(unread, "does it let the rule send, and nobody else?")
+	case len(unread) > 0 && d.only == nil:
+		return readThem(unread, "does it let anybody send beside the rule?")
+	case status == Warn:
+		return finding{Warn, "by the policy these may send: " + who, ""}
 	case len(known.byRole) > 0:
 		return finding{Unknown, "can't tell whether " + known.byRole[0] + " may send: it does so as a role, by that role's policy", ""}
 	}
-	return fine("only %s may send", detail)
+	return fine("only %s may send", who)
 }
 
-func because(notes []string) string {
-	if len(notes) == 0 {
+const anyRule = "any rule or topic"
+
+// missingSender is the ARN of a rule that was found and may not send, or anyRule
+// where none may; empty: none is missing.
+func missingSender(all []sender, d denials, known sources) string {
+	for _, rule := range known.rules {
+		if slices.Contains(d.sources, rule) || !slices.ContainsFunc(all, func(s sender) bool { return glob(s.source, rule) }) {
+			return rule
+		}
+	}
+	if len(known.byRole) > 0 || slices.ContainsFunc(all, func(s sender) bool { return s.source != "" }) {
 		return ""
 	}
-	return " (" + alert.Clean(strings.Join(notes, "; "), 300) + ")"
+	return anyRule
 }
 
-// without finds a rule that nobody of all lets send, and one of which a condition
-// that is not understood decides. Where no rule is known, it is about all.
-func without(all []sender, rules []string) (missing, unsure string) {
-	for _, rule := range rules {
-		may, surely := false, false
-		for _, s := range all {
-			may, surely = may || s.lets(rule), surely || s.lets(rule) && !s.unsure
+// readThem names the statements that a person has to read.
+func readThem(statements []string, why string) finding {
+	slices.Sort(statements)
+	return finding{Unknown, "can't tell: read " + alert.Clean(strings.Join(slices.Compact(statements), " and "), 200) + " of the queue's policy: " + why,
+		"compare it with deploy/queue-policy.json, of which every statement is judged"}
+}
+
+// senders are whom the policy lets send to the queue; unread are its statements
+// that may let others. ours are the accounts whose rules and topics may send.
+func (p policy) senders(queueARN string, ours []string, d denials) (out []sender, unread []string) {
+	for _, s := range p.statements {
+		if s.Effect != "Allow" || !s.about(sendMessage, queueARN) {
+			continue
 		}
+		allowed, ok := s.senders(accountOf(queueARN), ours)
+		if !ok {
+			unread = append(unread, s.where)
+		}
+		for _, x := range allowed {
+			out = append(out, d.leave(x, ours)...)
+		}
+	}
+	for _, who := range d.spared {
+		x := named(who, ours)
+		if x.status == Warn && !wild(who) && slices.Contains(ours, accountOf(who)) {
+			x.status, x.text = OK, who // as deploy/ has it with ReplayRoleArn
+		}
+		out = append(out, x)
+	}
+	return out, unread
+}
+
+// senders of an Allow. ok is false where it is of no shape that is judged.
+func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
+	arns, accounts, ok := s.limits()
+	if !ok || !s.plain() {
+		return nil, false
+	}
+	for _, who := range s.Principal["Service"] {
+		out = append(out, service(who, arns, accounts, ours)...)
+	}
+	for _, who := range s.Principal["AWS"] {
 		switch {
-		case !may:
-			missing = rule
-		case !surely:
-			unsure = rule
+		case who == "*" && len(arns) > 0:
+			out = append(out, bySource(who, arns, ours)...)
+		case len(arns)+len(accounts) > 0:
+			return nil, false // users and roles send with no such key
+		case who == "*":
+			out = append(out, sender{Fail, everybody, who, "*"})
+		default:
+			out = append(out, named(who, []string{own}))
 		}
 	}
-	if len(rules) == 0 && !slices.ContainsFunc(all, func(s sender) bool { return len(s.arns) > 0 && !s.unsure }) {
-		unsure = "a rule or topic"
+	return out, true
+}
+
+// service judges a service that may send: for these rules or topics, or for all of
+// these accounts, or for everybody.
+func service(who string, arns, accounts, ours []string) (out []sender) {
+	name := strings.TrimSuffix(who, ".amazonaws.com")
+	switch {
+	case len(arns) > 0:
+		return bySource(who, slices.DeleteFunc(slices.Clone(arns), func(arn string) bool {
+			of, account := field(arn, 2), accountOf(arn)
+			return of != "" && !wild(of) && of != name || account != "" && len(accounts) > 0 && !slices.Contains(accounts, account)
+		}), ours)
+	case len(accounts) == 0:
+		return []sender{{Fail, who + " for any rule or topic of any account (there is no aws:SourceArn in its condition)", who, "arn:*:" + name + ":*"}}
 	}
-	return missing, unsure
+	for _, account := range accounts {
+		out = append(out, sender{Warn, who + " for anything of account " + account + ", not just for one rule or topic", who, "arn:*:" + name + ":*:" + account + ":*"})
+	}
+	return out
 }
 
-func rank(s Status) int {
-	return slices.Index([]Status{Skipped, OK, Unknown, Warn, Fail}, s)
+const everybody = "everybody in the world (its principal is *, and no condition holds anybody back)"
+
+// bySource judges what each aws:SourceArn lets send.
+func bySource(who string, arns, ours []string) (out []sender) {
+	for _, arn := range arns {
+		x := sender{OK, arn, who, arn}
+		thing, account := arn[strings.LastIndex(arn, ":")+1:], accountOf(arn)
+		switch {
+		case strings.Count(arn, ":") < 5, wild(field(arn, 2) + account), account == "" && wild(thing):
+			x.status, x.text = Fail, "whatever matches "+arn+" (by "+who+"), of any account"
+		case wild(arn):
+			x.status, x.text = Warn, "whatever matches "+arn+", more than one rule or topic"
+		case account != "" && !slices.Contains(ours, account):
+			x.status, x.text = Warn, arn+", of account "+account+", whose flow logs are not kept here"
+		}
+		out = append(out, x)
+	}
+	return out
 }
 
-// document is a policy with its statements as they stand.
-type document struct {
-	Version   string
-	ID        string `json:"Id,omitempty"`
-	Statement list[json.RawMessage]
+const besideRule = ", beside the rule"
+
+// named judges a user, role or account by its name alone.
+func named(who string, ours []string) sender {
+	account, whole := accountOf(who), strings.HasSuffix(who, ":root")
+	if !strings.Contains(who, ":") {
+		account, whole = who, true
+	}
+	switch {
+	case whole && slices.Contains(ours, account):
+		return sender{Warn, "every principal of account " + account + " whom IAM lets" + besideRule, who, ""}
+	case whole:
+		return sender{Fail, "the account " + account + besideRule, who, ""}
+	case wild(account):
+		return sender{Fail, "whoever matches " + who + ", of any account", who, ""}
+	}
+	return sender{Warn, who + besideRule, who, ""}
+}
+
+// denials are what a policy's Denies of sending say.
+type denials struct {
+	all     string   // the statement that denies it to everybody; empty: none
+	names   []string // principals to whom it is denied
+	sources []string // each aws:SourceArn to which it is denied
+	only    []string // each aws:SourceArn that is left; nil: they are not limited
+	spared  []string // principals whom that limit is not for
+	unread  []string // statements of no shape that is judged
+	read    []string // those of a shape that is judged
+}
+
+func (p policy) denials(queueARN string) (d denials) {
+	for _, s := range p.statements {
+		if s.Effect != "Deny" || !s.about(sendMessage, queueARN) || s.sparesServices() {
+			continue
+		}
+		sources, limit, spared, ok := s.bans()
+		switch {
+		case !ok || !s.plain():
+			d.unread = append(d.unread, s.where)
+		case !s.everybody():
+			d.names = append(d.names, slices.Concat(s.Principal["AWS"], s.Principal["Service"])...)
+		case len(s.Condition) == 0:
+			d.all = s.where
+		case limit && d.only == nil:
+			d.only, d.spared = slices.Clone(sources), spared
+		case limit:
+			d.only, d.spared = both(d.only, sources), both(d.spared, spared)
+		default:
+			d.sources = append(d.sources, sources...)
+		}
+		d.read = append(d.read, s.where)
+	}
+	return d
+}
+
+// both are what two lists have in common: not nil, even if that is nothing.
+func both(a, b []string) []string {
+	return slices.DeleteFunc(append([]string{}, a...), func(x string) bool { return !slices.Contains(b, x) })
+}
+
+func (d denials) because() string {
+	if len(d.read) == 0 {
+		return ""
+	}
+	return " (denied by " + alert.Clean(strings.Join(d.read, ", "), 300) + ")"
+}
+
+// leave is what the Denies leave of a sender.
+func (d denials) leave(x sender, ours []string) (out []sender) {
+	switch {
+	case slices.Contains(d.names, x.who), slices.Contains(d.sources, x.source):
+		return nil
+	case d.only == nil:
+		return []sender{x}
+	}
+	for _, arn := range d.only {
+		if glob(x.source, arn) {
+			out = append(out, bySource(x.who, []string{arn}, ours)...)
+		}
+	}
+	return out
+}
+
+// losses are the actions by which deletions are lost from a queue: received, hidden
+// or thrown away, or kept from coming.
+var losses = []string{"sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:PurgeQueue", "sqs:DeleteQueue",
+	"sqs:SetQueueAttributes", "sqs:AddPermission", "sqs:RemovePermission", "sqs:StartMessageMoveTask"}
+
+// judgeTakers: nobody from outside own may receive from the queue or change it.
+// Whom IAM lets in these accounts is theirs to say.
+func (p policy) judgeTakers(queueARN string, own []string) finding {
+	var told, unread []string
+	for _, s := range p.statements {
+		who, _, ok := s.strangers(own)
+		if s.Effect != "Allow" || ok && len(who) == 0 {
+			continue
+		}
+		var may []string
+		for _, action := range losses {
+			if !s.about(action, queueARN) {
+				continue
+			}
+			switch denies := p.denying(action, queueARN); {
+			case len(denies) > 0:
+				unread = append(unread, denies...)
+			case !ok:
+				unread = append(unread, s.where)
+			default:
+				may = append(may, strings.TrimPrefix(action, "sqs:"))
+			}
+		}
+		if len(may) > 0 {
+			told = append(told, strings.Join(who, ", ")+" ("+strings.Join(may, ", ")+")")
+		}
+	}
+	switch {
+	case len(told) > 0:
+		return finding{Fail, "by the policy these may take deletions out of the queue, or change it: " + alert.Clean(strings.Join(told, "; "), 500), ""}
+	case len(unread) > 0:
+		return readThem(unread, "can strangers take deletions out of the queue, or change it?")
+	}
+	return finding{status: OK}
+}
+
+// strangers are the principals of an Allow that are none of the own accounts' and
+// may be anybody; only reports that it is for nobody else. ok is false where there
+// are some and its conditions may hold them back.
+func (s statement) strangers(own []string) (out []string, only, ok bool) {
+	arns, accounts, ok := s.limits()
+	if len(arns)+len(accounts) > 0 {
+		return nil, false, true // who calls for himself has no such key
+	}
+	only = len(s.Principal["Service"]) == 0
+	for _, who := range s.Principal["AWS"] {
+		switch x := named(who, own); {
+		case who == "*":
+			out = append(out, everybody)
+		case x.status == Fail:
+			out = append(out, strings.TrimSuffix(x.text, besideRule))
+		default:
+			only = false
+		}
+	}
+	return out, only && len(out) > 0, s.plain() && (ok || len(out) == 0)
+}
+
+// denying are the Denies that may keep strangers from an action, whatever else they
+// ask for.
+func (p policy) denying(action, queueARN string) (where []string) {
+	for _, s := range p.statements {
+		if s.Effect == "Deny" && s.about(action, queueARN) && !s.isBool("aws:securetransport", "false") && (s.everybody() || !s.plain()) {
+			where = append(where, s.where)
+		}
+	}
+	return where
 }
 
 // betterPolicy is a policy by which the known sources send, whom the old one spares
@@ -175,50 +420,43 @@ type document struct {
 // what it denies to some, but not what lets strangers take. ok is false where somebody
 // could be cut off of whom nothing is known, or we ourselves.
 func betterPolicy(text, queueARN string, known sources) (better string, ok bool) {
-	var p policy
-	doc := document{Version: "2012-10-17"}
-	if text != "" && (json.Unmarshal([]byte(text), &p) != nil || json.Unmarshal([]byte(text), &doc) != nil) {
+	p, err := readPolicy(text)
+	if err != nil {
 		return "", false
 	}
-	all, _ := p.senders(queueARN, known.ours)
+	all, unread := p.senders(queueARN, known.ours, p.denials(queueARN))
 	from, spared := slices.Clone(known.rules), []string(nil)
 	for _, s := range all {
-		if s.status == Fail && !known.all {
-			return "", false
-		}
 		switch {
-		case s.status == OK && len(s.arns) == 0:
+		case s.status == Fail && !known.all:
+			return "", false
+		case s.status == OK && s.source == "":
 			spared = append(spared, s.text)
 		case s.status == OK:
-			from = append(from, s.arns...)
+			from = append(from, s.source)
 		}
 	}
 	slices.Sort(from)
 	from = slices.Compact(from)
-	if len(from) == 0 || len(known.byRole) > 0 {
+	if len(from) == 0 || len(known.byRole) > 0 || len(unread) > 0 {
 		return "", false
 	}
-	keep := doc.Statement[:0:0]
-	for n, s := range p.Statement {
-		if s.robs(queueARN, known.own(queueARN)) {
+	kept := onlyFrom(queueARN, from, spared)
+	for _, s := range p.statements {
+		_, strangers, _ := s.strangers(known.receivers(queueARN))
+		robs := slices.ContainsFunc(losses, func(action string) bool { return s.about(action, queueARN) })
+		switch {
+		case s.Effect == "Allow" && strangers && robs:
 			if known.self != accountOf(queueARN) {
-				return "", false // we may be one of those that take by it
+				return "", false // we may be one of those that receive by it
 			}
-			continue
-		}
-		if !s.sends(queueARN) || s.Effect == "Allow" && !s.onlySends() || s.Effect == "Deny" && (s.sparesSources() || !s.everybody()) {
-			keep = append(keep, doc.Statement[n])
+		case !s.about(sendMessage, queueARN), s.Effect == "Allow" && !s.onlySends(), s.Effect == "Deny" && (s.sparesServices() || !s.everybody()):
+			kept = append(kept, s.raw)
 		}
 	}
-	doc.Statement = append(onlyFrom(queueARN, from, spared), keep...)
-	b, err := json.Marshal(doc)
+	better = p.with(kept)
 	known.rules = from
-	return string(b), err == nil && judgePolicy(string(b), queueARN, known).status == OK
-}
-
-// onlySends reports whether the statement is about nothing but sending.
-func (s statement) onlySends() bool {
-	return !slices.ContainsFunc(s.Action, func(a string) bool { return !strings.EqualFold(a, sendMessage) }) && len(s.NotAction) == 0
+	return better, judgePolicy(better, queueARN, known).status == OK
 }
 
 // onlyFrom are the statements of deploy/queue-policy.json for some sources; spared
@@ -227,7 +465,7 @@ func onlyFrom(queueARN string, from, spared []string) (out []json.RawMessage) {
 	type object = map[string]any
 	var services []string
 	for _, arn := range from {
-		services = append(services, serviceOf(arn))
+		services = append(services, field(arn, 2)+".amazonaws.com")
 	}
 	slices.Sort(services)
 	others := object{sourceArn: from}

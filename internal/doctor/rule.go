@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -130,16 +129,17 @@ func (e *exam) straight(ctx context.Context) []string {
 	arn := e.queueARN(ctx)
 	out := []string{arn}
 	a, err := e.attrs.get(ctx)
-	var p policy
-	if err != nil || json.Unmarshal([]byte(a["Policy"]), &p) != nil {
+	if err != nil {
 		return out
 	}
-	all, _ := p.senders(arn, nil)
+	p, err := readPolicy(a["Policy"])
+	if err != nil {
+		return out
+	}
+	all, _ := p.senders(arn, nil, p.denials(arn))
 	for _, s := range all {
-		for _, x := range s.arns {
-			if isTopic(x) && !strings.ContainsAny(x, "*?") {
-				out = append(out, x)
-			}
+		if isTopic(s.source) && !wild(s.source) {
+			out = append(out, s.source)
 		}
 	}
 	return out
