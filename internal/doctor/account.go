@@ -1,10 +1,8 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -125,111 +123,4 @@ func denyTo(arn string) string {
 	kind, _, _ := strings.Cut(arn[strings.LastIndex(arn, ":")+1:], "/")
 	return fmt.Sprintf(`aws iam put-%[1]s-policy --%[1]s-name %[2]s --policy-name never-delete-flow-logs --policy-document '{"Version":"2012-10-17","Statement":[{"Sid":"NeverDelete","Effect":"Deny","Action":"ec2:DeleteFlowLogs","Resource":"*"}]}'`,
 		kind, arn[strings.LastIndex(arn, "/")+1:])
-}
-
-// deliveryServices take a delivery role over.
-var deliveryServices = []string{"vpc-flow-logs.amazonaws.com", "delivery.logs.amazonaws.com"}
-
-// passRole asks of each delivery role: the dry runs first, then the simulator,
-// for a dry run need not go so far.
-func (a *account) passRole(ctx context.Context, trials map[*subject]*trial) (out []finding) {
-	refused, in, roles := map[string]run{}, map[string]string{}, []string{}
-	var untried error
-	for _, s := range a.subjects {
-		runs, err := trials[s].get(ctx)
-		untried = cmp.Or(untried, err)
-		for _, r := range runs {
-			if r.needs.Role == "" || r.needs.Type == "s3" {
-				continue
-			}
-			if !slices.Contains(roles, r.needs.Role) {
-				roles, in[r.needs.Role] = append(roles, r.needs.Role), s.scope.Region
-			}
-			if r.lacks == "iam:PassRole" {
-				refused[r.needs.Role] = r
-			}
-		}
-	}
-	switch {
-	case len(roles) == 0 && untried != nil:
-		return one(finding{Skipped, words(untried), ""})
-	case len(roles) == 0:
-		return one(fine("no protected flow log has a delivery role"))
-	}
-	for _, role := range roles {
-		if r, no := refused[role]; no {
-			out = append(out, finding{Fail, "a restore with " + role + " would be refused: " + r.verdict.Message, a.allowPass(role)})
-			continue
-		}
-		out = append(out, a.mayPass(ctx, role, in[role]))
-	}
-	return out
-}
-
-func (a *account) mayPass(ctx context.Context, role, region string) finding {
-	who, err := a.self.get(ctx)
-	if err != nil || who == "" {
-		return finding{Unknown, "can't tell of " + role + " beyond the dry runs, which did not refuse it: these credentials are neither a user's nor a role's", ""}
-	}
-	doubt := ""
-	for _, service := range deliveryServices {
-		d, err := simulate(ctx, a.iam, question{principal: who, action: "iam:PassRole", resources: []string{role}, region: region, context: map[string]string{"iam:PassedToService": service}})
-		if err != nil {
-			f := unheard(err, askSimulator)
-			f.detail += "; the dry runs did not refuse " + role
-			return f
-		}
-		if d.allowed {
-			return fine("%s to %s", role, service)
-		}
-		doubt = cmp.Or(doubt, d.doubt())
-	}
-	if doubt != "" {
-		return finding{Unknown, "can't tell of " + role + " beyond the dry runs, which did not refuse it: " + doubt, ""}
-	}
-	return finding{Fail, who + " may not pass " + role + " to log delivery", a.allowPass(role)}
-}
-
-func (a *account) allowPass(role string) string {
-	return fmt.Sprintf(`allow: {"Effect":"Allow","Action":"iam:PassRole","Resource":%q,"Condition":{"StringEquals":{"iam:PassedToService":["%s"]}}}`, role, strings.Join(deliveryServices, `","`))
-}
-
-// logDelivery is a permission that EC2 asks for on our behalf when it creates.
-func (a *account) logDelivery(ctx context.Context, trials map[*subject]*trial) finding {
-	const action = "logs:CreateLogDelivery"
-	needed, region := false, a.subjects[0].scope.Region
-	var untried error
-	for _, s := range a.subjects {
-		runs, err := trials[s].get(ctx)
-		untried = cmp.Or(untried, err)
-		for _, r := range runs {
-			if !needed && (r.needs.Type == "s3" || r.needs.Type == "kinesis-data-firehose") {
-				needed, region = true, s.scope.Region
-			}
-			if r.lacks == action {
-				return finding{Fail, "a restore of " + r.id + " would be refused: " + r.verdict.Message, "allow " + action + " on * (SetUpDelivery in deploy/iam-policy.json)"}
-			}
-		}
-	}
-	if untried != nil && !needed {
-		return finding{Skipped, words(untried), ""}
-	}
-	who, err := a.self.get(ctx)
-	if err != nil || who == "" {
-		return finding{Unknown, "can't tell beyond the dry runs: these credentials are neither a user's nor a role's", ""}
-	}
-	d, err := simulate(ctx, a.iam, question{principal: who, action: action, resources: []string{"*"}, region: region})
-	switch {
-	case err != nil:
-		return unheard(err, askSimulator)
-	case d.allowed:
-		return fine("%s may", who)
-	case d.doubt() != "":
-		return finding{Unknown, "can't tell beyond the dry runs, which did not refuse it: " + d.doubt(), ""}
-	}
-	f := finding{Fail, who + " may not set up log delivery, which restores to S3 and Firehose need", "allow " + action + " on * (SetUpDelivery in deploy/iam-policy.json)"}
-	if !needed {
-		f.status, f.detail = Warn, f.detail+"; none that is protected goes there by now"
-	}
-	return f
 }

@@ -38,6 +38,9 @@ func newExam(ctx context.Context, d *Doctor) *exam {
 		e.subjects = append(e.subjects, subjects...)
 		e.accounts = append(e.accounts, newAccount(subjects))
 	}
+	for _, s := range e.subjects {
+		s.trials = remember(func(ctx context.Context) ([]trial, error) { return e.try(ctx, s) })
+	}
 	e.home = d.subject(scopes.Account{ID: e.queue.Account}, e.nearQueue(), e.queue.Region)
 	return e
 }
@@ -78,6 +81,7 @@ type subject struct {
 	regions  error // why the Regions are not all known
 	route    *memo[route]
 	logs     *memo[[]inventory.FlowLog]
+	trials   *memo[[]trial] // the dry runs of its restores
 }
 
 func (d *Doctor) subject(a scopes.Account, cfg aws.Config, region string) *subject {
@@ -164,13 +168,10 @@ func (e *exam) jobs() (out []job) {
 	ofQueue(QueueBacklog, e.queueBacklog)
 	eachScope(RoundTrip, e.roundTrip)
 	eachScope(Describe, func(ctx context.Context, s *subject) []finding { return one(s.describes(ctx)) })
-	trials := e.trials()
-	eachScope(Create, func(ctx context.Context, s *subject) []finding { return trials[s].create(ctx) })
-	eachScope(Tag, func(ctx context.Context, s *subject) []finding { return one(trials[s].tag(ctx)) })
-	eachAccount(PassRole, func(ctx context.Context, a *account) []finding { return a.passRole(ctx, trials) })
-	eachAccount(LogDelivery, func(ctx context.Context, a *account) []finding {
-		return append(one(a.logDelivery(ctx, trials)), a.delegated(ctx, trials)...)
-	})
+	eachScope(Create, func(ctx context.Context, s *subject) []finding { return s.create(ctx) })
+	eachScope(Tag, func(ctx context.Context, s *subject) []finding { return one(s.tag(ctx)) })
+	eachAccount(PassRole, func(ctx context.Context, a *account) []finding { return a.passRoles(ctx) })
+	eachAccount(LogDelivery, func(ctx context.Context, a *account) []finding { return a.logDelivery(ctx) })
 	eachAccount(NeverDelete, func(ctx context.Context, a *account) []finding { return one(a.neverDelete(ctx)) })
 	here(AlertSinks, e.alertSinks)
 	here(Daemon, e.daemon)

@@ -235,7 +235,7 @@ func TestWhatAWSLacks(t *testing.T) {
 	if got := decodedAction(`{"allowed":false,"explicitDeny":true,"context":{"action":"ec2:CreateTags","resource":"x"}}`); got != "ec2:CreateTags" {
 		t.Error(got)
 	}
-	r := run{raw: "You are not authorized. Encoded authorization failure message: " + strings.Repeat("A", 2000)}
+	r := trial{raw: "You are not authorized. Encoded authorization failure message: " + strings.Repeat("A", 2000)}
 	if got := r.fix(); !strings.HasSuffix(got, "--encoded-message "+strings.Repeat("A", 2000)) {
 		t.Errorf("the message to decode is cut: %s", got)
 	}

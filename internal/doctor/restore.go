@@ -49,56 +49,40 @@ func (s *subject) describes(ctx context.Context) finding {
 	return finding{Unknown, "can't tell: " + words(err), ""}
 }
 
-// trial is the dry runs of one scope's restores, made once.
+// trial is the dry run of restores with the same needs.
 type trial struct {
-	s    *subject
-	e    *exam
-	runs *memo[[]run] // or why there are none
-}
-
-// run is the dry run of restores with the same needs.
-type run struct {
+	region  string
 	needs   remediate.Needs
 	id      string // of the flow log that stands for them
 	verdict remediate.Verdict
-	lacks   string // the action that AWS misses, where it is told
+	lacks   string // the action that AWS misses, where it says which
 	onlyTag bool   // without our tags AWS would allow it
 	raw     string // AWS's message, whole
 }
 
-func (e *exam) trials() map[*subject]*trial {
-	out := map[*subject]*trial{}
-	for _, s := range e.subjects {
-		t := &trial{s: s, e: e}
-		t.runs = remember(t.try)
-		out[s] = t
-	}
-	return out
-}
-
-func (t *trial) get(ctx context.Context) ([]run, error) { return t.runs.get(ctx) }
-
-func (t *trial) try(ctx context.Context) ([]run, error) {
-	if t.e.d.Config.Remediate.Mode == "alert" {
+// try makes the dry runs of a scope's restores.
+func (e *exam) try(ctx context.Context, s *subject) ([]trial, error) {
+	if e.d.Config.Remediate.Mode == "alert" {
 		return nil, errors.New("remediate.mode is alert: nothing is ever created")
 	}
-	rows, err := t.rows(ctx)
+	rows, err := e.rows(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	runs := tryAll(ctx, ec2.NewFromConfig(t.s.cfg), rows, fmt.Sprintf("flowkeeper-doctor-%d", t.e.d.Now().UnixNano()))
-	for n := range runs {
-		runs[n].decode(ctx, sts.NewFromConfig(t.s.cfg))
+	all := tryAll(ctx, ec2.NewFromConfig(s.cfg), rows, fmt.Sprintf("flowkeeper-doctor-%d", e.d.Now().UnixNano()))
+	for n := range all {
+		all[n].region = s.scope.Region
+		all[n].decode(ctx, sts.NewFromConfig(s.cfg))
 	}
-	return runs, nil
+	return all, nil
 }
 
 // rows are what the snapshot protects; without one, what AWS shows.
-func (t *trial) rows(ctx context.Context) (map[remediate.Needs][]inventory.Row, error) {
-	if m, err := t.e.memory.get(ctx); err == nil && len(m.rows[t.s.scope]) > 0 {
-		return m.rows[t.s.scope], nil
+func (e *exam) rows(ctx context.Context, s *subject) (map[remediate.Needs][]inventory.Row, error) {
+	if m, err := e.memory.get(ctx); err == nil && len(m.rows[s.scope]) > 0 {
+		return m.rows[s.scope], nil
 	}
-	all, err := t.s.logs.get(ctx)
+	all, err := s.logs.get(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,13 +90,13 @@ func (t *trial) rows(ctx context.Context) (map[remediate.Needs][]inventory.Row, 
 	for _, f := range all {
 		m.add(inventory.Row{FlowLog: f, State: inventory.Live, Protected: true})
 	}
-	return m.rows[t.s.scope], nil
+	return m.rows[s.scope], nil
 }
 
 // tryAll makes a dry run for each kind of needs, and nothing else: DryRun is
 // set here, for every call. Its token is none of a rehearsal, so that the
-// daemon, which hears of the call, does not take it for one of its own.
-func tryAll(ctx context.Context, api creator, rows map[remediate.Needs][]inventory.Row, token string) (out []run) {
+// daemon, which receives the call's record, does not take it for one of its own.
+func tryAll(ctx context.Context, api creator, rows map[remediate.Needs][]inventory.Row, token string) (out []trial) {
 	calls := 0
 	dry := func(i remediate.Incident, tagged bool) (remediate.Verdict, string) {
 		calls++
@@ -127,20 +111,20 @@ func tryAll(ctx context.Context, api creator, rows map[remediate.Needs][]invento
 		return remediate.ReadDryRun(answer, err), message(err)
 	}
 	for _, n := range slices.SortedFunc(maps.Keys(rows), remediate.Needs.Compare) {
-		r := run{needs: n}
+		t := trial{needs: n}
 		for _, row := range rows[n] {
 			i := remediate.Incident{Scope: row.Scope, FlowLogID: row.ID, Frozen: row.Settings}
-			r.id = row.ID
-			if r.verdict, r.raw = dry(i, true); r.verdict.NoResource {
+			t.id = row.ID
+			if t.verdict, t.raw = dry(i, true); t.verdict.NoResource {
 				continue
 			}
-			if r.lacks = lacking(r.raw); !r.verdict.Allowed && !r.verdict.NoAnswer {
+			if t.lacks = lacking(t.raw); !t.verdict.Allowed && !t.verdict.NoAnswer {
 				bare, _ := dry(i, false)
-				r.onlyTag = bare.Allowed
+				t.onlyTag = bare.Allowed
 			}
 			break
 		}
-		out = append(out, r)
+		out = append(out, t)
 	}
 	return out
 }
@@ -154,9 +138,9 @@ func message(err error) string {
 }
 
 // decode asks AWS what an encoded refusal says, if we may.
-func (r *run) decode(ctx context.Context, api *sts.Client) {
-	_, encoded, is := strings.Cut(r.raw, "Encoded authorization failure message: ")
-	if !is || r.lacks != "" {
+func (t *trial) decode(ctx context.Context, api *sts.Client) {
+	_, encoded, is := strings.Cut(t.raw, "Encoded authorization failure message: ")
+	if !is || t.lacks != "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, oneCall)
@@ -165,7 +149,7 @@ func (r *run) decode(ctx context.Context, api *sts.Client) {
 	if err != nil {
 		return // what was refused is told all the same
 	}
-	r.lacks = decodedAction(aws.ToString(out.DecodedMessage))
+	t.lacks = decodedAction(aws.ToString(out.DecodedMessage))
 }
 
 func decodedAction(text string) string {
@@ -178,24 +162,24 @@ func decodedAction(text string) string {
 
 const nothingHere = "there is no protected flow log to try"
 
-// create tells each kind of restore that AWS would refuse.
-func (t *trial) create(ctx context.Context) (out []finding) {
-	runs, err := t.get(ctx)
+// create reports each kind of restore that AWS would refuse.
+func (s *subject) create(ctx context.Context) (out []finding) {
+	all, err := s.trials.get(ctx)
 	switch {
 	case err != nil:
 		return one(finding{Skipped, words(err), ""})
-	case len(runs) == 0:
+	case len(all) == 0:
 		return one(finding{Skipped, nothingHere, ""})
 	}
 	allowed, unclear := 0, []string{}
-	for _, r := range runs {
+	for _, t := range all {
 		switch {
-		case r.verdict.Allowed, r.onlyTag, partOf(r.lacks): // other checks tell those
+		case t.verdict.Allowed, t.onlyTag, hasCheck(t.lacks):
 			allowed++
-		case r.verdict.NoResource, r.verdict.NoAnswer:
-			unclear = append(unclear, r.id+": "+r.verdict.Message)
+		case t.verdict.NoResource, t.verdict.NoAnswer:
+			unclear = append(unclear, t.id+": "+t.verdict.Message)
 		default:
-			out = append(out, finding{Fail, fmt.Sprintf("a restore of %s to %s would be refused: %s", r.id, r.needs.Destination, r.verdict.Message), r.fix()})
+			out = append(out, finding{Fail, fmt.Sprintf("a restore of %s to %s would be refused: %s", t.id, t.needs.Destination, t.verdict.Message), t.fix()})
 		}
 	}
 	if len(unclear) > 0 {
@@ -207,35 +191,35 @@ func (t *trial) create(ctx context.Context) (out []finding) {
 	return out
 }
 
-// partOf: what a check of its own is about.
-func partOf(action string) bool {
-	return action == "ec2:CreateTags" || action == "iam:PassRole" || action == "logs:CreateLogDelivery" || isDelegated(action)
+// hasCheck reports an action of which another check reports that it is missing.
+func hasCheck(action string) bool {
+	return action == "ec2:CreateTags" || action == passRole || slices.ContainsFunc(everyPermission, func(p permission) bool { return p.action == action })
 }
 
-func (r run) fix() string {
-	if _, encoded, is := strings.Cut(r.raw, "Encoded authorization failure message: "); is && r.lacks == "" {
+func (t trial) fix() string {
+	if _, encoded, is := strings.Cut(t.raw, "Encoded authorization failure message: "); is && t.lacks == "" {
 		return "aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message " + word(strings.TrimSpace(encoded))
 	}
-	if r.lacks != "" {
-		return "allow " + r.lacks + " (deploy/iam-policy.json), and see that no service control policy denies it"
+	if t.lacks != "" {
+		return "allow " + t.lacks + " (deploy/iam-policy.json), and see that no service control policy denies it"
 	}
-	return r.verdict.Advice
+	return t.verdict.Advice
 }
 
-func (t *trial) tag(ctx context.Context) finding {
-	runs, err := t.get(ctx)
+func (s *subject) tag(ctx context.Context) finding {
+	all, err := s.trials.get(ctx)
 	switch {
 	case err != nil:
 		return finding{Skipped, words(err), ""}
-	case len(runs) == 0:
+	case len(all) == 0:
 		return finding{Skipped, nothingHere, ""}
 	}
 	tried := false
-	for _, r := range runs {
-		tried = tried || r.verdict.Allowed
-		if r.onlyTag || r.lacks == "ec2:CreateTags" {
-			return finding{Fail, "a restore of " + r.id + " would be allowed without tags only: " + r.verdict.Message,
-				"allow ec2:CreateTags on arn:" + inventory.Partition(t.s.scope.Region) + ":ec2:*:*:vpc-flow-log/* (TagWhatIsMade in deploy/iam-policy.json)"}
+	for _, t := range all {
+		tried = tried || t.verdict.Allowed
+		if t.onlyTag || t.lacks == "ec2:CreateTags" {
+			return finding{Fail, "a restore of " + t.id + " would be allowed without tags only: " + t.verdict.Message,
+				"allow ec2:CreateTags on arn:" + inventory.Partition(s.scope.Region) + ":ec2:*:*:vpc-flow-log/* (TagWhatIsMade in deploy/iam-policy.json)"}
 		}
 	}
 	if !tried {

@@ -317,7 +317,7 @@ func TestPassRoleAndLogDelivery(t *testing.T) {
 	r := c.look(t)
 	r.expect(t, doctor.Create, doctor.OK, "1 destination and role")
 	r.expect(t, doctor.PassRole, doctor.Fail, "may not pass "+delivery, `"Resource":"`+delivery+`"`)
-	r.expect(t, doctor.LogDelivery, doctor.Warn, "may not set up log delivery", "none that is protected goes there")
+	r.expect(t, doctor.LogDelivery, doctor.Warn, "lacks logs:CreateLogDelivery", "none that is protected goes there")
 	c.allow(t, "iam:PassRole", delivery)
 	_, err = s3.NewFromConfig(c.root, func(o *s3.Options) { o.UsePathStyle = true }).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("flow-logs-" + c.account),
 		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: region}})
@@ -327,7 +327,7 @@ func TestPassRoleAndLogDelivery(t *testing.T) {
 	must(t, err)
 	r = c.look(t)
 	r.expect(t, doctor.PassRole, doctor.OK, delivery)
-	r.expect(t, doctor.LogDelivery, doctor.Fail, "may not set up log delivery")
+	r.expect(t, doctor.LogDelivery, doctor.Fail, "lacks logs:CreateLogDelivery")
 	c.allow(t, "logs:CreateLogDelivery", "*")
 	c.look(t).expect(t, doctor.LogDelivery, doctor.OK)
 }

@@ -1,0 +1,192 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"flowkeeper/remediate"
+)
+
+const passRole = "iam:PassRole"
+
+// permission is one that AWS asks of whoever creates a flow log, because of what it
+// records or where it delivers. iam:PassRole is apart: it is asked for each role.
+type permission struct {
+	action, resource string
+	context          map[string]string // condition keys of AWS's own request
+	statement        string            // of deploy/iam-policy.json
+	once             bool              // only while the account lacks what it makes
+	why              string            // which flow logs need it
+}
+
+// permissionsOf are those that restores with these needs ask for.
+func permissionsOf(n remediate.Needs, partition, account string) (out []permission) {
+	all := func(why string, actions ...string) {
+		for _, action := range actions {
+			out = append(out, permission{action, "*", nil, "RecordFieldsOfECSAndTags", false, why})
+		}
+	}
+	linked := func(service, name, why string) {
+		out = append(out, permission{"iam:CreateServiceLinkedRole", fmt.Sprintf("arn:%s:iam::%s:role/aws-service-role/%s/%s", partition, account, service, name),
+			map[string]string{"iam:AWSServiceName": service}, "MakeTheirServiceLinkedRoles", true, why})
+	}
+	if n.Type == "s3" || n.Type == firehose {
+		out = append(out, deliver)
+	}
+	if n.Type == firehose {
+		out = append(out, permission{"firehose:TagDeliveryStream", n.Destination,
+			map[string]string{"aws:RequestTag/LogDeliveryEnabled": "true", tagKeys: "LogDeliveryEnabled"}, "DeliverToFirehose", false, "flow logs to Firehose"})
+		linked("delivery.logs.amazonaws.com", "AWSServiceRoleForLogDelivery", "flow logs to Firehose")
+	}
+	if n.ECS {
+		all("formats with ECS fields", "ecs:ListClusters", "ecs:ListContainerInstances", "ecs:ListServices", "ecs:ListTaskDefinitions", "ecs:ListTasks")
+	}
+	if n.Tags() {
+		all("fields of tags", "ec2:DescribeTags", "autoscaling:DescribeTags")
+		linked("vpc-flow-logs.amazonaws.com", "AWSServiceRoleForVPCFlowLogs", "fields of tags")
+	}
+	return out
+}
+
+const firehose = "kinesis-data-firehose"
+
+// deliver is the permission that flow logs to S3 and to Firehose need.
+var deliver = permission{action: "logs:CreateLogDelivery", resource: "*", statement: "SetUpDelivery", why: "flow logs to S3 and Firehose"}
+
+// everyPermission that some flow log needs.
+var everyPermission = permissionsOf(remediate.Needs{Type: firehose, Fields: remediate.Fields{ECS: true, EC2Tags: true}}, "", "")
+
+func (p permission) allow() string {
+	return "allow " + p.action + " (" + p.statement + " in deploy/iam-policy.json), and see that no service control policy denies it"
+}
+
+// trials of all the account's scopes; err is why some were not made.
+func (a *account) trials(ctx context.Context) (all []trial, err error) {
+	for _, s := range a.subjects {
+		some, why := s.trials.get(ctx)
+		all, err = append(all, some...), cmp.Or(err, why)
+	}
+	return all, err
+}
+
+// may asks the simulator what the dry runs did not refuse, for a dry run need not go
+// so far. Where it can't tell, doubt says why; else its status is empty.
+func (a *account) may(ctx context.Context, of string, q question) (allowed bool, doubt finding) {
+	var err error
+	if q.principal, err = a.self.get(ctx); err != nil || q.principal == "" {
+		return false, finding{Unknown, "can't tell beyond the dry runs, which refused nothing: these credentials are neither a user's nor a role's", ""}
+	}
+	d, err := simulate(ctx, a.iam, q)
+	switch {
+	case err != nil:
+		return false, unheard(err, askSimulator)
+	case !d.allowed && d.doubt() != "":
+		return false, finding{Unknown, "can't tell of " + of + " beyond the dry runs, which did not refuse it: " + d.doubt(), ""}
+	}
+	return d.allowed, finding{}
+}
+
+// deliveryServices are those to which a delivery role may be passed: one is enough.
+var deliveryServices = []string{"vpc-flow-logs.amazonaws.com", "delivery.logs.amazonaws.com"}
+
+// passRoles judges each delivery role of protected flow logs.
+func (a *account) passRoles(ctx context.Context) (out []finding) {
+	all, err := a.trials(ctx)
+	roles := map[string][]trial{}
+	for _, t := range all {
+		if t.needs.Role != "" && t.needs.Type != "s3" {
+			roles[t.needs.Role] = append(roles[t.needs.Role], t)
+		}
+	}
+	switch {
+	case len(roles) == 0 && err != nil:
+		return one(finding{Skipped, words(err), ""})
+	case len(roles) == 0:
+		return one(fine("no protected flow log has a delivery role"))
+	}
+	for _, role := range slices.Sorted(maps.Keys(roles)) {
+		out = addNew(out, a.mayPass(ctx, role, roles[role]))
+	}
+	return out
+}
+
+func (a *account) mayPass(ctx context.Context, role string, trials []trial) finding {
+	fix := fmt.Sprintf(`allow: {"Effect":"Allow","Action":"iam:PassRole","Resource":%q,"Condition":{"StringEquals":{"iam:PassedToService":["%s"]}}}`, role, strings.Join(deliveryServices, `","`))
+	for _, t := range trials {
+		if t.lacks == passRole {
+			return finding{Fail, "a restore with " + role + " would be refused: " + t.verdict.Message, fix}
+		}
+	}
+	var doubt finding
+	for _, service := range deliveryServices {
+		allowed, f := a.may(ctx, role, question{action: passRole, resources: []string{role}, region: trials[0].region, context: map[string]string{"iam:PassedToService": service}})
+		if allowed {
+			return fine("%s to %s", role, service)
+		}
+		doubt = cmp.Or(doubt, f)
+	}
+	if doubt.status != "" {
+		return doubt
+	}
+	who, _ := a.self.get(ctx) // it was asked about
+	return finding{Fail, who + " may not pass " + role + " to log delivery", fix}
+}
+
+// logDelivery judges every other permission that restores need: logs:CreateLogDelivery
+// in any case, and of the others those that are missing.
+func (a *account) logDelivery(ctx context.Context) (out []finding) {
+	all, err := a.trials(ctx)
+	type key struct{ action, resource string }
+	needed, order := map[key][]trial{}, []permission{deliver}
+	for _, t := range all {
+		for _, p := range permissionsOf(t.needs, a.partition(), a.id) {
+			k := key{p.action, p.resource}
+			if needed[k] == nil && p.action != deliver.action {
+				order = append(order, p)
+			}
+			needed[k] = append(needed[k], t)
+		}
+	}
+	for _, p := range order {
+		trials := needed[key{p.action, p.resource}]
+		if len(trials) == 0 && err != nil {
+			return one(finding{Skipped, words(err), ""})
+		}
+		if f := a.mayCreate(ctx, p, trials); p.action == deliver.action || f.status != OK {
+			out = addNew(out, f)
+		}
+	}
+	return out
+}
+
+// mayCreate judges one permission, by the trials of the flow logs that need it, if any:
+// the dry runs first, then the simulator.
+func (a *account) mayCreate(ctx context.Context, p permission, trials []trial) finding {
+	region := a.subjects[0].scope.Region
+	if len(trials) > 0 {
+		region = trials[0].region
+	}
+	for _, t := range trials {
+		if t.lacks == p.action {
+			return finding{Fail, "a restore of " + t.id + " would be refused: " + t.verdict.Message, p.allow()}
+		}
+	}
+	allowed, doubt := a.may(ctx, p.action, question{action: p.action, resources: []string{p.resource}, region: region, context: p.context})
+	who, _ := a.self.get(ctx) // where it is not known, that is the doubt
+	f := finding{Fail, who + " lacks " + p.action + ", which restores of " + p.why + " need", p.allow()}
+	switch {
+	case allowed:
+		return fine("%s may", who)
+	case doubt.status != "":
+		return doubt
+	case p.once:
+		return finding{Warn, who + " may not make " + p.resource[len("arn:"):] + ": should somebody delete it, restores of " + p.why + " are refused", p.allow()}
+	case len(trials) == 0:
+		f.status, f.detail = Warn, f.detail+"; none that is protected goes there by now"
+	}
+	return f
+}
