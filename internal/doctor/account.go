@@ -75,11 +75,11 @@ func (a *account) neverDelete(ctx context.Context) finding {
 // has it, without conditions.
 func judgeDelete(who string, d decision) finding {
 	switch {
-	case d.allowed:
+	case d.allowed > 0:
 		return finding{Fail, who + " may delete flow logs" + by(d.statements) + ": whoever takes these credentials blinds you with them", denyTo(who)}
-	case d.organization:
+	case d.closed():
 		return fine("denied to %s by a service control policy, as far as the simulator was told what that asks for", who)
-	case d.explicit && !d.implicit:
+	case d.explicit > 0 && d.implicit == 0:
 		return fine("denied to %s explicitly", who)
 	case d.doubt() != "":
 		return finding{Unknown, "can't tell whether " + who + " may: " + d.doubt(), denyTo(who)}

@@ -84,10 +84,10 @@ func (a *account) may(ctx context.Context, of string, q question) (allowed bool,
 	switch {
 	case err != nil:
 		return false, unheard(err, askSimulator)
-	case !d.allowed && d.doubt() != "":
+	case d.allowed == 0 && d.doubt() != "":
 		return false, finding{Unknown, "can't tell of " + of + " beyond the dry runs, which did not refuse it: " + d.doubt(), ""}
 	}
-	return d.allowed, finding{}
+	return d.allowed > 0, finding{}
 }
 
 // deliveryServices are those to which a delivery role may be passed: one is enough.

@@ -79,15 +79,19 @@ func matters(key, action string) bool {
 	return service == "aws" || strings.HasPrefix(strings.ToLower(action), service+":")
 }
 
-// decision is what the simulator said.
+// decision is what the simulator said, of one question or of several: how many
+// of its answers were of each kind.
 type decision struct {
-	allowed      bool
-	explicit     bool // an explicit Deny
-	implicit     bool // nothing that allows it
-	organization bool // a service control policy denies it
+	allowed      int
+	explicit     int // denied by a Deny
+	implicit     int // allowed by nothing
+	organization int // denied by a service control policy
 	statements   []Statement
 	missing      []string // condition keys that matter, and of which nothing was told
 }
+
+// closed reports that nothing but a service control policy decided.
+func (d decision) closed() bool { return d.organization > 0 && d.allowed+d.explicit+d.implicit == 0 }
 
 // Statement of a policy.
 type Statement struct {
@@ -99,75 +103,68 @@ type Statement struct {
 
 const maxPages = 10 // of an answer: a page has a hundred results
 
-// simulate asks one question. How long it may take is the caller's to say:
-// IAM is slow, and throttles.
 func simulate(ctx context.Context, api simulator, q question) (d decision, err error) {
+	return d, d.ask(ctx, api, q)
+}
+
+// ask one question more. How long it may take is the caller's to say: IAM is slow,
+// and throttles.
+func (d *decision) ask(ctx context.Context, api simulator, q question) error {
 	pages := iam.NewSimulatePrincipalPolicyPaginator(api, &iam.SimulatePrincipalPolicyInput{
 		PolicySourceArn: &q.principal, ActionNames: []string{q.action}, ResourceArns: q.resources, ContextEntries: q.entries()})
 	for n := 0; pages.HasMorePages(); n++ {
 		if n == maxPages {
-			return decision{}, fmt.Errorf("more than %d pages", maxPages)
+			return fmt.Errorf("more than %d pages", maxPages)
 		}
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return decision{}, err
+			return err
 		}
 		for _, r := range page.EvaluationResults {
-			d.take(r.EvalDecision, r.MatchedStatements)
-			d.miss(r.MissingContextValues, q.action)
-			d.organization = d.organization || r.OrganizationsDecisionDetail != nil && !r.OrganizationsDecisionDetail.AllowedByOrganizations
+			if r.OrganizationsDecisionDetail != nil && !r.OrganizationsDecisionDetail.AllowedByOrganizations {
+				d.organization++
+				continue
+			}
+			d.add(q.action, r.EvalDecision, r.MatchedStatements, r.MissingContextValues)
 			for _, x := range r.ResourceSpecificResults {
-				d.take(x.EvalResourceDecision, x.MatchedStatements)
-				d.miss(x.MissingContextValues, q.action)
+				d.add(q.action, x.EvalResourceDecision, x.MatchedStatements, x.MissingContextValues)
 			}
 		}
 	}
-	if !d.allowed && !d.explicit && !d.implicit {
-		return decision{}, errors.New("no decision")
+	if d.allowed+d.explicit+d.implicit+d.organization == 0 {
+		return errors.New("no decision")
 	}
-	return d, nil
+	return nil
 }
 
-// take: allowed on one resource is allowed.
-func (d *decision) take(what types.PolicyEvaluationDecisionType, matched []types.Statement) {
-	d.allowed = d.allowed || what == types.PolicyEvaluationDecisionTypeAllowed
-	d.explicit = d.explicit || what == types.PolicyEvaluationDecisionTypeExplicitDeny
-	d.implicit = d.implicit || what == types.PolicyEvaluationDecisionTypeImplicitDeny
-	if what != types.PolicyEvaluationDecisionTypeAllowed {
-		return
-	}
-	for _, m := range matched {
-		s := Statement{Policy: aws.ToString(m.SourcePolicyId), Type: string(m.SourcePolicyType)}
-		if m.StartPosition != nil {
-			s.Line, s.Column = m.StartPosition.Line, m.StartPosition.Column
-		}
-		d.statements = addNew(d.statements, s)
-	}
-}
-
-func (d *decision) miss(keys []string, action string) {
-	for _, key := range keys {
+// add one answer.
+func (d *decision) add(action string, what types.PolicyEvaluationDecisionType, matched []types.Statement, missing []string) {
+	for _, key := range missing {
 		if matters(key, action) {
 			d.missing = addNew(d.missing, key)
 		}
 	}
-}
-
-// add takes what the same question was answered elsewhere, by no organization's policy.
-func (d *decision) add(x decision) {
-	d.allowed, d.explicit, d.implicit = d.allowed || x.allowed, d.explicit || x.explicit, d.implicit || x.implicit
-	for _, s := range x.statements {
-		d.statements = addNew(d.statements, s)
-	}
-	for _, key := range x.missing {
-		d.missing = addNew(d.missing, key)
+	switch what {
+	case types.PolicyEvaluationDecisionTypeExplicitDeny:
+		d.explicit++
+	case types.PolicyEvaluationDecisionTypeImplicitDeny:
+		d.implicit++
+	case types.PolicyEvaluationDecisionTypeAllowed:
+		d.allowed++
+		for _, m := range matched {
+			s := Statement{Policy: aws.ToString(m.SourcePolicyId), Type: string(m.SourcePolicyType)}
+			if m.StartPosition != nil {
+				s.Line, s.Column = m.StartPosition.Line, m.StartPosition.Column
+			}
+			d.statements = addNew(d.statements, s)
+		}
 	}
 }
 
 // doubt is why a denial may be none in truth; empty: it is one.
 func (d decision) doubt() string {
 	switch {
-	case d.organization:
+	case d.closed():
 		return "a service control policy denies it, maybe on a condition of which the simulator was told nothing"
 	case len(d.missing) > 0:
 		return "policies ask for conditions of which the simulator was told nothing: " + strings.Join(slices.Sorted(slices.Values(d.missing)), ", ")
@@ -186,29 +183,18 @@ func mayDelete(ctx context.Context, api simulator, principal string, more map[st
 	for _, t := range targets {
 		q.resources = append(q.resources, t.arn)
 	}
-	first, err := simulate(ctx, api, q)
-	if err != nil || !first.organization && !slices.ContainsFunc(first.missing, isRegion) {
-		return first, err
+	d, err := simulate(ctx, api, q)
+	if err != nil || d.organization == 0 && !slices.ContainsFunc(d.missing, isRegion) {
+		return d, err
 	}
-	var all, closed decision
+	d = decision{}
 	for _, t := range targets {
 		q.region, q.resources = t.region, []string{t.arn}
-		d, err := simulate(ctx, api, q)
-		switch {
-		case err != nil:
-			return decision{}, err
-		case d.organization: // what other Regions say counts
-			closed = d
-			continue
-		}
-		if all.add(d); d.allowed {
-			return all, nil
+		if err := d.ask(ctx, api, q); err != nil || d.allowed > 0 {
+			return d, err
 		}
 	}
-	if !all.explicit && !all.implicit {
-		return closed, nil
-	}
-	return all, nil
+	return d, nil
 }
 
 func isRegion(key string) bool {

@@ -134,73 +134,63 @@ func ask(ctx context.Context, api simulator, account, arn string, flowLogs []tar
 	ctx, cancel := context.WithTimeout(ctx, onePrincipal)
 	defer cancel()
 	m = &MayDelete{Account: account, ARN: arn, Type: "role"}
-	ways := []struct {
-		mfa  string
-		into func(bool)
-	}{
-		{"true", func(v bool) { m.WithMFA = v }},
-		{"false", func(v bool) { m.WithoutMFA = v }},
-	}
+	mfa := []map[string]string{{mfaKey: "true"}, {mfaKey: "false"}}
 	if strings.Contains(arn, ":user/") {
 		m.Type = "user"
-		ways = append(ways, struct {
-			mfa  string
-			into func(bool)
-		}{"", func(v bool) { m.AccessKey = &v }})
+		mfa = append(mfa, nil) // with an access key
 	}
 	some := false
-	for _, way := range ways {
-		var more map[string]string
-		if way.mfa != "" {
-			more = map[string]string{mfaKey: way.mfa}
-		}
-		d, err := mayDelete(ctx, api, arn, more, flowLogs)
+	for _, request := range mfa {
+		d, err := mayDelete(ctx, api, arn, request, flowLogs)
 		if err != nil {
 			return nil, false, err
 		}
-		way.into(d.allowed)
-		some, closed = some || d.allowed, closed || d.organization
-		for _, s := range d.statements {
-			m.Statements = addNew(m.Statements, s)
+		may := d.allowed > 0
+		switch request[mfaKey] {
+		case "true":
+			m.WithMFA = may
+		case "false":
+			m.WithoutMFA = may
+		default:
+			m.AccessKey = &may
 		}
-		if !d.organization { // it denies, whatever these are
-			for _, key := range d.missing {
-				m.Unknown = addNew(m.Unknown, key)
-			}
-		}
+		some, closed = some || may, closed || d.closed()
+		m.Statements, m.Unknown = addNew(m.Statements, d.statements...), addNew(m.Unknown, d.missing...)
 	}
 	slices.Sort(m.Unknown)
-	switch m.Maybe = !some && len(m.Unknown) > 0; {
-	case some, m.Maybe:
-		return m, false, nil
+	m.Maybe = !some && len(m.Unknown) > 0
+	if !some && !m.Maybe {
+		return nil, closed, nil
 	}
-	return nil, closed, nil
+	return m, false, nil
 }
 
-func addNew[T comparable](all []T, x T) []T {
-	for _, have := range all {
-		if have == x {
-			return all
+// addNew appends those of more that are not in all.
+func addNew[T comparable](all []T, more ...T) []T {
+	for _, x := range more {
+		if !slices.Contains(all, x) {
+			all = append(all, x)
 		}
 	}
-	return append(all, x)
+	return all
 }
 
 // principalsOf lists users and roles, but the roles that AWS's own services
 // made: IAM's simulator does not take them, and nobody can use them.
 func principalsOf(ctx context.Context, api principalLister, r *Review) (out []string, action string, err error) {
-	for marker, more := (*string)(nil), true; more; {
-		page, err := api.ListUsers(ctx, &iam.ListUsersInput{Marker: marker})
+	users := iam.NewListUsersPaginator(api, &iam.ListUsersInput{})
+	for users.HasMorePages() && len(out) <= maxPrincipals {
+		page, err := users.NextPage(ctx)
 		if err != nil {
 			return nil, "iam:ListUsers", err
 		}
 		for _, u := range page.Users {
 			out = append(out, aws.ToString(u.Arn))
 		}
-		marker, more = page.Marker, page.IsTruncated && len(out) <= maxPrincipals
 	}
-	for marker, more := (*string)(nil), len(out) <= maxPrincipals; more; {
-		page, err := api.ListRoles(ctx, &iam.ListRolesInput{Marker: marker})
+	roles := iam.NewListRolesPaginator(api, &iam.ListRolesInput{})
+	for roles.HasMorePages() && len(out) <= maxPrincipals {
+		page, err := roles.NextPage(ctx)
 		if err != nil {
 			return nil, "iam:ListRoles", err
 		}
@@ -211,7 +201,6 @@ func principalsOf(ctx context.Context, api principalLister, r *Review) (out []st
 			}
 			out = append(out, aws.ToString(x.Arn))
 		}
-		marker, more = page.Marker, page.IsTruncated && len(out) <= maxPrincipals
 	}
 	if len(out) > maxPrincipals {
 		out, r.Cut = out[:maxPrincipals], true
