@@ -110,88 +110,58 @@ func (t trail) judge() finding {
 	case !t.logging:
 		return finding{Fail, "the trail " + name + " does not log", "aws cloudtrail start-logging --name " + word(t.arn) + " --region " + t.home}
 	}
-	wanted, told := t.wants()
-	switch {
-	case !told:
-		return finding{Unknown, "can't tell whether the selectors of the trail " + name + " take what is wanted: they use fields that are not known here", ""}
-	case !wanted:
+	switch t.logsWrites() {
+	case Unknown:
+		return finding{Unknown, "can't tell: read the advanced event selectors of the trail " + name + ": do they take DeleteFlowLogs and CreateFlowLogs?",
+			"aws cloudtrail get-event-selectors --trail-name " + word(t.arn) + " --region " + t.home}
+	case Fail:
 		return finding{Fail, "the trail " + name + " does not log management write events of EC2",
 			"aws cloudtrail put-event-selectors --trail-name " + word(t.arn) + " --region " + t.home + ` --event-selectors '[{"ReadWriteType":"All","IncludeManagementEvents":true}]' (this replaces its other selectors: put them into the list)`}
-	case t.deliveryError != "":
+	}
+	if t.deliveryError != "" {
 		return finding{Warn, fmt.Sprintf("the trail %s logs, but its last delivery to S3 failed: %s", name, t.deliveryError), "see the bucket's policy and key: aws cloudtrail get-trail-status --name " + word(t.arn) + " --region " + t.home}
 	}
 	return fine("%s logs", name)
 }
 
-// wants reports whether the trail logs DeleteFlowLogs and CreateFlowLogs; told
-// is false where its selectors can't be understood.
-func (t trail) wants() (wanted, told bool) {
-	if len(t.advanced) == 0 {
-		return basicWants(t.basic), true
+// logsWrites judges whether the trail's selectors take write events of EC2. One
+// that does is enough, and a trail without any takes every management event.
+func (t trail) logsWrites() Status {
+	if len(t.basic)+len(t.advanced) == 0 || slices.ContainsFunc(t.basic, basicTakes) {
+		return OK
 	}
-	wanted, told = true, true
-	for _, event := range []string{"DeleteFlowLogs", "CreateFlowLogs"} {
-		yes, known := anyWants(t.advanced, event)
-		if !yes && known {
-			return false, true
-		}
-		wanted, told = wanted && yes, told && known
-	}
-	return wanted, told
-}
-
-// basicWants: a trail without any selector logs every management event.
-func basicWants(all []types.EventSelector) bool {
-	if len(all) == 0 {
-		return true
-	}
-	for _, s := range all {
-		manages := s.IncludeManagementEvents == nil || *s.IncludeManagementEvents
-		if manages && (s.ReadWriteType == "" || s.ReadWriteType == types.ReadWriteTypeAll || s.ReadWriteType == types.ReadWriteTypeWriteOnly) &&
-			!slices.Contains(s.ExcludeManagementEventSources, "ec2.amazonaws.com") {
-			return true
+	best := Fail
+	for _, s := range t.advanced {
+		if status := advancedTakes(s); rank(status) < rank(best) {
+			best = status
 		}
 	}
-	return false
+	return best
 }
 
-// anyWants: one selector that takes the event is enough.
-func anyWants(all []types.AdvancedEventSelector, event string) (yes, known bool) {
-	known = true
-	for _, s := range all {
-		takes, sure := advancedWants(s, event)
-		if takes && sure {
-			return true, true
-		}
-		known = known && sure
-	}
-	return false, known
+func basicTakes(s types.EventSelector) bool {
+	return (s.IncludeManagementEvents == nil || *s.IncludeManagementEvents) && s.ReadWriteType != types.ReadWriteTypeReadOnly &&
+		!slices.Contains(s.ExcludeManagementEventSources, ec2Source)
 }
 
-// advancedWants: every field selector must take the record. known is false
-// where those that can be judged do, and one names a field whose value the
-// record does not show.
-func advancedWants(s types.AdvancedEventSelector, event string) (yes, known bool) {
-	record := map[string]string{"eventCategory": "Management", "readOnly": "false", "eventSource": "ec2.amazonaws.com",
-		"eventName": event, "eventType": "AwsApiCall"}
-	known = true
+const ec2Source = "ec2.amazonaws.com"
+
+// advancedTakes judges selectors as CloudTrail's console makes them for management
+// events: by category, by reads and writes, without some services. Of any other it
+// can't tell.
+func advancedTakes(s types.AdvancedEventSelector) Status {
+	status := OK
 	for _, f := range s.FieldSelectors {
-		value, is := record[aws.ToString(f.Field)]
-		if is && !takes(f, value) {
-			return false, true
+		name := aws.ToString(f.Field)
+		switch {
+		case name == "eventCategory" && !slices.Contains(f.Equals, "Management"),
+			name == "readOnly" && !slices.Contains(f.Equals, "false"),
+			name == "eventSource" && slices.Contains(f.NotEquals, ec2Source):
+			return Fail
+		case name == "eventCategory", name == "readOnly", name == "eventSource" && len(f.NotEquals) > 0 && len(f.Equals)+len(f.StartsWith)+len(f.EndsWith)+len(f.NotStartsWith)+len(f.NotEndsWith) == 0:
+		default:
+			status = Unknown
 		}
-		known = known && is
 	}
-	return true, known
-}
-
-// takes: each operator that is there must hold; of its values, any.
-func takes(f types.AdvancedFieldSelector, value string) bool {
-	any := func(list []string, match func(value, pattern string) bool) bool {
-		return slices.ContainsFunc(list, func(p string) bool { return match(value, p) })
-	}
-	same := func(v, p string) bool { return v == p }
-	return (len(f.Equals) == 0 || any(f.Equals, same)) && (len(f.StartsWith) == 0 || any(f.StartsWith, strings.HasPrefix)) &&
-		(len(f.EndsWith) == 0 || any(f.EndsWith, strings.HasSuffix)) &&
-		!any(f.NotEquals, same) && !any(f.NotStartsWith, strings.HasPrefix) && !any(f.NotEndsWith, strings.HasSuffix)
+	return status
 }
