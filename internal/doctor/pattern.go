@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,107 +29,88 @@ func works(rules []rule) []rule {
 	return on
 }
 
-// gap is the samples that no rule of one half of the way matches.
+// gap is the samples that none of some rules matches.
 type gap struct {
 	rules        []rule
 	missed, less []string
 }
 
-func (g *gap) add(rules []rule, x sample) {
-	g.rules = append(g.rules, rules...)
-	if x.must {
-		g.missed = append(g.missed, x.name)
-	} else {
-		g.less = append(g.less, x.name)
-	}
-}
-
 func (g gap) finding() finding {
-	if len(g.rules) == 0 {
-		return finding{status: OK}
-	}
 	var names []string
 	for _, r := range g.rules {
-		if !slices.Contains(names, r.name) {
-			names = append(names, r.name)
-		}
+		names = addNew(names, r.name)
 	}
-	fix := "aws events put-rule --name " + word(names[0]) + " " + g.rules[0].on.options() + " --event-pattern file://deploy/eventbridge-pattern.json"
 	who := "the pattern of " + strings.Join(names, ", ") + " does not match "
+	fix := "aws events put-rule --name " + word(names[0]) + " " + g.rules[0].on.options() + " --event-pattern file://deploy/eventbridge-pattern.json"
 	if len(g.missed) > 0 {
 		return finding{Fail, who + strings.Join(g.missed, ", "), fix}
 	}
 	return finding{Warn, who + strings.Join(g.less, ", "), fix}
 }
 
-// testPatterns: any way will do for a sample, if rules on both its halves match
-// it.
+// testPatterns asks EventBridge whether each sample arrives: whether a rule on each
+// bus of its way matches it.
 func testPatterns(ctx context.Context, api eventsAPI, rules []rule, all []sample) finding {
-	var gaps [2]gap
+	gaps := map[string]*gap{} // by the bus on which they are
 	for _, x := range all {
-		on := rules
-		for n := range gaps {
-			if len(on) == 0 {
-				return finding{Skipped, "no rule was found", ""}
-			}
-			on = works(on)
-			hit, err := matching(ctx, api, on, x)
-			if err != nil {
-				return unheardOf(err)
-			}
-			if len(hit) == 0 {
-				gaps[n].add(on, x)
-				break
-			}
-			next, there, err := onwards(hit)
-			if err != nil {
-				return unheardOf(err)
-			}
-			if there {
-				break
-			}
-			on = next
+		stop, err := stopsAt(ctx, api, rules, x)
+		switch {
+		case err != nil:
+			return unheardOf(err)
+		case stop == nil:
+			continue
+		case len(stop) == 0:
+			return finding{Skipped, "no rule was found", ""}
+		}
+		g := gaps[stop[0].on.options()]
+		if g == nil {
+			g = &gap{}
+			gaps[stop[0].on.options()] = g
+		}
+		g.rules = append(g.rules, stop...)
+		if x.must {
+			g.missed = append(g.missed, x.name)
+		} else {
+			g.less = append(g.less, x.name)
 		}
 	}
 	worst := fine("EventBridge matched %d samples", len(all))
-	for _, g := range gaps {
-		if f := g.finding(); rank(f.status) > rank(worst.status) {
+	for _, bus := range slices.Sorted(maps.Keys(gaps)) {
+		if f := gaps[bus].finding(); rank(f.status) > rank(worst.status) {
 			worst = f
 		}
 	}
 	return worst
 }
 
-// matching are the rules that match a sample, up to the first that leads to the
-// queue.
-func matching(ctx context.Context, api eventsAPI, rules []rule, x sample) (out []rule, err error) {
-	for _, r := range rules {
+// stopsAt are the rules of which none matches the sample, on the bus where its way
+// ends; nil: it arrives.
+func stopsAt(ctx context.Context, api eventsAPI, rules []rule, x sample) ([]rule, error) {
+	var onward []rule
+	var unasked error
+	on, hit := works(rules), false
+	for _, r := range on {
 		if r.pattern == "" {
 			continue
 		}
 		call, cancel := context.WithTimeout(ctx, oneCall)
 		got, err := api.TestEventPattern(call, &eventbridge.TestEventPatternInput{Event: &x.body, EventPattern: &r.pattern})
 		cancel()
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, &refused{"events:TestEventPattern", err}
-		}
-		if !got.Result {
+		case !got.Result:
 			continue
+		case r.next == nil:
+			return nil, nil
 		}
-		if out = append(out, r); r.next == nil {
-			break
-		}
+		hit, onward, unasked = true, append(onward, r.next.rules...), errors.Join(unasked, r.next.err)
 	}
-	return out, nil
-}
-
-// onwards are the rules that come next, unless the event is there.
-func onwards(rules []rule) (next []rule, there bool, err error) {
-	for _, r := range rules {
-		if r.next == nil {
-			return nil, true, nil
-		}
-		next, err = append(next, r.next.rules...), errors.Join(err, r.next.err)
+	if !hit {
+		return append([]rule{}, on...), nil
 	}
-	return next, false, err
+	if unasked != nil {
+		return nil, unasked
+	}
+	return stopsAt(ctx, api, onward, x)
 }

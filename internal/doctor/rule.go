@@ -155,28 +155,29 @@ func (e *exam) buses() string {
 	return fmt.Sprintf("arn:%s:events:%s:%s:event-bus/", inventory.Partition(e.queue.Region), e.queue.Region, e.queue.Account)
 }
 
-// findRoute looks for rules that lead to the queue straight, or by a topic, or
-// by the default bus beside it, or by another bus there.
-func findRoute(ctx context.Context, b bus, straight []string, buses string, beyond func(ctx context.Context, name string) *hop) ([]rule, error) {
-	out, err := b.rulesToFirst(ctx, straight)
+// findRoute looks for rules that lead to the queue itself, or to a topic, or to
+// the default bus beside the queue, or to another bus there. buses is the beginning
+// of these buses' ARNs; beyond asks for the rules of one, by its name.
+func findRoute(ctx context.Context, b bus, targets []string, buses string, beyond func(ctx context.Context, name string) *hop) ([]rule, error) {
+	out, err := b.rulesToFirst(ctx, targets)
 	if err != nil || len(out) > 0 {
 		return out, err
 	}
-	forwards := func(arn string) (*hop, bool) {
+	if out, err = b.rulesTo(ctx, buses+defaultBus); err != nil {
+		return nil, err
+	}
+	for n := range out {
+		out[n].next = beyond(ctx, defaultBus)
+	}
+	if lead(out) {
+		return out, nil
+	}
+	others, err := b.forwarders(ctx, func(arn string) *hop {
 		name, is := strings.CutPrefix(arn, buses)
-		if !is {
-			return nil, false
+		if !is || name == defaultBus {
+			return nil
 		}
-		return beyond(ctx, name), true
-	}
-	if out, err = b.rulesTo(ctx, buses+defaultBus, forwards); err != nil || lead(out) {
-		return out, err
-	}
-	others, err := b.leading(ctx, b.everyRule, func(arn string) (*hop, bool) {
-		if arn == buses+defaultBus { // that was asked for
-			return nil, false
-		}
-		return forwards(arn)
+		return beyond(ctx, name)
 	})
 	return append(out, others...), err
 }
@@ -190,74 +191,79 @@ func lead(rules []rule) bool {
 // there are any.
 func (b bus) rulesToFirst(ctx context.Context, targets []string) (out []rule, err error) {
 	for _, target := range targets {
-		out, err = b.rulesTo(ctx, target, func(arn string) (*hop, bool) { return nil, arn == target })
-		if err != nil || len(out) > 0 {
+		if out, err = b.rulesTo(ctx, target); err != nil || len(out) > 0 {
 			return out, err
 		}
 	}
 	return nil, nil
 }
 
-func (b bus) rulesTo(ctx context.Context, target string, wanted func(arn string) (*hop, bool)) ([]rule, error) {
-	return b.leading(ctx, func(ctx context.Context, token *string) (out []rule, next *string, err error) {
-		found, err := b.api.ListRuleNamesByTarget(ctx, &eventbridge.ListRuleNamesByTargetInput{TargetArn: &target, EventBusName: &b.name, Limit: aws.Int32(maxRules), NextToken: token})
+// rulesTo are the rules with a target, once for each time that they name it.
+func (b bus) rulesTo(ctx context.Context, target string) (out []rule, err error) {
+	in := &eventbridge.ListRuleNamesByTargetInput{TargetArn: &target, EventBusName: &b.name, Limit: aws.Int32(maxRules)}
+	for more := true; more; more = in.NextToken != nil {
+		found, err := b.api.ListRuleNamesByTarget(ctx, in)
 		if err != nil {
-			return nil, nil, &refused{"events:ListRuleNamesByTarget", err}
+			return nil, &refused{"events:ListRuleNamesByTarget", err}
 		}
+		in.NextToken = found.NextToken
 		for _, name := range found.RuleNames {
 			x, err := b.api.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name, EventBusName: &b.name})
 			if err != nil {
-				return nil, nil, &refused{"events:DescribeRule", err}
+				return nil, &refused{"events:DescribeRule", err}
 			}
-			out = append(out, b.rule(&name, x.Arn, x.EventPattern, x.State))
-		}
-		return out, found.NextToken, nil
-	}, wanted)
-}
-
-// everyRule of the bus, a page at a time: no question of EventBridge's own
-// finds the rules to a bus of whatever name.
-func (b bus) everyRule(ctx context.Context, token *string) (out []rule, next *string, err error) {
-	all, err := b.api.ListRules(ctx, &eventbridge.ListRulesInput{EventBusName: &b.name, Limit: aws.Int32(maxRules), NextToken: token})
-	if err != nil {
-		return nil, nil, &refused{"events:ListRules", err}
-	}
-	for _, x := range all.Rules {
-		out = append(out, b.rule(x.Name, x.Arn, x.EventPattern, x.State))
-	}
-	return out, all.NextToken, nil
-}
-
-func (b bus) rule(name, arn, pattern *string, state types.RuleState) rule {
-	return rule{name: aws.ToString(name), arn: aws.ToString(arn), pattern: aws.ToString(pattern), enabled: state != types.RuleStateDisabled, on: b}
-}
-
-// leading are the rules of the pages with a wanted target, one for each such
-// target. It is an error if none leads on and not all pages were seen.
-func (b bus) leading(ctx context.Context, page func(ctx context.Context, token *string) ([]rule, *string, error), wanted func(arn string) (*hop, bool)) (out []rule, err error) {
-	var token *string
-	for range maxRulePages {
-		var rules []rule
-		if rules, token, err = page(ctx, token); err != nil {
-			return nil, err
-		}
-		for _, r := range rules {
-			all, err := b.api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &r.name, EventBusName: &b.name})
+			r := rule{name: name, arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != types.RuleStateDisabled, on: b}
+			targets, err := b.targets(ctx, name)
 			if err != nil {
-				return nil, &refused{"events:ListTargetsByRule", err}
+				return nil, err
 			}
-			for _, t := range all.Targets {
-				if next, is := wanted(aws.ToString(t.Arn)); is {
-					r.target, r.next = t, next
+			for _, t := range targets {
+				if aws.ToString(t.Arn) == target {
+					r.target = t
 					out = append(out, r)
 				}
 			}
 		}
-		if token == nil || lead(out) {
+	}
+	return out, nil
+}
+
+// forwarders are the rules of the bus that lead to a bus beside the queue, which next
+// knows by its ARN: no question of EventBridge's own finds these. It looks no further
+// than one that leads on. It is an error if none does and not all rules were seen.
+func (b bus) forwarders(ctx context.Context, next func(arn string) *hop) (out []rule, err error) {
+	in := &eventbridge.ListRulesInput{EventBusName: &b.name, Limit: aws.Int32(maxRules)}
+	for range maxRulePages {
+		all, err := b.api.ListRules(ctx, in)
+		if err != nil {
+			return nil, &refused{"events:ListRules", err}
+		}
+		for _, x := range all.Rules {
+			r := rule{name: aws.ToString(x.Name), arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != types.RuleStateDisabled, on: b}
+			targets, err := b.targets(ctx, r.name)
+			if err != nil {
+				return nil, err
+			}
+			for _, t := range targets {
+				if r.next = next(aws.ToString(t.Arn)); r.next != nil {
+					r.target = t
+					out = append(out, r)
+				}
+			}
+		}
+		if in.NextToken = all.NextToken; in.NextToken == nil || lead(out) {
 			return out, nil
 		}
 	}
 	return nil, fmt.Errorf("the event bus %s has more rules than the %d that were looked through, none of which leads to the queue; see the others: aws events list-rules %s", b.name, maxRules*maxRulePages, b.options())
+}
+
+func (b bus) targets(ctx context.Context, rule string) ([]types.Target, error) {
+	all, err := b.api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &rule, EventBusName: &b.name})
+	if err != nil {
+		return nil, &refused{"events:ListTargetsByRule", err}
+	}
+	return all.Targets, nil
 }
 
 // eventRule sees that the scope's events find their way to the queue.
