@@ -51,24 +51,24 @@ const askSimulator = "iam:SimulatePrincipalPolicy"
 // neverDelete asks IAM's simulator. A dry run of DeleteFlowLogs would tell as
 // well, but everybody who watches, we ourselves first, would take it for an
 // attempt: so it is left to people, and nothing here can delete.
-func (a *account) neverDelete(ctx context.Context) finding {
+func (a *account) neverDelete(ctx context.Context) []finding {
 	if who, err := a.subjects[0].identity.get(ctx); err == nil && strings.HasSuffix(who.arn, ":root") {
-		return finding{Fail, "the root user may delete flow logs, unless a service control policy denies it: whoever takes these credentials blinds you with them", leaveRoot}
+		return one(finding{Fail, "the root user may delete flow logs, unless a service control policy denies it: whoever takes these credentials blinds you with them", leaveRoot})
 	}
 	who, err := a.self.get(ctx)
 	if err != nil || who == "" {
-		return a.tryYourself("these credentials are neither a user's nor a role's")
+		return one(a.tryYourself("these credentials are neither a user's nor a role's"))
 	}
 	d, err := mayDelete(ctx, a.iam, who, nil, a.flowLogs(ctx))
 	if err == nil {
-		return judgeDelete(who, d)
+		return one(judgeDelete(who, d))
 	}
 	f := unheard(err, askSimulator)
 	if f.fix == "" {
-		return a.tryYourself(strings.TrimPrefix(f.detail, "can't tell, because "))
+		return one(a.tryYourself(strings.TrimPrefix(f.detail, "can't tell, because ")))
 	}
 	f.fix += ", or " + a.dryRun()
-	return f
+	return one(f)
 }
 
 // judgeDelete: an explicit denial is taken for one, for deploy/iam-policy.json

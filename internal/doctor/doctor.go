@@ -59,34 +59,11 @@ const (
 type Check struct{ ID, Title string }
 
 // Checks are all there are, in their order.
-func Checks() []Check {
-	return []Check{
-		{Configuration, "the configuration can be read"},
-		{StateFile, "the state file can be used, by nobody else"},
-		{DiskSpace, "there is room for the state file"},
-		{Credentials, "the credentials act in the scope's account"},
-		{Clock, "the clock is right"},
-		{Trail, "a trail logs management write events"},
-		{EventRule, "an enabled EventBridge rule leads to the queue"},
-		{EventPattern, "the rule's pattern matches the records that matter"},
-		{Queue, "the queue answers"},
-		{QueuePolicy, "the queue lets the rule or topic send and nobody else, and no stranger take"},
-		{QueueKey, "EventBridge can use the queue's key"},
-		{QueueRetention, "the queue keeps messages long enough"},
-		{QueueRedrive, "what can't be handled goes to a dead-letter queue"},
-		{QueueBacklog, "messages are taken from the queue"},
-		{RoundTrip, "a rehearsal's own record came back through the queue"},
-		{Describe, "flow logs can be described"},
-		{Create, "restores would be allowed"},
-		{Tag, "replacements may be tagged"},
-		{PassRole, "the delivery roles may be passed on"},
-		{LogDelivery, "log delivery may be set up"},
-		{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"},
-		{AlertSinks, "somebody outside the watched accounts hears of a deletion"},
-		{Daemon, "the daemon runs and is well"},
-		{Refresh, "the snapshot is fresh"},
-		{Restorable, "what is protected could be restored, and nothing waits for a person"},
+func Checks() (out []Check) {
+	for _, c := range checks() {
+		out = append(out, c.Check)
 	}
+	return out
 }
 
 // Result of one check in one place.
@@ -120,23 +97,14 @@ type finding struct {
 
 const maxText = 1 << 16 // characters: a whole policy, or an encoded message of AWS
 
-func (f finding) at(check string, s inventory.Scope) Result {
-	r := Result{Check: check, Title: titleOf(check), Account: s.Account, Region: s.Region, Status: f.status,
+func (f finding) at(c Check, s inventory.Scope) Result {
+	r := Result{Check: c.ID, Title: c.Title, Account: s.Account, Region: s.Region, Status: f.status,
 		Detail: alert.Clean(f.detail, maxText), Fix: alert.Clean(f.fix, maxText)} // names in them come from AWS (I12)
 	if f.status != OK && f.status != Skipped {
-		r.See = See(check)
+		r.See = See(c.ID)
 	}
 	return r
 }
 
 // See is where people read more of a check.
 func See(check string) string { return "docs/troubleshoot.md#" + check }
-
-func titleOf(id string) string {
-	for _, c := range Checks() {
-		if c.ID == id {
-			return c.Title
-		}
-	}
-	return id
-}

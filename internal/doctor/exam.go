@@ -42,6 +42,7 @@ func newExam(ctx context.Context, d *Doctor) *exam {
 		s.trials = remember(func(ctx context.Context) ([]trial, error) { return e.try(ctx, s) })
 	}
 	e.home = d.subject(scopes.Account{ID: e.queue.Account}, e.nearQueue(), e.queue.Region)
+	e.routes()
 	return e
 }
 
@@ -89,7 +90,7 @@ func (d *Doctor) subject(a scopes.Account, cfg aws.Config, region string) *subje
 	cfg.Region = region
 	s := &subject{scope: inventory.Scope{Account: a.ID, Region: region}, account: a, cfg: cfg}
 	s.identity = remember(func(ctx context.Context) (identity, error) { return whoAmI(ctx, cfg, d.Now) })
-	s.logs = remember(s.describe)
+	s.logs = remember(s.describeFlowLogs)
 	return s
 }
 
@@ -119,8 +120,8 @@ func (d *Doctor) meet(ctx context.Context, a scopes.Account) []*subject {
 	return out
 }
 
-// well says why nothing can be asked of a scope; empty: it can.
-func (s *subject) well(ctx context.Context) string {
+// unusable says why nothing can be asked of a scope; empty: it can.
+func (s *subject) unusable(ctx context.Context) string {
 	who, err := s.identity.get(ctx)
 	if err != nil || who.account != s.scope.Account {
 		return "the credentials do not work there"
@@ -128,54 +129,16 @@ func (s *subject) well(ctx context.Context) string {
 	return ""
 }
 
-// jobs are all checks in all places, in the order of the event's way.
+// jobs are all checks in all places, in their order.
 func (e *exam) jobs() (out []job) {
-	d := e.d
-	here := func(check string, run func(context.Context) []finding) {
-		out = append(out, job{check: check, run: run})
-	}
-	ofQueue := func(check string, run func(context.Context) []finding) {
-		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
-		out = append(out, job{check: check, scope: at, stands: e.noQueue, run: run})
-	}
-	eachScope := func(check string, run func(context.Context, *subject) []finding) {
-		for _, s := range e.subjects {
-			out = append(out, job{check: check, scope: s.scope, stands: s.well,
-				run: func(ctx context.Context) []finding { return run(ctx, s) }})
+	for _, c := range checks() {
+		if c.ID == Configuration { // Run has reported that
+			continue
+		}
+		for _, j := range c.jobs(e) {
+			j.check = c.Check
+			out = append(out, j)
 		}
 	}
-	eachAccount := func(check string, run func(context.Context, *account) []finding) {
-		for _, a := range e.accounts {
-			out = append(out, job{check: check, scope: inventory.Scope{Account: a.id}, stands: a.subjects[0].well,
-				run: func(ctx context.Context) []finding { return run(ctx, a) }})
-		}
-	}
-	here(StateFile, e.stateFile)
-	here(DiskSpace, func(context.Context) []finding { return diskSpace(d.Config.State.Path) })
-	for _, s := range e.subjects {
-		out = append(out, job{check: Credentials, scope: s.scope, run: func(ctx context.Context) []finding { return e.credentials(ctx, s) }})
-	}
-	here(Clock, e.clock)
-	eachScope(Trail, func(ctx context.Context, s *subject) []finding { return one(trailOf(ctx, s)) })
-	e.routes()
-	eachScope(EventRule, e.eventRule)
-	eachScope(EventPattern, e.eventPattern)
-	out = append(out, job{check: Queue, scope: inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}, stands: e.noOwn, run: e.queueThere})
-	ofQueue(QueuePolicy, e.queuePolicy)
-	ofQueue(QueueKey, e.queueKey)
-	ofQueue(QueueRetention, e.queueRetention)
-	ofQueue(QueueRedrive, e.queueRedrive)
-	ofQueue(QueueBacklog, e.queueBacklog)
-	eachScope(RoundTrip, e.roundTrip)
-	eachScope(Describe, func(ctx context.Context, s *subject) []finding { return one(s.describes(ctx)) })
-	eachScope(Create, func(ctx context.Context, s *subject) []finding { return s.create(ctx) })
-	eachScope(Tag, func(ctx context.Context, s *subject) []finding { return one(s.tag(ctx)) })
-	eachAccount(PassRole, func(ctx context.Context, a *account) []finding { return a.passRoles(ctx) })
-	eachAccount(LogDelivery, func(ctx context.Context, a *account) []finding { return a.logDelivery(ctx) })
-	eachAccount(NeverDelete, func(ctx context.Context, a *account) []finding { return one(a.neverDelete(ctx)) })
-	here(AlertSinks, e.alertSinks)
-	here(Daemon, e.daemon)
-	eachScope(Refresh, func(ctx context.Context, s *subject) []finding { return one(e.refresh(ctx, s)) })
-	here(Restorable, e.restorable)
 	return out
 }

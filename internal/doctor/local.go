@@ -20,20 +20,17 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
+	"flowkeeper/inventory"
 )
 
 // configuration was read before there was a doctor; what is allowed but may
-// not be meant is told.
+// not be meant is a warning.
 func (d *Doctor) configuration() (out []Result) {
-	var fs []finding
 	for _, w := range d.Warnings {
-		fs = append(fs, finding{Warn, w.String(), ""})
+		out = append(out, finding{Warn, w.String(), ""}.at(checks()[0].Check, inventory.Scope{}))
 	}
-	if len(fs) == 0 {
-		fs = one(fine("%s", cmp.Or(d.File, "the environment")))
-	}
-	for _, f := range fs {
-		out = append(out, f.at(Configuration, noScope))
+	if len(out) == 0 {
+		out = append(out, fine("%s", cmp.Or(d.File, "the environment")).at(checks()[0].Check, inventory.Scope{}))
 	}
 	return out
 }
@@ -249,12 +246,12 @@ func lockHeld(path string) bool {
 const noMemory = "there is no state file that could tell"
 
 // refresh judges the snapshot's age.
-func (e *exam) refresh(ctx context.Context, s *subject) finding {
+func (e *exam) refresh(ctx context.Context, s *subject) []finding {
 	m, err := e.memory.get(ctx)
 	if err != nil {
-		return finding{Skipped, noMemory, ""} // what is wrong with it, its own check tells
+		return one(finding{Skipped, noMemory, ""}) // what is wrong with it, its own check reports
 	}
-	return judgeRefresh(e.d.Config.Inventory.Schedule, m.counts.RefreshedAt[s.scope], e.d.Now())
+	return one(judgeRefresh(e.d.Config.Inventory.Schedule, m.counts.RefreshedAt[s.scope], e.d.Now()))
 }
 
 // restorable is what the last rehearsals said, and which incidents are not over.

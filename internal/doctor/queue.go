@@ -110,8 +110,7 @@ func (e *exam) setAttributes(all map[string]string) string {
 // queueKey: EventBridge can't send to a queue that AWS's own key encrypts, and
 // whether it may use one of yours, only that key's policy says. Events that
 // came through are the proof.
-func (e *exam) queueKey(ctx context.Context) []finding {
-	a, _ := e.attrs.get(ctx)
+func (e *exam) queueKey(ctx context.Context, a map[string]string) []finding {
 	f := judgeKey(a["KmsMasterKeyId"], a["SqsManagedSseEnabled"] == "true", e.queue.Region)
 	if f.status == Fail {
 		f.fix = e.setAttributes(map[string]string{"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
@@ -145,8 +144,7 @@ const (
 	keepLeast = 24 * time.Hour
 )
 
-func (e *exam) queueRetention(ctx context.Context) []finding {
-	a, _ := e.attrs.get(ctx)
+func (e *exam) queueRetention(ctx context.Context, a map[string]string) []finding {
 	seconds, err := strconv.Atoi(a["MessageRetentionPeriod"])
 	if err != nil {
 		return one(finding{Unknown, "can't tell: the queue does not say", ""})
@@ -181,8 +179,7 @@ const (
 	receivesLeast = 3
 )
 
-func (e *exam) queueRedrive(ctx context.Context) []finding {
-	a, _ := e.attrs.get(ctx)
+func (e *exam) queueRedrive(ctx context.Context, a map[string]string) []finding {
 	r, f := judgeRedrive(a["RedrivePolicy"])
 	target := r.Target
 	if target == "" {
@@ -253,8 +250,7 @@ const manyWaiting = 1000
 
 // queueBacklog: SQS gives no message's age without a receive, which would hide
 // it from the daemon.
-func (e *exam) queueBacklog(ctx context.Context) []finding {
-	a, _ := e.attrs.get(ctx)
+func (e *exam) queueBacklog(ctx context.Context, a map[string]string) []finding {
 	waiting, err := strconv.Atoi(a["ApproximateNumberOfMessages"])
 	if err != nil {
 		return one(finding{Unknown, "can't tell: the queue does not say", ""})

@@ -66,8 +66,7 @@ func (s sources) receivers(queueARN string) []string {
 	return []string{accountOf(queueARN), s.self}
 }
 
-func (e *exam) queuePolicy(ctx context.Context) []finding {
-	a, _ := e.attrs.get(ctx)
+func (e *exam) queuePolicy(ctx context.Context, a map[string]string) []finding {
 	arn, known := e.queueARN(ctx), e.sources(ctx)
 	f := judgePolicy(a["Policy"], arn, known)
 	if f.status == Fail || f.status == Warn {

@@ -23,8 +23,8 @@ type creator interface {
 	CreateFlowLogs(context.Context, *ec2.CreateFlowLogsInput, ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error)
 }
 
-// describe is the flow logs of the scope: a page will do.
-func (s *subject) describe(ctx context.Context) ([]inventory.FlowLog, error) {
+// describeFlowLogs of the scope: a page will do.
+func (s *subject) describeFlowLogs(ctx context.Context) ([]inventory.FlowLog, error) {
 	ctx, cancel := context.WithTimeout(ctx, oneCall)
 	defer cancel()
 	out, err := ec2.NewFromConfig(s.cfg).DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(1000)})
@@ -38,15 +38,15 @@ func (s *subject) describe(ctx context.Context) ([]inventory.FlowLog, error) {
 	return all, nil
 }
 
-func (s *subject) describes(ctx context.Context) finding {
+func (e *exam) describe(ctx context.Context, s *subject) []finding {
 	all, err := s.logs.get(ctx)
 	switch {
 	case err == nil:
-		return fine("%s", plural(len(all), "flow log", "flow logs"))
+		return one(fine("%s", plural(len(all), "flow log", "flow logs")))
 	case denied(err):
-		return finding{Fail, words(err), "allow ec2:DescribeFlowLogs (deploy/iam-policy.json), and see that no service control policy denies it"}
+		return one(finding{Fail, words(err), "allow ec2:DescribeFlowLogs (deploy/iam-policy.json), and see that no service control policy denies it"})
 	}
-	return finding{Unknown, "can't tell: " + words(err), ""}
+	return one(finding{Unknown, "can't tell: " + words(err), ""})
 }
 
 // trial is the dry run of restores with the same needs.
@@ -163,7 +163,7 @@ func decodedAction(text string) string {
 const nothingHere = "there is no protected flow log to try"
 
 // create reports each kind of restore that AWS would refuse.
-func (s *subject) create(ctx context.Context) (out []finding) {
+func (e *exam) create(ctx context.Context, s *subject) (out []finding) {
 	all, err := s.trials.get(ctx)
 	switch {
 	case err != nil:
@@ -206,26 +206,26 @@ func (t trial) fix() string {
 	return t.verdict.Advice
 }
 
-func (s *subject) tag(ctx context.Context) finding {
+func (e *exam) tag(ctx context.Context, s *subject) []finding {
 	all, err := s.trials.get(ctx)
 	switch {
 	case err != nil:
-		return finding{Skipped, words(err), ""}
+		return one(finding{Skipped, words(err), ""})
 	case len(all) == 0:
-		return finding{Skipped, nothingHere, ""}
+		return one(finding{Skipped, nothingHere, ""})
 	}
 	tried := false
 	for _, t := range all {
 		tried = tried || t.verdict.Allowed
 		if t.onlyTag || t.lacks == "ec2:CreateTags" {
-			return finding{Fail, "a restore of " + t.id + " would be allowed without tags only: " + t.verdict.Message,
-				"allow ec2:CreateTags on arn:" + inventory.Partition(s.scope.Region) + ":ec2:*:*:vpc-flow-log/* (TagWhatIsMade in deploy/iam-policy.json)"}
+			return one(finding{Fail, "a restore of " + t.id + " would be allowed without tags only: " + t.verdict.Message,
+				"allow ec2:CreateTags on arn:" + inventory.Partition(s.scope.Region) + ":ec2:*:*:vpc-flow-log/* (TagWhatIsMade in deploy/iam-policy.json)"})
 		}
 	}
 	if !tried {
-		return finding{Unknown, "can't tell: no dry run was allowed", ""}
+		return one(finding{Unknown, "can't tell: no dry run was allowed", ""})
 	}
-	return fine("the dry runs had tags")
+	return one(fine("the dry runs had tags"))
 }
 
 func plural(n int, single, several string) string {

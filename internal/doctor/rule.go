@@ -101,7 +101,7 @@ func (e *exam) routes() {
 }
 
 func (s *subject) bus(ctx context.Context, name string) (bus, error) {
-	if why := s.well(ctx); why != "" {
+	if why := s.unusable(ctx); why != "" {
 		return bus{}, fmt.Errorf("account %s can't be asked: %s", s.scope.Account, why)
 	}
 	return bus{eventbridge.NewFromConfig(s.cfg), s.scope.Region, name}, nil

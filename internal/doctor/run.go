@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"flowkeeper/inventory"
 )
 
 const (
@@ -16,19 +14,11 @@ const (
 	oneCall  = 10 * time.Second
 )
 
-// job is one check in one place.
-type job struct {
-	check  string
-	scope  inventory.Scope
-	stands func(context.Context) string // why the check makes no sense; nil: it always does
-	run    func(context.Context) []finding
-}
-
 func (j job) results(ctx context.Context) []Result {
 	ctx, cancel := context.WithTimeout(ctx, oneCheck)
 	defer cancel()
-	if j.stands != nil {
-		if why := j.stands(ctx); why != "" {
+	if j.skip != nil {
+		if why := j.skip(ctx); why != "" {
 			return []Result{finding{status: Skipped, detail: why}.at(j.check, j.scope)}
 		}
 	}

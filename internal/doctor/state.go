@@ -169,8 +169,8 @@ const (
 	roomTooFew = 64 << 20
 )
 
-func diskSpace(path string) []finding {
-	dir := filepath.Dir(path)
+func (e *exam) diskSpace(context.Context) []finding {
+	dir := filepath.Dir(e.d.Config.State.Path)
 	var s syscall.Statfs_t
 	for err := syscall.Statfs(dir, &s); err != nil; err = syscall.Statfs(dir, &s) {
 		if dir == filepath.Dir(dir) {

@@ -31,12 +31,12 @@ type trail struct {
 
 const maxTrails = 20 // asked for in a Region
 
-func trailOf(ctx context.Context, s *subject) finding {
+func (e *exam) trail(ctx context.Context, s *subject) []finding {
 	all, err := askTrails(ctx, cloudtrail.NewFromConfig(s.cfg), s.scope.Region)
 	if err != nil {
-		return unheard(err, "cloudtrail:DescribeTrails")
+		return one(unheard(err, "cloudtrail:DescribeTrails"))
 	}
-	return judgeTrails(s.scope.Region, all)
+	return one(judgeTrails(s.scope.Region, all))
 }
 
 // askTrails asks about the trails that cover the Region.

@@ -11,9 +11,6 @@ import (
 	"flowkeeper/remediate"
 )
 
-// noScope is where a check is about no account.
-var noScope inventory.Scope
-
 // patience: CloudTrail delivers within fifteen minutes, as a rule.
 const patience = 30 * time.Minute
 

@@ -66,7 +66,7 @@ func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
 			out = append(out, Review{Account: s.scope.Account, Err: err, ErrAction: "sts:GetCallerIdentity"})
 			continue
 		}
-		if why := s.well(ctx); why != "" {
+		if why := s.unusable(ctx); why != "" {
 			out = append(out, Review{Account: s.scope.Account, Err: fmt.Errorf("%s", why), ErrAction: "sts:GetCallerIdentity"})
 			continue
 		}

@@ -1,0 +1,105 @@
+package doctor
+
+import (
+	"context"
+
+	"flowkeeper/inventory"
+)
+
+// check is one check, and the jobs that it is: one in each of its places.
+type check struct {
+	Check
+	jobs func(*exam) []job
+}
+
+// checks are all there are, in the order in which an event travels.
+func checks() []check {
+	return []check{
+		{Check{Configuration, "the configuration can be read"}, nil},
+		{Check{StateFile, "the state file can be used, by nobody else"}, here((*exam).stateFile)},
+		{Check{DiskSpace, "there is room for the state file"}, here((*exam).diskSpace)},
+		{Check{Credentials, "the credentials act in the scope's account"}, eachScopeAnyway((*exam).credentials)},
+		{Check{Clock, "the clock is right"}, here((*exam).clock)},
+		{Check{Trail, "a trail logs management write events"}, eachScope((*exam).trail)},
+		{Check{EventRule, "an enabled EventBridge rule leads to the queue"}, eachScope((*exam).eventRule)},
+		{Check{EventPattern, "the rule's pattern matches the records that matter"}, eachScope((*exam).eventPattern)},
+		{Check{Queue, "the queue answers"}, atQueue((*exam).queueThere)},
+		{Check{QueuePolicy, "the queue lets the rule or topic send and nobody else, and no stranger take"}, ofQueue((*exam).queuePolicy)},
+		{Check{QueueKey, "EventBridge can use the queue's key"}, ofQueue((*exam).queueKey)},
+		{Check{QueueRetention, "the queue keeps messages long enough"}, ofQueue((*exam).queueRetention)},
+		{Check{QueueRedrive, "what can't be handled goes to a dead-letter queue"}, ofQueue((*exam).queueRedrive)},
+		{Check{QueueBacklog, "messages are taken from the queue"}, ofQueue((*exam).queueBacklog)},
+		{Check{RoundTrip, "a rehearsal's own record came back through the queue"}, eachScope((*exam).roundTrip)},
+		{Check{Describe, "flow logs can be described"}, eachScope((*exam).describe)},
+		{Check{Create, "restores would be allowed"}, eachScope((*exam).create)},
+		{Check{Tag, "replacements may be tagged"}, eachScope((*exam).tag)},
+		{Check{PassRole, "the delivery roles may be passed on"}, eachAccount((*account).passRoles)},
+		{Check{LogDelivery, "log delivery may be set up"}, eachAccount((*account).logDelivery)},
+		{Check{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"}, eachAccount((*account).neverDelete)},
+		{Check{AlertSinks, "somebody outside the watched accounts hears of a deletion"}, here((*exam).alertSinks)},
+		{Check{Daemon, "the daemon runs and is well"}, here((*exam).daemon)},
+		{Check{Refresh, "the snapshot is fresh"}, eachScope((*exam).refresh)},
+		{Check{Restorable, "what is protected could be restored, and nothing waits for a person"}, here((*exam).restorable)},
+	}
+}
+
+// job is one check in one place.
+type job struct {
+	check Check
+	scope inventory.Scope
+	skip  func(context.Context) string // why the check makes no sense; nil: it always does
+	run   func(context.Context) []finding
+}
+
+func here(run func(*exam, context.Context) []finding) func(*exam) []job {
+	return func(e *exam) []job {
+		return []job{{run: func(ctx context.Context) []finding { return run(e, ctx) }}}
+	}
+}
+
+// atQueue is a check of the queue that needs no answer of it.
+func atQueue(run func(*exam, context.Context) []finding) func(*exam) []job {
+	return func(e *exam) []job {
+		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
+		return []job{{scope: at, skip: e.noOwn, run: func(ctx context.Context) []finding { return run(e, ctx) }}}
+	}
+}
+
+func ofQueue(run func(e *exam, ctx context.Context, attributes map[string]string) []finding) func(*exam) []job {
+	return func(e *exam) []job {
+		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
+		return []job{{scope: at, skip: e.noQueue, run: func(ctx context.Context) []finding {
+			a, _ := e.attrs.get(ctx) // where they can't be had, the check is skipped
+			return run(e, ctx, a)
+		}}}
+	}
+}
+
+func eachScope(run func(*exam, context.Context, *subject) []finding) func(*exam) []job {
+	return func(e *exam) (out []job) {
+		for _, s := range e.subjects {
+			out = append(out, job{scope: s.scope, skip: s.unusable, run: func(ctx context.Context) []finding { return run(e, ctx, s) }})
+		}
+		return out
+	}
+}
+
+// eachScopeAnyway is for what judges the credentials themselves.
+func eachScopeAnyway(run func(*exam, context.Context, *subject) []finding) func(*exam) []job {
+	return func(e *exam) []job {
+		all := eachScope(run)(e)
+		for n := range all {
+			all[n].skip = nil
+		}
+		return all
+	}
+}
+
+func eachAccount(run func(*account, context.Context) []finding) func(*exam) []job {
+	return func(e *exam) (out []job) {
+		for _, a := range e.accounts {
+			out = append(out, job{scope: inventory.Scope{Account: a.id}, skip: a.subjects[0].unusable, run: func(ctx context.Context) []finding { return run(a, ctx) }})
+		}
+		return out
+	}
+}
