@@ -15,14 +15,14 @@ type account struct {
 	id       string
 	subjects []*subject
 	iam      simulator
-	self     *memo[string] // the user or role that we are
+	self     func() (string, error) // the user or role that we are
 }
 
-func newAccount(subjects []*subject) *account {
+func newAccount(ctx context.Context, subjects []*subject) *account {
 	api := iam.NewFromConfig(subjects[0].cfg)
 	a := &account{id: subjects[0].scope.Account, subjects: subjects, iam: api}
-	a.self = remember(func(ctx context.Context) (string, error) {
-		who, err := subjects[0].identity.get(ctx)
+	a.self = once(ctx, func(ctx context.Context) (string, error) {
+		who, err := subjects[0].identity()
 		if err != nil {
 			return "", err
 		}
@@ -35,10 +35,10 @@ func (a *account) partition() string { return inventory.Partition(a.subjects[0].
 
 // flowLogs are those to ask about, one a Region: real ones where there are
 // any, for a policy may name them.
-func (a *account) flowLogs(ctx context.Context) (out []target) {
+func (a *account) flowLogs() (out []target) {
 	for _, s := range a.subjects {
 		id := "fl-00000000000000000"
-		if all, err := s.logs.get(ctx); err == nil && len(all) > 0 {
+		if all, err := s.logs(); err == nil && len(all) > 0 {
 			id = all[0].ID
 		}
 		out = append(out, target{s.scope.Region, fmt.Sprintf("arn:%s:ec2:%s:%s:vpc-flow-log/%s", a.partition(), s.scope.Region, a.id, id)})
@@ -52,14 +52,14 @@ const askSimulator = "iam:SimulatePrincipalPolicy"
 // well, but everybody who watches, we ourselves first, would take it for an
 // attempt: so it is left to people, and nothing here can delete.
 func (a *account) neverDelete(ctx context.Context) []finding {
-	if who, err := a.subjects[0].identity.get(ctx); err == nil && strings.HasSuffix(who.arn, ":root") {
+	if who, err := a.subjects[0].identity(); err == nil && strings.HasSuffix(who.arn, ":root") {
 		return one(finding{Fail, "the root user may delete flow logs, unless a service control policy denies it: whoever takes these credentials blinds you with them", leaveRoot})
 	}
-	who, err := a.self.get(ctx)
+	who, err := a.self()
 	if err != nil || who == "" {
 		return one(a.tryYourself("these credentials are neither a user's nor a role's"))
 	}
-	d, err := mayDelete(ctx, a.iam, who, nil, a.flowLogs(ctx))
+	d, err := mayDelete(ctx, a.iam, who, nil, a.flowLogs())
 	if err == nil {
 		return one(judgeDelete(who, d))
 	}

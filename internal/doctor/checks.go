@@ -47,7 +47,7 @@ func checks() []check {
 type job struct {
 	check Check
 	scope inventory.Scope
-	skip  func(context.Context) string // why the check makes no sense; nil: it always does
+	skip  func() string // why the check makes no sense; nil: it always does
 	run   func(context.Context) []finding
 }
 
@@ -69,7 +69,7 @@ func ofQueue(run func(e *exam, ctx context.Context, attributes map[string]string
 	return func(e *exam) []job {
 		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
 		return []job{{scope: at, skip: e.noQueue, run: func(ctx context.Context) []finding {
-			a, _ := e.attrs.get(ctx) // where they can't be had, the check is skipped
+			a, _ := e.attrs() // where they can't be had, the check is skipped
 			return run(e, ctx, a)
 		}}}
 	}

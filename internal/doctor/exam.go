@@ -17,32 +17,32 @@ import (
 // exam is one run: what was asked once, for all checks.
 type exam struct {
 	d        *Doctor
-	memory   *memo[memory]
+	memory   func() (memory, error)
 	queue    configs.QueueRef
 	queueAPI *sqs.Client
-	attrs    *memo[map[string]string]
-	own      *memo[identity] // whose our own credentials are: they ask the queue
-	subjects []*subject      // every scope
-	accounts []*account      // of which some may not be told
-	home     *subject        // where the queue is, as our own credentials see it
+	attrs    func() (map[string]string, error)
+	own      func() (identity, error) // whose our own credentials are: they ask the queue
+	subjects []*subject               // every scope
+	accounts []*account               // of which some may not be told
+	home     *subject                 // where the queue is, as our own credentials see it
 }
 
 // newExam finds out which accounts and Regions there are.
 func newExam(ctx context.Context, d *Doctor) *exam {
-	e := &exam{d: d, memory: remember(d.remember)}
+	e := &exam{d: d, memory: once(ctx, d.readState)}
 	e.queueAPI, e.queue, _ = queueclient.New(d.AWS, d.Config) // Load has seen that queue.url is one
 	e.queue.Region = cmp.Or(e.queue.Region, d.AWS.Region)
-	e.attrs = remember(e.askQueue)
-	e.own = remember(func(ctx context.Context) (identity, error) { return whoAmI(ctx, d.AWS, d.Now) })
+	e.attrs = once(ctx, e.askQueue)
+	e.own = once(ctx, func(ctx context.Context) (identity, error) { return whoAmI(ctx, d.AWS, d.Now) })
 	for _, subjects := range d.meetAll(ctx) {
 		e.subjects = append(e.subjects, subjects...)
-		e.accounts = append(e.accounts, newAccount(subjects))
+		e.accounts = append(e.accounts, newAccount(ctx, subjects))
 	}
 	for _, s := range e.subjects {
-		s.trials = remember(func(ctx context.Context) ([]trial, error) { return e.try(ctx, s) })
+		s.trials = once(ctx, func(ctx context.Context) ([]trial, error) { return e.try(ctx, s) })
 	}
-	e.home = d.subject(scopes.Account{ID: e.queue.Account}, e.nearQueue(), e.queue.Region)
-	e.routes()
+	e.home = d.subject(ctx, scopes.Account{ID: e.queue.Account}, e.nearQueue(), e.queue.Region)
+	e.routes(ctx)
 	return e
 }
 
@@ -78,19 +78,19 @@ type subject struct {
 	scope    inventory.Scope
 	account  scopes.Account
 	cfg      aws.Config // in the scope's Region
-	identity *memo[identity]
-	regions  error // why the Regions are not all known
-	route    *memo[route]
-	logs     *memo[[]inventory.FlowLog]
-	trials   *memo[[]trial] // the dry runs of its restores
+	identity func() (identity, error)
+	regions  error                  // why the Regions are not all known
+	route    func() ([]rule, error) // the rules of its default bus that lead to the queue
+	logs     func() ([]inventory.FlowLog, error)
+	trials   func() ([]trial, error) // the dry runs of its restores
 }
 
-func (d *Doctor) subject(a scopes.Account, cfg aws.Config, region string) *subject {
+func (d *Doctor) subject(ctx context.Context, a scopes.Account, cfg aws.Config, region string) *subject {
 	cfg = cfg.Copy()
 	cfg.Region = region
 	s := &subject{scope: inventory.Scope{Account: a.ID, Region: region}, account: a, cfg: cfg}
-	s.identity = remember(func(ctx context.Context) (identity, error) { return whoAmI(ctx, cfg, d.Now) })
-	s.logs = remember(s.describeFlowLogs)
+	s.identity = once(ctx, func(ctx context.Context) (identity, error) { return whoAmI(ctx, cfg, d.Now) })
+	s.logs = once(ctx, s.describeFlowLogs)
 	return s
 }
 
@@ -98,8 +98,8 @@ func (d *Doctor) subject(a scopes.Account, cfg aws.Config, region string) *subje
 func (d *Doctor) meet(ctx context.Context, a scopes.Account) []*subject {
 	cfg := a.Reach(d.AWS)
 	if a.ID == "" {
-		first := d.subject(a, cfg, cfg.Region)
-		who, err := first.identity.get(ctx)
+		first := d.subject(ctx, a, cfg, cfg.Region)
+		who, err := first.identity()
 		if err != nil {
 			return []*subject{first}
 		}
@@ -109,20 +109,20 @@ func (d *Doctor) meet(ctx context.Context, a scopes.Account) []*subject {
 	defer cancel()
 	names, err := scopes.Regions(ask, cfg, d.Config.Inventory.Regions)
 	if err != nil || len(names) == 0 {
-		s := d.subject(a, cfg, cfg.Region)
+		s := d.subject(ctx, a, cfg, cfg.Region)
 		s.regions = err
 		return []*subject{s}
 	}
 	var out []*subject
 	for _, name := range names {
-		out = append(out, d.subject(a, cfg, name))
+		out = append(out, d.subject(ctx, a, cfg, name))
 	}
 	return out
 }
 
 // unusable says why nothing can be asked of a scope; empty: it can.
-func (s *subject) unusable(ctx context.Context) string {
-	who, err := s.identity.get(ctx)
+func (s *subject) unusable() string {
+	who, err := s.identity()
 	if err != nil || who.account != s.scope.Account {
 		return "the credentials do not work there"
 	}

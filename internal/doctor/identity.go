@@ -41,8 +41,8 @@ func whoAmI(ctx context.Context, cfg aws.Config, now func() time.Time) (who iden
 // configured it is that of the credentials, in which nothing is missing of another's.
 func (e *exam) credentials(ctx context.Context, s *subject) []finding {
 	out := s.credentials(ctx)
-	who, err := s.identity.get(ctx)
-	m, _ := e.memory.get(ctx) // where there is none, nothing is guarded
+	who, err := s.identity()
+	m, _ := e.memory() // where there is none, nothing is guarded
 	if err != nil || len(e.d.Accounts) > 0 || len(m.guarded) == 0 || slices.ContainsFunc(m.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
 		return out
 	}
@@ -52,7 +52,7 @@ func (e *exam) credentials(ctx context.Context, s *subject) []finding {
 }
 
 func (s *subject) credentials(ctx context.Context) []finding {
-	who, err := s.identity.get(ctx)
+	who, err := s.identity()
 	switch {
 	case err != nil:
 		return one(finding{Fail, words(err), s.mendCredentials(err)})
@@ -100,7 +100,7 @@ const (
 // clock compares ours with that of any answer.
 func (e *exam) clock(ctx context.Context) []finding {
 	for _, s := range e.subjects {
-		who, _ := s.identity.get(ctx)
+		who, _ := s.identity()
 		if at, err := http.ParseTime(who.date); err == nil {
 			return one(judgeClock(who.seen.Sub(at)))
 		}

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -354,22 +353,19 @@ func TestNobodyDeletes(t *testing.T) {
 	}
 }
 
-// What the first could not learn in time, the next asks again; what it
-// learnt, be it a refusal, stays.
-func TestMemoKeepsWhatCameInTime(t *testing.T) {
+// Who asks first does not matter: the answer, be it a refusal, is everybody's.
+func TestAnswersAreAskedForOnce(t *testing.T) {
 	t.Parallel()
 	asked := 0
-	m := remember(func(ctx context.Context) (int, error) {
+	ask := once(t.Context(), func(ctx context.Context) (int, error) {
+		if until, is := ctx.Deadline(); !is || time.Until(until) < oneCheck/2 {
+			t.Errorf("it has until %v", until)
+		}
 		asked++
-		return asked, cmp.Or(ctx.Err(), fs.ErrNotExist)
+		return asked, fs.ErrNotExist
 	})
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := m.get(over); !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
 	for range 2 {
-		if n, err := m.get(t.Context()); n != 2 || !errors.Is(err, fs.ErrNotExist) {
+		if n, err := ask(); n != 1 || !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%d, %v", n, err)
 		}
 	}

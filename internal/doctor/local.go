@@ -38,7 +38,7 @@ func (d *Doctor) configuration() (out []Result) {
 // alertSinks asks where an alert of a deletion would go, and whether the sinks
 // take what they are sent.
 func (e *exam) alertSinks(ctx context.Context) (out []finding) {
-	m, _ := e.memory.get(ctx) // where there is none, nothing was sent
+	m, _ := e.memory() // where there is none, nothing was sent
 	for _, s := range e.d.Config.Alerts {
 		waiting, lost := m.counts.Pending[s.Name], m.counts.Parked[s.Name]
 		if m.counts.Refused[s.Name] == 0 { // what was not tried yet is only on its way
@@ -124,14 +124,14 @@ func (e *exam) daemon(ctx context.Context) []finding {
 		if held {
 			return one(fine("a daemon holds the state file; http.listen is off, so that it can't be asked"))
 		}
-		return one(e.noDaemon(ctx, "no daemon holds the state file here, and http.listen is off"))
+		return one(e.noDaemon("no daemon holds the state file here, and http.listen is off"))
 	}
 	healthy, herr := e.get(ctx, "/healthz")
 	if herr != nil {
 		if held {
 			return one(finding{Fail, "a daemon holds the state file, but does not answer at http.listen: " + words(herr), "journalctl -u flowkeeper; systemctl restart flowkeeper"})
 		}
-		return one(e.noDaemon(ctx, "nothing answers at "+listen+", so that no daemon runs here"))
+		return one(e.noDaemon("nothing answers at "+listen+", so that no daemon runs here"))
 	}
 	ready, rerr := e.get(ctx, "/readyz")
 	switch {
@@ -158,8 +158,8 @@ func readiness(listen, ready string) finding {
 }
 
 // noDaemon: where one has worked on this machine, it should.
-func (e *exam) noDaemon(ctx context.Context, why string) finding {
-	m, err := e.memory.get(ctx)
+func (e *exam) noDaemon(why string) finding {
+	m, err := e.memory()
 	var last time.Time
 	for _, at := range m.counts.RefreshedAt {
 		if at.After(last) {
@@ -247,7 +247,7 @@ const noMemory = "there is no state file that could tell"
 
 // refresh judges the snapshot's age.
 func (e *exam) refresh(ctx context.Context, s *subject) []finding {
-	m, err := e.memory.get(ctx)
+	m, err := e.memory()
 	if err != nil {
 		return one(finding{Skipped, noMemory, ""}) // what is wrong with it, its own check reports
 	}
@@ -256,7 +256,7 @@ func (e *exam) refresh(ctx context.Context, s *subject) []finding {
 
 // restorable is what the last rehearsals said, and which incidents are not over.
 func (e *exam) restorable(ctx context.Context) (out []finding) {
-	m, err := e.memory.get(ctx)
+	m, err := e.memory()
 	if err != nil {
 		return one(finding{Skipped, noMemory, ""})
 	}
@@ -301,7 +301,7 @@ func judgeRefresh(schedule string, at, now time.Time) finding {
 
 // roundTrip is the proof of the whole way: the rehearsals' own records.
 func (e *exam) roundTrip(ctx context.Context, s *subject) []finding {
-	m, err := e.memory.get(ctx)
+	m, err := e.memory()
 	if err != nil {
 		return one(finding{Skipped, noMemory, ""})
 	}

@@ -12,11 +12,11 @@ import (
 
 // eventPattern has EventBridge itself match samples, with each rule on the way.
 func (e *exam) eventPattern(ctx context.Context, s *subject) []finding {
-	r, err := s.route.get(ctx)
+	rules, err := s.route()
 	if err != nil {
 		return one(unheardOf(err))
 	}
-	return one(testPatterns(ctx, eventbridge.NewFromConfig(s.cfg), r.rules, samples(s.scope, e.d.Now())))
+	return one(testPatterns(ctx, eventbridge.NewFromConfig(s.cfg), rules, samples(s.scope, e.d.Now())))
 }
 
 // works leaves out rules that bring nothing, whatever they match, if there are

@@ -65,9 +65,9 @@ func (p permission) allow() string {
 }
 
 // trials of all the account's scopes; err is why some were not made.
-func (a *account) trials(ctx context.Context) (all []trial, err error) {
+func (a *account) trials() (all []trial, err error) {
 	for _, s := range a.subjects {
-		some, why := s.trials.get(ctx)
+		some, why := s.trials()
 		all, err = append(all, some...), cmp.Or(err, why)
 	}
 	return all, err
@@ -77,7 +77,7 @@ func (a *account) trials(ctx context.Context) (all []trial, err error) {
 // so far. Where it can't tell, doubt says why; else its status is empty.
 func (a *account) may(ctx context.Context, of string, q question) (allowed bool, doubt finding) {
 	var err error
-	if q.principal, err = a.self.get(ctx); err != nil || q.principal == "" {
+	if q.principal, err = a.self(); err != nil || q.principal == "" {
 		return false, finding{Unknown, "can't tell beyond the dry runs, which refused nothing: these credentials are neither a user's nor a role's", ""}
 	}
 	d, err := simulate(ctx, a.iam, q)
@@ -95,7 +95,7 @@ var deliveryServices = []string{"vpc-flow-logs.amazonaws.com", "delivery.logs.am
 
 // passRoles judges each delivery role of protected flow logs.
 func (a *account) passRoles(ctx context.Context) (out []finding) {
-	all, err := a.trials(ctx)
+	all, err := a.trials()
 	roles := map[string][]trial{}
 	for _, t := range all {
 		if t.needs.Role != "" && t.needs.Type != "s3" {
@@ -132,14 +132,14 @@ func (a *account) mayPass(ctx context.Context, role string, trials []trial) find
 	if doubt.status != "" {
 		return doubt
 	}
-	who, _ := a.self.get(ctx) // it was asked about
+	who, _ := a.self() // it was asked about
 	return finding{Fail, who + " may not pass " + role + " to log delivery", fix}
 }
 
 // logDelivery judges every other permission that restores need: logs:CreateLogDelivery
 // in any case, and of the others those that are missing.
 func (a *account) logDelivery(ctx context.Context) (out []finding) {
-	all, err := a.trials(ctx)
+	all, err := a.trials()
 	type key struct{ action, resource string }
 	needed, order := map[key][]trial{}, []permission{deliver}
 	for _, t := range all {
@@ -176,7 +176,7 @@ func (a *account) mayCreate(ctx context.Context, p permission, trials []trial) f
 		}
 	}
 	allowed, doubt := a.may(ctx, p.action, question{action: p.action, resources: []string{p.resource}, region: region, context: p.context})
-	who, _ := a.self.get(ctx) // where it is not known, that is the doubt
+	who, _ := a.self() // where it is not known, that is the doubt
 	f := finding{Fail, who + " lacks " + p.action + ", which restores of " + p.why + " need", p.allow()}
 	switch {
 	case allowed:

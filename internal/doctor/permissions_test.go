@@ -62,9 +62,9 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 	} {
 		s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
 		tried := trial{needs: c.needs, id: "fl-1", lacks: c.lacks, verdict: remediate.Verdict{Allowed: c.lacks == ""}}
-		s.trials = remember(func(context.Context) ([]trial, error) { return []trial{tried, tried}, nil })
+		s.trials = func() ([]trial, error) { return []trial{tried, tried}, nil }
 		var asked []string
-		a := &account{id: "1", subjects: []*subject{s}, iam: notes{c.denied, &asked}, self: remember(func(context.Context) (string, error) { return "arn:aws:iam::1:role/r", nil })}
+		a := &account{id: "1", subjects: []*subject{s}, iam: notes{c.denied, &asked}, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
 		found := a.logDelivery(t.Context())
 		if found[0].status != OK || asked[0] != "logs:CreateLogDelivery *" { // which is asked for in any case
 			t.Errorf("%s: %+v after %s", name, found[0], asked[0])

@@ -33,26 +33,26 @@ func attributesOf(ctx context.Context, api *sqs.Client, url string) (map[string]
 	return out.Attributes, nil
 }
 
-func (e *exam) noOwn(ctx context.Context) string {
-	if _, err := e.own.get(ctx); err != nil {
+func (e *exam) noOwn() string {
+	if _, err := e.own(); err != nil {
 		return "our own credentials do not work"
 	}
 	return ""
 }
 
-func (e *exam) noQueue(ctx context.Context) string {
-	if why := e.noOwn(ctx); why != "" {
+func (e *exam) noQueue() string {
+	if why := e.noOwn(); why != "" {
 		return why
 	}
-	if _, err := e.attrs.get(ctx); err != nil {
+	if _, err := e.attrs(); err != nil {
 		return "the queue can't be asked"
 	}
 	return ""
 }
 
 // queueARN as the queue itself has it, or as its address says.
-func (e *exam) queueARN(ctx context.Context) string {
-	if a, err := e.attrs.get(ctx); err == nil && a["QueueArn"] != "" {
+func (e *exam) queueARN() string {
+	if a, err := e.attrs(); err == nil && a["QueueArn"] != "" {
 		return a["QueueArn"]
 	}
 	return fmt.Sprintf("arn:%s:sqs:%s:%s:%s", inventory.Partition(e.queue.Region), e.queue.Region, e.queue.Account, e.queue.Name)
@@ -61,7 +61,7 @@ func (e *exam) queueARN(ctx context.Context) string {
 // queueThere asks for the attributes, which the daemon may do too. It receives
 // nothing: that would hide messages from the daemon.
 func (e *exam) queueThere(ctx context.Context) []finding {
-	a, err := e.attrs.get(ctx)
+	a, err := e.attrs()
 	host := queueclient.Host(e.queueAPI)
 	if err == nil {
 		return one(fine("%s at %s", a["QueueArn"], host))
@@ -115,7 +115,7 @@ func (e *exam) queueKey(ctx context.Context, a map[string]string) []finding {
 	if f.status == Fail {
 		f.fix = e.setAttributes(map[string]string{"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
 	}
-	if m, err := e.memory.get(ctx); f.status == Unknown && err == nil {
+	if m, err := e.memory(); f.status == Unknown && err == nil {
 		for _, w := range m.ways {
 			if judgeWay(w, e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK {
 				return one(fine("events come through with the key %s", a["KmsMasterKeyId"]))
@@ -183,7 +183,7 @@ func (e *exam) queueRedrive(ctx context.Context, a map[string]string) []finding 
 	r, f := judgeRedrive(a["RedrivePolicy"])
 	target := r.Target
 	if target == "" {
-		target = e.queueARN(ctx) + "-dead"
+		target = e.queueARN() + "-dead"
 	}
 	if f.status == Warn || f.status == Fail {
 		f.fix = e.setAttribute("RedrivePolicy", fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"100"}`, target))

@@ -26,15 +26,15 @@ type sources struct {
 	self   string   // the account of our own credentials, which receive
 }
 
-func (e *exam) sources(ctx context.Context) sources {
-	arn := e.queueARN(ctx)
-	who, _ := e.own.get(ctx) // noQueue reports the error
+func (e *exam) sources() sources {
+	arn := e.queueARN()
+	who, _ := e.own() // noQueue reports the error
 	s := sources{all: true, ours: []string{e.queue.Account}, self: who.account}
 	for _, x := range append([]*subject{e.home}, e.subjects...) {
 		s.ours = append(s.ours, x.scope.Account)
-		r, err := x.route.get(ctx)
+		rules, err := x.route()
 		s.all = s.all && err == nil // event-rule reports the error
-		for _, rule := range r.rules {
+		for _, rule := range rules {
 			s.add(rule, arn)
 			if rule.next == nil {
 				continue
@@ -67,7 +67,7 @@ func (s sources) receivers(queueARN string) []string {
 }
 
 func (e *exam) queuePolicy(ctx context.Context, a map[string]string) []finding {
-	arn, known := e.queueARN(ctx), e.sources(ctx)
+	arn, known := e.queueARN(), e.sources()
 	f := judgePolicy(a["Policy"], arn, known)
 	if f.status == Fail || f.status == Warn {
 		f.fix = "let nobody but the rule that brings the events send, as deploy/queue-policy.json does, and nobody from outside receive or change anything; keep what else the policy says"

@@ -39,7 +39,7 @@ func (s *subject) describeFlowLogs(ctx context.Context) ([]inventory.FlowLog, er
 }
 
 func (e *exam) describe(ctx context.Context, s *subject) []finding {
-	all, err := s.logs.get(ctx)
+	all, err := s.logs()
 	switch {
 	case err == nil:
 		return one(fine("%s", plural(len(all), "flow log", "flow logs")))
@@ -65,7 +65,7 @@ func (e *exam) try(ctx context.Context, s *subject) ([]trial, error) {
 	if e.d.Config.Remediate.Mode == "alert" {
 		return nil, errors.New("remediate.mode is alert: nothing is ever created")
 	}
-	rows, err := e.rows(ctx, s)
+	rows, err := e.rows(s)
 	if err != nil {
 		return nil, err
 	}
@@ -78,11 +78,11 @@ func (e *exam) try(ctx context.Context, s *subject) ([]trial, error) {
 }
 
 // rows are what the snapshot protects; without one, what AWS shows.
-func (e *exam) rows(ctx context.Context, s *subject) (map[remediate.Needs][]inventory.Row, error) {
-	if m, err := e.memory.get(ctx); err == nil && len(m.rows[s.scope]) > 0 {
+func (e *exam) rows(s *subject) (map[remediate.Needs][]inventory.Row, error) {
+	if m, err := e.memory(); err == nil && len(m.rows[s.scope]) > 0 {
 		return m.rows[s.scope], nil
 	}
-	all, err := s.logs.get(ctx)
+	all, err := s.logs()
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ const nothingHere = "there is no protected flow log to try"
 
 // create reports each kind of restore that AWS would refuse.
 func (e *exam) create(ctx context.Context, s *subject) (out []finding) {
-	all, err := s.trials.get(ctx)
+	all, err := s.trials()
 	switch {
 	case err != nil:
 		return one(finding{Skipped, words(err), ""})
@@ -207,7 +207,7 @@ func (t trial) fix() string {
 }
 
 func (e *exam) tag(ctx context.Context, s *subject) []finding {
-	all, err := s.trials.get(ctx)
+	all, err := s.trials()
 	switch {
 	case err != nil:
 		return one(finding{Skipped, words(err), ""})

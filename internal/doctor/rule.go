@@ -58,9 +58,6 @@ type hop struct {
 	fix   string // what makes one
 }
 
-// route is the rules of one scope that lead to the queue.
-type route struct{ rules []rule }
-
 // Rules that are looked through for a target. A bus has 300 at most, if AWS was
 // not asked for more.
 const (
@@ -86,49 +83,54 @@ func unheardOf(err error) finding {
 }
 
 // routes sets out how each scope's rules are asked for.
-func (e *exam) routes() {
-	beyond := e.beyond()
+func (e *exam) routes(ctx context.Context) {
+	beyond := e.beyond(ctx)
 	for _, s := range append([]*subject{e.home}, e.subjects...) {
-		s.route = remember(func(ctx context.Context) (route, error) {
-			b, err := s.bus(ctx, defaultBus)
+		s.route = once(ctx, func(ctx context.Context) ([]rule, error) {
+			b, err := s.bus(defaultBus)
 			if err != nil {
-				return route{}, err
+				return nil, err
 			}
-			rules, err := findRoute(ctx, b, e.straight(ctx), e.buses(), beyond)
-			return route{rules}, err
+			return findRoute(ctx, b, e.straight(), e.buses(), beyond)
 		})
 	}
 }
 
-func (s *subject) bus(ctx context.Context, name string) (bus, error) {
-	if why := s.unusable(ctx); why != "" {
+func (s *subject) bus(name string) (bus, error) {
+	if why := s.unusable(); why != "" {
 		return bus{}, fmt.Errorf("account %s can't be asked: %s", s.scope.Account, why)
 	}
 	return bus{eventbridge.NewFromConfig(s.cfg), s.scope.Region, name}, nil
 }
 
 // beyond asks once for the rules of each bus beside the queue that lead to it.
-func (e *exam) beyond() func(ctx context.Context, name string) *hop {
-	var buses sync.Map // a memo of each, by its name
-	return func(ctx context.Context, name string) *hop {
-		m, _ := buses.LoadOrStore(name, remember(func(ctx context.Context) ([]rule, error) {
-			b, err := e.home.bus(ctx, name)
-			if err != nil {
-				return nil, err
-			}
-			return b.rulesToFirst(ctx, e.straight(ctx))
-		}))
-		rules, err := m.(*memo[[]rule]).get(ctx)
-		return &hop{rules, err, e.makeRule(ctx, e.home.scope, name)}
+func (e *exam) beyond(ctx context.Context) func(name string) *hop {
+	var mu sync.Mutex // guards buses
+	buses := map[string]func() ([]rule, error){}
+	return func(name string) *hop {
+		mu.Lock()
+		if buses[name] == nil {
+			buses[name] = once(ctx, func(ctx context.Context) ([]rule, error) {
+				b, err := e.home.bus(name)
+				if err != nil {
+					return nil, err
+				}
+				return b.rulesToFirst(ctx, e.straight())
+			})
+		}
+		ask := buses[name]
+		mu.Unlock()
+		rules, err := ask()
+		return &hop{rules, err, e.makeRule(e.home.scope, name)}
 	}
 }
 
 // straight are the targets from which events come to the queue: itself, and
 // the topics that its policy lets send.
-func (e *exam) straight(ctx context.Context) []string {
-	arn := e.queueARN(ctx)
+func (e *exam) straight() []string {
+	arn := e.queueARN()
 	out := []string{arn}
-	a, err := e.attrs.get(ctx)
+	a, err := e.attrs()
 	if err != nil {
 		return out
 	}
@@ -158,7 +160,7 @@ func (e *exam) buses() string {
 // findRoute looks for rules that lead to the queue itself, or to a topic, or to
 // the default bus beside the queue, or to another bus there. buses is the beginning
 // of these buses' ARNs; beyond asks for the rules of one, by its name.
-func findRoute(ctx context.Context, b bus, targets []string, buses string, beyond func(ctx context.Context, name string) *hop) ([]rule, error) {
+func findRoute(ctx context.Context, b bus, targets []string, buses string, beyond func(name string) *hop) ([]rule, error) {
 	out, err := b.rulesToFirst(ctx, targets)
 	if err != nil || len(out) > 0 {
 		return out, err
@@ -167,7 +169,7 @@ func findRoute(ctx context.Context, b bus, targets []string, buses string, beyon
 		return nil, err
 	}
 	for n := range out {
-		out[n].next = beyond(ctx, defaultBus)
+		out[n].next = beyond(defaultBus)
 	}
 	if lead(out) {
 		return out, nil
@@ -177,7 +179,7 @@ func findRoute(ctx context.Context, b bus, targets []string, buses string, beyon
 		if !is || name == defaultBus {
 			return nil
 		}
-		return beyond(ctx, name)
+		return beyond(name)
 	})
 	return append(out, others...), err
 }
@@ -268,14 +270,14 @@ func (b bus) targets(ctx context.Context, rule string) ([]types.Target, error) {
 
 // eventRule sees that the scope's events find their way to the queue.
 func (e *exam) eventRule(ctx context.Context, s *subject) []finding {
-	r, err := s.route.get(ctx)
+	rules, err := s.route()
 	switch {
 	case err != nil:
 		return one(unheardOf(err))
-	case len(r.rules) == 0:
-		return one(e.noRule(ctx, s))
+	case len(rules) == 0:
+		return one(e.noRule(s))
 	}
-	return one(judgeRules(r.rules, e.proven(ctx, s.scope)))
+	return one(judgeRules(rules, e.proven(s.scope)))
 }
 
 // judgeRules: one that works is enough. proven is whether records came back
@@ -348,17 +350,17 @@ func (r rule) sendWhole() string {
 	return "aws events put-targets --rule " + word(r.name) + " " + r.on.options() + " --targets " + word(target)
 }
 
-func (e *exam) noRule(ctx context.Context, s *subject) finding {
-	for _, x := range e.straight(ctx)[1:] {
+func (e *exam) noRule(s *subject) finding {
+	for _, x := range e.straight()[1:] {
 		return finding{Unknown, "can't tell: no rule leads to the queue or to " + x + ", which may send to it: CloudTrail itself may publish there",
 			"see that the trail's SnsTopicARN is that topic: aws cloudtrail describe-trails --region " + s.scope.Region}
 	}
-	return finding{Fail, "no rule leads to " + e.queueARN(ctx), e.makeRule(ctx, s.scope, defaultBus)}
+	return finding{Fail, "no rule leads to " + e.queueARN(), e.makeRule(s.scope, defaultBus)}
 }
 
 // makeRule is the commands that make the rule of a scope, on one of its buses.
-func (e *exam) makeRule(ctx context.Context, s inventory.Scope, name string) string {
-	target := "Id=queue,Arn=" + e.queueARN(ctx)
+func (e *exam) makeRule(s inventory.Scope, name string) string {
+	target := "Id=queue,Arn=" + e.queueARN()
 	if s != e.home.scope {
 		target = "Id=bus,Arn=" + e.buses() + defaultBus + ",RoleArn=YOUR-ROLE-THAT-MAY-PUT-EVENTS"
 	}

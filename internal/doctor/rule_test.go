@@ -96,11 +96,11 @@ func (fakeEvents) TestEventPattern(_ context.Context, in *eventbridge.TestEventP
 // route of the default bus to the queue, where these rules are beside it.
 func (f fakeEvents) route(t *testing.T, beside fakeEvents) ([]rule, error) {
 	t.Helper()
-	return findRoute(t.Context(), bus{f, "us-east-1", defaultBus}, []string{queueARN, topicARN}, busARN, func(ctx context.Context, name string) *hop {
+	return findRoute(t.Context(), bus{f, "us-east-1", defaultBus}, []string{queueARN, topicARN}, busARN, func(name string) *hop {
 		if name == "denied" {
 			return &hop{err: &refused{"events:DescribeRule", &smithy.GenericAPIError{Code: "AccessDeniedException"}}}
 		}
-		rules, err := bus{beside, "eu-west-1", name}.rulesToFirst(ctx, []string{queueARN, topicARN})
+		rules, err := bus{beside, "eu-west-1", name}.rulesToFirst(t.Context(), []string{queueARN, topicARN})
 		return &hop{rules, err, "make one on " + name}
 	})
 }

@@ -18,7 +18,7 @@ func (j job) results(ctx context.Context) []Result {
 	ctx, cancel := context.WithTimeout(ctx, oneCheck)
 	defer cancel()
 	if j.skip != nil {
-		if why := j.skip(ctx); why != "" {
+		if why := j.skip(); why != "" {
 			return []Result{finding{status: Skipped, detail: why}.at(j.check, j.scope)}
 		}
 	}
@@ -69,26 +69,12 @@ func (d *Doctor) Run(ctx context.Context, tell func([]Result) error) error {
 	return nil
 }
 
-// memo asks a question when the first wants its answer, and keeps it: but not
-// what came when that one's time was out, for another has time of its own.
-type memo[T any] struct {
-	ask  func(context.Context) (T, error)
-	mu   sync.Mutex // guards the rest, and is held while asking
-	kept bool
-	v    T
-	err  error
-}
-
-func remember[T any](ask func(context.Context) (T, error)) *memo[T] { return &memo[T]{ask: ask} }
-
-func (m *memo[T]) get(ctx context.Context) (T, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.kept {
-		limited, cancel := context.WithTimeout(ctx, oneCheck)
+// once is a question that the first asks who wants its answer; it has time of its
+// own, whoever that is.
+func once[T any](ctx context.Context, ask func(context.Context) (T, error)) func() (T, error) {
+	return sync.OnceValues(func() (T, error) {
+		ctx, cancel := context.WithTimeout(ctx, oneCheck)
 		defer cancel()
-		m.v, m.err = m.ask(limited)
-		m.kept = ctx.Err() == nil
-	}
-	return m.v, m.err
+		return ask(ctx)
+	})
 }

@@ -215,7 +215,7 @@ func TestDeliveryInDoubt(t *testing.T) {
 	const role = "arn:aws:iam::1:role/flow-logs"
 	s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
 	tried := trial{region: "eu-west-1", needs: remediate.Needs{Type: firehose, Role: role}, verdict: remediate.Verdict{Allowed: true}}
-	s.trials = remember(func(context.Context) ([]trial, error) { return []trial{tried}, nil })
+	s.trials = func() ([]trial, error) { return []trial{tried}, nil }
 	for name, c := range map[string]struct {
 		p    policies
 		want Status
@@ -229,7 +229,7 @@ func TestDeliveryInDoubt(t *testing.T) {
 		"SCP that denies other Regions": {onlyIn("eu-west-1", always(answer(allowed))), OK, ""},
 		"SCP":                           {always(organization()), Unknown, "a service control policy denies it"},
 	} {
-		a := &account{id: "1", subjects: []*subject{s}, iam: c.p, self: remember(func(context.Context) (string, error) { return "arn:aws:iam::1:role/r", nil })}
+		a := &account{id: "1", subjects: []*subject{s}, iam: c.p, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
 		for check, f := range map[string]finding{PassRole: a.passRoles(t.Context())[0], LogDelivery: a.logDelivery(t.Context())[0]} {
 			if f.status != c.want || !strings.Contains(f.detail, c.says) {
 				t.Errorf("%s, %s: %+v instead of %s", check, name, f, c.want)
@@ -237,7 +237,7 @@ func TestDeliveryInDoubt(t *testing.T) {
 		}
 	}
 	// A condition on a key of PassRole's own.
-	a := &account{id: "1", subjects: []*subject{s}, iam: where("iam:AssociatedResourceArn", "x"), self: remember(func(context.Context) (string, error) { return "arn:aws:iam::1:role/r", nil })}
+	a := &account{id: "1", subjects: []*subject{s}, iam: where("iam:AssociatedResourceArn", "x"), self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
 	if f := a.passRoles(t.Context())[0]; f.status != Unknown {
 		t.Errorf("%+v", f)
 	}

@@ -35,9 +35,9 @@ const (
 	maxTries = 3  // of each, where a resource is gone
 )
 
-// remember reads the state file; where there is none, that is
+// readState reads the state file; where there is none, that is
 // store.ErrMissing. Nothing is created.
-func (d *Doctor) remember(ctx context.Context) (m memory, err error) {
+func (d *Doctor) readState(ctx context.Context) (m memory, err error) {
 	if f, err := os.OpenFile(d.Config.State.Path, os.O_RDWR, 0); err == nil {
 		f.Close()
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -103,7 +103,7 @@ func (e *exam) stateFile(ctx context.Context) []finding {
 	if err != nil {
 		return one(finding{Fail, err.Error(), "run this as the user that runs the daemon, or as root"})
 	}
-	m, err := e.memory.get(ctx)
+	m, err := e.memory()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return one(finding{Unknown, "can't tell: " + err.Error(), "run this as the user that runs the daemon, or as root"})

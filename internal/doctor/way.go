@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -40,7 +39,7 @@ func old(schedule string, at, now time.Time) bool {
 }
 
 // proven reports that records of a scope came through the whole way of late.
-func (e *exam) proven(ctx context.Context, s inventory.Scope) bool {
-	m, err := e.memory.get(ctx)
+func (e *exam) proven(s inventory.Scope) bool {
+	m, err := e.memory()
 	return err == nil && judgeWay(m.ways[s], e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK
 }

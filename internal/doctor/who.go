@@ -62,19 +62,19 @@ func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
 	var out []Review
 	for _, subjects := range d.meetAll(ctx) {
 		s := subjects[0]
-		if _, err := s.identity.get(ctx); err != nil {
+		if _, err := s.identity(); err != nil {
 			out = append(out, Review{Account: s.scope.Account, Err: err, ErrAction: "sts:GetCallerIdentity"})
 			continue
 		}
-		if why := s.unusable(ctx); why != "" {
+		if why := s.unusable(); why != "" {
 			out = append(out, Review{Account: s.scope.Account, Err: fmt.Errorf("%s", why), ErrAction: "sts:GetCallerIdentity"})
 			continue
 		}
-		a := newAccount(subjects)
+		a := newAccount(ctx, subjects)
 		api := iam.NewFromConfig(s.cfg, func(o *iam.Options) {
 			o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), reviewTries)
 		})
-		out = append(out, review(ctx, api, api, a.id, a.flowLogs(ctx), step))
+		out = append(out, review(ctx, api, api, a.id, a.flowLogs(), step))
 	}
 	return out
 }
