@@ -46,8 +46,6 @@ func (a *account) flowLogs() (out []target) {
 	return out
 }
 
-const askSimulator = "iam:SimulatePrincipalPolicy"
-
 // neverDelete asks IAM's simulator. A dry run of DeleteFlowLogs would tell as
 // well, but everybody who watches, we ourselves first, would take it for an
 // attempt: so it is left to people, and nothing here can delete.
@@ -57,17 +55,14 @@ func (a *account) neverDelete(ctx context.Context) []finding {
 	}
 	who, err := a.self()
 	if err != nil || who == "" {
-		return one(a.tryYourself("these credentials are neither a user's nor a role's"))
+		return one(finding{Unknown, "can't tell, because these credentials are neither a user's nor a role's", a.dryRun()})
 	}
 	d, err := mayDelete(ctx, a.iam, who, nil, a.flowLogs())
 	if err == nil {
 		return one(judgeDelete(who, d))
 	}
-	f := unheard(err, askSimulator)
-	if f.fix == "" {
-		return one(a.tryYourself(strings.TrimPrefix(f.detail, "can't tell, because ")))
-	}
-	f.fix += ", or " + a.dryRun()
+	f := unanswered(err)
+	f.fix = strings.TrimPrefix(f.fix+", or "+a.dryRun(), ", or ")
 	return one(f)
 }
 
@@ -88,10 +83,6 @@ func judgeDelete(who string, d decision) finding {
 }
 
 const deleteFlowLogs = "ec2:DeleteFlowLogs"
-
-func (a *account) tryYourself(why string) finding {
-	return finding{Unknown, "can't tell, because " + why, a.dryRun()}
-}
 
 func (a *account) dryRun() string {
 	return "try it as the daemon (its alerts and your SIEM will tell it as an attempt): aws ec2 delete-flow-logs --dry-run --flow-log-ids fl-00000000000000000 --region " +

@@ -63,12 +63,30 @@ func denied(err error) bool {
 	return strings.Contains(c, "AccessDenied") || c == "UnauthorizedOperation" || c == "AuthorizationError" || c == "NotAuthorized"
 }
 
-// unheard is a check of which a question was not answered: never a failure.
-func unheard(err error, action string) finding {
-	if denied(err) {
+// unanswered is a check of which a question was not answered: never a failure.
+func unanswered(err error) finding {
+	action := actionOf(err)
+	switch {
+	case action == "":
+		return finding{Unknown, "can't tell: " + words(err), ""}
+	case denied(err):
 		return finding{Unknown, "can't tell, because " + action + " is not allowed", "allow " + action + " (deploy/iam-policy-doctor.json)"}
 	}
 	return finding{Unknown, "can't tell, because " + action + " was answered with " + words(err), ""}
+}
+
+// actionOf is the IAM action of the call that failed, such as events:ListRules;
+// empty where err is of no call to AWS.
+func actionOf(err error) string {
+	var call *smithy.OperationError
+	if !errors.As(err, &call) {
+		return ""
+	}
+	service := strings.ToLower(call.Service())
+	if service == "eventbridge" {
+		service = "events"
+	}
+	return service + ":" + call.Operation()
 }
 
 // lacking is the action that AWS's message names as the missing one.

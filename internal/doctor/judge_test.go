@@ -70,8 +70,8 @@ func TestTrails(t *testing.T) {
 		"that does not log":              {with(func(t *trail) { t.logging = false }), Fail},
 		"one that logs beside one not":   {append(with(func(t *trail) { t.logging = false }), good), OK},
 		"with a failing bucket":          {with(func(t *trail) { t.deliveryError = "AccessDenied" }), Warn},
-		"that can't be asked":            {with(func(t *trail) { t.unheard = &finding{status: Unknown} }), Unknown},
-		"unknown beside one that is not": {append(with(func(t *trail) { t.logging = false }), with(func(t *trail) { t.unheard = &finding{status: Unknown} })...), Unknown},
+		"that can't be asked":            {with(func(t *trail) { t.unknown = &finding{status: Unknown} }), Unknown},
+		"unknown beside one that is not": {append(with(func(t *trail) { t.logging = false }), with(func(t *trail) { t.unknown = &finding{status: Unknown} })...), Unknown},
 		"reads only":                     {with(func(t *trail) { t.basic = []types.EventSelector{{ReadWriteType: "ReadOnly"}} }), Fail},
 		"writes only":                    {with(func(t *trail) { t.basic = []types.EventSelector{{ReadWriteType: "WriteOnly"}} }), OK},
 		"data only":                      {with(func(t *trail) { t.basic = []types.EventSelector{{IncludeManagementEvents: aws.Bool(false)}} }), Fail},
@@ -106,7 +106,7 @@ func TestTrails(t *testing.T) {
 			t.advanced = advanced(management, field("weather", []string{"rain"}, nil), field("eventSource", nil, []string{"ec2.amazonaws.com"}))
 		}), Fail},
 		"with a failing bucket beside a good one": {append(with(func(t *trail) { t.deliveryError = "AccessDenied" }), good), OK},
-		"with a failing bucket beside an unknown": {append(with(func(t *trail) { t.unheard = &finding{status: Unknown} }), with(func(t *trail) { t.deliveryError = "AccessDenied" })...), Warn},
+		"with a failing bucket beside an unknown": {append(with(func(t *trail) { t.unknown = &finding{status: Unknown} }), with(func(t *trail) { t.deliveryError = "AccessDenied" })...), Warn},
 	} {
 		if f := judgeTrails("eu-west-1", c.all); f.status != c.want {
 			t.Errorf("%s: %+v instead of %s", name, f, c.want)
@@ -252,7 +252,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("%q instead of %q", got, want)
 		}
 	}
-	if f := unheard(&smithy.GenericAPIError{Code: "AccessDeniedException"}, "events:ListRules"); f.status != Unknown || f.fix != "allow events:ListRules (deploy/iam-policy-doctor.json)" {
+	if f := unanswered(&smithy.OperationError{ServiceID: "EventBridge", OperationName: "ListRules", Err: &smithy.GenericAPIError{Code: "AccessDeniedException"}}); f.status != Unknown || f.fix != "allow events:ListRules (deploy/iam-policy-doctor.json)" {
 		t.Errorf("%+v", f)
 	}
 }
@@ -305,7 +305,7 @@ func TestReview(t *testing.T) {
 		r.EvalDecision = iamtypes.PolicyEvaluationDecisionTypeImplicitDeny
 		switch {
 		case principal == "arn:aws:iam::1:role/admin":
-			return r, &smithy.GenericAPIError{Code: "Throttling"}
+			return r, &smithy.OperationError{ServiceID: iam.ServiceID, OperationName: "SimulatePrincipalPolicy", Err: &smithy.GenericAPIError{Code: "Throttling"}}
 		case principal == "arn:aws:iam::1:user/b": // gone since it was listed
 			return r, &smithy.GenericAPIError{Code: "NoSuchEntity"}
 		case principal == "arn:aws:iam::1:user/a" && mfa != nil && !*mfa:

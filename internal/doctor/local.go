@@ -131,7 +131,7 @@ func (e *exam) daemon(ctx context.Context) []finding {
 		if held {
 			return one(finding{Fail, "a daemon holds the state file, but does not answer at http.listen: " + words(herr), "journalctl -u flowkeeper; systemctl restart flowkeeper"})
 		}
-		return one(e.noDaemon("nothing answers at "+listen+", so that no daemon runs here"))
+		return one(e.noDaemon("nothing answers at " + listen + ", so that no daemon runs here"))
 	}
 	ready, rerr := e.get(ctx, "/readyz")
 	switch {

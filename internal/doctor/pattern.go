@@ -14,7 +14,7 @@ import (
 func (e *exam) eventPattern(ctx context.Context, s *subject) []finding {
 	rules, err := s.route()
 	if err != nil {
-		return one(unheardOf(err))
+		return one(unanswered(err))
 	}
 	return one(testPatterns(ctx, eventbridge.NewFromConfig(s.cfg), rules, samples(s.scope, e.d.Now())))
 }
@@ -56,7 +56,7 @@ func testPatterns(ctx context.Context, api eventsAPI, rules []rule, all []sample
 		stop, err := stopsAt(ctx, api, rules, x)
 		switch {
 		case err != nil:
-			return unheardOf(err)
+			return unanswered(err)
 		case stop == nil:
 			continue
 		case len(stop) == 0:
@@ -98,7 +98,7 @@ func stopsAt(ctx context.Context, api eventsAPI, rules []rule, x sample) ([]rule
 		cancel()
 		switch {
 		case err != nil:
-			return nil, &refused{"events:TestEventPattern", err}
+			return nil, err
 		case !got.Result:
 			continue
 		case r.next == nil:

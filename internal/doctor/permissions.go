@@ -83,7 +83,7 @@ func (a *account) may(ctx context.Context, of string, q question) (allowed bool,
 	d, err := simulate(ctx, a.iam, q)
 	switch {
 	case err != nil:
-		return false, unheard(err, askSimulator)
+		return false, unanswered(err)
 	case d.allowed == 0 && d.doubt() != "":
 		return false, finding{Unknown, "can't tell of " + of + " beyond the dry runs, which did not refuse it: " + d.doubt(), ""}
 	}

@@ -17,8 +17,6 @@ import (
 	"flowkeeper/inventory"
 )
 
-const askAttributes = "sqs:GetQueueAttributes"
-
 func (e *exam) askQueue(ctx context.Context) (map[string]string, error) {
 	return attributesOf(ctx, e.queueAPI, e.queue.URL)
 }
@@ -73,7 +71,7 @@ func (e *exam) queueThere(ctx context.Context) []finding {
 	if c := code(err); c == "" || strings.Contains(c, "Token") || strings.HasPrefix(c, "InvalidAddress") {
 		return one(finding{Fail, fmt.Sprintf("asked at %s: %s", host, words(err)), "see that this machine reaches " + host + ", and that " + e.hostFrom() + " is right"})
 	}
-	f := unheard(err, askAttributes)
+	f := unanswered(err)
 	f.detail += "; asked at " + host
 	return one(f)
 }
@@ -237,7 +235,7 @@ func (e *exam) deadLetters(ctx context.Context, arn string) (bad finding, note s
 		return finding{Fail, "the dead-letter queue " + arn + " is not there: what can't be handled is not moved",
 			"aws sqs create-queue --region " + e.queue.Region + " --queue-name " + word(name)}, ""
 	case err != nil:
-		return finding{}, " (whether that queue exists can't be told: allow " + askAttributes + " on it)"
+		return finding{}, " (whether that queue exists can't be told: allow sqs:GetQueueAttributes on it)"
 	}
 	if n, err := strconv.Atoi(a["ApproximateNumberOfMessages"]); err == nil && n > 0 {
 		return finding{Warn, fmt.Sprintf("what could not be handled is in the dead-letter queue: %s", plural(n, "message", "messages")),

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,23 +63,6 @@ const (
 	maxRules     = 100 // of a page
 	maxRulePages = 3
 )
-
-// refused is an error of one action.
-type refused struct {
-	action string
-	err    error
-}
-
-func (r *refused) Error() string { return r.action + ": " + r.err.Error() }
-func (r *refused) Unwrap() error { return r.err }
-
-func unheardOf(err error) finding {
-	var r *refused
-	if errors.As(err, &r) {
-		return unheard(r.err, r.action)
-	}
-	return finding{Unknown, "can't tell: " + words(err), ""}
-}
 
 // routes sets out how each scope's rules are asked for.
 func (e *exam) routes(ctx context.Context) {
@@ -206,13 +188,13 @@ func (b bus) rulesTo(ctx context.Context, target string) (out []rule, err error)
 	for more := true; more; more = in.NextToken != nil {
 		found, err := b.api.ListRuleNamesByTarget(ctx, in)
 		if err != nil {
-			return nil, &refused{"events:ListRuleNamesByTarget", err}
+			return nil, err
 		}
 		in.NextToken = found.NextToken
 		for _, name := range found.RuleNames {
 			x, err := b.api.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name, EventBusName: &b.name})
 			if err != nil {
-				return nil, &refused{"events:DescribeRule", err}
+				return nil, err
 			}
 			r := rule{name: name, arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != types.RuleStateDisabled, on: b}
 			targets, err := b.targets(ctx, name)
@@ -238,7 +220,7 @@ func (b bus) forwarders(ctx context.Context, next func(arn string) *hop) (out []
 	for range maxRulePages {
 		all, err := b.api.ListRules(ctx, in)
 		if err != nil {
-			return nil, &refused{"events:ListRules", err}
+			return nil, err
 		}
 		for _, x := range all.Rules {
 			r := rule{name: aws.ToString(x.Name), arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != types.RuleStateDisabled, on: b}
@@ -263,7 +245,7 @@ func (b bus) forwarders(ctx context.Context, next func(arn string) *hop) (out []
 func (b bus) targets(ctx context.Context, rule string) ([]types.Target, error) {
 	all, err := b.api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &rule, EventBusName: &b.name})
 	if err != nil {
-		return nil, &refused{"events:ListTargetsByRule", err}
+		return nil, err
 	}
 	return all.Targets, nil
 }
@@ -273,7 +255,7 @@ func (e *exam) eventRule(ctx context.Context, s *subject) []finding {
 	rules, err := s.route()
 	switch {
 	case err != nil:
-		return one(unheardOf(err))
+		return one(unanswered(err))
 	case len(rules) == 0:
 		return one(e.noRule(s))
 	}
@@ -298,7 +280,7 @@ func (r rule) judge(proven bool) finding {
 		return f
 	}
 	if r.next.err != nil {
-		u := unheardOf(r.next.err)
+		u := unanswered(r.next.err)
 		u.detail = f.detail + ", and from there: " + u.detail
 		return u
 	}

@@ -88,7 +88,7 @@ func (f fakeEvents) ListTargetsByRule(_ context.Context, in *eventbridge.ListTar
 
 func (fakeEvents) TestEventPattern(_ context.Context, in *eventbridge.TestEventPatternInput, _ ...func(*eventbridge.Options)) (*eventbridge.TestEventPatternOutput, error) {
 	if *in.EventPattern == "denied" {
-		return nil, &smithy.GenericAPIError{Code: "AccessDeniedException"}
+		return nil, &smithy.OperationError{ServiceID: eventbridge.ServiceID, OperationName: "TestEventPattern", Err: &smithy.GenericAPIError{Code: "AccessDeniedException"}}
 	}
 	return &eventbridge.TestEventPatternOutput{Result: strings.Contains(*in.Event, *in.EventPattern)}, nil
 }
@@ -98,7 +98,7 @@ func (f fakeEvents) route(t *testing.T, beside fakeEvents) ([]rule, error) {
 	t.Helper()
 	return findRoute(t.Context(), bus{f, "us-east-1", defaultBus}, []string{queueARN, topicARN}, busARN, func(name string) *hop {
 		if name == "denied" {
-			return &hop{err: &refused{"events:DescribeRule", &smithy.GenericAPIError{Code: "AccessDeniedException"}}}
+			return &hop{err: &smithy.OperationError{ServiceID: eventbridge.ServiceID, OperationName: "DescribeRule", Err: &smithy.GenericAPIError{Code: "AccessDeniedException"}}}
 		}
 		rules, err := bus{beside, "eu-west-1", name}.rulesToFirst(t.Context(), []string{queueARN, topicARN})
 		return &hop{rules, err, "make one on " + name}
@@ -142,7 +142,7 @@ func TestRoutes(t *testing.T) {
 		rules, err := c.from.route(t, c.beside)
 		f := judgeRules(rules, false)
 		if err != nil {
-			f = unheardOf(err)
+			f = unanswered(err)
 		}
 		if f.status != c.want || !strings.Contains(f.detail, c.says) {
 			t.Errorf("%s: %+v; want %s, %q", name, f, c.want, c.says)
@@ -233,7 +233,7 @@ func TestPatternsOnBothHalves(t *testing.T) {
 		"two ways":                        {append(to(&hop{rules: to(nil, every)}, "DeleteFlowLogs"), to(&hop{rules: to(nil, ec2)}, every)...), Warn, "a stopped trail"},
 		"two ways, both tried":            {append(to(&hop{rules: to(nil, "DeleteFlowLogs")}, every), to(&hop{rules: to(nil, every)}, every)...), OK, "matched 6"},
 		"nothing beyond":                  {to(&hop{}, every), Skipped, "no rule"},
-		"unheard of beyond":               {to(&hop{err: errors.New("silence")}, every), Unknown, "silence"},
+		"beyond can't be asked":           {to(&hop{err: errors.New("silence")}, every), Unknown, "silence"},
 		"denied":                          {to(nil, "denied"), Unknown, "events:TestEventPattern is not allowed"},
 		"none":                            {nil, Skipped, "no rule"},
 	} {

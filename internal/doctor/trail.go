@@ -26,7 +26,7 @@ type trail struct {
 	deliveryError string
 	basic         []types.EventSelector
 	advanced      []types.AdvancedEventSelector
-	unheard       *finding // what could not be asked of it
+	unknown       *finding // what could not be asked of it
 }
 
 const maxTrails = 20 // asked for in a Region
@@ -34,7 +34,7 @@ const maxTrails = 20 // asked for in a Region
 func (e *exam) trail(ctx context.Context, s *subject) []finding {
 	all, err := askTrails(ctx, cloudtrail.NewFromConfig(s.cfg), s.scope.Region)
 	if err != nil {
-		return one(unheard(err, "cloudtrail:DescribeTrails"))
+		return one(unanswered(err))
 	}
 	return one(judgeTrails(s.scope.Region, all))
 }
@@ -53,7 +53,7 @@ func askTrails(ctx context.Context, api trailAPI, region string) (all []trail, e
 		case !x.covers(region):
 			continue
 		case len(all) == maxTrails:
-			x.unheard = &finding{Unknown, fmt.Sprintf("can't tell: none of the %d trails that were asked about will do, and more cover this Region", maxTrails), ""}
+			x.unknown = &finding{Unknown, fmt.Sprintf("can't tell: none of the %d trails that were asked about will do, and more cover this Region", maxTrails), ""}
 			return append(all, x), nil
 		}
 		x.ask(ctx, api)
@@ -67,15 +67,15 @@ func (t trail) covers(region string) bool { return t.everywhere || t.home == reg
 func (t *trail) ask(ctx context.Context, api trailAPI) {
 	status, err := api.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: &t.arn})
 	if err != nil {
-		f := unheard(err, "cloudtrail:GetTrailStatus")
-		t.unheard = &f
+		f := unanswered(err)
+		t.unknown = &f
 		return
 	}
 	t.logging, t.deliveryError = aws.ToBool(status.IsLogging), aws.ToString(status.LatestDeliveryError)
 	selectors, err := api.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: &t.arn})
 	if err != nil {
-		f := unheard(err, "cloudtrail:GetEventSelectors")
-		t.unheard = &f
+		f := unanswered(err)
+		t.unknown = &f
 		return
 	}
 	t.basic, t.advanced = selectors.EventSelectors, selectors.AdvancedEventSelectors
@@ -105,8 +105,8 @@ func judgeTrails(region string, all []trail) (best finding) {
 func (t trail) judge() finding {
 	name := t.arn[strings.LastIndex(t.arn, "/")+1:]
 	switch {
-	case t.unheard != nil:
-		return *t.unheard
+	case t.unknown != nil:
+		return *t.unknown
 	case !t.logging:
 		return finding{Fail, "the trail " + name + " does not log", "aws cloudtrail start-logging --name " + word(t.arn) + " --region " + t.home}
 	}

@@ -45,7 +45,6 @@ type Review struct {
 	Unasked      int         // whom the simulator did not answer for
 	Cut          bool        // there are more principals than are asked for
 	Err          error
-	ErrAction    string
 }
 
 // How much one review asks: IAM answers some twenty calls a second.
@@ -63,11 +62,11 @@ func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
 	for _, subjects := range d.meetAll(ctx) {
 		s := subjects[0]
 		if _, err := s.identity(); err != nil {
-			out = append(out, Review{Account: s.scope.Account, Err: err, ErrAction: "sts:GetCallerIdentity"})
+			out = append(out, Review{Account: s.scope.Account, Err: err})
 			continue
 		}
 		if why := s.unusable(); why != "" {
-			out = append(out, Review{Account: s.scope.Account, Err: fmt.Errorf("%s", why), ErrAction: "sts:GetCallerIdentity"})
+			out = append(out, Review{Account: s.scope.Account, Err: fmt.Errorf("%s", why)})
 			continue
 		}
 		a := newAccount(ctx, subjects)
@@ -81,9 +80,9 @@ func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
 
 func review(ctx context.Context, names principalLister, api simulator, account string, flowLogs []target, step func()) Review {
 	r := Review{Account: account}
-	all, action, err := principalsOf(ctx, names, &r)
+	all, err := principalsOf(ctx, names, &r)
 	if err != nil {
-		r.Err, r.ErrAction = err, action
+		r.Err = err
 		return r
 	}
 	may := make([]*MayDelete, len(all))
@@ -101,7 +100,7 @@ func review(ctx context.Context, names principalLister, api simulator, account s
 				return nil
 			case err != nil:
 				r.Unasked++
-				r.Err, r.ErrAction = err, askSimulator
+				r.Err = err
 				return nil
 			case closed:
 				r.Organization++
@@ -177,12 +176,12 @@ func addNew[T comparable](all []T, more ...T) []T {
 
 // principalsOf lists users and roles, but the roles that AWS's own services
 // made: IAM's simulator does not take them, and nobody can use them.
-func principalsOf(ctx context.Context, api principalLister, r *Review) (out []string, action string, err error) {
+func principalsOf(ctx context.Context, api principalLister, r *Review) (out []string, err error) {
 	users := iam.NewListUsersPaginator(api, &iam.ListUsersInput{})
 	for users.HasMorePages() && len(out) <= maxPrincipals {
 		page, err := users.NextPage(ctx)
 		if err != nil {
-			return nil, "iam:ListUsers", err
+			return nil, err
 		}
 		for _, u := range page.Users {
 			out = append(out, aws.ToString(u.Arn))
@@ -192,7 +191,7 @@ func principalsOf(ctx context.Context, api principalLister, r *Review) (out []st
 	for roles.HasMorePages() && len(out) <= maxPrincipals {
 		page, err := roles.NextPage(ctx)
 		if err != nil {
-			return nil, "iam:ListRoles", err
+			return nil, err
 		}
 		for _, x := range page.Roles {
 			if strings.HasPrefix(aws.ToString(x.Path), "/aws-service-role/") {
@@ -205,7 +204,7 @@ func principalsOf(ctx context.Context, api principalLister, r *Review) (out []st
 	if len(out) > maxPrincipals {
 		out, r.Cut = out[:maxPrincipals], true
 	}
-	return out, "", nil
+	return out, nil
 }
 
 // Why the review is not whole; empty: it is.
@@ -215,7 +214,7 @@ func (r Review) Why() string {
 		why = append(why, fmt.Sprintf("there are more than %d users and roles: the others were not asked about", maxPrincipals))
 	}
 	if r.Err != nil {
-		text := unheard(r.Err, r.ErrAction).detail
+		text := unanswered(r.Err).detail
 		if r.Unasked > 0 {
 			text = plural(r.Unasked, "principal", "principals") + " could not be asked about: " + text
 		}
