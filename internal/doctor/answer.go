@@ -18,7 +18,7 @@ import (
 const maxWords = 300 // of what AWS says
 
 // words are what AWS, or the way to it, says: without the SDK's own frame.
-func words(err error) string {
+func errorText(err error) string {
 	var api smithy.APIError
 	var dial *net.OpError
 	var garbled *smithy.DeserializationError
@@ -68,11 +68,11 @@ func unanswered(err error) finding {
 	action := actionOf(err)
 	switch {
 	case action == "":
-		return finding{Unknown, "can't tell: " + words(err), ""}
+		return finding{Unknown, "can't tell: " + errorText(err), ""}
 	case denied(err):
 		return finding{Unknown, "can't tell, because " + action + " is not allowed", "allow " + action + " (deploy/iam-policy-doctor.json)"}
 	}
-	return finding{Unknown, "can't tell, because " + action + " was answered with " + words(err), ""}
+	return finding{Unknown, "can't tell, because " + action + " was answered with " + errorText(err), ""}
 }
 
 // actionOf is the IAM action of the call that failed, such as events:ListRules;
@@ -114,7 +114,7 @@ func fine(format string, args ...any) finding {
 
 // word is one word of a shell's command, whatever it holds: names come from AWS,
 // and people paste what stands here (I12).
-func word(s string) string {
+func shellWord(s string) string {
 	if plainWord.MatchString(s) {
 		return s
 	}

@@ -23,7 +23,7 @@ func checks() []check {
 		{Check{Trail, "a trail logs management write events"}, eachScope((*exam).trail)},
 		{Check{EventRule, "an enabled EventBridge rule leads to the queue"}, eachScope((*exam).eventRule)},
 		{Check{EventPattern, "the rule's pattern matches the records that matter"}, eachScope((*exam).eventPattern)},
-		{Check{Queue, "the queue answers"}, atQueue((*exam).queueThere)},
+		{Check{Queue, "the queue answers"}, atQueue((*exam).queueAnswers)},
 		{Check{QueuePolicy, "the queue lets the rule or topic send and nobody else, and no stranger take"}, ofQueue((*exam).queuePolicy)},
 		{Check{QueueKey, "EventBridge can use the queue's key"}, ofQueue((*exam).queueKey)},
 		{Check{QueueRetention, "the queue keeps messages long enough"}, ofQueue((*exam).queueRetention)},
@@ -61,14 +61,14 @@ func here(run func(*exam, context.Context) []finding) func(*exam) []job {
 func atQueue(run func(*exam, context.Context) []finding) func(*exam) []job {
 	return func(e *exam) []job {
 		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
-		return []job{{scope: at, skip: e.noOwn, run: func(ctx context.Context) []finding { return run(e, ctx) }}}
+		return []job{{scope: at, skip: e.ownFail, run: func(ctx context.Context) []finding { return run(e, ctx) }}}
 	}
 }
 
 func ofQueue(run func(e *exam, ctx context.Context, attributes map[string]string) []finding) func(*exam) []job {
 	return func(e *exam) []job {
 		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
-		return []job{{scope: at, skip: e.noQueue, run: func(ctx context.Context) []finding {
+		return []job{{scope: at, skip: e.queueFail, run: func(ctx context.Context) []finding {
 			a, _ := e.attrs() // where they can't be had, the check is skipped
 			return run(e, ctx, a)
 		}}}

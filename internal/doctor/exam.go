@@ -16,55 +16,55 @@ import (
 
 // exam is one run: what was asked once, for all checks.
 type exam struct {
-	d        *Doctor
-	memory   func() (memory, error)
-	queue    configs.QueueRef
-	queueAPI *sqs.Client
-	attrs    func() (map[string]string, error)
-	own      func() (identity, error) // whose our own credentials are: they ask the queue
-	subjects []*subject               // every scope
-	accounts []*account               // of which some may not be told
-	home     *subject                 // where the queue is, as our own credentials see it
+	d          *Doctor
+	stateFacts func() (stateFacts, error)
+	queue      configs.QueueRef
+	queueAPI   *sqs.Client
+	attrs      func() (map[string]string, error)
+	own        func() (identity, error) // whose our own credentials are: they ask the queue
+	subjects   []*subject               // every scope
+	accounts   []*account               // of which some may not be told
+	home       *subject                 // where the queue is, as our own credentials see it
 }
 
 // newExam finds out which accounts and Regions there are.
 func newExam(ctx context.Context, d *Doctor) *exam {
-	e := &exam{d: d, memory: once(ctx, d.readState)}
+	e := &exam{d: d, stateFacts: once(ctx, d.readState)}
 	e.queueAPI, e.queue, _ = queueclient.New(d.AWS, d.Config) // Load has seen that queue.url is one
 	e.queue.Region = cmp.Or(e.queue.Region, d.AWS.Region)
 	e.attrs = once(ctx, e.askQueue)
 	e.own = once(ctx, func(ctx context.Context) (identity, error) { return whoAmI(ctx, d.AWS, d.Now) })
-	for _, subjects := range d.meetAll(ctx) {
+	for _, subjects := range d.findSubjects(ctx) {
 		e.subjects = append(e.subjects, subjects...)
 		e.accounts = append(e.accounts, newAccount(ctx, subjects))
 	}
 	for _, s := range e.subjects {
 		s.trials = once(ctx, func(ctx context.Context) ([]trial, error) { return e.try(ctx, s) })
 	}
-	e.home = d.subject(ctx, scopes.Account{ID: e.queue.Account}, e.nearQueue(), e.queue.Region)
+	e.home = d.subject(ctx, scopes.Account{ID: e.queue.Account}, e.queueConfig(), e.queue.Region)
 	e.routes(ctx)
 	return e
 }
 
-// meetAll finds the subjects of each configured account, in order.
-func (d *Doctor) meetAll(ctx context.Context) [][]*subject {
+// findSubjects finds the subjects of each configured account, in order.
+func (d *Doctor) findSubjects(ctx context.Context) [][]*subject {
 	all := d.Accounts
 	if len(all) == 0 {
 		all = []scopes.Account{{}}
 	}
-	met := make([][]*subject, len(all))
+	found := make([][]*subject, len(all))
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	for n, a := range all {
-		g.Go(func() error { met[n] = d.meet(ctx, a); return nil })
+		g.Go(func() error { found[n] = d.subjectsOf(ctx, a); return nil })
 	}
 	_ = g.Wait() // none fails: what is not known is told by checks
-	return met
+	return found
 }
 
-// nearQueue is how the queue's account is reached: as one of those that are
+// queueConfig is how the queue's account is reached: as one of those that are
 // configured, or else as ourselves.
-func (e *exam) nearQueue() aws.Config {
+func (e *exam) queueConfig() aws.Config {
 	for _, s := range e.subjects {
 		if s.scope.Account == e.queue.Account {
 			return s.cfg
@@ -95,7 +95,7 @@ func (d *Doctor) subject(ctx context.Context, a scopes.Account, cfg aws.Config, 
 }
 
 // meet makes the subjects of one account: at least one, be nothing known of it.
-func (d *Doctor) meet(ctx context.Context, a scopes.Account) []*subject {
+func (d *Doctor) subjectsOf(ctx context.Context, a scopes.Account) []*subject {
 	cfg := a.Reach(d.AWS)
 	if a.ID == "" {
 		first := d.subject(ctx, a, cfg, cfg.Region)

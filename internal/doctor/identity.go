@@ -42,7 +42,7 @@ func whoAmI(ctx context.Context, cfg aws.Config, now func() time.Time) (who iden
 func (e *exam) credentials(ctx context.Context, s *subject) []finding {
 	out := s.credentials(ctx)
 	who, err := s.identity()
-	m, _ := e.memory() // where there is none, nothing is guarded
+	m, _ := e.stateFacts() // where there is none, nothing is guarded
 	if err != nil || len(e.d.Accounts) > 0 || len(m.guarded) == 0 || slices.ContainsFunc(m.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
 		return out
 	}
@@ -55,7 +55,7 @@ func (s *subject) credentials(ctx context.Context) []finding {
 	who, err := s.identity()
 	switch {
 	case err != nil:
-		return one(finding{Fail, words(err), s.mendCredentials(err)})
+		return one(finding{Fail, errorText(err), s.mendCredentials(err)})
 	case who.account != s.scope.Account:
 		return one(finding{Fail, fmt.Sprintf("%s is of account %s, not %s: nothing it shows is believed", who.arn, who.account, s.scope.Account),
 			"set accounts[].role_arn to a role of " + s.scope.Account + ", or give the service its credentials"})

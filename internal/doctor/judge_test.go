@@ -248,7 +248,7 @@ func TestWords(t *testing.T) {
 		"there are no credentials: none in the environment, no profile, no instance role": errors.New("get credentials: no EC2 IMDS role found"),
 		`a\x1b[2Jb`: errors.New("a\x1b[2Jb"),
 	} {
-		if got := words(err); got != want {
+		if got := errorText(err); got != want {
 			t.Errorf("%q instead of %q", got, want)
 		}
 	}

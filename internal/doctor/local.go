@@ -38,7 +38,7 @@ func (d *Doctor) configuration() (out []Result) {
 // alertSinks asks where an alert of a deletion would go, and whether the sinks
 // take what they are sent.
 func (e *exam) alertSinks(ctx context.Context) (out []finding) {
-	m, _ := e.memory() // where there is none, nothing was sent
+	m, _ := e.stateFacts() // where there is none, nothing was sent
 	for _, s := range e.d.Config.Alerts {
 		waiting, lost := m.counts.Pending[s.Name], m.counts.Parked[s.Name]
 		if m.counts.Refused[s.Name] == 0 { // what was not tried yet is only on its way
@@ -49,14 +49,14 @@ func (e *exam) alertSinks(ctx context.Context) (out []finding) {
 				"flowkeeper alerts list --failed; once it takes them, for what was given up: flowkeeper alerts retry ID"})
 		}
 	}
-	if f := e.heardBy(); f.status != OK || len(out) == 0 {
+	if f := e.deletionSinks(); f.status != OK || len(out) == 0 {
 		out = append(out, f)
 	}
 	return out
 }
 
-// heardBy are the sinks of an alert of a deletion.
-func (e *exam) heardBy() finding {
+// deletionSinks are the sinks of an alert of a deletion.
+func (e *exam) deletionSinks() finding {
 	watched := map[string]bool{}
 	for _, a := range e.accounts {
 		if a.id != "" { // only our own can be unknown
@@ -76,7 +76,7 @@ func judgeSinks(all []configs.Sink, heard []string, watched map[string]bool) fin
 		if !slices.Contains(heard, s.Name) {
 			continue
 		}
-		switch why := near(s, watched); {
+		switch why := insideWatched(s, watched); {
 		case why != "":
 			inside = append(inside, s.Name+" ("+why+")")
 		case s.Type == "sns" && len(watched) == 0:
@@ -99,7 +99,7 @@ func judgeSinks(all []configs.Sink, heard []string, watched map[string]bool) fin
 }
 
 // near is why a sink is no further away than what is watched.
-func near(s configs.Sink, watched map[string]bool) string {
+func insideWatched(s configs.Sink, watched map[string]bool) string {
 	if s.Type == "sns" {
 		if part := strings.Split(s.TopicARN, ":"); len(part) > 4 && watched[part[4]] {
 			return "a topic of the watched account " + part[4]
@@ -129,7 +129,7 @@ func (e *exam) daemon(ctx context.Context) []finding {
 	healthy, herr := e.get(ctx, "/healthz")
 	if herr != nil {
 		if held {
-			return one(finding{Fail, "a daemon holds the state file, but does not answer at http.listen: " + words(herr), "journalctl -u flowkeeper; systemctl restart flowkeeper"})
+			return one(finding{Fail, "a daemon holds the state file, but does not answer at http.listen: " + errorText(herr), "journalctl -u flowkeeper; systemctl restart flowkeeper"})
 		}
 		return one(e.noDaemon("nothing answers at " + listen + ", so that no daemon runs here"))
 	}
@@ -138,7 +138,7 @@ func (e *exam) daemon(ctx context.Context) []finding {
 	case healthy != "ok":
 		return one(finding{Fail, "not healthy: " + healthy, "journalctl -u flowkeeper"})
 	case rerr != nil:
-		return one(finding{Unknown, "can't tell: " + words(rerr), ""})
+		return one(finding{Unknown, "can't tell: " + errorText(rerr), ""})
 	}
 	return one(readiness(listen, ready))
 }
@@ -159,7 +159,7 @@ func readiness(listen, ready string) finding {
 
 // noDaemon: where one has worked on this machine, it should.
 func (e *exam) noDaemon(why string) finding {
-	m, err := e.memory()
+	m, err := e.stateFacts()
 	var last time.Time
 	for _, at := range m.counts.RefreshedAt {
 		if at.After(last) {
@@ -235,30 +235,30 @@ func lockHeld(path string) bool {
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
-		word := strings.Fields(lines.Text()) // 1: FLOCK ADVISORY WRITE pid major:minor:inode 0 EOF
-		if len(word) >= 6 && word[1] == "FLOCK" && strings.HasSuffix(word[5], ":"+strconv.FormatUint(st.Ino, 10)) {
+		fields := strings.Fields(lines.Text()) // 1: FLOCK ADVISORY WRITE pid major:minor:inode 0 EOF
+		if len(fields) >= 6 && fields[1] == "FLOCK" && strings.HasSuffix(fields[5], ":"+strconv.FormatUint(st.Ino, 10)) {
 			return true
 		}
 	}
 	return false
 }
 
-const noMemory = "there is no state file that could tell"
+const noStateFile = "there is no state file that could tell"
 
 // refresh judges the snapshot's age.
 func (e *exam) refresh(ctx context.Context, s *subject) []finding {
-	m, err := e.memory()
+	m, err := e.stateFacts()
 	if err != nil {
-		return one(finding{Skipped, noMemory, ""}) // what is wrong with it, its own check reports
+		return one(finding{Skipped, noStateFile, ""}) // what is wrong with it, its own check reports
 	}
 	return one(judgeRefresh(e.d.Config.Inventory.Schedule, m.counts.RefreshedAt[s.scope], e.d.Now()))
 }
 
 // restorable is what the last rehearsals said, and which incidents are not over.
 func (e *exam) restorable(ctx context.Context) (out []finding) {
-	m, err := e.memory()
+	m, err := e.stateFacts()
 	if err != nil {
-		return one(finding{Skipped, noMemory, ""})
+		return one(finding{Skipped, noStateFile, ""})
 	}
 	yes, no, unknown := m.counts.Restorable["yes"], m.counts.Restorable["no"], m.counts.Restorable["unknown"]
 	if no > 0 {
@@ -301,9 +301,9 @@ func judgeRefresh(schedule string, at, now time.Time) finding {
 
 // roundTrip is the proof of the whole way: the rehearsals' own records.
 func (e *exam) roundTrip(ctx context.Context, s *subject) []finding {
-	m, err := e.memory()
+	m, err := e.stateFacts()
 	if err != nil {
-		return one(finding{Skipped, noMemory, ""})
+		return one(finding{Skipped, noStateFile, ""})
 	}
 	if len(m.rows[s.scope]) == 0 {
 		return one(finding{Skipped, nothingHere, ""})

@@ -41,7 +41,7 @@ func (g gap) finding() finding {
 		names = addNew(names, r.name)
 	}
 	who := "the pattern of " + strings.Join(names, ", ") + " does not match "
-	fix := "aws events put-rule --name " + word(names[0]) + " " + g.rules[0].on.options() + " --event-pattern file://deploy/eventbridge-pattern.json"
+	fix := "aws events put-rule --name " + shellWord(names[0]) + " " + g.rules[0].on.options() + " --event-pattern file://deploy/eventbridge-pattern.json"
 	if len(g.missed) > 0 {
 		return finding{Fail, who + strings.Join(g.missed, ", "), fix}
 	}

@@ -104,7 +104,7 @@ func (a *account) passRoles(ctx context.Context) (out []finding) {
 	}
 	switch {
 	case len(roles) == 0 && err != nil:
-		return one(finding{Skipped, words(err), ""})
+		return one(finding{Skipped, errorText(err), ""})
 	case len(roles) == 0:
 		return one(fine("no protected flow log has a delivery role"))
 	}
@@ -154,7 +154,7 @@ func (a *account) logDelivery(ctx context.Context) (out []finding) {
 	for _, p := range order {
 		trials := needed[key{p.action, p.resource}]
 		if len(trials) == 0 && err != nil {
-			return one(finding{Skipped, words(err), ""})
+			return one(finding{Skipped, errorText(err), ""})
 		}
 		if f := a.mayCreate(ctx, p, trials); p.action == deliver.action || f.status != OK {
 			out = addNew(out, f)

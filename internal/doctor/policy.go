@@ -151,7 +151,7 @@ func (s statement) limits() (arns, accounts []string, ok bool) {
 // bans are the values of aws:SourceArn that a Deny is for or, with limit, that it is
 // not for; spared are the principals that it is not for. ok is false where it has any
 // other condition, or patterns.
-func (s statement) bans() (arns []string, limit bool, spared []string, ok bool) {
+func (s statement) bans() (arns []string, limit bool, exempt []string, ok bool) {
 	for operator, keys := range s.Condition {
 		limit = strings.Contains(operator, "Not")
 		for key, values := range keys {
@@ -161,18 +161,18 @@ func (s statement) bans() (arns []string, limit bool, spared []string, ok bool) 
 			case strings.EqualFold(key, sourceArn) && !anyWild(values):
 				arns = values
 			case strings.EqualFold(key, principalArn) && limit:
-				spared = values
+				exempt = values
 			default:
 				return nil, false, nil, false
 			}
 		}
 	}
-	return arns, limit, spared, len(s.Condition) == 0 || len(arns) > 0
+	return arns, limit, exempt, len(s.Condition) == 0 || len(arns) > 0
 }
 
-// sparesServices reports whether a Deny is for requests that no rule and no topic
+// exemptsServices reports whether a Deny is for requests that no rule and no topic
 // makes.
-func (s statement) sparesServices() bool {
+func (s statement) exemptsServices() bool {
 	return s.isBool("aws:securetransport", "false") || s.isBool("aws:principalisawsservice", "false")
 }
 

@@ -244,12 +244,12 @@ func TestWhatIsPastedCutsNobodyOff(t *testing.T) {
 func TestI12WhatIsPastedIsOneWord(t *testing.T) {
 	t.Parallel()
 	for _, plain := range []string{"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper", "https://sqs.eu-west-1.amazonaws.com/111122223333/q", "/var/lib/flowkeeper/state.db"} {
-		if word(plain) != plain {
-			t.Errorf("%s is %s", plain, word(plain))
+		if shellWord(plain) != plain {
+			t.Errorf("%s is %s", plain, shellWord(plain))
 		}
 	}
 	for _, foreign := range []string{"", "x; touch y", "$(touch y)", "`touch y`", "it's", "'; touch y; '", "a\nb", "~", "*", "é"} {
-		out, err := exec.Command("sh", "-c", "printf %s "+word(foreign)).Output()
+		out, err := exec.Command("sh", "-c", "printf %s "+shellWord(foreign)).Output()
 		if err != nil || string(out) != foreign {
 			t.Errorf("%q is %q, %v", foreign, out, err)
 		}

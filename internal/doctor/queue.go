@@ -31,15 +31,15 @@ func attributesOf(ctx context.Context, api *sqs.Client, url string) (map[string]
 	return out.Attributes, nil
 }
 
-func (e *exam) noOwn() string {
+func (e *exam) ownFail() string {
 	if _, err := e.own(); err != nil {
 		return "our own credentials do not work"
 	}
 	return ""
 }
 
-func (e *exam) noQueue() string {
-	if why := e.noOwn(); why != "" {
+func (e *exam) queueFail() string {
+	if why := e.ownFail(); why != "" {
 		return why
 	}
 	if _, err := e.attrs(); err != nil {
@@ -56,9 +56,9 @@ func (e *exam) queueARN() string {
 	return fmt.Sprintf("arn:%s:sqs:%s:%s:%s", inventory.Partition(e.queue.Region), e.queue.Region, e.queue.Account, e.queue.Name)
 }
 
-// queueThere asks for the attributes, which the daemon may do too. It receives
+// queueAnswers asks for the attributes, which the daemon may do too. It receives
 // nothing: that would hide messages from the daemon.
-func (e *exam) queueThere(ctx context.Context) []finding {
+func (e *exam) queueAnswers(ctx context.Context) []finding {
 	a, err := e.attrs()
 	host := queueclient.Host(e.queueAPI)
 	if err == nil {
@@ -69,15 +69,15 @@ func (e *exam) queueThere(ctx context.Context) []finding {
 			fmt.Sprintf("aws sqs get-queue-url --queue-name %s --queue-owner-aws-account-id %s --region %s; set queue.url to the answer, or make the queue anew: step 1 of docs/setup.md#by-hand", e.queue.Name, e.queue.Account, e.queue.Region)})
 	}
 	if c := code(err); c == "" || strings.Contains(c, "Token") || strings.HasPrefix(c, "InvalidAddress") {
-		return one(finding{Fail, fmt.Sprintf("asked at %s: %s", host, words(err)), "see that this machine reaches " + host + ", and that " + e.hostFrom() + " is right"})
+		return one(finding{Fail, fmt.Sprintf("asked at %s: %s", host, errorText(err)), "see that this machine reaches " + host + ", and that " + e.hostSetting() + " is right"})
 	}
 	f := unanswered(err)
 	f.detail += "; asked at " + host
 	return one(f)
 }
 
-// hostFrom is the setting that decides which host is asked.
-func (e *exam) hostFrom() string {
+// hostSetting is the setting that decides which host is asked.
+func (e *exam) hostSetting() string {
 	switch u, err := url.Parse(e.queue.URL); {
 	case e.d.Config.AWS.EndpointURL != "":
 		return "aws.endpoint_url"
@@ -102,7 +102,7 @@ func (e *exam) setAttributes(all map[string]string) string {
 	if err != nil {
 		panic("doctor: an attribute is plain text: " + err.Error())
 	}
-	return fmt.Sprintf("aws sqs set-queue-attributes --region %s --queue-url %s --attributes %s", e.queue.Region, e.queue.URL, word(string(b)))
+	return fmt.Sprintf("aws sqs set-queue-attributes --region %s --queue-url %s --attributes %s", e.queue.Region, e.queue.URL, shellWord(string(b)))
 }
 
 // queueKey: EventBridge can't send to a queue that AWS's own key encrypts, and
@@ -113,7 +113,7 @@ func (e *exam) queueKey(ctx context.Context, a map[string]string) []finding {
 	if f.status == Fail {
 		f.fix = e.setAttributes(map[string]string{"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
 	}
-	if m, err := e.memory(); f.status == Unknown && err == nil {
+	if m, err := e.stateFacts(); f.status == Unknown && err == nil {
 		for _, w := range m.ways {
 			if judgeWay(w, e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK {
 				return one(fine("events come through with the key %s", a["KmsMasterKeyId"]))
@@ -133,7 +133,7 @@ func judgeKey(key string, managed bool, region string) finding {
 		return finding{Fail, "alias/aws/sqs encrypts the queue: EventBridge and SNS may not use that key, so that no event arrives", ""}
 	}
 	return finding{Unknown, "can't tell whether EventBridge may use the key " + key + ": only its own policy says",
-		`let the key's policy allow {"Service":"events.amazonaws.com"} kms:GenerateDataKey and kms:Decrypt, and us kms:Decrypt: aws kms get-key-policy --region ` + region + ` --policy-name default --key-id "$(aws kms describe-key --region ` + region + ` --query KeyMetadata.KeyId --output text --key-id ` + word(key) + `)"`}
+		`let the key's policy allow {"Service":"events.amazonaws.com"} kms:GenerateDataKey and kms:Decrypt, and us kms:Decrypt: aws kms get-key-policy --region ` + region + ` --policy-name default --key-id "$(aws kms describe-key --region ` + region + ` --query KeyMetadata.KeyId --output text --key-id ` + shellWord(key) + `)"`}
 }
 
 // How long messages should be kept: a long weekend without the daemon.
@@ -187,7 +187,7 @@ func (e *exam) queueRedrive(ctx context.Context, a map[string]string) []finding 
 		f.fix = e.setAttribute("RedrivePolicy", fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"100"}`, target))
 		if r.Target == "" {
 			name := target[strings.LastIndex(target, ":")+1:]
-			f.fix = fmt.Sprintf("aws sqs create-queue --region %s --queue-name %s && ", e.queue.Region, word(name)) + f.fix
+			f.fix = fmt.Sprintf("aws sqs create-queue --region %s --queue-name %s && ", e.queue.Region, shellWord(name)) + f.fix
 		}
 	}
 	if r.Target == "" {
@@ -233,13 +233,13 @@ func (e *exam) deadLetters(ctx context.Context, arn string) (bad finding, note s
 	switch {
 	case err != nil && gone(err):
 		return finding{Fail, "the dead-letter queue " + arn + " is not there: what can't be handled is not moved",
-			"aws sqs create-queue --region " + e.queue.Region + " --queue-name " + word(name)}, ""
+			"aws sqs create-queue --region " + e.queue.Region + " --queue-name " + shellWord(name)}, ""
 	case err != nil:
 		return finding{}, " (whether that queue exists can't be told: allow sqs:GetQueueAttributes on it)"
 	}
 	if n, err := strconv.Atoi(a["ApproximateNumberOfMessages"]); err == nil && n > 0 {
 		return finding{Warn, fmt.Sprintf("what could not be handled is in the dead-letter queue: %s", plural(n, "message", "messages")),
-			"look: aws sqs receive-message --region " + e.queue.Region + " --queue-url " + word(url) + "; once the cause is mended, put it back: aws sqs start-message-move-task --region " + e.queue.Region + " --source-arn " + word(arn)}, ""
+			"look: aws sqs receive-message --region " + e.queue.Region + " --queue-url " + shellWord(url) + "; once the cause is mended, put it back: aws sqs start-message-move-task --region " + e.queue.Region + " --source-arn " + shellWord(arn)}, ""
 	}
 	return finding{}, ""
 }

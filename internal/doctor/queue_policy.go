@@ -28,7 +28,7 @@ type sources struct {
 
 func (e *exam) sources() sources {
 	arn := e.queueARN()
-	who, _ := e.own() // noQueue reports the error
+	who, _ := e.own() // queueFail reports the error
 	s := sources{all: true, ours: []string{e.queue.Account}, self: who.account}
 	for _, x := range append([]*subject{e.home}, e.subjects...) {
 		s.ours = append(s.ours, x.scope.Account)
@@ -89,7 +89,7 @@ func judgePolicy(text, queueARN string, known sources) finding {
 	if err != nil {
 		return finding{Unknown, "can't tell: the policy can't be read: " + err.Error(), ""}
 	}
-	f, taken := p.judgeSenders(queueARN, known), p.judgeTakers(queueARN, known.receivers(queueARN))
+	f, taken := p.judgeSenders(queueARN, known), p.judgeReceivers(queueARN, known.receivers(queueARN))
 	switch {
 	case rank(taken.status) > rank(f.status):
 		return taken
@@ -125,7 +125,7 @@ func (p policy) judgeSenders(queueARN string, known sources) finding {
 	case d.all != "":
 		return finding{Fail, "the policy lets nobody send: " + d.all + " denies it to everybody", ""}
 	case len(d.unread) > 0:
-		return readThem(d.unread, "does this Deny keep the rule from sending? Without it "+cmp.Or(who, "nobody")+" may")
+		return readStatements(d.unread, "does this Deny keep the rule from sending? Without it "+cmp.Or(who, "nobody")+" may")
 	case len(unread) == 0 && len(all) == 0:
 		return finding{Fail, "the policy lets nobody send" + d.because(), ""}
 	case len(unread) == 0 && missing == anyRule:
@@ -135,9 +135,9 @@ func (p policy) judgeSenders(queueARN string, known sources) finding {
 	case status == Fail:
 		return finding{Fail, "by the policy these may send: " + who, ""}
 	case len(unread) > 0 && missing != "":
-		return readThem(unread, "does it let the rule send, and nobody else?")
+		return readStatements(unread, "does it let the rule send, and nobody else?")
 	case len(unread) > 0 && d.only == nil:
-		return readThem(unread, "does it let anybody send beside the rule?")
+		return readStatements(unread, "does it let anybody send beside the rule?")
 	case status == Warn:
 		return finding{Warn, "by the policy these may send: " + who, ""}
 	case len(known.byRole) > 0:
@@ -162,8 +162,8 @@ func missingSender(all []sender, d denials, known sources) string {
 	return anyRule
 }
 
-// readThem names the statements that a person has to read.
-func readThem(statements []string, why string) finding {
+// readStatements names the statements that a person has to read.
+func readStatements(statements []string, why string) finding {
 	slices.Sort(statements)
 	return finding{Unknown, "can't tell: read " + alert.Clean(strings.Join(slices.Compact(statements), " and "), 200) + " of the queue's policy: " + why,
 		"compare it with deploy/queue-policy.json, of which every statement is judged"}
@@ -184,7 +184,7 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 			out = append(out, d.leave(x, ours)...)
 		}
 	}
-	for _, who := range d.spared {
+	for _, who := range d.exempt {
 		x := named(who, ours)
 		if x.status == Warn && !wild(who) && slices.Contains(ours, accountOf(who)) {
 			x.status, x.text = OK, who // as deploy/ has it with ReplayRoleArn
@@ -282,17 +282,17 @@ type denials struct {
 	names   []string // principals to whom it is denied
 	sources []string // each aws:SourceArn to which it is denied
 	only    []string // each aws:SourceArn that is left; nil: they are not limited
-	spared  []string // principals whom that limit is not for
+	exempt  []string // principals whom that limit is not for
 	unread  []string // statements of no shape that is judged
 	read    []string // those of a shape that is judged
 }
 
 func (p policy) denials(queueARN string) (d denials) {
 	for _, s := range p.statements {
-		if s.Effect != "Deny" || !s.about(sendMessage, queueARN) || s.sparesServices() {
+		if s.Effect != "Deny" || !s.about(sendMessage, queueARN) || s.exemptsServices() {
 			continue
 		}
-		sources, limit, spared, ok := s.bans()
+		sources, limit, exempt, ok := s.bans()
 		switch {
 		case !ok || !s.plain():
 			d.unread = append(d.unread, s.where)
@@ -301,9 +301,9 @@ func (p policy) denials(queueARN string) (d denials) {
 		case len(s.Condition) == 0:
 			d.all = s.where
 		case limit && d.only == nil:
-			d.only, d.spared = slices.Clone(sources), spared
+			d.only, d.exempt = slices.Clone(sources), exempt
 		case limit:
-			d.only, d.spared = both(d.only, sources), both(d.spared, spared)
+			d.only, d.exempt = both(d.only, sources), both(d.exempt, exempt)
 		default:
 			d.sources = append(d.sources, sources...)
 		}
@@ -345,9 +345,9 @@ func (d denials) leave(x sender, ours []string) (out []sender) {
 var losses = []string{"sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:PurgeQueue", "sqs:DeleteQueue",
 	"sqs:SetQueueAttributes", "sqs:AddPermission", "sqs:RemovePermission", "sqs:StartMessageMoveTask"}
 
-// judgeTakers: nobody from outside own may receive from the queue or change it.
+// judgeReceivers: nobody from outside own may receive from the queue or change it.
 // Whom IAM lets in these accounts is theirs to say.
-func (p policy) judgeTakers(queueARN string, own []string) finding {
+func (p policy) judgeReceivers(queueARN string, own []string) finding {
 	var told, unread []string
 	for _, s := range p.statements {
 		who, _, ok := s.strangers(own)
@@ -376,7 +376,7 @@ func (p policy) judgeTakers(queueARN string, own []string) finding {
 	case len(told) > 0:
 		return finding{Fail, "by the policy these may take deletions out of the queue, or change it: " + alert.Clean(strings.Join(told, "; "), 500), ""}
 	case len(unread) > 0:
-		return readThem(unread, "can strangers take deletions out of the queue, or change it?")
+		return readStatements(unread, "can strangers take deletions out of the queue, or change it?")
 	}
 	return finding{status: OK}
 }
@@ -424,13 +424,13 @@ func betterPolicy(text, queueARN string, known sources) (better string, ok bool)
 		return "", false
 	}
 	all, unread := p.senders(queueARN, known.ours, p.denials(queueARN))
-	from, spared := slices.Clone(known.rules), []string(nil)
+	from, exempt := slices.Clone(known.rules), []string(nil)
 	for _, s := range all {
 		switch {
 		case s.status == Fail && !known.all:
 			return "", false
 		case s.status == OK && s.source == "":
-			spared = append(spared, s.text)
+			exempt = append(exempt, s.text)
 		case s.status == OK:
 			from = append(from, s.source)
 		}
@@ -440,16 +440,16 @@ func betterPolicy(text, queueARN string, known sources) (better string, ok bool)
 	if len(from) == 0 || len(known.byRole) > 0 || len(unread) > 0 {
 		return "", false
 	}
-	kept := onlyFrom(queueARN, from, spared)
+	kept := onlyFrom(queueARN, from, exempt)
 	for _, s := range p.statements {
 		_, strangers, _ := s.strangers(known.receivers(queueARN))
-		robs := slices.ContainsFunc(losses, func(action string) bool { return s.about(action, queueARN) })
+		loses := slices.ContainsFunc(losses, func(action string) bool { return s.about(action, queueARN) })
 		switch {
-		case s.Effect == "Allow" && strangers && robs:
+		case s.Effect == "Allow" && strangers && loses:
 			if known.self != accountOf(queueARN) {
 				return "", false // we may be one of those that receive by it
 			}
-		case !s.about(sendMessage, queueARN), s.Effect == "Allow" && !s.onlySends(), s.Effect == "Deny" && (s.sparesServices() || !s.everybody()):
+		case !s.about(sendMessage, queueARN), s.Effect == "Allow" && !s.onlySends(), s.Effect == "Deny" && (s.exemptsServices() || !s.everybody()):
 			kept = append(kept, s.raw)
 		}
 	}
@@ -460,7 +460,7 @@ func betterPolicy(text, queueARN string, known sources) (better string, ok bool)
 
 // onlyFrom are the statements of deploy/queue-policy.json for some sources; spared
 // are principals that may send beside them.
-func onlyFrom(queueARN string, from, spared []string) (out []json.RawMessage) {
+func onlyFrom(queueARN string, from, exempt []string) (out []json.RawMessage) {
 	type object = map[string]any
 	var services []string
 	for _, arn := range from {
@@ -468,8 +468,8 @@ func onlyFrom(queueARN string, from, spared []string) (out []json.RawMessage) {
 	}
 	slices.Sort(services)
 	others := object{sourceArn: from}
-	if len(spared) > 0 {
-		others[principalArn] = spared
+	if len(exempt) > 0 {
+		others[principalArn] = exempt
 	}
 	for _, s := range []object{
 		{"Effect": "Allow", "Principal": object{"Service": slices.Compact(services)}, "Action": sendMessage, "Resource": queueARN,

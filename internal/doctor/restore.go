@@ -44,9 +44,9 @@ func (e *exam) describe(ctx context.Context, s *subject) []finding {
 	case err == nil:
 		return one(fine("%s", plural(len(all), "flow log", "flow logs")))
 	case denied(err):
-		return one(finding{Fail, words(err), "allow ec2:DescribeFlowLogs (deploy/iam-policy.json), and see that no service control policy denies it"})
+		return one(finding{Fail, errorText(err), "allow ec2:DescribeFlowLogs (deploy/iam-policy.json), and see that no service control policy denies it"})
 	}
-	return one(finding{Unknown, "can't tell: " + words(err), ""})
+	return one(finding{Unknown, "can't tell: " + errorText(err), ""})
 }
 
 // trial is the dry run of restores with the same needs.
@@ -79,14 +79,14 @@ func (e *exam) try(ctx context.Context, s *subject) ([]trial, error) {
 
 // rows are what the snapshot protects; without one, what AWS shows.
 func (e *exam) rows(s *subject) (map[remediate.Needs][]inventory.Row, error) {
-	if m, err := e.memory(); err == nil && len(m.rows[s.scope]) > 0 {
+	if m, err := e.stateFacts(); err == nil && len(m.rows[s.scope]) > 0 {
 		return m.rows[s.scope], nil
 	}
 	all, err := s.logs()
 	if err != nil {
 		return nil, err
 	}
-	m := memory{rows: map[inventory.Scope]map[remediate.Needs][]inventory.Row{}}
+	m := stateFacts{rows: map[inventory.Scope]map[remediate.Needs][]inventory.Row{}}
 	for _, f := range all {
 		m.add(inventory.Row{FlowLog: f, State: inventory.Live, Protected: true})
 	}
@@ -167,7 +167,7 @@ func (e *exam) create(ctx context.Context, s *subject) (out []finding) {
 	all, err := s.trials()
 	switch {
 	case err != nil:
-		return one(finding{Skipped, words(err), ""})
+		return one(finding{Skipped, errorText(err), ""})
 	case len(all) == 0:
 		return one(finding{Skipped, nothingHere, ""})
 	}
@@ -198,7 +198,7 @@ func hasCheck(action string) bool {
 
 func (t trial) fix() string {
 	if _, encoded, is := strings.Cut(t.raw, "Encoded authorization failure message: "); is && t.lacks == "" {
-		return "aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message " + word(strings.TrimSpace(encoded))
+		return "aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message " + shellWord(strings.TrimSpace(encoded))
 	}
 	if t.lacks != "" {
 		return "allow " + t.lacks + " (deploy/iam-policy.json), and see that no service control policy denies it"
@@ -210,7 +210,7 @@ func (e *exam) tag(ctx context.Context, s *subject) []finding {
 	all, err := s.trials()
 	switch {
 	case err != nil:
-		return one(finding{Skipped, words(err), ""})
+		return one(finding{Skipped, errorText(err), ""})
 	case len(all) == 0:
 		return one(finding{Skipped, nothingHere, ""})
 	}

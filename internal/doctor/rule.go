@@ -37,7 +37,7 @@ func (b bus) options() string {
 	if b.name == defaultBus {
 		return "--region " + b.region
 	}
-	return "--region " + b.region + " --event-bus-name " + word(b.name)
+	return "--region " + b.region + " --event-bus-name " + shellWord(b.name)
 }
 
 // rule of a bus that leads to what is wanted, by one of its targets.
@@ -46,12 +46,12 @@ type rule struct {
 	enabled            bool
 	on                 bus
 	target             types.Target
-	next               *hop // the bus beside the queue that it forwards to; nil: it leads to the queue, or to a topic
+	next               *nextBus // the bus beside the queue that it forwards to; nil: it leads to the queue, or to a topic
 }
 
-// hop is the second half of the way: the rules of a bus beside the queue. There
+// nextBus is the second half of the way: the rules of a bus beside the queue. There
 // is no third: EventBridge forwards an event once only.
-type hop struct {
+type nextBus struct {
 	rules []rule
 	err   error  // why they could not be asked for
 	fix   string // what makes one
@@ -66,14 +66,14 @@ const (
 
 // routes sets out how each scope's rules are asked for.
 func (e *exam) routes(ctx context.Context) {
-	beyond := e.beyond(ctx)
+	busRules := e.busRules(ctx)
 	for _, s := range append([]*subject{e.home}, e.subjects...) {
 		s.route = once(ctx, func(ctx context.Context) ([]rule, error) {
 			b, err := s.bus(defaultBus)
 			if err != nil {
 				return nil, err
 			}
-			return findRoute(ctx, b, e.straight(), e.buses(), beyond)
+			return findRoute(ctx, b, e.queueTargets(), e.buses(), busRules)
 		})
 	}
 }
@@ -86,10 +86,10 @@ func (s *subject) bus(name string) (bus, error) {
 }
 
 // beyond asks once for the rules of each bus beside the queue that lead to it.
-func (e *exam) beyond(ctx context.Context) func(name string) *hop {
+func (e *exam) busRules(ctx context.Context) func(name string) *nextBus {
 	var mu sync.Mutex // guards buses
 	buses := map[string]func() ([]rule, error){}
-	return func(name string) *hop {
+	return func(name string) *nextBus {
 		mu.Lock()
 		if buses[name] == nil {
 			buses[name] = once(ctx, func(ctx context.Context) ([]rule, error) {
@@ -97,19 +97,19 @@ func (e *exam) beyond(ctx context.Context) func(name string) *hop {
 				if err != nil {
 					return nil, err
 				}
-				return b.rulesToFirst(ctx, e.straight())
+				return b.rulesToFirst(ctx, e.queueTargets())
 			})
 		}
 		ask := buses[name]
 		mu.Unlock()
 		rules, err := ask()
-		return &hop{rules, err, e.makeRule(e.home.scope, name)}
+		return &nextBus{rules, err, e.makeRule(e.home.scope, name)}
 	}
 }
 
 // straight are the targets from which events come to the queue: itself, and
 // the topics that its policy lets send.
-func (e *exam) straight() []string {
+func (e *exam) queueTargets() []string {
 	arn := e.queueARN()
 	out := []string{arn}
 	a, err := e.attrs()
@@ -142,7 +142,7 @@ func (e *exam) buses() string {
 // findRoute looks for rules that lead to the queue itself, or to a topic, or to
 // the default bus beside the queue, or to another bus there. buses is the beginning
 // of these buses' ARNs; beyond asks for the rules of one, by its name.
-func findRoute(ctx context.Context, b bus, targets []string, buses string, beyond func(name string) *hop) ([]rule, error) {
+func findRoute(ctx context.Context, b bus, targets []string, buses string, busRules func(name string) *nextBus) ([]rule, error) {
 	out, err := b.rulesToFirst(ctx, targets)
 	if err != nil || len(out) > 0 {
 		return out, err
@@ -151,23 +151,23 @@ func findRoute(ctx context.Context, b bus, targets []string, buses string, beyon
 		return nil, err
 	}
 	for n := range out {
-		out[n].next = beyond(defaultBus)
+		out[n].next = busRules(defaultBus)
 	}
-	if lead(out) {
+	if leadOn(out) {
 		return out, nil
 	}
-	others, err := b.forwarders(ctx, func(arn string) *hop {
+	others, err := b.forwarders(ctx, func(arn string) *nextBus {
 		name, is := strings.CutPrefix(arn, buses)
 		if !is || name == defaultBus {
 			return nil
 		}
-		return beyond(name)
+		return busRules(name)
 	})
 	return append(out, others...), err
 }
 
 // lead reports whether one of the rules may lead on to the queue.
-func lead(rules []rule) bool {
+func leadOn(rules []rule) bool {
 	return slices.ContainsFunc(rules, func(r rule) bool { return r.next == nil || r.next.err != nil || len(r.next.rules) > 0 })
 }
 
@@ -215,7 +215,7 @@ func (b bus) rulesTo(ctx context.Context, target string) (out []rule, err error)
 // forwarders are the rules of the bus that lead to a bus beside the queue, which next
 // knows by its ARN: no question of EventBridge's own finds these. It looks no further
 // than one that leads on. It is an error if none does and not all rules were seen.
-func (b bus) forwarders(ctx context.Context, next func(arn string) *hop) (out []rule, err error) {
+func (b bus) forwarders(ctx context.Context, next func(arn string) *nextBus) (out []rule, err error) {
 	in := &eventbridge.ListRulesInput{EventBusName: &b.name, Limit: aws.Int32(maxRules)}
 	for range maxRulePages {
 		all, err := b.api.ListRules(ctx, in)
@@ -235,7 +235,7 @@ func (b bus) forwarders(ctx context.Context, next func(arn string) *hop) (out []
 				}
 			}
 		}
-		if in.NextToken = all.NextToken; in.NextToken == nil || lead(out) {
+		if in.NextToken = all.NextToken; in.NextToken == nil || leadOn(out) {
 			return out, nil
 		}
 	}
@@ -302,7 +302,7 @@ func (r rule) judgeTarget(proven bool) finding {
 	arn := aws.ToString(r.target.Arn)
 	switch {
 	case !r.enabled:
-		return finding{Fail, "the rule " + r.name + " is disabled", "aws events enable-rule --name " + word(r.name) + " " + r.on.options()}
+		return finding{Fail, "the rule " + r.name + " is disabled", "aws events enable-rule --name " + shellWord(r.name) + " " + r.on.options()}
 	case r.target.Input != nil:
 		return finding{Fail, "the rule " + r.name + " sends a constant text instead of the event", r.sendWhole()}
 	case !wholeRecord(aws.ToString(r.target.InputPath)):
@@ -311,7 +311,7 @@ func (r rule) judgeTarget(proven bool) finding {
 		return finding{Warn, "the rule " + r.name + " transforms what it sends: whether the record is still in it can't be told", "take InputTransformer out of its target"}
 	case isTopic(arn) && !proven:
 		return finding{Unknown, "can't tell: the rule " + r.name + " leads to " + arn + ", and whether the queue is subscribed there, to all of it, is not asked: a rehearsal that comes back proves it",
-			"see that the queue is subscribed, without a filter policy: aws sns list-subscriptions-by-topic --topic-arn " + word(arn) + " --region " + strings.Split(arn, ":")[3]}
+			"see that the queue is subscribed, without a filter policy: aws sns list-subscriptions-by-topic --topic-arn " + shellWord(arn) + " --region " + strings.Split(arn, ":")[3]}
 	}
 	return fine("%s to %s", r.name, arn)
 }
@@ -329,11 +329,11 @@ func (r rule) sendWhole() string {
 	if r.target.RoleArn != nil {
 		target += ",RoleArn=" + *r.target.RoleArn
 	}
-	return "aws events put-targets --rule " + word(r.name) + " " + r.on.options() + " --targets " + word(target)
+	return "aws events put-targets --rule " + shellWord(r.name) + " " + r.on.options() + " --targets " + shellWord(target)
 }
 
 func (e *exam) noRule(s *subject) finding {
-	for _, x := range e.straight()[1:] {
+	for _, x := range e.queueTargets()[1:] {
 		return finding{Unknown, "can't tell: no rule leads to the queue or to " + x + ", which may send to it: CloudTrail itself may publish there",
 			"see that the trail's SnsTopicARN is that topic: aws cloudtrail describe-trails --region " + s.scope.Region}
 	}
@@ -347,5 +347,5 @@ func (e *exam) makeRule(s inventory.Scope, name string) string {
 		target = "Id=bus,Arn=" + e.buses() + defaultBus + ",RoleArn=YOUR-ROLE-THAT-MAY-PUT-EVENTS"
 	}
 	return fmt.Sprintf("aws events put-rule --name flowkeeper %[1]s --event-pattern file://deploy/eventbridge-pattern.json && aws events put-targets --rule flowkeeper %[1]s --targets %[2]s",
-		bus{region: s.Region, name: name}.options(), word(target))
+		bus{region: s.Region, name: name}.options(), shellWord(target))
 }

@@ -96,12 +96,12 @@ func (fakeEvents) TestEventPattern(_ context.Context, in *eventbridge.TestEventP
 // route of the default bus to the queue, where these rules are beside it.
 func (f fakeEvents) route(t *testing.T, beside fakeEvents) ([]rule, error) {
 	t.Helper()
-	return findRoute(t.Context(), bus{f, "us-east-1", defaultBus}, []string{queueARN, topicARN}, busARN, func(name string) *hop {
+	return findRoute(t.Context(), bus{f, "us-east-1", defaultBus}, []string{queueARN, topicARN}, busARN, func(name string) *nextBus {
 		if name == "denied" {
-			return &hop{err: &smithy.OperationError{ServiceID: eventbridge.ServiceID, OperationName: "DescribeRule", Err: &smithy.GenericAPIError{Code: "AccessDeniedException"}}}
+			return &nextBus{err: &smithy.OperationError{ServiceID: eventbridge.ServiceID, OperationName: "DescribeRule", Err: &smithy.GenericAPIError{Code: "AccessDeniedException"}}}
 		}
 		rules, err := bus{beside, "eu-west-1", name}.rulesToFirst(t.Context(), []string{queueARN, topicARN})
-		return &hop{rules, err, "make one on " + name}
+		return &nextBus{rules, err, "make one on " + name}
 	})
 }
 
@@ -208,7 +208,7 @@ func TestPatternsOnBothHalves(t *testing.T) {
 	t.Parallel()
 	all := samples(inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, time.Unix(0, 0))
 	const every, ec2 = `"eventName"`, `"ec2.amazonaws.com"`
-	to := func(next *hop, patterns ...string) (out []rule) {
+	to := func(next *nextBus, patterns ...string) (out []rule) {
 		for n, p := range patterns {
 			out = append(out, rule{name: fmt.Sprintf("r%d", n), pattern: p, enabled: true, on: bus{region: "eu-west-1", name: "security"}, next: next})
 		}
@@ -226,14 +226,14 @@ func TestPatternsOnBothHalves(t *testing.T) {
 		"straight, missed":                {to(nil, "DeleteFlowLogs", ""), Fail, "the pattern of r0, r1 does not match a rehearsal, a creation"},
 		"straight, a constant":            {append(constant(to(nil, every)), to(nil, "DeleteVpc")...), Fail, "does not match a deletion"},
 		"constants only":                  {constant(to(nil, every)), OK, "matched 6"}, // event-rule tells
-		"both halves":                     {to(&hop{rules: to(nil, every)}, every), OK, "matched 6"},
-		"the second half misses":          {to(&hop{rules: to(nil, "DeleteFlowLogs")}, every), Fail, "the pattern of r0 does not match a rehearsal"},
-		"the first less, the second more": {to(&hop{rules: to(nil, "CreateFlowLogs")}, ec2), Fail, "does not match a deletion, a refused deletion"},
-		"each half another":               {append(to(&hop{rules: to(nil, "DeleteFlowLogs")}, "CreateFlowLogs"), to(&hop{rules: to(nil, "CreateFlowLogs")}, "DeleteFlowLogs")...), Fail, "does not match"},
-		"two ways":                        {append(to(&hop{rules: to(nil, every)}, "DeleteFlowLogs"), to(&hop{rules: to(nil, ec2)}, every)...), Warn, "a stopped trail"},
-		"two ways, both tried":            {append(to(&hop{rules: to(nil, "DeleteFlowLogs")}, every), to(&hop{rules: to(nil, every)}, every)...), OK, "matched 6"},
-		"nothing beyond":                  {to(&hop{}, every), Skipped, "no rule"},
-		"beyond can't be asked":           {to(&hop{err: errors.New("silence")}, every), Unknown, "silence"},
+		"both halves":                     {to(&nextBus{rules: to(nil, every)}, every), OK, "matched 6"},
+		"the second half misses":          {to(&nextBus{rules: to(nil, "DeleteFlowLogs")}, every), Fail, "the pattern of r0 does not match a rehearsal"},
+		"the first less, the second more": {to(&nextBus{rules: to(nil, "CreateFlowLogs")}, ec2), Fail, "does not match a deletion, a refused deletion"},
+		"each half another":               {append(to(&nextBus{rules: to(nil, "DeleteFlowLogs")}, "CreateFlowLogs"), to(&nextBus{rules: to(nil, "CreateFlowLogs")}, "DeleteFlowLogs")...), Fail, "does not match"},
+		"two ways":                        {append(to(&nextBus{rules: to(nil, every)}, "DeleteFlowLogs"), to(&nextBus{rules: to(nil, ec2)}, every)...), Warn, "a stopped trail"},
+		"two ways, both tried":            {append(to(&nextBus{rules: to(nil, "DeleteFlowLogs")}, every), to(&nextBus{rules: to(nil, every)}, every)...), OK, "matched 6"},
+		"nothing beyond":                  {to(&nextBus{}, every), Skipped, "no rule"},
+		"beyond can't be asked":           {to(&nextBus{err: errors.New("silence")}, every), Unknown, "silence"},
 		"denied":                          {to(nil, "denied"), Unknown, "events:TestEventPattern is not allowed"},
 		"none":                            {nil, Skipped, "no rule"},
 	} {

@@ -19,8 +19,8 @@ import (
 	"flowkeeper/remediate"
 )
 
-// memory is what the state file tells.
-type memory struct {
+// stateFacts is what the state file tells.
+type stateFacts struct {
 	counts    store.Counts
 	guarded   []string                // accounts
 	known     []inventory.Scope       // what was ever there, too
@@ -37,7 +37,7 @@ const (
 
 // readState reads the state file; where there is none, that is
 // store.ErrMissing. Nothing is created.
-func (d *Doctor) readState(ctx context.Context) (m memory, err error) {
+func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	if f, err := os.OpenFile(d.Config.State.Path, os.O_RDWR, 0); err == nil {
 		f.Close()
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -78,7 +78,7 @@ func (d *Doctor) readState(ctx context.Context) (m memory, err error) {
 	})
 }
 
-func (m *memory) add(r inventory.Row) {
+func (m *stateFacts) add(r inventory.Row) {
 	if !r.Rehearsable() {
 		return
 	}
@@ -103,14 +103,14 @@ func (e *exam) stateFile(ctx context.Context) []finding {
 	if err != nil {
 		return one(finding{Fail, err.Error(), "run this as the user that runs the daemon, or as root"})
 	}
-	m, err := e.memory()
+	m, err := e.stateFacts()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return one(finding{Unknown, "can't tell: " + err.Error(), "run this as the user that runs the daemon, or as root"})
 	case err != nil:
 		return one(finding{Fail, err.Error(), ""})
 	case info.Mode().Perm()&0o007 != 0:
-		return one(finding{Fail, fmt.Sprintf("%s is open to everybody on this machine (%s)", path, info.Mode().Perm()), "chmod 600 " + word(path)})
+		return one(finding{Fail, fmt.Sprintf("%s is open to everybody on this machine (%s)", path, info.Mode().Perm()), "chmod 600 " + shellWord(path)})
 	}
 	all := 0
 	for _, n := range m.protected {

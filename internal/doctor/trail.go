@@ -108,18 +108,18 @@ func (t trail) judge() finding {
 	case t.unknown != nil:
 		return *t.unknown
 	case !t.logging:
-		return finding{Fail, "the trail " + name + " does not log", "aws cloudtrail start-logging --name " + word(t.arn) + " --region " + t.home}
+		return finding{Fail, "the trail " + name + " does not log", "aws cloudtrail start-logging --name " + shellWord(t.arn) + " --region " + t.home}
 	}
 	switch t.logsWrites() {
 	case Unknown:
 		return finding{Unknown, "can't tell: read the advanced event selectors of the trail " + name + ": do they take DeleteFlowLogs and CreateFlowLogs?",
-			"aws cloudtrail get-event-selectors --trail-name " + word(t.arn) + " --region " + t.home}
+			"aws cloudtrail get-event-selectors --trail-name " + shellWord(t.arn) + " --region " + t.home}
 	case Fail:
 		return finding{Fail, "the trail " + name + " does not log management write events of EC2",
-			"aws cloudtrail put-event-selectors --trail-name " + word(t.arn) + " --region " + t.home + ` --event-selectors '[{"ReadWriteType":"All","IncludeManagementEvents":true}]' (this replaces its other selectors: put them into the list)`}
+			"aws cloudtrail put-event-selectors --trail-name " + shellWord(t.arn) + " --region " + t.home + ` --event-selectors '[{"ReadWriteType":"All","IncludeManagementEvents":true}]' (this replaces its other selectors: put them into the list)`}
 	}
 	if t.deliveryError != "" {
-		return finding{Warn, fmt.Sprintf("the trail %s logs, but its last delivery to S3 failed: %s", name, t.deliveryError), "see the bucket's policy and key: aws cloudtrail get-trail-status --name " + word(t.arn) + " --region " + t.home}
+		return finding{Warn, fmt.Sprintf("the trail %s logs, but its last delivery to S3 failed: %s", name, t.deliveryError), "see the bucket's policy and key: aws cloudtrail get-trail-status --name " + shellWord(t.arn) + " --region " + t.home}
 	}
 	return fine("%s logs", name)
 }

@@ -40,6 +40,6 @@ func old(schedule string, at, now time.Time) bool {
 
 // proven reports that records of a scope came through the whole way of late.
 func (e *exam) proven(s inventory.Scope) bool {
-	m, err := e.memory()
+	m, err := e.stateFacts()
 	return err == nil && judgeWay(m.ways[s], e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK
 }

@@ -59,7 +59,7 @@ const (
 // step hears of each that was asked.
 func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
 	var out []Review
-	for _, subjects := range d.meetAll(ctx) {
+	for _, subjects := range d.findSubjects(ctx) {
 		s := subjects[0]
 		if _, err := s.identity(); err != nil {
 			out = append(out, Review{Account: s.scope.Account, Err: err})
