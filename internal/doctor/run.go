@@ -1,11 +1,19 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/queueclient"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
 )
 
 const (
@@ -77,4 +85,133 @@ func once[T any](ctx context.Context, ask func(context.Context) (T, error)) func
 		defer cancel()
 		return ask(ctx)
 	})
+}
+
+// exam is one run: what was asked once, for all checks.
+type exam struct {
+	d          *Doctor
+	stateFacts func() (stateFacts, error)
+	queue      configs.QueueRef
+	queueAPI   *sqs.Client
+	attrs      func() (map[string]string, error)
+	own        func() (identity, error) // whose our own credentials are: they ask the queue
+	subjects   []*subject               // every scope
+	accounts   []*account               // of which some may not be told
+	home       *subject                 // where the queue is, as our own credentials see it
+}
+
+// newExam finds out which accounts and Regions there are.
+func newExam(ctx context.Context, d *Doctor) *exam {
+	e := &exam{d: d, stateFacts: once(ctx, d.readState)}
+	e.queueAPI, e.queue, _ = queueclient.New(d.AWS, d.Config) // Load has seen that queue.url is one
+	e.queue.Region = cmp.Or(e.queue.Region, d.AWS.Region)
+	e.attrs = once(ctx, e.askQueue)
+	e.own = once(ctx, func(ctx context.Context) (identity, error) { return whoAmI(ctx, d.AWS, d.Now) })
+	for _, subjects := range d.findSubjects(ctx) {
+		e.subjects = append(e.subjects, subjects...)
+		e.accounts = append(e.accounts, newAccount(ctx, subjects))
+	}
+	for _, s := range e.subjects {
+		s.trials = once(ctx, func(ctx context.Context) ([]trial, error) { return e.try(ctx, s) })
+	}
+	e.home = d.subject(ctx, scopes.Account{ID: e.queue.Account}, e.queueConfig(), e.queue.Region)
+	e.routes(ctx)
+	return e
+}
+
+// findSubjects finds the subjects of each configured account, in order.
+func (d *Doctor) findSubjects(ctx context.Context) [][]*subject {
+	all := d.Accounts
+	if len(all) == 0 {
+		all = []scopes.Account{{}}
+	}
+	found := make([][]*subject, len(all))
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for n, a := range all {
+		g.Go(func() error { found[n] = d.subjectsOf(ctx, a); return nil })
+	}
+	_ = g.Wait() // none fails: what is not known is told by checks
+	return found
+}
+
+// queueConfig is how the queue's account is reached: as one of those that are
+// configured, or else as ourselves.
+func (e *exam) queueConfig() aws.Config {
+	for _, s := range e.subjects {
+		if s.scope.Account == e.queue.Account {
+			return s.cfg
+		}
+	}
+	return e.d.AWS
+}
+
+// subject is one scope, and how it is reached.
+type subject struct {
+	scope    inventory.Scope
+	account  scopes.Account
+	cfg      aws.Config // in the scope's Region
+	identity func() (identity, error)
+	regions  error                  // why the Regions are not all known
+	route    func() ([]rule, error) // the rules of its default bus that lead to the queue
+	logs     func() ([]inventory.FlowLog, error)
+	trials   func() ([]trial, error) // the dry runs of its restores
+}
+
+func (d *Doctor) subject(ctx context.Context, a scopes.Account, cfg aws.Config, region string) *subject {
+	cfg = cfg.Copy()
+	cfg.Region = region
+	s := &subject{scope: inventory.Scope{Account: a.ID, Region: region}, account: a, cfg: cfg}
+	s.identity = once(ctx, func(ctx context.Context) (identity, error) { return whoAmI(ctx, cfg, d.Now) })
+	s.logs = once(ctx, s.describeFlowLogs)
+	return s
+}
+
+// meet makes the subjects of one account: at least one, be nothing known of it.
+func (d *Doctor) subjectsOf(ctx context.Context, a scopes.Account) []*subject {
+	cfg := a.Reach(d.AWS)
+	if a.ID == "" {
+		first := d.subject(ctx, a, cfg, cfg.Region)
+		who, err := first.identity()
+		if err != nil {
+			return []*subject{first}
+		}
+		a.ID = who.account
+	}
+	ask, cancel := context.WithTimeout(ctx, oneCall)
+	defer cancel()
+	names, err := scopes.Regions(ask, cfg, d.Config.Inventory.Regions)
+	if err != nil || len(names) == 0 {
+		s := d.subject(ctx, a, cfg, cfg.Region)
+		s.regions = err
+		return []*subject{s}
+	}
+	var out []*subject
+	for _, name := range names {
+		out = append(out, d.subject(ctx, a, cfg, name))
+	}
+	return out
+}
+
+// unusable says why nothing can be asked of a scope; empty: it can.
+func (s *subject) unusable() string {
+	who, err := s.identity()
+	if err != nil || who.account != s.scope.Account {
+		return "the credentials do not work there"
+	}
+	return ""
+}
+
+// jobs are all checks in all places, in their order.
+func (e *exam) jobs() (out []job) {
+	for _, c := range checks() {
+		if c.ID == Configuration { // Run has reported that
+			continue
+		}
+		for _, j := range c.jobs(e) {
+			j.check = c.Check
+			out = append(out, j)
+		}
+	}
+	return out
 }

@@ -6,13 +6,173 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/robfig/cron/v3"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 )
+
+// trailAPI is the part of CloudTrail that is asked.
+type trailAPI interface {
+	DescribeTrails(context.Context, *cloudtrail.DescribeTrailsInput, ...func(*cloudtrail.Options)) (*cloudtrail.DescribeTrailsOutput, error)
+	GetTrailStatus(context.Context, *cloudtrail.GetTrailStatusInput, ...func(*cloudtrail.Options)) (*cloudtrail.GetTrailStatusOutput, error)
+	GetEventSelectors(context.Context, *cloudtrail.GetEventSelectorsInput, ...func(*cloudtrail.Options)) (*cloudtrail.GetEventSelectorsOutput, error)
+}
+
+// trail is what is known of one.
+type trail struct {
+	arn, home     string
+	everywhere    bool // multi-Region
+	logging       bool
+	deliveryError string
+	basic         []types.EventSelector
+	advanced      []types.AdvancedEventSelector
+	unknown       *finding // what could not be asked of it
+}
+
+const maxTrails = 20 // asked for in a Region
+
+func (e *exam) trail(ctx context.Context, s *subject) []finding {
+	all, err := askTrails(ctx, cloudtrail.NewFromConfig(s.cfg), s.scope.Region)
+	if err != nil {
+		return one(unanswered(err))
+	}
+	return one(judgeTrails(s.scope.Region, all))
+}
+
+// askTrails asks about the trails that cover the Region.
+func askTrails(ctx context.Context, api trailAPI, region string) (all []trail, err error) {
+	ctx, cancel := context.WithTimeout(ctx, oneCheck)
+	defer cancel()
+	out, err := api.DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{IncludeShadowTrails: aws.Bool(true)})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range out.TrailList {
+		x := trail{arn: aws.ToString(t.TrailARN), home: aws.ToString(t.HomeRegion), everywhere: aws.ToBool(t.IsMultiRegionTrail)}
+		switch {
+		case !x.covers(region):
+			continue
+		case len(all) == maxTrails:
+			x.unknown = &finding{Unknown, fmt.Sprintf("can't tell: none of the %d trails that were asked about will do, and more cover this Region", maxTrails), ""}
+			return append(all, x), nil
+		}
+		x.ask(ctx, api)
+		all = append(all, x)
+	}
+	return all, nil
+}
+
+func (t trail) covers(region string) bool { return t.everywhere || t.home == region }
+
+func (t *trail) ask(ctx context.Context, api trailAPI) {
+	status, err := api.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: &t.arn})
+	if err != nil {
+		f := unanswered(err)
+		t.unknown = &f
+		return
+	}
+	t.logging, t.deliveryError = aws.ToBool(status.IsLogging), aws.ToString(status.LatestDeliveryError)
+	selectors, err := api.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: &t.arn})
+	if err != nil {
+		f := unanswered(err)
+		t.unknown = &f
+		return
+	}
+	t.basic, t.advanced = selectors.EventSelectors, selectors.AdvancedEventSelectors
+}
+
+// judgeTrails: EventBridge hears of calls only while a trail that covers the
+// Region logs them. One that will do is enough.
+func judgeTrails(region string, all []trail) (best finding) {
+	const silent = ": EventBridge hears of no deletion"
+	if len(all) == 0 {
+		return finding{Fail, "no trail covers this Region" + silent,
+			"aws cloudtrail create-trail --name flowkeeper --is-multi-region-trail --s3-bucket-name YOUR-BUCKET --region " + region +
+				" && aws cloudtrail start-logging --name flowkeeper --region " + region}
+	}
+	order := []Status{OK, Warn, Unknown, Fail} // a warning is of a trail that logs
+	for _, t := range all {
+		if f := t.judge(); best.status == "" || slices.Index(order, f.status) < slices.Index(order, best.status) {
+			best = f
+		}
+	}
+	if best.status == Fail {
+		best.detail += silent
+	}
+	return best
+}
+
+func (t trail) judge() finding {
+	name := t.arn[strings.LastIndex(t.arn, "/")+1:]
+	switch {
+	case t.unknown != nil:
+		return *t.unknown
+	case !t.logging:
+		return finding{Fail, "the trail " + name + " does not log", "aws cloudtrail start-logging --name " + shellWord(t.arn) + " --region " + t.home}
+	}
+	switch t.logsWrites() {
+	case Unknown:
+		return finding{Unknown, "can't tell: read the advanced event selectors of the trail " + name + ": do they take DeleteFlowLogs and CreateFlowLogs?",
+			"aws cloudtrail get-event-selectors --trail-name " + shellWord(t.arn) + " --region " + t.home}
+	case Fail:
+		return finding{Fail, "the trail " + name + " does not log management write events of EC2",
+			"aws cloudtrail put-event-selectors --trail-name " + shellWord(t.arn) + " --region " + t.home + ` --event-selectors '[{"ReadWriteType":"All","IncludeManagementEvents":true}]' (this replaces its other selectors: put them into the list)`}
+	}
+	if t.deliveryError != "" {
+		return finding{Warn, fmt.Sprintf("the trail %s logs, but its last delivery to S3 failed: %s", name, t.deliveryError), "see the bucket's policy and key: aws cloudtrail get-trail-status --name " + shellWord(t.arn) + " --region " + t.home}
+	}
+	return fine("%s logs", name)
+}
+
+// logsWrites judges whether the trail's selectors take write events of EC2. One
+// that does is enough, and a trail without any takes every management event.
+func (t trail) logsWrites() Status {
+	if len(t.basic)+len(t.advanced) == 0 || slices.ContainsFunc(t.basic, basicTakes) {
+		return OK
+	}
+	best := Fail
+	for _, s := range t.advanced {
+		if status := advancedTakes(s); rank(status) < rank(best) {
+			best = status
+		}
+	}
+	return best
+}
+
+func basicTakes(s types.EventSelector) bool {
+	return (s.IncludeManagementEvents == nil || *s.IncludeManagementEvents) && s.ReadWriteType != types.ReadWriteTypeReadOnly &&
+		!slices.Contains(s.ExcludeManagementEventSources, ec2Source)
+}
+
+const ec2Source = "ec2.amazonaws.com"
+
+// advancedTakes judges selectors as CloudTrail's console makes them for management
+// events: by category, by reads and writes, without some services. Of any other it
+// can't tell.
+func advancedTakes(s types.AdvancedEventSelector) Status {
+	status := OK
+	for _, f := range s.FieldSelectors {
+		name := aws.ToString(f.Field)
+		switch {
+		case name == "eventCategory" && !slices.Contains(f.Equals, "Management"),
+			name == "readOnly" && !slices.Contains(f.Equals, "false"),
+			name == "eventSource" && slices.Contains(f.NotEquals, ec2Source):
+			return Fail
+		case name == "eventCategory", name == "readOnly", name == "eventSource" && len(f.NotEquals) > 0 && len(f.Equals)+len(f.StartsWith)+len(f.EndsWith)+len(f.NotStartsWith)+len(f.NotEndsWith) == 0:
+		default:
+			status = Unknown
+		}
+	}
+	return status
+}
 
 // eventsAPI is the part of EventBridge that is asked. CloudTrail's events come
 // by the default bus.
@@ -45,7 +205,7 @@ type rule struct {
 	name, arn, pattern string
 	enabled            bool
 	on                 bus
-	target             types.Target
+	target             ebtypes.Target
 	next               *nextBus // the bus beside the queue that it forwards to; nil: it leads to the queue, or to a topic
 }
 
@@ -196,7 +356,7 @@ func (b bus) rulesTo(ctx context.Context, target string) (out []rule, err error)
 			if err != nil {
 				return nil, err
 			}
-			r := rule{name: name, arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != types.RuleStateDisabled, on: b}
+			r := rule{name: name, arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != ebtypes.RuleStateDisabled, on: b}
 			targets, err := b.targets(ctx, name)
 			if err != nil {
 				return nil, err
@@ -223,7 +383,7 @@ func (b bus) forwarders(ctx context.Context, next func(arn string) *nextBus) (ou
 			return nil, err
 		}
 		for _, x := range all.Rules {
-			r := rule{name: aws.ToString(x.Name), arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != types.RuleStateDisabled, on: b}
+			r := rule{name: aws.ToString(x.Name), arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != ebtypes.RuleStateDisabled, on: b}
 			targets, err := b.targets(ctx, r.name)
 			if err != nil {
 				return nil, err
@@ -242,7 +402,7 @@ func (b bus) forwarders(ctx context.Context, next func(arn string) *nextBus) (ou
 	return nil, fmt.Errorf("the event bus %s has more rules than the %d that were looked through, none of which leads to the queue; see the others: aws events list-rules %s", b.name, maxRules*maxRulePages, b.options())
 }
 
-func (b bus) targets(ctx context.Context, rule string) ([]types.Target, error) {
+func (b bus) targets(ctx context.Context, rule string) ([]ebtypes.Target, error) {
 	all, err := b.api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &rule, EventBusName: &b.name})
 	if err != nil {
 		return nil, err
@@ -348,4 +508,50 @@ func (e *exam) makeRule(s inventory.Scope, name string) string {
 	}
 	return fmt.Sprintf("aws events put-rule --name flowkeeper %[1]s --event-pattern file://deploy/eventbridge-pattern.json && aws events put-targets --rule flowkeeper %[1]s --targets %[2]s",
 		bus{region: s.Region, name: name}.options(), shellWord(target))
+}
+
+// roundTrip is the proof of the whole way: the rehearsals' own records.
+func (e *exam) roundTrip(ctx context.Context, s *subject) []finding {
+	m, err := e.stateFacts()
+	if err != nil {
+		return one(finding{Skipped, noStateFile, ""})
+	}
+	if len(m.rows[s.scope]) == 0 {
+		return one(finding{Skipped, nothingHere, ""})
+	}
+	return one(judgeWay(m.ways[s.scope], e.d.Config.Rehearsal.Schedule, e.d.Now()))
+}
+
+// patience: CloudTrail delivers within fifteen minutes, as a rule.
+const patience = 30 * time.Minute
+
+// judgeWay reads what rehearsals, made by a schedule, tell of the way of events.
+func judgeWay(w remediate.Way, schedule string, now time.Time) finding {
+	const look = "the checks above say where: trail, rule, queue"
+	late := w.Unanswered > 0 && now.Sub(w.UnansweredSince) > patience
+	switch {
+	case late && w.BackAt.IsZero():
+		return finding{Fail, fmt.Sprintf("no rehearsal ever came back, the first was %s ago: deletions go unheard", now.Sub(w.UnansweredSince).Round(time.Second)), look}
+	case late:
+		return finding{Fail, plural(w.Unanswered, "rehearsal", "rehearsals") + " did not come back, since " + w.UnansweredSince.UTC().Format(time.RFC3339) + ": deletions may go unheard", look}
+	case w.BackAt.IsZero() && w.Unanswered > 0:
+		return finding{Unknown, "can't tell yet: the first rehearsal is on its way since " + w.UnansweredSince.UTC().Format(time.RFC3339), ""}
+	case w.BackAt.IsZero():
+		return finding{Unknown, "can't tell: nothing was rehearsed yet (rehearsal.schedule; it needs a protected flow log)", ""}
+	case old(schedule, w.BackAt, now):
+		return finding{Unknown, "can't tell: no rehearsal was made since " + w.BackAt.UTC().Format(time.RFC3339) + ", when the last one came back", "see that the daemon runs, and that rehearsal.schedule is not empty"}
+	}
+	return fine("the last one %s ago", now.Sub(w.BackAt).Round(time.Second))
+}
+
+// old reports that more than a whole round went by.
+func old(schedule string, at, now time.Time) bool {
+	s, err := cron.ParseStandard(schedule)
+	return err != nil || now.After(s.Next(s.Next(at)).Add(patience))
+}
+
+// proven reports that records of a scope came through the whole way of late.
+func (e *exam) proven(s inventory.Scope) bool {
+	m, err := e.stateFacts()
+	return err == nil && judgeWay(m.ways[s], e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK
 }
