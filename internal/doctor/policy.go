@@ -105,9 +105,14 @@ const (
 	principalArn = "aws:PrincipalArn"
 )
 
-// plain reports that the statement says whom and what it is for, and not for whom
-// and what it isn't.
+// plain reports that the statement says whom and what it is for, not whom and what
+// it isn't for, and that it is for services, users, roles or accounts.
 func (s statement) plain() bool {
+	for kind := range s.Principal {
+		if kind != "AWS" && kind != "Service" {
+			return false
+		}
+	}
 	return s.Principal != nil && s.NotPrincipal == nil && s.NotAction == nil && s.NotResource == nil
 }
 
@@ -135,9 +140,9 @@ func (s statement) limits() (arns, accounts []string, ok bool) {
 	for operator, keys := range s.Condition {
 		for key, values := range keys {
 			switch key = strings.ToLower(key); {
-			case key == "aws:sourcearn" && compares(operator) && (operator != "StringEquals" || !anyWild(values)):
+			case key == "aws:sourcearn" && arns == nil && compares(operator) && (operator != "StringEquals" || !anyWild(values)):
 				arns = append(arns, values...)
-			case key == "aws:sourceaccount" && operator == "StringEquals" && !anyWild(values):
+			case key == "aws:sourceaccount" && accounts == nil && operator == "StringEquals" && !anyWild(values):
 				accounts = append(accounts, values...)
 			case key == "aws:securetransport" && operator == "Bool" && slices.Equal(values, texts{"true"}):
 			default:

@@ -115,6 +115,10 @@ func strangePolicies() (out []policyCase) {
 		{"a Deny that spares a stranger", with(rule, strings.Replace(denyOthers, `"aws:SourceArn":`, `"aws:PrincipalArn":"arn:aws:iam::999988887777:role/replay","aws:SourceArn":`, 1)), Warn, "999988887777"},
 		{"a pattern that StringNotEquals takes for a name", with(allow(anyone), deny("StringNotEquals", "*")), Unknown, "read statement 2 of"},
 
+		{"a Deny to a role with a condition", with(rule, `,{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::111122223333:role/intern"},"Action":"sqs:*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpc":"vpc-1"}}}`), OK, "only " + ruleARN},
+		{"a Deny to the service with a condition", with(rule, `,{"Effect":"Deny","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:*","Resource":"*","Condition":{"ArnEquals":{"aws:SourceArn":"`+ruleARN+`-2"}}}`), Unknown, "read statement 2 of"},
+		{"two conditions on the source", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceArn":"` + ruleARN + `-2"}}`), Unknown, "read statement 1 of"},
+		{"a federated principal", with(rule, `,{"Effect":"Allow","Principal":{"Federated":"accounts.google.com"},"Action":"sqs:SendMessage","Resource":"*"}`), Unknown, "read statement 2 of"},
 		{"another service's principal", allow(`"Principal":{"Service":"sns.amazonaws.com"}` + source("ArnEquals", `"`+ruleARN+`"`)), Fail, "lets nobody send"},
 		{"an account's principal", allow(`"Principal":{"AWS":"111122223333"}` + source("ArnEquals", `"`+ruleARN+`"`)), Unknown, "read statement 1 of"},
 		{"another account beside it", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceAccount":"999988887777"}}`), Fail, "lets nobody send"},

@@ -294,7 +294,9 @@ func (p policy) denials(queueARN string) (d denials) {
 		}
 		sources, limit, exempt, ok := s.bans()
 		switch {
-		case !ok || !s.plain():
+		case s.plain() && len(s.Principal["Service"]) == 0 && !s.everybody() && len(s.Condition) > 0:
+			continue // for users and roles, under a condition: no rule sends as one
+		case !ok, !s.plain(), !s.everybody() && len(s.Condition) > 0:
 			d.unread = append(d.unread, s.where)
 		case !s.everybody():
 			d.names = append(d.names, slices.Concat(s.Principal["AWS"], s.Principal["Service"])...)
