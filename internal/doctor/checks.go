@@ -6,7 +6,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// check is one check, and the jobs that it is: one in each of its places.
+// check is one check, and what makes its jobs: one for each place.
 type check struct {
 	Check
 	jobs func(*exam) []job
@@ -16,7 +16,7 @@ type check struct {
 func checks() []check {
 	return []check{
 		{Check{Configuration, "the configuration can be read"}, nil},
-		{Check{StateFile, "the state file can be used, by nobody else"}, here((*exam).stateFile)},
+		{Check{StateFile, "the state file can be used, and only by the daemon"}, here((*exam).stateFile)},
 		{Check{DiskSpace, "there is room for the state file"}, here((*exam).diskSpace)},
 		{Check{Credentials, "the credentials act in the scope's account"}, eachScopeAnyway((*exam).credentials)},
 		{Check{Clock, "the clock is right"}, here((*exam).clock)},
@@ -24,20 +24,20 @@ func checks() []check {
 		{Check{EventRule, "an enabled EventBridge rule leads to the queue"}, eachScope((*exam).eventRule)},
 		{Check{EventPattern, "the rule's pattern matches the records that matter"}, eachScope((*exam).eventPattern)},
 		{Check{Queue, "the queue answers"}, atQueue((*exam).queueAnswers)},
-		{Check{QueuePolicy, "the queue lets the rule or topic send and nobody else, and no stranger take"}, ofQueue((*exam).queuePolicy)},
+		{Check{QueuePolicy, "only the rule or topic may send to the queue, and no stranger may receive"}, ofQueue((*exam).queuePolicy)},
 		{Check{QueueKey, "EventBridge can use the queue's key"}, ofQueue((*exam).queueKey)},
 		{Check{QueueRetention, "the queue keeps messages long enough"}, ofQueue((*exam).queueRetention)},
 		{Check{QueueRedrive, "what can't be handled goes to a dead-letter queue"}, ofQueue((*exam).queueRedrive)},
-		{Check{QueueBacklog, "messages are taken from the queue"}, ofQueue((*exam).queueBacklog)},
+		{Check{QueueBacklog, "messages are received from the queue"}, ofQueue((*exam).queueBacklog)},
 		{Check{RoundTrip, "a rehearsal's own record came back through the queue"}, eachScope((*exam).roundTrip)},
 		{Check{Describe, "flow logs can be described"}, eachScope((*exam).describe)},
 		{Check{Create, "restores would be allowed"}, eachScope((*exam).create)},
 		{Check{Tag, "replacements may be tagged"}, eachScope((*exam).tag)},
-		{Check{PassRole, "the delivery roles may be passed on"}, eachAccount((*account).passRoles)},
+		{Check{PassRole, "the delivery roles may be passed"}, eachAccount((*account).passRoles)},
 		{Check{LogDelivery, "log delivery may be set up"}, eachAccount((*account).logDelivery)},
 		{Check{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"}, eachAccount((*account).neverDelete)},
-		{Check{AlertSinks, "somebody outside the watched accounts hears of a deletion"}, here((*exam).alertSinks)},
-		{Check{Daemon, "the daemon runs and is well"}, here((*exam).daemon)},
+		{Check{AlertSinks, "alerts of a deletion reach somebody outside the watched accounts"}, here((*exam).alertSinks)},
+		{Check{Daemon, "the daemon runs and is healthy"}, here((*exam).daemon)},
 		{Check{Refresh, "the snapshot is fresh"}, eachScope((*exam).refresh)},
 		{Check{Restorable, "what is protected could be restored, and nothing waits for a person"}, here((*exam).restorable)},
 	}
@@ -47,17 +47,18 @@ func checks() []check {
 type job struct {
 	check Check
 	scope inventory.Scope
-	skip  func() string // why the check makes no sense; nil: it always does
+	skip  func() string // why the check can't be made, empty: it can; nil: it always can
 	run   func(context.Context) []finding
 }
 
+// here is a check of this machine.
 func here(run func(*exam, context.Context) []finding) func(*exam) []job {
 	return func(e *exam) []job {
 		return []job{{run: func(ctx context.Context) []finding { return run(e, ctx) }}}
 	}
 }
 
-// atQueue is a check of the queue that needs no answer of it.
+// atQueue is a check of the queue that does not need its attributes.
 func atQueue(run func(*exam, context.Context) []finding) func(*exam) []job {
 	return func(e *exam) []job {
 		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
@@ -65,6 +66,7 @@ func atQueue(run func(*exam, context.Context) []finding) func(*exam) []job {
 	}
 }
 
+// ofQueue is a check of the queue's attributes.
 func ofQueue(run func(e *exam, ctx context.Context, attributes map[string]string) []finding) func(*exam) []job {
 	return func(e *exam) []job {
 		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
@@ -84,7 +86,7 @@ func eachScope(run func(*exam, context.Context, *subject) []finding) func(*exam)
 	}
 }
 
-// eachScopeAnyway is for what judges the credentials themselves.
+// eachScopeAnyway is a check of a scope's credentials, whatever they are.
 func eachScopeAnyway(run func(*exam, context.Context, *subject) []finding) func(*exam) []job {
 	return func(e *exam) []job {
 		all := eachScope(run)(e)

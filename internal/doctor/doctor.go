@@ -1,7 +1,3 @@
-// Package doctor finds out why Flowkeeper would not hear of a deletion, not
-// undo it, or tell nobody. It asks AWS and this machine, in the order in which
-// an event travels, and changes nothing: what it can't ask it says so, with
-// the permission that is missing.
 package doctor
 
 import (
@@ -12,7 +8,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/scopes"
-	"flowkeeper/inventory"
 )
 
 // Status of a check.
@@ -23,7 +18,7 @@ const (
 	Warn    Status = "warn"
 	Fail    Status = "fail"
 	Unknown Status = "unknown" // can't tell; no failure
-	Skipped Status = "skipped" // what it stands on failed
+	Skipped Status = "skipped" // not made: what it needs failed
 )
 
 // The checks, by the names that docs/troubleshoot.md has an anchor for each of.
@@ -78,33 +73,13 @@ type Result struct {
 	See     string `json:"see,omitempty"`
 }
 
-// Doctor is what there is to look at.
+// Doctor is what to check. Its methods may be called one after the other.
 type Doctor struct {
 	Config   configs.Config
-	File     string // of the configuration; empty: none
-	Warnings []configs.Warning
-	AWS      aws.Config
-	Accounts []scopes.Account
+	File     string            // of the configuration; empty: it came from the environment
+	Warnings []configs.Warning // of reading it
+	AWS      aws.Config        // the daemon's own credentials
+	Accounts []scopes.Account  // empty: the account of these credentials
 	Routes   alert.Routes
 	Now      func() time.Time
 }
-
-// finding is a result without its place.
-type finding struct {
-	status      Status
-	detail, fix string
-}
-
-const maxText = 1 << 16 // characters: a whole policy, or an encoded message of AWS
-
-func (f finding) at(c Check, s inventory.Scope) Result {
-	r := Result{Check: c.ID, Title: c.Title, Account: s.Account, Region: s.Region, Status: f.status,
-		Detail: alert.Clean(f.detail, maxText), Fix: alert.Clean(f.fix, maxText)} // names in them come from AWS (I12)
-	if f.status != OK && f.status != Skipped {
-		r.See = See(c.ID)
-	}
-	return r
-}
-
-// See is where people read more of a check.
-func See(check string) string { return "docs/troubleshoot.md#" + check }

@@ -170,7 +170,7 @@ func lockHeld(path string) bool {
 	return false
 }
 
-const noStateFile = "there is no state file that could tell"
+const noStateFile = "there is no state file to read it from"
 
 // refresh judges the snapshot's age.
 func (e *exam) refresh(ctx context.Context, s *subject) []finding {
@@ -193,10 +193,10 @@ func (e *exam) restorable(ctx context.Context) (out []finding) {
 	}
 	if r := m.counts.Released; r.FlowLogs > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("%s released until %s: a deletion would not be undone", plural(r.FlowLogs, "flow log is", "flow logs are"), r.Until.UTC().Format("2006-01-02 15:04 UTC")),
-			"flowkeeper inventory list names them; if nobody means it any more: flowkeeper inventory release ID... --undo"})
+			"flowkeeper inventory list names them; to end that: flowkeeper inventory release ID... --undo"})
 	}
 	if n := m.counts.Incidents["blocked"]; n > 0 {
-		out = append(out, finding{Fail, fmt.Sprintf("%s blocked: what was deleted is dark until a person helps", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state blocked"})
+		out = append(out, finding{Fail, fmt.Sprintf("%s blocked: what was deleted stays gone until a person helps", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state blocked"})
 	}
 	if n := m.counts.Incidents["open"]; n > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("%s open: what was deleted is not back yet", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state open"})
@@ -226,7 +226,7 @@ func judgeRefresh(schedule string, at, now time.Time) finding {
 	return fine("%s ago", now.Sub(at).Round(time.Second))
 }
 
-// stateFacts is what the state file tells.
+// stateFacts is what is read from the state file.
 type stateFacts struct {
 	counts    store.Counts
 	guarded   []string                // accounts
@@ -300,7 +300,7 @@ func (m *stateFacts) add(r inventory.Row) {
 	}
 }
 
-// stateFile sees that the daemon can work with it, and nobody else.
+// stateFile judges whether the daemon can use it, and nobody else can.
 func (e *exam) stateFile(ctx context.Context) []finding {
 	path := e.d.Config.State.Path
 	info, err := os.Stat(path)
@@ -323,12 +323,12 @@ func (e *exam) stateFile(ctx context.Context) []finding {
 	for _, n := range m.protected {
 		all += n
 	}
-	told := path + ": " + plural(all, "flow log", "flow logs") + " protected"
+	text := path + ": " + plural(all, "flow log", "flow logs") + " protected"
 	if left := unwatched(m.protected, e.subjects); len(left) > 0 {
-		return one(finding{Warn, told + ", but nobody guards " + alert.Clean(strings.Join(left, ", "), 500) + ": not configured any more",
+		return one(finding{Warn, text + ", but not watched any more, for it is not configured: " + alert.Clean(strings.Join(left, ", "), 500),
 			"put them back into accounts: or inventory.regions in the configuration; flowkeeper inventory list names them"})
 	}
-	return one(fine("%s in %s", told, plural(len(m.counts.RefreshedAt), "scope", "scopes")))
+	return one(fine("%s in %s", text, plural(len(m.counts.RefreshedAt), "scope", "scopes")))
 }
 
 // unwatched are how many flow logs are protected in scopes that are not configured,
@@ -488,7 +488,7 @@ func (e *exam) clock(ctx context.Context) []finding {
 			return one(judgeClock(who.seen.Sub(at)))
 		}
 	}
-	return one(finding{Unknown, "can't tell: no answer of AWS bears a time", ""})
+	return one(finding{Unknown, "can't tell: no answer of AWS has a Date", ""})
 }
 
 func judgeClock(ahead time.Duration) finding {

@@ -122,7 +122,7 @@ func stopsAt(ctx context.Context, api eventsAPI, rules []rule, x sample) ([]rule
 // sample is an event as EventBridge gets it from CloudTrail.
 type sample struct {
 	name string
-	must bool // without it Flowkeeper does not hear of deletions or rehearsals
+	must bool // without it Flowkeeper does not receive deletions or rehearsals
 	body string
 }
 

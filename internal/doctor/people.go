@@ -48,17 +48,17 @@ func (e *exam) deletionSinks() finding {
 			watched[a.id] = true
 		}
 	}
-	heard := e.d.Routes.For(alert.Alert{Kind: alert.Deletion, Level: alert.High})
-	return judgeSinks(e.d.Config.Alerts, heard, watched)
+	sinks := e.d.Routes.For(alert.Alert{Kind: alert.Deletion, Level: alert.High})
+	return judgeSinks(e.d.Config.Alerts, sinks, watched)
 }
 
 // judgeSinks: whoever holds a watched account must not be able to silence what
 // tells of it.
-func judgeSinks(all []configs.Sink, heard []string, watched map[string]bool) finding {
+func judgeSinks(all []configs.Sink, sinks []string, watched map[string]bool) finding {
 	const add = "add a webhook, slack or pagerduty, or an sns topic of another account, under alerts: in the configuration; `flowkeeper alerts test` tries it"
 	var outside, inside, unclear []string
 	for _, s := range all {
-		if !slices.Contains(heard, s.Name) {
+		if !slices.Contains(sinks, s.Name) {
 			continue
 		}
 		switch why := insideWatched(s, watched); {
@@ -116,9 +116,9 @@ type MayDelete struct {
 	WithMFA    bool        `json:"with_mfa"`
 	WithoutMFA bool        `json:"without_mfa"`
 	Maybe      bool        `json:"maybe,omitempty"`      // it may for sure in none of these ways: it hangs on Unknown
-	AccessKey  *bool       `json:"access_key,omitempty"` // a user's own key, of whose requests nothing tells of MFA
+	AccessKey  *bool       `json:"access_key,omitempty"` // with a user's own access key, whose requests do not report MFA
 	Statements []Statement `json:"statements,omitempty"`
-	Unknown    []string    `json:"unknown_conditions,omitempty"` // keys that its policies ask for, and nobody said
+	Unknown    []string    `json:"unknown_conditions,omitempty"` // condition keys of its policies whose values are not known
 }
 
 // Review is what one account came to.
@@ -142,7 +142,7 @@ const (
 )
 
 // WhoMayDelete asks IAM's simulator for every user and role of each account.
-// step hears of each that was asked.
+// step is called after each, by one goroutine at a time.
 func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
 	var out []Review
 	for _, subjects := range d.findSubjects(ctx) {

@@ -50,12 +50,12 @@ func (a *account) flowLogs() (out []target) {
 	return out
 }
 
-// neverDelete asks IAM's simulator. A dry run of DeleteFlowLogs would tell as
+// neverDelete asks IAM's simulator. A dry run of DeleteFlowLogs would show it as
 // well, but everybody who watches, we ourselves first, would take it for an
 // attempt: so it is left to people, and nothing here can delete.
 func (a *account) neverDelete(ctx context.Context) []finding {
 	if who, err := a.subjects[0].identity(); err == nil && strings.HasSuffix(who.arn, ":root") {
-		return one(finding{Fail, "the root user may delete flow logs, unless a service control policy denies it: whoever takes these credentials blinds you with them", leaveRoot})
+		return one(finding{Fail, "the root user may delete flow logs, unless a service control policy denies it: whoever takes these credentials can delete them all", leaveRoot})
 	}
 	who, err := a.self()
 	if err != nil || who == "" {
@@ -75,9 +75,9 @@ func (a *account) neverDelete(ctx context.Context) []finding {
 func judgeDelete(who string, d decision) finding {
 	switch {
 	case d.allowed > 0:
-		return finding{Fail, who + " may delete flow logs" + by(d.statements) + ": whoever takes these credentials blinds you with them", denyTo(who)}
+		return finding{Fail, who + " may delete flow logs" + by(d.statements) + ": whoever takes these credentials can delete them all", denyTo(who)}
 	case d.closed():
-		return fine("denied to %s by a service control policy, as far as the simulator was told what that asks for", who)
+		return fine("denied to %s by a service control policy, as far as the simulator knows the values of its conditions", who)
 	case d.explicit > 0 && d.implicit == 0:
 		return fine("denied to %s explicitly", who)
 	case d.doubt() != "":
@@ -89,7 +89,7 @@ func judgeDelete(who string, d decision) finding {
 const deleteFlowLogs = "ec2:DeleteFlowLogs"
 
 func (a *account) dryRun() string {
-	return "try it as the daemon (its alerts and your SIEM will tell it as an attempt): aws ec2 delete-flow-logs --dry-run --flow-log-ids fl-00000000000000000 --region " +
+	return "try it as the daemon (its alerts and your SIEM will report an attempt): aws ec2 delete-flow-logs --dry-run --flow-log-ids fl-00000000000000000 --region " +
 		a.subjects[0].scope.Region + " should answer UnauthorizedOperation"
 }
 

@@ -154,7 +154,7 @@ func (s statement) limits() (arns, accounts []string, ok bool) {
 }
 
 // bans are the values of aws:SourceArn that a Deny is for or, with limit, that it is
-// not for; spared are the principals that it is not for. ok is false where it has any
+// not for; exempt are the principals that it is not for. ok is false where it has any
 // other condition, or patterns.
 func (s statement) bans() (arns []string, limit bool, exempt []string, ok bool) {
 	for operator, keys := range s.Condition {

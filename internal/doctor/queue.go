@@ -224,8 +224,8 @@ func judgeRedrive(text string) (r redrive, f finding) {
 	return r, f
 }
 
-// deadLetters looks at the dead-letter queue, which is beside the queue: what
-// is bad about it, or what can't be told.
+// deadLetters looks at the dead-letter queue, which is in the queue's account and
+// Region: what is bad about it, or a note of what is not known.
 func (e *exam) deadLetters(ctx context.Context, arn string) (bad finding, note string) {
 	name := arn[strings.LastIndex(arn, ":")+1:]
 	url := e.queue.URL[:strings.LastIndex(e.queue.URL, "/")+1] + name
@@ -235,7 +235,7 @@ func (e *exam) deadLetters(ctx context.Context, arn string) (bad finding, note s
 		return finding{Fail, "the dead-letter queue " + arn + " is not there: what can't be handled is not moved",
 			"aws sqs create-queue --region " + e.queue.Region + " --queue-name " + shellWord(name)}, ""
 	case err != nil:
-		return finding{}, " (whether that queue exists can't be told: allow sqs:GetQueueAttributes on it)"
+		return finding{}, " (whether that queue exists is not known: allow sqs:GetQueueAttributes on it)"
 	}
 	if n, err := strconv.Atoi(a["ApproximateNumberOfMessages"]); err == nil && n > 0 {
 		return finding{Warn, fmt.Sprintf("what could not be handled is in the dead-letter queue: %s", plural(n, "message", "messages")),
@@ -267,7 +267,7 @@ func judgeBacklog(waiting, flying int, oldest time.Duration, known bool) finding
 	if known {
 		text += fmt.Sprintf("; the oldest that the daemon here last saw was %s old", oldest.Round(time.Second))
 	} else {
-		text += "; the oldest one's age is told to CloudWatch only (ApproximateAgeOfOldestMessage), or by the daemon where it runs"
+		text += "; only CloudWatch has the age of the oldest (ApproximateAgeOfOldestMessage), or the daemon, where it runs"
 	}
 	if waiting >= manyWaiting || known && oldest > lateAfter {
 		return finding{Warn, text + ": the daemon does not run, or does not keep up", look}

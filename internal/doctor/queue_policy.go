@@ -166,7 +166,7 @@ func missingSender(all []sender, d denials, known sources) string {
 func readStatements(statements []string, why string) finding {
 	slices.Sort(statements)
 	return finding{Unknown, "can't tell: read " + alert.Clean(strings.Join(slices.Compact(statements), " and "), 200) + " of the queue's policy: " + why,
-		"compare it with deploy/queue-policy.json, of which every statement is judged"}
+		"compare it with deploy/queue-policy.json, all statements of which are judged"}
 }
 
 // senders are whom the policy lets send to the queue; unread are its statements
@@ -210,7 +210,7 @@ func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
 		case len(arns)+len(accounts) > 0:
 			return nil, false // users and roles send with no such key
 		case who == "*":
-			out = append(out, sender{Fail, everybody, who, "*"})
+			out = append(out, sender{Fail, theWorld, who, "*"})
 		default:
 			out = append(out, named(who, []string{own}))
 		}
@@ -237,7 +237,7 @@ func service(who string, arns, accounts, ours []string) (out []sender) {
 	return out
 }
 
-const everybody = "everybody in the world (its principal is *, and no condition holds anybody back)"
+const theWorld = "everybody in the world (its principal is *, and no condition holds anybody back)"
 
 // bySource judges what each aws:SourceArn lets send.
 func bySource(who string, arns, ours []string) (out []sender) {
@@ -350,7 +350,7 @@ var losses = []string{"sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:
 // judgeReceivers: nobody from outside own may receive from the queue or change it.
 // Whom IAM lets in these accounts is theirs to say.
 func (p policy) judgeReceivers(queueARN string, own []string) finding {
-	var told, unread []string
+	var found, unread []string
 	for _, s := range p.statements {
 		who, _, ok := s.strangers(own)
 		if s.Effect != "Allow" || ok && len(who) == 0 {
@@ -371,12 +371,12 @@ func (p policy) judgeReceivers(queueARN string, own []string) finding {
 			}
 		}
 		if len(may) > 0 {
-			told = append(told, strings.Join(who, ", ")+" ("+strings.Join(may, ", ")+")")
+			found = append(found, strings.Join(who, ", ")+" ("+strings.Join(may, ", ")+")")
 		}
 	}
 	switch {
-	case len(told) > 0:
-		return finding{Fail, "by the policy these may take deletions out of the queue, or change it: " + alert.Clean(strings.Join(told, "; "), 500), ""}
+	case len(found) > 0:
+		return finding{Fail, "by the policy these may take deletions out of the queue, or change it: " + alert.Clean(strings.Join(found, "; "), 500), ""}
 	case len(unread) > 0:
 		return readStatements(unread, "can strangers take deletions out of the queue, or change it?")
 	}
@@ -395,7 +395,7 @@ func (s statement) strangers(own []string) (out []string, only, ok bool) {
 	for _, who := range s.Principal["AWS"] {
 		switch x := named(who, own); {
 		case who == "*":
-			out = append(out, everybody)
+			out = append(out, theWorld)
 		case x.status == Fail:
 			out = append(out, strings.TrimSuffix(x.text, besideRule))
 		default:

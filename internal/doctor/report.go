@@ -13,7 +13,28 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"flowkeeper/alert"
+	"flowkeeper/inventory"
 )
+
+// finding is a result without its place.
+type finding struct {
+	status      Status
+	detail, fix string
+}
+
+const maxText = 1 << 16 // characters: a whole policy, or an encoded message of AWS
+
+func (f finding) at(c Check, s inventory.Scope) Result {
+	r := Result{Check: c.ID, Title: c.Title, Account: s.Account, Region: s.Region, Status: f.status,
+		Detail: alert.Clean(f.detail, maxText), Fix: alert.Clean(f.fix, maxText)} // names in them come from AWS (I12)
+	if f.status != OK && f.status != Skipped {
+		r.See = See(c.ID)
+	}
+	return r
+}
+
+// See is where people read more of a check.
+func See(check string) string { return "docs/troubleshoot.md#" + check }
 
 const maxWords = 300 // of what AWS says
 

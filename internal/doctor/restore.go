@@ -147,7 +147,7 @@ func (t *trial) decode(ctx context.Context, api *sts.Client) {
 	defer cancel()
 	out, err := api.DecodeAuthorizationMessage(ctx, &sts.DecodeAuthorizationMessageInput{EncodedMessage: aws.String(strings.TrimSpace(encoded))})
 	if err != nil {
-		return // what was refused is told all the same
+		return // that it was refused is reported in any case
 	}
 	t.lacks = decodedAction(aws.ToString(out.DecodedMessage))
 }

@@ -37,10 +37,11 @@ func (j job) results(ctx context.Context) []Result {
 	return out
 }
 
-// Run makes every check. It tells the results of each, in order, as soon as
-// they and all before them are there; an error of tell ends it.
-func (d *Doctor) Run(ctx context.Context, tell func([]Result) error) error {
-	if err := tell(d.configuration()); err != nil {
+// Run makes every check. It reports the results of each, in order, as soon as they
+// and all before them are there; it calls report from its own goroutine. It ends with
+// ctx's error or report's, and waits for what it started.
+func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
+	if err := report(d.configuration()); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -69,7 +70,7 @@ func (d *Doctor) Run(ctx context.Context, tell func([]Result) error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := tell(group); err != nil {
+		if err := report(group); err != nil {
 			return err
 		}
 		group = nil
@@ -87,7 +88,7 @@ func once[T any](ctx context.Context, ask func(context.Context) (T, error)) func
 	})
 }
 
-// exam is one run: what was asked once, for all checks.
+// exam is one run of all checks, with the answers that several of them need.
 type exam struct {
 	d          *Doctor
 	stateFacts func() (stateFacts, error)
@@ -96,7 +97,7 @@ type exam struct {
 	attrs      func() (map[string]string, error)
 	own        func() (identity, error) // whose our own credentials are: they ask the queue
 	subjects   []*subject               // every scope
-	accounts   []*account               // of which some may not be told
+	accounts   []*account               // some of whose IDs may be unknown
 	home       *subject                 // where the queue is, as our own credentials see it
 }
 
@@ -131,7 +132,7 @@ func (d *Doctor) findSubjects(ctx context.Context) [][]*subject {
 	for n, a := range all {
 		g.Go(func() error { found[n] = d.subjectsOf(ctx, a); return nil })
 	}
-	_ = g.Wait() // none fails: what is not known is told by checks
+	_ = g.Wait() // none fails: what is not known the checks report
 	return found
 }
 
@@ -146,7 +147,7 @@ func (e *exam) queueConfig() aws.Config {
 	return e.d.AWS
 }
 
-// subject is one scope, and how it is reached.
+// subject is one scope (an account and Region), and how it is reached.
 type subject struct {
 	scope    inventory.Scope
 	account  scopes.Account
@@ -167,7 +168,7 @@ func (d *Doctor) subject(ctx context.Context, a scopes.Account, cfg aws.Config, 
 	return s
 }
 
-// meet makes the subjects of one account: at least one, be nothing known of it.
+// subjectsOf one account: at least one, even if nothing is known of the account.
 func (d *Doctor) subjectsOf(ctx context.Context, a scopes.Account) []*subject {
 	cfg := a.Reach(d.AWS)
 	if a.ID == "" {

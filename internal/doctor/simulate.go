@@ -22,7 +22,7 @@ type simulator interface {
 type question struct {
 	principal, action string
 	resources         []string
-	region            string            // where it would be asked; empty: not told
+	region            string            // where it would be asked; empty: not known
 	context           map[string]string // more condition keys, of type string but for the MFA's and the tags'
 }
 
@@ -71,7 +71,7 @@ func matters(key, action string) bool {
 	key = strings.ToLower(key)
 	service, name, _ := strings.Cut(key, ":")
 	switch {
-	case name == "multifactorauthpresent", name == "username": // where it is known, it was told
+	case name == "multifactorauthpresent", name == "username": // where it is known, it was given
 		return false
 	case name == "tagkeys", strings.HasPrefix(name, "requesttag/"), name == "createaction": // of requests that make or tag
 		return false
@@ -87,7 +87,7 @@ type decision struct {
 	implicit     int // allowed by nothing
 	organization int // denied by a service control policy
 	statements   []Statement
-	missing      []string // condition keys that matter, and of which nothing was told
+	missing      []string // condition keys that matter, and whose values are not known
 }
 
 // closed reports that nothing but a service control policy decided.
@@ -165,9 +165,9 @@ func (d *decision) add(action string, what types.PolicyEvaluationDecisionType, m
 func (d decision) doubt() string {
 	switch {
 	case d.closed():
-		return "a service control policy denies it, maybe on a condition of which the simulator was told nothing"
+		return "a service control policy denies it, maybe on a condition whose value is not known here"
 	case len(d.missing) > 0:
-		return "policies ask for conditions of which the simulator was told nothing: " + strings.Join(slices.Sorted(slices.Values(d.missing)), ", ")
+		return "policies have conditions whose values are not known here: " + strings.Join(slices.Sorted(slices.Values(d.missing)), ", ")
 	}
 	return ""
 }
@@ -177,7 +177,7 @@ type target struct{ region, arn string }
 
 // mayDelete asks whether a principal may delete a flow log somewhere. It asks
 // Region by Region only if the answer depends on it: what service control
-// policies ask for is never told to be missing.
+// policies ask for is never reported as missing.
 func mayDelete(ctx context.Context, api simulator, principal string, more map[string]string, targets []target) (decision, error) {
 	q := question{principal: principal, action: deleteFlowLogs, context: more}
 	for _, t := range targets {

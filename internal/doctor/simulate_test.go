@@ -225,7 +225,7 @@ func TestDeliveryInDoubt(t *testing.T) {
 		"not allowed":                   {always(answer(implicit, "ec2:CreateAction", "aws:TagKeys", mfaKey)), Fail, "arn:aws:iam::1:role/r "},
 		"in the Region":                 {where("aws:RequestedRegion", "eu-west-1"), OK, ""},
 		"in another Region":             {where("aws:RequestedRegion", "us-east-1"), Fail, "arn:aws:iam::1:role/r "},
-		"from an address":               {where("aws:SourceIp", "192.0.2.1"), Unknown, "the dry runs, which did not refuse it: policies ask for conditions of which the simulator was told nothing: aws:SourceIp"},
+		"from an address":               {where("aws:SourceIp", "192.0.2.1"), Unknown, "the dry runs, which did not refuse it: policies have conditions whose values are not known here: aws:SourceIp"},
 		"SCP that denies other Regions": {onlyIn("eu-west-1", always(answer(allowed))), OK, ""},
 		"SCP":                           {always(organization()), Unknown, "a service control policy denies it"},
 	} {

@@ -26,7 +26,7 @@ type trailAPI interface {
 	GetEventSelectors(context.Context, *cloudtrail.GetEventSelectorsInput, ...func(*cloudtrail.Options)) (*cloudtrail.GetEventSelectorsOutput, error)
 }
 
-// trail is what is known of one.
+// trail is what CloudTrail says of one trail.
 type trail struct {
 	arn, home     string
 	everywhere    bool // multi-Region
@@ -89,10 +89,10 @@ func (t *trail) ask(ctx context.Context, api trailAPI) {
 	t.basic, t.advanced = selectors.EventSelectors, selectors.AdvancedEventSelectors
 }
 
-// judgeTrails: EventBridge hears of calls only while a trail that covers the
+// judgeTrails: EventBridge receives calls only while a trail that covers the
 // Region logs them. One that will do is enough.
 func judgeTrails(region string, all []trail) (best finding) {
-	const silent = ": EventBridge hears of no deletion"
+	const silent = ": EventBridge receives no deletions"
 	if len(all) == 0 {
 		return finding{Fail, "no trail covers this Region" + silent,
 			"aws cloudtrail create-trail --name flowkeeper --is-multi-region-trail --s3-bucket-name YOUR-BUCKET --region " + region +
@@ -245,7 +245,7 @@ func (s *subject) bus(name string) (bus, error) {
 	return bus{eventbridge.NewFromConfig(s.cfg), s.scope.Region, name}, nil
 }
 
-// beyond asks once for the rules of each bus beside the queue that lead to it.
+// busRules asks once for the rules of each bus beside the queue that lead to it.
 func (e *exam) busRules(ctx context.Context) func(name string) *nextBus {
 	var mu sync.Mutex // guards buses
 	buses := map[string]func() ([]rule, error){}
@@ -267,7 +267,7 @@ func (e *exam) busRules(ctx context.Context) func(name string) *nextBus {
 	}
 }
 
-// straight are the targets from which events come to the queue: itself, and
+// queueTargets are the targets from which events come to the queue: itself, and
 // the topics that its policy lets send.
 func (e *exam) queueTargets() []string {
 	arn := e.queueARN()
@@ -301,7 +301,7 @@ func (e *exam) buses() string {
 
 // findRoute looks for rules that lead to the queue itself, or to a topic, or to
 // the default bus beside the queue, or to another bus there. buses is the beginning
-// of these buses' ARNs; beyond asks for the rules of one, by its name.
+// of these buses' ARNs; busRules asks for the rules of one, by its name.
 func findRoute(ctx context.Context, b bus, targets []string, buses string, busRules func(name string) *nextBus) ([]rule, error) {
 	out, err := b.rulesToFirst(ctx, targets)
 	if err != nil || len(out) > 0 {
@@ -326,7 +326,7 @@ func findRoute(ctx context.Context, b bus, targets []string, buses string, busRu
 	return append(out, others...), err
 }
 
-// lead reports whether one of the rules may lead on to the queue.
+// leadOn reports whether one of the rules may lead on to the queue.
 func leadOn(rules []rule) bool {
 	return slices.ContainsFunc(rules, func(r rule) bool { return r.next == nil || r.next.err != nil || len(r.next.rules) > 0 })
 }
@@ -410,7 +410,7 @@ func (b bus) targets(ctx context.Context, rule string) ([]ebtypes.Target, error)
 	return all.Targets, nil
 }
 
-// eventRule sees that the scope's events find their way to the queue.
+// eventRule judges whether the scope's events reach the queue.
 func (e *exam) eventRule(ctx context.Context, s *subject) []finding {
 	rules, err := s.route()
 	switch {
@@ -468,7 +468,7 @@ func (r rule) judgeTarget(proven bool) finding {
 	case !wholeRecord(aws.ToString(r.target.InputPath)):
 		return finding{Fail, "the rule " + r.name + " sends only " + aws.ToString(r.target.InputPath) + " of the event, not the whole record", r.sendWhole()}
 	case r.target.InputTransformer != nil:
-		return finding{Warn, "the rule " + r.name + " transforms what it sends: whether the record is still in it can't be told", "take InputTransformer out of its target"}
+		return finding{Warn, "the rule " + r.name + " transforms what it sends: whether the record is still in it is not known", "take InputTransformer out of its target"}
 	case isTopic(arn) && !proven:
 		return finding{Unknown, "can't tell: the rule " + r.name + " leads to " + arn + ", and whether the queue is subscribed there, to all of it, is not asked: a rehearsal that comes back proves it",
 			"see that the queue is subscribed, without a filter policy: aws sns list-subscriptions-by-topic --topic-arn " + shellWord(arn) + " --region " + strings.Split(arn, ":")[3]}
@@ -525,15 +525,15 @@ func (e *exam) roundTrip(ctx context.Context, s *subject) []finding {
 // patience: CloudTrail delivers within fifteen minutes, as a rule.
 const patience = 30 * time.Minute
 
-// judgeWay reads what rehearsals, made by a schedule, tell of the way of events.
+// judgeWay judges by the last rehearsals, made by a schedule, whether records arrive.
 func judgeWay(w remediate.Way, schedule string, now time.Time) finding {
-	const look = "the checks above say where: trail, rule, queue"
+	const look = "see the checks above: trail, rule, queue"
 	late := w.Unanswered > 0 && now.Sub(w.UnansweredSince) > patience
 	switch {
 	case late && w.BackAt.IsZero():
-		return finding{Fail, fmt.Sprintf("no rehearsal ever came back, the first was %s ago: deletions go unheard", now.Sub(w.UnansweredSince).Round(time.Second)), look}
+		return finding{Fail, fmt.Sprintf("no rehearsal ever came back, the first was %s ago: deletions do not arrive", now.Sub(w.UnansweredSince).Round(time.Second)), look}
 	case late:
-		return finding{Fail, plural(w.Unanswered, "rehearsal", "rehearsals") + " did not come back, since " + w.UnansweredSince.UTC().Format(time.RFC3339) + ": deletions may go unheard", look}
+		return finding{Fail, plural(w.Unanswered, "rehearsal", "rehearsals") + " did not come back, since " + w.UnansweredSince.UTC().Format(time.RFC3339) + ": deletions may not arrive", look}
 	case w.BackAt.IsZero() && w.Unanswered > 0:
 		return finding{Unknown, "can't tell yet: the first rehearsal is on its way since " + w.UnansweredSince.UTC().Format(time.RFC3339), ""}
 	case w.BackAt.IsZero():
@@ -550,7 +550,7 @@ func old(schedule string, at, now time.Time) bool {
 	return err != nil || now.After(s.Next(s.Next(at)).Add(patience))
 }
 
-// proven reports that records of a scope came through the whole way of late.
+// proven reports whether the scope's last rehearsal came back through the queue.
 func (e *exam) proven(s inventory.Scope) bool {
 	m, err := e.stateFacts()
 	return err == nil && judgeWay(m.ways[s], e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK

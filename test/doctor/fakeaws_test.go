@@ -193,7 +193,7 @@ func TestStateFile(t *testing.T) {
 	f.look(t, at).expect(t, doctor.StateFile, doctor.OK, "2 flow logs protected in 1 scope")
 	west := inventory.Scope{Account: acct, Region: "us-west-2"}
 	remembersOf(t, path, west, func(remediate.Tx) error { return nil })
-	f.look(t, at).expect(t, doctor.StateFile, doctor.Warn, "4 flow logs protected, but nobody guards 2 of 111122223333 us-west-2", "not configured any more", "inventory.regions")
+	f.look(t, at).expect(t, doctor.StateFile, doctor.Warn, "4 flow logs protected, but not watched any more, for it is not configured: 2 of 111122223333 us-west-2", "inventory.regions")
 	f.look(t, at, func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-west-2"} }).expect(t, doctor.StateFile, doctor.OK, "4 flow logs protected in 2 scopes")
 	must(t, os.Chmod(path, 0o644))
 	f.look(t, at).expect(t, doctor.StateFile, doctor.Fail, "open to everybody", "chmod 600 "+path)
@@ -566,7 +566,7 @@ func TestRestorable(t *testing.T) {
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000e5", State: remediate.Verified, DetectedAt: time.Now()}))
 	})
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 flow log could not be restored")
-	r.expect(t, doctor.Restorable, doctor.Fail, "1 incident is blocked", "dark until a person helps", "incidents list --state blocked")
+	r.expect(t, doctor.Restorable, doctor.Fail, "1 incident is blocked", "stays gone until a person helps", "incidents list --state blocked")
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is open", "incidents list --state open")
 	look(func(tx remediate.Tx) error {
 		row, _, err := tx.FlowLog(scope, "fl-000000a1")
