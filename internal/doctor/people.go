@@ -83,11 +83,12 @@ func judgeSinks(all []configs.Sink, sinks []string, watched map[string]bool) fin
 	return finding{Fail, "no sink is configured: alerts go to this machine's log only", add}
 }
 
-// near is why a sink is no further away than what is watched.
+// insideWatched is why whoever holds a watched account, or this machine, can silence
+// a sink; empty: he can't.
 func insideWatched(s configs.Sink, watched map[string]bool) string {
 	if s.Type == "sns" {
-		if part := strings.Split(s.TopicARN, ":"); len(part) > 4 && watched[part[4]] {
-			return "a topic of the watched account " + part[4]
+		if account := partsOf(s.TopicARN).AccountID; watched[account] {
+			return "a topic of the watched account " + account
 		}
 		return ""
 	}

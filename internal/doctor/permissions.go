@@ -115,7 +115,7 @@ func (s Statement) String() string {
 
 // denyTo is the command that denies it to a user or role.
 func denyTo(arn string) string {
-	kind, _, _ := strings.Cut(arn[strings.LastIndex(arn, ":")+1:], "/")
+	kind, _, _ := strings.Cut(partsOf(arn).Resource, "/")
 	return fmt.Sprintf(`aws iam put-%[1]s-policy --%[1]s-name %[2]s --policy-name never-delete-flow-logs --policy-document '{"Version":"2012-10-17","Statement":[{"Sid":"NeverDelete","Effect":"Deny","Action":"ec2:DeleteFlowLogs","Resource":"*"}]}'`,
 		kind, arn[strings.LastIndex(arn, "/")+1:])
 }

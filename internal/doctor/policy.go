@@ -209,13 +209,3 @@ func glob(pattern, text string) bool {
 func wild(s string) bool { return strings.ContainsAny(s, "*?") }
 
 func anyWild(all []string) bool { return slices.ContainsFunc(all, wild) }
-
-// field of an ARN: 2 is the service, 3 the Region, 4 the account.
-func field(arn string, n int) string {
-	if part := strings.SplitN(arn, ":", 6); len(part) == 6 {
-		return part[n]
-	}
-	return ""
-}
-
-func accountOf(arn string) string { return field(arn, 4) }

@@ -186,7 +186,7 @@ func (e *exam) queueRedrive(ctx context.Context, a map[string]string) []finding 
 	if f.status == Warn || f.status == Fail {
 		f.fix = e.setAttribute("RedrivePolicy", fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"100"}`, target))
 		if r.Target == "" {
-			name := target[strings.LastIndex(target, ":")+1:]
+			name := partsOf(target).Resource
 			f.fix = fmt.Sprintf("aws sqs create-queue --region %s --queue-name %s && ", e.queue.Region, shellWord(name)) + f.fix
 		}
 	}
@@ -219,7 +219,7 @@ func judgeRedrive(text string) (r redrive, f finding) {
 	case most < receivesLeast:
 		f.status = Fail
 	case most >= receivesGood:
-		f = fine("to %s after %d receives", r.Target[strings.LastIndex(r.Target, ":")+1:], most)
+		f = fine("to %s after %d receives", partsOf(r.Target).Resource, most)
 	}
 	return r, f
 }
@@ -227,7 +227,7 @@ func judgeRedrive(text string) (r redrive, f finding) {
 // deadLetters looks at the dead-letter queue, which is in the queue's account and
 // Region: what is bad about it, or a note of what is not known.
 func (e *exam) deadLetters(ctx context.Context, arn string) (bad finding, note string) {
-	name := arn[strings.LastIndex(arn, ":")+1:]
+	name := partsOf(arn).Resource
 	url := e.queue.URL[:strings.LastIndex(e.queue.URL, "/")+1] + name
 	a, err := attributesOf(ctx, e.queueAPI, url)
 	switch {

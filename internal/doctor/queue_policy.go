@@ -63,7 +63,7 @@ func (s *sources) add(r rule, queueARN string) {
 
 // receivers are the accounts whose principals may receive: the queue's, and ours.
 func (s sources) receivers(queueARN string) []string {
-	return []string{accountOf(queueARN), s.self}
+	return []string{partsOf(queueARN).AccountID, s.self}
 }
 
 func (e *exam) queuePolicy(ctx context.Context, a map[string]string) []finding {
@@ -176,7 +176,7 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 		if s.Effect != "Allow" || !s.about(sendMessage, queueARN) {
 			continue
 		}
-		allowed, ok := s.senders(accountOf(queueARN), ours)
+		allowed, ok := s.senders(partsOf(queueARN).AccountID, ours)
 		if !ok {
 			unread = append(unread, s.where)
 		}
@@ -186,7 +186,7 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 	}
 	for _, who := range d.exempt {
 		x := named(who, ours)
-		if x.status == Warn && !wild(who) && slices.Contains(ours, accountOf(who)) {
+		if x.status == Warn && !wild(who) && slices.Contains(ours, partsOf(who).AccountID) {
 			x.status, x.text = OK, who // as deploy/ has it with ReplayRoleArn
 		}
 		out = append(out, x)
@@ -225,8 +225,8 @@ func service(who string, arns, accounts, ours []string) (out []sender) {
 	switch {
 	case len(arns) > 0:
 		return bySource(who, slices.DeleteFunc(slices.Clone(arns), func(arn string) bool {
-			of, account := field(arn, 2), accountOf(arn)
-			return of != "" && !wild(of) && of != name || account != "" && len(accounts) > 0 && !slices.Contains(accounts, account)
+			of := partsOf(arn)
+			return of.Service != "" && !wild(of.Service) && of.Service != name || of.AccountID != "" && len(accounts) > 0 && !slices.Contains(accounts, of.AccountID)
 		}), ours)
 	case len(accounts) == 0:
 		return []sender{{Fail, who + " for any rule or topic of any account (there is no aws:SourceArn in its condition)", who, "arn:*:" + name + ":*"}}
@@ -243,14 +243,14 @@ const theWorld = "everybody in the world (its principal is *, and no condition h
 func bySource(who string, arns, ours []string) (out []sender) {
 	for _, arn := range arns {
 		x := sender{OK, arn, who, arn}
-		thing, account := arn[strings.LastIndex(arn, ":")+1:], accountOf(arn)
+		of := partsOf(arn)
 		switch {
-		case strings.Count(arn, ":") < 5, wild(field(arn, 2) + account), account == "" && wild(thing):
+		case of.Resource == "", wild(of.Service + of.AccountID), of.AccountID == "" && wild(of.Resource):
 			x.status, x.text = Fail, "whatever matches "+arn+" (by "+who+"), of any account"
 		case wild(arn):
 			x.status, x.text = Warn, "whatever matches "+arn+", more than one rule or topic"
-		case account != "" && !slices.Contains(ours, account):
-			x.status, x.text = Warn, arn+", of account "+account+", whose flow logs are not kept here"
+		case of.AccountID != "" && !slices.Contains(ours, of.AccountID):
+			x.status, x.text = Warn, arn+", of account "+of.AccountID+", whose flow logs are not kept here"
 		}
 		out = append(out, x)
 	}
@@ -261,7 +261,7 @@ const besideRule = ", beside the rule"
 
 // named judges a user, role or account by its name alone.
 func named(who string, ours []string) sender {
-	account, whole := accountOf(who), strings.HasSuffix(who, ":root")
+	account, whole := partsOf(who).AccountID, strings.HasSuffix(who, ":root")
 	if !strings.Contains(who, ":") {
 		account, whole = who, true
 	}
@@ -448,7 +448,7 @@ func betterPolicy(text, queueARN string, known sources) (better string, ok bool)
 		loses := slices.ContainsFunc(losses, func(action string) bool { return s.about(action, queueARN) })
 		switch {
 		case s.Effect == "Allow" && strangers && loses:
-			if known.self != accountOf(queueARN) {
+			if known.self != partsOf(queueARN).AccountID {
 				return "", false // we may be one of those that receive by it
 			}
 		case !s.about(sendMessage, queueARN), s.Effect == "Allow" && !s.onlySends(), s.Effect == "Deny" && (s.exemptsServices() || !s.everybody()):
@@ -466,7 +466,7 @@ func onlyFrom(queueARN string, from, exempt []string) (out []json.RawMessage) {
 	type object = map[string]any
 	var services []string
 	for _, arn := range from {
-		services = append(services, field(arn, 2)+".amazonaws.com")
+		services = append(services, partsOf(arn).Service+".amazonaws.com")
 	}
 	slices.Sort(services)
 	others := object{sourceArn: from}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -150,3 +151,16 @@ func rank(s Status) int {
 }
 
 func one(f finding) []finding { return []finding{f} }
+
+// partsOf an ARN; of what is none all are empty.
+func partsOf(text string) arn.ARN {
+	parts, _ := arn.Parse(text)
+	return parts
+}
+
+func plural(n int, single, several string) string {
+	if n == 1 {
+		return "1 " + single
+	}
+	return fmt.Sprintf("%d %s", n, several)
+}

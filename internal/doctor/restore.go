@@ -227,10 +227,3 @@ func (e *exam) tag(ctx context.Context, s *subject) []finding {
 	}
 	return one(fine("the dry runs had tags"))
 }
-
-func plural(n int, single, several string) string {
-	if n == 1 {
-		return "1 " + single
-	}
-	return fmt.Sprintf("%d %s", n, several)
-}

@@ -55,7 +55,7 @@ func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer cancel()
-	all.Go(func() {
+	all.Go(func() { // in order: the first are reported first
 		for n, j := range jobs {
 			workers.Go(func() error { done[n] <- j.results(ctx); return nil })
 		}

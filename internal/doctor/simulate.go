@@ -39,10 +39,10 @@ var regionKeys = []string{"aws:RequestedRegion", "ec2:Region"}
 // Regions but some then denies everything.
 func (q question) entries() (out []types.ContextEntry) {
 	known := map[string]string{"aws:PrincipalArn": q.principal}
-	if part := strings.SplitN(q.principal, ":", 6); len(part) == 6 {
-		known["aws:PrincipalAccount"], known["aws:ResourceAccount"] = part[4], part[4]
-		if strings.HasPrefix(part[5], "user/") {
-			known["aws:username"] = part[5][strings.LastIndex(part[5], "/")+1:]
+	if of := partsOf(q.principal); of.AccountID != "" {
+		known["aws:PrincipalAccount"], known["aws:ResourceAccount"] = of.AccountID, of.AccountID
+		if strings.HasPrefix(of.Resource, "user/") {
+			known["aws:username"] = of.Resource[strings.LastIndex(of.Resource, "/")+1:]
 		}
 	}
 	if q.region != "" {
@@ -204,13 +204,10 @@ func isRegion(key string) bool {
 // principalOf is the user or role behind an identity, as the simulator wants
 // it; empty: it can't be one.
 func principalOf(ctx context.Context, api *iam.Client, arn, configured string) string {
-	part := strings.SplitN(arn, ":", 6)
-	if len(part) < 6 {
-		return ""
-	}
-	kind, rest, _ := strings.Cut(part[5], "/")
+	of := partsOf(arn)
+	kind, rest, _ := strings.Cut(of.Resource, "/")
 	switch {
-	case part[2] == "iam" && kind == "user":
+	case of.Service == "iam" && kind == "user":
 		return arn
 	case kind != "assumed-role":
 		return ""
@@ -223,5 +220,5 @@ func principalOf(ctx context.Context, api *iam.Client, arn, configured string) s
 	if out, err := api.GetRole(ctx, &iam.GetRoleInput{RoleName: &name}); err == nil && out.Role != nil {
 		return aws.ToString(out.Role.Arn)
 	}
-	return "arn:" + part[1] + ":iam::" + part[4] + ":role/" + name // as most are: without a path
+	return "arn:" + of.Partition + ":iam::" + of.AccountID + ":role/" + name // as most are: without a path
 }

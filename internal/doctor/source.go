@@ -289,10 +289,7 @@ func (e *exam) queueTargets() []string {
 	return out
 }
 
-func isTopic(arn string) bool {
-	part := strings.Split(arn, ":")
-	return len(part) == 6 && part[2] == "sns"
-}
+func isTopic(arn string) bool { return partsOf(arn).Service == "sns" }
 
 // buses is the beginning of the ARNs of the buses beside the queue.
 func (e *exam) buses() string {
@@ -471,7 +468,7 @@ func (r rule) judgeTarget(proven bool) finding {
 		return finding{Warn, "the rule " + r.name + " transforms what it sends: whether the record is still in it is not known", "take InputTransformer out of its target"}
 	case isTopic(arn) && !proven:
 		return finding{Unknown, "can't tell: the rule " + r.name + " leads to " + arn + ", and whether the queue is subscribed there, to all of it, is not asked: a rehearsal that comes back proves it",
-			"see that the queue is subscribed, without a filter policy: aws sns list-subscriptions-by-topic --topic-arn " + shellWord(arn) + " --region " + strings.Split(arn, ":")[3]}
+			"see that the queue is subscribed, without a filter policy: aws sns list-subscriptions-by-topic --topic-arn " + shellWord(arn) + " --region " + partsOf(arn).Region}
 	}
 	return fine("%s to %s", r.name, arn)
 }
