@@ -51,43 +51,53 @@ type job struct {
 	run   func(context.Context) []finding
 }
 
+// outcome of a check: one finding, or several.
+type outcome interface{ finding | []finding }
+
+func findings[A outcome](a A) []finding {
+	if one, is := any(a).(finding); is {
+		return []finding{one}
+	}
+	return any(a).([]finding)
+}
+
 // here is a check of this machine.
-func here(run func(*exam, context.Context) []finding) func(*exam) []job {
+func here[A outcome](run func(*exam, context.Context) A) func(*exam) []job {
 	return func(e *exam) []job {
-		return []job{{run: func(ctx context.Context) []finding { return run(e, ctx) }}}
+		return []job{{run: func(ctx context.Context) []finding { return findings(run(e, ctx)) }}}
 	}
 }
 
 // atQueue is a check of the queue that does not need its attributes.
-func atQueue(run func(*exam, context.Context) []finding) func(*exam) []job {
+func atQueue[A outcome](run func(*exam, context.Context) A) func(*exam) []job {
 	return func(e *exam) []job {
 		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
-		return []job{{scope: at, skip: e.ownFail, run: func(ctx context.Context) []finding { return run(e, ctx) }}}
+		return []job{{scope: at, skip: e.ownFail, run: func(ctx context.Context) []finding { return findings(run(e, ctx)) }}}
 	}
 }
 
 // ofQueue is a check of the queue's attributes.
-func ofQueue(run func(e *exam, ctx context.Context, attributes map[string]string) []finding) func(*exam) []job {
+func ofQueue[A outcome](run func(e *exam, ctx context.Context, attributes map[string]string) A) func(*exam) []job {
 	return func(e *exam) []job {
 		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
 		return []job{{scope: at, skip: e.queueFail, run: func(ctx context.Context) []finding {
 			a, _ := e.attrs() // where they can't be had, the check is skipped
-			return run(e, ctx, a)
+			return findings(run(e, ctx, a))
 		}}}
 	}
 }
 
-func eachScope(run func(*exam, context.Context, *subject) []finding) func(*exam) []job {
+func eachScope[A outcome](run func(*exam, context.Context, *subject) A) func(*exam) []job {
 	return func(e *exam) (out []job) {
 		for _, s := range e.subjects {
-			out = append(out, job{scope: s.scope, skip: s.unusable, run: func(ctx context.Context) []finding { return run(e, ctx, s) }})
+			out = append(out, job{scope: s.scope, skip: s.unusable, run: func(ctx context.Context) []finding { return findings(run(e, ctx, s)) }})
 		}
 		return out
 	}
 }
 
 // eachScopeAnyway is a check of a scope's credentials, whatever they are.
-func eachScopeAnyway(run func(*exam, context.Context, *subject) []finding) func(*exam) []job {
+func eachScopeAnyway[A outcome](run func(*exam, context.Context, *subject) A) func(*exam) []job {
 	return func(e *exam) []job {
 		all := eachScope(run)(e)
 		for n := range all {
@@ -97,10 +107,10 @@ func eachScopeAnyway(run func(*exam, context.Context, *subject) []finding) func(
 	}
 }
 
-func eachAccount(run func(*account, context.Context) []finding) func(*exam) []job {
+func eachAccount[A outcome](run func(*account, context.Context) A) func(*exam) []job {
 	return func(e *exam) (out []job) {
 		for _, a := range e.accounts {
-			out = append(out, job{scope: inventory.Scope{Account: a.id}, skip: a.subjects[0].unusable, run: func(ctx context.Context) []finding { return run(a, ctx) }})
+			out = append(out, job{scope: inventory.Scope{Account: a.id}, skip: a.subjects[0].unusable, run: func(ctx context.Context) []finding { return findings(run(a, ctx)) }})
 		}
 		return out
 	}

@@ -44,30 +44,30 @@ func (d *Doctor) configuration() (out []Result) {
 }
 
 // daemon asks the one on this machine how it is.
-func (e *exam) daemon(ctx context.Context) []finding {
+func (e *exam) daemon(ctx context.Context) finding {
 	held := lockHeld(e.d.Config.State.Path + ".lock")
 	listen := e.d.Config.HTTP.Listen
 	if listen == "" {
 		if held {
-			return one(fine("a daemon holds the state file; http.listen is off, so that it can't be asked"))
+			return fine("a daemon holds the state file; http.listen is off, so that it can't be asked")
 		}
-		return one(e.noDaemon("no daemon holds the state file here, and http.listen is off"))
+		return e.noDaemon("no daemon holds the state file here, and http.listen is off")
 	}
 	healthy, herr := e.get(ctx, "/healthz")
 	if herr != nil {
 		if held {
-			return one(finding{Fail, "a daemon holds the state file, but does not answer at http.listen: " + errorText(herr), "journalctl -u flowkeeper; systemctl restart flowkeeper"})
+			return finding{Fail, "a daemon holds the state file, but does not answer at http.listen: " + errorText(herr), "journalctl -u flowkeeper; systemctl restart flowkeeper"}
 		}
-		return one(e.noDaemon("nothing answers at " + listen + ", so that no daemon runs here"))
+		return e.noDaemon("nothing answers at " + listen + ", so that no daemon runs here")
 	}
 	ready, rerr := e.get(ctx, "/readyz")
 	switch {
 	case healthy != "ok":
-		return one(finding{Fail, "not healthy: " + healthy, "journalctl -u flowkeeper"})
+		return finding{Fail, "not healthy: " + healthy, "journalctl -u flowkeeper"}
 	case rerr != nil:
-		return one(finding{Unknown, "can't tell: " + errorText(rerr), ""})
+		return finding{Unknown, "can't tell: " + errorText(rerr), ""}
 	}
-	return one(readiness(listen, ready))
+	return readiness(listen, ready)
 }
 
 // readiness is what /readyz says: "ok", or "ok, 3 of 4 scopes", or why not.
@@ -173,19 +173,19 @@ func lockHeld(path string) bool {
 const noStateFile = "there is no state file to read it from"
 
 // refresh judges the snapshot's age.
-func (e *exam) refresh(ctx context.Context, s *subject) []finding {
+func (e *exam) refresh(ctx context.Context, s *subject) finding {
 	m, err := e.stateFacts()
 	if err != nil {
-		return one(finding{Skipped, noStateFile, ""}) // what is wrong with it, its own check reports
+		return finding{Skipped, noStateFile, ""} // what is wrong with it, its own check reports
 	}
-	return one(judgeRefresh(e.d.Config.Inventory.Schedule, m.counts.RefreshedAt[s.scope], e.d.Now()))
+	return judgeRefresh(e.d.Config.Inventory.Schedule, m.counts.RefreshedAt[s.scope], e.d.Now())
 }
 
 // restorable is what the last rehearsals said, and which incidents are not over.
 func (e *exam) restorable(ctx context.Context) (out []finding) {
 	m, err := e.stateFacts()
 	if err != nil {
-		return one(finding{Skipped, noStateFile, ""})
+		return findings(finding{Skipped, noStateFile, ""})
 	}
 	yes, no, unknown := m.counts.Restorable["yes"], m.counts.Restorable["no"], m.counts.Restorable["unknown"]
 	if no > 0 {
@@ -205,9 +205,9 @@ func (e *exam) restorable(ctx context.Context) (out []finding) {
 	case len(out) > 0:
 		return out
 	case yes+no+unknown == 0:
-		return one(finding{Warn, "nothing is protected", "see inventory.regions, inventory.destinations and accounts: is this where your flow logs are?"})
+		return findings(finding{Warn, "nothing is protected", "see inventory.regions, inventory.destinations and accounts: is this where your flow logs are?"})
 	}
-	return one(fine("%d by the last rehearsal, %d not rehearsed yet", yes, unknown))
+	return findings(fine("%d by the last rehearsal, %d not rehearsed yet", yes, unknown))
 }
 
 // judgeRefresh: one that is late by more than a whole round is missing.
@@ -301,23 +301,23 @@ func (m *stateFacts) add(r inventory.Row) {
 }
 
 // stateFile judges whether the daemon can use it, and nobody else can.
-func (e *exam) stateFile(ctx context.Context) []finding {
+func (e *exam) stateFile(ctx context.Context) finding {
 	path := e.d.Config.State.Path
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return one(roomFor(path))
+		return roomFor(path)
 	}
 	if err != nil {
-		return one(finding{Fail, err.Error(), "run this as the user that runs the daemon, or as root"})
+		return finding{Fail, err.Error(), "run this as the user that runs the daemon, or as root"}
 	}
 	m, err := e.stateFacts()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return one(finding{Unknown, "can't tell: " + err.Error(), "run this as the user that runs the daemon, or as root"})
+		return finding{Unknown, "can't tell: " + err.Error(), "run this as the user that runs the daemon, or as root"}
 	case err != nil:
-		return one(finding{Fail, err.Error(), ""})
+		return finding{Fail, err.Error(), ""}
 	case info.Mode().Perm()&0o007 != 0:
-		return one(finding{Fail, fmt.Sprintf("%s is open to everybody on this machine (%s)", path, info.Mode().Perm()), "chmod 600 " + shellWord(path)})
+		return finding{Fail, fmt.Sprintf("%s is open to everybody on this machine (%s)", path, info.Mode().Perm()), "chmod 600 " + shellWord(path)}
 	}
 	all := 0
 	for _, n := range m.protected {
@@ -325,10 +325,10 @@ func (e *exam) stateFile(ctx context.Context) []finding {
 	}
 	text := path + ": " + plural(all, "flow log", "flow logs") + " protected"
 	if left := unwatched(m.protected, e.subjects); len(left) > 0 {
-		return one(finding{Warn, text + ", but not watched any more, for it is not configured: " + alert.Clean(strings.Join(left, ", "), 500),
-			"put them back into accounts: or inventory.regions in the configuration; flowkeeper inventory list names them"})
+		return finding{Warn, text + ", but not watched any more, for it is not configured: " + alert.Clean(strings.Join(left, ", "), 500),
+			"put them back into accounts: or inventory.regions in the configuration; flowkeeper inventory list names them"}
 	}
-	return one(fine("%s in %s", text, plural(len(m.counts.RefreshedAt), "scope", "scopes")))
+	return fine("%s in %s", text, plural(len(m.counts.RefreshedAt), "scope", "scopes"))
 }
 
 // unwatched are how many flow logs are protected in scopes that are not configured,
@@ -376,16 +376,16 @@ const (
 	roomTooFew = 64 << 20
 )
 
-func (e *exam) diskSpace(context.Context) []finding {
+func (e *exam) diskSpace(context.Context) finding {
 	dir := filepath.Dir(e.d.Config.State.Path)
 	var s syscall.Statfs_t
 	for err := syscall.Statfs(dir, &s); err != nil; err = syscall.Statfs(dir, &s) {
 		if dir == filepath.Dir(dir) {
-			return one(finding{Unknown, fmt.Sprintf("can't tell: %v", err), ""})
+			return finding{Unknown, fmt.Sprintf("can't tell: %v", err), ""}
 		}
 		dir = filepath.Dir(dir)
 	}
-	return one(judgeSpace(dir, uint64(s.Bavail)*uint64(s.Bsize)))
+	return judgeSpace(dir, uint64(s.Bavail)*uint64(s.Bsize))
 }
 
 func judgeSpace(dir string, free uint64) finding {
@@ -438,14 +438,14 @@ func (s *subject) credentials(ctx context.Context) []finding {
 	who, err := s.identity()
 	switch {
 	case err != nil:
-		return one(finding{Fail, errorText(err), s.mendCredentials(err)})
+		return findings(finding{Fail, errorText(err), s.mendCredentials(err)})
 	case who.account != s.scope.Account:
-		return one(finding{Fail, fmt.Sprintf("%s is of account %s, not %s: nothing it shows is believed", who.arn, who.account, s.scope.Account),
+		return findings(finding{Fail, fmt.Sprintf("%s is of account %s, not %s: nothing it shows is believed", who.arn, who.account, s.scope.Account),
 			"set accounts[].role_arn to a role of " + s.scope.Account + ", or give the service its credentials"})
 	}
-	out := one(fine("%s", who.arn))
+	out := findings(fine("%s", who.arn))
 	if strings.HasSuffix(who.arn, ":root") {
-		out = one(finding{Warn, "these are the root user's: they may do everything, and only a service control policy binds them", leaveRoot})
+		out = findings(finding{Warn, "these are the root user's: they may do everything, and only a service control policy binds them", leaveRoot})
 	}
 	if s.regions != nil {
 		out = append(out, unanswered(s.regions))
@@ -481,14 +481,14 @@ const (
 )
 
 // clock compares ours with that of any answer.
-func (e *exam) clock(ctx context.Context) []finding {
+func (e *exam) clock(ctx context.Context) finding {
 	for _, s := range e.subjects {
 		who, _ := s.identity()
 		if at, err := http.ParseTime(who.date); err == nil {
-			return one(judgeClock(who.seen.Sub(at)))
+			return judgeClock(who.seen.Sub(at))
 		}
 	}
-	return one(finding{Unknown, "can't tell: no answer of AWS has a Date", ""})
+	return finding{Unknown, "can't tell: no answer of AWS has a Date", ""}
 }
 
 func judgeClock(ahead time.Duration) finding {

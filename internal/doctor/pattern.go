@@ -15,12 +15,12 @@ import (
 )
 
 // eventPattern has EventBridge itself match samples, with each rule on the way.
-func (e *exam) eventPattern(ctx context.Context, s *subject) []finding {
+func (e *exam) eventPattern(ctx context.Context, s *subject) finding {
 	rules, err := s.route()
 	if err != nil {
-		return one(unanswered(err))
+		return unanswered(err)
 	}
-	return one(testPatterns(ctx, eventbridge.NewFromConfig(s.cfg), rules, samples(s.scope, e.d.Now())))
+	return testPatterns(ctx, eventbridge.NewFromConfig(s.cfg), rules, samples(s.scope, e.d.Now()))
 }
 
 // works leaves out rules that bring nothing, whatever they match, if there are

@@ -53,21 +53,21 @@ func (a *account) flowLogs() (out []target) {
 // neverDelete asks IAM's simulator. A dry run of DeleteFlowLogs would show it as
 // well, but everybody who watches, we ourselves first, would take it for an
 // attempt: so it is left to people, and nothing here can delete.
-func (a *account) neverDelete(ctx context.Context) []finding {
+func (a *account) neverDelete(ctx context.Context) finding {
 	if who, err := a.subjects[0].identity(); err == nil && strings.HasSuffix(who.arn, ":root") {
-		return one(finding{Fail, "the root user may delete flow logs, unless a service control policy denies it: whoever takes these credentials can delete them all", leaveRoot})
+		return finding{Fail, "the root user may delete flow logs, unless a service control policy denies it: whoever takes these credentials can delete them all", leaveRoot}
 	}
 	who, err := a.self()
 	if err != nil || who == "" {
-		return one(finding{Unknown, "can't tell, because these credentials are neither a user's nor a role's", a.dryRun()})
+		return finding{Unknown, "can't tell, because these credentials are neither a user's nor a role's", a.dryRun()}
 	}
 	d, err := mayDelete(ctx, a.iam, who, nil, a.flowLogs())
 	if err == nil {
-		return one(judgeDelete(who, d))
+		return judgeDelete(who, d)
 	}
 	f := unanswered(err)
 	f.fix = strings.TrimPrefix(f.fix+", or "+a.dryRun(), ", or ")
-	return one(f)
+	return f
 }
 
 // judgeDelete: an explicit denial is taken for one, for deploy/iam-policy.json
@@ -213,9 +213,9 @@ func (a *account) passRoles(ctx context.Context) (out []finding) {
 	}
 	switch {
 	case len(roles) == 0 && err != nil:
-		return one(finding{Skipped, errorText(err), ""})
+		return findings(finding{Skipped, errorText(err), ""})
 	case len(roles) == 0:
-		return one(fine("no protected flow log has a delivery role"))
+		return findings(fine("no protected flow log has a delivery role"))
 	}
 	for _, role := range slices.Sorted(maps.Keys(roles)) {
 		out = addNew(out, a.mayPass(ctx, role, roles[role]))
@@ -263,7 +263,7 @@ func (a *account) logDelivery(ctx context.Context) (out []finding) {
 	for _, p := range order {
 		trials := needed[key{p.action, p.resource}]
 		if len(trials) == 0 && err != nil {
-			return one(finding{Skipped, errorText(err), ""})
+			return findings(finding{Skipped, errorText(err), ""})
 		}
 		if f := a.mayCreate(ctx, p, trials); p.action == deliver.action || f.status != OK {
 			out = addNew(out, f)

@@ -58,22 +58,22 @@ func (e *exam) queueARN() string {
 
 // queueAnswers asks for the attributes, which the daemon may do too. It receives
 // nothing: that would hide messages from the daemon.
-func (e *exam) queueAnswers(ctx context.Context) []finding {
+func (e *exam) queueAnswers(ctx context.Context) finding {
 	a, err := e.attrs()
 	host := queueclient.Host(e.queueAPI)
 	if err == nil {
-		return one(fine("%s at %s", a["QueueArn"], host))
+		return fine("%s at %s", a["QueueArn"], host)
 	}
 	if gone(err) {
-		return one(finding{Fail, fmt.Sprintf("%s says that there is no queue %s in account %s, Region %s", host, e.queue.Name, e.queue.Account, e.queue.Region),
-			fmt.Sprintf("aws sqs get-queue-url --queue-name %s --queue-owner-aws-account-id %s --region %s; set queue.url to the answer, or make the queue anew: step 1 of docs/setup.md#by-hand", e.queue.Name, e.queue.Account, e.queue.Region)})
+		return finding{Fail, fmt.Sprintf("%s says that there is no queue %s in account %s, Region %s", host, e.queue.Name, e.queue.Account, e.queue.Region),
+			fmt.Sprintf("aws sqs get-queue-url --queue-name %s --queue-owner-aws-account-id %s --region %s; set queue.url to the answer, or make the queue anew: step 1 of docs/setup.md#by-hand", e.queue.Name, e.queue.Account, e.queue.Region)}
 	}
 	if c := code(err); c == "" || strings.Contains(c, "Token") || strings.HasPrefix(c, "InvalidAddress") {
-		return one(finding{Fail, fmt.Sprintf("asked at %s: %s", host, errorText(err)), "see that this machine reaches " + host + ", and that " + e.hostSetting() + " is right"})
+		return finding{Fail, fmt.Sprintf("asked at %s: %s", host, errorText(err)), "see that this machine reaches " + host + ", and that " + e.hostSetting() + " is right"}
 	}
 	f := unanswered(err)
 	f.detail += "; asked at " + host
-	return one(f)
+	return f
 }
 
 // hostSetting is the setting that decides which host is asked.
@@ -108,7 +108,7 @@ func (e *exam) setAttributes(all map[string]string) string {
 // queueKey: EventBridge can't send to a queue that AWS's own key encrypts, and
 // whether it may use one of yours, only that key's policy says. Events that
 // came through are the proof.
-func (e *exam) queueKey(ctx context.Context, a map[string]string) []finding {
+func (e *exam) queueKey(ctx context.Context, a map[string]string) finding {
 	f := judgeKey(a["KmsMasterKeyId"], a["SqsManagedSseEnabled"] == "true", e.queue.Region)
 	if f.status == Fail {
 		f.fix = e.setAttributes(map[string]string{"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
@@ -116,11 +116,11 @@ func (e *exam) queueKey(ctx context.Context, a map[string]string) []finding {
 	if m, err := e.stateFacts(); f.status == Unknown && err == nil {
 		for _, w := range m.ways {
 			if judgeWay(w, e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK {
-				return one(fine("events come through with the key %s", a["KmsMasterKeyId"]))
+				return fine("events come through with the key %s", a["KmsMasterKeyId"])
 			}
 		}
 	}
-	return one(f)
+	return f
 }
 
 func judgeKey(key string, managed bool, region string) finding {
@@ -142,16 +142,16 @@ const (
 	keepLeast = 24 * time.Hour
 )
 
-func (e *exam) queueRetention(ctx context.Context, a map[string]string) []finding {
+func (e *exam) queueRetention(ctx context.Context, a map[string]string) finding {
 	seconds, err := strconv.Atoi(a["MessageRetentionPeriod"])
 	if err != nil {
-		return one(finding{Unknown, "can't tell: the queue does not say", ""})
+		return finding{Unknown, "can't tell: the queue does not say", ""}
 	}
 	f := judgeRetention(time.Duration(seconds) * time.Second)
 	if f.status != OK {
 		f.fix = e.setAttribute("MessageRetentionPeriod", "1209600")
 	}
-	return one(f)
+	return f
 }
 
 func judgeRetention(d time.Duration) finding {
@@ -191,15 +191,15 @@ func (e *exam) queueRedrive(ctx context.Context, a map[string]string) []finding 
 		}
 	}
 	if r.Target == "" {
-		return one(f)
+		return findings(f)
 	}
 	bad, note := e.deadLetters(ctx, r.Target)
 	f.detail += note
 	switch {
 	case bad.status == "":
-		return one(f)
+		return findings(f)
 	case f.status == OK:
-		return one(bad)
+		return findings(bad)
 	}
 	return []finding{f, bad}
 }
@@ -248,14 +248,14 @@ const manyWaiting = 1000
 
 // queueBacklog: SQS gives no message's age without a receive, which would hide
 // it from the daemon.
-func (e *exam) queueBacklog(ctx context.Context, a map[string]string) []finding {
+func (e *exam) queueBacklog(ctx context.Context, a map[string]string) finding {
 	waiting, err := strconv.Atoi(a["ApproximateNumberOfMessages"])
 	if err != nil {
-		return one(finding{Unknown, "can't tell: the queue does not say", ""})
+		return finding{Unknown, "can't tell: the queue does not say", ""}
 	}
 	flying, _ := strconv.Atoi(a["ApproximateNumberOfMessagesNotVisible"]) // there whenever the other is
 	age, known := e.oldest(ctx)
-	return one(judgeBacklog(waiting, flying, age, known))
+	return judgeBacklog(waiting, flying, age, known)
 }
 
 // lateAfter is how old a message may get before somebody should look.

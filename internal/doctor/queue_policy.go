@@ -66,7 +66,7 @@ func (s sources) receivers(queueARN string) []string {
 	return []string{partsOf(queueARN).AccountID, s.self}
 }
 
-func (e *exam) queuePolicy(ctx context.Context, a map[string]string) []finding {
+func (e *exam) queuePolicy(ctx context.Context, a map[string]string) finding {
 	arn, known := e.queueARN(), e.sources()
 	f := judgePolicy(a["Policy"], arn, known)
 	if f.status == Fail || f.status == Warn {
@@ -75,7 +75,7 @@ func (e *exam) queuePolicy(ctx context.Context, a map[string]string) []finding {
 			f.fix = e.setAttribute("Policy", better)
 		}
 	}
-	return one(f)
+	return f
 }
 
 // judgePolicy: the queue must let the rules or topics send that bring events,

@@ -150,8 +150,6 @@ func rank(s Status) int {
 	return slices.Index([]Status{Skipped, OK, Unknown, Warn, Fail}, s)
 }
 
-func one(f finding) []finding { return []finding{f} }
-
 // partsOf an ARN; of what is none all are empty.
 func partsOf(text string) arn.ARN {
 	parts, _ := arn.Parse(text)

@@ -38,15 +38,15 @@ func (s *subject) describeFlowLogs(ctx context.Context) ([]inventory.FlowLog, er
 	return all, nil
 }
 
-func (e *exam) describe(ctx context.Context, s *subject) []finding {
+func (e *exam) describe(ctx context.Context, s *subject) finding {
 	all, err := s.logs()
 	switch {
 	case err == nil:
-		return one(fine("%s", plural(len(all), "flow log", "flow logs")))
+		return fine("%s", plural(len(all), "flow log", "flow logs"))
 	case denied(err):
-		return one(finding{Fail, errorText(err), "allow ec2:DescribeFlowLogs (deploy/iam-policy.json), and see that no service control policy denies it"})
+		return finding{Fail, errorText(err), "allow ec2:DescribeFlowLogs (deploy/iam-policy.json), and see that no service control policy denies it"}
 	}
-	return one(finding{Unknown, "can't tell: " + errorText(err), ""})
+	return finding{Unknown, "can't tell: " + errorText(err), ""}
 }
 
 // trial is the dry run of restores with the same needs.
@@ -167,9 +167,9 @@ func (e *exam) create(ctx context.Context, s *subject) (out []finding) {
 	all, err := s.trials()
 	switch {
 	case err != nil:
-		return one(finding{Skipped, errorText(err), ""})
+		return findings(finding{Skipped, errorText(err), ""})
 	case len(all) == 0:
-		return one(finding{Skipped, nothingHere, ""})
+		return findings(finding{Skipped, nothingHere, ""})
 	}
 	allowed, unclear := 0, []string{}
 	for _, t := range all {
@@ -186,7 +186,7 @@ func (e *exam) create(ctx context.Context, s *subject) (out []finding) {
 		out = append(out, finding{Unknown, "can't tell of " + strings.Join(unclear, "; "), ""})
 	}
 	if allowed > 0 && len(out) == 0 {
-		out = one(fine("dry runs for %s", plural(allowed, "destination and role", "destinations and roles")))
+		out = findings(fine("dry runs for %s", plural(allowed, "destination and role", "destinations and roles")))
 	}
 	return out
 }
@@ -206,24 +206,24 @@ func (t trial) fix() string {
 	return t.verdict.Advice
 }
 
-func (e *exam) tag(ctx context.Context, s *subject) []finding {
+func (e *exam) tag(ctx context.Context, s *subject) finding {
 	all, err := s.trials()
 	switch {
 	case err != nil:
-		return one(finding{Skipped, errorText(err), ""})
+		return finding{Skipped, errorText(err), ""}
 	case len(all) == 0:
-		return one(finding{Skipped, nothingHere, ""})
+		return finding{Skipped, nothingHere, ""}
 	}
 	tried := false
 	for _, t := range all {
 		tried = tried || t.verdict.Allowed
 		if t.onlyTag || t.lacks == "ec2:CreateTags" {
-			return one(finding{Fail, "a restore of " + t.id + " would be allowed without tags only: " + t.verdict.Message,
-				"allow ec2:CreateTags on arn:" + inventory.Partition(s.scope.Region) + ":ec2:*:*:vpc-flow-log/* (TagWhatIsMade in deploy/iam-policy.json)"})
+			return finding{Fail, "a restore of " + t.id + " would be allowed without tags only: " + t.verdict.Message,
+				"allow ec2:CreateTags on arn:" + inventory.Partition(s.scope.Region) + ":ec2:*:*:vpc-flow-log/* (TagWhatIsMade in deploy/iam-policy.json)"}
 		}
 	}
 	if !tried {
-		return one(finding{Unknown, "can't tell: no dry run was allowed", ""})
+		return finding{Unknown, "can't tell: no dry run was allowed", ""}
 	}
-	return one(fine("the dry runs had tags"))
+	return fine("the dry runs had tags")
 }

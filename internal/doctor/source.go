@@ -39,12 +39,12 @@ type trail struct {
 
 const maxTrails = 20 // asked for in a Region
 
-func (e *exam) trail(ctx context.Context, s *subject) []finding {
+func (e *exam) trail(ctx context.Context, s *subject) finding {
 	all, err := askTrails(ctx, cloudtrail.NewFromConfig(s.cfg), s.scope.Region)
 	if err != nil {
-		return one(unanswered(err))
+		return unanswered(err)
 	}
-	return one(judgeTrails(s.scope.Region, all))
+	return judgeTrails(s.scope.Region, all)
 }
 
 // askTrails asks about the trails that cover the Region.
@@ -408,15 +408,15 @@ func (b bus) targets(ctx context.Context, rule string) ([]ebtypes.Target, error)
 }
 
 // eventRule judges whether the scope's events reach the queue.
-func (e *exam) eventRule(ctx context.Context, s *subject) []finding {
+func (e *exam) eventRule(ctx context.Context, s *subject) finding {
 	rules, err := s.route()
 	switch {
 	case err != nil:
-		return one(unanswered(err))
+		return unanswered(err)
 	case len(rules) == 0:
-		return one(e.noRule(s))
+		return e.noRule(s)
 	}
-	return one(judgeRules(rules, e.proven(s.scope)))
+	return judgeRules(rules, e.proven(s.scope))
 }
 
 // judgeRules: one that works is enough. proven is whether records came back
@@ -508,15 +508,15 @@ func (e *exam) makeRule(s inventory.Scope, name string) string {
 }
 
 // roundTrip is the proof of the whole way: the rehearsals' own records.
-func (e *exam) roundTrip(ctx context.Context, s *subject) []finding {
+func (e *exam) roundTrip(ctx context.Context, s *subject) finding {
 	m, err := e.stateFacts()
 	if err != nil {
-		return one(finding{Skipped, noStateFile, ""})
+		return finding{Skipped, noStateFile, ""}
 	}
 	if len(m.rows[s.scope]) == 0 {
-		return one(finding{Skipped, nothingHere, ""})
+		return finding{Skipped, nothingHere, ""}
 	}
-	return one(judgeWay(m.ways[s.scope], e.d.Config.Rehearsal.Schedule, e.d.Now()))
+	return judgeWay(m.ways[s.scope], e.d.Config.Rehearsal.Schedule, e.d.Now())
 }
 
 // patience: CloudTrail delivers within fifteen minutes, as a rule.
