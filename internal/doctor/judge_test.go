@@ -108,9 +108,11 @@ func TestTrails(t *testing.T) {
 		"with a failing bucket beside a good one": {append(with(func(t *trail) { t.deliveryError = "AccessDenied" }), good), OK},
 		"with a failing bucket beside an unknown": {append(with(func(t *trail) { t.unknown = &finding{status: Unknown} }), with(func(t *trail) { t.deliveryError = "AccessDenied" })...), Warn},
 	} {
-		if f := judgeTrails("eu-west-1", c.all); f.status != c.want {
-			t.Errorf("%s: %+v instead of %s", name, f, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if f := judgeTrails("eu-west-1", c.all); f.status != c.want {
+				t.Errorf("%+v instead of %s", f, c.want)
+			}
+		})
 	}
 }
 
@@ -156,11 +158,13 @@ func TestTrailsOfARegion(t *testing.T) {
 		"more than are asked about":       {of(maxTrails+2, "off", true), Unknown, maxTrails},
 		"more than are asked about, good": {append(of(1, "eu-west-1", false), of(maxTrails, "off", true)...), OK, maxTrails},
 	} {
-		asked := 0
-		all, err := askTrails(t.Context(), fakeTrails{c.list, map[string]bool{"us-east-1": true, "eu-west-1": true}, &asked}, "eu-west-1")
-		if f := judgeTrails("eu-west-1", all); err != nil || f.status != c.want || asked != c.asked {
-			t.Errorf("%s: %+v after %d questions, %v; want %s after %d", name, f, asked, err, c.want, c.asked)
-		}
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			all, err := askTrails(t.Context(), fakeTrails{c.list, map[string]bool{"us-east-1": true, "eu-west-1": true}, &asked}, "eu-west-1")
+			if f := judgeTrails("eu-west-1", all); err != nil || f.status != c.want || asked != c.asked {
+				t.Errorf("%+v after %d questions, %v; want %s after %d", f, asked, err, c.want, c.asked)
+			}
+		})
 	}
 }
 
@@ -179,9 +183,11 @@ func TestScopesThatAreNotConfigured(t *testing.T) {
 		{"whose credentials these are is not known", []*subject{{scope: at("", "eu-west-1")}}, ""},
 		{"which Regions there are is not known", []*subject{{scope: at("111122223333", "eu-west-1"), regions: errors.New("no")}}, "1 of 222233334444 eu-west-1"},
 	} {
-		if got := strings.Join(unwatched(protected, c.subjects), ", "); got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if got := strings.Join(unwatched(protected, c.subjects), ", "); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
 	}
 }
 
@@ -217,9 +223,11 @@ func TestJudgements(t *testing.T) {
 		"refresh":              {judgeRefresh("@every 5m", now.Add(-12*time.Minute), now), OK},
 		"a schedule of nobody": {judgeRefresh("now and then", now, now), Unknown},
 	} {
-		if c.f.status != c.want || c.f.detail == "" {
-			t.Errorf("%s: %+v instead of %s", name, c.f, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if c.f.status != c.want || c.f.detail == "" {
+				t.Errorf("%+v instead of %s", c.f, c.want)
+			}
+		})
 	}
 }
 

@@ -60,28 +60,30 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 		"tags":                       {needs: tags, asked: []string{"ec2:DescribeTags *", "autoscaling:DescribeTags *", "iam:CreateServiceLinkedRole arn:aws:iam::1:role/aws-service-role/vpc-flow-logs.amazonaws.com/AWSServiceRoleForVPCFlowLogs iam:AWSServiceName=vpc-flow-logs.amazonaws.com string"}},
 		"tags, refused":              {needs: tags, lacks: "autoscaling:DescribeTags", want: []Status{Fail}, says: "would be refused"},
 	} {
-		s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
-		tried := trial{needs: c.needs, id: "fl-1", lacks: c.lacks, verdict: remediate.Verdict{Allowed: c.lacks == ""}}
-		s.trials = func() ([]trial, error) { return []trial{tried, tried}, nil }
-		var asked []string
-		a := &account{id: "1", subjects: []*subject{s}, iam: notes{c.denied, &asked}, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
-		found := a.logDelivery(t.Context())
-		if found[0].status != OK || asked[0] != "logs:CreateLogDelivery *" { // which is asked for in any case
-			t.Errorf("%s: %+v after %s", name, found[0], asked[0])
-		}
-		found, asked = found[1:], asked[1:]
-		var got []Status
-		for _, f := range found {
-			got = append(got, f.status)
-			if !strings.Contains(f.detail, c.says) || !strings.Contains(f.fix, "deploy/iam-policy.json") {
-				t.Errorf("%s: %+v", name, f)
+		t.Run(name, func(t *testing.T) {
+			s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
+			tried := trial{needs: c.needs, id: "fl-1", lacks: c.lacks, verdict: remediate.Verdict{Allowed: c.lacks == ""}}
+			s.trials = func() ([]trial, error) { return []trial{tried, tried}, nil }
+			var asked []string
+			a := &account{id: "1", subjects: []*subject{s}, iam: notes{c.denied, &asked}, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
+			found := a.logDelivery(t.Context())
+			if found[0].status != OK || asked[0] != "logs:CreateLogDelivery *" { // which is asked for in any case
+				t.Errorf("%+v after %s", found[0], asked[0])
 			}
-		}
-		if !slices.Equal(got, c.want) || c.denied == nil && c.lacks == "" && !slices.Equal(asked, c.asked) {
-			t.Errorf("%s: %v, want %v; asked\n%s", name, found, c.want, strings.Join(asked, "\n"))
-		}
-		if c.lacks != "" && !hasCheck(c.lacks) {
-			t.Errorf("%s: told twice", name)
-		}
+			found, asked = found[1:], asked[1:]
+			var got []Status
+			for _, f := range found {
+				got = append(got, f.status)
+				if !strings.Contains(f.detail, c.says) || !strings.Contains(f.fix, "deploy/iam-policy.json") {
+					t.Errorf("%+v", f)
+				}
+			}
+			if !slices.Equal(got, c.want) || c.denied == nil && c.lacks == "" && !slices.Equal(asked, c.asked) {
+				t.Errorf("%v, want %v; asked\n%s", found, c.want, strings.Join(asked, "\n"))
+			}
+			if c.lacks != "" && !hasCheck(c.lacks) {
+				t.Error("reported twice")
+			}
+		})
 	}
 }

@@ -100,23 +100,25 @@ func TestConditionalGrants(t *testing.T) {
 		"SCP, and from an address":         {onlyIn("us-east-1", where("aws:SourceIp", "192.0.2.1")), Unknown, "maybe aws:SourceIp"},
 		"SCP, and a Region that it denies": {onlyIn("us-east-1", where("aws:RequestedRegion", "eu-west-1")), OK, "no"},
 	} {
-		d, err := mayDelete(t.Context(), c.p, "arn:aws:iam::1:role/r", nil, targets)
-		if f := judgeDelete("r", d); err != nil || f.status != c.delete {
-			t.Errorf("%s: %+v, %v instead of %s", name, f, err, c.delete)
-		}
-		m, closed, err := ask(t.Context(), c.p, "1", "arn:aws:iam::1:role/r", targets)
-		got := "no"
-		switch {
-		case closed:
-			got = "organization"
-		case m != nil && m.Maybe:
-			got = "maybe " + strings.Join(m.Unknown, " ")
-		case m != nil:
-			got = "yes"
-		}
-		if err != nil || got != c.review {
-			t.Errorf("%s: the review says %s, %v instead of %s", name, got, err, c.review)
-		}
+		t.Run(name, func(t *testing.T) {
+			d, err := mayDelete(t.Context(), c.p, "arn:aws:iam::1:role/r", nil, targets)
+			if f := judgeDelete("r", d); err != nil || f.status != c.delete {
+				t.Errorf("%+v, %v instead of %s", f, err, c.delete)
+			}
+			m, closed, err := ask(t.Context(), c.p, "1", "arn:aws:iam::1:role/r", targets)
+			got := "no"
+			switch {
+			case closed:
+				got = "organization"
+			case m != nil && m.Maybe:
+				got = "maybe " + strings.Join(m.Unknown, " ")
+			case m != nil:
+				got = "yes"
+			}
+			if err != nil || got != c.review {
+				t.Errorf("the review says %s, %v instead of %s", got, err, c.review)
+			}
+		})
 	}
 }
 
@@ -229,12 +231,14 @@ func TestDeliveryInDoubt(t *testing.T) {
 		"SCP that denies other Regions": {onlyIn("eu-west-1", always(answer(allowed))), OK, ""},
 		"SCP":                           {always(organization()), Unknown, "a service control policy denies it"},
 	} {
-		a := &account{id: "1", subjects: []*subject{s}, iam: c.p, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
-		for check, f := range map[string]finding{PassRole: a.passRoles(t.Context())[0], LogDelivery: a.logDelivery(t.Context())[0]} {
-			if f.status != c.want || !strings.Contains(f.detail, c.says) {
-				t.Errorf("%s, %s: %+v instead of %s", check, name, f, c.want)
+		t.Run(name, func(t *testing.T) {
+			a := &account{id: "1", subjects: []*subject{s}, iam: c.p, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
+			for check, f := range map[string]finding{PassRole: a.passRoles(t.Context())[0], LogDelivery: a.logDelivery(t.Context())[0]} {
+				if f.status != c.want || !strings.Contains(f.detail, c.says) {
+					t.Errorf("%s: %+v instead of %s", check, f, c.want)
+				}
 			}
-		}
+		})
 	}
 	// A condition on a key of PassRole's own.
 	a := &account{id: "1", subjects: []*subject{s}, iam: where("iam:AssociatedResourceArn", "x"), self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}

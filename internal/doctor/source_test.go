@@ -139,14 +139,16 @@ func TestRoutes(t *testing.T) {
 		"to nowhere, before those":        {fakeEvents{"default": among(301, 100, forward)}, nil, Unknown, "can't tell"},
 		"nowhere":                         {fakeEvents{"default": among(299, 0, leads("another", "arn:aws:lambda:x"))}, nil, "", ""},
 	} {
-		rules, err := c.from.route(t, c.beside)
-		f := judgeRules(rules, false)
-		if err != nil {
-			f = unanswered(err)
-		}
-		if f.status != c.want || !strings.Contains(f.detail, c.says) {
-			t.Errorf("%s: %+v; want %s, %q", name, f, c.want, c.says)
-		}
+		t.Run(name, func(t *testing.T) {
+			rules, err := c.from.route(t, c.beside)
+			f := judgeRules(rules, false)
+			if err != nil {
+				f = unanswered(err)
+			}
+			if f.status != c.want || !strings.Contains(f.detail, c.says) {
+				t.Errorf("%+v; want %s, %q", f, c.want, c.says)
+			}
+		})
 	}
 }
 
@@ -186,9 +188,11 @@ func TestRulesThatSendTheRecord(t *testing.T) {
 		"a good one beside one off":  {slices.Concat(good, off), false, OK, ""},
 		"to a topic beside constant": {slices.Concat(constant, topic), false, Unknown, ""},
 	} {
-		if f := judgeRules(c.rules, c.proven); f.status != c.want || !strings.Contains(f.fix, c.fix) {
-			t.Errorf("%s: %+v; want %s, %q", name, f, c.want, c.fix)
-		}
+		t.Run(name, func(t *testing.T) {
+			if f := judgeRules(c.rules, c.proven); f.status != c.want || !strings.Contains(f.fix, c.fix) {
+				t.Errorf("%+v; want %s, %q", f, c.want, c.fix)
+			}
+		})
 	}
 	for _, s := range samples(inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, time.Unix(0, 0)) {
 		_, detail, _ := strings.Cut(s.body, `"detail":`)
@@ -237,12 +241,14 @@ func TestPatternsOnBothHalves(t *testing.T) {
 		"denied":                          {to(nil, "denied"), Unknown, "events:TestEventPattern is not allowed"},
 		"none":                            {nil, Skipped, "no rule"},
 	} {
-		f := testPatterns(t.Context(), fakeEvents{}, c.rules, all)
-		if f.status != c.want || !strings.Contains(f.detail, c.says) {
-			t.Errorf("%s: %+v; want %s, %q", name, f, c.want, c.says)
-		}
-		if (f.status == Fail || f.status == Warn) && !strings.HasPrefix(f.fix, "aws events put-rule --name r0 --region eu-west-1 --event-bus-name security --event-pattern ") {
-			t.Errorf("%s: %s", name, f.fix)
-		}
+		t.Run(name, func(t *testing.T) {
+			f := testPatterns(t.Context(), fakeEvents{}, c.rules, all)
+			if f.status != c.want || !strings.Contains(f.detail, c.says) {
+				t.Errorf("%+v; want %s, %q", f, c.want, c.says)
+			}
+			if (f.status == Fail || f.status == Warn) && !strings.HasPrefix(f.fix, "aws events put-rule --name r0 --region eu-west-1 --event-bus-name security --event-pattern ") {
+				t.Error(f.fix)
+			}
+		})
 	}
 }
