@@ -93,7 +93,7 @@ func strangePolicies() (out []policyCase) {
 		{"the world may take, and one Deny is not about all", with(rule, `,{"Effect":"Allow","Principal":"*","Action":["sqs:PurgeQueue","sqs:DeleteMessage"],"Resource":"*"},{"Effect":"Deny","NotPrincipal":{"AWS":"111122223333"},"Action":"sqs:PurgeQueue","Resource":"*"}`), Fail, "(DeleteMessage)"},
 		{"the own account alone", allow(`"Principal":{"AWS":"arn:aws:iam::111122223333:root"}`), Fail, "no rule and no topic may send, but every principal of account 111122223333"},
 		{"a role", with(allow(events+source("ArnEquals", `"`+ruleARN+`"`)),
-			`,{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"*","Principal":{"AWS":"arn:aws:iam::111122223333:role/replay"}}`), Warn, "role/replay, beside the rule"},
+			`,{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"*","Principal":{"AWS":"arn:aws:iam::111122223333:role/replay"}}`), Warn, "role/replay, besides the rule"},
 
 		{"anybody, but all others are denied", with(allow(anyone), denyOthers), OK, "only " + ruleARN},
 		{"the account, but all others are denied", with(allow(`"Principal":{"AWS":"111122223333"}`), denyOthers), Fail, "lets nobody send"},

@@ -137,7 +137,7 @@ func (p policy) judgeSenders(queueARN string, known sources) finding {
 	case len(unread) > 0 && missing != "":
 		return readStatements(unread, "does it let the rule send, and nobody else?")
 	case len(unread) > 0 && d.only == nil:
-		return readStatements(unread, "does it let anybody send beside the rule?")
+		return readStatements(unread, "does it let anybody send besides the rule?")
 	case status == Warn:
 		return finding{Warn, "by the policy these may send: " + who, ""}
 	case len(known.byRole) > 0:
@@ -257,7 +257,7 @@ func bySource(who string, arns, ours []string) (out []sender) {
 	return out
 }
 
-const besideRule = ", beside the rule"
+const besidesRule = ", besides the rule"
 
 // named judges a user, role or account by its name alone.
 func named(who string, ours []string) sender {
@@ -267,13 +267,13 @@ func named(who string, ours []string) sender {
 	}
 	switch {
 	case whole && slices.Contains(ours, account):
-		return sender{Warn, "every principal of account " + account + " whom IAM lets" + besideRule, who, ""}
+		return sender{Warn, "every principal of account " + account + " whom IAM lets" + besidesRule, who, ""}
 	case whole:
-		return sender{Fail, "the account " + account + besideRule, who, ""}
+		return sender{Fail, "the account " + account + besidesRule, who, ""}
 	case wild(account):
 		return sender{Fail, "whoever matches " + who + ", of any account", who, ""}
 	}
-	return sender{Warn, who + besideRule, who, ""}
+	return sender{Warn, who + besidesRule, who, ""}
 }
 
 // denials are what a policy's Denies of sending say.
@@ -397,7 +397,7 @@ func (s statement) strangers(own []string) (out []string, only, ok bool) {
 		case who == "*":
 			out = append(out, theWorld)
 		case x.status == Fail:
-			out = append(out, strings.TrimSuffix(x.text, besideRule))
+			out = append(out, strings.TrimSuffix(x.text, besidesRule))
 		default:
 			only = false
 		}
@@ -461,7 +461,7 @@ func betterPolicy(text, queueARN string, known sources) (better string, ok bool)
 }
 
 // onlyFrom are the statements of deploy/queue-policy.json for some sources; spared
-// are principals that may send beside them.
+// are principals that may send as well.
 func onlyFrom(queueARN string, from, exempt []string) (out []json.RawMessage) {
 	type object = map[string]any
 	var services []string

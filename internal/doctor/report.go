@@ -39,7 +39,8 @@ func See(check string) string { return "docs/troubleshoot.md#" + check }
 
 const maxWords = 300 // of what AWS says
 
-// words are what AWS, or the way to it, says: without the SDK's own frame.
+// errorText is what AWS says, or what failed on the way to it, without what the SDK
+// puts around it.
 func errorText(err error) string {
 	var api smithy.APIError
 	var dial *net.OpError
@@ -134,7 +135,7 @@ func fine(format string, args ...any) finding {
 	return finding{status: OK, detail: fmt.Sprintf(format, args...)}
 }
 
-// word is one word of a shell's command, whatever it holds: names come from AWS,
+// shellWord is s as one word of a shell command, whatever it holds: names come from AWS,
 // and people paste what stands here (I12).
 func shellWord(s string) string {
 	if plainWord.MatchString(s) {

@@ -200,17 +200,18 @@ func (b bus) options() string {
 	return "--region " + b.region + " --event-bus-name " + shellWord(b.name)
 }
 
-// rule of a bus that leads to what is wanted, by one of its targets.
+// rule of a bus, with one of its targets.
 type rule struct {
 	name, arn, pattern string
 	enabled            bool
 	on                 bus
 	target             ebtypes.Target
-	next               *nextBus // the bus beside the queue that it forwards to; nil: it leads to the queue, or to a topic
+	next               *nextBus // the bus that it forwards to; nil: it leads to the queue, or to a topic
 }
 
-// nextBus is the second half of the way: the rules of a bus beside the queue. There
-// is no third: EventBridge forwards an event once only.
+// nextBus is the bus to which a rule of the default bus forwards: one in the queue's
+// account and Region, with its rules that lead to the queue. None of them forwards
+// again: EventBridge does that once only.
 type nextBus struct {
 	rules []rule
 	err   error  // why they could not be asked for
@@ -245,7 +246,8 @@ func (s *subject) bus(name string) (bus, error) {
 	return bus{eventbridge.NewFromConfig(s.cfg), s.scope.Region, name}, nil
 }
 
-// busRules asks once for the rules of each bus beside the queue that lead to it.
+// busRules asks once, for each bus in the queue's account and Region, which of its
+// rules lead to the queue.
 func (e *exam) busRules(ctx context.Context) func(name string) *nextBus {
 	var mu sync.Mutex // guards buses
 	buses := map[string]func() ([]rule, error){}
@@ -291,14 +293,15 @@ func (e *exam) queueTargets() []string {
 
 func isTopic(arn string) bool { return partsOf(arn).Service == "sns" }
 
-// buses is the beginning of the ARNs of the buses beside the queue.
+// buses is the beginning of the ARNs of the buses in the queue's account and Region.
 func (e *exam) buses() string {
 	return fmt.Sprintf("arn:%s:events:%s:%s:event-bus/", inventory.Partition(e.queue.Region), e.queue.Region, e.queue.Account)
 }
 
 // findRoute looks for rules that lead to the queue itself, or to a topic, or to
-// the default bus beside the queue, or to another bus there. buses is the beginning
-// of these buses' ARNs; busRules asks for the rules of one, by its name.
+// the default bus in the queue's account and Region, or to another bus there. buses
+// is the beginning of these buses' ARNs; busRules asks for the rules of one, by its
+// name.
 func findRoute(ctx context.Context, b bus, targets []string, buses string, busRules func(name string) *nextBus) ([]rule, error) {
 	out, err := b.rulesToFirst(ctx, targets)
 	if err != nil || len(out) > 0 {
@@ -369,9 +372,10 @@ func (b bus) rulesTo(ctx context.Context, target string) (out []rule, err error)
 	return out, nil
 }
 
-// forwarders are the rules of the bus that lead to a bus beside the queue, which next
-// knows by its ARN: no question of EventBridge's own finds these. It looks no further
-// than one that leads on. It is an error if none does and not all rules were seen.
+// forwarders are the rules of the bus that forward to a bus in the queue's account and
+// Region; next is nil for any other ARN. EventBridge can't be asked for these, so that
+// it reads all rules, up to one that leads on. It is an error if none does and there
+// are more rules than it reads.
 func (b bus) forwarders(ctx context.Context, next func(arn string) *nextBus) (out []rule, err error) {
 	in := &eventbridge.ListRulesInput{EventBusName: &b.name, Limit: aws.Int32(maxRules)}
 	for range maxRulePages {

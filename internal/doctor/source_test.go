@@ -93,7 +93,7 @@ func (fakeEvents) TestEventPattern(_ context.Context, in *eventbridge.TestEventP
 	return &eventbridge.TestEventPatternOutput{Result: strings.Contains(*in.Event, *in.EventPattern)}, nil
 }
 
-// route of the default bus to the queue, where these rules are beside it.
+// route of the default bus to the queue, where these rules are on the buses of the queue's Region.
 func (f fakeEvents) route(t *testing.T, beside fakeEvents) ([]rule, error) {
 	t.Helper()
 	return findRoute(t.Context(), bus{f, "us-east-1", defaultBus}, []string{queueARN, topicARN}, busARN, func(name string) *nextBus {

@@ -113,7 +113,7 @@ func TestEventRule(t *testing.T) {
 	c.look(t).expect(t, doctor.EventRule, doctor.OK)
 }
 
-// Another Region's events come by the bus beside the queue, of whatever name.
+// Another Region's events come by a bus in the queue's account and Region.
 func TestEventRuleOfAnotherRegion(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
