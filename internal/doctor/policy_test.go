@@ -210,6 +210,7 @@ func TestWhatIsPastedCutsNobodyOff(t *testing.T) {
 		{"the world only takes", []string{stmt(events, sendMessage, from(ruleARN)), stmt(`"*"`, "sqs:ReceiveMessage", ""), stmt(`"*"`, "sqs:GetQueueUrl", "")}, sources{all: true}, []string{ruleARN}, []string{stmt(`"*"`, "sqs:GetQueueUrl", "")}},
 		{"the world takes, and one by name", []string{stmt(`{"AWS":["*","arn:aws:iam::222233334444:role/flowkeeper"]}`, "sqs:ReceiveMessage", "")}, sources{rules: []string{ruleARN}, all: true}, nil, nil},
 		{"the world takes, and we may be of it", []string{stmt(`"*"`, "sqs:ReceiveMessage", "")}, sources{rules: []string{ruleARN}, all: true, self: "444455556666"}, nil, nil},
+		{"an organisation takes", []string{stmt(`"*"`, "sqs:ReceiveMessage", `,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`)}, sources{rules: []string{ruleARN}, all: true}, nil, nil},
 		{"the world takes no more once the Deny is gone", []string{stmt(`{"AWS":["*","arn:aws:iam::222233334444:role/flowkeeper"]}`, "sqs:*", ""), attack}, sources{rules: []string{ruleARN}, all: true}, nil, nil},
 		{"none", nil, sources{rules: []string{ruleARN}, all: true}, []string{ruleARN}, nil},
 		{"none, and no rule", nil, sources{all: true}, nil, nil},

@@ -416,7 +416,7 @@ func (p policy) denying(action, queueARN string) (where []string) {
 	return where
 }
 
-// betterPolicy is a policy by which the known sources send, whom the old one spares
+// betterPolicy is a policy by which the known sources send, whom the old one exempts
 // by name, and nobody else; what the old one says of other things stays, and so does
 // what it denies to some, but not what lets strangers take. ok is false where somebody
 // could be cut off of whom nothing is known, or we ourselves.
@@ -444,10 +444,10 @@ func betterPolicy(text, queueARN string, known sources) (better string, ok bool)
 	}
 	kept := onlyFrom(queueARN, from, exempt)
 	for _, s := range p.statements {
-		_, strangers, _ := s.strangers(known.receivers(queueARN))
-		loses := slices.ContainsFunc(losses, func(action string) bool { return s.about(action, queueARN) })
+		_, only, ok := s.strangers(known.receivers(queueARN))
+		takes := slices.ContainsFunc(losses, func(action string) bool { return s.about(action, queueARN) })
 		switch {
-		case s.Effect == "Allow" && strangers && loses:
+		case s.Effect == "Allow" && only && ok && takes:
 			if known.self != partsOf(queueARN).AccountID {
 				return "", false // we may be one of those that receive by it
 			}
@@ -460,7 +460,7 @@ func betterPolicy(text, queueARN string, known sources) (better string, ok bool)
 	return better, judgePolicy(better, queueARN, known).status == OK
 }
 
-// onlyFrom are the statements of deploy/queue-policy.json for some sources; spared
+// onlyFrom are the statements of deploy/queue-policy.json for some sources; exempt
 // are principals that may send as well.
 func onlyFrom(queueARN string, from, exempt []string) (out []json.RawMessage) {
 	type object = map[string]any
