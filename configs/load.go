@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/spf13/viper"
+
+	"flowkeeper/internal/nearest"
 )
 
 // Default is the configuration of an empty file.
@@ -226,7 +228,7 @@ func (l *loader) checkEnvironment() {
 		if !ours || known[name] || ofKubernetes(name, l.env[name]) {
 			continue
 		}
-		near := nearest(rest, names)
+		near := nearest.Word(rest, names)
 		switch {
 		case ofAList(rest):
 			l.unknownVariable(name, "lists are set in the file only")

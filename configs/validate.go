@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"flowkeeper/internal/nearest"
 )
 
 var (
@@ -77,7 +79,7 @@ func (v validator) validate(c Config, needQueue bool) {
 func (v validator) oneOf(key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
 		hint := ""
-		if near := nearest(value, allowed); near != "" && value != "" {
+		if near := nearest.Word(value, allowed); near != "" && value != "" {
 			hint = "did you mean " + near + "? "
 		}
 		v.problem(key, value, "%swrite one of %s", hint, strings.Join(allowed, ", "))

@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"flowkeeper/internal/nearest"
 )
 
 // walkFile checks the YAML text against the shape of Config, and keeps what
@@ -263,7 +265,7 @@ func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
 // didYouMean names the key that is most like a wrong one, or the section that
 // a right one belongs to.
 func (l *loader) didYouMean(wrong string, known []string) string {
-	if near := nearest(wrong, known); near != "" {
+	if near := nearest.Word(wrong, known); near != "" {
 		return ": did you mean " + near + "?"
 	}
 	var found []string
@@ -277,39 +279,4 @@ func (l *loader) didYouMean(wrong string, known []string) string {
 		return fmt.Sprintf(": write %s: and, indented below it, %s:", section, key)
 	}
 	return ": the keys here are " + strings.Join(known, ", ")
-}
-
-// nearest is the word that was probably meant, or empty.
-func nearest(wrong string, known []string) string {
-	best, least := "", len(wrong)/3+2
-	for _, k := range known {
-		if d := distance(strings.ToLower(wrong), strings.ToLower(k)); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance is how many letters must be changed, added or dropped.
-func distance(a, b string) int {
-	if len(a) > 100 || len(b) > 100 {
-		return 100
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

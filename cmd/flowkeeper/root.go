@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -146,16 +145,10 @@ func available(c *cobra.Command) (out []*cobra.Command) {
 }
 
 func noSuchCommand(c *cobra.Command, name string) error {
-	var names, other []string
-	for _, sub := range available(c) {
-		names = append(names, sub.Name())
-		if slices.Contains(sub.SuggestFor, strings.ToLower(name)) {
-			other = append(other, sub.Name())
-		}
-	}
-	near := nearest(name, names)
-	if len(near) == 0 {
-		near = other
+	var near []string
+	if name != "" {
+		c.SuggestionsMinimumDistance = 2
+		near = c.SuggestionsFor(name)
 	}
 	return usagef("there is no command %q%s", name, didYouMean(near))
 }

@@ -7,53 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"flowkeeper/internal/nearest"
 )
-
-// nearest are the words that a mistyped one may have meant: those a letter or
-// two away, and those that it begins.
-func nearest(typed string, words []string) (out []string) {
-	typed = strings.ToLower(typed)
-	best := max(1, min(2, len(typed)/3))
-	for _, w := range words {
-		d := distance(typed, w)
-		if len(typed) > 1 && strings.HasPrefix(w, typed) {
-			d = min(d, 1)
-		}
-		if d < best {
-			best, out = d, nil
-		}
-		if d == best {
-			out = append(out, w)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// distance is how many letters are wrong, missing, too many or swapped with
-// their neighbour.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	rows := [3][]int{make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(x); i++ {
-		now, up, twoUp := rows[i%3], rows[(i+2)%3], rows[(i+1)%3]
-		now[0] = i
-		for j := 1; j <= len(y); j++ {
-			wrong := 1
-			if x[i-1] == y[j-1] {
-				wrong = 0
-			}
-			now[j] = min(up[j]+1, now[j-1]+1, up[j-1]+wrong)
-			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
-				now[j] = min(now[j], twoUp[j-2]+1)
-			}
-		}
-	}
-	return rows[len(x)%3][len(y)]
-}
 
 // didYouMean ends a sentence with what was perhaps meant.
 func didYouMean(words []string) string {
@@ -104,17 +60,15 @@ func unquoted(f *pflag.Flag) string {
 // unknownFlag names the flag, and what was perhaps meant: one of this command,
 // or the same word as a command.
 func unknownFlag(c *cobra.Command, name string) error {
-	var names []string
-	known := func(f *pflag.Flag) {
-		if !f.Hidden {
-			names = append(names, f.Name)
+	var names, near []string
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if strings.HasPrefix(f.Name, name) {
+			near = append(near, "--"+f.Name)
 		}
-	}
-	c.InheritedFlags().VisitAll(known)
-	c.LocalFlags().VisitAll(known)
-	near := nearest(name, names)
-	for n := range near {
-		near[n] = "--" + near[n]
+		names = append(names, f.Name)
+	})
+	if word := nearest.Word(name, names); word != "" && len(near) == 0 {
+		near = []string{"--" + word}
 	}
 	for _, sub := range c.Commands() {
 		if sub.Flags().Lookup(name) != nil {

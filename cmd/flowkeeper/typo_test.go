@@ -1,23 +1,44 @@
 package main
 
 import (
-	"fmt"
+	"bytes"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 )
 
-func TestNearest(t *testing.T) {
+// TestSuggestions: what was perhaps meant by a mistyped command or flag.
+func TestSuggestions(t *testing.T) {
 	t.Parallel()
-	words := []string{"list", "show", "refresh", "release", "export", "import"}
 	for typed, want := range map[string]string{
-		"lst": "[list]", "lsit": "[list]", "List": "[list]", "shwo": "[show]", "re": "[refresh release]", "relase": "[release]",
-		"exprot": "[export]", "frobnicate": "[]", "x": "[]", "": "[]",
+		"inventory lst":            `there is no command "lst": did you mean list?`,
+		"inventory lsit":           `there is no command "lsit": did you mean list?`,
+		"inventory List":           `there is no command "List": did you mean list?`,
+		"inventory re":             `there is no command "re": did you mean refresh or release?`,
+		"inventory exprot":         `there is no command "exprot": did you mean export?`,
+		"inventory frobnicate":     `there is no command "frobnicate"`,
+		"inventory x":              `there is no command "x"`,
+		"inventory list --jsno":    "there is no flag --jsno: did you mean --json?",
+		"inventory list --lim 3":   "there is no flag --lim: did you mean --limit?",
+		"inventory list --x":       "there is no flag --x",
+		"restore fl-1 --dry":       "there is no flag --dry: did you mean --dry-run?",
+		"inventory --json lst":     "there is no flag --json: did you mean `flowkeeper inventory import --json` or ",
+		"inventory lst --json":     `there is no command "lst": did you mean list?`,
+		"--state x.db inventroy":   `there is no command "inventroy": did you mean inventory?`,
+		"--statee x.db inventory":  "there is no flag --statee: did you mean --state?",
+		"incidents -v":             "there is no flag -v: ",
+		"incidnets -v --since 2h":  `there is no command "incidnets": did you mean incidents?`,
+		"incidents --since 2h":     "there is no flag --since: did you mean `flowkeeper incidents list --since`?",
+		"incidents --since=2h lst": "there is no flag --since: did you mean `flowkeeper incidents list --since`?",
 	} {
-		if got := fmt.Sprint(nearest(typed, words)); got != want {
-			t.Errorf("%q: %s instead of %s", typed, got, want)
-		}
+		t.Run(typed, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			if code := testApp(&out).execute(t.Context(), strings.Fields(typed)); code != exitUsage || !strings.HasPrefix(out.String(), "flowkeeper: "+want) {
+				t.Errorf("%d: %s", code, out.String())
+			}
+		})
 	}
 }
 
