@@ -14,7 +14,7 @@ import (
 )
 
 func newAlertsCommand(a *app) *cobra.Command {
-	c := a.newGroup("alerts", "What people were told, and whether it reached them",
+	c := newGroup("alerts", "What people were told, and whether it reached them",
 		newAlertsListCommand(a),
 		newAlertsShowCommand(a),
 		newAlertsTestCommand(a),

@@ -17,7 +17,7 @@ import (
 )
 
 func newIncidentsCommand(a *app) *cobra.Command {
-	c := a.newGroup("incidents", "What happened, who did it, and how long it was blind",
+	c := newGroup("incidents", "What happened, who did it, and how long it was blind",
 		newIncidentsListCommand(a),
 		newIncidentsShowCommand(a),
 	)

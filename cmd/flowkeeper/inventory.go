@@ -18,7 +18,7 @@ import (
 )
 
 func newInventoryCommand(a *app) *cobra.Command {
-	c := a.newGroup("inventory", "The snapshot: every flow log ever seen",
+	c := newGroup("inventory", "The snapshot: every flow log ever seen",
 		newInventoryListCommand(a),
 		newInventoryShowCommand(a),
 		newRefreshCommand(a),

@@ -17,7 +17,6 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string // KEY=value
-	args           []string // as typed
 	terminal       bool     // people see stdout
 	stderrTerminal bool     // people see stderr
 	columns        int      // of the terminal; 0: not known
@@ -33,7 +32,7 @@ const defaultConfig = "/etc/flowkeeper/flowkeeper.yaml"
 
 // newRoot builds the command tree.
 func newRoot(a *app) *cobra.Command {
-	root := a.newGroup("flowkeeper", "Keep VPC flow logs alive: hear of a deletion, alert, and put the flow log back",
+	root := newGroup("flowkeeper", "Keep VPC flow logs alive: hear of a deletion, alert, and put the flow log back",
 		newRunCommand(a),
 		newCheckCommand(a),
 		newDoctorCommand(a),
@@ -105,22 +104,17 @@ func (a *app) mark(c *cobra.Command) {
 }
 
 // newGroup makes a command that only has others beneath it.
-func (a *app) newGroup(use, short string, subs ...*cobra.Command) *cobra.Command {
+func newGroup(use, short string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
-		// A wrong name is told as such, even with flags that only the right one knows.
-		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
-		RunE:               a.nameOne,
+		RunE: nameOne,
 	}
 	c.AddCommand(subs...)
 	return c
 }
 
 // nameOne runs where a command is missing or has a wrong name.
-func (a *app) nameOne(c *cobra.Command, args []string) error {
-	if err := misled(c, a.args); err != nil {
-		return err
-	}
+func nameOne(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return noSuchCommand(c, args[0])
 	}
@@ -203,7 +197,6 @@ const (
 // execute runs one command line and returns the exit code. It is the one
 // place that prints errors.
 func (a *app) execute(ctx context.Context, args []string) int {
-	a.args = args
 	root := newRoot(a)
 	root.SetArgs(args)
 	c, err := root.ExecuteContextC(ctx)

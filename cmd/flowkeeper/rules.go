@@ -12,7 +12,7 @@ import (
 )
 
 func newRulesCommand(a *app) *cobra.Command {
-	c := a.newGroup("rules", "What is detected, and the same as Sigma rules for a SIEM",
+	c := newGroup("rules", "What is detected, and the same as Sigma rules for a SIEM",
 		newRulesListCommand(a),
 		newRulesExportCommand(a),
 	)

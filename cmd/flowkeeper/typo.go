@@ -19,8 +19,12 @@ func didYouMean(words []string) string {
 	return ": did you mean " + strings.Join(words, " or ") + "?"
 }
 
-// flagError says what is wrong with a flag in our own words.
+// flagError says what is wrong with a flag in our own words. A mistyped command
+// before the flag comes first: only the right one would know its flags.
 func flagError(c *cobra.Command, err error) error {
+	if words := c.Flags().Args(); c.HasSubCommands() && len(words) > 0 {
+		return noSuchCommand(c, words[0])
+	}
 	var unknown *pflag.NotExistError
 	var valueless *pflag.ValueRequiredError
 	switch {
@@ -80,38 +84,6 @@ func unknownFlag(c *cobra.Command, name string) error {
 
 func unknownLetter(name string) error {
 	return usagef("there is no flag -%s: -h is the only short one, long ones begin with --", name)
-}
-
-// misled tells of the first flag, before any other word, that a group does not
-// know. What stands behind it may be its value, or the command: nobody knows.
-func misled(c *cobra.Command, args []string) error {
-	path := strings.Fields(c.CommandPath())[1:]
-	for n := 0; n < len(args); n++ {
-		word := args[n]
-		switch {
-		case word == "--":
-			return nil
-		case len(path) > 0 && word == path[0]:
-			path = path[1:]
-		case !strings.HasPrefix(word, "-"):
-			return nil
-		case !strings.HasPrefix(word, "--"):
-			return unknownLetter(word[1:])
-		default:
-			name, _, whole := strings.Cut(word[2:], "=")
-			f := c.Flags().Lookup(name)
-			if f == nil {
-				f = c.InheritedFlags().Lookup(name)
-			}
-			if f == nil {
-				return unknownFlag(c, name)
-			}
-			if !whole && f.NoOptDefVal == "" {
-				n++ // its value
-			}
-		}
-	}
-	return nil
 }
 
 // The arguments that a command takes, told in words when they are wrong.
