@@ -68,7 +68,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	root.SetErr(a.stderr)
 	root.SetUsageFunc(a.usage)
 	root.SetFlagErrorFunc(flagError)
-	root.SetHelpCommand(newHelpCommand())
+	initHelpCommand(root)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	var showVersion bool
 	root.Flags().BoolVar(&showVersion, "version", false, "say which Flowkeeper this is, as the command does")
@@ -147,31 +147,19 @@ func noSuchCommand(c *cobra.Command, name string) error {
 	return usagef("there is no command %q%s", name, didYouMean(near))
 }
 
-// newHelpCommand tells of a command that is not there, as the command itself
-// would.
-func newHelpCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "help [COMMAND]", Short: "Tell about a command", DisableFlagsInUseLine: true,
-		Example: "  flowkeeper help inventory release",
-		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-			var out []string
-			if of, rest, err := c.Root().Find(args); err == nil && len(rest) == 0 {
-				for _, sub := range available(of) {
-					if strings.HasPrefix(sub.Name(), begun) {
-						out = append(out, cobra.CompletionWithDesc(sub.Name(), sub.Short))
-					}
-				}
-			}
-			return out, cobra.ShellCompDirectiveNoFileComp
-		},
-		RunE: func(c *cobra.Command, args []string) error {
-			of, rest, err := c.Root().Find(args)
-			if err != nil || len(rest) > 0 && of.HasSubCommands() {
-				return noSuchCommand(of, rest[0])
-			}
-			of.InitDefaultHelpFlag()
-			return of.Help()
-		},
+// initHelpCommand makes cobra's help command answer as the command itself would.
+func initHelpCommand(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, _ := root.Find([]string{"help"}) // it is there
+	help.Use, help.Short, help.Long, help.DisableFlagsInUseLine = "help [COMMAND]", "Tell about a command", "", true
+	help.Example = "  flowkeeper help inventory release"
+	help.RunE = func(c *cobra.Command, args []string) error {
+		of, rest, err := c.Root().Find(args)
+		if err != nil || len(rest) > 0 && of.HasSubCommands() {
+			return noSuchCommand(of, rest[0])
+		}
+		of.InitDefaultHelpFlag()
+		return of.Help()
 	}
 }
 
