@@ -143,7 +143,7 @@ func TestTableLeavesOut(t *testing.T) {
 func TestCellsOfATerminal(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int{"": 0, "ab": 2, "ü": 1, "u\u0308": 1, "監査": 4, "ログ": 4, "…": 1} {
-		if n := breadth(text); n != want {
+		if n := screen.StringWidth(text); n != want {
 			t.Errorf("%q: %d cells instead of %d", text, n, want)
 		}
 	}

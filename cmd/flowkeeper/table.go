@@ -5,9 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
 
-	"golang.org/x/text/width"
+	"github.com/mattn/go-runewidth"
 )
 
 // cell of a table.
@@ -30,44 +29,16 @@ func whole(name string) column           { return column{name: name} }
 func cutTo(min int, name string) column  { return column{name: name, min: max(min, len(name))} }
 func (c column) orDrop(order int) column { c.drop = order; return c }
 func (c column) keepEnd() column         { c.tail = true; return c }
+
 func (c column) cut(s string, n int) string {
-	if breadth(s) <= n {
-		return s
-	}
-	r := []rune(s)
-	for w := breadth(s); w > n-1; { // one for the mark
-		at := len(r) - 1
-		if c.tail {
-			at = 0
-		}
-		w -= runeBreadth(r[at])
-		r = slices.Delete(r, at, at+1)
-	}
 	if c.tail {
-		return "…" + string(r)
+		return screen.TruncatePrefix(s, n, "…")
 	}
-	return string(r) + "…"
+	return screen.Truncate(s, n, "…")
 }
 
-// breadth is how many cells of a terminal a text takes: Chinese, Japanese and
-// Korean take two each, a mark above a letter none.
-func breadth(s string) (n int) {
-	for _, r := range s {
-		n += runeBreadth(r)
-	}
-	return n
-}
-
-func runeBreadth(r rune) int {
-	if unicode.In(r, unicode.Mn, unicode.Me) {
-		return 0
-	}
-	switch width.LookupRune(r).Kind() {
-	case width.EastAsianWide, width.EastAsianFullwidth:
-		return 2
-	}
-	return 1
-}
+// screen measures texts in a terminal's cells, in every locale alike.
+var screen = &runewidth.Condition{StrictEmojiNeutral: true}
 
 // maxCell is how wide a column that may be cut gets on a terminal of unknown
 // width, in characters; `show` tells the rest.
@@ -115,7 +86,7 @@ func (t *table) add(cells ...cell) error {
 			c.text = t.columns[i].cut(c.text, maxCell)
 		}
 		cells[i] = c
-		t.widths[i] = max(t.widths[i], breadth(c.text))
+		t.widths[i] = max(t.widths[i], screen.StringWidth(c.text))
 	}
 	t.rows = append(t.rows, cells)
 	if len(t.rows) < tableBlock {
@@ -240,7 +211,7 @@ func (t *table) line(row []cell) string {
 		}
 		b.WriteString(strings.Repeat(" ", pad))
 		b.WriteString(paint(t.color, c.color, text))
-		pad = t.widths[i] - breadth(text) + gap
+		pad = t.widths[i] - screen.StringWidth(text) + gap
 	}
 	return b.String()
 }
@@ -263,7 +234,7 @@ const leastValue = 30
 func (a *app) writeSheet(w io.Writer, s *sheet) error {
 	keys := 0
 	for _, l := range s.lines {
-		keys = max(keys, breadth(l[0]))
+		keys = max(keys, screen.StringWidth(l[0]))
 	}
 	room := 0
 	if a.terminal && a.columns > 0 {
@@ -274,7 +245,7 @@ func (a *app) writeSheet(w io.Writer, s *sheet) error {
 			if n > 0 {
 				l[0] = ""
 			}
-			if _, err := fmt.Fprintf(w, "%s%*s%s\n", l[0], keys-breadth(l[0])+gap, "", part); err != nil {
+			if _, err := fmt.Fprintf(w, "%s%*s%s\n", l[0], keys-screen.StringWidth(l[0])+gap, "", part); err != nil {
 				return err
 			}
 		}
@@ -285,7 +256,7 @@ func (a *app) writeSheet(w io.Writer, s *sheet) error {
 // wrap breaks a text between words into lines of so many characters; 0: none.
 // A longer word stays whole: people copy it, and the terminal breaks it.
 func wrap(text string, room int) []string {
-	if room == 0 || breadth(text) <= room {
+	if room == 0 || screen.StringWidth(text) <= room {
 		return []string{text}
 	}
 	var lines []string
@@ -294,7 +265,7 @@ func wrap(text string, room int) []string {
 		switch {
 		case line == "":
 			line = word
-		case breadth(line)+1+breadth(word) <= room:
+		case screen.StringWidth(line)+1+screen.StringWidth(word) <= room:
 			line += " " + word
 		default:
 			lines = append(lines, line)
