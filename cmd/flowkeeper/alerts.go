@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
-	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 )
 
@@ -32,7 +30,7 @@ the other sinks are told.`
 var deliveryStates = []string{store.Pending, store.Sent, store.GivenUp}
 
 func newAlertsListCommand(a *app) *cobra.Command {
-	var asJSON, failed bool
+	var failed bool
 	c := &cobra.Command{
 		Use: "list", Short: "List the alerts, the latest first, and how far each is delivered", Args: noArgs,
 		Long: `List the alerts, the latest first, and how far each is on its way to the sinks:
@@ -52,54 +50,32 @@ and each sink's last answer.`,
 	c.Flags().StringSliceVar(&f.sinks, "sink", nil, "only those that went or are to go to this sink, by its `name`; --state is then its")
 	c.Flags().BoolVar(&failed, "failed", false, "only those that a sink has refused and not taken since")
 	completeFlag(c, "sink", a.completeSinks())
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := f.check(); err != nil {
-			return err
-		}
-		return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
-			return a.listAlerts(c.Context(), conf, s, f, failed, asJSON)
-		})
-	}
-	jsonFlag(c, &asJSON, "one JSON object a line: the alert, with its deliveries")
+	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
+		filter.Failed = failed
+		return a.listAlerts(ctx, s, f, filter)
+	})
+	a.jsonFlag(c, "one JSON object a line: the alert, with its deliveries")
 	return c
 }
 
-func (a *app) listAlerts(ctx context.Context, conf configs.Config, s *store.Store, f *filters, failed, asJSON bool) error {
-	if asJSON {
-		f.usual = 0 // for programs
-	}
-	filter, err := f.filter(ctx, conf, s)
+func (a *app) listAlerts(ctx context.Context, s state, f *filters, filter store.Filter) error {
+	t := a.table(cutTo(alertPrefix, "ALERT"), whole("TIME"), whole("LEVEL").orDrop(1), cutTo(14, "DELIVERY"), cutTo(24, "TITLE"))
+	err := s.FindAlerts(ctx, filter, func(x alert.Alert, ds []alert.Delivery) error {
+		if !f.next() {
+			return nil
+		}
+		return t.add(toAlertJSON(x, ds), x.ID, a.ago(x.Time.Time), levelCell(x.Level), a.deliveriesCell(ds), x.Title)
+	})
+	t.flush()
 	if err != nil {
 		return err
 	}
-	filter.Failed = failed
-	n := 0
-	err = a.print(func(w io.Writer) error {
-		t := a.table(w, cutTo(alertPrefix, "ALERT"), whole("TIME"), whole("LEVEL").orDrop(1), cutTo(14, "DELIVERY"), cutTo(24, "TITLE"))
-		err := s.FindAlerts(ctx, filter, func(x alert.Alert, ds []alert.Delivery) error {
-			if n++; f.beyond(n) {
-				return nil
-			}
-			if asJSON {
-				return writeJSON(w, toAlertJSON(x, ds))
-			}
-			return t.add(plain(x.ID), plain(a.ago(x.Time.Time)), levelCell(x.Level), a.deliveriesCell(ds), plain(x.Title))
-		})
-		if err != nil {
-			return err
-		}
-		return t.flush()
-	})
-	switch {
-	case err != nil || asJSON:
-	case n == 0 && failed && !f.any():
-		fmt.Fprintln(a.stderr, "every sink has taken every alert so far")
-	case n == 0 && !f.any():
-		fmt.Fprintln(a.stderr, "nobody was told anything yet")
-	default:
-		f.tell(n, "no alerts")
+	none := "nobody was told anything yet"
+	if filter.Failed {
+		none = "every sink has taken every alert so far"
 	}
-	return err
+	f.summary("alerts", none)
+	return nil
 }
 
 // deliveriesCell is how far an alert is on its way to all its sinks, in the
@@ -135,7 +111,6 @@ func (a *app) deliveriesCell(ds []alert.Delivery) cell {
 }
 
 func newAlertsShowCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "show ID", Short: "Show one alert: what people read, and what each sink answered",
 		Args: oneArg("the ID of an alert, or its beginning (`flowkeeper alerts list` has them)"),
@@ -145,13 +120,9 @@ it.`,
 		Example: `  flowkeeper alerts show alrt_ply4guf2
   flowkeeper alerts show alrt_ply4guf2 --json | jq .actor`,
 		ValidArgsFunction: first(a.completeAlerts(false)),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
-				return a.showAlert(c.Context(), s, args[0], asJSON)
-			})
-		},
+		RunE:              a.onState(a.showAlert),
 	}
-	jsonFlag(c, &asJSON, "one JSON object: the alert, with its deliveries")
+	a.jsonFlag(c, "one JSON object: the alert, with its deliveries")
 	return c
 }
 
@@ -160,7 +131,7 @@ it.`,
 const alertPrefix = 14
 
 // findAlert finds the alert of an ID, or of its beginning.
-func findAlert(ctx context.Context, s *store.Store, id string) (x alert.Alert, ds []alert.Delivery, err error) {
+func findAlert(ctx context.Context, s state, id string) (x alert.Alert, ds []alert.Delivery, err error) {
 	n := 0
 	err = s.FindAlerts(ctx, store.Filter{Begins: strings.TrimSuffix(id, "…"), Limit: 2}, func(y alert.Alert, its []alert.Delivery) error {
 		if n++; n == 1 || y.ID == id {
@@ -178,33 +149,27 @@ func findAlert(ctx context.Context, s *store.Store, id string) (x alert.Alert, d
 	return x, ds, err
 }
 
-func (a *app) showAlert(ctx context.Context, s *store.Store, id string, asJSON bool) error {
-	x, ds, err := findAlert(ctx, s, id)
+func (a *app) showAlert(ctx context.Context, s state, args []string) error {
+	x, ds, err := findAlert(ctx, s, args[0])
 	if err != nil {
 		return err
 	}
-	return a.print(func(w io.Writer) error {
-		if asJSON {
-			return writeJSON(w, toAlertJSON(x, ds))
-		}
-		sheet := &sheet{}
-		sheet.put("alert", x.ID)
-		sheet.put("time", a.when(x.Time.Time))
-		sheet.put("level", string(x.Level))
-		sheet.put("title", x.Title)
-		for _, d := range ds {
-			sheet.put("to "+d.Sink, a.deliveryText(d))
-		}
-		if err := a.writeSheet(w, sheet); err != nil {
-			return err
-		}
-		for line := range strings.Lines("\n" + x.Text) {
-			if _, err := fmt.Fprintln(w, clean(strings.TrimRight(line, "\n"))); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	if a.json {
+		return a.object(toAlertJSON(x, ds))
+	}
+	sheet := &sheet{}
+	sheet.put("alert", x.ID)
+	sheet.put("time", a.when(x.Time.Time))
+	sheet.put("level", string(x.Level))
+	sheet.put("title", x.Title)
+	for _, d := range ds {
+		sheet.put("to "+d.Sink, a.deliveryText(d))
+	}
+	a.writeSheet(sheet)
+	for line := range strings.Lines("\n" + x.Text) {
+		fmt.Fprintln(a.out(), clean(strings.TrimRight(line, "\n")))
+	}
+	return nil
 }
 
 func levelCell(l alert.Level) cell {
@@ -214,7 +179,7 @@ func levelCell(l alert.Level) cell {
 	case l.AtLeast(alert.Medium):
 		return cell{string(l), yellow}
 	}
-	return plain(string(l))
+	return cell{text: string(l)}
 }
 
 // deliveryText is how far an alert is on its way to one sink.
@@ -243,7 +208,6 @@ func times(n int) string {
 }
 
 func newAlertsRetryCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "retry ID", Short: "Have the daemon send an alert again to each sink that has not taken it",
 		Args: oneArg("the ID of an alert, or its beginning (`flowkeeper alerts list --failed` has those that failed)"),
@@ -253,18 +217,14 @@ the daemon sends it within a second. Mend the sink first:
 whether it takes alerts now.`,
 		Example:           "  flowkeeper alerts retry alrt_ply4guf2",
 		ValidArgsFunction: first(a.completeAlerts(true)),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
-				return a.retryAlert(c.Context(), s, args[0], asJSON)
-			})
-		},
+		RunE:              a.onState(a.retryAlert),
 	}
-	jsonFlag(c, &asJSON, "one JSON object")
+	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) retryAlert(ctx context.Context, s *store.Store, id string, asJSON bool) error {
-	x, _, err := findAlert(ctx, s, id)
+func (a *app) retryAlert(ctx context.Context, s state, args []string) error {
+	x, _, err := findAlert(ctx, s, args[0])
 	if err != nil {
 		return err
 	}
@@ -272,18 +232,12 @@ func (a *app) retryAlert(ctx context.Context, s *store.Store, id string, asJSON 
 	if err != nil {
 		return err
 	}
-	return a.print(func(w io.Writer) error {
-		if asJSON {
-			return writeJSON(w, struct {
-				ID    string `json:"id"`
-				Retry int64  `json:"retried"`
-			}{x.ID, n})
-		}
-		text := "every sink has it already"
-		if n > 0 {
-			text = fmt.Sprintf("%s due now: a running daemon sends within a second", plural(int(n), "delivery"))
-		}
-		_, err := fmt.Fprintln(w, text)
-		return err
-	})
+	text := "every sink has it already"
+	if n > 0 {
+		text = plural(int(n), "delivery") + " due now: a running daemon sends within a second"
+	}
+	return a.result(struct {
+		ID    string `json:"id"`
+		Retry int64  `json:"retried"`
+	}{x.ID, n}, "%s", text)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -19,7 +18,6 @@ import (
 )
 
 func newAlertsTestCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "test [NAME]", Short: "Send a marked test alert to every sink, or to one, and print the answers",
 		Args: someArgs(0, 1, "the name of one sink at most"),
@@ -35,10 +33,10 @@ did not take it.`,
 			if err != nil {
 				return err
 			}
-			return a.testAlerts(c.Context(), conf, args, asJSON)
+			return a.testAlerts(c.Context(), conf, args)
 		},
 	}
-	jsonFlag(c, &asJSON, "one JSON object a line, for each sink")
+	a.jsonFlag(c, "one JSON object a line, for each sink")
 	return c
 }
 
@@ -50,7 +48,7 @@ type answer struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string, asJSON bool) error {
+func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string) error {
 	sinks, err := a.sinks(ctx, c)
 	if err != nil {
 		return err
@@ -65,7 +63,7 @@ func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string, a
 	progress := a.progress("waiting for answers", len(sinks))
 	answers := sendAll(ctx, sinks, a.testAlert(), progress.step)
 	progress.end()
-	if err := a.printAnswers(answers, asJSON); err != nil {
+	if err := a.printAnswers(answers); err != nil {
 		return err
 	}
 	failed := 0
@@ -78,7 +76,7 @@ func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string, a
 		return fmt.Errorf("%d of %s did not take the alert", failed, plural(len(answers), "sink"))
 	}
 	if len(c.Alerts) == 0 {
-		fmt.Fprintln(a.stderr, "no sink is configured: alerts go to the daemon's log only; add one under `alerts:`")
+		a.note("no sink is configured: alerts go to the daemon's log only; add one under `alerts:`")
 	}
 	return nil
 }
@@ -124,25 +122,22 @@ func sendAll(ctx context.Context, sinks map[string]alert.Sink, t alert.Alert, st
 	return answers
 }
 
-func (a *app) printAnswers(answers []answer, asJSON bool) error {
-	return a.print(func(w io.Writer) error {
-		s := &sheet{}
-		for _, x := range answers {
-			text := fmt.Sprintf("took it in %.3f s", x.Seconds)
-			if !x.OK {
-				text = "FAILED: " + x.Error
-			}
-			s.put(x.Sink, text)
-			if !asJSON {
-				continue
-			}
-			if err := writeJSON(w, x); err != nil {
+func (a *app) printAnswers(answers []answer) error {
+	s := &sheet{}
+	for _, x := range answers {
+		text := fmt.Sprintf("took it in %.3f s", x.Seconds)
+		if !x.OK {
+			text = "FAILED: " + x.Error
+		}
+		s.put(x.Sink, text)
+		if a.json {
+			if err := a.object(x); err != nil {
 				return err
 			}
 		}
-		if asJSON {
-			return nil
-		}
-		return a.writeSheet(w, s)
-	})
+	}
+	if !a.json {
+		a.writeSheet(s)
+	}
+	return nil
 }

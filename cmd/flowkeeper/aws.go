@@ -13,7 +13,6 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/scopes"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -52,9 +51,9 @@ func unreached(err error) string {
 
 // newRemediator is one for a command, which takes single steps beside a
 // daemon or without one: senders, refreshes and the queue are the daemon's.
-func (a *app) newRemediator(c configs.Config, s *store.Store, fleet *scopes.Fleet) *remediate.Remediator {
+func (a *app) newRemediator(s state, fleet *scopes.Fleet) *remediate.Remediator {
 	return &remediate.Remediator{
-		Store: s, Snapshot: s, Fleet: fleet, Policy: daemon.Policy(c), Now: a.now,
+		Store: s, Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf), Now: a.now,
 		Log:         a.warnings(),
 		Wake:        func() {}, // the daemon notices changes of the state file by itself
 		RefreshSoon: func(inventory.Scope, bool) {},

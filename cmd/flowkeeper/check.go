@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"strings"
 
@@ -16,7 +15,6 @@ import (
 )
 
 func newCheckCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "check", Short: "Read the configuration and print every problem; ask nobody", Args: noArgs,
 		Long: `Read the configuration as ` + "`flowkeeper run`" + ` would and print every problem at
@@ -27,35 +25,32 @@ what the configuration means. It touches no network and no state file.`,
   # Before a restart, in a script
   flowkeeper check && systemctl restart flowkeeper`,
 		SuggestFor: []string{"validate", "config", "lint", "test"},
-		RunE:       func(*cobra.Command, []string) error { return a.check(asJSON) },
+		RunE:       func(*cobra.Command, []string) error { return a.check() },
 	}
-	jsonFlag(c, &asJSON, "one JSON object")
+	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) check(asJSON bool) error {
+func (a *app) check() error {
 	c, warnings, err := a.configWarned(needs{queue: true})
 	a.warn(warnings)
 	m := meaning{Warnings: warnings}
-	if err != nil && asJSON {
+	if err != nil && a.json {
 		if problems, ok := errors.AsType[*configs.Problems](err); ok {
 			m.Problems = *problems
 		}
-		return errors.Join(err, a.print(func(w io.Writer) error { return writeJSON(w, m) }))
+		return errors.Join(err, a.object(m))
 	}
 	if err != nil {
 		return err
 	}
 	a.understand(&m, c)
-	return a.print(func(w io.Writer) error {
-		if asJSON {
-			return writeJSON(w, m)
-		}
-		if _, err := fmt.Fprintln(w, paint(a.colors(), green, "the configuration is fine")); err != nil {
-			return err
-		}
-		return a.writeSheet(w, m.sheet(a))
-	})
+	if a.json {
+		return a.object(m)
+	}
+	fmt.Fprintln(a.out(), paint(a.colors(), green, "the configuration is fine"))
+	a.writeSheet(m.sheet(a))
+	return nil
 }
 
 // meaning is what a configuration comes to; of a wrong one only the problems

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
-	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -21,11 +20,11 @@ type completion = func(c *cobra.Command, args []string, begun string) ([]string,
 
 // words offers those of fn that go on from what is typed. Where the state file
 // can't be read it offers nothing; it never makes one.
-func (a *app) words(fn func(ctx context.Context, conf configs.Config, s *store.Store, begun string) ([]string, error)) completion {
+func (a *app) words(fn func(ctx context.Context, s state, begun string) ([]string, error)) completion {
 	return func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		var out []string
-		_ = a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
-			words, err := fn(c.Context(), conf, s, begun)
+		_ = a.withState(c.Context(), func(s state) error {
+			words, err := fn(c.Context(), s, begun)
 			for _, w := range begins(words, begun) {
 				word, about, told := strings.Cut(w, "\t")
 				if w = clean(word); told {
@@ -51,7 +50,7 @@ func first(fn completion) completion {
 
 // completeFlowLogs offers the snapshot's IDs, each with its resource.
 func (a *app) completeFlowLogs(states ...string) completion {
-	return a.words(func(ctx context.Context, _ configs.Config, s *store.Store, begun string) (out []string, err error) {
+	return a.words(func(ctx context.Context, s state, begun string) (out []string, err error) {
 		err = s.FindFlowLogs(ctx, store.Filter{States: states, Begins: begun, Limit: maxCompletions}, func(r inventory.Row, _ store.Fate) error {
 			out = append(out, cobra.CompletionWithDesc(r.ID, r.ResourceID+" "+string(r.State)))
 			return nil
@@ -62,7 +61,7 @@ func (a *app) completeFlowLogs(states ...string) completion {
 
 // completeIncidents offers the IDs of flow logs that have an incident.
 func (a *app) completeIncidents() completion {
-	return a.words(func(ctx context.Context, _ configs.Config, s *store.Store, begun string) (out []string, err error) {
+	return a.words(func(ctx context.Context, s state, begun string) (out []string, err error) {
 		err = s.FindIncidents(ctx, store.Filter{Begins: begun, Limit: maxCompletions}, func(i remediate.Incident) error {
 			out = append(out, cobra.CompletionWithDesc(i.FlowLogID, i.ResourceID+" "+string(i.State)))
 			return nil
@@ -74,7 +73,7 @@ func (a *app) completeIncidents() completion {
 // completeAlerts offers the IDs of alerts; failed: of those that a sink has
 // not taken.
 func (a *app) completeAlerts(failed bool) completion {
-	return a.words(func(ctx context.Context, _ configs.Config, s *store.Store, begun string) (out []string, err error) {
+	return a.words(func(ctx context.Context, s state, begun string) (out []string, err error) {
 		err = s.FindAlerts(ctx, store.Filter{Failed: failed, Begins: begun, Limit: maxCompletions}, func(x alert.Alert, _ []alert.Delivery) error {
 			out = append(out, cobra.CompletionWithDesc(x.ID, x.Title))
 			return nil
@@ -84,8 +83,8 @@ func (a *app) completeAlerts(failed bool) completion {
 }
 
 func (a *app) completeSinks() completion {
-	return a.words(func(ctx context.Context, conf configs.Config, s *store.Store, _ string) ([]string, error) {
-		return sinkNames(ctx, conf, s)
+	return a.words(func(ctx context.Context, s state, _ string) ([]string, error) {
+		return sinkNames(ctx, s)
 	})
 }
 
@@ -120,12 +119,12 @@ func (a *app) completeFilters(c *cobra.Command, states []string) {
 		}
 		return states, cobra.ShellCompDirectiveNoFileComp
 	})
-	completeFlag(c, "account", a.words(func(ctx context.Context, conf configs.Config, s *store.Store, _ string) ([]string, error) {
-		accounts, _, err := places(ctx, conf, s)
+	completeFlag(c, "account", a.words(func(ctx context.Context, s state, _ string) ([]string, error) {
+		accounts, _, err := places(ctx, s)
 		return accounts, err
 	}))
-	completeFlag(c, "region", a.words(func(ctx context.Context, conf configs.Config, s *store.Store, _ string) ([]string, error) {
-		_, regions, err := places(ctx, conf, s)
+	completeFlag(c, "region", a.words(func(ctx context.Context, s state, _ string) ([]string, error) {
+		_, regions, err := places(ctx, s)
 		return regions, err
 	}))
 	completeFlag(c, "since", fixed("1h", "1d", "7d"))
@@ -134,7 +133,7 @@ func (a *app) completeFilters(c *cobra.Command, states []string) {
 
 // completeWatched offers resources, or destinations, of live flow logs.
 func (a *app) completeWatched(destinations bool) completion {
-	return a.words(func(ctx context.Context, _ configs.Config, s *store.Store, begun string) ([]string, error) {
+	return a.words(func(ctx context.Context, s state, begun string) ([]string, error) {
 		return s.Watched(ctx, destinations, begun, maxCompletions)
 	})
 }

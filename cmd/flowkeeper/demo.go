@@ -13,7 +13,6 @@ import (
 
 // newDemoCommand plays an attack in this process.
 func newDemoCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "demo", Short: "Show detection, alert and restore, without AWS", Args: noArgs,
 		Long: `Start an AWS inside this process, protect flow logs with the real daemon, delete
@@ -24,15 +23,15 @@ It ends with 1 if any flow log is not as it was before.`,
 		Example: `  flowkeeper demo
   flowkeeper demo --json | jq -c 'select(.result)'`,
 		SuggestFor: []string{"try", "example", "play"},
-		RunE:       func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), asJSON) },
+		RunE:       func(c *cobra.Command, _ []string) error { return a.demo(c.Context()) },
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	a.jsonFlag(c, "one JSON object a line")
 	return c
 }
 
-func (a *app) demo(ctx context.Context, asJSON bool) error {
+func (a *app) demo(ctx context.Context) error {
 	signal.Ignore(syscall.SIGPIPE) // `flowkeeper demo | head` cleans up too
-	err := demo.Run(ctx, demo.Options{Out: a.stdout, JSON: asJSON, Color: a.colors(), Columns: a.columns, Version: version})
+	err := demo.Run(ctx, demo.Options{Out: a.stdout, JSON: a.json, Color: a.colors(), Columns: a.columns, Version: version})
 	if errors.Is(err, syscall.EPIPE) {
 		return errTold // to nobody who reads on
 	}

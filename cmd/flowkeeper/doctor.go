@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -18,7 +17,7 @@ import (
 )
 
 func newDoctorCommand(a *app) *cobra.Command {
-	var asJSON, who bool
+	var who bool
 	c := &cobra.Command{
 		Use: "doctor", Short: "Ask AWS and this machine what would go wrong, and how to mend it", Args: noArgs,
 		Long: `Check, in the order in which an event travels, everything that must work for a
@@ -44,27 +43,27 @@ asked about.`,
   # The review that least privilege needs
   flowkeeper doctor --who-can-delete`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			d, err := a.newDoctor(c.Context(), asJSON && !who)
+			d, err := a.newDoctor(c.Context(), !who)
 			switch {
 			case err != nil:
 				return err
 			case who:
-				return a.whoCanDelete(c.Context(), d, asJSON)
+				return a.whoCanDelete(c.Context(), d)
 			}
-			return a.examine(c.Context(), d, asJSON)
+			return a.examine(c.Context(), d)
 		},
 	}
-	jsonFlag(c, &asJSON, "one JSON object a line, for each check and place")
+	a.jsonFlag(c, "one JSON object a line, for each check and place")
 	c.Flags().BoolVar(&who, "who-can-delete", false, "list who may call ec2:DeleteFlowLogs instead, and by which statement")
 	return c
 }
 
-// newDoctor reads the configuration. A wrong one is a result in JSON, too.
-func (a *app) newDoctor(ctx context.Context, asJSON bool) (*doctor.Doctor, error) {
+// newDoctor reads the configuration. A wrong one is a check's result in JSON, too.
+func (a *app) newDoctor(ctx context.Context, checks bool) (*doctor.Doctor, error) {
 	conf, warnings, err := a.configWarned(needs{queue: true})
-	if err != nil && asJSON {
+	if err != nil && checks && a.json {
 		r := doctor.Result{Check: doctor.Configuration, Title: doctor.Checks()[0].Title, Status: doctor.Fail, Detail: err.Error(), See: doctor.See(doctor.Configuration)}
-		return nil, errors.Join(err, a.print(func(w io.Writer) error { return writeJSON(w, r) }))
+		return nil, errors.Join(err, a.object(r))
 	}
 	if err != nil {
 		return nil, err
@@ -77,7 +76,7 @@ func (a *app) newDoctor(ctx context.Context, asJSON bool) (*doctor.Doctor, error
 		Accounts: daemon.Accounts(conf), Routes: daemon.Routes(conf), Now: a.now}, nil
 }
 
-func (a *app) examine(ctx context.Context, d *doctor.Doctor, asJSON bool) error {
+func (a *app) examine(ctx context.Context, d *doctor.Doctor) error {
 	p := a.progress("checks", len(doctor.Checks()))
 	counts, skipped := map[doctor.Status]int{}, map[string][]string{}
 	err := d.Run(ctx, func(group []doctor.Result) error {
@@ -88,16 +87,14 @@ func (a *app) examine(ctx context.Context, d *doctor.Doctor, asJSON bool) error 
 				skipped[r.Detail] = append(skipped[r.Detail], place(r))
 			}
 		}
-		return a.print(func(w io.Writer) error { return a.writeResults(w, group, asJSON) })
+		return errors.Join(a.writeResults(group), a.flush())
 	})
 	p.end()
 	if err != nil {
 		return err
 	}
-	if !asJSON {
-		if err := a.print(func(w io.Writer) error { return a.writeSummary(w, counts, skipped) }); err != nil {
-			return err
-		}
+	if !a.json {
+		a.writeSummary(counts, skipped)
 	}
 	if counts[doctor.Fail] > 0 {
 		return errTold
@@ -108,17 +105,19 @@ func (a *app) examine(ctx context.Context, d *doctor.Doctor, asJSON bool) error 
 // alike is how many places are named, until they are counted.
 const alike = 3
 
-func (a *app) writeResults(w io.Writer, group []doctor.Result, asJSON bool) error {
-	if asJSON {
-		for _, r := range group {
-			if err := writeJSON(w, r); err != nil {
-				return err
-			}
-		}
-		return nil
+func (a *app) writeResults(group []doctor.Result) error {
+	if a.json {
+		return writeObjects(a, group)
 	}
 	for _, l := range condense(group) {
-		if err := a.writeLine(w, l); err != nil {
+		a.writeLine(l)
+	}
+	return nil
+}
+
+func writeObjects[T any](a *app, list []T) error {
+	for _, v := range list {
+		if err := a.object(v); err != nil {
 			return err
 		}
 	}
@@ -190,13 +189,13 @@ const (
 	maxFix     = 8000 // characters: a whole encoded message of AWS
 )
 
-func (a *app) writeLine(w io.Writer, l line) error {
+func (a *app) writeLine(l line) {
 	text, c := mark(l.Status)
 	detail := strings.TrimLeft(strings.TrimPrefix(l.Detail, "can't tell"), ",: ")
 	if len(l.places) > 0 {
 		detail = where(l.places) + ": " + detail
 	}
-	lines := []string{fmt.Sprintf("%s%s  %-*s  %s", paint(a.colors(), c, text), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, clean(detail))}
+	fmt.Fprintf(a.out(), "%s%s  %-*s  %s\n", paint(a.colors(), c, text), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, clean(detail))
 	if len(l.places) > alike && l.Status != doctor.OK {
 		l.fixes = append([]string{"in " + strings.Join(l.places, ", ")}, l.fixes...)
 	}
@@ -204,15 +203,13 @@ func (a *app) writeLine(w io.Writer, l line) error {
 		l.fixes = append(l.fixes, "see "+l.See)
 	}
 	for _, f := range l.fixes {
-		lines = append(lines, "    "+alert.Clean(f, maxFix))
+		fmt.Fprintln(a.out(), "    "+alert.Clean(f, maxFix))
 	}
-	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
-	return err
 }
 
 func place(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + r.Region) }
 
-func (a *app) writeSummary(w io.Writer, counts map[doctor.Status]int, skipped map[string][]string) error {
+func (a *app) writeSummary(counts map[doctor.Status]int, skipped map[string][]string) {
 	for _, why := range slices.Sorted(maps.Keys(skipped)) {
 		places := slices.Compact(slices.Sorted(slices.Values(skipped[why])))
 		places = slices.DeleteFunc(places, func(p string) bool { return p == "" }) // of this machine, or of an account that is not known
@@ -220,9 +217,7 @@ func (a *app) writeSummary(w io.Writer, counts map[doctor.Status]int, skipped ma
 		if len(places) > 0 {
 			text += " of " + where(places)
 		}
-		if _, err := fmt.Fprintf(w, "%s  %s\n", paint(a.colors(), dim, fmt.Sprintf("%-*s", markWidth, "left out")), clean(text+": "+why)); err != nil {
-			return err
-		}
+		fmt.Fprintf(a.out(), "%s  %s\n", paint(a.colors(), dim, fmt.Sprintf("%-*s", markWidth, "left out")), clean(text+": "+why))
 	}
 	parts := []string{fmt.Sprintf("%d ok", counts[doctor.OK])}
 	if n := counts[doctor.Warn]; n > 0 {
@@ -238,11 +233,10 @@ func (a *app) writeSummary(w io.Writer, counts map[doctor.Status]int, skipped ma
 	if n := counts[doctor.Fail]; n > 0 {
 		verdict, c = fmt.Sprintf("%d FAILED, ", n), red
 	}
-	_, err := fmt.Fprintf(w, "\n%s%s\n", paint(a.colors(), c, verdict), strings.Join(parts, ", "))
-	return err
+	fmt.Fprintf(a.out(), "\n%s%s\n", paint(a.colors(), c, verdict), strings.Join(parts, ", "))
 }
 
-func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor, asJSON bool) error {
+func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor) error {
 	p := a.progress("users and roles asked for", 0)
 	begun := a.now()
 	reviews := d.WhoMayDelete(ctx, p.step)
@@ -250,13 +244,7 @@ func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor, asJSON bool) e
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := a.print(func(w io.Writer) error {
-		if asJSON {
-			return writeMayJSON(w, reviews)
-		}
-		return a.writeMay(w, reviews, a.now().Sub(begun))
-	})
-	return errors.Join(err, notWhole(reviews))
+	return errors.Join(a.writeMay(reviews, a.now().Sub(begun)), notWhole(reviews))
 }
 
 // notWhole is what the reviews left out.
@@ -270,19 +258,8 @@ func notWhole(reviews []doctor.Review) error {
 	return errors.Join(errs...)
 }
 
-func writeMayJSON(w io.Writer, reviews []doctor.Review) error {
-	for _, r := range reviews {
-		for _, m := range r.May {
-			if err := writeJSON(w, m); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (a *app) writeMay(w io.Writer, reviews []doctor.Review, took time.Duration) error {
-	t := a.table(w, whole("ACCOUNT"), cutTo(20, "PRINCIPAL").keepEnd(), whole("MFA"), whole("NO MFA"), whole("KEY"), cutTo(20, "BY").orDrop(1))
+func (a *app) writeMay(reviews []doctor.Review, took time.Duration) error {
+	t := a.table(whole("ACCOUNT"), cutTo(20, "PRINCIPAL").keepEnd(), whole("MFA"), whole("NO MFA"), whole("KEY"), cutTo(20, "BY").orDrop(1))
 	asked, may, maybe, closed, linked := 0, 0, 0, 0, 0
 	unknown := map[string]bool{}
 	for _, r := range reviews {
@@ -305,14 +282,15 @@ func (a *app) writeMay(w io.Writer, reviews []doctor.Review, took time.Duration)
 				key = yesNo(*m.AccessKey, m.Maybe)
 			}
 			_, name, _ := strings.Cut(m.ARN, "::"+m.Account+":")
-			if err := t.add(plain(m.Account), plain(name), yesNo(m.WithMFA, m.Maybe), yesNo(m.WithoutMFA, m.Maybe), key, plain(strings.Join(by, ", "))); err != nil {
+			if err := t.add(m, m.Account, name, yesNo(m.WithMFA, m.Maybe), yesNo(m.WithoutMFA, m.Maybe), key, strings.Join(by, ", ")); err != nil {
 				return err
 			}
 		}
 	}
-	if err := t.flush(); err != nil {
-		return err
+	if a.json {
+		return nil
 	}
+	t.flush()
 	lines := []string{"nobody could be asked about"}
 	if asked > 0 {
 		lines[0] = fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs, %d more maybe (asked in %s)", may, asked, maybe, span(took))
@@ -328,9 +306,7 @@ func (a *app) writeMay(w io.Writer, reviews []doctor.Review, took time.Duration)
 	}
 	lines = append(lines, "not seen by IAM's simulator: the root user, whom only a service control policy binds; session policies; who else may assume these roles")
 	for _, l := range lines {
-		if _, err := fmt.Fprintln(w, clean(l)); err != nil {
-			return err
-		}
+		fmt.Fprintln(a.out(), clean(l))
 	}
 	return nil
 }
@@ -342,5 +318,5 @@ func yesNo(yes, maybe bool) cell {
 	case maybe:
 		return cell{"maybe", yellow}
 	}
-	return plain("no")
+	return cell{text: "no"}
 }

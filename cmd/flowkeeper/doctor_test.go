@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,8 +25,9 @@ func TestDoctorCondenses(t *testing.T) {
 	group = append(group, doctor.Result{Check: doctor.Trail, Account: "3", Region: "r-1", Status: doctor.Fail, Detail: "another", Fix: "evil \x1b[2J", See: doctor.See(doctor.Trail)},
 		doctor.Result{Check: doctor.Trail, Account: "4", Region: "r-1", Status: doctor.Skipped, Detail: "told at the end"},
 		doctor.Result{Check: doctor.Trail, Account: "5", Region: "r-1", Status: doctor.Unknown, Detail: "can't tell, because of rain", See: doctor.See(doctor.Trail)})
-	var out strings.Builder
-	if err := (&app{}).writeResults(&out, group, false); err != nil {
+	var out bytes.Buffer
+	a := testApp(&out)
+	if err := errors.Join(a.writeResults(group), a.flush()); err != nil {
 		t.Fatal(err)
 	}
 	const want = `ok          trail            6 places: fine
@@ -70,8 +72,9 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 		{Account: "1", ARN: "arn:aws:iam::1:role/r", Type: "role", WithMFA: true},
 		{Account: "1", ARN: "arn:aws:iam::1:user/u", Type: "user", Maybe: true, AccessKey: &no, Unknown: []string{"aws:SourceIp"}},
 	}}}
-	var out strings.Builder
-	if err := (&app{now: time.Now}).writeMay(&out, reviews, time.Second); err != nil {
+	var out bytes.Buffer
+	a := testApp(&out)
+	if err := errors.Join(a.writeMay(reviews, time.Second), a.flush()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"yes    no      -", "maybe  maybe   maybe", "1 of 5 users and roles may call ec2:DeleteFlowLogs, 1 more maybe", "so that it may be otherwise: aws:SourceIp\n",
@@ -81,7 +84,8 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if err := writeMayJSON(&out, reviews); err != nil || !strings.Contains(out.String(), `"with_mfa":false,"without_mfa":false,"maybe":true,"access_key":false,"unknown_conditions":["aws:SourceIp"]`) {
+	a.json = true
+	if err := errors.Join(a.writeMay(reviews, time.Second), a.flush()); err != nil || !strings.Contains(out.String(), `"with_mfa":false,"without_mfa":false,"maybe":true,"access_key":false,"unknown_conditions":["aws:SourceIp"]`) {
 		t.Errorf("%v: %s", err, out.String())
 	}
 }
@@ -101,9 +105,10 @@ func TestReviewThatIsNotWholeFails(t *testing.T) {
 // What was left out says where, though some of the places have no name.
 func TestSummaryNamesPlaces(t *testing.T) {
 	t.Parallel()
-	var out strings.Builder
-	skipped := map[string][]string{"no": {"", "eu-west-1", ""}, "never": {""}}
-	if err := (&app{}).writeSummary(&out, map[doctor.Status]int{doctor.Skipped: 4}, skipped); err != nil {
+	var out bytes.Buffer
+	a := testApp(&out)
+	a.writeSummary(map[doctor.Status]int{doctor.Skipped: 4}, map[string][]string{"no": {"", "eu-west-1", ""}, "never": {""}})
+	if err := a.flush(); err != nil {
 		t.Fatal(err)
 	}
 	if want := "left out    1 check: never\nleft out    3 checks of eu-west-1: no\n"; !strings.HasPrefix(out.String(), want) {
@@ -119,8 +124,10 @@ func TestDoctorSummary(t *testing.T) {
 		"\nnothing fails: 0 ok, 1 warning, 7 can't tell, 2 left out\n": {doctor.Warn: 1, doctor.Unknown: 7, doctor.Skipped: 2},
 		"\n2 FAILED, 1 ok, 5 warnings\n":                               {doctor.Fail: 2, doctor.OK: 1, doctor.Warn: 5},
 	} {
-		var out strings.Builder
-		if err := (&app{}).writeSummary(&out, counts, nil); err != nil || out.String() != want {
+		var out bytes.Buffer
+		a := testApp(&out)
+		a.writeSummary(counts, nil)
+		if err := a.flush(); err != nil || out.String() != want {
 			t.Errorf("%q instead of %q, %v", out.String(), want, err)
 		}
 	}
@@ -133,8 +140,9 @@ func TestWhoMayDeleteAskedNobody(t *testing.T) {
 		"nobody could be asked about\n": {{Account: "1", Err: errors.New("denied")}},
 		"0 of 4 users and roles may call ec2:DeleteFlowLogs, 0 more maybe (asked in 1 s)\n": {{Account: "1", Asked: 4}},
 	} {
-		var out strings.Builder
-		if err := (&app{}).writeMay(&out, reviews, time.Second); err != nil || !strings.HasPrefix(out.String(), first) {
+		var out bytes.Buffer
+		a := testApp(&out)
+		if err := errors.Join(a.writeMay(reviews, time.Second), a.flush()); err != nil || !strings.HasPrefix(out.String(), first) {
 			t.Errorf("%q instead of %q, %v", out.String(), first, err)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 )
 
@@ -19,6 +18,7 @@ import (
 type filters struct {
 	a        *app
 	c        *cobra.Command
+	n        int      // listed so far
 	allowed  []string // states
 	usual    int      // limit on a terminal; 0: none
 	states   []string
@@ -116,39 +116,60 @@ func seen(v string) string {
 	return v
 }
 
+// list is the code of a list: fn shows what the filter lets through.
+func (f *filters) list(fn func(ctx context.Context, s state, filter store.Filter) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, _ []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		return f.a.withState(c.Context(), func(s state) error {
+			filter, err := f.filter(c.Context(), s)
+			if err != nil {
+				return err
+			}
+			return fn(c.Context(), s, filter)
+		})
+	}
+}
+
 // filter is what the store is asked for.
-func (f *filters) filter(ctx context.Context, conf configs.Config, s *store.Store) (store.Filter, error) {
+func (f *filters) filter(ctx context.Context, s state) (store.Filter, error) {
 	since, err := parseSince(f.since, f.a.now())
 	if err != nil {
 		return store.Filter{}, err
 	}
-	if err := f.known(ctx, conf, s); err != nil {
+	if err := f.known(ctx, s); err != nil {
 		return store.Filter{}, err
 	}
 	limit := f.limit
 	if f.usually() {
-		limit = f.usual + 1 // one more tells that there are more
+		limit = f.usual + 1 // one more shows that there are more
 	}
 	return store.Filter{States: f.states, Accounts: f.accounts, Regions: f.regions, Sinks: f.sinks, Since: since, Limit: limit}, nil
 }
 
 // usually reports whether nobody said how many, and people are to see them.
 func (f *filters) usually() bool {
-	return f.usual > 0 && f.a.terminal && !f.c.Flags().Changed("limit")
+	return f.usual > 0 && f.a.terminal && !f.a.json && !f.c.Flags().Changed("limit")
 }
 
-// beyond reports whether the nth is one too many.
-func (f *filters) beyond(n int) bool { return f.usually() && n > f.usual }
+// next counts one, and reports whether it is to be shown.
+func (f *filters) next() bool {
+	f.n++
+	return !f.usually() || f.n <= f.usual
+}
 
-// tell says on stderr what the list itself can't: that it is empty, or not all.
-func (f *filters) tell(n int, none string) {
+// summary says on stderr what the list itself can't: that it is empty, in the
+// words of none if nothing was chosen, or not all.
+func (f *filters) summary(things, none string) {
 	switch {
-	case n == 0 && f.any():
-		fmt.Fprintln(f.a.stderr, none+" that match")
-	case n == 0:
-		fmt.Fprintln(f.a.stderr, none)
-	case f.beyond(n):
-		fmt.Fprintf(f.a.stderr, "the latest %d are shown: --limit 0 shows all\n", f.usual)
+	case f.a.json:
+	case f.n == 0 && f.any():
+		f.a.note("no %s that match", things)
+	case f.n == 0:
+		f.a.note("%s", none)
+	case f.usually() && f.n > f.usual:
+		f.a.note("the latest %d are shown: --limit 0 shows all", f.usual)
 	}
 }
 
@@ -159,9 +180,9 @@ func (f *filters) any() bool {
 
 // known refuses accounts, Regions and sinks that nothing is known of: an empty
 // list would look like good news.
-func (f *filters) known(ctx context.Context, conf configs.Config, s *store.Store) error {
+func (f *filters) known(ctx context.Context, s state) error {
 	if len(f.accounts)+len(f.regions) > 0 {
-		accounts, regions, err := places(ctx, conf, s)
+		accounts, regions, err := places(ctx, s)
 		if err == nil && f.alerts {
 			accounts, regions, err = alertPlaces(ctx, s, accounts, regions)
 		}
@@ -178,7 +199,7 @@ func (f *filters) known(ctx context.Context, conf configs.Config, s *store.Store
 	if len(f.sinks) == 0 {
 		return nil
 	}
-	names, err := sinkNames(ctx, conf, s)
+	names, err := sinkNames(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -200,7 +221,7 @@ func (f *filters) among(flag string, values, known []string) error {
 
 // places are the accounts and Regions that the state file or the configuration
 // names.
-func places(ctx context.Context, conf configs.Config, s *store.Store) (accounts, regions []string, err error) {
+func places(ctx context.Context, s state) (accounts, regions []string, err error) {
 	scopes, err := s.Scopes(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -208,10 +229,10 @@ func places(ctx context.Context, conf configs.Config, s *store.Store) (accounts,
 	for _, x := range scopes {
 		accounts, regions = append(accounts, x.Account), append(regions, x.Region)
 	}
-	for _, x := range conf.Accounts {
+	for _, x := range s.conf.Accounts {
 		accounts = append(accounts, x.ID)
 	}
-	for _, x := range conf.Inventory.Regions {
+	for _, x := range s.conf.Inventory.Regions {
 		if x != "all" {
 			regions = append(regions, x)
 		}
@@ -220,7 +241,7 @@ func places(ctx context.Context, conf configs.Config, s *store.Store) (accounts,
 }
 
 // alertPlaces adds those that alerts name.
-func alertPlaces(ctx context.Context, s *store.Store, accounts, regions []string) ([]string, []string, error) {
+func alertPlaces(ctx context.Context, s state, accounts, regions []string) ([]string, []string, error) {
 	scopes, err := s.AlertScopes(ctx)
 	for _, x := range scopes {
 		if x.Account != "" {
@@ -233,9 +254,9 @@ func alertPlaces(ctx context.Context, s *store.Store, accounts, regions []string
 	return tidied(accounts), tidied(regions), err
 }
 
-func sinkNames(ctx context.Context, conf configs.Config, s *store.Store) ([]string, error) {
+func sinkNames(ctx context.Context, s state) ([]string, error) {
 	names, err := s.SinkNames(ctx)
-	for _, x := range conf.Alerts {
+	for _, x := range s.conf.Alerts {
 		names = append(names, x.Name)
 	}
 	return tidied(append(names, "log")), err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
-	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/remediate"
 )
@@ -39,7 +37,6 @@ by that flow log's ID. Its states:
 var incidentStates = []string{string(remediate.Open), string(remediate.Restored), string(remediate.Verified), string(remediate.Blocked), string(remediate.Closed)}
 
 func newIncidentsListCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "list", Short: "List the incidents, the latest first", Args: noArgs,
 		Long: `List the incidents, the latest first: the flow log that was lost, who deleted
@@ -55,47 +52,26 @@ what stands in its place. On a narrow terminal some columns are left out.`,
   flowkeeper incidents list --json --since 7d | jq -r '.actor.arn // "unknown"'`,
 	}
 	f := a.filterFlags(c, incidentStates, "only detected", usualLimit)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := f.check(); err != nil {
-			return err
-		}
-		return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
-			return a.listIncidents(c.Context(), conf, s, f, asJSON)
-		})
-	}
-	jsonFlag(c, &asJSON, "one JSON object a line")
+	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
+		return a.listIncidents(ctx, s, f, filter)
+	})
+	a.jsonFlag(c, "one JSON object a line")
 	return c
 }
 
-func (a *app) listIncidents(ctx context.Context, conf configs.Config, s *store.Store, f *filters, asJSON bool) error {
-	if asJSON {
-		f.usual = 0 // for programs
-	}
-	filter, err := f.filter(ctx, conf, s)
-	if err != nil {
-		return err
-	}
-	n := 0
-	err = a.print(func(w io.Writer) error {
-		t := a.table(w, whole("FLOW LOG"), whole("RESOURCE").orDrop(4), cutTo(12, "STATE"), cutTo(14, "WHO").keepEnd(), whole("DETECTED").orDrop(5),
-			whole("BLIND"), whole("REPLACED BY").orDrop(3), whole("ACCOUNT").orDrop(2), whole("REGION").orDrop(1))
-		err := s.FindIncidents(ctx, filter, func(i remediate.Incident) error {
-			if n++; f.beyond(n) {
-				return nil
-			}
-			if asJSON {
-				return writeJSON(w, toIncidentJSON(i, nil))
-			}
-			return t.add(plain(i.FlowLogID), plain(i.ResourceID), incidentState(i), plain(who(i)), plain(a.ago(i.DetectedAt)),
-				blindCell(i), plain(i.NewID), plain(i.Scope.Account), plain(i.Scope.Region))
-		})
-		if err != nil {
-			return err
+func (a *app) listIncidents(ctx context.Context, s state, f *filters, filter store.Filter) error {
+	t := a.table(whole("FLOW LOG"), whole("RESOURCE").orDrop(4), cutTo(12, "STATE"), cutTo(14, "WHO").keepEnd(), whole("DETECTED").orDrop(5),
+		whole("BLIND"), whole("REPLACED BY").orDrop(3), whole("ACCOUNT").orDrop(2), whole("REGION").orDrop(1))
+	err := s.FindIncidents(ctx, filter, func(i remediate.Incident) error {
+		if !f.next() {
+			return nil
 		}
-		return t.flush()
+		return t.add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), a.ago(i.DetectedAt),
+			blindCell(i), i.NewID, i.Scope.Account, i.Scope.Region)
 	})
-	if err == nil && !asJSON {
-		f.tell(n, "no incidents")
+	t.flush()
+	if err == nil {
+		f.summary("incidents", "no incidents")
 	}
 	return err
 }
@@ -130,7 +106,7 @@ func blindCell(i remediate.Incident) cell {
 	if _, still := blindSince(i); still {
 		return cell{"still", red}
 	}
-	return plain(blind(i))
+	return cell{text: blind(i)}
 }
 
 // blindSince is when a flow log was lost that nothing stands in for yet.
@@ -155,7 +131,6 @@ func blind(i remediate.Incident) string {
 }
 
 func newIncidentsShowCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "show ID", Short: "Show one incident: who, what, why it stands as it does, and its history",
 		Args: oneArg("the ID of the flow log that was lost (`flowkeeper incidents list` has them)"),
@@ -165,17 +140,14 @@ what will be created; and each change of its state. ID is the lost flow log's.`,
 		Example: `  flowkeeper incidents show fl-0123456789abcdef0
   flowkeeper incidents show fl-0123456789abcdef0 --json | jq .history`,
 		ValidArgsFunction: first(a.completeIncidents()),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
-				return a.showIncident(c.Context(), s, args[0], asJSON)
-			})
-		},
+		RunE:              a.onState(a.showIncident),
 	}
-	jsonFlag(c, &asJSON, "one JSON object")
+	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) showIncident(ctx context.Context, s *store.Store, id string, asJSON bool) error {
+func (a *app) showIncident(ctx context.Context, s state, args []string) error {
+	id := args[0]
 	i, history, ok, err := s.FindIncident(ctx, id)
 	if err != nil {
 		return err
@@ -183,18 +155,14 @@ func (a *app) showIncident(ctx context.Context, s *store.Store, id string, asJSO
 	if !ok {
 		return fmt.Errorf("there is no incident of a flow log %q: see `flowkeeper incidents list`", id)
 	}
-	return a.print(func(w io.Writer) error {
-		if asJSON {
-			return writeJSON(w, toIncidentJSON(i, history))
-		}
-		if err := a.writeSheet(w, a.incidentSheet(i)); err != nil {
-			return err
-		}
-		if len(a.reasons(i)) > 0 {
-			history = shorter(history, i.LastError)
-		}
-		return a.printHistory(w, history)
-	})
+	if a.json {
+		return a.object(toIncidentJSON(i, history))
+	}
+	a.writeSheet(a.incidentSheet(i))
+	if len(a.reasons(i)) > 0 {
+		history = shorter(history, i.LastError)
+	}
+	return a.printHistory(history)
 }
 
 func (a *app) incidentSheet(i remediate.Incident) *sheet {
@@ -313,19 +281,18 @@ func shorter(history []remediate.Entry, said string) []remediate.Entry {
 	return history
 }
 
-func (a *app) printHistory(w io.Writer, history []remediate.Entry) error {
+func (a *app) printHistory(history []remediate.Entry) error {
 	if len(history) == 0 {
 		return nil
 	}
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	t := a.table(w, whole("TIME"), whole("STATE"), whole("EVENT").orDrop(1), whole("WHAT"))
+	fmt.Fprintln(a.out())
+	t := a.table(whole("TIME"), whole("STATE"), whole("EVENT").orDrop(1), whole("WHAT"))
 	for _, e := range history {
 		state := incidentState(remediate.Incident{State: e.State, Reason: e.Reason})
-		if err := t.add(plain(e.At.UTC().Format("2006-01-02 15:04:05.000")), state, plain(e.EventID), plain(e.Text)); err != nil {
+		if err := t.add(nil, e.At.UTC().Format("2006-01-02 15:04:05.000"), state, e.EventID, e.Text); err != nil {
 			return err
 		}
 	}
-	return t.flush()
+	t.flush()
+	return nil
 }

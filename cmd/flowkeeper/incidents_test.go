@@ -15,7 +15,8 @@ func sheetOf(t *testing.T, i remediate.Incident) string {
 	t.Helper()
 	var out bytes.Buffer
 	a := testApp(&out)
-	if err := a.writeSheet(&out, a.incidentSheet(i)); err != nil {
+	a.writeSheet(a.incidentSheet(i))
+	if err := a.flush(); err != nil {
 		t.Fatal(err)
 	}
 	return strings.Join(strings.Fields(out.String()), " ")

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -36,14 +34,9 @@ inventory.retention has passed.`
 	return c
 }
 
-func jsonFlag(c *cobra.Command, v *bool, what string) {
-	c.Flags().BoolVar(v, "json", false, what)
-}
-
 var flowLogStates = []string{string(inventory.Live), string(inventory.Gone)}
 
 func newInventoryListCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "list", Short: "List the flow logs of the snapshot, and whether each could be restored", Args: noArgs,
 		Long: `List the flow logs of the snapshot by account, Region and ID. Of one that is
@@ -62,60 +55,39 @@ every row.`,
   flowkeeper inventory list --json | jq -c 'select(.restorable == false)'`,
 	}
 	f := a.filterFlags(c, flowLogStates, "only first seen or gone", 0)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := f.check(); err != nil {
-			return err
-		}
-		return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
-			return a.listFlowLogs(c.Context(), conf, s, f, asJSON)
-		})
-	}
-	jsonFlag(c, &asJSON, "one JSON object a line")
+	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
+		return a.listFlowLogs(ctx, s, f, filter)
+	})
+	a.jsonFlag(c, "one JSON object a line")
 	return c
 }
 
-func (a *app) listFlowLogs(ctx context.Context, conf configs.Config, s *store.Store, f *filters, asJSON bool) error {
-	filter, err := f.filter(ctx, conf, s)
-	if err != nil {
-		return err
-	}
+func (a *app) listFlowLogs(ctx context.Context, s state, f *filters, filter store.Filter) error {
 	rehearsed, err := s.Rehearsed(ctx)
 	if err != nil {
 		return err
 	}
-	n := 0
 	count := tally{some: f.any() || f.limit > 0}
 	progress := a.progress("reading flow logs", 0)
-	err = a.print(func(w io.Writer) error {
-		t := a.table(w, whole("FLOW LOG"), whole("RESOURCE").orDrop(5), whole("TRAFFIC").orDrop(1), cutTo(14, "DESTINATION").orDrop(2),
-			whole("ACCOUNT").orDrop(4), whole("REGION").orDrop(3), cutTo(stateWidth, "STATE"))
-		err := s.FindFlowLogs(ctx, filter, func(r inventory.Row, fate store.Fate) error {
-			n++
-			progress.step()
-			if asJSON {
-				return writeJSON(w, toListedJSON(r, fate, rehearsed))
-			}
-			last, tried := rehearsed(r)
-			count.count(r, fate, last, tried, a.now())
-			return t.add(plain(r.ID), plain(r.ResourceID), plain(r.TrafficType), plain(shortARN(r.Destination(r.Scope))),
-				plain(r.Scope.Account), plain(r.Scope.Region), a.stateOf(r, fate, last))
-		})
-		if err != nil {
-			return err
-		}
-		return t.flush()
+	t := a.table(whole("FLOW LOG"), whole("RESOURCE").orDrop(5), whole("TRAFFIC").orDrop(1), cutTo(14, "DESTINATION").orDrop(2),
+		whole("ACCOUNT").orDrop(4), whole("REGION").orDrop(3), cutTo(stateWidth, "STATE"))
+	err = s.FindFlowLogs(ctx, filter, func(r inventory.Row, fate store.Fate) error {
+		f.next()
+		progress.step()
+		last, tried := rehearsed(r)
+		count.count(r, fate, last, tried, a.now())
+		return t.add(toListedJSON(r, fate, rehearsed), r.ID, r.ResourceID, r.TrafficType, shortARN(r.Destination(r.Scope)), r.Scope.Account, r.Scope.Region, a.stateOf(r, fate, last))
 	})
+	t.flush()
 	progress.end()
-	switch {
-	case err != nil || asJSON:
-	case n == 0 && f.any():
-		fmt.Fprintln(a.stderr, "no flow logs that match")
-	case n == 0:
-		fmt.Fprintln(a.stderr, "the snapshot is empty: the daemon's first refresh fills it, or `flowkeeper inventory refresh`")
-	default:
-		fmt.Fprintln(a.stderr, count)
+	if err != nil {
+		return err
 	}
-	return err
+	f.summary("flow logs", "the snapshot is empty: the daemon's first refresh fills it, or `flowkeeper inventory refresh`")
+	if f.n > 0 && !a.json {
+		a.note("%s", count)
+	}
+	return nil
 }
 
 // stateWidth holds what a state is about: until when something is released, or
@@ -220,7 +192,6 @@ func shortARN(arn string) string {
 }
 
 func newInventoryShowCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "show ID", Short: "Show all that is known of one flow log",
 		Args: oneArg("the ID of a flow log (`flowkeeper inventory list` has them)"),
@@ -230,17 +201,14 @@ and what to do if not, when it was first and last seen.`,
 		Example: `  flowkeeper inventory show fl-0123456789abcdef0
   flowkeeper inventory show fl-0123456789abcdef0 --json | jq .tags`,
 		ValidArgsFunction: first(a.completeFlowLogs()),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
-				return a.showFlowLog(c.Context(), s, args[0], asJSON)
-			})
-		},
+		RunE:              a.onState(a.showFlowLog),
 	}
-	jsonFlag(c, &asJSON, "one JSON object")
+	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) showFlowLog(ctx context.Context, s *store.Store, id string, asJSON bool) error {
+func (a *app) showFlowLog(ctx context.Context, s state, args []string) error {
+	id := args[0]
 	r, ok, err := s.FindFlowLog(ctx, id)
 	if err != nil {
 		return err
@@ -257,13 +225,12 @@ func (a *app) showFlowLog(ctx context.Context, s *store.Store, id string, asJSON
 		return err
 	}
 	fate := store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}
-	return a.print(func(w io.Writer) error {
-		if asJSON {
-			return writeJSON(w, toListedJSON(r, fate, rehearsed))
-		}
-		last, tried := rehearsed(r)
-		return a.writeSheet(w, a.flowLogSheet(r, fate, last, tried))
-	})
+	if a.json {
+		return a.object(toListedJSON(r, fate, rehearsed))
+	}
+	last, tried := rehearsed(r)
+	a.writeSheet(a.flowLogSheet(r, fate, last, tried))
+	return nil
 }
 
 func unknownFlowLog(id string) error {

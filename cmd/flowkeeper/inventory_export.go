@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
-	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 )
@@ -34,14 +33,13 @@ it, on this machine or another. FILE is replaced only by a whole new one.`,
 		Example: `  flowkeeper inventory export snapshot.jsonl
   flowkeeper inventory export | ssh elsewhere flowkeeper inventory import -`,
 		ValidArgsFunction: first(files()),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.withState(c.Context(), func(_ configs.Config, s *store.Store) error {
-				if len(args) == 0 || args[0] == "-" {
-					return a.print(func(w io.Writer) error { _, err := a.export(c.Context(), s, w); return err })
-				}
-				return a.exportTo(c.Context(), s, args[0])
-			})
-		},
+		RunE: a.onState(func(ctx context.Context, s state, args []string) error {
+			if len(args) == 0 || args[0] == "-" {
+				_, err := a.export(ctx, s.Store, a.out())
+				return err
+			}
+			return a.exportTo(ctx, s.Store, args[0])
+		}),
 	}
 }
 
@@ -78,6 +76,6 @@ func (a *app) exportTo(ctx context.Context, s *store.Store, name string) (err er
 	if err := os.Rename(f.Name(), name); err != nil {
 		return fmt.Errorf("write the export: %w", err)
 	}
-	fmt.Fprintf(a.stderr, "%s written to %s\n", plural(n, "flow log"), clean(name))
+	a.note("%s written to %s", plural(n, "flow log"), clean(name))
 	return nil
 }

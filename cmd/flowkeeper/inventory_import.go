@@ -13,8 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"flowkeeper/configs"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -27,7 +25,6 @@ const (
 )
 
 func newImportCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "import FILE", Short: "Add flow logs from an export to the snapshot (- for stdin)", Args: oneArg("the file of an export (- for stdin)"),
 		Long: `Add the flow logs of an export that the snapshot does not know; what it knows
@@ -38,28 +35,25 @@ not taken over.`,
 		Example: `  flowkeeper inventory import snapshot.jsonl
   flowkeeper restore fl-0123456789abcdef0 --dry-run`,
 		ValidArgsFunction: first(files()),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
-				return a.importFile(c.Context(), conf, s, args[0], asJSON)
-			})
-		},
+		RunE:              a.onState(a.importFile),
 	}
-	jsonFlag(c, &asJSON, "one JSON object")
+	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) importFile(ctx context.Context, c configs.Config, s *store.Store, name string, asJSON bool) error {
+func (a *app) importFile(ctx context.Context, s state, args []string) error {
+	name := args[0]
 	in, err := a.open(ctx, name)
 	if err != nil {
 		return fmt.Errorf("read the export: %w", err)
 	}
 	defer in.Close()
-	here, err := keptHere(ctx, c, s)
+	here, err := keptHere(ctx, s)
 	if err != nil {
 		return err
 	}
 	progress := a.progress("reading "+clean(name), 0)
-	rows, problems := readExport(in, here, c.Inventory.Destinations, a.now())
+	rows, problems := readExport(in, here, s.conf.Inventory.Destinations, a.now())
 	progress.end()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -74,32 +68,27 @@ func (a *app) importFile(ctx context.Context, c configs.Config, s *store.Store, 
 	if err != nil {
 		return err
 	}
-	return a.print(func(w io.Writer) error {
-		if asJSON {
-			return writeJSON(w, struct {
-				Added int `json:"added"`
-				Known int `json:"known"`
-			}{added, len(rows) - added})
-		}
-		_, err := fmt.Fprintf(w, "%s added, %d known already\n", plural(added, "flow log"), len(rows)-added)
-		return err
-	})
+	out := struct {
+		Added int `json:"added"`
+		Known int `json:"known"`
+	}{added, len(rows) - added}
+	return a.result(out, "%s added, %d known already", plural(out.Added, "flow log"), out.Known)
 }
 
 // keptHere are the accounts and Regions that the configuration names; where it
 // names none, those of the snapshot, once there is one.
-func keptHere(ctx context.Context, c configs.Config, s *store.Store) (k kept, err error) {
+func keptHere(ctx context.Context, s state) (k kept, err error) {
 	scopes, err := s.Scopes(ctx)
-	for _, x := range c.Accounts {
+	for _, x := range s.conf.Accounts {
 		k.accounts = append(k.accounts, x.ID)
 	}
-	if len(c.Accounts) == 0 {
+	if len(s.conf.Accounts) == 0 {
 		for _, x := range scopes {
 			k.accounts = append(k.accounts, x.Account)
 		}
 	}
-	if !slices.Contains(c.Inventory.Regions, "all") {
-		k.regions = c.Inventory.Regions
+	if !slices.Contains(s.conf.Inventory.Regions, "all") {
+		k.regions = s.conf.Inventory.Regions
 		if len(k.regions) == 0 {
 			for _, x := range scopes {
 				k.regions = append(k.regions, x.Region)

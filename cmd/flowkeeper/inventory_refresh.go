@@ -3,19 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"sync"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
-	"flowkeeper/configs"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
 func newRefreshCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "refresh", Short: "Ask AWS for all flow logs now, in this command itself", Args: noArgs,
 		Long: `List the flow logs of every configured account and Region and bring the snapshot
@@ -25,13 +21,9 @@ the others are, what the snapshot says of that one stands, and the exit code is
 1.`,
 		Example: `  flowkeeper inventory refresh
   flowkeeper inventory refresh --json | jq -c 'select(.error)'`,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error {
-				return a.refresh(c.Context(), conf, s, asJSON)
-			})
-		},
+		RunE: a.onState(a.refresh),
 	}
-	jsonFlag(c, &asJSON, "one JSON object a line, for each account and Region")
+	a.jsonFlag(c, "one JSON object a line, for each account and Region")
 	return c
 }
 
@@ -46,27 +38,27 @@ type refreshed struct {
 // refreshAtOnce is how many scopes are listed at the same time.
 const refreshAtOnce = 8
 
-func (a *app) refresh(ctx context.Context, c configs.Config, s *store.Store, asJSON bool) error {
-	fleet, err := a.connect(ctx, c)
+func (a *app) refresh(ctx context.Context, s state, _ []string) error {
+	fleet, err := a.connect(ctx, s.conf)
 	if err != nil {
 		return err
 	}
-	r := a.newRemediator(c, s, fleet)
+	r := a.newRemediator(s, fleet)
 	all := fleet.Scopes()
 	results := make([]refreshed, len(all))
 	progress := a.progress("refreshing", len(all))
-	slots := make(chan struct{}, refreshAtOnce)
-	var wg sync.WaitGroup
+	var scopes errgroup.Group
+	scopes.SetLimit(refreshAtOnce)
 	for n, scope := range all {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { progress.step(); <-slots }()
+		scopes.Go(func() error {
+			defer progress.step()
 			results[n] = refreshScope(ctx, r, scope)
+			return nil
 		})
 	}
-	wg.Wait()
+	_ = scopes.Wait() // each result has its own error
 	progress.end()
-	return a.printRefreshed(results, asJSON)
+	return a.printRefreshed(results)
 }
 
 func refreshScope(ctx context.Context, r *remediate.Remediator, scope inventory.Scope) refreshed {
@@ -78,43 +70,26 @@ func refreshScope(ctx context.Context, r *remediate.Remediator, scope inventory.
 	return out
 }
 
-func (a *app) printRefreshed(results []refreshed, asJSON bool) error {
+func (a *app) printRefreshed(results []refreshed) error {
 	failed := 0
+	t := a.table(whole("ACCOUNT"), whole("REGION"), whole("LISTED"), whole("NEW"), whole("CHANGED"), whole("LOST"))
 	for _, r := range results {
-		if r.Error != "" {
+		cells := []any{r.Account, r.Region, r.Listed, r.New, r.Changed, r.Lost}
+		switch {
+		case r.Error != "":
 			failed++
 			a.complain(r.Error)
+			cells = []any{r.Account, r.Region, cell{"failed", red}, "", "", ""}
+		case r.Lost > 0:
+			cells[5] = cell{fmt.Sprint(r.Lost), red}
+		}
+		if err := t.add(r, cells...); err != nil {
+			return err
 		}
 	}
-	err := a.print(func(w io.Writer) error {
-		if asJSON {
-			for _, r := range results {
-				if err := writeJSON(w, r); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		t := a.table(w, whole("ACCOUNT"), whole("REGION"), whole("LISTED"), whole("NEW"), whole("CHANGED"), whole("LOST"))
-		for _, r := range results {
-			if r.Error != "" {
-				if err := t.add(plain(r.Account), plain(r.Region), cell{"failed", red}, cell{}, cell{}, cell{}); err != nil {
-					return err
-				}
-				continue
-			}
-			lost := plain(fmt.Sprint(r.Lost))
-			if r.Lost > 0 {
-				lost.color = red
-			}
-			if err := t.add(plain(r.Account), plain(r.Region), plain(fmt.Sprint(r.Listed)), plain(fmt.Sprint(r.New)), plain(fmt.Sprint(r.Changed)), lost); err != nil {
-				return err
-			}
-		}
-		return t.flush()
-	})
-	if err == nil && failed > 0 {
-		err = fmt.Errorf("%d of %d could not be refreshed: what the snapshot says of them stands", failed, len(results))
+	t.flush()
+	if failed > 0 {
+		return fmt.Errorf("%d of %d could not be refreshed: what the snapshot says of them stands", failed, len(results))
 	}
-	return err
+	return nil
 }

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -25,7 +23,6 @@ type release struct {
 	period      time.Duration
 	reason      string
 	undo        bool
-	json        bool
 }
 
 const (
@@ -61,7 +58,7 @@ that deliver to that destination.`,
 			if err := r.check(c); err != nil {
 				return err
 			}
-			return a.withState(c.Context(), func(conf configs.Config, s *store.Store) error { return a.release(c.Context(), conf, s, r) })
+			return a.withState(c.Context(), func(s state) error { return a.release(c.Context(), s, r) })
 		},
 	}
 	f := c.Flags()
@@ -71,7 +68,7 @@ that deliver to that destination.`,
 	f.Var(spanFlag{&r.period}, "for", "how long, from now, such as 30m or 7d; at most 90d")
 	f.StringVar(&r.reason, "reason", "", "why, for whoever asks later")
 	f.BoolVar(&r.undo, "undo", false, "protect them again")
-	jsonFlag(c, &r.json, "one JSON object a line, for each flow log changed")
+	a.jsonFlag(c, "one JSON object a line, for each flow log changed")
 	completeFlag(c, "resource", a.completeWatched(false))
 	completeFlag(c, "destination", a.completeWatched(true))
 	completeFlag(c, "for", cobra.FixedCompletions([]string{"30m", "2h", "8h", "24h"}, cobra.ShellCompDirectiveNoFileComp))
@@ -121,7 +118,7 @@ func (r release) apply(row *inventory.Row, now time.Time) bool {
 	return true
 }
 
-func (a *app) release(ctx context.Context, c configs.Config, s *store.Store, r release) error {
+func (a *app) release(ctx context.Context, s state, r release) error {
 	gone, err := r.lost(ctx, s)
 	if err != nil {
 		return err
@@ -148,7 +145,7 @@ func (a *app) release(ctx context.Context, c configs.Config, s *store.Store, r r
 	case found+len(gone) == 0:
 		return fmt.Errorf("no live flow log matches, nothing was changed: see `flowkeeper inventory list`")
 	}
-	rem := a.newRemediator(c, s, nil)
+	rem := a.newRemediator(s, nil)
 	for n, row := range gone {
 		if _, err := rem.LetGo(ctx, row.Scope, row.ID, r.reason); err != nil {
 			return errors.Join(err, a.printReleased(r, changed, gone[:n]))
@@ -159,7 +156,7 @@ func (a *app) release(ctx context.Context, c configs.Config, s *store.Store, r r
 
 // lost are the rows of IDs that are gone and whose incident can be closed. IDs that
 // a release makes no sense for are refused, before anything is changed.
-func (r release) lost(ctx context.Context, s *store.Store) (rows []inventory.Row, err error) {
+func (r release) lost(ctx context.Context, s state) (rows []inventory.Row, err error) {
 	for _, id := range r.ids {
 		row, ok, err := s.FindFlowLog(ctx, id)
 		if err != nil {
@@ -184,7 +181,7 @@ func (r release) lost(ctx context.Context, s *store.Store) (rows []inventory.Row
 }
 
 // afterGone says where to go on from a flow log that is gone.
-func afterGone(ctx context.Context, s *store.Store, id string) string {
+func afterGone(ctx context.Context, s state, id string) string {
 	i, _, ok, err := s.FindIncident(ctx, id)
 	switch {
 	case err != nil || !ok:
@@ -196,35 +193,21 @@ func afterGone(ctx context.Context, s *store.Store, id string) string {
 }
 
 func (a *app) printReleased(r release, live, gone []inventory.Row) error {
-	rows := slices.Concat(live, gone)
-	err := a.print(func(w io.Writer) error {
-		if r.json {
-			for _, row := range rows {
-				if err := writeJSON(w, toFlowLogJSON(row)); err != nil {
-					return err
-				}
-			}
-			return nil
+	t := a.table(whole("FLOW LOG"), whole("RESOURCE"), cutTo(14, "DESTINATION").orDrop(1), cutTo(stateWidth, "STATE"))
+	for _, row := range slices.Concat(live, gone) {
+		if err := t.add(toFlowLogJSON(row), row.ID, row.ResourceID, shortARN(row.Destination(row.Scope)), a.stateOf(row, store.Fate{}, remediate.Rehearsal{})); err != nil {
+			return err
 		}
-		t := a.table(w, whole("FLOW LOG"), whole("RESOURCE"), cutTo(14, "DESTINATION").orDrop(1), cutTo(stateWidth, "STATE"))
-		for _, row := range rows {
-			if err := t.add(plain(row.ID), plain(row.ResourceID), plain(shortARN(row.Destination(row.Scope))), a.stateOf(row, store.Fate{}, remediate.Rehearsal{})); err != nil {
-				return err
-			}
-		}
-		return t.flush()
-	})
-	if err != nil {
-		return err
 	}
+	t.flush()
 	if len(gone) > 0 {
-		fmt.Fprintf(a.stderr, "%s let go: not to be put back any more\n", plural(len(gone), "flow log"))
+		a.note("%s let go: not to be put back any more", plural(len(gone), "flow log"))
 	}
 	switch {
 	case r.undo:
-		fmt.Fprintf(a.stderr, "%s protected again\n", plural(len(live), "flow log"))
+		a.note("%s protected again", plural(len(live), "flow log"))
 	case len(live) > 0:
-		fmt.Fprintf(a.stderr, "%s may be deleted for %s without being restored\n", plural(len(live), "flow log"), tidy(r.period))
+		a.note("%s may be deleted for %s without being restored", plural(len(live), "flow log"), tidy(r.period))
 	}
 	return nil
 }

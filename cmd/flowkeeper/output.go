@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
 )
@@ -22,17 +23,48 @@ const maxText = 1000
 // clean makes foreign text safe for a terminal (I12).
 func clean(s string) string { return alert.Clean(s, maxText) }
 
-// print gives fn a buffered stdout. A failed write (a full disk) is an error,
-// never silence.
-func (a *app) print(fn func(w io.Writer) error) error {
-	b := bufio.NewWriter(a.stdout)
-	if err := fn(b); err != nil {
-		return errors.Join(err, b.Flush())
+// out is stdout, buffered. Its errors show when it is flushed.
+func (a *app) out() *bufio.Writer {
+	if a.buffer == nil {
+		a.buffer = bufio.NewWriter(stdout{a})
 	}
-	if err := b.Flush(); err != nil {
+	return a.buffer
+}
+
+// stdout of an app at the moment: while there is progress it makes room for it.
+type stdout struct{ a *app }
+
+func (s stdout) Write(p []byte) (int, error) { return s.a.stdout.Write(p) }
+
+// flush writes what is buffered. A failed write (a full disk) is an error, never
+// silence.
+func (a *app) flush() error {
+	if err := a.out().Flush(); err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	return nil
+}
+
+// object is a result as JSON, on a line of its own.
+func (a *app) object(v any) error { return writeJSON(a.out(), v) }
+
+// result is an object with --json, else a line of text.
+func (a *app) result(v any, format string, args ...any) error {
+	if a.json {
+		return a.object(v)
+	}
+	_, err := fmt.Fprintf(a.out(), format+"\n", args...)
+	return err
+}
+
+func (a *app) jsonFlag(c *cobra.Command, what string) {
+	c.Flags().BoolVar(&a.json, "json", false, what)
+}
+
+// note writes a line to stderr, below the results so far.
+func (a *app) note(format string, args ...any) {
+	_ = a.flush() // the error comes again at the end
+	fmt.Fprintf(a.stderr, format+"\n", args...)
 }
 
 // writeJSON writes one object on one line.

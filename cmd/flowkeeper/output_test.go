@@ -46,13 +46,14 @@ func TestI12TablesAndSheetsAreClean(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.String().Draw(t, "text")
 		var b bytes.Buffer
-		tab := testApp(&b).table(&b, whole("A"), whole("B"))
-		if err := errors.Join(tab.add(plain(text), plain("x")), tab.flush()); err != nil {
-			t.Fatal(err)
-		}
+		a := testApp(&b)
+		tab := a.table(whole("A"), whole("B"))
+		err := tab.add(nil, text, "x")
+		tab.flush()
 		s := sheet{}
 		s.put("key", text)
-		if err := testApp(&b).writeSheet(&b, &s); err != nil {
+		a.writeSheet(&s)
+		if err := errors.Join(err, a.flush()); err != nil {
 			t.Fatal(err)
 		}
 		want := 3
@@ -70,13 +71,25 @@ func TestI12TablesAndSheetsAreClean(t *testing.T) {
 	})
 }
 
+// printTable with these rows.
+func printTable(t *testing.T, a *app, columns []column, rows ...[]any) {
+	t.Helper()
+	tab := a.table(columns...)
+	for _, r := range rows {
+		if err := tab.add(nil, r...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tab.flush()
+	if err := a.flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestTableAligns(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	tab := testApp(&b).table(&b, whole("ID"), whole("STATE"))
-	if err := errors.Join(tab.add(plain("fl-1"), cell{"live", green}), tab.add(plain("ü"), plain("")), tab.flush()); err != nil {
-		t.Fatal(err)
-	}
+	printTable(t, testApp(&b), []column{whole("ID"), whole("STATE")}, []any{"fl-1", cell{"live", green}}, []any{"ü", ""})
 	if want := "ID    STATE\nfl-1  live\nü     -\n"; b.String() != want {
 		t.Errorf("%q instead of %q", b.String(), want)
 	}
@@ -99,10 +112,8 @@ func TestTableFits(t *testing.T) {
 		var b bytes.Buffer
 		a := testApp(&b, "NO_COLOR=1")
 		a.terminal, a.columns = c.columns > 0, c.columns
-		tab := a.table(&b, whole("ID"), cutTo(8, "WHO").keepEnd(), cutTo(8, "WHAT"), whole("REGION").orDrop(1))
-		if err := errors.Join(tab.add(plain(id), plain(who), plain("it was deleted by night"), plain("eu-west-1")), tab.flush()); err != nil {
-			t.Fatal(err)
-		}
+		columns := []column{whole("ID"), cutTo(8, "WHO").keepEnd(), cutTo(8, "WHAT"), whole("REGION").orDrop(1)}
+		printTable(t, a, columns, []any{id, who, "it was deleted by night", "eu-west-1"})
 		if b.String() != c.want {
 			t.Errorf("%d columns:\n%s instead of\n%s", c.columns, b.String(), c.want)
 		}
@@ -115,25 +126,20 @@ func TestTableLeavesOut(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		columns int
-		rows    [][]string
+		rows    [][]any
 		want    string
 	}{
-		{30, [][]string{{"fl-1", "111122223333", "east", "replaced by fl-2"}, {"fl-3", "111122223333", "west", "live"}}, "ID    REGION  STATE\nfl-1  east    replaced by fl-2\nfl-3  west    live\n"},
-		{30, [][]string{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "444455556666", "east", "replaced by fl-2"}}, "ID    ACCOUNT       STATE\nfl-1  111122223333  live\nfl-3  444455556666  replaced …\n"},
-		{24, [][]string{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "444455556666", "west", "replaced by fl-2"}}, "ID    REGION  STATE\nfl-1  east    live\nfl-3  west    replaced …\n"},
-		{60, [][]string{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "111122223333", "east", "live"}}, "ID    ACCOUNT       REGION  STATE\nfl-1  111122223333  east    live\nfl-3  111122223333  east    live\n"},
+		{30, [][]any{{"fl-1", "111122223333", "east", "replaced by fl-2"}, {"fl-3", "111122223333", "west", "live"}}, "ID    REGION  STATE\nfl-1  east    replaced by fl-2\nfl-3  west    live\n"},
+		{30, [][]any{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "444455556666", "east", "replaced by fl-2"}}, "ID    ACCOUNT       STATE\nfl-1  111122223333  live\nfl-3  444455556666  replaced …\n"},
+		{24, [][]any{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "444455556666", "west", "replaced by fl-2"}}, "ID    REGION  STATE\nfl-1  east    live\nfl-3  west    replaced …\n"},
+		{60, [][]any{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "111122223333", "east", "live"}}, "ID    ACCOUNT       REGION  STATE\nfl-1  111122223333  east    live\nfl-3  111122223333  east    live\n"},
 	} {
 		var b bytes.Buffer
 		a := testApp(&b, "NO_COLOR=1")
 		a.terminal, a.columns = true, c.columns
-		tab := a.table(&b, whole("ID"), whole("ACCOUNT").orDrop(2), whole("REGION").orDrop(1), cutTo(9, "STATE"))
-		for _, r := range c.rows {
-			if err := tab.add(plain(r[0]), plain(r[1]), plain(r[2]), plain(r[3])); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := tab.flush(); err != nil || b.String() != c.want {
-			t.Errorf("%d columns, %v:\n%s instead of\n%s", c.columns, err, b.String(), c.want)
+		printTable(t, a, []column{whole("ID"), whole("ACCOUNT").orDrop(2), whole("REGION").orDrop(1), cutTo(9, "STATE")}, c.rows...)
+		if b.String() != c.want {
+			t.Errorf("%d columns:\n%s instead of\n%s", c.columns, b.String(), c.want)
 		}
 	}
 }
@@ -167,7 +173,8 @@ func TestSheetWraps(t *testing.T) {
 	s := sheet{}
 	s.put("advice", "let the role of the daemon create flow logs again")
 	s.put("id", "fl-0123456789abcdef0123456789abcdef0123")
-	if err := a.writeSheet(&b, &s); err != nil {
+	a.writeSheet(&s)
+	if err := a.flush(); err != nil {
 		t.Fatal(err)
 	}
 	if want := "advice  let the role of the daemon\n        create flow logs again\nid      fl-0123456789abcdef0123456789abcdef0123\n"; b.String() != want {
@@ -179,16 +186,18 @@ func TestSheetWraps(t *testing.T) {
 func TestLongTableStaysSmall(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	tab := testApp(&b).table(&b, whole("N"))
+	a := testApp(&b)
+	tab := a.table(whole("N"))
 	for range 3*tableBlock + 1 {
-		if err := tab.add(plain("x")); err != nil {
+		if err := tab.add(nil, "x"); err != nil {
 			t.Fatal(err)
 		}
 		if len(tab.rows) > tableBlock {
 			t.Fatalf("%d rows are held", len(tab.rows))
 		}
 	}
-	if err := tab.flush(); err != nil {
+	tab.flush()
+	if err := a.flush(); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(b.String(), "N\n"); n != 1 {

@@ -8,26 +8,28 @@ import (
 	"time"
 )
 
-// progress tells people on a terminal that something takes its time: nothing
-// for the first two seconds, then one line that is renewed, makes room for
-// whatever else is written, and is wiped at the end.
+// progress shows people on a terminal that something takes its time: nothing for
+// the first two seconds, then one line that is renewed, makes room for whatever
+// else is written, and is wiped at the end.
 type progress struct {
 	a              *app
 	stdout, stderr io.Writer // the app's own
-	stop           chan struct{}
-	wg             sync.WaitGroup
+	what           string
+	total          int // 0: not known
+	begun          time.Time
 
 	mu      sync.Mutex // guards what follows, and the terminal
+	timer   *time.Timer
 	done    int
-	shown   int  // characters of the line that stands there
-	midline bool // the output's last line is not complete
+	line    string // that stands there
+	midline bool   // the output's last line is not complete
 }
 
 const patience = 2 * time.Second
 
-// progress begins; total 0: nobody knows how many. The caller ends it.
+// progress begins; the caller ends it.
 func (a *app) progress(what string, total int) *progress {
-	p := &progress{a: a, stdout: a.stdout, stderr: a.stderr, stop: make(chan struct{})}
+	p := &progress{a: a, stdout: a.stdout, stderr: a.stderr, what: what, total: total, begun: time.Now()}
 	if !a.stderrTerminal {
 		return p
 	}
@@ -35,7 +37,9 @@ func (a *app) progress(what string, total int) *progress {
 	if a.terminal {
 		a.stdout = beside{p, a.stdout}
 	}
-	p.wg.Go(func() { p.show(what, total) })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = time.AfterFunc(patience, p.renew)
 	return p
 }
 
@@ -45,53 +49,42 @@ func (p *progress) step() {
 	p.done++
 }
 
-func (p *progress) show(what string, total int) {
-	begun := time.Now()
-	tick := time.NewTicker(patience)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			p.line(what, total, time.Since(begun))
-		case <-p.stop:
-			return
-		}
-	}
-}
-
-func (p *progress) line(what string, total int, d time.Duration) {
+func (p *progress) renew() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.timer == nil {
+		return // it has ended
+	}
+	p.timer.Reset(patience)
 	if p.midline {
 		return
 	}
-	text := what + ", "
-	switch {
-	case total > 0:
-		text = fmt.Sprintf("%s: %d of %d, ", what, p.done, total)
-	case p.done > 0:
-		text = fmt.Sprintf("%s: %d, ", what, p.done)
-	}
-	text += fmt.Sprintf("%d s", d/time.Second)
 	p.wipe()
-	p.shown = len(text)
-	fmt.Fprint(p.stderr, text)
+	p.line = p.what
+	if p.total > 0 {
+		p.line += fmt.Sprintf(": %d of %d", p.done, p.total)
+	} else if p.done > 0 {
+		p.line += fmt.Sprintf(": %d", p.done)
+	}
+	p.line += fmt.Sprintf(", %d s", time.Since(p.begun)/time.Second)
+	fmt.Fprint(p.stderr, p.line)
 }
 
 // wipe works on the dumbest terminal too. The caller holds mu.
 func (p *progress) wipe() {
-	if p.shown > 0 {
-		fmt.Fprint(p.stderr, "\r"+strings.Repeat(" ", p.shown)+"\r")
+	if p.line != "" {
+		fmt.Fprint(p.stderr, "\r"+strings.Repeat(" ", len(p.line))+"\r")
+		p.line = ""
 	}
-	p.shown = 0
 }
 
-// end wipes the line.
 func (p *progress) end() {
-	close(p.stop)
-	p.wg.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
 	p.wipe()
 	p.a.stdout, p.a.stderr = p.stdout, p.stderr
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"path/filepath"
@@ -21,7 +20,7 @@ import (
 )
 
 func newReplayCommand(a *app) *cobra.Command {
-	var asJSON, send bool
+	var send bool
 	c := &cobra.Command{
 		Use: "replay FILE...", Short: "Show what CloudTrail records mean, and what would be restored", Args: someArgs(1, 0, "a file with CloudTrail records (- for stdin)"),
 		Long: `Read CloudTrail records, log files (.json, .json.gz) or queue messages and show
@@ -43,12 +42,12 @@ says what that record is, and why nothing is done about it.`,
 		ValidArgsFunction: files("json", "gz"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if send {
-				return a.send(c.Context(), args, asJSON)
+				return a.send(c.Context(), args)
 			}
-			return a.replay(c.Context(), args, asJSON)
+			return a.replay(c.Context(), args)
 		},
 	}
-	jsonFlag(c, &asJSON, "one JSON object a line, for each record in which something is found, or that is not acted on (--send: the counts)")
+	a.jsonFlag(c, "one JSON object a line, for each record in which something is found, or that is not acted on (--send: the counts)")
 	c.Flags().BoolVar(&send, "send", false, "put the records on queue.url instead")
 	return c
 }
@@ -167,14 +166,14 @@ func judge(body []byte, n *replayed, bad func(error), fn func(raw []byte, f dete
 // wrong with a file.
 type replayError struct{ error }
 
-func (a *app) replay(ctx context.Context, files []string, asJSON bool) error {
+func (a *app) replay(ctx context.Context, files []string) error {
 	c, err := a.config(needs{})
 	if err != nil {
 		return err
 	}
 	p := planner{policy: daemon.Policy(c)}
 	if p.store, err = openState(ctx, c); errors.Is(err, store.ErrMissing) {
-		fmt.Fprintln(a.stderr, "no state file: what would be restored is not known")
+		a.note("no state file: what would be restored is not known")
 	} else if err != nil {
 		return err
 	} else {
@@ -186,21 +185,20 @@ func (a *app) replay(ctx context.Context, files []string, asJSON bool) error {
 		p.beside = daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt)))
 	}
 	n := replayed{progress: a.progress("reading records", 0)}
-	err = a.print(func(w io.Writer) error {
-		return a.each(ctx, files, &n, func(_ []byte, f detection.Finding) error {
-			v, err := newVerdict(ctx, p, f)
-			switch {
-			case err != nil:
-				return err
-			case v.Kind == "tamper" && p.store != nil && len(v.Threatens) == 0:
-				n.findings--
-				n.elsewhere++
-				return nil
-			case asJSON:
-				return writeJSON(w, v)
-			}
-			return a.printVerdict(w, v)
-		})
+	err = a.each(ctx, files, &n, func(_ []byte, f detection.Finding) error {
+		v, err := newVerdict(ctx, p, f)
+		switch {
+		case err != nil:
+			return err
+		case v.Kind == "tamper" && p.store != nil && len(v.Threatens) == 0:
+			n.findings--
+			n.elsewhere++
+			return nil
+		case a.json:
+			return a.object(v)
+		}
+		a.printVerdict(v)
+		return nil
 	})
 	n.progress.end()
 	if err != nil {
@@ -209,15 +207,15 @@ func (a *app) replay(ctx context.Context, files []string, asJSON bool) error {
 	if n.records+n.bad == 0 && n.unread > 0 {
 		return n.summary()
 	}
-	fmt.Fprintf(a.stderr, "%s read, something found in %d\n", plural(n.records, "record"), n.findings)
+	a.note("%s read, something found in %d", plural(n.records, "record"), n.findings)
 	if n.noRecords > 0 {
-		fmt.Fprintf(a.stderr, "%s left out: a digest of log files, or a notice of files that hold no records of calls\n", plural(n.noRecords, "value"))
+		a.note("%s left out: a digest of log files, or a notice of files that hold no records of calls", plural(n.noRecords, "value"))
 	}
 	if n.noCalls > 0 {
-		fmt.Fprintf(a.stderr, "%s not acted on: no management call of an AWS API\n", plural(n.noCalls, "record"))
+		a.note("%s not acted on: no management call of an AWS API", plural(n.noCalls, "record"))
 	}
 	if n.elsewhere > 0 {
-		fmt.Fprintf(a.stderr, "%s left out: about log groups, buckets, roles and the like that nothing here depends on\n", plural(n.elsewhere, "record"))
+		a.note("%s left out: about log groups, buckets, roles and the like that nothing here depends on", plural(n.elsewhere, "record"))
 	}
 	return n.summary()
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -31,7 +30,7 @@ const (
 )
 
 // send puts the records in which something is found on the queue.
-func (a *app) send(ctx context.Context, files []string, asJSON bool) error {
+func (a *app) send(ctx context.Context, files []string) error {
 	c, err := a.config(needs{queue: true})
 	if err != nil {
 		return err
@@ -55,24 +54,15 @@ func (a *app) send(ctx context.Context, files []string, asJSON bool) error {
 		err = q.flush(ctx)
 	}
 	n.progress.end()
-	if perr := a.printSent(n, q.sent, asJSON); perr != nil || err != nil {
-		return errors.Join(err, perr)
+	out := struct {
+		Records int `json:"records"`
+		Sent    int `json:"sent"`
+		Bad     int `json:"bad"`
+	}{n.records, q.sent, n.bad}
+	if err = errors.Join(err, a.result(out, "%s sent, %s read", plural(out.Sent, "message"), plural(out.Records, "record"))); err != nil {
+		return err
 	}
 	return n.summary()
-}
-
-func (a *app) printSent(n replayed, sent int, asJSON bool) error {
-	return a.print(func(w io.Writer) error {
-		if asJSON {
-			return writeJSON(w, struct {
-				Records int `json:"records"`
-				Sent    int `json:"sent"`
-				Bad     int `json:"bad"`
-			}{n.records, sent, n.bad})
-		}
-		_, err := fmt.Fprintf(w, "%s sent, %s read\n", plural(sent, "message"), plural(n.records, "record"))
-		return err
-	})
 }
 
 // envelope is the message that EventBridge sends of a record (aws-facts.md,

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"strings"
 
 	"flowkeeper/alert"
@@ -100,7 +99,7 @@ func newVerdict(ctx context.Context, p planner, f detection.Finding) (verdict, e
 	return v, nil
 }
 
-func (a *app) printVerdict(w io.Writer, v verdict) error {
+func (a *app) printVerdict(v verdict) {
 	title := titles[v.Kind]
 	if v.Kind == "ignored" {
 		what, _ := cloudtrail.NoCall(v.Reason).Words()
@@ -109,9 +108,7 @@ func (a *app) printVerdict(w io.Writer, v verdict) error {
 	if v.Rule != nil {
 		title = fmt.Sprintf("%s (%s)", v.Rule.Title, v.Level)
 	}
-	if _, err := fmt.Fprintln(w, paint(a.colors(), levelCell(v.Level).color, clean(title))); err != nil {
-		return err
-	}
+	fmt.Fprintln(a.out(), paint(a.colors(), levelCell(v.Level).color, clean(title)))
 	s := &sheet{}
 	if v.Time != nil {
 		s.put("  when", a.when(v.Time.Time))
@@ -149,11 +146,8 @@ func (a *app) printVerdict(w io.Writer, v verdict) error {
 	for _, f := range v.FailedFlowLogs {
 		s.put("  "+f.FlowLogID, "not deleted: "+strings.TrimSpace(f.ErrorCode+" "+f.ErrorMessage))
 	}
-	if err := a.writeSheet(w, s); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(w)
-	return err
+	a.writeSheet(s)
+	fmt.Fprintln(a.out())
 }
 
 // addendumWords say to which record an addendum belongs, and what comes of it.

@@ -4,20 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"reflect"
 
 	"github.com/spf13/cobra"
 
-	"flowkeeper/configs"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
 // newRestoreCommand recreates one flow log by hand.
 func newRestoreCommand(a *app) *cobra.Command {
-	var dry, asJSON bool
+	var dry bool
 	c := &cobra.Command{
 		Use: "restore ID", Short: "Recreate one flow log by hand, beside the daemon or without one", Args: oneArg("the ID of a flow log (`flowkeeper inventory list --state gone` has those that are gone)"),
 		Long: `Recreate one flow log of the snapshot now, whatever rules, releases and
@@ -31,22 +28,20 @@ if the daemon restores the same one at the same moment.`,
 
   flowkeeper restore fl-0123456789abcdef0`,
 		ValidArgsFunction: first(a.completeFlowLogs()),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.withState(c.Context(), func(cfg configs.Config, s *store.Store) error {
-				if dry {
-					return a.planRestore(c.Context(), s, args[0])
-				}
-				return a.restore(c.Context(), cfg, s, args[0], asJSON)
-			})
-		},
+		RunE: a.onState(func(ctx context.Context, s state, args []string) error {
+			if dry {
+				return a.planRestore(ctx, s, args[0])
+			}
+			return a.restore(ctx, s, args[0])
+		}),
 	}
 	c.Flags().BoolVar(&dry, "dry-run", false, "print the CreateFlowLogs call, and make none")
-	jsonFlag(c, &asJSON, "the incident as one JSON object; of a flow log that is alive, that")
+	a.jsonFlag(c, "the incident as one JSON object; of a flow log that is alive, that")
 	return c
 }
 
 // lost finds the flow log that is to be restored: the last of its lineage.
-func lost(ctx context.Context, s *store.Store, id string) (last remediate.Incident, err error) {
+func lost(ctx context.Context, s state, id string) (last remediate.Incident, err error) {
 	row, known, err := s.FindFlowLog(ctx, id)
 	if err != nil {
 		return last, err
@@ -66,7 +61,7 @@ func lost(ctx context.Context, s *store.Store, id string) (last remediate.Incide
 }
 
 // planRestore prints the call as JSON: the parameters' names are the SDK's.
-func (a *app) planRestore(ctx context.Context, s *store.Store, id string) error {
+func (a *app) planRestore(ctx context.Context, s state, id string) error {
 	i, err := lost(ctx, s, id)
 	if err != nil {
 		return err
@@ -82,10 +77,8 @@ func (a *app) planRestore(ctx context.Context, s *store.Store, id string) error 
 	if err != nil {
 		return err
 	}
-	return a.print(func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s\n", escapeInvisible(b))
-		return err
-	})
+	fmt.Fprintf(a.out(), "%s\n", escapeInvisible(b))
+	return nil
 }
 
 // given is what is set of a call's parameters, as JSON: what is not is left out.
@@ -111,52 +104,43 @@ func given(v reflect.Value) any {
 	return v.Interface()
 }
 
-func (a *app) restore(ctx context.Context, c configs.Config, s *store.Store, id string, asJSON bool) error {
+func (a *app) restore(ctx context.Context, s state, id string) error {
 	plan, err := lost(ctx, s, id)
 	if err != nil {
 		return err
 	}
-	i, alive, err := a.restoreNow(ctx, c, s, plan)
+	i, alive, err := a.restoreNow(ctx, s, plan)
 	if err != nil {
 		return err
 	}
 	if alive {
 		a.complain(plan.FlowLogID + " is alive: nothing to do")
-		if asJSON {
-			return a.showFlowLog(ctx, s, plan.FlowLogID, true)
+		if a.json {
+			return a.showFlowLog(ctx, s, []string{plan.FlowLogID})
 		}
-		return a.newID(plan.FlowLogID, false)
+		return a.result(nil, "%s", plan.FlowLogID)
 	}
-	if asJSON {
-		if err := a.print(func(w io.Writer) error { return writeJSON(w, toIncidentJSON(i, nil)) }); err != nil {
+	restored := i.State == remediate.Restored || i.State == remediate.Verified
+	if restored || a.json {
+		if err := a.result(toIncidentJSON(i, nil), "%s", i.NewID); err != nil {
 			return err
 		}
 	}
 	switch {
-	case i.State == remediate.Restored || i.State == remediate.Verified:
-		return a.newID(i.NewID, asJSON)
+	case restored:
+		return nil
 	case i.Advice != "":
 		return fmt.Errorf("%s is not restored (%s %s): %s", i.FlowLogID, i.State, i.Reason, i.Advice)
 	}
 	return fmt.Errorf("%s is not restored yet (%s): the daemon tries again, `flowkeeper incidents show %s` tells how it stands", i.FlowLogID, i.State, i.FlowLogID)
 }
 
-func (a *app) restoreNow(ctx context.Context, c configs.Config, s *store.Store, plan remediate.Incident) (remediate.Incident, bool, error) {
-	fleet, err := a.connect(ctx, c)
+func (a *app) restoreNow(ctx context.Context, s state, plan remediate.Incident) (remediate.Incident, bool, error) {
+	fleet, err := a.connect(ctx, s.conf)
 	if err != nil {
 		return plan, false, err
 	}
 	progress := a.progress("waiting for AWS", 0)
 	defer progress.end()
-	return a.newRemediator(c, s, fleet).RestoreByHand(ctx, plan.Scope, plan.FlowLogID)
-}
-
-func (a *app) newID(id string, asJSON bool) error {
-	if asJSON {
-		return nil
-	}
-	return a.print(func(w io.Writer) error {
-		_, err := fmt.Fprintln(w, id)
-		return err
-	})
+	return a.newRemediator(s, fleet).RestoreByHand(ctx, plan.Scope, plan.FlowLogID)
 }

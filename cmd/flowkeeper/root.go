@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,9 @@ type app struct {
 	stderrTerminal bool     // people see stderr
 	columns        int      // of the terminal; 0: not known
 	now            func() time.Time
+	buffer         *bufio.Writer // of stdout, see out
 
+	json        bool        // --json, where a command has it
 	configFile  string      // --config
 	configNamed func() bool // --config was given, so the file must exist
 	stateFile   string      // --state; empty: state.path
@@ -64,7 +67,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
   flowkeeper check --config flowkeeper.yaml`
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(a.stdin)
-	root.SetOut(a.stdout)
+	root.SetOut(a.out())
 	root.SetErr(a.stderr)
 	root.SetUsageFunc(a.usage)
 	root.SetFlagErrorFunc(flagError)
@@ -75,7 +78,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	run := root.RunE
 	root.RunE = func(c *cobra.Command, args []string) error {
 		if showVersion && len(args) == 0 {
-			return a.version(false)
+			return a.version()
 		}
 		return run(c, args)
 	}
@@ -188,6 +191,17 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root := newRoot(a)
 	root.SetArgs(args)
 	c, err := root.ExecuteContextC(ctx)
+	unwritten := a.flush()
+	code := a.explain(ctx, c, err)
+	if unwritten != nil && code == exitFine {
+		a.complain(unwritten.Error())
+		code = exitFailed
+	}
+	return code
+}
+
+// explain prints why a command failed, if it did, and returns the exit code.
+func (a *app) explain(ctx context.Context, c *cobra.Command, err error) int {
 	var usage *usageError
 	var config *configError
 	switch {
@@ -197,9 +211,9 @@ func (a *app) execute(ctx context.Context, args []string) int {
 		text, more, _ := strings.Cut(err.Error(), "\n")
 		a.complain(text)
 		for line := range strings.Lines(more) {
-			fmt.Fprintln(a.stderr, clean(strings.TrimRight(line, "\n")))
+			a.note("%s", clean(strings.TrimRight(line, "\n")))
 		}
-		fmt.Fprintf(a.stderr, "see %s --help\n", c.CommandPath())
+		a.note("see %s --help", c.CommandPath())
 		return exitUsage
 	case errors.As(err, &config):
 		a.complain(config.Error())
@@ -216,6 +230,6 @@ func (a *app) execute(ctx context.Context, args []string) int {
 // complain prints one error. Its text may quote what others wrote (I12).
 func (a *app) complain(text string) {
 	for line := range strings.Lines(text) {
-		fmt.Fprintln(a.stderr, "flowkeeper: "+clean(strings.TrimRight(line, "\n")))
+		a.note("flowkeeper: %s", clean(strings.TrimRight(line, "\n")))
 	}
 }

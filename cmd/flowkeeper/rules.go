@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,39 +45,31 @@ func toRuleJSON(r detection.SigmaRule) ruleJSON {
 }
 
 func newRulesListCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "list", Short: "List the detections: title, level, and the calls that each is about", Args: noArgs,
 		Long: `List the detections: title, level, and the calls that each is about. It reads no
 configuration and no state file.`,
 		Example: `  flowkeeper rules list
   flowkeeper rules list --json | jq -r '[.level, .title] | @tsv'`,
-		RunE: func(*cobra.Command, []string) error { return a.listRules(asJSON) },
+		RunE: func(*cobra.Command, []string) error { return a.listRules() },
 	}
-	jsonFlag(c, &asJSON, "one JSON object a line: a rule with its description, tags, references and false positives")
+	a.jsonFlag(c, "one JSON object a line: a rule with its description, tags, references and false positives")
 	return c
 }
 
-func (a *app) listRules(asJSON bool) error {
-	return a.print(func(w io.Writer) error {
-		t := a.table(w, cutTo(40, "TITLE"), whole("LEVEL"), whole("SOURCE").orDrop(1), cutTo(20, "EVENTS"))
-		for _, r := range detection.Rules() {
-			var err error
-			if asJSON {
-				err = writeJSON(w, toRuleJSON(r))
-			} else {
-				err = t.add(plain(r.Title), levelCell(r.Level), plain(r.EventSource), plain(strings.Join(r.EventNames, ", ")))
-			}
-			if err != nil {
-				return err
-			}
+func (a *app) listRules() error {
+	t := a.table(cutTo(40, "TITLE"), whole("LEVEL"), whole("SOURCE").orDrop(1), cutTo(20, "EVENTS"))
+	for _, r := range detection.Rules() {
+		if err := t.add(toRuleJSON(r), r.Title, levelCell(r.Level), r.EventSource, strings.Join(r.EventNames, ", ")); err != nil {
+			return err
 		}
-		return t.flush()
-	})
+	}
+	t.flush()
+	return nil
 }
 
 func newRulesExportCommand(a *app) *cobra.Command {
-	var asJSON, force bool
+	var force bool
 	c := &cobra.Command{
 		Use: "export DIR", Short: "Write the Sigma rules into DIR, a file each", Args: oneArg("a directory to write the rules into"),
 		Long: `Write the Sigma rules into DIR, a file each, and make DIR if it is not there. A
@@ -90,14 +81,14 @@ written, unless --force says so. A SIEM's own query comes from sigma-cli:
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return a.exportRules(args[0], force, asJSON) },
+		RunE: func(_ *cobra.Command, args []string) error { return a.exportRules(args[0], force) },
 	}
 	c.Flags().BoolVar(&force, "force", false, "overwrite files that differ")
-	jsonFlag(c, &asJSON, "one JSON object: how many were written, and how many were there already")
+	a.jsonFlag(c, "one JSON object: how many were written, and how many were there already")
 	return c
 }
 
-func (a *app) exportRules(dir string, force, asJSON bool) error {
+func (a *app) exportRules(dir string, force bool) error {
 	todo, err := rulesToWrite(dir, force)
 	if err != nil {
 		return err
@@ -105,19 +96,13 @@ func (a *app) exportRules(dir string, force, asJSON bool) error {
 	if err := writeRules(dir, todo); err != nil {
 		return err
 	}
-	same := len(detection.Rules()) - len(todo)
-	return a.print(func(w io.Writer) error {
-		if asJSON {
-			return writeJSON(w, struct {
-				Written   int `json:"written"`
-				Unchanged int `json:"unchanged"`
-			}{len(todo), same})
-		}
-		text := plural(len(todo), "rule") + " written to " + clean(dir)
-		if same > 0 {
-			text += fmt.Sprintf(", %d there already", same)
-		}
-		_, err := fmt.Fprintln(w, text)
-		return err
-	})
+	out := struct {
+		Written   int `json:"written"`
+		Unchanged int `json:"unchanged"`
+	}{len(todo), len(detection.Rules()) - len(todo)}
+	text := plural(out.Written, "rule") + " written to " + clean(dir)
+	if out.Unchanged > 0 {
+		text += fmt.Sprintf(", %d there already", out.Unchanged)
+	}
+	return a.result(out, "%s", text)
 }

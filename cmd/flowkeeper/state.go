@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/store"
@@ -31,8 +33,14 @@ func openState(ctx context.Context, c configs.Config) (*store.Store, error) {
 	return store.Open(ctx, c.State.Path, store.Options{Route: daemon.Routes(c).For})
 }
 
+// state is the open state file, with the configuration that names it.
+type state struct {
+	*store.Store
+	conf configs.Config
+}
+
 // withState runs fn with the open state file of the configuration.
-func (a *app) withState(ctx context.Context, fn func(configs.Config, *store.Store) error) error {
+func (a *app) withState(ctx context.Context, fn func(state) error) error {
 	c, err := a.config(needs{})
 	if err != nil {
 		return err
@@ -41,5 +49,12 @@ func (a *app) withState(ctx context.Context, fn func(configs.Config, *store.Stor
 	if err != nil {
 		return err
 	}
-	return errors.Join(fn(c, s), s.Close())
+	return errors.Join(fn(state{s, c}), s.Close())
+}
+
+// onState is the code of a command that works with the state file.
+func (a *app) onState(fn func(ctx context.Context, s state, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		return a.withState(c.Context(), func(s state) error { return fn(c.Context(), s, args) })
+	}
 }

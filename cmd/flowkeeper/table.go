@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -14,8 +14,6 @@ type cell struct {
 	text  string
 	color color
 }
-
-func plain(s string) cell { return cell{text: s} }
 
 // column of a table, and what becomes of it where a terminal is narrow.
 type column struct {
@@ -31,7 +29,10 @@ func (c column) orDrop(order int) column { c.drop = order; return c }
 func (c column) keepEnd() column         { c.tail = true; return c }
 
 func (c column) cut(s string, n int) string {
-	if c.tail {
+	switch {
+	case c.min == 0:
+		return s
+	case c.tail:
 		return screen.TruncatePrefix(s, n, "…")
 	}
 	return screen.Truncate(s, n, "…")
@@ -40,184 +41,158 @@ func (c column) cut(s string, n int) string {
 // screen measures texts in a terminal's cells, in every locale alike.
 var screen = &runewidth.Condition{StrictEmojiNeutral: true}
 
-// maxCell is how wide a column that may be cut gets on a terminal of unknown
-// width, in characters; `show` tells the rest.
-const maxCell = 72
+const (
+	gap = 2 // between columns
 
-// tableBlock is how many rows are held to find the columns' widths: a list of
-// any length stays small in memory.
-const tableBlock = 1000
+	// maxCell is how wide a column that may be cut gets on a terminal of unknown
+	// width; `show` prints the rest.
+	maxCell = 72
 
-const gap = 2 // between columns
+	// tableBlock is how many rows are held to find the columns' widths: a list of
+	// any length stays small in memory.
+	tableBlock = 1000
+)
 
-// table prints aligned columns, on a terminal as wide as that is. Its texts
-// are cleaned (I12).
+// table prints aligned columns, as wide as the terminal at most. Its texts are
+// cleaned (I12). With --json each row is an object instead.
 type table struct {
-	w       io.Writer
+	a       *app
 	color   bool
-	cut     bool // on a terminal
-	width   int  // of it; 0: not known
 	columns []column
-	widths  []int
-	dropped []bool
+	shown   []bool // of each column; nil until the first rows are printed
+	widths  []int  // of each column
 	rows    [][]cell
-	begun   bool
-	long    bool // there are more rows than are held
 }
 
-func (a *app) table(w io.Writer, columns ...column) *table {
-	t := &table{w: w, color: a.colors(), cut: a.terminal, columns: columns, widths: make([]int, len(columns)), dropped: make([]bool, len(columns))}
-	if a.terminal {
-		t.width = a.columns
-	}
-	for i, c := range columns {
-		t.widths[i] = len(c.name)
+func (a *app) table(columns ...column) *table {
+	t := &table{a: a, color: a.colors(), columns: columns}
+	for _, c := range columns {
+		t.widths = append(t.widths, len(c.name))
 	}
 	return t
 }
 
-// add one row; an empty cell shows a dash.
-func (t *table) add(cells ...cell) error {
-	for i, c := range cells {
+// add a row: the object, or these cells, each a cell or any other value. An empty
+// one shows a dash.
+func (t *table) add(object any, values ...any) error {
+	if t.a.json {
+		return t.a.object(object)
+	}
+	row := make([]cell, len(values))
+	for i, v := range values {
+		c, painted := v.(cell)
+		if !painted {
+			c.text = fmt.Sprint(v)
+		}
 		if c.text = clean(c.text); c.text == "" {
 			c = cell{"-", dim}
 		}
-		if t.cut && t.columns[i].min > 0 {
+		if t.a.terminal {
 			c.text = t.columns[i].cut(c.text, maxCell)
 		}
-		cells[i] = c
+		row[i] = c
 		t.widths[i] = max(t.widths[i], screen.StringWidth(c.text))
 	}
-	t.rows = append(t.rows, cells)
-	if len(t.rows) < tableBlock {
-		return nil
+	if t.rows = append(t.rows, row); len(t.rows) == tableBlock {
+		t.flush()
 	}
-	t.long = true
-	return t.flush()
+	return nil
 }
 
-// fit makes the columns as narrow as the terminal asks for: some are left out,
-// and those that may be cut are, the widest first. What is left out at the
-// beginning stays so.
-func (t *table) fit() {
-	if t.width == 0 {
+// flush prints the rows that are held. A table without rows prints nothing.
+func (t *table) flush() {
+	if len(t.rows) == 0 {
 		return
 	}
-	if !t.begun {
-		t.leaveOut()
-	}
-	for t.total() > t.width {
-		widest := -1
-		for i, c := range t.columns {
-			if !t.dropped[i] && c.min > 0 && t.widths[i] > c.min && (widest < 0 || t.widths[i] > t.widths[widest]) {
-				widest = i
-			}
+	if t.shown == nil {
+		t.choose()
+		var head []cell
+		for _, c := range t.columns {
+			head = append(head, cell{c.name, bold})
 		}
-		if widest < 0 {
-			return
-		}
-		t.widths[widest]--
+		t.rows = slices.Insert(t.rows, 0, head)
 	}
+	for t.a.columns > 0 && t.width(false) > t.a.columns && t.narrow() {
+	}
+	for _, row := range t.rows {
+		fmt.Fprintln(t.a.out(), t.line(row))
+	}
+	t.rows = nil
 }
 
-// leaveOut chooses the columns for a narrow terminal. Those that say the same of
-// every row go before anything is cut; then, the least telling first, those
-// for which there is no room even so. Of these, what fits after all comes back.
-func (t *table) leaveOut() {
+// choose leaves out columns where the terminal is too narrow. The most telling are
+// kept first. Those that say the same in every row are kept only if nothing must
+// be cut for them.
+func (t *table) choose() {
 	var order []int
 	for i, c := range t.columns {
+		t.shown = append(t.shown, c.drop == 0)
 		if c.drop > 0 {
 			order = append(order, i)
 		}
 	}
-	slices.SortFunc(order, func(i, k int) int { return t.columns[i].drop - t.columns[k].drop })
-	for _, i := range order {
-		t.dropped[i] = t.total() > t.width && t.alike(i)
-	}
-	for _, i := range order {
-		t.dropped[i] = t.dropped[i] || t.least() > t.width
-	}
-	for _, i := range slices.Backward(order) {
-		if t.dropped[i] && !t.alike(i) {
-			t.dropped[i] = false
-			t.dropped[i] = t.least() > t.width
+	slices.SortFunc(order, func(i, k int) int { return cmp.Compare(t.columns[k].drop, t.columns[i].drop) })
+	for _, same := range []bool{false, true} {
+		for _, i := range order {
+			if t.alike(i) == same {
+				t.shown[i] = true
+				t.shown[i] = t.a.columns == 0 || t.width(!same) <= t.a.columns
+			}
 		}
 	}
 }
 
-// alike reports whether a column says the same of every row.
+// alike reports whether a column says the same in every row, as far as all rows
+// are held.
 func (t *table) alike(i int) bool {
-	if t.long || len(t.rows) < 2 {
-		return false
-	}
-	return !slices.ContainsFunc(t.rows, func(row []cell) bool { return row[i].text != t.rows[0][i].text })
+	return len(t.rows) > 1 && len(t.rows) < tableBlock &&
+		!slices.ContainsFunc(t.rows, func(row []cell) bool { return row[i].text != t.rows[0][i].text })
 }
 
-// total is how wide a row is, and least how wide it is with all cut that may be.
-func (t *table) total() int { return t.sum(func(i int) int { return t.widths[i] }) }
-
-func (t *table) least() int {
-	return t.sum(func(i int) int {
-		if m := t.columns[i].min; m > 0 {
-			return min(m, t.widths[i])
-		}
-		return t.widths[i]
-	})
-}
-
-func (t *table) sum(of func(int) int) int {
+// width of a row; least: with all cut that may be.
+func (t *table) width(least bool) int {
 	n := -gap
-	for i := range t.columns {
-		if !t.dropped[i] {
-			n += of(i) + gap
+	for i, c := range t.columns {
+		switch {
+		case !t.shown[i]:
+		case least && c.min > 0:
+			n += gap + min(t.widths[i], c.min)
+		default:
+			n += gap + t.widths[i]
 		}
 	}
 	return n
 }
 
-// flush prints what is held. A table without rows prints nothing.
-func (t *table) flush() error {
-	if len(t.rows) == 0 {
-		return nil
-	}
-	t.fit()
-	if !t.begun {
-		t.begun = true
-		var head []cell
-		for _, c := range t.columns {
-			head = append(head, cell{c.name, bold})
-		}
-		t.rows = append([][]cell{head}, t.rows...)
-	}
-	for _, row := range t.rows {
-		if _, err := fmt.Fprintln(t.w, t.line(row)); err != nil {
-			return err
+// narrow takes one from the widest column that may be cut, if there is one.
+func (t *table) narrow() bool {
+	widest := -1
+	for i, c := range t.columns {
+		if t.shown[i] && c.min > 0 && t.widths[i] > c.min && (widest < 0 || t.widths[i] > t.widths[widest]) {
+			widest = i
 		}
 	}
-	t.rows = nil
-	return nil
+	if widest >= 0 {
+		t.widths[widest]--
+	}
+	return widest >= 0
 }
 
 func (t *table) line(row []cell) string {
 	var b strings.Builder
 	pad := 0
 	for i, c := range row {
-		if t.dropped[i] {
+		if !t.shown[i] {
 			continue
 		}
-		text := c.text
-		if t.columns[i].min > 0 {
-			text = t.columns[i].cut(text, t.widths[i])
-		}
-		b.WriteString(strings.Repeat(" ", pad))
-		b.WriteString(paint(t.color, c.color, text))
+		text := t.columns[i].cut(c.text, t.widths[i])
+		b.WriteString(strings.Repeat(" ", pad) + paint(t.color, c.color, text))
 		pad = t.widths[i] - screen.StringWidth(text) + gap
 	}
 	return b.String()
 }
 
-// sheet prints what is known of one thing: a line for each value there is,
-// wrapped where the terminal ends.
+// sheet is what is known of one thing: a line for each value there is.
 type sheet struct {
 	lines [][2]string
 }
@@ -231,26 +206,18 @@ func (s *sheet) put(key, value string) {
 // leastValue is how much room a value gets on the narrowest terminal.
 const leastValue = 30
 
-func (a *app) writeSheet(w io.Writer, s *sheet) error {
-	keys := 0
+// writeSheet aligns the values, and wraps them where the terminal ends.
+func (a *app) writeSheet(s *sheet) {
+	keys, room := 0, 0
 	for _, l := range s.lines {
 		keys = max(keys, screen.StringWidth(l[0]))
 	}
-	room := 0
-	if a.terminal && a.columns > 0 {
+	if a.columns > 0 {
 		room = max(leastValue, a.columns-keys-gap)
 	}
 	for _, l := range s.lines {
-		for n, part := range wrap(l[1], room) {
-			if n > 0 {
-				l[0] = ""
-			}
-			if _, err := fmt.Fprintf(w, "%s%*s%s\n", l[0], keys-screen.StringWidth(l[0])+gap, "", part); err != nil {
-				return err
-			}
-		}
+		fmt.Fprintln(a.out(), screen.FillRight(l[0], keys+gap)+strings.Join(wrap(l[1], room), "\n"+strings.Repeat(" ", keys+gap)))
 	}
-	return nil
 }
 
 // wrap breaks a text between words into lines of so many characters; 0: none.
@@ -260,17 +227,13 @@ func wrap(text string, room int) []string {
 		return []string{text}
 	}
 	var lines []string
-	line := ""
 	for _, word := range strings.Fields(text) {
-		switch {
-		case line == "":
-			line = word
-		case screen.StringWidth(line)+1+screen.StringWidth(word) <= room:
-			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = word
+		last := len(lines) - 1
+		if last >= 0 && screen.StringWidth(lines[last])+1+screen.StringWidth(word) <= room {
+			lines[last] += " " + word
+		} else {
+			lines = append(lines, word)
 		}
 	}
-	return append(lines, line)
+	return lines
 }

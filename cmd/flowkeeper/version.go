@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -18,32 +16,25 @@ type build struct {
 }
 
 func newVersionCommand(a *app) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "version", Short: "Say which Flowkeeper this is", Args: noArgs,
 		Long: `Say which Flowkeeper this is: its version, the commit that it was built from,
 the version of Go, and the platform.`,
 		Example: `  flowkeeper version
   flowkeeper version --json | jq -r .version`,
-		RunE: func(*cobra.Command, []string) error { return a.version(asJSON) },
+		RunE: func(*cobra.Command, []string) error { return a.version() },
 	}
-	jsonFlag(c, &asJSON, "one JSON object")
+	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) version(asJSON bool) error {
+func (a *app) version() error {
 	b := thisBuild()
-	return a.print(func(w io.Writer) error {
-		if asJSON {
-			return writeJSON(w, b)
-		}
-		text := "flowkeeper " + b.Version
-		if b.Commit != "" {
-			text += " (commit " + b.Commit + ")"
-		}
-		_, err := fmt.Fprintf(w, "%s, %s, %s\n", text, b.Go, b.Platform)
-		return err
-	})
+	text := "flowkeeper " + b.Version
+	if b.Commit != "" {
+		text += " (commit " + b.Commit + ")"
+	}
+	return a.result(b, "%s, %s, %s", text, b.Go, b.Platform)
 }
 
 func thisBuild() build {
