@@ -14,43 +14,27 @@ import (
 
 // flowLogJSON is one flow log of the snapshot.
 type flowLogJSON struct {
-	FlowLogID                string                            `json:"flow_log_id"`
-	RootFlowLogID            string                            `json:"root_flow_log_id,omitempty"`
-	Account                  string                            `json:"account"`
-	Region                   string                            `json:"region"`
-	ResourceID               string                            `json:"resource_id,omitempty"`
-	State                    inventory.State                   `json:"state"`
-	Protected                bool                              `json:"protected"`
-	Restorable               *bool                             `json:"restorable,omitempty"` // as the last rehearsal has it
-	ReleasedUntil            *alert.Time                       `json:"released_until,omitempty"`
-	NewFlowLogID             string                            `json:"new_flow_log_id,omitempty"` // what stands in its place
-	TrafficType              string                            `json:"traffic_type,omitempty"`
-	LogDestinationType       string                            `json:"log_destination_type,omitempty"`
-	LogDestination           string                            `json:"log_destination,omitempty"`
-	LogGroupName             string                            `json:"log_group_name,omitempty"`
-	DeliverLogsPermissionARN string                            `json:"deliver_logs_permission_arn,omitempty"`
-	DeliverCrossAccountRole  string                            `json:"deliver_cross_account_role,omitempty"`
-	LogFormat                string                            `json:"log_format,omitempty"`
-	MaxAggregationInterval   int32                             `json:"max_aggregation_interval,omitempty"`
-	DestinationOptions       *inventory.DestinationOptions     `json:"destination_options,omitempty"`
-	TagFieldSpecifications   []inventory.TagFieldSpecification `json:"tag_field_specifications,omitempty"`
-	Tags                     map[string]string                 `json:"tags,omitempty"`
-	CreatedBy                string                            `json:"created_by,omitempty"`
-	FirstSeenAt              *alert.Time                       `json:"first_seen_at,omitempty"`
-	LastSeenAt               *alert.Time                       `json:"last_seen_at,omitempty"`
+	FlowLogID     string          `json:"flow_log_id"`
+	RootFlowLogID string          `json:"root_flow_log_id,omitempty"`
+	Account       string          `json:"account"`
+	Region        string          `json:"region"`
+	ResourceID    string          `json:"resource_id,omitempty"` // instead of the settings' own
+	State         inventory.State `json:"state"`
+	Protected     bool            `json:"protected"`
+	Restorable    *bool           `json:"restorable,omitempty"` // as the last rehearsal has it
+	ReleasedUntil *alert.Time     `json:"released_until,omitempty"`
+	NewFlowLogID  string          `json:"new_flow_log_id,omitempty"` // what stands in its place
+	inventory.Settings
+	CreatedBy   string      `json:"created_by,omitempty"`
+	FirstSeenAt *alert.Time `json:"first_seen_at,omitempty"`
+	LastSeenAt  *alert.Time `json:"last_seen_at,omitempty"`
 }
 
 func toFlowLogJSON(r inventory.Row) flowLogJSON {
-	s := r.Settings
 	return flowLogJSON{
 		FlowLogID: r.ID, RootFlowLogID: r.RootID, Account: r.Scope.Account, Region: r.Scope.Region,
-		ResourceID: s.ResourceID, State: r.State, Protected: r.Protected, ReleasedUntil: stamp(r.ReleasedUntil),
-		TrafficType: s.TrafficType, LogDestinationType: s.LogDestinationType, LogDestination: s.LogDestination,
-		LogGroupName: s.LogGroupName, DeliverLogsPermissionARN: s.DeliverLogsPermissionARN,
-		DeliverCrossAccountRole: s.DeliverCrossAccountRole, LogFormat: s.LogFormat,
-		MaxAggregationInterval: s.MaxAggregationInterval, DestinationOptions: s.DestinationOptions,
-		TagFieldSpecifications: s.TagFieldSpecifications, Tags: s.Tags,
-		CreatedBy: r.CreatedBy, FirstSeenAt: stamp(r.FirstSeenAt), LastSeenAt: stamp(r.LastSeenAt),
+		ResourceID: r.ResourceID, State: r.State, Protected: r.Protected, ReleasedUntil: stamp(r.ReleasedUntil),
+		Settings: r.Settings, CreatedBy: r.CreatedBy, FirstSeenAt: stamp(r.FirstSeenAt), LastSeenAt: stamp(r.LastSeenAt),
 	}
 }
 
@@ -70,13 +54,8 @@ func toListedJSON(r inventory.Row, f store.Fate, rehearsed func(inventory.Row) (
 
 // settings are those of the object, as the snapshot keeps them.
 func (f flowLogJSON) settings() inventory.Settings {
-	return inventory.Settings{
-		ResourceID: f.ResourceID, TrafficType: f.TrafficType, LogDestinationType: f.LogDestinationType,
-		LogDestination: f.LogDestination, LogGroupName: f.LogGroupName, DeliverLogsPermissionARN: f.DeliverLogsPermissionARN,
-		DeliverCrossAccountRole: f.DeliverCrossAccountRole, LogFormat: f.LogFormat,
-		MaxAggregationInterval: f.MaxAggregationInterval, DestinationOptions: f.DestinationOptions,
-		TagFieldSpecifications: f.TagFieldSpecifications, Tags: f.Tags,
-	}
+	f.Settings.ResourceID = f.ResourceID
+	return f.Settings
 }
 
 // incidentJSON is one incident.
