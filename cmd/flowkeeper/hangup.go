@@ -65,5 +65,9 @@ func (h *hangups) handle(log *slog.Logger, gone func() bool, stop func()) {
 // more.
 func (a *app) terminalGone() bool {
 	f, is := a.stderr.(*os.File)
-	return a.stderrTerminal && is && !isTerminal(f)
+	if !a.stderrTerminal || !is {
+		return false
+	}
+	_, still := columns(f)
+	return !still
 }

@@ -20,25 +20,18 @@ func main() {
 	// The first signal asks every command to finish what is in hand; after it
 	// the signals have their usual effect again, so that a second ends it at once.
 	context.AfterFunc(ctx, stop)
-	a := &app{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(),
-		terminal: isTerminal(os.Stdout), stderrTerminal: isTerminal(os.Stderr), columns: columns(os.Stdout),
-		now: time.Now,
-	}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), now: time.Now}
+	a.columns, a.terminal = columns(os.Stdout)
+	_, a.stderrTerminal = columns(os.Stderr)
 	os.Exit(a.execute(ctx, os.Args[1:]))
 }
 
-// isTerminal reports whether people see what is written to f.
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	return err == nil
-}
-
-// columns is how wide the terminal is; 0 where f is none, or does not say.
-func columns(f *os.File) int {
+// columns is how wide the terminal f is, 0 where it does not say, and whether f is
+// one.
+func columns(f *os.File) (int, bool) {
 	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	if err != nil {
-		return 0
+		return 0, false
 	}
-	return int(size.Col)
+	return int(size.Col), true
 }

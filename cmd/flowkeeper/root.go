@@ -88,22 +88,8 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
 	_ = root.MarkPersistentFlagFilename("state")
 	a.configNamed = func() bool { return flags.Changed("config") }
-	a.mark(root)
+	root.PersistentPreRun = func(*cobra.Command, []string) { a.ran = true }
 	return root
-}
-
-// mark makes each command note that it has begun: an error before that is
-// one of usage, whichever part of cobra finds it.
-func (a *app) mark(c *cobra.Command) {
-	if run := c.RunE; run != nil {
-		c.RunE = func(c *cobra.Command, args []string) error {
-			a.ran = true
-			return run(c, args)
-		}
-	}
-	for _, sub := range c.Commands() {
-		a.mark(sub)
-	}
 }
 
 // newGroup makes a command that only has others beneath it.
