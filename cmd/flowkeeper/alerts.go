@@ -47,9 +47,8 @@ and each sink's last answer.`,
 	}
 	f := a.filterFlags(c, deliveryStates, "only raised", usualLimit)
 	f.alerts = true
-	c.Flags().StringSliceVar(&f.sinks, "sink", nil, "only those that went or are to go to this sink, by its `name`; --state is then its")
+	f.sinks = f.choice("sink", "only those that went or are to go to this sink, by its `name`; --state is then its", sinkNames)
 	c.Flags().BoolVar(&failed, "failed", false, "only those that a sink has refused and not taken since")
-	completeFlag(c, "sink", a.completeSinks())
 	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
 		filter.Failed = failed
 		return a.listAlerts(ctx, s, f, filter)

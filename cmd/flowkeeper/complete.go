@@ -82,12 +82,6 @@ func (a *app) completeAlerts(failed bool) completion {
 	})
 }
 
-func (a *app) completeSinks() completion {
-	return a.words(func(ctx context.Context, s state, _ string) ([]string, error) {
-		return sinkNames(ctx, s)
-	})
-}
-
 // completeSinksToTest needs no state file, as the command.
 func (a *app) completeSinksToTest(_ *cobra.Command, _ []string, begun string) (out []string, _ cobra.ShellCompDirective) {
 	if conf, err := a.config(needs{}); err == nil {
@@ -106,29 +100,6 @@ func begins(words []string, begun string) (out []string) {
 		}
 	}
 	return out
-}
-
-// completeFilters is for the flags that lists have in common.
-func (a *app) completeFilters(c *cobra.Command, states []string) {
-	fixed := func(words ...string) completion {
-		return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
-	}
-	completeFlag(c, "state", func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-		if strings.ContainsAny(begun, "/.") {
-			return nil, cobra.ShellCompDirectiveDefault // the state file
-		}
-		return states, cobra.ShellCompDirectiveNoFileComp
-	})
-	completeFlag(c, "account", a.words(func(ctx context.Context, s state, _ string) ([]string, error) {
-		accounts, _, err := places(ctx, s)
-		return accounts, err
-	}))
-	completeFlag(c, "region", a.words(func(ctx context.Context, s state, _ string) ([]string, error) {
-		_, regions, err := places(ctx, s)
-		return regions, err
-	}))
-	completeFlag(c, "since", fixed("1h", "1d", "7d"))
-	completeFlag(c, "limit", fixed("10", "100", "0"))
 }
 
 // completeWatched offers resources, or destinations, of live flow logs.

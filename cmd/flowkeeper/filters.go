@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -12,23 +13,34 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 )
 
 // filters are the flags that choose what a list shows.
 type filters struct {
 	a        *app
 	c        *cobra.Command
-	n        int      // listed so far
 	allowed  []string // states
+	alerts   bool     // are listed: they may be about accounts without flow logs
 	usual    int      // limit on a terminal; 0: none
 	states   []string
-	accounts []string
-	regions  []string
-	sinks    []string
-	since    string
+	choices  []*choice
+	accounts *choice
+	regions  *choice
+	sinks    *choice
+	since    time.Time
 	limit    int
-	// alerts are listed: they may be about accounts without flow logs.
-	alerts bool
+	n        int // listed so far
+}
+
+// choice is a flag that takes names which the state file or the configuration
+// knows. Others are refused: an empty list would look like good news.
+type choice struct {
+	flag   string
+	values []string
+	form   *regexp.Regexp // nil: any
+	fix    string         // what to write instead of what has not that form
+	known  func(context.Context, state) ([]string, error)
 }
 
 // usualLimit is how many of the latest a terminal shows: the rest would push
@@ -37,45 +49,55 @@ const usualLimit = 50
 
 // filterFlags adds the flags to a list. since says what is compared.
 func (a *app) filterFlags(c *cobra.Command, allowed []string, since string, usual int) *filters {
-	f := &filters{a: a, c: c, allowed: allowed, usual: usual}
+	f := &filters{a: a, c: c, allowed: allowed, usual: usual, sinks: &choice{}}
 	flags := c.Flags()
-	flags.Var(&stateFlag{&f.states, &a.stateFile}, "state", "only in this `state`: "+strings.Join(allowed, ", ")+" (what has a / or . in it names the state file instead)")
-	flags.StringSliceVar(&f.accounts, "account", nil, "only of this `account`, twelve digits")
-	flags.StringSliceVar(&f.regions, "region", nil, "only of this `Region`")
-	flags.StringVar(&f.since, "since", "", since+" since this `time`: 2h, 7d, 1d12h, 2026-03-01 or RFC 3339, in UTC")
+	// Other commands name the state file with --state, and so may these, by a value that
+	// looks like a file.
+	flags.Func("state", "only in this `state`: "+strings.Join(allowed, ", ")+" (what has a / or . in it names the state file instead)", func(v string) error {
+		if strings.ContainsAny(v, "/.") {
+			a.stateFile = v
+		} else {
+			f.states = append(f.states, strings.Split(v, ",")...)
+		}
+		return nil
+	})
+	completeFlag(c, "state", func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if strings.ContainsAny(begun, "/.") {
+			return nil, cobra.ShellCompDirectiveDefault // the state file
+		}
+		return allowed, cobra.ShellCompDirectiveNoFileComp
+	})
+	f.accounts = f.choice("account", "only of this `account`, twelve digits", func(ctx context.Context, s state) ([]string, error) {
+		accounts, _, err := f.places(ctx, s)
+		return accounts, err
+	})
+	f.accounts.form, f.accounts.fix = accountID, "twelve digits, such as 111122223333"
+	f.regions = f.choice("region", "only of this `Region`", func(ctx context.Context, s state) ([]string, error) {
+		_, regions, err := f.places(ctx, s)
+		return regions, err
+	})
+	f.regions.form, f.regions.fix = regionID, "a Region looks like eu-west-1"
+	flags.Func("since", since+" since this `time`: 2h, 7d, 1d12h, 2026-03-01 or RFC 3339, in UTC", func(v string) (err error) {
+		f.since, err = parseSince(v, a.now())
+		return err
+	})
+	completeFlag(c, "since", cobra.FixedCompletions([]string{"1h", "1d", "7d"}, cobra.ShellCompDirectiveNoFileComp))
 	limit := "at most `n`; 0: all"
 	if usual > 0 {
 		limit = fmt.Sprintf("at most `n`, the latest; 0: all (default: %d on a terminal, else all)", usual)
 	}
 	flags.IntVar(&f.limit, "limit", 0, limit)
-	a.completeFilters(c, allowed)
+	completeFlag(c, "limit", cobra.FixedCompletions([]string{"10", "100", "0"}, cobra.ShellCompDirectiveNoFileComp))
 	return f
 }
 
-// stateFlag is --state of a list: a state to choose by. Other commands name
-// the state file with it, and so may these, by a value that looks like a file.
-type stateFlag struct {
-	words *[]string
-	file  *string
+func (f *filters) choice(flag, usage string, known func(context.Context, state) ([]string, error)) *choice {
+	n := &choice{flag: flag, known: known}
+	f.c.Flags().StringSliceVar(&n.values, flag, nil, usage)
+	completeFlag(f.c, flag, f.a.words(func(ctx context.Context, s state, _ string) ([]string, error) { return known(ctx, s) }))
+	f.choices = append(f.choices, n)
+	return n
 }
-
-func (s *stateFlag) Set(v string) error {
-	if strings.ContainsAny(v, "/.") {
-		*s.file = v
-		return nil
-	}
-	*s.words = append(*s.words, strings.Split(v, ",")...)
-	return nil
-}
-
-func (s *stateFlag) String() string {
-	if s.words == nil {
-		return ""
-	}
-	return strings.Join(*s.words, ",")
-}
-
-func (s *stateFlag) Type() string { return "state" }
 
 // check sees that the flags make sense, before anything is opened.
 func (f *filters) check() error {
@@ -90,21 +112,17 @@ func (f *filters) check() error {
 			return usagef("--state %s: one of %s (a state file has a / or . in its name: ./%s)", v, strings.Join(f.allowed, ", "), v)
 		}
 	}
-	for _, v := range f.accounts {
-		if !accountID.MatchString(v) {
-			return usagef("--account %s: twelve digits, such as 111122223333", seen(v))
-		}
-	}
-	for _, v := range f.regions {
-		if !regionID.MatchString(v) {
-			return usagef("--region %s: a Region looks like eu-west-1", seen(v))
+	for _, n := range f.choices {
+		for _, v := range n.values {
+			if n.form != nil && !n.form.MatchString(v) {
+				return usagef("--%s %s: %s", n.flag, seen(v), n.fix)
+			}
 		}
 	}
 	if f.limit < 0 {
 		return usagef("--limit %d: how many, or 0 for all", f.limit)
 	}
-	_, err := parseSince(f.since, f.a.now())
-	return err
+	return nil
 }
 
 // seen is a value as typed, that nothing is seen too: what stands behind a last
@@ -134,18 +152,16 @@ func (f *filters) list(fn func(ctx context.Context, s state, filter store.Filter
 
 // filter is what the store is asked for.
 func (f *filters) filter(ctx context.Context, s state) (store.Filter, error) {
-	since, err := parseSince(f.since, f.a.now())
-	if err != nil {
-		return store.Filter{}, err
-	}
-	if err := f.known(ctx, s); err != nil {
-		return store.Filter{}, err
+	for _, n := range f.choices {
+		if err := n.check(ctx, s); err != nil {
+			return store.Filter{}, err
+		}
 	}
 	limit := f.limit
 	if f.usually() {
 		limit = f.usual + 1 // one more shows that there are more
 	}
-	return store.Filter{States: f.states, Accounts: f.accounts, Regions: f.regions, Sinks: f.sinks, Since: since, Limit: limit}, nil
+	return store.Filter{States: f.states, Accounts: f.accounts.values, Regions: f.regions.values, Sinks: f.sinks.values, Since: f.since, Limit: limit}, nil
 }
 
 // usually reports whether nobody said how many, and people are to see them.
@@ -175,45 +191,24 @@ func (f *filters) summary(things, none string) {
 
 // any reports whether anything was chosen.
 func (f *filters) any() bool {
-	return len(f.states)+len(f.accounts)+len(f.regions)+len(f.sinks) > 0 || f.since != ""
+	return len(f.states)+len(f.accounts.values)+len(f.regions.values)+len(f.sinks.values) > 0 || !f.since.IsZero()
 }
 
-// known refuses accounts, Regions and sinks that nothing is known of: an empty
-// list would look like good news.
-func (f *filters) known(ctx context.Context, s state) error {
-	if len(f.accounts)+len(f.regions) > 0 {
-		accounts, regions, err := places(ctx, s)
-		if err == nil && f.alerts {
-			accounts, regions, err = alertPlaces(ctx, s, accounts, regions)
-		}
-		if err != nil {
-			return err
-		}
-		if err := f.among("account", f.accounts, accounts); err != nil {
-			return err
-		}
-		if err := f.among("region", f.regions, regions); err != nil {
-			return err
-		}
-	}
-	if len(f.sinks) == 0 {
+// check refuses names that nothing is known of.
+func (n *choice) check(ctx context.Context, s state) error {
+	if len(n.values) == 0 {
 		return nil
 	}
-	names, err := sinkNames(ctx, s)
-	if err != nil {
-		return err
-	}
-	return f.among("sink", f.sinks, names)
-}
-
-func (f *filters) among(flag string, values, known []string) error {
-	for _, v := range values {
+	known, err := n.known(ctx, s)
+	for _, v := range n.values {
 		switch {
+		case err != nil:
+			return err
 		case slices.Contains(known, v):
 		case len(known) == 0:
-			return usagef("--%s %s: the state file knows none yet", flag, v)
+			return usagef("--%s %s: the state file knows none yet", n.flag, v)
 		default:
-			return usagef("--%s %s: known are %s", flag, v, strings.Join(known, ", "))
+			return usagef("--%s %s: known are %s", n.flag, v, strings.Join(known, ", "))
 		}
 	}
 	return nil
@@ -221,10 +216,12 @@ func (f *filters) among(flag string, values, known []string) error {
 
 // places are the accounts and Regions that the state file or the configuration
 // names.
-func places(ctx context.Context, s state) (accounts, regions []string, err error) {
+func (f *filters) places(ctx context.Context, s state) (accounts, regions []string, err error) {
 	scopes, err := s.Scopes(ctx)
-	if err != nil {
-		return nil, nil, err
+	if err == nil && f.alerts {
+		var more []inventory.Scope
+		more, err = s.AlertScopes(ctx)
+		scopes = append(scopes, more...)
 	}
 	for _, x := range scopes {
 		accounts, regions = append(accounts, x.Account), append(regions, x.Region)
@@ -235,20 +232,6 @@ func places(ctx context.Context, s state) (accounts, regions []string, err error
 	for _, x := range s.conf.Inventory.Regions {
 		if x != "all" {
 			regions = append(regions, x)
-		}
-	}
-	return tidied(accounts), tidied(regions), nil
-}
-
-// alertPlaces adds those that alerts name.
-func alertPlaces(ctx context.Context, s state, accounts, regions []string) ([]string, []string, error) {
-	scopes, err := s.AlertScopes(ctx)
-	for _, x := range scopes {
-		if x.Account != "" {
-			accounts = append(accounts, x.Account)
-		}
-		if x.Region != "" {
-			regions = append(regions, x.Region)
 		}
 	}
 	return tidied(accounts), tidied(regions), err
@@ -262,52 +245,26 @@ func sinkNames(ctx context.Context, s state) ([]string, error) {
 	return tidied(append(names, "log")), err
 }
 
+// tidied are the words in order, each once, without empty ones.
 func tidied(words []string) []string {
 	slices.Sort(words)
-	return slices.Compact(words)
+	return slices.DeleteFunc(slices.Compact(words), func(w string) bool { return w == "" })
 }
 
-var spanForm = regexp.MustCompile(`^(?:([0-9]{1,4})w)?(?:([0-9]{1,4})d)?(.*)$`)
+var spanForm = regexp.MustCompile(`(?s)^(?:([0-9]{1,4})w)?(?:([0-9]{1,4})d)?(.*)$`)
 
 // readSpan reads how long: as Go writes it, with weeks and days before that.
-func readSpan(text string) (time.Duration, bool) {
+func readSpan(text string) (time.Duration, error) {
 	m := spanForm.FindStringSubmatch(text)
-	if m == nil {
-		return 0, false
-	}
 	weeks, _ := strconv.Atoi("0" + m[1])
 	days, _ := strconv.Atoi("0" + m[2])
 	long := time.Duration(7*weeks+days) * 24 * time.Hour
-	if m[3] == "" {
-		return long, text != ""
+	rest, err := time.ParseDuration(cmp.Or(m[3], "0s"))
+	if err != nil || text == "" || long > 0 && rest < 0 || long+rest < rest {
+		return 0, usagef("write how long, such as 90s, 2h or 7d")
 	}
-	rest, err := time.ParseDuration(m[3])
-	if err != nil || long > 0 && rest < 0 || long+rest < rest {
-		return 0, false
-	}
-	return long + rest, true
+	return long + rest, nil
 }
-
-// spanFlag is a flag that says how long.
-type spanFlag struct{ d *time.Duration }
-
-func (s spanFlag) Set(text string) error {
-	d, ok := readSpan(text)
-	if !ok {
-		return usagef("write how long, such as 90s, 2h or 7d")
-	}
-	*s.d = d
-	return nil
-}
-
-func (s spanFlag) String() string {
-	if s.d == nil {
-		return ""
-	}
-	return tidy(*s.d)
-}
-
-func (s spanFlag) Type() string { return "duration" }
 
 // parseSince reads --since; empty: the beginning of all.
 func parseSince(text string, now time.Time) (time.Time, error) {
@@ -316,15 +273,15 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	case text == "":
 		return time.Time{}, nil
 	case !ok:
-		return at, usagef("--since %s: write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)", text)
+		return at, usagef("write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)")
 	case at.After(now):
-		return at, usagef("--since %s: that lies ahead", text)
+		return at, usagef("that lies ahead")
 	}
 	return at, nil
 }
 
 func readTime(text string, now time.Time) (time.Time, bool) {
-	if d, ok := readSpan(text); ok {
+	if d, err := readSpan(text); err == nil {
 		return now.Add(-d), d >= 0
 	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly, "2006-01-02 15:04:05 UTC", time.DateTime, "2006-01-02 15:04", "2006-01-02T15:04"} {

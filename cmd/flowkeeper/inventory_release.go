@@ -65,7 +65,11 @@ that deliver to that destination.`,
 	f.StringVar(&r.resource, "resource", "", "all live flow logs of this `resource` (vpc-…, subnet-…, eni-…, tgw-…, nat-…)")
 	f.StringVar(&r.destination, "destination", "", "all live flow logs that deliver to this `ARN`")
 	r.period = defaultRelease
-	f.Var(spanFlag{&r.period}, "for", "how long, from now, such as 30m or 7d; at most 90d")
+	f.Func("for", "for this `duration` from now, such as 30m or 7d; at most 90d", func(v string) (err error) {
+		r.period, err = readSpan(v)
+		return err
+	})
+	f.Lookup("for").DefValue = tidy(defaultRelease)
 	f.StringVar(&r.reason, "reason", "", "why, for whoever asks later")
 	f.BoolVar(&r.undo, "undo", false, "protect them again")
 	a.jsonFlag(c, "one JSON object a line, for each flow log changed")
