@@ -267,6 +267,9 @@ func putActor(s *sheet, a *alert.Actor) {
 	s.put("access key", a.AccessKeyID)
 	s.put("from", a.SourceIP)
 	s.put("with", a.UserAgent)
+	if a.Via != a.UserAgent {
+		s.put("by way of", a.Via)
+	}
 	s.put("MFA", a.MFAWords())
 }
 

@@ -109,42 +109,32 @@ func (a *app) printVerdict(v verdict) {
 		title = fmt.Sprintf("%s (%s)", v.Rule.Title, v.Level)
 	}
 	fmt.Fprintln(a.out(), paint(a.colors(), levelCell(v.Level).color, clean(title)))
-	s := &sheet{}
+	s := &sheet{indent: "  "}
 	if v.Time != nil {
-		s.put("  when", a.when(v.Time.Time))
+		s.put("when", a.when(v.Time.Time))
 	}
-	s.put("  where", strings.TrimSpace(v.Account+" "+v.Region))
-	s.put("  event", v.EventID)
-	s.put("  addendum", v.addendumWords())
-	if who := v.Actor; who != nil {
-		s.put("  who", who.Who())
-		s.put("  role", who.SessionIssuer)
-		s.put("  access key", who.AccessKeyID)
-		s.put("  from", who.SourceIP)
-		s.put("  with", who.UserAgent)
-		if who.Via != who.UserAgent {
-			s.put("  by way of", who.Via)
-		}
-		s.put("  MFA", who.MFAWords())
-	}
+	s.put("where", strings.TrimSpace(v.Account+" "+v.Region))
+	s.put("event", v.EventID)
+	s.put("addendum", v.addendumWords())
+	putActor(s, v.Actor)
 	if v.Kind == "ignored" {
-		s.put("  call", v.EventName)
-		s.put("  why", v.Why)
+		s.put("call", v.EventName)
+		s.put("why", v.Why)
 	}
 	if v.Kind == "tamper" {
-		s.put("  call", v.EventName+v.detail)
-		s.put("  of", cmp.Or(v.Target, "target not stated"+v.hidden))
-		s.put("  threatens", cmp.Or(strings.Join(v.Threatens, " and "), "not known without a state file"))
+		s.put("call", v.EventName+v.detail)
+		s.put("of", cmp.Or(v.Target, "target not stated"+v.hidden))
+		s.put("threatens", cmp.Or(strings.Join(v.Threatens, " and "), "not known without a state file"))
 	}
-	s.put("  VPC", strings.Join(v.ResourceIDs, " "))
+	s.put("VPC", strings.Join(v.ResourceIDs, " "))
 	if v.IDsUnknown {
-		s.put("  flow logs", "the record does not say which: a refresh of the scope finds them")
+		s.put("flow logs", "the record does not say which: a refresh of the scope finds them")
 	}
 	for _, f := range v.FlowLogs {
-		s.put("  "+f.FlowLogID, f.words())
+		s.put(f.FlowLogID, f.words())
 	}
 	for _, f := range v.FailedFlowLogs {
-		s.put("  "+f.FlowLogID, "not deleted: "+strings.TrimSpace(f.ErrorCode+" "+f.ErrorMessage))
+		s.put(f.FlowLogID, "not deleted: "+strings.TrimSpace(f.ErrorCode+" "+f.ErrorMessage))
 	}
 	a.writeSheet(s)
 	fmt.Fprintln(a.out())

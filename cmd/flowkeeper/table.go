@@ -194,12 +194,13 @@ func (t *table) line(row []cell) string {
 
 // sheet is what is known of one thing: a line for each value there is.
 type sheet struct {
-	lines [][2]string
+	indent string
+	lines  [][2]string
 }
 
 func (s *sheet) put(key, value string) {
 	if value != "" {
-		s.lines = append(s.lines, [2]string{clean(key), clean(value)})
+		s.lines = append(s.lines, [2]string{s.indent + clean(key), clean(value)})
 	}
 }
 
