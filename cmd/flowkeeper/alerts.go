@@ -12,15 +12,15 @@ import (
 )
 
 func newAlertsCommand(a *app) *cobra.Command {
-	c := newGroup("alerts", "What people were told, and whether it reached them",
+	c := newGroup("alerts", "The alerts, and whether each sink has taken them",
 		newAlertsListCommand(a),
 		newAlertsShowCommand(a),
 		newAlertsTestCommand(a),
 		newAlertsRetryCommand(a),
 	)
 	c.Long = `Each alert goes to the log and to every sink of the configuration that wants it,
-and is tried again until the sink has it. After some days it is given up, and
-the other sinks are told.`
+and is sent again until the sink has taken it. After some days Flowkeeper gives
+up, and alerts the other sinks.`
 	c.Example = `  flowkeeper alerts list --failed
   flowkeeper alerts test oncall-pager`
 	c.SuggestFor = []string{"notifications", "sinks", "outbox", "test", "retry"}
@@ -32,17 +32,17 @@ var deliveryStates = []string{store.Pending, store.Sent, store.GivenUp}
 func newAlertsListCommand(a *app) *cobra.Command {
 	var failed bool
 	c := &cobra.Command{
-		Use: "list", Short: "List the alerts, the latest first, and how far each is delivered", Args: noArgs,
-		Long: `List the alerts, the latest first, and how far each is on its way to the sinks:
-pending, sent or given_up. ` + "`flowkeeper alerts show`" + ` has one with all it says,
-and each sink's last answer.`,
-		Example: `  # What some sink refused, or has not taken for long
+		Use: "list", Short: "List the alerts, the latest first, and the state of their deliveries", Args: noArgs,
+		Long: `List the alerts, the latest first, with the state of the delivery to each sink:
+pending, sent or given_up. ` + "`flowkeeper alerts show`" + ` prints one alert in full,
+with each sink's last answer.`,
+		Example: `  # What a sink has refused and not taken since
   flowkeeper alerts list --failed
 
-  # What the pager has not got yet
+  # What the pager has not taken yet
   flowkeeper alerts list --sink oncall-pager --state pending,given_up
 
-  # What was told in the last hour
+  # The alerts of the last hour
   flowkeeper alerts list --since 1h`,
 	}
 	f := a.filterFlags(c, deliveryStates, "only raised", usualLimit)
@@ -69,7 +69,7 @@ func (a *app) listAlerts(ctx context.Context, s state, f *filters, filter store.
 	if err != nil {
 		return err
 	}
-	none := "nobody was told anything yet"
+	none := "no alerts yet"
 	if filter.Failed {
 		none = "every sink has taken every alert so far"
 	}
@@ -77,8 +77,8 @@ func (a *app) listAlerts(ctx context.Context, s state, f *filters, filter store.
 	return nil
 }
 
-// deliveriesCell is how far an alert is on its way to all its sinks, in the
-// words of --state: what is wrong comes first.
+// deliveriesCell is the state of an alert's deliveries in the words of --state, the
+// failed ones first.
 func (a *app) deliveriesCell(ds []alert.Delivery) cell {
 	var given, failing, waiting []string
 	for _, d := range ds {
@@ -111,11 +111,10 @@ func (a *app) deliveriesCell(ds []alert.Delivery) cell {
 
 func newAlertsShowCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use: "show ID", Short: "Show one alert: what people read, and what each sink answered",
-		Args: oneArg("the ID of an alert, or its beginning (`flowkeeper alerts list` has them)"),
-		Long: `Show one alert as people read it, and how far it is on its way to each sink,
-with the sink's last answer. The beginning of an ID is enough where only one has
-it.`,
+		Use: "show ID", Short: "Show one alert: its text, and what each sink answered",
+		Args: oneArg("the ID of an alert, or its beginning (see `flowkeeper alerts list`)"),
+		Long: `Show the text of one alert, and the state of its delivery to each sink with the
+sink's last answer. The beginning of an ID is enough if it is unique.`,
 		Example: `  flowkeeper alerts show alrt_ply4guf2
   flowkeeper alerts show alrt_ply4guf2 --json | jq .actor`,
 		ValidArgsFunction: first(a.completeAlerts(false)),
@@ -125,11 +124,11 @@ it.`,
 	return c
 }
 
-// alertPrefix is how much of an alert's ID a narrow terminal shows: enough to
-// name it.
+// alertPrefix is how much of an alert's ID a narrow terminal shows: it is almost
+// certainly unique.
 const alertPrefix = 14
 
-// findAlert finds the alert of an ID, or of its beginning.
+// findAlert finds the alert with this ID, or the only one whose ID begins so.
 func findAlert(ctx context.Context, s state, id string) (x alert.Alert, ds []alert.Delivery, err error) {
 	n := 0
 	err = s.FindAlerts(ctx, store.Filter{Begins: strings.TrimSuffix(id, "…"), Limit: 2}, func(y alert.Alert, its []alert.Delivery) error {
@@ -143,7 +142,7 @@ func findAlert(ctx context.Context, s state, id string) (x alert.Alert, ds []ale
 	case n == 0:
 		err = fmt.Errorf("there is no alert %q: see `flowkeeper alerts list`", id)
 	case n > 1 && x.ID != id:
-		err = fmt.Errorf("several alerts begin with %q: write more of it", id)
+		err = fmt.Errorf("several alerts begin with %q: give more of the ID", id)
 	}
 	return x, ds, err
 }
@@ -181,7 +180,7 @@ func levelCell(l alert.Level) cell {
 	return cell{text: string(l)}
 }
 
-// deliveryText is how far an alert is on its way to one sink.
+// deliveryText is the state of an alert's delivery to one sink.
 func (a *app) deliveryText(d alert.Delivery) string {
 	switch store.DeliveryState(d) {
 	case store.Sent:
@@ -209,11 +208,11 @@ func times(n int) string {
 func newAlertsRetryCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "retry ID", Short: "Have the daemon send an alert again to each sink that has not taken it",
-		Args: oneArg("the ID of an alert, or its beginning (`flowkeeper alerts list --failed` has those that failed)"),
-		Long: `Make an alert due at once for each sink that has not taken it, given up or not;
-the daemon sends it within a second. Mend the sink first:
-` + "`flowkeeper alerts show`" + ` says what it answered, and ` + "`flowkeeper alerts test`" + `
-whether it takes alerts now.`,
+		Args: oneArg("the ID of an alert, or its beginning (see `flowkeeper alerts list --failed`)"),
+		Long: `Make an alert due now for each sink that has not taken it, given up or not; the
+daemon sends it within a second. Repair the sink first:
+` + "`flowkeeper alerts show`" + ` prints its last answer, and ` + "`flowkeeper alerts test`" + `
+shows whether it takes alerts now.`,
 		Example:           "  flowkeeper alerts retry alrt_ply4guf2",
 		ValidArgsFunction: first(a.completeAlerts(true)),
 		RunE:              a.onState(a.retryAlert),
@@ -231,7 +230,7 @@ func (a *app) retryAlert(ctx context.Context, s state, args []string) error {
 	if err != nil {
 		return err
 	}
-	text := "every sink has it already"
+	text := "every sink has taken it already"
 	if n > 0 {
 		text = plural(int(n), "delivery") + " due now: a running daemon sends within a second"
 	}

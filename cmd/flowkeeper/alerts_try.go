@@ -21,10 +21,10 @@ func newAlertsTestCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "test [NAME]", Short: "Send a marked test alert to every sink, or to one, and print the answers",
 		Args: someArgs(0, 1, "the name of one sink at most"),
-		Long: `Send an alert of kind test straight to the configured sinks, whatever their
+		Long: `Send an alert of kind test directly to the configured sinks, whatever their
 min_level and kinds, and print what each one answered. It needs neither the
-daemon nor the state file. The log's line goes to stderr. It ends with 1 if one
-did not take it.`,
+daemon nor the state file. The log's line goes to stderr. The exit code is 1 if
+a sink did not take the alert.`,
 		Example: `  flowkeeper alerts test
   flowkeeper alerts test oncall-pager`,
 		ValidArgsFunction: first(a.completeSinksToTest),
@@ -40,7 +40,7 @@ did not take it.`,
 	return c
 }
 
-// answer is what one sink said.
+// answer is how one sink took the test alert.
 type answer struct {
 	Sink    string  `json:"sink"`
 	OK      bool    `json:"ok"`
@@ -95,14 +95,13 @@ func (a *app) testAlert() alert.Alert {
 	t := alert.Alert{
 		ID: alert.ID("test", id), DedupKey: alert.DedupKey("test", id), Time: alert.Time{Time: now},
 		Kind: alert.Test, Level: alert.Informational,
-		Advice: "nothing: somebody typed `flowkeeper alerts test`",
+		Advice: "nothing: this is a test by `flowkeeper alerts test`",
 	}
 	t.Write()
 	return t
 }
 
-// sendAll asks every sink at the same time: one that hangs delays no answer
-// but its own.
+// sendAll sends to all sinks at the same time: one that hangs delays no other.
 func sendAll(ctx context.Context, sinks map[string]alert.Sink, t alert.Alert, step func()) []answer {
 	names := slices.Sorted(maps.Keys(sinks))
 	answers := make([]answer, len(names))

@@ -17,12 +17,12 @@ import (
 	"flowkeeper/remediate"
 )
 
-// connect reaches every configured account and Region.
+// connect gets credentials for every configured account and Region.
 func (a *app) connect(ctx context.Context, c configs.Config) (*scopes.Fleet, error) {
 	if _, err := configs.Proxies(a.environ); err != nil {
 		return nil, &configError{err}
 	}
-	progress := a.progress("asking AWS whose credentials these are", 0)
+	progress := a.progress("checking the credentials with AWS", 0)
 	defer progress.end()
 	log := a.warnings()
 	base, err := daemon.Base(ctx, c, log)
@@ -36,32 +36,33 @@ func (a *app) connect(ctx context.Context, c configs.Config) (*scopes.Fleet, err
 	return fleet, nil
 }
 
-// unreached is what to try where AWS was not reached.
+// unreached is a hint for an error of connect.
 func unreached(err error) string {
 	var send *smithyhttp.RequestSendError
-	none := strings.Contains(err.Error(), "no EC2 IMDS role found") // no credentials anywhere else: the SDK has no type for it
+	none := strings.Contains(err.Error(), "no EC2 IMDS role found") // there are no credentials at all: the SDK has no type for it
 	switch {
 	case !none && (errors.As(err, &send) || errors.Is(err, context.DeadlineExceeded)):
-		return "see that this machine reaches AWS: DNS, proxy, firewall, aws.endpoint_url"
+		return "check that this machine reaches AWS: DNS, proxy, firewall, aws.endpoint_url"
 	case !none && scopes.Passes(err):
-		return "this may pass by itself: try again in a while"
+		return "this may be temporary: try again later"
 	}
-	return "see that the credentials are set (AWS_ACCESS_KEY_ID, a profile, an instance role) and aws.region or inventory.regions too"
+	return "check that the credentials are set (AWS_ACCESS_KEY_ID, a profile, an instance role) and aws.region or inventory.regions too"
 }
 
-// newRemediator is one for a command, which takes single steps beside a
-// daemon or without one: senders, refreshes and the queue are the daemon's.
+// newRemediator returns a remediator for a command, which takes single steps, with
+// or without a running daemon. Alerts are sent, and the queue is read, by the
+// daemon only.
 func (a *app) newRemediator(s state, fleet *scopes.Fleet) *remediate.Remediator {
 	return &remediate.Remediator{
 		Store: s, Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf), Now: a.now,
 		Log:         a.warnings(),
-		Wake:        func() {}, // the daemon notices changes of the state file by itself
+		Wake:        func() {}, // the daemon notices changes of the state file
 		RefreshSoon: func(inventory.Scope, bool) {},
 		Direct:      func(context.Context, alert.Alert) {},
 	}
 }
 
-// warnings is a command's log: what went wrong on the way.
+// warnings is the log of a command: warnings and errors only.
 func (a *app) warnings() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: cleanText}))
 }

@@ -23,7 +23,7 @@ func TestConnectShowsThatItWaits(t *testing.T) {
 	defer hangs.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	screen := &watched{text: "asking AWS", seen: cancel}
+	screen := &watched{text: "checking the credentials", seen: cancel}
 	a := testApp(&bytes.Buffer{})
 	a.stderr, a.stderrTerminal = screen, true
 	c := configs.Default()

@@ -16,10 +16,10 @@ import (
 
 func newCheckCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use: "check", Short: "Read the configuration and print every problem; ask nobody", Args: noArgs,
-		Long: `Read the configuration as ` + "`flowkeeper run`" + ` would and print every problem at
+		Use: "check", Short: "Read the configuration and print every problem, without any network", Args: noArgs,
+		Long: `Read the configuration as ` + "`flowkeeper run`" + ` does and print every problem at
 once, each with its key, its value and what to write instead (exit code 78), or
-what the configuration means. It touches no network and no state file.`,
+what the configuration means. It uses neither the network nor the state file.`,
 		Example: `  flowkeeper check --config flowkeeper.yaml
 
   # Before a restart, in a script
@@ -53,8 +53,7 @@ func (a *app) check() error {
 	return nil
 }
 
-// meaning is what a configuration comes to; of a wrong one only the problems
-// are known.
+// meaning is what a configuration means; of a wrong one there are only the problems.
 type meaning struct {
 	OK          bool              `json:"ok"`
 	File        string            `json:"file,omitempty"`
@@ -64,8 +63,8 @@ type meaning struct {
 	Schedule    string            `json:"schedule,omitempty"`
 	NextRefresh *alert.Time       `json:"next_refresh,omitempty"` // the first is at start
 	Accounts    []string          `json:"accounts,omitempty"`     // absent: the credentials' own
-	Regions     []string          `json:"regions,omitempty"`      // absent: as the AWS environment says
-	Sinks       []string          `json:"sinks,omitempty"`        // beside the log
+	Regions     []string          `json:"regions,omitempty"`      // absent: that of the AWS environment
+	Sinks       []string          `json:"sinks,omitempty"`        // the log is always there
 	Mode        string            `json:"mode,omitempty"`
 	OnDrift     string            `json:"on_drift,omitempty"`
 	Rules       int               `json:"rules,omitempty"`
@@ -86,7 +85,7 @@ func (a *app) understand(m *meaning, c configs.Config) {
 		m.QueueRegion, m.QueueAt = q.Region, cmp.Or(c.AWS.EndpointURL, q.Endpoint)
 	}
 	m.Backup, m.Rehearsal, m.Listen = c.State.Backup, c.Rehearsal.Schedule, c.HTTP.Listen
-	if c.Heartbeat.URL != "" || c.Heartbeat.URLFile != "" { // unread where only the service has it
+	if c.Heartbeat.URL != "" || c.Heartbeat.URLFile != "" { // the URL is not read if only the service has it
 		m.Heartbeat = tidy(c.Heartbeat.Every)
 	}
 	m.NextRefresh, m.NextTry = a.next(c.Inventory.Schedule), a.next(c.Rehearsal.Schedule)
@@ -108,7 +107,7 @@ func (a *app) understand(m *meaning, c configs.Config) {
 	}
 }
 
-// next is when a schedule comes round; nil: never.
+// next is when a schedule is due next; nil: never.
 func (a *app) next(schedule string) *alert.Time {
 	s, err := cron.ParseStandard(schedule)
 	if err != nil {
@@ -128,7 +127,7 @@ func (m meaning) sheet(a *app) *sheet {
 	s.put("configuration", m.File)
 	queue := m.Queue
 	if at, _ := url.Parse(m.QueueAt); at != nil && m.QueueAt != "" && !strings.HasPrefix(m.Queue, m.QueueAt+"/") {
-		queue += " (asked at " + at.Host + ")"
+		queue += " (at " + at.Host + ")"
 	}
 	s.put("queue", queue)
 	next := ""
@@ -136,7 +135,7 @@ func (m meaning) sheet(a *app) *sheet {
 		next = ": at start, then by " + a.when(m.NextRefresh.Time)
 	}
 	s.put("refresh", m.Schedule+next)
-	rehearsal := "off: nobody hears before an attack that a restore would be refused"
+	rehearsal := "off: that AWS would refuse a restore shows only when one is needed"
 	if m.NextTry != nil {
 		rehearsal = m.Rehearsal + ": first by " + a.when(m.NextTry.Time)
 	}
@@ -147,13 +146,13 @@ func (m meaning) sheet(a *app) *sheet {
 	mode := map[string]string{"restore": "restore what is deleted", "alert": "alert only, restore nothing"}[m.Mode]
 	s.put("mode", fmt.Sprintf("%s; without an event: %s; %s", mode, m.OnDrift, plural(m.Rules, "rule")))
 	s.put("state file", m.State)
-	s.put("backup", cmp.Or(m.Backup, "none: a new machine has to learn the snapshot anew"))
+	s.put("backup", cmp.Or(m.Backup, "none: on a new machine the snapshot starts empty"))
 	listen := "off"
 	if m.Listen != "" {
 		listen = "http://" + m.Listen + " (/metrics, /healthz, /readyz)"
 	}
 	s.put("metrics, health", listen)
-	heartbeat := "off: no monitor outside alerts when this falls silent"
+	heartbeat := "off: no outside monitor alerts if Flowkeeper stops"
 	if m.Heartbeat != "" {
 		heartbeat = "every " + m.Heartbeat
 	}

@@ -12,22 +12,22 @@ import (
 	"flowkeeper/remediate"
 )
 
-// maxCompletions is as many as a shell shows with sense.
+// maxCompletions is how many a shell can reasonably show.
 const maxCompletions = 200
 
-// completion is what cobra asks for what a shell may offer.
+// completion is cobra's function for what a shell offers.
 type completion = func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective)
 
-// words offers those of fn that go on from what is typed. Where the state file
-// can't be read it offers nothing; it never makes one.
+// words offers those of fn's words that begin as typed. If the state file can't be
+// read, it offers nothing.
 func (a *app) words(fn func(ctx context.Context, s state, begun string) ([]string, error)) completion {
 	return func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		var out []string
 		_ = a.withState(c.Context(), func(s state) error {
 			words, err := fn(c.Context(), s, begun)
 			for _, w := range begins(words, begun) {
-				word, about, told := strings.Cut(w, "\t")
-				if w = clean(word); told {
+				word, about, described := strings.Cut(w, "\t")
+				if w = clean(word); described {
 					w += "\t" + clean(about)
 				}
 				out = append(out, w)
@@ -70,8 +70,8 @@ func (a *app) completeIncidents() completion {
 	})
 }
 
-// completeAlerts offers the IDs of alerts; failed: of those that a sink has
-// not taken.
+// completeAlerts offers the IDs of alerts; failed: only of those that a sink has
+// refused.
 func (a *app) completeAlerts(failed bool) completion {
 	return a.words(func(ctx context.Context, s state, begun string) (out []string, err error) {
 		err = s.FindAlerts(ctx, store.Filter{Failed: failed, Begins: begun, Limit: maxCompletions}, func(x alert.Alert, _ []alert.Delivery) error {
@@ -82,7 +82,7 @@ func (a *app) completeAlerts(failed bool) completion {
 	})
 }
 
-// completeSinksToTest needs no state file, as the command.
+// completeSinksToTest needs no state file: neither does the command.
 func (a *app) completeSinksToTest(_ *cobra.Command, _ []string, begun string) (out []string, _ cobra.ShellCompDirective) {
 	if conf, err := a.config(needs{}); err == nil {
 		out = append(out, "log")
@@ -109,7 +109,7 @@ func (a *app) completeWatched(destinations bool) completion {
 	})
 }
 
-// completeFlag names what a flag's value is completed with; the flag is there.
+// completeFlag sets how the value of a flag is completed. The flag must exist.
 func completeFlag(c *cobra.Command, name string, fn completion) {
 	if err := c.RegisterFlagCompletionFunc(name, fn); err != nil {
 		panic("a completion of no flag: " + err.Error())

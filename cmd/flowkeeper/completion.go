@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newCompletionCommand writes the shell's part of completion; what is offered
-// comes from this binary each time.
+// newCompletionCommand writes the script for the shell, which asks this binary what
+// to offer.
 func newCompletionCommand(a *app) *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
@@ -16,8 +16,8 @@ func newCompletionCommand(a *app) *cobra.Command {
 		Long: `Write the completion script of a shell to stdout: bash, zsh, fish or powershell.
 
 The packages install those of bash, zsh and fish. Commands, flags and their
-words are completed, and from the state file, where it can be read, the IDs of
-flow logs, incidents and alerts, accounts, Regions and sinks.`,
+values are completed; if the state file can be read, also the IDs of flow logs,
+incidents and alerts, accounts, Regions and sinks.`,
 		Example: `  # bash, in this shell (it needs the package bash-completion)
   source <(flowkeeper completion bash)
 

@@ -11,28 +11,28 @@ import (
 	"flowkeeper/configs"
 )
 
-// configError is why there is no configuration to work with.
+// configError means that the configuration can't be used: exit code 78.
 type configError struct{ error }
 
 func (e *configError) Unwrap() error { return e.error }
 
-// needs is what a command can't do without. With either it uses the network, and
-// so the proxy.
+// needs is what a command requires of the configuration. With either field it uses
+// the network, and so the proxy settings must be right.
 type needs struct {
-	queue   bool // queue.url, and so the file
-	secrets bool // those too that systemd hands to the service alone
+	queue   bool // queue.url, and so a configuration file
+	secrets bool // also secrets that systemd gives only to the service
 }
 
-// config reads the configuration. Commands that need no queue run on defaults
-// where there is no file at the default place. A file that was named must
-// exist. The error is a *configError.
+// config reads the configuration. A command that needs no queue uses the defaults
+// if there is no file at the default place; a file named by --config must exist.
+// The error is a *configError, or a *usageError about --config or --state.
 func (a *app) config(n needs) (configs.Config, error) {
 	c, _, err := a.configWarned(n)
 	return c, err
 }
 
-// configWarned also returns the warnings. Only `check` and `run` tell them:
-// nobody wants them before every list.
+// configWarned also returns the warnings. Only `check`, `doctor` and `run` print
+// them: they would be noise before every list.
 func (a *app) configWarned(n needs) (configs.Config, []configs.Warning, error) {
 	file := a.configFile
 	if !n.queue && !a.configNamed() {
@@ -54,8 +54,7 @@ func (a *app) configWarned(n needs) (configs.Config, []configs.Warning, error) {
 	return c, warnings, a.noFolder(c.State.Path)
 }
 
-// noFolder refuses a folder as the state file, before SQLite calls it
-// something else.
+// noFolder refuses a folder as the state file: SQLite's own error is misleading.
 func (a *app) noFolder(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -67,21 +66,21 @@ func (a *app) noFolder(path string) error {
 	return &configError{fmt.Errorf("state.path: %s is a folder: name the file in it, such as %s", path, filepath.Join(path, "state.db"))}
 }
 
-// placeFor sees that a daemon may make the state file: of its folders, one may
-// be missing, more are a mistyped path.
+// placeFor checks where the daemon will create the state file: its folder may be
+// missing, but if the folder above is missing too, the path is mistyped.
 func placeFor(path string, log *slog.Logger) error {
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return nil // what else is wrong shows when it is opened
+		return nil // any other error shows when the file is opened
 	}
 	if _, err := os.Stat(filepath.Dir(dir)); errors.Is(err, fs.ErrNotExist) {
-		return &configError{fmt.Errorf("state.path: %s: neither %s nor the folder above is there: make them, or mend the path", path, dir)}
+		return &configError{fmt.Errorf("state.path: %s: neither %s nor the folder above exists: create them, or correct the path", path, dir)}
 	}
-	log.Warn("state.path: its folder was not there and is made now", "folder", dir)
+	log.Warn("state.path: its folder does not exist and is created now", "folder", dir)
 	return nil
 }
 
-// configUsed is the configuration file if it is there, else nothing.
+// configUsed is the configuration file if it exists, else empty.
 func (a *app) configUsed() string {
 	if _, err := os.Stat(a.configFile); errors.Is(err, fs.ErrNotExist) {
 		return ""
@@ -89,7 +88,7 @@ func (a *app) configUsed() string {
 	return a.configFile
 }
 
-// warn prints what is allowed but may not be what was meant.
+// warn prints what is allowed but is probably a mistake.
 func (a *app) warn(warnings []configs.Warning) {
 	for _, w := range warnings {
 		a.complain("warning: " + w.String())

@@ -21,9 +21,9 @@ type flowLogJSON struct {
 	ResourceID    string          `json:"resource_id,omitempty"` // instead of the settings' own
 	State         inventory.State `json:"state"`
 	Protected     bool            `json:"protected"`
-	Restorable    *bool           `json:"restorable,omitempty"` // as the last rehearsal has it
+	Restorable    *bool           `json:"restorable,omitempty"` // according to the last rehearsal
 	ReleasedUntil *alert.Time     `json:"released_until,omitempty"`
-	NewFlowLogID  string          `json:"new_flow_log_id,omitempty"` // what stands in its place
+	NewFlowLogID  string          `json:"new_flow_log_id,omitempty"` // its replacement
 	inventory.Settings
 	CreatedBy   string      `json:"created_by,omitempty"`
 	FirstSeenAt *alert.Time `json:"first_seen_at,omitempty"`
@@ -38,8 +38,8 @@ func toFlowLogJSON(r inventory.Row) flowLogJSON {
 	}
 }
 
-// toListedJSON is toFlowLogJSON with what the last rehearsal said, and what
-// became of it.
+// toListedJSON is toFlowLogJSON with the result of the last rehearsal and, of a flow
+// log that is gone, its replacement.
 func toListedJSON(r inventory.Row, f store.Fate, rehearsed func(inventory.Row) (remediate.Rehearsal, bool)) flowLogJSON {
 	out := toFlowLogJSON(r)
 	if last, tried := rehearsed(r); tried {
@@ -103,7 +103,7 @@ func toIncidentJSON(i remediate.Incident, history []remediate.Entry) incidentJSO
 		ResourceID: i.ResourceID, State: i.State, Reason: i.Reason, Advice: i.Advice, Source: i.Source, EventID: i.EventID,
 		DeletedAt: stamp(i.DeletedAt), DetectedAt: stamp(i.DetectedAt), LastSeenAt: stamp(i.LastSeenAt),
 		RestoredAt: stamp(i.RestoredAt), VerifiedAt: stamp(i.VerifiedAt), NewFlowLogID: i.NewID,
-		Attempts: max(i.Attempts, i.Tried), NextAttemptAt: stamp(i.NextAttemptAt), Actor: told(i.Actor),
+		Attempts: max(i.Attempts, i.Tried), NextAttemptAt: stamp(i.NextAttemptAt), Actor: known(i.Actor),
 	}
 	if i.State == remediate.Open || i.State == remediate.Blocked {
 		out.ErrorMessage = i.LastError
@@ -118,12 +118,12 @@ func toIncidentJSON(i remediate.Incident, history []remediate.Entry) incidentJSO
 		out.FlowLog = &i.Frozen
 	}
 	for _, e := range history {
-		out.History = append(out.History, entryJSON{Time: stamp(e.At), State: e.State, Reason: e.Reason, Text: e.Text, EventID: e.EventID, Actor: told(e.Actor)})
+		out.History = append(out.History, entryJSON{Time: stamp(e.At), State: e.State, Reason: e.Reason, Text: e.Text, EventID: e.EventID, Actor: known(e.Actor)})
 	}
 	return out
 }
 
-// stamp is a time of the contract; nil, so absent, where there is none.
+// stamp is a time of the contract; nil, so that it is absent, for the zero time.
 func stamp(t time.Time) *alert.Time {
 	if t.IsZero() {
 		return nil
@@ -131,15 +131,15 @@ func stamp(t time.Time) *alert.Time {
 	return &alert.Time{Time: t}
 }
 
-// told is the actor, if the record told anything of one.
-func told(a *alert.Actor) *alert.Actor {
+// known is the actor, nil if the record has nothing about one.
+func known(a *alert.Actor) *alert.Actor {
 	if a == nil || *a == (alert.Actor{}) {
 		return nil
 	}
 	return a
 }
 
-// alertJSON is one alert with how far its deliveries are.
+// alertJSON is one alert with its deliveries.
 type alertJSON struct {
 	alert.Alert
 	Deliveries []deliveryJSON `json:"deliveries"`
@@ -153,7 +153,7 @@ func toAlertJSON(a alert.Alert, ds []alert.Delivery) alertJSON {
 	return out
 }
 
-// deliveryJSON is an alert's way to one sink.
+// deliveryJSON is the delivery of an alert to one sink.
 type deliveryJSON struct {
 	Sink          string      `json:"sink"`
 	State         string      `json:"state"` // pending, sent or given_up

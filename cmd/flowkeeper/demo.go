@@ -11,7 +11,7 @@ import (
 	"flowkeeper/internal/demo"
 )
 
-// newDemoCommand plays an attack in this process.
+// newDemoCommand simulates an attack in this process.
 func newDemoCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "demo", Short: "Show detection, alert and restore, without AWS", Args: noArgs,
@@ -19,7 +19,7 @@ func newDemoCommand(a *app) *cobra.Command {
 them as an attacker would, and show what happens: five scenes, some seconds.
 
 It needs no account, no configuration and no network, and leaves nothing behind.
-It ends with 1 if any flow log is not as it was before.`,
+The exit code is 1 if any flow log is not as it was before.`,
 		Example: `  flowkeeper demo
   flowkeeper demo --json | jq -c 'select(.result)'`,
 		SuggestFor: []string{"try", "example", "play"},
@@ -33,7 +33,7 @@ func (a *app) demo(ctx context.Context) error {
 	signal.Ignore(syscall.SIGPIPE) // `flowkeeper demo | head` cleans up too
 	err := demo.Run(ctx, demo.Options{Out: a.stdout, JSON: a.json, Color: a.colors(), Columns: a.columns, Version: version})
 	if errors.Is(err, syscall.EPIPE) {
-		return errTold // to nobody who reads on
+		return errPrinted // nobody reads the rest
 	}
 	if ctx.Err() != nil && !errors.Is(err, demo.ErrNotRestored) {
 		return errors.New("interrupted")

@@ -19,22 +19,23 @@ import (
 func newDoctorCommand(a *app) *cobra.Command {
 	var who bool
 	c := &cobra.Command{
-		Use: "doctor", Short: "Ask AWS and this machine what would go wrong, and how to mend it", Args: noArgs,
+		Use: "doctor", Short: "Check AWS and this machine for what would fail, and print the fix", Args: noArgs,
 		Long: `Check, in the order in which an event travels, everything that must work for a
-deletion to be heard, undone and told: a line each, and below what fails the
-command or policy that mends it. It changes nothing, receives no message, and
-deletes nothing. Run it on the daemon's machine, with the daemon's credentials.
+deletion to be detected, undone and alerted: a line each, and below what fails
+the command or policy that repairs it. It changes nothing, receives no message,
+and deletes nothing. Run it on the daemon's machine with the daemon's
+credentials.
 
-What it may not ask it can't tell, and says which permission is missing: that
-is no failure. Warnings are none either. Exit codes: 0 nothing fails,
-1 something does, 78 wrong configuration. docs/doctor.md explains every check.
+For a check without the permission to ask AWS the result is "can't tell", with
+the permission that is missing: that is no failure, and neither is a warning.
+Exit codes: 0 nothing fails, 1 something fails, 78 wrong configuration.
+docs/doctor.md explains every check.
 
-With --who-can-delete it asks IAM's own simulator instead, for every user and
+With --who-can-delete it asks IAM's policy simulator instead, for every user and
 role of each account, whether it may call ec2:DeleteFlowLogs: with MFA,
-without, and with a user's own access key, of which nothing tells AWS of MFA.
-It says maybe where that hangs on conditions of which nothing is known here.
-The result is printed with 0, whatever it is; 1 says that somebody could not be
-asked about.`,
+without, and with a user's own access key, where AWS does not know of MFA. The
+answer is maybe if it depends on conditions whose values are not known here.
+The exit code is 0, whoever may; it is 1 if a user or role could not be checked.`,
 		Example: `  flowkeeper doctor
 
   # What to paste, for a script
@@ -97,12 +98,12 @@ func (a *app) examine(ctx context.Context, d *doctor.Doctor) error {
 		a.writeSummary(counts, skipped)
 	}
 	if counts[doctor.Fail] > 0 {
-		return errTold
+		return errPrinted
 	}
 	return nil
 }
 
-// alike is how many places are named, until they are counted.
+// alike is how many places are named; more are counted.
 const alike = 3
 
 func (a *app) writeResults(group []doctor.Result) error {
@@ -124,15 +125,15 @@ func writeObjects[T any](a *app, list []T) error {
 	return nil
 }
 
-// line is what a check says alike of some places.
+// line is a result that is the same in some places.
 type line struct {
 	doctor.Result
 	places []string
 	fixes  []string
 }
 
-// condense has one line for all places of which the same is said, and one for
-// all that are fine, if these are many. What was left out is told at the end.
+// condense returns one line for all places with the same result, and one for all
+// that are fine if these are many. Skipped checks are in the summary.
 func condense(group []doctor.Result) (out []line) {
 	good := 0
 	for _, r := range group {
@@ -161,7 +162,7 @@ func condense(group []doctor.Result) (out []line) {
 	return out
 }
 
-// where is the places of a line, or how many they are.
+// where names the places of a line, or counts them.
 func where(places []string) string {
 	if len(places) > alike {
 		return plural(len(places), "place")
@@ -169,7 +170,7 @@ func where(places []string) string {
 	return strings.Join(places, ", ")
 }
 
-// mark of a status, and its colour.
+// mark is the word for a status, and its colour.
 func mark(s doctor.Status) (string, color) {
 	switch s {
 	case doctor.OK:
@@ -182,7 +183,7 @@ func mark(s doctor.Status) (string, color) {
 	return "can't tell", dim
 }
 
-// Widths of what stands before a detail.
+// Widths of the columns before a detail.
 const (
 	markWidth  = len("can't tell")
 	checkWidth = len("queue-retention")
@@ -237,7 +238,7 @@ func (a *app) writeSummary(counts map[doctor.Status]int, skipped map[string][]st
 }
 
 func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor) error {
-	p := a.progress("users and roles asked for", 0)
+	p := a.progress("users and roles checked", 0)
 	begun := a.now()
 	reviews := d.WhoMayDelete(ctx, p.step)
 	p.end()
@@ -247,7 +248,7 @@ func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor) error {
 	return errors.Join(a.writeMay(reviews, a.now().Sub(begun)), notWhole(reviews))
 }
 
-// notWhole is what the reviews left out.
+// notWhole says what the reviews left out.
 func notWhole(reviews []doctor.Review) error {
 	var errs []error
 	for _, r := range reviews {
@@ -291,18 +292,18 @@ func (a *app) writeMay(reviews []doctor.Review, took time.Duration) error {
 		return nil
 	}
 	t.flush()
-	lines := []string{"nobody could be asked about"}
+	lines := []string{"no user or role could be checked"}
 	if asked > 0 {
-		lines[0] = fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs, %d more maybe (asked in %s)", may, asked, maybe, span(took))
+		lines[0] = fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs, %d more maybe (checked in %s)", may, asked, maybe, span(took))
 	}
 	if closed > 0 {
-		lines = append(lines, fmt.Sprintf("a service control policy denies it to %d of them: of its conditions, the simulator was told the Region, the principal and MFA only", closed))
+		lines = append(lines, fmt.Sprintf("a service control policy denies it to %d of them: of its conditions, the simulator was given the Region, the principal and MFA only", closed))
 	}
 	if linked > 0 {
-		lines = append(lines, fmt.Sprintf("%s of AWS's own services left out: nobody but these can use them", plural(linked, "role")))
+		lines = append(lines, fmt.Sprintf("%s of AWS's own services left out: only these services can use them", plural(linked, "role")))
 	}
 	if len(unknown) > 0 {
-		lines = append(lines, "policies ask for conditions of which nothing was told here, so that it may be otherwise: "+strings.Join(slices.Sorted(maps.Keys(unknown)), ", "))
+		lines = append(lines, "policies have conditions whose values are not known here, so that the truth may differ: "+strings.Join(slices.Sorted(maps.Keys(unknown)), ", "))
 	}
 	lines = append(lines, "not seen by IAM's simulator: the root user, whom only a service control policy binds; session policies; who else may assume these roles")
 	for _, l := range lines {

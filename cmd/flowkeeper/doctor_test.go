@@ -77,7 +77,7 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	if err := errors.Join(a.writeMay(reviews, time.Second), a.flush()); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"yes    no      -", "maybe  maybe   maybe", "1 of 5 users and roles may call ec2:DeleteFlowLogs, 1 more maybe", "so that it may be otherwise: aws:SourceIp\n",
+	for _, want := range []string{"yes    no      -", "maybe  maybe   maybe", "1 of 5 users and roles may call ec2:DeleteFlowLogs, 1 more maybe", "so that the truth may differ: aws:SourceIp\n",
 		"a service control policy denies it to 2 of them", "the root user, whom only a service control policy binds"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
@@ -137,8 +137,8 @@ func TestDoctorSummary(t *testing.T) {
 func TestWhoMayDeleteAskedNobody(t *testing.T) {
 	t.Parallel()
 	for first, reviews := range map[string][]doctor.Review{
-		"nobody could be asked about\n": {{Account: "1", Err: errors.New("denied")}},
-		"0 of 4 users and roles may call ec2:DeleteFlowLogs, 0 more maybe (asked in 1 s)\n": {{Account: "1", Asked: 4}},
+		"no user or role could be checked\n":                                                  {{Account: "1", Err: errors.New("denied")}},
+		"0 of 4 users and roles may call ec2:DeleteFlowLogs, 0 more maybe (checked in 1 s)\n": {{Account: "1", Asked: 4}},
 	} {
 		var out bytes.Buffer
 		a := testApp(&out)

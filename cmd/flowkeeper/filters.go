@@ -99,7 +99,7 @@ func (f *filters) choice(flag, usage string, known func(context.Context, state) 
 	return n
 }
 
-// check sees that the flags make sense, before anything is opened.
+// check refuses wrong flags before anything is opened.
 func (f *filters) check() error {
 	for _, v := range f.states {
 		switch {
@@ -125,8 +125,7 @@ func (f *filters) check() error {
 	return nil
 }
 
-// seen is a value as typed, that nothing is seen too: what stands behind a last
-// comma.
+// seen is a value as typed, quoted if it is empty, as after a last comma.
 func seen(v string) string {
 	if v == "" {
 		return `""`
@@ -164,19 +163,20 @@ func (f *filters) filter(ctx context.Context, s state) (store.Filter, error) {
 	return store.Filter{States: f.states, Accounts: f.accounts.values, Regions: f.regions.values, Sinks: f.sinks.values, Since: f.since, Limit: limit}, nil
 }
 
-// usually reports whether nobody said how many, and people are to see them.
+// usually reports whether the usual limit holds: --limit is absent, and the list goes
+// to a terminal.
 func (f *filters) usually() bool {
 	return f.usual > 0 && f.a.terminal && !f.a.json && !f.c.Flags().Changed("limit")
 }
 
-// next counts one, and reports whether it is to be shown.
+// next counts one result, and reports whether to show it.
 func (f *filters) next() bool {
 	f.n++
 	return !f.usually() || f.n <= f.usual
 }
 
-// summary says on stderr what the list itself can't: that it is empty, in the
-// words of none if nothing was chosen, or not all.
+// summary says on stderr that a list is empty, or not all. none is the text if it
+// is empty without any filter.
 func (f *filters) summary(things, none string) {
 	switch {
 	case f.a.json:
@@ -189,12 +189,12 @@ func (f *filters) summary(things, none string) {
 	}
 }
 
-// any reports whether anything was chosen.
+// any reports whether there is a filter.
 func (f *filters) any() bool {
 	return len(f.states)+len(f.accounts.values)+len(f.regions.values)+len(f.sinks.values) > 0 || !f.since.IsZero()
 }
 
-// check refuses names that nothing is known of.
+// check refuses unknown names.
 func (n *choice) check(ctx context.Context, s state) error {
 	if len(n.values) == 0 {
 		return nil
@@ -253,7 +253,7 @@ func tidied(words []string) []string {
 
 var spanForm = regexp.MustCompile(`(?s)^(?:([0-9]{1,4})w)?(?:([0-9]{1,4})d)?(.*)$`)
 
-// readSpan reads how long: as Go writes it, with weeks and days before that.
+// readSpan parses a length of time: Go's own form, with weeks and days before it.
 func readSpan(text string) (time.Duration, error) {
 	m := spanForm.FindStringSubmatch(text)
 	weeks, _ := strconv.Atoi("0" + m[1])
@@ -266,7 +266,7 @@ func readSpan(text string) (time.Duration, error) {
 	return long + rest, nil
 }
 
-// parseSince reads --since; empty: the beginning of all.
+// parseSince parses --since; empty: the zero time.
 func parseSince(text string, now time.Time) (time.Time, error) {
 	at, ok := readTime(text, now)
 	switch {
@@ -275,7 +275,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	case !ok:
 		return at, usagef("write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)")
 	case at.After(now):
-		return at, usagef("that lies ahead")
+		return at, usagef("that is in the future")
 	}
 	return at, nil
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Help is as wide as the terminal within these bounds.
+// Help is as wide as the terminal, within these bounds.
 const (
 	leastHelp = 60
 	usualHelp = 80
 )
 
-// helpWidth is how wide help is, in characters.
+// helpWidth returns the width of help, in characters.
 func (a *app) helpWidth() int {
 	if !a.terminal || a.columns == 0 {
 		return usualHelp
@@ -50,13 +50,13 @@ func (a *app) usage(c *cobra.Command) error {
 		fmt.Fprintf(&b, "\nFlags of every command:\n%s\n", strings.TrimRight(c.InheritedFlags().FlagUsagesWrapped(width), "\n "))
 	}
 	if c.HasAvailableSubCommands() {
-		fmt.Fprintf(&b, "\n%s COMMAND --help tells more about a command.\n", c.CommandPath())
+		fmt.Fprintf(&b, "\n%s COMMAND --help prints the help of a command.\n", c.CommandPath())
 	}
 	_, err := io.WriteString(c.OutOrStderr(), b.String())
 	return err
 }
 
-// entry is a name and what it is about, wrapped.
+// entry writes a command's name and what it is for, wrapped.
 func entry(b *strings.Builder, name string, padding int, about string, width int) {
 	for n, line := range wrap(about, width-padding-3) {
 		if n > 0 {

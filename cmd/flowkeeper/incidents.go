@@ -15,19 +15,19 @@ import (
 )
 
 func newIncidentsCommand(a *app) *cobra.Command {
-	c := newGroup("incidents", "What happened, who did it, and how long it was blind",
+	c := newGroup("incidents", "What happened, who did it, and how long nothing was recorded",
 		newIncidentsListCommand(a),
 		newIncidentsShowCommand(a),
 	)
-	c.Long = `An incident is what Flowkeeper does about one flow log that was deleted. It goes
-by that flow log's ID. Its states:
+	c.Long = `An incident is what Flowkeeper does about one flow log that was deleted. Its ID
+is that flow log's. Its states:
 
-  open      gone, or claimed to be, and not recreated yet
-  restored  recreated, or another that does the same was found; not yet known
-            to deliver
+  open      deleted, or said to be, and not recreated yet
+  restored  recreated, or an equivalent one was found; it is not known yet
+            whether that delivers
   verified  the replacement is active, and no failure of its delivery is known
-  blocked   a person is needed: ` + "`incidents show`" + ` says what for
-  closed    ended without a restore, for the reason that stands behind it`
+  blocked   a person must act: ` + "`incidents show`" + ` says what to do
+  closed    ended without a restore; the reason follows the state`
 	c.Example = `  flowkeeper incidents list --state open,blocked
   flowkeeper incidents show fl-0123456789abcdef0`
 	c.SuggestFor = []string{"events", "history", "deletions"}
@@ -39,10 +39,10 @@ var incidentStates = []string{string(remediate.Open), string(remediate.Restored)
 func newIncidentsListCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List the incidents, the latest first", Args: noArgs,
-		Long: `List the incidents, the latest first: the flow log that was lost, who deleted
-it, when that was detected, how long nothing recorded (still: it lasts), and
-what stands in its place. On a narrow terminal some columns are left out.`,
-		Example: `  # What needs a person, or is not done yet
+		Long: `List the incidents, the latest first: the deleted flow log, who deleted it, when
+that was detected, how long nothing was recorded (still: until now), and which
+flow log replaced it. On a narrow terminal some columns are left out.`,
+		Example: `  # What needs a person, or is not restored yet
   flowkeeper incidents list --state open,blocked
 
   # Last night, in one account
@@ -76,7 +76,7 @@ func (a *app) listIncidents(ctx context.Context, s state, f *filters, filter sto
 	return err
 }
 
-// incidentState with its reason, coloured by how urgent it is.
+// incidentState is the state with its reason, coloured by urgency.
 func incidentState(i remediate.Incident) cell {
 	text := string(i.State)
 	if i.Reason != "" {
@@ -90,7 +90,7 @@ func incidentState(i remediate.Incident) cell {
 	return cell{text, c}
 }
 
-// who did it, shortly.
+// who is a short name of who did it.
 func who(i remediate.Incident) string {
 	if i.Actor == nil {
 		if i.Source == remediate.ByDrift {
@@ -101,7 +101,7 @@ func who(i remediate.Incident) string {
 	return i.Actor.Short()
 }
 
-// blindCell is how long nothing recorded, or that it still lasts.
+// blindCell is how long nothing was recorded, or "still".
 func blindCell(i remediate.Incident) cell {
 	if _, still := blindSince(i); still {
 		return cell{"still", red}
@@ -109,7 +109,8 @@ func blindCell(i remediate.Incident) cell {
 	return cell{text: blind(i)}
 }
 
-// blindSince is when a flow log was lost that nothing stands in for yet.
+// blindSince returns since when nothing has been recorded, and whether that is still
+// so.
 func blindSince(i remediate.Incident) (time.Time, bool) {
 	since := i.DeletedAt
 	if since.IsZero() {
@@ -132,11 +133,11 @@ func blind(i remediate.Incident) string {
 
 func newIncidentsShowCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use: "show ID", Short: "Show one incident: who, what, why it stands as it does, and its history",
-		Args: oneArg("the ID of the flow log that was lost (`flowkeeper incidents list` has them)"),
-		Long: `Show one incident: who deleted the flow log, from where and with what; what
-became of it; why it is not restored yet, in AWS's own words, and what to do;
-what will be created; and each change of its state. ID is the lost flow log's.`,
+		Use: "show ID", Short: "Show one incident: who, what, why it is in this state, and its history",
+		Args: oneArg("the ID of the deleted flow log (see `flowkeeper incidents list`)"),
+		Long: `Show one incident: who deleted the flow log, from where and with what tool; its
+state; why it is not restored yet, with AWS's own error, and what to do; what
+will be created; and each change of its state. ID is the deleted flow log's.`,
 		Example: `  flowkeeper incidents show fl-0123456789abcdef0
   flowkeeper incidents show fl-0123456789abcdef0 --json | jq .history`,
 		ValidArgsFunction: first(a.completeIncidents()),
@@ -206,12 +207,12 @@ func (a *app) incidentSheet(i remediate.Incident) *sheet {
 	return s
 }
 
-// nextStep is what will be done, and when: of what is restored already, only a look
-// whether it delivers.
+// nextStep is what the daemon does next, and when: once restored, it only checks
+// whether the replacement delivers.
 func (a *app) nextStep(i remediate.Incident) (what, when string) {
 	what, when = "next attempt", a.when(i.NextAttemptAt)
 	if i.State == remediate.Restored {
-		what = "next look"
+		what = "next check"
 	}
 	if when != "" && !i.NextAttemptAt.After(a.now()) {
 		when = "due"
@@ -219,24 +220,24 @@ func (a *app) nextStep(i remediate.Incident) (what, when string) {
 	return what, when
 }
 
-// reasons are why an incident is not restored yet, or does not deliver.
+// reasons say why a flow log is not restored yet.
 func (a *app) reasons(i remediate.Incident) (out []string) {
 	if i.State != remediate.Open && i.State != remediate.Blocked {
 		return nil
 	}
 	if i.Flapping && i.NextAttemptAt.After(a.now()) {
-		out = append(out, "held back: it was restored too often within the hour, and deleted again each time")
+		out = append(out, "delayed: it was restored too often within the hour, and deleted again each time")
 	}
 	switch {
 	case i.State == remediate.Blocked:
 	case !i.AliveSince.IsZero():
-		out = append(out, fmt.Sprintf("AWS still shows the flow log, at %s since %s", plural(i.Looks, "look"), a.ago(i.AliveSince)))
+		out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", plural(i.Looks, "answer"), a.ago(i.AliveSince)))
 	case !i.Known:
-		out = append(out, "the snapshot never saw it: a complete refresh decides")
+		out = append(out, "it is not in the snapshot: the next complete refresh decides")
 	case i.WaitUntil.After(a.now()) && i.Source == remediate.ByDrift:
-		out = append(out, "remediate.drift_wait: the event that tells who did it has time until "+a.when(i.WaitUntil))
+		out = append(out, "remediate.drift_wait: the event that says who did it may still come until "+a.when(i.WaitUntil))
 	case i.WaitUntil.After(a.now()):
-		out = append(out, "a rule lets whoever deleted it replace it until "+a.when(i.WaitUntil))
+		out = append(out, "a rule gives the caller time to replace it until "+a.when(i.WaitUntil))
 	}
 	if i.LastError != "" {
 		out = append(out, lastTry(i.LastError))
@@ -249,13 +250,13 @@ func (a *app) reasons(i remediate.Incident) (out []string) {
 	return out
 }
 
-// lastTry says why the last try failed, and whose words that are: an error of AWS's
-// begins with its code, or the SDK names it.
+// lastTry says why the last attempt failed, and whether that is AWS's own error: it
+// begins with a code, or the SDK marks it.
 func lastTry(message string) string {
 	if code, _, ok := strings.Cut(message, ": "); ok && !strings.Contains(code, " ") || strings.Contains(message, "api error ") {
 		return "AWS answered: " + message
 	}
-	return "the last try: " + message
+	return "the last attempt: " + message
 }
 
 func putActor(s *sheet, a *alert.Actor) {
@@ -273,12 +274,12 @@ func putActor(s *sheet, a *alert.Actor) {
 	s.put("MFA", a.MFAWords())
 }
 
-// shorter is a history that does not say again what is said above it.
+// shorter is the history without a text that is printed above it.
 func shorter(history []remediate.Entry, said string) []remediate.Entry {
 	history = slices.Clone(history)
 	for n := range history {
 		if said != "" && history[n].Text == said {
-			history[n].Text = "as said above"
+			history[n].Text = "see above"
 		}
 	}
 	return history

@@ -29,10 +29,10 @@ func TestLastTry(t *testing.T) {
 		"RequestLimitExceeded: Request limit exceeded.":                                                                               "AWS answered: ",
 		"Client.UnauthorizedOperation: You are not authorized":                                                                        "AWS answered: ",
 		"operation error EC2: CreateFlowLogs, https response error, api error Unavailable: later":                                     "AWS answered: ",
-		"look at 1 resources in 111122223333 eu-west-1: get identity: get credentials: these credentials act in account 444455556666": "the last try: ",
-		"fl-000000de is in the way":     "the last try: ",
-		"AWS did not answer in time":    "the last try: ",
-		"fl-1 is in the way, made by x": "the last try: ",
+		"look at 1 resources in 111122223333 eu-west-1: get identity: get credentials: these credentials act in account 444455556666": "the last attempt: ",
+		"fl-000000de is in the way":     "the last attempt: ",
+		"AWS did not answer in time":    "the last attempt: ",
+		"fl-1 is in the way, made by x": "the last attempt: ",
 	} {
 		if got := lastTry(message); got != want+message {
 			t.Errorf("%q", got)
@@ -43,7 +43,7 @@ func TestLastTry(t *testing.T) {
 func TestHistoryDoesNotRepeatTheReason(t *testing.T) {
 	t.Parallel()
 	all := []remediate.Entry{{Text: "named by a record"}, {Text: "it fails"}}
-	if got := shorter(all, "it fails"); got[0].Text != "named by a record" || got[1].Text != "as said above" || all[1].Text != "it fails" {
+	if got := shorter(all, "it fails"); got[0].Text != "named by a record" || got[1].Text != "see above" || all[1].Text != "it fails" {
 		t.Errorf("%+v of %+v", got, all)
 	}
 	if got := shorter([]remediate.Entry{{}}, ""); got[0].Text != "" {

@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// open opens a file that a person named; - is stdin. The caller closes it.
+// open opens the file; - is stdin. The caller closes it.
 func (a *app) open(ctx context.Context, name string) (io.ReadCloser, error) {
 	if name != "-" {
 		return os.Open(name)
@@ -14,8 +14,8 @@ func (a *app) open(ctx context.Context, name string) (io.ReadCloser, error) {
 	return interruptible(ctx, a.stdin), nil
 }
 
-// interruptible reads r until ctx ends, even while r has nothing to give: a
-// command that waits for somebody to type ends at the first Ctrl-C.
+// interruptible reads from r until ctx ends, even while a read of r blocks: a
+// command that waits for typed input ends at the first Ctrl-C.
 func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
 	pr, pw := io.Pipe()
 	context.AfterFunc(ctx, func() { pw.CloseWithError(ctx.Err()) })

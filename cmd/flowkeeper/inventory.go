@@ -16,7 +16,7 @@ import (
 )
 
 func newInventoryCommand(a *app) *cobra.Command {
-	c := newGroup("inventory", "The snapshot: every flow log ever seen",
+	c := newGroup("inventory", "The snapshot: all flow logs that AWS ever listed",
 		newInventoryListCommand(a),
 		newInventoryShowCommand(a),
 		newRefreshCommand(a),
@@ -24,9 +24,9 @@ func newInventoryCommand(a *app) *cobra.Command {
 		newExportCommand(a),
 		newImportCommand(a),
 	)
-	c.Long = `The snapshot holds every flow log that AWS ever showed, with all that is needed
-to make it again. What is gone stays in it until its incident has ended and
-inventory.retention has passed.`
+	c.Long = `The snapshot holds all flow logs that AWS ever listed, with everything that is
+needed to recreate them. A deleted one stays in it until its incident has ended
+and inventory.retention has passed.`
 	c.Example = `  flowkeeper inventory list --state gone
   flowkeeper inventory show fl-0123456789abcdef0
   flowkeeper inventory release fl-0123456789abcdef0 --for 1h`
@@ -38,17 +38,17 @@ var flowLogStates = []string{string(inventory.Live), string(inventory.Gone)}
 
 func newInventoryListCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use: "list", Short: "List the flow logs of the snapshot, and whether each could be restored", Args: noArgs,
-		Long: `List the flow logs of the snapshot by account, Region and ID. Of one that is
-gone the state says what stands in its place, or for how long nothing has
-recorded, and why. stderr says how many of those listed are protected, how many
-of these the last rehearsal found restorable, and how many are released. On a
-narrow terminal some columns are left out, first those that say the same of
+		Use: "list", Short: "List the flow logs of the snapshot, and whether each can be restored", Args: noArgs,
+		Long: `List the flow logs of the snapshot by account, Region and ID. The state of one
+that is gone names its replacement, or says how long nothing has been recorded,
+and why. stderr says how many of those listed are protected, how many of these
+can be restored according to the last rehearsal, and how many are released. On
+a narrow terminal some columns are left out, first those with the same value in
 every row.`,
-		Example: `  # What is gone, and whether something stands in its place
+		Example: `  # What is gone, and what replaced it
   flowkeeper inventory list --state gone
 
-  # What appeared or went in the last day in one Region
+  # What appeared or was deleted in the last day in one Region
   flowkeeper inventory list --since 1d --region eu-west-1
 
   # What could not be restored now
@@ -90,15 +90,14 @@ func (a *app) listFlowLogs(ctx context.Context, s state, f *filters, filter stor
 	return nil
 }
 
-// stateWidth holds what a state is about: until when something is released, or
-// the ID that stands in its place.
+// stateWidth is wide enough for the end of a release, or the ID of a replacement.
 const stateWidth = len("released until 2026-03-01 12:00 UTC")
 
-// tally counts what is listed: the protected flow logs, by what the last
-// rehearsal said, those that a release lets go, and those that are gone with
-// nothing in their place yet.
+// tally counts what is listed: the protected flow logs, by the result of the last
+// rehearsal, those that are released, and those that are gone without a replacement
+// yet.
 type tally struct {
-	some                                            bool // not all were to be listed
+	some                                            bool // there is a filter
 	listed                                          int
 	protected, restorable, refused, released, blind int
 	until                                           time.Time // the last release's end
@@ -145,19 +144,18 @@ func (t tally) String() string {
 		}
 	}
 	if t.blind > 0 {
-		out += fmt.Sprintf("; %d gone with nothing in their place", t.blind)
+		out += fmt.Sprintf("; %d gone without a replacement", t.blind)
 	}
 	return out
 }
 
-// isBlind reports whether a flow log is gone and nothing stands in its place
-// yet.
+// isBlind reports whether a flow log is gone without a replacement yet.
 func isBlind(r inventory.Row, f store.Fate) bool {
 	return r.State == inventory.Gone && (f.State == remediate.Open || f.State == remediate.Blocked)
 }
 
-// stateOf is what matters of a row's state in a few words, the most telling
-// first: a narrow terminal cuts the rest.
+// stateOf is a row's state in a few words, the most important first: a narrow
+// terminal cuts the rest.
 func (a *app) stateOf(r inventory.Row, f store.Fate, last remediate.Rehearsal) cell {
 	switch {
 	case isBlind(r, f):
@@ -182,7 +180,7 @@ func (a *app) stateOf(r inventory.Row, f store.Fate, last remediate.Rehearsal) c
 	return cell{"live", green}
 }
 
-// shortARN makes an ARN fit a table: the service and its own last part.
+// shortARN is an ARN for a table: the service and the name of the resource.
 func shortARN(arn string) string {
 	parts := strings.SplitN(arn, ":", 6)
 	if len(parts) < 6 {
@@ -193,11 +191,12 @@ func shortARN(arn string) string {
 
 func newInventoryShowCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use: "show ID", Short: "Show all that is known of one flow log",
-		Args: oneArg("the ID of a flow log (`flowkeeper inventory list` has them)"),
-		Long: `Show all that is known of one flow log: each setting and tag that a restore
-would set, what it descends from, whether the last rehearsal found it restorable
-and what to do if not, when it was first and last seen.`,
+		Use: "show ID", Short: "Show everything that is known of one flow log",
+		Args: oneArg("the ID of a flow log (see `flowkeeper inventory list`)"),
+		Long: `Show everything that is known of one flow log: each setting and tag that a
+restore sets, which flow log it replaced first, whether it can be restored
+according to the last rehearsal and what to do if not, when AWS first and last
+listed it.`,
 		Example: `  flowkeeper inventory show fl-0123456789abcdef0
   flowkeeper inventory show fl-0123456789abcdef0 --json | jq .tags`,
 		ValidArgsFunction: first(a.completeFlowLogs()),
@@ -234,7 +233,7 @@ func (a *app) showFlowLog(ctx context.Context, s state, args []string) error {
 }
 
 func unknownFlowLog(id string) error {
-	return fmt.Errorf("the snapshot never saw a flow log %q: see `flowkeeper inventory list`", id)
+	return fmt.Errorf("there is no flow log %q in the snapshot: see `flowkeeper inventory list`", id)
 }
 
 func (a *app) flowLogSheet(r inventory.Row, fate store.Fate, last remediate.Rehearsal, tried bool) *sheet {
@@ -263,7 +262,7 @@ func (a *app) flowLogSheet(r inventory.Row, fate store.Fate, last remediate.Rehe
 	return s
 }
 
-// putSettings adds what a create would set.
+// putSettings adds the settings that a create sets.
 func putSettings(s *sheet, v inventory.Settings) {
 	s.put("traffic type", v.TrafficType)
 	s.put("destination type", v.LogDestinationType)

@@ -16,7 +16,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// exportHead is the first line of an export: what the rest is.
+// exportHead is the first line of an export.
 type exportHead struct {
 	Export     int         `json:"flowkeeper_export"` // version of the format
 	ExportedAt *alert.Time `json:"exported_at,omitempty"`
@@ -27,9 +27,9 @@ const exportVersion = 1
 func newExportCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "export [FILE]", Short: "Write the snapshot as JSON lines, to FILE or stdout", Args: someArgs(0, 1, "one file at most"),
-		Long: `Write every flow log of the snapshot with all its settings, one JSON object a
+		Long: `Write every flow log of the snapshot with all its settings, one JSON object on a
 line, after a line that names the format. ` + "`flowkeeper inventory import`" + ` reads
-it, on this machine or another. FILE is replaced only by a whole new one.`,
+it, on this machine or another. FILE is replaced only by a complete export.`,
 		Example: `  flowkeeper inventory export snapshot.jsonl
   flowkeeper inventory export | ssh elsewhere flowkeeper inventory import -`,
 		ValidArgsFunction: first(files()),
@@ -57,7 +57,7 @@ func (a *app) export(ctx context.Context, s *store.Store, w io.Writer) (n int, e
 	return n, err
 }
 
-// exportTo replaces the file only by a whole new one.
+// exportTo replaces the file only by a complete export.
 func (a *app) exportTo(ctx context.Context, s *store.Store, name string) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".flowkeeper-export-")
 	if err != nil {

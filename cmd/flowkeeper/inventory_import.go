@@ -27,11 +27,11 @@ const (
 func newImportCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "import FILE", Short: "Add flow logs from an export to the snapshot (- for stdin)", Args: oneArg("the file of an export (- for stdin)"),
-		Long: `Add the flow logs of an export that the snapshot does not know; what it knows
-stays as it is. All of the file is checked first: with any problem nothing is
-added. Accounts and Regions must be those that are kept here. Until AWS has
-shown an imported flow log, only ` + "`flowkeeper restore`" + ` acts on it. Releases are
-not taken over.`,
+		Long: `Add the flow logs of an export that are not in the snapshot; those that are stay
+as they are. The whole file is checked first: with any problem nothing is
+added. Accounts and Regions must be those of this configuration. Until AWS has
+listed an imported flow log, only ` + "`flowkeeper restore`" + ` acts on it. Releases are
+not imported.`,
 		Example: `  flowkeeper inventory import snapshot.jsonl
   flowkeeper restore fl-0123456789abcdef0 --dry-run`,
 		ValidArgsFunction: first(files()),
@@ -62,7 +62,7 @@ func (a *app) importFile(ctx context.Context, s state, args []string) error {
 		for _, p := range problems {
 			a.complain(name + ": " + p)
 		}
-		return errors.New("nothing was imported: mend the file, or export it anew with `flowkeeper inventory export`")
+		return errors.New("nothing was imported: correct the file, or export it again with `flowkeeper inventory export`")
 	}
 	added, err := s.Import(ctx, rows)
 	if err != nil {
@@ -75,8 +75,8 @@ func (a *app) importFile(ctx context.Context, s state, args []string) error {
 	return a.result(out, "%s added, %d known already", plural(out.Added, "flow log"), out.Known)
 }
 
-// keptHere are the accounts and Regions that the configuration names; where it
-// names none, those of the snapshot, once there is one.
+// keptHere are the accounts and Regions of the configuration; if it has none, those
+// of the snapshot, if that is not empty.
 func keptHere(ctx context.Context, s state) (k kept, err error) {
 	scopes, err := s.Scopes(ctx)
 	for _, x := range s.conf.Accounts {
@@ -146,7 +146,7 @@ func readExport(in io.Reader, here kept, destinations []string, now time.Time) (
 func checkHead(line []byte) string {
 	var head exportHead
 	if err := json.Unmarshal(line, &head); err != nil || head.Export == 0 {
-		return `not an export: it begins with {"flowkeeper_export":1,…}`
+		return `not an export: an export begins with {"flowkeeper_export":1,…}`
 	}
 	if head.Export != exportVersion {
 		return fmt.Sprintf("format %d, this Flowkeeper reads %d: use the version that wrote it, or a newer one", head.Export, exportVersion)
@@ -186,7 +186,7 @@ func readRow(line []byte, here kept, destinations []string, now time.Time) (inve
 		row.LastSeenAt = f.LastSeenAt.Time
 	}
 	if row.State == inventory.Gone {
-		row.GoneAt = now // its retention counts from here
+		row.GoneAt = now // its retention begins now
 	}
 	row.Excluded = !remediate.Protects(destinations, row.Destination(row.Scope))
 	row.Protected = f.Protected && !row.Excluded

@@ -9,8 +9,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// kept says which accounts and Regions a snapshot is of: others would never be
-// looked at.
+// kept are the accounts and Regions of a snapshot: flow logs of others would never
+// be refreshed.
 type kept struct{ accounts, regions []string }
 
 func (k kept) check(f flowLogJSON) error {
@@ -23,8 +23,8 @@ func (k kept) check(f flowLogJSON) error {
 	return nil
 }
 
-// What a flow log can be. Where AWS may come to allow more, a copy of our own
-// is not to be refused for it: these find what no flow log ever was.
+// What a flow log can be. AWS may allow more one day, and our own export must not be
+// refused then: these refuse only what no flow log ever was.
 var (
 	flowLogID = regexp.MustCompile(`^fl-[0-9a-f]{8,32}$`)
 	accountID = regexp.MustCompile(`^[0-9]{12}$`)
@@ -38,8 +38,7 @@ var (
 	destinations = map[string]string{"": "", "cloud-watch-logs": "logs", "s3": "s3", "kinesis-data-firehose": "firehose"}
 )
 
-// check sees that the object can be a flow log, and that a create could ask
-// for it.
+// check refuses an object that can't be a flow log, or could not be created.
 func (f flowLogJSON) check() error {
 	switch {
 	case !flowLogID.MatchString(f.FlowLogID):
@@ -74,8 +73,7 @@ func (f flowLogJSON) check() error {
 	return nil
 }
 
-// checkDestination sees that what is delivered to is of the kind that the flow
-// log says.
+// checkDestination refuses a destination that is not of the flow log's type.
 func (f flowLogJSON) checkDestination() error {
 	service, known := destinations[f.LogDestinationType]
 	if !known {

@@ -13,12 +13,11 @@ import (
 
 func newRefreshCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use: "refresh", Short: "Ask AWS for all flow logs now, in this command itself", Args: noArgs,
-		Long: `List the flow logs of every configured account and Region and bring the snapshot
-up to date, as the daemon does on its schedule. What is found gone is restored
-by the daemon, not by this command. Where one account or Region can't be listed
-the others are, what the snapshot says of that one stands, and the exit code is
-1.`,
+		Use: "refresh", Short: "List all flow logs at AWS now, in this command itself", Args: noArgs,
+		Long: `List the flow logs of every configured account and Region and update the
+snapshot, as the daemon does on its schedule. What is gone is restored by the
+daemon, not by this command. If an account or Region can't be listed, its part
+of the snapshot stays as it is, the others are updated, and the exit code is 1.`,
 		Example: `  flowkeeper inventory refresh
   flowkeeper inventory refresh --json | jq -c 'select(.error)'`,
 		RunE: a.onState(a.refresh),
@@ -27,7 +26,7 @@ the others are, what the snapshot says of that one stands, and the exit code is
 	return c
 }
 
-// refreshed is what came of one scope.
+// refreshed is the result of one scope.
 type refreshed struct {
 	Account string `json:"account"`
 	Region  string `json:"region"`
@@ -89,7 +88,7 @@ func (a *app) printRefreshed(results []refreshed) error {
 	}
 	t.flush()
 	if failed > 0 {
-		return fmt.Errorf("%d of %d could not be refreshed: what the snapshot says of them stands", failed, len(results))
+		return fmt.Errorf("%d of %d could not be refreshed: their part of the snapshot stays as it was", failed, len(results))
 	}
 	return nil
 }

@@ -35,19 +35,19 @@ func newReleaseCommand(a *app) *cobra.Command {
 	var r release
 	c := &cobra.Command{
 		Use: "release ID... | --resource ID | --destination ARN", Short: "Let flow logs be deleted without being restored",
-		Long: `For a time (--for, 2h unless said otherwise, 90d at most) the named flow logs
-may be deleted: Flowkeeper still tells of the deletion, as information, but does
-not restore them. A deletion counts by the time that its record bears. --undo
-takes the release back.
+		Long: `For a time (--for, 2h by default, 90d at most) the named flow logs may be
+deleted: Flowkeeper still alerts on the deletion, at the level informational,
+but does not restore them. The time of a deletion is the time in its record.
+--undo ends the release.
 
-One that is gone already and not back, because its restore is blocked or waits,
-is let go for good: its incident is closed. ` + "`flowkeeper restore`" + ` undoes that.
+If a flow log is deleted already and its restore is blocked or waits, its
+incident is closed and it is not restored. ` + "`flowkeeper restore`" + ` undoes that.
 
 With --resource and --destination together: the live flow logs of that resource
 that deliver to that destination.`,
 		Example: `  flowkeeper inventory release fl-0123456789abcdef0 --for 1h --reason 'to S3'
 
-  # Before a VPC is torn down, with all that watches it
+  # Before a VPC is deleted, with all its flow logs
   flowkeeper inventory release --resource vpc-0123456789abcdef0 --for 30m
 
   # Protected again at once
@@ -70,7 +70,7 @@ that deliver to that destination.`,
 		return err
 	})
 	f.Lookup("for").DefValue = tidy(defaultRelease)
-	f.StringVar(&r.reason, "reason", "", "why, for whoever asks later")
+	f.StringVar(&r.reason, "reason", "", "why, for the record")
 	f.BoolVar(&r.undo, "undo", false, "protect them again")
 	a.jsonFlag(c, "one JSON object a line, for each flow log changed")
 	completeFlag(c, "resource", a.completeWatched(false))
@@ -79,25 +79,25 @@ that deliver to that destination.`,
 	return c
 }
 
-// check sees that the arguments make sense together.
+// check refuses arguments that don't fit together.
 func (r release) check(c *cobra.Command) error {
 	chosen := r.resource != "" || r.destination != ""
 	switch {
 	case len(r.ids) == 0 && !chosen:
-		return usagef("say which flow logs: their IDs, --resource or --destination")
+		return usagef("name the flow logs: their IDs, --resource or --destination")
 	case len(r.ids) > 0 && chosen:
-		return usagef("give either IDs, or --resource and --destination (both: flow logs of that resource to that destination)")
+		return usagef("give either IDs, or --resource and --destination (with both: flow logs of that resource to that destination)")
 	case r.undo && (c.Flags().Changed("for") || c.Flags().Changed("reason")):
-		return usagef("--undo protects again from now on: it goes with neither --for nor --reason")
+		return usagef("--undo ends the release now: it takes neither --for nor --reason")
 	case r.period <= 0 || r.period > maxRelease:
-		return usagef("--for %s: more than nothing, at most 90d", tidy(r.period))
+		return usagef("--for %s: more than 0s, at most 90d", tidy(r.period))
 	case len(r.reason) > maxReason:
 		return usagef("--reason: at most %d bytes", maxReason)
 	}
 	return nil
 }
 
-// matches reports whether a live row is meant.
+// matches reports whether a row is live and chosen.
 func (r release) matches(row inventory.Row) bool {
 	if row.State != inventory.Live {
 		return false
@@ -109,7 +109,7 @@ func (r release) matches(row inventory.Row) bool {
 		(r.destination == "" || strings.TrimSuffix(r.destination, ":*") == row.Destination(row.Scope))
 }
 
-// apply changes a row as asked, and reports whether that changed anything.
+// apply releases or protects a row, and reports whether that changed it.
 func (r release) apply(row *inventory.Row, now time.Time) bool {
 	if r.undo {
 		if row.ReleasedUntil.IsZero() {
@@ -143,7 +143,7 @@ func (a *app) release(ctx context.Context, s state, r release) error {
 	})
 	switch {
 	case err != nil && n > 0:
-		return errors.Join(fmt.Errorf("only these are changed, the others are as before; run it again for the rest: %w", err), a.printReleased(r, changed[:n], nil))
+		return errors.Join(fmt.Errorf("only these were changed; run it again for the rest: %w", err), a.printReleased(r, changed[:n], nil))
 	case err != nil:
 		return err
 	case found+len(gone) == 0:
@@ -159,7 +159,7 @@ func (a *app) release(ctx context.Context, s state, r release) error {
 }
 
 // lost are the rows of IDs that are gone and whose incident can be closed. IDs that
-// a release makes no sense for are refused, before anything is changed.
+// can't be released are refused before anything is changed.
 func (r release) lost(ctx context.Context, s state) (rows []inventory.Row, err error) {
 	for _, id := range r.ids {
 		row, ok, err := s.FindFlowLog(ctx, id)
@@ -184,16 +184,16 @@ func (r release) lost(ctx context.Context, s state) (rows []inventory.Row, err e
 	return rows, nil
 }
 
-// afterGone says where to go on from a flow log that is gone.
+// afterGone says what to do about a flow log that is gone.
 func afterGone(ctx context.Context, s state, id string) string {
 	i, _, ok, err := s.FindIncident(ctx, id)
 	switch {
 	case err != nil || !ok:
-		return fmt.Sprintf("`flowkeeper inventory show %s` tells what is known of it", id)
+		return fmt.Sprintf("`flowkeeper inventory show %s` prints what is known of it", id)
 	case i.NewID != "":
 		return i.NewID + " replaced it"
 	}
-	return fmt.Sprintf("nothing stands in its place; `flowkeeper incidents show %s` says why, `flowkeeper restore %s` puts it back", id, id)
+	return fmt.Sprintf("nothing replaced it; `flowkeeper incidents show %s` says why, `flowkeeper restore %s` restores it", id, id)
 }
 
 func (a *app) printReleased(r release, live, gone []inventory.Row) error {
@@ -205,7 +205,7 @@ func (a *app) printReleased(r release, live, gone []inventory.Row) error {
 	}
 	t.flush()
 	if len(gone) > 0 {
-		a.note("%s let go: not to be put back any more", plural(len(gone), "flow log"))
+		a.note("%s released: no more attempts to restore", plural(len(gone), "flow log"))
 	}
 	switch {
 	case r.undo:

@@ -1,5 +1,6 @@
-// Command flowkeeper keeps VPC flow logs alive: it hears of their deletion,
-// tells people, and puts them back. `flowkeeper --help` lists what it does.
+// Command flowkeeper keeps VPC flow logs alive: it learns of their deletion from
+// CloudTrail, alerts people, and recreates them. `flowkeeper --help` lists its
+// commands.
 package main
 
 import (
@@ -17,8 +18,8 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	// The first signal asks every command to finish what is in hand; after it
-	// the signals have their usual effect again, so that a second ends it at once.
+	// The first signal asks every command to finish its current step. After it the
+	// signals have their usual effect again, so that a second one ends the process.
 	context.AfterFunc(ctx, stop)
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), now: time.Now}
 	a.columns, a.terminal = columns(os.Stdout)
@@ -26,8 +27,8 @@ func main() {
 	os.Exit(a.execute(ctx, os.Args[1:]))
 }
 
-// columns is how wide the terminal f is, 0 where it does not say, and whether f is
-// one.
+// columns returns the width of the terminal f, 0 if it is not known, and whether f
+// is a terminal.
 func columns(f *os.File) (int, bool) {
 	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"flowkeeper/alert"
 )
 
-// maxText is how much of a foreign text a person sees, in characters.
+// maxText is how much of a foreign text is printed, in characters.
 const maxText = 1000
 
 // clean makes foreign text safe for a terminal (I12).
@@ -31,13 +31,12 @@ func (a *app) out() *bufio.Writer {
 	return a.buffer
 }
 
-// stdout of an app at the moment: while there is progress it makes room for it.
+// stdout writes to the app's stdout of the moment: progress replaces it for a time.
 type stdout struct{ a *app }
 
 func (s stdout) Write(p []byte) (int, error) { return s.a.stdout.Write(p) }
 
-// flush writes what is buffered. A failed write (a full disk) is an error, never
-// silence.
+// flush writes what is buffered. A failed write, as on a full disk, is an error.
 func (a *app) flush() error {
 	if err := a.out().Flush(); err != nil {
 		return fmt.Errorf("write the result: %w", err)
@@ -45,10 +44,10 @@ func (a *app) flush() error {
 	return nil
 }
 
-// object is a result as JSON, on a line of its own.
+// object prints a result as JSON, on a line of its own.
 func (a *app) object(v any) error { return writeJSON(a.out(), v) }
 
-// result is an object with --json, else a line of text.
+// result prints an object with --json, else a line of text.
 func (a *app) result(v any, format string, args ...any) error {
 	if a.json {
 		return a.object(v)
@@ -61,9 +60,9 @@ func (a *app) jsonFlag(c *cobra.Command, what string) {
 	c.Flags().BoolVar(&a.json, "json", false, what)
 }
 
-// note writes a line to stderr, below the results so far.
+// note writes a line to stderr, after the results so far.
 func (a *app) note(format string, args ...any) {
-	_ = a.flush() // the error comes again at the end
+	_ = a.flush() // the error comes again at the next flush
 	fmt.Fprintf(a.stderr, format+"\n", args...)
 }
 
@@ -98,7 +97,7 @@ func escapeInvisible(in []byte) []byte {
 	return out
 }
 
-// ago is a time as people say it, seen from now.
+// ago is a time relative to now.
 func (a *app) ago(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -113,7 +112,7 @@ func (a *app) ago(t time.Time) string {
 	return span(d) + " ago"
 }
 
-// when is a time with its date, and how long ago that is.
+// when is a time with its date, and how long ago it is.
 func (a *app) when(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -121,10 +120,10 @@ func (a *app) when(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC") + " (" + a.ago(t) + ")"
 }
 
-// minute is a time in the future that somebody set.
+// minute is a time to the minute.
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// span is a length of time in its largest unit.
+// span is a length of time in one unit.
 func span(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:
@@ -137,7 +136,7 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d days", d/(24*time.Hour))
 }
 
-// tidy is a duration as people write it: 2h, not 2h0m0s.
+// tidy is a duration without units that are zero: 2h, not 2h0m0s.
 func tidy(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -300,8 +300,8 @@ func TestNextStep(t *testing.T) {
 	}{
 		{remediate.Open, noon.Add(time.Minute), "next attempt", "2026-03-01 12:01:00 UTC (in 60 s)"},
 		{remediate.Blocked, noon, "next attempt", "due"},
-		{remediate.Restored, noon.Add(time.Minute), "next look", "2026-03-01 12:01:00 UTC (in 60 s)"},
-		{remediate.Restored, noon.Add(-2 * time.Minute), "next look", "due"},
+		{remediate.Restored, noon.Add(time.Minute), "next check", "2026-03-01 12:01:00 UTC (in 60 s)"},
+		{remediate.Restored, noon.Add(-2 * time.Minute), "next check", "due"},
 		{remediate.Verified, time.Time{}, "next attempt", ""},
 	} {
 		what, when := testApp(nil).nextStep(remediate.Incident{State: c.state, NextAttemptAt: c.at})

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// progress shows people on a terminal that something takes its time: nothing for
-// the first two seconds, then one line that is renewed, makes room for whatever
-// else is written, and is wiped at the end.
+// progress shows on a terminal how far something is: nothing for the first two
+// seconds, then one line, renewed every two seconds. It is wiped before anything else
+// is written, and at the end.
 type progress struct {
 	a              *app
 	stdout, stderr io.Writer // the app's own
@@ -21,21 +21,21 @@ type progress struct {
 	mu      sync.Mutex // guards what follows, and the terminal
 	timer   *time.Timer
 	done    int
-	line    string // that stands there
+	line    string // on the terminal now
 	midline bool   // the output's last line is not complete
 }
 
 const patience = 2 * time.Second
 
-// progress begins; the caller ends it.
+// progress begins; the caller must end it. total 0: not known.
 func (a *app) progress(what string, total int) *progress {
 	p := &progress{a: a, stdout: a.stdout, stderr: a.stderr, what: what, total: total, begun: time.Now()}
 	if !a.stderrTerminal {
 		return p
 	}
-	a.stderr = beside{p, a.stderr}
+	a.stderr = wiping{p, a.stderr}
 	if a.terminal {
-		a.stdout = beside{p, a.stdout}
+		a.stdout = wiping{p, a.stdout}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,7 +70,7 @@ func (p *progress) renew() {
 	fmt.Fprint(p.stderr, p.line)
 }
 
-// wipe works on the dumbest terminal too. The caller holds mu.
+// wipe works on every terminal: it uses no escape sequences. The caller holds mu.
 func (p *progress) wipe() {
 	if p.line != "" {
 		fmt.Fprint(p.stderr, "\r"+strings.Repeat(" ", len(p.line))+"\r")
@@ -89,18 +89,18 @@ func (p *progress) end() {
 	p.a.stdout, p.a.stderr = p.stdout, p.stderr
 }
 
-// beside is an output that the line makes room for.
-type beside struct {
+// wiping is an output: before a write the line is wiped.
+type wiping struct {
 	p *progress
 	w io.Writer
 }
 
-func (b beside) Write(text []byte) (int, error) {
-	b.p.mu.Lock()
-	defer b.p.mu.Unlock()
-	b.p.wipe()
+func (w wiping) Write(text []byte) (int, error) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	w.p.wipe()
 	if len(text) > 0 {
-		b.p.midline = text[len(text)-1] != '\n'
+		w.p.midline = text[len(text)-1] != '\n'
 	}
-	return b.w.Write(text)
+	return w.w.Write(text)
 }

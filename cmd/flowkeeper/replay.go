@@ -24,16 +24,16 @@ func newReplayCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "replay FILE...", Short: "Show what CloudTrail records mean, and what would be restored", Args: someArgs(1, 0, "a file with CloudTrail records (- for stdin)"),
 		Long: `Read CloudTrail records, log files (.json, .json.gz) or queue messages and show
-what is found in them: who deleted which flow logs, from where, with MFA or not.
-What the AWS CLI prints is read as well: cloudtrail lookup-events, cloudtrail
+the findings: who deleted which flow logs, from where, with MFA or not. The
+output of the AWS CLI is read as well: cloudtrail lookup-events, cloudtrail
 get-query-results (CloudTrail Lake, with whole records), sqs receive-message.
-Where there is a state file it also shows what would be restored. It changes
-nothing. With --send the records in which something is found are put on
-queue.url instead, as EventBridge would, and the daemon acts on them.
+If there is a state file, it also shows what would be restored. It changes
+nothing. With --send the records with a finding are sent to queue.url instead,
+as EventBridge sends them, and the daemon acts on them.
 
-Only management events of the type AwsApiCall are acted on. Where another record
+Only management events of the type AwsApiCall are acted on. If another record
 names such a call (of CloudTrail Insights, data events, network activity), it
-says what that record is, and why nothing is done about it.`,
+says what that record is, and why it is ignored.`,
 		Example: `  flowkeeper replay 111122223333_CloudTrail_eu-west-1_20260301T1205Z_abc.json.gz
 
   # What CloudTrail remembers of the last 90 days
@@ -47,27 +47,26 @@ says what that record is, and why nothing is done about it.`,
 			return a.replay(c.Context(), args)
 		},
 	}
-	a.jsonFlag(c, "one JSON object a line, for each record in which something is found, or that is not acted on (--send: the counts)")
-	c.Flags().BoolVar(&send, "send", false, "put the records on queue.url instead")
+	a.jsonFlag(c, "one JSON object a line, for each record with a finding, or that is ignored (--send: the counts)")
+	c.Flags().BoolVar(&send, "send", false, "send the records to queue.url instead")
 	return c
 }
 
-// replayed counts what a replay went through.
+// replayed counts what a replay has read.
 type replayed struct {
 	records, findings, bad int
 	unread                 int // files
-	elsewhere              int // calls about what nothing here depends on
-	noCalls                int // records that name a call and are none
+	elsewhere              int // calls on what no flow log here depends on
+	noCalls                int // records that name a call but are none
 	noRecords              int // digests, and notices of files without records of calls
 	progress               *progress
 }
 
-// summary is what could not be used, as an error: it was told already, one by
-// one.
+// summary is an error if something could not be read: each was printed already.
 func (n replayed) summary() error {
 	switch {
 	case n.unread > 0 && n.records+n.bad == 0:
-		return errTold
+		return errPrinted
 	case n.unread > 0:
 		return fmt.Errorf("%s could not be read, see above", plural(n.unread, "file"))
 	case n.bad > 0:
@@ -76,10 +75,9 @@ func (n replayed) summary() error {
 	return nil
 }
 
-// each calls fn with every record of the files in which something is found,
-// decoded and raw, and with those that name a call and are none: their finding
-// has no kind. What can't be understood is told on stderr and counted;
-// the rest goes on.
+// each calls fn with every record of the files that has a finding, decoded and raw,
+// and with those that name a call but are none: their finding has no kind. What
+// can't be understood is printed to stderr and counted, and the rest is read.
 func (a *app) each(ctx context.Context, files []string, n *replayed, fn func(raw []byte, f detection.Finding) error) error {
 	for _, name := range files {
 		at := 0
@@ -121,7 +119,7 @@ func (a *app) each(ctx context.Context, files []string, n *replayed, fn func(raw
 	return nil
 }
 
-// judge takes the records out of one body, as the daemon does with a message.
+// judge finds what one body holds, as the daemon does with a message.
 func judge(body []byte, n *replayed, bad func(error), fn func(raw []byte, f detection.Finding) error) error {
 	c, err := watcher.Unwrap(body)
 	if err != nil {
@@ -162,8 +160,7 @@ func judge(body []byte, n *replayed, bad func(error), fn func(raw []byte, f dete
 	return nil
 }
 
-// replayError is one of our own making: it ends the replay, unlike what is
-// wrong with a file.
+// replayError ends the replay, unlike an error about a file.
 type replayError struct{ error }
 
 func (a *app) replay(ctx context.Context, files []string) error {
@@ -207,7 +204,7 @@ func (a *app) replay(ctx context.Context, files []string) error {
 	if n.records+n.bad == 0 && n.unread > 0 {
 		return n.summary()
 	}
-	a.note("%s read, something found in %d", plural(n.records, "record"), n.findings)
+	a.note("%s read, %s", plural(n.records, "record"), plural(n.findings, "finding"))
 	if n.noRecords > 0 {
 		a.note("%s left out: a digest of log files, or a notice of files that hold no records of calls", plural(n.noRecords, "value"))
 	}
@@ -215,7 +212,7 @@ func (a *app) replay(ctx context.Context, files []string) error {
 		a.note("%s not acted on: no management call of an AWS API", plural(n.noCalls, "record"))
 	}
 	if n.elsewhere > 0 {
-		a.note("%s left out: about log groups, buckets, roles and the like that nothing here depends on", plural(n.elsewhere, "record"))
+		a.note("%s left out: about log groups, buckets, roles and the like that no flow log here depends on", plural(n.elsewhere, "record"))
 	}
 	return n.summary()
 }

@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// What people pass to replay, beside records and messages, is what tools show
-// of them: the AWS CLI, CloudTrail Lake, a Lambda function's event. The queue
-// never holds these forms, so that the watcher does not know them: whatever it
-// can't read stays in the queue, and its nesting stays bounded.
+// Besides records and messages, people pass to replay what tools print of them: the
+// AWS CLI, CloudTrail Lake, a Lambda function's event. These forms are never in the
+// queue, so the watcher does not read them.
 
 // lists are the keys under which such a file, or a log file, has its records.
 var lists = map[string]bool{
@@ -22,7 +21,7 @@ var lists = map[string]bool{
 	"queryResultRows": true,
 }
 
-// wrapped is what may stand around one record or message.
+// wrapped is what may be around one record or message.
 type wrapped struct {
 	CloudTrailEvent string `json:"CloudTrailEvent"` // lookup-events
 	Sns             struct{ Message string }
@@ -30,11 +29,11 @@ type wrapped struct {
 	Body            string `json:"Body"`
 }
 
-// errNoRecordInRow is of a query that asked for some columns only.
+// errNoRecordInRow: the query selected only some columns.
 var errNoRecordInRow = errors.New("a row of CloudTrail Lake without a whole record: select eventJson, or the column that has the record as JSON")
 
-// expand takes the record or message out of what a tool shows of it; what is
-// wrapped in nothing known comes as it is. It looks one level deep.
+// expand takes the record or message out of the form in which a tool prints it. It
+// unwraps one level; what is in no known form is returned as it is.
 func expand(body []byte) ([][]byte, error) {
 	body = bytes.TrimSpace(body)
 	switch {

@@ -10,9 +10,8 @@ import (
 	"io"
 )
 
-// Bounds of what replay reads. CloudTrail's log files are up to 50 MB
-// compressed (aws-facts.md, "How records reach a queue"); a file that inflates
-// beyond maxInflated is a bomb. Records are read one at a time.
+// Bounds of what replay reads. CloudTrail's log files are up to 50 MB compressed; a
+// file that inflates beyond maxInflated is a decompression bomb.
 const (
 	maxInflated = 2 << 30 // bytes of one file
 	maxBody     = 8 << 20 // bytes of one JSON value that is held at once
@@ -20,10 +19,9 @@ const (
 
 var errTooLarge = fmt.Errorf("more than %d GiB of JSON: split the file", maxInflated>>30)
 
-// readBodies calls fn with each record, envelope or other JSON value in a
-// file, gzip or not; - is stdin. The elements of a top-level "Records" list, and
-// of the others in lists, come one by one, so that a file of any number of
-// records stays small in memory.
+// readBodies calls fn with each record, envelope or other JSON value in a file, gzip
+// or not; - is stdin. The elements of a top-level list, such as "Records", come one
+// by one, so that a file with many records takes little memory.
 func (a *app) readBodies(ctx context.Context, name string, fn func(body []byte) error) error {
 	in, err := a.open(ctx, name)
 	if err != nil {
@@ -34,7 +32,7 @@ func (a *app) readBodies(ctx context.Context, name string, fn func(body []byte) 
 	if magic, _ := b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
 		z, err := gzip.NewReader(b)
 		if err != nil {
-			return fmt.Errorf("not gzip after all: %w", err)
+			return fmt.Errorf("it begins as gzip does, but is none: %w", err)
 		}
 		defer z.Close()
 		return split(z, fn)
@@ -42,8 +40,8 @@ func (a *app) readBodies(ctx context.Context, name string, fn func(body []byte) 
 	return split(b, fn)
 }
 
-// bounded fails instead of ending early, as io.LimitReader would: half a
-// file must not pass for a whole one. A single value gets only so many bytes.
+// bounded fails at its limits. io.LimitReader would end instead, and half a file
+// would look like a whole one.
 type bounded struct {
 	r     io.Reader
 	total int64 // left of the file
@@ -153,12 +151,12 @@ func object(d *json.Decoder, b *bounded, fn func([]byte) error) error {
 	return fn(body)
 }
 
-// explain says where JSON broke off.
+// explain says where the JSON is wrong.
 func explain(d *json.Decoder, err error) error {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return fmt.Errorf("the JSON ends in the middle, after %d bytes: is the file whole?", d.InputOffset())
+		return fmt.Errorf("the JSON ends in the middle, after %d bytes: is the file complete?", d.InputOffset())
 	case errors.As(err, &syntax):
 		return fmt.Errorf("not JSON at byte %d: %w", d.InputOffset(), err)
 	}

@@ -22,14 +22,14 @@ import (
 	"flowkeeper/internal/queueclient"
 )
 
-// What SQS takes in one SendMessageBatch. Queues may take more bytes by now;
-// every queue takes these.
+// Limits of one SendMessageBatch that every queue accepts; AWS has raised the number
+// of bytes for some.
 const (
 	batchMessages = 10
 	batchBytes    = 256 << 10
 )
 
-// send puts the records in which something is found on the queue.
+// send sends the records with a finding to the queue.
 func (a *app) send(ctx context.Context, files []string) error {
 	c, err := a.config(needs{queue: true})
 	if err != nil {
@@ -42,7 +42,7 @@ func (a *app) send(ctx context.Context, files []string) error {
 	n := replayed{progress: a.progress("reading records", 0)}
 	err = a.each(ctx, files, &n, func(raw []byte, f detection.Finding) error {
 		if f.Kind == 0 {
-			return nil // the daemon would do nothing about it
+			return nil // the daemon would ignore it
 		}
 		text, err := envelope(raw, f.Record)
 		if err != nil {
@@ -65,8 +65,7 @@ func (a *app) send(ctx context.Context, files []string) error {
 	return n.summary()
 }
 
-// envelope is the message that EventBridge sends of a record (aws-facts.md,
-// "How records reach a queue").
+// envelope is the message that EventBridge sends for a record.
 func envelope(raw []byte, r cloudtrail.Record) (string, error) {
 	text, err := json.Marshal(map[string]any{
 		"version": "0", "id": r.EventID, "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2",
@@ -111,7 +110,7 @@ func (q *queue) add(ctx context.Context, text string) error {
 	return nil
 }
 
-// flush sends what is held.
+// flush sends the batch.
 func (q *queue) flush(ctx context.Context) error {
 	if len(q.batch) == 0 {
 		return nil

@@ -11,7 +11,7 @@ import (
 	"flowkeeper/internal/detection"
 )
 
-// verdict is what one record means, and what would be done.
+// verdict is what one record means, and what Flowkeeper would do.
 type verdict struct {
 	Kind           string          `json:"kind"`             // deletion, attempt, creation, rehearsal, teardown, tamper or ignored
 	Reason         string          `json:"reason,omitempty"` // ignored: what the record is instead of a call
@@ -47,16 +47,16 @@ var replayKinds = map[detection.Kind]string{
 	detection.Rehearsed: "rehearsal", detection.TornDown: "teardown", detection.Tampered: "tamper",
 }
 
-// titles of the kinds that no rule is about.
+// titles of the kinds without a rule.
 var titles = map[string]string{
-	"creation": "Flow logs made", "rehearsal": "A restore was tried as a dry run, by a Flowkeeper", "teardown": "A VPC was deleted",
+	"creation": "Flow logs created", "rehearsal": "A Flowkeeper tested a restore as a dry run", "teardown": "A VPC was deleted",
 }
 
 func newVerdict(ctx context.Context, p planner, f detection.Finding) (verdict, error) {
 	r, actor := f.Record, f.Actor()
 	v := verdict{
 		Kind: replayKinds[f.Kind], Level: f.Rule.Level, EventID: r.EventID, EventName: r.EventName, Time: stamp(r.EventTime),
-		Account: r.Account, Region: r.Region, Actor: told(&actor), IDsUnknown: r.IDsUnknown,
+		Account: r.Account, Region: r.Region, Actor: known(&actor), IDsUnknown: r.IDsUnknown,
 	}
 	if a := r.Addendum; a != nil {
 		v.Addendum = &addendumJSON{EventID: a.EventID, Reason: a.Reason, Updated: a.Updated}
@@ -128,7 +128,7 @@ func (a *app) printVerdict(v verdict) {
 	}
 	s.put("VPC", strings.Join(v.ResourceIDs, " "))
 	if v.IDsUnknown {
-		s.put("flow logs", "the record does not say which: a refresh of the scope finds them")
+		s.put("flow logs", "the record does not say which: a refresh finds them")
 	}
 	for _, f := range v.FlowLogs {
 		s.put(f.FlowLogID, f.words())
@@ -140,7 +140,7 @@ func (a *app) printVerdict(v verdict) {
 	fmt.Fprintln(a.out())
 }
 
-// addendumWords say to which record an addendum belongs, and what comes of it.
+// addendumWords say to which event an addendum belongs, and what it leads to.
 func (v verdict) addendumWords() string {
 	a := v.Addendum
 	if a == nil {
@@ -153,7 +153,7 @@ func (v verdict) addendumWords() string {
 	return fmt.Sprintf("%s (%s): a second alert only if it says more", a.EventID, reason)
 }
 
-// words is what would be done about one flow log, for people.
+// words is what would be done about one flow log.
 func (p planned) words() string {
 	var parts []string
 	if p.ResourceID != "" {

@@ -16,13 +16,13 @@ import (
 func newRestoreCommand(a *app) *cobra.Command {
 	var dry bool
 	c := &cobra.Command{
-		Use: "restore ID", Short: "Recreate one flow log by hand, beside the daemon or without one", Args: oneArg("the ID of a flow log (`flowkeeper inventory list --state gone` has those that are gone)"),
+		Use: "restore ID", Short: "Recreate one flow log by hand, with or without a running daemon", Args: oneArg("the ID of a flow log (see `flowkeeper inventory list --state gone`)"),
 		Long: `Recreate one flow log of the snapshot now, whatever rules, releases and
 remediate.mode say, and print the new one's ID.
 
-Where it was replaced before, the last replacement is looked at: if that one is
-alive there is nothing to do, and its ID is printed. AWS makes one flow log even
-if the daemon restores the same one at the same moment.`,
+If it was replaced before, the command is about the last replacement: if that is
+alive, there is nothing to do, and its ID is printed. AWS creates only one flow
+log even if the daemon restores the same one at the same moment.`,
 		Example: `  # What would be called, with which parameters
   flowkeeper restore fl-0123456789abcdef0 --dry-run
 
@@ -35,12 +35,12 @@ if the daemon restores the same one at the same moment.`,
 			return a.restore(ctx, s, args[0])
 		}),
 	}
-	c.Flags().BoolVar(&dry, "dry-run", false, "print the CreateFlowLogs call, and make none")
-	a.jsonFlag(c, "the incident as one JSON object; of a flow log that is alive, that")
+	c.Flags().BoolVar(&dry, "dry-run", false, "print the CreateFlowLogs call, without making it")
+	a.jsonFlag(c, "the incident as one JSON object, or the flow log if it is alive")
 	return c
 }
 
-// lost finds the flow log that is to be restored: the last of its lineage.
+// lost finds the flow log to restore: the last of its chain of replacements.
 func lost(ctx context.Context, s state, id string) (last remediate.Incident, err error) {
 	row, known, err := s.FindFlowLog(ctx, id)
 	if err != nil {
@@ -69,7 +69,7 @@ func (a *app) planRestore(ctx context.Context, s state, id string) error {
 	if row, ok, err := s.FindFlowLog(ctx, i.FlowLogID); err != nil {
 		return err
 	} else if ok && row.State == inventory.Live && !row.Imported {
-		a.complain(i.FlowLogID + " was alive at the last refresh: while it is, the command without --dry-run makes nothing")
+		a.complain(i.FlowLogID + " was alive at the last refresh: while it is, the command without --dry-run creates nothing")
 	}
 	b, err := json.MarshalIndent(map[string]any{
 		"Account": i.Scope.Account, "Region": i.Scope.Region, "CreateFlowLogs": given(reflect.ValueOf(remediate.CreateInput(i))),
@@ -81,7 +81,7 @@ func (a *app) planRestore(ctx context.Context, s state, id string) error {
 	return nil
 }
 
-// given is what is set of a call's parameters, as JSON: what is not is left out.
+// given is a call's parameters that are set, as JSON.
 func given(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -132,7 +132,7 @@ func (a *app) restore(ctx context.Context, s state, id string) error {
 	case i.Advice != "":
 		return fmt.Errorf("%s is not restored (%s %s): %s", i.FlowLogID, i.State, i.Reason, i.Advice)
 	}
-	return fmt.Errorf("%s is not restored yet (%s): the daemon tries again, `flowkeeper incidents show %s` tells how it stands", i.FlowLogID, i.State, i.FlowLogID)
+	return fmt.Errorf("%s is not restored yet (%s): the daemon tries again, see `flowkeeper incidents show %s`", i.FlowLogID, i.State, i.FlowLogID)
 }
 
 func (a *app) restoreNow(ctx context.Context, s state, plan remediate.Incident) (remediate.Incident, bool, error) {

@@ -12,14 +12,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// app is what every command works with: the process's own streams and
-// surroundings, and the flags that all commands share.
+// app is what every command works with: the process's streams and environment, and
+// the flags that commands share.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string // KEY=value
-	terminal       bool     // people see stdout
-	stderrTerminal bool     // people see stderr
+	terminal       bool     // stdout is one
+	stderrTerminal bool     // stderr is one
 	columns        int      // of the terminal; 0: not known
 	now            func() time.Time
 	buffer         *bufio.Writer // of stdout, see out
@@ -28,14 +28,14 @@ type app struct {
 	configFile  string      // --config
 	configNamed func() bool // --config was given, so the file must exist
 	stateFile   string      // --state; empty: state.path
-	ran         bool        // arguments were fine: a command's own code has begun
+	ran         bool        // the arguments were right: the command's own code has begun
 }
 
 const defaultConfig = "/etc/flowkeeper/flowkeeper.yaml"
 
 // newRoot builds the command tree.
 func newRoot(a *app) *cobra.Command {
-	root := newGroup("flowkeeper", "Keep VPC flow logs alive: hear of a deletion, alert, and put the flow log back",
+	root := newGroup("flowkeeper", "Keep VPC flow logs alive: detect a deletion, alert, and restore the flow log",
 		newRunCommand(a),
 		newCheckCommand(a),
 		newDoctorCommand(a),
@@ -49,12 +49,12 @@ func newRoot(a *app) *cobra.Command {
 		newCompletionCommand(a),
 		newVersionCommand(a),
 	)
-	root.Long = `Flowkeeper keeps VPC flow logs alive: it hears of a deletion from CloudTrail,
-tells people who did it, and puts the flow log back as it was.
+	root.Long = `Flowkeeper keeps VPC flow logs alive: it detects a deletion in CloudTrail's
+events, alerts people who did it, and recreates the flow log as it was.
 
-` + "`flowkeeper run`" + ` is the daemon; the other commands work beside it on the same
-state file. Results are on stdout, everything else on stderr; with --json each
-result is one JSON object a line, with times in RFC 3339.
+` + "`flowkeeper run`" + ` is the daemon; the other commands use the same state file
+while it runs. Results go to stdout, everything else to stderr; with --json each
+result is one JSON object on a line, with times in RFC 3339.
 
 Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	root.Example = `  # See it work, without AWS
@@ -74,7 +74,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	initHelpCommand(root)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	var showVersion bool
-	root.Flags().BoolVar(&showVersion, "version", false, "say which Flowkeeper this is, as the command does")
+	root.Flags().BoolVar(&showVersion, "version", false, "print the version, as the command does")
 	run := root.RunE
 	root.RunE = func(c *cobra.Command, args []string) error {
 		if showVersion && len(args) == 0 {
@@ -92,7 +92,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	return root
 }
 
-// newGroup makes a command that only has others beneath it.
+// newGroup returns a command that only has subcommands.
 func newGroup(use, short string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
@@ -102,12 +102,12 @@ func newGroup(use, short string, subs ...*cobra.Command) *cobra.Command {
 	return c
 }
 
-// nameOne runs where a command is missing or has a wrong name.
+// nameOne is the code of a group: its subcommand is missing or unknown.
 func nameOne(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return noSuchCommand(c, args[0])
 	}
-	text := "say what to do:"
+	text := "name a command:"
 	width := 0
 	for _, sub := range available(c) {
 		width = max(width, len(sub.Name()))
@@ -136,11 +136,11 @@ func noSuchCommand(c *cobra.Command, name string) error {
 	return usagef("there is no command %q%s", name, didYouMean(near))
 }
 
-// initHelpCommand makes cobra's help command answer as the command itself would.
+// initHelpCommand makes cobra's help command print what --help prints.
 func initHelpCommand(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	help, _, _ := root.Find([]string{"help"}) // it is there
-	help.Use, help.Short, help.Long, help.DisableFlagsInUseLine = "help [COMMAND]", "Tell about a command", "", true
+	help.Use, help.Short, help.Long, help.DisableFlagsInUseLine = "help [COMMAND]", "Print the help of a command", "", true
 	help.Example = "  flowkeeper help inventory release"
 	help.RunE = func(c *cobra.Command, args []string) error {
 		of, rest, err := c.Root().Find(args)
@@ -152,18 +152,18 @@ func initHelpCommand(root *cobra.Command) {
 	}
 }
 
-// usageError is a command typed wrong.
+// usageError means that the command line is wrong.
 type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// errTold ends a command with 1 when what failed has been printed already.
-var errTold = errors.New("failed")
+// errPrinted ends a command with 1 after it has printed what failed.
+var errPrinted = errors.New("failed")
 
-// The exit codes, part of the contract. 78 is sysexits' EX_CONFIG: systemd is
-// told not to restart on it.
+// The exit codes, part of the contract. 78 is EX_CONFIG of sysexits(3): the systemd
+// unit does not restart the service after it.
 const (
 	exitFine   = 0
 	exitFailed = 1
@@ -171,8 +171,7 @@ const (
 	exitConfig = 78
 )
 
-// execute runs one command line and returns the exit code. It is the one
-// place that prints errors.
+// execute runs one command line and returns the exit code.
 func (a *app) execute(ctx context.Context, args []string) int {
 	root := newRoot(a)
 	root.SetArgs(args)
@@ -204,7 +203,7 @@ func (a *app) explain(ctx context.Context, c *cobra.Command, err error) int {
 	case errors.As(err, &config):
 		a.complain(config.Error())
 		return exitConfig
-	case errors.Is(err, errTold):
+	case errors.Is(err, errPrinted):
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		a.complain("interrupted")
 	default:
@@ -213,7 +212,8 @@ func (a *app) explain(ctx context.Context, c *cobra.Command, err error) int {
 	return exitFailed
 }
 
-// complain prints one error. Its text may quote what others wrote (I12).
+// complain prints an error, each line with the program's name. Its text may quote what
+// others wrote (I12).
 func (a *app) complain(text string) {
 	for line := range strings.Lines(text) {
 		a.note("flowkeeper: %s", clean(strings.TrimRight(line, "\n")))

@@ -16,14 +16,14 @@ func newRulesCommand(a *app) *cobra.Command {
 		newRulesExportCommand(a),
 	)
 	c.Long = `What Flowkeeper detects in CloudTrail's records. The same rules are here as
-Sigma files for a SIEM, so that it tells the same, by the same names and levels.`
+Sigma files, so that a SIEM alerts on the same with the same names and levels.`
 	c.Example = `  flowkeeper rules list
   flowkeeper rules export sigma/`
 	c.SuggestFor = []string{"sigma", "detections"}
 	return c
 }
 
-// ruleJSON is one rule, part of the contract as what is in contract.go.
+// ruleJSON is one rule, part of the public contract as the types in contract.go.
 type ruleJSON struct {
 	ID             string      `json:"id"`
 	Title          string      `json:"title"`
@@ -46,9 +46,9 @@ func toRuleJSON(r detection.SigmaRule) ruleJSON {
 
 func newRulesListCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use: "list", Short: "List the detections: title, level, and the calls that each is about", Args: noArgs,
-		Long: `List the detections: title, level, and the calls that each is about. It reads no
-configuration and no state file.`,
+		Use: "list", Short: "List the detections: title, level, and the calls that each detects", Args: noArgs,
+		Long: `List the detections: title, level, and the calls that each detects. It needs
+neither a configuration nor a state file.`,
 		Example: `  flowkeeper rules list
   flowkeeper rules list --json | jq -r '[.level, .title] | @tsv'`,
 		RunE: func(*cobra.Command, []string) error { return a.listRules() },
@@ -72,9 +72,9 @@ func newRulesExportCommand(a *app) *cobra.Command {
 	var force bool
 	c := &cobra.Command{
 		Use: "export DIR", Short: "Write the Sigma rules into DIR, a file each", Args: oneArg("a directory to write the rules into"),
-		Long: `Write the Sigma rules into DIR, a file each, and make DIR if it is not there. A
-file of the same name and other content is somebody's own work: then nothing is
-written, unless --force says so. A SIEM's own query comes from sigma-cli:
+		Long: `Write the Sigma rules into DIR, a file each; create DIR if it does not exist. If
+DIR has a file with the same name and other content, nothing is written, except
+with --force. To get the query of your SIEM, use sigma-cli:
 ` + "`sigma convert`" + ` reads DIR.`,
 		Example: `  flowkeeper rules export sigma/
   sigma convert -t splunk --without-pipeline sigma/`,
@@ -84,7 +84,7 @@ written, unless --force says so. A SIEM's own query comes from sigma-cli:
 		RunE: func(_ *cobra.Command, args []string) error { return a.exportRules(args[0], force) },
 	}
 	c.Flags().BoolVar(&force, "force", false, "overwrite files that differ")
-	a.jsonFlag(c, "one JSON object: how many were written, and how many were there already")
+	a.jsonFlag(c, "one JSON object: how many were written, and how many were the same already")
 	return c
 }
 

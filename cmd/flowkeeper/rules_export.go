@@ -12,8 +12,8 @@ import (
 	"flowkeeper/internal/detection"
 )
 
-// rulesToWrite are the files that dir has not, or with other content. The
-// latter are an error without force; it names them all.
+// rulesToWrite are the files that dir lacks or has with other content. Without force
+// the latter are an error, which names them all.
 func rulesToWrite(dir string, force bool) (map[string][]byte, error) {
 	todo := map[string][]byte{}
 	var differ []string
@@ -26,7 +26,7 @@ func rulesToWrite(dir string, force bool) (map[string][]byte, error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
-			return nil, fmt.Errorf("look at what is there: %w", err)
+			return nil, fmt.Errorf("compare with what is there: %w", err)
 		case bytes.Equal(got, want):
 			continue
 		default:
@@ -42,7 +42,7 @@ func rulesToWrite(dir string, force bool) (map[string][]byte, error) {
 
 func writeRules(dir string, todo map[string][]byte) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make the directory: %w", err)
+		return fmt.Errorf("create the directory: %w", err)
 	}
 	for name, text := range todo {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {

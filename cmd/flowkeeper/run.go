@@ -17,23 +17,22 @@ import (
 // newRunCommand is the daemon.
 func newRunCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "run", Short: "Run the daemon: hear of deletions, alert, restore", Args: noArgs,
+		Use: "run", Short: "Run the daemon: detect deletions, alert, restore", Args: noArgs,
 		Long: `Run the daemon until SIGTERM or SIGINT: it refreshes its snapshot of all flow
-logs at start and on inventory.schedule, reads queue.url, tells of deletions,
+logs at start and on inventory.schedule, reads queue.url, alerts on deletions,
 and restores what was deleted. It can be stopped and started again at any time;
-there is no reload: a restart is safe and takes a moment. SIGHUP is logged and
-changes nothing, but in a terminal that was closed it ends the daemon, as
-SIGTERM does; to leave it running there, start it with nohup.
+it does not reload its configuration: a restart is safe and takes a moment.
+SIGHUP is logged and changes nothing, except that it ends the daemon, as SIGTERM
+does, after its terminal was closed; start it with nohup to keep it running.
 
-It logs to stderr. Under systemd it tells when it is ready and how it is, and
-feeds the watchdog; elsewhere http.listen answers /readyz, /healthz and
-/metrics.
+It logs to stderr. Under systemd it reports readiness and status, and feeds the
+watchdog; elsewhere http.listen answers /readyz, /healthz and /metrics.
 
-It ends with 0 after a signal, 78 for a wrong configuration, and 1 when it can't
-begin: http.listen is in use, another daemon has the state file, or the queue is
-missing and never answered before. As a service of systemd it also ends with 1
-when AWS refuses credentials that came from its environment, to be started with
-what that holds now.`,
+It exits with 0 after a signal, with 78 if the configuration is wrong, and with
+1 if it can't start: http.listen is in use, another daemon has locked the state
+file, or the queue is missing and has never answered. As a systemd service it
+also exits with 1 when AWS refuses credentials from its environment, so that
+systemd starts it again with the present ones.`,
 		Example: `  # In a terminal, with a state file here
   flowkeeper run --config flowkeeper.yaml --state ./state.db
 
@@ -68,7 +67,7 @@ func (a *app) run(ctx context.Context) error {
 	return d.Run(ctx)
 }
 
-// formatHere is the format of the log where log.format is auto.
+// formatHere returns the format of the log if log.format is auto.
 func (a *app) formatHere() string {
 	if a.stderrTerminal {
 		return "text"
@@ -79,8 +78,8 @@ func (a *app) formatHere() string {
 	return "json"
 }
 
-// newLog makes the log that log.level and log.format ask for; auto is the format
-// that log.format: auto stands for.
+// newLog returns the log for log.level and log.format; auto is the format to use if
+// log.format is auto.
 func newLog(c configs.Log, w io.Writer, auto string) *slog.Logger {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	level := levels[c.Level]

@@ -14,9 +14,8 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// openState opens the state file that the daemon made. No command creates it.
-// A file that this user may not write is told as that, before SQLite calls it
-// something else.
+// openState opens the state file that the daemon created; no command creates it.
+// For a file that this user may not write, SQLite's own error would be misleading.
 func openState(ctx context.Context, c configs.Config) (*store.Store, error) {
 	f, err := os.OpenFile(c.State.Path, os.O_RDWR, 0)
 	switch {
@@ -25,7 +24,7 @@ func openState(ctx context.Context, c configs.Config) (*store.Store, error) {
 	case err == nil:
 		err = f.Close()
 	case errors.Is(err, fs.ErrNotExist):
-		err = nil // store.Open says it best
+		err = nil // store.Open has the better error
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the state file: %w", err)
@@ -33,13 +32,13 @@ func openState(ctx context.Context, c configs.Config) (*store.Store, error) {
 	return store.Open(ctx, c.State.Path, store.Options{Route: daemon.Routes(c).For})
 }
 
-// state is the open state file, with the configuration that names it.
+// state is the open state file and the configuration.
 type state struct {
 	*store.Store
 	conf configs.Config
 }
 
-// withState runs fn with the open state file of the configuration.
+// withState opens the state file, calls fn and closes it.
 func (a *app) withState(ctx context.Context, fn func(state) error) error {
 	c, err := a.config(needs{})
 	if err != nil {
@@ -52,7 +51,7 @@ func (a *app) withState(ctx context.Context, fn func(state) error) error {
 	return errors.Join(fn(state{s, c}), s.Close())
 }
 
-// onState is the code of a command that works with the state file.
+// onState is the code of a command that uses the state file.
 func (a *app) onState(fn func(ctx context.Context, s state, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		return a.withState(c.Context(), func(s state) error { return fn(c.Context(), s, args) })

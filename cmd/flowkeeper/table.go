@@ -20,7 +20,7 @@ type column struct {
 	name string
 	min  int  // it is cut to this at the least; 0: never cut, people copy it
 	drop int  // it is left out, the lowest first; 0: never
-	tail bool // its end tells more than its beginning
+	tail bool // it is cut at the beginning: the end says more
 }
 
 func whole(name string) column           { return column{name: name} }
@@ -72,8 +72,8 @@ func (a *app) table(columns ...column) *table {
 	return t
 }
 
-// add a row: the object, or these cells, each a cell or any other value. An empty
-// one shows a dash.
+// add adds a row: the object with --json, else the values, each a cell or any other
+// value. An empty one shows a dash.
 func (t *table) add(object any, values ...any) error {
 	if t.a.json {
 		return t.a.object(object)
@@ -120,9 +120,9 @@ func (t *table) flush() {
 	t.rows = nil
 }
 
-// choose leaves out columns where the terminal is too narrow. The most telling are
-// kept first. Those that say the same in every row are kept only if nothing must
-// be cut for them.
+// choose leaves out columns if the terminal is too narrow. The most important are
+// kept first. Those with the same text in every row are kept only if nothing must be
+// cut for them.
 func (t *table) choose() {
 	var order []int
 	for i, c := range t.columns {
@@ -142,8 +142,8 @@ func (t *table) choose() {
 	}
 }
 
-// alike reports whether a column says the same in every row, as far as all rows
-// are held.
+// alike reports whether a column has the same text in every row. It does not if there
+// may be more rows than are held.
 func (t *table) alike(i int) bool {
 	return len(t.rows) > 1 && len(t.rows) < tableBlock &&
 		!slices.ContainsFunc(t.rows, func(row []cell) bool { return row[i].text != t.rows[0][i].text })
@@ -164,7 +164,7 @@ func (t *table) width(least bool) int {
 	return n
 }
 
-// narrow takes one from the widest column that may be cut, if there is one.
+// narrow makes the widest column that may be cut narrower by one, if there is one.
 func (t *table) narrow() bool {
 	widest := -1
 	for i, c := range t.columns {
@@ -192,7 +192,7 @@ func (t *table) line(row []cell) string {
 	return b.String()
 }
 
-// sheet is what is known of one thing: a line for each value there is.
+// sheet is what is known of one thing: a line for each value that is not empty.
 type sheet struct {
 	indent string
 	lines  [][2]string

@@ -11,7 +11,7 @@ import (
 	"flowkeeper/internal/nearest"
 )
 
-// didYouMean ends a sentence with what was perhaps meant.
+// didYouMean is the end of an error: what was perhaps meant.
 func didYouMean(words []string) string {
 	if len(words) == 0 {
 		return ""
@@ -19,8 +19,8 @@ func didYouMean(words []string) string {
 	return ": did you mean " + strings.Join(words, " or ") + "?"
 }
 
-// flagError says what is wrong with a flag in our own words. A mistyped command
-// before the flag comes first: only the right one would know its flags.
+// flagError replaces pflag's errors by our own. A mistyped command before the flag
+// comes first: only the right command knows its flags.
 func flagError(c *cobra.Command, err error) error {
 	if words := c.Flags().Args(); c.HasSubCommands() && len(words) > 0 {
 		return noSuchCommand(c, words[0])
@@ -61,8 +61,8 @@ func unquoted(f *pflag.Flag) string {
 	return text
 }
 
-// unknownFlag names the flag, and what was perhaps meant: one of this command,
-// or the same word as a command.
+// unknownFlag names the flag, and what was perhaps meant: another flag of this
+// command, or this flag of its subcommands.
 func unknownFlag(c *cobra.Command, name string) error {
 	var names, near []string
 	c.Flags().VisitAll(func(f *pflag.Flag) {
@@ -86,7 +86,7 @@ func unknownLetter(name string) error {
 	return usagef("there is no flag -%s: -h is the only short one, long ones begin with --", name)
 }
 
-// The arguments that a command takes, told in words when they are wrong.
+// The following check how many arguments a command has.
 
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {

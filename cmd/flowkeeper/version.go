@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// build is what this binary was made from.
+// build says what this binary was built from.
 type build struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit,omitempty"`
@@ -17,9 +17,9 @@ type build struct {
 
 func newVersionCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use: "version", Short: "Say which Flowkeeper this is", Args: noArgs,
-		Long: `Say which Flowkeeper this is: its version, the commit that it was built from,
-the version of Go, and the platform.`,
+		Use: "version", Short: "Print the version", Args: noArgs,
+		Long: `Print the version, the commit that it was built from, the version of Go, and the
+platform.`,
 		Example: `  flowkeeper version
   flowkeeper version --json | jq -r .version`,
 		RunE: func(*cobra.Command, []string) error { return a.version() },
