@@ -16,7 +16,7 @@ import (
 
 func newCheckCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use: "check", Short: "Read the configuration and print every problem, without any network", Args: noArgs,
+		Use: "check", Short: "Read the configuration and print every problem, offline", Args: noArgs,
 		Long: `Read the configuration as ` + "`flowkeeper run`" + ` does and print every problem at
 once, each with its key, its value and what to write instead (exit code 78), or
 what the configuration means. It uses neither the network nor the state file.`,

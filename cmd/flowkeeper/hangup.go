@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
@@ -13,7 +14,7 @@ import (
 // leaves the signal its usual effect.
 type hangups struct {
 	signals chan os.Signal
-	nohup   bool // it was started with the signal ignored: nothing ends it then
+	nohup   bool // the process was started with the signal ignored: it does not end then
 }
 
 // catchHangups catches SIGHUP from now on, so that it does not end the process.
@@ -31,34 +32,24 @@ func (h *hangups) release() { signal.Stop(h.signals) }
 // waits until the last SIGHUP is logged.
 func (h *hangups) watch(ctx context.Context, log *slog.Logger, gone func() bool) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		// One that came before ctx ended is still logged.
+		for ctx.Err() == nil || len(h.signals) > 0 {
 			select {
 			case <-h.signals:
-				h.handle(log, gone, cancel)
 			case <-ctx.Done():
-				select {
-				case <-h.signals: // it came before ctx ended
-					h.handle(log, gone, cancel)
-				default:
-				}
-				return
+				continue
 			}
+			if h.nohup || !gone() {
+				log.Warn("SIGHUP: there is no reload; restart to read the configuration again (safe at any time)")
+				continue
+			}
+			log.Warn("SIGHUP: the terminal was closed; stopping (start with nohup, or as a service, to go on without one)")
+			cancel()
 		}
-	}()
-	return ctx, func() { cancel(); <-stopped }
-}
-
-// handle logs a SIGHUP, and stops the daemon if its terminal was closed.
-func (h *hangups) handle(log *slog.Logger, gone func() bool, stop func()) {
-	if !h.nohup && gone() {
-		log.Warn("SIGHUP: the terminal was closed; stopping (start with nohup, or as a service, to go on without one)")
-		stop()
-		return
-	}
-	log.Warn("SIGHUP: there is no reload; restart to read the configuration again (safe at any time)")
+	})
+	return ctx, func() { cancel(); watching.Wait() }
 }
 
 // terminalGone reports that stderr was a terminal at the start, and is none now.

@@ -36,12 +36,7 @@ func (a *app) usage(c *cobra.Command) error {
 		fmt.Fprintf(&b, "\nExamples:\n%s\n", strings.TrimRight(c.Example, "\n"))
 	}
 	if c.HasAvailableSubCommands() {
-		b.WriteString("\nCommands:\n")
-		for _, sub := range c.Commands() {
-			if sub.IsAvailableCommand() || sub.Name() == "help" {
-				entry(&b, sub.Name(), sub.NamePadding(), sub.Short, width)
-			}
-		}
+		fmt.Fprintf(&b, "\nCommands:\n%s", commandList(c.Commands(), width))
 	}
 	if c.HasAvailableLocalFlags() {
 		fmt.Fprintf(&b, "\nFlags:\n%s\n", strings.TrimRight(c.LocalFlags().FlagUsagesWrapped(width), "\n "))
@@ -56,12 +51,12 @@ func (a *app) usage(c *cobra.Command) error {
 	return err
 }
 
-// entry writes a command's name and what it is for, wrapped.
-func entry(b *strings.Builder, name string, padding int, about string, width int) {
-	for n, line := range wrap(about, width-padding-3) {
-		if n > 0 {
-			name = ""
-		}
-		fmt.Fprintf(b, "  %-*s %s\n", padding, name, line)
+// commandList names commands and what each is for, wrapped.
+func commandList(commands []*cobra.Command, width int) string {
+	var b strings.Builder
+	for _, c := range commands {
+		begin := fmt.Sprintf("  %-*s ", c.NamePadding(), c.Name())
+		b.WriteString(begin + strings.Join(wrap(c.Short, width-len(begin)), "\n"+strings.Repeat(" ", len(begin))) + "\n")
 	}
+	return b.String()
 }

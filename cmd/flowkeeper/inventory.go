@@ -38,7 +38,7 @@ var flowLogStates = []string{string(inventory.Live), string(inventory.Gone)}
 
 func newInventoryListCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use: "list", Short: "List the flow logs of the snapshot, and whether each can be restored", Args: noArgs,
+		Use: "list", Short: "List the flow logs, and whether each can be restored", Args: noArgs,
 		Long: `List the flow logs of the snapshot by account, Region and ID. The state of one
 that is gone names its replacement, or says how long nothing has been recorded,
 and why. stderr says how many of those listed are protected, how many of these

@@ -177,18 +177,17 @@ func (r release) lost(ctx context.Context, s state) (rows []inventory.Row, err e
 			return nil, err
 		}
 		if r.undo || !ok || i.State != remediate.Open && i.State != remediate.Blocked {
-			return nil, fmt.Errorf("%s is gone already, nothing was changed: %s", id, afterGone(ctx, s, id))
+			return nil, fmt.Errorf("%s is gone already, nothing was changed: %s", id, afterGone(id, i, ok))
 		}
 		rows = append(rows, row)
 	}
 	return rows, nil
 }
 
-// afterGone says what to do about a flow log that is gone.
-func afterGone(ctx context.Context, s state, id string) string {
-	i, _, ok, err := s.FindIncident(ctx, id)
+// afterGone says what to do about a flow log that is gone; known: it has an incident.
+func afterGone(id string, i remediate.Incident, known bool) string {
 	switch {
-	case err != nil || !ok:
+	case !known:
 		return fmt.Sprintf("`flowkeeper inventory show %s` prints what is known of it", id)
 	case i.NewID != "":
 		return i.NewID + " replaced it"

@@ -107,15 +107,7 @@ func nameOne(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return noSuchCommand(c, args[0])
 	}
-	text := "name a command:"
-	width := 0
-	for _, sub := range available(c) {
-		width = max(width, len(sub.Name()))
-	}
-	for _, sub := range available(c) {
-		text += fmt.Sprintf("\n  %-*s  %s", width, sub.Name(), sub.Short)
-	}
-	return usagef("%s", text)
+	return usagef("name a command:\n%s", commandList(available(c), usualHelp))
 }
 
 func available(c *cobra.Command) (out []*cobra.Command) {
