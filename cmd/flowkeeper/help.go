@@ -36,7 +36,7 @@ func (a *app) usage(c *cobra.Command) error {
 		fmt.Fprintf(&b, "\nExamples:\n%s\n", strings.TrimRight(c.Example, "\n"))
 	}
 	if c.HasAvailableSubCommands() {
-		fmt.Fprintf(&b, "\nCommands:\n%s", commandList(c.Commands(), width))
+		fmt.Fprintf(&b, "\nCommands:\n%s", commandList(c, width))
 	}
 	if c.HasAvailableLocalFlags() {
 		fmt.Fprintf(&b, "\nFlags:\n%s\n", strings.TrimRight(c.LocalFlags().FlagUsagesWrapped(width), "\n "))
@@ -51,10 +51,10 @@ func (a *app) usage(c *cobra.Command) error {
 	return err
 }
 
-// commandList names commands and what each is for, wrapped.
-func commandList(commands []*cobra.Command, width int) string {
+// commandList names the subcommands of a group and what each is for, wrapped.
+func commandList(group *cobra.Command, width int) string {
 	var b strings.Builder
-	for _, c := range commands {
+	for _, c := range group.Commands() {
 		begin := fmt.Sprintf("  %-*s ", c.NamePadding(), c.Name())
 		b.WriteString(begin + strings.Join(wrap(c.Short, width-len(begin)), "\n"+strings.Repeat(" ", len(begin))) + "\n")
 	}

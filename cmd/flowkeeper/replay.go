@@ -205,14 +205,17 @@ func (a *app) replay(ctx context.Context, files []string) error {
 		return n.summary()
 	}
 	a.note("%s read, %s", plural(n.records, "record"), plural(n.findings, "finding"))
-	if n.noRecords > 0 {
-		a.note("%s left out: a digest of log files, or a notice of files that hold no records of calls", plural(n.noRecords, "value"))
-	}
-	if n.noCalls > 0 {
-		a.note("%s not acted on: no management call of an AWS API", plural(n.noCalls, "record"))
-	}
-	if n.elsewhere > 0 {
-		a.note("%s left out: about log groups, buckets, roles and the like that no flow log here depends on", plural(n.elsewhere, "record"))
+	for _, left := range []struct {
+		count      int
+		thing, why string
+	}{
+		{n.noRecords, "value", "left out: a digest of log files, or a notice of files that hold no records of calls"},
+		{n.noCalls, "record", "not acted on: no management call of an AWS API"},
+		{n.elsewhere, "record", "left out: about log groups, buckets, roles and the like that no flow log here depends on"},
+	} {
+		if left.count > 0 {
+			a.note("%s %s", plural(left.count, left.thing), left.why)
+		}
 	}
 	return n.summary()
 }

@@ -50,7 +50,8 @@ func newRoot(a *app) *cobra.Command {
 		newVersionCommand(a),
 	)
 	root.Long = `Flowkeeper keeps VPC flow logs alive: it detects a deletion in CloudTrail's
-events, alerts people who did it, and recreates the flow log as it was.
+events, sends an alert that says who did it, and recreates the flow log with the
+same settings.
 
 ` + "`flowkeeper run`" + ` is the daemon; the other commands use the same state file
 while it runs. Results go to stdout, everything else to stderr; with --json each
@@ -107,16 +108,7 @@ func nameOne(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return noSuchCommand(c, args[0])
 	}
-	return usagef("name a command:\n%s", commandList(available(c), usualHelp))
-}
-
-func available(c *cobra.Command) (out []*cobra.Command) {
-	for _, sub := range c.Commands() {
-		if sub.IsAvailableCommand() {
-			out = append(out, sub)
-		}
-	}
-	return out
+	return usagef("name a command:\n%s", commandList(c, usualHelp))
 }
 
 func noSuchCommand(c *cobra.Command, name string) error {

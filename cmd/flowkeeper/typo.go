@@ -25,33 +25,28 @@ func flagError(c *cobra.Command, err error) error {
 	if words := c.Flags().Args(); c.HasSubCommands() && len(words) > 0 {
 		return noSuchCommand(c, words[0])
 	}
-	var unknown *pflag.NotExistError
-	var valueless *pflag.ValueRequiredError
-	switch {
-	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
-		return unknownLetter(unknown.GetSpecifiedName())
-	case errors.As(err, &unknown):
-		return unknownFlag(c, unknown.GetSpecifiedName())
-	case errors.As(err, &valueless):
-		return usagef("--%s needs a value: %s", valueless.GetFlag().Name, unquoted(valueless.GetFlag()))
+	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		if e.GetSpecifiedShortnames() != "" {
+			return usagef("there is no flag -%s: -h is the only short one, long ones begin with --", e.GetSpecifiedName())
+		}
+		return unknownFlag(c, e.GetSpecifiedName())
 	}
-	var invalid *pflag.InvalidValueError
-	if errors.As(err, &invalid) {
-		return invalidValue(invalid)
+	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		return usagef("--%s needs a value: %s", e.GetFlag().Name, unquoted(e.GetFlag()))
+	}
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return invalidValue(e)
 	}
 	return usagef("%s", err)
 }
 
 func invalidValue(e *pflag.InvalidValueError) error {
-	f, why := e.GetFlag(), ""
-	var ours *usageError
-	switch {
-	case errors.As(e.Unwrap(), &ours):
+	f := e.GetFlag()
+	why := unquoted(f)
+	if ours, ok := errors.AsType[*usageError](e.Unwrap()); ok {
 		why = ours.text
-	case f.Value.Type() == "bool":
+	} else if f.Value.Type() == "bool" {
 		why = "it takes no value"
-	default:
-		why = unquoted(f)
 	}
 	return usagef("--%s %s: %s", f.Name, e.GetValue(), why)
 }
@@ -80,10 +75,6 @@ func unknownFlag(c *cobra.Command, name string) error {
 		}
 	}
 	return usagef("there is no flag --%s%s", name, didYouMean(near))
-}
-
-func unknownLetter(name string) error {
-	return usagef("there is no flag -%s: -h is the only short one, long ones begin with --", name)
 }
 
 // The following check how many arguments a command has.
