@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/store"
@@ -181,12 +182,12 @@ func (a *app) stateOf(r inventory.Row, f store.Fate, last remediate.Rehearsal) c
 }
 
 // shortARN is an ARN for a table: the service and the name of the resource.
-func shortARN(arn string) string {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) < 6 {
-		return arn
+func shortARN(text string) string {
+	a, err := arn.Parse(text)
+	if err != nil {
+		return text
 	}
-	return parts[2] + " " + strings.TrimPrefix(strings.TrimPrefix(parts[5], "log-group:"), "deliverystream/")
+	return a.Service + " " + strings.TrimPrefix(strings.TrimPrefix(a.Resource, "log-group:"), "deliverystream/")
 }
 
 func newInventoryShowCommand(a *app) *cobra.Command {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
 	"flowkeeper/inventory"
 )
 
@@ -85,8 +87,7 @@ func (f flowLogJSON) checkDestination() error {
 		}
 		return nil
 	}
-	parts := strings.SplitN(f.LogDestination, ":", 6)
-	if len(parts) < 6 || parts[0] != "arn" || parts[5] == "" || service != "" && parts[2] != service {
+	if a, err := arn.Parse(f.LogDestination); err != nil || a.Resource == "" || service != "" && a.Service != service {
 		return fmt.Errorf("log_destination %q: not the ARN of a destination of type %s", f.LogDestination, f.LogDestinationType)
 	}
 	return nil

@@ -1,6 +1,5 @@
-// Command flowkeeper keeps VPC flow logs alive: it learns of their deletion from
-// CloudTrail, alerts people, and recreates them. `flowkeeper --help` lists its
-// commands.
+// Command flowkeeper keeps VPC flow logs alive: it hears of their deletion,
+// tells people, and puts them back. `flowkeeper --help` lists what it does.
 package main
 
 import (
