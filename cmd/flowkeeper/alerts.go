@@ -9,6 +9,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
 )
 
 func newAlertsCommand(a *app) *cobra.Command {
@@ -58,14 +59,14 @@ with each sink's last answer.`,
 }
 
 func (a *app) listAlerts(ctx context.Context, s state, f *filters, filter store.Filter) error {
-	t := a.table(cutTo(alertPrefix, "ALERT"), whole("TIME"), whole("LEVEL").orDrop(1), cutTo(14, "DELIVERY"), cutTo(24, "TITLE"))
+	t := a.Table(term.CutTo(alertPrefix, "ALERT"), term.Whole("TIME"), term.Whole("LEVEL").OrDrop(1), term.CutTo(14, "DELIVERY"), term.CutTo(24, "TITLE"))
 	err := s.FindAlerts(ctx, filter, func(x alert.Alert, ds []alert.Delivery) error {
 		if !f.next() {
 			return nil
 		}
-		return t.add(toAlertJSON(x, ds), x.ID, a.ago(x.Time.Time), levelCell(x.Level), a.deliveriesCell(ds), x.Title)
+		return t.Add(toAlertJSON(x, ds), x.ID, a.ago(x.Time.Time), levelCell(x.Level), a.deliveriesCell(ds), x.Title)
 	})
-	t.flush()
+	t.Flush()
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (a *app) listAlerts(ctx context.Context, s state, f *filters, filter store.
 
 // deliveriesCell is the state of an alert's deliveries in the words of --state, the
 // failed ones first.
-func (a *app) deliveriesCell(ds []alert.Delivery) cell {
+func (a *app) deliveriesCell(ds []alert.Delivery) term.Cell {
 	var given, failing, waiting []string
 	for _, d := range ds {
 		switch state := store.DeliveryState(d); {
@@ -100,13 +101,13 @@ func (a *app) deliveriesCell(ds []alert.Delivery) cell {
 	}
 	switch {
 	case len(ds) == 0:
-		return cell{"to no sink", dim}
+		return term.Colored("to no sink", term.Dim)
 	case len(parts) == 0:
-		return cell{"sent", green}
+		return term.Colored("sent", term.Green)
 	case len(given) > 0:
-		return cell{strings.Join(parts, "; "), red}
+		return term.Colored(strings.Join(parts, "; "), term.Red)
 	}
-	return cell{strings.Join(parts, "; "), yellow}
+	return term.Colored(strings.Join(parts, "; "), term.Yellow)
 }
 
 func newAlertsShowCommand(a *app) *cobra.Command {
@@ -152,32 +153,32 @@ func (a *app) showAlert(ctx context.Context, s state, args []string) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.object(toAlertJSON(x, ds))
+	if a.JSON {
+		return a.Object(toAlertJSON(x, ds))
 	}
-	sheet := &sheet{}
-	sheet.put("alert", x.ID)
-	sheet.put("time", a.when(x.Time.Time))
-	sheet.put("level", string(x.Level))
-	sheet.put("title", x.Title)
+	sheet := &term.Sheet{}
+	sheet.Put("alert", x.ID)
+	sheet.Put("time", a.when(x.Time.Time))
+	sheet.Put("level", string(x.Level))
+	sheet.Put("title", x.Title)
 	for _, d := range ds {
-		sheet.put("to "+d.Sink, a.deliveryText(d))
+		sheet.Put("to "+d.Sink, a.deliveryText(d))
 	}
-	a.writeSheet(sheet)
+	a.Sheet(sheet)
 	for line := range strings.Lines("\n" + x.Text) {
-		fmt.Fprintln(a.out(), clean(strings.TrimRight(line, "\n")))
+		a.Printf("%s\n", term.Clean(strings.TrimRight(line, "\n")))
 	}
 	return nil
 }
 
-func levelCell(l alert.Level) cell {
+func levelCell(l alert.Level) term.Cell {
 	switch {
 	case l.AtLeast(alert.High):
-		return cell{string(l), red}
+		return term.Colored(string(l), term.Red)
 	case l.AtLeast(alert.Medium):
-		return cell{string(l), yellow}
+		return term.Colored(string(l), term.Yellow)
 	}
-	return cell{text: string(l)}
+	return term.Cell{Text: string(l)}
 }
 
 // deliveryText is the state of an alert's delivery to one sink.
@@ -186,7 +187,7 @@ func (a *app) deliveryText(d alert.Delivery) string {
 	case store.Sent:
 		return "sent " + a.ago(d.SentAt)
 	case store.GivenUp:
-		return fmt.Sprintf("given up after %s: %s", plural(d.Attempts, "try"), d.Error)
+		return fmt.Sprintf("given up after %s: %s", term.Plural(d.Attempts, "try"), d.Error)
 	}
 	if d.Attempts == 0 {
 		return "pending"
@@ -232,9 +233,9 @@ func (a *app) retryAlert(ctx context.Context, s state, args []string) error {
 	}
 	text := "every sink has taken it already"
 	if n > 0 {
-		text = plural(int(n), "delivery") + " due now: a running daemon sends within a second"
+		text = term.Plural(int(n), "delivery") + " due now: a running daemon sends within a second"
 	}
-	return a.result(struct {
+	return a.Result(struct {
 		ID    string `json:"id"`
 		Retry int64  `json:"retried"`
 	}{x.ID, n}, "%s", text)

@@ -15,6 +15,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
+	"flowkeeper/internal/term"
 )
 
 func newAlertsTestCommand(a *app) *cobra.Command {
@@ -60,9 +61,9 @@ func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string) e
 		}
 		sinks = map[string]alert.Sink{only[0]: s}
 	}
-	progress := a.progress("waiting for answers", len(sinks))
-	answers := sendAll(ctx, sinks, a.testAlert(), progress.step)
-	progress.end()
+	progress := a.Progress("waiting for answers", len(sinks))
+	answers := sendAll(ctx, sinks, a.testAlert(), progress.Step)
+	progress.End()
 	if err := a.printAnswers(answers); err != nil {
 		return err
 	}
@@ -73,10 +74,10 @@ func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string) e
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %s did not take the alert", failed, plural(len(answers), "sink"))
+		return fmt.Errorf("%d of %s did not take the alert", failed, term.Plural(len(answers), "sink"))
 	}
 	if len(c.Alerts) == 0 {
-		a.note("no sink is configured: alerts go to the daemon's log only; add one under `alerts:`")
+		a.Note("no sink is configured: alerts go to the daemon's log only; add one under `alerts:`")
 	}
 	return nil
 }
@@ -86,7 +87,7 @@ func (a *app) sinks(ctx context.Context, c configs.Config) (map[string]alert.Sin
 	if err != nil {
 		return nil, err
 	}
-	return daemon.Sinks(c, base, slog.New(slog.NewTextHandler(a.stderr, nil)), version)
+	return daemon.Sinks(c, base, slog.New(slog.NewTextHandler(a.Stderr, nil)), version)
 }
 
 func (a *app) testAlert() alert.Alert {
@@ -122,21 +123,21 @@ func sendAll(ctx context.Context, sinks map[string]alert.Sink, t alert.Alert, st
 }
 
 func (a *app) printAnswers(answers []answer) error {
-	s := &sheet{}
+	s := &term.Sheet{}
 	for _, x := range answers {
 		text := fmt.Sprintf("took it in %.3f s", x.Seconds)
 		if !x.OK {
 			text = "FAILED: " + x.Error
 		}
-		s.put(x.Sink, text)
-		if a.json {
-			if err := a.object(x); err != nil {
+		s.Put(x.Sink, text)
+		if a.JSON {
+			if err := a.Object(x); err != nil {
 				return err
 			}
 		}
 	}
-	if !a.json {
-		a.writeSheet(s)
+	if !a.JSON {
+		a.Sheet(s)
 	}
 	return nil
 }

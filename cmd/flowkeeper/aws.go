@@ -22,8 +22,8 @@ func (a *app) connect(ctx context.Context, c configs.Config) (*scopes.Fleet, err
 	if _, err := configs.Proxies(a.environ); err != nil {
 		return nil, &configError{err}
 	}
-	progress := a.progress("checking the credentials with AWS", 0)
-	defer progress.end()
+	progress := a.Progress("checking the credentials with AWS", 0)
+	defer progress.End()
 	log := a.warnings()
 	base, err := daemon.Base(ctx, c, log)
 	if err != nil {
@@ -64,5 +64,5 @@ func (a *app) newRemediator(s state, fleet *scopes.Fleet) *remediate.Remediator 
 
 // warnings is the log of a command: warnings and errors only.
 func (a *app) warnings() *slog.Logger {
-	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: cleanText}))
+	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: cleanText}))
 }

@@ -25,7 +25,7 @@ func TestConnectShowsThatItWaits(t *testing.T) {
 	defer cancel()
 	screen := &watched{text: "checking the credentials", seen: cancel}
 	a := testApp(&bytes.Buffer{})
-	a.stderr, a.stderrTerminal = screen, true
+	a.Stderr, a.StderrTerminal = screen, true
 	c := configs.Default()
 	c.AWS.Region, c.AWS.EndpointURL = scope.Region, hangs.URL
 	if _, err := a.connect(ctx, c); err == nil || ctx.Err() == nil {

@@ -12,6 +12,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
+	"flowkeeper/internal/term"
 )
 
 func newCheckCommand(a *app) *cobra.Command {
@@ -35,21 +36,21 @@ func (a *app) check() error {
 	c, warnings, err := a.configWarned(needs{queue: true})
 	a.warn(warnings)
 	m := meaning{Warnings: warnings}
-	if err != nil && a.json {
+	if err != nil && a.JSON {
 		if problems, ok := errors.AsType[*configs.Problems](err); ok {
 			m.Problems = *problems
 		}
-		return errors.Join(err, a.object(m))
+		return errors.Join(err, a.Object(m))
 	}
 	if err != nil {
 		return err
 	}
 	a.understand(&m, c)
-	if a.json {
-		return a.object(m)
+	if a.JSON {
+		return a.Object(m)
 	}
-	fmt.Fprintln(a.out(), paint(a.colors(), green, "the configuration is fine"))
-	a.writeSheet(m.sheet(a))
+	a.Printf("%s\n", a.Paint("the configuration is fine", term.Green))
+	a.Sheet(m.sheet(a))
 	return nil
 }
 
@@ -86,7 +87,7 @@ func (a *app) understand(m *meaning, c configs.Config) {
 	}
 	m.Backup, m.Rehearsal, m.Listen = c.State.Backup, c.Rehearsal.Schedule, c.HTTP.Listen
 	if c.Heartbeat.URL != "" || c.Heartbeat.URLFile != "" { // the URL is not read if only the service has it
-		m.Heartbeat = tidy(c.Heartbeat.Every)
+		m.Heartbeat = term.Tidy(c.Heartbeat.Every)
 	}
 	m.NextRefresh, m.NextTry = a.next(c.Inventory.Schedule), a.next(c.Rehearsal.Schedule)
 	for _, x := range c.Accounts {
@@ -116,46 +117,46 @@ func (a *app) next(schedule string) *alert.Time {
 	return stamp(s.Next(a.now()))
 }
 
-func (m meaning) sheet(a *app) *sheet {
+func (m meaning) sheet(a *app) *term.Sheet {
 	or := func(list []string, otherwise string) string {
 		if len(list) == 0 {
 			return otherwise
 		}
 		return strings.Join(list, ", ")
 	}
-	s := &sheet{}
-	s.put("configuration", m.File)
+	s := &term.Sheet{}
+	s.Put("configuration", m.File)
 	queue := m.Queue
 	if at, _ := url.Parse(m.QueueAt); at != nil && m.QueueAt != "" && !strings.HasPrefix(m.Queue, m.QueueAt+"/") {
 		queue += " (at " + at.Host + ")"
 	}
-	s.put("queue", queue)
+	s.Put("queue", queue)
 	next := ""
 	if m.NextRefresh != nil {
 		next = ": at start, then by " + a.when(m.NextRefresh.Time)
 	}
-	s.put("refresh", m.Schedule+next)
+	s.Put("refresh", m.Schedule+next)
 	rehearsal := "off: that AWS would refuse a restore shows only when one is needed"
 	if m.NextTry != nil {
 		rehearsal = m.Rehearsal + ": first by " + a.when(m.NextTry.Time)
 	}
-	s.put("rehearsal", rehearsal)
-	s.put("accounts", or(m.Accounts, "the credentials' own"))
-	s.put("regions", or(m.Regions, "the one of the AWS environment, or else the queue's"))
-	s.put("alerts to", or(m.Sinks, "the log only"))
+	s.Put("rehearsal", rehearsal)
+	s.Put("accounts", or(m.Accounts, "the credentials' own"))
+	s.Put("regions", or(m.Regions, "the one of the AWS environment, or else the queue's"))
+	s.Put("alerts to", or(m.Sinks, "the log only"))
 	mode := map[string]string{"restore": "restore what is deleted", "alert": "alert only, restore nothing"}[m.Mode]
-	s.put("mode", fmt.Sprintf("%s; without an event: %s; %s", mode, m.OnDrift, plural(m.Rules, "rule")))
-	s.put("state file", m.State)
-	s.put("backup", cmp.Or(m.Backup, "none: on a new machine the snapshot starts empty"))
+	s.Put("mode", fmt.Sprintf("%s; without an event: %s; %s", mode, m.OnDrift, term.Plural(m.Rules, "rule")))
+	s.Put("state file", m.State)
+	s.Put("backup", cmp.Or(m.Backup, "none: on a new machine the snapshot starts empty"))
 	listen := "off"
 	if m.Listen != "" {
 		listen = "http://" + m.Listen + " (/metrics, /healthz, /readyz)"
 	}
-	s.put("metrics, health", listen)
+	s.Put("metrics, health", listen)
 	heartbeat := "off: no outside monitor alerts if Flowkeeper stops"
 	if m.Heartbeat != "" {
 		heartbeat = "every " + m.Heartbeat
 	}
-	s.put("heartbeat", heartbeat)
+	s.Put("heartbeat", heartbeat)
 	return s
 }

@@ -8,6 +8,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -27,8 +28,8 @@ func (a *app) words(fn func(ctx context.Context, s state, begun string) ([]strin
 			words, err := fn(c.Context(), s, begun)
 			for _, w := range begins(words, begun) {
 				word, about, described := strings.Cut(w, "\t")
-				if w = clean(word); described {
-					w += "\t" + clean(about)
+				if w = term.Clean(word); described {
+					w += "\t" + term.Clean(about)
 				}
 				out = append(out, w)
 			}

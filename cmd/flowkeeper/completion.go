@@ -37,7 +37,7 @@ incidents and alerts, accounts, Regions and sinks.`,
 			if write == nil {
 				return usagef("there is no completion for %q: one of %s", args[0], strings.Join(shells, ", "))
 			}
-			return write(a.out())
+			return write(a)
 		},
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/doctor"
+	"flowkeeper/internal/term"
 )
 
 func newDoctorCommand(a *app) *cobra.Command {
@@ -62,9 +63,9 @@ The exit code is 0, whoever may; it is 1 if a user or role could not be checked.
 // newDoctor reads the configuration. A wrong one is a check's result in JSON, too.
 func (a *app) newDoctor(ctx context.Context, checks bool) (*doctor.Doctor, error) {
 	conf, warnings, err := a.configWarned(needs{queue: true})
-	if err != nil && checks && a.json {
+	if err != nil && checks && a.JSON {
 		r := doctor.Result{Check: doctor.Configuration, Title: doctor.Checks()[0].Title, Status: doctor.Fail, Detail: err.Error(), See: doctor.See(doctor.Configuration)}
-		return nil, errors.Join(err, a.object(r))
+		return nil, errors.Join(err, a.Object(r))
 	}
 	if err != nil {
 		return nil, err
@@ -78,23 +79,23 @@ func (a *app) newDoctor(ctx context.Context, checks bool) (*doctor.Doctor, error
 }
 
 func (a *app) examine(ctx context.Context, d *doctor.Doctor) error {
-	p := a.progress("checks", len(doctor.Checks()))
+	p := a.Progress("checks", len(doctor.Checks()))
 	counts, skipped := map[doctor.Status]int{}, map[string][]string{}
 	err := d.Run(ctx, func(group []doctor.Result) error {
-		p.step()
+		p.Step()
 		for _, r := range group {
 			counts[r.Status]++
 			if r.Status == doctor.Skipped {
 				skipped[r.Detail] = append(skipped[r.Detail], place(r))
 			}
 		}
-		return errors.Join(a.writeResults(group), a.flush())
+		return errors.Join(a.writeResults(group), a.Flush())
 	})
-	p.end()
+	p.End()
 	if err != nil {
 		return err
 	}
-	if !a.json {
+	if !a.JSON {
 		a.writeSummary(counts, skipped)
 	}
 	if counts[doctor.Fail] > 0 {
@@ -107,7 +108,7 @@ func (a *app) examine(ctx context.Context, d *doctor.Doctor) error {
 const alike = 3
 
 func (a *app) writeResults(group []doctor.Result) error {
-	if a.json {
+	if a.JSON {
 		return writeObjects(a, group)
 	}
 	for _, l := range condense(group) {
@@ -118,7 +119,7 @@ func (a *app) writeResults(group []doctor.Result) error {
 
 func writeObjects[T any](a *app, list []T) error {
 	for _, v := range list {
-		if err := a.object(v); err != nil {
+		if err := a.Object(v); err != nil {
 			return err
 		}
 	}
@@ -165,22 +166,22 @@ func condense(group []doctor.Result) (out []line) {
 // where names the places of a line, or counts them.
 func where(places []string) string {
 	if len(places) > alike {
-		return plural(len(places), "place")
+		return term.Plural(len(places), "place")
 	}
 	return strings.Join(places, ", ")
 }
 
 // mark is the word for a status, and its colour.
-func mark(s doctor.Status) (string, color) {
+func mark(s doctor.Status) (string, term.Color) {
 	switch s {
 	case doctor.OK:
-		return "ok", green
+		return "ok", term.Green
 	case doctor.Warn:
-		return "warning", yellow
+		return "warning", term.Yellow
 	case doctor.Fail:
-		return "FAILED", red
+		return "FAILED", term.Red
 	}
-	return "can't tell", dim
+	return "can't tell", term.Dim
 }
 
 // Widths of the columns before a detail.
@@ -196,7 +197,7 @@ func (a *app) writeLine(l line) {
 	if len(l.places) > 0 {
 		detail = where(l.places) + ": " + detail
 	}
-	fmt.Fprintf(a.out(), "%s%s  %-*s  %s\n", paint(a.colors(), c, text), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, clean(detail))
+	a.Printf("%s%s  %-*s  %s\n", a.Paint(text, c), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, term.Clean(detail))
 	if len(l.places) > alike && l.Status != doctor.OK {
 		l.fixes = append([]string{"in " + strings.Join(l.places, ", ")}, l.fixes...)
 	}
@@ -204,7 +205,7 @@ func (a *app) writeLine(l line) {
 		l.fixes = append(l.fixes, "see "+l.See)
 	}
 	for _, f := range l.fixes {
-		fmt.Fprintln(a.out(), "    "+alert.Clean(f, maxFix))
+		a.Printf("    %s\n", alert.Clean(f, maxFix))
 	}
 }
 
@@ -214,15 +215,15 @@ func (a *app) writeSummary(counts map[doctor.Status]int, skipped map[string][]st
 	for _, why := range slices.Sorted(maps.Keys(skipped)) {
 		places := slices.Compact(slices.Sorted(slices.Values(skipped[why])))
 		places = slices.DeleteFunc(places, func(p string) bool { return p == "" }) // of this machine, or of an account that is not known
-		text := plural(len(skipped[why]), "check")
+		text := term.Plural(len(skipped[why]), "check")
 		if len(places) > 0 {
 			text += " of " + where(places)
 		}
-		fmt.Fprintf(a.out(), "%s  %s\n", paint(a.colors(), dim, fmt.Sprintf("%-*s", markWidth, "left out")), clean(text+": "+why))
+		a.Printf("%s  %s\n", a.Paint(fmt.Sprintf("%-*s", markWidth, "left out"), term.Dim), term.Clean(text+": "+why))
 	}
 	parts := []string{fmt.Sprintf("%d ok", counts[doctor.OK])}
 	if n := counts[doctor.Warn]; n > 0 {
-		parts = append(parts, plural(n, "warning"))
+		parts = append(parts, term.Plural(n, "warning"))
 	}
 	if n := counts[doctor.Unknown]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d can't tell", n))
@@ -230,18 +231,18 @@ func (a *app) writeSummary(counts map[doctor.Status]int, skipped map[string][]st
 	if n := counts[doctor.Skipped]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d left out", n))
 	}
-	verdict, c := "nothing fails: ", green
+	verdict, c := "nothing fails: ", term.Green
 	if n := counts[doctor.Fail]; n > 0 {
-		verdict, c = fmt.Sprintf("%d FAILED, ", n), red
+		verdict, c = fmt.Sprintf("%d FAILED, ", n), term.Red
 	}
-	fmt.Fprintf(a.out(), "\n%s%s\n", paint(a.colors(), c, verdict), strings.Join(parts, ", "))
+	a.Printf("\n%s%s\n", a.Paint(verdict, c), strings.Join(parts, ", "))
 }
 
 func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor) error {
-	p := a.progress("users and roles checked", 0)
+	p := a.Progress("users and roles checked", 0)
 	begun := a.now()
-	reviews := d.WhoMayDelete(ctx, p.step)
-	p.end()
+	reviews := d.WhoMayDelete(ctx, p.Step)
+	p.End()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -260,7 +261,7 @@ func notWhole(reviews []doctor.Review) error {
 }
 
 func (a *app) writeMay(reviews []doctor.Review, took time.Duration) error {
-	t := a.table(whole("ACCOUNT"), cutTo(20, "PRINCIPAL").keepEnd(), whole("MFA"), whole("NO MFA"), whole("KEY"), cutTo(20, "BY").orDrop(1))
+	t := a.Table(term.Whole("ACCOUNT"), term.CutTo(20, "PRINCIPAL").KeepEnd(), term.Whole("MFA"), term.Whole("NO MFA"), term.Whole("KEY"), term.CutTo(20, "BY").OrDrop(1))
 	asked, may, maybe, closed, linked := 0, 0, 0, 0, 0
 	unknown := map[string]bool{}
 	for _, r := range reviews {
@@ -278,46 +279,46 @@ func (a *app) writeMay(reviews []doctor.Review, took time.Duration) error {
 			for _, k := range m.Unknown {
 				unknown[k] = true
 			}
-			key := cell{}
+			key := term.Cell{}
 			if m.AccessKey != nil {
 				key = yesNo(*m.AccessKey, m.Maybe)
 			}
 			_, name, _ := strings.Cut(m.ARN, "::"+m.Account+":")
-			if err := t.add(m, m.Account, name, yesNo(m.WithMFA, m.Maybe), yesNo(m.WithoutMFA, m.Maybe), key, strings.Join(by, ", ")); err != nil {
+			if err := t.Add(m, m.Account, name, yesNo(m.WithMFA, m.Maybe), yesNo(m.WithoutMFA, m.Maybe), key, strings.Join(by, ", ")); err != nil {
 				return err
 			}
 		}
 	}
-	if a.json {
+	if a.JSON {
 		return nil
 	}
-	t.flush()
+	t.Flush()
 	lines := []string{"no user or role could be checked"}
 	if asked > 0 {
-		lines[0] = fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs, %d more maybe (checked in %s)", may, asked, maybe, span(took))
+		lines[0] = fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs, %d more maybe (checked in %s)", may, asked, maybe, term.Span(took))
 	}
 	if closed > 0 {
 		lines = append(lines, fmt.Sprintf("a service control policy denies it to %d of them: of its conditions, the simulator was given the Region, the principal and MFA only", closed))
 	}
 	if linked > 0 {
-		lines = append(lines, fmt.Sprintf("%s of AWS's own services left out: only these services can use them", plural(linked, "role")))
+		lines = append(lines, fmt.Sprintf("%s of AWS's own services left out: only these services can use them", term.Plural(linked, "role")))
 	}
 	if len(unknown) > 0 {
 		lines = append(lines, "policies have conditions whose values are not known here, so that the truth may differ: "+strings.Join(slices.Sorted(maps.Keys(unknown)), ", "))
 	}
 	lines = append(lines, "not seen by IAM's simulator: the root user, whom only a service control policy binds; session policies; who else may assume these roles")
 	for _, l := range lines {
-		fmt.Fprintln(a.out(), clean(l))
+		a.Printf("%s\n", term.Clean(l))
 	}
 	return nil
 }
 
-func yesNo(yes, maybe bool) cell {
+func yesNo(yes, maybe bool) term.Cell {
 	switch {
 	case yes:
-		return cell{"yes", red}
+		return term.Colored("yes", term.Red)
 	case maybe:
-		return cell{"maybe", yellow}
+		return term.Colored("maybe", term.Yellow)
 	}
-	return cell{text: "no"}
+	return term.Cell{Text: "no"}
 }

@@ -27,7 +27,7 @@ func TestDoctorCondenses(t *testing.T) {
 		doctor.Result{Check: doctor.Trail, Account: "5", Region: "r-1", Status: doctor.Unknown, Detail: "can't tell, because of rain", See: doctor.See(doctor.Trail)})
 	var out bytes.Buffer
 	a := testApp(&out)
-	if err := errors.Join(a.writeResults(group), a.flush()); err != nil {
+	if err := errors.Join(a.writeResults(group), a.Flush()); err != nil {
 		t.Fatal(err)
 	}
 	const want = `ok          trail            6 places: fine
@@ -74,7 +74,7 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	}}}
 	var out bytes.Buffer
 	a := testApp(&out)
-	if err := errors.Join(a.writeMay(reviews, time.Second), a.flush()); err != nil {
+	if err := errors.Join(a.writeMay(reviews, time.Second), a.Flush()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"yes    no      -", "maybe  maybe   maybe", "1 of 5 users and roles may call ec2:DeleteFlowLogs, 1 more maybe", "so that the truth may differ: aws:SourceIp\n",
@@ -84,8 +84,8 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 		}
 	}
 	out.Reset()
-	a.json = true
-	if err := errors.Join(a.writeMay(reviews, time.Second), a.flush()); err != nil || !strings.Contains(out.String(), `"with_mfa":false,"without_mfa":false,"maybe":true,"access_key":false,"unknown_conditions":["aws:SourceIp"]`) {
+	a.JSON = true
+	if err := errors.Join(a.writeMay(reviews, time.Second), a.Flush()); err != nil || !strings.Contains(out.String(), `"with_mfa":false,"without_mfa":false,"maybe":true,"access_key":false,"unknown_conditions":["aws:SourceIp"]`) {
 		t.Errorf("%v: %s", err, out.String())
 	}
 }
@@ -108,7 +108,7 @@ func TestSummaryNamesPlaces(t *testing.T) {
 	var out bytes.Buffer
 	a := testApp(&out)
 	a.writeSummary(map[doctor.Status]int{doctor.Skipped: 4}, map[string][]string{"no": {"", "eu-west-1", ""}, "never": {""}})
-	if err := a.flush(); err != nil {
+	if err := a.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	if want := "left out    1 check: never\nleft out    3 checks of eu-west-1: no\n"; !strings.HasPrefix(out.String(), want) {
@@ -127,7 +127,7 @@ func TestDoctorSummary(t *testing.T) {
 		var out bytes.Buffer
 		a := testApp(&out)
 		a.writeSummary(counts, nil)
-		if err := a.flush(); err != nil || out.String() != want {
+		if err := a.Flush(); err != nil || out.String() != want {
 			t.Errorf("%q instead of %q, %v", out.String(), want, err)
 		}
 	}
@@ -142,7 +142,7 @@ func TestWhoMayDeleteAskedNobody(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		a := testApp(&out)
-		if err := errors.Join(a.writeMay(reviews, time.Second), a.flush()); err != nil || !strings.HasPrefix(out.String(), first) {
+		if err := errors.Join(a.writeMay(reviews, time.Second), a.Flush()); err != nil || !strings.HasPrefix(out.String(), first) {
 			t.Errorf("%q instead of %q, %v", out.String(), first, err)
 		}
 	}

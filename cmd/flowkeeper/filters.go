@@ -166,7 +166,7 @@ func (f *filters) filter(ctx context.Context, s state) (store.Filter, error) {
 // usually reports whether the usual limit holds: --limit is absent, and the list goes
 // to a terminal.
 func (f *filters) usually() bool {
-	return f.usual > 0 && f.a.terminal && !f.a.json && !f.c.Flags().Changed("limit")
+	return f.usual > 0 && f.a.Terminal && !f.a.JSON && !f.c.Flags().Changed("limit")
 }
 
 // next counts one result, and reports whether to show it.
@@ -179,13 +179,13 @@ func (f *filters) next() bool {
 // is empty without any filter.
 func (f *filters) summary(things, none string) {
 	switch {
-	case f.a.json:
+	case f.a.JSON:
 	case f.n == 0 && f.any():
-		f.a.note("no %s that match", things)
+		f.a.Note("no %s that match", things)
 	case f.n == 0:
-		f.a.note("%s", none)
+		f.a.Note("%s", none)
 	case f.usually() && f.n > f.usual:
-		f.a.note("the latest %d are shown: --limit 0 shows all", f.usual)
+		f.a.Note("the latest %d are shown: --limit 0 shows all", f.usual)
 	}
 }
 

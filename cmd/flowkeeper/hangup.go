@@ -54,8 +54,8 @@ func (h *hangups) watch(ctx context.Context, log *slog.Logger, gone func() bool)
 
 // terminalGone reports that stderr was a terminal at the start, and is none now.
 func (a *app) terminalGone() bool {
-	f, is := a.stderr.(*os.File)
-	if !a.stderrTerminal || !is {
+	f, is := a.Stderr.(*os.File)
+	if !a.StderrTerminal || !is {
 		return false
 	}
 	_, still := columns(f)

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"flowkeeper/internal/term"
 )
 
 // Help is as wide as the terminal, within these bounds.
@@ -16,10 +18,10 @@ const (
 
 // helpWidth returns the width of help, in characters.
 func (a *app) helpWidth() int {
-	if !a.terminal || a.columns == 0 {
+	if !a.Terminal || a.Columns == 0 {
 		return usualHelp
 	}
-	return max(leastHelp, min(usualHelp, a.columns))
+	return max(leastHelp, min(usualHelp, a.Columns))
 }
 
 // usage prints how a command is used, its examples and its flags.
@@ -56,7 +58,7 @@ func commandList(group *cobra.Command, width int) string {
 	var b strings.Builder
 	for _, c := range group.Commands() {
 		begin := fmt.Sprintf("  %-*s ", c.NamePadding(), c.Name())
-		b.WriteString(begin + strings.Join(wrap(c.Short, width-len(begin)), "\n"+strings.Repeat(" ", len(begin))) + "\n")
+		b.WriteString(begin + strings.Join(term.Wrap(c.Short, width-len(begin)), "\n"+strings.Repeat(" ", len(begin))) + "\n")
 	}
 	return b.String()
 }

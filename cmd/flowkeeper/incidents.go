@@ -11,6 +11,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
 	"flowkeeper/remediate"
 )
 
@@ -60,16 +61,16 @@ flow log replaced it. On a narrow terminal some columns are left out.`,
 }
 
 func (a *app) listIncidents(ctx context.Context, s state, f *filters, filter store.Filter) error {
-	t := a.table(whole("FLOW LOG"), whole("RESOURCE").orDrop(4), cutTo(12, "STATE"), cutTo(14, "WHO").keepEnd(), whole("DETECTED").orDrop(5),
-		whole("BLIND"), whole("REPLACED BY").orDrop(3), whole("ACCOUNT").orDrop(2), whole("REGION").orDrop(1))
+	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(4), term.CutTo(12, "STATE"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("DETECTED").OrDrop(5),
+		term.Whole("BLIND"), term.Whole("REPLACED BY").OrDrop(3), term.Whole("ACCOUNT").OrDrop(2), term.Whole("REGION").OrDrop(1))
 	err := s.FindIncidents(ctx, filter, func(i remediate.Incident) error {
 		if !f.next() {
 			return nil
 		}
-		return t.add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), a.ago(i.DetectedAt),
+		return t.Add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), a.ago(i.DetectedAt),
 			blindCell(i), i.NewID, i.Scope.Account, i.Scope.Region)
 	})
-	t.flush()
+	t.Flush()
 	if err == nil {
 		f.summary("incidents", "no incidents")
 	}
@@ -77,17 +78,17 @@ func (a *app) listIncidents(ctx context.Context, s state, f *filters, filter sto
 }
 
 // incidentState is the state with its reason, coloured by urgency.
-func incidentState(i remediate.Incident) cell {
+func incidentState(i remediate.Incident) term.Cell {
 	text := string(i.State)
 	if i.Reason != "" {
 		text += ": " + i.Reason
 	}
-	colors := map[remediate.State]color{remediate.Open: yellow, remediate.Restored: green, remediate.Verified: green, remediate.Blocked: red, remediate.Closed: dim}
+	colors := map[remediate.State]term.Color{remediate.Open: term.Yellow, remediate.Restored: term.Green, remediate.Verified: term.Green, remediate.Blocked: term.Red, remediate.Closed: term.Dim}
 	c := colors[i.State]
 	if i.Reason == remediate.NotDelivering {
-		c = red
+		c = term.Red
 	}
-	return cell{text, c}
+	return term.Colored(text, c)
 }
 
 // who is a short name of who did it.
@@ -102,11 +103,11 @@ func who(i remediate.Incident) string {
 }
 
 // blindCell is how long nothing was recorded, or "still".
-func blindCell(i remediate.Incident) cell {
+func blindCell(i remediate.Incident) term.Cell {
 	if _, still := blindSince(i); still {
-		return cell{"still", red}
+		return term.Colored("still", term.Red)
 	}
-	return cell{text: blind(i)}
+	return term.Cell{Text: blind(i)}
 }
 
 // blindSince returns since when nothing has been recorded, and whether that is still
@@ -128,7 +129,7 @@ func blind(i remediate.Incident) string {
 	case s < 60:
 		return fmt.Sprintf("%.1f s", s)
 	}
-	return span(time.Duration(s * float64(time.Second)))
+	return term.Span(time.Duration(s * float64(time.Second)))
 }
 
 func newIncidentsShowCommand(a *app) *cobra.Command {
@@ -156,51 +157,51 @@ func (a *app) showIncident(ctx context.Context, s state, args []string) error {
 	if !ok {
 		return fmt.Errorf("there is no incident of a flow log %q: see `flowkeeper incidents list`", id)
 	}
-	if a.json {
-		return a.object(toIncidentJSON(i, history))
+	if a.JSON {
+		return a.Object(toIncidentJSON(i, history))
 	}
-	a.writeSheet(a.incidentSheet(i))
+	a.Sheet(a.incidentSheet(i))
 	if len(a.reasons(i)) > 0 {
 		history = shorter(history, i.LastError)
 	}
 	return a.printHistory(history)
 }
 
-func (a *app) incidentSheet(i remediate.Incident) *sheet {
-	s := &sheet{}
-	s.put("flow log", i.FlowLogID)
+func (a *app) incidentSheet(i remediate.Incident) *term.Sheet {
+	s := &term.Sheet{}
+	s.Put("flow log", i.FlowLogID)
 	if i.RootID != i.FlowLogID {
-		s.put("descends from", i.RootID)
+		s.Put("descends from", i.RootID)
 	}
-	s.put("account", i.Scope.Account)
-	s.put("region", i.Scope.Region)
-	s.put("resource", i.ResourceID)
-	s.put("state", incidentState(i).text)
+	s.Put("account", i.Scope.Account)
+	s.Put("region", i.Scope.Region)
+	s.Put("resource", i.ResourceID)
+	s.Put("state", incidentState(i).Text)
 	for _, reason := range a.reasons(i) {
-		s.put("because", reason)
+		s.Put("because", reason)
 	}
-	s.put("what to do", i.Advice)
-	s.put("source", i.Source)
-	s.put("event", i.EventID)
+	s.Put("what to do", i.Advice)
+	s.Put("source", i.Source)
+	s.Put("event", i.EventID)
 	putActor(s, i.Actor)
-	s.put("deleted", a.when(i.DeletedAt))
-	s.put("detected", a.when(i.DetectedAt))
-	s.put("last seen", a.when(i.LastSeenAt))
-	s.put("replaced by", i.NewID)
-	s.put("restored", a.when(i.RestoredAt))
-	s.put("verified", a.when(i.VerifiedAt))
+	s.Put("deleted", a.when(i.DeletedAt))
+	s.Put("detected", a.when(i.DetectedAt))
+	s.Put("last seen", a.when(i.LastSeenAt))
+	s.Put("replaced by", i.NewID)
+	s.Put("restored", a.when(i.RestoredAt))
+	s.Put("verified", a.when(i.VerifiedAt))
 	if b := blind(i); b != "" && i.DeletedAt.IsZero() {
-		s.put("blind for", "at most "+b) // when it was deleted is not known
+		s.Put("blind for", "at most "+b) // when it was deleted is not known
 	} else {
-		s.put("blind for", b)
+		s.Put("blind for", b)
 	}
 	if since, still := blindSince(i); still {
-		s.put("blind", "since "+a.when(since))
+		s.Put("blind", "since "+a.when(since))
 	}
 	if n := max(i.Attempts, i.Tried); n > 0 {
-		s.put("attempts", fmt.Sprint(n))
+		s.Put("attempts", fmt.Sprint(n))
 	}
-	s.put(a.nextStep(i))
+	s.Put(a.nextStep(i))
 	if i.Known {
 		putSettings(s, i.Frozen)
 	}
@@ -231,7 +232,7 @@ func (a *app) reasons(i remediate.Incident) (out []string) {
 	switch {
 	case i.State == remediate.Blocked:
 	case !i.AliveSince.IsZero():
-		out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", plural(i.Looks, "answer"), a.ago(i.AliveSince)))
+		out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", term.Plural(i.Looks, "answer"), a.ago(i.AliveSince)))
 	case !i.Known:
 		out = append(out, "it is not in the snapshot: the next complete refresh decides")
 	case i.WaitUntil.After(a.now()) && i.Source == remediate.ByDrift:
@@ -259,19 +260,19 @@ func lastTry(message string) string {
 	return "the last attempt: " + message
 }
 
-func putActor(s *sheet, a *alert.Actor) {
+func putActor(s *term.Sheet, a *alert.Actor) {
 	if a == nil {
 		return
 	}
-	s.put("who", a.Who())
-	s.put("role", a.SessionIssuer)
-	s.put("access key", a.AccessKeyID)
-	s.put("from", a.SourceIP)
-	s.put("with", a.UserAgent)
+	s.Put("who", a.Who())
+	s.Put("role", a.SessionIssuer)
+	s.Put("access key", a.AccessKeyID)
+	s.Put("from", a.SourceIP)
+	s.Put("with", a.UserAgent)
 	if a.Via != a.UserAgent {
-		s.put("by way of", a.Via)
+		s.Put("by way of", a.Via)
 	}
-	s.put("MFA", a.MFAWords())
+	s.Put("MFA", a.MFAWords())
 }
 
 // shorter is the history without a text that is printed above it.
@@ -289,14 +290,14 @@ func (a *app) printHistory(history []remediate.Entry) error {
 	if len(history) == 0 {
 		return nil
 	}
-	fmt.Fprintln(a.out())
-	t := a.table(whole("TIME"), whole("STATE"), whole("EVENT").orDrop(1), whole("WHAT"))
+	a.Printf("\n")
+	t := a.Table(term.Whole("TIME"), term.Whole("STATE"), term.Whole("EVENT").OrDrop(1), term.Whole("WHAT"))
 	for _, e := range history {
 		state := incidentState(remediate.Incident{State: e.State, Reason: e.Reason})
-		if err := t.add(nil, e.At.UTC().Format("2006-01-02 15:04:05.000"), state, e.EventID, e.Text); err != nil {
+		if err := t.Add(nil, e.At.UTC().Format("2006-01-02 15:04:05.000"), state, e.EventID, e.Text); err != nil {
 			return err
 		}
 	}
-	t.flush()
+	t.Flush()
 	return nil
 }

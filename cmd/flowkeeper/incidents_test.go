@@ -15,8 +15,8 @@ func sheetOf(t *testing.T, i remediate.Incident) string {
 	t.Helper()
 	var out bytes.Buffer
 	a := testApp(&out)
-	a.writeSheet(a.incidentSheet(i))
-	if err := a.flush(); err != nil {
+	a.Sheet(a.incidentSheet(i))
+	if err := a.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	return strings.Join(strings.Fields(out.String()), " ")

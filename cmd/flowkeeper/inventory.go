@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -69,24 +70,24 @@ func (a *app) listFlowLogs(ctx context.Context, s state, f *filters, filter stor
 		return err
 	}
 	count := tally{some: f.any() || f.limit > 0}
-	progress := a.progress("reading flow logs", 0)
-	t := a.table(whole("FLOW LOG"), whole("RESOURCE").orDrop(5), whole("TRAFFIC").orDrop(1), cutTo(14, "DESTINATION").orDrop(2),
-		whole("ACCOUNT").orDrop(4), whole("REGION").orDrop(3), cutTo(stateWidth, "STATE"))
+	progress := a.Progress("reading flow logs", 0)
+	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
+		term.Whole("ACCOUNT").OrDrop(4), term.Whole("REGION").OrDrop(3), term.CutTo(stateWidth, "STATE"))
 	err = s.FindFlowLogs(ctx, filter, func(r inventory.Row, fate store.Fate) error {
 		f.next()
-		progress.step()
+		progress.Step()
 		last, tried := rehearsed(r)
 		count.count(r, fate, last, tried, a.now())
-		return t.add(toListedJSON(r, fate, rehearsed), r.ID, r.ResourceID, r.TrafficType, shortARN(r.Destination(r.Scope)), r.Scope.Account, r.Scope.Region, a.stateOf(r, fate, last))
+		return t.Add(toListedJSON(r, fate, rehearsed), r.ID, r.ResourceID, r.TrafficType, shortARN(r.Destination(r.Scope)), r.Scope.Account, r.Scope.Region, a.stateOf(r, fate, last))
 	})
-	t.flush()
-	progress.end()
+	t.Flush()
+	progress.End()
 	if err != nil {
 		return err
 	}
 	f.summary("flow logs", "the snapshot is empty: the daemon's first refresh fills it, or `flowkeeper inventory refresh`")
-	if f.n > 0 && !a.json {
-		a.note("%s", count)
+	if f.n > 0 && !a.JSON {
+		a.Note("%s", count)
 	}
 	return nil
 }
@@ -129,9 +130,9 @@ func (t *tally) count(r inventory.Row, fate store.Fate, last remediate.Rehearsal
 }
 
 func (t tally) String() string {
-	out := plural(t.protected, "flow log") + " protected"
+	out := term.Plural(t.protected, "flow log") + " protected"
 	if t.some {
-		out = plural(t.listed, "flow log") + " listed"
+		out = term.Plural(t.listed, "flow log") + " listed"
 		if t.protected > 0 {
 			out += fmt.Sprintf(", %d protected", t.protected)
 		}
@@ -139,7 +140,7 @@ func (t tally) String() string {
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{t.restorable, "restorable"}, {t.refused, "not restorable"}, {t.protected - t.restorable - t.refused, "not rehearsed yet"}, {t.released, "RELEASED until " + minute(t.until)}} {
+	}{{t.restorable, "restorable"}, {t.refused, "not restorable"}, {t.protected - t.restorable - t.refused, "not rehearsed yet"}, {t.released, "RELEASED until " + term.Minute(t.until)}} {
 		if part.n > 0 {
 			out += fmt.Sprintf(", %d %s", part.n, part.what)
 		}
@@ -157,28 +158,28 @@ func isBlind(r inventory.Row, f store.Fate) bool {
 
 // stateOf is a row's state in a few words, the most important first: a narrow
 // terminal cuts the rest.
-func (a *app) stateOf(r inventory.Row, f store.Fate, last remediate.Rehearsal) cell {
+func (a *app) stateOf(r inventory.Row, f store.Fate, last remediate.Rehearsal) term.Cell {
 	switch {
 	case isBlind(r, f):
-		return cell{"blind " + span(a.now().Sub(r.GoneAt)) + ": " + strings.TrimSpace(string(f.State)+" "+f.Reason), red}
+		return term.Colored("blind "+term.Span(a.now().Sub(r.GoneAt))+": "+strings.TrimSpace(string(f.State)+" "+f.Reason), term.Red)
 	case r.State == inventory.Gone && f.NewID != "":
-		return cell{"replaced by " + f.NewID + " " + a.ago(r.GoneAt), dim}
+		return term.Colored("replaced by "+f.NewID+" "+a.ago(r.GoneAt), term.Dim)
 	case r.State == inventory.Gone && f.Reason != "":
-		return cell{"gone " + a.ago(r.GoneAt) + ": " + f.Reason, dim}
+		return term.Colored("gone "+a.ago(r.GoneAt)+": "+f.Reason, term.Dim)
 	case r.State == inventory.Gone:
-		return cell{"gone " + a.ago(r.GoneAt), dim}
+		return term.Colored("gone "+a.ago(r.GoneAt), term.Dim)
 	case r.Released(a.now()):
-		return cell{"released until " + minute(r.ReleasedUntil), yellow}
+		return term.Colored("released until "+term.Minute(r.ReleasedUntil), term.Yellow)
 	case r.Excluded:
-		return cell{"not protected: inventory.destinations", yellow}
+		return term.Colored("not protected: inventory.destinations", term.Yellow)
 	case r.Imported:
-		return cell{"imported, not seen in AWS yet", yellow}
+		return term.Colored("imported, not seen in AWS yet", term.Yellow)
 	case !r.Protected:
-		return cell{"not protected: a decoy", red}
+		return term.Colored("not protected: a decoy", term.Red)
 	case last.Reason != "":
-		return cell{"not restorable: " + last.Reason, red}
+		return term.Colored("not restorable: "+last.Reason, term.Red)
 	}
-	return cell{"live", green}
+	return term.Colored("live", term.Green)
 }
 
 // shortARN is an ARN for a table: the service and the name of the resource.
@@ -225,11 +226,11 @@ func (a *app) showFlowLog(ctx context.Context, s state, args []string) error {
 		return err
 	}
 	fate := store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}
-	if a.json {
-		return a.object(toListedJSON(r, fate, rehearsed))
+	if a.JSON {
+		return a.Object(toListedJSON(r, fate, rehearsed))
 	}
 	last, tried := rehearsed(r)
-	a.writeSheet(a.flowLogSheet(r, fate, last, tried))
+	a.Sheet(a.flowLogSheet(r, fate, last, tried))
 	return nil
 }
 
@@ -237,53 +238,53 @@ func unknownFlowLog(id string) error {
 	return fmt.Errorf("there is no flow log %q in the snapshot: see `flowkeeper inventory list`", id)
 }
 
-func (a *app) flowLogSheet(r inventory.Row, fate store.Fate, last remediate.Rehearsal, tried bool) *sheet {
-	s := &sheet{}
-	s.put("flow log", r.ID)
+func (a *app) flowLogSheet(r inventory.Row, fate store.Fate, last remediate.Rehearsal, tried bool) *term.Sheet {
+	s := &term.Sheet{}
+	s.Put("flow log", r.ID)
 	if r.RootID != r.ID {
-		s.put("descends from", r.RootID)
+		s.Put("descends from", r.RootID)
 	}
-	s.put("account", r.Scope.Account)
-	s.put("region", r.Scope.Region)
-	s.put("resource", r.ResourceID)
-	s.put("state", a.stateOf(r, fate, last).text)
+	s.Put("account", r.Scope.Account)
+	s.Put("region", r.Scope.Region)
+	s.Put("resource", r.ResourceID)
+	s.Put("state", a.stateOf(r, fate, last).Text)
 	switch {
 	case tried && last.Reason == "":
-		s.put("restorable", "yes, rehearsed "+a.ago(last.At))
+		s.Put("restorable", "yes, rehearsed "+a.ago(last.At))
 	case tried:
-		s.put("restorable", "no, rehearsed "+a.ago(last.At)+": "+last.Message)
-		s.put("advice", last.Advice)
+		s.Put("restorable", "no, rehearsed "+a.ago(last.At)+": "+last.Message)
+		s.Put("advice", last.Advice)
 	}
-	s.put("released because", r.ReleaseReason)
+	s.Put("released because", r.ReleaseReason)
 	putSettings(s, r.Settings)
-	s.put("created by", r.CreatedBy)
-	s.put("first seen", a.when(r.FirstSeenAt))
-	s.put("last seen", a.when(r.LastSeenAt))
-	s.put("gone since", a.when(r.GoneAt))
+	s.Put("created by", r.CreatedBy)
+	s.Put("first seen", a.when(r.FirstSeenAt))
+	s.Put("last seen", a.when(r.LastSeenAt))
+	s.Put("gone since", a.when(r.GoneAt))
 	return s
 }
 
 // putSettings adds the settings that a create sets.
-func putSettings(s *sheet, v inventory.Settings) {
-	s.put("traffic type", v.TrafficType)
-	s.put("destination type", v.LogDestinationType)
-	s.put("destination", v.LogDestination)
-	s.put("log group", v.LogGroupName)
-	s.put("delivery role", v.DeliverLogsPermissionARN)
-	s.put("cross-account role", v.DeliverCrossAccountRole)
-	s.put("format", v.LogFormat)
+func putSettings(s *term.Sheet, v inventory.Settings) {
+	s.Put("traffic type", v.TrafficType)
+	s.Put("destination type", v.LogDestinationType)
+	s.Put("destination", v.LogDestination)
+	s.Put("log group", v.LogGroupName)
+	s.Put("delivery role", v.DeliverLogsPermissionARN)
+	s.Put("cross-account role", v.DeliverCrossAccountRole)
+	s.Put("format", v.LogFormat)
 	if v.MaxAggregationInterval != 0 {
-		s.put("interval", fmt.Sprintf("%d s", v.MaxAggregationInterval))
+		s.Put("interval", fmt.Sprintf("%d s", v.MaxAggregationInterval))
 	}
 	if o := v.DestinationOptions; o != nil {
-		s.put("file format", o.FileFormat)
-		s.put("hive-compatible", fmt.Sprint(o.HiveCompatiblePartitions))
-		s.put("per-hour partition", fmt.Sprint(o.PerHourPartition))
+		s.Put("file format", o.FileFormat)
+		s.Put("hive-compatible", fmt.Sprint(o.HiveCompatiblePartitions))
+		s.Put("per-hour partition", fmt.Sprint(o.PerHourPartition))
 	}
 	for _, t := range v.TagFieldSpecifications {
-		s.put("tag fields", t.ResourceType+": "+strings.Join(t.TagKeys, ", "))
+		s.Put("tag fields", t.ResourceType+": "+strings.Join(t.TagKeys, ", "))
 	}
 	for _, k := range slices.Sorted(maps.Keys(v.Tags)) {
-		s.put("tag", k+" = "+v.Tags[k])
+		s.Put("tag", k+" = "+v.Tags[k])
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 )
 
@@ -35,7 +36,7 @@ it, on this machine or another. FILE is replaced only by a complete export.`,
 		ValidArgsFunction: first(files()),
 		RunE: a.onState(func(ctx context.Context, s state, args []string) error {
 			if len(args) == 0 || args[0] == "-" {
-				_, err := a.export(ctx, s.Store, a.out())
+				_, err := a.export(ctx, s.Store, a)
 				return err
 			}
 			return a.exportTo(ctx, s.Store, args[0])
@@ -44,15 +45,15 @@ it, on this machine or another. FILE is replaced only by a complete export.`,
 }
 
 func (a *app) export(ctx context.Context, s *store.Store, w io.Writer) (n int, err error) {
-	if err := writeJSON(w, exportHead{exportVersion, stamp(a.now())}); err != nil {
+	if err := term.WriteJSON(w, exportHead{exportVersion, stamp(a.now())}); err != nil {
 		return 0, err
 	}
-	progress := a.progress("reading flow logs", 0)
-	defer progress.end()
+	progress := a.Progress("reading flow logs", 0)
+	defer progress.End()
 	err = s.FlowLogs(ctx, func(r inventory.Row) error {
 		n++
-		progress.step()
-		return writeJSON(w, toFlowLogJSON(r))
+		progress.Step()
+		return term.WriteJSON(w, toFlowLogJSON(r))
 	})
 	return n, err
 }
@@ -76,6 +77,6 @@ func (a *app) exportTo(ctx context.Context, s *store.Store, name string) (err er
 	if err := os.Rename(f.Name(), name); err != nil {
 		return fmt.Errorf("write the export: %w", err)
 	}
-	a.note("%s written to %s", plural(n, "flow log"), clean(name))
+	a.Note("%s written to %s", term.Plural(n, "flow log"), term.Clean(name))
 	return nil
 }

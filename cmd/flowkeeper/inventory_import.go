@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -52,9 +53,9 @@ func (a *app) importFile(ctx context.Context, s state, args []string) error {
 	if err != nil {
 		return err
 	}
-	progress := a.progress("reading "+clean(name), 0)
+	progress := a.Progress("reading "+term.Clean(name), 0)
 	rows, problems := readExport(in, here, s.conf.Inventory.Destinations, a.now())
-	progress.end()
+	progress.End()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -72,7 +73,7 @@ func (a *app) importFile(ctx context.Context, s state, args []string) error {
 		Added int `json:"added"`
 		Known int `json:"known"`
 	}{added, len(rows) - added}
-	return a.result(out, "%s added, %d known already", plural(out.Added, "flow log"), out.Known)
+	return a.Result(out, "%s added, %d known already", term.Plural(out.Added, "flow log"), out.Known)
 }
 
 // keptHere are the accounts and Regions of the configuration; if it has none, those

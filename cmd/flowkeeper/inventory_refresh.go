@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -45,18 +46,18 @@ func (a *app) refresh(ctx context.Context, s state, _ []string) error {
 	r := a.newRemediator(s, fleet)
 	all := fleet.Scopes()
 	results := make([]refreshed, len(all))
-	progress := a.progress("refreshing", len(all))
+	progress := a.Progress("refreshing", len(all))
 	var scopes errgroup.Group
 	scopes.SetLimit(refreshAtOnce)
 	for n, scope := range all {
 		scopes.Go(func() error {
-			defer progress.step()
+			defer progress.Step()
 			results[n] = refreshScope(ctx, r, scope)
 			return nil
 		})
 	}
 	_ = scopes.Wait() // each result has its own error
-	progress.end()
+	progress.End()
 	return a.printRefreshed(results)
 }
 
@@ -71,22 +72,22 @@ func refreshScope(ctx context.Context, r *remediate.Remediator, scope inventory.
 
 func (a *app) printRefreshed(results []refreshed) error {
 	failed := 0
-	t := a.table(whole("ACCOUNT"), whole("REGION"), whole("LISTED"), whole("NEW"), whole("CHANGED"), whole("LOST"))
+	t := a.Table(term.Whole("ACCOUNT"), term.Whole("REGION"), term.Whole("LISTED"), term.Whole("NEW"), term.Whole("CHANGED"), term.Whole("LOST"))
 	for _, r := range results {
 		cells := []any{r.Account, r.Region, r.Listed, r.New, r.Changed, r.Lost}
 		switch {
 		case r.Error != "":
 			failed++
 			a.complain(r.Error)
-			cells = []any{r.Account, r.Region, cell{"failed", red}, "", "", ""}
+			cells = []any{r.Account, r.Region, term.Colored("failed", term.Red), "", "", ""}
 		case r.Lost > 0:
-			cells[5] = cell{fmt.Sprint(r.Lost), red}
+			cells[5] = term.Colored(fmt.Sprint(r.Lost), term.Red)
 		}
-		if err := t.add(r, cells...); err != nil {
+		if err := t.Add(r, cells...); err != nil {
 			return err
 		}
 	}
-	t.flush()
+	t.Flush()
 	if failed > 0 {
 		return fmt.Errorf("%d of %d could not be refreshed: their part of the snapshot stays as it was", failed, len(results))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -69,7 +70,7 @@ that deliver to that destination.`,
 		r.period, err = readSpan(v)
 		return err
 	})
-	f.Lookup("for").DefValue = tidy(defaultRelease)
+	f.Lookup("for").DefValue = term.Tidy(defaultRelease)
 	f.StringVar(&r.reason, "reason", "", "why, for the record")
 	f.BoolVar(&r.undo, "undo", false, "protect them again")
 	a.jsonFlag(c, "one JSON object a line, for each flow log changed")
@@ -90,7 +91,7 @@ func (r release) check(c *cobra.Command) error {
 	case r.undo && (c.Flags().Changed("for") || c.Flags().Changed("reason")):
 		return usagef("--undo ends the release now: it takes neither --for nor --reason")
 	case r.period <= 0 || r.period > maxRelease:
-		return usagef("--for %s: more than 0s, at most 90d", tidy(r.period))
+		return usagef("--for %s: more than 0s, at most 90d", term.Tidy(r.period))
 	case len(r.reason) > maxReason:
 		return usagef("--reason: at most %d bytes", maxReason)
 	}
@@ -196,21 +197,21 @@ func afterGone(id string, i remediate.Incident, known bool) string {
 }
 
 func (a *app) printReleased(r release, live, gone []inventory.Row) error {
-	t := a.table(whole("FLOW LOG"), whole("RESOURCE"), cutTo(14, "DESTINATION").orDrop(1), cutTo(stateWidth, "STATE"))
+	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE"), term.CutTo(14, "DESTINATION").OrDrop(1), term.CutTo(stateWidth, "STATE"))
 	for _, row := range slices.Concat(live, gone) {
-		if err := t.add(toFlowLogJSON(row), row.ID, row.ResourceID, shortARN(row.Destination(row.Scope)), a.stateOf(row, store.Fate{}, remediate.Rehearsal{})); err != nil {
+		if err := t.Add(toFlowLogJSON(row), row.ID, row.ResourceID, shortARN(row.Destination(row.Scope)), a.stateOf(row, store.Fate{}, remediate.Rehearsal{})); err != nil {
 			return err
 		}
 	}
-	t.flush()
+	t.Flush()
 	if len(gone) > 0 {
-		a.note("%s released: no more attempts to restore", plural(len(gone), "flow log"))
+		a.Note("%s released: no more attempts to restore", term.Plural(len(gone), "flow log"))
 	}
 	switch {
 	case r.undo:
-		a.note("%s protected again", plural(len(live), "flow log"))
+		a.Note("%s protected again", term.Plural(len(live), "flow log"))
 	case len(live) > 0:
-		a.note("%s may be deleted for %s without being restored", plural(len(live), "flow log"), tidy(r.period))
+		a.Note("%s may be deleted for %s without being restored", term.Plural(len(live), "flow log"), term.Tidy(r.period))
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"flowkeeper/internal/term"
 )
 
 // version is set when a release is built: -ldflags "-X main.version=…".
@@ -20,9 +22,10 @@ func main() {
 	// The first signal asks every command to finish its current step. After it the
 	// signals have their usual effect again, so that a second one ends the process.
 	context.AfterFunc(ctx, stop)
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), now: time.Now}
-	a.columns, a.terminal = columns(os.Stdout)
-	_, a.stderrTerminal = columns(os.Stderr)
+	a := &app{Output: term.Output{Stdout: os.Stdout, Stderr: os.Stderr}, stdin: os.Stdin, environ: os.Environ(), now: time.Now}
+	a.Columns, a.Terminal = columns(os.Stdout)
+	_, a.StderrTerminal = columns(os.Stderr)
+	a.Color = term.Colors(a.Terminal, os.Getenv)
 	os.Exit(a.execute(ctx, os.Args[1:]))
 }
 

@@ -16,6 +16,7 @@ import (
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
 	"flowkeeper/watcher"
 )
 
@@ -59,7 +60,7 @@ type replayed struct {
 	elsewhere              int // calls on what no flow log here depends on
 	noCalls                int // records that name a call but are none
 	noRecords              int // digests, and notices of files without records of calls
-	progress               *progress
+	progress               *term.Progress
 }
 
 // summary is an error if something could not be read: each was printed already.
@@ -68,7 +69,7 @@ func (n replayed) summary() error {
 	case n.unread > 0 && n.records+n.bad == 0:
 		return errPrinted
 	case n.unread > 0:
-		return fmt.Errorf("%s could not be read, see above", plural(n.unread, "file"))
+		return fmt.Errorf("%s could not be read, see above", term.Plural(n.unread, "file"))
 	case n.bad > 0:
 		return fmt.Errorf("%d of what was read could not be understood, see above", n.bad)
 	}
@@ -134,7 +135,7 @@ func judge(body []byte, n *replayed, bad func(error), fn func(raw []byte, f dete
 	}
 	for _, raw := range c.Records {
 		n.records++
-		n.progress.step()
+		n.progress.Step()
 		if !cloudtrail.Wanted(raw) {
 			continue
 		}
@@ -170,7 +171,7 @@ func (a *app) replay(ctx context.Context, files []string) error {
 	}
 	p := planner{policy: daemon.Policy(c)}
 	if p.store, err = openState(ctx, c); errors.Is(err, store.ErrMissing) {
-		a.note("no state file: what would be restored is not known")
+		a.Note("no state file: what would be restored is not known")
 	} else if err != nil {
 		return err
 	} else {
@@ -181,7 +182,7 @@ func (a *app) replay(ctx context.Context, files []string) error {
 		}
 		p.beside = daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt)))
 	}
-	n := replayed{progress: a.progress("reading records", 0)}
+	n := replayed{progress: a.Progress("reading records", 0)}
 	err = a.each(ctx, files, &n, func(_ []byte, f detection.Finding) error {
 		v, err := newVerdict(ctx, p, f)
 		switch {
@@ -191,20 +192,20 @@ func (a *app) replay(ctx context.Context, files []string) error {
 			n.findings--
 			n.elsewhere++
 			return nil
-		case a.json:
-			return a.object(v)
+		case a.JSON:
+			return a.Object(v)
 		}
 		a.printVerdict(v)
 		return nil
 	})
-	n.progress.end()
+	n.progress.End()
 	if err != nil {
 		return err
 	}
 	if n.records+n.bad == 0 && n.unread > 0 {
 		return n.summary()
 	}
-	a.note("%s read, %s", plural(n.records, "record"), plural(n.findings, "finding"))
+	a.Note("%s read, %s", term.Plural(n.records, "record"), term.Plural(n.findings, "finding"))
 	for _, left := range []struct {
 		count      int
 		thing, why string
@@ -214,7 +215,7 @@ func (a *app) replay(ctx context.Context, files []string) error {
 		{n.elsewhere, "record", "left out: about log groups, buckets, roles and the like that no flow log here depends on"},
 	} {
 		if left.count > 0 {
-			a.note("%s %s", plural(left.count, left.thing), left.why)
+			a.Note("%s %s", term.Plural(left.count, left.thing), left.why)
 		}
 	}
 	return n.summary()

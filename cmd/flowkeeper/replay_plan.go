@@ -8,6 +8,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -99,7 +100,7 @@ func (p planner) decide(row inventory.Row, actor alert.Actor, deleted time.Time)
 	case rule.Action == remediate.Alert:
 		return remediate.AlertOnly, "rule: deletions by " + rule.Principal + " only alert"
 	case rule.Action == remediate.Wait:
-		return "wait", fmt.Sprintf("rule: %s has %s to replace it, then it is restored", rule.Principal, tidy(rule.Wait))
+		return "wait", fmt.Sprintf("rule: %s has %s to replace it, then it is restored", rule.Principal, term.Tidy(rule.Wait))
 	}
 	return "restore", "at once, unless AWS shows it alive or an equivalent one in its place"
 }

@@ -20,6 +20,7 @@ import (
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/queueclient"
+	"flowkeeper/internal/term"
 )
 
 // Limits of one SendMessageBatch that every queue accepts; AWS has raised the number
@@ -39,7 +40,7 @@ func (a *app) send(ctx context.Context, files []string) error {
 	if err != nil {
 		return err
 	}
-	n := replayed{progress: a.progress("reading records", 0)}
+	n := replayed{progress: a.Progress("reading records", 0)}
 	err = a.each(ctx, files, &n, func(raw []byte, f detection.Finding) error {
 		if f.Kind == 0 {
 			return nil // the daemon would ignore it
@@ -53,13 +54,13 @@ func (a *app) send(ctx context.Context, files []string) error {
 	if err == nil {
 		err = q.flush(ctx)
 	}
-	n.progress.end()
+	n.progress.End()
 	out := struct {
 		Records int `json:"records"`
 		Sent    int `json:"sent"`
 		Bad     int `json:"bad"`
 	}{n.records, q.sent, n.bad}
-	if err = errors.Join(err, a.result(out, "%s sent, %s read", plural(out.Sent, "message"), plural(out.Records, "record"))); err != nil {
+	if err = errors.Join(err, a.Result(out, "%s sent, %s read", term.Plural(out.Sent, "message"), term.Plural(out.Records, "record"))); err != nil {
 		return err
 	}
 	return n.summary()

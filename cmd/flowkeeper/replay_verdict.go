@@ -9,6 +9,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/term"
 )
 
 // verdict is what one record means, and what Flowkeeper would do.
@@ -108,36 +109,36 @@ func (a *app) printVerdict(v verdict) {
 	if v.Rule != nil {
 		title = fmt.Sprintf("%s (%s)", v.Rule.Title, v.Level)
 	}
-	fmt.Fprintln(a.out(), paint(a.colors(), levelCell(v.Level).color, clean(title)))
-	s := &sheet{indent: "  "}
+	a.Printf("%s\n", a.Paint(term.Clean(title), levelCell(v.Level).Color))
+	s := &term.Sheet{Indent: "  "}
 	if v.Time != nil {
-		s.put("when", a.when(v.Time.Time))
+		s.Put("when", a.when(v.Time.Time))
 	}
-	s.put("where", strings.TrimSpace(v.Account+" "+v.Region))
-	s.put("event", v.EventID)
-	s.put("addendum", v.addendumWords())
+	s.Put("where", strings.TrimSpace(v.Account+" "+v.Region))
+	s.Put("event", v.EventID)
+	s.Put("addendum", v.addendumWords())
 	putActor(s, v.Actor)
 	if v.Kind == "ignored" {
-		s.put("call", v.EventName)
-		s.put("why", v.Why)
+		s.Put("call", v.EventName)
+		s.Put("why", v.Why)
 	}
 	if v.Kind == "tamper" {
-		s.put("call", v.EventName+v.detail)
-		s.put("of", cmp.Or(v.Target, "target not stated"+v.hidden))
-		s.put("threatens", cmp.Or(strings.Join(v.Threatens, " and "), "not known without a state file"))
+		s.Put("call", v.EventName+v.detail)
+		s.Put("of", cmp.Or(v.Target, "target not stated"+v.hidden))
+		s.Put("threatens", cmp.Or(strings.Join(v.Threatens, " and "), "not known without a state file"))
 	}
-	s.put("VPC", strings.Join(v.ResourceIDs, " "))
+	s.Put("VPC", strings.Join(v.ResourceIDs, " "))
 	if v.IDsUnknown {
-		s.put("flow logs", "the record does not say which: a refresh finds them")
+		s.Put("flow logs", "the record does not say which: a refresh finds them")
 	}
 	for _, f := range v.FlowLogs {
-		s.put(f.FlowLogID, f.words())
+		s.Put(f.FlowLogID, f.words())
 	}
 	for _, f := range v.FailedFlowLogs {
-		s.put(f.FlowLogID, "not deleted: "+strings.TrimSpace(f.ErrorCode+" "+f.ErrorMessage))
+		s.Put(f.FlowLogID, "not deleted: "+strings.TrimSpace(f.ErrorCode+" "+f.ErrorMessage))
 	}
-	a.writeSheet(s)
-	fmt.Fprintln(a.out())
+	a.Sheet(s)
+	a.Printf("\n")
 }
 
 // addendumWords say to which event an addendum belongs, and what it leads to.

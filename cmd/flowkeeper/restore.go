@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -77,7 +78,7 @@ func (a *app) planRestore(ctx context.Context, s state, id string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out(), "%s\n", escapeInvisible(b))
+	a.Printf("%s\n", term.EscapeInvisible(b))
 	return nil
 }
 
@@ -115,14 +116,14 @@ func (a *app) restore(ctx context.Context, s state, id string) error {
 	}
 	if alive {
 		a.complain(plan.FlowLogID + " is alive: nothing to do")
-		if a.json {
+		if a.JSON {
 			return a.showFlowLog(ctx, s, []string{plan.FlowLogID})
 		}
-		return a.result(nil, "%s", plan.FlowLogID)
+		return a.Result(nil, "%s", plan.FlowLogID)
 	}
 	restored := i.State == remediate.Restored || i.State == remediate.Verified
-	if restored || a.json {
-		if err := a.result(toIncidentJSON(i, nil), "%s", i.NewID); err != nil {
+	if restored || a.JSON {
+		if err := a.Result(toIncidentJSON(i, nil), "%s", i.NewID); err != nil {
 			return err
 		}
 	}
@@ -140,7 +141,7 @@ func (a *app) restoreNow(ctx context.Context, s state, plan remediate.Incident) 
 	if err != nil {
 		return plan, false, err
 	}
-	progress := a.progress("waiting for AWS", 0)
-	defer progress.end()
+	progress := a.Progress("waiting for AWS", 0)
+	defer progress.End()
 	return a.newRemediator(s, fleet).RestoreByHand(ctx, plan.Scope, plan.FlowLogID)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,21 +9,18 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"flowkeeper/internal/term"
 )
 
 // app is what every command works with: the process's streams and environment, and
 // the flags that commands share.
 type app struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	environ        []string // KEY=value
-	terminal       bool     // stdout is one
-	stderrTerminal bool     // stderr is one
-	columns        int      // of the terminal; 0: not known
-	now            func() time.Time
-	buffer         *bufio.Writer // of stdout, see out
+	term.Output // its JSON is --json
+	stdin       io.Reader
+	environ     []string // KEY=value
+	now         func() time.Time
 
-	json        bool        // --json, where a command has it
 	configFile  string      // --config
 	configNamed func() bool // --config was given, so the file must exist
 	stateFile   string      // --state; empty: state.path
@@ -68,8 +64,8 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
   flowkeeper check --config flowkeeper.yaml`
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(a.stdin)
-	root.SetOut(a.out())
-	root.SetErr(a.stderr)
+	root.SetOut(a)
+	root.SetErr(a.Stderr)
 	root.SetUsageFunc(a.usage)
 	root.SetFlagErrorFunc(flagError)
 	initHelpCommand(root)
@@ -160,7 +156,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root := newRoot(a)
 	root.SetArgs(args)
 	c, err := root.ExecuteContextC(ctx)
-	unwritten := a.flush()
+	unwritten := a.Flush()
 	code := a.explain(ctx, c, err)
 	if unwritten != nil && code == exitFine {
 		a.complain(unwritten.Error())
@@ -180,9 +176,9 @@ func (a *app) explain(ctx context.Context, c *cobra.Command, err error) int {
 		text, more, _ := strings.Cut(err.Error(), "\n")
 		a.complain(text)
 		for line := range strings.Lines(more) {
-			a.note("%s", clean(strings.TrimRight(line, "\n")))
+			a.Note("%s", term.Clean(strings.TrimRight(line, "\n")))
 		}
-		a.note("see %s --help", c.CommandPath())
+		a.Note("see %s --help", c.CommandPath())
 		return exitUsage
 	case errors.As(err, &config):
 		a.complain(config.Error())
@@ -200,6 +196,23 @@ func (a *app) explain(ctx context.Context, c *cobra.Command, err error) int {
 // others wrote (I12).
 func (a *app) complain(text string) {
 	for line := range strings.Lines(text) {
-		a.note("flowkeeper: %s", clean(strings.TrimRight(line, "\n")))
+		a.Note("flowkeeper: %s", term.Clean(strings.TrimRight(line, "\n")))
 	}
 }
+
+func (a *app) jsonFlag(c *cobra.Command, what string) {
+	c.Flags().BoolVar(&a.JSON, "json", false, what)
+}
+
+// getenv returns a variable of the environment.
+func (a *app) getenv(name string) string {
+	for _, kv := range a.environ {
+		if k, v, _ := strings.Cut(kv, "="); k == name {
+			return v
+		}
+	}
+	return ""
+}
+
+func (a *app) ago(t time.Time) string  { return term.Ago(t, a.now()) }
+func (a *app) when(t time.Time) string { return term.When(t, a.now()) }

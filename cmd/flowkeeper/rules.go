@@ -8,6 +8,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/term"
 )
 
 func newRulesCommand(a *app) *cobra.Command {
@@ -58,13 +59,13 @@ neither a configuration nor a state file.`,
 }
 
 func (a *app) listRules() error {
-	t := a.table(cutTo(40, "TITLE"), whole("LEVEL"), whole("SOURCE").orDrop(1), cutTo(20, "EVENTS"))
+	t := a.Table(term.CutTo(40, "TITLE"), term.Whole("LEVEL"), term.Whole("SOURCE").OrDrop(1), term.CutTo(20, "EVENTS"))
 	for _, r := range detection.Rules() {
-		if err := t.add(toRuleJSON(r), r.Title, levelCell(r.Level), r.EventSource, strings.Join(r.EventNames, ", ")); err != nil {
+		if err := t.Add(toRuleJSON(r), r.Title, levelCell(r.Level), r.EventSource, strings.Join(r.EventNames, ", ")); err != nil {
 			return err
 		}
 	}
-	t.flush()
+	t.Flush()
 	return nil
 }
 
@@ -100,9 +101,9 @@ func (a *app) exportRules(dir string, force bool) error {
 		Written   int `json:"written"`
 		Unchanged int `json:"unchanged"`
 	}{len(todo), len(detection.Rules()) - len(todo)}
-	text := plural(out.Written, "rule") + " written to " + clean(dir)
+	text := term.Plural(out.Written, "rule") + " written to " + term.Clean(dir)
 	if out.Unchanged > 0 {
 		text += fmt.Sprintf(", %d there already", out.Unchanged)
 	}
-	return a.result(out, "%s", text)
+	return a.Result(out, "%s", text)
 }

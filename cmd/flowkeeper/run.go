@@ -50,7 +50,7 @@ func (a *app) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log := newLog(c.Log, a.stderr, a.formatHere())
+	log := newLog(c.Log, a.Stderr, a.formatHere())
 	ctx, done := hung.watch(ctx, log, a.terminalGone)
 	defer done()
 	for _, w := range warnings {
@@ -69,10 +69,10 @@ func (a *app) run(ctx context.Context) error {
 
 // formatHere returns the format of the log if log.format is auto.
 func (a *app) formatHere() string {
-	if a.stderrTerminal {
+	if a.StderrTerminal {
 		return "text"
 	}
-	if f, is := a.stderr.(*os.File); is && systemd.OnJournal(f, a.getenv("JOURNAL_STREAM")) {
+	if f, is := a.Stderr.(*os.File); is && systemd.OnJournal(f, a.getenv("JOURNAL_STREAM")) {
 		return "journal"
 	}
 	return "json"

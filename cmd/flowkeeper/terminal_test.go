@@ -48,7 +48,7 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 	} {
 		var out, told bytes.Buffer
 		a := testApp(&out, "NO_COLOR=1")
-		a.stderr, a.terminal, a.columns = &told, c.columns > 0, c.columns
+		a.Stderr, a.Terminal, a.Columns = &told, c.columns > 0, c.columns
 		if code := a.execute(t.Context(), append(strings.Fields(c.what), "--state", path)); code != exitFine {
 			t.Fatalf("%s: %d %s", c.what, code, &told)
 		}

@@ -35,7 +35,7 @@ func (a *app) version() error {
 	if b.Commit != "" {
 		text += " (commit " + b.Commit + ")"
 	}
-	return a.result(b, "%s, %s, %s", text, b.Go, b.Platform)
+	return a.Result(b, "%s, %s, %s", text, b.Go, b.Platform)
 }
 
 func thisBuild() build {

@@ -1,4 +1,4 @@
-package main
+package term
 
 import (
 	"cmp"
@@ -9,26 +9,36 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// cell of a table.
-type cell struct {
-	text  string
-	color color
+// Cell of a table.
+type Cell struct {
+	Text  string
+	Color Color
 }
 
-// column of a table, and what becomes of it where a terminal is narrow.
-type column struct {
+// Colored is a cell in this colour.
+func Colored(text string, c Color) Cell { return Cell{text, c} }
+
+// Column of a table, and what becomes of it if the terminal is narrow.
+type Column struct {
 	name string
-	min  int  // it is cut to this at the least; 0: never cut, people copy it
+	min  int  // it is not cut below this; 0: it is never cut
 	drop int  // it is left out, the lowest first; 0: never
-	tail bool // it is cut at the beginning: the end says more
+	tail bool // it is cut at the beginning
 }
 
-func whole(name string) column           { return column{name: name} }
-func cutTo(min int, name string) column  { return column{name: name, min: max(min, len(name))} }
-func (c column) orDrop(order int) column { c.drop = order; return c }
-func (c column) keepEnd() column         { c.tail = true; return c }
+// Whole is a column that is never cut: people copy its texts.
+func Whole(name string) Column { return Column{name: name} }
 
-func (c column) cut(s string, n int) string {
+// CutTo is a column that may be cut to so many of the terminal's cells.
+func CutTo(min int, name string) Column { return Column{name: name, min: max(min, len(name))} }
+
+// OrDrop lets the column be left out, those with the lowest order first.
+func (c Column) OrDrop(order int) Column { c.drop = order; return c }
+
+// KeepEnd has the column cut at the beginning: its end says more.
+func (c Column) KeepEnd() Column { c.tail = true; return c }
+
+func (c Column) cut(s string, n int) string {
 	switch {
 	case c.min == 0:
 		return s
@@ -53,69 +63,69 @@ const (
 	tableBlock = 1000
 )
 
-// table prints aligned columns, as wide as the terminal at most. Its texts are
-// cleaned (I12). With --json each row is an object instead.
-type table struct {
-	a       *app
-	color   bool
-	columns []column
+// Table prints aligned columns, as wide as the terminal at most. Its texts are
+// cleaned (I12). With JSON each row is an object instead.
+type Table struct {
+	o       *Output
+	columns []Column
 	shown   []bool // of each column; nil until the first rows are printed
 	widths  []int  // of each column
-	rows    [][]cell
+	rows    [][]Cell
 }
 
-func (a *app) table(columns ...column) *table {
-	t := &table{a: a, color: a.colors(), columns: columns}
+// Table begins one; the caller adds rows and flushes it.
+func (o *Output) Table(columns ...Column) *Table {
+	t := &Table{o: o, columns: columns}
 	for _, c := range columns {
 		t.widths = append(t.widths, len(c.name))
 	}
 	return t
 }
 
-// add adds a row: the object with --json, else the values, each a cell or any other
+// Add adds a row: the object with JSON, else the values, each a cell or any other
 // value. An empty one shows a dash.
-func (t *table) add(object any, values ...any) error {
-	if t.a.json {
-		return t.a.object(object)
+func (t *Table) Add(object any, values ...any) error {
+	if t.o.JSON {
+		return t.o.Object(object)
 	}
-	row := make([]cell, len(values))
+	row := make([]Cell, len(values))
 	for i, v := range values {
-		c, painted := v.(cell)
-		if !painted {
-			c.text = fmt.Sprint(v)
+		c, colored := v.(Cell)
+		if !colored {
+			c.Text = fmt.Sprint(v)
 		}
-		if c.text = clean(c.text); c.text == "" {
-			c = cell{"-", dim}
+		if c.Text = Clean(c.Text); c.Text == "" {
+			c = Cell{"-", Dim}
 		}
-		if t.a.terminal {
-			c.text = t.columns[i].cut(c.text, maxCell)
+		if t.o.Terminal {
+			c.Text = t.columns[i].cut(c.Text, maxCell)
 		}
 		row[i] = c
-		t.widths[i] = max(t.widths[i], screen.StringWidth(c.text))
+		t.widths[i] = max(t.widths[i], screen.StringWidth(c.Text))
 	}
 	if t.rows = append(t.rows, row); len(t.rows) == tableBlock {
-		t.flush()
+		t.Flush()
 	}
 	return nil
 }
 
-// flush prints the rows that are held. A table without rows prints nothing.
-func (t *table) flush() {
+// Flush prints the rows that are held. A table without rows prints nothing.
+func (t *Table) Flush() {
 	if len(t.rows) == 0 {
 		return
 	}
 	if t.shown == nil {
 		t.choose()
-		var head []cell
+		var head []Cell
 		for _, c := range t.columns {
-			head = append(head, cell{c.name, bold})
+			head = append(head, Cell{c.name, Bold})
 		}
 		t.rows = slices.Insert(t.rows, 0, head)
 	}
-	for t.a.columns > 0 && t.width(false) > t.a.columns && t.narrow() {
+	for t.o.Columns > 0 && t.width(false) > t.o.Columns && t.narrow() {
 	}
 	for _, row := range t.rows {
-		fmt.Fprintln(t.a.out(), t.line(row))
+		t.o.Printf("%s\n", t.line(row))
 	}
 	t.rows = nil
 }
@@ -123,7 +133,7 @@ func (t *table) flush() {
 // choose leaves out columns if the terminal is too narrow. The most important are
 // kept first. Those with the same text in every row are kept only if nothing must be
 // cut for them.
-func (t *table) choose() {
+func (t *Table) choose() {
 	var order []int
 	for i, c := range t.columns {
 		t.shown = append(t.shown, c.drop == 0)
@@ -136,7 +146,7 @@ func (t *table) choose() {
 		for _, i := range order {
 			if t.alike(i) == same {
 				t.shown[i] = true
-				t.shown[i] = t.a.columns == 0 || t.width(!same) <= t.a.columns
+				t.shown[i] = t.o.Columns == 0 || t.width(!same) <= t.o.Columns
 			}
 		}
 	}
@@ -144,13 +154,13 @@ func (t *table) choose() {
 
 // alike reports whether a column has the same text in every row. It does not if there
 // may be more rows than are held.
-func (t *table) alike(i int) bool {
+func (t *Table) alike(i int) bool {
 	return len(t.rows) > 1 && len(t.rows) < tableBlock &&
-		!slices.ContainsFunc(t.rows, func(row []cell) bool { return row[i].text != t.rows[0][i].text })
+		!slices.ContainsFunc(t.rows, func(row []Cell) bool { return row[i].Text != t.rows[0][i].Text })
 }
 
 // width of a row; least: with all cut that may be.
-func (t *table) width(least bool) int {
+func (t *Table) width(least bool) int {
 	n := -gap
 	for i, c := range t.columns {
 		switch {
@@ -165,7 +175,7 @@ func (t *table) width(least bool) int {
 }
 
 // narrow makes the widest column that may be cut narrower by one, if there is one.
-func (t *table) narrow() bool {
+func (t *Table) narrow() bool {
 	widest := -1
 	for i, c := range t.columns {
 		if t.shown[i] && c.min > 0 && t.widths[i] > c.min && (widest < 0 || t.widths[i] > t.widths[widest]) {
@@ -178,52 +188,54 @@ func (t *table) narrow() bool {
 	return widest >= 0
 }
 
-func (t *table) line(row []cell) string {
+func (t *Table) line(row []Cell) string {
 	var b strings.Builder
 	pad := 0
 	for i, c := range row {
 		if !t.shown[i] {
 			continue
 		}
-		text := t.columns[i].cut(c.text, t.widths[i])
-		b.WriteString(strings.Repeat(" ", pad) + paint(t.color, c.color, text))
+		text := t.columns[i].cut(c.Text, t.widths[i])
+		b.WriteString(strings.Repeat(" ", pad) + t.o.Paint(text, c.Color))
 		pad = t.widths[i] - screen.StringWidth(text) + gap
 	}
 	return b.String()
 }
 
-// sheet is what is known of one thing: a line for each value that is not empty.
-type sheet struct {
-	indent string
+// Sheet is what is known of one thing: a line for each value that is not empty. Its
+// texts are cleaned (I12).
+type Sheet struct {
+	Indent string
 	lines  [][2]string
 }
 
-func (s *sheet) put(key, value string) {
+// Put adds a line, unless the value is empty.
+func (s *Sheet) Put(key, value string) {
 	if value != "" {
-		s.lines = append(s.lines, [2]string{s.indent + clean(key), clean(value)})
+		s.lines = append(s.lines, [2]string{s.Indent + Clean(key), Clean(value)})
 	}
 }
 
 // leastValue is how much room a value gets on the narrowest terminal.
 const leastValue = 30
 
-// writeSheet aligns the values, and wraps them where the terminal ends.
-func (a *app) writeSheet(s *sheet) {
+// Sheet prints one: the values aligned, and wrapped where the terminal ends.
+func (o *Output) Sheet(s *Sheet) {
 	keys, room := 0, 0
 	for _, l := range s.lines {
 		keys = max(keys, screen.StringWidth(l[0]))
 	}
-	if a.columns > 0 {
-		room = max(leastValue, a.columns-keys-gap)
+	if o.Columns > 0 {
+		room = max(leastValue, o.Columns-keys-gap)
 	}
 	for _, l := range s.lines {
-		fmt.Fprintln(a.out(), screen.FillRight(l[0], keys+gap)+strings.Join(wrap(l[1], room), "\n"+strings.Repeat(" ", keys+gap)))
+		o.Printf("%s%s\n", screen.FillRight(l[0], keys+gap), strings.Join(Wrap(l[1], room), "\n"+strings.Repeat(" ", keys+gap)))
 	}
 }
 
-// wrap breaks a text between words into lines of so many characters; 0: none.
+// Wrap breaks a text between words into lines of so many characters; 0: none.
 // A longer word stays whole: people copy it, and the terminal breaks it.
-func wrap(text string, room int) []string {
+func Wrap(text string, room int) []string {
 	if room == 0 || screen.StringWidth(text) <= room {
 		return []string{text}
 	}

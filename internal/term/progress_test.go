@@ -1,4 +1,4 @@
-package main
+package term
 
 import (
 	"bytes"
@@ -15,22 +15,22 @@ func TestProgress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var screen bytes.Buffer
-		a := testApp(&screen)
-		a.terminal, a.stderrTerminal = true, true
-		p := a.progress("refreshing", 3)
+		o := newOutput(&screen, 80)
+		o.StderrTerminal = true
+		p := o.Progress("refreshing", 3)
 		time.Sleep(patience - time.Millisecond)
 		if screen.Len() > 0 {
 			t.Errorf("too early: %q", screen.String())
 		}
-		p.step()
+		p.Step()
 		time.Sleep(time.Second)
 		synctest.Wait()
-		fmt.Fprint(a.stdout, "half a ")
+		fmt.Fprint(o.Stdout, "half a ")
 		time.Sleep(patience)
-		fmt.Fprintln(a.stdout, "line")
+		fmt.Fprintln(o.Stdout, "line")
 		time.Sleep(patience)
 		synctest.Wait()
-		p.end()
+		p.End()
 		line := func(s int) string { return fmt.Sprintf("refreshing: 1 of 3, %d s", s) }
 		gone := "\r" + strings.Repeat(" ", len(line(2))) + "\r"
 		if want := line(2) + gone + "half a line\n" + line(6) + gone; screen.String() != want {
@@ -44,9 +44,9 @@ func TestNoProgressIntoFiles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := testApp(&out).progress("refreshing", 0)
+		p := newOutput(&out, 0).Progress("refreshing", 0)
 		time.Sleep(time.Minute)
-		p.end()
+		p.End()
 		if out.Len() > 0 {
 			t.Errorf("%q", out.String())
 		}

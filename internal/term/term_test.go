@@ -1,21 +1,22 @@
-package main
+package term
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
 
 	"pgregory.net/rapid"
-
-	"flowkeeper/remediate"
 )
 
-func testApp(out *bytes.Buffer, environ ...string) *app {
-	return &app{stdin: strings.NewReader(""), stdout: out, stderr: out, environ: environ, now: func() time.Time { return noon }}
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func newOutput(w io.Writer, columns int) *Output {
+	return &Output{Stdout: w, Stderr: w, Terminal: columns > 0, Columns: columns}
 }
 
 // TestI12JSONHidesNothing: whatever is in a text, its JSON acts on no
@@ -25,7 +26,7 @@ func TestI12JSONHidesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.String().Draw(t, "text")
 		var b bytes.Buffer
-		if err := writeJSON(&b, map[string]string{"a": text}); err != nil {
+		if err := WriteJSON(&b, map[string]string{"a": text}); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range strings.TrimSuffix(b.String(), "\n") {
@@ -46,14 +47,14 @@ func TestI12TablesAndSheetsAreClean(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.String().Draw(t, "text")
 		var b bytes.Buffer
-		a := testApp(&b)
-		tab := a.table(whole("A"), whole("B"))
-		err := tab.add(nil, text, "x")
-		tab.flush()
-		s := sheet{}
-		s.put("key", text)
-		a.writeSheet(&s)
-		if err := errors.Join(err, a.flush()); err != nil {
+		o := newOutput(&b, 0)
+		tab := o.Table(Whole("A"), Whole("B"))
+		err := tab.Add(nil, text, "x")
+		tab.Flush()
+		s := Sheet{}
+		s.Put("key", text)
+		o.Sheet(&s)
+		if err := errors.Join(err, o.Flush()); err != nil {
 			t.Fatal(err)
 		}
 		want := 3
@@ -72,16 +73,16 @@ func TestI12TablesAndSheetsAreClean(t *testing.T) {
 }
 
 // printTable with these rows.
-func printTable(t *testing.T, a *app, columns []column, rows ...[]any) {
+func printTable(t *testing.T, o *Output, columns []Column, rows ...[]any) {
 	t.Helper()
-	tab := a.table(columns...)
+	tab := o.Table(columns...)
 	for _, r := range rows {
-		if err := tab.add(nil, r...); err != nil {
+		if err := tab.Add(nil, r...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	tab.flush()
-	if err := a.flush(); err != nil {
+	tab.Flush()
+	if err := o.Flush(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -89,7 +90,7 @@ func printTable(t *testing.T, a *app, columns []column, rows ...[]any) {
 func TestTableAligns(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	printTable(t, testApp(&b), []column{whole("ID"), whole("STATE")}, []any{"fl-1", cell{"live", green}}, []any{"ü", ""})
+	printTable(t, newOutput(&b, 0), []Column{Whole("ID"), Whole("STATE")}, []any{"fl-1", Colored("live", Green)}, []any{"ü", ""})
 	if want := "ID    STATE\nfl-1  live\nü     -\n"; b.String() != want {
 		t.Errorf("%q instead of %q", b.String(), want)
 	}
@@ -110,10 +111,8 @@ func TestTableFits(t *testing.T) {
 		{10, "ID                    WHO       WHAT\n" + id + "  …mallory  it was …\n"},
 	} {
 		var b bytes.Buffer
-		a := testApp(&b, "NO_COLOR=1")
-		a.terminal, a.columns = c.columns > 0, c.columns
-		columns := []column{whole("ID"), cutTo(8, "WHO").keepEnd(), cutTo(8, "WHAT"), whole("REGION").orDrop(1)}
-		printTable(t, a, columns, []any{id, who, "it was deleted by night", "eu-west-1"})
+		columns := []Column{Whole("ID"), CutTo(8, "WHO").KeepEnd(), CutTo(8, "WHAT"), Whole("REGION").OrDrop(1)}
+		printTable(t, newOutput(&b, c.columns), columns, []any{id, who, "it was deleted by night", "eu-west-1"})
 		if b.String() != c.want {
 			t.Errorf("%d columns:\n%s instead of\n%s", c.columns, b.String(), c.want)
 		}
@@ -135,9 +134,7 @@ func TestTableLeavesOut(t *testing.T) {
 		{60, [][]any{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "111122223333", "east", "live"}}, "ID    ACCOUNT       REGION  STATE\nfl-1  111122223333  east    live\nfl-3  111122223333  east    live\n"},
 	} {
 		var b bytes.Buffer
-		a := testApp(&b, "NO_COLOR=1")
-		a.terminal, a.columns = true, c.columns
-		printTable(t, a, []column{whole("ID"), whole("ACCOUNT").orDrop(2), whole("REGION").orDrop(1), cutTo(9, "STATE")}, c.rows...)
+		printTable(t, newOutput(&b, c.columns), []Column{Whole("ID"), Whole("ACCOUNT").OrDrop(2), Whole("REGION").OrDrop(1), CutTo(9, "STATE")}, c.rows...)
 		if b.String() != c.want {
 			t.Errorf("%d columns:\n%s instead of\n%s", c.columns, b.String(), c.want)
 		}
@@ -154,10 +151,10 @@ func TestCellsOfATerminal(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		c    column
+		c    Column
 		n    int
 		want string
-	}{{cutTo(2, "A"), 7, "監査ロ…"}, {cutTo(2, "A"), 6, "監査…"}, {cutTo(2, "A").keepEnd(), 6, "…ログ"}, {cutTo(2, "A"), 8, "監査ログ"}} {
+	}{{CutTo(2, "A"), 7, "監査ロ…"}, {CutTo(2, "A"), 6, "監査…"}, {CutTo(2, "A").KeepEnd(), 6, "…ログ"}, {CutTo(2, "A"), 8, "監査ログ"}} {
 		if got := c.c.cut("監査ログ", c.n); got != c.want {
 			t.Errorf("%d: %q instead of %q", c.n, got, c.want)
 		}
@@ -168,13 +165,12 @@ func TestCellsOfATerminal(t *testing.T) {
 func TestSheetWraps(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	a := testApp(&b)
-	a.terminal, a.columns = true, 40
-	s := sheet{}
-	s.put("advice", "let the role of the daemon create flow logs again")
-	s.put("id", "fl-0123456789abcdef0123456789abcdef0123")
-	a.writeSheet(&s)
-	if err := a.flush(); err != nil {
+	o := newOutput(&b, 40)
+	s := Sheet{}
+	s.Put("advice", "let the role of the daemon create flow logs again")
+	s.Put("id", "fl-0123456789abcdef0123456789abcdef0123")
+	o.Sheet(&s)
+	if err := o.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	if want := "advice  let the role of the daemon\n        create flow logs again\nid      fl-0123456789abcdef0123456789abcdef0123\n"; b.String() != want {
@@ -186,18 +182,18 @@ func TestSheetWraps(t *testing.T) {
 func TestLongTableStaysSmall(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	a := testApp(&b)
-	tab := a.table(whole("N"))
+	o := newOutput(&b, 0)
+	tab := o.Table(Whole("N"))
 	for range 3*tableBlock + 1 {
-		if err := tab.add(nil, "x"); err != nil {
+		if err := tab.Add(nil, "x"); err != nil {
 			t.Fatal(err)
 		}
 		if len(tab.rows) > tableBlock {
 			t.Fatalf("%d rows are held", len(tab.rows))
 		}
 	}
-	tab.flush()
-	if err := a.flush(); err != nil {
+	tab.Flush()
+	if err := o.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(b.String(), "N\n"); n != 1 {
@@ -213,35 +209,36 @@ func TestColorsOnlyWhereWanted(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		terminal bool
-		environ  []string
+		environ  map[string]string
 		want     bool
 	}{
-		{"a terminal", true, []string{"TERM=xterm"}, true},
-		{"a pipe", false, []string{"TERM=xterm"}, false},
-		{"NO_COLOR", true, []string{"NO_COLOR=1"}, false},
-		{"an empty NO_COLOR", true, []string{"NO_COLOR="}, true},
-		{"a dumb terminal", true, []string{"TERM=dumb"}, false},
-		{"CLICOLOR=0", true, []string{"CLICOLOR=0"}, false},
-		{"CLICOLOR=1", true, []string{"CLICOLOR=1"}, true},
-		{"CLICOLOR=1 is not asked of a pipe", false, []string{"CLICOLOR=1"}, false},
-		{"CLICOLOR_FORCE", false, []string{"CLICOLOR_FORCE=1"}, true},
-		{"CLICOLOR_FORCE=0", false, []string{"CLICOLOR_FORCE=0"}, false},
-		{"NO_COLOR before CLICOLOR_FORCE", true, []string{"CLICOLOR_FORCE=1", "NO_COLOR=1"}, false},
+		{"a terminal", true, map[string]string{"TERM": "xterm"}, true},
+		{"a pipe", false, map[string]string{"TERM": "xterm"}, false},
+		{"NO_COLOR", true, map[string]string{"NO_COLOR": "1"}, false},
+		{"an empty NO_COLOR", true, map[string]string{"NO_COLOR": ""}, true},
+		{"a dumb terminal", true, map[string]string{"TERM": "dumb"}, false},
+		{"CLICOLOR=0", true, map[string]string{"CLICOLOR": "0"}, false},
+		{"CLICOLOR=1", true, map[string]string{"CLICOLOR": "1"}, true},
+		{"CLICOLOR=1 is not asked of a pipe", false, map[string]string{"CLICOLOR": "1"}, false},
+		{"CLICOLOR_FORCE", false, map[string]string{"CLICOLOR_FORCE": "1"}, true},
+		{"CLICOLOR_FORCE=0", false, map[string]string{"CLICOLOR_FORCE": "0"}, false},
+		{"NO_COLOR before CLICOLOR_FORCE", true, map[string]string{"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}, false},
 	} {
-		a := testApp(&bytes.Buffer{}, c.environ...)
-		a.terminal = c.terminal
-		if got := a.colors(); got != c.want {
-			t.Errorf("%s: %v", c.name, got)
-		}
-		if got := paint(c.want, red, "x") != "x"; got != c.want {
-			t.Errorf("%s: painted %v", c.name, got)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := Colors(c.terminal, func(name string) string { return c.environ[name] })
+			if got != c.want {
+				t.Error(got)
+			}
+			if painted := (&Output{Color: got}).Paint("x", Red) != "x"; painted != c.want {
+				t.Errorf("painted: %v", painted)
+			}
+		})
 	}
 }
 
 func TestTimesForPeople(t *testing.T) {
 	t.Parallel()
-	a := testApp(&bytes.Buffer{})
 	for _, c := range []struct {
 		at   time.Time
 		want string
@@ -254,59 +251,21 @@ func TestTimesForPeople(t *testing.T) {
 		{noon.Add(-80 * 24 * time.Hour), "80 days ago"},
 		{noon.Add(3 * time.Hour), "in 3 h"},
 	} {
-		if got := a.ago(c.at); got != c.want {
+		if got := Ago(c.at, noon); got != c.want {
 			t.Errorf("%q instead of %q", got, c.want)
 		}
 	}
 	for d, want := range map[time.Duration]string{2 * time.Hour: "2h", 10 * time.Minute: "10m", 90 * time.Second: "1m30s", 1500 * time.Millisecond: "1.5s", 100 * time.Hour: "100h"} {
-		if got := tidy(d); got != want {
+		if got := Tidy(d); got != want {
 			t.Errorf("%q instead of %q", got, want)
 		}
 	}
 	for n, want := range map[int]string{0: "0 flow logs", 1: "1 flow log", 2: "2 flow logs"} {
-		if got := plural(n, "flow log"); got != want {
+		if got := Plural(n, "flow log"); got != want {
 			t.Errorf("%q instead of %q", got, want)
 		}
 	}
-	if got := plural(2, "delivery"); got != "2 deliveries" {
+	if got := Plural(2, "delivery"); got != "2 deliveries" {
 		t.Error(got)
-	}
-}
-
-type full struct{}
-
-func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
-
-func TestAFullDiskIsNoSuccess(t *testing.T) {
-	t.Parallel()
-	var b bytes.Buffer
-	a := testApp(&b)
-	a.stdout = full{}
-	if code := a.execute(t.Context(), []string{"version"}); code != exitFailed {
-		t.Errorf("exit code %d", code)
-	}
-	if !strings.Contains(b.String(), "no space left on device") {
-		t.Errorf("%q", b.String())
-	}
-}
-
-// TestNextStep: of a restored flow log only a look is left, and what lies behind is due.
-func TestNextStep(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		state      remediate.State
-		at         time.Time
-		what, when string
-	}{
-		{remediate.Open, noon.Add(time.Minute), "next attempt", "2026-03-01 12:01:00 UTC (in 60 s)"},
-		{remediate.Blocked, noon, "next attempt", "due"},
-		{remediate.Restored, noon.Add(time.Minute), "next check", "2026-03-01 12:01:00 UTC (in 60 s)"},
-		{remediate.Restored, noon.Add(-2 * time.Minute), "next check", "due"},
-		{remediate.Verified, time.Time{}, "next attempt", ""},
-	} {
-		what, when := testApp(nil).nextStep(remediate.Incident{State: c.state, NextAttemptAt: c.at})
-		if what != c.what || when != c.when {
-			t.Errorf("%s at %s: %q %q", c.state, c.at, what, when)
-		}
 	}
 }

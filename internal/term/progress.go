@@ -1,4 +1,4 @@
-package main
+package term
 
 import (
 	"fmt"
@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// progress shows on a terminal how far something is: nothing for the first two
+// Progress shows on a terminal how far something is: nothing for the first two
 // seconds, then one line, renewed every two seconds. It is wiped before anything else
 // is written, and at the end.
-type progress struct {
-	a              *app
-	stdout, stderr io.Writer // the app's own
+type Progress struct {
+	o              *Output
+	stdout, stderr io.Writer // the output's own
 	what           string
 	total          int // 0: not known
 	begun          time.Time
@@ -27,15 +27,15 @@ type progress struct {
 
 const patience = 2 * time.Second
 
-// progress begins; the caller must end it. total 0: not known.
-func (a *app) progress(what string, total int) *progress {
-	p := &progress{a: a, stdout: a.stdout, stderr: a.stderr, what: what, total: total, begun: time.Now()}
-	if !a.stderrTerminal {
+// Progress begins; the caller must end it. total 0: not known.
+func (o *Output) Progress(what string, total int) *Progress {
+	p := &Progress{o: o, stdout: o.Stdout, stderr: o.Stderr, what: what, total: total, begun: time.Now()}
+	if !o.StderrTerminal {
 		return p
 	}
-	a.stderr = wiping{p, a.stderr}
-	if a.terminal {
-		a.stdout = wiping{p, a.stdout}
+	o.Stderr = wiping{p, o.Stderr}
+	if o.Terminal {
+		o.Stdout = wiping{p, o.Stdout}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -43,13 +43,14 @@ func (a *app) progress(what string, total int) *progress {
 	return p
 }
 
-func (p *progress) step() {
+// Step counts one. It may be called concurrently.
+func (p *Progress) Step() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done++
 }
 
-func (p *progress) renew() {
+func (p *Progress) renew() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.timer == nil {
@@ -71,14 +72,15 @@ func (p *progress) renew() {
 }
 
 // wipe works on every terminal: it uses no escape sequences. The caller holds mu.
-func (p *progress) wipe() {
+func (p *Progress) wipe() {
 	if p.line != "" {
 		fmt.Fprint(p.stderr, "\r"+strings.Repeat(" ", len(p.line))+"\r")
 		p.line = ""
 	}
 }
 
-func (p *progress) end() {
+// End wipes the line.
+func (p *Progress) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.timer != nil {
@@ -86,12 +88,12 @@ func (p *progress) end() {
 		p.timer = nil
 	}
 	p.wipe()
-	p.a.stdout, p.a.stderr = p.stdout, p.stderr
+	p.o.Stdout, p.o.Stderr = p.stdout, p.stderr
 }
 
 // wiping is an output: before a write the line is wiped.
 type wiping struct {
-	p *progress
+	p *Progress
 	w io.Writer
 }
 

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/internal/term"
+	"flowkeeper/remediate"
+)
+
+func testApp(out *bytes.Buffer, environ ...string) *app {
+	return &app{Output: term.Output{Stdout: out, Stderr: out}, stdin: strings.NewReader(""), environ: environ, now: func() time.Time { return noon }}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestAFullDiskIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	a := testApp(&b)
+	a.Stdout = full{}
+	if code := a.execute(t.Context(), []string{"version"}); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	if !strings.Contains(b.String(), "no space left on device") {
+		t.Errorf("%q", b.String())
+	}
+}
+
+// TestNextStep: of a restored flow log only a look is left, and what lies behind is due.
+func TestNextStep(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		state      remediate.State
+		at         time.Time
+		what, when string
+	}{
+		{remediate.Open, noon.Add(time.Minute), "next attempt", "2026-03-01 12:01:00 UTC (in 60 s)"},
+		{remediate.Blocked, noon, "next attempt", "due"},
+		{remediate.Restored, noon.Add(time.Minute), "next check", "2026-03-01 12:01:00 UTC (in 60 s)"},
+		{remediate.Restored, noon.Add(-2 * time.Minute), "next check", "due"},
+		{remediate.Verified, time.Time{}, "next attempt", ""},
+	} {
+		what, when := testApp(nil).nextStep(remediate.Incident{State: c.state, NextAttemptAt: c.at})
+		if what != c.what || when != c.when {
+			t.Errorf("%s at %s: %q %q", c.state, c.at, what, when)
+		}
+	}
+}
