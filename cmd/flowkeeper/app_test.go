@@ -46,9 +46,12 @@ func TestNextStep(t *testing.T) {
 		{remediate.Restored, noon.Add(-2 * time.Minute), "next check", "due"},
 		{remediate.Verified, time.Time{}, "next attempt", ""},
 	} {
-		what, when := testApp(nil).nextStep(remediate.Incident{State: c.state, NextAttemptAt: c.at})
-		if what != c.what || when != c.when {
-			t.Errorf("%s at %s: %q %q", c.state, c.at, what, when)
-		}
+		t.Run(string(c.state)+" "+c.when, func(t *testing.T) {
+			t.Parallel()
+			what, when := testApp(nil).nextStep(remediate.Incident{State: c.state, NextAttemptAt: c.at})
+			if what != c.what || when != c.when {
+				t.Errorf("%q %q", what, when)
+			}
+		})
 	}
 }

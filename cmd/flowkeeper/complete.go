@@ -19,14 +19,14 @@ const maxCompletions = 200
 // completion is cobra's function for what a shell offers.
 type completion = func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective)
 
-// words offers those of fn's words that begin as typed. If the state file can't be
-// read, it offers nothing.
+// words offers fn's words; the shell leaves out those that don't begin as typed. If the
+// state file can't be read, it offers nothing.
 func (a *app) words(fn func(ctx context.Context, s state, begun string) ([]string, error)) completion {
 	return func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		var out []string
 		_ = a.withState(c.Context(), func(s state) error {
 			words, err := fn(c.Context(), s, begun)
-			for _, w := range begins(words, begun) {
+			for _, w := range words {
 				word, about, described := strings.Cut(w, "\t")
 				if w = term.Clean(word); described {
 					w += "\t" + term.Clean(about)
@@ -84,23 +84,14 @@ func (a *app) completeAlerts(failed bool) completion {
 }
 
 // completeSinksToTest needs no state file: neither does the command.
-func (a *app) completeSinksToTest(_ *cobra.Command, _ []string, begun string) (out []string, _ cobra.ShellCompDirective) {
+func (a *app) completeSinksToTest(*cobra.Command, []string, string) (out []string, _ cobra.ShellCompDirective) {
 	if conf, err := a.config(needs{}); err == nil {
 		out = append(out, "log")
 		for _, s := range conf.Alerts {
 			out = append(out, cobra.CompletionWithDesc(s.Name, s.Type))
 		}
 	}
-	return begins(out, begun), cobra.ShellCompDirectiveNoFileComp
-}
-
-func begins(words []string, begun string) (out []string) {
-	for _, w := range words {
-		if strings.HasPrefix(w, begun) {
-			out = append(out, w)
-		}
-	}
-	return out
+	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeWatched offers resources, or destinations, of live flow logs.

@@ -67,15 +67,9 @@ func (a *app) filterFlags(c *cobra.Command, allowed []string, since string, usua
 		}
 		return allowed, cobra.ShellCompDirectiveNoFileComp
 	})
-	f.accounts = f.choice("account", "only of this `account`, twelve digits", func(ctx context.Context, s state) ([]string, error) {
-		accounts, _, err := f.places(ctx, s)
-		return accounts, err
-	})
+	f.accounts = f.choice("account", "only of this `account`, twelve digits", f.known(func(x inventory.Scope) string { return x.Account }))
 	f.accounts.form, f.accounts.fix = accountID, "twelve digits, such as 111122223333"
-	f.regions = f.choice("region", "only of this `Region`", func(ctx context.Context, s state) ([]string, error) {
-		_, regions, err := f.places(ctx, s)
-		return regions, err
-	})
+	f.regions = f.choice("region", "only of this `Region`", f.known(func(x inventory.Scope) string { return x.Region }))
 	f.regions.form, f.regions.fix = regionID, "a Region looks like eu-west-1"
 	flags.Func("since", since+" since this `time`: 2h, 7d, 1d12h, 2026-03-01 or RFC 3339, in UTC", func(v string) (err error) {
 		f.since, err = parseSince(v, a.now())
@@ -214,27 +208,29 @@ func (n *choice) check(ctx context.Context, s state) error {
 	return nil
 }
 
-// places are the accounts and Regions that the state file or the configuration
-// names.
-func (f *filters) places(ctx context.Context, s state) (accounts, regions []string, err error) {
-	scopes, err := s.Scopes(ctx)
-	if err == nil && f.alerts {
-		var more []inventory.Scope
-		more, err = s.AlertScopes(ctx)
-		scopes = append(scopes, more...)
-	}
-	for _, x := range scopes {
-		accounts, regions = append(accounts, x.Account), append(regions, x.Region)
-	}
-	for _, x := range s.conf.Accounts {
-		accounts = append(accounts, x.ID)
-	}
-	for _, x := range s.conf.Inventory.Regions {
-		if x != "all" {
-			regions = append(regions, x)
+// known are the accounts, or Regions, that the state file or the configuration names.
+func (f *filters) known(of func(inventory.Scope) string) func(context.Context, state) ([]string, error) {
+	return func(ctx context.Context, s state) ([]string, error) {
+		scopes, err := s.Scopes(ctx)
+		if err == nil && f.alerts {
+			var more []inventory.Scope
+			more, err = s.AlertScopes(ctx)
+			scopes = append(scopes, more...)
 		}
+		for _, x := range s.conf.Accounts {
+			scopes = append(scopes, inventory.Scope{Account: x.ID})
+		}
+		for _, x := range s.conf.Inventory.Regions {
+			if x != "all" {
+				scopes = append(scopes, inventory.Scope{Region: x})
+			}
+		}
+		var names []string
+		for _, x := range scopes {
+			names = append(names, of(x))
+		}
+		return tidied(names), err
 	}
-	return tidied(accounts), tidied(regions), err
 }
 
 func sinkNames(ctx context.Context, s state) ([]string, error) {

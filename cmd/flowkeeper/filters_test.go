@@ -21,9 +21,12 @@ func TestSince(t *testing.T) {
 		"2026-02-28T07:30:15+01:00": time.Date(2026, 2, 28, 6, 30, 15, 0, time.UTC),
 		"2026-02-28T07:30:15.123Z":  time.Date(2026, 2, 28, 7, 30, 15, 123e6, time.UTC),
 	} {
-		if got, err := parseSince(text, noon); err != nil || !got.Equal(want) {
-			t.Errorf("%q: %s instead of %s, %v", text, got, want, err)
-		}
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			if got, err := parseSince(text, noon); err != nil || !got.Equal(want) {
+				t.Errorf("%s instead of %s, %v", got, want, err)
+			}
+		})
 	}
 	for _, text := range []string{"yesterday", "-2h", "2", "7D", "2026-03-02", "2026-13-01", "999999d", "1d-2h", "12h1d", "1d1w", "1d2562047h", "d"} {
 		if got, err := parseSince(text, noon); err == nil {

@@ -44,10 +44,13 @@ func TestImportRefuses(t *testing.T) {
 		{"one flow log twice", importHead + goodRow + "\n" + goodRow, "line 3: fl-0000000a is in line 2"},
 		{"a line without end", importHead + `{"flow_log_id":"` + strings.Repeat("a", maxImportLine) + `"}`, "longer than"},
 	} {
-		rows, problems := readExport(strings.NewReader(c.in), kept{}, nil, noon)
-		if len(rows) > 0 || len(problems) == 0 || !strings.Contains(strings.Join(problems, "\n"), c.want) {
-			t.Errorf("%s: %d rows, %q", c.name, len(rows), problems)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			rows, problems := readExport(strings.NewReader(c.in), kept{}, nil, noon)
+			if len(rows) > 0 || len(problems) == 0 || !strings.Contains(strings.Join(problems, "\n"), c.want) {
+				t.Errorf("%d rows, %q", len(rows), problems)
+			}
+		})
 	}
 }
 
