@@ -1,5 +1,3 @@
-// Package alert tells people: what an alert says, which sinks it goes to, and
-// how it gets there in spite of failures (I7).
 package alert
 
 import (

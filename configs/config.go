@@ -1,5 +1,3 @@
-// Package configs reads Flowkeeper's one YAML file: strictly, and with every
-// problem told at once.
 package configs
 
 import "time"

@@ -1,5 +1,3 @@
-// Package inventory holds the snapshot of flow logs: what each one is, when
-// two of them are the same, and how a refresh learns what AWS has now.
 package inventory
 
 import (

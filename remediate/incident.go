@@ -1,10 +1,3 @@
-// Package remediate is what Flowkeeper does about a deletion: it opens an
-// incident, looks at what AWS shows, decides, recreates the flow log from the
-// snapshot, and verifies that it delivers.
-//
-// The way of one incident: Handle (by event) or Refresh (by drift) opens it
-// in one commit; Step looks and acts, at most one AWS mutation and one commit
-// each; settle tells people when all of one event is done.
 package remediate
 
 import (

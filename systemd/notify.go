@@ -1,6 +1,3 @@
-// Package systemd is how Flowkeeper lives under systemd: its unit file, the
-// messages to the service manager (ready, stopping, alive), and its log lines
-// in the journal. Without systemd all of it does nothing.
 package systemd
 
 import (

@@ -1,9 +1,3 @@
-// Package watcher reads the queue: messages in, CloudTrail records to the
-// handler, and the acknowledgement last (I1).
-//
-// One goroutine long-polls; while there is a backlog, more receive beside it.
-// A bounded set of handlers works on messages, and one goroutine acknowledges
-// what they finished, ten at a time.
 package watcher
 
 import (

@@ -1,5 +1,3 @@
-// Command flowkeeper keeps VPC flow logs alive: it hears of their deletion,
-// tells people, and puts them back. `flowkeeper --help` lists what it does.
 package main
 
 import (

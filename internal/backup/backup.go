@@ -1,5 +1,3 @@
-// Package backup keeps a copy of the state file in S3, for the day on which
-// the machine is lost with everything on it.
 package backup
 
 import (

@@ -1,6 +1,3 @@
-// Package cloudtrail decodes CloudTrail records: pure, bounded, and never a
-// panic, whatever the input. What it tolerates, and why, is in the comments of
-// the parsers; the record is untrusted text until AWS itself confirms it (I2).
 package cloudtrail
 
 import "time"

@@ -1,5 +1,3 @@
-// Package daemon puts the parts together: what `flowkeeper run` runs, and the
-// demo too.
 package daemon
 
 import (

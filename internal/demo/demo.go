@@ -1,6 +1,3 @@
-// Package demo plays an attack on flow logs against the real daemon and a
-// strict AWS in this process: nothing leaves the machine, and nothing is left
-// behind.
 package demo
 
 import (

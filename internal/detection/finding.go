@@ -1,6 +1,3 @@
-// Package detection judges decoded CloudTrail records: which matter, and why.
-// rules/*.yml are the same rules in Sigma, for people's SIEMs; title, ID and
-// level come from those files.
 package detection
 
 import (

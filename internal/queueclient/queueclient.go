@@ -1,7 +1,3 @@
-// Package queueclient makes the SQS client of queue.url. SQS's calls carry the
-// queue's URL as a parameter; which host the SDK dials, and which Region it signs
-// for, the client's options say. Every part that talks to the queue takes its
-// client from here, so that all of them ask the same host.
 package queueclient
 
 import (

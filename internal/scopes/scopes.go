@@ -1,5 +1,3 @@
-// Package scopes reaches AWS: one client for each account and Region, with
-// credentials that are known to be that account's (I13).
 package scopes
 
 import (

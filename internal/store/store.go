@@ -1,10 +1,3 @@
-// Package store keeps everything durable in one SQLite file: the snapshot,
-// the incidents with their history, the alert outbox, and the changes between
-// them in single transactions. It is the only place with SQL.
-//
-// The file is in WAL mode with synchronous=FULL: what Update returned is on
-// disk. There is one writer connection, with group commit: whoever comes while
-// a commit is under way is committed with the next one.
 package store
 
 import (

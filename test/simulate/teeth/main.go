@@ -1,6 +1,3 @@
-// Teeth shows that the simulation bites: it breaks one promise of Flowkeeper at
-// a time, by a patch laid over the sources at build time, and sees the
-// simulation fail each time.
 package main
 
 import (

@@ -1,0 +1,15 @@
+// Command flowkeeper protects VPC flow logs: it learns of their deletion, alerts
+// people, and creates them again. `flowkeeper --help` lists the commands.
+//
+//  1. main.go runs the root command with a context that ends with SIGINT or
+//     SIGTERM.
+//  2. root.go reads the configuration and decides the exit code.
+//  3. Each other file is one command, or what commands share: tables, filters,
+//     completion, progress.
+//
+// run.go starts internal/daemon, which owns its goroutines; other commands end
+// theirs before they return.
+//
+// Commands hold no rule about incidents: they call the packages that do. Output
+// for people may change; --json is a contract (contract.go).
+package main

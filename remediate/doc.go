@@ -1,0 +1,30 @@
+// Package remediate does what is to be done about a deletion: it opens an
+// incident, observes what AWS shows, decides, creates the flow log again from the
+// snapshot, and verifies that it delivers.
+//
+// An incident takes this way:
+//
+//  1. A record (handle.go) or a refresh (refresh.go) opens it, together with the
+//     alert, in one transaction.
+//  2. The scope's restorer takes what is due (step.go) and asks AWS which flow
+//     logs the resource has.
+//  3. decide (decide.go) is a pure function of the incident, that observation and
+//     the policy; it says what to do.
+//  4. At most one call that changes something in AWS, and one transaction follow:
+//     create.go makes the parameters, classify.go reads the answer, outcome.go
+//     records it.
+//  5. Later an observation verifies the replacement. When all flow logs of one
+//     event are done, tell.go closes the event.
+//
+// The same flow log always leads to the same create with the same ClientToken, so
+// a repeat after a crash creates nothing twice (I4).
+//
+// internal/daemon runs Remediator.Run in one goroutine for each scope; the field
+// comments in remediate.go say what belongs to it. Calls to AWS that a message
+// began go on after its commit, four for each scope at most; Remediator.Wait waits
+// for them.
+//
+// The package never deletes or changes a flow log, never creates what the snapshot
+// did not show (I2), never creates before it has observed (I3), and never lets an
+// attempt to alert wait for AWS.
+package remediate

@@ -1,0 +1,22 @@
+// Package watcher reads messages from the SQS queue, takes the CloudTrail records
+// out of them, passes these to a Handler, and deletes each message last (I1).
+//
+// A message takes this way:
+//
+//  1. A receiver gets up to ten messages in one ReceiveMessage call.
+//  2. Unwrap opens the envelope (EventBridge, SNS, {"Records":[…]}, a bare
+//     record), and internal/cloudtrail decodes the records that may matter.
+//  3. The Handler is called; its nil means that everything is on disk.
+//  4. Then the message is deleted. A message that failed, or that nobody can
+//     understand, is hidden for longer each time and comes back; the queue's
+//     dead-letter policy ends that (I8).
+//
+// Run owns these goroutines and waits for all of them: one receiver, and up to
+// three more while there is a backlog; sixteen handlers; one that collects what is
+// done and has it deleted, ten messages a call; one that shows messages again after the state
+// file could be written again. While a handler works, one goroutine keeps its
+// message hidden.
+//
+// The package never deletes a message that the Handler did not accept, never ends
+// because of a message, and never visits an address that a message names.
+package watcher
