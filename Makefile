@@ -4,6 +4,7 @@ GO          ?= go
 PREFIX      ?= /usr
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 FUZZTIME    ?= 20s
 
@@ -60,10 +61,13 @@ test-systemd:
 	test/systemd/tools.sh
 	FLOWKEEPER_SYSTEMD=1 $(GO) test -count 1 -v -timeout 15m ./test/systemd
 
+# .golangci.yml says what golangci-lint checks. Its first run builds it, which
+# takes some minutes; later ones take seconds.
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(GOLANGCI) run ./...
 
 # Asks a real AWS account about what no emulator shows; see README.md.
 smoke-aws:
