@@ -1,0 +1,30 @@
+package watcher_test
+
+import (
+	"fmt"
+
+	"flowkeeper/watcher"
+)
+
+// The record is taken out of whatever is around it: here an event of EventBridge that came
+// through an SNS topic.
+func ExampleUnwrap() {
+	body := `{"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:111122223333:events",
+		"Message": "{\"detail-type\": \"AWS API Call via CloudTrail\", \"detail\": {\"eventName\": \"DeleteFlowLogs\"}}"}`
+	c, err := watcher.Unwrap([]byte(body))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%s: %s\n", c.Kind, c.Records[0])
+	// Output:
+	// eventbridge: {"eventName": "DeleteFlowLogs"}
+}
+
+// What is no known envelope is an error, and the message stays in the queue.
+func ExampleUnwrap_unknown() {
+	_, err := watcher.Unwrap([]byte(`{"hello": "world"}`))
+	fmt.Println(err)
+	// Output:
+	// not understood: none of the known envelopes
+}
