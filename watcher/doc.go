@@ -13,9 +13,9 @@
 //
 // Run owns these goroutines and waits for all of them: one receiver, and up to
 // three more while there is a backlog; sixteen handlers; one that collects what is
-// done and has it deleted, ten messages a call; one that shows messages again after the state
-// file could be written again. While a handler works, one goroutine keeps its
-// message hidden.
+// done and has it deleted, ten messages a call; one that shows messages again after
+// the state file could be written again. While a handler works, one goroutine keeps
+// its message hidden.
 //
 // The package never deletes a message that the Handler did not accept, never ends
 // because of a message, and never visits an address that a message names.
