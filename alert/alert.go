@@ -202,6 +202,7 @@ const timeLayout = "2006-01-02T15:04:05.000Z"
 
 func (t Time) String() string { return t.UTC().Format(timeLayout) }
 
+// MarshalJSON implements json.Marshaler.
 func (t Time) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
 
 // Delivery is one alert on its way to one sink.
