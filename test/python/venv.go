@@ -1,4 +1,3 @@
-// Package python gives tests a Python with pinned packages.
 package python
 
 import (

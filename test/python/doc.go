@@ -1,0 +1,2 @@
+// Package python gives tests a Python with pinned packages.
+package python
