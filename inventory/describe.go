@@ -9,7 +9,7 @@ import (
 )
 
 // FromEC2 is the flow log that AWS described, with every setting that a
-// create can set and the status beside them (aws-facts.md, "Describe").
+// create can set and the status beside them (docs/aws.md, "Describing flow logs").
 func FromEC2(scope Scope, d types.FlowLog) FlowLog {
 	f := FlowLog{
 		ID:    aws.ToString(d.FlowLogId),
@@ -67,5 +67,5 @@ func (f FlowLog) Digest() [16]byte {
 }
 
 // Failing reports whether AWS says that it can't deliver. It says so up to ten
-// minutes late (aws-facts.md, "Delivery").
+// minutes late (docs/aws.md, "Delivery").
 func (f FlowLog) Failing() bool { return f.DeliverLogsStatus == "FAILED" }

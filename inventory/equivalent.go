@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// What AWS does where a create says nothing (aws-facts.md, "Describe").
+// What AWS does where a create says nothing (docs/aws.md, "Describing flow logs").
 const (
 	CloudWatchLogs = "cloud-watch-logs"
 	S3             = "s3"
@@ -109,7 +109,7 @@ func fields(s Settings) map[string]json.RawMessage {
 }
 
 // Equivalent reports whether have does all that want did: equal in everything
-// but tags, ID and times, and ACTIVE (design.md, "Words").
+// but tags, ID and times, and ACTIVE (docs/glossary.md, "equivalent").
 func Equivalent(scope Scope, want Settings, have FlowLog) bool {
 	return have.Status == "ACTIVE" && len(Differences(scope, want, have.Settings)) == 0
 }

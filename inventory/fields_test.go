@@ -8,8 +8,8 @@ import (
 )
 
 // Every field that AWS describes is copied into FlowLog or dropped for a
-// reason: when the SDK grows one, somebody must decide which (aws-facts.md,
-// "Describe").
+// reason: when the SDK grows one, somebody must decide which (docs/aws.md, "Describing
+// flow logs").
 func TestEveryDescribedFieldIsClassified(t *testing.T) {
 	t.Parallel()
 	classified := map[string]map[string]string{

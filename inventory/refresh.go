@@ -234,7 +234,7 @@ func ByID(ctx context.Context, scope Scope, api Describer, ids []string) (map[st
 }
 
 // OnResources describes every flow log of the resources named, at most 200:
-// a look (design.md, "Words"), by flow log ID.
+// an observation (docs/glossary.md), by flow log ID.
 func OnResources(ctx context.Context, scope Scope, api Describer, resources []string) (map[string]FlowLog, error) {
 	return filtered(ctx, scope, api, "resource-id", resources)
 }
@@ -265,7 +265,7 @@ func filtered(ctx context.Context, scope Scope, api Describer, name string, valu
 }
 
 // notFound tolerates an error for what is documented as an empty list
-// (aws-facts.md, "Deleted IDs"): only where one ID was asked for, or it would
+// (docs/aws.md, "Deleted flow logs"): only where one ID was asked for, or it would
 // make others absent too.
 func notFound(err error) bool {
 	var api smithy.APIError

@@ -13,8 +13,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// class of an answer to CreateFlowLogs (I9; aws-facts.md, the table of
-// answers).
+// class of an answer to CreateFlowLogs (I9; docs/aws.md, "Creating flow logs").
 type class int
 
 const (
@@ -228,7 +227,7 @@ func transient(code string) bool {
 }
 
 // resourceCode finds the …NotFound codes of the resources that flow logs
-// watch; AWS's spelling varies in case (aws-facts.md).
+// watch; AWS's spelling varies in case (docs/aws.md, "Creating flow logs").
 func resourceCode(low string) bool {
 	for _, r := range []string{"invalidvpcid.", "invalidsubnetid.", "invalidnetworkinterfaceid.", "invalidtransitgateway", "invalidnatgatewayid.", "natgatewaynotfound", "invalidnatgateway"} {
 		if strings.Contains(low, r) {

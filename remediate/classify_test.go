@@ -17,7 +17,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestI9EveryAnswerHasAClass is the table of answers in aws-facts.md.
+// TestI9EveryAnswerHasAClass: the answers of docs/aws.md, "Creating flow logs".
 func TestI9EveryAnswerHasAClass(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

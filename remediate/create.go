@@ -31,7 +31,7 @@ func Token(scope inventory.Scope, lostID string, generation int) string {
 
 // CreateInput is the one call that puts an incident's flow log back. It is a
 // pure function of what is frozen in the incident (I2). What is described and
-// what may be sent differ: see the table in aws-facts.md, "Describe".
+// what may be sent differ: see the table in docs/aws.md, "Describing flow logs".
 func CreateInput(i Incident) *ec2.CreateFlowLogsInput {
 	s := i.Frozen
 	in := &ec2.CreateFlowLogsInput{

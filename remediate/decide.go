@@ -125,8 +125,7 @@ type verdict struct {
 	found  inventory.FlowLog // what is there: adopted, in the way, or the reason to close
 }
 
-// decide is what to do next about an open or blocked incident: "Deciding" in
-// design.md, as a pure function.
+// decide is what to do next about an open or blocked incident, as a pure function.
 func decide(i Incident, s sight, p Policy, now time.Time) verdict {
 	switch {
 	case !i.Known && !s.row && s.listed:

@@ -7,7 +7,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// State of an incident (design.md, "Incident states").
+// State of an incident (docs/glossary.md).
 type State string
 
 const (

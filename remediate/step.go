@@ -205,7 +205,7 @@ func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i I
 	})
 }
 
-// oneAttempt leaves retries to the store (design.md: "Retry is ours").
+// oneAttempt leaves retries to the state file (docs/decisions/retries.md).
 func oneAttempt(o *ec2.Options) { o.RetryMaxAttempts = 1 }
 
 // answered records what a create came to.

@@ -14,7 +14,7 @@ import (
 	"flowkeeper/remediate"
 )
 
-// The contract's lists, as design.md has them.
+// The keys of the JSON contract.
 const (
 	flowLogKeys = "flow_log_id root_flow_log_id account region resource_id state protected released_until traffic_type " +
 		"log_destination_type log_destination log_group_name deliver_logs_permission_arn deliver_cross_account_role log_format " +

@@ -47,8 +47,8 @@ type wire struct {
 }
 
 // text takes any scalar: CloudTrail turns EC2's XML into JSON and makes
-// numbers and booleans of what looks like them (aws-facts.md, "CloudTrail
-// records of flow-log calls"). Anything else is no text, and no error.
+// numbers and booleans of what looks like them (docs/aws.md, "Records of flow
+// log calls"). Anything else is no text, and no error.
 type text string
 
 func (t *text) UnmarshalJSON(b []byte) error {

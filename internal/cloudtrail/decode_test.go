@@ -47,8 +47,7 @@ func touched(service, event, target, detail string) Record {
 	return r
 }
 
-// TestDecode: the shapes of aws-facts.md, "CloudTrail records of flow-log
-// calls".
+// TestDecode: the shapes of docs/aws.md, "Records of flow log calls".
 func TestDecode(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

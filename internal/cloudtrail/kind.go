@@ -9,7 +9,7 @@ import (
 // Empty: it is one, or it is so old that it does not say.
 type NoCall string
 
-// What a record is instead (aws-facts.md, "Records that are no API call").
+// What a record is instead (docs/aws.md, "Records that are no API call").
 const (
 	Insight         NoCall = "insight"          // an unusual rate of calls, which have records of their own
 	DataEvent       NoCall = "data"             // what is done in a resource: objects, rows

@@ -11,7 +11,7 @@ import (
 
 // tamper is a call that may blind flow logs without deleting them: its
 // service, and the request parameter that names what it changes
-// (aws-facts.md, "Ways to blind flow logs without deleting them").
+// (docs/aws.md, "Calls that blind flow logs").
 type tamper struct{ source, target string }
 
 var tampers = map[string]tamper{

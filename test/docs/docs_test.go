@@ -1,7 +1,10 @@
-// Package docs_test checks that the links of the documentation lead somewhere.
+// Package docs_test checks that the documentation and the comments point to what
+// is there: links and their anchors, and the pages that comments cite.
 package docs_test
 
 import (
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +18,8 @@ var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	fence   = regexp.MustCompile("(?ms)^```.*?^```$")
+	// A page, as `docs/aws.md, "Deleted flow logs"` or `docs/glossary.md`.
+	citation = regexp.MustCompile(`([\w./-]+\.md)\b(?:, "([^"]+)"(?: and "([^"]+)")?)?`)
 )
 
 // page is one Markdown file, without blocks of code.
@@ -80,6 +85,35 @@ func TestLinksLeadSomewhere(t *testing.T) {
 				t.Errorf("%s links to %s, which is not there", file, m[1])
 			} else if anchor != "" && strings.HasSuffix(target, ".md") && !anchors(t, target)[anchor] {
 				t.Errorf("%s links to %s: there is no such heading", file, m[1])
+			}
+		}
+	}
+}
+
+// TestCommentsCiteWhatIsThere: a comment names a page from the repository's root, or from
+// its own folder, and a heading of it as it is written there.
+func TestCommentsCiteWhatIsThere(t *testing.T) {
+	t.Parallel()
+	for _, file := range files(t, ".go") {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range parsed.Comments {
+			for _, m := range citation.FindAllStringSubmatch(strings.Join(strings.Fields(c.Text()), " "), -1) {
+				cited := filepath.Join(root, m[1])
+				if !exists(cited) {
+					cited = filepath.Join(filepath.Dir(file), m[1])
+				}
+				if !exists(cited) {
+					t.Errorf("%s cites %s, which is not in the repository", file, m[1])
+					continue
+				}
+				for _, h := range m[2:] {
+					if h != "" && !strings.Contains(page(t, cited), "# "+h+"\n") && !strings.Contains(page(t, cited), "| **"+h+"** |") {
+						t.Errorf("%s cites %q of %s, which has no such heading or term", file, h, m[1])
+					}
+				}
 			}
 		}
 	}
