@@ -2,115 +2,17 @@ package daemon
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
-
-// share is how many of the scopes are refreshed.
-type share struct{ refreshed, all int }
-
-func (s share) String() string { return fmt.Sprintf("%d of %d scopes", s.refreshed, s.all) }
-
-// share counts the scopes whose last refresh was complete. Those whose Region is
-// not enabled are none.
-func (r *refreshes) share() (n share) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range r.d.fleet.Scopes() {
-		st := r.of(s)
-		if st.off {
-			continue
-		}
-		n.all++
-		if st.refreshed() && !st.failing() {
-			n.refreshed++
-		}
-	}
-	return n
-}
-
-// untried are the scopes whose first refresh since the start is not over, and is
-// still waited for: one that AWS refuses, or does not answer, is not.
-func (r *refreshes) untried() (out []inventory.Scope) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range r.d.fleet.Scopes() {
-		if st := r.of(s); !st.refreshed() && !st.failing() && !st.hangs && !st.off && !st.isNew() {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// ready says why the refreshes are not, or nothing: each scope has been tried, and
-// one at least was refreshed.
-func (r *refreshes) ready() error {
-	if len(r.untried()) > 0 {
-		return errors.New("the first refresh is not done yet")
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, st := range r.scopes {
-		if st.refreshed() {
-			return nil
-		}
-	}
-	return errors.New("no scope could be refreshed yet")
-}
-
-func (r *refreshes) isOff(s inventory.Scope) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.of(s).off
-}
-
-// disable ends the refreshes of a scope whose Region AWS does not name any more.
-// What the snapshot has of it stays as it is: nothing there was seen gone. People
-// are told if it has flow logs that are protected.
-func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
-	r.mu.Lock()
-	st := r.of(s)
-	was := st.off
-	st.off = true
-	r.mu.Unlock()
-	if was {
-		return
-	}
-	c, err := r.d.store.Counts(ctx)
-	n := c.Protected[s.String()]
-	r.d.Log.Warn("a Region is not enabled any more: it is not refreshed until it is enabled again, and its snapshot stands", "account", s.Account, "region", s.Region, "flow_logs", n)
-	if err != nil || n > 0 {
-		st.outage.alert(ctx, fmt.Sprintf("the Region %s is not enabled in account %s any more: %s there can be neither watched nor restored until it is enabled again", s.Region, s.Account, alert.Plural(n, "protected flow log")))
-	}
-}
-
-// enable begins the refreshes again of scopes whose Region AWS names again.
-func (r *refreshes) enable() {
-	r.mu.Lock()
-	var back []inventory.Scope
-	for s, st := range r.scopes {
-		if st.off && r.d.fleet.Enabled(s) {
-			back = append(back, s)
-			st.off = false
-		}
-	}
-	r.mu.Unlock()
-	for _, s := range back {
-		r.d.Log.Info("a Region is enabled again", "account", s.Account, "region", s.Region)
-		r.ask(ask{scope: s})
-	}
-}
 
 // How often AWS is asked which Regions there are: a new one is seen within the
 // hour. While an account can't be asked it is tried more often, and a refresh that
@@ -233,16 +135,4 @@ func (v *discovery) outage(account string) *partOutage {
 		v.outages[account] = o
 	}
 	return o
-}
-
-// works reports whether a scope of an account is refreshed.
-func (r *refreshes) works(account string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for s, st := range r.scopes {
-		if s.Account == account && st.refreshed() && !st.failing() {
-			return true
-		}
-	}
-	return false
 }

@@ -1,0 +1,206 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/outage"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
+	"flowkeeper/systemd"
+)
+
+// turn refreshes one scope and reports what came of it: a panic is a failure
+// like others, for cron has nobody to tell.
+func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
+	if r.isOff(s) {
+		return
+	}
+	started := time.Now()
+	release, ok := r.occupy(ctx, s)
+	if !ok {
+		return
+	}
+	defer r.d.progress.Task(refreshOf(s), maxSilence)()
+	var counts inventory.Counts
+	err := guarded("refresh of "+s.String(), func() (err error) { counts, err = r.d.remediator.Refresh(ctx, s); return err })
+	release()
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		r.fail(ctx, s, err)
+		return
+	}
+	r.succeed(ctx, s, counts, time.Since(started))
+}
+
+// occupy waits for one of the slots. A refresh that AWS does not answer for
+// slotPatience gives its slot back, and goes on without: a Region that hangs holds
+// up no other.
+func (r *refreshes) occupy(ctx context.Context, s inventory.Scope) (release func(), ok bool) {
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, false
+	}
+	free := sync.OnceFunc(func() { <-r.slots })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := r.of(s)
+	var t *time.Timer // guarded by mu
+	t = time.AfterFunc(slotPatience, func() {
+		r.mu.Lock()
+		if st.timer == t { // else the refresh has ended as the timer fired
+			st.hangs = true
+		}
+		r.mu.Unlock()
+		free()
+	})
+	st.timer = t
+	return func() {
+		t.Stop()
+		r.mu.Lock()
+		st.timer = nil
+		r.mu.Unlock()
+		free()
+	}, true
+}
+
+// moved says that AWS has answered the refresh of a scope.
+func (r *refreshes) moved(s inventory.Scope) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if st := r.of(s); st.timer != nil {
+		st.timer.Reset(slotPatience)
+		st.hangs = false
+	}
+}
+
+// refreshOf is the task's name.
+func refreshOf(s inventory.Scope) string { return "refresh " + s.String() }
+
+// paced is the snapshot, which sees each page of a refresh go by.
+type paced struct {
+	inventory.Snapshot
+	progress *systemd.Progress
+	moved    func(inventory.Scope)
+}
+
+func (p paced) beat(s inventory.Scope) {
+	p.progress.Beat(refreshOf(s))
+	p.moved(s)
+}
+
+// Known implements inventory.Snapshot.
+func (p paced) Known(ctx context.Context, s inventory.Scope, ids []string) (map[string]inventory.Known, error) {
+	p.beat(s)
+	return p.Snapshot.Known(ctx, s, ids)
+}
+
+// Unseen implements inventory.Snapshot.
+func (p paced) Unseen(ctx context.Context, s inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) ([]inventory.Row, int64, error) {
+	p.beat(s)
+	return p.Snapshot.Unseen(ctx, s, seen, before, after, limit)
+}
+
+// guarded turns a panic into an error.
+func guarded(what string, fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s panicked: %v\n%s", what, p, debug.Stack())
+		}
+	}()
+	return fn()
+}
+
+// againIfFailed asks for another try soon after a failure: the schedule may be
+// slow.
+func (r *refreshes) againIfFailed(s inventory.Scope) {
+	r.mu.Lock()
+	st := r.of(s)
+	again := st.failing() && !st.off
+	r.mu.Unlock()
+	if again {
+		r.ask(ask{scope: s})
+	}
+}
+
+// fail tells once that a scope can't be refreshed: in the log at once, and as
+// an alert when it does not pass by itself. Where AWS decides which Regions there
+// are, it is asked first whether this is still one.
+func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
+	r.mu.Lock()
+	st := r.of(s)
+	began := st.outage.Note(err) == outage.Began
+	st.hangs = false
+	r.mu.Unlock()
+	if began {
+		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
+	}
+	refused := !scopes.Passes(err)
+	if refused && r.d.fleet.Lists() && began {
+		r.d.discovery.settle(ctx)
+	}
+	if !r.d.fleet.Enabled(s) {
+		r.disable(ctx, s)
+		return
+	}
+	if refused || st.outage.Failures() >= 3 {
+		st.outage.alert(ctx, "the inventory can't be refreshed: "+err.Error())
+	}
+}
+
+func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.Counts, took time.Duration) {
+	r.mu.Lock()
+	st := r.of(s)
+	again, first := st.outage.Note(nil) == outage.Ended, !st.refreshed()
+	st.hangs, st.last = false, success{time.Now(), took}
+	r.mu.Unlock()
+	st.outage.end(ctx)
+	if again || first || c.New+c.Changed+c.Lost > 0 {
+		r.d.Log.Info("refreshed", "account", s.Account, "region", s.Region, "listed", c.Listed, "new", c.New,
+			"changed", c.Changed, "lost", c.Lost, "took", took.Round(time.Millisecond).String())
+	}
+}
+
+// disable ends the refreshes of a scope whose Region AWS does not name any more.
+// What the snapshot has of it stays as it is: nothing there was seen gone. People
+// are told if it has flow logs that are protected.
+func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
+	r.mu.Lock()
+	st := r.of(s)
+	was := st.off
+	st.off = true
+	r.mu.Unlock()
+	if was {
+		return
+	}
+	c, err := r.d.store.Counts(ctx)
+	n := c.Protected[s.String()]
+	r.d.Log.Warn("a Region is not enabled any more: it is not refreshed until it is enabled again, and its snapshot stands", "account", s.Account, "region", s.Region, "flow_logs", n)
+	if err != nil || n > 0 {
+		st.outage.alert(ctx, fmt.Sprintf("the Region %s is not enabled in account %s any more: %s there can be neither watched nor restored until it is enabled again", s.Region, s.Account, alert.Plural(n, "protected flow log")))
+	}
+}
+
+// enable begins the refreshes again of scopes whose Region AWS names again.
+func (r *refreshes) enable() {
+	r.mu.Lock()
+	var back []inventory.Scope
+	for s, st := range r.scopes {
+		if st.off && r.d.fleet.Enabled(s) {
+			back = append(back, s)
+			st.off = false
+		}
+	}
+	r.mu.Unlock()
+	for _, s := range back {
+		r.d.Log.Info("a Region is enabled again", "account", s.Account, "region", s.Region)
+		r.ask(ask{scope: s})
+	}
+}

@@ -1,0 +1,198 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"flowkeeper/internal/retry"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+)
+
+// scopeRefreshes is how the refreshes of one scope stand.
+type scopeRefreshes struct {
+	outage *partOutage // alerts and their end belong to the scope's turn
+	since  time.Time   // when the scope came to the fleet; zero: it was there at the start
+	last   success     // since the start; zero: there was none
+	off    bool        // not refreshed: the Region is not enabled any more
+	hangs  bool        // AWS has not answered the refresh under way for slotPatience
+	timer  *time.Timer // of the refresh under way, until it counts as hanging
+}
+
+func (st *scopeRefreshes) refreshed() bool { return !st.last.ended.IsZero() }
+
+func (st *scopeRefreshes) failing() bool { return st.outage.Failures() > 0 }
+
+// newGrace is how long the first refresh of a new Region may take, before that of
+// all is not over.
+const newGrace = 5 * time.Minute
+
+// isNew reports whether the scope came to the fleet a moment ago.
+func (st *scopeRefreshes) isNew() bool { return time.Since(st.since) < newGrace }
+
+// success is a complete refresh.
+type success struct {
+	ended time.Time
+	took  time.Duration // with its wait for a slot: the next one waits, too
+}
+
+// of a scope. One that was not there at the start is new from the first question
+// for it on. The caller holds mu.
+func (r *refreshes) of(s inventory.Scope) *scopeRefreshes {
+	st := r.scopes[s]
+	if st == nil {
+		st = &scopeRefreshes{outage: r.d.newOutage(s, remediate.Refreshing, "the inventory can be refreshed again"), since: time.Now()}
+		r.scopes[s] = st
+	}
+	return st
+}
+
+// share is how many of the scopes are refreshed.
+type share struct{ refreshed, all int }
+
+func (s share) String() string { return fmt.Sprintf("%d of %d scopes", s.refreshed, s.all) }
+
+// share counts the scopes whose last refresh was complete. Those whose Region is
+// not enabled are none.
+func (r *refreshes) share() (n share) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.d.fleet.Scopes() {
+		st := r.of(s)
+		if st.off {
+			continue
+		}
+		n.all++
+		if st.refreshed() && !st.failing() {
+			n.refreshed++
+		}
+	}
+	return n
+}
+
+// untried are the scopes whose first refresh since the start is not over, and is
+// still waited for: one that AWS refuses, or does not answer, is not.
+func (r *refreshes) untried() (out []inventory.Scope) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.d.fleet.Scopes() {
+		if st := r.of(s); !st.refreshed() && !st.failing() && !st.hangs && !st.off && !st.isNew() {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// ready says why the refreshes are not, or nothing: each scope has been tried, and
+// one at least was refreshed.
+func (r *refreshes) ready() error {
+	if len(r.untried()) > 0 {
+		return errors.New("the first refresh is not done yet")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, st := range r.scopes {
+		if st.refreshed() {
+			return nil
+		}
+	}
+	return errors.New("no scope could be refreshed yet")
+}
+
+func (r *refreshes) isOff(s inventory.Scope) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.of(s).off
+}
+
+// works reports whether a scope of an account is refreshed.
+func (r *refreshes) works(account string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s, st := range r.scopes {
+		if s.Account == account && st.refreshed() && !st.failing() {
+			return true
+		}
+	}
+	return false
+}
+
+// freshGrace is what a refresh may be late.
+const freshGrace = time.Minute
+
+// fresh says which scope's last complete refresh is older than it should be:
+// two more were due since, and had the time that it took. A scope whose refresh
+// fails, or gets no answer, has an alert of its own, and counts here only if no
+// other scope is left.
+func (r *refreshes) fresh() error {
+	schedule, err := cron.ParseStandard(r.d.Config.Inventory.Schedule)
+	if err != nil {
+		return fmt.Errorf("inventory.schedule: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	counted, failing := 0, error(nil)
+	for _, s := range r.d.fleet.Scopes() {
+		st := r.of(s)
+		switch {
+		case st.off || !st.refreshed() && st.isNew():
+			continue
+		case st.failing() || st.hangs:
+			failing = fmt.Errorf("no scope can be refreshed, %s neither", s)
+			continue
+		case !st.refreshed():
+			return fmt.Errorf("%s has not been refreshed yet", s)
+		}
+		counted++
+		due := schedule.Next(schedule.Next(st.last.ended)).Add(st.last.took + freshGrace)
+		if time.Now().After(due) {
+			return fmt.Errorf("the last refresh of %s ended %s ago", s, time.Since(st.last.ended).Round(time.Second))
+		}
+	}
+	if counted == 0 {
+		return failing
+	}
+	return nil
+}
+
+// firstRefresh is how long an empty memory puts off receiving: what waits in
+// the queue could be about flow logs that it knows a moment later.
+const firstRefresh = 10 * time.Second
+
+// await waits until every scope has been tried, or was refreshed in an earlier
+// life.
+func (r *refreshes) await(ctx context.Context, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for ctx.Err() == nil && !r.learned(ctx) {
+		retry.Sleep(ctx, 50*time.Millisecond)
+	}
+}
+
+// learned reports whether there is no scope that the next moment may tell more of.
+func (r *refreshes) learned(ctx context.Context) bool {
+	untried := r.untried()
+	if len(untried) == 0 {
+		return true
+	}
+	all := true
+	err := r.d.store.View(ctx, func(tx remediate.Tx) error {
+		for _, s := range untried {
+			ok, err := tx.FirstRefreshed(s)
+			if err != nil {
+				return err
+			}
+			all = all && ok
+		}
+		return nil
+	})
+	return err == nil && all
+}
+
+// Refreshed reports whether the first refresh of every scope is over since the
+// start, and one at least was complete.
+func (d *Daemon) Refreshed() bool { return d.connected.Load() && d.refreshes.ready() == nil }
