@@ -61,7 +61,7 @@ func (t *tx) rows(row func(scan func(columns ...any) error) error, query string,
 			err = rows.Err()
 		}
 	}
-	if err == errEnough {
+	if errors.Is(err, errEnough) {
 		err = nil
 	}
 	return t.failed("read", query, args, err)
@@ -72,7 +72,7 @@ var errEnough = errors.New("enough")
 
 // failed says what could not be read or written. That there is no row is no failure.
 func (t *tx) failed(doing, query string, args []any, err error) error {
-	if err == nil || err == sql.ErrNoRows {
+	if err == nil || errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	return fmt.Errorf("%s %s in %s: %w", doing, subject(query, args), t.s.path, err)
