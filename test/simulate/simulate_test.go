@@ -32,7 +32,7 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 func TestI1ToI7Simulated(t *testing.T) {
 	t.Parallel()
 	if one := number(t, "SIM_PLAY", 0); one != 0 {
-		if _, err := once(one, t.TempDir(), true, nil); err != nil {
+		if _, err := once(one, t.TempDir(), true, nil, newGolden(t)); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -43,11 +43,11 @@ func TestI1ToI7Simulated(t *testing.T) {
 	var failed atomic.Bool
 	var total tally
 	var wg sync.WaitGroup
-	dir := t.TempDir()
+	dir, traces := t.TempDir(), newGolden(t)
 	for worker := range 2 {
 		wg.Go(func() {
 			for n := next.Add(1) - 1; n < plays && !failed.Load(); n = next.Add(1) - 1 {
-				sum, err := once(seed+n, fmt.Sprintf("%s/%d", dir, worker), false, failed.Load)
+				sum, err := once(seed+n, fmt.Sprintf("%s/%d", dir, worker), false, failed.Load, traces)
 				if err != nil && !failed.Swap(true) {
 					t.Error(err)
 				}
@@ -56,6 +56,7 @@ func TestI1ToI7Simulated(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	traces.check(t)
 	t.Logf("%d plays from seed %d:\n%s", plays, seed, &total)
 	for _, what := range mustHappen {
 		if total.count[what] == 0 && plays > 100 {
@@ -65,7 +66,7 @@ func TestI1ToI7Simulated(t *testing.T) {
 }
 
 // once plays one seed.
-func once(seed uint64, dir string, verbose bool, over func() bool) (sum map[string]int, err error) {
+func once(seed uint64, dir string, verbose bool, over func() bool, g *golden) (sum map[string]int, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -80,7 +81,10 @@ func once(seed uint64, dir string, verbose bool, over func() bool) (sum map[stri
 	}()
 	defer caught(p, &err)
 	p.run(stepsOfPlay/2 + p.random.IntN(stepsOfPlay))
-	return p.result, nil
+	if seed > goldens {
+		return p.result, nil
+	}
+	return p.result, g.add(seed, p.everything())
 }
 
 // caught makes an error of what ended a play, with what was picked last.
