@@ -7,7 +7,7 @@ import (
 )
 
 // ownAccount in a rule's principal stands for the account that a record is
-// about; remediate.OwnAccount is the same.
+// about; incident.OwnAccount is the same.
 const ownAccount = "{account}"
 
 // sampleAccount stands for ownAccount while the rest of a principal is checked.

@@ -10,6 +10,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // Burst is what one principal repeats: calls that anybody can make without end,
@@ -90,7 +91,7 @@ type repeatable struct {
 // repeatableBy is a finding as a repeatable call.
 func repeatableBy(class string, f detection.Finding, a alert.Alert, flowLogs int, known bool) repeatable {
 	actor := f.Actor()
-	who := principalOrName(&actor)
+	who := incident.PrincipalOrName(&actor)
 	c := repeatable{class: class, account: f.Record.Account, who: who + " " + actor.SourceIdentity, flowLogs: flowLogs,
 		severity: severity(a.Level, known), scope: inventory.Scope{Account: f.Record.Account, Region: f.Record.Region},
 		call: alert.Call{EventID: f.Record.EventID, EventName: f.Record.EventName, Region: f.Record.Region, ErrorCode: f.Record.ErrorCode, FlowLogs: flowLogs, Principal: who},
@@ -251,7 +252,7 @@ func (b Burst) hold(a alert.Alert, c repeatable, now time.Time) Burst {
 		h.First = now
 	}
 	h.Calls, h.FlowLogs, h.Last = h.Calls+1, h.FlowLogs+c.flowLogs, now
-	h.Several = h.Several || h.Gravest != nil && principalOrName(h.Gravest.Actor) != principalOrName(a.Actor)
+	h.Several = h.Several || h.Gravest != nil && incident.PrincipalOrName(h.Gravest.Actor) != incident.PrincipalOrName(a.Actor)
 	if h.Gravest == nil || c.severity > h.Severity {
 		a.FlowLogs, a.FailedFlowLogs, a.Omitted, a.FailedOmitted, a.Recent = nil, nil, 0, 0, nil
 		a.CampaignID = "" // what ends the repeats does not end that

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
 )
 
 // Deletions by one principal in one account, in whichever Regions, are one campaign
@@ -31,7 +32,7 @@ type Strike struct {
 // hold open what others have in common. An event that has one keeps it, for a pager
 // was opened by it.
 func joinCampaign(tx Tx, e Event, incidents []Incident, now time.Time) (Event, error) {
-	who := principal(e.Actor)
+	who := incident.Principal(e.Actor)
 	unknown := slices.ContainsFunc(incidents, func(i Incident) bool { return !i.Known })
 	if e.CampaignID != "" || who == "" || len(incidents) == 0 || unknown || e.Level == alert.Informational {
 		return e, nil

@@ -7,6 +7,7 @@ import (
 
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // Thing names something that flow logs or Flowkeeper depend on, alike however
@@ -117,5 +118,5 @@ type Dependency struct {
 
 // covers reports whether an ARN is of this dependency.
 func (d Dependency) covers(arn string) bool {
-	return Match(string(ThingOf(d.ARN)), string(ThingOf(arn)))
+	return incident.Match(string(ThingOf(d.ARN)), string(ThingOf(arn)))
 }

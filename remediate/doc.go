@@ -8,11 +8,10 @@
 //     alert, in one transaction.
 //  2. The scope's restorer takes what is due (step.go) and asks AWS which flow
 //     logs the resource has.
-//  3. decide (decide.go) is a pure function of the incident, that observation and
-//     the policy; it says what to do.
+//  3. Package incident decides, as a pure function of the incident, that observation
+//     and the policy.
 //  4. At most one call that changes something in AWS, and one transaction follow:
-//     create.go makes the parameters, classify.go reads the answer, outcome.go
-//     records it.
+//     classify.go reads the answer, outcome.go records it.
 //  5. Later an observation verifies the replacement. When all flow logs of one
 //     event are done, tell.go closes the event.
 //

@@ -12,6 +12,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // Handle takes the findings of one message. It returns nil once everything
@@ -135,7 +136,7 @@ func (r *Remediator) createdBy(ctx context.Context, s inventory.Scope, ids []str
 				return err
 			}
 			if ok && row.CreatedBy == "" {
-				row.CreatedBy = principalOrName(&actor)
+				row.CreatedBy = incident.PrincipalOrName(&actor)
 				if err := tx.PutFlowLog(row); err != nil {
 					return err
 				}
@@ -201,7 +202,7 @@ func (r *Remediator) lookBeside(ctx context.Context, s inventory.Scope, fs []det
 				if !row.Protected || row.Imported {
 					continue
 				}
-				done, err := tx.Recorded(s, id, f.Record.EventID, claimOf(&actor, f.Record.EventTime))
+				done, err := tx.Recorded(s, id, f.Record.EventID, incident.ClaimOf(&actor, f.Record.EventTime))
 				if err != nil {
 					return err
 				}
@@ -318,7 +319,7 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 	incidents := make([]Incident, len(f.Deleted))
 	for n, id := range f.Deleted {
 		row, known := rows[id]
-		incidents[n] = newIncident(s, id, row, known, now)
+		incidents[n] = incident.New(s, id, row, known, now)
 	}
 	e := newEvent(s, f, now)
 	facts := r.personal(s.Account, e.Actor)
@@ -328,7 +329,7 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 	a.RaisedBy = facts
 	if asked && len(incidents) > 0 {
 		if unknown, err := r.unknownNow(ctx, incidents); err == nil && unknown {
-			a.ID = pastStoreID(a, principalOrName(e.Actor), now)
+			a.ID = pastStoreID(a, incident.PrincipalOrName(e.Actor), now)
 		}
 	}
 	a = notStored(a)
@@ -404,7 +405,7 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 		return false, err
 	}
 	if known {
-		told = told.after(e, incidents)
+		told = told.MergeRecord(e, incidents)
 	}
 	told.Unknown = unknown && (!known || e.Unknown)
 	if !alerted {
@@ -415,9 +416,9 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if len(incidents) > 0 {
 		told.DueAt = now.Add(tellRestoredAfter)
 	}
-	told.OverdueAt = soonest(told.OverdueAt, firstOverdue(incidents, r.Policy))
+	told.OverdueAt = incident.Soonest(told.OverdueAt, incident.FirstOverdue(incidents, r.Policy))
 	for _, i := range incidents {
-		if i.EventID == told.ID && i.stuckNews() && told.StuckAt.IsZero() {
+		if i.EventID == told.ID && i.PendingNotice() && told.StuckAt.IsZero() {
 			told.StuckAt = now.Add(tellStuckAfter) // it was another event's to tell
 		}
 	}
@@ -430,24 +431,12 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	return true, r.settleEvent(tx, s, told.ID, now)
 }
 
-// after is an event that another record of the same ID was heard of before. One
-// of them may be a forged twin: it lowers nothing, and what names nothing that
-// is known says nothing of who did it (I2).
-func (e Event) after(before Event, incidents []Incident) Event {
-	e.Level, e.DetectedAt = alert.Highest(before.Level, e.Level), before.DetectedAt
-	e.StuckAt, e.StuckTold, e.OverdueAt = before.StuckAt, before.StuckTold, before.OverdueAt
-	if !slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known }) {
-		e.Actor, e.Rule, e.DeletedAt, e.Failed = before.Actor, before.Rule, before.DeletedAt, before.Failed
-	}
-	return e
-}
-
 func newEvent(s inventory.Scope, f detection.Finding, now time.Time) Event {
 	actor := f.Actor()
 	e := Event{
 		Scope: s, ID: f.Record.EventID, Source: ByEvent, Level: f.Rule.Level,
 		Rule:  &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
-		Actor: stored(actor), DeletedAt: f.Record.EventTime, DetectedAt: now,
+		Actor: incident.BoundActor(actor), DeletedAt: f.Record.EventTime, DetectedAt: now,
 	}
 	e.Failed, e.FailedOmitted = refused(f.Failed)
 	return e
@@ -510,25 +499,4 @@ func btoi(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// principal is who acted, as rules name them: the session's role, or the user.
-func principal(a *alert.Actor) string {
-	if a == nil {
-		return ""
-	}
-	if a.SessionIssuer != "" {
-		return a.SessionIssuer
-	}
-	return a.ARN
-}
-
-// principalOrName is principal, or a name for people where the record has no ARN: one
-// that no rule and no other principal equals.
-func principalOrName(a *alert.Actor) string {
-	by := principal(a)
-	if name := a.Name(); by == "" && name != (alert.Actor{}).Name() {
-		return name
-	}
-	return by
 }

@@ -11,6 +11,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // found writes flow logs that AWS showed at a time: new ones, and what changed
@@ -79,10 +80,10 @@ func (r *Remediator) learn(tx Tx, f inventory.FlowLog, listed bool, at time.Time
 	if err != nil {
 		return false, err
 	}
-	allowed := Protects(r.Policy.Destinations, f.Destination(f.Scope))
+	allowed := incident.Protects(r.Policy.Destinations, f.Destination(f.Scope))
 	row = inventory.Row{
 		FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed,
-		Protected:      allowed && !IsDecoy(f, lost, live),
+		Protected:      allowed && !incident.IsDecoy(f, lost, live),
 		NewDestination: news && (listed || !allowed),
 		FirstSeenAt:    at, LastSeenAt: at, WrittenAt: at,
 	}
@@ -105,7 +106,7 @@ func shownAlive(tx Tx, row inventory.Row, at time.Time) error {
 		return err
 	}
 	if i.State == Open || i.State == Blocked {
-		i = i.know(row)
+		i = i.FreezeSettings(row)
 		i.NextAttemptAt = at
 		return tx.PutIncident(i)
 	}
@@ -152,12 +153,6 @@ func (r *Remediator) eachLive(ctx context.Context, s inventory.Scope, fn func(pa
 			return err
 		}
 	}
-}
-
-// Protects reports whether flow logs to a destination are ours to keep: those
-// that match a pattern of inventory.destinations; all where there is none.
-func Protects(patterns []string, destination string) bool {
-	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return Match(p, destination) })
 }
 
 // mostNews is how many flow logs one alert of tellNews names.

@@ -15,6 +15,7 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 func TestDeletedByEvent(t *testing.T) {
@@ -25,7 +26,7 @@ func TestDeletedByEvent(t *testing.T) {
 	s.work()
 	i := s.is(id, remediate.Restored, "")
 	f := s.restored("vpc-1")
-	if f.ID != i.NewID || f.Tags[remediate.RestoredFrom] != id || i.Actor.ARN != mallory || i.Source != remediate.ByEvent {
+	if f.ID != i.NewID || f.Tags[incident.RestoredFrom] != id || i.Actor.ARN != mallory || i.Source != remediate.ByEvent {
 		t.Errorf("incident %+v, flow log %+v", i, f)
 	}
 	if s.row(id).State != inventory.Gone || s.row(f.ID).RootID != id || !s.row(f.ID).Protected {

@@ -8,6 +8,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // Successor follows the lineage of a flow log to its last replacement: the ID
@@ -38,14 +39,14 @@ func Planned(tx Tx, s inventory.Scope, id string, now time.Time) (Incident, erro
 		return Incident{}, fmt.Errorf("the snapshot never saw %s in %s: there is nothing to recreate it from", id, s)
 	}
 	if !found {
-		i = newIncident(s, id, row, true, now)
+		i = incident.New(s, id, row, true, now)
 		i.Source, i.EventID = ByDrift, "by-hand-"+id
 	} else if i.State == Restored || i.State == Verified {
 		return i, nil // it is back
 	} else if i.State == Closed || !i.Known {
-		i = i.reopen(now)
+		i = i.Reopen(now)
 		if !i.Known {
-			i = i.know(row)
+			i = i.FreezeSettings(row)
 		}
 	}
 	i.Action, i.Requested, i.WaitUntil, i.NextAttemptAt = Restore, true, time.Time{}, now
@@ -146,7 +147,7 @@ func (r *Remediator) byHand(tx Tx, i Incident, now time.Time) error {
 	}
 	e := eventOf(i)
 	e.Level, e.DetectedAt, e.ToldDeletion, e.DueAt = alert.Low, now, now, now.Add(tellRestoredAfter)
-	e.OverdueAt = i.overdueAt(r.Policy)
+	e.OverdueAt = i.OverdueAt(r.Policy)
 	return tx.PutEvent(e)
 }
 

@@ -8,6 +8,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // open opens or finds the incident of one flow log that a record names.
@@ -25,26 +26,25 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 		return i, false, false, err
 	}
 	actor := f.Actor()
-	rule := r.Policy.rule(s.Account, principal(&actor))
+	rec := incident.Record{EventID: f.Record.EventID, Time: f.Record.EventTime, Actor: actor, Rule: r.Policy.RuleFor(s.Account, incident.Principal(&actor))}
 	fresh = true
 	released := known && row.Released(f.Record.EventTime)
-	excused = released || known && !row.Protected || rule.Action == Ignore
+	excused = released || known && !row.Protected || rec.Rule.Action == Ignore
 	if found {
-		if done, err := tx.Recorded(s, id, f.Record.EventID, claimOf(&actor, f.Record.EventTime)); err != nil || done {
+		if done, err := tx.Recorded(s, id, f.Record.EventID, incident.ClaimOf(&actor, f.Record.EventTime)); err != nil || done {
 			return i, false, excused, err
 		}
 		before := i
-		i = i.hear(rule, f, actor, known && !released && row.Released(i.lostAt()), now)
+		rec.Unreleased = known && !released && row.Released(i.LostAt())
+		i = i.ApplyRecord(rec, now)
 		if before.State == Closed && i.State == Open && known && row.State == inventory.Live {
-			i = i.know(row) // what AWS has shown since is what is lost now
+			i = i.FreezeSettings(row) // what AWS has shown since is what is lost now
 		}
 		if fresh, err = saysMore(tx, f, before, i); err != nil {
 			return i, false, excused, err
 		}
 	} else {
-		i = newIncident(s, id, row, known, now)
-		i.Action = rule.Action
-		i = i.claim(f, actor, now).waitFor(rule, now)
+		i = incident.New(s, id, row, known, now).Opened(rec, now)
 	}
 	if i.State == Blocked || i.State == Open && i.WaitUntil.IsZero() {
 		i.NextAttemptAt = now
@@ -56,7 +56,7 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 		return i, false, excused, err
 	}
 	return i, fresh, excused, tx.AddHistory(s, id, Entry{At: now, State: i.State, Reason: i.Reason,
-		Text: "named by a record of DeleteFlowLogs", EventID: f.Record.EventID, Claim: claimOf(&actor, f.Record.EventTime), Actor: stored(actor)})
+		Text: "named by a record of DeleteFlowLogs", EventID: f.Record.EventID, Claim: incident.ClaimOf(&actor, f.Record.EventTime), Actor: incident.BoundActor(actor)})
 }
 
 // saysMore reports whether a record says anything new of an incident: any
@@ -77,118 +77,14 @@ func (r *Remediator) foresee(tx Tx, i Incident, now time.Time) (reason string, e
 	if i.State != Open {
 		return "", nil
 	}
-	s, _, err := r.sight(tx, i, look{}, false)
+	o, _, err := r.observed(tx, i, look{}, false)
 	if err != nil {
 		return "", err
 	}
-	if v := decide(i, s, r.Policy, now.Add(r.Policy.Settle)); v.deed == closing {
-		reason = v.reason
+	if d := incident.Decide(i, o, r.Policy, now.Add(r.Policy.Settle)); d.Next == incident.Close {
+		reason = d.Reason
 	}
 	return reason, nil
-}
-
-// hear applies one more record to an incident. A record may only tighten the
-// action (I2); the first record after a drift brings the actor and the action
-// with it. unreleased: the flow log was released when it was lost, as far as
-// was known, and is not at the time of this record.
-func (i Incident) hear(rule Rule, f detection.Finding, actor alert.Actor, unreleased bool, now time.Time) Incident {
-	stricter := rule.Action > i.Action
-	drifted := i.Source == ByDrift && (i.State == Open || i.State == Blocked || i.State == Closed && !i.final())
-	anew := stricter || drifted && i.State != Closed
-	reopened := i.State == Closed && (!i.final() && (stricter || i.Reason == StillThere) || i.Reason == Released && unreleased && now.Sub(i.OpenedAt) < aboutOneLoss)
-	if reopened {
-		i = i.reopen(now)
-	}
-	back := i.Source == ByDrift && (i.State == Restored || i.State == Verified)
-	if told := i.EventID; back {
-		i = i.claim(f, actor, now)
-		i.EventID = told // of what it came to, people have heard by that one
-	} else if reopened || drifted || unreleased && (i.State == Open || i.State == Blocked) {
-		i = i.claim(f, actor, now)
-	}
-	if anew {
-		i.Action, i.WaitUntil, i.Waited = rule.Action, time.Time{}, 0
-	}
-	if anew || reopened {
-		i = i.waitFor(rule, now)
-	}
-	return i
-}
-
-// aboutOneLoss is within what time records that name a flow log are about the
-// same loss of it: what a person let go, no later record brings back.
-const aboutOneLoss = 24 * time.Hour
-
-func newIncident(s inventory.Scope, id string, row inventory.Row, known bool, now time.Time) Incident {
-	i := Incident{Scope: s, FlowLogID: id, RootID: id, State: Open, DetectedAt: now, OpenedAt: now, NextAttemptAt: now}
-	if known {
-		i = i.know(row)
-	}
-	return i
-}
-
-// know freezes what the snapshot says of the lost flow log.
-func (i Incident) know(row inventory.Row) Incident {
-	i.Known = true
-	i.RootID, i.ResourceID, i.Frozen = row.RootID, row.ResourceID, row.Settings
-	i.FirstSeenAt, i.LastSeenAt = row.FirstSeenAt, row.LastSeenAt
-	return i
-}
-
-// claim gives the incident the event and actor of a record.
-func (i Incident) claim(f detection.Finding, actor alert.Actor, now time.Time) Incident {
-	i.Source, i.EventID, i.Actor, i.DeletedAt = ByEvent, f.Record.EventID, stored(actor), f.Record.EventTime
-	if i.DeletedAt.IsZero() || i.DeletedAt.After(now) {
-		i.DeletedAt = now
-	}
-	return i
-}
-
-// waitFor starts a wait rule's time.
-func (i Incident) waitFor(rule Rule, now time.Time) Incident {
-	if i.Action == Wait && rule.Action == Wait {
-		i.WaitUntil, i.Waited, i.NextAttemptAt = now.Add(rule.Wait), rule.Wait, now
-	}
-	return i
-}
-
-// final reports a closed incident that no record reopens.
-func (i Incident) final() bool {
-	if i.State != Closed {
-		return false
-	}
-	switch i.Reason {
-	case StillThere, Exempt, AlertOnly:
-		return i.ModeOnly
-	}
-	return true
-}
-
-// Listens reports whether a record of one more deletion would count: not where
-// the incident says that the flow log is gone, restored, or let go of.
-func (i Incident) Listens() bool {
-	return i.State == Open || i.State == Blocked || i.State == Closed && i.Reason == StillThere && !i.ModeOnly
-}
-
-// Listening is an incident that is over because AWS shows its flow log alive.
-func (i Incident) Listening(now time.Time) Incident {
-	i = i.reopen(now)
-	i.State, i.Reason, i.NextAttemptAt = Closed, StillThere, time.Time{}
-	i.Advice = "AWS shows it alive, whatever the copy of the state file said"
-	return i
-}
-
-// reopen starts the incident anew, with what is frozen kept. What a person
-// asked for, or the mode decided, was about the last time.
-func (i Incident) reopen(now time.Time) Incident {
-	i.State, i.Reason, i.Advice, i.LastError = Open, "", "", ""
-	i.Requested, i.ModeOnly, i.Stuck, i.ToldStuckAt = false, false, nil, time.Time{}
-	i.WaitUntil, i.Waited, i.MismatchAt = time.Time{}, 0, time.Time{}
-	i.OpenedAt, i.NextAttemptAt = now, now
-	i.AliveSince, i.AbsentAt, i.NotFoundAt, i.FailingSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-	i.NewID, i.Adopted, i.Confirmed, i.RestoredAt, i.VerifiedAt = "", false, false, time.Time{}, time.Time{}
-	i.Attempts, i.Looks, i.Tried, i.MissingSince, i.StuckNews = 0, 0, 0, time.Time{}, false
-	return i
 }
 
 // drifted opens incidents for rows that a refresh found gone, and makes the
@@ -220,8 +116,8 @@ func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, sta
 	if opened == 0 {
 		return nil
 	}
-	e.DueAt = soonest(e.DueAt, now.Add(tellDriftAfter))
-	e.OverdueAt = soonest(e.OverdueAt, now.Add(r.Policy.DriftWait+overdueAfter))
+	e.DueAt = incident.Soonest(e.DueAt, now.Add(tellDriftAfter))
+	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(r.Policy.DriftWait+incident.OverdueAfter))
 	r.Log.Warn("flow logs gone without an event: the way of events may be blind too", "account", s.Account, "region", s.Region, "flow_logs", opened)
 	return tx.PutEvent(e)
 }
@@ -251,9 +147,9 @@ func (r *Remediator) drift(tx Tx, s inventory.Scope, id, eventID string, action 
 	case found && (i.Reason != StillThere):
 		return 0, nil
 	case found:
-		i = i.reopen(now).know(row)
+		i = i.Reopen(now).FreezeSettings(row)
 	default:
-		i = newIncident(s, id, row, true, now)
+		i = incident.New(s, id, row, true, now)
 	}
 	i.Source, i.EventID, i.Actor, i.DeletedAt = ByDrift, eventID, nil, time.Time{}
 	i.Action = max(i.Action, action) // the strictest of all that was said of it
@@ -290,12 +186,12 @@ func (r *Remediator) relearnOne(tx Tx, i Incident, now time.Time) error {
 	}
 	if ok && !row.Imported {
 		if i.State == Closed {
-			i = i.reopen(now)
+			i = i.Reopen(now)
 			if err := r.unsettle(tx, i.Scope, i.EventID, now); err != nil {
 				return err
 			}
 		}
-		i = i.know(row)
+		i = i.FreezeSettings(row)
 		if err := tx.PutIncident(i); err != nil {
 			return err
 		}

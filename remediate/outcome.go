@@ -9,63 +9,67 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
-// sight gathers what decide needs to know about one incident. asked: AWS has
-// just said that its flow log exists already.
-func (r *Remediator) sight(tx Tx, i Incident, l look, asked bool) (sight, *inventory.Row, error) {
-	s := sight{asked: asked}
-	row, ok, err := tx.FlowLog(i.Scope, i.FlowLogID)
+// observed is a look at an incident's resource with what the snapshot has about it.
+// exists: AWS has just said that its flow log exists already. The row is nil where the
+// snapshot has none that AWS gave.
+func (r *Remediator) observed(tx Tx, i Incident, l look, exists bool) (o incident.Observation, row *inventory.Row, err error) {
+	o.AlreadyExists = exists
+	lost, ok, err := tx.FlowLog(i.Scope, i.FlowLogID)
 	if err != nil {
-		return s, nil, err
+		return o, nil, err
 	}
-	if s.listed, err = tx.FirstRefreshed(i.Scope); err != nil {
-		return s, nil, err
+	if o.Complete, err = tx.FirstRefreshed(i.Scope); err != nil {
+		return o, nil, err
 	}
 	now := r.Now()
-	if s.restores, err = tx.Lineage(i.Scope, i.RootID, now.Add(-time.Hour)); err != nil {
-		return s, nil, err
+	if o.Restores, err = tx.Lineage(i.Scope, i.RootID, now.Add(-time.Hour)); err != nil {
+		return o, nil, err
 	}
-	s.restores = slices.DeleteFunc(s.restores, func(x Incident) bool { return x.RestoredAt.After(now) }) // the clock has gone back
-	creators, bad, excuses := map[string]string{}, map[string]bool{}, map[string]bool{}
+	o.Restores = slices.DeleteFunc(o.Restores, func(x Incident) bool { return x.RestoredAt.After(now) }) // the clock has gone back
 	for id, f := range l.found {
 		if id == i.FlowLogID {
-			s.alive = true
+			o.Alive = true
 			continue
 		}
 		if f.ResourceID != i.ResourceID {
 			continue
 		}
-		s.others = append(s.others, f)
-		other, known, err := tx.FlowLog(i.Scope, id)
+		other, err := r.other(tx, i, f, exists, l.at)
 		if err != nil {
-			return s, nil, err
+			return o, nil, err
 		}
-		in, found, err := tx.Incident(i.Scope, id)
-		if err != nil {
-			return s, nil, err
-		}
-		creators[id] = other.CreatedBy
-		if excuses[id], err = mayExcuse(tx, i, other); err != nil {
-			return s, nil, err
-		}
-		gone := known && other.State == inventory.Gone
-		if asked && l.at.Sub(other.GoneAt) >= r.Policy.Settle {
-			gone = false // no look is as stale as that: it was taken for gone by mistake
-		}
-		bad[id] = gone || found && (in.State == Open || in.State == Blocked)
+		o.Others = append(o.Others, other)
 	}
-	slices.SortFunc(s.others, func(a, b inventory.FlowLog) int {
+	slices.SortFunc(o.Others, func(a, b incident.Other) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID)) // every daemon adopts the same one
 	})
-	s.adoptive = func(id string) bool { return !bad[id] }
-	s.creator = func(id string) string { return creators[id] }
-	s.excuses = func(id string) bool { return excuses[id] }
-	if !ok || row.Imported && !i.Requested {
-		return s, nil, nil
+	if !ok || lost.Imported && !i.Requested {
+		return o, nil, nil
 	}
-	s.row, s.made, s.guarded, s.released = true, row.CreatedAt, row.Protected, row.Released(i.lostAt())
-	return s, &row, nil
+	o.InSnapshot, o.CreatedAt, o.Protected, o.Released = true, lost.CreatedAt, lost.Protected, lost.Released(i.LostAt())
+	return o, &lost, nil
+}
+
+// other is a flow log that a look of a time shows beside the lost one.
+func (r *Remediator) other(tx Tx, i Incident, f inventory.FlowLog, exists bool, at time.Time) (o incident.Other, err error) {
+	row, known, err := tx.FlowLog(i.Scope, f.ID)
+	if err != nil {
+		return o, err
+	}
+	own, found, err := tx.Incident(i.Scope, f.ID)
+	if err != nil {
+		return o, err
+	}
+	gone := known && row.State == inventory.Gone
+	if exists && at.Sub(row.GoneAt) >= r.Policy.Settle {
+		gone = false // no look is as stale as that: it was taken for gone by mistake
+	}
+	o = incident.Other{FlowLog: f, CreatedBy: row.CreatedBy, Adoptable: !gone && !(found && (own.State == Open || own.State == Blocked))}
+	o.MayExcuse, err = mayExcuse(tx, i, row)
+	return o, err
 }
 
 // mayExcuse reports whether a flow log may be what replaces the incident's: no other
@@ -75,28 +79,28 @@ func mayExcuse(tx Tx, i Incident, by inventory.Row) (bool, error) {
 	if i.Action != Wait || i.Waited == 0 || by.Excuses != "" && by.Excuses != i.FlowLogID {
 		return false, nil
 	}
-	return tx.KnownDestination(i.Scope, by.Destination(i.Scope), earlier(i.DeletedAt, by.CreatedAt).Add(-i.Waited))
+	return tx.KnownDestination(i.Scope, by.Destination(i.Scope), incident.Earlier(i.DeletedAt, by.CreatedAt).Add(-i.Waited))
 }
 
 // judge decides about an incident and records it, where no create is needed.
-func (r *Remediator) judge(tx Tx, i Incident, l look, asked bool, now time.Time) error {
+func (r *Remediator) judge(tx Tx, i Incident, l look, exists bool, now time.Time) error {
 	if i.State != Open && i.State != Blocked {
 		return nil
 	}
-	s, row, err := r.sight(tx, i, l, asked)
+	o, row, err := r.observed(tx, i, l, exists)
 	if err != nil {
 		return err
 	}
 	old := i
 	if !i.Known && row != nil {
-		i = i.know(*row)
+		i = i.FreezeSettings(*row)
 		i.NextAttemptAt = now // with its resource known, the next step looks
 		if err := tx.PutIncident(i); err != nil {
 			return err
 		}
 		return r.alertOfKnown(tx, i, now)
 	}
-	if i.Known && !s.alive {
+	if i.Known && !o.Alive {
 		i.AliveSince, i.Looks = time.Time{}, 0
 		if i.AbsentAt.IsZero() {
 			i.AbsentAt = now
@@ -105,44 +109,44 @@ func (r *Remediator) judge(tx Tx, i Incident, l look, asked bool, now time.Time)
 			return err
 		}
 	}
-	v := decide(i, s, r.Policy, now)
-	switch v.deed {
-	case again:
-		if s.alive {
+	d := incident.Decide(i, o, r.Policy, now)
+	switch d.Next {
+	case incident.Requeue:
+		if o.Alive {
 			if i.AliveSince.IsZero() {
 				i.AliveSince = now
 			}
 			i.Looks++
 		}
-		i.NextAttemptAt = v.at
+		i.NextAttemptAt = d.At
 		return tx.PutIncident(i)
-	case hold:
-		i.NextAttemptAt = v.at
+	case incident.Hold:
+		i.NextAttemptAt = d.At
 		return tx.PutIncident(i)
-	case flap:
-		return r.flapping(tx, i, s.restores, v.at, now)
-	case nextToken:
+	case incident.HoldFlapping:
+		return r.flapping(tx, i, o.Restores, d.At, now)
+	case incident.NextToken:
 		i.Generation++
 		i.MismatchAt, i.NextAttemptAt = time.Time{}, now
 		return tx.PutIncident(i)
-	case creating:
+	case incident.Create:
 		i.NextAttemptAt = now
 		return tx.PutIncident(i)
-	case decoyed:
-		return r.block(tx, i, inTheWay(i, v.found, s.creator(v.found.ID)), now)
-	case adopting:
-		return r.restored(tx, i, v.found, true, now)
+	case incident.DecoyInTheWay:
+		return r.block(tx, i, inTheWay(i, d.Found), now)
+	case incident.Adopt:
+		return r.restored(tx, i, d.Found.FlowLog, true, now)
 	}
-	switch v.reason {
+	switch d.Reason {
 	case AlertOnly:
 		i.ModeOnly = r.Policy.AlertOnly
 	case Replaced:
-		if err := excuse(tx, i, v.found.ID); err != nil {
+		if err := excuse(tx, i, d.Found.ID); err != nil {
 			return err
 		}
 	}
 	i.State = old.State
-	return r.close(tx, i, v.reason, v.advice, now)
+	return r.close(tx, i, d.Reason, d.Advice, now)
 }
 
 // excuse notes which loss a flow log has excused.
@@ -156,7 +160,7 @@ func excuse(tx Tx, i Incident, by string) error {
 }
 
 // inTheWay is the answer of a create that a decoy prevents.
-func inTheWay(i Incident, decoy inventory.FlowLog, by string) answer {
+func inTheWay(i Incident, decoy incident.Other) answer {
 	a := answer{class: blocked, reason: Decoy,
 		message:     decoy.ID + " is in the way",
 		advice:      decoy.ID + " delivers from the same resource to the same destination, but not the same: delete it, and this one comes back",
@@ -165,8 +169,8 @@ func inTheWay(i Incident, decoy inventory.FlowLog, by string) answer {
 	if decoy.Status != "ACTIVE" {
 		a.differences = append(a.differences, "status: "+cmp.Or(decoy.Status, "nothing")+" instead of ACTIVE")
 	}
-	if by != "" {
-		a.message += ", made by " + by
+	if decoy.CreatedBy != "" {
+		a.message += ", made by " + decoy.CreatedBy
 	}
 	return a
 }
@@ -180,7 +184,7 @@ func (r *Remediator) close(tx Tx, i Incident, reason, advice string, now time.Ti
 			return err
 		}
 	}
-	if i.awaitsRecord(now) {
+	if i.AwaitsRecord(now) {
 		i.NextAttemptAt = i.WaitUntil
 		return r.put(tx, old, i, advice, now)
 	}
@@ -190,19 +194,12 @@ func (r *Remediator) close(tx Tx, i Incident, reason, advice string, now time.Ti
 	return tx.Protect(i.Scope, i.ResourceID)
 }
 
-// awaitsRecord reports whether a record may still open a closed incident again: its
-// flow log was released when it was last seen, and only the record says when it was
-// deleted. Until then, what stands in its place may be a decoy.
-func (i Incident) awaitsRecord(now time.Time) bool {
-	return i.State == Closed && i.Reason == Released && i.Source == ByDrift && now.Before(i.WaitUntil)
-}
-
 // finish is the last step of an incident that is settled: nothing is left to do.
 func (r *Remediator) finish(tx Tx, i Incident, now time.Time) error {
 	if !i.Settled() {
 		return nil // it was opened again meanwhile
 	}
-	if i.awaitsRecord(now) { // a long drift_wait is due before its end, too
+	if i.AwaitsRecord(now) { // a long drift_wait is due before its end, too
 		i.NextAttemptAt = i.WaitUntil
 		return tx.PutIncident(i)
 	}
@@ -283,13 +280,13 @@ func (r *Remediator) succeed(tx Tx, i Incident, f inventory.FlowLog, now time.Ti
 // own incident goes on, with the same settings and its own token. alive: AWS
 // shows the replacement, so that its incident was wrong, and opens to find that.
 func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, alive bool, now time.Time) error {
-	lost := inventory.FlowLog{ID: newID, Scope: i.Scope, Settings: replacement(i), CreatedAt: now}
+	lost := inventory.FlowLog{ID: newID, Scope: i.Scope, Settings: incident.Replacement(i), CreatedAt: now}
 	if err := r.succeed(tx, i, lost, now); err != nil {
 		return err
 	}
 	text, never := "its replacement was lost in turn", false
 	if next.FlowLogID == "" {
-		next = newIncident(i.Scope, newID, inventory.Row{}, false, now)
+		next = incident.New(i.Scope, newID, inventory.Row{}, false, now)
 		next.Source, next.Action, next.EventID = ByDrift, Restore, "lost-"+newID
 		never = !i.Confirmed && !i.Adopted
 		if err := tx.PutEvent(Event{Scope: i.Scope, ID: next.EventID, Source: ByDrift, Level: alert.High, DetectedAt: now,
@@ -301,9 +298,9 @@ func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, a
 	case !next.Known:
 		next.Known, next.RootID, next.ResourceID = true, i.RootID, i.ResourceID
 		next.Frozen, next.FirstSeenAt, next.LastSeenAt = lost.Settings, i.FirstSeenAt, i.RestoredAt
-		next = next.reopen(now)
+		next = next.Reopen(now)
 		if never { // nobody has ever seen it: the same loss goes on
-			next.MissingSince, next.Tried, next.ToldStuckAt = i.missingSince(), i.Tried, i.ToldStuckAt
+			next.MissingSince, next.Tried, next.ToldStuckAt = i.DarkSince(), i.Tried, i.ToldStuckAt
 		}
 		if err := r.reopened(tx, next, text, now); err != nil {
 			return err
@@ -329,7 +326,7 @@ func (r *Remediator) supersede(tx Tx, i Incident, newID string, next Incident, a
 
 // again opens an incident of a lineage once more.
 func (r *Remediator) again(tx Tx, i Incident, text string, now time.Time) error {
-	return r.reopened(tx, i.reopen(now), text, now)
+	return r.reopened(tx, i.Reopen(now), text, now)
 }
 
 // reopened writes an incident that was opened once more.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // Refresh brings the snapshot of one scope up to date with AWS. What AWS does
@@ -44,7 +45,7 @@ func (r *Remediator) reconsider(ctx context.Context, s inventory.Scope) error {
 	changed := 0
 	err := r.eachLive(ctx, s, func(page []inventory.Row) error {
 		page = slices.DeleteFunc(page, func(row inventory.Row) bool {
-			return row.Excluded != Protects(r.Policy.Destinations, row.Destination(s))
+			return row.Excluded != incident.Protects(r.Policy.Destinations, row.Destination(s))
 		})
 		if len(page) == 0 {
 			return nil
@@ -75,7 +76,7 @@ func (r *Remediator) exclude(tx Tx, s inventory.Scope, id string) error {
 	if err != nil || !ok || row.State == inventory.Gone {
 		return err
 	}
-	row.Excluded = !Protects(r.Policy.Destinations, row.Destination(s))
+	row.Excluded = !incident.Protects(r.Policy.Destinations, row.Destination(s))
 	row.Protected = false
 	if err := tx.PutFlowLog(row); err != nil || row.Excluded {
 		return err

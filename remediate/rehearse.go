@@ -16,6 +16,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // Needs are what the restores of many flow logs depend on alike: where they
@@ -134,7 +135,7 @@ func (r *Remediator) refusedLook(ctx context.Context, s inventory.Scope, api EC2
 func (r *Remediator) tryDry(ctx context.Context, s inventory.Scope, api EC2, row inventory.Row, token string) (answer, error) {
 	i := Incident{Scope: s, FlowLogID: row.ID, Frozen: row.Settings}
 	for {
-		in := CreateInput(i)
+		in := incident.CreateInput(i)
 		in.DryRun, in.ClientToken = aws.Bool(true), aws.String(token)
 		call, cancel := context.WithTimeout(ctx, callTimeout)
 		out, err := api.CreateFlowLogs(call, in, oneAttempt)

@@ -14,6 +14,7 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // TestI4DescribedCreatedDescribed: whatever AWS describes can be sent, and what
@@ -32,7 +33,7 @@ func TestI4DescribedCreatedDescribed(t *testing.T) {
 		for range 2 {
 			w.Remove(account, region, id)
 			i := remediate.Incident{Scope: scope, FlowLogID: id, ResourceID: last.ResourceID, Known: true, Frozen: last.Settings}
-			out, err := api.CreateFlowLogs(context.Background(), remediate.CreateInput(i))
+			out, err := api.CreateFlowLogs(context.Background(), incident.CreateInput(i))
 			if err != nil || len(out.FlowLogIds) != 1 {
 				t.Fatalf("%+v\n%v, %+v", last, err, out)
 			}
@@ -46,10 +47,10 @@ func TestI4DescribedCreatedDescribed(t *testing.T) {
 				t.Fatalf("not byte for byte: %+v, %+v", first, last)
 			}
 			tags := maps.Clone(last.Tags)
-			if tags[remediate.RestoredFrom] != lost {
-				t.Fatalf("our tag names %q, not %s", tags[remediate.RestoredFrom], lost)
+			if tags[incident.RestoredFrom] != lost {
+				t.Fatalf("our tag names %q, not %s", tags[incident.RestoredFrom], lost)
 			}
-			delete(tags, remediate.RestoredFrom)
+			delete(tags, incident.RestoredFrom)
 			if !maps.Equal(tags, first.Tags) {
 				t.Fatalf("tags %v, %v", first.Tags, tags)
 			}

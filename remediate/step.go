@@ -12,6 +12,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 const (
@@ -151,11 +152,11 @@ func (r *Remediator) act(ctx context.Context, s inventory.Scope, api EC2, i Inci
 			return r.verify(tx, i, see.look, now)
 		})
 	}
-	v, err := r.view(ctx, s, i, see.look)
+	d, err := r.view(ctx, s, i, see.look)
 	if err != nil {
 		return err
 	}
-	if v.deed != creating {
+	if d.Next != incident.Create {
 		return r.update(ctx, s, i.FlowLogID, func(tx Tx, i Incident, now time.Time) error {
 			return r.judge(tx, i, see.look, false, now)
 		})
@@ -164,21 +165,20 @@ func (r *Remediator) act(ctx context.Context, s inventory.Scope, api EC2, i Inci
 }
 
 // view decides without writing, to know whether a create is called for.
-func (r *Remediator) view(ctx context.Context, s inventory.Scope, i Incident, l look) (v verdict, err error) {
+func (r *Remediator) view(ctx context.Context, s inventory.Scope, i Incident, l look) (d incident.Decision, err error) {
 	err = r.Store.View(ctx, func(tx Tx) error {
-		sight, row, err := r.sight(tx, i, l, false)
+		o, row, err := r.observed(tx, i, l, false)
 		if err != nil {
 			return err
 		}
 		if !i.Known && row != nil {
-			v = verdict{deed: again} // learn it first
-			return nil
+			return nil // requeue: learn it first
 		}
 		now := r.Now()
-		v = decide(i.until(now, r.Policy), sight, r.Policy, now)
+		d = incident.Decide(i.ClampTimes(now, r.Policy), o, r.Policy, now)
 		return nil
 	})
-	return v, err
+	return d, err
 }
 
 // create calls CreateFlowLogs once and records the answer. The same incident
@@ -189,7 +189,7 @@ func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i I
 	}
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout) // a step in hand ends (I10)
 	defer cancel()
-	out, err := api.CreateFlowLogs(call, CreateInput(i), oneAttempt)
+	out, err := api.CreateFlowLogs(call, incident.CreateInput(i), oneAttempt)
 	a := read(out, err)
 	if err != nil {
 		r.heed(s, err)
@@ -230,7 +230,7 @@ func (r *Remediator) answered(tx Tx, i Incident, a answer, after look, now time.
 	i.AliveSince, i.Looks = time.Time{}, 0 // the look before showed it gone: what may show it alive again begins anew
 	switch a.class {
 	case created:
-		return r.restored(tx, i, inventory.FlowLog{ID: a.id, Scope: i.Scope, Settings: replacement(i), CreatedAt: now}, false, now)
+		return r.restored(tx, i, inventory.FlowLog{ID: a.id, Scope: i.Scope, Settings: incident.Replacement(i), CreatedAt: now}, false, now)
 	case exists:
 		return r.judge(tx, i, after, true, now)
 	case mismatch:
@@ -256,7 +256,7 @@ func (r *Remediator) update(ctx context.Context, s inventory.Scope, id string, f
 			return err
 		}
 		before = i
-		if err := fn(tx, i.until(now, r.Policy), now); err != nil {
+		if err := fn(tx, i.ClampTimes(now, r.Policy), now); err != nil {
 			return err
 		}
 		if err := r.tellDrift(tx, s, id, now); err != nil {
@@ -394,7 +394,7 @@ func (r *Remediator) block(tx Tx, i Incident, a answer, now time.Time) error {
 			kind = alert.Decoy
 		}
 		var err error
-		if i, err = r.stuck(tx, i, Stuck{kind, a.message, a.advice, a.differences}, now); err != nil {
+		if i, err = r.stuck(tx, i, Stuck{Kind: kind, Message: a.message, Advice: a.advice, Differences: a.differences}, now); err != nil {
 			return err
 		}
 	}

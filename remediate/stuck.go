@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
 )
 
 const (
@@ -15,11 +16,9 @@ const (
 	// tellStuckAgainAfter is so for what comes after the first alert: another
 	// reason. Each of them may be found at another try.
 	tellStuckAgainAfter = 16 * time.Minute
-	// remindAfter is how often people hear again of what is not back.
-	remindAfter = 24 * time.Hour
 	// remindWith is from when on an incident is told again together with
 	// another whose time has come.
-	remindWith = remindAfter - time.Hour
+	remindWith = incident.RemindAfter - time.Hour
 )
 
 // stuck notes that people are to hear of an incident that is blocked or held
@@ -55,10 +54,10 @@ func (r *Remediator) tellStuck(tx Tx, e Event, now time.Time) (Event, error) {
 	_, ours := r.Fleet.EC2(e.Scope)
 	told, excused := map[alert.Kind][]Incident{}, false
 	for n, i := range all {
-		i = i.until(now, r.Policy)
-		overdue := i.overdueAt(r.Policy)
+		i = i.ClampTimes(now, r.Policy)
+		overdue := i.OverdueAt(r.Policy)
 		due := !overdue.IsZero() && (!overdue.After(now) || !i.ToldStuckAt.IsZero() && now.Sub(i.ToldStuckAt) >= remindWith)
-		if !due && !i.stuckNews() {
+		if !due && !i.PendingNotice() {
 			if was := all[n]; i.OpenedAt.Before(was.OpenedAt) || i.MissingSince.Before(was.MissingSince) || i.ToldStuckAt.Before(was.ToldStuckAt) || i.WaitUntil.Before(was.WaitUntil) {
 				if err := tx.PutIncident(i); err != nil { // the clock went back: it counts from now on
 					return e, err
@@ -73,8 +72,8 @@ func (r *Remediator) tellStuck(tx Tx, e Event, now time.Time) (Event, error) {
 			all[n], excused = Incident{}, true
 			continue
 		}
-		why := i.why()
-		if i.stuckNews() && i.Stuck.Kind == alert.Flapping {
+		why := i.Why()
+		if i.PendingNotice() && i.Stuck.Kind == alert.Flapping {
 			why = *i.Stuck
 			i.Stuck = nil // told once, though it may be back by now
 		}
@@ -95,9 +94,9 @@ func (r *Remediator) tellStuck(tx Tx, e Event, now time.Time) (Event, error) {
 			return e, err
 		}
 	}
-	e.StuckAt, e.OverdueAt = time.Time{}, firstOverdue(all, r.Policy)
+	e.StuckAt, e.OverdueAt = time.Time{}, incident.FirstOverdue(all, r.Policy)
 	if excused {
-		e.OverdueAt = soonest(e.OverdueAt, now.Add(overdueAfter)) // it may be protected again by then
+		e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter)) // it may be protected again by then
 	}
 	return e, nil
 }
@@ -109,17 +108,11 @@ func (r *Remediator) mayStayAway(tx Tx, i Incident, now time.Time) (bool, error)
 	if i.State != Open && i.State != Blocked {
 		return false, nil
 	}
-	s, _, err := r.sight(tx, i, look{}, false)
+	o, _, err := r.observed(tx, i, look{}, false)
 	if err != nil {
 		return false, err
 	}
-	return decide(i, s, r.Policy, now.Add(r.Policy.Settle)).deed == closing, nil
-}
-
-// stuckNews reports whether there is a reason that people have not heard of, and
-// that still holds: that a lineage flaps does, though it is back by now.
-func (i Incident) stuckNews() bool {
-	return i.Stuck != nil && (i.StuckNews || i.ToldStuckAt.IsZero()) && (i.State == Blocked || i.Stuck.Kind == alert.Flapping)
+	return incident.Decide(i, o, r.Policy, now.Add(r.Policy.Settle)).Next == incident.Close, nil
 }
 
 func (r *Remediator) tellStuckOf(tx Tx, e Event, kind alert.Kind, incidents []Incident, ours bool, now time.Time) error {
@@ -141,11 +134,11 @@ func (r *Remediator) tellStuckOf(tx Tx, e Event, kind alert.Kind, incidents []In
 			f.Advice = i.Stuck.Advice
 		}
 		f.NextAttemptAt = nil
-		if i.missing() {
+		if i.Missing() {
 			f.Attempts = i.Tried
 		}
-		if ours && i.missing() && !i.NextAttemptAt.IsZero() {
-			f.NextAttemptAt = &alert.Time{Time: later(i.NextAttemptAt, now)}
+		if ours && i.Missing() && !i.NextAttemptAt.IsZero() {
+			f.NextAttemptAt = &alert.Time{Time: incident.Later(i.NextAttemptAt, now)}
 		}
 		a.FlowLogs = append(a.FlowLogs, f)
 	}

@@ -11,6 +11,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // Dependents are the protected flow logs of a scope with the same needs.
@@ -52,7 +53,7 @@ func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding, beat 
 		return nil
 	}
 	for n, a := range alerts { // I1
-		a.ID = pastStoreID(a, principalOrName(a.Actor)+" "+fs[n].Record.Identity.InvokedBy, now)
+		a.ID = pastStoreID(a, incident.PrincipalOrName(a.Actor)+" "+fs[n].Record.Identity.InvokedBy, now)
 		r.Direct(ctx, notStored(a))
 		beat()
 	}
@@ -115,7 +116,7 @@ func (r *Remediator) tamperAlert(f detection.Finding, target string, t Threat, n
 	}
 	written := f.Record.EventName == "PutBucketPolicy" && f.Record.Identity.InvokedBy == deliveryService
 	switch {
-	case r.Policy.rule(f.Record.Account, principal(&actor)).Action == Ignore, written:
+	case r.Policy.RuleFor(f.Record.Account, incident.Principal(&actor)).Action == Ignore, written:
 		a.Level = alert.Informational
 	case target == "": // its rule's level: nobody knows whether it is about ours
 	case destroys[f.Record.EventName] && len(t.FlowLogs) > 0:

@@ -11,6 +11,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // tellRestoredAfter is when people hear what is restored even if some of the
@@ -37,7 +38,7 @@ func (r *Remediator) findingAlert(f detection.Finding, kind alert.Kind, now time
 	actor, rec := f.Actor(), f.Record
 	s := inventory.Scope{Account: rec.Account, Region: rec.Region}
 	a := alert.Alert{
-		ID:       alert.ID(append([]string{string(kind), s.String(), rec.EventID, rec.EventName, claimOf(&actor, rec.EventTime)}, parts...)...),
+		ID:       alert.ID(append([]string{string(kind), s.String(), rec.EventID, rec.EventName, incident.ClaimOf(&actor, rec.EventTime)}, parts...)...),
 		DedupKey: alert.DedupKey(s.String(), rec.EventID+" "+string(kind)),
 		Time:     alert.Time{Time: now}, Kind: kind, Level: f.Rule.Level, Rule: &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
 		Account: rec.Account, Region: rec.Region, EventID: rec.EventID, Source: ByEvent, Actor: &actor,
@@ -51,7 +52,7 @@ func (r *Remediator) findingAlert(f detection.Finding, kind alert.Kind, now time
 func (r *Remediator) deletionAlert(e Event, incidents []Incident, now time.Time) alert.Alert {
 	parts := []string(nil)
 	if e.Source == ByEvent {
-		parts = []string{idsOf(incidents), claimOf(e.Actor, e.DeletedAt)} // a forged twin of an event ID can't swallow the real alert (I2)
+		parts = []string{idsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)} // a forged twin of an event ID can't swallow the real alert (I2)
 	}
 	a := r.newAlert(e, alert.Deletion, now, parts...)
 	a.FlowLogs, a.FailedFlowLogs, a.FailedOmitted = flowLogs(incidents), e.Failed, e.FailedOmitted
@@ -138,13 +139,13 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 		}
 		told = !e.ToldDeletion.IsZero()
 	}
-	late, stuck := !now.Before(e.DueAt), soonest(e.StuckAt, e.OverdueAt)
+	late, stuck := !now.Before(e.DueAt), incident.Soonest(e.StuckAt, e.OverdueAt)
 	due := !stuck.IsZero() && !now.Before(stuck)
 	if !late && !due {
 		if open, err := tx.EventOpen(s, eventID, now); err != nil || open && !e.OverdueAt.IsZero() {
 			return err // too early to tell anything, and counting costs
 		} else if open { // it was opened again
-			e.OverdueAt = now.Add(overdueAfter)
+			e.OverdueAt = now.Add(incident.OverdueAfter)
 			return tx.PutEvent(e)
 		}
 	}
@@ -155,7 +156,7 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 	was := e
 	busy := n[Open] + n[Blocked]
 	if busy > 0 && e.OverdueAt.IsZero() {
-		e.OverdueAt = now.Add(overdueAfter)
+		e.OverdueAt = now.Add(incident.OverdueAfter)
 	}
 	dropped := len(n) == 0 && told && (due || late && !e.DueAt.IsZero()) // for room: nothing else would end it
 	over := busy+n[waiting]+n[Restored] == 0                             // and what is told after the end would never be closed
@@ -184,15 +185,10 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 	if over {
 		e.OverdueAt = time.Time{}
 	}
-	if e.sameTimes(was) {
+	if e.SameTimes(was) {
 		return nil
 	}
 	return tx.PutEvent(e)
-}
-
-// sameTimes reports whether nothing was told between two states of an event.
-func (e Event) sameTimes(was Event) bool {
-	return e.StuckAt.Equal(was.StuckAt) && e.OverdueAt.Equal(was.OverdueAt) && e.StuckTold == was.StuckTold && e.DueAt.Equal(was.DueAt) && e.ToldRestored.Equal(was.ToldRestored) && e.ToldClosed.Equal(was.ToldClosed)
 }
 
 // unsettle makes an event's end to be told again: an incident of it is open
@@ -203,7 +199,7 @@ func (r *Remediator) unsettle(tx Tx, s inventory.Scope, eventID string, now time
 		return err
 	}
 	e.ReopenedAt, e.ToldRestored, e.ToldClosed, e.DueAt = now, time.Time{}, time.Time{}, now.Add(tellRestoredAfter)
-	e.OverdueAt = soonest(e.OverdueAt, now.Add(overdueAfter))
+	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
 	return tx.PutEvent(e)
 }
 
@@ -266,21 +262,10 @@ func (r *Remediator) tellDrift(tx Tx, s inventory.Scope, id string, now time.Tim
 		return err
 	}
 	e, ok, err := tx.Event(s, i.EventID)
-	if err != nil || !ok || !e.ToldDeletion.IsZero() || !i.decided() || i.Adopted || i.Reason == StillThere {
+	if err != nil || !ok || !e.ToldDeletion.IsZero() || !i.Decided() || i.Adopted || i.Reason == StillThere {
 		return err
 	}
 	return r.tellLoss(tx, e, false, now)
-}
-
-// decided reports whether it is known what becomes of an incident, or a create was
-// tried at least.
-func (i Incident) decided() bool {
-	return i.State != Open || i.Attempts > 0 && !i.AbsentAt.IsZero() || i.Flapping || !i.NotFoundAt.IsZero()
-}
-
-// quiet reports whether a loss by drift is none that people are to be woken for.
-func (i Incident) quiet() bool {
-	return !i.NotFoundAt.IsZero() || i.Reason == ResourceGone || i.Reason == Released
 }
 
 // tellLoss tells of a drift. While all that is decided is quiet, it waits for the
@@ -293,8 +278,8 @@ func (r *Remediator) tellLoss(tx Tx, e Event, late bool, now time.Time) error {
 	all = slices.DeleteFunc(all, func(x Incident) bool { return x.Adopted || x.Reason == StillThere })
 	quiet, decided := true, 0
 	for _, x := range all {
-		if x.decided() {
-			quiet, decided = quiet && x.quiet(), decided+1
+		if x.Decided() {
+			quiet, decided = quiet && x.Quiet(), decided+1
 		}
 	}
 	undecided := decided < len(all)
@@ -302,7 +287,7 @@ func (r *Remediator) tellLoss(tx Tx, e Event, late bool, now time.Time) error {
 	case len(all) == 0, decided == 0 && !late:
 		return nil
 	case quiet && undecided && !late:
-		e.DueAt = soonest(e.DueAt, now.Add(tellDriftAfter)) // of an older file: later
+		e.DueAt = incident.Soonest(e.DueAt, now.Add(tellDriftAfter)) // of an older file: later
 		return tx.PutEvent(e)
 	}
 	quiet = quiet && !undecided
@@ -367,8 +352,8 @@ func (r *Remediator) settleDue(tx Tx, s inventory.Scope, id string, now time.Tim
 		return err
 	}
 	if e.Due().After(now) { // the clock went back, or it is due so far ahead that it is looked at before
-		e.DueAt, e.StuckAt = earlier(e.DueAt, now.Add(tellRestoredAfter)), earlier(e.StuckAt, now.Add(tellStuckAgainAfter))
-		e.OverdueAt = earlier(e.OverdueAt, now.Add(remindAfter))
+		e.DueAt, e.StuckAt = incident.Earlier(e.DueAt, now.Add(tellRestoredAfter)), incident.Earlier(e.StuckAt, now.Add(tellStuckAgainAfter))
+		e.OverdueAt = incident.Earlier(e.OverdueAt, now.Add(incident.RemindAfter))
 		return tx.PutEvent(e)
 	}
 	if e.Source == ByDrift && e.ToldDeletion.IsZero() {
@@ -380,7 +365,7 @@ func (r *Remediator) settleDue(tx Tx, s inventory.Scope, id string, now time.Tim
 		return err
 	}
 	after, ok, err := tx.Event(s, id)
-	if err != nil || !ok || !after.sameTimes(e) || after.Due().After(now) {
+	if err != nil || !ok || !after.SameTimes(e) || after.Due().After(now) {
 		return err
 	}
 	after.DueAt, after.StuckAt, after.OverdueAt = time.Time{}, time.Time{}, time.Time{} // there is nothing to tell: it is not due for ever

@@ -7,6 +7,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
+	"flowkeeper/remediate/incident"
 )
 
 // Bounds of what an alert, and an event, keep of the IDs that AWS refused: one
@@ -102,7 +103,7 @@ func (r *Remediator) alertOfKnown(tx Tx, i Incident, now time.Time) error {
 	}
 	e.Level, _ = raised(e.Level, facts)
 	e.ToldDeletion, e.DueAt = now, now.Add(tellRestoredAfter)
-	e.OverdueAt = soonest(e.OverdueAt, now.Add(overdueAfter))
+	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
 	if err := tx.PutEvent(e); err != nil {
 		return err
 	}
@@ -110,14 +111,3 @@ func (r *Remediator) alertOfKnown(tx Tx, i Incident, now time.Time) error {
 	a.RaisedBy = facts
 	return add(tx, a)
 }
-
-// stored is an actor as the state file keeps it, many times over: its texts cut to
-// what an alert shows.
-func stored(a alert.Actor) *alert.Actor {
-	for _, s := range []*string{&a.Type, &a.ARN, &a.SessionIssuer, &a.AccessKeyID, &a.SourceIP, &a.UserAgent, &a.Account, &a.Via} {
-		*s = alert.Clean(*s, mostActorText)
-	}
-	return &a
-}
-
-const mostActorText = 512 // characters

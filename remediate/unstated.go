@@ -8,6 +8,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // place is where the thing is that a call changes, as ThingOf begins it:
@@ -123,7 +124,7 @@ func mayBe(tx Tx, service, region, account string) (uses []string, err error) {
 // within reports whether a dependency may be of a service in a place.
 func (d Dependency) within(service, region, account string) bool {
 	p := strings.SplitN(string(ThingOf(d.ARN)), ":", 4)
-	return len(p) == 4 && Match(p[0], service) && Match(p[1], region) && Match(p[2], account)
+	return len(p) == 4 && incident.Match(p[0], service) && incident.Match(p[1], region) && incident.Match(p[2], account)
 }
 
 func unique(in []string) (out []string) {

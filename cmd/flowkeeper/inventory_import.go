@@ -15,7 +15,7 @@ import (
 
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // Bounds of what is read: far beyond any real inventory.
@@ -189,7 +189,7 @@ func readRow(line []byte, here kept, destinations []string, now time.Time) (inve
 	if row.State == inventory.Gone {
 		row.GoneAt = now // its retention begins now
 	}
-	row.Excluded = !remediate.Protects(destinations, row.Destination(row.Scope))
+	row.Excluded = !incident.Protects(destinations, row.Destination(row.Scope))
 	row.Protected = f.Protected && !row.Excluded
 	return row, nil
 }

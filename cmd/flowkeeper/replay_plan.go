@@ -11,6 +11,7 @@ import (
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // planned is what would be done about one flow log that a record says was
@@ -26,7 +27,7 @@ type planned struct {
 }
 
 // planner forecasts from the state file and the configuration what the daemon
-// decides once AWS shows a flow log absent (design: "Deciding").
+// decides.
 type planner struct {
 	store  *store.Store // nil: there is no state file
 	policy remediate.Policy
@@ -82,40 +83,28 @@ func (p planner) plan(ctx context.Context, f detection.Finding, id string) (plan
 	return out, err
 }
 
-// decide follows the order in which remediate looks for reasons not to
-// restore.
+// decide is what the daemon decides about a flow log that the snapshot has, once AWS
+// shows it absent and nothing in its place.
 func (p planner) decide(row inventory.Row, actor alert.Actor, deleted time.Time) (would, why string) {
-	rule := p.rule(row.Scope.Account, actor)
+	if row.Imported {
+		return incident.Unknown, "imported and not seen in AWS yet: only `flowkeeper restore` acts on it"
+	}
+	rule, now := p.policy.RuleFor(row.Scope.Account, incident.Principal(&actor)), time.Now()
+	i := incident.New(row.Scope, row.ID, row, true, now).Opened(incident.Record{Time: deleted, Actor: actor, Rule: rule}, now)
+	d := incident.Decide(i, incident.Observation{InSnapshot: true, Complete: true, Protected: row.Protected, Released: row.Released(deleted)}, p.policy, now)
 	switch {
-	case row.Imported:
-		return remediate.Unknown, "imported and not seen in AWS yet: only `flowkeeper restore` acts on it"
-	case row.Released(deleted):
-		return remediate.Released, "released at the time of the deletion"
-	case !row.Protected:
-		return remediate.Exempt, "it is not protected: a decoy, or outside inventory.destinations"
-	case rule.Action == remediate.Ignore:
-		return remediate.Exempt, "rule: " + rule.Principal + " may delete flow logs"
-	case p.policy.AlertOnly:
-		return remediate.AlertOnly, "remediate.mode is alert"
-	case rule.Action == remediate.Alert:
-		return remediate.AlertOnly, "rule: deletions by " + rule.Principal + " only alert"
-	case rule.Action == remediate.Wait:
+	case d.Next == incident.Hold:
 		return "wait", fmt.Sprintf("rule: %s has %s to replace it, then it is restored", rule.Principal, term.Tidy(rule.Wait))
+	case d.Next != incident.Close:
+		return "restore", "at once, unless AWS shows it alive or an equivalent one in its place"
+	case d.Reason == incident.Released:
+		return d.Reason, "released at the time of the deletion"
+	case !row.Protected:
+		return d.Reason, "it is not protected: a decoy, or outside inventory.destinations"
+	case d.Reason == incident.Exempt:
+		return d.Reason, "rule: " + rule.Principal + " may delete flow logs"
+	case p.policy.AlertOnly:
+		return d.Reason, "remediate.mode is alert"
 	}
-	return "restore", "at once, unless AWS shows it alive or an equivalent one in its place"
-}
-
-// rule of the configuration for who deleted something of an account: the first
-// that matches.
-func (p planner) rule(account string, actor alert.Actor) remediate.Rule {
-	principal := actor.SessionIssuer
-	if principal == "" {
-		principal = actor.ARN
-	}
-	for _, r := range p.policy.Rules {
-		if r.Matches(account, principal) {
-			return r
-		}
-	}
-	return remediate.Rule{Action: remediate.Restore}
+	return d.Reason, "rule: deletions by " + rule.Principal + " only alert"
 }

@@ -11,6 +11,7 @@ import (
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // newRestoreCommand recreates one flow log by hand.
@@ -73,7 +74,7 @@ func (a *app) planRestore(ctx context.Context, s state, id string) error {
 		a.complain(i.FlowLogID + " was alive at the last refresh: while it is, the command without --dry-run creates nothing")
 	}
 	b, err := json.MarshalIndent(map[string]any{
-		"Account": i.Scope.Account, "Region": i.Scope.Region, "CreateFlowLogs": given(reflect.ValueOf(remediate.CreateInput(i))),
+		"Account": i.Scope.Account, "Region": i.Scope.Region, "CreateFlowLogs": given(reflect.ValueOf(incident.CreateInput(i))),
 	}, "", "  ")
 	if err != nil {
 		return err

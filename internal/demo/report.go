@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // Row of the before/after table: one flow log, and how the one that has
@@ -85,7 +85,7 @@ func settings(f types.FlowLog) map[string]string {
 		out[name] = string(value)
 	}
 	for k, v := range tags(f) {
-		if k != remediate.RestoredFrom {
+		if k != incident.RestoredFrom {
 			out["tag "+k] = strconv.Quote(v)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // creator is the part of EC2 that tries restores.
@@ -100,7 +101,7 @@ func tryAll(ctx context.Context, api creator, rows map[remediate.Needs][]invento
 	calls := 0
 	dry := func(i remediate.Incident, tagged bool) (remediate.Verdict, string) {
 		calls++
-		in := remediate.CreateInput(i)
+		in := incident.CreateInput(i)
 		in.DryRun, in.ClientToken = aws.Bool(true), aws.String(fmt.Sprintf("%s-%d", token, calls))
 		if !tagged {
 			in.TagSpecifications = nil

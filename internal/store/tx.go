@@ -12,6 +12,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // tx is one transaction, read or write.
@@ -212,7 +213,7 @@ func (t *tx) Protect(s inventory.Scope, resource string) error {
 		return err
 	}
 	for _, r := range rows {
-		if r.Protected || r.Excluded || remediate.IsDecoy(r.FlowLog, left, rows) {
+		if r.Protected || r.Excluded || incident.IsDecoy(r.FlowLog, left, rows) {
 			continue
 		}
 		r.Protected = true

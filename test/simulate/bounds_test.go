@@ -9,6 +9,7 @@ import (
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/watcher"
 )
 
@@ -187,7 +188,7 @@ func (p *play) closed(d *daemon, written []remediate.Incident) {
 
 // goneTwice: that a resource is gone is believed when two creates in a row say so.
 func (p *play) goneTwice(d *daemon, i remediate.Incident) {
-	said := d.answers[remediate.Token(i.Scope, i.FlowLogID, i.Generation)]
+	said := d.answers[incident.Token(i.Scope, i.FlowLogID, i.Generation)]
 	for _, code := range said[max(0, len(said)-2):] {
 		if !strings.Contains(code, "NotFound") {
 			p.fail("the resource of %s counts as gone after the answers %q", i.FlowLogID, said)

@@ -15,7 +15,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // target is where a flow log stands: AWS allows one for each resource and
@@ -467,7 +467,7 @@ func (p *play) heard(a alert.Alert) {
 // tag, but for Flowkeeper's own.
 func same(want, have fakeaws.FlowLog) bool {
 	tags := maps.Clone(have.Tags)
-	delete(tags, remediate.RestoredFrom)
+	delete(tags, incident.RestoredFrom)
 	return want.TrafficType == have.TrafficType && want.LogDestinationType == have.LogDestinationType && want.LogDestination == have.LogDestination &&
 		want.LogGroupName == have.LogGroupName && want.DeliverLogsPermissionARN == have.DeliverLogsPermissionARN && want.LogFormat == have.LogFormat &&
 		want.MaxAggregationInterval == have.MaxAggregationInterval && want.FileFormat == have.FileFormat && maps.Equal(want.Tags, tags)

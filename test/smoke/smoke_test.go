@@ -20,6 +20,7 @@ import (
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 const patience = 5 * time.Minute // AWS is eventually consistent
@@ -45,7 +46,7 @@ func TestRestoreOnAWS(t *testing.T) {
 	remove(ctx, t, client, id)
 	vanishes(ctx, t, client, id)
 
-	in := remediate.CreateInput(remediate.Incident{Scope: lost.Scope, FlowLogID: id, ResourceID: vpc, Frozen: lost.Settings})
+	in := incident.CreateInput(remediate.Incident{Scope: lost.Scope, FlowLogID: id, ResourceID: vpc, Frozen: lost.Settings})
 	dry := *in
 	dry.DryRun = aws.Bool(true)
 	if _, err := client.CreateFlowLogs(ctx, &dry); code(err) != "DryRunOperation" {
@@ -59,7 +60,7 @@ func TestRestoreOnAWS(t *testing.T) {
 	if !inventory.Equivalent(lost.Scope, lost.Settings, back) {
 		t.Errorf("not equivalent: %v", inventory.Differences(lost.Scope, lost.Settings, back.Settings))
 	}
-	if back.Tags["Name"] != "flowkeeper smoke test" || back.Tags[remediate.RestoredFrom] != id {
+	if back.Tags["Name"] != "flowkeeper smoke test" || back.Tags[incident.RestoredFrom] != id {
 		t.Errorf("tags %v", back.Tags)
 	}
 	other := *in

@@ -42,11 +42,11 @@ var teeth = []tooth{
 	scopes `, `	late    []alert.Alert
 	mu      sync.Mutex
 	scopes `}}},
-	{"I2 trusted event", []patch{{"remediate/decide.go",
-		`	case s.alive:
+	{"I2 trusted event", []patch{{"remediate/incident/decide.go",
+		`	case o.Alive:
 		return decideAlive(i, p, now)
 	}`, `	}`}}},
-	{"I4 no ClientToken", []patch{{"remediate/create.go",
+	{"I4 no ClientToken", []patch{{"remediate/incident/create.go",
 		`		ClientToken:             aws.String(Token(i.Scope, i.FlowLogID, i.Generation)),
 `, ``}}},
 	{"I5 no tombstone", []patch{{"remediate/step.go",
@@ -85,8 +85,8 @@ var teeth = []tooth{
 	text := "recreated`, `	text := "recreated`}}},
 	{"drift alerted once decided", []patch{{"remediate/tell.go",
 		`const tellDriftAfter = 25 * time.Second`, `const tellDriftAfter = 25 * time.Hour`}}},
-	{"dark in silence", []patch{{"remediate/overdue.go",
-		`	return i.missingSince().Add(overdueAfter)
+	{"dark in silence", []patch{{"remediate/incident/overdue.go",
+		`	return i.DarkSince().Add(OverdueAfter)
 }`, `	return time.Time{}
 }`}}},
 	{"attempts before deletions", []patch{{"alert/urgency.go",

@@ -1,4 +1,4 @@
-package remediate
+package incident
 
 import (
 	"time"
@@ -7,7 +7,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// State of an incident (docs/glossary.md).
+// State of an incident.
 type State string
 
 const (
@@ -124,19 +124,19 @@ type Stuck struct {
 // known now.
 func (i Incident) Settled() bool { return i.State == Verified || i.State == Closed }
 
-// until has no time to count from that is later than now: the clock has gone
+// ClampTimes has no time to count from that is later than now: the clock has gone
 // back, and what seems to lie ahead has been. A wait is not longer than it was
 // meant.
-func (i Incident) until(now time.Time, p Policy) Incident {
+func (i Incident) ClampTimes(now time.Time, p Policy) Incident {
 	for _, t := range []*time.Time{&i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.MismatchAt, &i.ToldStuckAt, &i.MissingSince} {
-		*t = earlier(*t, now)
+		*t = Earlier(*t, now)
 	}
-	i.WaitUntil = earlier(i.WaitUntil, now.Add(max(i.Waited, p.DriftWait)))
+	i.WaitUntil = Earlier(i.WaitUntil, now.Add(max(i.Waited, p.DriftWait)))
 	return i
 }
 
-// lostAt is when the flow log was deleted; for drift, when it was last seen.
-func (i Incident) lostAt() time.Time {
+// LostAt is when the flow log was deleted; for drift, when it was last seen.
+func (i Incident) LostAt() time.Time {
 	if i.DeletedAt.IsZero() {
 		return i.LastSeenAt
 	}
@@ -145,7 +145,7 @@ func (i Incident) lostAt() time.Time {
 
 // BlindSeconds is how long nothing was logged, known once it is restored.
 func (i Incident) BlindSeconds() (float64, bool) {
-	from := i.lostAt()
+	from := i.LostAt()
 	if i.RestoredAt.IsZero() || from.IsZero() {
 		return 0, false
 	}
@@ -161,60 +161,4 @@ type Entry struct {
 	EventID string       // where a record caused it
 	Claim   string       // what that record claims of who and when: see claimOf
 	Actor   *alert.Actor // of that record
-}
-
-// claimOf tells records apart that bear the same event ID: one of them may be
-// forged, and must not count as the other (I2).
-func claimOf(actor *alert.Actor, at time.Time) string {
-	claim := []string{principal(actor), actor.ARN, at.UTC().Format(time.RFC3339)}
-	if claim[0] == "" { // it is all that tells two people apart
-		claim = append(claim, actor.UserName, actor.OnBehalfOf, actor.PrincipalID, actor.InvokedBy)
-	}
-	return alert.ID(claim...)
-}
-
-// Event is what one record, or one refresh, set off: it may name many flow
-// logs, and people hear of it once per kind of alert.
-type Event struct {
-	Scope      inventory.Scope
-	ID         string
-	Source     string
-	Rule       *alert.Rule
-	Level      alert.Level
-	Actor      *alert.Actor
-	DeletedAt  time.Time
-	DetectedAt time.Time
-	Failed     []alert.FlowLog
-	CampaignID string // empty: it belongs to none
-	// FailedOmitted is how many more were refused.
-	FailedOmitted int  `json:",omitempty"`
-	Unknown       bool `json:",omitempty"` // it names no flow log that Flowkeeper knows: the row may be dropped
-
-	ToldDeletion time.Time
-	ReopenedAt   time.Time // when an incident of it was, by nothing that people hear of
-	ToldRestored time.Time
-	ToldClosed   time.Time
-	DueAt        time.Time // when people hear of what is restored, even if not all is; zero: no longer
-	StuckAt      time.Time // when people hear at the latest of incidents that are stuck; zero: of none
-	StuckTold    bool      // they have heard of some
-	OverdueAt    time.Time // when people hear at the latest of incidents that are not back; zero: of none
-}
-
-// Due is when to look at it again even if no incident changes; zero: never.
-func (e Event) Due() time.Time { return soonest(e.DueAt, e.StuckAt, e.OverdueAt) }
-
-// Rings reports whether its alert may have opened a pager's incident that is still to
-// be resolved.
-func (e Event) Rings() bool {
-	return !e.ToldDeletion.IsZero() && e.ToldClosed.IsZero() && !e.Due().IsZero()
-}
-
-// soonest of times; zero ones, which mean never, do not count.
-func soonest(times ...time.Time) (first time.Time) {
-	for _, t := range times {
-		if first.IsZero() || !t.IsZero() && t.Before(first) {
-			first = t
-		}
-	}
-	return first
 }

@@ -1,4 +1,4 @@
-package remediate_test
+package incident_test
 
 import (
 	"fmt"
@@ -6,13 +6,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // The call comes from the incident's frozen settings alone, so that a repeat is the same
 // call. Tags that AWS reserves can't be set again; a tag says which flow log was lost.
 func ExampleCreateInput() {
-	lost := remediate.Incident{
+	lost := incident.Incident{
 		Scope:     inventory.Scope{Account: "111122223333", Region: "eu-west-1"},
 		FlowLogID: "fl-0aaaaaaaaaaaaaaa1",
 		Frozen: inventory.Settings{
@@ -22,14 +22,14 @@ func ExampleCreateInput() {
 			Tags:                   map[string]string{"owner": "net", "aws:cloudformation:stack-name": "network"},
 		},
 	}
-	in := remediate.CreateInput(lost)
+	in := incident.CreateInput(lost)
 
 	fmt.Println(in.ResourceType, in.ResourceIds)
 	fmt.Println(in.TrafficType, in.LogDestinationType, aws.ToString(in.LogDestination), aws.ToInt32(in.MaxAggregationInterval))
 	for _, t := range in.TagSpecifications[0].Tags {
 		fmt.Println(aws.ToString(t.Key), aws.ToString(t.Value))
 	}
-	fmt.Println("the same token again:", aws.ToString(remediate.CreateInput(lost).ClientToken) == aws.ToString(in.ClientToken))
+	fmt.Println("the same token again:", aws.ToString(incident.CreateInput(lost).ClientToken) == aws.ToString(in.ClientToken))
 	// Output:
 	// VPC [vpc-0aaaaaaaaaaaaaaa1]
 	// ALL s3 arn:aws:s3:::flow-logs 60

@@ -1,4 +1,4 @@
-package remediate
+package incident
 
 import (
 	"crypto/sha256"
@@ -30,8 +30,9 @@ func Token(scope inventory.Scope, lostID string, generation int) string {
 }
 
 // CreateInput is the one call that puts an incident's flow log back. It is a
-// pure function of what is frozen in the incident (I2). What is described and
-// what may be sent differ: see the table in docs/aws.md, "Describing flow logs".
+// pure function of what is frozen in the incident (I2). AWS describes some settings that
+// CreateFlowLogs does not take, and the other way round: see docs/aws.md, "Describing
+// flow logs".
 func CreateInput(i Incident) *ec2.CreateFlowLogsInput {
 	s := i.Frozen
 	in := &ec2.CreateFlowLogsInput{
@@ -98,9 +99,9 @@ func createTags(i Incident) []types.Tag {
 	return out
 }
 
-// replacement is the row of the flow log that a create answered: what was
-// asked for, until a listing shows how AWS describes it.
-func replacement(i Incident) inventory.Settings {
+// Replacement are the settings of the flow log that a create answered: what was asked
+// for, until a refresh shows how AWS describes it.
+func Replacement(i Incident) inventory.Settings {
 	s := i.Frozen
 	s.Tags = map[string]string{}
 	for _, t := range createTags(i) {

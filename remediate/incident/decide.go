@@ -1,0 +1,216 @@
+package incident
+
+import (
+	"slices"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// Observation is what AWS showed of an incident's resource, and what the snapshot has
+// about it.
+type Observation struct {
+	Alive         bool       // AWS shows the lost flow log
+	Others        []Other    // other flow logs on the resource, the oldest first
+	Restores      []Incident // of the lineage within the last hour
+	InSnapshot    bool       // the snapshot has a row of the lost flow log
+	CreatedAt     time.Time  // when the lost one was created
+	Protected     bool       // its row is protected
+	Released      bool       // it was released when it was lost
+	Complete      bool       // the scope has had its first refresh
+	AlreadyExists bool       // it was made because a create answered FlowLogAlreadyExists
+}
+
+// Other is a flow log that an observation shows beside the lost one.
+type Other struct {
+	inventory.FlowLog
+	CreatedBy string // principal that made it; empty: not known
+	Adoptable bool   // it is neither lost itself nor gone
+	MayExcuse bool   // it excuses no other loss, and delivers to where others did before the wait
+}
+
+// Next is what is to be done about an incident.
+type Next int
+
+const (
+	Requeue       Next = iota // nothing yet: observe again at Decision.At
+	Close                     // it is over, for Decision.Reason
+	Adopt                     // Decision.Found does the same: it is the replacement
+	Create                    // call CreateFlowLogs
+	DecoyInTheWay             // Decision.Found prevents the restore: a person is needed
+	Hold                      // the flow log is absent, and is not to be created before Decision.At
+	HoldFlapping              // as Hold, and people are to hear that it was restored too often
+	NextToken                 // the ClientToken is spent: use that of the next generation
+)
+
+// Decision is what Decide answers.
+type Decision struct {
+	Next   Next
+	At     time.Time // of Requeue, Hold and HoldFlapping
+	Reason string    // of Close
+	Advice string    // of Close
+	Found  Other     // of Adopt and DecoyInTheWay, and of Close where it was replaced
+}
+
+// Decide says what to do next about an open or blocked incident. It looks for reasons
+// not to create in this order: never seen, not known yet, alive, released, not
+// protected, ignored by a rule, alert only, waiting, an equivalent is there, replaced,
+// in the way of a create that AWS refused, the token is spent, flapping.
+func Decide(i Incident, o Observation, p Policy, now time.Time) Decision {
+	switch {
+	case !i.Known && !o.InSnapshot && o.Complete:
+		return Decision{Next: Close, Reason: Unknown, Advice: "Flowkeeper never saw this flow log: if it should be kept, recreate it by hand"}
+	case !i.Known && !o.InSnapshot:
+		return Decision{Next: Requeue, At: now.Add(15 * time.Second)}
+	case o.Alive:
+		return decideAlive(i, p, now)
+	}
+	other, there := equivalent(i, o)
+	if d, ok := excused(i, o, p, now); ok && (d.Next != Hold || i.Source != ByDrift || !there) {
+		return deferClose(d, o, p, now)
+	}
+	if there {
+		return Decision{Next: Adopt, Found: other}
+	}
+	if other, ok := replacedBy(i, o); ok {
+		return deferClose(Decision{Next: Close, Reason: Replaced, Advice: "replaced by " + other.ID, Found: other}, o, p, now)
+	}
+	return decideCreate(i, o, p, now)
+}
+
+// deferClose holds back an end without a create while the observation may not show the
+// lost flow log yet, because that is younger than AWS's delay: it would be forgotten.
+func deferClose(d Decision, o Observation, p Policy, now time.Time) Decision {
+	age := now.Sub(o.CreatedAt)
+	if d.Next != Close || age >= p.Settle || age < -p.Settle { // so far ahead: the clock has gone back
+		return d
+	}
+	return Decision{Next: Hold, At: now.Add(p.Settle - max(0, age))}
+}
+
+// decideAlive waits while AWS shows the lost flow log: after 1, 2, 4, 8, then
+// every 15 s, until settle has passed.
+func decideAlive(i Incident, p Policy, now time.Time) Decision {
+	since := i.AliveSince
+	if since.IsZero() {
+		since = now
+	}
+	end := since.Add(p.Settle)
+	if !now.Before(end) {
+		return Decision{Next: Close, Reason: StillThere, Advice: "AWS shows it alive: the record was wrong, forged or about something else"}
+	}
+	pause := 15 * time.Second
+	if i.Looks < 4 {
+		pause = time.Second << i.Looks
+	}
+	return Decision{Next: Requeue, At: Earlier(now.Add(pause), end)}
+}
+
+// excused are the reasons not to restore, strictest first asked.
+func excused(i Incident, o Observation, p Policy, now time.Time) (Decision, bool) {
+	closed := func(reason, advice string) (Decision, bool) {
+		return Decision{Next: Close, Reason: reason, Advice: advice}, true
+	}
+	switch {
+	case i.Requested:
+		return Decision{}, false
+	case o.Released:
+		return closed(Released, "an operator released it: `flowkeeper restore "+i.FlowLogID+"` puts it back")
+	case o.InSnapshot && !o.Protected:
+		return closed(Exempt, "it was not protected: a decoy, or outside inventory.destinations")
+	case i.Action == Ignore:
+		return closed(Exempt, "a rule lets this principal delete flow logs")
+	case p.AlertOnly:
+		return closed(AlertOnly, "remediate.mode is alert: `flowkeeper restore "+i.FlowLogID+"` puts it back")
+	case i.Action == Alert:
+		return closed(AlertOnly, "`flowkeeper restore "+i.FlowLogID+"` puts it back")
+	case now.Before(i.WaitUntil):
+		return Decision{Next: Hold, At: i.WaitUntil}, true
+	}
+	return Decision{}, false
+}
+
+// equivalent finds one that may be adopted (I3). What is older than the lost
+// one was gone before that could be made: only a stale read shows it.
+func equivalent(i Incident, o Observation) (Other, bool) {
+	for _, f := range o.Others {
+		if f.CreatedAt.Before(o.CreatedAt) && !o.AlreadyExists {
+			continue
+		}
+		if f.Adoptable && inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) {
+			return f, true
+		}
+	}
+	return Other{}, false
+}
+
+// replacedBy finds what a wait rule's principal made on the resource within
+// its wait, before or after the deletion, to a destination that was in use before
+// that. One flow log excuses one loss.
+func replacedBy(i Incident, o Observation) (Other, bool) {
+	if i.Action != Wait || i.Waited == 0 || i.Actor == nil {
+		return Other{}, false
+	}
+	for _, f := range o.Others {
+		if f.CreatedBy == "" || f.CreatedBy != Principal(i.Actor) || inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) || !f.MayExcuse {
+			continue
+		}
+		if d := f.CreatedAt.Sub(i.DeletedAt); d.Abs() <= i.Waited {
+			return f, true
+		}
+	}
+	return Other{}, false
+}
+
+// decideCreate creates, unless the lineage flaps, or AWS has just said that
+// something is in the way.
+func decideCreate(i Incident, o Observation, p Policy, now time.Time) Decision {
+	if o.AlreadyExists {
+		for _, f := range o.Others {
+			if inventory.SameTarget(i.Scope, i.Frozen, f.Settings) && !inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) {
+				return Decision{Next: DecoyInTheWay, Found: f}
+			}
+		}
+		return Decision{Next: Requeue, At: now.Add(2 * time.Second << min(max(i.Attempts-1, 0), 3))}
+	}
+	if !i.MismatchAt.IsZero() {
+		if now.Before(i.MismatchAt.Add(p.Settle)) {
+			return Decision{Next: Requeue, At: Earlier(now.Add(5*time.Second), i.MismatchAt.Add(p.Settle))}
+		}
+		return Decision{Next: NextToken}
+	}
+	if at, ok := flapsUntil(i, o.Restores, p); ok && now.Before(at) {
+		return Decision{Next: HoldFlapping, At: at}
+	}
+	return Decision{Next: Create}
+}
+
+// flapsUntil is when a lineage that was restored too often within the hour
+// may be restored again. A person's request does not wait.
+func flapsUntil(i Incident, restores []Incident, p Policy) (time.Time, bool) {
+	if i.Requested || p.MaxRestores == 0 || len(restores) < p.MaxRestores {
+		return time.Time{}, false
+	}
+	last := slices.MaxFunc(restores, func(a, b Incident) int { return a.RestoredAt.Compare(b.RestoredAt) })
+	return last.RestoredAt.Add(p.RestoreInterval), true
+}
+
+// IsDecoy reports whether a flow log first seen now stands in the place of a
+// protected one, and does not do the same. AWS allows no two there: the
+// protected one is lost, whether or not anything has told of it yet.
+func IsDecoy(f inventory.FlowLog, lost []Incident, live []inventory.Row) bool {
+	other := func(s inventory.Settings) bool {
+		return inventory.SameTarget(f.Scope, s, f.Settings) && !inventory.Equivalent(f.Scope, s, f)
+	}
+	for _, i := range lost {
+		if i.Known && other(i.Frozen) {
+			return true
+		}
+	}
+	for _, r := range live {
+		if r.Protected && !r.Imported && other(r.Settings) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,211 @@
+package incident
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+var (
+	noon   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	policy = Policy{Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}
+	wanted = inventory.Settings{ResourceID: "vpc-1", TrafficType: "ALL", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b", LogFormat: "${version}", MaxAggregationInterval: 600}
+)
+
+func lost() Incident {
+	return Incident{Scope: scope, FlowLogID: "fl-lost", RootID: "fl-lost", ResourceID: "vpc-1", State: Open, Known: true, Action: Restore, Frozen: wanted,
+		Source: ByEvent, DeletedAt: noon.Add(-time.Second), OpenedAt: noon, Actor: &alert.Actor{ARN: "arn:aws:iam::111122223333:user/mallory"}}
+}
+
+// other is a flow log in the place of the lost one, as it was or changed.
+func other(id string, change func(*Other)) Other {
+	o := Other{FlowLog: inventory.FlowLog{ID: id, Scope: scope, Settings: wanted, Status: "ACTIVE", CreatedAt: noon}, Adoptable: true, MayExcuse: true}
+	if change != nil {
+		change(&o)
+	}
+	return o
+}
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	known := Observation{InSnapshot: true, Protected: true, Complete: true}
+	decoy := other("fl-decoy", func(o *Other) { o.TrafficType = "REJECT" })
+	for _, c := range []struct {
+		name   string
+		change func(*Incident, *Observation, *Policy)
+		next   Next
+		reason string
+		at     time.Duration // after noon
+	}{
+		{"absent: create", nil, Create, "", 0},
+		{"I2: shown alive", func(_ *Incident, o *Observation, _ *Policy) { o.Alive = true }, Requeue, "", time.Second},
+		{"alive for a while", func(i *Incident, o *Observation, _ *Policy) {
+			o.Alive, i.Looks, i.AliveSince = true, 3, noon.Add(-10*time.Second)
+		}, Requeue, "", 8 * time.Second},
+		{"alive near the end of settle", func(i *Incident, o *Observation, _ *Policy) {
+			o.Alive, i.Looks, i.AliveSince = true, 9, noon.Add(-110*time.Second)
+		}, Requeue, "", 10 * time.Second},
+		{"alive for settle", func(i *Incident, o *Observation, _ *Policy) { o.Alive, i.AliveSince = true, noon.Add(-2*time.Minute) }, Close, StillThere, 0},
+		{"alive, even if a rule excuses it", func(i *Incident, o *Observation, _ *Policy) { o.Alive, i.Action = true, Ignore }, Requeue, "", time.Second},
+		{"never seen, before the first refresh", func(i *Incident, o *Observation, _ *Policy) { i.Known, o.InSnapshot, o.Complete = false, false, false }, Requeue, "", 15 * time.Second},
+		{"never seen", func(i *Incident, o *Observation, _ *Policy) { i.Known, o.InSnapshot = false, false }, Close, Unknown, 0},
+		{"released", func(_ *Incident, o *Observation, _ *Policy) { o.Released = true }, Close, Released, 0},
+		{"released, but a person asks", func(i *Incident, o *Observation, _ *Policy) { o.Released, i.Requested = true, true }, Create, "", 0},
+		{"released, and too young for every look", func(_ *Incident, o *Observation, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-time.Minute) }, Hold, "", time.Minute},
+		{"released, and old enough", func(_ *Incident, o *Observation, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-2*time.Minute) }, Close, Released, 0},
+		{"released, and made when the clock was ahead", func(_ *Incident, o *Observation, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(time.Hour) }, Close, Released, 0},
+		{"not protected", func(_ *Incident, o *Observation, _ *Policy) { o.Protected = false }, Close, Exempt, 0},
+		{"ignored", func(i *Incident, _ *Observation, _ *Policy) { i.Action = Ignore }, Close, Exempt, 0},
+		{"alert only", func(i *Incident, _ *Observation, _ *Policy) { i.Action = Alert }, Close, AlertOnly, 0},
+		{"mode alert", func(_ *Incident, _ *Observation, p *Policy) { p.AlertOnly = true }, Close, AlertOnly, 0},
+		{"waiting", func(i *Incident, _ *Observation, _ *Policy) { i.Action, i.WaitUntil = Wait, noon.Add(time.Minute) }, Hold, "", time.Minute},
+		{"waited", func(i *Incident, _ *Observation, _ *Policy) {
+			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
+		}, Create, "", 0},
+		{"replaced within the wait", func(i *Incident, o *Observation, _ *Policy) {
+			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
+			o.Others = []Other{other("fl-new", func(x *Other) { x.LogDestination, x.CreatedBy = "arn:aws:s3:::other", i.Actor.ARN })}
+		}, Close, Replaced, 0},
+		{"replaced by what excuses another loss, or delivers to a new place", func(i *Incident, o *Observation, _ *Policy) {
+			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
+			o.Others = []Other{other("fl-new", func(x *Other) {
+				x.LogDestination, x.CreatedBy, x.MayExcuse = "arn:aws:s3:::other", i.Actor.ARN, false
+			})}
+		}, Create, "", 0},
+		{"drift, and an equivalent is there within the wait", func(i *Incident, o *Observation, _ *Policy) {
+			i.Source, i.WaitUntil, o.Others = ByDrift, noon.Add(time.Minute), []Other{other("fl-new", nil)}
+		}, Adopt, "", 0},
+		{"drift, and nothing is there within the wait", func(i *Incident, _ *Observation, _ *Policy) { i.Source, i.WaitUntil = ByDrift, noon.Add(time.Minute) }, Hold, "", time.Minute},
+		{"replaced by somebody else", func(i *Incident, o *Observation, _ *Policy) {
+			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
+			o.Others = []Other{other("fl-new", func(x *Other) {
+				x.LogDestination, x.CreatedBy = "arn:aws:s3:::other", "arn:aws:iam::111122223333:user/else"
+			})}
+		}, Create, "", 0},
+		{"I3: an equivalent is there", func(_ *Incident, o *Observation, _ *Policy) { o.Others = []Other{other("fl-new", nil)} }, Adopt, "", 0},
+		{"I3: an equivalent that is lost itself", func(_ *Incident, o *Observation, _ *Policy) {
+			o.Others = []Other{other("fl-new", func(x *Other) { x.Adoptable = false })}
+		}, Create, "", 0},
+		{"I3: a decoy does not stop the attempt", func(_ *Incident, o *Observation, _ *Policy) { o.Others = []Other{decoy} }, Create, "", 0},
+		{"AWS says it exists: a decoy", func(_ *Incident, o *Observation, _ *Policy) { o.Others, o.AlreadyExists = []Other{decoy}, true }, DecoyInTheWay, "", 0},
+		{"AWS says it exists, nothing is there", func(_ *Incident, o *Observation, _ *Policy) { o.AlreadyExists = true }, Requeue, "", 2 * time.Second},
+		{"AWS says it exists: it does the same, and counts as lost", func(_ *Incident, o *Observation, _ *Policy) {
+			o.Others, o.AlreadyExists = []Other{other("fl-new", func(x *Other) { x.Adoptable = false })}, true
+		}, Requeue, "", 2 * time.Second},
+		{"AWS says so again and again", func(i *Incident, o *Observation, _ *Policy) { o.AlreadyExists, i.Attempts = true, 30 }, Requeue, "", 16 * time.Second},
+		{"a token mismatch, just now", func(i *Incident, _ *Observation, _ *Policy) { i.MismatchAt = noon }, Requeue, "", 5 * time.Second},
+		{"a token mismatch, settle ago", func(i *Incident, _ *Observation, _ *Policy) { i.MismatchAt = noon.Add(-2 * time.Minute) }, NextToken, "", 0},
+		{"flapping", func(_ *Incident, o *Observation, _ *Policy) {
+			for n := range 5 {
+				o.Restores = append(o.Restores, Incident{RestoredAt: noon.Add(-time.Duration(n) * time.Minute)})
+			}
+		}, HoldFlapping, "", 10 * time.Minute},
+		{"flapping, the interval has passed", func(_ *Incident, o *Observation, _ *Policy) {
+			for n := range 5 {
+				o.Restores = append(o.Restores, Incident{RestoredAt: noon.Add(-time.Duration(n+10) * time.Minute)})
+			}
+		}, Create, "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			i, o, p := lost(), known, policy
+			if c.change != nil {
+				c.change(&i, &o, &p)
+			}
+			d := Decide(i, o, p, noon)
+			if d.Next != c.next || d.Reason != c.reason {
+				t.Fatalf("decision %+v, want next %d, reason %q", d, c.next, c.reason)
+			}
+			if c.at != 0 && !d.At.Equal(noon.Add(c.at)) {
+				t.Errorf("at %s after noon, want %s", d.At.Sub(noon), c.at)
+			}
+		})
+	}
+}
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pattern, text string
+		match         bool
+	}{
+		{"arn:aws:iam::1:role/terraform-*", "arn:aws:iam::1:role/terraform-ci", true},
+		{"arn:aws:iam::1:role/terraform-*", "arn:aws:iam::2:role/terraform-ci", false},
+		{"arn:aws:iam::1:role/*-ci", "arn:aws:iam::1:role/terraform-ci", true},
+		{"arn:aws:iam::1:role/*-ci", "arn:aws:iam::1:role/terraform-cis", false},
+		{"a*b*c", "a-b-b-c", true},
+		{"a*b*c", "a-c-b", false},
+		{"exact", "exact", true},
+		{"exact", "exactly", false},
+		{"ab*ab", "ab", false},
+	} {
+		if Match(c.pattern, c.text) != c.match {
+			t.Errorf("%q and %q: %v", c.pattern, c.text, !c.match)
+		}
+	}
+}
+
+// TestI2ARecordOnlyTightens: whatever a second record says, the action of an
+// incident never becomes looser.
+func TestI2ARecordOnlyTightens(t *testing.T) {
+	t.Parallel()
+	for _, was := range []Action{Ignore, Alert, Wait, Restore} {
+		for _, says := range []Action{Ignore, Alert, Wait, Restore} {
+			i := lost()
+			i.Action, i.EventID = was, "first"
+			got := i.ApplyRecord(Record{EventID: "second", Time: noon, Rule: Rule{Action: says, Wait: time.Minute}}, noon)
+			if got.Action != max(was, says) {
+				t.Errorf("%d, then %d: %d", was, says, got.Action)
+			}
+			if got.EventID != "first" {
+				t.Error("a later record took the incident over")
+			}
+		}
+	}
+}
+
+func TestReopening(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		reason   string
+		was      Action
+		modeOnly bool
+		says     Action
+		reopens  bool
+	}{
+		{StillThere, Restore, false, Restore, true},
+		{Exempt, Ignore, false, Ignore, false},
+		{Exempt, Ignore, false, Restore, true},
+		{AlertOnly, Alert, false, Restore, true},
+		{AlertOnly, Alert, false, Alert, false},
+		{AlertOnly, Restore, true, Restore, false},
+		{ResourceGone, Restore, false, Restore, false},
+		{Released, Restore, false, Restore, false},
+		{Superseded, Restore, false, Restore, false},
+		{Replaced, Wait, false, Restore, false},
+	} {
+		i := lost()
+		i.State, i.Reason, i.Action, i.ModeOnly = Closed, c.reason, c.was, c.modeOnly
+		got := i.ApplyRecord(Record{EventID: "other", Time: noon, Rule: Rule{Action: c.says}}, noon)
+		if (got.State == Open) != c.reopens {
+			t.Errorf("closed %s (action %d, mode %v), then a record that asks for %d: %s", c.reason, c.was, c.modeOnly, c.says, got.State)
+		}
+	}
+}
+
+// TestReopenedAnew: what a person asked for, or the mode decided, holds for
+// one loss, not for the next of the same flow log.
+func TestReopenedAnew(t *testing.T) {
+	t.Parallel()
+	i := lost()
+	i.State, i.Reason, i.ModeOnly = Closed, AlertOnly, true
+	i = i.Reopen(noon) // flowkeeper restore, after the mode was changed
+	i.Requested = true
+	i.State, i.Reason = Closed, StillThere
+	i = i.ApplyRecord(Record{EventID: "other", Time: noon, Rule: Rule{Action: Restore}}, noon)
+	if i.State != Open || i.Requested {
+		t.Errorf("a later record: %s, requested %t", i.State, i.Requested)
+	}
+}

@@ -1,0 +1,62 @@
+package incident
+
+import (
+	"slices"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// Event groups the incidents of one record, or of one refresh that found flow logs gone:
+// people get one alert of each kind about all of them. Its JSON is in the state file.
+type Event struct {
+	Scope      inventory.Scope
+	ID         string
+	Source     string
+	Rule       *alert.Rule
+	Level      alert.Level
+	Actor      *alert.Actor
+	DeletedAt  time.Time
+	DetectedAt time.Time
+	Failed     []alert.FlowLog
+	CampaignID string // empty: it belongs to none
+	// FailedOmitted is how many more were refused.
+	FailedOmitted int  `json:",omitempty"`
+	Unknown       bool `json:",omitempty"` // it names no flow log that Flowkeeper knows: the row may be dropped
+
+	ToldDeletion time.Time // when the deletion alert was written; zero: not yet. So for the next ones
+	ReopenedAt   time.Time // when one of its incidents was reopened, which has no alert of its own
+	ToldRestored time.Time
+	ToldClosed   time.Time
+	DueAt        time.Time // when an alert says what is restored, even if not all is; zero: no longer
+	StuckAt      time.Time // the latest time of an alert about incidents that are stuck; zero: none is
+	StuckTold    bool      // there was such an alert
+	OverdueAt    time.Time // the latest time of an alert about incidents that are not back; zero: none is missing
+}
+
+// Due is when to look at it again even if no incident changes; zero: never.
+func (e Event) Due() time.Time { return Soonest(e.DueAt, e.StuckAt, e.OverdueAt) }
+
+// Rings reports whether the event's alert may have opened an incident at a pager that is
+// not resolved yet.
+func (e Event) Rings() bool {
+	return !e.ToldDeletion.IsZero() && e.ToldClosed.IsZero() && !e.Due().IsZero()
+}
+
+// SameTimes reports whether no alert was written between two states of an event.
+func (e Event) SameTimes(was Event) bool {
+	return e.StuckAt.Equal(was.StuckAt) && e.OverdueAt.Equal(was.OverdueAt) && e.StuckTold == was.StuckTold && e.DueAt.Equal(was.DueAt) && e.ToldRestored.Equal(was.ToldRestored) && e.ToldClosed.Equal(was.ToldClosed)
+}
+
+// MergeRecord is the event of a record whose event ID an earlier record had, too. Either
+// may be forged (I2): the level is never lowered, and a record that names no flow log
+// that is known does not change who did it.
+func (e Event) MergeRecord(before Event, incidents []Incident) Event {
+	e.Level, e.DetectedAt = alert.Highest(before.Level, e.Level), before.DetectedAt
+	e.StuckAt, e.StuckTold, e.OverdueAt = before.StuckAt, before.StuckTold, before.OverdueAt
+	if !slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known }) {
+		e.Actor, e.Rule, e.DeletedAt, e.Failed = before.Actor, before.Rule, before.DeletedAt, before.Failed
+	}
+	return e
+}

@@ -1,0 +1,100 @@
+package incident
+
+import (
+	"time"
+
+	"flowkeeper/alert"
+)
+
+const (
+	// RemindAfter is how often an alert says again that a flow log is not back.
+	RemindAfter = 24 * time.Hour
+	// OverdueAfter is after what time an alert says that a flow log is not back, for
+	// whatever reason. The time of a rule's wait does not count.
+	OverdueAfter = 5 * time.Minute
+	// ShownWithin is how long after Policy.Settle an observation may come that shows
+	// the replacement.
+	ShownWithin = time.Minute
+)
+
+// Missing reports whether the flow log is to come back and is not known to be there: a
+// replacement counts once an observation after Policy.Settle has shown it.
+func (i Incident) Missing() bool {
+	return i.State == Open || i.State == Blocked || i.State == Restored && !i.Confirmed
+}
+
+// DarkSince is the time from which on the flow log counts as gone.
+func (i Incident) DarkSince() time.Time {
+	since := i.OpenedAt
+	if !i.MissingSince.IsZero() {
+		since = i.MissingSince
+	}
+	return Later(since, i.WaitUntil)
+}
+
+// OverdueAt is when an alert is to say that the flow log is not back, for the first time
+// or again; zero: none is due.
+func (i Incident) OverdueAt(p Policy) time.Time {
+	switch {
+	case !i.Missing():
+		return time.Time{}
+	case !i.ToldStuckAt.IsZero():
+		return i.ToldStuckAt.Add(RemindAfter)
+	case i.State == Restored && i.MissingSince.IsZero():
+		return Later(i.DarkSince().Add(OverdueAfter), i.RestoredAt.Add(p.Settle+ShownWithin))
+	}
+	return i.DarkSince().Add(OverdueAfter)
+}
+
+// FirstOverdue is the soonest OverdueAt of incidents; zero: none is due.
+func FirstOverdue(incidents []Incident, p Policy) (at time.Time) {
+	for _, i := range incidents {
+		at = Soonest(at, i.OverdueAt(p))
+	}
+	return at
+}
+
+// Why is what keeps the flow log from coming back, in the words of its alert.
+func (i Incident) Why() Stuck {
+	if i.State == Blocked && i.Stuck != nil {
+		w := *i.Stuck
+		if i.LastError != "" {
+			w.Message, w.Advice = i.LastError, i.Advice
+		}
+		return w
+	}
+	w := Stuck{Kind: alert.Blocked, Message: i.LastError, Advice: i.Advice}
+	switch {
+	case w.Message != "":
+	case !i.MissingSince.IsZero():
+		w.Message = "AWS answered each create, and never showed what it made"
+	case i.State == Restored:
+		w.Message = "DescribeFlowLogs has not answered since"
+	case i.Flapping:
+		w.Message = "held back: it was restored too often within the hour"
+	case !i.Known:
+		w.Message = "Flowkeeper has not seen it yet: the first refresh of this account and Region is not complete"
+	case !i.AliveSince.IsZero():
+		w.Message = "AWS still shows it, now and then"
+	case i.Tried == 0:
+		w.Message = "nothing was tried yet"
+	}
+	return w
+}
+
+// PendingNotice reports whether there is a reason that people have not heard of, and
+// that still holds: that a lineage flaps does, though it is back by now.
+func (i Incident) PendingNotice() bool {
+	return i.Stuck != nil && (i.StuckNews || i.ToldStuckAt.IsZero()) && (i.State == Blocked || i.Stuck.Kind == alert.Flapping)
+}
+
+// Decided reports whether it is known what becomes of an incident, or a create was
+// tried at least.
+func (i Incident) Decided() bool {
+	return i.State != Open || i.Attempts > 0 && !i.AbsentAt.IsZero() || i.Flapping || !i.NotFoundAt.IsZero()
+}
+
+// Quiet reports whether a loss by drift is none that people are to be woken for.
+func (i Incident) Quiet() bool {
+	return !i.NotFoundAt.IsZero() || i.Reason == ResourceGone || i.Reason == Released
+}

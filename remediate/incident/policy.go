@@ -1,0 +1,93 @@
+package incident
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Policy is what the configuration says about deletions. The zero value restores
+// everything at once.
+type Policy struct {
+	AlertOnly       bool          // mode alert: nothing is created
+	DriftAlerts     bool          // on_drift alert: what a refresh finds gone is not restored
+	DriftWait       time.Duration // how long a loss by drift waits for its record
+	Settle          time.Duration // how long AWS may show what was before
+	VerifyAfter     time.Duration // how long a replacement must be fine until it is verified
+	MaxRestores     int           // of one lineage within an hour, then it flaps; zero: no limit
+	RestoreInterval time.Duration // between the restores of a lineage that flaps
+	Rules           []Rule        // the first that matches counts
+	Destinations    []string      // patterns of those that may be protected; none: all
+	Rehearsers      []string      // ARNs of other Flowkeepers' principals: their rehearsals count, too
+}
+
+// Rule says what the deletions of some principals ask for. In the pattern `*` stands for
+// any text, but never for an account, and OwnAccount for the account that the record is
+// about.
+type Rule struct {
+	Principal string // pattern of ARNs
+	Action    Action
+	Wait      time.Duration // of action Wait
+}
+
+// OwnAccount in a rule's principal stands for the record's own account
+// (recipientAccountId): a principal of any other account does not match.
+const OwnAccount = "{account}"
+
+// Matches reports whether the rule is for a principal, as a record of the account
+// names it.
+func (r Rule) Matches(account, principal string) bool {
+	pattern := r.Principal
+	if strings.Contains(pattern, OwnAccount) {
+		if !isAccount(account) { // a record's word: it may not bring a * into the pattern
+			return false
+		}
+		pattern = strings.ReplaceAll(pattern, OwnAccount, account)
+	}
+	return principal != "" && Match(pattern, principal)
+}
+
+// isAccount reports whether a text is an AWS account ID.
+func isAccount(s string) bool {
+	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
+}
+
+// RuleFor is the rule for a principal that a record of the account names: the first that
+// matches, or else to restore.
+func (p Policy) RuleFor(account, principal string) Rule {
+	for _, r := range p.Rules {
+		if r.Matches(account, principal) {
+			return r
+		}
+	}
+	return Rule{Action: Restore}
+}
+
+// Match compares a text with a pattern in which * stands for any text.
+func Match(pattern, s string) bool {
+	first, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == s
+	}
+	if !strings.HasPrefix(s, first) {
+		return false
+	}
+	s = s[len(first):]
+	for {
+		part, more, star := strings.Cut(rest, "*")
+		if !star {
+			return strings.HasSuffix(s, part)
+		}
+		i := strings.Index(s, part)
+		if i < 0 {
+			return false
+		}
+		s, rest = s[i+len(part):], more
+	}
+}
+
+// Protects reports whether flow logs to a destination are protected: where there are
+// patterns (inventory.destinations), one of them must match.
+func Protects(patterns []string, destination string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return Match(p, destination) })
+}

@@ -1,0 +1,51 @@
+package incident
+
+import (
+	"time"
+
+	"flowkeeper/alert"
+)
+
+// Principal is who acted, as rules name them: the session's role, or the user; empty
+// where the record has no ARN.
+func Principal(a *alert.Actor) string {
+	if a == nil {
+		return ""
+	}
+	if a.SessionIssuer != "" {
+		return a.SessionIssuer
+	}
+	return a.ARN
+}
+
+// PrincipalOrName is the principal, or where the record has no ARN a name for people,
+// which no rule matches and no other principal has.
+func PrincipalOrName(a *alert.Actor) string {
+	by := Principal(a)
+	if name := a.Name(); by == "" && name != (alert.Actor{}).Name() {
+		return name
+	}
+	return by
+}
+
+// BoundActor is an actor as the state file keeps it, many times over: its texts cut to
+// what an alert shows.
+func BoundActor(a alert.Actor) *alert.Actor {
+	for _, s := range []*string{&a.Type, &a.ARN, &a.SessionIssuer, &a.AccessKeyID, &a.SourceIP, &a.UserAgent, &a.Account, &a.Via} {
+		*s = alert.Clean(*s, mostActorText)
+	}
+	return &a
+}
+
+const mostActorText = 512 // characters
+
+// ClaimOf is a hash of what a record says about who called and when. It tells records
+// apart that have the same event ID: one of them may be forged, and must not count as
+// the other (I2).
+func ClaimOf(actor *alert.Actor, at time.Time) string {
+	claim := []string{Principal(actor), actor.ARN, at.UTC().Format(time.RFC3339)}
+	if claim[0] == "" { // it is all that tells two people apart
+		claim = append(claim, actor.UserName, actor.OnBehalfOf, actor.PrincipalID, actor.InvokedBy)
+	}
+	return alert.ID(claim...)
+}
