@@ -77,7 +77,7 @@ func (r *Remediator) foresee(tx Tx, i Incident, now time.Time) (reason string, e
 	if i.State != Open {
 		return "", nil
 	}
-	o, _, err := r.observed(tx, i, look{}, false)
+	o, _, err := r.observed(tx, i, absent(i, now), false)
 	if err != nil {
 		return "", err
 	}

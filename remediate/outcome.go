@@ -16,7 +16,10 @@ import (
 // exists: AWS has just said that its flow log exists already. The row is nil where the
 // snapshot has none that AWS gave.
 func (r *Remediator) observed(tx Tx, i Incident, l look, exists bool) (o incident.Observation, row *inventory.Row, err error) {
-	o.AlreadyExists = exists
+	o.At, o.AlreadyExists = l.at, exists
+	if l.resources[i.ResourceID] {
+		o.ResourceID = i.ResourceID
+	}
 	lost, ok, err := tx.FlowLog(i.Scope, i.FlowLogID)
 	if err != nil {
 		return o, nil, err
@@ -99,6 +102,10 @@ func (r *Remediator) judge(tx Tx, i Incident, l look, exists bool, now time.Time
 			return err
 		}
 		return r.alertOfKnown(tx, i, now)
+	}
+	if i.Known && !o.Covers(i) {
+		i.NextAttemptAt = now // it became known, or was opened again, since the look
+		return tx.PutIncident(i)
 	}
 	if i.Known && !o.Alive {
 		i.AliveSince, i.Looks = time.Time{}, 0

@@ -97,6 +97,11 @@ type look struct {
 	found     map[string]inventory.FlowLog
 }
 
+// absent is the look that would show nothing on an incident's resource.
+func absent(i Incident, now time.Time) look {
+	return look{at: now, resources: map[string]bool{i.ResourceID: true}}
+}
+
 const (
 	callTimeout = 25 * time.Second // of one EC2 call: an alert never waits longer for its answer
 	freshLook   = 2 * time.Second  // how long a look made beside a commit counts

@@ -1,10 +1,12 @@
 package remediate_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
@@ -42,4 +44,38 @@ func TestI2AnOldCopyOnlyTells(t *testing.T) {
 			t.Errorf("%s: %s %s", id, i.State, i.Reason)
 		}
 	}
+}
+
+// learning is a store in whose first Update something else comes first.
+type learning struct {
+	remediate.Store
+	first func()
+}
+
+func (l *learning) Update(ctx context.Context, fn func(remediate.Tx) error) error {
+	if first := l.first; first != nil {
+		l.first = nil
+		first()
+	}
+	return l.Store.Update(ctx, fn)
+}
+
+// TestI5ALookThatCoversNothingShowsNothing: a flow log that was not known when a step
+// began has no resource to look at. If a refresh learns it meanwhile, that step has not
+// seen it gone.
+func TestI5ALookThatCoversNothingShowsNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	id := s.plant("vpc-young", nil)
+	s.hear(s.record(id)) // it is there all the same
+	s.r.Store = &learning{s.store, func() { s.refresh() }}
+	if _, err := s.r.Step(t.Context(), scope, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	if s.row(id).State != inventory.Live {
+		t.Error("a live flow log is marked gone")
+	}
+	s.pass(10 * time.Minute)
+	s.is(id, remediate.Closed, remediate.StillThere)
 }

@@ -108,7 +108,7 @@ func (r *Remediator) mayStayAway(tx Tx, i Incident, now time.Time) (bool, error)
 	if i.State != Open && i.State != Blocked {
 		return false, nil
 	}
-	o, _, err := r.observed(tx, i, look{}, false)
+	o, _, err := r.observed(tx, i, absent(i, now), false)
 	if err != nil {
 		return false, err
 	}

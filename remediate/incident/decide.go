@@ -10,6 +10,8 @@ import (
 // Observation is what AWS showed of an incident's resource, and what the snapshot has
 // about it.
 type Observation struct {
+	ResourceID    string     // that AWS was asked about
+	At            time.Time  // when it was asked
 	Alive         bool       // AWS shows the lost flow log
 	Others        []Other    // other flow logs on the resource, the oldest first
 	Restores      []Incident // of the lineage within the last hour
@@ -19,6 +21,12 @@ type Observation struct {
 	Released      bool       // it was released when it was lost
 	Complete      bool       // the scope has had its first refresh
 	AlreadyExists bool       // it was made because a create answered FlowLogAlreadyExists
+}
+
+// Covers reports whether AWS was asked about the incident's resource, and not before the
+// incident was opened: any other observation says nothing about it.
+func (o Observation) Covers(i Incident) bool {
+	return o.ResourceID == i.ResourceID && !o.At.Before(i.OpenedAt)
 }
 
 // Other is a flow log that an observation shows beside the lost one.
@@ -53,7 +61,7 @@ type Decision struct {
 }
 
 // Decide says what to do next about an open or blocked incident. It looks for reasons
-// not to create in this order: never seen, not known yet, alive, released, not
+// not to create in this order: never seen, not known yet, not observed, alive, released, not
 // protected, ignored by a rule, alert only, waiting, an equivalent is there, replaced,
 // in the way of a create that AWS refused, the token is spent, flapping.
 func Decide(i Incident, o Observation, p Policy, now time.Time) Decision {
@@ -62,6 +70,8 @@ func Decide(i Incident, o Observation, p Policy, now time.Time) Decision {
 		return Decision{Next: Close, Reason: Unknown, Advice: "Flowkeeper never saw this flow log: if it should be kept, recreate it by hand"}
 	case !i.Known && !o.InSnapshot:
 		return Decision{Next: Requeue, At: now.Add(15 * time.Second)}
+	case !o.Covers(i):
+		return Decision{Next: Requeue, At: now}
 	case o.Alive:
 		return decideAlive(i, p, now)
 	}

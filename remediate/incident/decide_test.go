@@ -30,7 +30,7 @@ func other(id string, change func(*Other)) Other {
 
 func TestDecide(t *testing.T) {
 	t.Parallel()
-	known := Observation{InSnapshot: true, Protected: true, Complete: true}
+	known := Observation{ResourceID: "vpc-1", At: noon, InSnapshot: true, Protected: true, Complete: true}
 	decoy := other("fl-decoy", func(o *Other) { o.TrafficType = "REJECT" })
 	for _, c := range []struct {
 		name   string
@@ -41,6 +41,8 @@ func TestDecide(t *testing.T) {
 	}{
 		{"absent: create", nil, Create, "", 0},
 		{"I2: shown alive", func(_ *Incident, o *Observation, _ *Policy) { o.Alive = true }, Requeue, "", time.Second},
+		{"another resource was observed", func(_ *Incident, o *Observation, _ *Policy) { o.ResourceID = "vpc-2" }, Requeue, "", 0},
+		{"observed before it was opened", func(_ *Incident, o *Observation, _ *Policy) { o.At = noon.Add(-time.Second) }, Requeue, "", 0},
 		{"alive for a while", func(i *Incident, o *Observation, _ *Policy) {
 			o.Alive, i.Looks, i.AliveSince = true, 3, noon.Add(-10*time.Second)
 		}, Requeue, "", 8 * time.Second},
