@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/remediate/incident"
 )
 
 // Deletions by one principal in one account, in whichever Regions, are one campaign
@@ -32,7 +31,7 @@ type Strike struct {
 // hold open what others have in common. An event that has one keeps it, for a pager
 // was opened by it.
 func joinCampaign(tx Tx, e Event, incidents []Incident, now time.Time) (Event, error) {
-	who := incident.Principal(e.Actor)
+	who := e.Actor.Principal()
 	unknown := slices.ContainsFunc(incidents, func(i Incident) bool { return !i.Known })
 	if e.CampaignID != "" || who == "" || len(incidents) == 0 || unknown || e.Level == alert.Informational {
 		return e, nil

@@ -8,7 +8,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/incident"
 )
 
 // tellDecoyMade tells who made a flow log in the place of a protected one that
@@ -16,7 +15,7 @@ import (
 // could not be described in time, the alert about the incident tells of it.
 func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, row inventory.Row, now time.Time) error {
 	actor := f.Actor()
-	if row.ID == "" || row.Protected || row.Excluded || r.Policy.RuleFor(row.Scope.Account, incident.Principal(&actor)).Action != Restore {
+	if row.ID == "" || row.Protected || row.Excluded || r.Policy.RuleFor(row.Scope.Account, actor.Principal()).Action != Restore {
 		return nil
 	}
 	lost, err := Lost(tx, row.Scope, row.ResourceID)

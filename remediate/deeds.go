@@ -5,7 +5,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
-	"flowkeeper/remediate/incident"
 )
 
 // Deed is one call of a principal that concerned flow logs.
@@ -45,7 +44,7 @@ func shortName(s string) string {
 // one did within the hour before.
 func (r *Remediator) deed(tx Tx, f detection.Finding, flowLogs int, now time.Time) ([]alert.Deeds, error) {
 	actor := f.Actor()
-	who, eventID := shortName(incident.Principal(&actor)), shortName(f.Record.EventID)
+	who, eventID := shortName(actor.Principal()), shortName(f.Record.EventID)
 	if who == "" {
 		return nil, nil
 	}

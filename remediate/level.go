@@ -5,7 +5,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/incident"
 )
 
 // The facts that raise an alert's level above its rule's (docs/detection.md).
@@ -28,7 +27,7 @@ func raised(l alert.Level, facts []string) (alert.Level, []string) {
 // personal are the facts about who did it, by a record of the account. Whom a
 // rule names raises nothing: the operator knows that one.
 func (r *Remediator) personal(account string, a *alert.Actor) (facts []string) {
-	if a == nil || r.Policy.RuleFor(account, incident.Principal(a)).Action != Restore {
+	if a == nil || r.Policy.RuleFor(account, a.Principal()).Action != Restore {
 		return nil
 	}
 	if a.Type == "Root" {
@@ -48,7 +47,7 @@ func (r *Remediator) personal(account string, a *alert.Actor) (facts []string) {
 // whether it leaves a VPC dark.
 func (r *Remediator) facts(tx Tx, s inventory.Scope, a *alert.Actor, logs []alert.FlowLog) ([]string, error) {
 	out := r.personal(s.Account, a)
-	if a != nil && r.Policy.RuleFor(s.Account, incident.Principal(a)).Action != Restore {
+	if a != nil && r.Policy.RuleFor(s.Account, a.Principal()).Action != Restore {
 		return out, nil
 	}
 	ids, resources := map[string]bool{}, make([]string, 0, len(logs))

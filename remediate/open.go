@@ -26,7 +26,7 @@ func (r *Remediator) open(tx Tx, s inventory.Scope, id string, f detection.Findi
 		return i, false, false, err
 	}
 	actor := f.Actor()
-	rec := incident.Record{EventID: f.Record.EventID, Time: f.Record.EventTime, Actor: actor, Rule: r.Policy.RuleFor(s.Account, incident.Principal(&actor))}
+	rec := incident.Record{EventID: f.Record.EventID, Time: f.Record.EventTime, Actor: actor, Rule: r.Policy.RuleFor(s.Account, actor.Principal())}
 	fresh = true
 	released := known && row.Released(f.Record.EventTime)
 	excused = released || known && !row.Protected || rec.Rule.Action == Ignore

@@ -116,7 +116,7 @@ func (r *Remediator) tamperAlert(f detection.Finding, target string, t Threat, n
 	}
 	written := f.Record.EventName == "PutBucketPolicy" && f.Record.Identity.InvokedBy == deliveryService
 	switch {
-	case r.Policy.RuleFor(f.Record.Account, incident.Principal(&actor)).Action == Ignore, written:
+	case r.Policy.RuleFor(f.Record.Account, actor.Principal()).Action == Ignore, written:
 		a.Level = alert.Informational
 	case target == "": // its rule's level: nobody knows whether it is about ours
 	case destroys[f.Record.EventName] && len(t.FlowLogs) > 0:

@@ -89,7 +89,7 @@ func (p planner) decide(row inventory.Row, actor alert.Actor, deleted time.Time)
 	if row.Imported {
 		return incident.Unknown, "imported and not seen in AWS yet: only `flowkeeper restore` acts on it"
 	}
-	rule, now := p.policy.RuleFor(row.Scope.Account, incident.Principal(&actor)), time.Now()
+	rule, now := p.policy.RuleFor(row.Scope.Account, actor.Principal()), time.Now()
 	i := incident.New(row.Scope, row.ID, row, true, now).Opened(incident.Record{Time: deleted, Actor: actor, Rule: rule}, now)
 	d := incident.Decide(i, incident.Observation{ResourceID: row.ResourceID, At: now, InSnapshot: true, Complete: true, Protected: row.Protected, Released: row.Released(deleted)}, p.policy, now)
 	switch {

@@ -162,7 +162,7 @@ func replacedBy(i Incident, o Observation) (Other, bool) {
 		return Other{}, false
 	}
 	for _, f := range o.Others {
-		if f.CreatedBy == "" || f.CreatedBy != Principal(i.Actor) || inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) || !f.MayExcuse {
+		if f.CreatedBy == "" || f.CreatedBy != i.Actor.Principal() || inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) || !f.MayExcuse {
 			continue
 		}
 		if d := f.CreatedAt.Sub(i.DeletedAt); d.Abs() <= i.Waited {

@@ -6,22 +6,10 @@ import (
 	"flowkeeper/alert"
 )
 
-// Principal is who acted, as rules name them: the session's role, or the user; empty
-// where the record has no ARN.
-func Principal(a *alert.Actor) string {
-	if a == nil {
-		return ""
-	}
-	if a.SessionIssuer != "" {
-		return a.SessionIssuer
-	}
-	return a.ARN
-}
-
 // PrincipalOrName is the principal, or where the record has no ARN a name for people,
 // which no rule matches and no other principal has.
 func PrincipalOrName(a *alert.Actor) string {
-	by := Principal(a)
+	by := a.Principal()
 	if name := a.Name(); by == "" && name != (alert.Actor{}).Name() {
 		return name
 	}
@@ -43,7 +31,7 @@ const mostActorText = 512 // characters
 // apart that have the same event ID: one of them may be forged, and must not count as
 // the other (I2).
 func ClaimOf(actor *alert.Actor, at time.Time) string {
-	claim := []string{Principal(actor), actor.ARN, at.UTC().Format(time.RFC3339)}
+	claim := []string{actor.Principal(), actor.ARN, at.UTC().Format(time.RFC3339)}
 	if claim[0] == "" { // it is all that tells two people apart
 		claim = append(claim, actor.UserName, actor.OnBehalfOf, actor.PrincipalID, actor.InvokedBy)
 	}
