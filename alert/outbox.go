@@ -12,8 +12,9 @@ import (
 // or has been given up on (I7).
 type Outbox interface {
 	// Next returns the delivery to try now: of this sink's pending ones (neither
-	// sent nor parked) whose NextAt is not after now, the one whose alert was
-	// added first; one that answers an earlier alert only after that is sent, or
+	// sent nor parked) whose NextAt is not after now, the most urgent one, of
+	// equally urgent ones the oldest, and now and then the one that has waited
+	// longest. One that answers an earlier alert comes only after that is sent, or
 	// parked. Without one it returns false, and the Delivery's NextAt says
 	// when the soonest pending one is due; zero: nothing is pending.
 	Next(ctx context.Context, sink string, now time.Time) (Delivery, bool, error)

@@ -128,7 +128,7 @@ func blindFor(a Alert, seconds float64) string {
 }
 
 // closedBecause says why nothing is restored, where an incident is closed for a reason
-// (remediate.Reason).
+// (the reasons in remediate/incident/incident.go).
 func closedBecause(reason string) string { return cmp.Or(closedReasons[reason], reason) }
 
 var closedReasons = map[string]string{

@@ -10,8 +10,8 @@ import (
 	"flowkeeper/internal/retry"
 )
 
-// Sender delivers one sink's alerts from the outbox, in order, at least once
-// each (I7). One goroutine runs it; a sink that fails holds up no other, as
+// Sender delivers one sink's alerts from the outbox, in the outbox's order, at least
+// once each (I7). One goroutine runs it; a sink that fails holds up no other, as
 // every sink has its own.
 //
 // Two clocks slow it down. Each alert's own NextAt is in the outbox, so a

@@ -11,7 +11,8 @@
 //  3. Package incident decides, as a pure function of the incident, that observation
 //     and the policy.
 //  4. At most one call that changes something in AWS, and one transaction follow:
-//     classify.go reads the answer, outcome.go records it.
+//     classify.go reads the answer. step.go records a failure or a block, outcome.go
+//     a replacement or an end.
 //  5. Later an observation verifies the replacement. When all flow logs of one
 //     event are done, tell.go closes the event.
 //

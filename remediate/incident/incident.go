@@ -96,10 +96,10 @@ type Incident struct {
 	Requested  bool // a person asked (`flowkeeper restore`): rules no longer count
 
 	MissingSince  time.Time // earlier than OpenedAt, where it is a replacement that AWS answered and never showed
-	Tried         int       // attempts since it was opened, looks that failed among them
-	Attempts      int
-	LastError     string // why the last attempt did not succeed; AWS's own words
-	Looks         int
+	Tried         int       // attempts since it was opened, failed observations among them
+	Attempts      int       // of the current run of failures, from which the backoff follows; 0 again when it is blocked
+	LastError     string    // why the last attempt did not succeed; AWS's own words
+	Looks         int       // observations in a row that showed the lost flow log alive
 	NextAttemptAt time.Time // zero: nothing is due
 	FailingSince  time.Time // first of the current run of "role" failures
 	NotFoundAt    time.Time // first create that answered …NotFound
@@ -159,6 +159,6 @@ type Entry struct {
 	Reason  string
 	Text    string
 	EventID string       // where a record caused it
-	Claim   string       // what that record claims of who and when: see claimOf
+	Claim   string       // what that record claims of who and when: see ClaimOf
 	Actor   *alert.Actor // of that record
 }

@@ -1,7 +1,7 @@
 // Package contract_test holds the one suite that our in-process AWS and
 // LocalStack both answer to, through the real SDK clients: it shows that the
 // fake behaves as something that we did not write. What a backend can't do is
-// in the table of skips.go, with the reason.
+// in the table of skips_test.go, with the reason.
 package contract_test
 
 import (
