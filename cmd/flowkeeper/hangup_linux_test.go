@@ -20,7 +20,7 @@ import (
 // in is gone, and then cleanly; started with nohup it goes on even so.
 func TestHangup(t *testing.T) {
 	t.Parallel()
-	const start = `exec ./flowkeeper run --config f.yaml`
+	const start = `exec env --default-signal=HUP ./flowkeeper run --config f.yaml` // the tests themselves may run under nohup
 	t.Run("by kill, in a terminal that is there", func(t *testing.T) {
 		t.Parallel()
 		d := inTerminal(t, start)
@@ -39,7 +39,7 @@ func TestHangup(t *testing.T) {
 	})
 	t.Run("the terminal is closed, with nohup", func(t *testing.T) {
 		t.Parallel()
-		d := inTerminal(t, `trap "" HUP; `+start)
+		d := inTerminal(t, `trap "" HUP; exec ./flowkeeper run --config f.yaml`)
 		if err := d.master.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestHangup(t *testing.T) {
 	})
 	t.Run("by kill, without a terminal", func(t *testing.T) {
 		t.Parallel()
-		d := newProcess(t, `exec ./flowkeeper run --config f.yaml 2>log`)
+		d := newProcess(t, start+` 2>log`)
 		d.start()
 		d.hangup()
 		d.in = func() string {
