@@ -263,7 +263,8 @@ func (a *account) logDelivery(ctx context.Context) (out []finding) {
 	for _, p := range order {
 		trials := needed[key{p.action, p.resource}]
 		if len(trials) == 0 && err != nil {
-			return findings(finding{Skipped, errorText(err), ""})
+			out = addNew(out, finding{Skipped, errorText(err), ""})
+			continue
 		}
 		if f := a.mayCreate(ctx, p, trials); p.action == deliver.action || f.status != OK {
 			out = addNew(out, f)

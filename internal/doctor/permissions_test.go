@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -86,4 +87,23 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer: the dry runs of one Region are
+// not known, and those of another were refused.
+func TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	ecs := remediate.Needs{Type: "cloud-watch-logs", Fields: remediate.Fields{ECS: true}}
+	silent := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}, trials: func() ([]trial, error) { return nil, errors.New("no answer") }}
+	refused := &subject{scope: inventory.Scope{Account: "1", Region: "us-east-1"}, trials: func() ([]trial, error) {
+		return []trial{{needs: ecs, id: "fl-1", region: "us-east-1", lacks: "ecs:ListTasks", verdict: remediate.Verdict{Message: "denied"}}}, nil
+	}}
+	var asked []string
+	a := &account{id: "1", subjects: []*subject{silent, refused}, iam: notes{nil, &asked}, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
+	for _, f := range a.logDelivery(t.Context()) {
+		if f.status == Fail && strings.Contains(f.detail, "would be refused") {
+			return
+		}
+	}
+	t.Error("the refusal is not reported")
 }

@@ -107,13 +107,17 @@ const (
 
 // plain reports that the statement says whom and what it is for, not whom and what
 // it isn't for, and that it is for services, users, roles or accounts.
-func (s statement) plain() bool {
+func (s statement) plain() bool { return s.says() && s.NotAction == nil && s.NotResource == nil }
+
+// says reports that the statement says whom it is for: services, users, roles or
+// accounts.
+func (s statement) says() bool {
 	for kind := range s.Principal {
 		if kind != "AWS" && kind != "Service" {
 			return false
 		}
 	}
-	return s.Principal != nil && s.NotPrincipal == nil && s.NotAction == nil && s.NotResource == nil
+	return s.Principal != nil && s.NotPrincipal == nil
 }
 
 // about reports whether the statement is about an action on the queue.

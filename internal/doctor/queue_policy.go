@@ -391,6 +391,9 @@ func (s statement) strangers(own []string) (out []string, only, ok bool) {
 	if len(arns)+len(accounts) > 0 {
 		return nil, false, true // who calls for himself has no such key
 	}
+	if s.NotPrincipal != nil && len(s.Condition) == 0 {
+		return []string{theWorld}, true, true
+	}
 	only = len(s.Principal["Service"]) == 0
 	for _, who := range s.Principal["AWS"] {
 		switch x := named(who, own); {
@@ -402,7 +405,7 @@ func (s statement) strangers(own []string) (out []string, only, ok bool) {
 			only = false
 		}
 	}
-	return out, only && len(out) > 0, s.plain() && (ok || len(out) == 0)
+	return out, only && len(out) > 0, s.says() && (ok || len(out) == 0)
 }
 
 // denying are the Denies that may keep strangers from an action, whatever else they
