@@ -24,7 +24,8 @@ type partOutage struct {
 	part  remediate.Part
 	over  string // what people are told in the end; empty: nothing says when it is over
 
-	alerted bool // people were told of this outage, and not yet of its end
+	alerted bool // people were told of this outage
+	owed    bool // they are to be told of the end of an earlier one, which could not be stored
 	settled bool // nobody is left to be told of an end; false at a start, for a daemon before may have alerted
 }
 
@@ -52,13 +53,14 @@ func (o *partOutage) end(ctx context.Context) {
 	if o.settled {
 		return
 	}
+	o.owed, o.alerted = o.owed || o.alerted, false // the next one is alerted, whether or not this end can be stored
 	told := false
 	err := o.d.store.View(ctx, func(tx remediate.Tx) (err error) { told, err = tx.Trouble(o.scope, o.part); return err })
-	if err == nil && (told || o.alerted) {
+	if err == nil && (told || o.owed) {
 		err = o.store(ctx, troubleAlert(o.scope, o.part, alert.Informational, o.over), true)
 	}
 	if err == nil {
-		o.alerted, o.settled = false, true
+		o.owed, o.settled = false, true
 	}
 }
 

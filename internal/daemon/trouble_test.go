@@ -106,3 +106,29 @@ func TestTamperingWhileTheQueueIsNotKnown(t *testing.T) {
 	h.await("the message to be acknowledged", func() bool { return h.world.Deleted(h.queue) == 1 })
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Tamper)) == 1 })
 }
+
+// An outage that begins while the end of the one before can't be stored is alerted.
+func TestASecondOutageWhileTheEndOfTheFirstIsOwed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.refreshed()
+	o := h.daemon.newOutage(inventory.Scope{}, remediate.Copying, "it works again")
+	o.alert(t.Context(), "it fails")
+	h.sql(t, `CREATE TRIGGER full1 BEFORE INSERT ON alerts BEGIN SELECT RAISE(ABORT, 'disk full'); END; CREATE TRIGGER full2 BEFORE INSERT ON facts BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
+	o.end(t.Context())
+	o.alert(t.Context(), "it fails again")
+	o.alert(t.Context(), "it fails again")
+	h.sql(t, `DROP TRIGGER full1; DROP TRIGGER full2`)
+	o.end(t.Context())
+	h.await("both, and one end", func() bool {
+		fails, ends := 0, 0
+		for _, a := range h.pager.of(alert.Pipeline) {
+			if a.Resolves() {
+				ends++
+			} else {
+				fails++
+			}
+		}
+		return fails == 2 && ends == 1
+	})
+}
