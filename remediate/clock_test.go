@@ -130,3 +130,42 @@ func TestAClockThatGoesBackPutsOffNoAlert(t *testing.T) {
 		t.Errorf("%d alerts of what is blocked", n)
 	}
 }
+
+// TestRestoreByHandAfterTheClockWentBack: one call is enough.
+func TestRestoreByHandAfterTheClockWentBack(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(s.attack(id))
+	s.work()
+	s.is(id, remediate.Blocked, remediate.Permission)
+	s.world.Allow("flowkeeper", "CreateFlowLogs")
+	s.now = s.now.Add(-24 * time.Hour)
+	s.r.Now = func() time.Time { // each question takes a moment
+		s.now = s.now.Add(time.Millisecond)
+		return s.now
+	}
+	if i, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil || i.State != remediate.Restored {
+		t.Errorf("%s %s, %v", i.State, i.Reason, err)
+	}
+}
+
+// TestWhatWillNotComeIsForeseenByEachMessage: of two messages that name the same flow
+// log, the one that began first may be written last.
+func TestWhatWillNotComeIsForeseenByEachMessage(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.policy.AlertOnly = true
+	s.crash()
+	id := s.protect(1)[0]
+	first := s.attack(id)
+	s.hear(s.record(id))
+	s.now = s.now.Add(-time.Millisecond)
+	s.hear(first)
+	for _, a := range s.alerts(alert.Deletion) {
+		if a.FlowLogs[0].Foreseen != remediate.AlertOnly {
+			t.Errorf("%s promises a restore: %s", a.EventID, a.Text)
+		}
+	}
+}

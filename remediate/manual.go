@@ -109,6 +109,7 @@ func (r *Remediator) openByHand(ctx context.Context, s inventory.Scope, id strin
 		if i.State == Restored || i.State == Verified {
 			return nil
 		}
+		i = i.ClampTimes(now, r.Policy)
 		if err := r.gone(tx, i, now); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // EC2 is what remediation calls of *ec2.Client.
@@ -97,9 +98,10 @@ type look struct {
 	found     map[string]inventory.FlowLog
 }
 
-// absent is the look that would show nothing on an incident's resource.
+// absent is the look that would show nothing on an incident's resource. Another message
+// may have opened it a moment after this one's now.
 func absent(i Incident, now time.Time) look {
-	return look{at: now, resources: map[string]bool{i.ResourceID: true}}
+	return look{at: incident.Later(now, i.OpenedAt), resources: map[string]bool{i.ResourceID: true}}
 }
 
 const (

@@ -24,9 +24,10 @@ type Observation struct {
 }
 
 // Covers reports whether AWS was asked about the incident's resource, and not before the
-// incident was opened: any other observation says nothing about it.
+// incident was opened: any other observation says nothing about it. Where no resource is
+// known there is nothing to ask about, and a create will tell.
 func (o Observation) Covers(i Incident) bool {
-	return o.ResourceID == i.ResourceID && !o.At.Before(i.OpenedAt)
+	return i.ResourceID == "" || o.ResourceID == i.ResourceID && !o.At.Before(i.OpenedAt)
 }
 
 // Other is a flow log that an observation shows beside the lost one.

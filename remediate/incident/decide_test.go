@@ -42,6 +42,9 @@ func TestDecide(t *testing.T) {
 		{"absent: create", nil, Create, "", 0},
 		{"I2: shown alive", func(_ *Incident, o *Observation, _ *Policy) { o.Alive = true }, Requeue, "", time.Second},
 		{"another resource was observed", func(_ *Incident, o *Observation, _ *Policy) { o.ResourceID = "vpc-2" }, Requeue, "", 0},
+		{"known without a resource", func(i *Incident, o *Observation, _ *Policy) {
+			i.ResourceID, o.ResourceID, o.At = "", "", time.Time{}
+		}, Create, "", 0},
 		{"observed before it was opened", func(_ *Incident, o *Observation, _ *Policy) { o.At = noon.Add(-time.Second) }, Requeue, "", 0},
 		{"alive for a while", func(i *Incident, o *Observation, _ *Policy) {
 			o.Alive, i.Looks, i.AliveSince = true, 3, noon.Add(-10*time.Second)
