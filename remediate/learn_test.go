@@ -246,6 +246,34 @@ func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 	}
 }
 
+// TestATornDownVPCIsOverdueInTime: where a record says that the VPC was deleted, there
+// is no wait, and people hear after five minutes that the flow log is not back.
+func TestATornDownVPCIsOverdueInTime(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]bool{"the record is first": true, "the refresh is first": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			s.protect(1)
+			s.world.Throttle("CreateFlowLogs", 1<<30)
+			torn := detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn", Account: account, Region: region, ResourceIDs: []string{"vpc-1"}}}
+			if first {
+				s.hear(torn)
+			}
+			s.world.RemoveResource(account, region, "vpc-1")
+			s.refresh()
+			if !first {
+				s.pass(time.Second)
+				s.hear(torn)
+			}
+			s.pass(5*time.Minute + 5*time.Second)
+			if n := len(s.alerts(alert.Blocked)); n != 1 {
+				t.Errorf("%d alerts after five minutes", n)
+			}
+		})
+	}
+}
+
 // TestI2ImportedActsOnlyByHand: a row that came from a file was never seen in
 // AWS, and no record and no refresh has anything made of it. A listing that
 // shows it makes it like any other; a person may ask for it before.

@@ -102,7 +102,7 @@ func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, sta
 	} else if ok {
 		e.ID += fmt.Sprintf("-%d", now.UnixMilli()) // people have heard of the first ones: these are told by themselves
 	}
-	action, opened := Restore, 0
+	action, opened, wait := Restore, 0, r.Policy.DriftWait
 	if r.Policy.DriftAlerts || stale {
 		action = Alert
 	}
@@ -112,12 +112,15 @@ func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, sta
 			return err
 		}
 		opened += n
+		if r.scope(s).wasTornDown(row.ResourceID, now) {
+			wait = 0 // that one waits for no record
+		}
 	}
 	if opened == 0 {
 		return nil
 	}
 	e.DueAt = incident.Soonest(e.DueAt, now.Add(tellDriftAfter))
-	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(r.Policy.DriftWait+incident.OverdueAfter))
+	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(wait+incident.OverdueAfter))
 	r.Log.Warn("flow logs gone without an event: the way of events may be blind too", "account", s.Account, "region", s.Region, "flow_logs", opened)
 	return tx.PutEvent(e)
 }

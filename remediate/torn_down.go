@@ -20,13 +20,18 @@ func (r *Remediator) tornDown(tx Tx, s inventory.Scope, resource string, now tim
 	if err != nil {
 		return err
 	}
+	var ended []Incident // waits
 	for _, i := range pending {
 		if i.State == Open && i.Source == ByDrift && i.WaitUntil.After(now) {
 			i.WaitUntil, i.NextAttemptAt = now, now
 			if err := tx.PutIncident(i); err != nil {
 				return err
 			}
+			ended = append(ended, i)
 		}
+	}
+	if err := r.overdueEarlier(tx, "", ended); err != nil {
+		return err
 	}
 	return r.wakePending(tx, s, resource)
 }
