@@ -94,7 +94,7 @@ func (d *daemon) credentials(context.Context) (aws.Credentials, error) {
 
 // mix up the credentials, or end that: the source itself has noticed.
 func (d *daemon) mixUp(wrong bool) {
-	d.wrong = wrong
+	d.wrong, d.p.mixedUp = wrong, d.p.now
 	d.keys.Invalidate()
 }
 

@@ -64,6 +64,7 @@ type play struct {
 	stormy   bool    // calls fail at random
 	odds     fakeawstest.Odds
 	down     bool                // the pager
+	mixedUp  time.Time           // when credentials were last mixed up, or set right
 	skew     time.Duration       // of the daemons' clock
 	skewed   bool                // it has been wrong
 	troubles map[string]*trouble // of Regions

@@ -147,10 +147,11 @@ func (p *play) night() {
 }
 
 // rotate the daemons' access key: AWS refuses the old one from now on, and the
-// new one is where they look for it, once more. Once in a play: between two looks
-// lie some seconds, which are no play's.
+// new one is where they look for it, once more. Once in a play, and not when they have
+// just looked because the source had noticed a mistake: between two looks lie some
+// seconds, which are no play's.
 func (p *play) rotate() {
-	if p.happened["keys rotated"] > 0 {
+	if p.happened["keys rotated"] > 0 || p.now.Sub(p.mixedUp) < time.Minute {
 		return
 	}
 	p.world.RefuseKey(p.own.AccessKeyID, "AuthFailure", "AWS was not able to validate the provided access credentials")
