@@ -344,6 +344,9 @@ func (r *Remediator) reopened(tx Tx, i Incident, text string, now time.Time) err
 	if err := r.unsettle(tx, i.Scope, i.EventID, now); err != nil {
 		return err
 	}
+	if err := r.overdueEarlier(tx, "", []Incident{i}); err != nil { // the event may have been alerted of others, for a day
+		return err
+	}
 	return tx.AddHistory(i.Scope, i.FlowLogID, Entry{At: now, State: Open, Text: text, EventID: i.EventID})
 }
 
