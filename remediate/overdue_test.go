@@ -580,3 +580,44 @@ func (s *scene) made(id string) detection.Finding {
 	f.Kind, f.Record.IDsUnknown, f.Record.CreatedIDs, f.Record.ResourceIDs = detection.Created, false, []string{id}, []string{"vpc-1"}
 	return f
 }
+
+// TestAnIncidentOpenedAgainIsOverdueByItself, though people heard a moment ago of
+// another flow log of its event: the create's answer was lost, what it made was
+// deleted by a record that named both, and counted as never seen until AWS gave
+// the same ID for the same token.
+func TestAnIncidentOpenedAgainIsOverdueByItself(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(2)
+	second, answers := "", false
+	api := &calls{EC2: s.api}
+	api.create = func(_ int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+		switch {
+		case in.ResourceIds[0] == "vpc-1" && second == "":
+			out, err := s.api.CreateFlowLogs(t.Context(), in)
+			s.must(err)
+			second = out.FlowLogIds[0]
+		case in.ResourceIds[0] == "vpc-1" && answers:
+			answers = false
+			return nil, nil
+		}
+		return nil, context.DeadlineExceeded
+	}
+	s.r.Fleet = fleetOf{api}
+	f := s.attack(ids[0])
+	s.hear(f)
+	s.work()
+	both := s.attack(second, ids[1])
+	s.hear(both)
+	s.pass(10 * time.Minute)
+	s.is(second, remediate.Closed, remediate.Unknown)
+	before := len(s.alerts(alert.Blocked))
+	answers = true
+	s.pass(3 * time.Minute)
+	s.is(second, remediate.Open, "")
+	s.pass(5 * time.Minute)
+	all := s.alerts(alert.Blocked)
+	if len(all) != before+1 || all[before].EventID != both.Record.EventID || !strings.Contains(all[before].Text, second) {
+		t.Fatalf("%d alerts before, %d after: %+v", before, len(all), all[min(before, len(all)-1)])
+	}
+}
