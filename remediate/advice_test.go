@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -47,21 +49,21 @@ func TestAdviceRepeatsWhatAWSNamed(t *testing.T) {
 		"unknown":            {"QuantumFlux", "The flux is not coherent.", Refused, nil, []string{"parameters", "allow", "policy"}},
 	} {
 		a := classify(c.code, c.message)
-		if a.reason != c.reason {
-			t.Errorf("%s: reason %q, want %q", name, a.reason, c.reason)
+		if a.Reason != c.reason {
+			t.Errorf("%s: reason %q, want %q", name, a.Reason, c.reason)
 		}
 		for _, want := range c.says {
-			if !strings.Contains(a.advice, want) {
-				t.Errorf("%s: the advice %q does not say %q", name, a.advice, want)
+			if !strings.Contains(a.Advice, want) {
+				t.Errorf("%s: the advice %q does not say %q", name, a.Advice, want)
 			}
 		}
 		for _, not := range c.saysNot {
-			if strings.Contains(a.advice, not) {
-				t.Errorf("%s: the advice %q says %q", name, a.advice, not)
+			if strings.Contains(a.Advice, not) {
+				t.Errorf("%s: the advice %q says %q", name, a.Advice, not)
 			}
 		}
-		if !strings.Contains(a.message, c.code) || strings.Contains(a.message, "Ab3-") {
-			t.Errorf("%s: AWS's words are %q", name, a.message)
+		if !strings.Contains(a.Message, c.code) || strings.Contains(a.Message, "Ab3-") {
+			t.Errorf("%s: AWS's words are %q", name, a.Message)
 		}
 	}
 }
@@ -82,18 +84,18 @@ func TestTryAgainCodesAreTriedAgain(t *testing.T) {
 		{"InvalidSignatureException", "Signature not yet current: 20260301T120000Z is still later than 20260301T114500Z (20260301T113000Z + 15 min.)", true},
 	} {
 		a := classify(c.code, c.message)
-		if a.class != retry {
-			t.Errorf("%s: class %d", c.code, a.class)
+		if a.Class != incident.TryAgain {
+			t.Errorf("%s: class %d", c.code, a.Class)
 		}
-		if strings.Contains(a.hinted(), "clock") != c.clock {
-			t.Errorf("%s: it says %q", c.code, a.hinted())
+		if strings.Contains(a.Hinted(), "clock") != c.clock {
+			t.Errorf("%s: it says %q", c.code, a.Hinted())
 		}
 	}
-	if a := classify("SignatureDoesNotMatch", "The request signature we calculated does not match"); a.class != blocked || a.reason != Credentials {
-		t.Errorf("a wrong secret: class %d %q", a.class, a.reason)
+	if a := classify("SignatureDoesNotMatch", "The request signature we calculated does not match"); a.Class != incident.NeedsPerson || a.Reason != Credentials {
+		t.Errorf("a wrong secret: class %d %q", a.Class, a.Reason)
 	}
-	if a := classify("IncorrectState", "The flow log is in no state for this"); a.class != blocked {
-		t.Errorf("another state: class %d", a.class)
+	if a := classify("IncorrectState", "The flow log is in no state for this"); a.Class != incident.NeedsPerson {
+		t.Errorf("another state: class %d", a.Class)
 	}
 }
 
@@ -107,18 +109,18 @@ func TestEachItemOfUnsuccessfulIsRead(t *testing.T) {
 	gone, denied := item("InvalidVpcID.NotFound", "no such VPC"), item("400", "Access Denied for LogDestination: b")
 	for name, c := range map[string]struct {
 		items []types.UnsuccessfulItem
-		class class
+		class incident.Class
 		says  string
 	}{
-		"refused behind an internal error": {[]types.UnsuccessfulItem{item("500", "Internal"), denied}, blocked, "Access Denied"},
-		"behind one without an error":      {[]types.UnsuccessfulItem{{}, denied}, blocked, "Access Denied"},
-		"gone beside a refusal":            {[]types.UnsuccessfulItem{gone, denied}, blocked, "no such VPC"},
-		"gone beside an internal error":    {[]types.UnsuccessfulItem{gone, item("InternalError", "")}, retry, "no such VPC"},
-		"gone":                             {[]types.UnsuccessfulItem{gone}, noResource, "no such VPC"},
-		"without an error":                 {[]types.UnsuccessfulItem{{}}, retry, "not why"},
+		"refused behind an internal error": {[]types.UnsuccessfulItem{item("500", "Internal"), denied}, incident.NeedsPerson, "Access Denied"},
+		"behind one without an error":      {[]types.UnsuccessfulItem{{}, denied}, incident.NeedsPerson, "Access Denied"},
+		"gone beside a refusal":            {[]types.UnsuccessfulItem{gone, denied}, incident.NeedsPerson, "no such VPC"},
+		"gone beside an internal error":    {[]types.UnsuccessfulItem{gone, item("InternalError", "")}, incident.TryAgain, "no such VPC"},
+		"gone":                             {[]types.UnsuccessfulItem{gone}, incident.ResourceAbsent, "no such VPC"},
+		"without an error":                 {[]types.UnsuccessfulItem{{}}, incident.TryAgain, "not why"},
 	} {
-		if a := read(&ec2.CreateFlowLogsOutput{Unsuccessful: c.items}, nil); a.class != c.class || !strings.Contains(a.message, c.says) {
-			t.Errorf("%s: class %d %q", name, a.class, a.message)
+		if a := read(&ec2.CreateFlowLogsOutput{Unsuccessful: c.items}, nil); a.Class != c.class || !strings.Contains(a.Message, c.says) {
+			t.Errorf("%s: class %d %q", name, a.Class, a.Message)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // TestI12AGraverCallIsNotHeldByALongFlood: however long a principal has repeated
@@ -135,7 +136,8 @@ type countingTx struct {
 	incidents int
 }
 
-func (c *countingTx) PutIncident(i remediate.Incident) error {
-	c.incidents++
-	return c.Tx.PutIncident(i)
+func (c *countingTx) SaveCase(of *incident.Case) error {
+	_, incidents, _ := of.Changes()
+	c.incidents += len(incidents)
+	return c.Tx.SaveCase(of)
 }

@@ -11,40 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"flowkeeper/remediate/incident"
 )
-
-// class of an answer to CreateFlowLogs (I9; docs/aws.md, "Creating flow logs").
-type class int
-
-const (
-	created    class = iota // a flow log ID came back
-	retry                   // passes by itself
-	roleSlow                // retry for a few minutes, then blocked: IAM is slow
-	blocked                 // needs a person
-	noResource              // the resource is not there
-	exists                  // FlowLogAlreadyExists: look who
-	mismatch                // IdempotentParameterMismatch: look, then the next generation
-	tagRefused              // create without our own tag
-)
-
-// answer is what one create came to.
-type answer struct {
-	class   class
-	id      string // of the flow log created
-	reason  string // of class blocked and roleSlow
-	advice  string // what a person should do
-	message string // AWS's own words, bounded
-
-	differences []string // of a decoy
-}
-
-// hinted is AWS's own words, and what to do where that is known.
-func (a answer) hinted() string {
-	if a.advice == "" {
-		return a.message
-	}
-	return a.message + " (" + a.advice + ")"
-}
 
 // WrongAccount is implemented by the error of credentials that act in another
 // account than the scope's (I13).
@@ -52,60 +21,60 @@ type WrongAccount interface{ WrongAccount() bool }
 
 // read classes what CreateFlowLogs answered. A failure may come as an error
 // or as a 200 with Unsuccessful; an answer with neither is no success.
-func read(out *ec2.CreateFlowLogsOutput, err error) answer {
+func read(out *ec2.CreateFlowLogsOutput, err error) incident.Answer {
 	switch {
 	case err != nil:
 		return classifyError(err)
 	case len(out.FlowLogIds) > 0:
-		return answer{class: created, id: out.FlowLogIds[0]}
+		return incident.Answer{Class: incident.Created, ID: out.FlowLogIds[0]}
 	case len(out.Unsuccessful) > 0:
 		return readItems(out.Unsuccessful)
 	}
-	return answer{class: retry, message: "CreateFlowLogs answered with neither a flow log nor an error"}
+	return incident.Answer{Class: incident.TryAgain, Message: "CreateFlowLogs answered with neither a flow log nor an error"}
 }
 
 // readItems classes each item of Unsuccessful. Where they differ, the first that
 // needs a person wins, and that the resource is gone counts only if each item
 // says so.
-func readItems(items []types.UnsuccessfulItem) answer {
-	order := map[class]int{exists: 0, mismatch: 1, blocked: 2, tagRefused: 3, roleSlow: 4, retry: 5, noResource: 6}
-	var worst answer
+func readItems(items []types.UnsuccessfulItem) incident.Answer {
+	order := map[incident.Class]int{incident.AlreadyThere: 0, incident.TokenMismatch: 1, incident.NeedsPerson: 2, incident.TagRefused: 3, incident.RoleSlow: 4, incident.TryAgain: 5, incident.ResourceAbsent: 6}
+	var worst incident.Answer
 	var words []string
 	for n, item := range items {
-		a := answer{class: retry, message: "CreateFlowLogs answered that it failed, and not why"}
+		a := incident.Answer{Class: incident.TryAgain, Message: "CreateFlowLogs answered that it failed, and not why"}
 		if e := item.Error; e != nil {
 			a = classify(aws.ToString(e.Code), aws.ToString(e.Message))
 		}
-		if n == 0 || order[a.class] < order[worst.class] {
+		if n == 0 || order[a.Class] < order[worst.Class] {
 			worst = a
 		}
-		if !slices.Contains(words, a.message) {
-			words = append(words, a.message)
+		if !slices.Contains(words, a.Message) {
+			words = append(words, a.Message)
 		}
 	}
-	worst.message = bound(strings.Join(words, "; "))
+	worst.Message = incident.Bound(strings.Join(words, "; "))
 	return worst
 }
 
 // classifyError classes any error of an EC2 call.
-func classifyError(err error) answer {
+func classifyError(err error) incident.Answer {
 	var wrong WrongAccount
 	if errors.As(err, &wrong) && wrong.WrongAccount() {
-		return answer{class: blocked, reason: Credentials, message: bound(err.Error()),
-			advice: "these credentials act in another account: fix accounts[].role_arn or the credentials of the service"}
+		return incident.Answer{Class: incident.NeedsPerson, Reason: Credentials, Message: incident.Bound(err.Error()),
+			Advice: "these credentials act in another account: fix accounts[].role_arn or the credentials of the service"}
 	}
 	var http *smithyhttp.ResponseError
 	if errors.As(err, &http) && (http.HTTPStatusCode() >= 500 || http.HTTPStatusCode() == 429) {
-		return answer{class: retry, message: bound(wordsOfAWS(err))}
+		return incident.Answer{Class: incident.TryAgain, Message: incident.Bound(wordsOfAWS(err))}
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		return classify(api.ErrorCode(), api.ErrorMessage())
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return answer{class: retry, message: "AWS did not answer in time"}
+		return incident.Answer{Class: incident.TryAgain, Message: "AWS did not answer in time"}
 	}
-	return answer{class: retry, message: bound(err.Error())}
+	return incident.Answer{Class: incident.TryAgain, Message: incident.Bound(err.Error())}
 }
 
 // wordsOfAWS are AWS's code and message alone, where there are any: what the SDK puts
@@ -122,8 +91,8 @@ func wordsOfAWS(err error) string {
 // nothing (just "400"), the message must. Codes:
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-troubleshooting.html
-func classify(code, message string) answer {
-	a := answer{message: bound(withoutEncoded(strings.TrimPrefix(code+": "+message, ": ")))}
+func classify(code, message string) incident.Answer {
+	a := incident.Answer{Message: incident.Bound(withoutEncoded(strings.TrimPrefix(code+": "+message, ": ")))}
 	low := strings.ToLower(code + " " + message)
 	has := func(words ...string) bool {
 		for _, w := range words {
@@ -133,31 +102,31 @@ func classify(code, message string) answer {
 		}
 		return true
 	}
-	block := func(reason, advice string) answer {
-		a.class, a.reason, a.advice = blocked, reason, advice
+	block := func(reason, advice string) incident.Answer {
+		a.Class, a.Reason, a.Advice = incident.NeedsPerson, reason, advice
 		return a
 	}
 	denied, named := deniedBy(message)
 	switch {
 	case has("flowlogalreadyexists"), has("existing flow log with the same"):
-		a.class = exists
+		a.Class = incident.AlreadyThere
 	case has("idempotentparametermismatch"):
-		a.class = mismatch
+		a.Class = incident.TokenMismatch
 	case clockSkew(code, low):
-		a.class = retry
-		a.advice = "AWS does not accept the time of the request: see that this machine's clock is right (NTP)"
+		a.Class = incident.TryAgain
+		a.Advice = "AWS does not accept the time of the request: see that this machine's clock is right (NTP)"
 	case isThrottle(code), transient(code), has("incorrectstate", "service", "linked role"):
-		a.class = retry
+		a.Class = incident.TryAgain
 	case has("notfound") && resourceCode(low):
-		a.class = noResource
+		a.Class = incident.ResourceAbsent
 	case has("assume given iam role"):
-		a.class, a.reason = roleSlow, Role
-		a.advice = "let vpc-flow-logs.amazonaws.com assume the delivery role: its trust policy may name the old flow log's ID"
+		a.Class, a.Reason = incident.RoleSlow, Role
+		a.Advice = "let vpc-flow-logs.amazonaws.com assume the delivery role: its trust policy may name the old flow log's ID"
 	case has("taglimitexceeded"), has("tagpolicy"), has("tag polic"), has("invalidtag"), has("too many tags"):
-		a.class = tagRefused
-		a.advice = "AWS refuses this flow log's own tags: a tag policy may have changed"
+		a.Class = incident.TagRefused
+		a.Advice = "AWS refuses this flow log's own tags: a tag policy may have changed"
 		if key := refusedTagKey.FindStringSubmatch(message); key != nil {
-			a.advice = "AWS refuses the tag " + bound(key[1]) + " that the flow log had: change the tag policy"
+			a.Advice = "AWS refuses the tag " + incident.Bound(key[1]) + " that the flow log had: change the tag policy"
 		}
 	case has("flowlogslimitexceeded"):
 		return block(Limit, "the account's limit of flow logs per resource is reached: delete what is not needed or ask AWS for more")
@@ -243,19 +212,4 @@ func credentialCode(code string) bool {
 		return true
 	}
 	return false
-}
-
-// bound keeps foreign words short enough for an alert (I12).
-func bound(s string) string {
-	const most = 500
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "�"))
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }

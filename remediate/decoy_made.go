@@ -3,28 +3,21 @@ package remediate
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // tellDecoyMade tells who made a flow log in the place of a protected one that
 // does not do the same. Whom a rule names may make another. Where the new one
 // could not be described in time, the alert about the incident tells of it.
-func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, row inventory.Row, now time.Time) error {
-	actor := f.Actor()
-	if row.ID == "" || row.Protected || row.Excluded || r.Policy.RuleFor(row.Scope.Account, actor.Principal()).Action != Restore {
+func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, c *incident.Case, id string) error {
+	actor, now := f.Actor(), c.Now
+	row, ok := c.Row(id)
+	if !ok || row.Protected || row.Excluded || r.Policy.RuleFor(row.Scope.Account, actor.Principal()).Action != Restore {
 		return nil
-	}
-	lost, err := Lost(tx, row.Scope, row.ResourceID)
-	if err != nil {
-		return err
-	}
-	live, err := tx.Live(row.Scope, row.ResourceID)
-	if err != nil {
-		return err
 	}
 	a := r.findingAlert(f, alert.Tamper, now, row.ID)
 	differs := func(root, id string, s inventory.Settings, state State) {
@@ -35,10 +28,10 @@ func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, row inventory.Row
 			a.FlowLogs = append(a.FlowLogs, x)
 		}
 	}
-	for _, i := range lost {
+	for _, i := range c.Lost(row.ResourceID) {
 		differs(i.RootID, i.FlowLogID, i.Frozen, i.State)
 	}
-	for _, l := range live {
+	for _, l := range c.Live(row.ResourceID) {
 		if l.Protected && !l.Imported {
 			differs(l.RootID, l.ID, l.Settings, "")
 		}
@@ -49,8 +42,8 @@ func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, row inventory.Row
 	a.Level, a.RaisedBy, a.Target = alert.Highest(a.Level, alert.High), []string{IsADecoy}, row.ID
 	a.Cause = fmt.Sprintf("CreateFlowLogs of %s, a decoy in the place of %s: it differs in %s", row.ID, alert.Plural(len(a.FlowLogs), "flow log"), strings.Join(a.FlowLogs[0].DifferencesFound, ", "))
 	a.Advice = "delete it if nobody you trust made it: a restore can't have its place before"
-	c := repeatableBy(classTamper, f, a, 0, true)
-	c.what, c.call.Target = f.Record.EventName+" "+row.ID, row.ID
-	_, err = r.alertOrHold(tx, a, c, now)
+	call := repeatableBy(classTamper, f, a, 0, true)
+	call.what, call.call.Target = f.Record.EventName+" "+row.ID, row.ID
+	_, err := r.alertOrHold(tx, a, call, now)
 	return err
 }

@@ -8,11 +8,10 @@
 //     alert, in one transaction.
 //  2. The scope's restorer takes what is due (step.go) and asks AWS which flow
 //     logs the resource has.
-//  3. Package incident decides, as a pure function of the incident, that observation
-//     and the policy.
+//  3. Package incident decides, as a pure function of the incident, what the case and
+//     that observation show, and the policy.
 //  4. At most one call that changes something in AWS, and one transaction follow:
-//     classify.go reads the answer. step.go records a failure or a block, outcome.go
-//     a replacement or an end.
+//     classify.go reads the answer, and the case records what it means (case.go).
 //  5. Later an observation verifies the replacement. When all flow logs of one
 //     event are done, tell.go closes the event.
 //

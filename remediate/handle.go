@@ -130,32 +130,17 @@ func (r *Remediator) createdBy(ctx context.Context, s inventory.Scope, ids []str
 		r.Log.Warn("could not describe new flow logs; the next refresh will", "account", s.Account, "region", s.Region, "error", err)
 	}
 	err := r.Store.Update(ctx, func(tx Tx) error {
-		for _, id := range ids {
-			row, ok, err := tx.FlowLog(s, id)
-			if err != nil {
-				return err
-			}
-			if ok && row.CreatedBy == "" {
-				row.CreatedBy = incident.PrincipalOrName(&actor)
-				if err := tx.PutFlowLog(row); err != nil {
-					return err
-				}
-			}
-			if err := r.tellDecoyMade(tx, f, row, r.Now()); err != nil {
-				return err
-			}
-			if err := r.wakePending(tx, s, row.ResourceID); err != nil {
-				return err
-			}
-			if i, found, err := tx.Incident(s, id); err != nil {
-				return err
-			} else if found && !i.Known {
-				if err := r.relearnOne(tx, i, r.Now()); err != nil {
-					return err
-				}
-			}
+		c, err := r.load(tx, s, incident.Part{IDs: ids}, r.Now())
+		if err != nil {
+			return err
 		}
-		return nil
+		for _, id := range ids {
+			if err := r.tellDecoyMade(tx, f, c, id); err != nil {
+				return err
+			}
+			c.Created(id, incident.PrincipalOrName(&actor))
+		}
+		return r.save(tx, c)
 	})
 	if err == nil {
 		err = r.tellNews(ctx, s)
@@ -163,27 +148,6 @@ func (r *Remediator) createdBy(ctx context.Context, s inventory.Scope, ids []str
 	if err != nil {
 		r.Log.Warn("could not note who created flow logs", "error", err)
 	}
-}
-
-// wakePending makes blocked incidents on a resource due: something changed
-// there.
-func (r *Remediator) wakePending(tx Tx, s inventory.Scope, resource string) error {
-	if resource == "" {
-		return nil
-	}
-	pending, err := tx.Pending(s, resource)
-	if err != nil {
-		return err
-	}
-	for _, i := range pending {
-		if i.State == Blocked {
-			i.NextAttemptAt = r.Now()
-			if err := tx.PutIncident(i); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // lookBeside looks at the resources of the flow logs named, for the restorer.
@@ -353,17 +317,13 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	incidents, foreseen := make([]Incident, 0, len(f.Deleted)), make([]string, 0, len(f.Deleted))
 	quiet := len(f.Deleted) > 0 && len(f.Failed) == 0
 	news = !known
-	for _, id := range f.Deleted {
-		i, fresh, excused, err := r.open(tx, s, id, f, now)
-		if err != nil {
-			return false, err
-		}
-		why, err := r.foresee(tx, i, now)
-		if err != nil {
-			return false, err
-		}
-		incidents, foreseen = append(incidents, i), append(foreseen, why)
-		quiet, news = quiet && excused, news || fresh
+	named, err := r.applyRecord(tx, s, f, now)
+	if err != nil {
+		return false, err
+	}
+	for _, n := range named {
+		incidents, foreseen = append(incidents, n.Incident), append(foreseen, n.Foreseen)
+		quiet, news = quiet && n.Excused, news || n.News
 	}
 	if !news {
 		return false, nil

@@ -17,126 +17,34 @@ import (
 // found writes flow logs that AWS showed at a time: new ones, and what changed
 // of live ones. It is inventory.Refresher's Found.
 func (r *Remediator) found(ctx context.Context, s inventory.Scope, list []inventory.FlowLog, at time.Time) (added int, err error) {
+	of := incident.Part{IDs: make([]string, 0, len(list))}
+	for _, f := range list {
+		of.IDs, of.Resources = append(of.IDs, f.ID), append(of.Resources, f.ResourceID)
+	}
 	err = r.Store.Update(ctx, func(tx Tx) error {
-		added = 0
-		listed, err := tx.FirstRefreshed(s)
+		c, err := r.load(tx, s, of, r.Now())
 		if err != nil {
 			return err
 		}
+		since := at
+		if !c.Complete {
+			since = time.Time{} // it may have been there for long
+		}
+		added = 0
 		for _, f := range list {
-			fresh, err := r.learn(tx, f, listed, at)
-			if err != nil {
-				return err
+			isNew := false
+			if c.Learns(f.ID, at) {
+				if isNew, err = tx.NewDestination(s, f.Destination(s), since); err != nil {
+					return err
+				}
 			}
-			if fresh {
+			if c.ApplyFound(f, isNew, at) {
 				added++
 			}
 		}
-		return nil
+		return r.save(tx, c)
 	})
 	return added, err
-}
-
-// learn writes one flow log. A gone row stays as it is (I5). A new flow log
-// that stands in the place of a protected one and does not do the same is a
-// decoy: it is kept, but not protected. listed: the scope has had its first
-// refresh.
-func (r *Remediator) learn(tx Tx, f inventory.FlowLog, listed bool, at time.Time) (fresh bool, err error) {
-	since := at
-	if !listed {
-		since = time.Time{} // it may have been there for long
-	}
-	row, ok, err := tx.FlowLog(f.Scope, f.ID)
-	switch {
-	case err != nil:
-		return false, err
-	case ok && row.State == inventory.Gone && !row.Imported:
-		return false, nil
-	case ok && row.Imported && hasJustGone(row, at, r.Policy.Settle):
-		return false, nil // the next listing shows it again, if it is there
-	case ok:
-		fromFile := row.Imported
-		if row.Imported {
-			row.Imported, row.State, row.GoneAt, row.WrittenAt = false, inventory.Live, time.Time{}, at
-			if _, err := tx.NewDestination(f.Scope, f.Destination(f.Scope), since); err != nil {
-				return false, err
-			}
-		}
-		row.FlowLog = f
-		if err := tx.PutFlowLog(row); err != nil || !fromFile {
-			return false, err
-		}
-		return false, shownAlive(tx, row, at)
-	}
-	lost, err := Lost(tx, f.Scope, f.ResourceID)
-	if err != nil {
-		return false, err
-	}
-	live, err := tx.Live(f.Scope, f.ResourceID)
-	if err != nil {
-		return false, err
-	}
-	news, err := tx.NewDestination(f.Scope, f.Destination(f.Scope), since)
-	if err != nil {
-		return false, err
-	}
-	allowed := incident.Protects(r.Policy.Destinations, f.Destination(f.Scope))
-	row = inventory.Row{
-		FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed,
-		Protected:      allowed && !incident.IsDecoy(f, lost, live),
-		NewDestination: news && (listed || !allowed),
-		FirstSeenAt:    at, LastSeenAt: at, WrittenAt: at,
-	}
-	return true, tx.PutFlowLog(row)
-}
-
-// hasJustGone reports whether a row that a copy of the state file had as gone went
-// so lately that a listing may show it all the same.
-func hasJustGone(row inventory.Row, at time.Time, settle time.Duration) bool {
-	since := at.Sub(row.GoneAt)
-	return !row.GoneAt.IsZero() && since >= 0 && since < settle
-}
-
-// shownAlive corrects what an incident says of a flow log that a file or a copy of
-// the state file had, now that AWS lists it: one that is pending looks at once,
-// with the settings that AWS shows; after any other, records count again.
-func shownAlive(tx Tx, row inventory.Row, at time.Time) error {
-	i, found, err := tx.Incident(row.Scope, row.ID)
-	if err != nil || !found {
-		return err
-	}
-	if i.State == Open || i.State == Blocked {
-		i = i.FreezeSettings(row)
-		i.NextAttemptAt = at
-		return tx.PutIncident(i)
-	}
-	if i.Listens() {
-		return nil
-	}
-	i = i.Listening(at)
-	if err := tx.PutIncident(i); err != nil {
-		return err
-	}
-	return tx.AddHistory(row.Scope, row.ID, Entry{At: at, State: i.State, Reason: i.Reason, Text: i.Advice})
-}
-
-// Lost are the unsettled incidents of a resource whose flow log is to come
-// back: not those of decoys, which nothing is restored from.
-func Lost(tx Tx, s inventory.Scope, resource string) (out []Incident, err error) {
-	pending, err := tx.Pending(s, resource)
-	if err != nil {
-		return nil, err
-	}
-	for _, i := range pending {
-		row, ok, err := tx.FlowLog(s, i.FlowLogID)
-		if err != nil {
-			return nil, err
-		}
-		if !ok || row.Protected || i.Requested {
-			out = append(out, i)
-		}
-	}
-	return out, nil
 }
 
 // eachLive calls fn with every live row of a scope, a page at a time.

@@ -11,48 +11,6 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Successor follows the lineage of a flow log to its last replacement: the ID
-// itself where it was never replaced.
-func Successor(tx Tx, s inventory.Scope, id string) (string, error) {
-	for range maxLineage {
-		i, ok, err := tx.Incident(s, id)
-		if err != nil || !ok || i.NewID == "" {
-			return id, err
-		}
-		id = i.NewID
-	}
-	return id, nil
-}
-
-// Planned is the incident by which a flow log of the snapshot would be
-// recreated by hand. It writes nothing.
-func Planned(tx Tx, s inventory.Scope, id string, now time.Time) (Incident, error) {
-	row, known, err := tx.FlowLog(s, id)
-	if err != nil {
-		return Incident{}, err
-	}
-	i, found, err := tx.Incident(s, id)
-	if err != nil {
-		return Incident{}, err
-	}
-	if !known && !i.Known {
-		return Incident{}, fmt.Errorf("the snapshot never saw %s in %s: there is nothing to recreate it from", id, s)
-	}
-	if !found {
-		i = incident.New(s, id, row, true, now)
-		i.Source, i.EventID = ByDrift, "by-hand-"+id
-	} else if i.State == Restored || i.State == Verified {
-		return i, nil // it is back
-	} else if i.State == Closed || !i.Known {
-		i = i.Reopen(now)
-		if !i.Known {
-			i = i.FreezeSettings(row)
-		}
-	}
-	i.Action, i.Requested, i.WaitUntil, i.NextAttemptAt = Restore, true, time.Time{}, now
-	return i, nil
-}
-
 // RestoreByHand recreates one flow log now, whatever rules and releases say,
 // and returns its incident as it then is. It does the steps itself, beside a
 // daemon or without one: AWS makes one flow log of both (I4). alive: AWS shows
@@ -63,8 +21,12 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		return i, false, fmt.Errorf("%s is in %s, which is not configured: see accounts and inventory.regions", id, s)
 	}
 	var plan Incident
-	err = r.Store.View(ctx, func(tx Tx) (err error) {
-		plan, err = Planned(tx, s, id, r.Now())
+	err = r.Store.View(ctx, func(tx Tx) error {
+		c, err := r.load(tx, s, incident.Part{IDs: []string{id}}, r.Now())
+		if err != nil {
+			return err
+		}
+		plan, err = c.Planned(id)
 		return err
 	})
 	if err != nil {
@@ -101,25 +63,14 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 
 func (r *Remediator) openByHand(ctx context.Context, s inventory.Scope, id string) error {
 	return r.Store.Update(ctx, func(tx Tx) error {
-		now := r.Now()
-		i, err := Planned(tx, s, id, now)
+		c, err := r.load(tx, s, incident.Part{IDs: []string{id}}, r.Now())
 		if err != nil {
 			return err
 		}
-		if i.State == Restored || i.State == Verified {
-			return nil
-		}
-		i = i.ClampTimes(now, r.Policy)
-		if err := r.gone(tx, i, now); err != nil {
+		if err := c.Request(id); err != nil {
 			return err
 		}
-		if err := tx.PutIncident(i); err != nil {
-			return err
-		}
-		if err := r.byHand(tx, i, now); err != nil {
-			return err
-		}
-		return tx.AddHistory(s, id, Entry{At: now, State: i.State, Text: "a person asked for it (flowkeeper restore)", EventID: i.EventID})
+		return r.save(tx, c)
 	})
 }
 
@@ -130,13 +81,7 @@ func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why strin
 	if why != "" {
 		text += ": " + why
 	}
-	err = r.update(ctx, s, id, func(tx Tx, i Incident, now time.Time) error {
-		if done = i.State == Open || i.State == Blocked; !done {
-			return nil
-		}
-		i.Requested, i.Stuck = false, nil
-		return r.close(tx, i, Released, text, now)
-	})
+	err = r.update(ctx, s, id, nil, func(c *incident.Case) { done = c.LetGo(id, text) })
 	return done && err == nil, err
 }
 

@@ -77,20 +77,3 @@ func TestI9PaceSaysWhen(t *testing.T) {
 		}
 	})
 }
-
-// TestI9BackoffIsBounded: full jitter below a ceiling that doubles to a minute,
-// and pauses of what is blocked from 15 s to 15 min, never shorter than before.
-func TestI9BackoffIsBounded(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(0, 1<<40).Draw(t, "failed")
-		rnd := rapid.Float64Range(0, 0.999999).Draw(t, "rnd")
-		d := backoff(n, rnd)
-		if d < 0 || d > time.Minute || n < 6 && d > time.Second<<n {
-			t.Fatalf("backoff(%d, %v) = %s", n, rnd, d)
-		}
-		if b := blockedPause(n); b < 15*time.Second || b > 15*time.Minute || b > blockedPause(n+1) {
-			t.Fatalf("blockedPause(%d) = %s, then %s", n, b, blockedPause(n+1))
-		}
-	})
-}

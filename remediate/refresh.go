@@ -52,12 +52,18 @@ func (r *Remediator) reconsider(ctx context.Context, s inventory.Scope) error {
 		}
 		changed += len(page)
 		return r.Store.Update(ctx, func(tx Tx) error {
+			ids := make([]string, 0, len(page))
 			for _, row := range page {
-				if err := r.exclude(tx, s, row.ID); err != nil {
-					return err
-				}
+				ids = append(ids, row.ID)
 			}
-			return nil
+			c, err := r.load(tx, s, incident.Part{IDs: ids}, r.Now())
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				c.Exclude(id)
+			}
+			return r.save(tx, c)
 		})
 	})
 	if err != nil {
@@ -68,20 +74,6 @@ func (r *Remediator) reconsider(ctx context.Context, s inventory.Scope) error {
 	}
 	st.reconsidered.Store(true)
 	return nil
-}
-
-// exclude makes a row excluded or not, and so protected or not.
-func (r *Remediator) exclude(tx Tx, s inventory.Scope, id string) error {
-	row, ok, err := tx.FlowLog(s, id)
-	if err != nil || !ok || row.State == inventory.Gone {
-		return err
-	}
-	row.Excluded = !incident.Protects(r.Policy.Destinations, row.Destination(s))
-	row.Protected = false
-	if err := tx.PutFlowLog(row); err != nil || row.Excluded {
-		return err
-	}
-	return tx.Protect(s, row.ResourceID)
 }
 
 // lost is inventory.Refresher's Lost.

@@ -72,7 +72,7 @@ func (r *Remediator) Rehearse(ctx context.Context, s inventory.Scope, beat func(
 	}
 	verdicts, tries := map[Needs]Rehearsal{}, map[Needs]int{}
 	calls, sent := 0, false
-	var blind *answer // of the look that a restore begins with, where that is refused
+	var blind *incident.Answer // of the look that a restore begins with, where that is refused
 	err = r.eachProtected(ctx, s, func(row inventory.Row) error {
 		n := NeedsOf(row.FlowLog)
 		if _, done := verdicts[n]; done || tries[n] >= triesPerNeeds {
@@ -89,7 +89,7 @@ func (r *Remediator) Rehearse(ctx context.Context, s inventory.Scope, beat func(
 			}
 		}
 		if blind != nil {
-			verdicts[n] = Rehearsal{Scope: s, Needs: n, At: r.Now(), Reason: blind.reason, Advice: blind.advice, Message: blind.message}
+			verdicts[n] = Rehearsal{Scope: s, Needs: n, At: r.Now(), Reason: blind.Reason, Advice: blind.Advice, Message: blind.Message}
 			return nil
 		}
 		calls++
@@ -98,8 +98,8 @@ func (r *Remediator) Rehearse(ctx context.Context, s inventory.Scope, beat func(
 			return err
 		}
 		sent = true
-		if a.class != noResource {
-			verdicts[n] = Rehearsal{Scope: s, Needs: n, At: r.Now(), Reason: a.reason, Advice: a.advice, Message: a.message}
+		if a.Class != incident.ResourceAbsent {
+			verdicts[n] = Rehearsal{Scope: s, Needs: n, At: r.Now(), Reason: a.Reason, Advice: a.Advice, Message: a.Message}
 		}
 		return nil
 	})
@@ -118,13 +118,13 @@ var ErrBusy = errors.New("restores go first; the next rehearsal tries the rest")
 
 // refusedLook looks at a resource as a restore does first. It returns what AWS
 // refuses it with; an error only where AWS gave no verdict.
-func (r *Remediator) refusedLook(ctx context.Context, s inventory.Scope, api EC2, resource string) (*answer, error) {
+func (r *Remediator) refusedLook(ctx context.Context, s inventory.Scope, api EC2, resource string) (*incident.Answer, error) {
 	_, err := r.look(ctx, s, api, []string{resource})
 	if err == nil {
 		return nil, nil
 	}
 	a := classifyError(err)
-	if a.class != blocked {
+	if a.Class != incident.NeedsPerson {
 		return nil, err
 	}
 	return &a, nil
@@ -132,7 +132,7 @@ func (r *Remediator) refusedLook(ctx context.Context, s inventory.Scope, api EC2
 
 // tryDry makes the call that would restore a flow log, as a dry run with a
 // token of its own. The answer is an error only where AWS gave no verdict.
-func (r *Remediator) tryDry(ctx context.Context, s inventory.Scope, api EC2, row inventory.Row, token string) (answer, error) {
+func (r *Remediator) tryDry(ctx context.Context, s inventory.Scope, api EC2, row inventory.Row, token string) (incident.Answer, error) {
 	i := Incident{Scope: s, FlowLogID: row.ID, Frozen: row.Settings}
 	for {
 		in := incident.CreateInput(i)
@@ -141,25 +141,25 @@ func (r *Remediator) tryDry(ctx context.Context, s inventory.Scope, api EC2, row
 		out, err := api.CreateFlowLogs(call, in, oneAttempt)
 		cancel()
 		if err != nil && ctx.Err() != nil {
-			return answer{}, ctx.Err()
+			return incident.Answer{}, ctx.Err()
 		}
 		if err != nil {
 			r.heed(s, err)
 		}
 		if errorCode(err) == "DryRunOperation" {
-			return answer{class: created}, nil
+			return incident.Answer{Class: incident.Created}, nil
 		}
-		switch a := read(out, err); a.class {
-		case tagRefused:
+		switch a := read(out, err); a.Class {
+		case incident.TagRefused:
 			if i.Untagged {
-				a.class, a.reason = blocked, Invalid
+				a.Class, a.Reason = incident.NeedsPerson, Invalid
 				return a, nil
 			}
 			i.Untagged = true
-		case retry:
-			return a, errors.New(a.hinted())
-		case created, exists, mismatch:
-			return answer{class: created}, nil
+		case incident.TryAgain:
+			return a, errors.New(a.Hinted())
+		case incident.Created, incident.AlreadyThere, incident.TokenMismatch:
+			return incident.Answer{Class: incident.Created}, nil
 		default:
 			return a, nil
 		}
@@ -271,17 +271,18 @@ func anyRefused(verdicts map[Needs]Rehearsal) bool {
 
 // wakeBlocked makes what is blocked due: something was mended.
 func wakeBlocked(tx Tx, s inventory.Scope, now time.Time) error {
-	all, err := tx.Blocked(s, mostNews)
+	blocked, err := tx.Blocked(s, mostNews)
+	if err != nil || len(blocked) == 0 {
+		return err
+	}
+	c, err := tx.Case(s, incident.Part{IDs: blocked}, now)
 	if err != nil {
 		return err
 	}
-	for _, i := range all {
-		i.NextAttemptAt = now
-		if err := tx.PutIncident(i); err != nil {
-			return err
-		}
+	for _, id := range blocked {
+		c.Wake(id)
 	}
-	return nil
+	return tx.SaveCase(c)
 }
 
 // changes are the verdicts that are refusals for the first time, or for

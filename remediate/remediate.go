@@ -79,7 +79,7 @@ type Meter interface {
 // crash may not forget.
 type scopeState struct {
 	mu    sync.Mutex
-	looks []look
+	looks []incident.Observation
 	wake  chan struct{}
 	turn  int                  // of the steps; the restorer's alone
 	torn  map[string]time.Time // resources that a record says are deleted, and when that was heard
@@ -89,19 +89,6 @@ type scopeState struct {
 	slow       atomic.Int32 // … of those about what was created: how many take long
 
 	reconsidered atomic.Bool // inventory.destinations has been applied to the snapshot
-}
-
-// look is what AWS showed on some resources.
-type look struct {
-	at        time.Time // when it was asked
-	resources map[string]bool
-	found     map[string]inventory.FlowLog
-}
-
-// absent is the look that would show nothing on an incident's resource. Another message
-// may have opened it a moment after this one's now.
-func absent(i Incident, now time.Time) look {
-	return look{at: incident.Later(now, i.OpenedAt), resources: map[string]bool{i.ResourceID: true}}
 }
 
 const (
@@ -126,7 +113,7 @@ func (r *Remediator) scope(s inventory.Scope) *scopeState {
 }
 
 // keep remembers a look for the restorer.
-func (s *scopeState) keep(l look) {
+func (s *scopeState) keep(l incident.Observation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.looks) < maxLooks {
@@ -136,22 +123,22 @@ func (s *scopeState) keep(l look) {
 
 // take hands out a kept look that covers a resource and did not begin before
 // the incident opened: an earlier one would show the flow log still alive.
-func (s *scopeState) take(resource string, opened, now time.Time) (look, bool) {
+func (s *scopeState) take(resource string, opened, now time.Time) (incident.Observation, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fresh := s.looks[:0]
 	for _, l := range s.looks {
-		if age := now.Sub(l.at); age >= 0 && age <= freshLook {
+		if age := now.Sub(l.At); age >= 0 && age <= freshLook {
 			fresh = append(fresh, l)
 		}
 	}
 	s.looks = fresh
 	for i := range s.looks {
-		if s.looks[i].resources[resource] && !s.looks[i].at.Before(opened) {
+		if s.looks[i].Resources[resource] && !s.looks[i].At.Before(opened) {
 			return s.looks[i], true
 		}
 	}
-	return look{}, false
+	return incident.Observation{}, false
 }
 
 func (s *scopeState) poke() {
@@ -172,17 +159,17 @@ func (r *Remediator) WakeAll() {
 }
 
 // look asks AWS what is on the resources.
-func (r *Remediator) look(ctx context.Context, scope inventory.Scope, api EC2, resources []string) (look, error) {
-	l := look{at: r.Now(), resources: map[string]bool{}}
+func (r *Remediator) look(ctx context.Context, scope inventory.Scope, api EC2, resources []string) (incident.Observation, error) {
+	l := incident.Observation{At: r.Now(), Resources: map[string]bool{}}
 	for _, id := range resources {
-		l.resources[id] = true
+		l.Resources[id] = true
 	}
 	found, err := inventory.OnResources(ctx, scope, api, resources)
 	if err != nil {
 		r.heed(scope, err)
 		return l, fmt.Errorf("look at %d resources in %s: %w", len(resources), scope, err)
 	}
-	l.found = found
+	l.FlowLogs = found
 	return l, nil
 }
 

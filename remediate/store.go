@@ -6,6 +6,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // Store keeps incidents, rows and alerts. Update runs one transaction: all of
@@ -18,6 +19,11 @@ type Store interface {
 
 // Tx is one transaction.
 type Tx interface {
+	// Case loads what decisions about some flow logs of a scope depend on. SaveCase
+	// writes what was changed in it.
+	Case(scope inventory.Scope, of incident.Part, now time.Time) (*incident.Case, error)
+	SaveCase(c *incident.Case) error
+
 	FlowLog(scope inventory.Scope, id string) (inventory.Row, bool, error)
 	// PutFlowLog writes a row whole.
 	PutFlowLog(row inventory.Row) error
@@ -26,16 +32,13 @@ type Tx interface {
 	// NewDestination notes a destination that was first seen at a time, or (zero)
 	// by the first refresh, and reports whether the scope had none such before.
 	NewDestination(scope inventory.Scope, destination string, at time.Time) (bool, error)
-	// KnownDestination reports whether it was noted before a time.
-	KnownDestination(scope inventory.Scope, destination string, before time.Time) (bool, error)
+	// DestinationsSince are those of some destinations that are noted, with that time.
+	DestinationsSince(scope inventory.Scope, destinations []string) (map[string]time.Time, error)
 	// Untold are rows about which people have not been told something.
 	Untold(scope inventory.Scope, limit int) ([]inventory.Row, error)
 	// AnyFailing reports whether people were told of a protected live row that
 	// its delivery fails, and not since that it works.
 	AnyFailing(scope inventory.Scope) (bool, error)
-	// Protect makes those live flow logs on a resource protected that were kept
-	// as decoys and are none any more.
-	Protect(scope inventory.Scope, resource string) error
 
 	Incident(scope inventory.Scope, id string) (Incident, bool, error)
 	PutIncident(i Incident) error
@@ -48,17 +51,13 @@ type Tx interface {
 	// last observation, the longest overdue first, which has at least so many of the
 	// places; and unknown ones last.
 	Due(scope inventory.Scope, now time.Time, limit, forRetries int) ([]Incident, error)
-	// Pending are unsettled incidents that wait for something on the resource.
-	Pending(scope inventory.Scope, resource string) ([]Incident, error)
-	// Blocked are incidents that wait for a person.
-	Blocked(scope inventory.Scope, limit int) ([]Incident, error)
+	// Blocked are the flow logs whose incidents wait for a person.
+	Blocked(scope inventory.Scope, limit int) (ids []string, err error)
 	// Unrestored counts the incidents that are open or blocked.
 	Unrestored(scope inventory.Scope) (int, error)
-	// Lineage are the incidents of one root restored since a time.
-	Lineage(scope inventory.Scope, root string, since time.Time) ([]Incident, error)
-	// UnknownOpen are incidents, open or closed as unknown, of flow logs that
-	// the snapshot did not know: open ones, and those it has learned since.
-	UnknownOpen(scope inventory.Scope, limit int) ([]Incident, error)
+	// UnknownOpen are the flow logs that the snapshot did not know of whose incident,
+	// open or closed as unknown, is open, or that the snapshot has learned since.
+	UnknownOpen(scope inventory.Scope, limit int) (ids []string, err error)
 
 	Event(scope inventory.Scope, id string) (Event, bool, error)
 	PutEvent(e Event) error

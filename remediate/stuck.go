@@ -23,11 +23,10 @@ const (
 
 // stuck notes that people are to hear of an incident that is blocked or held
 // back. An event that is not remembered is made anew, to tell it and its end with.
-func (r *Remediator) stuck(tx Tx, i Incident, why Stuck, now time.Time) (Incident, error) {
-	i.Stuck, i.StuckNews = &why, true
+func (r *Remediator) stuck(tx Tx, i Incident, now time.Time) error {
 	e, ok, err := tx.Event(i.Scope, i.EventID)
 	if err != nil {
-		return i, err
+		return err
 	}
 	if !ok {
 		e = eventOf(i)
@@ -38,9 +37,9 @@ func (r *Remediator) stuck(tx Tx, i Incident, why Stuck, now time.Time) (Inciden
 		if e.StuckTold {
 			e.StuckAt = now.Add(tellStuckAgainAfter)
 		}
-		return i, tx.PutEvent(e)
+		return tx.PutEvent(e)
 	}
-	return i, nil
+	return nil
 }
 
 // tellStuck tells of all incidents of an event that are stuck for a reason of which
@@ -108,11 +107,11 @@ func (r *Remediator) mayStayAway(tx Tx, i Incident, now time.Time) (bool, error)
 	if i.State != Open && i.State != Blocked {
 		return false, nil
 	}
-	o, _, err := r.observed(tx, i, absent(i, now), false)
+	c, err := r.load(tx, i.Scope, incident.Part{IDs: []string{i.FlowLogID}}, now)
 	if err != nil {
 		return false, err
 	}
-	return incident.Decide(i, o, r.Policy, now.Add(r.Policy.Settle)).Next == incident.Close, nil
+	return c.DecideAbsent(i).Next == incident.Close, nil
 }
 
 func (r *Remediator) tellStuckOf(tx Tx, e Event, kind alert.Kind, incidents []Incident, ours bool, now time.Time) error {

@@ -256,12 +256,11 @@ const tellDriftAfter = 25 * time.Second
 // tellDrift tells of flow logs that a refresh found gone, once per refresh:
 // when the first create has answered, or tellDriftAfter has passed. Adopted ones need no such alert, and where
 // all were on dead resources, or released, it is informational.
-func (r *Remediator) tellDrift(tx Tx, s inventory.Scope, id string, now time.Time) error {
-	i, ok, err := tx.Incident(s, id)
-	if err != nil || !ok || i.Source != ByDrift {
-		return err
+func (r *Remediator) tellDrift(tx Tx, i Incident, now time.Time) error {
+	if i.Source != ByDrift {
+		return nil
 	}
-	e, ok, err := tx.Event(s, i.EventID)
+	e, ok, err := tx.Event(i.Scope, i.EventID)
 	if err != nil || !ok || !e.ToldDeletion.IsZero() || !i.Decided() || i.Adopted || i.Reason == StillThere {
 		return err
 	}

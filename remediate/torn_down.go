@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 const (
@@ -16,24 +17,12 @@ const (
 // wait for: the create that follows at once tells whether the resource is gone.
 func (r *Remediator) tornDown(tx Tx, s inventory.Scope, resource string, now time.Time) error {
 	r.scope(s).noteTornDown(resource, now)
-	pending, err := tx.Pending(s, resource)
+	c, err := r.load(tx, s, incident.Part{Resources: []string{resource}}, now)
 	if err != nil {
 		return err
 	}
-	var ended []Incident // waits
-	for _, i := range pending {
-		if i.State == Open && i.Source == ByDrift && i.WaitUntil.After(now) {
-			i.WaitUntil, i.NextAttemptAt = now, now
-			if err := tx.PutIncident(i); err != nil {
-				return err
-			}
-			ended = append(ended, i)
-		}
-	}
-	if err := r.overdueEarlier(tx, "", ended); err != nil {
-		return err
-	}
-	return r.wakePending(tx, s, resource)
+	c.TornDown(resource)
+	return r.save(tx, c)
 }
 
 func (s *scopeState) noteTornDown(resource string, now time.Time) {

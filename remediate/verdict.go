@@ -1,6 +1,10 @@
 package remediate
 
-import "github.com/aws/aws-sdk-go-v2/service/ec2"
+import (
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/remediate/incident"
+)
 
 // Verdict is what AWS said to a CreateFlowLogs with DryRun.
 type Verdict struct {
@@ -17,13 +21,13 @@ func ReadDryRun(out *ec2.CreateFlowLogsOutput, err error) Verdict {
 		return Verdict{Allowed: true}
 	}
 	a := read(out, err)
-	switch a.class {
-	case created, exists, mismatch:
+	switch a.Class {
+	case incident.Created, incident.AlreadyThere, incident.TokenMismatch:
 		return Verdict{Allowed: true}
-	case noResource:
-		return Verdict{NoResource: true, Message: a.message}
-	case retry:
-		return Verdict{NoAnswer: true, Message: a.hinted()}
+	case incident.ResourceAbsent:
+		return Verdict{NoResource: true, Message: a.Message}
+	case incident.TryAgain:
+		return Verdict{NoAnswer: true, Message: a.Hinted()}
 	}
-	return Verdict{Advice: a.advice, Message: a.message}
+	return Verdict{Advice: a.Advice, Message: a.Message}
 }

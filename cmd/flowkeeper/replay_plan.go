@@ -91,7 +91,7 @@ func (p planner) decide(row inventory.Row, actor alert.Actor, deleted time.Time)
 	}
 	rule, now := p.policy.RuleFor(row.Scope.Account, actor.Principal()), time.Now()
 	i := incident.New(row.Scope, row.ID, row, true, now).Opened(incident.Record{Time: deleted, Actor: actor, Rule: rule}, now)
-	d := incident.Decide(i, incident.Observation{ResourceID: row.ResourceID, At: now, InSnapshot: true, Complete: true, Protected: row.Protected, Released: row.Released(deleted)}, p.policy, now)
+	d := incident.Decide(i, incident.Facts{ResourceID: row.ResourceID, At: now, InSnapshot: true, Complete: true, Protected: row.Protected, Released: row.Released(deleted)}, p.policy, now)
 	switch {
 	case d.Next == incident.Hold:
 		return "wait", fmt.Sprintf("rule: %s has %s to replace it, then it is restored", rule.Principal, term.Tidy(rule.Wait))

@@ -52,11 +52,11 @@ func lost(ctx context.Context, s state, id string) (last remediate.Incident, err
 		return last, unknownFlowLog(id)
 	}
 	err = s.View(ctx, func(tx remediate.Tx) error {
-		end, err := remediate.Successor(tx, row.Scope, id)
+		c, err := tx.Case(row.Scope, incident.Part{IDs: []string{id}}, row.FirstSeenAt)
 		if err != nil {
 			return err
 		}
-		last, err = remediate.Planned(tx, row.Scope, end, row.FirstSeenAt)
+		last, err = c.Planned(c.Successor(id))
 		return err
 	})
 	return last, err

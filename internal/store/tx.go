@@ -12,7 +12,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
-	"flowkeeper/remediate/incident"
 )
 
 // tx is one transaction, read or write.
@@ -128,6 +127,17 @@ func each[T any](t *tx, query string, args ...any) (out []T, err error) {
 	return out, err
 }
 
+// words are the texts that a query selects.
+func (t *tx) words(query string, args ...any) (out []string, err error) {
+	err = t.rows(func(scan func(...any) error) error {
+		var word string
+		err := scan(&word)
+		out = append(out, word)
+		return err
+	}, query, args...)
+	return out, err
+}
+
 // body encodes a value; its fields are plain, so it can't fail.
 func body(v any) string {
 	b, err := json.Marshal(v)
@@ -200,30 +210,6 @@ func (t *tx) PutFlowLog(r inventory.Row) error {
 		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], untold, needs, released, body(r))
 }
 
-func (t *tx) Protect(s inventory.Scope, resource string) error {
-	if resource == "" {
-		return nil
-	}
-	left, err := remediate.Lost(t, s, resource)
-	if err != nil {
-		return err
-	}
-	rows, err := t.Live(s, resource)
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		if r.Protected || r.Excluded || incident.IsDecoy(r.FlowLog, left, rows) {
-			continue
-		}
-		r.Protected = true
-		if err := t.PutFlowLog(r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (t *tx) Untold(s inventory.Scope, limit int) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND untold = 1 LIMIT ?`, s.Account, s.Region, limit)
 }
@@ -232,12 +218,6 @@ func (t *tx) AnyFailing(s inventory.Scope) (any bool, err error) {
 	err = t.one(&any, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND state = 'live' AND protected = 1 AND json_extract(body, '$.ToldFailing'))`,
 		s.Account, s.Region)
 	return any, err
-}
-
-func (t *tx) KnownDestination(s inventory.Scope, destination string, before time.Time) (known bool, err error) {
-	err = t.one(&known, `SELECT EXISTS (SELECT 1 FROM destinations WHERE account = ? AND region = ? AND destination = ? AND (first_at IS NULL OR first_at < ?))`,
-		s.Account, s.Region, destination, before.UnixMilli())
-	return known, err
 }
 
 // mostDestinations of a scope are remembered: whoever may make flow logs can make
@@ -343,15 +323,9 @@ func (t *tx) AddHistory(s inventory.Scope, id string, e remediate.Entry) error {
 	return t.exec(`INSERT INTO history (account, region, id, event_id, body) VALUES (?, ?, ?, ?, ?)`, s.Account, s.Region, id, e.EventID, body(e))
 }
 
-func (t *tx) EventsOf(s inventory.Scope, id string) (ids []string, err error) {
-	err = t.rows(func(scan func(...any) error) error {
-		var e string
-		err := scan(&e)
-		ids = append(ids, e)
-		return err
-	}, `SELECT event_id FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 AND event_id <> ''
+func (t *tx) EventsOf(s inventory.Scope, id string) ([]string, error) {
+	return t.words(`SELECT event_id FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 AND event_id <> ''
 		UNION SELECT event_id FROM incidents WHERE account = ?1 AND region = ?2 AND id = ?3`, s.Account, s.Region, id)
-	return ids, err
 }
 
 func (t *tx) Recorded(s inventory.Scope, id, eventID, claim string) (ok bool, err error) {
@@ -399,13 +373,8 @@ func (t *tx) DueScopes(now time.Time) (out []inventory.Scope, err error) {
 	return out, err
 }
 
-func (t *tx) Pending(s inventory.Scope, resource string) ([]remediate.Incident, error) {
-	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND resource_id = ? AND state IN ('open', 'blocked')`,
-		s.Account, s.Region, resource)
-}
-
-func (t *tx) Blocked(s inventory.Scope, limit int) ([]remediate.Incident, error) {
-	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND state = 'blocked' LIMIT ?`, s.Account, s.Region, limit)
+func (t *tx) Blocked(s inventory.Scope, limit int) ([]string, error) {
+	return t.words(`SELECT id FROM incidents WHERE account = ? AND region = ? AND state = 'blocked' LIMIT ?`, s.Account, s.Region, limit)
 }
 
 func (t *tx) Unrestored(s inventory.Scope) (n int, err error) {
@@ -413,13 +382,8 @@ func (t *tx) Unrestored(s inventory.Scope) (n int, err error) {
 	return n, err
 }
 
-func (t *tx) Lineage(s inventory.Scope, root string, since time.Time) ([]remediate.Incident, error) {
-	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND root_id = ? AND restored_at > ?`,
-		s.Account, s.Region, root, since.UnixMilli())
-}
-
-func (t *tx) UnknownOpen(s inventory.Scope, limit int) ([]remediate.Incident, error) {
-	return each[remediate.Incident](t, `SELECT body FROM incidents i WHERE account = ? AND region = ? AND known = 0
+func (t *tx) UnknownOpen(s inventory.Scope, limit int) ([]string, error) {
+	return t.words(`SELECT id FROM incidents i WHERE account = ? AND region = ? AND known = 0
 		AND (state = 'open' OR EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id
 			AND NOT coalesce(json_extract(f.body, '$.Imported'), 0))) LIMIT ?`,
 		s.Account, s.Region, limit)

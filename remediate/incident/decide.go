@@ -7,9 +7,9 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Observation is what AWS showed of an incident's resource, and what the snapshot has
+// Facts is what AWS showed of an incident's resource, and what the snapshot has
 // about it.
-type Observation struct {
+type Facts struct {
 	ResourceID    string     // that AWS was asked about
 	At            time.Time  // when it was asked
 	Alive         bool       // AWS shows the lost flow log
@@ -26,7 +26,7 @@ type Observation struct {
 // Covers reports whether AWS was asked about the incident's resource, and not before the
 // incident was opened: any other observation says nothing about it. Where no resource is
 // known there is nothing to ask about, and a create will tell.
-func (o Observation) Covers(i Incident) bool {
+func (o Facts) Covers(i Incident) bool {
 	return i.ResourceID == "" || o.ResourceID == i.ResourceID && !o.At.Before(i.OpenedAt)
 }
 
@@ -65,7 +65,7 @@ type Decision struct {
 // not to create in this order: never seen, not known yet, not observed, alive, released, not
 // protected, ignored by a rule, alert only, waiting, an equivalent is there, replaced,
 // in the way of a create that AWS refused, the token is spent, flapping.
-func Decide(i Incident, o Observation, p Policy, now time.Time) Decision {
+func Decide(i Incident, o Facts, p Policy, now time.Time) Decision {
 	switch {
 	case !i.Known && !o.InSnapshot && o.Complete:
 		return Decision{Next: Close, Reason: Unknown, Advice: "Flowkeeper never saw this flow log: if it should be kept, recreate it by hand"}
@@ -91,7 +91,7 @@ func Decide(i Incident, o Observation, p Policy, now time.Time) Decision {
 
 // deferClose holds back an end without a create while the observation may not show the
 // lost flow log yet, because that is younger than AWS's delay: it would be forgotten.
-func deferClose(d Decision, o Observation, p Policy, now time.Time) Decision {
+func deferClose(d Decision, o Facts, p Policy, now time.Time) Decision {
 	age := now.Sub(o.CreatedAt)
 	if d.Next != Close || age >= p.Settle || age < -p.Settle { // so far ahead: the clock has gone back
 		return d
@@ -118,7 +118,7 @@ func decideAlive(i Incident, p Policy, now time.Time) Decision {
 }
 
 // excused are the reasons not to restore, strictest first asked.
-func excused(i Incident, o Observation, p Policy, now time.Time) (Decision, bool) {
+func excused(i Incident, o Facts, p Policy, now time.Time) (Decision, bool) {
 	closed := func(reason, advice string) (Decision, bool) {
 		return Decision{Next: Close, Reason: reason, Advice: advice}, true
 	}
@@ -143,7 +143,7 @@ func excused(i Incident, o Observation, p Policy, now time.Time) (Decision, bool
 
 // equivalent finds one that may be adopted (I3). What is older than the lost
 // one was gone before that could be made: only a stale read shows it.
-func equivalent(i Incident, o Observation) (Other, bool) {
+func equivalent(i Incident, o Facts) (Other, bool) {
 	for _, f := range o.Others {
 		if f.CreatedAt.Before(o.CreatedAt) && !o.AlreadyExists {
 			continue
@@ -158,7 +158,7 @@ func equivalent(i Incident, o Observation) (Other, bool) {
 // replacedBy finds what a wait rule's principal made on the resource within
 // its wait, before or after the deletion, to a destination that was in use before
 // that. One flow log excuses one loss.
-func replacedBy(i Incident, o Observation) (Other, bool) {
+func replacedBy(i Incident, o Facts) (Other, bool) {
 	if i.Action != Wait || i.Waited == 0 || i.Actor == nil {
 		return Other{}, false
 	}
@@ -175,7 +175,7 @@ func replacedBy(i Incident, o Observation) (Other, bool) {
 
 // decideCreate creates, unless the lineage flaps, or AWS has just said that
 // something is in the way.
-func decideCreate(i Incident, o Observation, p Policy, now time.Time) Decision {
+func decideCreate(i Incident, o Facts, p Policy, now time.Time) Decision {
 	if o.AlreadyExists {
 		for _, f := range o.Others {
 			if inventory.SameTarget(i.Scope, i.Frozen, f.Settings) && !inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) {

@@ -30,84 +30,84 @@ func other(id string, change func(*Other)) Other {
 
 func TestDecide(t *testing.T) {
 	t.Parallel()
-	known := Observation{ResourceID: "vpc-1", At: noon, InSnapshot: true, Protected: true, Complete: true}
+	known := Facts{ResourceID: "vpc-1", At: noon, InSnapshot: true, Protected: true, Complete: true}
 	decoy := other("fl-decoy", func(o *Other) { o.TrafficType = "REJECT" })
 	for _, c := range []struct {
 		name   string
-		change func(*Incident, *Observation, *Policy)
+		change func(*Incident, *Facts, *Policy)
 		next   Next
 		reason string
 		at     time.Duration // after noon
 	}{
 		{"absent: create", nil, Create, "", 0},
-		{"I2: shown alive", func(_ *Incident, o *Observation, _ *Policy) { o.Alive = true }, Requeue, "", time.Second},
-		{"another resource was observed", func(_ *Incident, o *Observation, _ *Policy) { o.ResourceID = "vpc-2" }, Requeue, "", 0},
-		{"known without a resource", func(i *Incident, o *Observation, _ *Policy) {
+		{"I2: shown alive", func(_ *Incident, o *Facts, _ *Policy) { o.Alive = true }, Requeue, "", time.Second},
+		{"another resource was observed", func(_ *Incident, o *Facts, _ *Policy) { o.ResourceID = "vpc-2" }, Requeue, "", 0},
+		{"known without a resource", func(i *Incident, o *Facts, _ *Policy) {
 			i.ResourceID, o.ResourceID, o.At = "", "", time.Time{}
 		}, Create, "", 0},
-		{"observed before it was opened", func(_ *Incident, o *Observation, _ *Policy) { o.At = noon.Add(-time.Second) }, Requeue, "", 0},
-		{"alive for a while", func(i *Incident, o *Observation, _ *Policy) {
+		{"observed before it was opened", func(_ *Incident, o *Facts, _ *Policy) { o.At = noon.Add(-time.Second) }, Requeue, "", 0},
+		{"alive for a while", func(i *Incident, o *Facts, _ *Policy) {
 			o.Alive, i.Looks, i.AliveSince = true, 3, noon.Add(-10*time.Second)
 		}, Requeue, "", 8 * time.Second},
-		{"alive near the end of settle", func(i *Incident, o *Observation, _ *Policy) {
+		{"alive near the end of settle", func(i *Incident, o *Facts, _ *Policy) {
 			o.Alive, i.Looks, i.AliveSince = true, 9, noon.Add(-110*time.Second)
 		}, Requeue, "", 10 * time.Second},
-		{"alive for settle", func(i *Incident, o *Observation, _ *Policy) { o.Alive, i.AliveSince = true, noon.Add(-2*time.Minute) }, Close, StillThere, 0},
-		{"alive, even if a rule excuses it", func(i *Incident, o *Observation, _ *Policy) { o.Alive, i.Action = true, Ignore }, Requeue, "", time.Second},
-		{"never seen, before the first refresh", func(i *Incident, o *Observation, _ *Policy) { i.Known, o.InSnapshot, o.Complete = false, false, false }, Requeue, "", 15 * time.Second},
-		{"never seen", func(i *Incident, o *Observation, _ *Policy) { i.Known, o.InSnapshot = false, false }, Close, Unknown, 0},
-		{"released", func(_ *Incident, o *Observation, _ *Policy) { o.Released = true }, Close, Released, 0},
-		{"released, but a person asks", func(i *Incident, o *Observation, _ *Policy) { o.Released, i.Requested = true, true }, Create, "", 0},
-		{"released, and too young for every look", func(_ *Incident, o *Observation, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-time.Minute) }, Hold, "", time.Minute},
-		{"released, and old enough", func(_ *Incident, o *Observation, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-2*time.Minute) }, Close, Released, 0},
-		{"released, and made when the clock was ahead", func(_ *Incident, o *Observation, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(time.Hour) }, Close, Released, 0},
-		{"not protected", func(_ *Incident, o *Observation, _ *Policy) { o.Protected = false }, Close, Exempt, 0},
-		{"ignored", func(i *Incident, _ *Observation, _ *Policy) { i.Action = Ignore }, Close, Exempt, 0},
-		{"alert only", func(i *Incident, _ *Observation, _ *Policy) { i.Action = Alert }, Close, AlertOnly, 0},
-		{"mode alert", func(_ *Incident, _ *Observation, p *Policy) { p.AlertOnly = true }, Close, AlertOnly, 0},
-		{"waiting", func(i *Incident, _ *Observation, _ *Policy) { i.Action, i.WaitUntil = Wait, noon.Add(time.Minute) }, Hold, "", time.Minute},
-		{"waited", func(i *Incident, _ *Observation, _ *Policy) {
+		{"alive for settle", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.AliveSince = true, noon.Add(-2*time.Minute) }, Close, StillThere, 0},
+		{"alive, even if a rule excuses it", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.Action = true, Ignore }, Requeue, "", time.Second},
+		{"never seen, before the first refresh", func(i *Incident, o *Facts, _ *Policy) { i.Known, o.InSnapshot, o.Complete = false, false, false }, Requeue, "", 15 * time.Second},
+		{"never seen", func(i *Incident, o *Facts, _ *Policy) { i.Known, o.InSnapshot = false, false }, Close, Unknown, 0},
+		{"released", func(_ *Incident, o *Facts, _ *Policy) { o.Released = true }, Close, Released, 0},
+		{"released, but a person asks", func(i *Incident, o *Facts, _ *Policy) { o.Released, i.Requested = true, true }, Create, "", 0},
+		{"released, and too young for every look", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-time.Minute) }, Hold, "", time.Minute},
+		{"released, and old enough", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-2*time.Minute) }, Close, Released, 0},
+		{"released, and made when the clock was ahead", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(time.Hour) }, Close, Released, 0},
+		{"not protected", func(_ *Incident, o *Facts, _ *Policy) { o.Protected = false }, Close, Exempt, 0},
+		{"ignored", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Ignore }, Close, Exempt, 0},
+		{"alert only", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Alert }, Close, AlertOnly, 0},
+		{"mode alert", func(_ *Incident, _ *Facts, p *Policy) { p.AlertOnly = true }, Close, AlertOnly, 0},
+		{"waiting", func(i *Incident, _ *Facts, _ *Policy) { i.Action, i.WaitUntil = Wait, noon.Add(time.Minute) }, Hold, "", time.Minute},
+		{"waited", func(i *Incident, _ *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
 		}, Create, "", 0},
-		{"replaced within the wait", func(i *Incident, o *Observation, _ *Policy) {
+		{"replaced within the wait", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
 			o.Others = []Other{other("fl-new", func(x *Other) { x.LogDestination, x.CreatedBy = "arn:aws:s3:::other", i.Actor.ARN })}
 		}, Close, Replaced, 0},
-		{"replaced by what excuses another loss, or delivers to a new place", func(i *Incident, o *Observation, _ *Policy) {
+		{"replaced by what excuses another loss, or delivers to a new place", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
 			o.Others = []Other{other("fl-new", func(x *Other) {
 				x.LogDestination, x.CreatedBy, x.MayExcuse = "arn:aws:s3:::other", i.Actor.ARN, false
 			})}
 		}, Create, "", 0},
-		{"drift, and an equivalent is there within the wait", func(i *Incident, o *Observation, _ *Policy) {
+		{"drift, and an equivalent is there within the wait", func(i *Incident, o *Facts, _ *Policy) {
 			i.Source, i.WaitUntil, o.Others = ByDrift, noon.Add(time.Minute), []Other{other("fl-new", nil)}
 		}, Adopt, "", 0},
-		{"drift, and nothing is there within the wait", func(i *Incident, _ *Observation, _ *Policy) { i.Source, i.WaitUntil = ByDrift, noon.Add(time.Minute) }, Hold, "", time.Minute},
-		{"replaced by somebody else", func(i *Incident, o *Observation, _ *Policy) {
+		{"drift, and nothing is there within the wait", func(i *Incident, _ *Facts, _ *Policy) { i.Source, i.WaitUntil = ByDrift, noon.Add(time.Minute) }, Hold, "", time.Minute},
+		{"replaced by somebody else", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
 			o.Others = []Other{other("fl-new", func(x *Other) {
 				x.LogDestination, x.CreatedBy = "arn:aws:s3:::other", "arn:aws:iam::111122223333:user/else"
 			})}
 		}, Create, "", 0},
-		{"I3: an equivalent is there", func(_ *Incident, o *Observation, _ *Policy) { o.Others = []Other{other("fl-new", nil)} }, Adopt, "", 0},
-		{"I3: an equivalent that is lost itself", func(_ *Incident, o *Observation, _ *Policy) {
+		{"I3: an equivalent is there", func(_ *Incident, o *Facts, _ *Policy) { o.Others = []Other{other("fl-new", nil)} }, Adopt, "", 0},
+		{"I3: an equivalent that is lost itself", func(_ *Incident, o *Facts, _ *Policy) {
 			o.Others = []Other{other("fl-new", func(x *Other) { x.Adoptable = false })}
 		}, Create, "", 0},
-		{"I3: a decoy does not stop the attempt", func(_ *Incident, o *Observation, _ *Policy) { o.Others = []Other{decoy} }, Create, "", 0},
-		{"AWS says it exists: a decoy", func(_ *Incident, o *Observation, _ *Policy) { o.Others, o.AlreadyExists = []Other{decoy}, true }, DecoyInTheWay, "", 0},
-		{"AWS says it exists, nothing is there", func(_ *Incident, o *Observation, _ *Policy) { o.AlreadyExists = true }, Requeue, "", 2 * time.Second},
-		{"AWS says it exists: it does the same, and counts as lost", func(_ *Incident, o *Observation, _ *Policy) {
+		{"I3: a decoy does not stop the attempt", func(_ *Incident, o *Facts, _ *Policy) { o.Others = []Other{decoy} }, Create, "", 0},
+		{"AWS says it exists: a decoy", func(_ *Incident, o *Facts, _ *Policy) { o.Others, o.AlreadyExists = []Other{decoy}, true }, DecoyInTheWay, "", 0},
+		{"AWS says it exists, nothing is there", func(_ *Incident, o *Facts, _ *Policy) { o.AlreadyExists = true }, Requeue, "", 2 * time.Second},
+		{"AWS says it exists: it does the same, and counts as lost", func(_ *Incident, o *Facts, _ *Policy) {
 			o.Others, o.AlreadyExists = []Other{other("fl-new", func(x *Other) { x.Adoptable = false })}, true
 		}, Requeue, "", 2 * time.Second},
-		{"AWS says so again and again", func(i *Incident, o *Observation, _ *Policy) { o.AlreadyExists, i.Attempts = true, 30 }, Requeue, "", 16 * time.Second},
-		{"a token mismatch, just now", func(i *Incident, _ *Observation, _ *Policy) { i.MismatchAt = noon }, Requeue, "", 5 * time.Second},
-		{"a token mismatch, settle ago", func(i *Incident, _ *Observation, _ *Policy) { i.MismatchAt = noon.Add(-2 * time.Minute) }, NextToken, "", 0},
-		{"flapping", func(_ *Incident, o *Observation, _ *Policy) {
+		{"AWS says so again and again", func(i *Incident, o *Facts, _ *Policy) { o.AlreadyExists, i.Attempts = true, 30 }, Requeue, "", 16 * time.Second},
+		{"a token mismatch, just now", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon }, Requeue, "", 5 * time.Second},
+		{"a token mismatch, settle ago", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon.Add(-2 * time.Minute) }, NextToken, "", 0},
+		{"flapping", func(_ *Incident, o *Facts, _ *Policy) {
 			for n := range 5 {
 				o.Restores = append(o.Restores, Incident{RestoredAt: noon.Add(-time.Duration(n) * time.Minute)})
 			}
 		}, HoldFlapping, "", 10 * time.Minute},
-		{"flapping, the interval has passed", func(_ *Incident, o *Observation, _ *Policy) {
+		{"flapping, the interval has passed", func(_ *Incident, o *Facts, _ *Policy) {
 			for n := range 5 {
 				o.Restores = append(o.Restores, Incident{RestoredAt: noon.Add(-time.Duration(n+10) * time.Minute)})
 			}

@@ -2,11 +2,15 @@
 // pure functions: no context, clock, database, AWS client or logger.
 //
 // An [Incident] is opened by a [Record] of DeleteFlowLogs or by a refresh that does not
-// find the flow log any more. [Decide] takes the incident and an [Observation] of its
+// find the flow log any more. [Decide] takes the incident and the [Facts] about its
 // resource, and answers a [Decision]: observe again, close, adopt what is there, or
 // create. [CreateInput] is the one call that recreates the flow log. An [Event] groups
 // the incidents of one record or one refresh, of which people hear together.
 //
-// Package remediate loads and saves these values, asks AWS and writes the alerts. This
-// package must never do any of that.
+// A [Case] holds what such decisions need, and everything that happens is a method of
+// it: a record, a refresh, an [Observation], an [Answer] of AWS, a person's request. It
+// collects what is to be saved, and its [Effects].
+//
+// Package remediate loads and saves a case within one transaction, asks AWS and writes
+// the alerts. This package must never do any of that.
 package incident

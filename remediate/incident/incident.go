@@ -124,6 +124,9 @@ type Stuck struct {
 // known now.
 func (i Incident) Settled() bool { return i.State == Verified || i.State == Closed }
 
+// Pending reports whether the flow log is to come back, and is not back.
+func (i Incident) Pending() bool { return i.State == Open || i.State == Blocked }
+
 // ClampTimes has no time to count from that is later than now: the clock has gone
 // back, and what seems to lie ahead has been. A wait is not longer than it was
 // meant.

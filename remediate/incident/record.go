@@ -16,6 +16,11 @@ type Record struct {
 	// Unreleased: the flow log was released when it was lost, as far as was known,
 	// and was not at the time of this record.
 	Unreleased bool
+	// Applied: the incident's history has this record already.
+	Applied bool
+	// Addendum: the record repeats an earlier one with corrections. Named: that one is
+	// known to have named the flow log.
+	Addendum, Named bool
 }
 
 // ApplyRecord applies one more record to an incident. A record may only tighten the

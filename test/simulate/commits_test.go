@@ -6,6 +6,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // commits is what a daemon has brought to disk, over all its lives.
@@ -38,6 +39,12 @@ type writes struct {
 func (w *writes) PutIncident(i remediate.Incident) error {
 	w.incidents = append(w.incidents, i)
 	return w.Tx.PutIncident(i)
+}
+
+func (w *writes) SaveCase(c *incident.Case) error {
+	_, incidents, _ := c.Changes()
+	w.incidents = append(w.incidents, incidents...)
+	return w.Tx.SaveCase(c)
 }
 
 func (w *writes) AddAlert(a alert.Alert) error {

@@ -49,13 +49,11 @@ var teeth = []tooth{
 	{"I4 no ClientToken", []patch{{"remediate/incident/create.go",
 		`		ClientToken:             aws.String(Token(i.Scope, i.FlowLogID, i.Generation)),
 `, ``}}},
-	{"I5 no tombstone", []patch{{"remediate/step.go",
-		`	row.State, row.GoneAt = inventory.Gone, now
-	return tx.PutFlowLog(row)`, `	return nil`}, {"remediate/open.go",
-		`	row.State, row.GoneAt = inventory.Gone, now
-	if err := tx.PutFlowLog(row); err != nil {
-		return 0, err
-	}
+	{"I5 no tombstone", []patch{{"remediate/incident/observation.go",
+		`		row.State, row.GoneAt = inventory.Gone, c.Now
+`, ``}, {"remediate/incident/named.go",
+		`	row.State, row.GoneAt = inventory.Gone, c.Now
+	c.putRow(row)
 `, ``}}},
 	{"I5 partial listing believed", []patch{{"inventory/refresh.go",
 		`	if err == nil {
@@ -70,18 +68,14 @@ var teeth = []tooth{
 		`		lost, err := absent(ctx, scope, api, rows)
 `, `		lost, err := rows, error(nil)
 `}}},
-	{"I5 revived by a stale page", []patch{{"remediate/learn.go",
-		`	case ok && row.State == inventory.Gone && !row.Imported:
-		return false, nil
-`, ``}, {"remediate/learn.go",
-		`		if row.Imported {
-`, `		if row.Imported || row.State == inventory.Gone {
+	{"I5 revived by a stale page", []patch{{"remediate/incident/found.go",
+		`	case ok && row.State == inventory.Gone && !row.Imported, ok && row.Imported`, `	case ok && row.Imported`}, {"remediate/incident/found.go",
+		`		imported := row.Imported
+`, `		imported := row.Imported || row.State == inventory.Gone
 `}, {"inventory/refresh.go",
 		`			if k.State == Gone || k.Digest == f.Digest() {`, `			if k.State != Gone && k.Digest == f.Digest() {`}}},
-	{"I6 lineage forgotten", []patch{{"remediate/outcome.go",
-		`	if err := r.succeed(tx, i, f, now); err != nil {
-		return err
-	}
+	{"I6 lineage forgotten", []patch{{"remediate/incident/lineage.go",
+		`	c.succeed(i, f)
 	text := "recreated`, `	text := "recreated`}}},
 	{"drift alerted once decided", []patch{{"remediate/tell.go",
 		`const tellDriftAfter = 25 * time.Second`, `const tellDriftAfter = 25 * time.Hour`}}},
@@ -101,7 +95,7 @@ var teeth = []tooth{
 		return false, tx.PutBurst`}}},
 	{"resolved before it rings", []patch{{"alert/urgency.go",
 		`	return a.DeletedAt != nil && a.Time.Sub(a.DeletedAt.Time) > Late || a.namesUnknown()`, `	return false`}}},
-	{"gone by two answers apart", []patch{{"remediate/step.go",
+	{"gone by two answers apart", []patch{{"remediate/incident/answer.go",
 		`		i.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 `, ``}}},
 	{"refused credentials kept", []patch{{"internal/scopes/source.go",

@@ -1,0 +1,161 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// Case loads what decisions about some flow logs depend on.
+func (t *tx) Case(s inventory.Scope, of incident.Part, now time.Time) (*incident.Case, error) {
+	c := incident.NewCase(s)
+	c.Now = now
+	var refreshed sql.NullInt64
+	err := t.q.QueryRowContext(t.ctx, `SELECT refreshed_at, first_at IS NOT NULL FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region).Scan(&refreshed, &c.Complete)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, t.failed("read", "FROM scopes", []any{s.Account, s.Region}, err)
+	}
+	if refreshed.Valid {
+		c.RefreshedAt = time.UnixMilli(refreshed.Int64)
+	}
+	l := loader{t: t, s: s, c: c, loaded: map[string]bool{}, resources: map[string]bool{}, roots: map[string]bool{}}
+	for _, id := range of.Resources {
+		l.resources[id] = true
+	}
+	if err := l.flowLogs(of.IDs); err != nil {
+		return nil, err
+	}
+	return c, l.around()
+}
+
+// loader fills a case.
+type loader struct {
+	t *tx
+	s inventory.Scope
+	c *incident.Case
+
+	loaded           map[string]bool // flow log IDs
+	resources, roots map[string]bool // of the flow logs
+}
+
+// flowLogs loads rows and incidents by ID, and those of the replacements that follow.
+func (l *loader) flowLogs(ids []string) error {
+	for depth := 0; len(ids) > 0 && depth < incident.MaxLineage; depth++ {
+		for _, id := range ids {
+			l.loaded[id] = true
+		}
+		rows, err := l.rows(ids)
+		if err != nil {
+			return err
+		}
+		incidents, err := each[incident.Incident](l.t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`,
+			l.s.Account, l.s.Region, body(ids))
+		if err != nil {
+			return err
+		}
+		l.c.Load(rows, incidents)
+		ids = nil
+		for _, r := range rows {
+			l.resources[r.ResourceID], l.roots[r.RootID] = true, true
+		}
+		for _, i := range incidents {
+			l.resources[i.ResourceID], l.roots[i.RootID] = true, true
+			if i.NewID != "" && !l.loaded[i.NewID] {
+				ids = append(ids, i.NewID)
+			}
+		}
+	}
+	return nil
+}
+
+func (l *loader) rows(ids []string) ([]inventory.Row, error) {
+	return each[inventory.Row](l.t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`,
+		l.s.Account, l.s.Region, body(ids))
+}
+
+// around loads what else is on the resources, and what was restored of the lineages
+// within the hour.
+func (l *loader) around() error {
+	delete(l.resources, "")
+	if len(l.resources) > 0 {
+		on := body(slices.Collect(maps.Keys(l.resources)))
+		live, err := each[inventory.Row](l.t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?)) AND state = 'live'`,
+			l.s.Account, l.s.Region, on)
+		if err != nil {
+			return err
+		}
+		for _, r := range live {
+			l.loaded[r.ID] = true
+		}
+		pending, err := each[incident.Incident](l.t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?)) AND state IN ('open', 'blocked')`,
+			l.s.Account, l.s.Region, on)
+		if err != nil {
+			return err
+		}
+		l.c.Load(live, pending)
+		var ids []string
+		for _, i := range pending {
+			if !l.loaded[i.FlowLogID] {
+				ids = append(ids, i.FlowLogID)
+			}
+		}
+		if len(ids) > 0 {
+			rows, err := l.rows(ids)
+			if err != nil {
+				return err
+			}
+			l.c.Load(rows, nil)
+		}
+	}
+	if len(l.roots) == 0 {
+		return nil
+	}
+	restored, err := each[incident.Incident](l.t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND root_id IN (SELECT value FROM json_each(?)) AND restored_at > ?`,
+		l.s.Account, l.s.Region, body(slices.Collect(maps.Keys(l.roots))), l.c.Now.Add(-time.Hour).UnixMilli())
+	l.c.Load(nil, restored)
+	return err
+}
+
+// SaveCase writes what was changed in a case.
+func (t *tx) SaveCase(c *incident.Case) error {
+	rows, incidents, history := c.Changes()
+	for _, r := range rows {
+		if err := t.PutFlowLog(r); err != nil {
+			return err
+		}
+	}
+	for _, i := range incidents {
+		if err := t.PutIncident(i); err != nil {
+			return err
+		}
+	}
+	for _, h := range history {
+		if err := t.AddHistory(c.Scope, h.FlowLogID, h.Entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DestinationsSince are those of some destinations that flow logs of a scope deliver to,
+// or did, with the time when the first one was seen; zero: before the first refresh.
+func (t *tx) DestinationsSince(s inventory.Scope, destinations []string) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	err := t.rows(func(scan func(...any) error) error {
+		var destination string
+		var at sql.NullInt64
+		err := scan(&destination, &at)
+		out[destination] = time.Time{}
+		if at.Valid {
+			out[destination] = time.UnixMilli(at.Int64)
+		}
+		return err
+	}, `SELECT destination, first_at FROM destinations WHERE account = ? AND region = ? AND destination IN (SELECT value FROM json_each(?))`,
+		s.Account, s.Region, body(destinations))
+	return out, err
+}

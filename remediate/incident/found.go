@@ -1,0 +1,117 @@
+package incident
+
+import (
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// Learns reports whether ApplyFound would take up a flow log that AWS showed at a time as
+// one that AWS has not shown before.
+func (c *Case) Learns(id string, at time.Time) bool {
+	row, ok := c.Row(id)
+	return !ok || row.Imported && !c.hasJustGone(row, at)
+}
+
+// ApplyFound writes a flow log that AWS showed at a time, and reports whether it is new.
+// A gone row stays as it is (I5). A new flow log that stands in the place of a protected
+// one and does not do the same is a decoy: it is kept, but not protected.
+// newDestination: no flow log of the scope delivered to its destination before.
+func (c *Case) ApplyFound(f inventory.FlowLog, newDestination bool, at time.Time) (isNew bool) {
+	row, ok := c.Row(f.ID)
+	switch {
+	case ok && row.State == inventory.Gone && !row.Imported, ok && row.Imported && c.hasJustGone(row, at):
+		return false // the next listing shows what was imported again, if it is there
+	case ok:
+		imported := row.Imported
+		if imported {
+			row.Imported, row.State, row.GoneAt, row.WrittenAt = false, inventory.Live, time.Time{}, at
+		}
+		row.FlowLog = f
+		c.putRow(row)
+		if imported {
+			c.shownAlive(row, at)
+		}
+		return false
+	}
+	allowed := Protects(c.Policy.Destinations, f.Destination(c.Scope))
+	c.putRow(inventory.Row{
+		FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed,
+		Protected:      allowed && !IsDecoy(f, c.Lost(f.ResourceID), c.Live(f.ResourceID)),
+		NewDestination: newDestination && (c.Complete || !allowed),
+		FirstSeenAt:    at, LastSeenAt: at, WrittenAt: at,
+	})
+	return true
+}
+
+// hasJustGone reports whether a row that a copy of the state file had as gone went
+// so lately that a listing may show it all the same.
+func (c *Case) hasJustGone(row inventory.Row, at time.Time) bool {
+	since := at.Sub(row.GoneAt)
+	return !row.GoneAt.IsZero() && since >= 0 && since < c.Policy.Settle
+}
+
+// shownAlive corrects what an incident says of a flow log that a file or a copy of
+// the state file had, now that AWS lists it: one that is pending is due at once,
+// with the settings that AWS shows; after any other, records count again.
+func (c *Case) shownAlive(row inventory.Row, at time.Time) {
+	i, found := c.Incident(row.ID)
+	switch {
+	case !found:
+	case i.Pending():
+		i = i.FreezeSettings(row)
+		i.NextAttemptAt = at
+		c.put(i)
+	case !i.Listens():
+		i = i.Listening(at)
+		c.put(i)
+		c.addHistory(row.ID, Entry{At: at, State: i.State, Reason: i.Reason, Text: i.Advice})
+	}
+}
+
+// Relearn makes the incident of a flow log due that the snapshot has come to know, or
+// will not any more.
+func (c *Case) Relearn(id string) {
+	i, found := c.Incident(id)
+	row, ok := c.Row(id)
+	switch known := ok && !row.Imported; {
+	case !found, !known && i.State == Closed:
+		return
+	case known:
+		if i.State == Closed {
+			i = i.Reopen(c.Now)
+			c.note(NoteReopened, i)
+		}
+		i = i.FreezeSettings(row)
+		c.note(NoteKnown, i)
+	}
+	i.NextAttemptAt = c.Now
+	c.put(i)
+}
+
+// Created notes which principal made a flow log.
+func (c *Case) Created(id, by string) {
+	row, ok := c.Row(id)
+	if ok && row.CreatedBy == "" {
+		row.CreatedBy = by
+		c.putRow(row)
+	}
+	c.wakeBlocked(row.ResourceID)
+	if i, found := c.Incident(id); found && !i.Known {
+		c.Relearn(id)
+	}
+}
+
+// Exclude makes a live row excluded or not by the policy's destinations, and so protected
+// or not.
+func (c *Case) Exclude(id string) {
+	row, ok := c.Row(id)
+	if !ok || row.State == inventory.Gone {
+		return
+	}
+	row.Excluded, row.Protected = !Protects(c.Policy.Destinations, row.Destination(c.Scope)), false
+	c.putRow(row)
+	if !row.Excluded {
+		c.protect(row.ResourceID)
+	}
+}

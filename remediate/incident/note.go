@@ -1,0 +1,36 @@
+package incident
+
+// Note is what a change of an incident means for its event: people are alerted of an
+// event, not of each incident.
+type Note struct {
+	Kind     NoteKind
+	Incident Incident // as it was when the note was made
+	Message  string   // of NotDelivering: AWS's own words
+}
+
+// NoteKind says what a Note is about.
+type NoteKind int
+
+const (
+	// NoteLineage: the incident was opened for a replacement that nobody saw go, and has
+	// an event of its own, which is to be made.
+	NoteLineage NoteKind = iota
+	// NoteReopened: the incident is open again, and so is the end of its event.
+	NoteReopened
+	// NoteOverdue: the incident may be overdue earlier than its event was to be looked at.
+	NoteOverdue
+	// NoteKnown: the snapshot knows the flow log now. A deletion that was held back as one
+	// of an unknown flow log is to be alerted.
+	NoteKnown
+	// NoteStuck: there is a reason that keeps the flow log from coming back, of which
+	// people have not heard.
+	NoteStuck
+	// NoteNotDelivering: AWS can't deliver what the replacement records.
+	NoteNotDelivering
+	// NoteRequested: a person asked for the restore, and is to hear what it came to.
+	NoteRequested
+)
+
+func (c *Case) note(kind NoteKind, i Incident) {
+	c.effects.Notes = append(c.effects.Notes, Note{Kind: kind, Incident: i})
+}

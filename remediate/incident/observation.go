@@ -1,0 +1,233 @@
+package incident
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// Observation is what AWS showed on some resources.
+type Observation struct {
+	At        time.Time       // when AWS was asked
+	Resources map[string]bool // that it was asked about
+	FlowLogs  map[string]inventory.FlowLog
+	// AlreadyExists: it was made because a create answered FlowLogAlreadyExists.
+	AlreadyExists bool
+}
+
+// absent is the observation that would show nothing on an incident's resource. Another
+// message may have opened it a moment after this one's now.
+func absent(i Incident, now time.Time) Observation {
+	return Observation{At: Later(now, i.OpenedAt), Resources: map[string]bool{i.ResourceID: true}}
+}
+
+// facts are an observation of an incident's resource with what the snapshot has about it.
+func (c *Case) facts(i Incident, o Observation) Facts {
+	f := Facts{At: o.At, AlreadyExists: o.AlreadyExists, Complete: c.Complete, Restores: c.restores(i.RootID)}
+	if o.Resources[i.ResourceID] {
+		f.ResourceID = i.ResourceID
+	}
+	for id, shown := range o.FlowLogs {
+		if id == i.FlowLogID {
+			f.Alive = true
+		} else if shown.ResourceID == i.ResourceID {
+			f.Others = append(f.Others, c.other(i, shown, o))
+		}
+	}
+	slices.SortFunc(f.Others, func(a, b Other) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID)) // every daemon adopts the same one
+	})
+	if row, ok := c.seen(i); ok {
+		f.InSnapshot, f.CreatedAt, f.Protected, f.Released = true, row.CreatedAt, row.Protected, row.Released(i.LostAt())
+	}
+	return f
+}
+
+// seen is the row of an incident's flow log, where AWS has shown that, or a person asked
+// for its restore from a file.
+func (c *Case) seen(i Incident) (inventory.Row, bool) {
+	row, ok := c.Row(i.FlowLogID)
+	return row, ok && (!row.Imported || i.Requested)
+}
+
+// restores are the incidents of one root that were restored within the last hour.
+func (c *Case) restores(root string) (out []Incident) {
+	since := c.Now.Add(-time.Hour)
+	for _, i := range c.incidents {
+		if i.RootID == root && i.RestoredAt.After(since) && !i.RestoredAt.After(c.Now) { // the clock may have gone back
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// other is a flow log that an observation shows beside the lost one.
+func (c *Case) other(i Incident, f inventory.FlowLog, o Observation) Other {
+	row, known := c.Row(f.ID)
+	own, found := c.Incident(f.ID)
+	gone := known && row.State == inventory.Gone
+	if o.AlreadyExists && o.At.Sub(row.GoneAt) >= c.Policy.Settle {
+		gone = false // no observation is as stale as that: it was taken for gone by mistake
+	}
+	return Other{FlowLog: f, CreatedBy: row.CreatedBy, Adoptable: !gone && !(found && own.Pending()), MayExcuse: c.mayExcuse(i, row)}
+}
+
+// mayExcuse reports whether a flow log may be what replaces the incident's: no other
+// loss was excused by it, and its destination was known before the wait around the
+// deletion began. So whom a rule names can't send traffic to a new place by it.
+func (c *Case) mayExcuse(i Incident, by inventory.Row) bool {
+	if !i.WaitsForReplacement() || by.Excuses != "" && by.Excuses != i.FlowLogID {
+		return false
+	}
+	since, known := c.KnownDestinations[by.Destination(c.Scope)]
+	return known && (since.IsZero() || since.Before(Earlier(i.DeletedAt, by.CreatedAt).Add(-i.Waited)))
+}
+
+// WaitsForReplacement reports whether a rule gives the principal who deleted the flow log
+// time to replace it.
+func (i Incident) WaitsForReplacement() bool { return i.Action == Wait && i.Waited != 0 }
+
+// Decide says what to do next about an open or blocked incident.
+func (c *Case) Decide(i Incident, o Observation) Decision {
+	if _, seen := c.seen(i); !i.Known && seen {
+		return Decision{Next: Requeue, At: c.Now} // learn it first
+	}
+	return Decide(i.ClampTimes(c.Now, c.Policy), c.facts(i, o), c.Policy, c.Now)
+}
+
+// clamped is an incident with no time that counts from later than now.
+func (c *Case) clamped(id string) (Incident, bool) {
+	i, ok := c.Incident(id)
+	return i.ClampTimes(c.Now, c.Policy), ok
+}
+
+// ApplyObservation decides about an open or blocked incident, and records what needs no
+// create: for a create, the incident stays due.
+func (c *Case) ApplyObservation(id string, o Observation) {
+	if i, ok := c.clamped(id); ok && i.Pending() {
+		c.apply(i, o)
+	}
+}
+
+func (c *Case) apply(i Incident, o Observation) {
+	if row, seen := c.seen(i); !i.Known && seen {
+		i = i.FreezeSettings(row)
+		i.NextAttemptAt = c.Now // with its resource known, the next step observes
+		c.put(i)
+		c.note(NoteKnown, i)
+		return
+	}
+	f := c.facts(i, o)
+	if i.Known && !f.Covers(i) {
+		i.NextAttemptAt = c.Now // it became known, or was opened again, since the observation
+		c.put(i)
+		return
+	}
+	if i.Known && !f.Alive {
+		i.AliveSince, i.Looks = time.Time{}, 0
+		if i.AbsentAt.IsZero() {
+			i.AbsentAt = c.Now
+		}
+		c.markGone(i)
+	}
+	d := Decide(i, f, c.Policy, c.Now)
+	switch d.Next {
+	case Requeue:
+		if f.Alive {
+			if i.AliveSince.IsZero() {
+				i.AliveSince = c.Now
+			}
+			i.Looks++
+		}
+		i.NextAttemptAt = d.At
+		c.put(i)
+	case Hold:
+		i.NextAttemptAt = d.At
+		c.put(i)
+	case HoldFlapping:
+		c.holdFlapping(i, f.Restores, d.At)
+	case NextToken:
+		i.Generation++
+		i.MismatchAt, i.NextAttemptAt = time.Time{}, c.Now
+		c.put(i)
+	case Create:
+		i.NextAttemptAt = c.Now
+		c.put(i)
+	case DecoyInTheWay:
+		c.block(i, inTheWay(i, d.Found))
+	case Adopt:
+		c.restored(i, d.Found.FlowLog, true)
+	case Close:
+		switch d.Reason {
+		case AlertOnly:
+			i.ModeOnly = c.Policy.AlertOnly
+		case Replaced:
+			c.excuse(i, d.Found.ID)
+		}
+		c.close(i, d.Reason, d.Advice)
+	}
+}
+
+// excuse notes which loss a flow log has excused.
+func (c *Case) excuse(i Incident, by string) {
+	if row, ok := c.Row(by); ok {
+		row.Excuses = i.FlowLogID
+		c.putRow(row)
+	}
+}
+
+// markGone marks the lost flow log's row, once AWS does not show it any more.
+func (c *Case) markGone(i Incident) {
+	if row, ok := c.Row(i.FlowLogID); ok && row.State != inventory.Gone {
+		row.State, row.GoneAt = inventory.Gone, c.Now
+		c.putRow(row)
+	}
+}
+
+// revive makes the row of a flow log that AWS shows alive live again: nothing
+// but this decision does (I5).
+func (c *Case) revive(i Incident) {
+	row, ok := c.Row(i.FlowLogID)
+	if !ok || row.State == inventory.Live && !row.Imported {
+		return
+	}
+	row.State, row.GoneAt, row.WrittenAt, row.Imported = inventory.Live, time.Time{}, c.Now, false
+	c.putRow(row)
+}
+
+// close ends an incident without a restore.
+func (c *Case) close(i Incident, reason, advice string) {
+	old := i
+	i.State, i.Reason, i.Advice, i.NextAttemptAt = Closed, reason, advice, time.Time{}
+	if reason == StillThere {
+		c.revive(i)
+	}
+	if i.AwaitsRecord(c.Now) {
+		i.NextAttemptAt = i.WaitUntil
+		c.conclude(old, i, advice)
+		return
+	}
+	c.conclude(old, i, advice)
+	c.protect(i.ResourceID)
+}
+
+// Finish is the last step of an incident that is settled: nothing is left to do.
+func (c *Case) Finish(id string) {
+	i, ok := c.clamped(id)
+	if !ok || !i.Settled() {
+		return // it was opened again meanwhile
+	}
+	if i.AwaitsRecord(c.Now) { // a long drift_wait is due before its end, too
+		i.NextAttemptAt = i.WaitUntil
+		c.put(i)
+		return
+	}
+	i.NextAttemptAt = time.Time{}
+	c.put(i)
+	if i.State == Closed {
+		c.protect(i.ResourceID)
+	}
+}
