@@ -17,7 +17,7 @@ func (a textWords) raisedBecause() string {
 	return strings.Join(why, " and ")
 }
 
-// factWords are the facts of remediate/level.go in words.
+// factWords are the facts of remediate/notify/facts.go in words.
 var factWords = map[string]string{
 	"root":             "it was the root user",
 	"no_mfa":           "a person did it without MFA",

@@ -44,12 +44,3 @@ func joinCampaign(tx Tx, e Event, incidents []Incident, now time.Time) (Event, e
 	e.CampaignID, err = tx.JoinCampaign(Strike{Account: e.Scope.Account, Principal: who, EventID: e.ID, At: at})
 	return e, err
 }
-
-// notStored is an alert that goes past the state file. What it says is another
-// thing than what the stored one will say, so that it has an ID of its own; a pager
-// takes both for the same incident, by their dedup key.
-func notStored(a alert.Alert) alert.Alert {
-	a.ID, a.NotStored, a.CampaignID = alert.ID("not stored", a.ID), true, ""
-	a.Write()
-	return a
-}

@@ -50,7 +50,7 @@ func (r *Remediator) apply(tx Tx, n incident.Note, now time.Time) error {
 	switch n.Kind {
 	case incident.NoteLineage:
 		return tx.PutEvent(Event{Scope: i.Scope, ID: i.EventID, Source: ByDrift, Level: alert.High, DetectedAt: now,
-			DueAt: now.Add(tellDriftAfter), OverdueAt: now})
+			DueAt: now.Add(incident.NotifyDriftAfter), OverdueAt: now})
 	case incident.NoteReopened:
 		return r.unsettle(tx, i.Scope, i.EventID, now)
 	case incident.NoteOverdue:

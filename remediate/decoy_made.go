@@ -8,6 +8,7 @@ import (
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
 
 // tellDecoyMade tells who made a flow log in the place of a protected one that
@@ -19,7 +20,7 @@ func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, c *incident.Case,
 	if !ok || row.Protected || row.Excluded || r.Policy.RuleFor(row.Scope.Account, actor.Principal()).Action != Restore {
 		return nil
 	}
-	a := r.findingAlert(f, alert.Tamper, now, row.ID)
+	a := notify.FindingAlert(f, alert.Tamper, now, row.ID)
 	differs := func(root, id string, s inventory.Settings, state State) {
 		if inventory.SameTarget(row.Scope, s, row.Settings) && !inventory.Equivalent(row.Scope, s, row.FlowLog) {
 			x := threatened(row.Scope, id, root, s)
@@ -39,7 +40,7 @@ func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, c *incident.Case,
 	if len(a.FlowLogs) == 0 {
 		return nil
 	}
-	a.Level, a.RaisedBy, a.Target = alert.Highest(a.Level, alert.High), []string{IsADecoy}, row.ID
+	a.Level, a.RaisedBy, a.Target = alert.Highest(a.Level, alert.High), []string{notify.IsADecoy}, row.ID
 	a.Cause = fmt.Sprintf("CreateFlowLogs of %s, a decoy in the place of %s: it differs in %s", row.ID, alert.Plural(len(a.FlowLogs), "flow log"), strings.Join(a.FlowLogs[0].DifferencesFound, ", "))
 	a.Advice = "delete it if nobody you trust made it: a restore can't have its place before"
 	call := repeatableBy(classTamper, f, a, 0, true)

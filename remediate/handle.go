@@ -13,6 +13,7 @@ import (
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
 
 // Handle takes the findings of one message. It returns nil once everything
@@ -285,18 +286,18 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 		row, known := rows[id]
 		incidents[n] = incident.New(s, id, row, known, now)
 	}
-	e := newEvent(s, f, now)
-	facts := r.personal(s.Account, e.Actor)
-	_ = r.Store.View(ctx, func(tx Tx) (err error) { facts, err = r.facts(tx, s, e.Actor, flowLogs(incidents)); return err }) // fewer, then
-	e.Level, facts = raised(e.Level, facts)
-	a := r.deletionAlert(e, incidents, now)
+	e := notify.NewEvent(s, f, now)
+	facts := notify.ActorFacts(r.Policy, s.Account, e.Actor)
+	_ = r.Store.View(ctx, func(tx Tx) (err error) { facts, err = r.facts(tx, s, e.Actor, notify.FlowLogs(incidents)); return err }) // fewer, then
+	e.Level, facts = notify.Raised(e.Level, facts)
+	a := notify.DeletionAlert(e, incidents, now)
 	a.RaisedBy = facts
 	if asked && len(incidents) > 0 {
 		if unknown, err := r.unknownNow(ctx, incidents); err == nil && unknown {
 			a.ID = pastStoreID(a, incident.PrincipalOrName(e.Actor), now)
 		}
 	}
-	a = notStored(a)
+	a = notify.NotStored(a)
 	r.Direct(ctx, a)
 }
 
@@ -313,7 +314,7 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if err != nil {
 		return false, err
 	}
-	told := newEvent(s, f, now)
+	told := notify.NewEvent(s, f, now)
 	incidents, foreseen := make([]Incident, 0, len(f.Deleted)), make([]string, 0, len(f.Deleted))
 	quiet := len(f.Deleted) > 0 && len(f.Failed) == 0
 	news = !known
@@ -336,17 +337,17 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if quiet {
 		told.Level = alert.Informational
 	} else {
-		facts, err := r.facts(tx, s, told.Actor, flowLogs(incidents))
+		facts, err := r.facts(tx, s, told.Actor, notify.FlowLogs(incidents))
 		if err != nil {
 			return false, err
 		}
-		told.Level, raisedBy = raised(told.Level, facts)
+		told.Level, raisedBy = notify.Raised(told.Level, facts)
 	}
 	told.CampaignID = e.CampaignID
 	if told, err = joinCampaign(tx, told, incidents, now); err != nil {
 		return false, err
 	}
-	a := r.deletionAlert(told, incidents, now)
+	a := notify.DeletionAlert(told, incidents, now)
 	a.RaisedBy, a.Recent = raisedBy, recent
 	for n, why := range foreseen {
 		a.FlowLogs[n].Foreseen = why
@@ -374,12 +375,12 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	}
 	told.ToldDeletion = now
 	if len(incidents) > 0 {
-		told.DueAt = now.Add(tellRestoredAfter)
+		told.DueAt = now.Add(incident.NotifyRestoredAfter)
 	}
 	told.OverdueAt = incident.Soonest(told.OverdueAt, incident.FirstOverdue(incidents, r.Policy))
 	for _, i := range incidents {
 		if i.EventID == told.ID && i.PendingNotice() && told.StuckAt.IsZero() {
-			told.StuckAt = now.Add(tellStuckAfter) // it was another event's to tell
+			told.StuckAt = now.Add(incident.NotifyStuckAfter) // it was another event's to tell
 		}
 	}
 	if err := tx.PutEvent(told); err != nil {
@@ -391,21 +392,10 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	return true, r.settleEvent(tx, s, told.ID, now)
 }
 
-func newEvent(s inventory.Scope, f detection.Finding, now time.Time) Event {
-	actor := f.Actor()
-	e := Event{
-		Scope: s, ID: f.Record.EventID, Source: ByEvent, Level: f.Rule.Level,
-		Rule:  &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
-		Actor: incident.BoundActor(actor), DeletedAt: f.Record.EventTime, DetectedAt: now,
-	}
-	e.Failed, e.FailedOmitted = refused(f.Failed)
-	return e
-}
-
 // attempted alerts of a deletion that AWS refused, or that was a dry run. Nothing
 // is gone, so there is no incident.
 func (r *Remediator) attempted(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) error {
-	e := newEvent(s, f, now)
+	e := notify.NewEvent(s, f, now)
 	ids := make([]string, 0, len(f.Failed))
 	for _, x := range f.Failed {
 		ids = append(ids, x.FlowLogID)
@@ -420,7 +410,7 @@ func (r *Remediator) attempted(tx Tx, s inventory.Scope, f detection.Finding, no
 		_, b := known[y.FlowLogID]
 		return btoi(b) - btoi(a)
 	})
-	e.Failed, e.FailedOmitted = refused(named)
+	e.Failed, e.FailedOmitted = notify.Refused(named)
 	about := make([]alert.FlowLog, 0, len(known))
 	for n, x := range named {
 		row, ok := known[x.FlowLogID]
@@ -443,8 +433,8 @@ func (r *Remediator) attempted(tx Tx, s inventory.Scope, f detection.Finding, no
 		return err
 	}
 	slices.Sort(ids)
-	a := r.findingAlert(f, alert.Attempt, now, strings.Join(ids, ",")) // a forged twin of the event ID swallows nothing (I2)
-	a.Level, a.RaisedBy = raised(a.Level, facts)
+	a := notify.FindingAlert(f, alert.Attempt, now, strings.Join(ids, ",")) // a forged twin of the event ID swallows nothing (I2)
+	a.Level, a.RaisedBy = notify.Raised(a.Level, facts)
 	a.FailedFlowLogs, a.FailedOmitted, a.Recent = e.Failed, e.FailedOmitted, recent
 	c := repeatableBy(classAttempt, f, a, len(ids), len(known) > 0)
 	if len(named) > 0 {

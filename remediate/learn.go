@@ -1,17 +1,14 @@
 package remediate
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strconv"
 	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
 
 // found writes flow logs that AWS showed at a time: new ones, and what changed
@@ -95,7 +92,7 @@ func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
 					return err
 				}
 			}
-			mended, mends := healedDelivery(s, healed, now), false
+			mended, mends := notify.DeliveryWorks(s, healed, now), false
 			if len(healed) > 0 {
 				still, err := tx.AnyFailing(s)
 				if err != nil {
@@ -104,12 +101,12 @@ func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
 				mends = !still
 			}
 			if mends { // the last of them: it closes what the first opened
-				mended.DedupKey = TroubleKey(s, Delivering)
-				if err := tx.SetTrouble(s, Delivering, false); err != nil {
+				mended.DedupKey = notify.OutageKey(s, notify.Delivering)
+				if err := tx.SetTrouble(s, notify.Delivering, false); err != nil {
 					return err
 				}
 			}
-			for _, a := range []alert.Alert{newDestinations(s, elsewhere, now), failingDelivery(s, failing, now), mended} {
+			for _, a := range []alert.Alert{notify.NewDestinations(s, elsewhere, now), notify.DeliveryFails(s, failing, now), mended} {
 				if len(a.FlowLogs) == 0 {
 					continue
 				}
@@ -118,7 +115,7 @@ func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
 				}
 			}
 			if len(failing) > 0 {
-				return tx.SetTrouble(s, Delivering, true)
+				return tx.SetTrouble(s, notify.Delivering, true)
 			}
 			return nil
 		})
@@ -138,7 +135,7 @@ func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
 // did are mended, or gone.
 func (r *Remediator) endDelivering(ctx context.Context, s inventory.Scope) error {
 	told := false
-	err := r.Store.View(ctx, func(tx Tx) (err error) { told, err = tx.Trouble(s, Delivering); return err })
+	err := r.Store.View(ctx, func(tx Tx) (err error) { told, err = tx.Trouble(s, notify.Delivering); return err })
 	if err != nil || !told {
 		return err
 	}
@@ -146,68 +143,8 @@ func (r *Remediator) endDelivering(ctx context.Context, s inventory.Scope) error
 		if failing, err := tx.AnyFailing(s); err != nil || failing {
 			return err
 		}
-		return tellEnd(tx, s, Delivering, "AWS delivers what every protected flow log records", r.Now())
+		return tellEnd(tx, s, notify.Delivering, "AWS delivers what every protected flow log records", r.Now())
 	})
 	r.Wake()
 	return err
-}
-
-func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
-	seen := map[string]bool{}
-	for _, row := range rows {
-		seen[row.Destination(s)] = true
-	}
-	a := newsAlert(s, alert.Destination, alert.High, rows, now)
-	a.Cause = listed(slices.Sorted(maps.Keys(seen)))
-	a.Advice = "see whether that place is yours. If it is not, delete the flow log (aws ec2 delete-flow-logs): it sends away whom you talk to. Whether it is protected, inventory.destinations says"
-	return a
-}
-
-func failingDelivery(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
-	a := newsAlert(s, alert.Pipeline, alert.High, rows, now)
-	a.DedupKey, a.Part = TroubleKey(s, Delivering), alert.PartDelivery
-	a.Cause = "AWS can't deliver what they log"
-	a.Advice = "see the policy and the key of the destination, and the delivery role: somebody may have taken it from there"
-	return a
-}
-
-// healedDelivery tells of those that deliver again. Others may still fail.
-func healedDelivery(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
-	a := newsAlert(s, alert.Pipeline, alert.Informational, rows, now)
-	a.Cause, a.Part = "AWS delivers again what they log", alert.PartDelivery
-	a.RouteLevel = alert.High // who heard of the failure hears of its end
-	return a
-}
-
-// newsAlert is about rows of the snapshot that no incident is about.
-func newsAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []inventory.Row, now time.Time) alert.Alert {
-	about := string(kind) + "-" + strconv.FormatInt(now.UnixMilli(), 10)
-	a := alert.Alert{
-		ID:       alert.ID(about, string(level), s.String()),
-		DedupKey: alert.DedupKey(s.String(), about),
-		Time:     alert.Time{Time: now}, Kind: kind, Level: level, Account: s.Account, Region: s.Region,
-	}
-	slices.SortFunc(rows, func(x, y inventory.Row) int { return cmp.Compare(x.ID, y.ID) })
-	for _, row := range rows {
-		f := alert.FlowLog{FlowLogID: row.ID, ResourceID: row.ResourceID, Destination: row.Destination(s), LogFormat: row.LogFormat, Tags: row.Tags, CreatedBy: row.CreatedBy}
-		if kind == alert.Pipeline {
-			f.ErrorMessage = row.DeliverLogsErrorMessage
-		}
-		if row.RootID != row.ID {
-			f.RootFlowLogID = row.RootID
-		}
-		a.FlowLogs = append(a.FlowLogs, f)
-	}
-	return a
-}
-
-// listed names the first of some things, and how many more there are.
-func listed(things []string) string {
-	switch len(things) {
-	case 0:
-		return ""
-	case 1:
-		return things[0]
-	}
-	return fmt.Sprintf("%s and %d more", things[0], len(things)-1)
 }

@@ -16,6 +16,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
 
 func TestDeletedByEvent(t *testing.T) {
@@ -615,7 +616,7 @@ func TestAnAttemptIsTold(t *testing.T) {
 	s.hear(f, f)
 	s.pass(time.Minute)
 	s.told(map[alert.Kind]int{alert.Attempt: 1})
-	if a := s.alerts(alert.Attempt)[0]; a.Level != alert.High || a.RaisedBy[0] != remediate.WholeVPC || a.DeletedAt != nil || a.FailedFlowLogs[0].ResourceID != "vpc-1" || a.FailedFlowLogs[0].ErrorCode == "" {
+	if a := s.alerts(alert.Attempt)[0]; a.Level != alert.High || a.RaisedBy[0] != notify.WholeVPC || a.DeletedAt != nil || a.FailedFlowLogs[0].ResourceID != "vpc-1" || a.FailedFlowLogs[0].ErrorCode == "" {
 		t.Errorf("alert %+v", a)
 	}
 }

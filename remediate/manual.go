@@ -92,7 +92,7 @@ func (r *Remediator) byHand(tx Tx, i Incident, now time.Time) error {
 		return errors.Join(err, r.unsettle(tx, i.Scope, i.EventID, now))
 	}
 	e := eventOf(i)
-	e.Level, e.DetectedAt, e.ToldDeletion, e.DueAt = alert.Low, now, now, now.Add(tellRestoredAfter)
+	e.Level, e.DetectedAt, e.ToldDeletion, e.DueAt = alert.Low, now, now, now.Add(incident.NotifyRestoredAfter)
 	e.OverdueAt = i.OverdueAt(r.Policy)
 	return tx.PutEvent(e)
 }

@@ -80,7 +80,7 @@ func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, sta
 	if err := r.save(tx, c); err != nil || opened == 0 {
 		return err
 	}
-	e.DueAt = incident.Soonest(e.DueAt, now.Add(tellDriftAfter))
+	e.DueAt = incident.Soonest(e.DueAt, now.Add(incident.NotifyDriftAfter))
 	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(wait+incident.OverdueAfter))
 	r.Log.Warn("flow logs gone without an event: the way of events may be blind too", "account", s.Account, "region", s.Region, "flow_logs", opened)
 	return tx.PutEvent(e)

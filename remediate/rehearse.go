@@ -17,6 +17,7 @@ import (
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
 
 // Needs are what the restores of many flow logs depend on alike: where they
@@ -230,8 +231,8 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 			// The last of what is allowed again closes what the first refusal opened.
 			ends := a.Level != alert.High && n == len(told)-1 && complete && !anyRefused(verdicts)
 			if a.Level == alert.High || ends {
-				a.DedupKey = TroubleKey(s, Rehearsing)
-				if err := tx.SetTrouble(s, Rehearsing, !ends); err != nil {
+				a.DedupKey = notify.OutageKey(s, notify.Rehearsing)
+				if err := tx.SetTrouble(s, notify.Rehearsing, !ends); err != nil {
 					return err
 				}
 			}
@@ -240,7 +241,7 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 			}
 		}
 		if complete && !anyRefused(verdicts) {
-			return tellEnd(tx, s, Rehearsing, "AWS would allow every restore that was rehearsed", now)
+			return tellEnd(tx, s, notify.Rehearsing, "AWS would allow every restore that was rehearsed", now)
 		}
 		return nil
 	})
@@ -326,7 +327,7 @@ func refusals(s inventory.Scope, about map[Needs]Rehearsal, affected map[Needs][
 		if len(rows[w]) == 0 {
 			continue
 		}
-		a := newsAlert(s, alert.Pipeline, level, rows[w], now)
+		a := notify.ScopeAlert(s, alert.Pipeline, level, rows[w], now)
 		a.ID, a.Part = alert.ID(a.ID, w.reason, w.advice), alert.PartRehearsal
 		for n := range a.FlowLogs {
 			a.FlowLogs[n].Reason, a.FlowLogs[n].ErrorMessage = w.reason, ""
@@ -439,8 +440,8 @@ func (r *Remediator) heardRehearsal(tx Tx, s inventory.Scope, f detection.Findin
 	if err := tx.PutWay(s, w); err != nil || !told {
 		return err
 	}
-	a := newsAlert(s, alert.Pipeline, alert.Informational, nil, now)
-	a.DedupKey = TroubleKey(s, Returning)
+	a := notify.ScopeAlert(s, alert.Pipeline, alert.Informational, nil, now)
+	a.DedupKey = notify.OutageKey(s, notify.Returning)
 	a.Cause, a.RouteLevel = "events come through the queue again", alert.High
 	return add(tx, a)
 }
@@ -455,8 +456,8 @@ func (r *Remediator) tellSilence(ctx context.Context, s inventory.Scope) error {
 			return err
 		}
 		w.Told = true
-		a := newsAlert(s, alert.Pipeline, alert.High, nil, now)
-		a.DedupKey = TroubleKey(s, Returning)
+		a := notify.ScopeAlert(s, alert.Pipeline, alert.High, nil, now)
+		a.DedupKey = notify.OutageKey(s, notify.Returning)
 		a.Cause = fmt.Sprintf("no rehearsal has come back through the queue since %s: deletions may go unheard, and only the refresh finds them", w.BackAt.UTC().Format("2006-01-02 15:04 UTC"))
 		a.Advice = "see that the trail logs, that the EventBridge rule is enabled and sends to the queue, and that nobody else takes its messages"
 		return errors.Join(tx.PutWay(s, w), add(tx, a))

@@ -7,6 +7,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
 
 // Store keeps incidents, rows and alerts. Update runs one transaction: all of
@@ -98,8 +99,8 @@ type Tx interface {
 
 	// Trouble reports whether people were told that a part of the pipeline fails,
 	// and not since that it works; SetTrouble notes it.
-	Trouble(scope inventory.Scope, p Part) (bool, error)
-	SetTrouble(scope inventory.Scope, p Part, on bool) error
+	Trouble(scope inventory.Scope, p notify.Part) (bool, error)
+	SetTrouble(scope inventory.Scope, p notify.Part, on bool) error
 	// Dependents are the needs that name a thing.
 	Dependents(thing Thing) ([]Dependents, error)
 	// DependentsUnder are the needs that name a thing whose name begins so.

@@ -7,19 +7,12 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
 
-const (
-	// tellStuckAfter is when people hear at the latest that something is stuck:
-	// one alert tells what an event came to, however many flow logs it names.
-	tellStuckAfter = 30 * time.Second
-	// tellStuckAgainAfter is so for what comes after the first alert: another
-	// reason. Each of them may be found at another try.
-	tellStuckAgainAfter = 16 * time.Minute
-	// remindWith is from when on an incident is told again together with
-	// another whose time has come.
-	remindWith = incident.RemindAfter - time.Hour
-)
+// remindWith is from when on an incident is told again together with
+// another whose time has come.
+const remindWith = incident.RemindAfter - time.Hour
 
 // stuck notes that people are to hear of an incident that is blocked or held
 // back. An event that is not remembered is made anew, to tell it and its end with.
@@ -33,9 +26,9 @@ func (r *Remediator) stuck(tx Tx, i Incident, now time.Time) error {
 		e.DetectedAt, e.ToldDeletion, e.Level = now, now, alert.High
 	}
 	if !ok || e.StuckAt.IsZero() {
-		e.StuckAt = now.Add(tellStuckAfter)
+		e.StuckAt = now.Add(incident.NotifyStuckAfter)
 		if e.StuckTold {
-			e.StuckAt = now.Add(tellStuckAgainAfter)
+			e.StuckAt = now.Add(incident.NotifyStuckAgainAfter)
 		}
 		return tx.PutEvent(e)
 	}
@@ -120,13 +113,13 @@ func (r *Remediator) tellStuckOf(tx Tx, e Event, kind alert.Kind, incidents []In
 	for _, i := range incidents {
 		parts = append(parts, i.FlowLogID, i.Reason)
 	}
-	a := r.newAlert(e, kind, now, parts...)
+	a := notify.EventAlert(e, kind, now, parts...)
 	a.Rule = nil
 	if !ours {
 		a.Cause, a.Advice = notTried, notTriedAdvice
 	}
 	a.FlowLogs = slices.Grow(a.FlowLogs, len(incidents))
-	for n, f := range flowLogs(incidents) {
+	for n, f := range notify.FlowLogs(incidents) {
 		i := incidents[n]
 		f.ErrorMessage, f.DifferencesFound = i.Stuck.Message, i.Stuck.Differences
 		if i.Stuck.Advice != "" {

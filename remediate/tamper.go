@@ -12,6 +12,7 @@ import (
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
 
 // Dependents are the protected flow logs of a scope with the same needs.
@@ -54,7 +55,7 @@ func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding, beat 
 	}
 	for n, a := range alerts { // I1
 		a.ID = pastStoreID(a, incident.PrincipalOrName(a.Actor)+" "+fs[n].Record.Identity.InvokedBy, now)
-		r.Direct(ctx, notStored(a))
+		r.Direct(ctx, notify.NotStored(a))
 		beat()
 	}
 	return fmt.Errorf("record what was done to what flow logs depend on: %w", err)
@@ -106,7 +107,7 @@ func Tampers(r cloudtrail.Record) bool {
 
 func (r *Remediator) tamperAlert(f detection.Finding, target string, t Threat, now time.Time) alert.Alert {
 	actor := f.Actor()
-	a := r.findingAlert(f, alert.Tamper, now)
+	a := notify.FindingAlert(f, alert.Tamper, now)
 	a.ID = tamperID(f)
 	a.Target, a.FlowLogs, a.Omitted = target, slices.Clone(t.FlowLogs), t.all-len(t.FlowLogs)
 	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, ThingOf(target).name(), detailOf(f.Record), strings.Join(t.Uses, " and "))
@@ -120,9 +121,9 @@ func (r *Remediator) tamperAlert(f detection.Finding, target string, t Threat, n
 		a.Level = alert.Informational
 	case target == "": // its rule's level: nobody knows whether it is about ours
 	case destroys[f.Record.EventName] && len(t.FlowLogs) > 0:
-		a.Level, a.RaisedBy = alert.Critical, []string{DestinationGone}
+		a.Level, a.RaisedBy = alert.Critical, []string{notify.DestinationGone}
 	default:
-		a.Level, a.RaisedBy = raised(a.Level, r.personal(f.Record.Account, &actor))
+		a.Level, a.RaisedBy = notify.Raised(a.Level, notify.ActorFacts(r.Policy, f.Record.Account, &actor))
 	}
 	for n := range a.FlowLogs {
 		if x := &a.FlowLogs[n]; x.Account == a.Account && x.Region == a.Region {

@@ -5,96 +5,18 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
-
-// tellRestoredAfter is when people hear what is restored even if some of the
-// event's flow logs are not back yet.
-const tellRestoredAfter = 5 * time.Minute
-
-// newAlert of one event and kind. The ID is the same whenever the same thing
-// is told.
-func (r *Remediator) newAlert(e Event, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
-	a := alert.Alert{
-		ID:       alert.ID(append([]string{string(kind), e.Scope.String(), e.ID}, parts...)...),
-		DedupKey: alert.DedupKey(e.Scope.String(), e.ID), CampaignID: e.CampaignID,
-		Time: alert.Time{Time: now}, Kind: kind, Level: e.Level, Rule: e.Rule,
-		Account: e.Scope.Account, Region: e.Scope.Region, EventID: e.ID, Source: e.Source, Actor: e.Actor,
-	}
-	if !e.DeletedAt.IsZero() {
-		a.DeletedAt = &alert.Time{Time: e.DeletedAt}
-	}
-	return a
-}
-
-// findingAlert is an alert about a record alone, with no incident.
-func (r *Remediator) findingAlert(f detection.Finding, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
-	actor, rec := f.Actor(), f.Record
-	s := inventory.Scope{Account: rec.Account, Region: rec.Region}
-	a := alert.Alert{
-		ID:       alert.ID(append([]string{string(kind), s.String(), rec.EventID, rec.EventName, incident.ClaimOf(&actor, rec.EventTime)}, parts...)...),
-		DedupKey: alert.DedupKey(s.String(), rec.EventID+" "+string(kind)),
-		Time:     alert.Time{Time: now}, Kind: kind, Level: f.Rule.Level, Rule: &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
-		Account: rec.Account, Region: rec.Region, EventID: rec.EventID, Source: ByEvent, Actor: &actor,
-	}
-	if !rec.EventTime.IsZero() {
-		a.EventTime = &alert.Time{Time: rec.EventTime}
-	}
-	return a
-}
-
-func (r *Remediator) deletionAlert(e Event, incidents []Incident, now time.Time) alert.Alert {
-	parts := []string(nil)
-	if e.Source == ByEvent {
-		parts = []string{idsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)} // a forged twin of an event ID can't swallow the real alert (I2)
-	}
-	a := r.newAlert(e, alert.Deletion, now, parts...)
-	a.FlowLogs, a.FailedFlowLogs, a.FailedOmitted = flowLogs(incidents), e.Failed, e.FailedOmitted
-	return a
-}
-
-// idsOf are the flow logs of incidents, in one text.
-func idsOf(incidents []Incident) string {
-	ids := make([]string, 0, len(incidents))
-	for _, i := range incidents {
-		ids = append(ids, i.FlowLogID)
-	}
-	slices.Sort(ids)
-	return strings.Join(ids, ",")
-}
 
 // add writes an alert's words and puts it into the outbox.
 func add(tx Tx, a alert.Alert) error {
 	a.Write()
 	return tx.AddAlert(a)
-}
-
-// flowLogs of an alert.
-func flowLogs(incidents []Incident) []alert.FlowLog {
-	out := make([]alert.FlowLog, 0, len(incidents))
-	for _, i := range incidents {
-		f := alert.FlowLog{
-			FlowLogID: i.FlowLogID, ResourceID: i.ResourceID, State: string(i.State), Reason: i.Reason, Advice: i.Advice,
-			Destination: i.Frozen.Destination(i.Scope), LogFormat: i.Frozen.LogFormat, Tags: i.Frozen.Tags, NewFlowLogID: i.NewID,
-		}
-		if i.RootID != i.FlowLogID {
-			f.RootFlowLogID = i.RootID
-		}
-		if i.Action == Wait && i.State == Open {
-			f.NextAttemptAt = &alert.Time{Time: i.WaitUntil}
-		}
-		if s, ok := i.BlindSeconds(); ok {
-			f.BlindSeconds = &s
-		}
-		out = append(out, f)
-	}
-	return out
 }
 
 // tellNotDelivering tells of a replacement that AWS can't deliver from.
@@ -107,9 +29,9 @@ func (r *Remediator) tellNotDelivering(tx Tx, i Incident, message string, now ti
 		e = eventOf(i)
 	}
 	e.Level = alert.High
-	a := r.newAlert(e, alert.Pipeline, now, i.FlowLogID, i.Reason, strconv.FormatInt(now.Unix(), 10))
+	a := notify.EventAlert(e, alert.Pipeline, now, i.FlowLogID, i.Reason, strconv.FormatInt(now.Unix(), 10))
 	a.Rule, a.Part = nil, alert.PartDelivery
-	a.FlowLogs = flowLogs([]Incident{i})
+	a.FlowLogs = notify.FlowLogs([]Incident{i})
 	a.FlowLogs[0].ErrorMessage = message
 	return add(tx, a)
 }
@@ -198,7 +120,7 @@ func (r *Remediator) unsettle(tx Tx, s inventory.Scope, eventID string, now time
 	if err != nil || !ok || e.ToldRestored.IsZero() && e.ToldClosed.IsZero() {
 		return err
 	}
-	e.ReopenedAt, e.ToldRestored, e.ToldClosed, e.DueAt = now, time.Time{}, time.Time{}, now.Add(tellRestoredAfter)
+	e.ReopenedAt, e.ToldRestored, e.ToldClosed, e.DueAt = now, time.Time{}, time.Time{}, now.Add(incident.NotifyRestoredAfter)
 	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
 	return tx.PutEvent(e)
 }
@@ -222,7 +144,7 @@ func (r *Remediator) tellAll(tx Tx, e Event, kind alert.Kind, now time.Time) err
 		return nil // it was back before anybody heard of this event: that was told
 	}
 	quiet := e.Level == alert.Informational
-	a := r.newAlert(e, kind, now, reopened, idsOf(incidents))
+	a := notify.EventAlert(e, kind, now, reopened, notify.IDsOf(incidents))
 	a.Level, a.Rule = alert.Low, nil
 	adopted := true
 	for _, i := range incidents {
@@ -237,7 +159,7 @@ func (r *Remediator) tellAll(tx Tx, e Event, kind alert.Kind, now time.Time) err
 	if kind == alert.Closed || quiet || adopted && e.Source == ByDrift {
 		a.Level = alert.Informational
 	}
-	a.FlowLogs = flowLogs(incidents)
+	a.FlowLogs = notify.FlowLogs(incidents)
 	if kind == alert.Closed && e.CampaignID != "" {
 		ended, err := tx.EndCampaign(e)
 		if err != nil {
@@ -249,12 +171,8 @@ func (r *Remediator) tellAll(tx Tx, e Event, kind alert.Kind, now time.Time) err
 	return add(tx, a)
 }
 
-// tellDriftAfter is when people hear at the latest of a drift, decided or not, but
-// for what else is being told: within 30 seconds of the refresh.
-const tellDriftAfter = 25 * time.Second
-
 // tellDrift tells of flow logs that a refresh found gone, once per refresh:
-// when the first create has answered, or tellDriftAfter has passed. Adopted ones need no such alert, and where
+// when the first create has answered, or [incident.NotifyDriftAfter] has passed. Adopted ones need no such alert, and where
 // all were on dead resources, or released, it is informational.
 func (r *Remediator) tellDrift(tx Tx, i Incident, now time.Time) error {
 	if i.Source != ByDrift {
@@ -286,7 +204,7 @@ func (r *Remediator) tellLoss(tx Tx, e Event, late bool, now time.Time) error {
 	case len(all) == 0, decided == 0 && !late:
 		return nil
 	case quiet && undecided && !late:
-		e.DueAt = incident.Soonest(e.DueAt, now.Add(tellDriftAfter)) // of an older file: later
+		e.DueAt = incident.Soonest(e.DueAt, now.Add(incident.NotifyDriftAfter)) // of an older file: later
 		return tx.PutEvent(e)
 	}
 	quiet = quiet && !undecided
@@ -295,17 +213,17 @@ func (r *Remediator) tellLoss(tx Tx, e Event, late bool, now time.Time) error {
 	}
 	var raisedBy []string
 	if !quiet {
-		facts, err := r.facts(tx, e.Scope, nil, flowLogs(all))
+		facts, err := r.facts(tx, e.Scope, nil, notify.FlowLogs(all))
 		if err != nil {
 			return err
 		}
-		e.Level, raisedBy = raised(e.Level, facts)
+		e.Level, raisedBy = notify.Raised(e.Level, facts)
 	}
-	e.ToldDeletion, e.ToldClosed, e.DueAt = now, time.Time{}, now.Add(tellRestoredAfter) // an end that nobody heard of was none
+	e.ToldDeletion, e.ToldClosed, e.DueAt = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // an end that nobody heard of was none
 	if err := tx.PutEvent(e); err != nil {
 		return err
 	}
-	a := r.deletionAlert(e, all, now)
+	a := notify.DeletionAlert(e, all, now)
 	a.RaisedBy = raisedBy
 	for n, i := range all {
 		if i.State == Open && i.WaitUntil.After(now) {
@@ -351,7 +269,7 @@ func (r *Remediator) settleDue(tx Tx, s inventory.Scope, id string, now time.Tim
 		return err
 	}
 	if e.Due().After(now) { // the clock went back, or it is due so far ahead that it is looked at before
-		e.DueAt, e.StuckAt = incident.Earlier(e.DueAt, now.Add(tellRestoredAfter)), incident.Earlier(e.StuckAt, now.Add(tellStuckAgainAfter))
+		e.DueAt, e.StuckAt = incident.Earlier(e.DueAt, now.Add(incident.NotifyRestoredAfter)), incident.Earlier(e.StuckAt, now.Add(incident.NotifyStuckAgainAfter))
 		e.OverdueAt = incident.Earlier(e.OverdueAt, now.Add(incident.RemindAfter))
 		return tx.PutEvent(e)
 	}

@@ -5,31 +5,10 @@ import (
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
-
-// Bounds of what an alert, and an event, keep of the IDs that AWS refused: one
-// call names a thousand, each with the same two kilobytes of text.
-const (
-	mostRefused  = 50
-	mostMessages = 5 // different ones
-)
-
-// refused are the first of the IDs that AWS refused, each of its texts once, and
-// how many more there are.
-func refused(all []cloudtrail.Refusal) (logs []alert.FlowLog, omitted int) {
-	said := map[string]bool{}
-	for _, x := range all[:min(len(all), mostRefused)] {
-		f := alert.FlowLog{FlowLogID: x.FlowLogID, ErrorCode: x.Code}
-		if !said[x.Message] && len(said) < mostMessages {
-			f.ErrorMessage, said[x.Message] = x.Message, true
-		}
-		logs = append(logs, f)
-	}
-	return logs, len(all) - len(logs)
-}
 
 // namesUnknown reports whether a deletion names no flow log that the snapshot has,
 // not even one that was imported.
@@ -97,17 +76,17 @@ func (r *Remediator) alertOfKnown(tx Tx, i Incident, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	facts, err := r.facts(tx, i.Scope, e.Actor, flowLogs(incidents))
+	facts, err := r.facts(tx, i.Scope, e.Actor, notify.FlowLogs(incidents))
 	if err != nil {
 		return err
 	}
-	e.Level, _ = raised(e.Level, facts)
-	e.ToldDeletion, e.DueAt = now, now.Add(tellRestoredAfter)
+	e.Level, _ = notify.Raised(e.Level, facts)
+	e.ToldDeletion, e.DueAt = now, now.Add(incident.NotifyRestoredAfter)
 	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
 	if err := tx.PutEvent(e); err != nil {
 		return err
 	}
-	a := r.deletionAlert(e, incidents, now)
+	a := notify.DeletionAlert(e, incidents, now)
 	a.RaisedBy = facts
 	return add(tx, a)
 }

@@ -18,7 +18,7 @@ import (
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/notify"
 	"flowkeeper/systemd"
 )
 
@@ -122,7 +122,7 @@ func (d *Daemon) keepCopies(ctx context.Context) error {
 	if d.backup == nil {
 		return nil
 	}
-	c := &copier{d: d, outage: d.newOutage(inventory.Scope{}, remediate.Copying, "the state file can be copied to state.backup again"), changes: d.store.Changes()}
+	c := &copier{d: d, outage: d.newOutage(inventory.Scope{}, notify.Copying, "the state file can be copied to state.backup again"), changes: d.store.Changes()}
 	c.version, _ = d.store.Version(ctx)
 	for retry.Sleep(ctx, saveEvery) {
 		c.look(ctx)

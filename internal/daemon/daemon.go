@@ -26,6 +26,7 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/notify"
 	"flowkeeper/systemd"
 	"flowkeeper/watcher"
 )
@@ -114,7 +115,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.untaken = &untaken{sinks: slices.DeleteFunc(slices.Sorted(maps.Keys(d.sinks)), func(name string) bool { return name == alert.LogSink }), oldest: d.store.Untaken}
 	d.progress = &systemd.Progress{}
 	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, log: d.Log, commits: d.store, showAgain: make(chan struct{}, 1),
-		outage: d.newOutage(inventory.Scope{}, remediate.Receiving, "the queue answers again")}
+		outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
 	if unread != nil {
 		d.newOutage(inventory.Scope{}, remembering, "").alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}
@@ -243,7 +244,7 @@ var reachPauses = retry.Backoff{First: time.Second, Most: 30 * time.Second}
 
 // reach connects, however long it takes. It returns false if ctx ends first.
 func (d *Daemon) reach(ctx context.Context) bool {
-	o := d.newOutage(inventory.Scope{}, remediate.Reaching, "AWS can be reached again")
+	o := d.newOutage(inventory.Scope{}, notify.Reaching, "AWS can be reached again")
 	for !d.connected.Load() {
 		if !retry.Sleep(ctx, reachPauses.Pause(o.Failures())) {
 			return false

@@ -11,7 +11,7 @@ import (
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/notify"
 )
 
 // How often AWS is asked which Regions there are: a new one is seen within the
@@ -131,7 +131,7 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 func (v *discovery) outage(account string) *partOutage {
 	o := v.outages[account]
 	if o == nil {
-		o = v.d.newOutage(inventory.Scope{Account: account}, remediate.Refreshing, "which Regions the account has enabled can be asked for again")
+		o = v.d.newOutage(inventory.Scope{Account: account}, notify.Refreshing, "which Regions the account has enabled can be asked for again")
 		v.outages[account] = o
 	}
 	return o

@@ -12,6 +12,7 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/notify"
 )
 
 // TestTryStore: once the file can be written, the messages that waited for it are
@@ -100,4 +101,4 @@ func (noStore) Update(_ context.Context, fn func(remediate.Tx) error) error { re
 
 type noTx struct{ remediate.Tx }
 
-func (noTx) SetTrouble(inventory.Scope, remediate.Part, bool) error { return nil }
+func (noTx) SetTrouble(inventory.Scope, notify.Part, bool) error { return nil }

@@ -11,6 +11,7 @@ import (
 	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/notify"
 )
 
 // scopeRefreshes is how the refreshes of one scope stand.
@@ -45,7 +46,7 @@ type success struct {
 func (r *refreshes) of(s inventory.Scope) *scopeRefreshes {
 	st := r.scopes[s]
 	if st == nil {
-		st = &scopeRefreshes{outage: r.d.newOutage(s, remediate.Refreshing, "the inventory can be refreshed again"), since: time.Now()}
+		st = &scopeRefreshes{outage: r.d.newOutage(s, notify.Refreshing, "the inventory can be refreshed again"), since: time.Now()}
 		r.scopes[s] = st
 	}
 	return st

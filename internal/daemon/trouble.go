@@ -8,10 +8,11 @@ import (
 	"flowkeeper/internal/outage"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/notify"
 )
 
 // remembering is the state file itself: nothing says when its trouble is over.
-const remembering remediate.Part = "state"
+const remembering notify.Part = "state"
 
 // partOutage is the outage of a part of the pipeline that people are alerted of: once
 // when it is due, and once when it is over, by this daemon or the next one (the state
@@ -21,7 +22,7 @@ type partOutage struct {
 	outage.Outage
 	d     *Daemon
 	scope inventory.Scope
-	part  remediate.Part
+	part  notify.Part
 	over  string // what people are told in the end; empty: nothing says when it is over
 
 	alerted bool // people were told of this outage
@@ -29,7 +30,7 @@ type partOutage struct {
 	settled bool // nobody is left to be told of an end; false at a start, for a daemon before may have alerted
 }
 
-func (d *Daemon) newOutage(s inventory.Scope, p remediate.Part, over string) *partOutage {
+func (d *Daemon) newOutage(s inventory.Scope, p notify.Part, over string) *partOutage {
 	return &partOutage{d: d, scope: s, part: p, over: over}
 }
 
@@ -81,10 +82,10 @@ func (o *partOutage) store(ctx context.Context, a alert.Alert, note bool) error 
 	return err
 }
 
-func troubleAlert(s inventory.Scope, p remediate.Part, level alert.Level, text string) alert.Alert {
+func troubleAlert(s inventory.Scope, p notify.Part, level alert.Level, text string) alert.Alert {
 	now := time.Now()
 	a := alert.Alert{
-		ID: alert.ID("pipeline", s.String(), text, now.Format(time.RFC3339)), DedupKey: remediate.TroubleKey(s, p),
+		ID: alert.ID("pipeline", s.String(), text, now.Format(time.RFC3339)), DedupKey: notify.OutageKey(s, p),
 		Time: alert.Time{Time: now}, Kind: alert.Pipeline, Level: level, RouteLevel: alert.High, Account: s.Account, Region: s.Region, Cause: text,
 	}
 	if !a.Resolves() {
@@ -95,10 +96,10 @@ func troubleAlert(s inventory.Scope, p remediate.Part, level alert.Level, text s
 }
 
 // partAdvice is what to do where a part fails.
-var partAdvice = map[remediate.Part]string{
-	remediate.Receiving:  "make the queue again, or give access back: no restart is needed. `flowkeeper doctor` says what is missing; see who did it (docs/troubleshoot.md#queue-lost)",
-	remediate.Refreshing: "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#refresh-fails)",
-	remediate.Reaching:   "see network, DNS, proxy and credentials of the daemon's machine: `flowkeeper doctor` there tells which (docs/troubleshoot.md#aws-unreachable)",
-	remediate.Copying:    "see that the bucket is there and takes it: `flowkeeper doctor` (docs/troubleshoot.md#copy-fails)",
-	remembering:          "run `flowkeeper doctor` on the daemon's machine; where nobody of yours did it, find out who (docs/troubleshoot.md#state-file-taken)",
+var partAdvice = map[notify.Part]string{
+	notify.Receiving:  "make the queue again, or give access back: no restart is needed. `flowkeeper doctor` says what is missing; see who did it (docs/troubleshoot.md#queue-lost)",
+	notify.Refreshing: "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#refresh-fails)",
+	notify.Reaching:   "see network, DNS, proxy and credentials of the daemon's machine: `flowkeeper doctor` there tells which (docs/troubleshoot.md#aws-unreachable)",
+	notify.Copying:    "see that the bucket is there and takes it: `flowkeeper doctor` (docs/troubleshoot.md#copy-fails)",
+	remembering:       "run `flowkeeper doctor` on the daemon's machine; where nobody of yours did it, find out who (docs/troubleshoot.md#state-file-taken)",
 }

@@ -9,7 +9,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/notify"
 )
 
 func (h *house) sql(t *testing.T, q string) {
@@ -32,7 +32,7 @@ func TestTroubleToldAndItsEndInOneCommit(t *testing.T) {
 	h.refreshed()
 	h.sql(t, `CREATE TRIGGER dies BEFORE INSERT ON facts WHEN NEW.name LIKE 'trouble%' BEGIN SELECT RAISE(ABORT, 'dead'); END`)
 	scope := inventory.Scope{Account: account, Region: region}
-	o := h.daemon.newOutage(scope, remediate.Copying, "it works")
+	o := h.daemon.newOutage(scope, notify.Copying, "it works")
 	o.alert(t.Context(), "it fails")
 	h.sql(t, `DROP TRIGGER dies`)
 	o.end(t.Context())
@@ -49,7 +49,7 @@ func TestAdviceOfATrouble(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []remediate.Part{remediate.Receiving, remediate.Refreshing, remediate.Reaching, remediate.Copying, remembering} {
+	for _, p := range []notify.Part{notify.Receiving, notify.Refreshing, notify.Reaching, notify.Copying, remembering} {
 		a := troubleAlert(inventory.Scope{}, p, alert.High, "it fails: AWS said no")
 		_, anchor, _ := strings.Cut(a.Advice, "docs/troubleshoot.md#")
 		anchor, _, _ = strings.Cut(anchor, ")")
@@ -67,7 +67,7 @@ func TestEndOfATroubleOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
-	o := h.daemon.newOutage(inventory.Scope{}, remediate.Copying, "it works again")
+	o := h.daemon.newOutage(inventory.Scope{}, notify.Copying, "it works again")
 	o.alert(t.Context(), "it fails")
 	h.sql(t, `CREATE TRIGGER full1 BEFORE INSERT ON alerts BEGIN SELECT RAISE(ABORT, 'disk full'); END; CREATE TRIGGER full2 BEFORE INSERT ON facts BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
 	for range 4 { // as queueState.received does, with every receive
@@ -112,7 +112,7 @@ func TestASecondOutageWhileTheEndOfTheFirstIsOwed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
-	o := h.daemon.newOutage(inventory.Scope{}, remediate.Copying, "it works again")
+	o := h.daemon.newOutage(inventory.Scope{}, notify.Copying, "it works again")
 	o.alert(t.Context(), "it fails")
 	h.sql(t, `CREATE TRIGGER full1 BEFORE INSERT ON alerts BEGIN SELECT RAISE(ABORT, 'disk full'); END; CREATE TRIGGER full2 BEFORE INSERT ON facts BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
 	o.end(t.Context())

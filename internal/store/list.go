@@ -9,6 +9,7 @@ import (
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/notify"
 )
 
 // page is how many rows a list reads at once: lists of any length stay small
@@ -177,16 +178,16 @@ func (t *tx) fact(name string) (v string, err error) {
 	return v, err
 }
 
-func factTrouble(s inventory.Scope, p remediate.Part) string {
+func factTrouble(s inventory.Scope, p notify.Part) string {
 	return "trouble " + string(p) + " " + s.String()
 }
 
-func (t *tx) Trouble(s inventory.Scope, p remediate.Part) (bool, error) {
+func (t *tx) Trouble(s inventory.Scope, p notify.Part) (bool, error) {
 	v, err := t.fact(factTrouble(s, p))
 	return v != "", err
 }
 
-func (t *tx) SetTrouble(s inventory.Scope, p remediate.Part, on bool) error {
+func (t *tx) SetTrouble(s inventory.Scope, p notify.Part, on bool) error {
 	value := ""
 	if on {
 		value = t.s.now().UTC().Format(time.RFC3339)

@@ -8,6 +8,22 @@ import (
 	"flowkeeper/inventory"
 )
 
+// When an alert of an event is due at the latest.
+const (
+	// NotifyRestoredAfter is when an alert says what is restored, even if some of the
+	// event's flow logs are not back.
+	NotifyRestoredAfter = 5 * time.Minute
+	// NotifyDriftAfter is when an alert says what a refresh found gone, decided or not.
+	// With the time that other alerts take, that is within 30 seconds of the refresh.
+	NotifyDriftAfter = 25 * time.Second
+	// NotifyStuckAfter is when an alert says that something is stuck: there is one about
+	// all of the event, however many flow logs it names.
+	NotifyStuckAfter = 30 * time.Second
+	// NotifyStuckAgainAfter is so for what comes after the first such alert: another
+	// reason. Each of them may be found at another try.
+	NotifyStuckAgainAfter = 16 * time.Minute
+)
+
 // Event groups the incidents of one record, or of one refresh that found flow logs gone:
 // people get one alert of each kind about all of them. Its JSON is in the state file.
 type Event struct {

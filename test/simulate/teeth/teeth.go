@@ -77,8 +77,8 @@ var teeth = []tooth{
 	{"I6 lineage forgotten", []patch{{"remediate/incident/lineage.go",
 		`	c.succeed(i, f)
 	text := "recreated`, `	text := "recreated`}}},
-	{"drift alerted once decided", []patch{{"remediate/tell.go",
-		`const tellDriftAfter = 25 * time.Second`, `const tellDriftAfter = 25 * time.Hour`}}},
+	{"drift alerted once decided", []patch{{"remediate/incident/event.go",
+		`NotifyDriftAfter = 25 * time.Second`, `NotifyDriftAfter = 25 * time.Hour`}}},
 	{"dark in silence", []patch{{"remediate/incident/overdue.go",
 		`	return i.DarkSince().Add(OverdueAfter)
 }`, `	return time.Time{}

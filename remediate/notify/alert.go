@@ -1,0 +1,96 @@
+package notify
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// EventAlert is an alert about an event, without flow logs. Its ID is made of the kind, the
+// event and the parts, so that the same alert has the same ID whenever it is made.
+func EventAlert(e incident.Event, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
+	a := alert.Alert{
+		ID:       alert.ID(append([]string{string(kind), e.Scope.String(), e.ID}, parts...)...),
+		DedupKey: alert.DedupKey(e.Scope.String(), e.ID), CampaignID: e.CampaignID,
+		Time: alert.Time{Time: now}, Kind: kind, Level: e.Level, Rule: e.Rule,
+		Account: e.Scope.Account, Region: e.Scope.Region, EventID: e.ID, Source: e.Source, Actor: e.Actor,
+	}
+	if !e.DeletedAt.IsZero() {
+		a.DeletedAt = &alert.Time{Time: e.DeletedAt}
+	}
+	return a
+}
+
+// DeletionAlert is the alert that an event's flow logs are gone.
+func DeletionAlert(e incident.Event, incidents []incident.Incident, now time.Time) alert.Alert {
+	parts := []string(nil)
+	if e.Source == incident.ByEvent {
+		parts = []string{IDsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)} // a forged twin of an event ID can't swallow the real alert (I2)
+	}
+	a := EventAlert(e, alert.Deletion, now, parts...)
+	a.FlowLogs, a.FailedFlowLogs, a.FailedOmitted = FlowLogs(incidents), e.Failed, e.FailedOmitted
+	return a
+}
+
+// IDsOf are the flow logs of incidents, in one text.
+func IDsOf(incidents []incident.Incident) string {
+	ids := make([]string, 0, len(incidents))
+	for _, i := range incidents {
+		ids = append(ids, i.FlowLogID)
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, ",")
+}
+
+// FlowLogs are incidents as an alert shows them, in the same order.
+func FlowLogs(incidents []incident.Incident) []alert.FlowLog {
+	out := make([]alert.FlowLog, 0, len(incidents))
+	for _, i := range incidents {
+		f := alert.FlowLog{
+			FlowLogID: i.FlowLogID, ResourceID: i.ResourceID, State: string(i.State), Reason: i.Reason, Advice: i.Advice,
+			Destination: i.Frozen.Destination(i.Scope), LogFormat: i.Frozen.LogFormat, Tags: i.Frozen.Tags, NewFlowLogID: i.NewID,
+		}
+		if i.RootID != i.FlowLogID {
+			f.RootFlowLogID = i.RootID
+		}
+		if i.Action == incident.Wait && i.State == incident.Open {
+			f.NextAttemptAt = &alert.Time{Time: i.WaitUntil}
+		}
+		if s, ok := i.BlindSeconds(); ok {
+			f.BlindSeconds = &s
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// FindingAlert is an alert about one record alone, for which there is no event. Its ID is
+// made of what the record claims and the parts.
+func FindingAlert(f detection.Finding, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
+	actor, rec := f.Actor(), f.Record
+	s := inventory.Scope{Account: rec.Account, Region: rec.Region}
+	a := alert.Alert{
+		ID:       alert.ID(append([]string{string(kind), s.String(), rec.EventID, rec.EventName, incident.ClaimOf(&actor, rec.EventTime)}, parts...)...),
+		DedupKey: alert.DedupKey(s.String(), rec.EventID+" "+string(kind)),
+		Time:     alert.Time{Time: now}, Kind: kind, Level: f.Rule.Level, Rule: &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
+		Account: rec.Account, Region: rec.Region, EventID: rec.EventID, Source: incident.ByEvent, Actor: &actor,
+	}
+	if !rec.EventTime.IsZero() {
+		a.EventTime = &alert.Time{Time: rec.EventTime}
+	}
+	return a
+}
+
+// NotStored is an alert as it goes past the outbox, because the state file can't be written.
+// It has an ID of its own, since it says something else than the alert that is stored later;
+// a pager takes both for the same incident, by their dedup key.
+func NotStored(a alert.Alert) alert.Alert {
+	a.ID, a.NotStored, a.CampaignID = alert.ID("not stored", a.ID), true, ""
+	a.Write()
+	return a
+}

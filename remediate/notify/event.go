@@ -1,0 +1,44 @@
+package notify
+
+import (
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// NewEvent is the event of a record that names flow logs of a scope, before any alert of it.
+func NewEvent(s inventory.Scope, f detection.Finding, now time.Time) incident.Event {
+	actor := f.Actor()
+	e := incident.Event{
+		Scope: s, ID: f.Record.EventID, Source: incident.ByEvent, Level: f.Rule.Level,
+		Rule:  &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
+		Actor: incident.BoundActor(actor), DeletedAt: f.Record.EventTime, DetectedAt: now,
+	}
+	e.Failed, e.FailedOmitted = Refused(f.Failed)
+	return e
+}
+
+// Bounds of what an alert, and an event, keep of the IDs that AWS refused: one
+// call names a thousand, each with the same two kilobytes of text.
+const (
+	mostRefused  = 50
+	mostMessages = 5 // different ones
+)
+
+// Refused are the first of the flow logs that a call named and AWS refused, each of AWS's
+// texts once, and how many more there are.
+func Refused(all []cloudtrail.Refusal) (logs []alert.FlowLog, omitted int) {
+	said := map[string]bool{}
+	for _, x := range all[:min(len(all), mostRefused)] {
+		f := alert.FlowLog{FlowLogID: x.FlowLogID, ErrorCode: x.Code}
+		if !said[x.Message] && len(said) < mostMessages {
+			f.ErrorMessage, said[x.Message] = x.Message, true
+		}
+		logs = append(logs, f)
+	}
+	return logs, len(all) - len(logs)
+}

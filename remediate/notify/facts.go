@@ -1,0 +1,44 @@
+package notify
+
+import (
+	"strings"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
+)
+
+// The facts that raise an alert's level above its rule's (docs/detection.md).
+const (
+	ByRoot          = "root"             // by the account's root user
+	NoMFA           = "no_mfa"           // by a person who signed in without MFA
+	WholeVPC        = "whole_vpc"        // a VPC has no protected flow log left
+	DestinationGone = "destination_gone" // what protected flow logs deliver to is gone
+	IsADecoy        = "decoy"            // made in the place of a protected one, and does less
+)
+
+// Raised is a level one step up, if there is any fact, and the facts.
+func Raised(l alert.Level, facts []string) (alert.Level, []string) {
+	if len(facts) == 0 {
+		return l, nil
+	}
+	return l.Raised(), facts
+}
+
+// ActorFacts are the facts about who made a call, by a record of the account. A principal
+// that a rule of the policy names raises nothing: the operator knows that one.
+func ActorFacts(p incident.Policy, account string, a *alert.Actor) (facts []string) {
+	if a == nil || p.RuleFor(account, a.Principal()).Action != incident.Restore {
+		return nil
+	}
+	if a.Type == "Root" {
+		facts = append(facts, ByRoot)
+	}
+	// Roles' sessions say "no" whatever happened where they were taken: by a
+	// service, a pipeline, or people who showed MFA to an identity provider.
+	// A long-term access key comes without MFA, and without a word about it.
+	withoutMFA := a.MFA != nil && !*a.MFA || a.MFA == nil && strings.HasPrefix(a.AccessKeyID, "AKIA")
+	if (a.Type == "Root" || a.Type == "IAMUser") && withoutMFA {
+		facts = append(facts, NoMFA)
+	}
+	return facts
+}

@@ -1,0 +1,77 @@
+package notify
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// ScopeAlert is an alert about a scope and rows of its snapshot, for which there is no
+// event. It sorts rows by their ID.
+func ScopeAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []inventory.Row, now time.Time) alert.Alert {
+	about := string(kind) + "-" + strconv.FormatInt(now.UnixMilli(), 10)
+	a := alert.Alert{
+		ID:       alert.ID(about, string(level), s.String()),
+		DedupKey: alert.DedupKey(s.String(), about),
+		Time:     alert.Time{Time: now}, Kind: kind, Level: level, Account: s.Account, Region: s.Region,
+	}
+	slices.SortFunc(rows, func(x, y inventory.Row) int { return cmp.Compare(x.ID, y.ID) })
+	for _, row := range rows {
+		f := alert.FlowLog{FlowLogID: row.ID, ResourceID: row.ResourceID, Destination: row.Destination(s), LogFormat: row.LogFormat, Tags: row.Tags, CreatedBy: row.CreatedBy}
+		if kind == alert.Pipeline {
+			f.ErrorMessage = row.DeliverLogsErrorMessage
+		}
+		if row.RootID != row.ID {
+			f.RootFlowLogID = row.RootID
+		}
+		a.FlowLogs = append(a.FlowLogs, f)
+	}
+	return a
+}
+
+// NewDestinations is the alert that flow logs deliver to where nothing did before.
+func NewDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+	seen := map[string]bool{}
+	for _, row := range rows {
+		seen[row.Destination(s)] = true
+	}
+	a := ScopeAlert(s, alert.Destination, alert.High, rows, now)
+	a.Cause = firstAndMore(slices.Sorted(maps.Keys(seen)))
+	a.Advice = "see whether that place is yours. If it is not, delete the flow log (aws ec2 delete-flow-logs): it sends away whom you talk to. Whether it is protected, inventory.destinations says"
+	return a
+}
+
+// DeliveryFails is the alert that AWS can't deliver what flow logs record.
+func DeliveryFails(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+	a := ScopeAlert(s, alert.Pipeline, alert.High, rows, now)
+	a.DedupKey, a.Part = OutageKey(s, Delivering), alert.PartDelivery
+	a.Cause = "AWS can't deliver what they log"
+	a.Advice = "see the policy and the key of the destination, and the delivery role: somebody may have taken it from there"
+	return a
+}
+
+// DeliveryWorks is the alert that AWS delivers again what flow logs record. Others may
+// still fail.
+func DeliveryWorks(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+	a := ScopeAlert(s, alert.Pipeline, alert.Informational, rows, now)
+	a.Cause, a.Part = "AWS delivers again what they log", alert.PartDelivery
+	a.RouteLevel = alert.High // it goes to whom the failure was alerted
+	return a
+}
+
+// firstAndMore names the first of some things, and how many more there are.
+func firstAndMore(things []string) string {
+	switch len(things) {
+	case 0:
+		return ""
+	case 1:
+		return things[0]
+	}
+	return fmt.Sprintf("%s and %d more", things[0], len(things)-1)
+}
