@@ -74,8 +74,8 @@ func TestPrincipal(t *testing.T) {
 }
 
 func factsText(a Alert) (all string) {
-	for _, f := range (textWords{a}).facts(slackAnswer) {
-		all += f.ask + ": " + f.answer + "\n"
+	for _, f := range (Words{a}).Facts(slackAnswer) {
+		all += f.Question + ": " + f.Answer + "\n"
 	}
 	return all
 }

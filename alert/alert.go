@@ -26,6 +26,14 @@ func (l Level) rank() int { return slices.Index(levels, l) }
 // an empty min always lets pass.
 func (l Level) AtLeast(min Level) bool { return l.rank() >= min.rank() }
 
+// Highest is the more urgent of two levels.
+func Highest(a, b Level) Level {
+	if a.AtLeast(b) {
+		return a
+	}
+	return b
+}
+
 // Raised is the next more urgent level; critical stays.
 func (l Level) Raised() Level { return levels[min(l.rank()+1, len(levels)-1)] }
 
@@ -176,8 +184,8 @@ const (
 	PartRehearsal = "rehearsal"
 )
 
-// notBack reports whether the alert is about flow logs that are gone and not back.
-func (a Alert) notBack() bool { return a.Kind == Blocked || a.Kind == Decoy || a.Kind == Flapping }
+// NotBack reports whether the alert is about flow logs that are gone and not back.
+func (a Alert) NotBack() bool { return a.Kind == Blocked || a.Kind == Decoy || a.Kind == Flapping }
 
 // Answers reports whether the alert tells how an earlier one of the same
 // DedupKey has ended: to be told after it.

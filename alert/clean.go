@@ -10,12 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// Lengths, in characters, that foreign text is cut to. AWS's own limits are
-// below them (an ARN's parts, tag keys of 128 and values of 256); error texts
-// may carry kilobytes of encoded authorization message, whose start will do.
+// Lengths, in characters, that foreign text is cut to. AWS's own limits are below
+// them (an ARN's parts, tag keys of 128 and values of 256); error texts may carry
+// kilobytes of encoded authorization message, whose start will do.
 const (
-	maxTitle = 200
-	maxField = 512
+	MaxTitle = 200 // of an alert
+	MaxField = 512 // of any other field but the log format
 	// maxFormat is more than every field that there is takes.
 	maxFormat = 4096
 	maxTags   = 50 // what AWS allows a resource
@@ -61,23 +61,23 @@ func visible(r rune, raw string) string {
 // that a points to: the caller may share that.
 func (a Alert) clean() Alert {
 	for _, s := range []*string{&a.ID, &a.DedupKey, &a.CampaignID, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source, &a.Target, &a.Part} {
-		*s = Clean(*s, maxField)
+		*s = Clean(*s, MaxField)
 	}
 	if a.Rule != nil {
-		a.Rule = &Rule{ID: Clean(a.Rule.ID, maxField), Title: Clean(a.Rule.Title, maxField)}
+		a.Rule = &Rule{ID: Clean(a.Rule.ID, MaxField), Title: Clean(a.Rule.Title, MaxField)}
 	}
 	if a.Actor != nil {
 		who := *a.Actor
 		for _, s := range []*string{&who.Type, &who.ARN, &who.SessionIssuer, &who.AccessKeyID, &who.SourceIP, &who.UserAgent, &who.Account, &who.Via,
 			&who.UserName, &who.OnBehalfOf, &who.IdentityStore, &who.PrincipalID, &who.InvokedBy, &who.SourceIdentity, &who.WebIdentity} {
-			*s = Clean(*s, maxField)
+			*s = Clean(*s, MaxField)
 		}
 		a.Actor = &who
 	}
 	a.RaisedBy = cleanTexts(a.RaisedBy)
 	a.Recent = slices.Clone(a.Recent)
 	for i := range a.Recent {
-		a.Recent[i].EventName = Clean(a.Recent[i].EventName, maxField)
+		a.Recent[i].EventName = Clean(a.Recent[i].EventName, MaxField)
 	}
 	a.Repeats = a.Repeats.clean()
 	a.FlowLogs = cleanAll(a.FlowLogs)
@@ -93,7 +93,7 @@ func cleanAll(in []FlowLog) []FlowLog {
 			&f.FlowLogID, &f.RootFlowLogID, &f.ResourceID, &f.State, &f.Reason, &f.Advice,
 			&f.Account, &f.Region, &f.Destination, &f.NewFlowLogID, &f.ErrorCode, &f.ErrorMessage, &f.CreatedBy, &f.Foreseen,
 		} {
-			*s = Clean(*s, maxField)
+			*s = Clean(*s, MaxField)
 		}
 		f.LogFormat = Clean(f.LogFormat, maxFormat)
 		f.Tags = cleanTags(f.Tags)
@@ -105,7 +105,7 @@ func cleanAll(in []FlowLog) []FlowLog {
 func cleanTexts(in []string) []string {
 	out := slices.Clone(in)
 	for i := range out {
-		out[i] = Clean(out[i], maxField)
+		out[i] = Clean(out[i], MaxField)
 	}
 	return out
 }
@@ -120,7 +120,7 @@ func cleanTags(in map[string]string) map[string]string {
 	keys := sortedKeys(in)
 	out := make(map[string]string, min(len(in), maxTags))
 	for _, k := range keys[:min(len(keys), maxTags)] {
-		out[Clean(k, maxField)] = Clean(in[k], maxField)
+		out[Clean(k, MaxField)] = Clean(in[k], MaxField)
 	}
 	return out
 }

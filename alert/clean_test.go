@@ -143,7 +143,7 @@ func TestI12NoForeignTextPassesUncleaned(t *testing.T) {
 			a.Write()
 			safe(t, a.Title, false)
 			safe(t, a.Text, true)
-			if n := utf8.RuneCountInString(a.Title); n > maxTitle {
+			if n := utf8.RuneCountInString(a.Title); n > MaxTitle {
 				t.Errorf("%s: title of %d characters", kind, n)
 			}
 			if len(a.Text) > 64<<10 {
@@ -152,7 +152,7 @@ func TestI12NoForeignTextPassesUncleaned(t *testing.T) {
 			a.Text = ""
 			texts(reflect.ValueOf(a), func(s string) {
 				safe(t, s, false)
-				limit := maxField
+				limit := MaxField
 				if s == a.FlowLogs[0].LogFormat {
 					limit = maxFormat
 				}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// raisedBecause says which facts put the level above the rule's.
-func (a textWords) raisedBecause() string {
+// RaisedBecause says which facts put the level above the rule's.
+func (a Words) RaisedBecause() string {
 	var why []string
 	for _, fact := range a.RaisedBy {
 		why = append(why, cmp.Or(factWords[fact], fact))
@@ -28,8 +28,8 @@ var factWords = map[string]string{
 
 const maxDeeds = 5 // kinds of calls named
 
-// before is what the same principal did to flow logs in the hour before.
-func (a textWords) before() string {
+// Before is what the same principal did to flow logs in the hour before.
+func (a Words) Before() string {
 	var did []string
 	worst := slices.Clone(a.Recent)
 	slices.SortStableFunc(worst, func(x, y Deeds) int { return cmp.Compare(harm(x.EventName), harm(y.EventName)) })
@@ -88,9 +88,9 @@ func Plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// todo is what is left to people: the alert's own advice, that of its first
+// ToDo is what is left to people: the alert's own advice, that of its first
 // flow log that has some, or how to stop who did it.
-func (a textWords) todo() string {
+func (a Words) ToDo() string {
 	if s := cmp.Or(a.Advice, firstAdvice(a.FlowLogs)); s != "" || a.Kind != Deletion && a.Kind != Attempt && a.Kind != Blocked {
 		return s
 	}
@@ -112,12 +112,12 @@ func (a textWords) todo() string {
 	return "if nobody planned this, stop them: docs/alerts.md"
 }
 
-// ownAdvice is todo, but for what the lines of the flow logs say.
-func (a textWords) ownAdvice() string {
+// ownAdvice is ToDo, but for what the lines of the flow logs say.
+func (a Words) ownAdvice() string {
 	if a.Advice != "" || firstAdvice(a.FlowLogs) != "" {
 		return a.Advice
 	}
-	return a.todo()
+	return a.ToDo()
 }
 
 // userName is the last part of a user's ARN.
@@ -134,9 +134,9 @@ func firstAdvice(logs []FlowLog) string {
 	return ""
 }
 
-// further adds command lines that show more of who did it. People paste them
+// addCommands adds command lines that show more of who did it. People paste them
 // into a shell: nothing foreign gets in but what is plainly an ID.
-func (a textWords) further(t *lines) {
+func (a Words) addCommands(t *lines) {
 	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || a.Actor == nil || !plain(a.Region, "-") {
 		return
 	}
@@ -198,7 +198,7 @@ func (f FlowLog) telling() string {
 }
 
 // format of flow logs that all have the same.
-func (a textWords) format() string {
+func (a Words) format() string {
 	if a.Kind != Deletion || len(a.FlowLogs) == 0 {
 		return ""
 	}
@@ -206,5 +206,5 @@ func (a textWords) format() string {
 	if slices.ContainsFunc(a.FlowLogs, func(x FlowLog) bool { return x.LogFormat != f }) {
 		return "several"
 	}
-	return Clean(f, maxField)
+	return Clean(f, MaxField)
 }

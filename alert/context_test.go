@@ -9,8 +9,8 @@ import (
 func TestDetailsOfATampering(t *testing.T) {
 	t.Parallel()
 	a := Alert{Kind: Tamper, EventID: "e1", FlowLogs: []FlowLog{{FlowLogID: "fl-0aaaaaaaaaaaaaaa1"}}}
-	if strings.Contains((textWords{a}).details(), "incidents") {
-		t.Error(textWords{a}.details())
+	if strings.Contains((Words{a}).Command(), "incidents") {
+		t.Error(Words{a}.Command())
 	}
 }
 

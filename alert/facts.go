@@ -5,34 +5,34 @@ import (
 	"strings"
 )
 
-// fact is one thing that a person woken by an alert asks, and the answer.
-type fact struct{ ask, answer string }
+// Fact is one thing that a person woken by an alert asks, and the answer.
+type Fact struct{ Question, Answer string }
 
-// facts of an alert, in the order in which people ask, each answer of at most
-// limit characters. Its flow logs, and what is done about them, come after.
-func (a textWords) facts(limit int) []fact {
-	var out []fact
+// Facts are in the order in which people ask, each answer of at most limit
+// characters, and none of them empty. The alert's flow logs, and what is done about them, come after.
+func (a Words) Facts(limit int) []Fact {
+	var out []Fact
 	add := func(ask, answer string) {
 		if answer != "" {
-			out = append(out, fact{ask, Clean(answer, limit)})
+			out = append(out, Fact{ask, Clean(answer, limit)})
 		}
 	}
 	add("What", a.Cause)
-	add("Raised because", a.raisedBecause())
+	add("Raised because", a.RaisedBecause())
 	if a.Kind == Tamper {
 		add("Target", a.Target)
 	}
 	if a.Actor != nil && !a.Answers() { // who did it was told with what is answered
-		add("Who", a.whoShort())
+		add("Who", a.Who())
 		add("MFA", a.Actor.MFAWords())
 		add("From", a.Actor.SourceIP)
 		add("With", Clean(a.Actor.with(), shownAgent))
 	} else if a.Actor == nil {
-		add("Who", a.whoShort())
+		add("Who", a.Who())
 	}
 	add(a.happened())
 	add("Where", strings.TrimSpace(a.Account+" "+a.Region))
-	add("Before", a.before())
+	add("Before", a.Before())
 	add("Repeated", a.howOften())
 	add("Refused", a.refusedMore())
 	return out
@@ -43,14 +43,15 @@ func (a textWords) facts(limit int) []fact {
 const shownAgent = 100
 
 // happened is when it happened, or was found, where nobody knows the first.
-func (a textWords) happened() (ask, answer string) {
+func (a Words) happened() (ask, answer string) {
 	if a.DeletedAt == nil && a.EventTime == nil && a.Source == "drift" {
 		return "Found", moment(a.Time)
 	}
-	return "When", a.whenHeard()
+	return "When", a.When()
 }
 
-func (a textWords) whoShort() string {
+// Who is who did it, with the access key.
+func (a Words) Who() string {
 	switch {
 	case a.Actor == nil && a.Source == "drift" && a.Kind == Deletion:
 		return "unknown: found by a refresh, without a CloudTrail event"
@@ -64,8 +65,8 @@ func (a textWords) whoShort() string {
 	return who
 }
 
-// whenHeard is when it happened, and how long it took to hear of it.
-func (a textWords) whenHeard() string {
+// When is when it happened, and how long it took to hear of it.
+func (a Words) When() string {
 	at := a.DeletedAt
 	if at == nil {
 		at = a.EventTime
@@ -76,9 +77,9 @@ func (a textWords) whenHeard() string {
 	return moment(*at) + a.delay(*at)
 }
 
-// tally says how many flow logs there are, of how many resources, and how they
+// Tally says how many flow logs there are, of how many resources, and how they
 // stand: what is left of a thousand on a phone.
-func tally(logs []FlowLog) string {
+func Tally(logs []FlowLog) string {
 	resources, states := map[string]bool{}, map[string]int{}
 	for _, f := range logs {
 		if f.ResourceID != "" {
@@ -102,8 +103,8 @@ func tally(logs []FlowLog) string {
 	return s
 }
 
-// details is the command that shows more than a sink does.
-func (a textWords) details() string {
+// Command is the command line that shows more than a sink does.
+func (a Words) Command() string {
 	switch {
 	case a.Repeats != nil:
 		return "flowkeeper alerts show " + a.ID

@@ -21,19 +21,17 @@ const (
 // Stored is the alert as the state file keeps it: of bounded size, with all of its
 // flow logs' IDs. What is left out of it can still be found in the snapshot and in
 // the incidents.
-func (a Alert) Stored() Alert { return a.within(maxStored, true) }
+func (a Alert) Stored() Alert { return a.shrunk(maxStored, true) }
 
-// fit encodes the alert in at most limit bytes.
-func fit(a Alert, limit int) (string, error) {
-	data, err := json.Marshal(a.within(limit, false))
-	return string(data), err
-}
+// Within is the alert in at most limit bytes of JSON, with as many of its flow logs as
+// that holds.
+func (a Alert) Within(limit int) Alert { return a.shrunk(limit, false) }
 
-// compact encodes what a receiver needs that takes no more: which flow logs, whose,
-// how they stand, and where the rest is.
-func compact(a Alert) (string, error) {
-	a.Text = a.Title + "\n" + textWords{a}.details()
-	a.Cause, a.Advice = Clean(a.Cause, maxTitle), Clean(a.Advice, maxTitle)
+// Compact is what a receiver needs that takes no more: which flow logs, whose, how they
+// stand, and where the rest is. Its JSON has at most 60 KB.
+func (a Alert) Compact() Alert {
+	a.Text = a.Title + "\n" + Words{a}.Command()
+	a.Cause, a.Advice = Clean(a.Cause, MaxTitle), Clean(a.Advice, MaxTitle)
 	if a.Actor != nil {
 		who := *a.Actor
 		who.UserAgent, who.Via = "", ""
@@ -41,15 +39,15 @@ func compact(a Alert) (string, error) {
 	}
 	a = a.shortened(0, 0, 0, len(a.FlowLogs)+len(a.FailedFlowLogs))
 	a.Text += a.leftOut()
-	return fit(a, maxCompact)
+	return a.Within(maxCompact)
 }
 
-// within is the alert in at most limit bytes of JSON. What is left out, as far as
+// shrunk is the alert in at most limit bytes of JSON. What is left out, as far as
 // that is needed, and each from the end of the list: the flow logs' formats, their
 // tags, what else is said of them, and last of all, unless keepIDs, the flow logs
 // themselves. What else is in an alert is bounded by Write. The alert then says of
 // how many.
-func (a Alert) within(limit int, keepIDs bool) Alert {
+func (a Alert) shrunk(limit int, keepIDs bool) Alert {
 	n := len(a.FlowLogs) + len(a.FailedFlowLogs)
 	over := size(a) - limit
 	if over <= 0 || n == 0 {

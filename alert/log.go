@@ -44,20 +44,20 @@ func (l *Log) Send(ctx context.Context, a Alert) error {
 	}
 	attrs = addIDs(attrs, "flow_logs", a.FlowLogs)
 	attrs = addIDs(attrs, "failed_flow_logs", a.FailedFlowLogs)
-	outcome, advice := a.first()
+	outcome, advice := firstOutcome(a)
 	add("cause", a.Cause)
 	add("outcome", outcome)
 	add("advice", cmp.Or(a.Advice, advice))
-	l.log.LogAttrs(ctx, a.Level.slog(), a.Title, attrs...)
+	l.log.LogAttrs(ctx, logLevel(a.Level), a.Title, attrs...)
 	return nil
 }
 
-// first is how the first flow log stands and what to try: the others mostly
+// firstOutcome is how the first flow log stands and what to try: the others mostly
 // share it, and the state file has them all.
-func (a Alert) first() (outcome, advice string) {
+func firstOutcome(a Alert) (outcome, advice string) {
 	for _, logs := range [][]FlowLog{a.FlowLogs, a.FailedFlowLogs} {
 		if len(logs) > 0 {
-			return logs[0].outcome(a), logs[0].Advice
+			return logs[0].Outcome(a), logs[0].Advice
 		}
 	}
 	return "", ""
@@ -78,9 +78,9 @@ func addIDs(attrs []slog.Attr, key string, logs []FlowLog) []slog.Attr {
 	return attrs
 }
 
-// slog is the log level of an alert's: what should wake people is an error,
+// logLevel is the log level of an alert's: what should wake people is an error,
 // whatever log.level hides.
-func (l Level) slog() slog.Level {
+func logLevel(l Level) slog.Level {
 	switch {
 	case l.AtLeast(High):
 		return slog.LevelError

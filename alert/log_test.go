@@ -73,7 +73,7 @@ func TestLogLevels(t *testing.T) {
 	for level, want := range map[Level]slog.Level{
 		Informational: slog.LevelInfo, Low: slog.LevelInfo, Medium: slog.LevelWarn, High: slog.LevelError, Critical: slog.LevelError, "": slog.LevelInfo,
 	} {
-		if got := level.slog(); got != want {
+		if got := logLevel(level); got != want {
 			t.Errorf("%q: %v", level, got)
 		}
 	}

@@ -17,15 +17,15 @@ func (t *lines) list(heading string, a Alert, logs []FlowLog) {
 	}
 	t.add(heading + ":")
 	for _, f := range logs[:min(len(logs), listed)] {
-		t.add("  " + f.line(a))
+		t.add("  " + f.Line(a))
 	}
 	if more := len(logs) - listed; more > 0 {
 		t.add(fmt.Sprintf("  and %d more", more))
 	}
 }
 
-// line is one flow log of an alert: which, of what, to where, and how it stands.
-func (f FlowLog) line(a Alert) string {
+// Line is one flow log of an alert: which, of what, to where, and how it stands.
+func (f FlowLog) Line(a Alert) string {
 	s := f.FlowLogID
 	if f.ResourceID != "" {
 		s += " of " + f.ResourceID
@@ -39,14 +39,14 @@ func (f FlowLog) line(a Alert) string {
 	if tags := f.telling(); tags != "" {
 		s += " [" + tags + "]"
 	}
-	if how := f.outcome(a); how != "" {
+	if how := f.Outcome(a); how != "" {
 		s += ": " + how
 	}
-	if a.notBack() {
+	if a.NotBack() {
 		s += f.tries()
 	}
 	if len(f.DifferencesFound) > 0 {
-		s += "; differs in " + Clean(strings.Join(f.DifferencesFound, ", "), maxField)
+		s += "; differs in " + Clean(strings.Join(f.DifferencesFound, ", "), MaxField)
 	}
 	if f.CreatedBy != "" {
 		s += "; made by " + f.CreatedBy
@@ -57,8 +57,8 @@ func (f FlowLog) line(a Alert) string {
 	return s
 }
 
-// outcome words the state of the flow log's incident, or AWS's refusal.
-func (f FlowLog) outcome(a Alert) string {
+// Outcome words the state of the flow log's incident, or AWS's refusal.
+func (f FlowLog) Outcome(a Alert) string {
 	switch {
 	case f.ErrorCode != "" && f.ErrorMessage != "":
 		return f.ErrorCode + ", " + f.ErrorMessage
@@ -72,7 +72,7 @@ func (f FlowLog) outcome(a Alert) string {
 		return "AWS answered that it made " + f.NewFlowLogID + ", but DescribeFlowLogs has not shown it yet" + within(f.ErrorMessage)
 	case f.NewFlowLogID != "":
 		return f.back(a)
-	case a.notBack():
+	case a.NotBack():
 		return "not restored yet" + within(f.ErrorMessage)
 	case f.NextAttemptAt != nil:
 		return "not before " + moment(*f.NextAttemptAt)
@@ -157,9 +157,9 @@ var blockedReasons = map[string]string{
 	"refused":     "AWS refuses it",
 }
 
-// doing is what Flowkeeper does now, so that people know what is left to them.
-func (a textWords) doing() string {
-	if a.notBack() && a.Cause != "" {
+// Doing is what Flowkeeper does now, so that people know what is left to them.
+func (a Words) Doing() string {
+	if a.NotBack() && a.Cause != "" {
 		return "tries nothing until that is mended, and reminds daily; then it goes on by itself"
 	}
 	switch a.Kind {
@@ -186,7 +186,7 @@ func (a textWords) doing() string {
 
 // trying is how Flowkeeper goes on with what is not back: what only a person can mend
 // is tried more and more slowly, anything else at least once a minute.
-func (a textWords) trying() string {
+func (a Words) trying() string {
 	for _, f := range a.FlowLogs {
 		if f.State == "" || f.State == "blocked" {
 			return "tries again, ever more slowly, and reminds daily; it restores by itself once the cause is gone"
@@ -196,7 +196,7 @@ func (a textWords) trying() string {
 }
 
 // watching is what is left to people after a tampering.
-func (a textWords) watching() string {
+func (a Words) watching() string {
 	switch {
 	case a.NotStored:
 		return "can't mend this, and " + restoresNothing
@@ -211,7 +211,7 @@ func (a textWords) watching() string {
 const restoresNothing = "restores NOTHING until its state file can be written: make room on the daemon's machine (docs/troubleshoot.md#disk-space)"
 
 // answering counts what a deletion leaves to do.
-func (a textWords) answering() string {
+func (a Words) answering() string {
 	if a.NotStored {
 		return restoresNothing
 	}

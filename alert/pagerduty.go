@@ -26,9 +26,13 @@ const (
 	pagerEvent   = 256 << 10 // bytes: half of what the API takes
 )
 
-// pagerText bounds the text where an event would be too large with all of it,
-// in characters.
-const pagerText = 4000
+const (
+	// pagerListed bounds how many flow logs an event names.
+	pagerListed = 20
+	// pagerText bounds the text where an event would be too large with all of it,
+	// in characters.
+	pagerText = 4000
+)
 
 // PagerKinds are the alerts that a PagerDuty sink gets unless its
 // configuration names others: all but restored. That one calls for nothing, and
@@ -59,14 +63,14 @@ const stuck = "/stuck"
 
 // incidentKey is what an alert opens an incident by: all deletions of a campaign
 // share one.
-func (a Alert) incidentKey() string { return cmp.Or(a.CampaignID, a.DedupKey) }
+func incidentKey(a Alert) string { return cmp.Or(a.CampaignID, a.DedupKey) }
 
 // resolves are the keys of the incidents that an alert resolves. Those of the event
 // itself are always among them: an alert that went past a full state file has opened
 // an incident by its dedup key, and what was told of the event before a record said
 // who did it belonged to no campaign. A campaign's incident is resolved with the last
 // of its deletions.
-func (a Alert) resolves() []string {
+func resolves(a Alert) []string {
 	switch {
 	case a.Kind == Test:
 		return []string{a.DedupKey}
@@ -102,7 +106,7 @@ func (p *PagerDuty) Send(ctx context.Context, a Alert) error {
 			return err
 		}
 	}
-	for _, key := range a.resolves() {
+	for _, key := range resolves(a) {
 		if err := once(func() error { return p.post(ctx, p.resolve(key)) }); err != nil {
 			return err
 		}
@@ -142,7 +146,7 @@ func (p *PagerDuty) trigger(ctx context.Context, a Alert) error {
 	if err = p.post(ctx, event); !shorter(err) {
 		return err
 	}
-	event.Payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: textWords{a}.details(), Count: event.Payload.Details.(pagerDetails).Count}
+	event.Payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: Words{a}.Command(), Count: event.Payload.Details.(pagerDetails).Count}
 	return p.post(ctx, event)
 }
 
@@ -200,13 +204,13 @@ func (d *pagerDoor) Do(req *http.Request) (*http.Response, error) {
 // event is the alert as PagerDuty takes it: with fewer flow logs, and less
 // text, where it would be too large.
 func (p *PagerDuty) event(a Alert) (*pagerduty.V2Event, error) {
-	key := a.incidentKey()
-	if a.notBack() {
+	key := incidentKey(a)
+	if a.NotBack() {
 		key += stuck
 	}
 	e := &pagerduty.V2Event{RoutingKey: p.key, Action: "trigger", DedupKey: Clean(key, pagerDedup)}
 	e.Client = "Flowkeeper"
-	for n := listed; ; n /= 2 {
+	for n := pagerListed; ; n /= 2 {
 		e.Payload = pagerPayload(a, n)
 		data, err := json.Marshal(e)
 		if err != nil || len(data) < pagerEvent || n == 0 {
@@ -292,24 +296,24 @@ type pagerDetails struct {
 }
 
 func detailsOf(a Alert, most int) pagerDetails {
-	w := textWords{a}
+	w := Words{a}
 	d := pagerDetails{
-		Cause: Clean(a.Cause, maxField), Who: Clean(w.whoShort(), 2*maxField), When: w.whenHeard(),
-		Before: Clean(w.before(), maxField), RaisedBy: Clean(w.raisedBecause(), maxField), Target: Clean(a.Target, maxField),
-		EventID: a.EventID, Alert: a.ID, Campaign: Clean(a.CampaignID, maxField), Flowkeeper: w.doing(), ToDo: Clean(w.todo(), maxField),
-		FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: w.details(), Text: a.Text,
+		Cause: Clean(a.Cause, MaxField), Who: Clean(w.Who(), 2*MaxField), When: w.When(),
+		Before: Clean(w.Before(), MaxField), RaisedBy: Clean(w.RaisedBecause(), MaxField), Target: Clean(a.Target, MaxField),
+		EventID: a.EventID, Alert: a.ID, Campaign: Clean(a.CampaignID, MaxField), Flowkeeper: w.Doing(), ToDo: Clean(w.ToDo(), MaxField),
+		FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: w.Command(), Text: a.Text,
 	}
 	if a.Rule != nil {
-		d.Rule = Clean(a.Rule.Title+" ("+a.Rule.ID+")", maxField)
+		d.Rule = Clean(a.Rule.Title+" ("+a.Rule.ID+")", MaxField)
 	}
 	if who := a.Actor; who != nil {
-		d.MFA, d.From, d.With, d.Via = who.MFAWords(), Clean(who.SourceIP, maxField), Clean(who.UserAgent, maxField), Clean(who.Via, maxField)
+		d.MFA, d.From, d.With, d.Via = who.MFAWords(), Clean(who.SourceIP, MaxField), Clean(who.UserAgent, MaxField), Clean(who.Via, MaxField)
 		if who.ARN != "" {
-			d.Role = Clean(who.SessionIssuer, maxField)
+			d.Role = Clean(who.SessionIssuer, MaxField)
 		}
 	}
 	if all := append(a.FlowLogs[:len(a.FlowLogs):len(a.FlowLogs)], a.FailedFlowLogs...); len(all) > 0 {
-		d.Count = tally(all)
+		d.Count = Tally(all)
 	}
 	return d
 }
@@ -318,7 +322,7 @@ func detailsOf(a Alert, most int) pagerDetails {
 func linesOf(a Alert, logs []FlowLog, most int) []string {
 	var out []string
 	for _, f := range logs[:min(len(logs), most)] {
-		out = append(out, Clean(f.line(a), 2*maxField))
+		out = append(out, Clean(f.Line(a), 2*MaxField))
 	}
 	if more := len(logs) - len(out); more > 0 {
 		out = append(out, fmt.Sprintf("and %d more", more))

@@ -197,7 +197,7 @@ func TestPagerEventsAreAlwaysSmallEnough(t *testing.T) {
 	var a Alert
 	fill(reflect.ValueOf(&a).Elem(), strings.Repeat("<", 5000))
 	a.ID, a.DedupKey, a.Kind, a.Level = "alrt_x", strings.Repeat("k", 400), Blocked, Critical
-	for len(a.FlowLogs) < 2*listed {
+	for len(a.FlowLogs) < 2*pagerListed {
 		a.FlowLogs = append(a.FlowLogs, a.FlowLogs[0])
 		a.FailedFlowLogs = append(a.FailedFlowLogs, a.FailedFlowLogs[0])
 	}

@@ -67,7 +67,7 @@ func (a titleWords) repeatsTitle() string {
 }
 
 // howOften says how many calls Repeats sums up, and when they came.
-func (a textWords) howOften() string {
+func (a Words) howOften() string {
 	r := a.Repeats
 	if r == nil {
 		return ""
@@ -83,15 +83,15 @@ func (a textWords) howOften() string {
 }
 
 // refusedMore says how many IDs AWS refused, where not all are listed.
-func (a textWords) refusedMore() string {
+func (a Words) refusedMore() string {
 	if a.FailedOmitted == 0 {
 		return ""
 	}
 	return Plural(len(a.FailedFlowLogs)+a.FailedOmitted, "flow log") + " in all"
 }
 
-// repeated adds that, and the examples.
-func (a textWords) repeated(t *lines) {
+// addRepeats adds that, and the examples.
+func (a Words) addRepeats(t *lines) {
 	r := a.Repeats
 	t.put("Repeated", a.howOften())
 	if r == nil || len(r.Examples) == 0 {

@@ -142,7 +142,7 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) {
 	err := s.try(ctx, d.Alert)
 	now := s.Now()
 	if taken(err) {
-		s.log.Warn("the sink has an alert, but answers oddly", "alert", d.Alert.ID, "error", Clean(err.Error(), maxField))
+		s.log.Warn("the sink has an alert, but answers oddly", "alert", d.Alert.ID, "error", Clean(err.Error(), MaxField))
 		err = nil
 	}
 	if err != nil {
@@ -182,7 +182,7 @@ func (s *Sender) try(ctx context.Context, a Alert) (err error) {
 // failed slows down the sink, decides about the alert, and records it.
 func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Time) {
 	why := sendError(err)
-	cause := Clean(err.Error(), maxField)
+	cause := Clean(err.Error(), MaxField)
 	attempts := d.Attempts + 1
 	s.failures++
 	switch {
@@ -202,7 +202,7 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 		next = next.Add(time.Second + backoff.Jittered(attempts-1, s.Rand()))
 	}
 	parked := attempts >= parkTries && now.Sub(d.Alert.Time.Time) >= parkAfter
-	tell := parked || attempts >= tries(why.Refused) && d.Alert.routeLevel().AtLeast(High)
+	tell := parked || attempts >= tries(why.Refused) && d.Alert.RoutingLevel().AtLeast(High)
 	s.report(d, attempts, next, cause, parked)
 	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
 		return s.outbox.Failed(ctx, s.name, d.Alert.ID, attempts, next, cause, parked, tell)

@@ -323,7 +323,7 @@ func TestI12CauseIsCleaned(t *testing.T) {
 		stop()
 		d := o.get("hook", "a0")
 		safe(t, d.Error, false)
-		if d.Error == "" || len([]rune(d.Error)) > maxField {
+		if d.Error == "" || len([]rune(d.Error)) > MaxField {
 			t.Errorf("%q", d.Error)
 		}
 	})

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -77,18 +78,18 @@ func shorter(err error) bool { return sendError(err).shorter }
 // sendFitting sends the alert's JSON in at most limit bytes; its compact form, where
 // the other side finds fault with that, or finds it too large.
 func sendFitting(a Alert, limit int, send func(body string) error) error {
-	whole, err := fit(a, limit)
+	whole, err := json.Marshal(a.Within(limit))
 	if err != nil {
 		return fmt.Errorf("encoding the alert: %w", err)
 	}
-	if err = send(whole); !shorter(err) {
+	if err = send(string(whole)); !shorter(err) {
 		return err
 	}
-	small, encoding := compact(a)
+	small, encoding := json.Marshal(a.Compact())
 	if encoding != nil || len(small) >= len(whole) {
 		return err
 	}
-	return send(small)
+	return send(string(small))
 }
 
 // limitOf is how long one try of the sink may take.

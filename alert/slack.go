@@ -47,7 +47,7 @@ func (s *Slack) Send(ctx context.Context, a Alert) error {
 		return err
 	}
 	message.Blocks, message.Attachments = nil, nil
-	message.Text += slackInert(" · " + textWords{a}.foot())
+	message.Text += slackInert(" · " + slackFoot(a))
 	return s.post(ctx, message)
 }
 
@@ -119,7 +119,7 @@ type slackMessage struct {
 // Text is what a notification shows instead of the blocks.
 func slackPayload(a Alert) slackMessage {
 	title, quiet := cmp.Or(a.Title, string(a.Kind)), false
-	fallback := slackInert("[" + string(a.Level) + "] " + Clean(title, maxTitle))
+	fallback := slackInert("[" + string(a.Level) + "] " + Clean(title, MaxTitle))
 	return slackMessage{WebhookMessage: slack.WebhookMessage{
 		Text:   fallback,
 		Blocks: &slack.Blocks{BlockSet: []slack.Block{slack.NewHeaderBlock(slackPlain(Clean(title, slackHeader)))}},
@@ -132,17 +132,17 @@ func slackPayload(a Alert) slackMessage {
 }
 
 func slackBlocks(a Alert) []slack.Block {
-	w := textWords{a}
-	todo := Clean(w.todo(), slackAnswer)
-	out := slackFacts(w.facts(slackAnswer))
-	out = append(out, slackList(w.heading(), a, a.FlowLogs, todo)...)
+	w := Words{a}
+	todo := Clean(w.ToDo(), slackAnswer)
+	out := slackFacts(w.Facts(slackAnswer))
+	out = append(out, slackList(w.Heading(), a, a.FlowLogs, todo)...)
 	out = append(out, slackList("Refused", a, a.FailedFlowLogs, todo)...)
-	out = append(out, slackFacts([]fact{{"Flowkeeper", Clean(w.doing(), slackAnswer)}, {"To do", todo}})...)
-	return append(out, slack.NewContextBlock("", slackPlain(Clean(w.foot(), 2*slackAnswer))))
+	out = append(out, slackFacts([]Fact{{"Flowkeeper", Clean(w.Doing(), slackAnswer)}, {"To do", todo}})...)
+	return append(out, slack.NewContextBlock("", slackPlain(Clean(slackFoot(a), 2*slackAnswer))))
 }
 
-// foot is what one looks the alert up by.
-func (a textWords) foot() string {
+// slackFoot is what one looks the alert up by.
+func slackFoot(a Alert) string {
 	s := string(a.Level) + " · " + a.ID
 	if a.EventID != "" {
 		s += " · event " + Clean(a.EventID, 80)
@@ -150,20 +150,20 @@ func (a textWords) foot() string {
 	if a.Rule != nil {
 		s += " · rule " + Clean(a.Rule.Title, 120)
 	}
-	return s + " · " + a.details()
+	return s + " · " + Words{a}.Command()
 }
 
 // slackFacts is a line for each fact that has an answer, its question in bold.
-func slackFacts(facts []fact) []slack.Block {
+func slackFacts(facts []Fact) []slack.Block {
 	s := slack.NewRichTextSection()
 	for _, f := range facts {
-		if f.answer == "" {
+		if f.Answer == "" {
 			continue
 		}
 		if len(s.Elements) > 0 {
-			f.ask = "\n" + f.ask
+			f.Question = "\n" + f.Question
 		}
-		s.Elements = append(s.Elements, slackBold(f.ask+": "), slack.NewRichTextSectionTextElement(f.answer, nil))
+		s.Elements = append(s.Elements, slackBold(f.Question+": "), slack.NewRichTextSectionTextElement(f.Answer, nil))
 	}
 	if len(s.Elements) == 0 {
 		return nil
@@ -185,10 +185,10 @@ func slackList(heading string, a Alert, logs []FlowLog, todo string) []slack.Blo
 		if Clean(f.Advice, slackAnswer) == todo {
 			f.Advice = ""
 		}
-		add(Clean(cmp.Or(f.line(a), "unknown"), slackLine))
+		add(Clean(cmp.Or(f.Line(a), "unknown"), slackLine))
 	}
 	if more := len(logs) - slackListed; more > 0 {
-		heading += " (" + tally(logs) + ")"
+		heading += " (" + Tally(logs) + ")"
 		add(fmt.Sprintf("and %d more", more)) // the foot says how to see them
 	}
 	return []slack.Block{slack.NewRichTextBlock("", slack.NewRichTextSection(slackBold(heading)), list)}

@@ -108,7 +108,7 @@ func (t *Topic) failure(err error) error {
 	if !errors.As(err, &api) {
 		return &SendError{Cause: t.String() + ": " + cause(err)}
 	}
-	code := Clean(api.ErrorCode(), maxField)
+	code := Clean(api.ErrorCode(), MaxField)
 	return &SendError{
 		Cause:   fmt.Sprintf("%s: %s: %s", t, code, snsAdvice(code)),
 		Refused: refused(err, code),

@@ -81,7 +81,7 @@ func TestFitLeavesOutAndSaysHowMany(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := deletion()
 		one := a.FlowLogs[0]
-		one.Advice = strings.Repeat("ü", rapid.IntRange(0, maxField).Draw(t, "length"))
+		one.Advice = strings.Repeat("ü", rapid.IntRange(0, MaxField).Draw(t, "length"))
 		a.FlowLogs, a.FailedFlowLogs = nil, nil
 		a.Write()
 		n, m := rapid.IntRange(0, 1000).Draw(t, "gone"), rapid.IntRange(0, 1000).Draw(t, "refused")
@@ -91,9 +91,9 @@ func TestFitLeavesOutAndSaysHowMany(t *testing.T) {
 		for range m {
 			a.FailedFlowLogs = append(a.FailedFlowLogs, one)
 		}
-		message, err := fit(a, maxMessage)
+		message, err := json.Marshal(a.Within(maxMessage))
 		var got Alert
-		if err != nil || len(message) > maxMessage || json.Unmarshal([]byte(message), &got) != nil {
+		if err != nil || len(message) > maxMessage || json.Unmarshal(message, &got) != nil {
 			t.Fatalf("%v, %d bytes", err, len(message))
 		}
 		if got.Omitted+len(got.FlowLogs)+len(got.FailedFlowLogs) != n+m {

@@ -15,45 +15,47 @@ import (
 // Flowkeeper does about it. Both are safe for a terminal.
 func (a *Alert) Write() {
 	*a = a.clean()
-	a.Title, a.Text = Clean(titleWords{*a}.title(), maxTitle), textWords{*a}.text()
+	a.Title, a.Text = Clean(titleWords{*a}.title(), MaxTitle), Words{*a}.text()
 }
 
-// textWords are the words of an alert's text, and of the forms that sinks give it.
-type textWords struct{ Alert }
+// Words are the sentences of an alert, for its text and for sinks that arrange them in
+// their own way. Each is empty where there is nothing to say. The Alert has been cleaned by
+// Write; a sentence can be longer than MaxField, so that a sink cuts it to what it shows.
+type Words struct{ Alert }
 
 // text is the lines in the order in which a person woken by it asks.
-func (a textWords) text() string {
+func (a Words) text() string {
 	var t lines
 	t.put("What", a.Cause)
-	a.repeated(&t)
+	a.addRepeats(&t)
 	if a.Rule != nil {
-		t.put("Rule", a.Rule.Title+" ("+a.Rule.ID+"), level "+string(a.Level)+ifAny(", raised because ", a.raisedBecause()))
+		t.put("Rule", a.Rule.Title+" ("+a.Rule.ID+"), level "+string(a.Level)+ifAny(", raised because ", a.RaisedBecause()))
 	}
-	a.who(&t)
+	a.addWho(&t)
 	t.put(a.happened())
-	a.where(&t)
+	a.addWhere(&t)
 	t.put("Event", a.EventID)
-	t.put("Before", a.before())
-	t.list(a.heading(), a.Alert, a.FlowLogs)
+	t.put("Before", a.Before())
+	t.list(a.Heading(), a.Alert, a.FlowLogs)
 	t.put("Format", a.format())
 	t.list("Refused", a.Alert, a.FailedFlowLogs)
 	if more := a.refusedMore(); more != "" {
 		t.add("  " + more)
 	}
-	t.put("Flowkeeper", a.doing())
+	t.put("Flowkeeper", a.Doing())
 	t.put("To do", a.ownAdvice())
 	if a.Kind == Restored {
 		terraform(&t, a.FlowLogs)
 		cloudFormation(&t, a.FlowLogs)
 	}
-	a.further(&t)
+	a.addCommands(&t)
 	return strings.Join(t, "\n")
 }
 
-// who says nothing where nobody is known: a drift has no actor until its
+// addWho adds nothing where nobody is known: a drift has no actor until its
 // event comes.
-func (a textWords) who(t *lines) {
-	t.put("Who", a.whoShort())
+func (a Words) addWho(t *lines) {
+	t.put("Who", a.Who())
 	if a.Actor == nil {
 		return
 	}
@@ -93,7 +95,7 @@ func (a Actor) MFAWords() string {
 
 // delay is how long it took until we knew; CloudTrail's times are whole
 // seconds.
-func (a textWords) delay(happened Time) string {
+func (a Words) delay(happened Time) string {
 	d := a.Time.Sub(happened.Time)
 	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || happened.IsZero() || d < time.Second || a.Repeats != nil {
 		return ""
@@ -104,7 +106,7 @@ func (a textWords) delay(happened Time) string {
 	return ", known " + span(d.Seconds()) + " later"
 }
 
-func (a textWords) where(t *lines) {
+func (a Words) addWhere(t *lines) {
 	switch {
 	case a.Account != "" && a.Region != "":
 		t.put("Where", "account "+a.Account+", Region "+a.Region)
@@ -113,8 +115,8 @@ func (a textWords) where(t *lines) {
 	}
 }
 
-// heading of the list of flow logs.
-func (a textWords) heading() string {
+// Heading is that of the list of flow logs.
+func (a Words) Heading() string {
 	switch a.Kind {
 	case Deletion:
 		return "Went dark"

@@ -76,7 +76,7 @@ func TestBeforeNamesTheWorst(t *testing.T) {
 	t.Parallel()
 	a := Alert{Recent: []Deeds{{EventName: "CreateFlowLogs", Calls: 2}, {EventName: "DeleteBucket", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 1, FlowLogs: 1},
 		{EventName: "PutBucketPolicy", Calls: 1}, {EventName: "PutRule", Calls: 7}, {EventName: "StopLogging", Calls: 1}}}
-	if got := (textWords{a}).before(); got != "in the hour before, the same principal called DeleteFlowLogs once (1 flow log); DeleteBucket once; StopLogging once; PutBucketPolicy once; PutRule 7 times; and 2 other calls" {
+	if got := (Words{a}).Before(); got != "in the hour before, the same principal called DeleteFlowLogs once (1 flow log); DeleteBucket once; StopLogging once; PutBucketPolicy once; PutRule 7 times; and 2 other calls" {
 		t.Error(got)
 	}
 }
@@ -196,7 +196,7 @@ func TestOutcomes(t *testing.T) {
 		{FlowLog{State: "restored", NewFlowLogID: "fl-2"}, Blocked, "AWS answered that it made fl-2, but DescribeFlowLogs has not shown it yet"},
 		{FlowLog{ErrorCode: "400", ErrorMessage: "no"}, Attempt, "400, no"},
 	} {
-		if got := c.f.outcome(Alert{Kind: c.kind}); got != c.want {
+		if got := c.f.Outcome(Alert{Kind: c.kind}); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.f, got, c.want)
 		}
 	}
@@ -300,7 +300,7 @@ func TestWhatIsForeseenComesOutOfTheOutbox(t *testing.T) {
 	if err := json.Unmarshal(text, &out); err != nil {
 		t.Fatal(err)
 	}
-	if was, is := (textWords{a}).answering(), (textWords{out}).answering(); was != is || !strings.Contains(is, "does not restore it") {
+	if was, is := (Words{a}).answering(), (Words{out}).answering(); was != is || !strings.Contains(is, "does not restore it") {
 		t.Errorf("%q has become %q", was, is)
 	}
 }

@@ -5,13 +5,13 @@ import "time"
 // Urgency is the alert's place among those that a sink has not got yet: 0 goes
 // first, and of two that are equal the older one.
 //
-// It is the level at which the alert is routed, so that what answers an alert
+// It follows from RoutingLevel, so that what answers an alert
 // goes with it. One kind of alert stands back: what somebody can cause who has
 // no permission at all, or a record that was made up. However urgent such alerts
 // are, they come after every high and critical alert about what was lost: a flood
 // of refused calls must not delay the one that says what is gone.
 func (a Alert) Urgency() int {
-	places, known := urgencies[a.routeLevel()]
+	places, known := urgencies[a.RoutingLevel()]
 	if !known {
 		places = [2]int{8, 9}
 	}
@@ -19,6 +19,20 @@ func (a Alert) Urgency() int {
 		return places[1]
 	}
 	return places[0]
+}
+
+// RoutingLevel is the level by which the alert is routed, and ordered: its own, but for
+// those that answer an earlier one. `restored` (low), `closed` and the end of a failed
+// delivery (informational) go where the most urgent of the alerts before them went
+// (RouteLevel).
+func (a Alert) RoutingLevel() Level {
+	switch {
+	case a.Kind != Restored && a.Kind != Closed && a.Kind != Pipeline:
+		return a.Level
+	case a.RouteLevel == "" && a.Kind != Pipeline:
+		return Highest(a.Level, High) // where a deletion goes: rather one message too many than an incident left open
+	}
+	return Highest(a.Level, a.RouteLevel)
 }
 
 // urgencies of the levels above informational: of an alert about what was lost, and of

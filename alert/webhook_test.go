@@ -204,7 +204,7 @@ func TestWebhookBodyIsBounded(t *testing.T) {
 	a := deletion()
 	big := map[string]string{}
 	for i := range maxTags {
-		big[fmt.Sprint(i)] = strings.Repeat("v", maxField)
+		big[fmt.Sprint(i)] = strings.Repeat("v", MaxField)
 	}
 	a.FlowLogs[0].Tags = big
 	for len(a.FlowLogs) < 200 {
