@@ -1,8 +1,11 @@
-package alert
+package alert_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"flowkeeper/alert"
 )
 
 // TestWho: every kind of identity that CloudTrail writes has a name wherever an
@@ -11,27 +14,27 @@ func TestWho(t *testing.T) {
 	t.Parallel()
 	const store = "arn:aws:identitystore::111122223333:identitystore/d-1"
 	for _, c := range []struct {
-		actor       Actor
+		actor       alert.Actor
 		title, text string
 	}{
-		{Actor{Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/mallory", UserName: "mallory", PrincipalID: "AIDA"}, "user/mallory", "IAMUser arn:aws:iam::111122223333:user/mallory"},
-		{Actor{Type: "AssumedRole", ARN: "arn:aws:sts::111122223333:assumed-role/ci/x", SessionIssuer: "arn:aws:iam::111122223333:role/ci", PrincipalID: "AROA:x", SourceIdentity: "alice", WebIdentity: "arn:aws:iam::111122223333:oidc-provider/token.example (sub=repo:a/b)", OnBehalfOf: "u-1"},
+		{alert.Actor{Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/mallory", UserName: "mallory", PrincipalID: "AIDA"}, "user/mallory", "IAMUser arn:aws:iam::111122223333:user/mallory"},
+		{alert.Actor{Type: "AssumedRole", ARN: "arn:aws:sts::111122223333:assumed-role/ci/x", SessionIssuer: "arn:aws:iam::111122223333:role/ci", PrincipalID: "AROA:x", SourceIdentity: "alice", WebIdentity: "arn:aws:iam::111122223333:oidc-provider/token.example (sub=repo:a/b)", OnBehalfOf: "u-1"},
 			"assumed-role/ci/x", "AssumedRole arn:aws:sts::111122223333:assumed-role/ci/x, on behalf of u-1, source identity alice, web identity arn:aws:iam::111122223333:oidc-provider/token.example (sub=repo:a/b)"},
-		{Actor{Type: "AssumedRole", SessionIssuer: "arn:aws:iam::111122223333:role/ci", PrincipalID: "AROA:x"}, "role/ci", "AssumedRole arn:aws:iam::111122223333:role/ci"},
-		{Actor{Type: "SAMLUser", UserName: "alice", PrincipalID: "x:alice", WebIdentity: "https://idp.example"}, "SAMLUser alice", "SAMLUser alice, web identity https://idp.example"},
-		{Actor{Type: "IdentityCenterUser", Account: "111122223333", OnBehalfOf: "544894e8-80c1-707f-60e3-3ba6510dfac1", IdentityStore: store}, "IdentityCenterUser 544894e8-80c1-707f-60e3-3ba6510dfac1", "IdentityCenterUser 544894e8-80c1-707f-60e3-3ba6510dfac1, account 111122223333"},
-		{Actor{Type: "AWSAccount", Account: "999900001111", PrincipalID: "AROAEXAMPLE:session"}, "AWSAccount AROAEXAMPLE:session of 999900001111", "AWSAccount AROAEXAMPLE:session, account 999900001111"},
-		{Actor{Type: "AWSService", InvokedBy: "cloudformation.amazonaws.com", Via: "cloudformation.amazonaws.com"}, "AWSService cloudformation.amazonaws.com", "AWSService cloudformation.amazonaws.com"},
-		{Actor{InvokedBy: "AWS Internal", Account: "111122223333"}, "AWS Internal", "AWS Internal, account 111122223333"},
-		{Actor{Type: "SAMLUser", UserName: "arn:aws:iam::111122223333:role/ci"}, "SAMLUser arn:aws:iam::111122223333:role/ci", "SAMLUser arn:aws:iam::111122223333:role/ci"},
-		{Actor{UserName: "arn:aws:iam::111122223333:role/ci"}, `"arn:aws:iam::111122223333:role/ci"`, `"arn:aws:iam::111122223333:role/ci"`},
-		{Actor{SourceIdentity: "alice"}, "alice", "alice"},
-		{Actor{AccessKeyID: "AKIAEXAMPLE"}, "access key AKIAEXAMPLE", "access key AKIAEXAMPLE"},
-		{Actor{Type: "AWSAccount", Account: "999900001111"}, "AWSAccount 999900001111", "AWSAccount 999900001111"},
-		{Actor{Type: "Unknown"}, "Unknown", "Unknown"},
-		{Actor{SourceIP: "198.51.100.7"}, "unknown", "unknown"},
+		{alert.Actor{Type: "AssumedRole", SessionIssuer: "arn:aws:iam::111122223333:role/ci", PrincipalID: "AROA:x"}, "role/ci", "AssumedRole arn:aws:iam::111122223333:role/ci"},
+		{alert.Actor{Type: "SAMLUser", UserName: "alice", PrincipalID: "x:alice", WebIdentity: "https://idp.example"}, "SAMLUser alice", "SAMLUser alice, web identity https://idp.example"},
+		{alert.Actor{Type: "IdentityCenterUser", Account: "111122223333", OnBehalfOf: "544894e8-80c1-707f-60e3-3ba6510dfac1", IdentityStore: store}, "IdentityCenterUser 544894e8-80c1-707f-60e3-3ba6510dfac1", "IdentityCenterUser 544894e8-80c1-707f-60e3-3ba6510dfac1, account 111122223333"},
+		{alert.Actor{Type: "AWSAccount", Account: "999900001111", PrincipalID: "AROAEXAMPLE:session"}, "AWSAccount AROAEXAMPLE:session of 999900001111", "AWSAccount AROAEXAMPLE:session, account 999900001111"},
+		{alert.Actor{Type: "AWSService", InvokedBy: "cloudformation.amazonaws.com", Via: "cloudformation.amazonaws.com"}, "AWSService cloudformation.amazonaws.com", "AWSService cloudformation.amazonaws.com"},
+		{alert.Actor{InvokedBy: "AWS Internal", Account: "111122223333"}, "AWS Internal", "AWS Internal, account 111122223333"},
+		{alert.Actor{Type: "SAMLUser", UserName: "arn:aws:iam::111122223333:role/ci"}, "SAMLUser arn:aws:iam::111122223333:role/ci", "SAMLUser arn:aws:iam::111122223333:role/ci"},
+		{alert.Actor{UserName: "arn:aws:iam::111122223333:role/ci"}, `"arn:aws:iam::111122223333:role/ci"`, `"arn:aws:iam::111122223333:role/ci"`},
+		{alert.Actor{SourceIdentity: "alice"}, "alice", "alice"},
+		{alert.Actor{AccessKeyID: "AKIAEXAMPLE"}, "access key AKIAEXAMPLE", "access key AKIAEXAMPLE"},
+		{alert.Actor{Type: "AWSAccount", Account: "999900001111"}, "AWSAccount 999900001111", "AWSAccount 999900001111"},
+		{alert.Actor{Type: "Unknown"}, "Unknown", "Unknown"},
+		{alert.Actor{SourceIP: "198.51.100.7"}, "unknown", "unknown"},
 	} {
-		a := Alert{Kind: Deletion, Level: High, Account: "111122223333", Region: "eu-west-1", Actor: &c.actor, FlowLogs: []FlowLog{{FlowLogID: "fl-00000001", ResourceID: "vpc-1"}}}
+		a := alert.Alert{Kind: alert.Deletion, Level: alert.High, Account: "111122223333", Region: "eu-west-1", Actor: &c.actor, FlowLogs: []alert.FlowLog{{FlowLogID: "fl-00000001", ResourceID: "vpc-1"}}}
 		a.Write()
 		if want := "Deleted: the flow log of vpc-1 by " + c.title + " in 111122223333 eu-west-1"; a.Title != want {
 			t.Errorf("%q instead of %q", a.Title, want)
@@ -43,10 +46,12 @@ func TestWho(t *testing.T) {
 		if !strings.Contains("\n"+a.Text+"\n", "\nWho: "+c.text+key+"\n") {
 			t.Errorf("no %q in\n%s", c.text+key, a.Text)
 		}
-		for name, said := range map[string]string{"a pager": detailsOf(a, 1).Who, "Slack": factsText(a)} {
-			if !strings.Contains(said, c.text) {
-				t.Errorf("%s says %q, not %q", name, said, c.text)
-			}
+		w := a.Words()
+		if who := w.Who(); who != c.text+key {
+			t.Errorf("a pager says %q, not %q", who, c.text+key)
+		}
+		if fact := (alert.Fact{Question: "Who", Answer: c.text + key}); !slices.Contains(w.Facts(alert.MaxField), fact) {
+			t.Errorf("no %q in %q", fact, w.Facts(alert.MaxField))
 		}
 	}
 }
@@ -55,14 +60,14 @@ func TestPrincipal(t *testing.T) {
 	t.Parallel()
 	const role, session = "arn:aws:iam::111122223333:role/ci", "arn:aws:sts::111122223333:assumed-role/ci/x"
 	for name, c := range map[string]struct {
-		actor *Actor
+		actor *alert.Actor
 		want  string
 	}{
 		"nobody":             {nil, ""},
-		"a session":          {&Actor{ARN: session, SessionIssuer: role}, role},
-		"a session's issuer": {&Actor{SessionIssuer: role}, role},
-		"a user":             {&Actor{ARN: "arn:aws:iam::111122223333:user/mallory", UserName: "mallory"}, "arn:aws:iam::111122223333:user/mallory"},
-		"a name of somebody": {&Actor{UserName: role, PrincipalID: role, SourceIdentity: role}, ""},
+		"a session":          {&alert.Actor{ARN: session, SessionIssuer: role}, role},
+		"a session's issuer": {&alert.Actor{SessionIssuer: role}, role},
+		"a user":             {&alert.Actor{ARN: "arn:aws:iam::111122223333:user/mallory", UserName: "mallory"}, "arn:aws:iam::111122223333:user/mallory"},
+		"a name of somebody": {&alert.Actor{UserName: role, PrincipalID: role, SourceIdentity: role}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -71,11 +76,4 @@ func TestPrincipal(t *testing.T) {
 			}
 		})
 	}
-}
-
-func factsText(a Alert) (all string) {
-	for _, f := range (Words{a}).Facts(slackAnswer) {
-		all += f.Question + ": " + f.Answer + "\n"
-	}
-	return all
 }

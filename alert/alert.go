@@ -212,15 +212,3 @@ func (t Time) String() string { return t.UTC().Format(timeLayout) }
 
 // MarshalJSON implements json.Marshaler.
 func (t Time) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
-
-// Delivery is one alert on its way to one sink.
-type Delivery struct {
-	Alert    Alert
-	Sink     string
-	Urgency  int // its place among the pending ones: see Alert.Urgency
-	Attempts int
-	NextAt   time.Time
-	SentAt   time.Time // zero while pending
-	ParkedAt time.Time // zero unless given up after days
-	Error    string    // of the last attempt, secrets scrubbed
-}

@@ -1,9 +1,11 @@
-package alert
+package alert_test
 
 import (
 	"regexp"
 	"slices"
 	"testing"
+
+	"flowkeeper/alert"
 
 	"pgregory.net/rapid"
 )
@@ -11,10 +13,10 @@ import (
 func TestIDIsStable(t *testing.T) {
 	t.Parallel()
 	// Fixed for ever: a restart with a newer version must not send again.
-	if got := ID("111122223333/eu-west-1", "e1", "deletion"); got != "alrt_3ibmouyns3n4soaxiyu26arkff" {
+	if got := alert.ID("111122223333/eu-west-1", "e1", "deletion"); got != "alrt_3ibmouyns3n4soaxiyu26arkff" {
 		t.Error(got)
 	}
-	if got := DedupKey("111122223333/eu-west-1", "e1"); got != "flowkeeper-5xukkff6idqzrp75yda4yny6gc" {
+	if got := alert.DedupKey("111122223333/eu-west-1", "e1"); got != "flowkeeper-5xukkff6idqzrp75yda4yny6gc" {
 		t.Error(got)
 	}
 }
@@ -25,10 +27,10 @@ func TestIDTellsPartsApart(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		parts := rapid.SliceOf(rapid.StringN(0, 3, -1))
 		a, b := parts.Draw(t, "a"), parts.Draw(t, "b")
-		if !form.MatchString(ID(a...)) {
-			t.Fatal(ID(a...))
+		if !form.MatchString(alert.ID(a...)) {
+			t.Fatal(alert.ID(a...))
 		}
-		if slices.Equal(a, b) != (ID(a...) == ID(b...)) {
+		if slices.Equal(a, b) != (alert.ID(a...) == alert.ID(b...)) {
 			t.Fatalf("%q %q", a, b)
 		}
 	})

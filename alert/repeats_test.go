@@ -1,24 +1,26 @@
-package alert
+package alert_test
 
 import (
 	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+
+	"flowkeeper/alert"
 )
 
 // TestRepeatedCallsAreSummedUp in words, and what is foreign in them is clean.
 func TestRepeatedCallsAreSummedUp(t *testing.T) {
 	t.Parallel()
-	at := Time{time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	base := Alert{Level: High, Account: "111122223333", Region: "eu-west-1", Actor: &Actor{Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/nobody"}, Cause: "PutBucketPolicy of flow-logs, the destination of 3 flow logs",
-		Repeats: &Repeats{Calls: 299, FlowLogs: 299000, From: at, To: Time{at.Add(4 * time.Minute)}, Examples: []Call{
+	at := alert.Time{Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	base := alert.Alert{Level: alert.High, Account: "111122223333", Region: "eu-west-1", Actor: &alert.Actor{Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/nobody"}, Cause: "PutBucketPolicy of flow-logs, the destination of 3 flow logs",
+		Repeats: &alert.Repeats{Calls: 299, FlowLogs: 299000, From: at, To: alert.Time{Time: at.Add(4 * time.Minute)}, Examples: []alert.Call{
 			{EventID: "e1\x1b[2J", EventName: "DeleteFlowLogs", Time: &at, ErrorCode: "Client.UnauthorizedOperation", FlowLogs: 1000, Target: strings.Repeat("x", 1000)}}}}
-	for kind, title := range map[Kind]string{
-		Attempt:  "299 more attempts to delete flow logs by user/nobody in 111122223333 eu-west-1",
-		Deletion: "299 more records of deletions by user/nobody in 111122223333 eu-west-1: Flowkeeper never saw these flow logs",
-		Tamper:   "Tampering, 299 more calls by user/nobody in 111122223333 eu-west-1: PutBucketPolicy of flow-logs, the destination of 3 flow logs",
-		Closed:   "Settled: 299 records of deletions of flow logs that Flowkeeper never saw in 111122223333 eu-west-1",
+	for kind, title := range map[alert.Kind]string{
+		alert.Attempt:  "299 more attempts to delete flow logs by user/nobody in 111122223333 eu-west-1",
+		alert.Deletion: "299 more records of deletions by user/nobody in 111122223333 eu-west-1: Flowkeeper never saw these flow logs",
+		alert.Tamper:   "Tampering, 299 more calls by user/nobody in 111122223333 eu-west-1: PutBucketPolicy of flow-logs, the destination of 3 flow logs",
+		alert.Closed:   "Settled: 299 records of deletions of flow logs that Flowkeeper never saw in 111122223333 eu-west-1",
 	} {
 		a := base
 		a.Kind = kind
@@ -34,16 +36,16 @@ func TestRepeatedCallsAreSummedUp(t *testing.T) {
 		if b, err := json.Marshal(a); err != nil || len(b) > 4000 || strings.Contains(string(b), "\x1b") {
 			t.Errorf("%d bytes, %v", len(b), err)
 		}
-		if kind != Closed && a.Resolves() {
+		if kind != alert.Closed && a.Resolves() {
 			t.Errorf("%s resolves", kind)
 		}
 	}
 	several := base
-	several.Kind, several.Repeats = Attempt, &Repeats{Calls: 2, Several: true}
+	several.Kind, several.Repeats = alert.Attempt, &alert.Repeats{Calls: 2, Several: true}
 	if several.Write(); !strings.HasPrefix(several.Title, "2 more attempts to delete flow logs by several principals in") {
 		t.Error(several.Title)
 	}
-	if show := "flowkeeper alerts show " + several.ID; !strings.Contains(several.Text, "To do: see who they were: "+show) || (Words{several}).Command() != show {
+	if show := "flowkeeper alerts show " + several.ID; !strings.Contains(several.Text, "To do: see who they were: "+show) || several.Words().Command() != show {
 		t.Error(several.Text)
 	}
 }

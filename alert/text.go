@@ -15,13 +15,16 @@ import (
 // Flowkeeper does about it. Both are safe for a terminal.
 func (a *Alert) Write() {
 	*a = a.clean()
-	a.Title, a.Text = Clean(titleWords{*a}.title(), MaxTitle), Words{*a}.text()
+	a.Title, a.Text = Clean(titleWords{*a}.title(), MaxTitle), a.Words().text()
 }
 
 // Words are the sentences of an alert, for its text and for sinks that arrange them in
 // their own way. Each is empty where there is nothing to say. The Alert has been cleaned by
 // Write; a sentence can be longer than MaxField, so that a sink cuts it to what it shows.
 type Words struct{ Alert }
+
+// Words are those of the alert.
+func (a Alert) Words() Words { return Words{a} }
 
 // text is the lines in the order in which a person woken by it asks.
 func (a Words) text() string {

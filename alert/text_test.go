@@ -1,19 +1,28 @@
-package alert
+package alert_test
 
 import (
 	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 )
+
+// describe is what Write says of an alert.
+func describe(a alert.Alert) (title, text string) {
+	a.Write()
+	return a.Title, a.Text
+}
 
 func TestDeletionInFull(t *testing.T) {
 	t.Parallel()
-	a := deletion()
-	a.Level, a.RaisedBy = Critical, []string{"whole_vpc", "no_mfa"}
+	a := alerttest.Deletion()
+	a.Level, a.RaisedBy = alert.Critical, []string{"whole_vpc", "no_mfa"}
 	a.Actor.Via, a.FlowLogs[0].LogFormat = "CLI", "${version} ${srcaddr}"
 	a.FlowLogs[0].Tags = map[string]string{"cost": "7", "Owner": "net", "Name": "prod", "env": "live"}
-	a.Recent = []Deeds{{EventName: "CreateFlowLogs", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 3, Refused: 1, FlowLogs: 12}}
+	a.Recent = []alert.Deeds{{EventName: "CreateFlowLogs", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 3, Refused: 1, FlowLogs: 12}}
 	title, text := describe(a)
 	if want := "Deleted: the flow log of vpc-0aaa by user/mallory in 111122223333 eu-west-1"; title != want {
 		t.Errorf("title %q", title)
@@ -42,11 +51,11 @@ Look further:
 
 func TestRestoredTellsTerraform(t *testing.T) {
 	t.Parallel()
-	a := deletion()
-	a.Kind, a.Level = Restored, Low
+	a := alerttest.Deletion()
+	a.Kind, a.Level = alert.Restored, alert.Low
 	a.FlowLogs[0].State = "restored"
 	a.FlowLogs[0].NewFlowLogID = "fl-0bbb"
-	a.FlowLogs[0].BlindSeconds = ptr(2.34)
+	a.FlowLogs[0].BlindSeconds = new(2.34)
 	title, text := describe(a)
 	if want := "Restored: the flow log of vpc-0aaa, blind for 2.3 s in 111122223333 eu-west-1"; title != want {
 		t.Errorf("title %q", title)
@@ -64,8 +73,8 @@ func TestRestoredTellsTerraform(t *testing.T) {
 // I12: what is meant to be pasted as code holds nothing but an ID.
 func TestI12TerraformTakesPlainIDsOnly(t *testing.T) {
 	t.Parallel()
-	a := deletion()
-	a.Kind = Restored
+	a := alerttest.Deletion()
+	a.Kind = alert.Restored
 	a.FlowLogs[0].NewFlowLogID = `fl-"} provisioner`
 	if _, text := describe(a); strings.Contains(text, "import {") {
 		t.Error(text)
@@ -74,9 +83,9 @@ func TestI12TerraformTakesPlainIDsOnly(t *testing.T) {
 
 func TestBeforeNamesTheWorst(t *testing.T) {
 	t.Parallel()
-	a := Alert{Recent: []Deeds{{EventName: "CreateFlowLogs", Calls: 2}, {EventName: "DeleteBucket", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 1, FlowLogs: 1},
+	a := alert.Alert{Recent: []alert.Deeds{{EventName: "CreateFlowLogs", Calls: 2}, {EventName: "DeleteBucket", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 1, FlowLogs: 1},
 		{EventName: "PutBucketPolicy", Calls: 1}, {EventName: "PutRule", Calls: 7}, {EventName: "StopLogging", Calls: 1}}}
-	if got := (Words{a}).Before(); got != "in the hour before, the same principal called DeleteFlowLogs once (1 flow log); DeleteBucket once; StopLogging once; PutBucketPolicy once; PutRule 7 times; and 2 other calls" {
+	if got := a.Words().Before(); got != "in the hour before, the same principal called DeleteFlowLogs once (1 flow log); DeleteBucket once; StopLogging once; PutBucketPolicy once; PutRule 7 times; and 2 other calls" {
 		t.Error(got)
 	}
 }
@@ -85,12 +94,12 @@ func TestBeforeNamesTheWorst(t *testing.T) {
 func TestI12CommandsTakePlainIDsOnly(t *testing.T) {
 	t.Parallel()
 	for _, evil := range []string{"x;rm -rf ~", "$(id)", "`id`", "--profile", "a b", "x\ny", "é"} {
-		a := deletion()
+		a := alerttest.Deletion()
 		a.EventID, a.Actor.AccessKeyID = evil, evil
 		if _, text := describe(a); strings.Contains(text, "lookup-events") {
 			t.Errorf("%q: %s", evil, text)
 		}
-		a = deletion()
+		a = alerttest.Deletion()
 		a.Region = evil
 		if _, text := describe(a); strings.Contains(text, "lookup-events") {
 			t.Errorf("%q: %s", evil, text)
@@ -100,8 +109,8 @@ func TestI12CommandsTakePlainIDsOnly(t *testing.T) {
 
 func TestRestoredTellsCloudFormation(t *testing.T) {
 	t.Parallel()
-	a := deletion()
-	a.Kind = Restored
+	a := alerttest.Deletion()
+	a.Kind = alert.Restored
 	a.FlowLogs[0].NewFlowLogID = "fl-0bbb"
 	a.FlowLogs[0].Tags = map[string]string{"aws:cloudformation:stack-name": "network", "aws:cloudformation:logical-id": "FlowLog"}
 	if _, text := describe(a); !strings.Contains(text, "CloudFormation: stack network still names the lost one as FlowLog") {
@@ -111,48 +120,48 @@ func TestRestoredTellsCloudFormation(t *testing.T) {
 
 func TestTitles(t *testing.T) {
 	t.Parallel()
-	one := []FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}}
-	two := []FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1", NewFlowLogID: "fl-3"}, {FlowLogID: "fl-2", State: "open"}}
-	who := &Actor{ARN: "arn:aws:sts::111122223333:assumed-role/Admin/eve"}
-	notTaken, _ := NotTaken("pager", Alert{ID: "alrt_1"}, "pagerduty pager: answered 400 Bad Request", time.Time{}.Add(73*time.Hour))
+	one := []alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}}
+	two := []alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1", NewFlowLogID: "fl-3"}, {FlowLogID: "fl-2", State: "open"}}
+	who := &alert.Actor{ARN: "arn:aws:sts::111122223333:assumed-role/Admin/eve"}
+	notTaken, _ := alert.NotTaken("pager", alert.Alert{ID: "alrt_1"}, "pagerduty pager: answered 400 Bad Request", time.Time{}.Add(73*time.Hour))
 	for _, c := range []struct {
-		a    Alert
+		a    alert.Alert
 		want string
 	}{
-		{Alert{Kind: Deletion, Actor: who}, "Deleted: flow logs, not known which, by assumed-role/Admin/eve"},
-		{Alert{Kind: Deletion, FlowLogs: two, Actor: &Actor{Type: "AWSService"}}, "Deleted: 2 flow logs by AWSService"},
-		{Alert{Kind: Deletion, FlowLogs: one, Actor: &Actor{}}, "Deleted: the flow log of vpc-1 by unknown"},
-		{Alert{Kind: Deletion, FlowLogs: []FlowLog{{FlowLogID: "fl-9"}}, Source: "drift"}, "Gone: flow log fl-9, without a CloudTrail event"},
-		{Alert{Kind: Attempt, FailedFlowLogs: one, Actor: who}, "Refused: deleting the flow log of vpc-1 by assumed-role/Admin/eve"},
-		{Alert{Kind: Attempt, FailedFlowLogs: []FlowLog{{FlowLogID: "fl-1", ErrorCode: "Client.DryRunOperation"}}}, "Dry run of deleting flow log fl-1"},
-		{Alert{Kind: Restored, FlowLogs: two}, "Restored: 1 of 2 flow logs"},
-		{Alert{Kind: Restored, FlowLogs: one}, "Not restored: the flow log of vpc-1"},
-		{Alert{Kind: Blocked, FlowLogs: []FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "NOT restored: the flow log of vpc-1 (permission)"},
-		{Alert{Kind: Blocked, FlowLogs: []FlowLog{{Reason: "permission"}, {Reason: "destination"}}}, "NOT restored: 2 flow logs (2 reasons)"},
-		{Alert{Kind: Blocked, FlowLogs: []FlowLog{{ResourceID: "vpc-1", State: "open", Attempts: 37, Reason: "permission"}}}, "Still dark after 37 attempts: the flow log of vpc-1"},
-		{Alert{Kind: Blocked, FlowLogs: []FlowLog{{ResourceID: "vpc-1", State: "open"}}}, "Still dark: the flow log of vpc-1"},
-		{Alert{Kind: Blocked, Cause: "the account is not configured", FlowLogs: []FlowLog{{ResourceID: "vpc-1", State: "open"}}}, "Still dark, and nothing is tried: the flow log of vpc-1"},
-		{Alert{Kind: Deletion, NotStored: true, FlowLogs: one, Actor: who}, "Deleted: the flow log of vpc-1 by assumed-role/Admin/eve: NOT restored until the state file can be written"},
-		{Alert{Kind: Restored, FlowLogs: []FlowLog{{FlowLogID: "fl-1", State: "closed", Reason: "superseded", NewFlowLogID: "fl-2"}, {State: "restored", NewFlowLogID: "fl-3"}}}, "Restored: 1 of 2 flow logs"},
-		{Alert{Kind: Pipeline, Level: High, Part: PartDelivery, FlowLogs: []FlowLog{{ResourceID: "vpc-1", State: "restored", Reason: "not_delivering", ErrorMessage: "Access error"}}}, "Does not deliver: Access error (the flow log of vpc-1)"},
-		{Alert{Kind: Pipeline, Level: High, Part: PartDelivery, FlowLogs: []FlowLog{{ErrorMessage: "Access error"}, {ErrorMessage: "Rate limited"}}}, "Does not deliver: 2 flow logs"},
-		{Alert{Kind: Pipeline, Level: Informational, Part: PartDelivery, FlowLogs: []FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "Delivers again: the flow log of vpc-1"},
-		{Alert{Kind: Pipeline, Level: High, Part: PartRehearsal, FlowLogs: []FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "A restore would be refused: the flow log of vpc-1 (permission)"},
-		{Alert{Kind: Pipeline, Level: Informational, Part: PartRehearsal, FlowLogs: one}, "A restore would be allowed again: the flow log of vpc-1"},
-		{Alert{Kind: Pipeline, Level: High, Cause: "the inventory can't be refreshed", FlowLogs: []FlowLog{{Reason: "permission"}}}, "Flow logs at risk: the inventory can't be refreshed"},
-		{Alert{Kind: Closed, FlowLogs: two}, "Settled: 2 flow logs"},
-		{Alert{Kind: Flapping, FlowLogs: one}, "Deleted again and again: the flow log of vpc-1"},
-		{Alert{Kind: Decoy, FlowLogs: one}, "Decoy in the place of the flow log of vpc-1"},
-		{Alert{Kind: Tamper, Cause: "StopLogging of trail main", Actor: who}, "Tampering: StopLogging of trail main, by assumed-role/Admin/eve"},
-		{Alert{Kind: Tamper, Cause: "PutRule, target not stated: it may be the rule that sends events to the queue; CloudTrail left out its 134217 bytes of parameters", Actor: who},
+		{alert.Alert{Kind: alert.Deletion, Actor: who}, "Deleted: flow logs, not known which, by assumed-role/Admin/eve"},
+		{alert.Alert{Kind: alert.Deletion, FlowLogs: two, Actor: &alert.Actor{Type: "AWSService"}}, "Deleted: 2 flow logs by AWSService"},
+		{alert.Alert{Kind: alert.Deletion, FlowLogs: one, Actor: &alert.Actor{}}, "Deleted: the flow log of vpc-1 by unknown"},
+		{alert.Alert{Kind: alert.Deletion, FlowLogs: []alert.FlowLog{{FlowLogID: "fl-9"}}, Source: "drift"}, "Gone: flow log fl-9, without a CloudTrail event"},
+		{alert.Alert{Kind: alert.Attempt, FailedFlowLogs: one, Actor: who}, "Refused: deleting the flow log of vpc-1 by assumed-role/Admin/eve"},
+		{alert.Alert{Kind: alert.Attempt, FailedFlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", ErrorCode: "Client.DryRunOperation"}}}, "Dry run of deleting flow log fl-1"},
+		{alert.Alert{Kind: alert.Restored, FlowLogs: two}, "Restored: 1 of 2 flow logs"},
+		{alert.Alert{Kind: alert.Restored, FlowLogs: one}, "Not restored: the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "NOT restored: the flow log of vpc-1 (permission)"},
+		{alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{Reason: "permission"}, {Reason: "destination"}}}, "NOT restored: 2 flow logs (2 reasons)"},
+		{alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "open", Attempts: 37, Reason: "permission"}}}, "Still dark after 37 attempts: the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "open"}}}, "Still dark: the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Blocked, Cause: "the account is not configured", FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "open"}}}, "Still dark, and nothing is tried: the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Deletion, NotStored: true, FlowLogs: one, Actor: who}, "Deleted: the flow log of vpc-1 by assumed-role/Admin/eve: NOT restored until the state file can be written"},
+		{alert.Alert{Kind: alert.Restored, FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", State: "closed", Reason: "superseded", NewFlowLogID: "fl-2"}, {State: "restored", NewFlowLogID: "fl-3"}}}, "Restored: 1 of 2 flow logs"},
+		{alert.Alert{Kind: alert.Pipeline, Level: alert.High, Part: alert.PartDelivery, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "restored", Reason: "not_delivering", ErrorMessage: "Access error"}}}, "Does not deliver: Access error (the flow log of vpc-1)"},
+		{alert.Alert{Kind: alert.Pipeline, Level: alert.High, Part: alert.PartDelivery, FlowLogs: []alert.FlowLog{{ErrorMessage: "Access error"}, {ErrorMessage: "Rate limited"}}}, "Does not deliver: 2 flow logs"},
+		{alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, Part: alert.PartDelivery, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "Delivers again: the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Pipeline, Level: alert.High, Part: alert.PartRehearsal, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "A restore would be refused: the flow log of vpc-1 (permission)"},
+		{alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, Part: alert.PartRehearsal, FlowLogs: one}, "A restore would be allowed again: the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Pipeline, Level: alert.High, Cause: "the inventory can't be refreshed", FlowLogs: []alert.FlowLog{{Reason: "permission"}}}, "Flow logs at risk: the inventory can't be refreshed"},
+		{alert.Alert{Kind: alert.Closed, FlowLogs: two}, "Settled: 2 flow logs"},
+		{alert.Alert{Kind: alert.Flapping, FlowLogs: one}, "Deleted again and again: the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Decoy, FlowLogs: one}, "Decoy in the place of the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Tamper, Cause: "StopLogging of trail main", Actor: who}, "Tampering: StopLogging of trail main, by assumed-role/Admin/eve"},
+		{alert.Alert{Kind: alert.Tamper, Cause: "PutRule, target not stated: it may be the rule that sends events to the queue; CloudTrail left out its 134217 bytes of parameters", Actor: who},
 			"Tampering: PutRule, target not stated: it may be the rule that sends events to the queue, by assumed-role/Admin/eve"},
 		{notTaken, "Alerts don't arrive: sink pager has not taken alert alrt_1 for 3 days"},
-		{TakesAgain("pager", time.Now()), "Works again: sink pager takes alerts again"},
-		{Alert{Kind: Pipeline, Cause: "the queue is gone", Account: "1"}, "Flow logs at risk: the queue is gone in 1"},
-		{Alert{Kind: Pipeline, Cause: "the inventory can't be refreshed: operation error EC2: DescribeFlowLogs, https response error", Account: "1", Region: "eu-west-1"},
+		{alert.TakesAgain("pager", time.Now()), "Works again: sink pager takes alerts again"},
+		{alert.Alert{Kind: alert.Pipeline, Cause: "the queue is gone", Account: "1"}, "Flow logs at risk: the queue is gone in 1"},
+		{alert.Alert{Kind: alert.Pipeline, Cause: "the inventory can't be refreshed: operation error EC2: DescribeFlowLogs, https response error", Account: "1", Region: "eu-west-1"},
 			"Flow logs at risk: the inventory can't be refreshed in 1 eu-west-1"},
-		{Alert{Kind: Destination, Cause: "arn:aws:s3:::x"}, "New flow log destination: arn:aws:s3:::x"},
-		{Alert{Kind: Test}, "Test alert from Flowkeeper: nothing has happened"},
+		{alert.Alert{Kind: alert.Destination, Cause: "arn:aws:s3:::x"}, "New flow log destination: arn:aws:s3:::x"},
+		{alert.Alert{Kind: alert.Test}, "Test alert from Flowkeeper: nothing has happened"},
 	} {
 		if got, _ := describe(c.a); got != c.want {
 			t.Errorf("%s: %q, want %q", c.a.Kind, got, c.want)
@@ -164,8 +173,8 @@ func TestTitles(t *testing.T) {
 // a person.
 func TestWhatToDo(t *testing.T) {
 	t.Parallel()
-	f := FlowLog{FlowLogID: "fl-1", State: "open", ErrorMessage: "RequestLimitExceeded: slow down"}
-	a := Alert{Kind: Blocked, Level: Critical, FlowLogs: []FlowLog{f}}
+	f := alert.FlowLog{FlowLogID: "fl-1", State: "open", ErrorMessage: "RequestLimitExceeded: slow down"}
+	a := alert.Alert{Kind: alert.Blocked, Level: alert.Critical, FlowLogs: []alert.FlowLog{f}}
 	if _, text := describe(a); !strings.Contains(text, "To do: look up AWS's answer in docs/alerts.md#blocked") || !strings.Contains(text, "Flowkeeper: goes on trying") {
 		t.Error(text)
 	}
@@ -178,25 +187,25 @@ func TestWhatToDo(t *testing.T) {
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		f    FlowLog
-		kind Kind
+		f    alert.FlowLog
+		kind alert.Kind
 		want string
 	}{
-		{FlowLog{State: "open"}, Deletion, ""},
-		{FlowLog{State: "open"}, Restored, "not restored yet"},
-		{FlowLog{State: "open", NextAttemptAt: ptr(at("2026-03-01T12:15:00Z"))}, Deletion, "not before 2026-03-01 12:15:00 UTC"},
-		{FlowLog{State: "closed", Reason: "released"}, Deletion, "closed, it was released: it may go"},
-		{FlowLog{State: "closed", Reason: "new_word"}, Closed, "closed, new_word"},
-		{FlowLog{State: "blocked", Reason: "limit"}, Blocked, "cannot be restored, the account's limit of flow logs is reached"},
-		{FlowLog{State: "verified", NewFlowLogID: "fl-2"}, Closed, "back as fl-2, verified"},
-		{FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering"}, Pipeline, "back as fl-2, but it does not deliver"},
-		{FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, Blocked, "cannot be restored, AWS refuses it to Flowkeeper's role (AWS's words)"},
-		{FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering", ErrorMessage: "Access error"}, Pipeline, "back as fl-2, but it does not deliver: Access error"},
-		{FlowLog{State: "open", ErrorMessage: "RequestLimitExceeded: slow down", NextAttemptAt: ptr(at("2026-03-01T12:15:00Z"))}, Blocked, "not restored yet (RequestLimitExceeded: slow down)"},
-		{FlowLog{State: "restored", NewFlowLogID: "fl-2"}, Blocked, "AWS answered that it made fl-2, but DescribeFlowLogs has not shown it yet"},
-		{FlowLog{ErrorCode: "400", ErrorMessage: "no"}, Attempt, "400, no"},
+		{alert.FlowLog{State: "open"}, alert.Deletion, ""},
+		{alert.FlowLog{State: "open"}, alert.Restored, "not restored yet"},
+		{alert.FlowLog{State: "open", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Deletion, "not before 2026-03-01 12:15:00 UTC"},
+		{alert.FlowLog{State: "closed", Reason: "released"}, alert.Deletion, "closed, it was released: it may go"},
+		{alert.FlowLog{State: "closed", Reason: "new_word"}, alert.Closed, "closed, new_word"},
+		{alert.FlowLog{State: "blocked", Reason: "limit"}, alert.Blocked, "cannot be restored, the account's limit of flow logs is reached"},
+		{alert.FlowLog{State: "verified", NewFlowLogID: "fl-2"}, alert.Closed, "back as fl-2, verified"},
+		{alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering"}, alert.Pipeline, "back as fl-2, but it does not deliver"},
+		{alert.FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, alert.Blocked, "cannot be restored, AWS refuses it to Flowkeeper's role (AWS's words)"},
+		{alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering", ErrorMessage: "Access error"}, alert.Pipeline, "back as fl-2, but it does not deliver: Access error"},
+		{alert.FlowLog{State: "open", ErrorMessage: "RequestLimitExceeded: slow down", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Blocked, "not restored yet (RequestLimitExceeded: slow down)"},
+		{alert.FlowLog{State: "restored", NewFlowLogID: "fl-2"}, alert.Blocked, "AWS answered that it made fl-2, but DescribeFlowLogs has not shown it yet"},
+		{alert.FlowLog{ErrorCode: "400", ErrorMessage: "no"}, alert.Attempt, "400, no"},
 	} {
-		if got := c.f.Outcome(Alert{Kind: c.kind}); got != c.want {
+		if got := c.f.Outcome(alert.Alert{Kind: c.kind}); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.f, got, c.want)
 		}
 	}
@@ -206,7 +215,7 @@ func TestOutcomes(t *testing.T) {
 func TestWhatIsNotBackSaysWhenItIsTriedNext(t *testing.T) {
 	t.Parallel()
 	for _, state := range []string{"open", "blocked"} {
-		a := Alert{Kind: Blocked, Level: Critical, FlowLogs: []FlowLog{{FlowLogID: "fl-1", State: state, Reason: "permission", Attempts: 12, NextAttemptAt: ptr(at("2026-03-01T12:15:00Z"))}}}
+		a := alert.Alert{Kind: alert.Blocked, Level: alert.Critical, FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", State: state, Reason: "permission", Attempts: 12, NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}}}
 		_, text := describe(a)
 		if !strings.Contains(text, "; 12 attempts so far; next attempt at 2026-03-01 12:15:00 UTC") {
 			t.Error(text)
@@ -221,7 +230,7 @@ func TestWhatIsNotBackSaysWhenItIsTriedNext(t *testing.T) {
 // TestBlindTimeOfADrift: when it was deleted is not known, only when it was last seen.
 func TestBlindTimeOfADrift(t *testing.T) {
 	t.Parallel()
-	a := Alert{Kind: Restored, Source: "drift", FlowLogs: []FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1", State: "restored", NewFlowLogID: "fl-2", BlindSeconds: ptr(72.0)}}}
+	a := alert.Alert{Kind: alert.Restored, Source: "drift", FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1", State: "restored", NewFlowLogID: "fl-2", BlindSeconds: new(72.0)}}}
 	title, text := describe(a)
 	if title != "Restored: the flow log of vpc-1, blind for at most 1 min 12 s" || !strings.Contains(text, "back as fl-2 after at most 1 min 12 s") {
 		t.Errorf("%s\n%s", title, text)
@@ -232,26 +241,12 @@ func TestBlindTimeOfADrift(t *testing.T) {
 	}
 }
 
-func TestEveryReasonHasWords(t *testing.T) {
-	t.Parallel()
-	for _, r := range []string{"resource_gone", "replaced", "released", "superseded", "still_there", "exempt", "alert_only", "unknown"} {
-		if closedBecause(r) == r {
-			t.Errorf("closed: %s has no words", r)
-		}
-	}
-	for _, r := range []string{"permission", "destination", "role", "limit", "decoy", "invalid", "credentials", "account", "refused"} {
-		if blockedBy(r) == r {
-			t.Errorf("blocked: %s has no words", r)
-		}
-	}
-}
-
 func TestDeletionSaysWhatIsLeftToPeople(t *testing.T) {
 	t.Parallel()
-	a := deletion()
-	a.FlowLogs = []FlowLog{
+	a := alerttest.Deletion()
+	a.FlowLogs = []alert.FlowLog{
 		{FlowLogID: "fl-1", State: "open"}, {FlowLogID: "fl-2", State: "open"},
-		{FlowLogID: "fl-3", State: "open", NextAttemptAt: ptr(at("2026-03-01T12:15:00Z"))},
+		{FlowLogID: "fl-3", State: "open", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))},
 		{FlowLogID: "fl-4", State: "closed", Reason: "alert_only"},
 		{FlowLogID: "fl-5", State: "open", Foreseen: "released"},
 	}
@@ -266,8 +261,8 @@ func TestDeletionSaysWhatIsLeftToPeople(t *testing.T) {
 // TestDeletionThatIsNotStored promises nothing.
 func TestDeletionThatIsNotStored(t *testing.T) {
 	t.Parallel()
-	for _, logs := range [][]FlowLog{nil, {{FlowLogID: "fl-1", State: "open"}}, {{FlowLogID: "fl-1", State: "open"}, {FlowLogID: "fl-2", State: "open"}}} {
-		a := deletion()
+	for _, logs := range [][]alert.FlowLog{nil, {{FlowLogID: "fl-1", State: "open"}}, {{FlowLogID: "fl-1", State: "open"}, {FlowLogID: "fl-2", State: "open"}}} {
+		a := alerttest.Deletion()
 		a.FlowLogs, a.NotStored = logs, true
 		_, text := describe(a)
 		if !strings.Contains(text, "Flowkeeper: restores NOTHING until its state file can be written: make room") || strings.Contains(text, "another alert follows") {
@@ -276,31 +271,19 @@ func TestDeletionThatIsNotStored(t *testing.T) {
 	}
 }
 
-func TestSpan(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[float64]string{
-		-1: "0.0 s", 0: "0.0 s", 2.34: "2.3 s", 59.94: "59.9 s", 59.96: "1 min 0 s",
-		250: "4 min 10 s", 3599.9: "1 h 0 min", 11100: "3 h 5 min", 1e18: "277777 h 47 min",
-	} {
-		if got := span(in); got != want {
-			t.Errorf("span(%v) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 // TestWhatIsForeseenComesOutOfTheOutbox: chat and pagers word it from what is stored.
 func TestWhatIsForeseenComesOutOfTheOutbox(t *testing.T) {
 	t.Parallel()
-	a := Alert{Kind: Deletion, FlowLogs: []FlowLog{{FlowLogID: "fl-1", State: "open", Foreseen: "released"}}}
+	a := alert.Alert{Kind: alert.Deletion, FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", State: "open", Foreseen: "released"}}}
 	text, err := json.Marshal(a)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out Alert
+	var out alert.Alert
 	if err := json.Unmarshal(text, &out); err != nil {
 		t.Fatal(err)
 	}
-	if was, is := (Words{a}).answering(), (Words{out}).answering(); was != is || !strings.Contains(is, "does not restore it") {
+	if was, is := a.Words().Doing(), out.Words().Doing(); was != is || !strings.Contains(is, "does not restore it") {
 		t.Errorf("%q has become %q", was, is)
 	}
 }

@@ -258,7 +258,7 @@ func TestSlackTakesIncomingWebhooksOnly(t *testing.T) {
 	}
 }
 
-// TestSinksThatCannotWork are refused here, and nowhere else: package alert takes what
+// TestSinksThatCannotWork are refused here, and nowhere else: package sink takes what
 // was loaded as it is.
 func TestSinksThatCannotWork(t *testing.T) {
 	t.Parallel()

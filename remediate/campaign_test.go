@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
@@ -28,8 +29,8 @@ import (
 // scene's outbox.
 type onCall struct {
 	s      *scene
-	sink   alert.Sink
-	sender *alert.Sender
+	sink   sink.Sink
+	sender *sink.Sender
 
 	mu   sync.Mutex
 	open map[string]bool
@@ -41,7 +42,7 @@ func (s *scene) onCall() *onCall {
 	p := &onCall{s: s, open: map[string]bool{}}
 	server := httptest.NewServer(p)
 	s.t.Cleanup(server.Close)
-	sink := alert.NewPagerDuty("pager", "R0utingKeyR0utingKeyR0utingKey12", server.URL, "test")
+	sink := sink.NewPagerDuty("pager", "R0utingKeyR0utingKeyR0utingKey12", server.URL, "test")
 	s.t.Cleanup(sink.Close)
 	p.sink, s.sinks = paging{sink}, []string{"pager"}
 	s.crash()
@@ -51,15 +52,15 @@ func (s *scene) onCall() *onCall {
 
 // connect makes a sender on the store that is open now.
 func (p *onCall) connect() {
-	p.sender = alert.NewSender("pager", p.sink, p.s.store, slog.New(slog.DiscardHandler))
+	p.sender = sink.NewSender("pager", p.sink, p.s.store, slog.New(slog.DiscardHandler))
 	p.sender.Now = p.s.clock
 }
 
 // paging leaves out what a PagerDuty sink does not ask for.
-type paging struct{ alert.Sink }
+type paging struct{ sink.Sink }
 
 func (p paging) Send(ctx context.Context, a alert.Alert) error {
-	if !slices.Contains(alert.PagerKinds, a.Kind) {
+	if !slices.Contains(sink.PagerKinds, a.Kind) {
 		return nil
 	}
 	return p.Sink.Send(ctx, a)
@@ -280,7 +281,7 @@ func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 	}
 	// What went past the state file rings by the dedup key, and is resolved with it.
 	for _, a := range s.direct {
-		s.must(alert.Direct(t.Context(), map[string]alert.Sink{"pager": p.sink}, a))
+		s.must(sink.Direct(t.Context(), map[string]sink.Sink{"pager": p.sink}, a))
 	}
 	p.connect()
 	if open := p.takes(); len(open) != 3 {

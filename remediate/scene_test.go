@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
@@ -235,7 +236,7 @@ func (s *scene) row(id string) inventory.Row {
 func (s *scene) alerts(k alert.Kind) []alert.Alert {
 	s.t.Helper()
 	var out []alert.Alert
-	s.must(s.store.FindAlerts(s.t.Context(), store.Filter{}, func(a alert.Alert, _ []alert.Delivery) error {
+	s.must(s.store.FindAlerts(s.t.Context(), store.Filter{}, func(a alert.Alert, _ []sink.Delivery) error {
 		if a.Kind == k {
 			out = append(out, a)
 		}

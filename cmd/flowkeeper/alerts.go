@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 )
@@ -60,7 +61,7 @@ with each sink's last answer.`,
 
 func (a *app) listAlerts(ctx context.Context, s state, f *filters, filter store.Filter) error {
 	t := a.Table(term.CutTo(alertPrefix, "ALERT"), term.Whole("TIME"), term.Whole("LEVEL").OrDrop(1), term.CutTo(14, "DELIVERY"), term.CutTo(24, "TITLE"))
-	err := s.FindAlerts(ctx, filter, func(x alert.Alert, ds []alert.Delivery) error {
+	err := s.FindAlerts(ctx, filter, func(x alert.Alert, ds []sink.Delivery) error {
 		if !f.next() {
 			return nil
 		}
@@ -80,7 +81,7 @@ func (a *app) listAlerts(ctx context.Context, s state, f *filters, filter store.
 
 // deliveriesCell is the state of an alert's deliveries in the words of --state, the
 // failed ones first.
-func (a *app) deliveriesCell(ds []alert.Delivery) term.Cell {
+func (a *app) deliveriesCell(ds []sink.Delivery) term.Cell {
 	var given, failing, waiting []string
 	for _, d := range ds {
 		switch state := store.DeliveryState(d); {
@@ -130,9 +131,9 @@ sink's last answer. The beginning of an ID is enough if it is unique.`,
 const alertPrefix = 14
 
 // findAlert finds the alert with this ID, or the only one whose ID begins so.
-func findAlert(ctx context.Context, s state, id string) (x alert.Alert, ds []alert.Delivery, err error) {
+func findAlert(ctx context.Context, s state, id string) (x alert.Alert, ds []sink.Delivery, err error) {
 	n := 0
-	err = s.FindAlerts(ctx, store.Filter{Begins: strings.TrimSuffix(id, "…"), Limit: 2}, func(y alert.Alert, its []alert.Delivery) error {
+	err = s.FindAlerts(ctx, store.Filter{Begins: strings.TrimSuffix(id, "…"), Limit: 2}, func(y alert.Alert, its []sink.Delivery) error {
 		if n++; n == 1 || y.ID == id {
 			x, ds = y, its
 		}
@@ -182,7 +183,7 @@ func levelCell(l alert.Level) term.Cell {
 }
 
 // deliveryText is the state of an alert's delivery to one sink.
-func (a *app) deliveryText(d alert.Delivery) string {
+func (a *app) deliveryText(d sink.Delivery) string {
 	switch store.DeliveryState(d) {
 	case store.Sent:
 		return "sent " + a.ago(d.SentAt)

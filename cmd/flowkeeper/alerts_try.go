@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/term"
@@ -59,7 +60,7 @@ func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string) e
 		if !ok {
 			return fmt.Errorf("there is no sink %q: the configuration has %s", only[0], strings.Join(slices.Sorted(maps.Keys(sinks)), ", "))
 		}
-		sinks = map[string]alert.Sink{only[0]: s}
+		sinks = map[string]sink.Sink{only[0]: s}
 	}
 	progress := a.Progress("waiting for answers", len(sinks))
 	answers := sendAll(ctx, sinks, a.testAlert(), progress.Step)
@@ -82,7 +83,7 @@ func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string) e
 	return nil
 }
 
-func (a *app) sinks(ctx context.Context, c configs.Config) (map[string]alert.Sink, error) {
+func (a *app) sinks(ctx context.Context, c configs.Config) (map[string]sink.Sink, error) {
 	base, err := daemon.Base(ctx, c, a.warnings())
 	if err != nil {
 		return nil, err
@@ -103,7 +104,7 @@ func (a *app) testAlert() alert.Alert {
 }
 
 // sendAll sends to all sinks at the same time: one that hangs delays no other.
-func sendAll(ctx context.Context, sinks map[string]alert.Sink, t alert.Alert, step func()) []answer {
+func sendAll(ctx context.Context, sinks map[string]sink.Sink, t alert.Alert, step func()) []answer {
 	names := slices.Sorted(maps.Keys(sinks))
 	answers := make([]answer, len(names))
 	var wg sync.WaitGroup

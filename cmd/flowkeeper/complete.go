@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
@@ -75,7 +76,7 @@ func (a *app) completeIncidents() completion {
 // refused.
 func (a *app) completeAlerts(failed bool) completion {
 	return a.words(func(ctx context.Context, s state, begun string) (out []string, err error) {
-		err = s.FindAlerts(ctx, store.Filter{Failed: failed, Begins: begun, Limit: maxCompletions}, func(x alert.Alert, _ []alert.Delivery) error {
+		err = s.FindAlerts(ctx, store.Filter{Failed: failed, Begins: begun, Limit: maxCompletions}, func(x alert.Alert, _ []sink.Delivery) error {
 			out = append(out, cobra.CompletionWithDesc(x.ID, x.Title))
 			return nil
 		})

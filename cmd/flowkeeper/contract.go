@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -145,7 +146,7 @@ type alertJSON struct {
 	Deliveries []deliveryJSON `json:"deliveries"`
 }
 
-func toAlertJSON(a alert.Alert, ds []alert.Delivery) alertJSON {
+func toAlertJSON(a alert.Alert, ds []sink.Delivery) alertJSON {
 	out := alertJSON{Alert: a, Deliveries: []deliveryJSON{}}
 	for _, d := range ds {
 		out.Deliveries = append(out.Deliveries, toDeliveryJSON(d))
@@ -163,7 +164,7 @@ type deliveryJSON struct {
 	Error         string      `json:"error,omitempty"`
 }
 
-func toDeliveryJSON(d alert.Delivery) deliveryJSON {
+func toDeliveryJSON(d sink.Delivery) deliveryJSON {
 	out := deliveryJSON{Sink: d.Sink, State: store.DeliveryState(d), Attempts: d.Attempts, SentAt: stamp(d.SentAt), Error: d.Error}
 	if out.State == store.Pending {
 		out.NextAttemptAt = stamp(d.NextAt)

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/backup"
 	"flowkeeper/internal/metrics"
@@ -38,13 +39,13 @@ type Daemon struct {
 	Log     *slog.Logger
 	Version string
 	// Sinks are more sinks beside the configured ones (the demo's timeline).
-	Sinks map[string]alert.Sink
+	Sinks map[string]sink.Sink
 	// Ready is called once every loop runs.
 	Ready func()
 
 	store       *store.Store
-	senders     []*alert.Sender
-	sinks       map[string]alert.Sink
+	senders     []*sink.Sender
+	sinks       map[string]sink.Sink
 	progress    *systemd.Progress
 	queue       *queueState
 	listener    net.Listener
@@ -112,7 +113,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route, CommitDelay: commitDelay}); err != nil {
 		return err
 	}
-	d.untaken = &untaken{sinks: slices.DeleteFunc(slices.Sorted(maps.Keys(d.sinks)), func(name string) bool { return name == alert.LogSink }), oldest: d.store.Untaken}
+	d.untaken = &untaken{sinks: slices.DeleteFunc(slices.Sorted(maps.Keys(d.sinks)), func(name string) bool { return name == sink.LogSink }), oldest: d.store.Untaken}
 	d.progress = &systemd.Progress{}
 	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, log: d.Log, commits: d.store, showAgain: make(chan struct{}, 1),
 		outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
@@ -120,7 +121,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		d.newOutage(inventory.Scope{}, remembering, "").alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}
 	for name, s := range d.sinks {
-		sender := alert.NewSender(name, s, d.store, d.Log)
+		sender := sink.NewSender(name, s, d.store, d.Log)
 		sender.Told, sender.Sending = d.wakeSenders, d.sending(name)
 		d.senders = append(d.senders, sender)
 	}
@@ -140,7 +141,7 @@ func (d *Daemon) close() {
 
 // sinkNames are the names of all sinks.
 func (d *Daemon) sinkNames() []string {
-	names := []string{alert.LogSink}
+	names := []string{sink.LogSink}
 	for _, s := range d.Config.Alerts {
 		names = append(names, s.Name)
 	}

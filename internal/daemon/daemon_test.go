@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
@@ -69,7 +70,7 @@ func newHouse(t *testing.T) *house {
 	c.Remediate.DriftWait, c.Remediate.VerifyAfter = 200*time.Millisecond, time.Second
 	c.State.Path = filepath.Join(t.TempDir(), "state.db")
 	h.daemon = &Daemon{
-		Config: c, Version: "test", Log: slog.New(slog.NewJSONHandler(h.log, nil)), Sinks: map[string]alert.Sink{"pager": h.pager},
+		Config: c, Version: "test", Log: slog.New(slog.NewJSONHandler(h.log, nil)), Sinks: map[string]sink.Sink{"pager": h.pager},
 		AWS:   aws.Config{Region: region, HTTPClient: h.world.HTTPClient(), Credentials: h.user("flowkeeper"), RetryMaxAttempts: 1},
 		Ready: func() { close(h.ready) },
 	}

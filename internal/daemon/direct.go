@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 )
 
 // bypassed remembers which alerts went to every sink past the outbox: their
@@ -40,7 +41,7 @@ func (d *Daemon) direct(ctx context.Context, a alert.Alert) {
 	if d.bypassed.has(a.ID) {
 		return
 	}
-	if err := alert.Direct(context.WithoutCancel(ctx), d.sinks, a); err != nil {
+	if err := sink.Direct(context.WithoutCancel(ctx), d.sinks, a); err != nil {
 		d.Log.Error("an alert that could not be stored could not be sent to every sink either", "alert", a.ID, "error", err)
 		return
 	}

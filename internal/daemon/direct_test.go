@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 )
 
 // sinkFunc is a sink.
@@ -19,14 +20,14 @@ func (f sinkFunc) Send(_ context.Context, a alert.Alert) error { return f(a) }
 func TestI1ToldStraightOnce(t *testing.T) {
 	t.Parallel()
 	sends, down := 0, true
-	sink := sinkFunc(func(alert.Alert) error {
+	pager := sinkFunc(func(alert.Alert) error {
 		sends++
 		if down {
 			return errors.New("down")
 		}
 		return nil
 	})
-	d := &Daemon{Log: slog.New(slog.DiscardHandler), queue: &queueState{}, sinks: map[string]alert.Sink{"pager": sink}}
+	d := &Daemon{Log: slog.New(slog.DiscardHandler), queue: &queueState{}, sinks: map[string]sink.Sink{"pager": pager}}
 	for range 3 {
 		d.direct(t.Context(), alert.Alert{ID: "alrt_1"})
 		down = sends < 2

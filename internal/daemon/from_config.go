@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/remediate"
@@ -54,15 +55,15 @@ func Accounts(c configs.Config) []scopes.Account {
 }
 
 // Routes of the configured sinks.
-func Routes(c configs.Config) alert.Routes {
-	var out alert.Routes
+func Routes(c configs.Config) sink.Routes {
+	var out sink.Routes
 	for _, s := range c.Alerts {
-		r := alert.Route{Name: s.Name, MinLevel: alert.Level(s.MinLevel)}
+		r := sink.Route{Name: s.Name, MinLevel: alert.Level(s.MinLevel)}
 		for _, k := range s.Kinds {
 			r.Kinds = append(r.Kinds, alert.Kind(k))
 		}
 		if s.Type == "pagerduty" && len(r.Kinds) == 0 {
-			r.Kinds = alert.PagerKinds
+			r.Kinds = sink.PagerKinds
 		}
 		out = append(out, r)
 	}
@@ -70,36 +71,36 @@ func Routes(c configs.Config) alert.Routes {
 }
 
 // Sinks are the configured ones by name, and the log.
-func Sinks(c configs.Config, base aws.Config, log *slog.Logger, version string) (map[string]alert.Sink, error) {
-	out := map[string]alert.Sink{alert.LogSink: alert.NewLog(log)}
-	for _, s := range c.Alerts {
-		sink, err := newSink(s, base, version)
+func Sinks(c configs.Config, base aws.Config, log *slog.Logger, version string) (map[string]sink.Sink, error) {
+	out := map[string]sink.Sink{sink.LogSink: sink.NewLog(log)}
+	for _, conf := range c.Alerts {
+		s, err := newSink(conf, base, version)
 		if err != nil {
 			return nil, err
 		}
-		if s.Timeout > 0 {
-			sink = alert.Within(sink, s.Timeout)
+		if conf.Timeout > 0 {
+			s = sink.Within(s, conf.Timeout)
 		}
-		out[s.Name] = sink
+		out[conf.Name] = s
 	}
 	return out, nil
 }
 
-func newSink(s configs.Sink, base aws.Config, version string) (alert.Sink, error) {
+func newSink(s configs.Sink, base aws.Config, version string) (sink.Sink, error) {
 	switch s.Type {
 	case "webhook":
-		return alert.NewWebhook(s.Name, s.URL, s.Secret, version)
+		return sink.NewWebhook(s.Name, s.URL, s.Secret, version)
 	case "slack":
-		return alert.NewSlack(s.Name, s.URL, version), nil
+		return sink.NewSlack(s.Name, s.URL, version), nil
 	case "pagerduty":
-		return alert.NewPagerDuty(s.Name, s.RoutingKey, s.URL, version), nil
+		return sink.NewPagerDuty(s.Name, s.RoutingKey, s.URL, version), nil
 	case "sns":
 		client := sns.NewFromConfig(base, func(o *sns.Options) {
 			if topic, err := arn.Parse(s.TopicARN); err == nil {
 				o.Region = topic.Region // a topic is reached in its own Region
 			}
 		})
-		return alert.NewTopic(s.Name, s.TopicARN, client), nil
+		return sink.NewTopic(s.Name, s.TopicARN, client), nil
 	}
 	return nil, fmt.Errorf("alerts: there is no sink of type %q", s.Type)
 }

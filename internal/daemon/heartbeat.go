@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/retry"
 )
@@ -18,7 +19,7 @@ func (h health) keepBeating(ctx context.Context) error {
 	if h.d.Config.Heartbeat.URL == "" {
 		return nil
 	}
-	monitor := alert.NewHeartbeat(h.d.Config.Heartbeat.URL, h.d.Version)
+	monitor := sink.NewHeartbeat(h.d.Config.Heartbeat.URL, h.d.Version)
 	defer monitor.Close()
 	var daemon, delivery outage.Outage
 	daemon.Note(errStarting) // not reported; its end is

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -305,8 +306,8 @@ func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHouse(t)
 			h.daemon.Config.Inventory.Schedule = "@every 5m"
-			sink := &deaf{}
-			h.daemon.Sinks = map[string]alert.Sink{"pager": sink}
+			pager := &deaf{}
+			h.daemon.Sinks = map[string]sink.Sink{"pager": pager}
 			if !remote {
 				h.daemon.Sinks = nil
 			}
@@ -341,7 +342,7 @@ func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
 				wait(2 * time.Minute)
 				well(level == alert.Medium || !remote)
 			}
-			sink.hears.Store(true)
+			pager.hears.Store(true)
 			if _, err := d.store.Retry(ctx, "high"); err != nil {
 				t.Fatal(err)
 			}

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/remediate"
@@ -160,7 +161,7 @@ func sample(id string) alert.Alert {
 
 // giveUpEverywhere adds an alert and tries each sink, on a clock that is fast,
 // until it is given up; then each once more for what came of that.
-func giveUpEverywhere(t *testing.T, s *store.Store, sinks map[string]alert.Sink, log *slog.Logger) {
+func giveUpEverywhere(t *testing.T, s *store.Store, sinks map[string]sink.Sink, log *slog.Logger) {
 	t.Helper()
 	now := time.Now()
 	if err := s.Update(t.Context(), func(tx remediate.Tx) error { return tx.AddAlert(sample("alrt_stored")) }); err != nil {
@@ -168,14 +169,14 @@ func giveUpEverywhere(t *testing.T, s *store.Store, sinks map[string]alert.Sink,
 	}
 	for range 60 {
 		now = now.Add(2 * time.Hour)
-		for name, sink := range sinks {
-			sender := alert.NewSender(name, sink, s, log)
+		for name, to := range sinks {
+			sender := sink.NewSender(name, to, s, log)
 			sender.Now = func() time.Time { return now }
 			sender.Step(t.Context())
 		}
 	}
 	parked := 0
-	err := s.FindAlerts(context.Background(), store.Filter{}, func(_ alert.Alert, all []alert.Delivery) error {
+	err := s.FindAlerts(context.Background(), store.Filter{}, func(_ alert.Alert, all []sink.Delivery) error {
 		for _, d := range all {
 			if !d.ParkedAt.IsZero() {
 				parked++
@@ -217,7 +218,7 @@ func TestKindsAreThoseOfAlerts(t *testing.T) {
 		names, _ := json.Marshal(Routes(c).For(alert.Alert{Kind: alert.Kind(k), Level: alert.High}))
 		all[k] = string(names)
 	}
-	for _, k := range alert.PagerKinds {
+	for _, k := range sink.PagerKinds {
 		if all[string(k)] != `["log","pager","chat"]` {
 			t.Errorf("%s goes to %s", k, all[string(k)])
 		}

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/fakeaws"
@@ -52,7 +52,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	t := newTimeline(o)
 	d := &daemon.Daemon{
 		Config: s.config(filepath.Join(dir, "state.db")), AWS: s.aws, Version: o.Version,
-		Log: slog.New(slog.DiscardHandler), Sinks: map[string]alert.Sink{"timeline": t},
+		Log: slog.New(slog.DiscardHandler), Sinks: map[string]sink.Sink{"timeline": t},
 	}
 	ready := make(chan struct{})
 	d.Ready = func() { close(ready) }

@@ -77,7 +77,7 @@ func (t *timeline) line(v any) {
 	fmt.Fprintf(t.o.Out, "%s\n", b)
 }
 
-// Send implements alert.Sink.
+// Send implements sink.Sink.
 func (t *timeline) Send(_ context.Context, a alert.Alert) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -5,7 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/scopes"
 )
@@ -80,6 +80,6 @@ type Doctor struct {
 	Warnings []configs.Warning // of reading it
 	AWS      aws.Config        // the daemon's own credentials
 	Accounts []scopes.Account  // empty: the account of these credentials
-	Routes   alert.Routes
+	Routes   sink.Routes
 	Now      func() time.Time
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -185,7 +186,7 @@ const (
 )
 
 // DeliveryState is how far an alert is on its way to one sink.
-func DeliveryState(d alert.Delivery) string {
+func DeliveryState(d sink.Delivery) string {
 	switch {
 	case !d.SentAt.IsZero():
 		return Sent
@@ -205,7 +206,7 @@ const sinks = `WITH RECURSIVE sinks (sink) AS (SELECT min(sink) FROM deliveries
 
 // FindAlerts lists the alerts that f chooses, the latest first, each with all
 // its deliveries by the sinks' names.
-func (s *Store) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert, []alert.Delivery) error) error {
+func (s *Store) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert, []sink.Delivery) error) error {
 	var w where
 	w.and(`1`)
 	w.in(`json_extract(a.body, '$.account')`, f.Accounts)
@@ -252,7 +253,7 @@ func (s *Store) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert
 type told struct {
 	num        int64
 	alert      alert.Alert
-	deliveries []alert.Delivery
+	deliveries []sink.Delivery
 }
 
 func (t *tx) told(w where, limit int) (out []told, err error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -137,7 +138,7 @@ func TestFindAlerts(t *testing.T) {
 		{Filter{Begins: "one"}, []string{"one log:sent pager:sent"}},
 	} {
 		var got []string
-		err := s.FindAlerts(t.Context(), c.f, func(a alert.Alert, ds []alert.Delivery) error {
+		err := s.FindAlerts(t.Context(), c.f, func(a alert.Alert, ds []sink.Delivery) error {
 			line := a.ID
 			for _, d := range ds {
 				line += " " + d.Sink + ":" + DeliveryState(d)

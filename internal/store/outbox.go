@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 )
 
 // AddAlert puts an alert into the outbox, with a delivery for each sink it
@@ -59,7 +60,7 @@ func answers(a alert.Alert) int {
 	return 0
 }
 
-// Sent implements alert.Outbox.
+// Sent implements sink.Outbox.
 func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) error {
 	delay := time.Duration(0)
 	if s.owesOne(sink) {
@@ -110,7 +111,7 @@ func (t *tx) addForOthers(a alert.Alert, sink string) error {
 	return t.addAlert(a, slices.DeleteFunc(t.s.route(a), func(name string) bool { return name == sink }))
 }
 
-// Failed implements alert.Outbox.
+// Failed implements sink.Outbox.
 func (s *Store) Failed(ctx context.Context, sink, alertID string, attempts int, next time.Time, cause string, parked, tell bool) error {
 	return s.write(ctx, func(t *tx) error {
 		var parkedAt any
@@ -166,14 +167,14 @@ func (s *Store) Retry(ctx context.Context, alertID string) (n int64, err error) 
 	return n, err
 }
 
-func (t *tx) deliveries(where string, args ...any) ([]alert.Delivery, error) {
+func (t *tx) deliveries(where string, args ...any) ([]sink.Delivery, error) {
 	return t.scanDeliveries(`deliveries d JOIN alerts a ON a.num = d.alert WHERE `+where, args...)
 }
 
 // scanDeliveries reads deliveries d with their alerts a.
-func (t *tx) scanDeliveries(from string, args ...any) (out []alert.Delivery, err error) {
+func (t *tx) scanDeliveries(from string, args ...any) (out []sink.Delivery, err error) {
 	err = t.rows(func(scan func(...any) error) error {
-		var d alert.Delivery
+		var d sink.Delivery
 		var next int64
 		var sent, parked sql.NullInt64
 		err := decode(scan, &d.Alert, &d.Sink, &d.Urgency, &d.Attempts, &next, &sent, &parked, &d.Error)

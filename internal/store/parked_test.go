@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/remediate"
 )
 
@@ -42,9 +43,9 @@ func (s *Store) giveUp(t *testing.T, id, sink string) {
 }
 
 // told are the deliveries of pipeline alerts.
-func (s *Store) told(t *testing.T) (out []alert.Delivery) {
+func (s *Store) told(t *testing.T) (out []sink.Delivery) {
 	t.Helper()
-	err := s.FindAlerts(t.Context(), Filter{}, func(a alert.Alert, all []alert.Delivery) error {
+	err := s.FindAlerts(t.Context(), Filter{}, func(a alert.Alert, all []sink.Delivery) error {
 		if a.Kind == alert.Pipeline {
 			out = slices.Concat(all, out) // the latest come first
 		}

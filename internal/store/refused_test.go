@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 )
 
 // picky is a sink that refuses attempts: their user agent is no pleasure to its
@@ -18,7 +19,7 @@ type picky struct{ got []string }
 func (p *picky) Send(_ context.Context, a alert.Alert) error {
 	p.got = append(p.got, a.ID)
 	if a.Kind == alert.Attempt {
-		return &alert.SendError{Cause: "answered 403 Forbidden", Refused: true}
+		return &sink.SendError{Cause: "answered 403 Forbidden", Refused: true}
 	}
 	return nil
 }
@@ -33,8 +34,8 @@ func TestI7RefusedAttemptsHoldUpNoDeletion(t *testing.T) {
 		flood[n] = alert.Alert{ID: fmt.Sprintf("attempt-%02d", n), Kind: alert.Attempt, Level: alert.Critical}
 	}
 	addAll(t, s, *now, flood...)
-	sink := &picky{}
-	sender := alert.NewSender("pager", sink, s, slog.New(slog.DiscardHandler))
+	receiver := &picky{}
+	sender := sink.NewSender("pager", receiver, s, slog.New(slog.DiscardHandler))
 	sender.Now, sender.Rand = func() time.Time { return *now }, func() float64 { return 1 }
 	rest := time.Duration(0)
 	for range 40 {
@@ -49,13 +50,13 @@ func TestI7RefusedAttemptsHoldUpNoDeletion(t *testing.T) {
 		t.Fatalf("it pauses for %s only", rest)
 	}
 	addAll(t, s, *now, alert.Alert{ID: "deletion", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
-	before := len(sink.got)
+	before := len(receiver.got)
 	for sender.Step(t.Context()) == 0 {
-		if len(sink.got) > before+2 {
+		if len(receiver.got) > before+2 {
 			break
 		}
 	}
-	if got := sink.got[before:]; !slices.Contains(got, "deletion") {
+	if got := receiver.got[before:]; !slices.Contains(got, "deletion") {
 		t.Errorf("sent in the pause: %q", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/remediate"
 )
 
@@ -36,7 +37,7 @@ func TestI7APagerRingsForFiveMinutes(t *testing.T) {
 				if !sentFirst {
 					addAll(t, s, *now, closed)
 				}
-				for _, sink := range []string{"pager", alert.LogSink} {
+				for _, sink := range []string{"pager", sink.LogSink} {
 					if err := s.Sent(t.Context(), sink, "deletion", *now); err != nil {
 						t.Fatal(err)
 					}
@@ -48,7 +49,7 @@ func TestI7APagerRingsForFiveMinutes(t *testing.T) {
 				if id := nextID(t, s, "pager", *now); (id == "closed") == c.rings {
 					t.Errorf("2 s after the pager rang, next is %s", id)
 				}
-				if id := nextID(t, s, alert.LogSink, *now); id != "closed" {
+				if id := nextID(t, s, sink.LogSink, *now); id != "closed" {
 					t.Errorf("the log waits: %s", id)
 				}
 				if id := nextID(t, s, "pager", now.Add(299*time.Second)); id != "closed" {
@@ -114,7 +115,7 @@ func TestI7ACampaignIsResolvedAfterAllOfIt(t *testing.T) {
 func TestI7WhatACampaignOpenedItResolves(t *testing.T) {
 	t.Parallel()
 	s, now := outbox(t)
-	routes := alert.Routes{{Name: "pager", MinLevel: alert.Critical}}
+	routes := sink.Routes{{Name: "pager", MinLevel: alert.Critical}}
 	s.route = routes.For
 	s.put(t, func(tx remediate.Tx) error {
 		id, err := tx.JoinCampaign(remediate.Strike{Account: "1", Principal: "p", EventID: "e1", At: *now})

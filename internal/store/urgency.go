@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 )
 
 // addDelivery puts an alert into the queue of one sink. What is to go before it,
@@ -80,8 +81,8 @@ const (
 	ageTurn  = 8
 )
 
-// Next implements alert.Outbox.
-func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.Delivery, ok bool, err error) {
+// Next implements sink.Outbox.
+func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d sink.Delivery, ok bool, err error) {
 	byAge, added := s.turn(sink)
 	err = s.read(ctx, func(t *tx) error {
 		args := []any{sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli()}
@@ -106,7 +107,7 @@ func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d alert.D
 	return d, ok, err
 }
 
-func (t *tx) first(from string, args ...any) (d alert.Delivery, ok bool, err error) {
+func (t *tx) first(from string, args ...any) (d sink.Delivery, ok bool, err error) {
 	ds, err := t.scanDeliveries(from, args...)
 	if err != nil || len(ds) == 0 {
 		return d, false, err
@@ -137,14 +138,14 @@ const (
 
 // holdAnswers puts off what resolves an alert that a sink has just got, where that
 // is to ring on: its answer may wait in the outbox already. The log rings nobody.
-func (t *tx) holdAnswers(sink, alertID string, sent time.Time) error {
-	return t.exec(holdPending, sent.Add(alert.MinRing).UnixMilli(), sink, alertID, sent.Add(-alert.Late).UnixMilli(), alert.LogSink)
+func (t *tx) holdAnswers(name, alertID string, sent time.Time) error {
+	return t.exec(holdPending, sent.Add(alert.MinRing).UnixMilli(), name, alertID, sent.Add(-alert.Late).UnixMilli(), sink.LogSink)
 }
 
 // holdAnswer does so for an answer that comes after what it answers was sent.
-func (t *tx) holdAnswer(num int64, sink string) error {
-	if sink == alert.LogSink {
+func (t *tx) holdAnswer(num int64, name string) error {
+	if name == sink.LogSink {
 		return nil
 	}
-	return t.exec(holdNew, sink, alert.Late.Milliseconds(), alert.MinRing.Milliseconds(), num)
+	return t.exec(holdNew, name, alert.Late.Milliseconds(), alert.MinRing.Milliseconds(), num)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -43,7 +44,7 @@ func BenchmarkPrune(b *testing.B) {
 	waits := <-done
 	slices.Sort(waits)
 	left := 0
-	must(b, s.FindAlerts(b.Context(), store.Filter{}, func(alert.Alert, []alert.Delivery) error { left++; return nil }))
+	must(b, s.FindAlerts(b.Context(), store.Filter{}, func(alert.Alert, []sink.Delivery) error { left++; return nil }))
 	if left > 0 {
 		b.Fatalf("%d alerts are left", left)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 )
 
 func topicCases() []contractCase {
@@ -34,8 +35,8 @@ func topicCases() []contractCase {
 		}},
 		{"topic/what the sink publishes", func(t *testing.T, e *env) {
 			topic, url := subscribed(t, e, nil)
-			sink := alert.NewTopic("mail", topic, e.sns)
-			must(t, sink.Send(t.Context(), large()))
+			mail := sink.NewTopic("mail", topic, e.sns)
+			must(t, mail.Send(t.Context(), large()))
 			var got struct{ Message, Subject string }
 			must(t, json.Unmarshal([]byte(aws.ToString(receiveOne(t, e, url, 30).Body)), &got))
 			var a alert.Alert
@@ -46,9 +47,9 @@ func topicCases() []contractCase {
 			}
 		}},
 		{"topic/the sink names what is missing", func(t *testing.T, e *env) {
-			sink := alert.NewTopic("mail", "arn:aws:sns:"+region+":"+e.account+":nowhere", e.sns)
-			err := sink.Send(t.Context(), large())
-			var refused *alert.SendError
+			mail := sink.NewTopic("mail", "arn:aws:sns:"+region+":"+e.account+":nowhere", e.sns)
+			err := mail.Send(t.Context(), large())
+			var refused *sink.SendError
 			if !errors.As(err, &refused) || !refused.Refused || refused.Cause != "sns mail: NotFound: check topic_arn" {
 				t.Errorf("%v", err)
 			}

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/doctor"
 	"flowkeeper/internal/fakeaws"
@@ -463,7 +464,7 @@ func TestAlertSinks(t *testing.T) {
 		return func(d *doctor.Doctor) {
 			d.Config.Alerts = sinks
 			for _, s := range sinks {
-				d.Routes = append(d.Routes, alert.Route{Name: s.Name, MinLevel: level})
+				d.Routes = append(d.Routes, sink.Route{Name: s.Name, MinLevel: level})
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/doctor"
 	"flowkeeper/test/localstack"
@@ -88,7 +88,7 @@ func newDoctor(t *testing.T, cfg aws.Config, queueURL string) *doctor.Doctor {
 			Remediate: configs.Remediate{Mode: "restore"},
 			AWS:       configs.AWS{EndpointURL: aws.ToString(cfg.BaseEndpoint)}, // what LocalStack calls itself is not where it is
 		},
-		File: "flowkeeper.yaml", AWS: cfg, Now: time.Now, Routes: alert.Routes{},
+		File: "flowkeeper.yaml", AWS: cfg, Now: time.Now, Routes: sink.Routes{},
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/scopes"
@@ -42,7 +43,7 @@ type daemon struct {
 	store      *store.Store
 	remediator *remediate.Remediator
 	watcher    *watcher.Watcher
-	sender     *alert.Sender
+	sender     *sink.Sender
 }
 
 func newDaemon(p *play, n int) *daemon {
@@ -76,7 +77,7 @@ func (d *daemon) start() {
 			return []remediate.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
 		},
 	}
-	d.sender = alert.NewSender("pager", pager{d.mortal, d}, mem, d.p.log)
+	d.sender = sink.NewSender("pager", pager{d.mortal, d}, mem, d.p.log)
 	d.sender.Now, d.sender.Rand = d.p.theirs, d.p.random.Float64
 	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute},
 		sqs.NewFromConfig(base, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), d, d.p.log)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -114,7 +115,7 @@ func (s memory) View(ctx context.Context, fn func(remediate.Tx) error) error {
 	return s.m.reading(func() error { return s.Store.View(ctx, fn) })
 }
 
-func (s memory) Next(ctx context.Context, sink string, now time.Time) (d alert.Delivery, ok bool, err error) {
+func (s memory) Next(ctx context.Context, sink string, now time.Time) (d sink.Delivery, ok bool, err error) {
 	err = s.m.reading(func() (err error) { d, ok, err = s.Store.Next(ctx, sink, now); return err })
 	return d, ok, err
 }

@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"flowkeeper/alert/alerttest"
 )
 
 // sinksAt are the sinks that post to a URL, all of it but the pager's secret.
@@ -95,7 +97,7 @@ func TestI11EverySinkFailsInEveryWay(t *testing.T) {
 				if c.setup != nil {
 					c.setup(transportOf(s))
 				}
-				err := s.Send(t.Context(), deletion())
+				err := s.Send(t.Context(), alerttest.Deletion())
 				var e *SendError
 				if !errors.As(err, &e) || !strings.HasPrefix(e.Cause, who+": ") || !strings.Contains(e.Cause, c.want) {
 					t.Errorf("%s: %v", who, err)

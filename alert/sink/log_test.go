@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"bytes"
@@ -7,15 +7,18 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 )
 
 func TestLogOneLineAnAlert(t *testing.T) {
 	t.Parallel()
 	var buf bytes.Buffer
 	sink := NewLog(slog.New(slog.NewJSONHandler(&buf, nil)))
-	a := deletion()
+	a := alerttest.Deletion()
 	for i := range 24 {
-		a.FlowLogs = append(a.FlowLogs, FlowLog{FlowLogID: fmt.Sprintf("fl-%d", i)})
+		a.FlowLogs = append(a.FlowLogs, alert.FlowLog{FlowLogID: fmt.Sprintf("fl-%d", i)})
 	}
 	a.Write()
 	if err := sink.Send(t.Context(), a); err != nil {
@@ -43,14 +46,14 @@ func TestLogOneLineAnAlert(t *testing.T) {
 func TestLogSaysWhy(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		a                      Alert
+		a                      alert.Alert
 		cause, outcome, advice string
 	}{
-		"flow log":  {Alert{Kind: Blocked, FlowLogs: []FlowLog{{State: "blocked", Reason: "role", Advice: "make the role"}}}, "", "cannot be restored, its delivery role cannot be assumed", "make the role"},
-		"refused":   {Alert{Kind: Attempt, FailedFlowLogs: []FlowLog{{ErrorCode: "UnauthorizedOperation"}}}, "", "UnauthorizedOperation", ""},
-		"no log":    {Alert{Kind: Pipeline, Cause: "the queue is gone", Advice: "make it"}, "the queue is gone", "", "make it"},
-		"both":      {Alert{Kind: Tamper, Cause: "this", Advice: "that", FlowLogs: []FlowLog{{ErrorCode: "Denied", Advice: "other"}}}, "this", "Denied", "that"},
-		"untouched": {Alert{Kind: Deletion, FlowLogs: []FlowLog{{State: "open"}}}, "", "", ""},
+		"flow log":  {alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{State: "blocked", Reason: "role", Advice: "make the role"}}}, "", "cannot be restored, its delivery role cannot be assumed", "make the role"},
+		"refused":   {alert.Alert{Kind: alert.Attempt, FailedFlowLogs: []alert.FlowLog{{ErrorCode: "UnauthorizedOperation"}}}, "", "UnauthorizedOperation", ""},
+		"no log":    {alert.Alert{Kind: alert.Pipeline, Cause: "the queue is gone", Advice: "make it"}, "the queue is gone", "", "make it"},
+		"both":      {alert.Alert{Kind: alert.Tamper, Cause: "this", Advice: "that", FlowLogs: []alert.FlowLog{{ErrorCode: "Denied", Advice: "other"}}}, "this", "Denied", "that"},
+		"untouched": {alert.Alert{Kind: alert.Deletion, FlowLogs: []alert.FlowLog{{State: "open"}}}, "", "", ""},
 	} {
 		var buf bytes.Buffer
 		if err := NewLog(slog.New(slog.NewJSONHandler(&buf, nil))).Send(t.Context(), c.a); err != nil {
@@ -70,8 +73,8 @@ func TestLogSaysWhy(t *testing.T) {
 
 func TestLogLevels(t *testing.T) {
 	t.Parallel()
-	for level, want := range map[Level]slog.Level{
-		Informational: slog.LevelInfo, Low: slog.LevelInfo, Medium: slog.LevelWarn, High: slog.LevelError, Critical: slog.LevelError, "": slog.LevelInfo,
+	for level, want := range map[alert.Level]slog.Level{
+		alert.Informational: slog.LevelInfo, alert.Low: slog.LevelInfo, alert.Medium: slog.LevelWarn, alert.High: slog.LevelError, alert.Critical: slog.LevelError, "": slog.LevelInfo,
 	} {
 		if got := logLevel(level); got != want {
 			t.Errorf("%q: %v", level, got)

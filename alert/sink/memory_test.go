@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"flowkeeper/alert"
 )
 
 // memory is an Outbox as its contract says, for all sinks.
@@ -22,7 +24,7 @@ type memory struct {
 
 var errDisk = errors.New("disk full")
 
-func (m *memory) add(sink string, alerts ...Alert) {
+func (m *memory) add(sink string, alerts ...alert.Alert) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, a := range alerts {
@@ -124,10 +126,10 @@ type recorder struct {
 	mu     sync.Mutex
 	got    []string
 	when   []time.Time
-	answer func(n int, a Alert) error // n: tries so far, from 1
+	answer func(n int, a alert.Alert) error // n: tries so far, from 1
 }
 
-func (r *recorder) Send(_ context.Context, a Alert) error {
+func (r *recorder) Send(_ context.Context, a alert.Alert) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.got, r.when = append(r.got, a.ID), append(r.when, time.Now())
@@ -143,10 +145,10 @@ func (r *recorder) ids() []string {
 	return slices.Clone(r.got)
 }
 
-func numbered(n int) []Alert {
-	out := make([]Alert, n)
+func numbered(n int) []alert.Alert {
+	out := make([]alert.Alert, n)
 	for i := range out {
-		out[i] = Alert{ID: fmt.Sprint("a", i), Time: Time{time.Now()}}
+		out[i] = alert.Alert{ID: fmt.Sprint("a", i), Time: alert.Time{Time: time.Now()}}
 	}
 	return out
 }

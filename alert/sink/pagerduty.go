@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"cmp"
@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"flowkeeper/alert"
 
 	"github.com/PagerDuty/go-pagerduty"
 )
@@ -37,7 +39,7 @@ const (
 // PagerKinds are the alerts that a PagerDuty sink gets unless its
 // configuration names others: all but restored. That one calls for nothing, and
 // would open again what a person has already resolved; closed resolves.
-var PagerKinds = []Kind{Deletion, Attempt, Blocked, Closed, Flapping, Decoy, Tamper, Pipeline, Destination}
+var PagerKinds = []alert.Kind{alert.Deletion, alert.Attempt, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy, alert.Tamper, alert.Pipeline, alert.Destination}
 
 // PagerDuty triggers and resolves incidents by the Events API v2, with the
 // official library.
@@ -63,20 +65,20 @@ const stuck = "/stuck"
 
 // incidentKey is what an alert opens an incident by: all deletions of a campaign
 // share one.
-func incidentKey(a Alert) string { return cmp.Or(a.CampaignID, a.DedupKey) }
+func incidentKey(a alert.Alert) string { return cmp.Or(a.CampaignID, a.DedupKey) }
 
 // resolves are the keys of the incidents that an alert resolves. Those of the event
 // itself are always among them: an alert that went past a full state file has opened
 // an incident by its dedup key, and what was told of the event before a record said
 // who did it belonged to no campaign. A campaign's incident is resolved with the last
 // of its deletions.
-func resolves(a Alert) []string {
+func resolves(a alert.Alert) []string {
 	switch {
-	case a.Kind == Test:
+	case a.Kind == alert.Test:
 		return []string{a.DedupKey}
 	case !a.Resolves():
 		return nil
-	case a.Kind != Closed:
+	case a.Kind != alert.Closed:
 		return []string{a.DedupKey}
 	case a.CampaignID == "" || a.CampaignOpen:
 		return []string{a.DedupKey, a.DedupKey + stuck}
@@ -86,7 +88,7 @@ func resolves(a Alert) []string {
 
 // Send triggers an incident, or resolves those that earlier alerts opened. A test is
 // both. Of several events none is sent again that was taken.
-func (p *PagerDuty) Send(ctx context.Context, a Alert) error {
+func (p *PagerDuty) Send(ctx context.Context, a alert.Alert) error {
 	n := 0
 	var odd error // taken, but oddly
 	once := func(send func() error) error {
@@ -138,7 +140,7 @@ func (p *PagerDuty) take(alertID string, events int) {
 
 // trigger opens an incident, or adds to it; in its compact form, where PagerDuty
 // finds fault with the whole one.
-func (p *PagerDuty) trigger(ctx context.Context, a Alert) error {
+func (p *PagerDuty) trigger(ctx context.Context, a alert.Alert) error {
 	event, err := p.event(a)
 	if err != nil {
 		return errors.New(p.who + ": the alert cannot be encoded")
@@ -146,12 +148,12 @@ func (p *PagerDuty) trigger(ctx context.Context, a Alert) error {
 	if err = p.post(ctx, event); !shorter(err) {
 		return err
 	}
-	event.Payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: Words{a}.Command(), Count: event.Payload.Details.(pagerDetails).Count}
+	event.Payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.Words().Command(), Count: event.Payload.Details.(pagerDetails).Count}
 	return p.post(ctx, event)
 }
 
 func (p *PagerDuty) resolve(key string) *pagerduty.V2Event {
-	return &pagerduty.V2Event{RoutingKey: p.key, Action: "resolve", DedupKey: Clean(key, pagerDedup)}
+	return &pagerduty.V2Event{RoutingKey: p.key, Action: "resolve", DedupKey: alert.Clean(key, pagerDedup)}
 }
 
 func (p *PagerDuty) post(ctx context.Context, event *pagerduty.V2Event) error {
@@ -203,12 +205,12 @@ func (d *pagerDoor) Do(req *http.Request) (*http.Response, error) {
 
 // event is the alert as PagerDuty takes it: with fewer flow logs, and less
 // text, where it would be too large.
-func (p *PagerDuty) event(a Alert) (*pagerduty.V2Event, error) {
+func (p *PagerDuty) event(a alert.Alert) (*pagerduty.V2Event, error) {
 	key := incidentKey(a)
 	if a.NotBack() {
 		key += stuck
 	}
-	e := &pagerduty.V2Event{RoutingKey: p.key, Action: "trigger", DedupKey: Clean(key, pagerDedup)}
+	e := &pagerduty.V2Event{RoutingKey: p.key, Action: "trigger", DedupKey: alert.Clean(key, pagerDedup)}
 	e.Client = "Flowkeeper"
 	for n := pagerListed; ; n /= 2 {
 		e.Payload = pagerPayload(a, n)
@@ -228,9 +230,9 @@ func shorten(s string, limit int) string {
 	return s
 }
 
-func pagerPayload(a Alert, flowLogs int) *pagerduty.V2Payload {
+func pagerPayload(a alert.Alert, flowLogs int) *pagerduty.V2Payload {
 	return &pagerduty.V2Payload{
-		Summary:   Clean(cmp.Or(a.Title, string(a.Kind)), pagerSummary),
+		Summary:   alert.Clean(cmp.Or(a.Title, string(a.Kind)), pagerSummary),
 		Source:    cmp.Or(strings.Trim(a.Account+"/"+a.Region, "/"), "flowkeeper"),
 		Severity:  pagerSeverity(a.Level),
 		Timestamp: a.Time.String(),
@@ -241,20 +243,20 @@ func pagerPayload(a Alert, flowLogs int) *pagerduty.V2Payload {
 	}
 }
 
-func pagerSeverity(l Level) string {
+func pagerSeverity(l alert.Level) string {
 	switch l {
-	case Critical:
+	case alert.Critical:
 		return "critical"
-	case High:
+	case alert.High:
 		return "error"
-	case Medium:
+	case alert.Medium:
 		return "warning"
 	}
 	return "info"
 }
 
 // component is the one flow log of an alert, or the one resource of several.
-func component(logs []FlowLog) string {
+func component(logs []alert.FlowLog) string {
 	if len(logs) == 1 {
 		return logs[0].FlowLogID
 	}
@@ -295,34 +297,34 @@ type pagerDetails struct {
 	Text       string   `json:"text,omitempty"`
 }
 
-func detailsOf(a Alert, most int) pagerDetails {
-	w := Words{a}
+func detailsOf(a alert.Alert, most int) pagerDetails {
+	w := a.Words()
 	d := pagerDetails{
-		Cause: Clean(a.Cause, MaxField), Who: Clean(w.Who(), 2*MaxField), When: w.When(),
-		Before: Clean(w.Before(), MaxField), RaisedBy: Clean(w.RaisedBecause(), MaxField), Target: Clean(a.Target, MaxField),
-		EventID: a.EventID, Alert: a.ID, Campaign: Clean(a.CampaignID, MaxField), Flowkeeper: w.Doing(), ToDo: Clean(w.ToDo(), MaxField),
+		Cause: alert.Clean(a.Cause, alert.MaxField), Who: alert.Clean(w.Who(), 2*alert.MaxField), When: w.When(),
+		Before: alert.Clean(w.Before(), alert.MaxField), RaisedBy: alert.Clean(w.RaisedBecause(), alert.MaxField), Target: alert.Clean(a.Target, alert.MaxField),
+		EventID: a.EventID, Alert: a.ID, Campaign: alert.Clean(a.CampaignID, alert.MaxField), Flowkeeper: w.Doing(), ToDo: alert.Clean(w.ToDo(), alert.MaxField),
 		FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: w.Command(), Text: a.Text,
 	}
 	if a.Rule != nil {
-		d.Rule = Clean(a.Rule.Title+" ("+a.Rule.ID+")", MaxField)
+		d.Rule = alert.Clean(a.Rule.Title+" ("+a.Rule.ID+")", alert.MaxField)
 	}
 	if who := a.Actor; who != nil {
-		d.MFA, d.From, d.With, d.Via = who.MFAWords(), Clean(who.SourceIP, MaxField), Clean(who.UserAgent, MaxField), Clean(who.Via, MaxField)
+		d.MFA, d.From, d.With, d.Via = who.MFAWords(), alert.Clean(who.SourceIP, alert.MaxField), alert.Clean(who.UserAgent, alert.MaxField), alert.Clean(who.Via, alert.MaxField)
 		if who.ARN != "" {
-			d.Role = Clean(who.SessionIssuer, MaxField)
+			d.Role = alert.Clean(who.SessionIssuer, alert.MaxField)
 		}
 	}
 	if all := append(a.FlowLogs[:len(a.FlowLogs):len(a.FlowLogs)], a.FailedFlowLogs...); len(all) > 0 {
-		d.Count = Tally(all)
+		d.Count = alert.Tally(all)
 	}
 	return d
 }
 
 // linesOf are the first flow logs, a line each, and how many more there are.
-func linesOf(a Alert, logs []FlowLog, most int) []string {
+func linesOf(a alert.Alert, logs []alert.FlowLog, most int) []string {
 	var out []string
 	for _, f := range logs[:min(len(logs), most)] {
-		out = append(out, Clean(f.Line(a), 2*MaxField))
+		out = append(out, alert.Clean(f.Line(a), 2*alert.MaxField))
 	}
 	if more := len(logs) - len(out); more > 0 {
 		out = append(out, fmt.Sprintf("and %d more", more))

@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/retry"
 )
 
@@ -142,7 +143,7 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) {
 	err := s.try(ctx, d.Alert)
 	now := s.Now()
 	if taken(err) {
-		s.log.Warn("the sink has an alert, but answers oddly", "alert", d.Alert.ID, "error", Clean(err.Error(), MaxField))
+		s.log.Warn("the sink has an alert, but answers oddly", "alert", d.Alert.ID, "error", alert.Clean(err.Error(), alert.MaxField))
 		err = nil
 	}
 	if err != nil {
@@ -163,7 +164,7 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) {
 }
 
 // try sends once.
-func (s *Sender) try(ctx context.Context, a Alert) (err error) {
+func (s *Sender) try(ctx context.Context, a alert.Alert) (err error) {
 	ctx, cancel := outlive(ctx, limitOf(s.sink))
 	defer cancel()
 	if s.Sending != nil {
@@ -182,7 +183,7 @@ func (s *Sender) try(ctx context.Context, a Alert) (err error) {
 // failed slows down the sink, decides about the alert, and records it.
 func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Time) {
 	why := sendError(err)
-	cause := Clean(err.Error(), MaxField)
+	cause := alert.Clean(err.Error(), alert.MaxField)
 	attempts := d.Attempts + 1
 	s.failures++
 	switch {
@@ -202,7 +203,7 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 		next = next.Add(time.Second + backoff.Jittered(attempts-1, s.Rand()))
 	}
 	parked := attempts >= parkTries && now.Sub(d.Alert.Time.Time) >= parkAfter
-	tell := parked || attempts >= tries(why.Refused) && d.Alert.RoutingLevel().AtLeast(High)
+	tell := parked || attempts >= tries(why.Refused) && d.Alert.RoutingLevel().AtLeast(alert.High)
 	s.report(d, attempts, next, cause, parked)
 	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
 		return s.outbox.Failed(ctx, s.name, d.Alert.ID, attempts, next, cause, parked, tell)

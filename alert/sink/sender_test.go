@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"context"
@@ -9,6 +9,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 )
 
 // The pauses between tries double from 1 s to 5 min. What jitter and large numbers do
@@ -58,7 +61,7 @@ func TestSenderKeepsOrderThroughAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o memory
 		o.add("hook", numbered(3)...)
-		sink := &recorder{answer: func(n int, _ Alert) error {
+		sink := &recorder{answer: func(n int, _ alert.Alert) error {
 			if n <= 6 {
 				return errors.New("down")
 			}
@@ -91,8 +94,8 @@ func TestI7OneSinkHoldsUpNoOther(t *testing.T) {
 			o.add(name, numbered(50)...)
 		}
 		good := &recorder{}
-		bad := &recorder{answer: func(int, Alert) error { return errors.New("down") }}
-		slow := sinkFunc(func(ctx context.Context, _ Alert) error { <-ctx.Done(); return ctx.Err() })
+		bad := &recorder{answer: func(int, alert.Alert) error { return errors.New("down") }}
+		slow := sinkFunc(func(ctx context.Context, _ alert.Alert) error { <-ctx.Done(); return ctx.Err() })
 		_, stop1 := start(t, "good", good, &o)
 		_, stop2 := start(t, "bad", bad, &o)
 		_, stop3 := start(t, "slow", slow, &o)
@@ -124,7 +127,7 @@ func TestI7PoisonousAlertHoldsOthersUpForALimitedTime(t *testing.T) {
 				var o memory
 				begin := time.Now()
 				o.add("hook", numbered(30)...)
-				sink := &recorder{answer: func(_ int, a Alert) error {
+				sink := &recorder{answer: func(_ int, a alert.Alert) error {
 					if a.ID == "a0" {
 						return c.err
 					}
@@ -161,7 +164,7 @@ func TestSenderSparesASinkThatIsDown(t *testing.T) {
 		var o memory
 		o.add("hook", numbered(500)...)
 		back := time.Now().Add(24 * time.Hour)
-		sink := &recorder{answer: func(int, Alert) error {
+		sink := &recorder{answer: func(int, alert.Alert) error {
 			if time.Now().Before(back) {
 				return &SendError{Cause: "404", Refused: true}
 			}
@@ -190,7 +193,7 @@ func TestSenderHonoursRetryAfterWithinBounds(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var o memory
 			o.add("hook", numbered(2)...)
-			sink := &recorder{answer: func(n int, _ Alert) error {
+			sink := &recorder{answer: func(n int, _ alert.Alert) error {
 				if n == 1 {
 					return &SendError{Cause: "429", RetryAfter: asked}
 				}
@@ -212,9 +215,9 @@ func TestSenderTriesOldAlertsToo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var o memory
-		old := Alert{ID: "old", Time: Time{time.Now().Add(-200 * time.Hour)}}
+		old := alert.Alert{ID: "old", Time: alert.Time{Time: time.Now().Add(-200 * time.Hour)}}
 		o.add("hook", old)
-		sink := &recorder{answer: func(n int, _ Alert) error {
+		sink := &recorder{answer: func(n int, _ alert.Alert) error {
 			if n < holdTries {
 				return errors.New("down")
 			}
@@ -236,7 +239,7 @@ func TestI7FailingStoreCausesNoRepeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o memory
 		o.add("hook", numbered(2)...)
-		sink := &recorder{answer: func(n int, _ Alert) error {
+		sink := &recorder{answer: func(n int, _ alert.Alert) error {
 			if n == 1 {
 				o.mu.Lock()
 				o.broken = 4
@@ -274,7 +277,7 @@ func TestI10StopLetsTheTryInHandFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o memory
 		o.add("hook", numbered(2)...)
-		sink := sinkFunc(func(ctx context.Context, _ Alert) error {
+		sink := sinkFunc(func(ctx context.Context, _ alert.Alert) error {
 			select {
 			case <-time.After(2 * time.Second):
 				return nil
@@ -299,7 +302,7 @@ func TestI10StopDoesNotWaitForASinkThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o memory
 		o.add("hook", numbered(1)...)
-		_, stop := start(t, "hook", sinkFunc(func(ctx context.Context, _ Alert) error { <-ctx.Done(); return ctx.Err() }), &o)
+		_, stop := start(t, "hook", sinkFunc(func(ctx context.Context, _ alert.Alert) error { <-ctx.Done(); return ctx.Err() }), &o)
 		synctest.Wait()
 		begin := time.Now()
 		stop()
@@ -318,12 +321,12 @@ func TestI12CauseIsCleaned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o memory
 		o.add("hook", numbered(1)...)
-		_, stop := start(t, "hook", &recorder{answer: func(int, Alert) error { return errors.New("\x1b[2J" + strings.Repeat("x", 9999)) }}, &o)
+		_, stop := start(t, "hook", &recorder{answer: func(int, alert.Alert) error { return errors.New("\x1b[2J" + strings.Repeat("x", 9999)) }}, &o)
 		synctest.Wait()
 		stop()
 		d := o.get("hook", "a0")
-		safe(t, d.Error, false)
-		if d.Error == "" || len([]rune(d.Error)) > MaxField {
+		alerttest.Printable(t, d.Error, false)
+		if d.Error == "" || len([]rune(d.Error)) > alert.MaxField {
 			t.Errorf("%q", d.Error)
 		}
 	})
@@ -381,13 +384,13 @@ func TestI7OthersHearOfASinkThatTakesNothing(t *testing.T) {
 	now := time.Now()
 	for n := range 20 {
 		e := &SendError{Refused: n >= 3}
-		s.failed(t.Context(), Delivery{Alert: Alert{ID: "x", Kind: Deletion, Level: Critical, Time: Time{now}}, Attempts: n}, e, now)
+		s.failed(t.Context(), Delivery{Alert: alert.Alert{ID: "x", Kind: alert.Deletion, Level: alert.Critical, Time: alert.Time{Time: now}}, Attempts: n}, e, now)
 	}
 	if o.tells == 0 || woken != o.tells {
 		t.Errorf("told %d times, woken %d times", o.tells, woken)
 	}
 	before := woken
-	s.deliver(t.Context(), Delivery{Alert: Alert{ID: "x"}, Attempts: 20})
+	s.deliver(t.Context(), Delivery{Alert: alert.Alert{ID: "x"}, Attempts: 20})
 	if woken != before+1 {
 		t.Error("nobody was woken to tell that it takes alerts again")
 	}

@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"flowkeeper/alert/alerttest"
 )
 
 const (
@@ -87,7 +89,7 @@ func TestI11WebhookErrorsHoldNoSecret(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newTestWebhook(t, secretURL(c.base), testSecret)
-			err := w.Send(t.Context(), deletion())
+			err := w.Send(t.Context(), alerttest.Deletion())
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "webhook hook: ") {
 				t.Errorf("%v", err)
 			}
@@ -142,7 +144,7 @@ func TestI11PrintingASinkShowsNoSecret(t *testing.T) {
 		t.Error(s)
 	}
 	for _, bad := range []string{"http://[" + secretPath, secretPath} {
-		if err := newTestWebhook(t, bad, "").Send(t.Context(), deletion()); err == nil || leaks(err.Error()) {
+		if err := newTestWebhook(t, bad, "").Send(t.Context(), alerttest.Deletion()); err == nil || leaks(err.Error()) {
 			t.Error(err)
 		}
 	}

@@ -1,10 +1,12 @@
-package alert
+package sink
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+
+	"flowkeeper/alert"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -41,11 +43,11 @@ func (t *Topic) String() string { return "sns " + t.name }
 
 // Send publishes the alert, with as much of its flow logs as one message holds; its
 // compact form, where SNS does not take that.
-func (t *Topic) Send(ctx context.Context, a Alert) error {
+func (t *Topic) Send(ctx context.Context, a alert.Alert) error {
 	return sendFitting(a, maxMessage, func(message string) error { return t.publish(ctx, a, message) })
 }
 
-func (t *Topic) publish(ctx context.Context, a Alert, message string) error {
+func (t *Topic) publish(ctx context.Context, a alert.Alert, message string) error {
 	subject := subject(a.Title)
 	in := &sns.PublishInput{TopicArn: &t.arn, Subject: &subject, Message: &message}
 	if strings.HasSuffix(t.arn, ".fifo") {
@@ -108,7 +110,7 @@ func (t *Topic) failure(err error) error {
 	if !errors.As(err, &api) {
 		return &SendError{Cause: t.String() + ": " + cause(err)}
 	}
-	code := Clean(api.ErrorCode(), MaxField)
+	code := alert.Clean(api.ErrorCode(), alert.MaxField)
 	return &SendError{
 		Cause:   fmt.Sprintf("%s: %s: %s", t, code, snsAdvice(code)),
 		Refused: refused(err, code),

@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"flowkeeper/alert"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
@@ -373,7 +375,7 @@ func (s *strictWebhook) check(h http.Header, body []byte) error {
 			return fmt.Errorf("header %s: %q", k, v)
 		}
 	}
-	var a Alert
+	var a alert.Alert
 	switch {
 	case s.verify.Verify(body, h) != nil:
 		return errors.New("the signature does not verify")

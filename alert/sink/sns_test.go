@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"flowkeeper/alert/alerttest"
 
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/smithy-go"
@@ -27,7 +29,7 @@ const topic = "arn:aws:sns:eu-west-1:111122223333:alerts"
 
 func TestTopicPublishesTheAlert(t *testing.T) {
 	t.Parallel()
-	a := deletion()
+	a := alerttest.Deletion()
 	a.Write()
 	var in *sns.PublishInput
 	sink := NewTopic("mail", topic, publish(func(i *sns.PublishInput) error { in = i; return nil }))
@@ -42,7 +44,7 @@ func TestTopicPublishesTheAlert(t *testing.T) {
 
 func TestTopicFIFO(t *testing.T) {
 	t.Parallel()
-	a := deletion()
+	a := alerttest.Deletion()
 	var in *sns.PublishInput
 	sink := NewTopic("mail", topic+".fifo", publish(func(i *sns.PublishInput) error { in = i; return nil }))
 	if err := sink.Send(t.Context(), a); err != nil {
@@ -76,46 +78,6 @@ func TestI12SubjectIsPlainASCII(t *testing.T) {
 	})
 }
 
-func TestFitLeavesOutAndSaysHowMany(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		a := deletion()
-		one := a.FlowLogs[0]
-		one.Advice = strings.Repeat("ü", rapid.IntRange(0, MaxField).Draw(t, "length"))
-		a.FlowLogs, a.FailedFlowLogs = nil, nil
-		a.Write()
-		n, m := rapid.IntRange(0, 1000).Draw(t, "gone"), rapid.IntRange(0, 1000).Draw(t, "refused")
-		for range n {
-			a.FlowLogs = append(a.FlowLogs, one)
-		}
-		for range m {
-			a.FailedFlowLogs = append(a.FailedFlowLogs, one)
-		}
-		message, err := json.Marshal(a.Within(maxMessage))
-		var got Alert
-		if err != nil || len(message) > maxMessage || json.Unmarshal(message, &got) != nil {
-			t.Fatalf("%v, %d bytes", err, len(message))
-		}
-		if got.Omitted+len(got.FlowLogs)+len(got.FailedFlowLogs) != n+m {
-			t.Fatalf("%d of %d accounted for", got.Omitted, n+m)
-		}
-		if got.ID != a.ID || !strings.HasPrefix(got.Text, a.Text) {
-			t.Fatal("only flow logs may be left out")
-		}
-		for _, x := range []struct {
-			n    int
-			what string
-		}{{got.FormatsOmitted, "the log formats of "}, {got.TagsOmitted, "the tags of "}, {got.DetailsOmitted, "the details of "}} {
-			if said := x.what + Plural(x.n, "flow log"); (x.n > 0) != strings.Contains(got.Text, said) {
-				t.Fatalf("%q is not said, or need not be, in %q", said, got.Text)
-			}
-		}
-		if got.Omitted > 0 && len(got.FlowLogs)+len(got.FailedFlowLogs) < 2000 && len(message) < maxMessage/2 {
-			t.Fatalf("%d left out of a message of %d bytes", got.Omitted, len(message))
-		}
-	})
-}
-
 func answered(status int, code, message string) error {
 	return &smithy.OperationError{ServiceID: "SNS", OperationName: "Publish", Err: &smithyhttp.ResponseError{
 		Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}},
@@ -140,7 +102,7 @@ func TestI11TopicErrorsHoldNoSecret(t *testing.T) {
 		{fmt.Errorf("Post %q: proxyconnect: %w", secretURL("https://example.invalid"), errors.New("x")), false, "sns mail: the request failed"},
 		{context.DeadlineExceeded, false, "no answer in time"},
 	} {
-		err := NewTopic("mail", topic, publish(func(*sns.PublishInput) error { return c.err })).Send(t.Context(), deletion())
+		err := NewTopic("mail", topic, publish(func(*sns.PublishInput) error { return c.err })).Send(t.Context(), alerttest.Deletion())
 		var e *SendError
 		if !errors.As(err, &e) || e.Refused != c.refused || !strings.Contains(e.Cause, c.want) {
 			t.Errorf("%v: %+v", c.err, err)
@@ -158,7 +120,7 @@ func TestTopicSaysWhatIsNoAnswerOfSNS(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{"a page": `<html>log in</html>`, "cut off": `<PublishResponse><PublishResult>`} {
 		url := serving(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
-		err := onTopic(t, url).Send(t.Context(), deletion())
+		err := onTopic(t, url).Send(t.Context(), alerttest.Deletion())
 		if !taken(err) || !strings.HasPrefix(err.Error(), "sns mail: ") || strings.Contains(err.Error(), url) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"encoding/json"
@@ -11,6 +11,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -58,46 +61,24 @@ var everySink = map[string]func(*testing.T, string) Sink{
 	"sns":       onTopic,
 }
 
-// massDeletion is one call that deletes so many flow logs.
-func massDeletion(n int, each func(*FlowLog)) Alert {
-	a := deletion()
-	a.FlowLogs = nil
-	for k := range n {
-		f := FlowLog{FlowLogID: fmt.Sprintf("fl-%017x", k), ResourceID: fmt.Sprintf("vpc-%017x", k), State: "open", Destination: "arn:aws:s3:::flow-logs"}
-		each(&f)
-		a.FlowLogs = append(a.FlowLogs, f)
-	}
-	a.Write()
-	return a
-}
-
-var longFormats = sync.OnceValue(func() Alert {
-	return massDeletion(1000, func(f *FlowLog) {
+var longFormats = sync.OnceValue(func() alert.Alert {
+	return alerttest.MassDeletion(1000, func(f *alert.FlowLog) {
 		f.LogFormat = strings.Repeat("${pkt-src-aws-service} ", 40)
 		f.Tags = map[string]string{"Name": "flow-log-of-a-vpc", "Owner": "network-team"}
 	})
 })
-
-func hugeTags() Alert {
-	return massDeletion(60, func(f *FlowLog) {
-		f.LogFormat, f.Tags = "${version}", map[string]string{}
-		for m := range 50 {
-			f.Tags[fmt.Sprintf("k%02d-%s", m, strings.Repeat("k", 120))] = strings.Repeat("v", 256)
-		}
-	})
-}
 
 // TestABodyHasAllIDsWithinItsLimit: a whole Region in one call, with long formats; and
 // tags that an attacker adds beforehand. Formats go first, then tags, and it is said.
 func TestABodyHasAllIDsWithinItsLimit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		a    Alert
+		a    alert.Alert
 		said []string
 		tags bool // are left on some
 	}{
 		"1000 flow logs with long formats":   {longFormats(), []string{"the log formats of "}, true},
-		"60 flow logs with 50 tags of 400 B": {hugeTags(), []string{"the log formats of 60 flow logs", "the tags of "}, true},
+		"60 flow logs with 50 tags of 400 B": {alerttest.HugeTags(), []string{"the log formats of 60 flow logs", "the tags of "}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,7 +91,7 @@ func TestABodyHasAllIDsWithinItsLimit(t *testing.T) {
 				t.Fatal(err)
 			}
 			for what, body := range map[string][]byte{"posted": r.bodies[0], "stored": stored} {
-				var got Alert
+				var got alert.Alert
 				if err := json.Unmarshal(body, &got); err != nil {
 					t.Fatal(err)
 				}
@@ -130,30 +111,6 @@ func TestABodyHasAllIDsWithinItsLimit(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestWhatIsStoredIsBounded, but for the IDs; cutting it again changes nothing.
-func TestWhatIsStoredIsBounded(t *testing.T) {
-	t.Parallel()
-	many := massDeletion(20000, func(f *FlowLog) { f.Advice = strings.Repeat("x", 400) })
-	got := many.Stored()
-	if n := size(got); n > 1<<20 || len(got.FlowLogs) != 20000 || got.Omitted != 0 || got.DetailsOmitted != 20000 {
-		t.Errorf("%d bytes, %d flow logs, %d left out, the details of %d", n, len(got.FlowLogs), got.Omitted, got.DetailsOmitted)
-	}
-	once := hugeTags().Stored()
-	if twice := once.Stored(); size(twice) != size(once) || twice.Text != once.Text {
-		t.Errorf("%d bytes, and then %d", size(once), size(twice))
-	}
-	small := deletion()
-	small.Write()
-	if size(small.Stored()) != size(small) {
-		t.Error("a small one is changed")
-	}
-	posted, err := json.Marshal(got.Within(maxBody))
-	var a Alert
-	if err != nil || json.Unmarshal(posted, &a) != nil || len(posted) > maxBody || a.Omitted+len(a.FlowLogs) != 20000 || a.DetailsOmitted != 20000 || strings.Count(a.Text, leftOut) != 1 {
-		t.Errorf("%d bytes, %d flow logs and %d left out, %v", len(posted), len(a.FlowLogs), a.Omitted, err)
 	}
 }
 
@@ -201,7 +158,7 @@ func TestAReceiverThatRefusesGetsTheCompactForm(t *testing.T) {
 					if name != "webhook" {
 						return
 					}
-					var got Alert
+					var got alert.Alert
 					if err := json.Unmarshal(r.bodies[1], &got); err != nil || got.ID != r.ids[1] || got.Title == "" || got.Actor.ARN == "" || len(got.FlowLogs) != 1000 || got.FlowLogs[999].FlowLogID == "" || got.FormatsOmitted != 1000 || got.TagsOmitted != 1000 {
 						t.Errorf("%v: %s", err, r.bodies[1])
 					}
@@ -258,7 +215,7 @@ func TestI7NothingIsRepeatedAfterA2xx(t *testing.T) {
 				t.Parallel()
 				r := &receiver{answer: func(_ int, _ []byte, w http.ResponseWriter) { answer(w) }}
 				var box memory
-				a := deletion()
+				a := alerttest.Deletion()
 				a.Write()
 				box.add("s", a)
 				sender := NewSender("s", sink(t, serving(t, r)), &box, slog.New(slog.DiscardHandler))
@@ -290,7 +247,7 @@ func TestI7AnAnswerThatIsNeverFinished(t *testing.T) {
 				<-r.Context().Done()
 			}))
 			s := Within(sink(t, url), 300*time.Millisecond)
-			if err := s.Send(t.Context(), deletion()); err != nil && !taken(err) {
+			if err := s.Send(t.Context(), alerttest.Deletion()); err != nil && !taken(err) {
 				t.Errorf("counts as not taken: %v", err)
 			}
 		})
@@ -305,7 +262,7 @@ func TestPagerRepeatsNoEventThatWasTaken(t *testing.T) {
 		w.WriteHeader(map[bool]int{true: 503, false: 202}[n == 2])
 	}}
 	p := newTestPager(t, serving(t, r))
-	a := Alert{ID: "alrt_test", DedupKey: "k", Kind: Test, Level: Informational}
+	a := alert.Alert{ID: "alrt_test", DedupKey: "k", Kind: alert.Test, Level: alert.Informational}
 	if err := p.Send(t.Context(), a); err == nil {
 		t.Fatal("the second event was not taken")
 	}
@@ -331,16 +288,16 @@ func TestPagerRepeatsNoEventThatWasTaken(t *testing.T) {
 func TestPagerHasOneIncidentForACampaign(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	one, two := deletion(), deletion()
+	one, two := alerttest.Deletion(), alerttest.Deletion()
 	one.DedupKey, one.CampaignID, two.DedupKey, two.CampaignID = "e1", "c", "e2", "c"
 	early := one // told before it was known who did it
 	early.CampaignID = ""
 	for _, x := range []struct {
-		a    Alert
-		kind Kind
+		a    alert.Alert
+		kind alert.Kind
 		open bool
-	}{{early, Blocked, false}, {one, Deletion, false}, {two, Deletion, false}, {two, Blocked, false}, {one, Closed, true}, {two, Closed, false}} {
-		x.a.Kind, x.a.CampaignOpen, x.a.ID = x.kind, x.open, ID(x.a.DedupKey, string(x.kind))
+	}{{early, alert.Blocked, false}, {one, alert.Deletion, false}, {two, alert.Deletion, false}, {two, alert.Blocked, false}, {one, alert.Closed, true}, {two, alert.Closed, false}} {
+		x.a.Kind, x.a.CampaignOpen, x.a.ID = x.kind, x.open, alert.ID(x.a.DedupKey, string(x.kind))
 		x.a.Write()
 		if err := h.sinks["pager"].Send(t.Context(), x.a); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,10 @@
-package alert
+package sink
 
-import "slices"
+import (
+	"slices"
+
+	"flowkeeper/alert"
+)
 
 // LogSink is the name of the sink that is always there and gets everything.
 const LogSink = "log"
@@ -8,8 +12,8 @@ const LogSink = "log"
 // Route is what decides whether one configured sink gets an alert.
 type Route struct {
 	Name     string
-	MinLevel Level  // empty: every level
-	Kinds    []Kind // empty: every kind
+	MinLevel alert.Level  // empty: every level
+	Kinds    []alert.Kind // empty: every kind
 }
 
 // Routes are the configured sinks, without the log sink.
@@ -20,7 +24,7 @@ type Routes []Route
 // An alert goes where its RoutingLevel is asked for. A pager that takes only high
 // ones opened an incident by the deletion; without the closed alert, which is
 // informational, it would never resolve it.
-func (rs Routes) For(a Alert) []string {
+func (rs Routes) For(a alert.Alert) []string {
 	level := a.RoutingLevel()
 	names := []string{LogSink}
 	for _, r := range rs {

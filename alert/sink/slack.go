@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"cmp"
@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"flowkeeper/alert"
 
 	"github.com/slack-go/slack"
 )
@@ -40,7 +42,7 @@ func NewSlack(name, target, version string) *Slack {
 
 // Send posts the alert. Where Slack finds fault with it, its title alone follows
 // at once.
-func (s *Slack) Send(ctx context.Context, a Alert) error {
+func (s *Slack) Send(ctx context.Context, a alert.Alert) error {
 	message := slackPayload(a)
 	err := s.post(ctx, message)
 	if !shorter(err) {
@@ -117,12 +119,12 @@ type slackMessage struct {
 
 // slackPayload is the alert as a message. The title is in a block of its own;
 // Text is what a notification shows instead of the blocks.
-func slackPayload(a Alert) slackMessage {
+func slackPayload(a alert.Alert) slackMessage {
 	title, quiet := cmp.Or(a.Title, string(a.Kind)), false
-	fallback := slackInert("[" + string(a.Level) + "] " + Clean(title, MaxTitle))
+	fallback := slackInert("[" + string(a.Level) + "] " + alert.Clean(title, alert.MaxTitle))
 	return slackMessage{WebhookMessage: slack.WebhookMessage{
 		Text:   fallback,
-		Blocks: &slack.Blocks{BlockSet: []slack.Block{slack.NewHeaderBlock(slackPlain(Clean(title, slackHeader)))}},
+		Blocks: &slack.Blocks{BlockSet: []slack.Block{slack.NewHeaderBlock(slackPlain(alert.Clean(title, slackHeader)))}},
 		Attachments: []slack.Attachment{{
 			Color: slackColor(a.Level), Fallback: fallback,
 			Blocks: slack.Blocks{BlockSet: slackBlocks(a)},
@@ -131,30 +133,30 @@ func slackPayload(a Alert) slackMessage {
 	}}
 }
 
-func slackBlocks(a Alert) []slack.Block {
-	w := Words{a}
-	todo := Clean(w.ToDo(), slackAnswer)
+func slackBlocks(a alert.Alert) []slack.Block {
+	w := a.Words()
+	todo := alert.Clean(w.ToDo(), slackAnswer)
 	out := slackFacts(w.Facts(slackAnswer))
 	out = append(out, slackList(w.Heading(), a, a.FlowLogs, todo)...)
 	out = append(out, slackList("Refused", a, a.FailedFlowLogs, todo)...)
-	out = append(out, slackFacts([]Fact{{"Flowkeeper", Clean(w.Doing(), slackAnswer)}, {"To do", todo}})...)
-	return append(out, slack.NewContextBlock("", slackPlain(Clean(slackFoot(a), 2*slackAnswer))))
+	out = append(out, slackFacts([]alert.Fact{{Question: "Flowkeeper", Answer: alert.Clean(w.Doing(), slackAnswer)}, {Question: "To do", Answer: todo}})...)
+	return append(out, slack.NewContextBlock("", slackPlain(alert.Clean(slackFoot(a), 2*slackAnswer))))
 }
 
 // slackFoot is what one looks the alert up by.
-func slackFoot(a Alert) string {
+func slackFoot(a alert.Alert) string {
 	s := string(a.Level) + " · " + a.ID
 	if a.EventID != "" {
-		s += " · event " + Clean(a.EventID, 80)
+		s += " · event " + alert.Clean(a.EventID, 80)
 	}
 	if a.Rule != nil {
-		s += " · rule " + Clean(a.Rule.Title, 120)
+		s += " · rule " + alert.Clean(a.Rule.Title, 120)
 	}
-	return s + " · " + Words{a}.Command()
+	return s + " · " + a.Words().Command()
 }
 
 // slackFacts is a line for each fact that has an answer, its question in bold.
-func slackFacts(facts []Fact) []slack.Block {
+func slackFacts(facts []alert.Fact) []slack.Block {
 	s := slack.NewRichTextSection()
 	for _, f := range facts {
 		if f.Answer == "" {
@@ -173,7 +175,7 @@ func slackFacts(facts []Fact) []slack.Block {
 
 // slackList names the first flow logs, and counts them where there are more.
 // What there is to do of its own for one is said with it.
-func slackList(heading string, a Alert, logs []FlowLog, todo string) []slack.Block {
+func slackList(heading string, a alert.Alert, logs []alert.FlowLog, todo string) []slack.Block {
 	if len(logs) == 0 {
 		return nil
 	}
@@ -182,13 +184,13 @@ func slackList(heading string, a Alert, logs []FlowLog, todo string) []slack.Blo
 		list.Elements = append(list.Elements, slack.NewRichTextSection(slack.NewRichTextSectionTextElement(s, nil)))
 	}
 	for _, f := range logs[:min(len(logs), slackListed)] {
-		if Clean(f.Advice, slackAnswer) == todo {
+		if alert.Clean(f.Advice, slackAnswer) == todo {
 			f.Advice = ""
 		}
-		add(Clean(cmp.Or(f.Line(a), "unknown"), slackLine))
+		add(alert.Clean(cmp.Or(f.Line(a), "unknown"), slackLine))
 	}
 	if more := len(logs) - slackListed; more > 0 {
-		heading += " (" + Tally(logs) + ")"
+		heading += " (" + alert.Tally(logs) + ")"
 		add(fmt.Sprintf("and %d more", more)) // the foot says how to see them
 	}
 	return []slack.Block{slack.NewRichTextBlock("", slack.NewRichTextSection(slackBold(heading)), list)}
@@ -211,15 +213,15 @@ func slackInert(s string) string {
 }
 
 // slackColor is the stripe beside the message.
-func slackColor(l Level) string {
+func slackColor(l alert.Level) string {
 	switch l {
-	case Critical:
+	case alert.Critical:
 		return "#8b0000"
-	case High:
+	case alert.High:
 		return "#d93025"
-	case Medium:
+	case alert.Medium:
 		return "#f29900"
-	case Low:
+	case alert.Low:
 		return "#1a73e8"
 	}
 	return "#80868b"

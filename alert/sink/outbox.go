@@ -1,9 +1,10 @@
-package alert
+package sink
 
 import (
 	"context"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/retry"
 )
 
@@ -24,6 +25,18 @@ type Outbox interface {
 	// one is due, why it failed (no secrets in it), and whether it was the last:
 	// then an alert that tells the other sinks so (Parked) is added with it.
 	Failed(ctx context.Context, sink, alertID string, attempts int, next time.Time, cause string, parked, tell bool) error
+}
+
+// Delivery is one alert on its way to one sink.
+type Delivery struct {
+	Alert    alert.Alert
+	Sink     string
+	Urgency  int // its place among the pending ones: see Alert.Urgency
+	Attempts int
+	NextAt   time.Time
+	SentAt   time.Time // zero while pending
+	ParkedAt time.Time // zero unless given up after days
+	Error    string    // of the last attempt, secrets scrubbed
 }
 
 const (

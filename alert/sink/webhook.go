@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"flowkeeper/alert"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
@@ -39,7 +41,7 @@ func NewWebhook(name, target, secret, version string) (*Webhook, error) {
 
 // Send posts the alert; any 2xx is success. A receiver that finds fault with it, or
 // finds it too large, gets the compact form at once.
-func (w *Webhook) Send(ctx context.Context, a Alert) error {
+func (w *Webhook) Send(ctx context.Context, a alert.Alert) error {
 	return sendFitting(a, maxBody, func(body string) error { return w.post(ctx, a.ID, body) })
 }
 

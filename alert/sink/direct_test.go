@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"context"
@@ -8,11 +8,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 )
 
-type sinkFunc func(context.Context, Alert) error
+type sinkFunc func(context.Context, alert.Alert) error
 
-func (f sinkFunc) Send(ctx context.Context, a Alert) error { return f(ctx, a) }
+func (f sinkFunc) Send(ctx context.Context, a alert.Alert) error { return f(ctx, a) }
 
 // I1: with a full disk the alert still goes to every sink, those that hang or
 // fail holding up none, within the time of one try.
@@ -22,11 +25,11 @@ func TestI1DirectReachesEverySink(t *testing.T) {
 		var got atomic.Int32
 		begin := time.Now()
 		err := Direct(t.Context(), map[string]Sink{
-			"hangs": sinkFunc(func(ctx context.Context, _ Alert) error { <-ctx.Done(); return errors.New("hung") }),
-			"fails": sinkFunc(func(context.Context, Alert) error { return errors.New("refused") }),
-			"a":     sinkFunc(func(context.Context, Alert) error { got.Add(1); return nil }),
-			"b":     sinkFunc(func(context.Context, Alert) error { got.Add(1); return nil }),
-		}, deletion())
+			"hangs": sinkFunc(func(ctx context.Context, _ alert.Alert) error { <-ctx.Done(); return errors.New("hung") }),
+			"fails": sinkFunc(func(context.Context, alert.Alert) error { return errors.New("refused") }),
+			"a":     sinkFunc(func(context.Context, alert.Alert) error { got.Add(1); return nil }),
+			"b":     sinkFunc(func(context.Context, alert.Alert) error { got.Add(1); return nil }),
+		}, alerttest.Deletion())
 		if got.Load() != 2 || err == nil || err.Error() != "sink fails: refused\nsink hangs: hung" {
 			t.Errorf("%d sinks, %v", got.Load(), err)
 		}
@@ -43,9 +46,9 @@ func TestDirectKeepsEachSinksLimit(t *testing.T) {
 		var took [2]time.Duration
 		begin := time.Now()
 		hang := func(n int) Sink {
-			return sinkFunc(func(ctx context.Context, _ Alert) error { <-ctx.Done(); took[n] = time.Since(begin); return nil })
+			return sinkFunc(func(ctx context.Context, _ alert.Alert) error { <-ctx.Done(); took[n] = time.Since(begin); return nil })
 		}
-		if err := Direct(t.Context(), map[string]Sink{"quick": Within(hang(0), time.Second), "slow": Within(hang(1), 45*time.Second)}, deletion()); err != nil {
+		if err := Direct(t.Context(), map[string]Sink{"quick": Within(hang(0), time.Second), "slow": Within(hang(1), 45*time.Second)}, alerttest.Deletion()); err != nil {
 			t.Error(err)
 		}
 		if took != [2]time.Duration{time.Second, 45 * time.Second} {
@@ -56,7 +59,7 @@ func TestDirectKeepsEachSinksLimit(t *testing.T) {
 
 func TestDirectWithoutFailure(t *testing.T) {
 	t.Parallel()
-	if err := Direct(t.Context(), map[string]Sink{"a": sinkFunc(func(context.Context, Alert) error { return nil })}, deletion()); err != nil {
+	if err := Direct(t.Context(), map[string]Sink{"a": sinkFunc(func(context.Context, alert.Alert) error { return nil })}, alerttest.Deletion()); err != nil {
 		t.Error(err)
 	}
 }

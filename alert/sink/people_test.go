@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"bytes"
@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -68,7 +70,7 @@ func newHouse(t *testing.T) *house {
 	return h
 }
 
-func (h *house) send(t *testing.T, a Alert) {
+func (h *house) send(t *testing.T, a alert.Alert) {
 	t.Helper()
 	if err := Direct(t.Context(), h.sinks, a); err != nil {
 		t.Fatalf("%v; slack %v, pager %v, webhook %v", err, h.slack.complaints, h.pager.complaints, h.webhook.complaints)
@@ -80,7 +82,7 @@ var mischief = append([]string{
 	"<!channel>", "<!here|x>", "<@U012AB3CD>", "<#C012AB3CD>", "<http://evil.example|click here>", "http://evil.example/login", "www.evil.example",
 	"*bold* _it_ ~gone~ `code` ```pre```", "> quoted", "&lt;!channel&gt;", ":boom:", "[x](http://evil.example)", "<script>alert(1)</script>",
 	"a\r\nX-Injected: 1\r\n\r\nbody", `","event_action":"resolve`,
-}, hostile...)
+}, alerttest.Hostile...)
 
 // TestI12ForeignTextIsInertAtEverySink: nobody is mentioned, linked to or
 // fooled by what stands in a tag, a user agent or a session's name.
@@ -90,11 +92,11 @@ func TestI12ForeignTextIsInertAtEverySink(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t)
-			for _, kind := range kinds {
-				var a Alert
-				fill(reflect.ValueOf(&a).Elem(), text)
-				a.ID, a.DedupKey, a.Time = ID(text, string(kind)), DedupKey("s", text), at("2026-03-01T12:00:00Z")
-				a.Kind, a.Level, a.RouteLevel = kind, High, ""
+			for _, kind := range alerttest.Kinds {
+				var a alert.Alert
+				alerttest.Fill(&a, text)
+				a.ID, a.DedupKey, a.Time = alert.ID(text, string(kind)), alert.DedupKey("s", text), alerttest.At("2026-03-01T12:00:00Z")
+				a.Kind, a.Level, a.RouteLevel = kind, alert.High, ""
 				a.Write()
 				h.send(t, a)
 			}
@@ -112,7 +114,7 @@ func (h *house) checkShown(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range append(p.mrkdwn, p.plain...) {
-			safe(t, s, true)
+			alerttest.Printable(t, s, true)
 		}
 	}
 	for _, body := range h.pager.bodies {
@@ -124,30 +126,33 @@ func (h *house) checkShown(t *testing.T) {
 			continue
 		}
 		for _, s := range []string{e.Payload.Summary, e.Payload.Source, e.Payload.Component, e.Payload.Group, e.Payload.Class} {
-			safe(t, s, false)
+			alerttest.Printable(t, s, false)
 		}
 		for k, v := range e.Payload.CustomDetails {
-			safe(t, fmt.Sprint(v), k == "text")
+			alerttest.Printable(t, fmt.Sprint(v), k == "text")
 		}
 	}
 	for _, in := range h.mail {
-		safe(t, *in.Subject, false)
+		alerttest.Printable(t, *in.Subject, false)
 	}
 	for line := range strings.Lines(h.journal.String()) {
-		safe(t, strings.TrimSuffix(line, "\n"), false)
+		alerttest.Printable(t, strings.TrimSuffix(line, "\n"), false)
 	}
 }
 
+// allowedTags is how many tags AWS allows a resource.
+const allowedTags = 50
+
 // thousand is one call that deletes a thousand flow logs with every tag.
-func thousand() Alert {
-	a := deletion()
+func thousand() alert.Alert {
+	a := alerttest.Deletion()
 	tags := map[string]string{}
-	for i := range maxTags {
+	for i := range allowedTags {
 		tags[fmt.Sprintf("tag-%02d", i)] = "value"
 	}
 	a.FlowLogs = nil
 	for i := range 1000 {
-		a.FlowLogs = append(a.FlowLogs, FlowLog{
+		a.FlowLogs = append(a.FlowLogs, alert.FlowLog{
 			FlowLogID: fmt.Sprintf("fl-%017x", i), ResourceID: fmt.Sprintf("vpc-%08x", i/4), State: "open",
 			Destination: "arn:aws:s3:::flow-logs", Tags: tags,
 		})
@@ -160,8 +165,8 @@ func TestAThousandFlowLogsInOneAlert(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.send(t, thousand())
-	var whole Alert
-	if err := exactly(h.webhook.last(t), &whole); err != nil || len(whole.FlowLogs) != 1000 || whole.Omitted != 0 || len(whole.FlowLogs[0].Tags) != maxTags ||
+	var whole alert.Alert
+	if err := exactly(h.webhook.last(t), &whole); err != nil || len(whole.FlowLogs) != 1000 || whole.Omitted != 0 || len(whole.FlowLogs[0].Tags) != allowedTags ||
 		whole.FlowLogs[999].ResourceID == "" || whole.TagsOmitted == 0 || !strings.Contains(whole.Text, fmt.Sprintf("Left out of this message's data: the tags of %d flow logs.", whole.TagsOmitted)) {
 		t.Errorf("%d flow logs, the tags of %d left out, %v", len(whole.FlowLogs), whole.TagsOmitted, err)
 	}
@@ -194,9 +199,9 @@ func TestAThousandFlowLogsInOneAlert(t *testing.T) {
 func TestPagerEventsAreAlwaysSmallEnough(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	var a Alert
-	fill(reflect.ValueOf(&a).Elem(), strings.Repeat("<", 5000))
-	a.ID, a.DedupKey, a.Kind, a.Level = "alrt_x", strings.Repeat("k", 400), Blocked, Critical
+	var a alert.Alert
+	alerttest.Fill(&a, strings.Repeat("<", 5000))
+	a.ID, a.DedupKey, a.Kind, a.Level = "alrt_x", strings.Repeat("k", 400), alert.Blocked, alert.Critical
 	for len(a.FlowLogs) < 2*pagerListed {
 		a.FlowLogs = append(a.FlowLogs, a.FlowLogs[0])
 		a.FailedFlowLogs = append(a.FailedFlowLogs, a.FailedFlowLogs[0])
@@ -215,9 +220,9 @@ func TestPagerEventsAreAlwaysSmallEnough(t *testing.T) {
 func TestPagerOpensAndResolves(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	a := deletion()
+	a := alerttest.Deletion()
 	route := Routes{{Name: "pager", Kinds: PagerKinds}}
-	for _, kind := range []Kind{Deletion, Blocked, Restored, Closed} {
+	for _, kind := range []alert.Kind{alert.Deletion, alert.Blocked, alert.Restored, alert.Closed} {
 		a.Kind = kind
 		a.Write()
 		if slices.Contains(route.For(a), "pager") {
@@ -234,7 +239,7 @@ func TestPagerOpensAndResolves(t *testing.T) {
 
 func TestPagerSeverities(t *testing.T) {
 	t.Parallel()
-	for level, want := range map[Level]string{Critical: "critical", High: "error", Medium: "warning", Low: "info", Informational: "info"} {
+	for level, want := range map[alert.Level]string{alert.Critical: "critical", alert.High: "error", alert.Medium: "warning", alert.Low: "info", alert.Informational: "info"} {
 		if got := pagerSeverity(level); got != want {
 			t.Errorf("%s: %s", level, got)
 		}
@@ -244,13 +249,13 @@ func TestPagerSeverities(t *testing.T) {
 func TestPagerComponent(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		logs []FlowLog
+		logs []alert.FlowLog
 		want string
 	}{
 		{nil, ""},
-		{[]FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}}, "fl-1"},
-		{[]FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}, {FlowLogID: "fl-2", ResourceID: "vpc-1"}}, "vpc-1"},
-		{[]FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}, {FlowLogID: "fl-2", ResourceID: "vpc-2"}}, ""},
+		{[]alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}}, "fl-1"},
+		{[]alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}, {FlowLogID: "fl-2", ResourceID: "vpc-1"}}, "vpc-1"},
+		{[]alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}, {FlowLogID: "fl-2", ResourceID: "vpc-2"}}, ""},
 	} {
 		if got := component(c.logs); got != c.want {
 			t.Errorf("%v: %q, want %q", c.logs, got, c.want)
@@ -306,7 +311,7 @@ func TestSlackAndPagerAnswers(t *testing.T) {
 					fmt.Fprint(w, c.reply)
 				}
 			}))
-			err := c.sink(t, url).Send(t.Context(), deletion())
+			err := c.sink(t, url).Send(t.Context(), alerttest.Deletion())
 			if c.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -333,7 +338,7 @@ func TestSinksOfPeopleEndWithTheirContext(t *testing.T) {
 	for _, s := range []Sink{newTestSlack(t, url), newTestPager(t, url)} {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
-		if err := s.Send(ctx, deletion()); err == nil || !strings.Contains(err.Error(), "no answer in time") {
+		if err := s.Send(ctx, alerttest.Deletion()); err == nil || !strings.Contains(err.Error(), "no answer in time") {
 			t.Errorf("%v: %v", s, err)
 		}
 	}

@@ -1,9 +1,11 @@
-package alert
+package sink
 
 import (
 	"cmp"
 	"context"
 	"log/slog"
+
+	"flowkeeper/alert"
 )
 
 // Log is the sink that is always on: one line an alert, so that the journal
@@ -18,7 +20,7 @@ const loggedIDs = 20
 
 // Send writes the line. It never fails: a log that is not written has nowhere
 // to say so.
-func (l *Log) Send(ctx context.Context, a Alert) error {
+func (l *Log) Send(ctx context.Context, a alert.Alert) error {
 	attrs := []slog.Attr{
 		slog.String("alert", a.ID), slog.String("kind", string(a.Kind)), slog.String("severity", string(a.Level)),
 	}
@@ -54,8 +56,8 @@ func (l *Log) Send(ctx context.Context, a Alert) error {
 
 // firstOutcome is how the first flow log stands and what to try: the others mostly
 // share it, and the state file has them all.
-func firstOutcome(a Alert) (outcome, advice string) {
-	for _, logs := range [][]FlowLog{a.FlowLogs, a.FailedFlowLogs} {
+func firstOutcome(a alert.Alert) (outcome, advice string) {
+	for _, logs := range [][]alert.FlowLog{a.FlowLogs, a.FailedFlowLogs} {
 		if len(logs) > 0 {
 			return logs[0].Outcome(a), logs[0].Advice
 		}
@@ -63,7 +65,7 @@ func firstOutcome(a Alert) (outcome, advice string) {
 	return "", ""
 }
 
-func addIDs(attrs []slog.Attr, key string, logs []FlowLog) []slog.Attr {
+func addIDs(attrs []slog.Attr, key string, logs []alert.FlowLog) []slog.Attr {
 	if len(logs) == 0 {
 		return attrs
 	}
@@ -80,11 +82,11 @@ func addIDs(attrs []slog.Attr, key string, logs []FlowLog) []slog.Attr {
 
 // logLevel is the log level of an alert's: what should wake people is an error,
 // whatever log.level hides.
-func logLevel(l Level) slog.Level {
+func logLevel(l alert.Level) slog.Level {
 	switch {
-	case l.AtLeast(High):
+	case l.AtLeast(alert.High):
 		return slog.LevelError
-	case l.AtLeast(Medium):
+	case l.AtLeast(alert.Medium):
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo

@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"context"
@@ -13,6 +13,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
@@ -38,7 +41,7 @@ func serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
 
 func TestWebhookIsStandard(t *testing.T) {
 	t.Parallel()
-	a := deletion()
+	a := alerttest.Deletion()
 	a.Write()
 	verifier, err := standardwebhooks.NewWebhook(testSecret)
 	if err != nil {
@@ -47,7 +50,7 @@ func TestWebhookIsStandard(t *testing.T) {
 	var complaint atomic.Value
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		var got Alert
+		var got alert.Alert
 		switch {
 		case err != nil:
 			complaint.Store(err.Error())
@@ -83,7 +86,7 @@ func TestWebhookUnsignedWithoutSecret(t *testing.T) {
 			w.WriteHeader(http.StatusTeapot)
 		}
 	})
-	if err := newTestWebhook(t, s.URL, "").Send(t.Context(), deletion()); err != nil {
+	if err := newTestWebhook(t, s.URL, "").Send(t.Context(), alerttest.Deletion()); err != nil {
 		t.Error(err)
 	}
 }
@@ -112,7 +115,7 @@ func TestWebhookAnswers(t *testing.T) {
 				}
 				w.WriteHeader(c.status)
 			})
-			err := newTestWebhook(t, s.URL, "").Send(t.Context(), deletion())
+			err := newTestWebhook(t, s.URL, "").Send(t.Context(), alerttest.Deletion())
 			if c.ok {
 				if err != nil {
 					t.Fatal(err)
@@ -147,7 +150,7 @@ func TestWebhookFollowsNoRedirect(t *testing.T) {
 	other := serve(t, func(http.ResponseWriter, *http.Request) { elsewhere.Store(true) })
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		s := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, status) })
-		if err := newTestWebhook(t, s.URL, testSecret).Send(t.Context(), deletion()); err == nil {
+		if err := newTestWebhook(t, s.URL, testSecret).Send(t.Context(), alerttest.Deletion()); err == nil {
 			t.Errorf("%d counted as success", status)
 		}
 	}
@@ -166,7 +169,7 @@ func TestWebhookEndsWithItsContext(t *testing.T) {
 	t.Cleanup(func() { close(release) }) // runs before the server's Close
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	err := newTestWebhook(t, s.URL, "").Send(ctx, deletion())
+	err := newTestWebhook(t, s.URL, "").Send(ctx, alerttest.Deletion())
 	if err == nil || !strings.Contains(err.Error(), "no answer in time") {
 		t.Error(err)
 	}
@@ -191,7 +194,7 @@ func TestWebhookReadsLittleOfTheAnswer(t *testing.T) {
 		}
 		written <- n
 	})
-	if err := newTestWebhook(t, s.URL, "").Send(t.Context(), deletion()); err != nil {
+	if err := newTestWebhook(t, s.URL, "").Send(t.Context(), alerttest.Deletion()); err != nil {
 		t.Fatal(err)
 	}
 	if n := <-written; n > 64<<20 { // socket buffers, not our reading, are what it fills
@@ -201,10 +204,10 @@ func TestWebhookReadsLittleOfTheAnswer(t *testing.T) {
 
 func TestWebhookBodyIsBounded(t *testing.T) {
 	t.Parallel()
-	a := deletion()
+	a := alerttest.Deletion()
 	big := map[string]string{}
-	for i := range maxTags {
-		big[fmt.Sprint(i)] = strings.Repeat("v", MaxField)
+	for i := range allowedTags {
+		big[fmt.Sprint(i)] = strings.Repeat("v", alert.MaxField)
 	}
 	a.FlowLogs[0].Tags = big
 	for len(a.FlowLogs) < 200 {
@@ -214,7 +217,7 @@ func TestWebhookBodyIsBounded(t *testing.T) {
 	var omitted atomic.Int64
 	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		var got Alert
+		var got alert.Alert
 		_ = json.Unmarshal(body, &got)
 		size.Store(int64(len(body)))
 		omitted.Store(int64(got.Omitted + len(got.FlowLogs)))

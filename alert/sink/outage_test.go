@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"bytes"
@@ -16,6 +16,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 )
@@ -74,10 +77,10 @@ func hang(r *http.Request) (*http.Response, error) {
 type arrivals struct {
 	Sink
 	mu  sync.Mutex
-	got []Alert
+	got []alert.Alert
 }
 
-func (a *arrivals) Send(ctx context.Context, x Alert) error {
+func (a *arrivals) Send(ctx context.Context, x alert.Alert) error {
 	err := a.Sink.Send(ctx, x)
 	if err == nil {
 		a.mu.Lock()
@@ -95,12 +98,12 @@ func (a *arrivals) count() int {
 
 // events are alerts of several events, mixed: each is deleted, restored and
 // closed, in this order.
-func events(n int) (out []Alert) {
-	for step, kind := range []Kind{Deletion, Restored, Closed} {
+func events(n int) (out []alert.Alert) {
+	for step, kind := range []alert.Kind{alert.Deletion, alert.Restored, alert.Closed} {
 		for e := range n {
-			a := deletion()
-			a.ID, a.DedupKey = ID("outage", fmt.Sprint(e, step)), DedupKey("outage", fmt.Sprint(e))
-			a.Kind, a.Time = kind, Time{time.Now()}
+			a := alerttest.Deletion()
+			a.ID, a.DedupKey = alert.ID("outage", fmt.Sprint(e, step)), alert.DedupKey("outage", fmt.Sprint(e))
+			a.Kind, a.Time = kind, alert.Time{Time: time.Now()}
 			a.Write()
 			out = append(out, a)
 		}
@@ -181,13 +184,13 @@ func TestI7SinksDownForAnHourMissNothing(t *testing.T) {
 	})
 }
 
-func checkArrivals(t *testing.T, name string, all, got []Alert) {
+func checkArrivals(t *testing.T, name string, all, got []alert.Alert) {
 	t.Helper()
 	if len(got) != len(all) {
 		t.Errorf("%s: %d of %d arrived", name, len(got), len(all))
 	}
-	seen, last := map[string]bool{}, map[string]Kind{}
-	order := []Kind{"", Deletion, Restored, Closed}
+	seen, last := map[string]bool{}, map[string]alert.Kind{}
+	order := []alert.Kind{"", alert.Deletion, alert.Restored, alert.Closed}
 	for _, a := range got {
 		if seen[a.ID] {
 			t.Errorf("%s: %s twice", name, a.ID)
@@ -215,7 +218,7 @@ func TestSenderGivesASlowSinkItsTime(t *testing.T) {
 			}
 		})}
 		var o memory
-		a := deletion()
+		a := alerttest.Deletion()
 		a.Write()
 		o.add("slow", a)
 		_, stop := start(t, "slow", Within(slow, 50*time.Second), &o)

@@ -1,4 +1,4 @@
-package alert
+package sink
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"flowkeeper/alert"
 )
 
 // Sink is one place that alerts go to.
@@ -16,7 +18,7 @@ type Sink interface {
 	// Send delivers one alert before ctx ends, and returns nil once the other
 	// side has it. Its errors hold no secret and no URL (I11); a *SendError says
 	// more about the next try, any other error means: try again.
-	Send(ctx context.Context, a Alert) error
+	Send(ctx context.Context, a alert.Alert) error
 }
 
 // SendError is why a sink does not have the alert.
@@ -49,7 +51,7 @@ type limited struct {
 	limit time.Duration
 }
 
-func (l limited) Send(ctx context.Context, a Alert) error {
+func (l limited) Send(ctx context.Context, a alert.Alert) error {
 	ctx, cancel := context.WithTimeout(ctx, l.limit)
 	defer cancel()
 	return l.Sink.Send(ctx, a)
@@ -77,7 +79,7 @@ func shorter(err error) bool { return sendError(err).shorter }
 
 // sendFitting sends the alert's JSON in at most limit bytes; its compact form, where
 // the other side finds fault with that, or finds it too large.
-func sendFitting(a Alert, limit int, send func(body string) error) error {
+func sendFitting(a alert.Alert, limit int, send func(body string) error) error {
 	whole, err := json.Marshal(a.Within(limit))
 	if err != nil {
 		return fmt.Errorf("encoding the alert: %w", err)
@@ -104,7 +106,7 @@ func limitOf(s Sink) time.Duration {
 // outbox: the way out when the disk is full (I1). It returns within the time
 // of the slowest one's try; the error joins those of the sinks that failed,
 // each named.
-func Direct(ctx context.Context, sinks map[string]Sink, a Alert) error {
+func Direct(ctx context.Context, sinks map[string]Sink, a alert.Alert) error {
 	var (
 		wg   sync.WaitGroup
 		mu   sync.Mutex

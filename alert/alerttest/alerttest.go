@@ -1,0 +1,125 @@
+// Package alerttest has the alerts, and the foreign text, that the tests of package
+// alert and of its sinks start from. Only tests import it. It keeps no state: each
+// function makes a new value.
+package alerttest
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"flowkeeper/alert"
+)
+
+// Kinds are all that there are, and one that nobody knows.
+var Kinds = []alert.Kind{
+	alert.Deletion, alert.Attempt, alert.Restored, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy,
+	alert.Tamper, alert.Pipeline, alert.Destination, alert.Test, "unheard-of",
+}
+
+// Hostile are texts that do something to whoever prints them.
+var Hostile = []string{
+	"\x1b[2J\x1b]0;owned\x07", "\x9b31mred", "line\r\nX-Injected: 1", "tab\tand\vand\fand\b",
+	"\u202egpj.exe", "\u2066isolated\u2069", "\u200bzero\u200dwidth\ufeff", "\u2028line\u2029paragraph",
+	"\x00nul", "\x7fdel", "\u0085next", "broken \xff\xfe utf8 \xed\xa0\x80", "\U000e0041tag", "\ue000private",
+}
+
+// At is a time as RFC 3339 writes it; it panics where s is none.
+func At(s string) alert.Time {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		panic(err)
+	}
+	return alert.Time{Time: t}
+}
+
+// Deletion is a full alert as package remediate makes it, not yet written.
+func Deletion() alert.Alert {
+	return alert.Alert{
+		ID: alert.ID("test", "deletion"), DedupKey: alert.DedupKey("111122223333/eu-west-1", "e1"),
+		Time: At("2026-03-01T12:02:28Z"), Kind: alert.Deletion, Level: alert.High,
+		Rule:    &alert.Rule{ID: "0f5c", Title: "AWS VPC Flow Logs Deleted"},
+		Account: "111122223333", Region: "eu-west-1", EventID: "e1", Source: "event",
+		DeletedAt: new(At("2026-03-01T12:02:26Z")),
+		Actor: &alert.Actor{
+			Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/mallory", AccessKeyID: "AKIAEXAMPLE",
+			MFA: new(false), SourceIP: "198.51.100.7", UserAgent: "aws-cli/2.17",
+		},
+		FlowLogs: []alert.FlowLog{{
+			FlowLogID: "fl-0aaaaaaaaaaaaaaa1", ResourceID: "vpc-0aaa", State: "open",
+			Destination: "arn:aws:s3:::flow-logs", Tags: map[string]string{"team": "net"},
+		}},
+	}
+}
+
+// MassDeletion is one call that deletes n flow logs, each of which the function may
+// change. It is written.
+func MassDeletion(n int, each func(*alert.FlowLog)) alert.Alert {
+	a := Deletion()
+	a.FlowLogs = nil
+	for k := range n {
+		f := alert.FlowLog{FlowLogID: fmt.Sprintf("fl-%017x", k), ResourceID: fmt.Sprintf("vpc-%017x", k), State: "open", Destination: "arn:aws:s3:::flow-logs"}
+		each(&f)
+		a.FlowLogs = append(a.FlowLogs, f)
+	}
+	a.Write()
+	return a
+}
+
+// HugeTags is a deletion of 60 flow logs, to each of which somebody has added 50 tags of
+// 380 bytes.
+func HugeTags() alert.Alert {
+	return MassDeletion(60, func(f *alert.FlowLog) {
+		f.LogFormat, f.Tags = "${version}", map[string]string{}
+		for m := range 50 {
+			f.Tags[fmt.Sprintf("k%02d-%s", m, strings.Repeat("k", 120))] = strings.Repeat("v", 256)
+		}
+	})
+}
+
+// Fill puts text into every string of the alert, so that a field added later is
+// covered without anybody thinking of it. Lists have three elements.
+func Fill(a *alert.Alert, text string) { fill(reflect.ValueOf(a).Elem(), text) }
+
+func fill(v reflect.Value, text string) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Pointer:
+		if v.Type().Elem().Kind() == reflect.Struct {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(v.Elem(), text)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 3, 3))
+		for i := range 3 {
+			fill(v.Index(i), text)
+		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf(text), reflect.ValueOf(text))
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[alert.Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			fill(v.Field(i), text)
+		}
+	}
+}
+
+// Printable fails the test where a text does something to whoever prints it. A
+// text of several lines is taken only if lines is set.
+func Printable(t interface{ Fatalf(string, ...any) }, s string, lines bool) {
+	if !utf8.ValidString(s) {
+		t.Fatalf("not UTF-8: %q", s)
+	}
+	for _, r := range s {
+		if !unicode.IsPrint(r) && (r != '\n' || !lines) {
+			t.Fatalf("%U passes in %q", r, s)
+		}
+	}
+}

@@ -1,0 +1,18 @@
+// Package sink delivers alerts to the places that they go to, in spite of failures (I7).
+// What an alert says is package alert's.
+//
+// An alert takes this way:
+//
+//  1. Routes.For names the sinks. Package store writes the alert and one Delivery for
+//     each sink in the transaction that caused the alert: the outbox.
+//  2. One Sender for each sink takes the most urgent delivery that is due, calls
+//     Sink.Send, and records the result in the Outbox: sent, failed, or parked.
+//
+// The package starts no goroutine that outlives a call. internal/daemon runs Sender.Run
+// in one goroutine for each sink and waits for it to end; Direct sends to all sinks at
+// once and returns when each has answered.
+//
+// The package never puts a URL, a key or a token into an error, a log line or an alert
+// (I11). It gives up an alert that a sink does not take only after three days. It reads
+// neither the configuration nor the state file: its callers pass in both.
+package sink
