@@ -81,7 +81,7 @@ func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why strin
 	if why != "" {
 		text += ": " + why
 	}
-	err = r.update(ctx, s, id, nil, func(c *incident.Case) { done = c.LetGo(id, text) })
+	err = r.update(ctx, s, []string{id}, incident.Part{IDs: []string{id}}, func(c *incident.Case) { done = c.LetGo(id, text) })
 	return done && err == nil, err
 }
 
@@ -97,13 +97,29 @@ func (r *Remediator) byHand(tx Tx, i Incident, now time.Time) error {
 	return tx.PutEvent(e)
 }
 
+// handStep is Step for one incident, due or not.
 func (r *Remediator) handStep(ctx context.Context, s inventory.Scope, api EC2, id string) (i Incident, err error) {
-	read := func(tx Tx) (err error) { i, _, err = tx.Incident(s, id); return err }
+	read := func(tx Tx) error {
+		c, err := tx.Case(s, incident.Part{IDs: []string{id}}, r.Now())
+		if err == nil {
+			i, _ = c.Incident(id)
+		}
+		return err
+	}
 	if err := r.Store.View(ctx, read); err != nil || i.State == Restored || i.State == Verified {
 		return i, err
 	}
-	look := r.lookAt(ctx, s, api, []Incident{i})[i.ResourceID]
-	if err := r.act(ctx, s, api, i, look); err != nil {
+	shown := r.observe(ctx, s, api, []Incident{i})
+	creates, others, err := r.decide(ctx, s, []Incident{i}, shown)
+	if err != nil {
+		return i, err
+	}
+	if len(creates) > 0 {
+		err = r.create(ctx, s, api, creates[0])
+	} else {
+		err = r.record(ctx, s, others, shown)
+	}
+	if err != nil {
 		return i, err
 	}
 	return i, r.Store.View(ctx, read)

@@ -71,9 +71,9 @@ type Tx interface {
 	// EventOpen reports whether an incident that the event ever named is open,
 	// and does not wait beyond now.
 	EventOpen(scope inventory.Scope, eventID string, now time.Time) (bool, error)
-	// EventsOf are the events that named an incident, as far as its history
-	// goes, and the one that it belongs to.
-	EventsOf(scope inventory.Scope, id string) ([]string, error)
+	// EventsOf are the events that named any of some incidents, as far as their history
+	// goes, and those that they belong to.
+	EventsOf(scope inventory.Scope, ids ...string) ([]string, error)
 	// DueScopes are those that have events whose time has come.
 	DueScopes(now time.Time) ([]inventory.Scope, error)
 	// DueEvents are events whose time has come.

@@ -323,9 +323,9 @@ func (t *tx) AddHistory(s inventory.Scope, id string, e remediate.Entry) error {
 	return t.exec(`INSERT INTO history (account, region, id, event_id, body) VALUES (?, ?, ?, ?, ?)`, s.Account, s.Region, id, e.EventID, body(e))
 }
 
-func (t *tx) EventsOf(s inventory.Scope, id string) ([]string, error) {
-	return t.words(`SELECT event_id FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 AND event_id <> ''
-		UNION SELECT event_id FROM incidents WHERE account = ?1 AND region = ?2 AND id = ?3`, s.Account, s.Region, id)
+func (t *tx) EventsOf(s inventory.Scope, ids ...string) ([]string, error) {
+	return t.words(`SELECT event_id FROM history WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3)) AND event_id <> ''
+		UNION SELECT event_id FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))`, s.Account, s.Region, body(ids))
 }
 
 func (t *tx) Recorded(s inventory.Scope, id, eventID, claim string) (ok bool, err error) {

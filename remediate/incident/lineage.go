@@ -15,7 +15,7 @@ func (c *Case) restored(i Incident, f inventory.FlowLog, adopted bool) {
 	if adopted && f.CreatedAt.Before(c.Now) {
 		i.RestoredAt = Later(f.CreatedAt, i.DeletedAt)
 	}
-	i.NextAttemptAt = i.RestoredAt.Add(c.Policy.Settle)
+	i.NextAttemptAt = wholeSecond(i.RestoredAt.Add(c.Policy.Settle))
 	i.Attempts, i.Looks = 0, 0
 	c.succeed(i, f)
 	text := "recreated as " + f.ID

@@ -28,3 +28,12 @@ func Earlier(a, b time.Time) time.Time {
 	}
 	return a
 }
+
+// wholeSecond is the first whole second that is not before a time: replacements that are
+// to be verified at about the same time are observed in one call.
+func wholeSecond(t time.Time) time.Time {
+	if whole := t.Truncate(time.Second); whole.Before(t) {
+		return whole.Add(time.Second)
+	}
+	return t
+}

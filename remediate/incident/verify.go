@@ -11,7 +11,7 @@ func (c *Case) Verify(id string, o Observation) {
 	f, shown := o.FlowLogs[i.NewID]
 	if !shown {
 		if settled := i.RestoredAt.Add(c.Policy.Settle); c.Now.Before(settled) {
-			i.NextAttemptAt = settled
+			i.NextAttemptAt = wholeSecond(settled)
 			c.put(i)
 			return
 		}
@@ -32,7 +32,7 @@ func (c *Case) Verify(id string, o Observation) {
 		}
 		c.conclude(old, i, "not delivering: "+Bound(f.DeliverLogsErrorMessage))
 	case c.Now.Before(done) || f.Status != "ACTIVE":
-		i.NextAttemptAt = done
+		i.NextAttemptAt = wholeSecond(done)
 		if !c.Now.Before(done) {
 			i.NextAttemptAt = c.Now.Add(time.Minute)
 		}

@@ -1,0 +1,55 @@
+package remediate
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// create calls CreateFlowLogs once and records the answer. The same incident
+// always makes the same call (I4), so a crash before the commit costs nothing.
+func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i Incident) error {
+	if !r.scope(s).pace.spare(r.Now()) {
+		return nil // AWS throttles: it stays due
+	}
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout) // a step in hand ends (I10)
+	defer cancel()
+	out, err := api.CreateFlowLogs(call, incident.CreateInput(i), oneAttempt)
+	a := read(out, err)
+	if err != nil {
+		r.heed(s, err)
+	}
+	var after observed
+	if a.Class == incident.AlreadyThere || a.Class == incident.TokenMismatch {
+		if after.Observation, err = r.look(call, s, api, []string{i.ResourceID}); err != nil {
+			a = classifyError(err)
+		}
+	}
+	of := part([]Incident{i}, map[string]observed{i.ResourceID: after})
+	if a.ID != "" {
+		of.IDs = append(of.IDs, a.ID)
+	}
+	return r.update(context.WithoutCancel(ctx), s, []string{i.FlowLogID}, of, func(c *incident.Case) {
+		jitter := 0.0
+		if a.Fails() {
+			jitter = r.jitter()
+		}
+		c.ApplyAnswer(i.FlowLogID, a, after.Observation, jitter)
+	})
+}
+
+// oneAttempt leaves retries to the state file (docs/decisions/retries.md).
+func oneAttempt(o *ec2.Options) { o.RetryMaxAttempts = 1 }
+
+func errorCode(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
