@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -56,14 +55,6 @@ func (s *Seen) Has(n int64) bool {
 	return w < len(s.words) && s.words[w]&(1<<(n%64)) != 0
 }
 
-// Len counts the set.
-func (s *Seen) Len() (n int) {
-	for _, w := range s.words {
-		n += bits.OnesCount64(w)
-	}
-	return n
-}
-
 // Counts of one refresh.
 type Counts struct {
 	Listed  int `json:"listed"`
@@ -72,20 +63,28 @@ type Counts struct {
 	Lost    int `json:"lost"`
 }
 
-// Refresher brings the snapshot up to date with AWS.
-type Refresher struct {
-	Snapshot Snapshot
-	Settle   time.Duration
-	Now      func() time.Time
-	// Found is told of flow logs that AWS showed at a time and that are new or
-	// changed. It leaves gone rows alone (I5).
-	Found func(ctx context.Context, scope Scope, found []FlowLog, at time.Time) (added int, err error)
-	// Lost is told of live rows that a complete listing did not show and that
-	// AWS did not show by ID either: it makes them gone (drift).
-	Lost func(ctx context.Context, scope Scope, rows []Row, started time.Time) error
-	// Beside runs tasks at the same time, at most so many at once, and returns
-	// the first error after all have ended.
-	Beside func(most int, tasks ...func() error) error
+// Diff compares what AWS lists of one scope with the snapshot. Its caller asks for each
+// Page of the listing and what is Changed on it, and then, until there are none, for
+// those that are Lost. It is used by one goroutine at a time, but for Page, which may run
+// beside Changed of the page before.
+type Diff struct {
+	Started time.Time // of the listing
+	Listed  int       // flow logs on the pages that Changed was asked about
+
+	snapshot Snapshot
+	scope    Scope
+	api      Describer
+	settle   time.Duration
+	next     *ec2.DescribeFlowLogsInput // the page to be asked for
+	seen     Seen
+	after    int64 // the row number up to which Lost has looked
+}
+
+// NewDiff begins a listing at a time. A row that was written within settle before is not
+// lost: AWS may not show it to everyone yet.
+func NewDiff(snapshot Snapshot, scope Scope, api Describer, settle time.Duration, started time.Time) *Diff {
+	return &Diff{Started: started, snapshot: snapshot, scope: scope, api: api, settle: settle,
+		next: &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(pageSize)}}
 }
 
 const (
@@ -94,45 +93,20 @@ const (
 	callTimeout = 30 * time.Second // of one Describe
 )
 
-// Refresh lists one scope, writes what changed, and reports what is lost.
-// Any error leaves absence unbelieved: only a complete listing counts (I5).
-func (r *Refresher) Refresh(ctx context.Context, scope Scope, api Describer) (Counts, error) {
-	started := r.Now()
-	var c Counts
-	seen := &Seen{}
-	if err := r.list(ctx, scope, api, seen, &c); err != nil {
-		return c, err
-	}
-	if err := r.findLost(ctx, scope, api, seen, started, &c); err != nil {
-		return c, err
-	}
-	return c, r.Snapshot.Refreshed(ctx, scope, started, r.Now())
-}
-
 var errSameToken = errors.New("AWS answered the same NextToken twice: the listing can't be complete")
 
-// list writes one page while it asks for the next one.
-func (r *Refresher) list(ctx context.Context, scope Scope, api Describer, seen *Seen, c *Counts) error {
-	in := &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(pageSize)}
-	out, err := describe(ctx, api, in, patient)
-	for err == nil && aws.ToString(out.NextToken) != "" {
-		page := out.FlowLogs
-		if aws.ToString(out.NextToken) == aws.ToString(in.NextToken) {
-			err = errSameToken
-			break
-		}
-		in = &ec2.DescribeFlowLogsInput{MaxResults: in.MaxResults, NextToken: out.NextToken}
-		err = r.Beside(2,
-			func() error { return r.take(ctx, scope, page, seen, c) },
-			func() (err error) { out, err = describe(ctx, api, in, patient); return err })
-	}
-	if err == nil {
-		err = r.take(ctx, scope, out.FlowLogs, seen, c)
+// Page is the next page of the listing; more tells whether another follows. Any error
+// leaves absence unbelieved: only a complete listing counts (I5).
+func (d *Diff) Page(ctx context.Context) (page []types.FlowLog, more bool, err error) {
+	out, err := describe(ctx, d.api, d.next, patient)
+	if err == nil && aws.ToString(out.NextToken) != "" && aws.ToString(out.NextToken) == aws.ToString(d.next.NextToken) {
+		err = errSameToken
 	}
 	if err != nil {
-		return fmt.Errorf("list flow logs of %s: %w", scope, err)
+		return nil, false, fmt.Errorf("list flow logs of %s: %w", d.scope, err)
 	}
-	return nil
+	d.next = &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(pageSize), NextToken: out.NextToken}
+	return out.FlowLogs, aws.ToString(out.NextToken) != "", nil
 }
 
 func describe(ctx context.Context, api Describer, in *ec2.DescribeFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
@@ -146,65 +120,44 @@ func describe(ctx context.Context, api Describer, in *ec2.DescribeFlowLogsInput,
 // its incident.)
 func patient(o *ec2.Options) { o.RetryMaxAttempts = 4 }
 
-// take compares one page with the snapshot and writes only what is new or
-// changed. Gone rows that are listed all the same stay gone (I5).
-func (r *Refresher) take(ctx context.Context, scope Scope, listed []types.FlowLog, seen *Seen, c *Counts) error {
-	c.Listed += len(listed)
-	found := make([]FlowLog, len(listed))
-	ids := make([]string, len(listed))
-	for i, d := range listed {
-		found[i] = FromEC2(scope, d)
-		ids[i] = found[i].ID
+// Changed are the flow logs of a page that the snapshot does not have, or not like that.
+// Gone rows that are listed all the same stay gone (I5).
+func (d *Diff) Changed(ctx context.Context, page []types.FlowLog) ([]FlowLog, error) {
+	d.Listed += len(page)
+	found := make([]FlowLog, len(page))
+	ids := make([]string, len(page))
+	for n, f := range page {
+		found[n] = FromEC2(d.scope, f)
+		ids[n] = found[n].ID
 	}
-	known, err := r.Snapshot.Known(ctx, scope, ids)
+	known, err := d.snapshot.Known(ctx, d.scope, ids)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("compare flow logs of %s with the snapshot: %w", d.scope, err)
 	}
 	changed := found[:0]
 	for _, f := range found {
 		k, ok := known[f.ID]
 		if ok {
-			seen.Add(k.Num)
+			d.seen.Add(k.Num)
 			if k.State == Gone || k.Digest == f.Digest() {
 				continue
 			}
 		}
 		changed = append(changed, f)
 	}
-	if len(changed) == 0 {
-		return nil
-	}
-	added, err := r.Found(ctx, scope, changed, r.Now())
-	c.New += added
-	c.Changed += len(changed) - added
-	return err
+	return changed, nil
 }
 
-// findLost asks once more, by ID, for every row that the listing lacked and
-// that is old enough for AWS to show it to everyone (I5).
-func (r *Refresher) findLost(ctx context.Context, scope Scope, api Describer, seen *Seen, started time.Time, c *Counts) error {
-	var after int64
-	for {
-		rows, last, err := r.Snapshot.Unseen(ctx, scope, seen, started.Add(-r.Settle), after, confirmSize)
-		if err != nil {
-			return err
-		}
-		if len(rows) == 0 {
-			return nil
-		}
-		after = last
-		lost, err := absent(ctx, scope, api, rows)
-		if err != nil {
-			return err
-		}
-		if len(lost) == 0 {
-			continue
-		}
-		c.Lost += len(lost)
-		if err := r.Lost(ctx, scope, lost, started); err != nil {
-			return err
-		}
+// Lost are the next live rows that the listing lacked and that AWS does not show by ID
+// either; more is false after the last ones. It is asked after the whole listing.
+func (d *Diff) Lost(ctx context.Context) (lost []Row, more bool, err error) {
+	rows, last, err := d.snapshot.Unseen(ctx, d.scope, &d.seen, d.Started.Add(-d.settle), d.after, confirmSize)
+	if err != nil || len(rows) == 0 {
+		return nil, false, err
 	}
+	d.after = last
+	lost, err = absent(ctx, d.scope, d.api, rows)
+	return lost, err == nil, err
 }
 
 // absent returns those rows that AWS does not show by ID.

@@ -12,7 +12,7 @@ import (
 )
 
 // found writes flow logs that AWS showed at a time: new ones, and what changed
-// of live ones. It is inventory.Refresher's Found.
+// of live ones.
 func (r *Remediator) found(ctx context.Context, s inventory.Scope, list []inventory.FlowLog, at time.Time) (added int, err error) {
 	of := incident.Part{IDs: make([]string, 0, len(list))}
 	for _, f := range list {

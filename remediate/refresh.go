@@ -6,7 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -23,8 +24,7 @@ func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.
 	if err := r.reconsider(ctx, s); err != nil {
 		return inventory.Counts{}, err
 	}
-	refresher := inventory.Refresher{Snapshot: r.Snapshot, Settle: r.Policy.Settle, Now: r.Now, Found: r.found, Lost: r.lost, Beside: r.beside}
-	counts, err := refresher.Refresh(ctx, s, api)
+	counts, err := r.applyDiff(ctx, s, inventory.NewDiff(r.Snapshot, s, api, r.Policy.Settle, r.Now()))
 	if err != nil {
 		return counts, err
 	}
@@ -33,6 +33,47 @@ func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.
 	}
 	r.scope(s).poke()
 	return counts, errors.Join(r.tellNews(ctx, s), r.tellSilence(ctx, s))
+}
+
+// applyDiff writes what AWS lists, one page while it asks for the next one, and then what
+// is lost. Only a complete listing is recorded as a refresh (I5).
+func (r *Remediator) applyDiff(ctx context.Context, s inventory.Scope, d *inventory.Diff) (c inventory.Counts, err error) {
+	page, more, err := d.Page(ctx)
+	for err == nil && more {
+		this := page
+		err = r.beside(2,
+			func() error { return r.applyPage(ctx, s, d, this, &c) },
+			func() (err error) { page, more, err = d.Page(ctx); return err })
+	}
+	if err == nil {
+		err = r.applyPage(ctx, s, d, page, &c)
+	}
+	c.Listed = d.Listed
+	for err == nil {
+		var lost []inventory.Row
+		if lost, more, err = d.Lost(ctx); err != nil || !more {
+			break
+		}
+		if len(lost) > 0 {
+			c.Lost += len(lost)
+			err = r.Store.Update(ctx, func(tx Tx) error { return r.drifted(tx, s, lost, d.Started, r.Now()) })
+		}
+	}
+	if err != nil {
+		return c, err
+	}
+	return c, r.Snapshot.Refreshed(ctx, s, d.Started, r.Now())
+}
+
+func (r *Remediator) applyPage(ctx context.Context, s inventory.Scope, d *inventory.Diff, page []types.FlowLog, c *inventory.Counts) error {
+	changed, err := d.Changed(ctx, page)
+	if err != nil || len(changed) == 0 {
+		return err
+	}
+	added, err := r.found(ctx, s, changed, r.Now())
+	c.New += added
+	c.Changed += len(changed) - added
+	return err
 }
 
 // reconsider applies inventory.destinations to what the snapshot has, once a
@@ -74,11 +115,6 @@ func (r *Remediator) reconsider(ctx context.Context, s inventory.Scope) error {
 	}
 	st.reconsidered.Store(true)
 	return nil
-}
-
-// lost is inventory.Refresher's Lost.
-func (r *Remediator) lost(ctx context.Context, s inventory.Scope, rows []inventory.Row, started time.Time) error {
-	return r.Store.Update(ctx, func(tx Tx) error { return r.drifted(tx, s, rows, started, r.Now()) })
 }
 
 // learnByID describes flow logs and puts them into the snapshot.

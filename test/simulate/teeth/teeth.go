@@ -56,17 +56,14 @@ var teeth = []tooth{
 	c.putRow(row)
 `, ``}}},
 	{"I5 partial listing believed", []patch{{"inventory/refresh.go",
-		`	if err == nil {
-		err = r.take(ctx, scope, out.FlowLogs, seen, c)
+		`	if err != nil {
+		return nil, false, fmt.Errorf("list`, `	if err != nil && d.next.NextToken != nil { // the listing ends with the page before
+		return nil, false, nil
 	}
-	if err != nil {`, `	if err == nil {
-		err = r.take(ctx, scope, out.FlowLogs, seen, c)
-	} else if c.Listed > 0 {
-		return nil
-	}
-	if err != nil {`}, {"inventory/refresh.go",
-		`		lost, err := absent(ctx, scope, api, rows)
-`, `		lost, err := rows, error(nil)
+	if err != nil {
+		return nil, false, fmt.Errorf("list`}, {"inventory/refresh.go",
+		`	lost, err = absent(ctx, d.scope, d.api, rows)
+`, `	lost = rows
 `}}},
 	{"I5 revived by a stale page", []patch{{"remediate/incident/found.go",
 		`	case ok && row.State == inventory.Gone && !row.Imported, ok && row.Imported`, `	case ok && row.Imported`}, {"remediate/incident/found.go",
