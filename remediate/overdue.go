@@ -30,9 +30,3 @@ func (r *Remediator) overdueEarlier(tx Tx, but string, incidents []Incident) err
 	}
 	return nil
 }
-
-// notTried and notTriedAdvice are for flow logs of a scope that has no client.
-const (
-	notTried       = "nothing is tried: this account and Region is not configured any more, or AWS can't be reached"
-	notTriedAdvice = "put it back under accounts or inventory.regions, or let the flow log go: `flowkeeper inventory release ID`"
-)

@@ -1,18 +1,12 @@
 package remediate
 
 import (
-	"slices"
-	"strconv"
 	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
-
-// remindWith is from when on an incident is told again together with
-// another whose time has come.
-const remindWith = incident.RemindAfter - time.Hour
 
 // stuck notes that people are to hear of an incident that is blocked or held
 // back. An event that is not remembered is made anew, to tell it and its end with.
@@ -35,62 +29,35 @@ func (r *Remediator) stuck(tx Tx, i Incident, now time.Time) error {
 	return nil
 }
 
-// tellStuck tells of all incidents of an event that are stuck for a reason of which
-// people have not heard, or not back for too long, or not told of for a day: one
-// alert a kind. It returns the event with when it is to be called again.
-func (r *Remediator) tellStuck(tx Tx, e Event, now time.Time) (Event, error) {
-	all, err := tx.EventIncidents(e.Scope, e.ID, false)
+// notifyNotBack alerts of those of an event's incidents that are stuck or overdue. It
+// returns the event with the times when the next such alerts are due.
+func (r *Remediator) notifyNotBack(tx Tx, e Event, now time.Time) (Event, error) {
+	incidents, err := tx.EventIncidents(e.Scope, e.ID, false)
 	if err != nil {
 		return e, err
 	}
-	_, ours := r.Fleet.EC2(e.Scope)
-	told, excused := map[alert.Kind][]Incident{}, false
-	for n, i := range all {
-		i = i.ClampTimes(now, r.Policy)
-		overdue := i.OverdueAt(r.Policy)
-		due := !overdue.IsZero() && (!overdue.After(now) || !i.ToldStuckAt.IsZero() && now.Sub(i.ToldStuckAt) >= remindWith)
-		if !due && !i.PendingNotice() {
-			if was := all[n]; i.OpenedAt.Before(was.OpenedAt) || i.MissingSince.Before(was.MissingSince) || i.ToldStuckAt.Before(was.ToldStuckAt) || i.WaitUntil.Before(was.WaitUntil) {
-				if err := tx.PutIncident(i); err != nil { // the clock went back: it counts from now on
-					return e, err
-				}
-			}
-			all[n] = i
-			continue
-		}
-		if allowed, err := r.mayStayAway(tx, i, now); err != nil {
+	mayStayAway := map[string]bool{}
+	for _, i := range notify.NotBackDue(incidents, r.Policy, now) {
+		if mayStayAway[i.FlowLogID], err = r.mayStayAway(tx, i, now); err != nil {
 			return e, err
-		} else if allowed {
-			all[n], excused = Incident{}, true
-			continue
 		}
-		why := i.Why()
-		if i.PendingNotice() && i.Stuck.Kind == alert.Flapping {
-			why = *i.Stuck
-			i.Stuck = nil // told once, though it may be back by now
-		}
-		i.StuckNews, i.ToldStuckAt = false, now
+	}
+	n := notify.EvaluateNotBack(e, incidents, mayStayAway, r.Policy, now)
+	for _, i := range n.Incidents {
 		if err := tx.PutIncident(i); err != nil {
 			return e, err
 		}
-		all[n] = i
-		i.Stuck = &why
-		told[why.Kind] = append(told[why.Kind], i)
 	}
-	for _, kind := range []alert.Kind{alert.Decoy, alert.Blocked, alert.Flapping} {
-		if len(told[kind]) == 0 {
-			continue
+	_, ours := r.Fleet.EC2(e.Scope)
+	for _, a := range n.Alerts {
+		if !ours {
+			a = notify.NotTried(a)
 		}
-		e.StuckTold = true
-		if err := r.tellStuckOf(tx, e, kind, told[kind], ours, now); err != nil {
+		if err := add(tx, a); err != nil {
 			return e, err
 		}
 	}
-	e.StuckAt, e.OverdueAt = time.Time{}, incident.FirstOverdue(all, r.Policy)
-	if excused {
-		e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter)) // it may be protected again by then
-	}
-	return e, nil
+	return n.Event, nil
 }
 
 // mayStayAway reports whether nothing would be created for an incident if a look
@@ -105,34 +72,4 @@ func (r *Remediator) mayStayAway(tx Tx, i Incident, now time.Time) (bool, error)
 		return false, err
 	}
 	return c.DecideAbsent(i).Next == incident.Close, nil
-}
-
-func (r *Remediator) tellStuckOf(tx Tx, e Event, kind alert.Kind, incidents []Incident, ours bool, now time.Time) error {
-	e.Level = alert.Critical
-	parts := []string{strconv.FormatInt(now.UnixMilli(), 10)}
-	for _, i := range incidents {
-		parts = append(parts, i.FlowLogID, i.Reason)
-	}
-	a := notify.EventAlert(e, kind, now, parts...)
-	a.Rule = nil
-	if !ours {
-		a.Cause, a.Advice = notTried, notTriedAdvice
-	}
-	a.FlowLogs = slices.Grow(a.FlowLogs, len(incidents))
-	for n, f := range notify.FlowLogs(incidents) {
-		i := incidents[n]
-		f.ErrorMessage, f.DifferencesFound = i.Stuck.Message, i.Stuck.Differences
-		if i.Stuck.Advice != "" {
-			f.Advice = i.Stuck.Advice
-		}
-		f.NextAttemptAt = nil
-		if i.Missing() {
-			f.Attempts = i.Tried
-		}
-		if ours && i.Missing() && !i.NextAttemptAt.IsZero() {
-			f.NextAttemptAt = &alert.Time{Time: incident.Later(i.NextAttemptAt, now)}
-		}
-		a.FlowLogs = append(a.FlowLogs, f)
-	}
-	return add(tx, a)
 }

@@ -83,7 +83,7 @@ func (r *Remediator) settleEvent(tx Tx, s inventory.Scope, eventID string, now t
 	dropped := len(n) == 0 && told && (due || late && !e.DueAt.IsZero()) // for room: nothing else would end it
 	over := busy+n[waiting]+n[Restored] == 0                             // and what is told after the end would never be closed
 	if due || !e.StuckAt.IsZero() && (!e.StuckTold && n[Open] == 0 || over) {
-		if e, err = r.tellStuck(tx, e, now); err != nil {
+		if e, err = r.notifyNotBack(tx, e, now); err != nil {
 			return err
 		}
 	}

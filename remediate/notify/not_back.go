@@ -1,0 +1,127 @@
+package notify
+
+import (
+	"strconv"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
+)
+
+// NotBack is what an event owes about incidents that are stuck or overdue.
+type NotBack struct {
+	Event     incident.Event      // with the times when the next such alerts are due
+	Incidents []incident.Incident // those that change
+	Alerts    []alert.Alert       // one of each kind, about all incidents of it
+}
+
+// NotBackDue are those of an event's incidents that its next alert is to name, unless they
+// may stay away: stuck for a reason that no alert has said, not back for too long, or
+// last named a day ago.
+func NotBackDue(incidents []incident.Incident, p incident.Policy, now time.Time) (due []incident.Incident) {
+	for _, i := range incidents {
+		if i = i.ClampTimes(now, p); notBackDue(i, p, now) {
+			due = append(due, i)
+		}
+	}
+	return due
+}
+
+func notBackDue(i incident.Incident, p incident.Policy, now time.Time) bool {
+	overdue := i.OverdueAt(p)
+	return i.PendingNotice() || !overdue.IsZero() && (!overdue.After(now) || !i.ToldStuckAt.IsZero() && now.Sub(i.ToldStuckAt) >= remindWith)
+}
+
+// remindWith is from when on an incident is named again together with another whose time
+// has come.
+const remindWith = incident.RemindAfter - time.Hour
+
+// EvaluateNotBack makes the alerts about those of an event's incidents that are stuck or
+// overdue. It leaves out those that may stay away, by flow log ID: they are looked at again
+// after [incident.OverdueAfter], for they may be protected by then.
+func EvaluateNotBack(e incident.Event, incidents []incident.Incident, mayStayAway map[string]bool, p incident.Policy, now time.Time) NotBack {
+	n := NotBack{Event: e}
+	n.Event.StuckAt, n.Event.OverdueAt = time.Time{}, time.Time{}
+	named := map[alert.Kind][]incident.Incident{}
+	for _, was := range incidents {
+		i := was.ClampTimes(now, p)
+		due := notBackDue(i, p, now)
+		if due && mayStayAway[i.FlowLogID] {
+			n.Event.OverdueAt = incident.Soonest(n.Event.OverdueAt, now.Add(incident.OverdueAfter))
+			continue
+		}
+		if due {
+			var why incident.Stuck
+			i, why = noticed(i, now)
+			shown := i
+			shown.Stuck = &why
+			named[why.Kind] = append(named[why.Kind], shown)
+		}
+		if due || countsAnew(was, i) {
+			n.Incidents = append(n.Incidents, i)
+		}
+		n.Event.OverdueAt = incident.Soonest(n.Event.OverdueAt, i.OverdueAt(p))
+	}
+	for _, kind := range []alert.Kind{alert.Decoy, alert.Blocked, alert.Flapping} {
+		if len(named[kind]) > 0 {
+			n.Event.StuckTold = true
+			n.Alerts = append(n.Alerts, notBackAlert(e, kind, named[kind], now))
+		}
+	}
+	return n
+}
+
+// noticed is an incident that an alert names, and why it is not back in the words of that
+// alert.
+func noticed(i incident.Incident, now time.Time) (incident.Incident, incident.Stuck) {
+	why := i.Why()
+	if i.PendingNotice() && i.Stuck.Kind == alert.Flapping {
+		why = *i.Stuck
+		i.Stuck = nil // alerted once, though it may be back by now
+	}
+	i.StuckNews, i.ToldStuckAt = false, now
+	return i, why
+}
+
+// countsAnew reports whether the clock has gone back, so that an incident's time is counted
+// from now on.
+func countsAnew(was, i incident.Incident) bool {
+	return i.OpenedAt.Before(was.OpenedAt) || i.MissingSince.Before(was.MissingSince) || i.ToldStuckAt.Before(was.ToldStuckAt) || i.WaitUntil.Before(was.WaitUntil)
+}
+
+// notBackAlert is about incidents that are not back for reasons of one kind, which are in
+// their Stuck.
+func notBackAlert(e incident.Event, kind alert.Kind, incidents []incident.Incident, now time.Time) alert.Alert {
+	parts := []string{strconv.FormatInt(now.UnixMilli(), 10)}
+	for _, i := range incidents {
+		parts = append(parts, i.FlowLogID, i.Reason)
+	}
+	a := EventAlert(e, kind, now, parts...)
+	a.Level, a.Rule, a.FlowLogs = alert.Critical, nil, FlowLogs(incidents)
+	for n := range a.FlowLogs {
+		f, i := &a.FlowLogs[n], incidents[n]
+		f.ErrorMessage, f.DifferencesFound = i.Stuck.Message, i.Stuck.Differences
+		if i.Stuck.Advice != "" {
+			f.Advice = i.Stuck.Advice
+		}
+		f.NextAttemptAt = nil
+		if !i.Missing() {
+			continue
+		}
+		f.Attempts = i.Tried
+		if !i.NextAttemptAt.IsZero() {
+			f.NextAttemptAt = &alert.Time{Time: incident.Later(i.NextAttemptAt, now)}
+		}
+	}
+	return a
+}
+
+// NotTried is an alert about flow logs that are not back, where their scope has no client.
+func NotTried(a alert.Alert) alert.Alert {
+	a.Cause = "nothing is tried: this account and Region is not configured any more, or AWS can't be reached"
+	a.Advice = "put it back under accounts or inventory.regions, or let the flow log go: `flowkeeper inventory release ID`"
+	for n := range a.FlowLogs {
+		a.FlowLogs[n].NextAttemptAt = nil
+	}
+	return a
+}

@@ -1,0 +1,127 @@
+package notify_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
+)
+
+var (
+	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	scope = inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
+)
+
+// ago is a time before noon.
+func ago(d time.Duration) time.Time { return noon.Add(-d) }
+
+// lost is an incident of a known flow log, opened by the event e-1 a minute before noon.
+func lost(id string, state incident.State) incident.Incident {
+	return incident.Incident{Scope: scope, FlowLogID: id, RootID: id, ResourceID: "vpc-" + id, State: state, Source: incident.ByEvent,
+		EventID: "e-1", Action: incident.Restore, Known: true, DeletedAt: ago(time.Minute), DetectedAt: ago(time.Minute), OpenedAt: ago(time.Minute)}
+}
+
+func with(i incident.Incident, change func(*incident.Incident)) incident.Incident {
+	change(&i)
+	return i
+}
+
+// alerted is an event of a record whose deletion was alerted a minute before noon.
+func alerted() incident.Event {
+	return incident.Event{Scope: scope, ID: "e-1", Source: incident.ByEvent, Level: alert.High, DetectedAt: ago(time.Minute),
+		ToldDeletion: ago(time.Minute), DueAt: noon.Add(4 * time.Minute), OverdueAt: noon.Add(4 * time.Minute)}
+}
+
+// named are the flow logs of an alert.
+func named(a alert.Alert) (ids []string) {
+	for _, f := range a.FlowLogs {
+		ids = append(ids, f.FlowLogID)
+	}
+	return ids
+}
+
+func TestEvaluateNotBack(t *testing.T) {
+	t.Parallel()
+	denied := incident.Stuck{Kind: alert.Blocked, Message: "denied", Advice: "allow it"}
+	blocked := with(lost("fl-1", incident.Blocked), func(i *incident.Incident) { i.Reason, i.Stuck, i.StuckNews = incident.Permission, &denied, true })
+	decoy := with(lost("fl-2", incident.Blocked), func(i *incident.Incident) {
+		i.Reason, i.Stuck, i.StuckNews = incident.Decoy, &incident.Stuck{Kind: alert.Decoy, Differences: []string{"format"}}, true
+	})
+	flapping := with(lost("fl-3", incident.Restored), func(i *incident.Incident) {
+		i.Flapping, i.Confirmed, i.Stuck, i.StuckNews = true, true, &incident.Stuck{Kind: alert.Flapping, Message: "5 restores"}, true
+	})
+	young := lost("fl-4", incident.Open)
+	overdue := with(lost("fl-5", incident.Open), func(i *incident.Incident) { i.OpenedAt, i.Tried = ago(incident.OverdueAfter), 3 })
+	yesterday := with(blocked, func(i *incident.Incident) { i.StuckNews, i.ToldStuckAt = false, ago(incident.RemindAfter) })
+	nearly := with(yesterday, func(i *incident.Incident) { i.FlowLogID, i.ToldStuckAt = "fl-6", ago(23*time.Hour) })
+	thisMorning := with(yesterday, func(i *incident.Incident) { i.FlowLogID, i.ToldStuckAt = "fl-7", ago(22*time.Hour) })
+	ahead := with(young, func(i *incident.Incident) { i.OpenedAt = noon.Add(time.Hour) })
+	for name, tt := range map[string]struct {
+		incidents   []incident.Incident
+		mayStayAway map[string]bool
+		alerts      map[alert.Kind][]string
+		changed     []string
+		overdueAt   time.Time
+	}{
+		"nothing":                    {},
+		"too early":                  {incidents: []incident.Incident{young}, overdueAt: noon.Add(4 * time.Minute)},
+		"blocked":                    {[]incident.Incident{blocked}, nil, map[alert.Kind][]string{alert.Blocked: {"fl-1"}}, []string{"fl-1"}, noon.Add(incident.RemindAfter)},
+		"one alert of each kind":     {[]incident.Incident{blocked, decoy, flapping}, nil, map[alert.Kind][]string{alert.Decoy: {"fl-2"}, alert.Blocked: {"fl-1"}, alert.Flapping: {"fl-3"}}, []string{"fl-1", "fl-2", "fl-3"}, noon.Add(incident.RemindAfter)},
+		"back, but flapping":         {[]incident.Incident{flapping}, nil, map[alert.Kind][]string{alert.Flapping: {"fl-3"}}, []string{"fl-3"}, time.Time{}},
+		"overdue beside a young one": {[]incident.Incident{young, overdue}, nil, map[alert.Kind][]string{alert.Blocked: {"fl-5"}}, []string{"fl-5"}, noon.Add(4 * time.Minute)},
+		"again after a day, with one that is nearly due": {[]incident.Incident{yesterday, nearly, thisMorning}, nil, map[alert.Kind][]string{alert.Blocked: {"fl-1", "fl-6"}}, []string{"fl-1", "fl-6"}, noon.Add(2 * time.Hour)},
+		"may stay away":            {[]incident.Incident{overdue}, map[string]bool{"fl-5": true}, nil, nil, noon.Add(incident.OverdueAfter)},
+		"one of two may stay away": {[]incident.Incident{overdue, blocked}, map[string]bool{"fl-5": true}, map[alert.Kind][]string{alert.Blocked: {"fl-1"}}, []string{"fl-1"}, noon.Add(incident.OverdueAfter)},
+		"the clock has gone back":  {[]incident.Incident{ahead}, nil, nil, []string{"fl-4"}, noon.Add(incident.OverdueAfter)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := alerted()
+			e.StuckAt = ago(time.Second)
+			n := notify.EvaluateNotBack(e, tt.incidents, tt.mayStayAway, incident.Policy{}, noon)
+			got := map[alert.Kind][]string{}
+			for _, a := range n.Alerts {
+				got[a.Kind] = named(a)
+				if a.Level != alert.Critical {
+					t.Errorf("the %s alert is %s, want critical", a.Kind, a.Level)
+				}
+			}
+			for _, kind := range []alert.Kind{alert.Decoy, alert.Blocked, alert.Flapping} {
+				if !slices.Equal(got[kind], tt.alerts[kind]) {
+					t.Errorf("the %s alert names %q, want %q", kind, got[kind], tt.alerts[kind])
+				}
+			}
+			var changed []string
+			for _, i := range n.Incidents {
+				changed = append(changed, i.FlowLogID)
+			}
+			if !slices.Equal(changed, tt.changed) {
+				t.Errorf("changes %q, want %q", changed, tt.changed)
+			}
+			if !n.Event.StuckAt.IsZero() || !n.Event.OverdueAt.Equal(tt.overdueAt) || n.Event.StuckTold != (len(tt.alerts) > 0) {
+				t.Errorf("the event is stuck at %v (alerted: %v), overdue at %v; want overdue at %v", n.Event.StuckAt, n.Event.StuckTold, n.Event.OverdueAt, tt.overdueAt)
+			}
+		})
+	}
+}
+
+// TestNotBackAlert says why, what was tried, and when Flowkeeper tries next.
+func TestNotBackAlert(t *testing.T) {
+	t.Parallel()
+	i := with(lost("fl-1", incident.Blocked), func(i *incident.Incident) {
+		i.Reason, i.Advice, i.Tried, i.NextAttemptAt = incident.Permission, "older advice", 3, ago(time.Second)
+		i.Stuck, i.StuckNews = &incident.Stuck{Kind: alert.Blocked, Message: "denied", Advice: "allow it"}, true
+	})
+	a := notify.EvaluateNotBack(alerted(), []incident.Incident{i}, nil, incident.Policy{}, noon).Alerts[0]
+	f := a.FlowLogs[0]
+	if f.ErrorMessage != "denied" || f.Advice != "allow it" || f.Attempts != 3 || !f.NextAttemptAt.Equal(noon) || a.Rule != nil {
+		t.Errorf("the alert says %+v", f)
+	}
+	if a = notify.NotTried(a); a.Cause == "" || a.Advice == "" || a.FlowLogs[0].NextAttemptAt != nil {
+		t.Errorf("without a client the alert says %+v", a)
+	}
+}
