@@ -13,7 +13,8 @@
 //  4. At most one call that changes something in AWS, and one transaction follow:
 //     classify.go reads the answer, and the case records what it means (case.go).
 //  5. Later an observation verifies the replacement. When all flow logs of one
-//     event are done, tell.go closes the event.
+//     event are done, notify.go closes the event: package notify decides which
+//     alerts are due.
 //
 // The same flow log always leads to the same create with the same ClientToken, so
 // a repeat after a crash creates nothing twice (I4).

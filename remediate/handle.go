@@ -389,7 +389,7 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if err := r.overdueEarlier(tx, told.ID, incidents); err != nil {
 		return false, err
 	}
-	return true, r.settleEvent(tx, s, told.ID, now)
+	return true, r.notifyEvent(tx, s, told.ID, now)
 }
 
 // attempted alerts of a deletion that AWS refused, or that was a dry run. Nothing

@@ -46,7 +46,7 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (
 	if err != nil {
 		return 0, err
 	}
-	if err := r.tellDue(ctx, s, events); err != nil {
+	if err := r.notifyDue(ctx, s, events); err != nil {
 		return 0, err
 	}
 	if err := r.alertDueBursts(ctx, bursts); err != nil || len(due) == 0 {

@@ -5,7 +5,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/remediate/incident"
-	"flowkeeper/remediate/notify"
 )
 
 // stuck notes that people are to hear of an incident that is blocked or held
@@ -27,37 +26,6 @@ func (r *Remediator) stuck(tx Tx, i Incident, now time.Time) error {
 		return tx.PutEvent(e)
 	}
 	return nil
-}
-
-// notifyNotBack alerts of those of an event's incidents that are stuck or overdue. It
-// returns the event with the times when the next such alerts are due.
-func (r *Remediator) notifyNotBack(tx Tx, e Event, now time.Time) (Event, error) {
-	incidents, err := tx.EventIncidents(e.Scope, e.ID, false)
-	if err != nil {
-		return e, err
-	}
-	mayStayAway := map[string]bool{}
-	for _, i := range notify.NotBackDue(incidents, r.Policy, now) {
-		if mayStayAway[i.FlowLogID], err = r.mayStayAway(tx, i, now); err != nil {
-			return e, err
-		}
-	}
-	n := notify.EvaluateNotBack(e, incidents, mayStayAway, r.Policy, now)
-	for _, i := range n.Incidents {
-		if err := tx.PutIncident(i); err != nil {
-			return e, err
-		}
-	}
-	_, ours := r.Fleet.EC2(e.Scope)
-	for _, a := range n.Alerts {
-		if !ours {
-			a = notify.NotTried(a)
-		}
-		if err := add(tx, a); err != nil {
-			return e, err
-		}
-	}
-	return n.Event, nil
 }
 
 // mayStayAway reports whether nothing would be created for an incident if a look

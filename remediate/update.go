@@ -38,7 +38,7 @@ func (r *Remediator) update(ctx context.Context, s inventory.Scope, ids []string
 			after = append(after, i)
 		}
 		log = c.Effects().Log
-		return r.tellOf(tx, s, after, now)
+		return r.notifyOf(tx, s, after, now)
 	})
 	if err != nil || len(before) == 0 {
 		return err
@@ -53,11 +53,11 @@ func (r *Remediator) update(ctx context.Context, s inventory.Scope, ids []string
 	return nil
 }
 
-// tellOf alerts people of what the events of changed incidents have come to, each event
+// notifyOf alerts people of what the events of changed incidents have come to, each event
 // once.
-func (r *Remediator) tellOf(tx Tx, s inventory.Scope, changed []Incident, now time.Time) error {
+func (r *Remediator) notifyOf(tx Tx, s inventory.Scope, changed []Incident, now time.Time) error {
 	for _, i := range changed {
-		if err := r.tellDrift(tx, i, now); err != nil {
+		if err := r.notifyDrift(tx, i, now); err != nil {
 			return err
 		}
 	}
@@ -66,7 +66,7 @@ func (r *Remediator) tellOf(tx Tx, s inventory.Scope, changed []Incident, now ti
 		return err
 	}
 	for _, e := range events {
-		if err := r.settleEvent(tx, s, e, now); err != nil {
+		if err := r.notifyEvent(tx, s, e, now); err != nil {
 			return err
 		}
 	}

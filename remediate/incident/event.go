@@ -65,6 +65,15 @@ func (e Event) SameTimes(was Event) bool {
 	return e.StuckAt.Equal(was.StuckAt) && e.OverdueAt.Equal(was.OverdueAt) && e.StuckTold == was.StuckTold && e.DueAt.Equal(was.DueAt) && e.ToldRestored.Equal(was.ToldRestored) && e.ToldClosed.Equal(was.ToldClosed)
 }
 
+// ClampTimes has no alert due later than it would be if it were noted now: the clock has
+// gone back.
+func (e Event) ClampTimes(now time.Time) Event {
+	e.DueAt = Earlier(e.DueAt, now.Add(NotifyRestoredAfter))
+	e.StuckAt = Earlier(e.StuckAt, now.Add(NotifyStuckAgainAfter))
+	e.OverdueAt = Earlier(e.OverdueAt, now.Add(RemindAfter))
+	return e
+}
+
 // MergeRecord is the event of a record whose event ID an earlier record had, too. Either
 // may be forged (I2): the level is never lowered, and a record that names no flow log
 // that is known does not change who did it.

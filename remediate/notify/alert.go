@@ -30,15 +30,15 @@ func EventAlert(e incident.Event, kind alert.Kind, now time.Time, parts ...strin
 func DeletionAlert(e incident.Event, incidents []incident.Incident, now time.Time) alert.Alert {
 	parts := []string(nil)
 	if e.Source == incident.ByEvent {
-		parts = []string{IDsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)} // a forged twin of an event ID can't swallow the real alert (I2)
+		parts = []string{idsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)} // a forged twin of an event ID can't swallow the real alert (I2)
 	}
 	a := EventAlert(e, alert.Deletion, now, parts...)
 	a.FlowLogs, a.FailedFlowLogs, a.FailedOmitted = FlowLogs(incidents), e.Failed, e.FailedOmitted
 	return a
 }
 
-// IDsOf are the flow logs of incidents, in one text.
-func IDsOf(incidents []incident.Incident) string {
+// idsOf are the flow logs of incidents, in one text.
+func idsOf(incidents []incident.Incident) string {
 	ids := make([]string, 0, len(incidents))
 	for _, i := range incidents {
 		ids = append(ids, i.FlowLogID)

@@ -1,0 +1,77 @@
+package notify_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
+)
+
+// drift is an incident of a flow log that a refresh found gone.
+func drift(id string, change func(*incident.Incident)) incident.Incident {
+	i := lost(id, incident.Open)
+	i.Source, i.DeletedAt = incident.ByDrift, time.Time{}
+	if change != nil {
+		change(&i)
+	}
+	return i
+}
+
+func TestEvaluateLoss(t *testing.T) {
+	t.Parallel()
+	undecided := drift("fl-1", nil)
+	restored := drift("fl-2", func(i *incident.Incident) { i.State = incident.Restored })
+	released := drift("fl-3", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.Released })
+	adopted := drift("fl-4", func(i *incident.Incident) { i.State, i.Adopted = incident.Restored, true })
+	alive := drift("fl-5", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.StillThere })
+	for name, tt := range map[string]struct {
+		incidents        []incident.Incident
+		due, dueIfLate   bool
+		quiet, quietLate bool
+	}{
+		"none":                            {nil, false, false, true, true},
+		"undecided":                       {[]incident.Incident{undecided}, false, true, false, false},
+		"decided":                         {[]incident.Incident{restored}, true, true, false, false},
+		"one is decided":                  {[]incident.Incident{undecided, restored}, true, true, false, false},
+		"all are quiet":                   {[]incident.Incident{released}, true, true, true, true},
+		"quiet, but one is undecided":     {[]incident.Incident{released, undecided}, false, true, false, false},
+		"one is quiet":                    {[]incident.Incident{released, restored}, true, true, false, false},
+		"adopted, and one AWS shows":      {[]incident.Incident{adopted, alive}, false, false, true, true},
+		"adopted, and one that is closed": {[]incident.Incident{adopted, released}, true, true, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, DueAt: noon.Add(time.Second)}
+			if l := notify.EvaluateLoss(e, tt.incidents, false, noon); l.Due != tt.due || l.Due && l.Quiet != tt.quiet || !l.Event.DueAt.Equal(e.DueAt) {
+				t.Errorf("before it is late: due %v, quiet %v; want %v, %v", l.Due, l.Quiet, tt.due, tt.quiet)
+			}
+			if l := notify.EvaluateLoss(e, tt.incidents, true, noon); l.Due != tt.dueIfLate || l.Due && l.Quiet != tt.quietLate {
+				t.Errorf("late: due %v, quiet %v; want %v, %v", l.Due, l.Quiet, tt.dueIfLate, tt.quietLate)
+			}
+		})
+	}
+}
+
+func TestLossAlert(t *testing.T) {
+	t.Parallel()
+	e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, ToldClosed: ago(time.Second), DueAt: noon}
+	waits := drift("fl-1", func(i *incident.Incident) { i.WaitUntil = noon.Add(time.Minute) })
+	restored := drift("fl-2", func(i *incident.Incident) { i.State = incident.Restored })
+	after, a := notify.EvaluateLoss(e, []incident.Incident{waits, restored}, false, noon).Alert([]string{notify.WholeVPC}, noon)
+	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{notify.WholeVPC}) || !slices.Equal(named(a), []string{"fl-1", "fl-2"}) {
+		t.Errorf("the alert is %+v", a)
+	}
+	if at := a.FlowLogs[0].NextAttemptAt; at == nil || !at.Equal(waits.WaitUntil) || a.FlowLogs[1].NextAttemptAt != nil {
+		t.Errorf("the next attempt is at %v, want %v", at, waits.WaitUntil)
+	}
+	if after.Level != a.Level || !after.ToldDeletion.Equal(noon) || !after.ToldClosed.IsZero() || !after.DueAt.Equal(noon.Add(incident.NotifyRestoredAfter)) {
+		t.Errorf("the event is %+v", after)
+	}
+	released := drift("fl-3", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.Released })
+	if _, a := notify.EvaluateLoss(e, []incident.Incident{released}, false, noon).Alert(nil, noon); a.Level != alert.Informational {
+		t.Errorf("a loss that was allowed is %s", a.Level)
+	}
+}
