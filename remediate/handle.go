@@ -144,7 +144,7 @@ func (r *Remediator) createdBy(ctx context.Context, s inventory.Scope, ids []str
 		return r.save(tx, c)
 	})
 	if err == nil {
-		err = r.tellNews(ctx, s)
+		err = r.notifyNews(ctx, s)
 	}
 	if err != nil {
 		r.Log.Warn("could not note who created flow logs", "error", err)

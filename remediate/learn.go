@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
@@ -60,13 +59,12 @@ func (r *Remediator) eachLive(ctx context.Context, s inventory.Scope, fn func(pa
 	}
 }
 
-// mostNews is how many flow logs one alert of tellNews names.
+// mostNews is how many flow logs one alert of notifyNews names.
 const mostNews = 1000
 
-// tellNews tells people what the snapshot has learned and they should know: a
-// destination never seen before, a delivery that fails, or works again. It is
-// one commit with the note that they were told.
-func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
+// notifyNews alerts of what the snapshot has learned: a destination never seen before, a
+// delivery that fails, or works again. It is one commit with the note that this was alerted.
+func (r *Remediator) notifyNews(ctx context.Context, s inventory.Scope) error {
 	for {
 		n := 0
 		err := r.Store.Update(ctx, func(tx Tx) error {
@@ -74,53 +72,10 @@ func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
 			if n = len(rows); err != nil || n == 0 {
 				return err
 			}
-			now := r.Now()
-			var elsewhere, failing, healed []inventory.Row
-			for _, row := range rows {
-				if row.NewDestination {
-					elsewhere = append(elsewhere, row)
-				}
-				switch {
-				case !row.Protected || row.Failing() == row.ToldFailing:
-				case row.Failing():
-					failing = append(failing, row)
-				default:
-					healed = append(healed, row)
-				}
-				row.NewDestination, row.ToldFailing = false, row.Failing()
-				if err := tx.PutFlowLog(row); err != nil {
-					return err
-				}
-			}
-			mended, mends := notify.DeliveryWorks(s, healed, now), false
-			if len(healed) > 0 {
-				still, err := tx.AnyFailing(s)
-				if err != nil {
-					return err
-				}
-				mends = !still
-			}
-			if mends { // the last of them: it closes what the first opened
-				mended.DedupKey = notify.OutageKey(s, notify.Delivering)
-				if err := tx.SetTrouble(s, notify.Delivering, false); err != nil {
-					return err
-				}
-			}
-			for _, a := range []alert.Alert{notify.NewDestinations(s, elsewhere, now), notify.DeliveryFails(s, failing, now), mended} {
-				if len(a.FlowLogs) == 0 {
-					continue
-				}
-				if err := add(tx, a); err != nil {
-					return err
-				}
-			}
-			if len(failing) > 0 {
-				return tx.SetTrouble(s, notify.Delivering, true)
-			}
-			return nil
+			return notifyRows(tx, s, rows, r.Now())
 		})
 		if err != nil {
-			return fmt.Errorf("tell of what changed in %s: %w", s, err)
+			return fmt.Errorf("alert of what changed in %s: %w", s, err)
 		}
 		if n > 0 {
 			r.Wake()
@@ -129,6 +84,32 @@ func (r *Remediator) tellNews(ctx context.Context, s inventory.Scope) error {
 			return r.endDelivering(ctx, s)
 		}
 	}
+}
+
+func notifyRows(tx Tx, s inventory.Scope, rows []inventory.Row, now time.Time) error {
+	news := notify.NewsOf(rows)
+	for _, row := range news.Rows {
+		if err := tx.PutFlowLog(row); err != nil {
+			return err
+		}
+	}
+	over := false
+	if len(news.Working) > 0 {
+		failing, err := tx.AnyFailing(s)
+		if err != nil {
+			return err
+		}
+		over = !failing
+	}
+	for _, a := range news.Alerts(s, over, now) {
+		if err := add(tx, a); err != nil {
+			return err
+		}
+	}
+	if over || len(news.Failing) > 0 {
+		return tx.SetTrouble(s, notify.Delivering, !over)
+	}
+	return nil
 }
 
 // endDelivering tells that no flow log fails to deliver any more: those that

@@ -32,7 +32,7 @@ func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.
 		return counts, err
 	}
 	r.scope(s).poke()
-	return counts, errors.Join(r.tellNews(ctx, s), r.tellSilence(ctx, s))
+	return counts, errors.Join(r.notifyNews(ctx, s), r.tellSilence(ctx, s))
 }
 
 // applyDiff writes what AWS lists, one page while it asks for the next one, and then what

@@ -84,7 +84,7 @@ type Tx interface {
 
 	// JoinCampaign returns the campaign that a deletion belongs to: one that it
 	// begins, or one of the same principal in the same account that goes on.
-	JoinCampaign(d Strike) (id string, err error)
+	JoinCampaign(d notify.Strike) (id string, err error)
 	// EndCampaign reports whether every other event of an event's campaign is
 	// over, and notes then that the campaign has ended: no deletion joins it.
 	EndCampaign(e Event) (ended bool, err error)

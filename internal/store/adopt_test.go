@@ -11,6 +11,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/notify"
 )
 
 // adopted is the state file that a copy of s becomes.
@@ -123,7 +124,7 @@ func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	strike := remediate.Strike{Account: scope.Account, Principal: "mallory", EventID: "e-1", At: noon}
+	strike := notify.Strike{Account: scope.Account, Principal: "mallory", EventID: "e-1", At: noon}
 	var before, after string
 	s.put(t, func(tx remediate.Tx) (err error) {
 		if before, err = tx.JoinCampaign(strike); err != nil {

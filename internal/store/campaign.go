@@ -6,14 +6,15 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/notify"
 )
 
-func (t *tx) JoinCampaign(d remediate.Strike) (id string, err error) {
+func (t *tx) JoinCampaign(d notify.Strike) (id string, err error) {
 	at := d.At.UnixMilli()
 	err = t.one(&id, `SELECT id FROM campaigns WHERE account = ?1 AND principal = ?2 AND ended_at IS NULL
 			AND last_at >= ?3 - ?4 AND first_at <= ?3 + ?4 AND max(last_at, ?3) - min(first_at, ?3) <= ?5
 		ORDER BY last_at DESC LIMIT 1`,
-		d.Account, d.Principal, at, remediate.CampaignGap.Milliseconds(), remediate.CampaignLength.Milliseconds())
+		d.Account, d.Principal, at, notify.CampaignGap.Milliseconds(), notify.CampaignLength.Milliseconds())
 	switch {
 	case err == nil:
 		return id, t.exec(`UPDATE campaigns SET first_at = min(first_at, ?2), last_at = max(last_at, ?2) WHERE id = ?1`, id, at)

@@ -8,6 +8,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/notify"
 )
 
 // TestI7APagerRingsForFiveMinutes: a deletion whose record is late, or of an unknown flow log,
@@ -118,7 +119,7 @@ func TestI7WhatACampaignOpenedItResolves(t *testing.T) {
 	routes := sink.Routes{{Name: "pager", MinLevel: alert.Critical}}
 	s.route = routes.For
 	s.put(t, func(tx remediate.Tx) error {
-		id, err := tx.JoinCampaign(remediate.Strike{Account: "1", Principal: "p", EventID: "e1", At: *now})
+		id, err := tx.JoinCampaign(notify.Strike{Account: "1", Principal: "p", EventID: "e1", At: *now})
 		if err != nil {
 			return err
 		}
@@ -143,7 +144,7 @@ func TestCampaignsEnd(t *testing.T) {
 	join := func(account, who string, after time.Duration) (id string) {
 		n++
 		s.put(t, func(tx remediate.Tx) (err error) {
-			id, err = tx.JoinCampaign(remediate.Strike{Account: account, Principal: who, EventID: string(rune('a' + n)), At: now.Add(after)})
+			id, err = tx.JoinCampaign(notify.Strike{Account: account, Principal: who, EventID: string(rune('a' + n)), At: now.Add(after)})
 			return err
 		})
 		return id
@@ -197,7 +198,7 @@ func TestCampaignsAreForgotten(t *testing.T) {
 	s, now := outbox(t)
 	s.put(t, func(tx remediate.Tx) error {
 		for _, who := range []string{"a", "b"} {
-			id, err := tx.JoinCampaign(remediate.Strike{Account: "1", Principal: who, EventID: who, At: *now})
+			id, err := tx.JoinCampaign(notify.Strike{Account: "1", Principal: who, EventID: who, At: *now})
 			if err != nil {
 				return err
 			}
@@ -249,7 +250,7 @@ func TestTwoDaemonsHaveTwoCampaigns(t *testing.T) {
 	for n := range ids {
 		s, now := outbox(t)
 		s.put(t, func(tx remediate.Tx) (err error) {
-			ids[n], err = tx.JoinCampaign(remediate.Strike{Account: "1", Principal: "p", EventID: "e", At: *now})
+			ids[n], err = tx.JoinCampaign(notify.Strike{Account: "1", Principal: "p", EventID: "e", At: *now})
 			return err
 		})
 	}

@@ -35,8 +35,54 @@ func ScopeAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []in
 	return a
 }
 
-// NewDestinations is the alert that flow logs deliver to where nothing did before.
-func NewDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+// News are rows of a scope's snapshot about which something is to be alerted.
+type News struct {
+	Rows      []inventory.Row // all of them, as they are once that is alerted
+	Elsewhere []inventory.Row // that deliver to where nothing did before
+	Failing   []inventory.Row // whose delivery fails
+	Working   []inventory.Row // whose delivery works again
+}
+
+// NewsOf sorts rows that are [inventory.Row.Untold].
+func NewsOf(rows []inventory.Row) (n News) {
+	for _, row := range rows {
+		if row.NewDestination {
+			n.Elsewhere = append(n.Elsewhere, row)
+		}
+		switch {
+		case !row.Protected || row.Failing() == row.ToldFailing:
+		case row.Failing():
+			n.Failing = append(n.Failing, row)
+		default:
+			n.Working = append(n.Working, row)
+		}
+		row.NewDestination, row.ToldFailing = false, row.Failing()
+		n.Rows = append(n.Rows, row)
+	}
+	return n
+}
+
+// Alerts are one for each kind of news. over: no delivery fails any more, so that the alert
+// about those that work again ends the outage of [Delivering].
+func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.Alert) {
+	if len(n.Elsewhere) > 0 {
+		out = append(out, newDestinations(s, n.Elsewhere, now))
+	}
+	if len(n.Failing) > 0 {
+		out = append(out, deliveryFails(s, n.Failing, now))
+	}
+	if len(n.Working) > 0 {
+		a := deliveryWorks(s, n.Working, now)
+		if over {
+			a.DedupKey = OutageKey(s, Delivering)
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// newDestinations is the alert that flow logs deliver to where nothing did before.
+func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	seen := map[string]bool{}
 	for _, row := range rows {
 		seen[row.Destination(s)] = true
@@ -47,8 +93,8 @@ func NewDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) ale
 	return a
 }
 
-// DeliveryFails is the alert that AWS can't deliver what flow logs record.
-func DeliveryFails(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+// deliveryFails is the alert that AWS can't deliver what flow logs record.
+func deliveryFails(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Pipeline, alert.High, rows, now)
 	a.DedupKey, a.Part = OutageKey(s, Delivering), alert.PartDelivery
 	a.Cause = "AWS can't deliver what they log"
@@ -56,9 +102,9 @@ func DeliveryFails(s inventory.Scope, rows []inventory.Row, now time.Time) alert
 	return a
 }
 
-// DeliveryWorks is the alert that AWS delivers again what flow logs record. Others may
+// deliveryWorks is the alert that AWS delivers again what flow logs record. Others may
 // still fail.
-func DeliveryWorks(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+func deliveryWorks(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Pipeline, alert.Informational, rows, now)
 	a.Cause, a.Part = "AWS delivers again what they log", alert.PartDelivery
 	a.RouteLevel = alert.High // it goes to whom the failure was alerted

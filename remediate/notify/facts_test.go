@@ -1,0 +1,71 @@
+package notify_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
+)
+
+func TestActorFacts(t *testing.T) {
+	t.Parallel()
+	yes, no := true, false
+	p := incident.Policy{Rules: []incident.Rule{{Principal: "arn:aws:iam::111122223333:user/deploy", Action: incident.Wait}}}
+	for name, tt := range map[string]struct {
+		actor *alert.Actor
+		want  []string
+	}{
+		"nobody is known":        {nil, nil},
+		"root with MFA":          {&alert.Actor{Type: "Root", MFA: &yes}, []string{notify.ByRoot}},
+		"root without MFA":       {&alert.Actor{Type: "Root", MFA: &no}, []string{notify.ByRoot, notify.NoMFA}},
+		"a user with MFA":        {&alert.Actor{Type: "IAMUser", MFA: &yes}, nil},
+		"a user without MFA":     {&alert.Actor{Type: "IAMUser", MFA: &no}, []string{notify.NoMFA}},
+		"a long-term access key": {&alert.Actor{Type: "IAMUser", AccessKeyID: "AKIAIOSFODNN7EXAMPLE"}, []string{notify.NoMFA}},
+		"a session of a role":    {&alert.Actor{Type: "AssumedRole", MFA: &no}, nil},
+		"whom a rule names":      {&alert.Actor{Type: "IAMUser", MFA: &no, ARN: "arn:aws:iam::111122223333:user/deploy"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := notify.ActorFacts(p, scope.Account, tt.actor); !slices.Equal(got, tt.want) {
+				t.Errorf("the facts are %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestRaised(t *testing.T) {
+	t.Parallel()
+	if l, facts := notify.Raised(alert.Medium, nil); l != alert.Medium || facts != nil {
+		t.Errorf("without facts the level is %s", l)
+	}
+	if l, facts := notify.Raised(alert.Medium, []string{notify.ByRoot, notify.NoMFA}); l != alert.High || len(facts) != 2 {
+		t.Errorf("two facts raise the level to %s, want high: one step", l)
+	}
+}
+
+// TestRefusedIsBounded: of a thousand IDs with the same long text, the first ones and one
+// text are kept.
+func TestRefusedIsBounded(t *testing.T) {
+	t.Parallel()
+	var all []cloudtrail.Refusal
+	for n := range 1000 {
+		all = append(all, cloudtrail.Refusal{FlowLogID: fmt.Sprintf("fl-%04d", n), Code: "InvalidFlowLogId.NotFound", Message: "not found"})
+	}
+	for n := range 10 {
+		all[10+n].Message = fmt.Sprint("another text ", n)
+	}
+	logs, omitted := notify.Refused(all)
+	texts := 0
+	for _, f := range logs {
+		if f.ErrorMessage != "" {
+			texts++
+		}
+	}
+	if len(logs) != 50 || omitted != 950 || texts != 5 || logs[1].ErrorCode == "" {
+		t.Errorf("%d IDs with %d texts are kept and %d omitted, want 50, 5 and 950", len(logs), texts, omitted)
+	}
+}
