@@ -373,16 +373,7 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 		told.ToldDeletion, told.ToldRestored, told.ToldClosed, told.DueAt = e.ToldDeletion, e.ToldRestored, e.ToldClosed, e.DueAt
 		return true, tx.PutEvent(told)
 	}
-	told.ToldDeletion = now
-	if len(incidents) > 0 {
-		told.DueAt = now.Add(incident.NotifyRestoredAfter)
-	}
-	told.OverdueAt = incident.Soonest(told.OverdueAt, incident.FirstOverdue(incidents, r.Policy))
-	for _, i := range incidents {
-		if i.EventID == told.ID && i.PendingNotice() && told.StuckAt.IsZero() {
-			told.StuckAt = now.Add(incident.NotifyStuckAfter) // it was another event's to tell
-		}
-	}
+	told = notify.Alerted(told, incidents, r.Policy, now)
 	if err := tx.PutEvent(told); err != nil {
 		return false, err
 	}

@@ -52,11 +52,7 @@ func TestEvaluate(t *testing.T) {
 			if got := owed.Event.ToldClosed.IsZero(); got == tt.closed {
 				t.Errorf("the event is closed: %v, want %v", !got, tt.closed)
 			}
-			due, want := owed.Event.Due(), noon.Add(tt.due)
-			if tt.due < 0 {
-				want = time.Time{}
-			}
-			if !due.Equal(want) {
+			if due, want := owed.Event.Due(), at(tt.due); !due.Equal(want) {
 				t.Errorf("the event is due at %v, want %v", due, want)
 			}
 		})
@@ -115,7 +111,7 @@ func TestEndLevels(t *testing.T) {
 	t.Parallel()
 	back := with(lost("fl-1", incident.Verified), func(i *incident.Incident) { i.NewID = "fl-11" })
 	adopted := with(back, func(i *incident.Incident) { i.Adopted = true })
-	named := with(back, func(i *incident.Incident) { i.ToldStuckAt = ago(time.Second) })
+	missed := with(back, func(i *incident.Incident) { i.ToldStuckAt = ago(time.Second) })
 	drift := func(e *incident.Event) { e.Source = incident.ByDrift }
 	for name, tt := range map[string]struct {
 		change       func(*incident.Event)
@@ -127,7 +123,7 @@ func TestEndLevels(t *testing.T) {
 		"adopted":                        {nil, adopted, alert.Low, alert.High},
 		"a drift, adopted":               {drift, adopted, alert.Informational, alert.High},
 		"a drift, restored":              {drift, back, alert.Low, alert.High},
-		"one was alerted as not back":    {nil, named, alert.Low, alert.Critical},
+		"one was alerted as not back":    {nil, missed, alert.Low, alert.Critical},
 		"the event was, or others of it": {func(e *incident.Event) { e.StuckTold = true }, back, alert.Low, alert.Critical},
 	} {
 		t.Run(name, func(t *testing.T) {

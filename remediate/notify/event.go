@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"slices"
 	"time"
 
 	"flowkeeper/alert"
@@ -19,6 +20,21 @@ func NewEvent(s inventory.Scope, f detection.Finding, now time.Time) incident.Ev
 		Actor: incident.BoundActor(actor), DeletedAt: f.Record.EventTime, DetectedAt: now,
 	}
 	e.Failed, e.FailedOmitted = Refused(f.Failed)
+	return e
+}
+
+// Alerted is an event of which the deletion alert has just been made, with the times when
+// the next alerts about its incidents are due.
+func Alerted(e incident.Event, incidents []incident.Incident, p incident.Policy, now time.Time) incident.Event {
+	e.ToldDeletion = now
+	if len(incidents) > 0 {
+		e.DueAt = now.Add(incident.NotifyRestoredAfter)
+	}
+	e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(incidents, p))
+	taken := func(i incident.Incident) bool { return i.EventID == e.ID && i.PendingNotice() } // it was another event's to name
+	if e.StuckAt.IsZero() && slices.ContainsFunc(incidents, taken) {
+		e.StuckAt = now.Add(incident.NotifyStuckAfter)
+	}
 	return e
 }
 

@@ -60,15 +60,15 @@ func TestLossAlert(t *testing.T) {
 	e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, ToldClosed: ago(time.Second), DueAt: noon}
 	waits := drift("fl-1", func(i *incident.Incident) { i.WaitUntil = noon.Add(time.Minute) })
 	restored := drift("fl-2", func(i *incident.Incident) { i.State = incident.Restored })
-	after, a := notify.EvaluateLoss(e, []incident.Incident{waits, restored}, false, noon).Alert([]string{notify.WholeVPC}, noon)
+	next, a := notify.EvaluateLoss(e, []incident.Incident{waits, restored}, false, noon).Alert([]string{notify.WholeVPC}, noon)
 	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{notify.WholeVPC}) || !slices.Equal(named(a), []string{"fl-1", "fl-2"}) {
 		t.Errorf("the alert is %+v", a)
 	}
-	if at := a.FlowLogs[0].NextAttemptAt; at == nil || !at.Equal(waits.WaitUntil) || a.FlowLogs[1].NextAttemptAt != nil {
-		t.Errorf("the next attempt is at %v, want %v", at, waits.WaitUntil)
+	if attempt := a.FlowLogs[0].NextAttemptAt; attempt == nil || !attempt.Equal(waits.WaitUntil) || a.FlowLogs[1].NextAttemptAt != nil {
+		t.Errorf("the next attempt is at %v, want %v", attempt, waits.WaitUntil)
 	}
-	if after.Level != a.Level || !after.ToldDeletion.Equal(noon) || !after.ToldClosed.IsZero() || !after.DueAt.Equal(noon.Add(incident.NotifyRestoredAfter)) {
-		t.Errorf("the event is %+v", after)
+	if next.Level != a.Level || !next.ToldDeletion.Equal(noon) || !next.ToldClosed.IsZero() || !next.DueAt.Equal(noon.Add(incident.NotifyRestoredAfter)) {
+		t.Errorf("the event is %+v", next)
 	}
 	released := drift("fl-3", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.Released })
 	if _, a := notify.EvaluateLoss(e, []incident.Incident{released}, false, noon).Alert(nil, noon); a.Level != alert.Informational {

@@ -1,0 +1,56 @@
+package notify_test
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
+)
+
+func TestAlerted(t *testing.T) {
+	t.Parallel()
+	never := time.Duration(-1)
+	open := with(lost("fl-1", incident.Open), func(i *incident.Incident) { i.OpenedAt = noon })
+	older := lost("fl-2", incident.Open)
+	settled := lost("fl-3", incident.Closed)
+	blocked := with(lost("fl-4", incident.Blocked), func(i *incident.Incident) { i.Stuck, i.StuckNews = &incident.Stuck{Kind: alert.Blocked}, true })
+	others := with(blocked, func(i *incident.Incident) { i.EventID = "e-0" })
+	for name, tt := range map[string]struct {
+		incidents           []incident.Incident
+		due, overdue, stuck time.Duration // after noon
+	}{
+		"the record names none":       {nil, never, never, never},
+		"one is open":                 {[]incident.Incident{open}, 5 * time.Minute, 5 * time.Minute, never},
+		"one was opened before":       {[]incident.Incident{open, older}, 5 * time.Minute, 4 * time.Minute, never},
+		"all are settled":             {[]incident.Incident{settled}, 5 * time.Minute, never, never},
+		"it took one that is blocked": {[]incident.Incident{blocked}, 5 * time.Minute, 4 * time.Minute, 30 * time.Second},
+		"another event's is blocked":  {[]incident.Incident{others}, 5 * time.Minute, 4 * time.Minute, never},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := notify.Alerted(incident.Event{Scope: scope, ID: "e-1", Source: incident.ByEvent}, tt.incidents, incident.Policy{}, noon)
+			if !e.ToldDeletion.Equal(noon) {
+				t.Errorf("the deletion is noted as alerted at %v", e.ToldDeletion)
+			}
+			for what, got := range map[string][2]time.Time{"due": {e.DueAt, at(tt.due)}, "overdue": {e.OverdueAt, at(tt.overdue)}, "stuck": {e.StuckAt, at(tt.stuck)}} {
+				if !got[0].Equal(got[1]) {
+					t.Errorf("%s at %v, want %v", what, got[0], got[1])
+				}
+			}
+		})
+	}
+	e := notify.Alerted(incident.Event{ID: "e-1", OverdueAt: noon.Add(time.Minute), StuckAt: noon.Add(time.Second)}, []incident.Incident{blocked}, incident.Policy{}, noon)
+	if !e.OverdueAt.Equal(noon.Add(time.Minute)) || !e.StuckAt.Equal(noon.Add(time.Second)) {
+		t.Errorf("what was due sooner is due at %v and %v", e.OverdueAt, e.StuckAt)
+	}
+}
+
+// at is a time after noon; negative: never.
+func at(d time.Duration) time.Time {
+	if d < 0 {
+		return time.Time{}
+	}
+	return noon.Add(d)
+}
