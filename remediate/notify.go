@@ -10,10 +10,10 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// TellDue alerts of what is due in every scope that the store has events of: also of those
+// NotifyDue alerts of what is due in every scope that the store has events of: also of those
 // that have no client, or whose step in hand takes long. It may run beside Run. beat is
 // called after each scope.
-func (r *Remediator) TellDue(ctx context.Context, beat func()) error {
+func (r *Remediator) NotifyDue(ctx context.Context, beat func()) error {
 	var scopes []inventory.Scope
 	err := r.Store.View(ctx, func(tx Tx) (err error) { scopes, err = tx.DueScopes(r.Now()); return err })
 	if err != nil {

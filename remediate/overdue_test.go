@@ -357,7 +357,7 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 	alerts := func(want int, after time.Duration) {
 		t.Helper()
 		for end := s.now.Add(after); s.now.Before(end); s.now = s.now.Add(time.Minute) {
-			s.must(s.r.TellDue(t.Context(), func() {}))
+			s.must(s.r.NotifyDue(t.Context(), func() {}))
 		}
 		if n := len(s.alerts(alert.Blocked)); n != want {
 			t.Errorf("%d alerts", n)
@@ -372,9 +372,9 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 	alerts(2, 50*time.Hour)
 }
 
-// TestTellDueNeedsNoStep: people hear though the scope has no client and no
+// TestNotifyDueNeedsNoStep: alerts come though the scope has no client and no
 // restorer, or its step in hand hangs.
-func TestTellDueNeedsNoStep(t *testing.T) {
+func TestNotifyDueNeedsNoStep(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	ids := s.protect(2)
@@ -383,14 +383,14 @@ func TestTellDueNeedsNoStep(t *testing.T) {
 	s.work()
 	s.r.Fleet = noFleet{}
 	s.now = s.now.Add(5 * time.Minute)
-	s.must(s.r.TellDue(t.Context(), func() {}))
+	s.must(s.r.NotifyDue(t.Context(), func() {}))
 	if a := s.alerts(alert.Blocked); len(a) != 1 || a[0].FlowLogs[0].NextAttemptAt != nil || !strings.Contains(a[0].Advice, "inventory release") ||
 		a[0].FlowLogs[0].ErrorMessage != "RequestLimitExceeded: injected" || !strings.HasPrefix(a[0].Title, "Still dark, and nothing is tried: the flow log of vpc-1 in ") || !strings.Contains(a[0].Text, "Flowkeeper: tries nothing until") {
 		t.Fatalf("told %+v", a)
 	}
 	s.now = s.now.Add(25 * time.Hour)
 	for range 3 {
-		s.must(s.r.TellDue(t.Context(), func() {}))
+		s.must(s.r.NotifyDue(t.Context(), func() {}))
 	}
 	if n := len(s.alerts(alert.Blocked)); n != 2 {
 		t.Errorf("%d alerts after a day", n)

@@ -26,7 +26,7 @@ func (d *Daemon) keepTelling(ctx context.Context) error {
 		if d.connected.Load() {
 			r = d.remediator
 		}
-		err := r.TellDue(ctx, beat)
+		err := r.NotifyDue(ctx, beat)
 		if writing.Note(err) == outage.Began && ctx.Err() == nil {
 			d.Log.Error("alerts that are due can't be written, and are tried every two seconds", "error", err)
 		}
