@@ -1,11 +1,8 @@
 package notify
 
 import (
-	"slices"
-	"strconv"
 	"time"
 
-	"flowkeeper/alert"
 	"flowkeeper/remediate/incident"
 )
 
@@ -92,42 +89,3 @@ func Evaluate(e incident.Event, n Tally, now time.Time) Owed {
 
 // WasAlerted reports whether an alert of the event may have opened an incident at a pager.
 func WasAlerted(e incident.Event) bool { return !e.ToldDeletion.IsZero() || e.StuckTold }
-
-// RestoredAlert says which flow logs of an event are back. There is none where all of them
-// were back before the event was alerted: an alert of an earlier event said so.
-func RestoredAlert(e incident.Event, incidents []incident.Incident, now time.Time) (a alert.Alert, ok bool) {
-	ok = slices.ContainsFunc(incidents, func(i incident.Incident) bool { return i.EventID == e.ID || i.RestoredAt.After(e.ToldDeletion) })
-	return endAlert(e, alert.Restored, incidents, now), ok
-}
-
-// ClosedAlert says that nothing is left to do about an event. campaignOpen: other deletions
-// of its campaign are not settled yet.
-func ClosedAlert(e incident.Event, incidents []incident.Incident, campaignOpen bool, now time.Time) alert.Alert {
-	a := endAlert(e, alert.Closed, incidents, now)
-	a.Level, a.CampaignOpen = alert.Informational, campaignOpen
-	return a
-}
-
-// endAlert is an alert about what an event came to.
-func endAlert(e incident.Event, kind alert.Kind, incidents []incident.Incident, now time.Time) alert.Alert {
-	opened := "" // an event that was opened again ends again
-	for _, at := range []time.Time{e.ToldDeletion, e.ReopenedAt} {
-		if !at.IsZero() {
-			opened += strconv.FormatInt(at.UnixMilli(), 10) + " "
-		}
-	}
-	a := EventAlert(e, kind, now, opened, idsOf(incidents))
-	a.Level, a.RouteLevel, a.Rule, a.FlowLogs = alert.Low, e.Level, nil, FlowLogs(incidents)
-	adopted, known := true, false
-	for _, i := range incidents {
-		adopted, known = adopted && (i.Adopted || i.NewID == ""), known || i.Known
-		if !i.ToldStuckAt.IsZero() || i.Flapping || e.StuckTold {
-			a.RouteLevel = alert.Critical // what a pager opened, it must also resolve
-		}
-	}
-	if e.Level == alert.Informational || adopted && e.Source == incident.ByDrift {
-		a.Level = alert.Informational
-	}
-	a.Minor = e.Unknown && !known
-	return a
-}

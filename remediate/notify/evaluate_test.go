@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/alert"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
@@ -79,80 +78,5 @@ func TestOwesNothing(t *testing.T) {
 				t.Errorf("OwesNothing is %v, want %v", got, tt.want)
 			}
 		})
-	}
-}
-
-func TestRestoredAlert(t *testing.T) {
-	t.Parallel()
-	own := with(lost("fl-1", incident.Restored), func(i *incident.Incident) { i.NewID, i.RestoredAt = "fl-11", ago(2*time.Minute) })
-	others := with(own, func(i *incident.Incident) { i.EventID = "e-0" })
-	since := with(others, func(i *incident.Incident) { i.RestoredAt = ago(time.Second) })
-	for name, tt := range map[string]struct {
-		incidents []incident.Incident
-		want      bool
-	}{
-		"its own":                                  {[]incident.Incident{own}, true},
-		"another event's, back before this one":    {[]incident.Incident{others}, false},
-		"another event's, back since":              {[]incident.Incident{since}, true},
-		"one of its own, and one of another event": {[]incident.Incident{own, others}, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a, ok := notify.RestoredAlert(alerted(), tt.incidents, noon)
-			if ok != tt.want || a.Kind != alert.Restored {
-				t.Errorf("there is a %s alert: %v, want %v", a.Kind, ok, tt.want)
-			}
-		})
-	}
-}
-
-// TestEndLevels: who was woken hears of the end, and the end wakes nobody.
-func TestEndLevels(t *testing.T) {
-	t.Parallel()
-	back := with(lost("fl-1", incident.Verified), func(i *incident.Incident) { i.NewID = "fl-11" })
-	adopted := with(back, func(i *incident.Incident) { i.Adopted = true })
-	missed := with(back, func(i *incident.Incident) { i.ToldStuckAt = ago(time.Second) })
-	drift := func(e *incident.Event) { e.Source = incident.ByDrift }
-	for name, tt := range map[string]struct {
-		change       func(*incident.Event)
-		incident     incident.Incident
-		level, route alert.Level
-	}{
-		"restored":                       {nil, back, alert.Low, alert.High},
-		"quiet":                          {func(e *incident.Event) { e.Level = alert.Informational }, back, alert.Informational, alert.Informational},
-		"adopted":                        {nil, adopted, alert.Low, alert.High},
-		"a drift, adopted":               {drift, adopted, alert.Informational, alert.High},
-		"a drift, restored":              {drift, back, alert.Low, alert.High},
-		"one was alerted as not back":    {nil, missed, alert.Low, alert.Critical},
-		"the event was, or others of it": {func(e *incident.Event) { e.StuckTold = true }, back, alert.Low, alert.Critical},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			e := alerted()
-			if tt.change != nil {
-				tt.change(&e)
-			}
-			if a, _ := notify.RestoredAlert(e, []incident.Incident{tt.incident}, noon); a.Level != tt.level || a.RouteLevel != tt.route {
-				t.Errorf("restored is %s and goes where %s does, want %s and %s", a.Level, a.RouteLevel, tt.level, tt.route)
-			}
-			if a := notify.ClosedAlert(e, []incident.Incident{tt.incident}, true, noon); a.Level != alert.Informational || a.RouteLevel != tt.route || !a.CampaignOpen {
-				t.Errorf("closed is %s and goes where %s does, want informational and %s", a.Level, a.RouteLevel, tt.route)
-			}
-		})
-	}
-}
-
-// TestEndOfUnknown: the end of an event may be dropped for room as its deletion may, until
-// the snapshot knows one of its flow logs.
-func TestEndOfUnknown(t *testing.T) {
-	t.Parallel()
-	e, known := alerted(), lost("fl-1", incident.Closed)
-	e.Unknown = true
-	unknown := with(known, func(i *incident.Incident) { i.Known = false })
-	if a := notify.ClosedAlert(e, []incident.Incident{unknown}, false, noon); !a.Minor {
-		t.Error("the end of what nobody knows can't be dropped")
-	}
-	if a := notify.ClosedAlert(e, []incident.Incident{unknown, known}, false, noon); a.Minor {
-		t.Error("the end of what is known can be dropped")
 	}
 }
