@@ -34,12 +34,13 @@ func endAlert(e incident.Event, kind alert.Kind, incidents []incident.Incident, 
 	}
 	a := EventAlert(e, kind, now, opened, idsOf(incidents))
 	a.Level, a.RouteLevel, a.Rule, a.FlowLogs = alert.Low, e.Level, nil, FlowLogs(incidents)
-	adopted, known := true, false
+	adopted, known, critical := true, false, e.StuckTold
 	for _, i := range incidents {
 		adopted, known = adopted && (i.Adopted || i.NewID == ""), known || i.Known
-		if !i.ToldStuckAt.IsZero() || i.Flapping || e.StuckTold {
-			a.RouteLevel = alert.Critical // what a pager opened, it must also resolve
-		}
+		critical = critical || !i.ToldStuckAt.IsZero() || i.Flapping
+	}
+	if critical {
+		a.RouteLevel = alert.Critical // what a pager opened, it must also resolve
 	}
 	if e.Level == alert.Informational || adopted && e.Source == incident.ByDrift {
 		a.Level = alert.Informational

@@ -69,6 +69,16 @@ func TestEndLevels(t *testing.T) {
 	}
 }
 
+// TestEndOfDropped: the incidents may be dropped for room, and the pager is still resolved.
+func TestEndOfDropped(t *testing.T) {
+	t.Parallel()
+	e := alerted()
+	e.StuckTold = true
+	if a := notify.ClosedAlert(e, nil, false, noon); a.RouteLevel != alert.Critical {
+		t.Errorf("the end goes where %s does, want critical: an alert that it was not back did", a.RouteLevel)
+	}
+}
+
 // TestEndOfUnknown: the end of an event may be dropped for room as its deletion may, until
 // the snapshot knows one of its flow logs.
 func TestEndOfUnknown(t *testing.T) {
