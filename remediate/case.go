@@ -1,12 +1,11 @@
 package remediate
 
 import (
-	"errors"
 	"time"
 
-	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
 
 // load loads the case of some flow logs, to be decided now.
@@ -46,23 +45,18 @@ func (r *Remediator) save(tx Tx, c *incident.Case) error {
 
 // apply writes what a note means for its event.
 func (r *Remediator) apply(tx Tx, n incident.Note, now time.Time) error {
-	i := n.Incident
-	switch n.Kind {
-	case incident.NoteLineage:
-		return tx.PutEvent(Event{Scope: i.Scope, ID: i.EventID, Source: ByDrift, Level: alert.High, DetectedAt: now,
-			DueAt: now.Add(incident.NotifyDriftAfter), OverdueAt: now})
-	case incident.NoteReopened:
-		return r.unsettle(tx, i.Scope, i.EventID, now)
-	case incident.NoteOverdue:
-		return r.overdueEarlier(tx, "", []Incident{i})
-	case incident.NoteKnown:
-		return r.alertOfKnown(tx, i, now)
-	case incident.NoteStuck:
-		return r.stuck(tx, i, now)
-	case incident.NoteNotDelivering:
-		return r.tellNotDelivering(tx, i, n.Message, now)
-	case incident.NoteRequested:
-		return r.byHand(tx, i, now)
+	e, found, err := tx.Event(n.Incident.Scope, n.Incident.EventID)
+	if err != nil {
+		return err
 	}
-	return errors.New("a note of no known kind")
+	switch n.Kind {
+	case incident.NoteKnown:
+		return r.notifyKnown(tx, e, found, n.Incident, now)
+	case incident.NoteNotDelivering:
+		return add(tx, notify.NotDelivering(e, found, n, now))
+	}
+	if e, changed := notify.AfterNote(e, found, n, r.Policy, now); changed {
+		return tx.PutEvent(e)
+	}
+	return nil
 }

@@ -2,11 +2,9 @@ package remediate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
@@ -83,18 +81,6 @@ func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why strin
 	}
 	err = r.update(ctx, s, []string{id}, incident.Part{IDs: []string{id}}, func(c *incident.Case) { done = c.LetGo(id, text) })
 	return done && err == nil, err
-}
-
-// byHand makes the event of an incident tell its end: a new one, where none is
-// remembered.
-func (r *Remediator) byHand(tx Tx, i Incident, now time.Time) error {
-	if _, ok, err := tx.Event(i.Scope, i.EventID); err != nil || ok {
-		return errors.Join(err, r.unsettle(tx, i.Scope, i.EventID, now))
-	}
-	e := eventOf(i)
-	e.Level, e.DetectedAt, e.ToldDeletion, e.DueAt = alert.Low, now, now, now.Add(incident.NotifyRestoredAfter)
-	e.OverdueAt = i.OverdueAt(r.Policy)
-	return tx.PutEvent(e)
 }
 
 // handStep is Step for one incident, due or not.

@@ -7,6 +7,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
 
@@ -170,6 +171,20 @@ func (r *Remediator) notifyNotBack(tx Tx, e Event, now time.Time) (Event, error)
 		}
 	}
 	return n.Event, nil
+}
+
+// mayStayAway reports whether nothing would be created for an incident if an observation
+// showed nothing: it is released, exempt, or only alerted. That AWS refuses to be observed
+// is another matter, of which the refresh alerts.
+func (r *Remediator) mayStayAway(tx Tx, i Incident, now time.Time) (bool, error) {
+	if i.State != Open && i.State != Blocked {
+		return false, nil
+	}
+	c, err := r.load(tx, i.Scope, incident.Part{IDs: []string{i.FlowLogID}}, now)
+	if err != nil {
+		return false, err
+	}
+	return c.DecideAbsent(i).Next == incident.Close, nil
 }
 
 // notifyDrift alerts of flow logs that a refresh found gone, once per refresh: when the

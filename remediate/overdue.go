@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
 
 // overdueEarlier brings forward when other events than one are to alert of incidents
@@ -20,10 +21,10 @@ func (r *Remediator) overdueEarlier(tx Tx, but string, incidents []Incident) err
 		if err != nil {
 			return err
 		}
-		if !ok || !e.OverdueAt.IsZero() && !at.Before(e.OverdueAt) {
+		e, earlier := notify.OverdueBy(e, at)
+		if !ok || !earlier {
 			continue
 		}
-		e.OverdueAt = at
 		if err := tx.PutEvent(e); err != nil {
 			return err
 		}

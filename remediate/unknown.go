@@ -6,7 +6,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
-	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
 
@@ -53,40 +52,27 @@ func deletionOfUnknown(f detection.Finding, a alert.Alert) repeatable {
 	return c
 }
 
-// alertOfKnown alerts of a deletion that was held back as one of a flow log that
-// nobody ever saw, once the snapshot knows it after all.
-func (r *Remediator) alertOfKnown(tx Tx, i Incident, now time.Time) error {
-	if i.Source != ByEvent || i.EventID == "" {
+// notifyKnown alerts of a deletion that was held back as one of a flow log that nobody ever
+// saw, once the snapshot knows that after all.
+func (r *Remediator) notifyKnown(tx Tx, e Event, found bool, i Incident, now time.Time) error {
+	e, changed, due := notify.KnownNow(e, found, i)
+	if !changed {
 		return nil
 	}
-	e, found, err := tx.Event(i.Scope, i.EventID)
-	if err != nil || found && !e.Unknown {
-		return err
-	}
-	alerted := !e.ToldDeletion.IsZero()
-	if !found { // dropped for room
-		e = eventOf(i)
-		e.Level, e.DetectedAt = alert.High, i.DetectedAt
-	}
-	e.Unknown = false
-	if alerted {
+	if !due {
 		return tx.PutEvent(e)
 	}
-	incidents, err := tx.EventIncidents(i.Scope, e.ID, false)
+	incidents, err := tx.EventIncidents(e.Scope, e.ID, false)
 	if err != nil {
 		return err
 	}
-	facts, err := r.facts(tx, i.Scope, e.Actor, notify.FlowLogs(incidents))
+	facts, err := r.facts(tx, e.Scope, e.Actor, notify.FlowLogs(incidents))
 	if err != nil {
 		return err
 	}
-	e.Level, _ = notify.Raised(e.Level, facts)
-	e.ToldDeletion, e.DueAt = now, now.Add(incident.NotifyRestoredAfter)
-	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
+	e, a := notify.KnownAlert(e, incidents, facts, now)
 	if err := tx.PutEvent(e); err != nil {
 		return err
 	}
-	a := notify.DeletionAlert(e, incidents, now)
-	a.RaisedBy = facts
 	return add(tx, a)
 }

@@ -30,13 +30,13 @@ func TestStrikeOf(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := alerted()
-			e.Actor, e.DeletedAt = &alert.Actor{Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/mallory"}, ago(time.Minute)
+			e.DeletedAt = ago(time.Minute)
 			if tt.change != nil {
 				tt.change(&e)
 			}
 			want := notify.Strike{}
 			if !tt.at.IsZero() {
-				want = notify.Strike{Account: scope.Account, Principal: "arn:aws:iam::111122223333:user/mallory", EventID: e.ID, At: tt.at}
+				want = notify.Strike{Account: scope.Account, Principal: mallory, EventID: e.ID, At: tt.at}
 			}
 			if s, ok := notify.StrikeOf(e, tt.incidents, noon); s != want || ok == tt.at.IsZero() {
 				t.Errorf("the strike is %+v, %v; want %+v", s, ok, want)

@@ -16,7 +16,7 @@ func TestEvaluate(t *testing.T) {
 		change                    func(*incident.Event) // of one that was alerted a minute ago
 		tally                     notify.Tally
 		notBack, restored, closed bool
-		due                       time.Duration // after noon; negative: never
+		due                       time.Duration // after noon
 	}{
 		"all open":                            {tally: notify.Tally{incident.Open: 2}, due: 4 * time.Minute},
 		"some are back":                       {tally: notify.Tally{incident.Open: 1, incident.Restored: 1}, due: 4 * time.Minute},
@@ -25,8 +25,8 @@ func TestEvaluate(t *testing.T) {
 		"all are back":                        {tally: notify.Tally{incident.Restored: 1, incident.Verified: 1}, restored: true, due: 4 * time.Minute},
 		"back before those that a rule holds": {tally: notify.Tally{notify.Waiting: 1, incident.Restored: 1}, restored: true, due: 4 * time.Minute},
 		"back, and that was alerted":          {change: func(e *incident.Event) { e.ToldRestored = ago(time.Second) }, tally: notify.Tally{incident.Restored: 1}, due: 4 * time.Minute},
-		"verified":                            {tally: notify.Tally{incident.Verified: 1}, restored: true, closed: true, due: -1},
-		"settled, none is back":               {tally: notify.Tally{incident.Closed: 2}, closed: true, due: -1},
+		"verified":                            {tally: notify.Tally{incident.Verified: 1}, restored: true, closed: true, due: never},
+		"settled, none is back":               {tally: notify.Tally{incident.Closed: 2}, closed: true, due: never},
 		"settled, but for one that waits":     {tally: notify.Tally{notify.Waiting: 1, incident.Closed: 1}, due: 4 * time.Minute},
 		"blocked, the others are settled":     {change: stuck, tally: notify.Tally{incident.Blocked: 1, incident.Closed: 1}, notBack: true, due: time.Second},
 		"blocked, others are open":            {change: stuck, tally: notify.Tally{incident.Blocked: 1, incident.Open: 1}, due: time.Second},
@@ -35,8 +35,8 @@ func TestEvaluate(t *testing.T) {
 		"stuck, but back before the alert":    {change: func(e *incident.Event) { stuck(e); e.StuckTold = true }, tally: notify.Tally{incident.Verified: 1}, notBack: true, restored: true, closed: true, due: time.Second},
 		"overdue":                             {change: func(e *incident.Event) { e.OverdueAt = noon }, tally: notify.Tally{incident.Open: 1}, notBack: true, due: 0},
 		"open, and no time is noted":          {change: func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, time.Time{} }, tally: notify.Tally{incident.Open: 1}, due: 5 * time.Minute},
-		"its incidents are dropped":           {change: late, tally: notify.Tally{}, closed: true, due: -1},
-		"it never had incidents":              {change: func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, time.Time{} }, tally: notify.Tally{}, due: -1},
+		"its incidents are dropped":           {change: late, tally: notify.Tally{}, closed: true, due: never},
+		"it never had incidents":              {change: func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, time.Time{} }, tally: notify.Tally{}, due: never},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

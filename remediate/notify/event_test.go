@@ -11,7 +11,6 @@ import (
 
 func TestAlerted(t *testing.T) {
 	t.Parallel()
-	never := time.Duration(-1)
 	open := with(lost("fl-1", incident.Open), func(i *incident.Incident) { i.OpenedAt = noon })
 	older := lost("fl-2", incident.Open)
 	settled := lost("fl-3", incident.Closed)
@@ -34,11 +33,7 @@ func TestAlerted(t *testing.T) {
 			if !e.ToldDeletion.Equal(noon) {
 				t.Errorf("the deletion is noted as alerted at %v", e.ToldDeletion)
 			}
-			for what, got := range map[string][2]time.Time{"due": {e.DueAt, at(tt.due)}, "overdue": {e.OverdueAt, at(tt.overdue)}, "stuck": {e.StuckAt, at(tt.stuck)}} {
-				if !got[0].Equal(got[1]) {
-					t.Errorf("%s at %v, want %v", what, got[0], got[1])
-				}
-			}
+			wantTimes(t, e, tt.due, tt.overdue, tt.stuck)
 		})
 	}
 	e := notify.Alerted(incident.Event{ID: "e-1", OverdueAt: noon.Add(time.Minute), StuckAt: noon.Add(time.Second)}, []incident.Incident{blocked}, incident.Policy{}, noon)
@@ -47,9 +42,22 @@ func TestAlerted(t *testing.T) {
 	}
 }
 
-// at is a time after noon; negative: never.
+// wantTimes checks when the next alerts of an event are due, as times after noon.
+func wantTimes(t *testing.T, e incident.Event, due, overdue, stuck time.Duration) {
+	t.Helper()
+	for what, got := range map[string][2]time.Time{"due": {e.DueAt, at(due)}, "overdue": {e.OverdueAt, at(overdue)}, "stuck": {e.StuckAt, at(stuck)}} {
+		if !got[0].Equal(got[1]) {
+			t.Errorf("the event is %s at %v, want %v", what, got[0], got[1])
+		}
+	}
+}
+
+// never is no time after noon.
+const never = time.Duration(-1)
+
+// at is a time after noon.
 func at(d time.Duration) time.Time {
-	if d < 0 {
+	if d == never {
 		return time.Time{}
 	}
 	return noon.Add(d)

@@ -16,6 +16,8 @@ var (
 	scope = inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
 )
 
+const mallory = "arn:aws:iam::111122223333:user/mallory"
+
 // ago is a time before noon.
 func ago(d time.Duration) time.Time { return noon.Add(-d) }
 
@@ -33,6 +35,7 @@ func with(i incident.Incident, change func(*incident.Incident)) incident.Inciden
 // alerted is an event of a record whose deletion was alerted a minute before noon.
 func alerted() incident.Event {
 	return incident.Event{Scope: scope, ID: "e-1", Source: incident.ByEvent, Level: alert.High, DetectedAt: ago(time.Minute),
+		Actor: &alert.Actor{Type: "IAMUser", ARN: mallory},
 		ToldDeletion: ago(time.Minute), DueAt: noon.Add(4 * time.Minute), OverdueAt: noon.Add(4 * time.Minute)}
 }
 

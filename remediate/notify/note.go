@@ -1,0 +1,112 @@
+package notify
+
+import (
+	"strconv"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
+)
+
+// AfterNote is the event of a note's incident as the note leaves it. found: the event is
+// remembered; one that is not is made anew where an alert of it is to follow. ok: it has
+// changed. Of [incident.NoteKnown] and [incident.NoteNotDelivering], which change no event
+// alone, see [KnownNow] and [NotDelivering].
+func AfterNote(e incident.Event, found bool, n incident.Note, p incident.Policy, now time.Time) (_ incident.Event, ok bool) {
+	i := n.Incident
+	switch n.Kind {
+	case incident.NoteLineage:
+		return incident.Event{Scope: i.Scope, ID: i.EventID, Source: incident.ByDrift, Level: alert.High, DetectedAt: now,
+			DueAt: now.Add(incident.NotifyDriftAfter), OverdueAt: now}, true
+	case incident.NoteReopened:
+		return reopened(e, now)
+	case incident.NoteRequested:
+		if found {
+			return reopened(e, now)
+		}
+		e = eventOf(i, alert.Low, now)
+		e.ToldDeletion, e.DueAt, e.OverdueAt = now, now.Add(incident.NotifyRestoredAfter), i.OverdueAt(p)
+		return e, true
+	case incident.NoteOverdue:
+		next, earlier := OverdueBy(e, i.OverdueAt(p))
+		return next, found && earlier
+	case incident.NoteStuck:
+		if !found {
+			e = eventOf(i, alert.High, now)
+			e.ToldDeletion = now
+		}
+		if !e.StuckAt.IsZero() {
+			return e, false
+		}
+		e.StuckAt = now.Add(incident.NotifyStuckAfter)
+		if e.StuckTold {
+			e.StuckAt = now.Add(incident.NotifyStuckAgainAfter)
+		}
+		return e, true
+	}
+	return e, false
+}
+
+// eventOf is what is known of an event that is not remembered.
+func eventOf(i incident.Incident, level alert.Level, detected time.Time) incident.Event {
+	return incident.Event{Scope: i.Scope, ID: i.EventID, Source: i.Source, Actor: i.Actor, DeletedAt: i.DeletedAt, Level: level, DetectedAt: detected}
+}
+
+// reopened is an event whose end is alerted again, because an incident of it is open again.
+// ok: it had an end.
+func reopened(e incident.Event, now time.Time) (_ incident.Event, ok bool) {
+	if e.ToldRestored.IsZero() && e.ToldClosed.IsZero() {
+		return e, false
+	}
+	e.ReopenedAt, e.ToldRestored, e.ToldClosed, e.DueAt = now, time.Time{}, time.Time{}, now.Add(incident.NotifyRestoredAfter)
+	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
+	return e, true
+}
+
+// OverdueBy is an event of which an incident is overdue at a time; zero: never. ok: that is
+// earlier than it was.
+func OverdueBy(e incident.Event, at time.Time) (_ incident.Event, ok bool) {
+	if at.IsZero() || !e.OverdueAt.IsZero() && !at.Before(e.OverdueAt) {
+		return e, false
+	}
+	e.OverdueAt = at
+	return e, true
+}
+
+// KnownNow is the event of an incident whose flow log the snapshot has come to know. ok: it
+// has changed; due: its deletion alert is, which was held back while it named no known
+// flow log. See [KnownAlert].
+func KnownNow(e incident.Event, found bool, i incident.Incident) (_ incident.Event, ok, due bool) {
+	if i.Source != incident.ByEvent || i.EventID == "" || found && !e.Unknown {
+		return e, false, false
+	}
+	if !found { // dropped for room
+		e = eventOf(i, alert.High, i.DetectedAt)
+	}
+	e.Unknown = false
+	return e, true, e.ToldDeletion.IsZero()
+}
+
+// KnownAlert is the deletion alert that was held back, and the event after it. The facts
+// raise its level.
+func KnownAlert(e incident.Event, incidents []incident.Incident, facts []string, now time.Time) (incident.Event, alert.Alert) {
+	e.Level, facts = Raised(e.Level, facts)
+	e.ToldDeletion, e.DueAt = now, now.Add(incident.NotifyRestoredAfter)
+	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
+	a := DeletionAlert(e, incidents, now)
+	a.RaisedBy = facts
+	return e, a
+}
+
+// NotDelivering is the alert that AWS can't deliver what the replacement of a note records.
+func NotDelivering(e incident.Event, found bool, n incident.Note, now time.Time) alert.Alert {
+	i := n.Incident
+	if !found {
+		e = eventOf(i, alert.High, time.Time{})
+	}
+	a := EventAlert(e, alert.Pipeline, now, i.FlowLogID, i.Reason, strconv.FormatInt(now.Unix(), 10))
+	a.Level, a.Rule, a.Part = alert.High, nil, alert.PartDelivery
+	a.FlowLogs = FlowLogs([]incident.Incident{i})
+	a.FlowLogs[0].ErrorMessage = n.Message
+	return a
+}

@@ -1,0 +1,126 @@
+package notify_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
+)
+
+func TestAfterNote(t *testing.T) {
+	t.Parallel()
+	closed := func(e *incident.Event) {
+		e.ToldRestored, e.ToldClosed, e.DueAt, e.OverdueAt = ago(time.Second), ago(time.Second), time.Time{}, time.Time{}
+	}
+	forgotten := func(e *incident.Event) { *e = incident.Event{} }
+	for name, tt := range map[string]struct {
+		kind                incident.NoteKind
+		change              func(*incident.Event) // of one that was alerted a minute ago, and is due and overdue in four
+		changed             bool
+		due, overdue, stuck time.Duration // after noon
+	}{
+		"a lineage has its own event": {incident.NoteLineage, forgotten, true, 25 * time.Second, 0, never},
+		"reopened after the end":      {incident.NoteReopened, closed, true, 5 * time.Minute, 5 * time.Minute, never},
+		"reopened before the end":     {incident.NoteReopened, nil, false, 4 * time.Minute, 4 * time.Minute, never},
+		"reopened, and forgotten":     {incident.NoteReopened, forgotten, false, never, never, never},
+		"requested after the end":     {incident.NoteRequested, closed, true, 5 * time.Minute, 5 * time.Minute, never},
+		"requested, and forgotten":    {incident.NoteRequested, forgotten, true, 5 * time.Minute, 4 * time.Minute, never},
+		"overdue earlier":             {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = noon.Add(time.Hour) }, true, 4 * time.Minute, 4 * time.Minute, never},
+		"overdue after nothing was":   {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = time.Time{} }, true, 4 * time.Minute, 4 * time.Minute, never},
+		"overdue no earlier":          {incident.NoteOverdue, nil, false, 4 * time.Minute, 4 * time.Minute, never},
+		"stuck":                       {incident.NoteStuck, nil, true, 4 * time.Minute, 4 * time.Minute, 30 * time.Second},
+		"stuck again":                 {incident.NoteStuck, func(e *incident.Event) { e.StuckTold = true }, true, 4 * time.Minute, 4 * time.Minute, 16 * time.Minute},
+		"stuck beside another":        {incident.NoteStuck, func(e *incident.Event) { e.StuckAt = noon.Add(time.Second) }, false, 4 * time.Minute, 4 * time.Minute, time.Second},
+		"stuck, and forgotten":        {incident.NoteStuck, forgotten, true, never, never, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := alerted()
+			if tt.change != nil {
+				tt.change(&e)
+			}
+			e, changed := notify.AfterNote(e, e.ID != "", incident.Note{Kind: tt.kind, Incident: lost("fl-1", incident.Open)}, incident.Policy{}, noon)
+			if changed != tt.changed {
+				t.Errorf("the event changes: %v, want %v", changed, tt.changed)
+			}
+			if changed && (e.ID != "e-1" || e.Scope != scope) {
+				t.Errorf("the event is %s of %s", e.ID, e.Scope)
+			}
+			wantTimes(t, e, tt.due, tt.overdue, tt.stuck)
+		})
+	}
+}
+
+// TestOverdueOfNone: an incident that is back makes no event overdue, nor one that is
+// forgotten.
+func TestOverdueOfNone(t *testing.T) {
+	t.Parallel()
+	back := incident.Note{Kind: incident.NoteOverdue, Incident: lost("fl-1", incident.Verified)}
+	if _, changed := notify.AfterNote(incident.Event{}, true, back, incident.Policy{}, noon); changed {
+		t.Error("an event is overdue because of what is back")
+	}
+	open := incident.Note{Kind: incident.NoteOverdue, Incident: lost("fl-1", incident.Open)}
+	if _, changed := notify.AfterNote(incident.Event{}, false, open, incident.Policy{}, noon); changed {
+		t.Error("an event that is forgotten is made anew, with nothing to alert")
+	}
+}
+
+func TestKnownNow(t *testing.T) {
+	t.Parallel()
+	held := func(e *incident.Event) { e.Unknown, e.ToldDeletion = true, time.Time{} }
+	for name, tt := range map[string]struct {
+		change       func(*incident.Event)
+		incident     incident.Incident
+		changed, due bool
+	}{
+		"held back":                    {held, lost("fl-1", incident.Open), true, true},
+		"alerted as unknown":           {func(e *incident.Event) { e.Unknown = true }, lost("fl-1", incident.Open), true, false},
+		"known before":                 {nil, lost("fl-1", incident.Open), false, false},
+		"dropped for room":             {func(e *incident.Event) { *e = incident.Event{} }, lost("fl-1", incident.Open), true, true},
+		"of a drift, which is alerted": {held, drift("fl-1", nil), false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := alerted()
+			if tt.change != nil {
+				tt.change(&e)
+			}
+			e, changed, due := notify.KnownNow(e, e.ID != "", tt.incident)
+			if changed != tt.changed || due != tt.due || changed && (e.Unknown || e.ID != "e-1" || e.Level != alert.High) {
+				t.Errorf("changed %v, due %v; want %v, %v; the event is %+v", changed, due, tt.changed, tt.due, e)
+			}
+		})
+	}
+}
+
+func TestKnownAlert(t *testing.T) {
+	t.Parallel()
+	e := alerted()
+	e.ToldDeletion, e.OverdueAt = time.Time{}, time.Time{}
+	e, a := notify.KnownAlert(e, []incident.Incident{lost("fl-1", incident.Open)}, []string{notify.NoMFA}, noon)
+	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{notify.NoMFA}) || !slices.Equal(named(a), []string{"fl-1"}) {
+		t.Errorf("the alert is %+v", a)
+	}
+	if e.Level != alert.Critical || !e.ToldDeletion.Equal(noon) {
+		t.Errorf("the event is %+v", e)
+	}
+	wantTimes(t, e, 5*time.Minute, 5*time.Minute, never)
+}
+
+func TestNotDelivering(t *testing.T) {
+	t.Parallel()
+	n := incident.Note{Kind: incident.NoteNotDelivering, Incident: lost("fl-1", incident.Restored), Message: "Access error"}
+	for _, found := range []bool{true, false} {
+		e := incident.Event{}
+		if found {
+			e = alerted()
+		}
+		a := notify.NotDelivering(e, found, n, noon)
+		if a.Kind != alert.Pipeline || a.Level != alert.High || a.Part != alert.PartDelivery || a.EventID != "e-1" || a.FlowLogs[0].ErrorMessage != "Access error" || a.Resolves() {
+			t.Errorf("the alert is %+v", a)
+		}
+	}
+}
