@@ -1,8 +1,16 @@
 package incident
 
 import (
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
 )
 
 // TestI2ARecordOnlyTightens: whatever a second record says, the action of an
@@ -66,4 +74,113 @@ func TestReopenedAnew(t *testing.T) {
 	if i.State != Open || i.Requested {
 		t.Errorf("a later record: %s, requested %t", i.State, i.Requested)
 	}
+}
+
+// TestNew: the incident of a lost flow log has frozen what the snapshot has of it.
+func TestNew(t *testing.T) {
+	t.Parallel()
+	row := live("fl-1", func(r *inventory.Row) { r.RootID = "fl-0" })
+	common := Incident{Scope: scope, FlowLogID: "fl-1", State: Open, DetectedAt: now, OpenedAt: now, NextAttemptAt: now}
+	known, unknown := common, common
+	known.Known, known.RootID, known.ResourceID, known.Frozen, known.FirstSeenAt, known.LastSeenAt = true, "fl-0", "vpc-1", wanted, row.FirstSeenAt, row.LastSeenAt
+	unknown.RootID = "fl-1"
+	if d := differences(known, New(scope, "fl-1", row, true, now)); d != "" {
+		t.Errorf("known: %s", d)
+	}
+	if d := differences(unknown, New(scope, "fl-1", row, false, now)); d != "" {
+		t.Errorf("unknown: %s", d)
+	}
+}
+
+// TestReopen: what is frozen, what tells the ClientToken, and what people have heard of
+// the lineage stays; all else begins anew. A new field is to be sorted in here.
+func TestReopen(t *testing.T) {
+	t.Parallel()
+	stays := strings.Fields(`Scope FlowLogID RootID ResourceID Source EventID Actor Action DeletedAt DetectedAt LastSeenAt FirstSeenAt
+		Known Frozen Generation Untagged Flapping FlapTold`)
+	full := Incident{State: Closed, Stuck: &Stuck{}, Actor: &alert.Actor{}, Frozen: wanted, Scope: scope}
+	v := reflect.ValueOf(&full).Elem()
+	for n := range v.NumField() {
+		switch f := v.Field(n); {
+		case !f.IsZero():
+		case f.Type() == reflect.TypeFor[time.Time]():
+			f.Set(reflect.ValueOf(noon))
+		case f.Kind() == reflect.String:
+			f.SetString("x")
+		case f.Kind() == reflect.Bool:
+			f.SetBool(true)
+		default:
+			f.SetInt(2)
+		}
+	}
+	got := full.Reopen(now)
+	v = reflect.ValueOf(got)
+	for n := range v.NumField() {
+		name := v.Type().Field(n).Name
+		switch {
+		case slices.Contains(stays, name):
+			if !reflect.DeepEqual(v.Field(n).Interface(), reflect.ValueOf(full).Field(n).Interface()) {
+				t.Errorf("%s does not stay", name)
+			}
+		case name == "State", name == "OpenedAt", name == "NextAttemptAt":
+		case !v.Field(n).IsZero():
+			t.Errorf("%s is still %v", name, v.Field(n))
+		}
+	}
+	if got.State != Open || !got.OpenedAt.Equal(now) || !got.NextAttemptAt.Equal(now) {
+		t.Errorf("%s, opened %s, due %s", got.State, got.OpenedAt, got.NextAttemptAt)
+	}
+}
+
+// TestStanding: which incidents a record may open again, and which listen to one more.
+func TestStanding(t *testing.T) {
+	t.Parallel()
+	modeOnly := func(i *Incident) { i.ModeOnly = true }
+	for _, c := range []struct {
+		name                                     string
+		i                                        Incident
+		final, listens, pending, settled, awaits bool
+	}{
+		{"open", pending("fl-1"), false, true, true, false, false},
+		{"blocked", blocked("fl-1", Role), false, true, true, false, false},
+		{"restored", back("fl-1", "fl-2"), false, false, false, false, false},
+		{"verified", back("fl-1", "fl-2", func(i *Incident) { i.State = Verified }), false, false, false, true, false},
+		{"still there", closed("fl-1", StillThere), false, true, false, true, false},
+		{"exempt", closed("fl-1", Exempt), false, false, false, true, false},
+		{"alert only", closed("fl-1", AlertOnly), false, false, false, true, false},
+		{"alert only, by the mode", closed("fl-1", AlertOnly, modeOnly), true, false, false, true, false},
+		{"released", closed("fl-1", Released, func(i *Incident) { i.WaitUntil = now.Add(1) }), true, false, false, true, false},
+		{"released, found gone by a refresh", closed("fl-1", Released, drifted, func(i *Incident) { i.WaitUntil = now.Add(1) }), true, false, false, true, true},
+		{"released, after the wait", closed("fl-1", Released, drifted, func(i *Incident) { i.WaitUntil = now }), true, false, false, true, false},
+		{"resource gone", closed("fl-1", ResourceGone), true, false, false, true, false},
+		{"unknown", closed("fl-1", Unknown), true, false, false, true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := [...]bool{c.i.Final(), c.i.Listens(), c.i.Pending(), c.i.Settled(), c.i.AwaitsRecord(now)}
+			if want := [...]bool{c.final, c.listens, c.pending, c.settled, c.awaits}; got != want {
+				t.Errorf("final, listens, pending, settled, awaits a record: %v, not %v", got, want)
+			}
+		})
+	}
+}
+
+// TestI4TheSameRecordAgain: applied at once again, a record changes nothing of an incident,
+// whatever that was.
+func TestI4TheSameRecordAgain(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		i := pending("fl-1")
+		i.State = rapid.SampledFrom([]State{Open, Restored, Verified, Blocked, Closed}).Draw(t, "state")
+		i.Reason = rapid.SampledFrom([]string{StillThere, Exempt, AlertOnly, Released, Unknown}).Draw(t, "reason")
+		i.Source = rapid.SampledFrom([]string{ByEvent, ByDrift}).Draw(t, "source")
+		i.Action = rapid.SampledFrom([]Action{Ignore, Alert, Wait, Restore}).Draw(t, "action")
+		i.ModeOnly = rapid.Bool().Draw(t, "by the mode")
+		rec := Record{EventID: "e-2", Time: now, Unreleased: rapid.Bool().Draw(t, "unreleased"),
+			Rule: Rule{Action: rapid.SampledFrom([]Action{Ignore, Alert, Wait, Restore}).Draw(t, "rule"), Wait: time.Hour}}
+		once := i.ApplyRecord(rec, now)
+		if d := differences(once, once.ApplyRecord(rec, now)); d != "" {
+			t.Fatal(d)
+		}
+	})
 }

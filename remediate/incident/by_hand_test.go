@@ -1,0 +1,111 @@
+package incident
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRequest(t *testing.T) {
+	t.Parallel()
+	request := func(c *Case) string {
+		if err := c.Request("fl-1"); err != nil {
+			return err.Error()
+		}
+		return ""
+	}
+	waits := func(i *Incident) { i.Action, i.Waited, i.WaitUntil = Wait, time.Hour, now.Add(time.Hour) }
+	ahead := func(i *Incident) { i.AbsentAt = now.Add(time.Hour) }
+	play(t, []scenario{
+		{"what nothing has named", given(live("fl-1")), request, `
+			row fl-1: State=gone GoneAt=now
+			fl-1 opened: Source=drift EventID=by-hand-fl-1 Action=restore Requested=true
+			history fl-1 open: a person asked for it (flowkeeper restore) (by-hand-fl-1)
+			note requested fl-1`},
+		{"what is gone", given(gone("fl-1")), request, `
+			fl-1 opened: Source=drift EventID=by-hand-fl-1 Action=restore Requested=true
+			history fl-1 open: a person asked for it (flowkeeper restore) (by-hand-fl-1)
+			note requested fl-1`},
+		{"I2: what only a file has", given(live("fl-1", imported)), request, `
+			row fl-1: State=gone GoneAt=now
+			fl-1 opened: Source=drift EventID=by-hand-fl-1 Action=restore Requested=true
+			history fl-1 open: a person asked for it (flowkeeper restore) (by-hand-fl-1)
+			note requested fl-1`},
+		{"what is released", given(gone("fl-1", released), closed("fl-1", Released)), request,
+			`fl-1 reopened: Requested=true | history fl-1 open: a person asked for it (flowkeeper restore) (e-1) | note requested fl-1`},
+		{"what waits", given(gone("fl-1"), pending("fl-1", waits)), request, `
+			fl-1: Action=restore WaitUntil=never Requested=true NextAttemptAt=now
+			history fl-1 open: a person asked for it (flowkeeper restore) (e-1)
+			note requested fl-1`},
+		{"what is blocked", given(gone("fl-1"), blocked("fl-1", Role)), request,
+			`fl-1: Requested=true NextAttemptAt=now | history fl-1 blocked: a person asked for it (flowkeeper restore) (e-1) | note requested fl-1`},
+		{"what was opened by a clock that was ahead", given(gone("fl-1"), pending("fl-1", ahead)), request, `
+			fl-1: AbsentAt=now Requested=true NextAttemptAt=now
+			history fl-1 open: a person asked for it (flowkeeper restore) (e-1)
+			note requested fl-1`},
+		{"what a record named before AWS showed it", given(live("fl-1"), pending("fl-1", unknown)), request, `
+			row fl-1: State=gone GoneAt=now
+			fl-1: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s OpenedAt=now Known=true Frozen=wanted Requested=true NextAttemptAt=now
+			history fl-1 open: a person asked for it (flowkeeper restore) (e-1)
+			note requested fl-1`},
+		{"what is known by its incident alone", given(closed("fl-1", AlertOnly)), request,
+			`fl-1 reopened: Requested=true | history fl-1 open: a person asked for it (flowkeeper restore) (e-1) | note requested fl-1`},
+		{"what is back", given(gone("fl-1"), back("fl-1", "fl-2")), request, ``},
+		{"what is back and verified", given(gone("fl-1"), back("fl-1", "fl-2", func(i *Incident) { i.State = Verified })), request, ``},
+		{"I2: what nobody knows", given(), request, `= the snapshot never saw fl-1 in 111122223333/eu-west-1: there is nothing to recreate it from`},
+		{"I2: what only a record knows", given(closed("fl-1", Unknown, unknown)), request,
+			`= the snapshot never saw fl-1 in 111122223333/eu-west-1: there is nothing to recreate it from`},
+	})
+}
+
+// TestPlannedChangesNothing: it is the incident that Request opens.
+func TestPlannedChangesNothing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []*Case{given(live("fl-1")), given(gone("fl-1"), closed("fl-1", Released)), given(gone("fl-1"), blocked("fl-1", Role)), given(gone("fl-1"), back("fl-1", "fl-2"))} {
+		var planned Incident
+		if changes := report(c, func(c *Case) string {
+			i, err := c.Planned("fl-1")
+			planned = i
+			return strings.TrimPrefix(fmt.Sprint(errors.Join(err)), "<nil>")
+		}); changes != "" {
+			t.Error(changes)
+		}
+		if err := c.Request("fl-1"); err != nil {
+			t.Error(err)
+		}
+		if i, _ := c.Incident("fl-1"); differences(planned, i) != "" {
+			t.Errorf("the incident is another than planned: %s", differences(planned, i))
+		}
+	}
+}
+
+func TestLetGo(t *testing.T) {
+	t.Parallel()
+	letGo := func(c *Case) string { return fmt.Sprint(c.LetGo("fl-1", "an operator let it go")) }
+	requested := func(i *Incident) { i.Requested = true }
+	play(t, []scenario{
+		{"what is open", given(gone("fl-1"), pending("fl-1", requested), live("fl-2", unprotected, does(rejects))), letGo, `
+			= true
+			row fl-2: Protected=true
+			fl-1: State=closed Reason=released Advice="an operator let it go" Requested=false NextAttemptAt=never
+			logged fl-1 closed/released: an operator let it go`},
+		{"what is blocked", given(gone("fl-1"), blocked("fl-1", Decoy)), letGo, `
+			= true
+			fl-1: State=closed Reason=released Advice="an operator let it go" NextAttemptAt=never Stuck=nothing
+			logged fl-1 closed/released: an operator let it go`},
+		{"what is back", given(gone("fl-1"), back("fl-1", "fl-2")), letGo, `= false`},
+		{"what is over", given(gone("fl-1"), closed("fl-1", Exempt)), letGo, `= false`},
+		{"what is not lost", given(live("fl-1")), letGo, `= false`},
+	})
+}
+
+func TestWake(t *testing.T) {
+	t.Parallel()
+	wake := func(c *Case) string { c.Wake("fl-1"); return "" }
+	play(t, []scenario{
+		{"blocked", given(blocked("fl-1", Role)), wake, `fl-1: NextAttemptAt=now`},
+		{"unknown", given(), wake, ``},
+	})
+}

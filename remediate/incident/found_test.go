@@ -1,0 +1,145 @@
+package incident
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// found shows a flow log to a case, now.
+func found(f inventory.FlowLog) func(*Case) string {
+	return func(c *Case) string {
+		learns := c.Learns(f.ID, c.Now)
+		isNew := c.ApplyFound(f, false, c.Now)
+		return fmt.Sprintf("new %t, learns %t", isNew, learns)
+	}
+}
+
+func TestApplyFound(t *testing.T) {
+	t.Parallel()
+	only := func(pattern string) func(*Case) { return func(c *Case) { c.Policy.Destinations = []string{pattern} } }
+	newPlace := func(c *Case) string { return fmt.Sprint("new ", c.ApplyFound(made("fl-1"), true, c.Now)) }
+	first := func(c *Case) { c.Complete = false }
+	goneAt := func(before time.Duration) func(*inventory.Row) {
+		return func(r *inventory.Row) { r.GoneAt = now.Add(-before) }
+	}
+	told := func(i *Incident) { i.ToldStuckAt = noon }
+	play(t, []scenario{
+		{"new", given(), found(made("fl-1")),
+			`= new true, learns true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, outside of the destinations", given(only("arn:aws:s3:::else*")), found(made("fl-1")),
+			`= new true, learns true | new row fl-1: RootID=fl-1 State=live Excluded=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, within the destinations", given(only("arn:aws:s3:::b*")), found(made("fl-1")),
+			`= new true, learns true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, to a new destination", given(), newPlace,
+			`= new true | new row fl-1: RootID=fl-1 State=live Protected=true NewDestination=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, to a new destination, before the first refresh", given(first), newPlace,
+			`= new true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, to a new destination that is excluded, before the first refresh", given(first, only("arn:aws:s3:::else*")), newPlace,
+			`= new true | new row fl-1: RootID=fl-1 State=live Excluded=true NewDestination=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"live, and another than before", given(live("fl-1")), found(flowLog("fl-1", rejects, failing)),
+			`= new false, learns false | row fl-1: TrafficType=REJECT DeliverLogsStatus=FAILED DeliverLogsErrorMessage="Access error"`},
+		{"live, and as before", given(live("fl-1")), found(flowLog("fl-1")), `= new false, learns false`},
+		{"I5: gone", given(gone("fl-1"), pending("fl-1")), found(flowLog("fl-1", rejects)), `= new false, learns false`},
+
+		{"a decoy of a live one", given(live("fl-2")), found(made("fl-1", rejects)),
+			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"a decoy of a lost one", given(gone("fl-2"), pending("fl-2")), found(made("fl-1", rejects)),
+			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"no decoy: what was lost was never seen", given(pending("fl-2", unknown)), found(made("fl-1", rejects)), `
+			= new true, learns true
+			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"no decoy: it does the same", given(gone("fl-2"), pending("fl-2")), found(made("fl-1")),
+			`= new true, learns true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"no decoy: it delivers elsewhere", given(live("fl-2")), found(made("fl-1", elsewhere)), `
+			= new true, learns true
+			new row fl-1: LogDestination=arn:aws:s3:::elsewhere RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"no decoy: what it stands for is a decoy itself", given(live("fl-2", unprotected)), found(made("fl-1", rejects)), `
+			= new true, learns true
+			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"I6: no decoy: the lost one was a decoy", given(gone("fl-2", unprotected), pending("fl-2")), found(made("fl-1", rejects)), `
+			= new true, learns true
+			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"a decoy of a decoy that a person wants back", given(gone("fl-2", unprotected), pending("fl-2", func(i *Incident) { i.Requested = true })), found(made("fl-1", rejects)),
+			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"no decoy: the other one is back", given(gone("fl-2"), back("fl-2", "fl-3")), found(made("fl-1", rejects)), `
+			= new true, learns true
+			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"I2: no decoy of what only a file has", given(live("fl-2", imported)), found(made("fl-1", rejects)), `
+			= new true, learns true
+			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+
+		{"imported", given(live("fl-1", imported)), found(flowLog("fl-1", rejects)),
+			`= new false, learns true | row fl-1: TrafficType=REJECT Imported=false WrittenAt=now`},
+		{"imported as gone, long ago", given(gone("fl-1", imported, goneAt(policy.Settle))), found(flowLog("fl-1")),
+			`= new false, learns true | row fl-1: State=live Imported=false WrittenAt=now GoneAt=never`},
+		{"I5: imported as gone, just now", given(gone("fl-1", imported, goneAt(policy.Settle-1))), found(flowLog("fl-1")), `= new false, learns false`},
+		{"imported as gone, by a clock that was ahead", given(gone("fl-1", imported, goneAt(-time.Hour))), found(flowLog("fl-1")),
+			`= new false, learns true | row fl-1: State=live Imported=false WrittenAt=now GoneAt=never`},
+		{"imported, and lost", given(live("fl-1", imported), pending("fl-1", unknown)), found(flowLog("fl-1", rejects)), `
+			= new false, learns true
+			row fl-1: TrafficType=REJECT Imported=false WrittenAt=now
+			fl-1: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s Known=true Frozen=traffic_type: "REJECT" instead of "ALL" NextAttemptAt=now`},
+		{"imported, and back", given(live("fl-1", imported), back("fl-1", "fl-2", told)), found(flowLog("fl-1")), `
+			= new false, learns true
+			row fl-1: Imported=false WrittenAt=now
+			fl-1: State=closed Reason=still_there Advice="AWS shows it alive, whatever the copy of…" OpenedAt=now RestoredAt=never NewID="" NextAttemptAt=never ToldStuckAt=never
+			history fl-1 closed/still_there: AWS shows it alive, whatever the copy of the state file said`},
+		{"imported, and let go", given(live("fl-1", imported), closed("fl-1", Released)), found(flowLog("fl-1")), `
+			= new false, learns true
+			row fl-1: Imported=false WrittenAt=now
+			fl-1: Reason=still_there Advice="AWS shows it alive, whatever the copy of…" OpenedAt=now
+			history fl-1 closed/still_there: AWS shows it alive, whatever the copy of the state file said`},
+		{"imported, and known to be alive", given(live("fl-1", imported), closed("fl-1", StillThere)), found(flowLog("fl-1")),
+			`= new false, learns true | row fl-1: Imported=false WrittenAt=now`},
+	})
+}
+
+func TestRelearn(t *testing.T) {
+	t.Parallel()
+	relearn := func(c *Case) string { c.Relearn("fl-1"); return "" }
+	later := func(i *Incident) { i.NextAttemptAt = now.Add(time.Hour) }
+	play(t, []scenario{
+		{"nothing was lost", given(live("fl-1")), relearn, ``},
+		{"it is known by now", given(live("fl-1"), pending("fl-1", unknown, later)), relearn,
+			`fl-1: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s Known=true Frozen=wanted NextAttemptAt=now | note known fl-1`},
+		{"it is known by now, and the incident was closed", given(live("fl-1"), closed("fl-1", Unknown, unknown)), relearn,
+			`fl-1 reopened: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s Known=true Frozen=wanted | note reopened fl-1 | note known fl-1`},
+		{"it is not known", given(pending("fl-1", unknown, later)), relearn, `fl-1: NextAttemptAt=now`},
+		{"I2: a file knows it", given(live("fl-1", imported), pending("fl-1", unknown, later)), relearn, `fl-1: NextAttemptAt=now`},
+		{"it is not known, and the incident is closed", given(closed("fl-1", Unknown, unknown)), relearn, ``},
+	})
+}
+
+func TestCreatedBy(t *testing.T) {
+	t.Parallel()
+	created := func(c *Case) string { c.Created("fl-1", "arn:eve"); return "" }
+	play(t, []scenario{
+		{"by whom is new", given(live("fl-1")), created, `row fl-1: CreatedBy=arn:eve`},
+		{"I2: by whom was said before", given(live("fl-1", func(r *inventory.Row) { r.CreatedBy = "arn:bob" })), created, ``},
+		{"what is blocked is due", given(live("fl-1"), gone("fl-2"), blocked("fl-2", Limit)), created,
+			`row fl-1: CreatedBy=arn:eve | fl-2: NextAttemptAt=now`},
+		{"a record of its deletion came first", given(live("fl-1"), pending("fl-1", unknown)), created, `
+			row fl-1: CreatedBy=arn:eve
+			fl-1: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s Known=true Frozen=wanted NextAttemptAt=now
+			note known fl-1`},
+		{"its loss is known", given(live("fl-1"), pending("fl-1")), created, `row fl-1: CreatedBy=arn:eve`},
+		{"unknown", given(blocked("fl-2", Limit, unknown)), created, ``},
+	})
+}
+
+func TestExclude(t *testing.T) {
+	t.Parallel()
+	exclude := func(c *Case) string { c.Exclude("fl-1"); return "" }
+	outside := func(c *Case) { c.Policy.Destinations = []string{"arn:aws:s3:::else*"} }
+	play(t, []scenario{
+		{"outside of the destinations", given(live("fl-1"), outside), exclude, `row fl-1: Protected=false Excluded=true`},
+		{"within the destinations again", given(live("fl-1", excluded)), exclude, `row fl-1: Protected=true Excluded=false`},
+		{"within the destinations again, but a decoy", given(live("fl-1", excluded, does(rejects)), gone("fl-2"), pending("fl-2")), exclude,
+			`row fl-1: Excluded=false`},
+		{"gone", given(gone("fl-1"), outside), exclude, ``},
+		{"unknown", given(outside), exclude, ``},
+	})
+}

@@ -1,0 +1,68 @@
+package incident
+
+import (
+	"testing"
+	"time"
+)
+
+// TestClampTimes: no time to count from is later than now, and a wait is not longer than
+// it was meant; what says when something happened, or is due, stays.
+func TestClampTimes(t *testing.T) {
+	t.Parallel()
+	ahead := now.Add(24 * time.Hour)
+	i := pending("fl-1", func(i *Incident) {
+		i.OpenedAt, i.AliveSince, i.AbsentAt, i.RestoredAt, i.FailingSince, i.NotFoundAt, i.MismatchAt, i.ToldStuckAt, i.MissingSince = ahead, ahead, ahead, ahead, ahead, ahead, ahead, ahead, ahead
+		i.WaitUntil, i.NextAttemptAt = ahead, ahead
+	})
+	const all = "OpenedAt=now AliveSince=now AbsentAt=now RestoredAt=now MissingSince=now FailingSince=now NotFoundAt=now MismatchAt=now ToldStuckAt=now"
+	for _, c := range []struct {
+		name   string
+		waited time.Duration
+		policy Policy
+		wait   string
+	}{
+		{"no wait", 0, Policy{}, "now"},
+		{"a rule's", time.Hour, Policy{DriftWait: time.Minute}, "+1h0m0s"},
+		{"a drift's", 0, Policy{DriftWait: time.Minute}, "+1m0s"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			i := i
+			i.Waited = c.waited
+			got := i.ClampTimes(now, c.policy)
+			if w := value(got.WaitUntil); w != c.wait {
+				t.Errorf("waits until %s, not %s", w, c.wait)
+			}
+			got.WaitUntil = i.WaitUntil
+			if d := differences(i, got); d != all {
+				t.Error(d)
+			}
+		})
+	}
+	if d := differences(pending("fl-1"), pending("fl-1").ClampTimes(now, policy)); d != "" {
+		t.Errorf("with a clock that is right: %s", d)
+	}
+}
+
+func TestBlindSeconds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		i       Incident
+		seconds float64
+		known   bool
+	}{
+		{"open", pending("fl-1"), 0, false},
+		{"from the deletion", back("fl-1", "fl-2"), 1, true},
+		{"from when it was last seen", back("fl-1", "fl-2", drifted), 3600, true},
+		{"not known from when", back("fl-1", "fl-2", drifted, func(i *Incident) { i.LastSeenAt = time.Time{} }), 0, false},
+		{"deleted after the replacement was made", back("fl-1", "fl-2", func(i *Incident) { i.DeletedAt = now }), 0, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if s, known := c.i.BlindSeconds(); s != c.seconds || known != c.known {
+				t.Errorf("%v, known %t", s, known)
+			}
+		})
+	}
+}

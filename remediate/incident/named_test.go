@@ -1,0 +1,249 @@
+package incident
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// record is a record of mallory's, e-2, that was made 5 seconds ago and names a flow log.
+func record(id string, change ...func(*Record)) func(*Case) string {
+	return func(c *Case) string {
+		rec := Record{EventID: "e-2", Time: now.Add(-5 * time.Second), Actor: alert.Actor{ARN: "arn:aws:iam::111122223333:user/mallory"}, Rule: Rule{Action: Restore}}
+		for _, fn := range change {
+			fn(&rec)
+		}
+		n := c.ApplyRecord(id, rec)
+		var out []string
+		if n.News {
+			out = append(out, "news")
+		}
+		if n.Excused {
+			out = append(out, "excused")
+		}
+		if n.Foreseen != "" {
+			out = append(out, "foreseen "+n.Foreseen)
+		}
+		if i, _ := c.Incident(id); fmt.Sprint(i) != fmt.Sprint(n.Incident) {
+			out = append(out, "another incident")
+		}
+		return strings.Join(out, ", ")
+	}
+}
+
+func rule(r Rule) func(*Record)    { return func(rec *Record) { rec.Rule = r } }
+func at(t time.Time) func(*Record) { return func(rec *Record) { rec.Time = t } }
+func applied(rec *Record)          { rec.Applied = true }
+func addendum(rec *Record)         { rec.Addendum, rec.Named = true, true }
+
+func TestApplyRecord(t *testing.T) {
+	t.Parallel()
+	modeOnly := func(i *Incident) { i.ModeOnly = true }
+	releasedThen := func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(-2*time.Hour), noon.Add(-time.Minute) }
+	awaits := func(i *Incident) { drifted(i); i.WaitUntil = now.Add(time.Minute) }
+	play(t, []scenario{
+		{"of a live flow log", given(live("fl-1")), record("fl-1"),
+			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s | history fl-1 open: named`},
+		{"of one that the snapshot has as gone", given(gone("fl-1")), record("fl-1"),
+			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s | history fl-1 open: named`},
+		{"I2: of one that AWS never showed", given(), record("fl-1"),
+			`= news, foreseen unknown | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s | history fl-1 open: named`},
+		{"I2: of one that a file has", given(live("fl-1", imported)), record("fl-1"), `
+			= news, foreseen unknown
+			fl-1 opened: ResourceID="" Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s LastSeenAt=never FirstSeenAt=never Known=false Frozen=nothing
+			history fl-1 open: named`},
+		{"of one that is released", given(live("fl-1", released)), record("fl-1"), `
+			= news, excused, foreseen released
+			fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s
+			history fl-1 open: named`},
+		{"I2: of a time before the release", given(live("fl-1", released)), record("fl-1", at(noon.Add(-time.Hour))),
+			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-1h1m0s | history fl-1 open: named`},
+		{"of a decoy", given(live("fl-1", unprotected)), record("fl-1"), `
+			= news, excused, foreseen exempt
+			fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s
+			history fl-1 open: named`},
+		{"by whom a rule lets delete", given(live("fl-1")), record("fl-1", rule(Rule{Action: Ignore})), `
+			= news, excused, foreseen exempt
+			fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=ignore DeletedAt=-5s
+			history fl-1 open: named`},
+		{"by whom a rule only reports", given(live("fl-1")), record("fl-1", rule(Rule{Action: Alert})),
+			`= news, foreseen alert_only | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=alert DeletedAt=-5s | history fl-1 open: named`},
+		{"by whom a rule waits for", given(live("fl-1")), record("fl-1", rule(Rule{Action: Wait, Wait: time.Hour})), `
+			= news
+			fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=wait WaitUntil=+1h0m0s Waited=1h0m0s DeletedAt=-5s
+			history fl-1 open: named`},
+		{"without a time", given(live("fl-1")), record("fl-1", at(time.Time{})),
+			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=now | history fl-1 open: named`},
+		{"of a time that is still to come", given(live("fl-1")), record("fl-1", at(now.Add(time.Hour))),
+			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=now | history fl-1 open: named`},
+		{"in mode alert", given(live("fl-1"), func(c *Case) { c.Policy.AlertOnly = true }), record("fl-1"),
+			`= news, foreseen alert_only | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s | history fl-1 open: named`},
+
+		{"I4: applied before", given(live("fl-1"), pending("fl-1")), record("fl-1", applied), ``},
+		{"I4: applied before, and foreseen again", given(live("fl-1", released), pending("fl-1")), record("fl-1", applied),
+			`= excused, foreseen released`},
+		{"another of the same loss", given(live("fl-1"), pending("fl-1")), record("fl-1"), `= news | fl-1: NextAttemptAt=now | history fl-1 open: named`},
+		{"an addendum", given(live("fl-1"), pending("fl-1")), record("fl-1", addendum), `fl-1: NextAttemptAt=now | history fl-1 open: named`},
+		{"I2: an addendum of an event that did not name it", given(live("fl-1"), pending("fl-1")), record("fl-1", addendum, func(r *Record) { r.Named = false }),
+			`= news | fl-1: NextAttemptAt=now | history fl-1 open: named`},
+		{"I2: an addendum that is stricter", given(live("fl-1"), pending("fl-1", asked(Alert))), record("fl-1", addendum),
+			`= news | fl-1: Action=restore NextAttemptAt=now | history fl-1 open: named`},
+
+		{"I2: of a stricter rule", given(live("fl-1"), pending("fl-1", asked(Ignore))), record("fl-1"),
+			`= news | fl-1: Action=restore NextAttemptAt=now | history fl-1 open: named`},
+		{"I2: of a laxer rule", given(live("fl-1"), pending("fl-1")), record("fl-1", rule(Rule{Action: Ignore})),
+			`= news, excused | fl-1: NextAttemptAt=now | history fl-1 open: named`},
+		{"I2: of a rule that waits, after one that does not", given(live("fl-1"), pending("fl-1", asked(Alert))), record("fl-1", rule(Rule{Action: Wait, Wait: time.Hour})),
+			`= news | fl-1: Action=wait WaitUntil=+1h0m0s Waited=1h0m0s NextAttemptAt=now | history fl-1 open: named`},
+		{"of a rule that does not wait, after one that does", given(live("fl-1"), pending("fl-1", asked(Wait), func(i *Incident) { i.WaitUntil, i.Waited = now.Add(time.Hour), time.Hour })),
+			record("fl-1"), `= news | fl-1: Action=restore WaitUntil=never Waited=0s NextAttemptAt=now | history fl-1 open: named`},
+		{"of a rule that waits, once more", given(live("fl-1"), pending("fl-1", asked(Wait), func(i *Incident) { i.WaitUntil, i.Waited = now.Add(time.Minute), time.Hour })),
+			record("fl-1", rule(Rule{Action: Wait, Wait: time.Hour})), `= news | history fl-1 open: named`},
+
+		{"after a refresh that found it gone", given(gone("fl-1"), pending("fl-1", drifted, func(i *Incident) { i.WaitUntil = now.Add(time.Minute) })), record("fl-1"),
+			`= news | fl-1: Source=event EventID=e-2 Actor=mallory WaitUntil=never DeletedAt=-5s NextAttemptAt=now | history fl-1 open: named`},
+		{"after a refresh, by whom a rule lets delete", given(gone("fl-1"), pending("fl-1", drifted)), record("fl-1", rule(Rule{Action: Ignore})), `
+			= news, excused, foreseen exempt
+			fl-1: Source=event EventID=e-2 Actor=mallory Action=ignore DeletedAt=-5s NextAttemptAt=now
+			history fl-1 open: named`},
+		{"after a refresh, when it is back", given(gone("fl-1"), back("fl-1", "fl-2", drifted)), record("fl-1"),
+			`= news | fl-1: Source=event Actor=mallory DeletedAt=-5s | history fl-1 restored: named`},
+		{"when it is back", given(gone("fl-1"), back("fl-1", "fl-2")), record("fl-1"), `= news | history fl-1 restored: named`},
+		{"when it is blocked", given(gone("fl-1"), blocked("fl-1", Role)), record("fl-1"),
+			`= news | fl-1: NextAttemptAt=now | history fl-1 blocked/role: named`},
+		{"before the incident was unreleased", given(live("fl-1", releasedThen), pending("fl-1", func(i *Incident) { i.DeletedAt = noon.Add(-time.Hour) })), record("fl-1"),
+			`= news | fl-1: EventID=e-2 DeletedAt=-5s NextAttemptAt=now | history fl-1 open: named`},
+
+		{"I2: that AWS showed alive", given(live("fl-1", does(rejects)), closed("fl-1", StillThere)), record("fl-1"),
+			`= news | fl-1 reopened: EventID=e-2 DeletedAt=-5s Frozen=traffic_type: "REJECT" instead of "ALL" | history fl-1 open: named`},
+		{"that a laxer rule let go", given(gone("fl-1"), closed("fl-1", Exempt, asked(Ignore))), record("fl-1"),
+			`= news | fl-1 reopened: EventID=e-2 Action=restore DeletedAt=-5s | history fl-1 open: named`},
+		{"that a rule let go, by the same", given(gone("fl-1"), closed("fl-1", Exempt, asked(Ignore))), record("fl-1", rule(Rule{Action: Ignore})),
+			`= news, excused | history fl-1 closed/exempt: named`},
+		{"that was only reported", given(gone("fl-1"), closed("fl-1", AlertOnly, asked(Alert))), record("fl-1"),
+			`= news | fl-1 reopened: EventID=e-2 Action=restore DeletedAt=-5s | history fl-1 open: named`},
+		{"that was only reported, by the mode", given(gone("fl-1"), closed("fl-1", AlertOnly, modeOnly)), record("fl-1"),
+			`= news | history fl-1 closed/alert_only: named`},
+		{"that was only reported, to wait for", given(gone("fl-1"), closed("fl-1", AlertOnly, asked(Alert))), record("fl-1", rule(Rule{Action: Wait, Wait: time.Hour})),
+			`= news | fl-1 reopened: EventID=e-2 Action=wait WaitUntil=+1h0m0s Waited=1h0m0s DeletedAt=-5s | history fl-1 open: named`},
+		{"that was released when last seen, and was not when deleted", given(gone("fl-1", releasedThen), closed("fl-1", Released, awaits)), record("fl-1"),
+			`= news | fl-1 reopened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s | history fl-1 open: named`},
+		{"I2: so, but a day later", given(gone("fl-1", releasedThen), closed("fl-1", Released, awaits, func(i *Incident) { i.OpenedAt = now.Add(-24 * time.Hour) })), record("fl-1"),
+			`= news | history fl-1 closed/released: named`},
+		{"that is released all the same", given(gone("fl-1", released), closed("fl-1", Released, awaits)), record("fl-1"),
+			`= news, excused | history fl-1 closed/released: named`},
+		{"I2: that a person let go", given(gone("fl-1"), closed("fl-1", Released)), record("fl-1"), `= news | history fl-1 closed/released: named`},
+		{"on a resource that is gone", given(gone("fl-1"), closed("fl-1", ResourceGone)), record("fl-1"),
+			`= news | history fl-1 closed/resource_gone: named`},
+		{"that is superseded", given(gone("fl-1"), closed("fl-1", Superseded)), record("fl-1"), `= news | history fl-1 closed/superseded: named`},
+		{"that is replaced", given(gone("fl-1"), closed("fl-1", Replaced)), record("fl-1"), `= news | history fl-1 closed/replaced: named`},
+		{"that was never seen", given(closed("fl-1", Unknown, unknown)), record("fl-1"), `= news | history fl-1 closed/unknown: named`},
+
+		{"wakes what is blocked on the resource", given(live("fl-1"), gone("fl-2"), blocked("fl-2", Decoy), blocked("fl-3", Role, func(i *Incident) { i.ResourceID = "vpc-2" })), record("fl-1"), `
+			= news
+			fl-2: NextAttemptAt=now
+			fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s
+			history fl-1 open: named`},
+	})
+}
+
+// drift is a refresh, e-2, that does not find flow logs any more.
+func drift(action Action, ids ...string) func(*Case) string {
+	return func(c *Case) string { return fmt.Sprint(c.ApplyDrift(ids, "e-2", action, nil), " opened") }
+}
+
+func TestApplyDrift(t *testing.T) {
+	t.Parallel()
+	wait := func(c *Case) { c.Policy.DriftWait = 10 * time.Minute }
+	torn := func(c *Case) string {
+		return fmt.Sprint(c.ApplyDrift([]string{"fl-1"}, "e-2", Restore, map[string]bool{"vpc-1": true}), " opened")
+	}
+	play(t, []scenario{
+		{"I5: a live one", given(live("fl-1"), wait), drift(Restore, "fl-1"), `
+			= 1 opened
+			row fl-1: State=gone GoneAt=now
+			fl-1 opened: Source=drift EventID=e-2 Action=restore WaitUntil=+10m0s
+			history fl-1 open: a refresh no longer finds it (e-2)`},
+		{"I5: several, seen by the last refresh", given(live("fl-1"), live("fl-2"), func(c *Case) { c.RefreshedAt = noon }), drift(Restore, "fl-1", "fl-2"), `
+			= 2 opened
+			row fl-1: State=gone LastSeenAt=-1m0s GoneAt=now
+			row fl-2: State=gone LastSeenAt=-1m0s GoneAt=now
+			fl-1 opened: Source=drift EventID=e-2 Action=restore WaitUntil=now
+			fl-2 opened: Source=drift EventID=e-2 Action=restore WaitUntil=now
+			history fl-1 open: a refresh no longer finds it (e-2)
+			history fl-2 open: a refresh no longer finds it (e-2)`},
+		{"on a resource that a record says is deleted", given(live("fl-1"), wait), torn, `
+			= 1 opened
+			row fl-1: State=gone GoneAt=now
+			fl-1 opened: Source=drift EventID=e-2 Action=restore WaitUntil=now
+			history fl-1 open: a refresh no longer finds it (e-2)`},
+		{"only reported", given(live("fl-1")), drift(Alert, "fl-1"), `
+			= 1 opened
+			row fl-1: State=gone GoneAt=now
+			fl-1 opened: Source=drift EventID=e-2 Action=alert WaitUntil=now
+			history fl-1 open: a refresh no longer finds it (e-2)`},
+		{"unknown", given(), drift(Restore, "fl-1"), `= 0 opened`},
+		{"gone before", given(gone("fl-1")), drift(Restore, "fl-1"), `= 0 opened`},
+		{"a decoy: what it blocked is due", given(live("fl-1", unprotected), gone("fl-2"), blocked("fl-2", Decoy)), drift(Restore, "fl-1"),
+			`= 0 opened | row fl-1: State=gone GoneAt=now | fl-2: NextAttemptAt=now`},
+		{"I2: of a file", given(live("fl-1", imported)), drift(Restore, "fl-1"), `= 0 opened | row fl-1: State=gone GoneAt=now`},
+		{"that a record named before", given(live("fl-1"), pending("fl-1", func(i *Incident) { i.NextAttemptAt = now.Add(time.Hour) })), drift(Restore, "fl-1"),
+			`= 0 opened | row fl-1: State=gone GoneAt=now | fl-1: NextAttemptAt=now`},
+		{"that is over", given(live("fl-1"), closed("fl-1", Exempt)), drift(Restore, "fl-1"), `= 0 opened | row fl-1: State=gone GoneAt=now`},
+		{"that AWS showed alive", given(live("fl-1", does(rejects)), closed("fl-1", StillThere, asked(Alert)), wait), drift(Restore, "fl-1"), `
+			= 1 opened
+			row fl-1: State=gone GoneAt=now
+			fl-1 reopened: Source=drift EventID=e-2 Actor=nobody Action=restore WaitUntil=+10m0s DeletedAt=never Frozen=traffic_type: "REJECT" instead of "ALL"
+			history fl-1 open: a refresh no longer finds it (e-2)`},
+		{"I2: that a stricter record named", given(live("fl-1"), closed("fl-1", StillThere)), drift(Alert, "fl-1"), `
+			= 1 opened
+			row fl-1: State=gone GoneAt=now
+			fl-1 reopened: Source=drift EventID=e-2 Actor=nobody WaitUntil=now DeletedAt=never
+			history fl-1 open: a refresh no longer finds it (e-2)`},
+	})
+}
+
+func TestTornDown(t *testing.T) {
+	t.Parallel()
+	waits := func(i *Incident) { i.WaitUntil, i.NextAttemptAt = now.Add(time.Minute), now.Add(time.Minute) }
+	tornDown := func(c *Case) string { c.TornDown("vpc-1"); return "" }
+	play(t, []scenario{
+		{"ends a wait for a record", given(pending("fl-1", drifted, waits)), tornDown, `fl-1: WaitUntil=now NextAttemptAt=now | note overdue fl-1`},
+		{"not one that a rule gives", given(pending("fl-1", waits)), tornDown, ``},
+		{"nor one on another resource", given(pending("fl-1", drifted, waits, func(i *Incident) { i.ResourceID = "vpc-2" })), tornDown, ``},
+		{"a wait that is over", given(pending("fl-1", drifted, func(i *Incident) { i.WaitUntil = now })), tornDown, ``},
+		{"wakes what is blocked", given(blocked("fl-1", Role, drifted, waits)), tornDown, `fl-1: NextAttemptAt=now`},
+		{"wakes nothing that is over", given(closed("fl-1", Released, drifted, waits)), tornDown, ``},
+	})
+}
+
+// TestDecideAbsent: what will be decided once AWS has shown nothing for long enough.
+func TestDecideAbsent(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		given  *Case
+		next   Next
+		reason string
+	}{
+		{"nothing prevents it", given(live("fl-1"), pending("fl-1")), Create, ""},
+		{"it is released", given(live("fl-1", released), pending("fl-1")), Close, Released},
+		{"it is released, and too young for AWS to show", given(live("fl-1", released, func(r *inventory.Row) { r.CreatedAt = now }), pending("fl-1")), Close, Released},
+		{"it was opened a moment later", given(live("fl-1"), pending("fl-1", func(i *Incident) { i.OpenedAt = now.Add(time.Second) })), Create, ""},
+		{"a rule waits", given(live("fl-1"), pending("fl-1", asked(Wait), func(i *Incident) { i.WaitUntil = now.Add(time.Hour) })), Hold, ""},
+		{"it was never seen", given(pending("fl-1", unknown)), Close, Unknown},
+		{"it was never seen, nor was anything", given(pending("fl-1", unknown), func(c *Case) { c.Complete = false }), Requeue, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			i, _ := c.given.Incident("fl-1")
+			if d := c.given.DecideAbsent(i); d.Next != c.next || d.Reason != c.reason {
+				t.Errorf("decision %d %q, not %d %q", d.Next, d.Reason, c.next, c.reason)
+			}
+		})
+	}
+}

@@ -1,0 +1,317 @@
+package incident
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// now is the time of the cases in tests: a minute after incidents were opened.
+var now = noon.Add(time.Minute)
+
+// scenario is one change of a case, and all that it comes to, as report writes it, with
+// lines or vertical bars between the parts.
+type scenario struct {
+	name  string
+	given *Case
+	do    func(*Case) string // what the method returned; empty: nothing
+	want  string
+}
+
+func play(t *testing.T, scenarios []scenario) {
+	t.Helper()
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			if d := gocmp.Diff(lines(s.want), lines(report(s.given, s.do))); d != "" {
+				t.Errorf("-want +got:\n%s", d)
+			}
+		})
+	}
+}
+
+func lines(s string) (out []string) {
+	for _, l := range strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '|' }) {
+		if l = strings.TrimSpace(l); l != "" {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// given is a case of rows and incidents, and what functions make of it.
+func given(things ...any) *Case {
+	c := NewCase(scope)
+	c.Now, c.Complete, c.Policy = now, true, policy
+	for _, x := range things {
+		switch x := x.(type) {
+		case inventory.Row:
+			c.Load([]inventory.Row{x}, nil)
+		case Incident:
+			c.Load(nil, []Incident{x})
+		case func(*Case):
+			x(c)
+		default:
+			panic(fmt.Sprintf("a case has no %T", x))
+		}
+	}
+	return c
+}
+
+// flowLog is one that delivers as wanted, and is a day old.
+func flowLog(id string, change ...func(*inventory.FlowLog)) inventory.FlowLog {
+	f := inventory.FlowLog{ID: id, Scope: scope, Settings: wanted, Status: "ACTIVE", CreatedAt: noon.Add(-24 * time.Hour)}
+	for _, fn := range change {
+		fn(&f)
+	}
+	return f
+}
+
+// made is a flow log that was made after the loss.
+func made(id string, change ...func(*inventory.FlowLog)) inventory.FlowLog {
+	f := flowLog(id, change...)
+	f.CreatedAt = noon.Add(10 * time.Second)
+	return f
+}
+
+func rejects(f *inventory.FlowLog)   { f.TrafficType = "REJECT" }
+func elsewhere(f *inventory.FlowLog) { f.LogDestination = "arn:aws:s3:::elsewhere" }
+func pendingDelivery(f *inventory.FlowLog) {
+	f.Status = ""
+}
+
+func failing(f *inventory.FlowLog) {
+	f.DeliverLogsStatus, f.DeliverLogsErrorMessage = "FAILED", "Access error"
+}
+
+// live and gone are protected rows.
+func live(id string, change ...func(*inventory.Row)) inventory.Row {
+	r := inventory.Row{FlowLog: flowLog(id), RootID: id, State: inventory.Live, Protected: true,
+		FirstSeenAt: noon.Add(-24 * time.Hour), LastSeenAt: noon.Add(-time.Hour), WrittenAt: noon.Add(-24 * time.Hour)}
+	for _, fn := range change {
+		fn(&r)
+	}
+	return r
+}
+
+func gone(id string, change ...func(*inventory.Row)) inventory.Row {
+	r := live(id)
+	r.State, r.GoneAt = inventory.Gone, noon
+	for _, fn := range change {
+		fn(&r)
+	}
+	return r
+}
+
+func unprotected(r *inventory.Row) { r.Protected = false }
+func excluded(r *inventory.Row)    { r.Protected, r.Excluded = false, true }
+func imported(r *inventory.Row)    { r.Imported = true }
+func released(r *inventory.Row) {
+	r.ReleasedAt, r.ReleasedUntil = noon.Add(-time.Minute), noon.Add(time.Hour)
+}
+func does(change func(*inventory.FlowLog)) func(*inventory.Row) {
+	return func(r *inventory.Row) { change(&r.FlowLog) }
+}
+
+// pending is an open incident that is due since it was opened, a minute ago.
+func pending(id string, change ...func(*Incident)) Incident {
+	i := lost()
+	i.FlowLogID, i.RootID, i.EventID, i.NextAttemptAt, i.DetectedAt = id, id, "e-1", noon, noon
+	i.FirstSeenAt, i.LastSeenAt = noon.Add(-24*time.Hour), noon.Add(-time.Hour)
+	for _, fn := range change {
+		fn(&i)
+	}
+	return i
+}
+
+func blocked(id, reason string, change ...func(*Incident)) Incident {
+	i := pending(id)
+	i.State, i.Reason, i.NextAttemptAt, i.StuckNews = Blocked, reason, now.Add(time.Minute), true
+	i.Stuck = &Stuck{Kind: alert.Blocked, Message: "AWS's words"}
+	for _, fn := range change {
+		fn(&i)
+	}
+	return i
+}
+
+func closed(id, reason string, change ...func(*Incident)) Incident {
+	i := pending(id)
+	i.State, i.Reason, i.NextAttemptAt = Closed, reason, time.Time{}
+	for _, fn := range change {
+		fn(&i)
+	}
+	return i
+}
+
+// back is an incident that was restored at noon.
+func back(id, newID string, change ...func(*Incident)) Incident {
+	i := pending(id)
+	i.State, i.NewID, i.RestoredAt, i.NextAttemptAt = Restored, newID, noon, now
+	for _, fn := range change {
+		fn(&i)
+	}
+	return i
+}
+
+func unknown(i *Incident) {
+	i.Known, i.ResourceID, i.Frozen, i.FirstSeenAt, i.LastSeenAt = false, "", inventory.Settings{}, time.Time{}, time.Time{}
+}
+
+func drifted(i *Incident) { i.Source, i.Actor, i.DeletedAt = ByDrift, nil, time.Time{} }
+
+func asked(action Action) func(*Incident) { return func(i *Incident) { i.Action = action } }
+
+// report does something to a case and writes what changed, a line for each thing: what
+// the method returned; rows and incidents with each field that is another than before;
+// lines of the history and of the log ("logged" is one in both); notes. "named" is how the
+// history begins a record e-2 of mallory's.
+func report(c *Case, do func(*Case) string) string {
+	rows, incidents := maps.Clone(c.rows), maps.Clone(c.incidents)
+	var out []string
+	if answer := do(c); answer != "" {
+		out = append(out, "= "+answer)
+	}
+	changedRows, changedIncidents, history := c.Changes()
+	for _, r := range changedRows {
+		before, known := rows[r.ID]
+		verb := "row "
+		if !known {
+			verb, before = "new row ", inventory.Row{FlowLog: made(r.ID)}
+		}
+		out = append(out, verb+r.ID+": "+differences(before, r))
+	}
+	for _, i := range changedIncidents {
+		before, found := incidents[i.FlowLogID]
+		verb := ""
+		switch {
+		case !found:
+			row, known := c.Row(i.FlowLogID)
+			verb, before = " opened", New(c.Scope, i.FlowLogID, row, known, c.Now)
+		case !before.Pending() && i.State == Open:
+			verb, before = " reopened", before.Reopen(c.Now)
+		}
+		out = append(out, i.FlowLogID+verb+": "+differences(before, i))
+	}
+	out = slices.DeleteFunc(out, func(l string) bool { // written, and as it was
+		return strings.HasSuffix(l, ": ") && !strings.HasSuffix(l, "opened: ")
+	})
+	log := slices.Clone(c.effects.Log)
+	for _, h := range history {
+		verb := "history"
+		if n := slices.IndexFunc(log, func(l LogLine) bool { return l.Incident.FlowLogID == h.FlowLogID && l.Text == h.Entry.Text && !l.Retry }); n >= 0 {
+			verb, log = "logged", slices.Delete(log, n, n+1)
+		}
+		if !h.Entry.At.Equal(c.Now) {
+			verb += " at another time"
+		}
+		by := ""
+		if h.Entry.EventID != "" {
+			by = " (" + h.Entry.EventID + ")"
+		}
+		if h.Entry.Actor != nil {
+			by += " by " + path.Base(h.Entry.Actor.ARN)
+		}
+		line := fmt.Sprintf("%s %s %s: %s%s", verb, h.FlowLogID, standing(h.Entry.State, h.Entry.Reason), h.Entry.Text, by)
+		out = append(out, strings.Replace(line, "named by a record of DeleteFlowLogs (e-2) by mallory", "named", 1))
+	}
+	for _, l := range log {
+		verb := "log"
+		if l.Retry {
+			verb = "retry"
+		}
+		out = append(out, fmt.Sprintf("%s %s %s: %s", verb, l.Incident.FlowLogID, standing(l.Incident.State, l.Incident.Reason), l.Text))
+	}
+	for _, n := range c.effects.Notes {
+		line := "note " + [...]string{"lineage", "reopened", "overdue", "known", "stuck", "not delivering", "requested"}[n.Kind] + " " + n.Incident.FlowLogID
+		if n.Message != "" {
+			line += ": " + n.Message
+		}
+		out = append(out, line)
+	}
+	return strings.ReplaceAll(strings.Join(out, "\n"), "`", "'")
+}
+
+func standing(s State, reason string) string {
+	if reason == "" {
+		return string(s)
+	}
+	return string(s) + "/" + reason
+}
+
+// differences are the fields of a struct that are others than before, with their values.
+func differences[T any](before, after T) string {
+	return strings.Join(fieldsOf(reflect.ValueOf(before), reflect.ValueOf(after)), " ")
+}
+
+func fieldsOf(before, after reflect.Value) (out []string) {
+	for n := range after.NumField() {
+		f := after.Type().Field(n)
+		x, y := before.Field(n), after.Field(n)
+		switch {
+		case reflect.DeepEqual(x.Interface(), y.Interface()):
+		case f.Anonymous:
+			out = append(out, fieldsOf(x, y)...)
+		default:
+			out = append(out, f.Name+"="+value(y.Interface()))
+		}
+	}
+	return out
+}
+
+func value(v any) string {
+	switch v := v.(type) {
+	case time.Time:
+		switch {
+		case v.IsZero():
+			return "never"
+		case v.Equal(now):
+			return "now"
+		case v.Before(now):
+			return "-" + now.Sub(v).String()
+		}
+		return "+" + v.Sub(now).String()
+	case Action:
+		return [...]string{"none", "ignore", "alert", "wait", "restore"}[v]
+	case inventory.Settings:
+		if v.ResourceID == "" {
+			return "nothing"
+		}
+		return cmp.Or(strings.Join(inventory.Differences(scope, wanted, v), ", "), "wanted")
+	case *alert.Actor:
+		if v == nil {
+			return "nobody"
+		}
+		return path.Base(v.ARN)
+	case *Stuck:
+		if v == nil {
+			return "nothing"
+		}
+		return fmt.Sprintf("%s(%s)", v.Kind, short(v.Message))
+	case string:
+		return short(v)
+	}
+	return fmt.Sprint(v)
+}
+
+// short is a text in quotation marks where it is not one word, cut after a few.
+func short(s string) string {
+	const most = 40
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	if s == "" || strings.Contains(s, " ") {
+		return `"` + s + `"`
+	}
+	return s
+}

@@ -1,0 +1,105 @@
+package incident
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	verify := func(shown ...inventory.FlowLog) func(*Case) string {
+		return func(c *Case) string { c.Verify("fl-1", seen(shown...)); return "" }
+	}
+	ago := func(d time.Duration) func(*Incident) {
+		return func(i *Incident) { i.RestoredAt = now.Add(-d) }
+	}
+	settled, verified := ago(policy.Settle), ago(policy.VerifyAfter)
+	confirmed := func(i *Incident) { i.Confirmed = true }
+	adopted := func(i *Incident) { i.Adopted = true }
+	troubled := func(i *Incident) {
+		i.Confirmed, i.Reason, i.Advice, i.Attempts, i.LastError = true, NotDelivering, "mend it", 2, "throttled"
+	}
+	known := func(r *inventory.Row) {
+		r.ToldFailing, r.DeliverLogsStatus, r.DeliverLogsErrorMessage = true, "FAILED", "Access error"
+	}
+	missing := func(i *Incident) { i.Tried, i.ToldStuckAt, i.MissingSince = 3, noon, noon.Add(-time.Hour) }
+	fl1, fl2 := gone("fl-1"), live("fl-2", func(r *inventory.Row) { r.RootID = "fl-1" })
+	play(t, []scenario{
+		{"shown, and too young to be verified", given(fl1, fl2, back("fl-1", "fl-2", settled)), verify(made("fl-2")),
+			`fl-1: Confirmed=true NextAttemptAt=+8m0s`},
+		{"shown for long enough", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed)), verify(made("fl-2")),
+			`fl-1: State=verified VerifiedAt=now NextAttemptAt=never | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
+		{"shown for long enough, and not active", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed)), verify(made("fl-2", pendingDelivery)),
+			`fl-1: NextAttemptAt=+1m0s`},
+		{"it does not deliver", given(fl1, fl2, back("fl-1", "fl-2", settled)), verify(made("fl-2", failing)), `
+			row fl-2: DeliverLogsStatus=FAILED DeliverLogsErrorMessage="Access error" ToldFailing=true
+			fl-1: Reason=not_delivering Advice="AWS can't deliver (Access error): see th…" Confirmed=true NextAttemptAt=+15m0s
+			logged fl-1 restored/not_delivering: not delivering: Access error
+			note not delivering fl-1: Access error`},
+		{"it does not deliver still", given(fl1, live("fl-2", known), back("fl-1", "fl-2", verified, troubled)), verify(made("fl-2", failing)),
+			`fl-1: Advice="AWS can't deliver (Access error): see th…" Attempts=0 LastError="" NextAttemptAt=+15m0s`},
+		{"it does not deliver, and the snapshot has no row of it", given(fl1, back("fl-1", "fl-2", settled)), verify(made("fl-2", failing)), `
+			fl-1: Reason=not_delivering Advice="AWS can't deliver (Access error): see th…" Confirmed=true NextAttemptAt=+15m0s
+			logged fl-1 restored/not_delivering: not delivering: Access error`},
+		{"it delivers again", given(fl1, fl2, back("fl-1", "fl-2", verified, troubled)), verify(made("fl-2")), `
+			fl-1: State=verified Reason="" Advice="" VerifiedAt=now Attempts=0 LastError="" NextAttemptAt=never
+			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
+		{"I5: not shown yet", given(fl1, fl2, back("fl-1", "fl-2", ago(policy.Settle-1))), verify(), `fl-1: NextAttemptAt=+1s`},
+		{"I4: not shown after settle, and never before", given(fl1, fl2, back("fl-1", "fl-2", settled, missing)), verify(), `
+			row fl-2: WrittenAt=now
+			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=-2m0s Frozen=wanted MissingSince=-1h1m0s Tried=3 ToldStuckAt=-1m0s
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
+			history fl-2 open: its replacement was lost in turn (lost-fl-2)
+			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
+			note lineage fl-2
+			note reopened fl-2
+			note overdue fl-2
+			note known fl-2`},
+		{"I4: not shown any more", given(fl1, fl2, back("fl-1", "fl-2", settled, confirmed)), verify(), `
+			row fl-2: WrittenAt=now
+			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=-2m0s Frozen=wanted
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
+			history fl-2 open: its replacement was lost in turn (lost-fl-2)
+			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
+			note lineage fl-2
+			note reopened fl-2
+			note overdue fl-2
+			note known fl-2`},
+		{"I4: adopted, and not shown any more", given(fl1, fl2, back("fl-1", "fl-2", settled, adopted)), verify(), `
+			row fl-2: WrittenAt=now
+			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=-2m0s Frozen=wanted
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
+			history fl-2 open: its replacement was lost in turn (lost-fl-2)
+			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
+			note lineage fl-2
+			note reopened fl-2
+			note overdue fl-2
+			note known fl-2`},
+		{"I4: not shown, and a record named it", given(fl1, fl2, back("fl-1", "fl-2", settled), pending("fl-2")), verify(), `
+			row fl-2: WrittenAt=now
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
+			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
+		{"I4: not shown, and lost for good", given(fl1, gone("fl-2"), back("fl-1", "fl-2", settled), closed("fl-2", Released)), verify(), `
+			row fl-2: RootID=fl-1 WrittenAt=now
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
+			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
+		{"open again meanwhile", given(fl1, fl2, pending("fl-1")), verify(made("fl-2")), ``},
+		{"no incident", given(fl1, fl2), verify(made("fl-2")), ``},
+	})
+}
+
+func TestDeliveryAdvice(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{
+		"Rate limited":  "AWS can't deliver (Rate limited): CloudWatch Logs throttles it, or the account has no room for more log groups",
+		"Unknown error": "AWS can't deliver (Unknown error): an error of AWS's own; ask AWS Support if it lasts",
+		"Access error":  "AWS can't deliver (Access error): see the destination's policy and the delivery role",
+		"a\nb":          "AWS can't deliver (a b): see the destination's policy and the delivery role",
+	} {
+		if got := deliveryAdvice(message); got != want {
+			t.Errorf("%q", got)
+		}
+	}
+}
