@@ -89,8 +89,8 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 // ApplyFailure records that an observation failed, and how.
 func (c *Case) ApplyFailure(id string, a Answer, jitter float64) {
 	i, ok := c.clamped(id)
-	if !ok {
-		return
+	if !ok || i.Settled() {
+		return // another step, or a command, was faster
 	}
 	if a.Class == ResourceAbsent {
 		a.Class = TryAgain // an observation tells nothing of the resource

@@ -179,6 +179,8 @@ func TestApplyFailure(t *testing.T) {
 		{"passes by itself, where a replacement is to be verified", given(fl1, back("fl-1", "fl-2")), noObservation(Answer{Class: TryAgain, Message: "throttled"}),
 			`fl-1: Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s | retry fl-1 restored: throttled`},
 		{"no incident", given(fl1), noObservation(denied), ``},
+		{"a command was faster", given(fl1, closed("fl-1", Released)), noObservation(denied), ``},
+		{"a step was faster", given(fl1, back("fl-1", "fl-2", func(i *Incident) { i.State, i.NextAttemptAt = Verified, time.Time{} })), noObservation(denied), ``},
 	})
 }
 
