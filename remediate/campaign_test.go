@@ -281,7 +281,7 @@ func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 	}
 	// What went past the state file rings by the dedup key, and is resolved with it.
 	for _, a := range s.direct {
-		s.must(sink.Direct(t.Context(), map[string]sink.Sink{"pager": p.sink}, a))
+		s.must(sink.SendAll(t.Context(), map[string]sink.Sink{"pager": p.sink}, a))
 	}
 	p.connect()
 	if open := p.takes(); len(open) != 3 {

@@ -224,7 +224,7 @@ func TestI7NothingIsRepeatedAfterA2xx(t *testing.T) {
 				if d := box.get("s", a.ID); d.SentAt.IsZero() || r.count() != 1 {
 					t.Errorf("asked %d times; %+v", r.count(), d.Error)
 				}
-				if err := Direct(t.Context(), map[string]Sink{"s": sink(t, serving(t, r))}, a); err != nil {
+				if err := SendAll(t.Context(), map[string]Sink{"s": sink(t, serving(t, r))}, a); err != nil {
 					t.Errorf("past the outbox: %v", err)
 				}
 			})
@@ -246,7 +246,7 @@ func TestI7AnAnswerThatIsNeverFinished(t *testing.T) {
 				w.(http.Flusher).Flush()
 				<-r.Context().Done()
 			}))
-			s := Within(sink(t, url), 300*time.Millisecond)
+			s := WithTimeout(sink(t, url), 300*time.Millisecond)
 			if err := s.Send(t.Context(), alerttest.Deletion()); err != nil && !taken(err) {
 				t.Errorf("counts as not taken: %v", err)
 			}

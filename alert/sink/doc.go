@@ -9,7 +9,7 @@
 //     Sink.Send, and records the result in the Outbox: sent, failed, or parked.
 //
 // The package starts no goroutine that outlives a call. internal/daemon runs Sender.Run
-// in one goroutine for each sink and waits for it to end; Direct sends to all sinks at
+// in one goroutine for each sink and waits for it to end; SendAll sends to all sinks at
 // once and returns when each has answered.
 //
 // The package never puts a URL, a key or a token into an error, a log line or an alert

@@ -8,13 +8,13 @@ import (
 // Heartbeat tells a monitor outside, by asking for a URL, that all is well. The
 // monitor alerts people when it hears nothing for a while.
 type Heartbeat struct {
-	caller
+	httpClient
 	url string // secret: who knows it can go on in our name
 }
 
 // NewHeartbeat returns the heartbeat that asks for the URL target.
 func NewHeartbeat(target, version string) *Heartbeat {
-	return &Heartbeat{caller: newCaller("heartbeat", version), url: target}
+	return &Heartbeat{httpClient: newHTTPClient("heartbeat", version), url: target}
 }
 
 // Beat asks once; any 2xx is success. Its errors name no URL (I11).

@@ -14,17 +14,17 @@ import (
 // used again.
 const maxReply = 64 << 10
 
-// caller posts JSON for one sink. Its errors are *SendErrors with neither the
+// httpClient posts JSON for one sink. Its errors are *Errors with neither the
 // URL nor anything that the other side wrote (I11). The proxy comes from the
 // environment.
-type caller struct {
+type httpClient struct {
 	who    string // "webhook NAME"
 	agent  string
 	client *http.Client
 }
 
-func newCaller(who, version string) caller {
-	return caller{who: who, agent: "flowkeeper/" + version, client: &http.Client{
+func newHTTPClient(who, version string) httpClient {
+	return httpClient{who: who, agent: "flowkeeper/" + version, client: &http.Client{
 		Transport: http.DefaultTransport.(*http.Transport).Clone(),
 		Timeout:   maxTimeout, // whoever calls has a shorter one
 		// A redirect would take the alert, and its signature, to a place that
@@ -34,15 +34,15 @@ func newCaller(who, version string) caller {
 }
 
 // String keeps the URL out of whatever prints a sink (I11).
-func (c caller) String() string { return c.who }
+func (c httpClient) String() string { return c.who }
 
 // GoString does so for %#v.
-func (c caller) GoString() string { return c.who }
+func (c httpClient) GoString() string { return c.who }
 
 // Close gives back the idle connections.
-func (c caller) Close() { c.client.CloseIdleConnections() }
+func (c httpClient) Close() { c.client.CloseIdleConnections() }
 
-func (c caller) newRequest(ctx context.Context, url, body string) (*http.Request, error) {
+func (c httpClient) newRequest(ctx context.Context, url, body string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return nil, c.failed("the url cannot be requested: check it")
@@ -53,7 +53,7 @@ func (c caller) newRequest(ctx context.Context, url, body string) (*http.Request
 }
 
 // do sends the request and reads the start of the answer.
-func (c caller) do(req *http.Request) (resp *http.Response, reply []byte, err error) {
+func (c httpClient) do(req *http.Request) (resp *http.Response, reply []byte, err error) {
 	if resp, err = c.client.Do(req); err != nil {
 		return nil, nil, c.failed(cause(err))
 	}
@@ -66,11 +66,11 @@ func (c caller) do(req *http.Request) (resp *http.Response, reply []byte, err er
 // isSuccess reports a 2xx.
 func isSuccess(status int) bool { return status >= 200 && status < 300 }
 
-func (c caller) failed(why string) *SendError { return &SendError{Cause: c.who + ": " + why} }
+func (c httpClient) failed(why string) *Error { return &Error{Cause: c.who + ": " + why} }
 
 // judge words a status that is no success. Advice is what to try after a
 // refusal.
-func (c caller) judge(status int, header http.Header, advice string) *SendError {
+func (c httpClient) judge(status int, header http.Header, advice string) *Error {
 	e := c.failed(strings.TrimSpace(fmt.Sprintf("answered %d %s", status, http.StatusText(status))))
 	e.shorter = status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge
 	switch {

@@ -159,7 +159,7 @@ func start(t *testing.T, name string, s Sink, o Outbox) (sender *Sender, stop fu
 	sender = NewSender(name, s, o, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	sender.Rand = func() float64 { return 1 }
 	if m, ok := o.(*memory); ok {
-		sender.Told = m.noteParked
+		sender.WakeOthers = m.noteParked
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -128,13 +128,13 @@ func TestI7SinksDownForAnHourMissNothing(t *testing.T) {
 			"limited": {until: back, fail: fail429, receiver: &pagerIn},
 			"hanging": {until: back, fail: hang, receiver: ok},
 		}
-		via := func(c caller, way string) { c.client.Transport = ways[way] }
+		via := func(c httpClient, way string) { c.client.Transport = ways[way] }
 		hook, slow, chat, pager := newTestWebhook(t, "https://example.invalid", testSecret), newTestWebhook(t, "https://example.invalid", ""),
 			newTestSlack(t, "https://example.invalid"), newTestPager(t, "https://example.invalid")
-		via(hook.caller, "refused")
-		via(slow.caller, "hanging")
-		via(chat.caller, "broken")
-		via(pager.caller, "limited")
+		via(hook.httpClient, "refused")
+		via(slow.httpClient, "hanging")
+		via(chat.httpClient, "broken")
+		via(pager.httpClient, "limited")
 		mail := NewTopic("mail", topic, publish(func(*sns.PublishInput) error {
 			if time.Now().Before(back) {
 				return errors.New("no such host")
@@ -142,7 +142,7 @@ func TestI7SinksDownForAnHourMissNothing(t *testing.T) {
 			return nil
 		}))
 		sinks := map[string]*arrivals{
-			LogSink: {Sink: NewLog(slog.New(slog.DiscardHandler))}, "hook": {Sink: hook}, "slow": {Sink: Within(slow, 3*time.Second)},
+			LogName: {Sink: NewLog(slog.New(slog.DiscardHandler))}, "hook": {Sink: hook}, "slow": {Sink: WithTimeout(slow, 3*time.Second)},
 			"chat": {Sink: chat}, "pager": {Sink: pager}, "mail": {Sink: mail},
 		}
 		var o memory
@@ -157,7 +157,7 @@ func TestI7SinksDownForAnHourMissNothing(t *testing.T) {
 		}
 		time.Sleep(time.Hour - time.Second)
 		for name, s := range sinks {
-			if n := s.count(); name != LogSink && n != 0 || name == LogSink && n != len(all) {
+			if n := s.count(); name != LogName && n != 0 || name == LogName && n != len(all) {
 				t.Errorf("%s: %d arrived while it was down", name, n)
 			}
 		}
@@ -221,7 +221,7 @@ func TestSenderGivesASlowSinkItsTime(t *testing.T) {
 		a := alerttest.Deletion()
 		a.Write()
 		o.add("slow", a)
-		_, stop := start(t, "slow", Within(slow, 50*time.Second), &o)
+		_, stop := start(t, "slow", WithTimeout(slow, 50*time.Second), &o)
 		time.Sleep(time.Minute)
 		stop()
 		if d := o.get("slow", a.ID); d.SentAt.IsZero() {

@@ -16,9 +16,9 @@ import (
 	"github.com/PagerDuty/go-pagerduty"
 )
 
-// PagerDutyEvents is where events go but for accounts in the EU, whose place
+// pagerDutyEvents is where events go but for accounts in the EU, whose place
 // is https://events.eu.pagerduty.com.
-const PagerDutyEvents = "https://events.pagerduty.com"
+const pagerDutyEvents = "https://events.pagerduty.com"
 
 // Limits of the Events API v2
 // (developer.pagerduty.com/docs/send-alert-event and /docs/event-management).
@@ -44,7 +44,7 @@ var PagerKinds = []alert.Kind{alert.Deletion, alert.Attempt, alert.Blocked, aler
 // PagerDuty triggers and resolves incidents by the Events API v2, with the
 // official library.
 type PagerDuty struct {
-	caller
+	httpClient
 	key      string // secret
 	endpoint string // scheme and host
 
@@ -54,9 +54,9 @@ type PagerDuty struct {
 
 // NewPagerDuty returns the PagerDuty sink called name. The key is that of an
 // "Events API v2" integration; endpoint is scheme and host, and an empty one is
-// PagerDutyEvents. The caller has checked both, as configs.Load does.
+// https://events.pagerduty.com. The caller has checked both, as configs.Load does.
 func NewPagerDuty(name, key, endpoint, version string) *PagerDuty {
-	return &PagerDuty{caller: newCaller("pagerduty "+name, version), key: key, endpoint: strings.TrimRight(cmp.Or(endpoint, PagerDutyEvents), "/")}
+	return &PagerDuty{httpClient: newHTTPClient("pagerduty "+name, version), key: key, endpoint: strings.TrimRight(cmp.Or(endpoint, pagerDutyEvents), "/")}
 }
 
 // stuck ends the key of what has become worse since the deletion: it rings
@@ -157,7 +157,7 @@ func (p *PagerDuty) resolve(key string) *pagerduty.V2Event {
 }
 
 func (p *PagerDuty) post(ctx context.Context, event *pagerduty.V2Event) error {
-	door := &pagerDoor{caller: p.caller}
+	door := &pagerDoor{httpClient: p.httpClient}
 	client := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(p.endpoint))
 	client.HTTPClient = door
 	// The library's errors repeat what the other side wrote, and lose causes and
@@ -180,7 +180,7 @@ func (p *PagerDuty) post(ctx context.Context, event *pagerduty.V2Event) error {
 
 // pagerDoor is the library's way out. It notes how one request went.
 type pagerDoor struct {
-	caller
+	httpClient
 	status int
 	header http.Header
 	err    error

@@ -61,7 +61,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h.sinks = map[string]Sink{
-		LogSink:   NewLog(slog.New(slog.NewJSONHandler(&h.journal, nil))),
+		LogName:   NewLog(slog.New(slog.NewJSONHandler(&h.journal, nil))),
 		"chat":    newTestSlack(t, serving(t, &h.slack)),
 		"pager":   newTestPager(t, serving(t, &h.pager)),
 		"webhook": newTestWebhook(t, serving(t, &h.webhook), testSecret),
@@ -72,7 +72,7 @@ func newHouse(t *testing.T) *house {
 
 func (h *house) send(t *testing.T, a alert.Alert) {
 	t.Helper()
-	if err := Direct(t.Context(), h.sinks, a); err != nil {
+	if err := SendAll(t.Context(), h.sinks, a); err != nil {
 		t.Fatalf("%v; slack %v, pager %v, webhook %v", err, h.slack.complaints, h.pager.complaints, h.webhook.complaints)
 	}
 }
@@ -318,7 +318,7 @@ func TestSlackAndPagerAnswers(t *testing.T) {
 				}
 				return
 			}
-			var e *SendError
+			var e *Error
 			if !errors.As(err, &e) || e.Refused != c.refused || e.Taken != c.taken || e.RetryAfter != c.after || !strings.Contains(e.Cause, c.want) {
 				t.Fatalf("%+v", err)
 			}

@@ -6,8 +6,8 @@ import (
 	"flowkeeper/alert"
 )
 
-// LogSink is the name of the sink that is always there and gets everything.
-const LogSink = "log"
+// LogName is the name of the sink that is always there and gets everything.
+const LogName = "log"
 
 // Route is what decides whether one configured sink gets an alert.
 type Route struct {
@@ -26,7 +26,7 @@ type Routes []Route
 // informational, it would never resolve it.
 func (rs Routes) For(a alert.Alert) []string {
 	level := a.RoutingLevel()
-	names := []string{LogSink}
+	names := []string{LogName}
 	for _, r := range rs {
 		if level.AtLeast(r.MinLevel) && (len(r.Kinds) == 0 || slices.Contains(r.Kinds, a.Kind)) {
 			names = append(names, r.Name)

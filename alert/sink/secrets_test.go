@@ -98,7 +98,7 @@ func TestI11EverySinkFailsInEveryWay(t *testing.T) {
 					c.setup(transportOf(s))
 				}
 				err := s.Send(t.Context(), alerttest.Deletion())
-				var e *SendError
+				var e *Error
 				if !errors.As(err, &e) || !strings.HasPrefix(e.Cause, who+": ") || !strings.Contains(e.Cause, c.want) {
 					t.Errorf("%s: %v", who, err)
 					continue

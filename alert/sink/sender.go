@@ -25,9 +25,9 @@ type Sender struct {
 	// Now and Rand are the time and, in [0, 1), the jitter.
 	Now  func() time.Time
 	Rand func() float64
-	// Told, if set, is called after the outbox got an alert about this sink for
-	// the others.
-	Told func()
+	// WakeOthers, if set, is called after the outbox may have got an alert about this
+	// sink for the others.
+	WakeOthers func()
 	// Sending, if set, is called before each try, and what it returns after it.
 	Sending func() (done func(err error))
 
@@ -39,10 +39,10 @@ type Sender struct {
 	hurry  atomic.Bool
 
 	// Of Run's goroutine alone.
-	failures int       // tries in a row that failed, of whichever alert
-	quietFor time.Time // nothing is tried before, but what is more urgent than refused
-	refused  int       // the most urgent of those failures, where each was a refusal; 0: nothing is more urgent
-	sent     bool      // something was, since the start
+	failures          int       // tries in a row that failed, of whichever alert
+	pausedUntil       time.Time // nothing is tried before, but what is more urgent than refused
+	mostUrgentRefused int       // the most urgent of those failures, where each was a refusal; 0: nothing is more urgent
+	sent              bool      // something was, since the start
 }
 
 // NewSender returns the sender of the sink called name.
@@ -89,9 +89,9 @@ func (s *Sender) Run(ctx context.Context) error {
 // nothing else is: 0 if something may be, negative if nothing is until Wake.
 func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
 	if s.hurry.Swap(false) {
-		s.quietFor = time.Time{}
+		s.pausedUntil = time.Time{}
 	}
-	if wait := s.quietFor.Sub(s.Now()); wait > 0 && wait <= maxRetryAfter { // longer: the clock has gone back
+	if wait := s.pausedUntil.Sub(s.Now()); wait > 0 && wait <= maxRetryAfter { // longer: the clock has gone back
 		if d, ok := s.moreUrgent(ctx); ok {
 			s.deliver(ctx, d)
 			return 0
@@ -123,7 +123,7 @@ func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
 // somebody who can cause alerts that a receiver refuses must not delay that of a
 // deletion.
 func (s *Sender) moreUrgent(ctx context.Context) (Delivery, bool) {
-	if s.refused <= 0 {
+	if s.mostUrgentRefused <= 0 {
 		return Delivery{}, false
 	}
 	for range 2 { // the outbox may hand out an old one first, but not twice
@@ -131,7 +131,7 @@ func (s *Sender) moreUrgent(ctx context.Context) (Delivery, bool) {
 		if err != nil || !ok {
 			break
 		}
-		if d.Attempts == 0 && d.Urgency < s.refused {
+		if d.Attempts == 0 && d.Urgency < s.mostUrgentRefused {
 			return d, true
 		}
 	}
@@ -155,8 +155,8 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) {
 	s.persist(ctx, "record a sent alert", func(ctx context.Context) error {
 		return s.outbox.Sent(ctx, s.name, d.Alert.ID, now)
 	})
-	if recovers && s.Told != nil {
-		s.Told() // that it takes alerts again
+	if recovers && s.WakeOthers != nil {
+		s.WakeOthers() // that it takes alerts again
 	}
 	if d.Attempts > 0 {
 		s.log.Info("alert delivered after retries", "alert", d.Alert.ID, "attempts", d.Attempts+1)
@@ -182,22 +182,22 @@ func (s *Sender) try(ctx context.Context, a alert.Alert) (err error) {
 
 // failed slows down the sink, decides about the alert, and records it.
 func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Time) {
-	why := sendError(err)
+	why := asError(err)
 	cause := alert.Clean(err.Error(), alert.MaxField)
 	attempts := d.Attempts + 1
 	s.failures++
 	switch {
 	case !why.Refused:
-		s.refused = 0
+		s.mostUrgentRefused = 0
 	case s.failures == 1:
-		s.refused = d.Urgency
+		s.mostUrgentRefused = d.Urgency
 	default:
-		s.refused = min(s.refused, d.Urgency)
+		s.mostUrgentRefused = min(s.mostUrgentRefused, d.Urgency)
 	}
 	pause := max(backoff.Jittered(s.failures-1, s.Rand()), min(why.RetryAfter, maxRetryAfter))
-	s.quietFor = now.Add(pause)
+	s.pausedUntil = now.Add(pause)
 
-	next := s.quietFor
+	next := s.pausedUntil
 	if attempts >= tries(why.Refused) {
 		// Strictly after the pause, so that the others are asked first.
 		next = next.Add(time.Second + backoff.Jittered(attempts-1, s.Rand()))
@@ -208,8 +208,8 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
 		return s.outbox.Failed(ctx, s.name, d.Alert.ID, attempts, next, cause, parked, tell)
 	})
-	if tell && s.Told != nil {
-		s.Told()
+	if tell && s.WakeOthers != nil {
+		s.WakeOthers()
 	}
 }
 

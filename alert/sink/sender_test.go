@@ -118,8 +118,8 @@ func TestI7PoisonousAlertHoldsOthersUpForALimitedTime(t *testing.T) {
 		tries int
 		limit time.Duration
 	}{
-		"refused": {&SendError{Cause: "413", Refused: true}, holdTriesRefused, 10 * time.Second},
-		"500":     {&SendError{Cause: "500"}, holdTries, 15 * time.Minute},
+		"refused": {&Error{Cause: "413", Refused: true}, holdTriesRefused, 10 * time.Second},
+		"500":     {&Error{Cause: "500"}, holdTries, 15 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -166,7 +166,7 @@ func TestSenderSparesASinkThatIsDown(t *testing.T) {
 		back := time.Now().Add(24 * time.Hour)
 		sink := &recorder{answer: func(int, alert.Alert) error {
 			if time.Now().Before(back) {
-				return &SendError{Cause: "404", Refused: true}
+				return &Error{Cause: "404", Refused: true}
 			}
 			return nil
 		}}
@@ -195,7 +195,7 @@ func TestSenderHonoursRetryAfterWithinBounds(t *testing.T) {
 			o.add("hook", numbered(2)...)
 			sink := &recorder{answer: func(n int, _ alert.Alert) error {
 				if n == 1 {
-					return &SendError{Cause: "429", RetryAfter: asked}
+					return &Error{Cause: "429", RetryAfter: asked}
 				}
 				return nil
 			}}
@@ -380,10 +380,10 @@ func TestI7OthersHearOfASinkThatTakesNothing(t *testing.T) {
 	t.Parallel()
 	o, woken := &outboxOf{}, 0
 	s := NewSender("pager", &recorder{}, o, slog.New(slog.DiscardHandler))
-	s.Told = func() { woken++ }
+	s.WakeOthers = func() { woken++ }
 	now := time.Now()
 	for n := range 20 {
-		e := &SendError{Refused: n >= 3}
+		e := &Error{Refused: n >= 3}
 		s.failed(t.Context(), Delivery{Alert: alert.Alert{ID: "x", Kind: alert.Deletion, Level: alert.Critical, Time: alert.Time{Time: now}}, Attempts: n}, e, now)
 	}
 	if o.tells == 0 || woken != o.tells {

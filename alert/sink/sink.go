@@ -16,13 +16,13 @@ import (
 // Sink is one place that alerts go to.
 type Sink interface {
 	// Send delivers one alert before ctx ends, and returns nil once the other
-	// side has it. Its errors hold no secret and no URL (I11); a *SendError says
+	// side has it. Its errors hold no secret and no URL (I11); an *Error says
 	// more about the next try, any other error means: try again.
 	Send(ctx context.Context, a alert.Alert) error
 }
 
-// SendError is why a sink does not have the alert.
-type SendError struct {
+// Error is why a sink does not have the alert.
+type Error struct {
 	Cause      string        // for people; ends in what to try; no secrets
 	Refused    bool          // the other side understood and said no: the same alert will hardly pass later
 	RetryAfter time.Duration // the other side's wish; zero: none
@@ -33,7 +33,7 @@ type SendError struct {
 	shorter bool // it may take a shorter form of the same alert
 }
 
-func (e *SendError) Error() string { return e.Cause }
+func (e *Error) Error() string { return e.Cause }
 
 const (
 	// sendTimeout bounds one try: whoever takes longer to accept a few kilobytes
@@ -43,8 +43,8 @@ const (
 	maxTimeout = time.Minute
 )
 
-// Within returns the sink with a limit of its own for one try.
-func Within(s Sink, limit time.Duration) Sink { return limited{s, limit} }
+// WithTimeout returns the sink with a limit of its own for one try.
+func WithTimeout(s Sink, limit time.Duration) Sink { return limited{s, limit} }
 
 type limited struct {
 	Sink
@@ -63,19 +63,19 @@ func (l limited) String() string { return fmt.Sprint(l.Sink) }
 // GoString does so for %#v.
 func (l limited) GoString() string { return l.String() }
 
-// sendError is what an error says about the next try; nothing where it is no *SendError.
-func sendError(err error) SendError {
-	if e, ok := errors.AsType[*SendError](err); ok {
+// asError is what an error says about the next try; nothing where it is no *Error.
+func asError(err error) Error {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return *e
 	}
-	return SendError{}
+	return Error{}
 }
 
 // taken reports whether the other side has the alert, in spite of an error.
-func taken(err error) bool { return sendError(err).Taken }
+func taken(err error) bool { return asError(err).Taken }
 
 // shorter reports whether a shorter form of the same alert may pass at once.
-func shorter(err error) bool { return sendError(err).shorter }
+func shorter(err error) bool { return asError(err).shorter }
 
 // sendFitting sends the alert's JSON in at most limit bytes; its compact form, where
 // the other side finds fault with that, or finds it too large.
@@ -102,11 +102,11 @@ func limitOf(s Sink) time.Duration {
 	return sendTimeout
 }
 
-// Direct sends an alert once to every sink, all at the same time, without the
+// SendAll sends an alert once to every sink, all at the same time, without the
 // outbox: the way out when the disk is full (I1). It returns within the time
 // of the slowest one's try; the error joins those of the sinks that failed,
 // each named.
-func Direct(ctx context.Context, sinks map[string]Sink, a alert.Alert) error {
+func SendAll(ctx context.Context, sinks map[string]Sink, a alert.Alert) error {
 	var (
 		wg   sync.WaitGroup
 		mu   sync.Mutex

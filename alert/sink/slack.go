@@ -30,14 +30,14 @@ const (
 // elements in which Slack looks for no markup: it can mention nobody and link
 // to nothing (I12).
 type Slack struct {
-	caller
+	httpClient
 	url string // secret: who has it can post
 }
 
 // NewSlack returns the Slack sink called name, which posts to the incoming webhook at
 // target. The caller has checked the URL, as configs.Load does.
 func NewSlack(name, target, version string) *Slack {
-	return &Slack{caller: newCaller("slack "+name, version), url: target}
+	return &Slack{httpClient: newHTTPClient("slack "+name, version), url: target}
 }
 
 // Send posts the alert. Where Slack finds fault with it, its title alone follows

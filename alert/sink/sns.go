@@ -13,9 +13,9 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// SNS is the part of the SDK's client that publishes. The client's Region
+// Publisher is the part of the SDK's client that publishes. The client's Region
 // must be the topic's.
-type SNS interface {
+type Publisher interface {
 	Publish(ctx context.Context, in *sns.PublishInput, optFns ...func(*sns.Options)) (*sns.PublishOutput, error)
 }
 
@@ -31,11 +31,11 @@ const (
 type Topic struct {
 	name   string
 	arn    string
-	client SNS
+	client Publisher
 }
 
 // NewTopic returns the SNS sink called name.
-func NewTopic(name, topicARN string, client SNS) *Topic {
+func NewTopic(name, topicARN string, client Publisher) *Topic {
 	return &Topic{name: name, arn: topicARN, client: client}
 }
 
@@ -59,7 +59,7 @@ func (t *Topic) publish(ctx context.Context, a alert.Alert, message string) erro
 	case err == nil:
 		return nil
 	case published(err):
-		return &SendError{Cause: t.String() + ": answered as SNS does to what it takes, but nothing that can be read: see what stands between (a proxy, aws.endpoint_url)", Taken: true}
+		return &Error{Cause: t.String() + ": answered as SNS does to what it takes, but nothing that can be read: see what stands between (a proxy, aws.endpoint_url)", Taken: true}
 	default:
 		return t.failure(err)
 	}
@@ -108,10 +108,10 @@ func subject(title string) string {
 func (t *Topic) failure(err error) error {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		return &SendError{Cause: t.String() + ": " + cause(err)}
+		return &Error{Cause: t.String() + ": " + cause(err)}
 	}
 	code := alert.Clean(api.ErrorCode(), alert.MaxField)
-	return &SendError{
+	return &Error{
 		Cause:   fmt.Sprintf("%s: %s: %s", t, code, snsAdvice(code)),
 		Refused: refused(err, code),
 		shorter: strings.HasPrefix(code, "InvalidParameter") || strings.HasPrefix(code, "ParameterValueInvalid") || code == "RequestEntityTooLarge",

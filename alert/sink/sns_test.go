@@ -23,7 +23,7 @@ func (p publish) Publish(_ context.Context, in *sns.PublishInput, _ ...func(*sns
 	return &sns.PublishOutput{}, p(in)
 }
 
-var _ SNS = (*sns.Client)(nil)
+var _ Publisher = (*sns.Client)(nil)
 
 const topic = "arn:aws:sns:eu-west-1:111122223333:alerts"
 
@@ -103,7 +103,7 @@ func TestI11TopicErrorsHoldNoSecret(t *testing.T) {
 		{context.DeadlineExceeded, false, "no answer in time"},
 	} {
 		err := NewTopic("mail", topic, publish(func(*sns.PublishInput) error { return c.err })).Send(t.Context(), alerttest.Deletion())
-		var e *SendError
+		var e *Error
 		if !errors.As(err, &e) || e.Refused != c.refused || !strings.Contains(e.Cause, c.want) {
 			t.Errorf("%v: %+v", c.err, err)
 			continue

@@ -18,7 +18,7 @@ const maxBody = 256 << 10
 // Webhook posts alerts to a URL: the alert's JSON as the body, with the
 // headers of Standard Webhooks, signed if there is a secret.
 type Webhook struct {
-	caller
+	httpClient
 	url    string                    // secret: many carry a token in path or query
 	signer *standardwebhooks.Webhook // nil: unsigned
 }
@@ -28,7 +28,7 @@ type Webhook struct {
 // configs.Load does. The error is that the secret can't be decoded; it names neither
 // URL nor secret (I11).
 func NewWebhook(name, target, secret, version string) (*Webhook, error) {
-	w := &Webhook{caller: newCaller("webhook "+name, version), url: target}
+	w := &Webhook{httpClient: newHTTPClient("webhook "+name, version), url: target}
 	if secret == "" {
 		return w, nil
 	}

@@ -122,7 +122,7 @@ func TestWebhookAnswers(t *testing.T) {
 				}
 				return
 			}
-			var e *SendError
+			var e *Error
 			if !errors.As(err, &e) {
 				t.Fatalf("%v", err)
 			}

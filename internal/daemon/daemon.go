@@ -113,7 +113,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route, CommitDelay: commitDelay}); err != nil {
 		return err
 	}
-	d.untaken = &untaken{sinks: slices.DeleteFunc(slices.Sorted(maps.Keys(d.sinks)), func(name string) bool { return name == sink.LogSink }), oldest: d.store.Untaken}
+	d.untaken = &untaken{sinks: slices.DeleteFunc(slices.Sorted(maps.Keys(d.sinks)), func(name string) bool { return name == sink.LogName }), oldest: d.store.Untaken}
 	d.progress = &systemd.Progress{}
 	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, log: d.Log, commits: d.store, showAgain: make(chan struct{}, 1),
 		outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
@@ -122,7 +122,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	}
 	for name, s := range d.sinks {
 		sender := sink.NewSender(name, s, d.store, d.Log)
-		sender.Told, sender.Sending = d.wakeSenders, d.sending(name)
+		sender.WakeOthers, sender.Sending = d.wakeSenders, d.sending(name)
 		d.senders = append(d.senders, sender)
 	}
 	return nil
@@ -141,7 +141,7 @@ func (d *Daemon) close() {
 
 // sinkNames are the names of all sinks.
 func (d *Daemon) sinkNames() []string {
-	names := []string{sink.LogSink}
+	names := []string{sink.LogName}
 	for _, s := range d.Config.Alerts {
 		names = append(names, s.Name)
 	}

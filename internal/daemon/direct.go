@@ -41,7 +41,7 @@ func (d *Daemon) direct(ctx context.Context, a alert.Alert) {
 	if d.bypassed.has(a.ID) {
 		return
 	}
-	if err := sink.Direct(context.WithoutCancel(ctx), d.sinks, a); err != nil {
+	if err := sink.SendAll(context.WithoutCancel(ctx), d.sinks, a); err != nil {
 		d.Log.Error("an alert that could not be stored could not be sent to every sink either", "alert", a.ID, "error", err)
 		return
 	}

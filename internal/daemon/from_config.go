@@ -72,14 +72,14 @@ func Routes(c configs.Config) sink.Routes {
 
 // Sinks are the configured ones by name, and the log.
 func Sinks(c configs.Config, base aws.Config, log *slog.Logger, version string) (map[string]sink.Sink, error) {
-	out := map[string]sink.Sink{sink.LogSink: sink.NewLog(log)}
+	out := map[string]sink.Sink{sink.LogName: sink.NewLog(log)}
 	for _, conf := range c.Alerts {
 		s, err := newSink(conf, base, version)
 		if err != nil {
 			return nil, err
 		}
 		if conf.Timeout > 0 {
-			s = sink.Within(s, conf.Timeout)
+			s = sink.WithTimeout(s, conf.Timeout)
 		}
 		out[conf.Name] = s
 	}

@@ -19,7 +19,7 @@ type picky struct{ got []string }
 func (p *picky) Send(_ context.Context, a alert.Alert) error {
 	p.got = append(p.got, a.ID)
 	if a.Kind == alert.Attempt {
-		return &sink.SendError{Cause: "answered 403 Forbidden", Refused: true}
+		return &sink.Error{Cause: "answered 403 Forbidden", Refused: true}
 	}
 	return nil
 }

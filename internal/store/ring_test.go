@@ -38,7 +38,7 @@ func TestI7APagerRingsForFiveMinutes(t *testing.T) {
 				if !sentFirst {
 					addAll(t, s, *now, closed)
 				}
-				for _, sink := range []string{"pager", sink.LogSink} {
+				for _, sink := range []string{"pager", sink.LogName} {
 					if err := s.Sent(t.Context(), sink, "deletion", *now); err != nil {
 						t.Fatal(err)
 					}
@@ -50,7 +50,7 @@ func TestI7APagerRingsForFiveMinutes(t *testing.T) {
 				if id := nextID(t, s, "pager", *now); (id == "closed") == c.rings {
 					t.Errorf("2 s after the pager rang, next is %s", id)
 				}
-				if id := nextID(t, s, sink.LogSink, *now); id != "closed" {
+				if id := nextID(t, s, sink.LogName, *now); id != "closed" {
 					t.Errorf("the log waits: %s", id)
 				}
 				if id := nextID(t, s, "pager", now.Add(299*time.Second)); id != "closed" {

@@ -139,12 +139,12 @@ const (
 // holdAnswers puts off what resolves an alert that a sink has just got, where that
 // is to ring on: its answer may wait in the outbox already. The log rings nobody.
 func (t *tx) holdAnswers(name, alertID string, sent time.Time) error {
-	return t.exec(holdPending, sent.Add(alert.MinRing).UnixMilli(), name, alertID, sent.Add(-alert.Late).UnixMilli(), sink.LogSink)
+	return t.exec(holdPending, sent.Add(alert.MinRing).UnixMilli(), name, alertID, sent.Add(-alert.Late).UnixMilli(), sink.LogName)
 }
 
 // holdAnswer does so for an answer that comes after what it answers was sent.
 func (t *tx) holdAnswer(num int64, name string) error {
-	if name == sink.LogSink {
+	if name == sink.LogName {
 		return nil
 	}
 	return t.exec(holdNew, name, alert.Late.Milliseconds(), alert.MinRing.Milliseconds(), num)

@@ -49,7 +49,7 @@ func topicCases() []contractCase {
 		{"topic/the sink names what is missing", func(t *testing.T, e *env) {
 			mail := sink.NewTopic("mail", "arn:aws:sns:"+region+":"+e.account+":nowhere", e.sns)
 			err := mail.Send(t.Context(), large())
-			var refused *sink.SendError
+			var refused *sink.Error
 			if !errors.As(err, &refused) || !refused.Refused || refused.Cause != "sns mail: NotFound: check topic_arn" {
 				t.Errorf("%v", err)
 			}

@@ -19,12 +19,12 @@ func (f sinkFunc) Send(ctx context.Context, a alert.Alert) error { return f(ctx,
 
 // I1: with a full disk the alert still goes to every sink, those that hang or
 // fail holding up none, within the time of one try.
-func TestI1DirectReachesEverySink(t *testing.T) {
+func TestI1SendAllReachesEverySink(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var got atomic.Int32
 		begin := time.Now()
-		err := Direct(t.Context(), map[string]Sink{
+		err := SendAll(t.Context(), map[string]Sink{
 			"hangs": sinkFunc(func(ctx context.Context, _ alert.Alert) error { <-ctx.Done(); return errors.New("hung") }),
 			"fails": sinkFunc(func(context.Context, alert.Alert) error { return errors.New("refused") }),
 			"a":     sinkFunc(func(context.Context, alert.Alert) error { got.Add(1); return nil }),
@@ -40,7 +40,7 @@ func TestI1DirectReachesEverySink(t *testing.T) {
 }
 
 // Each sink has its own limit, and a slow one that may be slow is waited for.
-func TestDirectKeepsEachSinksLimit(t *testing.T) {
+func TestSendAllKeepsEachSinksLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var took [2]time.Duration
@@ -48,7 +48,7 @@ func TestDirectKeepsEachSinksLimit(t *testing.T) {
 		hang := func(n int) Sink {
 			return sinkFunc(func(ctx context.Context, _ alert.Alert) error { <-ctx.Done(); took[n] = time.Since(begin); return nil })
 		}
-		if err := Direct(t.Context(), map[string]Sink{"quick": Within(hang(0), time.Second), "slow": Within(hang(1), 45*time.Second)}, alerttest.Deletion()); err != nil {
+		if err := SendAll(t.Context(), map[string]Sink{"quick": WithTimeout(hang(0), time.Second), "slow": WithTimeout(hang(1), 45*time.Second)}, alerttest.Deletion()); err != nil {
 			t.Error(err)
 		}
 		if took != [2]time.Duration{time.Second, 45 * time.Second} {
@@ -57,16 +57,16 @@ func TestDirectKeepsEachSinksLimit(t *testing.T) {
 	})
 }
 
-func TestDirectWithoutFailure(t *testing.T) {
+func TestSendAllWithoutFailure(t *testing.T) {
 	t.Parallel()
-	if err := Direct(t.Context(), map[string]Sink{"a": sinkFunc(func(context.Context, alert.Alert) error { return nil })}, alerttest.Deletion()); err != nil {
+	if err := SendAll(t.Context(), map[string]Sink{"a": sinkFunc(func(context.Context, alert.Alert) error { return nil })}, alerttest.Deletion()); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestSendErrorIsItsCause(t *testing.T) {
+func TestErrorIsItsCause(t *testing.T) {
 	t.Parallel()
-	if s := (&SendError{Cause: "webhook x: y"}).Error(); !strings.HasSuffix(s, "y") {
+	if s := (&Error{Cause: "webhook x: y"}).Error(); !strings.HasSuffix(s, "y") {
 		t.Error(s)
 	}
 }
