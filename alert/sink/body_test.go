@@ -247,7 +247,7 @@ func TestI7AnAnswerThatIsNeverFinished(t *testing.T) {
 				<-r.Context().Done()
 			}))
 			s := WithTimeout(sink(t, url), 300*time.Millisecond)
-			if err := s.Send(t.Context(), alerttest.Deletion()); err != nil && !taken(err) {
+			if err := s.Send(t.Context(), alerttest.Deletion()); err != nil && !asError(err).Taken {
 				t.Errorf("counts as not taken: %v", err)
 			}
 		})

@@ -1,30 +1,32 @@
 package sink
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// maxReply bounds what is read of an answer. Reading it lets the connection be
-// used again.
+// maxReply bounds what is read of an answer, in bytes. Reading it lets the
+// connection be used again.
 const maxReply = 64 << 10
 
-// httpClient posts JSON for one sink. Its errors are *Errors with neither the
+// httpClient makes the requests of one sink. Its errors are *Errors with neither the
 // URL nor anything that the other side wrote (I11). The proxy comes from the
-// environment.
+// environment. It is safe for concurrent use.
 type httpClient struct {
-	who    string // "webhook NAME"
+	label
 	agent  string
 	client *http.Client
 }
 
-func newHTTPClient(who, version string) httpClient {
-	return httpClient{who: who, agent: "flowkeeper/" + version, client: &http.Client{
+func newHTTPClient(l label, version string) httpClient {
+	return httpClient{label: l, agent: "flowkeeper/" + version, client: &http.Client{
 		Transport: http.DefaultTransport.(*http.Transport).Clone(),
 		Timeout:   maxTimeout, // whoever calls has a shorter one
 		// A redirect would take the alert, and its signature, to a place that
@@ -33,50 +35,59 @@ func newHTTPClient(who, version string) httpClient {
 	}}
 }
 
-// String keeps the URL out of whatever prints a sink (I11).
-func (c httpClient) String() string { return c.who }
-
-// GoString does so for %#v.
-func (c httpClient) GoString() string { return c.who }
-
 // Close gives back the idle connections.
 func (c httpClient) Close() { c.client.CloseIdleConnections() }
 
-func (c httpClient) newRequest(ctx context.Context, url, body string) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
-	if err != nil {
-		return nil, c.failed("the url cannot be requested: check it")
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", c.agent)
-	return req, nil
+// answer is what the other side said.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte // its first maxReply bytes
 }
 
-// do sends the request and reads the start of the answer.
-func (c httpClient) do(req *http.Request) (resp *http.Response, reply []byte, err error) {
-	if resp, err = c.client.Do(req); err != nil {
-		return nil, nil, c.failed(cause(err))
+// success reports a 2xx.
+func (a answer) success() bool { return isSuccess(a.status) }
+
+func isSuccess(status int) bool { return status >= 200 && status < 300 }
+
+// get asks for a URL.
+func (c httpClient) get(ctx context.Context, url string) (answer, error) {
+	return c.request(ctx, http.MethodGet, url, nil, nil)
+}
+
+// post sends JSON to a URL, with further headers, if there are any.
+func (c httpClient) post(ctx context.Context, url string, body []byte, header http.Header) (answer, error) {
+	return c.request(ctx, http.MethodPost, url, body, header)
+}
+
+func (c httpClient) request(ctx context.Context, method, url string, body []byte, header http.Header) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, c.failed("the url cannot be requested: check it")
+	}
+	maps.Copy(req.Header, header)
+	req.Header.Set("User-Agent", c.agent)
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return answer{}, c.failed(cause(err))
 	}
 	defer resp.Body.Close()
 	// A broken body is a short one: the status has said what counts.
-	reply, _ = io.ReadAll(io.LimitReader(resp.Body, maxReply))
-	return resp, reply, nil
+	reply, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	return answer{resp.StatusCode, resp.Header, reply}, nil
 }
 
-// isSuccess reports a 2xx.
-func isSuccess(status int) bool { return status >= 200 && status < 300 }
-
-func (c httpClient) failed(why string) *Error { return &Error{Cause: c.who + ": " + why} }
-
-// judge words a status that is no success. Advice is what to try after a
-// refusal.
-func (c httpClient) judge(status int, header http.Header, advice string) *Error {
-	e := c.failed(strings.TrimSpace(fmt.Sprintf("answered %d %s", status, http.StatusText(status))))
-	e.shorter = status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge
+// judge words an answer that is no success. Advice is what to try after a refusal.
+func (c httpClient) judge(a answer, advice string) *Error {
+	e := c.failed(strings.TrimSpace(fmt.Sprintf("answered %d %s", a.status, http.StatusText(a.status))))
+	e.shorter = a.status == http.StatusBadRequest || a.status == http.StatusRequestEntityTooLarge
 	switch {
-	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
-		e.RetryAfter = retryAfter(header.Get("Retry-After"), time.Now())
-	case status >= 300 && status < 400:
+	case a.status >= 500, a.status == http.StatusRequestTimeout, a.status == http.StatusTooManyRequests:
+		e.RetryAfter = retryAfter(a.header.Get("Retry-After"), time.Now())
+	case a.status >= 300 && a.status < 400:
 		e.Refused = true
 		e.Cause += ": redirects are not followed, configure the final URL"
 	default:

@@ -39,7 +39,7 @@ func (o *outage) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w := &reply{header: http.Header{}, status: 200}
 	o.receiver.ServeHTTP(w, r)
-	return answer(r, w.status, w.header, w.body.String()), nil
+	return response(r, w.status, w.header, w.body.String()), nil
 }
 
 type reply struct {
@@ -52,7 +52,7 @@ func (w *reply) Header() http.Header         { return w.header }
 func (w *reply) WriteHeader(status int)      { w.status = status }
 func (w *reply) Write(b []byte) (int, error) { return w.body.Write(b) }
 
-func answer(r *http.Request, status int, h http.Header, body string) *http.Response {
+func response(r *http.Request, status int, h http.Header, body string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Request: r, Body: io.NopCloser(strings.NewReader(body))}
 }
 
@@ -61,11 +61,11 @@ func refuse(*http.Request) (*http.Response, error) {
 }
 
 func fail500(r *http.Request) (*http.Response, error) {
-	return answer(r, 500, http.Header{}, "oops"), nil
+	return response(r, 500, http.Header{}, "oops"), nil
 }
 
 func fail429(r *http.Request) (*http.Response, error) {
-	return answer(r, 429, http.Header{"Retry-After": {"40"}}, "rate_limited"), nil
+	return response(r, 429, http.Header{"Retry-After": {"40"}}, "rate_limited"), nil
 }
 
 func hang(r *http.Request) (*http.Response, error) {

@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -41,8 +40,8 @@ const (
 // would open again what a person has already resolved; closed resolves.
 var PagerKinds = []alert.Kind{alert.Deletion, alert.Attempt, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy, alert.Tamper, alert.Pipeline, alert.Destination}
 
-// PagerDuty triggers and resolves incidents by the Events API v2, with the
-// official library.
+// PagerDuty triggers and resolves incidents by the Events API v2. It is safe for
+// concurrent use.
 type PagerDuty struct {
 	httpClient
 	key      string // secret
@@ -56,7 +55,7 @@ type PagerDuty struct {
 // "Events API v2" integration; endpoint is scheme and host, and an empty one is
 // https://events.pagerduty.com. The caller has checked both, as configs.Load does.
 func NewPagerDuty(name, key, endpoint, version string) *PagerDuty {
-	return &PagerDuty{httpClient: newHTTPClient("pagerduty "+name, version), key: key, endpoint: strings.TrimRight(cmp.Or(endpoint, pagerDutyEvents), "/")}
+	return &PagerDuty{httpClient: newHTTPClient(label("pagerduty "+name), version), key: key, endpoint: strings.TrimRight(cmp.Or(endpoint, pagerDutyEvents), "/")}
 }
 
 // stuck ends the key of what has become worse since the deletion: it rings
@@ -89,137 +88,100 @@ func resolves(a alert.Alert) []string {
 // Send triggers an incident, or resolves those that earlier alerts opened. A test is
 // both. Of several events none is sent again that was taken.
 func (p *PagerDuty) Send(ctx context.Context, a alert.Alert) error {
-	n := 0
+	var events []func() error
+	if !a.Resolves() {
+		events = append(events, func() error { return p.trigger(ctx, a) })
+	}
+	for _, key := range resolves(a) {
+		events = append(events, func() error { return p.resolve(ctx, key) })
+	}
 	var odd error // taken, but oddly
-	once := func(send func() error) error {
-		if n++; n <= p.taken(a.ID) {
-			return nil
-		}
-		err := send()
-		if err != nil && !taken(err) {
+	for n := p.taken(a.ID); n < len(events); n++ {
+		err := events[n]()
+		if err != nil && !asError(err).Taken {
 			return err
 		}
 		odd = cmp.Or(odd, err)
-		p.take(a.ID, n)
-		return nil
+		p.take(a.ID, n+1)
 	}
-	if !a.Resolves() {
-		if err := once(func() error { return p.trigger(ctx, a) }); err != nil {
-			return err
-		}
-	}
-	for _, key := range resolves(a) {
-		if err := once(func() error { return p.post(ctx, p.resolve(key)) }); err != nil {
-			return err
-		}
-	}
-	p.take(a.ID, 0)
+	p.forget(a.ID)
 	return odd
 }
 
+// taken is how many events of an alert were taken by earlier calls of Send.
 func (p *PagerDuty) taken(alertID string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.done[alertID]
 }
 
-// take notes how many events of an alert were taken; 0: all, so that nothing is left to
-// remember.
 func (p *PagerDuty) take(alertID string, events int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if events == 0 {
-		delete(p.done, alertID)
-		return
-	}
 	if p.done == nil || len(p.done) >= 1000 {
 		p.done = map[string]int{}
 	}
 	p.done[alertID] = events
 }
 
+func (p *PagerDuty) forget(alertID string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.done, alertID)
+}
+
 // trigger opens an incident, or adds to it; in its compact form, where PagerDuty
 // finds fault with the whole one.
 func (p *PagerDuty) trigger(ctx context.Context, a alert.Alert) error {
-	event, err := p.event(a)
-	if err != nil {
-		return errors.New(p.who + ": the alert cannot be encoded")
-	}
-	if err = p.post(ctx, event); !shorter(err) {
-		return err
-	}
-	event.Payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.Words().Command(), Count: event.Payload.Details.(pagerDetails).Count}
-	return p.post(ctx, event)
+	event := p.event(a)
+	return p.sendWhole(event, func() any { return withoutDetails(event, a) }, func(body []byte) error { return p.enqueue(ctx, body) })
 }
 
-func (p *PagerDuty) resolve(key string) *pagerduty.V2Event {
-	return &pagerduty.V2Event{RoutingKey: p.key, Action: "resolve", DedupKey: alert.Clean(key, pagerDedup)}
+// resolve closes the incident that was opened by key, if there is one. Such an event
+// has no shorter form.
+func (p *PagerDuty) resolve(ctx context.Context, key string) error {
+	event := pagerduty.V2Event{RoutingKey: p.key, Action: "resolve", DedupKey: alert.Clean(key, pagerDedup)}
+	return p.sendWhole(event, func() any { return event }, func(body []byte) error { return p.enqueue(ctx, body) })
 }
 
-func (p *PagerDuty) post(ctx context.Context, event *pagerduty.V2Event) error {
-	door := &pagerDoor{httpClient: p.httpClient}
-	client := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(p.endpoint))
-	client.HTTPClient = door
-	// The library's errors repeat what the other side wrote, and lose causes and
-	// headers: the door has seen them all.
-	_, _ = client.ManageEventWithContext(ctx, event)
+// enqueue posts one event. The library's own client is not used: its errors repeat
+// what the other side wrote, and have no Retry-After.
+func (p *PagerDuty) enqueue(ctx context.Context, body []byte) error {
+	reply, err := p.post(ctx, p.endpoint+"/v2/enqueue", body, nil)
 	switch {
-	case door.err != nil:
-		return door.err
-	case door.status == http.StatusAccepted:
+	case err != nil:
+		return err
+	case reply.status == http.StatusAccepted:
 		return nil
-	case door.status == 0:
-		return p.failed("the request cannot be made")
-	case isSuccess(door.status):
-		e := p.failed(fmt.Sprintf("answered %d instead of 202: is its url PagerDuty's?", door.status))
-		e.Taken = true
-		return e
+	case reply.success():
+		return p.odd(fmt.Sprintf("answered %d instead of 202: is its url PagerDuty's?", reply.status))
 	}
-	return p.judge(door.status, door.header, "check its routing_key, of an integration \"Events API v2\", and url if the account is in the EU")
-}
-
-// pagerDoor is the library's way out. It notes how one request went.
-type pagerDoor struct {
-	httpClient
-	status int
-	header http.Header
-	err    error
-}
-
-// Do sends the request with the sink's own client.
-func (d *pagerDoor) Do(req *http.Request) (*http.Response, error) {
-	req.Header.Set("User-Agent", d.agent)
-	resp, err := d.client.Do(req)
-	if err != nil {
-		d.err = d.failed(cause(err))
-		return nil, d.err
-	}
-	d.status, d.header = resp.StatusCode, resp.Header
-	// The library reads all there is.
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(resp.Body, maxReply), resp.Body}
-	return resp, nil
+	return p.judge(reply, "check its routing_key, of an integration \"Events API v2\", and url if the account is in the EU")
 }
 
 // event is the alert as PagerDuty takes it: with fewer flow logs, and less
 // text, where it would be too large.
-func (p *PagerDuty) event(a alert.Alert) (*pagerduty.V2Event, error) {
+func (p *PagerDuty) event(a alert.Alert) pagerduty.V2Event {
 	key := incidentKey(a)
 	if a.NotBack() {
 		key += stuck
 	}
-	e := &pagerduty.V2Event{RoutingKey: p.key, Action: "trigger", DedupKey: alert.Clean(key, pagerDedup)}
-	e.Client = "Flowkeeper"
+	e := pagerduty.V2Event{RoutingKey: p.key, Action: "trigger", DedupKey: alert.Clean(key, pagerDedup), Client: "Flowkeeper"}
 	for n := pagerListed; ; n /= 2 {
 		e.Payload = pagerPayload(a, n)
-		data, err := json.Marshal(e)
-		if err != nil || len(data) < pagerEvent || n == 0 {
-			return e, err
+		if data, err := json.Marshal(e); err != nil || len(data) < pagerEvent || n == 0 {
+			return e
 		}
 		a.Text = shorten(a.Text, pagerText)
 	}
+}
+
+// withoutDetails is an event with little more than what happened.
+func withoutDetails(e pagerduty.V2Event, a alert.Alert) pagerduty.V2Event {
+	payload := *e.Payload
+	payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.Words().Command(), Count: countOf(a)}
+	e.Payload = &payload
+	return e
 }
 
 // shorten cuts a text of several lines.
@@ -303,7 +265,7 @@ func detailsOf(a alert.Alert, most int) pagerDetails {
 		Cause: alert.Clean(a.Cause, alert.MaxField), Who: alert.Clean(w.Who(), 2*alert.MaxField), When: w.When(),
 		Before: alert.Clean(w.Before(), alert.MaxField), RaisedBy: alert.Clean(w.RaisedBecause(), alert.MaxField), Target: alert.Clean(a.Target, alert.MaxField),
 		EventID: a.EventID, Alert: a.ID, Campaign: alert.Clean(a.CampaignID, alert.MaxField), Flowkeeper: w.Doing(), ToDo: alert.Clean(w.ToDo(), alert.MaxField),
-		FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: w.Command(), Text: a.Text,
+		Count: countOf(a), FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: w.Command(), Text: a.Text,
 	}
 	if a.Rule != nil {
 		d.Rule = alert.Clean(a.Rule.Title+" ("+a.Rule.ID+")", alert.MaxField)
@@ -314,10 +276,15 @@ func detailsOf(a alert.Alert, most int) pagerDetails {
 			d.Role = alert.Clean(who.SessionIssuer, alert.MaxField)
 		}
 	}
-	if all := append(a.FlowLogs[:len(a.FlowLogs):len(a.FlowLogs)], a.FailedFlowLogs...); len(all) > 0 {
-		d.Count = alert.Tally(all)
-	}
 	return d
+}
+
+// countOf is how many flow logs an alert names, and how they stand; nothing of none.
+func countOf(a alert.Alert) string {
+	if all := slices.Concat(a.FlowLogs, a.FailedFlowLogs); len(all) > 0 {
+		return alert.Tally(all)
+	}
+	return ""
 }
 
 // linesOf are the first flow logs, a line each, and how many more there are.

@@ -142,7 +142,7 @@ func (s *Sender) moreUrgent(ctx context.Context) (Delivery, bool) {
 func (s *Sender) deliver(ctx context.Context, d Delivery) {
 	err := s.try(ctx, d.Alert)
 	now := s.Now()
-	if taken(err) {
+	if asError(err).Taken {
 		s.log.Warn("the sink has an alert, but answers oddly", "alert", d.Alert.ID, "error", alert.Clean(err.Error(), alert.MaxField))
 		err = nil
 	}
@@ -170,7 +170,7 @@ func (s *Sender) try(ctx context.Context, a alert.Alert) (err error) {
 	if s.Sending != nil {
 		done := s.Sending()
 		defer func() {
-			if taken(err) {
+			if asError(err).Taken {
 				done(nil)
 				return
 			}

@@ -2,7 +2,6 @@ package sink
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,27 +12,13 @@ import (
 	"flowkeeper/alert"
 )
 
-// Sink is one place that alerts go to.
+// Sink is one place that alerts go to. It is safe for concurrent use.
 type Sink interface {
-	// Send delivers one alert before ctx ends, and returns nil once the other
-	// side has it. Its errors hold no secret and no URL (I11); an *Error says
-	// more about the next try, any other error means: try again.
+	// Send delivers one alert, which has been written, before ctx ends, and returns
+	// nil once the other side has it. Its errors hold no secret and no URL (I11); an
+	// *Error says more about the next try, any other error means: try again.
 	Send(ctx context.Context, a alert.Alert) error
 }
-
-// Error is why a sink does not have the alert.
-type Error struct {
-	Cause      string        // for people; ends in what to try; no secrets
-	Refused    bool          // the other side understood and said no: the same alert will hardly pass later
-	RetryAfter time.Duration // the other side's wish; zero: none
-	// Taken: the other side answered that it has the alert, but not as one of its
-	// kind does. Nothing is sent again after such an answer; Cause says what to check.
-	Taken bool
-
-	shorter bool // it may take a shorter form of the same alert
-}
-
-func (e *Error) Error() string { return e.Cause }
 
 const (
 	// sendTimeout bounds one try: whoever takes longer to accept a few kilobytes
@@ -43,7 +28,8 @@ const (
 	maxTimeout = time.Minute
 )
 
-// WithTimeout returns the sink with a limit of its own for one try.
+// WithTimeout returns the sink with a limit of its own for one try, instead of ten
+// seconds.
 func WithTimeout(s Sink, limit time.Duration) Sink { return limited{s, limit} }
 
 type limited struct {
@@ -63,37 +49,6 @@ func (l limited) String() string { return fmt.Sprint(l.Sink) }
 // GoString does so for %#v.
 func (l limited) GoString() string { return l.String() }
 
-// asError is what an error says about the next try; nothing where it is no *Error.
-func asError(err error) Error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return *e
-	}
-	return Error{}
-}
-
-// taken reports whether the other side has the alert, in spite of an error.
-func taken(err error) bool { return asError(err).Taken }
-
-// shorter reports whether a shorter form of the same alert may pass at once.
-func shorter(err error) bool { return asError(err).shorter }
-
-// sendFitting sends the alert's JSON in at most limit bytes; its compact form, where
-// the other side finds fault with that, or finds it too large.
-func sendFitting(a alert.Alert, limit int, send func(body string) error) error {
-	whole, err := json.Marshal(a.Within(limit))
-	if err != nil {
-		return fmt.Errorf("encoding the alert: %w", err)
-	}
-	if err = send(string(whole)); !shorter(err) {
-		return err
-	}
-	small, encoding := json.Marshal(a.Compact())
-	if encoding != nil || len(small) >= len(whole) {
-		return err
-	}
-	return send(string(small))
-}
-
 // limitOf is how long one try of the sink may take.
 func limitOf(s Sink) time.Duration {
 	if l, ok := s.(limited); ok {
@@ -110,13 +65,13 @@ func SendAll(ctx context.Context, sinks map[string]Sink, a alert.Alert) error {
 	var (
 		wg   sync.WaitGroup
 		mu   sync.Mutex
-		errs []error
+		errs []error // guarded by mu
 	)
 	for name, s := range sinks {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, limitOf(s))
 			defer cancel()
-			if err := s.Send(ctx, a); err != nil && !taken(err) {
+			if err := s.Send(ctx, a); err != nil && !asError(err).Taken {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, fmt.Errorf("sink %s: %w", name, err))

@@ -3,8 +3,6 @@ package sink
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -37,50 +35,36 @@ type Slack struct {
 // NewSlack returns the Slack sink called name, which posts to the incoming webhook at
 // target. The caller has checked the URL, as configs.Load does.
 func NewSlack(name, target, version string) *Slack {
-	return &Slack{httpClient: newHTTPClient("slack "+name, version), url: target}
+	return &Slack{httpClient: newHTTPClient(label("slack "+name), version), url: target}
 }
 
 // Send posts the alert. Where Slack finds fault with it, its title alone follows
 // at once.
 func (s *Slack) Send(ctx context.Context, a alert.Alert) error {
 	message := slackPayload(a)
-	err := s.post(ctx, message)
-	if !shorter(err) {
-		return err
-	}
-	message.Blocks, message.Attachments = nil, nil
-	message.Text += slackInert(" · " + slackFoot(a))
-	return s.post(ctx, message)
+	return s.sendWhole(message, func() any { return titleAlone(message, a) }, func(body []byte) error {
+		reply, err := s.post(ctx, s.url, body, nil)
+		if err != nil {
+			return err
+		}
+		return s.answered(reply)
+	})
 }
 
-// post sends one message. Slack says in one word how it went
+// answered is what an answer means. Slack says in one word how it went
 // (docs.slack.dev/messaging/sending-messages-using-incoming-webhooks). Whatever the
 // word, a 2xx means that something has happened on the other side: a workflow, for
 // one, was started.
-func (s *Slack) post(ctx context.Context, message slackMessage) error {
-	body, err := json.Marshal(message)
-	if err != nil {
-		return errors.New(s.who + ": the alert cannot be encoded")
-	}
-	req, err := s.newRequest(ctx, s.url, string(body))
-	if err != nil {
-		return err
-	}
-	resp, reply, err := s.do(req)
-	if err != nil {
-		return err
-	}
-	code := strings.TrimSpace(string(reply))
-	if resp.StatusCode == 200 && code == "ok" {
+func (s *Slack) answered(reply answer) error {
+	code := strings.TrimSpace(string(reply.body))
+	switch {
+	case reply.status == 200 && code == "ok":
 		return nil
+	case reply.success():
+		return s.odd("did not answer ok: is its url that of a Slack incoming webhook?")
 	}
 	advice, known := slackAdvice[code]
-	if isSuccess(resp.StatusCode) {
-		e := s.failed("did not answer ok: is its url that of a Slack incoming webhook?")
-		e.Taken = true
-		return e
-	}
-	e := s.judge(resp.StatusCode, resp.Header, cmp.Or(advice, "check its url, and the app's page at Slack"))
+	e := s.judge(reply, cmp.Or(advice, "check its url, and the app's page at Slack"))
 	if known && !e.Refused {
 		e.Cause += ": " + advice
 	}
@@ -131,6 +115,13 @@ func slackPayload(a alert.Alert) slackMessage {
 		}},
 		UnfurlLinks: &quiet, UnfurlMedia: &quiet, // Slack is to fetch nothing that a foreign text names
 	}}
+}
+
+// titleAlone is a message that Slack hardly finds fault with.
+func titleAlone(m slackMessage, a alert.Alert) slackMessage {
+	m.Blocks, m.Attachments = nil, nil
+	m.Text += slackInert(" · " + slackFoot(a))
+	return m
 }
 
 func slackBlocks(a alert.Alert) []slack.Block {

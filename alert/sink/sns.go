@@ -3,7 +3,6 @@ package sink
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"flowkeeper/alert"
@@ -29,22 +28,20 @@ const (
 // Topic publishes alerts to an SNS topic: the JSON that webhooks get, with the
 // title as the subject for e-mail.
 type Topic struct {
-	name   string
+	label
 	arn    string
 	client Publisher
 }
 
 // NewTopic returns the SNS sink called name.
 func NewTopic(name, topicARN string, client Publisher) *Topic {
-	return &Topic{name: name, arn: topicARN, client: client}
+	return &Topic{label: label("sns " + name), arn: topicARN, client: client}
 }
-
-func (t *Topic) String() string { return "sns " + t.name }
 
 // Send publishes the alert, with as much of its flow logs as one message holds; its
 // compact form, where SNS does not take that.
 func (t *Topic) Send(ctx context.Context, a alert.Alert) error {
-	return sendFitting(a, maxMessage, func(message string) error { return t.publish(ctx, a, message) })
+	return t.sendWhole(a.Within(maxMessage), func() any { return a.Compact() }, func(body []byte) error { return t.publish(ctx, a, string(body)) })
 }
 
 func (t *Topic) publish(ctx context.Context, a alert.Alert, message string) error {
@@ -59,7 +56,7 @@ func (t *Topic) publish(ctx context.Context, a alert.Alert, message string) erro
 	case err == nil:
 		return nil
 	case published(err):
-		return &Error{Cause: t.String() + ": answered as SNS does to what it takes, but nothing that can be read: see what stands between (a proxy, aws.endpoint_url)", Taken: true}
+		return t.odd("answered as SNS does to what it takes, but nothing that can be read: see what stands between (a proxy, aws.endpoint_url)")
 	default:
 		return t.failure(err)
 	}
@@ -106,16 +103,15 @@ func subject(title string) string {
 // refused signature repeats the request's headers, the session token among
 // them (I11).
 func (t *Topic) failure(err error) error {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return &Error{Cause: t.String() + ": " + cause(err)}
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return t.failed(cause(err))
 	}
 	code := alert.Clean(api.ErrorCode(), alert.MaxField)
-	return &Error{
-		Cause:   fmt.Sprintf("%s: %s: %s", t, code, snsAdvice(code)),
-		Refused: refused(err, code),
-		shorter: strings.HasPrefix(code, "InvalidParameter") || strings.HasPrefix(code, "ParameterValueInvalid") || code == "RequestEntityTooLarge",
-	}
+	e := t.failed(code + ": " + snsAdvice(code))
+	e.Refused = refused(err, code)
+	e.shorter = strings.HasPrefix(code, "InvalidParameter") || strings.HasPrefix(code, "ParameterValueInvalid") || code == "RequestEntityTooLarge"
+	return e
 }
 
 // refused tells a no from a "not now": what is neither throttling nor the

@@ -121,7 +121,7 @@ func TestTopicSaysWhatIsNoAnswerOfSNS(t *testing.T) {
 	for name, body := range map[string]string{"a page": `<html>log in</html>`, "cut off": `<PublishResponse><PublishResult>`} {
 		url := serving(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
 		err := onTopic(t, url).Send(t.Context(), alerttest.Deletion())
-		if !taken(err) || !strings.HasPrefix(err.Error(), "sns mail: ") || strings.Contains(err.Error(), url) {
+		if !asError(err).Taken || !strings.HasPrefix(err.Error(), "sns mail: ") || strings.Contains(err.Error(), url) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// maxBody bounds what is posted: many receivers take no more.
+// maxBody bounds what is posted, in bytes: many receivers take no more.
 const maxBody = 256 << 10
 
 // Webhook posts alerts to a URL: the alert's JSON as the body, with the
@@ -28,7 +28,7 @@ type Webhook struct {
 // configs.Load does. The error is that the secret can't be decoded; it names neither
 // URL nor secret (I11).
 func NewWebhook(name, target, secret, version string) (*Webhook, error) {
-	w := &Webhook{httpClient: newHTTPClient("webhook "+name, version), url: target}
+	w := &Webhook{httpClient: newHTTPClient(label("webhook "+name), version), url: target}
 	if secret == "" {
 		return w, nil
 	}
@@ -42,38 +42,31 @@ func NewWebhook(name, target, secret, version string) (*Webhook, error) {
 // Send posts the alert; any 2xx is success. A receiver that finds fault with it, or
 // finds it too large, gets the compact form at once.
 func (w *Webhook) Send(ctx context.Context, a alert.Alert) error {
-	return sendFitting(a, maxBody, func(body string) error { return w.post(ctx, a.ID, body) })
+	return w.sendWhole(a.Within(maxBody), func() any { return a.Compact() }, func(body []byte) error {
+		header, err := w.sign(a.ID, body, time.Now())
+		if err != nil {
+			return err
+		}
+		reply, err := w.post(ctx, w.url, body, header)
+		if err != nil || reply.success() {
+			return err
+		}
+		return w.judge(reply, "check its url and secret, and the receiver's own log")
+	})
 }
 
-func (w *Webhook) post(ctx context.Context, id, body string) error {
-	req, err := w.request(ctx, id, body, time.Now())
-	if err != nil {
-		return err
-	}
-	resp, _, err := w.do(req)
-	if err != nil {
-		return err
-	}
-	if isSuccess(resp.StatusCode) {
-		return nil
-	}
-	return w.judge(resp.StatusCode, resp.Header, "check its url and secret, and the receiver's own log")
-}
-
-func (w *Webhook) request(ctx context.Context, id, body string, now time.Time) (*http.Request, error) {
-	req, err := w.newRequest(ctx, w.url, body)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set(standardwebhooks.HeaderWebhookID, id)
-	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
+// sign returns the headers of Standard Webhooks for a body.
+func (w *Webhook) sign(id string, body []byte, now time.Time) (http.Header, error) {
+	header := http.Header{}
+	header.Set(standardwebhooks.HeaderWebhookID, id)
+	header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 	if w.signer == nil {
-		return req, nil
+		return header, nil
 	}
-	signature, err := w.signer.Sign(id, now, []byte(body))
+	signature, err := w.signer.Sign(id, now, body)
 	if err != nil {
 		return nil, w.failed("the alert cannot be signed: check the secret")
 	}
-	req.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
-	return req, nil
+	header.Set(standardwebhooks.HeaderWebhookSignature, signature)
+	return header, nil
 }
