@@ -7,10 +7,10 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"pgregory.net/rapid"
+
 	"flowkeeper/alert"
 	"flowkeeper/alert/alerttest"
-
-	"pgregory.net/rapid"
 )
 
 func TestCleanTable(t *testing.T) {

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"flowkeeper/alert"
 	"flowkeeper/alert/alerttest"
-
-	"pgregory.net/rapid"
 )
 
 const limit = 250 << 10 // bytes, of what SNS takes

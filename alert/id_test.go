@@ -5,9 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"flowkeeper/alert"
-
 	"pgregory.net/rapid"
+
+	"flowkeeper/alert"
 )
 
 func TestIDIsStable(t *testing.T) {

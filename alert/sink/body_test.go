@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/alert"
-	"flowkeeper/alert/alerttest"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 )
 
 // receiver is an HTTP receiver that keeps what it was sent, and answers as answer says.

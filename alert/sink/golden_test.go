@@ -9,10 +9,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"flowkeeper/alert"
 	"flowkeeper/alert/alerttest"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "write testdata/golden")

@@ -17,10 +17,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+
 	"flowkeeper/alert"
 	"flowkeeper/alert/alerttest"
-
-	"github.com/aws/aws-sdk-go-v2/service/sns"
 )
 
 // outage is a transport that fails in its own way until a moment, and then

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"sync"
 
-	"flowkeeper/alert"
-
 	"github.com/PagerDuty/go-pagerduty"
+
+	"flowkeeper/alert"
 )
 
 // pagerDutyEvents is where events go but for accounts in the EU, whose place

@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/alert"
-	"flowkeeper/alert/alerttest"
-
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 )
 
 const testRoutingKey = "R0utingKeyR0utingKeyR0utingKey12"

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"testing"
 
-	"flowkeeper/alert"
-
 	"pgregory.net/rapid"
+
+	"flowkeeper/alert"
 )
 
 func TestRoutes(t *testing.T) {

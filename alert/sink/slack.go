@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"flowkeeper/alert"
-
 	"github.com/slack-go/slack"
+
+	"flowkeeper/alert"
 )
 
 const (

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"strings"
 
-	"flowkeeper/alert"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/smithy-go"
+
+	"flowkeeper/alert"
 )
 
 // Publisher is the part of the SDK's client that publishes. The client's Region

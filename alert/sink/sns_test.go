@@ -9,12 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"flowkeeper/alert/alerttest"
-
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"pgregory.net/rapid"
+
+	"flowkeeper/alert/alerttest"
 )
 
 type publish func(*sns.PublishInput) error

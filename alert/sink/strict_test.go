@@ -15,9 +15,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"flowkeeper/alert"
-
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"flowkeeper/alert"
 )
 
 // strict is a receiver that takes only what its published rules allow, and

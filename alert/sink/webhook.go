@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"time"
 
-	"flowkeeper/alert"
-
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"flowkeeper/alert"
 )
 
 // maxBody bounds what is posted, in bytes: many receivers take no more.
