@@ -101,15 +101,15 @@ func (m *memory) Sent(ctx context.Context, sink, id string, at time.Time) error 
 	return nil
 }
 
-func (m *memory) Failed(ctx context.Context, sink, id string, attempts int, next time.Time, cause string, parked, tell bool) error {
+func (m *memory) Failed(ctx context.Context, sink, id string, f Failure) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail() || ctx.Err() != nil {
 		return errDisk
 	}
 	d := m.find(sink, id)
-	d.Attempts, d.NextAt, d.Error = attempts, next, cause
-	if parked {
+	d.Attempts, d.NextAt, d.Error = f.Attempts, f.NextAt, f.Cause
+	if f.Parked {
 		d.ParkedAt = time.Now()
 	}
 	return nil

@@ -21,22 +21,30 @@ type Outbox interface {
 	Next(ctx context.Context, sink string, now time.Time) (Delivery, bool, error)
 	// Sent records that the sink has the alert.
 	Sent(ctx context.Context, sink, alertID string, at time.Time) error
-	// Failed records a try that failed: the number of tries so far, when the next
-	// one is due, why it failed (no secrets in it), and whether it was the last:
-	// then an alert that tells the other sinks so (Parked) is added with it.
-	Failed(ctx context.Context, sink, alertID string, attempts int, next time.Time, cause string, parked, tell bool) error
+	// Failed records a try that failed. Where TellOthers is set, an alert that says so
+	// is added with it for the other sinks.
+	Failed(ctx context.Context, sink, alertID string, f Failure) error
+}
+
+// Failure is a try that failed, and what follows from it.
+type Failure struct {
+	Attempts   int       // tries so far, this one among them
+	NextAt     time.Time // when the next one is due
+	Cause      string    // why it failed: cleaned, without secrets
+	Parked     bool      // it was the last one
+	TellOthers bool      // the other sinks are to hear of it
 }
 
 // Delivery is one alert on its way to one sink.
 type Delivery struct {
 	Alert    alert.Alert
 	Sink     string
-	Urgency  int // its place among the pending ones: see Alert.Urgency
-	Attempts int
-	NextAt   time.Time
+	Urgency  int       // its place among the pending ones: see Alert.Urgency
+	Attempts int       // tries that failed
+	NextAt   time.Time // not before
 	SentAt   time.Time // zero while pending
 	ParkedAt time.Time // zero unless given up after days
-	Error    string    // of the last attempt, secrets scrubbed
+	Error    string    // why the last try failed: cleaned, without secrets
 }
 
 const (

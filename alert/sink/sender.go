@@ -183,34 +183,36 @@ func (s *Sender) try(ctx context.Context, a alert.Alert) (err error) {
 // failed slows down the sink, decides about the alert, and records it.
 func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Time) {
 	why := asError(err)
-	cause := alert.Clean(err.Error(), alert.MaxField)
-	attempts := d.Attempts + 1
+	s.pause(why, d.Urgency, now)
+	f := Failure{Attempts: d.Attempts + 1, NextAt: s.pausedUntil, Cause: alert.Clean(err.Error(), alert.MaxField)}
+	setAside := f.Attempts >= tries(why.Refused)
+	if setAside {
+		// Strictly after the pause, so that the others are asked first.
+		f.NextAt = f.NextAt.Add(time.Second + backoff.Jittered(f.Attempts-1, s.Rand()))
+	}
+	f.Parked = f.Attempts >= parkTries && now.Sub(d.Alert.Time.Time) >= parkAfter
+	f.TellOthers = f.Parked || setAside && d.Alert.RoutingLevel().AtLeast(alert.High)
+	s.report(d.Alert.ID, f)
+	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
+		return s.outbox.Failed(ctx, s.name, d.Alert.ID, f)
+	})
+	if f.TellOthers && s.WakeOthers != nil {
+		s.WakeOthers()
+	}
+}
+
+// pause slows down the sink after a try that failed.
+func (s *Sender) pause(why Error, urgency int, now time.Time) {
 	s.failures++
 	switch {
 	case !why.Refused:
 		s.mostUrgentRefused = 0
 	case s.failures == 1:
-		s.mostUrgentRefused = d.Urgency
+		s.mostUrgentRefused = urgency
 	default:
-		s.mostUrgentRefused = min(s.mostUrgentRefused, d.Urgency)
+		s.mostUrgentRefused = min(s.mostUrgentRefused, urgency)
 	}
-	pause := max(backoff.Jittered(s.failures-1, s.Rand()), min(why.RetryAfter, maxRetryAfter))
-	s.pausedUntil = now.Add(pause)
-
-	next := s.pausedUntil
-	if attempts >= tries(why.Refused) {
-		// Strictly after the pause, so that the others are asked first.
-		next = next.Add(time.Second + backoff.Jittered(attempts-1, s.Rand()))
-	}
-	parked := attempts >= parkTries && now.Sub(d.Alert.Time.Time) >= parkAfter
-	tell := parked || attempts >= tries(why.Refused) && d.Alert.RoutingLevel().AtLeast(alert.High)
-	s.report(d, attempts, next, cause, parked)
-	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
-		return s.outbox.Failed(ctx, s.name, d.Alert.ID, attempts, next, cause, parked, tell)
-	})
-	if tell && s.WakeOthers != nil {
-		s.WakeOthers()
-	}
+	s.pausedUntil = now.Add(max(backoff.Jittered(s.failures-1, s.Rand()), min(why.RetryAfter, maxRetryAfter)))
 }
 
 // tries is after how many failed tries an alert holds up the later ones no longer,
@@ -224,15 +226,15 @@ func tries(refused bool) int {
 
 // report logs an alert's first failure and its end; what is between is noise
 // at any level but debug.
-func (s *Sender) report(d Delivery, attempts int, next time.Time, cause string, parked bool) {
-	log := s.log.With("alert", d.Alert.ID, "attempts", attempts, "error", cause)
+func (s *Sender) report(alertID string, f Failure) {
+	log := s.log.With("alert", alertID, "attempts", f.Attempts, "error", f.Cause)
 	switch {
-	case parked:
-		log.Error("alert given up: mend the sink, then run `flowkeeper alerts retry " + d.Alert.ID + "`")
-	case attempts == 1:
-		log.Warn("alert not delivered: will be tried again", "next", next)
+	case f.Parked:
+		log.Error("alert given up: mend the sink, then run `flowkeeper alerts retry " + alertID + "`")
+	case f.Attempts == 1:
+		log.Warn("alert not delivered: will be tried again", "next", f.NextAt)
 	default:
-		log.Debug("alert not delivered: will be tried again", "next", next)
+		log.Debug("alert not delivered: will be tried again", "next", f.NextAt)
 	}
 }
 

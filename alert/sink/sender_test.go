@@ -367,8 +367,8 @@ func (*outboxOf) Next(context.Context, string, time.Time) (Delivery, bool, error
 	return Delivery{}, false, nil
 }
 func (*outboxOf) Sent(context.Context, string, string, time.Time) error { return nil }
-func (o *outboxOf) Failed(_ context.Context, _, _ string, _ int, _ time.Time, _ string, _, tell bool) error {
-	if tell {
+func (o *outboxOf) Failed(_ context.Context, _, _ string, f Failure) error {
+	if f.TellOthers {
 		o.tells++
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -105,7 +106,7 @@ func seed(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(s.Refreshed(ctx, scope, noon, noon.Add(time.Second)))
 	ts.Check(s.Sent(ctx, "log", "alrt_one", noon.Add(2*time.Second)))
-	ts.Check(s.Failed(ctx, "hook", "alrt_one", 3, noon.Add(time.Hour), "answered 503", false, false))
+	ts.Check(s.Failed(ctx, "hook", "alrt_one", sink.Failure{Attempts: 3, NextAt: noon.Add(time.Hour), Cause: "answered 503"}))
 	ts.Check(s.Close())
 	ts.Check(os.Remove(ts.MkAbs(args[0]) + ".lock"))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -28,7 +29,7 @@ func TestI7AnEndComesBeforeTheNextTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	add("end-1", alert.Informational)
-	if err := s.Failed(t.Context(), "pager", "end-1", 10, now.Add(15*time.Minute), "503", false, false); err != nil { // set aside
+	if err := s.Failed(t.Context(), "pager", "end-1", sink.Failure{Attempts: 10, NextAt: now.Add(15 * time.Minute), Cause: "503"}); err != nil { // set aside
 		t.Fatal(err)
 	}
 	add("trouble-2", alert.High)
@@ -113,11 +114,11 @@ func TestI7TheSecondOutageOfADay(t *testing.T) {
 	t.Parallel()
 	s, now := outbox(t)
 	addAlert(t, s, "a", "a", *now, alert.Deletion, alert.High)
-	s.Failed(t.Context(), "pager", "a", 10, *now, "down", false, true)
+	s.Failed(t.Context(), "pager", "a", sink.Failure{Attempts: 10, NextAt: *now, Cause: "down", TellOthers: true})
 	s.Sent(t.Context(), "pager", "a", *now)
 	*now = now.Add(3 * time.Hour)
 	addAlert(t, s, "b", "b", *now, alert.Deletion, alert.Critical)
-	s.Failed(t.Context(), "pager", "b", 10, *now, "down", false, true)
+	s.Failed(t.Context(), "pager", "b", sink.Failure{Attempts: 10, NextAt: *now, Cause: "down", TellOthers: true})
 	var got []string
 	for _, d := range s.told(t) {
 		if d.Sink == "chat" {
@@ -134,7 +135,7 @@ func TestI7AStillRefusedAlertEndsNothing(t *testing.T) {
 	t.Parallel()
 	s, now := outbox(t)
 	addAlert(t, s, "a", "a", *now, alert.Deletion, alert.Critical)
-	s.Failed(t.Context(), "pager", "a", 3, now.Add(time.Second), "400", false, true)
+	s.Failed(t.Context(), "pager", "a", sink.Failure{Attempts: 3, NextAt: now.Add(time.Second), Cause: "400", TellOthers: true})
 	addAlert(t, s, "b", "b", *now, alert.Deletion, alert.High)
 	s.Sent(t.Context(), "pager", "b", *now)
 	for _, d := range s.told(t) {
@@ -178,7 +179,7 @@ func TestI7BlockedWaitsForNoAnswer(t *testing.T) {
 	t.Parallel()
 	s, now := outbox(t)
 	addAlert(t, s, "deletion", "e", *now, alert.Deletion, alert.High)
-	s.Failed(t.Context(), "chat", "deletion", 30, now.Add(10*time.Minute), "WAF 403", false, false)
+	s.Failed(t.Context(), "chat", "deletion", sink.Failure{Attempts: 30, NextAt: now.Add(10 * time.Minute), Cause: "WAF 403"})
 	addAlert(t, s, "restored", "e", *now, alert.Restored, alert.Low)
 	addAlert(t, s, "blocked", "e", *now, alert.Blocked, alert.Critical)
 	if id := nextID(t, s, "chat", *now); id != "blocked" {

@@ -118,7 +118,7 @@ func TestFindAlerts(t *testing.T) {
 		return errors.Join(errs...)
 	})
 	err := errors.Join(s.Sent(t.Context(), "log", "one", noon), s.Sent(t.Context(), "pager", "one", noon), s.Sent(t.Context(), "log", "two", noon),
-		s.Failed(t.Context(), "pager", "two", 3, noon, "answered 503", false, false), s.Failed(t.Context(), "pager", "three", 9, noon, "answered 400", true, false))
+		s.Failed(t.Context(), "pager", "two", sink.Failure{Attempts: 3, NextAt: noon, Cause: "answered 503"}), s.Failed(t.Context(), "pager", "three", sink.Failure{Attempts: 9, NextAt: noon, Cause: "answered 400", Parked: true}))
 	if err != nil {
 		t.Fatal(err)
 	}

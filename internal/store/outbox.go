@@ -112,19 +112,19 @@ func (t *tx) addForOthers(a alert.Alert, sink string) error {
 }
 
 // Failed implements sink.Outbox.
-func (s *Store) Failed(ctx context.Context, sink, alertID string, attempts int, next time.Time, cause string, parked, tell bool) error {
+func (s *Store) Failed(ctx context.Context, name, alertID string, f sink.Failure) error {
 	return s.write(ctx, func(t *tx) error {
 		var parkedAt any
-		if parked {
+		if f.Parked {
 			parkedAt = s.now().UnixMilli()
 		}
-		if tell {
-			if err := t.tellNotTaken(sink, alertID, cause); err != nil {
+		if f.TellOthers {
+			if err := t.tellNotTaken(name, alertID, f.Cause); err != nil {
 				return err
 			}
 		}
 		return t.exec(`UPDATE deliveries SET attempts = ?, next_at = ?, error = ?, parked_at = ? WHERE sink = ? AND alert = (SELECT num FROM alerts WHERE id = ?)`,
-			attempts, next.UnixMilli(), cause, parkedAt, sink, alertID)
+			f.Attempts, f.NextAt.UnixMilli(), f.Cause, parkedAt, name, alertID)
 	})
 }
 

@@ -35,9 +35,9 @@ func (s *Store) park(t *testing.T, id, sink string) {
 	s.giveUp(t, id, sink)
 }
 
-func (s *Store) giveUp(t *testing.T, id, sink string) {
+func (s *Store) giveUp(t *testing.T, id, name string) {
 	t.Helper()
-	if err := s.Failed(t.Context(), sink, id, 60, noon, "down", true, true); err != nil {
+	if err := s.Failed(t.Context(), name, id, sink.Failure{Attempts: 60, NextAt: noon, Cause: "down", Parked: true, TellOthers: true}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -93,7 +93,7 @@ func TestI7ACampaignIsResolvedAfterAllOfIt(t *testing.T) {
 	t.Parallel()
 	s, now := outbox(t)
 	addAll(t, s, *now, campaign(alert.High, alert.High)...)
-	s.Failed(t.Context(), "pager", "d1", 30, now.Add(10*time.Minute), "403", false, false)
+	s.Failed(t.Context(), "pager", "d1", sink.Failure{Attempts: 30, NextAt: now.Add(10 * time.Minute), Cause: "403"})
 	if got := strings.Join(drain(t, s, "pager", *now), " "); got != "d2" {
 		t.Errorf("sent %s, while d1 is refused", got)
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -239,7 +240,7 @@ func TestOutbox(t *testing.T) {
 	if err != nil || !ok || d.Alert.ID != "a" {
 		t.Fatalf("next %+v, %v, %v", d, ok, err)
 	}
-	if err := s.Failed(ctx, "hook", "a", 1, noon.Add(time.Minute), "refused", false, false); err != nil {
+	if err := s.Failed(ctx, "hook", "a", sink.Failure{Attempts: 1, NextAt: noon.Add(time.Minute), Cause: "refused"}); err != nil {
 		t.Fatal(err)
 	}
 	if d, _, _ = s.Next(ctx, "hook", noon); d.Alert.ID != "b" {
@@ -284,7 +285,7 @@ func TestI7AnAnswerComesAfterWhatItAnswers(t *testing.T) {
 	}
 	fail := func(parked bool) {
 		t.Helper()
-		if err := s.Failed(ctx, "hook", "deletion", 10, noon.Add(time.Minute), "down", parked, parked); err != nil {
+		if err := s.Failed(ctx, "hook", "deletion", sink.Failure{Attempts: 10, NextAt: noon.Add(time.Minute), Cause: "down", Parked: parked, TellOthers: parked}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -486,8 +486,8 @@ func TestAlertSinks(t *testing.T) {
 	}))
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
 	f.look(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.OK, "far")
-	must(t, errors.Join(s.Failed(t.Context(), "far", "alrt_1", 1, time.Now(), "500", false, false), s.Failed(t.Context(), "far", "alrt_2", 9, time.Now(), "500", true, false),
-		s.Failed(t.Context(), "gone", "alrt_2", 9, time.Now(), "500", true, false), s.Close())) // gone is no sink of the configuration
+	must(t, errors.Join(s.Failed(t.Context(), "far", "alrt_1", sink.Failure{Attempts: 1, NextAt: time.Now(), Cause: "500"}), s.Failed(t.Context(), "far", "alrt_2", sink.Failure{Attempts: 9, NextAt: time.Now(), Cause: "500", Parked: true}),
+		s.Failed(t.Context(), "gone", "alrt_2", sink.Failure{Attempts: 9, NextAt: time.Now(), Cause: "500", Parked: true}), s.Close())) // gone is no sink of the configuration
 	f.look(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.Fail, "far does not take what it is sent: 3 alerts not delivered, 1 of them given up", "alerts list --failed")
 
 	// A topic of an account that may be our own.

@@ -128,8 +128,8 @@ func (s memory) Sent(ctx context.Context, sink, id string, at time.Time) error {
 	})
 }
 
-func (s memory) Failed(ctx context.Context, sink, id string, attempts int, next time.Time, cause string, parked, tell bool) error {
-	return s.m.around(func() error { return s.Store.Failed(ctx, sink, id, attempts, next, cause, parked, tell) })
+func (s memory) Failed(ctx context.Context, name, id string, f sink.Failure) error {
+	return s.m.around(func() error { return s.Store.Failed(ctx, name, id, f) })
 }
 
 func (s memory) Known(ctx context.Context, sc inventory.Scope, ids []string) (out map[string]inventory.Known, err error) {
