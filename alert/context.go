@@ -17,7 +17,8 @@ func (a Words) RaisedBecause() string {
 	return strings.Join(why, " and ")
 }
 
-// factWords are the facts of remediate/notify/facts.go in words.
+// factWords say in words which facts package notify raises a level for; a test
+// holds them against its constants.
 var factWords = map[string]string{
 	"root":             "it was the root user",
 	"no_mfa":           "a person did it without MFA",

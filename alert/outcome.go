@@ -112,7 +112,7 @@ func (f FlowLog) back(a Alert) string {
 	switch {
 	case f.State == "verified":
 		s += ", verified"
-	case f.Reason == "not_delivering":
+	case f.Reason == notDelivering:
 		s += ", but it does not deliver" + ifAny(": ", f.ErrorMessage)
 	}
 	return s
@@ -127,10 +127,14 @@ func blindFor(a Alert, seconds float64) string {
 	return span(seconds)
 }
 
-// closedBecause says why nothing is restored, where an incident is closed for a reason
-// (the reasons in remediate/incident/incident.go).
+// notDelivering is the reason of what is back, and not verified.
+const notDelivering = "not_delivering"
+
+// closedBecause says why nothing is restored, where an incident is closed for a reason.
 func closedBecause(reason string) string { return cmp.Or(closedReasons[reason], reason) }
 
+// closedReasons and blockedReasons say in words what package incident names; a test holds
+// them against its constants.
 var closedReasons = map[string]string{
 	"resource_gone": "its resource is gone too",
 	"replaced":      "whoever deleted it made another",

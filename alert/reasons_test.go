@@ -1,42 +1,91 @@
 package alert
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-func TestEveryReasonHasWords(t *testing.T) {
-	t.Parallel()
-	for _, r := range []string{"resource_gone", "replaced", "released", "superseded", "still_there", "exempt", "alert_only", "unknown"} {
-		if closedBecause(r) == r {
-			t.Errorf("closed: %s has no words", r)
+// constants are the values of a group of constants, by how its comment begins. Its package
+// imports this one, so that only its source can be asked.
+func constants(t *testing.T, dir, comment string) (values []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range file.Decls {
+			group, ok := decl.(*ast.GenDecl)
+			if !ok || group.Tok != token.CONST || !strings.HasPrefix(group.Doc.Text(), comment) {
+				continue
+			}
+			for _, spec := range group.Specs {
+				for _, value := range spec.(*ast.ValueSpec).Values {
+					text, err := strconv.Unquote(value.(*ast.BasicLit).Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					values = append(values, text)
+				}
+			}
 		}
 	}
-	for _, r := range []string{"permission", "destination", "role", "limit", "decoy", "invalid", "credentials", "account", "refused"} {
-		if blockedBy(r) == r {
-			t.Errorf("blocked: %s has no words", r)
-		}
+	if len(values) == 0 {
+		t.Fatalf("%s has no constants with the comment %q", dir, comment)
+	}
+	return values
+}
+
+// TestEveryReasonHasWords, and there are no words for what is no reason.
+func TestEveryReasonHasWords(t *testing.T) {
+	t.Parallel()
+	worded := slices.Collect(maps.Keys(closedReasons))
+	worded = slices.AppendSeq(worded, maps.Keys(blockedReasons))
+	worded = append(worded, notDelivering)
+	if d := cmp.Diff(sorted(constants(t, "../remediate/incident", "Reasons for being")), sorted(worded)); d != "" {
+		t.Errorf("-reasons +those with words:\n%s", d)
 	}
 }
 
-// TestRunbookOfReasons: docs/alerts.md tells what to do about each reason that an
-// alert may give.
+// TestEveryFactHasWords that raises a level.
+func TestEveryFactHasWords(t *testing.T) {
+	t.Parallel()
+	if d := cmp.Diff(sorted(constants(t, "../remediate/notify", "The facts that raise")), slices.Sorted(maps.Keys(factWords))); d != "" {
+		t.Errorf("-facts +those with words:\n%s", d)
+	}
+}
+
+func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }
+
+// TestRunbookOfReasons: docs/alerts.md tells what each reason means, and what to do.
 func TestRunbookOfReasons(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("../docs/alerts.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(b)
-	for _, reason := range []string{"permission", "destination", "role", "limit", "decoy", "invalid", "credentials", "account", "refused"} {
-		if !strings.Contains(text, "\n| `"+reason+"` |") {
+	for reason := range blockedReasons {
+		if !strings.Contains(string(b), "\n| `"+reason+"` |") {
 			t.Errorf("nothing about what is blocked by %s", reason)
 		}
 	}
-	for _, reason := range []string{"resource_gone", "replaced", "released", "still_there"} {
-		if !strings.Contains(text, "\n| "+closedBecause(reason)+" |") {
-			t.Errorf("nothing about what is closed because %q", closedBecause(reason))
+	for _, words := range closedReasons {
+		if !strings.Contains(string(b), "\n| "+words+" |") {
+			t.Errorf("nothing about what is closed because %q", words)
 		}
 	}
 }
