@@ -151,7 +151,7 @@ func (a Words) addCommands(t *lines) {
 	}
 	var commands []string
 	for _, x := range about {
-		if !plain(x[1], "-_.@") || x[0] == "EventId" && invented(x[1]) {
+		if !plain(x[1], "-_.@") || x[0] == "EventId" && isOwnEvent(x[1]) {
 			continue
 		}
 		c := fmt.Sprintf("aws cloudtrail lookup-events --region %s --lookup-attributes AttributeKey=%s,AttributeValue=%s", a.Region, x[0], x[1])
@@ -167,12 +167,6 @@ func (a Words) addCommands(t *lines) {
 	for _, c := range commands {
 		t.add("  " + c)
 	}
-}
-
-// invented reports whether an event ID is one of Flowkeeper's own: CloudTrail does not
-// know it.
-func invented(id string) bool {
-	return slices.ContainsFunc([]string{WithoutID, OfRecord, OfDrift, OfLost}, func(prefix string) bool { return strings.HasPrefix(id, prefix) })
 }
 
 // plain reports whether a text is letters and digits, and some others that no

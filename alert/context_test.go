@@ -19,7 +19,7 @@ func TestDetailsOfATampering(t *testing.T) {
 // An event ID that Flowkeeper made up is nothing that CloudTrail could look up.
 func TestNoLookupOfAnInventedID(t *testing.T) {
 	t.Parallel()
-	a := alert.Alert{Kind: alert.Tamper, Region: "eu-west-1", EventID: "without-id-alrt_6bjpeaklft2oylt24fhkmk46uy", Actor: &alert.Actor{AccessKeyID: "AKIAEXAMPLE"}}
+	a := alert.Alert{Kind: alert.Tamper, Region: "eu-west-1", EventID: alert.UnnamedEvent.ID("alrt_6bjpeaklft2oylt24fhkmk46uy"), Actor: &alert.Actor{AccessKeyID: "AKIAEXAMPLE"}}
 	a.Write()
 	if strings.Contains(a.Text, "AttributeValue=without-id") {
 		t.Error(a.Text)

@@ -13,15 +13,6 @@ import (
 // ASCII, fit for a header.
 func ID(parts ...string) string { return "alrt_" + digest(parts) }
 
-// How the event IDs begin that Flowkeeper makes itself. CloudTrail does not know such an
-// ID: no alert advises to look it up there.
-const (
-	WithoutID = "without-id-" // of a record that has none
-	OfRecord  = "record-"     // of a record whose own ID is one of these already: a forged one
-	OfDrift   = "drift-"      // of a refresh that found losses
-	OfLost    = "lost-"       // of a replacement that was lost in turn
-)
-
 // DedupKey is one per event of a scope: a pager opens an incident by it at
 // the deletion and resolves it by it at the closed alert.
 func DedupKey(scope, eventID string) string { return "flowkeeper-" + digest([]string{scope, eventID}) }

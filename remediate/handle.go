@@ -92,7 +92,7 @@ func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []de
 // CloudTrail's is missing.
 func identified(f detection.Finding) detection.Finding {
 	if f.Record.EventID == "" {
-		f.Record.EventID = "without-id-" + alert.ID(f.Record.EventTime.String(), f.Record.EventName, f.Record.Target, fmt.Sprint(f.Deleted, f.Failed))
+		f.Record.EventID = alert.UnnamedEvent.ID(alert.ID(f.Record.EventTime.String(), f.Record.EventName, f.Record.Target, fmt.Sprint(f.Deleted, f.Failed)))
 	}
 	return f
 }
@@ -308,7 +308,7 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) (news bool, err error) {
 	e, known, err := tx.Event(s, f.Record.EventID)
 	if known && e.Source == ByDrift { // a record with an ID that is ours
-		f.Record.EventID = "record-" + f.Record.EventID
+		f.Record.EventID = alert.ForgedEvent.ID(f.Record.EventID)
 		e, known, err = tx.Event(s, f.Record.EventID)
 	}
 	if err != nil {

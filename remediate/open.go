@@ -87,7 +87,7 @@ func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, sta
 }
 
 func driftID(s inventory.Scope, started time.Time) string {
-	return fmt.Sprintf("drift-%s-%s-%d", s.Account, s.Region, started.UnixMilli())
+	return alert.DriftEvent.ID(fmt.Sprintf("%s-%s-%d", s.Account, s.Region, started.UnixMilli()))
 }
 
 // relearn makes incidents due whose flow log the snapshot has come to know,

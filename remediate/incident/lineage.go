@@ -1,6 +1,9 @@
 package incident
 
-import "flowkeeper/inventory"
+import (
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
 
 // restored records the replacement, made or adopted, and puts it into the
 // snapshot (I6).
@@ -54,7 +57,7 @@ func (c *Case) supersede(i Incident, newID string, next Incident, alive bool) {
 	text, never := "its replacement was lost in turn", false
 	if next.FlowLogID == "" {
 		next = New(i.Scope, newID, inventory.Row{}, false, c.Now)
-		next.Source, next.Action, next.EventID = ByDrift, Restore, "lost-"+newID
+		next.Source, next.Action, next.EventID = ByDrift, Restore, alert.LostEvent.ID(newID)
 		never = !i.Confirmed && !i.Adopted
 		c.note(NoteLineage, next)
 	}
