@@ -74,3 +74,29 @@ func (a Actor) Who() string {
 	add("web identity", a.WebIdentity)
 	return who
 }
+
+// with is the tool, and the user agent that it claims.
+func (a Actor) with() string {
+	switch {
+	case a.Via == "" || a.Via == a.UserAgent:
+		return a.UserAgent
+	case a.UserAgent == "":
+		return a.Via
+	}
+	return a.Via + " (" + a.UserAgent + ")"
+}
+
+// MFAWords say whether the caller authenticated with MFA, as far as a record says.
+func (a Actor) MFAWords() string {
+	switch {
+	case a.MFA == nil && a.Type == "IAMUser" && strings.HasPrefix(a.AccessKeyID, "AKIA"):
+		return "none: a long-term access key"
+	case a.MFA == nil:
+		return "unknown: the record does not say"
+	case !*a.MFA && a.Type == "AssumedRole":
+		return "unknown: role sessions do not report MFA"
+	case *a.MFA:
+		return "yes"
+	}
+	return "no"
+}

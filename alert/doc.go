@@ -3,7 +3,7 @@
 //
 //  1. Package remediate fills an Alert: kind, level, actor, flow logs.
 //  2. Alert.Write writes the title and the text from those fields alone (title.go,
-//     text.go, outcome.go); text that came from a record is cleaned and bounded first
+//     text.go); text that came from a record is cleaned and bounded first
 //     (clean.go).
 //  3. Package alert/sink delivers it. Sinks that arrange the facts in their own way
 //     take them from Alert.Words; Alert.Within makes it as small as a receiver wants

@@ -1,8 +1,10 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Fact is one thing that a person woken by an alert asks, and the answer.
@@ -77,30 +79,36 @@ func (a Words) When() string {
 	return moment(*at) + a.delay(*at)
 }
 
-// Tally says how many flow logs there are, of how many resources, and how they
-// stand: what is left of a thousand on a phone.
-func Tally(logs []FlowLog) string {
-	resources, states := map[string]bool{}, map[string]int{}
-	for _, f := range logs {
-		if f.ResourceID != "" {
-			resources[f.ResourceID] = true
-		}
-		states[f.State]++
+// delay is how long it took until we knew; CloudTrail's times are whole
+// seconds.
+func (a Words) delay(happened Time) string {
+	d := a.Time.Sub(happened.Time)
+	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || happened.IsZero() || d < time.Second || a.Repeats != nil {
+		return ""
 	}
-	s := Plural(len(logs), "flow log")
-	if len(resources) > 0 {
-		s += " of " + Plural(len(resources), "resource")
+	if d < time.Minute {
+		return fmt.Sprintf(", known %d s later", d/time.Second)
 	}
-	var parts []string
-	for _, state := range []string{"open", "blocked", "restored", "verified", "closed"} {
-		if n := states[state]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, state))
-		}
+	return ", known " + span(d.Seconds()) + " later"
+}
+
+// RaisedBecause says which facts put the level above the rule's.
+func (a Words) RaisedBecause() string {
+	var why []string
+	for _, fact := range a.RaisedBy {
+		why = append(why, cmp.Or(factWords[fact], fact))
 	}
-	if len(parts) > 0 {
-		s += ": " + strings.Join(parts, ", ")
-	}
-	return s
+	return strings.Join(why, " and ")
+}
+
+// factWords say in words which facts package notify raises a level for; a test
+// holds them against its constants.
+var factWords = map[string]string{
+	"root":             "it was the root user",
+	"no_mfa":           "a person did it without MFA",
+	"whole_vpc":        "a VPC has no other flow log",
+	"destination_gone": "what flow logs deliver to is gone",
+	"decoy":            "it is a decoy",
 }
 
 // Command is the command line that shows more than a sink does.

@@ -47,13 +47,6 @@ func cloudFormation(t *lines, logs []FlowLog) {
 	}
 }
 
-func ifAny(before, s string) string {
-	if s == "" {
-		return ""
-	}
-	return before + s
-}
-
 // plainID reports whether an ID can be pasted as code: letters, digits and
 // hyphens, as AWS makes them.
 func plainID(s string) bool {

@@ -1,10 +1,8 @@
 package alert
 
 import (
-	"fmt"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
 )
 
 // Write cleans all foreign text of the alert (I12) and fills Title and Text
@@ -70,45 +68,6 @@ func (a Words) addWho(t *lines) {
 	t.put("MFA", a.Actor.MFAWords())
 }
 
-// with is the tool, and the user agent that it claims.
-func (a Actor) with() string {
-	switch {
-	case a.Via == "" || a.Via == a.UserAgent:
-		return a.UserAgent
-	case a.UserAgent == "":
-		return a.Via
-	}
-	return a.Via + " (" + a.UserAgent + ")"
-}
-
-// MFAWords say whether the caller authenticated with MFA, as far as a record says.
-func (a Actor) MFAWords() string {
-	switch {
-	case a.MFA == nil && a.Type == "IAMUser" && strings.HasPrefix(a.AccessKeyID, "AKIA"):
-		return "none: a long-term access key"
-	case a.MFA == nil:
-		return "unknown: the record does not say"
-	case !*a.MFA && a.Type == "AssumedRole":
-		return "unknown: role sessions do not report MFA"
-	case *a.MFA:
-		return "yes"
-	}
-	return "no"
-}
-
-// delay is how long it took until we knew; CloudTrail's times are whole
-// seconds.
-func (a Words) delay(happened Time) string {
-	d := a.Time.Sub(happened.Time)
-	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || happened.IsZero() || d < time.Second || a.Repeats != nil {
-		return ""
-	}
-	if d < time.Minute {
-		return fmt.Sprintf(", known %d s later", d/time.Second)
-	}
-	return ", known " + span(d.Seconds()) + " later"
-}
-
 func (a Words) addWhere(t *lines) {
 	switch {
 	case a.Account != "" && a.Region != "":
@@ -131,34 +90,14 @@ func (a Words) Heading() string {
 	return "Flow logs"
 }
 
-func moment(t Time) string {
-	if t.IsZero() {
+// format of flow logs that all have the same.
+func (a Words) format() string {
+	if a.Kind != Deletion || len(a.FlowLogs) == 0 {
 		return ""
 	}
-	return t.UTC().Format("2006-01-02 15:04:05 UTC")
-}
-
-// span is a length of time as people say it: 2.3 s, 4 min 10 s, 3 h 5 min.
-func span(seconds float64) string {
-	if seconds < 59.95 {
-		return strconv.FormatFloat(max(0, seconds), 'f', 1, 64) + " s"
+	f := a.FlowLogs[0].LogFormat
+	if slices.ContainsFunc(a.FlowLogs, func(x FlowLog) bool { return x.LogFormat != f }) {
+		return "several"
 	}
-	d := time.Duration(min(seconds, 1e9) * float64(time.Second)).Round(time.Second)
-	if d < time.Hour {
-		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
-	}
-	d = d.Round(time.Minute)
-	return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
-}
-
-// lines are a text in the making.
-type lines []string
-
-func (t *lines) add(s string) { *t = append(*t, s) }
-
-// put adds "key: value", or nothing if there is no value.
-func (t *lines) put(key, value string) {
-	if value != "" {
-		t.add(key + ": " + value)
-	}
+	return Clean(f, MaxField)
 }

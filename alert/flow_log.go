@@ -1,0 +1,151 @@
+package alert
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Line is one flow log of an alert: which, of what, to where, and how it stands.
+func (f FlowLog) Line(a Alert) string {
+	s := f.FlowLogID
+	if f.ResourceID != "" {
+		s += " of " + f.ResourceID
+	}
+	if f.Account != "" || f.Region != "" {
+		s += " in " + strings.Trim(f.Account+" "+f.Region, " ")
+	}
+	if f.Destination != "" {
+		s += " to " + f.Destination
+	}
+	if tags := f.telling(); tags != "" {
+		s += " [" + tags + "]"
+	}
+	if how := f.Outcome(a); how != "" {
+		s += ": " + how
+	}
+	if a.NotBack() {
+		s += f.tries()
+	}
+	if len(f.DifferencesFound) > 0 {
+		s += "; differs in " + Clean(strings.Join(f.DifferencesFound, ", "), MaxField)
+	}
+	if f.CreatedBy != "" {
+		s += "; made by " + f.CreatedBy
+	}
+	if f.Advice != "" {
+		s += "; " + f.Advice
+	}
+	return s
+}
+
+// telling are the tags that say whose it is, as "Name=…, owner=…".
+func (f FlowLog) telling() string {
+	var out []string
+	for _, want := range tellingTags {
+		for _, k := range sortedKeys(f.Tags) {
+			if strings.EqualFold(k, want) || strings.EqualFold(want, "environment") && strings.EqualFold(k, "env") {
+				out = append(out, k+"="+Clean(f.Tags[k], 60))
+			}
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// Tags that say whose a flow log is come first, and alone in texts.
+var tellingTags = []string{"Name", "owner", "environment"}
+
+// Outcome words the state of the flow log's incident, or AWS's refusal.
+func (f FlowLog) Outcome(a Alert) string {
+	switch {
+	case f.ErrorCode != "" && f.ErrorMessage != "":
+		return f.ErrorCode + ", " + f.ErrorMessage
+	case f.ErrorCode != "":
+		return f.ErrorCode
+	case f.State == "closed":
+		return "closed, " + closedBecause(f.Reason)
+	case f.State == "blocked":
+		return "cannot be restored, " + blockedBy(f.Reason) + within(f.ErrorMessage)
+	case a.Kind == Blocked && f.NewFlowLogID != "":
+		return "AWS answered that it made " + f.NewFlowLogID + ", but DescribeFlowLogs has not shown it yet" + within(f.ErrorMessage)
+	case f.NewFlowLogID != "":
+		return f.back(a)
+	case a.NotBack():
+		return "not restored yet" + within(f.ErrorMessage)
+	case f.NextAttemptAt != nil:
+		return "not before " + moment(*f.NextAttemptAt)
+	case f.Foreseen != "":
+		return closedBecause(f.Foreseen)
+	case f.State == "open" && a.Kind != Deletion:
+		return "not restored yet"
+	}
+	return f.ErrorMessage
+}
+
+// within brackets what AWS said, if anything.
+func within(message string) string {
+	if message == "" {
+		return ""
+	}
+	return " (" + message + ")"
+}
+
+// tries is how often Flowkeeper has tried, and when it tries next.
+func (f FlowLog) tries() string {
+	s := ""
+	if f.Attempts > 0 {
+		s = "; " + Plural(f.Attempts, "attempt") + " so far"
+	}
+	if f.NextAttemptAt != nil {
+		s += "; next attempt at " + moment(*f.NextAttemptAt)
+	}
+	return s
+}
+
+func (f FlowLog) back(a Alert) string {
+	s := "back as " + f.NewFlowLogID
+	if f.BlindSeconds != nil {
+		s += " after " + blindFor(a, *f.BlindSeconds)
+	}
+	switch {
+	case f.State == "verified":
+		s += ", verified"
+	case f.Reason == notDelivering:
+		s += ", but it does not deliver" + ifAny(": ", f.ErrorMessage)
+	}
+	return s
+}
+
+// blindFor is how long nothing was recorded. Of a drift it is only known when a refresh
+// last saw the flow log.
+func blindFor(a Alert, seconds float64) string {
+	if a.Source == "drift" {
+		return "at most " + span(seconds)
+	}
+	return span(seconds)
+}
+
+// Tally says how many flow logs there are, of how many resources, and how they
+// stand: what is left of a thousand on a phone.
+func Tally(logs []FlowLog) string {
+	resources, states := map[string]bool{}, map[string]int{}
+	for _, f := range logs {
+		if f.ResourceID != "" {
+			resources[f.ResourceID] = true
+		}
+		states[f.State]++
+	}
+	s := Plural(len(logs), "flow log")
+	if len(resources) > 0 {
+		s += " of " + Plural(len(resources), "resource")
+	}
+	var parts []string
+	for _, state := range []string{"open", "blocked", "restored", "verified", "closed"} {
+		if n := states[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	if len(parts) > 0 {
+		s += ": " + strings.Join(parts, ", ")
+	}
+	return s
+}

@@ -1,0 +1,37 @@
+package alert
+
+import "cmp"
+
+// notDelivering is the reason of what is back, and not verified.
+const notDelivering = "not_delivering"
+
+// closedBecause says why nothing is restored, where an incident is closed for a reason.
+func closedBecause(reason string) string { return cmp.Or(closedReasons[reason], reason) }
+
+// closedReasons and blockedReasons say in words what package incident names; a test holds
+// them against its constants.
+var closedReasons = map[string]string{
+	"resource_gone": "its resource is gone too",
+	"replaced":      "whoever deleted it made another",
+	"released":      "it was released: it may go",
+	"superseded":    "its replacement was lost in turn, see that one",
+	"still_there":   "AWS still has it",
+	"exempt":        "exempt: not restored",
+	"alert_only":    "configured to alert only: not restored",
+	"unknown":       "never seen in AWS, so there is nothing to restore it from",
+}
+
+// blockedBy says what is in the way, where an incident is blocked for a reason.
+func blockedBy(reason string) string { return cmp.Or(blockedReasons[reason], reason) }
+
+var blockedReasons = map[string]string{
+	"permission":  "AWS refuses it to Flowkeeper's role",
+	"destination": "its destination is missing or refuses",
+	"role":        "its delivery role cannot be assumed",
+	"limit":       "the account's limit of flow logs is reached",
+	"decoy":       "another flow log holds its place",
+	"invalid":     "AWS does not take its settings",
+	"credentials": "AWS refuses the credentials, or they are not of its account",
+	"account":     "AWS refuses the whole account",
+	"refused":     "AWS refuses it",
+}

@@ -1,0 +1,55 @@
+package alert
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const maxDeeds = 5 // kinds of calls named
+
+// Before is what the same principal did to flow logs in the hour before.
+func (a Words) Before() string {
+	var did []string
+	worst := slices.Clone(a.Recent)
+	slices.SortStableFunc(worst, func(x, y Deeds) int { return cmp.Compare(harm(x.EventName), harm(y.EventName)) })
+	for _, d := range worst[:min(len(worst), maxDeeds)] {
+		s := d.EventName + " " + times(d.Calls)
+		switch {
+		case d.Refused == d.Calls:
+			s += ", refused"
+		case d.Refused > 0:
+			s += fmt.Sprintf(", refused %s", times(d.Refused))
+		}
+		if d.FlowLogs > 0 {
+			s += fmt.Sprintf(" (%s)", Plural(d.FlowLogs, "flow log"))
+		}
+		did = append(did, s)
+	}
+	more := 0
+	for _, d := range worst[min(len(worst), maxDeeds):] {
+		more += d.Calls
+	}
+	if more > 0 {
+		did = append(did, "and "+Plural(more, "other call"))
+	}
+	if len(did) == 0 {
+		return ""
+	}
+	return "in the hour before, the same principal called " + strings.Join(did, "; ")
+}
+
+// harm orders calls, the worst first: deletions, what destroys, what changes,
+// and what makes.
+func harm(event string) int {
+	for n, prefix := range []string{"DeleteFlowLogs", "Delete", "Stop", "Disable", "Purge", "Schedule", "Remove", "Untag", "Detach"} {
+		if strings.HasPrefix(event, prefix) {
+			return n
+		}
+	}
+	if event == "CreateFlowLogs" {
+		return 100
+	}
+	return 50
+}

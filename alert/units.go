@@ -1,0 +1,42 @@
+package alert
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Plural is "1 flow log", or "3 flow logs".
+func Plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+func moment(t Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// span is a length of time as people say it: 2.3 s, 4 min 10 s, 3 h 5 min.
+func span(seconds float64) string {
+	if seconds < 59.95 {
+		return strconv.FormatFloat(max(0, seconds), 'f', 1, 64) + " s"
+	}
+	d := time.Duration(min(seconds, 1e9) * float64(time.Second)).Round(time.Second)
+	if d < time.Hour {
+		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+	}
+	d = d.Round(time.Minute)
+	return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+}
