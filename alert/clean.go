@@ -80,12 +80,12 @@ func (a Alert) clean() Alert {
 		a.Recent[i].EventName = Clean(a.Recent[i].EventName, MaxField)
 	}
 	a.Repeats = a.Repeats.clean()
-	a.FlowLogs = cleanAll(a.FlowLogs)
-	a.FailedFlowLogs = cleanAll(a.FailedFlowLogs)
+	a.FlowLogs = cleanFlowLogs(a.FlowLogs)
+	a.FailedFlowLogs = cleanFlowLogs(a.FailedFlowLogs)
 	return a
 }
 
-func cleanAll(in []FlowLog) []FlowLog {
+func cleanFlowLogs(in []FlowLog) []FlowLog {
 	out := slices.Clone(in)
 	for i := range out {
 		f := &out[i]

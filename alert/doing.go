@@ -84,22 +84,22 @@ func (a Words) answering() string {
 		parts = append(parts, "refreshes its snapshot to find out which, and restores those")
 	}
 	if restore > 0 {
-		parts = append(parts, fmt.Sprintf("restores %s as soon as AWS shows the loss and its limits allow; another alert follows", number(restore, len(a.FlowLogs))))
+		parts = append(parts, fmt.Sprintf("restores %s as soon as AWS shows the loss and its limits allow; another alert follows", ofThem(restore, len(a.FlowLogs))))
 	}
 	if wait > 0 {
 		why := "leaves %s for a while to whoever did this, by a rule, and restores then"
 		if a.Source == "drift" {
 			why = "waits for a record that says who did this (drift_wait), and then restores %s"
 		}
-		parts = append(parts, fmt.Sprintf(why, number(wait, len(a.FlowLogs))))
+		parts = append(parts, fmt.Sprintf(why, ofThem(wait, len(a.FlowLogs))))
 	}
 	if left > 0 {
-		parts = append(parts, fmt.Sprintf("does not restore %s, for the reason given", number(left, len(a.FlowLogs))))
+		parts = append(parts, fmt.Sprintf("does not restore %s, for the reason given", ofThem(left, len(a.FlowLogs))))
 	}
 	return strings.Join(parts, "; ")
 }
 
-func number(n, all int) string {
+func ofThem(n, all int) string {
 	if all == 1 {
 		return "it"
 	}

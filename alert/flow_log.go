@@ -64,13 +64,13 @@ func (f FlowLog) Outcome(a Alert) string {
 	case f.State == "closed":
 		return "closed, " + closedBecause(f.Reason)
 	case f.State == "blocked":
-		return "cannot be restored, " + blockedBy(f.Reason) + within(f.ErrorMessage)
+		return "cannot be restored, " + blockedBy(f.Reason) + inBrackets(f.ErrorMessage)
 	case a.Kind == Blocked && f.NewFlowLogID != "":
-		return "AWS answered that it made " + f.NewFlowLogID + ", but DescribeFlowLogs has not shown it yet" + within(f.ErrorMessage)
+		return "AWS answered that it made " + f.NewFlowLogID + ", but DescribeFlowLogs has not shown it yet" + inBrackets(f.ErrorMessage)
 	case f.NewFlowLogID != "":
 		return f.back(a)
 	case a.NotBack():
-		return "not restored yet" + within(f.ErrorMessage)
+		return "not restored yet" + inBrackets(f.ErrorMessage)
 	case f.NextAttemptAt != nil:
 		return "not before " + moment(*f.NextAttemptAt)
 	case f.Foreseen != "":
@@ -82,7 +82,7 @@ func (f FlowLog) Outcome(a Alert) string {
 }
 
 // within brackets what AWS said, if anything.
-func within(message string) string {
+func inBrackets(message string) string {
 	if message == "" {
 		return ""
 	}

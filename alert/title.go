@@ -17,7 +17,7 @@ func (a titleWords) title() string {
 	case Deletion:
 		return a.deletionTitle()
 	case Attempt:
-		named := things(a.FailedFlowLogs)
+		named := subject(a.FailedFlowLogs)
 		if a.FailedOmitted > 0 {
 			named = Plural(len(a.FailedFlowLogs)+a.FailedOmitted, "flow log")
 		}
@@ -31,20 +31,20 @@ func (a titleWords) title() string {
 		return a.blockedTitle()
 	case Closed:
 		if superseded(a.FlowLogs) {
-			return "Superseded, deleted again meanwhile: " + things(a.FlowLogs) + a.in()
+			return "Superseded, deleted again meanwhile: " + subject(a.FlowLogs) + a.in()
 		}
-		return "Settled: " + things(a.FlowLogs) + a.in()
+		return "Settled: " + subject(a.FlowLogs) + a.in()
 	case Flapping:
-		return "Deleted again and again: " + things(a.FlowLogs) + a.in()
+		return "Deleted again and again: " + subject(a.FlowLogs) + a.in()
 	case Decoy:
-		return "Decoy in the place of " + things(a.FlowLogs) + a.in()
+		return "Decoy in the place of " + subject(a.FlowLogs) + a.in()
 	case Tamper:
 		a.Cause, _, _ = strings.Cut(a.Cause, "; ") // what comes then is in the text
 		return "Tampering: " + a.because("what flow logs depend on was changed") + a.in() + "," + a.by()
 	case Pipeline:
 		return a.pipelineTitle()
 	case Destination:
-		return "New flow log destination: " + a.because(things(a.FlowLogs)) + a.in()
+		return "New flow log destination: " + a.because(subject(a.FlowLogs)) + a.in()
 	case Test:
 		return "Test alert from Flowkeeper: nothing has happened"
 	}
@@ -57,16 +57,16 @@ func (a titleWords) pipelineTitle() string {
 	over := a.Level == Informational
 	switch {
 	case a.Part == PartRehearsal && over:
-		return "A restore would be allowed again: " + things(a.FlowLogs) + a.in()
+		return "A restore would be allowed again: " + subject(a.FlowLogs) + a.in()
 	case a.Part == PartRehearsal:
-		return "A restore would be refused: " + things(a.FlowLogs) + reasons(a.FlowLogs) + a.in()
+		return "A restore would be refused: " + subject(a.FlowLogs) + reasons(a.FlowLogs) + a.in()
 	case a.Part == PartDelivery && len(a.FlowLogs) > 0 && over:
-		return "Delivers again: " + things(a.FlowLogs) + a.in()
+		return "Delivers again: " + subject(a.FlowLogs) + a.in()
 	case a.Part == PartDelivery && len(a.FlowLogs) > 0:
 		if why := sameError(a.FlowLogs); why != "" {
-			return "Does not deliver: " + why + " (" + things(a.FlowLogs) + ")" + a.in()
+			return "Does not deliver: " + why + " (" + subject(a.FlowLogs) + ")" + a.in()
 		}
-		return "Does not deliver: " + things(a.FlowLogs) + a.in()
+		return "Does not deliver: " + subject(a.FlowLogs) + a.in()
 	case over:
 		return "Works again: " + a.because("a part of the pipeline") + a.in()
 	case a.aboutSink():
@@ -79,20 +79,20 @@ func (a titleWords) pipelineTitle() string {
 // itself, how often it has.
 func (a titleWords) blockedTitle() string {
 	if a.Cause != "" {
-		return "Still dark, and nothing is tried: " + things(a.FlowLogs) + a.in()
+		return "Still dark, and nothing is tried: " + subject(a.FlowLogs) + a.in()
 	}
 	tries, mine := 0, false
 	for _, f := range a.FlowLogs {
 		tries, mine = max(tries, f.Attempts), mine || f.State != "" && f.State != "blocked"
 	}
 	if !mine {
-		return "NOT restored: " + things(a.FlowLogs) + reasons(a.FlowLogs) + a.in()
+		return "NOT restored: " + subject(a.FlowLogs) + reasons(a.FlowLogs) + a.in()
 	}
 	after := ""
 	if tries > 0 {
 		after = " after " + Plural(tries, "attempt")
 	}
-	return "Still dark" + after + ": " + things(a.FlowLogs) + a.in()
+	return "Still dark" + after + ": " + subject(a.FlowLogs) + a.in()
 }
 
 // sameError is what AWS says of all these flow logs; empty where it differs.
@@ -114,9 +114,9 @@ func (a titleWords) deletionTitle() string {
 		return "Deleted: flow logs, not known which," + a.by() + a.in()
 	}
 	if a.Source == "drift" {
-		return "Gone: " + things(a.FlowLogs) + a.in() + ", without a CloudTrail event"
+		return "Gone: " + subject(a.FlowLogs) + a.in() + ", without a CloudTrail event"
 	}
-	return "Deleted: " + things(a.FlowLogs) + a.by() + a.in()
+	return "Deleted: " + subject(a.FlowLogs) + a.by() + a.in()
 }
 
 func (a titleWords) restoredTitle() string {
@@ -136,15 +136,15 @@ func (a titleWords) restoredTitle() string {
 	}
 	switch {
 	case n == 0:
-		return "Not restored: " + things(a.FlowLogs) + a.in()
+		return "Not restored: " + subject(a.FlowLogs) + a.in()
 	case n < len(a.FlowLogs):
 		return fmt.Sprintf("Restored: %d of %d flow logs%s%s", n, len(a.FlowLogs), after, a.in())
 	}
-	return "Restored: " + things(a.FlowLogs) + after + a.in()
+	return "Restored: " + subject(a.FlowLogs) + after + a.in()
 }
 
 // things are flow logs in a title: the resource of one, or how many.
-func things(logs []FlowLog) string {
+func subject(logs []FlowLog) string {
 	switch {
 	case len(logs) == 0:
 		return "flow logs"
