@@ -19,7 +19,7 @@ func (a Words) ToDo() string {
 		return "look up AWS's answer in docs/alerts.md#blocked"
 	case a.Repeats != nil && a.Repeats.Several:
 		return "see who they were: flowkeeper alerts show " + a.ID + " lists calls; and whether anybody but the EventBridge rule may send to the queue: flowkeeper doctor"
-	case a.Level == Informational || who == nil && a.Source != "drift":
+	case a.Level == Informational || who == nil && a.Source != sourceDrift:
 		return ""
 	case who == nil:
 		return "find out who, and whether a trail was stopped: docs/alerts.md"

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Level is one of Sigma's.
+// Level is how severe an alert is, as Sigma has it.
 type Level string
 
 const (
@@ -37,21 +37,21 @@ func Highest(a, b Level) Level {
 // Raised is the next more urgent level; critical stays.
 func (l Level) Raised() Level { return levels[min(l.rank()+1, len(levels)-1)] }
 
-// Kind of alert.
+// Kind is what an alert is about (docs/alerts.md).
 type Kind string
 
 const (
-	Deletion    Kind = "deletion"
-	Attempt     Kind = "attempt"
-	Restored    Kind = "restored"
-	Blocked     Kind = "blocked"
-	Closed      Kind = "closed"
-	Flapping    Kind = "flapping"
-	Decoy       Kind = "decoy"
-	Tamper      Kind = "tamper"
-	Pipeline    Kind = "pipeline"
-	Destination Kind = "destination"
-	Test        Kind = "test"
+	Deletion    Kind = "deletion"    // protected flow logs are gone
+	Attempt     Kind = "attempt"     // AWS refused to delete some
+	Restored    Kind = "restored"    // they are back
+	Blocked     Kind = "blocked"     // they can't be restored, or are overdue
+	Closed      Kind = "closed"      // nothing is left to do about a deletion
+	Flapping    Kind = "flapping"    // one is deleted again and again
+	Decoy       Kind = "decoy"       // another flow log is in the way of a restore
+	Tamper      Kind = "tamper"      // what flow logs depend on was changed
+	Pipeline    Kind = "pipeline"    // a part of Flowkeeper, or of AWS, fails; or works again
+	Destination Kind = "destination" // a flow log delivers to where none did before
+	Test        Kind = "test"        // somebody typed `flowkeeper alerts test`
 )
 
 // Rule is the detection behind an alert; its words come from the Sigma file.
@@ -152,8 +152,8 @@ type Alert struct {
 	FlowLogs       []FlowLog `json:"flow_logs,omitempty"`
 	FailedFlowLogs []FlowLog `json:"failed_flow_logs,omitempty"`
 	Omitted        int       `json:"flow_logs_omitted,omitempty"` // left out because a sink takes no more
-	// Of how many flow logs the log format, the tags, and everything but which they
-	// are and how they stand was left out, to keep the alert small.
+	// For how many flow logs the log format, the tags, and the other details were left
+	// out, to keep the alert small.
 	FormatsOmitted int `json:"log_formats_omitted,omitempty"`
 	TagsOmitted    int `json:"tags_omitted,omitempty"`
 	DetailsOmitted int `json:"details_omitted,omitempty"`
@@ -163,7 +163,7 @@ type Alert struct {
 	Repeats *Repeats `json:"repeats,omitempty"`
 
 	// RouteLevel is what an alert that answers an earlier one is routed by: the
-	// most urgent level of those before it. See Routes.
+	// most urgent level of those before it. See RoutingLevel.
 	RouteLevel Level `json:"-"`
 
 	// Minor says that the alert is about what anybody can repeat without end, and
@@ -171,8 +171,8 @@ type Alert struct {
 	// its bound.
 	Minor bool `json:"-"`
 
-	// NotStored says that the state file did not take what the alert tells of: it
-	// goes past it, and nothing is restored until the file can be written.
+	// NotStored says that the alert is sent without the state file, which can't be
+	// written: nothing is restored until it can.
 	NotStored bool `json:"-"`
 }
 
@@ -188,7 +188,7 @@ const (
 func (a Alert) NotBack() bool { return a.Kind == Blocked || a.Kind == Decoy || a.Kind == Flapping }
 
 // Answers reports whether the alert tells how an earlier one of the same
-// DedupKey has ended: to be told after it.
+// DedupKey has ended: a sink gets it after that one.
 func (a Alert) Answers() bool { return a.Kind == Restored || a.Resolves() }
 
 // Resolves reports whether nothing is left to do about DedupKey: a pager

@@ -36,7 +36,7 @@ func (a Words) Doing() string {
 // is tried more and more slowly, anything else at least once a minute.
 func (a Words) trying() string {
 	for _, f := range a.FlowLogs {
-		if f.State == "" || f.State == "blocked" {
+		if f.State == "" || f.State == stateBlocked {
 			return "tries again, ever more slowly, and reminds daily; it restores by itself once the cause is gone"
 		}
 	}
@@ -69,7 +69,7 @@ func (a Words) answering() string {
 	restore, wait, left := 0, 0, 0
 	for _, f := range a.FlowLogs {
 		switch {
-		case f.State == "closed", f.State == "blocked", f.Foreseen != "":
+		case f.State == stateClosed, f.State == stateBlocked, f.Foreseen != "":
 			left++
 		case f.NewFlowLogID != "":
 			// A drift's alert waits for the create: the line says the new ID.
@@ -88,7 +88,7 @@ func (a Words) answering() string {
 	}
 	if wait > 0 {
 		why := "leaves %s for a while to whoever did this, by a rule, and restores then"
-		if a.Source == "drift" {
+		if a.Source == sourceDrift {
 			why = "waits for a record that says who did this (drift_wait), and then restores %s"
 		}
 		parts = append(parts, fmt.Sprintf(why, ofThem(wait, len(a.FlowLogs))))

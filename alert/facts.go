@@ -46,7 +46,7 @@ const shownAgent = 100
 
 // happened is when it happened, or was found, where nobody knows the first.
 func (a Words) happened() (ask, answer string) {
-	if a.DeletedAt == nil && a.EventTime == nil && a.Source == "drift" {
+	if a.DeletedAt == nil && a.EventTime == nil && a.Source == sourceDrift {
 		return "Found", moment(a.Time)
 	}
 	return "When", a.When()
@@ -55,7 +55,7 @@ func (a Words) happened() (ask, answer string) {
 // Who is who did it, with the access key.
 func (a Words) Who() string {
 	switch {
-	case a.Actor == nil && a.Source == "drift" && a.Kind == Deletion:
+	case a.Actor == nil && a.Source == sourceDrift && a.Kind == Deletion:
 		return "unknown: found by a refresh, without a CloudTrail event"
 	case a.Actor == nil:
 		return ""

@@ -61,9 +61,9 @@ func (f FlowLog) Outcome(a Alert) string {
 		return f.ErrorCode + ", " + f.ErrorMessage
 	case f.ErrorCode != "":
 		return f.ErrorCode
-	case f.State == "closed":
+	case f.State == stateClosed:
 		return "closed, " + closedBecause(f.Reason)
-	case f.State == "blocked":
+	case f.State == stateBlocked:
 		return "cannot be restored, " + blockedBy(f.Reason) + inBrackets(f.ErrorMessage)
 	case a.Kind == Blocked && f.NewFlowLogID != "":
 		return "AWS answered that it made " + f.NewFlowLogID + ", but DescribeFlowLogs has not shown it yet" + inBrackets(f.ErrorMessage)
@@ -75,13 +75,13 @@ func (f FlowLog) Outcome(a Alert) string {
 		return "not before " + moment(*f.NextAttemptAt)
 	case f.Foreseen != "":
 		return closedBecause(f.Foreseen)
-	case f.State == "open" && a.Kind != Deletion:
+	case f.State == stateOpen && a.Kind != Deletion:
 		return "not restored yet"
 	}
 	return f.ErrorMessage
 }
 
-// within brackets what AWS said, if anything.
+// inBrackets is what AWS said, if anything.
 func inBrackets(message string) string {
 	if message == "" {
 		return ""
@@ -101,13 +101,14 @@ func (f FlowLog) tries() string {
 	return s
 }
 
+// back is what became of one that was restored.
 func (f FlowLog) back(a Alert) string {
 	s := "back as " + f.NewFlowLogID
 	if f.BlindSeconds != nil {
 		s += " after " + blindFor(a, *f.BlindSeconds)
 	}
 	switch {
-	case f.State == "verified":
+	case f.State == stateVerified:
 		s += ", verified"
 	case f.Reason == notDelivering:
 		s += ", but it does not deliver" + ifAny(": ", f.ErrorMessage)
@@ -118,7 +119,7 @@ func (f FlowLog) back(a Alert) string {
 // blindFor is how long nothing was recorded. Of a drift it is only known when a refresh
 // last saw the flow log.
 func blindFor(a Alert, seconds float64) string {
-	if a.Source == "drift" {
+	if a.Source == sourceDrift {
 		return "at most " + span(seconds)
 	}
 	return span(seconds)
@@ -127,20 +128,20 @@ func blindFor(a Alert, seconds float64) string {
 // Tally says how many flow logs there are, of how many resources, and how they
 // stand: what is left of a thousand on a phone.
 func Tally(logs []FlowLog) string {
-	resources, states := map[string]bool{}, map[string]int{}
+	resources, count := map[string]bool{}, map[string]int{}
 	for _, f := range logs {
 		if f.ResourceID != "" {
 			resources[f.ResourceID] = true
 		}
-		states[f.State]++
+		count[f.State]++
 	}
 	s := Plural(len(logs), "flow log")
 	if len(resources) > 0 {
 		s += " of " + Plural(len(resources), "resource")
 	}
 	var parts []string
-	for _, state := range []string{"open", "blocked", "restored", "verified", "closed"} {
-		if n := states[state]; n > 0 {
+	for _, state := range states {
+		if n := count[state]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}

@@ -8,7 +8,7 @@ const notDelivering = "not_delivering"
 // closedBecause says why nothing is restored, where an incident is closed for a reason.
 func closedBecause(reason string) string { return cmp.Or(closedReasons[reason], reason) }
 
-// closedReasons and blockedReasons say in words what package incident names; a test holds
+// closedReasons and blockedReasons say in words what package incident names. A test holds
 // them against its constants.
 var closedReasons = map[string]string{
 	"resource_gone": "its resource is gone too",

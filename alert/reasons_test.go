@@ -15,9 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// constants are the values of a group of constants, by how its comment begins. Its package
+// constants are the values of the group of constants that begins with one. Its package
 // imports this one, so that only its source can be asked.
-func constants(t *testing.T, dir, comment string) (values []string) {
+func constants(t *testing.T, dir, first string) (values []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -30,7 +30,7 @@ func constants(t *testing.T, dir, comment string) (values []string) {
 		}
 		for _, decl := range file.Decls {
 			group, ok := decl.(*ast.GenDecl)
-			if !ok || group.Tok != token.CONST || !strings.HasPrefix(group.Doc.Text(), comment) {
+			if !ok || group.Tok != token.CONST || group.Specs[0].(*ast.ValueSpec).Names[0].Name != first {
 				continue
 			}
 			for _, spec := range group.Specs {
@@ -45,9 +45,20 @@ func constants(t *testing.T, dir, comment string) (values []string) {
 		}
 	}
 	if len(values) == 0 {
-		t.Fatalf("%s has no constants with the comment %q", dir, comment)
+		t.Fatalf("%s has no constants that begin with %s", dir, first)
 	}
 	return values
+}
+
+// TestStatesAndSources are those of package incident.
+func TestStatesAndSources(t *testing.T) {
+	t.Parallel()
+	if d := cmp.Diff(sorted(constants(t, "../remediate/incident", "Open")), sorted(states)); d != "" {
+		t.Errorf("-states +those known here:\n%s", d)
+	}
+	if all := constants(t, "../remediate/incident", "ByEvent"); !slices.Contains(all, sourceDrift) {
+		t.Errorf("%q is no source of an incident: %q", sourceDrift, all)
+	}
 }
 
 // TestEveryReasonHasWords, and there are no words for what is no reason.
@@ -56,7 +67,7 @@ func TestEveryReasonHasWords(t *testing.T) {
 	worded := slices.Collect(maps.Keys(closedReasons))
 	worded = slices.AppendSeq(worded, maps.Keys(blockedReasons))
 	worded = append(worded, notDelivering)
-	if d := cmp.Diff(sorted(constants(t, "../remediate/incident", "Reasons for being")), sorted(worded)); d != "" {
+	if d := cmp.Diff(sorted(constants(t, "../remediate/incident", "NotDelivering")), sorted(worded)); d != "" {
 		t.Errorf("-reasons +those with words:\n%s", d)
 	}
 }
@@ -64,7 +75,7 @@ func TestEveryReasonHasWords(t *testing.T) {
 // TestEveryFactHasWords that raises a level.
 func TestEveryFactHasWords(t *testing.T) {
 	t.Parallel()
-	if d := cmp.Diff(sorted(constants(t, "../remediate/notify", "The facts that raise")), slices.Sorted(maps.Keys(factWords))); d != "" {
+	if d := cmp.Diff(sorted(constants(t, "../remediate/notify", "ByRoot")), slices.Sorted(maps.Keys(factWords))); d != "" {
 		t.Errorf("-facts +those with words:\n%s", d)
 	}
 }

@@ -83,7 +83,7 @@ func (a titleWords) blockedTitle() string {
 	}
 	tries, mine := 0, false
 	for _, f := range a.FlowLogs {
-		tries, mine = max(tries, f.Attempts), mine || f.State != "" && f.State != "blocked"
+		tries, mine = max(tries, f.Attempts), mine || f.State != "" && f.State != stateBlocked
 	}
 	if !mine {
 		return "NOT restored: " + subject(a.FlowLogs) + reasons(a.FlowLogs) + a.in()
@@ -113,7 +113,7 @@ func (a titleWords) deletionTitle() string {
 	if len(a.FlowLogs) == 0 {
 		return "Deleted: flow logs, not known which," + a.by() + a.in()
 	}
-	if a.Source == "drift" {
+	if a.Source == sourceDrift {
 		return "Gone: " + subject(a.FlowLogs) + a.in() + ", without a CloudTrail event"
 	}
 	return "Deleted: " + subject(a.FlowLogs) + a.by() + a.in()
@@ -122,7 +122,7 @@ func (a titleWords) deletionTitle() string {
 func (a titleWords) restoredTitle() string {
 	n, blind := 0, 0.0
 	for _, f := range a.FlowLogs {
-		if f.NewFlowLogID == "" || f.State == "open" || f.State == "blocked" || f.State == "closed" {
+		if f.NewFlowLogID == "" || f.State == stateOpen || f.State == stateBlocked || f.State == stateClosed {
 			continue // a replacement that was lost in turn is none
 		}
 		n++
