@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/retry"
 )
 
 // Outbox is the durable side of delivery; internal/store implements it. An
@@ -46,27 +45,3 @@ type Delivery struct {
 	ParkedAt time.Time // zero unless given up after days
 	Error    string    // why the last try failed: cleaned, without secrets
 }
-
-const (
-	// maxRetryAfter bounds a sink's own wish: nobody but us decides that an
-	// alert waits for days.
-	maxRetryAfter = 10 * time.Minute
-	// parkAfter is how old an alert grows before it is given up. People mend a
-	// sink within a long weekend; what is older than that is history.
-	// And it has been tried so often by then, at the least: a clock that leaps
-	// makes nothing old.
-	parkAfter = 72 * time.Hour
-	parkTries = 50
-
-	// A failing alert holds up the later ones of its sink for this many tries,
-	// which keeps the order through a hiccup. Then others get their turn, as one
-	// alert that a receiver chokes on must not silence the rest. A refusal (4xx)
-	// is likely about this one alert, and an attacker may write the user agent
-	// that a web application firewall refuses: it holds them for seconds only.
-	holdTries        = 10
-	holdTriesRefused = 3
-)
-
-// backoff is between the tries of an alert, and of a sink. Full jitter: daemons that
-// failed together come back apart.
-var backoff = retry.Backoff{First: time.Second, Most: 5 * time.Minute}

@@ -15,20 +15,24 @@ import (
 // once each (I7). One goroutine runs it; a sink that fails holds up no other, as
 // every sink has its own.
 //
-// Two clocks slow it down. Each alert's own NextAt is in the outbox, so a
-// restart forgets nothing. The sink's pace, after failures in a row, is only
-// here: however many alerts wait, a sink that is down is tried once a backoff.
-// Order is kept while the daemon runs, but for an alert that failed too often
-// (holdTries): it is set aside and tried between the others until it is sent
-// or three days old.
+// A try waits for two times. The alert's own NextAt is in the outbox, so that a restart
+// forgets nothing. The sink's pause, after failures in a row, is only here: however many
+// alerts wait, a sink that is down is tried once a pause. Order is kept while the daemon
+// runs, but for an alert that failed too often (holdTries): it is set aside and tried
+// between the others until it is sent or three days old.
+//
+// The exported fields are set before Run, if at all. Wake and Hurry are safe for
+// concurrent use.
 type Sender struct {
-	// Now and Rand are the time and, in [0, 1), the jitter.
+	// Now and Rand are the time and, in [0, 1), the jitter: the machine's clock and
+	// math/rand/v2, unless a test sets others.
 	Now  func() time.Time
 	Rand func() float64
 	// WakeOthers, if set, is called after the outbox may have got an alert about this
 	// sink for the others.
 	WakeOthers func()
-	// Sending, if set, is called before each try, and what it returns after it.
+	// Sending, if set, is called before each try, and done after it, with nil where the
+	// sink has the alert.
 	Sending func() (done func(err error))
 
 	name   string
@@ -40,9 +44,9 @@ type Sender struct {
 
 	// Of Run's goroutine alone.
 	failures          int       // tries in a row that failed, of whichever alert
-	pausedUntil       time.Time // nothing is tried before, but what is more urgent than refused
-	mostUrgentRefused int       // the most urgent of those failures, where each was a refusal; 0: nothing is more urgent
-	sent              bool      // something was, since the start
+	pausedUntil       time.Time // nothing is tried before, but what is more urgent than mostUrgentRefused
+	mostUrgentRefused int       // urgency of the most urgent of these failures, where each was a refusal; 0: nothing is more urgent
+	sent              bool      // the sink has taken an alert since the start
 }
 
 // NewSender returns the sender of the sink called name.
@@ -164,34 +168,26 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) {
 }
 
 // try sends once.
-func (s *Sender) try(ctx context.Context, a alert.Alert) (err error) {
+func (s *Sender) try(ctx context.Context, a alert.Alert) error {
 	ctx, cancel := outlive(ctx, limitOf(s.sink))
 	defer cancel()
-	if s.Sending != nil {
-		done := s.Sending()
-		defer func() {
-			if asError(err).Taken {
-				done(nil)
-				return
-			}
-			done(err)
-		}()
+	if s.Sending == nil {
+		return s.sink.Send(ctx, a)
 	}
-	return s.sink.Send(ctx, a)
+	done := s.Sending()
+	err := s.sink.Send(ctx, a)
+	if asError(err).Taken {
+		done(nil)
+	} else {
+		done(err)
+	}
+	return err
 }
 
-// failed slows down the sink, decides about the alert, and records it.
+// failed slows down the sink, decides about the alert, and records that.
 func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Time) {
-	why := asError(err)
-	s.pause(why, d.Urgency, now)
-	f := Failure{Attempts: d.Attempts + 1, NextAt: s.pausedUntil, Cause: alert.Clean(err.Error(), alert.MaxField)}
-	setAside := f.Attempts >= tries(why.Refused)
-	if setAside {
-		// Strictly after the pause, so that the others are asked first.
-		f.NextAt = f.NextAt.Add(time.Second + backoff.Jittered(f.Attempts-1, s.Rand()))
-	}
-	f.Parked = f.Attempts >= parkTries && now.Sub(d.Alert.Time.Time) >= parkAfter
-	f.TellOthers = f.Parked || setAside && d.Alert.RoutingLevel().AtLeast(alert.High)
+	s.pause(asError(err), d.Urgency, now)
+	f := failure(d, err, s.pausedUntil, now, s.Rand)
 	s.report(d.Alert.ID, f)
 	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
 		return s.outbox.Failed(ctx, s.name, d.Alert.ID, f)
@@ -213,15 +209,6 @@ func (s *Sender) pause(why Error, urgency int, now time.Time) {
 		s.mostUrgentRefused = min(s.mostUrgentRefused, urgency)
 	}
 	s.pausedUntil = now.Add(max(backoff.Jittered(s.failures-1, s.Rand()), min(why.RetryAfter, maxRetryAfter)))
-}
-
-// tries is after how many failed tries an alert holds up the later ones no longer,
-// and, if it is an urgent one, the other sinks hear that this one does not take it.
-func tries(refused bool) int {
-	if refused {
-		return holdTriesRefused
-	}
-	return holdTries
 }
 
 // report logs an alert's first failure and its end; what is between is noise
