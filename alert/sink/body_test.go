@@ -83,7 +83,7 @@ func TestABodyHasAllIDsWithinItsLimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := &receiver{}
-			if err := newTestWebhook(t, serving(t, r), testSecret).Send(t.Context(), c.a); err != nil {
+			if err := newTestWebhook(t, serve(t, r.ServeHTTP), testSecret).Send(t.Context(), c.a); err != nil {
 				t.Fatal(err)
 			}
 			stored, err := json.Marshal(c.a.Stored())
@@ -148,7 +148,7 @@ func TestAReceiverThatRefusesGetsTheCompactForm(t *testing.T) {
 							accept[name](w)
 						}
 					}}
-					err := sink(t, serving(t, r)).Send(t.Context(), longFormats())
+					err := sink(t, serve(t, r.ServeHTTP)).Send(t.Context(), longFormats())
 					if len(r.bodies) != 2 || len(r.bodies[1]) > 100<<10 || len(r.bodies[1]) >= len(r.bodies[0]) || r.ids[0] != r.ids[1] {
 						t.Fatalf("%d bodies, %v", len(r.bodies), err)
 					}
@@ -176,7 +176,7 @@ func TestOtherRefusalsAreNotAskedTwice(t *testing.T) {
 			t.Run(fmt.Sprint(name, status), func(t *testing.T) {
 				t.Parallel()
 				r := &receiver{answer: func(_ int, _ []byte, w http.ResponseWriter) { w.WriteHeader(status) }}
-				if err := sink(t, serving(t, r)).Send(t.Context(), longFormats()); err == nil || r.count() != 1 {
+				if err := sink(t, serve(t, r.ServeHTTP)).Send(t.Context(), longFormats()); err == nil || r.count() != 1 {
 					t.Errorf("asked %d times, %v", r.count(), err)
 				}
 			})
@@ -218,13 +218,13 @@ func TestI7NothingIsRepeatedAfterA2xx(t *testing.T) {
 				a := alerttest.Deletion()
 				a.Write()
 				box.add("s", a)
-				sender := NewSender("s", sink(t, serving(t, r)), &box, slog.New(slog.DiscardHandler))
+				sender := NewSender("s", sink(t, serve(t, r.ServeHTTP)), &box, slog.New(slog.DiscardHandler))
 				for sender.Step(t.Context()) == 0 {
 				}
 				if d := box.get("s", a.ID); d.SentAt.IsZero() || r.count() != 1 {
 					t.Errorf("asked %d times; %+v", r.count(), d.Error)
 				}
-				if err := SendAll(t.Context(), map[string]Sink{"s": sink(t, serving(t, r))}, a); err != nil {
+				if err := SendAll(t.Context(), map[string]Sink{"s": sink(t, serve(t, r.ServeHTTP))}, a); err != nil {
 					t.Errorf("past the outbox: %v", err)
 				}
 			})
@@ -238,14 +238,14 @@ func TestI7AnAnswerThatIsNeverFinished(t *testing.T) {
 	for name, sink := range everySink {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url := serving(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				if name == "pagerduty" {
 					w.WriteHeader(http.StatusAccepted)
 				}
 				w.(http.Flusher).Flush()
 				<-r.Context().Done()
-			}))
+			})
 			s := WithTimeout(sink(t, url), 300*time.Millisecond)
 			if err := s.Send(t.Context(), alerttest.Deletion()); err != nil && !asError(err).Taken {
 				t.Errorf("counts as not taken: %v", err)
@@ -261,7 +261,7 @@ func TestPagerRepeatsNoEventThatWasTaken(t *testing.T) {
 	r := &receiver{answer: func(n int, _ []byte, w http.ResponseWriter) {
 		w.WriteHeader(map[bool]int{true: 503, false: 202}[n == 2])
 	}}
-	p := newTestPager(t, serving(t, r))
+	p := newTestPager(t, serve(t, r.ServeHTTP))
 	a := alert.Alert{ID: "alrt_test", DedupKey: "k", Kind: alert.Test, Level: alert.Informational}
 	if err := p.Send(t.Context(), a); err == nil {
 		t.Fatal("the second event was not taken")

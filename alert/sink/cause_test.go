@@ -53,14 +53,14 @@ func closedPort(t *testing.T) string {
 // hangUp is a server that closes every connection unanswered.
 func hangUp(t *testing.T) string {
 	t.Helper()
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
 			conn.Close()
 		}
 	})
-	return s.URL
+	return url
 }
 
 func TestI11WebhookErrorsHoldNoSecret(t *testing.T) {
@@ -82,9 +82,9 @@ func TestI11WebhookErrorsHoldNoSecret(t *testing.T) {
 		"refused connection": {closedPort(t), "connection refused"},
 		"hang up":            {hangUp(t), "closed without an answer"},
 		"unknown authority":  {tlsServer.URL, "unknown authority"},
-		"plain as TLS":       {strings.Replace(plain.URL, "http:", "https:", 1), "does not speak TLS"},
-		"403":                {plain.URL, "answered 403"},
-		"redirect":           {redirect.URL, "redirects are not followed"},
+		"plain as TLS":       {strings.Replace(plain, "http:", "https:", 1), "does not speak TLS"},
+		"403":                {plain, "answered 403"},
+		"redirect":           {redirect, "redirects are not followed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -36,7 +36,7 @@ func newTestPager(t *testing.T, url string) *PagerDuty {
 	return p
 }
 
-func serving(t *testing.T, h http.Handler) string {
+func serve(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
@@ -62,9 +62,9 @@ func newHouse(t *testing.T) *house {
 	}
 	h.sinks = map[string]Sink{
 		LogName:   NewLog(slog.New(slog.NewJSONHandler(&h.journal, nil))),
-		"chat":    newTestSlack(t, serving(t, &h.slack)),
-		"pager":   newTestPager(t, serving(t, &h.pager)),
-		"webhook": newTestWebhook(t, serving(t, &h.webhook), testSecret),
+		"chat":    newTestSlack(t, serve(t, h.slack.ServeHTTP)),
+		"pager":   newTestPager(t, serve(t, h.pager.ServeHTTP)),
+		"webhook": newTestWebhook(t, serve(t, h.webhook.ServeHTTP), testSecret),
 		"mail":    NewTopic("mail", topic, publish(func(in *sns.PublishInput) error { h.mail = append(h.mail, in); return nil })),
 	}
 	return h
@@ -302,7 +302,7 @@ func TestSlackAndPagerAnswers(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(c.status, c.want), func(t *testing.T) {
 			t.Parallel()
-			url := serving(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Retry-After", "30")
 				w.Header().Set("Content-Type", "application/json")
 				w.Header().Set("Location", "/"+testRoutingKey)
@@ -310,7 +310,7 @@ func TestSlackAndPagerAnswers(t *testing.T) {
 				if c.status != 204 {
 					fmt.Fprint(w, c.reply)
 				}
-			}))
+			})
 			err := c.sink(t, url).Send(t.Context(), alerttest.Deletion())
 			if c.want == "" {
 				if err != nil {
@@ -329,17 +329,19 @@ func TestSlackAndPagerAnswers(t *testing.T) {
 	}
 }
 
-// TestSinksOfPeopleEndWithTheirContext: the library must pass it on.
-func TestSinksOfPeopleEndWithTheirContext(t *testing.T) {
+func TestSinksEndWithTheirContext(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	url := serving(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-release }))
+	url := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-release })
 	t.Cleanup(func() { close(release) })
-	for _, s := range []Sink{newTestSlack(t, url), newTestPager(t, url)} {
+	for _, s := range []Sink{newTestWebhook(t, url, ""), newTestSlack(t, url), newTestPager(t, url)} {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		if err := s.Send(ctx, alerttest.Deletion()); err == nil || !strings.Contains(err.Error(), "no answer in time") {
 			t.Errorf("%v: %v", s, err)
 		}
+	}
+	if newTestWebhook(t, url, "").client.Timeout != maxTimeout {
+		t.Error("a try must end by itself")
 	}
 }

@@ -57,7 +57,7 @@ func TestI11EverySinkFailsInEveryWay(t *testing.T) {
 	tlsServer.Config.ErrorLog = log.New(io.Discard, "", 0)
 	tlsServer.StartTLS()
 	t.Cleanup(tlsServer.Close)
-	at := func(h http.HandlerFunc) string { return serve(t, h).URL }
+	at := func(h http.HandlerFunc) string { return serve(t, h) }
 	plain := at(echo(200))
 	proxied := func(proxy string) func(*http.Transport) {
 		u, err := url.Parse(secretURL(proxy))

@@ -3,7 +3,6 @@ package sink
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -55,18 +54,4 @@ func TestSendAllKeepsEachSinksLimit(t *testing.T) {
 			t.Error(took)
 		}
 	})
-}
-
-func TestSendAllWithoutFailure(t *testing.T) {
-	t.Parallel()
-	if err := SendAll(t.Context(), map[string]Sink{"a": sinkFunc(func(context.Context, alert.Alert) error { return nil })}, alerttest.Deletion()); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestErrorIsItsCause(t *testing.T) {
-	t.Parallel()
-	if s := (&Error{Cause: "webhook x: y"}).Error(); !strings.HasSuffix(s, "y") {
-		t.Error(s)
-	}
 }

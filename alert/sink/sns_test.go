@@ -119,7 +119,7 @@ func TestI11TopicErrorsHoldNoSecret(t *testing.T) {
 func TestTopicSaysWhatIsNoAnswerOfSNS(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{"a page": `<html>log in</html>`, "cut off": `<PublishResponse><PublishResult>`} {
-		url := serving(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
+		url := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
 		err := onTopic(t, url).Send(t.Context(), alerttest.Deletion())
 		if !asError(err).Taken || !strings.HasPrefix(err.Error(), "sns mail: ") || strings.Contains(err.Error(), url) {
 			t.Errorf("%s: %v", name, err)
