@@ -13,7 +13,8 @@ import (
 // Flowkeeper does about it. Both are safe for a terminal.
 func (a *Alert) Write() {
 	*a = a.clean()
-	a.Title, a.Text = Clean(titleWords{*a}.title(), MaxTitle), a.Words().text()
+	w := a.Words()
+	a.Title, a.Text = Clean(w.title(), MaxTitle), w.text()
 }
 
 // Words are the sentences of an alert, for its text and for sinks that arrange them in

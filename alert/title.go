@@ -5,11 +5,8 @@ import (
 	"strings"
 )
 
-// titleWords are the words of an alert's title.
-type titleWords struct{ Alert }
-
 // title is the alert in one line: what a phone shows.
-func (a titleWords) title() string {
+func (a Words) title() string {
 	if a.Repeats != nil {
 		return a.repeatsTitle()
 	}
@@ -53,7 +50,7 @@ func (a titleWords) title() string {
 
 // pipelineTitle goes by the part of the pipeline that the alert is about: what its
 // flow logs give as a reason may be another matter.
-func (a titleWords) pipelineTitle() string {
+func (a Words) pipelineTitle() string {
 	over := a.Level == Informational
 	switch {
 	case a.Part == PartRehearsal && over:
@@ -77,7 +74,7 @@ func (a titleWords) pipelineTitle() string {
 
 // blockedTitle says what a person has to mend; or, where Flowkeeper still tries by
 // itself, how often it has.
-func (a titleWords) blockedTitle() string {
+func (a Words) blockedTitle() string {
 	if a.Cause != "" {
 		return "Still dark, and nothing is tried: " + subject(a.FlowLogs) + a.in()
 	}
@@ -105,7 +102,7 @@ func sameError(logs []FlowLog) string {
 	return Clean(logs[0].ErrorMessage, 60)
 }
 
-func (a titleWords) deletionTitle() string {
+func (a Words) deletionTitle() string {
 	if a.NotStored {
 		a.NotStored = false
 		return a.deletionTitle() + ": NOT restored until the state file can be written"
@@ -119,7 +116,7 @@ func (a titleWords) deletionTitle() string {
 	return "Deleted: " + subject(a.FlowLogs) + a.by() + a.in()
 }
 
-func (a titleWords) restoredTitle() string {
+func (a Words) restoredTitle() string {
 	n, blind := 0, 0.0
 	for _, f := range a.FlowLogs {
 		if f.NewFlowLogID == "" || f.State == stateOpen || f.State == stateBlocked || f.State == stateClosed {
@@ -158,7 +155,7 @@ func subject(logs []FlowLog) string {
 
 // by names the actor shortly: an ARN's last part, as the account is said anyway;
 // any other name with its account, where that is another one.
-func (a titleWords) by() string {
+func (a Words) by() string {
 	if a.Actor == nil {
 		return ""
 	}
@@ -169,14 +166,14 @@ func (a titleWords) by() string {
 	return " by " + Clean(name, 80)
 }
 
-func (a titleWords) in() string {
+func (a Words) in() string {
 	if a.Account == "" {
 		return ""
 	}
 	return strings.TrimSuffix(" in "+Clean(a.Account, 20)+" "+Clean(a.Region, 30), " ")
 }
 
-func (a titleWords) because(otherwise string) string {
+func (a Words) because(otherwise string) string {
 	if a.Cause == "" {
 		return otherwise
 	}
@@ -184,7 +181,7 @@ func (a titleWords) because(otherwise string) string {
 }
 
 // shortly is the cause without what AWS, or a sink, answered: that does not fit.
-func (a titleWords) shortly(otherwise string) string {
+func (a Words) shortly(otherwise string) string {
 	a.Cause, _, _ = strings.Cut(a.Cause, ": ")
 	return a.because(otherwise)
 }
