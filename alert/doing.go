@@ -99,6 +99,7 @@ func (a Words) answering() string {
 	return strings.Join(parts, "; ")
 }
 
+// ofThem is n of all flow logs of an alert that names them.
 func ofThem(n, all int) string {
 	if all == 1 {
 		return "it"

@@ -10,8 +10,9 @@ import (
 // Fact is one thing that a person woken by an alert asks, and the answer.
 type Fact struct{ Question, Answer string }
 
-// Facts are in the order in which people ask, each answer of at most limit
-// characters, and none of them empty. The alert's flow logs, and what is done about them, come after.
+// Facts are in the order in which people ask, each answer of at most limit characters,
+// and none of them empty. A sink shows the flow logs, and what is done about them, after
+// these.
 func (a Words) Facts(limit int) []Fact {
 	var out []Fact
 	add := func(ask, answer string) {
@@ -24,7 +25,7 @@ func (a Words) Facts(limit int) []Fact {
 	if a.Kind == Tamper {
 		add("Target", a.Target)
 	}
-	if a.Actor != nil && !a.Answers() { // who did it was told with what is answered
+	if a.Actor != nil && !a.Answers() { // the alert that this one answers has said who
 		add("Who", a.Who())
 		add("MFA", a.Actor.MFAWords())
 		add("From", a.Actor.SourceIP)
@@ -67,7 +68,7 @@ func (a Words) Who() string {
 	return who
 }
 
-// When is when it happened, and how long it took to hear of it.
+// When is when it happened, and how long it took until Flowkeeper knew.
 func (a Words) When() string {
 	at := a.DeletedAt
 	if at == nil {
@@ -79,8 +80,7 @@ func (a Words) When() string {
 	return moment(*at) + a.delay(*at)
 }
 
-// delay is how long it took until we knew; CloudTrail's times are whole
-// seconds.
+// delay is how long that took; CloudTrail's times are whole seconds.
 func (a Words) delay(happened Time) string {
 	d := a.Time.Sub(happened.Time)
 	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || happened.IsZero() || d < time.Second || a.Repeats != nil {

@@ -51,7 +51,7 @@ func (f FlowLog) telling() string {
 	return strings.Join(out, ", ")
 }
 
-// Tags that say whose a flow log is come first, and alone in texts.
+// tellingTags say whose a flow log is: texts have these alone.
 var tellingTags = []string{"Name", "owner", "environment"}
 
 // Outcome words the state of the flow log's incident, or AWS's refusal.

@@ -32,6 +32,7 @@ func (t *lines) list(heading string, a Alert, logs []FlowLog) {
 	}
 }
 
+// ifAny is s behind other words, or nothing where there is no s.
 func ifAny(before, s string) string {
 	if s == "" {
 		return ""

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-const maxDeeds = 5 // kinds of calls named
+// maxDeeds bounds how many kinds of calls a text names.
+const maxDeeds = 5
 
 // Before is what the same principal did to flow logs in the hour before.
 func (a Words) Before() string {

@@ -1,6 +1,9 @@
 package sink
 
-import "encoding/json"
+import (
+	"context"
+	"encoding/json"
+)
 
 // label is how errors and logs name a sink: by its type and its name, as "slack chat".
 // Embedded, it keeps URLs and keys out of whatever prints the sink (I11).
@@ -22,17 +25,17 @@ func (l label) odd(what string) *Error {
 
 // sendWhole sends the JSON of an alert's whole form. Where the other side finds fault
 // with that, or finds it too large, the compact form follows at once, if it is shorter.
-func (l label) sendWhole(whole any, compact func() any, send func(body []byte) error) error {
+func (l label) sendWhole(ctx context.Context, whole any, compact func() any, send func(ctx context.Context, body []byte) error) error {
 	body, err := json.Marshal(whole)
 	if err != nil {
 		return l.failed("the alert cannot be encoded")
 	}
-	if err = send(body); !asError(err).shorter {
+	if err = send(ctx, body); !asError(err).shorter {
 		return err
 	}
 	small, encoding := json.Marshal(compact())
 	if encoding != nil || len(small) >= len(body) {
 		return err
 	}
-	return send(small)
+	return send(ctx, small)
 }

@@ -67,9 +67,9 @@ const stuck = "/stuck"
 func incidentKey(a alert.Alert) string { return cmp.Or(a.CampaignID, a.DedupKey) }
 
 // resolves are the keys of the incidents that an alert resolves. Those of the event
-// itself are always among them: an alert that went past a full state file has opened
-// an incident by its dedup key, and what was told of the event before a record said
-// who did it belonged to no campaign. A campaign's incident is resolved with the last
+// itself are always among them: an alert that was sent without the state file has
+// opened an incident by its dedup key, and alerts from before a record said who did it
+// belonged to no campaign. A campaign's incident is resolved with the last
 // of its deletions.
 func resolves(a alert.Alert) []string {
 	switch {
@@ -115,6 +115,7 @@ func (p *PagerDuty) taken(alertID string) int {
 	return p.done[alertID]
 }
 
+// take notes that so many events of an alert were taken.
 func (p *PagerDuty) take(alertID string, events int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,14 +135,14 @@ func (p *PagerDuty) forget(alertID string) {
 // finds fault with the whole one.
 func (p *PagerDuty) trigger(ctx context.Context, a alert.Alert) error {
 	event := p.event(a)
-	return p.sendWhole(event, func() any { return withoutDetails(event, a) }, func(body []byte) error { return p.enqueue(ctx, body) })
+	return p.sendWhole(ctx, event, func() any { return withoutDetails(event, a) }, p.enqueue)
 }
 
 // resolve closes the incident that was opened by key, if there is one. Such an event
 // has no shorter form.
 func (p *PagerDuty) resolve(ctx context.Context, key string) error {
 	event := pagerduty.V2Event{RoutingKey: p.key, Action: "resolve", DedupKey: alert.Clean(key, pagerDedup)}
-	return p.sendWhole(event, func() any { return event }, func(body []byte) error { return p.enqueue(ctx, body) })
+	return p.sendWhole(ctx, event, func() any { return event }, p.enqueue)
 }
 
 // enqueue posts one event. The library's own client is not used: its errors repeat

@@ -42,22 +42,19 @@ func NewSlack(name, target, version string) *Slack {
 // at once.
 func (s *Slack) Send(ctx context.Context, a alert.Alert) error {
 	message := slackPayload(a)
-	return s.sendWhole(message, func() any { return titleAlone(message, a) }, func(body []byte) error {
-		reply, err := s.post(ctx, s.url, body, nil)
-		if err != nil {
-			return err
-		}
-		return s.answered(reply)
-	})
+	return s.sendWhole(ctx, message, func() any { return titleAlone(message, a) }, s.postMessage)
 }
 
-// answered is what an answer means. Slack says in one word how it went
+// postMessage posts one message. Slack says in one word how it went
 // (docs.slack.dev/messaging/sending-messages-using-incoming-webhooks). Whatever the
 // word, a 2xx means that something has happened on the other side: a workflow, for
 // one, was started.
-func (s *Slack) answered(reply answer) error {
+func (s *Slack) postMessage(ctx context.Context, body []byte) error {
+	reply, err := s.post(ctx, s.url, body, nil)
 	code := strings.TrimSpace(string(reply.body))
 	switch {
+	case err != nil:
+		return err
 	case reply.status == 200 && code == "ok":
 		return nil
 	case reply.success():

@@ -19,7 +19,7 @@ type Publisher interface {
 }
 
 const (
-	// maxMessage keeps below SNS's 262,144 bytes.
+	// maxMessage, in bytes, keeps below SNS's 262,144.
 	maxMessage = 250 << 10
 	// maxSubject: SNS wants less than 100 characters.
 	maxSubject = 99
@@ -41,7 +41,9 @@ func NewTopic(name, topicARN string, client Publisher) *Topic {
 // Send publishes the alert, with as much of its flow logs as one message holds; its
 // compact form, where SNS does not take that.
 func (t *Topic) Send(ctx context.Context, a alert.Alert) error {
-	return t.sendWhole(a.Within(maxMessage), func() any { return a.Compact() }, func(body []byte) error { return t.publish(ctx, a, string(body)) })
+	return t.sendWhole(ctx, a.Within(maxMessage), func() any { return a.Compact() }, func(ctx context.Context, body []byte) error {
+		return t.publish(ctx, a, string(body))
+	})
 }
 
 func (t *Topic) publish(ctx context.Context, a alert.Alert, message string) error {

@@ -42,7 +42,7 @@ func NewWebhook(name, target, secret, version string) (*Webhook, error) {
 // Send posts the alert; any 2xx is success. A receiver that finds fault with it, or
 // finds it too large, gets the compact form at once.
 func (w *Webhook) Send(ctx context.Context, a alert.Alert) error {
-	return w.sendWhole(a.Within(maxBody), func() any { return a.Compact() }, func(body []byte) error {
+	return w.sendWhole(ctx, a.Within(maxBody), func() any { return a.Compact() }, func(ctx context.Context, body []byte) error {
 		header, err := w.sign(a.ID, body, time.Now())
 		if err != nil {
 			return err
