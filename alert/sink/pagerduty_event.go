@@ -1,0 +1,169 @@
+package sink
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/PagerDuty/go-pagerduty"
+
+	"flowkeeper/alert"
+)
+
+// Limits of the Events API v2
+// (developer.pagerduty.com/docs/send-alert-event and /docs/event-management).
+const (
+	pagerSummary = 1024      // characters
+	pagerDedup   = 255       // characters
+	pagerEvent   = 256 << 10 // bytes: half of what the API takes
+)
+
+const (
+	// pagerListed bounds how many flow logs an event names.
+	pagerListed = 20
+	// pagerText bounds the text where an event would be too large with all of it,
+	// in characters.
+	pagerText = 4000
+)
+
+// event is the alert as PagerDuty takes it: with fewer flow logs, and less
+// text, where it would be too large.
+func (p *PagerDuty) event(a alert.Alert) pagerduty.V2Event {
+	key := incidentKey(a)
+	if a.NotBack() {
+		key += stuck
+	}
+	e := pagerduty.V2Event{RoutingKey: p.key, Action: "trigger", DedupKey: alert.Clean(key, pagerDedup), Client: "Flowkeeper"}
+	for n := pagerListed; ; n /= 2 {
+		e.Payload = pagerPayload(a, n)
+		if data, err := json.Marshal(e); err != nil || len(data) < pagerEvent || n == 0 {
+			return e
+		}
+		a.Text = shorten(a.Text, pagerText)
+	}
+}
+
+// withoutDetails is an event with little more than what happened.
+func withoutDetails(e pagerduty.V2Event, a alert.Alert) pagerduty.V2Event {
+	payload := *e.Payload
+	payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.Words().Command(), Count: countOf(a)}
+	e.Payload = &payload
+	return e
+}
+
+// shorten cuts a text of several lines.
+func shorten(s string, limit int) string {
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit-1]) + "…"
+	}
+	return s
+}
+
+func pagerPayload(a alert.Alert, flowLogs int) *pagerduty.V2Payload {
+	return &pagerduty.V2Payload{
+		Summary:   alert.Clean(cmp.Or(a.Title, string(a.Kind)), pagerSummary),
+		Source:    cmp.Or(strings.Trim(a.Account+"/"+a.Region, "/"), "flowkeeper"),
+		Severity:  pagerSeverity(a.Level),
+		Timestamp: a.Time.String(),
+		Component: component(a.FlowLogs),
+		Group:     a.Region,
+		Class:     string(a.Kind),
+		Details:   detailsOf(a, flowLogs),
+	}
+}
+
+func pagerSeverity(l alert.Level) string {
+	switch l {
+	case alert.Critical:
+		return "critical"
+	case alert.High:
+		return "error"
+	case alert.Medium:
+		return "warning"
+	}
+	return "info"
+}
+
+// component is the one flow log of an alert, or the one resource of several.
+func component(logs []alert.FlowLog) string {
+	if len(logs) == 1 {
+		return logs[0].FlowLogID
+	}
+	one := ""
+	for _, f := range logs {
+		if one != "" && f.ResourceID != one {
+			return ""
+		}
+		one = f.ResourceID
+	}
+	return one
+}
+
+// pagerDetails is what one needs to acknowledge or to act. Absent means
+// unknown.
+type pagerDetails struct {
+	Cause      string   `json:"what,omitempty"`
+	Who        string   `json:"who,omitempty"`
+	Role       string   `json:"role,omitempty"`
+	MFA        string   `json:"mfa,omitempty"`
+	From       string   `json:"from,omitempty"`
+	With       string   `json:"with,omitempty"`
+	Via        string   `json:"via,omitempty"`
+	When       string   `json:"when,omitempty"`
+	Before     string   `json:"before,omitempty"`
+	RaisedBy   string   `json:"raised_because,omitempty"`
+	Target     string   `json:"target,omitempty"`
+	Rule       string   `json:"rule,omitempty"`
+	EventID    string   `json:"event_id,omitempty"`
+	Alert      string   `json:"alert"`
+	Count      string   `json:"flow_logs_count,omitempty"`
+	FlowLogs   []string `json:"flow_logs,omitempty"`
+	Refused    []string `json:"refused,omitempty"`
+	Flowkeeper string   `json:"flowkeeper,omitempty"`
+	ToDo       string   `json:"to_do,omitempty"`
+	More       string   `json:"more"`
+	Campaign   string   `json:"campaign,omitempty"`
+	Text       string   `json:"text,omitempty"`
+}
+
+func detailsOf(a alert.Alert, most int) pagerDetails {
+	w := a.Words()
+	d := pagerDetails{
+		Cause: alert.Clean(a.Cause, alert.MaxField), Who: alert.Clean(w.Who(), 2*alert.MaxField), When: w.When(),
+		Before: alert.Clean(w.Before(), alert.MaxField), RaisedBy: alert.Clean(w.RaisedBecause(), alert.MaxField), Target: alert.Clean(a.Target, alert.MaxField),
+		EventID: a.EventID, Alert: a.ID, Campaign: alert.Clean(a.CampaignID, alert.MaxField), Flowkeeper: w.Doing(), ToDo: alert.Clean(w.ToDo(), alert.MaxField),
+		Count: countOf(a), FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: w.Command(), Text: a.Text,
+	}
+	if a.Rule != nil {
+		d.Rule = alert.Clean(a.Rule.Title+" ("+a.Rule.ID+")", alert.MaxField)
+	}
+	if who := a.Actor; who != nil {
+		d.MFA, d.From, d.With, d.Via = who.MFAWords(), alert.Clean(who.SourceIP, alert.MaxField), alert.Clean(who.UserAgent, alert.MaxField), alert.Clean(who.Via, alert.MaxField)
+		if who.ARN != "" {
+			d.Role = alert.Clean(who.SessionIssuer, alert.MaxField)
+		}
+	}
+	return d
+}
+
+// countOf is how many flow logs an alert names, and how they stand; nothing of none.
+func countOf(a alert.Alert) string {
+	if all := slices.Concat(a.FlowLogs, a.FailedFlowLogs); len(all) > 0 {
+		return alert.Tally(all)
+	}
+	return ""
+}
+
+// linesOf are the first flow logs, a line each, and how many more there are.
+func linesOf(a alert.Alert, logs []alert.FlowLog, most int) []string {
+	var out []string
+	for _, f := range logs[:min(len(logs), most)] {
+		out = append(out, alert.Clean(f.Line(a), 2*alert.MaxField))
+	}
+	if more := len(logs) - len(out); more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return out
+}
