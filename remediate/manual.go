@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
@@ -48,11 +49,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		if pause > 5*time.Second {
 			break
 		}
-		t := time.NewTimer(max(0, pause))
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if !retry.Sleep(ctx, pause) {
 			return i, false, ctx.Err()
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"flowkeeper/internal/outage"
+	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 )
 
@@ -30,23 +32,17 @@ func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) er
 		if err == nil && n == batch {
 			continue // there may be more
 		}
-		t := time.NewTimer(r.rest(ctx, s, err))
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if !retry.Wait(ctx, r.rest(ctx, s, err), st.wake) {
 			return nil
-		case <-st.wake:
-		case <-t.C:
 		}
-		t.Stop()
 	}
 }
 
 // progress of a scope's restores, as the log has it.
 type progress struct {
-	said  time.Time
-	left  int
-	still bool // that nothing goes on is said
+	said   time.Time
+	left   int
+	outage outage.Outage // of the store: nothing goes on
 }
 
 // sayStill logs once that restoring stands still, and once that it is over: when
@@ -54,11 +50,12 @@ type progress struct {
 func (r *Remediator) sayStill(ctx context.Context, s inventory.Scope, p *progress, done int, err error) {
 	log := r.Log.With("account", s.Account, "region", s.Region)
 	switch {
-	case err != nil && !p.still:
-		p.still = true
-		log.Error("restoring stands still, and is tried each second", "error", err)
-	case err == nil && p.still && (done > 0 || r.nothingDue(ctx, s)):
-		p.still = false
+	case err != nil:
+		if p.outage.Note(err) == outage.Began {
+			log.Error("restoring stands still, and is tried each second", "error", err)
+		}
+	case p.outage.Failures() > 0 && (done > 0 || r.nothingDue(ctx, s)):
+		p.outage.Note(nil)
 		log.Info("restoring is possible again")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 )
 
@@ -46,6 +47,13 @@ func (a Answer) Hinted() string {
 	}
 	return a.Message + " (" + a.Advice + ")"
 }
+
+// Pauses before the next attempt (I9). What is blocked is tried again, too, so that it
+// heals by itself soon after its cause is gone.
+var (
+	attempts        = retry.Backoff{First: time.Second, Most: time.Minute}
+	blockedAttempts = retry.Backoff{First: 15 * time.Second, Most: 15 * time.Minute}
+)
 
 // roleGrace is how long a role that can't be assumed counts as IAM being slow.
 const roleGrace = 5 * time.Minute
@@ -108,7 +116,7 @@ func (c *Case) failed(i Incident, a Answer, jitter float64) {
 	if i.State == Open {
 		i.Advice = a.Advice
 	}
-	i.NextAttemptAt = c.Now.Add(backoff(i.Attempts, jitter))
+	i.NextAttemptAt = c.Now.Add(attempts.Jittered(i.Attempts, jitter))
 	if a.Class != RoleSlow {
 		i.FailingSince = time.Time{}
 	}
@@ -153,7 +161,7 @@ func (c *Case) block(i Incident, a Answer) {
 	if old.State == Open {
 		i.Attempts = 0
 	}
-	i.NextAttemptAt = c.Now.Add(blockedPause(i.Attempts))
+	i.NextAttemptAt = c.Now.Add(blockedAttempts.Pause(i.Attempts))
 	if i.State == Restored {
 		c.put(i) // only an observation was refused: the flow log is there
 		return

@@ -14,12 +14,12 @@ func TestI9BackoffIsBounded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(0, 1<<40).Draw(t, "failed")
 		rnd := rapid.Float64Range(0, 0.999999).Draw(t, "rnd")
-		d := backoff(n, rnd)
+		d := attempts.Jittered(n, rnd)
 		if d < 0 || d > time.Minute || n < 6 && d > time.Second<<n {
-			t.Fatalf("backoff(%d, %v) = %s", n, rnd, d)
+			t.Fatalf("attempts.Jittered(%d, %v) = %s", n, rnd, d)
 		}
-		if b := blockedPause(n); b < 15*time.Second || b > 15*time.Minute || b > blockedPause(n+1) {
-			t.Fatalf("blockedPause(%d) = %s, then %s", n, b, blockedPause(n+1))
+		if b := blockedAttempts.Pause(n); b < 15*time.Second || b > 15*time.Minute || b > blockedAttempts.Pause(n+1) {
+			t.Fatalf("blockedAttempts.Pause(%d) = %s, then %s", n, b, blockedAttempts.Pause(n+1))
 		}
 	})
 }
