@@ -101,7 +101,13 @@ func identified(f detection.Finding) detection.Finding {
 // that is torn down, AWS removes it, perhaps one that was just put back.
 func (r *Remediator) stands(ctx context.Context, s inventory.Scope, resource string) bool {
 	var live []inventory.Row
-	err := r.Store.View(ctx, func(tx Tx) (err error) { live, err = tx.Live(s, resource); return err })
+	err := r.Store.View(ctx, func(tx Tx) error {
+		c, err := tx.Case(s, incident.Part{Resources: []string{resource}}, r.Now())
+		if err == nil {
+			live = c.Live(resource)
+		}
+		return err
+	})
 	return err == nil && len(live) > 0
 }
 
@@ -318,7 +324,7 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	incidents, foreseen := make([]Incident, 0, len(f.Deleted)), make([]string, 0, len(f.Deleted))
 	quiet := len(f.Deleted) > 0 && len(f.Failed) == 0
 	news = !known
-	named, err := r.applyRecord(tx, s, f, now)
+	c, named, err := r.applyRecord(tx, s, f, now)
 	if err != nil {
 		return false, err
 	}
@@ -337,10 +343,7 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if quiet {
 		told.Level = alert.Informational
 	} else {
-		facts, err := r.facts(tx, s, told.Actor, notify.FlowLogs(incidents))
-		if err != nil {
-			return false, err
-		}
+		facts := notify.DeletionFacts(r.Policy, c, told.Actor, notify.FlowLogs(incidents))
 		told.Level, raisedBy = notify.Raised(told.Level, facts)
 	}
 	told.CampaignID = e.CampaignID

@@ -12,22 +12,22 @@ import (
 )
 
 // applyRecord opens or finds the incident of each flow log that a record names, in the
-// order of the record.
-func (r *Remediator) applyRecord(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) ([]incident.Named, error) {
+// order of the record. It returns the case as it is then.
+func (r *Remediator) applyRecord(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) (*incident.Case, []incident.Named, error) {
 	c, err := r.load(tx, s, incident.Part{IDs: f.Deleted}, now)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	actor := f.Actor()
 	rec := incident.Record{EventID: f.Record.EventID, Time: f.Record.EventTime, Actor: actor, Rule: r.Policy.RuleFor(s.Account, actor.Principal()), Addendum: f.Record.Repeats()}
 	named := make([]incident.Named, 0, len(f.Deleted))
 	for _, id := range f.Deleted {
 		if rec, err = heardBefore(tx, c, id, rec); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		named = append(named, c.ApplyRecord(id, rec))
 	}
-	return named, r.save(tx, c)
+	return c, named, r.save(tx, c)
 }
 
 // heardBefore is a record with what the history of one flow log's incident says of it.

@@ -28,8 +28,6 @@ type Tx interface {
 	FlowLog(scope inventory.Scope, id string) (inventory.Row, bool, error)
 	// PutFlowLog writes a row whole.
 	PutFlowLog(row inventory.Row) error
-	// Live are the live rows of a resource.
-	Live(scope inventory.Scope, resource string) ([]inventory.Row, error)
 	// NewDestination notes a destination that was first seen at a time, or (zero)
 	// by the first refresh, and reports whether the scope had none such before.
 	NewDestination(scope inventory.Scope, destination string, at time.Time) (bool, error)

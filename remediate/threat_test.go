@@ -13,6 +13,7 @@ import (
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // A forged twin that says "invokedBy delivery.logs.amazonaws.com" comes first:
@@ -164,9 +165,10 @@ func TestI12AFloodOfTampering(t *testing.T) {
 	s.refresh()
 	var model inventory.Row
 	s.must(s.store.View(t.Context(), func(tx remediate.Tx) error {
-		rows, err := tx.Live(scope, "vpc-1")
-		model = rows[0]
-		return err
+		c, err := tx.Case(scope, incident.Part{Resources: []string{"vpc-1"}}, s.now)
+		s.must(err)
+		model = c.Live("vpc-1")[0]
+		return nil
 	}))
 	const n = 500
 	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {

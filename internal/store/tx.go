@@ -242,11 +242,6 @@ func (t *tx) LiveAfter(s inventory.Scope, after string, limit int) ([]inventory.
 		s.Account, s.Region, after, limit)
 }
 
-func (t *tx) Live(s inventory.Scope, resource string) ([]inventory.Row, error) {
-	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND resource_id = ? AND state = 'live'`,
-		s.Account, s.Region, resource)
-}
-
 func (t *tx) Incident(s inventory.Scope, id string) (remediate.Incident, bool, error) {
 	return one[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }

@@ -151,6 +151,26 @@ func (c *Case) Lost(resource string) (out []Incident) {
 	return out
 }
 
+// LeavesVPCDark reports whether a VPC among some resources has no protected flow log
+// left but those that are gone, by ID or by the ID of their root.
+func (c *Case) LeavesVPCDark(gone map[string]bool, resources []string) bool {
+	asked := map[string]bool{}
+	for _, vpc := range resources {
+		if !strings.HasPrefix(vpc, "vpc-") || asked[vpc] {
+			continue
+		}
+		asked[vpc] = true
+		left := slices.ContainsFunc(c.Live(vpc), func(row inventory.Row) bool {
+			i, found := c.Incident(row.ID) // said to be gone, and shown all the same
+			return row.Protected && !gone[row.ID] && !gone[row.RootID] && !(found && i.State == Open)
+		})
+		if !left {
+			return true
+		}
+	}
+	return false
+}
+
 // putRow changes a row.
 func (c *Case) putRow(r inventory.Row) {
 	c.rows[r.ID] = r

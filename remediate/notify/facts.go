@@ -42,3 +42,25 @@ func ActorFacts(p incident.Policy, account string, a *alert.Actor) (facts []stri
 	}
 	return facts
 }
+
+// DeletionFacts are the facts about a call that deletes flow logs, or would have: who made
+// it, and whether it leaves a VPC without a protected flow log. The case is about the flow
+// logs' resources. a is nil where nobody is known to have done it.
+func DeletionFacts(p incident.Policy, c *incident.Case, a *alert.Actor, logs []alert.FlowLog) []string {
+	facts := ActorFacts(p, c.Scope.Account, a)
+	if a != nil && p.RuleFor(c.Scope.Account, a.Principal()).Action != incident.Restore {
+		return facts
+	}
+	gone, resources := map[string]bool{}, make([]string, 0, len(logs))
+	for _, f := range logs {
+		gone[f.FlowLogID] = true
+		if f.NewFlowLogID != "" {
+			gone[f.NewFlowLogID] = true
+		}
+		resources = append(resources, f.ResourceID)
+	}
+	if c.LeavesVPCDark(gone, resources) {
+		facts = append(facts, WholeVPC)
+	}
+	return facts
+}
