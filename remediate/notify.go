@@ -149,11 +149,14 @@ func (r *Remediator) notifyNotBack(tx Tx, e Event, now time.Time) (Event, error)
 	if err != nil {
 		return e, err
 	}
+	due := notify.NotBackDue(incidents, r.Policy, now)
+	c, err := r.load(tx, e.Scope, incident.Part{IDs: idsOf(due)}, now)
+	if err != nil {
+		return e, err
+	}
 	mayStayAway := map[string]bool{}
-	for _, i := range notify.NotBackDue(incidents, r.Policy, now) {
-		if mayStayAway[i.FlowLogID], err = r.mayStayAway(tx, i, now); err != nil {
-			return e, err
-		}
+	for _, i := range due {
+		mayStayAway[i.FlowLogID] = c.MayStayAway(i)
 	}
 	n := notify.EvaluateNotBack(e, incidents, mayStayAway, r.Policy, now)
 	for _, i := range n.Incidents {
@@ -171,20 +174,6 @@ func (r *Remediator) notifyNotBack(tx Tx, e Event, now time.Time) (Event, error)
 		}
 	}
 	return n.Event, nil
-}
-
-// mayStayAway reports whether nothing would be created for an incident if an observation
-// showed nothing: it is released, exempt, or only alerted. That AWS refuses to be observed
-// is another matter, of which the refresh alerts.
-func (r *Remediator) mayStayAway(tx Tx, i Incident, now time.Time) (bool, error) {
-	if i.State != Open && i.State != Blocked {
-		return false, nil
-	}
-	c, err := r.load(tx, i.Scope, incident.Part{IDs: []string{i.FlowLogID}}, now)
-	if err != nil {
-		return false, err
-	}
-	return c.DecideAbsent(i).Next == incident.Close, nil
 }
 
 // notifyDrift alerts of flow logs that a refresh found gone, once per refresh: when the

@@ -65,15 +65,20 @@ func (c *Case) foresee(i Incident) string {
 	if i.State != Open {
 		return ""
 	}
-	if d := c.DecideAbsent(i); d.Next == Close {
+	if d := c.decideAbsent(i); d.Next == Close {
 		return d.Reason
 	}
 	return ""
 }
 
-// DecideAbsent is what Decide will say of an open or blocked incident once AWS shows
+// MayStayAway reports whether nothing would be created for an incident if an observation
+// showed nothing: it is released, exempt, or only alerted. That AWS refuses to be observed
+// is another matter, of which the refresh alerts.
+func (c *Case) MayStayAway(i Incident) bool { return i.Pending() && c.decideAbsent(i).Next == Close }
+
+// decideAbsent is what Decide will say of an open or blocked incident once AWS shows
 // nothing on its resource, and long enough.
-func (c *Case) DecideAbsent(i Incident) Decision {
+func (c *Case) decideAbsent(i Incident) Decision {
 	return Decide(i, c.facts(i, absent(i, c.Now)), c.Policy, c.Now.Add(c.Policy.Settle))
 }
 
