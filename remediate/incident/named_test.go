@@ -241,7 +241,7 @@ func TestDecideAbsent(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			i, _ := c.given.Incident("fl-1")
-			if d := c.given.DecideAbsent(i); d.Next != c.next || d.Reason != c.reason {
+			if d := c.given.decideAbsent(i); d.Next != c.next || d.Reason != c.reason {
 				t.Errorf("decision %d %q, not %d %q", d.Next, d.Reason, c.next, c.reason)
 			}
 		})
