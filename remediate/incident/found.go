@@ -81,6 +81,7 @@ func (c *Case) Relearn(id string) {
 		if i.State == Closed {
 			i = i.Reopen(c.Now)
 			c.note(NoteReopened, i)
+			c.addHistory(id, Entry{At: c.Now, State: Open, Text: "AWS shows that there was such a flow log", EventID: i.EventID})
 		}
 		i = i.FreezeSettings(row)
 		c.note(NoteKnown, i)

@@ -105,8 +105,11 @@ func TestRelearn(t *testing.T) {
 		{"nothing was lost", given(live("fl-1")), relearn, ``},
 		{"it is known by now", given(live("fl-1"), pending("fl-1", unknown, later)), relearn,
 			`fl-1: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s Known=true Frozen=wanted NextAttemptAt=now | note known fl-1`},
-		{"it is known by now, and the incident was closed", given(live("fl-1"), closed("fl-1", Unknown, unknown)), relearn,
-			`fl-1 reopened: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s Known=true Frozen=wanted | note reopened fl-1 | note known fl-1`},
+		{"it is known by now, and the incident was closed", given(live("fl-1"), closed("fl-1", Unknown, unknown)), relearn, `
+			fl-1 reopened: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s Known=true Frozen=wanted
+			history fl-1 open: AWS shows that there was such a flow log (e-1)
+			note reopened fl-1
+			note known fl-1`},
 		{"it is not known", given(pending("fl-1", unknown, later)), relearn, `fl-1: NextAttemptAt=now`},
 		{"I2: a file knows it", given(live("fl-1", imported), pending("fl-1", unknown, later)), relearn, `fl-1: NextAttemptAt=now`},
 		{"it is not known, and the incident is closed", given(closed("fl-1", Unknown, unknown)), relearn, ``},
