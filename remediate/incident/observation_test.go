@@ -97,7 +97,7 @@ func TestApplyObservation(t *testing.T) {
 		{"released, and too young for AWS to show", given(live("fl-1", released, young), pending("fl-1")), observe(),
 			`= hold | row fl-1: State=gone GoneAt=now | fl-1: AbsentAt=now NextAttemptAt=+1m30s`},
 		{"released when last seen: a record may say otherwise", given(gone("fl-1", released, func(r *inventory.Row) { r.ReleasedAt = noon.Add(-2 * time.Hour) }),
-			pending("fl-1", drifted, func(i *Incident) { i.WaitUntil = now.Add(time.Minute) }), func(c *Case) { c.Policy.DriftWait = time.Hour }), observe(), `
+			pending("fl-1", drifted, func(i *Incident) { i.WaitUntil = now.Add(time.Minute) }), live("fl-2", unprotected, does(rejects)), func(c *Case) { c.Policy.DriftWait = time.Hour }), observe(), `
 			= close
 			fl-1: State=closed Reason=released Advice="an operator released it: 'flowkeeper res…" AbsentAt=now NextAttemptAt=+1m0s
 			logged fl-1 closed/released: an operator released it: 'flowkeeper restore fl-1' puts it back`},
