@@ -1,0 +1,215 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
+)
+
+// onResource is a row and, where state is not empty, an incident of one flow log.
+func (s *Store) onResource(t *testing.T, id, resource string, row inventory.State, state incident.State, change func(*incident.Incident)) {
+	t.Helper()
+	s.put(t, func(tx remediate.Tx) error {
+		f := flowLog(id)
+		f.ResourceID = resource
+		if row != "" {
+			if err := tx.PutFlowLog(inventory.Row{FlowLog: f, RootID: id, State: row, Protected: true, FirstSeenAt: noon, LastSeenAt: noon}); err != nil {
+				return err
+			}
+		}
+		if state == "" {
+			return nil
+		}
+		i := incident.Incident{Scope: scope, FlowLogID: id, RootID: id, ResourceID: resource, State: state, Known: true, OpenedAt: noon}
+		if change != nil {
+			change(&i)
+		}
+		return tx.PutIncident(i)
+	})
+}
+
+// TestCaseLoads: a case has what it was loaded for, the replacements that follow, what is
+// live or to come back on their resources, and what was restored of their lineages within
+// the hour; nothing else.
+func TestCaseLoads(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	replaced := func(by, root string, restored time.Time) func(*incident.Incident) {
+		return func(i *incident.Incident) { i.NewID, i.RootID, i.RestoredAt = by, root, restored }
+	}
+	long := noon.Add(-2 * time.Hour)
+	// fl-a was replaced by fl-b on vpc-1, and that by fl-c, which is on vpc-2.
+	s.onResource(t, "fl-a", "vpc-1", inventory.Gone, incident.Closed, replaced("fl-b", "fl-a", long))
+	s.onResource(t, "fl-b", "vpc-1", inventory.Gone, incident.Verified, replaced("fl-c", "fl-a", long))
+	s.onResource(t, "fl-c", "vpc-2", inventory.Live, "", nil)
+	// Others on the resources.
+	s.onResource(t, "fl-live-1", "vpc-1", inventory.Live, incident.Closed, nil)
+	s.onResource(t, "fl-live-2", "vpc-2", inventory.Live, "", nil)
+	s.onResource(t, "fl-gone-1", "vpc-1", inventory.Gone, "", nil)
+	s.onResource(t, "fl-open-1", "vpc-1", inventory.Gone, incident.Open, nil)
+	s.onResource(t, "fl-blocked-2", "vpc-2", inventory.Gone, incident.Blocked, nil)
+	s.onResource(t, "fl-closed-1", "vpc-1", inventory.Gone, incident.Closed, nil)
+	s.onResource(t, "fl-restored-1", "vpc-1", inventory.Gone, incident.Restored, replaced("fl-x", "fl-restored-1", noon))
+	// The lineage, on the edges of the hour, and others'.
+	s.onResource(t, "fl-lately", "vpc-9", inventory.Gone, incident.Closed, replaced("fl-a", "fl-a", noon.Add(-time.Hour+time.Millisecond)))
+	s.onResource(t, "fl-an-hour-ago", "vpc-9", inventory.Gone, incident.Closed, replaced("fl-a", "fl-a", noon.Add(-time.Hour)))
+	// Elsewhere.
+	s.onResource(t, "fl-live-3", "vpc-3", inventory.Live, "", nil)
+	s.onResource(t, "fl-open-3", "vpc-3", inventory.Gone, incident.Open, nil)
+	s.onResource(t, "fl-nowhere", "", "", incident.Open, func(i *incident.Incident) { i.Known = false })
+	s.put(t, func(tx remediate.Tx) error { // in another Region
+		f := flowLog("fl-a")
+		f.Scope.Region = "eu-central-1"
+		return tx.PutFlowLog(inventory.Row{FlowLog: f, State: inventory.Live})
+	})
+
+	all := strings.Fields(`fl-a fl-b fl-c fl-live-1 fl-live-2 fl-gone-1 fl-open-1 fl-blocked-2 fl-closed-1 fl-restored-1 fl-lately fl-an-hour-ago fl-live-3 fl-open-3 fl-nowhere`)
+	for _, c := range []struct {
+		name            string
+		of              incident.Part
+		rows, incidents string
+	}{
+		{"nothing", incident.Part{}, "", ""},
+		{"one that nobody knows", incident.Part{IDs: []string{"fl-unknown"}}, "", ""},
+		{"one on no resource", incident.Part{IDs: []string{"fl-nowhere"}}, "", "fl-nowhere"},
+		{"one that was replaced twice", incident.Part{IDs: []string{"fl-a"}},
+			"fl-a fl-b fl-c fl-live-1 fl-live-2 fl-open-1 fl-blocked-2", "fl-a fl-b fl-open-1 fl-blocked-2 fl-lately"},
+		{"its last replacement", incident.Part{IDs: []string{"fl-c"}}, "fl-c fl-live-2 fl-blocked-2", "fl-blocked-2"},
+		{"a live one that has an incident", incident.Part{IDs: []string{"fl-live-1"}}, "fl-live-1 fl-open-1", "fl-live-1 fl-open-1"},
+		{"a resource", incident.Part{Resources: []string{"vpc-3"}}, "fl-live-3 fl-open-3", "fl-open-3"},
+		{"several", incident.Part{IDs: []string{"fl-c", "fl-closed-1"}, Resources: []string{"vpc-3"}},
+			"fl-c fl-live-1 fl-live-2 fl-open-1 fl-blocked-2 fl-closed-1 fl-live-3 fl-open-3", "fl-open-1 fl-blocked-2 fl-closed-1 fl-open-3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := s.loadCase(t, c.of)
+			var rows, incidents []string
+			for _, id := range all {
+				if r, ok := got.Row(id); ok {
+					rows = append(rows, id)
+					if r.Scope != scope {
+						t.Errorf("%s is in %s", id, r.Scope)
+					}
+				}
+				if _, ok := got.Incident(id); ok {
+					incidents = append(incidents, id)
+				}
+			}
+			if fmt.Sprint(rows) != fmt.Sprint(strings.Fields(c.rows)) {
+				t.Errorf("rows: %v, not %s", rows, c.rows)
+			}
+			if fmt.Sprint(incidents) != fmt.Sprint(strings.Fields(c.incidents)) {
+				t.Errorf("incidents: %v, not %s", incidents, c.incidents)
+			}
+		})
+	}
+}
+
+func (s *Store) loadCase(t *testing.T, of incident.Part) (c *incident.Case) {
+	t.Helper()
+	if err := s.View(t.Context(), func(tx remediate.Tx) (err error) { c, err = tx.Case(scope, of, noon); return err }); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestCaseKnowsTheRefresh: whether the scope has had its first refresh, and when the last
+// one began.
+func TestCaseKnowsTheRefresh(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon.Add(-time.Hour), flowLog("fl-1"))
+	if c := s.loadCase(t, incident.Part{}); c.Complete || !c.RefreshedAt.IsZero() || c.Scope != scope || !c.Now.Equal(noon) {
+		t.Errorf("before the first refresh: %+v", c)
+	}
+	if err := s.Refreshed(t.Context(), scope, noon.Add(-time.Minute), noon); err != nil {
+		t.Fatal(err)
+	}
+	c := s.loadCase(t, incident.Part{IDs: []string{"fl-1"}})
+	if !c.Complete || !c.RefreshedAt.Equal(noon.Add(-time.Minute)) {
+		t.Errorf("complete %t, at %s", c.Complete, c.RefreshedAt)
+	}
+	if r, _ := c.Row("fl-1"); !r.LastSeenAt.Equal(noon.Add(-time.Minute)) {
+		t.Errorf("fl-1 was last seen %s", r.LastSeenAt)
+	}
+}
+
+// TestSaveCase: what a case has changed is read again, with its history; what it only
+// loaded is not written.
+func TestSaveCase(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.onResource(t, "fl-1", "vpc-1", inventory.Live, "", nil)
+	s.onResource(t, "fl-2", "vpc-1", inventory.Live, "", nil)
+	var want inventory.Row
+	s.put(t, func(tx remediate.Tx) error {
+		c, err := tx.Case(scope, incident.Part{IDs: []string{"fl-1"}}, noon)
+		if err != nil {
+			return err
+		}
+		c.ApplyDrift([]string{"fl-1"}, "drift-1", incident.Restore, nil)
+		other, _ := c.Row("fl-2")
+		other.CreatedBy = "somebody" // beside the case, which does not write over it
+		if err := tx.PutFlowLog(other); err != nil {
+			return err
+		}
+		want, _ = c.Row("fl-1")
+		return tx.SaveCase(c)
+	})
+	if got := s.row(t, "fl-1"); got.State != inventory.Gone || !got.GoneAt.Equal(want.GoneAt) {
+		t.Errorf("%+v, not %+v", got, want)
+	}
+	if got := s.row(t, "fl-2"); got.CreatedBy != "somebody" {
+		t.Error("a row that was only loaded was written")
+	}
+	i, history, ok, err := s.FindIncident(t.Context(), "fl-1")
+	if err != nil || !ok || i.State != incident.Open || i.EventID != "drift-1" {
+		t.Errorf("the incident: %+v, %t, %v", i, ok, err)
+	}
+	if len(history) != 1 || history[0].EventID != "drift-1" {
+		t.Errorf("the history: %+v", history)
+	}
+}
+
+// TestALongLineageIsLoaded: chains of replacements are followed, and a circle of them,
+// which only a damaged file has, ends.
+func TestALongLineageIsLoaded(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	for n := range 20 {
+		s.onResource(t, fmt.Sprint("fl-", n), "vpc-1", inventory.Gone, incident.Verified, func(i *incident.Incident) { i.NewID = fmt.Sprint("fl-", n+1) })
+	}
+	s.onResource(t, "fl-20", "vpc-1", inventory.Gone, incident.Verified, func(i *incident.Incident) { i.NewID = "fl-18" })
+	c := s.loadCase(t, incident.Part{IDs: []string{"fl-0"}})
+	for n := range 21 {
+		if _, ok := c.Incident(fmt.Sprint("fl-", n)); !ok {
+			t.Errorf("fl-%d is not loaded", n)
+		}
+	}
+}
+
+func TestDestinationsSince(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.put(t, func(tx remediate.Tx) error {
+		for destination, at := range map[string]time.Time{"first": {}, "later": noon, "other": noon} {
+			if _, err := tx.NewDestination(scope, destination, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	var got map[string]time.Time
+	err := s.View(t.Context(), func(tx remediate.Tx) (err error) {
+		got, err = tx.DestinationsSince(scope, []string{"first", "later", "never"})
+		return err
+	})
+	if _, known := got["first"]; err != nil || len(got) != 2 || !known || !got["first"].IsZero() || !got["later"].Equal(noon) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
