@@ -17,13 +17,13 @@ type Case struct {
 	Scope       inventory.Scope
 	Complete    bool      // the scope has had its first complete refresh
 	RefreshedAt time.Time // start of the last complete refresh; zero: there was none
-	// KnownDestinations are those of KnownDestination that the caller asked the store
-	// for, with the time when a flow log first delivered there; zero: before the first
-	// refresh.
+	// KnownDestinations are the destinations that the caller asked the store for, and that
+	// flow logs deliver to, or did; with the time when the first one was seen. Zero: before
+	// the first refresh.
 	KnownDestinations map[string]time.Time
 
 	Policy Policy
-	Now    time.Time
+	Now    time.Time // of all decisions and changes
 
 	rows      map[string]inventory.Row
 	incidents map[string]Incident

@@ -59,7 +59,8 @@ const (
 	Restore
 )
 
-// Incident is what we do about one deletion: one row per (scope, flow log ID).
+// Incident is what Flowkeeper does about the loss of one flow log. There is one for each
+// flow log of a scope, which may be opened again. Its JSON is in the state file.
 type Incident struct {
 	Scope      inventory.Scope
 	FlowLogID  string

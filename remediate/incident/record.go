@@ -94,7 +94,8 @@ func (i Incident) startWait(rule Rule, now time.Time) Incident {
 	return i
 }
 
-// Final reports a closed incident that no record reopens.
+// Final reports whether the incident is closed and no record reopens it, but one that says
+// that a released flow log was deleted after its release.
 func (i Incident) Final() bool {
 	if i.State != Closed {
 		return false
