@@ -218,9 +218,6 @@ func (c *Case) Effects() Effects { return c.effects }
 // protect makes those live flow logs on a resource protected that were kept as decoys
 // and are none any more.
 func (c *Case) protect(resource string) {
-	if resource == "" {
-		return
-	}
 	lost, live := c.Lost(resource), c.Live(resource)
 	for _, r := range live {
 		if !r.Protected && !r.Excluded && !IsDecoy(r.FlowLog, lost, live) {
@@ -232,9 +229,6 @@ func (c *Case) protect(resource string) {
 
 // wakeBlocked makes the blocked incidents on a resource due: something changed there.
 func (c *Case) wakeBlocked(resource string) {
-	if resource == "" {
-		return
-	}
 	for _, i := range c.pending(resource) {
 		if i.State == Blocked {
 			i.NextAttemptAt = c.Now
