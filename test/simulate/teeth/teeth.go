@@ -51,7 +51,7 @@ var teeth = []tooth{
 `, ``}}},
 	{"I5 no tombstone", []patch{{"remediate/incident/observation.go",
 		`		row.State, row.GoneAt = inventory.Gone, c.Now
-`, ``}, {"remediate/incident/named.go",
+`, ``}, {"remediate/incident/drift.go",
 		`	row.State, row.GoneAt = inventory.Gone, c.Now
 	c.putRow(row)
 `, ``}}},

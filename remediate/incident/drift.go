@@ -1,0 +1,68 @@
+package incident
+
+import (
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// ApplyDrift opens incidents for live flow logs that a refresh no longer found, and makes
+// their rows gone (I5). It returns how many it opened. tornDown are the resources that a
+// record says are deleted: AWS removes their flow logs without a record, so that these
+// wait for none.
+func (c *Case) ApplyDrift(ids []string, eventID string, action Action, tornDown map[string]bool) (opened int) {
+	for _, id := range ids {
+		if c.drifted(id, eventID, action, tornDown) {
+			opened++
+		}
+	}
+	return opened
+}
+
+func (c *Case) drifted(id, eventID string, action Action, tornDown map[string]bool) (opened bool) {
+	row, ok := c.Row(id)
+	if !ok || row.State == inventory.Gone {
+		return false
+	}
+	row.State, row.GoneAt = inventory.Gone, c.Now
+	c.putRow(row)
+	i, found := c.Incident(id)
+	switch {
+	case !row.Protected || row.Imported:
+		c.wakeBlocked(row.ResourceID)
+		return false
+	case found && i.State != Closed:
+		i.NextAttemptAt = c.Now
+		c.put(i)
+		return false
+	case found && i.Reason != StillThere:
+		return false
+	case found:
+		i = i.Reopen(c.Now).FreezeSettings(row)
+	default:
+		i = New(c.Scope, id, row, true, c.Now)
+	}
+	i.Source, i.EventID, i.Actor, i.DeletedAt = ByDrift, eventID, nil, time.Time{}
+	i.Action = max(i.Action, action) // the strictest of all that was said of it
+	i.WaitUntil = c.Now
+	if !tornDown[row.ResourceID] {
+		i.WaitUntil = c.Now.Add(c.Policy.DriftWait)
+	}
+	i.NextAttemptAt = c.Now // what ends without a create is decided before people hear of it
+	c.put(i)
+	c.addHistory(id, Entry{At: c.Now, State: Open, Text: "a refresh no longer finds it", EventID: eventID})
+	return true
+}
+
+// TornDown ends the waits on a resource that a record says is deleted: the create that
+// follows at once tells whether it is gone.
+func (c *Case) TornDown(resource string) {
+	for _, i := range c.pending(resource) {
+		if i.State == Open && i.Source == ByDrift && i.WaitUntil.After(c.Now) {
+			i.WaitUntil, i.NextAttemptAt = c.Now, c.Now
+			c.put(i)
+			c.note(NoteOverdue, i)
+		}
+	}
+	c.wakeBlocked(resource)
+}

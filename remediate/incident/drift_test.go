@@ -1,0 +1,77 @@
+package incident
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// drift is a refresh, e-2, that does not find flow logs any more.
+func drift(action Action, ids ...string) func(*Case) string {
+	return func(c *Case) string { return fmt.Sprint(c.ApplyDrift(ids, "e-2", action, nil), " opened") }
+}
+
+func TestApplyDrift(t *testing.T) {
+	t.Parallel()
+	wait := func(c *Case) { c.Policy.DriftWait = 10 * time.Minute }
+	torn := func(c *Case) string {
+		return fmt.Sprint(c.ApplyDrift([]string{"fl-1"}, "e-2", Restore, map[string]bool{"vpc-1": true}), " opened")
+	}
+	play(t, []scenario{
+		{"I5: a live one", given(live("fl-1"), wait), drift(Restore, "fl-1"), `
+			= 1 opened
+			row fl-1: State=gone GoneAt=now
+			fl-1 opened: Source=drift EventID=e-2 Action=restore WaitUntil=+10m0s
+			history fl-1 open: a refresh no longer finds it (e-2)`},
+		{"I5: several, seen by the last refresh", given(live("fl-1"), live("fl-2"), func(c *Case) { c.RefreshedAt = noon }), drift(Restore, "fl-1", "fl-2"), `
+			= 2 opened
+			row fl-1: State=gone LastSeenAt=-1m0s GoneAt=now
+			row fl-2: State=gone LastSeenAt=-1m0s GoneAt=now
+			fl-1 opened: Source=drift EventID=e-2 Action=restore WaitUntil=now
+			fl-2 opened: Source=drift EventID=e-2 Action=restore WaitUntil=now
+			history fl-1 open: a refresh no longer finds it (e-2)
+			history fl-2 open: a refresh no longer finds it (e-2)`},
+		{"on a resource that a record says is deleted", given(live("fl-1"), wait), torn, `
+			= 1 opened
+			row fl-1: State=gone GoneAt=now
+			fl-1 opened: Source=drift EventID=e-2 Action=restore WaitUntil=now
+			history fl-1 open: a refresh no longer finds it (e-2)`},
+		{"only reported", given(live("fl-1")), drift(Alert, "fl-1"), `
+			= 1 opened
+			row fl-1: State=gone GoneAt=now
+			fl-1 opened: Source=drift EventID=e-2 Action=alert WaitUntil=now
+			history fl-1 open: a refresh no longer finds it (e-2)`},
+		{"unknown", given(), drift(Restore, "fl-1"), `= 0 opened`},
+		{"gone before", given(gone("fl-1")), drift(Restore, "fl-1"), `= 0 opened`},
+		{"a decoy: what it blocked is due", given(live("fl-1", unprotected), gone("fl-2"), blocked("fl-2", Decoy)), drift(Restore, "fl-1"),
+			`= 0 opened | row fl-1: State=gone GoneAt=now | fl-2: NextAttemptAt=now`},
+		{"I2: of a file", given(live("fl-1", imported)), drift(Restore, "fl-1"), `= 0 opened | row fl-1: State=gone GoneAt=now`},
+		{"that a record named before", given(live("fl-1"), pending("fl-1", func(i *Incident) { i.NextAttemptAt = now.Add(time.Hour) })), drift(Restore, "fl-1"),
+			`= 0 opened | row fl-1: State=gone GoneAt=now | fl-1: NextAttemptAt=now`},
+		{"that is over", given(live("fl-1"), closed("fl-1", Exempt)), drift(Restore, "fl-1"), `= 0 opened | row fl-1: State=gone GoneAt=now`},
+		{"that AWS showed alive", given(live("fl-1", does(rejects)), closed("fl-1", StillThere, asked(Alert)), wait), drift(Restore, "fl-1"), `
+			= 1 opened
+			row fl-1: State=gone GoneAt=now
+			fl-1 reopened: Source=drift EventID=e-2 Actor=nobody Action=restore WaitUntil=+10m0s DeletedAt=never Frozen=traffic_type: "REJECT" instead of "ALL"
+			history fl-1 open: a refresh no longer finds it (e-2)`},
+		{"I2: that a stricter record named", given(live("fl-1"), closed("fl-1", StillThere)), drift(Alert, "fl-1"), `
+			= 1 opened
+			row fl-1: State=gone GoneAt=now
+			fl-1 reopened: Source=drift EventID=e-2 Actor=nobody WaitUntil=now DeletedAt=never
+			history fl-1 open: a refresh no longer finds it (e-2)`},
+	})
+}
+
+func TestTornDown(t *testing.T) {
+	t.Parallel()
+	waits := func(i *Incident) { i.WaitUntil, i.NextAttemptAt = now.Add(time.Minute), now.Add(time.Minute) }
+	tornDown := func(c *Case) string { c.TornDown("vpc-1"); return "" }
+	play(t, []scenario{
+		{"ends a wait for a record", given(pending("fl-1", drifted, waits)), tornDown, `fl-1: WaitUntil=now NextAttemptAt=now | note overdue fl-1`},
+		{"not one that a rule gives", given(pending("fl-1", waits)), tornDown, ``},
+		{"nor one on another resource", given(pending("fl-1", drifted, waits, func(i *Incident) { i.ResourceID = "vpc-2" })), tornDown, ``},
+		{"a wait that is over", given(pending("fl-1", drifted, func(i *Incident) { i.WaitUntil = now })), tornDown, ``},
+		{"wakes what is blocked", given(blocked("fl-1", Role, drifted, waits)), tornDown, `fl-1: NextAttemptAt=now`},
+		{"wakes nothing that is over", given(closed("fl-1", Released, drifted, waits)), tornDown, ``},
+	})
+}
