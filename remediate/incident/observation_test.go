@@ -182,34 +182,6 @@ func TestApplyObservation(t *testing.T) {
 	})
 }
 
-// TestMayExcuse: the destination was known before the wait around the deletion began.
-func TestMayExcuse(t *testing.T) {
-	t.Parallel()
-	lost := pending("fl-1", func(i *Incident) { i.Action, i.Waited, i.DeletedAt = Wait, time.Hour, noon })
-	for _, c := range []struct {
-		name  string
-		lost  Incident
-		by    inventory.Row
-		since map[string]time.Time
-		want  bool
-	}{
-		{"known from the first refresh", lost, live("fl-2"), map[string]time.Time{"arn:aws:s3:::b": {}}, true},
-		{"known before the wait", lost, live("fl-2", func(r *inventory.Row) { r.CreatedAt = noon }), map[string]time.Time{"arn:aws:s3:::b": noon.Add(-time.Hour - 1)}, true},
-		{"known since the wait", lost, live("fl-2", func(r *inventory.Row) { r.CreatedAt = noon }), map[string]time.Time{"arn:aws:s3:::b": noon.Add(-time.Hour)}, false},
-		{"made before the deletion", lost, live("fl-2", func(r *inventory.Row) { r.CreatedAt = noon.Add(-time.Minute) }), map[string]time.Time{"arn:aws:s3:::b": noon.Add(-time.Hour - time.Second)}, false},
-		{"not known", lost, live("fl-2"), nil, false},
-		{"excused this loss", lost, live("fl-2", func(r *inventory.Row) { r.Excuses = "fl-1" }), map[string]time.Time{"arn:aws:s3:::b": {}}, true},
-		{"no rule waits", pending("fl-1"), live("fl-2"), map[string]time.Time{"arn:aws:s3:::b": {}}, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			if got := given(func(x *Case) { x.KnownDestinations = c.since }).mayExcuse(c.lost, c.by); got != c.want {
-				t.Errorf("%t", got)
-			}
-		})
-	}
-}
-
 func TestFinish(t *testing.T) {
 	t.Parallel()
 	finish := func(c *Case) string { c.Finish("fl-1"); return "" }
@@ -230,16 +202,4 @@ func TestFinish(t *testing.T) {
 		{"back, and not verified", given(back("fl-1", "fl-2"), stoodIn), finish, ``},
 		{"no incident", given(stoodIn), finish, ``},
 	})
-}
-
-// TestRestores: those of the last hour count, and none that a clock which was ahead had.
-func TestRestores(t *testing.T) {
-	t.Parallel()
-	at := func(id string, at time.Time) Incident {
-		return back(id, "fl-x", func(i *Incident) { i.RootID, i.RestoredAt = "fl-1", at })
-	}
-	c := given(at("fl-1", now), at("fl-2", now.Add(-time.Hour+1)), at("fl-3", now.Add(-time.Hour)), at("fl-4", now.Add(1)), back("fl-5", "fl-x"), pending("fl-6"))
-	if got := len(c.restores("fl-1")); got != 2 {
-		t.Errorf("%d restores", got)
-	}
 }
