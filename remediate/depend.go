@@ -7,70 +7,8 @@ import (
 
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
-)
-
-// Thing names something that flow logs or Flowkeeper depend on, alike however
-// an ARN writes it: without partition, path of a role, prefix in a bucket.
-type Thing string
-
-// ThingOf an ARN; empty where the text is none.
-func ThingOf(arn string) Thing {
-	p := strings.SplitN(arn, ":", 6)
-	if len(p) != 6 || p[0] != "arn" || p[5] == "" {
-		return ""
-	}
-	service, region, account, name := p[2], p[3], p[4], p[5]
-	switch service {
-	case "s3":
-		region, account = "", ""
-		name, _, _ = strings.Cut(name, "/")
-	case "logs":
-		name = strings.TrimPrefix(name, "log-group:")
-		name, _, _ = strings.Cut(name, ":")
-	case "iam":
-		name = name[strings.LastIndex(name, "/")+1:]
-	case "events":
-		name = strings.Replace(name, "rule/default/", "rule/", 1)
-	}
-	return Thing(strings.Join([]string{service, region, account, name}, ":"))
-}
-
-// name is what people call it.
-func (t Thing) name() string {
-	p := strings.SplitN(string(t), ":", 4)
-	name := p[len(p)-1]
-	for _, kind := range []string{"deliverystream/", "trail/", "rule/", "key/"} {
-		name = strings.TrimPrefix(name, kind)
-	}
-	return name
-}
-
-// Things are what the needs name.
-func (n Needs) Things() (out []Thing) {
-	for _, arn := range []string{n.Destination, n.Role, n.CrossAccountRole} {
-		if t := ThingOf(arn); t != "" {
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
-// use is what a thing is to flow logs with these needs.
-func (n Needs) use(t Thing) string {
-	switch t {
-	case ThingOf(n.Destination):
-		return destinationUse
-	case ThingOf(n.Role):
-		return roleUse
-	}
-	return crossRoleUse
-}
-
-const (
-	destinationUse = "the destination"
-	roleUse        = "the delivery role"
-	crossRoleUse   = "the cross-account role"
 )
 
 // TargetOf is the ARN of what a call changes, of cloudtrail.Record.Target in
@@ -118,5 +56,5 @@ type Dependency struct {
 
 // covers reports whether an ARN is of this dependency.
 func (d Dependency) covers(arn string) bool {
-	return incident.Match(string(ThingOf(d.ARN)), string(ThingOf(arn)))
+	return incident.Match(string(delivery.ThingOf(d.ARN)), string(delivery.ThingOf(arn)))
 }

@@ -16,34 +16,15 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
 
-// Needs are what the restores of many flow logs depend on alike: where they
-// deliver to, with which roles, and which permissions AWS asks for because of
-// what they record. The state file has it as JSON, which must not change where
-// nothing more is needed.
-type Needs struct {
-	Type, Destination, Role, CrossAccountRole string
-	Fields
-}
-
-// NeedsOf a flow log.
-func NeedsOf(f inventory.FlowLog) Needs {
-	return Needs{f.LogDestinationType, f.Destination(f.Scope), f.DeliverLogsPermissionARN, f.DeliverCrossAccountRole, FieldsOf(f.Settings)}
-}
-
-// Compare orders needs, those of one destination together.
-func (n Needs) Compare(m Needs) int {
-	return cmp.Or(strings.Compare(n.Destination, m.Destination), strings.Compare(n.Role, m.Role),
-		strings.Compare(n.CrossAccountRole, m.CrossAccountRole), strings.Compare(n.Type, m.Type), n.Fields.compare(m.Fields))
-}
-
 // Rehearsal is what AWS last said to a dry run of restores with the same needs.
 type Rehearsal struct {
 	Scope   inventory.Scope
-	Needs   Needs
+	Needs   delivery.Needs
 	At      time.Time
 	Reason  string // as of a blocked incident; empty: the restore would be allowed
 	Advice  string
@@ -71,11 +52,11 @@ func (r *Remediator) Rehearse(ctx context.Context, s inventory.Scope, beat func(
 	if err != nil {
 		return Rehearsed{}, err
 	}
-	verdicts, tries := map[Needs]Rehearsal{}, map[Needs]int{}
+	verdicts, tries := map[delivery.Needs]Rehearsal{}, map[delivery.Needs]int{}
 	calls, sent := 0, false
 	var blind *incident.Answer // of the look that a restore begins with, where that is refused
 	err = r.eachProtected(ctx, s, func(row inventory.Row) error {
-		n := NeedsOf(row.FlowLog)
+		n := delivery.NeedsOf(row.FlowLog)
 		if _, done := verdicts[n]; done || tries[n] >= triesPerNeeds {
 			return nil
 		}
@@ -184,16 +165,16 @@ func (r *Remediator) eachProtected(ctx context.Context, s inventory.Scope, fn fu
 
 // conclude writes the verdicts and tells what they changed, in one commit.
 // Where the run was complete, needs that no flow log has any more are dropped.
-func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts map[Needs]Rehearsal, complete bool) (c Rehearsed, err error) {
+func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts map[delivery.Needs]Rehearsal, complete bool) (c Rehearsed, err error) {
 	refused, healed, err := r.changes(ctx, s, verdicts)
 	if err != nil {
 		return c, err
 	}
-	affected := map[Needs][]inventory.Row{}
+	affected := map[delivery.Needs][]inventory.Row{}
 	if len(refused)+len(healed) > 0 {
 		most := max(1, mostNews/(len(refused)+len(healed))) // of each: none goes untold
 		err := r.eachProtected(ctx, s, func(row inventory.Row) error {
-			needs := NeedsOf(row.FlowLog)
+			needs := delivery.NeedsOf(row.FlowLog)
 			if _, bad := refused[needs]; (bad || healed[needs].Reason != "") && len(affected[needs]) < most {
 				affected[needs] = append(affected[needs], row)
 			}
@@ -261,7 +242,7 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 	return c, nil
 }
 
-func anyRefused(verdicts map[Needs]Rehearsal) bool {
+func anyRefused(verdicts map[delivery.Needs]Rehearsal) bool {
 	for _, v := range verdicts {
 		if v.Reason != "" {
 			return true
@@ -288,8 +269,8 @@ func wakeBlocked(tx Tx, s inventory.Scope, now time.Time) error {
 
 // changes are the verdicts that are refusals for the first time, or for
 // another reason; and the last refusals of what is allowed now.
-func (r *Remediator) changes(ctx context.Context, s inventory.Scope, verdicts map[Needs]Rehearsal) (refused, healed map[Needs]Rehearsal, err error) {
-	refused, healed = map[Needs]Rehearsal{}, map[Needs]Rehearsal{}
+func (r *Remediator) changes(ctx context.Context, s inventory.Scope, verdicts map[delivery.Needs]Rehearsal) (refused, healed map[delivery.Needs]Rehearsal, err error) {
+	refused, healed = map[delivery.Needs]Rehearsal{}, map[delivery.Needs]Rehearsal{}
 	var old []Rehearsal
 	if err := r.Store.View(ctx, func(tx Tx) (err error) { old, err = tx.Rehearsals(s); return err }); err != nil {
 		return nil, nil, err
@@ -313,10 +294,10 @@ func (r *Remediator) changes(ctx context.Context, s inventory.Scope, verdicts ma
 
 // refusals are the alerts about restores that AWS would refuse, or (level
 // informational) that it allows again: one for each reason and advice.
-func refusals(s inventory.Scope, about map[Needs]Rehearsal, affected map[Needs][]inventory.Row, level alert.Level, now time.Time) (out []alert.Alert) {
+func refusals(s inventory.Scope, about map[delivery.Needs]Rehearsal, affected map[delivery.Needs][]inventory.Row, level alert.Level, now time.Time) (out []alert.Alert) {
 	type why struct{ reason, advice string }
 	rows, words := map[why][]inventory.Row{}, map[why]string{}
-	for _, n := range slices.SortedFunc(maps.Keys(about), Needs.Compare) {
+	for _, n := range slices.SortedFunc(maps.Keys(about), delivery.Needs.Compare) {
 		w := why{about[n].Reason, about[n].Advice}
 		rows[w] = append(rows[w], affected[n]...)
 		words[w] = cmp.Or(words[w], about[n].Message)

@@ -6,6 +6,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
@@ -100,14 +101,14 @@ type Tx interface {
 	Trouble(scope inventory.Scope, p notify.Part) (bool, error)
 	SetTrouble(scope inventory.Scope, p notify.Part, on bool) error
 	// Dependents are the needs that name a thing.
-	Dependents(thing Thing) ([]Dependents, error)
+	Dependents(thing delivery.Thing) ([]Dependents, error)
 	// DependentsUnder are the needs that name a thing whose name begins so.
 	DependentsUnder(prefix string) ([]Dependents, error)
 	// Guarded counts, up to a limit, the protected flow logs of an account that
 	// live or are to come back; an empty Region means all.
 	Guarded(account, region string, limit int) (int, error)
 	// LiveWith are protected live rows with the same needs.
-	LiveWith(scope inventory.Scope, n Needs, limit int) ([]inventory.Row, error)
+	LiveWith(scope inventory.Scope, n delivery.Needs, limit int) ([]inventory.Row, error)
 	// AllPending are the open and blocked incidents of known flow logs.
 	AllPending(scope inventory.Scope, limit int) ([]Incident, error)
 	// Deeds sums up what a principal did within a time, but for one event;

@@ -11,6 +11,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
@@ -18,7 +19,7 @@ import (
 // Dependents are the protected flow logs of a scope with the same needs.
 type Dependents struct {
 	Scope inventory.Scope
-	Needs Needs
+	Needs delivery.Needs
 	Live  int
 }
 
@@ -110,7 +111,7 @@ func (r *Remediator) tamperAlert(f detection.Finding, target string, t Threat, n
 	a := notify.FindingAlert(f, alert.Tamper, now)
 	a.ID = tamperID(f)
 	a.Target, a.FlowLogs, a.Omitted = target, slices.Clone(t.FlowLogs), t.all-len(t.FlowLogs)
-	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, ThingOf(target).name(), detailOf(f.Record), strings.Join(t.Uses, " and "))
+	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, delivery.ThingOf(target).Name(), detailOf(f.Record), strings.Join(t.Uses, " and "))
 	a.Advice = tamperAdvice(f.Record)
 	if target == "" {
 		a.Cause, a.Advice = unstatedCause(f.Record, t), unstatedAdvice(f.Record)
@@ -166,14 +167,14 @@ type Threat struct {
 
 // Threatened says what depends on a target, as TargetOf names it.
 func Threatened(tx Tx, target string, beside []Dependency) (t Threat, err error) {
-	thing := ThingOf(target)
+	thing := delivery.ThingOf(target)
 	all, err := tx.Dependents(thing)
 	if err != nil {
 		return t, err
 	}
 	counts, scopes := map[string]int{}, map[inventory.Scope]bool{}
 	for _, d := range all {
-		counts[d.Needs.use(thing)] += d.Live
+		counts[d.Needs.Use(thing)] += d.Live
 		if err := t.addLive(tx, d); err != nil {
 			return t, err
 		}
@@ -185,7 +186,7 @@ func Threatened(tx Tx, target string, beside []Dependency) (t Threat, err error)
 			return t, err
 		}
 	}
-	for _, use := range []string{destinationUse, roleUse, crossRoleUse} {
+	for _, use := range []string{delivery.DestinationUse, delivery.RoleUse, delivery.CrossRoleUse} {
 		if n := counts[use]; n > 0 {
 			t.Uses = append(t.Uses, fmt.Sprintf("%s of %s", use, alert.Plural(n, "flow log")))
 		}
@@ -211,13 +212,13 @@ func (t *Threat) addLive(tx Tx, d Dependents) error {
 }
 
 // addLost adds what is to come back to there, but for what AWS still shows.
-func (t *Threat) addLost(tx Tx, s inventory.Scope, thing Thing, counts map[string]int) error {
+func (t *Threat) addLost(tx Tx, s inventory.Scope, thing delivery.Thing, counts map[string]int) error {
 	lost, err := tx.AllPending(s, mostNews)
 	if err != nil {
 		return err
 	}
 	for _, i := range lost {
-		needs := NeedsOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen})
+		needs := delivery.NeedsOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen})
 		if !slices.Contains(needs.Things(), thing) {
 			continue
 		}
@@ -229,7 +230,7 @@ func (t *Threat) addLost(tx Tx, s inventory.Scope, thing Thing, counts map[strin
 			continue // among the live ones
 		}
 		t.all++
-		counts[needs.use(thing)]++
+		counts[needs.Use(thing)]++
 		if len(t.FlowLogs) < mostThreatened {
 			x := threatened(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
 			x.State = string(i.State)

@@ -8,6 +8,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 )
 
@@ -15,7 +16,7 @@ import (
 // service, Region and account. A bucket's name says neither Region nor account.
 func placeOf(r cloudtrail.Record) (service, region, account string) {
 	r.Target = "any"
-	p := strings.SplitN(string(ThingOf(TargetOf(r))), ":", 4)
+	p := strings.SplitN(string(delivery.ThingOf(TargetOf(r))), ":", 4)
 	if len(p) != 4 {
 		return "", "", ""
 	}
@@ -92,10 +93,10 @@ func mayBe(tx Tx, service, region, account string) (uses []string, err error) {
 		return nil, err
 	}
 	counts, scopes := map[string]int{}, map[inventory.Scope]bool{}
-	add := func(n Needs, flowLogs int) {
+	add := func(n delivery.Needs, flowLogs int) {
 		for _, thing := range n.Things() {
 			if strings.HasPrefix(string(thing), prefix) {
-				counts[n.use(thing)] += flowLogs
+				counts[n.Use(thing)] += flowLogs
 			}
 		}
 	}
@@ -110,10 +111,10 @@ func mayBe(tx Tx, service, region, account string) (uses []string, err error) {
 			return nil, err
 		}
 		for _, i := range lost {
-			add(NeedsOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen}), 1)
+			add(delivery.NeedsOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen}), 1)
 		}
 	}
-	for _, use := range []string{destinationUse, roleUse, crossRoleUse} {
+	for _, use := range []string{delivery.DestinationUse, delivery.RoleUse, delivery.CrossRoleUse} {
 		if n := counts[use]; n > 0 {
 			uses = append(uses, fmt.Sprintf("%s of %s", use, alert.Plural(n, "flow log")))
 		}
@@ -123,7 +124,7 @@ func mayBe(tx Tx, service, region, account string) (uses []string, err error) {
 
 // within reports whether a dependency may be of a service in a place.
 func (d Dependency) within(service, region, account string) bool {
-	p := strings.SplitN(string(ThingOf(d.ARN)), ":", 4)
+	p := strings.SplitN(string(delivery.ThingOf(d.ARN)), ":", 4)
 	return len(p) == 4 && incident.Match(p[0], service) && incident.Match(p[1], region) && incident.Match(p[2], account)
 }
 

@@ -29,6 +29,7 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/delivery"
 )
 
 // configuration was read before there was a doctor; what is allowed but may
@@ -232,7 +233,7 @@ type stateFacts struct {
 	guarded   []string                // accounts
 	known     []inventory.Scope       // what was ever there, too
 	protected map[inventory.Scope]int // flow logs
-	rows      map[inventory.Scope]map[remediate.Needs][]inventory.Row
+	rows      map[inventory.Scope]map[delivery.Needs][]inventory.Row
 	ways      map[inventory.Scope]remediate.Way
 }
 
@@ -265,7 +266,7 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 		return m, err
 	}
 	m.protected = map[inventory.Scope]int{}
-	m.rows, m.ways = map[inventory.Scope]map[remediate.Needs][]inventory.Row{}, map[inventory.Scope]remediate.Way{}
+	m.rows, m.ways = map[inventory.Scope]map[delivery.Needs][]inventory.Row{}, map[inventory.Scope]remediate.Way{}
 	if err := s.FlowLogs(ctx, func(r inventory.Row) error {
 		if r.Rehearsable() {
 			m.protected[r.Scope]++
@@ -291,10 +292,10 @@ func (m *stateFacts) add(r inventory.Row) {
 	}
 	of := m.rows[r.Scope]
 	if of == nil {
-		of = map[remediate.Needs][]inventory.Row{}
+		of = map[delivery.Needs][]inventory.Row{}
 		m.rows[r.Scope] = of
 	}
-	n := remediate.NeedsOf(r.FlowLog)
+	n := delivery.NeedsOf(r.FlowLog)
 	if have := of[n]; len(have) < maxTries && (len(have) > 0 || len(of) < maxNeeds) {
 		of[n] = append(have, r)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/delivery"
 )
 
 // account is the scopes of one account. What IAM allows holds in all of them.
@@ -133,7 +133,7 @@ type permission struct {
 }
 
 // permissionsOf are those that restores with these needs ask for.
-func permissionsOf(n remediate.Needs, partition, account string) (out []permission) {
+func permissionsOf(n delivery.Needs, partition, account string) (out []permission) {
 	all := func(why string, actions ...string) {
 		for _, action := range actions {
 			out = append(out, permission{action, "*", nil, "RecordFieldsOfECSAndTags", false, why})
@@ -167,7 +167,7 @@ const firehose = "kinesis-data-firehose"
 var deliver = permission{action: "logs:CreateLogDelivery", resource: "*", statement: "SetUpDelivery", why: "flow logs to S3 and Firehose"}
 
 // everyPermission that some flow log needs.
-var everyPermission = permissionsOf(remediate.Needs{Type: firehose, Fields: remediate.Fields{ECS: true, EC2Tags: true}}, "", "")
+var everyPermission = permissionsOf(delivery.Needs{Type: firehose, Fields: delivery.Fields{ECS: true, EC2Tags: true}}, "", "")
 
 func (p permission) allow() string {
 	return "allow " + p.action + " (" + p.statement + " in deploy/iam-policy.json), and see that no service control policy denies it"

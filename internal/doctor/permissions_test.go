@@ -13,6 +13,7 @@ import (
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/delivery"
 )
 
 // notes allows all but some actions, and keeps the questions.
@@ -40,18 +41,18 @@ func (n notes) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrinci
 func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 	t.Parallel()
 	const stream = "arn:aws:firehose:eu-west-1:1:deliverystream/s"
-	firehose := remediate.Needs{Type: "kinesis-data-firehose", Destination: stream}
-	ecs := remediate.Needs{Type: "s3", Fields: remediate.Fields{ECS: true}}
-	tags := remediate.Needs{Type: "s3", Fields: remediate.Fields{GroupTags: true}}
+	firehose := delivery.Needs{Type: "kinesis-data-firehose", Destination: stream}
+	ecs := delivery.Needs{Type: "s3", Fields: delivery.Fields{ECS: true}}
+	tags := delivery.Needs{Type: "s3", Fields: delivery.Fields{GroupTags: true}}
 	for name, c := range map[string]struct {
-		needs  remediate.Needs
+		needs  delivery.Needs
 		denied []string
 		lacks  string // by the dry run
 		asked  []string
 		want   []Status
 		says   string
 	}{
-		"a plain one":                {needs: remediate.Needs{Type: "s3"}},
+		"a plain one":                {needs: delivery.Needs{Type: "s3"}},
 		"Firehose":                   {needs: firehose, asked: []string{"firehose:TagDeliveryStream " + stream + " aws:RequestTag/LogDeliveryEnabled=true string aws:TagKeys=LogDeliveryEnabled stringList", "iam:CreateServiceLinkedRole arn:aws:iam::1:role/aws-service-role/delivery.logs.amazonaws.com/AWSServiceRoleForLogDelivery iam:AWSServiceName=delivery.logs.amazonaws.com string"}},
 		"Firehose, not to be tagged": {needs: firehose, denied: []string{"firehose:TagDeliveryStream"}, want: []Status{Fail}, says: "lacks firehose:TagDeliveryStream"},
 		"Firehose, no role":          {needs: firehose, denied: []string{"iam:CreateServiceLinkedRole"}, want: []Status{Warn}, says: "should somebody delete it"},
@@ -93,7 +94,7 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 // not known, and those of another were refused.
 func TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer(t *testing.T) {
 	t.Parallel()
-	ecs := remediate.Needs{Type: "cloud-watch-logs", Fields: remediate.Fields{ECS: true}}
+	ecs := delivery.Needs{Type: "cloud-watch-logs", Fields: delivery.Fields{ECS: true}}
 	silent := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}, trials: func() ([]trial, error) { return nil, errors.New("no answer") }}
 	refused := &subject{scope: inventory.Scope{Account: "1", Region: "us-east-1"}, trials: func() ([]trial, error) {
 		return []trial{{needs: ecs, id: "fl-1", region: "us-east-1", lacks: "ecs:ListTasks", verdict: remediate.Verdict{Message: "denied"}}}, nil

@@ -16,6 +16,7 @@ import (
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 )
 
@@ -53,7 +54,7 @@ func (e *exam) describe(ctx context.Context, s *subject) finding {
 // trial is the dry run of restores with the same needs.
 type trial struct {
 	region  string
-	needs   remediate.Needs
+	needs   delivery.Needs
 	id      string // of the flow log that stands for them
 	verdict remediate.Verdict
 	lacks   string // the action that AWS misses, where it says which
@@ -79,7 +80,7 @@ func (e *exam) try(ctx context.Context, s *subject) ([]trial, error) {
 }
 
 // rows are what the snapshot protects; without one, what AWS shows.
-func (e *exam) rows(s *subject) (map[remediate.Needs][]inventory.Row, error) {
+func (e *exam) rows(s *subject) (map[delivery.Needs][]inventory.Row, error) {
 	if m, err := e.stateFacts(); err == nil && len(m.rows[s.scope]) > 0 {
 		return m.rows[s.scope], nil
 	}
@@ -87,7 +88,7 @@ func (e *exam) rows(s *subject) (map[remediate.Needs][]inventory.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := stateFacts{rows: map[inventory.Scope]map[remediate.Needs][]inventory.Row{}}
+	m := stateFacts{rows: map[inventory.Scope]map[delivery.Needs][]inventory.Row{}}
 	for _, f := range all {
 		m.add(inventory.Row{FlowLog: f, State: inventory.Live, Protected: true})
 	}
@@ -97,7 +98,7 @@ func (e *exam) rows(s *subject) (map[remediate.Needs][]inventory.Row, error) {
 // tryAll makes a dry run for each kind of needs, and nothing else: DryRun is
 // set here, for every call. Its token is none of a rehearsal, so that the
 // daemon, which receives the call's record, does not take it for one of its own.
-func tryAll(ctx context.Context, api creator, rows map[remediate.Needs][]inventory.Row, token string) (out []trial) {
+func tryAll(ctx context.Context, api creator, rows map[delivery.Needs][]inventory.Row, token string) (out []trial) {
 	calls := 0
 	dry := func(i remediate.Incident, tagged bool) (remediate.Verdict, string) {
 		calls++
@@ -111,7 +112,7 @@ func tryAll(ctx context.Context, api creator, rows map[remediate.Needs][]invento
 		answer, err := api.CreateFlowLogs(call, in)
 		return remediate.ReadDryRun(answer, err), message(err)
 	}
-	for _, n := range slices.SortedFunc(maps.Keys(rows), remediate.Needs.Compare) {
+	for _, n := range slices.SortedFunc(maps.Keys(rows), delivery.Needs.Compare) {
 		t := trial{needs: n}
 		for _, row := range rows[n] {
 			i := remediate.Incident{Scope: row.Scope, FlowLogID: row.ID, Frozen: row.Settings}

@@ -13,6 +13,7 @@ import (
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/delivery"
 )
 
 const (
@@ -216,7 +217,7 @@ func TestDeliveryInDoubt(t *testing.T) {
 	t.Parallel()
 	const role = "arn:aws:iam::1:role/flow-logs"
 	s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
-	tried := trial{region: "eu-west-1", needs: remediate.Needs{Type: firehose, Role: role}, verdict: remediate.Verdict{Allowed: true}}
+	tried := trial{region: "eu-west-1", needs: delivery.Needs{Type: firehose, Role: role}, verdict: remediate.Verdict{Allowed: true}}
 	s.trials = func() ([]trial, error) { return []trial{tried}, nil }
 	for name, c := range map[string]struct {
 		p    policies

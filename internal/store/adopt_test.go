@@ -11,6 +11,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/notify"
 )
 
@@ -73,7 +74,7 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 				return err
 			}
 		}
-		return errors.Join(tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: remediate.NeedsOf(flowLog("fl-1"))}),
+		return errors.Join(tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(flowLog("fl-1"))}),
 			tx.PutWay(scope, remediate.Way{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true}))
 	})
 	if _, err := s.w.Exec(`INSERT INTO deliveries (alert, sink, next_at) SELECT num, 'pager', 0 FROM alerts`); err != nil {

@@ -8,11 +8,12 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/delivery"
 )
 
 // depend notes what flow logs with these needs depend on. It forgets nothing:
 // what was lost may still have to come back to there.
-func (t *tx) depend(s inventory.Scope, n remediate.Needs, needs string) error {
+func (t *tx) depend(s inventory.Scope, n delivery.Needs, needs string) error {
 	for _, thing := range n.Things() {
 		if err := t.exec(`INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`, thing, s.Account, s.Region, needs); err != nil {
 			return err
@@ -51,7 +52,7 @@ func (t *tx) needs() ([]remediate.Dependents, error) {
 	return t.dependents(`SELECT DISTINCT account, region, needs, 0 FROM flow_logs WHERE needs IS NOT NULL`)
 }
 
-func (t *tx) Dependents(thing remediate.Thing) ([]remediate.Dependents, error) {
+func (t *tx) Dependents(thing delivery.Thing) ([]remediate.Dependents, error) {
 	return t.dependents(`SELECT account, region, needs,
 		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
 		FROM depends d WHERE thing = ?`, thing)
@@ -84,7 +85,7 @@ func (t *tx) dependents(query string, args ...any) (out []remediate.Dependents, 
 	return out, err
 }
 
-func (t *tx) LiveWith(s inventory.Scope, n remediate.Needs, limit int) ([]inventory.Row, error) {
+func (t *tx) LiveWith(s inventory.Scope, n delivery.Needs, limit int) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND needs = ? ORDER BY num LIMIT ?`, s.Account, s.Region, body(n), limit)
 }
 

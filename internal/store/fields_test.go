@@ -8,6 +8,7 @@ import (
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/delivery"
 )
 
 // withFields are flow logs to one destination, and to one with characters that
@@ -39,7 +40,7 @@ func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
 	plain, others := withFields()
 	s.learnAt(t, noon, append(others, plain)...)
 	s.put(t, func(tx remediate.Tx) error {
-		return tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: remediate.NeedsOf(plain), At: noon})
+		return tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(plain), At: noon})
 	})
 	got, err := s.Counts(t.Context())
 	if err != nil || got.Restorable["yes"] != 1 || got.Restorable["unknown"] != len(others) {
@@ -70,7 +71,7 @@ func TestUpgradeTellsFieldsApart(t *testing.T) {
 		rows = append(rows, inventory.Row{FlowLog: f, RootID: f.ID, State: inventory.Live, Protected: true, WrittenAt: noon, FirstSeenAt: noon, LastSeenAt: noon})
 	}
 	older(t, path, 6, rows...)
-	needs := remediate.NeedsOf(plain)
+	needs := delivery.NeedsOf(plain)
 	db, err := sql.Open("sqlite", dsn(path, ""))
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +89,7 @@ func TestUpgradeTellsFieldsApart(t *testing.T) {
 	s := open(t, path)
 	for _, f := range all {
 		var needs string
-		if err := s.r.QueryRow(`SELECT needs FROM flow_logs WHERE id = ?`, f.ID).Scan(&needs); err != nil || needs != body(remediate.NeedsOf(f)) {
+		if err := s.r.QueryRow(`SELECT needs FROM flow_logs WHERE id = ?`, f.ID).Scan(&needs); err != nil || needs != body(delivery.NeedsOf(f)) {
 			t.Errorf("%s: %s, %v", f.ID, needs, err)
 		}
 	}
@@ -97,7 +98,7 @@ func TestUpgradeTellsFieldsApart(t *testing.T) {
 		t.Errorf("%v, %v", got.Restorable, err)
 	}
 	s.put(t, func(tx remediate.Tx) error {
-		dependents, err := tx.Dependents(remediate.ThingOf(plain.LogDestination))
+		dependents, err := tx.Dependents(delivery.ThingOf(plain.LogDestination))
 		live := 0
 		for _, d := range dependents {
 			live += d.Live

@@ -5,6 +5,7 @@ import (
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/delivery"
 )
 
 func (t *tx) Rehearsals(s inventory.Scope) ([]remediate.Rehearsal, error) {
@@ -33,7 +34,7 @@ func (t *tx) PutWay(s inventory.Scope, w remediate.Way) error {
 func (s *Store) Rehearsed(ctx context.Context) (func(inventory.Row) (remediate.Rehearsal, bool), error) {
 	type key struct {
 		scope inventory.Scope
-		needs remediate.Needs
+		needs delivery.Needs
 	}
 	known := map[key]remediate.Rehearsal{}
 	err := s.read(ctx, func(t *tx) error {
@@ -44,7 +45,7 @@ func (s *Store) Rehearsed(ctx context.Context) (func(inventory.Row) (remediate.R
 		return err
 	})
 	return func(row inventory.Row) (remediate.Rehearsal, bool) {
-		r, ok := known[key{row.Scope, remediate.NeedsOf(row.FlowLog)}]
+		r, ok := known[key{row.Scope, delivery.NeedsOf(row.FlowLog)}]
 		return r, ok && row.Rehearsable()
 	}, err
 }

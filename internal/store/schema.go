@@ -129,7 +129,7 @@ UPDATE flow_logs SET released_until = unixepoch(json_extract(body, '$.ReleasedUn
 	WHERE needs IS NOT NULL AND unixepoch(json_extract(body, '$.ReleasedUntil')) > 0;
 `, `
 -- Restores that need more permissions because of what they record are rehearsed
--- apart (remediate.Fields): until then no rehearsal stands for them.
+-- apart (delivery.Fields): until then no rehearsal stands for them.
 UPDATE flow_logs SET needs = json_set(needs, '$.ECS', json('true')), digest = x''
 	WHERE needs IS NOT NULL AND instr(json_extract(body, '$.log_format'), 'ecs-') > 0;
 UPDATE flow_logs SET needs = json_set(needs, '$.EC2Tags', json('true')), digest = x'' WHERE needs IS NOT NULL

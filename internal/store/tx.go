@@ -12,6 +12,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/delivery"
 )
 
 // tx is one transaction, read or write.
@@ -195,7 +196,7 @@ func (t *tx) PutFlowLog(r inventory.Row) error {
 		untold = 1
 	}
 	if r.Rehearsable() {
-		n := remediate.NeedsOf(r.FlowLog)
+		n := delivery.NeedsOf(r.FlowLog)
 		needs, released = body(n), millis(r.ReleasedUntil)
 		if err := t.depend(r.Scope, n, body(n)); err != nil {
 			return err

@@ -27,6 +27,7 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/delivery"
 )
 
 const (
@@ -560,7 +561,7 @@ func TestRestorable(t *testing.T) {
 	}
 	look(func(remediate.Tx) error { return nil }).expect(t, doctor.Restorable, doctor.OK, "2 not rehearsed yet")
 	r := look(func(tx remediate.Tx) error {
-		needs := remediate.Needs{Type: "s3", Destination: "arn:aws:s3:::b"}
+		needs := delivery.Needs{Type: "s3", Destination: "arn:aws:s3:::b"}
 		return errors.Join(tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: needs, At: time.Now(), Reason: remediate.Permission}),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: remediate.Blocked, DetectedAt: time.Now()}),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000d4", State: remediate.Open, DetectedAt: time.Now()}),

@@ -1,0 +1,39 @@
+package delivery
+
+import "strings"
+
+// Thing names something that flow logs or Flowkeeper depend on, alike however
+// an ARN writes it: without partition, path of a role, prefix in a bucket.
+type Thing string
+
+// ThingOf an ARN; empty where the text is none.
+func ThingOf(arn string) Thing {
+	p := strings.SplitN(arn, ":", 6)
+	if len(p) != 6 || p[0] != "arn" || p[5] == "" {
+		return ""
+	}
+	service, region, account, name := p[2], p[3], p[4], p[5]
+	switch service {
+	case "s3":
+		region, account = "", ""
+		name, _, _ = strings.Cut(name, "/")
+	case "logs":
+		name = strings.TrimPrefix(name, "log-group:")
+		name, _, _ = strings.Cut(name, ":")
+	case "iam":
+		name = name[strings.LastIndex(name, "/")+1:]
+	case "events":
+		name = strings.Replace(name, "rule/default/", "rule/", 1)
+	}
+	return Thing(strings.Join([]string{service, region, account, name}, ":"))
+}
+
+// Name is what people call it.
+func (t Thing) Name() string {
+	p := strings.SplitN(string(t), ":", 4)
+	name := p[len(p)-1]
+	for _, kind := range []string{"deliverystream/", "trail/", "rule/", "key/"} {
+		name = strings.TrimPrefix(name, kind)
+	}
+	return name
+}
