@@ -2,12 +2,11 @@ package remediate
 
 import (
 	"context"
-	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/smithy-go"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/incident"
 )
 
@@ -20,14 +19,14 @@ func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i I
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout) // a step in hand ends (I10)
 	defer cancel()
 	out, err := api.CreateFlowLogs(call, incident.CreateInput(i), oneAttempt)
-	a := read(out, err)
+	a := answer.OfCreate(out, err)
 	if err != nil {
 		r.heed(s, err)
 	}
 	var after observed
 	if a.Class == incident.AlreadyThere || a.Class == incident.TokenMismatch {
 		if after.Observation, err = r.look(call, s, api, []string{i.ResourceID}); err != nil {
-			a = classifyError(err)
+			a = answer.OfError(err)
 		}
 	}
 	of := part([]Incident{i}, map[string]observed{i.ResourceID: after})
@@ -45,11 +44,3 @@ func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i I
 
 // oneAttempt leaves retries to the state file (docs/decisions/retries.md).
 func oneAttempt(o *ec2.Options) { o.RetryMaxAttempts = 1 }
-
-func errorCode(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
-}

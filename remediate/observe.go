@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/incident"
 )
 
@@ -114,7 +115,7 @@ func (r *Remediator) recordTogether(ctx context.Context, s inventory.Scope, inci
 			case i.Settled():
 				c.Finish(i.FlowLogID)
 			case o.err != nil:
-				c.ApplyFailure(i.FlowLogID, classifyError(o.err), r.jitter())
+				c.ApplyFailure(i.FlowLogID, answer.OfError(o.err), r.jitter())
 			case i.State == Restored:
 				c.Verify(i.FlowLogID, o.Observation)
 			default:

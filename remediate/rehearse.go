@@ -16,6 +16,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
@@ -105,7 +106,7 @@ func (r *Remediator) refusedLook(ctx context.Context, s inventory.Scope, api EC2
 	if err == nil {
 		return nil, nil
 	}
-	a := classifyError(err)
+	a := answer.OfError(err)
 	if a.Class != incident.NeedsPerson {
 		return nil, err
 	}
@@ -128,10 +129,7 @@ func (r *Remediator) tryDry(ctx context.Context, s inventory.Scope, api EC2, row
 		if err != nil {
 			r.heed(s, err)
 		}
-		if errorCode(err) == "DryRunOperation" {
-			return incident.Answer{Class: incident.Created}, nil
-		}
-		switch a := read(out, err); a.Class {
+		switch a := answer.OfDryRun(out, err); a.Class {
 		case incident.TagRefused:
 			if i.Untagged {
 				a.Class, a.Reason = incident.NeedsPerson, Invalid
@@ -140,8 +138,6 @@ func (r *Remediator) tryDry(ctx context.Context, s inventory.Scope, api EC2, row
 			i.Untagged = true
 		case incident.TryAgain:
 			return a, errors.New(a.Hinted())
-		case incident.Created, incident.AlreadyThere, incident.TokenMismatch:
-			return incident.Answer{Class: incident.Created}, nil
 		default:
 			return a, nil
 		}

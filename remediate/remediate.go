@@ -14,6 +14,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/incident"
 )
 
@@ -175,7 +176,7 @@ func (r *Remediator) look(ctx context.Context, scope inventory.Scope, api EC2, r
 
 // heed slows the scope's pace when AWS throttles.
 func (r *Remediator) heed(scope inventory.Scope, err error) {
-	if isThrottle(errorCode(err)) {
+	if answer.IsThrottle(err) {
 		r.scope(scope).pace.throttled(r.Now())
 	}
 }

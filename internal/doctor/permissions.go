@@ -227,7 +227,7 @@ func (a *account) mayPass(ctx context.Context, role string, trials []trial) find
 	fix := fmt.Sprintf(`allow: {"Effect":"Allow","Action":"iam:PassRole","Resource":%q,"Condition":{"StringEquals":{"iam:PassedToService":["%s"]}}}`, role, strings.Join(deliveryServices, `","`))
 	for _, t := range trials {
 		if t.lacks == passRole {
-			return finding{Fail, "a restore with " + role + " would be refused: " + t.verdict.Message, fix}
+			return finding{Fail, "a restore with " + role + " would be refused: " + t.answer.Message, fix}
 		}
 	}
 	var doubt finding
@@ -282,7 +282,7 @@ func (a *account) mayCreate(ctx context.Context, p permission, trials []trial) f
 	}
 	for _, t := range trials {
 		if t.lacks == p.action {
-			return finding{Fail, "a restore of " + t.id + " would be refused: " + t.verdict.Message, p.allow()}
+			return finding{Fail, "a restore of " + t.id + " would be refused: " + t.answer.Message, p.allow()}
 		}
 	}
 	allowed, doubt := a.may(ctx, p.action, question{action: p.action, resources: []string{p.resource}, region: region, context: p.context})

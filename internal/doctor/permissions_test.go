@@ -12,8 +12,8 @@ import (
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
 )
 
 // notes allows all but some actions, and keeps the questions.
@@ -31,9 +31,9 @@ func (n notes) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrinci
 	}
 	*n.asked = append(*n.asked, q)
 	if slices.Contains(n.denied, in.ActionNames[0]) {
-		return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{answer(implicit)}}, nil
+		return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{simulated(implicit)}}, nil
 	}
-	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{answer(allowed)}}, nil
+	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{simulated(allowed)}}, nil
 }
 
 // TestDelegatedPermissionsAreAskedForWhereNeeded, as AWS itself would ask, and
@@ -64,7 +64,10 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
-			tried := trial{needs: c.needs, id: "fl-1", lacks: c.lacks, verdict: remediate.Verdict{Allowed: c.lacks == ""}}
+			tried := trial{needs: c.needs, id: "fl-1", lacks: c.lacks}
+			if c.lacks != "" {
+				tried.answer.Class = incident.NeedsPerson
+			}
 			s.trials = func() ([]trial, error) { return []trial{tried, tried}, nil }
 			var asked []string
 			a := &account{id: "1", subjects: []*subject{s}, iam: notes{c.denied, &asked}, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
@@ -97,7 +100,7 @@ func TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer(t *testing.T) {
 	ecs := delivery.Needs{Type: "cloud-watch-logs", Fields: delivery.Fields{ECS: true}}
 	silent := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}, trials: func() ([]trial, error) { return nil, errors.New("no answer") }}
 	refused := &subject{scope: inventory.Scope{Account: "1", Region: "us-east-1"}, trials: func() ([]trial, error) {
-		return []trial{{needs: ecs, id: "fl-1", region: "us-east-1", lacks: "ecs:ListTasks", verdict: remediate.Verdict{Message: "denied"}}}, nil
+		return []trial{{needs: ecs, id: "fl-1", region: "us-east-1", lacks: "ecs:ListTasks", answer: incident.Answer{Class: incident.NeedsPerson, Message: "denied"}}}, nil
 	}}
 	var asked []string
 	a := &account{id: "1", subjects: []*subject{silent, refused}, iam: notes{nil, &asked}, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}

@@ -16,6 +16,7 @@ import (
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 )
@@ -56,11 +57,13 @@ type trial struct {
 	region  string
 	needs   delivery.Needs
 	id      string // of the flow log that stands for them
-	verdict remediate.Verdict
+	answer  incident.Answer
 	lacks   string // the action that AWS misses, where it says which
 	onlyTag bool   // without our tags AWS would allow it
 	raw     string // AWS's message, whole
 }
+
+func (t trial) allowed() bool { return t.answer.Class == incident.Created }
 
 // try makes the dry runs of a scope's restores.
 func (e *exam) try(ctx context.Context, s *subject) ([]trial, error) {
@@ -100,7 +103,7 @@ func (e *exam) rows(s *subject) (map[delivery.Needs][]inventory.Row, error) {
 // daemon, which receives the call's record, does not take it for one of its own.
 func tryAll(ctx context.Context, api creator, rows map[delivery.Needs][]inventory.Row, token string) (out []trial) {
 	calls := 0
-	dry := func(i remediate.Incident, tagged bool) (remediate.Verdict, string) {
+	dry := func(i remediate.Incident, tagged bool) (incident.Answer, string) {
 		calls++
 		in := incident.CreateInput(i)
 		in.DryRun, in.ClientToken = aws.Bool(true), aws.String(fmt.Sprintf("%s-%d", token, calls))
@@ -109,20 +112,20 @@ func tryAll(ctx context.Context, api creator, rows map[delivery.Needs][]inventor
 		}
 		call, cancel := context.WithTimeout(ctx, oneCall)
 		defer cancel()
-		answer, err := api.CreateFlowLogs(call, in)
-		return remediate.ReadDryRun(answer, err), message(err)
+		out, err := api.CreateFlowLogs(call, in)
+		return answer.OfDryRun(out, err), message(err)
 	}
 	for _, n := range slices.SortedFunc(maps.Keys(rows), delivery.Needs.Compare) {
 		t := trial{needs: n}
 		for _, row := range rows[n] {
 			i := remediate.Incident{Scope: row.Scope, FlowLogID: row.ID, Frozen: row.Settings}
 			t.id = row.ID
-			if t.verdict, t.raw = dry(i, true); t.verdict.NoResource {
+			if t.answer, t.raw = dry(i, true); t.answer.Class == incident.ResourceAbsent {
 				continue
 			}
-			if t.lacks = lacking(t.raw); !t.verdict.Allowed && !t.verdict.NoAnswer {
+			if t.lacks = lacking(t.raw); !t.allowed() && t.answer.Class != incident.TryAgain {
 				bare, _ := dry(i, false)
-				t.onlyTag = bare.Allowed
+				t.onlyTag = bare.Class == incident.Created
 			}
 			break
 		}
@@ -176,12 +179,12 @@ func (e *exam) create(ctx context.Context, s *subject) (out []finding) {
 	allowed, unclear := 0, []string{}
 	for _, t := range all {
 		switch {
-		case t.verdict.Allowed, t.onlyTag, hasCheck(t.lacks):
+		case t.allowed(), t.onlyTag, hasCheck(t.lacks):
 			allowed++
-		case t.verdict.NoResource, t.verdict.NoAnswer:
-			unclear = append(unclear, t.id+": "+t.verdict.Message)
+		case t.answer.Class == incident.ResourceAbsent, t.answer.Class == incident.TryAgain:
+			unclear = append(unclear, t.id+": "+t.answer.Hinted())
 		default:
-			out = append(out, finding{Fail, fmt.Sprintf("a restore of %s to %s would be refused: %s", t.id, t.needs.Destination, t.verdict.Message), t.fix()})
+			out = append(out, finding{Fail, fmt.Sprintf("a restore of %s to %s would be refused: %s", t.id, t.needs.Destination, t.answer.Message), t.fix()})
 		}
 	}
 	if len(unclear) > 0 {
@@ -205,7 +208,7 @@ func (t trial) fix() string {
 	if t.lacks != "" {
 		return "allow " + t.lacks + " (deploy/iam-policy.json), and see that no service control policy denies it"
 	}
-	return t.verdict.Advice
+	return t.answer.Advice
 }
 
 func (e *exam) tag(ctx context.Context, s *subject) finding {
@@ -218,9 +221,9 @@ func (e *exam) tag(ctx context.Context, s *subject) finding {
 	}
 	tried := false
 	for _, t := range all {
-		tried = tried || t.verdict.Allowed
+		tried = tried || t.allowed()
 		if t.onlyTag || t.lacks == "ec2:CreateTags" {
-			return finding{Fail, "a restore of " + t.id + " would be allowed without tags only: " + t.verdict.Message,
+			return finding{Fail, "a restore of " + t.id + " would be allowed without tags only: " + t.answer.Message,
 				"allow ec2:CreateTags on arn:" + inventory.Partition(s.scope.Region) + ":ec2:*:*:vpc-flow-log/* (TagWhatIsMade in deploy/iam-policy.json)"}
 		}
 	}

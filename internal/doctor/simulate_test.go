@@ -12,7 +12,6 @@ import (
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
 )
 
@@ -33,14 +32,14 @@ func (p policies) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePri
 	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{p(told)}}, nil
 }
 
-func answer(what iamtypes.PolicyEvaluationDecisionType, missing ...string) iamtypes.EvaluationResult {
+func simulated(what iamtypes.PolicyEvaluationDecisionType, missing ...string) iamtypes.EvaluationResult {
 	return iamtypes.EvaluationResult{EvalDecision: what, MissingContextValues: missing}
 }
 
 // organization is the denial of a service control policy: what it asks for is
 // never told to be missing.
 func organization() iamtypes.EvaluationResult {
-	r := answer(explicit)
+	r := simulated(explicit)
 	r.OrganizationsDecisionDetail = &iamtypes.OrganizationsDecisionDetail{}
 	return r
 }
@@ -60,11 +59,11 @@ func where(key, value string) policies {
 	return func(told map[string]string) iamtypes.EvaluationResult {
 		switch told[key] {
 		case value:
-			return answer(allowed)
+			return simulated(allowed)
 		case "":
-			return answer(implicit, key)
+			return simulated(implicit, key)
 		}
-		return answer(implicit)
+		return simulated(implicit)
 	}
 }
 
@@ -82,9 +81,9 @@ func TestConditionalGrants(t *testing.T) {
 		delete Status
 		review string
 	}{
-		"nothing":                          {always(answer(implicit)), OK, "no"},
-		"everything":                       {always(answer(allowed)), Fail, "yes"},
-		"a denial":                         {always(answer(explicit)), OK, "no"},
+		"nothing":                          {always(simulated(implicit)), OK, "no"},
+		"everything":                       {always(simulated(allowed)), Fail, "yes"},
+		"a denial":                         {always(simulated(explicit)), OK, "no"},
 		"in a Region":                      {where("aws:RequestedRegion", "us-east-1"), Fail, "yes"},
 		"in a Region, by EC2's key":        {where("ec2:Region", "eu-west-1"), Fail, "yes"},
 		"in a Region nobody watches":       {where("aws:RequestedRegion", "us-west-2"), OK, "no"},
@@ -93,11 +92,11 @@ func TestConditionalGrants(t *testing.T) {
 		"to this principal":                {where("aws:PrincipalArn", "arn:aws:iam::1:role/r"), Fail, "yes"},
 		"within the account":               {where("aws:ResourceAccount", "1"), Fail, "yes"},
 		"with MFA":                         {where(mfaKey, "true"), OK, "yes"},
-		"of other actions' keys":           {always(answer(implicit, "ec2:CreateAction", "iam:PassedToService", "aws:RequestTag/a", "aws:username", mfaKey)), OK, "no"},
-		"a denial beside unknown keys":     {always(answer(explicit, "aws:SourceIp")), OK, "maybe aws:SourceIp"},
+		"of other actions' keys":           {always(simulated(implicit, "ec2:CreateAction", "iam:PassedToService", "aws:RequestTag/a", "aws:username", mfaKey)), OK, "no"},
+		"a denial beside unknown keys":     {always(simulated(explicit, "aws:SourceIp")), OK, "maybe aws:SourceIp"},
 		"SCP":                              {always(organization()), OK, "organization"},
-		"SCP that denies other Regions":    {onlyIn("us-east-1", always(answer(allowed))), Fail, "yes"},
-		"SCP, and nothing granted":         {onlyIn("us-east-1", always(answer(implicit))), OK, "no"},
+		"SCP that denies other Regions":    {onlyIn("us-east-1", always(simulated(allowed))), Fail, "yes"},
+		"SCP, and nothing granted":         {onlyIn("us-east-1", always(simulated(implicit))), OK, "no"},
 		"SCP, and from an address":         {onlyIn("us-east-1", where("aws:SourceIp", "192.0.2.1")), Unknown, "maybe aws:SourceIp"},
 		"SCP, and a Region that it denies": {onlyIn("us-east-1", where("aws:RequestedRegion", "eu-west-1")), OK, "no"},
 	} {
@@ -132,7 +131,7 @@ func TestRegionsAreAskedForOnlyIfTheyMatter(t *testing.T) {
 		if asked++; told["aws:RequestedRegion"] != "" || told["resources"] != "a b" {
 			t.Errorf("%v", told)
 		}
-		return answer(implicit)
+		return simulated(implicit)
 	}), "arn:aws:iam::1:user/path/u", nil, []target{{"eu-west-1", "a"}, {"us-east-1", "b"}})
 	if err != nil || asked != 1 {
 		t.Errorf("%v after %d", err, asked)
@@ -166,9 +165,9 @@ func (p paged) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrinci
 		_, _ = fmt.Sscan(*in.Marker, &n)
 	}
 	if n == int(p) {
-		return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{answer(allowed)}}, nil
+		return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{simulated(allowed)}}, nil
 	}
-	return &iam.SimulatePrincipalPolicyOutput{IsTruncated: true, Marker: aws.String(fmt.Sprint(n + 1)), EvaluationResults: []iamtypes.EvaluationResult{answer(implicit)}}, nil
+	return &iam.SimulatePrincipalPolicyOutput{IsTruncated: true, Marker: aws.String(fmt.Sprint(n + 1)), EvaluationResults: []iamtypes.EvaluationResult{simulated(implicit)}}, nil
 }
 
 func TestSimulatorsPages(t *testing.T) {
@@ -217,19 +216,19 @@ func TestDeliveryInDoubt(t *testing.T) {
 	t.Parallel()
 	const role = "arn:aws:iam::1:role/flow-logs"
 	s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
-	tried := trial{region: "eu-west-1", needs: delivery.Needs{Type: firehose, Role: role}, verdict: remediate.Verdict{Allowed: true}}
+	tried := trial{region: "eu-west-1", needs: delivery.Needs{Type: firehose, Role: role}}
 	s.trials = func() ([]trial, error) { return []trial{tried}, nil }
 	for name, c := range map[string]struct {
 		p    policies
 		want Status
 		says string
 	}{
-		"allowed":                       {always(answer(allowed)), OK, ""},
-		"not allowed":                   {always(answer(implicit, "ec2:CreateAction", "aws:TagKeys", mfaKey)), Fail, "arn:aws:iam::1:role/r "},
+		"allowed":                       {always(simulated(allowed)), OK, ""},
+		"not allowed":                   {always(simulated(implicit, "ec2:CreateAction", "aws:TagKeys", mfaKey)), Fail, "arn:aws:iam::1:role/r "},
 		"in the Region":                 {where("aws:RequestedRegion", "eu-west-1"), OK, ""},
 		"in another Region":             {where("aws:RequestedRegion", "us-east-1"), Fail, "arn:aws:iam::1:role/r "},
 		"from an address":               {where("aws:SourceIp", "192.0.2.1"), Unknown, "the dry runs, which did not refuse it: policies have conditions whose values are not known here: aws:SourceIp"},
-		"SCP that denies other Regions": {onlyIn("eu-west-1", always(answer(allowed))), OK, ""},
+		"SCP that denies other Regions": {onlyIn("eu-west-1", always(simulated(allowed))), OK, ""},
 		"SCP":                           {always(organization()), Unknown, "a service control policy denies it"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -210,7 +210,7 @@ func (e *WrongAccountError) Error() string {
 	return fmt.Sprintf("these credentials act in account %s, not in %s: nothing they show is believed and nothing is created with them; fix accounts[].role_arn or the credentials", e.Have, e.Want)
 }
 
-// WrongAccount implements remediate.WrongAccount.
+// WrongAccount implements answer.WrongAccount.
 func (e *WrongAccountError) WrongAccount() bool { return true }
 
 // Passes reports whether an error is likely to pass by itself: network,

@@ -1,4 +1,4 @@
-package remediate
+package answer
 
 import (
 	"strings"
@@ -25,28 +25,28 @@ func TestAdviceRepeatsWhatAWSNamed(t *testing.T) {
 		reason        string
 		says, saysNot []string
 	}{
-		"service-linked role": {"400", ourUser + "iam:CreateServiceLinkedRole on resource: " + linkedRole + " because no identity-based policy allows the iam:CreateServiceLinkedRole action", Permission,
+		"service-linked role": {"400", ourUser + "iam:CreateServiceLinkedRole on resource: " + linkedRole + " because no identity-based policy allows the iam:CreateServiceLinkedRole action", incident.Permission,
 			[]string{"allow iam:CreateServiceLinkedRole on " + linkedRole, "delivery.logs.amazonaws.com"}, []string{"ec2:CreateFlowLogs"}},
-		"no colon, no resource": {"AccessDenied", "Unable to create because user is not authorized to perform iam:CreateServiceLinkedRole", Permission,
+		"no colon, no resource": {"AccessDenied", "Unable to create because user is not authorized to perform iam:CreateServiceLinkedRole", incident.Permission,
 			[]string{"allow iam:CreateServiceLinkedRole"}, []string{"ec2:CreateFlowLogs"}},
-		"pass role": {"UnauthorizedOperation", "You are not authorized to perform this operation. " + ourUser + "iam:PassRole on resource: arn:aws:iam::111122223333:role/deliver because no identity-based policy allows the iam:PassRole action. Encoded authorization failure message: " + strings.Repeat("Ab3-_", 300), Permission,
+		"pass role": {"UnauthorizedOperation", "You are not authorized to perform this operation. " + ourUser + "iam:PassRole on resource: arn:aws:iam::111122223333:role/deliver because no identity-based policy allows the iam:PassRole action. Encoded authorization failure message: " + strings.Repeat("Ab3-_", 300), incident.Permission,
 			[]string{"allow iam:PassRole on arn:aws:iam::111122223333:role/deliver", "iam:PassedToService vpc-flow-logs.amazonaws.com"}, nil},
-		"service control policy": {"UnauthorizedOperation", ourUser + "ec2:CreateFlowLogs on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/* with an explicit deny in a service control policy: arn:aws:organizations::999988887777:policy/o-1/service_control_policy/p-1", Permission,
+		"service control policy": {"UnauthorizedOperation", ourUser + "ec2:CreateFlowLogs on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/* with an explicit deny in a service control policy: arn:aws:organizations::999988887777:policy/o-1/service_control_policy/p-1", incident.Permission,
 			[]string{"service control policy denies ec2:CreateFlowLogs on arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/*"}, []string{"allow ec2"}},
-		"boundary": {"AccessDeniedException", ourUser + "logs:CreateLogDelivery on resource: * because no permissions boundary allows the logs:CreateLogDelivery action", Permission,
+		"boundary": {"AccessDeniedException", ourUser + "logs:CreateLogDelivery on resource: * because no permissions boundary allows the logs:CreateLogDelivery action", incident.Permission,
 			[]string{"no permissions boundary allows logs:CreateLogDelivery on *"}, nil},
-		"own deny": {"UnauthorizedOperation", ourUser + "ec2:CreateTags on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/* with an explicit deny in an identity-based policy", Permission,
+		"own deny": {"UnauthorizedOperation", ourUser + "ec2:CreateTags on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/* with an explicit deny in an identity-based policy", incident.Permission,
 			[]string{"denies ec2:CreateTags on arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/*"}, nil},
-		"nothing named": {"UnauthorizedOperation", "You are not authorized to perform this operation. Encoded authorization failure message: " + strings.Repeat("Ab3-_", 300), Permission,
+		"nothing named": {"UnauthorizedOperation", "You are not authorized to perform this operation. Encoded authorization failure message: " + strings.Repeat("Ab3-_", 300), incident.Permission,
 			[]string{"does not say which action", "decode-authorization-message"}, nil},
-		"bucket policy full": {"LogDestinationPermissionIssueException", "", Destination, []string{"20 KB"}, []string{"parameters"}},
+		"bucket policy full": {"LogDestinationPermissionIssueException", "", incident.Destination, []string{"20 KB"}, []string{"parameters"}},
 		"tag policy":         {"TagPolicyViolation", "The tag policy does not allow the specified value for the following tag key: 'CostCenter'.", "", []string{"CostCenter"}, nil},
-		"not subscribed":     {"OptInRequired", "You are not subscribed to this service.", Account, []string{"enable the Region"}, []string{"parameters"}},
-		"blocked":            {"Blocked", "This account is currently blocked.", Account, []string{"AWS Support"}, nil},
-		"verification":       {"PendingVerification", "Your request for accessing resources in this region is being validated", Account, []string{"verifying"}, nil},
-		"suspended":          {"AccountSuspended", "", Account, []string{"billing"}, nil},
-		"credentials":        {"AuthFailure", "AWS was not able to validate the provided access credentials", Credentials, []string{"Region is not enabled", "clock"}, nil},
-		"unknown":            {"QuantumFlux", "The flux is not coherent.", Refused, nil, []string{"parameters", "allow", "policy"}},
+		"not subscribed":     {"OptInRequired", "You are not subscribed to this service.", incident.Account, []string{"enable the Region"}, []string{"parameters"}},
+		"blocked":            {"Blocked", "This account is currently blocked.", incident.Account, []string{"AWS Support"}, nil},
+		"verification":       {"PendingVerification", "Your request for accessing resources in this region is being validated", incident.Account, []string{"verifying"}, nil},
+		"suspended":          {"AccountSuspended", "", incident.Account, []string{"billing"}, nil},
+		"credentials":        {"AuthFailure", "AWS was not able to validate the provided access credentials", incident.Credentials, []string{"Region is not enabled", "clock"}, nil},
+		"unknown":            {"QuantumFlux", "The flux is not coherent.", incident.Refused, nil, []string{"parameters", "allow", "policy"}},
 	} {
 		a := classify(c.code, c.message)
 		if a.Reason != c.reason {
@@ -91,7 +91,7 @@ func TestTryAgainCodesAreTriedAgain(t *testing.T) {
 			t.Errorf("%s: it says %q", c.code, a.Hinted())
 		}
 	}
-	if a := classify("SignatureDoesNotMatch", "The request signature we calculated does not match"); a.Class != incident.NeedsPerson || a.Reason != Credentials {
+	if a := classify("SignatureDoesNotMatch", "The request signature we calculated does not match"); a.Class != incident.NeedsPerson || a.Reason != incident.Credentials {
 		t.Errorf("a wrong secret: class %d %q", a.Class, a.Reason)
 	}
 	if a := classify("IncorrectState", "The flow log is in no state for this"); a.Class != incident.NeedsPerson {
@@ -119,7 +119,7 @@ func TestEachItemOfUnsuccessfulIsRead(t *testing.T) {
 		"gone":                             {[]types.UnsuccessfulItem{gone}, incident.ResourceAbsent, "no such VPC"},
 		"without an error":                 {[]types.UnsuccessfulItem{{}}, incident.TryAgain, "not why"},
 	} {
-		if a := read(&ec2.CreateFlowLogsOutput{Unsuccessful: c.items}, nil); a.Class != c.class || !strings.Contains(a.Message, c.says) {
+		if a := OfCreate(&ec2.CreateFlowLogsOutput{Unsuccessful: c.items}, nil); a.Class != c.class || !strings.Contains(a.Message, c.says) {
 			t.Errorf("%s: class %d %q", name, a.Class, a.Message)
 		}
 	}

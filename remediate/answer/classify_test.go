@@ -1,4 +1,4 @@
-package remediate
+package answer
 
 import (
 	"context"
@@ -30,15 +30,15 @@ func TestI9EveryAnswerHasAClass(t *testing.T) {
 		{"Throttling", "Rate exceeded", incident.TryAgain, ""},
 		{"InternalError", "An internal error has occurred", incident.TryAgain, ""},
 		{"TagLimitExceeded", "", incident.TagRefused, ""},
-		{"400", "Unable to assume given IAM role", incident.RoleSlow, Role},
-		{"InvalidParameterValue", "Unable to assume given IAM role arn:…", incident.RoleSlow, Role},
-		{"UnauthorizedOperation", "You are not authorized to perform this operation.", incident.NeedsPerson, Permission},
-		{"UnauthorizedOperation", "not authorized to perform: iam:PassRole on resource", incident.NeedsPerson, Permission},
-		{"400", "User: x is not authorized to perform: logs:CreateLogDelivery", incident.NeedsPerson, Permission},
-		{"400", "Access Denied for LogDestination: bucket. Please check LogDestination permission", incident.NeedsPerson, Destination},
-		{"400", "LogDestination: bucket does not exist", incident.NeedsPerson, Destination},
-		{"400", "LogDestination: stream is undeliverable", incident.NeedsPerson, Destination},
-		{"FlowLogsLimitExceeded", "", incident.NeedsPerson, Limit},
+		{"400", "Unable to assume given IAM role", incident.RoleSlow, incident.Role},
+		{"InvalidParameterValue", "Unable to assume given IAM role arn:…", incident.RoleSlow, incident.Role},
+		{"UnauthorizedOperation", "You are not authorized to perform this operation.", incident.NeedsPerson, incident.Permission},
+		{"UnauthorizedOperation", "not authorized to perform: iam:PassRole on resource", incident.NeedsPerson, incident.Permission},
+		{"400", "User: x is not authorized to perform: logs:CreateLogDelivery", incident.NeedsPerson, incident.Permission},
+		{"400", "Access Denied for LogDestination: bucket. Please check LogDestination permission", incident.NeedsPerson, incident.Destination},
+		{"400", "LogDestination: bucket does not exist", incident.NeedsPerson, incident.Destination},
+		{"400", "LogDestination: stream is undeliverable", incident.NeedsPerson, incident.Destination},
+		{"FlowLogsLimitExceeded", "", incident.NeedsPerson, incident.Limit},
 		{"InvalidVpcID.NotFound", "The vpc ID 'vpc-1' does not exist", incident.ResourceAbsent, ""},
 		{"InvalidVpcId.NotFound", "", incident.ResourceAbsent, ""},
 		{"InvalidSubnetID.NotFound", "", incident.ResourceAbsent, ""},
@@ -46,9 +46,9 @@ func TestI9EveryAnswerHasAClass(t *testing.T) {
 		{"InvalidTransitGatewayID.NotFound", "", incident.ResourceAbsent, ""},
 		{"InvalidTransitGatewayAttachmentID.NotFound", "", incident.ResourceAbsent, ""},
 		{"NatGatewayNotFound", "", incident.ResourceAbsent, ""},
-		{"InvalidParameter", "LogFormat is not valid", incident.NeedsPerson, Invalid},
-		{"AuthFailure", "", incident.NeedsPerson, Credentials},
-		{"SomethingNew", "", incident.NeedsPerson, Refused},
+		{"InvalidParameter", "LogFormat is not valid", incident.NeedsPerson, incident.Invalid},
+		{"AuthFailure", "", incident.NeedsPerson, incident.Credentials},
+		{"SomethingNew", "", incident.NeedsPerson, incident.Refused},
 	} {
 		if a := classify(c.code, c.message); a.Class != c.class || a.Reason != c.reason {
 			t.Errorf("%s %q: class %d %q, want %d %q", c.code, c.message, a.Class, a.Reason, c.class, c.reason)
@@ -75,7 +75,7 @@ func TestI9AnswersThatAreNoErrors(t *testing.T) {
 		"a 503 with any code": {nil, &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: 503}},
 			Err: &smithy.GenericAPIError{Code: "InvalidSomething"}}, incident.TryAgain},
 	} {
-		if a := read(c.out, c.err); a.Class != c.class {
+		if a := OfCreate(c.out, c.err); a.Class != c.class {
 			t.Errorf("%s: class %d, want %d", name, a.Class, c.class)
 		}
 	}

@@ -1,4 +1,4 @@
-package remediate
+package answer
 
 import (
 	"context"
@@ -19,24 +19,24 @@ import (
 // account than the scope's (I13).
 type WrongAccount interface{ WrongAccount() bool }
 
-// read classes what CreateFlowLogs answered. A failure may come as an error
+// OfCreate classes what CreateFlowLogs answered. A failure may come as an error
 // or as a 200 with Unsuccessful; an answer with neither is no success.
-func read(out *ec2.CreateFlowLogsOutput, err error) incident.Answer {
+func OfCreate(out *ec2.CreateFlowLogsOutput, err error) incident.Answer {
 	switch {
 	case err != nil:
-		return classifyError(err)
+		return OfError(err)
 	case len(out.FlowLogIds) > 0:
 		return incident.Answer{Class: incident.Created, ID: out.FlowLogIds[0]}
 	case len(out.Unsuccessful) > 0:
-		return readItems(out.Unsuccessful)
+		return ofItems(out.Unsuccessful)
 	}
 	return incident.Answer{Class: incident.TryAgain, Message: "CreateFlowLogs answered with neither a flow log nor an error"}
 }
 
-// readItems classes each item of Unsuccessful. Where they differ, the first that
+// ofItems classes each item of Unsuccessful. Where they differ, the first that
 // needs a person wins, and that the resource is gone counts only if each item
 // says so.
-func readItems(items []types.UnsuccessfulItem) incident.Answer {
+func ofItems(items []types.UnsuccessfulItem) incident.Answer {
 	order := map[incident.Class]int{incident.AlreadyThere: 0, incident.TokenMismatch: 1, incident.NeedsPerson: 2, incident.TagRefused: 3, incident.RoleSlow: 4, incident.TryAgain: 5, incident.ResourceAbsent: 6}
 	var worst incident.Answer
 	var words []string
@@ -56,11 +56,11 @@ func readItems(items []types.UnsuccessfulItem) incident.Answer {
 	return worst
 }
 
-// classifyError classes any error of an EC2 call.
-func classifyError(err error) incident.Answer {
+// OfError classes any error of an EC2 call.
+func OfError(err error) incident.Answer {
 	var wrong WrongAccount
 	if errors.As(err, &wrong) && wrong.WrongAccount() {
-		return incident.Answer{Class: incident.NeedsPerson, Reason: Credentials, Message: incident.Bound(err.Error()),
+		return incident.Answer{Class: incident.NeedsPerson, Reason: incident.Credentials, Message: incident.Bound(err.Error()),
 			Advice: "these credentials act in another account: fix accounts[].role_arn or the credentials of the service"}
 	}
 	var http *smithyhttp.ResponseError
@@ -120,7 +120,7 @@ func classify(code, message string) incident.Answer {
 	case has("notfound") && resourceCode(low):
 		a.Class = incident.ResourceAbsent
 	case has("assume given iam role"):
-		a.Class, a.Reason = incident.RoleSlow, Role
+		a.Class, a.Reason = incident.RoleSlow, incident.Role
 		a.Advice = "let vpc-flow-logs.amazonaws.com assume the delivery role: its trust policy may name the old flow log's ID"
 	case has("taglimitexceeded"), has("tagpolicy"), has("tag polic"), has("invalidtag"), has("too many tags"):
 		a.Class = incident.TagRefused
@@ -129,25 +129,25 @@ func classify(code, message string) incident.Answer {
 			a.Advice = "AWS refuses the tag " + incident.Bound(key[1]) + " that the flow log had: change the tag policy"
 		}
 	case has("flowlogslimitexceeded"):
-		return block(Limit, "the account's limit of flow logs per resource is reached: delete what is not needed or ask AWS for more")
+		return block(incident.Limit, "the account's limit of flow logs per resource is reached: delete what is not needed or ask AWS for more")
 	case named:
-		return block(Permission, denied.advice())
+		return block(incident.Permission, denied.advice())
 	case has("logdestinationpermissionissue"):
-		return block(Destination, "the bucket's policy has no room for another statement (20 KB): let delivery.logs.amazonaws.com write to the whole bucket in one statement, and take away those of single flow logs")
+		return block(incident.Destination, "the bucket's policy has no room for another statement (20 KB): let delivery.logs.amazonaws.com write to the whole bucket in one statement, and take away those of single flow logs")
 	case has("access denied for logdestination"):
-		return block(Destination, "the destination's own policy refuses delivery: let delivery.logs.amazonaws.com write there")
+		return block(incident.Destination, "the destination's own policy refuses delivery: let delivery.logs.amazonaws.com write there")
 	case has("logdestination", "does not exist"), has("logdestination", "undeliverable"), has("bucket", "does not exist"):
-		return block(Destination, "make the destination again under the same name, or let the flow log go: `flowkeeper inventory release ID`")
+		return block(incident.Destination, "make the destination again under the same name, or let the flow log go: `flowkeeper inventory release ID`")
 	case accountAdvice(code) != "":
-		return block(Account, accountAdvice(code))
+		return block(incident.Account, accountAdvice(code))
 	case credentialCode(code):
-		return block(Credentials, "AWS refuses these credentials: renew them. AWS answers so, too, where the Region is not enabled in the account, and where this machine's clock is wrong")
+		return block(incident.Credentials, "AWS refuses these credentials: renew them. AWS answers so, too, where the Region is not enabled in the account, and where this machine's clock is wrong")
 	case has("unauthorizedoperation"), has("accessdenied"), has("not authorized"):
-		return block(Permission, "AWS does not say which action it refuses: allow ec2:CreateFlowLogs, ec2:DescribeFlowLogs, ec2:CreateTags, logs:CreateLogDelivery and iam:PassRole (deploy/iam-policy.json), and see that no service control policy denies them; the encoded message in CloudTrail's record tells more (aws sts decode-authorization-message)")
+		return block(incident.Permission, "AWS does not say which action it refuses: allow ec2:CreateFlowLogs, ec2:DescribeFlowLogs, ec2:CreateTags, logs:CreateLogDelivery and iam:PassRole (deploy/iam-policy.json), and see that no service control policy denies them; the encoded message in CloudTrail's record tells more (aws sts decode-authorization-message)")
 	case strings.HasPrefix(code, "Invalid"), strings.HasPrefix(code, "Missing"), strings.HasPrefix(code, "Malformed"), strings.HasPrefix(code, "Unsupported"), code == "UnknownParameter", code == "ValidationError":
-		return block(Invalid, "AWS refuses these parameters: `flowkeeper restore ID --dry-run` shows the call")
+		return block(incident.Invalid, "AWS refuses these parameters: `flowkeeper restore ID --dry-run` shows the call")
 	default:
-		return block(Refused, "`flowkeeper restore ID --dry-run` shows the call that AWS answers so")
+		return block(incident.Refused, "`flowkeeper restore ID --dry-run` shows the call that AWS answers so")
 	}
 	return a
 }
@@ -176,6 +176,18 @@ func accountAdvice(code string) string {
 		return "AWS is still verifying the account: ask AWS Support if that lasts"
 	case "AccountSuspended", "AccountProblem", "AccountDisabled":
 		return "the account is suspended, or AWS has disabled this for it: see the account's billing and ask AWS Support"
+	}
+	return ""
+}
+
+// IsThrottle reports whether AWS refused a call for its rate.
+func IsThrottle(err error) bool { return isThrottle(errorCode(err)) }
+
+// errorCode of AWS; empty where it gave none.
+func errorCode(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
 	}
 	return ""
 }
