@@ -23,7 +23,7 @@ import (
 func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, beat func()) error {
 	byScope := map[inventory.Scope][]detection.Finding{}
 	var order []inventory.Scope
-	var tampers []detection.Finding
+	var tampers, rehearsed []detection.Finding
 	for _, f := range findings {
 		if f.Kind == detection.Tampered {
 			tampers = append(tampers, identified(f))
@@ -35,6 +35,10 @@ func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, b
 			if f.Kind == detection.Deleted && (s.Account == "" || s.Region == "") {
 				r.RefreshSoon(s, true) // it may be any (I8)
 			}
+			continue
+		}
+		if f.Kind == detection.Rehearsed {
+			rehearsed = append(rehearsed, f)
 			continue
 		}
 		if byScope[s] == nil {
@@ -49,6 +53,10 @@ func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, b
 	}
 	if len(tampers) > 0 {
 		errs = append(errs, r.tampered(ctx, tampers, beat))
+	}
+	for _, f := range rehearsed {
+		errs = append(errs, r.heardRehearsal(ctx, inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}, f))
+		beat()
 	}
 	return errors.Join(errs...)
 }
@@ -252,8 +260,6 @@ func (r *Remediator) commitTogether(ctx context.Context, s inventory.Scope, fs [
 				err = r.attempted(tx, s, f, now)
 			case detection.Created:
 				_, err = r.deed(tx, f, len(f.Record.CreatedIDs), now)
-			case detection.Rehearsed:
-				err = r.heardRehearsal(tx, s, f, now)
 			case detection.TornDown:
 				err = r.tornDown(tx, s, f.Record.ResourceIDs[0], now)
 			}

@@ -180,6 +180,11 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 			return c, err
 		}
 	}
+	if len(healed) > 0 { // before that is on disk: what a crash leaves out, the next rehearsal does
+		if err := r.retryBlocked(ctx, s); err != nil {
+			return c, err
+		}
+	}
 	err = r.Store.Update(ctx, func(tx Tx) error {
 		old, err := tx.Rehearsals(s)
 		if err != nil {
@@ -198,11 +203,6 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 			}
 		}
 		now := r.Now()
-		if len(healed) > 0 {
-			if err := wakeBlocked(tx, s, now); err != nil {
-				return err
-			}
-		}
 		told := append(refusals(s, refused, affected, alert.High, now), refusals(s, healed, affected, alert.Informational, now)...)
 		for n, a := range told {
 			// The last of what is allowed again closes what the first refusal opened.
@@ -226,9 +226,6 @@ func (r *Remediator) conclude(ctx context.Context, s inventory.Scope, verdicts m
 		return c, err
 	}
 	r.Wake()
-	if len(affected) > 0 {
-		r.scope(s).poke()
-	}
 	for _, v := range verdicts {
 		c.Tried++
 		if v.Reason != "" {
@@ -247,20 +244,24 @@ func anyRefused(verdicts map[delivery.Needs]Rehearsal) bool {
 	return false
 }
 
-// wakeBlocked makes what is blocked due: something was mended.
-func wakeBlocked(tx Tx, s inventory.Scope, now time.Time) error {
-	blocked, err := tx.Blocked(s, mostNews)
-	if err != nil || len(blocked) == 0 {
-		return err
-	}
-	c, err := tx.Case(s, incident.Part{IDs: blocked}, now)
-	if err != nil {
-		return err
-	}
-	for _, id := range blocked {
-		c.Wake(id)
-	}
-	return tx.SaveCase(c)
+// retryBlocked makes what is blocked due: something was mended.
+func (r *Remediator) retryBlocked(ctx context.Context, s inventory.Scope) error {
+	err := r.Store.Update(ctx, func(tx Tx) error {
+		blocked, err := tx.Blocked(s, mostNews)
+		if err != nil || len(blocked) == 0 {
+			return err
+		}
+		c, err := tx.Case(s, incident.Part{IDs: blocked}, r.Now())
+		if err != nil {
+			return err
+		}
+		for _, id := range blocked {
+			c.Wake(id)
+		}
+		return tx.SaveCase(c)
+	})
+	r.scope(s).poke()
+	return err
 }
 
 // changes are the verdicts that are refusals for the first time, or for
@@ -403,24 +404,36 @@ func (r *Remediator) sent(ctx context.Context, s inventory.Scope, at time.Time) 
 // heardRehearsal notes that the record of a rehearsal has come through the
 // queue, ours or that of another daemon. A stranger's dry run with a token like
 // ours counts for nothing, or it could put off the alert that the way is cut.
-func (r *Remediator) heardRehearsal(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) error {
-	w, err := tx.Way(s)
-	if err != nil || !w.isOurs(f.Record.Identity.ARN, r.Policy.Rehearsers) {
-		return err
+func (r *Remediator) heardRehearsal(ctx context.Context, s inventory.Scope, f detection.Finding) error {
+	told := false
+	err := r.Store.Update(ctx, func(tx Tx) error {
+		now := r.Now()
+		told = false
+		w, err := tx.Way(s)
+		if err != nil || !w.isOurs(f.Record.Identity.ARN, r.Policy.Rehearsers) {
+			return err
+		}
+		instance, _, _ := strings.Cut(strings.TrimPrefix(f.Record.ClientToken, detection.RehearsalToken), "-")
+		if instance != w.Instance {
+			w.OthersAt = now
+		}
+		told = w.Told
+		w.BackAt, w.Unanswered, w.Told = now, 0, false
+		if err := tx.PutWay(s, w); err != nil || !told {
+			return err
+		}
+		a := notify.ScopeAlert(s, alert.Pipeline, alert.Informational, nil, now)
+		a.DedupKey = notify.OutageKey(s, notify.Returning)
+		a.Cause, a.RouteLevel = "events come through the queue again", alert.High
+		return add(tx, a)
+	})
+	if err != nil {
+		return fmt.Errorf("note that a rehearsal in %s came back: %w", s, err)
 	}
-	instance, _, _ := strings.Cut(strings.TrimPrefix(f.Record.ClientToken, detection.RehearsalToken), "-")
-	if instance != w.Instance {
-		w.OthersAt = now
+	if told {
+		r.Wake()
 	}
-	told := w.Told
-	w.BackAt, w.Unanswered, w.Told = now, 0, false
-	if err := tx.PutWay(s, w); err != nil || !told {
-		return err
-	}
-	a := notify.ScopeAlert(s, alert.Pipeline, alert.Informational, nil, now)
-	a.DedupKey = notify.OutageKey(s, notify.Returning)
-	a.Cause, a.RouteLevel = "events come through the queue again", alert.High
-	return add(tx, a)
+	return nil
 }
 
 // tellSilence alerts once when rehearsals do not come back any more.
