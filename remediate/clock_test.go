@@ -96,21 +96,6 @@ func TestAClockThatWasAhead(t *testing.T) {
 		s.pass(30 * time.Minute)
 		s.is(id, remediate.Closed, remediate.ResourceGone)
 	})
-	t.Run("the way of events", func(t *testing.T) {
-		t.Parallel()
-		s := newScene(t)
-		s.protect(1)
-		heard := s.trail()
-		s.rehearse()
-		s.hear(*heard...)
-		s.now = s.now.Add(-ahead)
-		for range 3 {
-			s.rehearse()
-			s.now = s.now.Add(time.Hour)
-			s.refresh()
-		}
-		s.told(map[alert.Kind]int{alert.Pipeline: 1})
-	})
 }
 
 // TestAClockThatGoesBackPutsOffNoAlert for as long.

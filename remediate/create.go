@@ -21,7 +21,7 @@ func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i I
 	out, err := api.CreateFlowLogs(call, incident.CreateInput(i), oneAttempt)
 	a := answer.OfCreate(out, err)
 	if err != nil {
-		r.heed(s, err)
+		r.RecordThrottle(s, err)
 	}
 	var after observed
 	if a.Class == incident.AlreadyThere || a.Class == incident.TokenMismatch {

@@ -55,7 +55,10 @@ func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, b
 		errs = append(errs, r.tampered(ctx, tampers, beat))
 	}
 	for _, f := range rehearsed {
-		errs = append(errs, r.heardRehearsal(ctx, inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}, f))
+		if r.Rehearsals == nil {
+			break
+		}
+		errs = append(errs, r.Rehearsals.Returned(ctx, inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}, f))
 		beat()
 	}
 	return errors.Join(errs...)

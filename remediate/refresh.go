@@ -32,7 +32,11 @@ func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.
 		return counts, err
 	}
 	r.scope(s).poke()
-	return counts, errors.Join(r.notifyNews(ctx, s), r.tellSilence(ctx, s))
+	err = r.notifyNews(ctx, s)
+	if r.Rehearsals != nil {
+		err = errors.Join(err, r.Rehearsals.AlertSilence(ctx, s))
+	}
+	return counts, err
 }
 
 // applyDiff writes what AWS lists, one page while it asks for the next one, and then what

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/incident"
@@ -30,6 +31,14 @@ type Fleet interface {
 	EC2(scope inventory.Scope) (EC2, bool)
 }
 
+// Rehearsals prove that restores would be allowed, and that events arrive.
+type Rehearsals interface {
+	// Returned notes that the record of a rehearsal has come through the queue.
+	Returned(ctx context.Context, scope inventory.Scope, f detection.Finding) error
+	// AlertSilence alerts once when rehearsals do not come back any more.
+	AlertSilence(ctx context.Context, scope inventory.Scope) error
+}
+
 // Remediator owns what is done about deletions in every configured scope.
 type Remediator struct {
 	Store    Store
@@ -41,9 +50,8 @@ type Remediator struct {
 	// Wake is called after each commit that may have put alerts into the
 	// outbox.
 	Wake func()
-	// Caller asks AWS who signs the calls of a scope, for its ARN; nil: nobody
-	// knows, and no rehearsal's record counts.
-	Caller func(ctx context.Context, scope inventory.Scope) (arn string, err error)
+	// Rehearsals are told what concerns them; nil: nobody rehearses here.
+	Rehearsals Rehearsals
 	// RefreshSoon asks for a refresh of one scope, or of all.
 	RefreshSoon func(scope inventory.Scope, all bool)
 	// Direct sends an alert past the outbox, for when the store fails (I1).
@@ -167,15 +175,16 @@ func (r *Remediator) look(ctx context.Context, scope inventory.Scope, api EC2, r
 	}
 	found, err := inventory.OnResources(ctx, scope, api, resources)
 	if err != nil {
-		r.heed(scope, err)
+		r.RecordThrottle(scope, err)
 		return l, fmt.Errorf("look at %d resources in %s: %w", len(resources), scope, err)
 	}
 	l.FlowLogs = found
 	return l, nil
 }
 
-// heed slows the scope's pace when AWS throttles.
-func (r *Remediator) heed(scope inventory.Scope, err error) {
+// RecordThrottle slows the scope's pace if the error is AWS's refusal of a call for its
+// rate.
+func (r *Remediator) RecordThrottle(scope inventory.Scope, err error) {
 	if answer.IsThrottle(err) {
 		r.scope(scope).pace.throttled(r.Now())
 	}

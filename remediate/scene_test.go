@@ -24,6 +24,7 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,21 +41,22 @@ var scope = inventory.Scope{Account: account, Region: region}
 // scene is one Flowkeeper on one AWS, with a clock that only the test moves
 // and no goroutines of its own: every step happens when the test says so.
 type scene struct {
-	t      *testing.T
-	world  *fakeawstest.World
-	now    time.Time
-	bubble bool // the time is testing/synctest's
-	path   string
-	store  *store.Store
-	policy remediate.Policy
-	r      *remediate.Remediator
-	api    *ec2.Client
-	own    string // ARN that api signs as
-	events int
-	soon   []inventory.Scope // refreshes asked for
-	direct []alert.Alert     // alerts past the outbox
-	sinks  []string          // beside the log
-	disk   int64             // bytes of the disk that the state file is on; 0: as large as it is
+	t         *testing.T
+	world     *fakeawstest.World
+	now       time.Time
+	bubble    bool // the time is testing/synctest's
+	path      string
+	store     *store.Store
+	policy    remediate.Policy
+	r         *remediate.Remediator
+	rehearser *rehearse.Rehearser
+	api       *ec2.Client
+	own       string // ARN that api signs as
+	events    int
+	soon      []inventory.Scope // refreshes asked for
+	direct    []alert.Alert     // alerts past the outbox
+	sinks     []string          // beside the log
+	disk      int64             // bytes of the disk that the state file is on; 0: as large as it is
 }
 
 func newScene(t *testing.T) *scene {
@@ -91,9 +93,12 @@ func (s *scene) start() {
 	s.must(err)
 	s.store = st
 	s.r = &remediate.Remediator{Store: st, Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), Wake: func() {},
-		Caller:   func(context.Context, inventory.Scope) (string, error) { return s.own, nil },
 		Snapshot: st, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
 		Direct: func(_ context.Context, a alert.Alert) { s.direct = append(s.direct, a) }}
+	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(sc inventory.Scope) (rehearse.EC2, bool) { return s.r.Fleet.EC2(sc) },
+		Restores: s.r, Now: s.clock, Log: s.r.Log, Wake: func() {},
+		Caller: func(context.Context, inventory.Scope) (string, error) { return s.own, nil }}
+	s.r.Rehearsals = s.rehearser
 }
 
 // size of the state file, with its log.

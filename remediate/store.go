@@ -90,11 +90,6 @@ type Tx interface {
 
 	// LiveAfter are live rows by ID, from after on.
 	LiveAfter(scope inventory.Scope, after string, limit int) ([]inventory.Row, error)
-	Rehearsals(scope inventory.Scope) ([]Rehearsal, error)
-	PutRehearsal(r Rehearsal) error
-	DropRehearsal(r Rehearsal) error
-	Way(scope inventory.Scope) (Way, error)
-	PutWay(scope inventory.Scope, w Way) error
 
 	// Trouble reports whether people were told that a part of the pipeline fails,
 	// and not since that it works; SetTrouble notes it.

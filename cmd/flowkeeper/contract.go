@@ -8,6 +8,7 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 )
 
 // The JSON in this file is a public contract: names and meanings stay, what
@@ -41,7 +42,7 @@ func toFlowLogJSON(r inventory.Row) flowLogJSON {
 
 // toListedJSON is toFlowLogJSON with the result of the last rehearsal and, of a flow
 // log that is gone, its replacement.
-func toListedJSON(r inventory.Row, f store.Fate, rehearsed func(inventory.Row) (remediate.Rehearsal, bool)) flowLogJSON {
+func toListedJSON(r inventory.Row, f store.Fate, rehearsed func(inventory.Row) (rehearse.Rehearsal, bool)) flowLogJSON {
 	out := toFlowLogJSON(r)
 	if last, tried := rehearsed(r); tried {
 		restorable := last.Reason == ""

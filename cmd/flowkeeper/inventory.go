@@ -15,6 +15,7 @@ import (
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 )
 
 func newInventoryCommand(a *app) *cobra.Command {
@@ -105,7 +106,7 @@ type tally struct {
 	until                                           time.Time // the last release's end
 }
 
-func (t *tally) count(r inventory.Row, fate store.Fate, last remediate.Rehearsal, tried bool, now time.Time) {
+func (t *tally) count(r inventory.Row, fate store.Fate, last rehearse.Rehearsal, tried bool, now time.Time) {
 	t.listed++
 	if isBlind(r, fate) {
 		t.blind++
@@ -158,7 +159,7 @@ func isBlind(r inventory.Row, f store.Fate) bool {
 
 // stateOf is a row's state in a few words, the most important first: a narrow
 // terminal cuts the rest.
-func (a *app) stateOf(r inventory.Row, f store.Fate, last remediate.Rehearsal) term.Cell {
+func (a *app) stateOf(r inventory.Row, f store.Fate, last rehearse.Rehearsal) term.Cell {
 	switch {
 	case isBlind(r, f):
 		return term.Colored("blind "+term.Span(a.now().Sub(r.GoneAt))+": "+strings.TrimSpace(string(f.State)+" "+f.Reason), term.Red)
@@ -238,7 +239,7 @@ func unknownFlowLog(id string) error {
 	return fmt.Errorf("there is no flow log %q in the snapshot: see `flowkeeper inventory list`", id)
 }
 
-func (a *app) flowLogSheet(r inventory.Row, fate store.Fate, last remediate.Rehearsal, tried bool) *term.Sheet {
+func (a *app) flowLogSheet(r inventory.Row, fate store.Fate, last rehearse.Rehearsal, tried bool) *term.Sheet {
 	s := &term.Sheet{}
 	s.Put("flow log", r.ID)
 	if r.RootID != r.ID {

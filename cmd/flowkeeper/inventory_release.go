@@ -14,6 +14,7 @@ import (
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 )
 
 // release is one command line of `inventory release`.
@@ -199,7 +200,7 @@ func afterGone(id string, i remediate.Incident, known bool) string {
 func (a *app) printReleased(r release, live, gone []inventory.Row) error {
 	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE"), term.CutTo(14, "DESTINATION").OrDrop(1), term.CutTo(stateWidth, "STATE"))
 	for _, row := range slices.Concat(live, gone) {
-		if err := t.Add(toFlowLogJSON(row), row.ID, row.ResourceID, shortARN(row.Destination(row.Scope)), a.stateOf(row, store.Fate{}, remediate.Rehearsal{})); err != nil {
+		if err := t.Add(toFlowLogJSON(row), row.ID, row.ResourceID, shortARN(row.Destination(row.Scope)), a.stateOf(row, store.Fate{}, rehearse.Rehearsal{})); err != nil {
 			return err
 		}
 	}

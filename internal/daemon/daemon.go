@@ -28,6 +28,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/notify"
+	"flowkeeper/remediate/rehearse"
 	"flowkeeper/systemd"
 	"flowkeeper/watcher"
 )
@@ -60,6 +61,7 @@ type Daemon struct {
 	connected  atomic.Bool // the fields below are there
 	fleet      *scopes.Fleet
 	remediator *remediate.Remediator
+	rehearser  *rehearse.Rehearser
 	refreshes  *refreshes
 	rehearsals chan inventory.Scope // scopes that are new in the fleet
 	discovery  *discovery
@@ -187,8 +189,13 @@ func (d *Daemon) connect(ctx context.Context) error {
 	d.fleet = fleet
 	d.remediator = &remediate.Remediator{
 		Store: d.store, Snapshot: paced{d.store, d.progress, func(s inventory.Scope) { d.refreshes.moved(s) }}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
-		Wake: d.wakeSenders, Direct: d.direct, Caller: fleet.Caller,
+		Wake: d.wakeSenders, Direct: d.direct,
 	}
+	d.rehearser = &rehearse.Rehearser{
+		Store: d.store.Rehearsals(), EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Restores: d.remediator,
+		AlertOnly: d.remediator.Policy.AlertOnly, Others: d.Config.Rehearsal.Principals, Now: time.Now, Log: d.Log, Wake: d.wakeSenders, Caller: fleet.Caller,
+	}
+	d.remediator.Rehearsals = d.rehearser
 	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log}
 	d.remediator.Dependencies = d.depends.all
 	d.refreshes, d.discovery, d.rehearsals = newRefreshes(d), newDiscovery(d), make(chan inventory.Scope)

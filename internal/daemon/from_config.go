@@ -23,7 +23,7 @@ func Policy(c configs.Config) remediate.Policy {
 		DriftAlerts: c.Remediate.OnDrift == "alert",
 		DriftWait:   c.Remediate.DriftWait, Settle: c.Inventory.Settle, VerifyAfter: c.Remediate.VerifyAfter,
 		MaxRestores: c.Remediate.MaxRestores, RestoreInterval: c.Remediate.RestoreInterval,
-		Destinations: c.Inventory.Destinations, Rehearsers: c.Rehearsal.Principals,
+		Destinations: c.Inventory.Destinations,
 	}
 	actions := map[string]remediate.Action{"restore": remediate.Restore, "wait": remediate.Wait, "alert": remediate.Alert, "ignore": remediate.Ignore}
 	for _, r := range c.Remediate.Rules {

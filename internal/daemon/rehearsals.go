@@ -7,7 +7,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 )
 
 // rehearse tries restores as dry runs on rehearsal.schedule, until ctx ends.
@@ -56,9 +56,9 @@ func (d *Daemon) rehearse(ctx context.Context) error {
 func (d *Daemon) rehearseScope(ctx context.Context, s inventory.Scope) {
 	task := "rehearsal " + s.String()
 	defer d.progress.Task(task, maxSilence)()
-	var c remediate.Rehearsed
+	var c rehearse.Result
 	err := guarded("rehearsal of "+s.String(), func() (err error) {
-		c, err = d.remediator.Rehearse(ctx, s, func() { d.progress.Beat(task) })
+		c, err = d.rehearser.Rehearse(ctx, s, func() { d.progress.Beat(task) })
 		return err
 	})
 	log := d.Log.With("account", s.Account, "region", s.Region, "tried", c.Tried, "refused", c.Refused)

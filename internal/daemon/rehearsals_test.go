@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 )
 
 // TestRehearsalsComeBack: the daemon rehearses on its schedule, AWS records the
@@ -19,8 +19,8 @@ func TestRehearsalsComeBack(t *testing.T) {
 	h.daemon.Config.Rehearsal.Schedule, h.daemon.Config.HTTP.Listen = "@every 1s", "127.0.0.1:0"
 	h.refreshed()
 	h.await("a rehearsal to come back", func() bool {
-		var w remediate.Way
-		err := h.daemon.store.View(context.Background(), func(tx remediate.Tx) (err error) {
+		var w rehearse.Way
+		err := h.daemon.store.Rehearsals().View(context.Background(), func(tx rehearse.Tx) (err error) {
 			w, err = tx.Way(inventory.Scope{Account: account, Region: region})
 			return err
 		})

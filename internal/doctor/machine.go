@@ -28,8 +28,8 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/rehearse"
 )
 
 // configuration was read before there was a doctor; what is allowed but may
@@ -234,7 +234,7 @@ type stateFacts struct {
 	known     []inventory.Scope       // what was ever there, too
 	protected map[inventory.Scope]int // flow logs
 	rows      map[inventory.Scope]map[delivery.Needs][]inventory.Row
-	ways      map[inventory.Scope]remediate.Way
+	ways      map[inventory.Scope]rehearse.Way
 }
 
 // How much of the snapshot is tried: restores with the same needs are alike.
@@ -266,7 +266,7 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 		return m, err
 	}
 	m.protected = map[inventory.Scope]int{}
-	m.rows, m.ways = map[inventory.Scope]map[delivery.Needs][]inventory.Row{}, map[inventory.Scope]remediate.Way{}
+	m.rows, m.ways = map[inventory.Scope]map[delivery.Needs][]inventory.Row{}, map[inventory.Scope]rehearse.Way{}
 	if err := s.FlowLogs(ctx, func(r inventory.Row) error {
 		if r.Rehearsable() {
 			m.protected[r.Scope]++
@@ -276,7 +276,7 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	}); err != nil {
 		return m, err
 	}
-	return m, s.View(ctx, func(tx remediate.Tx) error {
+	return m, s.Rehearsals().View(ctx, func(tx rehearse.Tx) error {
 		for scope := range m.counts.RefreshedAt {
 			if m.ways[scope], err = tx.Way(scope); err != nil {
 				return err

@@ -16,7 +16,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 )
 
 // trailAPI is the part of CloudTrail that is asked.
@@ -527,7 +527,7 @@ func (e *exam) roundTrip(ctx context.Context, s *subject) finding {
 const patience = 30 * time.Minute
 
 // judgeWay judges by the last rehearsals, made by a schedule, whether records arrive.
-func judgeWay(w remediate.Way, schedule string, now time.Time) finding {
+func judgeWay(w rehearse.Way, schedule string, now time.Time) finding {
 	const look = "see the checks above: trail, rule, queue"
 	late := w.Unanswered > 0 && now.Sub(w.UnansweredSince) > patience
 	switch {

@@ -15,6 +15,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 )
 
 // Adoption is how a copy becomes the state file.
@@ -385,11 +386,11 @@ func (t *tx) someBursts(limit int) (map[string][]byte, error) {
 	return out, err
 }
 
-func (t *tx) allWays() (map[inventory.Scope]remediate.Way, error) {
-	out := map[inventory.Scope]remediate.Way{}
+func (t *tx) allWays() (map[inventory.Scope]rehearse.Way, error) {
+	out := map[inventory.Scope]rehearse.Way{}
 	err := t.rows(func(scan func(...any) error) error {
 		var s inventory.Scope
-		var w remediate.Way
+		var w rehearse.Way
 		err := decode(scan, &w, &s.Account, &s.Region)
 		out[s] = w
 		return err

@@ -13,6 +13,7 @@ import (
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/notify"
+	"flowkeeper/remediate/rehearse"
 )
 
 // adopted is the state file that a copy of s becomes.
@@ -74,8 +75,11 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 				return err
 			}
 		}
-		return errors.Join(tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(flowLog("fl-1"))}),
-			tx.PutWay(scope, remediate.Way{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true}))
+		return nil
+	})
+	s.rehearsed(t, func(tx rehearse.Tx) error {
+		return errors.Join(tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(flowLog("fl-1"))}),
+			tx.PutWay(scope, rehearse.Way{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true}))
 	})
 	if _, err := s.w.Exec(`INSERT INTO deliveries (alert, sink, next_at) SELECT num, 'pager', 0 FROM alerts`); err != nil {
 		t.Fatal(err)
@@ -85,9 +89,9 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	if err != nil || counts.Restorable["unknown"] != 1 || counts.Pending["pager"] != mostAdopted+1 || found.Alerts != 500 {
 		t.Errorf("%+v, %+v, %v", counts, found, err)
 	}
-	b.put(t, func(tx remediate.Tx) error {
+	b.rehearsed(t, func(tx rehearse.Tx) error {
 		w, err := tx.Way(scope)
-		if w != (remediate.Way{Instance: "mine", BackAt: w.BackAt, Told: true}) || !w.BackAt.Equal(noon) {
+		if w != (rehearse.Way{Instance: "mine", BackAt: w.BackAt, Told: true}) || !w.BackAt.Equal(noon) {
 			t.Errorf("%+v", w)
 		}
 		return err

@@ -10,6 +10,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/rehearse"
 )
 
 func TestCounts(t *testing.T) {
@@ -30,9 +31,11 @@ func TestCounts(t *testing.T) {
 		released.ReleasedUntil, too.ReleasedUntil, over.ReleasedUntil = noon.Add(time.Hour), noon.Add(2*time.Hour), noon
 		decoy.ReleasedUntil, gone.ReleasedUntil = noon.Add(9*time.Hour), noon.Add(9*time.Hour)
 		return errors.Join(tx.PutFlowLog(released), tx.PutFlowLog(too), tx.PutFlowLog(over), tx.PutFlowLog(gone), tx.PutFlowLog(decoy), tx.PutFlowLog(imported),
-			tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(to("", "good")), At: noon}),
-			tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(to("", "bad")), At: noon, Reason: remediate.Permission}),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-5", State: remediate.Blocked}))
+	})
+	s.rehearsed(t, func(tx rehearse.Tx) error {
+		return errors.Join(tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(to("", "good")), At: noon}),
+			tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(to("", "bad")), At: noon, Reason: remediate.Permission}))
 	})
 	if err := s.Refreshed(t.Context(), scope, noon, noon.Add(time.Second)); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/rehearse"
 )
 
 // withFields are flow logs to one destination, and to one with characters that
@@ -39,8 +40,8 @@ func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
 	s := fresh(t)
 	plain, others := withFields()
 	s.learnAt(t, noon, append(others, plain)...)
-	s.put(t, func(tx remediate.Tx) error {
-		return tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(plain), At: noon})
+	s.rehearsed(t, func(tx rehearse.Tx) error {
+		return tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(plain), At: noon})
 	})
 	got, err := s.Counts(t.Context())
 	if err != nil || got.Restorable["yes"] != 1 || got.Restorable["unknown"] != len(others) {
@@ -77,7 +78,7 @@ func TestUpgradeTellsFieldsApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err1 := db.Exec(`UPDATE flow_logs SET needs = ?`, body(needs))
-	_, err2 := db.Exec(`INSERT INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, scope.Account, scope.Region, body(needs), body(remediate.Rehearsal{Scope: scope, Needs: needs, At: noon}))
+	_, err2 := db.Exec(`INSERT INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, scope.Account, scope.Region, body(needs), body(rehearse.Rehearsal{Scope: scope, Needs: needs, At: noon}))
 	errs := []error{err1, err2}
 	for _, thing := range needs.Things() {
 		_, err := db.Exec(`INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?)`, thing, scope.Account, scope.Region, body(needs))

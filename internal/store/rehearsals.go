@@ -4,47 +4,47 @@ import (
 	"context"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/rehearse"
 )
 
-func (t *tx) Rehearsals(s inventory.Scope) ([]remediate.Rehearsal, error) {
-	return each[remediate.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
+func (t *tx) Rehearsals(s inventory.Scope) ([]rehearse.Rehearsal, error) {
+	return each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
 }
 
-func (t *tx) PutRehearsal(r remediate.Rehearsal) error {
+func (t *tx) PutRehearsal(r rehearse.Rehearsal) error {
 	return t.exec(`INSERT OR REPLACE INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, r.Scope.Account, r.Scope.Region, body(r.Needs), body(r))
 }
 
-func (t *tx) DropRehearsal(r remediate.Rehearsal) error {
+func (t *tx) DropRehearsal(r rehearse.Rehearsal) error {
 	return t.exec(`DELETE FROM rehearsals WHERE account = ? AND region = ? AND needs = ?`, r.Scope.Account, r.Scope.Region, body(r.Needs))
 }
 
-func (t *tx) Way(s inventory.Scope) (remediate.Way, error) {
-	w, _, err := one[remediate.Way](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
+func (t *tx) Way(s inventory.Scope) (rehearse.Way, error) {
+	w, _, err := one[rehearse.Way](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
 	return w, err
 }
 
-func (t *tx) PutWay(s inventory.Scope, w remediate.Way) error {
+func (t *tx) PutWay(s inventory.Scope, w rehearse.Way) error {
 	return t.exec(`INSERT OR REPLACE INTO ways (account, region, body) VALUES (?, ?, ?)`, s.Account, s.Region, body(w))
 }
 
 // Rehearsed finds the rehearsal that stands for a flow log; false: there was
 // none yet. It reads them all once.
-func (s *Store) Rehearsed(ctx context.Context) (func(inventory.Row) (remediate.Rehearsal, bool), error) {
+func (s *Store) Rehearsed(ctx context.Context) (func(inventory.Row) (rehearse.Rehearsal, bool), error) {
 	type key struct {
 		scope inventory.Scope
 		needs delivery.Needs
 	}
-	known := map[key]remediate.Rehearsal{}
+	known := map[key]rehearse.Rehearsal{}
 	err := s.read(ctx, func(t *tx) error {
-		all, err := each[remediate.Rehearsal](t, `SELECT body FROM rehearsals`)
+		all, err := each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals`)
 		for _, r := range all {
 			known[key{r.Scope, r.Needs}] = r
 		}
 		return err
 	})
-	return func(row inventory.Row) (remediate.Rehearsal, bool) {
+	return func(row inventory.Row) (rehearse.Rehearsal, bool) {
 		r, ok := known[key{row.Scope, delivery.NeedsOf(row.FlowLog)}]
 		return r, ok && row.Rehearsable()
 	}, err

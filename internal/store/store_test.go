@@ -21,6 +21,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/rehearse"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -74,6 +75,13 @@ func (s *Store) row(t *testing.T, id string) inventory.Row {
 func (s *Store) put(t *testing.T, fn func(remediate.Tx) error) {
 	t.Helper()
 	if err := s.Update(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *Store) rehearsed(t *testing.T, fn func(rehearse.Tx) error) {
+	t.Helper()
+	if err := s.Rehearsals().Update(t.Context(), fn); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -18,7 +18,6 @@ type Policy struct {
 	RestoreInterval time.Duration // between the restores of a lineage that flaps
 	Rules           []Rule        // the first that matches counts
 	Destinations    []string      // patterns of those that may be protected; none: all
-	Rehearsers      []string      // ARNs of other Flowkeepers' principals: their rehearsals count, too
 }
 
 // Rule says what the deletions of some principals ask for. In the pattern `*` stands for

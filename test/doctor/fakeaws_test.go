@@ -28,6 +28,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/rehearse"
 )
 
 const (
@@ -221,6 +222,15 @@ func remembers(t *testing.T, path string, more func(remediate.Tx) error) (refres
 	return remembersOf(t, path, inventory.Scope{Account: acct, Region: region}, more)
 }
 
+// rehearsed writes what rehearsals leave in a state file.
+func rehearsed(t *testing.T, path string, what func(rehearse.Tx) error) {
+	t.Helper()
+	s, err := store.Open(t.Context(), path, store.Options{Daemon: true})
+	must(t, err)
+	must(t, s.Rehearsals().Update(t.Context(), what))
+	must(t, s.Close())
+}
+
 func remembersOf(t *testing.T, path string, scope inventory.Scope, more func(remediate.Tx) error) (refreshed time.Time) {
 	t.Helper()
 	s, err := store.Open(t.Context(), path, store.Options{Daemon: true})
@@ -343,20 +353,21 @@ func TestRoundTrip(t *testing.T) {
 	f, now := newFake(t), time.Now()
 	scope := inventory.Scope{Account: acct, Region: region}
 	for _, c := range []struct {
-		way  remediate.Way
+		way  rehearse.Way
 		want doctor.Status
 		says string
 	}{
-		{remediate.Way{}, doctor.Unknown, "nothing was rehearsed"},
-		{remediate.Way{BackAt: now.Add(-time.Minute)}, doctor.OK, "the last one 1m0s ago"},
-		{remediate.Way{BackAt: now.Add(-time.Minute), Unanswered: 1, UnansweredSince: now}, doctor.OK, "the last one 1m0s ago"},
-		{remediate.Way{BackAt: now.Add(-5 * time.Hour)}, doctor.Unknown, "no rehearsal was made since"},
-		{remediate.Way{Unanswered: 1, UnansweredSince: now}, doctor.Unknown, "on its way"},
-		{remediate.Way{Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "no rehearsal ever came back"},
-		{remediate.Way{BackAt: now.Add(-2 * time.Hour), Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "2 rehearsals did not come back"},
+		{rehearse.Way{}, doctor.Unknown, "nothing was rehearsed"},
+		{rehearse.Way{BackAt: now.Add(-time.Minute)}, doctor.OK, "the last one 1m0s ago"},
+		{rehearse.Way{BackAt: now.Add(-time.Minute), Unanswered: 1, UnansweredSince: now}, doctor.OK, "the last one 1m0s ago"},
+		{rehearse.Way{BackAt: now.Add(-5 * time.Hour)}, doctor.Unknown, "no rehearsal was made since"},
+		{rehearse.Way{Unanswered: 1, UnansweredSince: now}, doctor.Unknown, "on its way"},
+		{rehearse.Way{Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "no rehearsal ever came back"},
+		{rehearse.Way{BackAt: now.Add(-2 * time.Hour), Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "2 rehearsals did not come back"},
 	} {
 		path := filepath.Join(t.TempDir(), "state.db")
-		remembers(t, path, func(tx remediate.Tx) error { return tx.PutWay(scope, c.way) })
+		remembers(t, path, func(remediate.Tx) error { return nil })
+		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutWay(scope, c.way) })
 		f.look(t, func(d *doctor.Doctor) {
 			d.Config.State.Path, d.Now = path, func() time.Time { return now } // a slow machine is no later
 		}).expect(t, doctor.RoundTrip, c.want, c.says)
@@ -554,19 +565,20 @@ func TestRestorable(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	scope := inventory.Scope{Account: acct, Region: region}
-	look := func(more func(remediate.Tx) error) results {
+	look := func(more func(remediate.Tx) error, rehearsals ...rehearse.Rehearsal) results {
 		path := filepath.Join(t.TempDir(), "state.db")
 		remembers(t, path, more)
+		for _, x := range rehearsals {
+			rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutRehearsal(x) })
+		}
 		return f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path })
 	}
 	look(func(remediate.Tx) error { return nil }).expect(t, doctor.Restorable, doctor.OK, "2 not rehearsed yet")
 	r := look(func(tx remediate.Tx) error {
-		needs := delivery.Needs{Type: "s3", Destination: "arn:aws:s3:::b"}
-		return errors.Join(tx.PutRehearsal(remediate.Rehearsal{Scope: scope, Needs: needs, At: time.Now(), Reason: remediate.Permission}),
-			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: remediate.Blocked, DetectedAt: time.Now()}),
+		return errors.Join(tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: remediate.Blocked, DetectedAt: time.Now()}),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000d4", State: remediate.Open, DetectedAt: time.Now()}),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000e5", State: remediate.Verified, DetectedAt: time.Now()}))
-	})
+	}, rehearse.Rehearsal{Scope: scope, Needs: delivery.Needs{Type: "s3", Destination: "arn:aws:s3:::b"}, At: time.Now(), Reason: remediate.Permission})
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 flow log could not be restored")
 	r.expect(t, doctor.Restorable, doctor.Fail, "1 incident is blocked", "stays gone until a person helps", "incidents list --state blocked")
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is open", "incidents list --state open")

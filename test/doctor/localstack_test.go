@@ -25,6 +25,7 @@ import (
 	"flowkeeper/internal/doctor"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 )
 
 // cloud is an account of the test's own in LocalStack, with a queue; cfg are
@@ -196,7 +197,8 @@ func TestEventRuleByATopic(t *testing.T) {
 	c.look(t).expect(t, doctor.EventRule, doctor.Unknown, "ours leads to "+topic, "aws sns list-subscriptions-by-topic --topic-arn "+topic+" --region eu-west-1")
 	path, now := t.TempDir()+"/state.db", time.Now()
 	scope := inventory.Scope{Account: c.account, Region: region}
-	remembersOf(t, path, scope, func(tx remediate.Tx) error { return tx.PutWay(scope, remediate.Way{BackAt: now}) })
+	remembersOf(t, path, scope, func(remediate.Tx) error { return nil })
+	rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutWay(scope, rehearse.Way{BackAt: now}) })
 	c.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.EventRule, doctor.OK, "ours to "+topic)
 	c.look(t, func(d *doctor.Doctor) {
 		d.Config.State.Path, d.Now = path, func() time.Time { return now.Add(24 * time.Hour) }
@@ -249,7 +251,8 @@ func TestQueueKey(t *testing.T) {
 	for back, want := range map[time.Time]doctor.Status{now.Add(-time.Minute): doctor.OK, now.Add(-90 * 24 * time.Hour): doctor.Unknown} {
 		path := filepath.Join(t.TempDir(), "state.db")
 		here := inventory.Scope{Account: c.account, Region: region}
-		remembersOf(t, path, here, func(tx remediate.Tx) error { return tx.PutWay(here, remediate.Way{BackAt: back}) })
+		remembersOf(t, path, here, func(remediate.Tx) error { return nil })
+		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutWay(here, rehearse.Way{BackAt: back}) })
 		c.look(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Now = path, func() time.Time { return now } }).expect(t, doctor.QueueKey, want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/rehearse"
 )
 
 // commits is what a daemon has brought to disk, over all its lives.
@@ -52,9 +53,20 @@ func (w *writes) AddAlert(a alert.Alert) error {
 	return w.Tx.AddAlert(a)
 }
 
+// announces is a transaction of rehearsals that notes which alerts it is to write.
+type announces struct {
+	rehearse.Tx
+	alerts []alert.Alert
+}
+
+func (w *announces) AddAlert(a alert.Alert) error {
+	w.alerts = append(w.alerts, a)
+	return w.Tx.AddAlert(a)
+}
+
 // add what is on disk.
-func (c *commits) add(w writes) (added []alert.Alert) {
-	for _, a := range w.alerts {
+func (c *commits) add(alerts []alert.Alert) (added []alert.Alert) {
+	for _, a := range alerts {
 		if !c.has[a.ID] {
 			c.has[a.ID] = true
 			added = append(added, a)

@@ -24,6 +24,7 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 	"flowkeeper/watcher"
 )
 
@@ -42,6 +43,7 @@ type daemon struct {
 	keys       *aws.CredentialsCache
 	store      *store.Store
 	remediator *remediate.Remediator
+	rehearser  *rehearse.Rehearser
 	watcher    *watcher.Watcher
 	sender     *sink.Sender
 }
@@ -72,11 +74,16 @@ func (d *daemon) start() {
 		Store: mem, Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, Wake: func() {},
 		RefreshSoon: func(inventory.Scope, bool) { d.asked = true },
 		Direct:      func(context.Context, alert.Alert) {},
-		Beside:      d.p.beside, Rand: d.p.random.Float64, Caller: fleet.Caller,
+		Beside:      d.p.beside, Rand: d.p.random.Float64,
 		Dependencies: func() []remediate.Dependency {
 			return []remediate.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
 		},
 	}
+	d.rehearser = &rehearse.Rehearser{
+		Store: rehearsals{mem, st.Rehearsals()}, EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Restores: d.remediator,
+		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, Wake: func() {}, Caller: fleet.Caller, Rand: d.p.random.Float64,
+	}
+	d.remediator.Rehearsals = d.rehearser
 	d.sender = sink.NewSender("pager", pager{d.mortal, d}, mem, d.p.log)
 	d.sender.Now, d.sender.Rand = d.p.theirs, d.p.random.Float64
 	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute},
@@ -185,7 +192,7 @@ func (d *daemon) rows(s inventory.Scope) map[string]inventory.Known {
 }
 
 func (d *daemon) rehearse(s inventory.Scope) {
-	if _, err := d.remediator.Rehearse(d.ctx, s, func() {}); !errors.Is(err, remediate.ErrBusy) {
+	if _, err := d.rehearser.Rehearse(d.ctx, s, func() {}); !errors.Is(err, rehearse.ErrBusy) {
 		d.p.expected(d, err)
 	}
 }

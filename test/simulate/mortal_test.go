@@ -11,6 +11,7 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 )
 
 // mortal is the process of a daemon: it can die before or after each of its
@@ -104,7 +105,7 @@ func (s memory) Update(ctx context.Context, fn func(remediate.Tx) error) error {
 			return fn(&w)
 		})
 		if err == nil {
-			s.d.p.committed(s.d, s.d.commits.add(w))
+			s.d.p.committed(s.d, s.d.commits.add(w.alerts))
 			s.d.p.closed(s.d, w.incidents)
 		}
 		return err
@@ -147,6 +148,30 @@ func (s memory) Unseen(ctx context.Context, sc inventory.Scope, seen *inventory.
 
 func (s memory) Refreshed(ctx context.Context, sc inventory.Scope, started, ended time.Time) error {
 	return s.m.around(func() error { return s.Store.Refreshed(ctx, sc, started, ended) })
+}
+
+// rehearsals are a daemon's store as its rehearsals see it.
+type rehearsals struct {
+	memory
+	through rehearse.Store
+}
+
+func (s rehearsals) Update(ctx context.Context, fn func(rehearse.Tx) error) error {
+	return s.m.around(func() error {
+		var w announces
+		err := s.through.Update(ctx, func(tx rehearse.Tx) error {
+			w = announces{Tx: tx} // it may run again
+			return fn(&w)
+		})
+		if err == nil {
+			s.d.p.committed(s.d, s.d.commits.add(w.alerts))
+		}
+		return err
+	})
+}
+
+func (s rehearsals) View(ctx context.Context, fn func(rehearse.Tx) error) error {
+	return s.m.reading(func() error { return s.through.View(ctx, fn) })
 }
 
 // pager is a daemon's way to the sink that people look at.

@@ -1,4 +1,4 @@
-package remediate_test
+package rehearse_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 )
 
 // trail collects the records of creates.
@@ -38,13 +38,6 @@ func (s *scene) trail() *[]detection.Finding {
 	return &got
 }
 
-func (s *scene) rehearse() remediate.Rehearsed {
-	s.t.Helper()
-	c, err := s.r.Rehearse(s.t.Context(), scope, func() {})
-	s.must(err)
-	return c
-}
-
 func TestRehearsalTriesEachDestinationOnceAndCreatesNothing(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -53,7 +46,7 @@ func TestRehearsalTriesEachDestinationOnceAndCreatesNothing(t *testing.T) {
 	s.plant("vpc-9", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::elsewhere" })
 	s.refresh()
 	heard := s.trail()
-	if c := s.rehearse(); c != (remediate.Rehearsed{Tried: 2}) {
+	if c := s.rehearse(); c != (rehearse.Result{Tried: 2}) {
 		t.Errorf("%+v", c)
 	}
 	if c := s.refresh(); c.Listed != 4 || c.New != 0 {
@@ -73,7 +66,7 @@ func TestRehearsalTellsBeforeTheAttack(t *testing.T) {
 	s.told(nil)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
 	for range 2 {
-		if c := s.rehearse(); c != (remediate.Rehearsed{Tried: 1, Refused: 1}) {
+		if c := s.rehearse(); c != (rehearse.Result{Tried: 1, Refused: 1}) {
 			t.Errorf("%+v", c)
 		}
 		s.crash()
@@ -100,7 +93,7 @@ func TestRehearsalWithoutAVerdictChangesNothing(t *testing.T) {
 	s.rehearse()
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.world.Throttle("CreateFlowLogs", 1)
-	if _, err := s.r.Rehearse(t.Context(), scope, func() {}); err == nil {
+	if _, err := s.Rehearse(t.Context(), scope, func() {}); err == nil {
 		t.Error("a throttled rehearsal is no success")
 	}
 	s.told(map[alert.Kind]int{alert.Pipeline: 1})
@@ -110,7 +103,7 @@ func TestRehearsalInModeAlertMakesNoCall(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(1)
-	s.r.Policy.AlertOnly = true
+	s.AlertOnly = true
 	heard := s.trail()
 	if c := s.rehearse(); c.Tried != 0 || len(*heard) != 0 {
 		t.Errorf("%+v", c)
@@ -160,6 +153,24 @@ func TestTheWayOfEvents(t *testing.T) {
 	s.told(map[alert.Kind]int{alert.Pipeline: 2})
 	hour(false)
 	s.told(map[alert.Kind]int{alert.Pipeline: 3})
+}
+
+// TestAClockThatWentBackHidesNoSilence: what came back at a time that is yet to come
+// does not count for long.
+func TestAClockThatWentBackHidesNoSilence(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	heard := s.trail()
+	s.rehearse()
+	s.hear(*heard...)
+	s.now = s.now.Add(-10 * 24 * time.Hour)
+	for range 3 {
+		s.rehearse()
+		s.now = s.now.Add(time.Hour)
+		s.refresh()
+	}
+	s.told(map[alert.Kind]int{alert.Pipeline: 1})
 }
 
 // TestAStrangersDryRunIsNoRehearsal: whoever may call EC2 at all can make dry
@@ -220,38 +231,20 @@ func TestAStrangerBeforeTheFirstRehearsal(t *testing.T) {
 	s.told(nil)
 }
 
-// TestAnotherFlowkeepersRole counts where the configuration names it, whatever
-// the session is called.
-func TestAnotherFlowkeepersRole(t *testing.T) {
+// TestAnotherFlowkeepersRehearsalCounts where the configuration names its principal.
+func TestAnotherFlowkeepersRehearsalCounts(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		identity string
-		counts   bool
-	}{
-		"the role named, in a session":     {"arn:aws:sts::111122223333:assumed-role/flowkeeper-b/i-0a", true},
-		"the user named":                   {"arn:aws:iam::111122223333:user/ops/flowkeeper-c", true},
-		"the same role of an account":      {"arn:aws:sts::222233334444:assumed-role/flowkeeper-b/i-0a", false},
-		"a user of the role's name":        {"arn:aws:iam::111122223333:user/flowkeeper-b", false},
-		"a role whose name begins alike":   {"arn:aws:sts::111122223333:assumed-role/flowkeeper-bad/i-0a", false},
-		"a session of its name":            {"arn:aws:sts::111122223333:assumed-role/mallory/flowkeeper-b", false},
-		"ourselves":                        {"arn:aws:iam::111122223333:user/flowkeeper", true},
-		"nobody":                           {"", false},
-		"what looks like an ARN, and none": {"arn:aws:sts::111122223333:", false},
-	} {
-		s := newScene(t)
-		s.policy.Rehearsers = []string{"arn:aws:iam::111122223333:role/of/teams/flowkeeper-b", "arn:aws:iam::111122223333:user/ops/flowkeeper-c"}
-		s.crash()
-		s.protect(1)
-		heard := s.trail()
-		s.rehearse()
-		f := (*heard)[0]
-		f.Record.Identity = cloudtrail.Identity{ARN: c.identity}
-		s.hear(f)
-		var w remediate.Way
-		s.must(s.store.View(t.Context(), func(tx remediate.Tx) (err error) { w, err = tx.Way(scope); return err }))
-		if counted := !w.BackAt.IsZero(); counted != c.counts {
-			t.Errorf("%s: counts %v", name, counted)
-		}
+	s := newScene(t)
+	s.others = []string{"arn:aws:iam::111122223333:role/of/teams/flowkeeper-b"}
+	s.crash()
+	s.protect(1)
+	heard := s.trail()
+	s.rehearse()
+	f := (*heard)[0]
+	f.Record.Identity = cloudtrail.Identity{ARN: "arn:aws:sts::111122223333:assumed-role/flowkeeper-b/i-0a"}
+	s.hear(f)
+	if w := s.way(); w.BackAt.IsZero() {
+		t.Errorf("%+v", w)
 	}
 }
 
@@ -263,8 +256,8 @@ func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
 		s := newScene(t)
 		s.protect(1)
 		heard := s.trail()
-		s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
-			return tx.PutWay(scope, remediate.Way{Instance: "x", By: before, BackAt: s.now.Add(-time.Hour), Unanswered: 1, UnansweredSince: s.now.Add(-20 * time.Minute)})
+		s.must(s.store.Rehearsals().Update(t.Context(), func(tx rehearse.Tx) error {
+			return tx.PutWay(scope, rehearse.Way{Instance: "x", By: before, BackAt: s.now.Add(-time.Hour), Unanswered: 1, UnansweredSince: s.now.Add(-20 * time.Minute)})
 		}))
 		if before == "" {
 			s.now = s.now.Add(20 * time.Minute)
@@ -289,27 +282,12 @@ func TestARehearsalWithoutAnAnswerOfWhoMadeIt(t *testing.T) {
 	s.protect(1)
 	heard := s.trail()
 	s.rehearse()
-	s.r.Caller = func(context.Context, inventory.Scope) (string, error) { return "", errors.New("STS is away") }
+	s.Caller = func(context.Context, inventory.Scope) (string, error) { return "", errors.New("STS is away") }
 	*heard = nil
 	s.rehearse()
 	s.hear(*heard...)
-	var w remediate.Way
-	s.must(s.store.View(t.Context(), func(tx remediate.Tx) (err error) { w, err = tx.Way(scope); return err }))
-	if w.BackAt.IsZero() || w.Unanswered != 0 {
+	if w := s.way(); w.BackAt.IsZero() || w.Unanswered != 0 {
 		t.Errorf("%+v", w)
-	}
-}
-
-// TestI4ARehearsalSpendsNoToken: the create after it is another call.
-func TestI4ARehearsalSpendsNoToken(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.rehearse()
-	s.hear(s.attack(id))
-	s.work()
-	if i := s.incident(id); i.State != remediate.Restored {
-		t.Errorf("%+v", i)
 	}
 }
 
@@ -319,7 +297,7 @@ func TestRehearsalStopsWithItsContext(t *testing.T) {
 	s.protect(1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.r.Rehearse(ctx, scope, func() {}); err == nil {
+	if _, err := s.Rehearse(ctx, scope, func() {}); err == nil {
 		t.Error("it went on")
 	}
 }
@@ -336,35 +314,12 @@ func TestProgressWhileARehearsalIsSlow(t *testing.T) {
 			s.plant(fmt.Sprintf("vpc-%d", n), func(f *fakeaws.FlowLog) { f.LogDestination = to })
 		}
 		s.refresh()
-		s.r.Fleet = fleetOf{slow{s.api, lasting(20 * time.Second)}}
+		s.api = slow{s.api, 20 * time.Second}
 		beats := &beats{last: time.Now()}
-		c, err := s.r.Rehearse(t.Context(), scope, beats.beat)
+		c, err := s.Rehearse(t.Context(), scope, beats.beat)
 		s.must(err)
-		if silence := beats.longest(); c.Tried != 12 || silence > time.Minute {
-			t.Errorf("%+v, with nothing for %s", c, silence)
+		if beats.beat(); c.Tried != 12 || beats.silence > time.Minute {
+			t.Errorf("%+v, with nothing for %s", c, beats.silence)
 		}
 	})
-}
-
-// TestRehearsalLooksFirst: a restore begins with a look, and is refused with it.
-// What is mended is tried at once.
-func TestRehearsalLooksFirst(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(2)[0]
-	s.world.Deny("flowkeeper", "DescribeFlowLogs")
-	s.hear(s.attack(id))
-	s.work()
-	s.is(id, remediate.Blocked, remediate.Permission)
-	if c := s.rehearse(); c != (remediate.Rehearsed{Tried: 1, Refused: 1}) {
-		t.Errorf("%+v", c)
-	}
-	s.pass(20 * time.Minute)
-	s.now = s.now.Add(time.Second) // the next try is up to fifteen minutes away
-	s.world.Allow("flowkeeper", "DescribeFlowLogs")
-	if c := s.rehearse(); c != (remediate.Rehearsed{Tried: 1}) {
-		t.Errorf("%+v", c)
-	}
-	s.work()
-	s.is(id, remediate.Restored, "")
 }

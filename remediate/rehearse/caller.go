@@ -1,7 +1,6 @@
-package remediate
+package rehearse
 
 import (
-	"slices"
 	"strings"
 )
 
@@ -22,12 +21,4 @@ func callerOf(arn string) string {
 		name = "role/" + rest[strings.LastIndex(rest, "/")+1:]
 	}
 	return account + ":" + name
-}
-
-// isOurs reports whether a rehearsal with this identity in its record was made
-// by a Flowkeeper: by this one's own principal, or by one that the configuration
-// names. Any principal can make a dry run and put a rehearsal's token into it.
-func (w Way) isOurs(identity string, others []string) bool {
-	who := callerOf(identity)
-	return who != "" && (who == w.By || slices.ContainsFunc(others, func(arn string) bool { return callerOf(arn) == who }))
 }

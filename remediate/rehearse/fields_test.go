@@ -1,4 +1,4 @@
-package remediate_test
+package rehearse_test
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
 )
 
 // TestRehearsalTriesEachPermissionClass: what another format or tag fields need
@@ -27,7 +27,7 @@ func TestRehearsalTriesEachPermissionClass(t *testing.T) {
 	if counts.Restorable["yes"] != 2 || counts.Restorable["unknown"] != 2 {
 		t.Errorf("before they are tried: %v", counts.Restorable)
 	}
-	if c := s.rehearse(); c != (remediate.Rehearsed{Tried: 3}) {
+	if c := s.rehearse(); c != (rehearse.Result{Tried: 3}) {
 		t.Errorf("%+v", c)
 	}
 	counts, err = s.store.Counts(t.Context())
@@ -46,7 +46,7 @@ func TestRehearsalFindsAMissingPermissionOfOneClass(t *testing.T) {
 	ecs := s.plant("vpc-ecs", func(f *fakeaws.FlowLog) { f.LogFormat = "${ecs-cluster-arn}" })
 	s.refresh()
 	s.world.Deny("flowkeeper", "ecs:ListClusters")
-	if c := s.rehearse(); c != (remediate.Rehearsed{Tried: 2, Refused: 1}) {
+	if c := s.rehearse(); c != (rehearse.Result{Tried: 2, Refused: 1}) {
 		t.Errorf("%+v", c)
 	}
 	counts, err := s.store.Counts(t.Context())
@@ -78,9 +78,9 @@ func TestFormatsWithoutEndAreFewRehearsals(t *testing.T) {
 		})
 	}
 	s.refresh()
-	c, err := s.r.Rehearse(t.Context(), scope, func() {})
+	c, err := s.Rehearse(t.Context(), scope, func() {})
 	s.must(err)
-	if dry := s.creates(); c.Tried > 16 || dry > 16 {
+	if dry := len(s.world.Calls("CreateFlowLogs")); c.Tried > 16 || dry > 16 {
 		t.Errorf("%+v: %d dry runs for 60 formats", c, dry)
 	}
 }

@@ -1,0 +1,70 @@
+package rehearse
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/notify"
+)
+
+// add writes an alert's words and puts it into the outbox.
+func add(tx Tx, a alert.Alert) error {
+	a.Write()
+	return tx.AddAlert(a)
+}
+
+// refusals are the alerts about restores that AWS would refuse, or (level
+// informational) that it allows again: one for each reason and advice.
+func refusals(s inventory.Scope, about map[delivery.Needs]Rehearsal, affected map[delivery.Needs][]inventory.Row, level alert.Level, now time.Time) (out []alert.Alert) {
+	type why struct{ reason, advice string }
+	rows, words := map[why][]inventory.Row{}, map[why]string{}
+	for _, n := range slices.SortedFunc(maps.Keys(about), delivery.Needs.Compare) {
+		w := why{about[n].Reason, about[n].Advice}
+		rows[w] = append(rows[w], affected[n]...)
+		words[w] = cmp.Or(words[w], about[n].Message)
+	}
+	for _, w := range slices.SortedFunc(maps.Keys(rows), func(a, b why) int {
+		return cmp.Or(strings.Compare(a.reason, b.reason), strings.Compare(a.advice, b.advice))
+	}) {
+		if len(rows[w]) == 0 {
+			continue
+		}
+		a := notify.ScopeAlert(s, alert.Pipeline, level, rows[w], now)
+		a.ID, a.Part = alert.ID(a.ID, w.reason, w.advice), alert.PartRehearsal
+		for n := range a.FlowLogs {
+			a.FlowLogs[n].Reason, a.FlowLogs[n].ErrorMessage = w.reason, ""
+		}
+		if level == alert.Informational {
+			a.Cause, a.RouteLevel = "a rehearsal shows that AWS would allow to restore them again", alert.High
+		} else {
+			a.Cause = "a rehearsal shows that AWS would refuse to restore them: " + words[w]
+			a.Advice = w.advice
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// silence is the alert that no rehearsal has come back since a time.
+func silence(s inventory.Scope, since, now time.Time) alert.Alert {
+	a := notify.ScopeAlert(s, alert.Pipeline, alert.High, nil, now)
+	a.DedupKey = notify.OutageKey(s, notify.Returning)
+	a.Cause = fmt.Sprintf("no rehearsal has come back through the queue since %s: deletions may go unheard, and only the refresh finds them", since.UTC().Format("2006-01-02 15:04 UTC"))
+	a.Advice = "see that the trail logs, that the EventBridge rule is enabled and sends to the queue, and that nobody else takes its messages"
+	return a
+}
+
+// backAgain is the alert that rehearsals come back again.
+func backAgain(s inventory.Scope, now time.Time) alert.Alert {
+	a := notify.ScopeAlert(s, alert.Pipeline, alert.Informational, nil, now)
+	a.DedupKey = notify.OutageKey(s, notify.Returning)
+	a.Cause, a.RouteLevel = "events come through the queue again", alert.High
+	return a
+}

@@ -1,0 +1,200 @@
+package rehearse_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
+)
+
+const (
+	account = "111122223333"
+	region  = "eu-west-1"
+	bucket  = "arn:aws:s3:::flow-logs"
+	mallory = "arn:aws:iam::111122223333:user/mallory"
+)
+
+var scope = inventory.Scope{Account: account, Region: region}
+
+// scene is one Flowkeeper on one AWS, with a clock that only the test moves and no
+// goroutines: every step happens when the test says so.
+type scene struct {
+	t      *testing.T
+	world  *fakeawstest.World
+	now    time.Time
+	bubble bool // the time is testing/synctest's
+	path   string
+	store  *store.Store
+	api    rehearse.EC2
+	own    string   // ARN that api signs as
+	others []string // principals of other Flowkeepers
+	events int
+
+	remediator *remediate.Remediator
+	*rehearse.Rehearser
+}
+
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	s := &scene{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "state.db")}
+	s.world = fakeawstest.New(fakeawstest.Options{Now: s.clock})
+	s.world.AddDestination(bucket)
+	user := s.world.User(account, "flowkeeper", true)
+	s.own = user.ARN
+	s.api = ec2.New(ec2.Options{Region: region, HTTPClient: s.world.HTTPClient(), RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider(user.AccessKeyID, user.SecretAccessKey, "")})
+	s.start()
+	t.Cleanup(func() { s.store.Close() })
+	return s
+}
+
+func (s *scene) clock() time.Time {
+	if s.bubble {
+		return time.Now()
+	}
+	return s.now
+}
+
+// start opens the store and wires the parts; after a crash it is called again.
+func (s *scene) start() {
+	s.t.Helper()
+	st, err := store.Open(context.Background(), s.path, store.Options{Daemon: true, Now: s.clock, Route: func(alert.Alert) []string { return []string{"log"} }})
+	s.must(err)
+	s.store = st
+	log := slog.New(slog.DiscardHandler)
+	s.remediator = &remediate.Remediator{Store: st, Snapshot: st, Fleet: s, Policy: remediate.Policy{Settle: 2 * time.Minute}, Now: s.clock, Log: log,
+		Wake: func() {}, RefreshSoon: func(inventory.Scope, bool) {}, Direct: func(context.Context, alert.Alert) {}}
+	s.Rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(of inventory.Scope) (rehearse.EC2, bool) { return s.api, of == scope },
+		Restores: s.remediator, Others: s.others, Now: s.clock, Log: log, Wake: func() {},
+		Caller: func(context.Context, inventory.Scope) (string, error) { return s.own, nil }}
+	s.remediator.Rehearsals = s.Rehearser
+}
+
+// EC2 implements remediate.Fleet.
+func (s *scene) EC2(of inventory.Scope) (remediate.EC2, bool) { return s.api, of == scope }
+
+// crash forgets everything that is not on disk.
+func (s *scene) crash() {
+	s.t.Helper()
+	s.must(s.store.Close())
+	s.start()
+}
+
+func (s *scene) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// plant makes a flow log on a VPC.
+func (s *scene) plant(vpc string, change func(*fakeaws.FlowLog)) string {
+	f := fakeaws.FlowLog{ResourceID: vpc, TrafficType: "ALL", LogDestinationType: "s3", LogDestination: bucket, LogFormat: "${version}",
+		MaxAggregationInterval: 60, FileFormat: "parquet", Tags: map[string]string{"Name": vpc}, CreatedAt: s.clock()}
+	if change != nil {
+		change(&f)
+	}
+	return s.world.Plant(account, region, f)
+}
+
+// protect plants flow logs, one a VPC, and lets the snapshot learn them.
+func (s *scene) protect(n int) {
+	s.t.Helper()
+	for i := range n {
+		s.plant(fmt.Sprintf("vpc-%d", i+1), nil)
+	}
+	s.refresh()
+	s.now = s.now.Add(time.Hour)
+	s.refresh()
+}
+
+func (s *scene) refresh() inventory.Counts {
+	s.t.Helper()
+	c, err := s.remediator.Refresh(s.t.Context(), scope)
+	s.must(err)
+	return c
+}
+
+func (s *scene) hear(fs ...detection.Finding) {
+	s.t.Helper()
+	s.must(s.remediator.Handle(s.t.Context(), fs, func() {}))
+	s.remediator.Wait()
+}
+
+func (s *scene) rehearse() rehearse.Result {
+	s.t.Helper()
+	c, err := s.Rehearse(s.t.Context(), scope, func() {})
+	s.must(err)
+	return c
+}
+
+func (s *scene) way() (w rehearse.Way) {
+	s.t.Helper()
+	s.must(s.Store.View(s.t.Context(), func(tx rehearse.Tx) (err error) { w, err = tx.Way(scope); return err }))
+	return w
+}
+
+// alerts of a kind, oldest first.
+func (s *scene) alerts(k alert.Kind) []alert.Alert {
+	s.t.Helper()
+	var out []alert.Alert
+	s.must(s.store.FindAlerts(s.t.Context(), store.Filter{}, func(a alert.Alert, _ []sink.Delivery) error {
+		if a.Kind == k {
+			out = append(out, a)
+		}
+		return nil
+	}))
+	slices.Reverse(out)
+	return out
+}
+
+// told checks how many alerts of each kind there are; kinds not named: none.
+func (s *scene) told(want map[alert.Kind]int) {
+	s.t.Helper()
+	for _, k := range []alert.Kind{alert.Deletion, alert.Attempt, alert.Pipeline, alert.Destination} {
+		if got := len(s.alerts(k)); got != want[k] {
+			s.t.Errorf("%d alerts of kind %s, want %d", got, k, want[k])
+		}
+	}
+}
+
+// slow is EC2 whose creates take so long.
+type slow struct {
+	rehearse.EC2
+	takes time.Duration
+}
+
+func (a slow) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
+	time.Sleep(a.takes)
+	return a.EC2.CreateFlowLogs(ctx, in, opts...)
+}
+
+// beats notes the longest silence between two.
+type beats struct {
+	mu      sync.Mutex
+	last    time.Time
+	silence time.Duration
+}
+
+func (b *beats) beat() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.silence, b.last = max(b.silence, time.Since(b.last)), time.Now()
+}

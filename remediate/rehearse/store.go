@@ -1,0 +1,38 @@
+package rehearse
+
+import (
+	"context"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
+)
+
+// Store keeps rehearsals. Update runs one transaction: all of fn's changes are on disk
+// when it returns nil, and none when it does not. fn may run again or share a
+// transaction with others; it must not keep Tx.
+type Store interface {
+	Update(ctx context.Context, fn func(Tx) error) error
+	View(ctx context.Context, fn func(Tx) error) error
+}
+
+// Tx is one transaction.
+type Tx interface {
+	// LiveAfter are live rows by ID, from after on.
+	LiveAfter(scope inventory.Scope, after string, limit int) ([]inventory.Row, error)
+	// Rehearsals are the last ones of each kind of restore.
+	Rehearsals(scope inventory.Scope) ([]Rehearsal, error)
+	PutRehearsal(r Rehearsal) error
+	DropRehearsal(r Rehearsal) error
+	// Way is the zero value where there was no rehearsal yet.
+	Way(scope inventory.Scope) (Way, error)
+	PutWay(scope inventory.Scope, w Way) error
+
+	// Trouble reports whether people were told that a part of the pipeline fails,
+	// and not since that it works; SetTrouble notes it.
+	Trouble(scope inventory.Scope, p notify.Part) (bool, error)
+	SetTrouble(scope inventory.Scope, p notify.Part, on bool) error
+	// AddAlert puts an alert and its deliveries into the outbox; one whose ID
+	// is there already changes nothing.
+	AddAlert(a alert.Alert) error
+}

@@ -1,0 +1,73 @@
+package rehearse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/answer"
+	"flowkeeper/remediate/incident"
+)
+
+// EC2 is what rehearsals call of *ec2.Client.
+type EC2 interface {
+	inventory.Describer
+	CreateFlowLogs(context.Context, *ec2.CreateFlowLogsInput, ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error)
+}
+
+const callTimeout = 25 * time.Second // of one dry run, as of a create
+
+// refusedLook looks at a resource as a restore does first. It returns what AWS
+// refuses it with; an error only where AWS gave no verdict.
+func (r *Rehearser) refusedLook(ctx context.Context, s inventory.Scope, api EC2, resource string) (*incident.Answer, error) {
+	_, err := inventory.OnResources(ctx, s, api, []string{resource})
+	if err == nil {
+		return nil, nil
+	}
+	r.Restores.RecordThrottle(s, err)
+	err = fmt.Errorf("look at 1 resources in %s: %w", s, err)
+	a := answer.OfError(err)
+	if a.Class != incident.NeedsPerson {
+		return nil, err
+	}
+	return &a, nil
+}
+
+// tryDry makes the call that would restore a flow log, as a dry run with a
+// token of its own. The answer is an error only where AWS gave no verdict.
+func (r *Rehearser) tryDry(ctx context.Context, s inventory.Scope, api EC2, row inventory.Row, token string) (incident.Answer, error) {
+	i := incident.Incident{Scope: s, FlowLogID: row.ID, Frozen: row.Settings}
+	for {
+		in := incident.CreateInput(i)
+		in.DryRun, in.ClientToken = aws.Bool(true), aws.String(token)
+		call, cancel := context.WithTimeout(ctx, callTimeout)
+		out, err := api.CreateFlowLogs(call, in, oneAttempt)
+		cancel()
+		if err != nil && ctx.Err() != nil {
+			return incident.Answer{}, ctx.Err()
+		}
+		if err != nil {
+			r.Restores.RecordThrottle(s, err)
+		}
+		switch a := answer.OfDryRun(out, err); a.Class {
+		case incident.TagRefused:
+			if i.Untagged {
+				a.Class, a.Reason = incident.NeedsPerson, incident.Invalid
+				return a, nil
+			}
+			i.Untagged = true
+		case incident.TryAgain:
+			return a, errors.New(a.Hinted())
+		default:
+			return a, nil
+		}
+	}
+}
+
+// oneAttempt leaves retries to the next rehearsal.
+func oneAttempt(o *ec2.Options) { o.RetryMaxAttempts = 1 }

@@ -1,0 +1,59 @@
+package rehearse
+
+import (
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
+)
+
+// Rehearsal is what AWS last said to a dry run of restores with the same needs. The
+// state file has it as JSON.
+type Rehearsal struct {
+	Scope   inventory.Scope
+	Needs   delivery.Needs
+	At      time.Time
+	Reason  string // as of a blocked incident; empty: the restore would be allowed
+	Advice  string
+	Message string // AWS's own words
+}
+
+// verdicts of one run, by what they are about.
+type verdicts map[delivery.Needs]Rehearsal
+
+func (v verdicts) add(s inventory.Scope, n delivery.Needs, a incident.Answer, at time.Time) {
+	v[n] = Rehearsal{Scope: s, Needs: n, At: at, Reason: a.Reason, Advice: a.Advice, Message: a.Message}
+}
+
+// result counts them.
+func (v verdicts) result() Result {
+	c := Result{Tried: len(v)}
+	for _, x := range v {
+		if x.Reason != "" {
+			c.Refused++
+		}
+	}
+	return c
+}
+
+// since compares the verdicts with those before. refused are refusals for the first
+// time, or for another reason; mended the last refusals of what is allowed now.
+func (v verdicts) since(before []Rehearsal) (refused, mended verdicts) {
+	refused, mended = verdicts{}, verdicts{}
+	for n, x := range v {
+		if x.Reason != "" {
+			refused[n] = x
+		}
+	}
+	for _, old := range before {
+		x, tried := v[old.Needs]
+		switch {
+		case tried && x.Reason == old.Reason:
+			delete(refused, old.Needs)
+		case tried && x.Reason == "":
+			mended[old.Needs] = old
+		}
+	}
+	return refused, mended
+}

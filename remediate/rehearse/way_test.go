@@ -1,0 +1,98 @@
+package rehearse
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/internal/detection"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// TestIsOurs: a principal counts whatever its session is called, and however AWS writes
+// its path.
+func TestIsOurs(t *testing.T) {
+	t.Parallel()
+	w := Way{By: "111122223333:user/flowkeeper"}
+	others := []string{"arn:aws:iam::111122223333:role/of/teams/flowkeeper-b", "arn:aws:iam::111122223333:user/ops/flowkeeper-c"}
+	for name, c := range map[string]struct {
+		identity string
+		counts   bool
+	}{
+		"the role named, in a session":     {"arn:aws:sts::111122223333:assumed-role/flowkeeper-b/i-0a", true},
+		"the user named":                   {"arn:aws:iam::111122223333:user/ops/flowkeeper-c", true},
+		"the same role of an account":      {"arn:aws:sts::222233334444:assumed-role/flowkeeper-b/i-0a", false},
+		"a user of the role's name":        {"arn:aws:iam::111122223333:user/flowkeeper-b", false},
+		"a role whose name begins alike":   {"arn:aws:sts::111122223333:assumed-role/flowkeeper-bad/i-0a", false},
+		"a session of its name":            {"arn:aws:sts::111122223333:assumed-role/mallory/flowkeeper-b", false},
+		"ourselves":                        {"arn:aws:iam::111122223333:user/flowkeeper", true},
+		"nobody":                           {"", false},
+		"what looks like an ARN, and none": {"arn:aws:sts::111122223333:", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := w.isOurs(c.identity, others); got != c.counts {
+				t.Errorf("%v", got)
+			}
+		})
+	}
+}
+
+func TestSilent(t *testing.T) {
+	t.Parallel()
+	missed := Way{By: "someone", BackAt: noon.Add(-time.Hour), Unanswered: 1, UnansweredSince: noon.Add(-wayPatience)}
+	for name, c := range map[string]struct {
+		change func(*Way)
+		silent bool
+	}{
+		"one missed":                       {func(*Way) {}, true},
+		"nobody knows who makes them":      {func(w *Way) { w.By = "" }, false},
+		"none ever came back":              {func(w *Way) { w.BackAt = time.Time{} }, false},
+		"all came back":                    {func(w *Way) { w.Unanswered = 0 }, false},
+		"it may still be on its way":       {func(w *Way) { w.UnansweredSince = noon.Add(time.Second - wayPatience) }, false},
+		"others take it":                   {func(w *Way) { w.OthersAt = noon.Add(-time.Minute) }, false},
+		"others do not take that many":     {func(w *Way) { w.OthersAt, w.Unanswered = noon.Add(-time.Minute), sharedMisses }, true},
+		"others were there the day before": {func(w *Way) { w.OthersAt = noon.Add(-othersFor) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := missed
+			if c.change(&w); w.silent(noon) != c.silent {
+				t.Errorf("%+v", w)
+			}
+		})
+	}
+}
+
+func TestSentAndReturned(t *testing.T) {
+	t.Parallel()
+	w := Way{Instance: "x"}
+	first := w.sent(noon, noon)
+	if first.Unanswered != 1 || !first.UnansweredSince.Equal(noon) {
+		t.Errorf("the first: %+v", first)
+	}
+	second := first.sent(noon.Add(time.Hour), noon.Add(time.Hour))
+	if second.Unanswered != 2 || !second.UnansweredSince.Equal(noon) {
+		t.Errorf("the second: %+v", second)
+	}
+	if back := second.sent(noon.Add(-time.Hour), noon); !back.UnansweredSince.Equal(noon.Add(-time.Hour)) {
+		t.Errorf("after the clock went back: %+v", back)
+	}
+	second.Told = true
+	ours := second.returned(detection.RehearsalToken+"x-1-1", noon.Add(2*time.Hour))
+	if ours.Unanswered != 0 || ours.Told || !ours.OthersAt.IsZero() || !ours.BackAt.Equal(noon.Add(2*time.Hour)) {
+		t.Errorf("ours: %+v", ours)
+	}
+	if later := ours.sent(noon.Add(time.Hour), noon.Add(2*time.Hour)); later != ours {
+		t.Errorf("it was back before that was noted: %+v", later)
+	}
+	if theirs := second.returned(detection.RehearsalToken+"y-1-1", noon); theirs.OthersAt != noon {
+		t.Errorf("another daemon's: %+v", theirs)
+	}
+	if same := second.madeBy(""); same != second {
+		t.Errorf("nobody says who made it: %+v", same)
+	}
+	if another := second.madeBy("another"); another.By != "another" || another.Unanswered != 0 {
+		t.Errorf("another principal: %+v", another)
+	}
+}
