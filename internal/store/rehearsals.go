@@ -8,6 +8,12 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
+func (t *tx) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row, error) {
+	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (
+		SELECT num FROM (SELECT num, row_number() OVER (PARTITION BY needs ORDER BY id) AS place
+			FROM flow_logs WHERE account = ? AND region = ? AND needs IS NOT NULL) WHERE place <= ?) ORDER BY id`, s.Account, s.Region, ofEach)
+}
+
 func (t *tx) Rehearsals(s inventory.Scope) ([]rehearse.Rehearsal, error) {
 	return each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
 }

@@ -5,14 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
-	"flowkeeper/alert"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/delivery"
-	"flowkeeper/remediate/incident"
-	"flowkeeper/remediate/notify"
 )
 
 // Rehearser makes the rehearsals of every configured scope. Its methods may be called
@@ -63,8 +58,8 @@ var ErrBusy = errors.New("restores go first; the next rehearsal tries the rest")
 // Rehearse tries, as a dry run, to restore one protected flow log of each kind
 // that there is by needs, and tells people when AWS would refuse what it
 // allowed before, or has never been asked. It creates nothing. Restores go
-// first: where the scope's pace is used up, the rest is left for the next time.
-// beat is called before each try.
+// first: where the scope's pace is used up, the rest is left for the next time
+// ([ErrBusy]). beat is called before each try.
 func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, beat func()) (Result, error) {
 	api, ours := r.EC2(s)
 	if !ours || r.AlertOnly {
@@ -74,40 +69,13 @@ func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, beat func()
 	if err != nil {
 		return Result{}, err
 	}
+	var rows []inventory.Row
+	err = r.Store.View(ctx, func(tx Tx) (err error) { rows, err = tx.Rehearsable(s, triesPerNeeds); return err })
+	if err != nil {
+		return Result{}, fmt.Errorf("rehearse restores in %s: %w", s, err)
+	}
 	started := r.Now()
-	found, tries := verdicts{}, map[delivery.Needs]int{}
-	calls, sent := 0, false
-	var blind *incident.Answer // of the look that a restore begins with, where that is refused
-	err = r.eachProtected(ctx, s, func(row inventory.Row) error {
-		n := delivery.NeedsOf(row.FlowLog)
-		if _, done := found[n]; done || tries[n] >= triesPerNeeds {
-			return nil
-		}
-		if !r.Restores.Allow(s) {
-			return ErrBusy
-		}
-		tries[n]++
-		beat()
-		if len(tries) == 1 && tries[n] == 1 {
-			if blind, err = r.refusedLook(ctx, s, api, row.ResourceID); err != nil {
-				return err
-			}
-		}
-		if blind != nil {
-			found.add(s, n, *blind, r.Now())
-			return nil
-		}
-		calls++
-		a, err := r.tryDry(ctx, s, api, row, way.token(started, calls))
-		if err != nil {
-			return err
-		}
-		sent = true
-		if a.Class != incident.ResourceAbsent {
-			found.add(s, n, a, r.Now())
-		}
-		return nil
-	})
+	found, sent, err := r.tryAll(ctx, s, api, rows, func(call int) string { return way.token(started, call) }, beat)
 	if sent {
 		err = errors.Join(err, r.sent(ctx, s, started))
 	}
@@ -119,115 +87,4 @@ func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, beat func()
 		return result, fmt.Errorf("rehearse restores in %s: %w", s, err)
 	}
 	return result, nil
-}
-
-// eachProtected calls fn with every flow log that would be restored.
-func (r *Rehearser) eachProtected(ctx context.Context, s inventory.Scope, fn func(inventory.Row) error) error {
-	const size = 500
-	for after := ""; ; {
-		var rows []inventory.Row
-		err := r.Store.View(ctx, func(tx Tx) (err error) { rows, err = tx.LiveAfter(s, after, size); return err })
-		if err != nil || len(rows) == 0 {
-			return err
-		}
-		after = rows[len(rows)-1].ID
-		for _, row := range rows {
-			if !row.Rehearsable() {
-				continue
-			}
-			if err := fn(row); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// conclude writes the verdicts and alerts of what they changed, in one commit.
-// Where the run was complete, needs that no flow log has any more are dropped.
-func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdicts, complete bool) error {
-	var before []Rehearsal
-	err := r.Store.View(ctx, func(tx Tx) (err error) { before, err = tx.Rehearsals(s); return err })
-	if err != nil {
-		return err
-	}
-	refused, mended := found.since(before)
-	affected := map[delivery.Needs][]inventory.Row{}
-	if len(refused)+len(mended) > 0 {
-		most := max(1, mostNamed/(len(refused)+len(mended))) // of each: every one is named
-		err := r.eachProtected(ctx, s, func(row inventory.Row) error {
-			n := delivery.NeedsOf(row.FlowLog)
-			if (refused[n].Reason != "" || mended[n].Reason != "") && len(affected[n]) < most {
-				affected[n] = append(affected[n], row)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if len(mended) > 0 { // before that is on disk: what a crash leaves out, the next rehearsal does
-		if err := r.Restores.RetryBlocked(ctx, s); err != nil {
-			return err
-		}
-	}
-	err = r.Store.Update(ctx, func(tx Tx) error {
-		if err := save(tx, s, found, complete); err != nil {
-			return err
-		}
-		now := r.Now()
-		alerts := append(refusals(s, refused, affected, alert.High, now), refusals(s, mended, affected, alert.Informational, now)...)
-		return addAlerts(tx, s, alerts, complete && found.result().Refused == 0, now)
-	})
-	if err == nil {
-		r.Wake()
-	}
-	return err
-}
-
-// save writes the verdicts.
-func save(tx Tx, s inventory.Scope, found verdicts, complete bool) error {
-	before, err := tx.Rehearsals(s)
-	if err != nil {
-		return err
-	}
-	for _, old := range before {
-		if _, still := found[old.Needs]; complete && !still {
-			if err := tx.DropRehearsal(old); err != nil {
-				return err
-			}
-		}
-	}
-	for _, x := range found {
-		if err := tx.PutRehearsal(x); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// addAlerts puts the alerts of one rehearsal into the outbox. The first refusal opens
-// an incident at a pager; that all restores would be allowed closes it.
-func addAlerts(tx Tx, s inventory.Scope, alerts []alert.Alert, allAllowed bool, now time.Time) error {
-	told, err := tx.Trouble(s, notify.Rehearsing)
-	if err != nil {
-		return err
-	}
-	if allAllowed && told && len(alerts) == 0 {
-		alerts = append(alerts, notify.OutageEnd(s, notify.Rehearsing, "AWS would allow every restore that was rehearsed", now))
-	}
-	fails := slices.ContainsFunc(alerts, func(a alert.Alert) bool { return a.Level == alert.High })
-	if fails || allAllowed && len(alerts) > 0 {
-		if err := tx.SetTrouble(s, notify.Rehearsing, fails); err != nil {
-			return err
-		}
-	}
-	for n, a := range alerts {
-		if a.Level == alert.High || allAllowed && n == len(alerts)-1 {
-			a.DedupKey = notify.OutageKey(s, notify.Rehearsing)
-		}
-		if err := add(tx, a); err != nil {
-			return err
-		}
-	}
-	return nil
 }

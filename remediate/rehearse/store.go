@@ -5,6 +5,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/notify"
 )
 
@@ -18,8 +19,11 @@ type Store interface {
 
 // Tx is one transaction.
 type Tx interface {
-	// LiveAfter are live rows by ID, from after on.
-	LiveAfter(scope inventory.Scope, after string, limit int) ([]inventory.Row, error)
+	// Rehearsable are flow logs that would be restored, by ID: of those with the same
+	// needs at most so many.
+	Rehearsable(scope inventory.Scope, ofEach int) ([]inventory.Row, error)
+	// LiveWith are protected live rows with the same needs.
+	LiveWith(scope inventory.Scope, n delivery.Needs, limit int) ([]inventory.Row, error)
 	// Rehearsals are the last ones of each kind of restore.
 	Rehearsals(scope inventory.Scope) ([]Rehearsal, error)
 	PutRehearsal(r Rehearsal) error

@@ -11,6 +11,7 @@ import (
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/answer"
+	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 )
 
@@ -21,6 +22,44 @@ type EC2 interface {
 }
 
 const callTimeout = 25 * time.Second // of one dry run, as of a create
+
+// tryAll tries the rows until each needs has a verdict, with a token for each dry run.
+// Where it can't go on, it returns what it found so far with the error. sent reports
+// whether AWS has answered a dry run.
+func (r *Rehearser) tryAll(ctx context.Context, s inventory.Scope, api EC2, rows []inventory.Row, token func(call int) string, beat func()) (found verdicts, sent bool, err error) {
+	found = verdicts{}
+	var blind *incident.Answer // of the look that a restore begins with, where that is refused
+	calls := 0
+	for n, row := range rows {
+		needs := delivery.NeedsOf(row.FlowLog)
+		if _, done := found[needs]; done {
+			continue
+		}
+		if !r.Restores.Allow(s) {
+			return found, sent, ErrBusy
+		}
+		beat()
+		if n == 0 {
+			if blind, err = r.refusedLook(ctx, s, api, row.ResourceID); err != nil {
+				return found, sent, err
+			}
+		}
+		if blind != nil {
+			found.add(s, needs, *blind, r.Now())
+			continue
+		}
+		calls++
+		a, err := r.tryDry(ctx, s, api, row, token(calls))
+		if err != nil {
+			return found, sent, err
+		}
+		sent = true
+		if a.Class != incident.ResourceAbsent {
+			found.add(s, needs, a, r.Now())
+		}
+	}
+	return found, sent, nil
+}
 
 // refusedLook looks at a resource as a restore does first. It returns what AWS
 // refuses it with; an error only where AWS gave no verdict.

@@ -1,0 +1,111 @@
+package rehearse
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/notify"
+)
+
+// conclude writes the verdicts and alerts of what they changed, in one commit.
+// Where the run was complete, needs that no flow log has any more are dropped.
+func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdicts, complete bool) error {
+	var before []Rehearsal
+	err := r.Store.View(ctx, func(tx Tx) (err error) { before, err = tx.Rehearsals(s); return err })
+	if err != nil {
+		return err
+	}
+	refused, mended := found.since(before)
+	if len(mended) > 0 { // before that is on disk: what a crash leaves out, the next rehearsal does
+		if err := r.Restores.RetryBlocked(ctx, s); err != nil {
+			return err
+		}
+	}
+	err = r.Store.Update(ctx, func(tx Tx) error {
+		if err := save(tx, s, found, complete); err != nil {
+			return err
+		}
+		affected, err := affectedBy(tx, s, refused, mended)
+		if err != nil {
+			return err
+		}
+		now := r.Now()
+		alerts := append(refusals(s, refused, affected, alert.High, now), refusals(s, mended, affected, alert.Informational, now)...)
+		return addAlerts(tx, s, alerts, complete && found.result().Refused == 0, now)
+	})
+	if err == nil {
+		r.Wake()
+	}
+	return err
+}
+
+// affectedBy are flow logs that the changes are about. There are some of each needs,
+// however many flow logs and needs there are.
+func affectedBy(tx Tx, s inventory.Scope, changes ...verdicts) (map[delivery.Needs][]inventory.Row, error) {
+	all := verdicts{}
+	for _, c := range changes {
+		maps.Copy(all, c)
+	}
+	affected := map[delivery.Needs][]inventory.Row{}
+	for n := range all {
+		rows, err := tx.LiveWith(s, n, max(1, mostNamed/len(all)))
+		if err != nil {
+			return nil, err
+		}
+		affected[n] = rows
+	}
+	return affected, nil
+}
+
+// save writes the verdicts.
+func save(tx Tx, s inventory.Scope, found verdicts, complete bool) error {
+	before, err := tx.Rehearsals(s)
+	if err != nil {
+		return err
+	}
+	for _, old := range before {
+		if _, still := found[old.Needs]; complete && !still {
+			if err := tx.DropRehearsal(old); err != nil {
+				return err
+			}
+		}
+	}
+	for _, x := range found {
+		if err := tx.PutRehearsal(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addAlerts puts the alerts of one rehearsal into the outbox. The first refusal opens
+// an incident at a pager; that all restores would be allowed closes it.
+func addAlerts(tx Tx, s inventory.Scope, alerts []alert.Alert, allAllowed bool, now time.Time) error {
+	told, err := tx.Trouble(s, notify.Rehearsing)
+	if err != nil {
+		return err
+	}
+	if allAllowed && told && len(alerts) == 0 {
+		alerts = append(alerts, notify.OutageEnd(s, notify.Rehearsing, "AWS would allow every restore that was rehearsed", now))
+	}
+	fails := slices.ContainsFunc(alerts, func(a alert.Alert) bool { return a.Level == alert.High })
+	if fails || allAllowed && len(alerts) > 0 {
+		if err := tx.SetTrouble(s, notify.Rehearsing, fails); err != nil {
+			return err
+		}
+	}
+	for n, a := range alerts {
+		if a.Level == alert.High || allAllowed && n == len(alerts)-1 {
+			a.DedupKey = notify.OutageKey(s, notify.Rehearsing)
+		}
+		if err := add(tx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
