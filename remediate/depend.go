@@ -56,5 +56,5 @@ type Dependency struct {
 
 // covers reports whether an ARN is of this dependency.
 func (d Dependency) covers(arn string) bool {
-	return incident.Match(string(delivery.ThingOf(d.ARN)), string(delivery.ThingOf(arn)))
+	return incident.Match(string(delivery.KeyOf(d.ARN)), string(delivery.KeyOf(arn)))
 }

@@ -95,15 +95,15 @@ type Tx interface {
 	// and not since that it works; SetTrouble notes it.
 	Trouble(scope inventory.Scope, p notify.Part) (bool, error)
 	SetTrouble(scope inventory.Scope, p notify.Part, on bool) error
-	// Dependents are the needs that name a thing.
-	Dependents(thing delivery.Thing) ([]Dependents, error)
-	// DependentsUnder are the needs that name a thing whose name begins so.
+	// Dependents are the targets that name a resource.
+	Dependents(key delivery.ResourceKey) ([]Dependents, error)
+	// DependentsUnder are the targets that name a resource whose key begins so.
 	DependentsUnder(prefix string) ([]Dependents, error)
 	// Guarded counts, up to a limit, the protected flow logs of an account that
 	// live or are to come back; an empty Region means all.
 	Guarded(account, region string, limit int) (int, error)
-	// LiveWith are protected live rows with the same needs.
-	LiveWith(scope inventory.Scope, n delivery.Needs, limit int) ([]inventory.Row, error)
+	// LiveWith are protected live rows with the same target.
+	LiveWith(scope inventory.Scope, t delivery.Target, limit int) ([]inventory.Row, error)
 	// AllPending are the open and blocked incidents of known flow logs.
 	AllPending(scope inventory.Scope, limit int) ([]Incident, error)
 	// Deeds sums up what a principal did within a time, but for one event;

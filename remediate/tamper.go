@@ -16,11 +16,11 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// Dependents are the protected flow logs of a scope with the same needs.
+// Dependents are the protected flow logs of a scope with the same target.
 type Dependents struct {
-	Scope inventory.Scope
-	Needs delivery.Needs
-	Live  int
+	Scope  inventory.Scope
+	Target delivery.Target
+	Live   int
 }
 
 // tampered tells people of calls that change what flow logs or Flowkeeper
@@ -111,7 +111,7 @@ func (r *Remediator) tamperAlert(f detection.Finding, target string, t Threat, n
 	a := notify.FindingAlert(f, alert.Tamper, now)
 	a.ID = tamperID(f)
 	a.Target, a.FlowLogs, a.Omitted = target, slices.Clone(t.FlowLogs), t.all-len(t.FlowLogs)
-	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, delivery.ThingOf(target).Name(), detailOf(f.Record), strings.Join(t.Uses, " and "))
+	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, delivery.KeyOf(target).Name(), detailOf(f.Record), strings.Join(t.Uses, " and "))
 	a.Advice = tamperAdvice(f.Record)
 	if target == "" {
 		a.Cause, a.Advice = unstatedCause(f.Record, t), unstatedAdvice(f.Record)
@@ -167,14 +167,14 @@ type Threat struct {
 
 // Threatened says what depends on a target, as TargetOf names it.
 func Threatened(tx Tx, target string, beside []Dependency) (t Threat, err error) {
-	thing := delivery.ThingOf(target)
+	thing := delivery.KeyOf(target)
 	all, err := tx.Dependents(thing)
 	if err != nil {
 		return t, err
 	}
 	counts, scopes := map[string]int{}, map[inventory.Scope]bool{}
 	for _, d := range all {
-		counts[d.Needs.Use(thing)] += d.Live
+		counts[d.Target.Use(thing)] += d.Live
 		if err := t.addLive(tx, d); err != nil {
 			return t, err
 		}
@@ -204,7 +204,7 @@ func (t *Threat) addLive(tx Tx, d Dependents) error {
 	if len(t.FlowLogs) >= mostThreatened {
 		return nil
 	}
-	rows, err := tx.LiveWith(d.Scope, d.Needs, mostThreatened-len(t.FlowLogs))
+	rows, err := tx.LiveWith(d.Scope, d.Target, mostThreatened-len(t.FlowLogs))
 	for _, row := range rows {
 		t.FlowLogs = append(t.FlowLogs, threatened(row.Scope, row.ID, row.RootID, row.Settings))
 	}
@@ -212,14 +212,14 @@ func (t *Threat) addLive(tx Tx, d Dependents) error {
 }
 
 // addLost adds what is to come back to there, but for what AWS still shows.
-func (t *Threat) addLost(tx Tx, s inventory.Scope, thing delivery.Thing, counts map[string]int) error {
+func (t *Threat) addLost(tx Tx, s inventory.Scope, thing delivery.ResourceKey, counts map[string]int) error {
 	lost, err := tx.AllPending(s, mostNews)
 	if err != nil {
 		return err
 	}
 	for _, i := range lost {
-		needs := delivery.NeedsOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen})
-		if !slices.Contains(needs.Things(), thing) {
+		target := delivery.TargetOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen})
+		if !slices.Contains(target.Keys(), thing) {
 			continue
 		}
 		row, ok, err := tx.FlowLog(s, i.FlowLogID)
@@ -230,7 +230,7 @@ func (t *Threat) addLost(tx Tx, s inventory.Scope, thing delivery.Thing, counts 
 			continue // among the live ones
 		}
 		t.all++
-		counts[needs.Use(thing)]++
+		counts[target.Use(thing)]++
 		if len(t.FlowLogs) < mostThreatened {
 			x := threatened(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
 			x.State = string(i.State)

@@ -16,7 +16,7 @@ import (
 // service, Region and account. A bucket's name says neither Region nor account.
 func placeOf(r cloudtrail.Record) (service, region, account string) {
 	r.Target = "any"
-	p := strings.SplitN(string(delivery.ThingOf(TargetOf(r))), ":", 4)
+	p := strings.SplitN(string(delivery.KeyOf(TargetOf(r))), ":", 4)
 	if len(p) != 4 {
 		return "", "", ""
 	}
@@ -93,15 +93,15 @@ func mayBe(tx Tx, service, region, account string) (uses []string, err error) {
 		return nil, err
 	}
 	counts, scopes := map[string]int{}, map[inventory.Scope]bool{}
-	add := func(n delivery.Needs, flowLogs int) {
-		for _, thing := range n.Things() {
+	add := func(n delivery.Target, flowLogs int) {
+		for _, thing := range n.Keys() {
 			if strings.HasPrefix(string(thing), prefix) {
 				counts[n.Use(thing)] += flowLogs
 			}
 		}
 	}
 	for _, d := range near {
-		add(d.Needs, d.Live)
+		add(d.Target, d.Live)
 		if scopes[d.Scope] {
 			continue
 		}
@@ -111,7 +111,7 @@ func mayBe(tx Tx, service, region, account string) (uses []string, err error) {
 			return nil, err
 		}
 		for _, i := range lost {
-			add(delivery.NeedsOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen}), 1)
+			add(delivery.TargetOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen}), 1)
 		}
 	}
 	for _, use := range []string{delivery.DestinationUse, delivery.RoleUse, delivery.CrossRoleUse} {
@@ -124,7 +124,7 @@ func mayBe(tx Tx, service, region, account string) (uses []string, err error) {
 
 // within reports whether a dependency may be of a service in a place.
 func (d Dependency) within(service, region, account string) bool {
-	p := strings.SplitN(string(delivery.ThingOf(d.ARN)), ":", 4)
+	p := strings.SplitN(string(delivery.KeyOf(d.ARN)), ":", 4)
 	return len(p) == 4 && incident.Match(p[0], service) && incident.Match(p[1], region) && incident.Match(p[2], account)
 }
 

@@ -19,9 +19,9 @@ func TestRehearsalsComeBack(t *testing.T) {
 	h.daemon.Config.Rehearsal.Schedule, h.daemon.Config.HTTP.Listen = "@every 1s", "127.0.0.1:0"
 	h.refreshed()
 	h.await("a rehearsal to come back", func() bool {
-		var w rehearse.Way
+		var w rehearse.PipelineHealth
 		err := h.daemon.store.Rehearsals().View(context.Background(), func(tx rehearse.Tx) (err error) {
-			w, err = tx.Way(inventory.Scope{Account: account, Region: region})
+			w, err = tx.PipelineHealth(inventory.Scope{Account: account, Region: region})
 			return err
 		})
 		return err == nil && !w.BackAt.IsZero()

@@ -233,14 +233,14 @@ type stateFacts struct {
 	guarded   []string                // accounts
 	known     []inventory.Scope       // what was ever there, too
 	protected map[inventory.Scope]int // flow logs
-	rows      map[inventory.Scope]map[delivery.Needs][]inventory.Row
-	ways      map[inventory.Scope]rehearse.Way
+	rows      map[inventory.Scope]map[delivery.Target][]inventory.Row
+	pipelines map[inventory.Scope]rehearse.PipelineHealth
 }
 
-// How much of the snapshot is tried: restores with the same needs are alike.
+// How much of the snapshot is tried: restores with the same target are alike.
 const (
-	maxNeeds = 20 // of a scope
-	maxTries = 3  // of each, where a resource is gone
+	maxTargets = 20 // of a scope
+	maxTries   = 3  // of each, where a resource is gone
 )
 
 // readState reads the state file; where there is none, that is
@@ -266,7 +266,7 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 		return m, err
 	}
 	m.protected = map[inventory.Scope]int{}
-	m.rows, m.ways = map[inventory.Scope]map[delivery.Needs][]inventory.Row{}, map[inventory.Scope]rehearse.Way{}
+	m.rows, m.pipelines = map[inventory.Scope]map[delivery.Target][]inventory.Row{}, map[inventory.Scope]rehearse.PipelineHealth{}
 	if err := s.FlowLogs(ctx, func(r inventory.Row) error {
 		if r.Rehearsable() {
 			m.protected[r.Scope]++
@@ -278,7 +278,7 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	}
 	return m, s.Rehearsals().View(ctx, func(tx rehearse.Tx) error {
 		for scope := range m.counts.RefreshedAt {
-			if m.ways[scope], err = tx.Way(scope); err != nil {
+			if m.pipelines[scope], err = tx.PipelineHealth(scope); err != nil {
 				return err
 			}
 		}
@@ -292,11 +292,11 @@ func (m *stateFacts) add(r inventory.Row) {
 	}
 	of := m.rows[r.Scope]
 	if of == nil {
-		of = map[delivery.Needs][]inventory.Row{}
+		of = map[delivery.Target][]inventory.Row{}
 		m.rows[r.Scope] = of
 	}
-	n := delivery.NeedsOf(r.FlowLog)
-	if have := of[n]; len(have) < maxTries && (len(have) > 0 || len(of) < maxNeeds) {
+	n := delivery.TargetOf(r.FlowLog)
+	if have := of[n]; len(have) < maxTries && (len(have) > 0 || len(of) < maxTargets) {
 		of[n] = append(have, r)
 	}
 }

@@ -132,8 +132,8 @@ type permission struct {
 	why              string            // which flow logs need it
 }
 
-// permissionsOf are those that restores with these needs ask for.
-func permissionsOf(n delivery.Needs, partition, account string) (out []permission) {
+// permissionsOf are those that restores with this target ask for.
+func permissionsOf(n delivery.Target, partition, account string) (out []permission) {
 	all := func(why string, actions ...string) {
 		for _, action := range actions {
 			out = append(out, permission{action, "*", nil, "RecordFieldsOfECSAndTags", false, why})
@@ -167,7 +167,7 @@ const firehose = "kinesis-data-firehose"
 var deliver = permission{action: "logs:CreateLogDelivery", resource: "*", statement: "SetUpDelivery", why: "flow logs to S3 and Firehose"}
 
 // everyPermission that some flow log needs.
-var everyPermission = permissionsOf(delivery.Needs{Type: firehose, Fields: delivery.Fields{ECS: true, EC2Tags: true}}, "", "")
+var everyPermission = permissionsOf(delivery.Target{Type: firehose, Fields: delivery.Fields{ECS: true, EC2Tags: true}}, "", "")
 
 func (p permission) allow() string {
 	return "allow " + p.action + " (" + p.statement + " in deploy/iam-policy.json), and see that no service control policy denies it"
@@ -207,8 +207,8 @@ func (a *account) passRoles(ctx context.Context) (out []finding) {
 	all, err := a.trials()
 	roles := map[string][]trial{}
 	for _, t := range all {
-		if t.needs.Role != "" && t.needs.Type != "s3" {
-			roles[t.needs.Role] = append(roles[t.needs.Role], t)
+		if t.target.Role != "" && t.target.Type != "s3" {
+			roles[t.target.Role] = append(roles[t.target.Role], t)
 		}
 	}
 	switch {
@@ -252,7 +252,7 @@ func (a *account) logDelivery(ctx context.Context) (out []finding) {
 	type key struct{ action, resource string }
 	needed, order := map[key][]trial{}, []permission{deliver}
 	for _, t := range all {
-		for _, p := range permissionsOf(t.needs, a.partition(), a.id) {
+		for _, p := range permissionsOf(t.target, a.partition(), a.id) {
 			k := key{p.action, p.resource}
 			if needed[k] == nil && p.action != deliver.action {
 				order = append(order, p)

@@ -41,30 +41,30 @@ func (n notes) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrinci
 func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 	t.Parallel()
 	const stream = "arn:aws:firehose:eu-west-1:1:deliverystream/s"
-	firehose := delivery.Needs{Type: "kinesis-data-firehose", Destination: stream}
-	ecs := delivery.Needs{Type: "s3", Fields: delivery.Fields{ECS: true}}
-	tags := delivery.Needs{Type: "s3", Fields: delivery.Fields{GroupTags: true}}
+	firehose := delivery.Target{Type: "kinesis-data-firehose", Destination: stream}
+	ecs := delivery.Target{Type: "s3", Fields: delivery.Fields{ECS: true}}
+	tags := delivery.Target{Type: "s3", Fields: delivery.Fields{GroupTags: true}}
 	for name, c := range map[string]struct {
-		needs  delivery.Needs
+		target delivery.Target
 		denied []string
 		lacks  string // by the dry run
 		asked  []string
 		want   []Status
 		says   string
 	}{
-		"a plain one":                {needs: delivery.Needs{Type: "s3"}},
-		"Firehose":                   {needs: firehose, asked: []string{"firehose:TagDeliveryStream " + stream + " aws:RequestTag/LogDeliveryEnabled=true string aws:TagKeys=LogDeliveryEnabled stringList", "iam:CreateServiceLinkedRole arn:aws:iam::1:role/aws-service-role/delivery.logs.amazonaws.com/AWSServiceRoleForLogDelivery iam:AWSServiceName=delivery.logs.amazonaws.com string"}},
-		"Firehose, not to be tagged": {needs: firehose, denied: []string{"firehose:TagDeliveryStream"}, want: []Status{Fail}, says: "lacks firehose:TagDeliveryStream"},
-		"Firehose, no role":          {needs: firehose, denied: []string{"iam:CreateServiceLinkedRole"}, want: []Status{Warn}, says: "should somebody delete it"},
-		"Firehose, refused":          {needs: firehose, lacks: "iam:CreateServiceLinkedRole", want: []Status{Fail}, says: "would be refused"},
-		"ECS":                        {needs: ecs, asked: []string{"ecs:ListClusters *", "ecs:ListContainerInstances *", "ecs:ListServices *", "ecs:ListTaskDefinitions *", "ecs:ListTasks *"}},
-		"ECS, two missing":           {needs: ecs, denied: []string{"ecs:ListTasks", "ecs:ListServices"}, want: []Status{Fail, Fail}, says: "formats with ECS fields"},
-		"tags":                       {needs: tags, asked: []string{"ec2:DescribeTags *", "autoscaling:DescribeTags *", "iam:CreateServiceLinkedRole arn:aws:iam::1:role/aws-service-role/vpc-flow-logs.amazonaws.com/AWSServiceRoleForVPCFlowLogs iam:AWSServiceName=vpc-flow-logs.amazonaws.com string"}},
-		"tags, refused":              {needs: tags, lacks: "autoscaling:DescribeTags", want: []Status{Fail}, says: "would be refused"},
+		"a plain one":                {target: delivery.Target{Type: "s3"}},
+		"Firehose":                   {target: firehose, asked: []string{"firehose:TagDeliveryStream " + stream + " aws:RequestTag/LogDeliveryEnabled=true string aws:TagKeys=LogDeliveryEnabled stringList", "iam:CreateServiceLinkedRole arn:aws:iam::1:role/aws-service-role/delivery.logs.amazonaws.com/AWSServiceRoleForLogDelivery iam:AWSServiceName=delivery.logs.amazonaws.com string"}},
+		"Firehose, not to be tagged": {target: firehose, denied: []string{"firehose:TagDeliveryStream"}, want: []Status{Fail}, says: "lacks firehose:TagDeliveryStream"},
+		"Firehose, no role":          {target: firehose, denied: []string{"iam:CreateServiceLinkedRole"}, want: []Status{Warn}, says: "should somebody delete it"},
+		"Firehose, refused":          {target: firehose, lacks: "iam:CreateServiceLinkedRole", want: []Status{Fail}, says: "would be refused"},
+		"ECS":                        {target: ecs, asked: []string{"ecs:ListClusters *", "ecs:ListContainerInstances *", "ecs:ListServices *", "ecs:ListTaskDefinitions *", "ecs:ListTasks *"}},
+		"ECS, two missing":           {target: ecs, denied: []string{"ecs:ListTasks", "ecs:ListServices"}, want: []Status{Fail, Fail}, says: "formats with ECS fields"},
+		"tags":                       {target: tags, asked: []string{"ec2:DescribeTags *", "autoscaling:DescribeTags *", "iam:CreateServiceLinkedRole arn:aws:iam::1:role/aws-service-role/vpc-flow-logs.amazonaws.com/AWSServiceRoleForVPCFlowLogs iam:AWSServiceName=vpc-flow-logs.amazonaws.com string"}},
+		"tags, refused":              {target: tags, lacks: "autoscaling:DescribeTags", want: []Status{Fail}, says: "would be refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
-			tried := trial{needs: c.needs, id: "fl-1", lacks: c.lacks}
+			tried := trial{target: c.target, id: "fl-1", lacks: c.lacks}
 			if c.lacks != "" {
 				tried.answer.Class = incident.NeedsPerson
 			}
@@ -97,10 +97,10 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 // not known, and those of another were refused.
 func TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer(t *testing.T) {
 	t.Parallel()
-	ecs := delivery.Needs{Type: "cloud-watch-logs", Fields: delivery.Fields{ECS: true}}
+	ecs := delivery.Target{Type: "cloud-watch-logs", Fields: delivery.Fields{ECS: true}}
 	silent := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}, trials: func() ([]trial, error) { return nil, errors.New("no answer") }}
 	refused := &subject{scope: inventory.Scope{Account: "1", Region: "us-east-1"}, trials: func() ([]trial, error) {
-		return []trial{{needs: ecs, id: "fl-1", region: "us-east-1", lacks: "ecs:ListTasks", answer: incident.Answer{Class: incident.NeedsPerson, Message: "denied"}}}, nil
+		return []trial{{target: ecs, id: "fl-1", region: "us-east-1", lacks: "ecs:ListTasks", answer: incident.Answer{Class: incident.NeedsPerson, Message: "denied"}}}, nil
 	}}
 	var asked []string
 	a := &account{id: "1", subjects: []*subject{silent, refused}, iam: notes{nil, &asked}, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}

@@ -114,8 +114,8 @@ func (e *exam) queueKey(ctx context.Context, a map[string]string) finding {
 		f.fix = e.setAttributes(map[string]string{"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
 	}
 	if m, err := e.stateFacts(); f.status == Unknown && err == nil {
-		for _, w := range m.ways {
-			if judgeWay(w, e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK {
+		for _, w := range m.pipelines {
+			if judgePipeline(w, e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK {
 				return fine("events come through with the key %s", a["KmsMasterKeyId"])
 			}
 		}

@@ -52,10 +52,10 @@ func (e *exam) describe(ctx context.Context, s *subject) finding {
 	return finding{Unknown, "can't tell: " + errorText(err), ""}
 }
 
-// trial is the dry run of restores with the same needs.
+// trial is the dry run of restores with the same target.
 type trial struct {
 	region  string
-	needs   delivery.Needs
+	target  delivery.Target
 	id      string // of the flow log that stands for them
 	answer  incident.Answer
 	lacks   string // the action that AWS misses, where it says which
@@ -83,7 +83,7 @@ func (e *exam) try(ctx context.Context, s *subject) ([]trial, error) {
 }
 
 // rows are what the snapshot protects; without one, what AWS shows.
-func (e *exam) rows(s *subject) (map[delivery.Needs][]inventory.Row, error) {
+func (e *exam) rows(s *subject) (map[delivery.Target][]inventory.Row, error) {
 	if m, err := e.stateFacts(); err == nil && len(m.rows[s.scope]) > 0 {
 		return m.rows[s.scope], nil
 	}
@@ -91,17 +91,17 @@ func (e *exam) rows(s *subject) (map[delivery.Needs][]inventory.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := stateFacts{rows: map[inventory.Scope]map[delivery.Needs][]inventory.Row{}}
+	m := stateFacts{rows: map[inventory.Scope]map[delivery.Target][]inventory.Row{}}
 	for _, f := range all {
 		m.add(inventory.Row{FlowLog: f, State: inventory.Live, Protected: true})
 	}
 	return m.rows[s.scope], nil
 }
 
-// tryAll makes a dry run for each kind of needs, and nothing else: DryRun is
+// tryAll makes a dry run for each target, and nothing else: DryRun is
 // set here, for every call. Its token is none of a rehearsal, so that the
 // daemon, which receives the call's record, does not take it for one of its own.
-func tryAll(ctx context.Context, api creator, rows map[delivery.Needs][]inventory.Row, token string) (out []trial) {
+func tryAll(ctx context.Context, api creator, rows map[delivery.Target][]inventory.Row, token string) (out []trial) {
 	calls := 0
 	dry := func(i remediate.Incident, tagged bool) (incident.Answer, string) {
 		calls++
@@ -115,8 +115,8 @@ func tryAll(ctx context.Context, api creator, rows map[delivery.Needs][]inventor
 		out, err := api.CreateFlowLogs(call, in)
 		return answer.OfDryRun(out, err), message(err)
 	}
-	for _, n := range slices.SortedFunc(maps.Keys(rows), delivery.Needs.Compare) {
-		t := trial{needs: n}
+	for _, n := range slices.SortedFunc(maps.Keys(rows), delivery.Target.Compare) {
+		t := trial{target: n}
 		for _, row := range rows[n] {
 			i := remediate.Incident{Scope: row.Scope, FlowLogID: row.ID, Frozen: row.Settings}
 			t.id = row.ID
@@ -184,7 +184,7 @@ func (e *exam) create(ctx context.Context, s *subject) (out []finding) {
 		case t.answer.Class == incident.ResourceAbsent, t.answer.Class == incident.TryAgain:
 			unclear = append(unclear, t.id+": "+t.answer.Hinted())
 		default:
-			out = append(out, finding{Fail, fmt.Sprintf("a restore of %s to %s would be refused: %s", t.id, t.needs.Destination, t.answer.Message), t.fix()})
+			out = append(out, finding{Fail, fmt.Sprintf("a restore of %s to %s would be refused: %s", t.id, t.target.Destination, t.answer.Message), t.fix()})
 		}
 	}
 	if len(unclear) > 0 {

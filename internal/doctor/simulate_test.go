@@ -216,7 +216,7 @@ func TestDeliveryInDoubt(t *testing.T) {
 	t.Parallel()
 	const role = "arn:aws:iam::1:role/flow-logs"
 	s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
-	tried := trial{region: "eu-west-1", needs: delivery.Needs{Type: firehose, Role: role}}
+	tried := trial{region: "eu-west-1", target: delivery.Target{Type: firehose, Role: role}}
 	s.trials = func() ([]trial, error) { return []trial{tried}, nil }
 	for name, c := range map[string]struct {
 		p    policies

@@ -520,14 +520,14 @@ func (e *exam) roundTrip(ctx context.Context, s *subject) finding {
 	if len(m.rows[s.scope]) == 0 {
 		return finding{Skipped, nothingHere, ""}
 	}
-	return judgeWay(m.ways[s.scope], e.d.Config.Rehearsal.Schedule, e.d.Now())
+	return judgePipeline(m.pipelines[s.scope], e.d.Config.Rehearsal.Schedule, e.d.Now())
 }
 
 // patience: CloudTrail delivers within fifteen minutes, as a rule.
 const patience = 30 * time.Minute
 
-// judgeWay judges by the last rehearsals, made by a schedule, whether records arrive.
-func judgeWay(w rehearse.Way, schedule string, now time.Time) finding {
+// judgePipeline judges by the last rehearsals, made by a schedule, whether records arrive.
+func judgePipeline(w rehearse.PipelineHealth, schedule string, now time.Time) finding {
 	const look = "see the checks above: trail, rule, queue"
 	late := w.Unanswered > 0 && now.Sub(w.UnansweredSince) > patience
 	switch {
@@ -554,5 +554,5 @@ func old(schedule string, at, now time.Time) bool {
 // proven reports whether the scope's last rehearsal came back through the queue.
 func (e *exam) proven(s inventory.Scope) bool {
 	m, err := e.stateFacts()
-	return err == nil && judgeWay(m.ways[s], e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK
+	return err == nil && judgePipeline(m.pipelines[s], e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK
 }

@@ -306,13 +306,13 @@ func (t *tx) adoptRest(a Adoption, found *Adopted) error {
 	if err := t.dropStray(found); err != nil {
 		return err
 	}
-	ways, err := t.allWays()
+	pipelines, err := t.allPipelines()
 	if err != nil {
 		return err
 	}
-	for s, w := range ways {
+	for s, w := range pipelines {
 		w.By, w.OthersAt = "", time.Time{} // whose rehearsals count
-		if err := t.PutWay(s, w); err != nil {
+		if err := t.PutPipelineHealth(s, w); err != nil {
 			return err
 		}
 	}
@@ -386,11 +386,11 @@ func (t *tx) someBursts(limit int) (map[string][]byte, error) {
 	return out, err
 }
 
-func (t *tx) allWays() (map[inventory.Scope]rehearse.Way, error) {
-	out := map[inventory.Scope]rehearse.Way{}
+func (t *tx) allPipelines() (map[inventory.Scope]rehearse.PipelineHealth, error) {
+	out := map[inventory.Scope]rehearse.PipelineHealth{}
 	err := t.rows(func(scan func(...any) error) error {
 		var s inventory.Scope
-		var w rehearse.Way
+		var w rehearse.PipelineHealth
 		err := decode(scan, &w, &s.Account, &s.Region)
 		out[s] = w
 		return err

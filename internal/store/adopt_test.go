@@ -78,8 +78,8 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 		return nil
 	})
 	s.rehearsed(t, func(tx rehearse.Tx) error {
-		return errors.Join(tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(flowLog("fl-1"))}),
-			tx.PutWay(scope, rehearse.Way{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true}))
+		return errors.Join(tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(flowLog("fl-1"))}),
+			tx.PutPipelineHealth(scope, rehearse.PipelineHealth{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true}))
 	})
 	if _, err := s.w.Exec(`INSERT INTO deliveries (alert, sink, next_at) SELECT num, 'pager', 0 FROM alerts`); err != nil {
 		t.Fatal(err)
@@ -90,8 +90,8 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 		t.Errorf("%+v, %+v, %v", counts, found, err)
 	}
 	b.rehearsed(t, func(tx rehearse.Tx) error {
-		w, err := tx.Way(scope)
-		if w != (rehearse.Way{Instance: "mine", BackAt: w.BackAt, Told: true}) || !w.BackAt.Equal(noon) {
+		w, err := tx.PipelineHealth(scope)
+		if w != (rehearse.PipelineHealth{Instance: "mine", BackAt: w.BackAt, Told: true}) || !w.BackAt.Equal(noon) {
 			t.Errorf("%+v", w)
 		}
 		return err

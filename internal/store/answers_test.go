@@ -80,7 +80,7 @@ func TestDependsIsFilledByTheMigration(t *testing.T) {
 	}
 	defer s.Close()
 	err = s.View(t.Context(), func(tx remediate.Tx) error {
-		all, err := tx.Dependents(delivery.ThingOf("arn:aws:s3:::flow-logs"))
+		all, err := tx.Dependents(delivery.KeyOf("arn:aws:s3:::flow-logs"))
 		if len(all) != 1 {
 			t.Errorf("%+v", all)
 		}

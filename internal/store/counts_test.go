@@ -34,8 +34,8 @@ func TestCounts(t *testing.T) {
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-5", State: remediate.Blocked}))
 	})
 	s.rehearsed(t, func(tx rehearse.Tx) error {
-		return errors.Join(tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(to("", "good")), At: noon}),
-			tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(to("", "bad")), At: noon, Reason: remediate.Permission}))
+		return errors.Join(tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(to("", "good")), At: noon}),
+			tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(to("", "bad")), At: noon, Reason: remediate.Permission}))
 	})
 	if err := s.Refreshed(t.Context(), scope, noon, noon.Add(time.Second)); err != nil {
 		t.Fatal(err)

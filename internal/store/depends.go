@@ -11,11 +11,11 @@ import (
 	"flowkeeper/remediate/delivery"
 )
 
-// depend notes what flow logs with these needs depend on. It forgets nothing:
+// depend notes what flow logs with this target depend on. It forgets nothing:
 // what was lost may still have to come back to there.
-func (t *tx) depend(s inventory.Scope, n delivery.Needs, needs string) error {
-	for _, thing := range n.Things() {
-		if err := t.exec(`INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`, thing, s.Account, s.Region, needs); err != nil {
+func (t *tx) depend(s inventory.Scope, of delivery.Target, needs string) error {
+	for _, key := range of.Keys() {
+		if err := t.exec(`INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`, key, s.Account, s.Region, needs); err != nil {
 			return err
 		}
 	}
@@ -35,27 +35,27 @@ func (s *Store) fillDepends(ctx context.Context) error {
 	if err := t.one(&filled, `SELECT EXISTS (SELECT 1 FROM depends)`); err != nil || filled {
 		return err
 	}
-	all, err := t.needs()
+	all, err := t.targets()
 	if err != nil {
 		return err
 	}
 	for _, d := range all {
-		if err := t.depend(d.Scope, d.Needs, body(d.Needs)); err != nil {
+		if err := t.depend(d.Scope, d.Target, body(d.Target)); err != nil {
 			return err
 		}
 	}
 	return db.Commit()
 }
 
-// needs are those that protected live flow logs have.
-func (t *tx) needs() ([]remediate.Dependents, error) {
+// targets are those that protected live flow logs have.
+func (t *tx) targets() ([]remediate.Dependents, error) {
 	return t.dependents(`SELECT DISTINCT account, region, needs, 0 FROM flow_logs WHERE needs IS NOT NULL`)
 }
 
-func (t *tx) Dependents(thing delivery.Thing) ([]remediate.Dependents, error) {
+func (t *tx) Dependents(key delivery.ResourceKey) ([]remediate.Dependents, error) {
 	return t.dependents(`SELECT account, region, needs,
 		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
-		FROM depends d WHERE thing = ?`, thing)
+		FROM depends d WHERE thing = ?`, key)
 }
 
 func (t *tx) DependentsUnder(prefix string) ([]remediate.Dependents, error) {
@@ -78,15 +78,15 @@ func (t *tx) dependents(query string, args ...any) (out []remediate.Dependents, 
 		if err := scan(&d.Scope.Account, &d.Scope.Region, &needs, &d.Live); err != nil {
 			return err
 		}
-		err := json.Unmarshal(needs, &d.Needs)
+		err := json.Unmarshal(needs, &d.Target)
 		out = append(out, d)
 		return err
 	}, query, args...)
 	return out, err
 }
 
-func (t *tx) LiveWith(s inventory.Scope, n delivery.Needs, limit int) ([]inventory.Row, error) {
-	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND needs = ? ORDER BY num LIMIT ?`, s.Account, s.Region, body(n), limit)
+func (t *tx) LiveWith(s inventory.Scope, of delivery.Target, limit int) ([]inventory.Row, error) {
+	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND needs = ? ORDER BY num LIMIT ?`, s.Account, s.Region, body(of), limit)
 }
 
 func (t *tx) AllPending(s inventory.Scope, limit int) ([]remediate.Incident, error) {

@@ -41,7 +41,7 @@ func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
 	plain, others := withFields()
 	s.learnAt(t, noon, append(others, plain)...)
 	s.rehearsed(t, func(tx rehearse.Tx) error {
-		return tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Needs: delivery.NeedsOf(plain), At: noon})
+		return tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(plain), At: noon})
 	})
 	got, err := s.Counts(t.Context())
 	if err != nil || got.Restorable["yes"] != 1 || got.Restorable["unknown"] != len(others) {
@@ -72,15 +72,15 @@ func TestUpgradeTellsFieldsApart(t *testing.T) {
 		rows = append(rows, inventory.Row{FlowLog: f, RootID: f.ID, State: inventory.Live, Protected: true, WrittenAt: noon, FirstSeenAt: noon, LastSeenAt: noon})
 	}
 	older(t, path, 6, rows...)
-	needs := delivery.NeedsOf(plain)
+	needs := delivery.TargetOf(plain)
 	db, err := sql.Open("sqlite", dsn(path, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err1 := db.Exec(`UPDATE flow_logs SET needs = ?`, body(needs))
-	_, err2 := db.Exec(`INSERT INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, scope.Account, scope.Region, body(needs), body(rehearse.Rehearsal{Scope: scope, Needs: needs, At: noon}))
+	_, err2 := db.Exec(`INSERT INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, scope.Account, scope.Region, body(needs), body(rehearse.Rehearsal{Scope: scope, Target: needs, At: noon}))
 	errs := []error{err1, err2}
-	for _, thing := range needs.Things() {
+	for _, thing := range needs.Keys() {
 		_, err := db.Exec(`INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?)`, thing, scope.Account, scope.Region, body(needs))
 		errs = append(errs, err)
 	}
@@ -90,7 +90,7 @@ func TestUpgradeTellsFieldsApart(t *testing.T) {
 	s := open(t, path)
 	for _, f := range all {
 		var needs string
-		if err := s.r.QueryRow(`SELECT needs FROM flow_logs WHERE id = ?`, f.ID).Scan(&needs); err != nil || needs != body(delivery.NeedsOf(f)) {
+		if err := s.r.QueryRow(`SELECT needs FROM flow_logs WHERE id = ?`, f.ID).Scan(&needs); err != nil || needs != body(delivery.TargetOf(f)) {
 			t.Errorf("%s: %s, %v", f.ID, needs, err)
 		}
 	}
@@ -99,7 +99,7 @@ func TestUpgradeTellsFieldsApart(t *testing.T) {
 		t.Errorf("%v, %v", got.Restorable, err)
 	}
 	s.put(t, func(tx remediate.Tx) error {
-		dependents, err := tx.Dependents(delivery.ThingOf(plain.LogDestination))
+		dependents, err := tx.Dependents(delivery.KeyOf(plain.LogDestination))
 		live := 0
 		for _, d := range dependents {
 			live += d.Live

@@ -19,19 +19,19 @@ func (t *tx) Rehearsals(s inventory.Scope) ([]rehearse.Rehearsal, error) {
 }
 
 func (t *tx) PutRehearsal(r rehearse.Rehearsal) error {
-	return t.exec(`INSERT OR REPLACE INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, r.Scope.Account, r.Scope.Region, body(r.Needs), body(r))
+	return t.exec(`INSERT OR REPLACE INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, r.Scope.Account, r.Scope.Region, body(r.Target), body(r))
 }
 
 func (t *tx) DropRehearsal(r rehearse.Rehearsal) error {
-	return t.exec(`DELETE FROM rehearsals WHERE account = ? AND region = ? AND needs = ?`, r.Scope.Account, r.Scope.Region, body(r.Needs))
+	return t.exec(`DELETE FROM rehearsals WHERE account = ? AND region = ? AND needs = ?`, r.Scope.Account, r.Scope.Region, body(r.Target))
 }
 
-func (t *tx) Way(s inventory.Scope) (rehearse.Way, error) {
-	w, _, err := one[rehearse.Way](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
+func (t *tx) PipelineHealth(s inventory.Scope) (rehearse.PipelineHealth, error) {
+	w, _, err := one[rehearse.PipelineHealth](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
 	return w, err
 }
 
-func (t *tx) PutWay(s inventory.Scope, w rehearse.Way) error {
+func (t *tx) PutPipelineHealth(s inventory.Scope, w rehearse.PipelineHealth) error {
 	return t.exec(`INSERT OR REPLACE INTO ways (account, region, body) VALUES (?, ?, ?)`, s.Account, s.Region, body(w))
 }
 
@@ -39,19 +39,19 @@ func (t *tx) PutWay(s inventory.Scope, w rehearse.Way) error {
 // none yet. It reads them all once.
 func (s *Store) Rehearsed(ctx context.Context) (func(inventory.Row) (rehearse.Rehearsal, bool), error) {
 	type key struct {
-		scope inventory.Scope
-		needs delivery.Needs
+		scope  inventory.Scope
+		target delivery.Target
 	}
 	known := map[key]rehearse.Rehearsal{}
 	err := s.read(ctx, func(t *tx) error {
 		all, err := each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals`)
 		for _, r := range all {
-			known[key{r.Scope, r.Needs}] = r
+			known[key{r.Scope, r.Target}] = r
 		}
 		return err
 	})
 	return func(row inventory.Row) (rehearse.Rehearsal, bool) {
-		r, ok := known[key{row.Scope, delivery.NeedsOf(row.FlowLog)}]
+		r, ok := known[key{row.Scope, delivery.TargetOf(row.FlowLog)}]
 		return r, ok && row.Rehearsable()
 	}, err
 }

@@ -579,7 +579,7 @@ func older(t *testing.T, path string, version int, rows ...inventory.Row) {
 	}
 	for _, r := range rows {
 		if _, err := db.Exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, needs, body) VALUES (?, ?, ?, ?, ?, 'live', 1, 1, x'', ?, ?)`,
-			r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, body(delivery.NeedsOf(r.FlowLog)), body(r)); err != nil {
+			r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, body(delivery.TargetOf(r.FlowLog)), body(r)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -196,7 +196,7 @@ func (t *tx) PutFlowLog(r inventory.Row) error {
 		untold = 1
 	}
 	if r.Rehearsable() {
-		n := delivery.NeedsOf(r.FlowLog)
+		n := delivery.TargetOf(r.FlowLog)
 		needs, released = body(n), millis(r.ReleasedUntil)
 		if err := t.depend(r.Scope, n, body(n)); err != nil {
 			return err

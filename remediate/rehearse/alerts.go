@@ -22,13 +22,13 @@ func add(tx Tx, a alert.Alert) error {
 
 // refusals are the alerts about restores that AWS would refuse, or (level
 // informational) that it allows again: one for each reason and advice.
-func refusals(s inventory.Scope, about map[delivery.Needs]Rehearsal, affected map[delivery.Needs][]inventory.Row, level alert.Level, now time.Time) (out []alert.Alert) {
+func refusals(s inventory.Scope, about map[delivery.Target]Rehearsal, affected map[delivery.Target][]inventory.Row, level alert.Level, now time.Time) (out []alert.Alert) {
 	type why struct{ reason, advice string }
 	rows, words := map[why][]inventory.Row{}, map[why]string{}
-	for _, n := range slices.SortedFunc(maps.Keys(about), delivery.Needs.Compare) {
-		w := why{about[n].Reason, about[n].Advice}
-		rows[w] = append(rows[w], affected[n]...)
-		words[w] = cmp.Or(words[w], about[n].Message)
+	for _, t := range slices.SortedFunc(maps.Keys(about), delivery.Target.Compare) {
+		w := why{about[t].Reason, about[t].Advice}
+		rows[w] = append(rows[w], affected[t]...)
+		words[w] = cmp.Or(words[w], about[t].Message)
 	}
 	for _, w := range slices.SortedFunc(maps.Keys(rows), func(a, b why) int {
 		return cmp.Or(strings.Compare(a.reason, b.reason), strings.Compare(a.advice, b.advice))

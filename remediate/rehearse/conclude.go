@@ -13,7 +13,7 @@ import (
 )
 
 // conclude writes the verdicts and alerts of what they changed, in one commit.
-// Where the run was complete, needs that no flow log has any more are dropped.
+// Where the run was complete, targets that no flow log has any more are dropped.
 func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdicts, complete bool) error {
 	var before []Rehearsal
 	err := r.Store.View(ctx, func(tx Tx) (err error) { before, err = tx.Rehearsals(s); return err })
@@ -44,20 +44,20 @@ func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdi
 	return err
 }
 
-// affectedBy are flow logs that the changes are about. There are some of each needs,
-// however many flow logs and needs there are.
-func affectedBy(tx Tx, s inventory.Scope, changes ...verdicts) (map[delivery.Needs][]inventory.Row, error) {
+// affectedBy are flow logs that the changes are about. There are some of each target,
+// however many flow logs and targets there are.
+func affectedBy(tx Tx, s inventory.Scope, changes ...verdicts) (map[delivery.Target][]inventory.Row, error) {
 	all := verdicts{}
 	for _, c := range changes {
 		maps.Copy(all, c)
 	}
-	affected := map[delivery.Needs][]inventory.Row{}
-	for n := range all {
-		rows, err := tx.LiveWith(s, n, max(1, mostNamed/len(all)))
+	affected := map[delivery.Target][]inventory.Row{}
+	for t := range all {
+		rows, err := tx.LiveWith(s, t, max(1, mostNamed/len(all)))
 		if err != nil {
 			return nil, err
 		}
-		affected[n] = rows
+		affected[t] = rows
 	}
 	return affected, nil
 }
@@ -69,7 +69,7 @@ func save(tx Tx, s inventory.Scope, found verdicts, complete bool) error {
 		return err
 	}
 	for _, old := range before {
-		if _, still := found[old.Needs]; complete && !still {
+		if _, still := found[old.Target]; complete && !still {
 			if err := tx.DropRehearsal(old); err != nil {
 				return err
 			}

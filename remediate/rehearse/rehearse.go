@@ -46,17 +46,17 @@ type Restores interface {
 type Result struct{ Tried, Refused int }
 
 const (
-	// triesPerNeeds bounds how many flow logs stand in for those with the same
-	// needs, where a resource is not there any more.
-	triesPerNeeds = 3
-	mostNamed     = 1000 // flow logs in the alerts of one rehearsal
+	// triesPerTarget bounds how many flow logs stand in for those with the same
+	// target, where a resource is not there any more.
+	triesPerTarget = 3
+	mostNamed      = 1000 // flow logs in the alerts of one rehearsal
 )
 
 // ErrBusy is wrapped by Rehearse where it left something for the next time.
 var ErrBusy = errors.New("restores go first; the next rehearsal tries the rest")
 
-// Rehearse tries, as a dry run, to restore one protected flow log of each kind
-// that there is by needs, and tells people when AWS would refuse what it
+// Rehearse tries, as a dry run, to restore one protected flow log of each
+// delivery target, and tells people when AWS would refuse what it
 // allowed before, or has never been asked. It creates nothing. Restores go
 // first: where the scope's pace is used up, the rest is left for the next time
 // ([ErrBusy]). beat is called before each try.
@@ -65,17 +65,17 @@ func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, beat func()
 	if !ours || r.AlertOnly {
 		return Result{}, nil
 	}
-	way, err := r.setOut(ctx, s)
+	health, err := r.setOut(ctx, s)
 	if err != nil {
 		return Result{}, err
 	}
 	var rows []inventory.Row
-	err = r.Store.View(ctx, func(tx Tx) (err error) { rows, err = tx.Rehearsable(s, triesPerNeeds); return err })
+	err = r.Store.View(ctx, func(tx Tx) (err error) { rows, err = tx.Rehearsable(s, triesPerTarget); return err })
 	if err != nil {
 		return Result{}, fmt.Errorf("rehearse restores in %s: %w", s, err)
 	}
 	started := r.Now()
-	found, sent, err := r.tryAll(ctx, s, api, rows, func(call int) string { return way.token(started, call) }, beat)
+	found, sent, err := r.tryAll(ctx, s, api, rows, func(call int) string { return health.token(started, call) }, beat)
 	if sent {
 		err = errors.Join(err, r.sent(ctx, s, started))
 	}

@@ -110,9 +110,9 @@ func TestRehearsalInModeAlertMakesNoCall(t *testing.T) {
 	}
 }
 
-// TestTheWayOfEvents: once a rehearsal has come back through the queue, the
+// TestThePipelineOfEvents: once a rehearsal has come back through the queue, the
 // absence of later ones is told, and so is its end.
-func TestTheWayOfEvents(t *testing.T) {
+func TestThePipelineOfEvents(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(1)
@@ -175,8 +175,8 @@ func TestAClockThatWentBackHidesNoSilence(t *testing.T) {
 
 // TestAStrangersDryRunIsNoRehearsal: whoever may call EC2 at all can make dry
 // runs with a rehearsal's token. They neither prove that events come through nor
-// make other daemons, so that people hear as soon as without them that the way
-// is cut.
+// make other daemons, so that people hear as soon as without them that the
+// pipeline is cut.
 func TestAStrangersDryRunIsNoRehearsal(t *testing.T) {
 	t.Parallel()
 	untilTold := func(strangers bool) time.Duration {
@@ -243,8 +243,8 @@ func TestAnotherFlowkeepersRehearsalCounts(t *testing.T) {
 	f := (*heard)[0]
 	f.Record.Identity = cloudtrail.Identity{ARN: "arn:aws:sts::111122223333:assumed-role/flowkeeper-b/i-0a"}
 	s.hear(f)
-	if w := s.way(); w.BackAt.IsZero() {
-		t.Errorf("%+v", w)
+	if h := s.health(); h.BackAt.IsZero() {
+		t.Errorf("%+v", h)
 	}
 }
 
@@ -257,7 +257,7 @@ func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
 		s.protect(1)
 		heard := s.trail()
 		s.must(s.store.Rehearsals().Update(t.Context(), func(tx rehearse.Tx) error {
-			return tx.PutWay(scope, rehearse.Way{Instance: "x", By: before, BackAt: s.now.Add(-time.Hour), Unanswered: 1, UnansweredSince: s.now.Add(-20 * time.Minute)})
+			return tx.PutPipelineHealth(scope, rehearse.PipelineHealth{Instance: "x", By: before, BackAt: s.now.Add(-time.Hour), Unanswered: 1, UnansweredSince: s.now.Add(-20 * time.Minute)})
 		}))
 		if before == "" {
 			s.now = s.now.Add(20 * time.Minute)
@@ -286,8 +286,8 @@ func TestARehearsalWithoutAnAnswerOfWhoMadeIt(t *testing.T) {
 	*heard = nil
 	s.rehearse()
 	s.hear(*heard...)
-	if w := s.way(); w.BackAt.IsZero() || w.Unanswered != 0 {
-		t.Errorf("%+v", w)
+	if h := s.health(); h.BackAt.IsZero() || h.Unanswered != 0 {
+		t.Errorf("%+v", h)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 // setOut begins a rehearsal. Who makes it is on disk before its first record can
 // come back: by that it is told from a stranger's.
-func (r *Rehearser) setOut(ctx context.Context, s inventory.Scope) (w Way, err error) {
+func (r *Rehearser) setOut(ctx context.Context, s inventory.Scope) (h PipelineHealth, err error) {
 	by := ""
 	if r.Caller != nil {
 		arn, err := r.Caller(ctx, s)
@@ -24,19 +24,19 @@ func (r *Rehearser) setOut(ctx context.Context, s inventory.Scope) (w Way, err e
 		by = callerOf(arn)
 	}
 	err = r.Store.Update(ctx, func(tx Tx) error {
-		before, err := tx.Way(s)
+		before, err := tx.PipelineHealth(s)
 		if err != nil {
 			return err
 		}
-		if w = before.madeBy(by); w.Instance == "" {
-			w.Instance = strconv.FormatUint(uint64(r.random()*(1<<40)), 36)
+		if h = before.madeBy(by); h.Instance == "" {
+			h.Instance = strconv.FormatUint(uint64(r.random()*(1<<40)), 36)
 		}
-		if w == before {
+		if h == before {
 			return nil
 		}
-		return tx.PutWay(s, w)
+		return tx.PutPipelineHealth(s, h)
 	})
-	return w, err
+	return h, err
 }
 
 func (r *Rehearser) random() float64 {
@@ -50,7 +50,7 @@ func (r *Rehearser) random() float64 {
 // are on the way.
 func (r *Rehearser) sent(ctx context.Context, s inventory.Scope, started time.Time) error {
 	return r.Store.Update(ctx, func(tx Tx) error {
-		before, err := tx.Way(s)
+		before, err := tx.PipelineHealth(s)
 		if err != nil {
 			return err
 		}
@@ -58,29 +58,29 @@ func (r *Rehearser) sent(ctx context.Context, s inventory.Scope, started time.Ti
 		if after == before {
 			return nil
 		}
-		return tx.PutWay(s, after)
+		return tx.PutPipelineHealth(s, after)
 	})
 }
 
 // Returned notes that the record of a rehearsal has come through the
 // queue, ours or that of another daemon. A stranger's dry run with a token like
-// ours counts for nothing, or it could put off the alert that the way is cut.
+// ours counts for nothing, or it could put off the alert that the pipeline is cut.
 func (r *Rehearser) Returned(ctx context.Context, s inventory.Scope, f detection.Finding) error {
 	alerted := false
 	err := r.Store.Update(ctx, func(tx Tx) error {
 		now := r.Now()
-		w, err := tx.Way(s)
-		ours := err == nil && w.isOurs(f.Record.Identity.ARN, r.Others)
-		if alerted = ours && w.Told; !ours {
+		h, err := tx.PipelineHealth(s)
+		ours := err == nil && h.isOurs(f.Record.Identity.ARN, r.Others)
+		if alerted = ours && h.Told; !ours {
 			return err
 		}
-		if err := tx.PutWay(s, w.returned(f.Record.ClientToken, now)); err != nil || !alerted {
+		if err := tx.PutPipelineHealth(s, h.returned(f.Record.ClientToken, now)); err != nil || !alerted {
 			return err
 		}
 		return add(tx, backAgain(s, now))
 	})
 	if err != nil {
-		return fmt.Errorf("note that a rehearsal in %s came back: %w", s, err)
+		return fmt.Errorf("note that a rehearsal in %s came back: %h", s, err)
 	}
 	if alerted {
 		r.Wake()
@@ -93,12 +93,12 @@ func (r *Rehearser) AlertSilence(ctx context.Context, s inventory.Scope) error {
 	alerted := false
 	err := r.Store.Update(ctx, func(tx Tx) error {
 		now := r.Now()
-		w, err := tx.Way(s)
-		if alerted = err == nil && !w.Told && w.silent(now); !alerted {
+		h, err := tx.PipelineHealth(s)
+		if alerted = err == nil && !h.Told && h.silent(now); !alerted {
 			return err
 		}
-		w.Told = true
-		return errors.Join(tx.PutWay(s, w), add(tx, silence(s, w.BackAt, now)))
+		h.Told = true
+		return errors.Join(tx.PutPipelineHealth(s, h), add(tx, silence(s, h.BackAt, now)))
 	})
 	if alerted && err == nil {
 		r.Wake()

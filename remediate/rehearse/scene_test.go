@@ -145,10 +145,10 @@ func (s *scene) rehearse() rehearse.Result {
 	return c
 }
 
-func (s *scene) way() (w rehearse.Way) {
+func (s *scene) health() (h rehearse.PipelineHealth) {
 	s.t.Helper()
-	s.must(s.Store.View(s.t.Context(), func(tx rehearse.Tx) (err error) { w, err = tx.Way(scope); return err }))
-	return w
+	s.must(s.Store.View(s.t.Context(), func(tx rehearse.Tx) (err error) { h, err = tx.PipelineHealth(scope); return err }))
+	return h
 }
 
 // alerts of a kind, oldest first.

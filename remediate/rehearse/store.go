@@ -20,17 +20,17 @@ type Store interface {
 // Tx is one transaction.
 type Tx interface {
 	// Rehearsable are flow logs that would be restored, by ID: of those with the same
-	// needs at most so many.
+	// target at most so many.
 	Rehearsable(scope inventory.Scope, ofEach int) ([]inventory.Row, error)
-	// LiveWith are protected live rows with the same needs.
-	LiveWith(scope inventory.Scope, n delivery.Needs, limit int) ([]inventory.Row, error)
+	// LiveWith are protected live rows with the same target.
+	LiveWith(scope inventory.Scope, t delivery.Target, limit int) ([]inventory.Row, error)
 	// Rehearsals are the last ones of each kind of restore.
 	Rehearsals(scope inventory.Scope) ([]Rehearsal, error)
 	PutRehearsal(r Rehearsal) error
 	DropRehearsal(r Rehearsal) error
-	// Way is the zero value where there was no rehearsal yet.
-	Way(scope inventory.Scope) (Way, error)
-	PutWay(scope inventory.Scope, w Way) error
+	// PipelineHealth is the zero value where there was no rehearsal yet.
+	PipelineHealth(scope inventory.Scope) (PipelineHealth, error)
+	PutPipelineHealth(scope inventory.Scope, h PipelineHealth) error
 
 	// Trouble reports whether people were told that a part of the pipeline fails,
 	// and not since that it works; SetTrouble notes it.

@@ -23,7 +23,7 @@ type EC2 interface {
 
 const callTimeout = 25 * time.Second // of one dry run, as of a create
 
-// tryAll tries the rows until each needs has a verdict, with a token for each dry run.
+// tryAll tries the rows until each target has a verdict, with a token for each dry run.
 // Where it can't go on, it returns what it found so far with the error. sent reports
 // whether AWS has answered a dry run.
 func (r *Rehearser) tryAll(ctx context.Context, s inventory.Scope, api EC2, rows []inventory.Row, token func(call int) string, beat func()) (found verdicts, sent bool, err error) {
@@ -31,8 +31,8 @@ func (r *Rehearser) tryAll(ctx context.Context, s inventory.Scope, api EC2, rows
 	var blind *incident.Answer // of the look that a restore begins with, where that is refused
 	calls := 0
 	for n, row := range rows {
-		needs := delivery.NeedsOf(row.FlowLog)
-		if _, done := found[needs]; done {
+		target := delivery.TargetOf(row.FlowLog)
+		if _, done := found[target]; done {
 			continue
 		}
 		if !r.Restores.Allow(s) {
@@ -45,7 +45,7 @@ func (r *Rehearser) tryAll(ctx context.Context, s inventory.Scope, api EC2, rows
 			}
 		}
 		if blind != nil {
-			found.add(s, needs, *blind, r.Now())
+			found.add(s, target, *blind, r.Now())
 			continue
 		}
 		calls++
@@ -55,7 +55,7 @@ func (r *Rehearser) tryAll(ctx context.Context, s inventory.Scope, api EC2, rows
 		}
 		sent = true
 		if a.Class != incident.ResourceAbsent {
-			found.add(s, needs, a, r.Now())
+			found.add(s, target, a, r.Now())
 		}
 	}
 	return found, sent, nil

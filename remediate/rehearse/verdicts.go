@@ -8,11 +8,11 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Rehearsal is what AWS last said to a dry run of restores with the same needs. The
+// Rehearsal is what AWS last said to a dry run of restores with the same target. The
 // state file has it as JSON.
 type Rehearsal struct {
 	Scope   inventory.Scope
-	Needs   delivery.Needs
+	Target  delivery.Target `json:"Needs"`
 	At      time.Time
 	Reason  string // as of a blocked incident; empty: the restore would be allowed
 	Advice  string
@@ -20,10 +20,10 @@ type Rehearsal struct {
 }
 
 // verdicts of one run, by what they are about.
-type verdicts map[delivery.Needs]Rehearsal
+type verdicts map[delivery.Target]Rehearsal
 
-func (v verdicts) add(s inventory.Scope, n delivery.Needs, a incident.Answer, at time.Time) {
-	v[n] = Rehearsal{Scope: s, Needs: n, At: at, Reason: a.Reason, Advice: a.Advice, Message: a.Message}
+func (v verdicts) add(s inventory.Scope, t delivery.Target, a incident.Answer, at time.Time) {
+	v[t] = Rehearsal{Scope: s, Target: t, At: at, Reason: a.Reason, Advice: a.Advice, Message: a.Message}
 }
 
 // result counts them.
@@ -41,18 +41,18 @@ func (v verdicts) result() Result {
 // time, or for another reason; mended the last refusals of what is allowed now.
 func (v verdicts) since(before []Rehearsal) (refused, mended verdicts) {
 	refused, mended = verdicts{}, verdicts{}
-	for n, x := range v {
+	for t, x := range v {
 		if x.Reason != "" {
-			refused[n] = x
+			refused[t] = x
 		}
 	}
 	for _, old := range before {
-		x, tried := v[old.Needs]
+		x, tried := v[old.Target]
 		switch {
 		case tried && x.Reason == old.Reason:
-			delete(refused, old.Needs)
+			delete(refused, old.Target)
 		case tried && x.Reason == "":
-			mended[old.Needs] = old
+			mended[old.Target] = old
 		}
 	}
 	return refused, mended

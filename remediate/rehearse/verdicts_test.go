@@ -1,6 +1,7 @@
 package rehearse
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"testing"
@@ -28,22 +29,32 @@ func TestVerdictsSinceTheLast(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := delivery.Needs{Destination: "arn:aws:s3:::b"}
+			target := delivery.Target{Destination: "arn:aws:s3:::b"}
 			var before []Rehearsal
 			if c.before != notTried {
-				before = []Rehearsal{{Needs: n, Reason: c.before}}
+				before = []Rehearsal{{Target: target, Reason: c.before}}
 			}
 			found := verdicts{}
 			if c.now != notTried {
-				found[n] = Rehearsal{Needs: n, Reason: c.now}
+				found[target] = Rehearsal{Target: target, Reason: c.now}
 			}
 			refused, mended := found.since(before)
 			if (len(refused) == 1) != c.refused || (len(mended) == 1) != c.mended {
 				t.Errorf("refused %v, mended %v", slices.Collect(maps.Keys(refused)), slices.Collect(maps.Keys(mended)))
 			}
-			if c.mended && mended[n].Reason != c.before {
-				t.Errorf("mended %+v: the alert says what was refused", mended[n])
+			if c.mended && mended[target].Reason != c.before {
+				t.Errorf("mended %+v: the alert says what was refused", mended[target])
 			}
 		})
+	}
+}
+
+// TestTheStateFileKeepsItsNames: an older or a newer Flowkeeper reads it, too.
+func TestTheStateFileKeepsItsNames(t *testing.T) {
+	t.Parallel()
+	r := Rehearsal{Target: delivery.Target{Type: "s3", Destination: "d", Fields: delivery.Fields{ECS: true}}, At: noon, Reason: "r", Advice: "a", Message: "m"}
+	const want = `{"Scope":{"account":"","region":""},"Needs":{"Type":"s3","Destination":"d","Role":"","CrossAccountRole":"","ECS":true},"At":"2026-03-01T12:00:00Z","Reason":"r","Advice":"a","Message":"m"}`
+	if got, err := json.Marshal(r); string(got) != want || err != nil {
+		t.Errorf("%s, %v", got, err)
 	}
 }

@@ -353,21 +353,21 @@ func TestRoundTrip(t *testing.T) {
 	f, now := newFake(t), time.Now()
 	scope := inventory.Scope{Account: acct, Region: region}
 	for _, c := range []struct {
-		way  rehearse.Way
+		way  rehearse.PipelineHealth
 		want doctor.Status
 		says string
 	}{
-		{rehearse.Way{}, doctor.Unknown, "nothing was rehearsed"},
-		{rehearse.Way{BackAt: now.Add(-time.Minute)}, doctor.OK, "the last one 1m0s ago"},
-		{rehearse.Way{BackAt: now.Add(-time.Minute), Unanswered: 1, UnansweredSince: now}, doctor.OK, "the last one 1m0s ago"},
-		{rehearse.Way{BackAt: now.Add(-5 * time.Hour)}, doctor.Unknown, "no rehearsal was made since"},
-		{rehearse.Way{Unanswered: 1, UnansweredSince: now}, doctor.Unknown, "on its way"},
-		{rehearse.Way{Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "no rehearsal ever came back"},
-		{rehearse.Way{BackAt: now.Add(-2 * time.Hour), Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "2 rehearsals did not come back"},
+		{rehearse.PipelineHealth{}, doctor.Unknown, "nothing was rehearsed"},
+		{rehearse.PipelineHealth{BackAt: now.Add(-time.Minute)}, doctor.OK, "the last one 1m0s ago"},
+		{rehearse.PipelineHealth{BackAt: now.Add(-time.Minute), Unanswered: 1, UnansweredSince: now}, doctor.OK, "the last one 1m0s ago"},
+		{rehearse.PipelineHealth{BackAt: now.Add(-5 * time.Hour)}, doctor.Unknown, "no rehearsal was made since"},
+		{rehearse.PipelineHealth{Unanswered: 1, UnansweredSince: now}, doctor.Unknown, "on its way"},
+		{rehearse.PipelineHealth{Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "no rehearsal ever came back"},
+		{rehearse.PipelineHealth{BackAt: now.Add(-2 * time.Hour), Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "2 rehearsals did not come back"},
 	} {
 		path := filepath.Join(t.TempDir(), "state.db")
 		remembers(t, path, func(remediate.Tx) error { return nil })
-		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutWay(scope, c.way) })
+		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(scope, c.way) })
 		f.look(t, func(d *doctor.Doctor) {
 			d.Config.State.Path, d.Now = path, func() time.Time { return now } // a slow machine is no later
 		}).expect(t, doctor.RoundTrip, c.want, c.says)
@@ -578,7 +578,7 @@ func TestRestorable(t *testing.T) {
 		return errors.Join(tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: remediate.Blocked, DetectedAt: time.Now()}),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000d4", State: remediate.Open, DetectedAt: time.Now()}),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000e5", State: remediate.Verified, DetectedAt: time.Now()}))
-	}, rehearse.Rehearsal{Scope: scope, Needs: delivery.Needs{Type: "s3", Destination: "arn:aws:s3:::b"}, At: time.Now(), Reason: remediate.Permission})
+	}, rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Type: "s3", Destination: "arn:aws:s3:::b"}, At: time.Now(), Reason: remediate.Permission})
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 flow log could not be restored")
 	r.expect(t, doctor.Restorable, doctor.Fail, "1 incident is blocked", "stays gone until a person helps", "incidents list --state blocked")
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is open", "incidents list --state open")

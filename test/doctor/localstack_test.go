@@ -198,7 +198,7 @@ func TestEventRuleByATopic(t *testing.T) {
 	path, now := t.TempDir()+"/state.db", time.Now()
 	scope := inventory.Scope{Account: c.account, Region: region}
 	remembersOf(t, path, scope, func(remediate.Tx) error { return nil })
-	rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutWay(scope, rehearse.Way{BackAt: now}) })
+	rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(scope, rehearse.PipelineHealth{BackAt: now}) })
 	c.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.EventRule, doctor.OK, "ours to "+topic)
 	c.look(t, func(d *doctor.Doctor) {
 		d.Config.State.Path, d.Now = path, func() time.Time { return now.Add(24 * time.Hour) }
@@ -252,7 +252,7 @@ func TestQueueKey(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "state.db")
 		here := inventory.Scope{Account: c.account, Region: region}
 		remembersOf(t, path, here, func(remediate.Tx) error { return nil })
-		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutWay(here, rehearse.Way{BackAt: back}) })
+		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(here, rehearse.PipelineHealth{BackAt: back}) })
 		c.look(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Now = path, func() time.Time { return now } }).expect(t, doctor.QueueKey, want)
 	}
 }

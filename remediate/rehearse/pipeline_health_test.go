@@ -13,7 +13,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // its path.
 func TestIsOurs(t *testing.T) {
 	t.Parallel()
-	w := Way{By: "111122223333:user/flowkeeper"}
+	h := PipelineHealth{By: "111122223333:user/flowkeeper"}
 	others := []string{"arn:aws:iam::111122223333:role/of/teams/flowkeeper-b", "arn:aws:iam::111122223333:user/ops/flowkeeper-c"}
 	for name, c := range map[string]struct {
 		identity string
@@ -31,7 +31,7 @@ func TestIsOurs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := w.isOurs(c.identity, others); got != c.counts {
+			if got := h.isOurs(c.identity, others); got != c.counts {
 				t.Errorf("%v", got)
 			}
 		})
@@ -40,25 +40,25 @@ func TestIsOurs(t *testing.T) {
 
 func TestSilent(t *testing.T) {
 	t.Parallel()
-	missed := Way{By: "someone", BackAt: noon.Add(-time.Hour), Unanswered: 1, UnansweredSince: noon.Add(-wayPatience)}
+	missed := PipelineHealth{By: "someone", BackAt: noon.Add(-time.Hour), Unanswered: 1, UnansweredSince: noon.Add(-patience)}
 	for name, c := range map[string]struct {
-		change func(*Way)
+		change func(*PipelineHealth)
 		silent bool
 	}{
-		"one missed":                       {func(*Way) {}, true},
-		"nobody knows who makes them":      {func(w *Way) { w.By = "" }, false},
-		"none ever came back":              {func(w *Way) { w.BackAt = time.Time{} }, false},
-		"all came back":                    {func(w *Way) { w.Unanswered = 0 }, false},
-		"it may still be on its way":       {func(w *Way) { w.UnansweredSince = noon.Add(time.Second - wayPatience) }, false},
-		"others take it":                   {func(w *Way) { w.OthersAt = noon.Add(-time.Minute) }, false},
-		"others do not take that many":     {func(w *Way) { w.OthersAt, w.Unanswered = noon.Add(-time.Minute), sharedMisses }, true},
-		"others were there the day before": {func(w *Way) { w.OthersAt = noon.Add(-othersFor) }, true},
+		"one missed":                       {func(*PipelineHealth) {}, true},
+		"nobody knows who makes them":      {func(h *PipelineHealth) { h.By = "" }, false},
+		"none ever came back":              {func(h *PipelineHealth) { h.BackAt = time.Time{} }, false},
+		"all came back":                    {func(h *PipelineHealth) { h.Unanswered = 0 }, false},
+		"it may still be on its way":       {func(h *PipelineHealth) { h.UnansweredSince = noon.Add(time.Second - patience) }, false},
+		"others take it":                   {func(h *PipelineHealth) { h.OthersAt = noon.Add(-time.Minute) }, false},
+		"others do not take that many":     {func(h *PipelineHealth) { h.OthersAt, h.Unanswered = noon.Add(-time.Minute), sharedMisses }, true},
+		"others were there the day before": {func(h *PipelineHealth) { h.OthersAt = noon.Add(-othersFor) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := missed
-			if c.change(&w); w.silent(noon) != c.silent {
-				t.Errorf("%+v", w)
+			h := missed
+			if c.change(&h); h.silent(noon) != c.silent {
+				t.Errorf("%+v", h)
 			}
 		})
 	}
@@ -66,8 +66,8 @@ func TestSilent(t *testing.T) {
 
 func TestSentAndReturned(t *testing.T) {
 	t.Parallel()
-	w := Way{Instance: "x"}
-	first := w.sent(noon, noon)
+	h := PipelineHealth{Instance: "x"}
+	first := h.sent(noon, noon)
 	if first.Unanswered != 1 || !first.UnansweredSince.Equal(noon) {
 		t.Errorf("the first: %+v", first)
 	}

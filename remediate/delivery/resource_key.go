@@ -2,12 +2,12 @@ package delivery
 
 import "strings"
 
-// Thing names something that flow logs or Flowkeeper depend on, alike however
+// ResourceKey names a resource that flow logs or Flowkeeper depend on, alike however
 // an ARN writes it: without partition, path of a role, prefix in a bucket.
-type Thing string
+type ResourceKey string
 
-// ThingOf an ARN; empty where the text is none.
-func ThingOf(arn string) Thing {
+// KeyOf an ARN; empty where the text is none.
+func KeyOf(arn string) ResourceKey {
 	p := strings.SplitN(arn, ":", 6)
 	if len(p) != 6 || p[0] != "arn" || p[5] == "" {
 		return ""
@@ -25,12 +25,12 @@ func ThingOf(arn string) Thing {
 	case "events":
 		name = strings.Replace(name, "rule/default/", "rule/", 1)
 	}
-	return Thing(strings.Join([]string{service, region, account, name}, ":"))
+	return ResourceKey(strings.Join([]string{service, region, account, name}, ":"))
 }
 
 // Name is what people call it.
-func (t Thing) Name() string {
-	p := strings.SplitN(string(t), ":", 4)
+func (k ResourceKey) Name() string {
+	p := strings.SplitN(string(k), ":", 4)
 	name := p[len(p)-1]
 	for _, kind := range []string{"deliverystream/", "trail/", "rule/", "key/"} {
 		name = strings.TrimPrefix(name, kind)

@@ -9,9 +9,10 @@ import (
 	"flowkeeper/internal/detection"
 )
 
-// Way is what rehearsals tell of the way of events: their own CloudTrail
-// records travel as those of deletions do.
-type Way struct {
+// PipelineHealth is what rehearsals show of the pipeline of events: their own
+// CloudTrail records come through it as those of deletions do. The state file has it as
+// JSON.
+type PipelineHealth struct {
 	Instance        string    // names this state file in the tokens
 	Unanswered      int       // rehearsals since one last came back
 	UnansweredSince time.Time // the first of these
@@ -22,63 +23,63 @@ type Way struct {
 }
 
 const (
-	wayPatience  = 30 * time.Minute // CloudTrail delivers within fifteen minutes, as a rule
+	patience     = 30 * time.Minute // CloudTrail delivers within fifteen minutes, as a rule
 	sharedMisses = 6                // rehearsals unheard, where other daemons take their part of the queue
 	othersFor    = 24 * time.Hour   // how long another daemon counts after it was heard of
 )
 
 // token of the call n of a rehearsal: it says to whoever reads CloudTrail what
 // the call is, and no create ever has it.
-func (w Way) token(started time.Time, n int) string {
-	return fmt.Sprintf("%s%s-%d-%d", detection.RehearsalToken, w.Instance, started.Unix(), n)
+func (h PipelineHealth) token(started time.Time, n int) string {
+	return fmt.Sprintf("%s%s-%d-%d", detection.RehearsalToken, h.Instance, started.Unix(), n)
 }
 
 // madeBy notes who makes the rehearsals; empty: whoever made the last one.
-func (w Way) madeBy(caller string) Way {
-	if caller != "" && caller != w.By {
-		w.By, w.Unanswered = caller, 0 // what another made does not come back as ours
+func (h PipelineHealth) madeBy(caller string) PipelineHealth {
+	if caller != "" && caller != h.By {
+		h.By, h.Unanswered = caller, 0 // what another made does not come back as ours
 	}
-	return w
+	return h
 }
 
 // sent notes that the calls of a rehearsal that began at a time are made, unless one
 // has come back since.
-func (w Way) sent(at, now time.Time) Way {
-	if w.BackAt.After(at) && !w.BackAt.After(now) {
-		return w
+func (h PipelineHealth) sent(at, now time.Time) PipelineHealth {
+	if h.BackAt.After(at) && !h.BackAt.After(now) {
+		return h
 	}
-	if w.Unanswered == 0 || w.UnansweredSince.After(at) { // later: the clock has gone back
-		w.UnansweredSince = at
+	if h.Unanswered == 0 || h.UnansweredSince.After(at) { // later: the clock has gone back
+		h.UnansweredSince = at
 	}
-	w.Unanswered++
-	return w
+	h.Unanswered++
+	return h
 }
 
 // returned notes that a rehearsal with this token has come back.
-func (w Way) returned(token string, now time.Time) Way {
+func (h PipelineHealth) returned(token string, now time.Time) PipelineHealth {
 	instance, _, _ := strings.Cut(strings.TrimPrefix(token, detection.RehearsalToken), "-")
-	if instance != w.Instance {
-		w.OthersAt = now
+	if instance != h.Instance {
+		h.OthersAt = now
 	}
-	w.BackAt, w.Unanswered, w.Told = now, 0, false
-	return w
+	h.BackAt, h.Unanswered, h.Told = now, 0, false
+	return h
 }
 
-// silent reports whether the way of events seems to be cut: it has worked
+// silent reports whether the pipeline seems to be cut: it has worked
 // before, and rehearsals do not come back any more. Of none is that known before
 // it is known who makes them.
-func (w Way) silent(now time.Time) bool {
-	if w.By == "" || w.BackAt.IsZero() || w.Unanswered == 0 || now.Sub(w.UnansweredSince) < wayPatience {
+func (h PipelineHealth) silent(now time.Time) bool {
+	if h.By == "" || h.BackAt.IsZero() || h.Unanswered == 0 || now.Sub(h.UnansweredSince) < patience {
 		return false
 	}
-	shared := !w.OthersAt.IsZero() && now.Sub(w.OthersAt) < othersFor
-	return !shared || w.Unanswered >= sharedMisses
+	shared := !h.OthersAt.IsZero() && now.Sub(h.OthersAt) < othersFor
+	return !shared || h.Unanswered >= sharedMisses
 }
 
 // isOurs reports whether a rehearsal with this identity in its record was made
 // by a Flowkeeper: by this one's own principal, or by one that the configuration
 // names. Any principal can make a dry run and put a rehearsal's token into it.
-func (w Way) isOurs(identity string, others []string) bool {
+func (h PipelineHealth) isOurs(identity string, others []string) bool {
 	who := callerOf(identity)
-	return who != "" && (who == w.By || slices.ContainsFunc(others, func(arn string) bool { return callerOf(arn) == who }))
+	return who != "" && (who == h.By || slices.ContainsFunc(others, func(arn string) bool { return callerOf(arn) == who }))
 }
