@@ -14,7 +14,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -233,14 +232,8 @@ func TestWhatIsNotBackIsToldDaily(t *testing.T) {
 func TestTheEndOfWhatWasOverdueGoesAsFar(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.must(s.store.Close())
 	ends := map[alert.Kind]alert.Level{}
-	st, err := store.Open(t.Context(), s.path, store.Options{Daemon: true, Now: s.clock, Route: func(a alert.Alert) []string {
-		ends[a.Kind] = a.RouteLevel
-		return []string{"log"}
-	}})
-	s.must(err)
-	s.store, s.r.Store, s.r.Snapshot = st, st, st
+	s.routed = func(a alert.Alert) { ends[a.Kind] = a.RouteLevel }
 	ids := s.protect(2)
 	s.world.Throttle("CreateFlowLogs", 40)
 	s.hear(s.attack(ids[0]))

@@ -55,13 +55,14 @@ type scene struct {
 	events    int
 	soon      []inventory.Scope // refreshes asked for
 	direct    []alert.Alert     // alerts past the outbox
+	routed    func(alert.Alert) // called with each alert that goes to the outbox
 	sinks     []string          // beside the log
 	disk      int64             // bytes of the disk that the state file is on; 0: as large as it is
 }
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	s := &scene{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "state.db"),
+	s := &scene{t: t, routed: func(alert.Alert) {}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "state.db"),
 		policy: remediate.Policy{Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
 	s.world = fakeawstest.New(fakeawstest.Options{Now: s.clock})
 	s.world.AddDestination(bucket)
@@ -84,7 +85,10 @@ func (s *scene) clock() time.Time {
 // start opens the store and wires the parts; after a crash it is called again.
 func (s *scene) start() {
 	s.t.Helper()
-	o := store.Options{Daemon: true, Now: s.clock, Route: func(alert.Alert) []string { return append([]string{"log"}, s.sinks...) }}
+	o := store.Options{Daemon: true, Now: s.clock, Route: func(a alert.Alert) []string {
+		s.routed(a)
+		return append([]string{"log"}, s.sinks...)
+	}}
 	if s.disk > 0 {
 		o.MaxBytes = s.disk / 2 // the other half is for what SQLite writes before it is in the file
 		o.Free = func() (int64, error) { return s.disk - s.size(), nil }
