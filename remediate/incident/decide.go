@@ -7,37 +7,6 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Facts is what AWS showed of an incident's resource, and what the snapshot has
-// about it.
-type Facts struct {
-	ResourceID    string     // that AWS was asked about
-	At            time.Time  // when it was asked
-	Alive         bool       // AWS shows the lost flow log
-	Others        []Other    // other flow logs on the resource, the oldest first
-	Restores      []Incident // of the lineage within the last hour
-	InSnapshot    bool       // the snapshot has a row of the lost flow log
-	CreatedAt     time.Time  // when the lost one was created
-	Protected     bool       // its row is protected
-	Released      bool       // it was released when it was lost
-	Complete      bool       // the scope has had its first refresh
-	AlreadyExists bool       // it was made because a create answered FlowLogAlreadyExists
-}
-
-// Covers reports whether AWS was asked about the incident's resource, and not before the
-// incident was opened: any other observation says nothing about it. Where no resource is
-// known there is nothing to ask about, and a create will tell.
-func (o Facts) Covers(i Incident) bool {
-	return i.ResourceID == "" || o.ResourceID == i.ResourceID && !o.At.Before(i.OpenedAt)
-}
-
-// Other is a flow log that an observation shows beside the lost one.
-type Other struct {
-	inventory.FlowLog
-	CreatedBy string // principal that made it; empty: not known
-	Adoptable bool   // it is neither lost itself nor gone
-	MayExcuse bool   // it excuses no other loss, and delivers to where others did before the wait
-}
-
 // Next is what is to be done about an incident.
 type Next int
 
