@@ -30,7 +30,10 @@ func (t *tx) Case(s inventory.Scope, of incident.Part, now time.Time) (*incident
 	if err := l.flowLogs(of.IDs); err != nil {
 		return nil, err
 	}
-	return c, l.around()
+	if err := l.onResources(); err != nil {
+		return nil, err
+	}
+	return c, l.restored()
 }
 
 // loader fills a case.
@@ -78,40 +81,40 @@ func (l *loader) rows(ids []string) ([]inventory.Row, error) {
 		l.s.Account, l.s.Region, body(ids))
 }
 
-// around loads what else is on the resources, and what was restored of the lineages
-// within the hour.
-func (l *loader) around() error {
+// onResources loads what is live or to come back on the resources.
+func (l *loader) onResources() error {
 	delete(l.resources, "")
-	if len(l.resources) > 0 {
-		on := body(slices.Collect(maps.Keys(l.resources)))
-		live, err := each[inventory.Row](l.t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?)) AND state = 'live'`,
-			l.s.Account, l.s.Region, on)
-		if err != nil {
-			return err
-		}
-		for _, r := range live {
-			l.loaded[r.ID] = true
-		}
-		pending, err := each[incident.Incident](l.t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?)) AND state IN ('open', 'blocked')`,
-			l.s.Account, l.s.Region, on)
-		if err != nil {
-			return err
-		}
-		l.c.Load(live, pending)
-		var ids []string
-		for _, i := range pending {
-			if !l.loaded[i.FlowLogID] {
-				ids = append(ids, i.FlowLogID)
-			}
-		}
-		if len(ids) > 0 {
-			rows, err := l.rows(ids)
-			if err != nil {
-				return err
-			}
-			l.c.Load(rows, nil)
+	if len(l.resources) == 0 {
+		return nil
+	}
+	on := body(slices.Collect(maps.Keys(l.resources)))
+	live, err := each[inventory.Row](l.t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?)) AND state = 'live'`,
+		l.s.Account, l.s.Region, on)
+	if err != nil {
+		return err
+	}
+	pending, err := each[incident.Incident](l.t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?)) AND state IN ('open', 'blocked')`,
+		l.s.Account, l.s.Region, on)
+	if err != nil {
+		return err
+	}
+	l.c.Load(live, pending)
+	var ids []string
+	for _, i := range pending {
+		if _, loaded := l.c.Row(i.FlowLogID); !loaded {
+			ids = append(ids, i.FlowLogID)
 		}
 	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := l.rows(ids)
+	l.c.Load(rows, nil)
+	return err
+}
+
+// restored loads what was restored of the lineages within the hour.
+func (l *loader) restored() error {
 	if len(l.roots) == 0 {
 		return nil
 	}
