@@ -62,13 +62,16 @@ func TestCaseLoads(t *testing.T) {
 	s.onResource(t, "fl-live-3", "vpc-3", inventory.Live, "", nil)
 	s.onResource(t, "fl-open-3", "vpc-3", inventory.Gone, incident.Open, nil)
 	s.onResource(t, "fl-nowhere", "", "", incident.Open, func(i *incident.Incident) { i.Known = false })
+	s.onResource(t, "fl-nowhere-else", "", "", incident.Open, func(i *incident.Incident) { i.Known = false })
+	// Whose row was removed.
+	s.onResource(t, "fl-rowless", "vpc-8", "", incident.Closed, replaced("", "fl-a", long))
 	s.put(t, func(tx remediate.Tx) error { // in another Region
 		f := flowLog("fl-a")
 		f.Scope.Region = "eu-central-1"
 		return tx.PutFlowLog(inventory.Row{FlowLog: f, State: inventory.Live})
 	})
 
-	all := strings.Fields(`fl-a fl-b fl-c fl-live-1 fl-live-2 fl-gone-1 fl-open-1 fl-blocked-2 fl-closed-1 fl-restored-1 fl-lately fl-an-hour-ago fl-live-3 fl-open-3 fl-nowhere`)
+	all := strings.Fields(`fl-a fl-b fl-c fl-live-1 fl-live-2 fl-gone-1 fl-open-1 fl-blocked-2 fl-closed-1 fl-restored-1 fl-lately fl-an-hour-ago fl-live-3 fl-open-3 fl-nowhere fl-nowhere-else fl-rowless`)
 	for _, c := range []struct {
 		name            string
 		of              incident.Part
@@ -77,6 +80,7 @@ func TestCaseLoads(t *testing.T) {
 		{"nothing", incident.Part{}, "", ""},
 		{"one that nobody knows", incident.Part{IDs: []string{"fl-unknown"}}, "", ""},
 		{"one on no resource", incident.Part{IDs: []string{"fl-nowhere"}}, "", "fl-nowhere"},
+		{"one whose row was removed", incident.Part{IDs: []string{"fl-rowless"}}, "", "fl-lately fl-rowless"},
 		{"one that was replaced twice", incident.Part{IDs: []string{"fl-a"}},
 			"fl-a fl-b fl-c fl-live-1 fl-live-2 fl-open-1 fl-blocked-2", "fl-a fl-b fl-open-1 fl-blocked-2 fl-lately"},
 		{"its last replacement", incident.Part{IDs: []string{"fl-c"}}, "fl-c fl-live-2 fl-blocked-2", "fl-blocked-2"},
