@@ -44,7 +44,8 @@ func (c *Case) succeed(i Incident, f inventory.FlowLog) {
 	if !ok {
 		row = inventory.Row{FlowLog: f, State: inventory.Live, FirstSeenAt: c.Now, LastSeenAt: c.Now}
 	}
-	row.RootID, row.Protected, row.WrittenAt = i.RootID, true, c.Now
+	row.Excluded = !Protects(c.Policy.Destinations, row.Destination(c.Scope)) // a person asked for it by hand
+	row.RootID, row.Protected, row.WrittenAt = i.RootID, !row.Excluded, c.Now
 	c.putRow(row)
 }
 
