@@ -9,6 +9,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
+	"flowkeeper/remediate/repeat"
 )
 
 // tellDecoyMade tells who made a flow log in the place of a protected one that
@@ -43,8 +44,8 @@ func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, c *incident.Case,
 	a.Level, a.RaisedBy, a.Target = alert.Highest(a.Level, alert.High), []string{notify.IsADecoy}, row.ID
 	a.Cause = fmt.Sprintf("CreateFlowLogs of %s, a decoy in the place of %s: it differs in %s", row.ID, alert.Plural(len(a.FlowLogs), "flow log"), strings.Join(a.FlowLogs[0].DifferencesFound, ", "))
 	a.Advice = "delete it if nobody you trust made it: a restore can't have its place before"
-	call := repeatableBy(classTamper, f, a, 0, true)
-	call.what, call.call.Target = f.Record.EventName+" "+row.ID, row.ID
-	_, err := r.alertOrHold(tx, a, call, now)
+	call := repeat.CallOf(repeat.Tampering, f, a, 0, true)
+	call.What, call.Example.Target = f.Record.EventName+" "+row.ID, row.ID
+	_, err := repeat.AlertOrHold(tx, a, call, now)
 	return err
 }

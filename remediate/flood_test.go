@@ -12,6 +12,7 @@ import (
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/repeat"
 )
 
 // decoded is the finding of a DeleteFlowLogs call, read from the record that
@@ -273,7 +274,7 @@ func TestI12ForgedAccountsAreBounded(t *testing.T) {
 		s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account = fmt.Sprintf("%012d", k) }))
 	}
 	s.must(s.store.View(t.Context(), func(tx remediate.Tx) error {
-		n, err := tx.Bursts("tamper")
+		n, err := tx.Bursts(repeat.Tampering)
 		if n > 210 {
 			t.Errorf("%d bursts are remembered", n)
 		}
@@ -399,7 +400,7 @@ func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
 	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
 		other := inventory.Scope{Account: account, Region: "eu-west-2"}
 		a := alert.Alert{ID: "held", Kind: alert.Attempt, Level: alert.Medium}
-		return tx.PutBurst(remediate.Burst{Key: "other", Class: "attempt", Scope: other, Began: s.now, Since: s.now, DueAt: s.now.Add(5 * time.Minute), Held: remediate.Held{Calls: 7, Gravest: &a}})
+		return tx.PutBurst(repeat.Burst{Key: "other", Class: "attempt", Scope: other, Began: s.now, Since: s.now, DueAt: s.now.Add(5 * time.Minute), Held: repeat.Held{Calls: 7, Gravest: &a}})
 	}))
 	s.pass(2 * time.Hour)
 	s.work()

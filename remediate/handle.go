@@ -14,6 +14,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
+	"flowkeeper/remediate/repeat"
 )
 
 // Handle takes the findings of one message. It returns nil once everything
@@ -309,7 +310,7 @@ func (r *Remediator) tellStraight(ctx context.Context, s inventory.Scope, f dete
 	a.RaisedBy = facts
 	if asked && len(incidents) > 0 {
 		if unknown, err := r.unknownNow(ctx, incidents); err == nil && unknown {
-			a.ID = pastStoreID(a, incident.PrincipalOrName(e.Actor), now)
+			a.ID = repeat.BypassID(a, incident.PrincipalOrName(e.Actor), now)
 		}
 	}
 	a = notify.NotStored(a)
@@ -370,7 +371,7 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	}
 	alerted := true
 	if unknown {
-		alerted, err = r.alertOrHold(tx, a, deletionOfUnknown(f, a), now)
+		alerted, err = repeat.AlertOrHold(tx, a, deletionOfUnknown(f, a), now)
 	} else {
 		err = add(tx, a)
 	}
@@ -439,11 +440,11 @@ func (r *Remediator) attempted(tx Tx, s inventory.Scope, f detection.Finding, no
 	a := notify.FindingAlert(f, alert.Attempt, now, strings.Join(ids, ",")) // a forged twin of the event ID swallows nothing (I2)
 	a.Level, a.RaisedBy = notify.Raised(a.Level, facts)
 	a.FailedFlowLogs, a.FailedOmitted, a.Recent = e.Failed, e.FailedOmitted, recent
-	c := repeatableBy(classAttempt, f, a, len(ids), len(known) > 0)
+	c := repeat.CallOf(repeat.Attempt, f, a, len(ids), len(known) > 0)
 	if len(named) > 0 {
-		c.call.FlowLogID = named[0].FlowLogID
+		c.Example.FlowLogID = named[0].FlowLogID
 	}
-	_, err = r.alertOrHold(tx, a, c, now)
+	_, err = repeat.AlertOrHold(tx, a, c, now)
 	return err
 }
 

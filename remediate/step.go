@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/repeat"
 )
 
 const (
@@ -24,7 +25,7 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (
 	api, ours := r.Fleet.EC2(s)
 	var due []Incident
 	var events []Event
-	var bursts []Burst
+	var bursts []repeat.Burst
 	began := r.Now()
 	calls := 0
 	if ours {

@@ -9,6 +9,7 @@ import (
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
+	"flowkeeper/remediate/repeat"
 )
 
 // Store keeps incidents, rows and alerts. Update runs one transaction: all of
@@ -21,6 +22,8 @@ type Store interface {
 
 // Tx is one transaction.
 type Tx interface {
+	repeat.Tx
+
 	// Case loads what decisions about some flow logs of a scope depend on. SaveCase
 	// writes what was changed in it.
 	Case(scope inventory.Scope, of incident.Part, now time.Time) (*incident.Case, error)
@@ -111,15 +114,8 @@ type Tx interface {
 	Deeds(principal string, from, to time.Time, but string) ([]alert.Deeds, error)
 	AddDeed(d Deed) error
 
-	// Burst finds what a principal repeats, by its key; PutBurst and DropBurst
-	// change it.
-	Burst(key string) (Burst, bool, error)
-	PutBurst(b Burst) error
-	DropBurst(key string) error
-	// Bursts counts those of a class.
-	Bursts(class string) (int, error)
 	// DueBursts are those of the scope, and of none, whose time has come.
-	DueBursts(scope inventory.Scope, now time.Time) ([]Burst, error)
+	DueBursts(scope inventory.Scope, now time.Time) ([]repeat.Burst, error)
 	// Names are the rows of flow logs by their ID: of those that there are.
 	Names(scope inventory.Scope, ids []string) (map[string]inventory.Row, error)
 
@@ -128,8 +124,4 @@ type Tx interface {
 	Stale(scope inventory.Scope) (bool, error)
 	// FirstRefreshed reports whether the scope has had a complete refresh.
 	FirstRefreshed(scope inventory.Scope) (bool, error)
-	// AddAlert puts an alert and its deliveries into the outbox; one whose ID
-	// is there already changes nothing. HasAlert reports whether it is.
-	AddAlert(a alert.Alert) error
-	HasAlert(id string) (bool, error)
 }

@@ -14,6 +14,7 @@ import (
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
+	"flowkeeper/remediate/repeat"
 )
 
 // Dependents are the protected flow logs of a scope with the same target.
@@ -38,12 +39,12 @@ func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding, beat 
 				if a.Recent, err = r.deed(tx, fs[n+k], 0, now); err != nil {
 					return err
 				}
-				c := repeatableBy(classTamper, fs[n+k], a, 0, false)
-				c.what, c.call.Target = fs[n+k].Record.EventName+" "+a.Target, a.Target
+				c := repeat.CallOf(repeat.Tampering, fs[n+k], a, 0, false)
+				c.What, c.Example.Target = fs[n+k].Record.EventName+" "+a.Target, a.Target
 				if by := fs[n+k].Record.Identity.InvokedBy; by != "" {
-					c.who += " by " + by
+					c.Who += " by " + by
 				}
-				if _, err := r.alertOrHold(tx, a, c, now); err != nil {
+				if _, err := repeat.AlertOrHold(tx, a, c, now); err != nil {
 					return err
 				}
 			}
@@ -55,7 +56,7 @@ func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding, beat 
 		return nil
 	}
 	for n, a := range alerts { // I1
-		a.ID = pastStoreID(a, incident.PrincipalOrName(a.Actor)+" "+fs[n].Record.Identity.InvokedBy, now)
+		a.ID = repeat.BypassID(a, incident.PrincipalOrName(a.Actor)+" "+fs[n].Record.Identity.InvokedBy, now)
 		r.Direct(ctx, notify.NotStored(a))
 		beat()
 	}

@@ -7,6 +7,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/remediate/notify"
+	"flowkeeper/remediate/repeat"
 )
 
 // namesUnknown reports whether a deletion names no flow log that the snapshot has,
@@ -32,22 +33,14 @@ func (r *Remediator) unknownNow(ctx context.Context, incidents []Incident) (unkn
 	return unknown, err
 }
 
-// pastStoreID is the ID of an alert about a call that anybody can repeat, where it
-// bypasses the outbox: the same for what the same principal does to the same target
-// within a window, so that a flood is one alert there, too. What is graver has
-// another.
-func pastStoreID(a alert.Alert, who string, now time.Time) string {
-	return alert.ID("past the store", string(a.Kind), string(a.Level), a.Account, a.Region, who, a.Target, now.UTC().Truncate(burstWindow).Format(time.RFC3339))
-}
-
-// deletionOfUnknown is such a deletion as a repeatable call. A record that does not
+// deletionOfUnknown is such a deletion as a call that can be repeated. A record that does not
 // say which flow logs it deleted is no repetition of one that names unknown ones.
-func deletionOfUnknown(f detection.Finding, a alert.Alert) repeatable {
-	c := repeatableBy(classUnknown, f, a, len(f.Deleted), false)
+func deletionOfUnknown(f detection.Finding, a alert.Alert) repeat.Call {
+	c := repeat.CallOf(repeat.UnknownDeletion, f, a, len(f.Deleted), false)
 	if len(f.Deleted) == 0 {
-		c.what = "not stated"
+		c.What = "not stated"
 	} else {
-		c.call.FlowLogID = f.Deleted[0]
+		c.Example.FlowLogID = f.Deleted[0]
 	}
 	return c
 }

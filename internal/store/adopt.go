@@ -16,6 +16,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/rehearse"
+	"flowkeeper/remediate/repeat"
 )
 
 // Adoption is how a copy becomes the state file.
@@ -362,7 +363,7 @@ func (t *tx) adoptBursts(now time.Time) error {
 		return err
 	}
 	for key, text := range all {
-		var b remediate.Burst
+		var b repeat.Burst
 		if json.Unmarshal(text, &b) != nil || b.Held.Calls > 0 && b.Held.Gravest == nil {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/rehearse"
+	"flowkeeper/remediate/repeat"
 )
 
 // adopted is the state file that a copy of s becomes.
@@ -135,7 +136,7 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 		if before, err = tx.JoinCampaign(strike); err != nil {
 			return err
 		}
-		return tx.PutBurst(remediate.Burst{Key: "k", Class: "attempt", Scope: scope, DueAt: noon.Add(20 * time.Minute)})
+		return tx.PutBurst(repeat.Burst{Key: "k", Class: "attempt", Scope: scope, DueAt: noon.Add(20 * time.Minute)})
 	})
 	if _, err := s.w.Exec(`INSERT INTO bursts SELECT x.key, class, account, region, due_at, x.body FROM bursts,
 		(SELECT 'another' AS key, json_set(body, '$.Key', 'yet another') AS body FROM bursts

@@ -12,6 +12,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/repeat"
 )
 
 // small is a store on a disk with so many bytes free.
@@ -364,7 +365,7 @@ func TestAFullDiskOfBursts(t *testing.T) {
 	}
 	defer s.Close()
 	for n := range 300 {
-		b := remediate.Burst{Key: fmt.Sprint(n), Class: "attempt", Scope: scope, DueAt: noon, Held: remediate.Held{Calls: 40, Gravest: &alert.Alert{Kind: alert.Attempt}}}
+		b := repeat.Burst{Key: fmt.Sprint(n), Class: "attempt", Scope: scope, DueAt: noon, Held: repeat.Held{Calls: 40, Gravest: &alert.Alert{Kind: alert.Attempt}}}
 		s.put(t, func(tx remediate.Tx) error { return tx.PutBurst(b) })
 		if err := s.write(t.Context(), func(x *tx) error {
 			return x.exec(`UPDATE bursts SET body = json_set(body, '$.Held.Examples', json_array(?1, ?1)) WHERE key = ?2`, strings.Repeat("x", 6000), b.Key)

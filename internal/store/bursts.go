@@ -4,28 +4,28 @@ import (
 	"time"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/repeat"
 )
 
-func (t *tx) Burst(key string) (remediate.Burst, bool, error) {
-	return one[remediate.Burst](t, `SELECT body FROM bursts WHERE key = ?`, key)
+func (t *tx) Burst(key string) (repeat.Burst, bool, error) {
+	return one[repeat.Burst](t, `SELECT body FROM bursts WHERE key = ?`, key)
 }
 
-func (t *tx) PutBurst(b remediate.Burst) error {
+func (t *tx) PutBurst(b repeat.Burst) error {
 	return t.exec(`INSERT OR REPLACE INTO bursts (key, class, account, region, due_at, body) VALUES (?, ?, ?, ?, ?, ?)`,
 		b.Key, b.Class, b.Scope.Account, b.Scope.Region, t.dueBy(b.DueAt), body(b))
 }
 
 func (t *tx) DropBurst(key string) error { return t.exec(`DELETE FROM bursts WHERE key = ?`, key) }
 
-func (t *tx) Bursts(class string) (n int, err error) {
+func (t *tx) Bursts(class repeat.Class) (n int, err error) {
 	err = t.one(&n, `SELECT count(*) FROM bursts WHERE class = ?`, class)
 	return n, err
 }
 
-func (t *tx) DueBursts(s inventory.Scope, now time.Time) (out []remediate.Burst, err error) {
+func (t *tx) DueBursts(s inventory.Scope, now time.Time) (out []repeat.Burst, err error) {
 	for _, of := range []inventory.Scope{s, {}} {
-		due, err := each[remediate.Burst](t, `SELECT body FROM bursts WHERE account = ? AND region = ? AND (due_at <= ? OR due_at > ?) ORDER BY due_at LIMIT 100`,
+		due, err := each[repeat.Burst](t, `SELECT body FROM bursts WHERE account = ? AND region = ? AND (due_at <= ? OR due_at > ?) ORDER BY due_at LIMIT 100`,
 			of.Account, of.Region, now.UnixMilli(), now.Add(farthest).UnixMilli())
 		if err != nil {
 			return nil, err
@@ -33,7 +33,7 @@ func (t *tx) DueBursts(s inventory.Scope, now time.Time) (out []remediate.Burst,
 		out = append(out, due...)
 	}
 	// Those of a scope that is not configured any more: nobody else looks after them.
-	left, err := each[remediate.Burst](t, `SELECT body FROM bursts WHERE key IN (SELECT key FROM bursts INDEXED BY bursts_due WHERE due_at <= ? LIMIT 100)
+	left, err := each[repeat.Burst](t, `SELECT body FROM bursts WHERE key IN (SELECT key FROM bursts INDEXED BY bursts_due WHERE due_at <= ? LIMIT 100)
 		AND NOT (account = ? AND region = ?) AND account <> ''`, now.Add(-orphaned).UnixMilli(), s.Account, s.Region)
 	return append(out, left...), err
 }

@@ -86,9 +86,9 @@ var teeth = []tooth{
 `, `	case Attempt, Tamper:
 		return false
 `}}},
-	{"repeated without a bound", []patch{{"remediate/burst.go",
-		`	if found && c.severity <= own.Mark {
-		return false, tx.PutBurst`, `	if found && c.severity < 0 {
+	{"repeated without a bound", []patch{{"remediate/repeat/store.go",
+		`	if found && c.Severity <= own.Mark {
+		return false, tx.PutBurst`, `	if found && c.Severity < 0 {
 		return false, tx.PutBurst`}}},
 	{"resolved before it rings", []patch{{"alert/urgency.go",
 		`	return a.DeletedAt != nil && a.Time.Sub(a.DeletedAt.Time) > Late || a.namesUnknown()`, `	return false`}}},

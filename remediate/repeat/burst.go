@@ -1,0 +1,133 @@
+package repeat
+
+import (
+	"slices"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// Class of what is repeated. Bursts of one class are counted together.
+type Class string
+
+// Classes of calls.
+const (
+	Attempt         Class = "attempt" // deletions that AWS refused, and dry runs
+	Tampering       Class = "tamper"
+	UnknownDeletion Class = "unknown" // deletions of flow logs that Flowkeeper never saw
+)
+
+// Burst is what one principal repeats: calls that anybody can make without end,
+// and that take nothing away that Flowkeeper knows (attempts, tampering, deletions
+// of flow logs that it never saw). The first one is alerted at once. What follows
+// within Window is held, and becomes one alert when the window is over. A call
+// that is graver than all that was alerted goes at once: neither a forged record
+// nor a harmless call silences it (I2). While calls go on, one window follows the
+// other; a window without any ends the burst.
+//
+// Rows of the same type bound how many alerts go at once: one for each principal,
+// where its bursts are by target, and one for each account. These hold what is
+// beyond the bound.
+type Burst struct {
+	Key   string // names it
+	Class Class
+	Scope inventory.Scope // whose restorer ends its windows; zero: any
+	Began time.Time       // of its first window
+	Since time.Time       // of this window
+	DueAt time.Time       // the end of this window
+	Mark  int             // severity of the gravest call that was alerted
+	// AtOnce counts the alerts that went at once in this window, by severity, where
+	// the row is a bound.
+	AtOnce    map[int]int `json:",omitempty"`
+	Summaries int         // alerts about what was held, so far
+	Total     int         // calls in these
+	Level     alert.Level // of the gravest of these
+	Held      Held
+}
+
+// Held is what a burst has not been alerted of yet.
+type Held struct {
+	Calls, FlowLogs int
+	First, Last     time.Time    // when they were received
+	Severity        int          // of the gravest
+	Gravest         *alert.Alert // without its lists
+	Several         bool         // they are by more than one principal
+	Examples        []heldCall   `json:",omitempty"` // the gravest, of these the first, and different ones before those that do the same
+	Seen            []string     `json:",omitempty"` // IDs of the last ones: a record that comes twice counts once
+}
+
+type heldCall struct {
+	Severity int
+	alert.Call
+}
+
+// Window is how long what is repeated is held.
+const Window = 5 * time.Minute
+
+const (
+	mostExamples = 20
+	mostSeen     = 100
+	mostBursts   = 200 // of a class: forged principals are endless (I12). Beyond it, those of an account share one
+	// How many alerts of one severity go at once within a window: by one principal on
+	// several targets, and in one account. Half as many in each window that follows
+	// one in which that did not suffice.
+	byPrincipal = 10
+	byAccount   = 20
+)
+
+// over reports whether the window has ended, or seems to lie ahead: the clock has
+// gone back.
+func (b Burst) over(now time.Time) bool { return !now.Before(b.DueAt) || b.Since.After(now) }
+
+// hold notes a call.
+func (b Burst) hold(a alert.Alert, c Call, now time.Time) Burst {
+	id := a.ID[:min(len(a.ID), 16)]
+	if slices.Contains(b.Held.Seen, id) {
+		return b
+	}
+	h := &b.Held
+	h.Seen = append(h.Seen[max(0, len(h.Seen)+1-mostSeen):], id)
+	if h.Calls == 0 {
+		h.First = now
+	}
+	h.Calls, h.FlowLogs, h.Last = h.Calls+1, h.FlowLogs+c.FlowLogs, now
+	h.Several = h.Several || h.Gravest != nil && incident.PrincipalOrName(h.Gravest.Actor) != incident.PrincipalOrName(a.Actor)
+	if h.Gravest == nil || c.Severity > h.Severity {
+		a.FlowLogs, a.FailedFlowLogs, a.Omitted, a.FailedOmitted, a.Recent = nil, nil, 0, 0, nil
+		a.CampaignID = "" // what ends the repeats does not end that
+		a.Write()
+		a.Title, a.Text = "", ""
+		h.Gravest, h.Severity = &a, c.Severity
+	}
+	at, _ := slices.BinarySearchFunc(h.Examples, c.Severity, func(x heldCall, s int) int {
+		if x.Severity >= s {
+			return -1
+		}
+		return 1
+	})
+	h.Examples = slices.Insert(h.Examples, at, heldCall{c.Severity, c.Example.Short()})
+	if len(h.Examples) > mostExamples {
+		n := leastTelling(h.Examples)
+		h.Examples = slices.Delete(h.Examples, n, n+1)
+	}
+	return b
+}
+
+// leastTelling is the last of the calls that does the same as another, or else the
+// last: what is done twenty times hides nothing that is done once.
+func leastTelling(calls []heldCall) int {
+	for n := len(calls) - 1; n > 0; n-- {
+		if slices.ContainsFunc(calls[:n], calls[n].same) {
+			return n
+		}
+	}
+	return len(calls) - 1
+}
+
+// same reports whether two calls differ in when they were made only.
+func (c heldCall) same(other heldCall) bool {
+	a, b := c.Call, other.Call
+	return a.Principal == b.Principal && a.EventName == b.EventName && a.Region == b.Region && a.ErrorCode == b.ErrorCode && a.Target == b.Target && a.FlowLogID == b.FlowLogID
+}

@@ -1,0 +1,77 @@
+package repeat
+
+import (
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// Call is one that anybody can repeat without end.
+type Call struct {
+	Class    Class
+	Account  string          // of its record
+	Who      string          // made it: calls by others are no repetition of it
+	What     string          // it changes, where each of these has a burst of its own; empty: all are in one
+	Scope    inventory.Scope // of its record
+	Severity int             // orders calls by how grave they are
+	FlowLogs int             // that it names
+	Example  alert.Call      // in the alert that sums up
+}
+
+// CallOf is a finding as a call; known: it names a flow log that the snapshot has.
+func CallOf(class Class, f detection.Finding, a alert.Alert, flowLogs int, known bool) Call {
+	actor := f.Actor()
+	who := incident.PrincipalOrName(&actor)
+	c := Call{Class: class, Account: f.Record.Account, Who: who + " " + actor.SourceIdentity, FlowLogs: flowLogs,
+		Severity: severity(a.Level, known), Scope: inventory.Scope{Account: f.Record.Account, Region: f.Record.Region},
+		Example: alert.Call{EventID: f.Record.EventID, EventName: f.Record.EventName, Region: f.Record.Region, ErrorCode: f.Record.ErrorCode, FlowLogs: flowLogs, Principal: who},
+	}
+	if !f.Record.EventTime.IsZero() {
+		c.Example.Time = &alert.Time{Time: f.Record.EventTime}
+	}
+	return c
+}
+
+// severity orders what is alerted: by level, and what names flow logs that
+// Flowkeeper knows before what does not.
+func severity(l alert.Level, known bool) (n int) {
+	for _, x := range []alert.Level{alert.Low, alert.Medium, alert.High, alert.Critical} {
+		if l.AtLeast(x) {
+			n += 2
+		}
+	}
+	if known {
+		n++
+	}
+	return n
+}
+
+// key of the burst, and of the rows that bound it, the narrowest first.
+func (c Call) keys() (own string, bounds []rowBound) {
+	key := func(parts ...string) string {
+		return string(c.Class) + " " + alert.ID(append([]string{string(c.Class)}, parts...)...)
+	}
+	own = key(c.Account, c.Who, c.What)
+	if c.What != "" {
+		bounds = append(bounds, rowBound{key(c.Account, c.Who, ""), byPrincipal})
+	}
+	return own, append(bounds, rowBound{key(c.Account), byAccount}, rowBound{key(), byAccount})
+}
+
+type rowBound struct {
+	key  string
+	most int
+}
+
+// burst is a new row. Tampering has no scope of ours: it may be with another
+// account's bucket.
+func (c Call) burst(key string, now time.Time) Burst {
+	b := Burst{Key: key, Class: c.Class, Began: now, Since: now, DueAt: now.Add(Window)}
+	if c.Class != Tampering {
+		b.Scope = c.Scope
+	}
+	return b
+}
