@@ -27,9 +27,9 @@ const (
 // nor a harmless call silences it (I2). While calls go on, one window follows the
 // other; a window without any ends the burst.
 //
-// Rows of the same type bound how many alerts go at once: one for each principal,
-// where its bursts are by target, and one for each account. These hold what is
-// beyond the bound.
+// Other bursts bound how many alerts go at once: one for each principal, where its
+// own are by target, one for each account, and one for all. These hold what is beyond
+// the bound. Its JSON is in the state file.
 type Burst struct {
 	Key   string // names it
 	Class Class
@@ -39,7 +39,7 @@ type Burst struct {
 	DueAt time.Time       // the end of this window
 	Mark  int             // severity of the gravest call that was alerted
 	// AtOnce counts the alerts that went at once in this window, by severity, where
-	// the row is a bound.
+	// the burst is a bound.
 	AtOnce    map[int]int `json:",omitempty"`
 	Summaries int         // alerts about what was held, so far
 	Total     int         // calls in these
@@ -69,26 +69,36 @@ const Window = 5 * time.Minute
 const (
 	mostExamples = 20
 	mostSeen     = 100
-	mostBursts   = 200 // of a class: forged principals are endless (I12). Beyond it, those of an account share one
-	// How many alerts of one severity go at once within a window: by one principal on
-	// several targets, and in one account. Half as many in each window that follows
-	// one in which that did not suffice.
-	byPrincipal = 10
-	byAccount   = 20
 )
 
 // over reports whether the window has ended, or seems to lie ahead: the clock has
 // gone back.
 func (b Burst) over(now time.Time) bool { return !now.Before(b.DueAt) || b.Since.After(now) }
 
-// hold notes a call.
+// next is the burst in its next window, and the alert of what this one held. A burst
+// ends with a window that held nothing; there says that it goes on.
+func (b Burst) next(now time.Time) (after Burst, there bool, ended []alert.Alert) {
+	if b.Held.Calls == 0 {
+		if b.Class == UnknownDeletion && b.Summaries > 0 {
+			ended = append(ended, b.end(now))
+		}
+		return b, false, ended
+	}
+	ended = append(ended, b.summary(now))
+	b.Summaries, b.Total, b.Level = b.Summaries+1, b.Total+b.Held.Calls, alert.Highest(b.Level, b.Held.Gravest.Level)
+	b.Mark = max(b.Mark, b.Held.Severity)
+	b.Since, b.DueAt, b.AtOnce, b.Held = now, now.Add(Window), nil, Held{}
+	return b, true, ended
+}
+
+// hold notes a call, once.
 func (b Burst) hold(a alert.Alert, c Call, now time.Time) Burst {
 	id := a.ID[:min(len(a.ID), 16)]
 	if slices.Contains(b.Held.Seen, id) {
 		return b
 	}
 	h := &b.Held
-	h.Seen = append(h.Seen[max(0, len(h.Seen)+1-mostSeen):], id)
+	h.Seen = append(slices.Clone(h.Seen[max(0, len(h.Seen)+1-mostSeen):]), id)
 	if h.Calls == 0 {
 		h.First = now
 	}
@@ -107,7 +117,7 @@ func (b Burst) hold(a alert.Alert, c Call, now time.Time) Burst {
 		}
 		return 1
 	})
-	h.Examples = slices.Insert(h.Examples, at, heldCall{c.Severity, c.Example.Short()})
+	h.Examples = slices.Insert(slices.Clone(h.Examples), at, heldCall{c.Severity, c.Example.Short()})
 	if len(h.Examples) > mostExamples {
 		n := leastTelling(h.Examples)
 		h.Examples = slices.Delete(h.Examples, n, n+1)

@@ -49,24 +49,25 @@ func severity(l alert.Level, known bool) (n int) {
 	return n
 }
 
-// key of the burst, and of the rows that bound it, the narrowest first.
-func (c Call) keys() (own string, bounds []rowBound) {
+// keys of the call's own burst, and of those that bound it, the narrowest first.
+func (c Call) keys() (own string, bounds []bound) {
 	key := func(parts ...string) string {
 		return string(c.Class) + " " + alert.ID(append([]string{string(c.Class)}, parts...)...)
 	}
 	own = key(c.Account, c.Who, c.What)
 	if c.What != "" {
-		bounds = append(bounds, rowBound{key(c.Account, c.Who, ""), byPrincipal})
+		bounds = append(bounds, bound{key(c.Account, c.Who, ""), byPrincipal})
 	}
-	return own, append(bounds, rowBound{key(c.Account), byAccount}, rowBound{key(), byAccount})
+	return own, append(bounds, bound{key(c.Account), byAccount}, bound{key(), byAccount})
 }
 
-type rowBound struct {
+// bound says how many alerts of one severity may go at once in a burst's window.
+type bound struct {
 	key  string
 	most int
 }
 
-// burst is a new row. Tampering has no scope of ours: it may be with another
+// burst is a new one. Tampering has no scope of ours: it may be with another
 // account's bucket.
 func (c Call) burst(key string, now time.Time) Burst {
 	b := Burst{Key: key, Class: c.Class, Began: now, Since: now, DueAt: now.Add(Window)}

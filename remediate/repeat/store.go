@@ -1,6 +1,8 @@
 package repeat
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"flowkeeper/alert"
@@ -21,128 +23,69 @@ type Tx interface {
 	HasAlert(id string) (bool, error)
 }
 
-func add(tx Tx, a alert.Alert) error {
-	a.Write()
-	return tx.AddAlert(a)
-}
-
-// AlertOrHold puts an alert into the outbox, or holds it back to be summed up. It
-// reports whether it did the former. A call that it knows already changes nothing.
+// AlertOrHold puts the alert about a call into the outbox, or holds it back to be
+// summed up. It reports whether the former. An alert that is in the outbox already
+// changes nothing.
 func AlertOrHold(tx Tx, a alert.Alert, c Call, now time.Time) (atOnce bool, err error) {
-	a.Minor = true
 	if done, err := tx.HasAlert(a.ID); err != nil || done {
 		return done, err
 	}
-	key, bounds := c.keys()
-	own, found, err := current(tx, key, now)
+	k, err := load(tx, c, now)
 	if err != nil {
 		return false, err
 	}
-	alone := c
-	alone.Example.Principal = "" // the burst's
-	if found && c.Severity <= own.Mark {
-		return false, tx.PutBurst(own.hold(a, alone, now))
-	}
-	n, err := tx.Bursts(c.Class)
-	if err != nil {
-		return false, err
-	}
-	crowded := !found && n >= mostBursts
-	full, rows, err := bounded(tx, c, bounds, crowded, now)
-	if err != nil {
-		return false, err
-	}
-	switch {
-	case full != nil && found:
-		return false, tx.PutBurst(own.hold(a, alone, now))
-	case full != nil:
-		return false, tx.PutBurst(full.hold(a, c, now))
-	}
-	for _, b := range rows {
-		b.AtOnce[c.Severity]++
-		if err := tx.PutBurst(b); err != nil {
-			return false, err
-		}
-	}
-	if crowded { // the rows that bound it count it, and hold what follows
-		return true, add(tx, a)
-	}
-	if !found {
-		own = c.burst(key, now)
-	}
-	own.Mark = c.Severity
-	if err := tx.PutBurst(own); err != nil {
-		return false, err
-	}
-	return true, add(tx, a)
-}
-
-// bounded finds the row that an alert is too many for, if there is one, and
-// otherwise those that it counts in. One of each severity always goes at once: what
-// is graver than a flood is not held by it. crowded: there are as many bursts as may
-// be, so that only rows which are there bound it, or else the one of all accounts.
-func bounded(tx Tx, c Call, bounds []rowBound, crowded bool, now time.Time) (full *Burst, rows []Burst, err error) {
-	for k, limit := range bounds {
-		last := k == len(bounds)-1 // of all accounts together: for when it is crowded
-		if last && (!crowded || len(rows) > 0) {
-			break
-		}
-		b, there, err := current(tx, limit.key, now)
-		if err != nil {
-			return nil, nil, err
-		}
-		if crowded && !there && !last {
-			continue
-		}
-		if !there {
-			b = c.burst(limit.key, now)
-		}
-		if b.AtOnce == nil {
-			b.AtOnce = map[int]int{}
-		}
-		most := max(1, limit.most>>min(b.Summaries, 4))
-		if crowded {
-			most = 1
-		}
-		if b.AtOnce[c.Severity] >= most {
-			return &b, nil, nil
-		}
-		rows = append(rows, b)
-	}
-	return nil, rows, nil
+	atOnce, changes := decide(c, a, k, now)
+	return atOnce, changes.save(tx)
 }
 
 // EndWindow alerts of what a burst's window held, if that is over.
 func EndWindow(tx Tx, key string, now time.Time) error {
-	_, _, err := current(tx, key, now)
-	return err
-}
-
-// current is the burst of a key, its window ended if that is over.
-func current(tx Tx, key string, now time.Time) (Burst, bool, error) {
-	b, found, err := tx.Burst(key)
-	if err != nil || !found || !b.over(now) {
-		return b, found, err
+	b, there, err := tx.Burst(key)
+	if err != nil || !there {
+		return err
 	}
-	return endWindow(tx, b, now)
+	l := ledger{known: known{bursts: map[string]Burst{key: b}}, now: now}
+	l.burst(key)
+	return l.changes.save(tx)
 }
 
-// endWindow alerts of what the window held, and begins the next one; one that held
-// nothing ends the burst.
-func endWindow(tx Tx, b Burst, now time.Time) (Burst, bool, error) {
-	if b.Held.Calls == 0 {
-		if b.Class == UnknownDeletion && b.Summaries > 0 {
-			if err := add(tx, b.settled(now)); err != nil {
-				return b, false, err
-			}
+// load reads what a decision about a call depends on. How many bursts there are
+// matters only where the call may begin one.
+func load(tx Tx, c Call, now time.Time) (k known, err error) {
+	own, bounds := c.keys()
+	k.bursts = map[string]Burst{}
+	for _, x := range append(bounds, bound{key: own}) {
+		b, there, err := tx.Burst(x.key)
+		if err != nil {
+			return k, err
 		}
-		return b, false, tx.DropBurst(b.Key)
+		if there {
+			k.bursts[x.key] = b
+		}
 	}
-	if err := add(tx, b.summary(now)); err != nil {
-		return b, false, err
+	if b, there := k.bursts[own]; !there || b.over(now) {
+		k.inClass, err = tx.Bursts(c.Class)
 	}
-	b.Summaries, b.Total, b.Level = b.Summaries+1, b.Total+b.Held.Calls, alert.Highest(b.Level, b.Held.Gravest.Level)
-	b.Mark = max(b.Mark, b.Held.Severity)
-	b.Since, b.DueAt, b.AtOnce, b.Held = now, now.Add(Window), nil, Held{}
-	return b, true, tx.PutBurst(b)
+	return k, err
+}
+
+func (c changes) save(tx Tx) error {
+	for _, key := range slices.Sorted(maps.Keys(c.written)) {
+		var err error
+		if b := c.written[key]; b != nil {
+			err = tx.PutBurst(*b)
+		} else {
+			err = tx.DropBurst(key)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, a := range c.alerts {
+		a.Write()
+		if err := tx.AddAlert(a); err != nil {
+			return err
+		}
+	}
+	return nil
 }

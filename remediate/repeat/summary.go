@@ -24,9 +24,9 @@ func (b Burst) summary(now time.Time) alert.Alert {
 	return a
 }
 
-// settled closes what the summaries of deletions opened: those of these flow logs
+// end closes what the summaries of deletions opened: those of these flow logs
 // that Flowkeeper has come to know have alerts of their own.
-func (b Burst) settled(now time.Time) alert.Alert {
+func (b Burst) end(now time.Time) alert.Alert {
 	return alert.Alert{ID: alert.ID("repeats", b.Key, "settled", strconv.FormatInt(b.Since.UnixMilli(), 10)), DedupKey: b.dedupKey(),
 		Time: alert.Time{Time: now}, Kind: alert.Closed, Level: alert.Informational, RouteLevel: b.Level, Account: b.Scope.Account, Region: b.Scope.Region, Source: incident.ByEvent,
 		Minor: true, Repeats: &alert.Repeats{Calls: b.Total, From: alert.Time{Time: b.Began}, To: alert.Time{Time: b.Since}}}

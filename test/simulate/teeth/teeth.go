@@ -86,10 +86,8 @@ var teeth = []tooth{
 `, `	case Attempt, Tamper:
 		return false
 `}}},
-	{"repeated without a bound", []patch{{"remediate/repeat/store.go",
-		`	if found && c.Severity <= own.Mark {
-		return false, tx.PutBurst`, `	if found && c.Severity < 0 {
-		return false, tx.PutBurst`}}},
+	{"repeated without a bound", []patch{{"remediate/repeat/decide.go",
+		`	if found && c.Severity <= own.Mark {`, `	if found && c.Severity < 0 {`}}},
 	{"resolved before it rings", []patch{{"alert/urgency.go",
 		`	return a.DeletedAt != nil && a.Time.Sub(a.DeletedAt.Time) > Late || a.namesUnknown()`, `	return false`}}},
 	{"gone by two answers apart", []patch{{"remediate/incident/answer.go",

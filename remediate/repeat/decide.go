@@ -1,0 +1,137 @@
+package repeat
+
+import (
+	"maps"
+	"time"
+
+	"flowkeeper/alert"
+)
+
+const (
+	mostBursts = 200 // of a class: forged principals are endless (I12). Beyond it, those of an account share one
+	// How many alerts of one severity go at once within a window: by one principal on
+	// several targets, and in one account. Half as many in each window that follows
+	// one in which that did not suffice.
+	byPrincipal = 10
+	byAccount   = 20
+)
+
+// known is what the state file has of the bursts that a call concerns.
+type known struct {
+	bursts  map[string]Burst // by key, of those that Call.keys names
+	inClass int              // how many bursts there are of the call's class
+}
+
+// changes are what becomes of the state file.
+type changes struct {
+	written map[string]*Burst // by key; nil: it is dropped
+	alerts  []alert.Alert     // for the outbox, in this order
+}
+
+// ledger is what is known at a time, and what is changed of it.
+type ledger struct {
+	known
+	now time.Time
+	changes
+}
+
+// decide says whether the alert about a call goes at once or is held, and what
+// changes by that.
+func decide(c Call, a alert.Alert, k known, now time.Time) (atOnce bool, out changes) {
+	l := &ledger{known: k, now: now}
+	key, bounds := c.keys()
+	own, found := l.burst(key)
+	inOwn := c
+	inOwn.Example.Principal = "" // the burst's
+	if found && c.Severity <= own.Mark {
+		l.put(own.hold(a, inOwn, now))
+		return false, l.changes
+	}
+	crowded := !found && l.inClass >= mostBursts
+	full, within := l.bounded(c, bounds, crowded)
+	switch {
+	case full != nil && found:
+		l.put(own.hold(a, inOwn, now))
+		return false, l.changes
+	case full != nil:
+		l.put(full.hold(a, c, now))
+		return false, l.changes
+	}
+	for _, b := range within {
+		l.put(b.count(c.Severity))
+	}
+	if !crowded { // otherwise the bursts that bound it hold what follows
+		if !found {
+			own = c.burst(key, now)
+		}
+		own.Mark = c.Severity
+		l.put(own)
+	}
+	a.Minor = true
+	l.alerts = append(l.alerts, a)
+	return true, l.changes
+}
+
+// bounded finds the burst that an alert is too many for, if there is one, and
+// otherwise those that it counts in. One of each severity always goes at once: what
+// is graver than a flood is not held by it. crowded: there are as many bursts as may
+// be, so that only those which are there bound it, or else the one of all accounts.
+func (l *ledger) bounded(c Call, bounds []bound, crowded bool) (full *Burst, within []Burst) {
+	for n, limit := range bounds {
+		last := n == len(bounds)-1 // of all accounts together: for when it is crowded
+		if last && (!crowded || len(within) > 0) {
+			break
+		}
+		b, there := l.burst(limit.key)
+		if crowded && !there && !last {
+			continue
+		}
+		if !there {
+			b = c.burst(limit.key, l.now)
+		}
+		most := max(1, limit.most>>min(b.Summaries, 4))
+		if crowded {
+			most = 1
+		}
+		if b.AtOnce[c.Severity] >= most {
+			return &b, nil
+		}
+		within = append(within, b)
+	}
+	return nil, within
+}
+
+// burst is the burst of a key. If its window is over, that is ended first.
+func (l *ledger) burst(key string) (b Burst, there bool) {
+	if b, there = l.bursts[key]; !there || !b.over(l.now) {
+		return b, there
+	}
+	b, there, ended := b.next(l.now)
+	l.alerts = append(l.alerts, ended...)
+	if there {
+		l.put(b)
+	} else {
+		l.set(key, nil)
+		l.inClass--
+	}
+	return b, there
+}
+
+func (l *ledger) put(b Burst) { l.set(b.Key, &b) }
+
+func (l *ledger) set(key string, b *Burst) {
+	if l.written == nil {
+		l.written = map[string]*Burst{}
+	}
+	l.written[key] = b
+}
+
+// count notes an alert that went at once.
+func (b Burst) count(severity int) Burst {
+	b.AtOnce = maps.Clone(b.AtOnce)
+	if b.AtOnce == nil {
+		b.AtOnce = map[int]int{}
+	}
+	b.AtOnce[severity]++
+	return b
+}

@@ -1,0 +1,166 @@
+package repeat
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// attempt is a refused deletion of a flow log that nobody knows, the severity of which is 4.
+var attempt = Call{Class: Attempt, Account: "111122223333", Who: "nobody", Scope: inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, Severity: 4, FlowLogs: 2,
+	Example: alert.Call{EventID: "e", EventName: "DeleteFlowLogs", Principal: "nobody"}}
+
+// of is a call after some changes.
+func of(change func(*Call)) Call {
+	c := attempt
+	change(&c)
+	return c
+}
+
+// graver is one that names a flow log which Flowkeeper knows.
+var graver = of(func(c *Call) { c.Severity = 5 })
+
+// named are the bursts that a call concerns, in the order of the table's words.
+func named(c Call) (all []struct{ name, key string }) {
+	own, bounds := c.keys()
+	all = append(all, struct{ name, key string }{"own", own})
+	for n, name := range []string{"all", "account", "principal"} {
+		if n < len(bounds) {
+			all = append(all, struct{ name, key string }{name, bounds[len(bounds)-1-n].key})
+		}
+	}
+	return all
+}
+
+// have is what is known of some bursts, by their names. Without another time, their
+// windows are over in a minute.
+func have(c Call, inClass int, bursts map[string]Burst) known {
+	k := known{bursts: map[string]Burst{}, inClass: inClass}
+	for _, x := range named(c) {
+		b, there := bursts[x.name]
+		if !there {
+			continue
+		}
+		b.Key, b.Class, b.Scope = x.key, c.Class, c.Scope
+		if b.DueAt.IsZero() {
+			b.DueAt = noon.Add(time.Minute)
+		}
+		b.Since = b.DueAt.Add(-Window)
+		k.bursts[b.Key] = b
+	}
+	return k
+}
+
+// said is what a decision changes, in words.
+func said(c Call, atOnce bool, x changes) string {
+	var out []string
+	for _, a := range x.alerts {
+		switch {
+		case a.Repeats != nil && a.Kind == alert.Closed:
+			out = append(out, "closed")
+		case a.Repeats != nil:
+			out = append(out, fmt.Sprintf("sum of %d", a.Repeats.Calls))
+		default:
+			out = append(out, "alert")
+		}
+	}
+	for _, of := range named(c) {
+		if b := x.written[of.key]; b != nil {
+			out = append(out, fmt.Sprintf("%s marked %d, at once %d, holds %d", of.name, b.Mark, b.AtOnce[c.Severity], b.Held.Calls))
+		}
+	}
+	if atOnce {
+		out = append(out, "at once")
+	}
+	return strings.Join(out, ", ")
+}
+
+// TestDecide: what becomes of a call, by what went before.
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	held := Held{Calls: 3, Severity: 4, Gravest: &alert.Alert{Level: alert.Medium}}
+	for _, c := range []struct {
+		name    string
+		call    Call
+		bursts  map[string]Burst
+		inClass int
+		want    string
+	}{
+		{"the first one", attempt, nil, 0, "alert, own marked 4, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
+		{"repeated", attempt, map[string]Burst{"own": {Mark: 4}}, 1, "own marked 4, at once 0, holds 1"},
+		{"I2: graver than all before", graver, map[string]Burst{"own": {Mark: 4}}, 1, "alert, own marked 5, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
+		{"harmless, after a grave one", attempt, map[string]Burst{"own": {Mark: 5}}, 1, "own marked 5, at once 0, holds 1"},
+		{"the window is over, and held some", attempt, map[string]Burst{"own": {Mark: 4, DueAt: noon, Held: held}}, 1, "sum of 3, own marked 4, at once 0, holds 1"},
+		{"the window is over, and held none", attempt, map[string]Burst{"own": {Mark: 4, DueAt: noon}}, 1, "alert, own marked 4, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
+		{"the window held something graver", graver, map[string]Burst{"own": {Mark: 4, DueAt: noon, Held: Held{Calls: 1, Severity: 5, Gravest: &alert.Alert{}}}}, 1, "sum of 1, own marked 5, at once 0, holds 1"},
+		{"the clock went back", attempt, map[string]Burst{"own": {Mark: 4, DueAt: noon.Add(time.Hour), Held: held}}, 1, "sum of 3, own marked 4, at once 0, holds 1"},
+		{"one principal among many", attempt, map[string]Burst{"account": {AtOnce: map[int]int{4: 19}}}, 19, "alert, own marked 4, at once 0, holds 0, account marked 0, at once 20, holds 0, at once"},
+		{"I12: too many principals", attempt, map[string]Burst{"account": {AtOnce: map[int]int{4: 20}}}, 20, "account marked 0, at once 20, holds 1"},
+		{"graver than those", graver, map[string]Burst{"account": {AtOnce: map[int]int{4: 20}}}, 20, "alert, own marked 5, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
+		{"its own takes what is too much", graver, map[string]Burst{"own": {Mark: 4}, "account": {AtOnce: map[int]int{5: 20}}}, 20, "own marked 4, at once 0, holds 1"},
+		{"half as many in the second window", attempt, map[string]Burst{"account": {Summaries: 1, AtOnce: map[int]int{4: 10}}}, 20, "account marked 0, at once 10, holds 1"},
+		{"one at least, however long it lasts", attempt, map[string]Burst{"account": {Summaries: 99}}, 20, "alert, own marked 4, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
+		{"the account's window is over", attempt, map[string]Burst{"account": {DueAt: noon, AtOnce: map[int]int{4: 20}, Held: held}}, 20, "sum of 3, alert, own marked 4, at once 0, holds 0, account marked 4, at once 1, holds 0, at once"},
+		{"I12: crowded, in an account of its own", attempt, nil, 200, "alert, all marked 0, at once 1, holds 0, at once"},
+		{"crowded, and so was all", attempt, map[string]Burst{"all": {AtOnce: map[int]int{4: 1}}}, 200, "all marked 0, at once 1, holds 1"},
+		{"crowded, in an account that is known", attempt, map[string]Burst{"account": {}}, 200, "alert, account marked 0, at once 1, holds 0, at once"},
+		{"crowded, and the account's had its one", attempt, map[string]Burst{"account": {AtOnce: map[int]int{4: 1}}}, 200, "account marked 0, at once 1, holds 1"},
+		{"crowded, but it goes on", graver, map[string]Burst{"own": {Mark: 4}}, 200, "alert, own marked 5, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
+		{"crowded until its own ended", attempt, map[string]Burst{"own": {Mark: 4, DueAt: noon}}, 200, "alert, own marked 4, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
+		{"one target of many", of(func(c *Call) { c.Class, c.What = Tampering, "bucket" }), map[string]Burst{"principal": {AtOnce: map[int]int{4: 10}}}, 10, "principal marked 0, at once 10, holds 1"},
+		{"deletions of unknown flow logs are over", of(func(c *Call) { c.Class = UnknownDeletion }), map[string]Burst{"own": {Mark: 4, DueAt: noon, Summaries: 1}}, 1,
+			"closed, alert, own marked 4, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a := alert.Alert{ID: "a", Kind: alert.Attempt, Level: alert.Medium}
+			atOnce, x := decide(c.call, a, have(c.call, c.inClass, c.bursts), noon)
+			if got := said(c.call, atOnce, x); got != c.want {
+				t.Errorf("%s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestABurstEnds with a window that held nothing.
+func TestABurstEnds(t *testing.T) {
+	t.Parallel()
+	k := have(attempt, 1, map[string]Burst{"own": {Mark: 4, DueAt: noon}})
+	l := ledger{known: k, now: noon}
+	own, _ := attempt.keys()
+	if _, there := l.burst(own); there || len(l.alerts) > 0 {
+		t.Errorf("it goes on: %t, and has %d alerts", there, len(l.alerts))
+	}
+	if b, dropped := l.written[own]; b != nil || !dropped {
+		t.Errorf("not dropped: %+v", b)
+	}
+}
+
+// TestHeldExamplesDiffer: what is done twenty times hides nothing that is done once.
+func TestHeldExamplesDiffer(t *testing.T) {
+	t.Parallel()
+	b := Burst{}
+	for n := range 30 {
+		c := of(func(c *Call) { c.Example.EventID = fmt.Sprint(n) })
+		if n == 5 {
+			c.Example.Region = "eu-west-2"
+		}
+		b = b.hold(alert.Alert{ID: fmt.Sprint(n), Actor: &alert.Actor{}}, c, noon)
+		b = b.hold(alert.Alert{ID: fmt.Sprint(n), Actor: &alert.Actor{}}, c, noon) // the same record again
+	}
+	other := 0
+	for _, x := range b.Held.Examples {
+		if x.Region == "eu-west-2" {
+			other++
+		}
+	}
+	if b.Held.Calls != 30 || b.Held.FlowLogs != 60 || len(b.Held.Examples) != mostExamples || other != 1 {
+		t.Errorf("%d calls, %d flow logs, %d examples, %d of them in another Region", b.Held.Calls, b.Held.FlowLogs, len(b.Held.Examples), other)
+	}
+}
