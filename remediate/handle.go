@@ -263,7 +263,7 @@ func (r *Remediator) commitTogether(ctx context.Context, s inventory.Scope, fs [
 			case detection.Attempted:
 				err = r.attempted(tx, s, f, now)
 			case detection.Created:
-				_, err = r.deed(tx, f, len(f.Record.CreatedIDs), now)
+				_, err = repeat.RecordCall(tx, f, len(f.Record.CreatedIDs), now)
 			case detection.TornDown:
 				err = r.tornDown(tx, s, f.Record.ResourceIDs[0], now)
 			}
@@ -345,7 +345,7 @@ func (r *Remediator) deleted(tx Tx, s inventory.Scope, f detection.Finding, now 
 	if !news {
 		return false, nil
 	}
-	recent, err := r.deed(tx, f, len(f.Deleted), now)
+	recent, err := repeat.RecordCall(tx, f, len(f.Deleted), now)
 	if err != nil {
 		return false, err
 	}
@@ -428,7 +428,7 @@ func (r *Remediator) attempted(tx Tx, s inventory.Scope, f detection.Finding, no
 		}
 		about = append(about, full)
 	}
-	recent, err := r.deed(tx, f, len(ids), now)
+	recent, err := repeat.RecordCall(tx, f, len(ids), now)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
@@ -109,11 +108,6 @@ type Tx interface {
 	LiveWith(scope inventory.Scope, t delivery.Target, limit int) ([]inventory.Row, error)
 	// AllPending are the open and blocked incidents of known flow logs.
 	AllPending(scope inventory.Scope, limit int) ([]Incident, error)
-	// Deeds sums up what a principal did within a time, but for one event;
-	// AddDeed notes one.
-	Deeds(principal string, from, to time.Time, but string) ([]alert.Deeds, error)
-	AddDeed(d Deed) error
-
 	// DueBursts are those of the scope, and of none, whose time has come.
 	DueBursts(scope inventory.Scope, now time.Time) ([]repeat.Burst, error)
 	// Names are the rows of flow logs by their ID: of those that there are.

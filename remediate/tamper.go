@@ -36,7 +36,7 @@ func (r *Remediator) tampered(ctx context.Context, fs []detection.Finding, beat 
 		err = r.Store.Update(ctx, func(tx Tx) error {
 			for k, a := range alerts[n:end] {
 				var err error
-				if a.Recent, err = r.deed(tx, fs[n+k], 0, now); err != nil {
+				if a.Recent, err = repeat.RecordCall(tx, fs[n+k], 0, now); err != nil {
 					return err
 				}
 				c := repeat.CallOf(repeat.Tampering, fs[n+k], a, 0, false)

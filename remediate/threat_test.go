@@ -14,6 +14,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/repeat"
 )
 
 // A forged twin that says "invokedBy delivery.logs.amazonaws.com" comes first:
@@ -218,7 +219,7 @@ func TestI12DeedsAreBounded(t *testing.T) {
 	}
 	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
 		for i := range 1000 {
-			if err := tx.AddDeed(remediate.Deed{Principal: mallory, At: s.now.Add(-time.Minute), EventID: fmt.Sprint("e", i), EventName: "DeleteFlowLogs", Refused: true, FlowLogs: 1}); err != nil {
+			if err := tx.AddDeed(repeat.Deed{Principal: mallory, At: s.now.Add(-time.Minute), EventID: fmt.Sprint("e", i), EventName: "DeleteFlowLogs", Refused: true, FlowLogs: 1}); err != nil {
 				return err
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/repeat"
 )
 
 func rawOpen(path string) (*sql.DB, error) { return sql.Open("sqlite", dsn(path, "")) }
@@ -77,7 +78,7 @@ func old(t *testing.T, s *Store, n int) {
 					tx.AddHistory(scope, id, remediate.Entry{At: at}), tx.AddHistory(scope, id, remediate.Entry{At: at}),
 					tx.PutEvent(remediate.Event{Scope: scope, ID: id, DetectedAt: at}),
 					tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: at}, Kind: alert.Deletion}),
-					tx.AddDeed(remediate.Deed{Principal: "mallory", At: noon.Add(-48 * time.Hour), EventID: id, EventName: "DeleteFlowLogs"}))
+					tx.AddDeed(repeat.Deed{Principal: "mallory", At: noon.Add(-48 * time.Hour), EventID: id, EventName: "DeleteFlowLogs"}))
 				if err != nil {
 					return err
 				}

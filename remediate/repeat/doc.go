@@ -6,7 +6,10 @@
 //  2. [AlertOrHold] puts its alert into the outbox, or holds it in a [Burst].
 //  3. [EndWindow] alerts of what a burst held, five minutes later.
 //
-// Both run in a transaction of their caller, through [Tx]. The package must never hold
+// It also remembers what each principal did, so that an alert says what its actor did
+// within the hour before ([RecordCall]).
+//
+// All run in a transaction of their caller, through [Tx]. The package must never hold
 // what is graver than all that was alerted (I2), and never lose a call that it holds: the
 // alert that sums up counts each (I12).
 package repeat

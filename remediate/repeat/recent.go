@@ -1,4 +1,4 @@
-package remediate
+package repeat
 
 import (
 	"time"
@@ -40,9 +40,9 @@ func shortName(s string) string {
 	return alert.ID(s)
 }
 
-// deed notes what a finding says of its actor, and returns what else the same
-// one did within the hour before.
-func (r *Remediator) deed(tx Tx, f detection.Finding, flowLogs int, now time.Time) ([]alert.Deeds, error) {
+// RecordCall notes what a finding says of its actor, and returns what else the same
+// one did within the hour before. flowLogs is how many the call names.
+func RecordCall(tx Tx, f detection.Finding, flowLogs int, now time.Time) ([]alert.Deeds, error) {
 	actor := f.Actor()
 	who, eventID := shortName(actor.Principal()), shortName(f.Record.EventID)
 	if who == "" {

@@ -1,0 +1,25 @@
+package store
+
+import (
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate/repeat"
+)
+
+func (t *tx) AddDeed(d repeat.Deed) error {
+	cost := t.charge(int64(3*(len(d.Principal)+len(d.EventID)+len(d.EventName)) + 128))
+	return t.exec(`INSERT INTO deeds (principal, at, event_id, event_name, refused, flow_logs, cost) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		d.Principal, d.At.UnixMilli(), d.EventID, d.EventName, d.Refused, d.FlowLogs, cost)
+}
+
+func (t *tx) Deeds(principal string, from, to time.Time, but string) (out []alert.Deeds, err error) {
+	err = t.rows(func(scan func(...any) error) error {
+		var d alert.Deeds
+		err := scan(&d.EventName, &d.Calls, &d.Refused, &d.FlowLogs)
+		out = append(out, d)
+		return err
+	}, `SELECT event_name, count(*), sum(refused), sum(iif(refused, 0, flow_logs)) FROM
+		(SELECT * FROM deeds WHERE principal = ? AND at BETWEEN ? AND ? AND event_id <> ? LIMIT 10000) GROUP BY event_name ORDER BY event_name`, principal, from.UnixMilli(), to.UnixMilli(), but)
+	return out, err
+}
