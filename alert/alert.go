@@ -87,9 +87,9 @@ type Actor struct {
 	Via       string `json:"via,omitempty"`     // console, CLI, an SDK's name, Terraform, or the AWS service that did it
 }
 
-// Deeds is what a principal did to flow logs by one API call within the hour
+// RecentCalls is what a principal did to flow logs by one API call within the hour
 // before an event.
-type Deeds struct {
+type RecentCalls struct {
 	EventName string `json:"event_name"` // DeleteFlowLogs
 	Calls     int    `json:"calls"`
 	Refused   int    `json:"refused,omitempty"`   // of Calls
@@ -126,32 +126,32 @@ type FlowLog struct {
 // Alert is the public contract: webhook bodies, `alerts list --json` and SNS
 // messages are this object. Absent means unknown.
 type Alert struct {
-	ID             string    `json:"id"`
-	DedupKey       string    `json:"dedup_key"`               // one per event: a pager opens and resolves by it
-	CampaignID     string    `json:"campaign_id,omitempty"`   // one per attack: deletions by one principal that follow each other
-	CampaignOpen   bool      `json:"campaign_open,omitempty"` // of closed: other deletions of the campaign are not settled yet
-	Time           Time      `json:"time"`
-	Kind           Kind      `json:"kind"`
-	Level          Level     `json:"level"`
-	RaisedBy       []string  `json:"raised_by,omitempty"` // the facts that raised Level above the rule's
-	Rule           *Rule     `json:"rule,omitempty"`
-	Title          string    `json:"title"`
-	Text           string    `json:"text,omitempty"`
-	Cause          string    `json:"cause,omitempty"`  // what happened, where no flow log tells it (tamper, pipeline, destination); why nothing is tried (blocked)
-	Advice         string    `json:"advice,omitempty"` // what to try
-	Part           string    `json:"part,omitempty"`   // of the pipeline, where a pipeline alert names flow logs: delivery or rehearsal
-	Account        string    `json:"account,omitempty"`
-	Region         string    `json:"region,omitempty"`
-	EventID        string    `json:"event_id,omitempty"`
-	Source         string    `json:"source,omitempty"`     // event or drift
-	EventTime      *Time     `json:"event_time,omitempty"` // when it happened, where nothing was deleted by it (attempt, tamper)
-	DeletedAt      *Time     `json:"deleted_at,omitempty"`
-	Actor          *Actor    `json:"actor,omitempty"`
-	Recent         []Deeds   `json:"recent,omitempty"` // what the same principal did to flow logs in the hour before
-	Target         string    `json:"target,omitempty"` // what was tampered with: its ARN, or its name
-	FlowLogs       []FlowLog `json:"flow_logs,omitempty"`
-	FailedFlowLogs []FlowLog `json:"failed_flow_logs,omitempty"`
-	Omitted        int       `json:"flow_logs_omitted,omitempty"` // left out because a sink takes no more
+	ID             string        `json:"id"`
+	DedupKey       string        `json:"dedup_key"`               // one per event: a pager opens and resolves by it
+	CampaignID     string        `json:"campaign_id,omitempty"`   // one per attack: deletions by one principal that follow each other
+	CampaignOpen   bool          `json:"campaign_open,omitempty"` // of closed: other deletions of the campaign are not settled yet
+	Time           Time          `json:"time"`
+	Kind           Kind          `json:"kind"`
+	Level          Level         `json:"level"`
+	RaisedBy       []string      `json:"raised_by,omitempty"` // the facts that raised Level above the rule's
+	Rule           *Rule         `json:"rule,omitempty"`
+	Title          string        `json:"title"`
+	Text           string        `json:"text,omitempty"`
+	Cause          string        `json:"cause,omitempty"`  // what happened, where no flow log tells it (tamper, pipeline, destination); why nothing is tried (blocked)
+	Advice         string        `json:"advice,omitempty"` // what to try
+	Part           string        `json:"part,omitempty"`   // of the pipeline, where a pipeline alert names flow logs: delivery or rehearsal
+	Account        string        `json:"account,omitempty"`
+	Region         string        `json:"region,omitempty"`
+	EventID        string        `json:"event_id,omitempty"`
+	Source         string        `json:"source,omitempty"`     // event or drift
+	EventTime      *Time         `json:"event_time,omitempty"` // when it happened, where nothing was deleted by it (attempt, tamper)
+	DeletedAt      *Time         `json:"deleted_at,omitempty"`
+	Actor          *Actor        `json:"actor,omitempty"`
+	Recent         []RecentCalls `json:"recent,omitempty"` // what the same principal did to flow logs in the hour before
+	Target         string        `json:"target,omitempty"` // what was tampered with: its ARN, or its name
+	FlowLogs       []FlowLog     `json:"flow_logs,omitempty"`
+	FailedFlowLogs []FlowLog     `json:"failed_flow_logs,omitempty"`
+	Omitted        int           `json:"flow_logs_omitted,omitempty"` // left out because a sink takes no more
 	// For how many flow logs the log format, the tags, and the other details were left
 	// out, to keep the alert small.
 	FormatsOmitted int `json:"log_formats_omitted,omitempty"`

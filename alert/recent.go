@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// maxDeeds bounds how many kinds of calls a text names.
-const maxDeeds = 5
+// maxCalls bounds how many kinds of calls a text names.
+const maxCalls = 5
 
 // Before is what the same principal did to flow logs in the hour before.
 func (a Words) Before() string {
 	var did []string
 	worst := slices.Clone(a.Recent)
-	slices.SortStableFunc(worst, func(x, y Deeds) int { return cmp.Compare(harm(x.EventName), harm(y.EventName)) })
-	for _, d := range worst[:min(len(worst), maxDeeds)] {
+	slices.SortStableFunc(worst, func(x, y RecentCalls) int { return cmp.Compare(harm(x.EventName), harm(y.EventName)) })
+	for _, d := range worst[:min(len(worst), maxCalls)] {
 		s := d.EventName + " " + times(d.Calls)
 		switch {
 		case d.Refused == d.Calls:
@@ -29,7 +29,7 @@ func (a Words) Before() string {
 		did = append(did, s)
 	}
 	more := 0
-	for _, d := range worst[min(len(worst), maxDeeds):] {
+	for _, d := range worst[min(len(worst), maxCalls):] {
 		more += d.Calls
 	}
 	if more > 0 {

@@ -22,7 +22,7 @@ func TestDeletionInFull(t *testing.T) {
 	a.Level, a.RaisedBy = alert.Critical, []string{"whole_vpc", "no_mfa"}
 	a.Actor.Via, a.FlowLogs[0].LogFormat = "CLI", "${version} ${srcaddr}"
 	a.FlowLogs[0].Tags = map[string]string{"cost": "7", "Owner": "net", "Name": "prod", "env": "live"}
-	a.Recent = []alert.Deeds{{EventName: "CreateFlowLogs", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 3, Refused: 1, FlowLogs: 12}}
+	a.Recent = []alert.RecentCalls{{EventName: "CreateFlowLogs", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 3, Refused: 1, FlowLogs: 12}}
 	title, text := describe(a)
 	if want := "Deleted: the flow log of vpc-0aaa by user/mallory in 111122223333 eu-west-1"; title != want {
 		t.Errorf("title %q", title)
@@ -83,7 +83,7 @@ func TestI12TerraformTakesPlainIDsOnly(t *testing.T) {
 
 func TestBeforeNamesTheWorst(t *testing.T) {
 	t.Parallel()
-	a := alert.Alert{Recent: []alert.Deeds{{EventName: "CreateFlowLogs", Calls: 2}, {EventName: "DeleteBucket", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 1, FlowLogs: 1},
+	a := alert.Alert{Recent: []alert.RecentCalls{{EventName: "CreateFlowLogs", Calls: 2}, {EventName: "DeleteBucket", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 1, FlowLogs: 1},
 		{EventName: "PutBucketPolicy", Calls: 1}, {EventName: "PutRule", Calls: 7}, {EventName: "StopLogging", Calls: 1}}}
 	if got := a.Words().Before(); got != "in the hour before, the same principal called DeleteFlowLogs once (1 flow log); DeleteBucket once; StopLogging once; PutBucketPolicy once; PutRule 7 times; and 2 other calls" {
 		t.Error(got)

@@ -143,7 +143,7 @@ func TestTamperAfterADeletion(t *testing.T) {
 	if len(all) != 1 || len(all[0].FlowLogs) != 1 || all[0].FlowLogs[0].State != "blocked" || all[0].Level != alert.Critical {
 		t.Fatalf("%+v", all)
 	}
-	if want := []alert.Deeds{{EventName: "DeleteFlowLogs", Calls: 1, FlowLogs: 1}}; !slices.Equal(all[0].Recent, want) {
+	if want := []alert.RecentCalls{{EventName: "DeleteFlowLogs", Calls: 1, FlowLogs: 1}}; !slices.Equal(all[0].Recent, want) {
 		t.Errorf("recent %+v", all[0].Recent)
 	}
 }

@@ -59,7 +59,7 @@ func TestAFlowLogIsThreatenedOnce(t *testing.T) {
 }
 
 // The same record twice, our clock a little behind: one call.
-func TestARepeatedRecordIsOneDeed(t *testing.T) {
+func TestARepeatedRecordIsOneRecentCall(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	f := s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.EventTime = s.now.Add(time.Second) })
@@ -206,20 +206,20 @@ func TestI12AFloodOfTampering(t *testing.T) {
 	}
 }
 
-// TestI12DeedsAreBounded: what is remembered of one principal's hour.
-func TestI12DeedsAreBounded(t *testing.T) {
+// TestI12RecentCallsAreBounded: what is remembered of one principal's hour.
+func TestI12RecentCallsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
-	recent := func() (all []alert.Deeds) {
+	recent := func() (all []alert.RecentCalls) {
 		s.must(s.store.View(t.Context(), func(tx remediate.Tx) (err error) {
-			all, err = tx.Deeds(mallory, s.now.Add(-time.Hour), s.now, "")
+			all, err = tx.RecentCalls(mallory, s.now.Add(-time.Hour), s.now, "")
 			return err
 		}))
 		return all
 	}
 	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
 		for i := range 1000 {
-			if err := tx.AddDeed(repeat.Deed{Principal: mallory, At: s.now.Add(-time.Minute), EventID: fmt.Sprint("e", i), EventName: "DeleteFlowLogs", Refused: true, FlowLogs: 1}); err != nil {
+			if err := tx.AddActorCall(repeat.ActorCall{Principal: mallory, At: s.now.Add(-time.Minute), EventID: fmt.Sprint("e", i), EventName: "DeleteFlowLogs", Refused: true, FlowLogs: 1}); err != nil {
 				return err
 			}
 		}

@@ -32,7 +32,7 @@ func samples() map[alert.Kind]alert.Alert {
 		out[kind] = a
 	}
 	add(alert.Deletion, alert.Critical, func(a *alert.Alert) {
-		a.Recent = []alert.Deeds{{EventName: "DescribeFlowLogs", Calls: 4}, {EventName: "DeleteFlowLogs", Calls: 2, Refused: 1, FlowLogs: 3}}
+		a.Recent = []alert.RecentCalls{{EventName: "DescribeFlowLogs", Calls: 4}, {EventName: "DeleteFlowLogs", Calls: 2, Refused: 1, FlowLogs: 3}}
 		a.RaisedBy = []string{"no_mfa"}
 		a.FlowLogs = append(a.FlowLogs, alert.FlowLog{FlowLogID: "fl-0aaaaaaaaaaaaaaa2", ResourceID: "vpc-0bbb", State: "closed", Reason: "released"})
 	})

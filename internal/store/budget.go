@@ -118,14 +118,14 @@ const (
 	oldAlerts    = `FROM alerts INDEXED BY alerts_cost WHERE cost > 0 ORDER BY at, cost, num LIMIT ?1`
 	oldIncidents = `FROM incidents INDEXED BY incidents_cost WHERE cost > 0 ORDER BY detected_at, cost, rowid LIMIT ?1`
 	oldEvents    = `FROM events INDEXED BY events_cost WHERE cost > 0 ORDER BY detected_at, cost, rowid LIMIT ?1`
-	oldDeeds     = `FROM deeds INDEXED BY deeds_cost ORDER BY at, cost LIMIT ?1`
+	oldCalls     = `FROM deeds INDEXED BY deeds_cost ORDER BY at, cost LIMIT ?1`
 
 	// oldest are those of all tables.
 	oldest = `SELECT kind, cost FROM (
 		SELECT 'alerts' AS kind, at, cost FROM (SELECT at, cost ` + oldAlerts + `)
 		UNION ALL SELECT 'incidents', at, cost FROM (SELECT detected_at AS at, cost ` + oldIncidents + `)
 		UNION ALL SELECT 'events', at, cost FROM (SELECT detected_at AS at, cost ` + oldEvents + `)
-		UNION ALL SELECT 'deeds', at, cost FROM (SELECT at, cost ` + oldDeeds + `)) ORDER BY at LIMIT ?1`
+		UNION ALL SELECT 'deeds', at, cost FROM (SELECT at, cost ` + oldCalls + `)) ORDER BY at LIMIT ?1`
 )
 
 // dropping deletes the first so many of them, with what belongs to them. An event that
@@ -137,7 +137,7 @@ var dropping = []struct{ kind, query string }{
 	{"events", `DELETE FROM events WHERE rowid IN (SELECT rowid ` + oldEvents + `) AND NOT ` + ofKnown},
 	{"incidents", `DELETE FROM history WHERE (account, region, id) IN (SELECT account, region, id ` + oldIncidents + `)`},
 	{"incidents", `DELETE FROM incidents WHERE rowid IN (SELECT rowid ` + oldIncidents + `)`},
-	{"deeds", `DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name ` + oldDeeds + `)`},
+	{"deeds", `DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name ` + oldCalls + `)`},
 }
 
 // drop deletes the oldest droppable rows until so many bytes are free, at most so

@@ -64,7 +64,7 @@ func TestDroppableRowsKeepTheirBudget(t *testing.T) {
 				tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, EventID: fmt.Sprint("event-", n), State: remediate.Open, DetectedAt: at}),
 				tx.AddHistory(scope, id, remediate.Entry{At: at}),
 				tx.PutEvent(remediate.Event{Scope: scope, ID: fmt.Sprint("event-", n), Unknown: true, DetectedAt: at}),
-				tx.AddDeed(repeat.Deed{Principal: "nobody", At: at, EventID: fmt.Sprint(n), EventName: "DeleteFlowLogs"}))
+				tx.AddActorCall(repeat.ActorCall{Principal: "nobody", At: at, EventID: fmt.Sprint(n), EventName: "DeleteFlowLogs"}))
 		})
 	}
 	if sum := s.count(t, `SELECT (SELECT sum(cost) FROM alerts) + (SELECT sum(cost) FROM incidents) + (SELECT sum(cost) FROM events) + (SELECT sum(cost) FROM deeds)`); sum > budget || sum < budget/2 {
@@ -123,7 +123,7 @@ func TestTheBudgetCountsWhatIsTrue(t *testing.T) {
 			return tx.PutEvent(remediate.Event{Scope: scope, ID: fmt.Sprint("event-", n), Unknown: true, DetectedAt: noon, Actor: actor})
 		},
 		"calls": func(tx remediate.Tx, n int) error {
-			return tx.AddDeed(repeat.Deed{Principal: actor.ARN, At: noon, EventID: fmt.Sprintf("6f0c2f5e-7a1b-4d7f-9b0e-%012d", n), EventName: "DeleteFlowLogs"})
+			return tx.AddActorCall(repeat.ActorCall{Principal: actor.ARN, At: noon, EventID: fmt.Sprintf("6f0c2f5e-7a1b-4d7f-9b0e-%012d", n), EventName: "DeleteFlowLogs"})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,15 +7,15 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-func (t *tx) AddDeed(d repeat.Deed) error {
+func (t *tx) AddActorCall(d repeat.ActorCall) error {
 	cost := t.charge(int64(3*(len(d.Principal)+len(d.EventID)+len(d.EventName)) + 128))
 	return t.exec(`INSERT INTO deeds (principal, at, event_id, event_name, refused, flow_logs, cost) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		d.Principal, d.At.UnixMilli(), d.EventID, d.EventName, d.Refused, d.FlowLogs, cost)
 }
 
-func (t *tx) Deeds(principal string, from, to time.Time, but string) (out []alert.Deeds, err error) {
+func (t *tx) RecentCalls(principal string, from, to time.Time, but string) (out []alert.RecentCalls, err error) {
 	err = t.rows(func(scan func(...any) error) error {
-		var d alert.Deeds
+		var d alert.RecentCalls
 		err := scan(&d.EventName, &d.Calls, &d.Refused, &d.FlowLogs)
 		out = append(out, d)
 		return err

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// keepDeeds is longer than any alert looks back from the time of its event,
+// keepCalls is longer than any alert looks back from the time of its event,
 // which may be hours ago.
-const keepDeeds = 24 * time.Hour
+const keepCalls = 24 * time.Hour
 
 // rowsAtOnce is how many rows one transaction of Prune or Change writes at most:
 // whoever has a deletion to commit waits for one of these, not for all.
@@ -65,10 +65,10 @@ func (s *Store) prune(ctx context.Context, at int64, most int) error {
 	if err := s.pruneCampaigns(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("prune campaigns: %w", err))
 	}
-	for n := rowsAtOnce; n == rowsAtOnce && ctx.Err() == nil; { // deeds have no number of their own
+	for n := rowsAtOnce; n == rowsAtOnce && ctx.Err() == nil; { // these rows have no number of their own
 		err := s.write(ctx, func(t *tx) error {
 			deleted, err := t.changed(`DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name FROM deeds WHERE at < ? ORDER BY at LIMIT ?)`,
-				t.s.now().Add(-keepDeeds).UnixMilli(), rowsAtOnce)
+				t.s.now().Add(-keepCalls).UnixMilli(), rowsAtOnce)
 			n = int(deleted)
 			return err
 		})

@@ -35,7 +35,7 @@ func TestEveryTableHasABound(t *testing.T) {
 		"destinations": "mostDestinations for each scope",
 		"depends":      "what flow logs of the snapshot depend on",
 		"rehearsals":   "a row for each kind of restore",
-		"deeds":        "a day, mostDeeds for each principal and hour, and the budget",
+		"deeds":        "a day, mostActorCalls for each principal and hour, and the budget",
 		"campaigns":    "the events that are in one",
 		"bursts":       "mostBursts for each class, and a few more",
 	}
@@ -78,7 +78,7 @@ func old(t *testing.T, s *Store, n int) {
 					tx.AddHistory(scope, id, remediate.Entry{At: at}), tx.AddHistory(scope, id, remediate.Entry{At: at}),
 					tx.PutEvent(remediate.Event{Scope: scope, ID: id, DetectedAt: at}),
 					tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: at}, Kind: alert.Deletion}),
-					tx.AddDeed(repeat.Deed{Principal: "mallory", At: noon.Add(-48 * time.Hour), EventID: id, EventName: "DeleteFlowLogs"}))
+					tx.AddActorCall(repeat.ActorCall{Principal: "mallory", At: noon.Add(-48 * time.Hour), EventID: id, EventName: "DeleteFlowLogs"}))
 				if err != nil {
 					return err
 				}

@@ -7,8 +7,8 @@ import (
 	"flowkeeper/internal/detection"
 )
 
-// Deed is one call of a principal that concerned flow logs.
-type Deed struct {
+// ActorCall is one call of a principal that concerned flow logs.
+type ActorCall struct {
 	Principal string
 	At        time.Time
 	EventID   string
@@ -20,11 +20,11 @@ type Deed struct {
 // recently is how far back an alert says what else its actor did.
 const recently = time.Hour
 
-// mostDeeds bounds what is remembered of one principal's hour: what is forged
+// mostActorCalls bounds what is remembered of one principal's hour: what is forged
 // is endless (I12).
-const mostDeeds = 1000
+const mostActorCalls = 1000
 
-func calls(all []alert.Deeds) (n int) {
+func calls(all []alert.RecentCalls) (n int) {
 	for _, d := range all {
 		n += d.Calls
 	}
@@ -42,7 +42,7 @@ func shortName(s string) string {
 
 // RecordCall notes what a finding says of its actor, and returns what else the same
 // one did within the hour before. flowLogs is how many the call names.
-func RecordCall(tx Tx, f detection.Finding, flowLogs int, now time.Time) ([]alert.Deeds, error) {
+func RecordCall(tx Tx, f detection.Finding, flowLogs int, now time.Time) ([]alert.RecentCalls, error) {
 	actor := f.Actor()
 	who, eventID := shortName(actor.Principal()), shortName(f.Record.EventID)
 	if who == "" {
@@ -52,13 +52,13 @@ func RecordCall(tx Tx, f detection.Finding, flowLogs int, now time.Time) ([]aler
 	if at.IsZero() || at.After(now) {
 		at = now
 	}
-	before, err := tx.Deeds(who, at.Add(-recently), at, eventID)
+	before, err := tx.RecentCalls(who, at.Add(-recently), at, eventID)
 	if err != nil {
 		return nil, err
 	}
-	if calls(before) >= mostDeeds {
+	if calls(before) >= mostActorCalls {
 		return before, nil
 	}
-	return before, tx.AddDeed(Deed{Principal: who, At: at, EventID: eventID, EventName: f.Record.EventName,
+	return before, tx.AddActorCall(ActorCall{Principal: who, At: at, EventID: eventID, EventName: f.Record.EventName,
 		Refused: f.Kind == detection.Attempted, FlowLogs: flowLogs})
 }

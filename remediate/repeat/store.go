@@ -21,10 +21,10 @@ type Tx interface {
 	// is there already changes nothing. HasAlert reports whether it is.
 	AddAlert(a alert.Alert) error
 	HasAlert(id string) (bool, error)
-	// Deeds sums up what a principal did within a time, but for one event;
-	// AddDeed notes one.
-	Deeds(principal string, from, to time.Time, but string) ([]alert.Deeds, error)
-	AddDeed(d Deed) error
+	// RecentCalls sums up what a principal did within a time, but for one event;
+	// AddActorCall notes one.
+	RecentCalls(principal string, from, to time.Time, but string) ([]alert.RecentCalls, error)
+	AddActorCall(d ActorCall) error
 }
 
 // AlertOrHold puts the alert about a call into the outbox, or holds it back to be
