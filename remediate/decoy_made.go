@@ -24,7 +24,7 @@ func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, c *incident.Case,
 	a := notify.FindingAlert(f, alert.Tamper, now, row.ID)
 	differs := func(root, id string, s inventory.Settings, state State) {
 		if inventory.SameTarget(row.Scope, s, row.Settings) && !inventory.Equivalent(row.Scope, s, row.FlowLog) {
-			x := threatened(row.Scope, id, root, s)
+			x := notify.FlowLog(row.Scope, id, root, s)
 			x.Account, x.Region, x.State = "", "", string(state)
 			x.DifferencesFound = inventory.Differences(row.Scope, s, row.Settings)
 			a.FlowLogs = append(a.FlowLogs, x)

@@ -491,7 +491,7 @@ func TestI12AFloodPastAFullStore(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	id := s.here("vpc-1")[0].ID
-	s.r.Store = full{s.store}
+	s.fill()
 	for k := range 10 {
 		for _, f := range []detection.Finding{
 			s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.RequestHash = fmt.Sprint(k) }),

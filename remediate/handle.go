@@ -53,7 +53,7 @@ func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, b
 		beat()
 	}
 	if len(tampers) > 0 {
-		errs = append(errs, r.tampered(ctx, tampers, beat))
+		errs = append(errs, r.Tampering.Handle(ctx, tampers, beat))
 	}
 	for _, f := range rehearsed {
 		if r.Rehearsals == nil {

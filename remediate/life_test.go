@@ -1,7 +1,6 @@
 package remediate_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -570,8 +569,8 @@ func TestProgressPastAFullDisk(t *testing.T) {
 		s := dependent(t)
 		s.bubble = true
 		beats := &beats{last: time.Now()}
-		s.r.Store = full{s.store}
-		s.r.Direct = func(context.Context, alert.Alert) { time.Sleep(time.Minute) }
+		s.fill()
+		s.slow = time.Minute
 		fs := []detection.Finding{s.record("fl-00000001"), s.record("fl-00000002"), s.record("fl-00000003")}
 		for range 3 {
 			fs = append(fs, s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil))

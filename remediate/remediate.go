@@ -64,15 +64,21 @@ type Remediator struct {
 	Rand   func() float64
 	// Meter is told what was committed; nil: nobody is.
 	Meter Meter
-	// Dependencies are what Flowkeeper needs beside what the snapshot names; nil:
-	// nothing.
-	Dependencies func() []Dependency
+	// Tampering is handed what concerns no flow log itself, but what one depends on.
+	Tampering Tampering
 
 	tasks sync.WaitGroup // calls to AWS that messages have left behind
 
 	mu      sync.Mutex
 	scopes  map[inventory.Scope]*scopeState
 	foreign foreignScopes
+}
+
+// Tampering alerts of calls that change what flow logs or Flowkeeper depend on. It
+// returns nil once everything that the findings ask for is on disk (I1), and calls beat
+// after each alert that goes past a full disk.
+type Tampering interface {
+	Handle(ctx context.Context, findings []detection.Finding, beat func()) error
 }
 
 // Meter counts what the remediator has done.

@@ -25,6 +25,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/rehearse"
+	"flowkeeper/remediate/tamper"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -53,11 +54,13 @@ type scene struct {
 	api       *ec2.Client
 	own       string // ARN that api signs as
 	events    int
-	soon      []inventory.Scope // refreshes asked for
-	direct    []alert.Alert     // alerts past the outbox
-	routed    func(alert.Alert) // called with each alert that goes to the outbox
-	sinks     []string          // beside the log
-	disk      int64             // bytes of the disk that the state file is on; 0: as large as it is
+	soon      []inventory.Scope   // refreshes asked for
+	direct    []alert.Alert       // alerts past the outbox
+	routed    func(alert.Alert)   // called with each alert that goes to the outbox
+	sinks     []string            // beside the log
+	disk      int64               // bytes of the disk that the state file is on; 0: as large as it is
+	slow      time.Duration       // that each of these takes
+	deps      []tamper.Dependency // what Flowkeeper needs beside what the snapshot names
 }
 
 func newScene(t *testing.T) *scene {
@@ -98,11 +101,20 @@ func (s *scene) start() {
 	s.store = st
 	s.r = &remediate.Remediator{Store: st, Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), Wake: func() {},
 		Snapshot: st, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
-		Direct: func(_ context.Context, a alert.Alert) { s.direct = append(s.direct, a) }}
+		Direct: s.sendDirect, Tampering: s.tamperHandler(st.Tampering())}
 	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(sc inventory.Scope) (rehearse.EC2, bool) { return s.r.Fleet.EC2(sc) },
 		Restores: s.r, Now: s.clock, Log: s.r.Log, Wake: func() {},
 		Caller: func(context.Context, inventory.Scope) (string, error) { return s.own, nil }}
 	s.r.Rehearsals = s.rehearser
+}
+
+func (s *scene) sendDirect(_ context.Context, a alert.Alert) {
+	time.Sleep(s.slow)
+	s.direct = append(s.direct, a)
+}
+
+func (s *scene) tamperHandler(st tamper.Store) *tamper.Handler {
+	return &tamper.Handler{Store: st, Policy: s.policy, Dependencies: func() []tamper.Dependency { return s.deps }, Now: s.clock, Wake: func() {}, Direct: s.sendDirect}
 }
 
 // size of the state file, with its log.
@@ -304,3 +316,14 @@ type full struct{ remediate.Store }
 var errFull = errors.New("no space left on device")
 
 func (full) Update(context.Context, func(remediate.Tx) error) error { return errFull }
+
+// fullTampering is such a store as package tamper has it.
+type fullTampering struct{ tamper.Store }
+
+func (fullTampering) Update(context.Context, func(tamper.Tx) error) error { return errFull }
+
+// fill makes the disk full, as far as the remediator can tell; empty ends that.
+func (s *scene) fill() {
+	s.r.Store, s.r.Tampering = full{s.store}, s.tamperHandler(fullTampering{s.store.Tampering()})
+}
+func (s *scene) empty() { s.r.Store, s.r.Tampering = s.store, s.tamperHandler(s.store.Tampering()) }

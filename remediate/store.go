@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/repeat"
@@ -97,17 +96,6 @@ type Tx interface {
 	// and not since that it works; SetTrouble notes it.
 	Trouble(scope inventory.Scope, p notify.Part) (bool, error)
 	SetTrouble(scope inventory.Scope, p notify.Part, on bool) error
-	// Dependents are the targets that name a resource.
-	Dependents(key delivery.ResourceKey) ([]Dependents, error)
-	// DependentsUnder are the targets that name a resource whose key begins so.
-	DependentsUnder(prefix string) ([]Dependents, error)
-	// Guarded counts, up to a limit, the protected flow logs of an account that
-	// live or are to come back; an empty Region means all.
-	Guarded(account, region string, limit int) (int, error)
-	// LiveWith are protected live rows with the same target.
-	LiveWith(scope inventory.Scope, t delivery.Target, limit int) ([]inventory.Row, error)
-	// AllPending are the open and blocked incidents of known flow logs.
-	AllPending(scope inventory.Scope, limit int) ([]Incident, error)
 	// DueBursts are those of the scope, and of none, whose time has come.
 	DueBursts(scope inventory.Scope, now time.Time) ([]repeat.Burst, error)
 	// Names are the rows of flow logs by their ID: of those that there are.

@@ -12,6 +12,7 @@ import (
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/tamper"
 )
 
 // tampering is the finding of one call that succeeded.
@@ -47,13 +48,11 @@ func dependent(t *testing.T) *scene {
 	})
 	s.plant("vpc-3", func(f *fakeaws.FlowLog) { f.LogDestinationType, f.LogDestination = "kinesis-data-firehose", stream })
 	s.refresh()
-	s.r.Dependencies = func() []remediate.Dependency {
-		return []remediate.Dependency{
-			{ARN: "arn:*:sqs:eu-west-1:111122223333:flowkeeper", As: "the queue that events come by"},
-			{ARN: "arn:aws:events:eu-west-1:111122223333:rule/flowkeeper", As: "the rule that sends events to the queue"},
-			{ARN: "arn:*:cloudtrail:*:111122223333:trail/*", As: "a trail that events come from"},
-			{ARN: "arn:aws:kms:eu-west-1:111122223333:key/1234", As: "the key of the queue"},
-		}
+	s.deps = []tamper.Dependency{
+		{ARN: "arn:*:sqs:eu-west-1:111122223333:flowkeeper", As: "the queue that events come by"},
+		{ARN: "arn:aws:events:eu-west-1:111122223333:rule/flowkeeper", As: "the rule that sends events to the queue"},
+		{ARN: "arn:*:cloudtrail:*:111122223333:trail/*", As: "a trail that events come from"},
+		{ARN: "arn:aws:kms:eu-west-1:111122223333:key/1234", As: "the key of the queue"},
 	}
 	return s
 }
@@ -153,14 +152,14 @@ func TestTamperAfterADeletion(t *testing.T) {
 func TestI1TamperPastAFullDisk(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
-	s.r.Store = full{s.store}
+	s.fill()
 	if err := s.r.Handle(t.Context(), []detection.Finding{s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)}, func() {}); err == nil {
 		t.Error("acknowledged what is not stored")
 	}
 	if len(s.direct) != 1 || s.direct[0].Kind != alert.Tamper || s.direct[0].Title == "" || !strings.Contains(s.direct[0].Text, "restores NOTHING until") {
 		t.Fatalf("%+v", s.direct)
 	}
-	s.r.Store = s.store
+	s.empty()
 	s.events-- // the same record
 	s.hear(s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil))
 	if a := s.alerts(alert.Tamper); len(a) != 1 || a[0].ID == s.direct[0].ID || a[0].DedupKey != s.direct[0].DedupKey || strings.Contains(a[0].Text, "NOTHING") {
@@ -213,9 +212,7 @@ func TestIgnoredTampering(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	s.policy.Rules = []remediate.Rule{{Principal: mallory, Action: remediate.Ignore}}
-	deps := s.r.Dependencies
 	s.crash()
-	s.r.Dependencies = deps
 	s.hear(s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil))
 	if all := s.alerts(alert.Tamper); len(all) != 1 || all[0].Level != alert.Informational {
 		t.Errorf("%+v", all)

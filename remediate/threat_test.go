@@ -15,6 +15,7 @@ import (
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/repeat"
+	"flowkeeper/remediate/tamper"
 )
 
 // A forged twin that says "invokedBy delivery.logs.amazonaws.com" comes first:
@@ -292,9 +293,7 @@ func TestDependsOnAsPeopleWriteIt(t *testing.T) {
 		{"arn:aws:events:eu-west-1:111122223333:rule/default/fk-*", "events", "DisableRule", "fk-forward"},
 	} {
 		s := dependent(t)
-		s.r.Dependencies = func() []remediate.Dependency {
-			return []remediate.Dependency{{ARN: c.pattern, As: "named in inventory.depends_on"}}
-		}
+		s.deps = []tamper.Dependency{{ARN: c.pattern, As: "named in inventory.depends_on"}}
 		s.hear(s.tampering(c.service, c.event, c.target, nil))
 		if len(s.alerts(alert.Tamper)) != 1 {
 			t.Errorf("%s: silence", c.pattern)

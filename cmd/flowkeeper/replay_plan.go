@@ -12,6 +12,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/tamper"
 )
 
 // planned is what would be done about one flow log that a record says was
@@ -31,17 +32,17 @@ type planned struct {
 type planner struct {
 	store  *store.Store // nil: there is no state file
 	policy remediate.Policy
-	beside []remediate.Dependency // what the daemon needs, as far as the configuration tells
+	beside []tamper.Dependency // what the daemon needs, as far as the configuration tells
 }
 
 // threat says what depends here on what a call has changed.
 func (p planner) threat(ctx context.Context, v verdict, f detection.Finding) (verdict, error) {
-	v.Target = remediate.TargetOf(f.Record)
-	if p.store == nil || !remediate.Tampers(f.Record) {
+	v.Target = tamper.TargetOf(f.Record)
+	if p.store == nil || !tamper.Harmful(f.Record) {
 		return v, nil
 	}
-	err := p.store.View(ctx, func(tx remediate.Tx) error {
-		t, err := remediate.ThreatOf(tx, f.Record, p.beside)
+	err := p.store.Tampering().View(ctx, func(tx tamper.Tx) error {
+		t, err := tamper.ThreatOf(tx, f.Record, p.beside)
 		v.Threatens = t.Uses
 		for _, x := range t.FlowLogs {
 			v.FlowLogs = append(v.FlowLogs, planned{FlowLogID: x.FlowLogID, ResourceID: x.ResourceID, Destination: x.Destination})

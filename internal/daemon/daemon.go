@@ -29,6 +29,7 @@ import (
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/rehearse"
+	"flowkeeper/remediate/tamper"
 	"flowkeeper/systemd"
 	"flowkeeper/watcher"
 )
@@ -197,7 +198,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 	}
 	d.remediator.Rehearsals = d.rehearser
 	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log}
-	d.remediator.Dependencies = d.depends.all
+	d.remediator.Tampering = &tamper.Handler{Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Now: time.Now, Wake: d.wakeSenders, Direct: d.direct}
 	d.refreshes, d.discovery, d.rehearsals = newRefreshes(d), newDiscovery(d), make(chan inventory.Scope)
 	d.remediator.RefreshSoon = d.refreshes.soon
 	d.connected.Store(true)

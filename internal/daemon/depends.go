@@ -21,22 +21,22 @@ import (
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/tamper"
 )
 
 // dependencies are what this daemon needs beside what the snapshot names.
 type dependencies struct {
-	fixed   []remediate.Dependency
+	fixed   []tamper.Dependency
 	store   *store.Store
 	log     *slog.Logger
-	byQueue atomic.Pointer[[]remediate.Dependency] // what the queue's own attributes name
+	byQueue atomic.Pointer[[]tamper.Dependency] // what the queue's own attributes name
 
 	// Set before the queue is asked.
 	queue  string // its URL
 	client queueAttributes
 }
 
-func (d *dependencies) all() []remediate.Dependency {
+func (d *dependencies) all() []tamper.Dependency {
 	out := d.fixed
 	if more := d.byQueue.Load(); more != nil {
 		out = append(out[:len(out):len(out)], *more...)
@@ -46,8 +46,8 @@ func (d *dependencies) all() []remediate.Dependency {
 
 // Dependencies are those that the configuration names, and every trail of the
 // accounts: which of them feeds EventBridge, no configuration says.
-func Dependencies(c configs.Config, all []inventory.Scope) (out []remediate.Dependency) {
-	add := func(pattern, as string) { out = append(out, remediate.Dependency{ARN: pattern, As: as}) }
+func Dependencies(c configs.Config, all []inventory.Scope) (out []tamper.Dependency) {
+	add := func(pattern, as string) { out = append(out, tamper.Dependency{ARN: pattern, As: as}) }
 	if q, err := c.Queue.Parse(); err == nil {
 		add(fmt.Sprintf("arn:*:sqs:%s:%s:%s", cmp.Or(q.Region, "*"), q.Account, q.Name), "the queue that events come by")
 	}
@@ -162,9 +162,9 @@ func (d *dependencies) keepAsking(ctx context.Context, failed error) {
 
 // ofQueue reads the attributes. An alias of AWS's own key is no dependency that
 // anybody could break.
-func ofQueue(attributes map[string]string) (out []remediate.Dependency) {
+func ofQueue(attributes map[string]string) (out []tamper.Dependency) {
 	for _, rule := range senders(attributes[string(types.QueueAttributeNamePolicy)]) {
-		out = append(out, remediate.Dependency{ARN: rule, As: "the rule that sends events to the queue"})
+		out = append(out, tamper.Dependency{ARN: rule, As: "the rule that sends events to the queue"})
 	}
 	key := attributes[string(types.QueueAttributeNameKmsMasterKeyId)]
 	queue, err := arn.Parse(attributes[string(types.QueueAttributeNameQueueArn)])
@@ -177,7 +177,7 @@ func ofQueue(attributes map[string]string) (out []remediate.Dependency) {
 		}
 		key = arn.ARN{Partition: queue.Partition, Service: "kms", Region: queue.Region, AccountID: queue.AccountID, Resource: "key/" + key}.String()
 	}
-	return append(out, remediate.Dependency{ARN: key, As: "the key of the queue"})
+	return append(out, tamper.Dependency{ARN: key, As: "the key of the queue"})
 }
 
 // senders are the rules that a queue's policy lets send, by their aws:SourceArn.

@@ -8,10 +8,10 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/tamper"
 )
 
-func arns(all []remediate.Dependency) (out []string) {
+func arns(all []tamper.Dependency) (out []string) {
 	for _, d := range all {
 		out = append(out, d.ARN)
 	}

@@ -11,6 +11,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/tamper"
 )
 
 // Trouble, its end (which the pager does not take yet), trouble again: the end
@@ -79,7 +80,7 @@ func TestDependsIsFilledByTheMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	err = s.View(t.Context(), func(tx remediate.Tx) error {
+	err = s.Tampering().View(t.Context(), func(tx tamper.Tx) error {
 		all, err := tx.Dependents(delivery.KeyOf("arn:aws:s3:::flow-logs"))
 		if len(all) != 1 {
 			t.Errorf("%+v", all)

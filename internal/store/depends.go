@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/tamper"
 )
 
 // depend notes what flow logs with this target depend on. It forgets nothing:
@@ -46,17 +47,17 @@ func (s *Store) fillDepends(ctx context.Context) error {
 }
 
 // targets are those that protected live flow logs have.
-func (t *tx) targets() ([]remediate.Dependents, error) {
+func (t *tx) targets() ([]tamper.Dependents, error) {
 	return t.dependents(`SELECT DISTINCT account, region, needs, 0 FROM flow_logs WHERE needs IS NOT NULL`)
 }
 
-func (t *tx) Dependents(key delivery.ResourceKey) ([]remediate.Dependents, error) {
+func (t *tx) Dependents(key delivery.ResourceKey) ([]tamper.Dependents, error) {
 	return t.dependents(`SELECT account, region, needs,
 		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
 		FROM depends d WHERE thing = ?`, key)
 }
 
-func (t *tx) DependentsUnder(prefix string) ([]remediate.Dependents, error) {
+func (t *tx) DependentsUnder(prefix string) ([]tamper.Dependents, error) {
 	return t.dependents(`SELECT account, region, needs,
 		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
 		FROM (SELECT DISTINCT account, region, needs FROM depends WHERE thing >= ?1 AND thing < ?1 || char(0x10FFFF)) d`, prefix)
@@ -69,9 +70,9 @@ func (t *tx) Guarded(account, region string, limit int) (n int, err error) {
 	return n, err
 }
 
-func (t *tx) dependents(query string, args ...any) (out []remediate.Dependents, err error) {
+func (t *tx) dependents(query string, args ...any) (out []tamper.Dependents, err error) {
 	err = t.rows(func(scan func(...any) error) error {
-		var d remediate.Dependents
+		var d tamper.Dependents
 		var needs []byte
 		if err := scan(&d.Scope.Account, &d.Scope.Region, &needs, &d.Live); err != nil {
 			return err
@@ -87,6 +88,6 @@ func (t *tx) LiveWith(s inventory.Scope, of delivery.Target, limit int) ([]inven
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND needs = ? ORDER BY num LIMIT ?`, s.Account, s.Region, body(of), limit)
 }
 
-func (t *tx) AllPending(s inventory.Scope, limit int) ([]remediate.Incident, error) {
-	return each[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND known = 1 AND state IN ('open', 'blocked') LIMIT ?`, s.Account, s.Region, limit)
+func (t *tx) AllPending(s inventory.Scope, limit int) ([]incident.Incident, error) {
+	return each[incident.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND known = 1 AND state IN ('open', 'blocked') LIMIT ?`, s.Account, s.Region, limit)
 }

@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/rehearse"
+	"flowkeeper/remediate/tamper"
 )
 
 // withFields are flow logs to one destination, and to one with characters that
@@ -98,7 +98,7 @@ func TestUpgradeTellsFieldsApart(t *testing.T) {
 	if err != nil || got.Restorable["yes"] != 1 || got.Restorable["unknown"] != len(others) {
 		t.Errorf("%v, %v", got.Restorable, err)
 	}
-	s.put(t, func(tx remediate.Tx) error {
+	err = s.Tampering().View(t.Context(), func(tx tamper.Tx) error {
 		dependents, err := tx.Dependents(delivery.KeyOf(plain.LogDestination))
 		live := 0
 		for _, d := range dependents {
@@ -109,4 +109,7 @@ func TestUpgradeTellsFieldsApart(t *testing.T) {
 		}
 		return err
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

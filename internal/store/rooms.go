@@ -4,17 +4,30 @@ import (
 	"context"
 
 	"flowkeeper/remediate/rehearse"
+	"flowkeeper/remediate/tamper"
 )
 
-// Rehearsals is the file as rehearsals see it.
-func (s *Store) Rehearsals() rehearse.Store { return rehearsals{s} }
-
-type rehearsals struct{ s *Store }
-
-func (r rehearsals) Update(ctx context.Context, fn func(rehearse.Tx) error) error {
-	return r.s.write(ctx, func(t *tx) error { return fn(t) })
+// room is the file as a package sees it that asks for a few things of it, T, in
+// transactions of its own.
+type room[T any] struct {
+	s  *Store
+	of func(*tx) T
 }
 
-func (r rehearsals) View(ctx context.Context, fn func(rehearse.Tx) error) error {
-	return r.s.read(ctx, func(t *tx) error { return fn(t) })
+func (r room[T]) Update(ctx context.Context, fn func(T) error) error {
+	return r.s.write(ctx, func(t *tx) error { return fn(r.of(t)) })
+}
+
+func (r room[T]) View(ctx context.Context, fn func(T) error) error {
+	return r.s.read(ctx, func(t *tx) error { return fn(r.of(t)) })
+}
+
+// Rehearsals is the file as rehearsals see it.
+func (s *Store) Rehearsals() rehearse.Store {
+	return room[rehearse.Tx]{s, func(t *tx) rehearse.Tx { return t }}
+}
+
+// Tampering is the file as package tamper sees it.
+func (s *Store) Tampering() tamper.Store {
+	return room[tamper.Tx]{s, func(t *tx) tamper.Tx { return t }}
 }

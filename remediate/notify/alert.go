@@ -69,6 +69,16 @@ func FlowLogs(incidents []incident.Incident) []alert.FlowLog {
 	return out
 }
 
+// FlowLog is one flow log as an alert shows it, with its scope: root is the first of its
+// lineage.
+func FlowLog(s inventory.Scope, id, root string, settings inventory.Settings) alert.FlowLog {
+	f := alert.FlowLog{FlowLogID: id, ResourceID: settings.ResourceID, Destination: settings.Destination(s), LogFormat: settings.LogFormat, Tags: settings.Tags, Account: s.Account, Region: s.Region}
+	if root != id {
+		f.RootFlowLogID = root
+	}
+	return f
+}
+
 // FindingAlert is an alert about one record alone, for which there is no event. Its ID is
 // made of what the record claims and the parts.
 func FindingAlert(f detection.Finding, kind alert.Kind, now time.Time, parts ...string) alert.Alert {

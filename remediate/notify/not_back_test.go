@@ -35,7 +35,7 @@ func with(i incident.Incident, change func(*incident.Incident)) incident.Inciden
 // alerted is an event of a record whose deletion was alerted a minute before noon.
 func alerted() incident.Event {
 	return incident.Event{Scope: scope, ID: "e-1", Source: incident.ByEvent, Level: alert.High, DetectedAt: ago(time.Minute),
-		Actor: &alert.Actor{Type: "IAMUser", ARN: mallory},
+		Actor:        &alert.Actor{Type: "IAMUser", ARN: mallory},
 		ToldDeletion: ago(time.Minute), DueAt: noon.Add(4 * time.Minute), OverdueAt: noon.Add(4 * time.Minute)}
 }
 

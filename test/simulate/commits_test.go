@@ -8,6 +8,7 @@ import (
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/rehearse"
+	"flowkeeper/remediate/tamper"
 )
 
 // commits is what a daemon has brought to disk, over all its lives.
@@ -60,6 +61,17 @@ type announces struct {
 }
 
 func (w *announces) AddAlert(a alert.Alert) error {
+	w.alerts = append(w.alerts, a)
+	return w.Tx.AddAlert(a)
+}
+
+// tampers is such a transaction of package tamper.
+type tampers struct {
+	tamper.Tx
+	alerts []alert.Alert
+}
+
+func (w *tampers) AddAlert(a alert.Alert) error {
 	w.alerts = append(w.alerts, a)
 	return w.Tx.AddAlert(a)
 }

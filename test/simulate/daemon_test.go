@@ -25,6 +25,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/rehearse"
+	"flowkeeper/remediate/tamper"
 	"flowkeeper/watcher"
 )
 
@@ -75,9 +76,10 @@ func (d *daemon) start() {
 		RefreshSoon: func(inventory.Scope, bool) { d.asked = true },
 		Direct:      func(context.Context, alert.Alert) {},
 		Beside:      d.p.beside, Rand: d.p.random.Float64,
-		Dependencies: func() []remediate.Dependency {
-			return []remediate.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
-		},
+		Tampering: &tamper.Handler{Store: tampering{mem, st.Tampering()}, Policy: d.p.policy, Now: d.p.theirs, Wake: func() {}, Direct: func(context.Context, alert.Alert) {},
+			Dependencies: func() []tamper.Dependency {
+				return []tamper.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
+			}},
 	}
 	d.rehearser = &rehearse.Rehearser{
 		Store: rehearsals{mem, st.Rehearsals()}, EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Restores: d.remediator,

@@ -12,6 +12,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/rehearse"
+	"flowkeeper/remediate/tamper"
 )
 
 // mortal is the process of a daemon: it can die before or after each of its
@@ -171,6 +172,30 @@ func (s rehearsals) Update(ctx context.Context, fn func(rehearse.Tx) error) erro
 }
 
 func (s rehearsals) View(ctx context.Context, fn func(rehearse.Tx) error) error {
+	return s.m.reading(func() error { return s.through.View(ctx, fn) })
+}
+
+// tampering is a daemon's store as package tamper sees it.
+type tampering struct {
+	memory
+	through tamper.Store
+}
+
+func (s tampering) Update(ctx context.Context, fn func(tamper.Tx) error) error {
+	return s.m.around(func() error {
+		var w tampers
+		err := s.through.Update(ctx, func(tx tamper.Tx) error {
+			w = tampers{Tx: tx} // it may run again
+			return fn(&w)
+		})
+		if err == nil {
+			s.d.p.committed(s.d, s.d.commits.add(w.alerts))
+		}
+		return err
+	})
+}
+
+func (s tampering) View(ctx context.Context, fn func(tamper.Tx) error) error {
 	return s.m.reading(func() error { return s.through.View(ctx, fn) })
 }
 

@@ -1,9 +1,9 @@
-package remediate
+package tamper
 
 import "flowkeeper/internal/cloudtrail"
 
-// tamperAdvice is what to do about a call (docs/alerts.md has more).
-func tamperAdvice(r cloudtrail.Record) string {
+// advice is what to do about a call (docs/alerts.md has more).
+func advice(r cloudtrail.Record) string {
 	switch r.EventName {
 	case "DeleteLogGroup":
 		return "make the log group again, with its retention, key and resource policy"

@@ -1,4 +1,4 @@
-package remediate
+package tamper
 
 import (
 	"cmp"
@@ -8,7 +8,6 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
-	"flowkeeper/remediate/incident"
 )
 
 // TargetOf is the ARN of what a call changes, of cloudtrail.Record.Target in
@@ -47,14 +46,18 @@ func TargetOf(r cloudtrail.Record) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", inventory.Partition(r.Region), service, region, account, resource)
 }
 
-// Dependency is something that Flowkeeper needs beside what the snapshot
-// names: by the configuration, or by the queue's own attributes.
-type Dependency struct {
-	ARN string // may be a pattern, in which * stands for any text
-	As  string // "the queue that events come by"
+// placeOf is where the thing is that a call changes, as ThingOf begins it:
+// service, Region and account. A bucket's name says neither Region nor account.
+func placeOf(r cloudtrail.Record) (service, region, account string) {
+	r.Target = "any"
+	p := strings.SplitN(string(delivery.KeyOf(TargetOf(r))), ":", 4)
+	if len(p) != 4 {
+		return "", "", ""
+	}
+	return p[0], p[1], p[2]
 }
 
-// covers reports whether an ARN is of this dependency.
-func (d Dependency) covers(arn string) bool {
-	return incident.Match(string(delivery.KeyOf(d.ARN)), string(delivery.KeyOf(arn)))
-}
+// Unstated reports whether a record does not say what its call changes.
+// CloudTrail leaves out parameters that are larger than 100 KB, and a caller
+// can make them so: white space in a policy counts.
+func Unstated(r cloudtrail.Record) bool { return TargetOf(r) == "" }

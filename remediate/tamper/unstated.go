@@ -1,7 +1,6 @@
-package remediate
+package tamper
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 
@@ -9,33 +8,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
-	"flowkeeper/remediate/incident"
 )
-
-// place is where the thing is that a call changes, as ThingOf begins it:
-// service, Region and account. A bucket's name says neither Region nor account.
-func placeOf(r cloudtrail.Record) (service, region, account string) {
-	r.Target = "any"
-	p := strings.SplitN(string(delivery.KeyOf(TargetOf(r))), ":", 4)
-	if len(p) != 4 {
-		return "", "", ""
-	}
-	return p[0], p[1], p[2]
-}
-
-// ThreatOf says what depends on what a call changes; where its record does not
-// state that, what may depend on it: see Unstated.
-func ThreatOf(tx Tx, r cloudtrail.Record, beside []Dependency) (Threat, error) {
-	if target := TargetOf(r); target != "" {
-		return Threatened(tx, target, beside)
-	}
-	return unstated(tx, r, beside)
-}
-
-// Unstated reports whether a record does not say what its call changes.
-// CloudTrail leaves out parameters that are larger than 100 KB, and a caller
-// can make them so: white space in a policy counts.
-func Unstated(r cloudtrail.Record) bool { return TargetOf(r) == "" }
 
 // unnamed are the services of things that Flowkeeper or flow logs may depend on
 // while neither the snapshot nor the configuration names them: its own role,
@@ -69,14 +42,14 @@ func unstated(tx Tx, r cloudtrail.Record, beside []Dependency) (t Threat, err er
 	if where == "" {
 		return t, nil
 	}
-	n, err := tx.Guarded(account, region, mostNews)
+	n, err := tx.Guarded(account, region, mostLost)
 	switch {
 	case err != nil || n == 0:
 	case n == 1:
 		t.Uses = []string{"a protected flow log lives " + where}
 	default:
 		atLeast := ""
-		if n == mostNews {
+		if n == mostLost {
 			atLeast = "at least "
 		}
 		t.Uses = []string{fmt.Sprintf("%s%d protected flow logs live %s", atLeast, n, where)}
@@ -106,7 +79,7 @@ func mayBe(tx Tx, service, region, account string) (uses []string, err error) {
 			continue
 		}
 		scopes[d.Scope] = true
-		lost, err := tx.AllPending(d.Scope, mostNews)
+		lost, err := tx.AllPending(d.Scope, mostLost)
 		if err != nil {
 			return nil, err
 		}
@@ -122,12 +95,6 @@ func mayBe(tx Tx, service, region, account string) (uses []string, err error) {
 	return uses, nil
 }
 
-// within reports whether a dependency may be of a service in a place.
-func (d Dependency) within(service, region, account string) bool {
-	p := strings.SplitN(string(delivery.KeyOf(d.ARN)), ":", 4)
-	return len(p) == 4 && incident.Match(p[0], service) && incident.Match(p[1], region) && incident.Match(p[2], account)
-}
-
 func unique(in []string) (out []string) {
 	seen := map[string]bool{}
 	for _, s := range in {
@@ -137,23 +104,4 @@ func unique(in []string) (out []string) {
 		}
 	}
 	return out
-}
-
-// unstatedCause is what happened, where the record does not say to what. A title has
-// room for its beginning only: what may be lost comes first.
-func unstatedCause(r cloudtrail.Record, t Threat) string {
-	left := ""
-	if r.OmittedSize != "" {
-		left = "; CloudTrail left out its " + r.OmittedSize + " bytes of parameters"
-	}
-	return r.EventName + ", target not stated: " + strings.Join(t.Uses, " and ") + left
-}
-
-// unstatedAdvice is what to do about it first.
-func unstatedAdvice(r cloudtrail.Record) string {
-	hidden := ""
-	if r.OmittedSize != "" {
-		hidden = ": a request of more than 100 KB, such as a policy padded with white space, may be meant to hide that"
-	}
-	return "find out what it changed" + hidden + "; then " + cmp.Or(tamperAdvice(r), "put it back")
 }

@@ -1,0 +1,96 @@
+package tamper
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
+)
+
+// Harmful reports whether a call that a rule is about does any harm, as far as
+// its record tells.
+func Harmful(r cloudtrail.Record) bool {
+	harmless := r.EventName == "UntagDeliveryStream" && r.Detail != "" && !strings.Contains(r.Detail, cloudtrail.DeliveryTag)
+	return !harmless
+}
+
+func (h *Handler) alert(f detection.Finding, target string, t Threat, now time.Time) alert.Alert {
+	actor := f.Actor()
+	a := notify.FindingAlert(f, alert.Tamper, now)
+	a.ID = alertID(f)
+	a.Target, a.FlowLogs, a.Omitted = target, slices.Clone(t.FlowLogs), t.all-len(t.FlowLogs)
+	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, delivery.KeyOf(target).Name(), detailOf(f.Record), strings.Join(t.Uses, " and "))
+	a.Advice = advice(f.Record)
+	if target == "" {
+		a.Cause, a.Advice = unstatedCause(f.Record, t), unstatedAdvice(f.Record)
+	}
+	written := f.Record.EventName == "PutBucketPolicy" && f.Record.Identity.InvokedBy == deliveryService
+	switch {
+	case h.Policy.RuleFor(f.Record.Account, actor.Principal()).Action == incident.Ignore, written:
+		a.Level = alert.Informational
+	case target == "": // its rule's level: nobody knows whether it is about ours
+	case destroys[f.Record.EventName] && len(t.FlowLogs) > 0:
+		a.Level, a.RaisedBy = alert.Critical, []string{notify.DestinationGone}
+	default:
+		a.Level, a.RaisedBy = notify.Raised(a.Level, notify.ActorFacts(h.Policy, f.Record.Account, &actor))
+	}
+	for n := range a.FlowLogs {
+		if x := &a.FlowLogs[n]; x.Account == a.Account && x.Region == a.Region {
+			x.Account, x.Region = "", ""
+		}
+	}
+	return a
+}
+
+// alertID is made of the record alone, and of all of it that an alert says or is
+// judged by: a forged twin swallows nothing else (I2).
+func alertID(f detection.Finding) string {
+	rec, id := f.Record, f.Record.Identity
+	mfa := "not told"
+	if id.MFA != nil {
+		mfa = fmt.Sprint(*id.MFA)
+	}
+	return alert.ID(string(alert.Tamper), rec.Account, rec.Region, rec.EventSource, rec.EventName, TargetOf(rec), rec.Detail, rec.RequestHash,
+		id.Type, id.ARN, id.AccountID, id.AccessKeyID, id.SessionIssuer, id.InvokedBy, mfa, rec.SourceIP, rec.EventID, rec.EventTime.UTC().Format(time.RFC3339),
+		id.UserName, id.PrincipalID, id.OnBehalfOf, id.SourceIdentity, id.WebIdentity)
+}
+
+// deliveryService writes bucket policies for whoever makes a flow log.
+const deliveryService = "delivery.logs.amazonaws.com"
+
+// destroys are the calls that take a destination away whole.
+var destroys = map[string]bool{"DeleteLogGroup": true, "DeleteBucket": true, "DeleteDeliveryStream": true}
+
+func detailOf(r cloudtrail.Record) string {
+	if r.Detail == "" {
+		return ""
+	}
+	return " (" + r.Detail + ")"
+}
+
+// unstatedCause is what happened, where the record does not say to what. A title has
+// room for its beginning only: what may be lost comes first.
+func unstatedCause(r cloudtrail.Record, t Threat) string {
+	left := ""
+	if r.OmittedSize != "" {
+		left = "; CloudTrail left out its " + r.OmittedSize + " bytes of parameters"
+	}
+	return r.EventName + ", target not stated: " + strings.Join(t.Uses, " and ") + left
+}
+
+// unstatedAdvice is what to do about it first.
+func unstatedAdvice(r cloudtrail.Record) string {
+	hidden := ""
+	if r.OmittedSize != "" {
+		hidden = ": a request of more than 100 KB, such as a policy padded with white space, may be meant to hide that"
+	}
+	return "find out what it changed" + hidden + "; then " + cmp.Or(advice(r), "put it back")
+}

@@ -1,0 +1,11 @@
+// Package tamper alerts of calls that change what flow logs, or Flowkeeper, depend on:
+// destinations, delivery roles, keys, trails, rules, the queue.
+//
+//  1. [TargetOf] names what a record says was changed.
+//  2. [ThreatOf] says what depends on that here, by the snapshot, the open incidents and
+//     the [Dependency] values of the configuration and the queue.
+//  3. [Handler.Handle] alerts where anything does, at once or summed up (package repeat).
+//
+// An account deletes log groups all day: the package must never alert of a call on what
+// nothing here depends on. It never calls AWS, and opens no incident.
+package tamper

@@ -1,0 +1,41 @@
+package tamper
+
+import (
+	"context"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/repeat"
+)
+
+// Store runs transactions on the state file: see remediate.Store.
+type Store interface {
+	Update(ctx context.Context, fn func(Tx) error) error
+	View(ctx context.Context, fn func(Tx) error) error
+}
+
+// Tx is what this package asks of one transaction.
+type Tx interface {
+	repeat.Tx
+
+	FlowLog(scope inventory.Scope, id string) (inventory.Row, bool, error)
+	// Dependents are the targets that name a resource.
+	Dependents(key delivery.ResourceKey) ([]Dependents, error)
+	// DependentsUnder are the targets that name a resource whose key begins so.
+	DependentsUnder(prefix string) ([]Dependents, error)
+	// Guarded counts, up to a limit, the protected flow logs of an account that
+	// live or are to come back; an empty Region means all.
+	Guarded(account, region string, limit int) (int, error)
+	// LiveWith are protected live rows with the same target.
+	LiveWith(scope inventory.Scope, n delivery.Target, limit int) ([]inventory.Row, error)
+	// AllPending are the open and blocked incidents of known flow logs.
+	AllPending(scope inventory.Scope, limit int) ([]incident.Incident, error)
+}
+
+// Dependents are the protected flow logs of a scope with the same target.
+type Dependents struct {
+	Scope  inventory.Scope
+	Target delivery.Target
+	Live   int
+}
