@@ -35,14 +35,14 @@ type planner struct {
 	beside []tamper.Dependency // what the daemon needs, as far as the configuration tells
 }
 
-// threat says what depends here on what a call has changed.
-func (p planner) threat(ctx context.Context, v verdict, f detection.Finding) (verdict, error) {
+// impact says what depends here on what a call has changed.
+func (p planner) impact(ctx context.Context, v verdict, f detection.Finding) (verdict, error) {
 	v.Target = tamper.TargetOf(f.Record)
 	if p.store == nil || !tamper.Harmful(f.Record) {
 		return v, nil
 	}
 	err := p.store.Tampering().View(ctx, func(tx tamper.Tx) error {
-		t, err := tamper.ThreatOf(tx, f.Record, p.beside)
+		t, err := tamper.ImpactOf(tx, f.Record, p.beside)
 		v.Threatens = t.Uses
 		for _, x := range t.FlowLogs {
 			v.FlowLogs = append(v.FlowLogs, planned{FlowLogID: x.FlowLogID, ResourceID: x.ResourceID, Destination: x.Destination})

@@ -77,7 +77,7 @@ func newVerdict(ctx context.Context, p planner, f detection.Finding) (verdict, e
 		if r.OmittedSize != "" {
 			v.hidden = ": CloudTrail left out " + r.OmittedSize + " bytes of parameters"
 		}
-		return p.threat(ctx, v, f)
+		return p.impact(ctx, v, f)
 	}
 	for _, id := range f.Deleted {
 		out, err := p.plan(ctx, f, id)

@@ -81,7 +81,7 @@ func TestDependsIsFilledByTheMigration(t *testing.T) {
 	}
 	defer s.Close()
 	err = s.Tampering().View(t.Context(), func(tx tamper.Tx) error {
-		all, err := tx.Dependents(delivery.KeyOf("arn:aws:s3:::flow-logs"))
+		all, err := tx.Usages(delivery.KeyOf("arn:aws:s3:::flow-logs"))
 		if len(all) != 1 {
 			t.Errorf("%+v", all)
 		}

@@ -47,18 +47,18 @@ func (s *Store) fillDepends(ctx context.Context) error {
 }
 
 // targets are those that protected live flow logs have.
-func (t *tx) targets() ([]tamper.Dependents, error) {
-	return t.dependents(`SELECT DISTINCT account, region, needs, 0 FROM flow_logs WHERE needs IS NOT NULL`)
+func (t *tx) targets() ([]tamper.Usage, error) {
+	return t.usages(`SELECT DISTINCT account, region, needs, 0 FROM flow_logs WHERE needs IS NOT NULL`)
 }
 
-func (t *tx) Dependents(key delivery.ResourceKey) ([]tamper.Dependents, error) {
-	return t.dependents(`SELECT account, region, needs,
+func (t *tx) Usages(key delivery.ResourceKey) ([]tamper.Usage, error) {
+	return t.usages(`SELECT account, region, needs,
 		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
 		FROM depends d WHERE thing = ?`, key)
 }
 
-func (t *tx) DependentsUnder(prefix string) ([]tamper.Dependents, error) {
-	return t.dependents(`SELECT account, region, needs,
+func (t *tx) UsagesUnder(prefix string) ([]tamper.Usage, error) {
+	return t.usages(`SELECT account, region, needs,
 		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
 		FROM (SELECT DISTINCT account, region, needs FROM depends WHERE thing >= ?1 AND thing < ?1 || char(0x10FFFF)) d`, prefix)
 }
@@ -70,9 +70,9 @@ func (t *tx) Guarded(account, region string, limit int) (n int, err error) {
 	return n, err
 }
 
-func (t *tx) dependents(query string, args ...any) (out []tamper.Dependents, err error) {
+func (t *tx) usages(query string, args ...any) (out []tamper.Usage, err error) {
 	err = t.rows(func(scan func(...any) error) error {
-		var d tamper.Dependents
+		var d tamper.Usage
 		var needs []byte
 		if err := scan(&d.Scope.Account, &d.Scope.Region, &needs, &d.Live); err != nil {
 			return err

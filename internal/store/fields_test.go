@@ -99,9 +99,9 @@ func TestUpgradeTellsFieldsApart(t *testing.T) {
 		t.Errorf("%v, %v", got.Restorable, err)
 	}
 	err = s.Tampering().View(t.Context(), func(tx tamper.Tx) error {
-		dependents, err := tx.Dependents(delivery.KeyOf(plain.LogDestination))
+		usages, err := tx.Usages(delivery.KeyOf(plain.LogDestination))
 		live := 0
-		for _, d := range dependents {
+		for _, d := range usages {
 			live += d.Live
 		}
 		if live != len(all) {

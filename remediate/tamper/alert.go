@@ -22,7 +22,7 @@ func Harmful(r cloudtrail.Record) bool {
 	return !harmless
 }
 
-func (h *Handler) alert(f detection.Finding, target string, t Threat, now time.Time) alert.Alert {
+func (h *Handler) alert(f detection.Finding, target string, t Impact, now time.Time) alert.Alert {
 	actor := f.Actor()
 	a := notify.FindingAlert(f, alert.Tamper, now)
 	a.ID = alertID(f)
@@ -78,7 +78,7 @@ func detailOf(r cloudtrail.Record) string {
 
 // unstatedCause is what happened, where the record does not say to what. A title has
 // room for its beginning only: what may be lost comes first.
-func unstatedCause(r cloudtrail.Record, t Threat) string {
+func unstatedCause(r cloudtrail.Record, t Impact) string {
 	left := ""
 	if r.OmittedSize != "" {
 		left = "; CloudTrail left out its " + r.OmittedSize + " bytes of parameters"

@@ -2,7 +2,7 @@
 // destinations, delivery roles, keys, trails, rules, the queue.
 //
 //  1. [TargetOf] names what a record says was changed.
-//  2. [ThreatOf] says what depends on that here, by the snapshot, the open incidents and
+//  2. [ImpactOf] says what depends on that here, by the snapshot, the open incidents and
 //     the [Dependency] values of the configuration and the queue.
 //  3. [Handler.Handle] alerts where anything does, at once or summed up (package repeat).
 //

@@ -76,7 +76,7 @@ func (h *Handler) alerts(ctx context.Context, fs []detection.Finding, now time.T
 	if h.Dependencies != nil {
 		beside = h.Dependencies()
 	}
-	known := map[string]Threat{}
+	known := map[string]Impact{}
 	err = h.Store.View(ctx, func(tx Tx) error {
 		for _, f := range fs {
 			if !Harmful(f.Record) {
@@ -89,7 +89,7 @@ func (h *Handler) alerts(ctx context.Context, fs []detection.Finding, now time.T
 			}
 			t, asked := known[thing]
 			if !asked {
-				if t, err = ThreatOf(tx, f.Record, beside); err != nil {
+				if t, err = ImpactOf(tx, f.Record, beside); err != nil {
 					return err
 				}
 				known[thing] = t

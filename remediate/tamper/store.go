@@ -20,10 +20,10 @@ type Tx interface {
 	repeat.Tx
 
 	FlowLog(scope inventory.Scope, id string) (inventory.Row, bool, error)
-	// Dependents are the targets that name a resource.
-	Dependents(key delivery.ResourceKey) ([]Dependents, error)
-	// DependentsUnder are the targets that name a resource whose key begins so.
-	DependentsUnder(prefix string) ([]Dependents, error)
+	// Usages are the targets that name a resource.
+	Usages(key delivery.ResourceKey) ([]Usage, error)
+	// UsagesUnder are the targets that name a resource whose key begins so.
+	UsagesUnder(prefix string) ([]Usage, error)
 	// Guarded counts, up to a limit, the protected flow logs of an account that
 	// live or are to come back; an empty Region means all.
 	Guarded(account, region string, limit int) (int, error)
@@ -33,8 +33,9 @@ type Tx interface {
 	AllPending(scope inventory.Scope, limit int) ([]incident.Incident, error)
 }
 
-// Dependents are the protected flow logs of a scope with the same target.
-type Dependents struct {
+// Usage is what depends on a thing in one scope: the protected flow logs with the same
+// needs.
+type Usage struct {
 	Scope  inventory.Scope
 	Target delivery.Target
 	Live   int

@@ -17,10 +17,10 @@ var unnamed = map[string]string{
 	"iam": "in this account", "kms": "in this account and Region", "events": "in this account and Region",
 }
 
-// unstated is a threat to whatever of the service something here depends on, in
+// unstated is an impact on whatever of the service something here depends on, in
 // the account and the Region of the call. Where nothing is, and no protected
 // flow log is either, the call is somebody else's.
-func unstated(tx Tx, r cloudtrail.Record, beside []Dependency) (t Threat, err error) {
+func unstated(tx Tx, r cloudtrail.Record, beside []Dependency) (t Impact, err error) {
 	service, region, account := placeOf(r)
 	if service == "" {
 		return t, nil
@@ -61,7 +61,7 @@ func unstated(tx Tx, r cloudtrail.Record, beside []Dependency) (t Threat, err er
 // logs that live or are to come back.
 func mayBe(tx Tx, service, region, account string) (uses []string, err error) {
 	prefix := strings.Join([]string{service, region, account, ""}, ":")
-	near, err := tx.DependentsUnder(prefix)
+	near, err := tx.UsagesUnder(prefix)
 	if err != nil {
 		return nil, err
 	}

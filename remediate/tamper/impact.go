@@ -18,18 +18,18 @@ const mostListed = 50
 // mostLost bounds how many flow logs that are to come back are looked at.
 const mostLost = 1000
 
-// Threat is what a thing is to the flow logs of the snapshot, to those that
+// Impact is what a thing is to the flow logs of the snapshot, to those that
 // are to come back, and to Flowkeeper itself.
-type Threat struct {
+type Impact struct {
 	Uses     []string        // "the destination of 3 flow logs"; empty: nothing here depends on it
 	FlowLogs []alert.FlowLog // the first of them
 	all      int
 }
 
 // Threatened says what depends on a target, as TargetOf names it.
-func Threatened(tx Tx, target string, beside []Dependency) (t Threat, err error) {
+func Threatened(tx Tx, target string, beside []Dependency) (t Impact, err error) {
 	thing := delivery.KeyOf(target)
-	all, err := tx.Dependents(thing)
+	all, err := tx.Usages(thing)
 	if err != nil {
 		return t, err
 	}
@@ -60,7 +60,7 @@ func Threatened(tx Tx, target string, beside []Dependency) (t Threat, err error)
 	return t, nil
 }
 
-func (t *Threat) addLive(tx Tx, d Dependents) error {
+func (t *Impact) addLive(tx Tx, d Usage) error {
 	t.all += d.Live
 	if len(t.FlowLogs) >= mostListed {
 		return nil
@@ -73,7 +73,7 @@ func (t *Threat) addLive(tx Tx, d Dependents) error {
 }
 
 // addLost adds what is to come back to there, but for what AWS still shows.
-func (t *Threat) addLost(tx Tx, s inventory.Scope, thing delivery.ResourceKey, counts map[string]int) error {
+func (t *Impact) addLost(tx Tx, s inventory.Scope, thing delivery.ResourceKey, counts map[string]int) error {
 	lost, err := tx.AllPending(s, mostLost)
 	if err != nil {
 		return err
@@ -101,9 +101,9 @@ func (t *Threat) addLost(tx Tx, s inventory.Scope, thing delivery.ResourceKey, c
 	return nil
 }
 
-// ThreatOf says what depends on what a call changes; where its record does not
+// ImpactOf says what depends on what a call changes; where its record does not
 // state that, what may depend on it: see Unstated.
-func ThreatOf(tx Tx, r cloudtrail.Record, beside []Dependency) (Threat, error) {
+func ImpactOf(tx Tx, r cloudtrail.Record, beside []Dependency) (Impact, error) {
 	if target := TargetOf(r); target != "" {
 		return Threatened(tx, target, beside)
 	}
