@@ -57,6 +57,10 @@ func TestAFlowLogIsThreatenedOnce(t *testing.T) {
 	if len(all) != 1 || len(all[0].FlowLogs) != 1 || !strings.HasSuffix(all[0].Cause, "the destination of 1 flow log") {
 		t.Errorf("%d flow logs: %s", len(all[0].FlowLogs), all[0].Cause)
 	}
+	s.read(s.call("s3", "PutBucketPolicy", omitted, eventID))
+	if all := s.alerts(alert.Tamper); len(all) != 2 || !strings.Contains(all[1].Cause, "it may be the destination of 1 flow log;") {
+		t.Errorf("its target not stated: %+v", all)
+	}
 }
 
 // The same record twice, our clock a little behind: one call.

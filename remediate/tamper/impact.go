@@ -72,9 +72,9 @@ func (t *Impact) addLive(tx Tx, d Usage) error {
 	return err
 }
 
-// addLost adds what is to come back to there, but for what AWS still shows.
+// addLost adds what is to come back to there.
 func (t *Impact) addLost(tx Tx, s inventory.Scope, thing delivery.ResourceKey, counts map[string]int) error {
-	lost, err := tx.AllPending(s, mostLost)
+	lost, err := tx.Lost(s, mostLost)
 	if err != nil {
 		return err
 	}
@@ -82,13 +82,6 @@ func (t *Impact) addLost(tx Tx, s inventory.Scope, thing delivery.ResourceKey, c
 		needs := delivery.TargetOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen})
 		if !slices.Contains(needs.Keys(), thing) {
 			continue
-		}
-		row, ok, err := tx.FlowLog(s, i.FlowLogID)
-		if err != nil {
-			return err
-		}
-		if ok && row.Rehearsable() {
-			continue // among the live ones
 		}
 		t.all++
 		counts[needs.Use(thing)]++

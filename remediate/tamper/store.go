@@ -19,7 +19,6 @@ type Store interface {
 type Tx interface {
 	repeat.Tx
 
-	FlowLog(scope inventory.Scope, id string) (inventory.Row, bool, error)
 	// Usages are the targets that name a resource.
 	Usages(key delivery.ResourceKey) ([]Usage, error)
 	// UsagesUnder are the targets that name a resource whose key begins so.
@@ -29,8 +28,9 @@ type Tx interface {
 	Guarded(account, region string, limit int) (int, error)
 	// LiveWith are protected live rows with the same target.
 	LiveWith(scope inventory.Scope, n delivery.Target, limit int) ([]inventory.Row, error)
-	// AllPending are the open and blocked incidents of known flow logs.
-	AllPending(scope inventory.Scope, limit int) ([]incident.Incident, error)
+	// Lost are the open and blocked incidents of known flow logs, but of those whose
+	// rows are protected and live still: AWS shows them for a while.
+	Lost(scope inventory.Scope, limit int) ([]incident.Incident, error)
 }
 
 // Usage is what depends on a thing in one scope: the protected flow logs with the same

@@ -79,7 +79,7 @@ func mayBe(tx Tx, service, region, account string) (uses []string, err error) {
 			continue
 		}
 		scopes[d.Scope] = true
-		lost, err := tx.AllPending(d.Scope, mostLost)
+		lost, err := tx.Lost(d.Scope, mostLost)
 		if err != nil {
 			return nil, err
 		}
