@@ -22,25 +22,26 @@ func Harmful(r cloudtrail.Record) bool {
 	return !harmless
 }
 
-func (h *Handler) alert(f detection.Finding, target string, t Impact, now time.Time) alert.Alert {
-	actor := f.Actor()
+// alertOf is the alert about a call with an impact.
+func alertOf(f detection.Finding, i Impact, p incident.Policy, now time.Time) alert.Alert {
+	actor, target := f.Actor(), TargetOf(f.Record)
 	a := notify.FindingAlert(f, alert.Tamper, now)
 	a.ID = alertID(f)
-	a.Target, a.FlowLogs, a.Omitted = target, slices.Clone(t.FlowLogs), t.all-len(t.FlowLogs)
-	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, delivery.KeyOf(target).Name(), detailOf(f.Record), strings.Join(t.Uses, " and "))
+	a.Target, a.FlowLogs, a.Omitted = target, slices.Clone(i.FlowLogs), i.Omitted
+	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, delivery.KeyOf(target).Name(), detailOf(f.Record), strings.Join(i.Uses, " and "))
 	a.Advice = advice(f.Record)
 	if target == "" {
-		a.Cause, a.Advice = unstatedCause(f.Record, t), unstatedAdvice(f.Record)
+		a.Cause, a.Advice = unstatedCause(f.Record, i), unstatedAdvice(f.Record)
 	}
 	written := f.Record.EventName == "PutBucketPolicy" && f.Record.Identity.InvokedBy == deliveryService
 	switch {
-	case h.Policy.RuleFor(f.Record.Account, actor.Principal()).Action == incident.Ignore, written:
+	case p.RuleFor(f.Record.Account, actor.Principal()).Action == incident.Ignore, written:
 		a.Level = alert.Informational
 	case target == "": // its rule's level: nobody knows whether it is about ours
-	case destroys[f.Record.EventName] && len(t.FlowLogs) > 0:
+	case destroys[f.Record.EventName] && len(i.FlowLogs) > 0:
 		a.Level, a.RaisedBy = alert.Critical, []string{notify.DestinationGone}
 	default:
-		a.Level, a.RaisedBy = notify.Raised(a.Level, notify.ActorFacts(h.Policy, f.Record.Account, &actor))
+		a.Level, a.RaisedBy = notify.Raised(a.Level, notify.ActorFacts(p, f.Record.Account, &actor))
 	}
 	for n := range a.FlowLogs {
 		if x := &a.FlowLogs[n]; x.Account == a.Account && x.Region == a.Region {
@@ -78,12 +79,12 @@ func detailOf(r cloudtrail.Record) string {
 
 // unstatedCause is what happened, where the record does not say to what. A title has
 // room for its beginning only: what may be lost comes first.
-func unstatedCause(r cloudtrail.Record, t Impact) string {
+func unstatedCause(r cloudtrail.Record, i Impact) string {
 	left := ""
 	if r.OmittedSize != "" {
 		left = "; CloudTrail left out its " + r.OmittedSize + " bytes of parameters"
 	}
-	return r.EventName + ", target not stated: " + strings.Join(t.Uses, " and ") + left
+	return r.EventName + ", target not stated: " + strings.Join(i.Uses, " and ") + left
 }
 
 // unstatedAdvice is what to do about it first.

@@ -1,8 +1,6 @@
 package tamper
 
 import (
-	"strings"
-
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 )
@@ -19,8 +17,8 @@ func (d Dependency) covers(arn string) bool {
 	return incident.Match(string(delivery.KeyOf(d.ARN)), string(delivery.KeyOf(arn)))
 }
 
-// within reports whether a dependency may be of a service in a place.
-func (d Dependency) within(service, region, account string) bool {
-	p := strings.SplitN(string(delivery.KeyOf(d.ARN)), ":", 4)
-	return len(p) == 4 && incident.Match(p[0], service) && incident.Match(p[1], region) && incident.Match(p[2], account)
+// within reports whether a dependency may be in a place.
+func (d Dependency) within(p place) bool {
+	own := placeOfThing(delivery.KeyOf(d.ARN))
+	return incident.Match(own.service, p.service) && incident.Match(own.region, p.region) && incident.Match(own.account, p.account)
 }

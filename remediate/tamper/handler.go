@@ -3,6 +3,7 @@ package tamper
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"flowkeeper/alert"
@@ -26,79 +27,91 @@ type Handler struct {
 	Direct func(ctx context.Context, a alert.Alert)
 }
 
-// Handle alerts of calls that change what flow logs or Flowkeeper depend on. It returns
-// nil once the alerts are on disk; otherwise they have been sent past the outbox (I1), with
-// a beat after each: sinks may be slow. It says nothing of others: an account deletes log groups all day.
-// A record's scope need not be a configured one: IAM's are in one Region, and a
-// bucket may be another account's.
-func (h *Handler) Handle(ctx context.Context, fs []detection.Finding, beat func()) error {
+// callsAtOnce bounds what one commit holds: deletions wait for it.
+const callsAtOnce = 50
+
+// Handle alerts of calls that change what flow logs or Flowkeeper depend on. It says
+// nothing of others: an account deletes log groups all day. A record's scope need not be
+// a configured one: IAM's are in one Region, and a bucket may be another account's.
+//
+// It returns nil once the alerts are on disk. Otherwise it has sent them past the outbox
+// (I1), with a beat after each: sinks may be slow.
+func (h *Handler) Handle(ctx context.Context, findings []detection.Finding, beat func()) error {
 	now := h.Now()
-	fs, alerts, err := h.alerts(ctx, fs, now)
-	for n := 0; err == nil && n < len(fs); n += callsAtOnce {
-		end := min(n+callsAtOnce, len(fs))
-		err = h.Store.Update(ctx, func(tx Tx) error {
-			for k, a := range alerts[n:end] {
-				var err error
-				if a.Recent, err = repeat.RecordCall(tx, fs[n+k], 0, now); err != nil {
-					return err
-				}
-				c := repeat.CallOf(repeat.Tampering, fs[n+k], a, 0, false)
-				c.What, c.Example.Target = fs[n+k].Record.EventName+" "+a.Target, a.Target
-				if by := fs[n+k].Record.Identity.InvokedBy; by != "" {
-					c.Who += " by " + by
-				}
-				if _, err := repeat.AlertOrHold(tx, a, c, now); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+	all, err := h.harm(ctx, findings, now)
+	for part := range slices.Chunk(all, callsAtOnce) {
+		if err == nil {
+			err = h.Store.Update(ctx, func(tx Tx) error { return save(tx, part, now) })
+		}
 	}
 	if err == nil {
 		h.Wake()
 		return nil
 	}
-	for n, a := range alerts { // I1
-		a.ID = repeat.BypassID(a, incident.PrincipalOrName(a.Actor)+" "+fs[n].Record.Identity.InvokedBy, now)
-		h.Direct(ctx, notify.NotStored(a))
+	for _, x := range all {
+		x.alert.ID = repeat.BypassID(x.alert, incident.PrincipalOrName(x.alert.Actor)+" "+x.Record.Identity.InvokedBy, now)
+		h.Direct(ctx, notify.NotStored(x.alert))
 		beat()
 	}
 	return fmt.Errorf("record what was done to what flow logs depend on: %w", err)
 }
 
-// callsAtOnce bounds what one commit holds: deletions wait for it.
-const callsAtOnce = 50
+// harm is a finding that matters here, with its alert.
+type harm struct {
+	detection.Finding
+	alert alert.Alert
+}
 
-// alerts are the alerts about those calls that matter here, and these
-// calls. What a thing is to us is asked once for all of a message.
-func (h *Handler) alerts(ctx context.Context, fs []detection.Finding, now time.Time) (matter []detection.Finding, alerts []alert.Alert, err error) {
+// harm finds what matters here, as far as the state file can be read. The impact on one
+// thing is looked up once for all of a message.
+func (h *Handler) harm(ctx context.Context, findings []detection.Finding, now time.Time) (all []harm, err error) {
 	var beside []Dependency
 	if h.Dependencies != nil {
 		beside = h.Dependencies()
 	}
-	known := map[string]Impact{}
+	impacts := map[string]Impact{}
 	err = h.Store.View(ctx, func(tx Tx) error {
-		for _, f := range fs {
+		for _, f := range findings {
 			if !Harmful(f.Record) {
 				continue
 			}
-			target := TargetOf(f.Record)
-			thing := target
-			if Unstated(f.Record) {
-				thing = fmt.Sprint(placeOf(f.Record))
+			on := TargetOf(f.Record)
+			if on == "" {
+				on = placeOf(f.Record).prefix()
 			}
-			t, asked := known[thing]
-			if !asked {
-				if t, err = ImpactOf(tx, f.Record, beside); err != nil {
+			i, there := impacts[on]
+			if !there {
+				if i, err = ImpactOf(tx, f.Record, beside); err != nil {
 					return err
 				}
-				known[thing] = t
+				impacts[on] = i
 			}
-			if len(t.Uses) > 0 {
-				matter, alerts = append(matter, f), append(alerts, h.alert(f, target, t, now))
+			if len(i.Uses) > 0 {
+				all = append(all, harm{f, alertOf(f, i, h.Policy, now)})
 			}
 		}
 		return nil
 	})
-	return matter, alerts, err
+	return all, err
+}
+
+// save alerts of calls, or holds them to be summed up, and notes who made them.
+func save(tx Tx, all []harm, now time.Time) error {
+	for _, x := range all {
+		recent, err := repeat.RecordCall(tx, x.Finding, 0, now)
+		if err != nil {
+			return err
+		}
+		a := x.alert
+		a.Recent = recent
+		c := repeat.CallOf(repeat.Tampering, x.Finding, a, 0, false)
+		c.What, c.Example.Target = x.Record.EventName+" "+a.Target, a.Target
+		if by := x.Record.Identity.InvokedBy; by != "" {
+			c.Who += " by " + by
+		}
+		if _, err := repeat.AlertOrHold(tx, a, c, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }

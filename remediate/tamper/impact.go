@@ -3,102 +3,131 @@ package tamper
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
+
+// Impact is what a call may do to the flow logs of the snapshot, to those that are to
+// come back, and to Flowkeeper itself.
+type Impact struct {
+	Uses     []string        // "the destination of 3 flow logs"; empty: nothing here depends on what the call changes
+	FlowLogs []alert.FlowLog // the first that depend on it, where the record states what it changes
+	Omitted  int             // how many more there are
+}
 
 // mostListed is how many flow logs an alert about tampering lists: it says
 // how many there are, and the snapshot has them all.
 const mostListed = 50
 
-// mostLost bounds how many flow logs that are to come back are looked at.
-const mostLost = 1000
-
-// Impact is what a thing is to the flow logs of the snapshot, to those that
-// are to come back, and to Flowkeeper itself.
-type Impact struct {
-	Uses     []string        // "the destination of 3 flow logs"; empty: nothing here depends on it
-	FlowLogs []alert.FlowLog // the first of them
-	all      int
+// used is a usage with some of the flow logs behind it.
+type used struct {
+	Usage
+	live []inventory.Row     // the first of Usage.Live
+	lost []incident.Incident // what is to come back in the scope, whatever its needs are; empty where an earlier usage has it
 }
 
-// Threatened says what depends on a target, as TargetOf names it.
-func Threatened(tx Tx, target string, beside []Dependency) (t Impact, err error) {
+// stated is the impact on a target, as TargetOf names it.
+func stated(target string, all []used, beside []Dependency) Impact {
 	thing := delivery.KeyOf(target)
-	all, err := tx.Usages(thing)
-	if err != nil {
-		return t, err
-	}
-	counts, scopes := map[string]int{}, map[inventory.Scope]bool{}
-	for _, d := range all {
-		counts[d.Target.Use(thing)] += d.Live
-		if err := t.addLive(tx, d); err != nil {
-			return t, err
-		}
-		if scopes[d.Scope] {
-			continue
-		}
-		scopes[d.Scope] = true
-		if err := t.addLost(tx, d.Scope, thing, counts); err != nil {
-			return t, err
-		}
-	}
-	for _, use := range []string{delivery.DestinationUse, delivery.RoleUse, delivery.CrossRoleUse} {
-		if n := counts[use]; n > 0 {
-			t.Uses = append(t.Uses, fmt.Sprintf("%s of %s", use, alert.Plural(n, "flow log")))
-		}
-	}
+	flowLogs, counts := affected(all, func(t delivery.ResourceKey) bool { return t == thing })
+	i := Impact{Uses: counts.words()}
 	for _, d := range beside {
-		if d.covers(target) && !slices.Contains(t.Uses, d.As) {
-			t.Uses = append(t.Uses, d.As)
+		if d.covers(target) && !slices.Contains(i.Uses, d.As) {
+			i.Uses = append(i.Uses, d.As)
 		}
 	}
-	return t, nil
+	i.FlowLogs = flowLogs[:min(len(flowLogs), mostListed)]
+	for _, n := range counts {
+		i.Omitted += n
+	}
+	i.Omitted -= len(i.FlowLogs)
+	return i
 }
 
-func (t *Impact) addLive(tx Tx, d Usage) error {
-	t.all += d.Live
-	if len(t.FlowLogs) >= mostListed {
-		return nil
-	}
-	rows, err := tx.LiveWith(d.Scope, d.Target, mostListed-len(t.FlowLogs))
-	for _, row := range rows {
-		t.FlowLogs = append(t.FlowLogs, notify.FlowLog(row.Scope, row.ID, row.RootID, row.Settings))
-	}
-	return err
-}
+// counts of flow logs, by what a thing is to them.
+type counts map[string]int
 
-// addLost adds what is to come back to there.
-func (t *Impact) addLost(tx Tx, s inventory.Scope, thing delivery.ResourceKey, counts map[string]int) error {
-	lost, err := tx.Lost(s, mostLost)
-	if err != nil {
-		return err
-	}
-	for _, i := range lost {
-		needs := delivery.TargetOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen})
-		if !slices.Contains(needs.Keys(), thing) {
-			continue
-		}
-		t.all++
-		counts[needs.Use(thing)]++
-		if len(t.FlowLogs) < mostListed {
-			x := notify.FlowLog(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
-			x.State = string(i.State)
-			t.FlowLogs = append(t.FlowLogs, x)
+// words of the counts, the gravest first.
+func (c counts) words() (out []string) {
+	for _, use := range []string{delivery.DestinationUse, delivery.RoleUse, delivery.CrossRoleUse} {
+		if n := c[use]; n > 0 {
+			out = append(out, fmt.Sprintf("%s of %s", use, alert.Plural(n, "flow log")))
 		}
 	}
-	return nil
+	return out
 }
 
-// ImpactOf says what depends on what a call changes; where its record does not
-// state that, what may depend on it: see Unstated.
-func ImpactOf(tx Tx, r cloudtrail.Record, beside []Dependency) (Impact, error) {
-	if target := TargetOf(r); target != "" {
-		return Threatened(tx, target, beside)
+// affected are the flow logs that need one of some things, with those that are to come
+// back there, as an alert shows them, and how many there are of each use.
+func affected(all []used, is func(delivery.ResourceKey) bool) (flowLogs []alert.FlowLog, c counts) {
+	c = counts{}
+	for _, u := range all {
+		for _, use := range usesOf(u.Target, is) {
+			c[use] += u.Live
+		}
+		for _, row := range u.live {
+			flowLogs = append(flowLogs, notify.FlowLog(row.Scope, row.ID, row.RootID, row.Settings))
+		}
+		for _, i := range u.lost {
+			uses := usesOf(delivery.TargetOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen}), is)
+			for _, use := range uses {
+				c[use]++
+			}
+			if len(uses) > 0 {
+				x := notify.FlowLog(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
+				x.State = string(i.State)
+				flowLogs = append(flowLogs, x)
+			}
+		}
 	}
-	return unstated(tx, r, beside)
+	return flowLogs, c
+}
+
+// usesOf are what some things are to flow logs with these needs.
+func usesOf(n delivery.Target, is func(delivery.ResourceKey) bool) (out []string) {
+	for _, t := range n.Keys() {
+		if use := n.Use(t); is(t) && !slices.Contains(out, use) {
+			out = append(out, use)
+		}
+	}
+	return out
+}
+
+// unnamed are the services of things that Flowkeeper or flow logs may depend on
+// while neither the snapshot nor the configuration names them: its own role,
+// the keys of buckets and log groups, the rules that forward events.
+var unnamed = map[string]string{
+	"iam": "in this account", "kms": "in this account and Region", "events": "in this account and Region",
+}
+
+// unstated is the impact on whatever of the service something here depends on, in
+// the place of the call. Where nothing is, and no protected flow log is either, the
+// call is somebody else's. protected counts them, up to mostCounted.
+func unstated(p place, all []used, protected int, beside []Dependency) Impact {
+	_, counts := affected(all, func(t delivery.ResourceKey) bool { return strings.HasPrefix(string(t), p.prefix()) })
+	may := counts.words()
+	for _, d := range beside {
+		if d.within(p) && !slices.Contains(may, d.As) {
+			may = append(may, d.As)
+		}
+	}
+	where := unnamed[p.service]
+	switch {
+	case len(may) > 0:
+		return Impact{Uses: []string{"it may be " + strings.Join(may, " or ")}}
+	case where == "" || protected == 0:
+		return Impact{}
+	case protected == 1:
+		return Impact{Uses: []string{"a protected flow log lives " + where}}
+	}
+	atLeast := ""
+	if protected == mostCounted {
+		atLeast = "at least "
+	}
+	return Impact{Uses: []string{fmt.Sprintf("%s%d protected flow logs live %s", atLeast, protected, where)}}
 }

@@ -46,18 +46,26 @@ func TargetOf(r cloudtrail.Record) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", inventory.Partition(r.Region), service, region, account, resource)
 }
 
-// placeOf is where the thing is that a call changes, as ThingOf begins it:
-// service, Region and account. A bucket's name says neither Region nor account.
-func placeOf(r cloudtrail.Record) (service, region, account string) {
+// place is where things are, as delivery.KeyOf begins their names. A bucket's name says neither
+// Region nor account, a role's no Region.
+type place struct{ service, region, account string }
+
+// placeOf is where the thing is that a call changes.
+func placeOf(r cloudtrail.Record) place {
 	r.Target = "any"
-	p := strings.SplitN(string(delivery.KeyOf(TargetOf(r))), ":", 4)
-	if len(p) != 4 {
-		return "", "", ""
-	}
-	return p[0], p[1], p[2]
+	return placeOfThing(delivery.KeyOf(TargetOf(r)))
 }
 
-// Unstated reports whether a record does not say what its call changes.
-// CloudTrail leaves out parameters that are larger than 100 KB, and a caller
-// can make them so: white space in a policy counts.
-func Unstated(r cloudtrail.Record) bool { return TargetOf(r) == "" }
+// placeOfThing is where a thing is; zero for none.
+func placeOfThing(t delivery.ResourceKey) place {
+	p := strings.SplitN(string(t), ":", 4)
+	if len(p) != 4 {
+		return place{}
+	}
+	return place{p[0], p[1], p[2]}
+}
+
+// prefix of the names of all things there.
+func (p place) prefix() string {
+	return strings.Join([]string{p.service, p.region, p.account, ""}, ":")
+}

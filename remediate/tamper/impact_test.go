@@ -1,0 +1,138 @@
+package tamper
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
+)
+
+var scope = inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
+
+// Settings of flow logs: to a bucket, and to a log group by one role, or two.
+var (
+	toBucket = inventory.Settings{ResourceID: "vpc-1", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::flow-logs/prefix/"}
+	toGroup  = inventory.Settings{ResourceID: "vpc-2", LogDestinationType: "cloud-watch-logs", LogGroupName: "/vpc/flow", DeliverLogsPermissionARN: "arn:aws:iam::111122223333:role/service/delivery"}
+	across   = func() inventory.Settings {
+		s := toGroup
+		s.DeliverCrossAccountRole = "arn:aws:iam::111122223333:role/delivery" // the same role
+		return s
+	}()
+)
+
+// by is a usage by live flow logs and by some that are lost.
+func by(live int, s inventory.Settings, lost ...inventory.Settings) used {
+	u := used{Usage: Usage{Scope: scope, Target: delivery.TargetOf(inventory.FlowLog{Scope: scope, Settings: s}), Live: live}}
+	for n := range min(live, mostListed) {
+		id := fmt.Sprintf("fl-live%d", n)
+		u.live = append(u.live, inventory.Row{FlowLog: inventory.FlowLog{Scope: scope, ID: id, Settings: s}, RootID: id})
+	}
+	for n, s := range lost {
+		u.lost = append(u.lost, incident.Incident{Scope: scope, FlowLogID: fmt.Sprintf("fl-lost%d", n), RootID: "fl-root", State: incident.Blocked, Frozen: s})
+	}
+	return u
+}
+
+var (
+	queue = Dependency{"arn:*:sqs:eu-west-1:111122223333:flowkeeper", "the queue that events come by"}
+	trail = Dependency{"arn:*:cloudtrail:*:111122223333:trail/*", "a trail that events come from"}
+)
+
+func TestStated(t *testing.T) {
+	t.Parallel()
+	const bucket, role = "arn:aws:s3:::flow-logs", "arn:aws:iam::111122223333:role/delivery"
+	for _, c := range []struct {
+		name, target string
+		all          []used
+		uses, lists  string
+		omitted      int
+	}{
+		{"nobody's", bucket, nil, "", "", 0},
+		{"a destination", bucket, []used{by(2, toBucket)}, "the destination of 2 flow logs", "fl-live0 fl-live1", 0},
+		{"of what is lost, too", bucket, []used{by(1, toBucket, toBucket)}, "the destination of 2 flow logs", "fl-live0 fl-lost0", 0},
+		{"of what is lost alone", bucket, []used{by(0, toBucket, toGroup, toBucket)}, "the destination of 1 flow log", "fl-lost1", 0},
+		{"a role", role, []used{by(1, toGroup)}, "the delivery role of 1 flow log", "fl-live0", 0},
+		{"a role that is both", role, []used{by(1, across)}, "the delivery role of 1 flow log", "fl-live0", 0},
+		{"more than an alert lists", bucket, []used{by(49, toBucket), by(10, toBucket, toBucket)}, "the destination of 60 flow logs", "…50", 10},
+		{"what Flowkeeper needs", "arn:aws:sqs:eu-west-1:111122223333:flowkeeper", nil, "the queue that events come by", "", 0},
+		{"what a pattern names", "arn:aws:cloudtrail:us-east-1:111122223333:trail/org", nil, "a trail that events come from", "", 0},
+		{"another account's", "arn:aws:cloudtrail:us-east-1:444455556666:trail/org", nil, "", "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			i := stated(c.target, c.all, []Dependency{queue, trail, trail})
+			var ids []string
+			for _, f := range i.FlowLogs {
+				ids = append(ids, f.FlowLogID)
+				if lost := strings.HasPrefix(f.FlowLogID, "fl-lost"); lost != (f.State == "blocked") || lost != (f.RootFlowLogID == "fl-root") {
+					t.Errorf("%+v", f)
+				}
+			}
+			lists := strings.Join(ids, " ")
+			if len(ids) > 5 {
+				lists = fmt.Sprintf("…%d", len(ids))
+			}
+			if uses := strings.Join(i.Uses, " and "); uses != c.uses || lists != c.lists || i.Omitted != c.omitted {
+				t.Errorf("%q: %s, and %d more; want %q: %s, and %d more", uses, lists, i.Omitted, c.uses, c.lists, c.omitted)
+			}
+		})
+	}
+}
+
+func TestUnstated(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, service string
+		all           []used
+		protected     int
+		want          string
+	}{
+		{"nothing known there", "s3", nil, 5, ""},
+		{"a bucket", "s3", []used{by(2, toBucket)}, 5, "it may be the destination of 2 flow logs"},
+		{"of what is lost", "s3", []used{by(0, toBucket, toBucket, toGroup)}, 5, "it may be the destination of 1 flow log"},
+		{"a role", "iam", []used{by(1, across)}, 5, "it may be the delivery role of 1 flow log"},
+		{"a group, not its role", "logs", []used{by(1, toGroup)}, 5, "it may be the destination of 1 flow log"},
+		{"the queue", "sqs", nil, 5, "it may be the queue that events come by"},
+		{"what nothing names, where nothing lives", "kms", nil, 0, ""},
+		{"what nothing names, where one lives", "kms", nil, 1, "a protected flow log lives in this account and Region"},
+		{"what nothing names, where many live", "iam", nil, 1000, "at least 1000 protected flow logs live in this account"},
+		{"what nothing names, of another service", "sns", nil, 5, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := placeOf(cloudtrail.Record{EventSource: c.service + ".amazonaws.com", Account: scope.Account, Region: scope.Region})
+			i := unstated(p, c.all, c.protected, []Dependency{queue, queue, trail})
+			if got := strings.Join(i.Uses, " and "); got != c.want || len(i.FlowLogs) > 0 || i.Omitted > 0 {
+				t.Errorf("%q, %+v; want %q", got, i, c.want)
+			}
+		})
+	}
+}
+
+// TestTargetOf: as records name it, and what ThingOf makes of that.
+func TestTargetOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ service, target, bus, want string }{
+		{"logs", "/vpc/flow", "", "arn:aws:logs:eu-west-1:111122223333:log-group:/vpc/flow"},
+		{"s3", "flow-logs", "", "arn:aws:s3:::flow-logs"},
+		{"iam", "delivery", "", "arn:aws:iam::111122223333:role/delivery"},
+		{"firehose", "flow", "", "arn:aws:firehose:eu-west-1:111122223333:deliverystream/flow"},
+		{"kms", "1234", "", "arn:aws:kms:eu-west-1:111122223333:key/1234"},
+		{"kms", "arn:aws:kms:us-east-1:444455556666:key/1234", "", "arn:aws:kms:us-east-1:444455556666:key/1234"},
+		{"cloudtrail", "org", "", "arn:aws:cloudtrail:eu-west-1:111122223333:trail/org"},
+		{"events", "rule", "", "arn:aws:events:eu-west-1:111122223333:rule/rule"},
+		{"events", "rule", "default", "arn:aws:events:eu-west-1:111122223333:rule/rule"},
+		{"events", "rule", "arn:aws:events:eu-west-1:111122223333:event-bus/other", "arn:aws:events:eu-west-1:111122223333:rule/other/rule"},
+		{"sqs", "https://sqs.eu-west-1.amazonaws.com/444455556666/flowkeeper", "", "arn:aws:sqs:eu-west-1:444455556666:flowkeeper"},
+		{"sqs", "", "", ""},
+	} {
+		r := cloudtrail.Record{EventSource: c.service + ".amazonaws.com", Account: scope.Account, Region: scope.Region, Target: c.target, Bus: c.bus}
+		if got := TargetOf(r); got != c.want {
+			t.Errorf("%s %q: %q, want %q", c.service, c.target, got, c.want)
+		}
+	}
+}
