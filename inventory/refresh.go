@@ -32,6 +32,8 @@ type Snapshot interface {
 	// Unseen returns live rows after the row number given, in its order, that
 	// were written before a time and are not in seen; at most limit.
 	Unseen(ctx context.Context, scope Scope, seen *Seen, before time.Time, after int64, limit int) (rows []Row, last int64, err error)
+	// LiveAfter returns live rows by ID, after one; at most limit.
+	LiveAfter(ctx context.Context, scope Scope, after string, limit int) ([]Row, error)
 	// Refreshed records a complete listing that began at started.
 	Refreshed(ctx context.Context, scope Scope, started, ended time.Time) error
 }

@@ -20,7 +20,7 @@ func TestReopenedWithWhatAWSHasShownSince(t *testing.T) {
 	s.hear(s.record(id)) // forged: it is there
 	s.pass(3 * time.Minute)
 	i := s.is(id, remediate.Closed, remediate.StillThere)
-	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		i.Frozen.LogDestination = "arn:aws:s3:::elsewhere" // as a copy of the state file could have it
 		return tx.PutIncident(i)
 	}))
@@ -75,7 +75,7 @@ func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 		s.world.Deny("flowkeeper", "CreateFlowLogs")
 		s.hear(s.attack(id))
 		s.pass(time.Minute)
-		s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+		s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 			i, _, err := tx.Incident(scope, id)
 			if err != nil {
 				return err

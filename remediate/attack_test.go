@@ -107,7 +107,7 @@ func TestI12AMessageOfManyRecordsHoldsNoOther(t *testing.T) {
 	for k := range 6 {
 		fs = append(fs, s.decoded(nobody, "", "", madeUpIDs(400, 400*k)...))
 	}
-	counting := &countingStore{Store: s.store}
+	counting := &countingStore{Store: s.store.Remediation()}
 	s.r.Store = counting
 	s.hear(fs...)
 	if counting.most != 800 || counting.all != 2400 {

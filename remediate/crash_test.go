@@ -91,7 +91,7 @@ func diesAt(t *testing.T, point int) bool {
 	s := newScene(t)
 	s.world.AllowDuplicates(true)
 	id := s.protect(1)[0]
-	c := &crasher{left: point, Store: s.store, EC2: s.api}
+	c := &crasher{left: point, Store: s.store.Remediation(), EC2: s.api}
 	s.r.Store, s.r.Fleet = c, fleetOf{c}
 	f := s.attack(id)
 	acknowledged := s.r.Handle(t.Context(), []detection.Finding{f}, func() {}) == nil

@@ -12,6 +12,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/notify"
@@ -151,7 +152,7 @@ func TestADriftThatIsOverBeforeItIsTold(t *testing.T) {
 	s.refresh()
 	s.due(ids[1], time.Hour)
 	s.pass(time.Second)
-	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error { // AWS shows the other one after all
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error { // AWS shows the other one after all
 		i, _, err := tx.Incident(scope, ids[1])
 		if err != nil {
 			return err
@@ -173,7 +174,7 @@ func TestADriftThatIsOverBeforeItIsTold(t *testing.T) {
 // due makes the restorer's next turn at an incident come after some time.
 func (s *scene) due(id string, after time.Duration) {
 	s.t.Helper()
-	s.must(s.store.Update(s.t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
 		i, _, err := tx.Incident(scope, id)
 		if err != nil {
 			return err

@@ -10,8 +10,8 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/repeat"
 )
 
@@ -273,7 +273,7 @@ func TestI12ForgedAccountsAreBounded(t *testing.T) {
 	for k := range 800 {
 		s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account = fmt.Sprintf("%012d", k) }))
 	}
-	s.must(s.store.View(t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.View(t.Context(), func(tx *store.Tx) error {
 		n, err := tx.Bursts(repeat.Tampering)
 		if n > 210 {
 			t.Errorf("%d bursts are remembered", n)
@@ -397,7 +397,7 @@ func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(1)
-	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		other := inventory.Scope{Account: account, Region: "eu-west-2"}
 		a := alert.Alert{ID: "held", Kind: alert.Attempt, Level: alert.Medium}
 		return tx.PutBurst(repeat.Burst{Key: "other", Class: "attempt", Scope: other, Began: s.now, Since: s.now, DueAt: s.now.Add(5 * time.Minute), Held: repeat.Held{Calls: 7, Gravest: &a}})

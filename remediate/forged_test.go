@@ -12,6 +12,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -253,7 +254,7 @@ func TestWhatIsBackIsLeftAlone(t *testing.T) {
 	if s.must(err); i.State != remediate.Verified {
 		t.Errorf("%+v", i)
 	}
-	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		i, _, err := tx.Incident(scope, id)
 		i.NextAttemptAt = s.now // as an older version left it
 		return errors.Join(err, tx.PutIncident(i))

@@ -10,6 +10,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -37,7 +38,7 @@ func (s *scene) seen(id string) {
 	s.t.Helper()
 	f := s.row(s.here("vpc-1")[0].ID).FlowLog
 	f.ID, f.ResourceID, f.CreatedAt = id, "vpc-9", s.now.Add(-time.Hour)
-	s.must(s.store.Update(s.t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
 		return tx.PutFlowLog(inventory.Row{FlowLog: f, RootID: id, State: inventory.Live, Protected: true, FirstSeenAt: s.now, LastSeenAt: s.now, WrittenAt: s.now})
 	}))
 }
@@ -71,7 +72,7 @@ func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 func TestAHeldDeletionThatRaisesItsLevel(t *testing.T) {
 	t.Parallel()
 	s, young, event := held(t, nil)
-	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		e, _, err := tx.Event(scope, event)
 		e.Level = alert.High // the role of a service, say
 		return errors.Join(err, tx.PutEvent(e))
@@ -79,7 +80,7 @@ func TestAHeldDeletionThatRaisesItsLevel(t *testing.T) {
 	s.world.Remove(account, region, young)
 	s.seen(young)
 	s.work()
-	s.must(s.store.View(t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.View(t.Context(), func(tx *store.Tx) error {
 		e, _, err := tx.Event(scope, event)
 		if all := s.alerts(alert.Deletion); all[len(all)-1].Level != alert.Critical || e.Level != alert.Critical {
 			t.Errorf("alerted as %s, and its end goes to whom %s goes", all[len(all)-1].Level, e.Level)
@@ -155,7 +156,7 @@ func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
 	s.hear(first)
 	s.pass(time.Second)
 	for _, n := range []int{10_000, 1} {
-		s.must(s.store.Update(t.Context(), func(tx remediate.Tx) (err error) {
+		s.must(s.store.Update(t.Context(), func(tx *store.Tx) (err error) {
 			for k := range n {
 				id := madeUpIDs(1, n+k)[0]
 				err = errors.Join(err, tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, RootID: id, State: remediate.Open, DetectedAt: s.now}))

@@ -535,7 +535,7 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 	s := newScene(t)
 	id := s.protect(1)[0]
 	attack := s.attack(id)
-	s.r.Store = full{s.store}
+	s.r.Store = full{s.store.Remediation()}
 	err := s.r.Handle(t.Context(), []detection.Finding{attack}, func() {})
 	s.r.Wait()
 	if !errors.Is(err, errFull) {
@@ -547,7 +547,7 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 	if text := s.direct[0].Text; !strings.Contains(text, "restores NOTHING until its state file can be written") {
 		t.Errorf("promised while nothing can be stored: %s", text)
 	}
-	s.r.Store = s.store
+	s.r.Store = s.store.Remediation()
 	s.hear(attack)
 	a := s.alerts(alert.Deletion)
 	if len(a) != 1 || a[0].ID == s.direct[0].ID || a[0].DedupKey != s.direct[0].DedupKey {

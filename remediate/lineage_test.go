@@ -7,6 +7,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -53,7 +54,7 @@ func TestI4ALineageThatLeadsBack(t *testing.T) {
 	if !s.world.Remove(account, region, second) {
 		t.Fatal("not there")
 	}
-	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		lost, _, err := tx.Incident(scope, first)
 		s.must(err)
 		back := lost

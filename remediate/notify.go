@@ -159,10 +159,9 @@ func (r *Remediator) notifyNotBack(tx Tx, e Event, now time.Time) (Event, error)
 		mayStayAway[i.FlowLogID] = c.MayStayAway(i)
 	}
 	n := notify.EvaluateNotBack(e, incidents, mayStayAway, r.Policy, now)
-	for _, i := range n.Incidents {
-		if err := tx.PutIncident(i); err != nil {
-			return e, err
-		}
+	c.Put(n.Incidents...)
+	if err := tx.SaveCase(c); err != nil {
+		return e, err
 	}
 	_, ours := r.Fleet.EC2(e.Scope)
 	for _, a := range n.Alerts {
@@ -215,7 +214,7 @@ func (r *Remediator) notifyLoss(tx Tx, e Event, late bool, now time.Time) (Event
 }
 
 // add writes an alert's words and puts it into the outbox.
-func add(tx Tx, a alert.Alert) error {
+func add(tx interface{ AddAlert(alert.Alert) error }, a alert.Alert) error {
 	a.Write()
 	return tx.AddAlert(a)
 }

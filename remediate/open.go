@@ -49,10 +49,6 @@ func heardBefore(tx Tx, c *incident.Case, id string, rec incident.Record) (incid
 // rows gone, in one transaction (I5).
 func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, started, now time.Time) error {
 	e := Event{Scope: s, ID: driftID(s, started), Source: ByDrift, Level: alert.High, DetectedAt: now}
-	stale, err := tx.Stale(s)
-	if err != nil {
-		return err
-	}
 	if old, ok, err := tx.Event(s, e.ID); err != nil {
 		return err
 	} else if ok && old.ToldDeletion.IsZero() && old.ToldRestored.IsZero() && old.ToldClosed.IsZero() {
@@ -60,10 +56,7 @@ func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, sta
 	} else if ok {
 		e.ID += fmt.Sprintf("-%d", now.UnixMilli()) // people have heard of the first ones: these are told by themselves
 	}
-	action, wait := Restore, r.Policy.DriftWait
-	if r.Policy.DriftAlerts || stale {
-		action = Alert
-	}
+	wait := r.Policy.DriftWait
 	ids, tornDown := make([]string, 0, len(rows)), map[string]bool{}
 	for _, row := range rows {
 		ids = append(ids, row.ID)
@@ -75,6 +68,10 @@ func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, sta
 	c, err := r.load(tx, s, incident.Part{IDs: ids}, now)
 	if err != nil {
 		return err
+	}
+	action := Restore
+	if r.Policy.DriftAlerts || c.Stale {
+		action = Alert
 	}
 	opened := c.ApplyDrift(ids, e.ID, action, tornDown)
 	if err := r.save(tx, c); err != nil || opened == 0 {

@@ -14,6 +14,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -341,7 +342,7 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 	s := newScene(t)
 	id := s.protect(1)[0]
 	s.r.Fleet = noFleet{}
-	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		f := s.row(id).FlowLog
 		return errors.Join(tx.PutEvent(remediate.Event{Scope: scope, ID: "event", Source: remediate.ByEvent, ToldDeletion: s.now, DetectedAt: s.now, OverdueAt: s.now}),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, RootID: id, ResourceID: f.ResourceID, EventID: "event", Source: remediate.ByEvent, State: remediate.Open, Known: true,
@@ -357,7 +358,7 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 		}
 	}
 	alerts(1, 15*time.Minute)
-	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		i, _, err := tx.Incident(scope, id)
 		i.ToldStuckAt = s.now.Add(72 * time.Hour)
 		return errors.Join(err, tx.PutIncident(i))

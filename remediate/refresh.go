@@ -136,3 +136,18 @@ func (r *Remediator) learnByID(ctx context.Context, s inventory.Scope, ids []str
 	_, err = r.found(ctx, s, list, r.Now())
 	return err
 }
+
+// eachLive calls fn with every live row of a scope, a page at a time.
+func (r *Remediator) eachLive(ctx context.Context, s inventory.Scope, fn func(page []inventory.Row) error) error {
+	const size = 500
+	for after := ""; ; {
+		rows, err := r.Snapshot.LiveAfter(ctx, s, after, size)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		after = rows[len(rows)-1].ID
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+}

@@ -42,6 +42,7 @@ type Rehearsals interface {
 // Remediator owns what is done about deletions in every configured scope.
 type Remediator struct {
 	Store    Store
+	News     NewsStore
 	Snapshot inventory.Snapshot
 	Fleet    Fleet
 	Policy   Policy

@@ -124,7 +124,7 @@ func TestRunWithAFullDisk(t *testing.T) {
 		time.Sleep(time.Hour)
 		s.world.Throttle("CreateFlowLogs", 4)
 		s.hear(s.attack(id))
-		disk := &rollingBack{Store: s.store}
+		disk := &rollingBack{Store: s.store.Remediation()}
 		disk.full.Store(true)
 		s.r.Store = disk
 		says := func(when string, want map[string]int) {

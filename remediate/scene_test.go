@@ -99,7 +99,7 @@ func (s *scene) start() {
 	st, err := store.Open(context.Background(), s.path, o)
 	s.must(err)
 	s.store = st
-	s.r = &remediate.Remediator{Store: st, Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), Wake: func() {},
+	s.r = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), Wake: func() {},
 		Snapshot: st, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
 		Direct: s.sendDirect, Tampering: s.tamperHandler(st.Tampering())}
 	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(sc inventory.Scope) (rehearse.EC2, bool) { return s.r.Fleet.EC2(sc) },
@@ -210,7 +210,7 @@ func (s *scene) pass(d time.Duration) {
 	for end := s.now.Add(d); ; {
 		s.work()
 		var due time.Time
-		s.must(s.store.View(s.t.Context(), func(tx remediate.Tx) (err error) { due, err = tx.NextDue(scope); return err }))
+		s.must(s.store.View(s.t.Context(), func(tx *store.Tx) (err error) { due, err = tx.NextDue(scope); return err }))
 		if due.IsZero() || due.After(end) {
 			s.now = end
 			return
@@ -324,6 +324,8 @@ func (fullTampering) Update(context.Context, func(tamper.Tx) error) error { retu
 
 // fill makes the disk full, as far as the remediator can tell; empty ends that.
 func (s *scene) fill() {
-	s.r.Store, s.r.Tampering = full{s.store}, s.tamperHandler(fullTampering{s.store.Tampering()})
+	s.r.Store, s.r.Tampering = full{s.store.Remediation()}, s.tamperHandler(fullTampering{s.store.Tampering()})
 }
-func (s *scene) empty() { s.r.Store, s.r.Tampering = s.store, s.tamperHandler(s.store.Tampering()) }
+func (s *scene) empty() {
+	s.r.Store, s.r.Tampering = s.store.Remediation(), s.tamperHandler(s.store.Tampering())
+}

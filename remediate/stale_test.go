@@ -69,7 +69,7 @@ func TestI5ALookThatCoversNothingShowsNothing(t *testing.T) {
 	s.protect(1)
 	id := s.plant("vpc-young", nil)
 	s.hear(s.record(id)) // it is there all the same
-	s.r.Store = &learning{s.store, func() { s.refresh() }}
+	s.r.Store = &learning{s.store.Remediation(), func() { s.refresh() }}
 	if _, err := s.r.Step(t.Context(), scope, func() {}); err != nil {
 		t.Fatal(err)
 	}

@@ -21,29 +21,18 @@ type Store interface {
 // Tx is one transaction.
 type Tx interface {
 	repeat.Tx
+	Campaigns
 
 	// Case loads what decisions about some flow logs of a scope depend on. SaveCase
 	// writes what was changed in it.
 	Case(scope inventory.Scope, of incident.Part, now time.Time) (*incident.Case, error)
 	SaveCase(c *incident.Case) error
 
-	FlowLog(scope inventory.Scope, id string) (inventory.Row, bool, error)
-	// PutFlowLog writes a row whole.
-	PutFlowLog(row inventory.Row) error
 	// NewDestination notes a destination that was first seen at a time, or (zero)
 	// by the first refresh, and reports whether the scope had none such before.
 	NewDestination(scope inventory.Scope, destination string, at time.Time) (bool, error)
 	// DestinationsSince are those of some destinations that are noted, with that time.
 	DestinationsSince(scope inventory.Scope, destinations []string) (map[string]time.Time, error)
-	// Untold are rows about which people have not been told something.
-	Untold(scope inventory.Scope, limit int) ([]inventory.Row, error)
-	// AnyFailing reports whether people were told of a protected live row that
-	// its delivery fails, and not since that it works.
-	AnyFailing(scope inventory.Scope) (bool, error)
-
-	Incident(scope inventory.Scope, id string) (Incident, bool, error)
-	PutIncident(i Incident) error
-	AddHistory(scope inventory.Scope, id string, e Entry) error
 	// Recorded reports whether the incident's history has a record: its event,
 	// and what it claims.
 	Recorded(scope inventory.Scope, id, eventID, claim string) (bool, error)
@@ -82,28 +71,16 @@ type Tx interface {
 	// burst of no scope; zero: never.
 	NextDue(scope inventory.Scope) (time.Time, error)
 
+	// Names are the rows of flow logs by their ID: of those that there are.
+	Names(scope inventory.Scope, ids []string) (map[string]inventory.Row, error)
+}
+
+// Campaigns group deletions that one principal makes one after the other.
+type Campaigns interface {
 	// JoinCampaign returns the campaign that a deletion belongs to: one that it
 	// begins, or one of the same principal in the same account that goes on.
 	JoinCampaign(d notify.Strike) (id string, err error)
 	// EndCampaign reports whether every other event of an event's campaign is
 	// over, and notes then that the campaign has ended: no deletion joins it.
 	EndCampaign(e Event) (ended bool, err error)
-
-	// LiveAfter are live rows by ID, from after on.
-	LiveAfter(scope inventory.Scope, after string, limit int) ([]inventory.Row, error)
-
-	// Trouble reports whether people were told that a part of the pipeline fails,
-	// and not since that it works; SetTrouble notes it.
-	Trouble(scope inventory.Scope, p notify.Part) (bool, error)
-	SetTrouble(scope inventory.Scope, p notify.Part, on bool) error
-	// DueBursts are those of the scope, and of none, whose time has come.
-	DueBursts(scope inventory.Scope, now time.Time) ([]repeat.Burst, error)
-	// Names are the rows of flow logs by their ID: of those that there are.
-	Names(scope inventory.Scope, ids []string) (map[string]inventory.Row, error)
-
-	// Stale reports whether the snapshot of a scope is from a copy so old that
-	// what the next refresh does not find is only told.
-	Stale(scope inventory.Scope) (bool, error)
-	// FirstRefreshed reports whether the scope has had a complete refresh.
-	FirstRefreshed(scope inventory.Scope) (bool, error)
 }

@@ -11,8 +11,8 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/repeat"
 	"flowkeeper/remediate/tamper"
@@ -122,7 +122,7 @@ func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
 
 func (s *scene) tearVPC(id string) []detection.Finding {
 	sc := scope
-	s.must(s.store.Update(s.t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
 		row, _, err := tx.FlowLog(sc, id)
 		if err != nil {
 			return err
@@ -170,14 +170,14 @@ func TestI12AFloodOfTampering(t *testing.T) {
 	s.plant("vpc-1", nil)
 	s.refresh()
 	var model inventory.Row
-	s.must(s.store.View(t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.View(t.Context(), func(tx *store.Tx) error {
 		c, err := tx.Case(scope, incident.Part{Resources: []string{"vpc-1"}}, s.now)
 		s.must(err)
 		model = c.Live("vpc-1")[0]
 		return nil
 	}))
 	const n = 500
-	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		for i := range n - 1 {
 			r := model
 			r.ID, r.RootID, r.ResourceID = fmt.Sprintf("fl-%017x", 1000+i), fmt.Sprintf("fl-%017x", 1000+i), fmt.Sprintf("vpc-%08x", i)
@@ -216,13 +216,13 @@ func TestI12RecentCallsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	recent := func() (all []alert.RecentCalls) {
-		s.must(s.store.View(t.Context(), func(tx remediate.Tx) (err error) {
+		s.must(s.store.View(t.Context(), func(tx *store.Tx) (err error) {
 			all, err = tx.RecentCalls(mallory, s.now.Add(-time.Hour), s.now, "")
 			return err
 		}))
 		return all
 	}
-	s.must(s.store.Update(t.Context(), func(tx remediate.Tx) error {
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		for i := range 1000 {
 			if err := tx.AddActorCall(repeat.ActorCall{Principal: mallory, At: s.now.Add(-time.Minute), EventID: fmt.Sprint("e", i), EventName: "DeleteFlowLogs", Refused: true, FlowLogs: 1}); err != nil {
 				return err

@@ -54,7 +54,7 @@ func unreached(err error) string {
 // daemon only.
 func (a *app) newRemediator(s state, fleet *scopes.Fleet) *remediate.Remediator {
 	return &remediate.Remediator{
-		Store: s, Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf), Now: a.now,
+		Store: s.Remediation(), News: s.News(), Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf), Now: a.now,
 		Log:         a.warnings(),
 		Wake:        func() {}, // the daemon notices changes of the state file
 		RefreshSoon: func(inventory.Scope, bool) {},

@@ -111,7 +111,7 @@ func seed(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.Remove(ts.MkAbs(args[0]) + ".lock"))
 }
 
-func fill(tx remediate.Tx) error {
+func fill(tx *store.Tx) error {
 	errs := []error{}
 	for _, r := range rows() {
 		errs = append(errs, tx.PutFlowLog(r))
@@ -127,7 +127,7 @@ func fill(tx remediate.Tx) error {
 	return errors.Join(append(errs, tx.AddAlert(a))...)
 }
 
-func trouble(tx remediate.Tx) error {
+func trouble(tx *store.Tx) error {
 	slow, decoy := rows()[0], rows()[1]
 	slow.State, slow.GoneAt, decoy.State, decoy.GoneAt = inventory.Gone, noon, inventory.Gone, noon
 	of := func(r inventory.Row, state remediate.State) remediate.Incident {

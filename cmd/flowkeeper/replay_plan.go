@@ -58,7 +58,7 @@ func (p planner) plan(ctx context.Context, f detection.Finding, id string) (plan
 		return out, nil
 	}
 	scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
-	err := p.store.View(ctx, func(tx remediate.Tx) error {
+	err := p.store.View(ctx, func(tx *store.Tx) error {
 		row, known, err := tx.FlowLog(scope, id)
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -51,7 +52,7 @@ func lost(ctx context.Context, s state, id string) (last remediate.Incident, err
 	if !known {
 		return last, unknownFlowLog(id)
 	}
-	err = s.View(ctx, func(tx remediate.Tx) error {
+	err = s.View(ctx, func(tx *store.Tx) error {
 		c, err := tx.Case(row.Scope, incident.Part{IDs: []string{id}}, row.FirstSeenAt)
 		if err != nil {
 			return err

@@ -25,7 +25,7 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 	}
 	const n = usualLimit + 10
 	who := &alert.Actor{ARN: "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_AdministratorAccess_0123456789abcdef/mallory@example.com"}
-	err = errors.Join(s.Update(t.Context(), func(tx remediate.Tx) error {
+	err = errors.Join(s.Update(t.Context(), func(tx *store.Tx) error {
 		var errs []error
 		for k := range n {
 			i := remediate.Incident{Scope: scope, FlowLogID: fmt.Sprintf("fl-%017x", k), ResourceID: "vpc-0123456789abcdef0", State: remediate.Blocked, Reason: remediate.Permission,

@@ -118,7 +118,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	}
 	d.untaken = &untaken{sinks: slices.DeleteFunc(slices.Sorted(maps.Keys(d.sinks)), func(name string) bool { return name == sink.LogName }), oldest: d.store.Untaken}
 	d.progress = &systemd.Progress{}
-	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, log: d.Log, commits: d.store, showAgain: make(chan struct{}, 1),
+	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1),
 		outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
 	if unread != nil {
 		d.newOutage(inventory.Scope{}, remembering, "").alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
@@ -189,7 +189,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 	}
 	d.fleet = fleet
 	d.remediator = &remediate.Remediator{
-		Store: d.store, Snapshot: paced{d.store, d.progress, func(s inventory.Scope) { d.refreshes.moved(s) }}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
+		Store: d.store.Remediation(), News: d.store.News(), Snapshot: paced{d.store, d.progress, func(s inventory.Scope) { d.refreshes.moved(s) }}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
 		Wake: d.wakeSenders, Direct: d.direct,
 	}
 	d.rehearser = &rehearse.Rehearser{

@@ -100,7 +100,9 @@ func (h *house) run() {
 			h.t.Fatal(err)
 		}
 		d.remediator.Store = h.store(d.remediator.Store)
-		d.queue.commits = d.remediator.Store
+		d.queue.commit = func(ctx context.Context) error {
+			return d.remediator.Store.Update(ctx, func(remediate.Tx) error { return nil })
+		}
 		go func() { defer d.close(); h.done <- d.loops(ctx) }()
 	}
 	h.t.Cleanup(func() {
@@ -562,7 +564,7 @@ func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = s.Update(t.Context(), func(tx remediate.Tx) error {
+	err = s.Update(t.Context(), func(tx *store.Tx) error {
 		return tx.PutFlowLog(inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-0000000000000beef", Scope: inventory.Scope{Account: "222233334444", Region: region},
 			Settings: inventory.Settings{ResourceID: "vpc-9", LogDestinationType: "s3", LogDestination: bucket}}, State: inventory.Live, Protected: true})
 	})
@@ -733,7 +735,7 @@ func TestReleaseIsNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	scope := inventory.Scope{Account: account, Region: region}
-	err = s.Update(ctx, func(tx remediate.Tx) error {
+	err = s.Update(ctx, func(tx *store.Tx) error {
 		row, ok, err := tx.FlowLog(scope, id)
 		if err != nil || !ok {
 			return errors.Join(err, errors.New("no row"))

@@ -14,7 +14,6 @@ import (
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/watcher"
 )
 
@@ -30,8 +29,8 @@ type queueState struct {
 	store *store.Store
 	log   *slog.Logger
 
-	commits   remediate.Store // where a commit failed
-	showAgain chan struct{}   // tells the watcher that commits succeed again
+	commit    func(context.Context) error // tries whether the file can be written
+	showAgain chan struct{}               // tells the watcher that commits succeed again
 
 	outage *partOutage // of receiving
 	noted  bool        // factReceived is written; of the receiver alone
@@ -90,6 +89,11 @@ func (q *queueState) storeFailed(err error) {
 // turn: where less room is than they need, they may not use up their receives.
 const showAgainAfter = time.Minute
 
+// tryCommit writes what changes nothing, to see whether the file can be written.
+func (d *Daemon) tryCommit(ctx context.Context) error {
+	return d.store.Update(ctx, func(tx *store.Tx) error { return tx.SetTrouble(inventory.Scope{}, remembering, false) })
+}
+
 // tryStore writes, where the last commit failed, a fact that is never set (see
 // remembering). Once the file takes that, the messages that waited for the file are
 // shown again. A message whose commit failed for a reason of its own comes by itself.
@@ -100,7 +104,7 @@ func (q *queueState) tryStore(ctx context.Context, now time.Time) {
 	if !bad && !waiting {
 		return
 	}
-	err := q.commits.Update(ctx, func(tx remediate.Tx) error { return tx.SetTrouble(inventory.Scope{}, remembering, false) })
+	err := q.commit(ctx)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.storeBad = err != nil; err != nil {

@@ -10,9 +10,6 @@ import (
 	"time"
 
 	"flowkeeper/configs"
-	"flowkeeper/inventory"
-	"flowkeeper/remediate"
-	"flowkeeper/remediate/notify"
 )
 
 // TestTryStore: once the file can be written, the messages that waited for it are
@@ -20,8 +17,14 @@ import (
 // minute.
 func TestTryStore(t *testing.T) {
 	t.Parallel()
-	broken := &brokenStore{Store: noStore{}}
-	q := &queueState{log: slog.New(slog.DiscardHandler), commits: broken, showAgain: make(chan struct{}, 1), answered: true, outage: &partOutage{}}
+	full := false
+	commit := func(context.Context) error {
+		if full {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	q := &queueState{log: slog.New(slog.DiscardHandler), commit: commit, showAgain: make(chan struct{}, 1), answered: true, outage: &partOutage{}}
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	noRoom := fmt.Errorf("write: %w", syscall.ENOSPC)
 	for _, step := range []struct {
@@ -43,7 +46,7 @@ func TestTryStore(t *testing.T) {
 		{what: "a minute later", after: time.Second, ready: true, shown: true},
 	} {
 		now = now.Add(step.after)
-		broken.full(step.full)
+		full = step.full
 		if step.fails != nil {
 			q.storeFailed(step.fails)
 		}
@@ -93,12 +96,3 @@ func TestQueueName(t *testing.T) {
 		}
 	}
 }
-
-// noStore commits nothing, with success.
-type noStore struct{ remediate.Store }
-
-func (noStore) Update(_ context.Context, fn func(remediate.Tx) error) error { return fn(noTx{}) }
-
-type noTx struct{ remediate.Tx }
-
-func (noTx) SetTrouble(inventory.Scope, notify.Part, bool) error { return nil }

@@ -17,8 +17,8 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 const farRegion = "us-east-1"
@@ -333,7 +333,7 @@ func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
 			}
 			for _, level := range []alert.Level{alert.Medium, alert.High} {
 				a := alert.Alert{ID: string(level), Kind: alert.Tamper, Level: level, Time: alert.Time{Time: time.Now()}}
-				if err := d.store.Update(ctx, func(tx remediate.Tx) error { return tx.AddAlert(a) }); err != nil {
+				if err := d.store.Update(ctx, func(tx *store.Tx) error { return tx.AddAlert(a) }); err != nil {
 					t.Fatal(err)
 				}
 				d.wakeSenders()

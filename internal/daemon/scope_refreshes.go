@@ -9,8 +9,8 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"flowkeeper/internal/retry"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/notify"
 )
 
@@ -181,7 +181,7 @@ func (r *refreshes) learned(ctx context.Context) bool {
 		return true
 	}
 	all := true
-	err := r.d.store.View(ctx, func(tx remediate.Tx) error {
+	err := r.d.store.View(ctx, func(tx *store.Tx) error {
 		for _, s := range untried {
 			ok, err := tx.FirstRefreshed(s)
 			if err != nil {

@@ -23,7 +23,6 @@ import (
 	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/store"
-	"flowkeeper/remediate"
 )
 
 // A secret of each kind. What is in a URL needs no escaping, so that it is the
@@ -164,7 +163,7 @@ func sample(id string) alert.Alert {
 func giveUpEverywhere(t *testing.T, s *store.Store, sinks map[string]sink.Sink, log *slog.Logger) {
 	t.Helper()
 	now := time.Now()
-	if err := s.Update(t.Context(), func(tx remediate.Tx) error { return tx.AddAlert(sample("alrt_stored")) }); err != nil {
+	if err := s.Update(t.Context(), func(tx *store.Tx) error { return tx.AddAlert(sample("alrt_stored")) }); err != nil {
 		t.Fatal(err)
 	}
 	for range 60 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/store"
 	"flowkeeper/remediate"
 )
 
@@ -103,7 +104,7 @@ func TestAHungCommitStopsTheFeed(t *testing.T) {
 	h.await("the queue's answer to be noted", func() bool { v, err := h.daemon.store.Fact(t.Context(), factReceived); return err == nil && v != "" })
 	begun, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- h.daemon.store.Update(t.Context(), func(remediate.Tx) error {
+		done <- h.daemon.store.Update(t.Context(), func(*store.Tx) error {
 			close(begun)
 			<-release // a disk that does not answer
 			return nil

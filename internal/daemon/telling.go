@@ -18,7 +18,7 @@ const tellEvery = 2 * time.Second
 // AWS can't be reached at all.
 func (d *Daemon) keepTelling(ctx context.Context) error {
 	beat := d.progress.Loop("tell", maxSilence)
-	alone := &remediate.Remediator{Store: d.store, Fleet: noFleet{}, Policy: Policy(d.Config), Now: time.Now, Log: d.Log, Wake: d.wakeSenders}
+	alone := &remediate.Remediator{Store: d.store.Remediation(), Fleet: noFleet{}, Policy: Policy(d.Config), Now: time.Now, Log: d.Log, Wake: d.wakeSenders}
 	var writing outage.Outage
 	for retry.Sleep(ctx, tellEvery) {
 		beat()

@@ -23,7 +23,7 @@ func TestAScopeThatIsNotOursAnyMoreIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = s.Update(t.Context(), func(tx remediate.Tx) error {
+	err = s.Update(t.Context(), func(tx *store.Tx) error {
 		i := remediate.Incident{Scope: other, FlowLogID: "fl-1", RootID: "fl-1", ResourceID: "vpc-1", State: remediate.Open, Known: true, Action: remediate.Restore,
 			Source: remediate.ByEvent, EventID: "e", OpenedAt: now.Add(-time.Hour), DetectedAt: now.Add(-time.Hour), NextAttemptAt: now.Add(-time.Hour)}
 		e := remediate.Event{Scope: other, ID: "e", Source: remediate.ByEvent, Level: alert.High, DetectedAt: i.DetectedAt, ToldDeletion: i.DetectedAt, OverdueAt: i.DetectedAt.Add(5 * time.Minute)}

@@ -6,8 +6,8 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/outage"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/notify"
 )
 
@@ -56,7 +56,7 @@ func (o *partOutage) end(ctx context.Context) {
 	}
 	o.owed, o.alerted = o.owed || o.alerted, false // the next one is alerted, whether or not this end can be stored
 	told := false
-	err := o.d.store.View(ctx, func(tx remediate.Tx) (err error) { told, err = tx.Trouble(o.scope, o.part); return err })
+	err := o.d.store.View(ctx, func(tx *store.Tx) (err error) { told, err = tx.Trouble(o.scope, o.part); return err })
 	if err == nil && (told || o.owed) {
 		err = o.store(ctx, troubleAlert(o.scope, o.part, alert.Informational, o.over), true)
 	}
@@ -68,7 +68,7 @@ func (o *partOutage) end(ctx context.Context) {
 // store adds an alert to the outbox, and notes that people were told of the outage, or
 // of its end.
 func (o *partOutage) store(ctx context.Context, a alert.Alert, note bool) error {
-	err := o.d.store.Update(ctx, func(tx remediate.Tx) error {
+	err := o.d.store.Update(ctx, func(tx *store.Tx) error {
 		if note {
 			if err := tx.SetTrouble(o.scope, o.part, !a.Resolves()); err != nil {
 				return err

@@ -12,6 +12,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/rehearse"
 	"flowkeeper/remediate/repeat"
@@ -35,7 +36,13 @@ func (s *Store) adopted(t *testing.T, a Adoption) (*Store, Adopted) {
 
 func (s *Store) stale(t *testing.T, sc inventory.Scope) (stale bool) {
 	t.Helper()
-	s.put(t, func(tx remediate.Tx) (err error) { stale, err = tx.Stale(sc); return err })
+	s.put(t, func(tx *Tx) error {
+		c, err := tx.Case(sc, incident.Part{}, noon)
+		if err == nil {
+			stale = c.Stale
+		}
+		return err
+	})
 	return stale
 }
 
@@ -70,7 +77,7 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	s.learnAt(t, noon, flowLog("fl-1"))
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		for n := range mostAdopted + 500 {
 			if err := tx.AddAlert(alert.Alert{ID: fmt.Sprint("forged-", n), Time: alert.Time{Time: noon}}); err != nil {
 				return err
@@ -104,7 +111,7 @@ func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	s.learnAt(t, noon, flowLog("fl-1"), flowLog("fl-2"), flowLog("fl-3"))
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		lost, over := s.row(t, "fl-1"), s.row(t, "fl-2")
 		lost.State, over.State, lost.GoneAt, over.GoneAt = inventory.Gone, inventory.Gone, noon, noon
 		return errors.Join(tx.PutFlowLog(lost), tx.PutFlowLog(over),
@@ -132,7 +139,7 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 	s := fresh(t)
 	strike := notify.Strike{Account: scope.Account, Principal: "mallory", EventID: "e-1", At: noon}
 	var before, after string
-	s.put(t, func(tx remediate.Tx) (err error) {
+	s.put(t, func(tx *Tx) (err error) {
 		if before, err = tx.JoinCampaign(strike); err != nil {
 			return err
 		}
@@ -145,7 +152,7 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, _ := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
-	b.put(t, func(tx remediate.Tx) (err error) {
+	b.put(t, func(tx *Tx) (err error) {
 		due, err := tx.DueBursts(scope, noon)
 		if err != nil || len(due) != 2 {
 			t.Errorf("%v, %v", due, err)

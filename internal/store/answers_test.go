@@ -9,7 +9,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/tamper"
 )
@@ -22,7 +21,7 @@ func TestI7AnEndComesBeforeTheNextTrouble(t *testing.T) {
 	s, now := outbox(t)
 	add := func(id string, level alert.Level) {
 		*now = now.Add(time.Minute)
-		s.put(t, func(tx remediate.Tx) error {
+		s.put(t, func(tx *Tx) error {
 			return tx.AddAlert(alert.Alert{ID: id, DedupKey: "pipeline queue", Time: alert.Time{Time: *now}, Kind: alert.Pipeline, Level: level})
 		})
 	}
@@ -50,7 +49,7 @@ func TestRetryOfWhatHasEnded(t *testing.T) {
 	t.Parallel()
 	s, now := outbox(t)
 	s.park(t, "event", "pager")
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		return tx.AddAlert(alert.Alert{ID: "end", DedupKey: "event", Time: alert.Time{Time: *now}, Kind: alert.Closed})
 	})
 	if err := s.Sent(t.Context(), "pager", "end", *now); err != nil {
@@ -94,7 +93,7 @@ func TestDependsIsFilledByTheMigration(t *testing.T) {
 
 // addAlert of a title like its ID.
 func addAlert(t *testing.T, s *Store, id, key string, at time.Time, k alert.Kind, l alert.Level) {
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		return tx.AddAlert(alert.Alert{ID: id, Title: id, DedupKey: key, Time: alert.Time{Time: at}, Kind: k, Level: l})
 	})
 }

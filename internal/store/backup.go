@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"flowkeeper/inventory"
 )
 
 // ID names the state file; its copies have the same.
@@ -52,9 +50,4 @@ func discardBeside(path string) error {
 		errs = append(errs, os.RemoveAll(path+end))
 	}
 	return errors.Join(errs...)
-}
-
-func (t *tx) Stale(s inventory.Scope) (stale bool, err error) {
-	err = t.one(&stale, `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region = ? AND stale = 1)`, s.Account, s.Region)
-	return stale, err
 }

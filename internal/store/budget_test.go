@@ -48,7 +48,7 @@ func TestDroppableRowsKeepTheirBudget(t *testing.T) {
 	const budget = 1 << 20
 	s := small(t, shareOfRoom*budget)
 	s.free = func() (int64, error) { return shareOfRoom*budget - s.held.Load(), nil }
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		real := minor(-1000)
 		real.ID, real.Kind, real.Minor = "real", alert.Deletion, false
 		return errors.Join(tx.AddAlert(real),
@@ -58,7 +58,7 @@ func TestDroppableRowsKeepTheirBudget(t *testing.T) {
 			tx.PutEvent(remediate.Event{Scope: scope, ID: "over", Unknown: true, DetectedAt: noon.Add(-time.Hour), ToldDeletion: noon, ToldClosed: noon}))
 	})
 	for n := range 800 {
-		s.put(t, func(tx remediate.Tx) error {
+		s.put(t, func(tx *Tx) error {
 			at, id := noon.Add(time.Duration(n)*time.Second), fmt.Sprint("fl-", n)
 			return errors.Join(tx.AddAlert(minor(n)),
 				tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, EventID: fmt.Sprint("event-", n), State: remediate.Open, DetectedAt: at}),
@@ -104,14 +104,14 @@ func TestTheBudgetCountsWhatIsTrue(t *testing.T) {
 	t.Parallel()
 	const many = 3000
 	actor := &alert.Actor{Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/nobody", AccessKeyID: "AKIAEXAMPLE", SourceIP: "192.0.2.1", UserAgent: strings.Repeat("agent ", 20)}
-	for name, add := range map[string]func(tx remediate.Tx, n int) error{
-		"alerts": func(tx remediate.Tx, n int) error { return tx.AddAlert(minor(n)) },
-		"short alerts": func(tx remediate.Tx, n int) error {
+	for name, add := range map[string]func(tx *Tx, n int) error{
+		"alerts": func(tx *Tx, n int) error { return tx.AddAlert(minor(n)) },
+		"short alerts": func(tx *Tx, n int) error {
 			a := minor(n)
 			a.Text = ""
 			return tx.AddAlert(a)
 		},
-		"incidents": func(tx remediate.Tx, n int) error {
+		"incidents": func(tx *Tx, n int) error {
 			id := fmt.Sprintf("fl-%017x", n)
 			err := tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, RootID: id, EventID: fmt.Sprint("event-", n), State: remediate.Open, DetectedAt: noon, Actor: actor})
 			for range maxUnknownHistory {
@@ -119,17 +119,17 @@ func TestTheBudgetCountsWhatIsTrue(t *testing.T) {
 			}
 			return err
 		},
-		"events": func(tx remediate.Tx, n int) error {
+		"events": func(tx *Tx, n int) error {
 			return tx.PutEvent(remediate.Event{Scope: scope, ID: fmt.Sprint("event-", n), Unknown: true, DetectedAt: noon, Actor: actor})
 		},
-		"calls": func(tx remediate.Tx, n int) error {
+		"calls": func(tx *Tx, n int) error {
 			return tx.AddActorCall(repeat.ActorCall{Principal: actor.ARN, At: noon, EventID: fmt.Sprintf("6f0c2f5e-7a1b-4d7f-9b0e-%012d", n), EventName: "DeleteFlowLogs"})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := small(t, 1<<40)
-			s.put(t, func(tx remediate.Tx) error {
+			s.put(t, func(tx *Tx) error {
 				for n := range many {
 					if err := add(tx, n); err != nil {
 						return err
@@ -158,7 +158,7 @@ func TestAFullDiskTakesDeletions(t *testing.T) {
 	t.Parallel()
 	s := small(t, 1<<40)
 	for n := range 300 {
-		s.put(t, func(tx remediate.Tx) error { return tx.AddAlert(minor(n)) })
+		s.put(t, func(tx *Tx) error { return tx.AddAlert(minor(n)) })
 	}
 	if _, err := s.w.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
 		t.Fatal(err)
@@ -167,8 +167,8 @@ func TestAFullDiskTakesDeletions(t *testing.T) {
 	if _, err := s.w.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages)); err != nil {
 		t.Fatal(err)
 	}
-	deletion := func(n int) func(tx remediate.Tx) error {
-		return func(tx remediate.Tx) error {
+	deletion := func(n int) func(tx *Tx) error {
+		return func(tx *Tx) error {
 			a := minor(n)
 			a.ID, a.Kind, a.Minor, a.Text = fmt.Sprint("real-", n), alert.Deletion, false, strings.Repeat("x", 20000)
 			return tx.AddAlert(a)
@@ -187,12 +187,12 @@ func TestAFullDiskTakesDeletions(t *testing.T) {
 	if err := s.transact(t.Context(), func(x *tx) error { _, err := x.drop(1<<40, 1<<20); return err }); err != nil {
 		t.Fatal(err)
 	}
-	huge := func(tx remediate.Tx) error {
+	huge := func(tx *Tx) error {
 		a := minor(5000)
 		a.Minor, a.Text = false, strings.Repeat("x", 64<<20)
 		return tx.AddAlert(a)
 	}
-	of := func(fn func(remediate.Tx) error) *change {
+	of := func(fn func(*Tx) error) *change {
 		return &change{fn: func(t *tx) error { return fn(t) }, done: make(chan struct{})}
 	}
 	group := []*change{of(huge), of(deletion(2000))}
@@ -267,7 +267,7 @@ func TestI12WhatIsThereIsNotCountedAgain(t *testing.T) {
 		return remediate.Incident{Scope: scope, FlowLogID: id, RootID: id, EventID: "e", State: remediate.Open, DetectedAt: noon}
 	}
 	const tooMany = 7
-	s.put(t, func(tx remediate.Tx) error { return tx.PutIncident(unknown("fl-there")) })
+	s.put(t, func(tx *Tx) error { return tx.PutIncident(unknown("fl-there")) })
 	if _, err := s.w.Exec(`WITH RECURSIVE k (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < ?)
 		INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, body)
 		SELECT account, region, 'fl-' || n, '', '', 'closed', 'unknown', 0, 'e', 0, 0, '{}' FROM incidents, k WHERE id = 'fl-there'`, maxUnknown+tooMany-1); err != nil {
@@ -277,7 +277,7 @@ func TestI12WhatIsThereIsNotCountedAgain(t *testing.T) {
 		id   string
 		left int64
 	}{{"fl-there", maxUnknown + tooMany}, {"fl-new", maxUnknown*9/10 + 1}} {
-		s.put(t, func(tx remediate.Tx) error { return tx.PutIncident(unknown(c.id)) })
+		s.put(t, func(tx *Tx) error { return tx.PutIncident(unknown(c.id)) })
 		if n := s.count(t, `SELECT count(*) FROM incidents WHERE known = 0`); n != c.left {
 			t.Errorf("after %s: %d, want %d", c.id, n, c.left)
 		}
@@ -290,7 +290,7 @@ func TestI12TheFileIsBoundedOnALargeDisk(t *testing.T) {
 	t.Parallel()
 	s := small(t, 1<<40)
 	for n := 0; n < 1600; n += 10 {
-		s.put(t, func(tx remediate.Tx) (err error) {
+		s.put(t, func(tx *Tx) (err error) {
 			for m := range 10 {
 				a := minor(n + m)
 				a.Text = strings.Repeat("x", 60_000) // a hundred megabytes in all
@@ -327,7 +327,7 @@ func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 	long := strings.Repeat("x", 3000)
 	for n := range 600 {
 		id := fmt.Sprint("real-", n)
-		s.put(t, func(tx remediate.Tx) error {
+		s.put(t, func(tx *Tx) error {
 			return errors.Join(tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-known", State: remediate.Open, Known: true, EventID: "mixed", DetectedAt: noon}),
 				tx.AddHistory(scope, "fl-known", remediate.Entry{At: now, Text: long, EventID: id}),
 				tx.AddHistory(scope, fmt.Sprint("fl-", n%20), remediate.Entry{At: now, Text: long, EventID: id}),
@@ -366,7 +366,7 @@ func TestAFullDiskOfBursts(t *testing.T) {
 	defer s.Close()
 	for n := range 300 {
 		b := repeat.Burst{Key: fmt.Sprint(n), Class: "attempt", Scope: scope, DueAt: noon, Held: repeat.Held{Calls: 40, Gravest: &alert.Alert{Kind: alert.Attempt}}}
-		s.put(t, func(tx remediate.Tx) error { return tx.PutBurst(b) })
+		s.put(t, func(tx *Tx) error { return tx.PutBurst(b) })
 		if err := s.write(t.Context(), func(x *tx) error {
 			return x.exec(`UPDATE bursts SET body = json_set(body, '$.Held.Examples', json_array(?1, ?1)) WHERE key = ?2`, strings.Repeat("x", 6000), b.Key)
 		}); err != nil {

@@ -16,7 +16,7 @@ func (t *tx) Case(s inventory.Scope, of incident.Part, now time.Time) (*incident
 	c := incident.NewCase(s)
 	c.Now = now
 	var refreshed sql.NullInt64
-	err := t.q.QueryRowContext(t.ctx, `SELECT refreshed_at, first_at IS NOT NULL FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region).Scan(&refreshed, &c.Complete)
+	err := t.q.QueryRowContext(t.ctx, `SELECT refreshed_at, first_at IS NOT NULL, coalesce(stale, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region).Scan(&refreshed, &c.Complete, &c.Stale)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, t.failed("read", "FROM scopes", []any{s.Account, s.Region}, err)
 	}

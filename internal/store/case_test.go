@@ -7,14 +7,13 @@ import (
 	"time"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
 // onResource is a row and, where state is not empty, an incident of one flow log.
 func (s *Store) onResource(t *testing.T, id, resource string, row inventory.State, state incident.State, change func(*incident.Incident)) {
 	t.Helper()
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		f := flowLog(id)
 		f.ResourceID = resource
 		if row != "" {
@@ -65,7 +64,7 @@ func TestCaseLoads(t *testing.T) {
 	s.onResource(t, "fl-nowhere-else", "", "", incident.Open, func(i *incident.Incident) { i.Known = false })
 	// Whose row was removed.
 	s.onResource(t, "fl-rowless", "vpc-8", "", incident.Closed, replaced("", "fl-a", long))
-	s.put(t, func(tx remediate.Tx) error { // in another Region
+	s.put(t, func(tx *Tx) error { // in another Region
 		f := flowLog("fl-a")
 		f.Scope.Region = "eu-central-1"
 		return tx.PutFlowLog(inventory.Row{FlowLog: f, State: inventory.Live})
@@ -116,7 +115,7 @@ func TestCaseLoads(t *testing.T) {
 
 func (s *Store) loadCase(t *testing.T, of incident.Part) (c *incident.Case) {
 	t.Helper()
-	if err := s.View(t.Context(), func(tx remediate.Tx) (err error) { c, err = tx.Case(scope, of, noon); return err }); err != nil {
+	if err := s.View(t.Context(), func(tx *Tx) (err error) { c, err = tx.Case(scope, of, noon); return err }); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -151,7 +150,7 @@ func TestSaveCase(t *testing.T) {
 	s.onResource(t, "fl-1", "vpc-1", inventory.Live, "", nil)
 	s.onResource(t, "fl-2", "vpc-1", inventory.Live, "", nil)
 	var want inventory.Row
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		c, err := tx.Case(scope, incident.Part{IDs: []string{"fl-1"}}, noon)
 		if err != nil {
 			return err
@@ -200,7 +199,7 @@ func TestALongLineageIsLoaded(t *testing.T) {
 func TestDestinationsSince(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		for destination, at := range map[string]time.Time{"first": {}, "later": noon, "other": noon} {
 			if _, err := tx.NewDestination(scope, destination, at); err != nil {
 				return err
@@ -209,7 +208,7 @@ func TestDestinationsSince(t *testing.T) {
 		return nil
 	})
 	var got map[string]time.Time
-	err := s.View(t.Context(), func(tx remediate.Tx) (err error) {
+	err := s.View(t.Context(), func(tx *Tx) (err error) {
 		got, err = tx.DestinationsSince(scope, []string{"first", "later", "never"})
 		return err
 	})

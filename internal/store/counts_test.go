@@ -23,7 +23,7 @@ func TestCounts(t *testing.T) {
 	}
 	s.learnAt(t, noon, to("fl-1", "good"), to("fl-2", "good"), to("fl-3", "bad"), to("fl-4", "new"), to("fl-5", "good"), to("fl-6", "good"),
 		to("fl-8", "good"), to("fl-9", "bad"), to("fl-10", "good"))
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		gone, decoy, imported := s.row(t, "fl-5"), s.row(t, "fl-6"), s.row(t, "fl-6")
 		gone.State, decoy.Protected = inventory.Gone, false
 		imported.ID, imported.Imported = "fl-7", true

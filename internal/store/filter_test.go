@@ -21,7 +21,7 @@ func TestListsChoose(t *testing.T) {
 	s := fresh(t)
 	s.learnAt(t, noon.Add(-48*time.Hour), flowLog("fl-1"), flowLog("fl-2"))
 	s.learnAt(t, noon, flowLog("fl-3"))
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		gone, other := s.row(t, "fl-2"), s.row(t, "fl-3")
 		gone.State, gone.GoneAt = inventory.Gone, noon.Add(-time.Hour)
 		other.ID, other.Scope = "fl-9", inventory.Scope{Account: "444455556666", Region: "us-east-1"}
@@ -77,7 +77,7 @@ func TestFindIncidentsGoesOn(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	const n = keysHeld + 10
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		var errs []error
 		for k := range n {
 			at := noon.Add(-time.Duration(k/7) * time.Minute)
@@ -106,7 +106,7 @@ func TestFindAlerts(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	s.route = func(alert.Alert) []string { return []string{"log", "pager"} }
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		var errs []error
 		for n, id := range []string{"one", "two", "three"} {
 			a := alert.Alert{ID: id, Time: alert.Time{Time: noon.Add(time.Duration(n) * time.Hour)}, Account: scope.Account, Region: scope.Region}
@@ -167,7 +167,7 @@ func TestWatched(t *testing.T) {
 	a, b := flowLog("fl-1"), flowLog("fl-2")
 	a.ResourceID, b.ResourceID = "vpc-1", "subnet-2"
 	s.learnAt(t, noon, a, b)
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		_, err := tx.NewDestination(scope, "arn:aws:s3:::example", time.Time{})
 		return err
 	})

@@ -7,7 +7,6 @@ import (
 	"modernc.org/sqlite"
 
 	"flowkeeper/alert"
-	"flowkeeper/remediate"
 )
 
 // outletScene has a store that lets the record of a sent alert wait for ever.
@@ -43,7 +42,7 @@ func newOutletScene(t *testing.T) *outletScene {
 
 func (s *outletScene) add(ids ...string) {
 	s.t.Helper()
-	s.put(s.t, func(tx remediate.Tx) error {
+	s.put(s.t, func(tx *Tx) error {
 		for _, id := range ids {
 			if err := tx.AddAlert(alert.Alert{ID: id, Time: alert.Time{Time: noon}, Kind: alert.Deletion}); err != nil {
 				return err
@@ -161,8 +160,8 @@ func TestARecordWaitsForNothingWhereMoreIsDue(t *testing.T) {
 	if id := s.next(); id != "" {
 		t.Fatal(id)
 	}
-	s.put(t, func(q remediate.Tx) error { // as another process does
-		return q.(*tx).exec(`UPDATE deliveries SET sent_at = NULL`)
+	s.put(t, func(q *Tx) error { // as another process does
+		return q.exec(`UPDATE deliveries SET sent_at = NULL`)
 	})
 	for range 3 {
 		s.ends(s.sent(s.next()))

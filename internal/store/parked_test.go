@@ -9,7 +9,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
-	"flowkeeper/remediate"
 )
 
 // outbox is a store with two sinks and the log, whose clock the test sets.
@@ -29,7 +28,7 @@ func outbox(t *testing.T) (s *Store, now *time.Time) {
 // park adds an alert of noon and gives it up at the sink.
 func (s *Store) park(t *testing.T, id, sink string) {
 	t.Helper()
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		return tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: noon}, Kind: alert.Deletion})
 	})
 	s.giveUp(t, id, sink)

@@ -63,7 +63,7 @@ func TestEveryTableHasABound(t *testing.T) {
 func old(t *testing.T, s *Store, n int) {
 	t.Helper()
 	for k := 0; k < n; k += 500 {
-		s.put(t, func(tx remediate.Tx) error {
+		s.put(t, func(tx *Tx) error {
 			for m := k; m < min(n, k+500); m++ {
 				at, id := noon.Add(-time.Duration(m+1)*time.Second), fmt.Sprint("fl-", m)
 				f := flowLog(id)
@@ -225,7 +225,7 @@ func TestNewDestinationsAreBounded(t *testing.T) {
 		INSERT INTO destinations (account, region, destination) SELECT ?, ?, 'arn:aws:s3:::b/' || n FROM k`, mostDestinations, scope.Account, scope.Region); err != nil {
 		t.Fatal(err)
 	}
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		for destination, want := range map[string]bool{"arn:aws:s3:::b/7": false, "arn:aws:s3:::b/new": true} {
 			for range 2 {
 				if news, err := tx.NewDestination(scope, destination, noon); err != nil || news != want {
@@ -247,7 +247,7 @@ func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	at := noon.Add(-60 * 24 * time.Hour)
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		return errors.Join(
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", EventID: "second", State: remediate.Blocked, Known: true, DetectedAt: at}),
 			tx.AddHistory(scope, "fl-1", remediate.Entry{At: at, EventID: "first"}), tx.AddHistory(scope, "fl-1", remediate.Entry{At: at, EventID: "second"}),

@@ -9,11 +9,10 @@ import (
 	"testing"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
-func put(id string) func(remediate.Tx) error {
-	return func(tx remediate.Tx) error {
+func put(id string) func(*Tx) error {
+	return func(tx *Tx) error {
 		return tx.PutFlowLog(inventory.Row{FlowLog: flowLog(id), RootID: id, State: inventory.Live})
 	}
 }
@@ -92,7 +91,7 @@ func TestAFullDisk(t *testing.T) {
 		}
 	}
 	limit(1) // SQLite takes what there is for the least
-	many := func(tx remediate.Tx) error {
+	many := func(tx *Tx) error {
 		for n := range 1000 {
 			if err := put(fmt.Sprintf("fl-many-%d", n))(tx); err != nil {
 				return err

@@ -118,7 +118,7 @@ func TestI7WhatACampaignOpenedItResolves(t *testing.T) {
 	s, now := outbox(t)
 	routes := sink.Routes{{Name: "pager", MinLevel: alert.Critical}}
 	s.route = routes.For
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		id, err := tx.JoinCampaign(notify.Strike{Account: "1", Principal: "p", EventID: "e1", At: *now})
 		if err != nil {
 			return err
@@ -143,7 +143,7 @@ func TestCampaignsEnd(t *testing.T) {
 	n := 0
 	join := func(account, who string, after time.Duration) (id string) {
 		n++
-		s.put(t, func(tx remediate.Tx) (err error) {
+		s.put(t, func(tx *Tx) (err error) {
 			id, err = tx.JoinCampaign(notify.Strike{Account: account, Principal: who, EventID: string(rune('a' + n)), At: now.Add(after)})
 			return err
 		})
@@ -178,7 +178,7 @@ func TestCampaignsEnd(t *testing.T) {
 		t.Error("it grows beyond an hour")
 	}
 	e := remediate.Event{Scope: scope, ID: "e", CampaignID: first, ToldClosed: *now}
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		if err := tx.PutEvent(e); err != nil {
 			return err
 		}
@@ -196,7 +196,7 @@ func TestCampaignsEnd(t *testing.T) {
 func TestCampaignsAreForgotten(t *testing.T) {
 	t.Parallel()
 	s, now := outbox(t)
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		for _, who := range []string{"a", "b"} {
 			id, err := tx.JoinCampaign(notify.Strike{Account: "1", Principal: who, EventID: who, At: *now})
 			if err != nil {
@@ -249,7 +249,7 @@ func TestTwoDaemonsHaveTwoCampaigns(t *testing.T) {
 	var ids [2]string
 	for n := range ids {
 		s, now := outbox(t)
-		s.put(t, func(tx remediate.Tx) (err error) {
+		s.put(t, func(tx *Tx) (err error) {
 			ids[n], err = tx.JoinCampaign(notify.Strike{Account: "1", Principal: "p", EventID: "e", At: *now})
 			return err
 		})

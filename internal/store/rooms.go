@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"flowkeeper/remediate"
 	"flowkeeper/remediate/rehearse"
 	"flowkeeper/remediate/tamper"
 )
@@ -20,6 +21,16 @@ func (r room[T]) Update(ctx context.Context, fn func(T) error) error {
 
 func (r room[T]) View(ctx context.Context, fn func(T) error) error {
 	return r.s.read(ctx, func(t *tx) error { return fn(r.of(t)) })
+}
+
+// Remediation is the file as remediation sees it.
+func (s *Store) Remediation() remediate.Store {
+	return room[remediate.Tx]{s, func(t *tx) remediate.Tx { return t }}
+}
+
+// News is the file as the news of the snapshot see it.
+func (s *Store) News() remediate.NewsStore {
+	return room[remediate.NewsTx]{s, func(t *tx) remediate.NewsTx { return t }}
 }
 
 // Rehearsals is the file as rehearsals see it.

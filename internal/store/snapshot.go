@@ -66,6 +66,16 @@ func (s *Store) unseen(ctx context.Context, scope inventory.Scope, seen *invento
 	return nums, last, err
 }
 
+// LiveAfter returns live rows by ID (inventory.Snapshot).
+func (s *Store) LiveAfter(ctx context.Context, scope inventory.Scope, after string, limit int) (out []inventory.Row, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' ORDER BY id LIMIT ?`,
+			scope.Account, scope.Region, after, limit)
+		return err
+	})
+	return out, err
+}
+
 // Refreshed records a complete listing (inventory.Snapshot).
 func (s *Store) Refreshed(ctx context.Context, scope inventory.Scope, started, ended time.Time) error {
 	return s.write(ctx, func(t *tx) error {

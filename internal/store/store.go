@@ -20,7 +20,6 @@ import (
 	"modernc.org/sqlite"
 
 	"flowkeeper/alert"
-	"flowkeeper/remediate"
 )
 
 // Options of Open.
@@ -262,8 +261,8 @@ type change struct {
 // come together share one commit; each one's failure is its own. Whoever comes first
 // commits for those who wait, once, and hands that over to the first of those who
 // have come meanwhile.
-func (s *Store) Update(ctx context.Context, fn func(remediate.Tx) error) error {
-	return s.write(ctx, func(t *tx) error { return fn(t) })
+func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	return s.write(ctx, fn)
 }
 
 func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
@@ -404,8 +403,8 @@ func (c *change) run(t *tx) (err error) {
 }
 
 // View runs fn on one consistent state, reading only.
-func (s *Store) View(ctx context.Context, fn func(remediate.Tx) error) error {
-	return s.read(ctx, func(t *tx) error { return fn(t) })
+func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
+	return s.read(ctx, fn)
 }
 
 func (s *Store) read(ctx context.Context, fn func(*tx) error) error {

@@ -52,7 +52,7 @@ func flowLog(id string) inventory.FlowLog {
 // learnAt puts live rows.
 func (s *Store) learnAt(t *testing.T, at time.Time, found ...inventory.FlowLog) {
 	t.Helper()
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		for _, f := range found {
 			row := inventory.Row{FlowLog: f, RootID: f.ID, State: inventory.Live, Protected: true, FirstSeenAt: at, LastSeenAt: at, WrittenAt: at}
 			if err := tx.PutFlowLog(row); err != nil {
@@ -72,7 +72,7 @@ func (s *Store) row(t *testing.T, id string) inventory.Row {
 	return r
 }
 
-func (s *Store) put(t *testing.T, fn func(remediate.Tx) error) {
+func (s *Store) put(t *testing.T, fn func(*Tx) error) {
 	t.Helper()
 	if err := s.Update(t.Context(), fn); err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestWhatIsWrittenSurvivesReopening(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := open(t, path)
 	s.learnAt(t, noon, flowLog("fl-1"))
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		return tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", State: remediate.Open, Known: true, DetectedAt: noon, NextAttemptAt: noon, Frozen: flowLog("fl-1").Settings})
 	})
 	if err := s.Close(); err != nil {
@@ -116,7 +116,7 @@ func TestUpdateIsAllOrNothing(t *testing.T) {
 	var wg sync.WaitGroup
 	for n := range 200 {
 		wg.Go(func() {
-			err := s.Update(context.Background(), func(tx remediate.Tx) error {
+			err := s.Update(context.Background(), func(tx *Tx) error {
 				if err := tx.PutFlowLog(inventory.Row{FlowLog: flowLog(fmt.Sprintf("fl-%03d", n)), State: inventory.Live}); err != nil {
 					return err
 				}
@@ -168,7 +168,7 @@ func TestACommitIsHandedOver(t *testing.T) {
 	begin := func(id string, hold <-chan struct{}) <-chan error {
 		ended := make(chan error, 1)
 		go func() {
-			ended <- s.Update(context.Background(), func(tx remediate.Tx) error {
+			ended <- s.Update(context.Background(), func(tx *Tx) error {
 				running.Add(1)
 				<-hold
 				return put(id)(tx)
@@ -238,7 +238,7 @@ func TestOutbox(t *testing.T) {
 	s := fresh(t)
 	ctx := t.Context()
 	add := func(id string) {
-		s.put(t, func(tx remediate.Tx) error {
+		s.put(t, func(tx *Tx) error {
 			return tx.AddAlert(alert.Alert{ID: id, Time: alert.Time{Time: noon}, Kind: alert.Deletion})
 		})
 	}
@@ -279,7 +279,7 @@ func TestI7AnAnswerComesAfterWhatItAnswers(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	ctx := t.Context()
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		return errors.Join(tx.AddAlert(alert.Alert{ID: "deletion", DedupKey: "event", Time: alert.Time{Time: noon}, Kind: alert.Deletion}),
 			tx.AddAlert(alert.Alert{ID: "closed", DedupKey: "event", Time: alert.Time{Time: noon}, Kind: alert.Closed}),
 			tx.AddAlert(alert.Alert{ID: "other", DedupKey: "other", Time: alert.Time{Time: noon}, Kind: alert.Closed}))
@@ -517,7 +517,7 @@ func TestUpgradeTellsOfWhatIsNotBack(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	err = open(t, path).View(t.Context(), func(tx remediate.Tx) error {
+	err = open(t, path).View(t.Context(), func(tx *Tx) error {
 		due, err := tx.DueScopes(time.Now())
 		if len(due) != 1 || due[0].Region != "fl-1" {
 			t.Errorf("due in %v", due)
@@ -555,7 +555,7 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	if err != nil || len(known) != 1 || known["fl-1"].Digest == digest {
 		t.Errorf("known %+v, %v", known, err)
 	}
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		first, err := tx.FirstRefreshed(scope)
 		if first {
 			t.Error("the next refresh would not count as the first")
@@ -609,7 +609,7 @@ func TestI12HistoryIsBounded(t *testing.T) {
 	t.Parallel()
 	for known, most := range map[bool]int{true: maxHistory, false: maxUnknownHistory} {
 		s := fresh(t)
-		s.put(t, func(tx remediate.Tx) error {
+		s.put(t, func(tx *Tx) error {
 			if err := tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", State: remediate.Open, Known: known}); err != nil {
 				return err
 			}
@@ -634,7 +634,7 @@ func TestI12UnknownIncidentsAreBounded(t *testing.T) {
 	s := fresh(t)
 	put := func(id string, i remediate.Incident) {
 		t.Helper()
-		s.put(t, func(tx remediate.Tx) error {
+		s.put(t, func(tx *Tx) error {
 			i.Scope, i.FlowLogID, i.EventID = scope, id, "event"
 			return errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, remediate.Entry{EventID: "event"}))
 		})
@@ -642,7 +642,7 @@ func TestI12UnknownIncidentsAreBounded(t *testing.T) {
 	put("fl-known", remediate.Incident{State: remediate.Open, Known: true, DetectedAt: noon.Add(-time.Hour)})
 	put("fl-settled", remediate.Incident{State: remediate.Closed, DetectedAt: noon})
 	for m := range 13 {
-		s.put(t, func(tx remediate.Tx) error {
+		s.put(t, func(tx *Tx) error {
 			for n := range 1000 {
 				id := fmt.Sprintf("fl-%08d", 1000*m+n)
 				i := remediate.Incident{Scope: scope, FlowLogID: id, State: remediate.Open, DetectedAt: noon.Add(-time.Minute)}
@@ -672,7 +672,7 @@ func TestPruneForgetsOnlyWhatIsSettled(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	s.learnAt(t, noon, flowLog("fl-open"), flowLog("fl-done"), flowLog("fl-live"))
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		for id, state := range map[string]remediate.State{"fl-open": remediate.Blocked, "fl-done": remediate.Verified} {
 			r, _, err := tx.FlowLog(scope, id)
 			if err != nil {

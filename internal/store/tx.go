@@ -15,7 +15,10 @@ import (
 	"flowkeeper/remediate/delivery"
 )
 
-// tx is one transaction, read or write.
+// Tx is one transaction, read or write. It has a method for each question that a package
+// asks of the file: each package declares those that it asks (rooms.go).
+type Tx = tx
+
 type tx struct {
 	ctx     context.Context
 	q       *sql.Tx
@@ -26,8 +29,6 @@ type tx struct {
 	droppedRows, droppedUnsent int64    // by this transaction
 	delivers                   []string // the sinks that it adds deliveries for, each as often
 }
-
-var _ remediate.Tx = (*tx)(nil)
 
 // exec runs a statement that returns no rows.
 func (t *tx) exec(query string, args ...any) error {
@@ -236,11 +237,6 @@ func (t *tx) NewDestination(s inventory.Scope, destination string, at time.Time)
 	n, err := t.changed(`INSERT INTO destinations (account, region, destination, first_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		s.Account, s.Region, destination, millis(at))
 	return n > 0, err
-}
-
-func (t *tx) LiveAfter(s inventory.Scope, after string, limit int) ([]inventory.Row, error) {
-	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' ORDER BY id LIMIT ?`,
-		s.Account, s.Region, after, limit)
 }
 
 func (t *tx) Incident(s inventory.Scope, id string) (remediate.Incident, bool, error) {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/remediate"
 )
 
 // TestUntaken: what one sink beside the log has taken is taken; what was given up
@@ -14,7 +13,7 @@ func TestUntaken(t *testing.T) {
 	t.Parallel()
 	s, now := outbox(t)
 	add := func(id string, level alert.Level, at time.Time) {
-		s.put(t, func(tx remediate.Tx) error {
+		s.put(t, func(tx *Tx) error {
 			return tx.AddAlert(alert.Alert{ID: id, Time: alert.Time{Time: at}, Kind: alert.Deletion, Level: level})
 		})
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/remediate"
 )
 
 var (
@@ -22,7 +21,7 @@ var (
 // addAll adds alerts, each with its ID as its dedup key where it has none.
 func addAll(t *testing.T, s *Store, at time.Time, all ...alert.Alert) {
 	t.Helper()
-	s.put(t, func(tx remediate.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		for _, a := range all {
 			a.Time = alert.Time{Time: at}
 			if a.DedupKey == "" {

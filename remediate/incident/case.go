@@ -17,6 +17,7 @@ type Case struct {
 	Scope       inventory.Scope
 	Complete    bool      // the scope has had its first complete refresh
 	RefreshedAt time.Time // start of the last complete refresh; zero: there was none
+	Stale       bool      // the snapshot is from a copy so old that a loss by drift is only alerted
 	// KnownDestinations are the destinations that the caller asked the store for, and that
 	// flow logs deliver to, or did; with the time when the first one was seen. Zero: before
 	// the first refresh.
@@ -176,6 +177,13 @@ func (c *Case) putRow(r inventory.Row) {
 	c.rows[r.ID] = r
 	c.index(r.ResourceID, r.ID)
 	c.changedRows.add(r.ID)
+}
+
+// Put changes incidents: what alerts have said of them.
+func (c *Case) Put(incidents ...Incident) {
+	for _, i := range incidents {
+		c.put(i)
+	}
 }
 
 // put changes an incident.

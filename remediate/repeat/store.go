@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/inventory"
 )
 
 // Tx is what this package asks of a transaction of the state file.
@@ -17,6 +18,8 @@ type Tx interface {
 	DropBurst(key string) error
 	// Bursts counts those of a class.
 	Bursts(class Class) (int, error)
+	// DueBursts are those of the scope, and of none, whose time has come.
+	DueBursts(scope inventory.Scope, now time.Time) ([]Burst, error)
 	// AddAlert puts an alert and its deliveries into the outbox; one whose ID
 	// is there already changes nothing. HasAlert reports whether it is.
 	AddAlert(a alert.Alert) error

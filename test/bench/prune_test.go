@@ -14,7 +14,6 @@ import (
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 const manyAlerts = 1_000_000
@@ -59,7 +58,7 @@ func BenchmarkPrune(b *testing.B) {
 func commits(ctx context.Context, s *store.Store) (waits []time.Duration) {
 	for n := 0; ctx.Err() == nil; n++ {
 		began := time.Now()
-		err := s.Update(context.WithoutCancel(ctx), func(tx remediate.Tx) error {
+		err := s.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 			return tx.SetTrouble(inventory.Scope{Account: account, Region: region}, "bench", n%2 == 0)
 		})
 		if err != nil {

@@ -136,14 +136,14 @@ func TestCredentials(t *testing.T) {
 
 	// The account is whichever the credentials are of, and the state file is another's.
 	path, kept := filepath.Join(t.TempDir(), "state.db"), inventory.Scope{Account: "222233334444", Region: region}
-	remembersOf(t, path, kept, func(remediate.Tx) error { return nil })
+	remembersOf(t, path, kept, func(*store.Tx) error { return nil })
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
 	f.look(t, at).expect(t, doctor.Credentials, doctor.Fail, "the state file guards account 222233334444, these credentials act in 111122223333", "give the service credentials of 222233334444")
 	expectNo(t, f.look(t, at, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: acct}} }), doctor.Credentials, doctor.Fail) // it is meant so
 	s, err := store.Open(t.Context(), path, store.Options{})
 	must(t, err)
 	lost := inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-000000c3", Scope: inventory.Scope{Account: acct, Region: region}}, State: inventory.Gone}
-	must(t, errors.Join(s.Update(t.Context(), func(tx remediate.Tx) error { return tx.PutFlowLog(lost) }), s.Close()))
+	must(t, errors.Join(s.Update(t.Context(), func(tx *store.Tx) error { return tx.PutFlowLog(lost) }), s.Close()))
 	expectNo(t, f.look(t, at), doctor.Credentials, doctor.Fail) // all that it had is lost
 
 	f.cfg.Credentials = static("AKIANOBODY", "x", "")
@@ -192,10 +192,10 @@ func TestStateFile(t *testing.T) {
 	}
 	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/state.db" }).expect(t, doctor.StateFile, doctor.OK, "not there yet")
 	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/b/state.db" }).expect(t, doctor.StateFile, doctor.Fail, "and the folder above")
-	remembers(t, path, func(remediate.Tx) error { return nil })
+	remembers(t, path, func(*store.Tx) error { return nil })
 	f.look(t, at).expect(t, doctor.StateFile, doctor.OK, "2 flow logs protected in 1 scope")
 	west := inventory.Scope{Account: acct, Region: "us-west-2"}
-	remembersOf(t, path, west, func(remediate.Tx) error { return nil })
+	remembersOf(t, path, west, func(*store.Tx) error { return nil })
 	f.look(t, at).expect(t, doctor.StateFile, doctor.Warn, "4 flow logs protected, but not watched any more, for it is not configured: 2 of 111122223333 us-west-2", "inventory.regions")
 	f.look(t, at, func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-west-2"} }).expect(t, doctor.StateFile, doctor.OK, "4 flow logs protected in 2 scopes")
 	must(t, os.Chmod(path, 0o644))
@@ -217,7 +217,7 @@ func TestDiskSpace(t *testing.T) {
 }
 
 // remembers makes a state file that knows the world's flow logs.
-func remembers(t *testing.T, path string, more func(remediate.Tx) error) (refreshed time.Time) {
+func remembers(t *testing.T, path string, more func(*store.Tx) error) (refreshed time.Time) {
 	t.Helper()
 	return remembersOf(t, path, inventory.Scope{Account: acct, Region: region}, more)
 }
@@ -231,11 +231,11 @@ func rehearsed(t *testing.T, path string, what func(rehearse.Tx) error) {
 	must(t, s.Close())
 }
 
-func remembersOf(t *testing.T, path string, scope inventory.Scope, more func(remediate.Tx) error) (refreshed time.Time) {
+func remembersOf(t *testing.T, path string, scope inventory.Scope, more func(*store.Tx) error) (refreshed time.Time) {
 	t.Helper()
 	s, err := store.Open(t.Context(), path, store.Options{Daemon: true})
 	must(t, err)
-	must(t, s.Update(t.Context(), func(tx remediate.Tx) error {
+	must(t, s.Update(t.Context(), func(tx *store.Tx) error {
 		for id, set := range map[string]inventory.Settings{
 			"fl-000000a1": {ResourceID: "vpc-1", TrafficType: "ALL", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b"},
 			"fl-000000b2": {ResourceID: "vpc-2", TrafficType: "ALL", LogDestinationType: "cloud-watch-logs", LogGroupName: "g", DeliverLogsPermissionARN: roleARN},
@@ -366,7 +366,7 @@ func TestRoundTrip(t *testing.T) {
 		{rehearse.PipelineHealth{BackAt: now.Add(-2 * time.Hour), Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "2 rehearsals did not come back"},
 	} {
 		path := filepath.Join(t.TempDir(), "state.db")
-		remembers(t, path, func(remediate.Tx) error { return nil })
+		remembers(t, path, func(*store.Tx) error { return nil })
 		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(scope, c.way) })
 		f.look(t, func(d *doctor.Doctor) {
 			d.Config.State.Path, d.Now = path, func() time.Time { return now } // a slow machine is no later
@@ -400,7 +400,7 @@ func TestCreate(t *testing.T) {
 	// The snapshot wins over what AWS shows: what is gone is tried, too.
 	f = newFake(t)
 	path := filepath.Join(t.TempDir(), "state.db")
-	remembers(t, path, func(remediate.Tx) error { return nil })
+	remembers(t, path, func(*store.Tx) error { return nil })
 	f.Remove(acct, region, "fl-000000a1")
 	f.Remove(acct, region, "fl-000000b2")
 	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.Create, doctor.OK, "2 destinations")
@@ -492,7 +492,7 @@ func TestAlertSinks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"far", "gone"} }})
 	must(t, err)
-	must(t, s.Update(t.Context(), func(tx remediate.Tx) error {
+	must(t, s.Update(t.Context(), func(tx *store.Tx) error {
 		return errors.Join(tx.AddAlert(alert.Alert{ID: "alrt_1", Kind: alert.Deletion}), tx.AddAlert(alert.Alert{ID: "alrt_2", Kind: alert.Deletion}),
 			tx.AddAlert(alert.Alert{ID: "alrt_3", Kind: alert.Deletion})) // waits behind the first
 	}))
@@ -531,7 +531,7 @@ func TestDaemon(t *testing.T) {
 	f.look(t, at).expect(t, doctor.Daemon, doctor.Unknown, "no daemon runs here")
 
 	// One that worked here is missed.
-	remembers(t, path, func(remediate.Tx) error { return nil })
+	remembers(t, path, func(*store.Tx) error { return nil })
 	f.look(t, at).expect(t, doctor.Daemon, doctor.Fail, "no daemon runs here, and the one whose state file this is was at work until", "systemctl start flowkeeper")
 	f.look(t, at, func(d *doctor.Doctor) { d.Config.HTTP.Listen = "" }).expect(t, doctor.Daemon, doctor.Fail, "nothing is restored")
 
@@ -548,7 +548,7 @@ func TestRefresh(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	path := filepath.Join(t.TempDir(), "state.db")
-	refreshed := remembers(t, path, func(remediate.Tx) error { return nil })
+	refreshed := remembers(t, path, func(*store.Tx) error { return nil })
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
 	f.look(t, at).expect(t, doctor.Refresh, doctor.OK)
 	f.look(t, at, func(d *doctor.Doctor) {
@@ -565,7 +565,7 @@ func TestRestorable(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	scope := inventory.Scope{Account: acct, Region: region}
-	look := func(more func(remediate.Tx) error, rehearsals ...rehearse.Rehearsal) results {
+	look := func(more func(*store.Tx) error, rehearsals ...rehearse.Rehearsal) results {
 		path := filepath.Join(t.TempDir(), "state.db")
 		remembers(t, path, more)
 		for _, x := range rehearsals {
@@ -573,8 +573,8 @@ func TestRestorable(t *testing.T) {
 		}
 		return f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path })
 	}
-	look(func(remediate.Tx) error { return nil }).expect(t, doctor.Restorable, doctor.OK, "2 not rehearsed yet")
-	r := look(func(tx remediate.Tx) error {
+	look(func(*store.Tx) error { return nil }).expect(t, doctor.Restorable, doctor.OK, "2 not rehearsed yet")
+	r := look(func(tx *store.Tx) error {
 		return errors.Join(tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: remediate.Blocked, DetectedAt: time.Now()}),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000d4", State: remediate.Open, DetectedAt: time.Now()}),
 			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000e5", State: remediate.Verified, DetectedAt: time.Now()}))
@@ -582,12 +582,12 @@ func TestRestorable(t *testing.T) {
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 flow log could not be restored")
 	r.expect(t, doctor.Restorable, doctor.Fail, "1 incident is blocked", "stays gone until a person helps", "incidents list --state blocked")
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is open", "incidents list --state open")
-	look(func(tx remediate.Tx) error {
+	look(func(tx *store.Tx) error {
 		row, _, err := tx.FlowLog(scope, "fl-000000a1")
 		row.ReleasedUntil = time.Now().Add(2160 * time.Hour)
 		return errors.Join(err, tx.PutFlowLog(row))
 	}).expect(t, doctor.Restorable, doctor.Warn, "1 flow log is released until 2", "inventory release ID... --undo")
-	look(func(tx remediate.Tx) error {
+	look(func(tx *store.Tx) error {
 		for _, id := range []string{"fl-000000a1", "fl-000000b2"} {
 			row, _, err := tx.FlowLog(scope, id)
 			if err != nil {

@@ -23,8 +23,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"flowkeeper/internal/doctor"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -197,7 +197,7 @@ func TestEventRuleByATopic(t *testing.T) {
 	c.look(t).expect(t, doctor.EventRule, doctor.Unknown, "ours leads to "+topic, "aws sns list-subscriptions-by-topic --topic-arn "+topic+" --region eu-west-1")
 	path, now := t.TempDir()+"/state.db", time.Now()
 	scope := inventory.Scope{Account: c.account, Region: region}
-	remembersOf(t, path, scope, func(remediate.Tx) error { return nil })
+	remembersOf(t, path, scope, func(*store.Tx) error { return nil })
 	rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(scope, rehearse.PipelineHealth{BackAt: now}) })
 	c.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.EventRule, doctor.OK, "ours to "+topic)
 	c.look(t, func(d *doctor.Doctor) {
@@ -251,7 +251,7 @@ func TestQueueKey(t *testing.T) {
 	for back, want := range map[time.Time]doctor.Status{now.Add(-time.Minute): doctor.OK, now.Add(-90 * 24 * time.Hour): doctor.Unknown} {
 		path := filepath.Join(t.TempDir(), "state.db")
 		here := inventory.Scope{Account: c.account, Region: region}
-		remembersOf(t, path, here, func(remediate.Tx) error { return nil })
+		remembersOf(t, path, here, func(*store.Tx) error { return nil })
 		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(here, rehearse.PipelineHealth{BackAt: back}) })
 		c.look(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Now = path, func() time.Time { return now } }).expect(t, doctor.QueueKey, want)
 	}

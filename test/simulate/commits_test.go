@@ -31,49 +31,46 @@ func newCommits() *commits {
 	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[string]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, couldTell: map[string]time.Time{}, rang: map[string]time.Time{}}
 }
 
-// writes is a transaction that notes what it is to write.
+// writes are what a transaction is to write.
 type writes struct {
-	remediate.Tx
 	alerts    []alert.Alert
-	incidents []remediate.Incident
+	incidents []incident.Incident
 }
 
-func (w *writes) PutIncident(i remediate.Incident) error {
-	w.incidents = append(w.incidents, i)
-	return w.Tx.PutIncident(i)
-}
+// Transactions that note what they are to write.
+type (
+	remediates struct {
+		remediate.Tx
+		*writes
+	}
+	newsOf struct {
+		remediate.NewsTx
+		*writes
+	}
+	rehearses struct {
+		rehearse.Tx
+		*writes
+	}
+	tampers struct {
+		tamper.Tx
+		*writes
+	}
+)
 
-func (w *writes) SaveCase(c *incident.Case) error {
+func (w remediates) SaveCase(c *incident.Case) error {
 	_, incidents, _ := c.Changes()
 	w.incidents = append(w.incidents, incidents...)
 	return w.Tx.SaveCase(c)
 }
 
-func (w *writes) AddAlert(a alert.Alert) error {
+func (w remediates) AddAlert(a alert.Alert) error { return w.add(a, w.Tx) }
+func (w newsOf) AddAlert(a alert.Alert) error     { return w.add(a, w.NewsTx) }
+func (w rehearses) AddAlert(a alert.Alert) error  { return w.add(a, w.Tx) }
+func (w tampers) AddAlert(a alert.Alert) error    { return w.add(a, w.Tx) }
+
+func (w *writes) add(a alert.Alert, tx interface{ AddAlert(alert.Alert) error }) error {
 	w.alerts = append(w.alerts, a)
-	return w.Tx.AddAlert(a)
-}
-
-// announces is a transaction of rehearsals that notes which alerts it is to write.
-type announces struct {
-	rehearse.Tx
-	alerts []alert.Alert
-}
-
-func (w *announces) AddAlert(a alert.Alert) error {
-	w.alerts = append(w.alerts, a)
-	return w.Tx.AddAlert(a)
-}
-
-// tampers is such a transaction of package tamper.
-type tampers struct {
-	tamper.Tx
-	alerts []alert.Alert
-}
-
-func (w *tampers) AddAlert(a alert.Alert) error {
-	w.alerts = append(w.alerts, a)
-	return w.Tx.AddAlert(a)
+	return tx.AddAlert(a)
 }
 
 // add what is on disk.

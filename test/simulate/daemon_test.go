@@ -72,17 +72,19 @@ func (d *daemon) start() {
 	d.p.must(err)
 	mem := memory{st, d.mortal, d}
 	d.remediator = &remediate.Remediator{
-		Store: mem, Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, Wake: func() {},
+		Store:    room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }},
+		News:     room[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsOf{tx, w} }},
+		Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, Wake: func() {},
 		RefreshSoon: func(inventory.Scope, bool) { d.asked = true },
 		Direct:      func(context.Context, alert.Alert) {},
 		Beside:      d.p.beside, Rand: d.p.random.Float64,
-		Tampering: &tamper.Handler{Store: tampering{mem, st.Tampering()}, Policy: d.p.policy, Now: d.p.theirs, Wake: func() {}, Direct: func(context.Context, alert.Alert) {},
+		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs, Wake: func() {}, Direct: func(context.Context, alert.Alert) {},
 			Dependencies: func() []tamper.Dependency {
 				return []tamper.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
 			}},
 	}
 	d.rehearser = &rehearse.Rehearser{
-		Store: rehearsals{mem, st.Rehearsals()}, EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Restores: d.remediator,
+		Store: room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }}, EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Restores: d.remediator,
 		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, Wake: func() {}, Caller: fleet.Caller, Rand: d.p.random.Float64,
 	}
 	d.remediator.Rehearsals = d.rehearser
@@ -216,7 +218,7 @@ func (d *daemon) deliver() bool { return d.sender.Step(d.ctx) == 0 && !d.dead }
 func (d *daemon) due() (at time.Time) {
 	for _, s := range d.p.scopes() {
 		var next time.Time
-		d.p.must(d.store.View(context.Background(), func(tx remediate.Tx) (err error) { next, err = tx.NextDue(s); return err }))
+		d.p.must(d.store.View(context.Background(), func(tx *store.Tx) (err error) { next, err = tx.NextDue(s); return err }))
 		if !next.IsZero() && (at.IsZero() || next.Before(at)) {
 			at = next
 		}
@@ -240,7 +242,7 @@ func (d *daemon) unsettled() (out []remediate.Incident) {
 
 // repeated are the bursts that people are still to be alerted of, or of their end.
 func (d *daemon) repeated() (n int) {
-	d.p.must(d.store.View(context.Background(), func(tx remediate.Tx) error {
+	d.p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
 		for _, s := range d.p.scopes() {
 			all, err := tx.DueBursts(s, d.p.theirs().Add(time.Hour))
 			if err != nil {

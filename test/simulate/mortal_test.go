@@ -10,9 +10,6 @@ import (
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
-	"flowkeeper/remediate/rehearse"
-	"flowkeeper/remediate/tamper"
 )
 
 // mortal is the process of a daemon: it can die before or after each of its
@@ -98,25 +95,6 @@ type memory struct {
 	d *daemon
 }
 
-func (s memory) Update(ctx context.Context, fn func(remediate.Tx) error) error {
-	return s.m.around(func() error {
-		var w writes
-		err := s.Store.Update(ctx, func(tx remediate.Tx) error {
-			w = writes{Tx: tx} // it may run again
-			return fn(&w)
-		})
-		if err == nil {
-			s.d.p.committed(s.d, s.d.commits.add(w.alerts))
-			s.d.p.closed(s.d, w.incidents)
-		}
-		return err
-	})
-}
-
-func (s memory) View(ctx context.Context, fn func(remediate.Tx) error) error {
-	return s.m.reading(func() error { return s.Store.View(ctx, fn) })
-}
-
 func (s memory) Next(ctx context.Context, sink string, now time.Time) (d sink.Delivery, ok bool, err error) {
 	err = s.m.reading(func() (err error) { d, ok, err = s.Store.Next(ctx, sink, now); return err })
 	return d, ok, err
@@ -147,56 +125,42 @@ func (s memory) Unseen(ctx context.Context, sc inventory.Scope, seen *inventory.
 	return rows, last, err
 }
 
+func (s memory) LiveAfter(ctx context.Context, sc inventory.Scope, after string, limit int) (rows []inventory.Row, err error) {
+	err = s.m.reading(func() (err error) { rows, err = s.Store.LiveAfter(ctx, sc, after, limit); return err })
+	return rows, err
+}
+
 func (s memory) Refreshed(ctx context.Context, sc inventory.Scope, started, ended time.Time) error {
 	return s.m.around(func() error { return s.Store.Refreshed(ctx, sc, started, ended) })
 }
 
-// rehearsals are a daemon's store as its rehearsals see it.
-type rehearsals struct {
+// room is a daemon's store as one of its parts sees it.
+type room[T any] struct {
 	memory
-	through rehearse.Store
+	through interface {
+		Update(ctx context.Context, fn func(T) error) error
+		View(ctx context.Context, fn func(T) error) error
+	}
+	noting func(tx T, w *writes) T // is to note what tx is to write
 }
 
-func (s rehearsals) Update(ctx context.Context, fn func(rehearse.Tx) error) error {
-	return s.m.around(func() error {
-		var w announces
-		err := s.through.Update(ctx, func(tx rehearse.Tx) error {
-			w = announces{Tx: tx} // it may run again
-			return fn(&w)
+func (r room[T]) Update(ctx context.Context, fn func(T) error) error {
+	return r.m.around(func() error {
+		var w writes
+		err := r.through.Update(ctx, func(tx T) error {
+			w = writes{} // it may run again
+			return fn(r.noting(tx, &w))
 		})
 		if err == nil {
-			s.d.p.committed(s.d, s.d.commits.add(w.alerts))
+			r.d.p.committed(r.d, r.d.commits.add(w.alerts))
+			r.d.p.closed(r.d, w.incidents)
 		}
 		return err
 	})
 }
 
-func (s rehearsals) View(ctx context.Context, fn func(rehearse.Tx) error) error {
-	return s.m.reading(func() error { return s.through.View(ctx, fn) })
-}
-
-// tampering is a daemon's store as package tamper sees it.
-type tampering struct {
-	memory
-	through tamper.Store
-}
-
-func (s tampering) Update(ctx context.Context, fn func(tamper.Tx) error) error {
-	return s.m.around(func() error {
-		var w tampers
-		err := s.through.Update(ctx, func(tx tamper.Tx) error {
-			w = tampers{Tx: tx} // it may run again
-			return fn(&w)
-		})
-		if err == nil {
-			s.d.p.committed(s.d, s.d.commits.add(w.alerts))
-		}
-		return err
-	})
-}
-
-func (s tampering) View(ctx context.Context, fn func(tamper.Tx) error) error {
-	return s.m.reading(func() error { return s.through.View(ctx, fn) })
+func (r room[T]) View(ctx context.Context, fn func(T) error) error {
+	return r.m.reading(func() error { return r.through.View(ctx, fn) })
 }
 
 // pager is a daemon's way to the sink that people look at.

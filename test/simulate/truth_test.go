@@ -14,8 +14,8 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -545,7 +545,7 @@ func (p *play) promise() {
 // that no record of the loss brings it back any more (docs/failure-modes.md).
 func (p *play) letGo(id string) (yes bool) {
 	for _, d := range p.daemons {
-		p.must(d.store.View(context.Background(), func(tx remediate.Tx) error {
+		p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
 			i, found, err := tx.Incident(inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}, id)
 			yes = yes || found && i.State == incident.Closed && i.Reason == incident.Released && i.Source == incident.ByDrift && p.theirs().Sub(i.OpenedAt) >= 24*time.Hour
 			return err

@@ -1,0 +1,108 @@
+package remediate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
+)
+
+// NewsStore runs transactions about the news of the snapshot: see Store.
+type NewsStore interface {
+	Update(ctx context.Context, fn func(NewsTx) error) error
+	View(ctx context.Context, fn func(NewsTx) error) error
+}
+
+// NewsTx is one such transaction.
+type NewsTx interface {
+	// Untold are rows about which there is something that no alert has said.
+	Untold(scope inventory.Scope, limit int) ([]inventory.Row, error)
+	// PutFlowLog writes a row whole.
+	PutFlowLog(row inventory.Row) error
+	// AnyFailing reports whether an alert has said of a protected live row that its
+	// delivery fails, and none since that it works.
+	AnyFailing(scope inventory.Scope) (bool, error)
+	// Trouble reports whether an alert has said that a part of the pipeline fails, and
+	// none since that it works; SetTrouble notes it.
+	Trouble(scope inventory.Scope, p notify.Part) (bool, error)
+	SetTrouble(scope inventory.Scope, p notify.Part, on bool) error
+	// AddAlert is Tx's.
+	AddAlert(a alert.Alert) error
+}
+
+// mostNews is how many flow logs one alert of notifyNews names.
+const mostNews = 1000
+
+// notifyNews alerts of what the snapshot has learned: a destination never seen before, a
+// delivery that fails, or works again. It is one commit with the note that this was alerted.
+func (r *Remediator) notifyNews(ctx context.Context, s inventory.Scope) error {
+	for {
+		n := 0
+		err := r.News.Update(ctx, func(tx NewsTx) error {
+			rows, err := tx.Untold(s, mostNews)
+			if n = len(rows); err != nil || n == 0 {
+				return err
+			}
+			return notifyRows(tx, s, rows, r.Now())
+		})
+		if err != nil {
+			return fmt.Errorf("alert of what changed in %s: %w", s, err)
+		}
+		if n > 0 {
+			r.Wake()
+		}
+		if n < mostNews {
+			return r.endDelivering(ctx, s)
+		}
+	}
+}
+
+func notifyRows(tx NewsTx, s inventory.Scope, rows []inventory.Row, now time.Time) error {
+	news := notify.NewsOf(rows)
+	for _, row := range news.Rows {
+		if err := tx.PutFlowLog(row); err != nil {
+			return err
+		}
+	}
+	over := false
+	if len(news.Working) > 0 {
+		failing, err := tx.AnyFailing(s)
+		if err != nil {
+			return err
+		}
+		over = !failing
+	}
+	for _, a := range news.Alerts(s, over, now) {
+		if err := add(tx, a); err != nil {
+			return err
+		}
+	}
+	if over || len(news.Failing) > 0 {
+		return tx.SetTrouble(s, notify.Delivering, !over)
+	}
+	return nil
+}
+
+// endDelivering tells that no flow log fails to deliver any more: those that
+// did are mended, or gone.
+func (r *Remediator) endDelivering(ctx context.Context, s inventory.Scope) error {
+	told := false
+	err := r.News.View(ctx, func(tx NewsTx) (err error) { told, err = tx.Trouble(s, notify.Delivering); return err })
+	if err != nil || !told {
+		return err
+	}
+	err = r.News.Update(ctx, func(tx NewsTx) error {
+		if failing, err := tx.AnyFailing(s); err != nil || failing {
+			return err
+		}
+		if err := tx.SetTrouble(s, notify.Delivering, false); err != nil {
+			return err
+		}
+		return add(tx, notify.OutageEnd(s, notify.Delivering, "AWS delivers what every protected flow log records", r.Now()))
+	})
+	r.Wake()
+	return err
+}
