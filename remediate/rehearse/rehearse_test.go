@@ -231,6 +231,20 @@ func TestAStrangerBeforeTheFirstRehearsal(t *testing.T) {
 	s.told(nil)
 }
 
+// TestARecordThatCantBeNotedIsNotAcknowledged, and the error says why.
+func TestARecordThatCantBeNotedIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	heard := s.trail()
+	s.rehearse()
+	full := errors.New("no room")
+	s.Store = broken{s.Store, full}
+	if err := s.remediator.Handle(t.Context(), *heard, func() {}); !errors.Is(err, full) {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestAnotherFlowkeepersRehearsalCounts where the configuration names its principal.
 func TestAnotherFlowkeepersRehearsalCounts(t *testing.T) {
 	t.Parallel()

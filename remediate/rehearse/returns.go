@@ -80,7 +80,7 @@ func (r *Rehearser) Returned(ctx context.Context, s inventory.Scope, f detection
 		return add(tx, backAgain(s, now))
 	})
 	if err != nil {
-		return fmt.Errorf("note that a rehearsal in %s came back: %h", s, err)
+		return fmt.Errorf("note that a rehearsal in %s came back: %w", s, err)
 	}
 	if alerted {
 		r.Wake()

@@ -175,6 +175,14 @@ func (s *scene) told(want map[alert.Kind]int) {
 	}
 }
 
+// broken is a store that can't commit.
+type broken struct {
+	rehearse.Store
+	err error
+}
+
+func (b broken) Update(context.Context, func(rehearse.Tx) error) error { return b.err }
+
 // slow is EC2 whose creates take so long.
 type slow struct {
 	rehearse.EC2
