@@ -25,9 +25,9 @@ const (
 // meanwhile.
 func (r *Remediator) Wait() { r.tasks.Wait() }
 
-// behind runs a task beside the caller; done is closed when it has ended. ok is
+// inBackground runs a task beside the caller; done is closed when it has ended. ok is
 // false where too many of the scope run already.
-func (r *Remediator) behind(s inventory.Scope, task func()) (done <-chan struct{}, ok bool) {
+func (r *Remediator) inBackground(s inventory.Scope, task func()) (done <-chan struct{}, ok bool) {
 	running := &r.scope(s).background
 	if running.Add(1) > maxBackground {
 		running.Add(-1)
@@ -47,27 +47,27 @@ func (r *Remediator) behind(s inventory.Scope, task func()) (done <-chan struct{
 	return ended, true
 }
 
-// aside runs what asks AWS about a message's findings beside commit, and returns
+// observeWhile runs what asks AWS about a message's findings beside commit, and returns
 // what commit does: soon after it, whatever AWS does. The restorer is woken when
 // the look has ended, at the latest when it would not count any more.
-func (r *Remediator) aside(ctx context.Context, s inventory.Scope, fs []detection.Finding, commit func() error) error {
+func (r *Remediator) observeWhile(ctx context.Context, s inventory.Scope, fs []detection.Finding, commit func() error) error {
 	of := func(k detection.Kind) bool {
 		return slices.ContainsFunc(fs, func(f detection.Finding) bool { return f.Kind == k })
 	}
 	committed, looks := make(chan struct{}), false
 	if of(detection.Deleted) {
-		_, looks = r.behind(s, func() {
-			defer r.scope(s).poke()
+		_, looks = r.inBackground(s, func() {
+			defer r.scope(s).wakeUp()
 			defer func() { <-committed }()
-			ctx, cancel := context.WithTimeout(ctx, freshLook)
+			ctx, cancel := context.WithTimeout(ctx, observationFresh)
 			defer cancel()
-			r.lookBeside(ctx, s, fs)
+			r.observeNamed(ctx, s, fs)
 		})
 	}
 	var learned <-chan struct{}
 	if of(detection.Created) {
 		var ok bool
-		if learned, ok = r.behind(s, func() { r.learnCreated(ctx, s, fs) }); !ok {
+		if learned, ok = r.inBackground(s, func() { r.learnCreatedInTime(ctx, s, fs) }); !ok {
 			r.RefreshSoon(s, false)
 		}
 	}
@@ -76,7 +76,7 @@ func (r *Remediator) aside(ctx context.Context, s inventory.Scope, fs []detectio
 		return commit()
 	}()
 	if !looks {
-		r.scope(s).poke()
+		r.scope(s).wakeUp()
 	}
 	if learned != nil && r.scope(s).slow.Load() == 0 {
 		t := time.NewTimer(createdGrace)
@@ -90,17 +90,17 @@ func (r *Remediator) aside(ctx context.Context, s inventory.Scope, fs []detectio
 	return err
 }
 
-// learnCreated is created. While it takes almost as long as createdGrace, and longer,
+// learnCreatedInTime is created. While it takes almost as long as createdGrace, and longer,
 // its scope counts as slow: before the handler that waits for it goes on to the next
 // message.
-func (r *Remediator) learnCreated(ctx context.Context, s inventory.Scope, fs []detection.Finding) {
+func (r *Remediator) learnCreatedInTime(ctx context.Context, s inventory.Scope, fs []detection.Finding) {
 	slow := &r.scope(s).slow
 	late := time.AfterFunc(createdGrace*9/10, func() { slow.Add(1) })
 	defer func() {
 		if !late.Stop() {
 			slow.Add(-1)
 		}
-		r.scope(s).poke()
+		r.scope(s).wakeUp()
 	}()
-	r.created(ctx, s, fs)
+	r.learnCreated(ctx, s, fs)
 }

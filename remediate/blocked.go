@@ -27,10 +27,10 @@ func (r *Remediator) RetryBlocked(ctx context.Context, s inventory.Scope) error 
 		}
 		return tx.SaveCase(c)
 	})
-	r.scope(s).poke()
+	r.scope(s).wakeUp()
 	return err
 }
 
 // Allow reports whether a call to EC2 may go out now beside the restores of a scope,
 // and counts it to their pace.
-func (r *Remediator) Allow(s inventory.Scope) bool { return r.scope(s).pace.spare(r.Now()) }
+func (r *Remediator) Allow(s inventory.Scope) bool { return r.scope(s).pace.allow(r.Now()) }

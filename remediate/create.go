@@ -13,7 +13,7 @@ import (
 // create calls CreateFlowLogs once and records the answer. The same incident
 // always makes the same call (I4), so a crash before the commit costs nothing.
 func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i Incident) error {
-	if !r.scope(s).pace.spare(r.Now()) {
+	if !r.scope(s).pace.allow(r.Now()) {
 		return nil // AWS throttles: it stays due
 	}
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout) // a step in hand ends (I10)
@@ -25,7 +25,7 @@ func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i I
 	}
 	var after observed
 	if a.Class == incident.AlreadyThere || a.Class == incident.TokenMismatch {
-		if after.Observation, err = r.look(call, s, api, []string{i.ResourceID}); err != nil {
+		if after.Observation, err = r.observeResources(call, s, api, []string{i.ResourceID}); err != nil {
 			a = answer.OfError(err)
 		}
 	}

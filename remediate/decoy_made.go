@@ -12,10 +12,10 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// tellDecoyMade tells who made a flow log in the place of a protected one that
+// alertDecoyMade tells who made a flow log in the place of a protected one that
 // does not do the same. Whom a rule names may make another. Where the new one
 // could not be described in time, the alert about the incident tells of it.
-func (r *Remediator) tellDecoyMade(tx Tx, f detection.Finding, c *incident.Case, id string) error {
+func (r *Remediator) alertDecoyMade(tx Tx, f detection.Finding, c *incident.Case, id string) error {
 	actor, now := f.Actor(), c.Now
 	row, ok := c.Row(id)
 	if !ok || row.Protected || row.Excluded || r.Policy.RuleFor(row.Scope.Account, actor.Principal()).Action != Restore {

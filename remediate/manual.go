@@ -42,7 +42,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		return i, false, err
 	}
 	for range 5 {
-		if i, err = r.handStep(ctx, s, api, id); err != nil || i.State != Open {
+		if i, err = r.stepByHand(ctx, s, api, id); err != nil || i.State != Open {
 			return i, false, err
 		}
 		pause := i.NextAttemptAt.Sub(r.Now())
@@ -80,8 +80,8 @@ func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why strin
 	return done && err == nil, err
 }
 
-// handStep is Step for one incident, due or not.
-func (r *Remediator) handStep(ctx context.Context, s inventory.Scope, api EC2, id string) (i Incident, err error) {
+// stepByHand is Step for one incident, due or not.
+func (r *Remediator) stepByHand(ctx context.Context, s inventory.Scope, api EC2, id string) (i Incident, err error) {
 	read := func(tx Tx) error {
 		c, err := tx.Case(s, incident.Part{IDs: []string{id}}, r.Now())
 		if err == nil {

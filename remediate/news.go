@@ -55,7 +55,7 @@ func (r *Remediator) notifyNews(ctx context.Context, s inventory.Scope) error {
 			r.Wake()
 		}
 		if n < mostNews {
-			return r.endDelivering(ctx, s)
+			return r.endDeliveryOutage(ctx, s)
 		}
 	}
 }
@@ -86,9 +86,9 @@ func notifyRows(tx NewsTx, s inventory.Scope, rows []inventory.Row, now time.Tim
 	return nil
 }
 
-// endDelivering tells that no flow log fails to deliver any more: those that
+// endDeliveryOutage tells that no flow log fails to deliver any more: those that
 // did are mended, or gone.
-func (r *Remediator) endDelivering(ctx context.Context, s inventory.Scope) error {
+func (r *Remediator) endDeliveryOutage(ctx context.Context, s inventory.Scope) error {
 	told := false
 	err := r.News.View(ctx, func(tx NewsTx) (err error) { told, err = tx.Trouble(s, notify.Delivering); return err })
 	if err != nil || !told {

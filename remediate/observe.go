@@ -29,16 +29,16 @@ func (r *Remediator) observe(ctx context.Context, s inventory.Scope, api EC2, du
 		if _, done := out[i.ResourceID]; done {
 			continue
 		}
-		if l, ok := st.take(i.ResourceID, i.OpenedAt, r.Now()); ok && i.Looks == 0 && i.State == Open {
+		if l, ok := st.takeObservation(i.ResourceID, i.OpenedAt, r.Now()); ok && i.Looks == 0 && i.State == Open {
 			out[i.ResourceID] = observed{Observation: l}
 			continue
 		}
 		out[i.ResourceID] = observed{}
 		ask = append(ask, i.ResourceID)
 	}
-	for ids := range slices.Chunk(ask, perLook) {
-		st.pace.spend(r.Now())
-		l, err := r.look(ctx, s, api, ids)
+	for ids := range slices.Chunk(ask, perObservation) {
+		st.pace.reserve(r.Now())
+		l, err := r.observeResources(ctx, s, api, ids)
 		for _, id := range ids {
 			out[id] = observed{l, err}
 		}

@@ -22,7 +22,7 @@ func (r *Remediator) applyRecord(tx Tx, s inventory.Scope, f detection.Finding, 
 	rec := incident.Record{EventID: f.Record.EventID, Time: f.Record.EventTime, Actor: actor, Rule: r.Policy.RuleFor(s.Account, actor.Principal()), Addendum: f.Record.Repeats()}
 	named := make([]incident.Named, 0, len(f.Deleted))
 	for _, id := range f.Deleted {
-		if rec, err = heardBefore(tx, c, id, rec); err != nil {
+		if rec, err = withHistory(tx, c, id, rec); err != nil {
 			return nil, nil, err
 		}
 		named = append(named, c.ApplyRecord(id, rec))
@@ -30,8 +30,8 @@ func (r *Remediator) applyRecord(tx Tx, s inventory.Scope, f detection.Finding, 
 	return c, named, r.save(tx, c)
 }
 
-// heardBefore is a record with what the history of one flow log's incident says of it.
-func heardBefore(tx Tx, c *incident.Case, id string, rec incident.Record) (incident.Record, error) {
+// withHistory is a record with what the history of one flow log's incident says of it.
+func withHistory(tx Tx, c *incident.Case, id string, rec incident.Record) (incident.Record, error) {
 	rec.Applied, rec.Named = false, false
 	if _, found := c.Incident(id); !found {
 		return rec, nil
@@ -45,9 +45,9 @@ func heardBefore(tx Tx, c *incident.Case, id string, rec incident.Record) (incid
 	return rec, err
 }
 
-// drifted opens incidents for rows that a refresh found gone, and makes the
+// recordDrift opens incidents for rows that a refresh found gone, and makes the
 // rows gone, in one transaction (I5).
-func (r *Remediator) drifted(tx Tx, s inventory.Scope, rows []inventory.Row, started, now time.Time) error {
+func (r *Remediator) recordDrift(tx Tx, s inventory.Scope, rows []inventory.Row, started, now time.Time) error {
 	e := Event{Scope: s, ID: driftID(s, started), Source: ByDrift, Level: alert.High, DetectedAt: now}
 	if old, ok, err := tx.Event(s, e.ID); err != nil {
 		return err

@@ -25,8 +25,8 @@ const (
 
 func newPace(now time.Time) *pace { return &pace{tokens: paceBurst, rate: paceRate, last: now} }
 
-// ready is how many calls a step may make now; 0: it is to wait for more.
-func (p *pace) ready(now time.Time) int {
+// available is how many calls a step may make now; 0: it is to wait for more.
+func (p *pace) available(now time.Time) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fill(now)
@@ -49,16 +49,16 @@ func (p *pace) wait(now time.Time) time.Duration {
 // the looks alone would use up the pace.
 func (p *pace) least() float64 { return max(2, math.Floor(p.rate/5)) }
 
-// spend takes a token for a call that goes out in any case.
-func (p *pace) spend(now time.Time) {
+// reserve takes a token for a call that goes out in any case.
+func (p *pace) reserve(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fill(now)
 	p.tokens--
 }
 
-// spare reports whether a call would go out at once, and spends it if so.
-func (p *pace) spare(now time.Time) bool {
+// allow reports whether a call would go out at once, and spends it if so.
+func (p *pace) allow(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fill(now)
@@ -69,9 +69,9 @@ func (p *pace) spare(now time.Time) bool {
 	return true
 }
 
-// leave is spare for a call that no restore waits for: it leaves them what a
+// allowBesideRestores is spare for a call that no restore waits for: it leaves them what a
 // step begins with.
-func (p *pace) leave(now time.Time) bool {
+func (p *pace) allowBesideRestores(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fill(now)

@@ -21,7 +21,7 @@ func TestI9PaceIsKept(t *testing.T) {
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
 			switch rapid.SampledFrom([]string{"call", "call", "call", "wait", "throttle", "back"}).Draw(t, "step") {
 			case "call":
-				if p.spare(now) {
+				if p.allow(now) {
 					granted++
 				}
 			case "wait":
@@ -29,7 +29,7 @@ func TestI9PaceIsKept(t *testing.T) {
 				now, passed = now.Add(wait), passed+wait
 			case "throttle":
 				p.throttled(now)
-				if p.spare(now) {
+				if p.allow(now) {
 					t.Fatal("a call goes out at the moment of throttling")
 				}
 			case "back":
@@ -46,7 +46,7 @@ func TestI9PaceIsKept(t *testing.T) {
 			}
 		}
 		quiet := latest.Add(time.Duration((paceRate / paceRegain) * float64(time.Second)))
-		if n := p.ready(quiet); n != paceBurst || p.rate != paceRate {
+		if n := p.available(quiet); n != paceBurst || p.rate != paceRate {
 			t.Fatalf("after a quiet time: %d calls, %v a second", n, p.rate)
 		}
 	})
@@ -63,16 +63,16 @@ func TestI9PaceSaysWhen(t *testing.T) {
 			p.throttled(now)
 		}
 		for range rapid.IntRange(0, 60).Draw(t, "spent") {
-			p.spare(now)
+			p.allow(now)
 		}
 		d := p.wait(now)
 		if most := 5 * time.Second; d < 0 || d > most {
 			t.Fatalf("a wait of %s", d)
 		}
-		if n := p.ready(now); n > 0 != (d == 0) {
+		if n := p.available(now); n > 0 != (d == 0) {
 			t.Fatalf("ready for %d calls, and to wait for %s", n, d)
 		}
-		if n := p.ready(now.Add(d + time.Microsecond)); n < 2 {
+		if n := p.available(now.Add(d + time.Microsecond)); n < 2 {
 			t.Fatalf("after %s ready for %d calls", d, n)
 		}
 	})

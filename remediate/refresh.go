@@ -31,7 +31,7 @@ func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.
 	if err := r.Store.Update(ctx, func(tx Tx) error { return r.relearn(tx, s, r.Now()) }); err != nil {
 		return counts, err
 	}
-	r.scope(s).poke()
+	r.scope(s).wakeUp()
 	err = r.notifyNews(ctx, s)
 	if r.Rehearsals != nil {
 		err = errors.Join(err, r.Rehearsals.AlertSilence(ctx, s))
@@ -45,7 +45,7 @@ func (r *Remediator) applyDiff(ctx context.Context, s inventory.Scope, d *invent
 	page, more, err := d.Page(ctx)
 	for err == nil && more {
 		this := page
-		err = r.beside(2,
+		err = r.inParallel(2,
 			func() error { return r.applyPage(ctx, s, d, this, &c) },
 			func() (err error) { page, more, err = d.Page(ctx); return err })
 	}
@@ -60,7 +60,7 @@ func (r *Remediator) applyDiff(ctx context.Context, s inventory.Scope, d *invent
 		}
 		if len(lost) > 0 {
 			c.Lost += len(lost)
-			err = r.Store.Update(ctx, func(tx Tx) error { return r.drifted(tx, s, lost, d.Started, r.Now()) })
+			err = r.Store.Update(ctx, func(tx Tx) error { return r.recordDrift(tx, s, lost, d.Started, r.Now()) })
 		}
 	}
 	if err != nil {
@@ -74,7 +74,7 @@ func (r *Remediator) applyPage(ctx context.Context, s inventory.Scope, d *invent
 	if err != nil || len(changed) == 0 {
 		return err
 	}
-	added, err := r.found(ctx, s, changed, r.Now())
+	added, err := r.applyFound(ctx, s, changed, r.Now())
 	c.New += added
 	c.Changed += len(changed) - added
 	return err
@@ -133,7 +133,7 @@ func (r *Remediator) learnByID(ctx context.Context, s inventory.Scope, ids []str
 		list = append(list, f)
 	}
 	slices.SortFunc(list, func(a, b inventory.FlowLog) int { return cmp.Compare(a.ID, b.ID) })
-	_, err = r.found(ctx, s, list, r.Now())
+	_, err = r.applyFound(ctx, s, list, r.Now())
 	return err
 }
 

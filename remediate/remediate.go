@@ -94,12 +94,12 @@ type Meter interface {
 // scopeState is what one scope's restorer keeps in memory: nothing that a
 // crash may not forget.
 type scopeState struct {
-	mu    sync.Mutex
-	looks []incident.Observation
-	wake  chan struct{}
-	turn  int                  // of the steps; the restorer's alone
-	torn  map[string]time.Time // resources that a record says are deleted, and when that was heard
-	pace  *pace
+	mu           sync.Mutex
+	observations []incident.Observation
+	wake         chan struct{}
+	turn         int                  // of the steps; the restorer's alone
+	torn         map[string]time.Time // resources that a record says are deleted, and when that was heard
+	pace         *pace
 
 	background atomic.Int32 // calls to AWS that messages have left behind
 	slow       atomic.Int32 // … of those about what was created: how many take long
@@ -108,10 +108,10 @@ type scopeState struct {
 }
 
 const (
-	callTimeout = 25 * time.Second // of one EC2 call: an alert never waits longer for its answer
-	freshLook   = 2 * time.Second  // how long a look made beside a commit counts
-	maxLooks    = 16               // of those kept
-	perLook     = 200              // resources in one call: the most values of one filter
+	callTimeout      = 25 * time.Second // of one EC2 call: an alert never waits longer for its answer
+	observationFresh = 2 * time.Second  // how long a look made beside a commit counts
+	maxObservations  = 16               // of those kept
+	perObservation   = 200              // resources in one call: the most values of one filter
 )
 
 func (r *Remediator) scope(s inventory.Scope) *scopeState {
@@ -128,36 +128,36 @@ func (r *Remediator) scope(s inventory.Scope) *scopeState {
 	return st
 }
 
-// keep remembers a look for the restorer.
-func (s *scopeState) keep(l incident.Observation) {
+// keepObservation remembers a look for the restorer.
+func (s *scopeState) keepObservation(l incident.Observation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.looks) < maxLooks {
-		s.looks = append(s.looks, l)
+	if len(s.observations) < maxObservations {
+		s.observations = append(s.observations, l)
 	}
 }
 
-// take hands out a kept look that covers a resource and did not begin before
+// takeObservation hands out a kept look that covers a resource and did not begin before
 // the incident opened: an earlier one would show the flow log still alive.
-func (s *scopeState) take(resource string, opened, now time.Time) (incident.Observation, bool) {
+func (s *scopeState) takeObservation(resource string, opened, now time.Time) (incident.Observation, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fresh := s.looks[:0]
-	for _, l := range s.looks {
-		if age := now.Sub(l.At); age >= 0 && age <= freshLook {
+	fresh := s.observations[:0]
+	for _, l := range s.observations {
+		if age := now.Sub(l.At); age >= 0 && age <= observationFresh {
 			fresh = append(fresh, l)
 		}
 	}
-	s.looks = fresh
-	for i := range s.looks {
-		if s.looks[i].Resources[resource] && !s.looks[i].At.Before(opened) {
-			return s.looks[i], true
+	s.observations = fresh
+	for i := range s.observations {
+		if s.observations[i].Resources[resource] && !s.observations[i].At.Before(opened) {
+			return s.observations[i], true
 		}
 	}
 	return incident.Observation{}, false
 }
 
-func (s *scopeState) poke() {
+func (s *scopeState) wakeUp() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -170,12 +170,12 @@ func (r *Remediator) WakeAll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.scopes {
-		s.poke()
+		s.wakeUp()
 	}
 }
 
-// look asks AWS what is on the resources.
-func (r *Remediator) look(ctx context.Context, scope inventory.Scope, api EC2, resources []string) (incident.Observation, error) {
+// observeResources asks AWS what is on the resources.
+func (r *Remediator) observeResources(ctx context.Context, scope inventory.Scope, api EC2, resources []string) (incident.Observation, error) {
 	l := incident.Observation{At: r.Now(), Resources: map[string]bool{}}
 	for _, id := range resources {
 		l.Resources[id] = true
@@ -197,7 +197,7 @@ func (r *Remediator) RecordThrottle(scope inventory.Scope, err error) {
 	}
 }
 
-func (r *Remediator) beside(most int, tasks ...func() error) error {
+func (r *Remediator) inParallel(most int, tasks ...func() error) error {
 	if r.Beside != nil {
 		return r.Beside(most, tasks...)
 	}

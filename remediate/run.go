@@ -27,8 +27,8 @@ func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) er
 		if ctx.Err() != nil {
 			return nil
 		}
-		r.say(ctx, s, &p)
-		r.sayStill(ctx, s, &p, n, err)
+		r.logProgress(ctx, s, &p)
+		r.logOutage(ctx, s, &p, n, err)
 		if err == nil && n == batch {
 			continue // there may be more
 		}
@@ -45,9 +45,9 @@ type progress struct {
 	outage outage.Outage // of the store: nothing goes on
 }
 
-// sayStill logs once that restoring stands still, and once that it is over: when
+// logOutage logs once that restoring stands still, and once that it is over: when
 // something was done, or nothing is due any more.
-func (r *Remediator) sayStill(ctx context.Context, s inventory.Scope, p *progress, done int, err error) {
+func (r *Remediator) logOutage(ctx context.Context, s inventory.Scope, p *progress, done int, err error) {
 	log := r.Log.With("account", s.Account, "region", s.Region)
 	switch {
 	case err != nil:
@@ -66,9 +66,9 @@ func (r *Remediator) nothingDue(ctx context.Context, s inventory.Scope) bool {
 	return err == nil && (at.IsZero() || at.After(r.Now()))
 }
 
-// say logs now and then how many flow logs are left to be restored, while they
+// logProgress logs now and then how many flow logs are left to be restored, while they
 // become fewer and are more than one Step takes.
-func (r *Remediator) say(ctx context.Context, s inventory.Scope, p *progress) {
+func (r *Remediator) logProgress(ctx context.Context, s inventory.Scope, p *progress) {
 	now := r.Now()
 	if now.Sub(p.said) < sayEvery {
 		return

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	batch    = 50 // incidents of one Step: few enough that a new one soon has its turn
-	parallel = 4  // creates of one scope at once
+	batch         = 50 // incidents of one Step: few enough that a new one soon has its turn
+	createsAtOnce = 4  // creates of one scope at once
 
 	retryShare = 4               // one in so many is a retry, where first attempts wait
 	longStep   = 5 * time.Second // a step begins no retry after that: AWS answers slowly
@@ -29,7 +29,7 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (
 	began := r.Now()
 	calls := 0
 	if ours {
-		calls = r.scope(s).pace.ready(began)
+		calls = r.scope(s).pace.available(began)
 	}
 	err := r.Store.View(ctx, func(tx Tx) (err error) {
 		if calls > 0 {
@@ -74,7 +74,7 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (
 			return r.create(ctx, s, api, i)
 		})
 	}
-	err = r.beside(parallel, tasks...)
+	err = r.inParallel(createsAtOnce, tasks...)
 	return len(due) - int(left.Load()), err
 }
 

@@ -1,7 +1,6 @@
 package remediate
 
 import (
-	"context"
 	"time"
 
 	"flowkeeper/alert"
@@ -9,29 +8,6 @@ import (
 	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/repeat"
 )
-
-// namesUnknown reports whether a deletion names no flow log that the snapshot has,
-// not even one that was imported.
-func namesUnknown(tx Tx, incidents []Incident) (bool, error) {
-	ids := make([]string, 0, len(incidents))
-	for _, i := range incidents {
-		if i.Known {
-			return false, nil
-		}
-		ids = append(ids, i.FlowLogID)
-	}
-	if len(ids) == 0 {
-		return true, nil
-	}
-	there, err := tx.Names(incidents[0].Scope, ids)
-	return len(there) == 0, err
-}
-
-// unknownNow is namesUnknown while nothing can be written.
-func (r *Remediator) unknownNow(ctx context.Context, incidents []Incident) (unknown bool, err error) {
-	err = r.Store.View(ctx, func(tx Tx) (err error) { unknown, err = namesUnknown(tx, incidents); return err })
-	return unknown, err
-}
 
 // deletionOfUnknown is such a deletion as a call that can be repeated. A record that does not
 // say which flow logs it deleted is no repetition of one that names unknown ones.

@@ -152,6 +152,16 @@ func (c *Case) Lost(resource string) (out []Incident) {
 	return out
 }
 
+// NeverSaw reports whether the snapshot has none of some flow logs, nor had, not even from
+// a file.
+func (c *Case) NeverSaw(ids []string) bool {
+	return !slices.ContainsFunc(ids, func(id string) bool {
+		_, there := c.Row(id)
+		i, found := c.Incident(id)
+		return there || found && i.Known
+	})
+}
+
 // LeavesVPCDark reports whether a VPC among some resources has no protected flow log
 // left but those that are gone, by ID or by the ID of their root.
 func (c *Case) LeavesVPCDark(gone map[string]bool, resources []string) bool {

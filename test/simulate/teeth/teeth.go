@@ -15,7 +15,7 @@ var teeth = []tooth{
 `, `	d := decode(c)
 	w.deleteOnce(work, []*string{m.ReceiptHandle})
 `}}},
-	{"I1 alert outside the commit", []patch{{"remediate/handle.go",
+	{"I1 alert outside the commit", []patch{{"remediate/deletion.go",
 		`		err = add(tx, a)
 	}
 	if err != nil {
@@ -29,7 +29,7 @@ var teeth = []tooth{
 	if known {`}, {"remediate/handle.go",
 		`	if err == nil {
 		r.Wake()
-		r.heard(news)`, `	for _, a := range r.late {
+		r.countDeletions(news)`, `	for _, a := range r.late {
 		if err == nil {
 			err = r.Store.Update(ctx, func(tx Tx) error { return add(tx, a) })
 		}
@@ -37,7 +37,7 @@ var teeth = []tooth{
 	r.late = nil
 	if err == nil {
 		r.Wake()
-		r.heard(news)`}, {"remediate/remediate.go",
+		r.countDeletions(news)`}, {"remediate/remediate.go",
 		`	mu      sync.Mutex
 	scopes `, `	late    []alert.Alert
 	mu      sync.Mutex
