@@ -19,6 +19,6 @@ func (d Dependency) covers(arn string) bool {
 
 // within reports whether a dependency may be in a place.
 func (d Dependency) within(p place) bool {
-	own := placeOfThing(delivery.KeyOf(d.ARN))
+	own := placeOfKey(delivery.KeyOf(d.ARN))
 	return incident.Match(own.service, p.service) && incident.Match(own.region, p.region) && incident.Match(own.account, p.account)
 }

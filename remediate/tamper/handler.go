@@ -63,7 +63,7 @@ type harm struct {
 }
 
 // harm finds what matters here, as far as the state file can be read. The impact on one
-// thing is looked up once for all of a message.
+// resource is looked up once for all of a message.
 func (h *Handler) harm(ctx context.Context, findings []detection.Finding, now time.Time) (all []harm, err error) {
 	var beside []Dependency
 	if h.Dependencies != nil {

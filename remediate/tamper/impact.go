@@ -28,13 +28,13 @@ const mostListed = 50
 type used struct {
 	Usage
 	live []inventory.Row     // the first of Usage.Live
-	lost []incident.Incident // what is to come back in the scope, whatever its needs are; empty where an earlier usage has it
+	lost []incident.Incident // what is to come back in the scope, whatever it is delivered to; empty where an earlier usage has it
 }
 
 // stated is the impact on a target, as TargetOf names it.
 func stated(target string, all []used, beside []Dependency) Impact {
-	thing := delivery.KeyOf(target)
-	flowLogs, counts := affected(all, func(t delivery.ResourceKey) bool { return t == thing })
+	key := delivery.KeyOf(target)
+	flowLogs, counts := affected(all, func(k delivery.ResourceKey) bool { return k == key })
 	i := Impact{Uses: counts.words()}
 	for _, d := range beside {
 		if d.covers(target) && !slices.Contains(i.Uses, d.As) {
@@ -49,7 +49,7 @@ func stated(target string, all []used, beside []Dependency) Impact {
 	return i
 }
 
-// counts of flow logs, by what a thing is to them.
+// counts of flow logs, by what a resource is to them.
 type counts map[string]int
 
 // words of the counts, the gravest first.
@@ -62,7 +62,7 @@ func (c counts) words() (out []string) {
 	return out
 }
 
-// affected are the flow logs that need one of some things, with those that are to come
+// affected are the flow logs that need one of some resources, with those that are to come
 // back there, as an alert shows them, and how many there are of each use.
 func affected(all []used, is func(delivery.ResourceKey) bool) (flowLogs []alert.FlowLog, c counts) {
 	c = counts{}
@@ -88,17 +88,17 @@ func affected(all []used, is func(delivery.ResourceKey) bool) (flowLogs []alert.
 	return flowLogs, c
 }
 
-// usesOf are what some things are to flow logs with these needs.
-func usesOf(n delivery.Target, is func(delivery.ResourceKey) bool) (out []string) {
-	for _, t := range n.Keys() {
-		if use := n.Use(t); is(t) && !slices.Contains(out, use) {
+// usesOf are what some resources are to flow logs with this target.
+func usesOf(t delivery.Target, is func(delivery.ResourceKey) bool) (out []string) {
+	for _, k := range t.Keys() {
+		if use := t.Use(k); is(k) && !slices.Contains(out, use) {
 			out = append(out, use)
 		}
 	}
 	return out
 }
 
-// unnamed are the services of things that Flowkeeper or flow logs may depend on
+// unnamed are the services of resources that Flowkeeper or flow logs may depend on
 // while neither the snapshot nor the configuration names them: its own role,
 // the keys of buckets and log groups, the rules that forward events.
 var unnamed = map[string]string{

@@ -20,11 +20,11 @@ type Store interface {
 type Tx interface {
 	repeat.Tx
 
-	// Usages are those of a thing; UsagesUnder those of things whose names begin so.
+	// Usages are those of a resource; UsagesUnder those of resources whose keys begin so.
 	Usages(key delivery.ResourceKey) ([]Usage, error)
 	UsagesUnder(prefix string) ([]Usage, error)
 	// LiveWith are protected live rows with the same target.
-	LiveWith(scope inventory.Scope, n delivery.Target, limit int) ([]inventory.Row, error)
+	LiveWith(scope inventory.Scope, of delivery.Target, limit int) ([]inventory.Row, error)
 	// Lost are the open and blocked incidents of known flow logs, but of those whose
 	// rows are protected and live still: AWS shows them for a while.
 	Lost(scope inventory.Scope, limit int) ([]incident.Incident, error)
@@ -33,8 +33,8 @@ type Tx interface {
 	Guarded(account, region string, limit int) (int, error)
 }
 
-// Usage is what depends on a thing in one scope: the protected flow logs with the same
-// needs.
+// Usage is what depends on a resource in one scope: the protected flow logs with the same
+// target.
 type Usage struct {
 	Scope  inventory.Scope
 	Target delivery.Target

@@ -46,26 +46,26 @@ func TargetOf(r cloudtrail.Record) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", inventory.Partition(r.Region), service, region, account, resource)
 }
 
-// place is where things are, as delivery.KeyOf begins their names. A bucket's name says neither
+// place is where resources are, as delivery.KeyOf begins their keys. A bucket's name says neither
 // Region nor account, a role's no Region.
 type place struct{ service, region, account string }
 
-// placeOf is where the thing is that a call changes.
+// placeOf is where the resource is that a call changes.
 func placeOf(r cloudtrail.Record) place {
 	r.Target = "any"
-	return placeOfThing(delivery.KeyOf(TargetOf(r)))
+	return placeOfKey(delivery.KeyOf(TargetOf(r)))
 }
 
-// placeOfThing is where a thing is; zero for none.
-func placeOfThing(t delivery.ResourceKey) place {
-	p := strings.SplitN(string(t), ":", 4)
+// placeOfKey is where a resource is; zero for none.
+func placeOfKey(k delivery.ResourceKey) place {
+	p := strings.SplitN(string(k), ":", 4)
 	if len(p) != 4 {
 		return place{}
 	}
 	return place{p[0], p[1], p[2]}
 }
 
-// prefix of the names of all things there.
+// prefix of the keys of all resources there.
 func (p place) prefix() string {
 	return strings.Join([]string{p.service, p.region, p.account, ""}, ":")
 }
