@@ -90,7 +90,7 @@ func (r *Remediator) observeWhile(ctx context.Context, s inventory.Scope, fs []d
 	return err
 }
 
-// learnCreatedInTime is created. While it takes almost as long as createdGrace, and longer,
+// learnCreatedInTime is learnCreated. While it takes almost as long as createdGrace, and longer,
 // its scope counts as slow: before the handler that waits for it goes on to the next
 // message.
 func (r *Remediator) learnCreatedInTime(ctx context.Context, s inventory.Scope, fs []detection.Finding) {

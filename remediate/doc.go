@@ -4,14 +4,14 @@
 //
 // An incident takes this way:
 //
-//  1. A record (handle.go) or a refresh (refresh.go) opens it, together with the
+//  1. A record (deletion.go) or a refresh (refresh.go) opens it, together with the
 //     alert, in one transaction.
 //  2. The scope's restorer takes what is due (step.go) and asks AWS which flow
 //     logs the resource has.
 //  3. Package incident decides, as a pure function of the incident, what the case and
 //     that observation show, and the policy.
 //  4. At most one call that changes something in AWS, and one transaction follow:
-//     classify.go reads the answer, and the case records what it means (case.go).
+//     package answer reads what AWS said, and the case records what it means (case.go).
 //  5. Later an observation verifies the replacement. When all flow logs of one
 //     event are done, notify.go closes the event: package notify decides which
 //     alerts are due.

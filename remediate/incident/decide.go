@@ -30,10 +30,10 @@ type Decision struct {
 	Found  Other     // of Adopt and DecoyInTheWay, and of Close where it was replaced
 }
 
-// Decide says what to do next about an open or blocked incident. It looks for reasons
-// not to create in this order: never seen, not known yet, not observed, alive, released, not
-// protected, ignored by a rule, alert only, waiting, an equivalent is there, replaced,
-// in the way of a create that AWS refused, the token is spent, flapping.
+// Decide says what to do next about an open or blocked incident. It asks for reasons not to
+// create in this order: never seen, not known yet, not observed, alive; excused: released, not
+// protected, ignored by a rule, alert only; an equivalent is there, waiting, replaced; then, for
+// the create itself: something is in its way, the token is spent, flapping.
 func Decide(i Incident, o Facts, p Policy, now time.Time) Decision {
 	switch {
 	case !i.Known && !o.InSnapshot && o.Complete:
@@ -45,12 +45,16 @@ func Decide(i Incident, o Facts, p Policy, now time.Time) Decision {
 	case o.Alive:
 		return decideAlive(i, p, now)
 	}
-	other, there := equivalent(i, o)
-	if d, ok := excused(i, o, p, now); ok && (d.Next != Hold || i.Source != ByDrift || !there) {
+	if d, ok := excused(i, o, p); ok {
 		return deferClose(d, o, p, now)
 	}
-	if there {
+	other, there := equivalent(i, o)
+	waiting := !i.Requested && now.Before(i.WaitUntil)
+	switch {
+	case there && (!waiting || i.Source == ByDrift): // a rule's wait is for whoever deleted it; a drift's only for the record
 		return Decision{Next: Adopt, Found: other}
+	case waiting:
+		return Decision{Next: Hold, At: i.WaitUntil}
 	}
 	if other, ok := replacedBy(i, o); ok {
 		return deferClose(Decision{Next: Close, Reason: Replaced, Advice: "replaced by " + other.ID, Found: other}, o, p, now)
@@ -86,8 +90,8 @@ func decideAlive(i Incident, p Policy, now time.Time) Decision {
 	return Decision{Next: Requeue, At: Earlier(now.Add(pause), end)}
 }
 
-// excused are the reasons not to restore, strictest first asked.
-func excused(i Incident, o Facts, p Policy, now time.Time) (Decision, bool) {
+// excused are the reasons not to restore, the strictest first. A person's request knows none.
+func excused(i Incident, o Facts, p Policy) (Decision, bool) {
 	closed := func(reason, advice string) (Decision, bool) {
 		return Decision{Next: Close, Reason: reason, Advice: advice}, true
 	}
@@ -104,8 +108,6 @@ func excused(i Incident, o Facts, p Policy, now time.Time) (Decision, bool) {
 		return closed(AlertOnly, "remediate.mode is alert: `flowkeeper restore "+i.FlowLogID+"` puts it back")
 	case i.Action == Alert:
 		return closed(AlertOnly, "`flowkeeper restore "+i.FlowLogID+"` puts it back")
-	case now.Before(i.WaitUntil):
-		return Decision{Next: Hold, At: i.WaitUntil}, true
 	}
 	return Decision{}, false
 }

@@ -10,36 +10,47 @@ import (
 // State of an incident.
 type State string
 
+// States, and the methods of Case that lead from one to another:
+//
+//	none          -> open      ApplyRecord, ApplyDrift, Request
+//	open, blocked -> restored  ApplyAnswer (created), ApplyObservation (adopted)
+//	open          -> blocked   ApplyAnswer, ApplyObservation (a decoy), ApplyFailure
+//	open, blocked -> closed    ApplyObservation, ApplyAnswer (its resource is gone), LetGo
+//	restored      -> verified  Verify
+//	restored      -> closed    Verify (lost in turn)
+//	closed        -> open      ApplyRecord, ApplyDrift, Relearn, Request, a lineage that is lost
 const (
-	Open     State = "open"
-	Restored State = "restored"
-	Verified State = "verified"
-	Blocked  State = "blocked"
-	Closed   State = "closed"
+	Open     State = "open"     // observed, and restored as soon as it may be
+	Restored State = "restored" // a replacement was created or adopted; Verify confirms it
+	Verified State = "verified" // the replacement is active, and no failure of delivery is known
+	Blocked  State = "blocked"  // as Open, but a person is needed, and it is tried less often
+	Closed   State = "closed"   // over without a restore, for a reason
 )
 
 // Reasons for being blocked or closed, or restored but not verified.
 const (
-	NotDelivering = "not_delivering"
+	NotDelivering = "not_delivering" // restored: AWS can't deliver what the replacement records
 
-	Permission  = "permission"
-	Destination = "destination"
-	Role        = "role"
-	Limit       = "limit"
-	Decoy       = "decoy"
-	Invalid     = "invalid"
-	Credentials = "credentials"
-	Account     = "account" // AWS refuses the whole account
-	Refused     = "refused" // by an answer that is not known here
+	// Of blocked incidents.
+	Permission  = "permission"  // AWS refuses an action of ours
+	Destination = "destination" // it is gone, or refuses delivery
+	Role        = "role"        // the delivery role can't be assumed
+	Limit       = "limit"       // there are too many flow logs on the resource
+	Decoy       = "decoy"       // a flow log that does less is in its place
+	Invalid     = "invalid"     // AWS refuses the parameters
+	Credentials = "credentials" // AWS refuses them, or they are of another account
+	Account     = "account"     // AWS refuses the whole account
+	Refused     = "refused"     // by an answer that is not known here
 
-	ResourceGone = "resource_gone"
-	Replaced     = "replaced"
-	Released     = "released"
-	Superseded   = "superseded"
-	StillThere   = "still_there"
-	Exempt       = "exempt"
-	AlertOnly    = "alert_only"
-	Unknown      = "unknown"
+	// Of closed incidents.
+	ResourceGone = "resource_gone" // two creates in a row said so
+	Replaced     = "replaced"      // by whom a rule gives time to
+	Released     = "released"      // an operator allowed it, or let it go
+	Superseded   = "superseded"    // its replacement was lost: that one's incident goes on
+	StillThere   = "still_there"   // AWS shows it alive
+	Exempt       = "exempt"        // it was not protected, or a rule ignores who deleted it
+	AlertOnly    = "alert_only"    // the mode, or a rule, only alerts
+	Unknown      = "unknown"       // Flowkeeper never saw the flow log
 )
 
 // Sources of an incident.

@@ -20,7 +20,7 @@ const (
 // Missing reports whether the flow log is to come back and is not known to be there: a
 // replacement counts once an observation after Policy.Settle has shown it.
 func (i Incident) Missing() bool {
-	return i.State == Open || i.State == Blocked || i.State == Restored && !i.Confirmed
+	return i.Pending() || i.State == Restored && !i.Confirmed
 }
 
 // DarkSince is the time from which on the flow log counts as gone.

@@ -27,17 +27,17 @@ type Record struct {
 // action (I2); the first record after a drift brings the actor and the action with it.
 func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
 	stricter := rec.Rule.Action > i.Action
-	drifted := i.Source == ByDrift && (i.State == Open || i.State == Blocked || i.State == Closed && !i.Final())
-	anew := stricter || drifted && i.State != Closed
-	reopened := i.State == Closed && (!i.Final() && (stricter || i.Reason == StillThere) || i.Reason == Released && rec.Unreleased && now.Sub(i.OpenedAt) < aboutOneLoss)
+	first := i.Source == ByDrift && !i.back() && !i.Final() // the record of a loss that a refresh found
+	anew := stricter || first && i.State != Closed
+	reopened := i.reopenedBy(rec, now)
 	if reopened {
 		i = i.Reopen(now)
 	}
-	back := i.Source == ByDrift && (i.State == Restored || i.State == Verified)
-	if alerted := i.EventID; back {
+	switch alerted := i.EventID; {
+	case i.Source == ByDrift && i.back():
 		i = i.Attribute(rec, now)
-		i.EventID = alerted // people know what it came to by that one
-	} else if reopened || drifted || rec.Unreleased && (i.State == Open || i.State == Blocked) {
+		i.EventID = alerted // the alerts say what it came to by that one
+	case reopened, first, rec.Unreleased && i.Pending():
 		i = i.Attribute(rec, now)
 	}
 	if anew {
@@ -47,6 +47,20 @@ func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
 		i = i.startWait(rec.Rule, now)
 	}
 	return i
+}
+
+// back reports whether the flow log has a replacement.
+func (i Incident) back() bool { return i.State == Restored || i.State == Verified }
+
+// reopenedBy reports whether a record opens a closed incident again.
+func (i Incident) reopenedBy(rec Record, now time.Time) bool {
+	switch {
+	case i.State != Closed:
+		return false
+	case i.Reason == Released:
+		return rec.Unreleased && now.Sub(i.OpenedAt) < aboutOneLoss
+	}
+	return !i.Final() && (i.Reason == StillThere || rec.Rule.Action > i.Action)
 }
 
 // aboutOneLoss is within what time records that name a flow log are about the
@@ -110,7 +124,7 @@ func (i Incident) Final() bool {
 // Listens reports whether a record of one more deletion would count: not where
 // the incident says that the flow log is gone, restored, or let go of.
 func (i Incident) Listens() bool {
-	return i.State == Open || i.State == Blocked || i.State == Closed && i.Reason == StillThere && !i.ModeOnly
+	return i.Pending() || i.State == Closed && i.Reason == StillThere && !i.ModeOnly
 }
 
 // Listening is an incident that is over because AWS shows its flow log alive.
