@@ -31,7 +31,7 @@ The exit code is 1 if any flow log is not as it was before.`,
 
 func (a *app) demo(ctx context.Context) error {
 	signal.Ignore(syscall.SIGPIPE) // `flowkeeper demo | head` cleans up too
-	err := demo.Run(ctx, demo.Options{Out: a.Stdout, JSON: a.JSON, Color: a.Color, Columns: a.Columns, Version: version})
+	err := demo.Run(ctx, &a.Output, version)
 	if errors.Is(err, syscall.EPIPE) {
 		return errPrinted // nobody reads the rest
 	}

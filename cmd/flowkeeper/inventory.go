@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/store"
@@ -79,7 +78,7 @@ func (a *app) listFlowLogs(ctx context.Context, s state, f *filters, filter stor
 		progress.Step()
 		last, tried := rehearsed(r)
 		count.count(r, fate, last, tried, a.now())
-		return t.Add(toListedJSON(r, fate, rehearsed), r.ID, r.ResourceID, r.TrafficType, shortARN(r.Destination(r.Scope)), r.Scope.Account, r.Scope.Region, a.stateOf(r, fate, last))
+		return t.Add(toListedJSON(r, fate, rehearsed), r.ID, r.ResourceID, r.TrafficType, term.ShortARN(r.Destination(r.Scope)), r.Scope.Account, r.Scope.Region, a.stateOf(r, fate, last))
 	})
 	t.Flush()
 	progress.End()
@@ -181,15 +180,6 @@ func (a *app) stateOf(r inventory.Row, f store.Fate, last rehearse.Rehearsal) te
 		return term.Colored("not restorable: "+last.Reason, term.Red)
 	}
 	return term.Colored("live", term.Green)
-}
-
-// shortARN is an ARN for a table: the service and the name of the resource.
-func shortARN(text string) string {
-	a, err := arn.Parse(text)
-	if err != nil {
-		return text
-	}
-	return a.Service + " " + strings.TrimPrefix(strings.TrimPrefix(a.Resource, "log-group:"), "deliverystream/")
 }
 
 func newInventoryShowCommand(a *app) *cobra.Command {

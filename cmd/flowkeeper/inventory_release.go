@@ -200,7 +200,7 @@ func afterGone(id string, i remediate.Incident, known bool) string {
 func (a *app) printReleased(r release, live, gone []inventory.Row) error {
 	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE"), term.CutTo(14, "DESTINATION").OrDrop(1), term.CutTo(stateWidth, "STATE"))
 	for _, row := range slices.Concat(live, gone) {
-		if err := t.Add(toFlowLogJSON(row), row.ID, row.ResourceID, shortARN(row.Destination(row.Scope)), a.stateOf(row, store.Fate{}, rehearse.Rehearsal{})); err != nil {
+		if err := t.Add(toFlowLogJSON(row), row.ID, row.ResourceID, term.ShortARN(row.Destination(row.Scope)), a.stateOf(row, store.Fate{}, rehearse.Rehearsal{})); err != nil {
 			return err
 		}
 	}

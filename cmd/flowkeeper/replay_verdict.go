@@ -158,7 +158,7 @@ func (v verdict) addendumWords() string {
 func (p planned) words() string {
 	var parts []string
 	if p.ResourceID != "" {
-		parts = append(parts, p.ResourceID+" to "+shortARN(p.Destination))
+		parts = append(parts, p.ResourceID+" to "+term.ShortARN(p.Destination))
 	}
 	if p.Would != "" {
 		parts = append(parts, map[string]string{

@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"go.uber.org/goleak"
+
+	"flowkeeper/internal/term"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,7 +28,7 @@ func TestDemo(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	var out bytes.Buffer
-	if err := Run(t.Context(), Options{Out: &out, Version: "test"}); err != nil {
+	if err := Run(t.Context(), &term.Output{Stdout: &out}, "test"); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	for _, want := range []string{
@@ -49,7 +51,7 @@ func TestDemo(t *testing.T) {
 
 func TestDemoForMachines(t *testing.T) {
 	var out bytes.Buffer
-	if err := Run(t.Context(), Options{Out: &out, JSON: true, Version: "test"}); err != nil {
+	if err := Run(t.Context(), &term.Output{Stdout: &out, JSON: true}, "test"); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	alerts, results := map[string]int{}, 0
@@ -57,7 +59,7 @@ func TestDemoForMachines(t *testing.T) {
 		var l struct {
 			Story  string
 			Alert  *struct{ Kind string }
-			Result *Row
+			Result *row
 		}
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			t.Fatalf("%v in %s", err, line)
@@ -84,7 +86,7 @@ func TestInterrupted(t *testing.T) {
 	t.Setenv("TMPDIR", dir)
 	for _, at := range []string{"", "attack begins", "DELETION", "RESTORED", "five more", "ATTEMPT", "no event"} {
 		ctx, cancel := context.WithCancel(t.Context())
-		err := Run(ctx, Options{Out: &interrupter{at: at, cancel: cancel}, Version: "test"})
+		err := Run(ctx, &term.Output{Stdout: &interrupter{at: at, cancel: cancel}}, "test")
 		cancel()
 		if errors.Is(err, ErrNotRestored) {
 			t.Errorf("at %q: an interrupted demo judges: %v", at, err)
@@ -97,7 +99,7 @@ func TestInterrupted(t *testing.T) {
 func TestNobodyReads(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	err := Run(t.Context(), Options{Out: closed{}, Version: "test"})
+	err := Run(t.Context(), &term.Output{Stdout: closed{}}, "test")
 	if !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("ended with %v", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -15,9 +14,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Row of the before/after table: one flow log, and how the one that has
-// replaced it differs.
-type Row struct {
+// row compares one flow log with the one that is in its place after the attack.
+type row struct {
 	Resource    string   `json:"resource_id"`
 	Destination string   `json:"destination"`
 	Before      string   `json:"before"`
@@ -27,14 +25,13 @@ type Row struct {
 	Differences []string `json:"differences,omitempty"`
 }
 
-// compare holds each flow log of before against those of after that watch the
-// same resource and deliver to the same destination. There must be exactly
-// one. It compares what AWS describes, field by field, without the code that
-// restored them.
-func compare(before, after []types.FlowLog) []Row {
-	var rows []Row
+// compare compares each flow log of before with the one of after that has the same
+// resource and the same destination; there must be exactly one. It compares what AWS
+// describes, field by field, without the code that restored them.
+func compare(before, after []types.FlowLog) []row {
+	var rows []row
 	for _, b := range before {
-		r := Row{Resource: aws.ToString(b.ResourceId), Destination: target(b), Before: aws.ToString(b.FlowLogId)}
+		r := row{Resource: aws.ToString(b.ResourceId), Destination: target(b), Before: aws.ToString(b.FlowLogId)}
 		now := slices.DeleteFunc(slices.Clone(after), func(a types.FlowLog) bool {
 			return aws.ToString(a.ResourceId) != r.Resource || target(a) != r.Destination
 		})
@@ -42,7 +39,7 @@ func compare(before, after []types.FlowLog) []Row {
 			r.After = aws.ToString(now[0].FlowLogId)
 			r.Compared, r.Differences = differ(b, now[0])
 		} else {
-			r.Differences = []string{fmt.Sprintf("%d flow logs stand in its place", len(now))}
+			r.Differences = []string{fmt.Sprintf("%d flow logs are in its place", len(now))}
 		}
 		r.Identical = len(r.Differences) == 0
 		rows = append(rows, r)
@@ -65,8 +62,8 @@ func differ(before, after types.FlowLog) (compared int, diff []string) {
 	return len(names), diff
 }
 
-// settings are all fields that AWS describes, and the tags, as texts. Left out is
-// what can't be the same: the ID, the times, the state of delivery, and the
+// settings are the fields that AWS describes and the tags, as texts; without those
+// that a restore can't keep: the ID, the creation time, the state of delivery, and the
 // tag that names the flow log that was replaced.
 func settings(f types.FlowLog) map[string]string {
 	var fields map[string]json.RawMessage
@@ -98,13 +95,4 @@ func tags(f types.FlowLog) map[string]string {
 		out[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
 	return out
-}
-
-// short makes an ARN fit a table: its last part tells enough.
-func short(destination string) string {
-	parts := strings.SplitN(destination, ":", 6)
-	if len(parts) < 6 {
-		return destination
-	}
-	return parts[2] + " " + strings.TrimPrefix(strings.TrimPrefix(parts[5], "log-group:"), "deliverystream/")
 }

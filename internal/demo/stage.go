@@ -2,13 +2,16 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"flowkeeper/configs"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/scopes"
 )
@@ -28,7 +31,32 @@ type stage struct {
 	aws      aws.Config  // the daemon's
 	attacker *ec2.Client // an administrator's leaked access key, without MFA
 	intern   *ec2.Client // may not delete flow logs
-	admin    *ec2.Client // looks at before and after
+	admin    *ec2.Client // creates the flow logs, and describes them before and after
+}
+
+// newStage starts the AWS and creates what is to be protected. The caller stops it.
+func newStage(ctx context.Context) (*stage, error) {
+	s := &stage{world: fakeaws.New(time.Now)}
+	url, stop, err := s.world.Listen()
+	if err != nil {
+		return nil, fmt.Errorf("start the AWS in this process: %w", err)
+	}
+	s.url, s.stop = url, stop
+	if err := s.build(ctx); err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	return s, nil
+}
+
+// config is the daemon's configuration, with short waits: this AWS is never slow.
+func (s *stage) config(state string) configs.Config {
+	c := configs.Default()
+	c.Queue.URL, c.Queue.WaitTime = s.queueURL, time.Second
+	c.AWS.Region, c.AWS.EndpointURL = region, s.url
+	c.Inventory.Schedule, c.Inventory.Settle = "@every 1s", 300*time.Millisecond
+	c.Remediate.DriftWait, c.Remediate.VerifyAfter = 500*time.Millisecond, time.Second
+	c.State.Path, c.HTTP.Listen = state, ""
+	return c
 }
 
 // user makes an IAM user, and the SDK's configuration with that user's access key.

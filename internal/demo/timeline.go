@@ -2,120 +2,115 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/term"
 )
 
-// timeline is a sink like any other: it shows each alert as it comes.
+// timeline is a sink that prints each alert when it is sent, and the story between
+// them. It is safe for concurrent use.
 type timeline struct {
-	o     Options
 	begun time.Time
+	stop  func() // ends the demo when nothing can be printed any more
 
 	mu     sync.Mutex // guards what follows
+	out    *term.Output
+	err    error // of the first write that failed; read it without mu after the demo has ended
 	counts map[alert.Kind]int
-	struck time.Time // the last deletion: records count whole seconds, the demo more exactly
+	called time.Time // the last deletion: a record has whole seconds only
 }
 
-func newTimeline(o Options) *timeline {
-	return &timeline{o: o, begun: time.Now(), counts: map[alert.Kind]int{}}
+func newTimeline(out *term.Output, stop func()) *timeline {
+	return &timeline{out: out, stop: stop, begun: time.Now(), counts: map[alert.Kind]int{}}
 }
 
-const (
-	red    = "\x1b[31m"
-	yellow = "\x1b[33m"
-	green  = "\x1b[32m"
-	dim    = "\x1b[2m"
-	bold   = "\x1b[1m"
-	plain  = "\x1b[0m"
-)
-
-func (t *timeline) paint(color, s string) string {
-	if !t.o.Color {
-		return s
+// flush writes what was printed. If its reader has gone, or the disk is full, the
+// demo ends. The caller holds mu.
+func (t *timeline) flush() {
+	if err := t.out.Flush(); err != nil && t.err == nil {
+		t.err = err
+		t.stop()
 	}
-	return color + s + plain
 }
 
-// say prints what the story does next.
-func (t *timeline) say(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+// print prints an object with JSON, else what text prints.
+func (t *timeline) print(object any, text func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.o.JSON {
-		t.line(map[string]any{"time": alert.Time{Time: time.Now()}, "story": text})
+	defer t.flush()
+	if !t.out.JSON {
+		text()
 		return
 	}
-	fmt.Fprintf(t.o.Out, "\n%s %s\n", t.clock(), t.paint(bold, text))
-}
-
-// strikes notes the moment of a deletion.
-func (t *timeline) strikes() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.struck = time.Now()
-}
-
-func (t *timeline) since() string {
-	return fmt.Sprintf("%d ms", time.Since(t.struck).Milliseconds())
-}
-
-func (t *timeline) clock() string {
-	return t.paint(dim, fmt.Sprintf("%6.3fs", time.Since(t.begun).Seconds()))
-}
-
-func (t *timeline) line(v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
+	if err := t.out.Object(object); err != nil {
 		panic("demo: not a plain value: " + err.Error())
 	}
-	fmt.Fprintf(t.o.Out, "%s\n", b)
+}
+
+// say prints what happens next.
+func (t *timeline) say(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	t.print(map[string]any{"time": alert.Time{Time: time.Now()}, "story": text}, func() {
+		t.out.Printf("\n%s %s\n", t.clock(), t.out.Paint(text, term.Bold))
+	})
+}
+
+// clock is how long the demo has run.
+func (t *timeline) clock() string {
+	return t.out.Paint(fmt.Sprintf("%6.3fs", time.Since(t.begun).Seconds()), term.Dim)
+}
+
+// markCall notes the time of a call to DeleteFlowLogs, just before it is made.
+func (t *timeline) markCall() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.called = time.Now()
+}
+
+// sinceCall is how long ago that was. The caller holds mu.
+func (t *timeline) sinceCall() string {
+	return fmt.Sprintf("%d ms", time.Since(t.called).Milliseconds())
 }
 
 // Send implements sink.Sink.
 func (t *timeline) Send(_ context.Context, a alert.Alert) error {
+	t.print(struct {
+		Time  alert.Time  `json:"time"`
+		Alert alert.Alert `json:"alert"`
+	}{alert.Time{Time: time.Now()}, a}, func() { t.printAlert(a) })
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts[a.Kind]++
-	if t.o.JSON {
-		t.line(struct {
-			Time  alert.Time  `json:"time"`
-			Alert alert.Alert `json:"alert"`
-		}{alert.Time{Time: time.Now()}, a})
-		return nil
-	}
-	t.show(a)
 	return nil
 }
 
-func (t *timeline) show(a alert.Alert) {
-	color := map[alert.Kind]string{alert.Deletion: red, alert.Attempt: yellow, alert.Restored: green}[a.Kind]
-	if color == "" {
-		color = dim
+func (t *timeline) printAlert(a alert.Alert) {
+	color := map[alert.Kind]term.Color{alert.Deletion: term.Red, alert.Attempt: term.Yellow, alert.Restored: term.Green}[a.Kind]
+	if color == 0 {
+		color = term.Dim
 	}
-	fmt.Fprintf(t.o.Out, "%s %s %s\n", t.clock(), t.paint(color, fmt.Sprintf("%-8s", strings.ToUpper(string(a.Kind)))), title(a))
+	t.out.Printf("%s %s %s\n", t.clock(), t.out.Paint(fmt.Sprintf("%-8s", strings.ToUpper(string(a.Kind))), color), title(a))
 	switch a.Kind {
 	case alert.Deletion, alert.Attempt:
-		t.detail("%s; alerted %s after the call", who(a), t.since())
+		t.detail("%s; alerted %s after the call", who(a), t.sinceCall())
 		for _, f := range append(a.FlowLogs, a.FailedFlowLogs...) {
-			t.detail("%s  %s  to %s  (%s)", f.FlowLogID, f.ResourceID, short(f.Destination), f.Tags["Name"])
+			t.detail("%s  %s  to %s  (%s)", f.FlowLogID, f.ResourceID, term.ShortARN(f.Destination), f.Tags["Name"])
 		}
 	case alert.Restored:
 		for _, f := range a.FlowLogs {
 			if f.NewFlowLogID != "" {
-				t.detail("%s  back as %s, %s after the call", f.FlowLogID, f.NewFlowLogID, t.since())
+				t.detail("%s  back as %s, %s after the call", f.FlowLogID, f.NewFlowLogID, t.sinceCall())
 			}
 		}
 	}
 }
 
-// title leaves out how long it was blind: a record's time counts whole seconds,
-// and the lines beneath know it to the millisecond.
+// title is an alert's title without how long nothing was recorded: that is in whole
+// seconds, and the details have it in milliseconds.
 func title(a alert.Alert) string {
 	what, rest, found := strings.Cut(a.Title, ", blind for ")
 	if _, where, ok := strings.Cut(rest, " in "); found && ok {
@@ -124,26 +119,18 @@ func title(a alert.Alert) string {
 	return a.Title
 }
 
-const indent = 17 // of details
-
-// detail prints a line, and goes on beneath it where the terminal ends.
+// detail prints a line below an alert, wrapped where the terminal ends.
 func (t *timeline) detail(format string, args ...any) {
-	line := ""
-	for word := range strings.SplitSeq(fmt.Sprintf(format, args...), " ") {
-		if t.o.Columns > 0 && line != "" && indent+len(line)+1+len(word) > t.o.Columns {
-			fmt.Fprintf(t.o.Out, "%*s%s\n", indent, "", line)
-			line = "  " + word
-			continue
-		}
-		if line != "" || word == "" {
-			line += " "
-		}
-		line += word
+	const indent, hanging = 17, 2
+	room := 0
+	if t.out.Columns > 0 {
+		room = max(1, t.out.Columns-indent-hanging)
 	}
-	fmt.Fprintf(t.o.Out, "%*s%s\n", indent, "", line)
+	lines := term.Wrap(fmt.Sprintf(format, args...), room)
+	t.out.Printf("%*s%s\n", indent, "", strings.Join(lines, "\n"+strings.Repeat(" ", indent+hanging)))
 }
 
-// who did it, from where, with MFA or not.
+// who made the call, from where, with MFA or not.
 func who(a alert.Alert) string {
 	if a.Actor == nil {
 		return "actor unknown: found by the refresh, without an event"
@@ -151,79 +138,57 @@ func who(a alert.Alert) string {
 	return fmt.Sprintf("by %s from %s, MFA %s", alert.Clean(a.Actor.Name(), 100), alert.Clean(a.Actor.SourceIP, 50), a.Actor.MFAWords())
 }
 
+// count is how many alerts of a kind were sent.
 func (t *timeline) count(k alert.Kind) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.counts[k]
 }
 
+// wait waits until n alerts of a kind were sent.
 func (t *timeline) wait(ctx context.Context, k alert.Kind, n int) error {
-	return until(ctx, fmt.Sprintf("alert %d of kind %s", n, k), func() bool { return t.count(k) >= n })
+	return waitUntil(ctx, fmt.Sprintf("alert %d of kind %s", n, k), func() bool { return t.count(k) >= n })
 }
 
-// table shows each flow log before and after, and judges.
-func (t *timeline) table(rows []Row) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	identical := 0
-	for _, r := range rows {
-		if r.Identical {
-			identical++
-		}
-		if t.o.JSON {
-			t.line(struct {
-				Result Row `json:"result"`
-			}{r})
-		}
-	}
-	took := time.Since(t.begun).Seconds()
-	if t.o.JSON {
-		t.line(struct {
-			Summary summary `json:"summary"`
-		}{summary{len(rows), identical, took}})
-	} else {
-		t.print(rows)
-		fmt.Fprintf(t.o.Out, "\n%d of %d flow logs are as they were, in %.1f s.\n", identical, len(rows), took)
-	}
-	if identical != len(rows) {
-		return ErrNotRestored
-	}
-	return nil
-}
-
-// summary is the last line for machines.
+// summary is the last line with JSON.
 type summary struct {
 	FlowLogs  int     `json:"flow_logs"`
 	Identical int     `json:"identical"`
 	Seconds   float64 `json:"seconds"`
 }
 
-// wholeTable is how wide the table is with all its columns.
-const wholeTable = 116
-
-func (t *timeline) print(rows []Row) {
-	fmt.Fprintln(t.o.Out)
-	w := tabwriter.NewWriter(t.o.Out, 0, 0, 2, ' ', 0)
-	narrow := t.o.Columns > 0 && t.o.Columns < wholeTable
-	if narrow {
-		fmt.Fprintln(w, "RESOURCE\tIN ITS PLACE\tSETTINGS AND TAGS")
-	} else {
-		fmt.Fprintln(w, "RESOURCE\tDESTINATION\tBEFORE\tAFTER\tSETTINGS AND TAGS")
+// result prints each flow log before and after the attack. It returns ErrNotRestored
+// if one differs.
+func (t *timeline) result(rows []row) error {
+	sum := summary{FlowLogs: len(rows), Seconds: time.Since(t.begun).Seconds()}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	defer t.flush()
+	if !t.out.JSON {
+		t.out.Printf("\n")
 	}
+	table := t.out.Table(term.Whole("RESOURCE"), term.Whole("DESTINATION").OrDrop(1), term.Whole("BEFORE").OrDrop(2), term.Whole("AFTER"), term.Whole("SETTINGS AND TAGS"))
 	for _, r := range rows {
-		after := r.After
+		after, verdict := r.After, strings.Join(r.Differences, "; ")
 		if after == r.Before {
 			after = "untouched"
 		}
-		verdict := fmt.Sprintf("identical (%d)", r.Compared)
-		if !r.Identical {
-			verdict = strings.Join(r.Differences, "; ")
+		if r.Identical {
+			sum.Identical++
+			verdict = fmt.Sprintf("identical (%d)", r.Compared)
 		}
-		if narrow {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", r.Resource, after, verdict)
-			continue
+		err := table.Add(map[string]row{"result": r}, r.Resource, term.ShortARN(r.Destination), r.Before, after, verdict)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Resource, short(r.Destination), r.Before, after, verdict)
 	}
-	w.Flush()
+	table.Flush()
+	text := fmt.Sprintf("\n%d of %d flow logs are as they were, in %.1f s.", sum.Identical, sum.FlowLogs, sum.Seconds)
+	if err := t.out.Result(map[string]summary{"summary": sum}, "%s", text); err != nil {
+		return err
+	}
+	if sum.Identical != sum.FlowLogs {
+		return ErrNotRestored
+	}
+	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // Ago is a time relative to now; empty for the zero time.
@@ -65,4 +67,14 @@ func Plural(n int, thing string) string {
 		return fmt.Sprintf("%d %sies", n, stem)
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// ShortARN is an ARN for a table: the service and the name of the resource. Any other
+// text stays as it is.
+func ShortARN(text string) string {
+	a, err := arn.Parse(text)
+	if err != nil {
+		return text
+	}
+	return a.Service + " " + strings.TrimPrefix(strings.TrimPrefix(a.Resource, "log-group:"), "deliverystream/")
 }
