@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/internal/term"
+)
+
+func newAlertsRetryCommand(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use: "retry ID", Short: "Have the daemon send an alert again to each sink that has not taken it",
+		Args: oneArg("the ID of an alert, or its beginning (see `flowkeeper alerts list --failed`)"),
+		Long: `Make an alert due now for each sink that has not taken it, given up or not; the
+daemon sends it within a second. Repair the sink first:
+` + "`flowkeeper alerts show`" + ` prints its last answer, and ` + "`flowkeeper alerts test`" + `
+shows whether it takes alerts now.`,
+		Example:           "  flowkeeper alerts retry alrt_ply4guf2",
+		ValidArgsFunction: first(a.completeAlerts(true)),
+		RunE:              a.onState(a.retryAlert),
+	}
+	a.jsonFlag(c, "one JSON object")
+	return c
+}
+
+func (a *app) retryAlert(ctx context.Context, s state, args []string) error {
+	x, _, err := findAlert(ctx, s, args[0])
+	if err != nil {
+		return err
+	}
+	n, err := s.Retry(ctx, x.ID)
+	if err != nil {
+		return err
+	}
+	text := "every sink has taken it already"
+	if n > 0 {
+		text = term.Plural(int(n), "delivery") + " due now: a running daemon sends within a second"
+	}
+	return a.Result(struct {
+		ID    string `json:"id"`
+		Retry int64  `json:"retried"`
+	}{x.ID, n}, "%s", text)
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/doctor"
+	"flowkeeper/internal/term"
+)
+
+// alike is how many places are named; more are counted.
+const alike = 3
+
+func (a *app) writeResults(group []doctor.Result) error {
+	if a.JSON {
+		return writeObjects(a, group)
+	}
+	for _, l := range condense(group) {
+		a.writeLine(l)
+	}
+	return nil
+}
+
+func writeObjects[T any](a *app, list []T) error {
+	for _, v := range list {
+		if err := a.Object(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// line is a result that is the same in some places.
+type line struct {
+	doctor.Result
+	places []string
+	fixes  []string
+}
+
+// condense returns one line for all places with the same result, and one for all
+// that are fine if these are many. Skipped checks are in the summary.
+func condense(group []doctor.Result) (out []line) {
+	good := 0
+	for _, r := range group {
+		if r.Status == doctor.OK {
+			good++
+		}
+	}
+	for _, r := range group {
+		if r.Status == doctor.Skipped {
+			continue
+		}
+		if r.Status == doctor.OK && good > alike {
+			r.Detail = "fine"
+		}
+		n := slices.IndexFunc(out, func(l line) bool { return l.Status == r.Status && l.Detail == r.Detail })
+		if n < 0 {
+			out, n = append(out, line{Result: r}), len(out)
+		}
+		if p := place(r); p != "" {
+			out[n].places = append(out[n].places, p)
+		}
+		if r.Fix != "" && !slices.Contains(out[n].fixes, r.Fix) {
+			out[n].fixes = append(out[n].fixes, r.Fix)
+		}
+	}
+	return out
+}
+
+// where names the places of a line, or counts them.
+func where(places []string) string {
+	if len(places) > alike {
+		return term.Plural(len(places), "place")
+	}
+	return strings.Join(places, ", ")
+}
+
+// mark is the word for a status, and its colour.
+func mark(s doctor.Status) (string, term.Color) {
+	switch s {
+	case doctor.OK:
+		return "ok", term.Green
+	case doctor.Warn:
+		return "warning", term.Yellow
+	case doctor.Fail:
+		return "FAILED", term.Red
+	}
+	return "can't tell", term.Dim
+}
+
+// Widths of the columns before a detail.
+const (
+	markWidth  = len("can't tell")
+	checkWidth = len("queue-retention")
+	maxFix     = 8000 // characters: a whole encoded message of AWS
+)
+
+func (a *app) writeLine(l line) {
+	text, c := mark(l.Status)
+	detail := strings.TrimLeft(strings.TrimPrefix(l.Detail, "can't tell"), ",: ")
+	if len(l.places) > 0 {
+		detail = where(l.places) + ": " + detail
+	}
+	a.Printf("%s%s  %-*s  %s\n", a.Paint(text, c), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, term.Clean(detail))
+	if len(l.places) > alike && l.Status != doctor.OK {
+		l.fixes = append([]string{"in " + strings.Join(l.places, ", ")}, l.fixes...)
+	}
+	if l.See != "" && l.Status != doctor.Unknown {
+		l.fixes = append(l.fixes, "see "+l.See)
+	}
+	for _, f := range l.fixes {
+		a.Printf("    %s\n", alert.Clean(f, maxFix))
+	}
+}
+
+func place(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + r.Region) }
+
+func (a *app) writeSummary(counts map[doctor.Status]int, skipped map[string][]string) {
+	for _, why := range slices.Sorted(maps.Keys(skipped)) {
+		places := slices.Compact(slices.Sorted(slices.Values(skipped[why])))
+		places = slices.DeleteFunc(places, func(p string) bool { return p == "" }) // of this machine, or of an account that is not known
+		text := term.Plural(len(skipped[why]), "check")
+		if len(places) > 0 {
+			text += " of " + where(places)
+		}
+		a.Printf("%s  %s\n", a.Paint(fmt.Sprintf("%-*s", markWidth, "left out"), term.Dim), term.Clean(text+": "+why))
+	}
+	parts := []string{fmt.Sprintf("%d ok", counts[doctor.OK])}
+	if n := counts[doctor.Warn]; n > 0 {
+		parts = append(parts, term.Plural(n, "warning"))
+	}
+	if n := counts[doctor.Unknown]; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d can't tell", n))
+	}
+	if n := counts[doctor.Skipped]; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d left out", n))
+	}
+	verdict, c := "nothing fails: ", term.Green
+	if n := counts[doctor.Fail]; n > 0 {
+		verdict, c = fmt.Sprintf("%d FAILED, ", n), term.Red
+	}
+	a.Printf("\n%s%s\n", a.Paint(verdict, c), strings.Join(parts, ", "))
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"flowkeeper/internal/doctor"
+	"flowkeeper/internal/term"
+)
+
+func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor) error {
+	p := a.Progress("users and roles checked", 0)
+	begun := a.now()
+	reviews := d.WhoMayDelete(ctx, p.Step)
+	p.End()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errors.Join(a.writeMay(reviews, a.now().Sub(begun)), notWhole(reviews))
+}
+
+// notWhole says what the reviews left out.
+func notWhole(reviews []doctor.Review) error {
+	var errs []error
+	for _, r := range reviews {
+		if why := r.Why(); why != "" {
+			errs = append(errs, fmt.Errorf("account %s: %s", r.Account, why))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (a *app) writeMay(reviews []doctor.Review, took time.Duration) error {
+	t := a.Table(term.Whole("ACCOUNT"), term.CutTo(20, "PRINCIPAL").KeepEnd(), term.Whole("MFA"), term.Whole("NO MFA"), term.Whole("KEY"), term.CutTo(20, "BY").OrDrop(1))
+	asked, may, maybe, closed, linked := 0, 0, 0, 0, 0
+	unknown := map[string]bool{}
+	for _, r := range reviews {
+		asked, closed, linked = asked+r.Asked, closed+r.Organization, linked+r.Skipped
+		for _, m := range r.May {
+			if m.Maybe {
+				maybe++
+			} else {
+				may++
+			}
+			var by []string
+			for _, s := range m.Statements {
+				by = append(by, s.String())
+			}
+			for _, k := range m.Unknown {
+				unknown[k] = true
+			}
+			key := term.Cell{}
+			if m.AccessKey != nil {
+				key = yesNo(*m.AccessKey, m.Maybe)
+			}
+			_, name, _ := strings.Cut(m.ARN, "::"+m.Account+":")
+			if err := t.Add(m, m.Account, name, yesNo(m.WithMFA, m.Maybe), yesNo(m.WithoutMFA, m.Maybe), key, strings.Join(by, ", ")); err != nil {
+				return err
+			}
+		}
+	}
+	if a.JSON {
+		return nil
+	}
+	t.Flush()
+	lines := []string{"no user or role could be checked"}
+	if asked > 0 {
+		lines[0] = fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs, %d more maybe (checked in %s)", may, asked, maybe, term.Span(took))
+	}
+	if closed > 0 {
+		lines = append(lines, fmt.Sprintf("a service control policy denies it to %d of them: of its conditions, the simulator was given the Region, the principal and MFA only", closed))
+	}
+	if linked > 0 {
+		lines = append(lines, fmt.Sprintf("%s of AWS's own services left out: only these services can use them", term.Plural(linked, "role")))
+	}
+	if len(unknown) > 0 {
+		lines = append(lines, "policies have conditions whose values are not known here, so that the truth may differ: "+strings.Join(slices.Sorted(maps.Keys(unknown)), ", "))
+	}
+	lines = append(lines, "not seen by IAM's simulator: the root user, whom only a service control policy binds; session policies; who else may assume these roles")
+	for _, l := range lines {
+		a.Printf("%s\n", term.Clean(l))
+	}
+	return nil
+}
+
+func yesNo(yes, maybe bool) term.Cell {
+	switch {
+	case yes:
+		return term.Colored("yes", term.Red)
+	case maybe:
+		return term.Colored("maybe", term.Yellow)
+	}
+	return term.Cell{Text: "no"}
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
+	"flowkeeper/remediate"
+)
+
+var incidentStates = []string{string(remediate.Open), string(remediate.Restored), string(remediate.Verified), string(remediate.Blocked), string(remediate.Closed)}
+
+func newIncidentsListCommand(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use: "list", Short: "List the incidents, the latest first", Args: noArgs,
+		Long: `List the incidents, the latest first: the deleted flow log, who deleted it, when
+that was detected, how long nothing was recorded (still: until now), and which
+flow log replaced it. On a narrow terminal some columns are left out.`,
+		Example: `  # What needs a person, or is not restored yet
+  flowkeeper incidents list --state open,blocked
+
+  # Last night, in one account
+  flowkeeper incidents list --since 12h --account 111122223333
+
+  # Who deleted, for a script
+  flowkeeper incidents list --json --since 7d | jq -r '.actor.arn // "unknown"'`,
+	}
+	f := a.filterFlags(c, incidentStates, "only detected", usualLimit)
+	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
+		return a.listIncidents(ctx, s, f, filter)
+	})
+	a.jsonFlag(c, "one JSON object a line")
+	return c
+}
+
+func (a *app) listIncidents(ctx context.Context, s state, f *filters, filter store.Filter) error {
+	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(4), term.CutTo(12, "STATE"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("DETECTED").OrDrop(5),
+		term.Whole("BLIND"), term.Whole("REPLACED BY").OrDrop(3), term.Whole("ACCOUNT").OrDrop(2), term.Whole("REGION").OrDrop(1))
+	err := s.FindIncidents(ctx, filter, func(i remediate.Incident) error {
+		if !f.next() {
+			return nil
+		}
+		return t.Add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), a.ago(i.DetectedAt),
+			blindCell(i), i.NewID, i.Scope.Account, i.Scope.Region)
+	})
+	t.Flush()
+	if err == nil {
+		f.summary("incidents", "no incidents")
+	}
+	return err
+}
+
+// incidentState is the state with its reason, coloured by urgency.
+func incidentState(i remediate.Incident) term.Cell {
+	text := string(i.State)
+	if i.Reason != "" {
+		text += ": " + i.Reason
+	}
+	colors := map[remediate.State]term.Color{remediate.Open: term.Yellow, remediate.Restored: term.Green, remediate.Verified: term.Green, remediate.Blocked: term.Red, remediate.Closed: term.Dim}
+	c := colors[i.State]
+	if i.Reason == remediate.NotDelivering {
+		c = term.Red
+	}
+	return term.Colored(text, c)
+}
+
+// who is a short name of who did it.
+func who(i remediate.Incident) string {
+	if i.Actor == nil {
+		if i.Source == remediate.ByDrift {
+			return "not known (found by a refresh)"
+		}
+		return ""
+	}
+	return i.Actor.Short()
+}
+
+// blindCell is how long nothing was recorded, or "still".
+func blindCell(i remediate.Incident) term.Cell {
+	if _, still := blindSince(i); still {
+		return term.Colored("still", term.Red)
+	}
+	return term.Cell{Text: blind(i)}
+}
+
+// blindSince returns since when nothing has been recorded, and whether that is still
+// so.
+func blindSince(i remediate.Incident) (time.Time, bool) {
+	since := i.DeletedAt
+	if since.IsZero() {
+		since = i.LastSeenAt
+	}
+	gone := i.State == remediate.Blocked || i.State == remediate.Open && !i.AbsentAt.IsZero()
+	return since, gone && !since.IsZero()
+}
+
+func blind(i remediate.Incident) string {
+	s, ok := i.BlindSeconds()
+	switch {
+	case !ok:
+		return ""
+	case s < 60:
+		return fmt.Sprintf("%.1f s", s)
+	}
+	return term.Span(time.Duration(s * float64(time.Second)))
+}

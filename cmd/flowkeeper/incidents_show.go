@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/term"
+	"flowkeeper/remediate"
+)
+
+func newIncidentsShowCommand(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use: "show ID", Short: "Show one incident: who, what, why it is in this state, and its history",
+		Args: oneArg("the ID of the deleted flow log (see `flowkeeper incidents list`)"),
+		Long: `Show one incident: who deleted the flow log, from where and with what tool; its
+state; why it is not restored yet, with AWS's own error, and what to do; what
+will be created; and each change of its state. ID is the deleted flow log's.`,
+		Example: `  flowkeeper incidents show fl-0123456789abcdef0
+  flowkeeper incidents show fl-0123456789abcdef0 --json | jq .history`,
+		ValidArgsFunction: first(a.completeIncidents()),
+		RunE:              a.onState(a.showIncident),
+	}
+	a.jsonFlag(c, "one JSON object")
+	return c
+}
+
+func (a *app) showIncident(ctx context.Context, s state, args []string) error {
+	id := args[0]
+	i, history, ok, err := s.FindIncident(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("there is no incident of a flow log %q: see `flowkeeper incidents list`", id)
+	}
+	if a.JSON {
+		return a.Object(toIncidentJSON(i, history))
+	}
+	a.Sheet(a.incidentSheet(i))
+	if len(a.reasons(i)) > 0 {
+		history = shorter(history, i.LastError)
+	}
+	return a.printHistory(history)
+}
+
+func (a *app) incidentSheet(i remediate.Incident) *term.Sheet {
+	s := &term.Sheet{}
+	s.Put("flow log", i.FlowLogID)
+	if i.RootID != i.FlowLogID {
+		s.Put("descends from", i.RootID)
+	}
+	s.Put("account", i.Scope.Account)
+	s.Put("region", i.Scope.Region)
+	s.Put("resource", i.ResourceID)
+	s.Put("state", incidentState(i).Text)
+	for _, reason := range a.reasons(i) {
+		s.Put("because", reason)
+	}
+	s.Put("what to do", i.Advice)
+	s.Put("source", i.Source)
+	s.Put("event", i.EventID)
+	putActor(s, i.Actor)
+	s.Put("deleted", a.when(i.DeletedAt))
+	s.Put("detected", a.when(i.DetectedAt))
+	s.Put("last seen", a.when(i.LastSeenAt))
+	s.Put("replaced by", i.NewID)
+	s.Put("restored", a.when(i.RestoredAt))
+	s.Put("verified", a.when(i.VerifiedAt))
+	if b := blind(i); b != "" && i.DeletedAt.IsZero() {
+		s.Put("blind for", "at most "+b) // when it was deleted is not known
+	} else {
+		s.Put("blind for", b)
+	}
+	if since, still := blindSince(i); still {
+		s.Put("blind", "since "+a.when(since))
+	}
+	if n := max(i.Attempts, i.Tried); n > 0 {
+		s.Put("attempts", fmt.Sprint(n))
+	}
+	s.Put(a.nextStep(i))
+	if i.Known {
+		putSettings(s, i.Frozen)
+	}
+	return s
+}
+
+// nextStep is what the daemon does next, and when: once restored, it only checks
+// whether the replacement delivers.
+func (a *app) nextStep(i remediate.Incident) (what, when string) {
+	what, when = "next attempt", a.when(i.NextAttemptAt)
+	if i.State == remediate.Restored {
+		what = "next check"
+	}
+	if when != "" && !i.NextAttemptAt.After(a.now()) {
+		when = "due"
+	}
+	return what, when
+}
+
+// reasons say why a flow log is not restored yet.
+func (a *app) reasons(i remediate.Incident) (out []string) {
+	if i.State != remediate.Open && i.State != remediate.Blocked {
+		return nil
+	}
+	if i.Flapping && i.NextAttemptAt.After(a.now()) {
+		out = append(out, "delayed: it was restored too often within the hour, and deleted again each time")
+	}
+	switch {
+	case i.State == remediate.Blocked:
+	case !i.AliveSince.IsZero():
+		out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", term.Plural(i.Looks, "answer"), a.ago(i.AliveSince)))
+	case !i.Known:
+		out = append(out, "it is not in the snapshot: the next complete refresh decides")
+	case i.WaitUntil.After(a.now()) && i.Source == remediate.ByDrift:
+		out = append(out, "remediate.drift_wait: the event that says who did it may still come until "+a.when(i.WaitUntil))
+	case i.WaitUntil.After(a.now()):
+		out = append(out, "a rule gives the caller time to replace it until "+a.when(i.WaitUntil))
+	}
+	if i.LastError != "" {
+		out = append(out, lastTry(i.LastError))
+	}
+	if i.Stuck != nil && i.Stuck.Kind == alert.Decoy {
+		for _, d := range i.Stuck.Differences {
+			out = append(out, "the decoy differs in "+d)
+		}
+	}
+	return out
+}
+
+// lastTry says why the last attempt failed, and whether that is AWS's own error: it
+// begins with a code, or the SDK marks it.
+func lastTry(message string) string {
+	if code, _, ok := strings.Cut(message, ": "); ok && !strings.Contains(code, " ") || strings.Contains(message, "api error ") {
+		return "AWS answered: " + message
+	}
+	return "the last attempt: " + message
+}
+
+func putActor(s *term.Sheet, a *alert.Actor) {
+	if a == nil {
+		return
+	}
+	s.Put("who", a.Who())
+	s.Put("role", a.SessionIssuer)
+	s.Put("access key", a.AccessKeyID)
+	s.Put("from", a.SourceIP)
+	s.Put("with", a.UserAgent)
+	if a.Via != a.UserAgent {
+		s.Put("by way of", a.Via)
+	}
+	s.Put("MFA", a.MFAWords())
+}
+
+// shorter is the history without a text that is printed above it.
+func shorter(history []remediate.Entry, said string) []remediate.Entry {
+	history = slices.Clone(history)
+	for n := range history {
+		if said != "" && history[n].Text == said {
+			history[n].Text = "see above"
+		}
+	}
+	return history
+}
+
+func (a *app) printHistory(history []remediate.Entry) error {
+	if len(history) == 0 {
+		return nil
+	}
+	a.Printf("\n")
+	t := a.Table(term.Whole("TIME"), term.Whole("STATE"), term.Whole("EVENT").OrDrop(1), term.Whole("WHAT"))
+	for _, e := range history {
+		state := incidentState(remediate.Incident{State: e.State, Reason: e.Reason})
+		if err := t.Add(nil, e.At.UTC().Format("2006-01-02 15:04:05.000"), state, e.EventID, e.Text); err != nil {
+			return err
+		}
+	}
+	t.Flush()
+	return nil
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+	"flowkeeper/remediate/rehearse"
+)
+
+var flowLogStates = []string{string(inventory.Live), string(inventory.Gone)}
+
+func newInventoryListCommand(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use: "list", Short: "List the flow logs, and whether each can be restored", Args: noArgs,
+		Long: `List the flow logs of the snapshot by account, Region and ID. The state of one
+that is gone names its replacement, or says how long nothing has been recorded,
+and why. stderr says how many of those listed are protected, how many of these
+can be restored according to the last rehearsal, and how many are released. On
+a narrow terminal some columns are left out, first those with the same value in
+every row.`,
+		Example: `  # What is gone, and what replaced it
+  flowkeeper inventory list --state gone
+
+  # What appeared or was deleted in the last day in one Region
+  flowkeeper inventory list --since 1d --region eu-west-1
+
+  # What could not be restored now
+  flowkeeper inventory list --json | jq -c 'select(.restorable == false)'`,
+	}
+	f := a.filterFlags(c, flowLogStates, "only first seen or gone", 0)
+	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
+		return a.listFlowLogs(ctx, s, f, filter)
+	})
+	a.jsonFlag(c, "one JSON object a line")
+	return c
+}
+
+func (a *app) listFlowLogs(ctx context.Context, s state, f *filters, filter store.Filter) error {
+	rehearsed, err := s.Rehearsed(ctx)
+	if err != nil {
+		return err
+	}
+	count := tally{some: f.any() || f.limit > 0}
+	progress := a.Progress("reading flow logs", 0)
+	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
+		term.Whole("ACCOUNT").OrDrop(4), term.Whole("REGION").OrDrop(3), term.CutTo(stateWidth, "STATE"))
+	err = s.FindFlowLogs(ctx, filter, func(r inventory.Row, fate store.Fate) error {
+		f.next()
+		progress.Step()
+		last, tried := rehearsed(r)
+		count.count(r, fate, last, tried, a.now())
+		return t.Add(toListedJSON(r, fate, rehearsed), r.ID, r.ResourceID, r.TrafficType, term.ShortARN(r.Destination(r.Scope)), r.Scope.Account, r.Scope.Region, a.stateOf(r, fate, last))
+	})
+	t.Flush()
+	progress.End()
+	if err != nil {
+		return err
+	}
+	f.summary("flow logs", "the snapshot is empty: the daemon's first refresh fills it, or `flowkeeper inventory refresh`")
+	if f.n > 0 && !a.JSON {
+		a.Note("%s", count)
+	}
+	return nil
+}
+
+// stateWidth is wide enough for the end of a release, or the ID of a replacement.
+const stateWidth = len("released until 2026-03-01 12:00 UTC")
+
+// tally counts what is listed: the protected flow logs, by the result of the last
+// rehearsal, those that are released, and those that are gone without a replacement
+// yet.
+type tally struct {
+	some                                            bool // there is a filter
+	listed                                          int
+	protected, restorable, refused, released, blind int
+	until                                           time.Time // the last release's end
+}
+
+func (t *tally) count(r inventory.Row, fate store.Fate, last rehearse.Rehearsal, tried bool, now time.Time) {
+	t.listed++
+	if isBlind(r, fate) {
+		t.blind++
+	}
+	switch {
+	case !r.Rehearsable():
+		return
+	case r.Released(now):
+		t.released++
+		if r.ReleasedUntil.After(t.until) {
+			t.until = r.ReleasedUntil
+		}
+		return
+	}
+	t.protected++
+	switch {
+	case tried && last.Reason == "":
+		t.restorable++
+	case tried:
+		t.refused++
+	}
+}
+
+func (t tally) String() string {
+	out := term.Plural(t.protected, "flow log") + " protected"
+	if t.some {
+		out = term.Plural(t.listed, "flow log") + " listed"
+		if t.protected > 0 {
+			out += fmt.Sprintf(", %d protected", t.protected)
+		}
+	}
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{t.restorable, "restorable"}, {t.refused, "not restorable"}, {t.protected - t.restorable - t.refused, "not rehearsed yet"}, {t.released, "RELEASED until " + term.Minute(t.until)}} {
+		if part.n > 0 {
+			out += fmt.Sprintf(", %d %s", part.n, part.what)
+		}
+	}
+	if t.blind > 0 {
+		out += fmt.Sprintf("; %d gone without a replacement", t.blind)
+	}
+	return out
+}
+
+// isBlind reports whether a flow log is gone without a replacement yet.
+func isBlind(r inventory.Row, f store.Fate) bool {
+	return r.State == inventory.Gone && (f.State == remediate.Open || f.State == remediate.Blocked)
+}
+
+// stateOf is a row's state in a few words, the most important first: a narrow
+// terminal cuts the rest.
+func (a *app) stateOf(r inventory.Row, f store.Fate, last rehearse.Rehearsal) term.Cell {
+	switch {
+	case isBlind(r, f):
+		return term.Colored("blind "+term.Span(a.now().Sub(r.GoneAt))+": "+strings.TrimSpace(string(f.State)+" "+f.Reason), term.Red)
+	case r.State == inventory.Gone && f.NewID != "":
+		return term.Colored("replaced by "+f.NewID+" "+a.ago(r.GoneAt), term.Dim)
+	case r.State == inventory.Gone && f.Reason != "":
+		return term.Colored("gone "+a.ago(r.GoneAt)+": "+f.Reason, term.Dim)
+	case r.State == inventory.Gone:
+		return term.Colored("gone "+a.ago(r.GoneAt), term.Dim)
+	case r.Released(a.now()):
+		return term.Colored("released until "+term.Minute(r.ReleasedUntil), term.Yellow)
+	case r.Excluded:
+		return term.Colored("not protected: inventory.destinations", term.Yellow)
+	case r.Imported:
+		return term.Colored("imported, not seen in AWS yet", term.Yellow)
+	case !r.Protected:
+		return term.Colored("not protected: a decoy", term.Red)
+	case last.Reason != "":
+		return term.Colored("not restorable: "+last.Reason, term.Red)
+	}
+	return term.Colored("live", term.Green)
+}
