@@ -30,7 +30,7 @@ with each sink's last answer.`,
   # The alerts of the last hour
   flowkeeper alerts list --since 1h`,
 	}
-	f := a.filterFlags(c, deliveryStates, "only raised", usualLimit)
+	f := a.filterFlags(c, deliveryStates, "only raised", terminalLimit)
 	f.alerts = true
 	f.sinks = f.choice("sink", "only those that went or are to go to this sink, by its `name`; --state is then its", sinkNames)
 	c.Flags().BoolVar(&failed, "failed", false, "only those that a sink has refused and not taken since")

@@ -17,7 +17,7 @@ daemon sends it within a second. Repair the sink first:
 ` + "`flowkeeper alerts show`" + ` prints its last answer, and ` + "`flowkeeper alerts test`" + `
 shows whether it takes alerts now.`,
 		Example:           "  flowkeeper alerts retry alrt_ply4guf2",
-		ValidArgsFunction: first(a.completeAlerts(true)),
+		ValidArgsFunction: firstArg(a.completeAlerts(true)),
 		RunE:              a.onState(a.retryAlert),
 	}
 	a.jsonFlag(c, "one JSON object")

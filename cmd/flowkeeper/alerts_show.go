@@ -21,7 +21,7 @@ func newAlertsShowCommand(a *app) *cobra.Command {
 sink's last answer. The beginning of an ID is enough if it is unique.`,
 		Example: `  flowkeeper alerts show alrt_ply4guf2
   flowkeeper alerts show alrt_ply4guf2 --json | jq .actor`,
-		ValidArgsFunction: first(a.completeAlerts(false)),
+		ValidArgsFunction: firstArg(a.completeAlerts(false)),
 		RunE:              a.onState(a.showAlert),
 	}
 	a.jsonFlag(c, "one JSON object: the alert, with its deliveries")

@@ -29,7 +29,7 @@ daemon nor the state file. The log's line goes to stderr. The exit code is 1 if
 a sink did not take the alert.`,
 		Example: `  flowkeeper alerts test
   flowkeeper alerts test oncall-pager`,
-		ValidArgsFunction: first(a.completeSinksToTest),
+		ValidArgsFunction: firstArg(a.completeSinksToTest),
 		RunE: func(c *cobra.Command, args []string) error {
 			conf, err := a.config(needs{secrets: true})
 			if err != nil {

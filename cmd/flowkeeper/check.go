@@ -33,9 +33,9 @@ what the configuration means. It uses neither the network nor the state file.`,
 }
 
 func (a *app) check() error {
-	c, warnings, err := a.configWarned(needs{queue: true})
+	c, warnings, err := a.configWithWarnings(needs{queue: true})
 	a.warn(warnings)
-	m := meaning{Warnings: warnings}
+	m := summary{Warnings: warnings}
 	if err != nil && a.JSON {
 		if problems, ok := errors.AsType[*configs.Problems](err); ok {
 			m.Problems = *problems
@@ -45,7 +45,7 @@ func (a *app) check() error {
 	if err != nil {
 		return err
 	}
-	a.understand(&m, c)
+	a.summarize(&m, c)
 	if a.JSON {
 		return a.Object(m)
 	}
@@ -54,8 +54,8 @@ func (a *app) check() error {
 	return nil
 }
 
-// meaning is what a configuration means; of a wrong one there are only the problems.
-type meaning struct {
+// summary is what a configuration means; of a wrong one there are only the problems.
+type summary struct {
 	OK          bool              `json:"ok"`
 	File        string            `json:"file,omitempty"`
 	Queue       string            `json:"queue,omitempty"`
@@ -79,8 +79,8 @@ type meaning struct {
 	Warnings    []configs.Warning `json:"warnings,omitempty"`
 }
 
-func (a *app) understand(m *meaning, c configs.Config) {
-	m.OK, m.File, m.Queue, m.Schedule, m.Regions = true, a.configUsed(), c.Queue.URL, c.Inventory.Schedule, c.Inventory.Regions
+func (a *app) summarize(m *summary, c configs.Config) {
+	m.OK, m.File, m.Queue, m.Schedule, m.Regions = true, a.existingConfig(), c.Queue.URL, c.Inventory.Schedule, c.Inventory.Regions
 	m.Mode, m.OnDrift, m.Rules, m.State = c.Remediate.Mode, c.Remediate.OnDrift, len(c.Remediate.Rules), c.State.Path
 	if q, err := c.Queue.Parse(); err == nil {
 		m.QueueRegion, m.QueueAt = q.Region, cmp.Or(c.AWS.EndpointURL, q.Endpoint)
@@ -117,7 +117,7 @@ func (a *app) next(schedule string) *alert.Time {
 	return stamp(s.Next(a.now()))
 }
 
-func (m meaning) sheet(a *app) *term.Sheet {
+func (m summary) sheet(a *app) *term.Sheet {
 	or := func(list []string, otherwise string) string {
 		if len(list) == 0 {
 			return otherwise

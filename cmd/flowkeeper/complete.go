@@ -18,15 +18,15 @@ import (
 const maxCompletions = 200
 
 // completion is cobra's function for what a shell offers.
-type completion = func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective)
+type completion = func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective)
 
-// words offers fn's words; the shell leaves out those that don't begin as typed. If the
-// state file can't be read, it offers nothing.
-func (a *app) words(fn func(ctx context.Context, s state, begun string) ([]string, error)) completion {
-	return func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+// completeFromState offers what fn finds in the state file, and nothing if that can't
+// be read. The shell leaves out the words that don't begin with prefix.
+func (a *app) completeFromState(fn func(ctx context.Context, s state, prefix string) ([]string, error)) completion {
+	return func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		var out []string
 		_ = a.withState(c.Context(), func(s state) error {
-			words, err := fn(c.Context(), s, begun)
+			words, err := fn(c.Context(), s, prefix)
 			for _, w := range words {
 				word, about, described := strings.Cut(w, "\t")
 				if w = term.Clean(word); described {
@@ -40,20 +40,20 @@ func (a *app) words(fn func(ctx context.Context, s state, begun string) ([]strin
 	}
 }
 
-// first offers completions for the first argument only.
-func first(fn completion) completion {
-	return func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+// firstArg offers completions for the first argument only.
+func firstArg(fn completion) completion {
+	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return fn(c, args, begun)
+		return fn(c, args, prefix)
 	}
 }
 
 // completeFlowLogs offers the snapshot's IDs, each with its resource.
 func (a *app) completeFlowLogs(states ...string) completion {
-	return a.words(func(ctx context.Context, s state, begun string) (out []string, err error) {
-		err = s.FindFlowLogs(ctx, store.Filter{States: states, Begins: begun, Limit: maxCompletions}, func(r inventory.Row, _ store.Fate) error {
+	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
+		err = s.FindFlowLogs(ctx, store.Filter{States: states, Begins: prefix, Limit: maxCompletions}, func(r inventory.Row, _ store.Fate) error {
 			out = append(out, cobra.CompletionWithDesc(r.ID, r.ResourceID+" "+string(r.State)))
 			return nil
 		})
@@ -63,8 +63,8 @@ func (a *app) completeFlowLogs(states ...string) completion {
 
 // completeIncidents offers the IDs of flow logs that have an incident.
 func (a *app) completeIncidents() completion {
-	return a.words(func(ctx context.Context, s state, begun string) (out []string, err error) {
-		err = s.FindIncidents(ctx, store.Filter{Begins: begun, Limit: maxCompletions}, func(i remediate.Incident) error {
+	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
+		err = s.FindIncidents(ctx, store.Filter{Begins: prefix, Limit: maxCompletions}, func(i remediate.Incident) error {
 			out = append(out, cobra.CompletionWithDesc(i.FlowLogID, i.ResourceID+" "+string(i.State)))
 			return nil
 		})
@@ -75,8 +75,8 @@ func (a *app) completeIncidents() completion {
 // completeAlerts offers the IDs of alerts; failed: only of those that a sink has
 // refused.
 func (a *app) completeAlerts(failed bool) completion {
-	return a.words(func(ctx context.Context, s state, begun string) (out []string, err error) {
-		err = s.FindAlerts(ctx, store.Filter{Failed: failed, Begins: begun, Limit: maxCompletions}, func(x alert.Alert, _ []sink.Delivery) error {
+	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
+		err = s.FindAlerts(ctx, store.Filter{Failed: failed, Begins: prefix, Limit: maxCompletions}, func(x alert.Alert, _ []sink.Delivery) error {
 			out = append(out, cobra.CompletionWithDesc(x.ID, x.Title))
 			return nil
 		})
@@ -97,8 +97,8 @@ func (a *app) completeSinksToTest(*cobra.Command, []string, string) (out []strin
 
 // completeWatched offers resources, or destinations, of live flow logs.
 func (a *app) completeWatched(destinations bool) completion {
-	return a.words(func(ctx context.Context, s state, begun string) ([]string, error) {
-		return s.Watched(ctx, destinations, begun, maxCompletions)
+	return a.completeFromState(func(ctx context.Context, s state, prefix string) ([]string, error) {
+		return s.Watched(ctx, destinations, prefix, maxCompletions)
 	})
 }
 
@@ -109,8 +109,8 @@ func completeFlag(c *cobra.Command, name string, fn completion) {
 	}
 }
 
-// files offers files with these endings; none: all.
-func files(endings ...string) completion {
+// completeFiles offers files with these endings; none: all.
+func completeFiles(endings ...string) completion {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		if len(endings) == 0 {
 			return nil, cobra.ShellCompDirectiveDefault

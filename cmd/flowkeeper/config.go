@@ -27,16 +27,16 @@ type needs struct {
 // if there is no file at the default place; a file named by --config must exist.
 // The error is a *configError, or a *usageError about --config or --state.
 func (a *app) config(n needs) (configs.Config, error) {
-	c, _, err := a.configWarned(n)
+	c, _, err := a.configWithWarnings(n)
 	return c, err
 }
 
-// configWarned also returns the warnings. Only `check`, `doctor` and `run` print
+// configWithWarnings also returns the warnings. Only `check`, `doctor` and `run` print
 // them: they would be noise before every list.
-func (a *app) configWarned(n needs) (configs.Config, []configs.Warning, error) {
+func (a *app) configWithWarnings(n needs) (configs.Config, []configs.Warning, error) {
 	file := a.configFile
 	if !n.queue && !a.configNamed() {
-		file = a.configUsed()
+		file = a.existingConfig()
 	}
 	if fix := configs.PathFix(a.configFile, a.getenv("HOME")); fix != "" {
 		return configs.Config{}, nil, usagef("--config %s: %s", a.configFile, fix)
@@ -51,11 +51,11 @@ func (a *app) configWarned(n needs) (configs.Config, []configs.Warning, error) {
 	if a.stateFile != "" {
 		c.State.Path = a.stateFile
 	}
-	return c, warnings, a.noFolder(c.State.Path)
+	return c, warnings, a.refuseFolder(c.State.Path)
 }
 
-// noFolder refuses a folder as the state file: SQLite's own error is misleading.
-func (a *app) noFolder(path string) error {
+// refuseFolder refuses a folder as the state file: SQLite's own error is misleading.
+func (a *app) refuseFolder(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil || !info.IsDir():
@@ -66,9 +66,9 @@ func (a *app) noFolder(path string) error {
 	return &configError{fmt.Errorf("state.path: %s is a folder: name the file in it, such as %s", path, filepath.Join(path, "state.db"))}
 }
 
-// placeFor checks where the daemon will create the state file: its folder may be
+// checkStateFolder checks where the daemon will create the state file: its folder may be
 // missing, but if the folder above is missing too, the path is mistyped.
-func placeFor(path string, log *slog.Logger) error {
+func checkStateFolder(path string, log *slog.Logger) error {
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return nil // any other error shows when the file is opened
@@ -80,8 +80,8 @@ func placeFor(path string, log *slog.Logger) error {
 	return nil
 }
 
-// configUsed is the configuration file if it exists, else empty.
-func (a *app) configUsed() string {
+// existingConfig is the configuration file if it exists, else empty.
+func (a *app) existingConfig() string {
 	if _, err := os.Stat(a.configFile); errors.Is(err, fs.ErrNotExist) {
 		return ""
 	}

@@ -45,7 +45,7 @@ The exit code is 0, whoever may; it is 1 if a user or role could not be checked.
 			case who:
 				return a.whoCanDelete(c.Context(), d)
 			}
-			return a.examine(c.Context(), d)
+			return a.runChecks(c.Context(), d)
 		},
 	}
 	a.jsonFlag(c, "one JSON object a line, for each check and place")
@@ -55,7 +55,7 @@ The exit code is 0, whoever may; it is 1 if a user or role could not be checked.
 
 // newDoctor reads the configuration. A wrong one is a check's result in JSON, too.
 func (a *app) newDoctor(ctx context.Context, checks bool) (*doctor.Doctor, error) {
-	conf, warnings, err := a.configWarned(needs{queue: true})
+	conf, warnings, err := a.configWithWarnings(needs{queue: true})
 	if err != nil && checks && a.JSON {
 		r := doctor.Result{Check: doctor.Configuration, Title: doctor.Checks()[0].Title, Status: doctor.Fail, Detail: err.Error(), See: doctor.See(doctor.Configuration)}
 		return nil, errors.Join(err, a.Object(r))
@@ -67,11 +67,11 @@ func (a *app) newDoctor(ctx context.Context, checks bool) (*doctor.Doctor, error
 	if err != nil {
 		return nil, err
 	}
-	return &doctor.Doctor{Config: conf, File: a.configUsed(), Warnings: warnings, AWS: base,
+	return &doctor.Doctor{Config: conf, File: a.existingConfig(), Warnings: warnings, AWS: base,
 		Accounts: daemon.Accounts(conf), Routes: daemon.Routes(conf), Now: a.now}, nil
 }
 
-func (a *app) examine(ctx context.Context, d *doctor.Doctor) error {
+func (a *app) runChecks(ctx context.Context, d *doctor.Doctor) error {
 	p := a.Progress("checks", len(doctor.Checks()))
 	counts, skipped := map[doctor.Status]int{}, map[string][]string{}
 	err := d.Run(ctx, func(group []doctor.Result) error {

@@ -11,14 +11,14 @@ import (
 	"flowkeeper/internal/term"
 )
 
-// alike is how many places are named; more are counted.
-const alike = 3
+// maxNamed is how many places are named; more are counted.
+const maxNamed = 3
 
 func (a *app) writeResults(group []doctor.Result) error {
 	if a.JSON {
 		return writeObjects(a, group)
 	}
-	for _, l := range condense(group) {
+	for _, l := range merge(group) {
 		a.writeLine(l)
 	}
 	return nil
@@ -40,9 +40,9 @@ type line struct {
 	fixes  []string
 }
 
-// condense returns one line for all places with the same result, and one for all
+// merge returns one line for all places with the same result, and one for all
 // that are fine if these are many. Skipped checks are in the summary.
-func condense(group []doctor.Result) (out []line) {
+func merge(group []doctor.Result) (out []line) {
 	good := 0
 	for _, r := range group {
 		if r.Status == doctor.OK {
@@ -53,7 +53,7 @@ func condense(group []doctor.Result) (out []line) {
 		if r.Status == doctor.Skipped {
 			continue
 		}
-		if r.Status == doctor.OK && good > alike {
+		if r.Status == doctor.OK && good > maxNamed {
 			r.Detail = "fine"
 		}
 		n := slices.IndexFunc(out, func(l line) bool { return l.Status == r.Status && l.Detail == r.Detail })
@@ -72,7 +72,7 @@ func condense(group []doctor.Result) (out []line) {
 
 // where names the places of a line, or counts them.
 func where(places []string) string {
-	if len(places) > alike {
+	if len(places) > maxNamed {
 		return term.Plural(len(places), "place")
 	}
 	return strings.Join(places, ", ")
@@ -105,7 +105,7 @@ func (a *app) writeLine(l line) {
 		detail = where(l.places) + ": " + detail
 	}
 	a.Printf("%s%s  %-*s  %s\n", a.Paint(text, c), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, term.Clean(detail))
-	if len(l.places) > alike && l.Status != doctor.OK {
+	if len(l.places) > maxNamed && l.Status != doctor.OK {
 		l.fixes = append([]string{"in " + strings.Join(l.places, ", ")}, l.fixes...)
 	}
 	if l.See != "" && l.Status != doctor.Unknown {

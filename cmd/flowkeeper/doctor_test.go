@@ -11,7 +11,7 @@ import (
 	"flowkeeper/internal/doctor"
 )
 
-// What is alike shares a line, and nothing that differs is lost.
+// What is maxNamed shares a line, and nothing that differs is lost.
 func TestDoctorCondenses(t *testing.T) {
 	t.Parallel()
 	var group []doctor.Result
@@ -74,7 +74,7 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	}}}
 	var out bytes.Buffer
 	a := testApp(&out)
-	if err := errors.Join(a.writeMay(reviews, time.Second), a.Flush()); err != nil {
+	if err := errors.Join(a.writeReviews(reviews, time.Second), a.Flush()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"yes    no      -", "maybe  maybe   maybe", "1 of 5 users and roles may call ec2:DeleteFlowLogs, 1 more maybe", "so that the truth may differ: aws:SourceIp\n",
@@ -85,7 +85,7 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	}
 	out.Reset()
 	a.JSON = true
-	if err := errors.Join(a.writeMay(reviews, time.Second), a.Flush()); err != nil || !strings.Contains(out.String(), `"with_mfa":false,"without_mfa":false,"maybe":true,"access_key":false,"unknown_conditions":["aws:SourceIp"]`) {
+	if err := errors.Join(a.writeReviews(reviews, time.Second), a.Flush()); err != nil || !strings.Contains(out.String(), `"with_mfa":false,"without_mfa":false,"maybe":true,"access_key":false,"unknown_conditions":["aws:SourceIp"]`) {
 		t.Errorf("%v: %s", err, out.String())
 	}
 }
@@ -93,10 +93,10 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 // A review that is not whole is an error, with --json, too.
 func TestReviewThatIsNotWholeFails(t *testing.T) {
 	t.Parallel()
-	if err := notWhole([]doctor.Review{{Account: "1"}}); err != nil {
+	if err := incomplete([]doctor.Review{{Account: "1"}}); err != nil {
 		t.Error(err)
 	}
-	err := notWhole([]doctor.Review{{Account: "1"}, {Account: "2", Cut: true}})
+	err := incomplete([]doctor.Review{{Account: "1"}, {Account: "2", Cut: true}})
 	if err == nil || !strings.HasPrefix(err.Error(), "account 2: there are more than 5000 users and roles") {
 		t.Error(err)
 	}
@@ -142,7 +142,7 @@ func TestWhoMayDeleteAskedNobody(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		a := testApp(&out)
-		if err := errors.Join(a.writeMay(reviews, time.Second), a.Flush()); err != nil || !strings.HasPrefix(out.String(), first) {
+		if err := errors.Join(a.writeReviews(reviews, time.Second), a.Flush()); err != nil || !strings.HasPrefix(out.String(), first) {
 			t.Errorf("%q instead of %q, %v", out.String(), first, err)
 		}
 	}

@@ -21,11 +21,11 @@ func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return errors.Join(a.writeMay(reviews, a.now().Sub(begun)), notWhole(reviews))
+	return errors.Join(a.writeReviews(reviews, a.now().Sub(begun)), incomplete(reviews))
 }
 
-// notWhole says what the reviews left out.
-func notWhole(reviews []doctor.Review) error {
+// incomplete says what the reviews left out.
+func incomplete(reviews []doctor.Review) error {
 	var errs []error
 	for _, r := range reviews {
 		if why := r.Why(); why != "" {
@@ -35,7 +35,7 @@ func notWhole(reviews []doctor.Review) error {
 	return errors.Join(errs...)
 }
 
-func (a *app) writeMay(reviews []doctor.Review, took time.Duration) error {
+func (a *app) writeReviews(reviews []doctor.Review, took time.Duration) error {
 	t := a.Table(term.Whole("ACCOUNT"), term.CutTo(20, "PRINCIPAL").KeepEnd(), term.Whole("MFA"), term.Whole("NO MFA"), term.Whole("KEY"), term.CutTo(20, "BY").OrDrop(1))
 	asked, may, maybe, closed, linked := 0, 0, 0, 0, 0
 	unknown := map[string]bool{}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -19,8 +20,8 @@ type filters struct {
 	a        *app
 	c        *cobra.Command
 	allowed  []string // states
-	alerts   bool     // are listed: they may be about accounts without flow logs
-	usual    int      // limit on a terminal; 0: none
+	alerts   bool     // alerts are listed: they may be about accounts without flow logs
+	shown    int      // of the latest on a terminal without --limit; 0: all
 	states   []string
 	choices  []*choice
 	accounts *choice
@@ -31,23 +32,23 @@ type filters struct {
 	n        int // listed so far
 }
 
-// choice is a flag that takes names which the state file or the configuration
-// knows. Others are refused: an empty list would look like good news.
+// choice is a flag whose values are names in the state file or in the configuration.
+// Other names are refused: an empty list would look like good news.
 type choice struct {
 	flag   string
 	values []string
 	form   *regexp.Regexp // nil: any
-	fix    string         // what to write instead of what has not that form
+	fix    string         // what to write if a value does not match form
 	known  func(context.Context, state) ([]string, error)
 }
 
-// usualLimit is how many of the latest a terminal shows: the rest would push
+// terminalLimit is how many of the latest a terminal shows: the rest would push
 // them off the screen.
-const usualLimit = 50
+const terminalLimit = 50
 
 // filterFlags adds the flags to a list. since says what is compared.
-func (a *app) filterFlags(c *cobra.Command, allowed []string, since string, usual int) *filters {
-	f := &filters{a: a, c: c, allowed: allowed, usual: usual, sinks: &choice{}}
+func (a *app) filterFlags(c *cobra.Command, allowed []string, since string, shown int) *filters {
+	f := &filters{a: a, c: c, allowed: allowed, shown: shown, sinks: &choice{}}
 	flags := c.Flags()
 	// Other commands name the state file with --state, and so may these, by a value that
 	// looks like a file.
@@ -59,8 +60,8 @@ func (a *app) filterFlags(c *cobra.Command, allowed []string, since string, usua
 		}
 		return nil
 	})
-	completeFlag(c, "state", func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-		if strings.ContainsAny(begun, "/.") {
+	completeFlag(c, "state", func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if strings.ContainsAny(prefix, "/.") {
 			return nil, cobra.ShellCompDirectiveDefault // the state file
 		}
 		return allowed, cobra.ShellCompDirectiveNoFileComp
@@ -75,8 +76,8 @@ func (a *app) filterFlags(c *cobra.Command, allowed []string, since string, usua
 	})
 	completeFlag(c, "since", cobra.FixedCompletions([]string{"1h", "1d", "7d"}, cobra.ShellCompDirectiveNoFileComp))
 	limit := "at most `n`; 0: all"
-	if usual > 0 {
-		limit = fmt.Sprintf("at most `n`, the latest; 0: all (default: %d on a terminal, else all)", usual)
+	if shown > 0 {
+		limit = fmt.Sprintf("at most `n`, the latest; 0: all (default: %d on a terminal, else all)", shown)
 	}
 	flags.IntVar(&f.limit, "limit", 0, limit)
 	completeFlag(c, "limit", cobra.FixedCompletions([]string{"10", "100", "0"}, cobra.ShellCompDirectiveNoFileComp))
@@ -86,7 +87,7 @@ func (a *app) filterFlags(c *cobra.Command, allowed []string, since string, usua
 func (f *filters) choice(flag, usage string, known func(context.Context, state) ([]string, error)) *choice {
 	n := &choice{flag: flag, known: known}
 	f.c.Flags().StringSliceVar(&n.values, flag, nil, usage)
-	completeFlag(f.c, flag, f.a.words(func(ctx context.Context, s state, _ string) ([]string, error) { return known(ctx, s) }))
+	completeFlag(f.c, flag, f.a.completeFromState(func(ctx context.Context, s state, _ string) ([]string, error) { return known(ctx, s) }))
 	f.choices = append(f.choices, n)
 	return n
 }
@@ -97,7 +98,7 @@ func (f *filters) check() error {
 		switch {
 		case slices.Contains(f.allowed, v):
 		case v == "":
-			return usagef("--state %s: one of %s", seen(v), strings.Join(f.allowed, ", "))
+			return usagef("--state \"\": one of %s", strings.Join(f.allowed, ", "))
 		case v == "failing" && f.c.Flags().Lookup("failed") != nil:
 			return usagef("--state failing: --failed has what a sink refuses; a state is one of %s", strings.Join(f.allowed, ", "))
 		default:
@@ -107,7 +108,7 @@ func (f *filters) check() error {
 	for _, n := range f.choices {
 		for _, v := range n.values {
 			if n.form != nil && !n.form.MatchString(v) {
-				return usagef("--%s %s: %s", n.flag, seen(v), n.fix)
+				return usagef("--%s %s: %s", n.flag, cmp.Or(v, `""`), n.fix)
 			}
 		}
 	}
@@ -117,15 +118,7 @@ func (f *filters) check() error {
 	return nil
 }
 
-// seen is a value as typed, quoted if it is empty, as after a last comma.
-func seen(v string) string {
-	if v == "" {
-		return `""`
-	}
-	return v
-}
-
-// list is the code of a list: fn shows what the filter lets through.
+// list is the code of a list command: fn prints what matches the filter.
 func (f *filters) list(fn func(ctx context.Context, s state, filter store.Filter) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {
 		if err := f.check(); err != nil {
@@ -141,7 +134,7 @@ func (f *filters) list(fn func(ctx context.Context, s state, filter store.Filter
 	}
 }
 
-// filter is what the store is asked for.
+// filter is the same for the store. It refuses unknown accounts, Regions and sinks.
 func (f *filters) filter(ctx context.Context, s state) (store.Filter, error) {
 	for _, n := range f.choices {
 		if err := n.check(ctx, s); err != nil {
@@ -149,22 +142,22 @@ func (f *filters) filter(ctx context.Context, s state) (store.Filter, error) {
 		}
 	}
 	limit := f.limit
-	if f.usually() {
-		limit = f.usual + 1 // one more shows that there are more
+	if f.limited() {
+		limit = f.shown + 1 // one more shows that there are more
 	}
 	return store.Filter{States: f.states, Accounts: f.accounts.values, Regions: f.regions.values, Sinks: f.sinks.values, Since: f.since, Limit: limit}, nil
 }
 
-// usually reports whether the usual limit holds: --limit is absent, and the list goes
+// limited reports whether only the latest are shown: --limit is absent, and the list goes
 // to a terminal.
-func (f *filters) usually() bool {
-	return f.usual > 0 && f.a.Terminal && !f.a.JSON && !f.c.Flags().Changed("limit")
+func (f *filters) limited() bool {
+	return f.shown > 0 && f.a.Terminal && !f.a.JSON && !f.c.Flags().Changed("limit")
 }
 
 // next counts one result, and reports whether to show it.
 func (f *filters) next() bool {
 	f.n++
-	return !f.usually() || f.n <= f.usual
+	return !f.limited() || f.n <= f.shown
 }
 
 // summary says on stderr that a list is empty, or not all. none is the text if it
@@ -172,17 +165,17 @@ func (f *filters) next() bool {
 func (f *filters) summary(things, none string) {
 	switch {
 	case f.a.JSON:
-	case f.n == 0 && f.any():
+	case f.n == 0 && f.filtered():
 		f.a.Note("no %s that match", things)
 	case f.n == 0:
 		f.a.Note("%s", none)
-	case f.usually() && f.n > f.usual:
-		f.a.Note("the latest %d are shown: --limit 0 shows all", f.usual)
+	case f.limited() && f.n > f.shown:
+		f.a.Note("the latest %d are shown: --limit 0 shows all", f.shown)
 	}
 }
 
-// any reports whether there is a filter.
-func (f *filters) any() bool {
+// filtered reports whether there is a filter.
+func (f *filters) filtered() bool {
 	return len(f.states)+len(f.accounts.values)+len(f.regions.values)+len(f.sinks.values) > 0 || !f.since.IsZero()
 }
 
@@ -227,7 +220,7 @@ func (f *filters) known(of func(inventory.Scope) string) func(context.Context, s
 		for _, x := range scopes {
 			names = append(names, of(x))
 		}
-		return tidied(names), err
+		return sortedSet(names), err
 	}
 }
 
@@ -236,11 +229,11 @@ func sinkNames(ctx context.Context, s state) ([]string, error) {
 	for _, x := range s.conf.Alerts {
 		names = append(names, x.Name)
 	}
-	return tidied(append(names, "log")), err
+	return sortedSet(append(names, "log")), err
 }
 
-// tidied are the words in order, each once, without empty ones.
-func tidied(words []string) []string {
+// sortedSet are the words in order, each once, without empty ones.
+func sortedSet(words []string) []string {
 	slices.Sort(words)
 	return slices.DeleteFunc(slices.Compact(words), func(w string) bool { return w == "" })
 }

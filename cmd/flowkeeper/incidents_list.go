@@ -29,7 +29,7 @@ flow log replaced it. On a narrow terminal some columns are left out.`,
   # Who deleted, for a script
   flowkeeper incidents list --json --since 7d | jq -r '.actor.arn // "unknown"'`,
 	}
-	f := a.filterFlags(c, incidentStates, "only detected", usualLimit)
+	f := a.filterFlags(c, incidentStates, "only detected", terminalLimit)
 	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
 		return a.listIncidents(ctx, s, f, filter)
 	})

@@ -22,7 +22,7 @@ state; why it is not restored yet, with AWS's own error, and what to do; what
 will be created; and each change of its state. ID is the deleted flow log's.`,
 		Example: `  flowkeeper incidents show fl-0123456789abcdef0
   flowkeeper incidents show fl-0123456789abcdef0 --json | jq .history`,
-		ValidArgsFunction: first(a.completeIncidents()),
+		ValidArgsFunction: firstArg(a.completeIncidents()),
 		RunE:              a.onState(a.showIncident),
 	}
 	a.jsonFlag(c, "one JSON object")

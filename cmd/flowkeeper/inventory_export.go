@@ -33,7 +33,7 @@ line, after a line that names the format. ` + "`flowkeeper inventory import`" + 
 it, on this machine or another. FILE is replaced only by a complete export.`,
 		Example: `  flowkeeper inventory export snapshot.jsonl
   flowkeeper inventory export | ssh elsewhere flowkeeper inventory import -`,
-		ValidArgsFunction: first(files()),
+		ValidArgsFunction: firstArg(completeFiles()),
 		RunE: a.onState(func(ctx context.Context, s state, args []string) error {
 			if len(args) == 0 || args[0] == "-" {
 				_, err := a.export(ctx, s.Store, a)

@@ -35,7 +35,7 @@ listed an imported flow log, only ` + "`flowkeeper restore`" + ` acts on it. Rel
 not imported.`,
 		Example: `  flowkeeper inventory import snapshot.jsonl
   flowkeeper restore fl-0123456789abcdef0 --dry-run`,
-		ValidArgsFunction: first(files()),
+		ValidArgsFunction: firstArg(completeFiles()),
 		RunE:              a.onState(a.importFile),
 	}
 	a.jsonFlag(c, "one JSON object")
@@ -49,7 +49,7 @@ func (a *app) importFile(ctx context.Context, s state, args []string) error {
 		return fmt.Errorf("read the export: %w", err)
 	}
 	defer in.Close()
-	here, err := keptHere(ctx, s)
+	here, err := watchedHere(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -76,31 +76,31 @@ func (a *app) importFile(ctx context.Context, s state, args []string) error {
 	return a.Result(out, "%s added, %d known already", term.Plural(out.Added, "flow log"), out.Known)
 }
 
-// keptHere are the accounts and Regions of the configuration; if it has none, those
+// watchedHere are the accounts and Regions of the configuration; if it has none, those
 // of the snapshot, if that is not empty.
-func keptHere(ctx context.Context, s state) (k kept, err error) {
+func watchedHere(ctx context.Context, s state) (w watchedScopes, err error) {
 	scopes, err := s.Scopes(ctx)
 	for _, x := range s.conf.Accounts {
-		k.accounts = append(k.accounts, x.ID)
+		w.accounts = append(w.accounts, x.ID)
 	}
 	if len(s.conf.Accounts) == 0 {
 		for _, x := range scopes {
-			k.accounts = append(k.accounts, x.Account)
+			w.accounts = append(w.accounts, x.Account)
 		}
 	}
 	if !slices.Contains(s.conf.Inventory.Regions, "all") {
-		k.regions = s.conf.Inventory.Regions
-		if len(k.regions) == 0 {
+		w.regions = s.conf.Inventory.Regions
+		if len(w.regions) == 0 {
 			for _, x := range scopes {
-				k.regions = append(k.regions, x.Region)
+				w.regions = append(w.regions, x.Region)
 			}
 		}
 	}
-	return kept{tidied(k.accounts), tidied(slices.Clone(k.regions))}, err
+	return watchedScopes{sortedSet(w.accounts), sortedSet(slices.Clone(w.regions))}, err
 }
 
 // readExport reads and checks a whole export. With a problem there are no rows.
-func readExport(in io.Reader, here kept, destinations []string, now time.Time) (rows []inventory.Row, problems []string) {
+func readExport(in io.Reader, here watchedScopes, destinations []string, now time.Time) (rows []inventory.Row, problems []string) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxImportLine)
 	seen := map[[2]string]int{} // line of each scope's flow log
@@ -155,7 +155,7 @@ func checkHead(line []byte) string {
 	return ""
 }
 
-func readRow(line []byte, here kept, destinations []string, now time.Time) (inventory.Row, error) {
+func readRow(line []byte, here watchedScopes, destinations []string, now time.Time) (inventory.Row, error) {
 	var f flowLogJSON
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()

@@ -11,16 +11,16 @@ import (
 	"flowkeeper/inventory"
 )
 
-// kept are the accounts and Regions of a snapshot: flow logs of others would never
+// watchedScopes are the accounts and Regions of a snapshot: flow logs of others would never
 // be refreshed.
-type kept struct{ accounts, regions []string }
+type watchedScopes struct{ accounts, regions []string }
 
-func (k kept) check(f flowLogJSON) error {
+func (w watchedScopes) check(f flowLogJSON) error {
 	switch {
-	case len(k.accounts) > 0 && !slices.Contains(k.accounts, f.Account):
-		return fmt.Errorf("account %s is not kept here (%s): add it under accounts first", f.Account, strings.Join(k.accounts, ", "))
-	case len(k.regions) > 0 && !slices.Contains(k.regions, f.Region):
-		return fmt.Errorf("region %s is not kept here (%s): add it under inventory.regions first", f.Region, strings.Join(k.regions, ", "))
+	case len(w.accounts) > 0 && !slices.Contains(w.accounts, f.Account):
+		return fmt.Errorf("account %s is not watched here (%s): add it under accounts first", f.Account, strings.Join(w.accounts, ", "))
+	case len(w.regions) > 0 && !slices.Contains(w.regions, f.Region):
+		return fmt.Errorf("region %s is not watched here (%s): add it under inventory.regions first", f.Region, strings.Join(w.regions, ", "))
 	}
 	return nil
 }

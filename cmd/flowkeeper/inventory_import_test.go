@@ -46,7 +46,7 @@ func TestImportRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			rows, problems := readExport(strings.NewReader(c.in), kept{}, nil, noon)
+			rows, problems := readExport(strings.NewReader(c.in), watchedScopes{}, nil, noon)
 			if len(rows) > 0 || len(problems) == 0 || !strings.Contains(strings.Join(problems, "\n"), c.want) {
 				t.Errorf("%d rows, %q", len(rows), problems)
 			}
@@ -54,13 +54,13 @@ func TestImportRefuses(t *testing.T) {
 	}
 }
 
-// TestImportRefusesWhatIsNotKeptHere: nothing would ever look at it.
-func TestImportRefusesWhatIsNotKeptHere(t *testing.T) {
+// TestImportRefusesWhatIsNotWatchedHere: it would never be refreshed.
+func TestImportRefusesWhatIsNotWatchedHere(t *testing.T) {
 	t.Parallel()
-	for want, here := range map[string]kept{
-		"":                                    {accounts: []string{"111122223333"}, regions: []string{"eu-west-1", "us-east-1"}},
-		"account 111122223333 is not kept":    {accounts: []string{"444455556666"}},
-		"region eu-west-1 is not kept here (": {accounts: []string{"111122223333"}, regions: []string{"us-east-1"}},
+	for want, here := range map[string]watchedScopes{
+		"":                                       {accounts: []string{"111122223333"}, regions: []string{"eu-west-1", "us-east-1"}},
+		"account 111122223333 is not watched":    {accounts: []string{"444455556666"}},
+		"region eu-west-1 is not watched here (": {accounts: []string{"111122223333"}, regions: []string{"us-east-1"}},
 	} {
 		_, problems := readExport(strings.NewReader(importHead+goodRow), here, nil, noon)
 		if got := strings.Join(problems, "\n"); want == "" && got != "" || !strings.Contains(got, want) {
@@ -72,10 +72,10 @@ func TestImportRefusesWhatIsNotKeptHere(t *testing.T) {
 // TestImportTellsManyProblemsButNotAll: all at once, and never without end.
 func TestImportTellsManyProblemsButNotAll(t *testing.T) {
 	t.Parallel()
-	if _, p := readExport(strings.NewReader(importHead+"x\n"+goodRow+"\ny\n"), kept{}, nil, noon); len(p) != 2 {
+	if _, p := readExport(strings.NewReader(importHead+"x\n"+goodRow+"\ny\n"), watchedScopes{}, nil, noon); len(p) != 2 {
 		t.Errorf("%q", p)
 	}
-	if _, p := readExport(strings.NewReader(importHead+strings.Repeat("x\n", 1000)), kept{}, nil, noon); len(p) != maxImportProblems {
+	if _, p := readExport(strings.NewReader(importHead+strings.Repeat("x\n", 1000)), watchedScopes{}, nil, noon); len(p) != maxImportProblems {
 		t.Errorf("%d problems", len(p))
 	}
 }
@@ -85,7 +85,7 @@ func TestImportTellsManyProblemsButNotAll(t *testing.T) {
 func TestImportProtectsOnlyWhatMayBe(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]bool{"arn:aws:s3:::*": true, "arn:aws:s3:::other": false} {
-		rows, problems := readExport(strings.NewReader(importHead+goodRow), kept{}, []string{pattern}, noon)
+		rows, problems := readExport(strings.NewReader(importHead+goodRow), watchedScopes{}, []string{pattern}, noon)
 		if len(problems) > 0 || rows[0].Protected != want || rows[0].Excluded == want {
 			t.Errorf("%s: %+v, %q", pattern, rows, problems)
 		}
@@ -109,7 +109,7 @@ func TestExportRoundTrip(t *testing.T) {
 		return b.String()
 	}
 	text := export(first)
-	rows, problems := readExport(strings.NewReader(text), kept{}, nil, noon)
+	rows, problems := readExport(strings.NewReader(text), watchedScopes{}, nil, noon)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

@@ -48,7 +48,7 @@ func (a *app) listFlowLogs(ctx context.Context, s state, f *filters, filter stor
 	if err != nil {
 		return err
 	}
-	count := tally{some: f.any() || f.limit > 0}
+	count := tally{some: f.filtered() || f.limit > 0}
 	progress := a.Progress("reading flow logs", 0)
 	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
 		term.Whole("ACCOUNT").OrDrop(4), term.Whole("REGION").OrDrop(3), term.CutTo(stateWidth, "STATE"))

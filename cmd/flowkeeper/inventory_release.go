@@ -125,7 +125,7 @@ func (r release) apply(row *inventory.Row, now time.Time) bool {
 }
 
 func (a *app) release(ctx context.Context, s state, r release) error {
-	gone, err := r.lost(ctx, s)
+	gone, err := r.goneRows(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -160,9 +160,9 @@ func (a *app) release(ctx context.Context, s state, r release) error {
 	return a.printReleased(r, changed, gone)
 }
 
-// lost are the rows of IDs that are gone and whose incident can be closed. IDs that
+// goneRows are the rows of IDs that are gone and whose incident can be closed. IDs that
 // can't be released are refused before anything is changed.
-func (r release) lost(ctx context.Context, s state) (rows []inventory.Row, err error) {
+func (r release) goneRows(ctx context.Context, s state) (rows []inventory.Row, err error) {
 	for _, id := range r.ids {
 		row, ok, err := s.FindFlowLog(ctx, id)
 		if err != nil {

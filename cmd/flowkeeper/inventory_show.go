@@ -25,7 +25,7 @@ according to the last rehearsal and what to do if not, when AWS first and last
 listed it.`,
 		Example: `  flowkeeper inventory show fl-0123456789abcdef0
   flowkeeper inventory show fl-0123456789abcdef0 --json | jq .tags`,
-		ValidArgsFunction: first(a.completeFlowLogs()),
+		ValidArgsFunction: firstArg(a.completeFlowLogs()),
 		RunE:              a.onState(a.showFlowLog),
 	}
 	a.jsonFlag(c, "one JSON object")

@@ -40,7 +40,7 @@ says what that record is, and why it is ignored.`,
   # What CloudTrail remembers of the last 90 days
   aws cloudtrail lookup-events --output json --lookup-attributes \
     AttributeKey=EventName,AttributeValue=DeleteFlowLogs | flowkeeper replay -`,
-		ValidArgsFunction: files("json", "gz"),
+		ValidArgsFunction: completeFiles("json", "gz"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if send {
 				return a.send(c.Context(), args)
@@ -180,7 +180,7 @@ func (a *app) replay(ctx context.Context, files []string) error {
 		if err != nil {
 			return err
 		}
-		p.beside = daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt)))
+		p.dependencies = daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt)))
 	}
 	n := replayed{progress: a.Progress("reading records", 0)}
 	err = a.each(ctx, files, &n, func(_ []byte, f detection.Finding) error {

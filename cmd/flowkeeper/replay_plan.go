@@ -30,9 +30,9 @@ type planned struct {
 // planner forecasts from the state file and the configuration what the daemon
 // decides.
 type planner struct {
-	store  *store.Store // nil: there is no state file
-	policy remediate.Policy
-	beside []tamper.Dependency // what the daemon needs, as far as the configuration tells
+	store        *store.Store // nil: there is no state file
+	policy       remediate.Policy
+	dependencies []tamper.Dependency // what the daemon needs, as far as the configuration tells
 }
 
 // impact says what depends here on what a call has changed.
@@ -42,7 +42,7 @@ func (p planner) impact(ctx context.Context, v verdict, f detection.Finding) (ve
 		return v, nil
 	}
 	err := p.store.Tampering().View(ctx, func(tx tamper.Tx) error {
-		t, err := tamper.ImpactOf(tx, f.Record, p.beside)
+		t, err := tamper.ImpactOf(tx, f.Record, p.dependencies)
 		v.Threatens = t.Uses
 		for _, x := range t.FlowLogs {
 			v.FlowLogs = append(v.FlowLogs, planned{FlowLogID: x.FlowLogID, ResourceID: x.ResourceID, Destination: x.Destination})

@@ -30,7 +30,7 @@ log even if the daemon restores the same one at the same moment.`,
   flowkeeper restore fl-0123456789abcdef0 --dry-run
 
   flowkeeper restore fl-0123456789abcdef0`,
-		ValidArgsFunction: first(a.completeFlowLogs()),
+		ValidArgsFunction: firstArg(a.completeFlowLogs()),
 		RunE: a.onState(func(ctx context.Context, s state, args []string) error {
 			if dry {
 				return a.planRestore(ctx, s, args[0])
@@ -43,8 +43,8 @@ log even if the daemon restores the same one at the same moment.`,
 	return c
 }
 
-// lost finds the flow log to restore: the last of its chain of replacements.
-func lost(ctx context.Context, s state, id string) (last remediate.Incident, err error) {
+// plannedRestore finds the flow log to restore: the last of its chain of replacements.
+func plannedRestore(ctx context.Context, s state, id string) (last remediate.Incident, err error) {
 	row, known, err := s.FindFlowLog(ctx, id)
 	if err != nil {
 		return last, err
@@ -65,7 +65,7 @@ func lost(ctx context.Context, s state, id string) (last remediate.Incident, err
 
 // planRestore prints the call as JSON: the parameters' names are the SDK's.
 func (a *app) planRestore(ctx context.Context, s state, id string) error {
-	i, err := lost(ctx, s, id)
+	i, err := plannedRestore(ctx, s, id)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (a *app) planRestore(ctx context.Context, s state, id string) error {
 		a.complain(i.FlowLogID + " was alive at the last refresh: while it is, the command without --dry-run creates nothing")
 	}
 	b, err := json.MarshalIndent(map[string]any{
-		"Account": i.Scope.Account, "Region": i.Scope.Region, "CreateFlowLogs": given(reflect.ValueOf(incident.CreateInput(i))),
+		"Account": i.Scope.Account, "Region": i.Scope.Region, "CreateFlowLogs": setFields(reflect.ValueOf(incident.CreateInput(i))),
 	}, "", "  ")
 	if err != nil {
 		return err
@@ -84,22 +84,22 @@ func (a *app) planRestore(ctx context.Context, s state, id string) error {
 	return nil
 }
 
-// given is a call's parameters that are set, as JSON.
-func given(v reflect.Value) any {
+// setFields is a call's parameters that are set, as JSON.
+func setFields(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.Pointer:
-		return given(v.Elem())
+		return setFields(v.Elem())
 	case reflect.Slice:
 		out := make([]any, v.Len())
 		for n := range out {
-			out[n] = given(v.Index(n))
+			out[n] = setFields(v.Index(n))
 		}
 		return out
 	case reflect.Struct:
 		out := map[string]any{}
 		for n := range v.NumField() {
 			if f := v.Type().Field(n); f.IsExported() && !v.Field(n).IsZero() {
-				out[f.Name] = given(v.Field(n))
+				out[f.Name] = setFields(v.Field(n))
 			}
 		}
 		return out
@@ -108,7 +108,7 @@ func given(v reflect.Value) any {
 }
 
 func (a *app) restore(ctx context.Context, s state, id string) error {
-	plan, err := lost(ctx, s, id)
+	plan, err := plannedRestore(ctx, s, id)
 	if err != nil {
 		return err
 	}

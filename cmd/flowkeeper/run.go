@@ -46,7 +46,7 @@ systemd starts it again with the present ones.`,
 func (a *app) run(ctx context.Context) error {
 	hung := catchHangups()
 	defer hung.release()
-	c, warnings, err := a.configWarned(needs{queue: true, secrets: true})
+	c, warnings, err := a.configWithWarnings(needs{queue: true, secrets: true})
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (a *app) run(ctx context.Context) error {
 	for _, w := range warnings {
 		log.Warn(w.String())
 	}
-	if err := placeFor(c.State.Path, log); err != nil {
+	if err := checkStateFolder(c.State.Path, log); err != nil {
 		return err
 	}
 	base, err := daemon.Base(ctx, c, log)

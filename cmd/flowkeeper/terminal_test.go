@@ -23,7 +23,7 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const n = usualLimit + 10
+	const n = terminalLimit + 10
 	who := &alert.Actor{ARN: "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_AdministratorAccess_0123456789abcdef/mallory@example.com"}
 	err = errors.Join(s.Update(t.Context(), func(tx *store.Tx) error {
 		var errs []error
@@ -43,8 +43,8 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 		columns int // of the terminal; 0: none
 		want    int
 	}{
-		{"incidents list", 80, usualLimit}, {"incidents list", 60, usualLimit}, {"incidents list --limit 0", 80, n}, {"incidents list --limit 3", 80, 3}, {"incidents list", 0, n},
-		{"incidents list --json", 80, n - 1}, {"alerts list", 80, usualLimit}, {"alerts list", 0, n},
+		{"incidents list", 80, terminalLimit}, {"incidents list", 60, terminalLimit}, {"incidents list --limit 0", 80, n}, {"incidents list --limit 3", 80, 3}, {"incidents list", 0, n},
+		{"incidents list --json", 80, n - 1}, {"alerts list", 80, terminalLimit}, {"alerts list", 0, n},
 	} {
 		var out, told bytes.Buffer
 		a := testApp(&out, "NO_COLOR=1")
@@ -62,7 +62,7 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 				break
 			}
 		}
-		if more := strings.Contains(told.String(), "--limit 0 shows all"); more != (c.want == usualLimit) {
+		if more := strings.Contains(told.String(), "--limit 0 shows all"); more != (c.want == terminalLimit) {
 			t.Errorf("%s: told %q", c.what, &told)
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -75,30 +74,4 @@ func unknownFlag(c *cobra.Command, name string) error {
 		}
 	}
 	return usagef("there is no flag --%s%s", name, didYouMean(near))
-}
-
-// The following check how many arguments a command has.
-
-func noArgs(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usagef("%s takes no argument: %q is one too many", c.Name(), args[0])
-	}
-	return nil
-}
-
-// oneArg takes exactly one: what, and where to find it.
-func oneArg(what string) cobra.PositionalArgs { return someArgs(1, 1, what) }
-
-func someArgs(least, most int, what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		switch {
-		case len(args) < least:
-			return usagef("%s needs %s", c.Name(), what)
-		case most > 0 && len(args) > most:
-			return usagef("%s takes %s: %q is one too many", c.Name(), what, args[most])
-		case slices.Contains(args, ""):
-			return usagef("%s needs %s: an empty one was given", c.Name(), what)
-		}
-		return nil
-	}
 }
