@@ -42,9 +42,9 @@ func toFlowLogJSON(r inventory.Row) flowLogJSON {
 
 // toListedJSON is toFlowLogJSON with the result of the last rehearsal and, of a flow
 // log that is gone, its replacement.
-func toListedJSON(r inventory.Row, f store.Fate, rehearsed func(inventory.Row) (rehearse.Rehearsal, bool)) flowLogJSON {
+func toListedJSON(r inventory.Row, f store.Fate, last rehearse.Rehearsal, tried bool) flowLogJSON {
 	out := toFlowLogJSON(r)
-	if last, tried := rehearsed(r); tried {
+	if tried {
 		restorable := last.Reason == ""
 		out.Restorable = &restorable
 	}

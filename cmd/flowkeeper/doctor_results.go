@@ -15,25 +15,21 @@ import (
 const maxNamed = 3
 
 func (a *app) writeResults(group []doctor.Result) error {
-	if a.JSON {
-		return writeObjects(a, group)
+	if !a.JSON {
+		for _, l := range merge(group) {
+			a.writeLine(l)
+		}
+		return nil
 	}
-	for _, l := range merge(group) {
-		a.writeLine(l)
-	}
-	return nil
-}
-
-func writeObjects[T any](a *app, list []T) error {
-	for _, v := range list {
-		if err := a.Object(v); err != nil {
+	for _, r := range group {
+		if err := a.Object(r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// line is a result that is the same in some places.
+// line is a result that is the same in one or more places.
 type line struct {
 	doctor.Result
 	places []string

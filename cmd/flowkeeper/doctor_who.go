@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -37,22 +35,11 @@ func incomplete(reviews []doctor.Review) error {
 
 func (a *app) writeReviews(reviews []doctor.Review, took time.Duration) error {
 	t := a.Table(term.Whole("ACCOUNT"), term.CutTo(20, "PRINCIPAL").KeepEnd(), term.Whole("MFA"), term.Whole("NO MFA"), term.Whole("KEY"), term.CutTo(20, "BY").OrDrop(1))
-	asked, may, maybe, closed, linked := 0, 0, 0, 0, 0
-	unknown := map[string]bool{}
 	for _, r := range reviews {
-		asked, closed, linked = asked+r.Asked, closed+r.Organization, linked+r.Skipped
 		for _, m := range r.May {
-			if m.Maybe {
-				maybe++
-			} else {
-				may++
-			}
 			var by []string
 			for _, s := range m.Statements {
 				by = append(by, s.String())
-			}
-			for _, k := range m.Unknown {
-				unknown[k] = true
 			}
 			key := term.Cell{}
 			if m.AccessKey != nil {
@@ -64,28 +51,45 @@ func (a *app) writeReviews(reviews []doctor.Review, took time.Duration) error {
 			}
 		}
 	}
-	if a.JSON {
-		return nil
-	}
 	t.Flush()
-	lines := []string{"no user or role could be checked"}
-	if asked > 0 {
-		lines[0] = fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs, %d more maybe (checked in %s)", may, asked, maybe, term.Span(took))
+	if !a.JSON {
+		for _, l := range reviewSummary(reviews, took) {
+			a.Printf("%s\n", term.Clean(l))
+		}
 	}
-	if closed > 0 {
-		lines = append(lines, fmt.Sprintf("a service control policy denies it to %d of them: of its conditions, the simulator was given the Region, the principal and MFA only", closed))
+	return nil
+}
+
+// reviewSummary says below the table how many users and roles may delete, and what the
+// simulator does not know.
+func reviewSummary(reviews []doctor.Review, took time.Duration) []string {
+	checked, may, maybe, denied, linked := 0, 0, 0, 0, 0
+	var unknown []string
+	for _, r := range reviews {
+		checked, denied, linked = checked+r.Asked, denied+r.Organization, linked+r.Skipped
+		for _, m := range r.May {
+			if m.Maybe {
+				maybe++
+			} else {
+				may++
+			}
+			unknown = append(unknown, m.Unknown...)
+		}
+	}
+	lines := []string{"no user or role could be checked"}
+	if checked > 0 {
+		lines[0] = fmt.Sprintf("%d of %d users and roles may call ec2:DeleteFlowLogs, %d more maybe (checked in %s)", may, checked, maybe, term.Span(took))
+	}
+	if denied > 0 {
+		lines = append(lines, fmt.Sprintf("a service control policy denies it to %d of them: of its conditions, the simulator was given the Region, the principal and MFA only", denied))
 	}
 	if linked > 0 {
 		lines = append(lines, fmt.Sprintf("%s of AWS's own services left out: only these services can use them", term.Plural(linked, "role")))
 	}
 	if len(unknown) > 0 {
-		lines = append(lines, "policies have conditions whose values are not known here, so that the truth may differ: "+strings.Join(slices.Sorted(maps.Keys(unknown)), ", "))
+		lines = append(lines, "policies have conditions whose values are not known here, so that the truth may differ: "+strings.Join(sortedSet(unknown), ", "))
 	}
-	lines = append(lines, "not seen by IAM's simulator: the root user, whom only a service control policy binds; session policies; who else may assume these roles")
-	for _, l := range lines {
-		a.Printf("%s\n", term.Clean(l))
-	}
-	return nil
+	return append(lines, "not seen by IAM's simulator: the root user, whom only a service control policy binds; session policies; who else may assume these roles")
 }
 
 func yesNo(yes, maybe bool) term.Cell {

@@ -50,10 +50,10 @@ func (a *app) showFlowLog(ctx context.Context, s state, args []string) error {
 		return err
 	}
 	fate := store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}
-	if a.JSON {
-		return a.Object(toListedJSON(r, fate, rehearsed))
-	}
 	last, tried := rehearsed(r)
+	if a.JSON {
+		return a.Object(toListedJSON(r, fate, last, tried))
+	}
 	a.Sheet(a.flowLogSheet(r, fate, last, tried))
 	return nil
 }

@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
@@ -33,6 +37,29 @@ type planner struct {
 	store        *store.Store // nil: there is no state file
 	policy       remediate.Policy
 	dependencies []tamper.Dependency // what the daemon needs, as far as the configuration tells
+}
+
+// newPlanner opens the state file if there is one; the caller closes it.
+func (a *app) newPlanner(ctx context.Context) (p planner, err error) {
+	c, err := a.config(needs{})
+	if err != nil {
+		return p, err
+	}
+	p.policy = daemon.Policy(c)
+	p.store, err = openState(ctx, c)
+	if errors.Is(err, store.ErrMissing) {
+		a.Note("no state file: what would be restored is not known")
+		return planner{policy: p.policy}, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	counts, err := p.store.Counts(ctx)
+	if err != nil {
+		return p, errors.Join(err, p.store.Close())
+	}
+	p.dependencies = daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt)))
+	return p, nil
 }
 
 // impact says what depends here on what a call has changed.

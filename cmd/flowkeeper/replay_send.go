@@ -40,8 +40,7 @@ func (a *app) send(ctx context.Context, files []string) error {
 	if err != nil {
 		return err
 	}
-	n := replayed{progress: a.Progress("reading records", 0)}
-	err = a.each(ctx, files, &n, func(raw []byte, f detection.Finding) error {
+	r := recordReader{app: a, found: func(raw []byte, f detection.Finding) error {
 		if f.Kind == 0 {
 			return nil // the daemon would ignore it
 		}
@@ -50,20 +49,19 @@ func (a *app) send(ctx context.Context, files []string) error {
 			return err
 		}
 		return q.add(ctx, text)
-	})
-	if err == nil {
+	}}
+	if err = r.read(ctx, files); err == nil {
 		err = q.flush(ctx)
 	}
-	n.progress.End()
 	out := struct {
 		Records int `json:"records"`
 		Sent    int `json:"sent"`
 		Bad     int `json:"bad"`
-	}{n.records, q.sent, n.bad}
+	}{r.records, q.sent, r.bad}
 	if err = errors.Join(err, a.Result(out, "%s sent, %s read", term.Plural(out.Sent, "message"), term.Plural(out.Records, "record"))); err != nil {
 		return err
 	}
-	return n.summary()
+	return r.incomplete()
 }
 
 // envelope is the message that EventBridge sends for a record.

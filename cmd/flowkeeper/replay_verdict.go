@@ -161,13 +161,8 @@ func (p planned) words() string {
 		parts = append(parts, p.ResourceID+" to "+term.ShortARN(p.Destination))
 	}
 	if p.Would != "" {
-		parts = append(parts, map[string]string{
-			"restore": "would be restored", "wait": "would be restored later", "unknown": "can't be restored",
-		}[p.Would])
-		if parts[len(parts)-1] == "" {
-			parts[len(parts)-1] = "would not be restored"
-		}
-		parts[len(parts)-1] += " (" + p.Why + ")"
+		would := map[string]string{"restore": "would be restored", "wait": "would be restored later", "unknown": "can't be restored"}[p.Would]
+		parts = append(parts, cmp.Or(would, "would not be restored")+" ("+p.Why+")")
 	}
 	if p.Incident != "" {
 		parts = append(parts, "its incident is "+string(p.Incident))
