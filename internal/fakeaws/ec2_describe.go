@@ -86,20 +86,11 @@ func filters(form url.Values) (func(*flowLog) bool, error) {
 			"traffic-type":         func(f *flowLog) string { return f.TrafficType },
 			"log-destination-type": func(f *flowLog) string { return f.LogDestinationType },
 			"log-group-name":       func(f *flowLog) string { return f.LogGroupName },
-			"deliver-log-status":   func(f *flowLog) string { return f.DeliverStatus },
 		}[name]
-		switch key, tagged := strings.CutPrefix(name, "tag:"); {
-		case ok:
-			all = append(all, func(f *flowLog) bool { return slices.Contains(values, field(f)) })
-		case tagged:
-			all = append(all, func(f *flowLog) bool { v, has := f.Tags[key]; return has && slices.Contains(values, v) })
-		case name == "tag-key":
-			all = append(all, func(f *flowLog) bool {
-				return slices.ContainsFunc(values, func(k string) bool { _, has := f.Tags[k]; return has })
-			})
-		default:
+		if !ok {
 			return nil, Errorf("InvalidParameterValue", "The filter '%s' is invalid", name)
 		}
+		all = append(all, func(f *flowLog) bool { return slices.Contains(values, field(f)) })
 	}
 	return func(f *flowLog) bool {
 		for _, match := range all {

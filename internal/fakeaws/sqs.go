@@ -20,10 +20,9 @@ type sqsService struct {
 	now        func() time.Time
 	operations map[string]sqsOperation // by name
 
-	mu      sync.Mutex           // guards what follows
-	queues  map[string]*queue    // by ARN
-	deleted map[string]time.Time // by ARN: when DeleteQueue was called last
-	seq     uint64               // of the message sent last, over all queues
+	mu     sync.Mutex        // guards what follows
+	queues map[string]*queue // by ARN
+	seq    uint64            // of the message sent last, over all queues
 }
 
 // sqsOperation decodes the body, does the operation, and returns what to
@@ -31,13 +30,11 @@ type sqsService struct {
 type sqsOperation func(req *Request, body []byte) (any, error)
 
 func newSQS(now func() time.Time) *sqsService {
-	s := &sqsService{now: now, queues: map[string]*queue{}, deleted: map[string]time.Time{}}
+	s := &sqsService{now: now, queues: map[string]*queue{}}
 	s.operations = map[string]sqsOperation{
 		"CreateQueue":             byName(s, s.createQueue),
-		"GetQueueUrl":             byName(s, s.getQueueURL),
 		"GetQueueAttributes":      onQueue(s, s.getQueueAttributes),
 		"SetQueueAttributes":      onQueue(s, s.setQueueAttributes),
-		"PurgeQueue":              onQueue(s, s.purgeQueue),
 		"DeleteQueue":             onQueue(s, s.deleteQueue),
 		"SendMessage":             onQueue(s, s.sendMessage),
 		"SendMessageBatch":        onQueue(s, s.sendMessageBatch),
@@ -146,8 +143,6 @@ var queryCodes = map[string]string{
 	"InvalidParameterValueException":    "InvalidParameterValue",
 	"MessageNotInflight":                "AWS.SimpleQueueService.MessageNotInflight",
 	"MissingRequiredParameterException": "MissingParameter",
-	"PurgeQueueInProgress":              "AWS.SimpleQueueService.PurgeQueueInProgress",
-	"QueueDeletedRecently":              "AWS.SimpleQueueService.QueueDeletedRecently",
 	"QueueDoesNotExist":                 "AWS.SimpleQueueService.NonExistentQueue",
 	"QueueNameExists":                   "QueueAlreadyExists",
 	"SerializationException":            "MalformedInput",
@@ -223,7 +218,7 @@ func (w *World) Send(queueARN, body string) error {
 	if q == nil {
 		return fmt.Errorf("send to %s: %w", queueARN, errNoQueue)
 	}
-	s.enqueue(q, body, "AIDAFAKEAWSSERVICE", q.attributes.seconds("DelaySeconds"))
+	s.enqueue(q, body, "AIDAFAKEAWSSERVICE")
 	return nil
 }
 
@@ -238,12 +233,12 @@ func (w *World) QueueDepth(queueARN string) (visible, inFlight int) {
 		return 0, 0
 	}
 	q.settle(s.now())
-	return q.ready.Len(), len(q.hidden) - q.delayed
+	return q.ready.Len(), len(q.hidden)
 }
 
 // Deleted counts the messages of the queue that a client acknowledged: each
-// once, however often its deletion was asked for. Purges, redrives and
-// expiries are not counted.
+// once, however often its deletion was asked for. Redrives and expiries are not
+// counted.
 func (w *World) Deleted(queueARN string) int {
 	s := w.sqs
 	s.mu.Lock()

@@ -30,7 +30,6 @@ func (a attributes) seconds(name string) time.Duration {
 var numberAttributes = map[string]struct{ low, high, absent int }{
 	"VisibilityTimeout":             {0, 43200, 30},
 	"MessageRetentionPeriod":        {60, 1209600, 345600},
-	"DelaySeconds":                  {0, 900, 0},
 	"ReceiveMessageWaitTimeSeconds": {0, 20, 0},
 	"MaximumMessageSize":            {1024, maxMessageBytes, maxMessageBytes},
 }
@@ -137,9 +136,9 @@ func (q *queue) attribute(name string) string {
 	case "ApproximateNumberOfMessages":
 		return strconv.Itoa(q.ready.Len())
 	case "ApproximateNumberOfMessagesNotVisible":
-		return strconv.Itoa(len(q.hidden) - q.delayed)
+		return strconv.Itoa(len(q.hidden))
 	case "ApproximateNumberOfMessagesDelayed":
-		return strconv.Itoa(q.delayed)
+		return "0" // no message here is delayed
 	}
 	return q.attributes[name]
 }

@@ -1,7 +1,6 @@
 package fakeaws
 
 import (
-	"cmp"
 	"container/list"
 	"crypto/md5"
 	"encoding/hex"
@@ -9,13 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
-
-// sqsCooldown is how long after DeleteQueue the name cannot be used again, and
-// after PurgeQueue the queue cannot be purged again.
-const sqsCooldown = time.Minute
 
 // queueAt finds the queue that a URL names, as this caller sees it. The last
 // two elements of the path are account and name; the Region is in the path
@@ -74,10 +68,6 @@ type createQueueInput struct {
 }
 
 func (s *sqsService) createQueue(in createQueueInput, req *Request) (any, error) {
-	arn := queueARN(req.Region, req.Account, in.QueueName)
-	if at, ok := s.deleted[arn]; ok && s.now().Sub(at) < sqsCooldown {
-		return nil, sqsErr("QueueDeletedRecently", "You must wait 60 seconds after deleting a queue before you can create another with the same name.")
-	}
 	q, err := s.ensureQueue(req.Account, req.Region, in.QueueName, in.Attributes)
 	if err != nil {
 		return nil, err
@@ -119,47 +109,15 @@ func (s *sqsService) ensureQueue(account, region, name string, attributes map[st
 	return q, nil
 }
 
-type getQueueURLInput struct {
-	QueueName              string
-	QueueOwnerAWSAccountId string
-}
-
-func (s *sqsService) getQueueURL(in getQueueURLInput, req *Request) (any, error) {
-	if in.QueueName == "" {
-		return nil, missingParameter("QueueName")
-	}
-	q, err := s.visibleQueue(req.Caller, cmp.Or(in.QueueOwnerAWSAccountId, req.Account), in.QueueName)
-	if err != nil {
-		return nil, err
-	}
-	return q.urlAt(req), nil
-}
-
-func (s *sqsService) purgeQueue(q *queue, _ queueInput, _ Caller) (any, error) {
-	now := s.now()
-	if !q.purged.IsZero() && now.Sub(q.purged) < sqsCooldown {
-		return nil, sqsErr("PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name).WithStatus(http.StatusForbidden)
-	}
-	q.purged = now
-	for _, m := range q.messages {
-		q.remove(m)
-	}
-	return nil, nil
-}
-
 func (s *sqsService) deleteQueue(q *queue, _ queueInput, _ Caller) (any, error) {
 	q.gone = true
 	q.announce()
 	delete(s.queues, q.arn)
-	s.deleted[q.arn] = s.now()
 	return nil, nil
 }
 
 // sendEntry is what SendMessage and an entry of SendMessageBatch share.
-type sendEntry struct {
-	MessageBody  string
-	DelaySeconds *int
-}
+type sendEntry struct{ MessageBody string }
 
 type sendMessageInput struct {
 	queueInput
@@ -180,25 +138,20 @@ func (s *sqsService) accept(q *queue, e sendEntry, c Caller) (sentMessage, error
 	if err := checkBody(e.MessageBody, q.attributes.number("MaximumMessageSize")); err != nil {
 		return sentMessage{}, err
 	}
-	delay, err := bounded("DelaySeconds", e.DelaySeconds, 0, 900, q.attributes.number("DelaySeconds"))
-	if err != nil {
-		return sentMessage{}, err
-	}
-	m := s.enqueue(q, e.MessageBody, c.Account, time.Duration(delay)*time.Second)
+	m := s.enqueue(q, e.MessageBody, c.Account)
 	return sentMessage{MessageId: m.id, MD5OfMessageBody: m.md5}, nil
 }
 
 // enqueue adds a checked message. IDs count up, so that two runs with the same
 // calls are the same.
-func (s *sqsService) enqueue(q *queue, body, sender string, delay time.Duration) *message {
+func (s *sqsService) enqueue(q *queue, body, sender string) *message {
 	s.seq++
 	sum := md5.Sum([]byte(body))
-	now := s.now()
 	m := &message{
 		id:  fmt.Sprintf("%08x-5175-4000-8000-%012x", s.seq>>48, s.seq&(1<<48-1)),
-		seq: s.seq, body: body, md5: hex.EncodeToString(sum[:]), sender: sender, sent: now,
+		seq: s.seq, body: body, md5: hex.EncodeToString(sum[:]), sender: sender, sent: s.now(),
 	}
-	q.add(m, now, delay)
+	q.add(m)
 	return m
 }
 

@@ -26,7 +26,6 @@ type message struct {
 	element   *list.Element // in ready, or nil
 	index     int           // in hidden, if element is nil
 	visibleAt time.Time     // meaningful while hidden
-	delayed   bool          // hidden because it is delayed, not in flight
 }
 
 // queue is one standard queue. Taking, hiding and deleting a message costs at
@@ -38,15 +37,13 @@ type queue struct {
 	attributes        attributes
 	redrive           redrivePolicy
 	created, modified time.Time
-	purged            time.Time
-	gone              bool // deleted: receivers that still wait must learn it
+	gone              bool // deleted: receivers that still wait get an error
 
 	messages     map[uint64]*message // by sequence number
 	ready        *list.List          // visible, oldest arrival first
-	hidden       hiddenHeap          // in flight or delayed, soonest visible first
-	delayed      int                 // how many of hidden are delayed
+	hidden       hiddenHeap          // in flight, soonest visible first
 	acknowledged int
-	wake         chan struct{} // closed when waiting receivers must look again; nil if none waits
+	wake         chan struct{} // closed when waiting receivers must try again; nil if none waits
 }
 
 // settle makes visible what is due, and drops what outlived the retention
@@ -54,7 +51,7 @@ type queue struct {
 func (q *queue) settle(now time.Time) {
 	for len(q.hidden) > 0 && !q.hidden[0].visibleAt.After(now) {
 		m := q.hidden[0]
-		q.unhide(m)
+		heap.Remove(&q.hidden, m.index)
 		q.show(m)
 	}
 	retention := q.attributes.seconds("MessageRetentionPeriod")
@@ -67,16 +64,10 @@ func (q *queue) settle(now time.Time) {
 	}
 }
 
-// add makes a message part of the queue, visible after the delay.
-func (q *queue) add(m *message, now time.Time, delay time.Duration) {
+// add makes a message part of the queue.
+func (q *queue) add(m *message) {
 	q.messages[m.seq] = m
-	if delay == 0 {
-		q.show(m)
-		return
-	}
-	m.delayed = true
-	q.delayed++
-	q.hide(m, now.Add(delay))
+	q.show(m)
 }
 
 // show appends a message that is in no place to ready.
@@ -107,18 +98,10 @@ func (q *queue) announceIfNext(m *message) {
 	}
 }
 
-func (q *queue) unhide(m *message) {
-	heap.Remove(&q.hidden, m.index)
-	if m.delayed {
-		m.delayed = false
-		q.delayed--
-	}
-}
-
 // detach takes a message out of the place that it is in.
 func (q *queue) detach(m *message) {
 	if m.element == nil {
-		q.unhide(m)
+		heap.Remove(&q.hidden, m.index)
 		return
 	}
 	q.ready.Remove(m.element)

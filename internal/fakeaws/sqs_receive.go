@@ -109,8 +109,8 @@ func (s *sqsService) poll(ctx context.Context, ask receiveAsk) ([]receivedMessag
 	}
 }
 
-// waitForMessage returns when it may be worth looking again (visible is how
-// long until then, 0 if unknown), or true when the time to wait has ended.
+// waitForMessage returns when there may be a message (visible is how long until one
+// becomes visible again, 0 if none does), or true when the time to wait has ended.
 func waitForMessage(ctx context.Context, end <-chan time.Time, wake <-chan struct{}, visible time.Duration) bool {
 	var due <-chan time.Time
 	if visible > 0 {
@@ -165,7 +165,7 @@ func (s *sqsService) redrive(q *queue, m *message) bool {
 	}
 	q.remove(m)
 	m.source, m.tries, m.receipt = q.arn, 0, 0
-	dead.add(m, s.now(), 0)
+	dead.add(m)
 	return true
 }
 

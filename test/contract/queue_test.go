@@ -3,6 +3,7 @@ package contract_test
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,8 +20,6 @@ func queueCases() []contractCase {
 		{"queue/receive count", receiveCount},
 		{"queue/batch delete", batchDelete},
 		{"queue/long poll wakes", longPoll},
-		{"queue/purge", purge},
-		{"queue/URL by name", urlByName},
 		{"queue/unknown", unknownQueue},
 		{"queue/attributes", queueAttributes},
 	}
@@ -187,24 +186,9 @@ func longPoll(t *testing.T, e *env) {
 	}
 }
 
-func purge(t *testing.T, e *env) {
-	url, _ := newQueue(t, e, "purge", nil)
-	send(t, e, url, "a")
-	send(t, e, url, "b")
-	_, err := e.sqs.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: &url})
-	must(t, err)
-	wantEqual(t, "messages after a purge", len(receive(t, e, url, 0, 1)), 0)
-}
-
-func urlByName(t *testing.T, e *env) {
-	url, _ := newQueue(t, e, "by-name", nil)
-	out, err := e.sqs.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("by-name")})
-	must(t, err)
-	wantEqual(t, "URL", aws.ToString(out.QueueUrl), url)
-}
-
 func unknownQueue(t *testing.T, e *env) {
-	_, err := e.sqs.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("nowhere")})
+	url, _ := newQueue(t, e, "known", nil)
+	_, err := e.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: aws.String(strings.Replace(url, "known", "unknown", 1))})
 	wantCode(t, err, "AWS.SimpleQueueService.NonExistentQueue")
 }
 

@@ -2,7 +2,6 @@ package fakeawstest
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
@@ -69,20 +68,17 @@ func (w *World) Object(bucketName, key string) (body []byte, ok bool) {
 	return nil, false
 }
 
-// Parse implements Service. The SDK says which operation it means, but for
-// HeadObject.
+// Parse implements Service. The SDK names the operation in the URL.
 func (s *s3Service) Parse(q *fakeaws.Request) error {
-	q.Operation = cmp.Or(q.HTTP.URL.Query().Get("x-id"), q.HTTP.Method)
+	q.Operation = q.HTTP.URL.Query().Get("x-id")
 	return nil
 }
 
-// Refuse implements Service. HEAD gets the status alone, as from S3.
-func (s *s3Service) Refuse(out http.ResponseWriter, q *fakeaws.Request, e *fakeaws.Error) {
+// Refuse implements Service.
+func (s *s3Service) Refuse(out http.ResponseWriter, _ *fakeaws.Request, e *fakeaws.Error) {
 	out.Header().Set("Content-Type", "application/xml")
 	out.WriteHeader(e.Status)
-	if q.HTTP.Method != http.MethodHead {
-		io.WriteString(out, "<Error>"+fakeaws.Element("Code", e.Code)+fakeaws.Element("Message", e.Message)+"</Error>") //nolint:errcheck // the client is gone
-	}
+	io.WriteString(out, "<Error>"+fakeaws.Element("Code", e.Code)+fakeaws.Element("Message", e.Message)+"</Error>") //nolint:errcheck // the client is gone
 }
 
 // Answer implements Service.
@@ -97,7 +93,7 @@ func (s *s3Service) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
 		return notImplemented(r.Method + " on a bucket")
 	case r.Method == http.MethodPut:
 		return s.put(out, q, name, key)
-	case r.Method == http.MethodGet, r.Method == http.MethodHead:
+	case r.Method == http.MethodGet:
 		return s.get(out, q, name, key)
 	}
 	return notImplemented(r.Method + " on an object")
@@ -202,8 +198,6 @@ func (s *s3Service) get(out http.ResponseWriter, q *fakeaws.Request, name, key s
 	out.Header().Set("ETag", o.etag)
 	out.Header().Set("Last-Modified", o.modified.UTC().Format(http.TimeFormat))
 	out.Header().Set("Content-Length", strconv.Itoa(len(o.body)))
-	if q.HTTP.Method == http.MethodGet {
-		out.Write(o.body) //nolint:errcheck // the client is gone
-	}
+	out.Write(o.body) //nolint:errcheck // the client is gone
 	return nil
 }
