@@ -32,7 +32,7 @@ func TestAFullDiskIsNoSuccess(t *testing.T) {
 	}
 }
 
-// TestNextStep: of a restored flow log only a look is left, and what lies behind is due.
+// TestNextStep: a restored flow log is only checked, and a step whose time is over is due.
 func TestNextStep(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

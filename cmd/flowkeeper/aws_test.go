@@ -11,19 +11,19 @@ import (
 	"flowkeeper/configs"
 )
 
-// TestConnectShowsThatItWaits: an AWS that does not answer is no silence. It is
-// not parallel: the SDK reads the process's environment.
+// TestConnectShowsThatItWaits: while AWS does not answer, a terminal shows progress. It
+// is not parallel: the SDK reads the process's environment.
 func TestConnectShowsThatItWaits(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "any")
 	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // or the server does not see that the client has gone
+		_, _ = io.Copy(io.Discard, r.Body) // otherwise the server does not notice that the client has gone
 		<-r.Context().Done()
 	}))
 	defer hangs.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	screen := &watched{text: "checking the credentials", seen: cancel}
+	screen := &watched{text: "checking the credentials", found: cancel}
 	a := testApp(&bytes.Buffer{})
 	a.Stderr, a.StderrTerminal = screen, true
 	c := configs.Default()
@@ -33,16 +33,16 @@ func TestConnectShowsThatItWaits(t *testing.T) {
 	}
 }
 
-// watched calls seen once a text is written.
+// watched is a writer that calls found once a text is written.
 type watched struct {
 	bytes.Buffer
-	text string
-	seen func()
+	text  string
+	found func()
 }
 
 func (w *watched) Write(p []byte) (int, error) {
 	if bytes.Contains(p, []byte(w.text)) {
-		w.seen()
+		w.found()
 	}
 	return w.Buffer.Write(p)
 }

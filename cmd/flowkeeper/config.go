@@ -32,7 +32,7 @@ func (a *app) config(n needs) (configs.Config, error) {
 }
 
 // configWithWarnings also returns the warnings. Only `check`, `doctor` and `run` print
-// them: they would be noise before every list.
+// them, so that they do not stand before every list.
 func (a *app) configWithWarnings(n needs) (configs.Config, []configs.Warning, error) {
 	file := a.configFile
 	if !n.queue && !a.configNamed() {

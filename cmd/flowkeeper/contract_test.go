@@ -108,7 +108,7 @@ func TestJSONHasTheKeysOfTheContract(t *testing.T) {
 	}
 }
 
-// TestAbsentMeansUnknown: what is not known is neither null nor "".
+// TestAbsentMeansUnknown: a value that is not known is absent, not null or "".
 func TestAbsentMeansUnknown(t *testing.T) {
 	t.Parallel()
 	row := inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-1", Scope: scope}, State: inventory.Live}
@@ -121,8 +121,8 @@ func TestAbsentMeansUnknown(t *testing.T) {
 	}
 }
 
-// TestSettingsRoundTrip: an export loses no setting, whatever settings there
-// are some day.
+// TestSettingsRoundTrip: an export loses no setting, also none that is added to
+// inventory.Settings later.
 func TestSettingsRoundTrip(t *testing.T) {
 	t.Parallel()
 	var row inventory.Row
@@ -140,7 +140,7 @@ func TestTimesAreUTCWithMilliseconds(t *testing.T) {
 	}
 }
 
-// TestCommandsAreThereOnce: a doubled registration shows twice in the help.
+// TestCommandsAreThereOnce: no command is registered twice.
 func TestCommandsAreThereOnce(t *testing.T) {
 	t.Parallel()
 	var names []string

@@ -33,7 +33,7 @@ func (a *app) demo(ctx context.Context) error {
 	signal.Ignore(syscall.SIGPIPE) // `flowkeeper demo | head` cleans up too
 	err := demo.Run(ctx, &a.Output, version)
 	if errors.Is(err, syscall.EPIPE) {
-		return errPrinted // nobody reads the rest
+		return errPrinted // the reader has gone: there is nobody to print it for
 	}
 	if ctx.Err() != nil && !errors.Is(err, demo.ErrNotRestored) {
 		return errors.New("interrupted")

@@ -11,7 +11,7 @@ import (
 	"flowkeeper/internal/doctor"
 )
 
-// What is maxNamed shares a line, and nothing that differs is lost.
+// Equal results share a line, and no result that differs is lost.
 func TestDoctorCondenses(t *testing.T) {
 	t.Parallel()
 	var group []doctor.Result
@@ -23,7 +23,7 @@ func TestDoctorCondenses(t *testing.T) {
 			Fix: fmt.Sprintf("aws --region r-%d", n), See: doctor.See(doctor.Trail)})
 	}
 	group = append(group, doctor.Result{Check: doctor.Trail, Account: "3", Region: "r-1", Status: doctor.Fail, Detail: "another", Fix: "evil \x1b[2J", See: doctor.See(doctor.Trail)},
-		doctor.Result{Check: doctor.Trail, Account: "4", Region: "r-1", Status: doctor.Skipped, Detail: "told at the end"},
+		doctor.Result{Check: doctor.Trail, Account: "4", Region: "r-1", Status: doctor.Skipped, Detail: "in the summary"},
 		doctor.Result{Check: doctor.Trail, Account: "5", Region: "r-1", Status: doctor.Unknown, Detail: "can't tell, because of rain", See: doctor.See(doctor.Trail)})
 	var out bytes.Buffer
 	a := testApp(&out)
@@ -64,7 +64,7 @@ func TestDoctorColumns(t *testing.T) {
 	}
 }
 
-// Who may perhaps is no less told than who may.
+// The table also lists who may perhaps delete.
 func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	t.Parallel()
 	no := false
@@ -90,7 +90,7 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	}
 }
 
-// A review that is not whole is an error, with --json, too.
+// An incomplete review is an error, also with --json.
 func TestReviewThatIsNotWholeFails(t *testing.T) {
 	t.Parallel()
 	if err := incomplete([]doctor.Review{{Account: "1"}}); err != nil {
@@ -102,7 +102,7 @@ func TestReviewThatIsNotWholeFails(t *testing.T) {
 	}
 }
 
-// What was left out says where, though some of the places have no name.
+// The summary names the places of checks that were left out, if they have names.
 func TestSummaryNamesPlaces(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -116,7 +116,7 @@ func TestSummaryNamesPlaces(t *testing.T) {
 	}
 }
 
-// The summary speaks as the lines above it do.
+// The summary uses the words of the lines above it.
 func TestDoctorSummary(t *testing.T) {
 	t.Parallel()
 	for want, counts := range map[string]map[doctor.Status]int{
@@ -133,7 +133,7 @@ func TestDoctorSummary(t *testing.T) {
 	}
 }
 
-// Where IAM answers nothing, no count looks like good news.
+// If IAM answers nothing, the summary does not count zero users.
 func TestWhoMayDeleteAskedNobody(t *testing.T) {
 	t.Parallel()
 	for first, reviews := range map[string][]doctor.Review{

@@ -51,7 +51,7 @@ func (a *app) explain(ctx context.Context, c *cobra.Command, err error) int {
 	switch {
 	case err == nil:
 		return exitFine
-	case !a.ran || errors.As(err, &usage):
+	case !a.started || errors.As(err, &usage):
 		text, more, _ := strings.Cut(err.Error(), "\n")
 		a.complain(text)
 		for line := range strings.Lines(more) {

@@ -11,7 +11,7 @@ import (
 
 // hangups are the SIGHUPs that the daemon receives: from people who expect it to
 // reload its configuration, or because its terminal was closed. Every other command
-// leaves the signal its usual effect.
+// ends at the signal.
 type hangups struct {
 	signals chan os.Signal
 	nohup   bool // the process was started with the signal ignored: it does not end then

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHangup: SIGHUP ends the daemon only where the terminal that it was started
-// in is gone, and then cleanly; started with nohup it goes on even so.
+// TestHangup: SIGHUP ends the daemon only if the terminal that it was started in was
+// closed, and then cleanly. With nohup it does not end then either.
 func TestHangup(t *testing.T) {
 	t.Parallel()
 	const start = `exec env --default-signal=HUP ./flowkeeper run --config f.yaml` // the tests themselves may run under nohup
@@ -65,7 +65,7 @@ func TestHangup(t *testing.T) {
 	})
 }
 
-// process is a daemon of its own.
+// process is a daemon in a process of its own.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -99,7 +99,7 @@ func newProcess(t *testing.T, script string) *process {
 	return d
 }
 
-// start it, and wait until it is up.
+// start starts it and waits until it is up.
 func (d *process) start() {
 	d.t.Helper()
 	if err := d.cmd.Start(); err != nil {
@@ -118,7 +118,7 @@ func inTerminal(t *testing.T, script string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := master.SyscallConn() // Fd would make it block, and then it could not be closed while it is read
+	raw, err := master.SyscallConn() // with Fd it would block, and could not be closed while it is read
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,10 +171,10 @@ func (d *process) hangup() {
 	}
 }
 
-// within gives a condition 20 seconds.
-func (d *process) within(what string, true func() bool) {
+// within waits up to 20 seconds for a condition.
+func (d *process) within(what string, done func() bool) {
 	d.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !true(); {
+	for end := time.Now().Add(20 * time.Second); !done(); {
 		select {
 		case err := <-d.ended:
 			d.t.Fatalf("it ended with %v before %s", err, what)
@@ -191,7 +191,7 @@ func (d *process) says(text string) {
 	d.within("saying "+text, func() bool { return bytes.Contains([]byte(d.in()), []byte(text)) })
 }
 
-// alive: it answers, and has not ended.
+// alive checks that it answers, and has not ended.
 func (d *process) alive() {
 	d.t.Helper()
 	d.within("alive", func() bool {
@@ -212,7 +212,7 @@ func (d *process) stop() {
 	d.ends()
 }
 
-// ends: by itself, with 0.
+// ends checks that it ends by itself, with exit code 0.
 func (d *process) ends() {
 	d.t.Helper()
 	select {

@@ -10,7 +10,7 @@ import (
 	"flowkeeper/remediate"
 )
 
-// sheetOf an incident, as show prints it.
+// sheetOf is an incident as show prints it.
 func sheetOf(t *testing.T, i remediate.Incident) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -22,7 +22,7 @@ func sheetOf(t *testing.T, i remediate.Incident) string {
 	return strings.Join(strings.Fields(out.String()), " ")
 }
 
-// What is of our own making is not put into AWS's mouth.
+// Flowkeeper's own errors are not printed as answers of AWS.
 func TestLastTry(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]string{
@@ -51,8 +51,8 @@ func TestHistoryDoesNotRepeatTheReason(t *testing.T) {
 	}
 }
 
-// When a flow log that a refresh found gone was deleted is not known, only when it
-// was last seen.
+// Of a flow log that a refresh found gone, the time of the deletion is not known, only
+// when AWS listed it last.
 func TestBlindTimeOfADriftIsAtMost(t *testing.T) {
 	t.Parallel()
 	i := incidents()[0]

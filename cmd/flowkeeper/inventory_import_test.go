@@ -69,7 +69,8 @@ func TestImportRefusesWhatIsNotWatchedHere(t *testing.T) {
 	}
 }
 
-// TestImportTellsManyProblemsButNotAll: all at once, and never without end.
+// TestImportTellsManyProblemsButNotAll: it prints many problems at once, but not
+// without limit.
 func TestImportTellsManyProblemsButNotAll(t *testing.T) {
 	t.Parallel()
 	if _, p := readExport(strings.NewReader(importHead+"x\n"+goodRow+"\ny\n"), watchedScopes{}, nil, noon); len(p) != 2 {

@@ -55,7 +55,7 @@ func TestManPages(t *testing.T) {
 	}
 }
 
-// under are all commands beneath c that users see.
+// under are the visible commands below c.
 func under(c *cobra.Command) (out []*cobra.Command) {
 	for _, sub := range c.Commands() {
 		if sub.IsAvailableCommand() {
@@ -140,7 +140,7 @@ func options(p *roff.Page, title string, flags *pflag.FlagSet) {
 	})
 }
 
-// surroundings is what flowkeeper(1) says beside the commands.
+// surroundings is what flowkeeper(1) has in addition to the commands.
 func surroundings(p *roff.Page) {
 	p.Section("environment")
 	p.Term("`FLOWKEEPER_QUEUE_URL` and others", "Set a key of the configuration; flowkeeper.yaml(5) lists them.")

@@ -11,8 +11,8 @@ import (
 	"flowkeeper/remediate"
 )
 
-// TestPlanFollowsTheOrderOfDeciding: each reason not to restore, and which
-// one comes first.
+// TestPlanFollowsTheOrderOfDeciding: replay names the reason that the daemon would
+// give, also if there are several.
 func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 	t.Parallel()
 	const ops = "arn:aws:iam::111122223333:role/ops"
@@ -51,8 +51,8 @@ func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 	}
 }
 
-// TestPlanKnowsTheSnapshot: another scope's flow log of the same ID is not
-// known, and an incident that there is shows.
+// TestPlanKnowsTheSnapshot: a flow log with the same ID in another scope is unknown,
+// and an existing incident is named.
 func TestPlanKnowsTheSnapshot(t *testing.T) {
 	t.Parallel()
 	s := newState(t)

@@ -35,13 +35,13 @@ func (a *app) readBodies(ctx context.Context, name string, fn func(body []byte) 
 			return fmt.Errorf("it begins as gzip does, but is none: %w", err)
 		}
 		defer z.Close()
-		return split(z, fn)
+		return splitJSON(z, fn)
 	}
-	return split(b, fn)
+	return splitJSON(b, fn)
 }
 
-// bounded fails at its limits. io.LimitReader would end instead, and half a file
-// would look like a whole one.
+// bounded fails at its limits. io.LimitReader would end instead, so that a part of a
+// file would be taken for the whole.
 type bounded struct {
 	r     io.Reader
 	total int64 // left of the file
@@ -61,8 +61,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// split finds the values in a stream of JSON.
-func split(r io.Reader, fn func(body []byte) error) error {
+// splitJSON calls fn with the values in a stream of JSON.
+func splitJSON(r io.Reader, fn func(body []byte) error) error {
 	b := &bounded{r: r, total: maxInflated}
 	d := json.NewDecoder(b)
 	d.UseNumber()
@@ -79,7 +79,7 @@ func split(r io.Reader, fn func(body []byte) error) error {
 			err = value(d, b, t, fn)
 		}
 		if err != nil {
-			return explain(d, err)
+			return syntaxError(d, err)
 		}
 	}
 }
@@ -151,8 +151,8 @@ func object(d *json.Decoder, b *bounded, fn func([]byte) error) error {
 	return fn(body)
 }
 
-// explain says where the JSON is wrong.
-func explain(d *json.Decoder, err error) error {
+// syntaxError says where the JSON is wrong; any other error stays as it is.
+func syntaxError(d *json.Decoder, err error) error {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):

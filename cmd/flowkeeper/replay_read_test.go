@@ -17,7 +17,7 @@ import (
 )
 
 func bodies(in string) (out []string, err error) {
-	err = split(strings.NewReader(in), func(b []byte) error { out = append(out, string(b)); return nil })
+	err = splitJSON(strings.NewReader(in), func(b []byte) error { out = append(out, string(b)); return nil })
 	return out, err
 }
 
@@ -78,8 +78,7 @@ func TestGzipIsFoundByItsContent(t *testing.T) {
 	}
 }
 
-// silent is a terminal at which nobody types: whoever waits for it is
-// interrupted.
+// silent is a terminal at which nobody types. It interrupts whoever reads it.
 type silent struct {
 	interrupt func()
 	end       context.Context
@@ -91,7 +90,7 @@ func (s silent) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestInterruptedWhileWaitingForInput: nobody types, somebody presses Ctrl-C.
+// TestInterruptedWhileWaitingForInput: Ctrl-C ends a command that waits for input.
 func TestInterruptedWhileWaitingForInput(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"replay", "-"}, {"inventory", "import", "-"}} {
@@ -110,7 +109,7 @@ func TestInterruptedWhileWaitingForInput(t *testing.T) {
 	}
 }
 
-// endless is a JSON text that never ends, as a bomb inflates to.
+// endless is a JSON text that never ends, as a decompression bomb has.
 type endless struct{ head string }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -125,7 +124,7 @@ func (e *endless) Read(p []byte) (int, error) {
 func TestOneValueIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, head := range []string{`{"Records":[{"a":"`, `{"a":"`, `["`, `{"`, `"`} {
-		err := split(&endless{head}, func([]byte) error { return nil })
+		err := splitJSON(&endless{head}, func([]byte) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), "no record is that large") {
 			t.Errorf("%s: %v", head, err)
 		}
@@ -141,8 +140,7 @@ func TestAFileIsBounded(t *testing.T) {
 	}
 }
 
-// TestExpandLooksOneLevelDeep: what is inside is for the watcher's own bounded
-// reading.
+// TestExpandLooksOneLevelDeep: the watcher unwraps the rest, within its own limits.
 func TestExpandLooksOneLevelDeep(t *testing.T) {
 	t.Parallel()
 	quoted := func(s string) string { b, _ := json.Marshal(s); return string(b) }

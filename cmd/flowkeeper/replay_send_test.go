@@ -10,7 +10,7 @@ import (
 	"flowkeeper/watcher"
 )
 
-// TestEnvelopeIsOneOfEventBridge: the daemon takes out what replay put in.
+// TestEnvelopeIsOneOfEventBridge: the daemon unwraps the record that replay wrapped.
 func TestEnvelopeIsOneOfEventBridge(t *testing.T) {
 	t.Parallel()
 	raw := `{"eventName":"DeleteFlowLogs","eventSource":"ec2.amazonaws.com","note":"<&\u2028>"}`

@@ -21,7 +21,7 @@ type app struct {
 	configFile  string      // --config
 	configNamed func() bool // --config was given, so the file must exist
 	stateFile   string      // --state; empty: state.path
-	ran         bool        // the arguments were right: the command's own code has begun
+	started     bool        // the arguments were right: the command's own code runs
 }
 
 const defaultConfig = "/etc/flowkeeper/flowkeeper.yaml"
@@ -82,7 +82,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
 	_ = root.MarkPersistentFlagFilename("state")
 	a.configNamed = func() bool { return flags.Changed("config") }
-	root.PersistentPreRun = func(*cobra.Command, []string) { a.ran = true }
+	root.PersistentPreRun = func(*cobra.Command, []string) { a.started = true }
 	return root
 }
 

@@ -44,14 +44,14 @@ systemd starts it again with the present ones.`,
 }
 
 func (a *app) run(ctx context.Context) error {
-	hung := catchHangups()
-	defer hung.release()
+	sighup := catchHangups()
+	defer sighup.release()
 	c, warnings, err := a.configWithWarnings(needs{queue: true, secrets: true})
 	if err != nil {
 		return err
 	}
 	log := newLog(c.Log, a.Stderr, a.formatHere())
-	ctx, done := hung.watch(ctx, log, a.terminalGone)
+	ctx, done := sighup.watch(ctx, log, a.terminalGone)
 	defer done()
 	for _, w := range warnings {
 		log.Warn(w.String())

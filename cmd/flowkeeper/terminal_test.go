@@ -46,11 +46,11 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 		{"incidents list", 80, terminalLimit}, {"incidents list", 60, terminalLimit}, {"incidents list --limit 0", 80, n}, {"incidents list --limit 3", 80, 3}, {"incidents list", 0, n},
 		{"incidents list --json", 80, n - 1}, {"alerts list", 80, terminalLimit}, {"alerts list", 0, n},
 	} {
-		var out, told bytes.Buffer
+		var out, notes bytes.Buffer
 		a := testApp(&out, "NO_COLOR=1")
-		a.Stderr, a.Terminal, a.Columns = &told, c.columns > 0, c.columns
+		a.Stderr, a.Terminal, a.Columns = &notes, c.columns > 0, c.columns
 		if code := a.execute(t.Context(), append(strings.Fields(c.what), "--state", path)); code != exitFine {
-			t.Fatalf("%s: %d %s", c.what, code, &told)
+			t.Fatalf("%s: %d %s", c.what, code, &notes)
 		}
 		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 		if len(lines) != c.want+1 {
@@ -62,8 +62,8 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 				break
 			}
 		}
-		if more := strings.Contains(told.String(), "--limit 0 shows all"); more != (c.want == terminalLimit) {
-			t.Errorf("%s: told %q", c.what, &told)
+		if more := strings.Contains(notes.String(), "--limit 0 shows all"); more != (c.want == terminalLimit) {
+			t.Errorf("%s: notes %q", c.what, &notes)
 		}
 	}
 }

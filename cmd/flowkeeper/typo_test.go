@@ -42,8 +42,8 @@ func TestSuggestions(t *testing.T) {
 	}
 }
 
-// TestHelp: every command says what it does and gives an example that it would
-// take, on a terminal of 80 columns.
+// TestHelp: every command has a description and a valid example, at most 80 columns
+// wide.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	root := newRoot(testApp(nil))
@@ -69,8 +69,8 @@ func TestHelp(t *testing.T) {
 	walk(root)
 }
 
-// examples sees that each line of an example that begins with our name is a
-// command with flags that it knows.
+// examples checks that each line of an example that begins with flowkeeper is a
+// command with flags that it has.
 func examples(t *testing.T, root, c *cobra.Command) {
 	for line := range strings.Lines(c.Example) {
 		words := strings.Fields(line)

@@ -22,8 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestDemo plays it as a person sees it. It is not parallel: TMPDIR is the
-// process's.
+// TestDemo checks what a person reads. It is not parallel: TMPDIR is the process's.
 func TestDemo(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
@@ -79,8 +78,8 @@ func TestDemoForMachines(t *testing.T) {
 	}
 }
 
-// TestInterrupted ends the demo at many moments: it ends soon, and leaves
-// neither a goroutine (TestMain) nor a file behind.
+// TestInterrupted interrupts the demo at many moments: no goroutine (TestMain) and no
+// file remains.
 func TestInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
@@ -95,7 +94,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestNobodyReads: the demo ends, with why, and leaves nothing behind.
+// TestNobodyReads: if the output can't be written, the demo ends with that error and
+// leaves no file.
 func TestNobodyReads(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
@@ -110,7 +110,7 @@ type closed struct{}
 
 func (closed) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
-// interrupter cancels when it reads a text; at once where that is empty.
+// interrupter cancels when a text is written; if it is empty, at the first write.
 type interrupter struct {
 	mu     sync.Mutex
 	at     string
@@ -134,7 +134,7 @@ func empty(t *testing.T, dir string) {
 	}
 }
 
-// TestCompareFindsDifferences: the judge is no rubber stamp.
+// TestCompareFindsDifferences: compare finds every kind of difference.
 func TestCompareFindsDifferences(t *testing.T) {
 	t.Parallel()
 	base := func(change func(*types.FlowLog)) types.FlowLog {

@@ -34,7 +34,7 @@ func (w *World) User(account, name string, mfa bool) Credentials {
 	return Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: "secret-of-" + name, ARN: c.ARN}
 }
 
-// role may be assumed.
+// role is what AddRole has made.
 type role struct{ externalID string }
 
 // AddRole makes a role that STS lets anybody assume who knows its external ID.
@@ -65,7 +65,7 @@ func (w *World) SetRoleLifetime(d time.Duration) {
 }
 
 // authenticate finds the service and the caller in the SigV4 header. The
-// signature itself is not checked: keys are what tells callers apart.
+// signature itself is not checked: the access key says who calls.
 func (w *World) authenticate(r *http.Request) (*Request, Service, error) {
 	auth := r.Header.Get("Authorization")
 	_, rest, ok := strings.Cut(auth, "Credential=")
@@ -94,7 +94,7 @@ func (w *World) authenticate(r *http.Request) (*Request, Service, error) {
 	}
 	c.Region, c.UserAgent = part[2], r.Header.Get("User-Agent")
 	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	c.SourceIP = cmp.Or(host, "198.51.100.7") // in process there is no address: one of those kept for examples
+	c.SourceIP = cmp.Or(host, "198.51.100.7") // in process there is no address: one reserved for examples
 	q.Caller = c
 	return q, service, nil
 }

@@ -10,8 +10,8 @@ import (
 
 // ec2Operation is one action of EC2.
 type ec2Operation struct {
-	// changes: it is in the ledger and on the trail, a dry run and a refused
-	// call too.
+	// changes: World.Calls returns it and the trail records it, also a dry run and a
+	// refused call.
 	changes bool
 	allowed []string // parameters, see only
 	do      func(*World, *ec2Scope, url.Values) (reply, error)
@@ -102,7 +102,7 @@ func (w *World) addCall(q *Request, rep reply, err error) {
 	if err != nil {
 		call.Code = asError(err).Code
 	}
-	w.ledger = append(w.ledger, call)
+	w.calls = append(w.calls, call)
 }
 
 // dryRun ends a call that only asks whether it would be allowed.

@@ -78,6 +78,7 @@ func parameters(form url.Values) string {
 	return f.Encode()
 }
 
+// created is the answer to a create.
 func created(token string, ids []string, failed []unsuccessful) reply {
 	var b strings.Builder
 	for _, id := range ids {
@@ -220,19 +221,20 @@ func (w *World) createEach(s *ec2Scope, proto FlowLog, resources []string) (ids 
 		f := proto
 		f.ResourceID, f.CreatedAt, f.DeliverStatus = id, w.now(), "SUCCESS"
 		f.Tags = maps.Clone(proto.Tags)
-		if code, message := w.obstacle(s, f); code != "" {
+		if code, message := w.refusal(s, f); code != "" {
 			failed = append(failed, unsuccessful{id, code, message})
 			continue
 		}
 		f.ID = w.newFlowLogID()
 		s.add(&flowLog{FlowLog: f})
-		w.linkFor(s.account, f)
+		w.linkRoles(s.account, f)
 		ids = append(ids, f.ID)
 	}
 	return ids, failed, nil
 }
 
-func (w *World) obstacle(s *ec2Scope, f FlowLog) (code, message string) {
+// refusal is why a flow log can't be created; without a code it can.
+func (w *World) refusal(s *ec2Scope, f FlowLog) (code, message string) {
 	bucket, _, _ := strings.Cut(f.LogDestination, "/")
 	switch {
 	case f.LogDestinationType == "s3" && !w.exists[bucket]:

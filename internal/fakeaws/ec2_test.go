@@ -184,8 +184,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestEveryCreateParameterIsTaken: a parameter that the SDK grows is either
-// known to the fake, or refused by it.
+// TestEveryCreateParameterIsTaken: the fake knows every parameter that the SDK has, or
+// refuses it.
 func TestEveryCreateParameterIsTaken(t *testing.T) {
 	t.Parallel()
 	known := []string{"ResourceIds", "ResourceType", "ClientToken", "DeliverCrossAccountRole", "DeliverLogsPermissionArn", "DestinationOptions", "DryRun",

@@ -43,7 +43,7 @@ func (w *World) interceptor() func(*Request) (lost bool, err error) {
 	return w.intercept
 }
 
-// buffer holds an answer until it is sure that it is sent.
+// buffer holds an answer until it is known whether the client gets it.
 type buffer struct {
 	header http.Header
 	status int
@@ -59,8 +59,8 @@ func (b *buffer) copyTo(w http.ResponseWriter) {
 	w.Write(b.Bytes()) //nolint:errcheck // the client is gone
 }
 
-// Over loopback the SDK has been seen to lose large answers that come within
-// microseconds, so they take a moment.
+// The SDK sometimes loses a large answer that comes within microseconds, as it does over
+// the loopback. So a large answer takes at least leastTime.
 const (
 	largeAnswer = 2 << 10 // bytes
 	leastTime   = 300 * time.Microsecond
@@ -72,7 +72,7 @@ func (w *World) Listen() (url string, stop func() error, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	srv := &http.Server{Handler: unhurried{w}, ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: notTooFast{w}, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	return "http://" + l.Addr().String(), func() error {
@@ -84,9 +84,9 @@ func (w *World) Listen() (url string, stop func() error, err error) {
 	}, nil
 }
 
-type unhurried struct{ w *World }
+type notTooFast struct{ w *World }
 
-func (u unhurried) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (u notTooFast) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	begun := time.Now()
 	out := u.w.answer(r)
 	if out.Len() > largeAnswer {

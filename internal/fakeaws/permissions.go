@@ -67,9 +67,9 @@ func (w *World) checkPermissions(q *Request) error {
 	return nil
 }
 
-// linkFor makes the service-linked roles that a flow log needs, as AWS does
+// linkRoles makes the service-linked roles that a flow log needs, as AWS does
 // when it is created. The caller holds w.mu.
-func (w *World) linkFor(account string, f FlowLog) {
+func (w *World) linkRoles(account string, f FlowLog) {
 	if f.LogDestinationType == "kinesis-data-firehose" {
 		w.linked[account+"/"+logDelivery] = true
 	}

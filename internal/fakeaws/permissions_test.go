@@ -9,9 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// TestWhatACreateNeedsBeside: AWS asks the caller for permissions that follow
-// from what the flow log records and from where it delivers; for the right to
-// make a service-linked role only while the account has none.
+// TestWhatACreateNeedsBeside: AWS requires more permissions of the caller, depending on
+// what the flow log records and where it delivers; that to create a service-linked role
+// only while the account has none.
 func TestWhatACreateNeedsBeside(t *testing.T) {
 	t.Parallel()
 	const stream = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/s"

@@ -38,7 +38,7 @@ func (w *World) MuteTrail(muted bool) {
 	w.trail.muted = muted
 }
 
-// emit hands a record on. It is called without w.mu.
+// emit delivers a record. It is called without w.mu.
 func (w *World) emit(body string) error {
 	w.mu.Lock()
 	to := w.trail.to

@@ -27,7 +27,7 @@ type World struct {
 	delay      time.Duration // of eventual consistency
 	pageSize   int           // 0: as AWS allows
 	duplicates bool          // are allowed: no FlowLogAlreadyExists
-	ledger     []Call
+	calls      []Call
 	lastID     uint64
 	lifetime   time.Duration // of assumed roles' credentials
 }
@@ -92,7 +92,7 @@ func (w *World) Calls(operation string) []Call {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []Call
-	for _, c := range w.ledger {
+	for _, c := range w.calls {
 		if operation == "" || c.Operation == operation {
 			out = append(out, c)
 		}

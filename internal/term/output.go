@@ -39,7 +39,7 @@ func (o *Output) out() *bufio.Writer {
 	return o.buffer
 }
 
-// stdout writes to the Stdout of the moment: progress replaces it for a time.
+// stdout writes to what Stdout is when it writes: Progress replaces Stdout while it runs.
 type stdout struct{ o *Output }
 
 func (s stdout) Write(p []byte) (int, error) { return s.o.Stdout.Write(p) }
@@ -88,9 +88,9 @@ func WriteJSON(w io.Writer, v any) error {
 	return err
 }
 
-// EscapeInvisible writes the marks that JSON lets pass but that a terminal may obey
-// (DEL, C1 controls, bidi overrides) as \u escapes: the same JSON, and nothing in it
-// acts (I12). Outside strings JSON has none of them.
+// EscapeInvisible writes the characters that JSON allows but that a terminal may obey
+// (DEL, C1 controls, bidi overrides) as \u escapes: the same JSON, safe to print (I12).
+// Outside strings JSON has none of them.
 func EscapeInvisible(in []byte) []byte {
 	var out []byte
 	for i := 0; i < len(in); {

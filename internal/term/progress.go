@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Progress shows on a terminal how far something is: nothing for the first two
+// Progress shows on a terminal how much of something is done: nothing for the first two
 // seconds, then one line, renewed every two seconds. It is wiped before anything else
 // is written, and at the end.
 type Progress struct {
@@ -25,7 +25,7 @@ type Progress struct {
 	midline bool   // the output's last line is not complete
 }
 
-const patience = 2 * time.Second
+const renewEvery = 2 * time.Second
 
 // Progress begins; the caller must end it. total 0: not known.
 func (o *Output) Progress(what string, total int) *Progress {
@@ -33,13 +33,13 @@ func (o *Output) Progress(what string, total int) *Progress {
 	if !o.StderrTerminal {
 		return p
 	}
-	o.Stderr = wiping{p, o.Stderr}
+	o.Stderr = wipingWriter{p, o.Stderr}
 	if o.Terminal {
-		o.Stdout = wiping{p, o.Stdout}
+		o.Stdout = wipingWriter{p, o.Stdout}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.timer = time.AfterFunc(patience, p.renew)
+	p.timer = time.AfterFunc(renewEvery, p.renew)
 	return p
 }
 
@@ -56,7 +56,7 @@ func (p *Progress) renew() {
 	if p.timer == nil {
 		return // it has ended
 	}
-	p.timer.Reset(patience)
+	p.timer.Reset(renewEvery)
 	if p.midline {
 		return
 	}
@@ -91,13 +91,13 @@ func (p *Progress) End() {
 	p.o.Stdout, p.o.Stderr = p.stdout, p.stderr
 }
 
-// wiping is an output: before a write the line is wiped.
-type wiping struct {
+// wipingWriter wipes the line before each write.
+type wipingWriter struct {
 	p *Progress
 	w io.Writer
 }
 
-func (w wiping) Write(text []byte) (int, error) {
+func (w wipingWriter) Write(text []byte) (int, error) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	w.p.wipe()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestProgress: two seconds of silence, a line that makes room for what is
-// written, and nothing left of it at the end.
+// TestProgress: nothing for two seconds, then a line that is wiped before other output
+// and at the end.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -18,7 +18,7 @@ func TestProgress(t *testing.T) {
 		o := newOutput(&screen, 80)
 		o.StderrTerminal = true
 		p := o.Progress("refreshing", 3)
-		time.Sleep(patience - time.Millisecond)
+		time.Sleep(renewEvery - time.Millisecond)
 		if screen.Len() > 0 {
 			t.Errorf("too early: %q", screen.String())
 		}
@@ -26,9 +26,9 @@ func TestProgress(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		fmt.Fprint(o.Stdout, "half a ")
-		time.Sleep(patience)
+		time.Sleep(renewEvery)
 		fmt.Fprintln(o.Stdout, "line")
-		time.Sleep(patience)
+		time.Sleep(renewEvery)
 		synctest.Wait()
 		p.End()
 		line := func(s int) string { return fmt.Sprintf("refreshing: 1 of 3, %d s", s) }
@@ -39,7 +39,7 @@ func TestProgress(t *testing.T) {
 	})
 }
 
-// TestNoProgressIntoFiles: who reads stderr later wants none.
+// TestNoProgressIntoFiles: if stderr is no terminal, there is no progress.
 func TestNoProgressIntoFiles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

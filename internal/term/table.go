@@ -144,7 +144,7 @@ func (t *Table) choose() {
 	slices.SortFunc(order, func(i, k int) int { return cmp.Compare(t.columns[k].drop, t.columns[i].drop) })
 	for _, same := range []bool{false, true} {
 		for _, i := range order {
-			if t.alike(i) == same {
+			if t.uniform(i) == same {
 				t.shown[i] = true
 				t.shown[i] = t.o.Columns == 0 || t.width(!same) <= t.o.Columns
 			}
@@ -152,9 +152,9 @@ func (t *Table) choose() {
 	}
 }
 
-// alike reports whether a column has the same text in every row. It does not if there
-// may be more rows than are held.
-func (t *Table) alike(i int) bool {
+// uniform reports whether a column has the same text in every row. If there may be more
+// rows than are held, it does not.
+func (t *Table) uniform(i int) bool {
 	return len(t.rows) > 1 && len(t.rows) < tableBlock &&
 		!slices.ContainsFunc(t.rows, func(row []Cell) bool { return row[i].Text != t.rows[0][i].Text })
 }
@@ -202,7 +202,7 @@ func (t *Table) line(row []Cell) string {
 	return b.String()
 }
 
-// Sheet is what is known of one thing: a line for each value that is not empty. Its
+// Sheet describes one object: a line with a key for each value that is not empty. Its
 // texts are cleaned (I12).
 type Sheet struct {
 	Indent string

@@ -19,8 +19,8 @@ func newOutput(w io.Writer, columns int) *Output {
 	return &Output{Stdout: w, Stderr: w, Terminal: columns > 0, Columns: columns}
 }
 
-// TestI12JSONHidesNothing: whatever is in a text, its JSON acts on no
-// terminal, and is the same text.
+// TestI12JSONHidesNothing: the JSON of any text has no control characters, and is
+// decoded to the same text.
 func TestI12JSONHidesNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -41,7 +41,7 @@ func TestI12JSONHidesNothing(t *testing.T) {
 	})
 }
 
-// TestI12TablesAndSheetsAreClean: no text breaks out of its line.
+// TestI12TablesAndSheetsAreClean: no text adds a line or a control character.
 func TestI12TablesAndSheetsAreClean(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -72,7 +72,7 @@ func TestI12TablesAndSheetsAreClean(t *testing.T) {
 	})
 }
 
-// printTable with these rows.
+// printTable prints a table with these rows.
 func printTable(t *testing.T, o *Output, columns []Column, rows ...[]any) {
 	t.Helper()
 	tab := o.Table(columns...)
@@ -96,8 +96,8 @@ func TestTableAligns(t *testing.T) {
 	}
 }
 
-// TestTableFits: on a terminal what may be cut is, then columns go; IDs stay
-// whole, and elsewhere all does.
+// TestTableFits: on a narrow terminal texts are cut, then columns are left out; IDs are
+// never cut. In a file everything is whole.
 func TestTableFits(t *testing.T) {
 	t.Parallel()
 	id, who := "fl-0123456789abcdef0", "assumed-role/administrators/mallory"
@@ -119,8 +119,8 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
-// TestTableLeavesOut: first what is the same in every row, then what tells
-// least; what there is room for stays.
+// TestTableLeavesOut: columns with the same text in every row are left out first, then
+// those with the lowest order, as long as there is no room.
 func TestTableLeavesOut(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -141,8 +141,7 @@ func TestTableLeavesOut(t *testing.T) {
 	}
 }
 
-// TestCellsOfATerminal: what is written wide, or above another letter, keeps
-// the columns in line.
+// TestCellsOfATerminal: wide and combining characters keep the columns aligned.
 func TestCellsOfATerminal(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int{"": 0, "ab": 2, "ü": 1, "u\u0308": 1, "監査": 4, "ログ": 4, "…": 1} {
@@ -161,7 +160,7 @@ func TestCellsOfATerminal(t *testing.T) {
 	}
 }
 
-// TestSheetWraps: long values go on beneath themselves, words stay whole.
+// TestSheetWraps: long values continue on the next line, and words stay whole.
 func TestSheetWraps(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
@@ -178,7 +177,7 @@ func TestSheetWraps(t *testing.T) {
 	}
 }
 
-// TestLongTableStaysSmall: rows are printed as they come, not held to the end.
+// TestLongTableStaysSmall: rows are printed in blocks, not held to the end.
 func TestLongTableStaysSmall(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer

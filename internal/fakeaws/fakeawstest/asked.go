@@ -35,7 +35,7 @@ func (w *World) Asked() []Asked {
 	})
 }
 
-// ask notes a call. f.mu is held.
+// ask notes a call. The caller holds f.mu.
 func (f *faults) ask(a Asked) {
 	if len(f.asked) < mostAsked {
 		f.asked[a] = true

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestOnlyTestsUseThis: the binary has the AWS of its demo, and not what tests
-// add to it.
+// TestOnlyTestsUseThis: package fakeawstest is not in the binary.
 func TestOnlyTestsUseThis(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "flowkeeper/cmd/flowkeeper").Output()

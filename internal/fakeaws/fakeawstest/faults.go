@@ -9,7 +9,7 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// faults is what calls meet before they have any effect.
+// faults are the failures that calls meet before they have any effect.
 type faults struct {
 	latency time.Duration
 
@@ -32,9 +32,9 @@ type fault struct {
 	status    int
 }
 
-// meet decides what a call meets. The order of these steps, and when Chaos
-// draws, is a part of what a seed of the simulation means.
-func (f *faults) meet(q *fakeaws.Request) (lost bool, err error) {
+// intercept decides whether a call is refused, or its answer lost. The simulation's
+// golden traces depend on the order of these steps, and on when Chaos draws.
+func (f *faults) intercept(q *fakeaws.Request) (lost bool, err error) {
 	if err := f.refusesKey(q); err != nil {
 		return false, err
 	}
@@ -44,7 +44,7 @@ func (f *faults) meet(q *fakeaws.Request) (lost bool, err error) {
 	if err := f.refuses(q); err != nil {
 		return false, err
 	}
-	return f.next(q)
+	return f.nextFault(q)
 }
 
 func wait(r *http.Request, d time.Duration) {
@@ -96,16 +96,16 @@ func (w *World) SetOdds(o Odds) {
 	w.faults.odds = o
 }
 
-// Spare keeps a user, named as at User, from what Chaos does.
+// Spare exempts a user, named as at User, from Chaos.
 func (w *World) Spare(user string) {
 	w.faults.mu.Lock()
 	defer w.faults.mu.Unlock()
 	w.faults.spared[user] = true
 }
 
-// next is the planned or random fault that a call meets, if any; lost: its
+// nextFault is the planned or random fault that a call meets, if any; lost: its
 // answer does not arrive.
-func (f *faults) next(q *fakeaws.Request) (lost bool, err error) {
+func (f *faults) nextFault(q *fakeaws.Request) (lost bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ask(Asked{q.ARN, q.Service, q.Operation})

@@ -45,7 +45,7 @@ func TestMeet(t *testing.T) {
 	}
 }
 
-// TestHanging: a call ends by its deadline, at once where the clock is another's.
+// TestHanging: a call that hangs ends by its deadline, with PassDeadlines at once.
 func TestHanging(t *testing.T) {
 	t.Parallel()
 	w := New(Options{})

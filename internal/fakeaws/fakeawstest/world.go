@@ -9,7 +9,7 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// World is a fakeaws.World with more services, and with what can go wrong. It
+// World is a fakeaws.World with more services, and with faults. It
 // is safe for concurrent use.
 type World struct {
 	*fakeaws.World
@@ -34,6 +34,6 @@ func New(o Options) *World {
 	w.sns = newSNS(o.Now, w.Send)
 	w.Handle("sns", w.sns)
 	w.Handle("s3", w.s3)
-	w.Intercept(w.faults.meet)
+	w.Intercept(w.faults.intercept)
 	return w
 }

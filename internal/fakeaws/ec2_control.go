@@ -112,7 +112,7 @@ func (w *World) Plant(account, region string, f FlowLog) (id string) {
 		f.CreatedAt = w.now()
 	}
 	s.add(&flowLog{FlowLog: f})
-	w.linkFor(account, f)
+	w.linkRoles(account, f)
 	return f.ID
 }
 
