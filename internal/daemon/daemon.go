@@ -57,6 +57,7 @@ type Daemon struct {
 	meters      *metrics.Meters
 	untaken     *untaken
 	base        aws.Config // AWS, whose clients count their calls
+	schedules   schedules
 	environment environment
 
 	connected  atomic.Bool // the fields below are there
@@ -64,7 +65,7 @@ type Daemon struct {
 	remediator *remediate.Remediator
 	rehearser  *rehearse.Rehearser
 	refreshes  *refreshes
-	rehearsals chan inventory.Scope // scopes that are new in the fleet
+	rehearsing chan struct{} // how many scopes at once
 	discovery  *discovery
 	depends    *dependencies
 }
@@ -95,6 +96,9 @@ const commitDelay = 50 * time.Millisecond
 
 // open makes everything that is on this machine.
 func (d *Daemon) open(ctx context.Context) (err error) {
+	if d.schedules, err = parseSchedules(d.Config); err != nil {
+		return err
+	}
 	if err = d.listen(); err != nil {
 		return err
 	}
@@ -199,7 +203,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 	d.remediator.Rehearsals = d.rehearser
 	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log}
 	d.remediator.Tampering = &tamper.Handler{Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Now: time.Now, Wake: d.wakeSenders, Direct: d.direct}
-	d.refreshes, d.discovery, d.rehearsals = newRefreshes(d), newDiscovery(d), make(chan inventory.Scope)
+	d.refreshes, d.discovery, d.rehearsing = newRefreshes(d), newDiscovery(d), make(chan struct{}, parallelScopes)
 	d.remediator.RefreshSoon = d.refreshes.soon
 	d.connected.Store(true)
 	return nil
@@ -315,7 +319,7 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	d.depends.recall(ctx)
 	w := d.watcher(q, client)
 	for _, s := range d.fleet.Scopes() {
-		d.restore(ctx, g, s)
+		d.begin(ctx, g, s)
 	}
 	g.Go(func() error {
 		failed := d.depends.askFirst(ctx) // by the answer what is received is judged
@@ -331,9 +335,8 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 		}
 		return nil
 	})
-	g.Go(func() error { return d.refreshes.run(ctx) })
-	g.Go(func() error { return d.rehearse(ctx) })
 	g.Go(func() error { return d.discovery.run(ctx, g) })
+	g.Go(func() error { return d.prune(ctx) })
 	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode, "queue_host", queueclient.Host(client))
 	if d.Ready != nil {
 		d.Ready()
@@ -341,21 +344,22 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 	return nil
 }
 
-// restore starts the restorer of a scope.
-func (d *Daemon) restore(ctx context.Context, g *errgroup.Group, s inventory.Scope) {
+// begin starts what works on a scope: its restorer, its refreshes, its rehearsals.
+func (d *Daemon) begin(ctx context.Context, g *errgroup.Group, s inventory.Scope) {
 	beat := d.progress.Loop("restore "+s.String(), maxSilence)
 	g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
+	g.Go(func() error { return d.refreshes.run(ctx, s) })
+	g.Go(func() error { return d.rehearse(ctx, s) })
 }
 
-// begin starts what works on a scope that is new in the fleet.
-func (d *Daemon) begin(ctx context.Context, g *errgroup.Group, s inventory.Scope) {
-	d.restore(ctx, g, s)
-	for _, to := range []chan inventory.Scope{d.refreshes.arrived, d.rehearsals} {
-		select {
-		case to <- s:
-		case <-ctx.Done():
+// prune forgets what is older than inventory.retention, until ctx ends.
+func (d *Daemon) prune(ctx context.Context) error {
+	for retry.Sleep(ctx, pruneEvery) {
+		if err := d.store.Prune(ctx, time.Now().Add(-d.Config.Inventory.Retention)); err != nil && ctx.Err() == nil {
+			d.Log.Error("forgetting old incidents", "error", err)
 		}
 	}
+	return nil
 }
 
 // report logs that systemd could not be told something.

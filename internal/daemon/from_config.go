@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/robfig/cron/v3"
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
@@ -30,6 +31,25 @@ func Policy(c configs.Config) remediate.Policy {
 		p.Rules = append(p.Rules, remediate.Rule{Principal: r.Principal, Action: actions[r.Action], Wait: r.Wait})
 	}
 	return p
+}
+
+// schedules are when scopes are refreshed and restores rehearsed.
+type schedules struct {
+	refresh   cron.Schedule
+	rehearsal cron.Schedule // nil: never
+}
+
+func parseSchedules(c configs.Config) (out schedules, err error) {
+	if out.refresh, err = cron.ParseStandard(c.Inventory.Schedule); err != nil {
+		return out, fmt.Errorf("inventory.schedule: %w", err)
+	}
+	if c.Rehearsal.Schedule == "" {
+		return out, nil
+	}
+	if out.rehearsal, err = cron.ParseStandard(c.Rehearsal.Schedule); err != nil {
+		return out, fmt.Errorf("rehearsal.schedule: %w", err)
+	}
+	return out, nil
 }
 
 // Base is the SDK's configuration that all clients start from. Its Region is

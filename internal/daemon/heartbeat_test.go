@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robfig/cron/v3"
+
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -111,7 +113,10 @@ func TestAFreshRefresh(t *testing.T) {
 		{"0 3 * * *", 23 * time.Hour, time.Minute, true},
 		{"0 3 * * *", 49 * time.Hour, time.Minute, false},
 	} {
-		r.d.Config.Inventory.Schedule = c.schedule
+		var err error
+		if r.schedule, err = cron.ParseStandard(c.schedule); err != nil {
+			t.Fatal(err)
+		}
 		r.of(s).last = success{time.Now().Add(-c.ago), c.took}
 		if err := r.fresh(); (err == nil) != c.fresh {
 			t.Errorf("%s, %s ago, which took %s: %v", c.schedule, c.ago, c.took, err)

@@ -118,18 +118,6 @@ func guarded(what string, fn func() error) (err error) {
 	return fn()
 }
 
-// againIfFailed asks for another try soon after a failure: the schedule may be
-// slow.
-func (r *refreshes) againIfFailed(s inventory.Scope) {
-	r.mu.Lock()
-	st := r.of(s)
-	again := st.failing() && !st.off
-	r.mu.Unlock()
-	if again {
-		r.ask(ask{scope: s})
-	}
-}
-
 // fail tells once that a scope can't be refreshed: in the log at once, and as
 // an alert when it does not pass by itself. Where AWS decides which Regions there
 // are, it is asked first whether this is still one.
@@ -153,6 +141,7 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	if refused || st.outage.Failures() >= 3 {
 		st.outage.alert(ctx, "the inventory can't be refreshed: "+err.Error())
 	}
+	r.again(s)
 }
 
 func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.Counts, took time.Duration) {
@@ -201,6 +190,6 @@ func (r *refreshes) enable() {
 	r.mu.Unlock()
 	for _, s := range back {
 		r.d.Log.Info("a Region is enabled again", "account", s.Account, "region", s.Region)
-		r.ask(ask{scope: s})
+		r.again(s)
 	}
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,56 +13,90 @@ import (
 	"flowkeeper/inventory"
 )
 
+// begunRefreshes says when the refreshes of a scope begin of which each takes a while, and
+// which scenario asks for.
+func begunRefreshes(t *testing.T, schedule string, took time.Duration, scenario func(*refreshes, inventory.Scope)) (begun []time.Duration) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := configs.Default()
+		c.Inventory.Schedule = schedule
+		parsed, err := parseSchedules(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := inventory.Scope{Account: account, Region: region}
+		r := &refreshes{d: &Daemon{Config: c}, schedule: parsed.refresh, scopes: map[inventory.Scope]*scopeRefreshes{}}
+		ctx, stop := context.WithCancel(t.Context())
+		var loop sync.WaitGroup
+		start := time.Now()
+		loop.Go(func() {
+			r.repeat(ctx, s, func() {
+				begun = append(begun, time.Since(start))
+				time.Sleep(took)
+			})
+		})
+		synctest.Wait()
+		scenario(r, s)
+		stop()
+		loop.Wait()
+	})
+	return begun
+}
+
 // TestI8ARefreshAskedForWhileOneRuns comes after it; one on the schedule does
 // not, and many that were asked for are one.
 func TestI8ARefreshAskedForWhileOneRuns(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var begun []time.Duration
-		start := time.Now()
-		j := newJob(func() {
-			begun = append(begun, time.Since(start))
-			time.Sleep(time.Minute)
-		})
-		var all sync.WaitGroup
-		all.Go(j.asked)
-		synctest.Wait()
-		j.scheduled()
+	begun := begunRefreshes(t, "@every 80s", time.Minute, func(r *refreshes, s inventory.Scope) {
 		for range 3 {
 			time.Sleep(time.Second)
-			all.Go(j.asked)
+			r.again(s)
 		}
-		all.Wait()
-		if len(begun) != 2 || begun[1] != time.Minute {
-			t.Errorf("begun at %v", begun)
-		}
+		time.Sleep(200 * time.Second) // the schedule's first one falls into the second refresh
 	})
+	if want := []time.Duration{0, time.Minute, 200 * time.Second}; !slices.Equal(begun, want) {
+		t.Errorf("begun at %v, want %v", begun, want)
+	}
 }
 
 // TestI8ARecordAsksTwice: at once, and when AWS shows everyone the same.
 func TestI8ARecordAsksTwice(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		scope := inventory.Scope{Account: account, Region: region}
-		r := &refreshes{d: &Daemon{Config: configs.Default()}, asked: make(chan ask, 64)}
-		var begun []time.Duration
-		start := time.Now()
-		jobs := map[inventory.Scope]*job{scope: newJob(func() { begun = append(begun, time.Since(start)) })}
-		var turns, answers sync.WaitGroup
-		ctx, stop := context.WithCancel(t.Context())
-		answers.Go(func() { r.answer(ctx, jobs, &turns) })
+	var settle time.Duration
+	begun := begunRefreshes(t, "@every 24h", 0, func(r *refreshes, s inventory.Scope) {
+		settle = r.followUpPause()
+		time.Sleep(time.Minute)
 		for range 3 {
-			r.soon(scope, false)
+			r.soon(s, false)
+			synctest.Wait()
 		}
+		r.soon(inventory.Scope{Account: account, Region: "eu-north-1"}, false) // nobody's
 		time.Sleep(time.Hour)
-		stop()
-		answers.Wait()
-		turns.Wait()
-		settle := r.d.Config.Inventory.Settle + time.Second
-		if len(begun) != 3 || begun[0] != 0 || begun[1] != askedPause || begun[2] != settle {
-			t.Errorf("begun at %v", begun)
-		}
 	})
+	if want := []time.Duration{0, time.Minute, time.Minute + requestPause, time.Minute + settle}; !slices.Equal(begun, want) {
+		t.Errorf("begun at %v, want %v", begun, want)
+	}
+}
+
+// TestRequestsOfRecords: after the last record a refresh begins when AWS shows everyone what it reports.
+func TestRequestsOfRecords(t *testing.T) {
+	t.Parallel()
+	const pause = time.Minute
+	var q requests
+	var begun []int
+	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	for second := range 300 {
+		now := start.Add(time.Duration(second) * time.Second)
+		if second == 0 || second == 10 || second == 40 {
+			q.addRecord(now, pause)
+		}
+		if q.take(now, pause) {
+			begun = append(begun, second)
+		}
+	}
+	if want := []int{0, 30, 60, 100}; !slices.Equal(begun, want) {
+		t.Errorf("begun at %v, want %v", begun, want)
+	}
 }
 
 // TestAWaitForATurnIsPartOfTheRound: in a fleet that is refreshed more slowly
@@ -71,11 +106,11 @@ func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		d := h.daemon
+		d.Config.Inventory.Schedule = "@every 5m"
 		defer d.close()
 		if err := errors.Join(d.open(t.Context()), d.connect(t.Context())); err != nil {
 			t.Fatal(err)
 		}
-		d.Config.Inventory.Schedule = "@every 5m"
 		for range parallelScopes {
 			d.refreshes.slots <- struct{}{} // others are refreshed
 		}

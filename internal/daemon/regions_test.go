@@ -161,11 +161,13 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 		}
 		begun := time.Now()
 		var all sync.WaitGroup
-		all.Go(func() {
-			if err := d.refreshes.run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
+		for _, s := range d.fleet.Scopes() {
+			all.Go(func() {
+				if err := d.refreshes.run(ctx, s); err != nil {
+					t.Error(err)
+				}
+			})
+		}
 		d.refreshes.await(ctx, time.Hour)
 		if took := time.Since(begun); took > 3*slotPatience {
 			t.Errorf("what waits in the queue waited %s", took)
@@ -204,8 +206,9 @@ func TestARegionEnabledLaterIsGuardedWithinTheHour(t *testing.T) {
 			t.Fatal(err)
 		}
 		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return d.refreshes.run(ctx) })
-		g.Go(func() error { return d.rehearse(ctx) })
+		for _, s := range d.fleet.Scopes() {
+			d.begin(ctx, g, s)
+		}
 		g.Go(func() error { return d.discovery.run(ctx, g) })
 		time.Sleep(time.Minute)
 		h.world.SetRegions(region, farRegion)
@@ -318,7 +321,9 @@ func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
 				t.Fatal(err)
 			}
 			g, ctx := errgroup.WithContext(ctx)
-			g.Go(func() error { return d.refreshes.run(ctx) })
+			for _, s := range d.fleet.Scopes() {
+				g.Go(func() error { return d.refreshes.run(ctx, s) })
+			}
 			for _, s := range d.senders {
 				g.Go(func() error { return s.Run(ctx) })
 			}

@@ -2,55 +2,34 @@ package daemon
 
 import (
 	"context"
-	"fmt"
+	"time"
 
-	"github.com/robfig/cron/v3"
-
+	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/rehearse"
 )
 
-// rehearse tries restores as dry runs on rehearsal.schedule, until ctx ends.
-func (d *Daemon) rehearse(ctx context.Context) error {
-	c, slots := cron.New(), make(chan struct{}, parallelScopes)
-	add := func(s inventory.Scope) error {
-		if d.Config.Rehearsal.Schedule == "" {
-			return nil
-		}
-		job := cron.NewChain(cron.SkipIfStillRunning(cron.DiscardLogger)).Then(cron.FuncJob(func() {
-			if d.refreshes.isOff(s) {
-				return
-			}
-			select {
-			case slots <- struct{}{}:
-				defer func() { <-slots }()
-			case <-ctx.Done():
-				return
-			}
-			d.rehearseScope(ctx, s)
-		}))
-		if _, err := c.AddJob(d.Config.Rehearsal.Schedule, job); err != nil {
-			return fmt.Errorf("rehearsal.schedule: %w", err)
-		}
+// rehearse tries restores in a scope as dry runs on rehearsal.schedule, until ctx ends.
+func (d *Daemon) rehearse(ctx context.Context, s inventory.Scope) error {
+	schedule := d.schedules.rehearsal
+	if schedule == nil {
 		return nil
 	}
-	for _, s := range d.fleet.Scopes() {
-		if err := add(s); err != nil {
-			return err
-		}
-	}
-	c.Start()
-	defer func() { <-c.Stop().Done() }()
-	for {
-		select {
-		case s := <-d.rehearsals:
-			if err := add(s); err != nil {
-				return err
+	for next := schedule.Next(time.Now()); retry.Sleep(ctx, time.Until(next)); {
+		if !d.refreshes.isOff(s) {
+			select {
+			case d.rehearsing <- struct{}{}:
+				d.rehearseScope(ctx, s)
+				<-d.rehearsing
+			case <-ctx.Done():
 			}
-		case <-ctx.Done():
-			return nil
 		}
+		if now := time.Now(); now.After(next) { // else the clock has gone back a little
+			next = now
+		}
+		next = schedule.Next(next)
 	}
+	return nil
 }
 
 func (d *Daemon) rehearseScope(ctx context.Context, s inventory.Scope) {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -22,6 +20,17 @@ type scopeRefreshes struct {
 	off    bool        // not refreshed: the Region is not enabled any more
 	hangs  bool        // AWS has not answered the refresh under way for slotPatience
 	timer  *time.Timer // of the refresh under way, until it counts as hanging
+
+	requests requests
+	wake     chan struct{} // holds one where requests has changed
+}
+
+// wakeUp has run look at the requests. It never blocks.
+func (st *scopeRefreshes) wakeUp() {
+	select {
+	case st.wake <- struct{}{}:
+	default: // it will look
+	}
 }
 
 func (st *scopeRefreshes) refreshed() bool { return !st.last.ended.IsZero() }
@@ -46,7 +55,7 @@ type success struct {
 func (r *refreshes) of(s inventory.Scope) *scopeRefreshes {
 	st := r.scopes[s]
 	if st == nil {
-		st = &scopeRefreshes{outage: r.d.newOutage(s, notify.Refreshing, "the inventory can be refreshed again"), since: time.Now()}
+		st = &scopeRefreshes{outage: r.d.newOutage(s, notify.Refreshing, "the inventory can be refreshed again"), since: time.Now(), wake: make(chan struct{}, 1)}
 		r.scopes[s] = st
 	}
 	return st
@@ -130,10 +139,6 @@ const freshGrace = time.Minute
 // fails, or gets no answer, has an alert of its own, and counts here only if no
 // other scope is left.
 func (r *refreshes) fresh() error {
-	schedule, err := cron.ParseStandard(r.d.Config.Inventory.Schedule)
-	if err != nil {
-		return fmt.Errorf("inventory.schedule: %w", err)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	counted, failing := 0, error(nil)
@@ -149,7 +154,7 @@ func (r *refreshes) fresh() error {
 			return fmt.Errorf("%s has not been refreshed yet", s)
 		}
 		counted++
-		due := schedule.Next(schedule.Next(st.last.ended)).Add(st.last.took + freshGrace)
+		due := r.schedule.Next(r.schedule.Next(st.last.ended)).Add(st.last.took + freshGrace)
 		if time.Now().After(due) {
 			return fmt.Errorf("the last refresh of %s ended %s ago", s, time.Since(st.last.ended).Round(time.Second))
 		}

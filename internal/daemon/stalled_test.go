@@ -46,11 +46,10 @@ func (h *hanging) Do(r *http.Request) (*http.Response, error) {
 	return h.inner.Do(r)
 }
 
-// stalled is what stands still if nothing more happens from a moment on. (The
-// schedule beats once a minute, which no test waits for.)
+// stalled is what stands still if nothing more happens from a moment on.
 func (h *house) stalled(since time.Time) []string {
 	_, names := h.daemon.progress.Healthy(since.Add(maxSilence + time.Millisecond))
-	return slices.DeleteFunc(names, func(n string) bool { return n == "schedule" })
+	return names
 }
 
 // What hangs is found out, and nothing else: the watchdog is fed by this.
