@@ -79,7 +79,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	d.report(systemd.Notifier{}.Starting(startWithin)) // AWS may not answer
 	if err := d.connect(ctx); err != nil && ctx.Err() == nil {
-		if err = d.worthWaiting(ctx, err); err != nil {
+		if err = d.mayConnectLater(ctx, err); err != nil {
 			return err
 		}
 	}
@@ -112,7 +112,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.backup, err = newBackup(d.base, d.Config.State.Backup); err != nil {
 		return err
 	}
-	unread, err := d.recall(ctx)
+	unread, err := d.adoptCopy(ctx)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1),
 		outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
 	if unread != nil {
-		d.newOutage(inventory.Scope{}, remembering, "").alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
+		d.newOutage(inventory.Scope{}, stateFile, "").alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}
 	for name, s := range d.sinks {
 		sender := sink.NewSender(name, s, d.store, d.Log)
@@ -193,8 +193,8 @@ func (d *Daemon) connect(ctx context.Context) error {
 	}
 	d.fleet = fleet
 	d.remediator = &remediate.Remediator{
-		Store: d.store.Remediation(), News: d.store.News(), Snapshot: paced{d.store, d.progress, func(s inventory.Scope) { d.refreshes.moved(s) }}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
-		Wake: d.wakeSenders, Direct: d.direct,
+		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d.progress, func(s inventory.Scope) { d.refreshes.answered(s) }}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
+		Wake: d.wakeSenders, Direct: d.bypassOutbox,
 	}
 	d.rehearser = &rehearse.Rehearser{
 		Store: d.store.Rehearsals(), EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Restores: d.remediator,
@@ -202,7 +202,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 	}
 	d.remediator.Rehearsals = d.rehearser
 	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log}
-	d.remediator.Tampering = &tamper.Handler{Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Now: time.Now, Wake: d.wakeSenders, Direct: d.direct}
+	d.remediator.Tampering = &tamper.Handler{Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Now: time.Now, Wake: d.wakeSenders, Direct: d.bypassOutbox}
 	d.refreshes, d.discovery, d.rehearsing = newRefreshes(d), newDiscovery(d), make(chan struct{}, parallelScopes)
 	d.remediator.RefreshSoon = d.refreshes.soon
 	d.connected.Store(true)
@@ -236,9 +236,9 @@ func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet) error {
 
 var errOtherAccount = errors.New("and the state file guards")
 
-// worthWaiting returns nil where AWS may be reached later: the error may pass,
+// mayConnectLater returns nil where AWS may be reached later: the error may pass,
 // or somebody has just taken our access away.
-func (d *Daemon) worthWaiting(ctx context.Context, err error) error {
+func (d *Daemon) mayConnectLater(ctx context.Context, err error) error {
 	received, ferr := d.store.Fact(ctx, factReceived)
 	if ferr != nil {
 		return ferr
@@ -253,13 +253,13 @@ func (d *Daemon) worthWaiting(ctx context.Context, err error) error {
 	return nil
 }
 
-var reachPauses = retry.Backoff{First: time.Second, Most: 30 * time.Second}
+var connectPauses = retry.Backoff{First: time.Second, Most: 30 * time.Second}
 
 // reach connects, however long it takes. It returns false if ctx ends first.
-func (d *Daemon) reach(ctx context.Context) bool {
+func (d *Daemon) connectRetrying(ctx context.Context) bool {
 	o := d.newOutage(inventory.Scope{}, notify.Reaching, "AWS can be reached again")
 	for !d.connected.Load() {
-		if !retry.Sleep(ctx, reachPauses.Pause(o.Failures())) {
+		if !retry.Sleep(ctx, connectPauses.Pause(o.Failures())) {
 			return false
 		}
 		err := d.connect(ctx)
@@ -288,16 +288,16 @@ func (d *Daemon) loops(ctx context.Context) error {
 		g.Go(func() error { return s.Run(ctx) })
 	}
 	g.Go(func() error { return d.health().serve(ctx) })
-	g.Go(func() error { return d.keepCopies(ctx) })
-	g.Go(func() error { return d.health().keepStatus(ctx) })
-	g.Go(func() error { return d.health().keepBeating(ctx) })
-	g.Go(func() error { return d.keepTelling(ctx) })
-	g.Go(func() error { return (&notices{d: d}).run(ctx) })
+	g.Go(func() error { return d.copyStateFile(ctx) })
+	g.Go(func() error { return d.health().reportStatus(ctx) })
+	g.Go(func() error { return d.health().sendHeartbeats(ctx) })
+	g.Go(func() error { return d.writeDueAlerts(ctx) })
+	g.Go(func() error { return (&stateFileWatch{d: d}).run(ctx) })
 	g.Go(func() error { return d.environment.await(ctx) })
 	g.Go(func() error { return systemd.Watchdog(ctx, func() bool { return d.health().healthy() == nil }) })
 	g.Go(func() error {
-		if d.reach(ctx) {
-			return d.work(ctx, g)
+		if d.connectRetrying(ctx) {
+			return d.startAWSLoops(ctx, g)
 		}
 		return nil
 	})
@@ -310,20 +310,20 @@ func (d *Daemon) loops(ctx context.Context) error {
 }
 
 // work starts the loops that need AWS.
-func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
+func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) error {
 	client, q, err := queueclient.New(d.base, d.Config)
 	if err != nil {
 		return err
 	}
 	d.depends.queue, d.depends.client = q.URL, client
-	d.depends.recall(ctx)
+	d.depends.loadQueueAttributes(ctx)
 	w := d.watcher(q, client)
 	for _, s := range d.fleet.Scopes() {
-		d.begin(ctx, g, s)
+		d.startScope(ctx, g, s)
 	}
 	g.Go(func() error {
 		failed := d.depends.askFirst(ctx) // by the answer what is received is judged
-		d.refreshes.await(ctx, firstRefresh)
+		d.refreshes.awaitFirst(ctx, firstRefresh)
 		g.Go(func() error {
 			d.depends.keepAsking(ctx, failed)
 			return nil
@@ -345,7 +345,7 @@ func (d *Daemon) work(ctx context.Context, g *errgroup.Group) error {
 }
 
 // begin starts what works on a scope: its restorer, its refreshes, its rehearsals.
-func (d *Daemon) begin(ctx context.Context, g *errgroup.Group, s inventory.Scope) {
+func (d *Daemon) startScope(ctx context.Context, g *errgroup.Group, s inventory.Scope) {
 	beat := d.progress.Loop("restore "+s.String(), maxSilence)
 	g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
 	g.Go(func() error { return d.refreshes.run(ctx, s) })

@@ -173,14 +173,14 @@ func (h *house) scopeDone(s inventory.Scope) bool {
 	r := h.daemon.refreshes
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.of(s).refreshed()
+	return r.state(s).refreshed()
 }
 
 func (h *house) failures(s inventory.Scope) int {
 	r := h.daemon.refreshes
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.of(s).outage.Failures()
+	return r.state(s).outage.Failures()
 }
 
 // strike deletes flow logs as mallory.

@@ -21,7 +21,7 @@ const (
 	discoverEvery = 30 * time.Minute
 	discoverAgain = time.Minute
 	discoverPause = 10 * time.Second // between two at least
-	settleTimeout = 40 * time.Second // for a pause and an answer
+	freshTimeout  = 40 * time.Second // for a pause and an answer
 )
 
 // discovery notices Regions that are enabled or disabled while the daemon runs.
@@ -33,11 +33,11 @@ type discovery struct {
 	began time.Time     // of the last one that is over
 	over  chan struct{} // closed when the next one is
 
-	outages map[string]*partOutage // by account; of run's goroutine alone
+	outages map[string]*pipelineOutage // by account; of run's goroutine alone
 }
 
 func newDiscovery(d *Daemon) *discovery {
-	return &discovery{d: d, asked: make(chan struct{}, 1), over: make(chan struct{}), outages: map[string]*partOutage{}}
+	return &discovery{d: d, asked: make(chan struct{}, 1), over: make(chan struct{}), outages: map[string]*pipelineOutage{}}
 }
 
 // soon asks for a discovery out of turn. It never blocks.
@@ -48,10 +48,10 @@ func (v *discovery) soon() {
 	}
 }
 
-// settle returns once AWS has been asked since discoverPause before now, or can't
+// awaitFresh returns once AWS has been asked since discoverPause before now, or can't
 // be soon.
-func (v *discovery) settle(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+func (v *discovery) awaitFresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
 	defer cancel()
 	for now := time.Now(); ctx.Err() == nil; {
 		v.mu.Lock()
@@ -97,7 +97,7 @@ func (v *discovery) run(ctx context.Context, g *errgroup.Group) error {
 		v.done(last)
 		for _, s := range added {
 			v.d.Log.Info("a Region is new, and guarded from now on", "account", s.Account, "region", s.Region)
-			v.d.begin(ctx, g, s)
+			v.d.startScope(ctx, g, s)
 		}
 		v.d.refreshes.enable()
 		v.report(ctx, failed)
@@ -115,7 +115,7 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 		o := v.outage(account)
 		if o.Note(err) == outage.Began {
 			v.d.Log.Warn("which Regions an account has enabled can't be asked for; those that are known stay", "account", account, "error", err)
-		} else if o.Failures() >= 3 && !scopes.Passes(err) && v.d.refreshes.works(account) {
+		} else if o.Failures() >= 3 && !scopes.Passes(err) && v.d.refreshes.refreshed(account) {
 			o.alert(ctx, "which Regions the account has enabled can't be asked for, so that a new one would not be guarded: "+err.Error())
 		}
 	}
@@ -128,7 +128,7 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 }
 
 // outage of asking for an account's Regions.
-func (v *discovery) outage(account string) *partOutage {
+func (v *discovery) outage(account string) *pipelineOutage {
 	o := v.outages[account]
 	if o == nil {
 		o = v.d.newOutage(inventory.Scope{Account: account}, notify.Refreshing, "which Regions the account has enabled can be asked for again")

@@ -13,9 +13,9 @@ import (
 	"flowkeeper/internal/retry"
 )
 
-// keepBeating tells the monitor of heartbeat.url that all is well, while it is.
+// sendHeartbeats tells the monitor of heartbeat.url that all is well, while it is.
 // Silence is the alarm, so that it needs nothing of ours to work.
-func (h health) keepBeating(ctx context.Context) error {
+func (h health) sendHeartbeats(ctx context.Context) error {
 	if h.d.Config.Heartbeat.URL == "" {
 		return nil
 	}

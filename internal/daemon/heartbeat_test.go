@@ -67,7 +67,7 @@ func (h *house) lastRefresh() time.Time {
 	r := h.daemon.refreshes
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.of(inventory.Scope{Account: account, Region: region}).last.ended
+	return r.state(inventory.Scope{Account: account, Region: region}).last.ended
 }
 
 // TestHeartbeatNeedsTheQueue: each thing that a person should know of ends it.
@@ -117,12 +117,12 @@ func TestAFreshRefresh(t *testing.T) {
 		if r.schedule, err = cron.ParseStandard(c.schedule); err != nil {
 			t.Fatal(err)
 		}
-		r.of(s).last = success{time.Now().Add(-c.ago), c.took}
+		r.state(s).last = success{time.Now().Add(-c.ago), c.took}
 		if err := r.fresh(); (err == nil) != c.fresh {
 			t.Errorf("%s, %s ago, which took %s: %v", c.schedule, c.ago, c.took, err)
 		}
 	}
-	r.of(s).last = success{}
+	r.state(s).last = success{}
 	if err := r.fresh(); err == nil {
 		t.Error("fresh without any")
 	}

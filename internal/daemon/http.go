@@ -80,7 +80,7 @@ func (h health) current(remembered map[inventory.Scope]time.Time) map[inventory.
 	}
 	out := map[inventory.Scope]time.Time{}
 	for _, s := range h.d.fleet.Scopes() {
-		if !h.d.refreshes.isOff(s) {
+		if !h.d.refreshes.isDisabled(s) {
 			out[s] = remembered[s]
 		}
 	}

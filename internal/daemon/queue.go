@@ -32,8 +32,8 @@ type queueState struct {
 	commit    func(context.Context) error // tries whether the file can be written
 	showAgain chan struct{}               // tells the watcher that commits succeed again
 
-	outage *partOutage // of receiving
-	noted  bool        // factReceived is written; of the receiver alone
+	outage *pipelineOutage // of receiving
+	noted  bool            // factReceived is written; of the receiver alone
 
 	mu       sync.Mutex
 	answered bool      // a receive has succeeded since the start
@@ -91,7 +91,7 @@ const showAgainAfter = time.Minute
 
 // tryCommit writes what changes nothing, to see whether the file can be written.
 func (d *Daemon) tryCommit(ctx context.Context) error {
-	return d.store.Update(ctx, func(tx *store.Tx) error { return tx.SetTrouble(inventory.Scope{}, remembering, false) })
+	return d.store.Update(ctx, func(tx *store.Tx) error { return tx.SetTrouble(inventory.Scope{}, stateFile, false) })
 }
 
 // tryStore writes, where the last commit failed, a fact that is never set (see

@@ -24,7 +24,7 @@ func TestTryStore(t *testing.T) {
 		}
 		return nil
 	}
-	q := &queueState{log: slog.New(slog.DiscardHandler), commit: commit, showAgain: make(chan struct{}, 1), answered: true, outage: &partOutage{}}
+	q := &queueState{log: slog.New(slog.DiscardHandler), commit: commit, showAgain: make(chan struct{}, 1), answered: true, outage: &pipelineOutage{}}
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	noRoom := fmt.Errorf("write: %w", syscall.ENOSPC)
 	for _, step := range []struct {
@@ -64,7 +64,7 @@ func TestTryStore(t *testing.T) {
 // TestReadyOfTheQueue: what has not begun is another thing than what broke.
 func TestReadyOfTheQueue(t *testing.T) {
 	t.Parallel()
-	q := &queueState{noted: true, outage: &partOutage{settled: true}}
+	q := &queueState{noted: true, outage: &pipelineOutage{endStored: true}}
 	says := func(want string) {
 		t.Helper()
 		if err := q.ready(); fmt.Sprint(err) != want {

@@ -33,14 +33,14 @@ const (
 func newRefreshes(d *Daemon) *refreshes {
 	r := &refreshes{d: d, schedule: d.schedules.refresh, slots: make(chan struct{}, parallelScopes), scopes: map[inventory.Scope]*scopeRefreshes{}}
 	for _, s := range d.fleet.Scopes() {
-		r.of(s).since = time.Time{}
+		r.state(s).since = time.Time{}
 	}
 	return r
 }
 
 // run refreshes a scope until ctx ends.
 func (r *refreshes) run(ctx context.Context, s inventory.Scope) error {
-	r.repeat(ctx, s, func() { r.turn(ctx, s) })
+	r.repeat(ctx, s, func() { r.refresh(ctx, s) })
 	return nil
 }
 
@@ -73,7 +73,7 @@ func (r *refreshes) repeat(ctx context.Context, s inventory.Scope, refresh func(
 func (r *refreshes) request(s inventory.Scope, now time.Time) (next time.Time, due bool, wake <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	st := r.of(s)
+	st := r.state(s)
 	due = st.requests.take(now, r.followUpPause())
 	return st.requests.next(), due, st.wake
 }
@@ -98,7 +98,7 @@ func (r *refreshes) soon(scope inventory.Scope, all bool) {
 func (r *refreshes) again(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	st := r.of(s)
+	st := r.state(s)
 	st.requests.add(time.Now())
 	st.wakeUp()
 }

@@ -115,7 +115,7 @@ func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 			d.refreshes.slots <- struct{}{} // others are refreshed
 		}
 		var turn sync.WaitGroup
-		turn.Go(func() { d.refreshes.turn(t.Context(), inventory.Scope{Account: account, Region: region}) })
+		turn.Go(func() { d.refreshes.refresh(t.Context(), inventory.Scope{Account: account, Region: region}) })
 		time.Sleep(20 * time.Minute)
 		<-d.refreshes.slots
 		turn.Wait()

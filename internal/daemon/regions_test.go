@@ -168,7 +168,7 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 				}
 			})
 		}
-		d.refreshes.await(ctx, time.Hour)
+		d.refreshes.awaitFirst(ctx, time.Hour)
 		if took := time.Since(begun); took > 3*slotPatience {
 			t.Errorf("what waits in the queue waited %s", took)
 		}
@@ -207,7 +207,7 @@ func TestARegionEnabledLaterIsGuardedWithinTheHour(t *testing.T) {
 		}
 		g, ctx := errgroup.WithContext(ctx)
 		for _, s := range d.fleet.Scopes() {
-			d.begin(ctx, g, s)
+			d.startScope(ctx, g, s)
 		}
 		g.Go(func() error { return d.discovery.run(ctx, g) })
 		time.Sleep(time.Minute)

@@ -16,7 +16,7 @@ func (d *Daemon) rehearse(ctx context.Context, s inventory.Scope) error {
 		return nil
 	}
 	for next := schedule.Next(time.Now()); retry.Sleep(ctx, time.Until(next)); {
-		if !d.refreshes.isOff(s) {
+		if !d.refreshes.isDisabled(s) {
 			select {
 			case d.rehearsing <- struct{}{}:
 				d.rehearseScope(ctx, s)
@@ -36,7 +36,7 @@ func (d *Daemon) rehearseScope(ctx context.Context, s inventory.Scope) {
 	task := "rehearsal " + s.String()
 	defer d.progress.Task(task, maxSilence)()
 	var c rehearse.Result
-	err := guarded("rehearsal of "+s.String(), func() (err error) {
+	err := recovered("rehearsal of "+s.String(), func() (err error) {
 		c, err = d.rehearser.Rehearse(ctx, s, func() { d.progress.Beat(task) })
 		return err
 	})

@@ -14,12 +14,12 @@ import (
 
 // scopeRefreshes is how the refreshes of one scope stand.
 type scopeRefreshes struct {
-	outage *partOutage // alerts and their end belong to the scope's turn
-	since  time.Time   // when the scope came to the fleet; zero: it was there at the start
-	last   success     // since the start; zero: there was none
-	off    bool        // not refreshed: the Region is not enabled any more
-	hangs  bool        // AWS has not answered the refresh under way for slotPatience
-	timer  *time.Timer // of the refresh under way, until it counts as hanging
+	outage   *pipelineOutage // alerts and their end belong to the scope's turn
+	since    time.Time       // when the scope came to the fleet; zero: it was there at the start
+	last     success         // since the start; zero: there was none
+	disabled bool            // not refreshed: the Region is not enabled any more
+	hangs    bool            // AWS has not answered the refresh under way for slotPatience
+	timer    *time.Timer     // of the refresh under way, until it counts as hanging
 
 	requests requests
 	wake     chan struct{} // holds one where requests has changed
@@ -52,7 +52,7 @@ type success struct {
 
 // of a scope. One that was not there at the start is new from the first question
 // for it on. The caller holds mu.
-func (r *refreshes) of(s inventory.Scope) *scopeRefreshes {
+func (r *refreshes) state(s inventory.Scope) *scopeRefreshes {
 	st := r.scopes[s]
 	if st == nil {
 		st = &scopeRefreshes{outage: r.d.newOutage(s, notify.Refreshing, "the inventory can be refreshed again"), since: time.Now(), wake: make(chan struct{}, 1)}
@@ -72,8 +72,8 @@ func (r *refreshes) share() (n share) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.d.fleet.Scopes() {
-		st := r.of(s)
-		if st.off {
+		st := r.state(s)
+		if st.disabled {
 			continue
 		}
 		n.all++
@@ -90,7 +90,7 @@ func (r *refreshes) untried() (out []inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.d.fleet.Scopes() {
-		if st := r.of(s); !st.refreshed() && !st.failing() && !st.hangs && !st.off && !st.isNew() {
+		if st := r.state(s); !st.refreshed() && !st.failing() && !st.hangs && !st.disabled && !st.isNew() {
 			out = append(out, s)
 		}
 	}
@@ -113,14 +113,14 @@ func (r *refreshes) ready() error {
 	return errors.New("no scope could be refreshed yet")
 }
 
-func (r *refreshes) isOff(s inventory.Scope) bool {
+func (r *refreshes) isDisabled(s inventory.Scope) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.of(s).off
+	return r.state(s).disabled
 }
 
 // works reports whether a scope of an account is refreshed.
-func (r *refreshes) works(account string) bool {
+func (r *refreshes) refreshed(account string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for s, st := range r.scopes {
@@ -143,9 +143,9 @@ func (r *refreshes) fresh() error {
 	defer r.mu.Unlock()
 	counted, failing := 0, error(nil)
 	for _, s := range r.d.fleet.Scopes() {
-		st := r.of(s)
+		st := r.state(s)
 		switch {
-		case st.off || !st.refreshed() && st.isNew():
+		case st.disabled || !st.refreshed() && st.isNew():
 			continue
 		case st.failing() || st.hangs:
 			failing = fmt.Errorf("no scope can be refreshed, %s neither", s)
@@ -171,16 +171,16 @@ const firstRefresh = 10 * time.Second
 
 // await waits until every scope has been tried, or was refreshed in an earlier
 // life.
-func (r *refreshes) await(ctx context.Context, most time.Duration) {
+func (r *refreshes) awaitFirst(ctx context.Context, most time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	for ctx.Err() == nil && !r.learned(ctx) {
+	for ctx.Err() == nil && !r.firstTried(ctx) {
 		retry.Sleep(ctx, 50*time.Millisecond)
 	}
 }
 
-// learned reports whether there is no scope that the next moment may tell more of.
-func (r *refreshes) learned(ctx context.Context) bool {
+// firstTried reports whether there is no scope that the next moment may tell more of.
+func (r *refreshes) firstTried(ctx context.Context) bool {
 	untried := r.untried()
 	if len(untried) == 0 {
 		return true

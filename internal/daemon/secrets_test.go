@@ -81,7 +81,7 @@ func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 	}
 	giveUpEverywhere(t, s, sinks, log)
 	d := &Daemon{Config: c, Log: log, sinks: sinks, queue: &queueState{}}
-	d.direct(t.Context(), sample("alrt_direct"))
+	d.bypassOutbox(t.Context(), sample("alrt_direct"))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,8 @@ import (
 // does not become ready, or cease to be.
 const statusPause = 15 * time.Second
 
-// keepStatus tells systemd what the daemon is doing, in a line.
-func (h health) keepStatus(ctx context.Context) error {
+// reportStatus tells systemd what the daemon is doing, in a line.
+func (h health) reportStatus(ctx context.Context) error {
 	if !(systemd.Notifier{}).Listening() {
 		return nil
 	}
@@ -61,7 +61,7 @@ func (h health) share(c store.Counts) share {
 // before all else.
 func statusLine(c store.Counts, scopes share, trouble string, now time.Time) string {
 	protected := c.Restorable["yes"] + c.Restorable["no"] + c.Restorable["unknown"]
-	left := forsaken(c)
+	left := unguarded(c)
 	where := alert.Plural(scopes.all, "scope")
 	if scopes.refreshed < scopes.all {
 		where = scopes.String()
@@ -114,8 +114,8 @@ func statusLine(c store.Counts, scopes share, trouble string, now time.Time) str
 	return line
 }
 
-// forsaken counts the protected flow logs of scopes that are not refreshed any more.
-func forsaken(c store.Counts) (n int) {
+// unguarded counts the protected flow logs of scopes that are not refreshed any more.
+func unguarded(c store.Counts) (n int) {
 	for _, in := range c.Protected {
 		n += in
 	}

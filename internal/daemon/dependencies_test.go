@@ -59,7 +59,7 @@ func TestDependenciesOfTheQueue(t *testing.T) {
 		{"", "1234abcd", []string{"arn:aws:kms:eu-west-1:111122223333:key/1234abcd"}},
 		{"", "arn:aws:kms:eu-west-1:444455556666:key/1234abcd", []string{"arn:aws:kms:eu-west-1:444455556666:key/1234abcd"}},
 	} {
-		if got := arns(ofQueue(map[string]string{"Policy": c.policy, "KmsMasterKeyId": c.key, "QueueArn": queue})); !slices.Equal(got, c.want) {
+		if got := arns(queueDependencies(map[string]string{"Policy": c.policy, "KmsMasterKeyId": c.key, "QueueArn": queue})); !slices.Equal(got, c.want) {
 			t.Errorf("%s %s: %q", c.policy, c.key, got)
 		}
 	}

@@ -14,10 +14,10 @@ import (
 	"flowkeeper/systemd"
 )
 
-// turn refreshes one scope and reports what came of it: a panic is a failure
+// refresh refreshes one scope and reports what came of it: a panic is a failure
 // like others, for cron has nobody to tell.
-func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
-	if r.isOff(s) {
+func (r *refreshes) refresh(ctx context.Context, s inventory.Scope) {
+	if r.isDisabled(s) {
 		return
 	}
 	started := time.Now()
@@ -27,7 +27,7 @@ func (r *refreshes) turn(ctx context.Context, s inventory.Scope) {
 	}
 	defer r.d.progress.Task(refreshOf(s), maxSilence)()
 	var counts inventory.Counts
-	err := guarded("refresh of "+s.String(), func() (err error) { counts, err = r.d.remediator.Refresh(ctx, s); return err })
+	err := recovered("refresh of "+s.String(), func() (err error) { counts, err = r.d.remediator.Refresh(ctx, s); return err })
 	release()
 	if ctx.Err() != nil {
 		return
@@ -51,7 +51,7 @@ func (r *refreshes) occupy(ctx context.Context, s inventory.Scope) (release func
 	free := sync.OnceFunc(func() { <-r.slots })
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	st := r.of(s)
+	st := r.state(s)
 	var t *time.Timer // guarded by mu
 	t = time.AfterFunc(slotPatience, func() {
 		r.mu.Lock()
@@ -71,11 +71,11 @@ func (r *refreshes) occupy(ctx context.Context, s inventory.Scope) (release func
 	}, true
 }
 
-// moved says that AWS has answered the refresh of a scope.
-func (r *refreshes) moved(s inventory.Scope) {
+// answered says that AWS has answered the refresh of a scope.
+func (r *refreshes) answered(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if st := r.of(s); st.timer != nil {
+	if st := r.state(s); st.timer != nil {
 		st.timer.Reset(slotPatience)
 		st.hangs = false
 	}
@@ -85,31 +85,31 @@ func (r *refreshes) moved(s inventory.Scope) {
 func refreshOf(s inventory.Scope) string { return "refresh " + s.String() }
 
 // paced is the snapshot, which sees each page of a refresh go by.
-type paced struct {
+type observedSnapshot struct {
 	inventory.Snapshot
 	progress *systemd.Progress
-	moved    func(inventory.Scope)
+	answered func(inventory.Scope)
 }
 
-func (p paced) beat(s inventory.Scope) {
+func (p observedSnapshot) beat(s inventory.Scope) {
 	p.progress.Beat(refreshOf(s))
-	p.moved(s)
+	p.answered(s)
 }
 
 // Known implements inventory.Snapshot.
-func (p paced) Known(ctx context.Context, s inventory.Scope, ids []string) (map[string]inventory.Known, error) {
+func (p observedSnapshot) Known(ctx context.Context, s inventory.Scope, ids []string) (map[string]inventory.Known, error) {
 	p.beat(s)
 	return p.Snapshot.Known(ctx, s, ids)
 }
 
 // Unseen implements inventory.Snapshot.
-func (p paced) Unseen(ctx context.Context, s inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) ([]inventory.Row, int64, error) {
+func (p observedSnapshot) Unseen(ctx context.Context, s inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) ([]inventory.Row, int64, error) {
 	p.beat(s)
 	return p.Snapshot.Unseen(ctx, s, seen, before, after, limit)
 }
 
 // guarded turns a panic into an error.
-func guarded(what string, fn func() error) (err error) {
+func recovered(what string, fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%s panicked: %v\n%s", what, p, debug.Stack())
@@ -123,7 +123,7 @@ func guarded(what string, fn func() error) (err error) {
 // are, it is asked first whether this is still one.
 func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	r.mu.Lock()
-	st := r.of(s)
+	st := r.state(s)
 	began := st.outage.Note(err) == outage.Began
 	st.hangs = false
 	r.mu.Unlock()
@@ -132,7 +132,7 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	}
 	refused := !scopes.Passes(err)
 	if refused && r.d.fleet.Lists() && began {
-		r.d.discovery.settle(ctx)
+		r.d.discovery.awaitFresh(ctx)
 	}
 	if !r.d.fleet.Enabled(s) {
 		r.disable(ctx, s)
@@ -146,7 +146,7 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 
 func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.Counts, took time.Duration) {
 	r.mu.Lock()
-	st := r.of(s)
+	st := r.state(s)
 	again, first := st.outage.Note(nil) == outage.Ended, !st.refreshed()
 	st.hangs, st.last = false, success{time.Now(), took}
 	r.mu.Unlock()
@@ -162,9 +162,9 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 // are told if it has flow logs that are protected.
 func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
 	r.mu.Lock()
-	st := r.of(s)
-	was := st.off
-	st.off = true
+	st := r.state(s)
+	was := st.disabled
+	st.disabled = true
 	r.mu.Unlock()
 	if was {
 		return
@@ -182,9 +182,9 @@ func (r *refreshes) enable() {
 	r.mu.Lock()
 	var back []inventory.Scope
 	for s, st := range r.scopes {
-		if st.off && r.d.fleet.Enabled(s) {
+		if st.disabled && r.d.fleet.Enabled(s) {
 			back = append(back, s)
-			st.off = false
+			st.disabled = false
 		}
 	}
 	r.mu.Unlock()

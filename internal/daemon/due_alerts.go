@@ -10,17 +10,17 @@ import (
 	"flowkeeper/remediate"
 )
 
-// tellEvery is how often keepTelling asks the store what people are to hear.
-const tellEvery = 2 * time.Second
+// dueAlertsEvery is how often writeDueAlerts asks the store what people are to hear.
+const dueAlertsEvery = 2 * time.Second
 
-// keepTelling tells people what is due in every scope that the state file knows,
+// writeDueAlerts tells people what is due in every scope that the state file knows,
 // also in those without a client or with a restorer that waits for AWS, and while
 // AWS can't be reached at all.
-func (d *Daemon) keepTelling(ctx context.Context) error {
-	beat := d.progress.Loop("tell", maxSilence)
+func (d *Daemon) writeDueAlerts(ctx context.Context) error {
+	beat := d.progress.Loop("due alerts", maxSilence)
 	alone := &remediate.Remediator{Store: d.store.Remediation(), Fleet: noFleet{}, Policy: Policy(d.Config), Now: time.Now, Log: d.Log, Wake: d.wakeSenders}
 	var writing outage.Outage
-	for retry.Sleep(ctx, tellEvery) {
+	for retry.Sleep(ctx, dueAlertsEvery) {
 		beat()
 		r := alone
 		if d.connected.Load() {

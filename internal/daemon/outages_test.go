@@ -49,14 +49,14 @@ func TestAdviceOfATrouble(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []notify.Part{notify.Receiving, notify.Refreshing, notify.Reaching, notify.Copying, remembering} {
-		a := troubleAlert(inventory.Scope{}, p, alert.High, "it fails: AWS said no")
+	for _, p := range []notify.Part{notify.Receiving, notify.Refreshing, notify.Reaching, notify.Copying, stateFile} {
+		a := outageAlert(inventory.Scope{}, p, alert.High, "it fails: AWS said no")
 		_, anchor, _ := strings.Cut(a.Advice, "docs/troubleshoot.md#")
 		anchor, _, _ = strings.Cut(anchor, ")")
 		if !strings.Contains(a.Advice, "`flowkeeper doctor`") || anchor == "" || !strings.Contains(string(page), "\n## "+anchor+"\n") {
 			t.Errorf("%s: %q", p, a.Advice)
 		}
-		if a := troubleAlert(inventory.Scope{}, p, alert.Informational, "it works"); a.Advice != "" {
+		if a := outageAlert(inventory.Scope{}, p, alert.Informational, "it works"); a.Advice != "" {
 			t.Errorf("%s is over, and still: %s", p, a.Advice)
 		}
 	}

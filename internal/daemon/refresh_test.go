@@ -14,7 +14,7 @@ func TestARefreshThatHasEndedDoesNotHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
 		r := &refreshes{slots: make(chan struct{}, 1), scopes: map[inventory.Scope]*scopeRefreshes{}}
-		st := r.of(s)
+		st := r.state(s)
 		release, ok := r.occupy(t.Context(), s)
 		if !ok {
 			t.Fatal("no slot")

@@ -88,7 +88,7 @@ type queueAttributes interface {
 }
 
 // recall takes what was last known of the queue.
-func (d *dependencies) recall(ctx context.Context) {
+func (d *dependencies) loadQueueAttributes(ctx context.Context) {
 	var attributes map[string]string
 	text, err := d.store.Fact(ctx, factQueue)
 	if err == nil && text != "" {
@@ -98,11 +98,11 @@ func (d *dependencies) recall(ctx context.Context) {
 		d.log.Warn("what was known of the queue is not any more; asking it again", "error", err)
 		return
 	}
-	d.know(attributes)
+	d.setQueueAttributes(attributes)
 }
 
-func (d *dependencies) know(attributes map[string]string) {
-	found := ofQueue(attributes)
+func (d *dependencies) setQueueAttributes(attributes map[string]string) {
+	found := queueDependencies(attributes)
 	d.byQueue.Store(&found)
 }
 
@@ -116,7 +116,7 @@ func (d *dependencies) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.know(out.Attributes)
+	d.setQueueAttributes(out.Attributes)
 	text, err := json.Marshal(out.Attributes)
 	if err != nil {
 		return err
@@ -160,10 +160,10 @@ func (d *dependencies) keepAsking(ctx context.Context, failed error) {
 	}
 }
 
-// ofQueue reads the attributes. An alias of AWS's own key is no dependency that
+// queueDependencies reads the attributes. An alias of AWS's own key is no dependency that
 // anybody could break.
-func ofQueue(attributes map[string]string) (out []tamper.Dependency) {
-	for _, rule := range senders(attributes[string(types.QueueAttributeNamePolicy)]) {
+func queueDependencies(attributes map[string]string) (out []tamper.Dependency) {
+	for _, rule := range allowedRules(attributes[string(types.QueueAttributeNamePolicy)]) {
 		out = append(out, tamper.Dependency{ARN: rule, As: "the rule that sends events to the queue"})
 	}
 	key := attributes[string(types.QueueAttributeNameKmsMasterKeyId)]
@@ -180,8 +180,8 @@ func ofQueue(attributes map[string]string) (out []tamper.Dependency) {
 	return append(out, tamper.Dependency{ARN: key, As: "the key of the queue"})
 }
 
-// senders are the rules that a queue's policy lets send, by their aws:SourceArn.
-func senders(policy string) (out []string) {
+// allowedRules are the rules that a queue's policy lets send, by their aws:SourceArn.
+func allowedRules(policy string) (out []string) {
 	type statement struct {
 		Effect    string
 		Condition map[string]map[string]json.RawMessage
@@ -192,7 +192,7 @@ func senders(policy string) (out []string) {
 	}
 	for _, s := range doc.Statement {
 		for operator, keys := range s.Condition {
-			if !lets(s.Effect, operator) {
+			if !allows(s.Effect, operator) {
 				continue
 			}
 			for key, value := range keys {
@@ -205,9 +205,9 @@ func senders(policy string) (out []string) {
 	return out
 }
 
-// lets reports whether a statement with such a condition leaves a way open to
+// allows reports whether a statement with such a condition leaves a way open to
 // those that it names: it allows them, or denies all others.
-func lets(effect, operator string) bool {
+func allows(effect, operator string) bool {
 	operator = strings.TrimSuffix(operator, "IfExists")
 	if _, of, several := strings.Cut(operator, ":"); several { // ForAnyValue:…
 		operator = of

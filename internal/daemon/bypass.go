@@ -36,7 +36,7 @@ func (b *bypassed) add(id string) {
 
 // direct sends an alert that the store could not take (I1), until every sink
 // has taken it once.
-func (d *Daemon) direct(ctx context.Context, a alert.Alert) {
+func (d *Daemon) bypassOutbox(ctx context.Context, a alert.Alert) {
 	d.queue.storeFailed(nil)
 	if d.bypassed.has(a.ID) {
 		return

@@ -48,7 +48,7 @@ func newBackup(base aws.Config, url string) (*backup.Backup, error) {
 
 // recall brings the state file back from its copy, where there is none on this
 // machine. unread says why a copy that may be there could not be read.
-func (d *Daemon) recall(ctx context.Context) (unread, err error) {
+func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
 	path := d.Config.State.Path
 	if _, err := os.Stat(path); d.backup == nil || !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // store.Open tells what else may be wrong with it
@@ -109,45 +109,45 @@ func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Al
 			text += x.text
 		}
 	}
-	a := troubleAlert(inventory.Scope{}, remembering, alert.High, text)
+	a := outageAlert(inventory.Scope{}, stateFile, alert.High, text)
 	a.Advice = "see that you know why the state file was gone from this machine, and that nobody but Flowkeeper's role wrote that object (its versions; CloudTrail's data events of the bucket). " +
 		"Compare `flowkeeper inventory list` and `flowkeeper incidents list` with AWS, and release anew what should be released (docs/troubleshoot.md#state-file-adopted)"
 	a.Write()
 	return a
 }
 
-// keepCopies writes copies of the state file until ctx ends, and a last one
+// copyStateFile writes copies of the state file until ctx ends, and a last one
 // then.
-func (d *Daemon) keepCopies(ctx context.Context) error {
+func (d *Daemon) copyStateFile(ctx context.Context) error {
 	if d.backup == nil {
 		return nil
 	}
 	c := &copier{d: d, outage: d.newOutage(inventory.Scope{}, notify.Copying, "the state file can be copied to state.backup again"), changes: d.store.Changes()}
 	c.version, _ = d.store.Version(ctx)
 	for retry.Sleep(ctx, saveEvery) {
-		c.look(ctx)
+		c.noteChanges(ctx)
 		if now := time.Now(); c.schedule.Due(now) {
 			c.save(ctx, now, saveTimeout)
 		}
 	}
 	last := context.WithoutCancel(ctx)
-	if c.look(last); c.schedule.Stale() {
+	if c.noteChanges(last); c.schedule.Stale() {
 		c.save(last, time.Now(), lastTimeout)
 	}
 	return nil
 }
 
-// copier makes the copies of the state file. keepCopies' goroutine owns it.
+// copier makes the copies of the state file. copyStateFile' goroutine owns it.
 type copier struct {
 	d        *Daemon
 	schedule backup.Schedule
-	outage   *partOutage
+	outage   *pipelineOutage
 	changes  int64 // of the store, when it was looked last
 	version  int64 // of the file then, as other processes change it
 }
 
-// look notes what has been written since the last look, by us or by a command.
-func (c *copier) look(ctx context.Context) {
+// noteChanges notes what has been written since the last look, by us or by a command.
+func (c *copier) noteChanges(ctx context.Context) {
 	n := c.d.store.Changes()
 	v, err := c.d.store.Version(ctx)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 
 // TestADiscoveryMayTakeLongerThanItsPause: one account that does not answer takes
 // listTimeout of it. Whoever waits to know whether a Region is enabled needs one
-// answer, not another and another until settleTimeout.
+// answer, not another and another until freshTimeout.
 func TestADiscoveryMayTakeLongerThanItsPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newDiscovery(nil)
@@ -30,7 +30,7 @@ func TestADiscoveryMayTakeLongerThanItsPause(t *testing.T) {
 			}
 		})
 		begun := time.Now()
-		v.settle(t.Context())
+		v.awaitFresh(t.Context())
 		took := time.Since(begun)
 		close(ended)
 		turns.Wait()
