@@ -2,24 +2,18 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/backup"
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
-	"flowkeeper/systemd"
 )
 
 // factSaved remembers where this state file has been copied to.
@@ -44,76 +38,6 @@ func newBackup(base aws.Config, url string) (*backup.Backup, error) {
 	}
 	api := s3.NewFromConfig(base, func(o *s3.Options) { o.UsePathStyle = base.BaseEndpoint != nil })
 	return &backup.Backup{API: api, Place: place}, nil
-}
-
-// recall brings the state file back from its copy, where there is none on this
-// machine. unread says why a copy that may be there could not be read.
-func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
-	path := d.Config.State.Path
-	if _, err := os.Stat(path); d.backup == nil || !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // store.Open tells what else may be wrong with it
-	}
-	loading, cancel := context.WithTimeout(ctx, loadTimeout)
-	defer cancel()
-	d.report(systemd.Notifier{}.Starting(loadTimeout + time.Minute))
-	copied := path + ".copy"
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), store.Discard(copied)); err != nil {
-		return nil, fmt.Errorf("state.path: %w", err)
-	}
-	from, err := d.backup.Load(loading, copied)
-	switch {
-	case errors.Is(err, backup.ErrNone):
-		d.Log.Info("no state file here, and no copy of one: beginning anew", "backup", d.backup.Place.String())
-		return nil, nil
-	case errors.Is(err, backup.ErrRefused):
-		return err, nil
-	case err != nil:
-		return nil, fmt.Errorf("state.backup: %w: see that it can be reached; \"\" begins with an empty memory", err)
-	}
-	d.report(systemd.Notifier{}.Starting(startWithin)) // each row of it is written anew
-	now := time.Now()
-	var found store.Adopted
-	err = store.Adopt(ctx, copied, path, store.Adoption{Now: now, Made: from.Made, Stale: staleAfter, Route: d.route,
-		Tell: func(a store.Adopted) alert.Alert { found = a; return adoptedAlert(from, a, now) }})
-	if err != nil {
-		return nil, fmt.Errorf("state.backup: the copy in %s: %w", d.backup.Place, err)
-	}
-	d.Log.Warn("the state file is back from its copy, which is an alert: whoever can write the bucket can have written it", "backup", from.URL,
-		"age", now.Sub(from.Made).Round(time.Second).String(), "flow_logs", found.FlowLogs, "releases_dropped", found.Released.FlowLogs)
-	return nil, nil
-}
-
-// adoptedAlert tells that the state file came back from a copy, which one, and
-// what of it does not count.
-func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Alert {
-	version := ""
-	if from.Version != "" {
-		version = ", version " + from.Version
-	}
-	text := fmt.Sprintf("the state file came back from its copy in S3: there was none on this machine, and the copy is %s%s, last modified %s (%s ago), with %s protected in %s",
-		from.URL, version, minute(from.Made), now.Sub(from.Made).Round(time.Second), alert.Plural(found.FlowLogs, "flow log"), alert.Plural(found.Scopes, "scope"))
-	if !found.RefreshedAt.IsZero() {
-		text += ", last refreshed " + minute(found.RefreshedAt)
-	}
-	for _, x := range []struct {
-		is   bool
-		text string
-	}{
-		{found.Released.FlowLogs > 0, fmt.Sprintf("; the releases of %s, the last until %s, do not hold any more", alert.Plural(found.Released.FlowLogs, "flow log"), minute(found.Released.Until))},
-		{found.Unprotected > 0, fmt.Sprintf("; %s that it did not protect: the first refresh decides anew", alert.Plural(found.Unprotected, "live flow log"))},
-		{found.Deaf > 0, fmt.Sprintf("; %s in it would have made later deletions count for nothing: they do not any more", alert.Plural(found.Deaf, "incident"))},
-		{found.Alerts > 0, fmt.Sprintf("; %s beyond the newest dropped", alert.Plural(found.Alerts, "undelivered alert"))},
-		{found.Stale, "; it is old: what the first refresh does not find is alerted of and not restored"},
-	} {
-		if x.is {
-			text += x.text
-		}
-	}
-	a := outageAlert(inventory.Scope{}, stateFile, alert.High, text)
-	a.Advice = "see that you know why the state file was gone from this machine, and that nobody but Flowkeeper's role wrote that object (its versions; CloudTrail's data events of the bucket). " +
-		"Compare `flowkeeper inventory list` and `flowkeeper incidents list` with AWS, and release anew what should be released (docs/troubleshoot.md#state-file-adopted)"
-	a.Write()
-	return a
 }
 
 // copyStateFile writes copies of the state file until ctx ends, and a last one

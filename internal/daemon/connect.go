@@ -1,0 +1,114 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"flowkeeper/internal/retry"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+	"flowkeeper/remediate/notify"
+	"flowkeeper/remediate/rehearse"
+	"flowkeeper/remediate/tamper"
+)
+
+// connect reaches AWS once, and makes the parts that need it.
+func (d *Daemon) connect(ctx context.Context) error {
+	remembered, err := d.store.Scopes(ctx)
+	if err != nil {
+		return err
+	}
+	fleet, err := scopes.Connect(ctx, d.base, Accounts(d.Config), d.Config.Inventory.Regions, d.Log, remembered...)
+	if err != nil {
+		return err
+	}
+	if err := d.sameAccount(ctx, fleet); err != nil {
+		return err
+	}
+	d.fleet = fleet
+	d.remediator = &remediate.Remediator{
+		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d.progress, func(s inventory.Scope) { d.refreshes.answered(s) }}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
+		Wake: d.wakeSenders, Direct: d.bypassOutbox,
+	}
+	d.rehearser = &rehearse.Rehearser{
+		Store: d.store.Rehearsals(), EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Restores: d.remediator,
+		AlertOnly: d.remediator.Policy.AlertOnly, Others: d.Config.Rehearsal.Principals, Now: time.Now, Log: d.Log, Wake: d.wakeSenders, Caller: fleet.Caller,
+	}
+	d.remediator.Rehearsals = d.rehearser
+	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log}
+	d.remediator.Tampering = &tamper.Handler{Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Now: time.Now, Wake: d.wakeSenders, Direct: d.bypassOutbox}
+	d.refreshes, d.discovery, d.rehearsing = newRefreshes(d), newDiscovery(d), make(chan struct{}, parallelScopes)
+	d.remediator.RefreshSoon = d.refreshes.soon
+	d.connected.Store(true)
+	return nil
+}
+
+// sameAccount refuses credentials of an account that the state file knows nothing
+// of, while it guards another, where the configuration names none: with them the
+// daemon would take every message for somebody else's, and say that all is well
+// (I13). An account that has lost everything is still known.
+func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet) error {
+	if len(d.Config.Accounts) > 0 {
+		return nil
+	}
+	guarded, err := d.store.Guarded(ctx)
+	if err != nil || len(guarded) == 0 {
+		return err
+	}
+	known, err := d.store.Scopes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range fleet.Scopes() {
+		if slices.ContainsFunc(known, func(k inventory.Scope) bool { return k.Account == s.Account }) {
+			return nil
+		}
+		err = fmt.Errorf("these credentials act in account %s, %w %s: see whose they are, or name under accounts what is to be guarded", s.Account, errOtherAccount, strings.Join(guarded, ", "))
+	}
+	return err
+}
+
+var errOtherAccount = errors.New("and the state file guards")
+
+// mayConnectLater returns nil where AWS may be reached later: the error may pass,
+// or somebody has just taken our access away.
+func (d *Daemon) mayConnectLater(ctx context.Context, err error) error {
+	received, ferr := d.store.Fact(ctx, factReceived)
+	if ferr != nil {
+		return ferr
+	}
+	switch {
+	case received == "" && errors.Is(err, errOtherAccount):
+		return err
+	case received == "" && !scopes.Passes(err):
+		return fmt.Errorf("%w: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or an instance role, and see that sts:GetCallerIdentity answers", err)
+	}
+	d.Log.Warn("can't reach AWS yet; trying again", "error", err)
+	return nil
+}
+
+var connectPauses = retry.Backoff{First: time.Second, Most: 30 * time.Second}
+
+// reach connects, however long it takes. It returns false if ctx ends first.
+func (d *Daemon) connectRetrying(ctx context.Context) bool {
+	o := d.newOutage(inventory.Scope{}, notify.Reaching, "AWS can be reached again")
+	for !d.connected.Load() {
+		if !retry.Sleep(ctx, connectPauses.Pause(o.Failures())) {
+			return false
+		}
+		err := d.connect(ctx)
+		if o.Note(err); o.Failures() >= 4 {
+			o.alert(ctx, "AWS can't be reached, so that no deletion is heard of or restored: "+err.Error())
+		}
+	}
+	if ctx.Err() != nil {
+		return false
+	}
+	o.end(ctx)
+	return true
+}
