@@ -37,7 +37,7 @@ func (b *bypassed) add(id string) {
 // direct sends an alert that the store could not take (I1), until every sink
 // has taken it once.
 func (d *Daemon) bypassOutbox(ctx context.Context, a alert.Alert) {
-	d.queue.storeFailed(nil)
+	d.storeHealth.failed(nil)
 	if d.bypassed.has(a.ID) {
 		return
 	}

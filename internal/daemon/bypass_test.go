@@ -27,7 +27,7 @@ func TestI1ToldStraightOnce(t *testing.T) {
 		}
 		return nil
 	})
-	d := &Daemon{Log: slog.New(slog.DiscardHandler), queue: &queueState{}, sinks: map[string]sink.Sink{"pager": pager}}
+	d := &Daemon{Log: slog.New(slog.DiscardHandler), storeHealth: &storeHealth{}, sinks: map[string]sink.Sink{"pager": pager}}
 	for range 3 {
 		d.bypassOutbox(t.Context(), alert.Alert{ID: "alrt_1"})
 		down = sends < 2

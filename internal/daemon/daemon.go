@@ -41,6 +41,7 @@ type Daemon struct {
 	sinks       map[string]sink.Sink
 	progress    *systemd.Progress
 	queue       *queueState
+	storeHealth *storeHealth
 	listener    net.Listener
 	bypassed    bypassed
 	handled     atomic.Int64   // messages, so far
@@ -113,8 +114,8 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	}
 	d.untaken = &untaken{sinks: slices.DeleteFunc(slices.Sorted(maps.Keys(d.sinks)), func(name string) bool { return name == sink.LogName }), oldest: d.store.Untaken}
 	d.progress = &systemd.Progress{}
-	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1),
-		outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
+	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
+	d.storeHealth = &storeHealth{log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1)}
 	if unread != nil {
 		d.newOutage(inventory.Scope{}, stateFile, "").alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}

@@ -100,7 +100,7 @@ func (h *house) run() {
 			h.t.Fatal(err)
 		}
 		d.remediator.Store = h.store(d.remediator.Store)
-		d.queue.commit = func(ctx context.Context) error {
+		d.storeHealth.commit = func(ctx context.Context) error {
 			return d.remediator.Store.Update(ctx, func(remediate.Tx) error { return nil })
 		}
 		go func() { defer d.close(); h.done <- d.loops(ctx) }()

@@ -29,6 +29,9 @@ func (h health) ready() error {
 	if err := h.d.refreshes.ready(); err != nil {
 		return err
 	}
+	if err := h.d.storeHealth.ready(); err != nil {
+		return err
+	}
 	return h.d.queue.ready()
 }
 

@@ -79,7 +79,7 @@ func TestHeartbeatNeedsTheQueue(t *testing.T) {
 	h.refreshed()
 	h.await("all to be well", func() bool { return h.daemon.health().unwell() == nil })
 	broken.full(true)
-	h.daemon.queue.storeFailed(nil)
+	h.daemon.storeHealth.failed(nil)
 	if err := h.daemon.health().unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
 		t.Errorf("after a failed commit: %v", err)
 	}

@@ -85,7 +85,7 @@ func (d *Daemon) watcher(q configs.QueueRef, client *sqs.Client) *watcher.Watche
 	return watcher.New(watcher.Config{
 		QueueURL: q.URL, WaitTime: d.Config.Queue.WaitTime, VisibilityTimeout: d.Config.Queue.VisibilityTimeout,
 		Received: d.queue.received, Failed: d.queue.failed, Beat: d.progress.Loop("receive", maxSilence),
-		ShowAgain: d.queue.showAgain, Meter: d.meters,
+		ShowAgain: d.storeHealth.showAgain, Meter: d.meters,
 	}, client, handler{d}, d.Log)
 }
 

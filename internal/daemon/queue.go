@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"flowkeeper/configs"
@@ -17,32 +16,23 @@ import (
 	"flowkeeper/watcher"
 )
 
-// factReceived remembers that the queue once answered with this state file:
-// from then on its loss is an alarm and no reason to stop, for an attacker may
-// have deleted it.
+// factReceived is the time when the queue first answered with this state file. From
+// then on a lost queue is alerted of and does not end the daemon: an attacker may have
+// deleted it.
 const factReceived = "received"
 
-// queueState is what is known of the queue and of the store, for /readyz and
-// for the decision whether a refused receive ends the daemon.
+// queueState knows whether the queue answers. It is safe for concurrent use, but for
+// received and failed, which the receiver calls.
 type queueState struct {
-	name  string // and where it is
-	store *store.Store
-	log   *slog.Logger
-
-	commit    func(context.Context) error // tries whether the file can be written
-	showAgain chan struct{}               // tells the watcher that commits succeed again
-
+	name   string // and its account and Region
+	store  *store.Store
 	outage *pipelineOutage // of receiving
-	noted  bool            // factReceived is written; of the receiver alone
+	noted  bool            // factReceived is written
 
-	mu       sync.Mutex
-	answered bool      // a receive has succeeded since the start
-	storeBad bool      // a commit failed, and none has succeeded since
-	waiting  bool      // messages do, because the file could not be written
-	shown    time.Time // when those were shown again last
+	answered atomic.Bool // a receive has succeeded since the start
 }
 
-// queueName says which queue, and where it is as far as its URL tells.
+// queueName is the name of the queue, with its account and Region if its URL has them.
 func queueName(q configs.Queue) string {
 	ref, err := q.Parse()
 	if err != nil {
@@ -53,9 +43,7 @@ func queueName(q configs.Queue) string {
 
 // received is called after each successful receive.
 func (q *queueState) received(ctx context.Context) {
-	q.mu.Lock()
-	q.answered = true
-	q.mu.Unlock()
+	q.answered.Store(true)
 	q.outage.Note(nil)
 	q.outage.end(ctx)
 	if !q.noted {
@@ -63,9 +51,8 @@ func (q *queueState) received(ctx context.Context) {
 	}
 }
 
-// failed is called after each failed receive. It reports whether going on
-// makes no sense: the queue is missing or refuses us, and never did anything
-// else.
+// failed is called after each failed receive. It reports whether the daemon should end:
+// the queue is missing or refuses these credentials, and has never answered.
 func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
 	q.outage.Note(err)
 	if scopes.Passes(err) {
@@ -78,57 +65,10 @@ func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
 	return false
 }
 
-// storeFailed notes that a commit failed, and why, where that is known.
-func (q *queueState) storeFailed(err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.storeBad, q.waiting = true, q.waiting || store.Unwritable(err)
-}
-
-// showAgainAfter is how soon after the last time messages are shown again out of
-// turn: where less room is than they need, they may not use up their receives.
-const showAgainAfter = time.Minute
-
-// tryCommit writes what changes nothing, to see whether the file can be written.
-func (d *Daemon) tryCommit(ctx context.Context) error {
-	return d.store.Update(ctx, func(tx *store.Tx) error { return tx.SetTrouble(inventory.Scope{}, stateFile, false) })
-}
-
-// tryStore writes, where the last commit failed, a fact that is never set (see
-// remembering). Once the file takes that, the messages that waited for the file are
-// shown again. A message whose commit failed for a reason of its own comes by itself.
-func (q *queueState) tryStore(ctx context.Context, now time.Time) {
-	q.mu.Lock()
-	bad, waiting := q.storeBad, q.waiting
-	q.mu.Unlock()
-	if !bad && !waiting {
-		return
-	}
-	err := q.commit(ctx)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.storeBad = err != nil; err != nil {
-		return
-	}
-	if !q.waiting || now.Sub(q.shown) < showAgainAfter {
-		return
-	}
-	q.waiting, q.shown = false, now
-	q.log.Info("the state file can be written again")
-	select {
-	case q.showAgain <- struct{}{}:
-	default: // already asked for
-	}
-}
-
-// ready says why the daemon is not, or nothing.
+// ready returns an error if the queue does not answer.
 func (q *queueState) ready() error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	switch {
-	case q.storeBad:
-		return errNotStored
-	case !q.answered:
+	case !q.answered.Load():
 		return errors.New("the queue has not answered yet")
 	case q.outage.Failures() > 0:
 		return errors.New("the queue does not answer any more")
@@ -136,10 +76,8 @@ func (q *queueState) ready() error {
 	return nil
 }
 
-var errNotStored = errors.New("the state file can't be written")
-
-// handler turns the records of one message into findings, and has them dealt
-// with.
+// handler turns the records of a message into findings, and passes them to the
+// remediator.
 type handler struct{ d *Daemon }
 
 // Handle implements watcher.Handler.
@@ -151,16 +89,17 @@ func (h handler) Handle(ctx context.Context, m watcher.Message) error {
 	if len(findings) == 0 {
 		return nil
 	}
-	task := fmt.Sprintf("message %s (%d)", m.ID, h.d.handled.Add(1)) // it may be here twice
+	task := fmt.Sprintf("message %s (%d)", m.ID, h.d.handled.Add(1)) // one message may be handled twice at the same time
 	defer h.d.progress.Task(task, maxSilence)()
 	err := h.d.remediator.Handle(ctx, findings, func() { h.d.progress.Beat(task) })
 	if err != nil && ctx.Err() == nil {
-		h.d.queue.storeFailed(err)
+		h.d.storeHealth.failed(err)
 	}
 	return err
 }
 
-// suspect asks for a refresh of a scope, or of all where it is not known (I8).
+// suspect asks for a refresh of the scope of a record that can't be read, or of all
+// scopes if it is none of ours (I8).
 func (h handler) suspect(s watcher.Suspect) {
 	scope := inventory.Scope{Account: s.Account, Region: s.Region}
 	_, ours := h.d.fleet.EC2(scope)

@@ -80,7 +80,7 @@ func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	giveUpEverywhere(t, s, sinks, log)
-	d := &Daemon{Config: c, Log: log, sinks: sinks, queue: &queueState{}}
+	d := &Daemon{Config: c, Log: log, sinks: sinks, storeHealth: &storeHealth{}}
 	d.bypassOutbox(t.Context(), sample("alrt_direct"))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

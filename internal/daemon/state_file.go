@@ -32,7 +32,7 @@ func (w *stateFileWatch) run(ctx context.Context) error {
 			d.newOutage(inventory.Scope{}, stateFile, "").alert(ctx, err.Error())
 			return errors.Join(err, d.store.Rescue(context.WithoutCancel(ctx)))
 		}
-		d.queue.tryStore(ctx, time.Now())
+		d.storeHealth.retry(ctx, time.Now())
 		w.warnDropped()
 		v, err := d.store.Version(ctx)
 		if err == nil && v != last {

@@ -1,0 +1,60 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestStoreHealth: once the file can be written, the messages that waited for it are
+// shown, and not one whose own commit fails; where it takes only little, once a
+// minute.
+func TestStoreHealth(t *testing.T) {
+	t.Parallel()
+	full := false
+	commit := func(context.Context) error {
+		if full {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	h := &storeHealth{log: slog.New(slog.DiscardHandler), commit: commit, showAgain: make(chan struct{}, 1)}
+	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	noRoom := fmt.Errorf("write: %w", syscall.ENOSPC)
+	for _, step := range []struct {
+		what         string
+		after        time.Duration
+		fails        error
+		full         bool
+		ready, shown bool
+	}{
+		{what: "nothing failed", ready: true},
+		{what: "no room", fails: noRoom, full: true},
+		{what: "no room yet", after: time.Second, full: true},
+		{what: "room", after: time.Second, ready: true, shown: true},
+		{what: "no second time for one failure", after: time.Hour, ready: true},
+		{what: "one message's own failure", fails: errors.New("constraint failed"), ready: true},
+		{what: "room for little", fails: noRoom, ready: true, shown: true},
+		{what: "still", after: time.Second, fails: noRoom, ready: true},
+		{what: "too soon", after: showAgainPause - 2*time.Second, ready: true},
+		{what: "a minute later", after: time.Second, ready: true, shown: true},
+	} {
+		now = now.Add(step.after)
+		full = step.full
+		if step.fails != nil {
+			h.failed(step.fails)
+		}
+		h.retry(t.Context(), now)
+		shown := len(h.showAgain) == 1
+		for len(h.showAgain) > 0 {
+			<-h.showAgain
+		}
+		if ready := h.ready() == nil; ready != step.ready || shown != step.shown {
+			t.Errorf("%s: ready %v, shown %v", step.what, ready, shown)
+		}
+	}
+}
