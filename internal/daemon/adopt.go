@@ -16,12 +16,13 @@ import (
 	"flowkeeper/systemd"
 )
 
-// recall brings the state file back from its copy, where there is none on this
-// machine. unread says why a copy that may be there could not be read.
+// adoptCopy writes the state file from its copy in S3, if there is no state file on this
+// machine. unread says why a copy that may exist could not be read: the daemon then starts
+// with an empty state file.
 func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
 	path := d.Config.State.Path
 	if _, err := os.Stat(path); d.backup == nil || !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // store.Open tells what else may be wrong with it
+		return nil, nil // store.Open reports other errors
 	}
 	loading, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
@@ -40,7 +41,7 @@ func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("state.backup: %w: see that it can be reached; \"\" begins with an empty memory", err)
 	}
-	d.report(systemd.Notifier{}.Starting(startWithin)) // each row of it is written anew
+	d.report(systemd.Notifier{}.Starting(startWithin)) // every row is written again
 	now := time.Now()
 	var found store.Adopted
 	err = store.Adopt(ctx, copied, path, store.Adoption{Now: now, Made: from.Made, Stale: staleAfter, Route: d.route,
@@ -53,8 +54,8 @@ func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
 	return nil, nil
 }
 
-// adoptedAlert tells that the state file came back from a copy, which one, and
-// what of it does not count.
+// adoptedAlert says that the state file was written from a copy, from which one, and what
+// of it was not taken.
 func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Alert {
 	version := ""
 	if from.Version != "" {

@@ -8,15 +8,15 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// bypassed remembers which alerts went to every sink past the outbox: their
-// messages come again until the store works, and people need not. The zero value
-// remembers none; it is safe for concurrent use.
+// bypassed remembers which alerts every sink has taken without the outbox. Their messages
+// are received again until the store works; the alerts are not sent again. The zero value
+// is ready to use and safe for concurrent use.
 type bypassed struct {
 	mu   sync.Mutex
 	sent map[string]bool // by ID; guarded by mu
 }
 
-// maxBypassed alerts are remembered; more are rather told twice.
+// maxBypassed is how many alerts are remembered. After that many, some may be sent twice.
 const maxBypassed = 10000
 
 func (b *bypassed) has(id string) bool {
@@ -34,8 +34,8 @@ func (b *bypassed) add(id string) {
 	b.sent[id] = true
 }
 
-// direct sends an alert that the store could not take (I1), until every sink
-// has taken it once.
+// bypassOutbox sends an alert that could not be stored directly (I1), each time it is
+// called until every sink has taken it.
 func (d *Daemon) bypassOutbox(ctx context.Context, a alert.Alert) {
 	d.storeHealth.failed(nil)
 	if d.bypassed.has(a.ID) {

@@ -17,7 +17,7 @@ import (
 	"flowkeeper/remediate"
 )
 
-// Policy is the configuration as remediation understands it.
+// Policy returns the policy of restores that the configuration describes.
 func Policy(c configs.Config) remediate.Policy {
 	p := remediate.Policy{
 		AlertOnly:   c.Remediate.Mode == "alert",
@@ -33,7 +33,7 @@ func Policy(c configs.Config) remediate.Policy {
 	return p
 }
 
-// schedules are when scopes are refreshed and restores rehearsed.
+// schedules say when scopes are refreshed and restores rehearsed.
 type schedules struct {
 	refresh   cron.Schedule
 	rehearsal cron.Schedule // nil: never
@@ -52,8 +52,8 @@ func parseSchedules(c configs.Config) (out schedules, err error) {
 	return out, nil
 }
 
-// Base is the SDK's configuration that all clients start from. Its Region is
-// aws.region, else what the environment says, else the queue's.
+// Base returns the configuration of the AWS SDK that all clients start from. Its Region is
+// aws.region, else that of the environment, else the queue's.
 func Base(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, error) {
 	base, err := scopes.Base(ctx, scopes.Options{Region: c.AWS.Region, EndpointURL: c.AWS.EndpointURL, Log: log})
 	if err != nil || base.Region != "" {
@@ -65,7 +65,7 @@ func Base(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, 
 	return base, nil
 }
 
-// Accounts of the configuration.
+// Accounts returns the accounts of the configuration; none: that of the credentials.
 func Accounts(c configs.Config) []scopes.Account {
 	var out []scopes.Account
 	for _, a := range c.Accounts {
@@ -74,7 +74,7 @@ func Accounts(c configs.Config) []scopes.Account {
 	return out
 }
 
-// Routes of the configured sinks.
+// Routes returns which alerts each configured sink gets.
 func Routes(c configs.Config) sink.Routes {
 	var out sink.Routes
 	for _, s := range c.Alerts {
@@ -90,7 +90,7 @@ func Routes(c configs.Config) sink.Routes {
 	return out
 }
 
-// Sinks are the configured ones by name, and the log.
+// Sinks returns the configured sinks and the log by name.
 func Sinks(c configs.Config, base aws.Config, log *slog.Logger, version string) (map[string]sink.Sink, error) {
 	out := map[string]sink.Sink{sink.LogName: sink.NewLog(log)}
 	for _, conf := range c.Alerts {

@@ -17,7 +17,7 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// connect reaches AWS once, and makes the parts that need it.
+// connect asks AWS for its accounts and Regions, and makes what needs them.
 func (d *Daemon) connect(ctx context.Context) error {
 	remembered, err := d.store.Scopes(ctx)
 	if err != nil {
@@ -48,10 +48,10 @@ func (d *Daemon) connect(ctx context.Context) error {
 	return nil
 }
 
-// sameAccount refuses credentials of an account that the state file knows nothing
-// of, while it guards another, where the configuration names none: with them the
-// daemon would take every message for somebody else's, and say that all is well
-// (I13). An account that has lost everything is still known.
+// sameAccount returns an error if the configuration names no accounts and the state file
+// has flow logs, but none of the account of these credentials. With such credentials the
+// daemon would ignore every message and report that all is well (I13). An account whose
+// flow logs are all gone is in the state file still.
 func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet) error {
 	if len(d.Config.Accounts) > 0 {
 		return nil
@@ -75,8 +75,8 @@ func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet) error {
 
 var errOtherAccount = errors.New("and the state file guards")
 
-// mayConnectLater returns nil where AWS may be reached later: the error may pass,
-// or somebody has just taken our access away.
+// mayConnectLater returns nil if the daemon should go on and try again: the error may pass,
+// or the queue has answered before, so that somebody may have taken the access away.
 func (d *Daemon) mayConnectLater(ctx context.Context, err error) error {
 	received, ferr := d.store.Fact(ctx, factReceived)
 	if ferr != nil {
@@ -94,7 +94,7 @@ func (d *Daemon) mayConnectLater(ctx context.Context, err error) error {
 
 var connectPauses = retry.Backoff{First: time.Second, Most: 30 * time.Second}
 
-// reach connects, however long it takes. It returns false if ctx ends first.
+// connectRetrying connects, however long it takes. It returns false if ctx ends first.
 func (d *Daemon) connectRetrying(ctx context.Context) bool {
 	o := d.newOutage(inventory.Scope{}, notify.Reaching, "AWS can be reached again")
 	for !d.connected.Load() {

@@ -16,18 +16,18 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// factSaved remembers where this state file has been copied to.
+// factSaved is where this state file was last copied to.
 const factSaved = "saved"
 
 const (
-	staleAfter  = 48 * time.Hour  // a copy older than this knows too little of today to restore from what a refresh misses
+	staleAfter  = 48 * time.Hour  // of a copy: what the first refresh then does not find is alerted of and not restored
 	loadTimeout = 5 * time.Minute // of reading a copy at the start
 	saveTimeout = 5 * time.Minute
 	lastTimeout = 10 * time.Second // of the copy at the end
-	saveEvery   = time.Second      // how often is looked whether one is due
+	saveEvery   = time.Second      // how often to ask whether a copy is due
 )
 
-// newBackup is nil where no copies are asked for.
+// newBackup returns nil if state.backup is empty.
 func newBackup(base aws.Config, url string) (*backup.Backup, error) {
 	if url == "" {
 		return nil, nil
@@ -66,11 +66,11 @@ type copier struct {
 	d        *Daemon
 	schedule backup.Schedule
 	outage   *pipelineOutage
-	changes  int64 // of the store, when it was looked last
-	version  int64 // of the file then, as other processes change it
+	changes  int64 // of the store, at the last noteChanges
+	version  int64 // of the file then, which other processes change too
 }
 
-// noteChanges notes what has been written since the last look, by us or by a command.
+// noteChanges tells the schedule if this process or a command has changed the state file.
 func (c *copier) noteChanges(ctx context.Context) {
 	n := c.d.store.Changes()
 	v, err := c.d.store.Version(ctx)

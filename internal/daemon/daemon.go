@@ -31,7 +31,7 @@ type Daemon struct {
 	AWS     aws.Config // credentials, endpoint and HTTP client; the Region comes from the configuration
 	Log     *slog.Logger
 	Version string
-	// Sinks are more sinks beside the configured ones (the demo's timeline).
+	// Sinks are sinks in addition to the configured ones, by name (the demo's timeline).
 	Sinks map[string]sink.Sink
 	// Ready is called once every loop runs.
 	Ready func()
@@ -44,26 +44,26 @@ type Daemon struct {
 	storeHealth *storeHealth
 	listener    net.Listener
 	bypassed    bypassed
-	handled     atomic.Int64   // messages, so far
+	handled     atomic.Int64   // messages since the start
 	backup      *backup.Backup // nil: none
 	meters      *metrics.Meters
 	untaken     *untaken
-	base        aws.Config // AWS, whose clients count their calls
+	base        aws.Config // like AWS; its clients count their calls
 	schedules   schedules
 	environment environment
 
-	connected  atomic.Bool // the fields below are there
+	connected  atomic.Bool // the fields below are set
 	fleet      *scopes.Fleet
 	remediator *remediate.Remediator
 	rehearser  *rehearse.Rehearser
 	refreshes  *refreshes
-	rehearsing chan struct{} // how many scopes at once
+	rehearsing chan struct{} // holds one for each scope that is being rehearsed
 	discovery  *discovery
 	depends    *dependencies
 }
 
-// Run works until ctx ends, and then finishes what is in hand. It returns nil
-// after that, and an error where going on makes no sense.
+// Run works until ctx ends, finishes what it has begun, and returns nil. It returns an error
+// if the daemon can't do its work and trying again would not help.
 func (d *Daemon) Run(ctx context.Context) error {
 	defer d.close()
 	if err := d.open(ctx); err != nil {
@@ -78,15 +78,16 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return d.loops(ctx)
 }
 
-// startWithin is how long systemd is asked to wait for what a start has begun:
-// one that is killed in the middle has to do it all again.
+// startWithin is how long systemd is asked to wait for the start: one that systemd kills
+// would have to begin again.
 const startWithin = 10 * time.Minute
 
-// commitDelay is how long the record of a sent alert waits for a commit to share: less
-// than a receiver takes to answer, and long enough that most share that of a restore.
+// commitDelay is how long the note that an alert was sent waits for a commit of somebody
+// else: less than a receiver of alerts takes to answer, and long enough that most share the
+// commit of a restore.
 const commitDelay = 50 * time.Millisecond
 
-// open makes everything that is on this machine.
+// open makes everything that needs no AWS: listener, sinks, state file.
 func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.schedules, err = parseSchedules(d.Config); err != nil {
 		return err
@@ -138,7 +139,7 @@ func (d *Daemon) close() {
 	}
 }
 
-// sinkNames are the names of all sinks.
+// sinkNames returns the names of all sinks.
 func (d *Daemon) sinkNames() []string {
 	names := []string{sink.LogName}
 	for _, s := range d.Config.Alerts {
@@ -150,7 +151,7 @@ func (d *Daemon) sinkNames() []string {
 	return names
 }
 
-// sending counts the tries of a sink, and has each watched.
+// sending counts the tries of a sink, and makes each a task of the watchdog's.
 func (d *Daemon) sending(name string) func() func(error) {
 	return func() func(error) {
 		done := d.progress.Task("alert "+name, maxSilence)
@@ -161,7 +162,7 @@ func (d *Daemon) sending(name string) func() func(error) {
 	}
 }
 
-// route names the sinks of an alert.
+// route returns the names of the sinks that get an alert.
 func (d *Daemon) route(a alert.Alert) []string {
 	names := Routes(d.Config).For(a)
 	for name := range d.Sinks {
@@ -176,7 +177,7 @@ func (d *Daemon) wakeSenders() {
 	}
 }
 
-// report logs that systemd could not be told something.
+// report logs that systemd could not be notified.
 func (d *Daemon) report(err error) {
 	if err != nil {
 		d.Log.Warn("systemd does not listen", "error", err)

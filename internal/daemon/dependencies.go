@@ -24,12 +24,13 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// dependencies are what this daemon needs beside what the snapshot names.
+// dependencies knows what this daemon depends on, in addition to what the snapshot has. all
+// is safe for concurrent use.
 type dependencies struct {
 	fixed   []tamper.Dependency
 	store   *store.Store
 	log     *slog.Logger
-	byQueue atomic.Pointer[[]tamper.Dependency] // what the queue's own attributes name
+	byQueue atomic.Pointer[[]tamper.Dependency] // what the queue's attributes name
 
 	// Set before the queue is asked.
 	queue  string // its URL
@@ -44,8 +45,8 @@ func (d *dependencies) all() []tamper.Dependency {
 	return out
 }
 
-// Dependencies are those that the configuration names, and every trail of the
-// accounts: which of them feeds EventBridge, no configuration says.
+// Dependencies returns those that the configuration names, and every trail of the accounts:
+// the configuration does not say which of them EventBridge gets its events from.
 func Dependencies(c configs.Config, all []inventory.Scope) (out []tamper.Dependency) {
 	add := func(pattern, as string) { out = append(out, tamper.Dependency{ARN: pattern, As: as}) }
 	if q, err := c.Queue.Parse(); err == nil {
@@ -72,22 +73,22 @@ func Dependencies(c configs.Config, all []inventory.Scope) (out []tamper.Depende
 	return out
 }
 
-// askQueueAgain is how often the queue is asked what it depends on.
+// askQueueAgain is how often the queue is asked for its attributes.
 const askQueueAgain = 10 * time.Minute
 
-// askPauses are after failures.
+// askPauses are the pauses after failures.
 var askPauses = retry.Backoff{First: 10 * time.Second, Most: askQueueAgain}
 
-// factQueue remembers what the queue's attributes were: a daemon that starts
-// judges what waits in the queue by it.
+// factQueue is the queue's last known attributes. A daemon judges tampering by them until
+// the queue has answered.
 const factQueue = "queue attributes"
 
-// queueAttributes is the part of the SDK's client that reads them.
+// queueAttributes is what dependencies asks of *sqs.Client.
 type queueAttributes interface {
 	GetQueueAttributes(ctx context.Context, in *sqs.GetQueueAttributesInput, optFns ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
 }
 
-// recall takes what was last known of the queue.
+// loadQueueAttributes takes the last known attributes from the state file.
 func (d *dependencies) loadQueueAttributes(ctx context.Context) {
 	var attributes map[string]string
 	text, err := d.store.Fact(ctx, factQueue)
@@ -106,8 +107,8 @@ func (d *dependencies) setQueueAttributes(attributes map[string]string) {
 	d.byQueue.Store(&found)
 }
 
-// ask asks the queue once what it depends on: the rules that its policy lets
-// send, and its key. Where it may not be read, the last that was known stays.
+// ask reads and remembers the attributes of the queue: its policy names the rules that may
+// send, and its key may be needed too. After an error the last known attributes stay.
 func (d *dependencies) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -127,8 +128,8 @@ func (d *dependencies) ask(ctx context.Context) error {
 	return nil
 }
 
-// askFirst asks before anything is received, a few times at the most: what
-// waits in the queue is judged by the answer, and deletions wait for it.
+// askFirst asks before any message is received, because tampering is judged by the answer.
+// It tries three times at most, because deletions wait for it.
 func (d *dependencies) askFirst(ctx context.Context) (err error) {
 	for n := range 3 {
 		if n > 0 && !retry.Sleep(ctx, time.Second) {
@@ -141,8 +142,8 @@ func (d *dependencies) askFirst(ctx context.Context) (err error) {
 	return err
 }
 
-// keepAsking asks again and again until ctx ends, soon after a failure; failed is how
-// the first time ended.
+// keepAsking asks again and again until ctx ends, sooner after a failure. failed is the
+// error of askFirst.
 func (d *dependencies) keepAsking(ctx context.Context, failed error) {
 	var asking outage.Outage
 	for {
@@ -160,8 +161,8 @@ func (d *dependencies) keepAsking(ctx context.Context, failed error) {
 	}
 }
 
-// queueDependencies reads the attributes. An alias of AWS's own key is no dependency that
-// anybody could break.
+// queueDependencies returns what the attributes of a queue name: rules and a key. The alias
+// of an AWS managed key is left out, because nobody can break that key.
 func queueDependencies(attributes map[string]string) (out []tamper.Dependency) {
 	for _, rule := range allowedRules(attributes[string(types.QueueAttributeNamePolicy)]) {
 		out = append(out, tamper.Dependency{ARN: rule, As: "the rule that sends events to the queue"})

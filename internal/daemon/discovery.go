@@ -14,33 +14,33 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// How often AWS is asked which Regions there are: a new one is seen within the
-// hour. While an account can't be asked it is tried more often, and a refresh that
-// is refused asks out of turn.
+// How often AWS is asked which Regions are enabled: a new one is found within the hour.
+// While an account can't be asked, the next try comes sooner, and a refresh that AWS
+// refuses asks at once.
 const (
 	discoverEvery = 30 * time.Minute
 	discoverAgain = time.Minute
-	discoverPause = 10 * time.Second // between two at least
+	discoverPause = 10 * time.Second // the shortest between two discoveries
 	freshTimeout  = 40 * time.Second // for a pause and an answer
 )
 
-// discovery notices Regions that are enabled or disabled while the daemon runs.
+// discovery finds Regions that are enabled or disabled while the daemon runs.
 type discovery struct {
 	d     *Daemon
 	asked chan struct{}
 
 	mu    sync.Mutex
-	began time.Time     // of the last one that is over
-	over  chan struct{} // closed when the next one is
+	began time.Time     // of the last discovery that is over
+	over  chan struct{} // closed when the next discovery is over
 
-	outages map[string]*pipelineOutage // by account; of run's goroutine alone
+	outages map[string]*pipelineOutage // by account; owned by run's goroutine
 }
 
 func newDiscovery(d *Daemon) *discovery {
 	return &discovery{d: d, asked: make(chan struct{}, 1), over: make(chan struct{}), outages: map[string]*pipelineOutage{}}
 }
 
-// soon asks for a discovery out of turn. It never blocks.
+// soon asks for a discovery as soon as discoverPause allows. It never blocks.
 func (v *discovery) soon() {
 	select {
 	case v.asked <- struct{}{}:
@@ -48,14 +48,14 @@ func (v *discovery) soon() {
 	}
 }
 
-// awaitFresh returns once AWS has been asked since discoverPause before now, or can't
-// be soon.
+// awaitFresh returns when a discovery is over that began less than discoverPause before the
+// call, or after freshTimeout.
 func (v *discovery) awaitFresh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
 	defer cancel()
 	for now := time.Now(); ctx.Err() == nil; {
 		v.mu.Lock()
-		fresh, over := now.Sub(v.began) < discoverPause, v.over // however long the answer takes
+		fresh, over := now.Sub(v.began) < discoverPause, v.over
 		v.mu.Unlock()
 		if fresh {
 			return
@@ -77,7 +77,7 @@ func (v *discovery) done(began time.Time) {
 	v.over = make(chan struct{})
 }
 
-// run discovers until ctx ends. What works on a scope is started in g.
+// run discovers until ctx ends, and starts the goroutines of new scopes in g.
 func (v *discovery) run(ctx context.Context, g *errgroup.Group) error {
 	if !v.d.fleet.Lists() {
 		return nil
@@ -89,7 +89,7 @@ func (v *discovery) run(ctx context.Context, g *errgroup.Group) error {
 			pause = discoverAgain
 		}
 		retry.Wait(ctx, pause, v.asked)
-		if !retry.Sleep(ctx, discoverPause-time.Since(last)) { // many ask at once
+		if !retry.Sleep(ctx, discoverPause-time.Since(last)) { // several may have asked at the same time
 			return nil
 		}
 		last = time.Now()
@@ -105,8 +105,8 @@ func (v *discovery) run(ctx context.Context, g *errgroup.Group) error {
 	}
 }
 
-// report logs once that an account's Regions can't be asked for. It is an alert
-// where nothing else would tell: the account's scopes are refreshed.
+// report logs once that an account's Regions can't be asked for. It alerts if the account's
+// scopes are refreshed all the same, because then no other alert would say so.
 func (v *discovery) report(ctx context.Context, failed map[string]error) {
 	if ctx.Err() != nil {
 		return
@@ -127,7 +127,7 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 	}
 }
 
-// outage of asking for an account's Regions.
+// outage returns the outage of asking for an account's Regions.
 func (v *discovery) outage(account string) *pipelineOutage {
 	o := v.outages[account]
 	if o == nil {

@@ -10,19 +10,19 @@ import (
 	"flowkeeper/remediate"
 )
 
-// dueAlertsEvery is how often writeDueAlerts asks the store what people are to hear.
+// dueAlertsEvery is how often the store is asked for alerts that are due.
 const dueAlertsEvery = 2 * time.Second
 
-// writeDueAlerts tells people what is due in every scope that the state file knows,
-// also in those without a client or with a restorer that waits for AWS, and while
-// AWS can't be reached at all.
+// writeDueAlerts adds the alerts that are due to the outbox, until ctx ends: those of every
+// scope in the state file, also if the scope has no client, if its restorer waits for AWS,
+// and before AWS has been reached.
 func (d *Daemon) writeDueAlerts(ctx context.Context) error {
 	beat := d.progress.Loop("due alerts", maxSilence)
-	alone := &remediate.Remediator{Store: d.store.Remediation(), Fleet: noFleet{}, Policy: Policy(d.Config), Now: time.Now, Log: d.Log, Wake: d.wakeSenders}
+	withoutAWS := &remediate.Remediator{Store: d.store.Remediation(), Fleet: noFleet{}, Policy: Policy(d.Config), Now: time.Now, Log: d.Log, Wake: d.wakeSenders}
 	var writing outage.Outage
 	for retry.Sleep(ctx, dueAlertsEvery) {
 		beat()
-		r := alone
+		r := withoutAWS
 		if d.connected.Load() {
 			r = d.remediator
 		}

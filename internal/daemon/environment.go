@@ -9,27 +9,27 @@ import (
 	"flowkeeper/systemd"
 )
 
-// factEnvironment is when a daemon last ended because of refused credentials that
-// came from its environment.
+// factEnvironment is the time when a daemon last ended because AWS refused the credentials
+// from its environment.
 const factEnvironment = "environment refused"
 
 const (
-	environmentPause = 10 * time.Minute // between two such ends, across restarts
-	environmentFresh = time.Minute      // after a start there is hardly anything newer
+	environmentPause = 10 * time.Minute // between two such ends of daemons on one state file
+	environmentFresh = time.Minute      // after a start, EnvironmentFile= hardly holds newer ones
 )
 
 var errStaleEnvironment = errors.New("AWS refuses the credentials that came from the environment: ending, so that systemd starts Flowkeeper with what EnvironmentFile= holds now")
 
-// environment ends a daemon whose credentials came from its environment and are
-// refused, where systemd starts it again: a process can't read those again, but systemd
+// environment ends the daemon if AWS refuses the credentials that came from its environment
+// and systemd starts it again. A process can't read its environment again, but systemd
 // reads EnvironmentFile= at each start.
 type environment struct {
 	d     *Daemon
-	began time.Time     // when this process began: its environment is that old
-	stale chan struct{} // holds one where AWS refuses them; nil without systemd
+	began time.Time     // of this process, and so of its environment
+	stale chan struct{} // holds one if AWS has refused the credentials; nil without systemd
 }
 
-// watch is called before the first call to AWS.
+// watch begins to watch for refusals. It is called before the first call to AWS.
 func (e *environment) watch(d *Daemon) {
 	e.d = d
 	if e.began.IsZero() {
@@ -65,8 +65,8 @@ func (e *environment) await(ctx context.Context) error {
 	}
 }
 
-// end reports whether to end now, and remembers that it did: who can't would end too
-// often.
+// end reports whether to end now, and remembers the time. It does not end if the time can't
+// be remembered, because then daemons would end too often.
 func (e *environment) end(ctx context.Context, now time.Time) (bool, error) {
 	due, err := e.due(ctx, now)
 	switch {
@@ -83,7 +83,7 @@ func (e *environment) end(ctx context.Context, now time.Time) (bool, error) {
 	return err == nil, err
 }
 
-// due is when the daemon may end at the earliest.
+// due returns when the daemon may end at the earliest.
 func (e *environment) due(ctx context.Context, now time.Time) (time.Time, error) {
 	due := e.began.Add(environmentFresh)
 	v, err := e.d.store.Fact(ctx, factEnvironment)

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// health says how a daemon is: over HTTP, to systemd, and to the heartbeat's monitor.
-// It changes nothing, and is safe for concurrent use from open on.
+// health reports how the daemon is: by HTTP, to systemd, and to the heartbeat's monitor. It
+// changes nothing, and is safe for concurrent use after open.
 type health struct{ d *Daemon }
 
 func (d *Daemon) health() health { return health{d} }
 
-// healthy: every loop makes progress.
+// healthy returns an error if a loop or a task makes no progress.
 func (h health) healthy() error {
 	if ok, stalled := h.d.progress.Healthy(time.Now()); !ok {
 		return errors.New("no progress: " + strings.Join(stalled, ", "))
@@ -20,8 +20,8 @@ func (h health) healthy() error {
 	return nil
 }
 
-// ready: the first refresh of each scope is over, one of them was complete, the
-// queue answers, the store takes commits.
+// ready returns an error unless the first refresh of each scope is over, one of them was
+// complete, the queue answers, and the store takes commits.
 func (h health) ready() error {
 	if !h.d.connected.Load() {
 		return errors.New("AWS has not been reached yet")
@@ -35,7 +35,7 @@ func (h health) ready() error {
 	return h.d.queue.ready()
 }
 
-// unwell says why a person should look at this daemon, or nothing.
+// unwell returns why a person should look at this daemon, or nil.
 func (h health) unwell() error {
 	if err := h.healthy(); err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 	"flowkeeper/internal/retry"
 )
 
-// sendHeartbeats tells the monitor of heartbeat.url that all is well, while it is.
-// Silence is the alarm, so that it needs nothing of ours to work.
+// sendHeartbeats sends requests to heartbeat.url while all is well. The monitor there alerts
+// people when they cease, so that its alarm needs nothing of this daemon.
 func (h health) sendHeartbeats(ctx context.Context) error {
 	if h.d.Config.Heartbeat.URL == "" {
 		return nil
@@ -22,23 +22,23 @@ func (h health) sendHeartbeats(ctx context.Context) error {
 	monitor := sink.NewHeartbeat(h.d.Config.Heartbeat.URL, h.d.Version)
 	defer monitor.Close()
 	var daemon, delivery outage.Outage
-	daemon.Note(errStarting) // not reported; its end is
+	daemon.Note(errStarting) // not logged, so that the first heartbeat is
 	for {
-		why := h.unwell()
+		unwell := h.unwell()
 		var err error
-		if why == nil {
+		if unwell == nil {
 			err = monitor.Beat(ctx)
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
-		ours, theirs := daemon.Note(why), delivery.Note(err)
+		health, sent := daemon.Note(unwell), delivery.Note(err)
 		switch {
-		case ours == outage.Began:
-			h.d.Log.Error("the heartbeat stops, so that its monitor tells people", "reason", why)
-		case theirs == outage.Began:
+		case health == outage.Began:
+			h.d.Log.Error("the heartbeat stops, so that its monitor tells people", "reason", unwell)
+		case sent == outage.Began:
 			h.d.Log.Warn("the heartbeat does not reach its monitor; trying again", "error", err)
-		case why == nil && err == nil && (ours == outage.Ended || theirs == outage.Ended):
+		case unwell == nil && err == nil && (health == outage.Ended || sent == outage.Ended):
 			h.d.Log.Info("the heartbeat's monitor hears that all is well")
 		}
 		if !retry.Sleep(ctx, h.d.Config.Heartbeat.Every) {
@@ -49,17 +49,18 @@ func (h health) sendHeartbeats(ctx context.Context) error {
 
 var errStarting = errors.New("starting")
 
-// How long an alert of level high or above may wait for a sink that is not the log,
-// before the heartbeat's silence tells people instead; and how often that is looked
-// up.
+// untakenAfter is how long an alert of level high or above may wait for a sink that is not
+// the log, before the heartbeat stops so that people notice. The store is asked for such
+// alerts every untakenEvery at most.
 const (
 	untakenAfter = 15 * time.Minute
 	untakenEvery = 10 * time.Second
 )
 
-// untaken knows whether urgent alerts reach anybody.
+// untaken knows whether an urgent alert has reached no sink but the log for too long. It is
+// safe for concurrent use.
 type untaken struct {
-	sinks  []string // every sink but the log; none: nothing is expected of them
+	sinks  []string // every sink but the log
 	oldest func(ctx context.Context, sinks []string, from time.Time) (alert.Alert, bool, error)
 
 	mu     sync.Mutex
@@ -67,8 +68,8 @@ type untaken struct {
 	answer error
 }
 
-// why says which alert nobody has taken, or nothing. Where that can't be read,
-// others tell what is wrong with the state file.
+// why returns which alert no sink has taken, or nil. It is nil too if the state file can't
+// be read, which other checks report.
 func (u *untaken) why(now time.Time) error {
 	if len(u.sinks) == 0 {
 		return nil

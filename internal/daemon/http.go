@@ -14,8 +14,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// listen opens http.listen before anything else starts, so that an address in
-// use is told at once.
+// listen opens http.listen before anything else starts, so that an address in use ends the
+// daemon at once.
 func (d *Daemon) listen() (err error) {
 	if d.Config.HTTP.Listen == "" {
 		return nil
@@ -66,14 +66,14 @@ func answer(w http.ResponseWriter, good string, err error) {
 	fmt.Fprintln(w, good)
 }
 
-// scrape is what Prometheus sees.
+// scrape returns what answers Prometheus.
 func (h health) scrape() *metrics.Scrape {
 	return &metrics.Scrape{Meters: h.d.meters, Store: h.d.store, Sinks: slices.Sorted(maps.Keys(h.d.sinks)), Version: h.d.Version, Log: h.d.Log, Current: h.current}
 }
 
-// current are the refreshes of the scopes that are configured, the zero time for
-// one that had none: what is configured no more is nobody's alarm, and what was
-// never refreshed is one. A Region that is not enabled is none either. Before AWS has been reached they are those remembered.
+// current returns when each scope of the configuration was last refreshed, the zero time if
+// never. Scopes that are configured no more, and those whose Region is not enabled, are left
+// out: their age is no reason for an alarm. Before AWS has been reached it returns what it got.
 func (h health) current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
 	if !h.d.connected.Load() {
 		return remembered

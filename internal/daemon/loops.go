@@ -16,8 +16,8 @@ import (
 	"flowkeeper/watcher"
 )
 
-// loops starts every goroutine that lives as long as the daemon: those of this
-// machine at once, those that need AWS as soon as it has been reached.
+// loops starts every goroutine that lives as long as the daemon, and waits for all: those
+// that need AWS start once it has been reached, the others at once.
 func (d *Daemon) loops(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range d.senders {
@@ -45,7 +45,7 @@ func (d *Daemon) loops(ctx context.Context) error {
 	return err
 }
 
-// work starts the loops that need AWS.
+// startAWSLoops starts the goroutines that need AWS.
 func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) error {
 	client, q, err := queueclient.New(d.base, d.Config)
 	if err != nil {
@@ -58,14 +58,14 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) error {
 		d.startScope(ctx, g, s)
 	}
 	g.Go(func() error {
-		failed := d.depends.askFirst(ctx) // by the answer what is received is judged
+		failed := d.depends.askFirst(ctx) // tampering in the messages is judged by the answer
 		d.refreshes.awaitFirst(ctx, firstRefresh)
 		g.Go(func() error {
 			d.depends.keepAsking(ctx, failed)
 			return nil
 		})
 		err := w.Run(ctx)
-		d.remediator.Wait() // for what messages have left behind: it ends with them
+		d.remediator.Wait() // for calls to AWS that messages began
 		if err != nil {
 			return fmt.Errorf("queue.url %s: %w: see that the queue exists, and that these credentials may receive from it", d.Config.Queue.URL, err)
 		}
@@ -80,7 +80,7 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) error {
 	return nil
 }
 
-// watcher reads the queue.
+// watcher returns what reads the queue.
 func (d *Daemon) watcher(q configs.QueueRef, client *sqs.Client) *watcher.Watcher {
 	return watcher.New(watcher.Config{
 		QueueURL: q.URL, WaitTime: d.Config.Queue.WaitTime, VisibilityTimeout: d.Config.Queue.VisibilityTimeout,
@@ -89,7 +89,7 @@ func (d *Daemon) watcher(q configs.QueueRef, client *sqs.Client) *watcher.Watche
 	}, client, handler{d}, d.Log)
 }
 
-// begin starts what works on a scope: its restorer, its refreshes, its rehearsals.
+// startScope starts the restorer, the refreshes and the rehearsals of a scope.
 func (d *Daemon) startScope(ctx context.Context, g *errgroup.Group, s inventory.Scope) {
 	beat := d.progress.Loop("restore "+s.String(), maxSilence)
 	g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
@@ -97,7 +97,7 @@ func (d *Daemon) startScope(ctx context.Context, g *errgroup.Group, s inventory.
 	g.Go(func() error { return d.rehearse(ctx, s) })
 }
 
-// prune forgets what is older than inventory.retention, until ctx ends.
+// prune deletes what is older than inventory.retention every hour, until ctx ends.
 func (d *Daemon) prune(ctx context.Context) error {
 	for retry.Sleep(ctx, pruneEvery) {
 		if err := d.store.Prune(ctx, time.Now().Add(-d.Config.Inventory.Retention)); err != nil && ctx.Err() == nil {
@@ -107,7 +107,7 @@ func (d *Daemon) prune(ctx context.Context) error {
 	return nil
 }
 
-// maxSilence is how long a loop, or a task in hand, may show no progress before
-// the daemon counts as stalled: much longer than a long poll, a step and a backoff
-// together, each of which has a time limit of its own.
+// maxSilence is how long a loop or a task may make no progress before the daemon counts as
+// stalled. It is much longer than a long poll, a step and a backoff together, each of
+// which has a time limit of its own.
 const maxSilence = 3 * time.Minute

@@ -11,31 +11,32 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// remembering is the state file itself: nothing says when its trouble is over.
+// stateFile is the state file as a part of the pipeline. Its outages have no end that is
+// alerted.
 const stateFile notify.Part = "state"
 
-// pipelineOutage is the outage of a part of the pipeline that people are alerted of: once
-// when it is due, and once when it is over, by this daemon or the next one (the state
-// file has who was told). Note and Failures are safe for concurrent use; the rest is
-// of whoever tries the part, one goroutine at a time.
+// pipelineOutage is an outage of a part of the pipeline. One alert reports it, and one its
+// end; the state file remembers the first, so that the next daemon can send the second.
+// Note and Failures are safe for concurrent use; alert and end are called by one
+// goroutine at a time.
 type pipelineOutage struct {
 	outage.Outage
 	d        *Daemon
 	scope    inventory.Scope
 	part     notify.Part
-	recovery string // what people are told in the end; empty: nothing says when it is over
+	recovery string // the text of the alert about its end; empty: there is none
 
-	alerted    bool // people were told of this outage
-	endPending bool // they are to be told of the end of an earlier one, which could not be stored
-	endStored  bool // nobody is left to be told of an end; false at a start, for a daemon before may have alerted
+	alerted    bool // there was an alert about this outage
+	endPending bool // the alert about the end of an earlier outage could not be stored
+	endStored  bool // no end is left to be alerted of; false at the start: the daemon before may have alerted
 }
 
 func (d *Daemon) newOutage(s inventory.Scope, p notify.Part, recovery string) *pipelineOutage {
 	return &pipelineOutage{d: d, scope: s, part: p, recovery: recovery}
 }
 
-// alert tells people, unless they were told of this outage already: in one commit with
-// the note of that, else past the state file.
+// alert adds the alert about the outage to the outbox, unless there was one, and remembers
+// it in the same commit. If that fails, it sends the alert directly.
 func (o *pipelineOutage) alert(ctx context.Context, text string) {
 	if o.alerted {
 		return
@@ -47,17 +48,17 @@ func (o *pipelineOutage) alert(ctx context.Context, text string) {
 	}
 }
 
-// end tells people that the part works, if they were told that it does not. It is
-// called whenever the part works, and tried again where the state file takes nothing:
-// good news can wait for a disk with room.
+// end adds the alert about the end of the outage to the outbox, if there was one about the
+// outage. It is called whenever the part works, so that one that can't be stored is tried
+// again; it is never sent directly, because it can wait.
 func (o *pipelineOutage) end(ctx context.Context) {
 	if o.endStored {
 		return
 	}
-	o.endPending, o.alerted = o.endPending || o.alerted, false // the next one is alerted, whether or not this end can be stored
-	told := false
-	err := o.d.store.View(ctx, func(tx *store.Tx) (err error) { told, err = tx.Trouble(o.scope, o.part); return err })
-	if err == nil && (told || o.endPending) {
+	o.endPending, o.alerted = o.endPending || o.alerted, false // the next outage is alerted, whether or not this end can be stored
+	alerted := false
+	err := o.d.store.View(ctx, func(tx *store.Tx) (err error) { alerted, err = tx.Trouble(o.scope, o.part); return err })
+	if err == nil && (alerted || o.endPending) {
 		err = o.store(ctx, outageAlert(o.scope, o.part, alert.Informational, o.recovery), true)
 	}
 	if err == nil {
@@ -65,11 +66,11 @@ func (o *pipelineOutage) end(ctx context.Context) {
 	}
 }
 
-// store adds an alert to the outbox, and notes that people were told of the outage, or
-// of its end.
-func (o *pipelineOutage) store(ctx context.Context, a alert.Alert, note bool) error {
+// store adds an alert to the outbox. With remember it notes in the state file whether the
+// end of the outage is still to be alerted of.
+func (o *pipelineOutage) store(ctx context.Context, a alert.Alert, remember bool) error {
 	err := o.d.store.Update(ctx, func(tx *store.Tx) error {
-		if note {
+		if remember {
 			if err := tx.SetTrouble(o.scope, o.part, !a.Resolves()); err != nil {
 				return err
 			}
@@ -95,7 +96,7 @@ func outageAlert(s inventory.Scope, p notify.Part, level alert.Level, text strin
 	return a
 }
 
-// outageAdvice is what to do where a part fails.
+// outageAdvice says what to do when a part fails.
 var outageAdvice = map[notify.Part]string{
 	notify.Receiving:  "make the queue again, or give access back: no restart is needed. `flowkeeper doctor` says what is missing; see who did it (docs/troubleshoot.md#queue-lost)",
 	notify.Refreshing: "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#refresh-fails)",

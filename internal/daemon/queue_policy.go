@@ -7,7 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-// allowedRules are the rules that a queue's policy lets send, by their aws:SourceArn.
+// allowedRules returns the ARNs of the rules that a queue's policy allows to send, by its
+// conditions on aws:SourceArn.
 func allowedRules(policy string) (out []string) {
 	type statement struct {
 		Effect    string
@@ -32,8 +33,8 @@ func allowedRules(policy string) (out []string) {
 	return out
 }
 
-// allows reports whether a statement with such a condition leaves a way open to
-// those that it names: it allows them, or denies all others.
+// allows reports whether a statement with such a condition allows what the condition names,
+// or denies all others.
 func allows(effect, operator string) bool {
 	operator = strings.TrimSuffix(operator, "IfExists")
 	if _, of, several := strings.Cut(operator, ":"); several { // ForAnyValue:…
@@ -48,7 +49,7 @@ func allows(effect, operator string) bool {
 	return false
 }
 
-// ruleARNs of a condition's value.
+// ruleARNs returns the ARNs of rules in a condition's value.
 func ruleARNs(value json.RawMessage) (out []string) {
 	var all oneOrMore[string]
 	if json.Unmarshal(value, &all) != nil {
@@ -62,7 +63,7 @@ func ruleARNs(value json.RawMessage) (out []string) {
 	return out
 }
 
-// oneOrMore is how IAM's policies write a list: one thing may stand alone.
+// oneOrMore is a list as IAM policies have it: a single value may stand without brackets.
 type oneOrMore[T any] []T
 
 func (l *oneOrMore[T]) UnmarshalJSON(b []byte) error {

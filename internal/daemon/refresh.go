@@ -14,8 +14,8 @@ import (
 	"flowkeeper/systemd"
 )
 
-// refresh refreshes one scope and reports what came of it: a panic is a failure
-// like others, for cron has nobody to tell.
+// refresh refreshes one scope, and logs and alerts what came of it. A panic is a failure
+// like others.
 func (r *refreshes) refresh(ctx context.Context, s inventory.Scope) {
 	if r.isDisabled(s) {
 		return
@@ -39,9 +39,8 @@ func (r *refreshes) refresh(ctx context.Context, s inventory.Scope) {
 	r.succeed(ctx, s, counts, time.Since(started))
 }
 
-// occupy waits for one of the slots. A refresh that AWS does not answer for
-// slotPatience gives its slot back, and goes on without: a Region that hangs holds
-// up no other.
+// occupy waits for a slot. A refresh that AWS does not answer for slotPatience gives its slot
+// back and goes on without one, so that a Region that hangs delays no other.
 func (r *refreshes) occupy(ctx context.Context, s inventory.Scope) (release func(), ok bool) {
 	select {
 	case r.slots <- struct{}{}:
@@ -81,10 +80,10 @@ func (r *refreshes) answered(s inventory.Scope) {
 	}
 }
 
-// refreshOf is the task's name.
+// refreshOf returns the name of the task.
 func refreshOf(s inventory.Scope) string { return "refresh " + s.String() }
 
-// paced is the snapshot, which sees each page of a refresh go by.
+// observedSnapshot notes the progress of a refresh: it is asked about each page that AWS lists.
 type observedSnapshot struct {
 	inventory.Snapshot
 	progress *systemd.Progress
@@ -118,9 +117,9 @@ func recovered(what string, fn func() error) (err error) {
 	return fn()
 }
 
-// fail tells once that a scope can't be refreshed: in the log at once, and as
-// an alert when it does not pass by itself. Where AWS decides which Regions there
-// are, it is asked first whether this is still one.
+// fail logs the first failure of a scope's refreshes, alerts if it does not pass by itself,
+// and asks for another refresh. If AWS is asked for the Regions, a refused refresh first
+// finds out whether the Region is still enabled.
 func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	r.mu.Lock()
 	st := r.state(s)
@@ -157,9 +156,9 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	}
 }
 
-// disable ends the refreshes of a scope whose Region AWS does not name any more.
-// What the snapshot has of it stays as it is: nothing there was seen gone. People
-// are told if it has flow logs that are protected.
+// disable ends the refreshes of a scope whose Region is not enabled any more. Its rows in the
+// snapshot stay, because nobody saw its flow logs gone. If some of them are protected,
+// there is an alert.
 func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
 	r.mu.Lock()
 	st := r.state(s)
@@ -177,7 +176,7 @@ func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
 	}
 }
 
-// enable begins the refreshes again of scopes whose Region AWS names again.
+// enable begins the refreshes of scopes again whose Region is enabled again.
 func (r *refreshes) enable() {
 	r.mu.Lock()
 	var back []inventory.Scope

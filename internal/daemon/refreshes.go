@@ -17,15 +17,15 @@ import (
 type refreshes struct {
 	d        *Daemon
 	schedule cron.Schedule
-	slots    chan struct{} // how many scopes at once
+	slots    chan struct{} // holds one for each refresh that AWS answers
 
 	mu     sync.Mutex                          // guards scopes, and what is in them
-	scopes map[inventory.Scope]*scopeRefreshes // see of
+	scopes map[inventory.Scope]*scopeRefreshes // see state
 }
 
 const (
 	parallelScopes = 8
-	slotPatience   = 5 * time.Second  // without an answer of AWS, and a refresh gives its place to another's
+	slotPatience   = 5 * time.Second  // without an answer of AWS, after which a refresh gives its slot back
 	requestPause   = 30 * time.Second // between two refreshes of a scope that records or failures asked for
 	pruneEvery     = time.Hour
 )
@@ -78,11 +78,11 @@ func (r *refreshes) request(s inventory.Scope, now time.Time) (next time.Time, d
 	return st.requests.next(), due, st.wake
 }
 
-// followUpPause is how long after a record AWS shows to everyone what it reports.
+// followUpPause is how long after a record every answer of AWS shows what the record reports.
 func (r *refreshes) followUpPause() time.Duration { return r.d.Config.Inventory.Settle + time.Second }
 
-// soon asks for a refresh of one scope, or of all, because of a record. It never
-// blocks. A scope that is not refreshed at all is left out.
+// soon asks for a refresh of one scope, or of all, because of a record. It never blocks, and
+// ignores a scope that is none of the fleet's.
 func (r *refreshes) soon(scope inventory.Scope, all bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -12,24 +12,24 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// scopeRefreshes is how the refreshes of one scope stand.
+// scopeRefreshes is the state of one scope's refreshes. The mutex of refreshes guards it.
 type scopeRefreshes struct {
-	outage   *pipelineOutage // alerts and their end belong to the scope's turn
+	outage   *pipelineOutage // its alert and end are called by the scope's refresh alone
 	since    time.Time       // when the scope came to the fleet; zero: it was there at the start
 	last     success         // since the start; zero: there was none
 	disabled bool            // not refreshed: the Region is not enabled any more
 	hangs    bool            // AWS has not answered the refresh under way for slotPatience
-	timer    *time.Timer     // of the refresh under way, until it counts as hanging
+	timer    *time.Timer     // of the refresh under way: sets hangs
 
 	requests requests
-	wake     chan struct{} // holds one where requests has changed
+	wake     chan struct{} // holds one if requests has changed
 }
 
-// wakeUp has run look at the requests. It never blocks.
+// wakeUp has the scope's goroutine look at the requests. It never blocks.
 func (st *scopeRefreshes) wakeUp() {
 	select {
 	case st.wake <- struct{}{}:
-	default: // it will look
+	default: // it will look anyway
 	}
 }
 
@@ -37,11 +37,11 @@ func (st *scopeRefreshes) refreshed() bool { return !st.last.ended.IsZero() }
 
 func (st *scopeRefreshes) failing() bool { return st.outage.Failures() > 0 }
 
-// newGrace is how long the first refresh of a new Region may take, before that of
-// all is not over.
+// newGrace is how long nobody waits for the first refresh of a Region that is new while the
+// daemon runs.
 const newGrace = 5 * time.Minute
 
-// isNew reports whether the scope came to the fleet a moment ago.
+// isNew reports whether the scope came to the fleet less than newGrace ago.
 func (st *scopeRefreshes) isNew() bool { return time.Since(st.since) < newGrace }
 
 // success is a complete refresh.
@@ -50,8 +50,8 @@ type success struct {
 	took  time.Duration // with its wait for a slot: the next one waits, too
 }
 
-// of a scope. One that was not there at the start is new from the first question
-// for it on. The caller holds mu.
+// state returns the state of a scope, and makes it if there is none. A scope that was not
+// there at the start is new from then on. The caller holds mu.
 func (r *refreshes) state(s inventory.Scope) *scopeRefreshes {
 	st := r.scopes[s]
 	if st == nil {
@@ -66,8 +66,8 @@ type share struct{ refreshed, all int }
 
 func (s share) String() string { return fmt.Sprintf("%d of %d scopes", s.refreshed, s.all) }
 
-// share counts the scopes whose last refresh was complete. Those whose Region is
-// not enabled are none.
+// share counts the scopes whose last refresh was complete, and all. Those whose Region is not
+// enabled are left out.
 func (r *refreshes) share() (n share) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,8 +84,8 @@ func (r *refreshes) share() (n share) {
 	return n
 }
 
-// untried are the scopes whose first refresh since the start is not over, and is
-// still waited for: one that AWS refuses, or does not answer, is not.
+// untried returns the scopes whose first refresh since the start is not over. One that AWS
+// refuses or does not answer counts as over.
 func (r *refreshes) untried() (out []inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,8 +97,8 @@ func (r *refreshes) untried() (out []inventory.Scope) {
 	return out
 }
 
-// ready says why the refreshes are not, or nothing: each scope has been tried, and
-// one at least was refreshed.
+// ready returns an error unless the first refresh of each scope is over, and one at least was
+// complete.
 func (r *refreshes) ready() error {
 	if len(r.untried()) > 0 {
 		return errors.New("the first refresh is not done yet")
@@ -119,7 +119,7 @@ func (r *refreshes) isDisabled(s inventory.Scope) bool {
 	return r.state(s).disabled
 }
 
-// works reports whether a scope of an account is refreshed.
+// refreshed reports whether the last refresh of one of an account's scopes was complete.
 func (r *refreshes) refreshed(account string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,13 +131,12 @@ func (r *refreshes) refreshed(account string) bool {
 	return false
 }
 
-// freshGrace is what a refresh may be late.
+// freshGrace is how late a refresh may be.
 const freshGrace = time.Minute
 
-// fresh says which scope's last complete refresh is older than it should be:
-// two more were due since, and had the time that it took. A scope whose refresh
-// fails, or gets no answer, has an alert of its own, and counts here only if no
-// other scope is left.
+// fresh returns an error if a scope's last complete refresh is too old: the schedule had two
+// more since, and the time that it took has passed too. A scope whose refresh fails or gets
+// no answer has an alert of its own, and counts here only if no other scope is left.
 func (r *refreshes) fresh() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -165,12 +164,12 @@ func (r *refreshes) fresh() error {
 	return nil
 }
 
-// firstRefresh is how long an empty memory puts off receiving: what waits in
-// the queue could be about flow logs that it knows a moment later.
+// firstRefresh is how long receiving waits for the first refreshes of an empty state file:
+// messages may be about flow logs that are in it a moment later.
 const firstRefresh = 10 * time.Second
 
-// await waits until every scope has been tried, or was refreshed in an earlier
-// life.
+// awaitFirst waits until the first refresh of every scope is over or is in the state file,
+// and for most at most.
 func (r *refreshes) awaitFirst(ctx context.Context, most time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -179,7 +178,7 @@ func (r *refreshes) awaitFirst(ctx context.Context, most time.Duration) {
 	}
 }
 
-// firstTried reports whether there is no scope that the next moment may tell more of.
+// firstTried reports whether the first refresh of every scope is over, or is in the state file.
 func (r *refreshes) firstTried(ctx context.Context) bool {
 	untried := r.untried()
 	if len(untried) == 0 {

@@ -10,17 +10,18 @@ import (
 	"flowkeeper/inventory"
 )
 
-// notices is what the daemon notices of its state file; run's goroutine owns it.
+// stateFileWatch notices changes of the state file that this process did not make. The
+// goroutine of run owns it.
 type stateFileWatch struct {
 	d        *Daemon
-	released store.Released // when it was looked last
+	released store.Released // at the last change
 	dropped  droppedNotice
 }
 
-// run wakes the restorers after a command of another process has
-// changed the state file. It asks by the connection that writes, and so notices
-// too when a commit hangs. Where somebody has taken the file away, it is written
-// back, and the daemon ends to begin anew with it.
+// run wakes restorers and senders after a command has changed the state file, until ctx
+// ends. It reads with the connection that writes, so that a commit that hangs stops its
+// progress too. If somebody has deleted or replaced the file, run writes it back and
+// returns an error, which ends the daemon; the next one opens the file that was written.
 func (w *stateFileWatch) run(ctx context.Context) error {
 	d := w.d
 	beat := d.progress.Loop("store", maxSilence)
@@ -49,8 +50,8 @@ func (w *stateFileWatch) run(ctx context.Context) error {
 	return nil
 }
 
-// releases warns where more flow logs are released than before, or for longer: who
-// does that takes their protection away.
+// warnReleases logs a warning if more flow logs are released than before, or for longer:
+// a release takes their protection away.
 func (w *stateFileWatch) warnReleases(ctx context.Context) {
 	now, err := w.d.store.Released(ctx)
 	if err != nil {
@@ -63,14 +64,14 @@ func (w *stateFileWatch) warnReleases(ctx context.Context) {
 	w.released = now
 }
 
-// droppedNotice says in the log that alerts were dropped before every sink had
-// them: once, and again after a day at most.
+// droppedNotice decides when to log that alerts were dropped before every sink had them:
+// at once, then once a day at most.
 type droppedNotice struct {
-	said   int64 // of them
+	said   int64 // how many of them are logged
 	saidAt time.Time
 }
 
-// due reports how many there are to be said of now; 0: none.
+// due returns how many dropped alerts to log now; 0: none.
 func (n *droppedNotice) due(undelivered int64, now time.Time) int64 {
 	fresh := undelivered - n.said
 	if fresh <= 0 || !n.saidAt.IsZero() && now.Sub(n.saidAt) < 24*time.Hour {
@@ -80,7 +81,7 @@ func (n *droppedNotice) due(undelivered int64, now time.Time) int64 {
 	return fresh
 }
 
-// drops logs what was dropped.
+// warnDropped logs that alerts were dropped.
 func (w *stateFileWatch) warnDropped() {
 	if fresh := w.dropped.due(w.d.store.Dropped().Undelivered, time.Now()); fresh > 0 {
 		w.d.Log.Warn("alerts of attempts, tampering, or deletions of flow logs that nobody ever saw were dropped before every sink had them, to make room in the state file; those of known flow logs are never dropped. See who makes these calls, and which sink is down",

@@ -14,11 +14,11 @@ import (
 	"flowkeeper/systemd"
 )
 
-// statusPause is how often `systemctl status` learns something new, if the daemon
-// does not become ready, or cease to be.
+// statusPause is how often the line of `systemctl status` is written. It is written at once
+// when the daemon becomes ready or ceases to be.
 const statusPause = 15 * time.Second
 
-// reportStatus tells systemd what the daemon is doing, in a line.
+// reportStatus sends systemd a line about what the daemon is doing, until ctx ends.
 func (h health) reportStatus(ctx context.Context) error {
 	if !(systemd.Notifier{}).Listening() {
 		return nil
@@ -27,7 +27,7 @@ func (h health) reportStatus(ctx context.Context) error {
 		ready := h.ready() == nil
 		if c, err := h.d.store.Counts(ctx); err == nil {
 			c.RefreshedAt = h.current(c.RefreshedAt)
-			h.d.report(systemd.Notifier{}.Status(statusLine(c, h.share(c), h.trouble(), time.Now())))
+			h.d.report(systemd.Notifier{}.Status(statusLine(c, h.share(c), h.problem(), time.Now())))
 		}
 		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (h.ready() == nil); {
 			if !retry.Sleep(ctx, time.Second) {
@@ -37,8 +37,8 @@ func (h health) reportStatus(ctx context.Context) error {
 	}
 }
 
-// trouble is what comes before all else in the status line, or nothing.
-func (h health) trouble() string {
+// problem returns what the status line begins with if the daemon is not well.
+func (h health) problem() string {
 	if err := h.ready(); err != nil {
 		return "not ready: " + err.Error()
 	}
@@ -48,8 +48,8 @@ func (h health) trouble() string {
 	return ""
 }
 
-// share is how many scopes are refreshed; before AWS has been reached those that
-// are remembered.
+// share returns how many scopes are refreshed; before AWS has been reached, all that the
+// state file has.
 func (h health) share(c store.Counts) share {
 	if !h.d.connected.Load() {
 		return share{len(c.RefreshedAt), len(c.RefreshedAt)}
@@ -57,9 +57,8 @@ func (h health) share(c store.Counts) share {
 	return h.d.refreshes.share()
 }
 
-// statusLine is what an operator wants to know at a glance; trouble comes
-// before all else.
-func statusLine(c store.Counts, scopes share, trouble string, now time.Time) string {
+// statusLine returns the status as a line. problem comes first, if there is one.
+func statusLine(c store.Counts, scopes share, problem string, now time.Time) string {
 	protected := c.Restorable["yes"] + c.Restorable["no"] + c.Restorable["unknown"]
 	left := unguarded(c)
 	where := alert.Plural(scopes.all, "scope")
@@ -108,13 +107,13 @@ func statusLine(c store.Counts, scopes share, trouble string, now time.Time) str
 		parts = append(parts, alert.Plural(waiting, "alert")+" on the way")
 	}
 	line := strings.Join(parts, ", ")
-	if trouble != "" {
-		line = trouble + "; " + line
+	if problem != "" {
+		line = problem + "; " + line
 	}
 	return line
 }
 
-// unguarded counts the protected flow logs of scopes that are not refreshed any more.
+// unguarded counts the protected flow logs in scopes that are not refreshed any more.
 func unguarded(c store.Counts) (n int) {
 	for _, in := range c.Protected {
 		n += in
@@ -125,10 +124,10 @@ func unguarded(c store.Counts) (n int) {
 	return n
 }
 
-// minute is a time as exact as a release is.
+// minute formats a time in UTC, to the minute.
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// oldest is the least recent of the scopes' refreshes.
+// oldest returns the least recent of the scopes' refreshes; zero: there was none.
 func oldest(c store.Counts) (at time.Time) {
 	for _, t := range c.RefreshedAt {
 		if at.IsZero() || !t.IsZero() && t.Before(at) {
