@@ -1,11 +1,18 @@
 // Package doctor finds out why Flowkeeper would not receive a deletion, not restore
 // it, or alert nobody.
 //
-//	machine.go      configuration, state file, credentials, clock, daemon, refresh
-//	source.go       trail, rule, pattern.go: what the rule's pattern matches
-//	queue.go        the queue; queue_policy.go: who may send to it, and receive
-//	restore.go      dry runs; permissions.go and simulate.go: what IAM's simulator says
-//	people.go       alert sinks, and who may delete flow logs
+//	state.go           state file, disk, the snapshot's age
+//	credentials.go     who we are, in each scope; the clock
+//	trail.go           does a trail log the calls?
+//	event_bus.go       which rules lead to the queue; event_rule.go, event_pattern.go:
+//	                   do they send what matters?
+//	queue.go           the queue; queue_policy.go, senders.go, receivers.go: who may send
+//	                   to it, and receive; better_policy.go: a policy to paste
+//	round_trip.go      did the last rehearsal come back?
+//	restore.go         dry runs; permissions.go and simulate.go: what IAM's simulator says
+//	alert_sinks.go     where alerts of deletions go
+//	who_may_delete.go  who may delete flow logs
+//	daemon.go          the daemon on this machine
 //
 // The table of all checks is in checks.go. [Doctor.Run] makes them, several at a
 // time, and reports their results in the order in which an event travels. A question

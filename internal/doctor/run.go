@@ -216,3 +216,15 @@ func (e *exam) jobs() (out []job) {
 	}
 	return out
 }
+
+// configuration was read before there was a doctor; what is allowed but may
+// not be meant is a warning.
+func (d *Doctor) configuration() (out []Result) {
+	for _, w := range d.Warnings {
+		out = append(out, finding{Warn, w.String(), ""}.at(checks()[0].Check, inventory.Scope{}))
+	}
+	if len(out) == 0 {
+		out = append(out, fine("%s", cmp.Or(d.File, "the environment")).at(checks()[0].Check, inventory.Scope{}))
+	}
+	return out
+}

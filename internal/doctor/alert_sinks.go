@@ -1,0 +1,95 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+)
+
+// alertSinks asks where an alert of a deletion would go, and whether the sinks
+// take what they are sent.
+func (e *exam) alertSinks(ctx context.Context) (out []finding) {
+	m, _ := e.stateFacts() // where there is none, nothing was sent
+	for _, s := range e.d.Config.Alerts {
+		waiting, lost := m.counts.Pending[s.Name], m.counts.Parked[s.Name]
+		if m.counts.Refused[s.Name] == 0 { // what was not tried yet is only on its way
+			waiting = 0
+		}
+		if waiting+lost > 0 {
+			out = append(out, finding{Fail, fmt.Sprintf("%s does not take what it is sent: %s not delivered, %d of them given up", s.Name, plural(waiting+lost, "alert", "alerts"), lost),
+				"flowkeeper alerts list --failed; once it takes them, for what was given up: flowkeeper alerts retry ID"})
+		}
+	}
+	if f := e.deletionSinks(); f.status != OK || len(out) == 0 {
+		out = append(out, f)
+	}
+	return out
+}
+
+// deletionSinks are the sinks of an alert of a deletion.
+func (e *exam) deletionSinks() finding {
+	watched := map[string]bool{}
+	for _, a := range e.accounts {
+		if a.id != "" { // only our own can be unknown
+			watched[a.id] = true
+		}
+	}
+	sinks := e.d.Routes.For(alert.Alert{Kind: alert.Deletion, Level: alert.High})
+	return judgeSinks(e.d.Config.Alerts, sinks, watched)
+}
+
+// judgeSinks: whoever holds a watched account must not be able to silence what
+// tells of it.
+func judgeSinks(all []configs.Sink, sinks []string, watched map[string]bool) finding {
+	const add = "add a webhook, slack or pagerduty, or an sns topic of another account, under alerts: in the configuration; `flowkeeper alerts test` tries it"
+	var outside, inside, unclear []string
+	for _, s := range all {
+		if !slices.Contains(sinks, s.Name) {
+			continue
+		}
+		switch why := insideWatched(s, watched); {
+		case why != "":
+			inside = append(inside, s.Name+" ("+why+")")
+		case s.Type == "sns" && len(watched) == 0:
+			unclear = append(unclear, s.Name)
+		default:
+			outside = append(outside, s.Name)
+		}
+	}
+	switch {
+	case len(outside) > 0:
+		return fine("%s", strings.Join(outside, ", "))
+	case len(unclear) > 0:
+		return finding{Unknown, "can't tell whether " + strings.Join(unclear, ", ") + " is outside: which account is watched is not known, for the credentials do not work", ""}
+	case len(inside) > 0:
+		return finding{Warn, "only " + strings.Join(inside, ", ") + ": whoever holds that can silence it", add}
+	case len(all) > 0:
+		return finding{Fail, "no sink takes alerts of deletions (they are high): only this machine's log does", "lower min_level, or put deletion into kinds, of a sink under alerts:"}
+	}
+	return finding{Fail, "no sink is configured: alerts go to this machine's log only", add}
+}
+
+// insideWatched is why whoever holds a watched account, or this machine, can silence
+// a sink; empty: he can't.
+func insideWatched(s configs.Sink, watched map[string]bool) string {
+	if s.Type == "sns" {
+		if account := partsOf(s.TopicARN).AccountID; watched[account] {
+			return "a topic of the watched account " + account
+		}
+		return ""
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil || s.URL == "" {
+		return ""
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return "on this machine"
+	}
+	return ""
+}

@@ -1,0 +1,78 @@
+package doctor
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// betterPolicy is a policy by which the known sources send, whom the old one exempts
+// by name, and nobody else; what the old one says of other things stays, and so does
+// what it denies to some, but not what lets strangers take. ok is false where somebody
+// could be cut off of whom nothing is known, or we ourselves.
+func betterPolicy(text, queueARN string, known sources) (better string, ok bool) {
+	p, err := readPolicy(text)
+	if err != nil {
+		return "", false
+	}
+	all, unread := p.senders(queueARN, known.ours, p.denials(queueARN))
+	from, exempt := slices.Clone(known.rules), []string(nil)
+	for _, s := range all {
+		switch {
+		case s.status == Fail && !known.all:
+			return "", false
+		case s.status == OK && s.source == "":
+			exempt = append(exempt, s.text)
+		case s.status == OK:
+			from = append(from, s.source)
+		}
+	}
+	slices.Sort(from)
+	from = slices.Compact(from)
+	if len(from) == 0 || len(known.byRole) > 0 || len(unread) > 0 {
+		return "", false
+	}
+	kept := onlyFrom(queueARN, from, exempt)
+	for _, s := range p.statements {
+		_, only, ok := s.strangers(known.receivers(queueARN))
+		takes := slices.ContainsFunc(losses, func(action string) bool { return s.about(action, queueARN) })
+		switch {
+		case s.Effect == "Allow" && only && ok && takes:
+			if known.self != partsOf(queueARN).AccountID {
+				return "", false // we may be one of those that receive by it
+			}
+		case !s.about(sendMessage, queueARN), s.Effect == "Allow" && !s.onlySends(), s.Effect == "Deny" && (s.exemptsServices() || !s.everybody()):
+			kept = append(kept, s.raw)
+		}
+	}
+	better = p.with(kept)
+	known.rules = from
+	return better, judgePolicy(better, queueARN, known).status == OK
+}
+
+// onlyFrom are the statements of deploy/queue-policy.json for some sources; exempt
+// are principals that may send as well.
+func onlyFrom(queueARN string, from, exempt []string) (out []json.RawMessage) {
+	type object = map[string]any
+	var services []string
+	for _, arn := range from {
+		services = append(services, partsOf(arn).Service+".amazonaws.com")
+	}
+	slices.Sort(services)
+	others := object{sourceArn: from}
+	if len(exempt) > 0 {
+		others[principalArn] = exempt
+	}
+	for _, s := range []object{
+		{"Effect": "Allow", "Principal": object{"Service": slices.Compact(services)}, "Action": sendMessage, "Resource": queueARN,
+			"Condition": object{"ArnEquals": object{sourceArn: from}}},
+		{"Effect": "Deny", "Principal": "*", "Action": sendMessage, "Resource": queueARN,
+			"Condition": object{"ArnNotEquals": others}},
+	} {
+		b, err := json.Marshal(s)
+		if err != nil {
+			panic("doctor: a policy is plain JSON: " + err.Error())
+		}
+		out = append(out, b)
+	}
+	return out
+}

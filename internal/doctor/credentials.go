@@ -1,0 +1,121 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"flowkeeper/inventory"
+)
+
+// identity is who AWS says that we are.
+type identity struct {
+	account, arn string
+	date         string    // of the answer, as AWS's clock has it
+	seen         time.Time // when it came, by our clock
+}
+
+func whoAmI(ctx context.Context, cfg aws.Config, now func() time.Time) (who identity, err error) {
+	ctx, cancel := context.WithTimeout(ctx, oneCall)
+	defer cancel()
+	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return identity{date: serverDate(err), seen: now()}, err
+	}
+	who = identity{account: aws.ToString(out.Account), arn: aws.ToString(out.Arn), seen: now()}
+	if raw, is := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response); is && raw.Response != nil {
+		who.date = raw.Header.Get("Date")
+	}
+	return who, nil
+}
+
+// credentials: I13, for this scope, and for what is guarded. Where no account is
+// configured it is that of the credentials, in which nothing is missing of another's.
+func (e *exam) credentials(ctx context.Context, s *subject) []finding {
+	out := s.credentials(ctx)
+	who, err := s.identity()
+	m, _ := e.stateFacts() // where there is none, nothing is guarded
+	if err != nil || len(e.d.Accounts) > 0 || len(m.guarded) == 0 || slices.ContainsFunc(m.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
+		return out
+	}
+	guarded := strings.Join(m.guarded, ", ")
+	return append(out, finding{Fail, fmt.Sprintf("the state file guards account %s, these credentials act in %s: nothing of %s is restored", guarded, who.account, guarded),
+		"give the service credentials of " + guarded + ", or configure it under accounts: with a role; if " + who.account + " is meant, give it a state.path of its own"})
+}
+
+func (s *subject) credentials(ctx context.Context) []finding {
+	who, err := s.identity()
+	switch {
+	case err != nil:
+		return findings(finding{Fail, errorText(err), s.mendCredentials(err)})
+	case who.account != s.scope.Account:
+		return findings(finding{Fail, fmt.Sprintf("%s is of account %s, not %s: nothing it shows is believed", who.arn, who.account, s.scope.Account),
+			"set accounts[].role_arn to a role of " + s.scope.Account + ", or give the service its credentials"})
+	}
+	out := findings(fine("%s", who.arn))
+	if strings.HasSuffix(who.arn, ":root") {
+		out = findings(finding{Warn, "these are the root user's: they may do everything, and only a service control policy binds them", leaveRoot})
+	}
+	if s.regions != nil {
+		out = append(out, unanswered(s.regions))
+	}
+	return out
+}
+
+const leaveRoot = "make a role or user with deploy/iam-policy.json, and delete the root user's access key"
+
+func (s *subject) mendCredentials(err error) string {
+	c := code(err)
+	switch {
+	case s.account.RoleARN != "" && denied(err):
+		return "let the trust policy of " + s.account.RoleARN + " name us (with accounts[].external_id, if it asks for one), and allow us sts:AssumeRole on it"
+	case noCredentials(err):
+		return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the instance a role; under systemd see the comments of the unit"
+	case strings.Contains(c, "Expired"):
+		return "these credentials have ended: renew them (aws sso login), or use an instance role, which renews itself"
+	case c == "InvalidClientTokenId", c == "UnrecognizedClientException", c == "AuthFailure":
+		return "AWS knows no such access key (or not in this Region: it may not be enabled): see `aws sts get-caller-identity --region " + s.scope.Region + "`"
+	case c == "SignatureDoesNotMatch", strings.Contains(c, "Skew"), c == "RequestExpired":
+		return "see that the secret key is whole, and that the clock is right (the next check)"
+	case c == "":
+		return "see that this machine reaches sts." + s.scope.Region + ".amazonaws.com: DNS, proxy, firewall, aws.endpoint_url"
+	}
+	return ""
+}
+
+// How far the clock may be off: AWS takes a signature for five minutes.
+const (
+	skewWorst = 5 * time.Minute
+	skewBad   = 30 * time.Second
+)
+
+// clock compares ours with that of any answer.
+func (e *exam) clock(ctx context.Context) finding {
+	for _, s := range e.subjects {
+		who, _ := s.identity()
+		if at, err := http.ParseTime(who.date); err == nil {
+			return judgeClock(who.seen.Sub(at))
+		}
+	}
+	return finding{Unknown, "can't tell: no answer of AWS has a Date", ""}
+}
+
+func judgeClock(ahead time.Duration) finding {
+	off := ahead.Abs().Round(time.Second)
+	f := finding{Warn, fmt.Sprintf("the clock is %s %s AWS's", off, map[bool]string{true: "ahead of", false: "behind"}[ahead > 0]), "timedatectl set-ntp true"}
+	switch {
+	case off > skewWorst:
+		f.status, f.detail = Fail, f.detail+": AWS refuses what is signed more than 5 minutes off"
+	case off <= skewBad:
+		return fine("within %s of AWS's", max(off, time.Second))
+	}
+	return f
+}

@@ -1,0 +1,144 @@
+package doctor
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"flowkeeper/alert"
+)
+
+// daemon asks the one on this machine how it is.
+func (e *exam) daemon(ctx context.Context) finding {
+	held := lockHeld(e.d.Config.State.Path + ".lock")
+	listen := e.d.Config.HTTP.Listen
+	if listen == "" {
+		if held {
+			return fine("a daemon holds the state file; http.listen is off, so that it can't be asked")
+		}
+		return e.noDaemon("no daemon holds the state file here, and http.listen is off")
+	}
+	healthy, herr := e.get(ctx, "/healthz")
+	if herr != nil {
+		if held {
+			return finding{Fail, "a daemon holds the state file, but does not answer at http.listen: " + errorText(herr), "journalctl -u flowkeeper; systemctl restart flowkeeper"}
+		}
+		return e.noDaemon("nothing answers at " + listen + ", so that no daemon runs here")
+	}
+	ready, rerr := e.get(ctx, "/readyz")
+	switch {
+	case healthy != "ok":
+		return finding{Fail, "not healthy: " + healthy, "journalctl -u flowkeeper"}
+	case rerr != nil:
+		return finding{Unknown, "can't tell: " + errorText(rerr), ""}
+	}
+	return readiness(listen, ready)
+}
+
+// readiness is what /readyz says: "ok", or "ok, 3 of 4 scopes", or why not.
+func readiness(listen, ready string) finding {
+	scopes, ok := strings.CutPrefix(ready, "ok")
+	if !ok {
+		return finding{Fail, "not ready: " + ready, "journalctl -u flowkeeper"}
+	}
+	f := fine("healthy and ready at %s%s", listen, scopes)
+	var refreshed, all int
+	if _, err := fmt.Sscanf(scopes, ", %d of %d scopes", &refreshed, &all); err == nil && refreshed < all {
+		return finding{Warn, f.detail + ": not all are refreshed", "flowkeeper alerts list; journalctl -u flowkeeper"}
+	}
+	return f
+}
+
+// noDaemon: where one has worked on this machine, it should.
+func (e *exam) noDaemon(why string) finding {
+	m, err := e.stateFacts()
+	var last time.Time
+	for _, at := range m.counts.RefreshedAt {
+		if at.After(last) {
+			last = at
+		}
+	}
+	if err != nil || last.IsZero() {
+		return finding{Unknown, "can't tell: " + why, "systemctl start flowkeeper"}
+	}
+	return finding{Fail, fmt.Sprintf("%s, and the one whose state file this is was at work until %s or later: nothing is restored", why, last.UTC().Format(time.RFC3339)), "systemctl start flowkeeper"}
+}
+
+const maxAnswer = 4 << 20 // bytes of a daemon's answer
+
+// get asks the daemon. The text of any status is the answer.
+func (e *exam) get(ctx context.Context, path string) (string, error) {
+	host, port, err := net.SplitHostPort(e.d.Config.HTTP.Listen)
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
+	if err != nil {
+		return "", err
+	}
+	direct := &http.Transport{DisableKeepAlives: true} // no proxy on the way to ourselves
+	out, err := direct.RoundTrip(r)
+	if err != nil {
+		return "", err
+	}
+	defer out.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(out.Body, maxAnswer))
+	if path != "/metrics" {
+		return alert.Clean(strings.TrimSpace(string(text)), maxWords), err
+	}
+	return string(text), err
+}
+
+// oldest is how long the oldest message had waited, if a daemon here knows.
+func (e *exam) oldest(ctx context.Context) (age time.Duration, known bool) {
+	if e.d.Config.HTTP.Listen == "" {
+		return 0, false
+	}
+	text, err := e.get(ctx, "/metrics")
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if seconds, err := strconv.ParseFloat(value, 64); err == nil && name == "flowkeeper_queue_oldest_message_seconds" {
+			return time.Duration(seconds * float64(time.Second)), true
+		}
+	}
+	return 0, false
+}
+
+// lockHeld reports whether a process holds the lock. It takes none itself: a
+// daemon that starts at this moment would give up.
+func lockHeld(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	st, is := info.Sys().(*syscall.Stat_t)
+	f, err := os.Open("/proc/locks")
+	if err != nil || !is {
+		return false
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text()) // 1: FLOCK ADVISORY WRITE pid major:minor:inode 0 EOF
+		if len(fields) >= 6 && fields[1] == "FLOCK" && strings.HasSuffix(fields[5], ":"+strconv.FormatUint(st.Ino, 10)) {
+			return true
+		}
+	}
+	return false
+}

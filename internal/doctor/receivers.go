@@ -1,0 +1,84 @@
+package doctor
+
+import (
+	"strings"
+
+	"flowkeeper/alert"
+)
+
+// losses are the actions by which deletions are lost from a queue: received, hidden
+// or thrown away, or kept from coming.
+var losses = []string{"sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:PurgeQueue", "sqs:DeleteQueue",
+	"sqs:SetQueueAttributes", "sqs:AddPermission", "sqs:RemovePermission", "sqs:StartMessageMoveTask"}
+
+// judgeReceivers: nobody from outside own may receive from the queue or change it.
+// Whom IAM lets in these accounts is theirs to say.
+func (p policy) judgeReceivers(queueARN string, own []string) finding {
+	var found, unread []string
+	for _, s := range p.statements {
+		who, _, ok := s.strangers(own)
+		if s.Effect != "Allow" || ok && len(who) == 0 {
+			continue
+		}
+		var may []string
+		for _, action := range losses {
+			if !s.about(action, queueARN) {
+				continue
+			}
+			switch denies := p.denying(action, queueARN); {
+			case len(denies) > 0:
+				unread = append(unread, denies...)
+			case !ok:
+				unread = append(unread, s.where)
+			default:
+				may = append(may, strings.TrimPrefix(action, "sqs:"))
+			}
+		}
+		if len(may) > 0 {
+			found = append(found, strings.Join(who, ", ")+" ("+strings.Join(may, ", ")+")")
+		}
+	}
+	switch {
+	case len(found) > 0:
+		return finding{Fail, "by the policy these may take deletions out of the queue, or change it: " + alert.Clean(strings.Join(found, "; "), 500), ""}
+	case len(unread) > 0:
+		return readStatements(unread, "can strangers take deletions out of the queue, or change it?")
+	}
+	return finding{status: OK}
+}
+
+// strangers are the principals of an Allow that are none of the own accounts' and
+// may be anybody; only reports that it is for nobody else. ok is false where there
+// are some and its conditions may hold them back.
+func (s statement) strangers(own []string) (out []string, only, ok bool) {
+	arns, accounts, ok := s.limits()
+	if len(arns)+len(accounts) > 0 {
+		return nil, false, true // who calls for himself has no such key
+	}
+	if s.NotPrincipal != nil && len(s.Condition) == 0 {
+		return []string{theWorld}, true, true
+	}
+	only = len(s.Principal["Service"]) == 0
+	for _, who := range s.Principal["AWS"] {
+		switch x := named(who, own); {
+		case who == "*":
+			out = append(out, theWorld)
+		case x.status == Fail:
+			out = append(out, strings.TrimSuffix(x.text, besidesRule))
+		default:
+			only = false
+		}
+	}
+	return out, only && len(out) > 0, s.says() && (ok || len(out) == 0)
+}
+
+// denying are the Denies that may keep strangers from an action, whatever else they
+// ask for.
+func (p policy) denying(action, queueARN string) (where []string) {
+	for _, s := range p.statements {
+		if s.Effect == "Deny" && s.about(action, queueARN) && !s.isBool("aws:securetransport", "false") && (s.everybody() || !s.plain()) {
+			where = append(where, s.where)
+		}
+	}
+	return where
+}

@@ -1,0 +1,58 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/rehearse"
+)
+
+// roundTrip is the proof of the whole way: the rehearsals' own records.
+func (e *exam) roundTrip(ctx context.Context, s *subject) finding {
+	m, err := e.stateFacts()
+	if err != nil {
+		return finding{Skipped, noStateFile, ""}
+	}
+	if len(m.rows[s.scope]) == 0 {
+		return finding{Skipped, nothingHere, ""}
+	}
+	return judgePipeline(m.pipelines[s.scope], e.d.Config.Rehearsal.Schedule, e.d.Now())
+}
+
+// patience: CloudTrail delivers within fifteen minutes, as a rule.
+const patience = 30 * time.Minute
+
+// judgePipeline judges by the last rehearsals, made by a schedule, whether records arrive.
+func judgePipeline(w rehearse.PipelineHealth, schedule string, now time.Time) finding {
+	const look = "see the checks above: trail, rule, queue"
+	late := w.Unanswered > 0 && now.Sub(w.UnansweredSince) > patience
+	switch {
+	case late && w.BackAt.IsZero():
+		return finding{Fail, fmt.Sprintf("no rehearsal ever came back, the first was %s ago: deletions do not arrive", now.Sub(w.UnansweredSince).Round(time.Second)), look}
+	case late:
+		return finding{Fail, plural(w.Unanswered, "rehearsal", "rehearsals") + " did not come back, since " + w.UnansweredSince.UTC().Format(time.RFC3339) + ": deletions may not arrive", look}
+	case w.BackAt.IsZero() && w.Unanswered > 0:
+		return finding{Unknown, "can't tell yet: the first rehearsal is on its way since " + w.UnansweredSince.UTC().Format(time.RFC3339), ""}
+	case w.BackAt.IsZero():
+		return finding{Unknown, "can't tell: nothing was rehearsed yet (rehearsal.schedule; it needs a protected flow log)", ""}
+	case old(schedule, w.BackAt, now):
+		return finding{Unknown, "can't tell: no rehearsal was made since " + w.BackAt.UTC().Format(time.RFC3339) + ", when the last one came back", "see that the daemon runs, and that rehearsal.schedule is not empty"}
+	}
+	return fine("the last one %s ago", now.Sub(w.BackAt).Round(time.Second))
+}
+
+// old reports that more than a whole round went by.
+func old(schedule string, at, now time.Time) bool {
+	s, err := cron.ParseStandard(schedule)
+	return err != nil || now.After(s.Next(s.Next(at)).Add(patience))
+}
+
+// proven reports whether the scope's last rehearsal came back through the queue.
+func (e *exam) proven(s inventory.Scope) bool {
+	m, err := e.stateFacts()
+	return err == nil && judgePipeline(m.pipelines[s], e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK
+}
