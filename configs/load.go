@@ -2,21 +2,14 @@ package configs
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/viper"
-
-	"flowkeeper/internal/nearest"
 )
 
 // Default is the configuration of an empty file.
@@ -128,16 +121,6 @@ func (l *loader) readFile() {
 	}
 }
 
-func environment(environ []string) map[string]string {
-	out := map[string]string{}
-	for _, kv := range environ {
-		if k, v, ok := strings.Cut(kv, "="); ok {
-			out[k] = v
-		}
-	}
-	return out
-}
-
 var errTooLarge = errors.New("too large")
 
 func readBounded(file string, most int64) ([]byte, error) {
@@ -182,222 +165,5 @@ func (l *loader) merge() (c Config) {
 	}
 	return c
 }
-
-// scalar is a key that has one value, and so may come from the environment.
-type scalar struct {
-	key   string // "queue.url"
-	env   string // "FLOWKEEPER_QUEUE_URL"
-	index []int  // of the field in Config
-	typ   reflect.Type
-}
-
-// scalars are all of them, in the order of the contract.
-func scalars() []scalar {
-	var out []scalar
-	for section := range fields(reflect.TypeFor[Config]()) {
-		if section.typ.Kind() != reflect.Struct {
-			continue
-		}
-		for f := range fields(section.typ) {
-			if f.typ.Kind() == reflect.Slice {
-				continue
-			}
-			key := section.key + "." + f.key
-			out = append(out, scalar{key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")), index: []int{section.n, f.n}, typ: f.typ})
-		}
-	}
-	return out
-}
-
-// checkEnvironment takes the values that come from the environment, and
-// reports names that were meant for us but are not ours.
-func (l *loader) checkEnvironment() {
-	known := map[string]bool{}
-	var names []string
-	for _, s := range l.scalars {
-		known[s.env] = true
-		names = append(names, strings.TrimPrefix(s.env, envPrefix))
-		if value, set := l.env[s.env]; set {
-			if v, ok := l.scalarValue(s.key, value, "", s.typ); ok {
-				l.override[s.key] = v
-			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(l.env)) {
-		rest, ours := strings.CutPrefix(name, envPrefix)
-		if !ours || known[name] || ofKubernetes(name, l.env[name]) {
-			continue
-		}
-		near := nearest.Word(rest, names)
-		switch {
-		case ofAList(rest):
-			l.unknownVariable(name, "lists are set in the file only")
-		case near != "":
-			l.unknownVariable(name, "no such key: did you mean "+envPrefix+near+"?")
-		case ofASection(rest):
-			l.unknownVariable(name, "no such key: the keys are "+envPrefix+strings.Join(names, ", "+envPrefix))
-		}
-	}
-}
-
-func (l *loader) unknownVariable(name, message string) {
-	l.problems = append(l.problems, Problem{File: "environment", Key: keyShown("", name), Message: message})
-}
-
-// ofASection reports a name such as QUEUE_…: meant for us. Others that begin
-// with FLOWKEEPER_ may be somebody else's.
-func ofASection(name string) bool {
-	for f := range fields(reflect.TypeFor[Config]()) {
-		if strings.HasPrefix(name, strings.ToUpper(f.key)+"_") {
-			return true
-		}
-	}
-	return false
-}
-
-// ofAList reports the name of a list, or of what is in one.
-func ofAList(name string) bool {
-	for section := range fields(reflect.TypeFor[Config]()) {
-		lists := []string{section.key}
-		if section.typ.Kind() == reflect.Struct {
-			lists = nil
-			for f := range fields(section.typ) {
-				if f.typ.Kind() == reflect.Slice {
-					lists = append(lists, section.key+"_"+f.key)
-				}
-			}
-		}
-		for _, key := range lists {
-			if key = strings.ToUpper(key); name == key || strings.HasPrefix(name, key+"_") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// place of a key: its file and line, or the variable that sets it.
-func (l *loader) place(key string) (file string, line int) {
-	for _, s := range l.scalars {
-		if _, set := l.env[s.env]; set && s.key == key {
-			return "environment " + s.env, 0
-		}
-	}
-	for k := key; k != ""; k = parent(k) {
-		if n, ok := l.lines[k]; ok {
-			return l.file, n
-		}
-	}
-	return l.file, 0
-}
-
-// parent of alerts[1].url is alerts[1], and of that alerts.
-func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
-
-// problem notes that a key's value is wrong. Only the first problem of a value
-// counts, and none of what is beneath it: it was not even looked at.
-func (l *loader) problem(key, value, format string, args ...any) {
-	if _, unread := l.left[key]; unread {
-		return // not missing: elsewhere
-	}
-	file, line := l.place(key)
-	p := Problem{File: file, Line: line, Key: key, Value: shown(key, value), Message: fmt.Sprintf(format, args...)}
-	for k := key; k != ""; k = parent(k) {
-		i, known := l.told[file+"\x00"+k]
-		if known && k == key && l.soft[i] {
-			delete(l.soft, i)
-			l.problems[i] = p
-		}
-		if known {
-			return
-		}
-	}
-	l.told[file+"\x00"+key] = len(l.problems)
-	l.problems = append(l.problems, p)
-}
-
-// failed is the error, in the order of the file; what is not in it comes last.
-func (l *loader) failed() error {
-	slices.SortStableFunc(l.problems, func(a, b Problem) int {
-		if (a.Line == 0) != (b.Line == 0) {
-			return b.Line - a.Line
-		}
-		return a.Line - b.Line
-	})
-	p := Problems(l.problems)
-	return &p
-}
-
-// Problem is one thing wrong with the configuration.
-type Problem struct {
-	File    string `json:"file,omitempty"`
-	Line    int    `json:"line,omitempty"`
-	Key     string `json:"key,omitempty"`
-	Value   string `json:"value,omitempty"` // never a secret
-	Message string `json:"message"`         // what is wrong, and what to write instead
-
-	err error // what errors.Is finds
-}
-
-// String is one line of printable text (I12).
-func (p Problem) String() string {
-	var b strings.Builder
-	if p.File != "" {
-		b.WriteString(printable(p.File))
-		if p.Line > 0 {
-			fmt.Fprintf(&b, ":%d", p.Line)
-		}
-		b.WriteString(": ")
-	}
-	if p.Key != "" {
-		b.WriteString(printable(p.Key))
-		if p.Value == hidden {
-			b.WriteString(" " + hidden)
-		} else if p.Value != "" {
-			fmt.Fprintf(&b, " %q", p.Value)
-		}
-		b.WriteString(": ")
-	}
-	b.WriteString(printable(p.Message))
-	return b.String()
-}
-
-// printable is s with everything escaped that is no visible text.
-func printable(s string) string {
-	var b strings.Builder
-	for _, c := range s {
-		if strconv.IsPrint(c) {
-			b.WriteRune(c)
-		} else {
-			b.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
-		}
-	}
-	return b.String()
-}
-
-// Problems is everything wrong with the configuration.
-type Problems []Problem
-
-func (p *Problems) Error() string {
-	lines := make([]string, len(*p))
-	for n, x := range *p {
-		lines[n] = x.String()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap gives the causes that callers may ask for.
-func (p *Problems) Unwrap() []error {
-	var errs []error
-	for _, x := range *p {
-		if x.err != nil {
-			errs = append(errs, x.err)
-		}
-	}
-	return errs
-}
-
-// Warning is something that works, but deserves a second thought.
-type Warning string
 
 func (w Warning) String() string { return string(w) }

@@ -1,0 +1,74 @@
+package configs
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+)
+
+func (v validator) checkInventory(i Inventory) {
+	v.checkSchedule("inventory.schedule", i.Schedule, false)
+	for n, r := range i.Regions {
+		key := fmt.Sprintf("inventory.regions[%d]", n)
+		switch {
+		case r == "all" && len(i.Regions) > 1:
+			v.problem(key, r, "all stands alone: write [all], or the names")
+		case r != "all" && !regionName.MatchString(r):
+			v.problem(key, r, "write a Region such as %s, or [all]", orRegion(r))
+		case slices.Index(i.Regions, r) != n:
+			v.problem(key, r, "is there twice: keep one")
+		}
+	}
+	for n, d := range i.Destinations {
+		if fix := destinationFix(d); fix != "" {
+			v.problem(fmt.Sprintf("inventory.destinations[%d]", n), d, "%s", fix)
+		}
+	}
+	for n, d := range i.DependsOn {
+		key := fmt.Sprintf("inventory.depends_on[%d]", n)
+		switch p, err := parseARN(d); {
+		case err != nil || !slices.Contains(watched, p.Service):
+			v.problem(key, d, "write an ARN of %s, or a pattern of some such as arn:aws:kms:*:111122223333:key/*", strings.Join(watched, ", "))
+		case p.Service == "kms" && !strings.HasPrefix(p.Resource, "key/"):
+			v.problem(key, d, "write the key's ARN, …:key/ID: no record names an alias")
+		}
+	}
+	v.between("inventory.settle", i.Settle, 0, time.Hour)
+	v.between("inventory.retention", i.Retention, 360*time.Hour, ages)
+}
+
+// watched are the services that a rule about tampering is about.
+var watched = []string{"logs", "s3", "iam", "firehose", "kms", "cloudtrail", "events", "sqs"}
+
+var zoneName = regexp.MustCompile(`^(.*-\d{1,2})[a-z]$`)
+
+// orRegion is the Region that was probably meant by a wrong one, or an example.
+func orRegion(s string) string {
+	s = strings.ReplaceAll(strings.ToLower(s), "_", "-")
+	if zone := zoneName.FindStringSubmatch(s); zone != nil {
+		s = zone[1]
+	}
+	if regionName.MatchString(s) {
+		return s
+	}
+	return "eu-west-1"
+}
+
+// destinationFix is empty for a pattern that can match: destinations are ARNs
+// without a trailing ":*".
+func destinationFix(d string) string {
+	if bucket, ok := strings.CutPrefix(d, "s3://"); ok {
+		return "write its ARN: arn:aws:s3:::" + bucket
+	}
+	if a, err := arn.Parse(d); err == nil && logGroupAndAll.MatchString(a.Resource) {
+		return "write it without :* at the end: flow logs have it without, so this matches none"
+	}
+	if !strings.HasPrefix(d, "arn:") && d != "*" || strings.Contains(d, " ") {
+		return "write an ARN; * stands for any text: arn:aws:s3:::flow-logs*"
+	}
+	return ""
+}

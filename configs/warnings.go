@@ -1,0 +1,40 @@
+package configs
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// warnings of a configuration that is fine.
+func (c Config) warnings() []Warning {
+	var out []Warning
+	q, err := c.Queue.Parse()
+	if r := c.AWS.Region; err == nil && q.Region != "" && r != "" && r != q.Region && len(c.Inventory.Regions) == 0 {
+		out = append(out, warning("the queue is in %s, but only the flow logs of %s (aws.region) are kept: name every Region in inventory.regions", q.Region, r))
+	}
+	for n, s := range c.Alerts {
+		if u, err := url.Parse(s.URL); s.Type == "webhook" && err == nil && u.Scheme == "http" {
+			out = append(out, warning("alerts[%d].url is plain http: whoever sits between can read the alerts", n))
+		}
+		if opens := slices.IndexFunc(s.Kinds, func(k string) bool { return slices.Contains(pagerOpens, k) }); s.Type == "pagerduty" && opens >= 0 && !slices.Contains(s.Kinds, "closed") {
+			out = append(out, warning("alerts[%d].kinds has no closed: people resolve what %s opens", n, s.Kinds[opens]))
+		}
+		if u, err := url.Parse(s.URL); s.Type == "slack" && err == nil && u.Scheme == "https" && !ofSlack(u) {
+			out = append(out, warning("alerts[%d].url is not at hooks.slack.com: what answers there may not be Slack; see with `flowkeeper alerts test %s`", n, s.Name))
+		}
+		if s.Type == "webhook" && s.Secret == "" && s.SecretFile == "" {
+			out = append(out, warning("alerts[%d] has no secret: its receiver can't tell our alerts from others", n))
+		}
+	}
+	if strings.HasPrefix(c.Heartbeat.URL, "http:") && !isPrivateURL(c.Heartbeat.URL) {
+		out = append(out, warning("heartbeat.url is plain http: whoever sits between can read it, and go on when we have fallen silent"))
+	}
+	return append(out, ruleWarnings(c.Remediate.Rules)...)
+}
+
+// pagerOpens are the kinds of alerts that closed resolves.
+var pagerOpens = []string{"deletion", "blocked", "decoy", "flapping"}
+
+func warning(format string, args ...any) Warning { return Warning(fmt.Sprintf(format, args...)) }
