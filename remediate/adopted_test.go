@@ -5,10 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // TestReopenedWithWhatAWSHasShownSince: an incident that ended because the flow
@@ -19,7 +20,7 @@ func TestReopenedWithWhatAWSHasShownSince(t *testing.T) {
 	id := s.protect(1)[0]
 	s.hear(s.record(id)) // forged: it is there
 	s.pass(3 * time.Minute)
-	i := s.is(id, remediate.Closed, remediate.StillThere)
+	i := s.is(id, incident.Closed, incident.StillThere)
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		i.Frozen.LogDestination = "arn:aws:s3:::elsewhere" // as a copy of the state file could have it
 		return tx.PutIncident(i)
@@ -43,8 +44,8 @@ func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 	s.now = s.now.Add(time.Second)
 	s.hear(s.attack(ids[0], ids[1]))
 	s.pass(time.Second)
-	s.is(ids[0], remediate.Restored, "")
-	s.is(ids[1], remediate.Closed, remediate.Released)
+	s.is(ids[0], incident.Restored, "")
+	s.is(ids[1], incident.Closed, incident.Released)
 	before := len(s.here("vpc-1")) + len(s.here("vpc-2")) + len(s.here("vpc-3"))
 	s.must(s.store.CopyTo(t.Context(), s.path+".copy"))
 	s.must(s.store.Close())
@@ -58,8 +59,8 @@ func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 		s.pass(5 * time.Minute)
 		s.refresh()
 	}
-	s.is(ids[0], remediate.Verified, "")
-	s.is(ids[1], remediate.Closed, remediate.Released)
+	s.is(ids[0], incident.Verified, "")
+	s.is(ids[1], incident.Closed, incident.Released)
 	if got := len(s.here("vpc-1")) + len(s.here("vpc-2")) + len(s.here("vpc-3")); got != before || len(s.here("vpc-1")) != 1 || s.creates() != 1 {
 		t.Errorf("%d flow logs instead of %d; %d creates", got, before, s.creates())
 	}

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
@@ -111,7 +113,7 @@ func TestTheLookBesideAMessageIsTheRestorers(t *testing.T) {
 	s.r.Fleet = fleet{scope: c}
 	s.hear(s.attack(id))
 	s.work()
-	s.is(id, remediate.Restored, "")
+	s.is(id, incident.Restored, "")
 	if n := c.describes.Load(); n != 1 {
 		t.Errorf("%d looks", n)
 	}

@@ -3,11 +3,13 @@ package remediate
 import (
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/remediate/notify"
 )
 
 // joinCampaign is the event with the campaign that it belongs to, if there is one.
-func joinCampaign(tx Tx, e Event, incidents []Incident, now time.Time) (Event, error) {
+func joinCampaign(tx Tx, e incident.Event, incidents []incident.Incident, now time.Time) (incident.Event, error) {
 	strike, ok := notify.StrikeOf(e, incidents, now)
 	if !ok {
 		return e, nil

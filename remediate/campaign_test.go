@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
@@ -191,7 +193,7 @@ func TestACampaignAcrossRegions(t *testing.T) {
 	s.pass(3 * time.Minute)
 	step() // AWS shows what the second Region has made
 	s.pass(17 * time.Minute)
-	s.is(here, remediate.Verified, "")
+	s.is(here, incident.Verified, "")
 	if open := p.takes(); !slices.Equal(open, c[:1]) {
 		t.Fatalf("one Region is not settled, and open is %q", open)
 	}
@@ -199,7 +201,7 @@ func TestACampaignAcrossRegions(t *testing.T) {
 		step()
 		s.now = s.now.Add(time.Minute)
 	}
-	s.is(there, remediate.Verified, "")
+	s.is(there, incident.Verified, "")
 	if open := p.takes(); len(open) > 0 || len(p.rang) != 1 {
 		t.Errorf("open is %q; it rang %q", open, p.rang)
 	}
@@ -223,12 +225,12 @@ func TestI2ForgedRecordsHoldNoCampaign(t *testing.T) {
 		}
 		s.pass(30 * time.Second)
 		p.takes()
-		if s.incident(ids[0]).State != remediate.Verified && !p.open[c] {
+		if s.incident(ids[0]).State != incident.Verified && !p.open[c] {
 			t.Fatal("it is resolved before the real deletion is settled")
 		}
 	}
-	s.is(ids[0], remediate.Verified, "")
-	s.is(ids[1], remediate.Closed, remediate.StillThere)
+	s.is(ids[0], incident.Verified, "")
+	s.is(ids[1], incident.Closed, incident.StillThere)
 	if p.open[c] {
 		t.Error("made-up records keep the campaign open")
 	}
@@ -417,7 +419,7 @@ func TestI7ALateRecordRings(t *testing.T) {
 		p.takes()
 		received := s.now
 		s.pass(time.Second)
-		s.is(id, remediate.Closed, remediate.AlertOnly)
+		s.is(id, incident.Closed, incident.AlertOnly)
 		for len(p.takes()) > 0 {
 			s.pass(time.Second)
 		}

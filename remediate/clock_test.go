@@ -4,8 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
-	"flowkeeper/remediate"
 )
 
 // TestAClockThatGoesBack: what was to be done in a minute is not put off until
@@ -17,14 +18,14 @@ func TestAClockThatGoesBack(t *testing.T) {
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
 	s.hear(s.attack(ids...))
 	s.work()
-	s.is(ids[0], remediate.Blocked, remediate.Permission)
+	s.is(ids[0], incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.now = s.now.Add(-24 * time.Hour)
 	s.pass(time.Minute)
-	s.is(ids[0], remediate.Restored, "")
+	s.is(ids[0], incident.Restored, "")
 	s.restored("vpc-1")
 	s.pass(time.Hour)
-	s.is(ids[1], remediate.Verified, "")
+	s.is(ids[1], incident.Verified, "")
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
@@ -38,7 +39,7 @@ func TestAClockThatLeapsForward(t *testing.T) {
 	s.work()
 	s.now = s.now.Add(24 * time.Hour)
 	s.pass(time.Hour)
-	s.is(ids[0], remediate.Closed, remediate.StillThere)
+	s.is(ids[0], incident.Closed, incident.StillThere)
 	if s.restored("vpc-1").ID != ids[0] || s.creates() != 0 {
 		t.Error("something was made")
 	}
@@ -94,7 +95,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 		s.work()
 		s.now = s.now.Add(-ahead)
 		s.pass(30 * time.Minute)
-		s.is(id, remediate.Closed, remediate.ResourceGone)
+		s.is(id, incident.Closed, incident.ResourceGone)
 	})
 }
 
@@ -107,7 +108,7 @@ func TestAClockThatGoesBackPutsOffNoAlert(t *testing.T) {
 	s.hear(s.attack(a, b))
 	s.now = s.now.Add(-48 * time.Hour)
 	s.pass(time.Hour)
-	s.is(a, remediate.Verified, "")
+	s.is(a, incident.Verified, "")
 	if n := len(s.alerts(alert.Restored)); n != 1 {
 		t.Errorf("%d alerts an hour later that one is back", n)
 	}
@@ -124,14 +125,14 @@ func TestRestoreByHandAfterTheClockWentBack(t *testing.T) {
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
 	s.hear(s.attack(id))
 	s.work()
-	s.is(id, remediate.Blocked, remediate.Permission)
+	s.is(id, incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.now = s.now.Add(-24 * time.Hour)
 	s.r.Now = func() time.Time { // each question takes a moment
 		s.now = s.now.Add(time.Millisecond)
 		return s.now
 	}
-	if i, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil || i.State != remediate.Restored {
+	if i, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil || i.State != incident.Restored {
 		t.Errorf("%s %s, %v", i.State, i.Reason, err)
 	}
 }
@@ -149,7 +150,7 @@ func TestWhatWillNotComeIsForeseenByEachMessage(t *testing.T) {
 	s.now = s.now.Add(-time.Millisecond)
 	s.hear(first)
 	for _, a := range s.alerts(alert.Deletion) {
-		if a.FlowLogs[0].Foreseen != remediate.AlertOnly {
+		if a.FlowLogs[0].Foreseen != incident.AlertOnly {
 			t.Errorf("%s promises a restore: %s", a.EventID, a.Text)
 		}
 	}

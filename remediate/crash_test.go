@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
@@ -102,7 +104,7 @@ func diesAt(t *testing.T, point int) bool {
 	}
 	s.crash()
 	dark := 0 // it was not back for twelve minutes, and people hear that
-	if i, _, ok, err := s.store.FindIncident(t.Context(), id); ok && (i.State == remediate.Open || i.State == remediate.Restored && !i.Confirmed) {
+	if i, _, ok, err := s.store.FindIncident(t.Context(), id); ok && (i.State == incident.Open || i.State == incident.Restored && !i.Confirmed) {
 		s.must(err)
 		dark = 1
 	}
@@ -110,7 +112,7 @@ func diesAt(t *testing.T, point int) bool {
 		s.hear(f)
 	}
 	s.pass(15 * time.Minute)
-	s.is(id, remediate.Verified, "")
+	s.is(id, incident.Verified, "")
 	s.restored("vpc-1")
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: dark, alert.Restored: 1, alert.Closed: 1})
 	s.must(s.store.Close())

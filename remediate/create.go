@@ -12,7 +12,7 @@ import (
 
 // create calls CreateFlowLogs once and records the answer. The same incident
 // always makes the same call (I4), so a crash before the commit costs nothing.
-func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i Incident) error {
+func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i incident.Incident) error {
 	if !r.scope(s).pace.allow(r.Now()) {
 		return nil // AWS throttles: it stays due
 	}
@@ -29,7 +29,7 @@ func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i I
 			a = answer.OfError(err)
 		}
 	}
-	of := part([]Incident{i}, map[string]observed{i.ResourceID: after})
+	of := part([]incident.Incident{i}, map[string]observed{i.ResourceID: after})
 	if a.ID != "" {
 		of.IDs = append(of.IDs, a.ID)
 	}

@@ -18,11 +18,11 @@ import (
 func (r *Remediator) alertDecoyMade(tx Tx, f detection.Finding, c *incident.Case, id string) error {
 	actor, now := f.Actor(), c.Now
 	row, ok := c.Row(id)
-	if !ok || row.Protected || row.Excluded || r.Policy.RuleFor(row.Scope.Account, actor.Principal()).Action != Restore {
+	if !ok || row.Protected || row.Excluded || r.Policy.RuleFor(row.Scope.Account, actor.Principal()).Action != incident.Restore {
 		return nil
 	}
 	a := notify.FindingAlert(f, alert.Tamper, now, row.ID)
-	differs := func(root, id string, s inventory.Settings, state State) {
+	differs := func(root, id string, s inventory.Settings, state incident.State) {
 		if inventory.SameTarget(row.Scope, s, row.Settings) && !inventory.Equivalent(row.Scope, s, row.FlowLog) {
 			x := notify.FlowLog(row.Scope, id, root, s)
 			x.Account, x.Region, x.State = "", "", string(state)

@@ -29,7 +29,7 @@ func (r *Remediator) bypassOutbox(ctx context.Context, s inventory.Scope, f dete
 	var rows map[string]inventory.Row
 	err := r.Store.View(ctx, func(tx Tx) (err error) { rows, err = tx.Names(s, f.Deleted); return err })
 	unknown := err == nil && len(rows) == 0 && len(f.Deleted) > 0 // of all of them
-	incidents := make([]Incident, len(f.Deleted))
+	incidents := make([]incident.Incident, len(f.Deleted))
 	for n, id := range f.Deleted {
 		row, known := rows[id]
 		incidents[n] = incident.New(s, id, row, known, now)
@@ -51,7 +51,7 @@ func (r *Remediator) bypassOutbox(ctx context.Context, s inventory.Scope, f dete
 // applied like any other: a forged one must not hide the real one (I2).
 func (r *Remediator) recordDeletion(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) (news bool, err error) {
 	e, known, err := tx.Event(s, f.Record.EventID)
-	if known && e.Source == ByDrift { // a record with an ID that is ours
+	if known && e.Source == incident.ByDrift { // a record with an ID that is ours
 		f.Record.EventID = alert.ForgedEvent.ID(f.Record.EventID)
 		e, known, err = tx.Event(s, f.Record.EventID)
 	}
@@ -59,7 +59,7 @@ func (r *Remediator) recordDeletion(tx Tx, s inventory.Scope, f detection.Findin
 		return false, err
 	}
 	told := notify.NewEvent(s, f, now)
-	incidents, foreseen := make([]Incident, 0, len(f.Deleted)), make([]string, 0, len(f.Deleted))
+	incidents, foreseen := make([]incident.Incident, 0, len(f.Deleted)), make([]string, 0, len(f.Deleted))
 	quiet := len(f.Deleted) > 0 && len(f.Failed) == 0
 	news = !known
 	c, named, err := r.applyRecord(tx, s, f, now)

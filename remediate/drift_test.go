@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
@@ -43,7 +45,7 @@ func TestADriftThatIsPartlyAllowed(t *testing.T) {
 			s.attack(ids...)
 			s.refresh()
 			s.pass(15 * time.Minute)
-			s.is(ids[n], remediate.Closed, remediate.Released)
+			s.is(ids[n], incident.Closed, incident.Released)
 			a := s.alerts(alert.Deletion)
 			if len(a) != 1 || a[0].Level != alert.Critical || !slices.Contains(a[0].RaisedBy, notify.WholeVPC) || len(a[0].FlowLogs) != 2 {
 				t.Fatalf("told %+v", a)
@@ -161,7 +163,7 @@ func TestADriftThatIsOverBeforeItIsTold(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		i.State, i.Reason, i.NextAttemptAt, e.ToldClosed = remediate.Closed, remediate.StillThere, time.Time{}, s.now
+		i.State, i.Reason, i.NextAttemptAt, e.ToldClosed = incident.Closed, incident.StillThere, time.Time{}, s.now
 		return errors.Join(tx.PutIncident(i), tx.PutEvent(e))
 	}))
 	s.pass(time.Hour)
@@ -194,11 +196,11 @@ func TestLetGo(t *testing.T) {
 	attack := s.attack(id)
 	s.hear(attack)
 	s.pass(time.Hour)
-	s.is(id, remediate.Blocked, remediate.Destination)
+	s.is(id, incident.Blocked, incident.Destination)
 	if done, err := s.r.LetGo(t.Context(), scope, id, "the bucket is gone"); !done || err != nil {
 		t.Fatal(done, err)
 	}
-	i := s.is(id, remediate.Closed, remediate.Released)
+	i := s.is(id, incident.Closed, incident.Released)
 	if i.Advice != "an operator let it go: the bucket is gone" {
 		t.Errorf("it says %q", i.Advice)
 	}
@@ -207,7 +209,7 @@ func TestLetGo(t *testing.T) {
 	s.hear(attack, s.record(id))
 	s.refresh()
 	s.pass(3 * time.Hour)
-	s.is(id, remediate.Closed, remediate.Released)
+	s.is(id, incident.Closed, incident.Released)
 	s.resolved()
 	if done, err := s.r.LetGo(t.Context(), scope, id, ""); done || err != nil {
 		t.Error(done, err)
@@ -215,7 +217,7 @@ func TestLetGo(t *testing.T) {
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil {
 		t.Fatal(err)
 	}
-	s.is(id, remediate.Restored, "")
+	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
 }
 
@@ -223,7 +225,7 @@ func TestLetGo(t *testing.T) {
 // dark.
 func TestADriftLearnsWhoItWas(t *testing.T) {
 	t.Parallel()
-	for state, pause := range map[remediate.State]time.Duration{remediate.Restored: 5 * time.Minute, remediate.Verified: time.Hour} {
+	for state, pause := range map[incident.State]time.Duration{incident.Restored: 5 * time.Minute, incident.Verified: time.Hour} {
 		t.Run(string(state), func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
@@ -239,11 +241,11 @@ func TestADriftLearnsWhoItWas(t *testing.T) {
 			i := s.is(id, state, "")
 			was, _ := before.BlindSeconds()
 			blind, _ := i.BlindSeconds()
-			if i.Source != remediate.ByEvent || i.Actor == nil || i.Actor.ARN != mallory || i.EventID != before.EventID || i.NewID != before.NewID || blind != was-60 {
+			if i.Source != incident.ByEvent || i.Actor == nil || i.Actor.ARN != mallory || i.EventID != before.EventID || i.NewID != before.NewID || blind != was-60 {
 				t.Errorf("by %v %+v, dark for %v s instead of %v", i.Source, i.Actor, blind, was-60)
 			}
 			s.pass(3 * time.Hour)
-			s.is(id, remediate.Verified, "")
+			s.is(id, incident.Verified, "")
 			s.resolved()
 		})
 	}
@@ -310,14 +312,14 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 			s.now = s.now.Add(time.Second)
 			s.refresh()
 			s.pass(c.wait - time.Minute)
-			s.is(id, remediate.Closed, remediate.Released)
+			s.is(id, incident.Closed, incident.Released)
 			if s.row(decoy).Protected {
 				t.Error("what may be a decoy is protected before a record could come")
 			}
 			if c.recorded {
 				s.hear(deletion)
 				s.pass(10 * time.Second)
-				s.is(id, remediate.Blocked, remediate.Decoy)
+				s.is(id, incident.Blocked, incident.Decoy)
 				s.world.Remove(account, region, decoy)
 				s.pass(time.Hour)
 				s.restored("vpc-1")

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
@@ -20,9 +22,9 @@ import (
 const ci = "arn:aws:iam::111122223333:role/ci"
 
 // ruled is a scene with one rule.
-func ruled(t *testing.T, principal string, action remediate.Action, wait time.Duration) *scene {
+func ruled(t *testing.T, principal string, action incident.Action, wait time.Duration) *scene {
 	s := newScene(t)
-	s.policy.Rules = []remediate.Rule{{Principal: principal, Action: action, Wait: wait}}
+	s.policy.Rules = []incident.Rule{{Principal: principal, Action: action, Wait: wait}}
 	s.crash()
 	return s
 }
@@ -56,11 +58,11 @@ func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
 			s.hear(forged)
 			if looked {
 				s.work()
-				s.is(id, remediate.Closed, remediate.Released)
+				s.is(id, incident.Closed, incident.Released)
 			}
 			s.hear(real)
 			s.work()
-			s.is(id, remediate.Restored, "")
+			s.is(id, incident.Restored, "")
 			s.restored("vpc-1")
 		})
 	}
@@ -82,14 +84,14 @@ func TestI12UnknownOnesComeLast(t *testing.T) {
 	s.hear(s.attack(id))
 	_, err := s.r.Step(t.Context(), scope, func() {})
 	s.must(err)
-	s.is(id, remediate.Restored, "")
+	s.is(id, incident.Restored, "")
 }
 
 // TestI2AYoungFlowLogIsNotForgotten: a forged record of one who may delete
 // names a flow log that not every look shows yet.
 func TestI2AYoungFlowLogIsNotForgotten(t *testing.T) {
 	t.Parallel()
-	s := ruled(t, ci, remediate.Ignore, 0)
+	s := ruled(t, ci, incident.Ignore, 0)
 	s.protect(1)
 	young := s.plant("vpc-2", nil)
 	s.hear(detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: "made", Account: account, Region: region, CreatedIDs: []string{young}}})
@@ -97,10 +99,10 @@ func TestI2AYoungFlowLogIsNotForgotten(t *testing.T) {
 	s.world.SetConsistencyDelay(10 * time.Second)
 	s.hear(as(s.record(young), ci))
 	s.work()
-	s.is(young, remediate.Open, "")
+	s.is(young, incident.Open, "")
 	s.world.SetConsistencyDelay(0)
 	s.pass(time.Hour)
-	s.is(young, remediate.Closed, remediate.StillThere)
+	s.is(young, incident.Closed, incident.StillThere)
 	if r := s.row(young); r.State != inventory.Live {
 		t.Fatalf("AWS shows it, and its row is %s", r.State)
 	}
@@ -120,10 +122,10 @@ func TestI2AForgedRecordOfTheReplacement(t *testing.T) {
 	id := s.protect(1)[0]
 	s.hear(s.attack(id))
 	s.work()
-	second := s.is(id, remediate.Restored, "").NewID
+	second := s.is(id, incident.Restored, "").NewID
 	s.hear(s.record(second))
 	s.pass(5 * time.Minute)
-	s.is(second, remediate.Closed, remediate.StillThere)
+	s.is(second, incident.Closed, incident.StillThere)
 	s.attack(second) // and no event
 	s.pass(time.Hour)
 	s.refresh()
@@ -135,7 +137,7 @@ func TestI2AForgedRecordOfTheReplacement(t *testing.T) {
 // deletion, nor is a real attempt swallowed.
 func TestI2AForgedTwinLowersNothing(t *testing.T) {
 	t.Parallel()
-	s := ruled(t, ci, remediate.Ignore, 0)
+	s := ruled(t, ci, incident.Ignore, 0)
 	id := s.protect(1)[0]
 	real := s.attack(id)
 	forged := as(s.record("fl-0000dead"), ci)
@@ -178,7 +180,7 @@ func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 		s.hear(f)
 		s.pass(15 * time.Minute)
 	}
-	s.is(id, remediate.Verified, "")
+	s.is(id, incident.Verified, "")
 	for _, kind := range []alert.Kind{alert.Restored, alert.Closed} {
 		n := 0
 		for _, a := range s.alerts(kind) {
@@ -191,7 +193,7 @@ func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 		}
 	}
 	_, history, _, err := s.store.FindIncident(t.Context(), id)
-	if s.must(err); history[len(history)-1].State != remediate.Verified {
+	if s.must(err); history[len(history)-1].State != incident.Verified {
 		t.Errorf("the history ends with %+v", history[len(history)-1])
 	}
 }
@@ -249,9 +251,9 @@ func TestWhatIsBackIsLeftAlone(t *testing.T) {
 	id := s.protect(1)[0]
 	s.hear(s.attack(id))
 	s.pass(time.Hour)
-	s.is(id, remediate.Verified, "")
+	s.is(id, incident.Verified, "")
 	i, _, err := s.r.RestoreByHand(t.Context(), scope, id)
-	if s.must(err); i.State != remediate.Verified {
+	if s.must(err); i.State != incident.Verified {
 		t.Errorf("%+v", i)
 	}
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
@@ -274,17 +276,17 @@ func TestWhatIsBackIsLeftAlone(t *testing.T) {
 // have done, in the same event, what somebody else has.
 func TestI2AForgedTwinInEverythingButTheActor(t *testing.T) {
 	t.Parallel()
-	s := ruled(t, ci, remediate.Ignore, 0)
+	s := ruled(t, ci, incident.Ignore, 0)
 	id := s.protect(1)[0]
 	real := s.attack(id)
 	forged := as(real, ci)
 	s.hear(forged)
 	s.work()
-	s.is(id, remediate.Closed, remediate.Exempt)
+	s.is(id, incident.Closed, incident.Exempt)
 	s.hear(real)
 	s.hear(real)
 	s.work()
-	s.is(id, remediate.Restored, "")
+	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
 	all := s.alerts(alert.Deletion)
 	if len(all) != 2 || all[1].Level != alert.Critical || all[1].Actor.ARN != mallory {
@@ -308,7 +310,7 @@ func TestI9RecordsOfCreatesStarveNoRestore(t *testing.T) {
 		_, err := s.r.Step(t.Context(), scope, func() {})
 		s.must(err)
 	}
-	if i := s.incident(id); i.State != remediate.Restored {
+	if i := s.incident(id); i.State != incident.Restored {
 		t.Errorf("after 2 s of forged creates at 50/s: %s, %d creates", i.State, s.creates())
 	}
 }
@@ -328,7 +330,7 @@ func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
 		_, err := s.r.Step(t.Context(), scope, func() {})
 		s.must(err)
 	}
-	if i := s.incident(ids[0]); i.State != remediate.Restored {
+	if i := s.incident(ids[0]); i.State != incident.Restored {
 		t.Errorf("after 2 s of forged deletes at 50/s: %s, %d creates", i.State, s.creates())
 	}
 }
@@ -391,7 +393,7 @@ func TestI2WhatWasLetGoStaysGone(t *testing.T) {
 	s.now = s.now.Add(time.Minute)
 	s.hear(s.attack(id))
 	s.pass(30 * 24 * time.Hour)
-	s.is(id, remediate.Closed, remediate.Released)
+	s.is(id, incident.Closed, incident.Released)
 	s.hear(s.record(id))
 	s.pass(time.Hour)
 	if n := len(s.here("vpc-1")); n != 0 {

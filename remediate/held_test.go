@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
@@ -159,7 +161,7 @@ func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
 		s.must(s.store.Update(t.Context(), func(tx *store.Tx) (err error) {
 			for k := range n {
 				id := madeUpIDs(1, n+k)[0]
-				err = errors.Join(err, tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, RootID: id, State: remediate.Open, DetectedAt: s.now}))
+				err = errors.Join(err, tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, RootID: id, State: incident.Open, DetectedAt: s.now}))
 			}
 			return err
 		}))

@@ -5,12 +5,13 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // TestI5AStalePageRevivesNothing: a listing that still shows a flow log whose
@@ -239,7 +240,7 @@ func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 			if c.lies {
 				s.restored("vpc-1")
 			} else {
-				s.is(id, remediate.Closed, remediate.ResourceGone)
+				s.is(id, incident.Closed, incident.ResourceGone)
 			}
 			s.resolved()
 		})
@@ -300,7 +301,7 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	}
 	s.hear(s.record("fl-0000000000000beef"))
 	s.pass(10 * time.Minute)
-	s.is("fl-0000000000000beef", remediate.Closed, remediate.Unknown)
+	s.is("fl-0000000000000beef", incident.Closed, incident.Unknown)
 	s.refresh()
 	s.pass(10 * time.Minute)
 	if n := s.creates(); n != 0 {
@@ -308,12 +309,12 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	}
 	s.hear(s.record("fl-0000000000000beef"))
 	s.pass(10 * time.Minute)
-	s.is("fl-0000000000000beef", remediate.Closed, remediate.Unknown)
+	s.is("fl-0000000000000beef", incident.Closed, incident.Unknown)
 
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, "fl-0000000000000cafe"); err != nil {
 		t.Fatal(err)
 	}
-	s.is("fl-0000000000000cafe", remediate.Restored, "")
+	s.is("fl-0000000000000cafe", incident.Restored, "")
 	if n := len(s.here("vpc-9")); n != 1 {
 		t.Errorf("%d flow logs", n)
 	}
@@ -328,7 +329,7 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	}
 	s.hear(s.attack(seen))
 	s.work()
-	s.is(seen, remediate.Restored, "")
+	s.is(seen, incident.Restored, "")
 	if n := len(s.here("vpc-8")); n != 1 {
 		t.Errorf("%d flow logs", n)
 	}
@@ -361,7 +362,7 @@ func TestDestinationsOfAnotherConfiguration(t *testing.T) {
 	}
 	s.hear(s.attack(id))
 	s.pass(time.Hour)
-	s.is(id, remediate.Closed, remediate.Exempt)
+	s.is(id, incident.Closed, incident.Exempt)
 	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
 		t.Errorf("its deletion is told as %s", a.Level)
 	}

@@ -13,7 +13,6 @@ import (
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
@@ -24,9 +23,9 @@ func TestDeletedByEvent(t *testing.T) {
 	id := s.protect(1)[0]
 	s.hear(s.attack(id))
 	s.work()
-	i := s.is(id, remediate.Restored, "")
+	i := s.is(id, incident.Restored, "")
 	f := s.restored("vpc-1")
-	if f.ID != i.NewID || f.Tags[incident.RestoredFrom] != id || i.Actor.ARN != mallory || i.Source != remediate.ByEvent {
+	if f.ID != i.NewID || f.Tags[incident.RestoredFrom] != id || i.Actor.ARN != mallory || i.Source != incident.ByEvent {
 		t.Errorf("incident %+v, flow log %+v", i, f)
 	}
 	if s.row(id).State != inventory.Gone || s.row(f.ID).RootID != id || !s.row(f.ID).Protected {
@@ -34,7 +33,7 @@ func TestDeletedByEvent(t *testing.T) {
 	}
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 	s.pass(11 * time.Minute)
-	s.is(id, remediate.Verified, "")
+	s.is(id, incident.Verified, "")
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 	if s.creates() != 1 {
 		t.Errorf("%d creates", s.creates())
@@ -68,17 +67,17 @@ func TestI2AForgedRecordDoesNothing(t *testing.T) {
 	id := s.protect(1)[0]
 	s.hear(s.record(id, "fl-0000dead"))
 	s.pass(time.Minute)
-	s.is(id, remediate.Open, "")
-	s.is("fl-0000dead", remediate.Closed, remediate.Unknown)
+	s.is(id, incident.Open, "")
+	s.is("fl-0000dead", incident.Closed, incident.Unknown)
 	s.pass(2 * time.Minute)
-	s.is(id, remediate.Closed, remediate.StillThere)
+	s.is(id, incident.Closed, incident.StillThere)
 	if s.row(id).State != inventory.Live || s.creates() != 0 {
 		t.Error("a forged record had an effect")
 	}
 	// It does not make us deaf to the real one.
 	s.hear(s.attack(id))
 	s.work()
-	s.is(id, remediate.Restored, "")
+	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
 }
 
@@ -92,7 +91,7 @@ func TestI2AForgedTwinOfAnEventIDDoesNotHideTheRealOne(t *testing.T) {
 	s.hear(forged)
 	s.hear(real)
 	s.work()
-	s.is(ids[1], remediate.Restored, "")
+	s.is(ids[1], incident.Restored, "")
 	s.restored("vpc-2")
 	if n := len(s.alerts(alert.Deletion)); n != 2 {
 		t.Errorf("%d deletion alerts", n)
@@ -104,10 +103,10 @@ func TestI2NothingUnseenIsCreated(t *testing.T) {
 	s := newScene(t)
 	s.hear(s.record("fl-0000dead"))
 	s.work()
-	s.is("fl-0000dead", remediate.Open, "") // the first refresh may still know it
+	s.is("fl-0000dead", incident.Open, "") // the first refresh may still know it
 	s.refresh()
 	s.work()
-	s.is("fl-0000dead", remediate.Closed, remediate.Unknown)
+	s.is("fl-0000dead", incident.Closed, incident.Unknown)
 	if s.creates() != 0 {
 		t.Error("created what was never seen")
 	}
@@ -131,7 +130,7 @@ func TestAFlowLogMadeAndDeletedBetweenRefreshes(t *testing.T) {
 	}
 	s.hear(s.attack(id))
 	s.work()
-	s.is(id, remediate.Restored, "")
+	s.is(id, incident.Restored, "")
 	s.restored("vpc-9")
 }
 
@@ -144,13 +143,13 @@ func TestI6TheReplacementIsProtectedAtOnce(t *testing.T) {
 	second := s.restored("vpc-1").ID
 	s.hear(s.attack(second))
 	s.work()
-	s.is(second, remediate.Restored, "")
+	s.is(second, incident.Restored, "")
 	if f := s.restored("vpc-1"); s.row(f.ID).RootID != id {
 		t.Error("the lineage is lost")
 	}
 	s.pass(12 * time.Minute)
-	s.is(id, remediate.Closed, remediate.Superseded)
-	s.is(second, remediate.Verified, "")
+	s.is(id, incident.Closed, incident.Superseded)
+	s.is(second, incident.Verified, "")
 	s.restored("vpc-1")
 }
 
@@ -163,13 +162,13 @@ func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	s.work()
 	s.told(nil)
 	s.pass(30 * time.Second)
-	s.is(id, remediate.Open, "")
+	s.is(id, incident.Open, "")
 	s.told(map[alert.Kind]int{alert.Deletion: 1}) // decided or not
 	s.pass(2 * time.Minute)
-	s.is(id, remediate.Restored, "")
+	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
-	if a := s.alerts(alert.Deletion)[0]; a.Source != remediate.ByDrift || a.Actor != nil || a.Level != alert.Critical {
+	if a := s.alerts(alert.Deletion)[0]; a.Source != incident.ByDrift || a.Actor != nil || a.Level != alert.Critical {
 		t.Errorf("alert %+v", a)
 	}
 }
@@ -188,7 +187,7 @@ func TestDriftWhoseEventComesLater(t *testing.T) {
 			s.pass(after)
 			s.hear(f)
 			s.work()
-			if i := s.is(id, remediate.Restored, ""); i.Source != remediate.ByEvent || i.Actor == nil || i.DeletedAt.IsZero() {
+			if i := s.is(id, incident.Restored, ""); i.Source != incident.ByEvent || i.Actor == nil || i.DeletedAt.IsZero() {
 				t.Errorf("incident %+v", i)
 			}
 			s.pass(12 * time.Minute)
@@ -209,7 +208,7 @@ func TestI3AdoptsWhatSomebodyElseMade(t *testing.T) {
 	other := s.plant("vpc-1", nil)
 	s.hear(f)
 	s.work()
-	if i := s.is(id, remediate.Restored, ""); i.NewID != other || !i.Adopted {
+	if i := s.is(id, incident.Restored, ""); i.NewID != other || !i.Adopted {
 		t.Errorf("incident %+v", i)
 	}
 	if s.creates() != 0 || s.row(other).RootID != id {
@@ -227,7 +226,7 @@ func TestDriftAdopted(t *testing.T) {
 	s.plant("vpc-1", nil)
 	s.refresh()
 	s.pass(3 * time.Minute)
-	s.is(id, remediate.Restored, "")
+	s.is(id, incident.Restored, "")
 	s.told(map[alert.Kind]int{alert.Restored: 1})
 	if a := s.alerts(alert.Restored)[0]; a.Level != alert.Informational {
 		t.Errorf("level %s", a.Level)
@@ -242,7 +241,7 @@ func TestADecoyBlocksUntilItIsGone(t *testing.T) {
 	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
 	s.hear(f)
 	s.work()
-	if i := s.is(id, remediate.Blocked, remediate.Decoy); i.Advice == "" {
+	if i := s.is(id, incident.Blocked, incident.Decoy); i.Advice == "" {
 		t.Error("no advice")
 	}
 	s.refresh()
@@ -259,15 +258,15 @@ func TestADecoyBlocksUntilItIsGone(t *testing.T) {
 	}
 	s.hear(s.attack(decoy))
 	s.work()
-	s.is(id, remediate.Restored, "")
+	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
 }
 
 func TestI9BlockedHealsByItself(t *testing.T) {
 	t.Parallel()
 	for reason, c := range map[string]struct{ breakIt, mend func(*fakeawstest.World) }{
-		remediate.Permission:  {func(w *fakeawstest.World) { w.Deny("flowkeeper", "CreateFlowLogs") }, func(w *fakeawstest.World) { w.Allow("flowkeeper", "CreateFlowLogs") }},
-		remediate.Destination: {func(w *fakeawstest.World) { w.RemoveDestination(bucket) }, func(w *fakeawstest.World) { w.AddDestination(bucket) }},
+		incident.Permission:  {func(w *fakeawstest.World) { w.Deny("flowkeeper", "CreateFlowLogs") }, func(w *fakeawstest.World) { w.Allow("flowkeeper", "CreateFlowLogs") }},
+		incident.Destination: {func(w *fakeawstest.World) { w.RemoveDestination(bucket) }, func(w *fakeawstest.World) { w.AddDestination(bucket) }},
 	} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
@@ -276,7 +275,7 @@ func TestI9BlockedHealsByItself(t *testing.T) {
 			c.breakIt(s.world)
 			s.hear(s.attack(id))
 			s.work()
-			if i := s.is(id, remediate.Blocked, reason); i.Advice == "" {
+			if i := s.is(id, incident.Blocked, reason); i.Advice == "" {
 				t.Error("no advice")
 			}
 			s.pass(2 * time.Hour)
@@ -301,7 +300,7 @@ func TestI9ThrottledIsRetried(t *testing.T) {
 	s.world.Fail("DescribeFlowLogs", 2, "InternalError", 500)
 	s.hear(s.attack(id))
 	s.pass(5 * time.Minute)
-	s.is(id, remediate.Restored, "")
+	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 }
@@ -310,7 +309,7 @@ func TestI9ThrottledIsRetried(t *testing.T) {
 // it is tried again and while it is blocked, and nothing once it is restored.
 func TestLastErrorIsKept(t *testing.T) {
 	t.Parallel()
-	for code, want := range map[string]remediate.State{"InternalError": remediate.Open, "UnauthorizedOperation": remediate.Blocked} {
+	for code, want := range map[string]incident.State{"InternalError": incident.Open, "UnauthorizedOperation": incident.Blocked} {
 		s := newScene(t)
 		id := s.protect(1)[0]
 		s.world.Fail("CreateFlowLogs", 1, code, 400)
@@ -320,7 +319,7 @@ func TestLastErrorIsKept(t *testing.T) {
 			t.Errorf("%s: %s, %q", code, i.State, i.LastError)
 		}
 		s.pass(5 * time.Minute)
-		if i := s.is(id, remediate.Restored, ""); i.LastError != "" {
+		if i := s.is(id, incident.Restored, ""); i.LastError != "" {
 			t.Errorf("%s: restored, %q", code, i.LastError)
 		}
 	}
@@ -340,7 +339,7 @@ func TestI4ALostAnswerIsNoSecondFlowLog(t *testing.T) {
 	s.pass(time.Minute)
 	s.crash()
 	s.pass(12 * time.Minute)
-	s.is(id, remediate.Verified, "")
+	s.is(id, incident.Verified, "")
 	s.restored("vpc-1")
 }
 
@@ -352,11 +351,11 @@ func TestResourceGone(t *testing.T) {
 	s.world.RemoveResource(account, region, "vpc-1")
 	s.hear(f)
 	s.work()
-	s.is(id, remediate.Open, "")
+	s.is(id, incident.Open, "")
 	s.pass(time.Minute)
-	s.is(id, remediate.Open, "")
+	s.is(id, incident.Open, "")
 	s.pass(90 * time.Second)
-	s.is(id, remediate.Closed, remediate.ResourceGone)
+	s.is(id, incident.Closed, incident.ResourceGone)
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 	if s.creates() != 2 {
 		t.Errorf("%d creates", s.creates())
@@ -377,7 +376,7 @@ func TestAWSRemovesADeadVPCsFlowLogs(t *testing.T) {
 			s.world.RemoveResource(account, region, "vpc-1")
 			s.refresh()
 			s.pass(10 * time.Minute)
-			s.is(id, remediate.Closed, remediate.ResourceGone)
+			s.is(id, incident.Closed, incident.ResourceGone)
 			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 			if a := s.alerts(alert.Deletion)[0]; a.Level != level {
 				t.Errorf("level %s", a.Level)
@@ -389,23 +388,23 @@ func TestAWSRemovesADeadVPCsFlowLogs(t *testing.T) {
 
 func TestRules(t *testing.T) {
 	t.Parallel()
-	rule := func(a remediate.Action) func(*scene) {
+	rule := func(a incident.Action) func(*scene) {
 		return func(s *scene) {
-			s.policy.Rules = []remediate.Rule{{Principal: mallory, Action: a, Wait: 10 * time.Minute}}
+			s.policy.Rules = []incident.Rule{{Principal: mallory, Action: a, Wait: 10 * time.Minute}}
 			s.crash()
 		}
 	}
 	for name, c := range map[string]struct {
 		prepare func(*scene)
-		state   remediate.State
+		state   incident.State
 		reason  string
 		level   alert.Level
 	}{
-		"alert":    {rule(remediate.Alert), remediate.Closed, remediate.AlertOnly, alert.High},
-		"ignore":   {rule(remediate.Ignore), remediate.Closed, remediate.Exempt, alert.Informational},
-		"mode":     {func(s *scene) { s.policy.AlertOnly = true; s.crash() }, remediate.Closed, remediate.AlertOnly, alert.Critical},
-		"released": {func(s *scene) { s.release() }, remediate.Closed, remediate.Released, alert.Informational},
-		"wait":     {rule(remediate.Wait), remediate.Open, "", alert.High},
+		"alert":    {rule(incident.Alert), incident.Closed, incident.AlertOnly, alert.High},
+		"ignore":   {rule(incident.Ignore), incident.Closed, incident.Exempt, alert.Informational},
+		"mode":     {func(s *scene) { s.policy.AlertOnly = true; s.crash() }, incident.Closed, incident.AlertOnly, alert.Critical},
+		"released": {func(s *scene) { s.release() }, incident.Closed, incident.Released, alert.Informational},
+		"wait":     {rule(incident.Wait), incident.Open, "", alert.High},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -424,7 +423,7 @@ func TestRules(t *testing.T) {
 			}
 			if name == "wait" {
 				s.pass(10 * time.Minute)
-				s.is(id, remediate.Restored, "")
+				s.is(id, incident.Restored, "")
 				s.restored("vpc-1")
 			}
 		})
@@ -454,7 +453,7 @@ func TestWaitReplaced(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
 			id, _ := s.protectTwo()
-			s.policy.Rules = []remediate.Rule{{Principal: mallory, Action: remediate.Wait, Wait: 10 * time.Minute}}
+			s.policy.Rules = []incident.Rule{{Principal: mallory, Action: incident.Wait, Wait: 10 * time.Minute}}
 			s.crash()
 			s.hear(s.attack(id))
 			s.work()
@@ -466,7 +465,7 @@ func TestWaitReplaced(t *testing.T) {
 			s.hear(made)
 			s.refresh()
 			s.pass(10 * time.Minute)
-			s.is(id, remediate.Closed, remediate.Replaced)
+			s.is(id, incident.Closed, incident.Replaced)
 			if s.creates() != 0 || len(s.alerts(alert.Decoy)) != 0 {
 				t.Error("something was created, or called a decoy")
 			}
@@ -480,16 +479,16 @@ func TestWaitReplaced(t *testing.T) {
 // TestWaitAgain: a wait rule waits each time.
 func TestWaitAgain(t *testing.T) {
 	t.Parallel()
-	s := ruled(t, mallory, remediate.Wait, 10*time.Minute)
+	s := ruled(t, mallory, incident.Wait, 10*time.Minute)
 	id := s.protect(1)[0]
 	s.hear(s.record(id)) // alive
 	s.pass(time.Hour)
-	s.is(id, remediate.Closed, remediate.StillThere)
+	s.is(id, incident.Closed, incident.StillThere)
 	s.hear(s.attack(id))
 	s.work()
-	s.is(id, remediate.Open, "")
+	s.is(id, incident.Open, "")
 	s.pass(11 * time.Minute)
-	s.is(id, remediate.Restored, "")
+	s.is(id, incident.Restored, "")
 }
 
 func TestI9FlappingNeverStops(t *testing.T) {
@@ -523,11 +522,11 @@ func TestNotDelivering(t *testing.T) {
 	s.work()
 	s.world.FailDelivery(account, region, s.restored("vpc-1").ID, "Access error")
 	s.pass(12 * time.Minute)
-	s.is(id, remediate.Restored, remediate.NotDelivering)
+	s.is(id, incident.Restored, incident.NotDelivering)
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Pipeline: 1})
 	s.world.FailDelivery(account, region, s.restored("vpc-1").ID, "")
 	s.pass(20 * time.Minute)
-	s.is(id, remediate.Verified, "")
+	s.is(id, incident.Verified, "")
 }
 
 func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
@@ -629,9 +628,9 @@ func TestRestoreByHand(t *testing.T) {
 	s.release()
 	s.hear(s.attack(id))
 	s.work()
-	s.is(id, remediate.Closed, remediate.Released)
+	s.is(id, incident.Closed, incident.Released)
 	i, alive, err := s.r.RestoreByHand(t.Context(), scope, id)
-	if err != nil || alive || i.State != remediate.Restored {
+	if err != nil || alive || i.State != incident.Restored {
 		t.Fatalf("%+v, %v, %v", i, alive, err)
 	}
 	s.restored("vpc-1")

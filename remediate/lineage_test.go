@@ -4,12 +4,13 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // TestI3AStaleLookShowsAnAncestor: another daemon has replaced the first flow
@@ -31,7 +32,7 @@ func TestI3AStaleLookShowsAnAncestor(t *testing.T) {
 	s.world.SetConsistencyDelay(2500 * time.Millisecond)
 	s.hear(f)
 	s.work()
-	if i := s.is(second, remediate.Restored, ""); i.Adopted {
+	if i := s.is(second, incident.Restored, ""); i.Adopted {
 		t.Fatalf("adopted %s", i.NewID)
 	}
 	s.world.SetConsistencyDelay(0)
@@ -50,7 +51,7 @@ func TestI4ALineageThatLeadsBack(t *testing.T) {
 	f := s.attack(first)
 	s.hear(f)
 	s.work()
-	second := s.is(first, remediate.Restored, "").NewID
+	second := s.is(first, incident.Restored, "").NewID
 	if !s.world.Remove(account, region, second) {
 		t.Fatal("not there")
 	}
@@ -58,8 +59,8 @@ func TestI4ALineageThatLeadsBack(t *testing.T) {
 		lost, _, err := tx.Incident(scope, first)
 		s.must(err)
 		back := lost
-		lost.State, lost.NewID, lost.NextAttemptAt = remediate.Open, "", s.now // as if the answer was lost
-		back.FlowLogID, back.State, back.NewID, back.Adopted, back.NextAttemptAt = second, remediate.Verified, first, true, time.Time{}
+		lost.State, lost.NewID, lost.NextAttemptAt = incident.Open, "", s.now // as if the answer was lost
+		back.FlowLogID, back.State, back.NewID, back.Adopted, back.NextAttemptAt = second, incident.Verified, first, true, time.Time{}
 		s.must(tx.PutIncident(lost))
 		row, _, err := tx.FlowLog(scope, second)
 		s.must(err)
@@ -68,8 +69,8 @@ func TestI4ALineageThatLeadsBack(t *testing.T) {
 		return tx.PutIncident(back)
 	}))
 	s.pass(time.Hour)
-	s.is(first, remediate.Closed, remediate.Superseded)
-	s.is(second, remediate.Verified, "")
+	s.is(first, incident.Closed, incident.Superseded)
+	s.is(second, incident.Verified, "")
 	s.restored("vpc-1")
 }
 
@@ -90,20 +91,20 @@ func TestI4TakenForGoneByMistake(t *testing.T) {
 	s.now = s.now.Add(time.Second)
 	s.hear(f)
 	s.work()
-	second := s.is(first, remediate.Restored, "").NewID
+	second := s.is(first, incident.Restored, "").NewID
 	s.now = s.now.Add(500 * time.Millisecond)
 	s.world.SetConsistencyDelay(2 * time.Second) // third is there, second is not yet
 	s.hear(s.record(second))
 	s.work()
-	if i := s.is(second, remediate.Restored, ""); i.NewID != third || !i.Adopted {
+	if i := s.is(second, incident.Restored, ""); i.NewID != third || !i.Adopted {
 		t.Fatalf("incident %+v", i)
 	}
 	s.world.SetConsistencyDelay(0)
 	s.refresh()
 	s.pass(time.Hour)
-	s.is(third, remediate.Closed, remediate.Superseded)
-	s.is(second, remediate.Closed, remediate.StillThere)
-	s.is(first, remediate.Verified, "")
+	s.is(third, incident.Closed, incident.Superseded)
+	s.is(second, incident.Closed, incident.StillThere)
+	s.is(first, incident.Verified, "")
 	if f := s.restored("vpc-1"); f.ID != second || s.row(second).State != inventory.Live || !s.row(second).Protected {
 		t.Errorf("flow log %+v, row %+v", f, s.row(second))
 	}
@@ -112,6 +113,6 @@ func TestI4TakenForGoneByMistake(t *testing.T) {
 	}
 	s.hear(s.attack(second))
 	s.work()
-	s.is(second, remediate.Restored, "")
+	s.is(second, incident.Restored, "")
 	s.restored("vpc-1")
 }

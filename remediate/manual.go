@@ -14,12 +14,12 @@ import (
 // and returns its incident as it then is. It does the steps itself, beside a
 // daemon or without one: AWS makes one flow log of both (I4). alive: AWS shows
 // the flow log, or its last replacement, and nothing was done.
-func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id string) (i Incident, alive bool, err error) {
+func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id string) (i incident.Incident, alive bool, err error) {
 	api, ours := r.Fleet.EC2(s)
 	if !ours {
 		return i, false, fmt.Errorf("%s is in %s, which is not configured: see accounts and inventory.regions", id, s)
 	}
-	var plan Incident
+	var plan incident.Incident
 	err = r.Store.View(ctx, func(tx Tx) error {
 		c, err := r.load(tx, s, incident.Part{IDs: []string{id}}, r.Now())
 		if err != nil {
@@ -42,7 +42,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		return i, false, err
 	}
 	for range 5 {
-		if i, err = r.stepByHand(ctx, s, api, id); err != nil || i.State != Open {
+		if i, err = r.stepByHand(ctx, s, api, id); err != nil || i.State != incident.Open {
 			return i, false, err
 		}
 		pause := i.NextAttemptAt.Sub(r.Now())
@@ -81,7 +81,7 @@ func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why strin
 }
 
 // stepByHand is Step for one incident, due or not.
-func (r *Remediator) stepByHand(ctx context.Context, s inventory.Scope, api EC2, id string) (i Incident, err error) {
+func (r *Remediator) stepByHand(ctx context.Context, s inventory.Scope, api EC2, id string) (i incident.Incident, err error) {
 	read := func(tx Tx) error {
 		c, err := tx.Case(s, incident.Part{IDs: []string{id}}, r.Now())
 		if err == nil {
@@ -89,11 +89,11 @@ func (r *Remediator) stepByHand(ctx context.Context, s inventory.Scope, api EC2,
 		}
 		return err
 	}
-	if err := r.Store.View(ctx, read); err != nil || i.State == Restored || i.State == Verified {
+	if err := r.Store.View(ctx, read); err != nil || i.State == incident.Restored || i.State == incident.Verified {
 		return i, err
 	}
-	shown := r.observe(ctx, s, api, []Incident{i})
-	creates, others, err := r.decide(ctx, s, []Incident{i}, shown)
+	shown := r.observe(ctx, s, api, []incident.Incident{i})
+	creates, others, err := r.decide(ctx, s, []incident.Incident{i}, shown)
 	if err != nil {
 		return i, err
 	}

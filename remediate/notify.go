@@ -22,7 +22,7 @@ func (r *Remediator) NotifyDue(ctx context.Context, beat func()) error {
 	}
 	var errs []error
 	for _, s := range scopes {
-		var events []Event
+		var events []incident.Event
 		err := r.Store.View(ctx, func(tx Tx) (err error) { events, err = tx.DueEvents(s, r.Now()); return err })
 		errs = append(errs, err, r.notifyDue(ctx, s, events))
 		beat()
@@ -31,7 +31,7 @@ func (r *Remediator) NotifyDue(ctx context.Context, beat func()) error {
 }
 
 // notifyDue alerts of events whose time has come, each in a transaction of its own.
-func (r *Remediator) notifyDue(ctx context.Context, s inventory.Scope, events []Event) error {
+func (r *Remediator) notifyDue(ctx context.Context, s inventory.Scope, events []incident.Event) error {
 	for _, e := range events {
 		if err := r.Store.Update(ctx, func(tx Tx) error { return r.notifyDueEvent(tx, s, e.ID, r.Now()) }); err != nil {
 			return err
@@ -49,7 +49,7 @@ func (r *Remediator) notifyDueEvent(tx Tx, s inventory.Scope, id string, now tim
 	if e.Due().After(now) { // the clock went back, or it is due so far ahead that it is looked at before
 		return tx.PutEvent(e.ClampTimes(now))
 	}
-	if e.Source == ByDrift && e.ToldDeletion.IsZero() {
+	if e.Source == incident.ByDrift && e.ToldDeletion.IsZero() {
 		if _, err := r.notifyLoss(tx, e, true, now); err != nil {
 			return err
 		}
@@ -108,14 +108,14 @@ func (r *Remediator) notifyEvent(tx Tx, s inventory.Scope, id string, now time.T
 }
 
 // putTimes writes an event if its times are others than they were.
-func putTimes(tx Tx, was, e Event) error {
+func putTimes(tx Tx, was, e incident.Event) error {
 	if e.SameTimes(was) {
 		return nil
 	}
 	return tx.PutEvent(e)
 }
 
-func notifyRestored(tx Tx, e Event, now time.Time) error {
+func notifyRestored(tx Tx, e incident.Event, now time.Time) error {
 	incidents, err := tx.EventIncidents(e.Scope, e.ID, !e.ToldDeletion.IsZero())
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func notifyRestored(tx Tx, e Event, now time.Time) error {
 	return nil
 }
 
-func notifyClosed(tx Tx, e Event, now time.Time) error {
+func notifyClosed(tx Tx, e incident.Event, now time.Time) error {
 	incidents, err := tx.EventIncidents(e.Scope, e.ID, !e.ToldDeletion.IsZero())
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func notifyClosed(tx Tx, e Event, now time.Time) error {
 
 // notifyNotBack alerts of those of an event's incidents that are stuck or overdue. It
 // returns the event with the times when the next such alerts are due.
-func (r *Remediator) notifyNotBack(tx Tx, e Event, now time.Time) (Event, error) {
+func (r *Remediator) notifyNotBack(tx Tx, e incident.Event, now time.Time) (incident.Event, error) {
 	incidents, err := tx.EventIncidents(e.Scope, e.ID, false)
 	if err != nil {
 		return e, err
@@ -178,12 +178,12 @@ func (r *Remediator) notifyNotBack(tx Tx, e Event, now time.Time) (Event, error)
 // notifyDrift alerts of flow logs that a refresh found gone, once per refresh: when the
 // first of them is decided, or [incident.NotifyDriftAfter] has passed. The incident is one
 // of them, after a step.
-func (r *Remediator) notifyDrift(tx Tx, i Incident, now time.Time) error {
-	if i.Source != ByDrift {
+func (r *Remediator) notifyDrift(tx Tx, i incident.Incident, now time.Time) error {
+	if i.Source != incident.ByDrift {
 		return nil
 	}
 	e, ok, err := tx.Event(i.Scope, i.EventID)
-	if err != nil || !ok || !e.ToldDeletion.IsZero() || !i.Decided() || i.Adopted || i.Reason == StillThere {
+	if err != nil || !ok || !e.ToldDeletion.IsZero() || !i.Decided() || i.Adopted || i.Reason == incident.StillThere {
 		return err
 	}
 	_, err = r.notifyLoss(tx, e, false, now)
@@ -191,7 +191,7 @@ func (r *Remediator) notifyDrift(tx Tx, i Incident, now time.Time) error {
 }
 
 // notifyLoss alerts of a drift if that is due. It returns the event after that.
-func (r *Remediator) notifyLoss(tx Tx, e Event, late bool, now time.Time) (Event, error) {
+func (r *Remediator) notifyLoss(tx Tx, e incident.Event, late bool, now time.Time) (incident.Event, error) {
 	incidents, err := tx.EventIncidents(e.Scope, e.ID, false)
 	if err != nil {
 		return e, err

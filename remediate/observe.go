@@ -18,7 +18,7 @@ type observed struct {
 
 // observe asks AWS what is on the resources of the incidents, in shared calls, and takes
 // observations made beside a commit where they are fresh.
-func (r *Remediator) observe(ctx context.Context, s inventory.Scope, api EC2, due []Incident) map[string]observed {
+func (r *Remediator) observe(ctx context.Context, s inventory.Scope, api EC2, due []incident.Incident) map[string]observed {
 	out := map[string]observed{}
 	var ask []string
 	st := r.scope(s)
@@ -29,7 +29,7 @@ func (r *Remediator) observe(ctx context.Context, s inventory.Scope, api EC2, du
 		if _, done := out[i.ResourceID]; done {
 			continue
 		}
-		if l, ok := st.takeObservation(i.ResourceID, i.OpenedAt, r.Now()); ok && i.Looks == 0 && i.State == Open {
+		if l, ok := st.takeObservation(i.ResourceID, i.OpenedAt, r.Now()); ok && i.Looks == 0 && i.State == incident.Open {
 			out[i.ResourceID] = observed{Observation: l}
 			continue
 		}
@@ -57,7 +57,7 @@ func (o observed) on(resource string) (ids []string) {
 }
 
 // part are the flow logs of incidents, and those that were observed beside them.
-func part(incidents []Incident, shown map[string]observed) (of incident.Part) {
+func part(incidents []incident.Incident, shown map[string]observed) (of incident.Part) {
 	done := map[string]bool{}
 	for _, i := range incidents {
 		of.IDs = append(of.IDs, i.FlowLogID)
@@ -71,7 +71,7 @@ func part(incidents []Incident, shown map[string]observed) (of incident.Part) {
 
 // decide separates the incidents that a create is called for, as they now are, from the
 // others. It changes nothing.
-func (r *Remediator) decide(ctx context.Context, s inventory.Scope, due []Incident, shown map[string]observed) (creates, others []Incident, err error) {
+func (r *Remediator) decide(ctx context.Context, s inventory.Scope, due []incident.Incident, shown map[string]observed) (creates, others []incident.Incident, err error) {
 	err = r.Store.View(ctx, func(tx Tx) error {
 		c, err := r.load(tx, s, part(due, shown), r.Now())
 		if err != nil {
@@ -93,9 +93,9 @@ func (r *Remediator) decide(ctx context.Context, s inventory.Scope, due []Incide
 
 // record records what was observed of incidents for which no create is called for, in one
 // commit; each in a commit of its own where that fails, so that one holds no other back.
-func (r *Remediator) record(ctx context.Context, s inventory.Scope, incidents []Incident, shown map[string]observed) error {
+func (r *Remediator) record(ctx context.Context, s inventory.Scope, incidents []incident.Incident, shown map[string]observed) error {
 	if ctx.Err() != nil { // stopping: the next start observes again
-		incidents = slices.DeleteFunc(incidents, func(i Incident) bool { return shown[i.ResourceID].err != nil && !i.Settled() })
+		incidents = slices.DeleteFunc(incidents, func(i incident.Incident) bool { return shown[i.ResourceID].err != nil && !i.Settled() })
 	}
 	err := r.recordTogether(ctx, s, incidents, shown)
 	if err == nil || len(incidents) < 2 {
@@ -103,12 +103,12 @@ func (r *Remediator) record(ctx context.Context, s inventory.Scope, incidents []
 	}
 	var errs []error
 	for _, i := range incidents {
-		errs = append(errs, r.recordTogether(ctx, s, []Incident{i}, shown))
+		errs = append(errs, r.recordTogether(ctx, s, []incident.Incident{i}, shown))
 	}
 	return errors.Join(errs...)
 }
 
-func (r *Remediator) recordTogether(ctx context.Context, s inventory.Scope, incidents []Incident, shown map[string]observed) error {
+func (r *Remediator) recordTogether(ctx context.Context, s inventory.Scope, incidents []incident.Incident, shown map[string]observed) error {
 	return r.update(ctx, s, idsOf(incidents), part(incidents, shown), func(c *incident.Case) {
 		for _, i := range incidents {
 			switch o := shown[i.ResourceID]; {
@@ -116,7 +116,7 @@ func (r *Remediator) recordTogether(ctx context.Context, s inventory.Scope, inci
 				c.Finish(i.FlowLogID)
 			case o.err != nil:
 				c.ApplyFailure(i.FlowLogID, answer.OfError(o.err), r.jitter())
-			case i.State == Restored:
+			case i.State == incident.Restored:
 				c.Verify(i.FlowLogID, o.Observation)
 			default:
 				c.ApplyObservation(i.FlowLogID, o.Observation)
@@ -125,7 +125,7 @@ func (r *Remediator) recordTogether(ctx context.Context, s inventory.Scope, inci
 	})
 }
 
-func idsOf(incidents []Incident) (ids []string) {
+func idsOf(incidents []incident.Incident) (ids []string) {
 	for _, i := range incidents {
 		ids = append(ids, i.FlowLogID)
 	}

@@ -48,7 +48,7 @@ func withHistory(tx Tx, c *incident.Case, id string, rec incident.Record) (incid
 // recordDrift opens incidents for rows that a refresh found gone, and makes the
 // rows gone, in one transaction (I5).
 func (r *Remediator) recordDrift(tx Tx, s inventory.Scope, rows []inventory.Row, started, now time.Time) error {
-	e := Event{Scope: s, ID: driftID(s, started), Source: ByDrift, Level: alert.High, DetectedAt: now}
+	e := incident.Event{Scope: s, ID: driftID(s, started), Source: incident.ByDrift, Level: alert.High, DetectedAt: now}
 	if old, ok, err := tx.Event(s, e.ID); err != nil {
 		return err
 	} else if ok && old.ToldDeletion.IsZero() && old.ToldRestored.IsZero() && old.ToldClosed.IsZero() {
@@ -69,9 +69,9 @@ func (r *Remediator) recordDrift(tx Tx, s inventory.Scope, rows []inventory.Row,
 	if err != nil {
 		return err
 	}
-	action := Restore
+	action := incident.Restore
 	if r.Policy.DriftAlerts || c.Stale {
-		action = Alert
+		action = incident.Alert
 	}
 	opened := c.ApplyDrift(ids, e.ID, action, tornDown)
 	if err := r.save(tx, c); err != nil || opened == 0 {

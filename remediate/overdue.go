@@ -9,7 +9,7 @@ import (
 
 // overdueEarlier brings forward when other events than one are to alert of incidents
 // that are not back: a record may have ended a wait that another event began.
-func (r *Remediator) overdueEarlier(tx Tx, but string, incidents []Incident) error {
+func (r *Remediator) overdueEarlier(tx Tx, but string, incidents []incident.Incident) error {
 	due := map[string]time.Time{} // by event
 	for _, i := range incidents {
 		if at := i.OverdueAt(r.Policy); i.EventID != but && !at.IsZero() {

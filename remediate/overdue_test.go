@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
@@ -239,7 +241,7 @@ func TestTheEndOfWhatWasOverdueGoesAsFar(t *testing.T) {
 	s.world.Throttle("CreateFlowLogs", 40)
 	s.hear(s.attack(ids[0]))
 	s.pass(time.Hour)
-	s.is(ids[0], remediate.Verified, "")
+	s.is(ids[0], incident.Verified, "")
 	if len(s.alerts(alert.Blocked)) != 1 || ends[alert.Restored] != alert.Critical || ends[alert.Closed] != alert.Critical {
 		t.Errorf("%d alerts, and its ends go to %v", len(s.alerts(alert.Blocked)), ends)
 	}
@@ -253,7 +255,7 @@ func TestWaitingByARuleIsNoDelay(t *testing.T) {
 	for name, broken := range map[string]bool{"comes back": false, "does not": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := ruled(t, mallory, remediate.Wait, 15*time.Minute)
+			s := ruled(t, mallory, incident.Wait, 15*time.Minute)
 			id := s.protect(1)[0]
 			if broken {
 				s.world.Throttle("CreateFlowLogs", 1<<30)
@@ -274,7 +276,7 @@ func TestWaitingByARuleIsNoDelay(t *testing.T) {
 func TestAWaitThatAnotherRecordEndsIsNoDelay(t *testing.T) {
 	t.Parallel()
 	const terraform = "arn:aws:iam::111122223333:user/terraform"
-	s := ruled(t, terraform, remediate.Wait, 15*time.Minute)
+	s := ruled(t, terraform, incident.Wait, 15*time.Minute)
 	id := s.protect(1)[0]
 	s.world.Throttle("CreateFlowLogs", 1<<30)
 	waited := s.attack(id)
@@ -303,7 +305,7 @@ func TestModeAlertIsNoFailure(t *testing.T) {
 				s := newScene(t)
 				s.policy.AlertOnly = how == "mode"
 				if how == "rule" {
-					s.policy.Rules = []remediate.Rule{{Principal: mallory, Action: remediate.Ignore}}
+					s.policy.Rules = []incident.Rule{{Principal: mallory, Action: incident.Ignore}}
 				}
 				s.crash()
 				id := s.protect(1)[0]
@@ -344,9 +346,9 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 	s.r.Fleet = noFleet{}
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		f := s.row(id).FlowLog
-		return errors.Join(tx.PutEvent(remediate.Event{Scope: scope, ID: "event", Source: remediate.ByEvent, ToldDeletion: s.now, DetectedAt: s.now, OverdueAt: s.now}),
-			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, RootID: id, ResourceID: f.ResourceID, EventID: "event", Source: remediate.ByEvent, State: remediate.Open, Known: true,
-				Action: remediate.Restore, Frozen: f.Settings, OpenedAt: s.now.Add(48 * time.Hour), DetectedAt: s.now}))
+		return errors.Join(tx.PutEvent(incident.Event{Scope: scope, ID: "event", Source: incident.ByEvent, ToldDeletion: s.now, DetectedAt: s.now, OverdueAt: s.now}),
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, RootID: id, ResourceID: f.ResourceID, EventID: "event", Source: incident.ByEvent, State: incident.Open, Known: true,
+				Action: incident.Restore, Frozen: f.Settings, OpenedAt: s.now.Add(48 * time.Hour), DetectedAt: s.now}))
 	}))
 	alerts := func(want int, after time.Duration) {
 		t.Helper()
@@ -429,7 +431,7 @@ func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 			tick(10 * time.Second)
 			told := 0
 			for _, a := range s.alerts(alert.Deletion) {
-				if a.Source == remediate.ByDrift {
+				if a.Source == incident.ByDrift {
 					told++
 				}
 			}
@@ -512,7 +514,7 @@ func TestResourceGoneNeedsTwoRefusalsInARow(t *testing.T) {
 			s.world.Fail("CreateFlowLogs", 1, notFound, http.StatusBadRequest)
 			s.hear(s.attack(id))
 			s.pass(10 * time.Hour)
-			s.is(id, remediate.Verified, "")
+			s.is(id, incident.Verified, "")
 			s.restored("vpc-1")
 		})
 	}
@@ -536,7 +538,7 @@ func TestAReplacementExcusesLittle(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := ruled(t, mallory, remediate.Wait, 15*time.Minute)
+			s := ruled(t, mallory, incident.Wait, 15*time.Minute)
 			s.world.AllowDuplicates(true)
 			s.world.AddDestination(other)
 			ids := s.protect(1)
@@ -557,7 +559,7 @@ func TestAReplacementExcusesLittle(t *testing.T) {
 			s.pass(time.Hour)
 			closed := 0
 			for _, id := range ids {
-				if i := s.incident(id); i.State == remediate.Closed && i.Reason == remediate.Replaced {
+				if i := s.incident(id); i.State == incident.Closed && i.Reason == incident.Replaced {
 					closed++
 				}
 			}
@@ -604,11 +606,11 @@ func TestAnIncidentOpenedAgainIsOverdueByItself(t *testing.T) {
 	both := s.attack(second, ids[1])
 	s.hear(both)
 	s.pass(10 * time.Minute)
-	s.is(second, remediate.Closed, remediate.Unknown)
+	s.is(second, incident.Closed, incident.Unknown)
 	before := len(s.alerts(alert.Blocked))
 	answers = true
 	s.pass(3 * time.Minute)
-	s.is(second, remediate.Open, "")
+	s.is(second, incident.Open, "")
 	s.pass(5 * time.Minute)
 	all := s.alerts(alert.Blocked)
 	if len(all) != before+1 || all[before].EventID != both.Record.EventID || !strings.Contains(all[before].Text, second) {

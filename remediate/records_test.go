@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/remediate"
 )
 
 // call writes a CloudTrail record of one call as AWS does; more are further
@@ -159,7 +160,7 @@ func TestI2AForgedAddendumHidesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := ruled(t, ci, remediate.Ignore, 0)
+			s := ruled(t, ci, incident.Ignore, 0)
 			id := s.protect(1)[0]
 			s.attack(id)
 			play(s, id)
@@ -186,7 +187,7 @@ func TestI2AForgedAddendumOfWhatLives(t *testing.T) {
 	id := s.protect(1)[0]
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
 	s.pass(time.Hour)
-	s.is(id, remediate.Closed, remediate.StillThere)
+	s.is(id, incident.Closed, incident.StillThere)
 	if n := s.creates(); n != 0 {
 		t.Fatalf("%d creates", n)
 	}
@@ -276,7 +277,7 @@ func TestAHiddenTargetOfWhatIsLost(t *testing.T) {
 	s.world.Fail("CreateFlowLogs", 100, "UnauthorizedOperation", 403)
 	s.hear(s.attack(id))
 	s.pass(time.Minute)
-	s.is(id, remediate.Blocked, remediate.Permission)
+	s.is(id, incident.Blocked, incident.Permission)
 	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, `"awsRegion":"us-east-1"`))
 	if all := s.alerts(alert.Tamper); len(all) != 1 {
 		t.Errorf("%+v", all)
@@ -286,7 +287,7 @@ func TestAHiddenTargetOfWhatIsLost(t *testing.T) {
 // TestIgnoredWhoHidesTheTarget: whom a rule ignores is informational.
 func TestIgnoredWhoHidesTheTarget(t *testing.T) {
 	t.Parallel()
-	s := ruled(t, ci, remediate.Ignore, 0)
+	s := ruled(t, ci, incident.Ignore, 0)
 	s.protect(1)
 	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, asCI))
 	if all := s.alerts(alert.Tamper); len(all) != 1 || all[0].Level != alert.Informational {
@@ -344,8 +345,8 @@ func TestNoNameButAnARNMatchesARule(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := ruled(t, "*", remediate.Restore, 0)
-			s.policy.Rules = []remediate.Rule{{Principal: ci, Action: remediate.Ignore}}
+			s := ruled(t, "*", incident.Restore, 0)
+			s.policy.Rules = []incident.Rule{{Principal: ci, Action: incident.Ignore}}
 			s.crash()
 			id := s.protect(1)[0]
 			s.attack(id)
@@ -397,7 +398,7 @@ func TestWhoMadeADestination(t *testing.T) {
 		`{"type":"SAMLUser","userName":"` + ci + `"}`:                 "SAMLUser " + ci,
 		`{}`: "",
 	} {
-		s := ruled(t, ci, remediate.Wait, 10*time.Minute)
+		s := ruled(t, ci, incident.Wait, 10*time.Minute)
 		id := s.protect(1)[0]
 		s.attack(id)
 		s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, asCI))
@@ -411,7 +412,7 @@ func TestWhoMadeADestination(t *testing.T) {
 			t.Errorf("%s: made by %q, want %q", who, got, want)
 		}
 		s.pass(20 * time.Minute)
-		if i := s.incident(id); i.Reason == remediate.Replaced {
+		if i := s.incident(id); i.Reason == incident.Replaced {
 			t.Errorf("%s excuses the deletion of %s", who, ci)
 		}
 	}

@@ -4,7 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -23,7 +24,7 @@ func TestI4ARehearsalSpendsNoToken(t *testing.T) {
 	s.rehearse()
 	s.hear(s.attack(id))
 	s.work()
-	if i := s.incident(id); i.State != remediate.Restored {
+	if i := s.incident(id); i.State != incident.Restored {
 		t.Errorf("%+v", i)
 	}
 }
@@ -37,7 +38,7 @@ func TestRehearsalLooksFirst(t *testing.T) {
 	s.world.Deny("flowkeeper", "DescribeFlowLogs")
 	s.hear(s.attack(id))
 	s.work()
-	s.is(id, remediate.Blocked, remediate.Permission)
+	s.is(id, incident.Blocked, incident.Permission)
 	if c := s.rehearse(); c != (rehearse.Result{Tried: 1, Refused: 1}) {
 		t.Errorf("%+v", c)
 	}
@@ -48,5 +49,5 @@ func TestRehearsalLooksFirst(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	s.work()
-	s.is(id, remediate.Restored, "")
+	s.is(id, incident.Restored, "")
 }

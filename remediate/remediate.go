@@ -45,7 +45,7 @@ type Remediator struct {
 	News     NewsStore
 	Snapshot inventory.Snapshot
 	Fleet    Fleet
-	Policy   Policy
+	Policy   incident.Policy
 	Now      func() time.Time
 	Log      *slog.Logger
 	// Wake is called after each commit that may have put alerts into the
@@ -88,7 +88,7 @@ type Meter interface {
 	// time from the deletion to its commit. A clock that lags makes it negative.
 	Heard(delay time.Duration)
 	// Changed is called after each commit of a step on an incident.
-	Changed(before, after Incident)
+	Changed(before, after incident.Incident)
 }
 
 // scopeState is what one scope's restorer keeps in memory: nothing that a

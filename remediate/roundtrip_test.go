@@ -13,7 +13,6 @@ import (
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -32,7 +31,7 @@ func TestI4DescribedCreatedDescribed(t *testing.T) {
 		last := first
 		for range 2 {
 			w.Remove(account, region, id)
-			i := remediate.Incident{Scope: scope, FlowLogID: id, ResourceID: last.ResourceID, Known: true, Frozen: last.Settings}
+			i := incident.Incident{Scope: scope, FlowLogID: id, ResourceID: last.ResourceID, Known: true, Frozen: last.Settings}
 			out, err := api.CreateFlowLogs(context.Background(), incident.CreateInput(i))
 			if err != nil || len(out.FlowLogIds) != 1 {
 				t.Fatalf("%+v\n%v, %+v", last, err, out)

@@ -5,9 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
-	"flowkeeper/remediate"
 )
 
 // TestOwnAccountIsTheRecordsAccount: {account} is the account that the record is
@@ -39,7 +40,7 @@ func TestOwnAccountIsTheRecordsAccount(t *testing.T) {
 		{sso, "111122223333", "arn:aws:iam::111122223333:role/AWSReservedSSO_NetAdmin_0123456789abcdef", false},
 		{"arn:aws-us-gov:iam::{account}:role/terraform", "111122223333", "arn:aws-us-gov:iam::111122223333:role/terraform", true},
 	} {
-		if got := (remediate.Rule{Principal: x.pattern}).Matches(x.account, x.principal); got != x.want {
+		if got := (incident.Rule{Principal: x.pattern}).Matches(x.account, x.principal); got != x.want {
 			t.Errorf("%s, a record of %s by %s: %v", x.pattern, x.account, x.principal, got)
 		}
 	}
@@ -54,19 +55,19 @@ func TestAnotherAccountsPrincipalOfTheSameName(t *testing.T) {
 		t.Run(of, func(t *testing.T) {
 			t.Parallel()
 			role := strings.Replace(pattern, "{account}", of, 1)
-			s := ruled(t, pattern, remediate.Wait, 15*time.Minute)
+			s := ruled(t, pattern, incident.Wait, 15*time.Minute)
 			id := s.protect(1)[0]
 			s.now = s.now.Add(5 * time.Minute)
 			s.hear(as(s.attack(id), role))
 			s.pass(10 * time.Second)
 			if ours {
-				s.is(id, remediate.Open, "")
+				s.is(id, incident.Open, "")
 			} else {
-				s.is(id, remediate.Restored, "")
+				s.is(id, incident.Restored, "")
 			}
 
 			d := dependent(t)
-			d.policy.Rules = []remediate.Rule{{Principal: pattern, Action: remediate.Ignore}}
+			d.policy.Rules = []incident.Rule{{Principal: pattern, Action: incident.Ignore}}
 			d.crash()
 			d.hear(d.tampering("logs", "DeleteLogGroup", "/vpc/flow", func(r *cloudtrail.Record) {
 				r.Identity = cloudtrail.Identity{Type: "AssumedRole", SessionIssuer: role}

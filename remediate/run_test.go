@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/inventory"
@@ -58,7 +60,7 @@ func TestThousandsAtOnce(t *testing.T) {
 		if !strings.Contains(log.String(), "restoring goes on") || strings.Count(log.String(), "restoring goes on") > 6 {
 			t.Errorf("%d lines of progress", strings.Count(log.String(), "restoring goes on"))
 		}
-		s.is(ids[many-1], remediate.Restored, "")
+		s.is(ids[many-1], incident.Restored, "")
 	})
 }
 
@@ -70,7 +72,7 @@ func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.bubble = true
-		s.r.Policy.Rules = []remediate.Rule{{Principal: mallory, Action: remediate.Wait, Wait: 15 * time.Minute}}
+		s.r.Policy.Rules = []incident.Rule{{Principal: mallory, Action: incident.Wait, Wait: 15 * time.Minute}}
 		s.r.Rand = func() float64 { return 0.5 }
 		waits, drifts := s.plant("vpc-1", nil), s.plant("vpc-2", nil)
 		s.refresh()

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"go.uber.org/goleak"
@@ -48,7 +50,7 @@ type scene struct {
 	bubble    bool // the time is testing/synctest's
 	path      string
 	store     *store.Store
-	policy    remediate.Policy
+	policy    incident.Policy
 	r         *remediate.Remediator
 	rehearser *rehearse.Rehearser
 	api       *ec2.Client
@@ -66,7 +68,7 @@ type scene struct {
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{t: t, routed: func(alert.Alert) {}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "state.db"),
-		policy: remediate.Policy{Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
+		policy: incident.Policy{Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
 	s.world = fakeawstest.New(fakeawstest.Options{Now: s.clock})
 	s.world.AddDestination(bucket)
 	user := s.world.User(account, "flowkeeper", true)
@@ -224,7 +226,7 @@ func (s *scene) pass(d time.Duration) {
 	}
 }
 
-func (s *scene) incident(id string) remediate.Incident {
+func (s *scene) incident(id string) incident.Incident {
 	s.t.Helper()
 	i, _, ok, err := s.store.FindIncident(s.t.Context(), id)
 	s.must(err)
@@ -234,7 +236,7 @@ func (s *scene) incident(id string) remediate.Incident {
 	return i
 }
 
-func (s *scene) is(id string, state remediate.State, reason string) remediate.Incident {
+func (s *scene) is(id string, state incident.State, reason string) incident.Incident {
 	s.t.Helper()
 	i := s.incident(id)
 	if i.State != state || i.Reason != reason {

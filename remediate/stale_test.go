@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -30,7 +32,7 @@ func TestI2AnOldCopyOnlyTells(t *testing.T) {
 	s.now = s.now.Add(5 * time.Minute)
 	s.work()
 	for _, id := range ids[:2] {
-		if i := s.incident(id); i.State != remediate.Closed || i.Reason != remediate.AlertOnly {
+		if i := s.incident(id); i.State != incident.Closed || i.Reason != incident.AlertOnly {
 			t.Errorf("%s: %s %s", id, i.State, i.Reason)
 		}
 	}
@@ -40,7 +42,7 @@ func TestI2AnOldCopyOnlyTells(t *testing.T) {
 	s.now = s.now.Add(5 * time.Minute)
 	s.work()
 	for _, id := range ids[1:] {
-		if i := s.incident(id); i.State != remediate.Restored {
+		if i := s.incident(id); i.State != incident.Restored {
 			t.Errorf("%s: %s %s", id, i.State, i.Reason)
 		}
 	}
@@ -77,5 +79,5 @@ func TestI5ALookThatCoversNothingShowsNothing(t *testing.T) {
 		t.Error("a live flow log is marked gone")
 	}
 	s.pass(10 * time.Minute)
-	s.is(id, remediate.Closed, remediate.StillThere)
+	s.is(id, incident.Closed, incident.StillThere)
 }

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/repeat"
 )
@@ -23,8 +25,8 @@ const (
 // reports how many incidents it worked on; the caller calls again while there are any.
 func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (int, error) {
 	api, ours := r.Fleet.EC2(s)
-	var due []Incident
-	var events []Event
+	var due []incident.Incident
+	var events []incident.Event
 	var bursts []repeat.Burst
 	began := r.Now()
 	calls := 0

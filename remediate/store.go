@@ -40,7 +40,7 @@ type Tx interface {
 	// flow logs first; then what was tried or restored before, or shown alive by the
 	// last observation, the longest overdue first, which has at least so many of the
 	// places; and unknown ones last.
-	Due(scope inventory.Scope, now time.Time, limit, forRetries int) ([]Incident, error)
+	Due(scope inventory.Scope, now time.Time, limit, forRetries int) ([]incident.Incident, error)
 	// Blocked are the flow logs whose incidents wait for a person.
 	Blocked(scope inventory.Scope, limit int) (ids []string, err error)
 	// Unrestored counts the incidents that are open or blocked.
@@ -49,14 +49,14 @@ type Tx interface {
 	// open or closed as unknown, is open, or that the snapshot has learned since.
 	UnknownOpen(scope inventory.Scope, limit int) (ids []string, err error)
 
-	Event(scope inventory.Scope, id string) (Event, bool, error)
-	PutEvent(e Event) error
+	Event(scope inventory.Scope, id string) (incident.Event, bool, error)
+	PutEvent(e incident.Event) error
 	// EventIncidents are the incidents that an event opened, reopened or claimed;
 	// ever: those that it ever named.
-	EventIncidents(scope inventory.Scope, eventID string, ever bool) ([]Incident, error)
+	EventIncidents(scope inventory.Scope, eventID string, ever bool) ([]incident.Incident, error)
 	// EventStates counts them by state; open ones that wait beyond now for a
 	// rule's time count as "waiting".
-	EventStates(scope inventory.Scope, eventID string, ever bool, now time.Time) (map[State]int, error)
+	EventStates(scope inventory.Scope, eventID string, ever bool, now time.Time) (map[incident.State]int, error)
 	// EventOpen reports whether an incident that the event ever named is open,
 	// and does not wait beyond now.
 	EventOpen(scope inventory.Scope, eventID string, now time.Time) (bool, error)
@@ -66,7 +66,7 @@ type Tx interface {
 	// DueScopes are those that have events whose time has come.
 	DueScopes(now time.Time) ([]inventory.Scope, error)
 	// DueEvents are events whose time has come.
-	DueEvents(scope inventory.Scope, now time.Time) ([]Event, error)
+	DueEvents(scope inventory.Scope, now time.Time) ([]incident.Event, error)
 	// NextDue is when the next incident, event or burst of the scope is due, or a
 	// burst of no scope; zero: never.
 	NextDue(scope inventory.Scope) (time.Time, error)
@@ -82,5 +82,5 @@ type Campaigns interface {
 	JoinCampaign(d notify.Strike) (id string, err error)
 	// EndCampaign reports whether every other event of an event's campaign is
 	// over, and notes then that the campaign has ended: no deletion joins it.
-	EndCampaign(e Event) (ended bool, err error)
+	EndCampaign(e incident.Event) (ended bool, err error)
 }

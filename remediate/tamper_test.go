@@ -7,11 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/tamper"
 )
 
@@ -136,7 +137,7 @@ func TestTamperAfterADeletion(t *testing.T) {
 	s.world.Fail("CreateFlowLogs", 100, "UnauthorizedOperation", 403)
 	s.hear(s.attack(id))
 	s.pass(time.Minute)
-	s.is(id, remediate.Blocked, remediate.Permission)
+	s.is(id, incident.Blocked, incident.Permission)
 	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	all := s.alerts(alert.Tamper)
 	if len(all) != 1 || len(all[0].FlowLogs) != 1 || all[0].FlowLogs[0].State != "blocked" || all[0].Level != alert.Critical {
@@ -211,7 +212,7 @@ func TestI12TamperByAScript(t *testing.T) {
 func TestIgnoredTampering(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
-	s.policy.Rules = []remediate.Rule{{Principal: mallory, Action: remediate.Ignore}}
+	s.policy.Rules = []incident.Rule{{Principal: mallory, Action: incident.Ignore}}
 	s.crash()
 	s.hear(s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil))
 	if all := s.alerts(alert.Tamper); len(all) != 1 || all[0].Level != alert.Informational {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/smithy-go"
@@ -14,7 +16,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // resolved checks that a pager that was opened is closed again.
@@ -44,10 +45,10 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		f := s.attack(id)
 		s.refresh()
 		s.pass(5 * time.Minute)
-		s.is(id, remediate.Restored, "")
+		s.is(id, incident.Restored, "")
 		s.hear(f)
 		s.pass(time.Hour)
-		s.is(id, remediate.Verified, "")
+		s.is(id, incident.Verified, "")
 		s.resolved()
 		s.told(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 2})
 	})
@@ -59,11 +60,11 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		f := s.attack(id)
 		s.refresh()
 		s.pass(5 * time.Minute)
-		s.is(id, remediate.Blocked, remediate.Permission)
+		s.is(id, incident.Blocked, incident.Permission)
 		s.hear(f)
 		s.world.Allow("flowkeeper", "CreateFlowLogs")
 		s.pass(time.Hour)
-		s.is(id, remediate.Verified, "")
+		s.is(id, incident.Verified, "")
 		s.resolved()
 	})
 	t.Run("several records of one loss, and of what is unknown", func(t *testing.T) {
@@ -149,7 +150,7 @@ func TestRestoredAfterTheFirstFiveMinutes(t *testing.T) {
 	}
 	s.world.AddDestination(bucket)
 	s.pass(time.Hour)
-	s.is(a, remediate.Verified, "")
+	s.is(a, incident.Verified, "")
 	if n := len(s.alerts(alert.Restored)); n != 1 {
 		t.Errorf("%d alerts that one is back", n)
 	}
@@ -262,7 +263,7 @@ func TestFlappingIsToldThoughItIsBackAtOnce(t *testing.T) {
 	last := s.restored("vpc-1").ID
 	s.hear(s.attack(last))
 	s.work()
-	s.is(last, remediate.Open, "")
+	s.is(last, incident.Open, "")
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, last); err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +293,7 @@ func TestADeletionAlertPromisesNothingThatWillNotCome(t *testing.T) {
 			t.Errorf("%s", a.Text)
 		}
 	}
-	s.is(id, remediate.Closed, remediate.Released)
+	s.is(id, incident.Closed, incident.Released)
 }
 
 // TestFlappingIsAlwaysTold, however the deletions fall between the restores.
@@ -351,7 +352,7 @@ func TestFlappingIsToldBeforeTheEnd(t *testing.T) {
 	s.hear(s.attack(id, other))
 	s.due(id, 2*time.Minute)
 	s.pass(time.Minute)
-	s.is(other, remediate.Blocked, remediate.Destination)
+	s.is(other, incident.Blocked, incident.Destination)
 	s.told(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 1, alert.Blocked: 1})
 	s.world.AddDestination(elsewhere)
 	s.pass(time.Hour)
@@ -387,10 +388,10 @@ func TestI7WhatAPersonAskedForResolves(t *testing.T) {
 	s.attack(id)
 	_, _, err := s.r.RestoreByHand(t.Context(), scope, id)
 	s.must(err)
-	s.is(id, remediate.Blocked, remediate.Permission)
+	s.is(id, incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.pass(time.Hour)
-	s.is(id, remediate.Verified, "")
+	s.is(id, incident.Verified, "")
 	s.resolved()
 }
 

@@ -3,6 +3,8 @@ package remediate
 import (
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/remediate/notify"
@@ -23,7 +25,7 @@ func deletionOfUnknown(f detection.Finding, a alert.Alert) repeat.Call {
 
 // notifyKnown alerts of a deletion that was held back as one of a flow log that nobody ever
 // saw, once the snapshot knows that after all.
-func (r *Remediator) notifyKnown(tx Tx, e Event, found bool, i Incident, now time.Time) error {
+func (r *Remediator) notifyKnown(tx Tx, e incident.Event, found bool, i incident.Incident, now time.Time) error {
 	e, changed, due := notify.KnownNow(e, found, i)
 	if !changed {
 		return nil

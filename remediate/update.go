@@ -12,7 +12,7 @@ import (
 // what their events have come to. of is what the change is about: the incidents, and
 // other flow logs.
 func (r *Remediator) update(ctx context.Context, s inventory.Scope, ids []string, of incident.Part, change func(*incident.Case)) error {
-	var before, after []Incident
+	var before, after []incident.Incident
 	var log []incident.LogLine
 	err := r.Store.Update(ctx, func(tx Tx) error {
 		before, after, log = nil, nil, nil // it may run again
@@ -40,11 +40,11 @@ func (r *Remediator) update(ctx context.Context, s inventory.Scope, ids []string
 		log = c.Effects().Log
 		return r.notifyOf(tx, s, after, now)
 	})
+	r.Wake() // also after an error: a commit that failed may be on disk all the same
 	if err != nil || len(before) == 0 {
 		return err
 	}
 	r.logChanges(log)
-	r.Wake()
 	if r.Meter != nil {
 		for n := range before {
 			r.Meter.Changed(before[n], after[n])
@@ -55,7 +55,7 @@ func (r *Remediator) update(ctx context.Context, s inventory.Scope, ids []string
 
 // notifyOf alerts people of what the events of changed incidents have come to, each event
 // once.
-func (r *Remediator) notifyOf(tx Tx, s inventory.Scope, changed []Incident, now time.Time) error {
+func (r *Remediator) notifyOf(tx Tx, s inventory.Scope, changed []incident.Incident, now time.Time) error {
 	for _, i := range changed {
 		if err := r.notifyDrift(tx, i, now); err != nil {
 			return err

@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/internal/term"
-	"flowkeeper/remediate"
 )
 
 func testApp(out *bytes.Buffer, environ ...string) *app {
@@ -36,19 +37,19 @@ func TestAFullDiskIsNoSuccess(t *testing.T) {
 func TestNextStep(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		state      remediate.State
+		state      incident.State
 		at         time.Time
 		what, when string
 	}{
-		{remediate.Open, noon.Add(time.Minute), "next attempt", "2026-03-01 12:01:00 UTC (in 60 s)"},
-		{remediate.Blocked, noon, "next attempt", "due"},
-		{remediate.Restored, noon.Add(time.Minute), "next check", "2026-03-01 12:01:00 UTC (in 60 s)"},
-		{remediate.Restored, noon.Add(-2 * time.Minute), "next check", "due"},
-		{remediate.Verified, time.Time{}, "next attempt", ""},
+		{incident.Open, noon.Add(time.Minute), "next attempt", "2026-03-01 12:01:00 UTC (in 60 s)"},
+		{incident.Blocked, noon, "next attempt", "due"},
+		{incident.Restored, noon.Add(time.Minute), "next check", "2026-03-01 12:01:00 UTC (in 60 s)"},
+		{incident.Restored, noon.Add(-2 * time.Minute), "next check", "due"},
+		{incident.Verified, time.Time{}, "next attempt", ""},
 	} {
 		t.Run(string(c.state)+" "+c.when, func(t *testing.T) {
 			t.Parallel()
-			what, when := testApp(nil).nextStep(remediate.Incident{State: c.state, NextAttemptAt: c.at})
+			what, when := testApp(nil).nextStep(incident.Incident{State: c.state, NextAttemptAt: c.at})
 			if what != c.what || when != c.when {
 				t.Errorf("%q %q", what, when)
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
@@ -11,7 +13,6 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // maxCompletions is how many a shell can reasonably show.
@@ -64,7 +65,7 @@ func (a *app) completeFlowLogs(states ...string) completion {
 // completeIncidents offers the IDs of flow logs that have an incident.
 func (a *app) completeIncidents() completion {
 	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
-		err = s.FindIncidents(ctx, store.Filter{Begins: prefix, Limit: maxCompletions}, func(i remediate.Incident) error {
+		err = s.FindIncidents(ctx, store.Filter{Begins: prefix, Limit: maxCompletions}, func(i incident.Incident) error {
 			out = append(out, cobra.CompletionWithDesc(i.FlowLogID, i.ResourceID+" "+string(i.State)))
 			return nil
 		})

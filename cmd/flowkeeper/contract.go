@@ -3,11 +3,12 @@ package main
 import (
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -68,7 +69,7 @@ type incidentJSON struct {
 	Account       string              `json:"account"`
 	Region        string              `json:"region"`
 	ResourceID    string              `json:"resource_id,omitempty"`
-	State         remediate.State     `json:"state"`
+	State         incident.State      `json:"state"`
 	Reason        string              `json:"reason,omitempty"`
 	Advice        string              `json:"advice,omitempty"`
 	Source        string              `json:"source,omitempty"`
@@ -91,15 +92,15 @@ type incidentJSON struct {
 
 // entryJSON is one line of an incident's history.
 type entryJSON struct {
-	Time    *alert.Time     `json:"time"`
-	State   remediate.State `json:"state"`
-	Reason  string          `json:"reason,omitempty"`
-	Text    string          `json:"text,omitempty"`
-	EventID string          `json:"event_id,omitempty"`
-	Actor   *alert.Actor    `json:"actor,omitempty"`
+	Time    *alert.Time    `json:"time"`
+	State   incident.State `json:"state"`
+	Reason  string         `json:"reason,omitempty"`
+	Text    string         `json:"text,omitempty"`
+	EventID string         `json:"event_id,omitempty"`
+	Actor   *alert.Actor   `json:"actor,omitempty"`
 }
 
-func toIncidentJSON(i remediate.Incident, history []remediate.Entry) incidentJSON {
+func toIncidentJSON(i incident.Incident, history []incident.Entry) incidentJSON {
 	out := incidentJSON{
 		ID: i.FlowLogID, FlowLogID: i.FlowLogID, RootFlowLogID: i.RootID, Account: i.Scope.Account, Region: i.Scope.Region,
 		ResourceID: i.ResourceID, State: i.State, Reason: i.Reason, Advice: i.Advice, Source: i.Source, EventID: i.EventID,
@@ -107,7 +108,7 @@ func toIncidentJSON(i remediate.Incident, history []remediate.Entry) incidentJSO
 		RestoredAt: stamp(i.RestoredAt), VerifiedAt: stamp(i.VerifiedAt), NewFlowLogID: i.NewID,
 		Attempts: max(i.Attempts, i.Tried), NextAttemptAt: stamp(i.NextAttemptAt), Actor: known(i.Actor),
 	}
-	if i.State == remediate.Open || i.State == remediate.Blocked {
+	if i.State == incident.Open || i.State == incident.Blocked {
 		out.ErrorMessage = i.LastError
 		if i.Stuck != nil && i.Stuck.Kind == alert.Decoy {
 			out.Differences = i.Stuck.Differences

@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/google/go-cmp/cmp"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // The keys of the JSON contract.
@@ -88,9 +89,9 @@ func TestJSONHasTheKeysOfTheContract(t *testing.T) {
 	if got := keys(asObject(t, toFlowLogJSON(row))); !slices.Equal(got, sorted(flowLogKeys)) {
 		t.Errorf("a flow log has %v", got)
 	}
-	var i remediate.Incident
+	var i incident.Incident
 	fillAll(reflect.ValueOf(&i).Elem())
-	m := asObject(t, toIncidentJSON(i, []remediate.Entry{{At: noon, State: remediate.Open}}))
+	m := asObject(t, toIncidentJSON(i, []incident.Entry{{At: noon, State: incident.Open}}))
 	if got := keys(m); !slices.Equal(got, sorted(incidentKeys)) {
 		t.Errorf("an incident has %v", got)
 	}
@@ -115,7 +116,7 @@ func TestAbsentMeansUnknown(t *testing.T) {
 	if got := keys(asObject(t, toFlowLogJSON(row))); !slices.Equal(got, sorted("flow_log_id account region state protected")) {
 		t.Errorf("a flow log of which nothing is known has %v", got)
 	}
-	i := remediate.Incident{Scope: scope, FlowLogID: "fl-1", State: remediate.Open}
+	i := incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open}
 	if got := keys(asObject(t, toIncidentJSON(i, nil))); !slices.Equal(got, sorted("id flow_log_id account region state attempts")) {
 		t.Errorf("an incident of which nothing is known has %v", got)
 	}

@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
-	"flowkeeper/remediate"
 )
 
-var incidentStates = []string{string(remediate.Open), string(remediate.Restored), string(remediate.Verified), string(remediate.Blocked), string(remediate.Closed)}
+var incidentStates = []string{string(incident.Open), string(incident.Restored), string(incident.Verified), string(incident.Blocked), string(incident.Closed)}
 
 func newIncidentsListCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
@@ -40,7 +41,7 @@ flow log replaced it. On a narrow terminal some columns are left out.`,
 func (a *app) listIncidents(ctx context.Context, s state, f *filters, filter store.Filter) error {
 	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(4), term.CutTo(12, "STATE"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("DETECTED").OrDrop(5),
 		term.Whole("BLIND"), term.Whole("REPLACED BY").OrDrop(3), term.Whole("ACCOUNT").OrDrop(2), term.Whole("REGION").OrDrop(1))
-	err := s.FindIncidents(ctx, filter, func(i remediate.Incident) error {
+	err := s.FindIncidents(ctx, filter, func(i incident.Incident) error {
 		if !f.next() {
 			return nil
 		}
@@ -55,23 +56,23 @@ func (a *app) listIncidents(ctx context.Context, s state, f *filters, filter sto
 }
 
 // incidentState is the state with its reason, coloured by urgency.
-func incidentState(i remediate.Incident) term.Cell {
+func incidentState(i incident.Incident) term.Cell {
 	text := string(i.State)
 	if i.Reason != "" {
 		text += ": " + i.Reason
 	}
-	colors := map[remediate.State]term.Color{remediate.Open: term.Yellow, remediate.Restored: term.Green, remediate.Verified: term.Green, remediate.Blocked: term.Red, remediate.Closed: term.Dim}
+	colors := map[incident.State]term.Color{incident.Open: term.Yellow, incident.Restored: term.Green, incident.Verified: term.Green, incident.Blocked: term.Red, incident.Closed: term.Dim}
 	c := colors[i.State]
-	if i.Reason == remediate.NotDelivering {
+	if i.Reason == incident.NotDelivering {
 		c = term.Red
 	}
 	return term.Colored(text, c)
 }
 
 // who is a short name of who did it.
-func who(i remediate.Incident) string {
+func who(i incident.Incident) string {
 	if i.Actor == nil {
-		if i.Source == remediate.ByDrift {
+		if i.Source == incident.ByDrift {
 			return "not known (found by a refresh)"
 		}
 		return ""
@@ -80,7 +81,7 @@ func who(i remediate.Incident) string {
 }
 
 // blindCell is how long nothing was recorded, or "still".
-func blindCell(i remediate.Incident) term.Cell {
+func blindCell(i incident.Incident) term.Cell {
 	if _, still := blindSince(i); still {
 		return term.Colored("still", term.Red)
 	}
@@ -89,16 +90,16 @@ func blindCell(i remediate.Incident) term.Cell {
 
 // blindSince returns since when nothing has been recorded, and whether that is still
 // so.
-func blindSince(i remediate.Incident) (time.Time, bool) {
+func blindSince(i incident.Incident) (time.Time, bool) {
 	since := i.DeletedAt
 	if since.IsZero() {
 		since = i.LastSeenAt
 	}
-	gone := i.State == remediate.Blocked || i.State == remediate.Open && !i.AbsentAt.IsZero()
+	gone := i.State == incident.Blocked || i.State == incident.Open && !i.AbsentAt.IsZero()
 	return since, gone && !since.IsZero()
 }
 
-func blind(i remediate.Incident) string {
+func blind(i incident.Incident) string {
 	s, ok := i.BlindSeconds()
 	switch {
 	case !ok:

@@ -6,11 +6,12 @@ import (
 	"slices"
 	"strings"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/term"
-	"flowkeeper/remediate"
 )
 
 func newIncidentsShowCommand(a *app) *cobra.Command {
@@ -48,7 +49,7 @@ func (a *app) showIncident(ctx context.Context, s state, args []string) error {
 	return a.printHistory(history)
 }
 
-func (a *app) incidentSheet(i remediate.Incident) *term.Sheet {
+func (a *app) incidentSheet(i incident.Incident) *term.Sheet {
 	s := &term.Sheet{}
 	s.Put("flow log", i.FlowLogID)
 	if i.RootID != i.FlowLogID {
@@ -91,9 +92,9 @@ func (a *app) incidentSheet(i remediate.Incident) *term.Sheet {
 
 // nextStep is what the daemon does next, and when: once restored, it only checks
 // whether the replacement delivers.
-func (a *app) nextStep(i remediate.Incident) (what, when string) {
+func (a *app) nextStep(i incident.Incident) (what, when string) {
 	what, when = "next attempt", a.when(i.NextAttemptAt)
-	if i.State == remediate.Restored {
+	if i.State == incident.Restored {
 		what = "next check"
 	}
 	if when != "" && !i.NextAttemptAt.After(a.now()) {
@@ -103,20 +104,20 @@ func (a *app) nextStep(i remediate.Incident) (what, when string) {
 }
 
 // reasons say why a flow log is not restored yet.
-func (a *app) reasons(i remediate.Incident) (out []string) {
-	if i.State != remediate.Open && i.State != remediate.Blocked {
+func (a *app) reasons(i incident.Incident) (out []string) {
+	if i.State != incident.Open && i.State != incident.Blocked {
 		return nil
 	}
 	if i.Flapping && i.NextAttemptAt.After(a.now()) {
 		out = append(out, "delayed: it was restored too often within the hour, and deleted again each time")
 	}
 	switch {
-	case i.State == remediate.Blocked:
+	case i.State == incident.Blocked:
 	case !i.AliveSince.IsZero():
 		out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", term.Plural(i.Looks, "answer"), a.ago(i.AliveSince)))
 	case !i.Known:
 		out = append(out, "it is not in the snapshot: the next complete refresh decides")
-	case i.WaitUntil.After(a.now()) && i.Source == remediate.ByDrift:
+	case i.WaitUntil.After(a.now()) && i.Source == incident.ByDrift:
 		out = append(out, "remediate.drift_wait: the event that says who did it may still come until "+a.when(i.WaitUntil))
 	case i.WaitUntil.After(a.now()):
 		out = append(out, "a rule gives the caller time to replace it until "+a.when(i.WaitUntil))
@@ -157,7 +158,7 @@ func putActor(s *term.Sheet, a *alert.Actor) {
 }
 
 // shorter is the history without a text that is printed above it.
-func shorter(history []remediate.Entry, said string) []remediate.Entry {
+func shorter(history []incident.Entry, said string) []incident.Entry {
 	history = slices.Clone(history)
 	for n := range history {
 		if said != "" && history[n].Text == said {
@@ -167,14 +168,14 @@ func shorter(history []remediate.Entry, said string) []remediate.Entry {
 	return history
 }
 
-func (a *app) printHistory(history []remediate.Entry) error {
+func (a *app) printHistory(history []incident.Entry) error {
 	if len(history) == 0 {
 		return nil
 	}
 	a.Printf("\n")
 	t := a.Table(term.Whole("TIME"), term.Whole("STATE"), term.Whole("EVENT").OrDrop(1), term.Whole("WHAT"))
 	for _, e := range history {
-		state := incidentState(remediate.Incident{State: e.State, Reason: e.Reason})
+		state := incidentState(incident.Incident{State: e.State, Reason: e.Reason})
 		if err := t.Add(nil, e.At.UTC().Format("2006-01-02 15:04:05.000"), state, e.EventID, e.Text); err != nil {
 			return err
 		}

@@ -6,12 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
-	"flowkeeper/remediate"
 )
 
 // sheetOf is an incident as show prints it.
-func sheetOf(t *testing.T, i remediate.Incident) string {
+func sheetOf(t *testing.T, i incident.Incident) string {
 	t.Helper()
 	var out bytes.Buffer
 	a := testApp(&out)
@@ -42,11 +43,11 @@ func TestLastTry(t *testing.T) {
 
 func TestHistoryDoesNotRepeatTheReason(t *testing.T) {
 	t.Parallel()
-	all := []remediate.Entry{{Text: "named by a record"}, {Text: "it fails"}}
+	all := []incident.Entry{{Text: "named by a record"}, {Text: "it fails"}}
 	if got := shorter(all, "it fails"); got[0].Text != "named by a record" || got[1].Text != "see above" || all[1].Text != "it fails" {
 		t.Errorf("%+v of %+v", got, all)
 	}
-	if got := shorter([]remediate.Entry{{}}, ""); got[0].Text != "" {
+	if got := shorter([]incident.Entry{{}}, ""); got[0].Text != "" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -59,7 +60,7 @@ func TestBlindTimeOfADriftIsAtMost(t *testing.T) {
 	if got := sheetOf(t, i); !strings.Contains(got, "blind for 1.3 s") {
 		t.Error(got)
 	}
-	i.Source, i.DeletedAt, i.LastSeenAt = remediate.ByDrift, time.Time{}, i.RestoredAt.Add(-72*time.Second)
+	i.Source, i.DeletedAt, i.LastSeenAt = incident.ByDrift, time.Time{}, i.RestoredAt.Add(-72*time.Second)
 	if got := sheetOf(t, i); !strings.Contains(got, "blind for at most 72 s") {
 		t.Error(got)
 	}

@@ -6,12 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -132,7 +133,7 @@ func (t tally) String() string {
 
 // isBlind reports whether a flow log is gone without a replacement yet.
 func isBlind(r inventory.Row, f store.Fate) bool {
-	return r.State == inventory.Gone && (f.State == remediate.Open || f.State == remediate.Blocked)
+	return r.State == inventory.Gone && (f.State == incident.Open || f.State == incident.Blocked)
 }
 
 // stateOf is a row's state in a few words, the most important first: a narrow

@@ -8,12 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -178,7 +179,7 @@ func (r release) goneRows(ctx context.Context, s state) (rows []inventory.Row, e
 		if err != nil {
 			return nil, err
 		}
-		if r.undo || !ok || i.State != remediate.Open && i.State != remediate.Blocked {
+		if r.undo || !ok || i.State != incident.Open && i.State != incident.Blocked {
 			return nil, fmt.Errorf("%s is gone already, nothing was changed: %s", id, afterGone(id, i, ok))
 		}
 		rows = append(rows, row)
@@ -187,7 +188,7 @@ func (r release) goneRows(ctx context.Context, s state) (rows []inventory.Row, e
 }
 
 // afterGone says what to do about a flow log that is gone; known: it has an incident.
-func afterGone(id string, i remediate.Incident, known bool) string {
+func afterGone(id string, i incident.Incident, known bool) string {
 	switch {
 	case !known:
 		return fmt.Sprintf("`flowkeeper inventory show %s` prints what is known of it", id)

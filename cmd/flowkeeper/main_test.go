@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 func TestMain(m *testing.M) {
@@ -118,8 +119,8 @@ func fill(tx *store.Tx) error {
 	}
 	for _, i := range incidents() {
 		errs = append(errs, tx.PutIncident(i),
-			tx.AddHistory(scope, i.FlowLogID, remediate.Entry{At: i.DetectedAt, State: remediate.Open, Text: "named by a record of DeleteFlowLogs", EventID: i.EventID, Actor: i.Actor}),
-			tx.AddHistory(scope, i.FlowLogID, remediate.Entry{At: i.DetectedAt.Add(time.Second), State: i.State, Reason: i.Reason, Text: "decided"}))
+			tx.AddHistory(scope, i.FlowLogID, incident.Entry{At: i.DetectedAt, State: incident.Open, Text: "named by a record of DeleteFlowLogs", EventID: i.EventID, Actor: i.Actor}),
+			tx.AddHistory(scope, i.FlowLogID, incident.Entry{At: i.DetectedAt.Add(time.Second), State: i.State, Reason: i.Reason, Text: "decided"}))
 	}
 	a := alert.Alert{ID: "alrt_one", DedupKey: "flowkeeper-one", Time: alert.Time{Time: noon}, Kind: alert.Deletion, Level: alert.High,
 		Account: scope.Account, Region: scope.Region, EventID: "event-1", Source: "event", FlowLogs: []alert.FlowLog{{FlowLogID: "fl-000000c3", ResourceID: "subnet-3"}}}
@@ -130,14 +131,14 @@ func fill(tx *store.Tx) error {
 func trouble(tx *store.Tx) error {
 	slow, decoy := rows()[0], rows()[1]
 	slow.State, slow.GoneAt, decoy.State, decoy.GoneAt = inventory.Gone, noon, inventory.Gone, noon
-	of := func(r inventory.Row, state remediate.State) remediate.Incident {
-		return remediate.Incident{Scope: scope, FlowLogID: r.ID, RootID: r.ID, ResourceID: r.ResourceID, State: state, Source: remediate.ByEvent, EventID: "event-3",
-			Action: remediate.Restore, DeletedAt: noon, DetectedAt: noon, AbsentAt: noon, Known: true, Frozen: r.Settings, Attempts: 3, NextAttemptAt: noon.Add(time.Minute)}
+	of := func(r inventory.Row, state incident.State) incident.Incident {
+		return incident.Incident{Scope: scope, FlowLogID: r.ID, RootID: r.ID, ResourceID: r.ResourceID, State: state, Source: incident.ByEvent, EventID: "event-3",
+			Action: incident.Restore, DeletedAt: noon, DetectedAt: noon, AbsentAt: noon, Known: true, Frozen: r.Settings, Attempts: 3, NextAttemptAt: noon.Add(time.Minute)}
 	}
-	a, b := of(slow, remediate.Open), of(decoy, remediate.Blocked)
+	a, b := of(slow, incident.Open), of(decoy, incident.Blocked)
 	a.LastError = "RequestLimitExceeded: Request limit exceeded."
-	b.Reason, b.Advice, b.LastError = remediate.Decoy, "delete fl-000000de, and this one comes back", "fl-000000de is in the way"
-	b.Stuck = &remediate.Stuck{Kind: alert.Decoy, Message: b.LastError, Advice: b.Advice, Differences: []string{"traffic_type: REJECT instead of ALL"}}
+	b.Reason, b.Advice, b.LastError = incident.Decoy, "delete fl-000000de, and this one comes back", "fl-000000de is in the way"
+	b.Stuck = &incident.Stuck{Kind: alert.Decoy, Message: b.LastError, Advice: b.Advice, Differences: []string{"traffic_type: REJECT instead of ALL"}}
 	elsewhere := alert.Alert{ID: "alrt_two", DedupKey: "flowkeeper-two", Time: alert.Time{Time: noon}, Kind: alert.Tamper, Level: alert.High, Account: "444455556666", Cause: "StopLogging of main"}
 	elsewhere.Write()
 	return errors.Join(tx.PutFlowLog(slow), tx.PutFlowLog(decoy), tx.PutIncident(a), tx.PutIncident(b), tx.AddAlert(elsewhere))
@@ -162,17 +163,17 @@ func rows() []inventory.Row {
 	return []inventory.Row{row("fl-000000a1", "vpc-1", s3), row("fl-000000b2", "vpc-2", cw), lost, back}
 }
 
-func incidents() []remediate.Incident {
+func incidents() []incident.Incident {
 	no := false
 	mallory := &alert.Actor{Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/mallory", AccessKeyID: "AKIAEXAMPLE", MFA: &no, SourceIP: "198.51.100.7", UserAgent: "aws-cli/2.17"}
 	evil := *mallory
 	evil.UserAgent = "curl\x1b[2J\u009b2J\u202egnp"
-	return []remediate.Incident{
-		{Scope: scope, FlowLogID: "fl-000000c3", RootID: "fl-000000c3", ResourceID: "subnet-3", State: remediate.Verified, Source: remediate.ByEvent, EventID: "event-1",
-			Actor: mallory, Action: remediate.Restore, DeletedAt: noon, DetectedAt: noon.Add(500 * time.Millisecond), LastSeenAt: noon.Add(-time.Minute),
+	return []incident.Incident{
+		{Scope: scope, FlowLogID: "fl-000000c3", RootID: "fl-000000c3", ResourceID: "subnet-3", State: incident.Verified, Source: incident.ByEvent, EventID: "event-1",
+			Actor: mallory, Action: incident.Restore, DeletedAt: noon, DetectedAt: noon.Add(500 * time.Millisecond), LastSeenAt: noon.Add(-time.Minute),
 			FirstSeenAt: noon.Add(-24 * time.Hour), RestoredAt: noon.Add(1300 * time.Millisecond), VerifiedAt: noon.Add(10 * time.Minute),
 			Known: true, Frozen: rows()[2].Settings, NewID: "fl-000000d4", Attempts: 1},
-		{Scope: scope, FlowLogID: "fl-000000e5", RootID: "fl-000000e5", State: remediate.Closed, Reason: remediate.Unknown, Source: remediate.ByEvent, EventID: "event-2",
+		{Scope: scope, FlowLogID: "fl-000000e5", RootID: "fl-000000e5", State: incident.Closed, Reason: incident.Unknown, Source: incident.ByEvent, EventID: "event-2",
 			Actor: &evil, DeletedAt: noon.Add(time.Hour), DetectedAt: noon.Add(time.Hour), Advice: "Flowkeeper never saw this flow log"},
 	}
 }

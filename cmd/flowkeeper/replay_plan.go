@@ -14,7 +14,6 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/tamper"
 )
@@ -27,7 +26,7 @@ type planned struct {
 	Destination string              `json:"destination,omitempty"`
 	Would       string              `json:"would,omitempty"` // restore, wait, alert_only, exempt, released, unknown; absent without a state file
 	Why         string              `json:"why,omitempty"`
-	Incident    remediate.State     `json:"incident,omitempty"` // of the incident there is
+	Incident    incident.State      `json:"incident,omitempty"` // of the incident there is
 	FlowLog     *inventory.Settings `json:"flow_log,omitempty"` // what would be created
 }
 
@@ -35,7 +34,7 @@ type planned struct {
 // decides.
 type planner struct {
 	store        *store.Store // nil: there is no state file
-	policy       remediate.Policy
+	policy       incident.Policy
 	dependencies []tamper.Dependency // what the daemon needs, as far as the configuration tells
 }
 
@@ -98,7 +97,7 @@ func (p planner) plan(ctx context.Context, f detection.Finding, id string) (plan
 			out.Incident = i.State
 		}
 		if !known {
-			out.Would, out.Why = remediate.Unknown, "the snapshot never saw it in "+scope.String()+": there is nothing to recreate it from"
+			out.Would, out.Why = incident.Unknown, "the snapshot never saw it in "+scope.String()+": there is nothing to recreate it from"
 			return nil
 		}
 		out.ResourceID, out.Destination = row.ResourceID, row.Destination(scope)

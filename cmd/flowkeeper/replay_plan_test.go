@@ -4,11 +4,12 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // TestPlanFollowsTheOrderOfDeciding: replay names the reason that the daemon would
@@ -16,29 +17,29 @@ import (
 func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 	t.Parallel()
 	const ops = "arn:aws:iam::111122223333:role/ops"
-	rule := func(x remediate.Action) []remediate.Rule {
-		return []remediate.Rule{{Principal: "arn:aws:iam::111122223333:role/o*", Action: x, Wait: time.Hour}}
+	rule := func(x incident.Action) []incident.Rule {
+		return []incident.Rule{{Principal: "arn:aws:iam::111122223333:role/o*", Action: x, Wait: time.Hour}}
 	}
 	released := func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(-time.Hour), noon.Add(time.Hour) }
 	for _, c := range []struct {
 		name   string
 		change func(*inventory.Row)
-		policy remediate.Policy
+		policy incident.Policy
 		want   string
 	}{
-		{"nothing speaks against it", nil, remediate.Policy{}, "restore"},
-		{"released", released, remediate.Policy{}, "released"},
-		{"released too late", func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(time.Second), noon.Add(time.Hour) }, remediate.Policy{}, "restore"},
-		{"not protected", func(r *inventory.Row) { r.Protected = false }, remediate.Policy{}, "exempt"},
-		{"imported only", func(r *inventory.Row) { r.Imported = true }, remediate.Policy{}, "unknown"},
-		{"ignored", nil, remediate.Policy{Rules: rule(remediate.Ignore)}, "exempt"},
-		{"alert by rule", nil, remediate.Policy{Rules: rule(remediate.Alert)}, "alert_only"},
-		{"alert by mode", nil, remediate.Policy{AlertOnly: true}, "alert_only"},
-		{"the mode is above a wait", nil, remediate.Policy{AlertOnly: true, Rules: rule(remediate.Wait)}, "alert_only"},
-		{"a release is above the mode", released, remediate.Policy{AlertOnly: true}, "released"},
-		{"wait", nil, remediate.Policy{Rules: rule(remediate.Wait)}, "wait"},
-		{"{account} is the flow log's own", nil, remediate.Policy{Rules: []remediate.Rule{{Principal: "arn:aws:iam::{account}:role/ops", Action: remediate.Alert}}}, "alert_only"},
-		{"restore by rule", nil, remediate.Policy{Rules: append(rule(remediate.Restore), rule(remediate.Ignore)...)}, "restore"},
+		{"nothing speaks against it", nil, incident.Policy{}, "restore"},
+		{"released", released, incident.Policy{}, "released"},
+		{"released too late", func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(time.Second), noon.Add(time.Hour) }, incident.Policy{}, "restore"},
+		{"not protected", func(r *inventory.Row) { r.Protected = false }, incident.Policy{}, "exempt"},
+		{"imported only", func(r *inventory.Row) { r.Imported = true }, incident.Policy{}, "unknown"},
+		{"ignored", nil, incident.Policy{Rules: rule(incident.Ignore)}, "exempt"},
+		{"alert by rule", nil, incident.Policy{Rules: rule(incident.Alert)}, "alert_only"},
+		{"alert by mode", nil, incident.Policy{AlertOnly: true}, "alert_only"},
+		{"the mode is above a wait", nil, incident.Policy{AlertOnly: true, Rules: rule(incident.Wait)}, "alert_only"},
+		{"a release is above the mode", released, incident.Policy{AlertOnly: true}, "released"},
+		{"wait", nil, incident.Policy{Rules: rule(incident.Wait)}, "wait"},
+		{"{account} is the flow log's own", nil, incident.Policy{Rules: []incident.Rule{{Principal: "arn:aws:iam::{account}:role/ops", Action: incident.Alert}}}, "alert_only"},
+		{"restore by rule", nil, incident.Policy{Rules: append(rule(incident.Restore), rule(incident.Ignore)...)}, "restore"},
 	} {
 		row := inventory.Row{Protected: true, State: inventory.Live, FlowLog: inventory.FlowLog{Scope: scope}}
 		if c.change != nil {
@@ -61,10 +62,10 @@ func TestPlanKnowsTheSnapshot(t *testing.T) {
 	}
 	for _, c := range []struct {
 		region, id, would string
-		incident          remediate.State
+		incident          incident.State
 	}{
 		{"eu-west-1", "fl-000000a1", "restore", ""},
-		{"eu-west-1", "fl-000000c3", "restore", remediate.Verified},
+		{"eu-west-1", "fl-000000c3", "restore", incident.Verified},
 		{"us-east-1", "fl-000000a1", "unknown", ""},
 		{"eu-west-1", "fl-000000ff", "unknown", ""},
 	} {

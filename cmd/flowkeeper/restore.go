@@ -11,7 +11,6 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -44,7 +43,7 @@ log even if the daemon restores the same one at the same moment.`,
 }
 
 // plannedRestore finds the flow log to restore: the last of its chain of replacements.
-func plannedRestore(ctx context.Context, s state, id string) (last remediate.Incident, err error) {
+func plannedRestore(ctx context.Context, s state, id string) (last incident.Incident, err error) {
 	row, known, err := s.FindFlowLog(ctx, id)
 	if err != nil {
 		return last, err
@@ -123,7 +122,7 @@ func (a *app) restore(ctx context.Context, s state, id string) error {
 		}
 		return a.Result(nil, "%s", plan.FlowLogID)
 	}
-	restored := i.State == remediate.Restored || i.State == remediate.Verified
+	restored := i.State == incident.Restored || i.State == incident.Verified
 	if restored || a.JSON {
 		if err := a.Result(toIncidentJSON(i, nil), "%s", i.NewID); err != nil {
 			return err
@@ -138,7 +137,7 @@ func (a *app) restore(ctx context.Context, s state, id string) error {
 	return fmt.Errorf("%s is not restored yet (%s): the daemon tries again, see `flowkeeper incidents show %s`", i.FlowLogID, i.State, i.FlowLogID)
 }
 
-func (a *app) restoreNow(ctx context.Context, s state, plan remediate.Incident) (remediate.Incident, bool, error) {
+func (a *app) restoreNow(ctx context.Context, s state, plan incident.Incident) (incident.Incident, bool, error) {
 	fleet, err := a.connect(ctx, s.conf)
 	if err != nil {
 		return plan, false, err

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
-	"flowkeeper/remediate"
 )
 
 // TestTerminalShowsTheLatest: on a terminal lists fit its width, and the latest
@@ -28,7 +29,7 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 	err = errors.Join(s.Update(t.Context(), func(tx *store.Tx) error {
 		var errs []error
 		for k := range n {
-			i := remediate.Incident{Scope: scope, FlowLogID: fmt.Sprintf("fl-%017x", k), ResourceID: "vpc-0123456789abcdef0", State: remediate.Blocked, Reason: remediate.Permission,
+			i := incident.Incident{Scope: scope, FlowLogID: fmt.Sprintf("fl-%017x", k), ResourceID: "vpc-0123456789abcdef0", State: incident.Blocked, Reason: incident.Permission,
 				Actor: who, DeletedAt: noon, DetectedAt: noon.Add(-time.Duration(k) * time.Minute), Known: true}
 			x := alert.Alert{ID: alert.ID("test", i.FlowLogID), Time: alert.Time{Time: noon}, Level: alert.Informational, Title: strings.Repeat("deleted ", 20)}
 			errs = append(errs, tx.PutIncident(i), tx.AddAlert(x))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -14,21 +16,20 @@ import (
 	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/scopes"
-	"flowkeeper/remediate"
 )
 
 // Policy returns the policy of restores that the configuration describes.
-func Policy(c configs.Config) remediate.Policy {
-	p := remediate.Policy{
+func Policy(c configs.Config) incident.Policy {
+	p := incident.Policy{
 		AlertOnly:   c.Remediate.Mode == "alert",
 		DriftAlerts: c.Remediate.OnDrift == "alert",
 		DriftWait:   c.Remediate.DriftWait, Settle: c.Inventory.Settle, VerifyAfter: c.Remediate.VerifyAfter,
 		MaxRestores: c.Remediate.MaxRestores, RestoreInterval: c.Remediate.RestoreInterval,
 		Destinations: c.Inventory.Destinations,
 	}
-	actions := map[string]remediate.Action{"restore": remediate.Restore, "wait": remediate.Wait, "alert": remediate.Alert, "ignore": remediate.Ignore}
+	actions := map[string]incident.Action{"restore": incident.Restore, "wait": incident.Wait, "alert": incident.Alert, "ignore": incident.Ignore}
 	for _, r := range c.Remediate.Rules {
-		p.Rules = append(p.Rules, remediate.Rule{Principal: r.Principal, Action: actions[r.Action], Wait: r.Wait})
+		p.Rules = append(p.Rules, incident.Rule{Principal: r.Principal, Action: actions[r.Action], Wait: r.Wait})
 	}
 	return p
 }

@@ -5,10 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/google/go-cmp/cmp"
 
 	"flowkeeper/configs"
-	"flowkeeper/remediate"
 )
 
 // TestBaseRegion: aws.region, then the environment, then the queue. It is not
@@ -35,10 +36,10 @@ func TestPolicy(t *testing.T) {
 	c := configs.Default()
 	c.Remediate.Mode, c.Remediate.OnDrift = "alert", "alert"
 	c.Remediate.Rules = []configs.Rule{{Principal: "a", Action: "ignore"}, {Principal: "b", Action: "wait", Wait: time.Minute}}
-	want := remediate.Policy{
+	want := incident.Policy{
 		AlertOnly: true, DriftAlerts: true, DriftWait: 2 * time.Minute, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute,
 		MaxRestores: 5, RestoreInterval: 10 * time.Minute,
-		Rules: []remediate.Rule{{Principal: "a", Action: remediate.Ignore}, {Principal: "b", Action: remediate.Wait, Wait: time.Minute}},
+		Rules: []incident.Rule{{Principal: "a", Action: incident.Ignore}, {Principal: "b", Action: incident.Wait, Wait: time.Minute}},
 	}
 	if d := cmp.Diff(want, Policy(c)); d != "" {
 		t.Errorf("-want +got:\n%s", d)

@@ -6,10 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // TestAScopeThatIsNotOursAnyMoreIsTold: what is gone in an account that the
@@ -24,9 +25,9 @@ func TestAScopeThatIsNotOursAnyMoreIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = s.Update(t.Context(), func(tx *store.Tx) error {
-		i := remediate.Incident{Scope: other, FlowLogID: "fl-1", RootID: "fl-1", ResourceID: "vpc-1", State: remediate.Open, Known: true, Action: remediate.Restore,
-			Source: remediate.ByEvent, EventID: "e", OpenedAt: now.Add(-time.Hour), DetectedAt: now.Add(-time.Hour), NextAttemptAt: now.Add(-time.Hour)}
-		e := remediate.Event{Scope: other, ID: "e", Source: remediate.ByEvent, Level: alert.High, DetectedAt: i.DetectedAt, ToldDeletion: i.DetectedAt, OverdueAt: i.DetectedAt.Add(5 * time.Minute)}
+		i := incident.Incident{Scope: other, FlowLogID: "fl-1", RootID: "fl-1", ResourceID: "vpc-1", State: incident.Open, Known: true, Action: incident.Restore,
+			Source: incident.ByEvent, EventID: "e", OpenedAt: now.Add(-time.Hour), DetectedAt: now.Add(-time.Hour), NextAttemptAt: now.Add(-time.Hour)}
+		e := incident.Event{Scope: other, ID: "e", Source: incident.ByEvent, Level: alert.High, DetectedAt: i.DetectedAt, ToldDeletion: i.DetectedAt, OverdueAt: i.DetectedAt.Add(5 * time.Minute)}
 		return errors.Join(tx.PutIncident(i), tx.PutEvent(e))
 	})
 	if err = errors.Join(err, s.Close()); err != nil {

@@ -15,7 +15,6 @@ import (
 	"github.com/aws/smithy-go"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
@@ -103,7 +102,7 @@ func (e *exam) rows(s *subject) (map[delivery.Target][]inventory.Row, error) {
 // daemon, which receives the call's record, does not take it for one of its own.
 func tryAll(ctx context.Context, api creator, rows map[delivery.Target][]inventory.Row, token string) (out []trial) {
 	calls := 0
-	dry := func(i remediate.Incident, tagged bool) (incident.Answer, string) {
+	dry := func(i incident.Incident, tagged bool) (incident.Answer, string) {
 		calls++
 		in := incident.CreateInput(i)
 		in.DryRun, in.ClientToken = aws.Bool(true), aws.String(fmt.Sprintf("%s-%d", token, calls))
@@ -118,7 +117,7 @@ func tryAll(ctx context.Context, api creator, rows map[delivery.Target][]invento
 	for _, n := range slices.SortedFunc(maps.Keys(rows), delivery.Target.Compare) {
 		t := trial{target: n}
 		for _, row := range rows[n] {
-			i := remediate.Incident{Scope: row.Scope, FlowLogID: row.ID, Frozen: row.Settings}
+			i := incident.Incident{Scope: row.Scope, FlowLogID: row.ID, Frozen: row.Settings}
 			t.id = row.ID
 			if t.answer, t.raw = dry(i, true); t.answer.Class == incident.ResourceAbsent {
 				continue

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -16,7 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"flowkeeper/internal/cloudtrail"
-	"flowkeeper/remediate"
 	"flowkeeper/watcher"
 )
 
@@ -89,30 +90,30 @@ func (m *Meters) collectors() []prometheus.Collector {
 func (m *Meters) Heard(delay time.Duration) { m.delay.Observe(max(0, delay).Seconds()) }
 
 // Changed implements remediate.Meter.
-func (m *Meters) Changed(before, after remediate.Incident) {
+func (m *Meters) Changed(before, after incident.Incident) {
 	outcome := outcomeOf(before, after)
 	if outcome == "" {
 		return
 	}
 	m.restores.WithLabelValues(outcome).Inc()
-	if blind, known := after.BlindSeconds(); known && after.State == remediate.Restored {
+	if blind, known := after.BlindSeconds(); known && after.State == incident.Restored {
 		m.blind.Observe(blind)
 	}
 }
 
 // outcomeOf is what a change of an incident means for restores_total; "" for
 // nothing.
-func outcomeOf(before, after remediate.Incident) string {
+func outcomeOf(before, after incident.Incident) string {
 	switch {
 	case after.State == before.State:
 		return ""
-	case after.State == remediate.Restored && after.Adopted:
+	case after.State == incident.Restored && after.Adopted:
 		return outcomeAdopted
-	case after.State == remediate.Restored:
+	case after.State == incident.Restored:
 		return outcomeCreated
-	case after.State == remediate.Blocked:
+	case after.State == incident.Blocked:
 		return outcomeBlocked
-	case after.State == remediate.Closed && after.Reason != remediate.Superseded: // that one's replacement has an incident of its own
+	case after.State == incident.Closed && after.Reason != incident.Superseded: // that one's replacement has an incident of its own
 		return outcomeClosed
 	}
 	return ""

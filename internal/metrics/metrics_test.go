@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/smithy-go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // TestAScopeThatWasNeverRefreshedHasASeries: that is an alarm.
@@ -99,23 +100,23 @@ func TestCallOutcomes(t *testing.T) {
 
 func TestRestoreOutcomes(t *testing.T) {
 	t.Parallel()
-	in := func(s remediate.State, adopted bool) remediate.Incident {
-		return remediate.Incident{State: s, Adopted: adopted}
+	in := func(s incident.State, adopted bool) incident.Incident {
+		return incident.Incident{State: s, Adopted: adopted}
 	}
-	lostInTurn := remediate.Incident{State: remediate.Closed, Reason: remediate.Superseded}
+	lostInTurn := incident.Incident{State: incident.Closed, Reason: incident.Superseded}
 	for _, c := range []struct {
-		before, after remediate.Incident
+		before, after incident.Incident
 		want          string
 	}{
-		{in(remediate.Open, false), in(remediate.Open, false), ""},
-		{in(remediate.Open, false), in(remediate.Restored, false), "created"},
-		{in(remediate.Blocked, false), in(remediate.Restored, true), "adopted"},
-		{in(remediate.Open, false), in(remediate.Blocked, false), "blocked"},
-		{in(remediate.Blocked, false), in(remediate.Blocked, false), ""}, // another reason is no other outcome
-		{in(remediate.Open, false), in(remediate.Closed, false), "closed"},
-		{in(remediate.Restored, false), lostInTurn, ""}, // its replacement was lost: that one's incident is counted
-		{in(remediate.Open, false), lostInTurn, ""},
-		{in(remediate.Restored, true), in(remediate.Verified, true), ""},
+		{in(incident.Open, false), in(incident.Open, false), ""},
+		{in(incident.Open, false), in(incident.Restored, false), "created"},
+		{in(incident.Blocked, false), in(incident.Restored, true), "adopted"},
+		{in(incident.Open, false), in(incident.Blocked, false), "blocked"},
+		{in(incident.Blocked, false), in(incident.Blocked, false), ""}, // another reason is no other outcome
+		{in(incident.Open, false), in(incident.Closed, false), "closed"},
+		{in(incident.Restored, false), lostInTurn, ""}, // its replacement was lost: that one's incident is counted
+		{in(incident.Open, false), lostInTurn, ""},
+		{in(incident.Restored, true), in(incident.Verified, true), ""},
 	} {
 		if got := outcomeOf(c.before, c.after); got != c.want {
 			t.Errorf("%s to %s is %q, want %q", c.before.State, c.after.State, got, c.want)

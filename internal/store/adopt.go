@@ -12,9 +12,10 @@ import (
 	"slices"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/rehearse"
 	"flowkeeper/remediate/repeat"
 )
@@ -228,7 +229,7 @@ func (t *tx) adoptRow(r inventory.Row, now time.Time, found *Adopted) error {
 		return err
 	}
 	i.Scope, i.FlowLogID = r.Scope, r.ID
-	switch pending := i.State == remediate.Open || i.State == remediate.Blocked; {
+	switch pending := i.State == incident.Open || i.State == incident.Blocked; {
 	case pending && (live || protected):
 		i.WaitUntil, i.NextAttemptAt = time.Time{}, now // nobody waits for what a rule, or the copy, says
 		i.ToldStuckAt, i.Stuck, i.StuckNews = time.Time{}, nil, false
@@ -248,15 +249,15 @@ func (t *tx) adoptRow(r inventory.Row, now time.Time, found *Adopted) error {
 
 // adoptEvent makes people hear, in five minutes at the latest, of what is to come back
 // and is not: whatever the copy says that they have heard.
-func (t *tx) adoptEvent(i remediate.Incident, now time.Time) error {
+func (t *tx) adoptEvent(i incident.Incident, now time.Time) error {
 	e, ok, err := t.Event(i.Scope, i.EventID)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		e = remediate.Event{Source: i.Source, Level: alert.High, DetectedAt: now, ToldDeletion: now}
+		e = incident.Event{Source: i.Source, Level: alert.High, DetectedAt: now, ToldDeletion: now}
 	}
-	if e.ToldDeletion.IsZero() && e.Source != remediate.ByDrift || e.ToldDeletion.After(now) {
+	if e.ToldDeletion.IsZero() && e.Source != incident.ByDrift || e.ToldDeletion.After(now) {
 		e.ToldDeletion = now // or nothing is told of it
 	}
 	e.Scope, e.ID, e.Unknown, e.ToldClosed = i.Scope, i.EventID, false, time.Time{}
@@ -274,9 +275,9 @@ func (t *tx) dropStray(found *Adopted) error {
 	var all []stray
 	err := t.rows(func(scan func(...any) error) error {
 		var x stray
-		var i remediate.Incident
+		var i incident.Incident
 		err := decode(scan, &i, &x.scope.Account, &x.scope.Region, &x.id)
-		if i.Known || i.State != remediate.Open && (i.State != remediate.Closed || i.Reason != remediate.Unknown) {
+		if i.Known || i.State != incident.Open && (i.State != incident.Closed || i.Reason != incident.Unknown) {
 			all = append(all, x)
 		}
 		return err

@@ -10,7 +10,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
@@ -115,18 +114,18 @@ func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 		lost, over := s.row(t, "fl-1"), s.row(t, "fl-2")
 		lost.State, over.State, lost.GoneAt, over.GoneAt = inventory.Gone, inventory.Gone, noon, noon
 		return errors.Join(tx.PutFlowLog(lost), tx.PutFlowLog(over),
-			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", State: remediate.Open, Known: true, Frozen: lost.Settings, WaitUntil: noon.Add(time.Hour), NextAttemptAt: noon.Add(time.Hour)}),
-			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-2", State: remediate.Closed, Reason: remediate.Released, Known: true}),
-			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-unknown", State: remediate.Closed, Reason: remediate.Unknown}),
-			tx.AddHistory(scope, "fl-2", remediate.Entry{Text: "released"}))
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open, Known: true, Frozen: lost.Settings, WaitUntil: noon.Add(time.Hour), NextAttemptAt: noon.Add(time.Hour)}),
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-2", State: incident.Closed, Reason: incident.Released, Known: true}),
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-unknown", State: incident.Closed, Reason: incident.Unknown}),
+			tx.AddHistory(scope, "fl-2", incident.Entry{Text: "released"}))
 	})
 	b, found := s.adopted(t, Adoption{Now: noon.Add(time.Minute), Made: noon, Stale: time.Hour})
 	if found.FlowLogs != 1 || found.Deaf != 0 || found.Unprotected != 0 || found.Released.FlowLogs != 0 || found.Stale {
 		t.Errorf("%+v", found)
 	}
-	for id, want := range map[string]remediate.State{"fl-1": remediate.Open, "fl-2": remediate.Closed, "fl-unknown": remediate.Closed} {
+	for id, want := range map[string]incident.State{"fl-1": incident.Open, "fl-2": incident.Closed, "fl-unknown": incident.Closed} {
 		i, h, ok, err := b.FindIncident(t.Context(), id)
-		if !ok || err != nil || i.State != want || id == "fl-2" && (len(h) != 1 || i.Reason != remediate.Released) || id == "fl-1" && (!i.WaitUntil.IsZero() || i.NextAttemptAt.After(noon.Add(time.Minute))) {
+		if !ok || err != nil || i.State != want || id == "fl-2" && (len(h) != 1 || i.Reason != incident.Released) || id == "fl-1" && (!i.WaitUntil.IsZero() || i.NextAttemptAt.After(noon.Add(time.Minute))) {
 			t.Errorf("%s: %+v, %v, %v, %v", id, i, h, ok, err)
 		}
 	}

@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/repeat"
 )
 
@@ -52,18 +53,18 @@ func TestDroppableRowsKeepTheirBudget(t *testing.T) {
 		real := minor(-1000)
 		real.ID, real.Kind, real.Minor = "real", alert.Deletion, false
 		return errors.Join(tx.AddAlert(real),
-			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-known", State: remediate.Open, Known: true, EventID: "mixed", DetectedAt: noon.Add(-time.Hour)}),
-			tx.PutEvent(remediate.Event{Scope: scope, ID: "mixed", Unknown: true, DetectedAt: noon.Add(-time.Hour)}),
-			tx.PutEvent(remediate.Event{Scope: scope, ID: "rings", Unknown: true, DetectedAt: noon.Add(-time.Hour), ToldDeletion: noon, OverdueAt: noon}),
-			tx.PutEvent(remediate.Event{Scope: scope, ID: "over", Unknown: true, DetectedAt: noon.Add(-time.Hour), ToldDeletion: noon, ToldClosed: noon}))
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-known", State: incident.Open, Known: true, EventID: "mixed", DetectedAt: noon.Add(-time.Hour)}),
+			tx.PutEvent(incident.Event{Scope: scope, ID: "mixed", Unknown: true, DetectedAt: noon.Add(-time.Hour)}),
+			tx.PutEvent(incident.Event{Scope: scope, ID: "rings", Unknown: true, DetectedAt: noon.Add(-time.Hour), ToldDeletion: noon, OverdueAt: noon}),
+			tx.PutEvent(incident.Event{Scope: scope, ID: "over", Unknown: true, DetectedAt: noon.Add(-time.Hour), ToldDeletion: noon, ToldClosed: noon}))
 	})
 	for n := range 800 {
 		s.put(t, func(tx *Tx) error {
 			at, id := noon.Add(time.Duration(n)*time.Second), fmt.Sprint("fl-", n)
 			return errors.Join(tx.AddAlert(minor(n)),
-				tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, EventID: fmt.Sprint("event-", n), State: remediate.Open, DetectedAt: at}),
-				tx.AddHistory(scope, id, remediate.Entry{At: at}),
-				tx.PutEvent(remediate.Event{Scope: scope, ID: fmt.Sprint("event-", n), Unknown: true, DetectedAt: at}),
+				tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, EventID: fmt.Sprint("event-", n), State: incident.Open, DetectedAt: at}),
+				tx.AddHistory(scope, id, incident.Entry{At: at}),
+				tx.PutEvent(incident.Event{Scope: scope, ID: fmt.Sprint("event-", n), Unknown: true, DetectedAt: at}),
 				tx.AddActorCall(repeat.ActorCall{Principal: "nobody", At: at, EventID: fmt.Sprint(n), EventName: "DeleteFlowLogs"}))
 		})
 	}
@@ -113,14 +114,14 @@ func TestTheBudgetCountsWhatIsTrue(t *testing.T) {
 		},
 		"incidents": func(tx *Tx, n int) error {
 			id := fmt.Sprintf("fl-%017x", n)
-			err := tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, RootID: id, EventID: fmt.Sprint("event-", n), State: remediate.Open, DetectedAt: noon, Actor: actor})
+			err := tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, RootID: id, EventID: fmt.Sprint("event-", n), State: incident.Open, DetectedAt: noon, Actor: actor})
 			for range maxUnknownHistory {
-				err = errors.Join(err, tx.AddHistory(scope, id, remediate.Entry{At: noon, Actor: actor, EventID: fmt.Sprint("event-", n), Text: "named by a record of DeleteFlowLogs", Claim: strings.Repeat("c", 31)}))
+				err = errors.Join(err, tx.AddHistory(scope, id, incident.Entry{At: noon, Actor: actor, EventID: fmt.Sprint("event-", n), Text: "named by a record of DeleteFlowLogs", Claim: strings.Repeat("c", 31)}))
 			}
 			return err
 		},
 		"events": func(tx *Tx, n int) error {
-			return tx.PutEvent(remediate.Event{Scope: scope, ID: fmt.Sprint("event-", n), Unknown: true, DetectedAt: noon, Actor: actor})
+			return tx.PutEvent(incident.Event{Scope: scope, ID: fmt.Sprint("event-", n), Unknown: true, DetectedAt: noon, Actor: actor})
 		},
 		"calls": func(tx *Tx, n int) error {
 			return tx.AddActorCall(repeat.ActorCall{Principal: actor.ARN, At: noon, EventID: fmt.Sprintf("6f0c2f5e-7a1b-4d7f-9b0e-%012d", n), EventName: "DeleteFlowLogs"})
@@ -263,8 +264,8 @@ func TestAnOlderFileIsBroughtIntoItsBudget(t *testing.T) {
 func TestI12WhatIsThereIsNotCountedAgain(t *testing.T) {
 	t.Parallel()
 	s := small(t, 1<<40)
-	unknown := func(id string) remediate.Incident {
-		return remediate.Incident{Scope: scope, FlowLogID: id, RootID: id, EventID: "e", State: remediate.Open, DetectedAt: noon}
+	unknown := func(id string) incident.Incident {
+		return incident.Incident{Scope: scope, FlowLogID: id, RootID: id, EventID: "e", State: incident.Open, DetectedAt: noon}
 	}
 	const tooMany = 7
 	s.put(t, func(tx *Tx) error { return tx.PutIncident(unknown("fl-there")) })
@@ -328,9 +329,9 @@ func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 	for n := range 600 {
 		id := fmt.Sprint("real-", n)
 		s.put(t, func(tx *Tx) error {
-			return errors.Join(tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-known", State: remediate.Open, Known: true, EventID: "mixed", DetectedAt: noon}),
-				tx.AddHistory(scope, "fl-known", remediate.Entry{At: now, Text: long, EventID: id}),
-				tx.AddHistory(scope, fmt.Sprint("fl-", n%20), remediate.Entry{At: now, Text: long, EventID: id}),
+			return errors.Join(tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-known", State: incident.Open, Known: true, EventID: "mixed", DetectedAt: noon}),
+				tx.AddHistory(scope, "fl-known", incident.Entry{At: now, Text: long, EventID: id}),
+				tx.AddHistory(scope, fmt.Sprint("fl-", n%20), incident.Entry{At: now, Text: long, EventID: id}),
 				tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: now}, Kind: alert.Deletion, Text: long}))
 		})
 		if n > 5 { // a sink has not got the first ones

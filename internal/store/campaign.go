@@ -4,8 +4,9 @@ import (
 	"database/sql"
 	"errors"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/notify"
 )
 
@@ -32,7 +33,7 @@ func (t *tx) JoinCampaign(d notify.Strike) (id string, err error) {
 		ON CONFLICT (id) DO UPDATE SET ended_at = NULL`, id, d.Account, d.Principal, at)
 }
 
-func (t *tx) EndCampaign(e remediate.Event) (ended bool, err error) {
+func (t *tx) EndCampaign(e incident.Event) (ended bool, err error) {
 	err = t.one(&ended, `SELECT NOT EXISTS (SELECT 1 FROM events WHERE campaign = ? AND campaign <> '' AND over = 0 AND NOT (account = ? AND region = ? AND id = ?))`,
 		e.CampaignID, e.Scope.Account, e.Scope.Region, e.ID)
 	if err != nil || !ended {

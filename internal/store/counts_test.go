@@ -5,10 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/google/go-cmp/cmp"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/rehearse"
 )
@@ -31,11 +32,11 @@ func TestCounts(t *testing.T) {
 		released.ReleasedUntil, too.ReleasedUntil, over.ReleasedUntil = noon.Add(time.Hour), noon.Add(2*time.Hour), noon
 		decoy.ReleasedUntil, gone.ReleasedUntil = noon.Add(9*time.Hour), noon.Add(9*time.Hour)
 		return errors.Join(tx.PutFlowLog(released), tx.PutFlowLog(too), tx.PutFlowLog(over), tx.PutFlowLog(gone), tx.PutFlowLog(decoy), tx.PutFlowLog(imported),
-			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-5", State: remediate.Blocked}))
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-5", State: incident.Blocked}))
 	})
 	s.rehearsed(t, func(tx rehearse.Tx) error {
 		return errors.Join(tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(to("", "good")), At: noon}),
-			tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(to("", "bad")), At: noon, Reason: remediate.Permission}))
+			tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(to("", "bad")), At: noon, Reason: incident.Permission}))
 	})
 	if err := s.Refreshed(t.Context(), scope, noon, noon.Add(time.Second)); err != nil {
 		t.Fatal(err)

@@ -5,10 +5,11 @@ import (
 	"strings"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // Filter chooses what a list shows; its zero value is all.
@@ -58,7 +59,7 @@ func (f Filter) left(n, page int) int {
 
 // Fate is what became of a flow log: of its incident, where there is one.
 type Fate struct {
-	State  remediate.State // empty: no incident
+	State  incident.State // empty: no incident
 	Reason string
 	NewID  string
 }
@@ -119,7 +120,7 @@ type incidentKey struct {
 }
 
 // FindIncidents lists the incidents that f chooses, the latest first.
-func (s *Store) FindIncidents(ctx context.Context, f Filter, yield func(remediate.Incident) error) error {
+func (s *Store) FindIncidents(ctx context.Context, f Filter, yield func(incident.Incident) error) error {
 	var w where
 	w.and(`1`)
 	w.in(`state`, f.States)
@@ -156,13 +157,13 @@ func (s *Store) FindIncidents(ctx context.Context, f Filter, yield func(remediat
 }
 
 // incidents reads those of the keys, a page at a time, in their order.
-func (s *Store) incidents(ctx context.Context, keys []incidentKey, yield func(remediate.Incident) error) error {
+func (s *Store) incidents(ctx context.Context, keys []incidentKey, yield func(incident.Incident) error) error {
 	for len(keys) > 0 {
 		these := keys[:min(page, len(keys))]
 		keys = keys[len(these):]
-		var part []remediate.Incident
+		var part []incident.Incident
 		err := s.read(ctx, func(t *tx) (err error) {
-			part, err = each[remediate.Incident](t, `SELECT i.body FROM json_each(?) k CROSS JOIN incidents i ON i.account = json_extract(k.value, '$.Account')
+			part, err = each[incident.Incident](t, `SELECT i.body FROM json_each(?) k CROSS JOIN incidents i ON i.account = json_extract(k.value, '$.Account')
 				AND i.region = json_extract(k.value, '$.Region') AND i.id = json_extract(k.value, '$.ID') ORDER BY k.key`, body(these))
 			return err
 		})

@@ -7,12 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/google/go-cmp/cmp"
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // TestListsChoose: every filter of every list, alone and together.
@@ -26,8 +27,8 @@ func TestListsChoose(t *testing.T) {
 		gone.State, gone.GoneAt = inventory.Gone, noon.Add(-time.Hour)
 		other.ID, other.Scope = "fl-9", inventory.Scope{Account: "444455556666", Region: "us-east-1"}
 		return errors.Join(tx.PutFlowLog(gone), tx.PutFlowLog(other),
-			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-2", State: remediate.Restored, NewID: "fl-3", DetectedAt: noon.Add(-time.Hour)}),
-			tx.PutIncident(remediate.Incident{Scope: other.Scope, FlowLogID: "fl-8", State: remediate.Blocked, Reason: remediate.Role, DetectedAt: noon}))
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-2", State: incident.Restored, NewID: "fl-3", DetectedAt: noon.Add(-time.Hour)}),
+			tx.PutIncident(incident.Incident{Scope: other.Scope, FlowLogID: "fl-8", State: incident.Blocked, Reason: incident.Role, DetectedAt: noon}))
 	})
 	for _, c := range []struct {
 		f                   Filter
@@ -48,7 +49,7 @@ func TestListsChoose(t *testing.T) {
 		rows, incidents := []string{}, []string{}
 		err := errors.Join(
 			s.FindFlowLogs(t.Context(), c.f, func(r inventory.Row, _ Fate) error { rows = append(rows, r.ID); return nil }),
-			s.FindIncidents(t.Context(), c.f, func(i remediate.Incident) error { incidents = append(incidents, i.FlowLogID); return nil }))
+			s.FindIncidents(t.Context(), c.f, func(i incident.Incident) error { incidents = append(incidents, i.FlowLogID); return nil }))
 		if got := fmt.Sprint(rows); err != nil || got != c.flowLogs {
 			t.Errorf("%+v: flow logs %s instead of %s, %v", c.f, got, c.flowLogs, err)
 		}
@@ -57,7 +58,7 @@ func TestListsChoose(t *testing.T) {
 		}
 	}
 	err := s.FindFlowLogs(t.Context(), Filter{Begins: "fl-2"}, func(_ inventory.Row, f Fate) error {
-		if f != (Fate{State: remediate.Restored, NewID: "fl-3"}) {
+		if f != (Fate{State: incident.Restored, NewID: "fl-3"}) {
 			t.Errorf("%+v", f)
 		}
 		return nil
@@ -81,13 +82,13 @@ func TestFindIncidentsGoesOn(t *testing.T) {
 		var errs []error
 		for k := range n {
 			at := noon.Add(-time.Duration(k/7) * time.Minute)
-			errs = append(errs, tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: fmt.Sprintf("fl-%04d", k), Known: true, State: remediate.Open, DetectedAt: at}))
+			errs = append(errs, tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: fmt.Sprintf("fl-%04d", k), Known: true, State: incident.Open, DetectedAt: at}))
 		}
 		return errors.Join(errs...)
 	})
 	for _, f := range []Filter{{}, {Limit: keysHeld + 3}} {
 		k := 0
-		err := s.FindIncidents(t.Context(), f, func(i remediate.Incident) error {
+		err := s.FindIncidents(t.Context(), f, func(i incident.Incident) error {
 			if want := fmt.Sprintf("fl-%04d", k); i.FlowLogID != want {
 				return fmt.Errorf("%s instead of %s", i.FlowLogID, want)
 			}

@@ -7,8 +7,9 @@ import (
 	"errors"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/notify"
 )
 
@@ -49,12 +50,12 @@ func (s *Store) FindFlowLog(ctx context.Context, id string) (row inventory.Row, 
 }
 
 // FindIncident finds an incident by its flow log's ID alone, with its history.
-func (s *Store) FindIncident(ctx context.Context, id string) (i remediate.Incident, h []remediate.Entry, ok bool, err error) {
+func (s *Store) FindIncident(ctx context.Context, id string) (i incident.Incident, h []incident.Entry, ok bool, err error) {
 	err = s.read(ctx, func(t *tx) error {
-		if i, ok, err = one[remediate.Incident](t, `SELECT body FROM incidents WHERE id = ?`, id); err != nil || !ok {
+		if i, ok, err = one[incident.Incident](t, `SELECT body FROM incidents WHERE id = ?`, id); err != nil || !ok {
 			return err
 		}
-		h, err = each[remediate.Entry](t, `SELECT body FROM history WHERE account = ? AND region = ? AND id = ? ORDER BY num`, i.Scope.Account, i.Scope.Region, id)
+		h, err = each[incident.Entry](t, `SELECT body FROM history WHERE account = ? AND region = ? AND id = ? ORDER BY num`, i.Scope.Account, i.Scope.Region, id)
 		return err
 	})
 	return i, h, ok, err

@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"modernc.org/sqlite"
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/repeat"
 )
 
@@ -74,9 +75,9 @@ func old(t *testing.T, s *Store, n int) {
 				}
 				row.State, row.GoneAt = inventory.Gone, at
 				err := errors.Join(tx.PutFlowLog(row),
-					tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, EventID: id, State: remediate.Verified, Known: true, DetectedAt: at}),
-					tx.AddHistory(scope, id, remediate.Entry{At: at}), tx.AddHistory(scope, id, remediate.Entry{At: at}),
-					tx.PutEvent(remediate.Event{Scope: scope, ID: id, DetectedAt: at}),
+					tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, EventID: id, State: incident.Verified, Known: true, DetectedAt: at}),
+					tx.AddHistory(scope, id, incident.Entry{At: at}), tx.AddHistory(scope, id, incident.Entry{At: at}),
+					tx.PutEvent(incident.Event{Scope: scope, ID: id, DetectedAt: at}),
 					tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: at}, Kind: alert.Deletion}),
 					tx.AddActorCall(repeat.ActorCall{Principal: "mallory", At: noon.Add(-48 * time.Hour), EventID: id, EventName: "DeleteFlowLogs"}))
 				if err != nil {
@@ -249,11 +250,11 @@ func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
 	at := noon.Add(-60 * 24 * time.Hour)
 	s.put(t, func(tx *Tx) error {
 		return errors.Join(
-			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", EventID: "second", State: remediate.Blocked, Known: true, DetectedAt: at}),
-			tx.AddHistory(scope, "fl-1", remediate.Entry{At: at, EventID: "first"}), tx.AddHistory(scope, "fl-1", remediate.Entry{At: at, EventID: "second"}),
-			tx.PutEvent(remediate.Event{Scope: scope, ID: "first", CampaignID: "campaign", DetectedAt: at, ToldDeletion: at}),
-			tx.PutEvent(remediate.Event{Scope: scope, ID: "second", CampaignID: "campaign", DetectedAt: at, ToldDeletion: at}),
-			tx.PutEvent(remediate.Event{Scope: scope, ID: "of nothing", DetectedAt: at}))
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", EventID: "second", State: incident.Blocked, Known: true, DetectedAt: at}),
+			tx.AddHistory(scope, "fl-1", incident.Entry{At: at, EventID: "first"}), tx.AddHistory(scope, "fl-1", incident.Entry{At: at, EventID: "second"}),
+			tx.PutEvent(incident.Event{Scope: scope, ID: "first", CampaignID: "campaign", DetectedAt: at, ToldDeletion: at}),
+			tx.PutEvent(incident.Event{Scope: scope, ID: "second", CampaignID: "campaign", DetectedAt: at, ToldDeletion: at}),
+			tx.PutEvent(incident.Event{Scope: scope, ID: "of nothing", DetectedAt: at}))
 	})
 	prune := func(want int64) {
 		t.Helper()

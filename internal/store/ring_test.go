@@ -5,9 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/notify"
 )
 
@@ -177,7 +178,7 @@ func TestCampaignsEnd(t *testing.T) {
 	if id := join("3", "mallory", 61*time.Minute); id == long {
 		t.Error("it grows beyond an hour")
 	}
-	e := remediate.Event{Scope: scope, ID: "e", CampaignID: first, ToldClosed: *now}
+	e := incident.Event{Scope: scope, ID: "e", CampaignID: first, ToldClosed: *now}
 	s.put(t, func(tx *Tx) error {
 		if err := tx.PutEvent(e); err != nil {
 			return err
@@ -202,7 +203,7 @@ func TestCampaignsAreForgotten(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			e := remediate.Event{Scope: scope, ID: who, CampaignID: id, DetectedAt: *now}
+			e := incident.Event{Scope: scope, ID: who, CampaignID: id, DetectedAt: *now}
 			if who == "a" {
 				e.DetectedAt = now.Add(-2 * time.Hour)
 			}

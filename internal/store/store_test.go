@@ -14,12 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"go.uber.org/goleak"
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/rehearse"
 )
@@ -92,7 +93,7 @@ func TestWhatIsWrittenSurvivesReopening(t *testing.T) {
 	s := open(t, path)
 	s.learnAt(t, noon, flowLog("fl-1"))
 	s.put(t, func(tx *Tx) error {
-		return tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", State: remediate.Open, Known: true, DetectedAt: noon, NextAttemptAt: noon, Frozen: flowLog("fl-1").Settings})
+		return tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open, Known: true, DetectedAt: noon, NextAttemptAt: noon, Frozen: flowLog("fl-1").Settings})
 	})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -506,10 +507,10 @@ func TestUpgradeTellsOfWhatIsNotBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for id, state := range map[string]remediate.State{"fl-1": remediate.Blocked, "fl-2": remediate.Verified} {
-		i := remediate.Incident{Scope: inventory.Scope{Account: "1", Region: id}, FlowLogID: id, EventID: "e", State: state, Known: true, Attempts: 3}
+	for id, state := range map[string]incident.State{"fl-1": incident.Blocked, "fl-2": incident.Verified} {
+		i := incident.Incident{Scope: inventory.Scope{Account: "1", Region: id}, FlowLogID: id, EventID: "e", State: state, Known: true, Attempts: 3}
 		_, err1 := db.Exec(`INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, body) VALUES ('1', ?1, ?1, ?1, '', ?2, '', 1, 'e', 0, 0, ?3)`, id, state, body(i))
-		_, err2 := db.Exec(`INSERT INTO events (account, region, id, detected_at, body) VALUES ('1', ?, 'e', 0, ?)`, id, body(remediate.Event{Scope: i.Scope, ID: "e"}))
+		_, err2 := db.Exec(`INSERT INTO events (account, region, id, detected_at, body) VALUES ('1', ?, 'e', 0, ?)`, id, body(incident.Event{Scope: i.Scope, ID: "e"}))
 		if err := errors.Join(err1, err2); err != nil {
 			t.Fatal(err)
 		}
@@ -610,11 +611,11 @@ func TestI12HistoryIsBounded(t *testing.T) {
 	for known, most := range map[bool]int{true: maxHistory, false: maxUnknownHistory} {
 		s := fresh(t)
 		s.put(t, func(tx *Tx) error {
-			if err := tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-1", State: remediate.Open, Known: known}); err != nil {
+			if err := tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open, Known: known}); err != nil {
 				return err
 			}
 			for n := range 3 * maxHistory {
-				if err := tx.AddHistory(scope, "fl-1", remediate.Entry{EventID: fmt.Sprint(n)}); err != nil {
+				if err := tx.AddHistory(scope, "fl-1", incident.Entry{EventID: fmt.Sprint(n)}); err != nil {
 					return err
 				}
 			}
@@ -632,21 +633,21 @@ func TestI12HistoryIsBounded(t *testing.T) {
 func TestI12UnknownIncidentsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	put := func(id string, i remediate.Incident) {
+	put := func(id string, i incident.Incident) {
 		t.Helper()
 		s.put(t, func(tx *Tx) error {
 			i.Scope, i.FlowLogID, i.EventID = scope, id, "event"
-			return errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, remediate.Entry{EventID: "event"}))
+			return errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, incident.Entry{EventID: "event"}))
 		})
 	}
-	put("fl-known", remediate.Incident{State: remediate.Open, Known: true, DetectedAt: noon.Add(-time.Hour)})
-	put("fl-settled", remediate.Incident{State: remediate.Closed, DetectedAt: noon})
+	put("fl-known", incident.Incident{State: incident.Open, Known: true, DetectedAt: noon.Add(-time.Hour)})
+	put("fl-settled", incident.Incident{State: incident.Closed, DetectedAt: noon})
 	for m := range 13 {
 		s.put(t, func(tx *Tx) error {
 			for n := range 1000 {
 				id := fmt.Sprintf("fl-%08d", 1000*m+n)
-				i := remediate.Incident{Scope: scope, FlowLogID: id, State: remediate.Open, DetectedAt: noon.Add(-time.Minute)}
-				if err := errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, remediate.Entry{EventID: "event"})); err != nil {
+				i := incident.Incident{Scope: scope, FlowLogID: id, State: incident.Open, DetectedAt: noon.Add(-time.Minute)}
+				if err := errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, incident.Entry{EventID: "event"})); err != nil {
 					return err
 				}
 			}
@@ -673,13 +674,13 @@ func TestPruneForgetsOnlyWhatIsSettled(t *testing.T) {
 	s := fresh(t)
 	s.learnAt(t, noon, flowLog("fl-open"), flowLog("fl-done"), flowLog("fl-live"))
 	s.put(t, func(tx *Tx) error {
-		for id, state := range map[string]remediate.State{"fl-open": remediate.Blocked, "fl-done": remediate.Verified} {
+		for id, state := range map[string]incident.State{"fl-open": incident.Blocked, "fl-done": incident.Verified} {
 			r, _, err := tx.FlowLog(scope, id)
 			if err != nil {
 				return err
 			}
 			r.State, r.GoneAt = inventory.Gone, noon
-			if err := errors.Join(tx.PutFlowLog(r), tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: id, State: state, Known: true, DetectedAt: noon})); err != nil {
+			if err := errors.Join(tx.PutFlowLog(r), tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, State: state, Known: true, DetectedAt: noon})); err != nil {
 				return err
 			}
 		}

@@ -9,9 +9,10 @@ import (
 	"regexp"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
 )
 
@@ -239,15 +240,15 @@ func (t *tx) NewDestination(s inventory.Scope, destination string, at time.Time)
 	return n > 0, err
 }
 
-func (t *tx) Incident(s inventory.Scope, id string) (remediate.Incident, bool, error) {
-	return one[remediate.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
+func (t *tx) Incident(s inventory.Scope, id string) (incident.Incident, bool, error) {
+	return one[incident.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }
 
 // maxUnknown incidents of flow logs that nobody ever saw are kept a scope, and
 // those of one change: forged messages could make more without end (I12).
 const maxUnknown = 10000
 
-func (t *tx) PutIncident(i remediate.Incident) error {
+func (t *tx) PutIncident(i incident.Incident) error {
 	t.s.changes.Add(1)
 	if !i.Known && !t.bounded {
 		there := false // then it makes no more of them
@@ -298,7 +299,7 @@ func (t *tx) dropUnknown(s inventory.Scope) error {
 // without end (I12).
 const maxHistory, maxUnknownHistory = 200, 4
 
-func (t *tx) AddHistory(s inventory.Scope, id string, e remediate.Entry) error {
+func (t *tx) AddHistory(s inventory.Scope, id string, e incident.Entry) error {
 	var unknown bool
 	if err := t.one(&unknown, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ? AND known = 0)`, s.Account, s.Region, id); err != nil {
 		return err
@@ -326,12 +327,12 @@ func (t *tx) Recorded(s inventory.Scope, id, eventID, claim string) (ok bool, er
 	return ok, err
 }
 
-func (t *tx) Due(s inventory.Scope, now time.Time, limit, forRetries int) ([]remediate.Incident, error) {
-	due := func(which, order string, limit int) ([]remediate.Incident, error) {
+func (t *tx) Due(s inventory.Scope, now time.Time, limit, forRetries int) ([]incident.Incident, error) {
+	due := func(which, order string, limit int) ([]incident.Incident, error) {
 		if limit <= 0 {
 			return nil, nil
 		}
-		return each[remediate.Incident](t, dueQuery(which, order), s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), limit)
+		return each[incident.Incident](t, dueQuery(which, order), s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), limit)
 	}
 	first, err := due(`known = 1 AND tried = 0 AND state = 'open'`, `first_seen_at, id`, limit)
 	if err != nil {
@@ -381,11 +382,11 @@ func (t *tx) UnknownOpen(s inventory.Scope, limit int) ([]string, error) {
 		s.Account, s.Region, limit)
 }
 
-func (t *tx) Event(s inventory.Scope, id string) (remediate.Event, bool, error) {
-	return one[remediate.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
+func (t *tx) Event(s inventory.Scope, id string) (incident.Event, bool, error) {
+	return one[incident.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }
 
-func (t *tx) PutEvent(e remediate.Event) error {
+func (t *tx) PutEvent(e incident.Event) error {
 	text, cost := body(e), int64(0)
 	if e.Unknown && !e.Rings() {
 		cost = t.charge(rowBytes(len(text)) + 256)
@@ -400,8 +401,8 @@ const ofEvent = `FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (
 	SELECT id FROM incidents WHERE account = ?1 AND region = ?2 AND event_id = ?3
 	UNION ALL SELECT id FROM history WHERE ?4 AND account = ?1 AND region = ?2 AND event_id = ?3)`
 
-func (t *tx) EventIncidents(s inventory.Scope, eventID string, ever bool) ([]remediate.Incident, error) {
-	return each[remediate.Incident](t, `SELECT body `+ofEvent+` ORDER BY id`, s.Account, s.Region, eventID, ever)
+func (t *tx) EventIncidents(s inventory.Scope, eventID string, ever bool) ([]incident.Incident, error) {
+	return each[incident.Incident](t, `SELECT body `+ofEvent+` ORDER BY id`, s.Account, s.Region, eventID, ever)
 }
 
 func (t *tx) EventOpen(s inventory.Scope, eventID string, now time.Time) (open bool, err error) {
@@ -412,10 +413,10 @@ func (t *tx) EventOpen(s inventory.Scope, eventID string, now time.Time) (open b
 	return open, err
 }
 
-func (t *tx) EventStates(s inventory.Scope, eventID string, ever bool, now time.Time) (map[remediate.State]int, error) {
-	out := map[remediate.State]int{}
+func (t *tx) EventStates(s inventory.Scope, eventID string, ever bool, now time.Time) (map[incident.State]int, error) {
+	out := map[incident.State]int{}
 	err := t.rows(func(scan func(...any) error) error {
-		var state remediate.State
+		var state incident.State
 		var n int
 		err := scan(&state, &n)
 		out[state] = n
@@ -425,8 +426,8 @@ func (t *tx) EventStates(s inventory.Scope, eventID string, ever bool, now time.
 	return out, err
 }
 
-func (t *tx) DueEvents(s inventory.Scope, now time.Time) ([]remediate.Event, error) {
-	return each[remediate.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND (due_at <= ? OR due_at > ?) LIMIT 100`,
+func (t *tx) DueEvents(s inventory.Scope, now time.Time) ([]incident.Event, error) {
+	return each[incident.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND (due_at <= ? OR due_at > ?) LIMIT 100`,
 		s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli())
 }
 

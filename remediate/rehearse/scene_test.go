@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
@@ -79,7 +81,7 @@ func (s *scene) start() {
 	s.must(err)
 	s.store = st
 	log := slog.New(slog.DiscardHandler)
-	s.remediator = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Snapshot: st, Fleet: s, Policy: remediate.Policy{Settle: 2 * time.Minute}, Now: s.clock, Log: log,
+	s.remediator = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Snapshot: st, Fleet: s, Policy: incident.Policy{Settle: 2 * time.Minute}, Now: s.clock, Log: log,
 		Wake: func() {}, RefreshSoon: func(inventory.Scope, bool) {}, Direct: func(context.Context, alert.Alert) {}}
 	s.Rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(of inventory.Scope) (rehearse.EC2, bool) { return s.api, of == scope },
 		Restores: s.remediator, Others: s.others, Now: s.clock, Log: log, Wake: func() {},

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -26,7 +28,6 @@ import (
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/rehearse"
 )
@@ -575,10 +576,10 @@ func TestRestorable(t *testing.T) {
 	}
 	look(func(*store.Tx) error { return nil }).expect(t, doctor.Restorable, doctor.OK, "2 not rehearsed yet")
 	r := look(func(tx *store.Tx) error {
-		return errors.Join(tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: remediate.Blocked, DetectedAt: time.Now()}),
-			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000d4", State: remediate.Open, DetectedAt: time.Now()}),
-			tx.PutIncident(remediate.Incident{Scope: scope, FlowLogID: "fl-000000e5", State: remediate.Verified, DetectedAt: time.Now()}))
-	}, rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Type: "s3", Destination: "arn:aws:s3:::b"}, At: time.Now(), Reason: remediate.Permission})
+		return errors.Join(tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: incident.Blocked, DetectedAt: time.Now()}),
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000d4", State: incident.Open, DetectedAt: time.Now()}),
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000e5", State: incident.Verified, DetectedAt: time.Now()}))
+	}, rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Type: "s3", Destination: "arn:aws:s3:::b"}, At: time.Now(), Reason: incident.Permission})
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 flow log could not be restored")
 	r.expect(t, doctor.Restorable, doctor.Fail, "1 incident is blocked", "stays gone until a person helps", "incidents list --state blocked")
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is open", "incidents list --state open")

@@ -8,7 +8,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/watcher"
 )
@@ -43,8 +42,8 @@ const driftBound = 30 * time.Second // an alert, after the refresh that found a 
 
 // lossAlerted: people hear of what a refresh found gone, whatever AWS says to a
 // restore, unless it turned out not to be lost.
-func (p *play) lossAlerted(d *daemon, i remediate.Incident, at time.Time) {
-	if i.Source != remediate.ByDrift || !i.Known || i.Adopted || at.Sub(i.OpenedAt) < driftBound {
+func (p *play) lossAlerted(d *daemon, i incident.Incident, at time.Time) {
+	if i.Source != incident.ByDrift || !i.Known || i.Adopted || at.Sub(i.OpenedAt) < driftBound {
 		return
 	}
 	alerted := false
@@ -68,9 +67,9 @@ const (
 // minutes, and then daily, however AWS answers. The time that it waits, by a rule or
 // for the record of a drift, does not count. What is late counts from the first step
 // that could have told.
-func (p *play) darknessAlerted(d *daemon, i remediate.Incident, at time.Time) {
+func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
 	_, released := p.releases[i.FlowLogID]
-	if i.State == remediate.Restored || !i.Known || i.Action == remediate.Ignore || released || p.decoys[i.FlowLogID] || p.waved[i.FlowLogID] {
+	if i.State == incident.Restored || !i.Known || i.Action == incident.Ignore || released || p.decoys[i.FlowLogID] || p.waved[i.FlowLogID] {
 		return // it is back, or may stay away
 	}
 	since := i.OpenedAt
@@ -173,21 +172,21 @@ func (p *play) committed(d *daemon, added []alert.Alert) {
 
 // closed is what must hold of incidents that were just written, where these end
 // without a restore.
-func (p *play) closed(d *daemon, written []remediate.Incident) {
+func (p *play) closed(d *daemon, written []incident.Incident) {
 	for _, i := range written {
 		key := i.FlowLogID + i.OpenedAt.String()
-		if i.State != remediate.Closed || d.ended[key] {
+		if i.State != incident.Closed || d.ended[key] {
 			continue
 		}
 		d.ended[key] = true
-		if i.Reason == remediate.ResourceGone {
+		if i.Reason == incident.ResourceGone {
 			p.goneTwice(d, i)
 		}
 	}
 }
 
 // goneTwice: that a resource is gone is believed when two creates in a row say so.
-func (p *play) goneTwice(d *daemon, i remediate.Incident) {
+func (p *play) goneTwice(d *daemon, i incident.Incident) {
 	said := d.answers[incident.Token(i.Scope, i.FlowLogID, i.Generation)]
 	for _, code := range said[max(0, len(said)-2):] {
 		if !strings.Contains(code, "NotFound") {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -232,8 +234,8 @@ func (d *daemon) due() (at time.Time) {
 }
 
 // incidents that are not settled.
-func (d *daemon) unsettled() (out []remediate.Incident) {
-	d.p.must(d.store.FindIncidents(context.Background(), store.Filter{States: []string{string(remediate.Open), string(remediate.Blocked), string(remediate.Restored)}}, func(i remediate.Incident) error {
+func (d *daemon) unsettled() (out []incident.Incident) {
+	d.p.must(d.store.FindIncidents(context.Background(), store.Filter{States: []string{string(incident.Open), string(incident.Blocked), string(incident.Restored)}}, func(i incident.Incident) error {
 		out = append(out, i)
 		return nil
 	}))

@@ -15,11 +15,12 @@ import (
 	"strings"
 	"time"
 
+	"flowkeeper/remediate/incident"
+
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
-	"flowkeeper/remediate"
 )
 
 const (
@@ -43,7 +44,7 @@ type play struct {
 	dir    string
 	log    *slog.Logger
 	trace  *strings.Builder
-	policy remediate.Policy
+	policy incident.Policy
 
 	world    *fakeawstest.World
 	regions  []string
@@ -76,7 +77,7 @@ type play struct {
 func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p := &play{random: rand.New(rand.NewPCG(seed, 0)), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), dir: dir, trace: &strings.Builder{}, truth: newTruth(),
 		regions: []string{region, region2}[:1+seed%3/2], troubles: map[string]*trouble{},
-		policy: remediate.Policy{Rules: []remediate.Rule{{Principal: terraform + "*", Action: remediate.Wait, Wait: 15 * time.Minute}, {Principal: janitor, Action: remediate.Ignore}}, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
+		policy: incident.Policy{Rules: []incident.Rule{{Principal: terraform + "*", Action: incident.Wait, Wait: 15 * time.Minute}, {Principal: janitor, Action: incident.Ignore}}, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
 	p.log = slog.New(slog.DiscardHandler)
 	if verbose {
 		p.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: p.playTime}))

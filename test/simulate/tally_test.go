@@ -8,8 +8,9 @@ import (
 	"strings"
 	"sync"
 
+	"flowkeeper/remediate/incident"
+
 	"flowkeeper/internal/store"
-	"flowkeeper/remediate"
 )
 
 // tally is what the plays came to: a simulation that never gets somewhere
@@ -62,12 +63,12 @@ func (p *play) sum() map[string]int {
 	}
 	for _, d := range p.daemons {
 		out["deaths"] += d.deaths
-		p.must(d.store.FindIncidents(context.Background(), store.Filter{}, func(i remediate.Incident) error {
+		p.must(d.store.FindIncidents(context.Background(), store.Filter{}, func(i incident.Incident) error {
 			out[strings.TrimSpace("incident "+string(i.State)+" "+i.Reason)]++
 			if i.Adopted {
 				out["incident adopted"]++
 			}
-			if i.Source == remediate.ByDrift {
+			if i.Source == incident.ByDrift {
 				out["incident by drift"]++
 			}
 			return nil

@@ -19,7 +19,6 @@ import (
 
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -46,7 +45,7 @@ func TestRestoreOnAWS(t *testing.T) {
 	remove(ctx, t, client, id)
 	vanishes(ctx, t, client, id)
 
-	in := incident.CreateInput(remediate.Incident{Scope: lost.Scope, FlowLogID: id, ResourceID: vpc, Frozen: lost.Settings})
+	in := incident.CreateInput(incident.Incident{Scope: lost.Scope, FlowLogID: id, ResourceID: vpc, Frozen: lost.Settings})
 	dry := *in
 	dry.DryRun = aws.Bool(true)
 	if _, err := client.CreateFlowLogs(ctx, &dry); code(err) != "DryRunOperation" {
