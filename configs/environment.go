@@ -19,7 +19,7 @@ func environment(environ []string) map[string]string {
 	return out
 }
 
-// scalar is a key that has one value, and so may come from the environment.
+// scalar is a key with a single value, which a variable may set.
 type scalar struct {
 	key   string // "queue.url"
 	env   string // "FLOWKEEPER_QUEUE_URL"
@@ -27,7 +27,7 @@ type scalar struct {
 	typ   reflect.Type
 }
 
-// scalars are all of them, in the order of the contract.
+// scalars returns all of them, in the order of Config.
 func scalars() []scalar {
 	var out []scalar
 	for section := range fields(reflect.TypeFor[Config]()) {
@@ -45,8 +45,8 @@ func scalars() []scalar {
 	return out
 }
 
-// checkEnvironment takes the values that come from the environment, and
-// reports names that were meant for us but are not ours.
+// checkEnvironment takes the values that variables set, and reports variables that look like
+// keys but are none.
 func (l *loader) checkEnvironment() {
 	known := map[string]bool{}
 	var names []string
@@ -80,8 +80,8 @@ func (l *loader) unknownVariable(name, message string) {
 	l.problems = append(l.problems, Problem{File: "environment", Key: keyShown("", name), Message: message})
 }
 
-// ofASection reports a name such as QUEUE_…: meant for us. Others that begin
-// with FLOWKEEPER_ may be somebody else's.
+// ofASection reports whether a name begins with a section, such as QUEUE_…. Others that begin
+// with FLOWKEEPER_ may be variables of another program.
 func ofASection(name string) bool {
 	for f := range fields(reflect.TypeFor[Config]()) {
 		if strings.HasPrefix(name, strings.ToUpper(f.key)+"_") {
@@ -91,7 +91,7 @@ func ofASection(name string) bool {
 	return false
 }
 
-// ofAList reports the name of a list, or of what is in one.
+// ofAList reports whether a name is that of a list, or of a key within one.
 func ofAList(name string) bool {
 	for section := range fields(reflect.TypeFor[Config]()) {
 		lists := []string{section.key}

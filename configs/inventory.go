@@ -41,12 +41,12 @@ func (v validator) checkInventory(i Inventory) {
 	v.between("inventory.retention", i.Retention, 360*time.Hour, ages)
 }
 
-// watched are the services that a rule about tampering is about.
+// watched are the services whose calls the rules about tampering know.
 var watched = []string{"logs", "s3", "iam", "firehose", "kms", "cloudtrail", "events", "sqs"}
 
 var zoneName = regexp.MustCompile(`^(.*-\d{1,2})[a-z]$`)
 
-// orRegion is the Region that was probably meant by a wrong one, or an example.
+// orRegion returns the Region that a wrong name probably means, or an example.
 func orRegion(s string) string {
 	s = strings.ReplaceAll(strings.ToLower(s), "_", "-")
 	if zone := zoneName.FindStringSubmatch(s); zone != nil {
@@ -58,8 +58,8 @@ func orRegion(s string) string {
 	return "eu-west-1"
 }
 
-// destinationFix is empty for a pattern that can match: destinations are ARNs
-// without a trailing ":*".
+// destinationFix returns what to write instead of a pattern that matches no destination, or
+// nothing: destinations are ARNs without ":*" at the end.
 func destinationFix(d string) string {
 	if bucket, ok := strings.CutPrefix(d, "s3://"); ok {
 		return "write its ARN: arn:aws:s3:::" + bucket

@@ -30,11 +30,10 @@ func Default() Config {
 type Options struct {
 	Environ   []string // as os.Environ gives it
 	NeedQueue bool     // queue.url must be set
-	// LeaveSecrets: a secret that systemd hands to the service alone stays unread,
-	// and is a warning, where CREDENTIALS_DIRECTORY is not set.
+	// LeaveSecrets leaves secrets unread that are among systemd's credentials, with a
+	// warning for each, if CREDENTIALS_DIRECTORY is not set: only the service has them.
 	LeaveSecrets bool
-	// Proxies: the variables that name a proxy are checked too, since the network
-	// is used.
+	// Proxies checks the variables that name a proxy too: the caller uses the network.
 	Proxies bool
 }
 
@@ -44,21 +43,20 @@ const (
 )
 
 // Load reads a file, merges defaults, environment and secrets, and checks
-// everything. An empty name stands for no file. The error is *Problems: all of
+// everything. With an empty name it reads no file. The error is *Problems: all of
 // them at once, none with a secret in it (I11). It is an fs.ErrNotExist if,
-// and only if, the file itself is missing. Warnings come with a configuration
-// that is fine.
+// and only if, the file itself is missing. Warnings come with a valid configuration.
 func Load(file string, o Options) (Config, []Warning, error) {
 	l := &loader{
 		path: file, env: environment(o.Environ), scalars: scalars(),
 		lines: map[string]int{}, values: map[string]any{}, override: map[string]any{},
-		told: map[string]int{}, soft: map[int]bool{}, leave: o.LeaveSecrets, left: map[string]string{},
+		reported: map[string]int{}, replaceable: map[int]bool{}, leaveSecrets: o.LeaveSecrets, unreadSecrets: map[string]string{},
 	}
 	l.file = l.nameOf(file)
 	if file != "" {
 		l.readFile()
 	}
-	if l.unread {
+	if l.unreadFile {
 		return Config{}, nil, l.failed() // what it lacks is unknown
 	}
 	l.checkEnvironment()
@@ -72,7 +70,7 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	if len(l.problems) > 0 {
 		return Config{}, nil, l.failed()
 	}
-	warnings := append(c.warnings(), l.leftWarnings()...)
+	warnings := append(c.warnings(), l.secretWarnings()...)
 	warnings = append(warnings, l.zoneWarnings(c.Inventory.Schedule, c.Rehearsal.Schedule)...)
 	if o.Proxies {
 		warnings = append(warnings, proxies(l.env).warnings()...)
@@ -80,25 +78,25 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	return c, warnings, nil
 }
 
-// loader is one Load.
+// loader is the state of one Load.
 type loader struct {
-	path     string // of the file
-	file     string // as people are told of it
-	env      map[string]string
-	scalars  []scalar
-	lines    map[string]int    // of each key in the file
-	values   map[string]any    // what the file says, with its types checked
-	override map[string]any    // what the environment says, by key
-	unread   bool              // the file can't be read, or is no YAML
-	leave    bool              // secrets that only the service has
-	left     map[string]string // the files of those, by the secret's key
-	problems []Problem
-	told     map[string]int // index of a value's problem, by place and key
-	soft     map[int]bool   // problems that give way to a better one of the same value
+	path          string // of the file
+	file          string // the file as problems name it
+	env           map[string]string
+	scalars       []scalar
+	lines         map[string]int    // of each key in the file
+	values        map[string]any    // what the file has, with its types checked
+	override      map[string]any    // what the environment has, by key
+	unreadFile    bool              // the file can't be read, or is not YAML
+	leaveSecrets  bool              // as in Options
+	unreadSecrets map[string]string // the files of the secrets that stay unread, by the secret's key
+	problems      []Problem
+	reported      map[string]int // index of a value's problem, by file and key
+	replaceable   map[int]bool   // problems that another problem of the same value replaces
 }
 
-// nameOf a file is what people are told. systemd's copy is not theirs to mend: of
-// that it is the name alone.
+// nameOf returns the name of a file as problems have it. Of a file among systemd's credentials
+// it is the base name: the path is that of systemd's copy, which nobody should edit.
 func (l *loader) nameOf(path string) string {
 	if dir := l.env["CREDENTIALS_DIRECTORY"]; dir != "" && filepath.Dir(path) == filepath.Clean(dir) {
 		return filepath.Base(path)
@@ -106,15 +104,15 @@ func (l *loader) nameOf(path string) string {
 	return path
 }
 
-// readFile reads and walks the file.
+// readFile reads and checks the file.
 func (l *loader) readFile() {
 	text, err := readBounded(l.path, maxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		l.problems = append(l.problems, Problem{File: l.file, Message: "no such file: write it (configs/flowkeeper.yaml is a commented example), or name another with --config", err: fs.ErrNotExist})
-		l.unread = true
+		l.unreadFile = true
 	case err != nil:
-		l.unread = true
+		l.unreadFile = true
 		l.problems = append(l.problems, Problem{File: l.file, Message: "can't be read (" + cause(err) + "): name a YAML file that this user may read"})
 	default:
 		l.walkFile(text)
@@ -135,8 +133,8 @@ func readBounded(file string, most int64) ([]byte, error) {
 	return b, err
 }
 
-// cause is why a file can't be read, without its name: what was written as a
-// name may be a secret.
+// cause returns why a file can't be read, without the file's name, which may be a secret that
+// was written in the wrong place.
 func cause(err error) string {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err.Error()
@@ -144,9 +142,9 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// merge lets viper put defaults, file and environment together. All values
-// have their exact types by now, so viper's guesses (no unit is nanoseconds, a
-// comma makes a list) are switched off.
+// merge has viper merge defaults, file and environment. All values have their exact types by
+// now, so that viper's conversions are switched off: it would take a number without a unit for
+// nanoseconds, and a comma for a list.
 func (l *loader) merge() (c Config) {
 	v := viper.New()
 	defaults := reflect.ValueOf(Default())

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// place of a key: its file and line, or the variable that sets it.
+// place returns where the value of a key is: file and line, or the variable that sets it.
 func (l *loader) place(key string) (file string, line int) {
 	for _, s := range l.scalars {
 		if _, set := l.env[s.env]; set && s.key == key {
@@ -22,32 +22,33 @@ func (l *loader) place(key string) (file string, line int) {
 	return l.file, 0
 }
 
-// parent of alerts[1].url is alerts[1], and of that alerts.
+// parent returns the key above: of alerts[1].url alerts[1], of that alerts, of that nothing.
 func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
 
-// problem notes that a key's value is wrong. Only the first problem of a value
-// counts, and none of what is beneath it: it was not even looked at.
+// problem adds a problem of a key's value. It adds none if the value, or one above it, has a
+// problem already: what is below a wrong value was not checked.
 func (l *loader) problem(key, value, format string, args ...any) {
-	if _, unread := l.left[key]; unread {
-		return // not missing: elsewhere
+	if _, unread := l.unreadSecrets[key]; unread {
+		return // its value is not known
 	}
 	file, line := l.place(key)
 	p := Problem{File: file, Line: line, Key: key, Value: shown(key, value), Message: fmt.Sprintf(format, args...)}
 	for k := key; k != ""; k = parent(k) {
-		i, known := l.told[file+"\x00"+k]
-		if known && k == key && l.soft[i] {
-			delete(l.soft, i)
+		i, known := l.reported[file+"\x00"+k]
+		if known && k == key && l.replaceable[i] {
+			delete(l.replaceable, i)
 			l.problems[i] = p
 		}
 		if known {
 			return
 		}
 	}
-	l.told[file+"\x00"+key] = len(l.problems)
+	l.reported[file+"\x00"+key] = len(l.problems)
 	l.problems = append(l.problems, p)
 }
 
-// failed is the error, in the order of the file; what is not in it comes last.
+// failed returns the problems as an error, in the order of their lines; those without a line
+// come last.
 func (l *loader) failed() error {
 	slices.SortStableFunc(l.problems, func(a, b Problem) int {
 		if (a.Line == 0) != (b.Line == 0) {
@@ -70,7 +71,7 @@ type Problem struct {
 	err error // what errors.Is finds
 }
 
-// String is one line of printable text (I12).
+// String returns one line of printable text (I12).
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
@@ -93,7 +94,7 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// printable is s with everything escaped that is no visible text.
+// printable escapes everything in s that is not printable.
 func printable(s string) string {
 	var b strings.Builder
 	for _, c := range s {
@@ -117,7 +118,7 @@ func (p *Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap gives the causes that callers may ask for.
+// Unwrap returns the causes of problems that have one.
 func (p *Problems) Unwrap() []error {
 	var errs []error
 	for _, x := range *p {
@@ -128,5 +129,5 @@ func (p *Problems) Unwrap() []error {
 	return errs
 }
 
-// Warning is something that works, but deserves a second thought.
+// Warning is about a setting that is valid but may not be what was meant.
 type Warning string

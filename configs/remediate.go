@@ -30,10 +30,10 @@ func (v validator) checkRemediate(c Config) {
 	}
 }
 
-// faulty reports whether something of a list has a problem: to compare with
-// what is wrong itself would mislead.
+// faulty reports whether a list, or something in it, has a problem. Other values are not
+// compared with such a list.
 func (v validator) faulty(list string) bool {
-	for id := range v.told {
+	for id := range v.reported {
 		if _, key, _ := strings.Cut(id, "\x00"); key == list || strings.HasPrefix(key, list+"[") {
 			return true
 		}

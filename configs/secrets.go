@@ -28,8 +28,7 @@ func (l *loader) readSecrets(c *Config) {
 	}
 }
 
-// readSecret reads one. What is wrong with the file's content is told at
-// x_file's line.
+// readSecret reads one. A problem of the file's content is reported at the line of x_file.
 func (l *loader) readSecret(key string, value, file *string) {
 	line, set := l.lines[key+"_file"]
 	if !set {
@@ -46,8 +45,8 @@ func (l *loader) readSecret(key string, value, file *string) {
 
 // fromFile puts what a file holds into the value.
 func (l *loader) fromFile(key string, value, file *string) {
-	if l.leave && l.env["CREDENTIALS_DIRECTORY"] == "" && *file != "" && !filepath.IsAbs(*file) && l.pathFix(*file) == "" {
-		l.left[key] = *file
+	if l.leaveSecrets && l.env["CREDENTIALS_DIRECTORY"] == "" && *file != "" && !filepath.IsAbs(*file) && l.pathFix(*file) == "" {
+		l.unreadSecrets[key] = *file
 		return
 	}
 	content, fix := l.secretIn(*file)
@@ -56,18 +55,18 @@ func (l *loader) fromFile(key string, value, file *string) {
 		return
 	}
 	l.problem(key+"_file", *file, "%s", fix)
-	l.told[l.file+"\x00"+key] = l.told[l.file+"\x00"+key+"_file"] // so it is not called missing too
+	l.reported[l.file+"\x00"+key] = l.reported[l.file+"\x00"+key+"_file"] // so it is not called missing too
 }
 
-// leftWarnings name the secrets that were left unread.
-func (l *loader) leftWarnings() (out []Warning) {
-	for _, key := range slices.Sorted(maps.Keys(l.left)) {
-		out = append(out, warning("%s_file: %q is one of systemd's credentials, which only the service has, so it is not read here", key, shown(key+"_file", l.left[key])))
+// secretWarnings returns a warning for each secret that stays unread.
+func (l *loader) secretWarnings() (out []Warning) {
+	for _, key := range slices.Sorted(maps.Keys(l.unreadSecrets)) {
+		out = append(out, warning("%s_file: %q is one of systemd's credentials, which only the service has, so it is not read here", key, shown(key+"_file", l.unreadSecrets[key])))
 	}
 	return out
 }
 
-// secretIn reads a secret's file. One line break at its end is the editor's.
+// secretIn reads a secret's file, without the line break at its end. fix says what is wrong.
 func (l *loader) secretIn(name string) (content, fix string) {
 	path, dir := name, l.env["CREDENTIALS_DIRECTORY"]
 	switch {
@@ -97,14 +96,14 @@ func (l *loader) secretIn(name string) (content, fix string) {
 	return content, ""
 }
 
-// hidden stands where a secret was, or could have been (I11).
+// hidden is shown in the place of what is or may be a secret (I11).
 const hidden = "[secret]"
 
-// maxShown is how much of a value is shown, in characters.
+// maxShown is how much of a value problems show, in characters.
 const maxShown = 100
 
-// shown is the part of a value that a problem may show. In a sink that is only
-// what can't be a secret; and a secret in the wrong place stays one.
+// shown returns what a problem may show of a value: nothing of a secret, wherever it was
+// written, and of a sink's values only what can't be a secret.
 func shown(key, text string) string {
 	inSink := strings.HasPrefix(key, "alerts")
 	if text != "" && (secretKey(key) || looksSecret(text) || inSink && mayBeToken(text)) {
@@ -113,7 +112,7 @@ func shown(key, text string) string {
 	return shorten(text)
 }
 
-// keyShown is the path of a key that is not ours.
+// keyShown returns what a problem may show of an unknown key.
 func keyShown(at, word string) string {
 	if looksSecret(word) || strings.Contains(word, "://") || strings.HasPrefix(at, "alerts") && mayBeToken(word) {
 		word = hidden
@@ -134,14 +133,14 @@ func secretKey(key string) bool {
 	return true
 }
 
-// looksSecret knows secrets by their form, wherever they are pasted.
+// looksSecret reports whether a text has the form of a secret.
 func looksSecret(text string) bool {
 	_, rest, isURL := strings.Cut(text, "://")
 	return strings.Contains(text, "whsec_") || strings.Contains(text, "hooks.slack.com") || strings.Contains(text, "hooks.slack-gov.com") || isURL && strings.Contains(rest, "@")
 }
 
-// mayBeToken is for sinks: what may be shown of them is no URL, and has no long
-// run of letters and digits.
+// mayBeToken reports whether a sink's value may be a secret: it is a URL, or has a long run of
+// letters and digits.
 func mayBeToken(text string) bool {
 	run := 0
 	for _, c := range text {

@@ -29,10 +29,10 @@ var (
 	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
-// validator checks a configuration that was read: what the types can't say.
+// validator checks the values of a configuration that was read.
 type validator struct{ *loader }
 
-// validate notes everything that is wrong.
+// validate adds a problem for everything that is wrong.
 func (v validator) validate(c Config, needQueue bool) {
 	v.checkQueue(c, needQueue)
 	v.checkInventory(c.Inventory)
@@ -92,7 +92,7 @@ func (v validator) between(key string, d, least, most time.Duration) {
 	}
 }
 
-// short writes 360h for what time.Duration writes as 360h0m0s.
+// short formats a duration without zero minutes and seconds: 360h, not 360h0m0s.
 func short(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -115,7 +115,7 @@ func (v validator) checkQueue(c Config, need bool) {
 	v.seconds("queue.visibility_timeout", c.Queue.VisibilityTimeout, 12*time.Hour)
 }
 
-// seconds checks a duration of SQS's: one second at least.
+// seconds checks a duration that SQS takes: whole seconds, at least one.
 func (v validator) seconds(key string, d, most time.Duration) {
 	v.between(key, d, time.Second, most)
 	if d%time.Second != 0 {

@@ -66,7 +66,7 @@ func (l *loader) syntax(err error) {
 		text += ": mend this line, or the one above it"
 	}
 	p.Message = "not valid YAML: " + text
-	l.unread = true
+	l.unreadFile = true
 	l.problems = append(l.problems, p)
 }
 
@@ -186,7 +186,7 @@ func (l *loader) checkQuotes(key, written, tag string) {
 	}
 	count := len(l.problems)
 	l.problem(key, written, "YAML takes this for %s: put it in quotes", what)
-	l.soft[count] = len(l.problems) > count
+	l.replaceable[count] = len(l.problems) > count
 }
 
 // textFix is empty for a text that can be meant.
