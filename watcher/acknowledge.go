@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	ackers     = 4                     // delete calls at once
-	linger     = 20 * time.Millisecond // for a batch to fill
-	deleteTrys = 3
+	deletesAtOnce = 4                     // delete calls at once
+	batchWait     = 20 * time.Millisecond // for a batch to fill
+	deleteTries   = 3
 )
 
-// acknowledge deletes finished messages, up to ten in a call. One that can't
-// be deleted comes back, and changes nothing then (I4).
+// acknowledge deletes handled messages, up to ten in a call. One that can't be deleted is
+// received again, and changes nothing then (I4).
 func (w *Watcher) acknowledge(ctx context.Context) {
-	slots := make(chan struct{}, ackers)
+	slots := make(chan struct{}, deletesAtOnce)
 	for first := range w.done {
 		batch := w.fill(first)
 		slots <- struct{}{}
@@ -30,15 +30,15 @@ func (w *Watcher) acknowledge(ctx context.Context) {
 			w.delete(ctx, batch)
 		}()
 	}
-	for range ackers {
-		slots <- struct{}{} // wait for those under way
+	for range deletesAtOnce {
+		slots <- struct{}{} // wait for the calls under way
 	}
 }
 
-// fill collects a batch: ten, or what comes within a moment.
+// fill collects a batch: ten, or what comes within batchWait.
 func (w *Watcher) fill(first *string) []*string {
 	batch := []*string{first}
-	t := time.NewTimer(linger)
+	t := time.NewTimer(batchWait)
 	defer t.Stop()
 	for len(batch) < batchSize {
 		select {
@@ -54,9 +54,9 @@ func (w *Watcher) fill(first *string) []*string {
 	return batch
 }
 
-// delete acknowledges one batch; what fails is tried again a little later.
+// delete acknowledges one batch, and tries again what failed.
 func (w *Watcher) delete(ctx context.Context, handles []*string) {
-	for try := range deleteTrys {
+	for try := range deleteTries {
 		if try > 0 {
 			retry.Sleep(ctx, deletePauses.Pause(try-1))
 		}
@@ -67,7 +67,7 @@ func (w *Watcher) delete(ctx context.Context, handles []*string) {
 	w.log.Debug("messages not acknowledged: they will come again", "messages", len(handles))
 }
 
-// deleteOnce returns those that are worth another try.
+// deleteOnce returns the receipt handles that are worth another try.
 func (w *Watcher) deleteOnce(ctx context.Context, handles []*string) (left []*string) {
 	in := &sqs.DeleteMessageBatchInput{QueueUrl: &w.QueueURL}
 	for n, h := range handles {

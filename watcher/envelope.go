@@ -11,7 +11,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 )
 
-// Kind of a message's body, by the way on which the record came.
+// Kind of a message's body: which envelope is around the records.
 type Kind string
 
 const (
@@ -37,7 +37,7 @@ var ErrNotUnderstood = errors.New("not understood")
 
 const maxNesting = 4 // of SNS notifications in each other
 
-// envelope is every wrapping at once; which one it is shows in what is set.
+// envelope has the fields of every envelope; which of them are set says which it is.
 type envelope struct {
 	Type        lax               `json:"Type"`
 	Message     lax               `json:"Message"`
@@ -110,7 +110,7 @@ func unwrap(body []byte, nesting int) (Content, error) {
 	return Content{}, fmt.Errorf("%w: none of the known envelopes", ErrNotUnderstood)
 }
 
-// notice is the key of the object that S3 tells of; empty where it names none.
+// notice is the key of the object in an S3 notification; empty if it names none.
 type notice string
 
 // UnmarshalJSON takes any shape.
@@ -126,8 +126,8 @@ func (n *notice) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// logFile is a notice of these objects. Digests and Insights files hold no
-// records of calls, nor does a folder: nothing is to be read there.
+// logFile returns the content of an S3 notification about these objects. Digests, Insights
+// files and folders hold no records of calls.
 func logFile(keys []string) Content {
 	for _, k := range keys {
 		if !strings.Contains(k, "/CloudTrail-Digest/") && !strings.Contains(k, "/CloudTrail-Insight/") && !strings.HasSuffix(k, "/") {
@@ -174,8 +174,8 @@ func batch(records []json.RawMessage) (Content, error) {
 	return Content{Kind: Batch, Records: records}, nil
 }
 
-// Suspect is something that mentions DeleteFlowLogs but can't be understood:
-// its scope, as far as it shows, deserves a refresh (I8).
+// Suspect is the scope of a record that can't be parsed and mentions DeleteFlowLogs: it should
+// be refreshed (I8). Account and Region are empty if they were not found.
 type Suspect struct{ Account, Region string }
 
 var (
@@ -183,7 +183,7 @@ var (
 	suspectRegion  = regexp.MustCompile(`awsRegion\\*"\s*:\s*\\*"([a-z0-9-]{5,32})\\*"`)
 )
 
-// suspect looks into what could not be understood.
+// suspect searches a text that could not be parsed for a Suspect.
 func suspect(raw []byte) (Suspect, bool) {
 	if !bytes.Contains(raw, []byte(cloudtrail.DeleteFlowLogs)) {
 		return Suspect{}, false
@@ -198,16 +198,16 @@ func suspect(raw []byte) (Suspect, bool) {
 	return s, true
 }
 
-// decoded is what the records of one message are.
+// decoded has the records of one message.
 type decoded struct {
 	records  []cloudtrail.Record
 	suspects []Suspect
-	noCalls  []cloudtrail.NoCall // of records that name a call which is wanted, and are none
+	noCalls  []cloudtrail.NoCall // of records that name a watched call and are no management call
 	bad      int
 }
 
-// decode makes records of a content, and counts those that are none. Records
-// that nobody wants are dropped unread.
+// decode decodes the records of a content, and counts those that can't be. Records that name
+// no watched call are dropped without parsing.
 func decode(c Content) (d decoded) {
 	for _, raw := range c.Records {
 		if !cloudtrail.Wanted(raw) {

@@ -12,15 +12,15 @@ import (
 	"flowkeeper/internal/cloudtrail"
 )
 
-// handle deals with one message, and reports whether it is done with: if not,
-// it is left for the queue to show again. in ends when no new work is to begin;
-// work ends when what is in hand must end too.
+// handle handles one message, and reports whether to acknowledge it: if not, the queue shows
+// it again later. in ends when no new work is to begin; work ends when the work under way
+// must end too.
 func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) {
 	if in.Err() != nil {
-		w.hide(work, m, 0) // somebody else may have it at once
+		w.hide(work, m, 0) // another daemon may receive it at once
 		return false
 	}
-	w.forget(m)
+	w.forgetFailed(m)
 	c, err := Unwrap([]byte(aws.ToString(m.Body)))
 	if err != nil {
 		w.unparsable(work, m, err)
@@ -28,19 +28,19 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 	}
 	switch c.Kind {
 	case LogFile:
-		w.once(c.Kind, "a log file in S3 is announced: these are not supported yet, send the events through EventBridge; such messages are left for the dead-letter queue")
+		w.warnOnce(c.Kind, "a log file in S3 is announced: these are not supported yet, send the events through EventBridge; such messages are left for the dead-letter queue")
 		w.count(c.Kind, Unsupported)
-		w.leave(work, m)
+		w.backOff(work, m)
 		return false
 	case Subscription:
-		w.once(c.Kind, "SNS asks for a subscription to be confirmed: do that in AWS, Flowkeeper visits no address that a message names")
+		w.warnOnce(c.Kind, "SNS asks for a subscription to be confirmed: do that in AWS, Flowkeeper visits no address that a message names")
 	}
 	d := decode(c)
 	if len(d.records)+len(d.suspects) > 0 {
-		if err := w.give(work, m, Message{ID: aws.ToString(m.MessageId), Records: d.records, Suspects: d.suspects}); err != nil {
+		if err := w.callHandler(work, m, Message{ID: aws.ToString(m.MessageId), Records: d.records, Suspects: d.suspects}); err != nil {
 			w.log.Error("a message could not be dealt with and stays in the queue", "message", aws.ToString(m.MessageId), "error", err)
-			w.leave(work, m)
-			w.remember(m)
+			w.backOff(work, m)
+			w.rememberFailed(m)
 			w.count(c.Kind, Failed)
 			return false
 		}
@@ -48,12 +48,12 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 	if d.bad > 0 {
 		w.log.Warn("a message has records that can't be understood, and stays in the queue", "message", aws.ToString(m.MessageId), "records", d.bad)
 		w.count(c.Kind, Unparsable)
-		w.leave(work, m)
+		w.backOff(work, m)
 		return false
 	}
 	for _, n := range d.noCalls {
 		if n == cloudtrail.OtherRecord {
-			w.once(Kind(n), "a record names a watched call, but its category or type is not known here, and it is acknowledged without effect: only the refresh finds what such calls delete; see whether there is a newer version, and `flowkeeper replay`")
+			w.warnOnce(Kind(n), "a record names a watched call, but its category or type is not known here, and it is acknowledged without effect: only the refresh finds what such calls delete; see whether there is a newer version, and `flowkeeper replay`")
 		}
 		w.log.Debug("a record is no call of an AWS API that changes anything, and is acknowledged", "message", aws.ToString(m.MessageId), "record", string(n))
 		if w.Meter != nil {
@@ -68,22 +68,21 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 	return true
 }
 
-// unparsable leaves a body that can't be understood for the queue's
-// dead-letter policy (I8).
+// unparsable leaves a body that can't be parsed in the queue, for its redrive policy (I8).
 func (w *Watcher) unparsable(ctx context.Context, m types.Message, err error) {
 	w.log.Warn("a message can't be understood, and stays in the queue", "message", aws.ToString(m.MessageId), "error", err)
 	w.count(Unknown, Unparsable)
 	if s, ok := suspect([]byte(aws.ToString(m.Body))); ok {
-		if err := w.give(ctx, m, Message{ID: aws.ToString(m.MessageId), Suspects: []Suspect{s}}); err != nil {
+		if err := w.callHandler(ctx, m, Message{ID: aws.ToString(m.MessageId), Suspects: []Suspect{s}}); err != nil {
 			w.log.Error("a suspicious message could not be dealt with", "message", aws.ToString(m.MessageId), "error", err)
 		}
 	}
-	w.leave(ctx, m)
+	w.backOff(ctx, m)
 }
 
-// give calls the handler, and keeps the message hidden while it works. A
-// panic over one message is that message's failure.
-func (w *Watcher) give(ctx context.Context, m types.Message, msg Message) (err error) {
+// callHandler calls the handler, and keeps the message hidden while it works. It returns a
+// panic of the handler as an error.
+func (w *Watcher) callHandler(ctx context.Context, m types.Message, msg Message) (err error) {
 	keep := w.keepHidden(ctx, m)
 	defer keep()
 	defer func() {
@@ -118,30 +117,30 @@ func (w *Watcher) keepHidden(ctx context.Context, m types.Message) (stop func())
 	return func() { cancel(); <-ended }
 }
 
-// leave hides a message for longer each time it comes back.
-func (w *Watcher) leave(ctx context.Context, m types.Message) {
-	w.hide(ctx, m, hiddenFor.Pause(receiveCount(m)-1))
+// backOff hides a message, for longer each time it is received.
+func (w *Watcher) backOff(ctx context.Context, m types.Message) {
+	w.hide(ctx, m, failurePauses.Pause(receiveCount(m)-1))
 }
 
-// remember keeps a message that the handler failed on, to be shown again before
-// its time. Where there are too many, the queue alone remembers.
-func (w *Watcher) remember(m types.Message) {
+// rememberFailed keeps a message on which the handler failed, for ShowAgain. If there are too
+// many, the message is received after its visibility timeout only.
+func (w *Watcher) rememberFailed(m types.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.left) < mostLeft {
-		w.left[aws.ToString(m.MessageId)] = types.Message{MessageId: m.MessageId, ReceiptHandle: m.ReceiptHandle}
+	if len(w.failed) < maxFailed {
+		w.failed[aws.ToString(m.MessageId)] = types.Message{MessageId: m.MessageId, ReceiptHandle: m.ReceiptHandle}
 	}
 }
 
-// forget drops a message that has come back by itself.
-func (w *Watcher) forget(m types.Message) {
+// forgetFailed drops a message that was received again.
+func (w *Watcher) forgetFailed(m types.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.left, aws.ToString(m.MessageId))
+	delete(w.failed, aws.ToString(m.MessageId))
 }
 
-// keepShowing shows the remembered messages each time it is asked to.
-func (w *Watcher) keepShowing(ctx context.Context) {
+// runShowAgain makes the remembered messages visible each time ShowAgain says so.
+func (w *Watcher) runShowAgain(ctx context.Context) {
 	for {
 		select {
 		case <-w.ShowAgain:
@@ -149,19 +148,18 @@ func (w *Watcher) keepShowing(ctx context.Context) {
 			return
 		}
 		w.mu.Lock()
-		left := w.left
-		w.left = map[string]types.Message{}
+		failed := w.failed
+		w.failed = map[string]types.Message{}
 		w.mu.Unlock()
-		for _, m := range left {
+		for _, m := range failed {
 			w.hide(ctx, m, 0)
 		}
 	}
 }
 
-// hide sets a message's visibility timeout. That it fails is no harm: the
-// message shows up sooner.
+// hide sets a message's visibility timeout. If that fails, the message is received sooner.
 func (w *Watcher) hide(ctx context.Context, m types.Message, d time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, lastBreath)
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	_, err := w.sqs.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &w.QueueURL, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: int32(d / time.Second),
@@ -171,8 +169,8 @@ func (w *Watcher) hide(ctx context.Context, m types.Message, d time.Duration) {
 	}
 }
 
-// once reports something about a kind of message a single time.
-func (w *Watcher) once(k Kind, text string) {
+// warnOnce logs a warning about a kind of message a single time.
+func (w *Watcher) warnOnce(k Kind, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.reported[k] {

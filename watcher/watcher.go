@@ -23,8 +23,8 @@ type SQS interface {
 	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
 }
 
-// Handler is told of the records of one message that could matter. After it
-// returned nil they are safe on disk, and the message is acknowledged.
+// Handler gets the records of one message that may matter. It returns nil once what they ask
+// for is on disk; then the message is acknowledged.
 type Handler interface {
 	Handle(context.Context, Message) error
 }
@@ -45,13 +45,12 @@ type Config struct {
 	Received func(context.Context)
 	// Failed is called after each that did not. It says whether to stop.
 	Failed func(context.Context, error) (stop bool)
-	// Beat is called at least once a long poll or backoff, and for each message that
-	// a handler was found for.
+	// Beat is called at least once in each long poll or backoff, and for each message
+	// that a handler takes.
 	Beat func()
-	// ShowAgain has messages that the handler failed on come back at once: whatever
-	// was in its way is gone.
+	// ShowAgain makes messages visible in the queue again on which the handler failed.
 	ShowAgain <-chan struct{}
-	// Meter is told what happens; nil: nobody is.
+	// Meter counts what happens; nil: nothing does.
 	Meter Meter
 }
 
@@ -67,9 +66,8 @@ type Meter interface {
 	Oldest(age time.Duration)
 }
 
-// What becomes of a message: its records are safe on disk; it had none that
-// could matter; the handler failed; it can't be understood; it is of a kind that
-// is not supported. Only the first two are acknowledged.
+// The outcomes of a message: its records are on disk; it had none that may matter; the handler
+// failed; it can't be parsed; its kind is not supported. Only the first two are acknowledged.
 const (
 	Handled     = "handled"
 	Ignored     = "ignored"
@@ -82,19 +80,19 @@ const (
 var Outcomes = []string{Handled, Ignored, Failed, Unparsable, Unsupported}
 
 const (
-	batchSize    = 10 // the most of one SQS call
-	maxReceivers = 4  // while there is a backlog
-	handlers     = 16
-	lastBreath   = 10 * time.Second // for handlers in hand, after the end was asked for
-	mostLeft     = 1000             // messages are remembered to be shown again
-	longestPause = 10 * time.Second // from one receive of an outage to the next: so late a deletion is heard after it, at most
-	leastPause   = 10 * time.Millisecond
-	patience     = 30 * time.Second // for the answer of a receive, beyond its long poll
+	batchSize       = 10 // the most of one SQS call
+	maxReceivers    = 4  // while there is a backlog
+	handlers        = 16
+	stopTimeout     = 10 * time.Second // for handlers at work after ctx has ended
+	maxFailed       = 1000             // how many failed messages are remembered for ShowAgain
+	maxReceivePause = 10 * time.Second // from one receive to the next in an outage, and so the longest delay of a deletion after it
+	minReceivePause = 10 * time.Millisecond
+	patience        = 30 * time.Second // for the answer of a receive, beyond its long poll
 )
 
 var (
-	receivePauses = retry.Backoff{First: 100 * time.Millisecond, Most: longestPause}           // after failed receives
-	hiddenFor     = retry.Backoff{First: 30 * time.Second, Most: 15 * time.Minute}             // a message that failed (I8)
+	receivePauses = retry.Backoff{First: 100 * time.Millisecond, Most: maxReceivePause}        // after failed receives
+	failurePauses = retry.Backoff{First: 30 * time.Second, Most: 15 * time.Minute}             // how long a message stays hidden that failed (I8)
 	deletePauses  = retry.Backoff{First: 200 * time.Millisecond, Most: 400 * time.Millisecond} // after failed deletes
 )
 
@@ -111,27 +109,26 @@ type Watcher struct {
 
 	mu       sync.Mutex
 	reported map[Kind]bool
-	left     map[string]types.Message // by ID: the handler failed on them, and they are hidden
-	extra    int                      // receivers beside the first
+	failed   map[string]types.Message // by ID: messages on which the handler failed, which are hidden in the queue
+	extra    int                      // receivers in addition to the first
 }
 
 // New returns a watcher of the queue.
 func New(c Config, q SQS, h Handler, log *slog.Logger) *Watcher {
 	return &Watcher{Config: c, sqs: q, handler: h, log: log,
 		jobs: make(chan types.Message, batchSize), done: make(chan *string, batchSize),
-		reported: map[Kind]bool{}, left: map[string]types.Message{}}
+		reported: map[Kind]bool{}, failed: map[string]types.Message{}}
 }
 
-// Run receives until ctx ends, and returns nil once the messages in hand are
-// done. No message and no failure ends it (I8), unless Failed says so: then it
-// returns that failure.
+// Run receives until ctx ends, and returns nil once the handlers have ended. No message and no
+// error of SQS ends it (I8), unless Failed says so: then it returns that error.
 func (w *Watcher) Run(ctx context.Context) error {
 	in, stop := context.WithCancel(ctx)
 	defer stop()
 	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 
-	var receivers, workers, acker sync.WaitGroup
+	var receivers, workers, acknowledger sync.WaitGroup
 	for range handlers {
 		workers.Go(func() {
 			for m := range w.jobs {
@@ -141,23 +138,22 @@ func (w *Watcher) Run(ctx context.Context) error {
 			}
 		})
 	}
-	acker.Go(func() { w.acknowledge(work) })
-	receivers.Go(func() { w.keepShowing(in) })
+	acknowledger.Go(func() { w.acknowledge(work) })
+	receivers.Go(func() { w.runShowAgain(in) })
 	err := w.receive(in, work, &receivers)
 	stop()
-	end := time.AfterFunc(lastBreath, abandon)
+	end := time.AfterFunc(stopTimeout, abandon)
 	defer end.Stop()
 	receivers.Wait()
 	close(w.jobs)
 	workers.Wait()
 	close(w.done)
-	acker.Wait()
+	acknowledger.Wait()
 	return err
 }
 
-// receive is the first receiver: it long-polls, and starts others while
-// messages come ten at a time. Its first poll is short, to know soon whether
-// the queue answers.
+// receive is the first receiver: it long-polls, and starts others while it receives ten
+// messages at a time. Its first poll is short, to find out soon whether the queue answers.
 func (w *Watcher) receive(ctx, work context.Context, others *sync.WaitGroup) error {
 	next := receiving{most: batchSize, limit: patience}
 	for ctx.Err() == nil {
@@ -184,7 +180,7 @@ func (w *Watcher) receive(ctx, work context.Context, others *sync.WaitGroup) err
 			w.log.Info("the queue answers again")
 		}
 		if n == batchSize {
-			w.help(ctx, others)
+			w.startReceiver(ctx, others)
 		}
 	}
 	return nil
@@ -195,16 +191,15 @@ type receiving struct {
 	most   int32         // messages
 	wait   time.Duration // of the long poll
 	limit  time.Duration // of the call
-	single bool          // one attempt: the next receive is the next one
+	single bool          // without retries by the SDK
 }
 
-// probe asks, in an outage, whether the queue answers again. One message comes in
-// time by a slow line, too.
-var probe = receiving{most: 1, limit: longestPause - time.Second, single: true}
+// probe is how to receive in an outage. One message arrives in time over a slow line too.
+var probe = receiving{most: 1, limit: maxReceivePause - time.Second, single: true}
 
-// help starts one more receiver, up to the most. It ends when the backlog
+// startReceiver starts one more receiver, up to the most. It ends when the backlog
 // does.
-func (w *Watcher) help(ctx context.Context, others *sync.WaitGroup) {
+func (w *Watcher) startReceiver(ctx context.Context, others *sync.WaitGroup) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.extra == maxReceivers-1 {
@@ -223,10 +218,10 @@ func (w *Watcher) help(ctx context.Context, others *sync.WaitGroup) {
 	})
 }
 
-// Turn receives once and deals with what came, a message after the other: Run
-// for one who has no goroutines. It reports how many came.
+// Turn receives once and handles the messages one after the other, without goroutines. It
+// returns how many there were. The simulation uses it instead of Run.
 func (w *Watcher) Turn(ctx context.Context) (int, error) {
-	messages, err := w.ask(ctx, receiving{most: batchSize, limit: patience})
+	messages, err := w.receiveOnce(ctx, receiving{most: batchSize, limit: patience})
 	var done []*string
 	for _, m := range messages {
 		if w.handle(ctx, ctx, m) {
@@ -239,10 +234,10 @@ func (w *Watcher) Turn(ctx context.Context) (int, error) {
 	return len(messages), err
 }
 
-// poll receives once and hands the messages to the handlers, with a beat for
-// each: while all of them are busy that takes long.
+// poll receives once and hands the messages to the handlers. It calls beat for each, because
+// it waits while all handlers are busy.
 func (w *Watcher) poll(ctx context.Context, how receiving, beat func()) (int, error) {
-	messages, err := w.ask(ctx, how)
+	messages, err := w.receiveOnce(ctx, how)
 	for _, m := range messages {
 		w.jobs <- m // handlers always end, and past the end of ctx they only give messages back
 		beat()
@@ -250,8 +245,8 @@ func (w *Watcher) poll(ctx context.Context, how receiving, beat func()) (int, er
 	return len(messages), err
 }
 
-// ask receives once.
-func (w *Watcher) ask(ctx context.Context, how receiving) ([]types.Message, error) {
+// receiveOnce makes one ReceiveMessage call.
+func (w *Watcher) receiveOnce(ctx context.Context, how receiving) ([]types.Message, error) {
 	call, cancel := context.WithTimeout(ctx, how.limit)
 	defer cancel()
 	var options []func(*sqs.Options)
@@ -271,7 +266,7 @@ func (w *Watcher) ask(ctx context.Context, how receiving) ([]types.Message, erro
 	return out.Messages, nil
 }
 
-// oldest is the age of the oldest of some messages; 0 for none.
+// oldest returns the age of the oldest of some messages; 0 for none.
 func oldest(messages []types.Message, now time.Time) (age time.Duration) {
 	for _, m := range messages {
 		sent, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64)
@@ -282,13 +277,13 @@ func oldest(messages []types.Message, now time.Time) (age time.Duration) {
 	return age
 }
 
-// receivePause is how long to wait after so many failed receives in a row, the last
-// of which took some time: the next one begins longestPause after that at the latest.
+// receivePause returns how long to wait after that many failed receives in a row. took is how
+// long the last one took: the next begins maxReceivePause after its beginning at the latest.
 func receivePause(failures int, took time.Duration, random float64) time.Duration {
-	return max(leastPause, min(receivePauses.Jittered(failures-1, random), longestPause-took))
+	return max(minReceivePause, min(receivePauses.Jittered(failures-1, random), maxReceivePause-took))
 }
 
-// receiveCount of a message, from 1.
+// receiveCount returns how often a message was received, at least 1.
 func receiveCount(m types.Message) int {
 	n, err := strconv.Atoi(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)])
 	if err != nil || n < 1 {
