@@ -48,12 +48,12 @@ const (
 )
 
 var (
-	// ErrNone is wrapped where there is no copy.
+	// ErrNone is wrapped if there is no copy.
 	ErrNone = errors.New("there is no copy")
-	// ErrRefused is wrapped where S3 refuses to read. It refuses so for a copy
-	// that is not there, too, to those who may not list the bucket.
+	// ErrRefused is wrapped if S3 refuses to read. To those who may not list the bucket S3
+	// answers the same for a copy that does not exist.
 	ErrRefused = errors.New("S3 refuses to read the copy")
-	// ErrForeign is wrapped where the copy is that of another state file.
+	// ErrForeign is wrapped if the copy is of another state file.
 	ErrForeign = errors.New("the copy there is that of another state file")
 )
 
@@ -65,9 +65,9 @@ type Backup struct {
 	region string // of the bucket, where it is not the client's
 }
 
-// Save writes a copy of the state file with the ID given. first: this state
-// file has never written there, so that what is there may be the only memory
-// of a lost one: it is overwritten only if it is a copy of the same file.
+// Save writes a copy of the state file with that ID. With first, which says that this state
+// file was never copied there, it replaces a copy only if it is one of the same state file:
+// another one may be all that is left of a lost state file.
 func (b *Backup) Save(ctx context.Context, file, id string, first bool, now time.Time) error {
 	packed := file + ".gz"
 	defer os.Remove(packed)
@@ -90,7 +90,7 @@ func (b *Backup) Save(ctx context.Context, file, id string, first bool, now time
 	return nil
 }
 
-// ours reports an error unless the copy there is of the state file.
+// ours returns an error unless the copy there is of the state file.
 func (b *Backup) ours(ctx context.Context, id string) error {
 	out, err := b.get(ctx)
 	if err != nil {
@@ -120,11 +120,11 @@ func (b *Backup) put(ctx context.Context, file, name, id string, first bool) err
 	})
 }
 
-// Copy is the object that a state file came back from.
+// Copy is the object from which a state file was loaded.
 type Copy struct {
 	URL     string    // s3://bucket/key
 	Made    time.Time // when it was written, as S3 says
-	Version string    // where the bucket keeps versions; else empty
+	Version string    // empty if the bucket keeps no versions
 }
 
 // Load writes the latest copy to a file, and reports which object it is.
@@ -157,8 +157,8 @@ func (b *Backup) get(ctx context.Context) (out *s3.GetObjectOutput, err error) {
 	return out, err
 }
 
-// inRegion makes a call, and once more in the bucket's own Region if S3 says
-// that it is another than the client's.
+// inRegion makes a call, and repeats it in the bucket's Region if S3 says that this is not the
+// client's.
 func (b *Backup) inRegion(call func(func(*s3.Options)) error) error {
 	opt := func(o *s3.Options) {
 		if b.region != "" {
@@ -209,7 +209,7 @@ func unpack(from io.Reader, to string) error {
 	})
 }
 
-// write makes a file that only we may read; whole, and on disk, or not at all.
+// write writes a file that only this user may read. After an error there is no file.
 func write(name string, fill func(io.Writer) error) error {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {

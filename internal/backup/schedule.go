@@ -6,9 +6,9 @@ import (
 	"flowkeeper/internal/retry"
 )
 
-// Schedule says when a copy is due: soon after changes, but not while one comes after
-// the other, and each day. The zero Schedule wants one at once. It has no clock of its
-// own, and is not safe for concurrent use.
+// Schedule says when a copy is due: once changes have paused, or longest after the first of
+// them, and each day. By the zero Schedule one is due at once. It has no clock, and is not
+// safe for concurrent use.
 type Schedule struct {
 	first, latest time.Time // changes since the last copy; zero: there were none
 	saved         time.Time // when a copy was last tried; zero: never
@@ -16,12 +16,12 @@ type Schedule struct {
 }
 
 const (
-	quiet   = 30 * time.Second // without a change, and the copy is made
-	longest = 5 * time.Minute  // after a change, whatever comes
+	quiet   = 30 * time.Second // without a change
+	longest = 5 * time.Minute  // after the first change
 	daily   = 24 * time.Hour
 )
 
-// rests are between two copies, the first where none failed.
+// rests are the pauses between two copies, after no failure, one, and so on.
 var rests = retry.Backoff{First: time.Minute, Most: 16 * time.Minute}
 
 // Changed notes that something was written.
@@ -32,7 +32,7 @@ func (s *Schedule) Changed(now time.Time) {
 	s.latest = now
 }
 
-// Saved notes how a copy went that was begun at a time.
+// Saved notes the result of a copy, and when it began.
 func (s *Schedule) Saved(begun time.Time, err error) {
 	s.saved = begun
 	if err != nil {
@@ -45,8 +45,7 @@ func (s *Schedule) Saved(begun time.Time, err error) {
 // Stale reports whether something was written since the last copy.
 func (s *Schedule) Stale() bool { return !s.first.IsZero() }
 
-// Due reports whether a copy should be made now. After failures it is tried again
-// more and more slowly.
+// Due reports whether to make a copy now. After failures the pauses grow.
 func (s *Schedule) Due(now time.Time) bool {
 	if !s.saved.IsZero() && now.Sub(s.saved) < rests.Pause(s.failures) {
 		return false

@@ -21,8 +21,7 @@ const (
 // ErrNotARecord is wrapped by every error of Decode.
 var ErrNotARecord = errors.New("not a CloudTrail record")
 
-// wire is a record as far as it is looked at. What may come as any type is
-// raw.
+// wire has the fields of a record that are read. Those that may be of any type are raw.
 type wire struct {
 	EventID            text            `json:"eventID"`
 	EventName          text            `json:"eventName"`
@@ -56,7 +55,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// scalar is the text of a JSON string, number or boolean, bounded.
+// scalar returns the text of a JSON string, number or boolean, clipped.
 func scalar(b []byte) string {
 	var s string
 	switch b = bytes.TrimSpace(b); {
@@ -72,7 +71,7 @@ func scalar(b []byte) string {
 	return clip(s)
 }
 
-// clip bounds a text without cutting a character in half.
+// clip shortens a text to maxText without cutting a character in half.
 func clip(s string) string {
 	if len(s) <= maxText {
 		return s
@@ -84,10 +83,10 @@ func clip(s string) string {
 	return s
 }
 
-// Decode decodes one record. It fails only on what is no JSON object, is too
-// large or too deep, or has no event name or no source, which only Insights
-// lack; it ignores fields it does not know and asks for no version. Of a record
-// that is no call (Record.NoCall) it reads no parameters.
+// Decode decodes one record of any version, and ignores unknown fields. It returns an error if
+// the text is no JSON object, is too large or too deep, or has no event name or no source
+// (only Insights may lack them). Of a record that is no call (Record.NoCall) it reads no
+// parameters.
 func Decode(raw []byte) (Record, error) {
 	if len(raw) > maxRecord {
 		return Record{}, fmt.Errorf("%w: %d bytes are more than %d", ErrNotARecord, len(raw), maxRecord)
@@ -130,11 +129,11 @@ func Decode(raw []byte) (Record, error) {
 	return r, nil
 }
 
-// layouts of event times: CloudTrail's own, and what tools write that pass
-// records on. Go takes a fraction of a second after any of them.
+// layouts of event times: CloudTrail's own, and those of tools that forward records. Go
+// parses a fraction of a second after each of them.
 var layouts = []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05"}
 
-// moment reads an event's time; without an offset it is UTC. Zero: not stated.
+// moment parses an event's time, in UTC if it has no offset. Zero: not stated.
 func moment(s string) time.Time {
 	if len(s) > len("2006-01-02") && s[len("2006-01-02")] == ' ' {
 		day, rest := s[:len("2006-01-02")], s[len("2006-01-02"):]
@@ -148,7 +147,7 @@ func moment(s string) time.Time {
 	return time.Time{}
 }
 
-// depth is how deep a JSON text nests, whether it is valid or not.
+// depth returns how deep a JSON text nests, whether it is valid or not.
 func depth(raw []byte) (deepest int) {
 	now, quoted := 0, false
 	for i := 0; i < len(raw); i++ {
@@ -168,7 +167,7 @@ func depth(raw []byte) (deepest int) {
 	return deepest
 }
 
-// EC2's event source, and the events that are read whole.
+// EC2's event source, and the events whose parameters are read.
 const (
 	EC2            = "ec2.amazonaws.com"
 	DeleteFlowLogs = "DeleteFlowLogs"
@@ -176,7 +175,7 @@ const (
 	DeleteVPC      = "DeleteVpc"
 )
 
-// readParameters fills what depends on the event, of EC2's.
+// readParameters reads the parameters and the answer of EC2's events.
 func (r *Record) readParameters(request, response json.RawMessage) {
 	params, answer := unwrap(request, r.EventName+"Request"), unwrap(response, r.EventName+"Response")
 	r.DryRun = strings.EqualFold(scalar(params["DryRun"]), "true")
@@ -185,7 +184,7 @@ func (r *Record) readParameters(request, response json.RawMessage) {
 		r.FlowLogIDs = idsIn(contents(params["FlowLogId"]))
 		r.IDsUnknown = len(elements(params["FlowLogId"])) > maxIDs
 		if len(r.FlowLogIDs) == 0 {
-			r.FlowLogIDs = anyID(request) // an unknown shape: every ID that it names
+			r.FlowLogIDs = anyID(request) // of an unknown shape: every ID in it
 			r.IDsUnknown = len(r.FlowLogIDs) == 0 || len(r.FlowLogIDs) == maxIDs
 		}
 		r.Refused = refusals(answer["unsuccessful"])
@@ -199,8 +198,7 @@ func (r *Record) readParameters(request, response json.RawMessage) {
 	}
 }
 
-// unwrap is the object of parameters, with or without the wrapper that EC2's
-// records have.
+// unwrap returns the parameters, without the wrapper that EC2's records have around them.
 func unwrap(raw json.RawMessage, wrapper string) map[string]json.RawMessage {
 	outer := object(raw)
 	if inner := object(outer[wrapper]); inner != nil {
@@ -217,7 +215,7 @@ func object(raw json.RawMessage) map[string]json.RawMessage {
 	return m
 }
 
-// elements of what is one thing, or an array of several.
+// elements returns the elements of an array, or a single value as the only element.
 func elements(raw json.RawMessage) []json.RawMessage {
 	b := bytes.TrimSpace(raw)
 	if len(b) == 0 || b[0] != '[' {
@@ -230,7 +228,7 @@ func elements(raw json.RawMessage) []json.RawMessage {
 	return all
 }
 
-// contents are the texts of a list parameter: bare, or {"tag":1,"content":…}.
+// contents returns the texts of a list parameter: bare, or {"tag":1,"content":…}.
 func contents(raw json.RawMessage) []string {
 	var out []string
 	for _, e := range elements(raw) {
@@ -245,7 +243,7 @@ func contents(raw json.RawMessage) []string {
 	return out
 }
 
-// refusals of an answer's "unsuccessful": an empty text, one item, or several.
+// refusals reads an answer's "unsuccessful": an empty text, one item, or several.
 func refusals(raw json.RawMessage) []Refusal {
 	var out []Refusal
 	for _, item := range elements(object(raw)["item"]) {
@@ -281,7 +279,7 @@ func anyID(raw []byte) []string {
 	return unique(out)
 }
 
-// unique drops repeats and empty texts, and keeps the order.
+// unique removes repeats and empty texts, and keeps the order.
 func unique(in []string) []string {
 	seen := make(map[string]bool, len(in))
 	var out []string

@@ -17,12 +17,12 @@ type Identity struct {
 	PrincipalID   string
 	InvokedBy     string
 	SessionIssuer string // the role's ARN, for AssumedRole
-	MFA           *bool  // nil: the record does not tell
+	MFA           *bool  // nil: the record does not state it
 	Console       bool   // sessionCredentialFromConsole: a person's session of the console
 
 	OnBehalfOf     string // userId of a user of IAM Identity Center
 	IdentityStore  string // the ARN of the store in which that user is
-	SourceIdentity string // what whoever took the role was called there; it stays through further roles
+	SourceIdentity string // set when the role was assumed; it stays when further roles are assumed
 	WebIdentity    string // the identity provider of a web identity or SAML session, and what it said of who it is
 }
 

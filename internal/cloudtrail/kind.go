@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// NoCall is why a record does not act: it is no management call of an AWS API.
-// Empty: it is one, or it is so old that it does not say.
+// NoCall says what a record is that is no management call of an AWS API, and so has no effect
+// here. Empty: it is such a call, or too old a record to say.
 type NoCall string
 
-// What a record is instead (docs/aws.md, "Records that are no API call").
+// The kinds of such records (docs/aws.md, "Records that are no API call").
 const (
 	Insight         NoCall = "insight"          // an unusual rate of calls, which have records of their own
 	DataEvent       NoCall = "data"             // what is done in a resource: objects, rows
@@ -22,7 +22,7 @@ const (
 // NoCalls are all of them.
 var NoCalls = []NoCall{Insight, DataEvent, NetworkActivity, ServiceEvent, SignIn, OtherRecord}
 
-// Words say what such a record is, and why nothing is done about it.
+// Words returns what such a record is, and why it has no effect.
 func (n NoCall) Words() (what, why string) {
 	switch n {
 	case Insight:
@@ -39,9 +39,9 @@ func (n NoCall) Words() (what, why string) {
 	return "a record of a category or type that is not known", "only management events of the type AwsApiCall are acted on"
 }
 
-// noCall classifies by category, then by type; a field that is missing, as in
-// old records, says nothing. managementEvent counts only where no category does.
-// Capitals do not matter, as in Sigma: whatever passes records on may change them.
+// noCall classifies by category, then by type. A field that is missing, as in old records, is
+// ignored; managementEvent counts only without a category. Upper and lower case are the same,
+// as in Sigma, because tools that forward records may change them.
 func (w wire) noCall() NoCall {
 	switch strings.ToLower(string(w.EventCategory)) {
 	case "", "management":
@@ -73,16 +73,15 @@ func (w wire) noCall() NoCall {
 	return ""
 }
 
-// Addendum says that a record repeats an earlier one, corrected or late.
+// Addendum describes a record that repeats an earlier one, corrected or late.
 type Addendum struct {
 	EventID string // the addendum's own; Record.EventID is the original's
 	Reason  string // UPDATED_DATA, DELIVERY_DELAY or SERVICE_OUTAGE
 	Updated string // the fields that are corrected, as CloudTrail lists them
 }
 
-// readAddendum gives an addendum the ID of the event that it belongs to: what
-// is told of one event is told once. A delivery that was only late has no other
-// ID than its own.
+// readAddendum gives an addendum the ID of the event that it belongs to, so that an event is
+// alerted of once. A record that was only late has no other ID than its own.
 func (r *Record) readAddendum(raw json.RawMessage) {
 	m := object(raw)
 	if m == nil {
@@ -95,12 +94,12 @@ func (r *Record) readAddendum(raw json.RawMessage) {
 	r.Addendum = &a
 }
 
-// Repeats reports whether the record is an addendum of another event, which
-// people may have heard of.
+// Repeats reports whether the record is an addendum of an earlier event, about which there may
+// have been an alert.
 func (r Record) Repeats() bool { return r.Addendum != nil && r.Addendum.EventID != r.EventID }
 
-// omitted reports parameters or an answer that CloudTrail left out as too
-// large, and how large they were, as text.
+// omitted reports whether CloudTrail left parameters or an answer out because of their size,
+// and returns that size.
 func omitted(raw json.RawMessage) (size string, is bool) {
 	m := object(raw)
 	return scalar(m["originalSize"]), scalar(m["omitted"]) == "true"

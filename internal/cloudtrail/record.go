@@ -4,7 +4,7 @@ import "time"
 
 // Record is what Flowkeeper needs of one CloudTrail record.
 type Record struct {
-	NoCall   NoCall    // why it does not act; empty: it does
+	NoCall   NoCall    // what it is instead of a management call; empty: it is one
 	Addendum *Addendum // it repeats an earlier record; nil: it is the first of its event
 
 	EventID     string // of an addendum: the original's
@@ -25,12 +25,12 @@ type Record struct {
 	CreatedIDs  []string  // CreateFlowLogs: the new flow logs' IDs
 	ResourceIDs []string  // CreateFlowLogs, DeleteVpc: the resources named
 	ClientToken string    // CreateFlowLogs
-	IDsUnknown  bool      // parameters or answer omitted, or of a shape that names no ID: a refresh must tell
+	IDsUnknown  bool      // parameters or answer omitted, or of a shape that names no ID: a refresh must find them
 
 	// Of calls that change what flow logs depend on (Tampers).
 	Target string // what the call changes: a name, ARN, ID or URL, as the service has it; empty: not stated
 	Bus    string // events: the event bus of the rule, where it is not the default one
-	Detail string // how, where the parameters tell in few words: "to 1 day", a policy's name
+	Detail string // how, if the parameters state it in few words: "to 1 day", a policy's name
 	// RequestHash tells one request from another, where a record names what it changes.
 	RequestHash string
 	OmittedSize string // bytes of parameters that CloudTrail left out as too large; empty: it did not

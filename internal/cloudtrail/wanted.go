@@ -2,15 +2,14 @@ package cloudtrail
 
 import "bytes"
 
-// Wanted tells cheaply whether a record may be one that Decode would make
-// something of: one look for its event's name, nothing is parsed. It is true
-// wherever that name can't be told so easily.
+// Wanted reports whether a record may name a watched call. It searches the event's name
+// without parsing the record, and returns true if it can't find the name that way.
 func Wanted(raw []byte) bool {
 	rest, named := raw, false
 	for {
 		n := bytes.Index(rest, eventNameKey)
 		if n < 0 {
-			// JSON may write any letter as \u00XX: rare, so that it costs nobody else.
+			// JSON may write any letter as \u00XX
 			return !named || bytes.Contains(raw, escapedLetter)
 		}
 		rest = rest[n+len(eventNameKey):]
@@ -36,7 +35,7 @@ var wanted = func() map[string]bool {
 	return out
 }()
 
-// textAfterColon is the text that follows a key; false where none does.
+// textAfterColon returns the text that follows a key; false: none does.
 func textAfterColon(b []byte) ([]byte, bool) {
 	b = bytes.TrimLeft(b, " \t\r\n")
 	if len(b) == 0 || b[0] != ':' {

@@ -20,7 +20,7 @@ const (
 // RehearsalToken begins the ClientToken of every rehearsal.
 const RehearsalToken = "flowkeeper-rehearsal-"
 
-// Rule is one Sigma rule's own words.
+// Rule is what alerts say of a Sigma rule.
 type Rule struct {
 	ID    string
 	Title string
@@ -36,7 +36,7 @@ type Finding struct {
 	Failed  []cloudtrail.Refusal // refused, each with AWS's words; for a refused call every ID with the call's error
 }
 
-// Actor is the record's identity in the words of an alert.
+// Actor returns the record's identity as alerts have it.
 func (f Finding) Actor() alert.Actor {
 	id := f.Record.Identity
 	return alert.Actor{
@@ -47,8 +47,8 @@ func (f Finding) Actor() alert.Actor {
 	}
 }
 
-// foreign is the account of who did it, where that is another than the
-// record's, or no ARN says it.
+// foreign returns the caller's account if it is not the record's, or if the identity has no
+// ARN.
 func foreign(r cloudtrail.Record) string {
 	if id := r.Identity; id.AccountID != r.Account || id.ARN == "" {
 		return id.AccountID

@@ -6,7 +6,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 )
 
-// Findings are what records mean, of those that mean something.
+// Findings returns a finding for each record that has one.
 func Findings(records []cloudtrail.Record) (out []Finding) {
 	for _, r := range records {
 		if f, ok := Judge(r); ok {
@@ -16,11 +16,11 @@ func Findings(records []cloudtrail.Record) (out []Finding) {
 	return out
 }
 
-// Judge says what a record means; false where it means nothing to us.
+// Judge returns the finding of a record; false: it has none.
 //
-// One difference from the Sigma files is on purpose: where AWS answered with
-// 200 and did nothing of what was asked, a deletion is an attempt to us, and a
-// creation nothing. Sigma can't see inside an answer.
+// One difference from the Sigma files is on purpose: if AWS answered with 200 and did nothing
+// of what was asked, a deletion is an attempt here, and a creation is no finding. A Sigma rule
+// can't read the answer.
 func Judge(r cloudtrail.Record) (Finding, bool) {
 	if r.NoCall != "" {
 		return Finding{}, false

@@ -19,8 +19,7 @@ const (
 	createdFile   = "aws_vpc_flow_logs_created.yml"
 )
 
-// SigmaRule is one Sigma file, as far as it is used: its words, and which
-// calls it is about.
+// SigmaRule has the fields of a Sigma file that are used.
 type SigmaRule struct {
 	Rule
 	File           string // its name, without a directory
@@ -32,15 +31,14 @@ type SigmaRule struct {
 	EventNames     []string
 }
 
-// Rules are all detections: deleted, attempted, created, and then those about
-// tampering by the names of their files.
+// Rules returns all rules: deleted, attempted, created, and then those about tampering by the
+// names of their files.
 func Rules() []SigmaRule { return slices.Clone(loaded().list) }
 
-// Sigma is the text of a rule's file, as SigmaRule.File names it.
+// Sigma returns the text of a rule's file, by SigmaRule.File.
 func Sigma(file string) ([]byte, error) { return files.ReadFile(path.Join("rules", file)) }
 
-// catalog holds the rules in the ways they are looked up. Nobody writes to it
-// after it was made.
+// catalog has the rules as a list and by keys. It is not changed after load.
 type catalog struct {
 	list   []SigmaRule
 	byFile map[string]Rule
@@ -92,7 +90,7 @@ func (c *catalog) add(r SigmaRule) {
 
 var ownFiles = []string{deletedFile, attemptedFile, createdFile}
 
-// place of a file in the list; the tampering ones share the last.
+// place returns the place of a file in the list. The files about tampering share the last.
 func place(file string) int {
 	if i := slices.Index(ownFiles, file); i >= 0 {
 		return i
@@ -100,11 +98,11 @@ func place(file string) int {
 	return len(ownFiles)
 }
 
-// ruleOf is the rule in one of the three files that code tells apart.
+// ruleOf returns the rule of one of the three files above.
 func ruleOf(file string) Rule { return loaded().byFile[file] }
 
-// tamperRule is the rule about a call that can blind flow logs without
-// deleting them. Which calls these are, only the files say.
+// tamperRule returns the rule about a call that can stop flow logs without deleting them; false:
+// there is none. The files alone say which calls these are.
 func tamperRule(eventSource, eventName string) (Rule, bool) {
 	r, ok := loaded().tamper[eventSource][eventName]
 	return r, ok

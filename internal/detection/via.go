@@ -6,9 +6,8 @@ import (
 	"flowkeeper/internal/cloudtrail"
 )
 
-// via is with what the call was made: the AWS service that made it for
-// somebody, the console, or the tool that its user agent claims to be; empty
-// where nothing tells.
+// via returns what made the call: the AWS service that made it for somebody, the console, or
+// the tool in its user agent, which is only a claim; empty: not known.
 func via(r cloudtrail.Record) string {
 	for _, s := range []string{r.Identity.InvokedBy, r.SourceIP} {
 		if strings.HasSuffix(s, ".amazonaws.com") {
@@ -30,8 +29,8 @@ func via(r cloudtrail.Record) string {
 	return ""
 }
 
-// tools by what is in their user agents, the most telling first: Terraform
-// names the SDK that it is made with, too.
+// tools by a part of their user agents, the most specific first: Terraform's user agent also
+// has that of its SDK.
 var tools = []struct{ mark, name string }{
 	{"console.", "console"}, {"Mozilla/", "console"}, {"AWS Internal", "console"},
 	{"Terraform", "Terraform"}, {"OpenTofu", "OpenTofu"}, {"Pulumi", "Pulumi"}, {"Crossplane", "Crossplane"}, {"Ansible", "Ansible"},

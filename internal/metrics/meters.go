@@ -21,9 +21,8 @@ import (
 	"flowkeeper/watcher"
 )
 
-// Meters count what happens from the start of the daemon on. (What is stored is
-// counted at each scrape instead: Scrape.) It is safe for concurrent use, and
-// implements remediate.Meter and watcher.Meter.
+// Meters counts what happens since the start of the daemon; what is in the state file is read
+// by Scrape. It is safe for concurrent use, and implements remediate.Meter and watcher.Meter.
 type Meters struct {
 	restores, messages, noCalls, alerts, calls *prometheus.CounterVec
 	blind, delay                               prometheus.Histogram
@@ -63,8 +62,7 @@ func New(sinks []string) *Meters {
 		oldest: prometheus.NewGauge(prometheus.GaugeOpts{Name: "flowkeeper_queue_oldest_message_seconds",
 			Help: "Age of the oldest message that the last receive brought; 0 when it brought none."}),
 	}
-	// A counter that first shows up with a 1 looks to Prometheus as if it had
-	// never grown.
+	// Every series begins with 0: Prometheus sees no increase of one that begins with 1.
 	for _, o := range []string{outcomeCreated, outcomeAdopted, outcomeBlocked, outcomeClosed} {
 		m.restores.WithLabelValues(o)
 	}
@@ -74,7 +72,7 @@ func New(sinks []string) *Meters {
 	for _, n := range cloudtrail.NoCalls {
 		m.noCalls.WithLabelValues(string(n))
 	}
-	m.calls.WithLabelValues("SQS", "ReceiveMessage", "ok") // a queue that never answers is silent, too
+	m.calls.WithLabelValues("SQS", "ReceiveMessage", "ok") // the alerting rule asks for its rate, also if the queue never answers
 	for _, s := range sinks {
 		m.alerts.WithLabelValues(s, outcomeSent)
 		m.alerts.WithLabelValues(s, outcomeFailed)
@@ -101,8 +99,8 @@ func (m *Meters) Changed(before, after incident.Incident) {
 	}
 }
 
-// outcomeOf is what a change of an incident means for restores_total; "" for
-// nothing.
+// outcomeOf returns the outcome that a change of an incident adds to restores_total; empty:
+// none.
 func outcomeOf(before, after incident.Incident) string {
 	switch {
 	case after.State == before.State:
@@ -119,7 +117,7 @@ func outcomeOf(before, after incident.Incident) string {
 	return ""
 }
 
-// Tried counts one try of a sink; nil: it has the alert.
+// Tried counts one try to deliver an alert to a sink, and its result.
 func (m *Meters) Tried(sink string, err error) {
 	outcome := outcomeSent
 	if err != nil {
@@ -139,11 +137,11 @@ func (m *Meters) NoCall(n cloudtrail.NoCall) { m.noCalls.WithLabelValues(string(
 // Oldest implements watcher.Meter.
 func (m *Meters) Oldest(age time.Duration) { m.oldest.Set(max(0, age).Seconds()) }
 
-// Counting returns base with clients that count their calls.
+// Counting returns base such that its clients count their calls.
 func (m *Meters) Counting(base aws.Config) aws.Config {
 	base = base.Copy()
 	base.APIOptions = append(base.APIOptions, func(stack *middleware.Stack) error {
-		// Behind whatever repeats a call, so that each try is counted.
+		// After the retries in the stack, so that each try is counted.
 		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("CountCalls", m.call), "ResolveAuthScheme", middleware.Before)
 	})
 	return base
@@ -155,7 +153,7 @@ func (m *Meters) call(ctx context.Context, in middleware.FinalizeInput, next mid
 	return out, meta, err
 }
 
-// callOutcome classes one call's answer.
+// callOutcome returns the class of a call's answer.
 func callOutcome(err error) string {
 	var api smithy.APIError
 	if err == nil {

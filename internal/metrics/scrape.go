@@ -32,16 +32,16 @@ var (
 // scrape is as long as one may take.
 const scrape = 8 * time.Second
 
-// Scrape is a daemon as Prometheus sees it. All but Meters, Store and Log may be
-// empty. It must not be copied after its first use.
+// Scrape answers Prometheus. All fields but Meters, Store and Log may be empty. It must not be
+// copied after its first use.
 type Scrape struct {
 	Meters  *Meters
 	Store   *store.Store
 	Sinks   []string // the names of all sinks
 	Version string
 	Log     *slog.Logger
-	// Current are the refreshes that count, of those that the state file remembers,
-	// with the zero time for a scope that had none; nil: all of them.
+	// Current returns the refreshes to show, given those in the state file, with the zero time
+	// for a scope that had none; nil: show all of them.
 	Current func(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time
 
 	reading outage.Outage // of the state file
@@ -65,9 +65,9 @@ func (*Scrape) Describe(to chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. Every state and every sink has a
-// value at every scrape, or an alert on it would never begin. While the file
-// can't be read none has: the other metrics stay, and an alert tells of these.
+// Collect implements prometheus.Collector. Every state and every sink has a value at each
+// scrape, because Prometheus does not alert on a series that is missing. While the state file
+// can't be read, all of its metrics are missing, which has an alert of its own.
 func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrape)
 	defer cancel()

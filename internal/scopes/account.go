@@ -2,8 +2,8 @@ package scopes
 
 import "github.com/aws/aws-sdk-go-v2/aws"
 
-// Reach is the base configuration with this account's credentials. Nothing has
-// verified whose they are (I13): it is for asking just that.
+// Reach returns the base configuration with this account's credentials. Nobody has verified
+// whose they are (I13): use it only to find that out.
 func (a Account) Reach(base aws.Config) aws.Config {
 	s := sourceOf(base)
 	cfg := s.signs(base, s)

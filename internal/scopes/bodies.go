@@ -7,11 +7,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// plainBodies hides from net/http that the SDK's request bodies can write
-// themselves (io.WriterTo). Asked to once the answer has begun, they return
-// io.EOF (smithy-go 1.28.8, safeWriteToReadCloser), which net/http takes for a
-// broken connection: it closes it, and the answer, of a call that had its
-// effect, is lost. The nearer the server, the more often.
+// plainBodies hides from net/http that the SDK's request bodies implement io.WriterTo. If
+// net/http calls WriteTo after the answer has begun, the body returns io.EOF (smithy-go
+// 1.28.8, safeWriteToReadCloser), net/http closes the connection, and the answer of a call
+// that had its effect is lost. That is more frequent the nearer the server is.
 type plainBodies struct{ inner aws.HTTPClient }
 
 // Do implements aws.HTTPClient.

@@ -8,9 +8,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Caller asks AWS who signs the calls of a scope: the ARN that CloudTrail will
-// name in their records. The credentials are those of EC2, and so known to be
-// the scope's account's (I13).
+// Caller asks AWS for the principal of a scope's calls: the ARN that CloudTrail's records will
+// have. It uses the verified credentials of the scope's EC2 client (I13).
 func (f *Fleet) Caller(ctx context.Context, s inventory.Scope) (arn string, err error) {
 	n := slices.IndexFunc(f.members, func(m *member) bool { return m.id == s.Account })
 	if _, ok := f.EC2(s); !ok || n < 0 {

@@ -34,7 +34,7 @@ type member struct {
 	cfg aws.Config // with credentials that are verified to be the account's
 
 	mu     sync.Mutex
-	listed []string // the Regions that AWS named last; nil: it named none yet, or was not asked
+	listed []string // the enabled Regions by AWS's last answer; nil: there was none yet
 }
 
 func (m *member) names() []string {
@@ -87,13 +87,12 @@ const (
 // AllRegions stands for every Region that the account has enabled.
 const AllRegions = "all"
 
-// Connect makes the clients of every account and Region. It asks AWS only for
-// what the configuration leaves open: the own account's ID, and the enabled
-// Regions for AllRegions. One account's broken role holds up no other, nor does
-// one that does not answer: its Regions are those of the remembered scopes, else
-// those of our own account, until Discover has them from AWS. Remembered scopes
-// whose Region is not enabled any more are in the fleet, too (see Enabled). It
-// takes connectTimeout at most.
+// Connect makes the clients of every account and Region. It asks AWS only for what the
+// configuration leaves open: the account of the credentials, and the enabled Regions for
+// AllRegions. An account that can't be asked delays no other: its Regions are those of the
+// remembered scopes, else those of the credentials' own account, until Discover has them from
+// AWS. Remembered scopes whose Region is not enabled any more are in the fleet too (see
+// Enabled). It takes connectTimeout at most.
 func Connect(ctx context.Context, base aws.Config, accounts []Account, regions []string, log *slog.Logger, remembered ...inventory.Scope) (*Fleet, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -160,10 +159,9 @@ func Connect(ctx context.Context, base aws.Config, accounts []Account, regions [
 	return f, nil
 }
 
-// Discover asks AWS which Regions the accounts have enabled by now, where the
-// configuration says AllRegions, and adds clients for new ones. It returns the
-// scopes added, and for accounts that could not be asked why, by their ID: their
-// scopes stay as they are.
+// Discover asks AWS which Regions the accounts have enabled, if the configuration says
+// AllRegions, and adds clients for new ones. It returns the scopes that were added, and, by
+// account, why it could not be asked; the scopes of such an account stay as they are.
 func (f *Fleet) Discover(ctx context.Context) (added []inventory.Scope, failed map[string]error) {
 	if !f.Lists() {
 		return nil, nil
@@ -177,11 +175,10 @@ func (f *Fleet) Discover(ctx context.Context) (added []inventory.Scope, failed m
 	return added, failed
 }
 
-// Lists reports whether AWS decides which Regions there are, not the
-// configuration.
+// Lists reports whether AWS is asked for the Regions: the configuration says AllRegions.
 func (f *Fleet) Lists() bool { return len(f.regions) == 1 && f.regions[0] == AllRegions }
 
-// list asks for the enabled Regions of each account, for so long.
+// list asks for the enabled Regions of each account, each within its limit.
 func (f *Fleet) list(ctx context.Context, limit func(*member) time.Duration) (failed map[string]error) {
 	failed = map[string]error{}
 	var mu sync.Mutex
@@ -223,7 +220,7 @@ func (f *Fleet) add(m *member, regions []string) (added []inventory.Scope) {
 		added = append(added, s)
 		f.clients[s] = ec2.NewFromConfig(m.cfg, func(o *ec2.Options) {
 			o.Region = region
-			o.RetryMaxAttempts = 1 // retry is ours: classes, backoff and pace live in the store
+			o.RetryMaxAttempts = 1 // retries belong to the state file (docs/decisions/retries.md)
 		})
 	}
 	f.scopes = append(slices.Clip(f.scopes), added...)

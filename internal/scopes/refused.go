@@ -9,7 +9,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// refusedCodes say that AWS does not take the credentials, whatever they may do.
+// refusedCodes are the errors by which AWS refuses the credentials themselves.
 // EC2: AuthFailure; STS, SNS: InvalidClientTokenId, SignatureDoesNotMatch,
 // ExpiredToken; SQS (JSON): UnrecognizedClientException, InvalidSignatureException,
 // ExpiredTokenException; S3: InvalidAccessKeyId, InvalidToken, TokenRefreshRequired.
@@ -21,11 +21,10 @@ var refusedCodes = []string{
 
 var deniedCodes = []string{"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException", "UnauthorizedOperation"}
 
-// Refused reports whether AWS's error says that it does not take the credentials
-// that a call was signed with, so that newer ones may help. What these
-// credentials may not do is no such error, with one exception: IAM revokes the
-// sessions of a role by a policy that denies everything to those issued until
-// then, and a later session is free of it.
+// Refused reports whether AWS refuses the credentials of a call, so that newer ones may help.
+// A missing permission is no such error, with one exception: IAM revokes the sessions of a
+// role with a policy that denies everything to sessions older than itself, and newer sessions
+// are free of it.
 func Refused(err error, used aws.Credentials) bool {
 	var api smithy.APIError
 	if used.AccessKeyID == "" || !errors.As(err, &api) {

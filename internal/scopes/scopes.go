@@ -21,8 +21,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Account is one account to act in. Without a role its own credentials are
-// used; without an ID too, the account is whichever these belong to.
+// Account is one account to act in. Without a role the base credentials are used; without an
+// ID too, the account is theirs.
 type Account struct {
 	ID         string
 	RoleARN    string
@@ -38,14 +38,14 @@ type Options struct {
 	Credentials aws.CredentialsProvider // nil: as the SDK finds them
 }
 
-// Base is the SDK's configuration that all clients start from.
+// Base returns the configuration of the AWS SDK that all clients start from.
 func Base(ctx context.Context, o Options) (aws.Config, error) {
 	log := logging.LoggerFunc(func(class logging.Classification, format string, args ...any) {
 		if o.Log != nil {
 			o.Log.Debug("AWS SDK: "+fmt.Sprintf(format, args...), "class", string(class))
 		}
 	})
-	fns := []func(*config.LoadOptions) error{config.WithLogger(log)} // what loads the rest has it, too
+	fns := []func(*config.LoadOptions) error{config.WithLogger(log)} // for what the SDK logs while it loads the rest
 	if o.Region != "" {
 		fns = append(fns, config.WithRegion(o.Region))
 	}
@@ -96,8 +96,8 @@ func session(base aws.Config, a Account) aws.CredentialsProvider {
 			o.ExternalID = aws.String(a.ExternalID)
 		}
 	})
-	// Whoever asks the cache has a time limit, but the cache asks without one: an STS
-	// that hangs once must not be waited for ever.
+	// The cache calls Retrieve without the time limit of its caller, so that a call to STS
+	// that hangs would never end.
 	limited := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		ctx, cancel := context.WithTimeout(ctx, assumeTimeout)
 		defer cancel()
@@ -106,8 +106,8 @@ func session(base aws.Config, a Account) aws.CredentialsProvider {
 	return aws.NewCredentialsCache(limited, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 2 * time.Minute })
 }
 
-// Regions that the configuration's list means to an account: an empty one the
-// configuration's own, [all] those that are enabled.
+// Regions returns the Regions of an account by the list of the configuration: if it is empty
+// cfg's own, for [all] those that are enabled, else the list.
 func Regions(ctx context.Context, cfg aws.Config, regions []string) ([]string, error) {
 	if len(regions) == 0 {
 		if cfg.Region == "" {
@@ -133,9 +133,7 @@ func Regions(ctx context.Context, cfg aws.Config, regions []string) ([]string, e
 
 const identityTimeout = 20 * time.Second // of one GetCallerIdentity, its retries included
 
-// whoAmI asks AWS whose credentials those of cfg are: the account, and the ARN of who
-// signs. It asks where the credentials are verified, too: which endpoint of STS can be
-// reached is known of cfg's Region alone.
+// whoAmI asks STS in cfg's Region for the account and the ARN of cfg's credentials.
 func whoAmI(ctx context.Context, cfg aws.Config) (account, arn string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, identityTimeout)
 	defer cancel()
@@ -146,9 +144,9 @@ func whoAmI(ctx context.Context, cfg aws.Config) (account, arn string, err error
 	return aws.ToString(out.Account), aws.ToString(out.Arn), nil
 }
 
-// verified hands out credentials only after AWS has said that they act in the
-// scope's account. A client that signs with it can't list, look or create with
-// any others, whatever was mounted, rotated or exported by mistake (I13).
+// verified returns credentials only after AWS has said that they act in the scope's account.
+// A client that signs with it makes no call with any others, whatever was mounted, rotated or
+// exported by mistake (I13).
 type verified struct {
 	account string
 	inner   *source
@@ -165,8 +163,8 @@ func newVerified(account string, inner *source, base aws.Config) *verified {
 	return &verified{account: account, inner: inner, base: base, turn: make(turn, 1), known: map[string]error{}}
 }
 
-// Retrieve implements aws.CredentialsProvider. Nobody waits longer than their own
-// ctx for an answer that somebody else asked for.
+// Retrieve implements aws.CredentialsProvider. It waits no longer than its ctx for the question
+// of another call.
 func (v *verified) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := v.inner.Retrieve(ctx)
 	if err != nil {

@@ -27,13 +27,13 @@ func withoutSecrets(err error) error {
 	return err
 }
 
-// withoutRequest is AWS's message up to where it repeats the request.
+// withoutRequest returns AWS's message up to the place where it repeats the request.
 func withoutRequest(message string) string {
 	said, _, _ := strings.Cut(message, "The Canonical String")
 	return strings.TrimSpace(said)
 }
 
-// unsaid is an error in fewer words.
+// unsaid is an error with a shorter text.
 type unsaid struct {
 	error
 	text string
@@ -42,7 +42,7 @@ type unsaid struct {
 func (e *unsaid) Error() string { return e.text }
 func (e *unsaid) Unwrap() error { return e.error }
 
-// refusal is one that comes from AWS.
+// refusal is such an error that comes from AWS.
 type refusal struct {
 	unsaid
 	api smithy.APIError
