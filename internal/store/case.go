@@ -36,6 +36,13 @@ func (t *tx) Case(s inventory.Scope, of incident.Part, now time.Time) (*incident
 	return c, l.restored()
 }
 
+// What else is on some resources, and what was restored of some lineages since a time.
+const (
+	pendingOn  = `SELECT body FROM incidents WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?)) AND state IN ('open', 'blocked')`
+	liveOn     = `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?)) AND state = 'live'`
+	restoredOf = `SELECT body FROM incidents WHERE account = ? AND region = ? AND root_id IN (SELECT value FROM json_each(?)) AND restored_at > ?`
+)
+
 // loader fills a case.
 type loader struct {
 	t *tx
@@ -88,12 +95,12 @@ func (l *loader) onResources() error {
 		return nil
 	}
 	on := body(slices.Collect(maps.Keys(l.resources)))
-	live, err := each[inventory.Row](l.t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?)) AND state = 'live'`,
+	live, err := each[inventory.Row](l.t, liveOn,
 		l.s.Account, l.s.Region, on)
 	if err != nil {
 		return err
 	}
-	pending, err := each[incident.Incident](l.t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?)) AND state IN ('open', 'blocked')`,
+	pending, err := each[incident.Incident](l.t, pendingOn,
 		l.s.Account, l.s.Region, on)
 	if err != nil {
 		return err
@@ -118,7 +125,7 @@ func (l *loader) restored() error {
 	if len(l.roots) == 0 {
 		return nil
 	}
-	restored, err := each[incident.Incident](l.t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND root_id IN (SELECT value FROM json_each(?)) AND restored_at > ?`,
+	restored, err := each[incident.Incident](l.t, restoredOf,
 		l.s.Account, l.s.Region, body(slices.Collect(maps.Keys(l.roots))), l.c.Now.Add(-time.Hour).UnixMilli())
 	l.c.Load(nil, restored)
 	return err

@@ -56,6 +56,23 @@ func TestTheOutboxIsWrittenByItsKeys(t *testing.T) {
 	}
 }
 
+// TestACaseIsLoadedByItsIndexes: however many incidents are pending, or settled, a case
+// reads those of its resources and lineages alone.
+func TestACaseIsLoadedByItsIndexes(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	for query, begins := range map[string]string{
+		pendingOn:  "SEARCH incidents USING INDEX incidents_resource (account=? AND region=? AND resource_id=?)",
+		liveOn:     "SEARCH flow_logs USING INDEX flow_logs_resource (account=? AND region=? AND resource_id=?)",
+		restoredOf: "SEARCH incidents USING INDEX incidents_root (account=? AND region=? AND root_id=? AND restored_at>?)",
+	} {
+		args := []any{"a", "r", `["x"]`, 0}
+		if plan := explain(t, s, query, args[:strings.Count(query, "?")]...); plan[0] != begins {
+			t.Errorf("%s: %q", query, plan)
+		}
+	}
+}
+
 // argsOf counts the numbered parameters of a query.
 func argsOf(query string) (n int) {
 	for strings.Contains(query, fmt.Sprint("?", n+1)) {
