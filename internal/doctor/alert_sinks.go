@@ -12,13 +12,12 @@ import (
 	"flowkeeper/configs"
 )
 
-// alertSinks asks where an alert of a deletion would go, and whether the sinks
-// take what they are sent.
+// alertSinks judges where alerts of deletions go, and whether the sinks take their alerts.
 func (e *exam) alertSinks(ctx context.Context) (out []finding) {
-	m, _ := e.stateFacts() // where there is none, nothing was sent
+	m, _ := e.stateFacts() // without a state file nothing was sent
 	for _, s := range e.d.Config.Alerts {
 		waiting, lost := m.counts.Pending[s.Name], m.counts.Parked[s.Name]
-		if m.counts.Refused[s.Name] == 0 { // what was not tried yet is only on its way
+		if m.counts.Refused[s.Name] == 0 { // it was not refused: it was not tried yet
 			waiting = 0
 		}
 		if waiting+lost > 0 {
@@ -32,7 +31,7 @@ func (e *exam) alertSinks(ctx context.Context) (out []finding) {
 	return out
 }
 
-// deletionSinks are the sinks of an alert of a deletion.
+// deletionSinks judges the sinks that get alerts of deletions.
 func (e *exam) deletionSinks() finding {
 	watched := map[string]bool{}
 	for _, a := range e.accounts {
@@ -44,8 +43,8 @@ func (e *exam) deletionSinks() finding {
 	return judgeSinks(e.d.Config.Alerts, sinks, watched)
 }
 
-// judgeSinks: whoever holds a watched account must not be able to silence what
-// tells of it.
+// judgeSinks returns OK if one of the sinks is outside the watched accounts and this machine:
+// whoever controls these must not be able to suppress alerts about them.
 func judgeSinks(all []configs.Sink, sinks []string, watched map[string]bool) finding {
 	const add = "add a webhook, slack or pagerduty, or an sns topic of another account, under alerts: in the configuration; `flowkeeper alerts test` tries it"
 	var outside, inside, unclear []string
@@ -75,8 +74,8 @@ func judgeSinks(all []configs.Sink, sinks []string, watched map[string]bool) fin
 	return finding{Fail, "no sink is configured: alerts go to this machine's log only", add}
 }
 
-// insideWatched is why whoever holds a watched account, or this machine, can silence
-// a sink; empty: he can't.
+// insideWatched says why whoever controls a watched account or this machine can suppress the
+// alerts of a sink; empty: they can't.
 func insideWatched(s configs.Sink, watched map[string]bool) string {
 	if s.Type == "sns" {
 		if account := partsOf(s.TopicARN).AccountID; watched[account] {

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// betterPolicy is a policy by which the known sources send, whom the old one exempts
-// by name, and nobody else; what the old one says of other things stays, and so does
-// what it denies to some, but not what lets strangers take. ok is false where somebody
-// could be cut off of whom nothing is known, or we ourselves.
+// betterPolicy returns a policy by which the known sources may send, those whom the old policy
+// exempts by name, and nobody else. Statements about other actions stay, and so do denials for
+// some principals; those that let outsiders receive do not. ok is false if the policy could
+// take access from somebody unknown, or from Flowkeeper.
 func betterPolicy(text, queueARN string, known sources) (better string, ok bool) {
 	p, err := readPolicy(text)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// check is one check, and what makes its jobs: one for each place.
+// check is one check, and makes its jobs: one for each scope, account or queue.
 type check struct {
 	Check
 	jobs func(*exam) []job
@@ -43,11 +43,11 @@ func checks() []check {
 	}
 }
 
-// job is one check in one place.
+// job is one check of one scope, account or queue.
 type job struct {
 	check Check
 	scope inventory.Scope
-	skip  func() string // why the check can't be made, empty: it can; nil: it always can
+	skip  func() string // why the check can't be made; empty or nil: it can
 	run   func(context.Context) []finding
 }
 
@@ -61,14 +61,14 @@ func findings[A outcome](a A) []finding {
 	return any(a).([]finding)
 }
 
-// here is a check of this machine.
+// here makes the job of a check of this machine.
 func here[A outcome](run func(*exam, context.Context) A) func(*exam) []job {
 	return func(e *exam) []job {
 		return []job{{run: func(ctx context.Context) []finding { return findings(run(e, ctx)) }}}
 	}
 }
 
-// atQueue is a check of the queue that does not need its attributes.
+// atQueue makes the job of a check of the queue that does not need its attributes.
 func atQueue[A outcome](run func(*exam, context.Context) A) func(*exam) []job {
 	return func(e *exam) []job {
 		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
@@ -76,12 +76,12 @@ func atQueue[A outcome](run func(*exam, context.Context) A) func(*exam) []job {
 	}
 }
 
-// ofQueue is a check of the queue's attributes.
+// ofQueue makes the job of a check of the queue's attributes.
 func ofQueue[A outcome](run func(e *exam, ctx context.Context, attributes map[string]string) A) func(*exam) []job {
 	return func(e *exam) []job {
 		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
 		return []job{{scope: at, skip: e.queueFail, run: func(ctx context.Context) []finding {
-			a, _ := e.attrs() // where they can't be had, the check is skipped
+			a, _ := e.attrs() // after an error the check is skipped
 			return findings(run(e, ctx, a))
 		}}}
 	}
@@ -96,7 +96,7 @@ func eachScope[A outcome](run func(*exam, context.Context, *subject) A) func(*ex
 	}
 }
 
-// eachScopeAnyway is a check of a scope's credentials, whatever they are.
+// eachScopeAnyway is a check of each scope, even if its credentials do not work.
 func eachScopeAnyway[A outcome](run func(*exam, context.Context, *subject) A) func(*exam) []job {
 	return func(e *exam) []job {
 		all := eachScope(run)(e)

@@ -16,7 +16,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// identity is who AWS says that we are.
+// identity is whose credentials these are, by AWS's answer.
 type identity struct {
 	account, arn string
 	date         string    // of the answer, as AWS's clock has it
@@ -37,12 +37,13 @@ func whoAmI(ctx context.Context, cfg aws.Config, now func() time.Time) (who iden
 	return who, nil
 }
 
-// credentials: I13, for this scope, and for what is guarded. Where no account is
-// configured it is that of the credentials, in which nothing is missing of another's.
+// credentials judges whether a scope's credentials are of its account (I13). If no account is
+// configured, it also fails if the state file guards other accounts than that of the
+// credentials.
 func (e *exam) credentials(ctx context.Context, s *subject) []finding {
 	out := s.credentials(ctx)
 	who, err := s.identity()
-	m, _ := e.stateFacts() // where there is none, nothing is guarded
+	m, _ := e.stateFacts() // without a state file nothing is guarded
 	if err != nil || len(e.d.Accounts) > 0 || len(m.guarded) == 0 || slices.ContainsFunc(m.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
 		return out
 	}
@@ -97,7 +98,7 @@ const (
 	skewBad   = 30 * time.Second
 )
 
-// clock compares ours with that of any answer.
+// clock compares this machine's clock with the Date of any answer.
 func (e *exam) clock(ctx context.Context) finding {
 	for _, s := range e.subjects {
 		who, _ := s.identity()

@@ -16,7 +16,7 @@ import (
 	"flowkeeper/alert"
 )
 
-// daemon asks the one on this machine how it is.
+// daemon asks the daemon on this machine whether it is healthy and ready.
 func (e *exam) daemon(ctx context.Context) finding {
 	held := lockHeld(e.d.Config.State.Path + ".lock")
 	listen := e.d.Config.HTTP.Listen
@@ -43,7 +43,7 @@ func (e *exam) daemon(ctx context.Context) finding {
 	return readiness(listen, ready)
 }
 
-// readiness is what /readyz says: "ok", or "ok, 3 of 4 scopes", or why not.
+// readiness judges the answer of /readyz: "ok", or "ok, 3 of 4 scopes", or an error.
 func readiness(listen, ready string) finding {
 	scopes, ok := strings.CutPrefix(ready, "ok")
 	if !ok {
@@ -57,7 +57,7 @@ func readiness(listen, ready string) finding {
 	return f
 }
 
-// noDaemon: where one has worked on this machine, it should.
+// noDaemon is the finding if no daemon runs here: a failure if one has worked on this machine.
 func (e *exam) noDaemon(why string) finding {
 	m, err := e.stateFacts()
 	var last time.Time
@@ -74,7 +74,7 @@ func (e *exam) noDaemon(why string) finding {
 
 const maxAnswer = 4 << 20 // bytes of a daemon's answer
 
-// get asks the daemon. The text of any status is the answer.
+// get asks the daemon over HTTP. The answer is the text, whatever the status.
 func (e *exam) get(ctx context.Context, path string) (string, error) {
 	host, port, err := net.SplitHostPort(e.d.Config.HTTP.Listen)
 	if err != nil {
@@ -89,7 +89,7 @@ func (e *exam) get(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	direct := &http.Transport{DisableKeepAlives: true} // no proxy on the way to ourselves
+	direct := &http.Transport{DisableKeepAlives: true} // without a proxy
 	out, err := direct.RoundTrip(r)
 	if err != nil {
 		return "", err
@@ -102,7 +102,8 @@ func (e *exam) get(ctx context.Context, path string) (string, error) {
 	return string(text), err
 }
 
-// oldest is how long the oldest message had waited, if a daemon here knows.
+// oldest returns the age of the oldest message that the daemon here last received, if there
+// is one.
 func (e *exam) oldest(ctx context.Context) (age time.Duration, known bool) {
 	if e.d.Config.HTTP.Listen == "" {
 		return 0, false
@@ -120,8 +121,8 @@ func (e *exam) oldest(ctx context.Context) (age time.Duration, known bool) {
 	return 0, false
 }
 
-// lockHeld reports whether a process holds the lock. It takes none itself: a
-// daemon that starts at this moment would give up.
+// lockHeld reports whether a process holds the lock. It does not take the lock to find out,
+// because a daemon that starts at this moment would give up.
 func lockHeld(path string) bool {
 	info, err := os.Stat(path)
 	if err != nil {

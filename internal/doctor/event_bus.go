@@ -14,8 +14,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// eventsAPI is the part of EventBridge that is asked. CloudTrail's events come
-// by the default bus.
+// eventsAPI is what doctor calls of *eventbridge.Client. CloudTrail's events are on the
+// default bus.
 type eventsAPI interface {
 	ListRuleNamesByTarget(context.Context, *eventbridge.ListRuleNamesByTargetInput, ...func(*eventbridge.Options)) (*eventbridge.ListRuleNamesByTargetOutput, error)
 	ListRules(context.Context, *eventbridge.ListRulesInput, ...func(*eventbridge.Options)) (*eventbridge.ListRulesOutput, error)
@@ -24,7 +24,7 @@ type eventsAPI interface {
 	TestEventPattern(context.Context, *eventbridge.TestEventPatternInput, ...func(*eventbridge.Options)) (*eventbridge.TestEventPatternOutput, error)
 }
 
-// bus is one of an account and Region.
+// bus is an event bus of an account and Region.
 type bus struct {
 	api          eventsAPI
 	region, name string
@@ -32,7 +32,7 @@ type bus struct {
 
 const defaultBus = "default"
 
-// options of a command on the bus's rules.
+// options returns the options of an AWS CLI command about the bus's rules.
 func (b bus) options() string {
 	if b.name == defaultBus {
 		return "--region " + b.region
@@ -55,7 +55,7 @@ type rule struct {
 type nextBus struct {
 	rules []rule
 	err   error  // why they could not be asked for
-	fix   string // what makes one
+	fix   string // the command that makes one
 }
 
 // Rules that are looked through for a target. A bus has 300 at most, if AWS was
@@ -65,7 +65,7 @@ const (
 	maxRulePages = 3
 )
 
-// routes sets out how each scope's rules are asked for.
+// routes sets how the rules of each scope are asked for.
 func (e *exam) routes(ctx context.Context) {
 	busRules := e.busRules(ctx)
 	for _, s := range append([]*subject{e.home}, e.subjects...) {
@@ -109,8 +109,8 @@ func (e *exam) busRules(ctx context.Context) func(name string) *nextBus {
 	}
 }
 
-// queueTargets are the targets from which events come to the queue: itself, and
-// the topics that its policy lets send.
+// queueTargets returns the targets whose events reach the queue: the queue, and the topics that
+// its policy allows to send.
 func (e *exam) queueTargets() []string {
 	arn := e.queueARN()
 	out := []string{arn}
@@ -166,7 +166,7 @@ func findRoute(ctx context.Context, b bus, targets []string, buses string, busRu
 	return append(out, others...), err
 }
 
-// leadOn reports whether one of the rules may lead on to the queue.
+// leadOn reports whether one of the rules may lead to the queue.
 func leadOn(rules []rule) bool {
 	return slices.ContainsFunc(rules, func(r rule) bool { return r.next == nil || r.next.err != nil || len(r.next.rules) > 0 })
 }

@@ -14,7 +14,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// eventPattern has EventBridge itself match samples, with each rule on the way.
+// eventPattern has EventBridge match sample events with the patterns of the rules.
 func (e *exam) eventPattern(ctx context.Context, s *subject) finding {
 	rules, err := s.route()
 	if err != nil {
@@ -23,8 +23,8 @@ func (e *exam) eventPattern(ctx context.Context, s *subject) finding {
 	return testPatterns(ctx, eventbridge.NewFromConfig(s.cfg), rules, samples(s.scope, e.d.Now()))
 }
 
-// works leaves out rules that bring nothing, whatever they match, if there are
-// others.
+// works returns the rules without those that fail for another reason than their pattern, or
+// all if all of them do.
 func works(rules []rule) []rule {
 	on := slices.DeleteFunc(slices.Clone(rules), func(r rule) bool { return r.judge(true).status == Fail })
 	if len(on) == 0 {
@@ -33,7 +33,7 @@ func works(rules []rule) []rule {
 	return on
 }
 
-// gap is the samples that none of some rules matches.
+// gap is the samples that none of the rules of a bus matches.
 type gap struct {
 	rules        []rule
 	missed, less []string
@@ -52,8 +52,8 @@ func (g gap) finding() finding {
 	return finding{Warn, who + strings.Join(g.less, ", "), fix}
 }
 
-// testPatterns asks EventBridge whether each sample arrives: whether a rule on each
-// bus of its way matches it.
+// testPatterns asks EventBridge whether each sample reaches the queue: whether a rule on each
+// bus in between matches it.
 func testPatterns(ctx context.Context, api eventsAPI, rules []rule, all []sample) finding {
 	gaps := map[string]*gap{} // by the bus on which they are
 	for _, x := range all {
@@ -87,8 +87,8 @@ func testPatterns(ctx context.Context, api eventsAPI, rules []rule, all []sample
 	return worst
 }
 
-// stopsAt are the rules of which none matches the sample, on the bus where its way
-// ends; nil: it arrives.
+// stopsAt returns the rules of the bus on which no rule matches the sample; nil: it reaches the
+// queue.
 func stopsAt(ctx context.Context, api eventsAPI, rules []rule, x sample) ([]rule, error) {
 	var onward []rule
 	var unasked error

@@ -24,7 +24,8 @@ type statement struct {
 	raw                                      json.RawMessage
 }
 
-// several JSON values, of which one may stand alone.
+// several is a list of JSON values, as IAM policies have it: a single value may stand without
+// brackets.
 type several []json.RawMessage
 
 func (s *several) UnmarshalJSON(b []byte) error {
@@ -62,7 +63,7 @@ func (p *principals) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*map[string]texts)(p))
 }
 
-// document is a policy with its statements as they stand.
+// document is a policy with its statements as they are written.
 type document struct {
 	Version   string
 	ID        string `json:"Id,omitempty"`
@@ -90,7 +91,7 @@ func readPolicy(text string) (p policy, err error) {
 	return p, err
 }
 
-// with other statements the policy is this text.
+// with returns the text of the policy with other statements.
 func (p policy) with(statements []json.RawMessage) string {
 	b, err := json.Marshal(document{p.version, p.id, statements})
 	if err != nil {
@@ -105,12 +106,11 @@ const (
 	principalArn = "aws:PrincipalArn"
 )
 
-// plain reports that the statement says whom and what it is for, not whom and what
-// it isn't for, and that it is for services, users, roles or accounts.
+// plain reports whether the statement has none of NotPrincipal, NotAction and NotResource, and
+// is for services, users, roles or accounts.
 func (s statement) plain() bool { return s.says() && s.NotAction == nil && s.NotResource == nil }
 
-// says reports that the statement says whom it is for: services, users, roles or
-// accounts.
+// says reports whether the statement has a Principal: services, users, roles or accounts.
 func (s statement) says() bool {
 	for kind := range s.Principal {
 		if kind != "AWS" && kind != "Service" {
@@ -137,9 +137,8 @@ func (s statement) onlySends() bool {
 // everybody reports whether the statement is about all principals.
 func (s statement) everybody() bool { return slices.Contains(s.Principal["AWS"], "*") }
 
-// limits are the values of aws:SourceArn, and the accounts of aws:SourceAccount,
-// to which an Allow is limited. ok is false where it has any other condition, but
-// for one that asks for TLS.
+// limits returns the values of aws:SourceArn and of aws:SourceAccount to which an Allow
+// statement is limited. ok is false if it has any other condition than one that asks for TLS.
 func (s statement) limits() (arns, accounts []string, ok bool) {
 	for operator, keys := range s.Condition {
 		for key, values := range keys {
@@ -157,9 +156,9 @@ func (s statement) limits() (arns, accounts []string, ok bool) {
 	return arns, accounts, true
 }
 
-// bans are the values of aws:SourceArn that a Deny is for or, with limit, that it is
-// not for; exempt are the principals that it is not for. ok is false where it has any
-// other condition, or patterns.
+// bans returns the values of aws:SourceArn that a Deny statement is for or, with limit, is not
+// for; exempt are the principals that it is not for. ok is false if it has any other
+// condition, or patterns.
 func (s statement) bans() (arns []string, limit bool, exempt []string, ok bool) {
 	for operator, keys := range s.Condition {
 		limit = strings.Contains(operator, "Not")
@@ -179,14 +178,13 @@ func (s statement) bans() (arns []string, limit bool, exempt []string, ok bool) 
 	return arns, limit, exempt, len(s.Condition) == 0 || len(arns) > 0
 }
 
-// exemptsServices reports whether a Deny is for requests that no rule and no topic
-// makes.
+// exemptsServices reports whether a Deny statement is only for requests that rules and topics
+// never make.
 func (s statement) exemptsServices() bool {
 	return s.isBool("aws:securetransport", "false") || s.isBool("aws:principalisawsservice", "false")
 }
 
-// isBool reports whether the statement is for requests only of which a boolean key
-// is so.
+// isBool reports whether the statement has a condition that a boolean key has this value.
 func (s statement) isBool(key, value string) bool {
 	for _, operator := range []string{"Bool", "BoolIfExists"} {
 		for k, v := range s.Condition[operator] {

@@ -10,12 +10,12 @@ import (
 	"flowkeeper/alert"
 )
 
-// This is no evaluator of policies: only AWS is one. A few exact shapes of
-// statements are judged: those that deploy/, docs/setup.md and AWS's console
-// make, and the simple ones that open the queue or close it. Of any other that
-// may decide, doctor can't tell, and says which statement to read.
+// Only AWS can evaluate policies. Doctor judges a few exact forms of statements: those that
+// deploy/, docs/setup.md and AWS's console make, and the simple ones that open the queue to
+// everybody or close it. Of any other that may matter it says "can't tell", and which
+// statement to read.
 
-// sources of events that are known: the rules that send to the queue itself.
+// sources are the known rules that send to the queue itself.
 type sources struct {
 	rules  []string // ARNs of those that the policy must let send
 	byRole []string // ARNs of those that send as a role of theirs
@@ -76,9 +76,9 @@ func (e *exam) queuePolicy(ctx context.Context, a map[string]string) finding {
 	return f
 }
 
-// judgePolicy: the queue must let the rules or topics send that bring events,
-// and nobody else, for rules of the configuration believe what a message says of
-// its sender. And what strangers receive from the queue, Flowkeeper does not.
+// judgePolicy judges a queue's policy. It must allow the rules or topics to send that bring
+// events, and nobody else, because messages are not authenticated. And nobody outside may
+// receive, because Flowkeeper does not receive what others do.
 func judgePolicy(text, queueARN string, known sources) finding {
 	if text == "" {
 		return finding{Fail, "the queue has no policy, so that no rule can send to it", ""}

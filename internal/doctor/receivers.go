@@ -6,13 +6,13 @@ import (
 	"flowkeeper/alert"
 )
 
-// losses are the actions by which deletions are lost from a queue: received, hidden
-// or thrown away, or kept from coming.
+// losses are the actions that take messages out of a queue, hide or delete them, or keep them
+// from arriving.
 var losses = []string{"sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:PurgeQueue", "sqs:DeleteQueue",
 	"sqs:SetQueueAttributes", "sqs:AddPermission", "sqs:RemovePermission", "sqs:StartMessageMoveTask"}
 
-// judgeReceivers: nobody from outside own may receive from the queue or change it.
-// Whom IAM lets in these accounts is theirs to say.
+// judgeReceivers fails if the policy allows principals outside the own accounts to receive from
+// the queue or to change it. What IAM policies allow within these accounts is not judged.
 func (p policy) judgeReceivers(queueARN string, own []string) finding {
 	var found, unread []string
 	for _, s := range p.statements {
@@ -47,9 +47,8 @@ func (p policy) judgeReceivers(queueARN string, own []string) finding {
 	return finding{status: OK}
 }
 
-// strangers are the principals of an Allow that are none of the own accounts' and
-// may be anybody; only reports that it is for nobody else. ok is false where there
-// are some and its conditions may hold them back.
+// strangers returns the principals of an Allow outside the own accounts; only reports whether
+// it has no others. ok is false if there are some and its conditions may exclude them.
 func (s statement) strangers(own []string) (out []string, only, ok bool) {
 	arns, accounts, ok := s.limits()
 	if len(arns)+len(accounts) > 0 {
@@ -72,8 +71,7 @@ func (s statement) strangers(own []string) (out []string, only, ok bool) {
 	return out, only && len(out) > 0, s.says() && (ok || len(out) == 0)
 }
 
-// denying are the Denies that may keep strangers from an action, whatever else they
-// ask for.
+// denying returns the Deny statements that may keep outsiders from an action.
 func (p policy) denying(action, queueARN string) (where []string) {
 	for _, s := range p.statements {
 		if s.Effect == "Deny" && s.about(action, queueARN) && !s.isBool("aws:securetransport", "false") && (s.everybody() || !s.plain()) {

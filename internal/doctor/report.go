@@ -39,8 +39,7 @@ func See(check string) string { return "docs/troubleshoot.md#" + check }
 
 const maxWords = 300 // of what AWS says
 
-// errorText is what AWS says, or what failed on the way to it, without what the SDK
-// puts around it.
+// errorText returns AWS's error, or why AWS did not answer, without the text that the SDK adds.
 func errorText(err error) string {
 	var api smithy.APIError
 	var dial *net.OpError
@@ -66,7 +65,7 @@ func errorText(err error) string {
 	return alert.Clean(text, maxWords)
 }
 
-// noCredentials: the SDK has no type for it.
+// noCredentials reports whether the SDK found no credentials. It has no error type for that.
 func noCredentials(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "no EC2 IMDS role found") || strings.Contains(text, "static credentials are empty")
@@ -80,13 +79,13 @@ func code(err error) string {
 	return ""
 }
 
-// denied reports that we may not ask.
+// denied reports whether AWS denied the call.
 func denied(err error) bool {
 	c := code(err)
 	return strings.Contains(c, "AccessDenied") || c == "UnauthorizedOperation" || c == "AuthorizationError" || c == "NotAuthorized"
 }
 
-// unanswered is a check of which a question was not answered: never a failure.
+// unanswered is the finding of a check that could not ask: never a failure.
 func unanswered(err error) finding {
 	action := actionOf(err)
 	switch {
@@ -98,8 +97,8 @@ func unanswered(err error) finding {
 	return finding{Unknown, "can't tell, because " + action + " was answered with " + errorText(err), ""}
 }
 
-// actionOf is the IAM action of the call that failed, such as events:ListRules;
-// empty where err is of no call to AWS.
+// actionOf returns the IAM action of the call that failed, such as events:ListRules; empty if
+// err is not of a call to AWS.
 func actionOf(err error) string {
 	var call *smithy.OperationError
 	if !errors.As(err, &call) {
@@ -112,7 +111,7 @@ func actionOf(err error) string {
 	return service + ":" + call.Operation()
 }
 
-// lacking is the action that AWS's message names as the missing one.
+// lacking returns the action that is missing by AWS's message; empty: it names none.
 func lacking(message string) string {
 	if m := notAuthorized.FindStringSubmatch(message); m != nil {
 		return m[1]
@@ -122,7 +121,7 @@ func lacking(message string) string {
 
 var notAuthorized = regexp.MustCompile(`not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)`)
 
-// serverDate is the time that AWS's answer bears, be it a refusal.
+// serverDate returns the Date of AWS's answer, also of an error.
 func serverDate(err error) string {
 	var r *smithyhttp.ResponseError
 	if errors.As(err, &r) && r.Response != nil && r.Response.Response != nil {
@@ -135,8 +134,8 @@ func fine(format string, args ...any) finding {
 	return finding{status: OK, detail: fmt.Sprintf(format, args...)}
 }
 
-// shellWord is s as one word of a shell command, whatever it holds: names come from AWS,
-// and people paste what stands here (I12).
+// shellWord quotes s as one word of a shell command. Names come from AWS, and people paste the
+// commands (I12).
 func shellWord(s string) string {
 	if plainWord.MatchString(s) {
 		return s
@@ -146,12 +145,12 @@ func shellWord(s string) string {
 
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
 
-// rank of a status: a higher one hides a lower one.
+// rank orders statuses: of several findings the one with the highest rank counts.
 func rank(s Status) int {
 	return slices.Index([]Status{Skipped, OK, Unknown, Warn, Fail}, s)
 }
 
-// partsOf an ARN; of what is none all are empty.
+// partsOf parses an ARN. All parts are empty if the text is none.
 func partsOf(text string) arn.ARN {
 	parts, _ := arn.Parse(text)
 	return parts

@@ -11,7 +11,8 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// roundTrip is the proof of the whole way: the rehearsals' own records.
+// roundTrip judges whether the records of rehearsals come back through the queue, which proves
+// that deletions arrive.
 func (e *exam) roundTrip(ctx context.Context, s *subject) finding {
 	m, err := e.stateFacts()
 	if err != nil {
@@ -23,7 +24,7 @@ func (e *exam) roundTrip(ctx context.Context, s *subject) finding {
 	return judgePipeline(m.pipelines[s.scope], e.d.Config.Rehearsal.Schedule, e.d.Now())
 }
 
-// patience: CloudTrail delivers within fifteen minutes, as a rule.
+// patience is how long a record may take: CloudTrail delivers most within fifteen minutes.
 const patience = 30 * time.Minute
 
 // judgePipeline judges by the last rehearsals, made by a schedule, whether records arrive.
@@ -45,7 +46,7 @@ func judgePipeline(w rehearse.PipelineHealth, schedule string, now time.Time) fi
 	return fine("the last one %s ago", now.Sub(w.BackAt).Round(time.Second))
 }
 
-// old reports that more than a whole round went by.
+// old reports whether the schedule had two rehearsals since then.
 func old(schedule string, at, now time.Time) bool {
 	s, err := cron.ParseStandard(schedule)
 	return err != nil || now.After(s.Next(s.Next(at)).Add(patience))

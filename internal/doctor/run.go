@@ -55,7 +55,7 @@ func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer cancel()
-	all.Go(func() { // in order: the first are reported first
+	all.Go(func() { // in order, because they are reported in order
 		for n, j := range jobs {
 			workers.Go(func() error { done[n] <- j.results(ctx); return nil })
 		}
@@ -78,8 +78,8 @@ func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
 	return nil
 }
 
-// once is a question that the first asks who wants its answer; it has time of its
-// own, whoever that is.
+// once returns a function that asks at its first call and then returns the same answer. The
+// question has a time limit of its own, because several checks wait for it.
 func once[T any](ctx context.Context, ask func(context.Context) (T, error)) func() (T, error) {
 	return sync.OnceValues(func() (T, error) {
 		ctx, cancel := context.WithTimeout(ctx, oneCheck)
@@ -95,16 +95,16 @@ type exam struct {
 	queue      configs.QueueRef
 	queueAPI   *sqs.Client
 	attrs      func() (map[string]string, error)
-	own        func() (identity, error) // whose our own credentials are: they ask the queue
+	own        func() (identity, error) // of the base credentials, with which the queue is asked
 	subjects   []*subject               // every scope
-	accounts   []*account               // some of whose IDs may be unknown
-	home       *subject                 // where the queue is, as our own credentials see it
+	accounts   []*account               // their IDs may be unknown
+	home       *subject                 // the queue's account and Region
 }
 
-// newExam finds out which accounts and Regions there are.
+// newExam finds the accounts and Regions, and prepares the questions.
 func newExam(ctx context.Context, d *Doctor) *exam {
 	e := &exam{d: d, stateFacts: once(ctx, d.readState)}
-	e.queueAPI, e.queue, _ = queueclient.New(d.AWS, d.Config) // Load has seen that queue.url is one
+	e.queueAPI, e.queue, _ = queueclient.New(d.AWS, d.Config) // Load has checked queue.url
 	e.queue.Region = cmp.Or(e.queue.Region, d.AWS.Region)
 	e.attrs = once(ctx, e.askQueue)
 	e.own = once(ctx, func(ctx context.Context) (identity, error) { return whoAmI(ctx, d.AWS, d.Now) })
@@ -136,8 +136,8 @@ func (d *Doctor) findSubjects(ctx context.Context) [][]*subject {
 	return found
 }
 
-// queueConfig is how the queue's account is reached: as one of those that are
-// configured, or else as ourselves.
+// queueConfig returns what reaches the queue's account: that of a configured account, else the
+// base credentials.
 func (e *exam) queueConfig() aws.Config {
 	for _, s := range e.subjects {
 		if s.scope.Account == e.queue.Account {
@@ -217,8 +217,7 @@ func (e *exam) jobs() (out []job) {
 	return out
 }
 
-// configuration was read before there was a doctor; what is allowed but may
-// not be meant is a warning.
+// configuration reports the warnings of the configuration, which the caller has read.
 func (d *Doctor) configuration() (out []Result) {
 	for _, w := range d.Warnings {
 		out = append(out, finding{Warn, w.String(), ""}.at(checks()[0].Check, inventory.Scope{}))

@@ -8,7 +8,7 @@ import (
 	"flowkeeper/alert"
 )
 
-// sender is somebody whom a policy lets send.
+// sender is a principal that a policy allows to send.
 type sender struct {
 	status Status // of letting it
 	text   string
@@ -57,8 +57,8 @@ func (p policy) judgeSenders(queueARN string, known sources) finding {
 
 const anyRule = "any rule or topic"
 
-// missingSender is the ARN of a rule that was found and may not send, or anyRule
-// where none may; empty: none is missing.
+// missingSender returns the ARN of a rule that was found and may not send, or anyRule if no
+// rule may send; empty: none is missing.
 func missingSender(all []sender, d denials, known sources) string {
 	for _, rule := range known.rules {
 		if slices.Contains(d.sources, rule) || !slices.ContainsFunc(all, func(s sender) bool { return glob(s.source, rule) }) {
@@ -71,8 +71,8 @@ func missingSender(all []sender, d denials, known sources) string {
 	return anyRule
 }
 
-// senders are whom the policy lets send to the queue; unread are its statements
-// that may let others. ours are the accounts whose rules and topics may send.
+// senders returns whom the policy allows to send to the queue, and the statements that are not
+// judged and may allow others. ours are the accounts whose rules and topics may send.
 func (p policy) senders(queueARN string, ours []string, d denials) (out []sender, unread []string) {
 	for _, s := range p.statements {
 		if s.Effect != "Allow" || !s.about(sendMessage, queueARN) {
@@ -96,7 +96,7 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 	return out, unread
 }
 
-// senders of an Allow. ok is false where it is of no shape that is judged.
+// senders returns whom an Allow statement allows to send. ok is false if its form is not judged.
 func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
 	arns, accounts, ok := s.limits()
 	if !ok || !s.plain() {
@@ -120,8 +120,8 @@ func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
 	return out, true
 }
 
-// service judges a service that may send: for these rules or topics, or for all of
-// these accounts, or for everybody.
+// service judges an AWS service that may send: for some rules or topics, for all of some
+// accounts, or for everybody.
 func service(who string, arns, accounts, ours []string) (out []sender) {
 	name := strings.TrimSuffix(who, ".amazonaws.com")
 	switch {
@@ -141,7 +141,7 @@ func service(who string, arns, accounts, ours []string) (out []sender) {
 
 const theWorld = "everybody in the world (its principal is *, and no condition holds anybody back)"
 
-// bySource judges what each aws:SourceArn lets send.
+// bySource judges each aws:SourceArn that is allowed to send.
 func bySource(who string, arns, ours []string) (out []sender) {
 	for _, arn := range arns {
 		x := sender{OK, arn, who, arn}
@@ -161,7 +161,7 @@ func bySource(who string, arns, ours []string) (out []sender) {
 
 const besidesRule = ", besides the rule"
 
-// named judges a user, role or account by its name alone.
+// named judges a user, role or account that is allowed to send.
 func named(who string, ours []string) sender {
 	account, whole := partsOf(who).AccountID, strings.HasSuffix(who, ":root")
 	if !strings.Contains(who, ":") {
@@ -178,7 +178,7 @@ func named(who string, ours []string) sender {
 	return sender{Warn, who + besidesRule, who, ""}
 }
 
-// denials are what a policy's Denies of sending say.
+// denials is what the Deny statements about sending say.
 type denials struct {
 	all     string   // the statement that denies it to everybody; empty: none
 	names   []string // principals to whom it is denied
@@ -216,7 +216,7 @@ func (p policy) denials(queueARN string) (d denials) {
 	return d
 }
 
-// both are what two lists have in common: not nil, even if that is nothing.
+// both returns what two lists have in common. It is never nil.
 func both(a, b []string) []string {
 	return slices.DeleteFunc(append([]string{}, a...), func(x string) bool { return !slices.Contains(b, x) })
 }
@@ -228,7 +228,7 @@ func (d denials) because() string {
 	return " (denied by " + alert.Clean(strings.Join(d.read, ", "), 300) + ")"
 }
 
-// leave is what the Denies leave of a sender.
+// leave returns what the Deny statements leave of a sender.
 func (d denials) leave(x sender, ours []string) (out []sender) {
 	switch {
 	case slices.Contains(d.names, x.who), slices.Contains(d.sources, x.source):

@@ -25,16 +25,16 @@ import (
 
 const noStateFile = "there is no state file to read it from"
 
-// refresh judges the snapshot's age.
+// refresh judges the age of a scope's snapshot.
 func (e *exam) refresh(ctx context.Context, s *subject) finding {
 	m, err := e.stateFacts()
 	if err != nil {
-		return finding{Skipped, noStateFile, ""} // what is wrong with it, its own check reports
+		return finding{Skipped, noStateFile, ""} // state-file reports the error
 	}
 	return judgeRefresh(e.d.Config.Inventory.Schedule, m.counts.RefreshedAt[s.scope], e.d.Now())
 }
 
-// restorable is what the last rehearsals said, and which incidents are not over.
+// restorable reports what the last rehearsals said, and incidents that are not over.
 func (e *exam) restorable(ctx context.Context) (out []finding) {
 	m, err := e.stateFacts()
 	if err != nil {
@@ -63,7 +63,7 @@ func (e *exam) restorable(ctx context.Context) (out []finding) {
 	return findings(fine("%d by the last rehearsal, %d not rehearsed yet", yes, unknown))
 }
 
-// judgeRefresh: one that is late by more than a whole round is missing.
+// judgeRefresh warns if the schedule had two refreshes since the last one.
 func judgeRefresh(schedule string, at, now time.Time) finding {
 	const look = "see that the daemon runs, and what it logs: journalctl -u flowkeeper"
 	if at.IsZero() {
@@ -83,7 +83,7 @@ func judgeRefresh(schedule string, at, now time.Time) finding {
 type stateFacts struct {
 	counts    store.Counts
 	guarded   []string                // accounts
-	known     []inventory.Scope       // what was ever there, too
+	known     []inventory.Scope       // every scope that was ever refreshed
 	protected map[inventory.Scope]int // flow logs
 	rows      map[inventory.Scope]map[delivery.Target][]inventory.Row
 	pipelines map[inventory.Scope]rehearse.PipelineHealth
@@ -95,13 +95,13 @@ const (
 	maxTries   = 3  // of each, where a resource is gone
 )
 
-// readState reads the state file; where there is none, that is
-// store.ErrMissing. Nothing is created.
+// readState reads the state file. It returns store.ErrMissing if there is none, and creates
+// nothing.
 func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	if f, err := os.OpenFile(d.Config.State.Path, os.O_RDWR, 0); err == nil {
 		f.Close()
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return m, err // before SQLite calls it something else
+		return m, err // SQLite would report another error
 	}
 	s, err := store.Open(ctx, d.Config.State.Path, store.Options{})
 	if err != nil {
@@ -153,7 +153,7 @@ func (m *stateFacts) add(r inventory.Row) {
 	}
 }
 
-// stateFile judges whether the daemon can use it, and nobody else can.
+// stateFile judges whether the daemon can use the state file, and others can't.
 func (e *exam) stateFile(ctx context.Context) finding {
 	path := e.d.Config.State.Path
 	info, err := os.Stat(path)
@@ -184,8 +184,8 @@ func (e *exam) stateFile(ctx context.Context) finding {
 	return fine("%s in %s", text, plural(len(m.counts.RefreshedAt), "scope", "scopes"))
 }
 
-// unwatched are how many flow logs are protected in scopes that are not configured,
-// as far as it is known which are.
+// unwatched returns the scopes that have protected flow logs and are not configured any more,
+// with how many. Scopes that may be configured are left out.
 func unwatched(protected map[inventory.Scope]int, subjects []*subject) (out []string) {
 	watched, unsure := map[inventory.Scope]bool{}, map[string]bool{}
 	for _, s := range subjects {
@@ -205,8 +205,7 @@ func unwatched(protected map[inventory.Scope]int, subjects []*subject) (out []st
 	return out
 }
 
-// roomFor says whether the daemon could make the file: of its folders, one may
-// be missing.
+// roomFor judges whether the daemon could make the file: it makes the last folder too.
 func roomFor(path string) finding {
 	folder := filepath.Dir(path)
 	dir := folder
@@ -223,7 +222,7 @@ func roomFor(path string) finding {
 	return fine("%s is not there yet: `flowkeeper run` makes it", path)
 }
 
-// Free bytes that are few, and too few.
+// Free bytes below which there is a warning, and a failure.
 const (
 	roomFew    = 512 << 20
 	roomTooFew = 64 << 20

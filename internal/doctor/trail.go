@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 )
 
-// trailAPI is the part of CloudTrail that is asked.
+// trailAPI is what doctor calls of *cloudtrail.Client.
 type trailAPI interface {
 	DescribeTrails(context.Context, *cloudtrail.DescribeTrailsInput, ...func(*cloudtrail.Options)) (*cloudtrail.DescribeTrailsOutput, error)
 	GetTrailStatus(context.Context, *cloudtrail.GetTrailStatusInput, ...func(*cloudtrail.Options)) (*cloudtrail.GetTrailStatusOutput, error)
@@ -81,8 +81,8 @@ func (t *trail) ask(ctx context.Context, api trailAPI) {
 	t.basic, t.advanced = selectors.EventSelectors, selectors.AdvancedEventSelectors
 }
 
-// judgeTrails: EventBridge receives calls only while a trail that covers the
-// Region logs them. One that will do is enough.
+// judgeTrails returns the finding of the best trail. EventBridge receives calls only while a
+// trail that covers the Region logs them; one such trail is enough.
 func judgeTrails(region string, all []trail) (best finding) {
 	const silent = ": EventBridge receives no deletions"
 	if len(all) == 0 {
@@ -124,8 +124,8 @@ func (t trail) judge() finding {
 	return fine("%s logs", name)
 }
 
-// logsWrites judges whether the trail's selectors take write events of EC2. One
-// that does is enough, and a trail without any takes every management event.
+// logsWrites judges whether the trail's selectors include write events of EC2. One that does is
+// enough, and a trail without selectors logs every management event.
 func (t trail) logsWrites() Status {
 	if len(t.basic)+len(t.advanced) == 0 || slices.ContainsFunc(t.basic, basicTakes) {
 		return OK
@@ -146,9 +146,9 @@ func basicTakes(s types.EventSelector) bool {
 
 const ec2Source = "ec2.amazonaws.com"
 
-// advancedTakes judges selectors as CloudTrail's console makes them for management
-// events: by category, by reads and writes, without some services. Of any other it
-// can't tell.
+// advancedTakes judges advanced selectors of the forms that CloudTrail's console makes for
+// management events: by category, by reads or writes, without some services. For any other it
+// returns Unknown.
 func advancedTakes(s types.AdvancedEventSelector) Status {
 	status := OK
 	for _, f := range s.FieldSelectors {

@@ -15,35 +15,34 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// principalLister is the part of IAM that names users and roles.
+// principalLister is what a review calls of *iam.Client to list users and roles.
 type principalLister interface {
 	ListUsers(context.Context, *iam.ListUsersInput, ...func(*iam.Options)) (*iam.ListUsersOutput, error)
 	ListRoles(context.Context, *iam.ListRolesInput, ...func(*iam.Options)) (*iam.ListRolesOutput, error)
 }
 
-// MayDelete is a user or role that may call ec2:DeleteFlowLogs somehow, or
-// perhaps.
+// MayDelete is a user or role that may, or perhaps may, call ec2:DeleteFlowLogs.
 type MayDelete struct {
 	Account    string      `json:"account"`
 	ARN        string      `json:"arn"`
 	Type       string      `json:"type"` // user or role
 	WithMFA    bool        `json:"with_mfa"`
 	WithoutMFA bool        `json:"without_mfa"`
-	Maybe      bool        `json:"maybe,omitempty"`      // it may for sure in none of these ways: it hangs on Unknown
+	Maybe      bool        `json:"maybe,omitempty"`      // it is certain for none of these: it depends on Unknown
 	AccessKey  *bool       `json:"access_key,omitempty"` // with a user's own access key, whose requests do not report MFA
 	Statements []Statement `json:"statements,omitempty"`
 	Unknown    []string    `json:"unknown_conditions,omitempty"` // condition keys of its policies whose values are not known
 }
 
-// Review is what one account came to.
+// Review is the result for one account.
 type Review struct {
 	Account      string
 	Asked        int
 	Skipped      int         // service-linked roles
-	May          []MayDelete // those that may for sure come first
-	Organization int         // to whom a service control policy denies it
-	Unasked      int         // whom the simulator did not answer for
-	Cut          bool        // there are more principals than are asked for
+	May          []MayDelete // those that certainly may come first
+	Organization int         // how many a service control policy denies it
+	Unasked      int         // how many the simulator did not answer for
+	Cut          bool        // there are more principals than maxPrincipals
 	Err          error
 }
 
@@ -127,8 +126,8 @@ func unsure(m MayDelete) int {
 	return 0
 }
 
-// ask asks in each way that a request of the principal can come; nil: it may
-// in none. closed: a service control policy denies it.
+// ask asks for requests of the principal with MFA, without MFA, and with an access key. m is
+// nil if all of them are denied; closed: by a service control policy.
 func ask(ctx context.Context, api simulator, account, arn string, flowLogs []target) (m *MayDelete, closed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, onePrincipal)
 	defer cancel()
@@ -174,8 +173,8 @@ func addNew[T comparable](all []T, more ...T) []T {
 	return all
 }
 
-// principalsOf lists users and roles, but the roles that AWS's own services
-// made: IAM's simulator does not take them, and nobody can use them.
+// principalsOf lists users and roles without service-linked roles: IAM's simulator does not
+// take these, and only AWS can use them.
 func principalsOf(ctx context.Context, api principalLister, r *Review) (out []string, err error) {
 	users := iam.NewListUsersPaginator(api, &iam.ListUsersInput{})
 	for users.HasMorePages() && len(out) <= maxPrincipals {
@@ -207,7 +206,7 @@ func principalsOf(ctx context.Context, api principalLister, r *Review) (out []st
 	return out, nil
 }
 
-// Why the review is not whole; empty: it is.
+// Why returns why the review is not complete; empty: it is.
 func (r Review) Why() string {
 	var why []string
 	if r.Cut {
