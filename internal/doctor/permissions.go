@@ -14,7 +14,7 @@ import (
 	"flowkeeper/remediate/delivery"
 )
 
-// account is the scopes of one account. What IAM allows holds in all of them.
+// account is the scopes of one account: IAM's policies are the same in all of them.
 type account struct {
 	id       string
 	subjects []*subject
@@ -37,8 +37,8 @@ func newAccount(ctx context.Context, subjects []*subject) *account {
 
 func (a *account) partition() string { return inventory.Partition(a.subjects[0].scope.Region) }
 
-// flowLogs are those to ask about, one a Region: real ones where there are
-// any, for a policy may name them.
+// flowLogs returns one flow log of each Region to ask about: a real one if there is one, because
+// a policy may name it.
 func (a *account) flowLogs() (out []target) {
 	for _, s := range a.subjects {
 		id := "fl-00000000000000000"
@@ -50,9 +50,9 @@ func (a *account) flowLogs() (out []target) {
 	return out
 }
 
-// neverDelete asks IAM's simulator. A dry run of DeleteFlowLogs would show it as
-// well, but everybody who watches, we ourselves first, would take it for an
-// attempt: so it is left to people, and nothing here can delete.
+// neverDelete asks IAM's simulator whether Flowkeeper may delete flow logs. A dry run of
+// DeleteFlowLogs would show that too, but Flowkeeper and others would report it as an attempt;
+// and so nothing here calls DeleteFlowLogs.
 func (a *account) neverDelete(ctx context.Context) finding {
 	if who, err := a.subjects[0].identity(); err == nil && strings.HasSuffix(who.arn, ":root") {
 		return finding{Fail, "the root user may delete flow logs, unless a service control policy denies it: whoever takes these credentials can delete them all", leaveRoot}
@@ -70,8 +70,7 @@ func (a *account) neverDelete(ctx context.Context) finding {
 	return f
 }
 
-// judgeDelete: an explicit denial is taken for one, for deploy/iam-policy.json
-// has it, without conditions.
+// judgeDelete takes an explicit denial for unconditional, as in deploy/iam-policy.json.
 func judgeDelete(who string, d decision) finding {
 	switch {
 	case d.allowed > 0:
@@ -104,7 +103,7 @@ func by(all []Statement) string {
 	return ", by " + strings.Join(names, ", ")
 }
 
-// String is where to find it.
+// String returns where the statement is.
 func (s Statement) String() string {
 	text := s.Policy
 	if s.Line > 0 {
@@ -113,7 +112,7 @@ func (s Statement) String() string {
 	return text
 }
 
-// denyTo is the command that denies it to a user or role.
+// denyTo returns the command that denies ec2:DeleteFlowLogs to a user or role.
 func denyTo(arn string) string {
 	kind, _, _ := strings.Cut(partsOf(arn).Resource, "/")
 	return fmt.Sprintf(`aws iam put-%[1]s-policy --%[1]s-name %[2]s --policy-name never-delete-flow-logs --policy-document '{"Version":"2012-10-17","Statement":[{"Sid":"NeverDelete","Effect":"Deny","Action":"ec2:DeleteFlowLogs","Resource":"*"}]}'`,
@@ -122,8 +121,8 @@ func denyTo(arn string) string {
 
 const passRole = "iam:PassRole"
 
-// permission is one that AWS asks of whoever creates a flow log, because of what it
-// records or where it delivers. iam:PassRole is apart: it is asked for each role.
+// permission is one that AWS requires to create a flow log, because of what it records or where
+// it delivers. iam:PassRole is not among them: it is checked for each role.
 type permission struct {
 	action, resource string
 	context          map[string]string // condition keys of AWS's own request
@@ -132,7 +131,7 @@ type permission struct {
 	why              string            // which flow logs need it
 }
 
-// permissionsOf are those that restores with this target ask for.
+// permissionsOf returns those that restores to this target need.
 func permissionsOf(n delivery.Target, partition, account string) (out []permission) {
 	all := func(why string, actions ...string) {
 		for _, action := range actions {
@@ -182,8 +181,8 @@ func (a *account) trials() (all []trial, err error) {
 	return all, err
 }
 
-// may asks the simulator what the dry runs did not refuse, for a dry run need not go
-// so far. Where it can't tell, doubt says why; else its status is empty.
+// may asks the simulator about what the dry runs did not refuse, because a dry run may not check
+// it. If the simulator can't tell, doubt says why; else doubt's status is empty.
 func (a *account) may(ctx context.Context, of string, q question) (allowed bool, doubt finding) {
 	var err error
 	if q.principal, err = a.self(); err != nil || q.principal == "" {
@@ -245,8 +244,8 @@ func (a *account) mayPass(ctx context.Context, role string, trials []trial) find
 	return finding{Fail, who + " may not pass " + role + " to log delivery", fix}
 }
 
-// logDelivery judges every other permission that restores need: logs:CreateLogDelivery
-// in any case, and of the others those that are missing.
+// logDelivery reports logs:CreateLogDelivery in any case, and of the other permissions that
+// restores need those that are missing.
 func (a *account) logDelivery(ctx context.Context) (out []finding) {
 	all, err := a.trials()
 	type key struct{ action, resource string }
@@ -273,8 +272,8 @@ func (a *account) logDelivery(ctx context.Context) (out []finding) {
 	return out
 }
 
-// mayCreate judges one permission, by the trials of the flow logs that need it, if any:
-// the dry runs first, then the simulator.
+// mayCreate judges one permission by the dry runs of flow logs that need it, if there are any,
+// and then by the simulator.
 func (a *account) mayCreate(ctx context.Context, p permission, trials []trial) finding {
 	region := a.subjects[0].scope.Region
 	if len(trials) > 0 {

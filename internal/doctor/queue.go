@@ -48,7 +48,7 @@ func (e *exam) queueFail() string {
 	return ""
 }
 
-// queueARN as the queue itself has it, or as its address says.
+// queueARN returns the ARN that the queue states, or the one that queue.url means.
 func (e *exam) queueARN() string {
 	if a, err := e.attrs(); err == nil && a["QueueArn"] != "" {
 		return a["QueueArn"]
@@ -56,8 +56,8 @@ func (e *exam) queueARN() string {
 	return fmt.Sprintf("arn:%s:sqs:%s:%s:%s", inventory.Partition(e.queue.Region), e.queue.Region, e.queue.Account, e.queue.Name)
 }
 
-// queueAnswers asks for the attributes, which the daemon may do too. It receives
-// nothing: that would hide messages from the daemon.
+// queueAnswers judges whether the queue returns its attributes. It receives nothing, which would
+// hide messages from the daemon.
 func (e *exam) queueAnswers(ctx context.Context) finding {
 	a, err := e.attrs()
 	host := queueclient.Host(e.queueAPI)
@@ -76,7 +76,7 @@ func (e *exam) queueAnswers(ctx context.Context) finding {
 	return f
 }
 
-// hostSetting is the setting that decides which host is asked.
+// hostSetting returns the setting that the host comes from.
 func (e *exam) hostSetting() string {
 	switch u, err := url.Parse(e.queue.URL); {
 	case e.d.Config.AWS.EndpointURL != "":
@@ -92,7 +92,7 @@ func gone(err error) bool {
 	return errors.As(err, &missing) || strings.Contains(code(err), "NonExistentQueue") || code(err) == "QueueDoesNotExist"
 }
 
-// setAttribute is the command that sets an attribute of the queue.
+// setAttribute returns the command that sets an attribute of the queue.
 func (e *exam) setAttribute(name, value string) string {
 	return e.setAttributes(map[string]string{name: value})
 }
@@ -105,9 +105,8 @@ func (e *exam) setAttributes(all map[string]string) string {
 	return fmt.Sprintf("aws sqs set-queue-attributes --region %s --queue-url %s --attributes %s", e.queue.Region, e.queue.URL, shellWord(string(b)))
 }
 
-// queueKey: EventBridge can't send to a queue that AWS's own key encrypts, and
-// whether it may use one of yours, only that key's policy says. Events that
-// came through are the proof.
+// queueKey judges the queue's key. EventBridge can't use the AWS managed key; whether it may use
+// a customer managed key, only that key's policy says. If events have arrived, it may.
 func (e *exam) queueKey(ctx context.Context, a map[string]string) finding {
 	f := judgeKey(a["KmsMasterKeyId"], a["SqsManagedSseEnabled"] == "true", e.queue.Region)
 	if f.status == Fail {
@@ -136,7 +135,7 @@ func judgeKey(key string, managed bool, region string) finding {
 		`let the key's policy allow {"Service":"events.amazonaws.com"} kms:GenerateDataKey and kms:Decrypt, and us kms:Decrypt: aws kms get-key-policy --region ` + region + ` --policy-name default --key-id "$(aws kms describe-key --region ` + region + ` --query KeyMetadata.KeyId --output text --key-id ` + shellWord(key) + `)"`}
 }
 
-// How long messages should be kept: a long weekend without the daemon.
+// How long messages should be kept: through a long weekend without the daemon.
 const (
 	keepGood  = 4 * 24 * time.Hour
 	keepLeast = 24 * time.Hour
@@ -165,13 +164,14 @@ func judgeRetention(d time.Duration) finding {
 	return f
 }
 
-// redrive as SQS writes it. The count may be text, too.
+// redrive is SQS's RedrivePolicy. The count may be a string.
 type redrive struct {
 	Target string      `json:"deadLetterTargetArn"`
 	Max    json.Number `json:"maxReceiveCount"`
 }
 
-// A message is received anew each time that the store or AWS can't take it.
+// How often a message should be received before it goes to the dead-letter queue: it is received
+// again each time that the store or AWS fails.
 const (
 	receivesGood  = 10
 	receivesLeast = 3
@@ -224,8 +224,8 @@ func judgeRedrive(text string) (r redrive, f finding) {
 	return r, f
 }
 
-// deadLetters looks at the dead-letter queue, which is in the queue's account and
-// Region: what is bad about it, or a note of what is not known.
+// deadLetters judges the dead-letter queue, which is in the queue's account and Region. bad is
+// empty if nothing is wrong; note says what is not known.
 func (e *exam) deadLetters(ctx context.Context, arn string) (bad finding, note string) {
 	name := partsOf(arn).Resource
 	url := e.queue.URL[:strings.LastIndex(e.queue.URL, "/")+1] + name
@@ -246,8 +246,8 @@ func (e *exam) deadLetters(ctx context.Context, arn string) (bad finding, note s
 
 const manyWaiting = 1000
 
-// queueBacklog: SQS gives no message's age without a receive, which would hide
-// it from the daemon.
+// queueBacklog judges how many messages wait. The age of the oldest comes from the daemon,
+// because SQS states it only with a receive, which would hide the message from the daemon.
 func (e *exam) queueBacklog(ctx context.Context, a map[string]string) finding {
 	waiting, err := strconv.Atoi(a["ApproximateNumberOfMessages"])
 	if err != nil {
@@ -258,7 +258,7 @@ func (e *exam) queueBacklog(ctx context.Context, a map[string]string) finding {
 	return judgeBacklog(waiting, flying, age, known)
 }
 
-// lateAfter is how old a message may get before somebody should look.
+// lateAfter is the age of a message from which on there is a warning.
 const lateAfter = 5 * time.Minute
 
 func judgeBacklog(waiting, flying int, oldest time.Duration, known bool) finding {

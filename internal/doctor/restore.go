@@ -20,12 +20,12 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// creator is the part of EC2 that tries restores.
+// creator is what doctor calls of *ec2.Client for dry runs.
 type creator interface {
 	CreateFlowLogs(context.Context, *ec2.CreateFlowLogsInput, ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error)
 }
 
-// describeFlowLogs of the scope: a page will do.
+// describeFlowLogs returns the first page of the scope's flow logs.
 func (s *subject) describeFlowLogs(ctx context.Context) ([]inventory.FlowLog, error) {
 	ctx, cancel := context.WithTimeout(ctx, oneCall)
 	defer cancel()
@@ -81,7 +81,7 @@ func (e *exam) try(ctx context.Context, s *subject) ([]trial, error) {
 	return all, nil
 }
 
-// rows are what the snapshot protects; without one, what AWS shows.
+// rows returns the protected flow logs of the snapshot, or if it has none, those that AWS lists.
 func (e *exam) rows(s *subject) (map[delivery.Target][]inventory.Row, error) {
 	if m, err := e.stateFacts(); err == nil && len(m.rows[s.scope]) > 0 {
 		return m.rows[s.scope], nil
@@ -97,9 +97,9 @@ func (e *exam) rows(s *subject) (map[delivery.Target][]inventory.Row, error) {
 	return m.rows[s.scope], nil
 }
 
-// tryAll makes a dry run for each target, and nothing else: DryRun is
-// set here, for every call. Its token is none of a rehearsal, so that the
-// daemon, which receives the call's record, does not take it for one of its own.
+// tryAll makes a dry run for each target. It sets DryRun for every call. The ClientToken is not
+// that of a rehearsal, so that the daemon, which receives the call's record, does not take it
+// for one of its own.
 func tryAll(ctx context.Context, api creator, rows map[delivery.Target][]inventory.Row, token string) (out []trial) {
 	calls := 0
 	dry := func(i incident.Incident, tagged bool) (incident.Answer, string) {
@@ -141,7 +141,7 @@ func message(err error) string {
 	return ""
 }
 
-// decode asks AWS what an encoded refusal says, if we may.
+// decode asks AWS to decode an encoded authorization message, if that is allowed.
 func (t *trial) decode(ctx context.Context, api *sts.Client) {
 	_, encoded, is := strings.Cut(t.raw, "Encoded authorization failure message: ")
 	if !is || t.lacks != "" {
@@ -166,7 +166,7 @@ func decodedAction(text string) string {
 
 const nothingHere = "there is no protected flow log to try"
 
-// create reports each kind of restore that AWS would refuse.
+// create reports each target to which AWS would refuse restores.
 func (e *exam) create(ctx context.Context, s *subject) (out []finding) {
 	all, err := s.trials()
 	switch {
@@ -195,7 +195,7 @@ func (e *exam) create(ctx context.Context, s *subject) (out []finding) {
 	return out
 }
 
-// hasCheck reports an action of which another check reports that it is missing.
+// hasCheck reports whether another check reports that this action is missing.
 func hasCheck(action string) bool {
 	return action == "ec2:CreateTags" || action == passRole || slices.ContainsFunc(everyPermission, func(p permission) bool { return p.action == action })
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
-// simulator is IAM's own: it knows boundaries and service control policies.
+// simulator is what doctor calls of *iam.Client: IAM's policy simulator, which includes
+// permissions boundaries and service control policies.
 type simulator interface {
 	SimulatePrincipalPolicy(context.Context, *iam.SimulatePrincipalPolicyInput, ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error)
 }
@@ -34,9 +35,9 @@ const (
 // regionKeys are the condition keys that name the request's Region.
 var regionKeys = []string{"aws:RequestedRegion", "ec2:Region"}
 
-// entries are the condition keys whose values are known. The simulator makes
-// up none, and takes an unknown one for absent: a policy that denies all
-// Regions but some then denies everything.
+// entries returns the condition keys whose values are known. The simulator takes any other key
+// for absent, so that without them a policy that denies all Regions but some denies
+// everything.
 func (q question) entries() (out []types.ContextEntry) {
 	known := map[string]string{"aws:PrincipalArn": q.principal}
 	if of := partsOf(q.principal); of.AccountID != "" {
@@ -64,9 +65,9 @@ func (q question) entries() (out []types.ContextEntry) {
 	return out
 }
 
-// matters reports whether a condition on a key can decide an action: the
-// simulator misses the keys of all statements, also of those that are about
-// other actions. A key that no request here has is not missing, but absent.
+// matters reports whether a condition on a key can change the decision about an action. The
+// simulator reports missing keys of all statements, also of those about other actions, and
+// keys that no request for this action has.
 func matters(key, action string) bool {
 	key = strings.ToLower(key)
 	service, name, _ := strings.Cut(key, ":")
@@ -79,8 +80,7 @@ func matters(key, action string) bool {
 	return service == "aws" || strings.HasPrefix(strings.ToLower(action), service+":")
 }
 
-// decision is what the simulator said, of one question or of several: how many
-// of its answers were of each kind.
+// decision counts the simulator's answers to one question or several, by kind.
 type decision struct {
 	allowed      int
 	explicit     int // denied by a Deny
@@ -90,7 +90,7 @@ type decision struct {
 	missing      []string // condition keys that matter, and whose values are not known
 }
 
-// closed reports that nothing but a service control policy decided.
+// closed reports whether service control policies denied everything.
 func (d decision) closed() bool { return d.organization > 0 && d.allowed+d.explicit+d.implicit == 0 }
 
 // Statement of a policy.
@@ -107,8 +107,7 @@ func simulate(ctx context.Context, api simulator, q question) (d decision, err e
 	return d, d.ask(ctx, api, q)
 }
 
-// ask one question more. How long it may take is the caller's to say: IAM is slow,
-// and throttles.
+// ask adds the answers to one question. The caller limits its time: IAM is slow, and throttles.
 func (d *decision) ask(ctx context.Context, api simulator, q question) error {
 	pages := iam.NewSimulatePrincipalPolicyPaginator(api, &iam.SimulatePrincipalPolicyInput{
 		PolicySourceArn: &q.principal, ActionNames: []string{q.action}, ResourceArns: q.resources, ContextEntries: q.entries()})
@@ -161,7 +160,7 @@ func (d *decision) add(action string, what types.PolicyEvaluationDecisionType, m
 	}
 }
 
-// doubt is why a denial may be none in truth; empty: it is one.
+// doubt says why a denial may be wrong; empty: it is certain.
 func (d decision) doubt() string {
 	switch {
 	case d.closed():
@@ -175,9 +174,9 @@ func (d decision) doubt() string {
 // target is a flow log to ask about, and its Region.
 type target struct{ region, arn string }
 
-// mayDelete asks whether a principal may delete a flow log somewhere. It asks
-// Region by Region only if the answer depends on it: what service control
-// policies ask for is never reported as missing.
+// mayDelete asks whether a principal may delete any of the flow logs. It asks for each Region
+// only if the answer may depend on it: the simulator never reports condition keys of service
+// control policies as missing.
 func mayDelete(ctx context.Context, api simulator, principal string, more map[string]string, targets []target) (decision, error) {
 	q := question{principal: principal, action: deleteFlowLogs, context: more}
 	for _, t := range targets {
@@ -201,8 +200,8 @@ func isRegion(key string) bool {
 	return slices.ContainsFunc(regionKeys, func(k string) bool { return strings.EqualFold(k, key) })
 }
 
-// principalOf is the user or role behind an identity, as the simulator wants
-// it; empty: it can't be one.
+// principalOf returns the ARN of the user or role of an identity, which the simulator needs;
+// empty: it is neither.
 func principalOf(ctx context.Context, api *iam.Client, arn, configured string) string {
 	of := partsOf(arn)
 	kind, rest, _ := strings.Cut(of.Resource, "/")
