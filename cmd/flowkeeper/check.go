@@ -114,7 +114,7 @@ func (a *app) next(schedule string) *alert.Time {
 	if err != nil {
 		return nil
 	}
-	return stamp(s.Next(a.now()))
+	return jsonTime(s.Next(a.now()))
 }
 
 func (m summary) sheet(a *app) *term.Sheet {

@@ -36,8 +36,8 @@ type flowLogJSON struct {
 func toFlowLogJSON(r inventory.Row) flowLogJSON {
 	return flowLogJSON{
 		FlowLogID: r.ID, RootFlowLogID: r.RootID, Account: r.Scope.Account, Region: r.Scope.Region,
-		ResourceID: r.ResourceID, State: r.State, Protected: r.Protected, ReleasedUntil: stamp(r.ReleasedUntil),
-		Settings: r.Settings, CreatedBy: r.CreatedBy, FirstSeenAt: stamp(r.FirstSeenAt), LastSeenAt: stamp(r.LastSeenAt),
+		ResourceID: r.ResourceID, State: r.State, Protected: r.Protected, ReleasedUntil: jsonTime(r.ReleasedUntil),
+		Settings: r.Settings, CreatedBy: r.CreatedBy, FirstSeenAt: jsonTime(r.FirstSeenAt), LastSeenAt: jsonTime(r.LastSeenAt),
 	}
 }
 
@@ -104,9 +104,9 @@ func toIncidentJSON(i incident.Incident, history []incident.Entry) incidentJSON 
 	out := incidentJSON{
 		ID: i.FlowLogID, FlowLogID: i.FlowLogID, RootFlowLogID: i.RootID, Account: i.Scope.Account, Region: i.Scope.Region,
 		ResourceID: i.ResourceID, State: i.State, Reason: i.Reason, Advice: i.Advice, Source: i.Source, EventID: i.EventID,
-		DeletedAt: stamp(i.DeletedAt), DetectedAt: stamp(i.DetectedAt), LastSeenAt: stamp(i.LastSeenAt),
-		RestoredAt: stamp(i.RestoredAt), VerifiedAt: stamp(i.VerifiedAt), NewFlowLogID: i.NewID,
-		Attempts: max(i.Attempts, i.Tried), NextAttemptAt: stamp(i.NextAttemptAt), Actor: known(i.Actor),
+		DeletedAt: jsonTime(i.DeletedAt), DetectedAt: jsonTime(i.DetectedAt), LastSeenAt: jsonTime(i.LastSeenAt),
+		RestoredAt: jsonTime(i.RestoredAt), VerifiedAt: jsonTime(i.VerifiedAt), NewFlowLogID: i.NewID,
+		Attempts: max(i.Attempts, i.Tried), NextAttemptAt: jsonTime(i.NextAttemptAt), Actor: jsonActor(i.Actor),
 	}
 	if i.State == incident.Open || i.State == incident.Blocked {
 		out.ErrorMessage = i.LastError
@@ -121,21 +121,21 @@ func toIncidentJSON(i incident.Incident, history []incident.Entry) incidentJSON 
 		out.FlowLog = &i.Frozen
 	}
 	for _, e := range history {
-		out.History = append(out.History, entryJSON{Time: stamp(e.At), State: e.State, Reason: e.Reason, Text: e.Text, EventID: e.EventID, Actor: known(e.Actor)})
+		out.History = append(out.History, entryJSON{Time: jsonTime(e.At), State: e.State, Reason: e.Reason, Text: e.Text, EventID: e.EventID, Actor: jsonActor(e.Actor)})
 	}
 	return out
 }
 
-// stamp is a time of the contract; nil, so that it is absent, for the zero time.
-func stamp(t time.Time) *alert.Time {
+// jsonTime is a time of the contract; nil, so that it is absent, for the zero time.
+func jsonTime(t time.Time) *alert.Time {
 	if t.IsZero() {
 		return nil
 	}
 	return &alert.Time{Time: t}
 }
 
-// known is the actor, nil if the record has nothing about one.
-func known(a *alert.Actor) *alert.Actor {
+// jsonActor is the actor, nil if the record has nothing about one.
+func jsonActor(a *alert.Actor) *alert.Actor {
 	if a == nil || *a == (alert.Actor{}) {
 		return nil
 	}
@@ -167,9 +167,9 @@ type deliveryJSON struct {
 }
 
 func toDeliveryJSON(d sink.Delivery) deliveryJSON {
-	out := deliveryJSON{Sink: d.Sink, State: store.DeliveryState(d), Attempts: d.Attempts, SentAt: stamp(d.SentAt), Error: d.Error}
+	out := deliveryJSON{Sink: d.Sink, State: store.DeliveryState(d), Attempts: d.Attempts, SentAt: jsonTime(d.SentAt), Error: d.Error}
 	if out.State == store.Pending {
-		out.NextAttemptAt = stamp(d.NextAt)
+		out.NextAttemptAt = jsonTime(d.NextAt)
 	}
 	return out
 }

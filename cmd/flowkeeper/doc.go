@@ -3,9 +3,10 @@
 //
 //  1. main.go runs the root command with a context that ends with SIGINT or
 //     SIGTERM.
-//  2. root.go reads the configuration and decides the exit code.
-//  3. Each other file is one command, or what commands share: tables, filters,
-//     completion, progress.
+//  2. root.go builds the tree of commands, and exit.go decides the exit code.
+//  3. config.go and state.go read and open what most commands need.
+//  4. Each other file is one command, or what commands share: filters, completion,
+//     help, the JSON contract.
 //
 // run.go starts internal/daemon, which owns its goroutines; other commands end
 // theirs before they return.

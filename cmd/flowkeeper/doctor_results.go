@@ -116,10 +116,8 @@ func place(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + 
 
 func (a *app) writeSummary(counts map[doctor.Status]int, skipped map[string][]string) {
 	for _, why := range slices.Sorted(maps.Keys(skipped)) {
-		places := slices.Compact(slices.Sorted(slices.Values(skipped[why])))
-		places = slices.DeleteFunc(places, func(p string) bool { return p == "" }) // of this machine, or of an account that is not known
 		text := term.Plural(len(skipped[why]), "check")
-		if len(places) > 0 {
+		if places := sortedSet(skipped[why]); len(places) > 0 { // a check of this machine has no place
 			text += " of " + where(places)
 		}
 		a.Printf("%s  %s\n", a.Paint(fmt.Sprintf("%-*s", markWidth, "left out"), term.Dim), term.Clean(text+": "+why))
@@ -134,9 +132,9 @@ func (a *app) writeSummary(counts map[doctor.Status]int, skipped map[string][]st
 	if n := counts[doctor.Skipped]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d left out", n))
 	}
-	verdict, c := "nothing fails: ", term.Green
+	result, c := "nothing fails: ", term.Green
 	if n := counts[doctor.Fail]; n > 0 {
-		verdict, c = fmt.Sprintf("%d FAILED, ", n), term.Red
+		result, c = fmt.Sprintf("%d FAILED, ", n), term.Red
 	}
-	a.Printf("\n%s%s\n", a.Paint(verdict, c), strings.Join(parts, ", "))
+	a.Printf("\n%s%s\n", a.Paint(result, c), strings.Join(parts, ", "))
 }

@@ -51,13 +51,7 @@ func (a *app) showIncident(ctx context.Context, s state, args []string) error {
 
 func (a *app) incidentSheet(i incident.Incident) *term.Sheet {
 	s := &term.Sheet{}
-	s.Put("flow log", i.FlowLogID)
-	if i.RootID != i.FlowLogID {
-		s.Put("descends from", i.RootID)
-	}
-	s.Put("account", i.Scope.Account)
-	s.Put("region", i.Scope.Region)
-	s.Put("resource", i.ResourceID)
+	putFlowLog(s, i.FlowLogID, i.RootID, i.Scope, i.ResourceID)
 	s.Put("state", incidentState(i).Text)
 	for _, reason := range a.reasons(i) {
 		s.Put("because", reason)

@@ -45,7 +45,7 @@ it, on this machine or another. FILE is replaced only by a complete export.`,
 }
 
 func (a *app) export(ctx context.Context, s *store.Store, w io.Writer) (n int, err error) {
-	if err := term.WriteJSON(w, exportHead{exportVersion, stamp(a.now())}); err != nil {
+	if err := term.WriteJSON(w, exportHead{exportVersion, jsonTime(a.now())}); err != nil {
 		return 0, err
 	}
 	progress := a.Progress("reading flow logs", 0)

@@ -64,13 +64,7 @@ func unknownFlowLog(id string) error {
 
 func (a *app) flowLogSheet(r inventory.Row, fate store.Fate, last rehearse.Rehearsal, tried bool) *term.Sheet {
 	s := &term.Sheet{}
-	s.Put("flow log", r.ID)
-	if r.RootID != r.ID {
-		s.Put("descends from", r.RootID)
-	}
-	s.Put("account", r.Scope.Account)
-	s.Put("region", r.Scope.Region)
-	s.Put("resource", r.ResourceID)
+	putFlowLog(s, r.ID, r.RootID, r.Scope, r.ResourceID)
 	s.Put("state", a.stateOf(r, fate, last).Text)
 	switch {
 	case tried && last.Reason == "":
@@ -86,6 +80,17 @@ func (a *app) flowLogSheet(r inventory.Row, fate store.Fate, last rehearse.Rehea
 	s.Put("last seen", a.when(r.LastSeenAt))
 	s.Put("gone since", a.when(r.GoneAt))
 	return s
+}
+
+// putFlowLog adds which flow log a sheet is about.
+func putFlowLog(s *term.Sheet, id, rootID string, scope inventory.Scope, resourceID string) {
+	s.Put("flow log", id)
+	if rootID != id {
+		s.Put("descends from", rootID)
+	}
+	s.Put("account", scope.Account)
+	s.Put("region", scope.Region)
+	s.Put("resource", resourceID)
 }
 
 // putSettings adds the settings that a create sets.

@@ -52,7 +52,7 @@ func (a *app) replay(ctx context.Context, files []string) error {
 	}
 	elsewhere := 0 // findings about what no flow log here depends on
 	r := recordReader{app: a, found: func(_ []byte, f detection.Finding) error {
-		v, err := newVerdict(ctx, p, f)
+		v, err := toFindingJSON(ctx, p, f)
 		switch {
 		case err != nil:
 			return err
@@ -62,7 +62,7 @@ func (a *app) replay(ctx context.Context, files []string) error {
 		case a.JSON:
 			return a.Object(v)
 		}
-		a.printVerdict(v)
+		a.printFinding(v)
 		return nil
 	}}
 	if err := r.read(ctx, files); err != nil {

@@ -62,7 +62,7 @@ func (a *app) newPlanner(ctx context.Context) (p planner, err error) {
 }
 
 // impact says what depends here on what a call has changed.
-func (p planner) impact(ctx context.Context, v verdict, f detection.Finding) (verdict, error) {
+func (p planner) impact(ctx context.Context, v findingJSON, f detection.Finding) (findingJSON, error) {
 	v.Target = tamper.TargetOf(f.Record)
 	if p.store == nil || !tamper.Harmful(f.Record) {
 		return v, nil

@@ -31,7 +31,7 @@ func flagError(c *cobra.Command, err error) error {
 		return unknownFlag(c, e.GetSpecifiedName())
 	}
 	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
-		return usagef("--%s needs a value: %s", e.GetFlag().Name, unquoted(e.GetFlag()))
+		return usagef("--%s needs a value: %s", e.GetFlag().Name, flagUsage(e.GetFlag()))
 	}
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return invalidValue(e)
@@ -41,7 +41,7 @@ func flagError(c *cobra.Command, err error) error {
 
 func invalidValue(e *pflag.InvalidValueError) error {
 	f := e.GetFlag()
-	why := unquoted(f)
+	why := flagUsage(f)
 	if ours, ok := errors.AsType[*usageError](e.Unwrap()); ok {
 		why = ours.text
 	} else if f.Value.Type() == "bool" {
@@ -50,7 +50,7 @@ func invalidValue(e *pflag.InvalidValueError) error {
 	return usagef("--%s %s: %s", f.Name, e.GetValue(), why)
 }
 
-func unquoted(f *pflag.Flag) string {
+func flagUsage(f *pflag.Flag) string {
 	_, text := pflag.UnquoteUsage(f)
 	return text
 }

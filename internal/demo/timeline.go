@@ -169,15 +169,15 @@ func (t *timeline) result(rows []row) error {
 	}
 	table := t.out.Table(term.Whole("RESOURCE"), term.Whole("DESTINATION").OrDrop(1), term.Whole("BEFORE").OrDrop(2), term.Whole("AFTER"), term.Whole("SETTINGS AND TAGS"))
 	for _, r := range rows {
-		after, verdict := r.After, strings.Join(r.Differences, "; ")
+		after, outcome := r.After, strings.Join(r.Differences, "; ")
 		if after == r.Before {
 			after = "untouched"
 		}
 		if r.Identical {
 			sum.Identical++
-			verdict = fmt.Sprintf("identical (%d)", r.Compared)
+			outcome = fmt.Sprintf("identical (%d)", r.Compared)
 		}
-		err := table.Add(map[string]row{"result": r}, r.Resource, term.ShortARN(r.Destination), r.Before, after, verdict)
+		err := table.Add(map[string]row{"result": r}, r.Resource, term.ShortARN(r.Destination), r.Before, after, outcome)
 		if err != nil {
 			return err
 		}

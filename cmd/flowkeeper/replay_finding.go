@@ -12,8 +12,8 @@ import (
 	"flowkeeper/internal/term"
 )
 
-// verdict is what one record means, and what Flowkeeper would do.
-type verdict struct {
+// findingJSON is what one record means, and what Flowkeeper would do.
+type findingJSON struct {
 	Kind           string          `json:"kind"`             // deletion, attempt, creation, rehearsal, teardown, tamper or ignored
 	Reason         string          `json:"reason,omitempty"` // ignored: what the record is instead of a call
 	Level          alert.Level     `json:"level,omitempty"`
@@ -38,7 +38,7 @@ type verdict struct {
 
 // addendumJSON is what CloudTrail says of a record that it sent later.
 type addendumJSON struct {
-	EventID string `json:"event_id,omitempty"` // its own; the verdict has that of the event it belongs to
+	EventID string `json:"event_id,omitempty"` // its own; the finding has that of the event it belongs to
 	Reason  string `json:"reason,omitempty"`
 	Updated string `json:"updated_fields,omitempty"`
 }
@@ -53,11 +53,11 @@ var titles = map[string]string{
 	"creation": "Flow logs created", "rehearsal": "A Flowkeeper tested a restore as a dry run", "teardown": "A VPC was deleted",
 }
 
-func newVerdict(ctx context.Context, p planner, f detection.Finding) (verdict, error) {
+func toFindingJSON(ctx context.Context, p planner, f detection.Finding) (findingJSON, error) {
 	r, actor := f.Record, f.Actor()
-	v := verdict{
-		Kind: replayKinds[f.Kind], Level: f.Rule.Level, EventID: r.EventID, EventName: r.EventName, Time: stamp(r.EventTime),
-		Account: r.Account, Region: r.Region, Actor: known(&actor), IDsUnknown: r.IDsUnknown,
+	v := findingJSON{
+		Kind: replayKinds[f.Kind], Level: f.Rule.Level, EventID: r.EventID, EventName: r.EventName, Time: jsonTime(r.EventTime),
+		Account: r.Account, Region: r.Region, Actor: jsonActor(&actor), IDsUnknown: r.IDsUnknown,
 	}
 	if a := r.Addendum; a != nil {
 		v.Addendum = &addendumJSON{EventID: a.EventID, Reason: a.Reason, Updated: a.Updated}
@@ -100,7 +100,7 @@ func newVerdict(ctx context.Context, p planner, f detection.Finding) (verdict, e
 	return v, nil
 }
 
-func (a *app) printVerdict(v verdict) {
+func (a *app) printFinding(v findingJSON) {
 	title := titles[v.Kind]
 	if v.Kind == "ignored" {
 		what, _ := cloudtrail.NoCall(v.Reason).Words()
@@ -142,7 +142,7 @@ func (a *app) printVerdict(v verdict) {
 }
 
 // addendumWords say to which event an addendum belongs, and what it leads to.
-func (v verdict) addendumWords() string {
+func (v findingJSON) addendumWords() string {
 	a := v.Addendum
 	if a == nil {
 		return ""
