@@ -13,7 +13,7 @@ type ec2Operation struct {
 	// changes: World.Calls returns it and the trail records it, also a dry run and a
 	// refused call.
 	changes bool
-	allowed []string // parameters, see only
+	allowed []string // parameters, see UnknownParameter
 	do      func(*World, *ec2Scope, url.Values) (reply, error)
 }
 
@@ -85,8 +85,8 @@ func (w *World) ec2(q *Request) (reply, error) {
 			return reply{}, err
 		}
 	}
-	if err := only(q.Form, operation.allowed...); err != nil {
-		return reply{}, err
+	if name := UnknownParameter(q.Form, operation.allowed...); name != "" {
+		return reply{}, Errorf("UnknownParameter", "The parameter %s is not recognized", name)
 	}
 	return operation.do(w, w.scope(q.Account, q.Region), q.Form)
 }

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// only refuses parameters that an action does not have (strict, as AWS is
-// with UnknownParameter). "Name." allows a list or a structure of that name.
-func only(form url.Values, allowed ...string) error {
+// UnknownParameter is the name of a parameter that is not allowed; empty if there is
+// none. "Name." allows a list or a structure of that name.
+func UnknownParameter(form url.Values, allowed ...string) string {
 	for name := range form {
 		head, _, nested := strings.Cut(name, ".")
 		switch {
@@ -17,10 +17,10 @@ func only(form url.Values, allowed ...string) error {
 		case nested && slices.Contains(allowed, head+"."):
 		case !nested && slices.Contains(allowed, name):
 		default:
-			return Errorf("UnknownParameter", "The parameter %s is not recognized", name)
+			return name
 		}
 	}
-	return nil
+	return ""
 }
 
 // numbered reads Name.1, Name.2, ….

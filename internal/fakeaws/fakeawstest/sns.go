@@ -238,18 +238,11 @@ func snsInvalid(format string, args ...any) error {
 	return fakeaws.Errorf("InvalidParameter", "Invalid parameter: "+format, args...)
 }
 
-// onlyParameters refuses a parameter that the action does not have, or that
-// this fake does not implement: a client must not believe that it took
-// effect. A name that ends in a dot allows everything below it.
+// onlyParameters refuses a parameter that the action does not have, or that this fake
+// does not implement: a client must not believe that it took effect.
 func onlyParameters(form url.Values, allowed ...string) error {
-	allowed = append(allowed, "Action", "Version")
-	for name := range form {
-		if prefix, _, dotted := strings.Cut(name, "."); dotted && slices.Contains(allowed, prefix+".") {
-			continue
-		}
-		if !slices.Contains(allowed, name) {
-			return snsInvalid("%s is not implemented by this fake", name)
-		}
+	if name := fakeaws.UnknownParameter(form, allowed...); name != "" {
+		return snsInvalid("%s is not implemented by this fake", name)
 	}
 	return nil
 }
