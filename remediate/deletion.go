@@ -58,7 +58,7 @@ func (r *Remediator) recordDeletion(tx Tx, s inventory.Scope, f detection.Findin
 	if err != nil {
 		return false, err
 	}
-	told := notify.NewEvent(s, f, now)
+	next := notify.NewEvent(s, f, now)
 	incidents, foreseen := make([]incident.Incident, 0, len(f.Deleted)), make([]string, 0, len(f.Deleted))
 	quiet := len(f.Deleted) > 0 && len(f.Failed) == 0
 	news = !known
@@ -79,16 +79,16 @@ func (r *Remediator) recordDeletion(tx Tx, s inventory.Scope, f detection.Findin
 	}
 	var raisedBy []string
 	if quiet {
-		told.Level = alert.Informational
+		next.Level = alert.Informational
 	} else {
-		facts := notify.DeletionFacts(r.Policy, c, told.Actor, notify.FlowLogs(incidents))
-		told.Level, raisedBy = notify.Raised(told.Level, facts)
+		facts := notify.DeletionFacts(r.Policy, c, next.Actor, notify.FlowLogs(incidents))
+		next.Level, raisedBy = notify.Raised(next.Level, facts)
 	}
-	told.CampaignID = e.CampaignID
-	if told, err = joinCampaign(tx, told, incidents, now); err != nil {
+	next.CampaignID = e.CampaignID
+	if next, err = joinCampaign(tx, next, incidents, now); err != nil {
 		return false, err
 	}
-	a := notify.DeletionAlert(told, incidents, now)
+	a := notify.DeletionAlert(next, incidents, now)
 	a.RaisedBy, a.Recent = raisedBy, recent
 	for n, why := range foreseen {
 		a.FlowLogs[n].Foreseen = why
@@ -103,19 +103,19 @@ func (r *Remediator) recordDeletion(tx Tx, s inventory.Scope, f detection.Findin
 		return false, err
 	}
 	if known {
-		told = told.MergeRecord(e, incidents)
+		next = next.MergeRecord(e, incidents)
 	}
-	told.Unknown = unknown && (!known || e.Unknown)
+	next.Unknown = unknown && (!known || e.Unknown)
 	if !alerted {
-		told.ToldDeletion, told.ToldRestored, told.ToldClosed, told.DueAt = e.ToldDeletion, e.ToldRestored, e.ToldClosed, e.DueAt
-		return true, tx.PutEvent(told)
+		next.ToldDeletion, next.ToldRestored, next.ToldClosed, next.DueAt = e.ToldDeletion, e.ToldRestored, e.ToldClosed, e.DueAt
+		return true, tx.PutEvent(next)
 	}
-	told = notify.Alerted(told, incidents, r.Policy, now)
-	if err := tx.PutEvent(told); err != nil {
+	next = notify.Alerted(next, incidents, r.Policy, now)
+	if err := tx.PutEvent(next); err != nil {
 		return false, err
 	}
-	if err := r.overdueEarlier(tx, told.ID, incidents); err != nil {
+	if err := r.overdueEarlier(tx, next.ID, incidents); err != nil {
 		return false, err
 	}
-	return true, r.notifyEvent(tx, s, told.ID, now)
+	return true, r.notifyEvent(tx, s, next.ID, now)
 }

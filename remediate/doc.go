@@ -25,6 +25,6 @@
 // for them.
 //
 // The package never deletes or changes a flow log, never creates what the snapshot
-// did not show (I2), never creates before it has observed (I3), and never lets an
-// attempt to alert wait for AWS.
+// did not show (I2), never creates before it has observed (I3), and no alert
+// waits for AWS.
 package remediate

@@ -93,7 +93,7 @@ func (r *Remediator) stepByHand(ctx context.Context, s inventory.Scope, api EC2,
 		return i, err
 	}
 	shown := r.observe(ctx, s, api, []incident.Incident{i})
-	creates, others, err := r.decide(ctx, s, []incident.Incident{i}, shown)
+	creates, others, err := r.splitCreates(ctx, s, []incident.Incident{i}, shown)
 	if err != nil {
 		return i, err
 	}

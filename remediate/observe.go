@@ -69,9 +69,9 @@ func part(incidents []incident.Incident, shown map[string]observed) (of incident
 	return of
 }
 
-// decide separates the incidents that a create is called for, as they now are, from the
+// splitCreates separates the incidents that a create is called for, as they now are, from the
 // others. It changes nothing.
-func (r *Remediator) decide(ctx context.Context, s inventory.Scope, due []incident.Incident, shown map[string]observed) (creates, others []incident.Incident, err error) {
+func (r *Remediator) splitCreates(ctx context.Context, s inventory.Scope, due []incident.Incident, shown map[string]observed) (creates, others []incident.Incident, err error) {
 	err = r.Store.View(ctx, func(tx Tx) error {
 		c, err := r.load(tx, s, part(due, shown), r.Now())
 		if err != nil {

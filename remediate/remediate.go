@@ -57,12 +57,12 @@ type Remediator struct {
 	RefreshSoon func(scope inventory.Scope, all bool)
 	// Direct sends an alert past the outbox, for when the store fails (I1).
 	Direct func(ctx context.Context, a alert.Alert)
-	// Beside runs tasks at the same time, at most so many at once, and returns
-	// the first error after all have ended; Rand is the source of jitter, in
-	// [0, 1). nil: goroutines, and math/rand. A run that must repeat itself
-	// exactly has its own.
+	// Beside runs tasks at the same time, at most so many at once, and returns the first
+	// error after all have ended. nil: goroutines.
 	Beside func(most int, tasks ...func() error) error
-	Rand   func() float64
+	// Rand is the source of jitter, in [0, 1). nil: math/rand. A run that must repeat
+	// itself exactly has its own, and its own Beside.
+	Rand func() float64
 	// Meter is told what was committed; nil: nobody is.
 	Meter Meter
 	// Tampering is handed what concerns no flow log itself, but what one depends on.

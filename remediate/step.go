@@ -57,7 +57,7 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (
 	}
 	shown := r.observe(ctx, s, api, due)
 	beat()
-	creates, others, err := r.decide(ctx, s, due, shown)
+	creates, others, err := r.splitCreates(ctx, s, due, shown)
 	if err != nil {
 		return 0, err
 	}

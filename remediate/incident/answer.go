@@ -109,7 +109,7 @@ func (c *Case) ApplyFailure(id string, a Answer, jitter float64) {
 	c.failed(i, a, jitter)
 }
 
-// failed records an answer that was no success (I9).
+// failed decides what an answer that was no success means: try again, close, or block (I9).
 func (c *Case) failed(i Incident, a Answer, jitter float64) {
 	old := i
 	i.LastError = a.Message
@@ -162,8 +162,8 @@ func (c *Case) block(i Incident, a Answer) {
 		i.Attempts = 0
 	}
 	i.NextAttemptAt = c.Now.Add(blockedAttempts.Pause(i.Attempts))
-	if i.State == Restored {
-		c.put(i) // only an observation was refused: the flow log is there
+	if i.State == Restored { // only an observation was refused: the flow log is there
+		c.put(i)
 		return
 	}
 	i.State, i.Reason, i.Advice, i.LastError = Blocked, a.Reason, a.Advice, a.Message

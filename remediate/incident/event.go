@@ -41,7 +41,7 @@ type Event struct {
 	FailedOmitted int  `json:",omitempty"`
 	Unknown       bool `json:",omitempty"` // it names no flow log that Flowkeeper knows: the row may be dropped
 
-	ToldDeletion time.Time // when the deletion alert was written; zero: not yet. So for the next ones
+	ToldDeletion time.Time // when the deletion alert was written; zero: not yet. The same for the other Told fields
 	ReopenedAt   time.Time // when one of its incidents was reopened, which has no alert of its own
 	ToldRestored time.Time
 	ToldClosed   time.Time

@@ -139,9 +139,8 @@ func (i Incident) Settled() bool { return i.State == Verified || i.State == Clos
 // Pending reports whether the flow log is to come back, and is not back.
 func (i Incident) Pending() bool { return i.State == Open || i.State == Blocked }
 
-// ClampTimes has no time to count from that is later than now: the clock has gone
-// back, and what seems to lie ahead has been. A wait is not longer than it was
-// meant.
+// ClampTimes moves times that lie after now back to now: the clock has gone back, and what
+// seems to lie ahead has been. A wait is not longer than it was meant.
 func (i Incident) ClampTimes(now time.Time, p Policy) Incident {
 	for _, t := range []*time.Time{&i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.MismatchAt, &i.ToldStuckAt, &i.MissingSince} {
 		*t = Earlier(*t, now)

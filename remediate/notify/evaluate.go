@@ -31,7 +31,8 @@ func LossIsDue(e incident.Event, now time.Time) bool {
 // incidents of it are open.
 func IsDue(e incident.Event, now time.Time) bool { return isLate(e, now) || isNotBackDue(e, now) }
 
-// isLate reports whether an alert about some of the flow logs waits for the others no longer.
+// isLate reports whether an alert about some of the flow logs waits for the others no
+// longer: its time has come, or there is none (zero).
 func isLate(e incident.Event, now time.Time) bool { return !now.Before(e.DueAt) }
 
 func isNotBackDue(e incident.Event, now time.Time) bool {
