@@ -70,9 +70,25 @@ func part(incidents []incident.Incident, shown map[string]observed) (of incident
 }
 
 // splitCreates separates the incidents that a create is called for, as they now are, from the
-// others. It changes nothing.
+// others. It changes nothing. Where they can't be read together, each is read alone: one
+// that can't be read holds no other back, and is left out.
 func (r *Remediator) splitCreates(ctx context.Context, s inventory.Scope, due []incident.Incident, shown map[string]observed) (creates, others []incident.Incident, err error) {
+	creates, others, err = r.splitTogether(ctx, s, due, shown)
+	if err == nil || len(due) < 2 {
+		return creates, others, err
+	}
+	var errs []error
+	creates, others = nil, nil
+	for _, i := range due {
+		c, o, err := r.splitTogether(ctx, s, []incident.Incident{i}, shown)
+		creates, others, errs = append(creates, c...), append(others, o...), append(errs, err)
+	}
+	return creates, others, errors.Join(errs...)
+}
+
+func (r *Remediator) splitTogether(ctx context.Context, s inventory.Scope, due []incident.Incident, shown map[string]observed) (creates, others []incident.Incident, err error) {
 	err = r.Store.View(ctx, func(tx Tx) error {
+		creates, others = nil, nil
 		c, err := r.load(tx, s, part(due, shown), r.Now())
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package remediate_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -250,4 +251,22 @@ func TestProgressWhileCreatesAreSlow(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestI9ARowThatCantBeReadHoldsNoOther: what else is due in the same step is restored.
+func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(3)
+	s.hear(s.attack(ids...))
+	db, err := sql.Open("sqlite", s.path)
+	s.must(err)
+	defer db.Close()
+	_, err = db.Exec(`UPDATE flow_logs SET body = 'damaged' WHERE id = ?`, ids[0])
+	s.must(err)
+	if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil || !strings.Contains(err.Error(), ids[0]) {
+		t.Errorf("the error does not name it: %v", err)
+	}
+	s.restored("vpc-2")
+	s.restored("vpc-3")
 }

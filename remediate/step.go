@@ -2,6 +2,7 @@ package remediate
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -57,10 +58,7 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (
 	}
 	shown := r.observe(ctx, s, api, due)
 	beat()
-	creates, others, err := r.splitCreates(ctx, s, due, shown)
-	if err != nil {
-		return 0, err
-	}
+	creates, others, unread := r.splitCreates(ctx, s, due, shown)
 	var tasks []func() error
 	if len(others) > 0 {
 		tasks = append(tasks, func() error { defer beat(); return r.record(ctx, s, others, shown) })
@@ -77,7 +75,7 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (
 		})
 	}
 	err = r.inParallel(createsAtOnce, tasks...)
-	return len(due) - int(left.Load()), err
+	return len(due) - int(left.Load()), errors.Join(unread, err)
 }
 
 // forRetries is how many places of a step's incidents are kept for those that were
