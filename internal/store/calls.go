@@ -20,6 +20,6 @@ func (t *tx) RecentCalls(principal string, from, to time.Time, but string) (out 
 		out = append(out, d)
 		return err
 	}, `SELECT event_name, count(*), sum(refused), sum(iif(refused, 0, flow_logs)) FROM
-		(SELECT * FROM deeds WHERE principal = ? AND at BETWEEN ? AND ? AND event_id <> ? LIMIT 10000) GROUP BY event_name ORDER BY event_name`, principal, from.UnixMilli(), to.UnixMilli(), but)
+		(SELECT event_name, refused, flow_logs FROM deeds WHERE principal = ? AND at BETWEEN ? AND ? AND event_id <> ? LIMIT 10000) GROUP BY event_name ORDER BY event_name`, principal, from.UnixMilli(), to.UnixMilli(), but)
 	return out, err
 }

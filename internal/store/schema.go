@@ -191,6 +191,8 @@ CREATE INDEX events_cost ON events (detected_at, cost) WHERE cost > 0;
 ALTER TABLE deeds ADD COLUMN cost INTEGER NOT NULL DEFAULT 0;
 UPDATE deeds SET cost = 3 * (length(principal) + length(event_id) + length(event_name)) + 128;
 DROP INDEX deeds_at;
+DROP INDEX deeds_principal;
+CREATE INDEX deeds_principal ON deeds (principal, at, event_name, refused, flow_logs); -- all that RecentCalls reads
 CREATE INDEX deeds_cost ON deeds (at, cost);
 -- By what Prune finds what is old (prune.go), and what an alert's rows are.
 CREATE INDEX deliveries_alert ON deliveries (alert);
