@@ -115,9 +115,14 @@ func TestACorruptPage(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := open(t, path)
-	for n := range 200 {
-		s.put(t, put(fmt.Sprintf("fl-%d", n)))
-	}
+	s.put(t, func(tx *Tx) error {
+		for n := range 1000 {
+			if err := put(fmt.Sprintf("fl-%d", n))(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +134,7 @@ func TestACorruptPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at := int64(4096 * 3); at < info.Size(); at += 3 * 4096 {
+	for at := int64(4096 * 100); at < info.Size(); at += 3 * 4096 { // beyond the pages of the schema
 		if _, err := f.WriteAt([]byte(strings.Repeat("rot", 500)), at); err != nil {
 			t.Fatal(err)
 		}
