@@ -21,63 +21,76 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 		return false
 	}
 	w.forgetFailed(m)
-	c, err := Unwrap([]byte(aws.ToString(m.Body)))
-	if err != nil {
-		w.unparsable(work, m, err)
-		return false
+	kind, outcome := w.process(work, m)
+	if w.Meter != nil {
+		w.Meter.Counted(kind, outcome)
 	}
-	switch c.Kind {
-	case LogFile:
+	switch outcome {
+	case Handled, Ignored:
+		return true
+	case Failed:
+		defer w.rememberFailed(m) // once it is hidden: ShowAgain ends that
+	}
+	w.backOff(work, m)
+	return false
+}
+
+// process passes what a message says to the handler, and returns of what kind the message
+// is and what became of it.
+func (w *Watcher) process(ctx context.Context, m types.Message) (kind Kind, outcome string) {
+	id := aws.ToString(m.MessageId)
+	c, err := Unwrap([]byte(aws.ToString(m.Body)))
+	switch {
+	case err != nil:
+		w.log.Warn("a message can't be understood, and stays in the queue", "message", id, "error", err) // for the redrive policy (I8)
+		w.reportSuspect(ctx, m)
+		return Unknown, Unparsable
+	case c.Kind == LogFile:
 		w.warnOnce(c.Kind, "a log file in S3 is announced: these are not supported yet, send the events through EventBridge; such messages are left for the dead-letter queue")
-		w.count(c.Kind, Unsupported)
-		w.backOff(work, m)
-		return false
-	case Subscription:
+		return c.Kind, Unsupported
+	case c.Kind == Subscription:
 		w.warnOnce(c.Kind, "SNS asks for a subscription to be confirmed: do that in AWS, Flowkeeper visits no address that a message names")
 	}
 	d := decode(c)
 	if len(d.records)+len(d.suspects) > 0 {
-		if err := w.callHandler(work, m, Message{ID: aws.ToString(m.MessageId), Records: d.records, Suspects: d.suspects}); err != nil {
-			w.log.Error("a message could not be dealt with and stays in the queue", "message", aws.ToString(m.MessageId), "error", err)
-			w.backOff(work, m)
-			w.rememberFailed(m)
-			w.count(c.Kind, Failed)
-			return false
+		if err := w.callHandler(ctx, m, Message{ID: id, Records: d.records, Suspects: d.suspects}); err != nil {
+			w.log.Error("a message could not be dealt with and stays in the queue", "message", id, "error", err)
+			return c.Kind, Failed
 		}
 	}
 	if d.bad > 0 {
-		w.log.Warn("a message has records that can't be understood, and stays in the queue", "message", aws.ToString(m.MessageId), "records", d.bad)
-		w.count(c.Kind, Unparsable)
-		w.backOff(work, m)
-		return false
+		w.log.Warn("a message has records that can't be understood, and stays in the queue", "message", id, "records", d.bad)
+		return c.Kind, Unparsable
 	}
 	for _, n := range d.noCalls {
-		if n == cloudtrail.OtherRecord {
-			w.warnOnce(Kind(n), "a record names a watched call, but its category or type is not known here, and it is acknowledged without effect: only the refresh finds what such calls delete; see whether there is a newer version, and `flowkeeper replay`")
-		}
-		w.log.Debug("a record is no call of an AWS API that changes anything, and is acknowledged", "message", aws.ToString(m.MessageId), "record", string(n))
-		if w.Meter != nil {
-			w.Meter.NoCall(n)
-		}
+		w.ignoreRecord(id, n)
 	}
-	if len(d.records) > 0 {
-		w.count(c.Kind, Handled)
-	} else {
-		w.count(c.Kind, Ignored)
+	if len(d.records) == 0 {
+		return c.Kind, Ignored
 	}
-	return true
+	return c.Kind, Handled
 }
 
-// unparsable leaves a body that can't be parsed in the queue, for its redrive policy (I8).
-func (w *Watcher) unparsable(ctx context.Context, m types.Message, err error) {
-	w.log.Warn("a message can't be understood, and stays in the queue", "message", aws.ToString(m.MessageId), "error", err)
-	w.count(Unknown, Unparsable)
-	if s, ok := suspect([]byte(aws.ToString(m.Body))); ok {
-		if err := w.callHandler(ctx, m, Message{ID: aws.ToString(m.MessageId), Suspects: []Suspect{s}}); err != nil {
-			w.log.Error("a suspicious message could not be dealt with", "message", aws.ToString(m.MessageId), "error", err)
-		}
+// ignoreRecord counts a record of a message that is no management call.
+func (w *Watcher) ignoreRecord(message string, n cloudtrail.NoCall) {
+	if n == cloudtrail.OtherRecord {
+		w.warnOnce(Kind(n), "a record names a watched call, but its category or type is not known here, and it is acknowledged without effect: only the refresh finds what such calls delete; see whether there is a newer version, and `flowkeeper replay`")
 	}
-	w.backOff(ctx, m)
+	w.log.Debug("a record is no call of an AWS API that changes anything, and is acknowledged", "message", message, "record", string(n))
+	if w.Meter != nil {
+		w.Meter.NoCall(n)
+	}
+}
+
+// reportSuspect passes on what a body that can't be parsed may be about (I8).
+func (w *Watcher) reportSuspect(ctx context.Context, m types.Message) {
+	s, ok := suspect([]byte(aws.ToString(m.Body)))
+	if !ok {
+		return
+	}
+	if err := w.callHandler(ctx, m, Message{ID: aws.ToString(m.MessageId), Suspects: []Suspect{s}}); err != nil {
+		w.log.Error("a suspicious message could not be dealt with", "message", aws.ToString(m.MessageId), "error", err)
+	}
 }
 
 // callHandler calls the handler, and keeps the message hidden while it works. It returns a
@@ -176,11 +189,5 @@ func (w *Watcher) warnOnce(k Kind, text string) {
 	if !w.reported[k] {
 		w.reported[k] = true
 		w.log.Warn(text)
-	}
-}
-
-func (w *Watcher) count(kind Kind, outcome string) {
-	if w.Meter != nil {
-		w.Meter.Counted(kind, outcome)
 	}
 }
