@@ -42,7 +42,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 	d.remediator.Rehearsals = d.rehearser
 	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log}
 	d.remediator.Tampering = &tamper.Handler{Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Now: time.Now, Wake: d.wakeSenders, Direct: d.bypassOutbox}
-	d.refreshes, d.discovery, d.rehearsing = newRefreshes(d), newDiscovery(d), make(chan struct{}, parallelScopes)
+	d.refreshes, d.discovery, d.rehearsals = newRefreshes(d), newDiscovery(d), newRehearsals(d)
 	d.remediator.RefreshSoon = d.refreshes.soon
 	d.connected.Store(true)
 	return nil

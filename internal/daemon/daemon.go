@@ -57,7 +57,7 @@ type Daemon struct {
 	remediator *remediate.Remediator
 	rehearser  *rehearse.Rehearser
 	refreshes  *refreshes
-	rehearsing chan struct{} // holds one for each scope that is being rehearsed
+	rehearsals *rehearsals
 	discovery  *discovery
 	depends    *dependencies
 }

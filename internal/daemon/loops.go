@@ -94,7 +94,7 @@ func (d *Daemon) startScope(ctx context.Context, g *errgroup.Group, s inventory.
 	beat := d.progress.Loop("restore "+s.String(), maxSilence)
 	g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
 	g.Go(func() error { return d.refreshes.run(ctx, s) })
-	g.Go(func() error { return d.rehearse(ctx, s) })
+	g.Go(func() error { return d.rehearsals.run(ctx, s) })
 }
 
 // prune deletes what is older than inventory.retention every hour, until ctx ends.

@@ -9,18 +9,28 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// rehearse tries restores in a scope as dry runs on rehearsal.schedule, until ctx ends.
-func (d *Daemon) rehearse(ctx context.Context, s inventory.Scope) error {
-	schedule := d.schedules.rehearsal
+// rehearsals decides when the restores of each scope are rehearsed.
+type rehearsals struct {
+	d     *Daemon
+	slots chan struct{} // holds one for each scope that is being rehearsed
+}
+
+func newRehearsals(d *Daemon) *rehearsals {
+	return &rehearsals{d: d, slots: make(chan struct{}, parallelScopes)}
+}
+
+// run tries restores in a scope as dry runs on rehearsal.schedule, until ctx ends.
+func (r *rehearsals) run(ctx context.Context, s inventory.Scope) error {
+	schedule := r.d.schedules.rehearsal
 	if schedule == nil {
 		return nil
 	}
 	for next := schedule.Next(time.Now()); retry.Sleep(ctx, time.Until(next)); {
-		if !d.refreshes.isDisabled(s) {
+		if !r.d.refreshes.isDisabled(s) {
 			select {
-			case d.rehearsing <- struct{}{}:
-				d.rehearseScope(ctx, s)
-				<-d.rehearsing
+			case r.slots <- struct{}{}:
+				r.rehearse(ctx, s)
+				<-r.slots
 			case <-ctx.Done():
 			}
 		}
@@ -32,15 +42,16 @@ func (d *Daemon) rehearse(ctx context.Context, s inventory.Scope) error {
 	return nil
 }
 
-func (d *Daemon) rehearseScope(ctx context.Context, s inventory.Scope) {
+// rehearse rehearses a scope once, and logs what came of it.
+func (r *rehearsals) rehearse(ctx context.Context, s inventory.Scope) {
 	task := "rehearsal " + s.String()
-	defer d.progress.Task(task, maxSilence)()
+	defer r.d.progress.Task(task, maxSilence)()
 	var c rehearse.Result
 	err := recovered("rehearsal of "+s.String(), func() (err error) {
-		c, err = d.rehearser.Rehearse(ctx, s, func() { d.progress.Beat(task) })
+		c, err = r.d.rehearser.Rehearse(ctx, s, func() { r.d.progress.Beat(task) })
 		return err
 	})
-	log := d.Log.With("account", s.Account, "region", s.Region, "tried", c.Tried, "refused", c.Refused)
+	log := r.d.Log.With("account", s.Account, "region", s.Region, "tried", c.Tried, "refused", c.Refused)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
