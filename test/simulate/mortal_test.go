@@ -131,7 +131,19 @@ func (s memory) LiveAfter(ctx context.Context, sc inventory.Scope, after string,
 }
 
 func (s memory) Refreshed(ctx context.Context, sc inventory.Scope, started, ended time.Time) error {
-	return s.m.around(func() error { return s.Store.Refreshed(ctx, sc, started, ended) })
+	return s.m.around(func() error { return s.d.p.unanswered(s.Store.Refreshed(ctx, sc, started, ended)) })
+}
+
+var errUnanswered = errors.New("nobody knows whether the commit is on disk")
+
+// unanswered makes an error of the success of a commit, now and then in a storm: what
+// was written is on disk, and whoever wrote it lives on without knowing.
+func (p *play) unanswered(err error) error {
+	if err == nil && p.stormy && p.doubt != nil && p.doubt.IntN(25) == 0 {
+		p.happened["commit not answered"]++
+		return errUnanswered
+	}
+	return err
 }
 
 // room is a daemon's store as one of its parts sees it.
@@ -155,7 +167,7 @@ func (r room[T]) Update(ctx context.Context, fn func(T) error) error {
 			r.d.p.committed(r.d, r.d.commits.add(w.alerts))
 			r.d.p.closed(r.d, w.incidents)
 		}
-		return err
+		return r.d.p.unanswered(err)
 	})
 }
 

@@ -40,6 +40,7 @@ type failure string
 // knows of both.
 type play struct {
 	random *rand.Rand
+	doubt  *rand.Rand // draws which commits are not answered; nil: all are
 	now    time.Time
 	dir    string
 	log    *slog.Logger
@@ -78,6 +79,9 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p := &play{random: rand.New(rand.NewPCG(seed, 0)), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), dir: dir, trace: &strings.Builder{}, truth: newTruth(),
 		regions: []string{region, region2}[:1+seed%3/2], troubles: map[string]*trouble{},
 		policy: incident.Policy{Rules: []incident.Rule{{Principal: terraform + "*", Action: incident.Wait, Wait: 15 * time.Minute}, {Principal: janitor, Action: incident.Ignore}}, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
+	if seed%4 == 3 {
+		p.doubt = rand.New(rand.NewPCG(seed, 1)) // of its own: what else is drawn keeps its meaning
+	}
 	p.log = slog.New(slog.DiscardHandler)
 	if verbose {
 		p.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: p.playTime}))

@@ -27,7 +27,7 @@ var mustHappen = []string{
 	"incident adopted", "incident by drift",
 	"alert deletion", "alert restored", "alert closed", "alert decoy", "alert blocked", "alert flapping", "alert attempt", "alert tamper",
 	"flood of refused calls", "flood of dry runs", "flood of dry runs of real ones", "flood of tampering", "flood of unknown ones deleted", "flood of foreign accounts", "flood of foreign Regions",
-	"trouble refused", "trouble throttled", "trouble creates throttled", "trouble hanging", "trouble creates aborted", "trouble role not there", "trouble existing already", "trouble hiding resources", "keys rotated",
+	"trouble refused", "trouble throttled", "trouble creates throttled", "trouble hanging", "trouble creates aborted", "trouble role not there", "trouble existing already", "trouble hiding resources", "keys rotated", "commit not answered",
 }
 
 func (t *tally) add(sum map[string]int) {
