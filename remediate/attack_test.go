@@ -137,7 +137,7 @@ type countingTx struct {
 }
 
 func (c *countingTx) SaveCase(of *incident.Case) error {
-	_, incidents, _ := of.Changes()
+	_, incidents := of.Changes()
 	c.incidents += len(incidents)
 	return c.Tx.SaveCase(of)
 }

@@ -35,7 +35,7 @@ func (r *Remediator) save(tx Tx, c *incident.Case) error {
 	if err := tx.SaveCase(c); err != nil {
 		return err
 	}
-	for _, n := range c.Effects().Notes {
+	for _, n := range c.Effects.Notes {
 		if err := r.apply(tx, n, c.Now); err != nil {
 			return err
 		}

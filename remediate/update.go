@@ -37,7 +37,7 @@ func (r *Remediator) update(ctx context.Context, s inventory.Scope, ids []string
 			i, _ = c.Incident(i.FlowLogID)
 			after = append(after, i)
 		}
-		log = c.Effects().Log
+		log = c.Effects.Log
 		return r.notifyOf(tx, s, after, now)
 	})
 	r.Wake() // also after an error: a commit that failed may be on disk all the same

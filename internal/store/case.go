@@ -13,8 +13,7 @@ import (
 
 // Case loads what decisions about some flow logs depend on.
 func (t *tx) Case(s inventory.Scope, of incident.Part, now time.Time) (*incident.Case, error) {
-	c := incident.NewCase(s)
-	c.Now = now
+	c := &incident.Case{Scope: s, Now: now}
 	var refreshed sql.NullInt64
 	err := t.q.QueryRowContext(t.ctx, `SELECT refreshed_at, first_at IS NOT NULL, coalesce(stale, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region).Scan(&refreshed, &c.Complete, &c.Stale)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -133,7 +132,7 @@ func (l *loader) restored() error {
 
 // SaveCase writes what was changed in a case.
 func (t *tx) SaveCase(c *incident.Case) error {
-	rows, incidents, history := c.Changes()
+	rows, incidents := c.Changes()
 	for _, r := range rows {
 		if err := t.PutFlowLog(r); err != nil {
 			return err
@@ -144,7 +143,7 @@ func (t *tx) SaveCase(c *incident.Case) error {
 			return err
 		}
 	}
-	for _, h := range history {
+	for _, h := range c.Effects.History {
 		if err := t.AddHistory(c.Scope, h.FlowLogID, h.Entry); err != nil {
 			return err
 		}

@@ -111,7 +111,6 @@ func (c *Case) ApplyFailure(id string, a Answer, jitter float64) {
 
 // failed decides what an answer that was no success means: try again, close, or block (I9).
 func (c *Case) failed(i Incident, a Answer, jitter float64) {
-	old := i
 	i.LastError = a.Message
 	if i.State == Open {
 		i.Advice = a.Advice
@@ -130,12 +129,12 @@ func (c *Case) failed(i Incident, a Answer, jitter float64) {
 			i.NotFoundAt = c.Now
 		}
 		i.NextAttemptAt = i.NotFoundAt.Add(c.Policy.Settle)
-		c.conclude(old, i, a.Message)
+		c.conclude(i, a.Message)
 		return
 	case TagRefused:
 		if !i.Untagged {
 			i.Untagged, i.NextAttemptAt = true, c.Now
-			c.conclude(old, i, a.Message)
+			c.conclude(i, a.Message)
 			return
 		}
 		a.Reason = Invalid
@@ -144,12 +143,12 @@ func (c *Case) failed(i Incident, a Answer, jitter float64) {
 			i.FailingSince = c.Now
 		}
 		if c.Now.Sub(i.FailingSince) < roleGrace {
-			c.conclude(old, i, a.Message)
+			c.conclude(i, a.Message)
 			return
 		}
 	case TryAgain:
-		c.effects.Log = append(c.effects.Log, LogLine{Incident: i, Text: a.Message, Retry: true})
-		c.conclude(old, i, a.Message)
+		c.Effects.Log = append(c.Effects.Log, LogLine{Incident: i, Text: a.Message, Retry: true})
+		c.conclude(i, a.Message)
 		return
 	}
 	c.block(i, a)
@@ -157,31 +156,31 @@ func (c *Case) failed(i Incident, a Answer, jitter float64) {
 
 // block records that a person is needed, and notes it once for each reason.
 func (c *Case) block(i Incident, a Answer) {
-	old := i
-	if old.State == Open {
+	if i.State == Open {
 		i.Attempts = 0
 	}
 	i.NextAttemptAt = c.Now.Add(blockedAttempts.Pause(i.Attempts))
 	if i.State == Restored { // only an observation was refused: the flow log is there
-		c.put(i)
+		c.Put(i)
 		return
 	}
+	unheard := i.Reason != a.Reason || i.ToldStuckAt.IsZero() && !i.StuckNews
 	i.State, i.Reason, i.Advice, i.LastError = Blocked, a.Reason, a.Advice, a.Message
-	if old.Reason != i.Reason || i.ToldStuckAt.IsZero() && !i.StuckNews {
+	if unheard {
 		kind := alert.Blocked
 		if a.Reason == Decoy {
 			kind = alert.Decoy
 		}
 		i = c.stuck(i, Stuck{Kind: kind, Message: a.Message, Advice: a.Advice, Differences: a.Differences})
 	}
-	c.conclude(old, i, a.Message)
+	c.conclude(i, a.Message)
 }
 
 // stuck is an incident with the reason that keeps its flow log from coming back, of which
 // people are to hear.
 func (c *Case) stuck(i Incident, why Stuck) Incident {
 	i.Stuck, i.StuckNews = &why, true
-	c.note(NoteStuck, i)
+	c.Effects.note(NoteStuck, i)
 	return i
 }
 

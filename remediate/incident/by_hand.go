@@ -37,9 +37,9 @@ func (c *Case) Request(id string) error {
 	}
 	i = i.ClampTimes(c.Now, c.Policy)
 	c.markGone(i)
-	c.put(i)
-	c.note(NoteRequested, i)
-	c.addHistory(id, Entry{At: c.Now, State: i.State, Text: "a person asked for it (flowkeeper restore)", EventID: i.EventID})
+	c.Put(i)
+	c.Effects.note(NoteRequested, i)
+	c.Effects.addHistory(id, Entry{At: c.Now, State: i.State, Text: "a person asked for it (flowkeeper restore)", EventID: i.EventID})
 	return nil
 }
 
@@ -59,6 +59,6 @@ func (c *Case) LetGo(id, text string) bool {
 func (c *Case) Wake(id string) {
 	if i, ok := c.Incident(id); ok {
 		i.NextAttemptAt = c.Now
-		c.put(i)
+		c.Put(i)
 	}
 }

@@ -97,12 +97,12 @@ func (w *world) record(c *Case, id string) string {
 	w.applied[claim] = true
 	rec.Applied = true
 	once, _ := c.Incident(id)
-	_, _, history := c.Changes()
+	history := c.Effects.History
 	if n := c.ApplyRecord(id, rec); n.News {
 		w.t.Fatalf("I4: the same record of %s is news again", id)
 	}
 	again, _ := c.Incident(id)
-	if _, _, after := c.Changes(); differences(once, again) != "" || len(after) != len(history) {
+	if differences(once, again) != "" || len(c.Effects.History) != len(history) {
 		w.t.Fatalf("I4: the same record changes %s again: %s", id, differences(once, again))
 	}
 	return "record"
@@ -175,7 +175,7 @@ func (w *world) step() {
 	before.rows, before.incidents = maps.Clone(w.rows), maps.Clone(w.incidents)
 	c := w.load()
 	what := w.change(c)
-	rows, incidents, history := c.Changes()
+	rows, incidents := c.Changes()
 	for _, r := range rows {
 		w.rows[r.ID] = r
 	}
@@ -186,7 +186,7 @@ func (w *world) step() {
 		w.checkRow(what, before, r)
 	}
 	for _, i := range incidents {
-		w.checkIncident(what, before, i, c.Effects().Notes, history)
+		w.checkIncident(what, before, i, c.Effects)
 	}
 	for id := range w.incidents {
 		w.checkLineage(id)
@@ -219,7 +219,7 @@ func (w *world) checkRow(what string, before world, r inventory.Row) {
 	}
 }
 
-func (w *world) checkIncident(what string, before world, i Incident, notes []Note, history []HistoryLine) {
+func (w *world) checkIncident(what string, before world, i Incident, effects Effects) {
 	was, found := before.incidents[i.FlowLogID]
 	fail := func(format string, args ...any) {
 		w.t.Helper()
@@ -254,12 +254,12 @@ func (w *world) checkIncident(what string, before world, i Incident, notes []Not
 		}
 	}
 	opened := i.Pending() && found && was.Settled()
-	if opened && what != "record" && what != "drift" && !slices.ContainsFunc(notes, func(n Note) bool {
+	if opened && what != "record" && what != "drift" && !slices.ContainsFunc(effects.Notes, func(n Note) bool {
 		return n.Incident.FlowLogID == i.FlowLogID && (n.Kind == NoteReopened || n.Kind == NoteRequested)
 	}) {
 		fail("is open again, and its event is not")
 	}
-	if (i.State != was.State || i.Reason != was.Reason) && !slices.ContainsFunc(history, func(h HistoryLine) bool {
+	if (i.State != was.State || i.Reason != was.Reason) && !slices.ContainsFunc(effects.History, func(h HistoryLine) bool {
 		return h.FlowLogID == i.FlowLogID && h.Entry.State == i.State
 	}) {
 		fail("was %s, and its history does not say what it is now", standing(was.State, was.Reason))

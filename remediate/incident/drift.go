@@ -33,7 +33,7 @@ func (c *Case) drifted(id, eventID string, action Action, tornDown map[string]bo
 		return false
 	case found && i.State != Closed:
 		i.NextAttemptAt = c.Now
-		c.put(i)
+		c.Put(i)
 		return false
 	case found && i.Reason != StillThere:
 		return false
@@ -49,8 +49,8 @@ func (c *Case) drifted(id, eventID string, action Action, tornDown map[string]bo
 		i.WaitUntil = c.Now.Add(c.Policy.DriftWait)
 	}
 	i.NextAttemptAt = c.Now // what ends without a create is decided before people hear of it
-	c.put(i)
-	c.addHistory(id, Entry{At: c.Now, State: Open, Text: "a refresh no longer finds it", EventID: eventID})
+	c.Put(i)
+	c.Effects.addHistory(id, Entry{At: c.Now, State: Open, Text: "a refresh no longer finds it", EventID: eventID})
 	return true
 }
 
@@ -60,8 +60,8 @@ func (c *Case) TornDown(resource string) {
 	for _, i := range c.pending(resource) {
 		if i.State == Open && i.Source == ByDrift && i.WaitUntil.After(c.Now) {
 			i.WaitUntil, i.NextAttemptAt = c.Now, c.Now
-			c.put(i)
-			c.note(NoteOverdue, i)
+			c.Put(i)
+			c.Effects.note(NoteOverdue, i)
 		}
 	}
 	c.wakeBlocked(resource)

@@ -48,7 +48,7 @@ func absent(i Incident, now time.Time) Observation {
 
 // facts are an observation of an incident's resource with what the snapshot has about it.
 func (c *Case) facts(i Incident, o Observation) Facts {
-	f := Facts{At: o.At, AlreadyExists: o.AlreadyExists, Complete: c.Complete, Restores: c.restores(i.RootID)}
+	f := Facts{At: o.At, AlreadyExists: o.AlreadyExists, Complete: c.Complete, Restores: c.restores(i.RootID, c.Now)}
 	if o.Resources[i.ResourceID] {
 		f.ResourceID = i.ResourceID
 	}
@@ -66,24 +66,6 @@ func (c *Case) facts(i Incident, o Observation) Facts {
 		f.InSnapshot, f.CreatedAt, f.Protected, f.Released = true, row.CreatedAt, row.Protected, row.Released(i.LostAt())
 	}
 	return f
-}
-
-// seen is the row of an incident's flow log, where AWS has shown that, or a person asked
-// for its restore from a file.
-func (c *Case) seen(i Incident) (inventory.Row, bool) {
-	row, ok := c.Row(i.FlowLogID)
-	return row, ok && (!row.Imported || i.Requested)
-}
-
-// restores are the incidents of one root that were restored within the last hour.
-func (c *Case) restores(root string) (out []Incident) {
-	since := c.Now.Add(-time.Hour)
-	for _, i := range c.incidents {
-		if i.RootID == root && i.RestoredAt.After(since) && !i.RestoredAt.After(c.Now) { // the clock may have gone back
-			out = append(out, i)
-		}
-	}
-	return out
 }
 
 // other is a flow log that an observation shows beside the lost one.

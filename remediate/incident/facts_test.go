@@ -42,7 +42,7 @@ func TestRestores(t *testing.T) {
 		return back(id, "fl-x", func(i *Incident) { i.RootID, i.RestoredAt = "fl-1", at })
 	}
 	c := given(at("fl-1", now), at("fl-2", now.Add(-time.Hour+1)), at("fl-3", now.Add(-time.Hour)), at("fl-4", now.Add(1)), back("fl-5", "fl-x"), pending("fl-6"))
-	if got := len(c.restores("fl-1")); got != 2 {
+	if got := len(c.restores("fl-1", now)); got != 2 {
 		t.Errorf("%d restores", got)
 	}
 }

@@ -22,5 +22,5 @@ func (c *Case) holdFlapping(i Incident, restores []Incident, until time.Time) {
 			Advice:  fmt.Sprintf("somebody deletes it each time: stop them; Flowkeeper goes on, once per %s", c.Policy.RestoreInterval),
 		})
 	}
-	c.put(i)
+	c.Put(i)
 }

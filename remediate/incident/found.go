@@ -61,11 +61,11 @@ func (c *Case) shownAlive(row inventory.Row, at time.Time) {
 	case i.Pending():
 		i = i.FreezeSettings(row)
 		i.NextAttemptAt = at
-		c.put(i)
+		c.Put(i)
 	case !i.Listens():
 		i = i.Listening(at)
-		c.put(i)
-		c.addHistory(row.ID, Entry{At: at, State: i.State, Reason: i.Reason, Text: i.Advice})
+		c.Put(i)
+		c.Effects.addHistory(row.ID, Entry{At: at, State: i.State, Reason: i.Reason, Text: i.Advice})
 	}
 }
 
@@ -80,14 +80,14 @@ func (c *Case) Relearn(id string) {
 	case known:
 		if i.State == Closed {
 			i = i.Reopen(c.Now)
-			c.note(NoteReopened, i)
-			c.addHistory(id, Entry{At: c.Now, State: Open, Text: "AWS shows that there was such a flow log", EventID: i.EventID})
+			c.Effects.note(NoteReopened, i)
+			c.Effects.addHistory(id, Entry{At: c.Now, State: Open, Text: "AWS shows that there was such a flow log", EventID: i.EventID})
 		}
 		i = i.FreezeSettings(row)
-		c.note(NoteKnown, i)
+		c.Effects.note(NoteKnown, i)
 	}
 	i.NextAttemptAt = c.Now
-	c.put(i)
+	c.Put(i)
 }
 
 // Created notes which principal made a flow log.

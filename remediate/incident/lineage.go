@@ -1,6 +1,8 @@
 package incident
 
 import (
+	"time"
+
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 )
@@ -8,8 +10,7 @@ import (
 // restored records the replacement, made or adopted, and puts it into the
 // snapshot (I6).
 func (c *Case) restored(i Incident, f inventory.FlowLog, adopted bool) {
-	old := i
-	if next, lost := c.lost(f.ID); lost {
+	if next, lost := c.wasLost(f.ID); lost {
 		c.supersede(i, f.ID, next, adopted)
 		return
 	}
@@ -25,16 +26,16 @@ func (c *Case) restored(i Incident, f inventory.FlowLog, adopted bool) {
 	if adopted {
 		text = "adopted " + f.ID + ", which does the same"
 	}
-	c.conclude(old, i, text)
+	c.conclude(i, text)
 }
 
-// lost reports whether an ID can't be a replacement: it was lost itself.
-func (c *Case) lost(id string) (next Incident, lost bool) {
-	next, found := c.Incident(id)
+// wasLost reports whether an ID can't be a replacement: it was lost itself.
+func (t *Tables) wasLost(id string) (next Incident, lost bool) {
+	next, found := t.Incident(id)
 	if found && !(next.State == Closed && next.Reason == StillThere) {
 		return next, true
 	}
-	row, known := c.Row(id)
+	row, known := t.Row(id)
 	return next, known && row.State == inventory.Gone
 }
 
@@ -60,7 +61,7 @@ func (c *Case) supersede(i Incident, newID string, next Incident, alive bool) {
 		next = New(i.Scope, newID, inventory.Row{}, false, c.Now)
 		next.Source, next.Action, next.EventID = ByDrift, Restore, alert.LostEvent.ID(newID)
 		never = !i.Confirmed && !i.Adopted
-		c.note(NoteLineage, next)
+		c.Effects.note(NoteLineage, next)
 	}
 	switch {
 	case !next.Known:
@@ -71,7 +72,7 @@ func (c *Case) supersede(i Incident, newID string, next Incident, alive bool) {
 			next.MissingSince, next.Tried, next.ToldStuckAt = i.DarkSince(), i.Tried, i.ToldStuckAt
 		}
 		c.reopened(next, text)
-		c.note(NoteKnown, next)
+		c.Effects.note(NoteKnown, next)
 	case alive, next.State == Closed && next.Reason == StillThere:
 		if alive {
 			text = "AWS shows its replacement, which counted as lost"
@@ -88,10 +89,10 @@ func (c *Case) supersede(i Incident, newID string, next Incident, alive bool) {
 
 // reopened writes an incident that was opened once more.
 func (c *Case) reopened(i Incident, text string) {
-	c.put(i)
-	c.note(NoteReopened, i)
-	c.note(NoteOverdue, i) // the event may have been alerted of others, for a day
-	c.addHistory(i.FlowLogID, Entry{At: c.Now, State: Open, Text: text, EventID: i.EventID})
+	c.Put(i)
+	c.Effects.note(NoteReopened, i)
+	c.Effects.note(NoteOverdue, i) // the event may have been alerted of others, for a day
+	c.Effects.addHistory(i.FlowLogID, Entry{At: c.Now, State: Open, Text: text, EventID: i.EventID})
 }
 
 // MaxLineage bounds how many replacements are followed: there are no circles, but a
@@ -101,7 +102,7 @@ const MaxLineage = 1000
 // circle finds, in a lineage that leads back to a lost flow log, the incident that took
 // an ancestor for a replacement: a stale observation may have shown it alive. Each would
 // count on the other.
-func (c *Case) circle(i Incident, lostID string) (back Incident, found bool) {
+func (t *Tables) circle(i Incident, lostID string) (back Incident, found bool) {
 	for range MaxLineage {
 		if i.Pending() || i.NewID == "" {
 			return back, false
@@ -112,7 +113,7 @@ func (c *Case) circle(i Incident, lostID string) (back Incident, found bool) {
 		if i.NewID == lostID {
 			return back, true
 		}
-		next, ok := c.Incident(i.NewID)
+		next, ok := t.Incident(i.NewID)
 		if !ok {
 			return back, false
 		}
@@ -123,13 +124,24 @@ func (c *Case) circle(i Incident, lostID string) (back Incident, found bool) {
 
 // Successor follows the lineage of a flow log to its last replacement: the ID itself
 // where it was never replaced.
-func (c *Case) Successor(id string) string {
+func (t *Tables) Successor(id string) string {
 	for range MaxLineage {
-		i, ok := c.Incident(id)
+		i, ok := t.Incident(id)
 		if !ok || i.NewID == "" {
 			break
 		}
 		id = i.NewID
 	}
 	return id
+}
+
+// restores are the incidents of one root that were restored within the hour before a time.
+func (t *Tables) restores(root string, now time.Time) (out []Incident) {
+	since := now.Add(-time.Hour)
+	for _, i := range t.incidents.byID {
+		if i.RootID == root && i.RestoredAt.After(since) && !i.RestoredAt.After(now) { // the clock may have gone back
+			out = append(out, i)
+		}
+	}
+	return out
 }

@@ -41,8 +41,8 @@ func (c *Case) ApplyRecord(id string, rec Record) (n Named) {
 		i.NextAttemptAt = c.Now
 	}
 	c.wakeBlocked(row.ResourceID) // it may have been in their way
-	c.put(i)
-	c.addHistory(id, Entry{At: c.Now, State: i.State, Reason: i.Reason, Text: "named by a record of DeleteFlowLogs",
+	c.Put(i)
+	c.Effects.addHistory(id, Entry{At: c.Now, State: i.State, Reason: i.Reason, Text: "named by a record of DeleteFlowLogs",
 		EventID: rec.EventID, Claim: ClaimOf(&rec.Actor, rec.Time), Actor: BoundActor(rec.Actor)})
 	n.Incident, n.Foreseen = i, c.foresee(i)
 	return n

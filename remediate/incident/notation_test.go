@@ -52,8 +52,7 @@ func lines(s string) (out []string) {
 
 // given is a case of rows and incidents, and what functions make of it.
 func given(things ...any) *Case {
-	c := NewCase(scope)
-	c.Now, c.Complete, c.Policy = now, true, policy
+	c := &Case{Scope: scope, Complete: true, Policy: policy, Now: now}
 	for _, x := range things {
 		switch x := x.(type) {
 		case inventory.Row:
@@ -177,12 +176,12 @@ func asked(action Action) func(*Incident) { return func(i *Incident) { i.Action 
 // lines of the history and of the log ("logged" is one in both); notes. "named" is how the
 // history begins a record e-2 of mallory's.
 func report(c *Case, do func(*Case) string) string {
-	rows, incidents := maps.Clone(c.rows), maps.Clone(c.incidents)
+	rows, incidents := maps.Clone(c.rows.byID), maps.Clone(c.incidents.byID)
 	var out []string
 	if answer := do(c); answer != "" {
 		out = append(out, "= "+answer)
 	}
-	changedRows, changedIncidents, history := c.Changes()
+	changedRows, changedIncidents := c.Changes()
 	for _, r := range changedRows {
 		before, known := rows[r.ID]
 		verb := "row "
@@ -206,8 +205,8 @@ func report(c *Case, do func(*Case) string) string {
 	out = slices.DeleteFunc(out, func(l string) bool { // written, and as it was
 		return strings.HasSuffix(l, ": ") && !strings.HasSuffix(l, "opened: ")
 	})
-	log := slices.Clone(c.effects.Log)
-	for _, h := range history {
+	log := slices.Clone(c.Effects.Log)
+	for _, h := range c.Effects.History {
 		verb := "history"
 		if n := slices.IndexFunc(log, func(l LogLine) bool { return l.Incident.FlowLogID == h.FlowLogID && l.Text == h.Entry.Text && !l.Retry }); n >= 0 {
 			verb, log = "logged", slices.Delete(log, n, n+1)
@@ -232,7 +231,7 @@ func report(c *Case, do func(*Case) string) string {
 		}
 		out = append(out, fmt.Sprintf("%s %s %s: %s", verb, l.Incident.FlowLogID, standing(l.Incident.State, l.Incident.Reason), l.Text))
 	}
-	for _, n := range c.effects.Notes {
+	for _, n := range c.Effects.Notes {
 		line := "note " + [...]string{"lineage", "reopened", "overdue", "known", "stuck", "not delivering", "requested"}[n.Kind] + " " + n.Incident.FlowLogID
 		if n.Message != "" {
 			line += ": " + n.Message

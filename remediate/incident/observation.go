@@ -41,14 +41,14 @@ func (c *Case) apply(i Incident, o Observation) {
 	if row, seen := c.seen(i); !i.Known && seen {
 		i = i.FreezeSettings(row)
 		i.NextAttemptAt = c.Now // with its resource known, the next step observes
-		c.put(i)
-		c.note(NoteKnown, i)
+		c.Put(i)
+		c.Effects.note(NoteKnown, i)
 		return
 	}
 	f := c.facts(i, o)
 	if i.Known && !f.Covers(i) {
 		i.NextAttemptAt = c.Now // it became known, or was opened again, since the observation
-		c.put(i)
+		c.Put(i)
 		return
 	}
 	if i.Known && !f.Alive {
@@ -68,19 +68,19 @@ func (c *Case) apply(i Incident, o Observation) {
 			i.Looks++
 		}
 		i.NextAttemptAt = d.At
-		c.put(i)
+		c.Put(i)
 	case Hold:
 		i.NextAttemptAt = d.At
-		c.put(i)
+		c.Put(i)
 	case HoldFlapping:
 		c.holdFlapping(i, f.Restores, d.At)
 	case NextToken:
 		i.Generation++
 		i.MismatchAt, i.NextAttemptAt = time.Time{}, c.Now
-		c.put(i)
+		c.Put(i)
 	case Create:
 		i.NextAttemptAt = c.Now
-		c.put(i)
+		c.Put(i)
 	case DecoyInTheWay:
 		c.block(i, inTheWay(i, d.Found))
 	case Adopt:
@@ -125,17 +125,16 @@ func (c *Case) revive(i Incident) {
 
 // close ends an incident without a restore.
 func (c *Case) close(i Incident, reason, advice string) {
-	old := i
 	i.State, i.Reason, i.Advice, i.NextAttemptAt = Closed, reason, advice, time.Time{}
 	if reason == StillThere {
 		c.revive(i)
 	}
 	if i.AwaitsRecord(c.Now) {
 		i.NextAttemptAt = i.WaitUntil
-		c.conclude(old, i, advice)
+		c.conclude(i, advice)
 		return
 	}
-	c.conclude(old, i, advice)
+	c.conclude(i, advice)
 	c.protect(i.ResourceID)
 }
 
@@ -147,11 +146,11 @@ func (c *Case) Finish(id string) {
 	}
 	if i.AwaitsRecord(c.Now) { // a long drift_wait is due before its end, too
 		i.NextAttemptAt = i.WaitUntil
-		c.put(i)
+		c.Put(i)
 		return
 	}
 	i.NextAttemptAt = time.Time{}
-	c.put(i)
+	c.Put(i)
 	if i.State == Closed {
 		c.protect(i.ResourceID)
 	}

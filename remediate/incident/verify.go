@@ -12,14 +12,13 @@ func (c *Case) Verify(id string, o Observation) {
 	if !shown {
 		if settled := i.RestoredAt.Add(c.Policy.Settle); c.Now.Before(settled) {
 			i.NextAttemptAt = wholeSecond(settled)
-			c.put(i)
+			c.Put(i)
 			return
 		}
 		next, _ := c.Incident(i.NewID)
 		c.supersede(i, i.NewID, next, false)
 		return
 	}
-	old := i
 	i.Confirmed, i.Attempts, i.LastError = true, 0, ""
 	switch done := i.RestoredAt.Add(c.Policy.VerifyAfter); {
 	case f.Failing():
@@ -28,18 +27,18 @@ func (c *Case) Verify(id string, o Observation) {
 		if row, ok := c.Row(f.ID); ok && !row.ToldFailing { // here or by a refresh, whichever sees it first
 			row.DeliverLogsStatus, row.DeliverLogsErrorMessage, row.ToldFailing = f.DeliverLogsStatus, f.DeliverLogsErrorMessage, true
 			c.putRow(row)
-			c.effects.Notes = append(c.effects.Notes, Note{Kind: NoteNotDelivering, Incident: i, Message: f.DeliverLogsErrorMessage})
+			c.Effects.Notes = append(c.Effects.Notes, Note{Kind: NoteNotDelivering, Incident: i, Message: f.DeliverLogsErrorMessage})
 		}
-		c.conclude(old, i, "not delivering: "+Bound(f.DeliverLogsErrorMessage))
+		c.conclude(i, "not delivering: "+Bound(f.DeliverLogsErrorMessage))
 	case c.Now.Before(done) || f.Status != "ACTIVE":
 		i.NextAttemptAt = wholeSecond(done)
 		if !c.Now.Before(done) {
 			i.NextAttemptAt = c.Now.Add(time.Minute)
 		}
-		c.put(i)
+		c.Put(i)
 	default:
 		i.State, i.Reason, i.Advice, i.VerifiedAt, i.NextAttemptAt = Verified, "", "", c.Now, time.Time{}
-		c.conclude(old, i, i.NewID+" is active and no failure of delivery is known")
+		c.conclude(i, i.NewID+" is active and no failure of delivery is known")
 	}
 }
 

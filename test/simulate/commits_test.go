@@ -58,7 +58,7 @@ type (
 )
 
 func (w remediates) SaveCase(c *incident.Case) error {
-	_, incidents, _ := c.Changes()
+	_, incidents := c.Changes()
 	w.incidents = append(w.incidents, incidents...)
 	return w.Tx.SaveCase(c)
 }

@@ -1,5 +1,25 @@
 package incident
 
+// Effects are what follows from the changes of a Case, beside its rows and incidents.
+type Effects struct {
+	History []HistoryLine
+	Notes   []Note    // for the events of its incidents, in their order
+	Log     []LogLine // for the log, once the changes are on disk
+}
+
+// HistoryLine is a line to be added to the history of a flow log's incident.
+type HistoryLine struct {
+	FlowLogID string
+	Entry     Entry
+}
+
+// LogLine is a line for the log about an incident.
+type LogLine struct {
+	Incident Incident
+	Text     string
+	Retry    bool // a warning that an attempt failed, not a change of state
+}
+
 // Note is what a change of an incident means for its event: people are alerted of an
 // event, not of each incident.
 type Note struct {
@@ -31,6 +51,10 @@ const (
 	NoteRequested
 )
 
-func (c *Case) note(kind NoteKind, i Incident) {
-	c.effects.Notes = append(c.effects.Notes, Note{Kind: kind, Incident: i})
+func (e *Effects) note(kind NoteKind, i Incident) {
+	e.Notes = append(e.Notes, Note{Kind: kind, Incident: i})
+}
+
+func (e *Effects) addHistory(id string, entry Entry) {
+	e.History = append(e.History, HistoryLine{FlowLogID: id, Entry: entry})
 }

@@ -1,0 +1,180 @@
+package incident
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// Tables hold rows of the snapshot and incidents of one account and Region: as a
+// transaction loaded them, and as they were changed since. They say what is on a resource
+// and what replaced what, and decide nothing. The zero value is empty. They are not safe
+// for concurrent use.
+type Tables struct {
+	RefreshedAt time.Time // start of the last complete refresh; zero: there was none
+
+	rows      table[inventory.Row]
+	incidents table[Incident]
+	resources map[string]map[string]bool // flow log IDs by the resource of their row or incident
+}
+
+// table holds values by flow log ID.
+type table[V any] struct {
+	byID    map[string]V
+	changed map[string]bool
+	order   []string // what was changed, in the order of the first change
+}
+
+func (t *table[V]) load(id string, v V) {
+	if t.byID == nil {
+		t.byID, t.changed = map[string]V{}, map[string]bool{}
+	}
+	t.byID[id] = v
+}
+
+func (t *table[V]) put(id string, v V) {
+	t.load(id, v)
+	if !t.changed[id] {
+		t.changed[id] = true
+		t.order = append(t.order, id)
+	}
+}
+
+func (t *table[V]) changes() (out []V) {
+	for _, id := range t.order {
+		out = append(out, t.byID[id])
+	}
+	return out
+}
+
+// Load adds rows and incidents as they are stored.
+func (t *Tables) Load(rows []inventory.Row, incidents []Incident) {
+	for _, r := range rows {
+		t.rows.load(r.ID, r)
+		t.index(r.ResourceID, r.ID)
+	}
+	for _, i := range incidents {
+		t.incidents.load(i.FlowLogID, i)
+		t.index(i.ResourceID, i.FlowLogID)
+	}
+}
+
+func (t *Tables) index(resource, id string) {
+	if resource == "" {
+		return
+	}
+	if t.resources == nil {
+		t.resources = map[string]map[string]bool{}
+	}
+	if t.resources[resource] == nil {
+		t.resources[resource] = map[string]bool{}
+	}
+	t.resources[resource][id] = true
+}
+
+// Put changes incidents.
+func (t *Tables) Put(incidents ...Incident) {
+	for _, i := range incidents {
+		t.incidents.put(i.FlowLogID, i)
+		t.index(i.ResourceID, i.FlowLogID)
+	}
+}
+
+// putRow changes a row.
+func (t *Tables) putRow(r inventory.Row) {
+	t.rows.put(r.ID, r)
+	t.index(r.ResourceID, r.ID)
+}
+
+// Changes are the rows and incidents that were changed, as they now are, each in the order
+// of their first change.
+func (t *Tables) Changes() ([]inventory.Row, []Incident) {
+	return t.rows.changes(), t.incidents.changes()
+}
+
+// Row is the snapshot's row of a flow log.
+func (t *Tables) Row(id string) (inventory.Row, bool) {
+	r, ok := t.rows.byID[id]
+	if ok && r.State == inventory.Live && t.RefreshedAt.After(r.LastSeenAt) {
+		r.LastSeenAt = t.RefreshedAt
+	}
+	return r, ok
+}
+
+// Incident is the incident of a flow log.
+func (t *Tables) Incident(id string) (Incident, bool) {
+	i, ok := t.incidents.byID[id]
+	return i, ok
+}
+
+// seen is the row of an incident's flow log, where AWS has shown that, or a person asked
+// for its restore from a file.
+func (t *Tables) seen(i Incident) (inventory.Row, bool) {
+	row, ok := t.Row(i.FlowLogID)
+	return row, ok && (!row.Imported || i.Requested)
+}
+
+// on are the IDs of flow logs that are, or once were, on a resource, in order.
+func (t *Tables) on(resource string) []string {
+	return slices.Sorted(maps.Keys(t.resources[resource]))
+}
+
+// Live are the live rows on a resource, by ID.
+func (t *Tables) Live(resource string) (out []inventory.Row) {
+	for _, id := range t.on(resource) {
+		if r, ok := t.rows.byID[id]; ok && r.ResourceID == resource && r.State == inventory.Live {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// pending are the open and blocked incidents on a resource, by flow log ID.
+func (t *Tables) pending(resource string) (out []Incident) {
+	for _, id := range t.on(resource) {
+		if i, ok := t.incidents.byID[id]; ok && i.ResourceID == resource && i.Pending() {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// Lost are the open and blocked incidents on a resource whose flow log is to come back:
+// not those of decoys, which nothing is restored from.
+func (t *Tables) Lost(resource string) (out []Incident) {
+	for _, i := range t.pending(resource) {
+		if r, ok := t.rows.byID[i.FlowLogID]; !ok || r.Protected || i.Requested {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// NeverSaw reports whether the snapshot has none of some flow logs, nor had, not even from
+// a file.
+func (t *Tables) NeverSaw(ids []string) bool {
+	return !slices.ContainsFunc(ids, func(id string) bool {
+		_, there := t.Row(id)
+		i, found := t.Incident(id)
+		return there || found && i.Known
+	})
+}
+
+// LeavesVPCDark reports whether a VPC among some resources has no protected flow log
+// left but those that are gone, by ID or by the ID of their root.
+func (t *Tables) LeavesVPCDark(gone map[string]bool, resources []string) bool {
+	for _, vpc := range slices.Compact(slices.Sorted(slices.Values(resources))) {
+		left := slices.ContainsFunc(t.Live(vpc), func(row inventory.Row) bool {
+			i, found := t.Incident(row.ID)
+			lost := gone[row.ID] || gone[row.RootID] || found && i.State == Open // and shown all the same
+			return row.Protected && !lost
+		})
+		if strings.HasPrefix(vpc, "vpc-") && !left {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,90 @@
+package incident
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// TestRow: a live row was last seen by the last refresh, whatever it says itself.
+func TestRow(t *testing.T) {
+	t.Parallel()
+	c := given(live("fl-1"), gone("fl-2"), live("fl-3", func(r *inventory.Row) { r.LastSeenAt = now }), func(c *Case) { c.RefreshedAt = noon })
+	for id, want := range map[string]time.Time{"fl-1": noon, "fl-2": noon.Add(-time.Hour), "fl-3": now} {
+		if r, ok := c.Row(id); !ok || !r.LastSeenAt.Equal(want) {
+			t.Errorf("%s (there: %t) was last seen %s", id, ok, r.LastSeenAt)
+		}
+	}
+	if _, ok := c.Row("fl-4"); ok {
+		t.Error("a row that is not there")
+	}
+}
+
+// TestOnAResource: what is live on a resource, what is open or blocked, and what of that
+// is to come back.
+func TestOnAResource(t *testing.T) {
+	t.Parallel()
+	onVPC2 := func(i *Incident) { i.ResourceID = "vpc-2" }
+	c := given(live("fl-2"), live("fl-1"), gone("fl-3"), live("fl-4", func(r *inventory.Row) { r.ResourceID = "vpc-2" }),
+		pending("fl-3"), gone("fl-5"), blocked("fl-5", Role), gone("fl-6", unprotected), pending("fl-6"), gone("fl-7", unprotected), pending("fl-7", func(i *Incident) { i.Requested = true }),
+		pending("fl-8", unknown), pending("fl-9", onVPC2), back("fl-a", "fl-b"), closed("fl-c", Exempt), pending("fl-d"))
+	var live, pending, lost []string
+	for _, r := range c.Live("vpc-1") {
+		live = append(live, r.ID)
+	}
+	for _, i := range c.pending("vpc-1") {
+		pending = append(pending, i.FlowLogID)
+	}
+	for _, i := range c.Lost("vpc-1") {
+		lost = append(lost, i.FlowLogID)
+	}
+	for what, x := range map[string]struct{ got, want []string }{
+		"live":    {live, []string{"fl-1", "fl-2"}},
+		"pending": {pending, []string{"fl-3", "fl-5", "fl-6", "fl-7", "fl-d"}},
+		"lost":    {lost, []string{"fl-3", "fl-5", "fl-7", "fl-d"}}, // no row says that fl-d was a decoy
+	} {
+		if fmt.Sprint(x.got) != fmt.Sprint(x.want) {
+			t.Errorf("%s: %v, not %v", what, x.got, x.want)
+		}
+	}
+}
+
+// TestAMoveToAnotherResource: what was loaded on one resource is not there any more once it
+// was changed to be on another.
+func TestAMoveToAnotherResource(t *testing.T) {
+	t.Parallel()
+	c := given(live("fl-1"), pending("fl-1"))
+	c.putRow(live("fl-1", func(r *inventory.Row) { r.ResourceID = "vpc-2" }))
+	c.Put(pending("fl-1", func(i *Incident) { i.ResourceID = "vpc-2" }))
+	if len(c.Live("vpc-1")) != 0 || len(c.Live("vpc-2")) != 1 || len(c.pending("vpc-1")) != 0 || len(c.pending("vpc-2")) != 1 {
+		t.Error("it is not on one resource alone")
+	}
+}
+
+// TestChanges: what was changed is there once, as it now is, in the order of the first
+// change; what was only loaded is not.
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	c := given(live("fl-1"), live("fl-2"), pending("fl-1"), pending("fl-2"), live("fl-3"), pending("fl-3"))
+	if rows, incidents := c.Changes(); len(rows)+len(incidents) != 0 {
+		t.Errorf("nothing was changed: %d rows, %d incidents", len(rows), len(incidents))
+	}
+	for _, id := range []string{"fl-2", "fl-1", "fl-2"} {
+		i, _ := c.Incident(id)
+		i.Tried++
+		c.Put(i)
+		r, _ := c.Row(id)
+		r.CreatedBy += "x"
+		c.putRow(r)
+	}
+	rows, incidents := c.Changes()
+	got := ""
+	for n, r := range rows {
+		got += fmt.Sprint(r.ID, " ", r.CreatedBy, ", ", incidents[n].FlowLogID, " ", incidents[n].Tried, "; ")
+	}
+	if want := "fl-2 xx, fl-2 2; fl-1 x, fl-1 1; "; got != want {
+		t.Errorf("%s, not %s", got, want)
+	}
+}
