@@ -156,7 +156,7 @@ func (r *Remediator) notifyNotBack(tx Tx, e incident.Event, now time.Time) (inci
 	}
 	mayStayAway := map[string]bool{}
 	for _, i := range due {
-		mayStayAway[i.FlowLogID] = c.MayStayAway(i)
+		mayStayAway[i.FlowLogID] = c.Foresee(i) != ""
 	}
 	n := notify.EvaluateNotBack(e, incidents, mayStayAway, r.Policy, now)
 	c.Put(n.Incidents...)

@@ -73,7 +73,12 @@ func (r *Remediator) recordDrift(tx Tx, s inventory.Scope, rows []inventory.Row,
 	if r.Policy.DriftAlerts || c.Stale {
 		action = incident.Alert
 	}
-	opened := c.ApplyDrift(ids, e.ID, action, tornDown)
+	opened := 0
+	for _, id := range ids {
+		if c.ApplyDrift(id, e.ID, action, tornDown) {
+			opened++
+		}
+	}
 	if err := r.save(tx, c); err != nil || opened == 0 {
 		return err
 	}

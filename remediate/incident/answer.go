@@ -61,127 +61,123 @@ const roleGrace = 5 * time.Minute
 // ApplyAnswer records what a create came to. after is what AWS showed after an answer of
 // AlreadyThere or TokenMismatch. jitter, in [0, 1), spreads the next attempt.
 func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float64) {
-	i, ok := c.clamped(id)
-	if !ok || !i.Pending() {
+	t, ok := c.begin(id)
+	if !ok || !t.Pending() {
 		return // another step, or a command, was faster
 	}
-	i.Attempts++
-	i.Tried++
+	t.Attempts++
+	t.Tried++
 	if a.Class != Created {
-		i.LastError = a.Message
+		t.LastError = a.Message
 	}
 	if a.Class != ResourceAbsent {
-		i.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
+		t.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 	}
-	c.markGone(i)
-	if i.AbsentAt.IsZero() {
-		i.AbsentAt = c.Now
-	}
-	i.AliveSince, i.Looks = time.Time{}, 0 // the observation before showed it gone: what may show it alive again begins anew
+	t.absent() // the observation before showed that
 	switch a.Class {
 	case Created:
-		c.restored(i, inventory.FlowLog{ID: a.ID, Scope: i.Scope, Settings: Replacement(i), CreatedAt: c.Now}, false)
+		t.restored(t.created(a.ID), false)
 	case AlreadyThere:
 		after.AlreadyExists = true
-		c.apply(i, after)
+		t.observe(after)
 	case TokenMismatch:
-		if i.MismatchAt.IsZero() {
-			i.MismatchAt = c.Now
-		}
-		c.apply(i, after)
+		t.MismatchAt = Soonest(t.MismatchAt, c.Now)
+		t.observe(after)
 	default:
-		c.failed(i, a, jitter)
+		t.fail(a, jitter)
 	}
 }
 
 // ApplyFailure records that an observation failed, and how.
 func (c *Case) ApplyFailure(id string, a Answer, jitter float64) {
-	i, ok := c.clamped(id)
-	if !ok || i.Settled() {
+	t, ok := c.begin(id)
+	if !ok || t.Settled() {
 		return // another step, or a command, was faster
 	}
 	if a.Class == ResourceAbsent {
 		a.Class = TryAgain // an observation tells nothing of the resource
 	}
-	i.Attempts++
-	i.Tried++
-	i.NotFoundAt = time.Time{}
-	c.failed(i, a, jitter)
+	t.Attempts++
+	t.Tried++
+	t.NotFoundAt = time.Time{}
+	t.fail(a, jitter)
 }
 
-// failed decides what an answer that was no success means: try again, close, or block (I9).
-func (c *Case) failed(i Incident, a Answer, jitter float64) {
-	i.LastError = a.Message
-	if i.State == Open {
-		i.Advice = a.Advice
+// fail does what an answer that was no success means: try again, close, or block (I9).
+func (t *transition) fail(a Answer, jitter float64) {
+	now := t.c.Now
+	t.LastError = a.Message
+	if t.State == Open {
+		t.Advice = a.Advice
 	}
-	i.NextAttemptAt = c.Now.Add(attempts.Jittered(i.Attempts, jitter))
+	t.NextAttemptAt = now.Add(attempts.Jittered(t.Attempts, jitter))
 	if a.Class != RoleSlow {
-		i.FailingSince = time.Time{}
+		t.FailingSince = time.Time{}
 	}
 	switch a.Class {
 	case ResourceAbsent:
-		if !i.NotFoundAt.IsZero() && c.Now.Sub(i.NotFoundAt) >= c.Policy.Settle {
-			c.close(i, ResourceGone, "its resource no longer exists: "+a.Message)
-			return
-		}
-		if i.NotFoundAt.IsZero() {
-			i.NotFoundAt = c.Now
-		}
-		i.NextAttemptAt = i.NotFoundAt.Add(c.Policy.Settle)
-		c.conclude(i, a.Message)
+		t.notFound(a.Message)
 		return
 	case TagRefused:
-		if !i.Untagged {
-			i.Untagged, i.NextAttemptAt = true, c.Now
-			c.conclude(i, a.Message)
+		if !t.Untagged {
+			t.Untagged = true
+			t.dueAt(now)
 			return
 		}
 		a.Reason = Invalid
 	case RoleSlow:
-		if i.FailingSince.IsZero() {
-			i.FailingSince = c.Now
-		}
-		if c.Now.Sub(i.FailingSince) < roleGrace {
-			c.conclude(i, a.Message)
+		t.FailingSince = Soonest(t.FailingSince, now)
+		if now.Sub(t.FailingSince) < roleGrace {
+			t.put()
 			return
 		}
 	case TryAgain:
-		c.Effects.Log = append(c.Effects.Log, LogLine{Incident: i, Text: a.Message, Retry: true})
-		c.conclude(i, a.Message)
+		t.c.Effects.Log = append(t.c.Effects.Log, LogLine{Incident: t.Incident, Text: a.Message, Retry: true})
+		t.put()
 		return
 	}
-	c.block(i, a)
+	t.block(a)
+}
+
+// notFound closes the incident once AWS has said for long enough that its resource does
+// not exist.
+func (t *transition) notFound(message string) {
+	now, settle := t.c.Now, t.c.Policy.Settle
+	if !t.NotFoundAt.IsZero() && now.Sub(t.NotFoundAt) >= settle {
+		t.close(ResourceGone, "its resource no longer exists: "+message)
+		return
+	}
+	t.NotFoundAt = Soonest(t.NotFoundAt, now)
+	t.dueAt(t.NotFoundAt.Add(settle))
 }
 
 // block records that a person is needed, and notes it once for each reason.
-func (c *Case) block(i Incident, a Answer) {
-	if i.State == Open {
-		i.Attempts = 0
+func (t *transition) block(a Answer) {
+	if t.State == Open {
+		t.Attempts = 0
 	}
-	i.NextAttemptAt = c.Now.Add(blockedAttempts.Pause(i.Attempts))
-	if i.State == Restored { // only an observation was refused: the flow log is there
-		c.Put(i)
+	t.NextAttemptAt = t.c.Now.Add(blockedAttempts.Pause(t.Attempts))
+	if t.State == Restored { // only an observation was refused: the flow log is there
+		t.put()
 		return
 	}
-	unheard := i.Reason != a.Reason || i.ToldStuckAt.IsZero() && !i.StuckNews
-	i.State, i.Reason, i.Advice, i.LastError = Blocked, a.Reason, a.Advice, a.Message
+	unheard := t.Reason != a.Reason || t.ToldStuckAt.IsZero() && !t.StuckNews
+	t.State, t.Reason, t.Advice, t.LastError = Blocked, a.Reason, a.Advice, a.Message
 	if unheard {
 		kind := alert.Blocked
 		if a.Reason == Decoy {
 			kind = alert.Decoy
 		}
-		i = c.stuck(i, Stuck{Kind: kind, Message: a.Message, Advice: a.Advice, Differences: a.Differences})
+		t.stuck(Stuck{Kind: kind, Message: a.Message, Advice: a.Advice, Differences: a.Differences})
 	}
-	c.conclude(i, a.Message)
+	t.conclude(a.Message)
 }
 
-// stuck is an incident with the reason that keeps its flow log from coming back, of which
-// people are to hear.
-func (c *Case) stuck(i Incident, why Stuck) Incident {
-	i.Stuck, i.StuckNews = &why, true
-	c.Effects.note(NoteStuck, i)
-	return i
+// stuck notes the reason that keeps the flow log from coming back, of which people are to
+// hear.
+func (t *transition) stuck(why Stuck) {
+	t.Stuck, t.StuckNews = &why, true
+	t.c.Effects.note(NoteStuck, t.Incident)
 }
 
 // inTheWay is the answer of a create that a decoy prevents.

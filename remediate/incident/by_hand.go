@@ -35,23 +35,23 @@ func (c *Case) Request(id string) error {
 	if err != nil || i.State == Restored || i.State == Verified {
 		return err
 	}
-	i = i.ClampTimes(c.Now, c.Policy)
-	c.markGone(i)
-	c.Put(i)
-	c.Effects.note(NoteRequested, i)
-	c.Effects.addHistory(id, Entry{At: c.Now, State: i.State, Text: "a person asked for it (flowkeeper restore)", EventID: i.EventID})
+	t := &transition{i.ClampTimes(c.Now, c.Policy), c}
+	t.markGone()
+	t.put()
+	c.Effects.note(NoteRequested, t.Incident)
+	c.Effects.addHistory(id, Entry{At: c.Now, State: t.State, Text: "a person asked for it (flowkeeper restore)", EventID: t.EventID})
 	return nil
 }
 
 // LetGo closes the incident of a flow log that is gone and not back: a person does not
 // want it any more. It reports whether there was anything to close.
 func (c *Case) LetGo(id, text string) bool {
-	i, ok := c.clamped(id)
-	if !ok || !i.Pending() {
+	t, ok := c.begin(id)
+	if !ok || !t.Pending() {
 		return false
 	}
-	i.Requested, i.Stuck = false, nil
-	c.close(i, Released, text)
+	t.Requested, t.Stuck = false, nil
+	t.close(Released, text)
 	return true
 }
 

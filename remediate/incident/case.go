@@ -32,18 +32,6 @@ type Part struct {
 	Resources []string // beside those that the flow logs are on
 }
 
-// conclude changes an incident, with a line in its history and in the log where its
-// state or reason is another than it was.
-func (c *Case) conclude(i Incident, text string) {
-	was, _ := c.Incident(i.FlowLogID)
-	c.Put(i)
-	if was.State == i.State && was.Reason == i.Reason {
-		return
-	}
-	c.Effects.Log = append(c.Effects.Log, LogLine{Incident: i, Text: text})
-	c.Effects.addHistory(i.FlowLogID, Entry{At: c.Now, State: i.State, Reason: i.Reason, Text: text})
-}
-
 // protect makes those live flow logs on a resource protected that were kept as decoys
 // and are none any more.
 func (c *Case) protect(resource string) {

@@ -136,7 +136,7 @@ func (w *world) change(c *Case) string {
 		c.ApplyObservation(id, w.observation())
 		return "observation"
 	case 6:
-		c.ApplyDrift([]string{id}, "drift-1", rapid.SampledFrom([]Action{Alert, Restore}).Draw(w.t, "on drift"), nil)
+		c.ApplyDrift(id, "drift-1", rapid.SampledFrom([]Action{Alert, Restore}).Draw(w.t, "on drift"), nil)
 		return "drift"
 	case 7, 8:
 		c.ApplyFound(w.shown(id), rapid.Bool().Draw(w.t, "new destination"), w.now)

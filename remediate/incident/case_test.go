@@ -39,10 +39,9 @@ func TestConclude(t *testing.T) {
 	t.Parallel()
 	conclude := func(change func(*Incident)) func(*Case) string {
 		return func(c *Case) string {
-			old, _ := c.Incident("fl-1")
-			i := old
-			change(&i)
-			c.conclude(i, "so it is")
+			t, _ := c.begin("fl-1")
+			change(&t.Incident)
+			t.conclude("so it is")
 			return ""
 		}
 	}

@@ -9,7 +9,8 @@
 //
 // A [Case] holds what such decisions need, and everything that happens is a method of
 // it: a record, a refresh, an [Observation], an [Answer] of AWS, a person's request. It
-// collects what is to be saved, and its [Effects].
+// collects what is to be saved in its [Tables], and what follows in its [Effects]. How one
+// incident goes from a [State] to the next is in the type transition.
 //
 // Package remediate loads and saves a case within one transaction, asks AWS and writes
 // the alerts. This package must never do any of that.

@@ -6,20 +6,11 @@ import (
 	"flowkeeper/inventory"
 )
 
-// ApplyDrift opens incidents for live flow logs that a refresh no longer found, and makes
-// their rows gone (I5). It returns how many it opened. tornDown are the resources that a
-// record says are deleted: AWS removes their flow logs without a record, so that these
-// wait for none.
-func (c *Case) ApplyDrift(ids []string, eventID string, action Action, tornDown map[string]bool) (opened int) {
-	for _, id := range ids {
-		if c.drifted(id, eventID, action, tornDown) {
-			opened++
-		}
-	}
-	return opened
-}
-
-func (c *Case) drifted(id, eventID string, action Action, tornDown map[string]bool) (opened bool) {
+// ApplyDrift makes the live row of a flow log gone that a refresh no longer found, and
+// opens an incident for it (I5). It reports whether it opened one. tornDown: a record says
+// that its resource is deleted. AWS removes the flow logs of that without a record, so that
+// this one waits for none.
+func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string]bool) (opened bool) {
 	row, ok := c.Row(id)
 	if !ok || row.State == inventory.Gone {
 		return false

@@ -73,21 +73,26 @@ func (c *Case) other(i Incident, f inventory.FlowLog, o Observation) Other {
 	row, known := c.Row(f.ID)
 	own, found := c.Incident(f.ID)
 	gone := known && row.State == inventory.Gone
+	lost := found && own.Pending()
 	if o.AlreadyExists && o.At.Sub(row.GoneAt) >= c.Policy.Settle {
 		gone = false // no observation is as stale as that: it was taken for gone by mistake
 	}
-	return Other{FlowLog: f, CreatedBy: row.CreatedBy, Adoptable: !gone && !(found && own.Pending()), MayExcuse: c.mayExcuse(i, row)}
+	return Other{FlowLog: f, CreatedBy: row.CreatedBy, Adoptable: !gone && !lost, MayExcuse: mayExcuse(i, row, c.KnownDestinations)}
 }
 
 // mayExcuse reports whether a flow log may be what replaces the incident's: no other
 // loss was excused by it, and its destination was known before the wait around the
 // deletion began. So whom a rule names can't send traffic to a new place by it.
-func (c *Case) mayExcuse(i Incident, by inventory.Row) bool {
-	if !i.WaitsForReplacement() || by.Excuses != "" && by.Excuses != i.FlowLogID {
+// destinations are those known, with the time when each was first seen; zero: before the
+// first refresh.
+func mayExcuse(i Incident, by inventory.Row, destinations map[string]time.Time) bool {
+	excusesAnother := by.Excuses != "" && by.Excuses != i.FlowLogID
+	if !i.WaitsForReplacement() || excusesAnother {
 		return false
 	}
-	since, known := c.KnownDestinations[by.Destination(c.Scope)]
-	return known && (since.IsZero() || since.Before(Earlier(i.DeletedAt, by.CreatedAt).Add(-i.Waited)))
+	since, known := destinations[by.Destination(i.Scope)]
+	waitBegan := Earlier(i.DeletedAt, by.CreatedAt).Add(-i.Waited)
+	return known && (since.IsZero() || since.Before(waitBegan))
 }
 
 // WaitsForReplacement reports whether a rule gives the principal who deleted the flow log

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"flowkeeper/alert"
@@ -9,18 +10,15 @@ import (
 
 // holdFlapping holds a lineage back that is deleted again and again, and notes so
 // once (I9: it never gives up). restores are those within the hour.
-func (c *Case) holdFlapping(i Incident, restores []Incident, until time.Time) {
-	told := i.FlapTold
-	for _, x := range restores {
-		told = told || x.FlapTold
-	}
-	i.Flapping, i.NextAttemptAt = true, until
-	if !told {
-		i.FlapTold = true
-		i = c.stuck(i, Stuck{Kind: alert.Flapping,
+func (t *transition) holdFlapping(restores []Incident, until time.Time) {
+	heard := t.FlapTold || slices.ContainsFunc(restores, func(i Incident) bool { return i.FlapTold })
+	t.Flapping, t.NextAttemptAt = true, until
+	if !heard {
+		t.FlapTold = true
+		t.stuck(Stuck{Kind: alert.Flapping,
 			Message: fmt.Sprintf("%d restores within an hour", len(restores)),
-			Advice:  fmt.Sprintf("somebody deletes it each time: stop them; Flowkeeper goes on, once per %s", c.Policy.RestoreInterval),
+			Advice:  fmt.Sprintf("somebody deletes it each time: stop them; Flowkeeper goes on, once per %s", t.c.Policy.RestoreInterval),
 		})
 	}
-	c.Put(i)
+	t.put()
 }

@@ -10,7 +10,14 @@ import (
 // one that AWS has not shown before.
 func (c *Case) Learns(id string, at time.Time) bool {
 	row, ok := c.Row(id)
-	return !ok || row.Imported && !c.hasJustGone(row, at)
+	return !ok || row.Imported && !hasJustGone(row, at, c.Policy)
+}
+
+// hasJustGone reports whether a row that a copy of the state file had as gone went
+// so lately that a listing may show it all the same.
+func hasJustGone(row inventory.Row, at time.Time, p Policy) bool {
+	since := at.Sub(row.GoneAt)
+	return !row.GoneAt.IsZero() && since >= 0 && since < p.Settle
 }
 
 // ApplyFound writes a flow log that AWS showed at a time, and reports whether it is new.
@@ -20,35 +27,25 @@ func (c *Case) Learns(id string, at time.Time) bool {
 func (c *Case) ApplyFound(f inventory.FlowLog, newDestination bool, at time.Time) (isNew bool) {
 	row, ok := c.Row(f.ID)
 	switch {
-	case ok && row.State == inventory.Gone && !row.Imported, ok && row.Imported && c.hasJustGone(row, at):
-		return false // the next listing shows what was imported again, if it is there
-	case ok:
-		imported := row.Imported
-		if imported {
-			row.Imported, row.State, row.GoneAt, row.WrittenAt = false, inventory.Live, time.Time{}, at
-		}
+	case !ok:
+		allowed := Protects(c.Policy.Destinations, f.Destination(c.Scope))
+		c.putRow(inventory.Row{
+			FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed,
+			Protected:      allowed && !IsDecoy(f, c.Lost(f.ResourceID), c.Live(f.ResourceID)),
+			NewDestination: newDestination && (c.Complete || !allowed),
+			FirstSeenAt:    at, LastSeenAt: at, WrittenAt: at,
+		})
+		return true
+	case row.Imported && !hasJustGone(row, at, c.Policy):
+		row.FlowLog = f
+		row.Imported, row.State, row.GoneAt, row.WrittenAt = false, inventory.Live, time.Time{}, at
+		c.putRow(row)
+		c.shownAlive(row, at)
+	case !row.Imported && row.State == inventory.Live:
 		row.FlowLog = f
 		c.putRow(row)
-		if imported {
-			c.shownAlive(row, at)
-		}
-		return false
 	}
-	allowed := Protects(c.Policy.Destinations, f.Destination(c.Scope))
-	c.putRow(inventory.Row{
-		FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed,
-		Protected:      allowed && !IsDecoy(f, c.Lost(f.ResourceID), c.Live(f.ResourceID)),
-		NewDestination: newDestination && (c.Complete || !allowed),
-		FirstSeenAt:    at, LastSeenAt: at, WrittenAt: at,
-	})
-	return true
-}
-
-// hasJustGone reports whether a row that a copy of the state file had as gone went
-// so lately that a listing may show it all the same.
-func (c *Case) hasJustGone(row inventory.Row, at time.Time) bool {
-	since := at.Sub(row.GoneAt)
-	return !row.GoneAt.IsZero() && since >= 0 && since < c.Policy.Settle
+	return false // the next listing shows again what has just gone, if it is there
 }
 
 // shownAlive corrects what an incident says of a flow log that a file or a copy of

@@ -10,7 +10,7 @@ import (
 // State of an incident.
 type State string
 
-// States, and the methods of Case that lead from one to another:
+// States, and the methods of [Case] that lead from one to another:
 //
 //	none          -> open      ApplyRecord, ApplyDrift, Request
 //	open, blocked -> restored  ApplyAnswer (created), ApplyObservation (adopted)
@@ -138,6 +138,9 @@ func (i Incident) Settled() bool { return i.State == Verified || i.State == Clos
 
 // Pending reports whether the flow log is to come back, and is not back.
 func (i Incident) Pending() bool { return i.State == Open || i.State == Blocked }
+
+// closedAs reports whether the incident is closed for a reason.
+func (i Incident) closedAs(reason string) bool { return i.State == Closed && i.Reason == reason }
 
 // ClampTimes moves times that lie after now back to now: the clock has gone back, and what
 // seems to lie ahead has been. A wait is not longer than it was meant.

@@ -151,28 +151,28 @@ func TestApplyRecord(t *testing.T) {
 	})
 }
 
-// TestDecideAbsent: what will be decided once AWS has shown nothing for long enough.
-func TestDecideAbsent(t *testing.T) {
+// TestForesee: why it will end without a restore once AWS has shown nothing for long enough.
+func TestForesee(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		given  *Case
-		next   Next
 		reason string
 	}{
-		{"nothing prevents it", given(live("fl-1"), pending("fl-1")), Create, ""},
-		{"it is released", given(live("fl-1", released), pending("fl-1")), Close, Released},
-		{"it is released, and too young for AWS to show", given(live("fl-1", released, func(r *inventory.Row) { r.CreatedAt = now }), pending("fl-1")), Close, Released},
-		{"it was opened a moment later", given(live("fl-1"), pending("fl-1", func(i *Incident) { i.OpenedAt = now.Add(time.Second) })), Create, ""},
-		{"a rule waits", given(live("fl-1"), pending("fl-1", asked(Wait), func(i *Incident) { i.WaitUntil = now.Add(time.Hour) })), Hold, ""},
-		{"it was never seen", given(pending("fl-1", unknown)), Close, Unknown},
-		{"it was never seen, nor was anything", given(pending("fl-1", unknown), func(c *Case) { c.Complete = false }), Requeue, ""},
+		{"nothing prevents it", given(live("fl-1"), pending("fl-1")), ""},
+		{"it is released", given(live("fl-1", released), pending("fl-1")), Released},
+		{"it is released, and too young for AWS to show", given(live("fl-1", released, func(r *inventory.Row) { r.CreatedAt = now }), pending("fl-1")), Released},
+		{"it was opened a moment later", given(live("fl-1"), pending("fl-1", func(i *Incident) { i.OpenedAt = now.Add(time.Second) })), ""},
+		{"a rule waits", given(live("fl-1"), pending("fl-1", asked(Wait), func(i *Incident) { i.WaitUntil = now.Add(time.Hour) })), ""},
+		{"it is back", given(live("fl-1", released), back("fl-1", "fl-2")), ""},
+		{"it was never seen", given(pending("fl-1", unknown)), Unknown},
+		{"it was never seen, nor was anything", given(pending("fl-1", unknown), func(c *Case) { c.Complete = false }), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			i, _ := c.given.Incident("fl-1")
-			if d := c.given.decideAbsent(i); d.Next != c.next || d.Reason != c.reason {
-				t.Errorf("decision %d %q, not %d %q", d.Next, d.Reason, c.next, c.reason)
+			if got := c.given.Foresee(i); got != c.reason {
+				t.Errorf("%q, not %q", got, c.reason)
 			}
 		})
 	}

@@ -124,7 +124,7 @@ func (i Incident) Final() bool {
 // Listens reports whether a record of one more deletion would count: not where
 // the incident says that the flow log is gone, restored, or let go of.
 func (i Incident) Listens() bool {
-	return i.Pending() || i.State == Closed && i.Reason == StillThere && !i.ModeOnly
+	return i.Pending() || i.closedAs(StillThere) && !i.ModeOnly
 }
 
 // Listening is an incident that is over because AWS shows its flow log alive.
@@ -152,5 +152,5 @@ func (i Incident) Reopen(now time.Time) Incident {
 // flow log was released when it was last seen, and only the record says when it was
 // deleted. Until then, what stands in its place may be a decoy.
 func (i Incident) AwaitsRecord(now time.Time) bool {
-	return i.State == Closed && i.Reason == Released && i.Source == ByDrift && now.Before(i.WaitUntil)
+	return i.closedAs(Released) && i.Source == ByDrift && now.Before(i.WaitUntil)
 }

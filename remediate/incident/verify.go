@@ -1,45 +1,58 @@
 package incident
 
-import "time"
+import (
+	"time"
+
+	"flowkeeper/inventory"
+)
 
 // Verify checks whether the replacement of a restored incident is there and delivers.
 func (c *Case) Verify(id string, o Observation) {
-	i, ok := c.clamped(id)
-	if !ok || i.State != Restored {
+	t, ok := c.begin(id)
+	if !ok || t.State != Restored {
 		return
 	}
-	f, shown := o.FlowLogs[i.NewID]
-	if !shown {
-		if settled := i.RestoredAt.Add(c.Policy.Settle); c.Now.Before(settled) {
-			i.NextAttemptAt = wholeSecond(settled)
-			c.Put(i)
-			return
-		}
-		next, _ := c.Incident(i.NewID)
-		c.supersede(i, i.NewID, next, false)
+	if f, shown := o.FlowLogs[t.NewID]; shown {
+		t.verify(f)
 		return
 	}
-	i.Confirmed, i.Attempts, i.LastError = true, 0, ""
-	switch done := i.RestoredAt.Add(c.Policy.VerifyAfter); {
+	if settled := t.RestoredAt.Add(c.Policy.Settle); c.Now.Before(settled) {
+		t.dueAt(wholeSecond(settled))
+		return
+	}
+	next, _ := c.Incident(t.NewID)
+	t.supersede(t.NewID, next, false)
+}
+
+// verify records how AWS shows the replacement.
+func (t *transition) verify(f inventory.FlowLog) {
+	now, done := t.c.Now, t.RestoredAt.Add(t.c.Policy.VerifyAfter)
+	t.Confirmed, t.Attempts, t.LastError = true, 0, ""
+	switch {
 	case f.Failing():
-		i.Reason, i.Advice = NotDelivering, deliveryAdvice(f.DeliverLogsErrorMessage)
-		i.NextAttemptAt = c.Now.Add(15 * time.Minute)
-		if row, ok := c.Row(f.ID); ok && !row.ToldFailing { // here or by a refresh, whichever sees it first
-			row.DeliverLogsStatus, row.DeliverLogsErrorMessage, row.ToldFailing = f.DeliverLogsStatus, f.DeliverLogsErrorMessage, true
-			c.putRow(row)
-			c.Effects.Notes = append(c.Effects.Notes, Note{Kind: NoteNotDelivering, Incident: i, Message: f.DeliverLogsErrorMessage})
-		}
-		c.conclude(i, "not delivering: "+Bound(f.DeliverLogsErrorMessage))
-	case c.Now.Before(done) || f.Status != "ACTIVE":
-		i.NextAttemptAt = wholeSecond(done)
-		if !c.Now.Before(done) {
-			i.NextAttemptAt = c.Now.Add(time.Minute)
-		}
-		c.Put(i)
+		t.notDelivering(f)
+	case now.Before(done):
+		t.dueAt(wholeSecond(done))
+	case f.Status != "ACTIVE":
+		t.dueAt(now.Add(time.Minute))
 	default:
-		i.State, i.Reason, i.Advice, i.VerifiedAt, i.NextAttemptAt = Verified, "", "", c.Now, time.Time{}
-		c.conclude(i, i.NewID+" is active and no failure of delivery is known")
+		t.State, t.Reason, t.Advice, t.VerifiedAt, t.NextAttemptAt = Verified, "", "", now, time.Time{}
+		t.conclude(t.NewID + " is active and no failure of delivery is known")
 	}
+}
+
+// notDelivering records that AWS can't deliver what the replacement records, and notes it
+// once: here or by a refresh, whichever sees it first.
+func (t *transition) notDelivering(f inventory.FlowLog) {
+	message := f.DeliverLogsErrorMessage
+	t.Reason, t.Advice = NotDelivering, deliveryAdvice(message)
+	t.NextAttemptAt = t.c.Now.Add(15 * time.Minute)
+	if row, ok := t.c.Row(f.ID); ok && !row.ToldFailing {
+		row.DeliverLogsStatus, row.DeliverLogsErrorMessage, row.ToldFailing = f.DeliverLogsStatus, message, true
+		t.c.putRow(row)
+		t.c.Effects.Notes = append(t.c.Effects.Notes, Note{Kind: NoteNotDelivering, Incident: t.Incident, Message: message})
+	}
+	t.conclude("not delivering: " + Bound(message))
 }
 
 // deliveryAdvice is what to do about DeliverLogsErrorMessage:

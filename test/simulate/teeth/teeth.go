@@ -49,8 +49,8 @@ var teeth = []tooth{
 	{"I4 no ClientToken", []patch{{"remediate/incident/create.go",
 		`		ClientToken:             aws.String(Token(i.Scope, i.FlowLogID, i.Generation)),
 `, ``}}},
-	{"I5 no tombstone", []patch{{"remediate/incident/observation.go",
-		`		row.State, row.GoneAt = inventory.Gone, c.Now
+	{"I5 no tombstone", []patch{{"remediate/incident/transition.go",
+		`		row.State, row.GoneAt = inventory.Gone, t.c.Now
 `, ``}, {"remediate/incident/drift.go",
 		`	row.State, row.GoneAt = inventory.Gone, c.Now
 	c.putRow(row)
@@ -66,13 +66,10 @@ var teeth = []tooth{
 `, `	lost = rows
 `}}},
 	{"I5 revived by a stale page", []patch{{"remediate/incident/found.go",
-		`	case ok && row.State == inventory.Gone && !row.Imported, ok && row.Imported`, `	case ok && row.Imported`}, {"remediate/incident/found.go",
-		`		imported := row.Imported
-`, `		imported := row.Imported || row.State == inventory.Gone
-`}, {"inventory/refresh.go",
+		`	case row.Imported && !hasJustGone(row, at, c.Policy):`, `	case row.Imported && !hasJustGone(row, at, c.Policy), !row.Imported && row.State == inventory.Gone:`}, {"inventory/refresh.go",
 		`			if k.State == Gone || k.Digest == f.Digest() {`, `			if k.State != Gone && k.Digest == f.Digest() {`}}},
-	{"I6 lineage forgotten", []patch{{"remediate/incident/lineage.go",
-		`	c.succeed(i, f)
+	{"I6 lineage forgotten", []patch{{"remediate/incident/replacement.go",
+		`	t.succeed(f)
 	text := "recreated`, `	text := "recreated`}}},
 	{"drift alerted once decided", []patch{{"remediate/incident/event.go",
 		`NotifyDriftAfter = 25 * time.Second`, `NotifyDriftAfter = 25 * time.Hour`}}},
@@ -91,7 +88,7 @@ var teeth = []tooth{
 	{"resolved before it rings", []patch{{"alert/urgency.go",
 		`	return a.DeletedAt != nil && a.Time.Sub(a.DeletedAt.Time) > Late || a.namesUnknown()`, `	return false`}}},
 	{"gone by two answers apart", []patch{{"remediate/incident/answer.go",
-		`		i.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
+		`		t.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 `, ``}}},
 	{"refused credentials kept", []patch{{"internal/scopes/source.go",
 		`	if !s.drop(ctx, used, client, why) || request.RewindStream() != nil {`, `	if used.AccessKeyID != "" {`}}},

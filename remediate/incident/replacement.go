@@ -1,0 +1,98 @@
+package incident
+
+import (
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// restored records the replacement, made or adopted, and puts it into the
+// snapshot (I6).
+func (t *transition) restored(f inventory.FlowLog, adopted bool) {
+	now := t.c.Now
+	if next, lost := t.c.wasLost(f.ID); lost {
+		t.supersede(f.ID, next, adopted)
+		return
+	}
+	t.State, t.Reason, t.Advice, t.LastError = Restored, "", "", ""
+	t.NewID, t.Adopted, t.RestoredAt = f.ID, adopted, now
+	if adopted && f.CreatedAt.Before(now) {
+		t.RestoredAt = Later(f.CreatedAt, t.DeletedAt)
+	}
+	t.NextAttemptAt = wholeSecond(t.RestoredAt.Add(t.c.Policy.Settle))
+	t.Attempts, t.Looks = 0, 0
+	t.succeed(f)
+	text := "recreated as " + f.ID
+	if adopted {
+		text = "adopted " + f.ID + ", which does the same"
+	}
+	t.conclude(text)
+}
+
+// created is the flow log that a create answered.
+func (t *transition) created(id string) inventory.FlowLog {
+	return inventory.FlowLog{ID: id, Scope: t.Scope, Settings: Replacement(t.Incident), CreatedAt: t.c.Now}
+}
+
+// succeed writes the replacement's row.
+func (t *transition) succeed(f inventory.FlowLog) {
+	c := t.c
+	row, ok := c.Row(f.ID)
+	if !ok {
+		row = inventory.Row{FlowLog: f, State: inventory.Live, FirstSeenAt: c.Now, LastSeenAt: c.Now}
+	}
+	row.Excluded = !Protects(c.Policy.Destinations, row.Destination(c.Scope)) // a person asked for it by hand
+	row.RootID, row.Protected, row.WrittenAt = t.RootID, !row.Excluded, c.Now
+	c.putRow(row)
+}
+
+// supersede ends the incident, whose replacement was lost in turn: that one's own incident
+// goes on. next is what is known of that. alive: AWS shows the replacement, so that its
+// incident was wrong, and opens to find that.
+func (t *transition) supersede(newID string, next Incident, alive bool) {
+	c, text := t.c, "its replacement was lost in turn"
+	t.succeed(t.created(newID))
+	switch {
+	case !next.Known:
+		t.handOn(newID, next, text)
+	case alive:
+		text = "AWS shows its replacement, which counted as lost"
+		t.reopened(next.Reopen(c.Now), text)
+	case next.closedAs(StillThere):
+		t.reopened(next.Reopen(c.Now), text)
+	default:
+		if back, found := c.circle(next, t.FlowLogID); found {
+			t.reopened(back.Reopen(c.Now), "what it adopted was lost before: "+back.NewID)
+		}
+	}
+	t.NewID = newID
+	t.close(Superseded, text+": see "+newID)
+}
+
+// handOn opens the incident of a lost replacement that the snapshot did not know, with the
+// same settings and its own token. next is zero where nothing has reported its loss.
+func (t *transition) handOn(newID string, next Incident, text string) {
+	c := t.c
+	reported := next.FlowLogID != ""
+	if !reported {
+		next = New(t.Scope, newID, inventory.Row{}, false, c.Now)
+		next.Source, next.Action, next.EventID = ByDrift, Restore, alert.LostEvent.ID(newID)
+		c.Effects.note(NoteLineage, next)
+	}
+	next.Known, next.RootID, next.ResourceID, next.Frozen = true, t.RootID, t.ResourceID, Replacement(t.Incident)
+	next.FirstSeenAt, next.LastSeenAt = t.FirstSeenAt, t.RestoredAt
+	next = next.Reopen(c.Now)
+	if neverShown := !reported && !t.Confirmed && !t.Adopted; neverShown { // the same loss goes on
+		next.MissingSince, next.Tried, next.ToldStuckAt = t.DarkSince(), t.Tried, t.ToldStuckAt
+	}
+	t.reopened(next, text)
+	c.Effects.note(NoteKnown, next)
+}
+
+// reopened writes another incident of the lineage, which was opened once more.
+func (t *transition) reopened(i Incident, text string) {
+	c := t.c
+	c.Put(i)
+	c.Effects.note(NoteReopened, i)
+	c.Effects.note(NoteOverdue, i) // the event may have been alerted of others, for a day
+	c.Effects.addHistory(i.FlowLogID, Entry{At: c.Now, State: Open, Text: text, EventID: i.EventID})
+}
