@@ -183,7 +183,7 @@ func (r *Remediator) notifyDrift(tx Tx, i incident.Incident, now time.Time) erro
 		return nil
 	}
 	e, ok, err := tx.Event(i.Scope, i.EventID)
-	if err != nil || !ok || !e.ToldDeletion.IsZero() || !i.Decided() || i.Adopted || i.Reason == incident.StillThere {
+	if err != nil || !ok || !e.ToldDeletion.IsZero() || !notify.IsDecidedLoss(i) {
 		return err
 	}
 	_, err = r.notifyLoss(tx, e, false, now)

@@ -17,12 +17,12 @@ func (c *Case) Planned(id string) (Incident, error) {
 	case !found:
 		i = New(c.Scope, id, row, true, c.Now)
 		i.Source, i.EventID = ByDrift, "by-hand-"+id
-	case i.State == Restored || i.State == Verified:
+	case i.HasReplacement():
 		return i, nil // it is back
 	case i.State == Closed || !i.Known:
 		i = i.Reopen(c.Now)
 		if !i.Known {
-			i = i.FreezeSettings(row)
+			i = i.freezeSettings(row)
 		}
 	}
 	i.Action, i.Requested, i.WaitUntil, i.NextAttemptAt = Restore, true, time.Time{}, c.Now
@@ -32,7 +32,7 @@ func (c *Case) Planned(id string) (Incident, error) {
 // Request records that a person asked for the restore of a flow log.
 func (c *Case) Request(id string) error {
 	i, err := c.Planned(id)
-	if err != nil || i.State == Restored || i.State == Verified {
+	if err != nil || i.HasReplacement() {
 		return err
 	}
 	t := &transition{i.ClampTimes(c.Now, c.Policy), c}

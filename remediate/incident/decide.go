@@ -130,14 +130,16 @@ func equivalent(i Incident, o Facts) (Other, bool) {
 // its wait, before or after the deletion, to a destination that was in use before
 // that. One flow log excuses one loss.
 func replacedBy(i Incident, o Facts) (Other, bool) {
-	if i.Action != Wait || i.Waited == 0 || i.Actor == nil {
+	if !i.WaitsForReplacement() || i.Actor == nil {
 		return Other{}, false
 	}
+	by := i.Actor.Principal()
 	for _, f := range o.Others {
-		if f.CreatedBy == "" || f.CreatedBy != i.Actor.Principal() || inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) || !f.MayExcuse {
+		if by == "" || f.CreatedBy != by || !f.MayExcuse {
 			continue
 		}
-		if d := f.CreatedAt.Sub(i.DeletedAt); d.Abs() <= i.Waited {
+		inTime := f.CreatedAt.Sub(i.DeletedAt).Abs() <= i.Waited
+		if inTime && !inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) {
 			return f, true
 		}
 	}

@@ -29,7 +29,7 @@ func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string
 	case found && i.Reason != StillThere:
 		return false
 	case found:
-		i = i.Reopen(c.Now).FreezeSettings(row)
+		i = i.Reopen(c.Now).freezeSettings(row)
 	default:
 		i = New(c.Scope, id, row, true, c.Now)
 	}

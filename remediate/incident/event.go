@@ -62,7 +62,10 @@ func (e Event) Rings() bool {
 
 // SameTimes reports whether no alert was written between two states of an event.
 func (e Event) SameTimes(was Event) bool {
-	return e.StuckAt.Equal(was.StuckAt) && e.OverdueAt.Equal(was.OverdueAt) && e.StuckTold == was.StuckTold && e.DueAt.Equal(was.DueAt) && e.ToldRestored.Equal(was.ToldRestored) && e.ToldClosed.Equal(was.ToldClosed)
+	times := func(e Event) []time.Time {
+		return []time.Time{e.StuckAt, e.OverdueAt, e.DueAt, e.ToldRestored, e.ToldClosed}
+	}
+	return e.StuckTold == was.StuckTold && slices.EqualFunc(times(e), times(was), time.Time.Equal)
 }
 
 // ClampTimes has no alert due later than it would be if it were noted now: the clock has

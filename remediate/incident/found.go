@@ -56,7 +56,7 @@ func (c *Case) shownAlive(row inventory.Row, at time.Time) {
 	switch {
 	case !found:
 	case i.Pending():
-		i = i.FreezeSettings(row)
+		i = i.freezeSettings(row)
 		i.NextAttemptAt = at
 		c.Put(i)
 	case !i.Listens():
@@ -80,7 +80,7 @@ func (c *Case) Relearn(id string) {
 			c.Effects.note(NoteReopened, i)
 			c.Effects.addHistory(id, Entry{At: c.Now, State: Open, Text: "AWS shows that there was such a flow log", EventID: i.EventID})
 		}
-		i = i.FreezeSettings(row)
+		i = i.freezeSettings(row)
 		c.Effects.note(NoteKnown, i)
 	}
 	i.NextAttemptAt = c.Now

@@ -93,8 +93,8 @@ type Incident struct {
 	LastSeenAt  time.Time
 	FirstSeenAt time.Time // the flow log's: waiting restores go oldest first
 	OpenedAt    time.Time // of this opening: the time that settle counts from
-	AliveSince  time.Time // first of the looks in a row that showed the ID
-	AbsentAt    time.Time // a look showed the ID absent; zero until then
+	AliveSince  time.Time // first of the observations in a row that showed the lost flow log
+	AbsentAt    time.Time // the first observation that did not show it; zero until then
 	RestoredAt  time.Time
 	VerifiedAt  time.Time
 
@@ -102,7 +102,7 @@ type Incident struct {
 	Frozen     inventory.Settings // what will be created, as it was when lost
 	NewID      string
 	Adopted    bool
-	Confirmed  bool // a look after settle showed NewID
+	Confirmed  bool // an observation after Policy.Settle showed NewID
 	Generation int  // of the ClientToken
 	Untagged   bool // AWS refused our own tag
 	Requested  bool // a person asked (`flowkeeper restore`): rules no longer count
@@ -111,7 +111,7 @@ type Incident struct {
 	Tried         int       // attempts since it was opened, failed observations among them
 	Attempts      int       // of the current run of failures, from which the backoff follows; 0 again when it is blocked
 	LastError     string    // why the last attempt did not succeed; AWS's own words
-	Looks         int       // observations in a row that showed the lost flow log alive
+	Looks         int       // observations in a row that showed the lost flow log
 	NextAttemptAt time.Time // zero: nothing is due
 	FailingSince  time.Time // first of the current run of "role" failures
 	NotFoundAt    time.Time // first create that answered …NotFound
@@ -138,6 +138,9 @@ func (i Incident) Settled() bool { return i.State == Verified || i.State == Clos
 
 // Pending reports whether the flow log is to come back, and is not back.
 func (i Incident) Pending() bool { return i.State == Open || i.State == Blocked }
+
+// HasReplacement reports whether the flow log is back.
+func (i Incident) HasReplacement() bool { return i.State == Restored || i.State == Verified }
 
 // closedAs reports whether the incident is closed for a reason.
 func (i Incident) closedAs(reason string) bool { return i.State == Closed && i.Reason == reason }

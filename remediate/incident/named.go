@@ -38,7 +38,7 @@ func (c *Case) record(id string, rec Record, row inventory.Row, known bool) (i I
 		i = before.ApplyRecord(rec, c.Now)
 		reopened := before.State == Closed && i.State == Open
 		if reopened && known && row.State == inventory.Live {
-			i = i.FreezeSettings(row) // what AWS has shown since is what is lost now
+			i = i.freezeSettings(row) // what AWS has shown since is what is lost now
 		}
 		news = rec.saysMore(before, i)
 	} else {

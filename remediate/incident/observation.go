@@ -42,7 +42,7 @@ func (c *Case) Finish(id string) {
 func (t *transition) observe(o Observation) {
 	c := t.c
 	if row, seen := c.seen(t.Incident); !t.Known && seen {
-		t.Incident = t.FreezeSettings(row)
+		t.Incident = t.freezeSettings(row)
 		t.dueAt(c.Now) // with its resource known, the next step observes
 		c.Effects.note(NoteKnown, t.Incident)
 		return

@@ -85,16 +85,10 @@ func (i Incident) Why() Stuck {
 // PendingNotice reports whether there is a reason that people have not heard of, and
 // that still holds: that a lineage flaps does, though it is back by now.
 func (i Incident) PendingNotice() bool {
-	return i.Stuck != nil && (i.StuckNews || i.ToldStuckAt.IsZero()) && (i.State == Blocked || i.Stuck.Kind == alert.Flapping)
-}
-
-// Decided reports whether it is known what becomes of an incident, or a create was
-// tried at least.
-func (i Incident) Decided() bool {
-	return i.State != Open || i.Attempts > 0 && !i.AbsentAt.IsZero() || i.Flapping || !i.NotFoundAt.IsZero()
-}
-
-// Quiet reports whether a loss by drift is none that people are to be woken for.
-func (i Incident) Quiet() bool {
-	return !i.NotFoundAt.IsZero() || i.Reason == ResourceGone || i.Reason == Released
+	if i.Stuck == nil {
+		return false
+	}
+	unheard := i.StuckNews || i.ToldStuckAt.IsZero()
+	holds := i.State == Blocked || i.Stuck.Kind == alert.Flapping
+	return unheard && holds
 }

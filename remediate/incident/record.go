@@ -26,19 +26,19 @@ type Record struct {
 // ApplyRecord applies one more record to an incident. A record may only tighten the
 // action (I2); the first record after a drift brings the actor and the action with it.
 func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
-	stricter := rec.Rule.Action > i.Action
-	first := i.Source == ByDrift && !i.back() && !i.Final() // the record of a loss that a refresh found
-	anew := stricter || first && i.State != Closed
+	nobodyKnown := i.Source == ByDrift // who deleted it: this is the first record of the loss
+	lostAgain := rec.Unreleased && i.Pending()
+	anew := rec.Rule.Action > i.Action || nobodyKnown && i.Pending()
 	reopened := i.reopenedBy(rec, now)
-	if reopened {
-		i = i.Reopen(now)
-	}
-	switch alerted := i.EventID; {
-	case i.Source == ByDrift && i.back():
-		i = i.Attribute(rec, now)
-		i.EventID = alerted // the alerts say what it came to by that one
-	case reopened, first, rec.Unreleased && i.Pending():
-		i = i.Attribute(rec, now)
+	switch {
+	case reopened:
+		i = i.Reopen(now).attribute(rec, now)
+	case nobodyKnown && i.HasReplacement():
+		alerted := i.EventID // the alerts say what it came to by that one
+		i = i.attribute(rec, now)
+		i.EventID = alerted
+	case nobodyKnown && !i.final(), lostAgain:
+		i = i.attribute(rec, now)
 	}
 	if anew {
 		i.Action, i.WaitUntil, i.Waited = rec.Rule.Action, time.Time{}, 0
@@ -49,18 +49,15 @@ func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
 	return i
 }
 
-// back reports whether the flow log has a replacement.
-func (i Incident) back() bool { return i.State == Restored || i.State == Verified }
-
 // reopenedBy reports whether a record opens a closed incident again.
 func (i Incident) reopenedBy(rec Record, now time.Time) bool {
 	switch {
-	case i.State != Closed:
-		return false
-	case i.Reason == Released:
+	case i.closedAs(Released):
 		return rec.Unreleased && now.Sub(i.OpenedAt) < aboutOneLoss
+	case i.State != Closed, i.final():
+		return false
 	}
-	return !i.Final() && (i.Reason == StillThere || rec.Rule.Action > i.Action)
+	return i.Reason == StillThere || rec.Rule.Action > i.Action
 }
 
 // aboutOneLoss is within what time records that name a flow log are about the
@@ -72,21 +69,21 @@ const aboutOneLoss = 24 * time.Hour
 func New(s inventory.Scope, id string, row inventory.Row, known bool, now time.Time) Incident {
 	i := Incident{Scope: s, FlowLogID: id, RootID: id, State: Open, DetectedAt: now, OpenedAt: now, NextAttemptAt: now}
 	if known {
-		i = i.FreezeSettings(row)
+		i = i.freezeSettings(row)
 	}
 	return i
 }
 
-// FreezeSettings freezes what the snapshot says of the lost flow log.
-func (i Incident) FreezeSettings(row inventory.Row) Incident {
+// freezeSettings freezes what the snapshot says of the lost flow log.
+func (i Incident) freezeSettings(row inventory.Row) Incident {
 	i.Known = true
 	i.RootID, i.ResourceID, i.Frozen = row.RootID, row.ResourceID, row.Settings
 	i.FirstSeenAt, i.LastSeenAt = row.FirstSeenAt, row.LastSeenAt
 	return i
 }
 
-// Attribute gives the incident the event and actor of a record.
-func (i Incident) Attribute(rec Record, now time.Time) Incident {
+// attribute gives the incident the event and actor of a record.
+func (i Incident) attribute(rec Record, now time.Time) Incident {
 	i.Source, i.EventID, i.Actor, i.DeletedAt = ByEvent, rec.EventID, BoundActor(rec.Actor), rec.Time
 	if i.DeletedAt.IsZero() || i.DeletedAt.After(now) {
 		i.DeletedAt = now
@@ -97,7 +94,7 @@ func (i Incident) Attribute(rec Record, now time.Time) Incident {
 // Opened is a new incident as its first record opens it.
 func (i Incident) Opened(rec Record, now time.Time) Incident {
 	i.Action = rec.Rule.Action
-	return i.Attribute(rec, now).startWait(rec.Rule, now)
+	return i.attribute(rec, now).startWait(rec.Rule, now)
 }
 
 // startWait starts a wait rule's time.
@@ -108,9 +105,9 @@ func (i Incident) startWait(rule Rule, now time.Time) Incident {
 	return i
 }
 
-// Final reports whether the incident is closed and no record reopens it, but one that says
+// final reports whether the incident is closed and no record reopens it, but one that says
 // that a released flow log was deleted after its release.
-func (i Incident) Final() bool {
+func (i Incident) final() bool {
 	if i.State != Closed {
 		return false
 	}
@@ -148,9 +145,9 @@ func (i Incident) Reopen(now time.Time) Incident {
 	return i
 }
 
-// AwaitsRecord reports whether a record may still open a closed incident again: its
+// awaitsRecord reports whether a record may still open a closed incident again: its
 // flow log was released when it was last seen, and only the record says when it was
 // deleted. Until then, what stands in its place may be a decoy.
-func (i Incident) AwaitsRecord(now time.Time) bool {
+func (i Incident) awaitsRecord(now time.Time) bool {
 	return i.closedAs(Released) && i.Source == ByDrift && now.Before(i.WaitUntil)
 }

@@ -54,7 +54,7 @@ func (t *transition) close(reason, advice string) {
 // finish is the last step of an incident that is settled: nothing is left to do, unless a
 // record may open it again.
 func (t *transition) finish() {
-	if t.AwaitsRecord(t.c.Now) {
+	if t.awaitsRecord(t.c.Now) {
 		t.dueAt(t.WaitUntil)
 		return
 	}

@@ -32,8 +32,10 @@ type Strike struct {
 // An event that has a campaign keeps it, for a pager was opened by it.
 func StrikeOf(e incident.Event, incidents []incident.Incident, now time.Time) (s Strike, ok bool) {
 	unknown := slices.ContainsFunc(incidents, func(i incident.Incident) bool { return !i.Known })
+	allowed := e.Level == alert.Informational
 	s = Strike{Account: e.Scope.Account, Principal: e.Actor.Principal(), EventID: e.ID, At: e.DeletedAt}
-	if e.CampaignID != "" || s.Principal == "" || len(incidents) == 0 || unknown || e.Level == alert.Informational {
+	switch {
+	case e.CampaignID != "", s.Principal == "", allowed, len(incidents) == 0, unknown:
 		return Strike{}, false
 	}
 	if s.At.IsZero() || s.At.After(now) {

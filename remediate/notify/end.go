@@ -36,7 +36,8 @@ func endAlert(e incident.Event, kind alert.Kind, incidents []incident.Incident, 
 	a.Level, a.RouteLevel, a.Rule, a.FlowLogs = alert.Low, e.Level, nil, FlowLogs(incidents)
 	adopted, known, critical := true, false, e.StuckTold
 	for _, i := range incidents {
-		adopted, known = adopted && (i.Adopted || i.NewID == ""), known || i.Known
+		adopted = adopted && (i.Adopted || i.NewID == "")
+		known = known || i.Known
 		critical = critical || !i.ToldStuckAt.IsZero() || i.Flapping
 	}
 	if critical {

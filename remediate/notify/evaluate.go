@@ -13,6 +13,12 @@ const Waiting incident.State = "waiting"
 // Tally counts the incidents of an event by state, with [Waiting] as one of these.
 type Tally map[incident.State]int
 
+// missing are those that are to come back, and wait for nobody.
+func (n Tally) missing() int { return n[incident.Open] + n[incident.Blocked] }
+
+// over reports whether none is missing, waits, or is to be verified.
+func (n Tally) over() bool { return n.missing()+n[Waiting]+n[incident.Restored] == 0 }
+
 // OwesNothing reports whether no alert of the event can be due, whatever its incidents are:
 // it is over, or its deletion alert is held back.
 func OwesNothing(e incident.Event) bool {
@@ -60,32 +66,57 @@ type Owed struct {
 // [incident.NotifyRestoredAfter] has passed, that it is restored; once, when nothing is left
 // to do, that it is closed.
 func Evaluate(e incident.Event, n Tally, now time.Time) Owed {
-	late, notBackDue := isLate(e, now), isNotBackDue(e, now)
-	missing := n[incident.Open] + n[incident.Blocked]
-	over := missing+n[Waiting]+n[incident.Restored] == 0
-	dropped := len(n) == 0 && !e.ToldDeletion.IsZero() && (notBackDue || late && !e.DueAt.IsZero()) // for room: nothing else would end it
-	owed := Owed{
-		Event:    e,
-		NotBack:  notBackDue || !e.StuckAt.IsZero() && (!e.StuckTold && n[incident.Open] == 0 || over), // after the end, nothing would close it
-		Restored: e.ToldRestored.IsZero() && (missing == 0 || late) && n[incident.Restored]+n[incident.Verified] > 0,
-		Closed:   e.ToldClosed.IsZero() && over && (n[incident.Verified]+n[incident.Closed] > 0 || dropped),
-	}
+	owed := Owed{Event: e, NotBack: owesNotBack(e, n, now), Restored: owesRestored(e, n, now), Closed: owesClosed(e, n, now)}
 	if owed.Restored {
 		owed.Event.ToldRestored = now
 	}
 	if owed.Closed {
 		owed.Event.ToldClosed = now
 	}
-	if late || !owed.Event.ToldClosed.IsZero() {
+	if isLate(e, now) || !owed.Event.ToldClosed.IsZero() {
 		owed.Event.DueAt = time.Time{}
 	}
 	switch {
-	case over:
+	case n.over():
 		owed.Event.OverdueAt = time.Time{}
-	case missing > 0:
+	case n.missing() > 0:
 		owed.Event = WhileMissing(owed.Event, now)
 	}
 	return owed
+}
+
+func owesNotBack(e incident.Event, n Tally, now time.Time) bool {
+	switch {
+	case isNotBackDue(e, now):
+		return true
+	case e.StuckAt.IsZero():
+		return false
+	case n.over():
+		return true // later there would be no alert that closes it
+	}
+	return !e.StuckTold && n[incident.Open] == 0 // no other can become stuck any more
+}
+
+func owesRestored(e incident.Event, n Tally, now time.Time) bool {
+	back := n[incident.Restored] + n[incident.Verified]
+	waits := n.missing() > 0 && !isLate(e, now)
+	return e.ToldRestored.IsZero() && back > 0 && !waits
+}
+
+func owesClosed(e incident.Event, n Tally, now time.Time) bool {
+	if !e.ToldClosed.IsZero() || !n.over() {
+		return false
+	}
+	return n[incident.Verified]+n[incident.Closed] > 0 || wasDropped(e, n, now)
+}
+
+// wasDropped reports whether all incidents of an alerted event were dropped for room, and
+// a time of it has come: nothing else would end it.
+func wasDropped(e incident.Event, n Tally, now time.Time) bool {
+	if len(n) > 0 || e.ToldDeletion.IsZero() {
+		return false
+	}
+	return isNotBackDue(e, now) || !e.DueAt.IsZero() && isLate(e, now)
 }
 
 // WasAlerted reports whether an alert of the event may have opened an incident at a pager.

@@ -36,7 +36,10 @@ func ActorFacts(p incident.Policy, account string, a *alert.Actor) (facts []stri
 	// Roles' sessions say "no" whatever happened where they were taken: by a
 	// service, a pipeline, or people who showed MFA to an identity provider.
 	// A long-term access key comes without MFA, and without a word about it.
-	withoutMFA := a.MFA != nil && !*a.MFA || a.MFA == nil && strings.HasPrefix(a.AccessKeyID, "AKIA")
+	withoutMFA := strings.HasPrefix(a.AccessKeyID, "AKIA")
+	if a.MFA != nil {
+		withoutMFA = !*a.MFA
+	}
 	if (a.Type == "Root" || a.Type == "IAMUser") && withoutMFA {
 		facts = append(facts, NoMFA)
 	}

@@ -22,21 +22,41 @@ func EvaluateLoss(e incident.Event, incidents []incident.Incident, late bool, no
 	l := Loss{Event: e, Quiet: true}
 	decided := 0
 	for _, i := range incidents {
-		if i.Adopted || i.Reason == incident.StillThere {
+		if !isLoss(i) {
 			continue
 		}
 		l.Incidents = append(l.Incidents, i)
-		if i.Decided() {
-			l.Quiet, decided = l.Quiet && i.Quiet(), decided+1
+		if isDecided(i) {
+			l.Quiet, decided = l.Quiet && isQuiet(i), decided+1
 		}
 	}
 	undecided := decided < len(l.Incidents)
-	l.Due = late && len(l.Incidents) > 0 || decided > 0 && !(l.Quiet && undecided)
+	waits := l.Quiet && undecided // for one that is not quiet
+	l.Due = decided > 0 && !waits
+	if late {
+		l.Due = len(l.Incidents) > 0
+	}
 	if !l.Due && decided > 0 {
 		l.Event.DueAt = incident.Soonest(e.DueAt, now.Add(incident.NotifyDriftAfter)) // of an older file: later
 	}
 	l.Quiet = l.Quiet && !undecided
 	return l
+}
+
+// IsDecidedLoss reports whether a deletion alert is to name an incident of a refresh, and it
+// is known what becomes of it, or a create was tried at least.
+func IsDecidedLoss(i incident.Incident) bool { return isLoss(i) && isDecided(i) }
+
+func isLoss(i incident.Incident) bool { return !i.Adopted && i.Reason != incident.StillThere }
+
+func isDecided(i incident.Incident) bool {
+	tried := i.Attempts > 0 && !i.AbsentAt.IsZero() || !i.NotFoundAt.IsZero()
+	return i.State != incident.Open || tried || i.Flapping
+}
+
+// isQuiet reports whether the loss is none that people are to be woken for.
+func isQuiet(i incident.Incident) bool {
+	return !i.NotFoundAt.IsZero() || i.Reason == incident.ResourceGone || i.Reason == incident.Released
 }
 
 // Alert is the deletion alert, and the event after it. The facts raise its level, unless

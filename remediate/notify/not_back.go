@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -28,8 +29,15 @@ func NotBackDue(incidents []incident.Incident, p incident.Policy, now time.Time)
 }
 
 func notBackDue(i incident.Incident, p incident.Policy, now time.Time) bool {
-	overdue := i.OverdueAt(p)
-	return i.PendingNotice() || !overdue.IsZero() && (!overdue.After(now) || !i.ToldStuckAt.IsZero() && now.Sub(i.ToldStuckAt) >= remindWith)
+	if i.PendingNotice() {
+		return true
+	}
+	at := i.OverdueAt(p)
+	if at.IsZero() {
+		return false
+	}
+	again := !i.ToldStuckAt.IsZero() && now.Sub(i.ToldStuckAt) >= remindWith
+	return again || !at.After(now)
 }
 
 // remindWith is from when on an incident is named again together with another whose time
@@ -86,7 +94,10 @@ func noticed(i incident.Incident, now time.Time) (incident.Incident, incident.St
 // countsAnew reports whether the clock has gone back, so that an incident's time is counted
 // from now on.
 func countsAnew(was, i incident.Incident) bool {
-	return i.OpenedAt.Before(was.OpenedAt) || i.MissingSince.Before(was.MissingSince) || i.ToldStuckAt.Before(was.ToldStuckAt) || i.WaitUntil.Before(was.WaitUntil)
+	times := func(i incident.Incident) []time.Time {
+		return []time.Time{i.OpenedAt, i.MissingSince, i.ToldStuckAt, i.WaitUntil}
+	}
+	return !slices.EqualFunc(times(was), times(i), time.Time.Equal)
 }
 
 // notBackAlert is about incidents that are not back for reasons of one kind, which are in

@@ -77,7 +77,8 @@ func OverdueBy(e incident.Event, at time.Time) (_ incident.Event, ok bool) {
 // has changed; due: its deletion alert is, which was held back while it named no known
 // flow log. See [KnownAlert].
 func KnownNow(e incident.Event, found bool, i incident.Incident) (_ incident.Event, ok, due bool) {
-	if i.Source != incident.ByEvent || i.EventID == "" || found && !e.Unknown {
+	alerted := found && !e.Unknown
+	if i.Source != incident.ByEvent || i.EventID == "" || alerted {
 		return e, false, false
 	}
 	if !found { // dropped for room
