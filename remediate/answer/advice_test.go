@@ -85,17 +85,17 @@ func TestTryAgainCodesAreTriedAgain(t *testing.T) {
 	} {
 		a := classify(c.code, c.message)
 		if a.Class != incident.TryAgain {
-			t.Errorf("%s: class %d", c.code, a.Class)
+			t.Errorf("%s: class %s", c.code, a.Class)
 		}
 		if strings.Contains(a.Hinted(), "clock") != c.clock {
 			t.Errorf("%s: it says %q", c.code, a.Hinted())
 		}
 	}
 	if a := classify("SignatureDoesNotMatch", "The request signature we calculated does not match"); a.Class != incident.NeedsPerson || a.Reason != incident.Credentials {
-		t.Errorf("a wrong secret: class %d %q", a.Class, a.Reason)
+		t.Errorf("a wrong secret: class %s %q", a.Class, a.Reason)
 	}
 	if a := classify("IncorrectState", "The flow log is in no state for this"); a.Class != incident.NeedsPerson {
-		t.Errorf("another state: class %d", a.Class)
+		t.Errorf("another state: class %s", a.Class)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestEachItemOfUnsuccessfulIsRead(t *testing.T) {
 		"without an error":                 {[]types.UnsuccessfulItem{{}}, incident.TryAgain, "not why"},
 	} {
 		if a := OfCreate(&ec2.CreateFlowLogsOutput{Unsuccessful: c.items}, nil); a.Class != c.class || !strings.Contains(a.Message, c.says) {
-			t.Errorf("%s: class %d %q", name, a.Class, a.Message)
+			t.Errorf("%s: class %s %q", name, a.Class, a.Message)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func TestI9EveryAnswerHasAClass(t *testing.T) {
 		{"SomethingNew", "", incident.NeedsPerson, incident.Refused},
 	} {
 		if a := classify(c.code, c.message); a.Class != c.class || a.Reason != c.reason {
-			t.Errorf("%s %q: class %d %q, want %d %q", c.code, c.message, a.Class, a.Reason, c.class, c.reason)
+			t.Errorf("%s %q: class %s %q, want %s %q", c.code, c.message, a.Class, a.Reason, c.class, c.reason)
 		} else if a.Class == incident.NeedsPerson && a.Advice == "" {
 			t.Errorf("%s %q: no advice", c.code, c.message)
 		}
@@ -76,7 +76,7 @@ func TestI9AnswersThatAreNoErrors(t *testing.T) {
 			Err: &smithy.GenericAPIError{Code: "InvalidSomething"}}, incident.TryAgain},
 	} {
 		if a := OfCreate(c.out, c.err); a.Class != c.class {
-			t.Errorf("%s: class %d, want %d", name, a.Class, c.class)
+			t.Errorf("%s: class %s, want %s", name, a.Class, c.class)
 		}
 	}
 }

@@ -121,7 +121,7 @@ func TestDecide(t *testing.T) {
 			}
 			d := Decide(i, o, p, noon)
 			if d.Next != c.next || d.Reason != c.reason {
-				t.Fatalf("decision %+v, want next %d, reason %q", d, c.next, c.reason)
+				t.Fatalf("decision %+v, want next %s, reason %q", d, c.next, c.reason)
 			}
 			if c.at != 0 && !d.At.Equal(noon.Add(c.at)) {
 				t.Errorf("at %s after noon, want %s", d.At.Sub(noon), c.at)

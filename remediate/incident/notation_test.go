@@ -232,7 +232,7 @@ func report(c *Case, do func(*Case) string) string {
 		out = append(out, fmt.Sprintf("%s %s %s: %s", verb, l.Incident.FlowLogID, standing(l.Incident.State, l.Incident.Reason), l.Text))
 	}
 	for _, n := range c.Effects.Notes {
-		line := "note " + [...]string{"lineage", "reopened", "overdue", "known", "stuck", "not delivering", "requested"}[n.Kind] + " " + n.Incident.FlowLogID
+		line := fmt.Sprintf("note %s %s", n.Kind, n.Incident.FlowLogID)
 		if n.Message != "" {
 			line += ": " + n.Message
 		}
@@ -280,8 +280,6 @@ func value(v any) string {
 			return "-" + now.Sub(v).String()
 		}
 		return "+" + v.Sub(now).String()
-	case Action:
-		return [...]string{"none", "ignore", "alert", "wait", "restore"}[v]
 	case inventory.Settings:
 		if v.ResourceID == "" {
 			return "nothing"

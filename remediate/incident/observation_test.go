@@ -24,7 +24,7 @@ func apply(o Observation) func(*Case) string {
 		i, _ := c.Incident("fl-1")
 		d := c.Decide(i, o)
 		c.ApplyObservation("fl-1", o)
-		return [...]string{"requeue", "close", "adopt", "create", "decoy", "hold", "flapping", "next token"}[d.Next]
+		return d.Next.String()
 	}
 }
 

@@ -23,7 +23,7 @@ func TestI2ARecordOnlyTightens(t *testing.T) {
 			i.Action, i.EventID = was, "first"
 			got := i.ApplyRecord(Record{EventID: "second", Time: noon, Rule: Rule{Action: says, Wait: time.Minute}}, noon)
 			if got.Action != max(was, says) {
-				t.Errorf("%d, then %d: %d", was, says, got.Action)
+				t.Errorf("%s, then %s: %s", was, says, got.Action)
 			}
 			if got.EventID != "first" {
 				t.Error("a later record took the incident over")
@@ -56,7 +56,7 @@ func TestReopening(t *testing.T) {
 		i.State, i.Reason, i.Action, i.ModeOnly = Closed, c.reason, c.was, c.modeOnly
 		got := i.ApplyRecord(Record{EventID: "other", Time: noon, Rule: Rule{Action: c.says}}, noon)
 		if (got.State == Open) != c.reopens {
-			t.Errorf("closed %s (action %d, mode %v), then a record that asks for %d: %s", c.reason, c.was, c.modeOnly, c.says, got.State)
+			t.Errorf("closed %s (action %s, mode %v), then a record that asks for %s: %s", c.reason, c.was, c.modeOnly, c.says, got.State)
 		}
 	}
 }

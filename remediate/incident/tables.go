@@ -169,8 +169,9 @@ func (t *Tables) LeavesVPCDark(gone map[string]bool, resources []string) bool {
 	for _, vpc := range slices.Compact(slices.Sorted(slices.Values(resources))) {
 		left := slices.ContainsFunc(t.Live(vpc), func(row inventory.Row) bool {
 			i, found := t.Incident(row.ID)
-			lost := gone[row.ID] || gone[row.RootID] || found && i.State == Open // and shown all the same
-			return row.Protected && !lost
+			isLost := found && i.State == Open // and shown all the same
+			isGone := gone[row.ID] || gone[row.RootID]
+			return row.Protected && !isLost && !isGone
 		})
 		if strings.HasPrefix(vpc, "vpc-") && !left {
 			return true

@@ -1,0 +1,40 @@
+package incident
+
+import "strconv"
+
+// What tests and logs call the values of each kind.
+var (
+	nextNames = []string{
+		Requeue: "requeue", Close: "close", Adopt: "adopt", Create: "create",
+		DecoyInTheWay: "decoy", Hold: "hold", HoldFlapping: "flapping", NextToken: "next token",
+	}
+	classNames = []string{
+		Created: "created", TryAgain: "try again", RoleSlow: "role slow", NeedsPerson: "needs person",
+		ResourceAbsent: "resource absent", AlreadyThere: "already there", TokenMismatch: "token mismatch", TagRefused: "tag refused",
+	}
+	actionNames = []string{0: "none", Ignore: "ignore", Alert: "alert", Wait: "wait", Restore: "restore"} // as in the configuration
+	noteNames   = []string{
+		NoteLineage: "lineage", NoteReopened: "reopened", NoteOverdue: "overdue", NoteKnown: "known",
+		NoteStuck: "stuck", NoteNotDelivering: "not delivering", NoteRequested: "requested",
+	}
+)
+
+// String is the decision in a word or two.
+func (n Next) String() string { return nameIn(nextNames, int(n)) }
+
+// String is the class in a word or two.
+func (c Class) String() string { return nameIn(classNames, int(c)) }
+
+// String is the action's name in the configuration.
+func (a Action) String() string { return nameIn(actionNames, int(a)) }
+
+// String is the kind in a word or two.
+func (k NoteKind) String() string { return nameIn(noteNames, int(k)) }
+
+// nameIn is the name of a value, or its number where it has none.
+func nameIn(names []string, n int) string {
+	if n < 0 || n >= len(names) {
+		return strconv.Itoa(n)
+	}
+	return names[n]
+}
