@@ -34,15 +34,3 @@ func TestMayExcuse(t *testing.T) {
 		})
 	}
 }
-
-// TestRestores: those of the last hour count, and none that a clock which was ahead had.
-func TestRestores(t *testing.T) {
-	t.Parallel()
-	at := func(id string, at time.Time) Incident {
-		return back(id, "fl-x", func(i *Incident) { i.RootID, i.RestoredAt = "fl-1", at })
-	}
-	c := given(at("fl-1", now), at("fl-2", now.Add(-time.Hour+1)), at("fl-3", now.Add(-time.Hour)), at("fl-4", now.Add(1)), back("fl-5", "fl-x"), pending("fl-6"))
-	if got := len(c.restores("fl-1", now)); got != 2 {
-		t.Errorf("%d restores", got)
-	}
-}
