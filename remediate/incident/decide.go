@@ -151,7 +151,7 @@ func replacedBy(i Incident, o Facts) (Other, bool) {
 func decideCreate(i Incident, o Facts, p Policy, now time.Time) Decision {
 	if o.AlreadyExists {
 		for _, f := range o.Others {
-			if inventory.SameTarget(i.Scope, i.Frozen, f.Settings) && !inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) {
+			if isDecoyOf(i.Scope, i.Frozen, f.FlowLog) {
 				return Decision{Next: DecoyInTheWay, Found: f}
 			}
 		}
@@ -183,18 +183,15 @@ func flapsUntil(i Incident, restores []Incident, p Policy) (time.Time, bool) {
 // protected one, and does not do the same. AWS allows no two there: the
 // protected one is lost, whether or not anything has told of it yet.
 func IsDecoy(f inventory.FlowLog, lost []Incident, live []inventory.Row) bool {
-	other := func(s inventory.Settings) bool {
-		return inventory.SameTarget(f.Scope, s, f.Settings) && !inventory.Equivalent(f.Scope, s, f)
+	ofLost := func(i Incident) bool { return i.Known && isDecoyOf(f.Scope, i.Frozen, f) }
+	ofLive := func(r inventory.Row) bool {
+		return r.Protected && !r.Imported && isDecoyOf(f.Scope, r.Settings, f)
 	}
-	for _, i := range lost {
-		if i.Known && other(i.Frozen) {
-			return true
-		}
-	}
-	for _, r := range live {
-		if r.Protected && !r.Imported && other(r.Settings) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(lost, ofLost) || slices.ContainsFunc(live, ofLive)
+}
+
+// isDecoyOf reports whether a flow log delivers from the same resource to the same
+// destination as some settings say, and is not equivalent to them.
+func isDecoyOf(s inventory.Scope, settings inventory.Settings, f inventory.FlowLog) bool {
+	return inventory.SameTarget(s, settings, f.Settings) && !inventory.Equivalent(s, settings, f)
 }
