@@ -26,18 +26,18 @@ type Record struct {
 // ApplyRecord applies one more record to an incident. A record may only tighten the
 // action (I2); the first record after a drift brings the actor and the action with it.
 func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
-	nobodyKnown := i.Source == ByDrift // who deleted it: this is the first record of the loss
+	unattributed := i.Source == ByDrift // this is the first record of the loss
 	lostAgain := rec.Unreleased && i.Pending()
-	anew := rec.Rule.Action > i.Action || nobodyKnown && i.Pending()
+	anew := rec.Rule.Action > i.Action || unattributed && i.Pending()
 	reopened := i.reopenedBy(rec, now)
 	switch {
 	case reopened:
 		i = i.Reopen(now).attribute(rec, now)
-	case nobodyKnown && i.HasReplacement():
+	case unattributed && i.HasReplacement():
 		alerted := i.EventID // the alerts say what it came to by that one
 		i = i.attribute(rec, now)
 		i.EventID = alerted
-	case nobodyKnown && !i.final(), lostAgain:
+	case unattributed && !i.final(), lostAgain:
 		i = i.attribute(rec, now)
 	}
 	if anew {
