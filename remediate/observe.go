@@ -111,7 +111,7 @@ func (r *Remediator) splitTogether(ctx context.Context, s inventory.Scope, due [
 // commit; each in a commit of its own where that fails, so that one holds no other back.
 func (r *Remediator) record(ctx context.Context, s inventory.Scope, incidents []incident.Incident, shown map[string]observed) error {
 	if ctx.Err() != nil { // stopping: the next start observes again
-		incidents = slices.DeleteFunc(incidents, func(i incident.Incident) bool { return shown[i.ResourceID].err != nil && !i.Settled() })
+		incidents = slices.DeleteFunc(incidents, func(i incident.Incident) bool { return shown[i.ResourceID].err != nil && !i.Terminal() })
 	}
 	err := r.recordTogether(ctx, s, incidents, shown)
 	if err == nil || len(incidents) < 2 {
@@ -128,7 +128,7 @@ func (r *Remediator) recordTogether(ctx context.Context, s inventory.Scope, inci
 	return r.update(ctx, s, idsOf(incidents), part(incidents, shown), func(c *incident.Case) {
 		for _, i := range incidents {
 			switch o := shown[i.ResourceID]; {
-			case i.Settled():
+			case i.Terminal():
 				c.Finish(i.FlowLogID)
 			case o.err != nil:
 				c.ApplyFailure(i.FlowLogID, answer.OfError(o.err), r.jitter())

@@ -264,7 +264,7 @@ func (t *tx) PutIncident(i incident.Incident) error {
 		}
 	}
 	var settled any
-	if i.Settled() {
+	if i.Terminal() {
 		settled = t.s.now().UnixMilli()
 	}
 	text, cost := body(i), int64(0)

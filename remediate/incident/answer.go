@@ -91,11 +91,11 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 // ApplyFailure records that an observation failed, and how.
 func (c *Case) ApplyFailure(id string, a Answer, jitter float64) {
 	t, ok := c.begin(id)
-	if !ok || t.Settled() {
+	if !ok || t.Terminal() {
 		return // another step, or a command, was faster
 	}
 	if a.Class == ResourceAbsent {
-		a.Class = TryAgain // an observation tells nothing of the resource
+		a.Class = TryAgain // an observation says nothing about the resource
 	}
 	t.Attempts++
 	t.Tried++
@@ -173,8 +173,7 @@ func (t *transition) block(a Answer) {
 	t.conclude(a.Message)
 }
 
-// stuck notes the reason that keeps the flow log from coming back, of which people are to
-// hear.
+// stuck notes the reason that keeps the flow log from coming back, for an alert.
 func (t *transition) stuck(why Stuck) {
 	t.Stuck, t.StuckNews = &why, true
 	t.c.Effects.note(NoteStuck, t.Incident)

@@ -253,7 +253,7 @@ func (w *world) checkIncident(what string, before world, i Incident, effects Eff
 			fail("I2: would be restored as AWS never showed it: %v", inventory.Differences(scope, want, i.Frozen))
 		}
 	}
-	opened := i.Pending() && found && was.Settled()
+	opened := i.Pending() && found && was.Terminal()
 	if opened && what != "record" && what != "drift" && !slices.ContainsFunc(effects.Notes, func(n Note) bool {
 		return n.Incident.FlowLogID == i.FlowLogID && (n.Kind == NoteReopened || n.Kind == NoteRequested)
 	}) {

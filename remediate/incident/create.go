@@ -110,7 +110,7 @@ func Replacement(i Incident) inventory.Settings {
 	return s
 }
 
-// resourceType follows from the ID alone, because Describe does not tell it.
+// resourceType follows from the ID alone, because DescribeFlowLogs does not show it.
 func resourceType(id string) types.FlowLogsResourceType {
 	for _, t := range []struct {
 		prefix string

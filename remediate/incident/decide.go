@@ -17,7 +17,7 @@ const (
 	Create                    // call CreateFlowLogs
 	DecoyInTheWay             // Decision.Found prevents the restore: a person is needed
 	Hold                      // the flow log is absent, and is not to be created before Decision.At
-	HoldFlapping              // as Hold, and people are to hear that it was restored too often
+	HoldFlapping              // as Hold, with an alert that it was restored too often
 	NextToken                 // the ClientToken is spent: use that of the next generation
 )
 
@@ -73,7 +73,7 @@ func deferClose(d Decision, o Facts, p Policy, now time.Time) Decision {
 }
 
 // decideAlive waits while AWS shows the lost flow log: after 1, 2, 4, 8, then
-// every 15 s, until settle has passed.
+// every 15 s, until Policy.Settle has passed.
 func decideAlive(i Incident, p Policy, now time.Time) Decision {
 	since := i.AliveSince
 	if since.IsZero() {
@@ -181,7 +181,7 @@ func flapsUntil(i Incident, restores []Incident, p Policy) (time.Time, bool) {
 
 // IsDecoy reports whether a flow log first seen now stands in the place of a
 // protected one, and does not do the same. AWS allows no two there: the
-// protected one is lost, whether or not anything has told of it yet.
+// protected one is lost, whether or not anything has reported that yet.
 func IsDecoy(f inventory.FlowLog, lost []Incident, live []inventory.Row) bool {
 	ofLost := func(i Incident) bool { return i.Known && isDecoyOf(f.Scope, i.Frozen, f) }
 	ofLive := func(r inventory.Row) bool {

@@ -5,7 +5,7 @@
 // find the flow log any more. [Decide] takes the incident and the [Facts] about its
 // resource, and answers a [Decision]: observe again, close, adopt what is there, or
 // create. [CreateInput] is the one call that recreates the flow log. An [Event] groups
-// the incidents of one record or one refresh, of which people hear together.
+// the incidents of one record or one refresh, about which people get the same alerts.
 //
 // A [Case] holds what such decisions need, and everything that happens is a method of
 // it: a record, a refresh, an [Observation], an [Answer] of AWS, a person's request. It

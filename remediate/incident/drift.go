@@ -39,14 +39,14 @@ func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string
 	if !tornDown[row.ResourceID] {
 		i.WaitUntil = c.Now.Add(c.Policy.DriftWait)
 	}
-	i.NextAttemptAt = c.Now // what ends without a create is decided before people hear of it
+	i.NextAttemptAt = c.Now // what ends without a create is decided before the alert
 	c.Put(i)
 	c.Effects.addHistory(id, Entry{At: c.Now, State: Open, Text: "a refresh no longer finds it", EventID: eventID})
 	return true
 }
 
 // TornDown ends the waits on a resource that a record says is deleted: the create that
-// follows at once tells whether it is gone.
+// follows at once shows whether it is gone.
 func (c *Case) TornDown(resource string) {
 	for _, i := range c.pending(resource) {
 		if i.State == Open && i.Source == ByDrift && i.WaitUntil.After(c.Now) {

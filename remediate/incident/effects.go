@@ -37,7 +37,7 @@ const (
 	NoteLineage NoteKind = iota
 	// NoteReopened: the incident is open again, and so is the end of its event.
 	NoteReopened
-	// NoteOverdue: the incident may be overdue earlier than its event was to be looked at.
+	// NoteOverdue: the incident may be overdue earlier than its event was to be evaluated.
 	NoteOverdue
 	// NoteKnown: the snapshot knows the flow log now. A deletion that was held back as one
 	// of an unknown flow log is to be alerted.

@@ -51,7 +51,7 @@ type Event struct {
 	OverdueAt    time.Time // the latest time of an alert about incidents that are not back; zero: none is missing
 }
 
-// Due is when to look at it again even if no incident changes; zero: never.
+// Due is when to evaluate it again even if no incident changes; zero: never.
 func (e Event) Due() time.Time { return Soonest(e.DueAt, e.StuckAt, e.OverdueAt) }
 
 // Rings reports whether the event's alert may have opened an incident at a pager that is

@@ -27,7 +27,7 @@ type Facts struct {
 
 // Covers reports whether AWS was asked about the incident's resource, and not before the
 // incident was opened: any other observation says nothing about it. Where no resource is
-// known there is nothing to ask about, and a create will tell.
+// known there is nothing to ask about, and the answer to a create will show it.
 func (o Facts) Covers(i Incident) bool {
 	return i.ResourceID == "" || o.ResourceID == i.ResourceID && !o.At.Before(i.OpenedAt)
 }

@@ -11,9 +11,9 @@ import (
 // holdFlapping holds a lineage back that is deleted again and again, and notes so
 // once (I9: it never gives up). restores are those within the hour.
 func (t *transition) holdFlapping(restores []Incident, until time.Time) {
-	heard := t.FlapTold || slices.ContainsFunc(restores, func(i Incident) bool { return i.FlapTold })
+	alerted := t.FlapTold || slices.ContainsFunc(restores, func(i Incident) bool { return i.FlapTold })
 	t.Flapping, t.NextAttemptAt = true, until
-	if !heard {
+	if !alerted {
 		t.FlapTold = true
 		t.stuck(Stuck{Kind: alert.Flapping,
 			Message: fmt.Sprintf("%d restores within an hour", len(restores)),

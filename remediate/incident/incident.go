@@ -92,7 +92,7 @@ type Incident struct {
 	DetectedAt  time.Time
 	LastSeenAt  time.Time
 	FirstSeenAt time.Time // the flow log's: waiting restores go oldest first
-	OpenedAt    time.Time // of this opening: the time that settle counts from
+	OpenedAt    time.Time // of this opening: the time that Policy.Settle counts from
 	AliveSince  time.Time // first of the observations in a row that showed the lost flow log
 	AbsentAt    time.Time // the first observation that did not show it; zero until then
 	RestoredAt  time.Time
@@ -124,7 +124,7 @@ type Incident struct {
 }
 
 // Stuck is why an incident is blocked, or held back, in the words of the alert
-// that tells of it.
+// about it.
 type Stuck struct {
 	Kind        alert.Kind
 	Message     string // AWS's own words
@@ -132,9 +132,9 @@ type Stuck struct {
 	Differences []string
 }
 
-// Settled reports whether nothing more will be done by itself, as far as is
+// Terminal reports whether nothing more will be done by itself, as far as is
 // known now.
-func (i Incident) Settled() bool { return i.State == Verified || i.State == Closed }
+func (i Incident) Terminal() bool { return i.State == Verified || i.State == Closed }
 
 // Pending reports whether the flow log is to come back, and is not back.
 func (i Incident) Pending() bool { return i.State == Open || i.State == Blocked }

@@ -157,7 +157,7 @@ func TestStanding(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := [...]bool{c.i.final(), c.i.Listens(), c.i.Pending(), c.i.Settled(), c.i.awaitsRecord(now)}
+			got := [...]bool{c.i.final(), c.i.Listens(), c.i.Pending(), c.i.Terminal(), c.i.awaitsRecord(now)}
 			if want := [...]bool{c.final, c.listens, c.pending, c.settled, c.awaits}; got != want {
 				t.Errorf("final, listens, pending, settled, awaits a record: %v, not %v", got, want)
 			}

@@ -16,8 +16,8 @@ func (c *Case) Verify(id string, o Observation) {
 		t.verify(f)
 		return
 	}
-	if settled := t.RestoredAt.Add(c.Policy.Settle); c.Now.Before(settled) {
-		t.dueAt(wholeSecond(settled))
+	if shownBy := t.RestoredAt.Add(c.Policy.Settle); c.Now.Before(shownBy) {
+		t.dueAt(wholeSecond(shownBy))
 		return
 	}
 	next, _ := c.Incident(t.NewID)
