@@ -18,7 +18,7 @@ func (r *Remediator) RetryBlocked(ctx context.Context, s inventory.Scope) error 
 		if err != nil || len(blocked) == 0 {
 			return err
 		}
-		c, err := tx.Case(s, incident.Part{IDs: blocked}, r.Now())
+		c, err := tx.Case(s, incident.Selection{IDs: blocked}, r.Now())
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // load loads the case of some flow logs, to be decided now.
-func (r *Remediator) load(tx Tx, s inventory.Scope, of incident.Part, now time.Time) (*incident.Case, error) {
+func (r *Remediator) load(tx Tx, s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
 	c, err := tx.Case(s, of, now)
 	if err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i i
 			a = answer.OfError(err)
 		}
 	}
-	of := part([]incident.Incident{i}, map[string]observed{i.ResourceID: after})
+	of := selection([]incident.Incident{i}, map[string]observed{i.ResourceID: after})
 	if a.ID != "" {
 		of.IDs = append(of.IDs, a.ID)
 	}

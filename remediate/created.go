@@ -35,7 +35,7 @@ func (r *Remediator) noteCreator(ctx context.Context, s inventory.Scope, ids []s
 		r.Log.Warn("could not describe new flow logs; the next refresh will", "account", s.Account, "region", s.Region, "error", err)
 	}
 	err := r.Store.Update(ctx, func(tx Tx) error {
-		c, err := r.load(tx, s, incident.Part{IDs: ids}, r.Now())
+		c, err := r.load(tx, s, incident.Selection{IDs: ids}, r.Now())
 		if err != nil {
 			return err
 		}

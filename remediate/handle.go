@@ -111,7 +111,7 @@ func identified(f detection.Finding) detection.Finding {
 func (r *Remediator) hasLiveFlowLog(ctx context.Context, s inventory.Scope, resource string) bool {
 	var live []inventory.Row
 	err := r.Store.View(ctx, func(tx Tx) error {
-		c, err := tx.Case(s, incident.Part{Resources: []string{resource}}, r.Now())
+		c, err := tx.Case(s, incident.Selection{Resources: []string{resource}}, r.Now())
 		if err == nil {
 			live = c.Live(resource)
 		}

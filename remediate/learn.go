@@ -11,7 +11,7 @@ import (
 // applyFound writes flow logs that AWS showed at a time: new ones, and what changed
 // of live ones.
 func (r *Remediator) applyFound(ctx context.Context, s inventory.Scope, list []inventory.FlowLog, at time.Time) (added int, err error) {
-	of := incident.Part{IDs: make([]string, 0, len(list))}
+	of := incident.Selection{IDs: make([]string, 0, len(list))}
 	for _, f := range list {
 		of.IDs, of.Resources = append(of.IDs, f.ID), append(of.Resources, f.ResourceID)
 	}

@@ -10,7 +10,7 @@ import (
 // facts about a call that deletes flow logs, or would have: who made it, and whether it
 // leaves a VPC without a protected one.
 func (r *Remediator) facts(tx Tx, s inventory.Scope, a *alert.Actor, logs []alert.FlowLog) ([]string, error) {
-	var of incident.Part
+	var of incident.Selection
 	for _, f := range logs {
 		of.Resources = append(of.Resources, f.ResourceID)
 	}

@@ -21,7 +21,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 	}
 	var plan incident.Incident
 	err = r.Store.View(ctx, func(tx Tx) error {
-		c, err := r.load(tx, s, incident.Part{IDs: []string{id}}, r.Now())
+		c, err := r.load(tx, s, incident.Selection{IDs: []string{id}}, r.Now())
 		if err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 
 func (r *Remediator) openByHand(ctx context.Context, s inventory.Scope, id string) error {
 	return r.Store.Update(ctx, func(tx Tx) error {
-		c, err := r.load(tx, s, incident.Part{IDs: []string{id}}, r.Now())
+		c, err := r.load(tx, s, incident.Selection{IDs: []string{id}}, r.Now())
 		if err != nil {
 			return err
 		}
@@ -76,14 +76,14 @@ func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why strin
 	if why != "" {
 		text += ": " + why
 	}
-	err = r.update(ctx, s, []string{id}, incident.Part{IDs: []string{id}}, func(c *incident.Case) { done = c.LetGo(id, text) })
+	err = r.update(ctx, s, []string{id}, incident.Selection{IDs: []string{id}}, func(c *incident.Case) { done = c.LetGo(id, text) })
 	return done && err == nil, err
 }
 
 // stepByHand is Step for one incident, due or not.
 func (r *Remediator) stepByHand(ctx context.Context, s inventory.Scope, api EC2, id string) (i incident.Incident, err error) {
 	read := func(tx Tx) error {
-		c, err := tx.Case(s, incident.Part{IDs: []string{id}}, r.Now())
+		c, err := tx.Case(s, incident.Selection{IDs: []string{id}}, r.Now())
 		if err == nil {
 			i, _ = c.Incident(id)
 		}

@@ -150,7 +150,7 @@ func (r *Remediator) notifyNotBack(tx Tx, e incident.Event, now time.Time) (inci
 		return e, err
 	}
 	due := notify.NotBackDue(incidents, r.Policy, now)
-	c, err := r.load(tx, e.Scope, incident.Part{IDs: idsOf(due)}, now)
+	c, err := r.load(tx, e.Scope, incident.Selection{IDs: idsOf(due)}, now)
 	if err != nil {
 		return e, err
 	}

@@ -56,8 +56,8 @@ func (o observed) on(resource string) (ids []string) {
 	return ids
 }
 
-// part are the flow logs of incidents, and those that were observed beside them.
-func part(incidents []incident.Incident, shown map[string]observed) (of incident.Part) {
+// selection are the flow logs of incidents, and those that were observed beside them.
+func selection(incidents []incident.Incident, shown map[string]observed) (of incident.Selection) {
 	done := map[string]bool{}
 	for _, i := range incidents {
 		of.IDs = append(of.IDs, i.FlowLogID)
@@ -89,7 +89,7 @@ func (r *Remediator) splitCreates(ctx context.Context, s inventory.Scope, due []
 func (r *Remediator) splitTogether(ctx context.Context, s inventory.Scope, due []incident.Incident, shown map[string]observed) (creates, others []incident.Incident, err error) {
 	err = r.Store.View(ctx, func(tx Tx) error {
 		creates, others = nil, nil
-		c, err := r.load(tx, s, part(due, shown), r.Now())
+		c, err := r.load(tx, s, selection(due, shown), r.Now())
 		if err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (r *Remediator) record(ctx context.Context, s inventory.Scope, incidents []
 }
 
 func (r *Remediator) recordTogether(ctx context.Context, s inventory.Scope, incidents []incident.Incident, shown map[string]observed) error {
-	return r.update(ctx, s, idsOf(incidents), part(incidents, shown), func(c *incident.Case) {
+	return r.update(ctx, s, idsOf(incidents), selection(incidents, shown), func(c *incident.Case) {
 		for _, i := range incidents {
 			switch o := shown[i.ResourceID]; {
 			case i.Terminal():

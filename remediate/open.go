@@ -14,7 +14,7 @@ import (
 // applyRecord opens or finds the incident of each flow log that a record names, in the
 // order of the record. It returns the case as it is then.
 func (r *Remediator) applyRecord(tx Tx, s inventory.Scope, f detection.Finding, now time.Time) (*incident.Case, []incident.Named, error) {
-	c, err := r.load(tx, s, incident.Part{IDs: f.Deleted}, now)
+	c, err := r.load(tx, s, incident.Selection{IDs: f.Deleted}, now)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -65,7 +65,7 @@ func (r *Remediator) recordDrift(tx Tx, s inventory.Scope, rows []inventory.Row,
 			wait = 0 // that one waits for no record
 		}
 	}
-	c, err := r.load(tx, s, incident.Part{IDs: ids}, now)
+	c, err := r.load(tx, s, incident.Selection{IDs: ids}, now)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (r *Remediator) relearn(tx Tx, s inventory.Scope, now time.Time) error {
 	if err != nil || len(unknown) == 0 {
 		return err
 	}
-	c, err := r.load(tx, s, incident.Part{IDs: unknown}, now)
+	c, err := r.load(tx, s, incident.Selection{IDs: unknown}, now)
 	if err != nil {
 		return err
 	}

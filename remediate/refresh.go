@@ -101,7 +101,7 @@ func (r *Remediator) reconsider(ctx context.Context, s inventory.Scope) error {
 			for _, row := range page {
 				ids = append(ids, row.ID)
 			}
-			c, err := r.load(tx, s, incident.Part{IDs: ids}, r.Now())
+			c, err := r.load(tx, s, incident.Selection{IDs: ids}, r.Now())
 			if err != nil {
 				return err
 			}

@@ -25,7 +25,7 @@ type Tx interface {
 
 	// Case loads what decisions about some flow logs of a scope depend on. SaveCase
 	// writes what was changed in it.
-	Case(scope inventory.Scope, of incident.Part, now time.Time) (*incident.Case, error)
+	Case(scope inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error)
 	SaveCase(c *incident.Case) error
 
 	// NewDestination notes a destination that was first seen at a time, or (zero)

@@ -171,7 +171,7 @@ func TestI12AFloodOfTampering(t *testing.T) {
 	s.refresh()
 	var model inventory.Row
 	s.must(s.store.View(t.Context(), func(tx *store.Tx) error {
-		c, err := tx.Case(scope, incident.Part{Resources: []string{"vpc-1"}}, s.now)
+		c, err := tx.Case(scope, incident.Selection{Resources: []string{"vpc-1"}}, s.now)
 		s.must(err)
 		model = c.Live("vpc-1")[0]
 		return nil

@@ -17,7 +17,7 @@ const (
 // wait for: the create that follows at once tells whether the resource is gone.
 func (r *Remediator) tornDown(tx Tx, s inventory.Scope, resource string, now time.Time) error {
 	r.scope(s).noteTornDown(resource, now)
-	c, err := r.load(tx, s, incident.Part{Resources: []string{resource}}, now)
+	c, err := r.load(tx, s, incident.Selection{Resources: []string{resource}}, now)
 	if err != nil {
 		return err
 	}

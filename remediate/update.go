@@ -11,7 +11,7 @@ import (
 // update changes incidents as they now are, in one transaction, then alerts people of
 // what their events have come to. of is what the change is about: the incidents, and
 // other flow logs.
-func (r *Remediator) update(ctx context.Context, s inventory.Scope, ids []string, of incident.Part, change func(*incident.Case)) error {
+func (r *Remediator) update(ctx context.Context, s inventory.Scope, ids []string, of incident.Selection, change func(*incident.Case)) error {
 	var before, after []incident.Incident
 	var log []incident.LogLine
 	err := r.Store.Update(ctx, func(tx Tx) error {

@@ -36,7 +36,7 @@ func (s *Store) adopted(t *testing.T, a Adoption) (*Store, Adopted) {
 func (s *Store) stale(t *testing.T, sc inventory.Scope) (stale bool) {
 	t.Helper()
 	s.put(t, func(tx *Tx) error {
-		c, err := tx.Case(sc, incident.Part{}, noon)
+		c, err := tx.Case(sc, incident.Selection{}, noon)
 		if err == nil {
 			stale = c.Stale
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // Case loads what decisions about some flow logs depend on.
-func (t *tx) Case(s inventory.Scope, of incident.Part, now time.Time) (*incident.Case, error) {
+func (t *tx) Case(s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
 	c := &incident.Case{Scope: s, Now: now}
 	var refreshed sql.NullInt64
 	err := t.q.QueryRowContext(t.ctx, `SELECT refreshed_at, first_at IS NOT NULL, coalesce(stale, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region).Scan(&refreshed, &c.Complete, &c.Stale)

@@ -73,19 +73,19 @@ func TestCaseLoads(t *testing.T) {
 	all := strings.Fields(`fl-a fl-b fl-c fl-live-1 fl-live-2 fl-gone-1 fl-open-1 fl-blocked-2 fl-closed-1 fl-restored-1 fl-lately fl-an-hour-ago fl-live-3 fl-open-3 fl-nowhere fl-nowhere-else fl-rowless`)
 	for _, c := range []struct {
 		name            string
-		of              incident.Part
+		of              incident.Selection
 		rows, incidents string
 	}{
-		{"nothing", incident.Part{}, "", ""},
-		{"one that nobody knows", incident.Part{IDs: []string{"fl-unknown"}}, "", ""},
-		{"one on no resource", incident.Part{IDs: []string{"fl-nowhere"}}, "", "fl-nowhere"},
-		{"one whose row was removed", incident.Part{IDs: []string{"fl-rowless"}}, "", "fl-lately fl-rowless"},
-		{"one that was replaced twice", incident.Part{IDs: []string{"fl-a"}},
+		{"nothing", incident.Selection{}, "", ""},
+		{"one that nobody knows", incident.Selection{IDs: []string{"fl-unknown"}}, "", ""},
+		{"one on no resource", incident.Selection{IDs: []string{"fl-nowhere"}}, "", "fl-nowhere"},
+		{"one whose row was removed", incident.Selection{IDs: []string{"fl-rowless"}}, "", "fl-lately fl-rowless"},
+		{"one that was replaced twice", incident.Selection{IDs: []string{"fl-a"}},
 			"fl-a fl-b fl-c fl-live-1 fl-live-2 fl-open-1 fl-blocked-2", "fl-a fl-b fl-open-1 fl-blocked-2 fl-lately"},
-		{"its last replacement", incident.Part{IDs: []string{"fl-c"}}, "fl-c fl-live-2 fl-blocked-2", "fl-blocked-2"},
-		{"a live one that has an incident", incident.Part{IDs: []string{"fl-live-1"}}, "fl-live-1 fl-open-1", "fl-live-1 fl-open-1"},
-		{"a resource", incident.Part{Resources: []string{"vpc-3"}}, "fl-live-3 fl-open-3", "fl-open-3"},
-		{"several", incident.Part{IDs: []string{"fl-c", "fl-closed-1"}, Resources: []string{"vpc-3"}},
+		{"its last replacement", incident.Selection{IDs: []string{"fl-c"}}, "fl-c fl-live-2 fl-blocked-2", "fl-blocked-2"},
+		{"a live one that has an incident", incident.Selection{IDs: []string{"fl-live-1"}}, "fl-live-1 fl-open-1", "fl-live-1 fl-open-1"},
+		{"a resource", incident.Selection{Resources: []string{"vpc-3"}}, "fl-live-3 fl-open-3", "fl-open-3"},
+		{"several", incident.Selection{IDs: []string{"fl-c", "fl-closed-1"}, Resources: []string{"vpc-3"}},
 			"fl-c fl-live-1 fl-live-2 fl-open-1 fl-blocked-2 fl-closed-1 fl-live-3 fl-open-3", "fl-open-1 fl-blocked-2 fl-closed-1 fl-open-3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestCaseLoads(t *testing.T) {
 	}
 }
 
-func (s *Store) loadCase(t *testing.T, of incident.Part) (c *incident.Case) {
+func (s *Store) loadCase(t *testing.T, of incident.Selection) (c *incident.Case) {
 	t.Helper()
 	if err := s.View(t.Context(), func(tx *Tx) (err error) { c, err = tx.Case(scope, of, noon); return err }); err != nil {
 		t.Fatal(err)
@@ -127,13 +127,13 @@ func TestCaseKnowsTheRefresh(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	s.learnAt(t, noon.Add(-time.Hour), flowLog("fl-1"))
-	if c := s.loadCase(t, incident.Part{}); c.Complete || !c.RefreshedAt.IsZero() || c.Scope != scope || !c.Now.Equal(noon) {
+	if c := s.loadCase(t, incident.Selection{}); c.Complete || !c.RefreshedAt.IsZero() || c.Scope != scope || !c.Now.Equal(noon) {
 		t.Errorf("before the first refresh: %+v", c)
 	}
 	if err := s.Refreshed(t.Context(), scope, noon.Add(-time.Minute), noon); err != nil {
 		t.Fatal(err)
 	}
-	c := s.loadCase(t, incident.Part{IDs: []string{"fl-1"}})
+	c := s.loadCase(t, incident.Selection{IDs: []string{"fl-1"}})
 	if !c.Complete || !c.RefreshedAt.Equal(noon.Add(-time.Minute)) {
 		t.Errorf("complete %t, at %s", c.Complete, c.RefreshedAt)
 	}
@@ -151,7 +151,7 @@ func TestSaveCase(t *testing.T) {
 	s.onResource(t, "fl-2", "vpc-1", inventory.Live, "", nil)
 	var want inventory.Row
 	s.put(t, func(tx *Tx) error {
-		c, err := tx.Case(scope, incident.Part{IDs: []string{"fl-1"}}, noon)
+		c, err := tx.Case(scope, incident.Selection{IDs: []string{"fl-1"}}, noon)
 		if err != nil {
 			return err
 		}
@@ -188,7 +188,7 @@ func TestALongLineageIsLoaded(t *testing.T) {
 		s.onResource(t, fmt.Sprint("fl-", n), "vpc-1", inventory.Gone, incident.Verified, func(i *incident.Incident) { i.NewID = fmt.Sprint("fl-", n+1) })
 	}
 	s.onResource(t, "fl-20", "vpc-1", inventory.Gone, incident.Verified, func(i *incident.Incident) { i.NewID = "fl-18" })
-	c := s.loadCase(t, incident.Part{IDs: []string{"fl-0"}})
+	c := s.loadCase(t, incident.Selection{IDs: []string{"fl-0"}})
 	for n := range 21 {
 		if _, ok := c.Incident(fmt.Sprint("fl-", n)); !ok {
 			t.Errorf("fl-%d is not loaded", n)

@@ -26,8 +26,8 @@ type Case struct {
 	Effects Effects // of all changes so far
 }
 
-// Part is what a Case is loaded for.
-type Part struct {
+// Selection is what a Case is loaded for.
+type Selection struct {
 	IDs       []string // of flow logs
 	Resources []string // beside those that the flow logs are on
 }
