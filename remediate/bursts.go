@@ -14,7 +14,7 @@ func (r *Remediator) alertDueBursts(ctx context.Context, due []repeat.Burst) err
 		if err != nil {
 			return fmt.Errorf("alert of what was repeated: %w", err)
 		}
-		r.Wake()
+		r.AlertsAdded()
 	}
 	return nil
 }

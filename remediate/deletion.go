@@ -16,7 +16,7 @@ import (
 func (r *Remediator) countDeletions(deletions []time.Time) {
 	for _, at := range deletions {
 		if r.Meter != nil && !at.IsZero() {
-			r.Meter.Heard(r.Now().Sub(at))
+			r.Meter.DeletionRecorded(r.Now().Sub(at))
 		}
 	}
 }
@@ -43,7 +43,7 @@ func (r *Remediator) bypassOutbox(ctx context.Context, s inventory.Scope, f dete
 	if unknown {
 		a.ID = repeat.BypassID(a, incident.PrincipalOrName(e.Actor), now)
 	}
-	r.Direct(ctx, notify.NotStored(a))
+	r.BypassOutbox(ctx, notify.NotStored(a))
 }
 
 // recordDeletion opens an incident for each flow log that a record says is gone, and

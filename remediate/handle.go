@@ -50,7 +50,7 @@ func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, b
 		beat()
 	}
 	if len(tampers) > 0 {
-		errs = append(errs, r.Tampering.Handle(ctx, tampers, beat))
+		errs = append(errs, r.Tampering.Alert(ctx, tampers, beat))
 	}
 	for _, f := range rehearsed {
 		if r.Rehearsals == nil {
@@ -80,8 +80,8 @@ func (r *Remediator) handleScope(ctx context.Context, s inventory.Scope, fs []de
 	}
 	commit := func() error { return r.commit(ctx, s, fs, now, beat) }
 	var err error
-	if r.Beside != nil { // no goroutines
-		err = r.Beside(3,
+	if r.Parallel != nil { // no goroutines
+		err = r.Parallel(3,
 			func() error { r.observeNamed(ctx, s, fs); return nil },
 			func() error { r.learnCreated(ctx, s, fs); return nil },
 			commit)
@@ -225,7 +225,7 @@ func (r *Remediator) commitTogether(ctx context.Context, s inventory.Scope, fs [
 		return nil
 	})
 	if err == nil {
-		r.Wake()
+		r.AlertsAdded()
 		r.countDeletions(news)
 	}
 	return err

@@ -52,7 +52,7 @@ func (r *Remediator) notifyNews(ctx context.Context, s inventory.Scope) error {
 			return fmt.Errorf("alert of what changed in %s: %w", s, err)
 		}
 		if n > 0 {
-			r.Wake()
+			r.AlertsAdded()
 		}
 		if n < mostNews {
 			return r.endDeliveryOutage(ctx, s)
@@ -103,6 +103,6 @@ func (r *Remediator) endDeliveryOutage(ctx context.Context, s inventory.Scope) e
 		}
 		return add(tx, notify.OutageEnd(s, notify.Delivering, "AWS delivers what every protected flow log records", r.Now()))
 	})
-	r.Wake()
+	r.AlertsAdded()
 	return err
 }

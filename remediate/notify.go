@@ -36,7 +36,7 @@ func (r *Remediator) notifyDue(ctx context.Context, s inventory.Scope, events []
 		if err := r.Store.Update(ctx, func(tx Tx) error { return r.notifyDueEvent(tx, s, e.ID, r.Now()) }); err != nil {
 			return err
 		}
-		r.Wake()
+		r.AlertsAdded()
 	}
 	return nil
 }

@@ -462,7 +462,7 @@ func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 func TestHangingRetriesDoNotHoldAStep(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.r.Beside = func(_ int, tasks ...func() error) error {
+	s.r.Parallel = func(_ int, tasks ...func() error) error {
 		for _, f := range tasks {
 			if err := f(); err != nil {
 				return err

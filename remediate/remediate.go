@@ -48,20 +48,20 @@ type Remediator struct {
 	Policy   incident.Policy
 	Now      func() time.Time
 	Log      *slog.Logger
-	// Wake is called after each commit that may have put alerts into the
+	// AlertsAdded is called after each commit that may have put alerts into the
 	// outbox.
-	Wake func()
+	AlertsAdded func()
 	// Rehearsals are told what concerns them; nil: nobody rehearses here.
 	Rehearsals Rehearsals
 	// RefreshSoon asks for a refresh of one scope, or of all.
 	RefreshSoon func(scope inventory.Scope, all bool)
-	// Direct sends an alert past the outbox, for when the store fails (I1).
-	Direct func(ctx context.Context, a alert.Alert)
-	// Beside runs tasks at the same time, at most so many at once, and returns the first
+	// BypassOutbox sends an alert past the outbox, for when the store fails (I1).
+	BypassOutbox func(ctx context.Context, a alert.Alert)
+	// Parallel runs tasks at the same time, at most so many at once, and returns the first
 	// error after all have ended. nil: goroutines.
-	Beside func(most int, tasks ...func() error) error
+	Parallel func(most int, tasks ...func() error) error
 	// Rand is the source of jitter, in [0, 1). nil: math/rand. A run that must repeat
-	// itself exactly has its own, and its own Beside.
+	// itself exactly has its own, and its own Parallel.
 	Rand func() float64
 	// Meter is told what was committed; nil: nobody is.
 	Meter Meter
@@ -75,18 +75,18 @@ type Remediator struct {
 	foreign foreignScopes
 }
 
-// Tampering alerts of calls that change what flow logs or Flowkeeper depend on. It
+// Tampering adds alerts of calls that change what flow logs or Flowkeeper depend on. Alert
 // returns nil once everything that the findings ask for is on disk (I1), and calls beat
 // after each alert that goes past a full disk.
 type Tampering interface {
-	Handle(ctx context.Context, findings []detection.Finding, beat func()) error
+	Alert(ctx context.Context, findings []detection.Finding, beat func()) error
 }
 
 // Meter counts what the remediator has done.
 type Meter interface {
-	// Heard is called once for each record of a deletion that was news, with the
+	// DeletionRecorded is called once for each record of a deletion that was news, with the
 	// time from the deletion to its commit. A clock that lags makes it negative.
-	Heard(delay time.Duration)
+	DeletionRecorded(delay time.Duration)
 	// Changed is called after each commit of a step on an incident.
 	Changed(before, after incident.Incident)
 }
@@ -164,9 +164,9 @@ func (s *scopeState) wakeUp() {
 	}
 }
 
-// WakeAll makes every restorer look at what is due: another process has
+// WakeRestorers makes every restorer look at what is due: another process has
 // changed the store.
-func (r *Remediator) WakeAll() {
+func (r *Remediator) WakeRestorers() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.scopes {
@@ -198,8 +198,8 @@ func (r *Remediator) RecordThrottle(scope inventory.Scope, err error) {
 }
 
 func (r *Remediator) inParallel(most int, tasks ...func() error) error {
-	if r.Beside != nil {
-		return r.Beside(most, tasks...)
+	if r.Parallel != nil {
+		return r.Parallel(most, tasks...)
 	}
 	var g errgroup.Group
 	g.SetLimit(most)

@@ -101,11 +101,11 @@ func (s *scene) start() {
 	st, err := store.Open(context.Background(), s.path, o)
 	s.must(err)
 	s.store = st
-	s.r = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), Wake: func() {},
+	s.r = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), AlertsAdded: func() {},
 		Snapshot: st, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
-		Direct: s.sendDirect, Tampering: s.tamperHandler(st.Tampering())}
+		BypassOutbox: s.sendDirect, Tampering: s.tamperHandler(st.Tampering())}
 	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(sc inventory.Scope) (rehearse.EC2, bool) { return s.r.Fleet.EC2(sc) },
-		Restores: s.r, Now: s.clock, Log: s.r.Log, Wake: func() {},
+		Restores: s.r, Now: s.clock, Log: s.r.Log, AlertsAdded: func() {},
 		Caller: func(context.Context, inventory.Scope) (string, error) { return s.own, nil }}
 	s.r.Rehearsals = s.rehearser
 }
@@ -116,7 +116,7 @@ func (s *scene) sendDirect(_ context.Context, a alert.Alert) {
 }
 
 func (s *scene) tamperHandler(st tamper.Store) *tamper.Handler {
-	return &tamper.Handler{Store: st, Policy: s.policy, Dependencies: func() []tamper.Dependency { return s.deps }, Now: s.clock, Wake: func() {}, Direct: s.sendDirect}
+	return &tamper.Handler{Store: st, Policy: s.policy, Dependencies: func() []tamper.Dependency { return s.deps }, Now: s.clock, AlertsAdded: func() {}, BypassOutbox: s.sendDirect}
 }
 
 // size of the state file, with its log.

@@ -40,7 +40,7 @@ func (r *Remediator) update(ctx context.Context, s inventory.Scope, ids []string
 		log = c.Effects.Log
 		return r.notifyOf(tx, s, after, now)
 	})
-	r.Wake() // also after an error: a commit that failed may be on disk all the same
+	r.AlertsAdded() // also after an error: a commit that failed may be on disk all the same
 	if err != nil || len(before) == 0 {
 		return err
 	}

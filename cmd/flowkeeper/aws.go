@@ -55,10 +55,10 @@ func unreached(err error) string {
 func (a *app) newRemediator(s state, fleet *scopes.Fleet) *remediate.Remediator {
 	return &remediate.Remediator{
 		Store: s.Remediation(), News: s.News(), Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf), Now: a.now,
-		Log:         a.warnings(),
-		Wake:        func() {}, // the daemon notices changes of the state file
-		RefreshSoon: func(inventory.Scope, bool) {},
-		Direct:      func(context.Context, alert.Alert) {},
+		Log:          a.warnings(),
+		AlertsAdded:  func() {}, // the daemon notices changes of the state file
+		RefreshSoon:  func(inventory.Scope, bool) {},
+		BypassOutbox: func(context.Context, alert.Alert) {},
 	}
 }
 

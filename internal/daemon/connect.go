@@ -33,15 +33,15 @@ func (d *Daemon) connect(ctx context.Context) error {
 	d.fleet = fleet
 	d.remediator = &remediate.Remediator{
 		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d.progress, func(s inventory.Scope) { d.refreshes.answered(s) }}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
-		Wake: d.wakeSenders, Direct: d.bypassOutbox,
+		AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
 	}
 	d.rehearser = &rehearse.Rehearser{
 		Store: d.store.Rehearsals(), EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Restores: d.remediator,
-		AlertOnly: d.remediator.Policy.AlertOnly, Others: d.Config.Rehearsal.Principals, Now: time.Now, Log: d.Log, Wake: d.wakeSenders, Caller: fleet.Caller,
+		AlertOnly: d.remediator.Policy.AlertOnly, Others: d.Config.Rehearsal.Principals, Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders, Caller: fleet.Caller,
 	}
 	d.remediator.Rehearsals = d.rehearser
 	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log}
-	d.remediator.Tampering = &tamper.Handler{Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Now: time.Now, Wake: d.wakeSenders, Direct: d.bypassOutbox}
+	d.remediator.Tampering = &tamper.Handler{Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox}
 	d.refreshes, d.discovery, d.rehearsals = newRefreshes(d), newDiscovery(d), newRehearsals(d)
 	d.remediator.RefreshSoon = d.refreshes.soon
 	d.connected.Store(true)

@@ -89,7 +89,7 @@ func TestAHungCallStopsTheFeed(t *testing.T) {
 			<-net.reached
 			since := time.Now()
 			h.await("all but what hangs to go on", func() bool {
-				h.daemon.remediator.WakeAll()
+				h.daemon.remediator.WakeRestorers()
 				return slices.Equal(h.stalled(since), []string{want})
 			})
 		})
@@ -151,7 +151,7 @@ func TestAHungSinkPastTheStoreStopsTheFeed(t *testing.T) {
 	<-stuck.begun
 	since := time.Now()
 	h.await("all but the message to go on", func() bool {
-		h.daemon.remediator.WakeAll()
+		h.daemon.remediator.WakeRestorers()
 		still := h.stalled(since)
 		return len(still) == 1 && strings.HasPrefix(still[0], "message ")
 	})
@@ -169,7 +169,7 @@ func TestAHungSinkStopsTheFeed(t *testing.T) {
 	<-stuck.begun
 	since := time.Now()
 	h.await("all but the sink to go on", func() bool {
-		h.daemon.remediator.WakeAll()
+		h.daemon.remediator.WakeRestorers()
 		return slices.Equal(h.stalled(since), []string{"alert stuck"})
 	})
 }

@@ -40,7 +40,7 @@ func (w *stateFileWatch) run(ctx context.Context) error {
 			last = v
 			w.warnReleases(ctx)
 			if d.connected.Load() {
-				d.remediator.WakeAll()
+				d.remediator.WakeRestorers()
 			}
 			for _, s := range d.senders {
 				s.Hurry()

@@ -84,8 +84,8 @@ func (m *Meters) collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.restores, m.messages, m.noCalls, m.alerts, m.calls, m.blind, m.delay, m.oldest}
 }
 
-// Heard implements remediate.Meter.
-func (m *Meters) Heard(delay time.Duration) { m.delay.Observe(max(0, delay).Seconds()) }
+// DeletionRecorded implements remediate.Meter.
+func (m *Meters) DeletionRecorded(delay time.Duration) { m.delay.Observe(max(0, delay).Seconds()) }
 
 // Changed implements remediate.Meter.
 func (m *Meters) Changed(before, after incident.Incident) {

@@ -22,8 +22,8 @@ type Rehearser struct {
 	Others    []string // ARNs of other Flowkeepers' principals: their rehearsals count, too
 	Now       func() time.Time
 	Log       *slog.Logger
-	// Wake is called after each commit that may have put alerts into the outbox.
-	Wake func()
+	// AlertsAdded is called after each commit that may have put alerts into the outbox.
+	AlertsAdded func()
 	// Caller asks AWS who signs the calls of a scope, for its ARN; nil: nobody
 	// knows, and no rehearsal's record counts.
 	Caller func(ctx context.Context, scope inventory.Scope) (arn string, err error)

@@ -83,7 +83,7 @@ func (r *Rehearser) Returned(ctx context.Context, s inventory.Scope, f detection
 		return fmt.Errorf("note that a rehearsal in %s came back: %w", s, err)
 	}
 	if alerted {
-		r.Wake()
+		r.AlertsAdded()
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (r *Rehearser) AlertSilence(ctx context.Context, s inventory.Scope) error {
 		return errors.Join(tx.PutPipelineHealth(s, h), add(tx, silence(s, h.BackAt, now)))
 	})
 	if alerted && err == nil {
-		r.Wake()
+		r.AlertsAdded()
 	}
 	return err
 }

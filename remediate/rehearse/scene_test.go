@@ -82,9 +82,9 @@ func (s *scene) start() {
 	s.store = st
 	log := slog.New(slog.DiscardHandler)
 	s.remediator = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Snapshot: st, Fleet: s, Policy: incident.Policy{Settle: 2 * time.Minute}, Now: s.clock, Log: log,
-		Wake: func() {}, RefreshSoon: func(inventory.Scope, bool) {}, Direct: func(context.Context, alert.Alert) {}}
+		AlertsAdded: func() {}, RefreshSoon: func(inventory.Scope, bool) {}, BypassOutbox: func(context.Context, alert.Alert) {}}
 	s.Rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(of inventory.Scope) (rehearse.EC2, bool) { return s.api, of == scope },
-		Restores: s.remediator, Others: s.others, Now: s.clock, Log: log, Wake: func() {},
+		Restores: s.remediator, Others: s.others, Now: s.clock, Log: log, AlertsAdded: func() {},
 		Caller: func(context.Context, inventory.Scope) (string, error) { return s.own, nil }}
 	s.remediator.Rehearsals = s.Rehearser
 }

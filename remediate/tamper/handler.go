@@ -21,22 +21,22 @@ type Handler struct {
 	// nothing.
 	Dependencies func() []Dependency
 	Now          func() time.Time
-	// Wake is called after commits that may have put alerts into the outbox.
-	Wake func()
-	// Direct sends an alert past the outbox, for when the store fails (I1).
-	Direct func(ctx context.Context, a alert.Alert)
+	// AlertsAdded is called after commits that may have put alerts into the outbox.
+	AlertsAdded func()
+	// BypassOutbox sends an alert past the outbox, for when the store fails (I1).
+	BypassOutbox func(ctx context.Context, a alert.Alert)
 }
 
 // callsAtOnce bounds what one commit holds: deletions wait for it.
 const callsAtOnce = 50
 
-// Handle alerts of calls that change what flow logs or Flowkeeper depend on. It says
+// Alert adds alerts of calls that change what flow logs or Flowkeeper depend on. It says
 // nothing of others: an account deletes log groups all day. A record's scope need not be
 // a configured one: IAM's are in one Region, and a bucket may be another account's.
 //
 // It returns nil once the alerts are on disk. Otherwise it has sent them past the outbox
 // (I1), with a beat after each: sinks may be slow.
-func (h *Handler) Handle(ctx context.Context, findings []detection.Finding, beat func()) error {
+func (h *Handler) Alert(ctx context.Context, findings []detection.Finding, beat func()) error {
 	now := h.Now()
 	all, err := h.harm(ctx, findings, now)
 	for part := range slices.Chunk(all, callsAtOnce) {
@@ -45,12 +45,12 @@ func (h *Handler) Handle(ctx context.Context, findings []detection.Finding, beat
 		}
 	}
 	if err == nil {
-		h.Wake()
+		h.AlertsAdded()
 		return nil
 	}
 	for _, x := range all {
 		x.alert.ID = repeat.BypassID(x.alert, incident.PrincipalOrName(x.alert.Actor)+" "+x.Record.Identity.InvokedBy, now)
-		h.Direct(ctx, notify.NotStored(x.alert))
+		h.BypassOutbox(ctx, notify.NotStored(x.alert))
 		beat()
 	}
 	return fmt.Errorf("record what was done to what flow logs depend on: %w", err)

@@ -76,18 +76,18 @@ func (d *daemon) start() {
 	d.remediator = &remediate.Remediator{
 		Store:    room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }},
 		News:     room[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsOf{tx, w} }},
-		Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, Wake: func() {},
-		RefreshSoon: func(inventory.Scope, bool) { d.asked = true },
-		Direct:      func(context.Context, alert.Alert) {},
-		Beside:      d.p.beside, Rand: d.p.random.Float64,
-		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs, Wake: func() {}, Direct: func(context.Context, alert.Alert) {},
+		Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {},
+		RefreshSoon:  func(inventory.Scope, bool) { d.asked = true },
+		BypassOutbox: func(context.Context, alert.Alert) {},
+		Parallel:     d.p.beside, Rand: d.p.random.Float64,
+		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs, AlertsAdded: func() {}, BypassOutbox: func(context.Context, alert.Alert) {},
 			Dependencies: func() []tamper.Dependency {
 				return []tamper.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
 			}},
 	}
 	d.rehearser = &rehearse.Rehearser{
 		Store: room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }}, EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Restores: d.remediator,
-		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, Wake: func() {}, Caller: fleet.Caller, Rand: d.p.random.Float64,
+		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {}, Caller: fleet.Caller, Rand: d.p.random.Float64,
 	}
 	d.remediator.Rehearsals = d.rehearser
 	d.sender = sink.NewSender("pager", pager{d.mortal, d}, mem, d.p.log)

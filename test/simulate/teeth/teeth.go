@@ -28,7 +28,7 @@ var teeth = []tooth{
 	}
 	if known {`}, {"remediate/handle.go",
 		`	if err == nil {
-		r.Wake()
+		r.AlertsAdded()
 		r.countDeletions(news)`, `	for _, a := range r.late {
 		if err == nil {
 			err = r.Store.Update(ctx, func(tx Tx) error { return add(tx, a) })
@@ -36,7 +36,7 @@ var teeth = []tooth{
 	}
 	r.late = nil
 	if err == nil {
-		r.Wake()
+		r.AlertsAdded()
 		r.countDeletions(news)`}, {"remediate/remediate.go",
 		`	mu      sync.Mutex
 	scopes `, `	late    []alert.Alert
