@@ -52,7 +52,7 @@ func unreached(err error) string {
 // newRemediator returns a remediator for a command, which takes single steps, with
 // or without a running daemon. Alerts are sent, and the queue is read, by the
 // daemon only.
-func (a *app) newRemediator(s state, fleet *scopes.Fleet) *remediate.Remediator {
+func (a *app) newRemediator(s state, fleet remediate.Fleet) *remediate.Remediator {
 	return &remediate.Remediator{
 		Store: s.Remediation(), News: s.News(), Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf), Now: a.now,
 		Log:          a.warnings(),
@@ -61,6 +61,12 @@ func (a *app) newRemediator(s state, fleet *scopes.Fleet) *remediate.Remediator 
 		BypassOutbox: func(context.Context, alert.Alert) {},
 	}
 }
+
+// withoutAWS is the fleet of a command that does not call AWS. It takes every scope for a
+// configured one: else the alerts that the command adds would say that nothing is tried.
+type withoutAWS struct{}
+
+func (withoutAWS) EC2(inventory.Scope) (remediate.EC2, bool) { return nil, true }
 
 // warnings is the log of a command: warnings and errors only.
 func (a *app) warnings() *slog.Logger {

@@ -152,7 +152,7 @@ func (a *app) release(ctx context.Context, s state, r release) error {
 	case found+len(gone) == 0:
 		return fmt.Errorf("no live flow log matches, nothing was changed: see `flowkeeper inventory list`")
 	}
-	rem := a.newRemediator(s, nil)
+	rem := a.newRemediator(s, withoutAWS{})
 	for n, row := range gone {
 		if _, err := rem.LetGo(ctx, row.Scope, row.ID, r.reason); err != nil {
 			return errors.Join(err, a.printReleased(r, changed, gone[:n]))
