@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"flowkeeper/internal/detection"
-	"flowkeeper/inventory"
 )
 
 // What Handle asks AWS for goes on by itself once the message's commit is on disk,
@@ -20,26 +19,21 @@ const (
 	createdGrace  = 2 * time.Second // a handler waits for what was created, while the scope answers as fast as that
 )
 
-// Wait returns once the calls to AWS that Handle left behind have ended. They end
-// soon after the context that their Handle was given. No Handle may begin
-// meanwhile.
-func (r *Remediator) Wait() { r.tasks.Wait() }
-
 // inBackground runs a task beside the caller; done is closed when it has ended. ok is
 // false where too many of the scope run already.
-func (r *Remediator) inBackground(s inventory.Scope, task func()) (done <-chan struct{}, ok bool) {
-	running := &r.scope(s).background
+func (in intake) inBackground(task func()) (done <-chan struct{}, ok bool) {
+	running := &in.memory.background
 	if running.Add(1) > maxBackground {
 		running.Add(-1)
 		return nil, false
 	}
 	ended := make(chan struct{})
-	r.tasks.Go(func() {
+	in.tasks.Go(func() {
 		defer close(ended)
 		defer running.Add(-1)
 		defer func() {
 			if p := recover(); p != nil {
-				r.Log.Error("a look beside a message failed", "account", s.Account, "region", s.Region, "error", fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
+				in.log.Error("a look beside a message failed", "error", fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
 			}
 		}()
 		task()
@@ -50,25 +44,25 @@ func (r *Remediator) inBackground(s inventory.Scope, task func()) (done <-chan s
 // observeWhile runs what asks AWS about a message's findings beside commit, and returns
 // what commit does: soon after it, whatever AWS does. The restorer is woken when
 // the look has ended, at the latest when it would not count any more.
-func (r *Remediator) observeWhile(ctx context.Context, s inventory.Scope, fs []detection.Finding, commit func() error) error {
+func (in intake) observeWhile(ctx context.Context, fs []detection.Finding, commit func() error) error {
 	of := func(k detection.Kind) bool {
 		return slices.ContainsFunc(fs, func(f detection.Finding) bool { return f.Kind == k })
 	}
 	committed, looks := make(chan struct{}), false
 	if of(detection.Deleted) {
-		_, looks = r.inBackground(s, func() {
-			defer r.scope(s).wakeUp()
+		_, looks = in.inBackground(func() {
+			defer in.memory.wakeUp()
 			defer func() { <-committed }()
 			ctx, cancel := context.WithTimeout(ctx, observationFresh)
 			defer cancel()
-			r.observeNamed(ctx, s, fs)
+			in.observeNamed(ctx, fs)
 		})
 	}
 	var learned <-chan struct{}
 	if of(detection.Created) {
 		var ok bool
-		if learned, ok = r.inBackground(s, func() { r.learnCreatedInTime(ctx, s, fs) }); !ok {
-			r.RefreshSoon(s, false)
+		if learned, ok = in.inBackground(func() { in.learnCreatedInTime(ctx, fs) }); !ok {
+			in.refreshSoon()
 		}
 	}
 	err := func() error {
@@ -76,9 +70,9 @@ func (r *Remediator) observeWhile(ctx context.Context, s inventory.Scope, fs []d
 		return commit()
 	}()
 	if !looks {
-		r.scope(s).wakeUp()
+		in.memory.wakeUp()
 	}
-	if learned != nil && r.scope(s).slow.Load() == 0 {
+	if learned != nil && in.memory.slow.Load() == 0 {
 		t := time.NewTimer(createdGrace)
 		defer t.Stop()
 		select {
@@ -93,14 +87,14 @@ func (r *Remediator) observeWhile(ctx context.Context, s inventory.Scope, fs []d
 // learnCreatedInTime is learnCreated. While it takes almost as long as createdGrace, and longer,
 // its scope counts as slow: before the handler that waits for it goes on to the next
 // message.
-func (r *Remediator) learnCreatedInTime(ctx context.Context, s inventory.Scope, fs []detection.Finding) {
-	slow := &r.scope(s).slow
+func (in intake) learnCreatedInTime(ctx context.Context, fs []detection.Finding) {
+	slow := &in.memory.slow
 	late := time.AfterFunc(createdGrace*9/10, func() { slow.Add(1) })
 	defer func() {
 		if !late.Stop() {
 			slow.Add(-1)
 		}
-		r.scope(s).wakeUp()
+		in.memory.wakeUp()
 	}()
-	r.learnCreated(ctx, s, fs)
+	in.learnCreated(ctx, fs)
 }

@@ -1,42 +1,65 @@
 package remediate
 
 import (
-	"time"
-
-	"flowkeeper/inventory"
+	"flowkeeper/alert"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
 
 // load loads the case of some flow logs, to be decided now.
-func (r *Remediator) load(tx Tx, s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
-	c, err := tx.Case(s, of, now)
+func (tx scopeTx) load(of incident.Selection) (*incident.Case, error) {
+	c, err := tx.Case(tx.scope, of, tx.now)
 	if err != nil {
 		return nil, err
 	}
-	c.Policy = r.Policy
+	c.Policy = tx.policy
 	var destinations []string
 	for _, id := range of.IDs {
 		if row, ok := c.Row(id); ok {
-			destinations = append(destinations, row.Destination(s))
+			destinations = append(destinations, row.Destination(tx.scope))
 		}
 	}
 	for _, id := range of.IDs {
 		if i, ok := c.Incident(id); ok && i.WaitsForReplacement() {
-			c.KnownDestinations, err = tx.DestinationsSince(s, destinations)
+			c.KnownDestinations, err = tx.DestinationsSince(tx.scope, destinations)
 			break
 		}
 	}
 	return c, err
 }
 
+// change loads the case of some flow logs, changes it, and saves it.
+func (tx scopeTx) change(of incident.Selection, change func(*incident.Case) error) error {
+	c, err := tx.load(of)
+	if err != nil {
+		return err
+	}
+	if err := change(c); err != nil {
+		return err
+	}
+	return tx.save(c)
+}
+
+// changeEach changes flow logs in one case.
+func (tx scopeTx) changeEach(ids []string, change func(*incident.Case, string)) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return tx.change(incident.Selection{IDs: ids}, func(c *incident.Case) error {
+		for _, id := range ids {
+			change(c, id)
+		}
+		return nil
+	})
+}
+
 // save writes what was changed in a case, and what that means for events.
-func (r *Remediator) save(tx Tx, c *incident.Case) error {
+func (tx scopeTx) save(c *incident.Case) error {
 	if err := tx.SaveCase(c); err != nil {
 		return err
 	}
 	for _, n := range c.Effects.Notes {
-		if err := r.apply(tx, n, c.Now); err != nil {
+		if err := tx.apply(n); err != nil {
 			return err
 		}
 	}
@@ -44,19 +67,40 @@ func (r *Remediator) save(tx Tx, c *incident.Case) error {
 }
 
 // apply writes what a note means for its event.
-func (r *Remediator) apply(tx Tx, n incident.Note, now time.Time) error {
-	e, found, err := tx.Event(n.Incident.Scope, n.Incident.EventID)
+func (tx scopeTx) apply(n incident.Note) error {
+	e, found, err := tx.Event(tx.scope, n.Incident.EventID)
 	if err != nil {
 		return err
 	}
 	switch n.Kind {
 	case incident.NoteKnown:
-		return r.notifyKnown(tx, e, found, n.Incident, now)
+		return tx.notifyKnown(e, found, n.Incident)
 	case incident.NoteNotDelivering:
-		return add(tx, notify.NotDelivering(e, found, n, now))
+		return add(tx, notify.NotDelivering(e, found, n, tx.now))
 	}
-	if e, changed := notify.AfterNote(e, found, n, r.Policy, now); changed {
+	if e, changed := notify.AfterNote(e, found, n, tx.policy, tx.now); changed {
 		return tx.PutEvent(e)
 	}
 	return nil
+}
+
+// facts about a call that deletes flow logs, or would have: who made it, and whether it
+// leaves a VPC without a protected one.
+func (tx scopeTx) facts(a *alert.Actor, logs []alert.FlowLog) ([]string, error) {
+	var of incident.Selection
+	for _, f := range logs {
+		of.Resources = append(of.Resources, f.ResourceID)
+	}
+	c, err := tx.Case(tx.scope, of, tx.now)
+	if err != nil {
+		return notify.ActorFacts(tx.policy, tx.scope.Account, a), err
+	}
+	return notify.DeletionFacts(tx.policy, c, a, logs), nil
+}
+
+func idsOf(incidents []incident.Incident) (ids []string) {
+	for _, i := range incidents {
+		ids = append(ids, i.FlowLogID)
+	}
+	return ids
 }

@@ -5,27 +5,26 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
-	"flowkeeper/inventory"
 	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/incident"
 )
 
 // create calls CreateFlowLogs once and records the answer. The same incident
 // always makes the same call (I4), so a crash before the commit costs nothing.
-func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i incident.Incident) error {
-	if !r.scope(s).pace.allow(r.Now()) {
+func (r restorer) create(ctx context.Context, i incident.Incident) error {
+	if !r.client.pace.allow(r.store.now()) {
 		return nil // AWS throttles: it stays due
 	}
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout) // a step in hand ends (I10)
 	defer cancel()
-	out, err := api.CreateFlowLogs(call, incident.CreateInput(i), oneAttempt)
+	out, err := r.client.CreateFlowLogs(call, incident.CreateInput(i), oneAttempt)
 	a := answer.OfCreate(out, err)
 	if err != nil {
-		r.RecordThrottle(s, err)
+		r.client.recordThrottle(err)
 	}
 	var after observed
 	if a.Class == incident.AlreadyThere || a.Class == incident.TokenMismatch {
-		if after.Observation, err = r.observeResources(call, s, api, []string{i.ResourceID}); err != nil {
+		if after.Observation, err = r.client.observe(call, []string{i.ResourceID}); err != nil {
 			a = answer.OfError(err)
 		}
 	}
@@ -33,7 +32,7 @@ func (r *Remediator) create(ctx context.Context, s inventory.Scope, api EC2, i i
 	if a.ID != "" {
 		of.IDs = append(of.IDs, a.ID)
 	}
-	return r.update(context.WithoutCancel(ctx), s, []string{i.FlowLogID}, of, func(c *incident.Case) {
+	return r.change(context.WithoutCancel(ctx), []string{i.FlowLogID}, of, func(c *incident.Case) {
 		jitter := 0.0
 		if a.Fails() {
 			jitter = r.jitter()

@@ -1,7 +1,9 @@
 package remediate
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"flowkeeper/internal/detection"
@@ -12,7 +14,7 @@ import (
 // learnCreated puts new flow logs into the snapshot at once, so that one deleted
 // before the next refresh is known. It may fail, or go without where the
 // scope's pace is used up: a refresh makes it sure.
-func (r *Remediator) learnCreated(ctx context.Context, s inventory.Scope, fs []detection.Finding) {
+func (in intake) learnCreated(ctx context.Context, fs []detection.Finding) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	for _, f := range fs {
@@ -20,37 +22,46 @@ func (r *Remediator) learnCreated(ctx context.Context, s inventory.Scope, fs []d
 			continue
 		}
 		for ids := range slices.Chunk(f.Record.CreatedIDs, perObservation) {
-			if !r.scope(s).pace.allowBesideRestores(r.Now()) {
-				r.RefreshSoon(s, false)
+			if !in.client.pace.allowBesideRestores(in.store.now()) {
+				in.refreshSoon()
 				return
 			}
-			r.noteCreator(ctx, s, ids, f)
+			if err := in.learnByID(ctx, ids); err != nil {
+				in.log.Warn("could not describe new flow logs; the next refresh will", "error", err)
+			}
+			if err := in.noteCreator(ctx, ids, f); err != nil {
+				in.log.Warn("could not note who created flow logs", "error", err)
+			}
 		}
 	}
 }
 
-func (r *Remediator) noteCreator(ctx context.Context, s inventory.Scope, ids []string, f detection.Finding) {
-	actor := f.Actor()
-	if err := r.learnByID(ctx, s, ids); err != nil {
-		r.Log.Warn("could not describe new flow logs; the next refresh will", "account", s.Account, "region", s.Region, "error", err)
-	}
-	err := r.Store.Update(ctx, func(tx Tx) error {
-		c, err := r.load(tx, s, incident.Selection{IDs: ids}, r.Now())
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			if err := r.alertDecoyMade(tx, f, c, id); err != nil {
-				return err
-			}
-			c.Created(id, incident.PrincipalOrName(&actor))
-		}
-		return r.save(tx, c)
-	})
-	if err == nil {
-		err = r.notifyNews(ctx, s)
-	}
+// learnByID describes flow logs and puts them into the snapshot.
+func (in intake) learnByID(ctx context.Context, ids []string) error {
+	found, err := inventory.ByID(ctx, in.store.scope, in.client, ids)
 	if err != nil {
-		r.Log.Warn("could not note who created flow logs", "error", err)
+		return err
 	}
+	list := slices.SortedFunc(maps.Values(found), func(a, b inventory.FlowLog) int { return cmp.Compare(a.ID, b.ID) })
+	_, err = in.store.applyFound(ctx, list, in.store.now())
+	return err
+}
+
+func (in intake) noteCreator(ctx context.Context, ids []string, f detection.Finding) error {
+	actor := f.Actor()
+	err := in.store.update(ctx, func(tx scopeTx) error {
+		return tx.change(incident.Selection{IDs: ids}, func(c *incident.Case) error {
+			for _, id := range ids {
+				if err := alertDecoyMade(tx, f, c, id); err != nil {
+					return err
+				}
+				c.Created(id, incident.PrincipalOrName(&actor))
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return in.notifier.notifyNews(ctx)
 }

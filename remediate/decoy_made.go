@@ -15,13 +15,15 @@ import (
 // alertDecoyMade tells who made a flow log in the place of a protected one that
 // does not do the same. Whom a rule names may make another. Where the new one
 // could not be described in time, the alert about the incident tells of it.
-func (r *Remediator) alertDecoyMade(tx Tx, f detection.Finding, c *incident.Case, id string) error {
-	actor, now := f.Actor(), c.Now
+func alertDecoyMade(tx scopeTx, f detection.Finding, c *incident.Case, id string) error {
+	actor := f.Actor()
 	row, ok := c.Row(id)
-	if !ok || row.Protected || row.Excluded || r.Policy.RuleFor(row.Scope.Account, actor.Principal()).Action != incident.Restore {
+	ours := row.Protected || row.Excluded
+	allowed := tx.policy.RuleFor(tx.scope.Account, actor.Principal()).Action != incident.Restore
+	if !ok || ours || allowed {
 		return nil
 	}
-	a := notify.FindingAlert(f, alert.Tamper, now, row.ID)
+	a := notify.FindingAlert(f, alert.Tamper, tx.now, row.ID)
 	differs := func(root, id string, s inventory.Settings, state incident.State) {
 		if inventory.SameTarget(row.Scope, s, row.Settings) && !inventory.Equivalent(row.Scope, s, row.FlowLog) {
 			x := notify.FlowLog(row.Scope, id, root, s)
@@ -46,6 +48,6 @@ func (r *Remediator) alertDecoyMade(tx Tx, f detection.Finding, c *incident.Case
 	a.Advice = "delete it if nobody you trust made it: a restore can't have its place before"
 	call := repeat.CallOf(repeat.Tampering, f, a, 0, true)
 	call.What, call.Example.Target = f.Record.EventName+" "+row.ID, row.ID
-	_, err := repeat.AlertOrHold(tx, a, call, now)
+	_, err := repeat.AlertOrHold(tx, a, call, tx.now)
 	return err
 }

@@ -22,7 +22,7 @@ const (
 
 // report reports whether a scope is to be reported now.
 func (f *foreignScopes) report(s inventory.Scope, now time.Time) bool {
-	if f.reported == nil || now.Sub(f.since) >= foreignPeriod || now.Before(f.since) {
+	if over := now.Sub(f.since) >= foreignPeriod || now.Before(f.since); over || f.reported == nil {
 		f.since, f.reported = now, map[string]bool{}
 	}
 	key := alert.ID(s.Account, s.Region)

@@ -38,24 +38,25 @@ const mostNews = 1000
 
 // notifyNews alerts of what the snapshot has learned: a destination never seen before, a
 // delivery that fails, or works again. It is one commit with the note that this was alerted.
-func (r *Remediator) notifyNews(ctx context.Context, s inventory.Scope) error {
+func (n notifier) notifyNews(ctx context.Context) error {
+	s := n.store.scope
 	for {
-		n := 0
-		err := r.News.Update(ctx, func(tx NewsTx) error {
+		count := 0
+		err := n.news.Update(ctx, func(tx NewsTx) error {
 			rows, err := tx.Untold(s, mostNews)
-			if n = len(rows); err != nil || n == 0 {
+			if count = len(rows); err != nil || count == 0 {
 				return err
 			}
-			return notifyRows(tx, s, rows, r.Now())
+			return notifyRows(tx, s, rows, n.store.now())
 		})
 		if err != nil {
 			return fmt.Errorf("alert of what changed in %s: %w", s, err)
 		}
-		if n > 0 {
-			r.AlertsAdded()
+		if count > 0 {
+			n.store.alertsAdded()
 		}
-		if n < mostNews {
-			return r.endDeliveryOutage(ctx, s)
+		if count < mostNews {
+			return n.endDeliveryOutage(ctx)
 		}
 	}
 }
@@ -88,21 +89,21 @@ func notifyRows(tx NewsTx, s inventory.Scope, rows []inventory.Row, now time.Tim
 
 // endDeliveryOutage tells that no flow log fails to deliver any more: those that
 // did are mended, or gone.
-func (r *Remediator) endDeliveryOutage(ctx context.Context, s inventory.Scope) error {
-	told := false
-	err := r.News.View(ctx, func(tx NewsTx) (err error) { told, err = tx.Trouble(s, notify.Delivering); return err })
+func (n notifier) endDeliveryOutage(ctx context.Context) error {
+	s, told := n.store.scope, false
+	err := n.news.View(ctx, func(tx NewsTx) (err error) { told, err = tx.Trouble(s, notify.Delivering); return err })
 	if err != nil || !told {
 		return err
 	}
-	err = r.News.Update(ctx, func(tx NewsTx) error {
+	err = n.news.Update(ctx, func(tx NewsTx) error {
 		if failing, err := tx.AnyFailing(s); err != nil || failing {
 			return err
 		}
 		if err := tx.SetTrouble(s, notify.Delivering, false); err != nil {
 			return err
 		}
-		return add(tx, notify.OutageEnd(s, notify.Delivering, "AWS delivers what every protected flow log records", r.Now()))
+		return add(tx, notify.OutageEnd(s, notify.Delivering, "AWS delivers what every protected flow log records", n.store.now()))
 	})
-	r.AlertsAdded()
+	n.store.alertsAdded()
 	return err
 }

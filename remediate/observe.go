@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"flowkeeper/inventory"
 	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/incident"
 )
@@ -17,30 +16,27 @@ type observed struct {
 }
 
 // observe asks AWS what is on the resources of the incidents, in shared calls, and takes
-// observations made beside a commit where they are fresh.
-func (r *Remediator) observe(ctx context.Context, s inventory.Scope, api EC2, due []incident.Incident) map[string]observed {
+// observations made beside a commit where they are fresh. They are by resource.
+func (r restorer) observe(ctx context.Context, due []incident.Incident) map[string]observed {
 	out := map[string]observed{}
 	var ask []string
-	st := r.scope(s)
 	for _, i := range due {
-		if i.ResourceID == "" {
+		if _, done := out[i.ResourceID]; done || i.ResourceID == "" {
 			continue
 		}
-		if _, done := out[i.ResourceID]; done {
-			continue
-		}
-		if l, ok := st.takeObservation(i.ResourceID, i.OpenedAt, r.Now()); ok && i.Looks == 0 && i.State == incident.Open {
-			out[i.ResourceID] = observed{Observation: l}
+		kept, ok := r.memory.takeObservation(i.ResourceID, i.OpenedAt, r.store.now())
+		if isNew := i.State == incident.Open && i.Looks == 0; ok && isNew {
+			out[i.ResourceID] = observed{Observation: kept}
 			continue
 		}
 		out[i.ResourceID] = observed{}
 		ask = append(ask, i.ResourceID)
 	}
 	for ids := range slices.Chunk(ask, perObservation) {
-		st.pace.reserve(r.Now())
-		l, err := r.observeResources(ctx, s, api, ids)
+		r.client.pace.reserve(r.store.now())
+		o, err := r.client.observe(ctx, ids)
 		for _, id := range ids {
-			out[id] = observed{l, err}
+			out[id] = observed{o, err}
 		}
 	}
 	return out
@@ -70,80 +66,68 @@ func selection(incidents []incident.Incident, shown map[string]observed) (of inc
 }
 
 // splitCreates separates the incidents that a create is called for, as they now are, from the
-// others. It changes nothing. Where they can't be read together, each is read alone: one
-// that can't be read holds no other back, and is left out.
-func (r *Remediator) splitCreates(ctx context.Context, s inventory.Scope, due []incident.Incident, shown map[string]observed) (creates, others []incident.Incident, err error) {
-	creates, others, err = r.splitTogether(ctx, s, due, shown)
-	if err == nil || len(due) < 2 {
-		return creates, others, err
-	}
-	var errs []error
-	creates, others = nil, nil
-	for _, i := range due {
-		c, o, err := r.splitTogether(ctx, s, []incident.Incident{i}, shown)
-		creates, others, errs = append(creates, c...), append(others, o...), append(errs, err)
-	}
-	return creates, others, errors.Join(errs...)
-}
-
-func (r *Remediator) splitTogether(ctx context.Context, s inventory.Scope, due []incident.Incident, shown map[string]observed) (creates, others []incident.Incident, err error) {
-	err = r.Store.View(ctx, func(tx Tx) error {
-		creates, others = nil, nil
-		c, err := r.load(tx, s, selection(due, shown), r.Now())
-		if err != nil {
-			return err
-		}
-		for _, i := range due {
-			o := shown[i.ResourceID]
-			now, _ := c.Incident(i.FlowLogID)
-			if now.Pending() && o.err == nil && c.Decide(now, o.Observation).Next == incident.Create {
-				creates = append(creates, now)
-			} else {
-				others = append(others, i)
-			}
-		}
-		return nil
+// others. It changes nothing. One that can't be read is left out.
+func (r restorer) splitCreates(ctx context.Context, due []incident.Incident, shown map[string]observed) (creates, others []incident.Incident, err error) {
+	err = togetherOrAlone(due, func(due []incident.Incident) error {
+		var c, o []incident.Incident
+		err := r.store.view(ctx, func(tx scopeTx) (err error) { c, o, err = splitCreates(tx, due, shown); return err })
+		creates, others = append(creates, c...), append(others, o...)
+		return err
 	})
 	return creates, others, err
 }
 
+func splitCreates(tx scopeTx, due []incident.Incident, shown map[string]observed) (creates, others []incident.Incident, err error) {
+	c, err := tx.load(selection(due, shown))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, i := range due {
+		now, _ := c.Incident(i.FlowLogID)
+		o := shown[i.ResourceID]
+		if decidable := now.Pending() && o.err == nil; decidable && c.Decide(now, o.Observation).Next == incident.Create {
+			creates = append(creates, now)
+		} else {
+			others = append(others, i)
+		}
+	}
+	return creates, others, nil
+}
+
 // record records what was observed of incidents for which no create is called for, in one
-// commit; each in a commit of its own where that fails, so that one holds no other back.
-func (r *Remediator) record(ctx context.Context, s inventory.Scope, incidents []incident.Incident, shown map[string]observed) error {
+// commit if that is possible.
+func (r restorer) record(ctx context.Context, incidents []incident.Incident, shown map[string]observed) error {
 	if ctx.Err() != nil { // stopping: the next start observes again
 		incidents = slices.DeleteFunc(incidents, func(i incident.Incident) bool { return shown[i.ResourceID].err != nil && !i.Terminal() })
 	}
-	err := r.recordTogether(ctx, s, incidents, shown)
+	return togetherOrAlone(incidents, func(incidents []incident.Incident) error {
+		return r.change(ctx, idsOf(incidents), selection(incidents, shown), func(c *incident.Case) {
+			for _, i := range incidents {
+				switch o := shown[i.ResourceID]; {
+				case i.Terminal():
+					c.Finish(i.FlowLogID)
+				case o.err != nil:
+					c.ApplyFailure(i.FlowLogID, answer.OfError(o.err), r.jitter())
+				case i.State == incident.Restored:
+					c.Verify(i.FlowLogID, o.Observation)
+				default:
+					c.ApplyObservation(i.FlowLogID, o.Observation)
+				}
+			}
+		})
+	})
+}
+
+// togetherOrAlone calls fn with all of the incidents, and if that fails with each alone, so
+// that one that can't be read or written holds no other back.
+func togetherOrAlone(incidents []incident.Incident, fn func([]incident.Incident) error) error {
+	err := fn(incidents)
 	if err == nil || len(incidents) < 2 {
 		return err
 	}
 	var errs []error
-	for _, i := range incidents {
-		errs = append(errs, r.recordTogether(ctx, s, []incident.Incident{i}, shown))
+	for i := range slices.Chunk(incidents, 1) {
+		errs = append(errs, fn(i))
 	}
 	return errors.Join(errs...)
-}
-
-func (r *Remediator) recordTogether(ctx context.Context, s inventory.Scope, incidents []incident.Incident, shown map[string]observed) error {
-	return r.update(ctx, s, idsOf(incidents), selection(incidents, shown), func(c *incident.Case) {
-		for _, i := range incidents {
-			switch o := shown[i.ResourceID]; {
-			case i.Terminal():
-				c.Finish(i.FlowLogID)
-			case o.err != nil:
-				c.ApplyFailure(i.FlowLogID, answer.OfError(o.err), r.jitter())
-			case i.State == incident.Restored:
-				c.Verify(i.FlowLogID, o.Observation)
-			default:
-				c.ApplyObservation(i.FlowLogID, o.Observation)
-			}
-		}
-	})
-}
-
-func idsOf(incidents []incident.Incident) (ids []string) {
-	for _, i := range incidents {
-		ids = append(ids, i.FlowLogID)
-	}
-	return ids
 }

@@ -2,20 +2,16 @@ package remediate
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/incident"
 )
 
@@ -39,7 +35,28 @@ type Rehearsals interface {
 	AlertSilence(ctx context.Context, scope inventory.Scope) error
 }
 
-// Remediator owns what is done about deletions in every configured scope.
+// Tampering adds alerts of calls that change what flow logs or Flowkeeper depend on. Alert
+// returns nil once everything that the findings ask for is on disk (I1), and calls beat
+// after each alert that goes past a full disk.
+type Tampering interface {
+	Alert(ctx context.Context, findings []detection.Finding, beat func()) error
+}
+
+// Meter counts what the remediator has done.
+type Meter interface {
+	// DeletionRecorded is called once for each record of a deletion that was news, with the
+	// time from the deletion to its commit. A clock that lags makes it negative.
+	DeletionRecorded(delay time.Duration)
+	// Changed is called after each commit of a step on an incident.
+	Changed(before, after incident.Incident)
+}
+
+// Remediator does what is to be done about deletions in every configured scope. Its
+// exported fields are set before it is used; without a comment they are required. It is
+// safe for concurrent use, except that Run and Step of one scope must not overlap.
+//
+// It does nothing itself: each call is put together, for one scope, from an intake, a
+// restorer, a refresher or a notifier. What these remember is in scopeMemory.
 type Remediator struct {
 	Store    Store
 	News     NewsStore
@@ -70,98 +87,82 @@ type Remediator struct {
 
 	tasks sync.WaitGroup // calls to AWS that messages have left behind
 
-	mu      sync.Mutex
-	scopes  map[inventory.Scope]*scopeState
-	foreign foreignScopes
+	mu       sync.Mutex
+	memories map[inventory.Scope]*scopeMemory // guarded by mu
+	foreign  foreignScopes                    // guarded by mu
 }
 
-// Tampering adds alerts of calls that change what flow logs or Flowkeeper depend on. Alert
-// returns nil once everything that the findings ask for is on disk (I1), and calls beat
-// after each alert that goes past a full disk.
-type Tampering interface {
-	Alert(ctx context.Context, findings []detection.Finding, beat func()) error
+// Wait returns once the calls to AWS that Handle left behind have ended. They end
+// soon after the context that their Handle was given. No Handle may begin
+// meanwhile.
+func (r *Remediator) Wait() { r.tasks.Wait() }
+
+// Run restores what is due in one scope until ctx ends; the step in hand is
+// finished first (I10). beat is called at least every 15 seconds, and in a step
+// whenever AWS has answered: many slow creates are no hang.
+func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) error {
+	return r.restorer(s).run(ctx, beat)
 }
 
-// Meter counts what the remediator has done.
-type Meter interface {
-	// DeletionRecorded is called once for each record of a deletion that was news, with the
-	// time from the deletion to its commit. A clock that lags makes it negative.
-	DeletionRecorded(delay time.Duration)
-	// Changed is called after each commit of a step on an incident.
-	Changed(before, after incident.Incident)
+// Step does what is due in one scope, once, as far as the scope's pace allows at this
+// moment: one shared observation, then one commit for all that needs no create, beside at
+// most one create and one commit for each of the others, with a beat after each. It
+// reports how many incidents it worked on; the caller calls again while there are any.
+func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (int, error) {
+	return r.restorer(s).step(ctx, beat)
 }
 
-// scopeState is what one scope's restorer keeps in memory: nothing that a
-// crash may not forget.
-type scopeState struct {
-	mu           sync.Mutex
-	observations []incident.Observation
-	wake         chan struct{}
-	turn         int                  // of the steps; the restorer's alone
-	torn         map[string]time.Time // resources that a record says are deleted, and when that was heard
-	pace         *pace
-
-	background atomic.Int32 // calls to AWS that messages have left behind
-	slow       atomic.Int32 // … of those about what was created: how many take long
-
-	reconsidered atomic.Bool // inventory.destinations has been applied to the snapshot
+// RestoreByHand recreates one flow log now, whatever rules and releases say,
+// and returns its incident as it then is. It does the steps itself, beside a
+// daemon or without one: AWS makes one flow log of both (I4). alive: AWS shows
+// the flow log, or its last replacement, and nothing was done.
+func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id string) (i incident.Incident, alive bool, err error) {
+	return r.restorer(s).restoreByHand(ctx, id)
 }
 
-const (
-	callTimeout      = 25 * time.Second // of one EC2 call: an alert never waits longer for its answer
-	observationFresh = 2 * time.Second  // how long a look made beside a commit counts
-	maxObservations  = 16               // of those kept
-	perObservation   = 200              // resources in one call: the most values of one filter
-)
+// LetGo closes the incident of a flow log that is gone and not back: a person does
+// not want it any more. done is false where there is nothing to close.
+func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why string) (done bool, err error) {
+	return r.restorer(s).letGo(ctx, id, why)
+}
 
-func (r *Remediator) scope(s inventory.Scope) *scopeState {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.scopes == nil {
-		r.scopes = map[inventory.Scope]*scopeState{}
+// RetryBlocked makes the blocked incidents of a scope due, and wakes its restorer: what
+// blocked them may have been mended.
+func (r *Remediator) RetryBlocked(ctx context.Context, s inventory.Scope) error {
+	return r.restorer(s).retryBlocked(ctx)
+}
+
+// Refresh brings the snapshot of one scope up to date with AWS. What AWS does
+// not show any more is a deletion by drift; incidents that waited to learn of
+// their flow log go on.
+func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.Counts, error) {
+	parts := r.parts(s)
+	counts, err := refresher{scopeParts: parts, snapshot: r.Snapshot, parallel: r.parallel()}.refresh(ctx)
+	if err != nil {
+		return counts, err
 	}
-	st := r.scopes[s]
-	if st == nil {
-		st = &scopeState{wake: make(chan struct{}, 1), pace: newPace(r.Now())}
-		r.scopes[s] = st
+	err = parts.notifier.notifyNews(ctx)
+	if r.Rehearsals != nil {
+		err = errors.Join(err, r.Rehearsals.AlertSilence(ctx, s))
 	}
-	return st
+	return counts, err
 }
 
-// keepObservation remembers a look for the restorer.
-func (s *scopeState) keepObservation(l incident.Observation) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.observations) < maxObservations {
-		s.observations = append(s.observations, l)
+// NotifyDue alerts of what is due in every scope that the store has events of: also of those
+// that have no client, or whose step in hand takes long. It may run beside Run. beat is
+// called after each scope.
+func (r *Remediator) NotifyDue(ctx context.Context, beat func()) error {
+	var scopes []inventory.Scope
+	err := r.Store.View(ctx, func(tx Tx) (err error) { scopes, err = tx.DueScopes(r.Now()); return err })
+	if err != nil {
+		return err
 	}
-}
-
-// takeObservation hands out a kept look that covers a resource and did not begin before
-// the incident opened: an earlier one would show the flow log still alive.
-func (s *scopeState) takeObservation(resource string, opened, now time.Time) (incident.Observation, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	fresh := s.observations[:0]
-	for _, l := range s.observations {
-		if age := now.Sub(l.At); age >= 0 && age <= observationFresh {
-			fresh = append(fresh, l)
-		}
+	var errs []error
+	for _, s := range scopes {
+		errs = append(errs, r.parts(s).notifier.notifyDue(ctx))
+		beat()
 	}
-	s.observations = fresh
-	for i := range s.observations {
-		if s.observations[i].Resources[resource] && !s.observations[i].At.Before(opened) {
-			return s.observations[i], true
-		}
-	}
-	return incident.Observation{}, false
-}
-
-func (s *scopeState) wakeUp() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	return errors.Join(errs...)
 }
 
 // WakeRestorers makes every restorer look at what is due: another process has
@@ -169,49 +170,17 @@ func (s *scopeState) wakeUp() {
 func (r *Remediator) WakeRestorers() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, s := range r.scopes {
-		s.wakeUp()
+	for _, m := range r.memories {
+		m.wakeUp()
 	}
 }
 
-// observeResources asks AWS what is on the resources.
-func (r *Remediator) observeResources(ctx context.Context, scope inventory.Scope, api EC2, resources []string) (incident.Observation, error) {
-	l := incident.Observation{At: r.Now(), Resources: map[string]bool{}}
-	for _, id := range resources {
-		l.Resources[id] = true
-	}
-	found, err := inventory.OnResources(ctx, scope, api, resources)
-	if err != nil {
-		r.RecordThrottle(scope, err)
-		return l, fmt.Errorf("look at %d resources in %s: %w", len(resources), scope, err)
-	}
-	l.FlowLogs = found
-	return l, nil
-}
+// Allow reports whether a call to EC2 may go out now beside the restores of a scope,
+// and counts it to their pace.
+func (r *Remediator) Allow(s inventory.Scope) bool { return r.memory(s).pace.allow(r.Now()) }
 
 // RecordThrottle slows the scope's pace if the error is AWS's refusal of a call for its
 // rate.
-func (r *Remediator) RecordThrottle(scope inventory.Scope, err error) {
-	if answer.IsThrottle(err) {
-		r.scope(scope).pace.throttled(r.Now())
-	}
-}
-
-func (r *Remediator) inParallel(most int, tasks ...func() error) error {
-	if r.Parallel != nil {
-		return r.Parallel(most, tasks...)
-	}
-	var g errgroup.Group
-	g.SetLimit(most)
-	for _, t := range tasks {
-		g.Go(t)
-	}
-	return g.Wait()
-}
-
-func (r *Remediator) jitter() float64 {
-	if r.Rand != nil {
-		return r.Rand()
-	}
-	return rand.Float64()
+func (r *Remediator) RecordThrottle(s inventory.Scope, err error) {
+	r.parts(s).client.recordThrottle(err)
 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"flowkeeper/remediate/incident"
-
-	"flowkeeper/inventory"
 	"flowkeeper/remediate/repeat"
 )
 
@@ -20,72 +18,68 @@ const (
 	longStep   = 5 * time.Second // a step begins no retry after that: AWS answers slowly
 )
 
-// Step does what is due in one scope, once, as far as the scope's pace allows at this
-// moment: one shared observation, then one commit for all that needs no create, beside at
-// most one create and one commit for each of the others, with a beat after each. It
-// reports how many incidents it worked on; the caller calls again while there are any.
-func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (int, error) {
-	api, ours := r.Fleet.EC2(s)
+// step is [Remediator.Step].
+func (r restorer) step(ctx context.Context, beat func()) (int, error) {
+	began := r.store.now()
+	calls := 0
+	if r.store.configured {
+		calls = r.client.pace.available(began)
+	}
 	var due []incident.Incident
 	var events []incident.Event
 	var bursts []repeat.Burst
-	began := r.Now()
-	calls := 0
-	if ours {
-		calls = r.scope(s).pace.available(began)
-	}
-	err := r.Store.View(ctx, func(tx Tx) (err error) {
+	err := r.store.view(ctx, func(tx scopeTx) (err error) {
 		if calls > 0 {
 			limit := min(batch, calls-1)
-			if due, err = tx.Due(s, r.Now(), limit, r.scope(s).forRetries(limit)); err != nil {
+			if due, err = tx.Due(tx.scope, tx.now, limit, r.memory.forRetries(limit)); err != nil {
 				return err
 			}
 		}
-		if events, err = tx.DueEvents(s, r.Now()); err != nil {
+		if events, err = tx.DueEvents(tx.scope, tx.now); err != nil {
 			return err
 		}
-		bursts, err = tx.DueBursts(s, r.Now())
+		bursts, err = tx.DueBursts(tx.scope, tx.now)
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
-	if err := r.notifyDue(ctx, s, events); err != nil {
+	if err := r.notifier.notifyEvents(ctx, events); err != nil {
 		return 0, err
 	}
-	if err := r.alertDueBursts(ctx, bursts); err != nil || len(due) == 0 {
+	if err := r.notifier.endBursts(ctx, bursts); err != nil || len(due) == 0 {
 		return 0, err
 	}
-	shown := r.observe(ctx, s, api, due)
+	shown := r.observe(ctx, due)
 	beat()
-	creates, others, unread := r.splitCreates(ctx, s, due, shown)
+	creates, others, unread := r.splitCreates(ctx, due, shown)
 	var tasks []func() error
 	if len(others) > 0 {
-		tasks = append(tasks, func() error { defer beat(); return r.record(ctx, s, others, shown) })
+		tasks = append(tasks, func() error { defer beat(); return r.record(ctx, others, shown) })
 	}
 	var left atomic.Int32
 	for _, i := range creates {
 		tasks = append(tasks, func() error {
 			defer beat()
-			if i.Tried > 0 && r.Now().Sub(began) > longStep {
+			if i.Tried > 0 && r.store.now().Sub(began) > longStep {
 				left.Add(1)
 				return nil // a first attempt may have come meanwhile: the next step begins with that
 			}
-			return r.create(ctx, s, api, i)
+			return r.create(ctx, i)
 		})
 	}
-	err = r.inParallel(createsAtOnce, tasks...)
+	err = r.parallel(createsAtOnce, tasks...)
 	return len(due) - int(left.Load()), errors.Join(unread, err)
 }
 
 // forRetries is how many places of a step's incidents are kept for those that were
 // tried before, though others wait for their first attempt: a quarter, or all of
 // every fourth step.
-func (s *scopeState) forRetries(limit int) int {
+func (m *scopeMemory) forRetries(limit int) int {
 	if n := limit / retryShare; n > 0 {
 		return n
 	}
-	if s.turn++; s.turn%retryShare == 0 {
+	if m.turn++; m.turn%retryShare == 0 {
 		return limit
 	}
 	return 0

@@ -21,27 +21,34 @@ var teeth = []tooth{
 	if err != nil {
 		return false, err
 	}
-	if known {`, `		r.late = append(r.late, a)
+	if known {`, `		*tx.late = append(*tx.late, a)
 	}
 	if err != nil {
 		return false, err
 	}
-	if known {`}, {"remediate/handle.go",
-		`	if err == nil {
-		r.AlertsAdded()
-		r.countDeletions(news)`, `	for _, a := range r.late {
+	if known {`}, {"remediate/intake.go",
+		`	err := in.store.at(now).update(ctx, func(tx scopeTx) error {
+		deletions = nil
+`, `	var late []alert.Alert
+	err := in.store.at(now).update(ctx, func(tx scopeTx) error {
+		deletions, late, tx.late = nil, nil, &late
+`}, {"remediate/intake.go",
+		`	if err != nil || in.meter == nil {
+`, `	for _, a := range late {
 		if err == nil {
-			err = r.Store.Update(ctx, func(tx Tx) error { return add(tx, a) })
+			err = in.store.update(ctx, func(tx scopeTx) error { return add(tx, a) })
 		}
 	}
-	r.late = nil
-	if err == nil {
-		r.AlertsAdded()
-		r.countDeletions(news)`}, {"remediate/remediate.go",
-		`	mu      sync.Mutex
-	scopes `, `	late    []alert.Alert
-	mu      sync.Mutex
-	scopes `}}},
+	if err != nil || in.meter == nil {
+`}, {"remediate/scope_store.go",
+		`type scopeTx struct {
+`, `type scopeTx struct {
+	late *[]alert.Alert
+`}, {"remediate/scope_store.go",
+		`	"flowkeeper/inventory"
+`, `	"flowkeeper/alert"
+	"flowkeeper/inventory"
+`}}},
 	{"I2 trusted event", []patch{{"remediate/incident/decide.go",
 		`	case o.Alive:
 		return decideAlive(i, p, now)

@@ -1,0 +1,46 @@
+package remediate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/answer"
+	"flowkeeper/remediate/incident"
+)
+
+const (
+	callTimeout    = 25 * time.Second // of one EC2 call: an alert never waits longer for its answer
+	perObservation = 200              // resources in one call: the most values of one filter
+)
+
+// client calls EC2 in one scope. Its EC2 is nil where the scope is not configured.
+type client struct {
+	EC2
+	scope inventory.Scope
+	pace  *pace
+	now   func() time.Time
+}
+
+// observe asks AWS what is on the resources.
+func (c client) observe(ctx context.Context, resources []string) (incident.Observation, error) {
+	o := incident.Observation{At: c.now(), Resources: map[string]bool{}}
+	for _, id := range resources {
+		o.Resources[id] = true
+	}
+	found, err := inventory.OnResources(ctx, c.scope, c, resources)
+	if err != nil {
+		c.recordThrottle(err)
+		return o, fmt.Errorf("look at %d resources in %s: %w", len(resources), c.scope, err)
+	}
+	o.FlowLogs = found
+	return o, nil
+}
+
+// recordThrottle slows the pace if the error is AWS's refusal of a call for its rate.
+func (c client) recordThrottle(err error) {
+	if answer.IsThrottle(err) {
+		c.pace.throttled(c.now())
+	}
+}

@@ -1,0 +1,54 @@
+package remediate
+
+import (
+	"context"
+	"fmt"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// reconsider applies inventory.destinations to what the snapshot has, once a
+// start: the configuration may be another than when it was learned.
+func (r refresher) reconsider(ctx context.Context) error {
+	if r.memory.reconsidered.Load() {
+		return nil
+	}
+	changed := 0
+	err := r.eachLive(ctx, func(page []inventory.Row) error {
+		var ids []string
+		for _, row := range page {
+			if row.Excluded == incident.Protects(r.store.policy.Destinations, row.Destination(r.store.scope)) {
+				ids = append(ids, row.ID)
+			}
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		changed += len(ids)
+		return r.store.update(ctx, func(tx scopeTx) error { return tx.changeEach(ids, (*incident.Case).Exclude) })
+	})
+	if err != nil {
+		return fmt.Errorf("apply inventory.destinations to the snapshot of %s: %w", r.store.scope, err)
+	}
+	if changed > 0 {
+		r.log.Info("inventory.destinations is another than it was: flow logs are protected now, or not any more", "flow_logs", changed)
+	}
+	r.memory.reconsidered.Store(true)
+	return nil
+}
+
+// eachLive calls fn with every live row of the scope, a page at a time.
+func (r refresher) eachLive(ctx context.Context, fn func(page []inventory.Row) error) error {
+	const size = 500
+	for after := ""; ; {
+		rows, err := r.snapshot.LiveAfter(ctx, r.store.scope, after, size)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		after = rows[len(rows)-1].ID
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+}

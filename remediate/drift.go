@@ -1,0 +1,74 @@
+package remediate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// recordDrift opens incidents for rows that a refresh, begun at a time, found gone, and makes
+// the rows gone, in one transaction (I5).
+func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, started time.Time) error {
+	opened := 0
+	err := r.store.update(ctx, func(tx scopeTx) error {
+		e, err := driftEvent(tx, started)
+		if err != nil {
+			return err
+		}
+		wait := tx.policy.DriftWait
+		ids, tornDown := make([]string, 0, len(rows)), map[string]bool{}
+		for _, row := range rows {
+			ids = append(ids, row.ID)
+			if r.memory.wasTornDown(row.ResourceID, tx.now) {
+				tornDown[row.ResourceID] = true
+				wait = 0 // that one waits for no record
+			}
+		}
+		err = tx.change(incident.Selection{IDs: ids}, func(c *incident.Case) error {
+			action := incident.Restore
+			if tx.policy.DriftAlerts || c.Stale {
+				action = incident.Alert
+			}
+			opened = 0 // the transaction may run again
+			for _, id := range ids {
+				if c.ApplyDrift(id, e.ID, action, tornDown) {
+					opened++
+				}
+			}
+			return nil
+		})
+		if err != nil || opened == 0 {
+			return err
+		}
+		e.DueAt = incident.Soonest(e.DueAt, tx.now.Add(incident.NotifyDriftAfter))
+		e.OverdueAt = incident.Soonest(e.OverdueAt, tx.now.Add(wait+incident.OverdueAfter))
+		return tx.PutEvent(e)
+	})
+	if err == nil && opened > 0 {
+		r.log.Warn("flow logs gone without an event: the way of events may be blind too", "flow_logs", opened)
+	}
+	return err
+}
+
+// driftEvent is the event of what a refresh, begun at a time, finds gone: the one of its
+// first part, or another one if that has been alerted.
+func driftEvent(tx scopeTx, started time.Time) (incident.Event, error) {
+	e := incident.Event{Scope: tx.scope, ID: driftID(tx.scope, started), Source: incident.ByDrift, Level: alert.High, DetectedAt: tx.now}
+	old, ok, err := tx.Event(tx.scope, e.ID)
+	if err != nil || !ok {
+		return e, err
+	}
+	if notified := !old.ToldDeletion.IsZero() || !old.ToldRestored.IsZero() || !old.ToldClosed.IsZero(); !notified {
+		return old, nil
+	}
+	e.ID += fmt.Sprintf("-%d", tx.now.UnixMilli())
+	return e, nil
+}
+
+func driftID(s inventory.Scope, started time.Time) string {
+	return alert.DriftEvent.ID(fmt.Sprintf("%s-%s-%d", s.Account, s.Region, started.UnixMilli()))
+}

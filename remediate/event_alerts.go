@@ -1,0 +1,260 @@
+package remediate
+
+import (
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
+)
+
+// notifyChanged alerts of what the events of changed incidents have come to, each event
+// once.
+func (tx scopeTx) notifyChanged(changed []incident.Incident) error {
+	for _, i := range changed {
+		if err := tx.notifyDrift(i); err != nil {
+			return err
+		}
+	}
+	events, err := tx.EventsOf(tx.scope, idsOf(changed)...)
+	if err != nil {
+		return err
+	}
+	for _, id := range events {
+		if err := tx.notifyEvent(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notifyDueEvent alerts of an event whose time has come.
+func (tx scopeTx) notifyDueEvent(id string) error {
+	e, ok, err := tx.Event(tx.scope, id)
+	if err != nil || !ok {
+		return err
+	}
+	if e.Due().After(tx.now) { // the clock went back, or it is due so far ahead that it is looked at before
+		return tx.PutEvent(e.ClampTimes(tx.now))
+	}
+	if e.Source == incident.ByDrift && e.ToldDeletion.IsZero() {
+		if _, err := tx.notifyLoss(e, true); err != nil {
+			return err
+		}
+	}
+	if err := tx.notifyEvent(id); err != nil {
+		return err
+	}
+	after, ok, err := tx.Event(tx.scope, id)
+	if err != nil || !ok {
+		return err
+	}
+	if !after.SameTimes(e) || after.Due().After(tx.now) {
+		return nil
+	}
+	after.DueAt, after.StuckAt, after.OverdueAt = time.Time{}, time.Time{}, time.Time{} // it owes nothing: it is not due for ever
+	return tx.PutEvent(after)
+}
+
+// notifyEvent alerts of what an event has come to, as far as that is due.
+func (tx scopeTx) notifyEvent(id string) error {
+	e, ok, err := tx.Event(tx.scope, id)
+	if err != nil || !ok || notify.OwesNothing(e) {
+		return err
+	}
+	if notify.LossIsDue(e, tx.now) { // a drift, by a step that began before that
+		if e, err = tx.notifyLoss(e, true); err != nil {
+			return err
+		}
+	}
+	if !notify.IsDue(e, tx.now) {
+		if open, err := tx.EventOpen(tx.scope, id, tx.now); err != nil {
+			return err
+		} else if open { // it is too early for any alert, and counting costs
+			return tx.putTimes(e, notify.WhileMissing(e, tx.now))
+		}
+	}
+	tally, err := tx.EventStates(tx.scope, id, !e.ToldDeletion.IsZero(), tx.now)
+	if err != nil {
+		return err
+	}
+	owed := notify.Evaluate(e, tally, tx.now)
+	next := owed.Event
+	if owed.NotBack {
+		if next, err = tx.notifyNotBack(next); err != nil {
+			return err
+		}
+	}
+	if owed.Restored {
+		if err := tx.notifyRestored(next); err != nil {
+			return err
+		}
+	}
+	if owed.Closed && notify.WasAlerted(next) {
+		if err := tx.notifyClosed(next); err != nil {
+			return err
+		}
+	}
+	return tx.putTimes(e, next)
+}
+
+// putTimes writes an event if its times are others than they were.
+func (tx scopeTx) putTimes(was, e incident.Event) error {
+	if e.SameTimes(was) {
+		return nil
+	}
+	return tx.PutEvent(e)
+}
+
+func (tx scopeTx) notifyRestored(e incident.Event) error {
+	incidents, err := tx.EventIncidents(tx.scope, e.ID, !e.ToldDeletion.IsZero())
+	if err != nil {
+		return err
+	}
+	if a, ok := notify.RestoredAlert(e, incidents, tx.now); ok {
+		return add(tx, a)
+	}
+	return nil
+}
+
+func (tx scopeTx) notifyClosed(e incident.Event) error {
+	incidents, err := tx.EventIncidents(tx.scope, e.ID, !e.ToldDeletion.IsZero())
+	if err != nil {
+		return err
+	}
+	open := false
+	if e.CampaignID != "" {
+		ended, err := tx.EndCampaign(e)
+		if err != nil {
+			return err
+		}
+		open = !ended
+	}
+	return add(tx, notify.ClosedAlert(e, incidents, open, tx.now))
+}
+
+// notifyNotBack alerts of those of an event's incidents that are stuck or overdue. It
+// returns the event with the times when the next such alerts are due.
+func (tx scopeTx) notifyNotBack(e incident.Event) (incident.Event, error) {
+	incidents, err := tx.EventIncidents(tx.scope, e.ID, false)
+	if err != nil {
+		return e, err
+	}
+	due := notify.NotBackDue(incidents, tx.policy, tx.now)
+	c, err := tx.load(incident.Selection{IDs: idsOf(due)})
+	if err != nil {
+		return e, err
+	}
+	mayStayAway := map[string]bool{}
+	for _, i := range due {
+		mayStayAway[i.FlowLogID] = c.Foresee(i) != ""
+	}
+	n := notify.EvaluateNotBack(e, incidents, mayStayAway, tx.policy, tx.now)
+	c.Put(n.Incidents...)
+	if err := tx.SaveCase(c); err != nil {
+		return e, err
+	}
+	for _, a := range n.Alerts {
+		if !tx.configured {
+			a = notify.NotTried(a)
+		}
+		if err := add(tx, a); err != nil {
+			return e, err
+		}
+	}
+	return n.Event, nil
+}
+
+// notifyDrift alerts of flow logs that a refresh found gone, once per refresh: when the
+// first of them is decided, or [incident.NotifyDriftAfter] has passed. The incident is one
+// of them, after a step.
+func (tx scopeTx) notifyDrift(i incident.Incident) error {
+	if i.Source != incident.ByDrift || !notify.IsDecidedLoss(i) {
+		return nil
+	}
+	e, ok, err := tx.Event(tx.scope, i.EventID)
+	if alerted := !e.ToldDeletion.IsZero(); err != nil || !ok || alerted {
+		return err
+	}
+	_, err = tx.notifyLoss(e, false)
+	return err
+}
+
+// notifyLoss alerts of a drift if that is due. It returns the event after that.
+func (tx scopeTx) notifyLoss(e incident.Event, late bool) (incident.Event, error) {
+	incidents, err := tx.EventIncidents(tx.scope, e.ID, false)
+	if err != nil {
+		return e, err
+	}
+	loss := notify.EvaluateLoss(e, incidents, late, tx.now)
+	if !loss.Due {
+		return loss.Event, tx.putTimes(e, loss.Event)
+	}
+	var facts []string
+	if !loss.Quiet {
+		if facts, err = tx.facts(nil, notify.FlowLogs(loss.Incidents)); err != nil {
+			return e, err
+		}
+	}
+	e, a := loss.Alert(facts, tx.now)
+	if err := tx.PutEvent(e); err != nil {
+		return e, err
+	}
+	return e, add(tx, a)
+}
+
+// notifyKnown alerts of a deletion that was held back as one of a flow log that nobody ever
+// saw, once the snapshot knows that after all.
+func (tx scopeTx) notifyKnown(e incident.Event, found bool, i incident.Incident) error {
+	e, changed, due := notify.KnownNow(e, found, i)
+	if !changed {
+		return nil
+	}
+	if !due {
+		return tx.PutEvent(e)
+	}
+	incidents, err := tx.EventIncidents(tx.scope, e.ID, false)
+	if err != nil {
+		return err
+	}
+	facts, err := tx.facts(e.Actor, notify.FlowLogs(incidents))
+	if err != nil {
+		return err
+	}
+	e, a := notify.KnownAlert(e, incidents, facts, tx.now)
+	if err := tx.PutEvent(e); err != nil {
+		return err
+	}
+	return add(tx, a)
+}
+
+// overdueEarlier brings forward when other events than one are to alert of incidents
+// that are not back: a record may have ended a wait that another event began.
+func (tx scopeTx) overdueEarlier(but string, incidents []incident.Incident) error {
+	due := map[string]time.Time{} // by event
+	for _, i := range incidents {
+		if at := i.OverdueAt(tx.policy); i.EventID != but && !at.IsZero() {
+			due[i.EventID] = incident.Soonest(due[i.EventID], at)
+		}
+	}
+	for id, at := range due {
+		e, ok, err := tx.Event(tx.scope, id)
+		if err != nil {
+			return err
+		}
+		e, earlier := notify.OverdueBy(e, at)
+		if !ok || !earlier {
+			continue
+		}
+		if err := tx.PutEvent(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add writes an alert's words and puts it into the outbox.
+func add(tx interface{ AddAlert(alert.Alert) error }, a alert.Alert) error {
+	a.Write()
+	return tx.AddAlert(a)
+}

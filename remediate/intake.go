@@ -1,0 +1,149 @@
+package remediate
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/repeat"
+)
+
+// intake brings to disk what the records of one message say of one scope.
+type intake struct {
+	scopeParts
+	tasks        *sync.WaitGroup // calls to AWS that messages have left behind
+	parallel     func(most int, tasks ...func() error) error
+	meter        Meter // nil: nobody counts
+	bypassOutbox func(ctx context.Context, a alert.Alert)
+	refreshSoon  func()
+}
+
+// handle returns nil once everything that the findings ask for is on disk.
+func (in intake) handle(ctx context.Context, fs []detection.Finding, beat func()) error {
+	now := in.store.now()
+	commit := func() error { return in.commit(ctx, fs, now, beat) }
+	var err error
+	if in.parallel != nil { // no goroutines
+		err = in.parallel(3,
+			func() error { in.observeNamed(ctx, fs); return nil },
+			func() error { in.learnCreated(ctx, fs); return nil },
+			commit)
+		in.memory.wakeUp()
+	} else {
+		err = in.observeWhile(ctx, fs, commit)
+	}
+	for _, f := range fs {
+		if in.needsRefresh(ctx, f) {
+			in.refreshSoon()
+		}
+	}
+	return err
+}
+
+// needsRefresh reports whether a record says less than what has happened: which flow logs
+// were deleted or created, or that AWS removes those of a resource, perhaps one that was
+// just put back.
+func (in intake) needsRefresh(ctx context.Context, f detection.Finding) bool {
+	switch f.Kind {
+	case detection.Deleted, detection.Created:
+		return f.Record.IDsUnknown
+	case detection.TornDown:
+		return in.hasLiveFlowLog(ctx, f.Record.ResourceIDs[0])
+	}
+	return false
+}
+
+// hasLiveFlowLog reports whether the snapshot has a live flow log on a resource.
+func (in intake) hasLiveFlowLog(ctx context.Context, resource string) (has bool) {
+	err := in.store.view(ctx, func(tx scopeTx) error {
+		c, err := tx.load(incident.Selection{Resources: []string{resource}})
+		has = err == nil && len(c.Live(resource)) > 0
+		return err
+	})
+	return err == nil && has
+}
+
+// commit writes incidents and alerts of one message in one transaction, or in
+// several where it names more flow logs than one call may: others wait for each.
+func (in intake) commit(ctx context.Context, fs []detection.Finding, now time.Time, beat func()) error {
+	for len(fs) > 0 {
+		n := together(fs)
+		err := in.commitTogether(ctx, fs[:n], now)
+		if err == nil {
+			fs = fs[n:]
+			continue
+		}
+		for _, f := range fs {
+			if f.Kind == detection.Deleted {
+				in.alertDirectly(ctx, f, now)
+				beat()
+			}
+		}
+		return fmt.Errorf("record the deletion of flow logs in %s: %w", in.store.scope, err)
+	}
+	return nil
+}
+
+// namedAtOnce is how many flow logs one commit of a message names, unless one record
+// alone has more: as many as one call.
+const namedAtOnce = 1000
+
+// together is how many of the findings are written in one transaction.
+func together(fs []detection.Finding) (n int) {
+	named := 0
+	for n < len(fs) {
+		named += max(1, len(fs[n].Deleted)+len(fs[n].Failed))
+		if n > 0 && named > namedAtOnce {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+func (in intake) commitTogether(ctx context.Context, fs []detection.Finding, now time.Time) error {
+	var deletions []time.Time // that are news
+	err := in.store.at(now).update(ctx, func(tx scopeTx) error {
+		deletions = nil
+		for _, f := range fs {
+			isNew, err := in.record(tx, f)
+			if err != nil {
+				return err
+			}
+			if isNew {
+				deletions = append(deletions, f.Record.EventTime)
+			}
+		}
+		return nil
+	})
+	if err != nil || in.meter == nil {
+		return err
+	}
+	for _, at := range deletions {
+		if !at.IsZero() {
+			in.meter.DeletionRecorded(in.store.now().Sub(at))
+		}
+	}
+	return nil
+}
+
+// record records one finding. isNew: it is a deletion that was not recorded before.
+func (in intake) record(tx scopeTx, f detection.Finding) (isNew bool, err error) {
+	switch f.Kind {
+	case detection.Deleted:
+		return recordDeletion(tx, f)
+	case detection.Attempted:
+		return false, recordAttempt(tx, f)
+	case detection.Created:
+		_, err = repeat.RecordCall(tx, f, len(f.Record.CreatedIDs), tx.now)
+	case detection.TornDown:
+		resource := f.Record.ResourceIDs[0]
+		in.memory.noteTornDown(resource, tx.now)
+		err = tx.change(incident.Selection{Resources: []string{resource}}, func(c *incident.Case) error { c.TornDown(resource); return nil })
+	}
+	return false, err
+}

@@ -1,0 +1,98 @@
+package remediate
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"flowkeeper/remediate/incident"
+)
+
+const (
+	observationFresh = 2 * time.Second // how long a look made beside a commit counts
+	maxObservations  = 16              // of those kept
+	tornDownFor      = time.Hour       // AWS removes the flow logs of a deleted VPC some time after it
+	mostTornDown     = 1000            // resources remembered of a scope
+)
+
+// scopeMemory is what one scope has in memory: nothing that a crash may not forget.
+type scopeMemory struct {
+	pace *pace
+	wake chan struct{} // of the restorer
+	turn int           // of the steps; the restorer's alone
+
+	background   atomic.Int32 // calls to AWS that messages have left behind
+	slow         atomic.Int32 // … of those about what was created: how many take long
+	reconsidered atomic.Bool  // inventory.destinations has been applied to the snapshot
+
+	mu           sync.Mutex
+	observations []incident.Observation // guarded by mu
+	torn         map[string]time.Time   // guarded by mu: resources that a record says are deleted, and when that was heard
+}
+
+func newScopeMemory(now time.Time) *scopeMemory {
+	return &scopeMemory{wake: make(chan struct{}, 1), pace: newPace(now)}
+}
+
+// wakeUp ends the restorer's rest, or its next one.
+func (m *scopeMemory) wakeUp() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// keepObservation remembers a look for the restorer.
+func (m *scopeMemory) keepObservation(o incident.Observation) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.observations) < maxObservations {
+		m.observations = append(m.observations, o)
+	}
+}
+
+// takeObservation hands out a kept look that covers a resource and did not begin before
+// the incident opened: an earlier one would show the flow log still alive.
+func (m *scopeMemory) takeObservation(resource string, opened, now time.Time) (incident.Observation, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.observations = slices.DeleteFunc(m.observations, func(o incident.Observation) bool {
+		age := now.Sub(o.At)
+		return age < 0 || age > observationFresh
+	})
+	n := slices.IndexFunc(m.observations, func(o incident.Observation) bool { return o.Resources[resource] && !o.At.Before(opened) })
+	if n < 0 {
+		return incident.Observation{}, false
+	}
+	return m.observations[n], true
+}
+
+// noteTornDown notes that a record says that a resource was deleted. AWS removes its
+// flow logs without a record, so that a loss which a refresh finds there has none to
+// wait for: the create that follows at once tells whether the resource is gone.
+func (m *scopeMemory) noteTornDown(resource string, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.torn == nil {
+		m.torn = map[string]time.Time{}
+	}
+	if len(m.torn) >= mostTornDown {
+		for id, at := range m.torn {
+			if now.Sub(at) > tornDownFor {
+				delete(m.torn, id)
+			}
+		}
+	}
+	if len(m.torn) < mostTornDown {
+		m.torn[resource] = now
+	}
+}
+
+// wasTornDown reports whether a record has told of it. A restart forgets it.
+func (m *scopeMemory) wasTornDown(resource string, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, ok := m.torn[resource]
+	return ok && now.Sub(at) <= tornDownFor
+}

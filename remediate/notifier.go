@@ -1,0 +1,46 @@
+package remediate
+
+import (
+	"context"
+	"fmt"
+
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/repeat"
+)
+
+// notifier adds the alerts of one scope that no message and no step of a restore asks for:
+// those whose time has come, and those of what the snapshot has learned (news.go).
+type notifier struct {
+	store scopeStore
+	news  NewsStore
+}
+
+// notifyDue alerts of all events whose time has come.
+func (n notifier) notifyDue(ctx context.Context) error {
+	var events []incident.Event
+	err := n.store.view(ctx, func(tx scopeTx) (err error) { events, err = tx.DueEvents(tx.scope, tx.now); return err })
+	if err != nil {
+		return err
+	}
+	return n.notifyEvents(ctx, events)
+}
+
+// notifyEvents alerts of events whose time has come, each in a transaction of its own.
+func (n notifier) notifyEvents(ctx context.Context, due []incident.Event) error {
+	for _, e := range due {
+		if err := n.store.update(ctx, func(tx scopeTx) error { return tx.notifyDueEvent(e.ID) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endBursts ends the windows that are over.
+func (n notifier) endBursts(ctx context.Context, due []repeat.Burst) error {
+	for _, b := range due {
+		if err := n.store.update(ctx, func(tx scopeTx) error { return repeat.EndWindow(tx, b.Key, tx.now) }); err != nil {
+			return fmt.Errorf("alert of what was repeated: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package remediate
+
+import (
+	"log/slog"
+	"math/rand/v2"
+
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/inventory"
+)
+
+// scopeParts are what every job of one scope works with. They are put together for each call,
+// so that they cost nothing to be kept, and only memory outlives the call.
+type scopeParts struct {
+	store    scopeStore
+	client   client
+	memory   *scopeMemory
+	notifier notifier
+	log      *slog.Logger // names the scope
+}
+
+func (r *Remediator) parts(s inventory.Scope) scopeParts {
+	api, configured := r.Fleet.EC2(s)
+	m := r.memory(s)
+	st := scopeStore{store: r.Store, scope: s, configured: configured, policy: r.Policy, now: r.Now, alertsAdded: r.AlertsAdded}
+	return scopeParts{store: st, client: client{api, s, m.pace, r.Now}, memory: m, notifier: notifier{st, r.News}, log: r.Log.With("account", s.Account, "region", s.Region)}
+}
+
+func (r *Remediator) restorer(s inventory.Scope) restorer {
+	jitter := r.Rand
+	if jitter == nil {
+		jitter = rand.Float64
+	}
+	return restorer{scopeParts: r.parts(s), meter: r.Meter, parallel: r.parallel(), jitter: jitter}
+}
+
+// memory is what a scope remembers, from its first use on.
+func (r *Remediator) memory(s inventory.Scope) *scopeMemory {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.memories == nil {
+		r.memories = map[inventory.Scope]*scopeMemory{}
+	}
+	m := r.memories[s]
+	if m == nil {
+		m = newScopeMemory(r.Now())
+		r.memories[s] = m
+	}
+	return m
+}
+
+func (r *Remediator) parallel() func(most int, tasks ...func() error) error {
+	if r.Parallel != nil {
+		return r.Parallel
+	}
+	return func(most int, tasks ...func() error) error {
+		var g errgroup.Group
+		g.SetLimit(most)
+		for _, t := range tasks {
+			g.Go(t)
+		}
+		return g.Wait()
+	}
+}

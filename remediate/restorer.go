@@ -1,0 +1,107 @@
+package remediate
+
+import (
+	"context"
+	"time"
+
+	"flowkeeper/internal/outage"
+	"flowkeeper/internal/retry"
+)
+
+const (
+	idle      = 15 * time.Second // the longest a restorer sleeps, so that it shows progress
+	sayEvery  = 10 * time.Second // how far it is, where much is to be done
+	storeRest = time.Second      // after the store failed
+)
+
+// restorer restores what is due in one scope: it observes, decides, creates, and verifies.
+type restorer struct {
+	scopeParts
+	parallel func(most int, tasks ...func() error) error
+	jitter   func() float64
+	meter    Meter // nil: nobody counts
+}
+
+// run is [Remediator.Run].
+func (r restorer) run(ctx context.Context, beat func()) error {
+	p := progress{said: r.store.now()}
+	for {
+		beat()
+		n, err := r.step(ctx, beat)
+		if ctx.Err() != nil {
+			return nil
+		}
+		r.logProgress(ctx, &p)
+		r.logOutage(ctx, &p, n, err)
+		if err == nil && n == batch {
+			continue // there may be more
+		}
+		if !retry.Wait(ctx, r.rest(ctx, err), r.memory.wake) {
+			return nil
+		}
+	}
+}
+
+// progress of a scope's restores, as the log has it.
+type progress struct {
+	said   time.Time
+	left   int
+	outage outage.Outage // of the store: nothing goes on
+}
+
+// logOutage logs once that restoring stands still, and once that it is over: when
+// something was done, or nothing is due any more.
+func (r restorer) logOutage(ctx context.Context, p *progress, done int, err error) {
+	switch {
+	case err != nil:
+		if p.outage.Note(err) == outage.Began {
+			r.log.Error("restoring stands still, and is tried each second", "error", err)
+		}
+	case p.outage.Failures() > 0 && (done > 0 || r.nothingDue(ctx)):
+		p.outage.Note(nil)
+		r.log.Info("restoring is possible again")
+	}
+}
+
+func (r restorer) nothingDue(ctx context.Context) bool {
+	at, err := r.nextDue(ctx)
+	return err == nil && (at.IsZero() || at.After(r.store.now()))
+}
+
+func (r restorer) nextDue(ctx context.Context) (at time.Time, err error) {
+	err = r.store.view(ctx, func(tx scopeTx) (err error) { at, err = tx.NextDue(tx.scope); return err })
+	return at, err
+}
+
+// logProgress logs now and then how many flow logs are left to be restored, while they
+// become fewer and are more than one Step takes.
+func (r restorer) logProgress(ctx context.Context, p *progress) {
+	now := r.store.now()
+	if now.Sub(p.said) < sayEvery {
+		return
+	}
+	var left int
+	if err := r.store.view(ctx, func(tx scopeTx) (err error) { left, err = tx.Unrestored(tx.scope); return err }); err != nil {
+		return // the step says what is wrong with the store
+	}
+	if left > batch && left < p.left {
+		r.log.Info("restoring goes on", "flow_logs_left", left)
+	}
+	p.said, p.left = now, left
+}
+
+// rest is how long until something is due, and the pace allows it.
+func (r restorer) rest(ctx context.Context, failed error) time.Duration {
+	if failed != nil {
+		return storeRest
+	}
+	at, err := r.nextDue(ctx)
+	if err != nil {
+		return storeRest
+	}
+	if at.IsZero() {
+		return idle
+	}
+	now := r.store.now()
+	return min(idle, max(time.Millisecond, at.Sub(now), r.client.pace.wait(now)))
+}

@@ -1,0 +1,50 @@
+package remediate
+
+import (
+	"context"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// scopeStore runs the transactions of one scope.
+type scopeStore struct {
+	store       Store
+	scope       inventory.Scope
+	configured  bool // there is a client of the scope
+	policy      incident.Policy
+	now         func() time.Time
+	alertsAdded func()
+}
+
+// scopeTx is one transaction about one scope. Its methods load and save cases (case.go), and
+// add the alerts that events owe (event_alerts.go).
+type scopeTx struct {
+	Tx
+	scope      inventory.Scope
+	configured bool
+	policy     incident.Policy
+	now        time.Time // of all that is decided in it
+}
+
+// update runs fn in a transaction that may change what is stored: see Store.
+func (s scopeStore) update(ctx context.Context, fn func(scopeTx) error) error {
+	defer s.alertsAdded() // also after an error: a commit that failed may be on disk all the same
+	return s.store.Update(ctx, func(tx Tx) error { return fn(s.in(tx)) })
+}
+
+// view runs fn in a transaction that only reads.
+func (s scopeStore) view(ctx context.Context, fn func(scopeTx) error) error {
+	return s.store.View(ctx, func(tx Tx) error { return fn(s.in(tx)) })
+}
+
+func (s scopeStore) in(tx Tx) scopeTx {
+	return scopeTx{Tx: tx, scope: s.scope, configured: s.configured, policy: s.policy, now: s.now()}
+}
+
+// at is a store whose transactions decide as of a time.
+func (s scopeStore) at(now time.Time) scopeStore {
+	s.now = func() time.Time { return now }
+	return s
+}
