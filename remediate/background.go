@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"flowkeeper/internal/detection"
@@ -19,16 +20,57 @@ const (
 	createdGrace  = 2 * time.Second // a handler waits for what was created, while the scope answers as fast as that
 )
 
-// inBackground runs a task beside the caller; done is closed when it has ended. ok is
-// false where too many of the scope run already.
-func (in intake) inBackground(task func()) (done <-chan struct{}, ok bool) {
+// commitAsking asks AWS about a message's findings while commit runs, and returns what
+// commit does: soon after it, whatever AWS does. The restorer is woken when commit and look
+// have ended, at the latest when the look would not count any more.
+func (in intake) commitAsking(ctx context.Context, fs []detection.Finding, commit func() error) error {
+	has := func(k detection.Kind) bool {
+		return slices.ContainsFunc(fs, func(f detection.Finding) bool { return f.Kind == k })
+	}
+	var left atomic.Int32
+	left.Store(2) // commit and look
+	ended := func() {
+		if left.Add(-1) == 0 {
+			in.memory.wakeUp()
+		}
+	}
+	var looked, learned <-chan struct{}
+	if has(detection.Deleted) {
+		looked = in.inBackground(func() { defer ended(); in.observeNamed(ctx, fs) })
+	}
+	if looked == nil {
+		ended()
+	}
+	if has(detection.Created) {
+		if learned = in.inBackground(func() { in.learnCreatedInTime(ctx, fs) }); learned == nil {
+			in.refreshSoon()
+		}
+	}
+	err := func() error {
+		defer ended() // even if it panics
+		return commit()
+	}()
+	if learned != nil && in.memory.slow.Load() == 0 {
+		ctx, cancel := context.WithTimeout(ctx, createdGrace)
+		defer cancel()
+		select {
+		case <-learned:
+		case <-ctx.Done():
+		}
+	}
+	return err
+}
+
+// inBackground runs a task beside the caller, and returns a channel that is closed when it
+// has ended; nil: it does not run, for too many of the scope do.
+func (in intake) inBackground(task func()) <-chan struct{} {
 	running := &in.memory.background
 	if running.Add(1) > maxBackground {
 		running.Add(-1)
-		return nil, false
+		return nil
 	}
 	ended := make(chan struct{})
-	in.tasks.Go(func() {
+	in.background(func() {
 		defer close(ended)
 		defer running.Add(-1)
 		defer func() {
@@ -38,50 +80,7 @@ func (in intake) inBackground(task func()) (done <-chan struct{}, ok bool) {
 		}()
 		task()
 	})
-	return ended, true
-}
-
-// observeWhile runs what asks AWS about a message's findings beside commit, and returns
-// what commit does: soon after it, whatever AWS does. The restorer is woken when
-// the look has ended, at the latest when it would not count any more.
-func (in intake) observeWhile(ctx context.Context, fs []detection.Finding, commit func() error) error {
-	of := func(k detection.Kind) bool {
-		return slices.ContainsFunc(fs, func(f detection.Finding) bool { return f.Kind == k })
-	}
-	committed, looks := make(chan struct{}), false
-	if of(detection.Deleted) {
-		_, looks = in.inBackground(func() {
-			defer in.memory.wakeUp()
-			defer func() { <-committed }()
-			ctx, cancel := context.WithTimeout(ctx, observationFresh)
-			defer cancel()
-			in.observeNamed(ctx, fs)
-		})
-	}
-	var learned <-chan struct{}
-	if of(detection.Created) {
-		var ok bool
-		if learned, ok = in.inBackground(func() { in.learnCreatedInTime(ctx, fs) }); !ok {
-			in.refreshSoon()
-		}
-	}
-	err := func() error {
-		defer close(committed) // even if it panics
-		return commit()
-	}()
-	if !looks {
-		in.memory.wakeUp()
-	}
-	if learned != nil && in.memory.slow.Load() == 0 {
-		t := time.NewTimer(createdGrace)
-		defer t.Stop()
-		select {
-		case <-learned:
-		case <-t.C:
-		case <-ctx.Done():
-		}
-	}
-	return err
+	return ended
 }
 
 // learnCreatedInTime is learnCreated. While it takes almost as long as createdGrace, and longer,

@@ -53,7 +53,11 @@ func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, b
 }
 
 func (r *Remediator) intake(s inventory.Scope) intake {
-	return intake{scopeParts: r.parts(s), tasks: &r.tasks, parallel: r.Parallel, meter: r.Meter, bypassOutbox: r.BypassOutbox, refreshSoon: func() { r.RefreshSoon(s, false) }}
+	background := r.Background
+	if background == nil {
+		background = r.tasks.Go
+	}
+	return intake{scopeParts: r.parts(s), background: background, meter: r.Meter, bypassOutbox: r.BypassOutbox, refreshSoon: func() { r.RefreshSoon(s, false) }}
 }
 
 // ignoreForeign logs a record of a scope that is not configured. A deletion whose record does

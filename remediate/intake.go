@@ -3,7 +3,6 @@ package remediate
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"flowkeeper/alert"
@@ -15,9 +14,8 @@ import (
 // intake brings to disk what the records of one message say of one scope.
 type intake struct {
 	scopeParts
-	tasks        *sync.WaitGroup // calls to AWS that messages have left behind
-	parallel     func(most int, tasks ...func() error) error
-	meter        Meter // nil: nobody counts
+	background   func(task func()) // runs it beside the caller
+	meter        Meter             // nil: nobody counts
 	bypassOutbox func(ctx context.Context, a alert.Alert)
 	refreshSoon  func()
 }
@@ -25,17 +23,7 @@ type intake struct {
 // handle returns nil once everything that the findings ask for is on disk.
 func (in intake) handle(ctx context.Context, fs []detection.Finding, beat func()) error {
 	now := in.store.now()
-	commit := func() error { return in.commit(ctx, fs, now, beat) }
-	var err error
-	if in.parallel != nil { // no goroutines
-		err = in.parallel(3,
-			func() error { in.observeNamed(ctx, fs); return nil },
-			func() error { in.learnCreated(ctx, fs); return nil },
-			commit)
-		in.memory.wakeUp()
-	} else {
-		err = in.observeWhile(ctx, fs, commit)
-	}
+	err := in.commitAsking(ctx, fs, func() error { return in.commit(ctx, fs, now, beat) })
 	for _, f := range fs {
 		if in.needsRefresh(ctx, f) {
 			in.refreshSoon()

@@ -21,6 +21,8 @@ func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
 	if !in.client.pace.allowBesideRestores(in.store.now()) {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, observationFresh)
+	defer cancel()
 	if o, err := in.client.observe(ctx, resources); err == nil {
 		in.memory.keepObservation(o)
 	}

@@ -9,8 +9,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// scopeParts are what every job of one scope works with. They are put together for each call,
-// so that they cost nothing to be kept, and only memory outlives the call.
+// scopeParts are what intake, restorer and refresher of one scope have in common. Only the
+// memory outlives the call that they are put together for.
 type scopeParts struct {
 	store    scopeStore
 	client   client

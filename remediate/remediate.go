@@ -52,11 +52,11 @@ type Meter interface {
 }
 
 // Remediator does what is to be done about deletions in every configured scope. Its
-// exported fields are set before it is used; without a comment they are required. It is
-// safe for concurrent use, except that Run and Step of one scope must not overlap.
+// exported fields are set before its first call. It is safe for concurrent use, except that
+// Run and Step of one scope must not overlap.
 //
-// It does nothing itself: each call is put together, for one scope, from an intake, a
-// restorer, a refresher or a notifier. What these remember is in scopeMemory.
+// Each method puts together, for one scope, an intake, a restorer, a refresher or a
+// notifier, and calls that. What these remember from call to call is in scopeMemory.
 type Remediator struct {
 	Store    Store
 	News     NewsStore
@@ -77,8 +77,11 @@ type Remediator struct {
 	// Parallel runs tasks at the same time, at most so many at once, and returns the first
 	// error after all have ended. nil: goroutines.
 	Parallel func(most int, tasks ...func() error) error
+	// Background runs a task, beside its caller or at another time of its own. nil: a
+	// goroutine, for which Wait waits.
+	Background func(task func())
 	// Rand is the source of jitter, in [0, 1). nil: math/rand. A run that must repeat
-	// itself exactly has its own, and its own Parallel.
+	// itself exactly has its own Parallel, Background and Rand.
 	Rand func() float64
 	// Meter is told what was committed; nil: nobody is.
 	Meter Meter

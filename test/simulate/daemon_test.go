@@ -39,6 +39,7 @@ type daemon struct {
 	wrong  bool // the credentials are another account's
 	asked  bool // a refresh was asked for
 	deaths int
+	later  []func() // tasks that run after the next commit
 	*commits
 
 	*mortal
@@ -63,6 +64,7 @@ func (d *daemon) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.ctx = ctx
 	d.mortal = &mortal{left: -1, cancel: cancel, tick: d.p.tick}
+	d.later = nil
 	clear(d.answers) // nobody knows which of them are on disk
 	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.theirs, Route: func(alert.Alert) []string { return []string{"pager"} }})
 	d.p.must(err)
@@ -74,12 +76,12 @@ func (d *daemon) start() {
 	d.p.must(err)
 	mem := memory{st, d.mortal, d}
 	d.remediator = &remediate.Remediator{
-		Store:    room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }},
+		Store:    followed{room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }}},
 		News:     room[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsOf{tx, w} }},
 		Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {},
 		RefreshSoon:  func(inventory.Scope, bool) { d.asked = true },
 		BypassOutbox: func(context.Context, alert.Alert) {},
-		Parallel:     d.p.beside, Rand: d.p.random.Float64,
+		Parallel:     d.p.beside, Background: d.background, Rand: d.p.random.Float64,
 		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs, AlertsAdded: func() {}, BypassOutbox: func(context.Context, alert.Alert) {},
 			Dependencies: func() []tamper.Dependency {
 				return []tamper.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
@@ -94,6 +96,15 @@ func (d *daemon) start() {
 	d.sender.Now, d.sender.Rand = d.p.theirs, d.p.random.Float64
 	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute},
 		sqs.NewFromConfig(base, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), d, d.p.log)
+}
+
+// background runs a task at once, or after the next commit of the remediator.
+func (d *daemon) background(task func()) {
+	if d.p.random.IntN(2) == 0 {
+		task()
+		return
+	}
+	d.later = append(d.later, task)
 }
 
 // credentials of the process: Flowkeeper's own, or by mistake those of another

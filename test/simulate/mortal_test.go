@@ -10,6 +10,7 @@ import (
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 )
 
 // mortal is the process of a daemon: it can die before or after each of its
@@ -173,6 +174,19 @@ func (r room[T]) Update(ctx context.Context, fn func(T) error) error {
 
 func (r room[T]) View(ctx context.Context, fn func(T) error) error {
 	return r.m.reading(func() error { return r.through.View(ctx, fn) })
+}
+
+// followed is the remediator's store. Tasks in the background follow its commits.
+type followed struct{ room[remediate.Tx] }
+
+func (f followed) Update(ctx context.Context, fn func(remediate.Tx) error) error {
+	err := f.room.Update(ctx, fn)
+	later := f.d.later
+	f.d.later = nil
+	for _, task := range later {
+		task()
+	}
+	return err
 }
 
 // pager is a daemon's way to the sink that people look at.
