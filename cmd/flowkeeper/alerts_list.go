@@ -48,7 +48,8 @@ func (a *app) listAlerts(ctx context.Context, s state, f *filters, filter store.
 		if !f.next() {
 			return nil
 		}
-		return t.Add(toAlertJSON(x, ds), x.ID, a.ago(x.Time.Time), levelCell(x.Level), a.deliveriesCell(ds), x.Title)
+		t.Add(toAlertJSON(x, ds), x.ID, a.ago(x.Time.Time), levelCell(x.Level), a.deliveriesCell(ds), x.Title)
+		return nil
 	})
 	t.Flush()
 	if err != nil {

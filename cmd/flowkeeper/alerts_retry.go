@@ -37,8 +37,9 @@ func (a *app) retryAlert(ctx context.Context, s state, args []string) error {
 	if n > 0 {
 		text = term.Plural(int(n), "delivery") + " due now: a running daemon sends within a second"
 	}
-	return a.Result(struct {
+	a.Result(struct {
 		ID    string `json:"id"`
 		Retry int64  `json:"retried"`
 	}{x.ID, n}, "%s", text)
+	return nil
 }

@@ -57,7 +57,8 @@ func (a *app) showAlert(ctx context.Context, s state, args []string) error {
 		return err
 	}
 	if a.JSON {
-		return a.Object(toAlertJSON(x, ds))
+		a.Object(toAlertJSON(x, ds))
+		return nil
 	}
 	sheet := &term.Sheet{}
 	sheet.Put("alert", x.ID)

@@ -65,9 +65,7 @@ func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string) e
 	progress := a.Progress("waiting for answers", len(sinks))
 	answers := sendAll(ctx, sinks, a.testAlert(), progress.Step)
 	progress.End()
-	if err := a.printAnswers(answers); err != nil {
-		return err
-	}
+	a.printAnswers(answers)
 	failed := 0
 	for _, x := range answers {
 		if !x.OK {
@@ -123,7 +121,7 @@ func sendAll(ctx context.Context, sinks map[string]sink.Sink, t alert.Alert, ste
 	return answers
 }
 
-func (a *app) printAnswers(answers []answer) error {
+func (a *app) printAnswers(answers []answer) {
 	s := &term.Sheet{}
 	for _, x := range answers {
 		text := fmt.Sprintf("took it in %.3f s", x.Seconds)
@@ -132,13 +130,10 @@ func (a *app) printAnswers(answers []answer) error {
 		}
 		s.Put(x.Sink, text)
 		if a.JSON {
-			if err := a.Object(x); err != nil {
-				return err
-			}
+			a.Object(x)
 		}
 	}
 	if !a.JSON {
 		a.Sheet(s)
 	}
-	return nil
 }

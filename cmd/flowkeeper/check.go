@@ -40,14 +40,15 @@ func (a *app) check() error {
 		if problems, ok := errors.AsType[*configs.Problems](err); ok {
 			m.Problems = *problems
 		}
-		return errors.Join(err, a.Object(m))
+		a.Object(m)
 	}
 	if err != nil {
 		return err
 	}
 	a.summarize(&m, c)
 	if a.JSON {
-		return a.Object(m)
+		a.Object(m)
+		return nil
 	}
 	a.Printf("%s\n", a.Paint("the configuration is fine", term.Green))
 	a.Sheet(m.sheet(a))

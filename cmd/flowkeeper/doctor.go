@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +57,7 @@ func (a *app) newDoctor(ctx context.Context, checks bool) (*doctor.Doctor, error
 	conf, warnings, err := a.configWithWarnings(needs{queue: true})
 	if err != nil && checks && a.JSON {
 		r := doctor.Result{Check: doctor.Configuration, Title: doctor.Checks()[0].Title, Status: doctor.Fail, Detail: err.Error(), See: doctor.See(doctor.Configuration)}
-		return nil, errors.Join(err, a.Object(r))
+		a.Object(r)
 	}
 	if err != nil {
 		return nil, err
@@ -82,7 +81,8 @@ func (a *app) runChecks(ctx context.Context, d *doctor.Doctor) error {
 				skipped[r.Detail] = append(skipped[r.Detail], place(r))
 			}
 		}
-		return errors.Join(a.writeResults(group), a.Flush())
+		a.writeResults(group)
+		return a.Flush()
 	})
 	p.End()
 	if err != nil {

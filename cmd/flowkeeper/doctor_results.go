@@ -14,19 +14,16 @@ import (
 // maxNamed is how many places are named; more are counted.
 const maxNamed = 3
 
-func (a *app) writeResults(group []doctor.Result) error {
-	if !a.JSON {
-		for _, l := range merge(group) {
-			a.writeLine(l)
+func (a *app) writeResults(group []doctor.Result) {
+	if a.JSON {
+		for _, r := range group {
+			a.Object(r)
 		}
-		return nil
+		return
 	}
-	for _, r := range group {
-		if err := a.Object(r); err != nil {
-			return err
-		}
+	for _, l := range merge(group) {
+		a.writeLine(l)
 	}
-	return nil
 }
 
 // line is a result that is the same in one or more places.

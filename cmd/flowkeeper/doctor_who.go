@@ -19,7 +19,8 @@ func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return errors.Join(a.writeReviews(reviews, a.now().Sub(begun)), incomplete(reviews))
+	a.writeReviews(reviews, a.now().Sub(begun))
+	return incomplete(reviews)
 }
 
 // incomplete says what the reviews left out.
@@ -33,7 +34,7 @@ func incomplete(reviews []doctor.Review) error {
 	return errors.Join(errs...)
 }
 
-func (a *app) writeReviews(reviews []doctor.Review, took time.Duration) error {
+func (a *app) writeReviews(reviews []doctor.Review, took time.Duration) {
 	t := a.Table(term.Whole("ACCOUNT"), term.CutTo(20, "PRINCIPAL").KeepEnd(), term.Whole("MFA"), term.Whole("NO MFA"), term.Whole("KEY"), term.CutTo(20, "BY").OrDrop(1))
 	for _, r := range reviews {
 		for _, m := range r.May {
@@ -46,9 +47,7 @@ func (a *app) writeReviews(reviews []doctor.Review, took time.Duration) error {
 				key = yesNo(*m.AccessKey, m.Maybe)
 			}
 			_, name, _ := strings.Cut(m.ARN, "::"+m.Account+":")
-			if err := t.Add(m, m.Account, name, yesNo(m.WithMFA, m.Maybe), yesNo(m.WithoutMFA, m.Maybe), key, strings.Join(by, ", ")); err != nil {
-				return err
-			}
+			t.Add(m, m.Account, name, yesNo(m.WithMFA, m.Maybe), yesNo(m.WithoutMFA, m.Maybe), key, strings.Join(by, ", "))
 		}
 	}
 	t.Flush()
@@ -57,7 +56,6 @@ func (a *app) writeReviews(reviews []doctor.Review, took time.Duration) error {
 			a.Printf("%s\n", term.Clean(l))
 		}
 	}
-	return nil
 }
 
 // reviewSummary says below the table how many users and roles may delete, and what the

@@ -45,8 +45,9 @@ func (a *app) listIncidents(ctx context.Context, s state, f *filters, filter sto
 		if !f.next() {
 			return nil
 		}
-		return t.Add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), a.ago(i.DetectedAt),
+		t.Add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), a.ago(i.DetectedAt),
 			blindCell(i), i.NewID, i.Scope.Account, i.Scope.Region)
+		return nil
 	})
 	t.Flush()
 	if err == nil {

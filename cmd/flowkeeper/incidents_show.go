@@ -40,13 +40,15 @@ func (a *app) showIncident(ctx context.Context, s state, args []string) error {
 		return fmt.Errorf("there is no incident of a flow log %q: see `flowkeeper incidents list`", id)
 	}
 	if a.JSON {
-		return a.Object(toIncidentJSON(i, history))
+		a.Object(toIncidentJSON(i, history))
+		return nil
 	}
 	a.Sheet(a.incidentSheet(i))
 	if len(a.reasons(i)) > 0 {
 		history = shorter(history, i.LastError)
 	}
-	return a.printHistory(history)
+	a.printHistory(history)
+	return nil
 }
 
 func (a *app) incidentSheet(i incident.Incident) *term.Sheet {
@@ -162,18 +164,15 @@ func shorter(history []incident.Entry, said string) []incident.Entry {
 	return history
 }
 
-func (a *app) printHistory(history []incident.Entry) error {
+func (a *app) printHistory(history []incident.Entry) {
 	if len(history) == 0 {
-		return nil
+		return
 	}
 	a.Printf("\n")
 	t := a.Table(term.Whole("TIME"), term.Whole("STATE"), term.Whole("EVENT").OrDrop(1), term.Whole("WHAT"))
 	for _, e := range history {
 		state := incidentState(incident.Incident{State: e.State, Reason: e.Reason})
-		if err := t.Add(nil, e.At.UTC().Format("2006-01-02 15:04:05.000"), state, e.EventID, e.Text); err != nil {
-			return err
-		}
+		t.Add(nil, e.At.UTC().Format("2006-01-02 15:04:05.000"), state, e.EventID, e.Text)
 	}
 	t.Flush()
-	return nil
 }

@@ -73,7 +73,8 @@ func (a *app) importFile(ctx context.Context, s state, args []string) error {
 		Added int `json:"added"`
 		Known int `json:"known"`
 	}{added, len(rows) - added}
-	return a.Result(out, "%s added, %d known already", term.Plural(out.Added, "flow log"), out.Known)
+	a.Result(out, "%s added, %d known already", term.Plural(out.Added, "flow log"), out.Known)
+	return nil
 }
 
 // watchedHere are the accounts and Regions of the configuration; if it has none, those

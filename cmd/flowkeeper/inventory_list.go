@@ -58,7 +58,8 @@ func (a *app) listFlowLogs(ctx context.Context, s state, f *filters, filter stor
 		progress.Step()
 		last, tried := rehearsed(r)
 		count.count(r, fate, last, tried, a.now())
-		return t.Add(toListedJSON(r, fate, last, tried), r.ID, r.ResourceID, r.TrafficType, term.ShortARN(r.Destination(r.Scope)), r.Scope.Account, r.Scope.Region, a.stateOf(r, fate, last))
+		t.Add(toListedJSON(r, fate, last, tried), r.ID, r.ResourceID, r.TrafficType, term.ShortARN(r.Destination(r.Scope)), r.Scope.Account, r.Scope.Region, a.stateOf(r, fate, last))
+		return nil
 	})
 	t.Flush()
 	progress.End()

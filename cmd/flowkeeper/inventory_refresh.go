@@ -83,9 +83,7 @@ func (a *app) printRefreshed(results []refreshed) error {
 		case r.Lost > 0:
 			cells[5] = term.Colored(fmt.Sprint(r.Lost), term.Red)
 		}
-		if err := t.Add(r, cells...); err != nil {
-			return err
-		}
+		t.Add(r, cells...)
 	}
 	t.Flush()
 	if failed > 0 {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -146,7 +145,8 @@ func (a *app) release(ctx context.Context, s state, r release) error {
 	})
 	switch {
 	case err != nil && n > 0:
-		return errors.Join(fmt.Errorf("only these were changed; run it again for the rest: %w", err), a.printReleased(r, changed[:n], nil))
+		a.printReleased(r, changed[:n], nil)
+		return fmt.Errorf("only these were changed; run it again for the rest: %w", err)
 	case err != nil:
 		return err
 	case found+len(gone) == 0:
@@ -155,10 +155,12 @@ func (a *app) release(ctx context.Context, s state, r release) error {
 	rem := a.newRemediator(s, withoutAWS{})
 	for n, row := range gone {
 		if _, err := rem.LetGo(ctx, row.Scope, row.ID, r.reason); err != nil {
-			return errors.Join(err, a.printReleased(r, changed, gone[:n]))
+			a.printReleased(r, changed, gone[:n])
+			return err
 		}
 	}
-	return a.printReleased(r, changed, gone)
+	a.printReleased(r, changed, gone)
+	return nil
 }
 
 // goneRows are the rows of IDs that are gone and whose incident can be closed. IDs that
@@ -198,12 +200,10 @@ func afterGone(id string, i incident.Incident, known bool) string {
 	return fmt.Sprintf("nothing replaced it; `flowkeeper incidents show %s` says why, `flowkeeper restore %s` restores it", id, id)
 }
 
-func (a *app) printReleased(r release, live, gone []inventory.Row) error {
+func (a *app) printReleased(r release, live, gone []inventory.Row) {
 	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE"), term.CutTo(14, "DESTINATION").OrDrop(1), term.CutTo(stateWidth, "STATE"))
 	for _, row := range slices.Concat(live, gone) {
-		if err := t.Add(toFlowLogJSON(row), row.ID, row.ResourceID, term.ShortARN(row.Destination(row.Scope)), a.stateOf(row, store.Fate{}, rehearse.Rehearsal{})); err != nil {
-			return err
-		}
+		t.Add(toFlowLogJSON(row), row.ID, row.ResourceID, term.ShortARN(row.Destination(row.Scope)), a.stateOf(row, store.Fate{}, rehearse.Rehearsal{}))
 	}
 	t.Flush()
 	if len(gone) > 0 {
@@ -215,5 +215,4 @@ func (a *app) printReleased(r release, live, gone []inventory.Row) error {
 	case len(live) > 0:
 		a.Note("%s may be deleted for %s without being restored", term.Plural(len(live), "flow log"), term.Tidy(r.period))
 	}
-	return nil
 }

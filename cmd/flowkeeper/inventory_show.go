@@ -52,9 +52,10 @@ func (a *app) showFlowLog(ctx context.Context, s state, args []string) error {
 	fate := store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}
 	last, tried := rehearsed(r)
 	if a.JSON {
-		return a.Object(toListedJSON(r, fate, last, tried))
+		a.Object(toListedJSON(r, fate, last, tried))
+	} else {
+		a.Sheet(a.flowLogSheet(r, fate, last, tried))
 	}
-	a.Sheet(a.flowLogSheet(r, fate, last, tried))
 	return nil
 }
 

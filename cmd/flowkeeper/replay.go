@@ -60,9 +60,10 @@ func (a *app) replay(ctx context.Context, files []string) error {
 			elsewhere++
 			return nil
 		case a.JSON:
-			return a.Object(v)
+			a.Object(v)
+		default:
+			a.printFinding(v)
 		}
-		a.printFinding(v)
 		return nil
 	}}
 	if err := r.read(ctx, files); err != nil {

@@ -58,7 +58,8 @@ func (a *app) send(ctx context.Context, files []string) error {
 		Sent    int `json:"sent"`
 		Bad     int `json:"bad"`
 	}{r.records, q.sent, r.bad}
-	if err = errors.Join(err, a.Result(out, "%s sent, %s read", term.Plural(out.Sent, "message"), term.Plural(out.Records, "record"))); err != nil {
+	a.Result(out, "%s sent, %s read", term.Plural(out.Sent, "message"), term.Plural(out.Records, "record"))
+	if err != nil {
 		return err
 	}
 	return r.incomplete()

@@ -120,13 +120,12 @@ func (a *app) restore(ctx context.Context, s state, id string) error {
 		if a.JSON {
 			return a.showFlowLog(ctx, s, []string{plan.FlowLogID})
 		}
-		return a.Result(nil, "%s", plan.FlowLogID)
+		a.Result(nil, "%s", plan.FlowLogID)
+		return nil
 	}
 	restored := i.State == incident.Restored || i.State == incident.Verified
 	if restored || a.JSON {
-		if err := a.Result(toIncidentJSON(i, nil), "%s", i.NewID); err != nil {
-			return err
-		}
+		a.Result(toIncidentJSON(i, nil), "%s", i.NewID)
 	}
 	switch {
 	case restored:

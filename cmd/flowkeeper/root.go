@@ -72,7 +72,8 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	run := root.RunE
 	root.RunE = func(c *cobra.Command, args []string) error {
 		if showVersion && len(args) == 0 {
-			return a.version()
+			a.version()
+			return nil
 		}
 		return run(c, args)
 	}

@@ -23,19 +23,19 @@ func newVersionCommand(a *app) *cobra.Command {
 platform.`,
 		Example: `  flowkeeper version
   flowkeeper version --json | jq -r .version`,
-		RunE: func(*cobra.Command, []string) error { return a.version() },
+		Run: func(*cobra.Command, []string) { a.version() },
 	}
 	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) version() error {
+func (a *app) version() {
 	b := thisBuild()
 	text := "flowkeeper " + b.Version
 	if b.Commit != "" {
 		text += " (commit " + b.Commit + ")"
 	}
-	return a.Result(b, "%s, %s, %s", text, b.Go, b.Platform)
+	a.Result(b, "%s, %s, %s", text, b.Go, b.Platform)
 }
 
 func thisBuild() build {

@@ -42,12 +42,10 @@ func (t *timeline) print(object any, text func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer t.flush()
-	if !t.out.JSON {
+	if t.out.JSON {
+		t.out.Object(object)
+	} else {
 		text()
-		return
-	}
-	if err := t.out.Object(object); err != nil {
-		panic("demo: not a plain value: " + err.Error())
 	}
 }
 
@@ -177,16 +175,10 @@ func (t *timeline) result(rows []row) error {
 			sum.Identical++
 			outcome = fmt.Sprintf("identical (%d)", r.Compared)
 		}
-		err := table.Add(map[string]row{"result": r}, r.Resource, term.ShortARN(r.Destination), r.Before, after, outcome)
-		if err != nil {
-			return err
-		}
+		table.Add(map[string]row{"result": r}, r.Resource, term.ShortARN(r.Destination), r.Before, after, outcome)
 	}
 	table.Flush()
-	text := fmt.Sprintf("\n%d of %d flow logs are as they were, in %.1f s.", sum.Identical, sum.FlowLogs, sum.Seconds)
-	if err := t.out.Result(map[string]summary{"summary": sum}, "%s", text); err != nil {
-		return err
-	}
+	t.out.Result(map[string]summary{"summary": sum}, "\n%d of %d flow logs are as they were, in %.1f s.", sum.Identical, sum.FlowLogs, sum.Seconds)
 	if sum.Identical != sum.FlowLogs {
 		return ErrNotRestored
 	}

@@ -14,9 +14,7 @@ func ExampleOutput_Table() {
 		{"fl-000000a1", "eu-west-1", "live"},
 		{"fl-000000b2", "us-east-1", "gone 5 min ago: released"},
 	} {
-		if err := t.Add(nil, row...); err != nil {
-			fmt.Println(err)
-		}
+		t.Add(nil, row...)
 	}
 	t.Flush()
 	if err := out.Flush(); err != nil {

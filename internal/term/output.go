@@ -3,6 +3,7 @@ package term
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ type Output struct {
 	JSON           bool // results are JSON lines
 
 	buffer *bufio.Writer // of Stdout, see out
+	failed error         // the first result that could not be added
 }
 
 func (o *Output) out() *bufio.Writer {
@@ -44,7 +46,7 @@ type stdout struct{ o *Output }
 
 func (s stdout) Write(p []byte) (int, error) { return s.o.Stdout.Write(p) }
 
-// Write adds to the results. Like Printf, it keeps an error for Flush.
+// Write adds to the results. Like Printf, Object and a table, it keeps an error for Flush.
 func (o *Output) Write(p []byte) (int, error) { return o.out().Write(p) }
 
 // Printf adds text to the results; it must be clean.
@@ -52,22 +54,22 @@ func (o *Output) Printf(format string, args ...any) { fmt.Fprintf(o, format, arg
 
 // Flush writes the results so far. A failed write, as on a full disk, is an error.
 func (o *Output) Flush() error {
-	if err := o.out().Flush(); err != nil {
+	if err := cmp.Or(o.failed, o.out().Flush()); err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	return nil
 }
 
 // Object adds a result as JSON, on a line of its own.
-func (o *Output) Object(v any) error { return WriteJSON(o, v) }
+func (o *Output) Object(v any) { o.failed = cmp.Or(o.failed, WriteJSON(o, v)) }
 
 // Result adds an object with JSON, else a line of text, which must be clean.
-func (o *Output) Result(v any, format string, args ...any) error {
+func (o *Output) Result(v any, format string, args ...any) {
 	if o.JSON {
-		return o.Object(v)
+		o.Object(v)
+	} else {
+		o.Printf(format+"\n", args...)
 	}
-	_, err := fmt.Fprintf(o, format+"\n", args...)
-	return err
 }
 
 // Note writes a line to stderr, after the results so far.

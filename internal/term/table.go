@@ -84,9 +84,10 @@ func (o *Output) Table(columns ...Column) *Table {
 
 // Add adds a row: the object with JSON, else the values, each a cell or any other
 // value. An empty one shows a dash.
-func (t *Table) Add(object any, values ...any) error {
+func (t *Table) Add(object any, values ...any) {
 	if t.o.JSON {
-		return t.o.Object(object)
+		t.o.Object(object)
+		return
 	}
 	row := make([]Cell, len(values))
 	for i, v := range values {
@@ -106,7 +107,6 @@ func (t *Table) Add(object any, values ...any) error {
 	if t.rows = append(t.rows, row); len(t.rows) == tableBlock {
 		t.Flush()
 	}
-	return nil
 }
 
 // Flush prints the rows that are held. A table without rows prints nothing.
