@@ -30,25 +30,25 @@ with each sink's last answer.`,
   # The alerts of the last hour
   flowkeeper alerts list --since 1h`,
 	}
-	f := a.filterFlags(c, deliveryStates, "only raised", terminalLimit)
+	f := newFilters(a, c, deliveryStates, "only raised", terminalLimit)
 	f.alerts = true
 	f.sinks = f.choice("sink", "only those that went or are to go to this sink, by its `name`; --state is then its", sinkNames)
 	c.Flags().BoolVar(&failed, "failed", false, "only those that a sink has refused and not taken since")
 	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
 		filter.Failed = failed
-		return a.listAlerts(ctx, s, f, filter)
+		return listAlerts(ctx, s, f, filter)
 	})
 	a.jsonFlag(c, "one JSON object a line: the alert, with its deliveries")
 	return c
 }
 
-func (a *app) listAlerts(ctx context.Context, s state, f *filters, filter store.Filter) error {
-	t := a.Table(term.CutTo(alertPrefix, "ALERT"), term.Whole("TIME"), term.Whole("LEVEL").OrDrop(1), term.CutTo(14, "DELIVERY"), term.CutTo(24, "TITLE"))
+func listAlerts(ctx context.Context, s state, f *filters, filter store.Filter) error {
+	t := s.Table(term.CutTo(alertPrefix, "ALERT"), term.Whole("TIME"), term.Whole("LEVEL").OrDrop(1), term.CutTo(14, "DELIVERY"), term.CutTo(24, "TITLE"))
 	err := s.FindAlerts(ctx, filter, func(x alert.Alert, ds []sink.Delivery) error {
 		if !f.next() {
 			return nil
 		}
-		t.Add(toAlertJSON(x, ds), x.ID, a.ago(x.Time.Time), levelCell(x.Level), a.deliveriesCell(ds), x.Title)
+		t.Add(toAlertJSON(x, ds), x.ID, s.ago(x.Time.Time), levelCell(x.Level), deliveriesCell(ds), x.Title)
 		return nil
 	})
 	t.Flush()
@@ -65,7 +65,7 @@ func (a *app) listAlerts(ctx context.Context, s state, f *filters, filter store.
 
 // deliveriesCell is the state of an alert's deliveries in the words of --state, the
 // failed ones first.
-func (a *app) deliveriesCell(ds []sink.Delivery) term.Cell {
+func deliveriesCell(ds []sink.Delivery) term.Cell {
 	var given, failing, waiting []string
 	for _, d := range ds {
 		switch state := store.DeliveryState(d); {

@@ -17,14 +17,14 @@ daemon sends it within a second. Repair the sink first:
 ` + "`flowkeeper alerts show`" + ` prints its last answer, and ` + "`flowkeeper alerts test`" + `
 shows whether it takes alerts now.`,
 		Example:           "  flowkeeper alerts retry alrt_ply4guf2",
-		ValidArgsFunction: firstArg(a.completeAlerts(true)),
-		RunE:              a.onState(a.retryAlert),
+		ValidArgsFunction: firstArg(completeAlerts(a, true)),
+		RunE:              a.onState(retryAlert),
 	}
 	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) retryAlert(ctx context.Context, s state, args []string) error {
+func retryAlert(ctx context.Context, s state, args []string) error {
 	x, _, err := findAlert(ctx, s, args[0])
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func (a *app) retryAlert(ctx context.Context, s state, args []string) error {
 	if n > 0 {
 		text = term.Plural(int(n), "delivery") + " due now: a running daemon sends within a second"
 	}
-	a.Result(struct {
+	s.Result(struct {
 		ID    string `json:"id"`
 		Retry int64  `json:"retried"`
 	}{x.ID, n}, "%s", text)

@@ -21,8 +21,8 @@ func newAlertsShowCommand(a *app) *cobra.Command {
 sink's last answer. The beginning of an ID is enough if it is unique.`,
 		Example: `  flowkeeper alerts show alrt_ply4guf2
   flowkeeper alerts show alrt_ply4guf2 --json | jq .actor`,
-		ValidArgsFunction: firstArg(a.completeAlerts(false)),
-		RunE:              a.onState(a.showAlert),
+		ValidArgsFunction: firstArg(completeAlerts(a, false)),
+		RunE:              a.onState(showAlert),
 	}
 	a.jsonFlag(c, "one JSON object: the alert, with its deliveries")
 	return c
@@ -51,26 +51,26 @@ func findAlert(ctx context.Context, s state, id string) (x alert.Alert, ds []sin
 	return x, ds, err
 }
 
-func (a *app) showAlert(ctx context.Context, s state, args []string) error {
+func showAlert(ctx context.Context, s state, args []string) error {
 	x, ds, err := findAlert(ctx, s, args[0])
 	if err != nil {
 		return err
 	}
-	if a.JSON {
-		a.Object(toAlertJSON(x, ds))
+	if s.JSON {
+		s.Object(toAlertJSON(x, ds))
 		return nil
 	}
 	sheet := &term.Sheet{}
 	sheet.Put("alert", x.ID)
-	sheet.Put("time", a.when(x.Time.Time))
+	sheet.Put("time", s.when(x.Time.Time))
 	sheet.Put("level", string(x.Level))
 	sheet.Put("title", x.Title)
 	for _, d := range ds {
-		sheet.Put("to "+d.Sink, a.deliveryText(d))
+		sheet.Put("to "+d.Sink, deliveryText(s.app, d))
 	}
-	a.Sheet(sheet)
+	s.Sheet(sheet)
 	for line := range strings.Lines("\n" + x.Text) {
-		a.Printf("%s\n", term.Clean(strings.TrimRight(line, "\n")))
+		s.Printf("%s\n", term.Clean(strings.TrimRight(line, "\n")))
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func levelCell(l alert.Level) term.Cell {
 }
 
 // deliveryText is the state of an alert's delivery to one sink.
-func (a *app) deliveryText(d sink.Delivery) string {
+func deliveryText(a *app, d sink.Delivery) string {
 	switch store.DeliveryState(d) {
 	case store.Sent:
 		return "sent " + a.ago(d.SentAt)

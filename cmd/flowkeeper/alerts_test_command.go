@@ -31,11 +31,11 @@ a sink did not take the alert.`,
   flowkeeper alerts test oncall-pager`,
 		ValidArgsFunction: firstArg(a.completeSinksToTest),
 		RunE: func(c *cobra.Command, args []string) error {
-			conf, err := a.config(needs{secrets: true})
+			conf, _, err := a.config(needs{secrets: true})
 			if err != nil {
 				return err
 			}
-			return a.testAlerts(c.Context(), conf, args)
+			return testAlerts(c.Context(), a, conf, args)
 		},
 	}
 	a.jsonFlag(c, "one JSON object a line, for each sink")
@@ -50,8 +50,8 @@ type answer struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string) error {
-	sinks, err := a.sinks(ctx, c)
+func testAlerts(ctx context.Context, a *app, c configs.Config, only []string) error {
+	sinks, err := newSinks(ctx, a, c)
 	if err != nil {
 		return err
 	}
@@ -63,9 +63,9 @@ func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string) e
 		sinks = map[string]sink.Sink{only[0]: s}
 	}
 	progress := a.Progress("waiting for answers", len(sinks))
-	answers := sendAll(ctx, sinks, a.testAlert(), progress.Step)
+	answers := sendAll(ctx, sinks, newTestAlert(a), progress.Step)
 	progress.End()
-	a.printAnswers(answers)
+	printAnswers(a, answers)
 	failed := 0
 	for _, x := range answers {
 		if !x.OK {
@@ -81,7 +81,7 @@ func (a *app) testAlerts(ctx context.Context, c configs.Config, only []string) e
 	return nil
 }
 
-func (a *app) sinks(ctx context.Context, c configs.Config) (map[string]sink.Sink, error) {
+func newSinks(ctx context.Context, a *app, c configs.Config) (map[string]sink.Sink, error) {
 	base, err := daemon.Base(ctx, c, a.warnings())
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (a *app) sinks(ctx context.Context, c configs.Config) (map[string]sink.Sink
 	return daemon.Sinks(c, base, slog.New(slog.NewTextHandler(a.Stderr, nil)), version)
 }
 
-func (a *app) testAlert() alert.Alert {
+func newTestAlert(a *app) alert.Alert {
 	now := a.now()
 	id := now.Format(time.RFC3339Nano)
 	t := alert.Alert{
@@ -121,7 +121,7 @@ func sendAll(ctx context.Context, sinks map[string]sink.Sink, t alert.Alert, ste
 	return answers
 }
 
-func (a *app) printAnswers(answers []answer) {
+func printAnswers(a *app, answers []answer) {
 	s := &term.Sheet{}
 	for _, x := range answers {
 		text := fmt.Sprintf("took it in %.3f s", x.Seconds)

@@ -49,7 +49,7 @@ func TestNextStep(t *testing.T) {
 	} {
 		t.Run(string(c.state)+" "+c.when, func(t *testing.T) {
 			t.Parallel()
-			what, when := testApp(nil).nextStep(incident.Incident{State: c.state, NextAttemptAt: c.at})
+			what, when := nextStep(testApp(nil), incident.Incident{State: c.state, NextAttemptAt: c.at})
 			if what != c.what || when != c.when {
 				t.Errorf("%q %q", what, when)
 			}

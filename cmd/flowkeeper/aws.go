@@ -52,10 +52,10 @@ func unreached(err error) string {
 // newRemediator returns a remediator for a command, which takes single steps, with
 // or without a running daemon. Alerts are sent, and the queue is read, by the
 // daemon only.
-func (a *app) newRemediator(s state, fleet remediate.Fleet) *remediate.Remediator {
+func newRemediator(s state, fleet remediate.Fleet) *remediate.Remediator {
 	return &remediate.Remediator{
-		Store: s.Remediation(), News: s.News(), Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf), Now: a.now,
-		Log:          a.warnings(),
+		Store: s.Remediation(), News: s.News(), Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf), Now: s.now,
+		Log:          s.warnings(),
 		AlertsAdded:  func() {}, // the daemon notices changes of the state file
 		RefreshSoon:  func(inventory.Scope, bool) {},
 		BypassOutbox: func(context.Context, alert.Alert) {},

@@ -26,14 +26,14 @@ what the configuration means. It uses neither the network nor the state file.`,
   # Before a restart, in a script
   flowkeeper check && systemctl restart flowkeeper`,
 		SuggestFor: []string{"validate", "config", "lint", "test"},
-		RunE:       func(*cobra.Command, []string) error { return a.check() },
+		RunE:       func(*cobra.Command, []string) error { return checkConfig(a) },
 	}
 	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) check() error {
-	c, warnings, err := a.configWithWarnings(needs{queue: true})
+func checkConfig(a *app) error {
+	c, warnings, err := a.config(needs{queue: true})
 	a.warn(warnings)
 	m := summary{Warnings: warnings}
 	if err != nil && a.JSON {
@@ -45,7 +45,7 @@ func (a *app) check() error {
 	if err != nil {
 		return err
 	}
-	a.summarize(&m, c)
+	summarize(a, &m, c)
 	if a.JSON {
 		a.Object(m)
 		return nil
@@ -80,7 +80,7 @@ type summary struct {
 	Warnings    []configs.Warning `json:"warnings,omitempty"`
 }
 
-func (a *app) summarize(m *summary, c configs.Config) {
+func summarize(a *app, m *summary, c configs.Config) {
 	m.OK, m.File, m.Queue, m.Schedule, m.Regions = true, a.existingConfig(), c.Queue.URL, c.Inventory.Schedule, c.Inventory.Regions
 	m.Mode, m.OnDrift, m.Rules, m.State = c.Remediate.Mode, c.Remediate.OnDrift, len(c.Remediate.Rules), c.State.Path
 	if q, err := c.Queue.Parse(); err == nil {
@@ -90,7 +90,7 @@ func (a *app) summarize(m *summary, c configs.Config) {
 	if c.Heartbeat.URL != "" || c.Heartbeat.URLFile != "" { // the URL is not read if only the service has it
 		m.Heartbeat = term.Tidy(c.Heartbeat.Every)
 	}
-	m.NextRefresh, m.NextTry = a.next(c.Inventory.Schedule), a.next(c.Rehearsal.Schedule)
+	m.NextRefresh, m.NextTry = nextTime(a, c.Inventory.Schedule), nextTime(a, c.Rehearsal.Schedule)
 	for _, x := range c.Accounts {
 		m.Accounts = append(m.Accounts, x.ID)
 	}
@@ -110,7 +110,7 @@ func (a *app) summarize(m *summary, c configs.Config) {
 }
 
 // next is when a schedule is due next; nil: never.
-func (a *app) next(schedule string) *alert.Time {
+func nextTime(a *app, schedule string) *alert.Time {
 	s, err := cron.ParseStandard(schedule)
 	if err != nil {
 		return nil

@@ -52,7 +52,7 @@ func firstArg(fn completion) completion {
 }
 
 // completeFlowLogs offers the snapshot's IDs, each with its resource.
-func (a *app) completeFlowLogs(states ...string) completion {
+func completeFlowLogs(a *app, states ...string) completion {
 	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
 		err = s.FindFlowLogs(ctx, store.Filter{States: states, Begins: prefix, Limit: maxCompletions}, func(r inventory.Row, _ store.Fate) error {
 			out = append(out, cobra.CompletionWithDesc(r.ID, r.ResourceID+" "+string(r.State)))
@@ -63,7 +63,7 @@ func (a *app) completeFlowLogs(states ...string) completion {
 }
 
 // completeIncidents offers the IDs of flow logs that have an incident.
-func (a *app) completeIncidents() completion {
+func completeIncidents(a *app) completion {
 	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
 		err = s.FindIncidents(ctx, store.Filter{Begins: prefix, Limit: maxCompletions}, func(i incident.Incident) error {
 			out = append(out, cobra.CompletionWithDesc(i.FlowLogID, i.ResourceID+" "+string(i.State)))
@@ -75,7 +75,7 @@ func (a *app) completeIncidents() completion {
 
 // completeAlerts offers the IDs of alerts; failed: only of those that a sink has
 // refused.
-func (a *app) completeAlerts(failed bool) completion {
+func completeAlerts(a *app, failed bool) completion {
 	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
 		err = s.FindAlerts(ctx, store.Filter{Failed: failed, Begins: prefix, Limit: maxCompletions}, func(x alert.Alert, _ []sink.Delivery) error {
 			out = append(out, cobra.CompletionWithDesc(x.ID, x.Title))
@@ -87,7 +87,7 @@ func (a *app) completeAlerts(failed bool) completion {
 
 // completeSinksToTest needs no state file: neither does the command.
 func (a *app) completeSinksToTest(*cobra.Command, []string, string) (out []string, _ cobra.ShellCompDirective) {
-	if conf, err := a.config(needs{}); err == nil {
+	if conf, _, err := a.config(needs{}); err == nil {
 		out = append(out, "log")
 		for _, s := range conf.Alerts {
 			out = append(out, cobra.CompletionWithDesc(s.Name, s.Type))
@@ -97,7 +97,7 @@ func (a *app) completeSinksToTest(*cobra.Command, []string, string) (out []strin
 }
 
 // completeWatched offers resources, or destinations, of live flow logs.
-func (a *app) completeWatched(destinations bool) completion {
+func completeWatched(a *app, destinations bool) completion {
 	return a.completeFromState(func(ctx context.Context, s state, prefix string) ([]string, error) {
 		return s.Watched(ctx, destinations, prefix, maxCompletions)
 	})

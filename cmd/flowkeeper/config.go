@@ -25,15 +25,9 @@ type needs struct {
 
 // config reads the configuration. A command that needs no queue uses the defaults
 // if there is no file at the default place; a file named by --config must exist.
-// The error is a *configError, or a *usageError about --config or --state.
-func (a *app) config(n needs) (configs.Config, error) {
-	c, _, err := a.configWithWarnings(n)
-	return c, err
-}
-
-// configWithWarnings also returns the warnings. Only `check`, `doctor` and `run` print
-// them, so that they do not stand before every list.
-func (a *app) configWithWarnings(n needs) (configs.Config, []configs.Warning, error) {
+// The error is a *configError, or a *usageError about --config or --state. Only `check`,
+// `doctor` and `run` print the warnings, so that they do not stand before every list.
+func (a *app) config(n needs) (configs.Config, []configs.Warning, error) {
 	file := a.configFile
 	if !n.queue && !a.configNamed() {
 		file = a.existingConfig()
@@ -51,11 +45,11 @@ func (a *app) configWithWarnings(n needs) (configs.Config, []configs.Warning, er
 	if a.stateFile != "" {
 		c.State.Path = a.stateFile
 	}
-	return c, warnings, a.refuseFolder(c.State.Path)
+	return c, warnings, refuseFolder(a, c.State.Path)
 }
 
 // refuseFolder refuses a folder as the state file: SQLite's own error is misleading.
-func (a *app) refuseFolder(path string) error {
+func refuseFolder(a *app, path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil || !info.IsDir():

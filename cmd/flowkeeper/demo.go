@@ -23,13 +23,13 @@ The exit code is 1 if any flow log is not as it was before.`,
 		Example: `  flowkeeper demo
   flowkeeper demo --json | jq -c 'select(.result)'`,
 		SuggestFor: []string{"try", "example", "play"},
-		RunE:       func(c *cobra.Command, _ []string) error { return a.demo(c.Context()) },
+		RunE:       func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), a) },
 	}
 	a.jsonFlag(c, "one JSON object a line")
 	return c
 }
 
-func (a *app) demo(ctx context.Context) error {
+func runDemo(ctx context.Context, a *app) error {
 	signal.Ignore(syscall.SIGPIPE) // `flowkeeper demo | head` cleans up too
 	err := demo.Run(ctx, &a.Output, version)
 	if errors.Is(err, syscall.EPIPE) {

@@ -37,14 +37,14 @@ The exit code is 0, whoever may; it is 1 if a user or role could not be checked.
   # The review that least privilege needs
   flowkeeper doctor --who-can-delete`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			d, err := a.newDoctor(c.Context(), !who)
+			d, err := newDoctor(c.Context(), a, !who)
 			switch {
 			case err != nil:
 				return err
 			case who:
-				return a.whoCanDelete(c.Context(), d)
+				return whoCanDelete(c.Context(), a, d)
 			}
-			return a.runChecks(c.Context(), d)
+			return runChecks(c.Context(), a, d)
 		},
 	}
 	a.jsonFlag(c, "one JSON object a line, for each check and place")
@@ -53,8 +53,8 @@ The exit code is 0, whoever may; it is 1 if a user or role could not be checked.
 }
 
 // newDoctor reads the configuration. A wrong one is a check's result in JSON, too.
-func (a *app) newDoctor(ctx context.Context, checks bool) (*doctor.Doctor, error) {
-	conf, warnings, err := a.configWithWarnings(needs{queue: true})
+func newDoctor(ctx context.Context, a *app, checks bool) (*doctor.Doctor, error) {
+	conf, warnings, err := a.config(needs{queue: true})
 	if err != nil && checks && a.JSON {
 		r := doctor.Result{Check: doctor.Configuration, Title: doctor.Checks()[0].Title, Status: doctor.Fail, Detail: err.Error(), See: doctor.See(doctor.Configuration)}
 		a.Object(r)
@@ -70,7 +70,7 @@ func (a *app) newDoctor(ctx context.Context, checks bool) (*doctor.Doctor, error
 		Accounts: daemon.Accounts(conf), Routes: daemon.Routes(conf), Now: a.now}, nil
 }
 
-func (a *app) runChecks(ctx context.Context, d *doctor.Doctor) error {
+func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 	p := a.Progress("checks", len(doctor.Checks()))
 	counts, skipped := map[doctor.Status]int{}, map[string][]string{}
 	err := d.Run(ctx, func(group []doctor.Result) error {
@@ -81,7 +81,7 @@ func (a *app) runChecks(ctx context.Context, d *doctor.Doctor) error {
 				skipped[r.Detail] = append(skipped[r.Detail], place(r))
 			}
 		}
-		a.writeResults(group)
+		writeResults(a, group)
 		return a.Flush()
 	})
 	p.End()
@@ -89,7 +89,7 @@ func (a *app) runChecks(ctx context.Context, d *doctor.Doctor) error {
 		return err
 	}
 	if !a.JSON {
-		a.writeSummary(counts, skipped)
+		writeSummary(a, counts, skipped)
 	}
 	if counts[doctor.Fail] > 0 {
 		return errPrinted

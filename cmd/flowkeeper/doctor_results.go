@@ -14,7 +14,7 @@ import (
 // maxNamed is how many places are named; more are counted.
 const maxNamed = 3
 
-func (a *app) writeResults(group []doctor.Result) {
+func writeResults(a *app, group []doctor.Result) {
 	if a.JSON {
 		for _, r := range group {
 			a.Object(r)
@@ -22,7 +22,7 @@ func (a *app) writeResults(group []doctor.Result) {
 		return
 	}
 	for _, l := range merge(group) {
-		a.writeLine(l)
+		writeLine(a, l)
 	}
 }
 
@@ -91,7 +91,7 @@ const (
 	maxFix     = 8000 // characters: a whole encoded message of AWS
 )
 
-func (a *app) writeLine(l line) {
+func writeLine(a *app, l line) {
 	text, c := mark(l.Status)
 	detail := strings.TrimLeft(strings.TrimPrefix(l.Detail, "can't tell"), ",: ")
 	if len(l.places) > 0 {
@@ -111,7 +111,7 @@ func (a *app) writeLine(l line) {
 
 func place(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + r.Region) }
 
-func (a *app) writeSummary(counts map[doctor.Status]int, skipped map[string][]string) {
+func writeSummary(a *app, counts map[doctor.Status]int, skipped map[string][]string) {
 	for _, why := range slices.Sorted(maps.Keys(skipped)) {
 		text := term.Plural(len(skipped[why]), "check")
 		if places := sortedSet(skipped[why]); len(places) > 0 { // a check of this machine has no place

@@ -27,7 +27,7 @@ func TestDoctorCondenses(t *testing.T) {
 		doctor.Result{Check: doctor.Trail, Account: "5", Region: "r-1", Status: doctor.Unknown, Detail: "can't tell, because of rain", See: doctor.See(doctor.Trail)})
 	var out bytes.Buffer
 	a := testApp(&out)
-	a.writeResults(group)
+	writeResults(a, group)
 	if err := a.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	}}}
 	var out bytes.Buffer
 	a := testApp(&out)
-	a.writeReviews(reviews, time.Second)
+	writeReviews(a, reviews, time.Second)
 	if err := a.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	}
 	out.Reset()
 	a.JSON = true
-	a.writeReviews(reviews, time.Second)
+	writeReviews(a, reviews, time.Second)
 	if err := a.Flush(); err != nil || !strings.Contains(out.String(), `"with_mfa":false,"without_mfa":false,"maybe":true,"access_key":false,"unknown_conditions":["aws:SourceIp"]`) {
 		t.Errorf("%v: %s", err, out.String())
 	}
@@ -110,7 +110,7 @@ func TestSummaryNamesPlaces(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	a := testApp(&out)
-	a.writeSummary(map[doctor.Status]int{doctor.Skipped: 4}, map[string][]string{"no": {"", "eu-west-1", ""}, "never": {""}})
+	writeSummary(a, map[doctor.Status]int{doctor.Skipped: 4}, map[string][]string{"no": {"", "eu-west-1", ""}, "never": {""}})
 	if err := a.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestDoctorSummary(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		a := testApp(&out)
-		a.writeSummary(counts, nil)
+		writeSummary(a, counts, nil)
 		if err := a.Flush(); err != nil || out.String() != want {
 			t.Errorf("%q instead of %q, %v", out.String(), want, err)
 		}
@@ -145,7 +145,7 @@ func TestWhoMayDeleteAskedNobody(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		a := testApp(&out)
-		a.writeReviews(reviews, time.Second)
+		writeReviews(a, reviews, time.Second)
 		if err := a.Flush(); err != nil || !strings.HasPrefix(out.String(), first) {
 			t.Errorf("%q instead of %q, %v", out.String(), first, err)
 		}

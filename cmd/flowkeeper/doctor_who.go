@@ -11,7 +11,7 @@ import (
 	"flowkeeper/internal/term"
 )
 
-func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor) error {
+func whoCanDelete(ctx context.Context, a *app, d *doctor.Doctor) error {
 	p := a.Progress("users and roles checked", 0)
 	begun := a.now()
 	reviews := d.WhoMayDelete(ctx, p.Step)
@@ -19,7 +19,7 @@ func (a *app) whoCanDelete(ctx context.Context, d *doctor.Doctor) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	a.writeReviews(reviews, a.now().Sub(begun))
+	writeReviews(a, reviews, a.now().Sub(begun))
 	return incomplete(reviews)
 }
 
@@ -34,7 +34,7 @@ func incomplete(reviews []doctor.Review) error {
 	return errors.Join(errs...)
 }
 
-func (a *app) writeReviews(reviews []doctor.Review, took time.Duration) {
+func writeReviews(a *app, reviews []doctor.Review, took time.Duration) {
 	t := a.Table(term.Whole("ACCOUNT"), term.CutTo(20, "PRINCIPAL").KeepEnd(), term.Whole("MFA"), term.Whole("NO MFA"), term.Whole("KEY"), term.CutTo(20, "BY").OrDrop(1))
 	for _, r := range reviews {
 		for _, m := range r.May {

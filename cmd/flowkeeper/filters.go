@@ -47,7 +47,7 @@ type choice struct {
 const terminalLimit = 50
 
 // filterFlags adds the flags to a list. since says what is compared.
-func (a *app) filterFlags(c *cobra.Command, allowed []string, since string, shown int) *filters {
+func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown int) *filters {
 	f := &filters{a: a, c: c, allowed: allowed, shown: shown, sinks: &choice{}}
 	flags := c.Flags()
 	// Other commands name the state file with --state, and so may these, by a value that

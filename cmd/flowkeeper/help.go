@@ -17,7 +17,7 @@ const (
 )
 
 // helpWidth returns the width of help, in characters.
-func (a *app) helpWidth() int {
+func helpWidth(a *app) int {
 	if !a.Terminal || a.Columns == 0 {
 		return usualHelp
 	}
@@ -26,7 +26,7 @@ func (a *app) helpWidth() int {
 
 // usage prints how a command is used, its examples and its flags.
 func (a *app) usage(c *cobra.Command) error {
-	width := a.helpWidth()
+	width := helpWidth(a)
 	var b strings.Builder
 	b.WriteString("Usage:\n")
 	if c.HasAvailableSubCommands() {

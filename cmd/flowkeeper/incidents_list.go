@@ -30,22 +30,22 @@ flow log replaced it. On a narrow terminal some columns are left out.`,
   # Who deleted, for a script
   flowkeeper incidents list --json --since 7d | jq -r '.actor.arn // "unknown"'`,
 	}
-	f := a.filterFlags(c, incidentStates, "only detected", terminalLimit)
+	f := newFilters(a, c, incidentStates, "only detected", terminalLimit)
 	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
-		return a.listIncidents(ctx, s, f, filter)
+		return listIncidents(ctx, s, f, filter)
 	})
 	a.jsonFlag(c, "one JSON object a line")
 	return c
 }
 
-func (a *app) listIncidents(ctx context.Context, s state, f *filters, filter store.Filter) error {
-	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(4), term.CutTo(12, "STATE"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("DETECTED").OrDrop(5),
+func listIncidents(ctx context.Context, s state, f *filters, filter store.Filter) error {
+	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(4), term.CutTo(12, "STATE"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("DETECTED").OrDrop(5),
 		term.Whole("BLIND"), term.Whole("REPLACED BY").OrDrop(3), term.Whole("ACCOUNT").OrDrop(2), term.Whole("REGION").OrDrop(1))
 	err := s.FindIncidents(ctx, filter, func(i incident.Incident) error {
 		if !f.next() {
 			return nil
 		}
-		t.Add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), a.ago(i.DetectedAt),
+		t.Add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), s.ago(i.DetectedAt),
 			blindCell(i), i.NewID, i.Scope.Account, i.Scope.Region)
 		return nil
 	})

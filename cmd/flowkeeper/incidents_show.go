@@ -23,14 +23,14 @@ state; why it is not restored yet, with AWS's own error, and what to do; what
 will be created; and each change of its state. ID is the deleted flow log's.`,
 		Example: `  flowkeeper incidents show fl-0123456789abcdef0
   flowkeeper incidents show fl-0123456789abcdef0 --json | jq .history`,
-		ValidArgsFunction: firstArg(a.completeIncidents()),
-		RunE:              a.onState(a.showIncident),
+		ValidArgsFunction: firstArg(completeIncidents(a)),
+		RunE:              a.onState(showIncident),
 	}
 	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) showIncident(ctx context.Context, s state, args []string) error {
+func showIncident(ctx context.Context, s state, args []string) error {
 	id := args[0]
 	i, history, ok, err := s.FindIncident(ctx, id)
 	if err != nil {
@@ -39,23 +39,23 @@ func (a *app) showIncident(ctx context.Context, s state, args []string) error {
 	if !ok {
 		return fmt.Errorf("there is no incident of a flow log %q: see `flowkeeper incidents list`", id)
 	}
-	if a.JSON {
-		a.Object(toIncidentJSON(i, history))
+	if s.JSON {
+		s.Object(toIncidentJSON(i, history))
 		return nil
 	}
-	a.Sheet(a.incidentSheet(i))
-	if len(a.reasons(i)) > 0 {
+	s.Sheet(incidentSheet(s.app, i))
+	if len(reasons(s.app, i)) > 0 {
 		history = shorter(history, i.LastError)
 	}
-	a.printHistory(history)
+	printHistory(s.app, history)
 	return nil
 }
 
-func (a *app) incidentSheet(i incident.Incident) *term.Sheet {
+func incidentSheet(a *app, i incident.Incident) *term.Sheet {
 	s := &term.Sheet{}
 	putFlowLog(s, i.FlowLogID, i.RootID, i.Scope, i.ResourceID)
 	s.Put("state", incidentState(i).Text)
-	for _, reason := range a.reasons(i) {
+	for _, reason := range reasons(a, i) {
 		s.Put("because", reason)
 	}
 	s.Put("what to do", i.Advice)
@@ -79,7 +79,7 @@ func (a *app) incidentSheet(i incident.Incident) *term.Sheet {
 	if n := max(i.Attempts, i.Tried); n > 0 {
 		s.Put("attempts", fmt.Sprint(n))
 	}
-	s.Put(a.nextStep(i))
+	s.Put(nextStep(a, i))
 	if i.Known {
 		putSettings(s, i.Frozen)
 	}
@@ -88,7 +88,7 @@ func (a *app) incidentSheet(i incident.Incident) *term.Sheet {
 
 // nextStep is what the daemon does next, and when: once restored, it only checks
 // whether the replacement delivers.
-func (a *app) nextStep(i incident.Incident) (what, when string) {
+func nextStep(a *app, i incident.Incident) (what, when string) {
 	what, when = "next attempt", a.when(i.NextAttemptAt)
 	if i.State == incident.Restored {
 		what = "next check"
@@ -100,7 +100,7 @@ func (a *app) nextStep(i incident.Incident) (what, when string) {
 }
 
 // reasons say why a flow log is not restored yet.
-func (a *app) reasons(i incident.Incident) (out []string) {
+func reasons(a *app, i incident.Incident) (out []string) {
 	if i.State != incident.Open && i.State != incident.Blocked {
 		return nil
 	}
@@ -164,7 +164,7 @@ func shorter(history []incident.Entry, said string) []incident.Entry {
 	return history
 }
 
-func (a *app) printHistory(history []incident.Entry) {
+func printHistory(a *app, history []incident.Entry) {
 	if len(history) == 0 {
 		return
 	}

@@ -16,7 +16,7 @@ func sheetOf(t *testing.T, i incident.Incident) string {
 	t.Helper()
 	var out bytes.Buffer
 	a := testApp(&out)
-	a.Sheet(a.incidentSheet(i))
+	a.Sheet(incidentSheet(a, i))
 	if err := a.Flush(); err != nil {
 		t.Fatal(err)
 	}

@@ -36,15 +36,15 @@ it, on this machine or another. FILE is replaced only by a complete export.`,
 		ValidArgsFunction: firstArg(completeFiles()),
 		RunE: a.onState(func(ctx context.Context, s state, args []string) error {
 			if len(args) == 0 || args[0] == "-" {
-				_, err := a.export(ctx, s.Store, a)
+				_, err := writeExport(ctx, a, s.Store, a)
 				return err
 			}
-			return a.exportTo(ctx, s.Store, args[0])
+			return writeExportFile(ctx, a, s.Store, args[0])
 		}),
 	}
 }
 
-func (a *app) export(ctx context.Context, s *store.Store, w io.Writer) (n int, err error) {
+func writeExport(ctx context.Context, a *app, s *store.Store, w io.Writer) (n int, err error) {
 	if err := term.WriteJSON(w, exportHead{exportVersion, jsonTime(a.now())}); err != nil {
 		return 0, err
 	}
@@ -59,7 +59,7 @@ func (a *app) export(ctx context.Context, s *store.Store, w io.Writer) (n int, e
 }
 
 // exportTo replaces the file only by a complete export.
-func (a *app) exportTo(ctx context.Context, s *store.Store, name string) (err error) {
+func writeExportFile(ctx context.Context, a *app, s *store.Store, name string) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".flowkeeper-export-")
 	if err != nil {
 		return fmt.Errorf("write the export: %w", err)
@@ -70,7 +70,7 @@ func (a *app) exportTo(ctx context.Context, s *store.Store, name string) (err er
 		}
 	}()
 	b := bufio.NewWriter(f)
-	n, err := a.export(ctx, s, b)
+	n, err := writeExport(ctx, a, s, b)
 	if err = errors.Join(err, b.Flush(), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write the export: %w", err)
 	}

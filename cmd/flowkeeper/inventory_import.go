@@ -36,15 +36,15 @@ not imported.`,
 		Example: `  flowkeeper inventory import snapshot.jsonl
   flowkeeper restore fl-0123456789abcdef0 --dry-run`,
 		ValidArgsFunction: firstArg(completeFiles()),
-		RunE:              a.onState(a.importFile),
+		RunE:              a.onState(importFile),
 	}
 	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) importFile(ctx context.Context, s state, args []string) error {
+func importFile(ctx context.Context, s state, args []string) error {
 	name := args[0]
-	in, err := a.open(ctx, name)
+	in, err := s.open(ctx, name)
 	if err != nil {
 		return fmt.Errorf("read the export: %w", err)
 	}
@@ -53,15 +53,15 @@ func (a *app) importFile(ctx context.Context, s state, args []string) error {
 	if err != nil {
 		return err
 	}
-	progress := a.Progress("reading "+term.Clean(name), 0)
-	rows, problems := readExport(in, here, s.conf.Inventory.Destinations, a.now())
+	progress := s.Progress("reading "+term.Clean(name), 0)
+	rows, problems := readExport(in, here, s.conf.Inventory.Destinations, s.now())
 	progress.End()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if len(problems) > 0 {
 		for _, p := range problems {
-			a.complain(name + ": " + p)
+			s.complain(name + ": " + p)
 		}
 		return errors.New("nothing was imported: correct the file, or export it again with `flowkeeper inventory export`")
 	}
@@ -73,7 +73,7 @@ func (a *app) importFile(ctx context.Context, s state, args []string) error {
 		Added int `json:"added"`
 		Known int `json:"known"`
 	}{added, len(rows) - added}
-	a.Result(out, "%s added, %d known already", term.Plural(out.Added, "flow log"), out.Known)
+	s.Result(out, "%s added, %d known already", term.Plural(out.Added, "flow log"), out.Known)
 	return nil
 }
 

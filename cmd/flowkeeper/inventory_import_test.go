@@ -104,7 +104,7 @@ func TestExportRoundTrip(t *testing.T) {
 	a := testApp(&bytes.Buffer{})
 	export := func(s *store.Store) string {
 		var b bytes.Buffer
-		if _, err := a.export(context.Background(), s, &b); err != nil {
+		if _, err := writeExport(context.Background(), a, s, &b); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()

@@ -36,29 +36,29 @@ every row.`,
   # What could not be restored now
   flowkeeper inventory list --json | jq -c 'select(.restorable == false)'`,
 	}
-	f := a.filterFlags(c, flowLogStates, "only first seen or gone", 0)
+	f := newFilters(a, c, flowLogStates, "only first seen or gone", 0)
 	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
-		return a.listFlowLogs(ctx, s, f, filter)
+		return listFlowLogs(ctx, s, f, filter)
 	})
 	a.jsonFlag(c, "one JSON object a line")
 	return c
 }
 
-func (a *app) listFlowLogs(ctx context.Context, s state, f *filters, filter store.Filter) error {
+func listFlowLogs(ctx context.Context, s state, f *filters, filter store.Filter) error {
 	rehearsed, err := s.Rehearsed(ctx)
 	if err != nil {
 		return err
 	}
 	count := tally{some: f.filtered() || f.limit > 0}
-	progress := a.Progress("reading flow logs", 0)
-	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
+	progress := s.Progress("reading flow logs", 0)
+	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
 		term.Whole("ACCOUNT").OrDrop(4), term.Whole("REGION").OrDrop(3), term.CutTo(stateWidth, "STATE"))
 	err = s.FindFlowLogs(ctx, filter, func(r inventory.Row, fate store.Fate) error {
 		f.next()
 		progress.Step()
 		last, tried := rehearsed(r)
-		count.count(r, fate, last, tried, a.now())
-		t.Add(toListedJSON(r, fate, last, tried), r.ID, r.ResourceID, r.TrafficType, term.ShortARN(r.Destination(r.Scope)), r.Scope.Account, r.Scope.Region, a.stateOf(r, fate, last))
+		count.count(r, fate, last, tried, s.now())
+		t.Add(toListedJSON(r, fate, last, tried), r.ID, r.ResourceID, r.TrafficType, term.ShortARN(r.Destination(r.Scope)), r.Scope.Account, r.Scope.Region, stateOf(s.app, r, fate, last))
 		return nil
 	})
 	t.Flush()
@@ -67,8 +67,8 @@ func (a *app) listFlowLogs(ctx context.Context, s state, f *filters, filter stor
 		return err
 	}
 	f.summary("flow logs", "the snapshot is empty: the daemon's first refresh fills it, or `flowkeeper inventory refresh`")
-	if f.n > 0 && !a.JSON {
-		a.Note("%s", count)
+	if f.n > 0 && !s.JSON {
+		s.Note("%s", count)
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func isBlind(r inventory.Row, f store.Fate) bool {
 
 // stateOf is a row's state in a few words, the most important first: a narrow
 // terminal cuts the rest.
-func (a *app) stateOf(r inventory.Row, f store.Fate, last rehearse.Rehearsal) term.Cell {
+func stateOf(a *app, r inventory.Row, f store.Fate, last rehearse.Rehearsal) term.Cell {
 	switch {
 	case isBlind(r, f):
 		return term.Colored("blind "+term.Span(a.now().Sub(r.GoneAt))+": "+strings.TrimSpace(string(f.State)+" "+f.Reason), term.Red)

@@ -21,7 +21,7 @@ daemon, not by this command. If an account or Region can't be listed, its part
 of the snapshot stays as it is, the others are updated, and the exit code is 1.`,
 		Example: `  flowkeeper inventory refresh
   flowkeeper inventory refresh --json | jq -c 'select(.error)'`,
-		RunE: a.onState(a.refresh),
+		RunE: a.onState(refreshAll),
 	}
 	a.jsonFlag(c, "one JSON object a line, for each account and Region")
 	return c
@@ -38,15 +38,15 @@ type refreshed struct {
 // refreshAtOnce is how many scopes are listed at the same time.
 const refreshAtOnce = 8
 
-func (a *app) refresh(ctx context.Context, s state, _ []string) error {
-	fleet, err := a.connect(ctx, s.conf)
+func refreshAll(ctx context.Context, s state, _ []string) error {
+	fleet, err := s.connect(ctx, s.conf)
 	if err != nil {
 		return err
 	}
-	r := a.newRemediator(s, fleet)
+	r := newRemediator(s, fleet)
 	all := fleet.Scopes()
 	results := make([]refreshed, len(all))
-	progress := a.Progress("refreshing", len(all))
+	progress := s.Progress("refreshing", len(all))
 	var scopes errgroup.Group
 	scopes.SetLimit(refreshAtOnce)
 	for n, scope := range all {
@@ -58,7 +58,7 @@ func (a *app) refresh(ctx context.Context, s state, _ []string) error {
 	}
 	_ = scopes.Wait() // each result has its own error
 	progress.End()
-	return a.printRefreshed(results)
+	return printRefreshed(s.app, results)
 }
 
 func refreshScope(ctx context.Context, r *remediate.Remediator, scope inventory.Scope) refreshed {
@@ -70,7 +70,7 @@ func refreshScope(ctx context.Context, r *remediate.Remediator, scope inventory.
 	return out
 }
 
-func (a *app) printRefreshed(results []refreshed) error {
+func printRefreshed(a *app, results []refreshed) error {
 	failed := 0
 	t := a.Table(term.Whole("ACCOUNT"), term.Whole("REGION"), term.Whole("LISTED"), term.Whole("NEW"), term.Whole("CHANGED"), term.Whole("LOST"))
 	for _, r := range results {

@@ -54,13 +54,13 @@ that deliver to that destination.`,
 
   # Protected again at once
   flowkeeper inventory release --resource vpc-0123456789abcdef0 --undo`,
-		ValidArgsFunction: a.completeFlowLogs(string(inventory.Live)),
+		ValidArgsFunction: completeFlowLogs(a, string(inventory.Live)),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.ids = args
 			if err := r.check(c); err != nil {
 				return err
 			}
-			return a.withState(c.Context(), func(s state) error { return a.release(c.Context(), s, r) })
+			return a.withState(c.Context(), func(s state) error { return releaseFlowLogs(c.Context(), s, r) })
 		},
 	}
 	f := c.Flags()
@@ -75,8 +75,8 @@ that deliver to that destination.`,
 	f.StringVar(&r.reason, "reason", "", "why, for the record")
 	f.BoolVar(&r.undo, "undo", false, "protect them again")
 	a.jsonFlag(c, "one JSON object a line, for each flow log changed")
-	completeFlag(c, "resource", a.completeWatched(false))
-	completeFlag(c, "destination", a.completeWatched(true))
+	completeFlag(c, "resource", completeWatched(a, false))
+	completeFlag(c, "destination", completeWatched(a, true))
 	completeFlag(c, "for", cobra.FixedCompletions([]string{"30m", "2h", "8h", "24h"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -124,12 +124,12 @@ func (r release) apply(row *inventory.Row, now time.Time) bool {
 	return true
 }
 
-func (a *app) release(ctx context.Context, s state, r release) error {
+func releaseFlowLogs(ctx context.Context, s state, r release) error {
 	gone, err := r.goneRows(ctx, s)
 	if err != nil {
 		return err
 	}
-	now := a.now()
+	now := s.now()
 	var found int
 	var changed []inventory.Row
 	n, err := s.Change(ctx, func(row *inventory.Row) bool {
@@ -145,21 +145,21 @@ func (a *app) release(ctx context.Context, s state, r release) error {
 	})
 	switch {
 	case err != nil && n > 0:
-		a.printReleased(r, changed[:n], nil)
+		printReleased(s.app, r, changed[:n], nil)
 		return fmt.Errorf("only these were changed; run it again for the rest: %w", err)
 	case err != nil:
 		return err
 	case found+len(gone) == 0:
 		return fmt.Errorf("no live flow log matches, nothing was changed: see `flowkeeper inventory list`")
 	}
-	rem := a.newRemediator(s, withoutAWS{})
+	rem := newRemediator(s, withoutAWS{})
 	for n, row := range gone {
 		if _, err := rem.LetGo(ctx, row.Scope, row.ID, r.reason); err != nil {
-			a.printReleased(r, changed, gone[:n])
+			printReleased(s.app, r, changed, gone[:n])
 			return err
 		}
 	}
-	a.printReleased(r, changed, gone)
+	printReleased(s.app, r, changed, gone)
 	return nil
 }
 
@@ -200,10 +200,10 @@ func afterGone(id string, i incident.Incident, known bool) string {
 	return fmt.Sprintf("nothing replaced it; `flowkeeper incidents show %s` says why, `flowkeeper restore %s` restores it", id, id)
 }
 
-func (a *app) printReleased(r release, live, gone []inventory.Row) {
+func printReleased(a *app, r release, live, gone []inventory.Row) {
 	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE"), term.CutTo(14, "DESTINATION").OrDrop(1), term.CutTo(stateWidth, "STATE"))
 	for _, row := range slices.Concat(live, gone) {
-		t.Add(toFlowLogJSON(row), row.ID, row.ResourceID, term.ShortARN(row.Destination(row.Scope)), a.stateOf(row, store.Fate{}, rehearse.Rehearsal{}))
+		t.Add(toFlowLogJSON(row), row.ID, row.ResourceID, term.ShortARN(row.Destination(row.Scope)), stateOf(a, row, store.Fate{}, rehearse.Rehearsal{}))
 	}
 	t.Flush()
 	if len(gone) > 0 {

@@ -25,14 +25,14 @@ according to the last rehearsal and what to do if not, when AWS first and last
 listed it.`,
 		Example: `  flowkeeper inventory show fl-0123456789abcdef0
   flowkeeper inventory show fl-0123456789abcdef0 --json | jq .tags`,
-		ValidArgsFunction: firstArg(a.completeFlowLogs()),
-		RunE:              a.onState(a.showFlowLog),
+		ValidArgsFunction: firstArg(completeFlowLogs(a)),
+		RunE:              a.onState(showFlowLog),
 	}
 	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) showFlowLog(ctx context.Context, s state, args []string) error {
+func showFlowLog(ctx context.Context, s state, args []string) error {
 	id := args[0]
 	r, ok, err := s.FindFlowLog(ctx, id)
 	if err != nil {
@@ -51,10 +51,10 @@ func (a *app) showFlowLog(ctx context.Context, s state, args []string) error {
 	}
 	fate := store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}
 	last, tried := rehearsed(r)
-	if a.JSON {
-		a.Object(toListedJSON(r, fate, last, tried))
+	if s.JSON {
+		s.Object(toListedJSON(r, fate, last, tried))
 	} else {
-		a.Sheet(a.flowLogSheet(r, fate, last, tried))
+		s.Sheet(flowLogSheet(s.app, r, fate, last, tried))
 	}
 	return nil
 }
@@ -63,10 +63,10 @@ func unknownFlowLog(id string) error {
 	return fmt.Errorf("there is no flow log %q in the snapshot: see `flowkeeper inventory list`", id)
 }
 
-func (a *app) flowLogSheet(r inventory.Row, fate store.Fate, last rehearse.Rehearsal, tried bool) *term.Sheet {
+func flowLogSheet(a *app, r inventory.Row, fate store.Fate, last rehearse.Rehearsal, tried bool) *term.Sheet {
 	s := &term.Sheet{}
 	putFlowLog(s, r.ID, r.RootID, r.Scope, r.ResourceID)
-	s.Put("state", a.stateOf(r, fate, last).Text)
+	s.Put("state", stateOf(a, r, fate, last).Text)
 	switch {
 	case tried && last.Reason == "":
 		s.Put("restorable", "yes, rehearsed "+a.ago(last.At))

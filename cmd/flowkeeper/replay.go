@@ -32,9 +32,9 @@ says what that record is, and why it is ignored.`,
 		ValidArgsFunction: completeFiles("json", "gz"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if send {
-				return a.send(c.Context(), args)
+				return sendRecords(c.Context(), a, args)
 			}
-			return a.replay(c.Context(), args)
+			return replayFiles(c.Context(), a, args)
 		},
 	}
 	a.jsonFlag(c, "one JSON object a line, for each record with a finding, or that is ignored (--send: the counts)")
@@ -42,8 +42,8 @@ says what that record is, and why it is ignored.`,
 	return c
 }
 
-func (a *app) replay(ctx context.Context, files []string) error {
-	p, err := a.newPlanner(ctx)
+func replayFiles(ctx context.Context, a *app, files []string) error {
+	p, err := newPlanner(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (a *app) replay(ctx context.Context, files []string) error {
 		case a.JSON:
 			a.Object(v)
 		default:
-			a.printFinding(v)
+			printFinding(a, v)
 		}
 		return nil
 	}}

@@ -100,7 +100,7 @@ func toFindingJSON(ctx context.Context, p planner, f detection.Finding) (finding
 	return v, nil
 }
 
-func (a *app) printFinding(v findingJSON) {
+func printFinding(a *app, v findingJSON) {
 	title := titles[v.Kind]
 	if v.Kind == "ignored" {
 		what, _ := cloudtrail.NoCall(v.Reason).Words()

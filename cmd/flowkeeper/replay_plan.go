@@ -39,8 +39,8 @@ type planner struct {
 }
 
 // newPlanner opens the state file if there is one; the caller closes it.
-func (a *app) newPlanner(ctx context.Context) (p planner, err error) {
-	c, err := a.config(needs{})
+func newPlanner(ctx context.Context, a *app) (p planner, err error) {
+	c, _, err := a.config(needs{})
 	if err != nil {
 		return p, err
 	}

@@ -22,7 +22,7 @@ var errTooLarge = fmt.Errorf("more than %d GiB of JSON: split the file", maxInfl
 // readBodies calls fn with each record, envelope or other JSON value in a file, gzip
 // or not; - is stdin. The elements of a top-level list, such as "Records", come one
 // by one, so that a file with many records takes little memory.
-func (a *app) readBodies(ctx context.Context, name string, fn func(body []byte) error) error {
+func readBodies(ctx context.Context, a *app, name string, fn func(body []byte) error) error {
 	in, err := a.open(ctx, name)
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ func TestGzipIsFoundByItsContent(t *testing.T) {
 	a := testApp(&bytes.Buffer{})
 	a.stdin = &b
 	n := 0
-	if err := a.readBodies(t.Context(), "-", func([]byte) error { n++; return nil }); err != nil || n != 1 {
+	if err := readBodies(t.Context(), a, "-", func([]byte) error { n++; return nil }); err != nil || n != 1 {
 		t.Errorf("%d, %v", n, err)
 	}
 }

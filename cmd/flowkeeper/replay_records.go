@@ -46,7 +46,7 @@ func (r *recordReader) read(ctx context.Context, files []string) error {
 func (r *recordReader) file(ctx context.Context, name string) error {
 	var failed error // of found
 	n := 0
-	err := r.app.readBodies(ctx, name, func(body []byte) error {
+	err := readBodies(ctx, r.app, name, func(body []byte) error {
 		n++
 		failed = r.value(body, func(err error) {
 			r.bad++

@@ -31,8 +31,8 @@ const (
 )
 
 // send sends the records with a finding to the queue.
-func (a *app) send(ctx context.Context, files []string) error {
-	c, err := a.config(needs{queue: true})
+func sendRecords(ctx context.Context, a *app, files []string) error {
+	c, _, err := a.config(needs{queue: true})
 	if err != nil {
 		return err
 	}

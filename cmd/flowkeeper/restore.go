@@ -29,12 +29,12 @@ log even if the daemon restores the same one at the same moment.`,
   flowkeeper restore fl-0123456789abcdef0 --dry-run
 
   flowkeeper restore fl-0123456789abcdef0`,
-		ValidArgsFunction: firstArg(a.completeFlowLogs()),
+		ValidArgsFunction: firstArg(completeFlowLogs(a)),
 		RunE: a.onState(func(ctx context.Context, s state, args []string) error {
 			if dry {
-				return a.planRestore(ctx, s, args[0])
+				return planRestore(ctx, s, args[0])
 			}
-			return a.restore(ctx, s, args[0])
+			return restoreFlowLog(ctx, s, args[0])
 		}),
 	}
 	c.Flags().BoolVar(&dry, "dry-run", false, "print the CreateFlowLogs call, without making it")
@@ -63,7 +63,7 @@ func plannedRestore(ctx context.Context, s state, id string) (last incident.Inci
 }
 
 // planRestore prints the call as JSON: the parameters' names are the SDK's.
-func (a *app) planRestore(ctx context.Context, s state, id string) error {
+func planRestore(ctx context.Context, s state, id string) error {
 	i, err := plannedRestore(ctx, s, id)
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (a *app) planRestore(ctx context.Context, s state, id string) error {
 	if row, ok, err := s.FindFlowLog(ctx, i.FlowLogID); err != nil {
 		return err
 	} else if ok && row.State == inventory.Live && !row.Imported {
-		a.complain(i.FlowLogID + " was alive at the last refresh: while it is, the command without --dry-run creates nothing")
+		s.complain(i.FlowLogID + " was alive at the last refresh: while it is, the command without --dry-run creates nothing")
 	}
 	b, err := json.MarshalIndent(map[string]any{
 		"Account": i.Scope.Account, "Region": i.Scope.Region, "CreateFlowLogs": setFields(reflect.ValueOf(incident.CreateInput(i))),
@@ -79,7 +79,7 @@ func (a *app) planRestore(ctx context.Context, s state, id string) error {
 	if err != nil {
 		return err
 	}
-	a.Printf("%s\n", term.EscapeInvisible(b))
+	s.Printf("%s\n", term.EscapeInvisible(b))
 	return nil
 }
 
@@ -106,26 +106,26 @@ func setFields(v reflect.Value) any {
 	return v.Interface()
 }
 
-func (a *app) restore(ctx context.Context, s state, id string) error {
+func restoreFlowLog(ctx context.Context, s state, id string) error {
 	plan, err := plannedRestore(ctx, s, id)
 	if err != nil {
 		return err
 	}
-	i, alive, err := a.restoreNow(ctx, s, plan)
+	i, alive, err := restoreNow(ctx, s, plan)
 	if err != nil {
 		return err
 	}
 	if alive {
-		a.complain(plan.FlowLogID + " is alive: nothing to do")
-		if a.JSON {
-			return a.showFlowLog(ctx, s, []string{plan.FlowLogID})
+		s.complain(plan.FlowLogID + " is alive: nothing to do")
+		if s.JSON {
+			return showFlowLog(ctx, s, []string{plan.FlowLogID})
 		}
-		a.Result(nil, "%s", plan.FlowLogID)
+		s.Result(nil, "%s", plan.FlowLogID)
 		return nil
 	}
 	restored := i.State == incident.Restored || i.State == incident.Verified
-	if restored || a.JSON {
-		a.Result(toIncidentJSON(i, nil), "%s", i.NewID)
+	if restored || s.JSON {
+		s.Result(toIncidentJSON(i, nil), "%s", i.NewID)
 	}
 	switch {
 	case restored:
@@ -136,12 +136,12 @@ func (a *app) restore(ctx context.Context, s state, id string) error {
 	return fmt.Errorf("%s is not restored yet (%s): the daemon tries again, see `flowkeeper incidents show %s`", i.FlowLogID, i.State, i.FlowLogID)
 }
 
-func (a *app) restoreNow(ctx context.Context, s state, plan incident.Incident) (incident.Incident, bool, error) {
-	fleet, err := a.connect(ctx, s.conf)
+func restoreNow(ctx context.Context, s state, plan incident.Incident) (incident.Incident, bool, error) {
+	fleet, err := s.connect(ctx, s.conf)
 	if err != nil {
 		return plan, false, err
 	}
-	progress := a.Progress("waiting for AWS", 0)
+	progress := s.Progress("waiting for AWS", 0)
 	defer progress.End()
-	return a.newRemediator(s, fleet).RestoreByHand(ctx, plan.Scope, plan.FlowLogID)
+	return newRemediator(s, fleet).RestoreByHand(ctx, plan.Scope, plan.FlowLogID)
 }

@@ -72,7 +72,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	run := root.RunE
 	root.RunE = func(c *cobra.Command, args []string) error {
 		if showVersion && len(args) == 0 {
-			a.version()
+			printVersion(a)
 			return nil
 		}
 		return run(c, args)

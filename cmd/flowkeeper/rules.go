@@ -52,13 +52,13 @@ func newRulesListCommand(a *app) *cobra.Command {
 neither a configuration nor a state file.`,
 		Example: `  flowkeeper rules list
   flowkeeper rules list --json | jq -r '[.level, .title] | @tsv'`,
-		Run: func(*cobra.Command, []string) { a.listRules() },
+		Run: func(*cobra.Command, []string) { listRules(a) },
 	}
 	a.jsonFlag(c, "one JSON object a line: a rule with its description, tags, references and false positives")
 	return c
 }
 
-func (a *app) listRules() {
+func listRules(a *app) {
 	t := a.Table(term.CutTo(40, "TITLE"), term.Whole("LEVEL"), term.Whole("SOURCE").OrDrop(1), term.CutTo(20, "EVENTS"))
 	for _, r := range detection.Rules() {
 		t.Add(toRuleJSON(r), r.Title, levelCell(r.Level), r.EventSource, strings.Join(r.EventNames, ", "))
@@ -79,14 +79,14 @@ with --force. To get the query of your SIEM, use sigma-cli:
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return a.exportRules(args[0], force) },
+		RunE: func(_ *cobra.Command, args []string) error { return exportRules(a, args[0], force) },
 	}
 	c.Flags().BoolVar(&force, "force", false, "overwrite files that differ")
 	a.jsonFlag(c, "one JSON object: how many were written, and how many were the same already")
 	return c
 }
 
-func (a *app) exportRules(dir string, force bool) error {
+func exportRules(a *app, dir string, force bool) error {
 	todo, err := rulesToWrite(dir, force)
 	if err != nil {
 		return err

@@ -39,18 +39,18 @@ systemd starts it again with the present ones.`,
   # As the service that the packages install
   systemctl enable --now flowkeeper && journalctl -fu flowkeeper`,
 		SuggestFor: []string{"start", "serve", "daemon", "server"},
-		RunE:       func(c *cobra.Command, _ []string) error { return a.run(c.Context()) },
+		RunE:       func(c *cobra.Command, _ []string) error { return runDaemon(c.Context(), a) },
 	}
 }
 
-func (a *app) run(ctx context.Context) error {
+func runDaemon(ctx context.Context, a *app) error {
 	sighup := catchHangups()
 	defer sighup.release()
-	c, warnings, err := a.configWithWarnings(needs{queue: true, secrets: true})
+	c, warnings, err := a.config(needs{queue: true, secrets: true})
 	if err != nil {
 		return err
 	}
-	log := newLog(c.Log, a.Stderr, a.formatHere())
+	log := newLog(c.Log, a.Stderr, formatHere(a))
 	ctx, done := sighup.watch(ctx, log, a.terminalGone)
 	defer done()
 	for _, w := range warnings {
@@ -68,7 +68,7 @@ func (a *app) run(ctx context.Context) error {
 }
 
 // formatHere returns the format of the log if log.format is auto.
-func (a *app) formatHere() string {
+func formatHere(a *app) string {
 	if a.StderrTerminal {
 		return "text"
 	}

@@ -32,15 +32,17 @@ func openState(ctx context.Context, c configs.Config) (*store.Store, error) {
 	return store.Open(ctx, c.State.Path, store.Options{Route: daemon.Routes(c).For})
 }
 
-// state is the open state file and the configuration.
+// state is what a command on the state file works with: that file, open, and the
+// configuration.
 type state struct {
+	*app
 	*store.Store
 	conf configs.Config
 }
 
 // withState opens the state file, calls fn and closes it.
 func (a *app) withState(ctx context.Context, fn func(state) error) error {
-	c, err := a.config(needs{})
+	c, _, err := a.config(needs{})
 	if err != nil {
 		return err
 	}
@@ -48,7 +50,7 @@ func (a *app) withState(ctx context.Context, fn func(state) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(fn(state{s, c}), s.Close())
+	return errors.Join(fn(state{a, s, c}), s.Close())
 }
 
 // onState is the code of a command that uses the state file.

@@ -23,13 +23,13 @@ func newVersionCommand(a *app) *cobra.Command {
 platform.`,
 		Example: `  flowkeeper version
   flowkeeper version --json | jq -r .version`,
-		Run: func(*cobra.Command, []string) { a.version() },
+		Run: func(*cobra.Command, []string) { printVersion(a) },
 	}
 	a.jsonFlag(c, "one JSON object")
 	return c
 }
 
-func (a *app) version() {
+func printVersion(a *app) {
 	b := thisBuild()
 	text := "flowkeeper " + b.Version
 	if b.Commit != "" {
