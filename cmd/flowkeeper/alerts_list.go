@@ -16,7 +16,7 @@ var deliveryStates = []string{store.Pending, store.Sent, store.GivenUp}
 
 func newAlertsListCommand(a *app) *cobra.Command {
 	var failed bool
-	c := &cobra.Command{
+	c := a.withJSON("one JSON object a line: the alert, with its deliveries", &cobra.Command{
 		Use: "list", Short: "List the alerts, the latest first, and the state of their deliveries", Args: noArgs,
 		Long: `List the alerts, the latest first, with the state of the delivery to each sink:
 pending, sent or given_up. ` + "`flowkeeper alerts show`" + ` prints one alert in full,
@@ -29,7 +29,7 @@ with each sink's last answer.`,
 
   # The alerts of the last hour
   flowkeeper alerts list --since 1h`,
-	}
+	})
 	f := newFilters(a, c, deliveryStates, "only raised", terminalLimit)
 	f.alerts = true
 	f.sinks = f.choice("sink", "only those that went or are to go to this sink, by its `name`; --state is then its", sinkNames)
@@ -38,7 +38,6 @@ with each sink's last answer.`,
 		filter.Failed = failed
 		return listAlerts(ctx, s, f, filter)
 	})
-	a.jsonFlag(c, "one JSON object a line: the alert, with its deliveries")
 	return c
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 func newAlertsRetryCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	return a.withJSON("one JSON object", &cobra.Command{
 		Use: "retry ID", Short: "Have the daemon send an alert again to each sink that has not taken it",
 		Args: oneArg("the ID of an alert, or its beginning (see `flowkeeper alerts list --failed`)"),
 		Long: `Make an alert due now for each sink that has not taken it, given up or not; the
@@ -19,9 +19,7 @@ shows whether it takes alerts now.`,
 		Example:           "  flowkeeper alerts retry alrt_ply4guf2",
 		ValidArgsFunction: firstArg(completeAlerts(a, true)),
 		RunE:              a.onState(retryAlert),
-	}
-	a.jsonFlag(c, "one JSON object")
-	return c
+	})
 }
 
 func retryAlert(ctx context.Context, s state, args []string) error {

@@ -14,7 +14,7 @@ import (
 )
 
 func newAlertsShowCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	return a.withJSON("one JSON object: the alert, with its deliveries", &cobra.Command{
 		Use: "show ID", Short: "Show one alert: its text, and what each sink answered",
 		Args: oneArg("the ID of an alert, or its beginning (see `flowkeeper alerts list`)"),
 		Long: `Show the text of one alert, and the state of its delivery to each sink with the
@@ -23,9 +23,7 @@ sink's last answer. The beginning of an ID is enough if it is unique.`,
   flowkeeper alerts show alrt_ply4guf2 --json | jq .actor`,
 		ValidArgsFunction: firstArg(completeAlerts(a, false)),
 		RunE:              a.onState(showAlert),
-	}
-	a.jsonFlag(c, "one JSON object: the alert, with its deliveries")
-	return c
+	})
 }
 
 // alertPrefix is how much of an alert's ID a narrow terminal shows: it is almost

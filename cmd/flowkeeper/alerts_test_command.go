@@ -20,7 +20,7 @@ import (
 )
 
 func newAlertsTestCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	return a.withJSON("one JSON object a line, for each sink", &cobra.Command{
 		Use: "test [NAME]", Short: "Send a marked test alert to every sink, or to one, and print the answers",
 		Args: someArgs(0, 1, "the name of one sink at most"),
 		Long: `Send an alert of kind test directly to the configured sinks, whatever their
@@ -37,9 +37,7 @@ a sink did not take the alert.`,
 			}
 			return testAlerts(c.Context(), a, conf, args)
 		},
-	}
-	a.jsonFlag(c, "one JSON object a line, for each sink")
-	return c
+	})
 }
 
 // answer is how one sink took the test alert.

@@ -16,7 +16,7 @@ import (
 )
 
 func newCheckCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	return a.withJSON("one JSON object", &cobra.Command{
 		Use: "check", Short: "Read the configuration and print every problem, offline", Args: noArgs,
 		Long: `Read the configuration as ` + "`flowkeeper run`" + ` does and print every problem at
 once, each with its key, its value and what to write instead (exit code 78), or
@@ -27,9 +27,7 @@ what the configuration means. It uses neither the network nor the state file.`,
   flowkeeper check && systemctl restart flowkeeper`,
 		SuggestFor: []string{"validate", "config", "lint", "test"},
 		RunE:       func(*cobra.Command, []string) error { return checkConfig(a) },
-	}
-	a.jsonFlag(c, "one JSON object")
-	return c
+	})
 }
 
 func checkConfig(a *app) error {

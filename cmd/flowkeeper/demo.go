@@ -13,7 +13,7 @@ import (
 
 // newDemoCommand simulates an attack in this process.
 func newDemoCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	return a.withJSON("one JSON object a line", &cobra.Command{
 		Use: "demo", Short: "Show detection, alert and restore, without AWS", Args: noArgs,
 		Long: `Start an AWS inside this process, protect flow logs with the real daemon, delete
 them as an attacker would, and show what happens: five scenes, some seconds.
@@ -24,9 +24,7 @@ The exit code is 1 if any flow log is not as it was before.`,
   flowkeeper demo --json | jq -c 'select(.result)'`,
 		SuggestFor: []string{"try", "example", "play"},
 		RunE:       func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), a) },
-	}
-	a.jsonFlag(c, "one JSON object a line")
-	return c
+	})
 }
 
 func runDemo(ctx context.Context, a *app) error {

@@ -11,7 +11,7 @@ import (
 
 func newDoctorCommand(a *app) *cobra.Command {
 	var who bool
-	c := &cobra.Command{
+	c := a.withJSON("one JSON object a line, for each check and place", &cobra.Command{
 		Use: "doctor", Short: "Check AWS and this machine for what would fail, and print the fix", Args: noArgs,
 		Long: `Check, in the order in which an event travels, everything that must work for a
 deletion to be detected, undone and alerted: a line each, and below what fails
@@ -46,8 +46,7 @@ The exit code is 0, whoever may; it is 1 if a user or role could not be checked.
 			}
 			return runChecks(c.Context(), a, d)
 		},
-	}
-	a.jsonFlag(c, "one JSON object a line, for each check and place")
+	})
 	c.Flags().BoolVar(&who, "who-can-delete", false, "list who may call ec2:DeleteFlowLogs instead, and by which statement")
 	return c
 }

@@ -16,7 +16,7 @@ import (
 var incidentStates = []string{string(incident.Open), string(incident.Restored), string(incident.Verified), string(incident.Blocked), string(incident.Closed)}
 
 func newIncidentsListCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	c := a.withJSON("one JSON object a line", &cobra.Command{
 		Use: "list", Short: "List the incidents, the latest first", Args: noArgs,
 		Long: `List the incidents, the latest first: the deleted flow log, who deleted it, when
 that was detected, how long nothing was recorded (still: until now), and which
@@ -29,12 +29,11 @@ flow log replaced it. On a narrow terminal some columns are left out.`,
 
   # Who deleted, for a script
   flowkeeper incidents list --json --since 7d | jq -r '.actor.arn // "unknown"'`,
-	}
+	})
 	f := newFilters(a, c, incidentStates, "only detected", terminalLimit)
 	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
 		return listIncidents(ctx, s, f, filter)
 	})
-	a.jsonFlag(c, "one JSON object a line")
 	return c
 }
 

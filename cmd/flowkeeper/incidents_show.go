@@ -15,7 +15,7 @@ import (
 )
 
 func newIncidentsShowCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	return a.withJSON("one JSON object", &cobra.Command{
 		Use: "show ID", Short: "Show one incident: who, what, why it is in this state, and its history",
 		Args: oneArg("the ID of the deleted flow log (see `flowkeeper incidents list`)"),
 		Long: `Show one incident: who deleted the flow log, from where and with what tool; its
@@ -25,9 +25,7 @@ will be created; and each change of its state. ID is the deleted flow log's.`,
   flowkeeper incidents show fl-0123456789abcdef0 --json | jq .history`,
 		ValidArgsFunction: firstArg(completeIncidents(a)),
 		RunE:              a.onState(showIncident),
-	}
-	a.jsonFlag(c, "one JSON object")
-	return c
+	})
 }
 
 func showIncident(ctx context.Context, s state, args []string) error {

@@ -26,7 +26,7 @@ const (
 )
 
 func newImportCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	return a.withJSON("one JSON object", &cobra.Command{
 		Use: "import FILE", Short: "Add flow logs from an export to the snapshot (- for stdin)", Args: oneArg("the file of an export (- for stdin)"),
 		Long: `Add the flow logs of an export that are not in the snapshot; those that are stay
 as they are. The whole file is checked first: with any problem nothing is
@@ -37,9 +37,7 @@ not imported.`,
   flowkeeper restore fl-0123456789abcdef0 --dry-run`,
 		ValidArgsFunction: firstArg(completeFiles()),
 		RunE:              a.onState(importFile),
-	}
-	a.jsonFlag(c, "one JSON object")
-	return c
+	})
 }
 
 func importFile(ctx context.Context, s state, args []string) error {

@@ -19,7 +19,7 @@ import (
 var flowLogStates = []string{string(inventory.Live), string(inventory.Gone)}
 
 func newInventoryListCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	c := a.withJSON("one JSON object a line", &cobra.Command{
 		Use: "list", Short: "List the flow logs, and whether each can be restored", Args: noArgs,
 		Long: `List the flow logs of the snapshot by account, Region and ID. The state of one
 that is gone names its replacement, or says how long nothing has been recorded,
@@ -35,12 +35,11 @@ every row.`,
 
   # What could not be restored now
   flowkeeper inventory list --json | jq -c 'select(.restorable == false)'`,
-	}
+	})
 	f := newFilters(a, c, flowLogStates, "only first seen or gone", 0)
 	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
 		return listFlowLogs(ctx, s, f, filter)
 	})
-	a.jsonFlag(c, "one JSON object a line")
 	return c
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 func newRefreshCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	return a.withJSON("one JSON object a line, for each account and Region", &cobra.Command{
 		Use: "refresh", Short: "List all flow logs at AWS now, in this command itself", Args: noArgs,
 		Long: `List the flow logs of every configured account and Region and update the
 snapshot, as the daemon does on its schedule. What is gone is restored by the
@@ -22,9 +22,7 @@ of the snapshot stays as it is, the others are updated, and the exit code is 1.`
 		Example: `  flowkeeper inventory refresh
   flowkeeper inventory refresh --json | jq -c 'select(.error)'`,
 		RunE: a.onState(refreshAll),
-	}
-	a.jsonFlag(c, "one JSON object a line, for each account and Region")
-	return c
+	})
 }
 
 // refreshed is the result of one scope.

@@ -35,7 +35,7 @@ const (
 
 func newReleaseCommand(a *app) *cobra.Command {
 	var r release
-	c := &cobra.Command{
+	c := a.withJSON("one JSON object a line, for each flow log changed", &cobra.Command{
 		Use: "release ID... | --resource ID | --destination ARN", Short: "Let flow logs be deleted without being restored",
 		Long: `For a time (--for, 2h by default, 90d at most) the named flow logs may be
 deleted: Flowkeeper still alerts on the deletion, at the level informational,
@@ -62,7 +62,7 @@ that deliver to that destination.`,
 			}
 			return a.withState(c.Context(), func(s state) error { return releaseFlowLogs(c.Context(), s, r) })
 		},
-	}
+	})
 	f := c.Flags()
 	f.StringVar(&r.resource, "resource", "", "all live flow logs of this `resource` (vpc-…, subnet-…, eni-…, tgw-…, nat-…)")
 	f.StringVar(&r.destination, "destination", "", "all live flow logs that deliver to this `ARN`")
@@ -74,7 +74,6 @@ that deliver to that destination.`,
 	f.Lookup("for").DefValue = term.Tidy(defaultRelease)
 	f.StringVar(&r.reason, "reason", "", "why, for the record")
 	f.BoolVar(&r.undo, "undo", false, "protect them again")
-	a.jsonFlag(c, "one JSON object a line, for each flow log changed")
 	completeFlag(c, "resource", completeWatched(a, false))
 	completeFlag(c, "destination", completeWatched(a, true))
 	completeFlag(c, "for", cobra.FixedCompletions([]string{"30m", "2h", "8h", "24h"}, cobra.ShellCompDirectiveNoFileComp))

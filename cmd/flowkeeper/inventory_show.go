@@ -16,7 +16,7 @@ import (
 )
 
 func newInventoryShowCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	return a.withJSON("one JSON object", &cobra.Command{
 		Use: "show ID", Short: "Show everything that is known of one flow log",
 		Args: oneArg("the ID of a flow log (see `flowkeeper inventory list`)"),
 		Long: `Show everything that is known of one flow log: each setting and tag that a
@@ -27,9 +27,7 @@ listed it.`,
   flowkeeper inventory show fl-0123456789abcdef0 --json | jq .tags`,
 		ValidArgsFunction: firstArg(completeFlowLogs(a)),
 		RunE:              a.onState(showFlowLog),
-	}
-	a.jsonFlag(c, "one JSON object")
-	return c
+	})
 }
 
 func showFlowLog(ctx context.Context, s state, args []string) error {

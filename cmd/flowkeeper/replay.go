@@ -11,7 +11,7 @@ import (
 
 func newReplayCommand(a *app) *cobra.Command {
 	var send bool
-	c := &cobra.Command{
+	c := a.withJSON("one JSON object a line, for each record with a finding, or that is ignored (--send: the counts)", &cobra.Command{
 		Use: "replay FILE...", Short: "Show what CloudTrail records mean, and what would be restored", Args: someArgs(1, 0, "a file with CloudTrail records (- for stdin)"),
 		Long: `Read CloudTrail records, log files (.json, .json.gz) or queue messages and show
 the findings: who deleted which flow logs, from where, with MFA or not. The
@@ -36,8 +36,7 @@ says what that record is, and why it is ignored.`,
 			}
 			return replayFiles(c.Context(), a, args)
 		},
-	}
-	a.jsonFlag(c, "one JSON object a line, for each record with a finding, or that is ignored (--send: the counts)")
+	})
 	c.Flags().BoolVar(&send, "send", false, "send the records to queue.url instead")
 	return c
 }

@@ -17,7 +17,7 @@ import (
 // newRestoreCommand recreates one flow log by hand.
 func newRestoreCommand(a *app) *cobra.Command {
 	var dry bool
-	c := &cobra.Command{
+	c := a.withJSON("the incident as one JSON object, or the flow log if it is alive", &cobra.Command{
 		Use: "restore ID", Short: "Recreate one flow log by hand, with or without a running daemon", Args: oneArg("the ID of a flow log (see `flowkeeper inventory list --state gone`)"),
 		Long: `Recreate one flow log of the snapshot now, whatever rules, releases and
 remediate.mode say, and print the new one's ID.
@@ -36,9 +36,8 @@ log even if the daemon restores the same one at the same moment.`,
 			}
 			return restoreFlowLog(ctx, s, args[0])
 		}),
-	}
+	})
 	c.Flags().BoolVar(&dry, "dry-run", false, "print the CreateFlowLogs call, without making it")
-	a.jsonFlag(c, "the incident as one JSON object, or the flow log if it is alive")
 	return c
 }
 

@@ -130,8 +130,10 @@ func initHelpCommand(root *cobra.Command) {
 	}
 }
 
-func (a *app) jsonFlag(c *cobra.Command, what string) {
+// withJSON adds --json to a command; what says what it prints then.
+func (a *app) withJSON(what string, c *cobra.Command) *cobra.Command {
 	c.Flags().BoolVar(&a.JSON, "json", false, what)
+	return c
 }
 
 // getenv returns a variable of the environment.

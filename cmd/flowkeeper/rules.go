@@ -46,16 +46,14 @@ func toRuleJSON(r detection.SigmaRule) ruleJSON {
 }
 
 func newRulesListCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	return a.withJSON("one JSON object a line: a rule with its description, tags, references and false positives", &cobra.Command{
 		Use: "list", Short: "List the detections: title, level, and the calls that each detects", Args: noArgs,
 		Long: `List the detections: title, level, and the calls that each detects. It needs
 neither a configuration nor a state file.`,
 		Example: `  flowkeeper rules list
   flowkeeper rules list --json | jq -r '[.level, .title] | @tsv'`,
 		Run: func(*cobra.Command, []string) { listRules(a) },
-	}
-	a.jsonFlag(c, "one JSON object a line: a rule with its description, tags, references and false positives")
-	return c
+	})
 }
 
 func listRules(a *app) {
@@ -68,7 +66,7 @@ func listRules(a *app) {
 
 func newRulesExportCommand(a *app) *cobra.Command {
 	var force bool
-	c := &cobra.Command{
+	c := a.withJSON("one JSON object: how many were written, and how many were the same already", &cobra.Command{
 		Use: "export DIR", Short: "Write the Sigma rules into DIR, a file each", Args: oneArg("a directory to write the rules into"),
 		Long: `Write the Sigma rules into DIR, a file each; create DIR if it does not exist. If
 DIR has a file with the same name and other content, nothing is written, except
@@ -80,9 +78,8 @@ with --force. To get the query of your SIEM, use sigma-cli:
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
 		RunE: func(_ *cobra.Command, args []string) error { return exportRules(a, args[0], force) },
-	}
+	})
 	c.Flags().BoolVar(&force, "force", false, "overwrite files that differ")
-	a.jsonFlag(c, "one JSON object: how many were written, and how many were the same already")
 	return c
 }
 

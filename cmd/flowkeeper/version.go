@@ -17,16 +17,14 @@ type build struct {
 }
 
 func newVersionCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	return a.withJSON("one JSON object", &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		Long: `Print the version, the commit that it was built from, the version of Go, and the
 platform.`,
 		Example: `  flowkeeper version
   flowkeeper version --json | jq -r .version`,
 		Run: func(*cobra.Command, []string) { printVersion(a) },
-	}
-	a.jsonFlag(c, "one JSON object")
-	return c
+	})
 }
 
 func printVersion(a *app) {
