@@ -15,7 +15,6 @@ import (
 var deliveryStates = []string{store.Pending, store.Sent, store.GivenUp}
 
 func newAlertsListCommand(a *app) *cobra.Command {
-	var failed bool
 	c := a.withJSON("one JSON object a line: the alert, with its deliveries", &cobra.Command{
 		Use: "list", Short: "List the alerts, the latest first, and the state of their deliveries", Args: noArgs,
 		Long: `List the alerts, the latest first, with the state of the delivery to each sink:
@@ -32,22 +31,18 @@ with each sink's last answer.`,
 	})
 	f := newFilters(a, c, deliveryStates, "only raised", terminalLimit)
 	f.alerts = true
-	f.sinks = f.choice("sink", "only those that went or are to go to this sink, by its `name`; --state is then its", sinkNames)
-	c.Flags().BoolVar(&failed, "failed", false, "only those that a sink has refused and not taken since")
-	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
-		filter.Failed = failed
-		return listAlerts(ctx, s, f, filter)
-	})
+	f.choose("only those that went or are to go to this sink, by its `name`; --state is then its", choice{flag: "sink", values: &f.Sinks, known: sinkNames})
+	c.Flags().BoolVar(&f.Failed, "failed", false, "only those that a sink has refused and not taken since")
+	c.RunE = f.list(listAlerts)
 	return c
 }
 
-func listAlerts(ctx context.Context, s state, f *filters, filter store.Filter) error {
+func listAlerts(ctx context.Context, s state, f *filters) error {
 	t := s.Table(term.CutTo(alertPrefix, "ALERT"), term.Whole("TIME"), term.Whole("LEVEL").OrDrop(1), term.CutTo(14, "DELIVERY"), term.CutTo(24, "TITLE"))
-	err := s.FindAlerts(ctx, filter, func(x alert.Alert, ds []sink.Delivery) error {
-		if !f.next() {
-			return nil
+	err := s.FindAlerts(ctx, f.Filter, func(x alert.Alert, ds []sink.Delivery) error {
+		if f.next() {
+			t.Add(toAlertJSON(x, ds), x.ID, s.ago(x.Time.Time), levelCell(x.Level), deliveriesCell(ds), x.Title)
 		}
-		t.Add(toAlertJSON(x, ds), x.ID, s.ago(x.Time.Time), levelCell(x.Level), deliveriesCell(ds), x.Title)
 		return nil
 	})
 	t.Flush()
@@ -55,7 +50,7 @@ func listAlerts(ctx context.Context, s state, f *filters, filter store.Filter) e
 		return err
 	}
 	none := "no alerts yet"
-	if filter.Failed {
+	if f.Failed {
 		none = "every sink has taken every alert so far"
 	}
 	f.summary("alerts", none)

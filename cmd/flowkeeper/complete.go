@@ -18,12 +18,9 @@ import (
 // maxCompletions is how many a shell can reasonably show.
 const maxCompletions = 200
 
-// completion is cobra's function for what a shell offers.
-type completion = func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective)
-
 // completeFromState offers what fn finds in the state file, and nothing if that can't
 // be read. The shell leaves out the words that don't begin with prefix.
-func (a *app) completeFromState(fn func(ctx context.Context, s state, prefix string) ([]string, error)) completion {
+func (a *app) completeFromState(fn func(ctx context.Context, s state, prefix string) ([]string, error)) cobra.CompletionFunc {
 	return func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		var out []string
 		_ = a.withState(c.Context(), func(s state) error {
@@ -42,7 +39,7 @@ func (a *app) completeFromState(fn func(ctx context.Context, s state, prefix str
 }
 
 // firstArg offers completions for the first argument only.
-func firstArg(fn completion) completion {
+func firstArg(fn cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -52,7 +49,7 @@ func firstArg(fn completion) completion {
 }
 
 // completeFlowLogs offers the snapshot's IDs, each with its resource.
-func completeFlowLogs(a *app, states ...string) completion {
+func completeFlowLogs(a *app, states ...string) cobra.CompletionFunc {
 	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
 		err = s.FindFlowLogs(ctx, store.Filter{States: states, Begins: prefix, Limit: maxCompletions}, func(r inventory.Row, _ store.Fate) error {
 			out = append(out, cobra.CompletionWithDesc(r.ID, r.ResourceID+" "+string(r.State)))
@@ -63,7 +60,7 @@ func completeFlowLogs(a *app, states ...string) completion {
 }
 
 // completeIncidents offers the IDs of flow logs that have an incident.
-func completeIncidents(a *app) completion {
+func completeIncidents(a *app) cobra.CompletionFunc {
 	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
 		err = s.FindIncidents(ctx, store.Filter{Begins: prefix, Limit: maxCompletions}, func(i incident.Incident) error {
 			out = append(out, cobra.CompletionWithDesc(i.FlowLogID, i.ResourceID+" "+string(i.State)))
@@ -75,7 +72,7 @@ func completeIncidents(a *app) completion {
 
 // completeAlerts offers the IDs of alerts; failed: only of those that a sink has
 // refused.
-func completeAlerts(a *app, failed bool) completion {
+func completeAlerts(a *app, failed bool) cobra.CompletionFunc {
 	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
 		err = s.FindAlerts(ctx, store.Filter{Failed: failed, Begins: prefix, Limit: maxCompletions}, func(x alert.Alert, _ []sink.Delivery) error {
 			out = append(out, cobra.CompletionWithDesc(x.ID, x.Title))
@@ -97,21 +94,21 @@ func (a *app) completeSinksToTest(*cobra.Command, []string, string) (out []strin
 }
 
 // completeWatched offers resources, or destinations, of live flow logs.
-func completeWatched(a *app, destinations bool) completion {
+func completeWatched(a *app, destinations bool) cobra.CompletionFunc {
 	return a.completeFromState(func(ctx context.Context, s state, prefix string) ([]string, error) {
 		return s.Watched(ctx, destinations, prefix, maxCompletions)
 	})
 }
 
 // completeFlag sets how the value of a flag is completed. The flag must exist.
-func completeFlag(c *cobra.Command, name string, fn completion) {
+func completeFlag(c *cobra.Command, name string, fn cobra.CompletionFunc) {
 	if err := c.RegisterFlagCompletionFunc(name, fn); err != nil {
 		panic("a completion of no flag: " + err.Error())
 	}
 }
 
 // completeFiles offers files with these endings; none: all.
-func completeFiles(endings ...string) completion {
+func completeFiles(endings ...string) cobra.CompletionFunc {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		if len(endings) == 0 {
 			return nil, cobra.ShellCompDirectiveDefault

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,28 +16,23 @@ import (
 
 // filters are the flags that choose what a list shows.
 type filters struct {
-	a        *app
-	c        *cobra.Command
-	allowed  []string // states
-	alerts   bool     // alerts are listed: they may be about accounts without flow logs
-	shown    int      // of the latest on a terminal without --limit; 0: all
-	states   []string
-	choices  []*choice
-	accounts *choice
-	regions  *choice
-	sinks    *choice
-	since    time.Time
-	limit    int
-	n        int // listed so far
+	store.Filter // what the flags say
+	a            *app
+	c            *cobra.Command
+	allowed      []string // states
+	alerts       bool     // alerts are listed: they may be about accounts without flow logs
+	shown        int      // of the latest on a terminal without --limit; 0: all
+	choices      []choice
+	n            int // listed so far
 }
 
 // choice is a flag whose values are names in the state file or in the configuration.
 // Other names are refused: an empty list would look like good news.
 type choice struct {
 	flag   string
-	values []string
-	form   *regexp.Regexp // nil: any
-	fix    string         // what to write if a value does not match form
+	values *[]string      // a field of the filter
+	form   *regexp.Regexp // of each value; nil: any
+	fix    string         // what to write if one has another form
 	known  func(context.Context, state) ([]string, error)
 }
 
@@ -46,9 +40,9 @@ type choice struct {
 // them off the screen.
 const terminalLimit = 50
 
-// filterFlags adds the flags to a list. since says what is compared.
+// newFilters adds the flags to a list. since says what is compared.
 func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown int) *filters {
-	f := &filters{a: a, c: c, allowed: allowed, shown: shown, sinks: &choice{}}
+	f := &filters{a: a, c: c, allowed: allowed, shown: shown}
 	flags := c.Flags()
 	// Other commands name the state file with --state, and so may these, by a value that
 	// looks like a file.
@@ -56,7 +50,7 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 		if strings.ContainsAny(v, "/.") {
 			a.stateFile = v
 		} else {
-			f.states = append(f.states, strings.Split(v, ",")...)
+			f.States = append(f.States, strings.Split(v, ",")...)
 		}
 		return nil
 	})
@@ -66,12 +60,12 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 		}
 		return allowed, cobra.ShellCompDirectiveNoFileComp
 	})
-	f.accounts = f.choice("account", "only of this `account`, twelve digits", f.known(func(x inventory.Scope) string { return x.Account }))
-	f.accounts.form, f.accounts.fix = accountID, "twelve digits, such as 111122223333"
-	f.regions = f.choice("region", "only of this `Region`", f.known(func(x inventory.Scope) string { return x.Region }))
-	f.regions.form, f.regions.fix = regionID, "a Region looks like eu-west-1"
+	f.choose("only of this `account`, twelve digits", choice{flag: "account", values: &f.Accounts, form: accountID, fix: "twelve digits, such as 111122223333",
+		known: f.known(func(x inventory.Scope) string { return x.Account })})
+	f.choose("only of this `Region`", choice{flag: "region", values: &f.Regions, form: regionID, fix: "a Region looks like eu-west-1",
+		known: f.known(func(x inventory.Scope) string { return x.Region })})
 	flags.Func("since", since+" since this `time`: 2h, 7d, 1d12h, 2026-03-01 or RFC 3339, in UTC", func(v string) (err error) {
-		f.since, err = parseSince(v, a.now())
+		f.Since, err = parseSince(v, a.now())
 		return err
 	})
 	completeFlag(c, "since", cobra.FixedCompletions([]string{"1h", "1d", "7d"}, cobra.ShellCompDirectiveNoFileComp))
@@ -79,22 +73,21 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 	if shown > 0 {
 		limit = fmt.Sprintf("at most `n`, the latest; 0: all (default: %d on a terminal, else all)", shown)
 	}
-	flags.IntVar(&f.limit, "limit", 0, limit)
+	flags.IntVar(&f.Limit, "limit", 0, limit)
 	completeFlag(c, "limit", cobra.FixedCompletions([]string{"10", "100", "0"}, cobra.ShellCompDirectiveNoFileComp))
 	return f
 }
 
-func (f *filters) choice(flag, usage string, known func(context.Context, state) ([]string, error)) *choice {
-	n := &choice{flag: flag, known: known}
-	f.c.Flags().StringSliceVar(&n.values, flag, nil, usage)
-	completeFlag(f.c, flag, f.a.completeFromState(func(ctx context.Context, s state, _ string) ([]string, error) { return known(ctx, s) }))
+// choose adds the flag of a choice.
+func (f *filters) choose(usage string, n choice) {
+	f.c.Flags().StringSliceVar(n.values, n.flag, nil, usage)
+	completeFlag(f.c, n.flag, f.a.completeFromState(func(ctx context.Context, s state, _ string) ([]string, error) { return n.known(ctx, s) }))
 	f.choices = append(f.choices, n)
-	return n
 }
 
 // check refuses wrong flags before anything is opened.
 func (f *filters) check() error {
-	for _, v := range f.states {
+	for _, v := range f.States {
 		switch {
 		case slices.Contains(f.allowed, v):
 		case v == "":
@@ -106,46 +99,36 @@ func (f *filters) check() error {
 		}
 	}
 	for _, n := range f.choices {
-		for _, v := range n.values {
+		for _, v := range *n.values {
 			if n.form != nil && !n.form.MatchString(v) {
 				return usagef("--%s %s: %s", n.flag, cmp.Or(v, `""`), n.fix)
 			}
 		}
 	}
-	if f.limit < 0 {
-		return usagef("--limit %d: how many, or 0 for all", f.limit)
+	if f.Limit < 0 {
+		return usagef("--limit %d: how many, or 0 for all", f.Limit)
 	}
 	return nil
 }
 
 // list is the code of a list command: fn prints what matches the filter.
-func (f *filters) list(fn func(ctx context.Context, s state, filter store.Filter) error) func(*cobra.Command, []string) error {
+func (f *filters) list(fn func(ctx context.Context, s state, f *filters) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {
 		if err := f.check(); err != nil {
 			return err
 		}
 		return f.a.withState(c.Context(), func(s state) error {
-			filter, err := f.filter(c.Context(), s)
-			if err != nil {
-				return err
+			for _, n := range f.choices {
+				if err := n.check(c.Context(), s); err != nil {
+					return err
+				}
 			}
-			return fn(c.Context(), s, filter)
+			if f.limited() {
+				f.Limit = f.shown + 1 // one more shows that there are more
+			}
+			return fn(c.Context(), s, f)
 		})
 	}
-}
-
-// filter is the same for the store. It refuses unknown accounts, Regions and sinks.
-func (f *filters) filter(ctx context.Context, s state) (store.Filter, error) {
-	for _, n := range f.choices {
-		if err := n.check(ctx, s); err != nil {
-			return store.Filter{}, err
-		}
-	}
-	limit := f.limit
-	if f.limited() {
-		limit = f.shown + 1 // one more shows that there are more
-	}
-	return store.Filter{States: f.states, Accounts: f.accounts.values, Regions: f.regions.values, Sinks: f.sinks.values, Since: f.since, Limit: limit}, nil
 }
 
 // limited reports whether only the latest are shown: --limit is absent, and the list goes
@@ -176,19 +159,20 @@ func (f *filters) summary(things, none string) {
 
 // filtered reports whether there is a filter.
 func (f *filters) filtered() bool {
-	return len(f.states)+len(f.accounts.values)+len(f.regions.values)+len(f.sinks.values) > 0 || !f.since.IsZero()
+	return len(f.States)+len(f.Accounts)+len(f.Regions)+len(f.Sinks) > 0 || !f.Since.IsZero()
 }
 
 // check refuses unknown names.
-func (n *choice) check(ctx context.Context, s state) error {
-	if len(n.values) == 0 {
+func (n choice) check(ctx context.Context, s state) error {
+	if len(*n.values) == 0 {
 		return nil
 	}
 	known, err := n.known(ctx, s)
-	for _, v := range n.values {
+	if err != nil {
+		return err
+	}
+	for _, v := range *n.values {
 		switch {
-		case err != nil:
-			return err
 		case slices.Contains(known, v):
 		case len(known) == 0:
 			return usagef("--%s %s: the state file knows none yet", n.flag, v)

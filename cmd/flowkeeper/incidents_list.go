@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 )
 
@@ -31,21 +30,18 @@ flow log replaced it. On a narrow terminal some columns are left out.`,
   flowkeeper incidents list --json --since 7d | jq -r '.actor.arn // "unknown"'`,
 	})
 	f := newFilters(a, c, incidentStates, "only detected", terminalLimit)
-	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
-		return listIncidents(ctx, s, f, filter)
-	})
+	c.RunE = f.list(listIncidents)
 	return c
 }
 
-func listIncidents(ctx context.Context, s state, f *filters, filter store.Filter) error {
+func listIncidents(ctx context.Context, s state, f *filters) error {
 	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(4), term.CutTo(12, "STATE"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("DETECTED").OrDrop(5),
 		term.Whole("BLIND"), term.Whole("REPLACED BY").OrDrop(3), term.Whole("ACCOUNT").OrDrop(2), term.Whole("REGION").OrDrop(1))
-	err := s.FindIncidents(ctx, filter, func(i incident.Incident) error {
-		if !f.next() {
-			return nil
+	err := s.FindIncidents(ctx, f.Filter, func(i incident.Incident) error {
+		if f.next() {
+			t.Add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), s.ago(i.DetectedAt),
+				blindCell(i), i.NewID, i.Scope.Account, i.Scope.Region)
 		}
-		t.Add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), s.ago(i.DetectedAt),
-			blindCell(i), i.NewID, i.Scope.Account, i.Scope.Region)
 		return nil
 	})
 	t.Flush()

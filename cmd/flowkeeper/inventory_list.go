@@ -37,22 +37,20 @@ every row.`,
   flowkeeper inventory list --json | jq -c 'select(.restorable == false)'`,
 	})
 	f := newFilters(a, c, flowLogStates, "only first seen or gone", 0)
-	c.RunE = f.list(func(ctx context.Context, s state, filter store.Filter) error {
-		return listFlowLogs(ctx, s, f, filter)
-	})
+	c.RunE = f.list(listFlowLogs)
 	return c
 }
 
-func listFlowLogs(ctx context.Context, s state, f *filters, filter store.Filter) error {
+func listFlowLogs(ctx context.Context, s state, f *filters) error {
 	rehearsed, err := s.Rehearsed(ctx)
 	if err != nil {
 		return err
 	}
-	count := tally{some: f.filtered() || f.limit > 0}
+	count := tally{some: f.filtered() || f.Limit > 0}
 	progress := s.Progress("reading flow logs", 0)
 	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
 		term.Whole("ACCOUNT").OrDrop(4), term.Whole("REGION").OrDrop(3), term.CutTo(stateWidth, "STATE"))
-	err = s.FindFlowLogs(ctx, filter, func(r inventory.Row, fate store.Fate) error {
+	err = s.FindFlowLogs(ctx, f.Filter, func(r inventory.Row, fate store.Fate) error {
 		f.next()
 		progress.Step()
 		last, tried := rehearsed(r)
