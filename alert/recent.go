@@ -16,12 +16,12 @@ func (a Words) Before() string {
 	worst := slices.Clone(a.Recent)
 	slices.SortStableFunc(worst, func(x, y RecentCalls) int { return cmp.Compare(harm(x.EventName), harm(y.EventName)) })
 	for _, d := range worst[:min(len(worst), maxCalls)] {
-		s := d.EventName + " " + times(d.Calls)
+		s := d.EventName + " " + Times(d.Calls)
 		switch {
 		case d.Refused == d.Calls:
 			s += ", refused"
 		case d.Refused > 0:
-			s += fmt.Sprintf(", refused %s", times(d.Refused))
+			s += fmt.Sprintf(", refused %s", Times(d.Refused))
 		}
 		if d.FlowLogs > 0 {
 			s += fmt.Sprintf(" (%s)", Plural(d.FlowLogs, "flow log"))

@@ -13,3 +13,15 @@ func TestSpan(t *testing.T) {
 		}
 	}
 }
+
+func TestPlural(t *testing.T) {
+	t.Parallel()
+	for want, got := range map[string]string{
+		"0 flow logs": Plural(0, "flow log"), "1 flow log": Plural(1, "flow log"), "2 flow logs": Plural(2, "flow log"),
+		"2 days": Plural(2, "day"), "1 delivery": Plural(1, "delivery"), "2 deliveries": Plural(2, "delivery"), "once": Times(1), "2 times": Times(2),
+	} {
+		if got != want {
+			t.Errorf("%q instead of %q", got, want)
+		}
+	}
+}

@@ -3,18 +3,23 @@ package alert
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// Plural is "1 flow log", or "3 flow logs".
+// Plural counts things: 1 flow log, 2 flow logs, 2 tries, 2 days.
 func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
+	if stem, ok := strings.CutSuffix(what, "y"); ok && !strings.HasSuffix(stem, "a") {
+		return fmt.Sprintf("%d %sies", n, stem)
+	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func times(n int) string {
+// Times is how often something happened: once, 2 times.
+func Times(n int) string {
 	if n == 1 {
 		return "once"
 	}

@@ -64,7 +64,7 @@ func (v validator) checkRule(key string, r Rule, accounts []Account) {
 	case r.Action == "wait":
 		v.between(key+".wait", r.Wait, time.Second, 24*time.Hour)
 	case hasWait:
-		v.problem(key+".wait", short(r.Wait), "goes with action: wait only: remove it, or write that action")
+		v.problem(key+".wait", Tidy(r.Wait), "goes with action: wait only: remove it, or write that action")
 	}
 }
 

@@ -88,12 +88,12 @@ func (v validator) oneOf(key, value string, allowed ...string) {
 
 func (v validator) between(key string, d, least, most time.Duration) {
 	if d < least || d > most {
-		v.problem(key, short(d), "write a duration from %s to %s", short(least), short(most))
+		v.problem(key, Tidy(d), "write a duration from %s to %s", Tidy(least), Tidy(most))
 	}
 }
 
-// short formats a duration without zero minutes and seconds: 360h, not 360h0m0s.
-func short(d time.Duration) string {
+// Tidy formats a duration without zero minutes and seconds: 360h, not 360h0m0s.
+func Tidy(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
@@ -119,7 +119,7 @@ func (v validator) checkQueue(c Config, need bool) {
 func (v validator) seconds(key string, d, most time.Duration) {
 	v.between(key, d, time.Second, most)
 	if d%time.Second != 0 {
-		v.problem(key, short(d), "SQS counts whole seconds: write %s", short(d.Round(time.Second)))
+		v.problem(key, Tidy(d), "SQS counts whole seconds: write %s", Tidy(d.Round(time.Second)))
 	}
 }
 

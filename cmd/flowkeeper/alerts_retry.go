@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 
-	"github.com/spf13/cobra"
+	"flowkeeper/alert"
 
-	"flowkeeper/internal/term"
+	"github.com/spf13/cobra"
 )
 
 func newAlertsRetryCommand(a *app) *cobra.Command {
@@ -33,7 +33,7 @@ func retryAlert(ctx context.Context, s state, args []string) error {
 	}
 	text := "every sink has taken it already"
 	if n > 0 {
-		text = term.Plural(int(n), "delivery") + " due now: a running daemon sends within a second"
+		text = alert.Plural(int(n), "delivery") + " due now: a running daemon sends within a second"
 	}
 	s.Result(struct {
 		ID    string `json:"id"`

@@ -89,7 +89,7 @@ func deliveryText(a *app, d sink.Delivery) string {
 	case store.Sent:
 		return "sent " + a.ago(d.SentAt)
 	case store.GivenUp:
-		return fmt.Sprintf("given up after %s: %s", term.Plural(d.Attempts, "try"), d.Error)
+		return fmt.Sprintf("given up after %s: %s", alert.Plural(d.Attempts, "try"), d.Error)
 	}
 	if d.Attempts == 0 {
 		return "pending"
@@ -98,12 +98,5 @@ func deliveryText(a *app, d sink.Delivery) string {
 	if d.NextAt.After(a.now()) {
 		next = "again " + a.ago(d.NextAt)
 	}
-	return fmt.Sprintf("pending, failed %s, %s: %s", times(d.Attempts), next, d.Error)
-}
-
-func times(n int) string {
-	if n == 1 {
-		return "once"
-	}
-	return fmt.Sprintf("%d times", n)
+	return fmt.Sprintf("pending, failed %s, %s: %s", alert.Times(d.Attempts), next, d.Error)
 }

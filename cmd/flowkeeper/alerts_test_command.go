@@ -71,7 +71,7 @@ func testAlerts(ctx context.Context, a *app, c configs.Config, only []string) er
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %s did not take the alert", failed, term.Plural(len(answers), "sink"))
+		return fmt.Errorf("%d of %s did not take the alert", failed, alert.Plural(len(answers), "sink"))
 	}
 	if len(c.Alerts) == 0 {
 		a.Note("no sink is configured: alerts go to the daemon's log only; add one under `alerts:`")

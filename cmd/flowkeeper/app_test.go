@@ -7,9 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/internal/term"
+	"flowkeeper/remediate/incident"
 )
 
 func testApp(out *bytes.Buffer, environ ...string) *app {

@@ -86,7 +86,7 @@ func summarize(a *app, m *summary, c configs.Config) {
 	}
 	m.Backup, m.Rehearsal, m.Listen = c.State.Backup, c.Rehearsal.Schedule, c.HTTP.Listen
 	if c.Heartbeat.URL != "" || c.Heartbeat.URLFile != "" { // the URL is not read if only the service has it
-		m.Heartbeat = term.Tidy(c.Heartbeat.Every)
+		m.Heartbeat = configs.Tidy(c.Heartbeat.Every)
 	}
 	m.NextRefresh, m.NextTry = nextTime(a, c.Inventory.Schedule), nextTime(a, c.Rehearsal.Schedule)
 	for _, x := range c.Accounts {
@@ -144,7 +144,7 @@ func (m summary) sheet(a *app) *term.Sheet {
 	s.Put("regions", or(m.Regions, "the one of the AWS environment, or else the queue's"))
 	s.Put("alerts to", or(m.Sinks, "the log only"))
 	mode := map[string]string{"restore": "restore what is deleted", "alert": "alert only, restore nothing"}[m.Mode]
-	s.Put("mode", fmt.Sprintf("%s; without an event: %s; %s", mode, m.OnDrift, term.Plural(m.Rules, "rule")))
+	s.Put("mode", fmt.Sprintf("%s; without an event: %s; %s", mode, m.OnDrift, alert.Plural(m.Rules, "rule")))
 	s.Put("state file", m.State)
 	s.Put("backup", cmp.Or(m.Backup, "none: on a new machine the snapshot starts empty"))
 	listen := "off"

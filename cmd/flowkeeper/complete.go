@@ -4,8 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
@@ -13,6 +11,7 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // maxCompletions is how many a shell can reasonably show.

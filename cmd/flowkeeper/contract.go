@@ -3,12 +3,11 @@ package main
 import (
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/rehearse"
 )
 

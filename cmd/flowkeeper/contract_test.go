@@ -8,11 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/google/go-cmp/cmp"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // The keys of the JSON contract.

@@ -66,7 +66,7 @@ func merge(group []doctor.Result) (out []line) {
 // where names the places of a line, or counts them.
 func where(places []string) string {
 	if len(places) > maxNamed {
-		return term.Plural(len(places), "place")
+		return alert.Plural(len(places), "place")
 	}
 	return strings.Join(places, ", ")
 }
@@ -113,7 +113,7 @@ func place(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + 
 
 func writeSummary(a *app, counts map[doctor.Status]int, skipped map[string][]string) {
 	for _, why := range slices.Sorted(maps.Keys(skipped)) {
-		text := term.Plural(len(skipped[why]), "check")
+		text := alert.Plural(len(skipped[why]), "check")
 		if places := sortedSet(skipped[why]); len(places) > 0 { // a check of this machine has no place
 			text += " of " + where(places)
 		}
@@ -121,7 +121,7 @@ func writeSummary(a *app, counts map[doctor.Status]int, skipped map[string][]str
 	}
 	parts := []string{fmt.Sprintf("%d ok", counts[doctor.OK])}
 	if n := counts[doctor.Warn]; n > 0 {
-		parts = append(parts, term.Plural(n, "warning"))
+		parts = append(parts, alert.Plural(n, "warning"))
 	}
 	if n := counts[doctor.Unknown]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d can't tell", n))

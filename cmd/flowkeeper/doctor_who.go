@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/doctor"
 	"flowkeeper/internal/term"
 )
@@ -82,7 +83,7 @@ func reviewSummary(reviews []doctor.Review, took time.Duration) []string {
 		lines = append(lines, fmt.Sprintf("a service control policy denies it to %d of them: of its conditions, the simulator was given the Region, the principal and MFA only", denied))
 	}
 	if linked > 0 {
-		lines = append(lines, fmt.Sprintf("%s of AWS's own services left out: only these services can use them", term.Plural(linked, "role")))
+		lines = append(lines, fmt.Sprintf("%s of AWS's own services left out: only these services can use them", alert.Plural(linked, "role")))
 	}
 	if len(unknown) > 0 {
 		lines = append(lines, "policies have conditions whose values are not known here, so that the truth may differ: "+strings.Join(sortedSet(unknown), ", "))

@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/term"
+	"flowkeeper/remediate/incident"
 )
 
 var incidentStates = []string{string(incident.Open), string(incident.Restored), string(incident.Verified), string(incident.Blocked), string(incident.Closed)}

@@ -6,12 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/term"
+	"flowkeeper/remediate/incident"
 )
 
 func newIncidentsShowCommand(a *app) *cobra.Command {
@@ -108,7 +107,7 @@ func reasons(a *app, i incident.Incident) (out []string) {
 	switch {
 	case i.State == incident.Blocked:
 	case !i.AliveSince.IsZero():
-		out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", term.Plural(i.Looks, "answer"), a.ago(i.AliveSince)))
+		out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", alert.Plural(i.Looks, "answer"), a.ago(i.AliveSince)))
 	case !i.Known:
 		out = append(out, "it is not in the snapshot: the next complete refresh decides")
 	case i.WaitUntil.After(a.now()) && i.Source == incident.ByDrift:

@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
 )
 
 // sheetOf is an incident as show prints it.

@@ -77,6 +77,6 @@ func writeExportFile(ctx context.Context, a *app, s *store.Store, name string) (
 	if err := os.Rename(f.Name(), name); err != nil {
 		return fmt.Errorf("write the export: %w", err)
 	}
-	a.Note("%s written to %s", term.Plural(n, "flow log"), term.Clean(name))
+	a.Note("%s written to %s", alert.Plural(n, "flow log"), term.Clean(name))
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -71,7 +72,7 @@ func importFile(ctx context.Context, s state, args []string) error {
 		Added int `json:"added"`
 		Known int `json:"known"`
 	}{added, len(rows) - added}
-	s.Result(out, "%s added, %d known already", term.Plural(out.Added, "flow log"), out.Known)
+	s.Result(out, "%s added, %d known already", alert.Plural(out.Added, "flow log"), out.Known)
 	return nil
 }
 

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/spf13/cobra"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -108,9 +108,9 @@ func (t *tally) count(r inventory.Row, fate store.Fate, last rehearse.Rehearsal,
 }
 
 func (t tally) String() string {
-	out := term.Plural(t.protected, "flow log") + " protected"
+	out := alert.Plural(t.protected, "flow log") + " protected"
 	if t.some {
-		out = term.Plural(t.listed, "flow log") + " listed"
+		out = alert.Plural(t.listed, "flow log") + " listed"
 		if t.protected > 0 {
 			out += fmt.Sprintf(", %d protected", t.protected)
 		}

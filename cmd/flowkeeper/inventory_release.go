@@ -7,13 +7,14 @@ import (
 	"strings"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/spf13/cobra"
 
+	"flowkeeper/alert"
+	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -71,7 +72,7 @@ that deliver to that destination.`,
 		r.period, err = readSpan(v)
 		return err
 	})
-	f.Lookup("for").DefValue = term.Tidy(defaultRelease)
+	f.Lookup("for").DefValue = configs.Tidy(defaultRelease)
 	f.StringVar(&r.reason, "reason", "", "why, for the record")
 	f.BoolVar(&r.undo, "undo", false, "protect them again")
 	completeFlag(c, "resource", completeWatched(a, false))
@@ -91,7 +92,7 @@ func (r release) check(c *cobra.Command) error {
 	case r.undo && (c.Flags().Changed("for") || c.Flags().Changed("reason")):
 		return usagef("--undo ends the release now: it takes neither --for nor --reason")
 	case r.period <= 0 || r.period > maxRelease:
-		return usagef("--for %s: more than 0s, at most 90d", term.Tidy(r.period))
+		return usagef("--for %s: more than 0s, at most 90d", configs.Tidy(r.period))
 	case len(r.reason) > maxReason:
 		return usagef("--reason: at most %d bytes", maxReason)
 	}
@@ -206,12 +207,12 @@ func printReleased(a *app, r release, live, gone []inventory.Row) {
 	}
 	t.Flush()
 	if len(gone) > 0 {
-		a.Note("%s released: no more attempts to restore", term.Plural(len(gone), "flow log"))
+		a.Note("%s released: no more attempts to restore", alert.Plural(len(gone), "flow log"))
 	}
 	switch {
 	case r.undo:
-		a.Note("%s protected again", term.Plural(len(live), "flow log"))
+		a.Note("%s protected again", alert.Plural(len(live), "flow log"))
 	case len(live) > 0:
-		a.Note("%s may be deleted for %s without being restored", term.Plural(len(live), "flow log"), term.Tidy(r.period))
+		a.Note("%s may be deleted for %s without being restored", alert.Plural(len(live), "flow log"), configs.Tidy(r.period))
 	}
 }

@@ -9,14 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 func TestMain(m *testing.M) {

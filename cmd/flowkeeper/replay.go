@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
-	"flowkeeper/internal/term"
 )
 
 func newReplayCommand(a *app) *cobra.Command {
@@ -71,7 +71,7 @@ func replayFiles(ctx context.Context, a *app, files []string) error {
 	if r.nothing() {
 		return r.incomplete()
 	}
-	a.Note("%s read, %s", term.Plural(r.records, "record"), term.Plural(r.findings-elsewhere, "finding"))
+	a.Note("%s read, %s", alert.Plural(r.records, "record"), alert.Plural(r.findings-elsewhere, "finding"))
 	for _, left := range []struct {
 		count     int
 		what, why string
@@ -81,7 +81,7 @@ func replayFiles(ctx context.Context, a *app, files []string) error {
 		{elsewhere, "record", "left out: about log groups, buckets, roles and the like that no flow log here depends on"},
 	} {
 		if left.count > 0 {
-			a.Note("%s %s", term.Plural(left.count, left.what), left.why)
+			a.Note("%s %s", alert.Plural(left.count, left.what), left.why)
 		}
 	}
 	return r.incomplete()

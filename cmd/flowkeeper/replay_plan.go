@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
-	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/tamper"
@@ -121,7 +121,7 @@ func (p planner) decide(row inventory.Row, actor alert.Actor, deleted time.Time)
 	d := incident.Decide(i, incident.Facts{ResourceID: row.ResourceID, At: now, InSnapshot: true, Complete: true, Protected: row.Protected, Released: row.Released(deleted)}, p.policy, now)
 	switch {
 	case d.Next == incident.Hold:
-		return "wait", fmt.Sprintf("rule: %s has %s to replace it, then it is restored", rule.Principal, term.Tidy(rule.Wait))
+		return "wait", fmt.Sprintf("rule: %s has %s to replace it, then it is restored", rule.Principal, configs.Tidy(rule.Wait))
 	case d.Next != incident.Close:
 		return "restore", "at once, unless AWS shows it alive or an equivalent one in its place"
 	case d.Reason == incident.Released:

@@ -4,12 +4,11 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // TestPlanFollowsTheOrderOfDeciding: replay names the reason that the daemon would

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/term"
@@ -141,7 +142,7 @@ func (r *recordReader) incomplete() error {
 	case r.nothing():
 		return errPrinted
 	case r.unread > 0:
-		return fmt.Errorf("%s could not be read, see above", term.Plural(r.unread, "file"))
+		return fmt.Errorf("%s could not be read, see above", alert.Plural(r.unread, "file"))
 	case r.bad > 0:
 		return fmt.Errorf("%d of what was read could not be understood, see above", r.bad)
 	}

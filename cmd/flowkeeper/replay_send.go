@@ -15,12 +15,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 
+	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/queueclient"
-	"flowkeeper/internal/term"
 )
 
 // Limits of one SendMessageBatch that every queue accepts; AWS has raised the number
@@ -58,7 +58,7 @@ func sendRecords(ctx context.Context, a *app, files []string) error {
 		Sent    int `json:"sent"`
 		Bad     int `json:"bad"`
 	}{r.records, q.sent, r.bad}
-	a.Result(out, "%s sent, %s read", term.Plural(out.Sent, "message"), term.Plural(out.Records, "record"))
+	a.Result(out, "%s sent, %s read", alert.Plural(out.Sent, "message"), alert.Plural(out.Records, "record"))
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func exportRules(a *app, dir string, force bool) error {
 		Written   int `json:"written"`
 		Unchanged int `json:"unchanged"`
 	}{len(todo), len(detection.Rules()) - len(todo)}
-	text := term.Plural(out.Written, "rule") + " written to " + term.Clean(dir)
+	text := alert.Plural(out.Written, "rule") + " written to " + term.Clean(dir)
 	if out.Unchanged > 0 {
 		text += fmt.Sprintf(", %d there already", out.Unchanged)
 	}

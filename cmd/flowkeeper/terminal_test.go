@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
+	"flowkeeper/remediate/incident"
 )
 
 // TestTerminalShowsTheLatest: on a terminal lists fit its width, and the latest

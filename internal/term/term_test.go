@@ -249,17 +249,4 @@ func TestTimesForPeople(t *testing.T) {
 			t.Errorf("%q instead of %q", got, c.want)
 		}
 	}
-	for d, want := range map[time.Duration]string{2 * time.Hour: "2h", 10 * time.Minute: "10m", 90 * time.Second: "1m30s", 1500 * time.Millisecond: "1.5s", 100 * time.Hour: "100h"} {
-		if got := Tidy(d); got != want {
-			t.Errorf("%q instead of %q", got, want)
-		}
-	}
-	for n, want := range map[int]string{0: "0 flow logs", 1: "1 flow log", 2: "2 flow logs"} {
-		if got := Plural(n, "flow log"); got != want {
-			t.Errorf("%q instead of %q", got, want)
-		}
-	}
-	if got := Plural(2, "delivery"); got != "2 deliveries" {
-		t.Error(got)
-	}
 }

@@ -46,29 +46,6 @@ func Span(d time.Duration) string {
 	return fmt.Sprintf("%d days", d/(24*time.Hour))
 }
 
-// Tidy is a duration without units that are zero: 2h, not 2h0m0s.
-func Tidy(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
-}
-
-// Plural counts things: 1 flow log, 2 flow logs, 2 tries.
-func Plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	if stem, ok := strings.CutSuffix(thing, "y"); ok {
-		return fmt.Sprintf("%d %sies", n, stem)
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
 // ShortARN is an ARN for a table: the service and the name of the resource. Any other
 // text stays as it is.
 func ShortARN(text string) string {
