@@ -61,17 +61,17 @@ type summary struct {
 	QueueRegion string            `json:"queue_region,omitempty"`
 	QueueAt     string            `json:"queue_endpoint,omitempty"` // absent: the usual one of the Region
 	Schedule    string            `json:"schedule,omitempty"`
-	NextRefresh *alert.Time       `json:"next_refresh,omitempty"` // the first is at start
-	Accounts    []string          `json:"accounts,omitempty"`     // absent: the credentials' own
-	Regions     []string          `json:"regions,omitempty"`      // absent: that of the AWS environment
-	Sinks       []string          `json:"sinks,omitempty"`        // the log is always there
+	NextRefresh alert.Time        `json:"next_refresh,omitzero"` // the first is at start
+	Accounts    []string          `json:"accounts,omitempty"`    // absent: the credentials' own
+	Regions     []string          `json:"regions,omitempty"`     // absent: that of the AWS environment
+	Sinks       []string          `json:"sinks,omitempty"`       // the log is always there
 	Mode        string            `json:"mode,omitempty"`
 	OnDrift     string            `json:"on_drift,omitempty"`
 	Rules       int               `json:"rules,omitempty"`
 	State       string            `json:"state,omitempty"`
 	Backup      string            `json:"backup,omitempty"` // absent: none
 	Rehearsal   string            `json:"rehearsal,omitempty"`
-	NextTry     *alert.Time       `json:"next_rehearsal,omitempty"`
+	NextTry     alert.Time        `json:"next_rehearsal,omitzero"`
 	Listen      string            `json:"listen,omitempty"`
 	Heartbeat   string            `json:"heartbeat,omitempty"` // how often; absent: off
 	Problems    []configs.Problem `json:"problems,omitempty"`
@@ -107,11 +107,11 @@ func summarize(a *app, m *summary, c configs.Config) {
 	}
 }
 
-// next is when a schedule is due next; nil: never.
-func nextTime(a *app, schedule string) *alert.Time {
+// nextTime is when a schedule is due next; zero: never.
+func nextTime(a *app, schedule string) alert.Time {
 	s, err := cron.ParseStandard(schedule)
 	if err != nil {
-		return nil
+		return alert.Time{}
 	}
 	return jsonTime(s.Next(a.now()))
 }
@@ -131,12 +131,12 @@ func (m summary) sheet(a *app) *term.Sheet {
 	}
 	s.Put("queue", queue)
 	next := ""
-	if m.NextRefresh != nil {
+	if !m.NextRefresh.IsZero() {
 		next = ": at start, then by " + a.when(m.NextRefresh.Time)
 	}
 	s.Put("refresh", m.Schedule+next)
 	rehearsal := "off: that AWS would refuse a restore shows only when one is needed"
-	if m.NextTry != nil {
+	if !m.NextTry.IsZero() {
 		rehearsal = m.Rehearsal + ": first by " + a.when(m.NextTry.Time)
 	}
 	s.Put("rehearsal", rehearsal)

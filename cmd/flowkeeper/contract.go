@@ -24,12 +24,12 @@ type flowLogJSON struct {
 	State         inventory.State `json:"state"`
 	Protected     bool            `json:"protected"`
 	Restorable    *bool           `json:"restorable,omitempty"` // according to the last rehearsal
-	ReleasedUntil *alert.Time     `json:"released_until,omitempty"`
+	ReleasedUntil alert.Time      `json:"released_until,omitzero"`
 	NewFlowLogID  string          `json:"new_flow_log_id,omitempty"` // its replacement
 	inventory.Settings
-	CreatedBy   string      `json:"created_by,omitempty"`
-	FirstSeenAt *alert.Time `json:"first_seen_at,omitempty"`
-	LastSeenAt  *alert.Time `json:"last_seen_at,omitempty"`
+	CreatedBy   string     `json:"created_by,omitempty"`
+	FirstSeenAt alert.Time `json:"first_seen_at,omitzero"`
+	LastSeenAt  alert.Time `json:"last_seen_at,omitzero"`
 }
 
 func toFlowLogJSON(r inventory.Row) flowLogJSON {
@@ -73,15 +73,15 @@ type incidentJSON struct {
 	Advice        string              `json:"advice,omitempty"`
 	Source        string              `json:"source,omitempty"`
 	EventID       string              `json:"event_id,omitempty"`
-	DeletedAt     *alert.Time         `json:"deleted_at,omitempty"`
-	DetectedAt    *alert.Time         `json:"detected_at,omitempty"`
-	LastSeenAt    *alert.Time         `json:"last_seen_at,omitempty"`
-	RestoredAt    *alert.Time         `json:"restored_at,omitempty"`
-	VerifiedAt    *alert.Time         `json:"verified_at,omitempty"`
+	DeletedAt     alert.Time          `json:"deleted_at,omitzero"`
+	DetectedAt    alert.Time          `json:"detected_at,omitzero"`
+	LastSeenAt    alert.Time          `json:"last_seen_at,omitzero"`
+	RestoredAt    alert.Time          `json:"restored_at,omitzero"`
+	VerifiedAt    alert.Time          `json:"verified_at,omitzero"`
 	NewFlowLogID  string              `json:"new_flow_log_id,omitempty"`
 	BlindSeconds  *float64            `json:"blind_seconds,omitempty"`
 	Attempts      int                 `json:"attempts"`
-	NextAttemptAt *alert.Time         `json:"next_attempt_at,omitempty"`
+	NextAttemptAt alert.Time          `json:"next_attempt_at,omitzero"`
 	ErrorMessage  string              `json:"error_message,omitempty"` // AWS's, to the last attempt
 	Differences   []string            `json:"differences,omitempty"`   // of a decoy
 	FlowLog       *inventory.Settings `json:"flow_log,omitempty"`
@@ -91,7 +91,7 @@ type incidentJSON struct {
 
 // entryJSON is one line of an incident's history.
 type entryJSON struct {
-	Time    *alert.Time    `json:"time"`
+	Time    alert.Time     `json:"time"`
 	State   incident.State `json:"state"`
 	Reason  string         `json:"reason,omitempty"`
 	Text    string         `json:"text,omitempty"`
@@ -125,13 +125,8 @@ func toIncidentJSON(i incident.Incident, history []incident.Entry) incidentJSON 
 	return out
 }
 
-// jsonTime is a time of the contract; nil, so that it is absent, for the zero time.
-func jsonTime(t time.Time) *alert.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &alert.Time{Time: t}
-}
+// jsonTime is a time of the contract.
+func jsonTime(t time.Time) alert.Time { return alert.Time{Time: t} }
 
 // jsonActor is the actor, nil if the record has nothing about one.
 func jsonActor(a *alert.Actor) *alert.Actor {
@@ -157,12 +152,12 @@ func toAlertJSON(a alert.Alert, ds []sink.Delivery) alertJSON {
 
 // deliveryJSON is the delivery of an alert to one sink.
 type deliveryJSON struct {
-	Sink          string      `json:"sink"`
-	State         string      `json:"state"` // pending, sent or given_up
-	Attempts      int         `json:"attempts"`
-	SentAt        *alert.Time `json:"sent_at,omitempty"`
-	NextAttemptAt *alert.Time `json:"next_attempt_at,omitempty"`
-	Error         string      `json:"error,omitempty"`
+	Sink          string     `json:"sink"`
+	State         string     `json:"state"` // pending, sent or given_up
+	Attempts      int        `json:"attempts"`
+	SentAt        alert.Time `json:"sent_at,omitzero"`
+	NextAttemptAt alert.Time `json:"next_attempt_at,omitzero"`
+	Error         string     `json:"error,omitempty"`
 }
 
 func toDeliveryJSON(d sink.Delivery) deliveryJSON {

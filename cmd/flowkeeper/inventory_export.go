@@ -19,8 +19,8 @@ import (
 
 // exportHead is the first line of an export.
 type exportHead struct {
-	Export     int         `json:"flowkeeper_export"` // version of the format
-	ExportedAt *alert.Time `json:"exported_at,omitempty"`
+	Export     int        `json:"flowkeeper_export"` // version of the format
+	ExportedAt alert.Time `json:"exported_at,omitzero"`
 }
 
 const exportVersion = 1

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -172,19 +173,12 @@ func readRow(line []byte, here watchedScopes, destinations []string, now time.Ti
 		return inventory.Row{}, err
 	}
 	row := inventory.Row{
-		FlowLog:   inventory.FlowLog{ID: f.FlowLogID, Scope: inventory.Scope{Account: f.Account, Region: f.Region}, Settings: f.settings()},
-		RootID:    f.RootFlowLogID,
-		State:     f.State,
-		CreatedBy: f.CreatedBy,
-	}
-	if row.RootID == "" {
-		row.RootID = row.ID
-	}
-	if f.FirstSeenAt != nil {
-		row.FirstSeenAt = f.FirstSeenAt.Time
-	}
-	if f.LastSeenAt != nil {
-		row.LastSeenAt = f.LastSeenAt.Time
+		FlowLog:     inventory.FlowLog{ID: f.FlowLogID, Scope: inventory.Scope{Account: f.Account, Region: f.Region}, Settings: f.settings()},
+		RootID:      cmp.Or(f.RootFlowLogID, f.FlowLogID),
+		State:       f.State,
+		CreatedBy:   f.CreatedBy,
+		FirstSeenAt: f.FirstSeenAt.Time,
+		LastSeenAt:  f.LastSeenAt.Time,
 	}
 	if row.State == inventory.Gone {
 		row.GoneAt = now // its retention begins now

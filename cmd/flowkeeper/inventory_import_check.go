@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -28,51 +29,51 @@ func (w watchedScopes) check(f flowLogJSON) error {
 // What a flow log can be. AWS may allow more one day, and our own export must not be
 // refused then: these refuse only what no flow log ever was.
 var (
-	flowLogID = regexp.MustCompile(`^fl-[0-9a-f]{8,32}$`)
-	accountID = regexp.MustCompile(`^[0-9]{12}$`)
-	regionID  = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
-	logFormat = regexp.MustCompile(`\$\{[a-z0-9-]+\}`)
-	roleARN   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/.`)
+	flowLogID    = regexp.MustCompile(`^fl-[0-9a-f]{8,32}$`)
+	accountID    = regexp.MustCompile(`^[0-9]{12}$`)
+	regionID     = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+	resourceID   = regexp.MustCompile(`^(vpc|subnet|eni|tgw|nat)-`)
+	flowLogState = regexp.MustCompile(`^(live|gone)$`)
+	trafficType  = regexp.MustCompile(`^(ALL|ACCEPT|REJECT|)$`) // none: of a transit gateway
+	logFormat    = regexp.MustCompile(`\$\{[a-z0-9-]+\}|^$`)
+	fileFormat   = regexp.MustCompile(`^(plain-text|parquet|)$`)
+	roleARN      = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/.|^$`)
 
-	resources    = []string{"vpc-", "subnet-", "eni-", "tgw-", "nat-"}
-	traffic      = []string{"", "ALL", "ACCEPT", "REJECT"} // none: of a transit gateway
-	fileFormats  = []string{"", "plain-text", "parquet"}
 	destinations = map[string]string{"": "", "cloud-watch-logs": "logs", "s3": "s3", "kinesis-data-firehose": "firehose"}
 )
 
 // check refuses an object that can't be a flow log, or could not be created.
 func (f flowLogJSON) check() error {
-	switch {
-	case !flowLogID.MatchString(f.FlowLogID):
-		return fmt.Errorf("flow_log_id %q: it looks like fl-0123456789abcdef0", f.FlowLogID)
-	case f.RootFlowLogID != "" && !flowLogID.MatchString(f.RootFlowLogID):
-		return fmt.Errorf("root_flow_log_id %q: it looks like fl-0123456789abcdef0", f.RootFlowLogID)
-	case !accountID.MatchString(f.Account):
-		return fmt.Errorf("account %q: twelve digits", f.Account)
-	case !regionID.MatchString(f.Region):
-		return fmt.Errorf("region %q: it looks like eu-west-1", f.Region)
-	case !slices.ContainsFunc(resources, func(p string) bool { return strings.HasPrefix(f.ResourceID, p) }):
-		return fmt.Errorf("resource_id %q: it begins with one of %s", f.ResourceID, strings.Join(resources, ", "))
-	case f.State != inventory.Live && f.State != inventory.Gone:
-		return fmt.Errorf("state %q: live or gone", f.State)
-	case !slices.Contains(traffic, f.TrafficType):
-		return fmt.Errorf("traffic_type %q: one of ALL, ACCEPT, REJECT", f.TrafficType)
-	case f.MaxAggregationInterval < 0 || f.MaxAggregationInterval > 3600:
-		return fmt.Errorf("max_aggregation_interval %d: seconds, 60 or 600", f.MaxAggregationInterval)
-	case f.LogFormat != "" && !logFormat.MatchString(f.LogFormat):
-		return fmt.Errorf("log_format %q: fields such as ${srcaddr} with spaces between", f.LogFormat)
-	case f.DestinationOptions != nil && !slices.Contains(fileFormats, f.DestinationOptions.FileFormat):
-		return fmt.Errorf("destination_options: file_format %q: plain-text or parquet", f.DestinationOptions.FileFormat)
+	const anID = "it looks like fl-0123456789abcdef0"
+	var options inventory.DestinationOptions
+	if f.DestinationOptions != nil {
+		options = *f.DestinationOptions
 	}
-	if err := f.checkDestination(); err != nil {
-		return err
-	}
-	for _, r := range [][2]string{{"deliver_logs_permission_arn", f.DeliverLogsPermissionARN}, {"deliver_cross_account_role", f.DeliverCrossAccountRole}} {
-		if r[1] != "" && !roleARN.MatchString(r[1]) {
-			return fmt.Errorf("%s %q: it is a role's ARN", r[0], r[1])
+	for _, x := range []struct {
+		key, value string
+		form       *regexp.Regexp
+		fix        string
+	}{
+		{"flow_log_id", f.FlowLogID, flowLogID, anID},
+		{"root_flow_log_id", cmp.Or(f.RootFlowLogID, f.FlowLogID), flowLogID, anID},
+		{"account", f.Account, accountID, "twelve digits"},
+		{"region", f.Region, regionID, "it looks like eu-west-1"},
+		{"resource_id", f.ResourceID, resourceID, "it begins with one of vpc-, subnet-, eni-, tgw-, nat-"},
+		{"state", string(f.State), flowLogState, "live or gone"},
+		{"traffic_type", f.TrafficType, trafficType, "one of ALL, ACCEPT, REJECT"},
+		{"log_format", f.LogFormat, logFormat, "fields such as ${srcaddr} with spaces between"},
+		{"destination_options: file_format", options.FileFormat, fileFormat, "plain-text or parquet"},
+		{"deliver_logs_permission_arn", f.DeliverLogsPermissionARN, roleARN, "it is a role's ARN"},
+		{"deliver_cross_account_role", f.DeliverCrossAccountRole, roleARN, "it is a role's ARN"},
+	} {
+		if !x.form.MatchString(x.value) {
+			return fmt.Errorf("%s %q: %s", x.key, x.value, x.fix)
 		}
 	}
-	return nil
+	if n := f.MaxAggregationInterval; n < 0 || n > 3600 {
+		return fmt.Errorf("max_aggregation_interval %d: seconds, 60 or 600", n)
+	}
+	return f.checkDestination()
 }
 
 // checkDestination refuses a destination that is not of the flow log's type.

@@ -20,7 +20,7 @@ type findingJSON struct {
 	Rule           *alert.Rule     `json:"rule,omitempty"`
 	EventID        string          `json:"event_id,omitempty"`
 	EventName      string          `json:"event_name,omitempty"`
-	Time           *alert.Time     `json:"time,omitempty"`
+	Time           alert.Time      `json:"time,omitzero"`
 	Account        string          `json:"account,omitempty"`
 	Region         string          `json:"region,omitempty"`
 	Actor          *alert.Actor    `json:"actor,omitempty"`
@@ -57,10 +57,7 @@ func toFindingJSON(ctx context.Context, p planner, f detection.Finding) (finding
 	r, actor := f.Record, f.Actor()
 	v := findingJSON{
 		Kind: replayKinds[f.Kind], Level: f.Rule.Level, EventID: r.EventID, EventName: r.EventName, Time: jsonTime(r.EventTime),
-		Account: r.Account, Region: r.Region, Actor: jsonActor(&actor), IDsUnknown: r.IDsUnknown,
-	}
-	if a := r.Addendum; a != nil {
-		v.Addendum = &addendumJSON{EventID: a.EventID, Reason: a.Reason, Updated: a.Updated}
+		Account: r.Account, Region: r.Region, Actor: jsonActor(&actor), IDsUnknown: r.IDsUnknown, Addendum: (*addendumJSON)(r.Addendum),
 	}
 	if r.NoCall != "" {
 		_, v.Why = r.NoCall.Words()
@@ -111,9 +108,7 @@ func printFinding(a *app, v findingJSON) {
 	}
 	a.Printf("%s\n", a.Paint(term.Clean(title), levelCell(v.Level).Color))
 	s := &term.Sheet{Indent: "  "}
-	if v.Time != nil {
-		s.Put("when", a.when(v.Time.Time))
-	}
+	s.Put("when", a.when(v.Time.Time))
 	s.Put("where", strings.TrimSpace(v.Account+" "+v.Region))
 	s.Put("event", v.EventID)
 	s.Put("addendum", v.addendumWords())
