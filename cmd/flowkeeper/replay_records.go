@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/recordfile"
 	"flowkeeper/internal/term"
 	"flowkeeper/watcher"
 )
@@ -46,18 +48,19 @@ func (r *recordReader) read(ctx context.Context, files []string) error {
 
 func (r *recordReader) file(ctx context.Context, name string) error {
 	var failed error // of found
-	n := 0
-	err := readBodies(ctx, r.app, name, func(body []byte) error {
-		n++
-		failed = r.value(body, func(err error) {
-			r.bad++
-			r.app.complain(fmt.Sprintf("%s, value %d: %v", name, n, err))
+	in, err := r.app.open(ctx, name)
+	if err == nil {
+		defer in.Close()
+		n := 0
+		err = recordfile.Values(in, func(value []byte) error {
+			n++
+			failed = r.value(value, func(err error) {
+				r.bad++
+				r.app.complain(fmt.Sprintf("%s, value %d: %v", name, n, err))
+			})
+			return cmp.Or(failed, ctx.Err())
 		})
-		if failed != nil {
-			return failed
-		}
-		return ctx.Err()
-	})
+	}
 	var file *fs.PathError
 	switch {
 	case ctx.Err() != nil:
@@ -79,8 +82,8 @@ func (r *recordReader) file(ctx context.Context, name string) error {
 
 // value reads one JSON value of a file: a record, a message, or what a tool prints of
 // them.
-func (r *recordReader) value(body []byte, bad func(error)) error {
-	messages, err := expand(body)
+func (r *recordReader) value(value []byte, bad func(error)) error {
+	messages, err := recordfile.Expand(value)
 	if err != nil {
 		bad(err)
 	}

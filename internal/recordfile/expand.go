@@ -1,4 +1,4 @@
-package main
+package recordfile
 
 import (
 	"bytes"
@@ -7,10 +7,6 @@ import (
 	"slices"
 	"strings"
 )
-
-// Besides records and messages, people pass to replay what tools print of them: the
-// AWS CLI, CloudTrail Lake, a Lambda function's event. These forms are never in the
-// queue, so the watcher does not read them.
 
 // lists are the keys under which such a file, or a log file, has its records.
 var lists = map[string]bool{
@@ -32,9 +28,9 @@ type wrapped struct {
 // errNoRecordInRow: the query selected only some columns.
 var errNoRecordInRow = errors.New("a row of CloudTrail Lake without a whole record: select eventJson, or the column that has the record as JSON")
 
-// expand takes the record or message out of the form in which a tool prints it. It
-// unwraps one level; what is in no known form is returned as it is.
-func expand(body []byte) ([][]byte, error) {
+// Expand takes the records or the message out of the form in which a tool prints a value.
+// It unwraps one level; what is in no known form is returned as it is.
+func Expand(body []byte) ([][]byte, error) {
 	body = bytes.TrimSpace(body)
 	switch {
 	case len(body) == 0:

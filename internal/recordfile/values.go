@@ -1,16 +1,15 @@
-package main
+package recordfile
 
 import (
 	"bufio"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 )
 
-// Bounds of what replay reads. CloudTrail's log files are up to 50 MB compressed; a
+// Bounds of what is read. CloudTrail's log files are up to 50 MB compressed; a
 // file that inflates beyond maxInflated is a decompression bomb.
 const (
 	maxInflated = 2 << 30 // bytes of one file
@@ -19,16 +18,11 @@ const (
 
 var errTooLarge = fmt.Errorf("more than %d GiB of JSON: split the file", maxInflated>>30)
 
-// readBodies calls fn with each record, envelope or other JSON value in a file, gzip
-// or not; - is stdin. The elements of a top-level list, such as "Records", come one
-// by one, so that a file with many records takes little memory.
-func readBodies(ctx context.Context, a *app, name string, fn func(body []byte) error) error {
-	in, err := a.open(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	b := bufio.NewReaderSize(in, 64<<10)
+// Values calls fn with each record, envelope or other JSON value in a file, gzip or
+// not. The elements of a top-level list, such as "Records", come one by one, so that a
+// file with many records takes little memory. An error of fn ends the reading.
+func Values(file io.Reader, fn func(value []byte) error) error {
+	b := bufio.NewReaderSize(file, 64<<10)
 	if magic, _ := b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
 		z, err := gzip.NewReader(b)
 		if err != nil {
@@ -62,7 +56,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 }
 
 // splitJSON calls fn with the values in a stream of JSON.
-func splitJSON(r io.Reader, fn func(body []byte) error) error {
+func splitJSON(r io.Reader, fn func(value []byte) error) error {
 	b := &bounded{r: r, total: maxInflated}
 	d := json.NewDecoder(b)
 	d.UseNumber()

@@ -1,19 +1,15 @@
-package main
+package recordfile
 
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"flowkeeper/internal/store"
 )
 
 func bodies(in string) (out []string, err error) {
@@ -70,42 +66,9 @@ func TestGzipIsFoundByItsContent(t *testing.T) {
 	z := gzip.NewWriter(&b)
 	fmt.Fprint(z, `{"Records":[{"a":1}]}`)
 	z.Close()
-	a := testApp(&bytes.Buffer{})
-	a.stdin = &b
 	n := 0
-	if err := readBodies(t.Context(), a, "-", func([]byte) error { n++; return nil }); err != nil || n != 1 {
+	if err := Values(&b, func([]byte) error { n++; return nil }); err != nil || n != 1 {
 		t.Errorf("%d, %v", n, err)
-	}
-}
-
-// silent is a terminal at which nobody types. It interrupts whoever reads it.
-type silent struct {
-	interrupt func()
-	end       context.Context
-}
-
-func (s silent) Read([]byte) (int, error) {
-	s.interrupt()
-	<-s.end.Done()
-	return 0, io.EOF
-}
-
-// TestInterruptedWhileWaitingForInput: Ctrl-C ends a command that waits for input.
-func TestInterruptedWhileWaitingForInput(t *testing.T) {
-	t.Parallel()
-	for _, args := range [][]string{{"replay", "-"}, {"inventory", "import", "-"}} {
-		ctx, cancel := context.WithCancel(t.Context())
-		var b bytes.Buffer
-		a := testApp(&b)
-		a.stdin = silent{cancel, t.Context()}
-		state := filepath.Join(t.TempDir(), "state.db")
-		s, err := store.Open(t.Context(), state, store.Options{Daemon: true})
-		if err != nil || s.Close() != nil {
-			t.Fatal(err)
-		}
-		if code := a.execute(ctx, append(args, "--state", state)); code != exitFailed || b.String() != "flowkeeper: interrupted\n" {
-			t.Errorf("%v: exit code %d, %q", args, code, b.String())
-		}
 	}
 }
 
@@ -160,12 +123,12 @@ func TestExpandLooksOneLevelDeep(t *testing.T) {
 		{`[[]]`, `[[]]`},
 		{`[{"eventData":` + quoted(record) + `},{"n":1}]`, record},
 	} {
-		got, err := expand([]byte(c.in))
+		got, err := Expand([]byte(c.in))
 		if err != nil || len(got) != 1 || string(got[0]) != c.want {
 			t.Errorf("%s: %q, %v", c.in, got, err)
 		}
 	}
-	if got, err := expand([]byte(`[{"eventName":"X"}]`)); !errors.Is(err, errNoRecordInRow) {
+	if got, err := Expand([]byte(`[{"eventName":"X"}]`)); !errors.Is(err, errNoRecordInRow) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
@@ -176,7 +139,7 @@ func FuzzExpand(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		got, err := expand(in)
+		got, err := Expand(in)
 		if (err != nil) == (len(got) > 0) {
 			t.Fatalf("%q, %v", got, err)
 		}

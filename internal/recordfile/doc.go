@@ -1,0 +1,11 @@
+// Package recordfile reads CloudTrail records out of the files that people have: log files
+// of CloudTrail, messages, and what tools print of them (the AWS CLI, CloudTrail Lake, a
+// Lambda function's event). The forms of the last kind are never in the queue, so the
+// watcher does not read them.
+//
+//  1. Values splits a file into its JSON values, within bounds: the file may be a
+//     decompression bomb.
+//  2. Expand takes the records or the message out of one value. watcher.Unwrap reads on.
+//
+// It starts no goroutine, opens nothing and knows no finding.
+package recordfile
