@@ -51,13 +51,13 @@ func (r *recordReader) file(ctx context.Context, name string) error {
 	in, err := r.app.open(ctx, name)
 	if err == nil {
 		defer in.Close()
-		n := 0
-		err = recordfile.Values(in, func(value []byte) error {
-			n++
-			failed = r.value(value, func(err error) {
-				r.bad++
-				r.app.complain(fmt.Sprintf("%s, value %d: %v", name, n, err))
-			})
+		err = recordfile.Messages(in, func(n int, message []byte, err error) error {
+			where := fmt.Sprintf("%s, value %d", name, n)
+			if err != nil {
+				r.misread(where, err)
+			} else {
+				failed = r.message(where, message)
+			}
 			return cmp.Or(failed, ctx.Err())
 		})
 	}
@@ -74,36 +74,26 @@ func (r *recordReader) file(ctx context.Context, name string) error {
 		r.unread++
 		r.app.complain(name + ": " + file.Err.Error())
 	case err != nil:
-		r.bad++
-		r.app.complain(name + ": " + err.Error())
+		r.misread(name, err)
 	}
 	return nil
 }
 
-// value reads one JSON value of a file: a record, a message, or what a tool prints of
-// them.
-func (r *recordReader) value(value []byte, bad func(error)) error {
-	messages, err := recordfile.Expand(value)
-	if err != nil {
-		bad(err)
-	}
-	for _, m := range messages {
-		if err := r.message(m, bad); err != nil {
-			return err
-		}
-	}
-	return nil
+// misread counts what could not be understood, and says why.
+func (r *recordReader) misread(where string, err error) {
+	r.bad++
+	r.app.complain(where + ": " + err.Error())
 }
 
 // message reads a message as the daemon does.
-func (r *recordReader) message(body []byte, bad func(error)) error {
+func (r *recordReader) message(where string, body []byte) error {
 	c, err := watcher.Unwrap(body)
 	if err != nil {
-		bad(err)
+		r.misread(where, err)
 		return nil
 	}
 	if c.Kind == watcher.LogFile {
-		bad(errors.New("a notice that a log file is in S3: replay the file itself"))
+		r.misread(where, errors.New("a notice that a log file is in S3: replay the file itself"))
 	}
 	if c.Kind == watcher.NoRecords {
 		r.noRecords++
@@ -116,7 +106,7 @@ func (r *recordReader) message(body []byte, bad func(error)) error {
 		}
 		record, err := cloudtrail.Decode(raw)
 		if err != nil {
-			bad(err)
+			r.misread(where, err)
 			continue
 		}
 		f, ok := detection.Judge(record)

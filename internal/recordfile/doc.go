@@ -3,9 +3,9 @@
 // Lambda function's event). The forms of the last kind are never in the queue, so the
 // watcher does not read them.
 //
-//  1. Values splits a file into its JSON values, within bounds: the file may be a
-//     decompression bomb.
-//  2. Expand takes the records or the message out of one value. watcher.Unwrap reads on.
+// values.go splits a file into its JSON values, within bounds: it may be a decompression
+// bomb. expand.go takes the records or the message out of one value; watcher.Unwrap reads
+// on.
 //
-// It starts no goroutine, opens nothing and knows no finding.
+// The package starts no goroutine and opens no file.
 package recordfile

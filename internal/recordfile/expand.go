@@ -28,9 +28,9 @@ type wrapped struct {
 // errNoRecordInRow: the query selected only some columns.
 var errNoRecordInRow = errors.New("a row of CloudTrail Lake without a whole record: select eventJson, or the column that has the record as JSON")
 
-// Expand takes the records or the message out of the form in which a tool prints a value.
+// expand takes the records or the message out of the form in which a tool prints a value.
 // It unwraps one level; what is in no known form is returned as it is.
-func Expand(body []byte) ([][]byte, error) {
+func expand(body []byte) ([][]byte, error) {
 	body = bytes.TrimSpace(body)
 	switch {
 	case len(body) == 0:

@@ -67,7 +67,7 @@ func TestGzipIsFoundByItsContent(t *testing.T) {
 	fmt.Fprint(z, `{"Records":[{"a":1}]}`)
 	z.Close()
 	n := 0
-	if err := Values(&b, func([]byte) error { n++; return nil }); err != nil || n != 1 {
+	if err := Messages(&b, func(_ int, _ []byte, err error) error { n++; return err }); err != nil || n != 1 {
 		t.Errorf("%d, %v", n, err)
 	}
 }
@@ -123,12 +123,12 @@ func TestExpandLooksOneLevelDeep(t *testing.T) {
 		{`[[]]`, `[[]]`},
 		{`[{"eventData":` + quoted(record) + `},{"n":1}]`, record},
 	} {
-		got, err := Expand([]byte(c.in))
+		got, err := expand([]byte(c.in))
 		if err != nil || len(got) != 1 || string(got[0]) != c.want {
 			t.Errorf("%s: %q, %v", c.in, got, err)
 		}
 	}
-	if got, err := Expand([]byte(`[{"eventName":"X"}]`)); !errors.Is(err, errNoRecordInRow) {
+	if got, err := expand([]byte(`[{"eventName":"X"}]`)); !errors.Is(err, errNoRecordInRow) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
@@ -139,7 +139,7 @@ func FuzzExpand(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		got, err := Expand(in)
+		got, err := expand(in)
 		if (err != nil) == (len(got) > 0) {
 			t.Fatalf("%q, %v", got, err)
 		}

@@ -18,10 +18,29 @@ const (
 
 var errTooLarge = fmt.Errorf("more than %d GiB of JSON: split the file", maxInflated>>30)
 
-// Values calls fn with each record, envelope or other JSON value in a file, gzip or
-// not. The elements of a top-level list, such as "Records", come one by one, so that a
-// file with many records takes little memory. An error of fn ends the reading.
-func Values(file io.Reader, fn func(value []byte) error) error {
+// Messages calls fn with each record or message in a file, gzip or not, and with n, which
+// counts the JSON values of the file. The elements of a top-level list, such as "Records",
+// are a value each, so that a file with many records takes little memory. fn also gets the
+// error of a value that holds neither, and the reading goes on; an error of fn ends it.
+func Messages(file io.Reader, fn func(n int, message []byte, err error) error) error {
+	n := 0
+	return values(file, func(value []byte) error {
+		n++
+		messages, err := expand(value)
+		if err != nil {
+			return fn(n, nil, err)
+		}
+		for _, m := range messages {
+			if err := fn(n, m, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// values calls fn with each value in a file, gzip or not.
+func values(file io.Reader, fn func(value []byte) error) error {
 	b := bufio.NewReaderSize(file, 64<<10)
 	if magic, _ := b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
 		z, err := gzip.NewReader(b)
