@@ -5,6 +5,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
+	"flowkeeper/internal/exportfile"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -14,50 +15,17 @@ import (
 // The JSON in this file is a public contract: names and meanings stay, what
 // is not known is absent, times are RFC 3339 in UTC with milliseconds.
 
-// flowLogJSON is one flow log of the snapshot.
-type flowLogJSON struct {
-	FlowLogID     string          `json:"flow_log_id"`
-	RootFlowLogID string          `json:"root_flow_log_id,omitempty"`
-	Account       string          `json:"account"`
-	Region        string          `json:"region"`
-	ResourceID    string          `json:"resource_id,omitempty"` // instead of the settings' own
-	State         inventory.State `json:"state"`
-	Protected     bool            `json:"protected"`
-	Restorable    *bool           `json:"restorable,omitempty"` // according to the last rehearsal
-	ReleasedUntil alert.Time      `json:"released_until,omitzero"`
-	NewFlowLogID  string          `json:"new_flow_log_id,omitempty"` // its replacement
-	inventory.Settings
-	CreatedBy   string     `json:"created_by,omitempty"`
-	FirstSeenAt alert.Time `json:"first_seen_at,omitzero"`
-	LastSeenAt  alert.Time `json:"last_seen_at,omitzero"`
-}
-
-func toFlowLogJSON(r inventory.Row) flowLogJSON {
-	return flowLogJSON{
-		FlowLogID: r.ID, RootFlowLogID: r.RootID, Account: r.Scope.Account, Region: r.Scope.Region,
-		ResourceID: r.ResourceID, State: r.State, Protected: r.Protected, ReleasedUntil: jsonTime(r.ReleasedUntil),
-		Settings: r.Settings, CreatedBy: r.CreatedBy, FirstSeenAt: jsonTime(r.FirstSeenAt), LastSeenAt: jsonTime(r.LastSeenAt),
-	}
-}
-
-// toListedJSON is toFlowLogJSON with the result of the last rehearsal and, of a flow
+// toListedJSON is an exported flow log with the result of the last rehearsal and, of a flow
 // log that is gone, its replacement.
-func toListedJSON(r inventory.Row, f store.Fate, last rehearse.Rehearsal, tried bool) flowLogJSON {
-	out := toFlowLogJSON(r)
+func toListedJSON(r inventory.Row, f store.Fate, last rehearse.Rehearsal, tried bool) exportfile.FlowLog {
+	out := exportfile.New(r)
 	if tried {
-		restorable := last.Reason == ""
-		out.Restorable = &restorable
+		out.Restorable = new(last.Reason == "")
 	}
 	if r.State == inventory.Gone {
 		out.NewFlowLogID = f.NewID
 	}
 	return out
-}
-
-// settings are those of the object, as the snapshot keeps them.
-func (f flowLogJSON) settings() inventory.Settings {
-	f.Settings.ResourceID = f.ResourceID
-	return f.Settings
 }
 
 // incidentJSON is one incident.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"flowkeeper/internal/exportfile"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
@@ -85,7 +86,7 @@ func TestJSONHasTheKeysOfTheContract(t *testing.T) {
 	t.Parallel()
 	var row inventory.Row
 	fillAll(reflect.ValueOf(&row).Elem())
-	if got := keys(asObject(t, toFlowLogJSON(row))); !slices.Equal(got, sorted(flowLogKeys)) {
+	if got := keys(asObject(t, exportfile.New(row))); !slices.Equal(got, sorted(flowLogKeys)) {
 		t.Errorf("a flow log has %v", got)
 	}
 	var i incident.Incident
@@ -112,7 +113,7 @@ func TestJSONHasTheKeysOfTheContract(t *testing.T) {
 func TestAbsentMeansUnknown(t *testing.T) {
 	t.Parallel()
 	row := inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-1", Scope: scope}, State: inventory.Live}
-	if got := keys(asObject(t, toFlowLogJSON(row))); !slices.Equal(got, sorted("flow_log_id account region state protected")) {
+	if got := keys(asObject(t, exportfile.New(row))); !slices.Equal(got, sorted("flow_log_id account region state protected")) {
 		t.Errorf("a flow log of which nothing is known has %v", got)
 	}
 	i := incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open}
@@ -121,21 +122,10 @@ func TestAbsentMeansUnknown(t *testing.T) {
 	}
 }
 
-// TestSettingsRoundTrip: an export loses no setting, also none that is added to
-// inventory.Settings later.
-func TestSettingsRoundTrip(t *testing.T) {
-	t.Parallel()
-	var row inventory.Row
-	fillAll(reflect.ValueOf(&row).Elem())
-	if got := toFlowLogJSON(row).settings(); !reflect.DeepEqual(got, row.Settings) {
-		t.Errorf("%+v instead of %+v", got, row.Settings)
-	}
-}
-
 func TestTimesAreUTCWithMilliseconds(t *testing.T) {
 	t.Parallel()
 	row := inventory.Row{FirstSeenAt: time.Date(2026, 3, 1, 13, 0, 0, 123456789, time.FixedZone("", 3600))}
-	if got := asObject(t, toFlowLogJSON(row))["first_seen_at"]; got != "2026-03-01T12:00:00.123Z" {
+	if got := asObject(t, exportfile.New(row))["first_seen_at"]; got != "2026-03-01T12:00:00.123Z" {
 		t.Error(got)
 	}
 }

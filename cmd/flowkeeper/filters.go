@@ -36,6 +36,12 @@ type choice struct {
 	known  func(context.Context, state) ([]string, error)
 }
 
+// The forms of what lists are filtered by: AWS may have more Regions than we know.
+var (
+	accountID = regexp.MustCompile(`^[0-9]{12}$`)
+	regionID  = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+)
+
 // terminalLimit is how many of the latest a terminal shows: the rest would push
 // them off the screen.
 const terminalLimit = 50

@@ -12,18 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/exportfile"
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 )
-
-// exportHead is the first line of an export.
-type exportHead struct {
-	Export     int        `json:"flowkeeper_export"` // version of the format
-	ExportedAt alert.Time `json:"exported_at,omitzero"`
-}
-
-const exportVersion = 1
 
 func newExportCommand(a *app) *cobra.Command {
 	return &cobra.Command{
@@ -45,7 +38,7 @@ it, on this machine or another. FILE is replaced only by a complete export.`,
 }
 
 func writeExport(ctx context.Context, a *app, s *store.Store, w io.Writer) (n int, err error) {
-	if err := term.WriteJSON(w, exportHead{exportVersion, jsonTime(a.now())}); err != nil {
+	if err := term.WriteJSON(w, exportfile.NewHead(a.now())); err != nil {
 		return 0, err
 	}
 	progress := a.Progress("reading flow logs", 0)
@@ -53,7 +46,7 @@ func writeExport(ctx context.Context, a *app, s *store.Store, w io.Writer) (n in
 	err = s.FlowLogs(ctx, func(r inventory.Row) error {
 		n++
 		progress.Step()
-		return term.WriteJSON(w, toFlowLogJSON(r))
+		return term.WriteJSON(w, exportfile.New(r))
 	})
 	return n, err
 }

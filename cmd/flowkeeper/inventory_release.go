@@ -11,6 +11,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
+	"flowkeeper/internal/exportfile"
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
@@ -203,7 +204,7 @@ func afterGone(id string, i incident.Incident, known bool) string {
 func printReleased(a *app, r release, live, gone []inventory.Row) {
 	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE"), term.CutTo(14, "DESTINATION").OrDrop(1), term.CutTo(stateWidth, "STATE"))
 	for _, row := range slices.Concat(live, gone) {
-		t.Add(toFlowLogJSON(row), row.ID, row.ResourceID, term.ShortARN(row.Destination(row.Scope)), stateOf(a, row, store.Fate{}, rehearse.Rehearsal{}))
+		t.Add(exportfile.New(row), row.ID, row.ResourceID, term.ShortARN(row.Destination(row.Scope)), stateOf(a, row, store.Fate{}, rehearse.Rehearsal{}))
 	}
 	t.Flush()
 	if len(gone) > 0 {

@@ -1,4 +1,4 @@
-package main
+package exportfile
 
 import (
 	"cmp"
@@ -12,16 +12,16 @@ import (
 	"flowkeeper/inventory"
 )
 
-// watchedScopes are the accounts and Regions of a snapshot: flow logs of others would never
-// be refreshed.
-type watchedScopes struct{ accounts, regions []string }
+// Watched are the accounts and Regions of a snapshot, none: any. Flow logs of others would
+// never be refreshed.
+type Watched struct{ Accounts, Regions []string }
 
-func (w watchedScopes) check(f flowLogJSON) error {
+func (w Watched) check(f FlowLog) error {
 	switch {
-	case len(w.accounts) > 0 && !slices.Contains(w.accounts, f.Account):
-		return fmt.Errorf("account %s is not watched here (%s): add it under accounts first", f.Account, strings.Join(w.accounts, ", "))
-	case len(w.regions) > 0 && !slices.Contains(w.regions, f.Region):
-		return fmt.Errorf("region %s is not watched here (%s): add it under inventory.regions first", f.Region, strings.Join(w.regions, ", "))
+	case len(w.Accounts) > 0 && !slices.Contains(w.Accounts, f.Account):
+		return fmt.Errorf("account %s is not watched here (%s): add it under accounts first", f.Account, strings.Join(w.Accounts, ", "))
+	case len(w.Regions) > 0 && !slices.Contains(w.Regions, f.Region):
+		return fmt.Errorf("region %s is not watched here (%s): add it under inventory.regions first", f.Region, strings.Join(w.Regions, ", "))
 	}
 	return nil
 }
@@ -43,7 +43,7 @@ var (
 )
 
 // check refuses an object that can't be a flow log, or could not be created.
-func (f flowLogJSON) check() error {
+func (f FlowLog) check() error {
 	const anID = "it looks like fl-0123456789abcdef0"
 	var options inventory.DestinationOptions
 	if f.DestinationOptions != nil {
@@ -77,7 +77,7 @@ func (f flowLogJSON) check() error {
 }
 
 // checkDestination refuses a destination that is not of the flow log's type.
-func (f flowLogJSON) checkDestination() error {
+func (f FlowLog) checkDestination() error {
 	service, known := destinations[f.LogDestinationType]
 	if !known {
 		return fmt.Errorf("log_destination_type %q: one of cloud-watch-logs, s3, kinesis-data-firehose", f.LogDestinationType)

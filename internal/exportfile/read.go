@@ -1,0 +1,124 @@
+package exportfile
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// Bounds of what is read: far beyond any real inventory.
+const (
+	maxLine     = 1 << 20 // bytes
+	maxRows     = 1_000_000
+	maxProblems = 20
+)
+
+// Head is the first line of an export.
+type Head struct {
+	Export     int        `json:"flowkeeper_export"` // version of the format
+	ExportedAt alert.Time `json:"exported_at,omitzero"`
+}
+
+const version = 1
+
+// NewHead is the head of an export that is made now.
+func NewHead(now time.Time) Head { return Head{version, alert.Time{Time: now}} }
+
+// Read reads and checks a whole export. With a problem there are no rows; problems say on
+// which line. Of a flow log that is gone, the retention begins now; one is protected only
+// if its destination is among destinations, the patterns of inventory.destinations.
+func Read(in io.Reader, here Watched, destinations []string, now time.Time) (rows []inventory.Row, problems []string) {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxLine)
+	seen := map[[2]string]int{} // line of each scope's flow log
+	n := 0
+	for lines.Scan() && len(problems) < maxProblems {
+		n++
+		text := lines.Bytes()
+		switch {
+		case n == 1:
+			if p := checkHead(text); p != "" {
+				return nil, []string{"line 1: " + p}
+			}
+			continue
+		case len(bytes.TrimSpace(text)) == 0:
+			continue
+		case len(rows) == maxRows:
+			return nil, []string{fmt.Sprintf("more than %d flow logs", maxRows)}
+		}
+		row, err := readRow(text, here, destinations, now)
+		if at, twice := seen[[2]string{row.Scope.String(), row.ID}]; err == nil && twice {
+			err = fmt.Errorf("%s is in line %d already", row.ID, at)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("line %d: %v", n, err))
+			continue
+		}
+		seen[[2]string{row.Scope.String(), row.ID}] = n
+		rows = append(rows, row)
+	}
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		problems = append(problems, fmt.Sprintf("line %d: longer than %d bytes", n+1, maxLine))
+	} else if err != nil {
+		problems = append(problems, err.Error())
+	}
+	if n == 0 && len(problems) == 0 {
+		problems = []string{"it is empty"}
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return rows, nil
+}
+
+func checkHead(line []byte) string {
+	var head Head
+	if err := json.Unmarshal(line, &head); err != nil || head.Export == 0 {
+		return `not an export: an export begins with {"flowkeeper_export":1,…}`
+	}
+	if head.Export != version {
+		return fmt.Sprintf("format %d, this Flowkeeper reads %d: use the version that wrote it, or a newer one", head.Export, version)
+	}
+	return ""
+}
+
+func readRow(line []byte, here Watched, destinations []string, now time.Time) (inventory.Row, error) {
+	var f FlowLog
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		return inventory.Row{}, fmt.Errorf("not a flow log: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return inventory.Row{}, errors.New("more than one JSON object")
+	}
+	if err := f.check(); err != nil {
+		return inventory.Row{}, err
+	}
+	if err := here.check(f); err != nil {
+		return inventory.Row{}, err
+	}
+	row := inventory.Row{
+		FlowLog:     inventory.FlowLog{ID: f.FlowLogID, Scope: inventory.Scope{Account: f.Account, Region: f.Region}, Settings: f.settings()},
+		RootID:      cmp.Or(f.RootFlowLogID, f.FlowLogID),
+		State:       f.State,
+		CreatedBy:   f.CreatedBy,
+		FirstSeenAt: f.FirstSeenAt.Time,
+		LastSeenAt:  f.LastSeenAt.Time,
+	}
+	if row.State == inventory.Gone {
+		row.GoneAt = now // its retention begins now
+	}
+	row.Excluded = !incident.Protects(destinations, row.Destination(row.Scope))
+	row.Protected = f.Protected && !row.Excluded
+	return row, nil
+}
