@@ -51,7 +51,7 @@ func writeExport(ctx context.Context, a *app, s *store.Store, w io.Writer) (n in
 	return n, err
 }
 
-// exportTo replaces the file only by a complete export.
+// writeExportFile replaces the file only by a complete export.
 func writeExportFile(ctx context.Context, a *app, s *store.Store, name string) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".flowkeeper-export-")
 	if err != nil {

@@ -5,5 +5,5 @@
 // client. All code that talks to the queue takes its client from New, so that all
 // of it asks the same host.
 //
-// The package starts no goroutine and makes no call.
+// The package starts no goroutine. Only a Sender makes calls.
 package queueclient
