@@ -13,7 +13,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/exportfile"
-	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 )
@@ -29,19 +28,20 @@ it, on this machine or another. FILE is replaced only by a complete export.`,
 		ValidArgsFunction: firstArg(completeFiles()),
 		RunE: a.onState(func(ctx context.Context, s state, args []string) error {
 			if len(args) == 0 || args[0] == "-" {
-				_, err := writeExport(ctx, a, s.Store, a)
+				_, err := writeExport(ctx, s, s)
 				return err
 			}
-			return writeExportFile(ctx, a, s.Store, args[0])
+			return writeExportFile(ctx, s, args[0])
 		}),
 	}
 }
 
-func writeExport(ctx context.Context, a *app, s *store.Store, w io.Writer) (n int, err error) {
-	if err := term.WriteJSON(w, exportfile.NewHead(a.now())); err != nil {
+// writeExport writes n flow logs.
+func writeExport(ctx context.Context, s state, w io.Writer) (n int, err error) {
+	if err := term.WriteJSON(w, exportfile.NewHead(s.now())); err != nil {
 		return 0, err
 	}
-	progress := a.Progress("reading flow logs", 0)
+	progress := s.Progress("reading flow logs", 0)
 	defer progress.End()
 	err = s.FlowLogs(ctx, func(r inventory.Row) error {
 		n++
@@ -52,7 +52,7 @@ func writeExport(ctx context.Context, a *app, s *store.Store, w io.Writer) (n in
 }
 
 // writeExportFile replaces the file only by a complete export.
-func writeExportFile(ctx context.Context, a *app, s *store.Store, name string) (err error) {
+func writeExportFile(ctx context.Context, s state, name string) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".flowkeeper-export-")
 	if err != nil {
 		return fmt.Errorf("write the export: %w", err)
@@ -63,13 +63,13 @@ func writeExportFile(ctx context.Context, a *app, s *store.Store, name string) (
 		}
 	}()
 	b := bufio.NewWriter(f)
-	n, err := writeExport(ctx, a, s, b)
+	n, err := writeExport(ctx, s, b)
 	if err = errors.Join(err, b.Flush(), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write the export: %w", err)
 	}
 	if err := os.Rename(f.Name(), name); err != nil {
 		return fmt.Errorf("write the export: %w", err)
 	}
-	a.Note("%s written to %s", alert.Plural(n, "flow log"), term.Clean(name))
+	s.Note("%s written to %s", alert.Plural(n, "flow log"), term.Clean(name))
 	return nil
 }

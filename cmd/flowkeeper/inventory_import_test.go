@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,7 +23,7 @@ func TestExportRoundTrip(t *testing.T) {
 	a := testApp(&bytes.Buffer{})
 	export := func(s *store.Store) string {
 		var b bytes.Buffer
-		if _, err := writeExport(context.Background(), a, s, &b); err != nil {
+		if _, err := writeExport(t.Context(), state{app: a, Store: s}, &b); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()

@@ -81,8 +81,8 @@ func formatHere(a *app) string {
 // newLog returns the log for log.level and log.format; auto is the format to use if
 // log.format is auto.
 func newLog(c configs.Log, w io.Writer, auto string) *slog.Logger {
-	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
-	level := levels[c.Level]
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Level)) // configs allows no other
 	format := c.Format
 	if format == "auto" {
 		format = auto
