@@ -77,7 +77,7 @@ func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 		for _, r := range group {
 			counts[r.Status]++
 			if r.Status == doctor.Skipped {
-				skipped[r.Detail] = append(skipped[r.Detail], place(r))
+				skipped[r.Detail] = append(skipped[r.Detail], placeOf(r))
 			}
 		}
 		writeResults(a, group)

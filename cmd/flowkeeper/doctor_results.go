@@ -21,7 +21,7 @@ func writeResults(a *app, group []doctor.Result) {
 		}
 		return
 	}
-	for _, l := range merge(group) {
+	for _, l := range mergeResults(group) {
 		writeLine(a, l)
 	}
 }
@@ -33,9 +33,9 @@ type line struct {
 	fixes  []string
 }
 
-// merge returns one line for all places with the same result, and one for all
+// mergeResults returns one line for all places with the same result, and one for all
 // that are fine if these are many. Skipped checks are in the summary.
-func merge(group []doctor.Result) (out []line) {
+func mergeResults(group []doctor.Result) (out []line) {
 	good := 0
 	for _, r := range group {
 		if r.Status == doctor.OK {
@@ -53,7 +53,7 @@ func merge(group []doctor.Result) (out []line) {
 		if n < 0 {
 			out, n = append(out, line{Result: r}), len(out)
 		}
-		if p := place(r); p != "" {
+		if p := placeOf(r); p != "" {
 			out[n].places = append(out[n].places, p)
 		}
 		if r.Fix != "" && !slices.Contains(out[n].fixes, r.Fix) {
@@ -63,16 +63,16 @@ func merge(group []doctor.Result) (out []line) {
 	return out
 }
 
-// where names the places of a line, or counts them.
-func where(places []string) string {
+// namePlaces names the places of a line, or counts them.
+func namePlaces(places []string) string {
 	if len(places) > maxNamed {
 		return alert.Plural(len(places), "place")
 	}
 	return strings.Join(places, ", ")
 }
 
-// mark is the word for a status, and its colour.
-func mark(s doctor.Status) (string, term.Color) {
+// statusMark is the word for a status, and its colour.
+func statusMark(s doctor.Status) (string, term.Color) {
 	switch s {
 	case doctor.OK:
 		return "ok", term.Green
@@ -92,10 +92,10 @@ const (
 )
 
 func writeLine(a *app, l line) {
-	text, c := mark(l.Status)
+	text, c := statusMark(l.Status)
 	detail := strings.TrimLeft(strings.TrimPrefix(l.Detail, "can't tell"), ",: ")
 	if len(l.places) > 0 {
-		detail = where(l.places) + ": " + detail
+		detail = namePlaces(l.places) + ": " + detail
 	}
 	a.Printf("%s%s  %-*s  %s\n", a.Paint(text, c), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, term.Clean(detail))
 	if len(l.places) > maxNamed && l.Status != doctor.OK {
@@ -109,13 +109,13 @@ func writeLine(a *app, l line) {
 	}
 }
 
-func place(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + r.Region) }
+func placeOf(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + r.Region) }
 
 func writeSummary(a *app, counts map[doctor.Status]int, skipped map[string][]string) {
 	for _, why := range slices.Sorted(maps.Keys(skipped)) {
 		text := alert.Plural(len(skipped[why]), "check")
 		if places := sortedSet(skipped[why]); len(places) > 0 { // a check of this machine has no place
-			text += " of " + where(places)
+			text += " of " + namePlaces(places)
 		}
 		a.Printf("%s  %s\n", a.Paint(fmt.Sprintf("%-*s", markWidth, "left out"), term.Dim), term.Clean(text+": "+why))
 	}

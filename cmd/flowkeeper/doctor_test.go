@@ -59,7 +59,7 @@ func TestDoctorColumns(t *testing.T) {
 		}
 	}
 	for _, s := range []doctor.Status{doctor.OK, doctor.Warn, doctor.Fail, doctor.Unknown} {
-		if m, _ := mark(s); len(m) > markWidth {
+		if m, _ := statusMark(s); len(m) > markWidth {
 			t.Errorf("%s is wider than its column", m)
 		}
 	}

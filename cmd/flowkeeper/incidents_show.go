@@ -41,8 +41,8 @@ func showIncident(ctx context.Context, s state, args []string) error {
 		return nil
 	}
 	s.Sheet(incidentSheet(s.app, i))
-	if len(reasons(s.app, i)) > 0 {
-		history = shorter(history, i.LastError)
+	if len(whyNotRestored(s.app, i)) > 0 {
+		history = withoutText(history, i.LastError)
 	}
 	printHistory(s.app, history)
 	return nil
@@ -52,7 +52,7 @@ func incidentSheet(a *app, i incident.Incident) *term.Sheet {
 	s := &term.Sheet{}
 	putFlowLog(s, i.FlowLogID, i.RootID, i.Scope, i.ResourceID)
 	s.Put("state", incidentState(i).Text)
-	for _, reason := range reasons(a, i) {
+	for _, reason := range whyNotRestored(a, i) {
 		s.Put("because", reason)
 	}
 	s.Put("what to do", i.Advice)
@@ -96,8 +96,8 @@ func nextStep(a *app, i incident.Incident) (what, when string) {
 	return what, when
 }
 
-// reasons say why a flow log is not restored yet.
-func reasons(a *app, i incident.Incident) (out []string) {
+// whyNotRestored says why a flow log is not restored yet.
+func whyNotRestored(a *app, i incident.Incident) (out []string) {
 	if i.State != incident.Open && i.State != incident.Blocked {
 		return nil
 	}
@@ -150,8 +150,8 @@ func putActor(s *term.Sheet, a *alert.Actor) {
 	s.Put("MFA", a.MFAWords())
 }
 
-// shorter is the history without a text that is printed above it.
-func shorter(history []incident.Entry, said string) []incident.Entry {
+// withoutText is the history without a text that is printed above it.
+func withoutText(history []incident.Entry, said string) []incident.Entry {
 	history = slices.Clone(history)
 	for n := range history {
 		if said != "" && history[n].Text == said {

@@ -43,10 +43,10 @@ func TestLastTry(t *testing.T) {
 func TestHistoryDoesNotRepeatTheReason(t *testing.T) {
 	t.Parallel()
 	all := []incident.Entry{{Text: "named by a record"}, {Text: "it fails"}}
-	if got := shorter(all, "it fails"); got[0].Text != "named by a record" || got[1].Text != "see above" || all[1].Text != "it fails" {
+	if got := withoutText(all, "it fails"); got[0].Text != "named by a record" || got[1].Text != "see above" || all[1].Text != "it fails" {
 		t.Errorf("%+v of %+v", got, all)
 	}
-	if got := shorter([]incident.Entry{{}}, ""); got[0].Text != "" {
+	if got := withoutText([]incident.Entry{{}}, ""); got[0].Text != "" {
 		t.Errorf("%+v", got)
 	}
 }
