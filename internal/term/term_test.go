@@ -174,6 +174,17 @@ func TestSheetWraps(t *testing.T) {
 	}
 }
 
+// TestFlushHasTheErrorOfAResult: what adds to the results returns none.
+func TestFlushHasTheErrorOfAResult(t *testing.T) {
+	t.Parallel()
+	o := newOutput(io.Discard, 0)
+	o.Object(func() {})
+	o.Object("fine")
+	if err := o.Flush(); err == nil {
+		t.Error("no error")
+	}
+}
+
 // TestLongTableStaysSmall: rows are printed in blocks, not held to the end.
 func TestLongTableStaysSmall(t *testing.T) {
 	t.Parallel()
