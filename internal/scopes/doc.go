@@ -6,7 +6,7 @@
 //  2. Before credentials sign any call, sts:GetCallerIdentity says whose they are;
 //     the answer is kept for each access key.
 //  3. When AWS refuses them, they are loaded again, and the call is repeated once
-//     (source.go).
+//     (source.go, middleware.go, reload.go).
 //  4. Fleet.EC2 returns the client of a scope.
 //
 // The package starts no goroutine that outlives a call. A Fleet is safe for

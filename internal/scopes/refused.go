@@ -1,6 +1,7 @@
 package scopes
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -45,4 +46,15 @@ func Refused(err error, used aws.Credentials) bool {
 			session && has("explicit deny in an identity-based policy", "session has been revoked", "session is revoked")
 	}
 	return false
+}
+
+// RefusedEverywhere reports whether AWS refuses the credentials of cfg, and not only
+// some service, or a Region that is not enabled: STS answers whoever has valid ones.
+func RefusedEverywhere(ctx context.Context, cfg aws.Config) bool {
+	c, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return false
+	}
+	_, _, err = whoAmI(ctx, cfg)
+	return Refused(err, c)
 }

@@ -97,7 +97,7 @@ var teeth = []tooth{
 	{"gone by two answers apart", []patch{{"remediate/incident/answer.go",
 		`		t.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 `, ``}}},
-	{"refused credentials kept", []patch{{"internal/scopes/source.go",
+	{"refused credentials kept", []patch{{"internal/scopes/middleware.go",
 		`	if !s.drop(ctx, used, client, why) || request.RewindStream() != nil {`, `	if used.AccessKeyID != "" {`}}},
 	{"I13 wrong credentials believed", []patch{{"internal/scopes/scopes.go",
 		`	if verdict != nil {

@@ -1,0 +1,80 @@
+package scopes
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// signs returns cfg with clients that sign with p, which asks s, and report to s
+// what AWS refuses.
+func (s *source) signs(cfg aws.Config, p aws.CredentialsProvider) aws.Config {
+	cfg = cfg.Copy()
+	cfg.Credentials = p
+	cfg.APIOptions = append(slices.Clip(cfg.APIOptions), s.install)
+	return cfg
+}
+
+const reloads = "ReloadRefusedCredentials"
+
+// install puts s into a client's stack, in the place of another source.
+func (s *source) install(stack *middleware.Stack) error {
+	m := middleware.FinalizeMiddlewareFunc(reloads, s.call)
+	if _, ok := stack.Finalize.Get(reloads); ok {
+		_, err := stack.Finalize.Swap(reloads, m)
+		return err
+	}
+	return stack.Finalize.Insert(m, "Retry", middleware.After)
+}
+
+// call makes one attempt of a call, and a second one with other credentials where
+// AWS refuses the first's.
+func (s *source) call(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+	request, ok := in.Request.(*smithyhttp.Request)
+	if !ok {
+		return next.HandleFinalize(ctx, in)
+	}
+	attempt := func() (middleware.FinalizeOutput, middleware.Metadata, aws.Credentials, error) {
+		var used aws.Credentials
+		in.Request = request.Clone()
+		out, meta, err := next.HandleFinalize(context.WithValue(ctx, usedKey{}, &used), in)
+		return out, meta, used, withoutSecrets(err)
+	}
+	client := awsmiddleware.GetServiceID(ctx) + " " + awsmiddleware.GetRegion(ctx)
+	out, meta, used, err := attempt()
+	why := unfit(err, used)
+	if why == "" {
+		s.accepted(client, err)
+		return out, meta, err
+	}
+	if !s.drop(ctx, used, client, why) || request.RewindStream() != nil {
+		return out, meta, err
+	}
+	again, againMeta, used, err := attempt()
+	if unfit(err, used) != "" {
+		s.isFutile(client)
+	} else {
+		s.accepted(client, err)
+	}
+	return again, againMeta, err
+}
+
+const refusedByAWS = "AWS refuses these credentials"
+
+// unfit says why other credentials are needed; empty: they are not. Those of
+// another account AWS does not refuse: whoever put them there by mistake, and the
+// right ones after that, must not have to restart the daemon (I13).
+func unfit(err error, used aws.Credentials) (why string) {
+	if _, wrong := errors.AsType[*WrongAccountError](err); wrong && used.AccessKeyID != "" {
+		return "these credentials are of another account"
+	}
+	if Refused(err, used) {
+		return refusedByAWS
+	}
+	return ""
+}

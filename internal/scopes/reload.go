@@ -1,0 +1,123 @@
+package scopes
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+)
+
+// OnRefusedEnvironment has stale called whenever AWS refuses the credentials of a
+// cfg made by Base, and they came from the process's environment: that can't be
+// read again. A refused AssumeRole counts as any other call. One service or Region
+// may be all that refuses them, see RefusedEverywhere. stale is called by any
+// goroutine, each time that loading brought the same again, and must not block.
+func OnRefusedEnvironment(cfg aws.Config, stale func()) {
+	s := sourceOf(cfg)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onStale = stale
+}
+
+// drop loads credentials again, because a client can do nothing with these; why
+// says it. It reports whether there are others now.
+func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why string) bool {
+	if !s.turn.take(ctx) {
+		return false
+	}
+	defer s.turn.leave()
+	if c, err := s.current(ctx); err == nil && !same(c, refused) {
+		return true // another call has loaded them
+	}
+	p, err := s.reload(ctx, client)
+	if p == nil && err == nil {
+		return false
+	}
+	var c aws.Credentials
+	if err == nil {
+		c, err = p.Retrieve(ctx)
+	}
+	if err != nil {
+		s.isFutile(client)
+		if ctx.Err() == nil {
+			s.log.Warn(why+", and they can't be loaded again; trying again", "from", refused.Source, "error", withoutSecrets(err))
+		}
+		return false
+	}
+	if same(c, refused) {
+		if s.wasFutile(client) {
+			s.log.Warn(why+", and their source still has the same: put new ones there. What came from the environment, or as a copy of systemd's (LoadCredential=), is read at a start only: restart then", "from", refused.Source)
+		}
+		if why == refusedByAWS && refused.Source == config.CredentialsSourceName {
+			s.stale()
+		}
+		return false
+	}
+	s.mu.Lock()
+	s.provider, s.loaded = p, s.loaded+1
+	level := slog.LevelInfo
+	if s.futile[client].times > 0 { // a Region that refuses everybody does so each minute
+		level = slog.LevelDebug
+	}
+	s.mu.Unlock()
+	s.log.Log(ctx, level, why+"; they were loaded again", "from", c.Source)
+	return true
+}
+
+// find looks for credentials again where those of a generation can't be had. It
+// reports whether some were found, by this call or by another.
+func (s *source) find(ctx context.Context, generation uint64) bool {
+	const client = "" // whoever asks
+	if !s.turn.take(ctx) {
+		return false
+	}
+	defer s.turn.leave()
+	if s.generation() != generation {
+		return true
+	}
+	if !s.mayLoad(client) {
+		return false
+	}
+	p, err := s.load(ctx)
+	if err == nil {
+		_, err = p.Retrieve(ctx)
+	}
+	if err != nil {
+		s.isFutile(client)
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.futile, client)
+	s.provider, s.loaded = p, s.loaded+1
+	return true
+}
+
+// reload makes a provider without the refused credentials; nil: it is too early
+// for that, or there is none.
+func (s *source) reload(ctx context.Context, client string) (aws.CredentialsProvider, error) {
+	cache, cached := s.provider.(*aws.CredentialsCache) // only drop writes it, and has the turn
+	if s.load == nil && !cached || !s.mayLoad(client) {
+		return nil, nil
+	}
+	if s.load != nil {
+		return s.load(ctx)
+	}
+	cache.Invalidate()
+	return cache, nil
+}
+
+// stale reports that the environment's credentials are refused.
+func (s *source) stale() {
+	s.mu.Lock()
+	f := s.onStale
+	s.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+func same(a, b aws.Credentials) bool {
+	return a.AccessKeyID == b.AccessKeyID && a.SecretAccessKey == b.SecretAccessKey && a.SessionToken == b.SessionToken
+}
