@@ -49,17 +49,20 @@ func (s *source) call(ctx context.Context, in middleware.FinalizeInput, next mid
 	out, meta, used, err := attempt()
 	why := unfit(err, used)
 	if why == "" {
-		s.accepted(client, err)
+		if err == nil { // who is throttled, or not reached, was not accepted for that
+			s.pauses.accepted(client)
+		}
 		return out, meta, err
 	}
 	if !s.drop(ctx, used, client, why) || request.RewindStream() != nil {
 		return out, meta, err
 	}
 	again, againMeta, used, err := attempt()
-	if unfit(err, used) != "" {
-		s.isFutile(client)
-	} else {
-		s.accepted(client, err)
+	switch {
+	case unfit(err, used) != "":
+		s.pauses.failed(client)
+	case err == nil:
+		s.pauses.accepted(client)
 	}
 	return again, againMeta, err
 }

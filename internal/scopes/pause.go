@@ -1,17 +1,11 @@
 package scopes
 
 import (
+	"sync"
 	"time"
 
 	"flowkeeper/internal/retry"
 )
-
-// futileness is how often in a row AWS refused a client's credentials although
-// they had just been loaded, and when that was last.
-type futileness struct {
-	times int
-	last  time.Time
-}
 
 // Between two loads of one source lies reloadPause at least. For a client whose
 // new credentials are refused as well it doubles (futilePauses): a Region that is
@@ -23,50 +17,66 @@ const (
 
 var futilePauses = retry.Backoff{First: reloadPause, Most: time.Minute}
 
-// accepted notes that AWS took a client's credentials.
-func (s *source) accepted(client string, err error) {
-	if err != nil {
-		return // who is throttled, or not reached, was not accepted for that
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.futile, client)
+// pauses says when a source may load credentials again. It is safe for concurrent use.
+type pauses struct {
+	mu     sync.Mutex // guards all below
+	now    func() time.Time
+	latest time.Time             // the last load
+	futile map[string]futileness // by client
 }
 
-// isFutile notes that AWS refuses a client's credentials though they are new.
-func (s *source) isFutile(client string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.futile) >= maxFutile {
-		clear(s.futile)
-	}
-	s.futile[client] = futileness{s.futile[client].times + 1, s.now()}
+// futileness is how often in a row AWS refused a client's credentials although
+// they had just been loaded, and when that was last.
+type futileness struct {
+	times int
+	last  time.Time
 }
 
-// mayLoad reports whether enough time has passed to load again for a client, and
-// takes the turn if so.
-func (s *source) mayLoad(client string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
+func newPauses() *pauses {
+	return &pauses{now: time.Now, futile: map[string]futileness{}}
+}
+
+// start reports whether enough time has passed to load again for a client, and
+// notes a load if so.
+func (p *pauses) start(client string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
 	within := func(at time.Time, pause time.Duration) bool {
 		age := now.Sub(at)
 		return !at.IsZero() && age >= 0 && age < pause
 	}
-	f := s.futile[client]
-	if within(s.latest, reloadPause) || within(f.last, futilePauses.Pause(f.times)) {
+	f := p.futile[client]
+	if within(p.latest, reloadPause) || within(f.last, futilePauses.Pause(f.times)) {
 		return false
 	}
-	s.latest = now
+	p.latest = now
 	return true
 }
 
-// wasFutile notes a load that brought nothing new, and reports whether it is the
-// client's first.
-func (s *source) wasFutile(client string) (first bool) {
-	s.mu.Lock()
-	first = s.futile[client].times == 0
-	s.mu.Unlock()
-	s.isFutile(client)
-	return first
+// failed notes that a load did not help a client. It returns how many before it, in
+// a row, did not either.
+func (p *pauses) failed(client string) (before int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before = p.futile[client].times
+	if len(p.futile) >= maxFutile {
+		clear(p.futile)
+	}
+	p.futile[client] = futileness{before + 1, p.now()}
+	return before
+}
+
+// accepted notes that AWS took a client's credentials.
+func (p *pauses) accepted(client string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.futile, client)
+}
+
+// isFutile reports whether the client's last load did not help it.
+func (p *pauses) isFutile(client string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.futile[client].times > 0
 }

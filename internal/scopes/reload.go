@@ -39,14 +39,14 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why 
 		c, err = p.Retrieve(ctx)
 	}
 	if err != nil {
-		s.isFutile(client)
+		s.pauses.failed(client)
 		if ctx.Err() == nil {
 			s.log.Warn(why+", and they can't be loaded again; trying again", "from", refused.Source, "error", withoutSecrets(err))
 		}
 		return false
 	}
 	if same(c, refused) {
-		if s.wasFutile(client) {
+		if s.pauses.failed(client) == 0 {
 			s.log.Warn(why+", and their source still has the same: put new ones there. What came from the environment, or as a copy of systemd's (LoadCredential=), is read at a start only: restart then", "from", refused.Source)
 		}
 		if why == refusedByAWS && refused.Source == config.CredentialsSourceName {
@@ -54,13 +54,11 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why 
 		}
 		return false
 	}
-	s.mu.Lock()
-	s.provider, s.loaded = p, s.loaded+1
+	s.replace(p)
 	level := slog.LevelInfo
-	if s.futile[client].times > 0 { // a Region that refuses everybody does so each minute
+	if s.pauses.isFutile(client) { // a Region that refuses everybody does so each minute
 		level = slog.LevelDebug
 	}
-	s.mu.Unlock()
 	s.log.Log(ctx, level, why+"; they were loaded again", "from", c.Source)
 	return true
 }
@@ -76,7 +74,7 @@ func (s *source) find(ctx context.Context, generation uint64) bool {
 	if s.generation() != generation {
 		return true
 	}
-	if !s.mayLoad(client) {
+	if !s.pauses.start(client) {
 		return false
 	}
 	p, err := s.load(ctx)
@@ -84,21 +82,26 @@ func (s *source) find(ctx context.Context, generation uint64) bool {
 		_, err = p.Retrieve(ctx)
 	}
 	if err != nil {
-		s.isFutile(client)
+		s.pauses.failed(client)
 		return false
 	}
+	s.pauses.accepted(client)
+	s.replace(p)
+	return true
+}
+
+// replace has calls signed with the credentials of p from now on.
+func (s *source) replace(p aws.CredentialsProvider) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.futile, client)
 	s.provider, s.loaded = p, s.loaded+1
-	return true
 }
 
 // reload makes a provider without the refused credentials; nil: it is too early
 // for that, or there is none.
 func (s *source) reload(ctx context.Context, client string) (aws.CredentialsProvider, error) {
 	cache, cached := s.provider.(*aws.CredentialsCache) // only drop writes it, and has the turn
-	if s.load == nil && !cached || !s.mayLoad(client) {
+	if s.load == nil && !cached || !s.pauses.start(client) {
 		return nil, nil
 	}
 	if s.load != nil {

@@ -82,7 +82,7 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 func assume(base aws.Config, a Account, from *source) *source {
 	fresh := func(context.Context) (aws.CredentialsProvider, error) { return session(base, a), nil }
 	s := newSource(session(base, a), fresh, from.log)
-	s.now = from.now
+	s.pauses.now = from.pauses.now
 	return s
 }
 

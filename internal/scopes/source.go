@@ -21,16 +21,14 @@ type source struct {
 	load     func(context.Context) (aws.CredentialsProvider, error)
 	settings bool // load reads what is set on this machine: where there were no credentials, there may be by now
 	log      *slog.Logger
-	now      func() time.Time
 
-	turn turn // of whoever loads
+	turn   turn // of whoever loads
+	pauses *pauses
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards all below
 	provider aws.CredentialsProvider
-	loaded   uint64                // how often there were others than before
-	latest   time.Time             // when load was last called
-	futile   map[string]futileness // by client
-	onStale  func()                // see OnRefusedEnvironment; nil: nobody asks
+	loaded   uint64 // how often there were others than before
+	onStale  func() // see OnRefusedEnvironment; nil: nobody asks
 }
 
 // turn is a lock of capacity 1 that nobody waits for longer than their own ctx.
@@ -52,7 +50,7 @@ func newSource(p aws.CredentialsProvider, load func(context.Context) (aws.Creden
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &source{provider: p, load: load, log: log, now: time.Now, turn: make(turn, 1), futile: map[string]futileness{}}
+	return &source{provider: p, load: load, log: log, turn: make(turn, 1), pauses: newPauses()}
 }
 
 // sourceOf finds the source that a configuration signs with, or makes one for it.
@@ -70,7 +68,7 @@ func sourceOf(cfg aws.Config) *source {
 // by another clock than the machine's: for one who moves the time.
 func OnClock(cfg aws.Config, now func() time.Time) aws.Config {
 	s := sourceOf(cfg)
-	s.now = now
+	s.pauses.now = now
 	cfg = cfg.Copy()
 	cfg.Credentials = s
 	return cfg

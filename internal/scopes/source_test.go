@@ -208,7 +208,7 @@ func TestCredentialsThatComeLaterAreFound(t *testing.T) {
 	cfg := loaded(t, w)
 	s := sourceOf(cfg)
 	now := time.Now()
-	s.now = func() time.Time { return now }
+	s.pauses.now = func() time.Time { return now }
 	if _, err := cfg.Credentials.Retrieve(t.Context()); err == nil {
 		t.Fatal("credentials out of nowhere")
 	}
@@ -283,7 +283,7 @@ func TestNewCredentialsThatAreRefusedAsWellDoNotSpin(t *testing.T) {
 	}
 	var log strings.Builder
 	s := newSource(next(), func(context.Context) (aws.CredentialsProvider, error) { loads++; return next(), nil }, logTo(&log))
-	s.now = func() time.Time { return now }
+	s.pauses.now = func() time.Time { return now }
 	cfg := s.signs(with(w, s), s)
 	api := ec2.NewFromConfig(cfg)
 	call := func() error { _, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{}); return err }
@@ -352,7 +352,7 @@ func TestAKeyThatStaysTheSameIsSaidOnce(t *testing.T) {
 	}
 	s := sourceOf(cfg)
 	now := time.Now()
-	s.now = func() time.Time { return now }
+	s.pauses.now = func() time.Time { return now }
 	w.RefuseKey(key.AccessKeyID, "InvalidClientTokenId", "")
 	for range 20 {
 		if _, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}); err == nil {
@@ -469,7 +469,7 @@ func TestI13TheRightCredentialsAfterForeignOnes(t *testing.T) {
 	f := newFile(t, old)
 	cfg := loaded(t, w)
 	now := time.Now()
-	sourceOf(cfg).now = func() time.Time { return now }
+	sourceOf(cfg).pauses.now = func() time.Time { return now }
 	fleet := connect(t, cfg, nil)
 	f.holds(w.User(theirs, "flowkeeper", true))
 	w.RefuseKey(old.AccessKeyID, "AuthFailure", "")
