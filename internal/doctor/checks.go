@@ -115,3 +115,43 @@ func eachAccount[A outcome](run func(*account, context.Context) A) func(*exam) [
 		return out
 	}
 }
+
+// The checks, by the names that docs/troubleshoot.md has an anchor for each of.
+const (
+	Configuration  = "configuration"
+	StateFile      = "state-file"
+	DiskSpace      = "disk-space"
+	Credentials    = "credentials"
+	Clock          = "clock"
+	Trail          = "trail"
+	EventRule      = "event-rule"
+	EventPattern   = "event-pattern"
+	Queue          = "queue"
+	QueuePolicy    = "queue-policy"
+	QueueKey       = "queue-key"
+	QueueRetention = "queue-retention"
+	QueueRedrive   = "queue-redrive"
+	QueueBacklog   = "queue-backlog"
+	RoundTrip      = "round-trip"
+	Describe       = "describe"
+	Create         = "create"
+	Tag            = "tag"
+	PassRole       = "pass-role"
+	LogDelivery    = "log-delivery"
+	NeverDelete    = "never-delete"
+	AlertSinks     = "alert-sinks"
+	Daemon         = "daemon"
+	Refresh        = "refresh"
+	Restorable     = "restorable"
+)
+
+// Check is one thing that is looked at.
+type Check struct{ ID, Title string }
+
+// Checks are all there are, in their order.
+func Checks() (out []Check) {
+	for _, c := range checks() {
+		out = append(out, c.Check)
+	}
+	return out
+}

@@ -1,18 +1,22 @@
 // Package doctor finds out why Flowkeeper would not receive a deletion, not restore
 // it, or alert nobody.
 //
-//	state.go           state file, disk, the snapshot's age
-//	credentials.go     who we are, in each scope; the clock
+//	state_file.go      state file, disk; state.go: what is read from it
+//	credentials.go     who we are, in each scope; clock.go: the clock
 //	trail.go           does a trail log the calls?
-//	event_bus.go       which rules lead to the queue; event_rule.go, event_pattern.go:
-//	                   do they send what matters?
-//	queue.go           the queue; queue_policy.go, senders.go, receivers.go: who may send
-//	                   to it, and receive; better_policy.go: a policy to paste
+//	event_route.go     which rules lead to the queue (event_bus.go); event_rule.go,
+//	                   event_pattern.go: do they send what matters?
+//	queue.go           the queue, queue_attributes.go its settings, dead_letters.go the
+//	                   dead-letter queue
+//	queue_policy.go    who may use the queue: senders.go, receivers.go; better_policy.go: a
+//	                   policy to paste
 //	round_trip.go      did the last rehearsal come back?
-//	restore.go         dry runs; permissions.go and simulate.go: what IAM's simulator says
+//	restore.go         would restores be allowed? dry_run.go: by AWS; simulate.go: by IAM's
+//	                   simulator, which pass_role.go, permissions.go and never_delete.go ask
 //	alert_sinks.go     where alerts of deletions go
-//	who_may_delete.go  who may delete flow logs
 //	daemon.go          the daemon on this machine
+//	snapshot.go        is the snapshot fresh, and what of it can be restored?
+//	who_may_delete.go  who may delete flow logs
 //
 // The table of all checks is in checks.go. [Doctor.Run] makes them, several at a
 // time, and reports their results in the order in which an event travels. A question

@@ -1,77 +1,17 @@
 package doctor
 
 import (
+	"context"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/scopes"
 )
-
-// Status of a check.
-type Status string
-
-const (
-	OK      Status = "ok"
-	Warn    Status = "warn"
-	Fail    Status = "fail"
-	Unknown Status = "unknown" // can't tell; no failure
-	Skipped Status = "skipped" // not made: what it needs failed
-)
-
-// The checks, by the names that docs/troubleshoot.md has an anchor for each of.
-const (
-	Configuration  = "configuration"
-	StateFile      = "state-file"
-	DiskSpace      = "disk-space"
-	Credentials    = "credentials"
-	Clock          = "clock"
-	Trail          = "trail"
-	EventRule      = "event-rule"
-	EventPattern   = "event-pattern"
-	Queue          = "queue"
-	QueuePolicy    = "queue-policy"
-	QueueKey       = "queue-key"
-	QueueRetention = "queue-retention"
-	QueueRedrive   = "queue-redrive"
-	QueueBacklog   = "queue-backlog"
-	RoundTrip      = "round-trip"
-	Describe       = "describe"
-	Create         = "create"
-	Tag            = "tag"
-	PassRole       = "pass-role"
-	LogDelivery    = "log-delivery"
-	NeverDelete    = "never-delete"
-	AlertSinks     = "alert-sinks"
-	Daemon         = "daemon"
-	Refresh        = "refresh"
-	Restorable     = "restorable"
-)
-
-// Check is one thing that is looked at.
-type Check struct{ ID, Title string }
-
-// Checks are all there are, in their order.
-func Checks() (out []Check) {
-	for _, c := range checks() {
-		out = append(out, c.Check)
-	}
-	return out
-}
-
-// Result of one check in one place.
-type Result struct {
-	Check   string `json:"check"`
-	Title   string `json:"title"`
-	Account string `json:"account,omitempty"`
-	Region  string `json:"region,omitempty"`
-	Status  Status `json:"status"`
-	Detail  string `json:"detail,omitempty"`
-	Fix     string `json:"fix,omitempty"` // to paste, or to do
-	See     string `json:"see,omitempty"`
-}
 
 // Doctor is what to check. Its methods may be called one after the other.
 type Doctor struct {
@@ -82,4 +22,76 @@ type Doctor struct {
 	Accounts []scopes.Account  // empty: the account of these credentials
 	Routes   sink.Routes
 	Now      func() time.Time
+}
+
+const (
+	atOnce   = 8                // checks under way
+	oneCheck = 40 * time.Second // the longest that one takes
+	oneCall  = 10 * time.Second
+)
+
+// Run makes every check. It reports the results of each, in order, as soon as they
+// and all before them are there; it calls report from its own goroutine. It ends with
+// ctx's error or report's, and waits for what it started.
+func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
+	if err := report(d.configuration()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	jobs := newExam(ctx, d).jobs()
+	done := make([]chan []Result, len(jobs))
+	for n := range done {
+		done[n] = make(chan []Result, 1)
+	}
+	var workers errgroup.Group
+	workers.SetLimit(atOnce)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer cancel()
+	all.Go(func() { // in order, because they are reported in order
+		for n, j := range jobs {
+			workers.Go(func() error { done[n] <- j.results(ctx); return nil })
+		}
+		_ = workers.Wait() // no job fails: a failure is a result
+	})
+	var group []Result
+	for n, j := range jobs {
+		group = append(group, <-done[n]...)
+		if n+1 < len(jobs) && jobs[n+1].check == j.check {
+			continue
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := report(group); err != nil {
+			return err
+		}
+		group = nil
+	}
+	return nil
+}
+
+func (j job) results(ctx context.Context) []Result {
+	ctx, cancel := context.WithTimeout(ctx, oneCheck)
+	defer cancel()
+	if j.skip != nil {
+		if why := j.skip(); why != "" {
+			return []Result{finding{status: Skipped, detail: why}.at(j.check, j.scope)}
+		}
+	}
+	var out []Result
+	for _, f := range j.run(ctx) {
+		out = append(out, f.at(j.check, j.scope))
+	}
+	return out
+}
+
+// once returns a function that asks at its first call and then returns the same answer. The
+// question has a time limit of its own, because several checks wait for it.
+func once[T any](ctx context.Context, ask func(context.Context) (T, error)) func() (T, error) {
+	return sync.OnceValues(func() (T, error) {
+		ctx, cancel := context.WithTimeout(ctx, oneCheck)
+		defer cancel()
+		return ask(ctx)
+	})
 }

@@ -3,10 +3,8 @@ package doctor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -14,28 +12,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"flowkeeper/alert"
-	"flowkeeper/inventory"
 )
-
-// finding is a result without its place.
-type finding struct {
-	status      Status
-	detail, fix string
-}
-
-const maxText = 1 << 16 // characters: a whole policy, or an encoded message of AWS
-
-func (f finding) at(c Check, s inventory.Scope) Result {
-	r := Result{Check: c.ID, Title: c.Title, Account: s.Account, Region: s.Region, Status: f.status,
-		Detail: alert.Clean(f.detail, maxText), Fix: alert.Clean(f.fix, maxText)} // names in them come from AWS (I12)
-	if f.status != OK && f.status != Skipped {
-		r.See = See(c.ID)
-	}
-	return r
-}
-
-// See is where people read more of a check.
-func See(check string) string { return "docs/troubleshoot.md#" + check }
 
 const maxWords = 300 // of what AWS says
 
@@ -130,35 +107,16 @@ func serverDate(err error) string {
 	return ""
 }
 
-func fine(format string, args ...any) finding {
-	return finding{status: OK, detail: fmt.Sprintf(format, args...)}
-}
-
-// shellWord quotes s as one word of a shell command. Names come from AWS, and people paste the
-// commands (I12).
-func shellWord(s string) string {
-	if plainWord.MatchString(s) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
-
-// rank orders statuses: of several findings the one with the highest rank counts.
-func rank(s Status) int {
-	return slices.Index([]Status{Skipped, OK, Unknown, Warn, Fail}, s)
-}
-
 // partsOf parses an ARN. All parts are empty if the text is none.
 func partsOf(text string) arn.ARN {
 	parts, _ := arn.Parse(text)
 	return parts
 }
 
-func plural(n int, single, several string) string {
-	if n == 1 {
-		return "1 " + single
+func message(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorMessage()
 	}
-	return fmt.Sprintf("%d %s", n, several)
+	return ""
 }

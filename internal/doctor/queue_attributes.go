@@ -1,0 +1,113 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// setAttribute returns the command that sets an attribute of the queue.
+func (e *exam) setAttribute(name, value string) string {
+	return e.setAttributes(map[string]string{name: value})
+}
+
+func (e *exam) setAttributes(all map[string]string) string {
+	b, err := json.Marshal(all)
+	if err != nil {
+		panic("doctor: an attribute is plain text: " + err.Error())
+	}
+	return fmt.Sprintf("aws sqs set-queue-attributes --region %s --queue-url %s --attributes %s", e.queue.Region, e.queue.URL, shellWord(string(b)))
+}
+
+// queueKey judges the queue's key. EventBridge can't use the AWS managed key; whether it may use
+// a customer managed key, only that key's policy says. If events have arrived, it may.
+func (e *exam) queueKey(ctx context.Context, a map[string]string) finding {
+	f := judgeKey(a["KmsMasterKeyId"], a["SqsManagedSseEnabled"] == "true", e.queue.Region)
+	if f.status == Fail {
+		f.fix = e.setAttributes(map[string]string{"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
+	}
+	if m, err := e.stateFacts(); f.status == Unknown && err == nil {
+		for _, w := range m.pipelines {
+			if judgePipeline(w, e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK {
+				return fine("events come through with the key %s", a["KmsMasterKeyId"])
+			}
+		}
+	}
+	return f
+}
+
+func judgeKey(key string, managed bool, region string) finding {
+	switch {
+	case key == "" && managed:
+		return fine("SQS's own encryption")
+	case key == "":
+		return fine("not encrypted")
+	case key == "alias/aws/sqs", strings.HasSuffix(key, ":alias/aws/sqs"):
+		return finding{Fail, "alias/aws/sqs encrypts the queue: EventBridge and SNS may not use that key, so that no event arrives", ""}
+	}
+	return finding{Unknown, "can't tell whether EventBridge may use the key " + key + ": only its own policy says",
+		`let the key's policy allow {"Service":"events.amazonaws.com"} kms:GenerateDataKey and kms:Decrypt, and us kms:Decrypt: aws kms get-key-policy --region ` + region + ` --policy-name default --key-id "$(aws kms describe-key --region ` + region + ` --query KeyMetadata.KeyId --output text --key-id ` + shellWord(key) + `)"`}
+}
+
+// How long messages should be kept: through a long weekend without the daemon.
+const (
+	keepGood  = 4 * 24 * time.Hour
+	keepLeast = 24 * time.Hour
+)
+
+func (e *exam) queueRetention(ctx context.Context, a map[string]string) finding {
+	seconds, err := strconv.Atoi(a["MessageRetentionPeriod"])
+	if err != nil {
+		return finding{Unknown, "can't tell: the queue does not say", ""}
+	}
+	f := judgeRetention(time.Duration(seconds) * time.Second)
+	if f.status != OK {
+		f.fix = e.setAttribute("MessageRetentionPeriod", "1209600")
+	}
+	return f
+}
+
+func judgeRetention(d time.Duration) finding {
+	f := finding{Warn, fmt.Sprintf("messages are kept for %.3g h: what comes while the daemon is down for longer is lost, and only the refresh finds it", d.Hours()), ""}
+	switch {
+	case d < keepLeast:
+		f.status = Fail
+	case d >= keepGood:
+		return fine("%.3g days", d.Hours()/24)
+	}
+	return f
+}
+
+const manyWaiting = 1000
+
+// queueBacklog judges how many messages wait. The age of the oldest comes from the daemon,
+// because SQS states it only with a receive, which would hide the message from the daemon.
+func (e *exam) queueBacklog(ctx context.Context, a map[string]string) finding {
+	waiting, err := strconv.Atoi(a["ApproximateNumberOfMessages"])
+	if err != nil {
+		return finding{Unknown, "can't tell: the queue does not say", ""}
+	}
+	flying, _ := strconv.Atoi(a["ApproximateNumberOfMessagesNotVisible"]) // there whenever the other is
+	age, known := e.oldest(ctx)
+	return judgeBacklog(waiting, flying, age, known)
+}
+
+// lateAfter is the age of a message from which on there is a warning.
+const lateAfter = 5 * time.Minute
+
+func judgeBacklog(waiting, flying int, oldest time.Duration, known bool) finding {
+	const look = "see that `flowkeeper run` runs and what it logs: journalctl -u flowkeeper"
+	text := fmt.Sprintf("%d waiting, %d being handled", waiting, flying)
+	if known {
+		text += fmt.Sprintf("; the oldest that the daemon here last saw was %s old", oldest.Round(time.Second))
+	} else {
+		text += "; only CloudWatch has the age of the oldest (ApproximateAgeOfOldestMessage), or the daemon, where it runs"
+	}
+	if waiting >= manyWaiting || known && oldest > lateAfter {
+		return finding{Warn, text + ": the daemon does not run, or does not keep up", look}
+	}
+	return fine("%s", text)
+}

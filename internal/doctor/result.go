@@ -1,0 +1,81 @@
+package doctor
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// Status of a check.
+type Status string
+
+const (
+	OK      Status = "ok"
+	Warn    Status = "warn"
+	Fail    Status = "fail"
+	Unknown Status = "unknown" // can't tell; no failure
+	Skipped Status = "skipped" // not made: what it needs failed
+)
+
+// Result of one check in one place.
+type Result struct {
+	Check   string `json:"check"`
+	Title   string `json:"title"`
+	Account string `json:"account,omitempty"`
+	Region  string `json:"region,omitempty"`
+	Status  Status `json:"status"`
+	Detail  string `json:"detail,omitempty"`
+	Fix     string `json:"fix,omitempty"` // to paste, or to do
+	See     string `json:"see,omitempty"`
+}
+
+// finding is a result without its place.
+type finding struct {
+	status      Status
+	detail, fix string
+}
+
+const maxText = 1 << 16 // characters: a whole policy, or an encoded message of AWS
+
+func (f finding) at(c Check, s inventory.Scope) Result {
+	r := Result{Check: c.ID, Title: c.Title, Account: s.Account, Region: s.Region, Status: f.status,
+		Detail: alert.Clean(f.detail, maxText), Fix: alert.Clean(f.fix, maxText)} // names in them come from AWS (I12)
+	if f.status != OK && f.status != Skipped {
+		r.See = See(c.ID)
+	}
+	return r
+}
+
+// See is where people read more of a check.
+func See(check string) string { return "docs/troubleshoot.md#" + check }
+
+func fine(format string, args ...any) finding {
+	return finding{status: OK, detail: fmt.Sprintf(format, args...)}
+}
+
+// rank orders statuses: of several findings the one with the highest rank counts.
+func rank(s Status) int {
+	return slices.Index([]Status{Skipped, OK, Unknown, Warn, Fail}, s)
+}
+
+func plural(n int, single, several string) string {
+	if n == 1 {
+		return "1 " + single
+	}
+	return fmt.Sprintf("%d %s", n, several)
+}
+
+// shellWord quotes s as one word of a shell command. Names come from AWS, and people paste the
+// commands (I12).
+func shellWord(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
