@@ -31,7 +31,9 @@ func newAccount(ctx context.Context, subjects []*subject) *account {
 	return a
 }
 
-func (a *account) partition() string { return inventory.Partition(a.subjects[0].scope.Region) }
+func (a *account) at() inventory.Scope { return inventory.Scope{Account: a.id} }
+func (a *account) unusable() string    { return a.subjects[0].unusable() }
+func (a *account) partition() string   { return inventory.Partition(a.subjects[0].scope.Region) }
 
 // flowLogs returns one flow log of each Region to ask about: a real one if there is one, because
 // a policy may name it.

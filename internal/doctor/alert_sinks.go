@@ -13,11 +13,11 @@ import (
 )
 
 // alertSinks judges where alerts of deletions go, and whether the sinks take their alerts.
-func (e *exam) alertSinks(ctx context.Context) (out []finding) {
-	m, _ := e.stateFacts() // without a state file nothing was sent
-	for _, s := range e.d.Config.Alerts {
-		waiting, lost := m.counts.Pending[s.Name], m.counts.Parked[s.Name]
-		if m.counts.Refused[s.Name] == 0 { // it was not refused: it was not tried yet
+func (m *machine) alertSinks(ctx context.Context) (out []finding) {
+	facts, _ := m.state() // without a state file nothing was sent
+	for _, s := range m.conf.Alerts {
+		waiting, lost := facts.counts.Pending[s.Name], facts.counts.Parked[s.Name]
+		if facts.counts.Refused[s.Name] == 0 { // it was not refused: it was not tried yet
 			waiting = 0
 		}
 		if waiting+lost > 0 {
@@ -25,22 +25,22 @@ func (e *exam) alertSinks(ctx context.Context) (out []finding) {
 				"flowkeeper alerts list --failed; once it takes them, for what was given up: flowkeeper alerts retry ID"})
 		}
 	}
-	if f := e.deletionSinks(); f.status != OK || len(out) == 0 {
+	if f := m.deletionSinks(); f.status != OK || len(out) == 0 {
 		out = append(out, f)
 	}
 	return out
 }
 
 // deletionSinks judges the sinks that get alerts of deletions.
-func (e *exam) deletionSinks() finding {
+func (m *machine) deletionSinks() finding {
 	watched := map[string]bool{}
-	for _, a := range e.accounts {
-		if a.id != "" { // only our own can be unknown
-			watched[a.id] = true
+	for _, s := range m.watched {
+		if s.scope.Account != "" { // only our own can be unknown
+			watched[s.scope.Account] = true
 		}
 	}
-	sinks := e.d.Routes.For(alert.Alert{Kind: alert.Deletion, Level: alert.High})
-	return judgeSinks(e.d.Config.Alerts, sinks, watched)
+	sinks := m.sinks.For(alert.Alert{Kind: alert.Deletion, Level: alert.High})
+	return judgeSinks(m.conf.Alerts, sinks, watched)
 }
 
 // judgeSinks returns OK if one of the sinks is outside the watched accounts and this machine:

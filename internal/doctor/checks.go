@@ -6,116 +6,6 @@ import (
 	"flowkeeper/inventory"
 )
 
-// check is one check, and makes its jobs: one for each scope, account or queue.
-type check struct {
-	Check
-	jobs func(*exam) []job
-}
-
-// checks are all there are, in the order in which an event travels.
-func checks() []check {
-	return []check{
-		{Check{Configuration, "the configuration can be read"}, nil},
-		{Check{StateFile, "the state file can be used, and only by the daemon"}, here((*exam).stateFile)},
-		{Check{DiskSpace, "there is room for the state file"}, here((*exam).diskSpace)},
-		{Check{Credentials, "the credentials act in the scope's account"}, eachScopeAnyway((*exam).credentials)},
-		{Check{Clock, "the clock is right"}, here((*exam).clock)},
-		{Check{Trail, "a trail logs management write events"}, eachScope((*exam).trail)},
-		{Check{EventRule, "an enabled EventBridge rule leads to the queue"}, eachScope((*exam).eventRule)},
-		{Check{EventPattern, "the rule's pattern matches the records that matter"}, eachScope((*exam).eventPattern)},
-		{Check{Queue, "the queue answers"}, atQueue((*exam).queueAnswers)},
-		{Check{QueuePolicy, "only the rule or topic may send to the queue, and no stranger may receive"}, ofQueue((*exam).queuePolicy)},
-		{Check{QueueKey, "EventBridge can use the queue's key"}, ofQueue((*exam).queueKey)},
-		{Check{QueueRetention, "the queue keeps messages long enough"}, ofQueue((*exam).queueRetention)},
-		{Check{QueueRedrive, "what can't be handled goes to a dead-letter queue"}, ofQueue((*exam).queueRedrive)},
-		{Check{QueueBacklog, "messages are received from the queue"}, ofQueue((*exam).queueBacklog)},
-		{Check{RoundTrip, "a rehearsal's own record came back through the queue"}, eachScope((*exam).roundTrip)},
-		{Check{Describe, "flow logs can be described"}, eachScope((*exam).describe)},
-		{Check{Create, "restores would be allowed"}, eachScope((*exam).create)},
-		{Check{Tag, "replacements may be tagged"}, eachScope((*exam).tag)},
-		{Check{PassRole, "the delivery roles may be passed"}, eachAccount((*account).passRoles)},
-		{Check{LogDelivery, "log delivery may be set up"}, eachAccount((*account).logDelivery)},
-		{Check{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"}, eachAccount((*account).neverDelete)},
-		{Check{AlertSinks, "alerts of a deletion reach somebody outside the watched accounts"}, here((*exam).alertSinks)},
-		{Check{Daemon, "the daemon runs and is healthy"}, here((*exam).daemon)},
-		{Check{Refresh, "the snapshot is fresh"}, eachScope((*exam).refresh)},
-		{Check{Restorable, "what is protected could be restored, and nothing waits for a person"}, here((*exam).restorable)},
-	}
-}
-
-// job is one check of one scope, account or queue.
-type job struct {
-	check Check
-	scope inventory.Scope
-	skip  func() string // why the check can't be made; empty or nil: it can
-	run   func(context.Context) []finding
-}
-
-// outcome of a check: one finding, or several.
-type outcome interface{ finding | []finding }
-
-func findings[A outcome](a A) []finding {
-	if one, is := any(a).(finding); is {
-		return []finding{one}
-	}
-	return any(a).([]finding)
-}
-
-// here makes the job of a check of this machine.
-func here[A outcome](run func(*exam, context.Context) A) func(*exam) []job {
-	return func(e *exam) []job {
-		return []job{{run: func(ctx context.Context) []finding { return findings(run(e, ctx)) }}}
-	}
-}
-
-// atQueue makes the job of a check of the queue that does not need its attributes.
-func atQueue[A outcome](run func(*exam, context.Context) A) func(*exam) []job {
-	return func(e *exam) []job {
-		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
-		return []job{{scope: at, skip: e.ownFail, run: func(ctx context.Context) []finding { return findings(run(e, ctx)) }}}
-	}
-}
-
-// ofQueue makes the job of a check of the queue's attributes.
-func ofQueue[A outcome](run func(e *exam, ctx context.Context, attributes map[string]string) A) func(*exam) []job {
-	return func(e *exam) []job {
-		at := inventory.Scope{Account: e.queue.Account, Region: e.queue.Region}
-		return []job{{scope: at, skip: e.queueFail, run: func(ctx context.Context) []finding {
-			a, _ := e.attrs() // after an error the check is skipped
-			return findings(run(e, ctx, a))
-		}}}
-	}
-}
-
-func eachScope[A outcome](run func(*exam, context.Context, *subject) A) func(*exam) []job {
-	return func(e *exam) (out []job) {
-		for _, s := range e.subjects {
-			out = append(out, job{scope: s.scope, skip: s.unusable, run: func(ctx context.Context) []finding { return findings(run(e, ctx, s)) }})
-		}
-		return out
-	}
-}
-
-// eachScopeAnyway is a check of each scope, even if its credentials do not work.
-func eachScopeAnyway[A outcome](run func(*exam, context.Context, *subject) A) func(*exam) []job {
-	return func(e *exam) []job {
-		all := eachScope(run)(e)
-		for n := range all {
-			all[n].skip = nil
-		}
-		return all
-	}
-}
-
-func eachAccount[A outcome](run func(*account, context.Context) A) func(*exam) []job {
-	return func(e *exam) (out []job) {
-		for _, a := range e.accounts {
-			out = append(out, job{scope: inventory.Scope{Account: a.id}, skip: a.subjects[0].unusable, run: func(ctx context.Context) []finding { return findings(run(a, ctx)) }})
-		}
-		return out
-	}
-}
-
 // The checks, by the names that docs/troubleshoot.md has an anchor for each of.
 const (
 	Configuration  = "configuration"
@@ -152,6 +42,101 @@ type Check struct{ ID, Title string }
 func Checks() (out []Check) {
 	for _, c := range checks() {
 		out = append(out, c.Check)
+	}
+	return out
+}
+
+// check is one check, and makes its jobs: one for each scope, account or queue.
+type check struct {
+	Check
+	jobs func(*exam) []job
+}
+
+// checks are all there are, in the order in which an event travels.
+func checks() []check {
+	return []check{
+		{Check{Configuration, "the configuration can be read"}, nil},
+		{Check{StateFile, "the state file can be used, and only by the daemon"}, in((*exam).here, (*machine).stateFile)},
+		{Check{DiskSpace, "there is room for the state file"}, in((*exam).here, (*machine).diskSpace)},
+		{Check{Credentials, "the credentials act in the scope's account"}, in((*exam).eachLogin, login.credentials)},
+		{Check{Clock, "the clock is right"}, in((*exam).here, (*machine).clock)},
+		{Check{Trail, "a trail logs management write events"}, in((*exam).eachScope, (*subject).trail)},
+		{Check{EventRule, "an enabled EventBridge rule leads to the queue"}, in((*exam).eachScope, (*subject).eventRule)},
+		{Check{EventPattern, "the rule's pattern matches the records that matter"}, in((*exam).eachScope, (*subject).eventPattern)},
+		{Check{Queue, "the queue answers"}, in((*exam).theQueue, (*queue).answers)},
+		{Check{QueuePolicy, "only the rule or topic may send to the queue, and no stranger may receive"}, in((*exam).attributes, answered.policy)},
+		{Check{QueueKey, "EventBridge can use the queue's key"}, in((*exam).attributes, answered.key)},
+		{Check{QueueRetention, "the queue keeps messages long enough"}, in((*exam).attributes, answered.retention)},
+		{Check{QueueRedrive, "what can't be handled goes to a dead-letter queue"}, in((*exam).attributes, answered.redrive)},
+		{Check{QueueBacklog, "messages are received from the queue"}, in((*exam).attributes, answered.backlog)},
+		{Check{RoundTrip, "a rehearsal's own record came back through the queue"}, in((*exam).eachScope, (*subject).roundTrip)},
+		{Check{Describe, "flow logs can be described"}, in((*exam).eachScope, (*subject).describe)},
+		{Check{Create, "restores would be allowed"}, in((*exam).eachScope, (*subject).create)},
+		{Check{Tag, "replacements may be tagged"}, in((*exam).eachScope, (*subject).tag)},
+		{Check{PassRole, "the delivery roles may be passed"}, in((*exam).eachAccount, (*account).passRoles)},
+		{Check{LogDelivery, "log delivery may be set up"}, in((*exam).eachAccount, (*account).logDelivery)},
+		{Check{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"}, in((*exam).eachAccount, (*account).neverDelete)},
+		{Check{AlertSinks, "alerts of a deletion reach somebody outside the watched accounts"}, in((*exam).here, (*machine).alertSinks)},
+		{Check{Daemon, "the daemon runs and is healthy"}, in((*exam).here, (*machine).daemon)},
+		{Check{Refresh, "the snapshot is fresh"}, in((*exam).eachScope, (*subject).refresh)},
+		{Check{Restorable, "what is protected could be restored, and nothing waits for a person"}, in((*exam).here, (*machine).restorable)},
+	}
+}
+
+// job is one check in one place.
+type job struct {
+	check Check
+	place place
+	run   func(context.Context) []finding
+}
+
+// place is where a check is made: this machine, the queue, an account, or a scope.
+type place interface {
+	at() inventory.Scope // as results name it
+	unusable() string    // why nothing can be checked there; empty: it can
+}
+
+func (e *exam) here() []*machine        { return []*machine{e.machine} }
+func (e *exam) theQueue() []*queue      { return []*queue{e.queue} }
+func (e *exam) attributes() []answered  { return []answered{{e.queue}} }
+func (e *exam) eachScope() []*subject   { return e.subjects }
+func (e *exam) eachAccount() []*account { return e.accounts }
+func (e *exam) eachLogin() (out []login) {
+	for _, s := range e.subjects {
+		out = append(out, login{s})
+	}
+	return out
+}
+
+// outcome of a check: one finding, or several.
+type outcome interface{ finding | []finding }
+
+func findings[A outcome](a A) []finding {
+	if one, is := any(a).(finding); is {
+		return []finding{one}
+	}
+	return any(a).([]finding)
+}
+
+// in makes the jobs of a check: one for each place.
+func in[P place, A outcome](places func(*exam) []P, run func(P, context.Context) A) func(*exam) []job {
+	return func(e *exam) (out []job) {
+		for _, p := range places(e) {
+			out = append(out, job{place: p, run: func(ctx context.Context) []finding { return findings(run(p, ctx)) }})
+		}
+		return out
+	}
+}
+
+// results makes the check, unless its place can't be used.
+func (j job) results(ctx context.Context) (out []Result) {
+	ctx, cancel := context.WithTimeout(ctx, oneCheck)
+	defer cancel()
+	if why := j.place.unusable(); why != "" {
+		return []Result{skipped(why).at(j.check, j.place.at())}
+	}
+	for _, f := range j.run(ctx) {
+		out = append(out, f.at(j.check, j.place.at()))
 	}
 	return out
 }

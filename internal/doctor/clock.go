@@ -14,8 +14,8 @@ const (
 )
 
 // clock compares this machine's clock with the Date of any answer.
-func (e *exam) clock(ctx context.Context) finding {
-	for _, s := range e.subjects {
+func (m *machine) clock(ctx context.Context) finding {
+	for _, s := range m.watched {
 		who, _ := s.identity()
 		if at, err := http.ParseTime(who.date); err == nil {
 			return judgeClock(who.seen.Sub(at))

@@ -36,26 +36,31 @@ func whoAmI(ctx context.Context, cfg aws.Config, now func() time.Time) (who iden
 	return who, nil
 }
 
+// login is a scope whose credentials may not work.
+type login struct{ *subject }
+
+func (login) unusable() string { return "" }
+
 // credentials judges whether a scope's credentials are of its account (I13). If no account is
 // configured, it also fails if the state file guards other accounts than that of the
 // credentials.
-func (e *exam) credentials(ctx context.Context, s *subject) []finding {
-	out := s.credentials(ctx)
+func (s login) credentials(context.Context) []finding {
+	out := s.judge()
 	who, err := s.identity()
-	m, _ := e.stateFacts() // without a state file nothing is guarded
-	if err != nil || len(e.d.Accounts) > 0 || len(m.guarded) == 0 || slices.ContainsFunc(m.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
+	facts, _ := s.machine.state() // without a state file nothing is guarded
+	if err != nil || s.machine.accounts > 0 || len(facts.guarded) == 0 || slices.ContainsFunc(facts.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
 		return out
 	}
-	guarded := strings.Join(m.guarded, ", ")
+	guarded := strings.Join(facts.guarded, ", ")
 	return append(out, finding{Fail, fmt.Sprintf("the state file guards account %s, these credentials act in %s: nothing of %s is restored", guarded, who.account, guarded),
 		"give the service credentials of " + guarded + ", or configure it under accounts: with a role; if " + who.account + " is meant, give it a state.path of its own"})
 }
 
-func (s *subject) credentials(ctx context.Context) []finding {
+func (s login) judge() []finding {
 	who, err := s.identity()
 	switch {
 	case err != nil:
-		return findings(finding{Fail, errorText(err), s.mendCredentials(err)})
+		return findings(finding{Fail, errorText(err), s.mend(err)})
 	case who.account != s.scope.Account:
 		return findings(finding{Fail, fmt.Sprintf("%s is of account %s, not %s: nothing it shows is believed", who.arn, who.account, s.scope.Account),
 			"set accounts[].role_arn to a role of " + s.scope.Account + ", or give the service its credentials"})
@@ -72,7 +77,7 @@ func (s *subject) credentials(ctx context.Context) []finding {
 
 const leaveRoot = "make a role or user with deploy/iam-policy.json, and delete the root user's access key"
 
-func (s *subject) mendCredentials(err error) string {
+func (s login) mend(err error) string {
 	c := code(err)
 	switch {
 	case s.account.RoleARN != "" && denied(err):

@@ -17,23 +17,23 @@ import (
 )
 
 // daemon asks the daemon on this machine whether it is healthy and ready.
-func (e *exam) daemon(ctx context.Context) finding {
-	held := lockHeld(e.d.Config.State.Path + ".lock")
-	listen := e.d.Config.HTTP.Listen
+func (m *machine) daemon(ctx context.Context) finding {
+	held := lockHeld(m.conf.State.Path + ".lock")
+	listen := m.conf.HTTP.Listen
 	if listen == "" {
 		if held {
 			return fine("a daemon holds the state file; http.listen is off, so that it can't be asked")
 		}
-		return e.noDaemon("no daemon holds the state file here, and http.listen is off")
+		return m.noDaemon("no daemon holds the state file here, and http.listen is off")
 	}
-	healthy, herr := e.get(ctx, "/healthz")
+	healthy, herr := m.get(ctx, "/healthz")
 	if herr != nil {
 		if held {
 			return finding{Fail, "a daemon holds the state file, but does not answer at http.listen: " + errorText(herr), "journalctl -u flowkeeper; systemctl restart flowkeeper"}
 		}
-		return e.noDaemon("nothing answers at " + listen + ", so that no daemon runs here")
+		return m.noDaemon("nothing answers at " + listen + ", so that no daemon runs here")
 	}
-	ready, rerr := e.get(ctx, "/readyz")
+	ready, rerr := m.get(ctx, "/readyz")
 	switch {
 	case healthy != "ok":
 		return finding{Fail, "not healthy: " + healthy, "journalctl -u flowkeeper"}
@@ -58,10 +58,10 @@ func readiness(listen, ready string) finding {
 }
 
 // noDaemon is the finding if no daemon runs here: a failure if one has worked on this machine.
-func (e *exam) noDaemon(why string) finding {
-	m, err := e.stateFacts()
+func (m *machine) noDaemon(why string) finding {
+	facts, err := m.state()
 	var last time.Time
-	for _, at := range m.counts.RefreshedAt {
+	for _, at := range facts.counts.RefreshedAt {
 		if at.After(last) {
 			last = at
 		}
@@ -75,8 +75,8 @@ func (e *exam) noDaemon(why string) finding {
 const maxAnswer = 4 << 20 // bytes of a daemon's answer
 
 // get asks the daemon over HTTP. The answer is the text, whatever the status.
-func (e *exam) get(ctx context.Context, path string) (string, error) {
-	host, port, err := net.SplitHostPort(e.d.Config.HTTP.Listen)
+func (m *machine) get(ctx context.Context, path string) (string, error) {
+	host, port, err := net.SplitHostPort(m.conf.HTTP.Listen)
 	if err != nil {
 		return "", err
 	}
@@ -104,11 +104,11 @@ func (e *exam) get(ctx context.Context, path string) (string, error) {
 
 // oldest returns the age of the oldest message that the daemon here last received, if there
 // is one.
-func (e *exam) oldest(ctx context.Context) (age time.Duration, known bool) {
-	if e.d.Config.HTTP.Listen == "" {
+func (m *machine) oldest(ctx context.Context) (age time.Duration, known bool) {
+	if m.conf.HTTP.Listen == "" {
 		return 0, false
 	}
-	text, err := e.get(ctx, "/metrics")
+	text, err := m.get(ctx, "/metrics")
 	if err != nil {
 		return 0, false
 	}

@@ -21,23 +21,23 @@ const (
 	receivesLeast = 3
 )
 
-func (e *exam) queueRedrive(ctx context.Context, a map[string]string) []finding {
-	r, f := judgeRedrive(a["RedrivePolicy"])
+func (q answered) redrive(ctx context.Context) []finding {
+	r, f := judgeRedrive(q.attribute("RedrivePolicy"))
 	target := r.Target
 	if target == "" {
-		target = e.queueARN() + "-dead"
+		target = q.arn() + "-dead"
 	}
 	if f.status == Warn || f.status == Fail {
-		f.fix = e.setAttribute("RedrivePolicy", fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"100"}`, target))
+		f.fix = q.setAttribute("RedrivePolicy", fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"100"}`, target))
 		if r.Target == "" {
 			name := partsOf(target).Resource
-			f.fix = fmt.Sprintf("aws sqs create-queue --region %s --queue-name %s && ", e.queue.Region, shellWord(name)) + f.fix
+			f.fix = fmt.Sprintf("aws sqs create-queue --region %s --queue-name %s && ", q.Region, shellWord(name)) + f.fix
 		}
 	}
 	if r.Target == "" {
 		return findings(f)
 	}
-	bad, note := e.deadLetters(ctx, r.Target)
+	bad, note := q.deadLetters(ctx, r.Target)
 	f.detail += note
 	switch {
 	case bad.status == "":
@@ -70,20 +70,20 @@ func judgeRedrive(text string) (r redrive, f finding) {
 
 // deadLetters judges the dead-letter queue, which is in the queue's account and Region. bad is
 // empty if nothing is wrong; note says what is not known.
-func (e *exam) deadLetters(ctx context.Context, arn string) (bad finding, note string) {
+func (q *queue) deadLetters(ctx context.Context, arn string) (bad finding, note string) {
 	name := partsOf(arn).Resource
-	url := e.queue.URL[:strings.LastIndex(e.queue.URL, "/")+1] + name
-	a, err := attributesOf(ctx, e.queueAPI, url)
+	url := q.URL[:strings.LastIndex(q.URL, "/")+1] + name
+	a, err := attributesOf(ctx, q.api, url)
 	switch {
 	case err != nil && gone(err):
 		return finding{Fail, "the dead-letter queue " + arn + " is not there: what can't be handled is not moved",
-			"aws sqs create-queue --region " + e.queue.Region + " --queue-name " + shellWord(name)}, ""
+			"aws sqs create-queue --region " + q.Region + " --queue-name " + shellWord(name)}, ""
 	case err != nil:
 		return finding{}, " (whether that queue exists is not known: allow sqs:GetQueueAttributes on it)"
 	}
 	if n, err := strconv.Atoi(a["ApproximateNumberOfMessages"]); err == nil && n > 0 {
 		return finding{Warn, fmt.Sprintf("what could not be handled is in the dead-letter queue: %s", plural(n, "message", "messages")),
-			"look: aws sqs receive-message --region " + e.queue.Region + " --queue-url " + shellWord(url) + "; once the cause is mended, put it back: aws sqs start-message-move-task --region " + e.queue.Region + " --source-arn " + shellWord(arn)}, ""
+			"look: aws sqs receive-message --region " + q.Region + " --queue-url " + shellWord(url) + "; once the cause is mended, put it back: aws sqs start-message-move-task --region " + q.Region + " --source-arn " + shellWord(arn)}, ""
 	}
 	return finding{}, ""
 }

@@ -18,9 +18,10 @@
 //	snapshot.go        is the snapshot fresh, and what of it can be restored?
 //	who_may_delete.go  who may delete flow logs
 //
-// The table of all checks is in checks.go. [Doctor.Run] makes them, several at a
-// time, and reports their results in the order in which an event travels. A question
-// that several checks have is asked once.
+// The table of all checks is in checks.go: each is a method of the place where it is
+// made, that is of machine, queue, subject (a scope) or account. [Doctor.Run] makes
+// them, several at a time, and reports their results in the order in which an event
+// travels. A question that several checks have is asked once.
 //
 // It judges only what can be known exactly: of policies and selectors of another form
 // than the usual ones it says which to read. What AWS itself can judge (event

@@ -71,21 +71,6 @@ func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
 	return nil
 }
 
-func (j job) results(ctx context.Context) []Result {
-	ctx, cancel := context.WithTimeout(ctx, oneCheck)
-	defer cancel()
-	if j.skip != nil {
-		if why := j.skip(); why != "" {
-			return []Result{finding{status: Skipped, detail: why}.at(j.check, j.scope)}
-		}
-	}
-	var out []Result
-	for _, f := range j.run(ctx) {
-		out = append(out, f.at(j.check, j.scope))
-	}
-	return out
-}
-
 // once returns a function that asks at its first call and then returns the same answer. The
 // question has a time limit of its own, because several checks wait for it.
 func once[T any](ctx context.Context, ask func(context.Context) (T, error)) func() (T, error) {

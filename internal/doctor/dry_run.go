@@ -38,15 +38,15 @@ type trial struct {
 func (t trial) allowed() bool { return t.answer.Class == incident.Created }
 
 // try makes the dry runs of a scope's restores.
-func (e *exam) try(ctx context.Context, s *subject) ([]trial, error) {
-	if e.d.Config.Remediate.Mode == "alert" {
+func (s *subject) try(ctx context.Context) ([]trial, error) {
+	if s.machine.conf.Remediate.Mode == "alert" {
 		return nil, errors.New("remediate.mode is alert: nothing is ever created")
 	}
-	rows, err := e.rows(s)
+	rows, err := s.rows()
 	if err != nil {
 		return nil, err
 	}
-	all := tryAll(ctx, ec2.NewFromConfig(s.cfg), rows, fmt.Sprintf("flowkeeper-doctor-%d", e.d.Now().UnixNano()))
+	all := tryAll(ctx, ec2.NewFromConfig(s.cfg), rows, fmt.Sprintf("flowkeeper-doctor-%d", s.machine.now().UnixNano()))
 	for n := range all {
 		all[n].region = s.scope.Region
 		all[n].decode(ctx, sts.NewFromConfig(s.cfg))
@@ -55,19 +55,19 @@ func (e *exam) try(ctx context.Context, s *subject) ([]trial, error) {
 }
 
 // rows returns the protected flow logs of the snapshot, or if it has none, those that AWS lists.
-func (e *exam) rows(s *subject) (map[delivery.Target][]inventory.Row, error) {
-	if m, err := e.stateFacts(); err == nil && len(m.rows[s.scope]) > 0 {
-		return m.rows[s.scope], nil
+func (s *subject) rows() (map[delivery.Target][]inventory.Row, error) {
+	if facts, err := s.machine.state(); err == nil && len(facts.rows[s.scope]) > 0 {
+		return facts.rows[s.scope], nil
 	}
 	all, err := s.logs()
 	if err != nil {
 		return nil, err
 	}
-	m := stateFacts{rows: map[inventory.Scope]map[delivery.Target][]inventory.Row{}}
+	facts := stateFacts{rows: map[inventory.Scope]map[delivery.Target][]inventory.Row{}}
 	for _, f := range all {
-		m.add(inventory.Row{FlowLog: f, State: inventory.Live, Protected: true})
+		facts.add(inventory.Row{FlowLog: f, State: inventory.Live, Protected: true})
 	}
-	return m.rows[s.scope], nil
+	return facts.rows[s.scope], nil
 }
 
 // tryAll makes a dry run for each target. It sets DryRun for every call. The ClientToken is not

@@ -15,12 +15,12 @@ import (
 )
 
 // eventPattern has EventBridge match sample events with the patterns of the rules.
-func (e *exam) eventPattern(ctx context.Context, s *subject) finding {
-	rules, err := s.route()
+func (s *subject) eventPattern(ctx context.Context) finding {
+	rules, err := s.rules()
 	if err != nil {
 		return unanswered(err)
 	}
-	return testPatterns(ctx, eventbridge.NewFromConfig(s.cfg), rules, samples(s.scope, e.d.Now()))
+	return testPatterns(ctx, eventbridge.NewFromConfig(s.cfg), rules, samples(s.scope, s.machine.now()))
 }
 
 // works returns the rules without those that fail for another reason than their pattern, or

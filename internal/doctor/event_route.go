@@ -2,12 +2,9 @@ package doctor
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
-
-	"flowkeeper/inventory"
 )
 
 // nextBus is the bus to which a rule of the default bus forwards: one in the queue's
@@ -19,70 +16,45 @@ type nextBus struct {
 	fix   string // the command that makes one
 }
 
-// routes sets how the rules of each scope are asked for.
-func (e *exam) routes(ctx context.Context) {
-	busRules := e.busRules(ctx)
-	for _, s := range append([]*subject{e.home}, e.subjects...) {
-		s.route = once(ctx, func(ctx context.Context) ([]rule, error) {
-			b, err := s.bus(defaultBus)
-			if err != nil {
-				return nil, err
-			}
-			return findRoute(ctx, b, e.queueTargets(), e.buses(), busRules)
-		})
-	}
+// routes finds the rules that lead to the queue. It is safe for concurrent use.
+type routes struct {
+	queue *queue
+	home  *subject                   // the queue's account and Region
+	onBus func(name string) *nextBus // a bus there; each is asked once
 }
 
-// busRules asks once, for each bus in the queue's account and Region, which of its
-// rules lead to the queue.
-func (e *exam) busRules(ctx context.Context) func(name string) *nextBus {
+func newRoutes(ctx context.Context, q *queue, home *subject) *routes {
 	var mu sync.Mutex // guards buses
 	buses := map[string]func() ([]rule, error){}
-	return func(name string) *nextBus {
+	r := &routes{queue: q, home: home}
+	r.onBus = func(name string) *nextBus {
 		mu.Lock()
 		if buses[name] == nil {
 			buses[name] = once(ctx, func(ctx context.Context) ([]rule, error) {
-				b, err := e.home.bus(name)
+				b, err := home.bus(name)
 				if err != nil {
 					return nil, err
 				}
-				return b.rulesToFirst(ctx, e.queueTargets())
+				return b.rulesToFirst(ctx, q.targets())
 			})
 		}
 		ask := buses[name]
 		mu.Unlock()
 		rules, err := ask()
-		return &nextBus{rules, err, e.makeRule(e.home.scope, name)}
+		return &nextBus{rules, err, r.makeRule(home.scope, name)}
 	}
+	return r
 }
 
-// queueTargets returns the targets whose events reach the queue: the queue, and the topics that
-// its policy allows to send.
-func (e *exam) queueTargets() []string {
-	arn := e.queueARN()
-	out := []string{arn}
-	a, err := e.attrs()
-	if err != nil {
-		return out
-	}
-	p, err := readPolicy(a["Policy"])
-	if err != nil {
-		return out
-	}
-	all, _ := p.senders(arn, nil, p.denials(arn))
-	for _, s := range all {
-		if isTopic(s.source) && !wild(s.source) {
-			out = append(out, s.source)
+// ask returns a question for the rules of a scope's default bus that lead to the queue.
+func (r *routes) ask(ctx context.Context, s *subject) func() ([]rule, error) {
+	return once(ctx, func(ctx context.Context) ([]rule, error) {
+		b, err := s.bus(defaultBus)
+		if err != nil {
+			return nil, err
 		}
-	}
-	return out
-}
-
-func isTopic(arn string) bool { return partsOf(arn).Service == "sns" }
-
-// buses is the beginning of the ARNs of the buses in the queue's account and Region.
-func (e *exam) buses() string {
-	return fmt.Sprintf("arn:%s:events:%s:%s:event-bus/", inventory.Partition(e.queue.Region), e.queue.Region, e.queue.Account)
+		return findRoute(ctx, b, r.queue.targets(), r.queue.buses(), r.onBus)
+	})
 }
 
 // findRoute looks for rules that lead to the queue itself, or to a topic, or to

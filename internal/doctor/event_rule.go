@@ -11,15 +11,15 @@ import (
 )
 
 // eventRule judges whether the scope's events reach the queue.
-func (e *exam) eventRule(ctx context.Context, s *subject) finding {
-	rules, err := s.route()
+func (s *subject) eventRule(context.Context) finding {
+	rules, err := s.rules()
 	switch {
 	case err != nil:
 		return unanswered(err)
 	case len(rules) == 0:
-		return e.noRule(s)
+		return s.routes.noRule(s.scope)
 	}
-	return judgeRules(rules, e.proven(s.scope))
+	return judgeRules(rules, s.machine.proven(s.scope))
 }
 
 // judgeRules: one that works is enough. proven is whether records came back
@@ -92,19 +92,19 @@ func (r rule) sendWhole() string {
 	return "aws events put-targets --rule " + shellWord(r.name) + " " + r.on.options() + " --targets " + shellWord(target)
 }
 
-func (e *exam) noRule(s *subject) finding {
-	for _, x := range e.queueTargets()[1:] {
-		return finding{Unknown, "can't tell: no rule leads to the queue or to " + x + ", which may send to it: CloudTrail itself may publish there",
-			"see that the trail's SnsTopicARN is that topic: aws cloudtrail describe-trails --region " + s.scope.Region}
+func (r *routes) noRule(s inventory.Scope) finding {
+	for _, topic := range r.queue.targets()[1:] {
+		return finding{Unknown, "can't tell: no rule leads to the queue or to " + topic + ", which may send to it: CloudTrail itself may publish there",
+			"see that the trail's SnsTopicARN is that topic: aws cloudtrail describe-trails --region " + s.Region}
 	}
-	return finding{Fail, "no rule leads to " + e.queueARN(), e.makeRule(s.scope, defaultBus)}
+	return finding{Fail, "no rule leads to " + r.queue.arn(), r.makeRule(s, defaultBus)}
 }
 
 // makeRule is the commands that make the rule of a scope, on one of its buses.
-func (e *exam) makeRule(s inventory.Scope, name string) string {
-	target := "Id=queue,Arn=" + e.queueARN()
-	if s != e.home.scope {
-		target = "Id=bus,Arn=" + e.buses() + defaultBus + ",RoleArn=YOUR-ROLE-THAT-MAY-PUT-EVENTS"
+func (r *routes) makeRule(s inventory.Scope, name string) string {
+	target := "Id=queue,Arn=" + r.queue.arn()
+	if s != r.home.scope {
+		target = "Id=bus,Arn=" + r.queue.buses() + defaultBus + ",RoleArn=YOUR-ROLE-THAT-MAY-PUT-EVENTS"
 	}
 	return fmt.Sprintf("aws events put-rule --name flowkeeper %[1]s --event-pattern file://deploy/eventbridge-pattern.json && aws events put-targets --rule flowkeeper %[1]s --targets %[2]s",
 		bus{region: s.Region, name: name}.options(), shellWord(target))

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,12 +11,28 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"flowkeeper/configs"
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/inventory"
 )
 
-func (e *exam) askQueue(ctx context.Context) (map[string]string, error) {
-	return attributesOf(ctx, e.queueAPI, e.queue.URL)
+// queue is the queue of queue.url, and how it is asked.
+type queue struct {
+	configs.QueueRef
+	machine *machine
+	api     *sqs.Client
+	attrs   func() (map[string]string, error)
+	own     func() (identity, error) // of the base credentials, with which it is asked
+	sources func() sources
+}
+
+func newQueue(ctx context.Context, d *Doctor, m *machine) *queue {
+	q := &queue{machine: m}
+	q.api, q.QueueRef, _ = queueclient.New(d.AWS, d.Config) // Load has checked queue.url
+	q.Region = cmp.Or(q.Region, d.AWS.Region)
+	q.attrs = once(ctx, func(ctx context.Context) (map[string]string, error) { return attributesOf(ctx, q.api, q.URL) })
+	q.own = once(ctx, func(ctx context.Context) (identity, error) { return whoAmI(ctx, d.AWS, d.Now) })
+	return q
 }
 
 func attributesOf(ctx context.Context, api *sqs.Client, url string) (map[string]string, error) {
@@ -28,45 +45,65 @@ func attributesOf(ctx context.Context, api *sqs.Client, url string) (map[string]
 	return out.Attributes, nil
 }
 
-func (e *exam) ownFail() string {
-	if _, err := e.own(); err != nil {
+func (q *queue) at() inventory.Scope { return inventory.Scope{Account: q.Account, Region: q.Region} }
+
+func (q *queue) unusable() string {
+	if _, err := q.own(); err != nil {
 		return "our own credentials do not work"
 	}
 	return ""
 }
 
-func (e *exam) queueFail() string {
-	if why := e.ownFail(); why != "" {
-		return why
-	}
-	if _, err := e.attrs(); err != nil {
-		return "the queue can't be asked"
-	}
-	return ""
+// attribute returns an attribute of the queue; empty: it has none, or does not answer.
+func (q *queue) attribute(name string) string {
+	all, _ := q.attrs() // checks of attributes are skipped then
+	return all[name]
 }
 
-// queueARN returns the ARN that the queue states, or the one that queue.url means.
-func (e *exam) queueARN() string {
-	if a, err := e.attrs(); err == nil && a["QueueArn"] != "" {
-		return a["QueueArn"]
-	}
-	return fmt.Sprintf("arn:%s:sqs:%s:%s:%s", inventory.Partition(e.queue.Region), e.queue.Region, e.queue.Account, e.queue.Name)
+// arn returns the ARN that the queue states, or the one that queue.url means.
+func (q *queue) arn() string {
+	return cmp.Or(q.attribute("QueueArn"), fmt.Sprintf("arn:%s:sqs:%s:%s:%s", inventory.Partition(q.Region), q.Region, q.Account, q.Name))
 }
 
-// queueAnswers judges whether the queue returns its attributes. It receives nothing, which would
+// buses is the beginning of the ARNs of the buses in the queue's account and Region.
+func (q *queue) buses() string {
+	return fmt.Sprintf("arn:%s:events:%s:%s:event-bus/", inventory.Partition(q.Region), q.Region, q.Account)
+}
+
+// targets returns the targets whose events reach the queue: the queue, and the topics that
+// its policy allows to send.
+func (q *queue) targets() []string {
+	arn := q.arn()
+	out := []string{arn}
+	p, err := readPolicy(q.attribute("Policy"))
+	if err != nil {
+		return out
+	}
+	all, _ := p.senders(arn, nil, p.denials(arn))
+	for _, s := range all {
+		if isTopic(s.source) && !wild(s.source) {
+			out = append(out, s.source)
+		}
+	}
+	return out
+}
+
+func isTopic(arn string) bool { return partsOf(arn).Service == "sns" }
+
+// answers judges whether the queue returns its attributes. It receives nothing, which would
 // hide messages from the daemon.
-func (e *exam) queueAnswers(ctx context.Context) finding {
-	a, err := e.attrs()
-	host := queueclient.Host(e.queueAPI)
+func (q *queue) answers(context.Context) finding {
+	a, err := q.attrs()
+	host := queueclient.Host(q.api)
 	if err == nil {
 		return fine("%s at %s", a["QueueArn"], host)
 	}
 	if gone(err) {
-		return finding{Fail, fmt.Sprintf("%s says that there is no queue %s in account %s, Region %s", host, e.queue.Name, e.queue.Account, e.queue.Region),
-			fmt.Sprintf("aws sqs get-queue-url --queue-name %s --queue-owner-aws-account-id %s --region %s; set queue.url to the answer, or make the queue anew: step 1 of docs/setup.md#by-hand", e.queue.Name, e.queue.Account, e.queue.Region)}
+		return finding{Fail, fmt.Sprintf("%s says that there is no queue %s in account %s, Region %s", host, q.Name, q.Account, q.Region),
+			fmt.Sprintf("aws sqs get-queue-url --queue-name %s --queue-owner-aws-account-id %s --region %s; set queue.url to the answer, or make the queue anew: step 1 of docs/setup.md#by-hand", q.Name, q.Account, q.Region)}
 	}
 	if c := code(err); c == "" || strings.Contains(c, "Token") || strings.HasPrefix(c, "InvalidAddress") {
-		return finding{Fail, fmt.Sprintf("asked at %s: %s", host, errorText(err)), "see that this machine reaches " + host + ", and that " + e.hostSetting() + " is right"}
+		return finding{Fail, fmt.Sprintf("asked at %s: %s", host, errorText(err)), "see that this machine reaches " + host + ", and that " + q.hostSetting() + " is right"}
 	}
 	f := unanswered(err)
 	f.detail += "; asked at " + host
@@ -74,11 +111,11 @@ func (e *exam) queueAnswers(ctx context.Context) finding {
 }
 
 // hostSetting returns the setting that the host comes from.
-func (e *exam) hostSetting() string {
-	switch u, err := url.Parse(e.queue.URL); {
-	case e.d.Config.AWS.EndpointURL != "":
+func (q *queue) hostSetting() string {
+	switch u, err := url.Parse(q.URL); {
+	case q.machine.conf.AWS.EndpointURL != "":
 		return "aws.endpoint_url"
-	case err == nil && u.Host != queueclient.Host(e.queueAPI):
+	case err == nil && u.Host != queueclient.Host(q.api):
 		return "the AWS environment (AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL, AWS_USE_FIPS_ENDPOINT)"
 	}
 	return "queue.url"

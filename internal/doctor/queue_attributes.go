@@ -9,30 +9,43 @@ import (
 	"time"
 )
 
-// setAttribute returns the command that sets an attribute of the queue.
-func (e *exam) setAttribute(name, value string) string {
-	return e.setAttributes(map[string]string{name: value})
+// answered is the queue, if it has returned its attributes.
+type answered struct{ *queue }
+
+func (q answered) unusable() string {
+	if why := q.queue.unusable(); why != "" {
+		return why
+	}
+	if _, err := q.attrs(); err != nil {
+		return "the queue can't be asked"
+	}
+	return ""
 }
 
-func (e *exam) setAttributes(all map[string]string) string {
+// setAttribute returns the command that sets an attribute of the queue.
+func (q *queue) setAttribute(name, value string) string {
+	return q.setAttributes(map[string]string{name: value})
+}
+
+func (q *queue) setAttributes(all map[string]string) string {
 	b, err := json.Marshal(all)
 	if err != nil {
 		panic("doctor: an attribute is plain text: " + err.Error())
 	}
-	return fmt.Sprintf("aws sqs set-queue-attributes --region %s --queue-url %s --attributes %s", e.queue.Region, e.queue.URL, shellWord(string(b)))
+	return fmt.Sprintf("aws sqs set-queue-attributes --region %s --queue-url %s --attributes %s", q.Region, q.URL, shellWord(string(b)))
 }
 
-// queueKey judges the queue's key. EventBridge can't use the AWS managed key; whether it may use
+// key judges the queue's key. EventBridge can't use the AWS managed key; whether it may use
 // a customer managed key, only that key's policy says. If events have arrived, it may.
-func (e *exam) queueKey(ctx context.Context, a map[string]string) finding {
-	f := judgeKey(a["KmsMasterKeyId"], a["SqsManagedSseEnabled"] == "true", e.queue.Region)
+func (q answered) key(ctx context.Context) finding {
+	f := judgeKey(q.attribute("KmsMasterKeyId"), q.attribute("SqsManagedSseEnabled") == "true", q.Region)
 	if f.status == Fail {
-		f.fix = e.setAttributes(map[string]string{"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
+		f.fix = q.setAttributes(map[string]string{"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
 	}
-	if m, err := e.stateFacts(); f.status == Unknown && err == nil {
-		for _, w := range m.pipelines {
-			if judgePipeline(w, e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK {
-				return fine("events come through with the key %s", a["KmsMasterKeyId"])
+	if facts, err := q.machine.state(); f.status == Unknown && err == nil {
+		for scope := range facts.pipelines {
+			if q.machine.proven(scope) {
+				return fine("events come through with the key %s", q.attribute("KmsMasterKeyId"))
 			}
 		}
 	}
@@ -58,14 +71,14 @@ const (
 	keepLeast = 24 * time.Hour
 )
 
-func (e *exam) queueRetention(ctx context.Context, a map[string]string) finding {
-	seconds, err := strconv.Atoi(a["MessageRetentionPeriod"])
+func (q answered) retention(ctx context.Context) finding {
+	seconds, err := strconv.Atoi(q.attribute("MessageRetentionPeriod"))
 	if err != nil {
 		return finding{Unknown, "can't tell: the queue does not say", ""}
 	}
 	f := judgeRetention(time.Duration(seconds) * time.Second)
 	if f.status != OK {
-		f.fix = e.setAttribute("MessageRetentionPeriod", "1209600")
+		f.fix = q.setAttribute("MessageRetentionPeriod", "1209600")
 	}
 	return f
 }
@@ -83,15 +96,15 @@ func judgeRetention(d time.Duration) finding {
 
 const manyWaiting = 1000
 
-// queueBacklog judges how many messages wait. The age of the oldest comes from the daemon,
+// backlog judges how many messages wait. The age of the oldest comes from the daemon,
 // because SQS states it only with a receive, which would hide the message from the daemon.
-func (e *exam) queueBacklog(ctx context.Context, a map[string]string) finding {
-	waiting, err := strconv.Atoi(a["ApproximateNumberOfMessages"])
+func (q answered) backlog(ctx context.Context) finding {
+	waiting, err := strconv.Atoi(q.attribute("ApproximateNumberOfMessages"))
 	if err != nil {
 		return finding{Unknown, "can't tell: the queue does not say", ""}
 	}
-	flying, _ := strconv.Atoi(a["ApproximateNumberOfMessagesNotVisible"]) // there whenever the other is
-	age, known := e.oldest(ctx)
+	flying, _ := strconv.Atoi(q.attribute("ApproximateNumberOfMessagesNotVisible")) // there whenever the other is
+	age, known := q.machine.oldest(ctx)
 	return judgeBacklog(waiting, flying, age, known)
 }
 

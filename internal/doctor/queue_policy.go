@@ -24,13 +24,14 @@ type sources struct {
 	self   string   // the account of our own credentials, which receive
 }
 
-func (e *exam) sources() sources {
-	arn := e.queueARN()
-	who, _ := e.own() // queueFail reports the error
-	s := sources{all: true, ours: []string{e.queue.Account}, self: who.account}
-	for _, x := range append([]*subject{e.home}, e.subjects...) {
+// sourcesOf returns the sources among the rules of the watched scopes and of the queue's own.
+func (q *queue) sourcesOf(all []*subject) sources {
+	arn := q.arn()
+	who, _ := q.own() // the check is skipped without
+	s := sources{all: true, ours: []string{q.Account}, self: who.account}
+	for _, x := range all {
 		s.ours = append(s.ours, x.scope.Account)
-		rules, err := x.route()
+		rules, err := x.rules()
 		s.all = s.all && err == nil // event-rule reports the error
 		for _, rule := range rules {
 			s.add(rule, arn)
@@ -64,13 +65,13 @@ func (s sources) receivers(queueARN string) []string {
 	return []string{partsOf(queueARN).AccountID, s.self}
 }
 
-func (e *exam) queuePolicy(ctx context.Context, a map[string]string) finding {
-	arn, known := e.queueARN(), e.sources()
-	f := judgePolicy(a["Policy"], arn, known)
+func (q answered) policy(context.Context) finding {
+	text, arn, known := q.attribute("Policy"), q.arn(), q.sources()
+	f := judgePolicy(text, arn, known)
 	if f.status == Fail || f.status == Warn {
 		f.fix = "let nobody but the rule that brings the events send, as deploy/queue-policy.json does, and nobody from outside receive or change anything; keep what else the policy says"
-		if better, ok := betterPolicy(a["Policy"], arn, known); ok {
-			f.fix = e.setAttribute("Policy", better)
+		if better, ok := betterPolicy(text, arn, known); ok {
+			f.fix = q.setAttribute("Policy", better)
 		}
 	}
 	return f

@@ -28,7 +28,7 @@ func (s *subject) describeFlowLogs(ctx context.Context) ([]inventory.FlowLog, er
 	return all, nil
 }
 
-func (e *exam) describe(ctx context.Context, s *subject) finding {
+func (s *subject) describe(context.Context) finding {
 	all, err := s.logs()
 	switch {
 	case err == nil:
@@ -42,13 +42,13 @@ func (e *exam) describe(ctx context.Context, s *subject) finding {
 const nothingHere = "there is no protected flow log to try"
 
 // create reports each target to which AWS would refuse restores.
-func (e *exam) create(ctx context.Context, s *subject) (out []finding) {
+func (s *subject) create(context.Context) (out []finding) {
 	all, err := s.trials()
 	switch {
 	case err != nil:
-		return findings(finding{Skipped, errorText(err), ""})
+		return findings(skipped(errorText(err)))
 	case len(all) == 0:
-		return findings(finding{Skipped, nothingHere, ""})
+		return findings(skipped(nothingHere))
 	}
 	allowed, unclear := 0, []string{}
 	for _, t := range all {
@@ -75,13 +75,13 @@ func hasCheck(action string) bool {
 	return action == "ec2:CreateTags" || action == passRole || slices.ContainsFunc(everyPermission, func(p permission) bool { return p.action == action })
 }
 
-func (e *exam) tag(ctx context.Context, s *subject) finding {
+func (s *subject) tag(context.Context) finding {
 	all, err := s.trials()
 	switch {
 	case err != nil:
-		return finding{Skipped, errorText(err), ""}
+		return skipped(errorText(err))
 	case len(all) == 0:
-		return finding{Skipped, nothingHere, ""}
+		return skipped(nothingHere)
 	}
 	tried := false
 	for _, t := range all {

@@ -53,6 +53,8 @@ func (f finding) at(c Check, s inventory.Scope) Result {
 // See is where people read more of a check.
 func See(check string) string { return "docs/troubleshoot.md#" + check }
 
+func skipped(why string) finding { return finding{status: Skipped, detail: why} }
+
 func fine(format string, args ...any) finding {
 	return finding{status: OK, detail: fmt.Sprintf(format, args...)}
 }

@@ -13,15 +13,25 @@ import (
 
 // roundTrip judges whether the records of rehearsals come back through the queue, which proves
 // that deletions arrive.
-func (e *exam) roundTrip(ctx context.Context, s *subject) finding {
-	m, err := e.stateFacts()
-	if err != nil {
-		return finding{Skipped, noStateFile, ""}
+func (s *subject) roundTrip(context.Context) finding {
+	facts, err := s.machine.state()
+	switch {
+	case err != nil:
+		return skipped(noStateFile)
+	case len(facts.rows[s.scope]) == 0:
+		return skipped(nothingHere)
 	}
-	if len(m.rows[s.scope]) == 0 {
-		return finding{Skipped, nothingHere, ""}
-	}
-	return judgePipeline(m.pipelines[s.scope], e.d.Config.Rehearsal.Schedule, e.d.Now())
+	return s.machine.pipeline(facts, s.scope)
+}
+
+// proven reports whether the scope's last rehearsal came back through the queue.
+func (m *machine) proven(s inventory.Scope) bool {
+	facts, err := m.state()
+	return err == nil && m.pipeline(facts, s).status == OK
+}
+
+func (m *machine) pipeline(facts stateFacts, s inventory.Scope) finding {
+	return judgePipeline(facts.pipelines[s], m.conf.Rehearsal.Schedule, m.now())
 }
 
 // patience is how long a record may take: CloudTrail delivers most within fifteen minutes.
@@ -50,10 +60,4 @@ func judgePipeline(w rehearse.PipelineHealth, schedule string, now time.Time) fi
 func old(schedule string, at, now time.Time) bool {
 	s, err := cron.ParseStandard(schedule)
 	return err != nil || now.After(s.Next(s.Next(at)).Add(patience))
-}
-
-// proven reports whether the scope's last rehearsal came back through the queue.
-func (e *exam) proven(s inventory.Scope) bool {
-	m, err := e.stateFacts()
-	return err == nil && judgePipeline(m.pipelines[s], e.d.Config.Rehearsal.Schedule, e.d.Now()).status == OK
 }

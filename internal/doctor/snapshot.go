@@ -9,12 +9,12 @@ import (
 )
 
 // refresh judges the age of a scope's snapshot.
-func (e *exam) refresh(ctx context.Context, s *subject) finding {
-	m, err := e.stateFacts()
+func (s *subject) refresh(context.Context) finding {
+	facts, err := s.machine.state()
 	if err != nil {
-		return finding{Skipped, noStateFile, ""} // state-file reports the error
+		return skipped(noStateFile) // state-file reports the error
 	}
-	return judgeRefresh(e.d.Config.Inventory.Schedule, m.counts.RefreshedAt[s.scope], e.d.Now())
+	return judgeRefresh(s.machine.conf.Inventory.Schedule, facts.counts.RefreshedAt[s.scope], s.machine.now())
 }
 
 // judgeRefresh warns if the schedule had two refreshes since the last one.
@@ -34,23 +34,23 @@ func judgeRefresh(schedule string, at, now time.Time) finding {
 }
 
 // restorable reports what the last rehearsals said, and incidents that are not over.
-func (e *exam) restorable(ctx context.Context) (out []finding) {
-	m, err := e.stateFacts()
+func (m *machine) restorable(context.Context) (out []finding) {
+	facts, err := m.state()
 	if err != nil {
-		return findings(finding{Skipped, noStateFile, ""})
+		return findings(skipped(noStateFile))
 	}
-	yes, no, unknown := m.counts.Restorable["yes"], m.counts.Restorable["no"], m.counts.Restorable["unknown"]
+	yes, no, unknown := facts.counts.Restorable["yes"], facts.counts.Restorable["no"], facts.counts.Restorable["unknown"]
 	if no > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("the last rehearsal says that %s could not be restored", plural(no, "flow log", "flow logs")), "flowkeeper inventory list"})
 	}
-	if r := m.counts.Released; r.FlowLogs > 0 {
+	if r := facts.counts.Released; r.FlowLogs > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("%s released until %s: a deletion would not be undone", plural(r.FlowLogs, "flow log is", "flow logs are"), r.Until.UTC().Format("2006-01-02 15:04 UTC")),
 			"flowkeeper inventory list names them; to end that: flowkeeper inventory release ID... --undo"})
 	}
-	if n := m.counts.Incidents["blocked"]; n > 0 {
+	if n := facts.counts.Incidents["blocked"]; n > 0 {
 		out = append(out, finding{Fail, fmt.Sprintf("%s blocked: what was deleted stays gone until a person helps", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state blocked"})
 	}
-	if n := m.counts.Incidents["open"]; n > 0 {
+	if n := facts.counts.Incidents["open"]; n > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("%s open: what was deleted is not back yet", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state open"})
 	}
 	switch {

@@ -20,8 +20,8 @@ import (
 const noStateFile = "there is no state file to read it from"
 
 // stateFile judges whether the daemon can use the state file, and others can't.
-func (e *exam) stateFile(ctx context.Context) finding {
-	path := e.d.Config.State.Path
+func (m *machine) stateFile(ctx context.Context) finding {
+	path := m.conf.State.Path
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return roomFor(path)
@@ -29,7 +29,7 @@ func (e *exam) stateFile(ctx context.Context) finding {
 	if err != nil {
 		return finding{Fail, err.Error(), "run this as the user that runs the daemon, or as root"}
 	}
-	m, err := e.stateFacts()
+	facts, err := m.state()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return finding{Unknown, "can't tell: " + err.Error(), "run this as the user that runs the daemon, or as root"}
@@ -39,15 +39,15 @@ func (e *exam) stateFile(ctx context.Context) finding {
 		return finding{Fail, fmt.Sprintf("%s is open to everybody on this machine (%s)", path, info.Mode().Perm()), "chmod 600 " + shellWord(path)}
 	}
 	all := 0
-	for _, n := range m.protected {
+	for _, n := range facts.protected {
 		all += n
 	}
 	text := path + ": " + plural(all, "flow log", "flow logs") + " protected"
-	if left := unwatched(m.protected, e.subjects); len(left) > 0 {
+	if left := unwatched(facts.protected, m.watched); len(left) > 0 {
 		return finding{Warn, text + ", but not watched any more, for it is not configured: " + alert.Clean(strings.Join(left, ", "), 500),
 			"put them back into accounts: or inventory.regions in the configuration; flowkeeper inventory list names them"}
 	}
-	return fine("%s in %s", text, plural(len(m.counts.RefreshedAt), "scope", "scopes"))
+	return fine("%s in %s", text, plural(len(facts.counts.RefreshedAt), "scope", "scopes"))
 }
 
 // unwatched returns the scopes that have protected flow logs and are not configured any more,
@@ -94,8 +94,8 @@ const (
 	roomTooFew = 64 << 20
 )
 
-func (e *exam) diskSpace(context.Context) finding {
-	dir := filepath.Dir(e.d.Config.State.Path)
+func (m *machine) diskSpace(context.Context) finding {
+	dir := filepath.Dir(m.conf.State.Path)
 	var s syscall.Statfs_t
 	for err := syscall.Statfs(dir, &s); err != nil; err = syscall.Statfs(dir, &s) {
 		if dir == filepath.Dir(dir) {

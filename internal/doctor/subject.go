@@ -12,15 +12,19 @@ import (
 
 // subject is one scope (an account and Region), and how it is reached.
 type subject struct {
+	machine  *machine
+	routes   *routes
 	scope    inventory.Scope
 	account  scopes.Account
 	cfg      aws.Config // in the scope's Region
 	identity func() (identity, error)
 	regions  error                  // why the Regions are not all known
-	route    func() ([]rule, error) // the rules of its default bus that lead to the queue
+	rules    func() ([]rule, error) // those of its default bus that lead to the queue
 	logs     func() ([]inventory.FlowLog, error)
 	trials   func() ([]trial, error) // the dry runs of its restores
 }
+
+func (s *subject) at() inventory.Scope { return s.scope }
 
 // findSubjects finds the subjects of each configured account, in order.
 func (d *Doctor) findSubjects(ctx context.Context) [][]*subject {

@@ -31,7 +31,7 @@ type trail struct {
 
 const maxTrails = 20 // asked for in a Region
 
-func (e *exam) trail(ctx context.Context, s *subject) finding {
+func (s *subject) trail(ctx context.Context) finding {
 	all, err := askTrails(ctx, cloudtrail.NewFromConfig(s.cfg), s.scope.Region)
 	if err != nil {
 		return unanswered(err)
