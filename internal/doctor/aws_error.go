@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -48,12 +47,18 @@ func noCredentials(err error) bool {
 	return strings.Contains(text, "no EC2 IMDS role found") || strings.Contains(text, "static credentials are empty")
 }
 
-func code(err error) string {
+// apiError returns AWS's code and message; empty: it is no error of AWS's.
+func apiError(err error) (code, message string) {
 	var api smithy.APIError
 	if errors.As(err, &api) {
-		return api.ErrorCode()
+		return api.ErrorCode(), api.ErrorMessage()
 	}
-	return ""
+	return "", ""
+}
+
+func code(err error) string {
+	c, _ := apiError(err)
+	return c
 }
 
 // denied reports whether AWS denied the call.
@@ -88,16 +93,6 @@ func actionOf(err error) string {
 	return service + ":" + call.Operation()
 }
 
-// lacking returns the action that is missing by AWS's message; empty: it names none.
-func lacking(message string) string {
-	if m := notAuthorized.FindStringSubmatch(message); m != nil {
-		return m[1]
-	}
-	return ""
-}
-
-var notAuthorized = regexp.MustCompile(`not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)`)
-
 // serverDate returns the Date of AWS's answer, also of an error.
 func serverDate(err error) string {
 	var r *smithyhttp.ResponseError
@@ -111,12 +106,4 @@ func serverDate(err error) string {
 func partsOf(text string) arn.ARN {
 	parts, _ := arn.Parse(text)
 	return parts
-}
-
-func message(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorMessage()
-	}
-	return ""
 }

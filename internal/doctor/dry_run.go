@@ -19,11 +19,6 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// creator is what doctor calls of *ec2.Client for dry runs.
-type creator interface {
-	CreateFlowLogs(context.Context, *ec2.CreateFlowLogsInput, ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error)
-}
-
 // trial is the dry run of restores with the same target.
 type trial struct {
 	region  string
@@ -38,7 +33,7 @@ type trial struct {
 func (t trial) allowed() bool { return t.answer.Class == incident.Created }
 
 // try makes the dry runs of a scope's restores.
-func (s *subject) try(ctx context.Context) ([]trial, error) {
+func (s *subject) try(ctx context.Context) (out []trial, err error) {
 	if s.machine.conf.Remediate.Mode == "alert" {
 		return nil, errors.New("remediate.mode is alert: nothing is ever created")
 	}
@@ -46,16 +41,20 @@ func (s *subject) try(ctx context.Context) ([]trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := tryAll(ctx, ec2.NewFromConfig(s.cfg), rows, fmt.Sprintf("flowkeeper-doctor-%d", s.machine.now().UnixNano()))
-	for n := range all {
-		all[n].region = s.scope.Region
-		all[n].decode(ctx, sts.NewFromConfig(s.cfg))
+	run := dryRuns{api: ec2.NewFromConfig(s.cfg), token: fmt.Sprintf("flowkeeper-doctor-%d", s.machine.now().UnixNano())}
+	for _, target := range slices.SortedFunc(maps.Keys(rows), delivery.Target.Compare) {
+		t := trial{region: s.scope.Region, target: target}
+		run.try(ctx, &t, rows[target])
+		if encoded := t.encoded(); encoded != "" && t.lacks == "" {
+			t.lacks = decodedAction(ctx, sts.NewFromConfig(s.cfg), encoded)
+		}
+		out = append(out, t)
 	}
-	return all, nil
+	return out, nil
 }
 
 // rows returns the protected flow logs of the snapshot, or if it has none, those that AWS lists.
-func (s *subject) rows() (map[delivery.Target][]inventory.Row, error) {
+func (s *subject) rows() (candidates, error) {
 	if facts, err := s.machine.state(); err == nil && len(facts.rows[s.scope]) > 0 {
 		return facts.rows[s.scope], nil
 	}
@@ -63,78 +62,90 @@ func (s *subject) rows() (map[delivery.Target][]inventory.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts := stateFacts{rows: map[inventory.Scope]map[delivery.Target][]inventory.Row{}}
+	out := candidates{}
 	for _, f := range all {
-		facts.add(inventory.Row{FlowLog: f, State: inventory.Live, Protected: true})
+		out.add(inventory.Row{FlowLog: f})
 	}
-	return facts.rows[s.scope], nil
+	return out, nil
 }
 
-// tryAll makes a dry run for each target. It sets DryRun for every call. The ClientToken is not
-// that of a rehearsal, so that the daemon, which receives the call's record, does not take it
-// for one of its own.
-func tryAll(ctx context.Context, api creator, rows map[delivery.Target][]inventory.Row, token string) (out []trial) {
-	calls := 0
-	dry := func(i incident.Incident, tagged bool) (incident.Answer, string) {
-		calls++
-		in := incident.CreateInput(i)
-		in.DryRun, in.ClientToken = aws.Bool(true), aws.String(fmt.Sprintf("%s-%d", token, calls))
-		if !tagged {
-			in.TagSpecifications = nil
-		}
-		call, cancel := context.WithTimeout(ctx, oneCall)
-		defer cancel()
-		out, err := api.CreateFlowLogs(call, in)
-		return answer.OfDryRun(out, err), message(err)
-	}
-	for _, n := range slices.SortedFunc(maps.Keys(rows), delivery.Target.Compare) {
-		t := trial{target: n}
-		for _, row := range rows[n] {
-			i := incident.Incident{Scope: row.Scope, FlowLogID: row.ID, Frozen: row.Settings}
-			t.id = row.ID
-			if t.answer, t.raw = dry(i, true); t.answer.Class == incident.ResourceAbsent {
-				continue
-			}
-			if t.lacks = lacking(t.raw); !t.allowed() && t.answer.Class != incident.TryAgain {
-				bare, _ := dry(i, false)
-				t.onlyTag = bare.Class == incident.Created
-			}
-			break
-		}
-		out = append(out, t)
-	}
-	return out
+// dryRuns makes dry runs of creates. Their ClientTokens are not those of rehearsals, so that the
+// daemon, which receives the calls' records, does not take them for its own.
+type dryRuns struct {
+	api   *ec2.Client
+	token string
+	calls int
 }
 
-// decode asks AWS to decode an encoded authorization message, if that is allowed.
-func (t *trial) decode(ctx context.Context, api *sts.Client) {
-	_, encoded, is := strings.Cut(t.raw, "Encoded authorization failure message: ")
-	if !is || t.lacks != "" {
+// try tries one of the rows, or the next where a resource is gone.
+func (d *dryRuns) try(ctx context.Context, t *trial, rows []inventory.Row) {
+	for _, row := range rows {
+		t.id = row.ID
+		if t.answer, t.raw = d.create(ctx, row, true); t.answer.Class == incident.ResourceAbsent {
+			continue
+		}
+		if t.lacks = answer.DeniedAction(t.raw); !t.allowed() && t.answer.Class != incident.TryAgain {
+			bare, _ := d.create(ctx, row, false)
+			t.onlyTag = bare.Class == incident.Created
+		}
 		return
+	}
+}
+
+// create returns the class of AWS's answer, and its message.
+func (d *dryRuns) create(ctx context.Context, row inventory.Row, tagged bool) (incident.Answer, string) {
+	d.calls++
+	in := incident.CreateInput(incident.Incident{Scope: row.Scope, FlowLogID: row.ID, Frozen: row.Settings})
+	in.DryRun, in.ClientToken = aws.Bool(true), aws.String(fmt.Sprintf("%s-%d", d.token, d.calls))
+	if !tagged {
+		in.TagSpecifications = nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, oneCall)
 	defer cancel()
-	out, err := api.DecodeAuthorizationMessage(ctx, &sts.DecodeAuthorizationMessageInput{EncodedMessage: aws.String(strings.TrimSpace(encoded))})
-	if err != nil {
-		return // that it was refused is reported in any case
-	}
-	t.lacks = decodedAction(aws.ToString(out.DecodedMessage))
+	out, err := d.api.CreateFlowLogs(ctx, in)
+	_, message := apiError(err)
+	return answer.OfDryRun(out, err), message
 }
 
-func decodedAction(text string) string {
-	var decoded struct{ Context struct{ Action string } }
-	if json.Unmarshal([]byte(text), &decoded) != nil {
+// encoded returns the encoded part of a refusal; empty: it has none.
+func (t trial) encoded() string {
+	_, encoded, _ := strings.Cut(t.raw, "Encoded authorization failure message: ")
+	return strings.TrimSpace(encoded)
+}
+
+// decodedAction asks AWS which action an encoded refusal is about; empty: it does not say.
+func decodedAction(ctx context.Context, api *sts.Client, encoded string) string {
+	ctx, cancel := context.WithTimeout(ctx, oneCall)
+	defer cancel()
+	out, err := api.DecodeAuthorizationMessage(ctx, &sts.DecodeAuthorizationMessageInput{EncodedMessage: &encoded})
+	if err != nil {
+		return "" // that it was refused is reported in any case
+	}
+	return actionIn(aws.ToString(out.DecodedMessage))
+}
+
+func actionIn(decoded string) string {
+	var refusal struct{ Context struct{ Action string } }
+	if json.Unmarshal([]byte(decoded), &refusal) != nil {
 		return ""
 	}
-	return decoded.Context.Action
+	return refusal.Context.Action
 }
 
 func (t trial) fix() string {
-	if _, encoded, is := strings.Cut(t.raw, "Encoded authorization failure message: "); is && t.lacks == "" {
-		return "aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message " + shellWord(strings.TrimSpace(encoded))
-	}
-	if t.lacks != "" {
-		return "allow " + t.lacks + " (deploy/iam-policy.json), and see that no service control policy denies it"
+	switch encoded := t.encoded(); {
+	case t.lacks != "":
+		return grant(t.lacks, "")
+	case encoded != "":
+		return "aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message " + shellWord(encoded)
 	}
 	return t.answer.Advice
+}
+
+// grant says where to allow an action; statement is of deploy/iam-policy.json, empty: any.
+func grant(action, statement string) string {
+	if statement != "" {
+		statement += " in "
+	}
+	return "allow " + action + " (" + statement + "deploy/iam-policy.json), and see that no service control policy denies it"
 }

@@ -22,6 +22,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/answer"
 )
 
 // The samples are what detection takes them for, so that a pattern which
@@ -233,13 +234,13 @@ func TestJudgements(t *testing.T) {
 
 func TestWhatAWSLacks(t *testing.T) {
 	t.Parallel()
-	if got := lacking("User: x is not authorized to perform: iam:PassRole on resource: y"); got != "iam:PassRole" {
+	if got := answer.DeniedAction("User: x is not authorized to perform: iam:PassRole on resource: y"); got != "iam:PassRole" {
 		t.Error(got)
 	}
-	if got := lacking("You are not authorized to perform this operation."); got != "" {
+	if got := answer.DeniedAction("You are not authorized to perform this operation."); got != "" {
 		t.Error(got)
 	}
-	if got := decodedAction(`{"allowed":false,"explicitDeny":true,"context":{"action":"ec2:CreateTags","resource":"x"}}`); got != "ec2:CreateTags" {
+	if got := actionIn(`{"allowed":false,"explicitDeny":true,"context":{"action":"ec2:CreateTags","resource":"x"}}`); got != "ec2:CreateTags" {
 		t.Error(got)
 	}
 	r := trial{raw: "You are not authorized. Encoded authorization failure message: " + strings.Repeat("A", 2000)}

@@ -55,7 +55,7 @@ var deliver = permission{action: "logs:CreateLogDelivery", resource: "*", statem
 var everyPermission = permissionsOf(delivery.Target{Type: firehose, Fields: delivery.Fields{ECS: true, EC2Tags: true}}, "", "")
 
 func (p permission) allow() string {
-	return "allow " + p.action + " (" + p.statement + " in deploy/iam-policy.json), and see that no service control policy denies it"
+	return grant(p.action, p.statement)
 }
 
 // logDelivery reports logs:CreateLogDelivery in any case, and of the other permissions that

@@ -34,7 +34,7 @@ func (s *subject) describe(context.Context) finding {
 	case err == nil:
 		return fine("%s", plural(len(all), "flow log", "flow logs"))
 	case denied(err):
-		return finding{Fail, errorText(err), "allow ec2:DescribeFlowLogs (deploy/iam-policy.json), and see that no service control policy denies it"}
+		return finding{Fail, errorText(err), grant("ec2:DescribeFlowLogs", "")}
 	}
 	return finding{Unknown, "can't tell: " + errorText(err), ""}
 }

@@ -18,15 +18,9 @@ type stateFacts struct {
 	guarded   []string                // accounts
 	known     []inventory.Scope       // every scope that was ever refreshed
 	protected map[inventory.Scope]int // flow logs
-	rows      map[inventory.Scope]map[delivery.Target][]inventory.Row
+	rows      map[inventory.Scope]candidates
 	pipelines map[inventory.Scope]rehearse.PipelineHealth
 }
-
-// How much of the snapshot is tried: restores with the same target are alike.
-const (
-	maxTargets = 20 // of a scope
-	maxTries   = 3  // of each, where a resource is gone
-)
 
 // readState reads the state file. It returns store.ErrMissing if there is none, and creates
 // nothing.
@@ -50,17 +44,20 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	if m.guarded, err = s.Guarded(ctx); err != nil {
 		return m, err
 	}
-	m.protected = map[inventory.Scope]int{}
-	m.rows, m.pipelines = map[inventory.Scope]map[delivery.Target][]inventory.Row{}, map[inventory.Scope]rehearse.PipelineHealth{}
+	m.protected, m.rows = map[inventory.Scope]int{}, map[inventory.Scope]candidates{}
 	if err := s.FlowLogs(ctx, func(r inventory.Row) error {
-		if r.Rehearsable() {
-			m.protected[r.Scope]++
+		if !r.Rehearsable() {
+			return nil
 		}
-		m.add(r)
+		if m.protected[r.Scope]++; m.rows[r.Scope] == nil {
+			m.rows[r.Scope] = candidates{}
+		}
+		m.rows[r.Scope].add(r)
 		return nil
 	}); err != nil {
 		return m, err
 	}
+	m.pipelines = map[inventory.Scope]rehearse.PipelineHealth{}
 	return m, s.Rehearsals().View(ctx, func(tx rehearse.Tx) error {
 		for scope := range m.counts.RefreshedAt {
 			if m.pipelines[scope], err = tx.PipelineHealth(scope); err != nil {
@@ -71,17 +68,18 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	})
 }
 
-func (m *stateFacts) add(r inventory.Row) {
-	if !r.Rehearsable() {
-		return
-	}
-	of := m.rows[r.Scope]
-	if of == nil {
-		of = map[delivery.Target][]inventory.Row{}
-		m.rows[r.Scope] = of
-	}
-	n := delivery.TargetOf(r.FlowLog)
-	if have := of[n]; len(have) < maxTries && (len(have) > 0 || len(of) < maxTargets) {
-		of[n] = append(have, r)
+// candidates are the protected flow logs of a scope that are tried: restores with the same target
+// are alike.
+type candidates map[delivery.Target][]inventory.Row
+
+const (
+	maxTargets = 20 // of a scope
+	maxTries   = 3  // of each, where a resource is gone
+)
+
+func (t candidates) add(r inventory.Row) {
+	key := delivery.TargetOf(r.FlowLog)
+	if have := t[key]; len(have) < maxTries && (len(have) > 0 || len(t) < maxTargets) {
+		t[key] = append(have, r)
 	}
 }

@@ -75,3 +75,9 @@ func (d denial) condition() string {
 func withoutEncoded(message string) string {
 	return encodedMessage.ReplaceAllString(message, "$1 left out")
 }
+
+// DeniedAction returns the action that AWS refuses by its message; empty: it names none.
+func DeniedAction(message string) string {
+	d, _ := deniedBy(message)
+	return d.action
+}
