@@ -58,13 +58,13 @@ func onlyFrom(queueARN string, from, exempt []string) (out []json.RawMessage) {
 		services = append(services, partsOf(arn).Service+".amazonaws.com")
 	}
 	slices.Sort(services)
-	others := object{sourceArn: from}
+	others := object{"aws:SourceArn": from}
 	if len(exempt) > 0 {
-		others[principalArn] = exempt
+		others["aws:PrincipalArn"] = exempt
 	}
 	for _, s := range []object{
 		{"Effect": "Allow", "Principal": object{"Service": slices.Compact(services)}, "Action": sendMessage, "Resource": queueARN,
-			"Condition": object{"ArnEquals": object{sourceArn: from}}},
+			"Condition": object{"ArnEquals": object{"aws:SourceArn": from}}},
 		{"Effect": "Deny", "Principal": "*", "Action": sendMessage, "Resource": queueARN,
 			"Condition": object{"ArnNotEquals": others}},
 	} {

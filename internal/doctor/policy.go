@@ -100,10 +100,14 @@ func (p policy) with(statements []json.RawMessage) string {
 	return string(b)
 }
 
+const sendMessage = "sqs:SendMessage"
+
+// Condition keys, as AWS compares them: in lower case.
 const (
-	sendMessage  = "sqs:SendMessage"
-	sourceArn    = "aws:SourceArn"
-	principalArn = "aws:PrincipalArn"
+	sourceArn       = "aws:sourcearn"
+	sourceAccount   = "aws:sourceaccount"
+	principalArn    = "aws:principalarn"
+	secureTransport = "aws:securetransport"
 )
 
 // plain reports whether the statement has none of NotPrincipal, NotAction and NotResource, and
@@ -137,20 +141,33 @@ func (s statement) onlySends() bool {
 // everybody reports whether the statement is about all principals.
 func (s statement) everybody() bool { return slices.Contains(s.Principal["AWS"], "*") }
 
+// condition is that an operator holds for a key, in lower case, and one of some values.
+type condition struct {
+	operator, key string
+	values        texts
+}
+
+func (s statement) conditions() (out []condition) {
+	for operator, keys := range s.Condition {
+		for key, values := range keys {
+			out = append(out, condition{operator, strings.ToLower(key), values})
+		}
+	}
+	return out
+}
+
 // limits returns the values of aws:SourceArn and of aws:SourceAccount to which an Allow
 // statement is limited. ok is false if it has any other condition than one that asks for TLS.
 func (s statement) limits() (arns, accounts []string, ok bool) {
-	for operator, keys := range s.Condition {
-		for key, values := range keys {
-			switch key = strings.ToLower(key); {
-			case key == "aws:sourcearn" && arns == nil && compares(operator) && (operator != "StringEquals" || !anyWild(values)):
-				arns = append(arns, values...)
-			case key == "aws:sourceaccount" && accounts == nil && operator == "StringEquals" && !anyWild(values):
-				accounts = append(accounts, values...)
-			case key == "aws:securetransport" && operator == "Bool" && slices.Equal(values, texts{"true"}):
-			default:
-				return nil, nil, false
-			}
+	for _, c := range s.conditions() {
+		switch {
+		case c.key == sourceArn && arns == nil && compares(c.operator) && (c.operator != "StringEquals" || !anyWild(c.values)):
+			arns = c.values
+		case c.key == sourceAccount && accounts == nil && c.operator == "StringEquals" && !anyWild(c.values):
+			accounts = c.values
+		case c.key == secureTransport && c.operator == "Bool" && slices.Equal(c.values, texts{"true"}):
+		default:
+			return nil, nil, false
 		}
 	}
 	return arns, accounts, true
@@ -160,19 +177,17 @@ func (s statement) limits() (arns, accounts []string, ok bool) {
 // for; exempt are the principals that it is not for. ok is false if it has any other
 // condition, or patterns.
 func (s statement) bans() (arns []string, limit bool, exempt []string, ok bool) {
-	for operator, keys := range s.Condition {
-		limit = strings.Contains(operator, "Not")
-		for key, values := range keys {
-			switch {
-			case len(s.Condition) > 1, !compares(strings.Replace(operator, "Not", "", 1)):
-				return nil, false, nil, false
-			case strings.EqualFold(key, sourceArn) && !anyWild(values):
-				arns = values
-			case strings.EqualFold(key, principalArn) && limit:
-				exempt = values
-			default:
-				return nil, false, nil, false
-			}
+	for _, c := range s.conditions() {
+		limit = strings.Contains(c.operator, "Not")
+		switch {
+		case len(s.Condition) > 1, !compares(strings.Replace(c.operator, "Not", "", 1)):
+			return nil, false, nil, false
+		case c.key == sourceArn && arns == nil && !anyWild(c.values):
+			arns = c.values
+		case c.key == principalArn && exempt == nil && limit:
+			exempt = c.values
+		default:
+			return nil, false, nil, false
 		}
 	}
 	return arns, limit, exempt, len(s.Condition) == 0 || len(arns) > 0
@@ -181,19 +196,14 @@ func (s statement) bans() (arns []string, limit bool, exempt []string, ok bool) 
 // exemptsServices reports whether a Deny statement is only for requests that rules and topics
 // never make.
 func (s statement) exemptsServices() bool {
-	return s.isBool("aws:securetransport", "false") || s.isBool("aws:principalisawsservice", "false")
+	return s.ifFalse(secureTransport) || s.ifFalse("aws:principalisawsservice")
 }
 
-// isBool reports whether the statement has a condition that a boolean key has this value.
-func (s statement) isBool(key, value string) bool {
-	for _, operator := range []string{"Bool", "BoolIfExists"} {
-		for k, v := range s.Condition[operator] {
-			if strings.EqualFold(k, key) && slices.Equal(v, texts{value}) {
-				return true
-			}
-		}
-	}
-	return false
+// ifFalse reports whether the statement has a condition that a boolean key is false.
+func (s statement) ifFalse(key string) bool {
+	return slices.ContainsFunc(s.conditions(), func(c condition) bool {
+		return c.key == key && (c.operator == "Bool" || c.operator == "BoolIfExists") && slices.Equal(c.values, texts{"false"})
+	})
 }
 
 // compares reports an operator that compares ARNs, or texts.

@@ -111,6 +111,7 @@ func strangePolicies() (out []policyCase) {
 		{"two Denies leave what both leave", with(allow(anyone), denyOthers+strings.Replace(deny("ArnNotLike", "-2"), "-2", "*", 1)), Unknown, "read statement 3 of"},
 		{"a Deny that needs a source", with(allow(anyone), deny("ForAnyValue:ArnNotEquals", "")), Unknown, "read statement 2 of"},
 		{"a Deny with two keys", with(allow(anyone), strings.Replace(denyOthers, `"aws:SourceArn":`, `"aws:PrincipalAccount":"999988887777","aws:SourceArn":`, 1)), Unknown, "read statement 2 of"},
+		{"a Deny with one key twice", with(rule, strings.Replace(denyOthers, `"aws:SourceArn":`, `"AWS:SourceArn":"`+ruleARN+`-2","aws:SourceArn":`, 1)), Unknown, "read statement 2 of"},
 		{"a Deny to everybody but one", with(rule, `,{"Sid":"Odd","Effect":"Deny","NotPrincipal":{"AWS":"111122223333"},"Action":"sqs:*","Resource":"*"}`), Unknown, "(Odd)"},
 		{"a Deny to people outside", with(rule, `,{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalOrgID":"o-1"},"Bool":{"aws:PrincipalIsAWSService":"false"}}}`), OK, "only " + ruleARN},
 		{"a Deny that spares a role", with(rule, strings.Replace(denyOthers, `"aws:SourceArn":`, `"aws:PrincipalArn":"arn:aws:iam::111122223333:role/replay","aws:SourceArn":`, 1)), OK, "only " + ruleARN + ", " + replayARN + " may"},

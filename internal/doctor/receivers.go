@@ -74,7 +74,7 @@ func (s statement) strangers(own []string) (out []string, only, ok bool) {
 // denying returns the Deny statements that may keep outsiders from an action.
 func (p policy) denying(action, queueARN string) (where []string) {
 	for _, s := range p.statements {
-		if s.Effect == "Deny" && s.about(action, queueARN) && !s.isBool("aws:securetransport", "false") && (s.everybody() || !s.plain()) {
+		if s.Effect == "Deny" && s.about(action, queueARN) && !s.ifFalse(secureTransport) && (s.everybody() || !s.plain()) {
 			where = append(where, s.where)
 		}
 	}
