@@ -25,13 +25,15 @@ func (m *machine) clock(ctx context.Context) finding {
 }
 
 func judgeClock(ahead time.Duration) finding {
-	off := ahead.Abs().Round(time.Second)
-	f := finding{Warn, fmt.Sprintf("the clock is %s %s AWS's", off, map[bool]string{true: "ahead of", false: "behind"}[ahead > 0]), "timedatectl set-ntp true"}
-	switch {
-	case off > skewWorst:
-		f.status, f.detail = Fail, f.detail+": AWS refuses what is signed more than 5 minutes off"
-	case off <= skewBad:
+	off, where, refused := ahead.Abs().Round(time.Second), "behind", ""
+	if ahead > 0 {
+		where = "ahead of"
+	}
+	if off > skewWorst {
+		refused = ": AWS refuses what is signed more than 5 minutes off"
+	}
+	if off <= skewBad {
 		return fine("within %s of AWS's", max(off, time.Second))
 	}
-	return f
+	return finding{failIf(off > skewWorst), fmt.Sprintf("the clock is %s %s AWS's%s", off, where, refused), "timedatectl set-ntp true"}
 }

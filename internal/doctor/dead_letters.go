@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,15 +24,11 @@ const (
 
 func (q answered) redrive(ctx context.Context) []finding {
 	r, f := judgeRedrive(q.attribute("RedrivePolicy"))
-	target := r.Target
-	if target == "" {
-		target = q.arn() + "-dead"
-	}
 	if f.status == Warn || f.status == Fail {
+		target := cmp.Or(r.Target, q.arn()+"-dead")
 		f.fix = q.setAttribute("RedrivePolicy", fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"100"}`, target))
 		if r.Target == "" {
-			name := partsOf(target).Resource
-			f.fix = fmt.Sprintf("aws sqs create-queue --region %s --queue-name %s && ", q.Region, shellWord(name)) + f.fix
+			f.fix = q.create(target) + " && " + f.fix
 		}
 	}
 	if r.Target == "" {
@@ -48,6 +45,11 @@ func (q answered) redrive(ctx context.Context) []finding {
 	return []finding{f, bad}
 }
 
+// create returns the command that makes a queue.
+func (q *queue) create(arn string) string {
+	return q.command("create-queue", "--queue-name "+shellWord(partsOf(arn).Resource))
+}
+
 func judgeRedrive(text string) (r redrive, f finding) {
 	if text == "" {
 		return r, finding{Warn, "there is no dead-letter queue: a message that can't be understood comes back until it is too old, and nobody can look at it then", ""}
@@ -56,34 +58,28 @@ func judgeRedrive(text string) (r redrive, f finding) {
 		return r, finding{Unknown, "can't tell: the redrive policy can't be read", ""}
 	}
 	most, err := strconv.Atoi(string(r.Max))
-	f = finding{Warn, fmt.Sprintf("after %d receives a message is given up: a full disk or an outage of some minutes loses it", most), ""}
 	switch {
 	case err != nil:
 		return r, finding{Unknown, "can't tell: the redrive policy has no maxReceiveCount", ""}
-	case most < receivesLeast:
-		f.status = Fail
 	case most >= receivesGood:
-		f = fine("to %s after %d receives", partsOf(r.Target).Resource, most)
+		return r, fine("to %s after %d receives", partsOf(r.Target).Resource, most)
 	}
-	return r, f
+	return r, finding{failIf(most < receivesLeast), fmt.Sprintf("after %d receives a message is given up: a full disk or an outage of some minutes loses it", most), ""}
 }
 
 // deadLetters judges the dead-letter queue, which is in the queue's account and Region. bad is
 // empty if nothing is wrong; note says what is not known.
 func (q *queue) deadLetters(ctx context.Context, arn string) (bad finding, note string) {
-	name := partsOf(arn).Resource
-	url := q.URL[:strings.LastIndex(q.URL, "/")+1] + name
-	a, err := attributesOf(ctx, q.api, url)
-	switch {
-	case err != nil && gone(err):
-		return finding{Fail, "the dead-letter queue " + arn + " is not there: what can't be handled is not moved",
-			"aws sqs create-queue --region " + q.Region + " --queue-name " + shellWord(name)}, ""
+	url := q.URL[:strings.LastIndex(q.URL, "/")+1] + partsOf(arn).Resource
+	attributes, err := attributesOf(ctx, q.api, url)
+	switch n, _ := strconv.Atoi(attributes["ApproximateNumberOfMessages"]); { // 0 where there is no answer
+	case gone(err):
+		bad = finding{Fail, "the dead-letter queue " + arn + " is not there: what can't be handled is not moved", q.create(arn)}
 	case err != nil:
-		return finding{}, " (whether that queue exists is not known: allow sqs:GetQueueAttributes on it)"
+		note = " (whether that queue exists is not known: allow sqs:GetQueueAttributes on it)"
+	case n > 0:
+		bad = finding{Warn, "what could not be handled is in the dead-letter queue: " + plural(n, "message", "messages"),
+			"look: " + q.command("receive-message", "--queue-url "+shellWord(url)) + "; once the cause is mended, put it back: " + q.command("start-message-move-task", "--source-arn "+shellWord(arn))}
 	}
-	if n, err := strconv.Atoi(a["ApproximateNumberOfMessages"]); err == nil && n > 0 {
-		return finding{Warn, fmt.Sprintf("what could not be handled is in the dead-letter queue: %s", plural(n, "message", "messages")),
-			"look: aws sqs receive-message --region " + q.Region + " --queue-url " + shellWord(url) + "; once the cause is mended, put it back: aws sqs start-message-move-task --region " + q.Region + " --source-arn " + shellWord(arn)}, ""
-	}
-	return finding{}, ""
+	return bad, note
 }

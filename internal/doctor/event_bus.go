@@ -84,26 +84,36 @@ func (b bus) rulesTo(ctx context.Context, target string) (out []rule, err error)
 				return nil, err
 			}
 			r := rule{name: name, arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != ebtypes.RuleStateDisabled, on: b}
-			targets, err := b.targets(ctx, name)
+			some, err := r.leading(ctx, func(arn string) (*nextBus, bool) { return nil, arn == target })
 			if err != nil {
 				return nil, err
 			}
-			for _, t := range targets {
-				if aws.ToString(t.Arn) == target {
-					r.target = t
-					out = append(out, r)
-				}
-			}
+			out = append(out, some...)
+		}
+	}
+	return out, nil
+}
+
+// leading returns the rule with each of its targets that leads to the queue, or to a bus.
+func (r rule) leading(ctx context.Context, leads func(arn string) (next *nextBus, is bool)) (out []rule, err error) {
+	all, err := r.on.api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &r.name, EventBusName: &r.on.name})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range all.Targets {
+		if next, is := leads(aws.ToString(t.Arn)); is {
+			r.target, r.next = t, next
+			out = append(out, r)
 		}
 	}
 	return out, nil
 }
 
 // forwarders are the rules of the bus that forward to a bus in the queue's account and
-// Region; next is nil for any other ARN. EventBridge can't be asked for these, so that
+// Region, by which of their targets. EventBridge can't be asked for these, so that
 // it reads all rules, up to one that leads on. It is an error if none does and there
 // are more rules than it reads.
-func (b bus) forwarders(ctx context.Context, next func(arn string) *nextBus) (out []rule, err error) {
+func (b bus) forwarders(ctx context.Context, leads func(arn string) (*nextBus, bool)) (out []rule, err error) {
 	in := &eventbridge.ListRulesInput{EventBusName: &b.name, Limit: aws.Int32(maxRules)}
 	for range maxRulePages {
 		all, err := b.api.ListRules(ctx, in)
@@ -112,28 +122,15 @@ func (b bus) forwarders(ctx context.Context, next func(arn string) *nextBus) (ou
 		}
 		for _, x := range all.Rules {
 			r := rule{name: aws.ToString(x.Name), arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != ebtypes.RuleStateDisabled, on: b}
-			targets, err := b.targets(ctx, r.name)
+			some, err := r.leading(ctx, leads)
 			if err != nil {
 				return nil, err
 			}
-			for _, t := range targets {
-				if r.next = next(aws.ToString(t.Arn)); r.next != nil {
-					r.target = t
-					out = append(out, r)
-				}
-			}
+			out = append(out, some...)
 		}
 		if in.NextToken = all.NextToken; in.NextToken == nil || leadOn(out) {
 			return out, nil
 		}
 	}
 	return nil, fmt.Errorf("the event bus %s has more rules than the %d that were looked through, none of which leads to the queue; see the others: aws events list-rules %s", b.name, maxRules*maxRulePages, b.options())
-}
-
-func (b bus) targets(ctx context.Context, rule string) ([]ebtypes.Target, error) {
-	all, err := b.api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &rule, EventBusName: &b.name})
-	if err != nil {
-		return nil, err
-	}
-	return all.Targets, nil
 }

@@ -1,8 +1,8 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -139,30 +139,21 @@ func samples(s inventory.Scope, at time.Time) []sample {
 	}
 }
 
+// event returns an event of EventBridge with the record of a call. request and response are JSON;
+// an empty response: there was none.
 func event(s inventory.Scope, at time.Time, service, name, request, response, errorCode string) string {
-	when := at.UTC().Format(time.RFC3339)
-	const id = "00000000-0000-4000-8000-000000000000"
-	record := map[string]any{
-		"eventVersion": "1.10", "eventTime": when, "eventSource": service + ".amazonaws.com", "eventName": name,
-		"awsRegion": s.Region, "recipientAccountId": s.Account, "eventID": id, "requestID": id, "readOnly": false,
-		"eventType": "AwsApiCall", "managementEvent": true, "eventCategory": "Management",
-		"sourceIPAddress": "198.51.100.7", "userAgent": "aws-cli/2.17.0",
-		"userIdentity": map[string]any{"type": "IAMUser", "accountId": s.Account, "userName": "sample",
-			"arn": "arn:" + inventory.Partition(s.Region) + ":iam::" + s.Account + ":user/sample"},
-		"requestParameters": json.RawMessage(request), "responseElements": nil,
-	}
-	if response != "" {
-		record["responseElements"] = json.RawMessage(response)
-	}
+	failure := ""
 	if errorCode != "" {
-		record["errorCode"], record["errorMessage"] = errorCode, "sample"
+		failure = `"errorCode":"` + errorCode + `","errorMessage":"sample",`
 	}
-	b, err := json.Marshal(map[string]any{
-		"version": "0", "id": id, "detail-type": "AWS API Call via CloudTrail", "source": "aws." + service,
-		"account": s.Account, "time": when, "region": s.Region, "resources": []string{}, "detail": record,
-	})
-	if err != nil {
-		panic("doctor: a sample is plain JSON: " + err.Error())
-	}
-	return string(b)
+	return strings.NewReplacer("ACCOUNT", s.Account, "REGION", s.Region, "PARTITION", inventory.Partition(s.Region), "TIME", at.UTC().Format(time.RFC3339),
+		"SERVICE", service, "CALL", name, "REQUEST", request, "RESPONSE", cmp.Or(response, "null"), "FAILURE", failure).Replace(envelope)
 }
+
+const envelope = `{"version":"0","id":"00000000-0000-4000-8000-000000000000","account":"ACCOUNT","region":"REGION","time":"TIME","source":"aws.SERVICE","resources":[],
+"detail":{"eventVersion":"1.10","eventID":"00000000-0000-4000-8000-000000000000","requestID":"00000000-0000-4000-8000-000000000000",
+	"eventType":"AwsApiCall","eventCategory":"Management","managementEvent":true,"readOnly":false,FAILURE
+	"eventTime":"TIME","eventSource":"SERVICE.amazonaws.com","eventName":"CALL","awsRegion":"REGION","recipientAccountId":"ACCOUNT",
+	"userIdentity":{"type":"IAMUser","accountId":"ACCOUNT","userName":"sample","arn":"arn:PARTITION:iam::ACCOUNT:user/sample"},
+	"sourceIPAddress":"198.51.100.7","userAgent":"aws-cli/2.17.0","requestParameters":REQUEST,"responseElements":RESPONSE
+},"detail-type":"AWS API Call via CloudTrail"}`

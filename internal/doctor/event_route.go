@@ -75,12 +75,12 @@ func findRoute(ctx context.Context, b bus, targets []string, buses string, busRu
 	if leadOn(out) {
 		return out, nil
 	}
-	others, err := b.forwarders(ctx, func(arn string) *nextBus {
+	others, err := b.forwarders(ctx, func(arn string) (*nextBus, bool) {
 		name, is := strings.CutPrefix(arn, buses)
 		if !is || name == defaultBus {
-			return nil
+			return nil, false
 		}
-		return busRules(name)
+		return busRules(name), true
 	})
 	return append(out, others...), err
 }

@@ -22,6 +22,11 @@ func (q answered) unusable() string {
 	return ""
 }
 
+// command returns a command of the AWS CLI for queues of the queue's account and Region.
+func (q *queue) command(verb, options string) string {
+	return "aws sqs " + verb + " --region " + q.Region + " " + options
+}
+
 // setAttribute returns the command that sets an attribute of the queue.
 func (q *queue) setAttribute(name, value string) string {
 	return q.setAttributes(map[string]string{name: value})
@@ -32,7 +37,7 @@ func (q *queue) setAttributes(all map[string]string) string {
 	if err != nil {
 		panic("doctor: an attribute is plain text: " + err.Error())
 	}
-	return fmt.Sprintf("aws sqs set-queue-attributes --region %s --queue-url %s --attributes %s", q.Region, q.URL, shellWord(string(b)))
+	return q.command("set-queue-attributes", "--queue-url "+q.URL+" --attributes "+shellWord(string(b)))
 }
 
 // key judges the queue's key. EventBridge can't use the AWS managed key; whether it may use
@@ -84,17 +89,17 @@ func (q answered) retention(ctx context.Context) finding {
 }
 
 func judgeRetention(d time.Duration) finding {
-	f := finding{Warn, fmt.Sprintf("messages are kept for %.3g h: what comes while the daemon is down for longer is lost, and only the refresh finds it", d.Hours()), ""}
-	switch {
-	case d < keepLeast:
-		f.status = Fail
-	case d >= keepGood:
+	if d >= keepGood {
 		return fine("%.3g days", d.Hours()/24)
 	}
-	return f
+	return finding{failIf(d < keepLeast), fmt.Sprintf("messages are kept for %.3g h: what comes while the daemon is down for longer is lost, and only the refresh finds it", d.Hours()), ""}
 }
 
-const manyWaiting = 1000
+// What there is a warning about: so many messages that wait, or one as old.
+const (
+	manyWaiting = 1000
+	lateAfter   = 5 * time.Minute
+)
 
 // backlog judges how many messages wait. The age of the oldest comes from the daemon,
 // because SQS states it only with a receive, which would hide the message from the daemon.
@@ -103,24 +108,15 @@ func (q answered) backlog(ctx context.Context) finding {
 	if err != nil {
 		return finding{Unknown, "can't tell: the queue does not say", ""}
 	}
-	flying, _ := strconv.Atoi(q.attribute("ApproximateNumberOfMessagesNotVisible")) // there whenever the other is
-	age, known := q.machine.oldest(ctx)
-	return judgeBacklog(waiting, flying, age, known)
-}
-
-// lateAfter is the age of a message from which on there is a warning.
-const lateAfter = 5 * time.Minute
-
-func judgeBacklog(waiting, flying int, oldest time.Duration, known bool) finding {
-	const look = "see that `flowkeeper run` runs and what it logs: journalctl -u flowkeeper"
-	text := fmt.Sprintf("%d waiting, %d being handled", waiting, flying)
+	text := fmt.Sprintf("%d waiting, %s being handled; ", waiting, q.attribute("ApproximateNumberOfMessagesNotVisible"))
+	oldest, known := q.machine.oldest(ctx)
 	if known {
-		text += fmt.Sprintf("; the oldest that the daemon here last saw was %s old", oldest.Round(time.Second))
+		text += fmt.Sprintf("the oldest that the daemon here last saw was %s old", oldest.Round(time.Second))
 	} else {
-		text += "; only CloudWatch has the age of the oldest (ApproximateAgeOfOldestMessage), or the daemon, where it runs"
+		text += "only CloudWatch has the age of the oldest (ApproximateAgeOfOldestMessage), or the daemon, where it runs"
 	}
 	if waiting >= manyWaiting || known && oldest > lateAfter {
-		return finding{Warn, text + ": the daemon does not run, or does not keep up", look}
+		return finding{Warn, text + ": the daemon does not run, or does not keep up", "see that `flowkeeper run` runs and what it logs: journalctl -u flowkeeper"}
 	}
 	return fine("%s", text)
 }

@@ -39,16 +39,22 @@ func (s *subject) describe(context.Context) finding {
 	return finding{Unknown, "can't tell: " + errorText(err), ""}
 }
 
+// tried returns the dry runs of the scope, or why there are none.
+func (s *subject) tried() (all []trial, none finding) {
+	all, err := s.trials()
+	if err != nil {
+		return nil, skipped(errorText(err))
+	}
+	return all, skipped(nothingHere)
+}
+
 const nothingHere = "there is no protected flow log to try"
 
 // create reports each target to which AWS would refuse restores.
 func (s *subject) create(context.Context) (out []finding) {
-	all, err := s.trials()
-	switch {
-	case err != nil:
-		return findings(skipped(errorText(err)))
-	case len(all) == 0:
-		return findings(skipped(nothingHere))
+	all, none := s.tried()
+	if len(all) == 0 {
+		return findings(none)
 	}
 	allowed, unclear := 0, []string{}
 	for _, t := range all {
@@ -76,12 +82,9 @@ func hasCheck(action string) bool {
 }
 
 func (s *subject) tag(context.Context) finding {
-	all, err := s.trials()
-	switch {
-	case err != nil:
-		return skipped(errorText(err))
-	case len(all) == 0:
-		return skipped(nothingHere)
+	all, none := s.tried()
+	if len(all) == 0 {
+		return none
 	}
 	tried := false
 	for _, t := range all {

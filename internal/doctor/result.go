@@ -59,6 +59,14 @@ func fine(format string, args ...any) finding {
 	return finding{status: OK, detail: fmt.Sprintf(format, args...)}
 }
 
+// failIf is Fail or, if it is not so bad, Warn.
+func failIf(bad bool) Status {
+	if bad {
+		return Fail
+	}
+	return Warn
+}
+
 // rank orders statuses: of several findings the one with the highest rank counts.
 func rank(s Status) int {
 	return slices.Index([]Status{Skipped, OK, Unknown, Warn, Fail}, s)

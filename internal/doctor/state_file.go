@@ -107,12 +107,8 @@ func (m *machine) diskSpace(context.Context) finding {
 }
 
 func judgeSpace(dir string, free uint64) finding {
-	f := finding{Warn, fmt.Sprintf("%d MiB are free in %s", free>>20, dir), "make room there, or set state.path to another disk"}
-	switch {
-	case free < roomTooFew:
-		f.status = Fail
-	case free >= roomFew:
+	if free >= roomFew {
 		return fine("%d MiB are free", free>>20)
 	}
-	return f
+	return finding{failIf(free < roomTooFew), fmt.Sprintf("%d MiB are free in %s", free>>20, dir), "make room there, or set state.path to another disk"}
 }

@@ -56,7 +56,10 @@ func askTrails(ctx context.Context, api trailAPI, region string) (all []trail, e
 			x.unknown = &finding{Unknown, fmt.Sprintf("can't tell: none of the %d trails that were asked about will do, and more cover this Region", maxTrails), ""}
 			return append(all, x), nil
 		}
-		x.ask(ctx, api)
+		if err := x.ask(ctx, api); err != nil {
+			f := unanswered(err)
+			x.unknown = &f
+		}
 		all = append(all, x)
 	}
 	return all, nil
@@ -64,21 +67,18 @@ func askTrails(ctx context.Context, api trailAPI, region string) (all []trail, e
 
 func (t trail) covers(region string) bool { return t.everywhere || t.home == region }
 
-func (t *trail) ask(ctx context.Context, api trailAPI) {
+func (t *trail) ask(ctx context.Context, api trailAPI) error {
 	status, err := api.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: &t.arn})
 	if err != nil {
-		f := unanswered(err)
-		t.unknown = &f
-		return
+		return err
 	}
 	t.logging, t.deliveryError = aws.ToBool(status.IsLogging), aws.ToString(status.LatestDeliveryError)
 	selectors, err := api.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: &t.arn})
 	if err != nil {
-		f := unanswered(err)
-		t.unknown = &f
-		return
+		return err
 	}
 	t.basic, t.advanced = selectors.EventSelectors, selectors.AdvancedEventSelectors
+	return nil
 }
 
 // judgeTrails returns the finding of the best trail. EventBridge receives calls only while a
@@ -104,22 +104,21 @@ func judgeTrails(region string, all []trail) (best finding) {
 
 func (t trail) judge() finding {
 	name := t.arn[strings.LastIndex(t.arn, "/")+1:]
-	switch {
+	command := func(verb, option string) string {
+		return "aws cloudtrail " + verb + " --" + option + " " + shellWord(t.arn) + " --region " + t.home
+	}
+	switch writes := t.logsWrites(); {
 	case t.unknown != nil:
 		return *t.unknown
 	case !t.logging:
-		return finding{Fail, "the trail " + name + " does not log", "aws cloudtrail start-logging --name " + shellWord(t.arn) + " --region " + t.home}
-	}
-	switch t.logsWrites() {
-	case Unknown:
-		return finding{Unknown, "can't tell: read the advanced event selectors of the trail " + name + ": do they take DeleteFlowLogs and CreateFlowLogs?",
-			"aws cloudtrail get-event-selectors --trail-name " + shellWord(t.arn) + " --region " + t.home}
-	case Fail:
+		return finding{Fail, "the trail " + name + " does not log", command("start-logging", "name")}
+	case writes == Unknown:
+		return finding{Unknown, "can't tell: read the advanced event selectors of the trail " + name + ": do they take DeleteFlowLogs and CreateFlowLogs?", command("get-event-selectors", "trail-name")}
+	case writes == Fail:
 		return finding{Fail, "the trail " + name + " does not log management write events of EC2",
-			"aws cloudtrail put-event-selectors --trail-name " + shellWord(t.arn) + " --region " + t.home + ` --event-selectors '[{"ReadWriteType":"All","IncludeManagementEvents":true}]' (this replaces its other selectors: put them into the list)`}
-	}
-	if t.deliveryError != "" {
-		return finding{Warn, fmt.Sprintf("the trail %s logs, but its last delivery to S3 failed: %s", name, t.deliveryError), "see the bucket's policy and key: aws cloudtrail get-trail-status --name " + shellWord(t.arn) + " --region " + t.home}
+			command("put-event-selectors", "trail-name") + ` --event-selectors '[{"ReadWriteType":"All","IncludeManagementEvents":true}]' (this replaces its other selectors: put them into the list)`}
+	case t.deliveryError != "":
+		return finding{Warn, "the trail " + name + " logs, but its last delivery to S3 failed: " + t.deliveryError, "see the bucket's policy and key: " + command("get-trail-status", "name")}
 	}
 	return fine("%s logs", name)
 }

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -110,20 +109,14 @@ func review(ctx context.Context, names principalLister, api simulator, account s
 		})
 	}
 	_ = g.Wait() // no question ends the others
-	for _, m := range may {
-		if m != nil {
-			r.May = append(r.May, *m)
+	for _, maybe := range []bool{false, true} {
+		for _, m := range may {
+			if m != nil && m.Maybe == maybe {
+				r.May = append(r.May, *m)
+			}
 		}
 	}
-	slices.SortStableFunc(r.May, func(a, b MayDelete) int { return cmp.Compare(unsure(a), unsure(b)) })
 	return r
-}
-
-func unsure(m MayDelete) int {
-	if m.Maybe {
-		return 1
-	}
-	return 0
 }
 
 // ask asks for requests of the principal with MFA, without MFA, and with an access key. m is
