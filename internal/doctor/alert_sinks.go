@@ -25,22 +25,17 @@ func (m *machine) alertSinks(ctx context.Context) (out []finding) {
 				"flowkeeper alerts list --failed; once it takes them, for what was given up: flowkeeper alerts retry ID"})
 		}
 	}
-	if f := m.deletionSinks(); f.status != OK || len(out) == 0 {
-		out = append(out, f)
-	}
-	return out
-}
-
-// deletionSinks judges the sinks that get alerts of deletions.
-func (m *machine) deletionSinks() finding {
 	watched := map[string]bool{}
 	for _, s := range m.watched {
 		if s.scope.Account != "" { // only our own can be unknown
 			watched[s.scope.Account] = true
 		}
 	}
-	sinks := m.sinks.For(alert.Alert{Kind: alert.Deletion, Level: alert.High})
-	return judgeSinks(m.conf.Alerts, sinks, watched)
+	ofDeletions := m.sinks.For(alert.Alert{Kind: alert.Deletion, Level: alert.High})
+	if f := judgeSinks(m.conf.Alerts, ofDeletions, watched); f.status != OK || len(out) == 0 {
+		out = append(out, f)
+	}
+	return out
 }
 
 // judgeSinks returns OK if one of the sinks is outside the watched accounts and this machine:

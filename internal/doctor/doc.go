@@ -2,7 +2,7 @@
 // it, or alert nobody.
 //
 //	state_file.go      state file, disk; state.go: what is read from it
-//	credentials.go     who we are, in each scope; clock.go: the clock
+//	credentials.go     who we are, in each scope; machine.go: the clock
 //	trail.go           does a trail log the calls?
 //	event_route.go     which rules lead to the queue (event_bus.go); event_rule.go,
 //	                   event_pattern.go: do they send what matters?
@@ -12,7 +12,7 @@
 //	                   policy to paste
 //	round_trip.go      did the last rehearsal come back?
 //	restore.go         would restores be allowed? dry_run.go: by AWS; simulate.go: by IAM's
-//	                   simulator, which pass_role.go, permissions.go and never_delete.go ask
+//	                   simulator, which permissions.go and never_delete.go ask
 //	alert_sinks.go     where alerts of deletions go
 //	daemon.go          the daemon on this machine
 //	snapshot.go        is the snapshot fresh, and what of it can be restored?

@@ -1,8 +1,12 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"flowkeeper/remediate/delivery"
 )
@@ -54,10 +58,6 @@ var deliver = permission{action: "logs:CreateLogDelivery", resource: "*", statem
 // everyPermission that some flow log needs.
 var everyPermission = permissionsOf(delivery.Target{Type: firehose, Fields: delivery.Fields{ECS: true, EC2Tags: true}}, "", "")
 
-func (p permission) allow() string {
-	return grant(p.action, p.statement)
-}
-
 // logDelivery reports logs:CreateLogDelivery in any case, and of the other permissions that
 // restores need those that are missing.
 func (a *account) logDelivery(ctx context.Context) (out []finding) {
@@ -76,7 +76,7 @@ func (a *account) logDelivery(ctx context.Context) (out []finding) {
 	for _, p := range order {
 		trials := needed[key{p.action, p.resource}]
 		if len(trials) == 0 && err != nil {
-			out = addNew(out, finding{Skipped, errorText(err), ""})
+			out = addNew(out, skipped(errorText(err)))
 			continue
 		}
 		if f := a.mayCreate(ctx, p, trials); p.action == deliver.action || f.status != OK {
@@ -89,27 +89,80 @@ func (a *account) logDelivery(ctx context.Context) (out []finding) {
 // mayCreate judges one permission by the dry runs of flow logs that need it, if there are any,
 // and then by the simulator.
 func (a *account) mayCreate(ctx context.Context, p permission, trials []trial) finding {
-	region := a.subjects[0].scope.Region
+	region, fix := a.subjects[0].scope.Region, grant(p.action, p.statement)
 	if len(trials) > 0 {
 		region = trials[0].region
 	}
-	for _, t := range trials {
-		if t.lacks == p.action {
-			return finding{Fail, "a restore of " + t.id + " would be refused: " + t.answer.Message, p.allow()}
-		}
+	if t, is := refusedFor(p.action, trials); is {
+		return finding{Fail, "a restore of " + t.id + " would be refused: " + t.answer.Message, fix}
 	}
 	allowed, doubt := a.may(ctx, p.action, question{action: p.action, resources: []string{p.resource}, region: region, context: p.context})
 	who, _ := a.self() // where it is not known, that is the doubt
-	f := finding{Fail, who + " lacks " + p.action + ", which restores of " + p.why + " need", p.allow()}
+	lacks := who + " lacks " + p.action + ", which restores of " + p.why + " need"
 	switch {
 	case allowed:
 		return fine("%s may", who)
 	case doubt.status != "":
 		return doubt
 	case p.once:
-		return finding{Warn, who + " may not make " + p.resource[len("arn:"):] + ": should somebody delete it, restores of " + p.why + " are refused", p.allow()}
+		return finding{Warn, who + " may not make " + p.resource[len("arn:"):] + ": should somebody delete it, restores of " + p.why + " are refused", fix}
 	case len(trials) == 0:
-		f.status, f.detail = Warn, f.detail+"; none that is protected goes there by now"
+		return finding{Warn, lacks + "; none that is protected goes there by now", fix}
 	}
-	return f
+	return finding{Fail, lacks, fix}
+}
+
+// refusedFor returns a dry run that AWS refused because an action is not allowed.
+func refusedFor(action string, trials []trial) (t trial, is bool) {
+	n := slices.IndexFunc(trials, func(t trial) bool { return t.lacks == action })
+	if n < 0 {
+		return trial{}, false
+	}
+	return trials[n], true
+}
+
+const passRole = "iam:PassRole"
+
+// deliveryServices are those to which a delivery role may be passed: one is enough.
+var deliveryServices = []string{"vpc-flow-logs.amazonaws.com", "delivery.logs.amazonaws.com"}
+
+// passRoles judges each delivery role of protected flow logs.
+func (a *account) passRoles(ctx context.Context) (out []finding) {
+	all, err := a.trials()
+	roles := map[string][]trial{}
+	for _, t := range all {
+		if t.target.Role != "" && t.target.Type != "s3" {
+			roles[t.target.Role] = append(roles[t.target.Role], t)
+		}
+	}
+	switch {
+	case len(roles) == 0 && err != nil:
+		return findings(skipped(errorText(err)))
+	case len(roles) == 0:
+		return findings(fine("no protected flow log has a delivery role"))
+	}
+	for _, role := range slices.Sorted(maps.Keys(roles)) {
+		out = addNew(out, a.mayPass(ctx, role, roles[role]))
+	}
+	return out
+}
+
+func (a *account) mayPass(ctx context.Context, role string, trials []trial) finding {
+	fix := fmt.Sprintf(`allow: {"Effect":"Allow","Action":"iam:PassRole","Resource":%q,"Condition":{"StringEquals":{"iam:PassedToService":["%s"]}}}`, role, strings.Join(deliveryServices, `","`))
+	if t, is := refusedFor(passRole, trials); is {
+		return finding{Fail, "a restore with " + role + " would be refused: " + t.answer.Message, fix}
+	}
+	var doubt finding
+	for _, service := range deliveryServices {
+		allowed, f := a.may(ctx, role, question{action: passRole, resources: []string{role}, region: trials[0].region, context: map[string]string{"iam:PassedToService": service}})
+		if allowed {
+			return fine("%s to %s", role, service)
+		}
+		doubt = cmp.Or(doubt, f)
+	}
+	if doubt.status != "" {
+		return doubt
+	}
+	who, _ := a.self() // it was asked about
+	return finding{Fail, who + " may not pass " + role + " to log delivery", fix}
 }

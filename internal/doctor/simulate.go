@@ -104,7 +104,8 @@ type Statement struct {
 const maxPages = 10 // of an answer: a page has a hundred results
 
 func simulate(ctx context.Context, api simulator, q question) (d decision, err error) {
-	return d, d.ask(ctx, api, q)
+	err = d.ask(ctx, api, q)
+	return d, err
 }
 
 // ask adds the answers to one question. The caller limits its time: IAM is slow, and throttles.

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,12 +60,12 @@ func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
 	var out []Review
 	for _, subjects := range d.findSubjects(ctx) {
 		s := subjects[0]
-		if _, err := s.identity(); err != nil {
-			out = append(out, Review{Account: s.scope.Account, Err: err})
-			continue
+		_, err := s.identity()
+		if why := s.unusable(); err == nil && why != "" {
+			err = errors.New(why)
 		}
-		if why := s.unusable(); why != "" {
-			out = append(out, Review{Account: s.scope.Account, Err: fmt.Errorf("%s", why)})
+		if err != nil {
+			out = append(out, Review{Account: s.scope.Account, Err: err})
 			continue
 		}
 		a := newAccount(ctx, subjects)
