@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"flowkeeper/internal/queuepolicy"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 )
@@ -168,7 +169,7 @@ func newExam(ctx context.Context, d *Doctor) *exam {
 		s.machine, s.routes, s.rules = e.machine, routes, routes.ask(ctx, s)
 		s.trials = once(ctx, s.try)
 	}
-	e.queue.sources = func() sources { return e.queue.sourcesOf(append([]*subject{home}, e.subjects...)) }
+	e.queue.sources = func() queuepolicy.Sources { return e.queue.sourcesOf(append([]*subject{home}, e.subjects...)) }
 	return e
 }
 

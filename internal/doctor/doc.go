@@ -8,8 +8,7 @@
 //	                   event_pattern.go: do they send what matters?
 //	queue.go           the queue, queue_attributes.go its settings, dead_letters.go the
 //	                   dead-letter queue
-//	queue_policy.go    who may use the queue: senders.go, receivers.go; better_policy.go: a
-//	                   policy to paste
+//	queue_policy.go    who may send to the queue, and receive (internal/queuepolicy)
 //	round_trip.go      did the last rehearsal come back?
 //	restore.go         would restores be allowed? dry_run.go: by AWS; simulate.go: by IAM's
 //	                   simulator, which permissions.go and never_delete.go ask

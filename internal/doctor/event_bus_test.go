@@ -19,7 +19,11 @@ import (
 	"flowkeeper/watcher"
 )
 
-const busARN = "arn:aws:events:eu-west-1:111122223333:event-bus/"
+const (
+	queueARN = "arn:aws:sqs:eu-west-1:111122223333:flowkeeper"
+	topicARN = "arn:aws:sns:eu-west-1:222233334444:trail"
+	busARN   = "arn:aws:events:eu-west-1:111122223333:event-bus/"
+)
 
 // fakeEvents is the rules of an account's buses, by the bus's name. A pattern
 // matches the events that hold its text.

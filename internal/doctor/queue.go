@@ -13,6 +13,7 @@ import (
 
 	"flowkeeper/configs"
 	"flowkeeper/internal/queueclient"
+	"flowkeeper/internal/queuepolicy"
 	"flowkeeper/inventory"
 )
 
@@ -22,8 +23,8 @@ type queue struct {
 	machine *machine
 	api     *sqs.Client
 	attrs   func() (map[string]string, error)
-	own     func() (identity, error) // of the base credentials, with which it is asked
-	sources func() sources
+	own     func() (identity, error)   // of the base credentials, with which it is asked
+	sources func() queuepolicy.Sources // who is known to send to it
 }
 
 func newQueue(ctx context.Context, d *Doctor, m *machine) *queue {
@@ -73,19 +74,7 @@ func (q *queue) buses() string {
 // targets returns the targets whose events reach the queue: the queue, and the topics that
 // its policy allows to send.
 func (q *queue) targets() []string {
-	arn := q.arn()
-	out := []string{arn}
-	p, err := readPolicy(q.attribute("Policy"))
-	if err != nil {
-		return out
-	}
-	all, _ := p.senders(arn, nil, p.denials(arn))
-	for _, s := range all {
-		if isTopic(s.source) && !wild(s.source) {
-			out = append(out, s.source)
-		}
-	}
-	return out
+	return append([]string{q.arn()}, queuepolicy.Topics(q.attribute("Policy"), q.arn())...)
 }
 
 func isTopic(arn string) bool { return partsOf(arn).Service == "sns" }

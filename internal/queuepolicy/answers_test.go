@@ -1,4 +1,4 @@
-package doctor
+package queuepolicy
 
 import (
 	"cmp"
@@ -14,10 +14,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var update = flag.Bool("update", false, "write testdata/queue-policies.txt")
+var update = flag.Bool("update", false, "write testdata/answers.txt")
 
 // TestQueuePolicyAnswers pins every answer, word by word, so that a change of the
-// judgement shows what it changes. `go test ./internal/doctor -run Answers -update`
+// judgement shows what it changes. `go test ./internal/queuepolicy -run Answers -update`
 // writes them.
 func TestQueuePolicyAnswers(t *testing.T) {
 	t.Parallel()
@@ -32,11 +32,11 @@ func TestQueuePolicyAnswers(t *testing.T) {
 	} {
 		fmt.Fprintf(&got, "# %s\n", group.title)
 		for _, c := range group.cases {
-			f := judgePolicy(c.policy, cmp.Or(c.queue, queueARN), c.known)
-			fmt.Fprintf(&got, "%s: %s: %s\n", c.name, f.status, f.detail)
+			f := Judge(c.policy, cmp.Or(c.queue, queueARN), c.known)
+			fmt.Fprintf(&got, "%s: %s: %s\n", c.name, f.Status, f.Text)
 		}
 	}
-	file := filepath.Join("testdata", "queue-policies.txt")
+	file := filepath.Join("testdata", "answers.txt")
 	if *update {
 		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -62,8 +62,8 @@ const deadARN, replayARN = queueARN + "-dead", "arn:aws:iam::111122223333:role/r
 // deployedPolicies are those that our own files and AWS's console make.
 func deployedPolicies(t *testing.T) []policyCase {
 	t.Helper()
-	known := sources{rules: []string{ruleARN}, ours: []string{"111122223333"}, self: "111122223333"}
-	byTopic := sources{ours: []string{"111122223333", "222233334444"}, self: "111122223333"}
+	known := Sources{Rules: []string{ruleARN}, Ours: []string{"111122223333"}, Self: "111122223333"}
+	byTopic := Sources{Ours: []string{"111122223333", "222233334444"}, Self: "111122223333"}
 	console := func(statements ...string) string {
 		return `{"Version":"2012-10-17","Id":"__default_policy_ID","Statement":[` + strings.Join(statements, ",") + `]}`
 	}

@@ -1,4 +1,4 @@
-package doctor
+package queuepolicy
 
 import (
 	"strings"
@@ -13,7 +13,7 @@ var losses = []string{"sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:
 
 // judgeReceivers fails if the policy allows principals outside the own accounts to receive from
 // the queue or to change it. What IAM policies allow within these accounts is not judged.
-func (p policy) judgeReceivers(queueARN string, own []string) finding {
+func (p policy) judgeReceivers(queueARN string, own []string) Verdict {
 	var found, unread []string
 	for _, s := range p.statements {
 		who, _, ok := s.strangers(own)
@@ -40,11 +40,11 @@ func (p policy) judgeReceivers(queueARN string, own []string) finding {
 	}
 	switch {
 	case len(found) > 0:
-		return finding{Fail, "by the policy these may take deletions out of the queue, or change it: " + alert.Clean(strings.Join(found, "; "), 500), ""}
+		return Verdict{Fail, "by the policy these may take deletions out of the queue, or change it: " + alert.Clean(strings.Join(found, "; "), 500), ""}
 	case len(unread) > 0:
 		return readStatements(unread, "can strangers take deletions out of the queue, or change it?")
 	}
-	return finding{status: OK}
+	return Verdict{Status: OK}
 }
 
 // strangers returns the principals of an Allow outside the own accounts; only reports whether

@@ -1,4 +1,4 @@
-package doctor
+package queuepolicy
 
 import (
 	"cmp"
@@ -16,9 +16,9 @@ type sender struct {
 	source string // pattern of the aws:SourceArn that it sends with; empty: a user or role, which has none
 }
 
-func (p policy) judgeSenders(queueARN string, known sources) finding {
+func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
 	d := p.denials(queueARN)
-	all, unread := p.senders(queueARN, known.ours, d)
+	all, unread := p.senders(queueARN, known.Ours, d)
 	status, texts, separator := OK, []string{}, ", "
 	for _, s := range all {
 		if rank(s.status) > rank(status) {
@@ -32,40 +32,40 @@ func (p policy) judgeSenders(queueARN string, known sources) finding {
 	missing := missingSender(all, d, known)
 	switch {
 	case d.all != "":
-		return finding{Fail, "the policy lets nobody send: " + d.all + " denies it to everybody", ""}
+		return Verdict{Fail, "the policy lets nobody send: " + d.all + " denies it to everybody", ""}
 	case len(d.unread) > 0:
 		return readStatements(d.unread, "does this Deny keep the rule from sending? Without it "+cmp.Or(who, "nobody")+" may")
 	case len(unread) == 0 && len(all) == 0:
-		return finding{Fail, "the policy lets nobody send" + d.because(), ""}
+		return Verdict{Fail, "the policy lets nobody send" + d.because(), ""}
 	case len(unread) == 0 && missing == anyRule:
-		return finding{Fail, "by the policy no rule and no topic may send, but " + who + d.because(), ""}
+		return Verdict{Fail, "by the policy no rule and no topic may send, but " + who + d.because(), ""}
 	case len(unread) == 0 && missing != "":
-		return finding{Fail, "by the policy only " + who + " may send, and not " + missing + ", which leads here" + d.because(), ""}
+		return Verdict{Fail, "by the policy only " + who + " may send, and not " + missing + ", which leads here" + d.because(), ""}
 	case status == Fail:
-		return finding{Fail, "by the policy these may send: " + who, ""}
+		return Verdict{Fail, "by the policy these may send: " + who, ""}
 	case len(unread) > 0 && missing != "":
 		return readStatements(unread, "does it let the rule send, and nobody else?")
 	case len(unread) > 0 && d.only == nil:
 		return readStatements(unread, "does it let anybody send besides the rule?")
 	case status == Warn:
-		return finding{Warn, "by the policy these may send: " + who, ""}
-	case len(known.byRole) > 0:
-		return finding{Unknown, "can't tell whether " + known.byRole[0] + " may send: it does so as a role, by that role's policy", ""}
+		return Verdict{Warn, "by the policy these may send: " + who, ""}
+	case len(known.ByRole) > 0:
+		return Verdict{Unknown, "can't tell whether " + known.ByRole[0] + " may send: it does so as a role, by that role's policy", ""}
 	}
-	return fine("only %s may send", who)
+	return Verdict{OK, "only " + who + " may send", ""}
 }
 
 const anyRule = "any rule or topic"
 
 // missingSender returns the ARN of a rule that was found and may not send, or anyRule if no
 // rule may send; empty: none is missing.
-func missingSender(all []sender, d denials, known sources) string {
-	for _, rule := range known.rules {
+func missingSender(all []sender, d denials, known Sources) string {
+	for _, rule := range known.Rules {
 		if slices.Contains(d.sources, rule) || !slices.ContainsFunc(all, func(s sender) bool { return glob(s.source, rule) }) {
 			return rule
 		}
 	}
-	if len(known.byRole) > 0 || slices.ContainsFunc(all, func(s sender) bool { return s.source != "" }) {
+	if len(known.ByRole) > 0 || slices.ContainsFunc(all, func(s sender) bool { return s.source != "" }) {
 		return ""
 	}
 	return anyRule
@@ -178,67 +178,16 @@ func named(who string, ours []string) sender {
 	return sender{Warn, who + besidesRule, who, ""}
 }
 
-// denials is what the Deny statements about sending say.
-type denials struct {
-	all     string   // the statement that denies it to everybody; empty: none
-	names   []string // principals to whom it is denied
-	sources []string // each aws:SourceArn to which it is denied
-	only    []string // each aws:SourceArn that is left; nil: they are not limited
-	exempt  []string // principals whom that limit is not for
-	unread  []string // statements of no shape that is judged
-	read    []string // those of a shape that is judged
-}
-
-func (p policy) denials(queueARN string) (d denials) {
-	for _, s := range p.statements {
-		if s.Effect != "Deny" || !s.about(sendMessage, queueARN) || s.exemptsServices() {
-			continue
-		}
-		sources, limit, exempt, ok := s.bans()
-		switch {
-		case s.plain() && len(s.Principal["Service"]) == 0 && !s.everybody() && len(s.Condition) > 0:
-			continue // for users and roles, under a condition: no rule sends as one
-		case !ok, !s.plain(), !s.everybody() && len(s.Condition) > 0:
-			d.unread = append(d.unread, s.where)
-		case !s.everybody():
-			d.names = append(d.names, slices.Concat(s.Principal["AWS"], s.Principal["Service"])...)
-		case len(s.Condition) == 0:
-			d.all = s.where
-		case limit && d.only == nil:
-			d.only, d.exempt = slices.Clone(sources), exempt
-		case limit:
-			d.only, d.exempt = both(d.only, sources), both(d.exempt, exempt)
-		default:
-			d.sources = append(d.sources, sources...)
-		}
-		d.read = append(d.read, s.where)
-	}
-	return d
-}
-
-// both returns what two lists have in common. It is never nil.
-func both(a, b []string) []string {
-	return slices.DeleteFunc(append([]string{}, a...), func(x string) bool { return !slices.Contains(b, x) })
-}
-
-func (d denials) because() string {
-	if len(d.read) == 0 {
-		return ""
-	}
-	return " (denied by " + alert.Clean(strings.Join(d.read, ", "), 300) + ")"
-}
-
-// leave returns what the Deny statements leave of a sender.
-func (d denials) leave(x sender, ours []string) (out []sender) {
-	switch {
-	case slices.Contains(d.names, x.who), slices.Contains(d.sources, x.source):
+// Topics returns the topics that a policy allows to send.
+func Topics(text, queueARN string) (out []string) {
+	p, err := readPolicy(text)
+	if err != nil {
 		return nil
-	case d.only == nil:
-		return []sender{x}
 	}
-	for _, arn := range d.only {
-		if glob(x.source, arn) {
-			out = append(out, bySource(x.who, []string{arn}, ours)...)
+	all, _ := p.senders(queueARN, nil, p.denials(queueARN))
+	for _, s := range all {
+		if partsOf(s.source).Service == "sns" && !wild(s.source) {
+			out = append(out, s.source)
 		}
 	}
 	return out

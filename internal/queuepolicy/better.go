@@ -1,24 +1,24 @@
-package doctor
+package queuepolicy
 
 import (
 	"encoding/json"
 	"slices"
 )
 
-// betterPolicy returns a policy by which the known sources may send, those whom the old policy
+// Better returns a policy by which the known sources may send, those whom the old policy
 // exempts by name, and nobody else. Statements about other actions stay, and so do denials for
 // some principals; those that let outsiders receive do not. ok is false if the policy could
 // take access from somebody unknown, or from Flowkeeper.
-func betterPolicy(text, queueARN string, known sources) (better string, ok bool) {
+func Better(text, queueARN string, known Sources) (better string, ok bool) {
 	p, err := readPolicy(text)
 	if err != nil {
 		return "", false
 	}
-	all, unread := p.senders(queueARN, known.ours, p.denials(queueARN))
-	from, exempt := slices.Clone(known.rules), []string(nil)
+	all, unread := p.senders(queueARN, known.Ours, p.denials(queueARN))
+	from, exempt := slices.Clone(known.Rules), []string(nil)
 	for _, s := range all {
 		switch {
-		case s.status == Fail && !known.all:
+		case s.status == Fail && !known.All:
 			return "", false
 		case s.status == OK && s.source == "":
 			exempt = append(exempt, s.text)
@@ -28,16 +28,16 @@ func betterPolicy(text, queueARN string, known sources) (better string, ok bool)
 	}
 	slices.Sort(from)
 	from = slices.Compact(from)
-	if len(from) == 0 || len(known.byRole) > 0 || len(unread) > 0 {
+	if len(from) == 0 || len(known.ByRole) > 0 || len(unread) > 0 {
 		return "", false
 	}
 	kept := onlyFrom(queueARN, from, exempt)
 	for _, s := range p.statements {
-		_, only, ok := s.strangers(known.receivers(queueARN))
+		_, only, ok := s.strangers([]string{partsOf(queueARN).AccountID, known.Self})
 		takes := slices.ContainsFunc(losses, func(action string) bool { return s.about(action, queueARN) })
 		switch {
 		case s.Effect == "Allow" && only && ok && takes:
-			if known.self != partsOf(queueARN).AccountID {
+			if known.Self != partsOf(queueARN).AccountID {
 				return "", false // we may be one of those that receive by it
 			}
 		case !s.about(sendMessage, queueARN), s.Effect == "Allow" && !s.onlySends(), s.Effect == "Deny" && (s.exemptsServices() || !s.everybody()):
@@ -45,8 +45,8 @@ func betterPolicy(text, queueARN string, known sources) (better string, ok bool)
 		}
 	}
 	better = p.with(kept)
-	known.rules = from
-	return better, judgePolicy(better, queueARN, known).status == OK
+	known.Rules = from
+	return better, Judge(better, queueARN, known).Status == OK
 }
 
 // onlyFrom are the statements of deploy/queue-policy.json for some sources; exempt
@@ -70,7 +70,7 @@ func onlyFrom(queueARN string, from, exempt []string) (out []json.RawMessage) {
 	} {
 		b, err := json.Marshal(s)
 		if err != nil {
-			panic("doctor: a policy is plain JSON: " + err.Error())
+			panic("queuepolicy: a policy is plain JSON: " + err.Error())
 		}
 		out = append(out, b)
 	}

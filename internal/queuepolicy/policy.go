@@ -1,0 +1,99 @@
+package queuepolicy
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// policy is a queue's policy document, as IAM writes them.
+type policy struct {
+	version, id string
+	statements  []statement
+}
+
+type statement struct {
+	Effect                                   string
+	Principal, NotPrincipal                  principals
+	Action, NotAction, Resource, NotResource texts
+	Condition                                map[string]map[string]texts
+	Sid                                      string
+	where                                    string // for people
+	raw                                      json.RawMessage
+}
+
+// several is a list of JSON values, as IAM policies have it: a single value may stand without
+// brackets.
+type several []json.RawMessage
+
+func (s *several) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '[' {
+		return json.Unmarshal(b, (*[]json.RawMessage)(s))
+	}
+	*s = several{slices.Clone(b)}
+	return nil
+}
+
+// texts are one text or several; numbers, true and false count as text.
+type texts []string
+
+func (t *texts) UnmarshalJSON(b []byte) error {
+	var all several
+	err := json.Unmarshal(b, &all)
+	for _, x := range all {
+		var text string
+		if json.Unmarshal(x, &text) != nil {
+			text = string(x)
+		}
+		*t = append(*t, text)
+	}
+	return err
+}
+
+// principals by their kind: AWS, Service, Federated, CanonicalUser.
+type principals map[string]texts
+
+func (p *principals) UnmarshalJSON(b []byte) error {
+	if string(b) == `"*"` {
+		*p = principals{"AWS": {"*"}}
+		return nil
+	}
+	return json.Unmarshal(b, (*map[string]texts)(p))
+}
+
+// document is a policy with its statements as they are written.
+type document struct {
+	Version   string
+	ID        string `json:"Id,omitempty"`
+	Statement several
+}
+
+// readPolicy reads a policy; an empty text is one without statements.
+func readPolicy(text string) (p policy, err error) {
+	doc := document{Version: "2012-10-17"}
+	if text != "" {
+		err = json.Unmarshal([]byte(text), &doc)
+	}
+	p.version, p.id = doc.Version, doc.ID
+	for n, raw := range doc.Statement {
+		s := statement{raw: raw}
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return p, err
+		}
+		s.where = fmt.Sprintf("statement %d", n+1)
+		if s.Sid != "" {
+			s.where += " (" + s.Sid + ")"
+		}
+		p.statements = append(p.statements, s)
+	}
+	return p, err
+}
+
+// with returns the text of the policy with other statements.
+func (p policy) with(statements []json.RawMessage) string {
+	b, err := json.Marshal(document{p.version, p.id, statements})
+	if err != nil {
+		panic("queuepolicy: a policy that was read is JSON: " + err.Error())
+	}
+	return string(b)
+}
