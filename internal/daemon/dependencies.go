@@ -17,6 +17,7 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/backup"
 	"flowkeeper/internal/outage"
+	"flowkeeper/internal/queuepolicy"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
@@ -164,7 +165,7 @@ func (d *dependencies) keepAsking(ctx context.Context, failed error) {
 // queueDependencies returns what the attributes of a queue name: rules and a key. The alias
 // of an AWS managed key is left out, because nobody can break that key.
 func queueDependencies(attributes map[string]string) (out []tamper.Dependency) {
-	for _, rule := range allowedRules(attributes[string(types.QueueAttributeNamePolicy)]) {
+	for _, rule := range queuepolicy.Rules(attributes[string(types.QueueAttributeNamePolicy)]) {
 		out = append(out, tamper.Dependency{ARN: rule, As: "the rule that sends events to the queue"})
 	}
 	key := attributes[string(types.QueueAttributeNameKmsMasterKeyId)]

@@ -5,6 +5,7 @@
 //	senders.go    whom statements let send; denials.go: what denials leave of that
 //	receivers.go  which strangers may receive, or change the queue
 //	better.go     [Better]: a policy to set instead
+//	rules.go      [Rules]: which rules a policy names
 //	policy.go     the document; statement.go: the forms of statements
 //
 // It is pure: plain values and functions of them.

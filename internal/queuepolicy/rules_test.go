@@ -1,0 +1,33 @@
+package queuepolicy
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestRules: those that may send by one condition or another, and not those that may not.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		effect, operator, arn string
+		want                  []string
+	}{
+		{"Allow", "ArnEquals", ruleARN, []string{ruleARN}},
+		{"Allow", "ForAnyValue:StringLike", ruleARN, []string{ruleARN}},
+		{"Allow", "ArnLikeIfExists", ruleARN, []string{ruleARN}},
+		{"Deny", "ArnNotEquals", ruleARN, []string{ruleARN}},
+		{"Deny", "ArnEquals", ruleARN, nil},
+		{"Allow", "ArnNotEquals", ruleARN, nil},
+		{"Allow", "ArnEquals", topicARN, nil},
+	} {
+		policy := `{"Statement":{"Effect":"` + c.effect + `","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":{"` + c.operator + `":{"aws:SourceArn":"` + c.arn + `"}}}}`
+		t.Run(c.effect+" "+c.operator+" "+c.arn, func(t *testing.T) {
+			if got := Rules(policy); !slices.Equal(got, c.want) {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+	if got := Rules("{"); got != nil {
+		t.Errorf("%q of what is no policy", got)
+	}
+}
