@@ -1,11 +1,9 @@
 package doctor
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -36,11 +34,11 @@ func (m *machine) daemon(ctx context.Context) finding {
 	ready, rerr := m.get(ctx, "/readyz")
 	switch {
 	case healthy != "ok":
-		return finding{Fail, "not healthy: " + healthy, "journalctl -u flowkeeper"}
+		return finding{Fail, "not healthy: " + alert.Clean(healthy, maxWords), "journalctl -u flowkeeper"}
 	case rerr != nil:
 		return finding{Unknown, "can't tell: " + errorText(rerr), ""}
 	}
-	return readiness(listen, ready)
+	return readiness(listen, alert.Clean(ready, maxWords))
 }
 
 // readiness judges the answer of /readyz: "ok", or "ok, 3 of 4 scopes", or an error.
@@ -74,32 +72,22 @@ func (m *machine) noDaemon(why string) finding {
 
 const maxAnswer = 4 << 20 // bytes of a daemon's answer
 
-// get asks the daemon over HTTP. The answer is the text, whatever the status.
+// get asks the daemon over HTTP, without a proxy. The answer is the text, whatever the status.
 func (m *machine) get(ctx context.Context, path string) (string, error) {
-	host, port, err := net.SplitHostPort(m.conf.HTTP.Listen)
-	if err != nil {
-		return "", err
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.conf.HTTP.Listen+path, nil)
 	if err != nil {
 		return "", err
 	}
-	direct := &http.Transport{DisableKeepAlives: true} // without a proxy
+	direct := &http.Transport{DisableKeepAlives: true}
 	out, err := direct.RoundTrip(r)
 	if err != nil {
 		return "", err
 	}
 	defer out.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(out.Body, maxAnswer))
-	if path != "/metrics" {
-		return alert.Clean(strings.TrimSpace(string(text)), maxWords), err
-	}
-	return string(text), err
+	return strings.TrimSpace(string(text)), err
 }
 
 // oldest returns the age of the oldest message that the daemon here last received, if there
@@ -129,14 +117,12 @@ func lockHeld(path string) bool {
 		return false
 	}
 	st, is := info.Sys().(*syscall.Stat_t)
-	f, err := os.Open("/proc/locks")
+	locks, err := os.ReadFile("/proc/locks")
 	if err != nil || !is {
 		return false
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text()) // 1: FLOCK ADVISORY WRITE pid major:minor:inode 0 EOF
+	for line := range strings.Lines(string(locks)) {
+		fields := strings.Fields(line) // 1: FLOCK ADVISORY WRITE pid major:minor:inode 0 EOF
 		if len(fields) >= 6 && fields[1] == "FLOCK" && strings.HasSuffix(fields[5], ":"+strconv.FormatUint(st.Ino, 10)) {
 			return true
 		}

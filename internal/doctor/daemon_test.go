@@ -1,6 +1,13 @@
 package doctor
 
-import "testing"
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"flowkeeper/configs"
+)
 
 // TestReadiness: a daemon that is ready may still not refresh some scopes.
 func TestReadiness(t *testing.T) {
@@ -15,5 +22,26 @@ func TestReadiness(t *testing.T) {
 		if got := readiness("here", ready); got != want {
 			t.Errorf("%s: %+v", ready, got)
 		}
+	}
+}
+
+// TestDaemonIsAskedHere: also if it listens at every address.
+func TestDaemonIsAskedHere(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"", "0.0.0.0", "127.0.0.1"} {
+		l, err := net.Listen("tcp", host+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte("ok\n")) // the client is the test itself
+		})}}
+		s.Start()
+		_, port, _ := net.SplitHostPort(l.Addr().String()) // a listener's address has a port
+		m := &machine{conf: configs.Config{HTTP: configs.HTTP{Listen: host + ":" + port}}}
+		if text, err := m.get(t.Context(), "/healthz"); text != "ok" || err != nil {
+			t.Errorf("at %q: %q, %v", host, text, err)
+		}
+		s.Close()
 	}
 }
