@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,9 +61,7 @@ func unwatched(protected map[inventory.Scope]int, subjects []*subject) (out []st
 		unsure[s.scope.Account] = unsure[s.scope.Account] || s.regions != nil
 	}
 	left := slices.DeleteFunc(slices.Collect(maps.Keys(protected)), func(s inventory.Scope) bool { return watched[s] || unsure[s.Account] })
-	slices.SortFunc(left, func(a, b inventory.Scope) int {
-		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Region, b.Region))
-	})
+	slices.SortFunc(left, func(a, b inventory.Scope) int { return strings.Compare(a.String(), b.String()) })
 	for _, s := range left {
 		out = append(out, fmt.Sprintf("%d of %s %s", protected[s], s.Account, s.Region))
 	}

@@ -52,7 +52,7 @@ func (d *Doctor) subject(ctx context.Context, a scopes.Account, cfg aws.Config, 
 }
 
 // subjectsOf one account: at least one, even if nothing is known of the account.
-func (d *Doctor) subjectsOf(ctx context.Context, a scopes.Account) []*subject {
+func (d *Doctor) subjectsOf(ctx context.Context, a scopes.Account) (out []*subject) {
 	cfg := a.Reach(d.AWS)
 	if a.ID == "" {
 		first := d.subject(ctx, a, cfg, cfg.Region)
@@ -66,13 +66,12 @@ func (d *Doctor) subjectsOf(ctx context.Context, a scopes.Account) []*subject {
 	defer cancel()
 	names, err := scopes.Regions(ask, cfg, d.Config.Inventory.Regions)
 	if err != nil || len(names) == 0 {
-		s := d.subject(ctx, a, cfg, cfg.Region)
-		s.regions = err
-		return []*subject{s}
+		names = []string{cfg.Region}
 	}
-	var out []*subject
 	for _, name := range names {
-		out = append(out, d.subject(ctx, a, cfg, name))
+		s := d.subject(ctx, a, cfg, name)
+		s.regions = err
+		out = append(out, s)
 	}
 	return out
 }
