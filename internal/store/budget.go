@@ -246,25 +246,6 @@ func (t *tx) dropSpare(most int64) error {
 	return err
 }
 
-// transact runs fn in a transaction of its own, beside group commit: for whoever
-// commits already.
-func (s *Store) transact(ctx context.Context, fn func(*tx) error) error {
-	q, err := s.w.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("begin to write %s: %w", s.path, err)
-	}
-	defer q.Rollback()
-	t := &tx{ctx: ctx, q: q, s: s}
-	if err := fn(t); err != nil {
-		return err
-	}
-	if err := q.Commit(); err != nil {
-		return fmt.Errorf("commit to %s: %w", s.path, err)
-	}
-	t.countDropped()
-	return nil
-}
-
 // countDropped adds to the counters what a transaction has dropped, once it is on
 // disk.
 func (t *tx) countDropped() {

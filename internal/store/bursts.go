@@ -45,12 +45,3 @@ func (t *tx) HasAlert(id string) (ok bool, err error) {
 	err = t.one(&ok, `SELECT EXISTS (SELECT 1 FROM alerts WHERE id = ?)`, id)
 	return ok, err
 }
-
-func (t *tx) Names(s inventory.Scope, ids []string) (map[string]inventory.Row, error) {
-	rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, s.Account, s.Region, body(ids))
-	out := make(map[string]inventory.Row, len(rows))
-	for _, r := range rows {
-		out[r.ID] = r
-	}
-	return out, err
-}

@@ -150,21 +150,3 @@ func (t *tx) SaveCase(c *incident.Case) error {
 	}
 	return nil
 }
-
-// DestinationsSince are those of some destinations that flow logs of a scope deliver to,
-// or did, with the time when the first one was seen; zero: before the first refresh.
-func (t *tx) DestinationsSince(s inventory.Scope, destinations []string) (map[string]time.Time, error) {
-	out := map[string]time.Time{}
-	err := t.rows(func(scan func(...any) error) error {
-		var destination string
-		var at sql.NullInt64
-		err := scan(&destination, &at)
-		out[destination] = time.Time{}
-		if at.Valid {
-			out[destination] = time.UnixMilli(at.Int64)
-		}
-		return err
-	}, `SELECT destination, first_at FROM destinations WHERE account = ? AND region = ? AND destination IN (SELECT value FROM json_each(?))`,
-		s.Account, s.Region, body(destinations))
-	return out, err
-}

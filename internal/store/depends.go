@@ -84,10 +84,6 @@ func (t *tx) usages(query string, args ...any) (out []tamper.Usage, err error) {
 	return out, err
 }
 
-func (t *tx) LiveWith(s inventory.Scope, of delivery.Target, limit int) ([]inventory.Row, error) {
-	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND needs = ? ORDER BY num LIMIT ?`, s.Account, s.Region, body(of), limit)
-}
-
 func (t *tx) Lost(s inventory.Scope, limit int) ([]incident.Incident, error) {
 	return each[incident.Incident](t, `SELECT body FROM incidents i WHERE account = ? AND region = ? AND known = 1 AND state IN ('open', 'blocked')
 		AND NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id AND f.needs IS NOT NULL) LIMIT ?`, s.Account, s.Region, limit)

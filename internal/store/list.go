@@ -2,15 +2,13 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
-	"errors"
 	"time"
 
+	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/remediate/incident"
 
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 )
 
 // page is how many rows a list reads at once: lists of any length stay small
@@ -61,137 +59,265 @@ func (s *Store) FindIncident(ctx context.Context, id string) (i incident.Inciden
 	return i, h, ok, err
 }
 
-// Change runs fn on each row, once, and writes those that fn changed. It reports
-// how many. It does so in transactions of at most a page, so that a daemon's
-// commits have their turn between two of them: a deletion waits for no release of
-// many thousand rows. Where it ends with an error, or the process does, the rows
-// before that are changed and the others are not: running it again does the rest.
-func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n int, err error) {
-	for after, more := int64(0), true; more; {
-		if err := ctx.Err(); err != nil {
-			return n, err
+// Fate is what became of a flow log: of its incident, where there is one.
+type Fate struct {
+	State  incident.State // empty: no incident
+	Reason string
+	NewID  string
+}
+
+// FindFlowLogs lists the rows of the snapshot that f chooses, each with its
+// fate, by account, Region and ID.
+func (s *Store) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.Row, Fate) error) error {
+	refreshed, err := s.refreshed(ctx)
+	if err != nil {
+		return err
+	}
+	type found struct {
+		Row  inventory.Row
+		Fate Fate
+	}
+	var at inventory.Row
+	for n := 0; ; {
+		var w where
+		w.and(`(account, region, id) > (?, ?, ?)`, at.Scope.Account, at.Scope.Region, at.ID)
+		w.in(`f.state`, f.States)
+		w.in(`account`, f.Accounts)
+		w.in(`region`, f.Regions)
+		w.begins(`id`, f.Begins)
+		if !f.Since.IsZero() {
+			w.and(`max(unixepoch(json_extract(f.body, '$.FirstSeenAt')), coalesce(f.gone_at / 1000, 0)) >= ?`, f.Since.Unix())
 		}
-		began, changed := time.Now(), 0
-		err := s.write(ctx, func(t *tx) (err error) {
-			after, changed, more, err = t.changePage(after, fn)
+		size := f.left(n, page)
+		var part []found
+		err := s.read(ctx, func(t *tx) (err error) {
+			part, err = each[found](t, `SELECT json_object('Row', json(f.body), 'Fate', json_object('State', coalesce(i.state, ''), 'Reason', coalesce(i.reason, ''),
+				'NewID', coalesce(json_extract(i.body, '$.NewID'), ''))) FROM flow_logs f LEFT JOIN incidents i USING (account, region, id)
+				WHERE `+w.String()+` ORDER BY account, region, id LIMIT ?`, append(w.args, size)...)
 			return err
 		})
 		if err != nil {
-			return n, err
+			return err
 		}
-		n += changed
-		if changed > 0 && more && !s.daemon {
-			pause(ctx, min(time.Since(began), longestPause)) // another process that waits for the file asks only now and then
+		for _, x := range part {
+			if err := yield(lastSeen(x.Row, refreshed), x.Fate); err != nil {
+				return err
+			}
+			at = x.Row
 		}
-	}
-	return n, nil
-}
-
-// longestPause is as long as SQLite lets one that waits for the file sleep before
-// it asks again.
-const longestPause = 100 * time.Millisecond
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
+		if n += len(part); len(part) < size || n == f.Limit {
+			return nil
+		}
 	}
 }
 
-// changePage runs fn on the rows of the page after a number.
-func (t *tx) changePage(after int64, fn func(r *inventory.Row) bool) (last int64, n int, more bool, err error) {
-	nums, last, err := t.rowNums(after)
-	if err != nil || len(nums) == 0 {
-		return after, 0, false, err
-	}
-	list, err := json.Marshal(nums)
-	if err != nil {
-		return after, 0, false, err
-	}
-	rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?))`, string(list))
-	if err != nil {
-		return after, 0, false, err
-	}
-	for _, r := range rows {
-		if !fn(&r) {
-			continue
-		}
-		n++
-		if err := t.PutFlowLog(r); err != nil {
-			return after, n, false, err
-		}
-	}
-	return last, n, true, nil
+// keysHeld is how many keys of incidents are sorted and held at once: there is
+// no index by time, and sorting anew for each page would take long.
+const keysHeld = 5000
+
+// incidentKey is an incident's place in the list, and its key as JSON.
+type incidentKey struct {
+	At                  int64
+	Account, Region, ID string
 }
 
-func (t *tx) rowNums(after int64) (nums []int64, last int64, err error) {
-	last = after
+// FindIncidents lists the incidents that f chooses, the latest first.
+func (s *Store) FindIncidents(ctx context.Context, f Filter, yield func(incident.Incident) error) error {
+	var w where
+	w.and(`1`)
+	w.in(`state`, f.States)
+	w.in(`account`, f.Accounts)
+	w.in(`region`, f.Regions)
+	w.begins(`id`, f.Begins)
+	if !f.Since.IsZero() {
+		w.and(`detected_at >= ?`, f.Since.UnixMilli())
+	}
+	var last incidentKey
+	for n := 0; ; {
+		next := w
+		if n > 0 {
+			next.and(`detected_at < ? OR detected_at = ? AND (account, region, id) > (?, ?, ?)`, last.At, last.At, last.Account, last.Region, last.ID)
+		}
+		size := f.left(n, keysHeld)
+		var keys []incidentKey
+		err := s.read(ctx, func(t *tx) (err error) {
+			keys, err = each[incidentKey](t, `SELECT json_object('At', detected_at, 'Account', account, 'Region', region, 'ID', id) FROM incidents
+				WHERE `+next.String()+` ORDER BY detected_at DESC, account, region, id LIMIT ?`, append(next.args, size)...)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if err := s.incidents(ctx, keys, yield); err != nil {
+			return err
+		}
+		if n += len(keys); len(keys) < size || n == f.Limit {
+			return nil
+		}
+		last = keys[len(keys)-1]
+	}
+}
+
+// incidents reads those of the keys, a page at a time, in their order.
+func (s *Store) incidents(ctx context.Context, keys []incidentKey, yield func(incident.Incident) error) error {
+	for len(keys) > 0 {
+		these := keys[:min(page, len(keys))]
+		keys = keys[len(these):]
+		var part []incident.Incident
+		err := s.read(ctx, func(t *tx) (err error) {
+			part, err = each[incident.Incident](t, `SELECT i.body FROM json_each(?) k CROSS JOIN incidents i ON i.account = json_extract(k.value, '$.Account')
+				AND i.region = json_extract(k.value, '$.Region') AND i.id = json_extract(k.value, '$.ID') ORDER BY k.key`, body(these))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, i := range part {
+			if err := yield(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// States of an alert's way to one sink.
+const (
+	Pending = "pending"
+	Sent    = "sent"
+	GivenUp = "given_up"
+)
+
+// DeliveryState is how far an alert is on its way to one sink.
+func DeliveryState(d sink.Delivery) string {
+	switch {
+	case !d.SentAt.IsZero():
+		return Sent
+	case !d.ParkedAt.IsZero():
+		return GivenUp
+	}
+	return Pending
+}
+
+// deliveryState is DeliveryState in SQL.
+const deliveryState = `CASE WHEN d.sent_at IS NOT NULL THEN '` + Sent + `' WHEN d.parked_at IS NOT NULL THEN '` + GivenUp + `' ELSE '` + Pending + `' END`
+
+// sinks are the names that deliveries have, found by jumping from one to the
+// next: deliveries are many, and their key begins with the sink.
+const sinks = `WITH RECURSIVE sinks (sink) AS (SELECT min(sink) FROM deliveries
+	UNION ALL SELECT (SELECT min(sink) FROM deliveries d WHERE d.sink > sinks.sink) FROM sinks WHERE sink IS NOT NULL) `
+
+// FindAlerts lists the alerts that f chooses, the latest first, each with all
+// its deliveries by the sinks' names.
+func (s *Store) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert, []sink.Delivery) error) error {
+	var w where
+	w.and(`1`)
+	w.in(`json_extract(a.body, '$.account')`, f.Accounts)
+	w.in(`json_extract(a.body, '$.region')`, f.Regions)
+	w.begins(`a.id`, f.Begins)
+	if !f.Since.IsZero() {
+		w.and(`a.at >= ?`, f.Since.UnixMilli())
+	}
+	if len(f.States)+len(f.Sinks) > 0 || f.Failed {
+		d := where{}
+		d.and(`d.sink = sinks.sink AND d.alert = a.num`)
+		d.in(deliveryState, f.States)
+		d.in(`d.sink`, f.Sinks)
+		if f.Failed {
+			d.and(`d.sent_at IS NULL AND d.attempts > 0`)
+		}
+		w.and(`EXISTS (SELECT 1 FROM sinks CROSS JOIN deliveries d WHERE `+d.String()+`)`, d.args...)
+	}
+	last := int64(-1)
+	for n := 0; ; {
+		next := w
+		if n > 0 {
+			next.and(`a.num < ?`, last)
+		}
+		size := f.left(n, page)
+		var part []told
+		err := s.read(ctx, func(t *tx) (err error) { part, err = t.told(next, size); return err })
+		if err != nil {
+			return err
+		}
+		for _, x := range part {
+			if err := yield(x.alert, x.deliveries); err != nil {
+				return err
+			}
+			last = x.num
+		}
+		if n += len(part); len(part) < size || n == f.Limit {
+			return nil
+		}
+	}
+}
+
+// told is an alert of the outbox with its deliveries.
+type told struct {
+	num        int64
+	alert      alert.Alert
+	deliveries []sink.Delivery
+}
+
+func (t *tx) told(w where, limit int) (out []told, err error) {
 	err = t.rows(func(scan func(...any) error) error {
-		err := scan(&last)
-		nums = append(nums, last)
+		var x told
+		err := decode(scan, &x.alert, &x.num)
+		out = append(out, x)
 		return err
-	}, `SELECT num FROM flow_logs WHERE num > ? ORDER BY num LIMIT ?`, after, page)
-	return nums, last, err
-}
-
-// Import adds rows that the snapshot does not have; known ones stay as they
-// are. They act only by hand until a listing has shown them.
-func (s *Store) Import(ctx context.Context, rows []inventory.Row) (added int, err error) {
-	err = s.write(ctx, func(t *tx) error {
-		added = 0
-		for _, r := range rows {
-			if _, ok, err := t.FlowLog(r.Scope, r.ID); err != nil {
-				return err
-			} else if ok {
-				continue
-			}
-			r.Imported, r.WrittenAt, added = true, s.now(), added+1
-			if err := t.PutFlowLog(r); err != nil {
-				return err
-			}
+	}, sinks+`SELECT a.num, a.body FROM alerts a WHERE `+w.String()+` ORDER BY a.num DESC LIMIT ?`, append(w.args, limit)...)
+	if err != nil {
+		return nil, err
+	}
+	for n := range out {
+		// Each is found by its whole key: the sinks are few.
+		if out[n].deliveries, err = t.deliveries(`d.alert = ? AND d.sink IN (`+sinks+`SELECT sink FROM sinks) ORDER BY d.sink`, out[n].num); err != nil {
+			return nil, err
 		}
-		return nil
+	}
+	return out, nil
+}
+
+// Scopes are the accounts and Regions in which the file knows of flow logs or
+// their deletion.
+func (s *Store) Scopes(ctx context.Context) ([]inventory.Scope, error) {
+	return s.scopes(ctx, `SELECT account, region FROM scopes UNION SELECT account, region FROM flow_logs UNION SELECT account, region FROM incidents`)
+}
+
+// AlertScopes are those that alerts are about. An alert may be of an account as
+// a whole, or of none.
+func (s *Store) AlertScopes(ctx context.Context) ([]inventory.Scope, error) {
+	return s.scopes(ctx, `SELECT DISTINCT coalesce(json_extract(body, '$.account'), '') AS account, coalesce(json_extract(body, '$.region'), '') AS region FROM alerts`)
+}
+
+func (s *Store) scopes(ctx context.Context, query string) (out []inventory.Scope, err error) {
+	err = s.read(ctx, func(t *tx) (err error) {
+		out, err = each[inventory.Scope](t, `SELECT json_object('account', account, 'region', region) FROM (`+query+`) ORDER BY account, region`)
+		return err
 	})
-	return added, err
+	return out, err
 }
 
-// Fact reads a remembered value; empty: none.
-func (s *Store) Fact(ctx context.Context, name string) (v string, err error) {
-	err = s.read(ctx, func(t *tx) (err error) { v, err = t.fact(name); return err })
-	return v, err
-}
-
-// SetFact remembers a value.
-func (s *Store) SetFact(ctx context.Context, name, value string) error {
-	return s.write(ctx, func(t *tx) error { return t.setFact(name, value) })
-}
-
-func (t *tx) setFact(name, value string) error {
-	return t.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)`, name, value)
-}
-
-func (t *tx) fact(name string) (v string, err error) {
-	if err = t.one(&v, `SELECT value FROM facts WHERE name = ?`, name); errors.Is(err, sql.ErrNoRows) {
-		err = nil
+// Watched are the resources that live flow logs are of, or the destinations
+// that any ever had, that begin so: at most so many.
+func (s *Store) Watched(ctx context.Context, destinations bool, begins string, limit int) (out []string, err error) {
+	from := `flow_logs WHERE state = 'live'`
+	column := `resource_id`
+	if destinations {
+		from, column = `destinations WHERE 1`, `destination`
 	}
-	return v, err
+	err = s.read(ctx, func(t *tx) (err error) {
+		out, err = each[string](t, `SELECT DISTINCT json_quote(`+column+`) FROM `+from+` AND substr(`+column+`, 1, length(?1)) = ?1 ORDER BY 1 LIMIT ?2`, begins, limit)
+		return err
+	})
+	return out, err
 }
 
-func factTrouble(s inventory.Scope, p notify.Part) string {
-	return "trouble " + string(p) + " " + s.String()
-}
-
-func (t *tx) Trouble(s inventory.Scope, p notify.Part) (bool, error) {
-	v, err := t.fact(factTrouble(s, p))
-	return v != "", err
-}
-
-func (t *tx) SetTrouble(s inventory.Scope, p notify.Part, on bool) error {
-	value := ""
-	if on {
-		value = t.s.now().UTC().Format(time.RFC3339)
-	}
-	return t.setFact(factTrouble(s, p), value)
+// SinkNames are those of the sinks that alerts went to or are to go to.
+func (s *Store) SinkNames(ctx context.Context) (out []string, err error) {
+	err = s.read(ctx, func(t *tx) (err error) {
+		out, err = each[string](t, sinks+`SELECT json_quote(sink) FROM sinks WHERE sink IS NOT NULL`)
+		return err
+	})
+	return out, err
 }

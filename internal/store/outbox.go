@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"time"
 
@@ -11,54 +10,9 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// AddAlert puts an alert into the outbox, with a delivery for each sink it
-// goes to. One whose ID is there already changes nothing.
-func (t *tx) AddAlert(a alert.Alert) error {
-	a, err := t.inCampaign(a)
-	if err != nil {
-		return err
-	}
-	return t.addAlert(a, t.s.route(a))
-}
-
-func (t *tx) addAlert(a alert.Alert, sinks []string) error {
-	var num int64
-	text, cost := body(a.Stored()), int64(0)
-	if a.Minor {
-		cost = t.charge(rowBytes(len(text)) + 256 + 192*int64(len(sinks)))
-	}
-	const query = `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`
-	args := []any{a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), a.CampaignID, a.EndsCampaign(), a.RingsOn(), cost, text}
-	err := t.q.QueryRowContext(t.ctx, query, args...).Scan(&num)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return t.failed("write", query, args, err)
-	}
-	for _, sink := range sinks {
-		if err := t.addDelivery(num, sink, a); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // farthestTry is beyond the longest pause between two tries of an alert: what
 // seems due later was written before the clock went back.
 const farthestTry = 2 * time.Hour
-
-// answers is 0 for an alert that answers none, 2 for one that resolves what a
-// pager opened, and 1 for another.
-func answers(a alert.Alert) int {
-	switch {
-	case a.Resolves():
-		return 2
-	case a.Answers():
-		return 1
-	}
-	return 0
-}
 
 // Sent implements sink.Outbox.
 func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) error {

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
+)
+
+// AddAlert puts an alert into the outbox, with a delivery for each sink it
+// goes to. One whose ID is there already changes nothing.
+func (t *tx) AddAlert(a alert.Alert) error {
+	a, err := t.inCampaign(a)
+	if err != nil {
+		return err
+	}
+	return t.addAlert(a, t.s.route(a))
+}
+
+func (t *tx) addAlert(a alert.Alert, sinks []string) error {
+	var num int64
+	text, cost := body(a.Stored()), int64(0)
+	if a.Minor {
+		cost = t.charge(rowBytes(len(text)) + 256 + 192*int64(len(sinks)))
+	}
+	const query = `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`
+	args := []any{a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), a.CampaignID, a.EndsCampaign(), a.RingsOn(), cost, text}
+	err := t.q.QueryRowContext(t.ctx, query, args...).Scan(&num)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return t.failed("write", query, args, err)
+	}
+	for _, sink := range sinks {
+		if err := t.addDelivery(num, sink, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answers is 0 for an alert that answers none, 2 for one that resolves what a
+// pager opened, and 1 for another.
+func answers(a alert.Alert) int {
+	switch {
+	case a.Resolves():
+		return 2
+	case a.Answers():
+		return 1
+	}
+	return 0
+}
+
+// addDelivery puts an alert into the queue of one sink. What is to go before it,
+// because it is about the same thing, becomes as urgent as it.
+func (t *tx) addDelivery(num int64, sink string, a alert.Alert) error {
+	urgency := a.Urgency()
+	if err := t.exec(`INSERT INTO deliveries (alert, sink, next_at, urgency) VALUES (?, ?, ?, ?)`, num, sink, a.Time.UnixMilli(), urgency); err != nil {
+		return err
+	}
+	t.delivers = append(t.delivers, sink)
+	if a.DedupKey != "" {
+		if err := t.exec(raiseKey, urgency, sink, a.DedupKey); err != nil {
+			return err
+		}
+	}
+	if a.EndsCampaign() {
+		if err := t.exec(raiseCampaign, urgency, sink, a.CampaignID); err != nil {
+			return err
+		}
+	}
+	if answers(a) == 2 {
+		return t.holdAnswer(num, sink)
+	}
+	return nil
+}
+
+// raise makes pending deliveries of a sink (?2) as urgent as ?1, where they are less
+// so. (The plus: SQLite is to begin with the few alerts of one key.)
+const (
+	raise = `UPDATE deliveries SET urgency = ?1 WHERE sink = ?2 AND sent_at IS NULL AND parked_at IS NULL AND +urgency > ?1 AND alert IN `
+
+	raiseKey      = raise + `(SELECT num FROM alerts WHERE dedup_key = ?3)`
+	raiseCampaign = raise + `(SELECT num FROM alerts WHERE campaign = ?3 AND campaign <> '')`
+)
+
+// ringing are the deliveries that opened an incident which must ring on: of alerts
+// that came late to the sink (?1), and of those that ring on wherever they come.
+const ringing = `FROM alerts o CROSS JOIN deliveries e ON e.alert = o.num WHERE e.sink = ?1 AND e.sent_at IS NOT NULL AND NOT o.answers
+	AND (o.rings_on OR e.sent_at > o.at + ?2)`
+
+const (
+	// holdPending puts off, to ?1, what answers the alert ?3 at the sink ?2, where that
+	// rings on or was added before ?4. ?5 is the log.
+	holdPending = `UPDATE deliveries SET next_at = max(next_at, ?1) WHERE sink = ?2 AND sent_at IS NULL AND parked_at IS NULL AND alert IN
+		(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num AND b.answers = 2
+			WHERE a.id = ?3 AND NOT a.answers AND (a.at < ?4 OR a.rings_on AND ?2 <> ?5)
+		UNION SELECT b.num FROM alerts a JOIN alerts b ON b.campaign = a.campaign AND b.campaign <> '' AND b.num > a.num AND b.ends = 1
+			WHERE a.id = ?3 AND NOT a.answers AND (a.at < ?4 OR a.rings_on AND ?2 <> ?5))`
+	// holdNew puts off the answer ?4 until ?3 after the last of what it answers was
+	// sent to the sink ?1, where that came ?2 late, or rings on.
+	holdNew = `UPDATE deliveries SET next_at = max(next_at, coalesce((SELECT max(e.sent_at) + ?3 ` + ringing + `
+			AND o.num IN (SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num < a.num WHERE a.num = ?4
+				UNION SELECT b.num FROM alerts a JOIN alerts b ON b.campaign = a.campaign AND b.campaign <> '' AND b.num < a.num WHERE a.num = ?4 AND a.ends)), 0))
+		WHERE sink = ?1 AND alert = ?4`
+)
+
+// holdAnswers puts off what resolves an alert that a sink has just got, where that
+// is to ring on: its answer may wait in the outbox already. The log rings nobody.
+func (t *tx) holdAnswers(name, alertID string, sent time.Time) error {
+	return t.exec(holdPending, sent.Add(alert.MinRing).UnixMilli(), name, alertID, sent.Add(-alert.Late).UnixMilli(), sink.LogName)
+}
+
+// holdAnswer does so for an answer that comes after what it answers was sent.
+func (t *tx) holdAnswer(num int64, name string) error {
+	if name == sink.LogName {
+		return nil
+	}
+	return t.exec(holdNew, name, alert.Late.Milliseconds(), alert.MinRing.Milliseconds(), num)
+}

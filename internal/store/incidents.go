@@ -1,0 +1,135 @@
+package store
+
+import (
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+func (t *tx) Incident(s inventory.Scope, id string) (incident.Incident, bool, error) {
+	return one[incident.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
+}
+
+// maxUnknown incidents of flow logs that nobody ever saw are kept a scope, and
+// those of one change: forged messages could make more without end (I12).
+const maxUnknown = 10000
+
+func (t *tx) PutIncident(i incident.Incident) error {
+	t.s.changes.Add(1)
+	if !i.Known && !t.bounded {
+		there := false // then it makes no more of them
+		if err := t.one(&there, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ?)`, i.Scope.Account, i.Scope.Region, i.FlowLogID); err != nil {
+			return err
+		}
+		if !there {
+			t.bounded = true // once a change: counting costs
+			if err := t.dropUnknown(i.Scope); err != nil {
+				return err
+			}
+		}
+	}
+	var settled any
+	if i.Terminal() {
+		settled = t.s.now().UnixMilli()
+	}
+	text, cost := body(i), int64(0)
+	if !i.Known {
+		cost = t.charge(rowBytes(len(text)) + 640 + maxUnknownHistory*rowBytes(len(body(i.Actor))+480))
+	}
+	return t.exec(`INSERT OR REPLACE INTO incidents
+		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, cost, tried, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID, i.State, i.Reason, i.Known, i.EventID,
+		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, cost, i.Tried+i.Looks, text)
+}
+
+// dropUnknown forgets the incidents of unknown flow logs when they are too many, the
+// settled ones first: a tenth more than needed, as finding them costs.
+func (t *tx) dropUnknown(s inventory.Scope) error {
+	n := 0
+	if err := t.one(&n, `SELECT count(*) FROM incidents WHERE known = 0 AND account = ? AND region = ?`, s.Account, s.Region); err != nil || n <= maxUnknown {
+		return err
+	}
+	const tooMany = ` AND account = ?1 AND region = ?2 AND id IN (SELECT id FROM incidents WHERE known = 0 AND account = ?1 AND region = ?2
+		ORDER BY state = 'open', detected_at LIMIT ?3)`
+	for _, q := range []string{`DELETE FROM history WHERE 1` + tooMany, `DELETE FROM incidents WHERE known = 0` + tooMany} {
+		if err := t.exec(q, s.Account, s.Region, n-maxUnknown*9/10); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxHistory lines of one incident are kept, the first and the last, and
+// maxUnknownHistory of one whose flow log nobody ever saw; forged records name it
+// without end (I12).
+const maxHistory, maxUnknownHistory = 200, 4
+
+func (t *tx) AddHistory(s inventory.Scope, id string, e incident.Entry) error {
+	var unknown bool
+	if err := t.one(&unknown, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ? AND known = 0)`, s.Account, s.Region, id); err != nil {
+		return err
+	}
+	most := maxHistory
+	if unknown {
+		most = maxUnknownHistory
+	}
+	err := t.exec(`DELETE FROM history WHERE num = (SELECT num FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 ORDER BY num LIMIT 1 OFFSET ?4)
+		AND (SELECT count(*) FROM history WHERE account = ?1 AND region = ?2 AND id = ?3) >= ?5`, s.Account, s.Region, id, most/2, most)
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO history (account, region, id, event_id, body) VALUES (?, ?, ?, ?, ?)`, s.Account, s.Region, id, e.EventID, body(e))
+}
+
+func (t *tx) Recorded(s inventory.Scope, id, eventID, claim string) (ok bool, err error) {
+	err = t.one(&ok, `SELECT EXISTS (SELECT 1 FROM history WHERE account = ? AND region = ? AND id = ? AND event_id = ? AND json_extract(body, '$.Claim') = ?)`,
+		s.Account, s.Region, id, eventID, claim)
+	return ok, err
+}
+
+func (t *tx) Due(s inventory.Scope, now time.Time, limit, forRetries int) ([]incident.Incident, error) {
+	due := func(which, order string, limit int) ([]incident.Incident, error) {
+		if limit <= 0 {
+			return nil, nil
+		}
+		return each[incident.Incident](t, dueQuery(which, order), s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), limit)
+	}
+	first, err := due(`known = 1 AND tried = 0 AND state = 'open'`, `first_seen_at, id`, limit)
+	if err != nil {
+		return nil, err
+	}
+	others, err := due(`known = 1 AND (tried > 0 OR state <> 'open')`, `next_at, first_seen_at, id`, max(forRetries, limit-len(first)))
+	if err != nil {
+		return nil, err
+	}
+	out := append(first[:min(len(first), limit-len(others))], others...)
+	unknown, err := due(unknownDue, `detected_at, id`, limit-len(out))
+	return append(out, unknown...), err
+}
+
+// unknownDue has a plus: SQLite is to begin with what is due, not with all unknown ones.
+const unknownDue = `+known = 0`
+
+// dueQuery selects what is due. (The sum: SQLite plans a query anew for each other
+// LIMIT that it can read.)
+func dueQuery(which, order string) string {
+	return `SELECT body FROM incidents WHERE account = ? AND region = ? AND (next_at <= ? OR next_at > ?) AND ` + which + ` ORDER BY ` + order + ` LIMIT 0 + ?`
+}
+
+func (t *tx) Blocked(s inventory.Scope, limit int) ([]string, error) {
+	return t.words(`SELECT id FROM incidents WHERE account = ? AND region = ? AND state = 'blocked' LIMIT ?`, s.Account, s.Region, limit)
+}
+
+func (t *tx) Unrestored(s inventory.Scope) (n int, err error) {
+	err = t.one(&n, `SELECT count(*) FROM incidents WHERE account = ? AND region = ? AND state IN ('open', 'blocked')`, s.Account, s.Region)
+	return n, err
+}
+
+func (t *tx) UnknownOpen(s inventory.Scope, limit int) ([]string, error) {
+	return t.words(`SELECT id FROM incidents i WHERE account = ? AND region = ? AND known = 0
+		AND (state = 'open' OR EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id
+			AND NOT coalesce(json_extract(f.body, '$.Imported'), 0))) LIMIT ?`,
+		s.Account, s.Region, limit)
+}
