@@ -64,7 +64,7 @@ func Adopt(ctx context.Context, copied, path string, a Adoption) error {
 	if err != nil {
 		return err
 	}
-	err = s.write(ctx, func(t *tx) error { return t.adopt(a) })
+	err = s.write(ctx, func(t *Tx) error { return adoption{t}.adopt(a) })
 	if err = errors.Join(err, s.Close(), os.RemoveAll(copied+".lock")); err != nil {
 		return err
 	}
@@ -149,10 +149,13 @@ func schemaOf(ctx context.Context, db *sql.DB) (lines []string, err error) {
 	return lines, rows.Err()
 }
 
+// adoption is the transaction that makes a copy ready to be the state file.
+type adoption struct{ *Tx }
+
 // adopt takes out of a copy what loosens, and tells what it was. Each row is
 // read and written as the daemon does: what SQL would see of its text need not be
 // what the daemon reads.
-func (t *tx) adopt(a Adoption) error {
+func (t adoption) adopt(a Adoption) error {
 	var found Adopted
 	scopes := map[inventory.Scope]bool{}
 	var after int64
@@ -180,7 +183,7 @@ func (t *tx) adopt(a Adoption) error {
 }
 
 // rowsAfter is a page of rows, each with the identity that it is found by.
-func (t *tx) rowsAfter(after int64) (out []inventory.Row, last int64, err error) {
+func (t adoption) rowsAfter(after int64) (out []inventory.Row, last int64, err error) {
 	last = after
 	err = t.rows(func(scan func(...any) error) error {
 		var r inventory.Row
@@ -195,7 +198,7 @@ func (t *tx) rowsAfter(after int64) (out []inventory.Row, last int64, err error)
 }
 
 // adoptRow writes a row, and the incident of its flow log, as far as they count.
-func (t *tx) adoptRow(r inventory.Row, now time.Time, found *Adopted) error {
+func (t adoption) adoptRow(r inventory.Row, now time.Time, found *Adopted) error {
 	live := r.State == inventory.Live
 	if live && r.ReleasedUntil.After(now) {
 		found.Released.FlowLogs++
@@ -249,7 +252,7 @@ func (t *tx) adoptRow(r inventory.Row, now time.Time, found *Adopted) error {
 
 // adoptEvent makes people hear, in five minutes at the latest, of what is to come back
 // and is not: whatever the copy says that they have heard.
-func (t *tx) adoptEvent(i incident.Incident, now time.Time) error {
+func (t adoption) adoptEvent(i incident.Incident, now time.Time) error {
 	e, ok, err := t.Event(i.Scope, i.EventID)
 	if err != nil {
 		return err
@@ -267,7 +270,7 @@ func (t *tx) adoptEvent(i incident.Incident, now time.Time) error {
 
 // dropStray forgets the incidents of flow logs that the copy has no row of, but
 // for those of unknown ones: of what a listing shows anew, no record would count.
-func (t *tx) dropStray(found *Adopted) error {
+func (t adoption) dropStray(found *Adopted) error {
 	type stray struct {
 		scope inventory.Scope
 		id    string
@@ -295,7 +298,7 @@ func (t *tx) dropStray(found *Adopted) error {
 	return nil
 }
 
-func (t *tx) dropIncident(s inventory.Scope, id string) error {
+func (t adoption) dropIncident(s inventory.Scope, id string) error {
 	for _, q := range []string{`DELETE FROM history WHERE account = ? AND region = ? AND id = ?`, `DELETE FROM incidents WHERE account = ? AND region = ? AND id = ?`} {
 		if err := t.exec(q, s.Account, s.Region, id); err != nil {
 			return err
@@ -304,7 +307,7 @@ func (t *tx) dropIncident(s inventory.Scope, id string) error {
 	return nil
 }
 
-func (t *tx) adoptRest(a Adoption, found *Adopted) error {
+func (t adoption) adoptRest(a Adoption, found *Adopted) error {
 	if err := t.dropStray(found); err != nil {
 		return err
 	}
@@ -355,7 +358,7 @@ func (t *tx) adoptRest(a Adoption, found *Adopted) error {
 
 // adoptBursts ends the windows of what was repeated. One that the daemon could not
 // end is dropped: each restorer would fail at it, again and again.
-func (t *tx) adoptBursts(now time.Time) error {
+func (t adoption) adoptBursts(now time.Time) error {
 	all, err := t.someBursts(mostAdopted)
 	if err != nil {
 		return err
@@ -376,7 +379,7 @@ func (t *tx) adoptBursts(now time.Time) error {
 	return nil
 }
 
-func (t *tx) someBursts(limit int) (map[string][]byte, error) {
+func (t adoption) someBursts(limit int) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	err := t.rows(func(scan func(...any) error) error {
 		var key string
@@ -388,7 +391,7 @@ func (t *tx) someBursts(limit int) (map[string][]byte, error) {
 	return out, err
 }
 
-func (t *tx) allPipelines() (map[inventory.Scope]rehearse.PipelineHealth, error) {
+func (t adoption) allPipelines() (map[inventory.Scope]rehearse.PipelineHealth, error) {
 	out := map[inventory.Scope]rehearse.PipelineHealth{}
 	err := t.rows(func(scan func(...any) error) error {
 		var s inventory.Scope

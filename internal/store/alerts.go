@@ -11,15 +11,15 @@ import (
 
 // AddAlert puts an alert into the outbox, with a delivery for each sink it
 // goes to. One whose ID is there already changes nothing.
-func (t *tx) AddAlert(a alert.Alert) error {
-	a, err := t.inCampaign(a)
+func (t alerts) AddAlert(a alert.Alert) error {
+	a, err := campaigns(t).route(a)
 	if err != nil {
 		return err
 	}
 	return t.addAlert(a, t.s.route(a))
 }
 
-func (t *tx) addAlert(a alert.Alert, sinks []string) error {
+func (t alerts) addAlert(a alert.Alert, sinks []string) error {
 	var num int64
 	text, cost := body(a.Stored()), int64(0)
 	if a.Minor {
@@ -56,7 +56,7 @@ func answers(a alert.Alert) int {
 
 // addDelivery puts an alert into the queue of one sink. What is to go before it,
 // because it is about the same thing, becomes as urgent as it.
-func (t *tx) addDelivery(num int64, sink string, a alert.Alert) error {
+func (t alerts) addDelivery(num int64, sink string, a alert.Alert) error {
 	urgency := a.Urgency()
 	if err := t.exec(`INSERT INTO deliveries (alert, sink, next_at, urgency) VALUES (?, ?, ?, ?)`, num, sink, a.Time.UnixMilli(), urgency); err != nil {
 		return err
@@ -110,12 +110,12 @@ const (
 
 // holdAnswers puts off what resolves an alert that a sink has just got, where that
 // is to ring on: its answer may wait in the outbox already. The log rings nobody.
-func (t *tx) holdAnswers(name, alertID string, sent time.Time) error {
+func (t alerts) holdAnswers(name, alertID string, sent time.Time) error {
 	return t.exec(holdPending, sent.Add(alert.MinRing).UnixMilli(), name, alertID, sent.Add(-alert.Late).UnixMilli(), sink.LogName)
 }
 
 // holdAnswer does so for an answer that comes after what it answers was sent.
-func (t *tx) holdAnswer(num int64, name string) error {
+func (t alerts) holdAnswer(num int64, name string) error {
 	if name == sink.LogName {
 		return nil
 	}

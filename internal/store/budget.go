@@ -191,7 +191,7 @@ func (s *Store) makeRoom(ctx context.Context) bool {
 	_, _ = s.w.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`) // as far as there is room
 	for most := int64(dropAtOnce); most > 0; most /= 10 {
 		var done bool
-		err := s.transact(ctx, func(t *tx) error {
+		err := s.transact(ctx, func(t *Tx) error {
 			_, err := t.drop(maxDroppable, most)
 			if err == nil && t.droppedRows == 0 {
 				err = t.dropSpare(most)
@@ -255,7 +255,7 @@ func (t *tx) countDropped() {
 
 // measure reads what the droppable rows take.
 func (s *Store) measure(ctx context.Context) error {
-	return s.transact(ctx, func(t *tx) error {
+	return s.transact(ctx, func(t *Tx) error {
 		held, err := t.droppable()
 		s.held.Store(held)
 		return err

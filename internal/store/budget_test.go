@@ -185,7 +185,7 @@ func TestAFullDiskTakesDeletions(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	// Nothing is left to drop, and a change that is too large takes no other along.
-	if err := s.transact(t.Context(), func(x *tx) error { _, err := x.drop(1<<40, 1<<20); return err }); err != nil {
+	if err := s.transact(t.Context(), func(x *Tx) error { _, err := x.drop(1<<40, 1<<20); return err }); err != nil {
 		t.Fatal(err)
 	}
 	huge := func(tx *Tx) error {
@@ -194,7 +194,7 @@ func TestAFullDiskTakesDeletions(t *testing.T) {
 		return tx.AddAlert(a)
 	}
 	of := func(fn func(*Tx) error) *change {
-		return &change{fn: func(t *tx) error { return fn(t) }, done: make(chan struct{})}
+		return &change{fn: func(t *Tx) error { return fn(t) }, done: make(chan struct{})}
 	}
 	group := []*change{of(huge), of(deletion(2000))}
 	s.commit(context.Background(), group)
@@ -368,7 +368,7 @@ func TestAFullDiskOfBursts(t *testing.T) {
 	for n := range 300 {
 		b := repeat.Burst{Key: fmt.Sprint(n), Class: "attempt", Scope: scope, DueAt: noon, Held: repeat.Held{Calls: 40, Gravest: &alert.Alert{Kind: alert.Attempt}}}
 		s.put(t, func(tx *Tx) error { return tx.PutBurst(b) })
-		if err := s.write(t.Context(), func(x *tx) error {
+		if err := s.write(t.Context(), func(x *Tx) error {
 			return x.exec(`UPDATE bursts SET body = json_set(body, '$.Held.Examples', json_array(?1, ?1)) WHERE key = ?2`, strings.Repeat("x", 6000), b.Key)
 		}); err != nil {
 			t.Fatal(n, err)

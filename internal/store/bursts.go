@@ -7,23 +7,23 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-func (t *tx) Burst(key string) (repeat.Burst, bool, error) {
+func (t repeats) Burst(key string) (repeat.Burst, bool, error) {
 	return one[repeat.Burst](t, `SELECT body FROM bursts WHERE key = ?`, key)
 }
 
-func (t *tx) PutBurst(b repeat.Burst) error {
+func (t repeats) PutBurst(b repeat.Burst) error {
 	return t.exec(`INSERT OR REPLACE INTO bursts (key, class, account, region, due_at, body) VALUES (?, ?, ?, ?, ?, ?)`,
 		b.Key, b.Class, b.Scope.Account, b.Scope.Region, t.dueBy(b.DueAt), body(b))
 }
 
-func (t *tx) DropBurst(key string) error { return t.exec(`DELETE FROM bursts WHERE key = ?`, key) }
+func (t repeats) DropBurst(key string) error { return t.exec(`DELETE FROM bursts WHERE key = ?`, key) }
 
-func (t *tx) Bursts(class repeat.Class) (n int, err error) {
+func (t repeats) Bursts(class repeat.Class) (n int, err error) {
 	err = t.one(&n, `SELECT count(*) FROM bursts WHERE class = ?`, class)
 	return n, err
 }
 
-func (t *tx) DueBursts(s inventory.Scope, now time.Time) (out []repeat.Burst, err error) {
+func (t repeats) DueBursts(s inventory.Scope, now time.Time) (out []repeat.Burst, err error) {
 	for _, of := range []inventory.Scope{s, {}} {
 		due, err := each[repeat.Burst](t, `SELECT body FROM bursts WHERE account = ? AND region = ? AND (due_at <= ? OR due_at > ?) ORDER BY due_at LIMIT 100`,
 			of.Account, of.Region, now.UnixMilli(), now.Add(farthest).UnixMilli())
@@ -41,7 +41,7 @@ func (t *tx) DueBursts(s inventory.Scope, now time.Time) (out []repeat.Burst, er
 // orphaned is how long a burst is overdue before any scope's restorer sees to it.
 const orphaned = time.Hour
 
-func (t *tx) HasAlert(id string) (ok bool, err error) {
+func (t repeats) HasAlert(id string) (ok bool, err error) {
 	err = t.one(&ok, `SELECT EXISTS (SELECT 1 FROM alerts WHERE id = ?)`, id)
 	return ok, err
 }

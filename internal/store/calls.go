@@ -7,13 +7,13 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-func (t *tx) AddActorCall(d repeat.ActorCall) error {
+func (t repeats) AddActorCall(d repeat.ActorCall) error {
 	cost := t.charge(int64(3*(len(d.Principal)+len(d.EventID)+len(d.EventName)) + 128))
 	return t.exec(`INSERT INTO deeds (principal, at, event_id, event_name, refused, flow_logs, cost) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		d.Principal, d.At.UnixMilli(), d.EventID, d.EventName, d.Refused, d.FlowLogs, cost)
 }
 
-func (t *tx) RecentCalls(principal string, from, to time.Time, but string) (out []alert.RecentCalls, err error) {
+func (t repeats) RecentCalls(principal string, from, to time.Time, but string) (out []alert.RecentCalls, err error) {
 	err = t.rows(func(scan func(...any) error) error {
 		var d alert.RecentCalls
 		err := scan(&d.EventName, &d.Calls, &d.Refused, &d.FlowLogs)

@@ -10,7 +10,7 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-func (t *tx) JoinCampaign(d notify.Strike) (id string, err error) {
+func (t campaigns) JoinCampaign(d notify.Strike) (id string, err error) {
 	at := d.At.UnixMilli()
 	err = t.one(&id, `SELECT id FROM campaigns WHERE account = ?1 AND principal = ?2 AND ended_at IS NULL
 			AND last_at >= ?3 - ?4 AND first_at <= ?3 + ?4 AND max(last_at, ?3) - min(first_at, ?3) <= ?5
@@ -22,7 +22,7 @@ func (t *tx) JoinCampaign(d notify.Strike) (id string, err error) {
 	case !errors.Is(err, sql.ErrNoRows):
 		return "", err
 	}
-	file, err := t.fact(factID)
+	file, err := facts(t).fact(factID)
 	if err != nil {
 		return "", err
 	}
@@ -33,7 +33,7 @@ func (t *tx) JoinCampaign(d notify.Strike) (id string, err error) {
 		ON CONFLICT (id) DO UPDATE SET ended_at = NULL`, id, d.Account, d.Principal, at)
 }
 
-func (t *tx) EndCampaign(e incident.Event) (ended bool, err error) {
+func (t campaigns) EndCampaign(e incident.Event) (ended bool, err error) {
 	err = t.one(&ended, `SELECT NOT EXISTS (SELECT 1 FROM events WHERE campaign = ? AND campaign <> '' AND over = 0 AND NOT (account = ? AND region = ? AND id = ?))`,
 		e.CampaignID, e.Scope.Account, e.Scope.Region, e.ID)
 	if err != nil || !ended {
@@ -42,9 +42,9 @@ func (t *tx) EndCampaign(e incident.Event) (ended bool, err error) {
 	return true, t.exec(`UPDATE campaigns SET ended_at = ? WHERE id = ?`, t.s.now().UnixMilli(), e.CampaignID)
 }
 
-// inCampaign is an alert of a campaign, which keeps the most urgent level of all of
+// route is an alert of a campaign, which keeps the most urgent level of all of
 // them: a sink that got one of those gets what ends the campaign.
-func (t *tx) inCampaign(a alert.Alert) (alert.Alert, error) {
+func (t campaigns) route(a alert.Alert) (alert.Alert, error) {
 	if a.CampaignID == "" || a.Answers() && !a.EndsCampaign() {
 		return a, nil
 	}

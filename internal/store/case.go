@@ -12,7 +12,7 @@ import (
 )
 
 // Case loads what decisions about some flow logs depend on.
-func (t *tx) Case(s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
+func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
 	c := &incident.Case{Scope: s, Now: now}
 	var refreshed sql.NullInt64
 	err := t.q.QueryRowContext(t.ctx, `SELECT refreshed_at, first_at IS NOT NULL, coalesce(stale, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region).Scan(&refreshed, &c.Complete, &c.Stale)
@@ -22,7 +22,7 @@ func (t *tx) Case(s inventory.Scope, of incident.Selection, now time.Time) (*inc
 	if refreshed.Valid {
 		c.RefreshedAt = time.UnixMilli(refreshed.Int64)
 	}
-	l := loader{t: t, s: s, c: c, loaded: map[string]bool{}, resources: map[string]bool{}, roots: map[string]bool{}}
+	l := loader{t: t.tx, s: s, c: c, loaded: map[string]bool{}, resources: map[string]bool{}, roots: map[string]bool{}}
 	for _, id := range of.Resources {
 		l.resources[id] = true
 	}
@@ -131,20 +131,20 @@ func (l *loader) restored() error {
 }
 
 // SaveCase writes what was changed in a case.
-func (t *tx) SaveCase(c *incident.Case) error {
-	rows, incidents := c.Changes()
+func (t cases) SaveCase(c *incident.Case) error {
+	rows, changed := c.Changes()
 	for _, r := range rows {
-		if err := t.PutFlowLog(r); err != nil {
+		if err := flowLogs(t).PutFlowLog(r); err != nil {
 			return err
 		}
 	}
-	for _, i := range incidents {
-		if err := t.PutIncident(i); err != nil {
+	for _, i := range changed {
+		if err := incidents(t).PutIncident(i); err != nil {
 			return err
 		}
 	}
 	for _, h := range c.Effects.History {
-		if err := t.AddHistory(c.Scope, h.FlowLogID, h.Entry); err != nil {
+		if err := incidents(t).AddHistory(c.Scope, h.FlowLogID, h.Entry); err != nil {
 			return err
 		}
 	}

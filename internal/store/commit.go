@@ -15,28 +15,20 @@ import (
 
 // change is one caller's part of a group commit.
 type change struct {
-	fn    func(*tx) error
+	fn    func(*Tx) error
 	waits bool // for another one to share a commit with; Store.mu guards it
 	err   error
 	done  chan struct{} // closed once it is on disk, or has failed
 	lead  chan struct{} // closed once its caller is to commit, for all in the queue
 }
 
-// Update runs fn in a transaction and returns once it is on disk. Callers that
-// come together share one commit; each one's failure is its own. Whoever comes first
-// commits for those who wait, once, and hands that over to the first of those who
-// have come meanwhile.
-func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	return s.write(ctx, fn)
-}
-
-func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
+func (s *Store) write(ctx context.Context, fn func(*Tx) error) error {
 	return s.writeWithin(ctx, 0, fn)
 }
 
 // writeWithin is write that waits, for delay at most, for another change to share a
 // commit with.
-func (s *Store) writeWithin(ctx context.Context, delay time.Duration, fn func(*tx) error) error {
+func (s *Store) writeWithin(ctx context.Context, delay time.Duration, fn func(*Tx) error) error {
 	c := &change{fn: fn, waits: delay > 0, done: make(chan struct{}), lead: make(chan struct{})}
 	s.mu.Lock()
 	s.queue = append(s.queue, c)
@@ -122,7 +114,7 @@ func (s *Store) try(ctx context.Context, group []*change) error {
 			}
 		}
 		own := &tx{ctx: ctx, q: t, s: s, bill: all.bill}
-		switch c.err = c.run(own); {
+		switch c.err = c.run(whole(own)); {
 		case outOfRoom(c.err):
 			return c.err // SQLite may have ended the transaction
 		case c.err == nil:
@@ -158,7 +150,7 @@ func (s *Store) try(ctx context.Context, group []*change) error {
 
 // run calls the change. Its panic is its own failure: the others of the group,
 // and those that wait for it, go on.
-func (c *change) run(t *tx) (err error) {
+func (c *change) run(t *Tx) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in a change of the state file: %v\n%s", p, debug.Stack())
@@ -167,18 +159,13 @@ func (c *change) run(t *tx) (err error) {
 	return c.fn(t)
 }
 
-// View runs fn on one consistent state, reading only.
-func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	return s.read(ctx, fn)
-}
-
-func (s *Store) read(ctx context.Context, fn func(*tx) error) error {
+func (s *Store) read(ctx context.Context, fn func(*Tx) error) error {
 	t, err := s.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("begin to read %s: %w", s.path, err)
 	}
 	defer t.Rollback()
-	err = fn(&tx{ctx: ctx, q: t, s: s})
+	err = fn(whole(&tx{ctx: ctx, q: t, s: s}))
 	if code := (*sqlite.Error)(nil); errors.As(err, &code) && (code.Code()&0xff == corrupt || code.Code()&0xff == notADatabase) {
 		return damaged(s.path, code)
 	}
@@ -203,14 +190,14 @@ func Unwritable(err error) bool {
 
 // transact runs fn in a transaction of its own, beside group commit: for whoever
 // commits already.
-func (s *Store) transact(ctx context.Context, fn func(*tx) error) error {
+func (s *Store) transact(ctx context.Context, fn func(*Tx) error) error {
 	q, err := s.w.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin to write %s: %w", s.path, err)
 	}
 	defer q.Rollback()
 	t := &tx{ctx: ctx, q: q, s: s}
-	if err := fn(t); err != nil {
+	if err := fn(whole(t)); err != nil {
 		return err
 	}
 	if err := q.Commit(); err != nil {

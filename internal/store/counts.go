@@ -40,7 +40,7 @@ const answer = `CASE json_extract(r.body, '$.Reason') WHEN '' THEN 'yes' ELSE ii
 
 // Counts reads them, without reading the rows.
 func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
-	err = s.read(ctx, func(t *tx) error {
+	err = s.read(ctx, func(t *Tx) error {
 		for _, q := range []struct {
 			into  *map[string]int
 			query string
@@ -80,7 +80,7 @@ func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
 
 // Released are the protected flow logs that a deletion would not bring back.
 func (s *Store) Released(ctx context.Context) (out Released, err error) {
-	err = s.read(ctx, func(t *tx) (err error) { out, err = t.released(); return err })
+	err = s.read(ctx, func(t *Tx) (err error) { out, err = t.released(); return err })
 	return out, err
 }
 
@@ -96,7 +96,7 @@ func (t *tx) released() (out Released, err error) {
 
 // Guarded are the accounts with protected flow logs that are there, sorted.
 func (s *Store) Guarded(ctx context.Context) (accounts []string, err error) {
-	err = s.read(ctx, func(t *tx) error {
+	err = s.read(ctx, func(t *Tx) error {
 		n, err := t.tally(`SELECT account, count(*) FROM flow_logs WHERE needs IS NOT NULL GROUP BY account`)
 		accounts = slices.Sorted(maps.Keys(n))
 		return err

@@ -12,7 +12,7 @@ import (
 
 // depend notes what flow logs with this target depend on. It forgets nothing:
 // what was lost may still have to come back to there.
-func (t *tx) depend(s inventory.Scope, of delivery.Target, needs string) error {
+func (t dependencies) depend(s inventory.Scope, of delivery.Target, needs string) error {
 	for _, key := range of.Keys() {
 		if err := t.exec(`INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`, key, s.Account, s.Region, needs); err != nil {
 			return err
@@ -29,7 +29,7 @@ func (s *Store) fillDepends(ctx context.Context) error {
 		return damaged(s.path, err)
 	}
 	defer db.Rollback()
-	t := &tx{s: s, q: db, ctx: ctx}
+	t := dependencies{&tx{s: s, q: db, ctx: ctx}}
 	var filled bool
 	if err := t.one(&filled, `SELECT EXISTS (SELECT 1 FROM depends)`); err != nil || filled {
 		return err
@@ -47,30 +47,30 @@ func (s *Store) fillDepends(ctx context.Context) error {
 }
 
 // targets are those that protected live flow logs have.
-func (t *tx) targets() ([]tamper.Usage, error) {
+func (t dependencies) targets() ([]tamper.Usage, error) {
 	return t.usages(`SELECT DISTINCT account, region, needs, 0 FROM flow_logs WHERE needs IS NOT NULL`)
 }
 
-func (t *tx) Usages(key delivery.ResourceKey) ([]tamper.Usage, error) {
+func (t dependencies) Usages(key delivery.ResourceKey) ([]tamper.Usage, error) {
 	return t.usages(`SELECT account, region, needs,
 		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
 		FROM depends d WHERE thing = ?`, key)
 }
 
-func (t *tx) UsagesUnder(prefix string) ([]tamper.Usage, error) {
+func (t dependencies) UsagesUnder(prefix string) ([]tamper.Usage, error) {
 	return t.usages(`SELECT account, region, needs,
 		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
 		FROM (SELECT DISTINCT account, region, needs FROM depends WHERE thing >= ?1 AND thing < ?1 || char(0x10FFFF)) d`, prefix)
 }
 
-func (t *tx) Guarded(account, region string, limit int) (n int, err error) {
+func (t dependencies) Guarded(account, region string, limit int) (n int, err error) {
 	err = t.one(&n, `SELECT count(*) FROM (
 		SELECT region, id FROM flow_logs WHERE account = ?1 AND ?2 IN ('', region) AND needs IS NOT NULL
 		UNION SELECT region, id FROM incidents WHERE account = ?1 AND ?2 IN ('', region) AND known = 1 AND state IN ('open', 'blocked') LIMIT ?3)`, account, region, limit)
 	return n, err
 }
 
-func (t *tx) usages(query string, args ...any) (out []tamper.Usage, err error) {
+func (t dependencies) usages(query string, args ...any) (out []tamper.Usage, err error) {
 	err = t.rows(func(scan func(...any) error) error {
 		var d tamper.Usage
 		var needs []byte
@@ -84,7 +84,7 @@ func (t *tx) usages(query string, args ...any) (out []tamper.Usage, err error) {
 	return out, err
 }
 
-func (t *tx) Lost(s inventory.Scope, limit int) ([]incident.Incident, error) {
+func (t dependencies) Lost(s inventory.Scope, limit int) ([]incident.Incident, error) {
 	return each[incident.Incident](t, `SELECT body FROM incidents i WHERE account = ? AND region = ? AND known = 1 AND state IN ('open', 'blocked')
 		AND NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id AND f.needs IS NOT NULL) LIMIT ?`, s.Account, s.Region, limit)
 }

@@ -11,7 +11,7 @@ import (
 // them deliver to prefixes without end. One beyond that counts as new each time.
 const mostDestinations = 10_000
 
-func (t *tx) NewDestination(s inventory.Scope, destination string, at time.Time) (bool, error) {
+func (t destinations) NewDestination(s inventory.Scope, destination string, at time.Time) (bool, error) {
 	var known, many bool
 	if err := t.one(&known, `SELECT EXISTS (SELECT 1 FROM destinations WHERE account = ? AND region = ? AND destination = ?)`, s.Account, s.Region, destination); err != nil || known {
 		return false, err
@@ -26,7 +26,7 @@ func (t *tx) NewDestination(s inventory.Scope, destination string, at time.Time)
 
 // DestinationsSince are those of some destinations that flow logs of a scope deliver to,
 // or did, with the time when the first one was seen; zero: before the first refresh.
-func (t *tx) DestinationsSince(s inventory.Scope, destinations []string) (map[string]time.Time, error) {
+func (t destinations) DestinationsSince(s inventory.Scope, destinations []string) (map[string]time.Time, error) {
 	out := map[string]time.Time{}
 	err := t.rows(func(scan func(...any) error) error {
 		var destination string

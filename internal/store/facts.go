@@ -12,20 +12,20 @@ import (
 
 // Fact reads a remembered value; empty: none.
 func (s *Store) Fact(ctx context.Context, name string) (v string, err error) {
-	err = s.read(ctx, func(t *tx) (err error) { v, err = t.fact(name); return err })
+	err = s.read(ctx, func(t *Tx) (err error) { v, err = t.fact(name); return err })
 	return v, err
 }
 
 // SetFact remembers a value.
 func (s *Store) SetFact(ctx context.Context, name, value string) error {
-	return s.write(ctx, func(t *tx) error { return t.setFact(name, value) })
+	return s.write(ctx, func(t *Tx) error { return t.setFact(name, value) })
 }
 
-func (t *tx) setFact(name, value string) error {
+func (t facts) setFact(name, value string) error {
 	return t.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)`, name, value)
 }
 
-func (t *tx) fact(name string) (v string, err error) {
+func (t facts) fact(name string) (v string, err error) {
 	if err = t.one(&v, `SELECT value FROM facts WHERE name = ?`, name); errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -36,12 +36,12 @@ func factTrouble(s inventory.Scope, p notify.Part) string {
 	return "trouble " + string(p) + " " + s.String()
 }
 
-func (t *tx) Trouble(s inventory.Scope, p notify.Part) (bool, error) {
+func (t facts) Trouble(s inventory.Scope, p notify.Part) (bool, error) {
 	v, err := t.fact(factTrouble(s, p))
 	return v != "", err
 }
 
-func (t *tx) SetTrouble(s inventory.Scope, p notify.Part, on bool) error {
+func (t facts) SetTrouble(s inventory.Scope, p notify.Part, on bool) error {
 	value := ""
 	if on {
 		value = t.s.now().UTC().Format(time.RFC3339)

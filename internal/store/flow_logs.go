@@ -9,7 +9,7 @@ import (
 	"flowkeeper/remediate/delivery"
 )
 
-func (t *tx) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, error) {
+func (t flowLogs) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, error) {
 	row, ok, err := one[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 	if err != nil || !ok || row.State != inventory.Live {
 		return row, ok, err
@@ -25,7 +25,7 @@ func (t *tx) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, error) 
 	return row, true, nil
 }
 
-func (t *tx) PutFlowLog(r inventory.Row) error {
+func (t flowLogs) PutFlowLog(r inventory.Row) error {
 	t.s.changes.Add(1)
 	digest := r.Digest()
 	if r.Imported {
@@ -38,7 +38,7 @@ func (t *tx) PutFlowLog(r inventory.Row) error {
 	if r.Rehearsable() {
 		n := delivery.TargetOf(r.FlowLog)
 		needs, released = body(n), millis(r.ReleasedUntil)
-		if err := t.depend(r.Scope, n, body(n)); err != nil {
+		if err := dependencies(t).depend(r.Scope, n, body(n)); err != nil {
 			return err
 		}
 	}
@@ -51,17 +51,17 @@ func (t *tx) PutFlowLog(r inventory.Row) error {
 		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], untold, needs, released, body(r))
 }
 
-func (t *tx) Untold(s inventory.Scope, limit int) ([]inventory.Row, error) {
+func (t flowLogs) Untold(s inventory.Scope, limit int) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND untold = 1 LIMIT ?`, s.Account, s.Region, limit)
 }
 
-func (t *tx) AnyFailing(s inventory.Scope) (any bool, err error) {
+func (t flowLogs) AnyFailing(s inventory.Scope) (any bool, err error) {
 	err = t.one(&any, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND state = 'live' AND protected = 1 AND json_extract(body, '$.ToldFailing'))`,
 		s.Account, s.Region)
 	return any, err
 }
 
-func (t *tx) Names(s inventory.Scope, ids []string) (map[string]inventory.Row, error) {
+func (t flowLogs) Names(s inventory.Scope, ids []string) (map[string]inventory.Row, error) {
 	rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, s.Account, s.Region, body(ids))
 	out := make(map[string]inventory.Row, len(rows))
 	for _, r := range rows {
@@ -70,11 +70,11 @@ func (t *tx) Names(s inventory.Scope, ids []string) (map[string]inventory.Row, e
 	return out, err
 }
 
-func (t *tx) LiveWith(s inventory.Scope, of delivery.Target, limit int) ([]inventory.Row, error) {
+func (t flowLogs) LiveWith(s inventory.Scope, of delivery.Target, limit int) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND needs = ? ORDER BY num LIMIT ?`, s.Account, s.Region, body(of), limit)
 }
 
-func (t *tx) FirstRefreshed(s inventory.Scope) (ok bool, err error) {
+func (t flowLogs) FirstRefreshed(s inventory.Scope) (ok bool, err error) {
 	err = t.one(&ok, `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region = ? AND first_at IS NOT NULL)`, s.Account, s.Region)
 	return ok, err
 }

@@ -7,7 +7,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-func (t *tx) Incident(s inventory.Scope, id string) (incident.Incident, bool, error) {
+func (t incidents) Incident(s inventory.Scope, id string) (incident.Incident, bool, error) {
 	return one[incident.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }
 
@@ -15,7 +15,7 @@ func (t *tx) Incident(s inventory.Scope, id string) (incident.Incident, bool, er
 // those of one change: forged messages could make more without end (I12).
 const maxUnknown = 10000
 
-func (t *tx) PutIncident(i incident.Incident) error {
+func (t incidents) PutIncident(i incident.Incident) error {
 	t.s.changes.Add(1)
 	if !i.Known && !t.bounded {
 		there := false // then it makes no more of them
@@ -46,7 +46,7 @@ func (t *tx) PutIncident(i incident.Incident) error {
 
 // dropUnknown forgets the incidents of unknown flow logs when they are too many, the
 // settled ones first: a tenth more than needed, as finding them costs.
-func (t *tx) dropUnknown(s inventory.Scope) error {
+func (t incidents) dropUnknown(s inventory.Scope) error {
 	n := 0
 	if err := t.one(&n, `SELECT count(*) FROM incidents WHERE known = 0 AND account = ? AND region = ?`, s.Account, s.Region); err != nil || n <= maxUnknown {
 		return err
@@ -66,7 +66,7 @@ func (t *tx) dropUnknown(s inventory.Scope) error {
 // without end (I12).
 const maxHistory, maxUnknownHistory = 200, 4
 
-func (t *tx) AddHistory(s inventory.Scope, id string, e incident.Entry) error {
+func (t incidents) AddHistory(s inventory.Scope, id string, e incident.Entry) error {
 	var unknown bool
 	if err := t.one(&unknown, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ? AND known = 0)`, s.Account, s.Region, id); err != nil {
 		return err
@@ -83,13 +83,13 @@ func (t *tx) AddHistory(s inventory.Scope, id string, e incident.Entry) error {
 	return t.exec(`INSERT INTO history (account, region, id, event_id, body) VALUES (?, ?, ?, ?, ?)`, s.Account, s.Region, id, e.EventID, body(e))
 }
 
-func (t *tx) Recorded(s inventory.Scope, id, eventID, claim string) (ok bool, err error) {
+func (t incidents) Recorded(s inventory.Scope, id, eventID, claim string) (ok bool, err error) {
 	err = t.one(&ok, `SELECT EXISTS (SELECT 1 FROM history WHERE account = ? AND region = ? AND id = ? AND event_id = ? AND json_extract(body, '$.Claim') = ?)`,
 		s.Account, s.Region, id, eventID, claim)
 	return ok, err
 }
 
-func (t *tx) Due(s inventory.Scope, now time.Time, limit, forRetries int) ([]incident.Incident, error) {
+func (t incidents) Due(s inventory.Scope, now time.Time, limit, forRetries int) ([]incident.Incident, error) {
 	due := func(which, order string, limit int) ([]incident.Incident, error) {
 		if limit <= 0 {
 			return nil, nil
@@ -118,16 +118,16 @@ func dueQuery(which, order string) string {
 	return `SELECT body FROM incidents WHERE account = ? AND region = ? AND (next_at <= ? OR next_at > ?) AND ` + which + ` ORDER BY ` + order + ` LIMIT 0 + ?`
 }
 
-func (t *tx) Blocked(s inventory.Scope, limit int) ([]string, error) {
+func (t incidents) Blocked(s inventory.Scope, limit int) ([]string, error) {
 	return t.words(`SELECT id FROM incidents WHERE account = ? AND region = ? AND state = 'blocked' LIMIT ?`, s.Account, s.Region, limit)
 }
 
-func (t *tx) Unrestored(s inventory.Scope) (n int, err error) {
+func (t incidents) Unrestored(s inventory.Scope) (n int, err error) {
 	err = t.one(&n, `SELECT count(*) FROM incidents WHERE account = ? AND region = ? AND state IN ('open', 'blocked')`, s.Account, s.Region)
 	return n, err
 }
 
-func (t *tx) UnknownOpen(s inventory.Scope, limit int) ([]string, error) {
+func (t incidents) UnknownOpen(s inventory.Scope, limit int) ([]string, error) {
 	return t.words(`SELECT id FROM incidents i WHERE account = ? AND region = ? AND known = 0
 		AND (state = 'open' OR EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id
 			AND NOT coalesce(json_extract(f.body, '$.Imported'), 0))) LIMIT ?`,

@@ -30,7 +30,7 @@ func lastSeen(r inventory.Row, refreshed map[inventory.Scope]time.Time) inventor
 
 // refreshed is the start of each scope's last complete refresh.
 func (s *Store) refreshed(ctx context.Context) (out map[inventory.Scope]time.Time, err error) {
-	err = s.read(ctx, func(t *tx) (err error) { out, err = t.refreshes(); return err })
+	err = s.read(ctx, func(t *Tx) (err error) { out, err = t.refreshes(); return err })
 	return out, err
 }
 
@@ -40,7 +40,7 @@ func (s *Store) FindFlowLog(ctx context.Context, id string) (row inventory.Row, 
 	if err != nil {
 		return row, false, err
 	}
-	err = s.read(ctx, func(t *tx) error {
+	err = s.read(ctx, func(t *Tx) error {
 		row, ok, err = one[inventory.Row](t, `SELECT body FROM flow_logs WHERE id = ?`, id)
 		return err
 	})
@@ -49,7 +49,7 @@ func (s *Store) FindFlowLog(ctx context.Context, id string) (row inventory.Row, 
 
 // FindIncident finds an incident by its flow log's ID alone, with its history.
 func (s *Store) FindIncident(ctx context.Context, id string) (i incident.Incident, h []incident.Entry, ok bool, err error) {
-	err = s.read(ctx, func(t *tx) error {
+	err = s.read(ctx, func(t *Tx) error {
 		if i, ok, err = one[incident.Incident](t, `SELECT body FROM incidents WHERE id = ?`, id); err != nil || !ok {
 			return err
 		}
@@ -90,7 +90,7 @@ func (s *Store) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory
 		}
 		size := f.left(n, page)
 		var part []found
-		err := s.read(ctx, func(t *tx) (err error) {
+		err := s.read(ctx, func(t *Tx) (err error) {
 			part, err = each[found](t, `SELECT json_object('Row', json(f.body), 'Fate', json_object('State', coalesce(i.state, ''), 'Reason', coalesce(i.reason, ''),
 				'NewID', coalesce(json_extract(i.body, '$.NewID'), ''))) FROM flow_logs f LEFT JOIN incidents i USING (account, region, id)
 				WHERE `+w.String()+` ORDER BY account, region, id LIMIT ?`, append(w.args, size)...)
@@ -140,7 +140,7 @@ func (s *Store) FindIncidents(ctx context.Context, f Filter, yield func(incident
 		}
 		size := f.left(n, keysHeld)
 		var keys []incidentKey
-		err := s.read(ctx, func(t *tx) (err error) {
+		err := s.read(ctx, func(t *Tx) (err error) {
 			keys, err = each[incidentKey](t, `SELECT json_object('At', detected_at, 'Account', account, 'Region', region, 'ID', id) FROM incidents
 				WHERE `+next.String()+` ORDER BY detected_at DESC, account, region, id LIMIT ?`, append(next.args, size)...)
 			return err
@@ -164,7 +164,7 @@ func (s *Store) incidents(ctx context.Context, keys []incidentKey, yield func(in
 		these := keys[:min(page, len(keys))]
 		keys = keys[len(these):]
 		var part []incident.Incident
-		err := s.read(ctx, func(t *tx) (err error) {
+		err := s.read(ctx, func(t *Tx) (err error) {
 			part, err = each[incident.Incident](t, `SELECT i.body FROM json_each(?) k CROSS JOIN incidents i ON i.account = json_extract(k.value, '$.Account')
 				AND i.region = json_extract(k.value, '$.Region') AND i.id = json_extract(k.value, '$.ID') ORDER BY k.key`, body(these))
 			return err
@@ -236,7 +236,7 @@ func (s *Store) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert
 		}
 		size := f.left(n, page)
 		var part []told
-		err := s.read(ctx, func(t *tx) (err error) { part, err = t.told(next, size); return err })
+		err := s.read(ctx, func(t *Tx) (err error) { part, err = t.told(next, size); return err })
 		if err != nil {
 			return err
 		}
@@ -259,7 +259,7 @@ type told struct {
 	deliveries []sink.Delivery
 }
 
-func (t *tx) told(w where, limit int) (out []told, err error) {
+func (t alerts) told(w where, limit int) (out []told, err error) {
 	err = t.rows(func(scan func(...any) error) error {
 		var x told
 		err := decode(scan, &x.alert, &x.num)
@@ -291,7 +291,7 @@ func (s *Store) AlertScopes(ctx context.Context) ([]inventory.Scope, error) {
 }
 
 func (s *Store) scopes(ctx context.Context, query string) (out []inventory.Scope, err error) {
-	err = s.read(ctx, func(t *tx) (err error) {
+	err = s.read(ctx, func(t *Tx) (err error) {
 		out, err = each[inventory.Scope](t, `SELECT json_object('account', account, 'region', region) FROM (`+query+`) ORDER BY account, region`)
 		return err
 	})
@@ -306,7 +306,7 @@ func (s *Store) Watched(ctx context.Context, destinations bool, begins string, l
 	if destinations {
 		from, column = `destinations WHERE 1`, `destination`
 	}
-	err = s.read(ctx, func(t *tx) (err error) {
+	err = s.read(ctx, func(t *Tx) (err error) {
 		out, err = each[string](t, `SELECT DISTINCT json_quote(`+column+`) FROM `+from+` AND substr(`+column+`, 1, length(?1)) = ?1 ORDER BY 1 LIMIT ?2`, begins, limit)
 		return err
 	})
@@ -315,7 +315,7 @@ func (s *Store) Watched(ctx context.Context, destinations bool, begins string, l
 
 // SinkNames are those of the sinks that alerts went to or are to go to.
 func (s *Store) SinkNames(ctx context.Context) (out []string, err error) {
-	err = s.read(ctx, func(t *tx) (err error) {
+	err = s.read(ctx, func(t *Tx) (err error) {
 		out, err = each[string](t, sinks+`SELECT json_quote(sink) FROM sinks WHERE sink IS NOT NULL`)
 		return err
 	})

@@ -20,7 +20,7 @@ func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) er
 	if s.owesOne(sink) {
 		delay = s.delay
 	}
-	err := s.writeWithin(ctx, delay, func(t *tx) error {
+	err := s.writeWithin(ctx, delay, func(t *Tx) error {
 		err := t.exec(`UPDATE deliveries SET sent_at = ?, error = '' WHERE sink = ? AND alert = (SELECT num FROM alerts WHERE id = ?)`, at.UnixMilli(), sink, alertID)
 		if err != nil {
 			return err
@@ -38,8 +38,8 @@ func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) er
 
 // endSinkTrouble tells the other sinks that one takes alerts again, where they
 // were told that it does not, and nothing is left that it has not taken.
-func (t *tx) endSinkTrouble(sink string) error {
-	told, err := t.fact(sinkTrouble + sink)
+func (t alerts) endSinkTrouble(sink string) error {
+	told, err := facts(t).fact(sinkTrouble + sink)
 	if err != nil || told == "" {
 		return err
 	}
@@ -47,7 +47,7 @@ func (t *tx) endSinkTrouble(sink string) error {
 	if err := t.one(&left, leftOver, sink); err != nil || left {
 		return err
 	}
-	if err := t.setFact(sinkTrouble+sink, ""); err != nil {
+	if err := facts(t).setFact(sinkTrouble+sink, ""); err != nil {
 		return err
 	}
 	return t.addForOthers(alert.TakesAgain(sink, t.s.now()), sink)
@@ -61,13 +61,13 @@ const leftOver = `SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_
 const sinkTrouble = "trouble sink "
 
 // addForOthers adds what one sink is not to be told of itself.
-func (t *tx) addForOthers(a alert.Alert, sink string) error {
+func (t alerts) addForOthers(a alert.Alert, sink string) error {
 	return t.addAlert(a, slices.DeleteFunc(t.s.route(a), func(name string) bool { return name == sink }))
 }
 
 // Failed implements sink.Outbox.
 func (s *Store) Failed(ctx context.Context, name, alertID string, f sink.Failure) error {
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *Tx) error {
 		var parkedAt any
 		if f.Parked {
 			parkedAt = s.now().UnixMilli()
@@ -84,18 +84,18 @@ func (s *Store) Failed(ctx context.Context, name, alertID string, f sink.Failure
 
 // tellNotTaken adds what the other sinks are told of an alert that one does
 // not take.
-func (t *tx) tellNotTaken(sink, alertID, cause string) error {
+func (t alerts) tellNotTaken(sink, alertID, cause string) error {
 	ds, err := t.deliveries(`d.sink = ? AND a.id = ?`, sink, alertID)
 	if err != nil || len(ds) == 0 {
 		return err
 	}
-	last, err := t.fact(sinkTrouble + sink)
+	last, err := facts(t).fact(sinkTrouble + sink)
 	today := t.s.now().UTC().Format(time.DateOnly)
 	told, ok := alert.NotTaken(sink, ds[0].Alert, cause, t.s.now())
 	if err != nil || !ok || last == today {
 		return err
 	}
-	if err := t.setFact(sinkTrouble+sink, today); err != nil {
+	if err := facts(t).setFact(sinkTrouble+sink, today); err != nil {
 		return err
 	}
 	return t.addForOthers(told, sink)
@@ -104,7 +104,7 @@ func (t *tx) tellNotTaken(sink, alertID, cause string) error {
 // Retry makes an alert's unsent deliveries due at once, parked ones too. It
 // reports how many.
 func (s *Store) Retry(ctx context.Context, alertID string) (n int64, err error) {
-	err = s.write(ctx, func(t *tx) error {
+	err = s.write(ctx, func(t *Tx) error {
 		at := s.now().UnixMilli()
 		// What was told meanwhile by the same key is to follow it again, or a pager
 		// that this opens would stay open, or be closed while it should ring.
@@ -121,12 +121,12 @@ func (s *Store) Retry(ctx context.Context, alertID string) (n int64, err error) 
 	return n, err
 }
 
-func (t *tx) deliveries(where string, args ...any) ([]sink.Delivery, error) {
+func (t alerts) deliveries(where string, args ...any) ([]sink.Delivery, error) {
 	return t.scanDeliveries(`deliveries d JOIN alerts a ON a.num = d.alert WHERE `+where, args...)
 }
 
 // scanDeliveries reads deliveries d with their alerts a.
-func (t *tx) scanDeliveries(from string, args ...any) (out []sink.Delivery, err error) {
+func (t alerts) scanDeliveries(from string, args ...any) (out []sink.Delivery, err error) {
 	err = t.rows(func(scan func(...any) error) error {
 		var d sink.Delivery
 		var next int64

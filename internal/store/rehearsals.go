@@ -8,30 +8,30 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-func (t *tx) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row, error) {
+func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (
 		SELECT num FROM (SELECT num, row_number() OVER (PARTITION BY needs ORDER BY id) AS place
 			FROM flow_logs WHERE account = ? AND region = ? AND needs IS NOT NULL) WHERE place <= ?) ORDER BY id`, s.Account, s.Region, ofEach)
 }
 
-func (t *tx) Rehearsals(s inventory.Scope) ([]rehearse.Rehearsal, error) {
+func (t rehearsals) Rehearsals(s inventory.Scope) ([]rehearse.Rehearsal, error) {
 	return each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
 }
 
-func (t *tx) PutRehearsal(r rehearse.Rehearsal) error {
+func (t rehearsals) PutRehearsal(r rehearse.Rehearsal) error {
 	return t.exec(`INSERT OR REPLACE INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, r.Scope.Account, r.Scope.Region, body(r.Target), body(r))
 }
 
-func (t *tx) DropRehearsal(r rehearse.Rehearsal) error {
+func (t rehearsals) DropRehearsal(r rehearse.Rehearsal) error {
 	return t.exec(`DELETE FROM rehearsals WHERE account = ? AND region = ? AND needs = ?`, r.Scope.Account, r.Scope.Region, body(r.Target))
 }
 
-func (t *tx) PipelineHealth(s inventory.Scope) (rehearse.PipelineHealth, error) {
+func (t rehearsals) PipelineHealth(s inventory.Scope) (rehearse.PipelineHealth, error) {
 	w, _, err := one[rehearse.PipelineHealth](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
 	return w, err
 }
 
-func (t *tx) PutPipelineHealth(s inventory.Scope, w rehearse.PipelineHealth) error {
+func (t rehearsals) PutPipelineHealth(s inventory.Scope, w rehearse.PipelineHealth) error {
 	return t.exec(`INSERT OR REPLACE INTO ways (account, region, body) VALUES (?, ?, ?)`, s.Account, s.Region, body(w))
 }
 
@@ -43,7 +43,7 @@ func (s *Store) Rehearsed(ctx context.Context) (func(inventory.Row) (rehearse.Re
 		target delivery.Target
 	}
 	known := map[key]rehearse.Rehearsal{}
-	err := s.read(ctx, func(t *tx) error {
+	err := s.read(ctx, func(t *Tx) error {
 		all, err := each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals`)
 		for _, r := range all {
 			known[key{r.Scope, r.Target}] = r

@@ -15,7 +15,7 @@ func (s *Store) Known(ctx context.Context, scope inventory.Scope, ids []string) 
 		return nil, err
 	}
 	out := make(map[string]inventory.Known, len(ids))
-	err = s.read(ctx, func(t *tx) error {
+	err = s.read(ctx, func(t *Tx) error {
 		return t.rows(func(scan func(...any) error) error {
 			var id string
 			var k inventory.Known
@@ -41,7 +41,7 @@ func (s *Store) Unseen(ctx context.Context, scope inventory.Scope, seen *invento
 		return nil, last, err
 	}
 	var out []inventory.Row
-	err = s.read(ctx, func(t *tx) error {
+	err = s.read(ctx, func(t *Tx) error {
 		out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?)) ORDER BY num`, string(list))
 		return err
 	})
@@ -50,7 +50,7 @@ func (s *Store) Unseen(ctx context.Context, scope inventory.Scope, seen *invento
 
 func (s *Store) unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (nums []int64, last int64, err error) {
 	last = after
-	err = s.read(ctx, func(t *tx) error {
+	err = s.read(ctx, func(t *Tx) error {
 		return t.rows(func(scan func(...any) error) error {
 			if len(nums) == limit {
 				return errEnough
@@ -68,7 +68,7 @@ func (s *Store) unseen(ctx context.Context, scope inventory.Scope, seen *invento
 
 // LiveAfter returns live rows by ID (inventory.Snapshot).
 func (s *Store) LiveAfter(ctx context.Context, scope inventory.Scope, after string, limit int) (out []inventory.Row, err error) {
-	err = s.read(ctx, func(t *tx) error {
+	err = s.read(ctx, func(t *Tx) error {
 		out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' ORDER BY id LIMIT ?`,
 			scope.Account, scope.Region, after, limit)
 		return err
@@ -78,7 +78,7 @@ func (s *Store) LiveAfter(ctx context.Context, scope inventory.Scope, after stri
 
 // Refreshed records a complete listing (inventory.Snapshot).
 func (s *Store) Refreshed(ctx context.Context, scope inventory.Scope, started, ended time.Time) error {
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *Tx) error {
 		return t.exec(`INSERT INTO scopes (account, region, refreshed_at, first_at) VALUES (?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET refreshed_at = excluded.refreshed_at, first_at = coalesce(first_at, excluded.first_at), stale = NULL`,
 			scope.Account, scope.Region, started.UnixMilli(), ended.UnixMilli())

@@ -12,10 +12,7 @@ import (
 	"flowkeeper/alert"
 )
 
-// Tx is one transaction, read or write. It has a method for each question that a package
-// asks of the file: each package declares those that it asks (rooms.go).
-type Tx = tx
-
+// tx runs SQL in one transaction.
 type tx struct {
 	ctx     context.Context
 	q       *sql.Tx
@@ -103,8 +100,13 @@ func decode(scan func(columns ...any) error, v any, before ...any) error {
 	return json.Unmarshal(body, v)
 }
 
+// reader is a transaction, or a part of one.
+type reader interface {
+	rows(row func(scan func(columns ...any) error) error, query string, args ...any) error
+}
+
 // one decodes the JSON body that a query selects.
-func one[T any](t *tx, query string, args ...any) (v T, ok bool, err error) {
+func one[T any](t reader, query string, args ...any) (v T, ok bool, err error) {
 	err = t.rows(func(scan func(...any) error) error {
 		if err := decode(scan, &v); err != nil {
 			return err
@@ -116,7 +118,7 @@ func one[T any](t *tx, query string, args ...any) (v T, ok bool, err error) {
 }
 
 // each decodes every body that a query selects.
-func each[T any](t *tx, query string, args ...any) (out []T, err error) {
+func each[T any](t reader, query string, args ...any) (out []T, err error) {
 	err = t.rows(func(scan func(...any) error) error {
 		var v T
 		err := decode(scan, &v)

@@ -16,7 +16,7 @@ func (s *Store) Untaken(ctx context.Context, sinks []string, from time.Time) (a 
 	if err != nil {
 		return a, false, err
 	}
-	err = s.read(ctx, func(t *tx) error {
+	err = s.read(ctx, func(t *Tx) error {
 		// CASE: of thousands that wait for one sink, others have taken nearly all, and no body is read for them.
 		for _, in := range []struct{ index, where string }{
 			{"deliveries_pending", `d.sent_at IS NULL AND d.parked_at IS NULL`},

@@ -50,7 +50,7 @@ const (
 // Next implements sink.Outbox.
 func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d sink.Delivery, ok bool, err error) {
 	byAge, added := s.turn(sink)
-	err = s.read(ctx, func(t *tx) error {
+	err = s.read(ctx, func(t *Tx) error {
 		args := []any{sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli()}
 		if byAge {
 			if d, ok, err = t.first(longestWaiting, append(args, now.Add(-longWait).UnixMilli())...); err != nil || ok {
@@ -73,7 +73,7 @@ func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d sink.De
 	return d, ok, err
 }
 
-func (t *tx) first(from string, args ...any) (d sink.Delivery, ok bool, err error) {
+func (t alerts) first(from string, args ...any) (d sink.Delivery, ok bool, err error) {
 	ds, err := t.scanDeliveries(from, args...)
 	if err != nil || len(ds) == 0 {
 		return d, false, err
