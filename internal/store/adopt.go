@@ -64,7 +64,7 @@ func Adopt(ctx context.Context, copied, path string, a Adoption) error {
 	if err != nil {
 		return err
 	}
-	err = s.write(ctx, func(t *Tx) error { return adoption{t}.adopt(a) })
+	err = s.Update(ctx, func(t *Tx) error { return adoption{t}.adopt(a) })
 	if err = errors.Join(err, s.Close(), os.RemoveAll(copied+".lock")); err != nil {
 		return err
 	}

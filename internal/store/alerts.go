@@ -16,7 +16,7 @@ func (t alerts) AddAlert(a alert.Alert) error {
 	if err != nil {
 		return err
 	}
-	return t.addAlert(a, t.s.route(a))
+	return t.addAlert(a, t.f.route(a))
 }
 
 func (t alerts) addAlert(a alert.Alert, sinks []string) error {

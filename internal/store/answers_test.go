@@ -18,7 +18,7 @@ import (
 // resolved while it goes on.
 func TestI7AnEndComesBeforeTheNextTrouble(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	add := func(id string, level alert.Level) {
 		*now = now.Add(time.Minute)
 		s.put(t, func(tx *Tx) error {
@@ -47,7 +47,7 @@ func TestI7AnEndComesBeforeTheNextTrouble(t *testing.T) {
 // again by the end that was sent meanwhile.
 func TestRetryOfWhatHasEnded(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	s.park(t, "event", "pager")
 	s.put(t, func(tx *Tx) error {
 		return tx.AddAlert(alert.Alert{ID: "end", DedupKey: "event", Time: alert.Time{Time: *now}, Kind: alert.Closed})
@@ -113,7 +113,7 @@ func nextID(t *testing.T, s *Store, sink string, at time.Time) string {
 // TestI7TheSecondOutageOfADay is told like the first.
 func TestI7TheSecondOutageOfADay(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	addAlert(t, s, "a", "a", *now, alert.Deletion, alert.High)
 	s.Failed(t.Context(), "pager", "a", sink.Failure{Attempts: 10, NextAt: *now, Cause: "down", TellOthers: true})
 	s.Sent(t.Context(), "pager", "a", *now)
@@ -134,7 +134,7 @@ func TestI7TheSecondOutageOfADay(t *testing.T) {
 // TestI7AStillRefusedAlertEndsNothing though another was taken meanwhile.
 func TestI7AStillRefusedAlertEndsNothing(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	addAlert(t, s, "a", "a", *now, alert.Deletion, alert.Critical)
 	s.Failed(t.Context(), "pager", "a", sink.Failure{Attempts: 3, NextAt: now.Add(time.Second), Cause: "400", TellOthers: true})
 	addAlert(t, s, "b", "b", *now, alert.Deletion, alert.High)
@@ -149,7 +149,7 @@ func TestI7AStillRefusedAlertEndsNothing(t *testing.T) {
 // TestRetryClosesNoLaterTrouble that goes on.
 func TestRetryClosesNoLaterTrouble(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	addAlert(t, s, "t1", "q", noon, alert.Pipeline, alert.High)
 	s.giveUp(t, "t1", "pager")
 	for _, x := range []struct {
@@ -178,7 +178,7 @@ func TestRetryClosesNoLaterTrouble(t *testing.T) {
 // TestI7BlockedWaitsForNoAnswer of an alert that a sink refuses.
 func TestI7BlockedWaitsForNoAnswer(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	addAlert(t, s, "deletion", "e", *now, alert.Deletion, alert.High)
 	s.Failed(t.Context(), "chat", "deletion", sink.Failure{Attempts: 30, NextAt: now.Add(10 * time.Minute), Cause: "WAF 403"})
 	addAlert(t, s, "restored", "e", *now, alert.Restored, alert.Low)
@@ -191,7 +191,7 @@ func TestI7BlockedWaitsForNoAnswer(t *testing.T) {
 // TestRetryOfWhatWasParkedWithItsEnd sends both.
 func TestRetryOfWhatWasParkedWithItsEnd(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	s.park(t, "event", "pager")
 	addAlert(t, s, "end", "event", noon, alert.Closed, alert.Informational)
 	s.giveUp(t, "end", "pager")

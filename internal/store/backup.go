@@ -16,17 +16,17 @@ const factID = "id"
 
 // Changes counts what was written to the snapshot and the incidents: it only
 // grows while the store is open.
-func (s *Store) Changes() int64 { return s.changes.Load() }
+func (f *file) Changes() int64 { return f.changes.Load() }
 
 // CopyTo writes a consistent copy of the state file; writers go on meanwhile.
-func (s *Store) CopyTo(ctx context.Context, path string) error {
-	db, err := sql.Open("sqlite", dsn(s.path, ""))
+func (f *file) CopyTo(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", dsn(f.path, ""))
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, path); err != nil {
-		return fmt.Errorf("copy %s: %w", s.path, errors.Join(err, os.RemoveAll(path)))
+		return fmt.Errorf("copy %s: %w", f.path, errors.Join(err, os.RemoveAll(path)))
 	}
 	return os.Chmod(path, 0o600)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 
 	"modernc.org/sqlite"
@@ -35,8 +36,15 @@ type Dropped struct {
 	Undelivered int64 // alerts among them that a sink had not got yet
 }
 
+// space is what droppable rows take.
+type space struct {
+	free                 func() (int64, error) // bytes on the disk
+	held                 atomic.Int64          // bytes of droppable rows, or a little more than that
+	dropped, undelivered atomic.Int64          // since the start
+}
+
 // Dropped reports it.
-func (s *Store) Dropped() Dropped {
+func (s *space) Dropped() Dropped {
 	return Dropped{Rows: s.dropped.Load(), Undelivered: s.undelivered.Load()}
 }
 
@@ -69,7 +77,7 @@ func (t *tx) charge(cost int64) int64 {
 
 // budget is how many bytes droppable rows may take now. Where the disk can't be
 // asked it is the most.
-func (s *Store) budget(held int64) int64 {
+func (s *space) budget(held int64) int64 {
 	free, err := s.free()
 	if err != nil {
 		return maxDroppable
@@ -90,22 +98,22 @@ func freeOn(path string) (int64, error) {
 // budget, down to seven eighths of it: the next one has room again. It drops at
 // most dropAtOnce, or as many as the commit adds; what is left, the next commit,
 // or Prune, drops. It returns what the droppable rows then take.
-func (t *tx) fit() (held int64, err error) {
-	held = t.s.held.Load() + t.bill.bytes
-	budget := t.s.budget(held)
+func (t droppable) fit() (held int64, err error) {
+	held = t.f.held.Load() + t.bill.bytes
+	budget := t.f.budget(held)
 	if held <= budget {
 		return held, nil
 	}
-	if held, err = t.droppable(); err != nil || held <= budget {
+	if held, err = t.sum(); err != nil || held <= budget {
 		return held, err
 	}
 	bytes, err := t.drop(held-budget*7/8, max(dropAtOnce, t.bill.rows))
 	return held - bytes, err
 }
 
-// droppable is how many bytes the droppable rows take, and with them the bursts,
+// sum is how many bytes the droppable rows take, and with them the bursts,
 // which are few and never dropped: the others make room for these.
-func (t *tx) droppable() (bytes int64, err error) {
+func (t droppable) sum() (bytes int64, err error) {
 	err = t.one(&bytes, `SELECT (SELECT coalesce(sum(cost), 0) FROM alerts WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM incidents WHERE cost > 0)
 		+ (SELECT coalesce(sum(cost), 0) FROM events WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM deeds)
 		+ (SELECT coalesce(sum(length(body)), 0) FROM bursts)`)
@@ -142,7 +150,7 @@ var dropping = []struct{ kind, query string }{
 
 // drop deletes the oldest droppable rows until so many bytes are free, at most so
 // many rows. It returns the bytes that it has freed.
-func (t *tx) drop(bytes, most int64) (freed int64, err error) {
+func (t droppable) drop(bytes, most int64) (freed int64, err error) {
 	count := map[string]int64{}
 	err = t.rows(func(scan func(...any) error) error {
 		if freed >= bytes {
@@ -187,11 +195,11 @@ func outOfRoom(err error) bool {
 // makeRoom drops the oldest droppable rows where the disk is full, and where there
 // are none what nothing waits for. It reports whether there was any. That writes,
 // too: where there is no room for much, less is tried.
-func (s *Store) makeRoom(ctx context.Context) bool {
-	_, _ = s.w.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`) // as far as there is room
+func (f *file) makeRoom(ctx context.Context) bool {
+	_, _ = f.w.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`) // as far as there is room
 	for most := int64(dropAtOnce); most > 0; most /= 10 {
 		var done bool
-		err := s.transact(ctx, func(t *Tx) error {
+		err := f.transact(ctx, func(t *Tx) error {
 			_, err := t.drop(maxDroppable, most)
 			if err == nil && t.droppedRows == 0 {
 				err = t.dropSpare(most)
@@ -216,9 +224,9 @@ const (
 
 // dropSpare drops, of the tables that nothing waits for, the oldest rows: at most so
 // many of history and alerts, or else the examples that bursts hold.
-func (t *tx) dropSpare(most int64) error {
+func (t droppable) dropSpare(most int64) error {
 	const old = `SELECT num FROM alerts a WHERE at < ? AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL) ORDER BY at, num LIMIT ?`
-	before := t.s.now().Add(-spareAge).UnixMilli()
+	before := t.f.now().Add(-spareAge).UnixMilli()
 	for _, d := range []struct {
 		query string
 		args  []any
@@ -244,20 +252,4 @@ func (t *tx) dropSpare(most int64) error {
 		(SELECT key FROM bursts WHERE json_array_length(body, '$.Held.Examples') > 1 LIMIT ?)`, most)
 	t.droppedRows += n
 	return err
-}
-
-// countDropped adds to the counters what a transaction has dropped, once it is on
-// disk.
-func (t *tx) countDropped() {
-	t.s.dropped.Add(t.droppedRows)
-	t.s.undelivered.Add(t.droppedUnsent)
-}
-
-// measure reads what the droppable rows take.
-func (s *Store) measure(ctx context.Context) error {
-	return s.transact(ctx, func(t *Tx) error {
-		held, err := t.droppable()
-		s.held.Store(held)
-		return err
-	})
 }

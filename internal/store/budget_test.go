@@ -368,7 +368,7 @@ func TestAFullDiskOfBursts(t *testing.T) {
 	for n := range 300 {
 		b := repeat.Burst{Key: fmt.Sprint(n), Class: "attempt", Scope: scope, DueAt: noon, Held: repeat.Held{Calls: 40, Gravest: &alert.Alert{Kind: alert.Attempt}}}
 		s.put(t, func(tx *Tx) error { return tx.PutBurst(b) })
-		if err := s.write(t.Context(), func(x *Tx) error {
+		if err := s.Update(t.Context(), func(x *Tx) error {
 			return x.exec(`UPDATE bursts SET body = json_set(body, '$.Held.Examples', json_array(?1, ?1)) WHERE key = ?2`, strings.Repeat("x", 6000), b.Key)
 		}); err != nil {
 			t.Fatal(n, err)

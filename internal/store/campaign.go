@@ -39,7 +39,7 @@ func (t campaigns) EndCampaign(e incident.Event) (ended bool, err error) {
 	if err != nil || !ended {
 		return false, err
 	}
-	return true, t.exec(`UPDATE campaigns SET ended_at = ? WHERE id = ?`, t.s.now().UnixMilli(), e.CampaignID)
+	return true, t.exec(`UPDATE campaigns SET ended_at = ? WHERE id = ?`, t.f.now().UnixMilli(), e.CampaignID)
 }
 
 // route is an alert of a campaign, which keeps the most urgent level of all of

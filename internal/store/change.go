@@ -19,7 +19,7 @@ func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n i
 			return n, err
 		}
 		began, changed := time.Now(), 0
-		err := s.write(ctx, func(t *Tx) (err error) {
+		err := s.Update(ctx, func(t *Tx) (err error) {
 			after, changed, more, err = t.changePage(after, fn)
 			return err
 		})
@@ -86,7 +86,7 @@ func (t *tx) rowNums(after int64) (nums []int64, last int64, err error) {
 // Import adds rows that the snapshot does not have; known ones stay as they
 // are. They act only by hand until a listing has shown them.
 func (s *Store) Import(ctx context.Context, rows []inventory.Row) (added int, err error) {
-	err = s.write(ctx, func(t *Tx) error {
+	err = s.Update(ctx, func(t *Tx) error {
 		added = 0
 		for _, r := range rows {
 			if _, ok, err := t.FlowLog(r.Scope, r.ID); err != nil {

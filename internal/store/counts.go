@@ -39,8 +39,8 @@ type Released struct {
 const answer = `CASE json_extract(r.body, '$.Reason') WHEN '' THEN 'yes' ELSE iif(r.body IS NULL, 'unknown', 'no') END`
 
 // Counts reads them, without reading the rows.
-func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
-	err = s.read(ctx, func(t *Tx) error {
+func (s counts) Counts(ctx context.Context) (c Counts, err error) {
+	err = s.View(ctx, func(t *Tx) error {
 		for _, q := range []struct {
 			into  *map[string]int
 			query string
@@ -79,15 +79,15 @@ func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
 }
 
 // Released are the protected flow logs that a deletion would not bring back.
-func (s *Store) Released(ctx context.Context) (out Released, err error) {
-	err = s.read(ctx, func(t *Tx) (err error) { out, err = t.released(); return err })
+func (s counts) Released(ctx context.Context) (out Released, err error) {
+	err = s.View(ctx, func(t *Tx) (err error) { out, err = t.released(); return err })
 	return out, err
 }
 
 func (t *tx) released() (out Released, err error) {
 	var until int64
 	err = t.rows(func(scan func(...any) error) error { return scan(&out.FlowLogs, &until) },
-		`SELECT count(*), coalesce(max(released_until), 0) FROM flow_logs WHERE released_until > ?`, t.s.now().UnixMilli())
+		`SELECT count(*), coalesce(max(released_until), 0) FROM flow_logs WHERE released_until > ?`, t.f.now().UnixMilli())
 	if out.FlowLogs > 0 {
 		out.Until = time.UnixMilli(until)
 	}
@@ -95,8 +95,8 @@ func (t *tx) released() (out Released, err error) {
 }
 
 // Guarded are the accounts with protected flow logs that are there, sorted.
-func (s *Store) Guarded(ctx context.Context) (accounts []string, err error) {
-	err = s.read(ctx, func(t *Tx) error {
+func (s counts) Guarded(ctx context.Context) (accounts []string, err error) {
+	err = s.View(ctx, func(t *Tx) error {
 		n, err := t.tally(`SELECT account, count(*) FROM flow_logs WHERE needs IS NOT NULL GROUP BY account`)
 		accounts = slices.Sorted(maps.Keys(n))
 		return err

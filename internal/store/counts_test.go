@@ -46,7 +46,7 @@ func TestCounts(t *testing.T) {
 		`INSERT INTO deliveries (alert, sink, next_at, sent_at, parked_at) VALUES (1, 'log', 0, 1, NULL), (1, 'pager', 0, NULL, NULL), (1, 'mail', 0, NULL, 1)`,
 		`INSERT INTO deliveries (alert, sink, next_at, attempts) VALUES (1, 'chat', 0, 3)`,
 	} {
-		if err := s.write(t.Context(), func(x *Tx) error { return x.exec(q) }); err != nil {
+		if err := s.Update(t.Context(), func(x *Tx) error { return x.exec(q) }); err != nil {
 			t.Fatal(err)
 		}
 	}

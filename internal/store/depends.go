@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"encoding/json"
 
 	"flowkeeper/inventory"
@@ -21,20 +20,14 @@ func (t dependencies) depend(s inventory.Scope, of delivery.Target, needs string
 	return nil
 }
 
-// fillDepends fills in what an older file did not have: until the next refresh
-// tampering would be taken for none of ours.
-func (s *Store) fillDepends(ctx context.Context) error {
-	db, err := s.w.BeginTx(ctx, nil)
-	if err != nil {
-		return damaged(s.path, err)
-	}
-	defer db.Rollback()
-	t := dependencies{&tx{s: s, q: db, ctx: ctx}}
+// fill fills in what an older file did not have, from the targets of the protected live
+// flow logs: until the next refresh tampering would be taken for none of ours.
+func (t dependencies) fill() error {
 	var filled bool
 	if err := t.one(&filled, `SELECT EXISTS (SELECT 1 FROM depends)`); err != nil || filled {
 		return err
 	}
-	all, err := t.targets()
+	all, err := t.usages(`SELECT DISTINCT account, region, needs, 0 FROM flow_logs WHERE needs IS NOT NULL`)
 	if err != nil {
 		return err
 	}
@@ -43,12 +36,7 @@ func (s *Store) fillDepends(ctx context.Context) error {
 			return err
 		}
 	}
-	return db.Commit()
-}
-
-// targets are those that protected live flow logs have.
-func (t dependencies) targets() ([]tamper.Usage, error) {
-	return t.usages(`SELECT DISTINCT account, region, needs, 0 FROM flow_logs WHERE needs IS NOT NULL`)
+	return nil
 }
 
 func (t dependencies) Usages(key delivery.ResourceKey) ([]tamper.Usage, error) {

@@ -12,13 +12,13 @@ import (
 
 // Fact reads a remembered value; empty: none.
 func (s *Store) Fact(ctx context.Context, name string) (v string, err error) {
-	err = s.read(ctx, func(t *Tx) (err error) { v, err = t.fact(name); return err })
+	err = s.View(ctx, func(t *Tx) (err error) { v, err = t.fact(name); return err })
 	return v, err
 }
 
 // SetFact remembers a value.
 func (s *Store) SetFact(ctx context.Context, name, value string) error {
-	return s.write(ctx, func(t *Tx) error { return t.setFact(name, value) })
+	return s.Update(ctx, func(t *Tx) error { return t.setFact(name, value) })
 }
 
 func (t facts) setFact(name, value string) error {
@@ -44,7 +44,7 @@ func (t facts) Trouble(s inventory.Scope, p notify.Part) (bool, error) {
 func (t facts) SetTrouble(s inventory.Scope, p notify.Part, on bool) error {
 	value := ""
 	if on {
-		value = t.s.now().UTC().Format(time.RFC3339)
+		value = t.f.now().UTC().Format(time.RFC3339)
 	}
 	return t.setFact(factTrouble(s, p), value)
 }

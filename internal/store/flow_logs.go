@@ -26,7 +26,7 @@ func (t flowLogs) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, er
 }
 
 func (t flowLogs) PutFlowLog(r inventory.Row) error {
-	t.s.changes.Add(1)
+	t.f.changes.Add(1)
 	digest := r.Digest()
 	if r.Imported {
 		digest = [len(digest)]byte{} // a listing that shows the same is news all the same

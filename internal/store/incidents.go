@@ -16,7 +16,7 @@ func (t incidents) Incident(s inventory.Scope, id string) (incident.Incident, bo
 const maxUnknown = 10000
 
 func (t incidents) PutIncident(i incident.Incident) error {
-	t.s.changes.Add(1)
+	t.f.changes.Add(1)
 	if !i.Known && !t.bounded {
 		there := false // then it makes no more of them
 		if err := t.one(&there, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ?)`, i.Scope.Account, i.Scope.Region, i.FlowLogID); err != nil {
@@ -31,7 +31,7 @@ func (t incidents) PutIncident(i incident.Incident) error {
 	}
 	var settled any
 	if i.Terminal() {
-		settled = t.s.now().UnixMilli()
+		settled = t.f.now().UnixMilli()
 	}
 	text, cost := body(i), int64(0)
 	if !i.Known {

@@ -17,7 +17,7 @@ const page = 500
 
 // FlowLogs lists the whole snapshot by account, Region and ID. A live row's
 // LastSeenAt is the start of its scope's last complete refresh.
-func (s *Store) FlowLogs(ctx context.Context, yield func(inventory.Row) error) error {
+func (s lists) FlowLogs(ctx context.Context, yield func(inventory.Row) error) error {
 	return s.FindFlowLogs(ctx, Filter{}, func(r inventory.Row, _ Fate) error { return yield(r) })
 }
 
@@ -29,18 +29,18 @@ func lastSeen(r inventory.Row, refreshed map[inventory.Scope]time.Time) inventor
 }
 
 // refreshed is the start of each scope's last complete refresh.
-func (s *Store) refreshed(ctx context.Context) (out map[inventory.Scope]time.Time, err error) {
-	err = s.read(ctx, func(t *Tx) (err error) { out, err = t.refreshes(); return err })
+func (s lists) refreshed(ctx context.Context) (out map[inventory.Scope]time.Time, err error) {
+	err = s.View(ctx, func(t *Tx) (err error) { out, err = t.refreshes(); return err })
 	return out, err
 }
 
 // FindFlowLog finds a row by its ID alone, in whichever scope it is.
-func (s *Store) FindFlowLog(ctx context.Context, id string) (row inventory.Row, ok bool, err error) {
+func (s lists) FindFlowLog(ctx context.Context, id string) (row inventory.Row, ok bool, err error) {
 	refreshed, err := s.refreshed(ctx)
 	if err != nil {
 		return row, false, err
 	}
-	err = s.read(ctx, func(t *Tx) error {
+	err = s.View(ctx, func(t *Tx) error {
 		row, ok, err = one[inventory.Row](t, `SELECT body FROM flow_logs WHERE id = ?`, id)
 		return err
 	})
@@ -48,8 +48,8 @@ func (s *Store) FindFlowLog(ctx context.Context, id string) (row inventory.Row, 
 }
 
 // FindIncident finds an incident by its flow log's ID alone, with its history.
-func (s *Store) FindIncident(ctx context.Context, id string) (i incident.Incident, h []incident.Entry, ok bool, err error) {
-	err = s.read(ctx, func(t *Tx) error {
+func (s lists) FindIncident(ctx context.Context, id string) (i incident.Incident, h []incident.Entry, ok bool, err error) {
+	err = s.View(ctx, func(t *Tx) error {
 		if i, ok, err = one[incident.Incident](t, `SELECT body FROM incidents WHERE id = ?`, id); err != nil || !ok {
 			return err
 		}
@@ -68,7 +68,7 @@ type Fate struct {
 
 // FindFlowLogs lists the rows of the snapshot that f chooses, each with its
 // fate, by account, Region and ID.
-func (s *Store) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.Row, Fate) error) error {
+func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.Row, Fate) error) error {
 	refreshed, err := s.refreshed(ctx)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (s *Store) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory
 		}
 		size := f.left(n, page)
 		var part []found
-		err := s.read(ctx, func(t *Tx) (err error) {
+		err := s.View(ctx, func(t *Tx) (err error) {
 			part, err = each[found](t, `SELECT json_object('Row', json(f.body), 'Fate', json_object('State', coalesce(i.state, ''), 'Reason', coalesce(i.reason, ''),
 				'NewID', coalesce(json_extract(i.body, '$.NewID'), ''))) FROM flow_logs f LEFT JOIN incidents i USING (account, region, id)
 				WHERE `+w.String()+` ORDER BY account, region, id LIMIT ?`, append(w.args, size)...)
@@ -122,7 +122,7 @@ type incidentKey struct {
 }
 
 // FindIncidents lists the incidents that f chooses, the latest first.
-func (s *Store) FindIncidents(ctx context.Context, f Filter, yield func(incident.Incident) error) error {
+func (s lists) FindIncidents(ctx context.Context, f Filter, yield func(incident.Incident) error) error {
 	var w where
 	w.and(`1`)
 	w.in(`state`, f.States)
@@ -140,7 +140,7 @@ func (s *Store) FindIncidents(ctx context.Context, f Filter, yield func(incident
 		}
 		size := f.left(n, keysHeld)
 		var keys []incidentKey
-		err := s.read(ctx, func(t *Tx) (err error) {
+		err := s.View(ctx, func(t *Tx) (err error) {
 			keys, err = each[incidentKey](t, `SELECT json_object('At', detected_at, 'Account', account, 'Region', region, 'ID', id) FROM incidents
 				WHERE `+next.String()+` ORDER BY detected_at DESC, account, region, id LIMIT ?`, append(next.args, size)...)
 			return err
@@ -159,12 +159,12 @@ func (s *Store) FindIncidents(ctx context.Context, f Filter, yield func(incident
 }
 
 // incidents reads those of the keys, a page at a time, in their order.
-func (s *Store) incidents(ctx context.Context, keys []incidentKey, yield func(incident.Incident) error) error {
+func (s lists) incidents(ctx context.Context, keys []incidentKey, yield func(incident.Incident) error) error {
 	for len(keys) > 0 {
 		these := keys[:min(page, len(keys))]
 		keys = keys[len(these):]
 		var part []incident.Incident
-		err := s.read(ctx, func(t *Tx) (err error) {
+		err := s.View(ctx, func(t *Tx) (err error) {
 			part, err = each[incident.Incident](t, `SELECT i.body FROM json_each(?) k CROSS JOIN incidents i ON i.account = json_extract(k.value, '$.Account')
 				AND i.region = json_extract(k.value, '$.Region') AND i.id = json_extract(k.value, '$.ID') ORDER BY k.key`, body(these))
 			return err
@@ -209,7 +209,7 @@ const sinks = `WITH RECURSIVE sinks (sink) AS (SELECT min(sink) FROM deliveries
 
 // FindAlerts lists the alerts that f chooses, the latest first, each with all
 // its deliveries by the sinks' names.
-func (s *Store) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert, []sink.Delivery) error) error {
+func (s lists) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert, []sink.Delivery) error) error {
 	var w where
 	w.and(`1`)
 	w.in(`json_extract(a.body, '$.account')`, f.Accounts)
@@ -236,7 +236,7 @@ func (s *Store) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert
 		}
 		size := f.left(n, page)
 		var part []told
-		err := s.read(ctx, func(t *Tx) (err error) { part, err = t.told(next, size); return err })
+		err := s.View(ctx, func(t *Tx) (err error) { part, err = t.told(next, size); return err })
 		if err != nil {
 			return err
 		}
@@ -280,18 +280,18 @@ func (t alerts) told(w where, limit int) (out []told, err error) {
 
 // Scopes are the accounts and Regions in which the file knows of flow logs or
 // their deletion.
-func (s *Store) Scopes(ctx context.Context) ([]inventory.Scope, error) {
+func (s lists) Scopes(ctx context.Context) ([]inventory.Scope, error) {
 	return s.scopes(ctx, `SELECT account, region FROM scopes UNION SELECT account, region FROM flow_logs UNION SELECT account, region FROM incidents`)
 }
 
 // AlertScopes are those that alerts are about. An alert may be of an account as
 // a whole, or of none.
-func (s *Store) AlertScopes(ctx context.Context) ([]inventory.Scope, error) {
+func (s lists) AlertScopes(ctx context.Context) ([]inventory.Scope, error) {
 	return s.scopes(ctx, `SELECT DISTINCT coalesce(json_extract(body, '$.account'), '') AS account, coalesce(json_extract(body, '$.region'), '') AS region FROM alerts`)
 }
 
-func (s *Store) scopes(ctx context.Context, query string) (out []inventory.Scope, err error) {
-	err = s.read(ctx, func(t *Tx) (err error) {
+func (s lists) scopes(ctx context.Context, query string) (out []inventory.Scope, err error) {
+	err = s.View(ctx, func(t *Tx) (err error) {
 		out, err = each[inventory.Scope](t, `SELECT json_object('account', account, 'region', region) FROM (`+query+`) ORDER BY account, region`)
 		return err
 	})
@@ -300,13 +300,13 @@ func (s *Store) scopes(ctx context.Context, query string) (out []inventory.Scope
 
 // Watched are the resources that live flow logs are of, or the destinations
 // that any ever had, that begin so: at most so many.
-func (s *Store) Watched(ctx context.Context, destinations bool, begins string, limit int) (out []string, err error) {
+func (s lists) Watched(ctx context.Context, destinations bool, begins string, limit int) (out []string, err error) {
 	from := `flow_logs WHERE state = 'live'`
 	column := `resource_id`
 	if destinations {
 		from, column = `destinations WHERE 1`, `destination`
 	}
-	err = s.read(ctx, func(t *Tx) (err error) {
+	err = s.View(ctx, func(t *Tx) (err error) {
 		out, err = each[string](t, `SELECT DISTINCT json_quote(`+column+`) FROM `+from+` AND substr(`+column+`, 1, length(?1)) = ?1 ORDER BY 1 LIMIT ?2`, begins, limit)
 		return err
 	})
@@ -314,8 +314,8 @@ func (s *Store) Watched(ctx context.Context, destinations bool, begins string, l
 }
 
 // SinkNames are those of the sinks that alerts went to or are to go to.
-func (s *Store) SinkNames(ctx context.Context) (out []string, err error) {
-	err = s.read(ctx, func(t *Tx) (err error) {
+func (s lists) SinkNames(ctx context.Context) (out []string, err error) {
+	err = s.View(ctx, func(t *Tx) (err error) {
 		out, err = each[string](t, sinks+`SELECT json_quote(sink) FROM sinks WHERE sink IS NOT NULL`)
 		return err
 	})

@@ -14,94 +14,118 @@ import (
 	"time"
 )
 
+// readers is how many connections read at once. Each is opened when it is needed, and
+// kept while it is used: to open one is to read the schema, and to prepare anew.
+const readers = 8
+
 // claim sees that the file may be used: it exists, or a daemon may make it,
 // and no other daemon has it.
-func (s *Store) claim(daemon bool) error {
-	if !daemon {
-		if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%w at %s: `flowkeeper run` makes it; --state or state.path names another", ErrMissing, s.path)
+func (f *file) claim() error {
+	if !f.daemon {
+		if _, err := os.Stat(f.path); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w at %s: `flowkeeper run` makes it; --state or state.path names another", ErrMissing, f.path)
 		} else if err != nil {
 			return fmt.Errorf("open the state file: %w", err)
 		}
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return fmt.Errorf("make the folder of state.path: %w", err)
 	}
-	lock, err := lockFile(s.path + ".lock")
-	if err != nil {
+	var err error
+	if f.lock, err = lockFile(f.path + ".lock"); err != nil {
 		return err
 	}
-	s.lock = lock
-	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
+	made, err := os.OpenFile(f.path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return errors.Join(fmt.Errorf("open the state file: %w", err), s.Close())
+		return fmt.Errorf("open the state file: %w", err)
 	}
 	for _, end := range []string{"", "-wal", "-shm"} {
-		if info, err := os.Stat(s.path + end); err == nil && info.Mode().Perm()&0o077 != 0 {
-			_ = os.Chmod(s.path+end, 0o600) // not ours: then the doctor tells
+		if info, err := os.Stat(f.path + end); err == nil && info.Mode().Perm()&0o077 != 0 {
+			_ = os.Chmod(f.path+end, 0o600) // not ours: then the doctor tells
 		}
 	}
-	return f.Close()
+	return made.Close()
 }
 
-func (s *Store) open(ctx context.Context, o Options) (err error) {
-	if s.w, err = openDB(dsn(s.path, "&_txlock=immediate&_pragma=journal_mode(wal)&_pragma=synchronous(full)"+fmt.Sprintf("&_pragma=journal_size_limit(%d)", maxLog))); err != nil {
+// connect opens the connections to a file of at most so many bytes; 0: any number.
+func (f *file) connect(ctx context.Context, most int64) (err error) {
+	if f.w, err = openDB(dsn(f.path, fmt.Sprintf("&_txlock=immediate&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=journal_size_limit(%d)", maxLog))); err != nil {
 		return err
 	}
-	s.w.SetMaxOpenConns(1)
-	if o.MaxBytes > 0 {
-		if err := s.limit(ctx, o.MaxBytes); err != nil {
+	f.w.SetMaxOpenConns(1)
+	if most > 0 {
+		if err := limit(ctx, f.w, f.path, most); err != nil {
 			return err
 		}
 	}
-	if o.Daemon {
-		if err := s.take(ctx); err != nil {
-			return err
-		}
-	} else if err := current(ctx, s.w, s.path); err != nil {
+	if f.daemon {
+		err = f.prepare(ctx)
+	} else {
+		err = current(ctx, f.w, f.path)
+	}
+	if err != nil {
 		return err
 	}
-	if s.r, err = openDB(dsn(s.path, "&_pragma=query_only(1)")); err != nil {
+	if f.r, err = openDB(dsn(f.path, "&_pragma=query_only(1)")); err != nil {
 		return err
 	}
-	s.r.SetMaxOpenConns(readers)
-	s.r.SetMaxIdleConns(readers)
-	s.r.SetConnMaxIdleTime(time.Minute)
+	f.r.SetMaxOpenConns(readers)
+	f.r.SetMaxIdleConns(readers)
+	f.r.SetConnMaxIdleTime(time.Minute)
 	return nil
 }
 
-// limit keeps the file from growing beyond so many bytes.
-func (s *Store) limit(ctx context.Context, most int64) error {
-	var page int64
-	if err := s.w.QueryRowContext(ctx, `PRAGMA page_size`).Scan(&page); err != nil {
-		return damaged(s.path, err)
+// Close releases the file.
+func (f *file) Close() error {
+	var errs []error
+	for _, db := range []*sql.DB{f.r, f.w} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
 	}
-	_, err := s.w.ExecContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, max(1, most/page)))
+	if f.lock != nil {
+		errs = append(errs, f.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// limit keeps a file from growing beyond so many bytes.
+func limit(ctx context.Context, db *sql.DB, path string, most int64) error {
+	var page int64
+	if err := db.QueryRowContext(ctx, `PRAGMA page_size`).Scan(&page); err != nil {
+		return damaged(path, err)
+	}
+	_, err := db.ExecContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, max(1, most/page)))
 	return err
 }
 
-// take makes the file the daemon's: sound, of today's schema, and known again.
-func (s *Store) take(ctx context.Context) error {
-	if err := migrate(ctx, s.w, s.path); err != nil {
+// prepare makes the file the daemon's: sound, of today's schema, and known again.
+func (f *file) prepare(ctx context.Context) error {
+	if err := migrate(ctx, f.w, f.path); err != nil {
 		return err
 	}
 	var sound string
-	if err := s.w.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&sound); err != nil {
-		return damaged(s.path, err)
+	if err := f.w.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&sound); err != nil {
+		return damaged(f.path, err)
 	} else if sound != "ok" {
-		return damaged(s.path, errors.New(strings.Join(strings.Fields(sound), " ")))
+		return damaged(f.path, errors.New(strings.Join(strings.Fields(sound), " ")))
 	}
-	if _, err := s.w.ExecContext(ctx, `INSERT OR IGNORE INTO facts (name, value) VALUES (?, lower(hex(randomblob(8))))`, factID); err != nil {
-		return fmt.Errorf("write %s: %w", s.path, err)
+	if _, err := f.w.ExecContext(ctx, `INSERT OR IGNORE INTO facts (name, value) VALUES (?, lower(hex(randomblob(8))))`, factID); err != nil {
+		return fmt.Errorf("write %s: %w", f.path, err)
 	}
-	if err := s.fillDepends(ctx); err != nil {
+	err := f.transact(ctx, func(t *Tx) error {
+		held, err := t.sum()
+		if err != nil {
+			return err
+		}
+		f.held.Store(held)
+		return t.fill()
+	})
+	if err != nil {
 		return err
 	}
-	if err := s.measure(ctx); err != nil {
-		return err
-	}
-	return s.remember()
+	return f.remember()
 }
 
 func dsn(path, more string) string {

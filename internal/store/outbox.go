@@ -15,12 +15,12 @@ import (
 const farthestTry = 2 * time.Hour
 
 // Sent implements sink.Outbox.
-func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) error {
+func (s outbox) Sent(ctx context.Context, sink, alertID string, at time.Time) error {
 	delay := time.Duration(0)
-	if s.owesOne(sink) {
+	if s.outlets.owesOne(sink) {
 		delay = s.delay
 	}
-	err := s.writeWithin(ctx, delay, func(t *Tx) error {
+	err := s.updateWithin(ctx, delay, func(t *Tx) error {
 		err := t.exec(`UPDATE deliveries SET sent_at = ?, error = '' WHERE sink = ? AND alert = (SELECT num FROM alerts WHERE id = ?)`, at.UnixMilli(), sink, alertID)
 		if err != nil {
 			return err
@@ -31,7 +31,7 @@ func (s *Store) Sent(ctx context.Context, sink, alertID string, at time.Time) er
 		return t.endSinkTrouble(sink)
 	})
 	if err == nil {
-		s.sentOne(sink)
+		s.outlets.sentOne(sink)
 	}
 	return err
 }
@@ -50,7 +50,7 @@ func (t alerts) endSinkTrouble(sink string) error {
 	if err := facts(t).setFact(sinkTrouble+sink, ""); err != nil {
 		return err
 	}
-	return t.addForOthers(alert.TakesAgain(sink, t.s.now()), sink)
+	return t.addForOthers(alert.TakesAgain(sink, t.f.now()), sink)
 }
 
 // leftOver is whether there is an alert that a sink has not taken in three tries.
@@ -62,12 +62,12 @@ const sinkTrouble = "trouble sink "
 
 // addForOthers adds what one sink is not to be told of itself.
 func (t alerts) addForOthers(a alert.Alert, sink string) error {
-	return t.addAlert(a, slices.DeleteFunc(t.s.route(a), func(name string) bool { return name == sink }))
+	return t.addAlert(a, slices.DeleteFunc(t.f.route(a), func(name string) bool { return name == sink }))
 }
 
 // Failed implements sink.Outbox.
-func (s *Store) Failed(ctx context.Context, name, alertID string, f sink.Failure) error {
-	return s.write(ctx, func(t *Tx) error {
+func (s outbox) Failed(ctx context.Context, name, alertID string, f sink.Failure) error {
+	return s.Update(ctx, func(t *Tx) error {
 		var parkedAt any
 		if f.Parked {
 			parkedAt = s.now().UnixMilli()
@@ -90,8 +90,8 @@ func (t alerts) tellNotTaken(sink, alertID, cause string) error {
 		return err
 	}
 	last, err := facts(t).fact(sinkTrouble + sink)
-	today := t.s.now().UTC().Format(time.DateOnly)
-	told, ok := alert.NotTaken(sink, ds[0].Alert, cause, t.s.now())
+	today := t.f.now().UTC().Format(time.DateOnly)
+	told, ok := alert.NotTaken(sink, ds[0].Alert, cause, t.f.now())
 	if err != nil || !ok || last == today {
 		return err
 	}
@@ -103,8 +103,8 @@ func (t alerts) tellNotTaken(sink, alertID, cause string) error {
 
 // Retry makes an alert's unsent deliveries due at once, parked ones too. It
 // reports how many.
-func (s *Store) Retry(ctx context.Context, alertID string) (n int64, err error) {
-	err = s.write(ctx, func(t *Tx) error {
+func (s outbox) Retry(ctx context.Context, alertID string) (n int64, err error) {
+	err = s.Update(ctx, func(t *Tx) error {
 		at := s.now().UnixMilli()
 		// What was told meanwhile by the same key is to follow it again, or a pager
 		// that this opens would stay open, or be closed while it should ring.

@@ -72,12 +72,12 @@ func (s *outletScene) sent(id string) <-chan error {
 	return done
 }
 
-// waiting waits until so many changes wait for a commit.
-func (s *outletScene) waiting(want int) {
+// wait waits until so many changes wait for a commit.
+func (s *outletScene) wait(want int) {
 	s.t.Helper()
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		s.mu.Lock()
-		n := len(s.queue)
+		n := len(s.waiting)
 		s.mu.Unlock()
 		if n == want {
 			return
@@ -114,7 +114,7 @@ func TestTheRecordOfASentAlertSharesACommit(t *testing.T) {
 	}
 	before := s.commits()
 	done := s.sent("a")
-	s.waiting(1)
+	s.wait(1)
 	s.add("b")
 	s.ends(done)
 	if n := s.commits() - before; n != 1 {
@@ -149,12 +149,12 @@ func TestARecordWaitsForNothingWhereMoreIsDue(t *testing.T) {
 	}
 	s.next()
 	last := s.sent("e")
-	s.waiting(1)
+	s.wait(1)
 	s.add("f")
 	s.ends(last)
 	s.next()
 	done := s.sent("f")
-	s.waiting(1)
+	s.wait(1)
 	s.put(t, put("fl-1"))
 	s.ends(done)
 	if id := s.next(); id != "" {

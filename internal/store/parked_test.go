@@ -12,7 +12,7 @@ import (
 )
 
 // outbox is a store with two sinks and the log, whose clock the test sets.
-func outbox(t *testing.T) (s *Store, now *time.Time) {
+func withOutbox(t *testing.T) (s *Store, now *time.Time) {
 	t.Helper()
 	now = new(time.Time)
 	*now = noon.Add(73 * time.Hour)
@@ -60,7 +60,7 @@ func (s *Store) told(t *testing.T) (out []sink.Delivery) {
 // day, and from the transaction that parks it.
 func TestI7NothingIsParkedSilently(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	s.park(t, "alrt_1", "pager")
 	s.giveUp(t, "alrt_1", "pager") // recorded twice: the answer of the first try was lost
 	s.park(t, "alrt_2", "pager")
@@ -84,7 +84,7 @@ func TestI7NothingIsParkedSilently(t *testing.T) {
 // of each other for ever.
 func TestI7ParkedAlertsMakeNoChain(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	s.park(t, "alrt_1", "pager")
 	first := s.told(t)[0].Alert.ID
 	*now = now.Add(80 * time.Hour)

@@ -13,7 +13,7 @@ import (
 // order: nothing is scanned whole and nothing is sorted.
 func TestTheOutboxIsReadByItsIndexes(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	const columns = `SELECT d.sink, a.body FROM `
 	for name, c := range map[string]struct{ query, begins string }{
 		"by urgency": {columns + mostUrgent, "SEARCH x USING COVERING INDEX deliveries_urgency (sink=?)"},
@@ -41,7 +41,7 @@ func TestTheOutboxIsReadByItsIndexes(t *testing.T) {
 // is about the same thing, however many wait.
 func TestTheOutboxIsWrittenByItsKeys(t *testing.T) {
 	t.Parallel()
-	s, _ := outbox(t)
+	s, _ := withOutbox(t)
 	for name, query := range map[string]string{"key": raiseKey, "campaign": raiseCampaign, "sent": holdPending, "added": holdNew} {
 		args := []any{"1", "pager", "1", "2", "3"}
 		for _, step := range explain(t, s, query, args[:argsOf(query)]...) {
@@ -135,7 +135,7 @@ func TestNothingIsReadButWhatIsDue(t *testing.T) {
 // of a million alerts would read all deliveries.
 func TestPruneIsLinear(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	indexed := func(query string, args ...any) {
 		t.Helper()
 		for _, step := range explain(t, s, query, args...) {

@@ -66,9 +66,9 @@ func (s *Store) prune(ctx context.Context, at int64, most int) error {
 		errs = append(errs, fmt.Errorf("prune campaigns: %w", err))
 	}
 	for n := rowsAtOnce; n == rowsAtOnce && ctx.Err() == nil; { // these rows have no number of their own
-		err := s.write(ctx, func(t *Tx) error {
+		err := s.Update(ctx, func(t *Tx) error {
 			deleted, err := t.changed(`DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name FROM deeds WHERE at < ? ORDER BY at LIMIT ?)`,
-				t.s.now().Add(-keepCalls).UnixMilli(), rowsAtOnce)
+				t.f.now().Add(-keepCalls).UnixMilli(), rowsAtOnce)
 			n = int(deleted)
 			return err
 		})
@@ -111,7 +111,7 @@ type pruning struct {
 }
 
 func (p pruning) run(ctx context.Context, s *Store, before int64, most int) error {
-	err := s.read(ctx, func(t *Tx) error {
+	err := s.View(ctx, func(t *Tx) error {
 		return t.rows(func(scan func(...any) error) error {
 			var nth int64
 			err := scan(&nth)
@@ -126,7 +126,7 @@ func (p pruning) run(ctx context.Context, s *Store, before int64, most int) erro
 	for ctx.Err() == nil {
 		seen, began := 0, time.Time{}
 		nextAt, nextNum := at, num
-		err := s.write(ctx, func(t *Tx) (err error) {
+		err := s.Update(ctx, func(t *Tx) (err error) {
 			began = time.Now() // not while it waits for others
 			var ids []int64
 			if ids, seen, nextAt, nextNum, err = p.batch(t, rows, before, at, num); err != nil || len(ids) == 0 {
@@ -183,7 +183,7 @@ func (s *Store) pruneCampaigns(ctx context.Context) error {
 	after := ""
 	for again := true; again && ctx.Err() == nil; {
 		last := after
-		err := s.write(ctx, func(t *Tx) error {
+		err := s.Update(ctx, func(t *Tx) error {
 			err := t.one(&last, `SELECT id FROM (SELECT id FROM campaigns WHERE id > ? ORDER BY id LIMIT ?) ORDER BY id DESC LIMIT 1`, after, rowsAtOnce)
 			if again = err == nil; errors.Is(err, sql.ErrNoRows) {
 				return nil
@@ -206,7 +206,7 @@ func (s *Store) pruneDepends(ctx context.Context) error {
 	after := [4]string{}
 	for again := true; again && ctx.Err() == nil; {
 		last := after
-		err := s.write(ctx, func(t *Tx) error {
+		err := s.Update(ctx, func(t *Tx) error {
 			again = false
 			err := t.rows(func(scan func(...any) error) error {
 				again = true
@@ -234,14 +234,14 @@ func (s *Store) pruneDepends(ctx context.Context) error {
 // disk has become smaller.
 func (s *Store) dropExcess(ctx context.Context) error {
 	for again := s.daemon; again && ctx.Err() == nil; {
-		err := s.write(ctx, func(t *Tx) error {
+		err := s.Update(ctx, func(t *Tx) error {
 			again = false
-			held, err := t.droppable()
+			held, err := t.sum()
 			if err != nil {
 				return err
 			}
-			t.s.held.Store(held)
-			over := held - t.s.budget(held)
+			t.f.held.Store(held)
+			over := held - t.f.budget(held)
 			if over <= 0 {
 				return nil
 			}

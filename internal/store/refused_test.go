@@ -28,7 +28,7 @@ func (p *picky) Send(_ context.Context, a alert.Alert) error {
 // sender pause for minutes; what is more urgent is sent in the pause.
 func TestI7RefusedAttemptsHoldUpNoDeletion(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	flood := make([]alert.Alert, 40)
 	for n := range flood {
 		flood[n] = alert.Alert{ID: fmt.Sprintf("attempt-%02d", n), Kind: alert.Attempt, Level: alert.Critical}

@@ -37,13 +37,13 @@ func (t rehearsals) PutPipelineHealth(s inventory.Scope, w rehearse.PipelineHeal
 
 // Rehearsed finds the rehearsal that stands for a flow log; false: there was
 // none yet. It reads them all once.
-func (s *Store) Rehearsed(ctx context.Context) (func(inventory.Row) (rehearse.Rehearsal, bool), error) {
+func (s lists) Rehearsed(ctx context.Context) (func(inventory.Row) (rehearse.Rehearsal, bool), error) {
 	type key struct {
 		scope  inventory.Scope
 		target delivery.Target
 	}
 	known := map[key]rehearse.Rehearsal{}
-	err := s.read(ctx, func(t *Tx) error {
+	err := s.View(ctx, func(t *Tx) error {
 		all, err := each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals`)
 		for _, r := range all {
 			known[key{r.Scope, r.Target}] = r

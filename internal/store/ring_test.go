@@ -30,7 +30,7 @@ func TestI7APagerRingsForFiveMinutes(t *testing.T) {
 		for _, sentFirst := range []bool{true, false} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				s, now := outbox(t)
+				s, now := withOutbox(t)
 				d := c.deletion
 				d.ID, d.DedupKey, d.Kind, d.Level = "deletion", "e", alert.Deletion, alert.High
 				d.DeletedAt = &alert.Time{Time: now.Add(-c.ago)}
@@ -65,7 +65,7 @@ func TestI7APagerRingsForFiveMinutes(t *testing.T) {
 // TestI7AnAnswerAddedAfterALateDelivery waits like one that was there before.
 func TestI7AnAnswerAddedAfterALateDelivery(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	addAll(t, s, *now, alert.Alert{ID: "trouble", DedupKey: "q", Kind: alert.Pipeline, Level: alert.High})
 	*now = now.Add(10 * time.Minute)
 	s.Sent(t.Context(), "pager", "trouble", *now)
@@ -92,7 +92,7 @@ func campaign(first, second alert.Level) []alert.Alert {
 // does not; and nothing of the campaign comes before an end that is pending.
 func TestI7ACampaignIsResolvedAfterAllOfIt(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	addAll(t, s, *now, campaign(alert.High, alert.High)...)
 	s.Failed(t.Context(), "pager", "d1", sink.Failure{Attempts: 30, NextAt: now.Add(10 * time.Minute), Cause: "403"})
 	if got := strings.Join(drain(t, s, "pager", *now), " "); got != "d2" {
@@ -116,7 +116,7 @@ func TestI7ACampaignIsResolvedAfterAllOfIt(t *testing.T) {
 // went, though the last of its deletions went elsewhere.
 func TestI7WhatACampaignOpenedItResolves(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	routes := sink.Routes{{Name: "pager", MinLevel: alert.Critical}}
 	s.route = routes.For
 	s.put(t, func(tx *Tx) error {
@@ -140,7 +140,7 @@ func TestI7WhatACampaignOpenedItResolves(t *testing.T) {
 // TestCampaignsEnd: which deletions share one.
 func TestCampaignsEnd(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	n := 0
 	join := func(account, who string, after time.Duration) (id string) {
 		n++
@@ -196,7 +196,7 @@ func TestCampaignsEnd(t *testing.T) {
 // TestCampaignsAreForgotten with their events, and not before.
 func TestCampaignsAreForgotten(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	s.put(t, func(tx *Tx) error {
 		for _, who := range []string{"a", "b"} {
 			id, err := tx.JoinCampaign(notify.Strike{Account: "1", Principal: who, EventID: who, At: *now})
@@ -226,7 +226,7 @@ func TestCampaignsAreForgotten(t *testing.T) {
 // the campaign, which was sent meanwhile.
 func TestRetryOfACampaign(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	addAll(t, s, *now, campaign(alert.High, alert.High)...)
 	s.giveUp(t, "d1", "pager")
 	if got := strings.Join(drain(t, s, "pager", *now), " "); !strings.HasSuffix(got, "c2") {
@@ -249,7 +249,7 @@ func TestTwoDaemonsHaveTwoCampaigns(t *testing.T) {
 	t.Parallel()
 	var ids [2]string
 	for n := range ids {
-		s, now := outbox(t)
+		s, now := withOutbox(t)
 		s.put(t, func(tx *Tx) (err error) {
 			ids[n], err = tx.JoinCampaign(notify.Strike{Account: "1", Principal: "p", EventID: "e", At: *now})
 			return err

@@ -17,6 +17,7 @@ type Tx struct {
 	cases
 	dependencies
 	destinations
+	droppable
 	events
 	facts
 	flowLogs
@@ -32,6 +33,7 @@ type (
 	cases        struct{ *tx }
 	dependencies struct{ *tx }
 	destinations struct{ *tx }
+	droppable    struct{ *tx }
 	events       struct{ *tx }
 	facts        struct{ *tx }
 	flowLogs     struct{ *tx }
@@ -41,53 +43,40 @@ type (
 )
 
 func whole(t *tx) *Tx {
-	return &Tx{t, alerts{t}, campaigns{t}, cases{t}, dependencies{t}, destinations{t}, events{t}, facts{t}, flowLogs{t}, incidents{t}, rehearsals{t}, repeats{t}}
+	return &Tx{t, alerts{t}, campaigns{t}, cases{t}, dependencies{t}, destinations{t}, droppable{t}, events{t}, facts{t}, flowLogs{t}, incidents{t}, rehearsals{t}, repeats{t}}
 }
 
 // room is the file as a package sees it that asks for a few things of it, T, in
 // transactions of its own.
 type room[T any] struct {
-	s  *Store
+	f  *file
 	of func(*Tx) T
 }
 
 func (r room[T]) Update(ctx context.Context, fn func(T) error) error {
-	return r.s.write(ctx, func(t *Tx) error { return fn(r.of(t)) })
+	return r.f.Update(ctx, func(t *Tx) error { return fn(r.of(t)) })
 }
 
 func (r room[T]) View(ctx context.Context, fn func(T) error) error {
-	return r.s.read(ctx, func(t *Tx) error { return fn(r.of(t)) })
-}
-
-// Update runs fn in a transaction and returns once it is on disk. Callers that
-// come together share one commit; each one's failure is its own. Whoever comes first
-// commits for those who wait, once, and hands that over to the first of those who
-// have come meanwhile.
-func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	return s.write(ctx, fn)
-}
-
-// View runs fn on one consistent state, reading only.
-func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	return s.read(ctx, fn)
+	return r.f.View(ctx, func(t *Tx) error { return fn(r.of(t)) })
 }
 
 // Remediation is the file as remediation sees it.
 func (s *Store) Remediation() remediate.Store {
-	return room[remediate.Tx]{s, func(t *Tx) remediate.Tx { return t }}
+	return room[remediate.Tx]{s.file, func(t *Tx) remediate.Tx { return t }}
 }
 
 // News is the file as the news of the snapshot see it.
 func (s *Store) News() remediate.NewsStore {
-	return room[remediate.NewsTx]{s, func(t *Tx) remediate.NewsTx { return t }}
+	return room[remediate.NewsTx]{s.file, func(t *Tx) remediate.NewsTx { return t }}
 }
 
 // Rehearsals is the file as rehearsals see it.
 func (s *Store) Rehearsals() rehearse.Store {
-	return room[rehearse.Tx]{s, func(t *Tx) rehearse.Tx { return t }}
+	return room[rehearse.Tx]{s.file, func(t *Tx) rehearse.Tx { return t }}
 }
 
 // Tampering is the file as package tamper sees it.
 func (s *Store) Tampering() tamper.Store {
-	return room[tamper.Tx]{s, func(t *Tx) tamper.Tx { return t }}
+	return room[tamper.Tx]{s.file, func(t *Tx) tamper.Tx { return t }}
 }

@@ -9,13 +9,13 @@ import (
 )
 
 // Known finds rows by ID (inventory.Snapshot).
-func (s *Store) Known(ctx context.Context, scope inventory.Scope, ids []string) (map[string]inventory.Known, error) {
+func (s snapshot) Known(ctx context.Context, scope inventory.Scope, ids []string) (map[string]inventory.Known, error) {
 	list, err := json.Marshal(ids)
 	if err != nil {
 		return nil, err
 	}
 	out := make(map[string]inventory.Known, len(ids))
-	err = s.read(ctx, func(t *Tx) error {
+	err = s.View(ctx, func(t *Tx) error {
 		return t.rows(func(scan func(...any) error) error {
 			var id string
 			var k inventory.Known
@@ -31,7 +31,7 @@ func (s *Store) Known(ctx context.Context, scope inventory.Scope, ids []string) 
 }
 
 // Unseen returns live rows that a listing did not show (inventory.Snapshot).
-func (s *Store) Unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) ([]inventory.Row, int64, error) {
+func (s snapshot) Unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) ([]inventory.Row, int64, error) {
 	nums, last, err := s.unseen(ctx, scope, seen, before, after, limit)
 	if err != nil || len(nums) == 0 {
 		return nil, last, err
@@ -41,16 +41,16 @@ func (s *Store) Unseen(ctx context.Context, scope inventory.Scope, seen *invento
 		return nil, last, err
 	}
 	var out []inventory.Row
-	err = s.read(ctx, func(t *Tx) error {
+	err = s.View(ctx, func(t *Tx) error {
 		out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?)) ORDER BY num`, string(list))
 		return err
 	})
 	return out, last, err
 }
 
-func (s *Store) unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (nums []int64, last int64, err error) {
+func (s snapshot) unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (nums []int64, last int64, err error) {
 	last = after
-	err = s.read(ctx, func(t *Tx) error {
+	err = s.View(ctx, func(t *Tx) error {
 		return t.rows(func(scan func(...any) error) error {
 			if len(nums) == limit {
 				return errEnough
@@ -67,8 +67,8 @@ func (s *Store) unseen(ctx context.Context, scope inventory.Scope, seen *invento
 }
 
 // LiveAfter returns live rows by ID (inventory.Snapshot).
-func (s *Store) LiveAfter(ctx context.Context, scope inventory.Scope, after string, limit int) (out []inventory.Row, err error) {
-	err = s.read(ctx, func(t *Tx) error {
+func (s snapshot) LiveAfter(ctx context.Context, scope inventory.Scope, after string, limit int) (out []inventory.Row, err error) {
+	err = s.View(ctx, func(t *Tx) error {
 		out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' ORDER BY id LIMIT ?`,
 			scope.Account, scope.Region, after, limit)
 		return err
@@ -77,8 +77,8 @@ func (s *Store) LiveAfter(ctx context.Context, scope inventory.Scope, after stri
 }
 
 // Refreshed records a complete listing (inventory.Snapshot).
-func (s *Store) Refreshed(ctx context.Context, scope inventory.Scope, started, ended time.Time) error {
-	return s.write(ctx, func(t *Tx) error {
+func (s snapshot) Refreshed(ctx context.Context, scope inventory.Scope, started, ended time.Time) error {
+	return s.Update(ctx, func(t *Tx) error {
 		return t.exec(`INSERT INTO scopes (account, region, refreshed_at, first_at) VALUES (?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET refreshed_at = excluded.refreshed_at, first_at = coalesce(first_at, excluded.first_at), stale = NULL`,
 			scope.Account, scope.Region, started.UnixMilli(), ended.UnixMilli())

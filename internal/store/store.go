@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,79 +31,67 @@ type Options struct {
 	CommitDelay time.Duration
 }
 
-// Store is an open state file. It is safe for concurrent use.
+// Store is an open state file. It is safe for concurrent use. Each of its parts is for
+// one kind of caller.
 type Store struct {
-	path  string
-	w, r  *sql.DB
-	lock  *os.File
-	files []file // of a daemon
-	taken atomic.Bool
-
-	changes atomic.Int64
-	route   func(alert.Alert) []string
-	now     func() time.Time
-	free    func() (int64, error)
-	delay   time.Duration // Options.CommitDelay
-
-	daemon               bool         // it keeps the file within its bounds
-	held                 atomic.Int64 // bytes of droppable rows, or a little more than that (budget.go)
-	dropped, undelivered atomic.Int64
-
-	mu    sync.Mutex // guards queue and busy
-	queue []*change
-	busy  bool // somebody is committing
-
-	outletsMu sync.Mutex
-	outlets   map[string]*outlet // by sink; outletsMu guards them
+	*file
+	counts
+	lists
+	outbox
+	snapshot
 }
 
-// readers is how many connections read at once. Each is opened when it is needed, and
-// kept while it is used: to open one is to read the schema, and to prepare anew.
-const readers = 8
+// The parts of a store, beside the file itself and its transactions.
+type (
+	counts   struct{ *file } // for metrics and the doctor
+	lists    struct{ *file } // for commands
+	outbox   struct{ *file } // sink.Outbox
+	snapshot struct{ *file } // inventory.Snapshot
+)
+
+// file is the state file, as long as it is open: one connection writes, several read.
+type file struct {
+	path   string
+	w, r   *sql.DB
+	lock   *os.File   // of a daemon, as what follows
+	opened []identity // what was opened
+	taken  atomic.Bool
+
+	route   func(alert.Alert) []string
+	now     func() time.Time
+	delay   time.Duration // Options.CommitDelay
+	changes atomic.Int64
+	daemon  bool // it keeps the file within its bounds
+
+	queue
+	space
+	outlets outlets
+}
 
 // ErrMissing is returned by Open for a command when there is no state file.
 var ErrMissing = errors.New("no state file")
 
 // Open opens the state file.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	s := &Store{path: path, route: o.Route, now: o.Now, free: o.Free, delay: o.CommitDelay, daemon: o.Daemon, outlets: map[string]*outlet{}}
-	if s.free == nil {
-		s.free = func() (int64, error) { return freeOn(path) }
+	f := &file{path: path, route: o.Route, now: o.Now, delay: o.CommitDelay, daemon: o.Daemon, space: space{free: o.Free}}
+	if f.free == nil {
+		f.free = func() (int64, error) { return freeOn(path) }
 	}
-	if s.now == nil {
-		s.now = time.Now
+	if f.now == nil {
+		f.now = time.Now
 	}
-	if s.route == nil {
-		s.route = func(alert.Alert) []string { return nil }
+	if f.route == nil {
+		f.route = func(alert.Alert) []string { return nil }
 	}
 	if err := foreign(ctx, path); err != nil {
 		return nil, err
 	}
-	if err := s.claim(o.Daemon); err != nil {
-		return nil, err
+	err := f.claim()
+	if err == nil {
+		err = f.connect(ctx, o.MaxBytes)
 	}
-	if err := s.open(ctx, o); err != nil {
-		return nil, errors.Join(err, s.Close())
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
-	return s, nil
-}
-
-// Close releases the file.
-func (s *Store) Close() error {
-	var errs []error
-	for _, db := range []*sql.DB{s.r, s.w} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
-	}
-	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// Version changes whenever another process has written the file.
-func (s *Store) Version(ctx context.Context) (v int64, err error) {
-	err = s.w.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&v)
-	return v, err
+	return &Store{f, counts{f}, lists{f}, outbox{f}, snapshot{f}}, nil
 }

@@ -181,7 +181,7 @@ func TestACommitIsHandedOver(t *testing.T) {
 	one := begin("fl-1", first)
 	until(func() bool { return running.Load() == 1 })
 	two := begin("fl-2", second)
-	until(func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.queue) == 1 })
+	until(func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.waiting) == 1 })
 	close(first)
 	select {
 	case err := <-one:

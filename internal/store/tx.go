@@ -16,7 +16,7 @@ import (
 type tx struct {
 	ctx     context.Context
 	q       *sql.Tx
-	s       *Store
+	f       *file
 	bounded bool // unknown incidents were counted
 
 	bill                       *bill    // of the commit; nil: it only reads, or drops
@@ -71,7 +71,7 @@ func (t *tx) failed(doing, query string, args []any, err error) error {
 	if err == nil || errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	return fmt.Errorf("%s %s in %s: %w", doing, subject(query, args), t.s.path, err)
+	return fmt.Errorf("%s %s in %s: %w", doing, subject(query, args), t.f.path, err)
 }
 
 var tableOf = regexp.MustCompile(`\b(?:FROM|INTO|UPDATE) ([a-z_]+)`)
@@ -155,7 +155,7 @@ const farthest = 20 * time.Minute
 
 // dueBy is when something is due at the latest; NULL for never.
 func (t *tx) dueBy(at time.Time) any {
-	if last := t.s.now().Add(farthest); at.After(last) {
+	if last := t.f.now().Add(farthest); at.After(last) {
 		at = last
 	}
 	return millis(at)

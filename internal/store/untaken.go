@@ -11,12 +11,12 @@ import (
 // Untaken finds the oldest alert of level high or above from a time or before that
 // none of these sinks has taken, though it was routed to one of them. ok is false
 // where there is none.
-func (s *Store) Untaken(ctx context.Context, sinks []string, from time.Time) (a alert.Alert, ok bool, err error) {
+func (s outbox) Untaken(ctx context.Context, sinks []string, from time.Time) (a alert.Alert, ok bool, err error) {
 	names, err := json.Marshal(sinks)
 	if err != nil {
 		return a, false, err
 	}
-	err = s.read(ctx, func(t *Tx) error {
+	err = s.View(ctx, func(t *Tx) error {
 		// CASE: of thousands that wait for one sink, others have taken nearly all, and no body is read for them.
 		for _, in := range []struct{ index, where string }{
 			{"deliveries_pending", `d.sent_at IS NULL AND d.parked_at IS NULL`},

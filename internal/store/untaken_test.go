@@ -11,7 +11,7 @@ import (
 // is not.
 func TestUntaken(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	add := func(id string, level alert.Level, at time.Time) {
 		s.put(t, func(tx *Tx) error {
 			return tx.AddAlert(alert.Alert{ID: id, Time: alert.Time{Time: at}, Kind: alert.Deletion, Level: level})

@@ -48,9 +48,9 @@ const (
 )
 
 // Next implements sink.Outbox.
-func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d sink.Delivery, ok bool, err error) {
-	byAge, added := s.turn(sink)
-	err = s.read(ctx, func(t *Tx) error {
+func (s outbox) Next(ctx context.Context, sink string, now time.Time) (d sink.Delivery, ok bool, err error) {
+	byAge, added := s.outlets.turn(sink)
+	err = s.View(ctx, func(t *Tx) error {
 		args := []any{sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli()}
 		if byAge {
 			if d, ok, err = t.first(longestWaiting, append(args, now.Add(-longWait).UnixMilli())...); err != nil || ok {
@@ -68,7 +68,7 @@ func (s *Store) Next(ctx context.Context, sink string, now time.Time) (d sink.De
 		}, soonest, sink)
 	})
 	if err == nil && !ok {
-		s.hasAll(sink, added)
+		s.outlets.hasAll(sink, added)
 	}
 	return d, ok, err
 }

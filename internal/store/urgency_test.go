@@ -54,7 +54,7 @@ func drain(t *testing.T, s *Store, sink string, at time.Time) (ids []string) {
 // without any permission comes after what says that flow logs are lost.
 func TestI7UrgentAlertsComeFirst(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	addAll(t, s, *now,
 		alert.Alert{ID: "test", Kind: alert.Test, Level: alert.Informational},
 		alert.Alert{ID: "attempt medium", Kind: alert.Attempt, Level: alert.Medium},
@@ -80,7 +80,7 @@ func TestI7UrgentAlertsComeFirst(t *testing.T) {
 // one event lifts what came before it.
 func TestI7OrderWithinOneDedupKey(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	addAll(t, s, *now,
 		alert.Alert{ID: "other", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs},
 		alert.Alert{ID: "deletion", DedupKey: "e", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs},
@@ -96,7 +96,7 @@ func TestI7OrderWithinOneDedupKey(t *testing.T) {
 // whatever stream of more urgent ones there is.
 func TestI7NothingStarves(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	addAll(t, s, *now, alert.Alert{ID: "attempt", Kind: alert.Attempt, Level: alert.Medium})
 	*now = now.Add(4 * time.Minute)
 	for n := range 30 {
@@ -121,7 +121,7 @@ func TestI7NothingStarves(t *testing.T) {
 // of them comes before the deletion.
 func TestI7AFloodDelaysNoDeletion(t *testing.T) {
 	t.Parallel()
-	s, now := outbox(t)
+	s, now := withOutbox(t)
 	flood := make([]alert.Alert, 2000)
 	for n := range flood {
 		flood[n] = alert.Alert{ID: fmt.Sprintf("attempt-%04d", n), Kind: alert.Attempt, Level: alert.Critical}
