@@ -45,3 +45,21 @@ type Delivery struct {
 	ParkedAt time.Time // zero unless given up after days
 	Error    string    // why the last try failed: cleaned, without secrets
 }
+
+// How far an alert is on its way to a sink.
+const (
+	Pending = "pending"
+	Sent    = "sent"
+	GivenUp = "given_up"
+)
+
+// State is how far the alert is on its way.
+func (d Delivery) State() string {
+	switch {
+	case !d.SentAt.IsZero():
+		return Sent
+	case !d.ParkedAt.IsZero():
+		return GivenUp
+	}
+	return Pending
+}

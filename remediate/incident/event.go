@@ -60,6 +60,10 @@ func (e Event) Rings() bool {
 	return !e.ToldDeletion.IsZero() && e.ToldClosed.IsZero() && !e.Due().IsZero()
 }
 
+// Droppable reports whether the event may be forgotten before its time, to make room: no
+// alert about it is to follow, and it names no flow log that is known.
+func (e Event) Droppable() bool { return e.Unknown && !e.Rings() }
+
 // SameTimes reports whether no alert was written between two states of an event.
 func (e Event) SameTimes(was Event) bool {
 	times := func(e Event) []time.Time {

@@ -34,6 +34,13 @@ func (h PipelineHealth) token(started time.Time, n int) string {
 	return fmt.Sprintf("%s%s-%d-%d", detection.RehearsalToken, h.Instance, started.Unix(), n)
 }
 
+// Adopted is what of it counts in a copy of the state file that became the state file: not
+// whose rehearsals count.
+func (h PipelineHealth) Adopted() PipelineHealth {
+	h.By, h.OthersAt = "", time.Time{}
+	return h
+}
+
 // madeBy notes who makes the rehearsals; empty: whoever made the last one.
 func (h PipelineHealth) madeBy(caller string) PipelineHealth {
 	if caller != "" && caller != h.By {

@@ -75,6 +75,13 @@ const (
 // gone back.
 func (b Burst) over(now time.Time) bool { return !now.Before(b.DueAt) || b.Since.After(now) }
 
+// Adopted is a burst of a copy of the state file that became the state file: what it
+// holds is summed up now. ok is false where no window of it could be ended.
+func (b Burst) Adopted(now time.Time) (adopted Burst, ok bool) {
+	b.DueAt = now
+	return b, b.Held.Calls <= 0 || b.Held.Gravest != nil
+}
+
 // next is the burst in its next window, and the alert of what this one held. A burst
 // ends with a window that held nothing; there says that it goes on.
 func (b Burst) next(now time.Time) (after Burst, there bool, ended []alert.Alert) {

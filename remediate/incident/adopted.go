@@ -1,0 +1,77 @@
+package incident
+
+import (
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// Whoever can write the place of the copies of the state file can have written all of
+// one. What an adopted copy says of what was there and is to come back counts, and nothing
+// in it that loosens.
+
+// AdoptRow is a row of a copy, as far as it counts.
+func AdoptRow(r inventory.Row) inventory.Row {
+	r.ReleasedUntil, r.ReleasedAt, r.ReleaseReason = time.Time{}, time.Time{}, ""
+	if !r.Protected {
+		// A decoy, or outside of inventory.destinations: the next refresh decides about
+		// each row that is excluded and should not be.
+		r.Excluded = true
+	}
+	if r.State != inventory.Live {
+		// Gone for good, until a listing shows it: like an imported one, for a listing
+		// revives no gone row.
+		r.State, r.Imported = inventory.Live, true
+	}
+	return r
+}
+
+// Adoption is what becomes of an incident of a copy.
+type Adoption int
+
+// What Adopt says.
+const (
+	AdoptAsIs   Adoption = iota
+	AdoptDue             // it is tried at once, and its event is adopted, too
+	AdoptClosed          // AWS shows its flow log: it ends, so that a record of one more deletion counts
+	AdoptNot             // it would end as it begins: nothing is to come back
+)
+
+// Adopt is an incident of a copy as far as it counts, beside the row that the copy has of
+// its flow log.
+func (i Incident) Adopt(r inventory.Row, now time.Time) (Incident, Adoption) {
+	live := r.State == inventory.Live
+	switch {
+	case i.Pending() && (live || r.Protected):
+		i.WaitUntil, i.NextAttemptAt = time.Time{}, now // nobody waits for what a rule, or the copy, says
+		i.ToldStuckAt, i.Stuck, i.StuckNews = time.Time{}, nil, false
+		return i, AdoptDue
+	case i.Pending():
+		return i, AdoptNot
+	case live && !i.Listens():
+		return i.Listening(now), AdoptClosed
+	}
+	return i, AdoptAsIs
+}
+
+// AdoptStray reports whether an incident of a copy stays that has no row of its flow log:
+// only where that is unknown. Of what a listing shows anew, no record would count else.
+func (i Incident) AdoptStray() bool {
+	return !i.Known && (i.State == Open || i.State == Closed && i.Reason == Unknown)
+}
+
+// AdoptEvent is the event of an incident of a copy, which may not be in the copy. People
+// get an alert, in five minutes at the latest, of what is to come back and is not:
+// whatever the copy says that they have got.
+func (i Incident) AdoptEvent(e Event, inCopy bool, now time.Time) Event {
+	if !inCopy {
+		e = Event{Source: i.Source, Level: alert.High, DetectedAt: now, ToldDeletion: now}
+	}
+	if e.ToldDeletion.IsZero() && e.Source != ByDrift || e.ToldDeletion.After(now) {
+		e.ToldDeletion = now // or no alert would say anything of it
+	}
+	e.Scope, e.ID, e.Unknown, e.ToldClosed = i.Scope, i.EventID, false, time.Time{}
+	e.DueAt, e.StuckAt, e.OverdueAt = now, time.Time{}, now.Add(5*time.Minute)
+	return e
+}

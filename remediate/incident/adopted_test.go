@@ -1,0 +1,67 @@
+package incident
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// TestAdopt is what an incident of an adopted copy becomes, by the row beside it.
+func TestAdopt(t *testing.T) {
+	t.Parallel()
+	now := noon
+	live, gone := inventory.Row{State: inventory.Live}, inventory.Row{State: inventory.Gone}
+	wasProtected := inventory.Row{State: inventory.Gone, Protected: true}
+	for name, c := range map[string]struct {
+		i    Incident
+		row  inventory.Row
+		want Adoption
+	}{
+		"open, shown alive":         {Incident{State: Open}, live, AdoptDue},
+		"open, protected":           {Incident{State: Open, WaitUntil: now.Add(time.Hour)}, wasProtected, AdoptDue},
+		"blocked, protected":        {Incident{State: Blocked, ToldStuckAt: now}, wasProtected, AdoptDue},
+		"open, not protected":       {Incident{State: Open}, gone, AdoptNot},
+		"let go of, but alive":      {Incident{State: Closed, Reason: Released}, live, AdoptClosed},
+		"restored, but alive":       {Incident{State: Verified}, live, AdoptClosed},
+		"was still there":           {Incident{State: Closed, Reason: StillThere}, live, AdoptAsIs},
+		"let go of, and gone":       {Incident{State: Closed, Reason: Released}, gone, AdoptAsIs},
+		"restored, and gone itself": {Incident{State: Verified}, wasProtected, AdoptAsIs},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, is := c.i.Adopt(c.row, now)
+			if is != c.want {
+				t.Fatalf("%v, not %v", is, c.want)
+			}
+			if is == AdoptDue && (!got.NextAttemptAt.Equal(now) || !got.WaitUntil.IsZero() || !got.ToldStuckAt.IsZero()) {
+				t.Errorf("it waits, or its alert counts: %+v", got)
+			}
+			if is == AdoptClosed && !got.Listens() {
+				t.Errorf("no record counts: %+v", got)
+			}
+		})
+	}
+}
+
+// TestAdoptEvent: whatever a copy says that people have got an alert of, they get one in
+// five minutes of what is not back.
+func TestAdoptEvent(t *testing.T) {
+	t.Parallel()
+	now := noon
+	i := Incident{EventID: "e-1", Source: ByEvent}
+	for name, e := range map[string]Event{
+		"over":           {ID: "e-1", ToldDeletion: now.Add(-time.Hour), ToldClosed: now.Add(-time.Minute)},
+		"said not to be": {ID: "e-1", Unknown: true},
+		"of the future":  {ID: "e-1", ToldDeletion: now.Add(time.Hour), OverdueAt: now.Add(1000 * time.Hour)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, inCopy := range []bool{true, false} {
+				if got := i.AdoptEvent(e, inCopy, now); got.ID != "e-1" || got.Unknown || !got.Rings() || got.ToldDeletion.After(now) || got.OverdueAt.After(now.Add(5*time.Minute)) {
+					t.Errorf("in the copy: %v: %+v", inCopy, got)
+				}
+			}
+		})
+	}
+}
