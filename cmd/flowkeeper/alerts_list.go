@@ -8,11 +8,10 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
-	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 )
 
-var deliveryStates = []string{store.Pending, store.Sent, store.GivenUp}
+var deliveryStates = []string{sink.Pending, sink.Sent, sink.GivenUp}
 
 func newAlertsListCommand(a *app) *cobra.Command {
 	c := a.withJSON("one JSON object a line: the alert, with its deliveries", &cobra.Command{
@@ -62,21 +61,21 @@ func listAlerts(ctx context.Context, s state, f *filters) error {
 func deliveriesCell(ds []sink.Delivery) term.Cell {
 	var given, failing, waiting []string
 	for _, d := range ds {
-		switch state := store.DeliveryState(d); {
-		case state == store.GivenUp:
+		switch state := d.State(); {
+		case state == sink.GivenUp:
 			given = append(given, d.Sink)
-		case state == store.Pending && d.Attempts > 0:
+		case state == sink.Pending && d.Attempts > 0:
 			failing = append(failing, d.Sink+" (failing)")
-		case state == store.Pending:
+		case state == sink.Pending:
 			waiting = append(waiting, d.Sink)
 		}
 	}
 	var parts []string
 	if len(given) > 0 {
-		parts = append(parts, store.GivenUp+": "+strings.Join(given, ", "))
+		parts = append(parts, sink.GivenUp+": "+strings.Join(given, ", "))
 	}
 	if pending := append(failing, waiting...); len(pending) > 0 {
-		parts = append(parts, store.Pending+": "+strings.Join(pending, ", "))
+		parts = append(parts, sink.Pending+": "+strings.Join(pending, ", "))
 	}
 	switch {
 	case len(ds) == 0:

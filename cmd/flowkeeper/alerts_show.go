@@ -85,10 +85,10 @@ func levelCell(l alert.Level) term.Cell {
 
 // deliveryText is the state of an alert's delivery to one sink.
 func deliveryText(a *app, d sink.Delivery) string {
-	switch store.DeliveryState(d) {
-	case store.Sent:
+	switch d.State() {
+	case sink.Sent:
 		return "sent " + a.ago(d.SentAt)
-	case store.GivenUp:
+	case sink.GivenUp:
 		return fmt.Sprintf("given up after %s: %s", alert.Plural(d.Attempts, "try"), d.Error)
 	}
 	if d.Attempts == 0 {

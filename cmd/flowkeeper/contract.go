@@ -129,8 +129,8 @@ type deliveryJSON struct {
 }
 
 func toDeliveryJSON(d sink.Delivery) deliveryJSON {
-	out := deliveryJSON{Sink: d.Sink, State: store.DeliveryState(d), Attempts: d.Attempts, SentAt: jsonTime(d.SentAt), Error: d.Error}
-	if out.State == store.Pending {
+	out := deliveryJSON{Sink: d.Sink, State: d.State(), Attempts: d.Attempts, SentAt: jsonTime(d.SentAt), Error: d.Error}
+	if out.State == sink.Pending {
 		out.NextAttemptAt = jsonTime(d.NextAt)
 	}
 	return out

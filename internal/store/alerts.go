@@ -19,6 +19,10 @@ func (t alerts) AddAlert(a alert.Alert) error {
 	return t.addAlert(a, t.f.route(a))
 }
 
+func (t alerts) HasAlert(id string) (bool, error) {
+	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM alerts WHERE id = ?)`, id)
+}
+
 func (t alerts) addAlert(a alert.Alert, sinks []string) error {
 	var num int64
 	text, cost := body(a.Stored()), int64(0)

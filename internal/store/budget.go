@@ -113,11 +113,10 @@ func (t droppable) fit() (held int64, err error) {
 
 // sum is how many bytes the droppable rows take, and with them the bursts,
 // which are few and never dropped: the others make room for these.
-func (t droppable) sum() (bytes int64, err error) {
-	err = t.one(&bytes, `SELECT (SELECT coalesce(sum(cost), 0) FROM alerts WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM incidents WHERE cost > 0)
+func (t droppable) sum() (int64, error) {
+	return value[int64](t, `SELECT (SELECT coalesce(sum(cost), 0) FROM alerts WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM incidents WHERE cost > 0)
 		+ (SELECT coalesce(sum(cost), 0) FROM events WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM deeds)
 		+ (SELECT coalesce(sum(length(body)), 0) FROM bursts)`)
-	return bytes, err
 }
 
 // The droppable rows of a table, the oldest first: in the order of an index that has no
@@ -167,9 +166,9 @@ func (t droppable) drop(bytes, most int64) (freed int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	var unsent int64
-	if err := t.one(&unsent, `SELECT count(*) FROM (SELECT num `+oldAlerts+`) a
-		WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL)`, count["alerts"]); err != nil {
+	unsent, err := value[int64](t, `SELECT count(*) FROM (SELECT num `+oldAlerts+`) a
+		WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL)`, count["alerts"])
+	if err != nil {
 		return 0, err
 	}
 	t.droppedUnsent += unsent

@@ -8,7 +8,7 @@ import (
 )
 
 func (t repeats) Burst(key string) (repeat.Burst, bool, error) {
-	return one[repeat.Burst](t, `SELECT body FROM bursts WHERE key = ?`, key)
+	return find[repeat.Burst](t, `SELECT body FROM bursts WHERE key = ?`, key)
 }
 
 func (t repeats) PutBurst(b repeat.Burst) error {
@@ -18,9 +18,8 @@ func (t repeats) PutBurst(b repeat.Burst) error {
 
 func (t repeats) DropBurst(key string) error { return t.exec(`DELETE FROM bursts WHERE key = ?`, key) }
 
-func (t repeats) Bursts(class repeat.Class) (n int, err error) {
-	err = t.one(&n, `SELECT count(*) FROM bursts WHERE class = ?`, class)
-	return n, err
+func (t repeats) Bursts(class repeat.Class) (int, error) {
+	return value[int](t, `SELECT count(*) FROM bursts WHERE class = ?`, class)
 }
 
 func (t repeats) DueBursts(s inventory.Scope, now time.Time) (out []repeat.Burst, err error) {
@@ -40,8 +39,3 @@ func (t repeats) DueBursts(s inventory.Scope, now time.Time) (out []repeat.Burst
 
 // orphaned is how long a burst is overdue before any scope's restorer sees to it.
 const orphaned = time.Hour
-
-func (t repeats) HasAlert(id string) (ok bool, err error) {
-	err = t.one(&ok, `SELECT EXISTS (SELECT 1 FROM alerts WHERE id = ?)`, id)
-	return ok, err
-}

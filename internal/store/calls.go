@@ -13,13 +13,9 @@ func (t repeats) AddActorCall(d repeat.ActorCall) error {
 		d.Principal, d.At.UnixMilli(), d.EventID, d.EventName, d.Refused, d.FlowLogs, cost)
 }
 
-func (t repeats) RecentCalls(principal string, from, to time.Time, but string) (out []alert.RecentCalls, err error) {
-	err = t.rows(func(scan func(...any) error) error {
-		var d alert.RecentCalls
-		err := scan(&d.EventName, &d.Calls, &d.Refused, &d.FlowLogs)
-		out = append(out, d)
-		return err
-	}, `SELECT event_name, count(*), sum(refused), sum(iif(refused, 0, flow_logs)) FROM
-		(SELECT event_name, refused, flow_logs FROM deeds WHERE principal = ? AND at BETWEEN ? AND ? AND event_id <> ? LIMIT 10000) GROUP BY event_name ORDER BY event_name`, principal, from.UnixMilli(), to.UnixMilli(), but)
-	return out, err
+func (t repeats) RecentCalls(principal string, from, to time.Time, but string) ([]alert.RecentCalls, error) {
+	return all(t, func(c *alert.RecentCalls) []any { return []any{&c.EventName, &c.Calls, &c.Refused, &c.FlowLogs} },
+		`SELECT event_name, count(*), sum(refused), sum(iif(refused, 0, flow_logs)) FROM
+		(SELECT event_name, refused, flow_logs FROM deeds WHERE principal = ? AND at BETWEEN ? AND ? AND event_id <> ? LIMIT 10000) GROUP BY event_name ORDER BY event_name`,
+		principal, from.UnixMilli(), to.UnixMilli(), but)
 }

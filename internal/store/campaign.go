@@ -1,26 +1,23 @@
 package store
 
 import (
-	"database/sql"
-	"errors"
-
 	"flowkeeper/remediate/incident"
 
 	"flowkeeper/alert"
 	"flowkeeper/remediate/notify"
 )
 
-func (t campaigns) JoinCampaign(d notify.Strike) (id string, err error) {
+func (t campaigns) JoinCampaign(d notify.Strike) (string, error) {
 	at := d.At.UnixMilli()
-	err = t.one(&id, `SELECT id FROM campaigns WHERE account = ?1 AND principal = ?2 AND ended_at IS NULL
+	id, err := value[string](t, `SELECT id FROM campaigns WHERE account = ?1 AND principal = ?2 AND ended_at IS NULL
 			AND last_at >= ?3 - ?4 AND first_at <= ?3 + ?4 AND max(last_at, ?3) - min(first_at, ?3) <= ?5
 		ORDER BY last_at DESC LIMIT 1`,
 		d.Account, d.Principal, at, notify.CampaignGap.Milliseconds(), notify.CampaignLength.Milliseconds())
-	switch {
-	case err == nil:
-		return id, t.exec(`UPDATE campaigns SET first_at = min(first_at, ?2), last_at = max(last_at, ?2) WHERE id = ?1`, id, at)
-	case !errors.Is(err, sql.ErrNoRows):
+	if err != nil {
 		return "", err
+	}
+	if id != "" {
+		return id, t.exec(`UPDATE campaigns SET first_at = min(first_at, ?2), last_at = max(last_at, ?2) WHERE id = ?1`, id, at)
 	}
 	file, err := facts(t).fact(factID)
 	if err != nil {
@@ -33,8 +30,8 @@ func (t campaigns) JoinCampaign(d notify.Strike) (id string, err error) {
 		ON CONFLICT (id) DO UPDATE SET ended_at = NULL`, id, d.Account, d.Principal, at)
 }
 
-func (t campaigns) EndCampaign(e incident.Event) (ended bool, err error) {
-	err = t.one(&ended, `SELECT NOT EXISTS (SELECT 1 FROM events WHERE campaign = ? AND campaign <> '' AND over = 0 AND NOT (account = ? AND region = ? AND id = ?))`,
+func (t campaigns) EndCampaign(e incident.Event) (bool, error) {
+	ended, err := value[bool](t, `SELECT NOT EXISTS (SELECT 1 FROM events WHERE campaign = ? AND campaign <> '' AND over = 0 AND NOT (account = ? AND region = ? AND id = ?))`,
 		e.CampaignID, e.Scope.Account, e.Scope.Region, e.ID)
 	if err != nil || !ended {
 		return false, err
@@ -48,19 +45,14 @@ func (t campaigns) route(a alert.Alert) (alert.Alert, error) {
 	if a.CampaignID == "" || a.Answers() && !a.EndsCampaign() {
 		return a, nil
 	}
-	var level alert.Level
-	err := t.one(&level, `SELECT level FROM campaigns WHERE id = ?`, a.CampaignID)
-	if errors.Is(err, sql.ErrNoRows) {
-		return a, nil
-	}
-	if err != nil {
+	level, err := value[alert.Level](t, `SELECT level FROM campaigns WHERE id = ?`, a.CampaignID)
+	switch {
+	case err != nil:
 		return a, err
-	}
-	if a.EndsCampaign() {
+	case a.EndsCampaign():
 		a.RouteLevel = alert.Highest(a.RouteLevel, level)
 		return a, nil
-	}
-	if level.AtLeast(a.Level) {
+	case level.AtLeast(a.Level):
 		return a, nil
 	}
 	return a, t.exec(`UPDATE campaigns SET level = ? WHERE id = ?`, a.Level, a.CampaignID)

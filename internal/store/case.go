@@ -1,8 +1,6 @@
 package store
 
 import (
-	"database/sql"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -14,13 +12,9 @@ import (
 // Case loads what decisions about some flow logs depend on.
 func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
 	c := &incident.Case{Scope: s, Now: now}
-	var refreshed sql.NullInt64
-	err := t.q.QueryRowContext(t.ctx, `SELECT refreshed_at, first_at IS NOT NULL, coalesce(stale, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region).Scan(&refreshed, &c.Complete, &c.Stale)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, t.failed("read", "FROM scopes", []any{s.Account, s.Region}, err)
-	}
-	if refreshed.Valid {
-		c.RefreshedAt = time.UnixMilli(refreshed.Int64)
+	_, err := first(t, []any{&c.RefreshedAt, &c.Complete, &c.Stale}, `SELECT refreshed_at, first_at IS NOT NULL, coalesce(stale, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
+	if err != nil {
+		return nil, err
 	}
 	l := loader{t: t.tx, s: s, c: c, loaded: map[string]bool{}, resources: map[string]bool{}, roots: map[string]bool{}}
 	for _, id := range of.Resources {
@@ -94,13 +88,11 @@ func (l *loader) onResources() error {
 		return nil
 	}
 	on := body(slices.Collect(maps.Keys(l.resources)))
-	live, err := each[inventory.Row](l.t, liveOn,
-		l.s.Account, l.s.Region, on)
+	live, err := each[inventory.Row](l.t, liveOn, l.s.Account, l.s.Region, on)
 	if err != nil {
 		return err
 	}
-	pending, err := each[incident.Incident](l.t, pendingOn,
-		l.s.Account, l.s.Region, on)
+	pending, err := each[incident.Incident](l.t, pendingOn, l.s.Account, l.s.Region, on)
 	if err != nil {
 		return err
 	}
@@ -124,8 +116,7 @@ func (l *loader) restored() error {
 	if len(l.roots) == 0 {
 		return nil
 	}
-	restored, err := each[incident.Incident](l.t, restoredOf,
-		l.s.Account, l.s.Region, body(slices.Collect(maps.Keys(l.roots))), l.c.Now.Add(-time.Hour).UnixMilli())
+	restored, err := each[incident.Incident](l.t, restoredOf, l.s.Account, l.s.Region, body(slices.Collect(maps.Keys(l.roots))), l.c.Now.Add(-time.Hour).UnixMilli())
 	l.c.Load(nil, restored)
 	return err
 }

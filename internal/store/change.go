@@ -2,11 +2,15 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
+	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 )
+
+// longestPause is as long as SQLite lets one that waits for the file sleep before
+// it asks again.
+const longestPause = 100 * time.Millisecond
 
 // Change runs fn on each row, once, and writes those that fn changed. It reports
 // how many. It does so in transactions of at most a page, so that a daemon's
@@ -14,73 +18,33 @@ import (
 // many thousand rows. Where it ends with an error, or the process does, the rows
 // before that are changed and the others are not: running it again does the rest.
 func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n int, err error) {
-	for after, more := int64(0), true; more; {
+	for after := int64(0); ; {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
-		began, changed := time.Now(), 0
-		err := s.Update(ctx, func(t *Tx) (err error) {
-			after, changed, more, err = t.changePage(after, fn)
+		began, changed, last := time.Now(), 0, after
+		err := s.Update(ctx, func(t *Tx) error {
+			changed, last = 0, after
+			rows, err := t.after(after)
+			for _, x := range rows {
+				if last = x.num; !fn(&x.row) {
+					continue
+				}
+				changed++
+				if err := t.PutFlowLog(x.row); err != nil {
+					return err
+				}
+			}
 			return err
 		})
-		if err != nil {
+		if err != nil || last == after {
 			return n, err
 		}
-		n += changed
-		if changed > 0 && more && !s.daemon {
-			pause(ctx, min(time.Since(began), longestPause)) // another process that waits for the file asks only now and then
+		n, after = n+changed, last
+		if changed > 0 && !s.daemon {
+			retry.Sleep(ctx, min(time.Since(began), longestPause)) // another process that waits for the file asks only now and then
 		}
 	}
-	return n, nil
-}
-
-// longestPause is as long as SQLite lets one that waits for the file sleep before
-// it asks again.
-const longestPause = 100 * time.Millisecond
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
-// changePage runs fn on the rows of the page after a number.
-func (t *Tx) changePage(after int64, fn func(r *inventory.Row) bool) (last int64, n int, more bool, err error) {
-	nums, last, err := t.rowNums(after)
-	if err != nil || len(nums) == 0 {
-		return after, 0, false, err
-	}
-	list, err := json.Marshal(nums)
-	if err != nil {
-		return after, 0, false, err
-	}
-	rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?))`, string(list))
-	if err != nil {
-		return after, 0, false, err
-	}
-	for _, r := range rows {
-		if !fn(&r) {
-			continue
-		}
-		n++
-		if err := t.PutFlowLog(r); err != nil {
-			return after, n, false, err
-		}
-	}
-	return last, n, true, nil
-}
-
-func (t *tx) rowNums(after int64) (nums []int64, last int64, err error) {
-	last = after
-	err = t.rows(func(scan func(...any) error) error {
-		err := scan(&last)
-		nums = append(nums, last)
-		return err
-	}, `SELECT num FROM flow_logs WHERE num > ? ORDER BY num LIMIT ?`, after, page)
-	return nums, last, err
 }
 
 // Import adds rows that the snapshot does not have; known ones stay as they

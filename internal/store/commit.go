@@ -149,6 +149,12 @@ func (f *file) View(ctx context.Context, fn func(*Tx) error) error {
 	return err
 }
 
+// viewed is what one consistent state has.
+func viewed[T any](ctx context.Context, f *file, read func(*Tx) (T, error)) (v T, err error) {
+	err = f.View(ctx, func(t *Tx) (err error) { v, err = read(t); return err })
+	return v, err
+}
+
 // What SQLite answers where a page, or the whole file, is none of its own; and where
 // the file can't be written.
 const (

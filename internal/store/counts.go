@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"flowkeeper/inventory"
@@ -55,11 +53,11 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 			{&c.Refused, `SELECT sink, count(*) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL AND attempts > 0 GROUP BY sink`},
 			{&c.Parked, `SELECT sink, count(*) FROM deliveries WHERE parked_at IS NOT NULL GROUP BY sink`},
 		} {
-			if *q.into, err = t.tally(q.query); err != nil {
+			if *q.into, err = tally[string](t, q.query); err != nil {
 				return err
 			}
 		}
-		released, err := t.tally(`SELECT `+answer+`, count(*)
+		released, err := tally[string](t, `SELECT `+answer+`, count(*)
 			FROM flow_logs f LEFT JOIN rehearsals r USING (account, region, needs) WHERE f.released_until > ? GROUP BY 1`, s.now().UnixMilli())
 		if err != nil {
 			return err
@@ -67,65 +65,31 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 		for answer, n := range released {
 			c.Restorable[answer] -= n
 		}
-		if c.Released, err = t.released(); err != nil {
+		if c.Released, err = releases(t); err != nil {
 			return err
 		}
 		if c.RefreshedAt, err = t.refreshes(); err != nil {
 			return err
 		}
-		return t.one(&c.Size, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)
+		c.Size, err = value[int64](t, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)
+		return err
 	})
 	return c, err
 }
 
 // Released are the protected flow logs that a deletion would not bring back.
-func (s counts) Released(ctx context.Context) (out Released, err error) {
-	err = s.View(ctx, func(t *Tx) (err error) { out, err = t.released(); return err })
-	return out, err
+func (s counts) Released(ctx context.Context) (Released, error) {
+	return viewed(ctx, s.file, releases)
 }
 
-func (t *tx) released() (out Released, err error) {
-	var until int64
-	err = t.rows(func(scan func(...any) error) error { return scan(&out.FlowLogs, &until) },
-		`SELECT count(*), coalesce(max(released_until), 0) FROM flow_logs WHERE released_until > ?`, t.f.now().UnixMilli())
-	if out.FlowLogs > 0 {
-		out.Until = time.UnixMilli(until)
-	}
+func releases(t *Tx) (out Released, err error) {
+	_, err = first(t, []any{&out.FlowLogs, &out.Until}, `SELECT count(*), max(released_until) FROM flow_logs WHERE released_until > ?`, t.f.now().UnixMilli())
 	return out, err
 }
 
 // Guarded are the accounts with protected flow logs that are there, sorted.
 func (s counts) Guarded(ctx context.Context) (accounts []string, err error) {
-	err = s.View(ctx, func(t *Tx) error {
-		n, err := t.tally(`SELECT account, count(*) FROM flow_logs WHERE needs IS NOT NULL GROUP BY account`)
-		accounts = slices.Sorted(maps.Keys(n))
-		return err
+	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
+		return values[string](t, `SELECT account FROM flow_logs WHERE needs IS NOT NULL GROUP BY account ORDER BY account`)
 	})
-	return accounts, err
-}
-
-// refreshes are the starts of the last complete refreshes.
-func (t *tx) refreshes() (map[inventory.Scope]time.Time, error) {
-	out := map[inventory.Scope]time.Time{}
-	err := t.rows(func(scan func(...any) error) error {
-		var s inventory.Scope
-		var at int64
-		err := scan(&s.Account, &s.Region, &at)
-		out[s] = time.UnixMilli(at)
-		return err
-	}, `SELECT account, region, refreshed_at FROM scopes WHERE refreshed_at IS NOT NULL`)
-	return out, err
-}
-
-// tally reads pairs of a word and a number.
-func (t *tx) tally(query string, args ...any) (map[string]int, error) {
-	out := map[string]int{}
-	err := t.rows(func(scan func(...any) error) error {
-		var word string
-		var n int
-		err := scan(&word, &n)
-		out[word] = n
-		return err
-	}, query, args...)
-	return out, err
 }

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"encoding/json"
-
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
@@ -23,8 +21,8 @@ func (t dependencies) depend(s inventory.Scope, of delivery.Target, needs string
 // fill fills in what an older file did not have, from the targets of the protected live
 // flow logs: until the next refresh tampering would be taken for none of ours.
 func (t dependencies) fill() error {
-	var filled bool
-	if err := t.one(&filled, `SELECT EXISTS (SELECT 1 FROM depends)`); err != nil || filled {
+	filled, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM depends)`)
+	if err != nil || filled {
 		return err
 	}
 	all, err := t.usages(`SELECT DISTINCT account, region, needs, 0 FROM flow_logs WHERE needs IS NOT NULL`)
@@ -39,37 +37,27 @@ func (t dependencies) fill() error {
 	return nil
 }
 
+// usage has the columns of one, of what depends (d).
+const usage = `SELECT account, region, needs, (SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs) `
+
 func (t dependencies) Usages(key delivery.ResourceKey) ([]tamper.Usage, error) {
-	return t.usages(`SELECT account, region, needs,
-		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
-		FROM depends d WHERE thing = ?`, key)
+	return t.usages(usage+`FROM depends d WHERE thing = ?`, key)
 }
 
 func (t dependencies) UsagesUnder(prefix string) ([]tamper.Usage, error) {
-	return t.usages(`SELECT account, region, needs,
-		(SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
-		FROM (SELECT DISTINCT account, region, needs FROM depends WHERE thing >= ?1 AND thing < ?1 || char(0x10FFFF)) d`, prefix)
+	return t.usages(usage+`FROM (SELECT DISTINCT account, region, needs FROM depends WHERE thing >= ?1 AND thing < ?1 || char(0x10FFFF)) d`, prefix)
 }
 
-func (t dependencies) Guarded(account, region string, limit int) (n int, err error) {
-	err = t.one(&n, `SELECT count(*) FROM (
+func (t dependencies) Guarded(account, region string, limit int) (int, error) {
+	return value[int](t, `SELECT count(*) FROM (
 		SELECT region, id FROM flow_logs WHERE account = ?1 AND ?2 IN ('', region) AND needs IS NOT NULL
 		UNION SELECT region, id FROM incidents WHERE account = ?1 AND ?2 IN ('', region) AND known = 1 AND state IN ('open', 'blocked') LIMIT ?3)`, account, region, limit)
-	return n, err
 }
 
-func (t dependencies) usages(query string, args ...any) (out []tamper.Usage, err error) {
-	err = t.rows(func(scan func(...any) error) error {
-		var d tamper.Usage
-		var needs []byte
-		if err := scan(&d.Scope.Account, &d.Scope.Region, &needs, &d.Live); err != nil {
-			return err
-		}
-		err := json.Unmarshal(needs, &d.Target)
-		out = append(out, d)
-		return err
+func (t dependencies) usages(query string, args ...any) ([]tamper.Usage, error) {
+	return all(t, func(u *tamper.Usage) []any {
+		return []any{&u.Scope.Account, &u.Scope.Region, asJSON{&u.Target}, &u.Live}
 	}, query, args...)
-	return out, err
 }
 
 func (t dependencies) Lost(s inventory.Scope, limit int) ([]incident.Incident, error) {

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"flowkeeper/inventory"
@@ -11,9 +9,8 @@ import (
 )
 
 // Fact reads a remembered value; empty: none.
-func (s *Store) Fact(ctx context.Context, name string) (v string, err error) {
-	err = s.View(ctx, func(t *Tx) (err error) { v, err = t.fact(name); return err })
-	return v, err
+func (s *Store) Fact(ctx context.Context, name string) (string, error) {
+	return viewed(ctx, s.file, func(t *Tx) (string, error) { return t.fact(name) })
 }
 
 // SetFact remembers a value.
@@ -25,11 +22,8 @@ func (t facts) setFact(name, value string) error {
 	return t.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)`, name, value)
 }
 
-func (t facts) fact(name string) (v string, err error) {
-	if err = t.one(&v, `SELECT value FROM facts WHERE name = ?`, name); errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	return v, err
+func (t facts) fact(name string) (string, error) {
+	return value[string](t, `SELECT value FROM facts WHERE name = ?`, name)
 }
 
 func factTrouble(s inventory.Scope, p notify.Part) string {

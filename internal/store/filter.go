@@ -1,13 +1,14 @@
 package store
 
 import (
+	"context"
 	"strings"
 	"time"
 )
 
 // Filter chooses what a list shows; its zero value is all.
 type Filter struct {
-	States   []string // of alerts: of a delivery, as DeliveryState has it
+	States   []string // of alerts: of a delivery, as its State has it
 	Accounts []string
 	Regions  []string
 	Sinks    []string  // of alerts: one of them has it or is to get it
@@ -15,6 +16,23 @@ type Filter struct {
 	Since    time.Time // flow logs: first seen or gone since; incidents: detected; alerts: raised
 	Begins   string    // what the ID begins with
 	Limit    int       // at most so many; 0: all
+}
+
+// fields are the expressions that a list is filtered by; since compares with a time.
+type fields struct{ state, account, region, id, since string }
+
+// where is the condition that f means for a list.
+func (f Filter) where(by fields) (w where) {
+	w.in(by.state, f.States)
+	w.in(by.account, f.Accounts)
+	w.in(by.region, f.Regions)
+	if f.Begins != "" {
+		w.and(`substr(`+by.id+`, 1, length(?)) = ?`, f.Begins, f.Begins)
+	}
+	if !f.Since.IsZero() {
+		w.and(by.since, f.Since.UnixMilli())
+	}
+	return w
 }
 
 // where is the condition of a query, built of parts that all must hold.
@@ -27,25 +45,39 @@ func (w *where) and(part string, args ...any) {
 	w.parts, w.args = append(w.parts, part), append(w.args, args...)
 }
 
-// in asks for one of the values, where there are any.
-func (w *where) in(column string, values []string) {
-	if len(values) > 0 {
-		w.and(column+` IN (SELECT value FROM json_each(?))`, body(values))
+// in asks for one of the values, where there are any, and the list has the expression.
+func (w *where) in(expression string, values []string) {
+	if len(values) > 0 && expression != "" {
+		w.and(expression+` IN (SELECT value FROM json_each(?))`, body(values))
 	}
 }
 
-func (w *where) begins(column, with string) {
-	if with != "" {
-		w.and(`substr(`+column+`, 1, length(?)) = ?`, with, with)
-	}
+func (w where) String() string {
+	return `(` + strings.Join(append([]string{`1`}, w.parts...), `) AND (`) + `)`
 }
 
-func (w where) String() string { return `(` + strings.Join(w.parts, `) AND (`) + `)` }
+// page is how many rows a list reads at once: lists of any length stay small
+// in memory, and no query stays open while a row is used.
+const page = 500
 
-// left is how many more rows a page may bring, of a list of which n are shown.
-func (f Filter) left(n, page int) int {
-	if f.Limit > 0 {
-		return min(page, f.Limit-n)
+// pages reads a list of at most limit rows (0: all), so many at once, each time those
+// after the last one, and hands them to use. With the first ones, last is nil.
+func pages[T any](ctx context.Context, f *file, limit, size int, read func(t *Tx, last *T, size int) ([]T, error), use func([]T) error) error {
+	var last *T
+	for n := 0; ; {
+		if limit > 0 {
+			size = min(size, limit-n)
+		}
+		part, err := viewed(ctx, f, func(t *Tx) ([]T, error) { return read(t, last, size) })
+		if err != nil {
+			return err
+		}
+		if err := use(part); err != nil {
+			return err
+		}
+		if n += len(part); len(part) < size || n == limit {
+			return nil
+		}
+		last = &part[len(part)-1]
 	}
-	return page
 }

@@ -128,9 +128,9 @@ func TestFindAlerts(t *testing.T) {
 		want []string
 	}{
 		{Filter{}, []string{"three log:pending pager:given_up", "two log:sent pager:pending", "one log:sent pager:sent"}},
-		{Filter{States: []string{Sent}}, []string{"two log:sent pager:pending", "one log:sent pager:sent"}},
-		{Filter{States: []string{GivenUp}}, []string{"three log:pending pager:given_up"}},
-		{Filter{States: []string{Pending}, Sinks: []string{"pager"}}, []string{"two log:sent pager:pending"}},
+		{Filter{States: []string{sink.Sent}}, []string{"two log:sent pager:pending", "one log:sent pager:sent"}},
+		{Filter{States: []string{sink.GivenUp}}, []string{"three log:pending pager:given_up"}},
+		{Filter{States: []string{sink.Pending}, Sinks: []string{"pager"}}, []string{"two log:sent pager:pending"}},
 		{Filter{Failed: true}, []string{"three log:pending pager:given_up", "two log:sent pager:pending"}},
 		{Filter{Accounts: []string{"444455556666"}}, []string{"three log:pending pager:given_up"}},
 		{Filter{Regions: []string{scope.Region}, Limit: 1}, []string{"two log:sent pager:pending"}},
@@ -142,7 +142,7 @@ func TestFindAlerts(t *testing.T) {
 		err := s.FindAlerts(t.Context(), c.f, func(a alert.Alert, ds []sink.Delivery) error {
 			line := a.ID
 			for _, d := range ds {
-				line += " " + d.Sink + ":" + DeliveryState(d)
+				line += " " + d.Sink + ":" + d.State()
 			}
 			got = append(got, line)
 			return nil

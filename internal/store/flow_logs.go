@@ -1,28 +1,46 @@
 package store
 
 import (
-	"database/sql"
-	"errors"
 	"time"
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
 )
 
+// FlowLog finds a row. A live row's LastSeenAt is the start of its scope's last complete
+// refresh.
 func (t flowLogs) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, error) {
-	row, ok, err := one[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
-	if err != nil || !ok || row.State != inventory.Live {
+	return t.find(`account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
+}
+
+func (t flowLogs) find(where string, args ...any) (inventory.Row, bool, error) {
+	row, ok, err := find[inventory.Row](t, `SELECT body FROM flow_logs WHERE `+where, args...)
+	if err != nil || !ok {
 		return row, ok, err
 	}
-	var at sql.NullInt64
-	err = t.one(&at, `SELECT refreshed_at FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return row, false, err
+	var refreshed time.Time
+	_, err = first(t, []any{&refreshed}, `SELECT refreshed_at FROM scopes WHERE account = ? AND region = ?`, row.Scope.Account, row.Scope.Region)
+	return lastSeen(row, refreshed), true, err
+}
+
+func lastSeen(r inventory.Row, refreshed time.Time) inventory.Row {
+	if r.State == inventory.Live && refreshed.After(r.LastSeenAt) {
+		r.LastSeenAt = refreshed
 	}
-	if seen := time.UnixMilli(at.Int64); at.Valid && seen.After(row.LastSeenAt) {
-		row.LastSeenAt = seen
-	}
-	return row, true, nil
+	return r
+}
+
+// numbered is a row with its place in the table.
+type numbered struct {
+	num int64
+	row inventory.Row
+}
+
+// after is a page of the rows after one, each with the identity that it is found by.
+func (t flowLogs) after(num int64) ([]numbered, error) {
+	return all(t, func(x *numbered) []any {
+		return []any{&x.num, asJSON{&x.row}, &x.row.Scope.Account, &x.row.Scope.Region, &x.row.ID}
+	}, `SELECT num, body, account, region, id FROM flow_logs WHERE num > ? ORDER BY num LIMIT ?`, num, page)
 }
 
 func (t flowLogs) PutFlowLog(r inventory.Row) error {
@@ -55,26 +73,27 @@ func (t flowLogs) Untold(s inventory.Scope, limit int) ([]inventory.Row, error) 
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND untold = 1 LIMIT ?`, s.Account, s.Region, limit)
 }
 
-func (t flowLogs) AnyFailing(s inventory.Scope) (any bool, err error) {
-	err = t.one(&any, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND state = 'live' AND protected = 1 AND json_extract(body, '$.ToldFailing'))`,
+func (t flowLogs) AnyFailing(s inventory.Scope) (bool, error) {
+	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND state = 'live' AND protected = 1 AND json_extract(body, '$.ToldFailing'))`,
 		s.Account, s.Region)
-	return any, err
 }
 
 func (t flowLogs) Names(s inventory.Scope, ids []string) (map[string]inventory.Row, error) {
-	rows, err := each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, s.Account, s.Region, body(ids))
-	out := make(map[string]inventory.Row, len(rows))
-	for _, r := range rows {
-		out[r.ID] = r
-	}
-	return out, err
+	return byKey(t, func(id *string, r *inventory.Row) []any { return []any{id, asJSON{r}} },
+		`SELECT id, body FROM flow_logs WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, s.Account, s.Region, body(ids))
 }
 
 func (t flowLogs) LiveWith(s inventory.Scope, of delivery.Target, limit int) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND needs = ? ORDER BY num LIMIT ?`, s.Account, s.Region, body(of), limit)
 }
 
-func (t flowLogs) FirstRefreshed(s inventory.Scope) (ok bool, err error) {
-	err = t.one(&ok, `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region = ? AND first_at IS NOT NULL)`, s.Account, s.Region)
-	return ok, err
+// FirstRefreshed reports whether there was a complete refresh of a scope.
+func (t flowLogs) FirstRefreshed(s inventory.Scope) (bool, error) {
+	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region = ? AND first_at IS NOT NULL)`, s.Account, s.Region)
+}
+
+// refreshes are the starts of the last complete refreshes.
+func (t flowLogs) refreshes() (map[inventory.Scope]time.Time, error) {
+	return byKey(t, func(s *inventory.Scope, at *time.Time) []any { return []any{&s.Account, &s.Region, at} },
+		`SELECT account, region, refreshed_at FROM scopes WHERE refreshed_at IS NOT NULL`)
 }

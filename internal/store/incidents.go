@@ -8,7 +8,7 @@ import (
 )
 
 func (t incidents) Incident(s inventory.Scope, id string) (incident.Incident, bool, error) {
-	return one[incident.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
+	return find[incident.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }
 
 // maxUnknown incidents of flow logs that nobody ever saw are kept a scope, and
@@ -18,11 +18,11 @@ const maxUnknown = 10000
 func (t incidents) PutIncident(i incident.Incident) error {
 	t.f.changes.Add(1)
 	if !i.Known && !t.bounded {
-		there := false // then it makes no more of them
-		if err := t.one(&there, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ?)`, i.Scope.Account, i.Scope.Region, i.FlowLogID); err != nil {
+		there, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ?)`, i.Scope.Account, i.Scope.Region, i.FlowLogID)
+		if err != nil {
 			return err
 		}
-		if !there {
+		if !there { // else it makes no more of them
 			t.bounded = true // once a change: counting costs
 			if err := t.dropUnknown(i.Scope); err != nil {
 				return err
@@ -47,8 +47,8 @@ func (t incidents) PutIncident(i incident.Incident) error {
 // dropUnknown forgets the incidents of unknown flow logs when they are too many, the
 // settled ones first: a tenth more than needed, as finding them costs.
 func (t incidents) dropUnknown(s inventory.Scope) error {
-	n := 0
-	if err := t.one(&n, `SELECT count(*) FROM incidents WHERE known = 0 AND account = ? AND region = ?`, s.Account, s.Region); err != nil || n <= maxUnknown {
+	n, err := value[int](t, `SELECT count(*) FROM incidents WHERE known = 0 AND account = ? AND region = ?`, s.Account, s.Region)
+	if err != nil || n <= maxUnknown {
 		return err
 	}
 	const tooMany = ` AND account = ?1 AND region = ?2 AND id IN (SELECT id FROM incidents WHERE known = 0 AND account = ?1 AND region = ?2
@@ -67,15 +67,15 @@ func (t incidents) dropUnknown(s inventory.Scope) error {
 const maxHistory, maxUnknownHistory = 200, 4
 
 func (t incidents) AddHistory(s inventory.Scope, id string, e incident.Entry) error {
-	var unknown bool
-	if err := t.one(&unknown, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ? AND known = 0)`, s.Account, s.Region, id); err != nil {
+	unknown, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ? AND known = 0)`, s.Account, s.Region, id)
+	if err != nil {
 		return err
 	}
 	most := maxHistory
 	if unknown {
 		most = maxUnknownHistory
 	}
-	err := t.exec(`DELETE FROM history WHERE num = (SELECT num FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 ORDER BY num LIMIT 1 OFFSET ?4)
+	err = t.exec(`DELETE FROM history WHERE num = (SELECT num FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 ORDER BY num LIMIT 1 OFFSET ?4)
 		AND (SELECT count(*) FROM history WHERE account = ?1 AND region = ?2 AND id = ?3) >= ?5`, s.Account, s.Region, id, most/2, most)
 	if err != nil {
 		return err
@@ -83,10 +83,9 @@ func (t incidents) AddHistory(s inventory.Scope, id string, e incident.Entry) er
 	return t.exec(`INSERT INTO history (account, region, id, event_id, body) VALUES (?, ?, ?, ?, ?)`, s.Account, s.Region, id, e.EventID, body(e))
 }
 
-func (t incidents) Recorded(s inventory.Scope, id, eventID, claim string) (ok bool, err error) {
-	err = t.one(&ok, `SELECT EXISTS (SELECT 1 FROM history WHERE account = ? AND region = ? AND id = ? AND event_id = ? AND json_extract(body, '$.Claim') = ?)`,
+func (t incidents) Recorded(s inventory.Scope, id, eventID, claim string) (bool, error) {
+	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM history WHERE account = ? AND region = ? AND id = ? AND event_id = ? AND json_extract(body, '$.Claim') = ?)`,
 		s.Account, s.Region, id, eventID, claim)
-	return ok, err
 }
 
 func (t incidents) Due(s inventory.Scope, now time.Time, limit, forRetries int) ([]incident.Incident, error) {
@@ -119,16 +118,15 @@ func dueQuery(which, order string) string {
 }
 
 func (t incidents) Blocked(s inventory.Scope, limit int) ([]string, error) {
-	return t.words(`SELECT id FROM incidents WHERE account = ? AND region = ? AND state = 'blocked' LIMIT ?`, s.Account, s.Region, limit)
+	return values[string](t, `SELECT id FROM incidents WHERE account = ? AND region = ? AND state = 'blocked' LIMIT ?`, s.Account, s.Region, limit)
 }
 
-func (t incidents) Unrestored(s inventory.Scope) (n int, err error) {
-	err = t.one(&n, `SELECT count(*) FROM incidents WHERE account = ? AND region = ? AND state IN ('open', 'blocked')`, s.Account, s.Region)
-	return n, err
+func (t incidents) Unrestored(s inventory.Scope) (int, error) {
+	return value[int](t, `SELECT count(*) FROM incidents WHERE account = ? AND region = ? AND state IN ('open', 'blocked')`, s.Account, s.Region)
 }
 
 func (t incidents) UnknownOpen(s inventory.Scope, limit int) ([]string, error) {
-	return t.words(`SELECT id FROM incidents i WHERE account = ? AND region = ? AND known = 0
+	return values[string](t, `SELECT id FROM incidents i WHERE account = ? AND region = ? AND known = 0
 		AND (state = 'open' OR EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id
 			AND NOT coalesce(json_extract(f.body, '$.Imported'), 0))) LIMIT ?`,
 		s.Account, s.Region, limit)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"time"
 
@@ -43,8 +42,8 @@ func (t alerts) endSinkTrouble(sink string) error {
 	if err != nil || told == "" {
 		return err
 	}
-	var left bool
-	if err := t.one(&left, leftOver, sink); err != nil || left {
+	left, err := value[bool](t, leftOver, sink)
+	if err != nil || left {
 		return err
 	}
 	if err := facts(t).setFact(sinkTrouble+sink, ""); err != nil {
@@ -85,7 +84,7 @@ func (s outbox) Failed(ctx context.Context, name, alertID string, f sink.Failure
 // tellNotTaken adds what the other sinks are told of an alert that one does
 // not take.
 func (t alerts) tellNotTaken(sink, alertID, cause string) error {
-	ds, err := t.deliveries(`d.sink = ? AND a.id = ?`, sink, alertID)
+	ds, err := t.deliveries(`deliveries d JOIN alerts a ON a.num = d.alert WHERE d.sink = ? AND a.id = ?`, sink, alertID)
 	if err != nil || len(ds) == 0 {
 		return err
 	}
@@ -121,26 +120,9 @@ func (s outbox) Retry(ctx context.Context, alertID string) (n int64, err error) 
 	return n, err
 }
 
-func (t alerts) deliveries(where string, args ...any) ([]sink.Delivery, error) {
-	return t.scanDeliveries(`deliveries d JOIN alerts a ON a.num = d.alert WHERE `+where, args...)
-}
-
-// scanDeliveries reads deliveries d with their alerts a.
-func (t alerts) scanDeliveries(from string, args ...any) (out []sink.Delivery, err error) {
-	err = t.rows(func(scan func(...any) error) error {
-		var d sink.Delivery
-		var next int64
-		var sent, parked sql.NullInt64
-		err := decode(scan, &d.Alert, &d.Sink, &d.Urgency, &d.Attempts, &next, &sent, &parked, &d.Error)
-		d.NextAt = time.UnixMilli(next)
-		if sent.Valid {
-			d.SentAt = time.UnixMilli(sent.Int64)
-		}
-		if parked.Valid {
-			d.ParkedAt = time.UnixMilli(parked.Int64)
-		}
-		out = append(out, d)
-		return err
+// deliveries reads deliveries d with their alerts a.
+func (t alerts) deliveries(from string, args ...any) ([]sink.Delivery, error) {
+	return all(t, func(d *sink.Delivery) []any {
+		return []any{&d.Sink, &d.Urgency, &d.Attempts, &d.NextAt, &d.SentAt, &d.ParkedAt, &d.Error, asJSON{&d.Alert}}
 	}, `SELECT d.sink, d.urgency, d.attempts, d.next_at, d.sent_at, d.parked_at, d.error, a.body FROM `+from, args...)
-	return out, err
 }

@@ -2,10 +2,11 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -54,30 +55,19 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 
 func (s *Store) prune(ctx context.Context, at int64, most int) error {
 	var errs []error
-	for _, p := range prunings {
-		if err := p.run(ctx, s, at, most); err != nil {
-			errs = append(errs, fmt.Errorf("prune %s: %w", p.name, err))
-		}
-	}
-	if err := s.pruneDepends(ctx); err != nil {
-		errs = append(errs, fmt.Errorf("prune depends: %w", err))
-	}
-	if err := s.pruneCampaigns(ctx); err != nil {
-		errs = append(errs, fmt.Errorf("prune campaigns: %w", err))
-	}
-	for n := rowsAtOnce; n == rowsAtOnce && ctx.Err() == nil; { // these rows have no number of their own
-		err := s.Update(ctx, func(t *Tx) error {
-			deleted, err := t.changed(`DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name FROM deeds WHERE at < ? ORDER BY at LIMIT ?)`,
-				t.f.now().Add(-keepCalls).UnixMilli(), rowsAtOnce)
-			n = int(deleted)
-			return err
-		})
+	note := func(table string, err error) {
 		if err != nil {
-			errs = append(errs, fmt.Errorf("prune deeds: %w", err))
-			break
+			errs = append(errs, fmt.Errorf("prune %s: %w", table, err))
 		}
 	}
-	return errors.Join(append(errs, s.dropExcess(ctx))...)
+	for _, p := range prunings {
+		note(p.name, p.run(ctx, s.file, at, most))
+	}
+	for _, w := range sweeps {
+		note(w.table, w.run(ctx, s.file))
+	}
+	note("deeds", pruneCalls(ctx, s.file))
+	return errors.Join(append(errs, dropExcess(ctx, s.file))...)
 }
 
 // prunings are the tables that Prune reads by age, in this order.
@@ -110,87 +100,99 @@ type pruning struct {
 	remove          []string // of the rows named by a JSON array
 }
 
-func (p pruning) run(ctx context.Context, s *Store, before int64, most int) error {
-	err := s.View(ctx, func(t *Tx) error {
-		return t.rows(func(scan func(...any) error) error {
-			var nth int64
-			err := scan(&nth)
+// place is that of a row in a table that is read by age.
+type place struct{ at, num int64 }
+
+func (p pruning) run(ctx context.Context, f *file, before int64, most int) error {
+	err := f.View(ctx, func(t *Tx) error {
+		var nth int64
+		many, err := first(t, []any{&nth}, p.age+` ORDER BY 1 DESC LIMIT 1 OFFSET ?`, most)
+		if many {
 			before = max(before, nth+1)
-			return err
-		}, p.age+` ORDER BY 1 DESC LIMIT 1 OFFSET ?`, most)
-	})
-	if err != nil {
+		}
 		return err
-	}
-	at, num, rows := int64(-1<<63), int64(-1<<63), int64(rowsAtOnce)
-	for ctx.Err() == nil {
-		seen, began := 0, time.Time{}
-		nextAt, nextNum := at, num
-		err := s.Update(ctx, func(t *Tx) (err error) {
+	})
+	rows := int64(rowsAtOnce)
+	for from := (place{math.MinInt64, math.MinInt64}); err == nil && ctx.Err() == nil; {
+		to, began := from, time.Time{}
+		err = f.Update(ctx, func(t *Tx) (err error) {
 			began = time.Now() // not while it waits for others
 			var ids []int64
-			if ids, seen, nextAt, nextNum, err = p.batch(t, rows, before, at, num); err != nil || len(ids) == 0 {
-				return err
-			}
-			list, err := json.Marshal(ids)
-			if err != nil {
+			if ids, to, err = p.batch(t, rows, before, from); err != nil || len(ids) == 0 {
 				return err
 			}
 			for _, q := range p.remove {
-				if err := t.exec(q, string(list)); err != nil {
+				if err := t.exec(q, body(ids)); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-		if err != nil {
-			return err
+		if to == from {
+			break
 		}
-		if seen == 0 {
-			return nil
-		}
-		at, num, rows = nextAt, nextNum, paced(rows, time.Since(began))
+		from, rows = to, paced(rows, time.Since(began))
 	}
-	return nil
+	return err
 }
 
 // batch finds the next rows to remove, with those that go with them no more than
-// most; one alone may have more. seen counts those looked at.
-func (p pruning) batch(t *Tx, most, before, at, num int64) (ids []int64, seen int, lastAt, lastNum int64, err error) {
-	lastAt, lastNum = at, num
+// most; one alone may have more. It returns the place of the last one that it has seen.
+func (p pruning) batch(t *Tx, most, before int64, from place) (ids []int64, to place, err error) {
+	to = from
 	total := int64(0)
 	err = t.rows(func(scan func(...any) error) error {
-		var rowAt, rowNum, weight int64
-		if err := scan(&rowAt, &rowNum, &weight); err != nil {
+		var row place
+		var weight int64
+		if err := scan(&row.at, &row.num, &weight); err != nil {
 			return err
 		}
 		if total += weight; total > most && len(ids) > 0 {
 			return errEnough
 		}
-		seen++
-		lastAt, lastNum = rowAt, rowNum
+		to = row
 		if weight > 0 {
-			ids = append(ids, rowNum)
+			ids = append(ids, row.num)
 		}
 		return nil
-	}, p.find, before, at, num, most)
-	return ids, seen, lastAt, lastNum, err
+	}, p.find, before, from.at, from.num, most)
+	return ids, to, err
 }
 
-// pruneCampaigns forgets the campaigns whose events are forgotten. A campaign is
-// written together with an event, so that there are never more of them than events.
-func (s *Store) pruneCampaigns(ctx context.Context) error {
-	after := ""
-	for again := true; again && ctx.Err() == nil; {
-		last := after
-		err := s.Update(ctx, func(t *Tx) error {
-			err := t.one(&last, `SELECT id FROM (SELECT id FROM campaigns WHERE id > ? ORDER BY id LIMIT ?) ORDER BY id DESC LIMIT 1`, after, rowsAtOnce)
-			if again = err == nil; errors.Is(err, sql.ErrNoRows) {
-				return nil
-			} else if err != nil {
+// sweep forgets the rows x of a table that nothing needs, in the order of its key.
+type sweep struct{ table, key, needless string }
+
+var sweeps = []sweep{
+	// What no flow log depends on any more, neither one of the snapshot nor one that is to
+	// come back.
+	{"depends", "thing, account, region, needs", `NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = x.account AND f.region = x.region AND f.needs = x.needs)
+		AND NOT EXISTS (SELECT 1 FROM incidents i INDEXED BY incidents_pending WHERE i.account = x.account AND i.region = x.region AND i.state IN ('open', 'blocked'))`},
+	// Campaigns whose events are forgotten. A campaign is written together with an event,
+	// so that there are never more of them than events.
+	{"campaigns", "id", `NOT EXISTS (SELECT 1 FROM events e WHERE e.campaign = x.id AND e.campaign <> '')`},
+}
+
+func (w sweep) run(ctx context.Context, f *file) error {
+	columns := strings.Count(w.key, ",") + 1
+	marks := `(` + strings.Repeat(`, ?`, columns)[2:] + `)`
+	after := slices.Repeat([]any{""}, columns)
+	for more := true; more && ctx.Err() == nil; {
+		var last []any
+		err := f.Update(ctx, func(t *Tx) (err error) {
+			query, args := `DELETE FROM `+w.table+` AS x WHERE `+w.needless+` AND (`+w.key+`) > `+marks, after
+			last = slices.Repeat([]any{""}, columns)
+			into := make([]any, columns)
+			for n := range into {
+				into[n] = &last[n]
+			}
+			more, err = first(t, into, `SELECT `+w.key+` FROM `+w.table+` WHERE (`+w.key+`) > `+marks+` ORDER BY `+w.key+` LIMIT 1 OFFSET ?`, append(after, rowsAtOnce-1)...)
+			if err != nil {
 				return err
 			}
-			return t.exec(`DELETE FROM campaigns AS c WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 FROM events e WHERE e.campaign = c.id AND e.campaign <> '')`, after, last)
+			if more {
+				query, args = query+` AND (`+w.key+`) <= `+marks, append(after, last...)
+			}
+			return t.exec(query, args...)
 		})
 		if err != nil {
 			return err
@@ -200,48 +202,34 @@ func (s *Store) pruneCampaigns(ctx context.Context) error {
 	return nil
 }
 
-// pruneDepends forgets what no flow log depends on any more, neither one of the
-// snapshot nor one that is to come back.
-func (s *Store) pruneDepends(ctx context.Context) error {
-	after := [4]string{}
-	for again := true; again && ctx.Err() == nil; {
-		last := after
-		err := s.Update(ctx, func(t *Tx) error {
-			again = false
-			err := t.rows(func(scan func(...any) error) error {
-				again = true
-				return scan(&last[0], &last[1], &last[2], &last[3])
-			}, `SELECT thing, account, region, needs FROM (SELECT * FROM depends WHERE (thing, account, region, needs) > (?, ?, ?, ?)
-				ORDER BY thing, account, region, needs LIMIT ?) ORDER BY thing DESC, account DESC, region DESC, needs DESC LIMIT 1`,
-				after[0], after[1], after[2], after[3], rowsAtOnce)
-			if err != nil || !again {
-				return err
-			}
-			return t.exec(`DELETE FROM depends AS d WHERE (thing, account, region, needs) > (?, ?, ?, ?) AND (thing, account, region, needs) <= (?, ?, ?, ?)
-				AND NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs)
-				AND NOT EXISTS (SELECT 1 FROM incidents i INDEXED BY incidents_pending WHERE i.account = d.account AND i.region = d.region AND i.state IN ('open', 'blocked'))`,
-				after[0], after[1], after[2], after[3], last[0], last[1], last[2], last[3])
+// pruneCalls forgets what principals did more than a day ago. These rows have no
+// number of their own.
+func pruneCalls(ctx context.Context, f *file) error {
+	for n := int64(rowsAtOnce); n == rowsAtOnce && ctx.Err() == nil; {
+		err := f.Update(ctx, func(t *Tx) (err error) {
+			n, err = t.changed(`DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name FROM deeds WHERE at < ? ORDER BY at LIMIT ?)`,
+				f.now().Add(-keepCalls).UnixMilli(), rowsAtOnce)
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		after = last
 	}
 	return nil
 }
 
 // dropExcess drops what is beyond the budget, as after an upgrade, or where the
 // disk has become smaller.
-func (s *Store) dropExcess(ctx context.Context) error {
-	for again := s.daemon; again && ctx.Err() == nil; {
-		err := s.Update(ctx, func(t *Tx) error {
+func dropExcess(ctx context.Context, f *file) error {
+	for again := f.daemon; again && ctx.Err() == nil; {
+		err := f.Update(ctx, func(t *Tx) error {
 			again = false
 			held, err := t.sum()
 			if err != nil {
 				return err
 			}
-			t.f.held.Store(held)
-			over := held - t.f.budget(held)
+			f.held.Store(held)
+			over := held - f.budget(held)
 			if over <= 0 {
 				return nil
 			}

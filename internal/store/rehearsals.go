@@ -27,7 +27,7 @@ func (t rehearsals) DropRehearsal(r rehearse.Rehearsal) error {
 }
 
 func (t rehearsals) PipelineHealth(s inventory.Scope) (rehearse.PipelineHealth, error) {
-	w, _, err := one[rehearse.PipelineHealth](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
+	w, _, err := find[rehearse.PipelineHealth](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
 	return w, err
 }
 
@@ -43,13 +43,12 @@ func (s lists) Rehearsed(ctx context.Context) (func(inventory.Row) (rehearse.Reh
 		target delivery.Target
 	}
 	known := map[key]rehearse.Rehearsal{}
-	err := s.View(ctx, func(t *Tx) error {
-		all, err := each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals`)
-		for _, r := range all {
-			known[key{r.Scope, r.Target}] = r
-		}
-		return err
+	all, err := viewed(ctx, s.file, func(t *Tx) ([]rehearse.Rehearsal, error) {
+		return each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals`)
 	})
+	for _, r := range all {
+		known[key{r.Scope, r.Target}] = r
+	}
 	return func(row inventory.Row) (rehearse.Rehearsal, bool) {
 		r, ok := known[key{row.Scope, delivery.TargetOf(row.FlowLog)}]
 		return r, ok && row.Rehearsable()

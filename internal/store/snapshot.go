@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"flowkeeper/inventory"
@@ -10,12 +9,8 @@ import (
 
 // Known finds rows by ID (inventory.Snapshot).
 func (s snapshot) Known(ctx context.Context, scope inventory.Scope, ids []string) (map[string]inventory.Known, error) {
-	list, err := json.Marshal(ids)
-	if err != nil {
-		return nil, err
-	}
 	out := make(map[string]inventory.Known, len(ids))
-	err = s.View(ctx, func(t *Tx) error {
+	err := s.View(ctx, func(t *Tx) error {
 		return t.rows(func(scan func(...any) error) error {
 			var id string
 			var k inventory.Known
@@ -25,33 +20,17 @@ func (s snapshot) Known(ctx context.Context, scope inventory.Scope, ids []string
 			out[id] = k
 			return err
 		}, `SELECT id, num, state, digest FROM flow_logs
-			WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, scope.Account, scope.Region, string(list))
+			WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, scope.Account, scope.Region, body(ids))
 	})
 	return out, err
 }
 
 // Unseen returns live rows that a listing did not show (inventory.Snapshot).
-func (s snapshot) Unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) ([]inventory.Row, int64, error) {
-	nums, last, err := s.unseen(ctx, scope, seen, before, after, limit)
-	if err != nil || len(nums) == 0 {
-		return nil, last, err
-	}
-	list, err := json.Marshal(nums)
-	if err != nil {
-		return nil, last, err
-	}
-	var out []inventory.Row
-	err = s.View(ctx, func(t *Tx) error {
-		out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?)) ORDER BY num`, string(list))
-		return err
-	})
-	return out, last, err
-}
-
-func (s snapshot) unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (nums []int64, last int64, err error) {
+func (s snapshot) Unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (out []inventory.Row, last int64, err error) {
 	last = after
 	err = s.View(ctx, func(t *Tx) error {
-		return t.rows(func(scan func(...any) error) error {
+		var nums []int64
+		err := t.rows(func(scan func(...any) error) error {
 			if len(nums) == limit {
 				return errEnough
 			}
@@ -62,18 +41,20 @@ func (s snapshot) unseen(ctx context.Context, scope inventory.Scope, seen *inven
 			return err
 		}, `SELECT num FROM flow_logs WHERE num > ? AND account = ? AND region = ? AND state = 'live' AND (written_at < ? OR written_at > ?) ORDER BY num`,
 			after, scope.Account, scope.Region, before.UnixMilli(), s.now().Add(time.Minute).UnixMilli())
+		if err == nil && len(nums) > 0 {
+			out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?)) ORDER BY num`, body(nums))
+		}
+		return err
 	})
-	return nums, last, err
+	return out, last, err
 }
 
 // LiveAfter returns live rows by ID (inventory.Snapshot).
-func (s snapshot) LiveAfter(ctx context.Context, scope inventory.Scope, after string, limit int) (out []inventory.Row, err error) {
-	err = s.View(ctx, func(t *Tx) error {
-		out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' ORDER BY id LIMIT ?`,
+func (s snapshot) LiveAfter(ctx context.Context, scope inventory.Scope, after string, limit int) ([]inventory.Row, error) {
+	return viewed(ctx, s.file, func(t *Tx) ([]inventory.Row, error) {
+		return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' ORDER BY id LIMIT ?`,
 			scope.Account, scope.Region, after, limit)
-		return err
 	})
-	return out, err
 }
 
 // Refreshed records a complete listing (inventory.Snapshot).

@@ -39,19 +39,27 @@ func (t *tx) changed(query string, args ...any) (n int64, err error) {
 	return n, t.failed("write", query, args, err)
 }
 
-// one reads one value.
-func (t *tx) one(into any, query string, args ...any) error {
-	return t.failed("read", query, args, t.q.QueryRowContext(t.ctx, query, args...).Scan(into))
-}
-
 // rows calls row for each row of a query, until it returns an error. errEnough ends
-// it without one. scan reads the columns.
+// it without one. scan reads the columns; it takes a number for a *time.Time, as
+// millis has it.
 func (t *tx) rows(row func(scan func(columns ...any) error) error, query string, args ...any) error {
 	rows, err := t.q.QueryContext(t.ctx, query, args...)
 	if err == nil {
 		defer rows.Close()
+		scan := func(columns ...any) error {
+			for n, c := range columns {
+				if at, ok := c.(*time.Time); ok {
+					columns[n] = (*milliseconds)(at)
+				}
+			}
+			err := rows.Scan(columns...)
+			if cause := errors.Unwrap(err); cause != nil {
+				return cause // without package sql's words about the column
+			}
+			return err
+		}
 		for err == nil && rows.Next() {
-			err = row(rows.Scan)
+			err = row(scan)
 		}
 		if err == nil {
 			err = rows.Err()
@@ -66,10 +74,10 @@ func (t *tx) rows(row func(scan func(columns ...any) error) error, query string,
 // errEnough is returned by a row's function that needs no more of them.
 var errEnough = errors.New("enough")
 
-// failed says what could not be read or written. That there is no row is no failure.
+// failed says what could not be read or written.
 func (t *tx) failed(doing, query string, args []any, err error) error {
-	if err == nil || errors.Is(err, sql.ErrNoRows) {
-		return err
+	if err == nil {
+		return nil
 	}
 	return fmt.Errorf("%s %s in %s: %w", doing, subject(query, args), t.f.path, err)
 }
@@ -89,54 +97,6 @@ func subject(query string, args []any) string {
 		}
 	}
 	return about
-}
-
-// decode reads a JSON body.
-func decode(scan func(columns ...any) error, v any, before ...any) error {
-	var body []byte
-	if err := scan(append(before, &body)...); err != nil {
-		return err
-	}
-	return json.Unmarshal(body, v)
-}
-
-// reader is a transaction, or a part of one.
-type reader interface {
-	rows(row func(scan func(columns ...any) error) error, query string, args ...any) error
-}
-
-// one decodes the JSON body that a query selects.
-func one[T any](t reader, query string, args ...any) (v T, ok bool, err error) {
-	err = t.rows(func(scan func(...any) error) error {
-		if err := decode(scan, &v); err != nil {
-			return err
-		}
-		ok = true
-		return errEnough
-	}, query, args...)
-	return v, ok, err
-}
-
-// each decodes every body that a query selects.
-func each[T any](t reader, query string, args ...any) (out []T, err error) {
-	err = t.rows(func(scan func(...any) error) error {
-		var v T
-		err := decode(scan, &v)
-		out = append(out, v)
-		return err
-	}, query, args...)
-	return out, err
-}
-
-// words are the texts that a query selects.
-func (t *tx) words(query string, args ...any) (out []string, err error) {
-	err = t.rows(func(scan func(...any) error) error {
-		var word string
-		err := scan(&word)
-		out = append(out, word)
-		return err
-	}, query, args...)
-	return out, err
 }
 
 // body encodes a value; its fields are plain, so it can't fail.

@@ -53,19 +53,15 @@ func (s outbox) Next(ctx context.Context, sink string, now time.Time) (d sink.De
 	err = s.View(ctx, func(t *Tx) error {
 		args := []any{sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli()}
 		if byAge {
-			if d, ok, err = t.first(longestWaiting, append(args, now.Add(-longWait).UnixMilli())...); err != nil || ok {
+			if d, ok, err = t.firstOf(longestWaiting, append(args, now.Add(-longWait).UnixMilli())...); err != nil || ok {
 				return err
 			}
 		}
-		if d, ok, err = t.first(mostUrgent, args...); err != nil || ok {
+		if d, ok, err = t.firstOf(mostUrgent, args...); err != nil || ok {
 			return err
 		}
-		return t.rows(func(scan func(...any) error) error {
-			var next int64
-			err := scan(&next)
-			d.NextAt = time.UnixMilli(next)
-			return err
-		}, soonest, sink)
+		_, err := first(t, []any{&d.NextAt}, soonest, sink)
+		return err
 	})
 	if err == nil && !ok {
 		s.outlets.hasAll(sink, added)
@@ -73,8 +69,8 @@ func (s outbox) Next(ctx context.Context, sink string, now time.Time) (d sink.De
 	return d, ok, err
 }
 
-func (t alerts) first(from string, args ...any) (d sink.Delivery, ok bool, err error) {
-	ds, err := t.scanDeliveries(from, args...)
+func (t alerts) firstOf(from string, args ...any) (d sink.Delivery, ok bool, err error) {
+	ds, err := t.deliveries(from, args...)
 	if err != nil || len(ds) == 0 {
 		return d, false, err
 	}

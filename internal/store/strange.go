@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"flowkeeper/alert"
+)
+
+// ErrStrange is wrapped by Adopt where a copy has other tables, indexes, views or
+// triggers than Flowkeeper makes: a trigger could undo whatever is written.
+var ErrStrange = errors.New("it was not made by Flowkeeper alone")
+
+// oursAlone compares a copy's schema with that of its version, before anything is
+// written to it.
+func oursAlone(ctx context.Context, copied string) error {
+	db, err := sql.Open("sqlite", dsn(copied, "&_pragma=query_only(1)"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var version int
+	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return damaged(copied, err)
+	}
+	if version < 0 || version > len(migrations) {
+		return nil // Open says what that is
+	}
+	have, err := schemaOf(ctx, db)
+	if err != nil {
+		return damaged(copied, err)
+	}
+	model, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	model.SetMaxOpenConns(1) // each connection has a memory of its own
+	for _, m := range migrations[:version] {
+		if _, err := model.ExecContext(ctx, m); err != nil {
+			return err
+		}
+	}
+	want, err := schemaOf(ctx, model)
+	if err != nil {
+		return err
+	}
+	for _, line := range have {
+		if !slices.Contains(want, line) {
+			return fmt.Errorf("%w: there is a %s in it", ErrStrange, alert.Clean(line, 200))
+		}
+	}
+	if len(have) != len(want) {
+		return fmt.Errorf("%w: %d tables and indexes instead of %d", ErrStrange, len(have), len(want))
+	}
+	return nil
+}
+
+func schemaOf(ctx context.Context, db *sql.DB) (lines []string, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT type || ' ' || name || ' of ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return nil, err
+		}
+		lines = append(lines, line)
+	}
+	return lines, rows.Err()
+}
