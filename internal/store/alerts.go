@@ -9,6 +9,9 @@ import (
 	"flowkeeper/alert/sink"
 )
 
+// alerts has alerts and their deliveries, the outbox: tables alerts and deliveries.
+type alerts struct{ *tx }
+
 // AddAlert puts an alert into the outbox, with a delivery for each sink it
 // goes to. One whose ID is there already changes nothing.
 func (t alerts) AddAlert(a alert.Alert) error {

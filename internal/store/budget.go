@@ -94,6 +94,9 @@ func freeOn(path string) (int64, error) {
 	return int64(st.Bavail) * int64(st.Bsize), nil
 }
 
+// droppable has the rows that may be dropped, of several tables.
+type droppable struct{ *tx }
+
 // fit drops the oldest rows where a commit takes the droppable ones beyond the
 // budget, down to seven eighths of it: the next one has room again. It drops at
 // most dropAtOnce, or as many as the commit adds; what is left, the next commit,

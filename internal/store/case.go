@@ -9,6 +9,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
+// cases loads and saves cases, of several tables.
+type cases struct{ *tx }
+
 // Case loads what decisions about some flow logs depend on.
 func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
 	c := &incident.Case{Scope: s, Now: now}

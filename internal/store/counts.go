@@ -7,6 +7,9 @@ import (
 	"flowkeeper/inventory"
 )
 
+// counts is the store as metrics and the doctor read it.
+type counts struct{ *file }
+
 // Counts of what the file holds, by state.
 type Counts struct {
 	FlowLogs, Incidents map[string]int

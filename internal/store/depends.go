@@ -7,6 +7,9 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
+// dependencies has what flow logs depend on: table depends.
+type dependencies struct{ *tx }
+
 // depend notes what flow logs with this target depend on. It forgets nothing:
 // what was lost may still have to come back to there.
 func (t dependencies) depend(s inventory.Scope, of delivery.Target, needs string) error {
@@ -37,7 +40,7 @@ func (t dependencies) fill() error {
 	return nil
 }
 
-// usage has the columns of one, of what depends (d).
+// usage selects the columns of a tamper.Usage from d.
 const usage = `SELECT account, region, needs, (SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs) `
 
 func (t dependencies) Usages(key delivery.ResourceKey) ([]tamper.Usage, error) {

@@ -6,6 +6,9 @@ import (
 	"flowkeeper/inventory"
 )
 
+// destinations has where flow logs have ever delivered to: table destinations.
+type destinations struct{ *tx }
+
 // mostDestinations of a scope are remembered: whoever may make flow logs can make
 // them deliver to prefixes without end. One beyond that counts as new each time.
 const mostDestinations = 10_000

@@ -9,6 +9,11 @@
 //     group commit (docs/decisions/group-commit.md). The caller who comes first commits for all.
 //  5. budget.go and prune.go keep each table within its bound.
 //
+// A Store is the open file (store.go, open.go, queue.go, commit.go) and a part for each
+// kind of caller: outbox, snapshot, lists, counts. A transaction, Tx, is what runs SQL
+// (tx.go, read.go) and a part for each table, or for a few that belong together, in a
+// file of its own. rooms.go has the transactions as other packages declare them.
+//
 // The file is in WAL mode with synchronous=FULL. One connection writes, several
 // read. The package starts no goroutine; a Store is safe for concurrent use.
 //

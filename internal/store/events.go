@@ -8,6 +8,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
+// events has the table of that name.
+type events struct{ *tx }
+
 func (t events) Event(s inventory.Scope, id string) (incident.Event, bool, error) {
 	return find[incident.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }

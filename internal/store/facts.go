@@ -8,6 +8,9 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
+// facts has single values by their names: table facts.
+type facts struct{ *tx }
+
 // Fact reads a remembered value; empty: none.
 func (s *Store) Fact(ctx context.Context, name string) (string, error) {
 	return viewed(ctx, s.file, func(t *Tx) (string, error) { return t.fact(name) })

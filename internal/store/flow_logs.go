@@ -7,6 +7,10 @@ import (
 	"flowkeeper/remediate/delivery"
 )
 
+// flowLogs has the rows of the snapshot, and when scopes were refreshed: tables
+// flow_logs and scopes.
+type flowLogs struct{ *tx }
+
 // FlowLog finds a row. A live row's LastSeenAt is the start of its scope's last complete
 // refresh.
 func (t flowLogs) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, error) {
@@ -36,7 +40,7 @@ type numbered struct {
 	row inventory.Row
 }
 
-// after is a page of the rows after one, each with the identity that it is found by.
+// after is a page of the rows behind a place, each with the identity that it is found by.
 func (t flowLogs) after(num int64) ([]numbered, error) {
 	return all(t, func(x *numbered) []any {
 		return []any{&x.num, asJSON{&x.row}, &x.row.Scope.Account, &x.row.Scope.Region, &x.row.ID}

@@ -7,6 +7,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
+// incidents has the incidents and their history: tables incidents and history.
+type incidents struct{ *tx }
+
 func (t incidents) Incident(s inventory.Scope, id string) (incident.Incident, bool, error) {
 	return find[incident.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }

@@ -11,6 +11,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
+// lists is the store as commands read it.
+type lists struct{ *file }
+
 // Fate is what became of a flow log: of its incident, where there is one.
 type Fate struct {
 	State  incident.State // empty: no incident

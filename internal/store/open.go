@@ -135,9 +135,9 @@ func dsn(path, more string) string {
 // current refuses a file whose schema is not today's: a command does not
 // migrate under a daemon.
 func current(ctx context.Context, db *sql.DB, path string) error {
-	var version int
-	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
-		return damaged(path, err)
+	version, err := versionOf(ctx, db, path)
+	if err != nil {
+		return err
 	}
 	switch version {
 	case len(migrations):

@@ -9,6 +9,9 @@ import (
 	"flowkeeper/alert/sink"
 )
 
+// outbox is the store as the senders of alerts use it: a sink.Outbox.
+type outbox struct{ *file }
+
 // farthestTry is beyond the longest pause between two tries of an alert: what
 // seems due later was written before the clock went back.
 const farthestTry = 2 * time.Hour
@@ -35,11 +38,11 @@ func (s outbox) Sent(ctx context.Context, sink, alertID string, at time.Time) er
 	return err
 }
 
-// endSinkTrouble tells the other sinks that one takes alerts again, where they
-// were told that it does not, and nothing is left that it has not taken.
+// endSinkTrouble alerts the other sinks that one takes alerts again, where an alert
+// has said that it does not, and nothing is left that it has not taken.
 func (t alerts) endSinkTrouble(sink string) error {
-	told, err := facts(t).fact(sinkTrouble + sink)
-	if err != nil || told == "" {
+	since, err := facts(t).fact(sinkTrouble + sink)
+	if err != nil || since == "" {
 		return err
 	}
 	left, err := value[bool](t, leftOver, sink)
@@ -55,11 +58,11 @@ func (t alerts) endSinkTrouble(sink string) error {
 // leftOver is whether there is an alert that a sink has not taken in three tries.
 const leftOver = `SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_refused WHERE sink = ?1 AND sent_at IS NULL AND attempts >= 3)`
 
-// sinkTrouble begins the fact on which day the other sinks were last told of
-// one; empty: and then that it takes alerts again.
+// sinkTrouble begins the fact on which day an alert last said that a sink takes none;
+// empty: none did, or another has said since that it takes alerts again.
 const sinkTrouble = "trouble sink "
 
-// addForOthers adds what one sink is not to be told of itself.
+// addForOthers adds an alert about one sink for the others.
 func (t alerts) addForOthers(a alert.Alert, sink string) error {
 	return t.addAlert(a, slices.DeleteFunc(t.f.route(a), func(name string) bool { return name == sink }))
 }
@@ -72,7 +75,7 @@ func (s outbox) Failed(ctx context.Context, name, alertID string, f sink.Failure
 			parkedAt = s.now().UnixMilli()
 		}
 		if f.TellOthers {
-			if err := t.tellNotTaken(name, alertID, f.Cause); err != nil {
+			if err := t.addNotTaken(name, alertID, f.Cause); err != nil {
 				return err
 			}
 		}
@@ -81,23 +84,22 @@ func (s outbox) Failed(ctx context.Context, name, alertID string, f sink.Failure
 	})
 }
 
-// tellNotTaken adds what the other sinks are told of an alert that one does
-// not take.
-func (t alerts) tellNotTaken(sink, alertID, cause string) error {
+// addNotTaken alerts the other sinks of an alert that one does not take, once a day.
+func (t alerts) addNotTaken(sink, alertID, cause string) error {
 	ds, err := t.deliveries(`deliveries d JOIN alerts a ON a.num = d.alert WHERE d.sink = ? AND a.id = ?`, sink, alertID)
 	if err != nil || len(ds) == 0 {
 		return err
 	}
 	last, err := facts(t).fact(sinkTrouble + sink)
 	today := t.f.now().UTC().Format(time.DateOnly)
-	told, ok := alert.NotTaken(sink, ds[0].Alert, cause, t.f.now())
+	notice, ok := alert.NotTaken(sink, ds[0].Alert, cause, t.f.now())
 	if err != nil || !ok || last == today {
 		return err
 	}
 	if err := facts(t).setFact(sinkTrouble+sink, today); err != nil {
 		return err
 	}
-	return t.addForOthers(told, sink)
+	return t.addForOthers(notice, sink)
 }
 
 // Retry makes an alert's unsent deliveries due at once, parked ones too. It
@@ -105,7 +107,7 @@ func (t alerts) tellNotTaken(sink, alertID, cause string) error {
 func (s outbox) Retry(ctx context.Context, alertID string) (n int64, err error) {
 	err = s.Update(ctx, func(t *Tx) error {
 		at := s.now().UnixMilli()
-		// What was told meanwhile by the same key is to follow it again, or a pager
+		// What was sent meanwhile by the same key is to follow it again, or a pager
 		// that this opens would stay open, or be closed while it should ring.
 		err := t.exec(`UPDATE deliveries AS e SET sent_at = NULL, parked_at = NULL, attempts = 0, next_at = ?1 WHERE (sent_at IS NOT NULL OR parked_at IS NOT NULL) AND alert IN
 			(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num WHERE a.id = ?2 AND a.dedup_key <> ''

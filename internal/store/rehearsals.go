@@ -8,6 +8,9 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
+// rehearsals has rehearsals, and whether they come back: tables rehearsals and ways.
+type rehearsals struct{ *tx }
+
 func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (
 		SELECT num FROM (SELECT num, row_number() OVER (PARTITION BY needs ORDER BY id) AS place

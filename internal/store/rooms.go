@@ -26,22 +26,7 @@ type Tx struct {
 	repeats
 }
 
-// The parts of a transaction.
-type (
-	alerts       struct{ *tx }
-	campaigns    struct{ *tx }
-	cases        struct{ *tx }
-	dependencies struct{ *tx }
-	destinations struct{ *tx }
-	droppable    struct{ *tx }
-	events       struct{ *tx }
-	facts        struct{ *tx }
-	flowLogs     struct{ *tx }
-	incidents    struct{ *tx }
-	rehearsals   struct{ *tx }
-	repeats      struct{ *tx }
-)
-
+// whole is a transaction with all of its parts.
 func whole(t *tx) *Tx {
 	return &Tx{t, alerts{t}, campaigns{t}, cases{t}, dependencies{t}, destinations{t}, droppable{t}, events{t}, facts{t}, flowLogs{t}, incidents{t}, rehearsals{t}, repeats{t}}
 }

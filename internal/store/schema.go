@@ -218,9 +218,9 @@ func migrate(ctx context.Context, db *sql.DB, path string) error {
 }
 
 func migrateTo(ctx context.Context, db *sql.DB, path string, migrations []string) error {
-	var version int
-	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
-		return damaged(path, err)
+	version, err := versionOf(ctx, db, path)
+	if err != nil {
+		return err
 	}
 	switch {
 	case version == len(migrations):
@@ -246,6 +246,14 @@ func migrateTo(ctx context.Context, db *sql.DB, path string, migrations []string
 		return fmt.Errorf("upgrade %s: %w", path, err)
 	}
 	return tx.Commit()
+}
+
+// versionOf is how many migrations a file has had.
+func versionOf(ctx context.Context, db *sql.DB, path string) (version int, err error) {
+	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return 0, damaged(path, err)
+	}
+	return version, nil
 }
 
 // keepOld copies the file as it is to a place where there may be an earlier

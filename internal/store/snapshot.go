@@ -7,6 +7,9 @@ import (
 	"flowkeeper/inventory"
 )
 
+// snapshot is the store as refreshes use it: an inventory.Snapshot.
+type snapshot struct{ *file }
+
 // Known finds rows by ID (inventory.Snapshot).
 func (s snapshot) Known(ctx context.Context, scope inventory.Scope, ids []string) (map[string]inventory.Known, error) {
 	out := make(map[string]inventory.Known, len(ids))

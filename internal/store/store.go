@@ -41,14 +41,6 @@ type Store struct {
 	snapshot
 }
 
-// The parts of a store, beside the file itself and its transactions.
-type (
-	counts   struct{ *file } // for metrics and the doctor
-	lists    struct{ *file } // for commands
-	outbox   struct{ *file } // sink.Outbox
-	snapshot struct{ *file } // inventory.Snapshot
-)
-
 // file is the state file, as long as it is open: one connection writes, several read.
 type file struct {
 	path   string

@@ -22,9 +22,9 @@ func oursAlone(ctx context.Context, copied string) error {
 		return err
 	}
 	defer db.Close()
-	var version int
-	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
-		return damaged(copied, err)
+	version, err := versionOf(ctx, db, copied)
+	if err != nil {
+		return err
 	}
 	if version < 0 || version > len(migrations) {
 		return nil // Open says what that is

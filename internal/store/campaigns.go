@@ -7,6 +7,9 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
+// campaigns has the table of that name.
+type campaigns struct{ *tx }
+
 func (t campaigns) JoinCampaign(d notify.Strike) (string, error) {
 	at := d.At.UnixMilli()
 	id, err := value[string](t, `SELECT id FROM campaigns WHERE account = ?1 AND principal = ?2 AND ended_at IS NULL
