@@ -12,8 +12,8 @@
 // The demo uses this package alone. Package fakeawstest adds what only tests need,
 // by Handle and Intercept: SNS, S3, faults, and a client without sockets.
 //
-// A World is safe for concurrent use: World.mu guards EC2 and STS, sqsService.mu
-// guards the queues. Listen serves in one goroutine until the function that it
+// A World is safe for concurrent use: EC2, IAM, Trail and SQS each have a mutex of
+// their own. Listen serves in one goroutine until the function that it
 // returns is called.
 //
 // It never guesses: it refuses what AWS refuses, and everything that it does not

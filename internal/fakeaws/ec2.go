@@ -10,21 +10,21 @@ import (
 
 // ec2Operation is one action of EC2.
 type ec2Operation struct {
-	// changes: World.Calls returns it and the trail records it, also a dry run and a
+	// changes: EC2.Calls returns it and the trail records it, also a dry run and a
 	// refused call.
 	changes bool
 	allowed []string // parameters, see UnknownParameter
-	do      func(*World, *ec2Scope, url.Values) (reply, error)
+	do      func(*ec2Scope, url.Values) (reply, error)
 }
 
 var ec2Operations = map[string]ec2Operation{
-	"DescribeFlowLogs": {false, []string{"Filter.", "FlowLogId.", "MaxResults", "NextToken", "DryRun"}, (*World).describeFlowLogs},
+	"DescribeFlowLogs": {false, []string{"Filter.", "FlowLogId.", "MaxResults", "NextToken", "DryRun"}, (*ec2Scope).describeFlowLogs},
 	"CreateFlowLogs": {true, []string{"ResourceId.", "ResourceType", "ClientToken", "DeliverCrossAccountRole", "DeliverLogsPermissionArn", "DestinationOptions.",
 		"DryRun", "LogDestination", "LogDestinationType", "LogFormat", "LogGroupName", "MaxAggregationInterval", "TagFieldSpecification.", "TagSpecification.", "TrafficType"},
-		(*World).createFlowLogs},
-	"DeleteFlowLogs":  {true, []string{"FlowLogId.", "DryRun"}, (*World).deleteFlowLogs},
-	"CreateTags":      {true, []string{"ResourceId.", "Tag.", "DryRun"}, (*World).createTags},
-	"DescribeRegions": {false, []string{"Filter.", "AllRegions", "RegionName.", "DryRun"}, (*World).describeRegions},
+		(*ec2Scope).createFlowLogs},
+	"DeleteFlowLogs":  {true, []string{"FlowLogId.", "DryRun"}, (*ec2Scope).deleteFlowLogs},
+	"CreateTags":      {true, []string{"ResourceId.", "Tag.", "DryRun"}, (*ec2Scope).createTags},
+	"DescribeRegions": {false, []string{"Filter.", "AllRegions", "RegionName.", "DryRun"}, (*ec2Scope).describeRegions},
 }
 
 // reply is what an operation answers: the XML inside its response element,
@@ -38,24 +38,14 @@ type reply struct {
 // ec2Service is EC2 as its own form of the query protocol shows it.
 type ec2Service struct {
 	Query
-	w *World
+	*EC2
 }
 
 // Answer implements Service.
 func (s ec2Service) Answer(out http.ResponseWriter, q *Request) error {
-	w := s.w
-	w.mu.Lock()
-	rep, err := w.ec2(q)
-	w.lastID++
-	id := requestID(w.lastID)
-	var body string
-	if ec2Operations[q.Operation].changes {
-		w.addCall(q, rep, err)
-		body = w.record(q, id, rep, err)
-	}
-	w.mu.Unlock()
-	if body != "" {
-		if err := w.emit(body); err != nil {
+	rep, id, deliver, err := s.do(q)
+	if deliver != nil {
+		if err := deliver(); err != nil {
 			panic("fakeaws: the trail's queue is gone: " + err.Error())
 		}
 	}
@@ -70,10 +60,24 @@ func (ec2Service) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
 	writeXML(out, e.Status, `<Response><Errors><Error>%s</Error></Errors><RequestID>fake</RequestID></Response>`, Element("Code", e.Code)+Element("Message", e.Message))
 }
 
-func requestID(n uint64) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n) }
+// do does what a request asks for, and returns how its record is delivered; nil if
+// there is none.
+func (e *EC2) do(q *Request) (rep reply, requestID string, deliver func() error, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	rep, err = e.try(q)
+	n := e.serial.Add(1)
+	requestID = fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n)
+	if ec2Operations[q.Operation].changes {
+		e.addCall(q, rep, err)
+		deliver = e.trail.record(q, requestID, rep, err)
+	}
+	return rep, requestID, deliver, err
+}
 
-func (w *World) ec2(q *Request) (reply, error) {
-	if w.isDenied(q.Caller, q.Operation) {
+// try refuses a request, or does what it asks for.
+func (e *EC2) try(q *Request) (reply, error) {
+	if e.iam.isDenied(q.Caller, q.Operation) {
 		return reply{}, unauthorized(q.Caller, "ec2:"+q.Operation)
 	}
 	operation, ok := ec2Operations[q.Operation]
@@ -81,28 +85,19 @@ func (w *World) ec2(q *Request) (reply, error) {
 		return reply{}, Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
 	}
 	if q.Operation == "CreateFlowLogs" {
-		if err := w.checkPermissions(q); err != nil {
+		if err := e.checkPermissions(q); err != nil {
 			return reply{}, err
 		}
 	}
 	if name := UnknownParameter(q.Form, operation.allowed...); name != "" {
 		return reply{}, Errorf("UnknownParameter", "The parameter %s is not recognized", name)
 	}
-	return operation.do(w, w.scope(q.Account, q.Region), q.Form)
+	return operation.do(e.scope(q.Account, q.Region), q.Form)
 }
 
 func unauthorized(c Caller, action string) *Error {
 	return Errorf("UnauthorizedOperation", "You are not authorized to perform this operation. User: %s is not authorized to perform: %s", c.ARN, action).
 		WithStatus(http.StatusForbidden)
-}
-
-// addCall adds a call to those that Calls returns.
-func (w *World) addCall(q *Request, rep reply, err error) {
-	call := Call{Time: w.now(), Operation: q.Operation, Account: q.Account, Region: q.Region, ARN: q.ARN, Form: q.Form, IDs: rep.ids, DryRun: q.Form.Get("DryRun") == "true", Permissions: q.permissions}
-	if err != nil {
-		call.Code = asError(err).Code
-	}
-	w.calls = append(w.calls, call)
 }
 
 // dryRun ends a call that only asks whether it would be allowed.
@@ -114,7 +109,7 @@ func dryRun(form url.Values) error {
 }
 
 // deleteFlowLogs answers for each ID; unknown ones are unsuccessful.
-func (w *World) deleteFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
+func (s *ec2Scope) deleteFlowLogs(form url.Values) (reply, error) {
 	ids := numbered(form, "FlowLogId")
 	if len(ids) == 0 {
 		return reply{}, Errorf("MissingParameter", "The request must contain the parameter FlowLogId")
@@ -133,7 +128,7 @@ func (w *World) deleteFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
 			failed = append(failed, unsuccessful{id, "InvalidFlowLogId.NotFound", "These flow log ids in the input list are not found: [" + id + "]"})
 			continue
 		}
-		s.remove(f, w.now())
+		s.remove(f)
 		gone = append(gone, id)
 	}
 	if len(gone) == 0 && len(ids) == 1 {
@@ -154,7 +149,7 @@ func unsuccessfulXML(items []unsuccessful) string {
 }
 
 // createTags of flow logs.
-func (w *World) createTags(s *ec2Scope, form url.Values) (reply, error) {
+func (s *ec2Scope) createTags(form url.Values) (reply, error) {
 	tags := tagsOf(form)
 	if err := checkTags(tags); err != nil {
 		return reply{}, err
@@ -176,9 +171,9 @@ func (w *World) createTags(s *ec2Scope, form url.Values) (reply, error) {
 	return reply{xml: "<return>true</return>", response: map[string]any{"_return": true}}, nil
 }
 
-func (w *World) describeRegions(*ec2Scope, url.Values) (reply, error) {
+func (s *ec2Scope) describeRegions(url.Values) (reply, error) {
 	var b strings.Builder
-	for _, r := range w.regions {
+	for _, r := range s.regions {
 		b.WriteString("<item>" + Element("regionName", r) + Element("regionEndpoint", "ec2."+r+".amazonaws.com") + Element("optInStatus", "opt-in-not-required") + "</item>")
 	}
 	return reply{xml: "<regionInfo>" + b.String() + "</regionInfo>"}, nil

@@ -5,65 +5,97 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
+// EC2 is the flow logs of all accounts and Regions, and what they depend on.
+type EC2 struct {
+	now    func() time.Time
+	serial *atomic.Uint64 // of what was made last
+	iam    *IAM
+	trail  *Trail
+
+	mu         sync.Mutex // guards what follows
+	regions    []string
+	scopes     map[string]*ec2Scope // by account/region
+	exists     map[string]bool      // destinations and delivery roles, by ARN
+	linked     map[string]bool      // account/service: service-linked roles
+	delay      time.Duration        // of eventual consistency
+	pageSize   int                  // 0: as AWS allows
+	duplicates bool                 // are allowed: no FlowLogAlreadyExists
+	calls      []Call
+}
+
+func newEC2(now func() time.Time, serial *atomic.Uint64, iam *IAM, trail *Trail) *EC2 {
+	return &EC2{now: now, serial: serial, iam: iam, trail: trail, regions: []string{"eu-west-1", "us-east-1"},
+		scopes: map[string]*ec2Scope{}, exists: map[string]bool{}, linked: map[string]bool{}}
+}
+
+// SetRegions sets the Regions that DescribeRegions names.
+func (e *EC2) SetRegions(names ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.regions = names
+}
+
 // SetPageSize makes a page of a Describe no longer than this; 0: as AWS
 // allows.
-func (w *World) SetPageSize(n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.pageSize = n
+func (e *EC2) SetPageSize(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pageSize = n
 }
 
 // SetConsistencyDelay makes every Describe show the flow logs as they were so
 // long ago, an hour at most: AWS is eventually consistent.
-func (w *World) SetConsistencyDelay(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.delay = d
+func (e *EC2) SetConsistencyDelay(d time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.delay = d
 }
 
 // AllowDuplicates switches FlowLogAlreadyExists off.
-func (w *World) AllowDuplicates(on bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.duplicates = on
+func (e *EC2) AllowDuplicates(on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.duplicates = on
 }
 
 // AddResource makes a resource that flow logs can watch; its ID's prefix says
 // what it is.
-func (w *World) AddResource(account, region, id string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.scope(account, region).resources[id] = true
+func (e *EC2) AddResource(account, region, id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.scope(account, region).resources[id] = true
 }
 
 // RemoveResource deletes a resource. AWS then removes its flow logs itself,
 // with no DeleteFlowLogs call.
-func (w *World) RemoveResource(account, region, id string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := w.scope(account, region)
+func (e *EC2) RemoveResource(account, region, id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.scope(account, region)
 	delete(s.resources, id)
 	for _, f := range slices.Clone(s.byResource[id]) {
-		s.remove(f, w.now())
+		s.remove(f)
 	}
 }
 
 // AddDestination makes a log group, bucket or delivery stream to deliver to.
-func (w *World) AddDestination(arn string) { w.set(arn, true) }
+func (e *EC2) AddDestination(arn string) { e.set(arn, true) }
 
 // RemoveDestination deletes it.
-func (w *World) RemoveDestination(arn string) { w.set(arn, false) }
+func (e *EC2) RemoveDestination(arn string) { e.set(arn, false) }
 
 // AddDeliveryRole makes a role that delivery can assume.
-func (w *World) AddDeliveryRole(arn string) { w.set(arn, true) }
+func (e *EC2) AddDeliveryRole(arn string) { e.set(arn, true) }
 
-func (w *World) set(arn string, there bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.exists[strings.TrimSuffix(arn, ":*")] = there
+func (e *EC2) set(arn string, there bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.exists[strings.TrimSuffix(arn, ":*")] = there
 }
 
 // FlowLog is one flow log of the world, as it truly is.
@@ -87,11 +119,11 @@ type TagField struct {
 
 // FlowLogs is the truth, whatever stale reads show: the flow logs that exist,
 // oldest first.
-func (w *World) FlowLogs(account, region string) []FlowLog {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (e *EC2) FlowLogs(account, region string) []FlowLog {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	var out []FlowLog
-	for _, f := range w.scope(account, region).order {
+	for _, f := range e.scope(account, region).order {
 		c := f.FlowLog
 		c.Tags = maps.Clone(f.Tags)
 		out = append(out, c)
@@ -100,40 +132,40 @@ func (w *World) FlowLogs(account, region string) []FlowLog {
 }
 
 // Plant makes a flow log as if it had been there before: no call, no record.
-func (w *World) Plant(account, region string, f FlowLog) (id string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := w.scope(account, region)
+func (e *EC2) Plant(account, region string, f FlowLog) (id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.scope(account, region)
 	s.resources[f.ResourceID] = true
 	if f.ID == "" {
-		f.ID = w.newFlowLogID()
+		f.ID = e.newFlowLogID()
 	}
 	if f.CreatedAt.IsZero() {
-		f.CreatedAt = w.now()
+		f.CreatedAt = e.now()
 	}
 	s.add(&flowLog{FlowLog: f})
-	w.linkRoles(account, f)
+	e.linkRoles(account, f)
 	return f.ID
 }
 
 // Remove deletes a flow log with no call and no record. It reports whether
 // it was there.
-func (w *World) Remove(account, region, id string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := w.scope(account, region)
+func (e *EC2) Remove(account, region, id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.scope(account, region)
 	f := s.byID[id]
 	if f != nil {
-		s.remove(f, w.now())
+		s.remove(f)
 	}
 	return f != nil
 }
 
 // FailDelivery makes AWS say that a flow log's delivery fails.
-func (w *World) FailDelivery(account, region, id, message string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if f := w.scope(account, region).byID[id]; f != nil {
+func (e *EC2) FailDelivery(account, region, id, message string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if f := e.scope(account, region).byID[id]; f != nil {
 		f.DeliverStatus, f.DeliverError = "FAILED", message
 		if message == "" {
 			f.DeliverStatus = "SUCCESS"
@@ -141,18 +173,17 @@ func (w *World) FailDelivery(account, region, id, message string) {
 	}
 }
 
-func (w *World) scope(account, region string) *ec2Scope {
+func (e *EC2) scope(account, region string) *ec2Scope {
 	key := account + "/" + region
-	s := w.scopes[key]
+	s := e.scopes[key]
 	if s == nil {
-		s = &ec2Scope{account: account, region: region, resources: map[string]bool{}, byID: map[string]*flowLog{},
+		s = &ec2Scope{EC2: e, account: account, resources: map[string]bool{}, byID: map[string]*flowLog{},
 			byResource: map[string][]*flowLog{}, tokens: map[string]token{}}
-		w.scopes[key] = s
+		e.scopes[key] = s
 	}
 	return s
 }
 
-func (w *World) newFlowLogID() string {
-	w.lastID++
-	return fmt.Sprintf("fl-%017x", w.lastID)
+func (e *EC2) newFlowLogID() string {
+	return fmt.Sprintf("fl-%017x", e.serial.Add(1))
 }

@@ -27,7 +27,7 @@ var kinds = []kind{
 
 // createFlowLogs checks the parameters, then the dry run, then the ClientToken,
 // and creates.
-func (w *World) createFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
+func (s *ec2Scope) createFlowLogs(form url.Values) (reply, error) {
 	proto, err := parseCreate(form)
 	if err != nil {
 		return reply{}, err
@@ -48,7 +48,7 @@ func (w *World) createFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
 	}
 	var failed []unsuccessful
 	if !done {
-		if ids, failed, err = w.createEach(s, proto, resources); err != nil {
+		if ids, failed, err = s.createEach(proto, resources); err != nil {
 			return reply{}, err
 		}
 		if t := form.Get("ClientToken"); t != "" && len(failed) == 0 {
@@ -211,7 +211,7 @@ func kindOf(id string) kind {
 
 // createEach makes a flow log on each resource. Real failures come back as
 // unsuccessful, with a code that says little, often "400".
-func (w *World) createEach(s *ec2Scope, proto FlowLog, resources []string) (ids []string, failed []unsuccessful, err error) {
+func (s *ec2Scope) createEach(proto FlowLog, resources []string) (ids []string, failed []unsuccessful, err error) {
 	for _, id := range resources {
 		if !s.resources[id] {
 			return nil, nil, Errorf(kindOf(id).missing, "The %s ID '%s' does not exist", strings.ToLower(kindOf(id).name), id)
@@ -219,33 +219,33 @@ func (w *World) createEach(s *ec2Scope, proto FlowLog, resources []string) (ids 
 	}
 	for _, id := range resources {
 		f := proto
-		f.ResourceID, f.CreatedAt, f.DeliverStatus = id, w.now(), "SUCCESS"
+		f.ResourceID, f.CreatedAt, f.DeliverStatus = id, s.now(), "SUCCESS"
 		f.Tags = maps.Clone(proto.Tags)
-		if code, message := w.refusal(s, f); code != "" {
+		if code, message := s.refusal(f); code != "" {
 			failed = append(failed, unsuccessful{id, code, message})
 			continue
 		}
-		f.ID = w.newFlowLogID()
+		f.ID = s.newFlowLogID()
 		s.add(&flowLog{FlowLog: f})
-		w.linkRoles(s.account, f)
+		s.linkRoles(s.account, f)
 		ids = append(ids, f.ID)
 	}
 	return ids, failed, nil
 }
 
 // refusal is why a flow log can't be created; without a code it can.
-func (w *World) refusal(s *ec2Scope, f FlowLog) (code, message string) {
+func (s *ec2Scope) refusal(f FlowLog) (code, message string) {
 	bucket, _, _ := strings.Cut(f.LogDestination, "/")
 	switch {
-	case f.LogDestinationType == "s3" && !w.exists[bucket]:
+	case f.LogDestinationType == "s3" && !s.exists[bucket]:
 		return "400", "LogDestination: " + strings.TrimPrefix(bucket, "arn:aws:s3:::") + " does not exist"
-	case f.LogDestinationType == "kinesis-data-firehose" && !w.exists[f.LogDestination]:
+	case f.LogDestinationType == "kinesis-data-firehose" && !s.exists[f.LogDestination]:
 		return "400", "LogDestination: " + f.LogDestination + " is undeliverable"
-	case f.DeliverLogsPermissionARN != "" && !w.exists[f.DeliverLogsPermissionARN]:
+	case f.DeliverLogsPermissionARN != "" && !s.exists[f.DeliverLogsPermissionARN]:
 		return "400", "Unable to assume given IAM role"
 	}
 	for _, other := range s.byResource[f.ResourceID] {
-		if !w.duplicates && other.LogDestination == f.LogDestination && other.LogGroupName == f.LogGroupName {
+		if !s.duplicates && other.LogDestination == f.LogDestination && other.LogGroupName == f.LogGroupName {
 			return "FlowLogAlreadyExists", "Error. There is an existing Flow Log with the same configuration and log destination."
 		}
 	}

@@ -8,14 +8,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 const mostPerPage = 1000
 
 // describeFlowLogs lists, filters and pages. IDs that do not exist are not in
 // the answer, and no error.
-func (w *World) describeFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
+func (s *ec2Scope) describeFlowLogs(form url.Values) (reply, error) {
 	size := mostPerPage
 	if v := form.Get("MaxResults"); v != "" {
 		n, err := strconv.Atoi(v)
@@ -24,8 +23,8 @@ func (w *World) describeFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
 		}
 		size = n
 	}
-	if w.pageSize > 0 {
-		size = min(size, w.pageSize)
+	if s.pageSize > 0 {
+		size = min(size, s.pageSize)
 	}
 	after := uint64(0)
 	if v := form.Get("NextToken"); v != "" {
@@ -42,12 +41,12 @@ func (w *World) describeFlowLogs(s *ec2Scope, form url.Values) (reply, error) {
 	if err := dryRun(form); err != nil {
 		return reply{}, err
 	}
-	return w.page(s.candidates(form, w.now(), w.delay), match, after, size), nil
+	return page(s.candidates(form), match, after, size), nil
 }
 
 // candidates narrows the list where an index can: by resource and by ID.
-func (s *ec2Scope) candidates(form url.Values, now time.Time, delay time.Duration) []*flowLog {
-	if delay == 0 {
+func (s *ec2Scope) candidates(form url.Values) []*flowLog {
+	if s.delay == 0 {
 		for _, f := range structures(form, "Filter") {
 			var out []*flowLog
 			for _, v := range numbered(f, "Value") {
@@ -66,7 +65,7 @@ func (s *ec2Scope) candidates(form url.Values, now time.Time, delay time.Duratio
 			}
 		}
 	}
-	return s.visible(now, delay)
+	return s.visible()
 }
 
 // filters of a Describe as one condition.
@@ -103,7 +102,7 @@ func filters(form url.Values) (func(*flowLog) bool, error) {
 }
 
 // page writes the flow logs after a number, and the token of the next page.
-func (w *World) page(from []*flowLog, match func(*flowLog) bool, after uint64, size int) reply {
+func page(from []*flowLog, match func(*flowLog) bool, after uint64, size int) reply {
 	var b strings.Builder
 	b.WriteString("<flowLogSet>")
 	n, next := 0, ""

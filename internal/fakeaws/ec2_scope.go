@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// ec2Scope is the flow logs and resources of one account in one Region. It is
-// guarded by World.mu.
+// ec2Scope is EC2 in one account and one Region. It is guarded by EC2.mu.
 type ec2Scope struct {
-	account, region string
-	resources       map[string]bool
-	byID            map[string]*flowLog
-	byResource      map[string][]*flowLog
-	order           []*flowLog // by number
-	deleted         []*flowLog // perhaps still shown
-	tokens          map[string]token
-	lastNum         uint64
+	*EC2
+	account    string
+	resources  map[string]bool
+	byID       map[string]*flowLog
+	byResource map[string][]*flowLog
+	order      []*flowLog // by number
+	deleted    []*flowLog // perhaps still shown
+	tokens     map[string]token
+	lastNum    uint64
 }
 
 // flowLog is a FlowLog with what only the fake knows.
@@ -40,7 +40,7 @@ func (s *ec2Scope) add(f *flowLog) {
 	s.order = append(s.order, f)
 }
 
-func (s *ec2Scope) remove(f *flowLog, now time.Time) {
+func (s *ec2Scope) remove(f *flowLog) {
 	delete(s.byID, f.ID)
 	here := s.byResource[f.ResourceID]
 	n := slices.Index(here, f)
@@ -51,8 +51,8 @@ func (s *ec2Scope) remove(f *flowLog, now time.Time) {
 	}
 	n = place(s.order, f.num)
 	s.order = slices.Delete(s.order, n, n+1)
-	f.gone = now
-	for len(s.deleted) > 0 && now.Sub(s.deleted[0].gone) > longestDelay {
+	f.gone = s.now()
+	for len(s.deleted) > 0 && f.gone.Sub(s.deleted[0].gone) > longestDelay {
 		s.deleted = s.deleted[1:]
 	}
 	s.deleted = append(s.deleted, f)
@@ -71,11 +71,11 @@ const longestDelay = time.Hour
 
 // visible are the flow logs that a Describe shows now, by number: those of a
 // moment ago where the world is eventually consistent.
-func (s *ec2Scope) visible(now time.Time, delay time.Duration) []*flowLog {
-	if delay == 0 {
+func (s *ec2Scope) visible() []*flowLog {
+	if s.delay == 0 {
 		return s.order
 	}
-	at := now.Add(-delay)
+	at := s.now().Add(-s.delay)
 	var out []*flowLog
 	for _, f := range s.order {
 		if !f.CreatedAt.After(at) {

@@ -2,10 +2,12 @@ package fakeaws
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"maps"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -41,6 +43,34 @@ func (w *World) interceptor() func(*Request) (lost bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.intercept
+}
+
+// authenticate finds the service and the caller in the SigV4 header. The
+// signature itself is not checked: the access key says who calls.
+func (w *World) authenticate(r *http.Request) (*Request, Service, error) {
+	auth := r.Header.Get("Authorization")
+	_, rest, ok := strings.Cut(auth, "Credential=")
+	scope, _, _ := strings.Cut(rest, ",")
+	part := strings.Split(scope, "/")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !ok || len(part) != 5 || part[4] != "aws4_request" {
+		return &Request{HTTP: r, Service: "ec2"}, w.services["ec2"], Errorf("MissingAuthenticationToken", "Request is missing Authentication Token").WithStatus(http.StatusForbidden)
+	}
+	q := &Request{HTTP: r, Service: part[3]}
+	service := w.services[q.Service]
+	if service == nil {
+		return q, w.services["ec2"], Errorf("UnknownService", "this fake has no service %s", q.Service)
+	}
+	c, err := w.caller(part[0])
+	if err != nil {
+		return q, service, err
+	}
+	c.Region, c.UserAgent = part[2], r.Header.Get("User-Agent")
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	c.SourceIP = cmp.Or(host, "198.51.100.7") // in process there is no address: one reserved for examples
+	q.Caller = c
+	return q, service, nil
 }
 
 // buffer holds an answer until it is known whether the client gets it.

@@ -51,16 +51,16 @@ var permissions = []permission{
 }
 
 // checkPermissions refuses a create if one of permissions is denied. The caller
-// holds w.mu.
-func (w *World) checkPermissions(q *Request) error {
+// holds e.mu.
+func (e *EC2) checkPermissions(q *Request) error {
 	c, form := q.Caller, q.Form
 	for _, p := range permissions {
-		if !p.asked(form) || p.role != "" && w.linked[c.Account+"/"+p.role] {
+		if !p.asked(form) || p.role != "" && e.linked[c.Account+"/"+p.role] {
 			continue
 		}
 		q.permissions = append(q.permissions, p.action)
 		_, name, _ := strings.Cut(p.action, ":")
-		if w.isDenied(c, name) || w.isDenied(c, p.action) {
+		if e.iam.isDenied(c, name) || e.iam.isDenied(c, p.action) {
 			return unauthorized(c, p.action)
 		}
 	}
@@ -68,38 +68,22 @@ func (w *World) checkPermissions(q *Request) error {
 }
 
 // linkRoles makes the service-linked roles that a flow log needs, as AWS does
-// when it is created. The caller holds w.mu.
-func (w *World) linkRoles(account string, f FlowLog) {
+// when it is created. The caller holds e.mu.
+func (e *EC2) linkRoles(account string, f FlowLog) {
 	if f.LogDestinationType == "kinesis-data-firehose" {
-		w.linked[account+"/"+logDelivery] = true
+		e.linked[account+"/"+logDelivery] = true
 	}
 	if len(f.TagFields) > 0 {
-		w.linked[account+"/"+vpcFlowLogs] = true
+		e.linked[account+"/"+vpcFlowLogs] = true
 	}
 }
 
 // RemoveServiceLinkedRoles deletes those that flow logs need: the next create
 // that needs one makes it again. AWS allows it once no flow log needs them.
-func (w *World) RemoveServiceLinkedRoles(account string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (e *EC2) RemoveServiceLinkedRoles(account string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, service := range []string{logDelivery, vpcFlowLogs} {
-		delete(w.linked, account+"/"+service)
+		delete(e.linked, account+"/"+service)
 	}
-}
-
-// Deny refuses an operation to a user, named as at User; "*" is everybody.
-func (w *World) Deny(user, operation string) { w.permit(user, operation, true) }
-
-// Allow ends a Deny.
-func (w *World) Allow(user, operation string) { w.permit(user, operation, false) }
-
-func (w *World) permit(user, operation string, denied bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.denied[user+"/"+operation] = denied
-}
-
-func (w *World) isDenied(c Caller, operation string) bool {
-	return w.denied[c.Name+"/"+operation] || w.denied["*/"+operation]
 }

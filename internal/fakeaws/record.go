@@ -7,11 +7,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// trail is where CloudTrail records go.
-type trail struct {
+// Trail is where CloudTrail records go.
+type Trail struct {
+	now  func() time.Time
+	send func(queueARN, body string) error
+
+	mu     sync.Mutex              // guards what follows
 	to     func(body string) error // nil: nowhere
 	events []string
 	muted  bool
@@ -20,55 +25,50 @@ type trail struct {
 
 // TrailTo sends the records of EC2's changing calls to a queue in the
 // EventBridge envelope; of the events named, or of all.
-func (w *World) TrailTo(queueARN string, events ...string) {
-	w.TrailWith(func(body string) error { return w.Send(queueARN, body) }, events...)
+func (t *Trail) TrailTo(queueARN string, events ...string) {
+	t.TrailWith(func(body string) error { return t.send(queueARN, body) }, events...)
 }
 
-// TrailWith hands the records to a function instead.
-func (w *World) TrailWith(to func(body string) error, events ...string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.trail.to, w.trail.events = to, events
+// TrailWith hands the records to a function instead. It is called with no lock of
+// the world held.
+func (t *Trail) TrailWith(to func(body string) error, events ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.to, t.events = to, events
 }
 
 // MuteTrail stops and restarts the records.
-func (w *World) MuteTrail(muted bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.trail.muted = muted
+func (t *Trail) MuteTrail(muted bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.muted = muted
 }
 
-// emit delivers a record. It is called without w.mu.
-func (w *World) emit(body string) error {
-	w.mu.Lock()
-	to := w.trail.to
-	w.mu.Unlock()
-	return to(body)
-}
-
-// record is the event of one call, or nothing if the trail does not want it.
-func (w *World) record(q *Request, requestID string, rep reply, err error) string {
-	t := &w.trail
+// record makes the event of one call, and returns the function that delivers it;
+// nil if the trail does not want it.
+func (t *Trail) record(q *Request, requestID string, rep reply, err error) (deliver func() error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.to == nil || t.muted || len(t.events) > 0 && !slices.Contains(t.events, q.Operation) {
-		return ""
+		return nil
 	}
 	t.count++
-	id := fmt.Sprintf("%08x-0000-4000-9000-%012x", t.count, t.count)
+	id, now := fmt.Sprintf("%08x-0000-4000-9000-%012x", t.count, t.count), t.now().UTC().Format(time.RFC3339)
 	b, merr := json.Marshal(map[string]any{
 		"version": "0", "id": id, "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "account": q.Account,
-		"time": w.now().UTC().Format(time.RFC3339), "region": q.Region, "resources": []string{},
-		"detail": w.cloudTrail(id, q, requestID, rep, err),
+		"time": now, "region": q.Region, "resources": []string{}, "detail": cloudTrail(id, now, q, requestID, rep, err),
 	})
 	if merr != nil {
 		panic("fakeaws: a record is plain JSON: " + merr.Error())
 	}
-	return string(b)
+	to := t.to
+	return func() error { return to(string(b)) }
 }
 
 // cloudTrail is the record as CloudTrail writes it of an EC2 call.
-func (w *World) cloudTrail(id string, q *Request, requestID string, rep reply, err error) map[string]any {
+func cloudTrail(id, now string, q *Request, requestID string, rep reply, err error) map[string]any {
 	r := map[string]any{
-		"eventVersion": "1.10", "eventTime": w.now().UTC().Format(time.RFC3339), "eventSource": "ec2.amazonaws.com", "eventName": q.Operation,
+		"eventVersion": "1.10", "eventTime": now, "eventSource": "ec2.amazonaws.com", "eventName": q.Operation,
 		"awsRegion": q.Region, "recipientAccountId": q.Account, "eventID": id, "requestID": requestID, "readOnly": false, "eventType": "AwsApiCall",
 		"managementEvent": true, "eventCategory": "Management", "sourceIPAddress": q.SourceIP, "userAgent": q.UserAgent,
 		"userIdentity": identity(q.Caller), "requestParameters": request(q),

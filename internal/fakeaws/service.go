@@ -11,6 +11,13 @@ import (
 	"strings"
 )
 
+// Caller is who signed a request.
+type Caller struct {
+	Account, Region, AccessKeyID, ARN, Type, Name, SessionIssuer, UserID string
+	MFA                                                                  *bool
+	SourceIP, UserAgent                                                  string
+}
+
 // Request is one call, as its signature and its body state it.
 type Request struct {
 	Caller

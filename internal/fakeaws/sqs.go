@@ -13,25 +13,28 @@ import (
 	"time"
 )
 
-// sqsService is SQS as the JSON 1.0 protocol shows it: standard queues only.
-// One mutex guards every queue, because a redrive touches two of them; what is
-// done under it is small and never grows with the backlog.
-type sqsService struct {
-	now        func() time.Time
-	operations map[string]sqsOperation // by name
+// SQS is the queues of all accounts and Regions: standard queues only. One mutex
+// guards every queue, because a redrive touches two of them; what is done under it is
+// small and never grows with the backlog.
+type SQS struct {
+	now func() time.Time
 
 	mu     sync.Mutex        // guards what follows
 	queues map[string]*queue // by ARN
 	seq    uint64            // of the message sent last, over all queues
 }
 
+func newSQS(now func() time.Time) *SQS { return &SQS{now: now, queues: map[string]*queue{}} }
+
+// sqsService is SQS as the JSON 1.0 protocol shows it.
+type sqsService struct{ operations map[string]sqsOperation }
+
 // sqsOperation decodes the body, does the operation, and returns what to
 // encode (nil: an empty body).
 type sqsOperation func(req *Request, body []byte) (any, error)
 
-func newSQS(now func() time.Time) *sqsService {
-	s := &sqsService{now: now, queues: map[string]*queue{}}
-	s.operations = map[string]sqsOperation{
+func newSQSService(s *SQS) sqsService {
+	return sqsService{map[string]sqsOperation{
 		"CreateQueue":             byName(s, s.createQueue),
 		"GetQueueAttributes":      onQueue(s, s.getQueueAttributes),
 		"SetQueueAttributes":      onQueue(s, s.setQueueAttributes),
@@ -42,18 +45,17 @@ func newSQS(now func() time.Time) *sqsService {
 		"DeleteMessage":           onQueue(s, s.deleteMessage),
 		"DeleteMessageBatch":      onQueue(s, s.deleteMessageBatch),
 		"ChangeMessageVisibility": onQueue(s, s.changeMessageVisibility),
-	}
-	return s
+	}}
 }
 
 // Parse implements Service.
-func (s *sqsService) Parse(req *Request) error {
+func (sqsService) Parse(req *Request) error {
 	_, req.Operation, _ = strings.Cut(req.HTTP.Header.Get("X-Amz-Target"), ".")
 	return nil
 }
 
 // Answer implements Service.
-func (s *sqsService) Answer(out http.ResponseWriter, req *Request) error {
+func (s sqsService) Answer(out http.ResponseWriter, req *Request) error {
 	operation := s.operations[req.Operation]
 	if operation == nil {
 		return sqsErr("UnknownOperationException", "The action %s is not valid for this endpoint.", req.Operation)
@@ -70,7 +72,7 @@ func (s *sqsService) Answer(out http.ResponseWriter, req *Request) error {
 }
 
 // Refuse implements Service. Only what SQS itself refuses has both names.
-func (s *sqsService) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
+func (sqsService) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
 	if e.shape != "" {
 		out.Header().Set("X-Amzn-Query-Error", e.Code+";Sender")
 	}
@@ -89,7 +91,7 @@ func writeJSON(out http.ResponseWriter, status int, v any) {
 
 // byName makes an operation of a method that finds its queue itself. It holds
 // s.mu while it is called.
-func byName[In any](s *sqsService, do func(In, *Request) (any, error)) sqsOperation {
+func byName[In any](s *SQS, do func(In, *Request) (any, error)) sqsOperation {
 	return func(req *Request, body []byte) (any, error) {
 		var in In
 		if err := decodeSQS(body, &in); err != nil {
@@ -108,7 +110,7 @@ func (q queueInput) url() string { return q.QueueUrl }
 
 // onQueue makes an operation of a method on one queue. It holds s.mu while it
 // is called.
-func onQueue[In interface{ url() string }](s *sqsService, do func(*queue, In, Caller) (any, error)) sqsOperation {
+func onQueue[In interface{ url() string }](s *SQS, do func(*queue, In, Caller) (any, error)) sqsOperation {
 	return byName(s, func(in In, req *Request) (any, error) {
 		q, err := s.queueAt(in.url(), req.Caller)
 		if err != nil {
@@ -192,8 +194,7 @@ var errNoQueue = errors.New("no such queue: create it first")
 // CreateQueue makes a queue without a request (a queue with that name and the
 // same attributes is kept) and returns its URL, in AWS's own form, and ARN.
 // It panics on attributes that SQS would refuse: a mistake in the test itself.
-func (w *World) CreateQueue(account, region, name string, attributes map[string]string) (url, arn string) {
-	s := w.sqs
+func (s *SQS) CreateQueue(account, region, name string, attributes map[string]string) (url, arn string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, err := s.ensureQueue(account, region, name, attributes)
@@ -207,8 +208,7 @@ func (w *World) CreateQueue(account, region, name string, attributes map[string]
 // request, and without asking the queue's policy, which this fake stores but
 // does not evaluate. It fails if there is no such queue or the body is one that
 // SQS refuses.
-func (w *World) Send(queueARN, body string) error {
-	s := w.sqs
+func (s *SQS) Send(queueARN, body string) error {
 	if err := checkBody(body, maxMessageBytes); err != nil {
 		return fmt.Errorf("send to %s: %w", queueARN, err)
 	}
@@ -224,8 +224,7 @@ func (w *World) Send(queueARN, body string) error {
 
 // QueueDepth counts the messages that a receive would find now and those that
 // are in flight; both are 0 for a queue that does not exist.
-func (w *World) QueueDepth(queueARN string) (visible, inFlight int) {
-	s := w.sqs
+func (s *SQS) QueueDepth(queueARN string) (visible, inFlight int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := s.queues[queueARN]
@@ -239,8 +238,7 @@ func (w *World) QueueDepth(queueARN string) (visible, inFlight int) {
 // Deleted counts the messages of the queue that a client acknowledged: each
 // once, however often its deletion was asked for. Redrives and expiries are not
 // counted.
-func (w *World) Deleted(queueARN string) int {
-	s := w.sqs
+func (s *SQS) Deleted(queueARN string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if q := s.queues[queueARN]; q != nil {

@@ -152,7 +152,7 @@ type queueAttributesOutput struct {
 	Attributes map[string]string `json:",omitempty"`
 }
 
-func (s *sqsService) getQueueAttributes(q *queue, in getQueueAttributesInput, _ Caller) (any, error) {
+func (s *SQS) getQueueAttributes(q *queue, in getQueueAttributesInput, _ Caller) (any, error) {
 	q.settle(s.now())
 	known := slices.AppendSeq(slices.Clone(otherAttributes), maps.Keys(numberAttributes))
 	names := in.AttributeNames
@@ -176,7 +176,7 @@ type setQueueAttributesInput struct {
 	Attributes map[string]string
 }
 
-func (s *sqsService) setQueueAttributes(q *queue, in setQueueAttributesInput, _ Caller) (any, error) {
+func (s *SQS) setQueueAttributes(q *queue, in setQueueAttributesInput, _ Caller) (any, error) {
 	if len(in.Attributes) == 0 {
 		return nil, missingParameter("Attribute.Name")
 	}
@@ -185,7 +185,7 @@ func (s *sqsService) setQueueAttributes(q *queue, in setQueueAttributesInput, _ 
 
 // set sets attributes of a queue, all or none. A dead-letter queue must exist
 // in the queue's account and Region.
-func (s *sqsService) set(q *queue, values map[string]string) error {
+func (s *SQS) set(q *queue, values map[string]string) error {
 	changed, err := q.attributes.with(values)
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ type deleteEntry struct {
 	receiptEntry
 }
 
-func (s *sqsService) deleteMessageBatch(q *queue, in batchInput[deleteEntry], _ Caller) (any, error) {
+func (s *SQS) deleteMessageBatch(q *queue, in batchInput[deleteEntry], _ Caller) (any, error) {
 	return runBatch(in.Entries, func(e deleteEntry) (any, error) {
 		return e.batchID, s.acknowledge(q, e.ReceiptHandle)
 	})
@@ -46,7 +46,7 @@ type sentBatchEntry struct {
 	sentMessage
 }
 
-func (s *sqsService) sendMessageBatch(q *queue, in batchInput[sendBatchEntry], c Caller) (any, error) {
+func (s *SQS) sendMessageBatch(q *queue, in batchInput[sendBatchEntry], c Caller) (any, error) {
 	total := 0
 	for _, e := range in.Entries {
 		total += len(e.MessageBody)

@@ -15,7 +15,7 @@ import (
 // two elements of the path are account and name; the Region is in the path
 // (/queue/REGION/…), in the host (sqs.REGION.…) or else the caller's. A queue
 // of another Region is refused as AWS's regional endpoints do.
-func (s *sqsService) queueAt(queueURL string, c Caller) (*queue, error) {
+func (s *SQS) queueAt(queueURL string, c Caller) (*queue, error) {
 	if queueURL == "" {
 		return nil, missingParameter("QueueUrl")
 	}
@@ -47,7 +47,7 @@ func queueURLRegion(u *url.URL, path []string) string {
 
 // visibleQueue is a queue in the caller's Region. It lets another account in if
 // the queue has a policy at all; which one is not evaluated.
-func (s *sqsService) visibleQueue(c Caller, account, name string) (*queue, error) {
+func (s *SQS) visibleQueue(c Caller, account, name string) (*queue, error) {
 	q := s.queues[queueARN(c.Region, account, name)]
 	switch {
 	case q == nil:
@@ -67,7 +67,7 @@ type createQueueInput struct {
 	Attributes map[string]string
 }
 
-func (s *sqsService) createQueue(in createQueueInput, req *Request) (any, error) {
+func (s *SQS) createQueue(in createQueueInput, req *Request) (any, error) {
 	q, err := s.ensureQueue(req.Account, req.Region, in.QueueName, in.Attributes)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (q *queue) urlAt(req *Request) queueInput {
 
 // ensureQueue creates a queue, or finds the one of that name whose attributes
 // are as asked for. The caller holds s.mu.
-func (s *sqsService) ensureQueue(account, region, name string, attributes map[string]string) (*queue, error) {
+func (s *SQS) ensureQueue(account, region, name string, attributes map[string]string) (*queue, error) {
 	if name == "" {
 		return nil, missingParameter("QueueName")
 	}
@@ -109,7 +109,7 @@ func (s *sqsService) ensureQueue(account, region, name string, attributes map[st
 	return q, nil
 }
 
-func (s *sqsService) deleteQueue(q *queue, _ queueInput, _ Caller) (any, error) {
+func (s *SQS) deleteQueue(q *queue, _ queueInput, _ Caller) (any, error) {
 	q.gone = true
 	q.announce()
 	delete(s.queues, q.arn)
@@ -129,12 +129,12 @@ type sentMessage struct {
 	MD5OfMessageBody string
 }
 
-func (s *sqsService) sendMessage(q *queue, in sendMessageInput, c Caller) (any, error) {
+func (s *SQS) sendMessage(q *queue, in sendMessageInput, c Caller) (any, error) {
 	return s.accept(q, in.sendEntry, c)
 }
 
 // accept checks a message and puts it on the queue.
-func (s *sqsService) accept(q *queue, e sendEntry, c Caller) (sentMessage, error) {
+func (s *SQS) accept(q *queue, e sendEntry, c Caller) (sentMessage, error) {
 	if err := checkBody(e.MessageBody, q.attributes.number("MaximumMessageSize")); err != nil {
 		return sentMessage{}, err
 	}
@@ -144,7 +144,7 @@ func (s *sqsService) accept(q *queue, e sendEntry, c Caller) (sentMessage, error
 
 // enqueue adds a checked message. IDs count up, so that two runs with the same
 // calls are the same.
-func (s *sqsService) enqueue(q *queue, body, sender string) *message {
+func (s *SQS) enqueue(q *queue, body, sender string) *message {
 	s.seq++
 	sum := md5.Sum([]byte(body))
 	m := &message{

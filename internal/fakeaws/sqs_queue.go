@@ -30,7 +30,7 @@ type message struct {
 
 // queue is one standard queue. Taking, hiding and deleting a message costs at
 // most the logarithm of the messages in flight, whatever the backlog.
-// sqsService.mu guards every field.
+// SQS.mu guards every field.
 type queue struct {
 	arn, account, region, name string
 

@@ -18,14 +18,14 @@ type deleteMessageInput struct {
 	receiptEntry
 }
 
-func (s *sqsService) deleteMessage(q *queue, in deleteMessageInput, _ Caller) (any, error) {
+func (s *SQS) deleteMessage(q *queue, in deleteMessageInput, _ Caller) (any, error) {
 	return nil, s.acknowledge(q, in.ReceiptHandle)
 }
 
 // acknowledge deletes a received message. With a handle that a later receive
 // made stale, or of a message deleted before, AWS answers success and does
 // nothing; so does this.
-func (s *sqsService) acknowledge(q *queue, handle string) error {
+func (s *SQS) acknowledge(q *queue, handle string) error {
 	m, err := q.byHandle(handle)
 	if err != nil || m == nil {
 		return err
@@ -41,7 +41,7 @@ type changeVisibilityInput struct {
 	VisibilityTimeout *int // in seconds
 }
 
-func (s *sqsService) changeMessageVisibility(q *queue, in changeVisibilityInput, _ Caller) (any, error) {
+func (s *SQS) changeMessageVisibility(q *queue, in changeVisibilityInput, _ Caller) (any, error) {
 	if in.VisibilityTimeout == nil {
 		return nil, missingParameter("VisibilityTimeout")
 	}

@@ -40,7 +40,7 @@ type receiveAsk struct {
 }
 
 // receiveMessage does not hold s.mu while it waits.
-func (s *sqsService) receiveMessage(req *Request, body []byte) (any, error) {
+func (s *SQS) receiveMessage(req *Request, body []byte) (any, error) {
 	var ask receiveAsk
 	check := onQueue(s, func(q *queue, in receiveMessageInput, _ Caller) (_ any, err error) {
 		ask, err = checkReceive(q, in)
@@ -92,7 +92,7 @@ func systemAttributes(names []string) ([]string, error) {
 // poll takes messages, waiting for the first one as long as was asked for. The
 // wait itself is measured by timers; when a message becomes visible again is
 // measured by the service's clock.
-func (s *sqsService) poll(ctx context.Context, ask receiveAsk) ([]receivedMessage, error) {
+func (s *SQS) poll(ctx context.Context, ask receiveAsk) ([]receivedMessage, error) {
 	end := time.NewTimer(ask.wait)
 	defer end.Stop()
 	for {
@@ -130,7 +130,7 @@ func waitForMessage(ctx context.Context, end <-chan time.Time, wake <-chan struc
 
 // take hides up to max visible messages and returns them. If there are none,
 // it returns what to wait for.
-func (s *sqsService) take(ask receiveAsk) (got []receivedMessage, wake <-chan struct{}, visible time.Duration, err error) {
+func (s *SQS) take(ask receiveAsk) (got []receivedMessage, wake <-chan struct{}, visible time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, now := ask.queue, s.now()
@@ -154,7 +154,7 @@ func (s *sqsService) take(ask receiveAsk) (got []receivedMessage, wake <-chan st
 // redrive moves a message that was received maxReceiveCount times already to
 // the dead-letter queue. There it keeps its ID, its time and the count of all
 // receives. Without that queue it stays receivable, as in AWS.
-func (s *sqsService) redrive(q *queue, m *message) bool {
+func (s *SQS) redrive(q *queue, m *message) bool {
 	policy := q.redrive
 	if policy.target == "" || m.tries < policy.max {
 		return false

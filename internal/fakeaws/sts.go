@@ -11,15 +11,12 @@ import (
 // stsService is STS: who calls, and roles to assume.
 type stsService struct {
 	Query
-	w *World
+	*IAM
 }
 
 // Answer implements Service.
 func (s stsService) Answer(out http.ResponseWriter, q *Request) (err error) {
-	w := s.w
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.isDenied(q.Caller, q.Operation) {
+	if s.isDenied(q.Caller, q.Operation) {
 		return Errorf("AccessDenied", "User: %s is not authorized to perform: sts:%s", q.ARN, q.Operation).WithStatus(http.StatusForbidden)
 	}
 	var result string
@@ -27,33 +24,35 @@ func (s stsService) Answer(out http.ResponseWriter, q *Request) (err error) {
 	case "GetCallerIdentity":
 		result = Element("Arn", q.ARN) + Element("UserId", q.UserID) + Element("Account", q.Account)
 	case "AssumeRole":
-		if result, err = w.assumeRole(q.Form); err != nil {
+		if result, err = s.assumeRole(q.Form); err != nil {
 			return err
 		}
 	default:
 		return Errorf("InvalidAction", "The action %s is not valid for this endpoint.", q.Operation)
 	}
-	out.Header().Set("Date", w.now().UTC().Format(http.TimeFormat))
+	out.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	s.Write(out, q.Operation, result)
 	return nil
 }
 
-func (w *World) assumeRole(form url.Values) (string, error) {
+func (i *IAM) assumeRole(form url.Values) (string, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	arn, session := form.Get("RoleArn"), form.Get("RoleSessionName")
 	part := strings.Split(arn, ":")
-	r, ok := w.roles[arn]
+	r, ok := i.roles[arn]
 	if !ok || len(part) != 6 || session == "" || r.externalID != form.Get("ExternalId") {
 		return "", Errorf("AccessDenied", "not authorized to perform: sts:AssumeRole on resource: %s", arn).WithStatus(http.StatusForbidden)
 	}
-	w.lastID++
+	n := i.serial.Add(1)
 	account, name := part[4], strings.TrimPrefix(part[5], "role/")
 	c := Caller{
-		Account: account, AccessKeyID: fmt.Sprintf("ASIA%016d", w.lastID), Type: "AssumedRole", Name: name, SessionIssuer: arn,
-		ARN: fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", account, name, session), UserID: fmt.Sprintf("AROA%016d:%s", w.lastID, session),
+		Account: account, AccessKeyID: fmt.Sprintf("ASIA%016d", n), Type: "AssumedRole", Name: name, SessionIssuer: arn,
+		ARN: fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", account, name, session), UserID: fmt.Sprintf("AROA%016d:%s", n, session),
 	}
-	w.users[c.AccessKeyID] = c
-	end := w.now().Add(w.lifetime)
-	w.expires[c.AccessKeyID] = end
+	i.users[c.AccessKeyID] = c
+	end := i.now().Add(i.lifetime)
+	i.expires[c.AccessKeyID] = end
 	return "<Credentials>" + Element("AccessKeyId", c.AccessKeyID) + Element("SecretAccessKey", "secret") + Element("SessionToken", "token") +
 		Element("Expiration", end.UTC().Format(time.RFC3339)) + "</Credentials>" +
 		"<AssumedRoleUser>" + Element("AssumedRoleId", c.UserID) + Element("Arn", c.ARN) + "</AssumedRoleUser>", nil
