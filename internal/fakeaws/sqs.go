@@ -1,12 +1,10 @@
 package fakeaws
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -26,27 +24,37 @@ type SQS struct {
 
 func newSQS(now func() time.Time) *SQS { return &SQS{now: now, queues: map[string]*queue{}} }
 
-// sqsService is SQS as the JSON 1.0 protocol shows it.
-type sqsService struct{ operations map[string]sqsOperation }
+// sqsInput is what any operation's input may have. What is not here is refused: a
+// client must not believe that it took effect.
+type sqsInput struct {
+	QueueUrl, QueueName, MessageBody, ReceiptHandle         string
+	Attributes                                              map[string]string
+	AttributeNames, MessageSystemAttributeNames             []string
+	MessageAttributeNames                                   []string // no message here has attributes of its sender
+	MaxNumberOfMessages, VisibilityTimeout, WaitTimeSeconds *int
+	Entries                                                 []sqsEntry
 
-// sqsOperation decodes the body, does the operation, and returns what to
-// encode (nil: an empty body).
-type sqsOperation func(req *Request, body []byte) (any, error)
-
-func newSQSService(s *SQS) sqsService {
-	return sqsService{map[string]sqsOperation{
-		"CreateQueue":             byName(s, s.createQueue),
-		"GetQueueAttributes":      onQueue(s, s.getQueueAttributes),
-		"SetQueueAttributes":      onQueue(s, s.setQueueAttributes),
-		"DeleteQueue":             onQueue(s, s.deleteQueue),
-		"SendMessage":             onQueue(s, s.sendMessage),
-		"SendMessageBatch":        onQueue(s, s.sendMessageBatch),
-		"ReceiveMessage":          s.receiveMessage,
-		"DeleteMessage":           onQueue(s, s.deleteMessage),
-		"DeleteMessageBatch":      onQueue(s, s.deleteMessageBatch),
-		"ChangeMessageVisibility": onQueue(s, s.changeMessageVisibility),
-	}}
+	sender string // the caller's account
 }
+
+// sqsEntry is one entry of a batch.
+type sqsEntry struct{ Id, MessageBody, ReceiptHandle string }
+
+// sqsOperations work on one queue. Each returns what to encode (nil: an empty body),
+// and is called with SQS.mu held.
+var sqsOperations = map[string]func(*SQS, *queue, sqsInput) (any, error){
+	"GetQueueAttributes":      (*SQS).getQueueAttributes,
+	"SetQueueAttributes":      (*SQS).setQueueAttributes,
+	"DeleteQueue":             (*SQS).deleteQueue,
+	"SendMessage":             (*SQS).sendMessage,
+	"SendMessageBatch":        (*SQS).sendMessageBatch,
+	"DeleteMessage":           (*SQS).deleteMessage,
+	"DeleteMessageBatch":      (*SQS).deleteMessageBatch,
+	"ChangeMessageVisibility": (*SQS).changeMessageVisibility,
+}
+
+// sqsService is SQS as the JSON 1.0 protocol shows it.
+type sqsService struct{ *SQS }
 
 // Parse implements Service.
 func (sqsService) Parse(req *Request) error {
@@ -56,19 +64,37 @@ func (sqsService) Parse(req *Request) error {
 
 // Answer implements Service.
 func (s sqsService) Answer(out http.ResponseWriter, req *Request) error {
-	operation := s.operations[req.Operation]
-	if operation == nil {
-		return sqsErr("UnknownOperationException", "The action %s is not valid for this endpoint.", req.Operation)
+	in := sqsInput{sender: req.Account}
+	d := json.NewDecoder(http.MaxBytesReader(nil, req.HTTP.Body, maxRequest))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		return sqsErr("SerializationException", "%v", err)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, req.HTTP.Body, maxRequest))
-	if err != nil {
-		return sqsErr("SerializationException", "The request body cannot be read: %v", err)
-	}
-	answer, err := operation(req, body)
+	answer, err := s.do(req, in)
 	if err == nil && answer != nil {
 		writeJSON(out, http.StatusOK, answer)
 	}
 	return err
+}
+
+func (s *SQS) do(req *Request, in sqsInput) (any, error) {
+	if req.Operation == "ReceiveMessage" { // does not hold s.mu while it waits
+		return s.receiveMessage(req, in)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if req.Operation == "CreateQueue" {
+		return s.createQueue(req, in)
+	}
+	operation := sqsOperations[req.Operation]
+	if operation == nil {
+		return nil, sqsErr("UnknownOperationException", "The action %s is not valid for this endpoint.", req.Operation)
+	}
+	q, err := s.queueAt(in.QueueUrl, req.Caller)
+	if err != nil {
+		return nil, err
+	}
+	return operation(s, q, in)
 }
 
 // Refuse implements Service. Only what SQS itself refuses has both names.
@@ -87,51 +113,6 @@ func writeJSON(out http.ResponseWriter, status int, v any) {
 	out.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	out.WriteHeader(status)
 	out.Write(body) //nolint:errcheck // the client is gone
-}
-
-// byName makes an operation of a method that finds its queue itself. It holds
-// s.mu while it is called.
-func byName[In any](s *SQS, do func(In, *Request) (any, error)) sqsOperation {
-	return func(req *Request, body []byte) (any, error) {
-		var in In
-		if err := decodeSQS(body, &in); err != nil {
-			return nil, err
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return do(in, req)
-	}
-}
-
-// queueInput is the part of an input that names the queue.
-type queueInput struct{ QueueUrl string }
-
-func (q queueInput) url() string { return q.QueueUrl }
-
-// onQueue makes an operation of a method on one queue. It holds s.mu while it
-// is called.
-func onQueue[In interface{ url() string }](s *SQS, do func(*queue, In, Caller) (any, error)) sqsOperation {
-	return byName(s, func(in In, req *Request) (any, error) {
-		q, err := s.queueAt(in.url(), req.Caller)
-		if err != nil {
-			return nil, err
-		}
-		return do(q, in, req.Caller)
-	})
-}
-
-// decodeSQS refuses members that the operation does not have (or that this
-// fake does not implement): a client must not believe that they took effect.
-func decodeSQS(body []byte, in any) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(in); err != nil {
-		return sqsErr("SerializationException", "%v", err)
-	}
-	if d.More() {
-		return sqsErr("SerializationException", "data after the request's object")
-	}
-	return nil
 }
 
 // queryCodes are the codes of the older query protocol, which clients still see

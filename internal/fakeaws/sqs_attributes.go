@@ -6,85 +6,37 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // maxMessageBytes is the most that one message, or the bodies of one batch
 // together, may have.
 const maxMessageBytes = 1 << 20
 
-// attributes of a queue that can be set, checked, with their defaults.
-type attributes map[string]string
-
-// number is a numeric attribute's value.
-func (a attributes) number(name string) int {
-	n, _ := strconv.Atoi(a[name]) // checked when it was set
-	return n
-}
-
-func (a attributes) seconds(name string) time.Duration {
-	return time.Duration(a.number(name)) * time.Second
-}
-
-// numberAttributes are the numeric ones, with their bounds and defaults.
-var numberAttributes = map[string]struct{ low, high, absent int }{
-	"VisibilityTimeout":             {0, 43200, 30},
-	"MessageRetentionPeriod":        {60, 1209600, 345600},
-	"ReceiveMessageWaitTimeSeconds": {0, 20, 0},
-	"MaximumMessageSize":            {1024, maxMessageBytes, maxMessageBytes},
-}
-
-// otherAttributes may be asked for too.
-var otherAttributes = []string{
-	"QueueArn", "CreatedTimestamp", "LastModifiedTimestamp",
-	"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",
-	"Policy", "RedrivePolicy", "RedriveAllowPolicy", "SqsManagedSseEnabled", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds",
-}
-
-// with is the attributes with others set. An empty Policy or RedrivePolicy
-// removes it.
-func (a attributes) with(set map[string]string) (attributes, error) {
-	out := maps.Clone(a)
-	for name, value := range set {
-		if err := checkAttribute(name, value); err != nil {
-			return nil, err
-		}
-		if out[name] = value; value == "" {
-			delete(out, name)
-		}
-	}
-	return out, nil
+// queueAttributes are those that may be asked for. One with a check can be set;
+// FIFO queues and customer-managed keys are not faked.
+var queueAttributes = map[string]func(value string) bool{
+	"VisibilityTimeout": within(0, 43200), "MessageRetentionPeriod": within(60, 1209600),
+	"ReceiveMessageWaitTimeSeconds": within(0, 20), "MaximumMessageSize": within(1024, maxMessageBytes),
+	"Policy":               func(v string) bool { return v == "" || json.Unmarshal([]byte(v), &map[string]json.RawMessage{}) == nil },
+	"SqsManagedSseEnabled": func(v string) bool { return v == "true" || v == "false" },
+	"RedrivePolicy":        func(string) bool { return true }, // see parseRedrive
+	"QueueArn":             nil, "CreatedTimestamp": nil, "LastModifiedTimestamp": nil, "ApproximateNumberOfMessages": nil,
+	"ApproximateNumberOfMessagesNotVisible": nil, "ApproximateNumberOfMessagesDelayed": nil,
+	"RedriveAllowPolicy": nil, "KmsMasterKeyId": nil, "KmsDataKeyReusePeriodSeconds": nil,
 }
 
 // defaultAttributes are those of a queue that is made with none.
-func defaultAttributes() attributes {
-	a := attributes{"SqsManagedSseEnabled": "true"}
-	for name, n := range numberAttributes {
-		a[name] = strconv.Itoa(n.absent)
-	}
-	return a
+var defaultAttributes = map[string]string{
+	"VisibilityTimeout": "30", "MessageRetentionPeriod": "345600", "ReceiveMessageWaitTimeSeconds": "0",
+	"MaximumMessageSize": strconv.Itoa(maxMessageBytes), "SqsManagedSseEnabled": "true",
 }
 
-func checkAttribute(name, value string) error {
-	ok := true
-	if n, numeric := numberAttributes[name]; numeric {
-		v, err := strconv.Atoi(value)
-		ok = err == nil && v >= n.low && v <= n.high
-	} else {
-		switch name {
-		case "Policy":
-			ok = value == "" || json.Unmarshal([]byte(value), &map[string]json.RawMessage{}) == nil
-		case "SqsManagedSseEnabled":
-			ok = value == "true" || value == "false"
-		case "RedrivePolicy": // parsed with the other settings
-		default: // FIFO queues and customer-managed keys are not faked
-			return unknownAttribute(name)
-		}
+// within checks a number.
+func within(low, high int) func(string) bool {
+	return func(value string) bool {
+		n, err := strconv.Atoi(value)
+		return err == nil && n >= low && n <= high
 	}
-	if !ok {
-		return sqsErr("InvalidAttributeValue", "Invalid value for the parameter %s.", name)
-	}
-	return nil
 }
 
 func unknownAttribute(name string) *Error {
@@ -123,72 +75,60 @@ func badRedrive(text, reason string) *Error {
 	return invalidParameter("Value %s for parameter RedrivePolicy is invalid. Reason: %s", text, reason)
 }
 
-// attribute is one attribute's value as GetQueueAttributes answers it; empty
-// for one that the queue does not have.
-func (q *queue) attribute(name string) string {
-	switch name {
-	case "QueueArn":
-		return q.arn
-	case "CreatedTimestamp":
-		return strconv.FormatInt(q.created.Unix(), 10)
-	case "LastModifiedTimestamp":
-		return strconv.FormatInt(q.modified.Unix(), 10)
-	case "ApproximateNumberOfMessages":
-		return strconv.Itoa(q.ready.Len())
-	case "ApproximateNumberOfMessagesNotVisible":
-		return strconv.Itoa(len(q.hidden))
-	case "ApproximateNumberOfMessagesDelayed":
-		return "0" // no message here is delayed
-	}
-	return q.attributes[name]
+// number is a numeric attribute's value.
+func (q *queue) number(name string) int {
+	n, _ := strconv.Atoi(q.attributes[name]) // checked when it was set
+	return n
 }
 
-type getQueueAttributesInput struct {
-	queueInput
-	AttributeNames []string
-}
-
-type queueAttributesOutput struct {
-	Attributes map[string]string `json:",omitempty"`
-}
-
-func (s *SQS) getQueueAttributes(q *queue, in getQueueAttributesInput, _ Caller) (any, error) {
+func (s *SQS) getQueueAttributes(q *queue, in sqsInput) (any, error) {
 	q.settle(s.now())
-	known := slices.AppendSeq(slices.Clone(otherAttributes), maps.Keys(numberAttributes))
-	names := in.AttributeNames
-	if slices.Contains(names, "All") {
-		names = known
-	}
-	out := queueAttributesOutput{map[string]string{}}
-	for _, name := range names {
-		if !slices.Contains(known, name) {
+	all := maps.Clone(q.attributes)
+	maps.Copy(all, map[string]string{
+		"QueueArn":                              q.arn,
+		"CreatedTimestamp":                      strconv.FormatInt(q.created.Unix(), 10),
+		"LastModifiedTimestamp":                 strconv.FormatInt(q.modified.Unix(), 10),
+		"ApproximateNumberOfMessages":           strconv.Itoa(q.ready.Len()),
+		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(len(q.hidden)),
+		"ApproximateNumberOfMessagesDelayed":    "0", // no message here is delayed
+	})
+	for _, name := range in.AttributeNames {
+		if _, known := queueAttributes[name]; !known && name != "All" {
 			return nil, unknownAttribute(name)
 		}
-		if value := q.attribute(name); value != "" {
-			out.Attributes[name] = value
-		}
 	}
-	return out, nil
+	return struct {
+		Attributes map[string]string `json:",omitempty"`
+	}{named(all, in.AttributeNames)}, nil
 }
 
-type setQueueAttributesInput struct {
-	queueInput
-	Attributes map[string]string
+// named is those attributes that were asked for.
+func named(all map[string]string, names []string) map[string]string {
+	maps.DeleteFunc(all, func(name, _ string) bool { return !slices.Contains(names, name) && !slices.Contains(names, "All") })
+	return all
 }
 
-func (s *SQS) setQueueAttributes(q *queue, in setQueueAttributesInput, _ Caller) (any, error) {
+func (s *SQS) setQueueAttributes(q *queue, in sqsInput) (any, error) {
 	if len(in.Attributes) == 0 {
 		return nil, missingParameter("Attribute.Name")
 	}
 	return nil, s.set(q, in.Attributes)
 }
 
-// set sets attributes of a queue, all or none. A dead-letter queue must exist
-// in the queue's account and Region.
+// set sets attributes of a queue, all or none; an empty Policy or RedrivePolicy
+// removes it. A dead-letter queue must exist in the queue's account and Region.
 func (s *SQS) set(q *queue, values map[string]string) error {
-	changed, err := q.attributes.with(values)
-	if err != nil {
-		return err
+	changed := maps.Clone(q.attributes)
+	for name, value := range values {
+		switch check := queueAttributes[name]; {
+		case check == nil:
+			return unknownAttribute(name)
+		case !check(value):
+			return sqsErr("InvalidAttributeValue", "Invalid value for the parameter %s.", name)
+		}
+		if changed[name] = value; value == "" {
+			delete(changed, name)
+		}
 	}
 	redrive, err := parseRedrive(changed["RedrivePolicy"])
 	if err != nil {

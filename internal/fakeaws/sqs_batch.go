@@ -3,19 +3,14 @@ package fakeaws
 // maxBatch is how many entries a batch may have.
 const maxBatch = 10
 
-type batchInput[E any] struct {
-	queueInput
-	Entries []E
+type batchOutput struct {
+	Successful []sqsDone     `json:",omitempty"`
+	Failed     []batchFailed `json:",omitempty"`
 }
 
-// batchID is the part of every entry that the answer refers to.
-type batchID struct{ Id string }
-
-func (b batchID) entryID() string { return b.Id }
-
-type batchOutput struct {
-	Successful []any         `json:",omitempty"`
-	Failed     []batchFailed `json:",omitempty"`
+// sqsDone is what is answered for a message, alone or in a batch.
+type sqsDone struct {
+	Id, MessageId, MD5OfMessageBody string `json:",omitempty"`
 }
 
 type batchFailed struct {
@@ -25,28 +20,13 @@ type batchFailed struct {
 	Message     string
 }
 
-type deleteEntry struct {
-	batchID
-	receiptEntry
-}
-
-func (s *SQS) deleteMessageBatch(q *queue, in batchInput[deleteEntry], _ Caller) (any, error) {
-	return runBatch(in.Entries, func(e deleteEntry) (any, error) {
-		return e.batchID, s.acknowledge(q, e.ReceiptHandle)
+func (s *SQS) deleteMessageBatch(q *queue, in sqsInput) (any, error) {
+	return runBatch(in.Entries, func(e sqsEntry) (sqsDone, error) {
+		return sqsDone{}, q.acknowledge(e.ReceiptHandle)
 	})
 }
 
-type sendBatchEntry struct {
-	batchID
-	sendEntry
-}
-
-type sentBatchEntry struct {
-	batchID
-	sentMessage
-}
-
-func (s *SQS) sendMessageBatch(q *queue, in batchInput[sendBatchEntry], c Caller) (any, error) {
+func (s *SQS) sendMessageBatch(q *queue, in sqsInput) (any, error) {
 	total := 0
 	for _, e := range in.Entries {
 		total += len(e.MessageBody)
@@ -54,15 +34,12 @@ func (s *SQS) sendMessageBatch(q *queue, in batchInput[sendBatchEntry], c Caller
 	if total > maxMessageBytes {
 		return nil, sqsErr("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. You have sent %d bytes.", maxMessageBytes, total)
 	}
-	return runBatch(in.Entries, func(e sendBatchEntry) (any, error) {
-		sent, err := s.accept(q, e.sendEntry, c)
-		return sentBatchEntry{e.batchID, sent}, err
-	})
+	return runBatch(in.Entries, func(e sqsEntry) (sqsDone, error) { return s.accept(q, e.MessageBody, in.sender) })
 }
 
 // runBatch checks the batch as a whole, then does each entry: one that is
 // refused does not keep the others from taking effect.
-func runBatch[E interface{ entryID() string }](entries []E, do func(E) (any, error)) (any, error) {
+func runBatch(entries []sqsEntry, do func(sqsEntry) (sqsDone, error)) (any, error) {
 	if err := checkBatch(entries); err != nil {
 		return nil, err
 	}
@@ -71,15 +48,16 @@ func runBatch[E interface{ entryID() string }](entries []E, do func(E) (any, err
 		done, err := do(e)
 		if err != nil {
 			refused := asError(err)
-			out.Failed = append(out.Failed, batchFailed{Id: e.entryID(), SenderFault: true, Code: refused.Code, Message: refused.Message})
+			out.Failed = append(out.Failed, batchFailed{Id: e.Id, SenderFault: true, Code: refused.Code, Message: refused.Message})
 			continue
 		}
+		done.Id = e.Id
 		out.Successful = append(out.Successful, done)
 	}
 	return out, nil
 }
 
-func checkBatch[E interface{ entryID() string }](entries []E) error {
+func checkBatch(entries []sqsEntry) error {
 	if len(entries) == 0 {
 		return sqsErr("EmptyBatchRequest", "There should be at least one entry in the request.")
 	}
@@ -88,14 +66,13 @@ func checkBatch[E interface{ entryID() string }](entries []E) error {
 	}
 	seen := map[string]bool{}
 	for _, e := range entries {
-		id := e.entryID()
-		if !nameLike(id) {
+		if !nameLike(e.Id) {
 			return sqsErr("InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
 		}
-		if seen[id] {
-			return sqsErr("BatchEntryIdsNotDistinct", "Id %s repeated.", id)
+		if seen[e.Id] {
+			return sqsErr("BatchEntryIdsNotDistinct", "Id %s repeated.", e.Id)
 		}
-		seen[id] = true
+		seen[e.Id] = true
 	}
 	return nil
 }

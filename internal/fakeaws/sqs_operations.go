@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -62,22 +63,13 @@ func queueARN(region, account, name string) string {
 	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", region, account, name)
 }
 
-type createQueueInput struct {
-	QueueName  string
-	Attributes map[string]string
-}
-
-func (s *SQS) createQueue(in createQueueInput, req *Request) (any, error) {
+// createQueue answers the queue's URL at the host that was asked.
+func (s *SQS) createQueue(req *Request, in sqsInput) (any, error) {
 	q, err := s.ensureQueue(req.Account, req.Region, in.QueueName, in.Attributes)
 	if err != nil {
 		return nil, err
 	}
-	return q.urlAt(req), nil
-}
-
-// urlAt is the queue's URL at the host that was asked.
-func (q *queue) urlAt(req *Request) queueInput {
-	return queueInput{fmt.Sprintf("http://%s/queue/%s/%s/%s", req.HTTP.Host, q.region, q.account, q.name)}
+	return map[string]string{"QueueUrl": fmt.Sprintf("http://%s/queue/%s/%s/%s", req.HTTP.Host, q.region, q.account, q.name)}, nil
 }
 
 // ensureQueue creates a queue, or finds the one of that name whose attributes
@@ -100,7 +92,7 @@ func (s *SQS) ensureQueue(account, region, name string, attributes map[string]st
 	}
 	q := &queue{
 		arn: arn, account: account, region: region, name: name, created: s.now(),
-		attributes: defaultAttributes(), messages: map[uint64]*message{}, ready: list.New(),
+		attributes: maps.Clone(defaultAttributes), messages: map[uint64]*message{}, ready: list.New(),
 	}
 	if err := s.set(q, attributes); err != nil {
 		return nil, err
@@ -109,37 +101,23 @@ func (s *SQS) ensureQueue(account, region, name string, attributes map[string]st
 	return q, nil
 }
 
-func (s *SQS) deleteQueue(q *queue, _ queueInput, _ Caller) (any, error) {
-	q.gone = true
-	q.announce()
+func (s *SQS) deleteQueue(q *queue, _ sqsInput) (any, error) {
 	delete(s.queues, q.arn)
+	q.announce()
 	return nil, nil
 }
 
-// sendEntry is what SendMessage and an entry of SendMessageBatch share.
-type sendEntry struct{ MessageBody string }
-
-type sendMessageInput struct {
-	queueInput
-	sendEntry
-}
-
-type sentMessage struct {
-	MessageId        string
-	MD5OfMessageBody string
-}
-
-func (s *SQS) sendMessage(q *queue, in sendMessageInput, c Caller) (any, error) {
-	return s.accept(q, in.sendEntry, c)
+func (s *SQS) sendMessage(q *queue, in sqsInput) (any, error) {
+	return s.accept(q, in.MessageBody, in.sender)
 }
 
 // accept checks a message and puts it on the queue.
-func (s *SQS) accept(q *queue, e sendEntry, c Caller) (sentMessage, error) {
-	if err := checkBody(e.MessageBody, q.attributes.number("MaximumMessageSize")); err != nil {
-		return sentMessage{}, err
+func (s *SQS) accept(q *queue, body, sender string) (sqsDone, error) {
+	if err := checkBody(body, q.number("MaximumMessageSize")); err != nil {
+		return sqsDone{}, err
 	}
-	m := s.enqueue(q, e.MessageBody, c.Account)
-	return sentMessage{MessageId: m.id, MD5OfMessageBody: m.md5}, nil
+	m := s.enqueue(q, body, sender)
+	return sqsDone{MessageId: m.id, MD5OfMessageBody: m.md5}, nil
 }
 
 // enqueue adds a checked message. IDs count up, so that two runs with the same

@@ -1,13 +1,14 @@
 package fakeaws
 
 import (
-	"container/heap"
+	"cmp"
 	"container/list"
+	"slices"
 	"time"
 )
 
 // message is one message in one queue. It is in exactly one place: its
-// queue's ready list, or its queue's hidden heap.
+// queue's ready list, or its hidden ones.
 type message struct {
 	id     string
 	seq    uint64
@@ -19,29 +20,25 @@ type message struct {
 
 	firstReceived time.Time
 	lastReceived  time.Time
-	received      int    // in all queues: ApproximateReceiveCount
-	tries         int    // in this queue: what maxReceiveCount is compared with
-	receipt       uint64 // which receive the valid receipt handle is of
+	received      int // in all queues: ApproximateReceiveCount
+	tries         int // in this queue: maxReceiveCount bounds it, and the valid receipt handle has it
 
-	element   *list.Element // in ready, or nil
-	index     int           // in hidden, if element is nil
+	element   *list.Element // in ready; nil while hidden
 	visibleAt time.Time     // meaningful while hidden
 }
 
-// queue is one standard queue. Taking, hiding and deleting a message costs at
-// most the logarithm of the messages in flight, whatever the backlog.
-// SQS.mu guards every field.
+// queue is one standard queue. What an operation costs grows with the messages in
+// flight, not with the backlog. SQS.mu guards every field.
 type queue struct {
 	arn, account, region, name string
 
-	attributes        attributes
+	attributes        map[string]string // that can be set
 	redrive           redrivePolicy
 	created, modified time.Time
-	gone              bool // deleted: receivers that still wait get an error
 
 	messages     map[uint64]*message // by sequence number
 	ready        *list.List          // visible, oldest arrival first
-	hidden       hiddenHeap          // in flight, soonest visible first
+	hidden       []*message          // in flight, soonest visible first
 	acknowledged int
 	wake         chan struct{} // closed when waiting receivers must try again; nil if none waits
 }
@@ -51,10 +48,10 @@ type queue struct {
 func (q *queue) settle(now time.Time) {
 	for len(q.hidden) > 0 && !q.hidden[0].visibleAt.After(now) {
 		m := q.hidden[0]
-		heap.Remove(&q.hidden, m.index)
+		q.detach(m)
 		q.show(m)
 	}
-	retention := q.attributes.seconds("MessageRetentionPeriod")
+	retention := time.Duration(q.number("MessageRetentionPeriod")) * time.Second
 	for front := q.ready.Front(); front != nil; front = q.ready.Front() {
 		m := front.Value.(*message)
 		if now.Sub(m.sent) < retention {
@@ -79,29 +76,20 @@ func (q *queue) show(m *message) {
 // hide puts a message that is in no place into hidden.
 func (q *queue) hide(m *message, until time.Time) {
 	m.visibleAt = until
-	heap.Push(&q.hidden, m)
-	q.announceIfNext(m)
+	n, _ := slices.BinarySearchFunc(q.hidden, m, soonest)
+	q.hidden = slices.Insert(q.hidden, n, m)
+	q.announce() // those who wait may have to wait for this one now
 }
 
-// rehide changes when a hidden message becomes visible.
-func (q *queue) rehide(m *message, until time.Time) {
-	m.visibleAt = until
-	heap.Fix(&q.hidden, m.index)
-	q.announceIfNext(m)
-}
-
-// announceIfNext wakes the waiting receivers if they would otherwise wait for
-// a later message than this one.
-func (q *queue) announceIfNext(m *message) {
-	if m.index == 0 {
-		q.announce()
-	}
+func soonest(a, b *message) int {
+	return cmp.Or(a.visibleAt.Compare(b.visibleAt), cmp.Compare(a.seq, b.seq))
 }
 
 // detach takes a message out of the place that it is in.
 func (q *queue) detach(m *message) {
 	if m.element == nil {
-		heap.Remove(&q.hidden, m.index)
+		n, _ := slices.BinarySearchFunc(q.hidden, m, soonest)
+		q.hidden = slices.Delete(q.hidden, n, n+1)
 		return
 	}
 	q.ready.Remove(m.element)
@@ -131,35 +119,4 @@ func (q *queue) waiting(now time.Time) (<-chan struct{}, time.Duration) {
 		return q.wake, 0
 	}
 	return q.wake, q.hidden[0].visibleAt.Sub(now)
-}
-
-// hiddenHeap orders messages by the time they become visible (container/heap).
-type hiddenHeap []*message
-
-func (h hiddenHeap) Len() int { return len(h) }
-func (h hiddenHeap) Less(i, j int) bool {
-	if h[i].visibleAt.Equal(h[j].visibleAt) {
-		return h[i].seq < h[j].seq
-	}
-	return h[i].visibleAt.Before(h[j].visibleAt)
-}
-func (h hiddenHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-// Push is container/heap's.
-func (h *hiddenHeap) Push(x any) {
-	m := x.(*message)
-	m.index = len(*h)
-	*h = append(*h, m)
-}
-
-// Pop is container/heap's.
-func (h *hiddenHeap) Pop() any {
-	last := len(*h) - 1
-	m := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	return m
 }

@@ -10,22 +10,14 @@ import (
 // maxInFlight is how long a message may stay hidden, counted from its receive.
 const maxInFlight = 12 * time.Hour
 
-// receiptEntry is what single and batched deletions share.
-type receiptEntry struct{ ReceiptHandle string }
-
-type deleteMessageInput struct {
-	queueInput
-	receiptEntry
-}
-
-func (s *SQS) deleteMessage(q *queue, in deleteMessageInput, _ Caller) (any, error) {
-	return nil, s.acknowledge(q, in.ReceiptHandle)
+func (s *SQS) deleteMessage(q *queue, in sqsInput) (any, error) {
+	return nil, q.acknowledge(in.ReceiptHandle)
 }
 
 // acknowledge deletes a received message. With a handle that a later receive
 // made stale, or of a message deleted before, AWS answers success and does
 // nothing; so does this.
-func (s *SQS) acknowledge(q *queue, handle string) error {
+func (q *queue) acknowledge(handle string) error {
 	m, err := q.byHandle(handle)
 	if err != nil || m == nil {
 		return err
@@ -35,13 +27,7 @@ func (s *SQS) acknowledge(q *queue, handle string) error {
 	return nil
 }
 
-type changeVisibilityInput struct {
-	queueInput
-	receiptEntry
-	VisibilityTimeout *int // in seconds
-}
-
-func (s *SQS) changeMessageVisibility(q *queue, in changeVisibilityInput, _ Caller) (any, error) {
+func (s *SQS) changeMessageVisibility(q *queue, in sqsInput) (any, error) {
 	if in.VisibilityTimeout == nil {
 		return nil, missingParameter("VisibilityTimeout")
 	}
@@ -65,7 +51,8 @@ func (s *SQS) changeMessageVisibility(q *queue, in changeVisibilityInput, _ Call
 	if until.Sub(m.lastReceived) > maxInFlight {
 		return nil, invalidParameter("Value %d for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds]", seconds)
 	}
-	q.rehide(m, until)
+	q.detach(m)
+	q.hide(m, until)
 	return nil, nil
 }
 
@@ -76,22 +63,18 @@ func (q *queue) byHandle(handle string) (*message, error) {
 	if handle == "" {
 		return nil, missingParameter("ReceiptHandle")
 	}
+	badHandle := sqsErr("ReceiptHandleIsInvalid", "The input receipt handle %q is not a valid receipt handle.", handle).WithStatus(http.StatusNotFound)
 	parts := strings.Split(handle, "/")
 	if len(parts) != 3 || parts[0] != q.arn {
-		return nil, badHandle(handle)
+		return nil, badHandle
 	}
 	seq, err1 := strconv.ParseUint(parts[1], 10, 64)
-	receipt, err2 := strconv.ParseUint(parts[2], 10, 64)
+	tries, err2 := strconv.Atoi(parts[2])
 	if err1 != nil || err2 != nil {
-		return nil, badHandle(handle)
+		return nil, badHandle
 	}
-	m := q.messages[seq]
-	if m == nil || m.receipt != receipt {
-		return nil, nil
+	if m := q.messages[seq]; m != nil && m.tries == tries {
+		return m, nil
 	}
-	return m, nil
-}
-
-func badHandle(handle string) *Error {
-	return sqsErr("ReceiptHandleIsInvalid", "The input receipt handle %q is not a valid receipt handle.", handle).WithStatus(http.StatusNotFound)
+	return nil, nil
 }

@@ -1,22 +1,11 @@
 package fakeaws
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
 )
-
-type receiveMessageInput struct {
-	queueInput
-	AttributeNames              []string
-	MessageSystemAttributeNames []string
-	MessageAttributeNames       []string // no message here has attributes of its sender
-	MaxNumberOfMessages         *int
-	VisibilityTimeout           *int
-	WaitTimeSeconds             *int
-}
 
 type receiveMessageOutput struct {
 	Messages []receivedMessage `json:",omitempty"`
@@ -30,6 +19,13 @@ type receivedMessage struct {
 	Attributes    map[string]string `json:",omitempty"`
 }
 
+// systemAttributes are those of a message that may be asked for. Those of FIFO queues
+// and of X-Ray no message here has.
+var systemAttributes = []string{
+	"All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp", "DeadLetterQueueSourceArn",
+	"SequenceNumber", "MessageDeduplicationId", "MessageGroupId", "AWSTraceHeader",
+}
+
 // receiveAsk is one ReceiveMessage, checked.
 type receiveAsk struct {
 	queue      *queue
@@ -39,93 +35,63 @@ type receiveAsk struct {
 	attributes []string
 }
 
-// receiveMessage does not hold s.mu while it waits.
-func (s *SQS) receiveMessage(req *Request, body []byte) (any, error) {
-	var ask receiveAsk
-	check := onQueue(s, func(q *queue, in receiveMessageInput, _ Caller) (_ any, err error) {
-		ask, err = checkReceive(q, in)
-		return nil, err
-	})
-	if _, err := check(req, body); err != nil {
-		return nil, err
-	}
-	messages, err := s.poll(req.HTTP.Context(), ask)
-	return receiveMessageOutput{messages}, err
-}
-
-func checkReceive(q *queue, in receiveMessageInput) (ask receiveAsk, err error) {
-	max, err := bounded("MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 10, 1)
-	if err != nil {
-		return ask, err
-	}
-	visibility, err := bounded("VisibilityTimeout", in.VisibilityTimeout, 0, 43200, q.attributes.number("VisibilityTimeout"))
-	if err != nil {
-		return ask, err
-	}
-	wait, err := bounded("WaitTimeSeconds", in.WaitTimeSeconds, 0, 20, q.attributes.number("ReceiveMessageWaitTimeSeconds"))
-	if err != nil {
-		return ask, err
-	}
-	names, err := systemAttributes(append(in.AttributeNames, in.MessageSystemAttributeNames...))
-	return receiveAsk{
-		queue: q, max: max, attributes: names,
-		visibility: time.Duration(visibility) * time.Second,
-		wait:       time.Duration(wait) * time.Second,
-	}, err
-}
-
-// systemAttributes checks the names and spells out All.
-func systemAttributes(names []string) ([]string, error) {
-	all := []string{"SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp", "DeadLetterQueueSourceArn"}
-	never := []string{"SequenceNumber", "MessageDeduplicationId", "MessageGroupId", "AWSTraceHeader"}
-	if slices.Contains(names, "All") {
-		return all, nil
-	}
-	for _, name := range names {
-		if !slices.Contains(all, name) && !slices.Contains(never, name) {
-			return nil, unknownAttribute(name)
-		}
-	}
-	return names, nil
-}
-
-// poll takes messages, waiting for the first one as long as was asked for. The
-// wait itself is measured by timers; when a message becomes visible again is
+// receiveMessage takes messages, waiting for the first one as long as was asked for.
+// The wait itself is measured by timers; when a message becomes visible again is
 // measured by the service's clock.
-func (s *SQS) poll(ctx context.Context, ask receiveAsk) ([]receivedMessage, error) {
-	end := time.NewTimer(ask.wait)
-	defer end.Stop()
+func (s *SQS) receiveMessage(req *Request, in sqsInput) (any, error) {
+	ask, err := s.checkReceive(req.Caller, in)
+	if err != nil {
+		return nil, err
+	}
+	ctx, end := req.HTTP.Context(), time.After(ask.wait)
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		got, wake, visible, err := s.take(ask)
 		if len(got) > 0 || ask.wait == 0 || err != nil {
-			return got, err
+			return receiveMessageOutput{got}, err
 		}
-		if ended := waitForMessage(ctx, end.C, wake, visible); ended {
-			return nil, nil
+		var due <-chan time.Time
+		if visible > 0 {
+			due = time.After(visible)
+		}
+		select {
+		case <-end:
+			return receiveMessageOutput{}, nil
+		case <-ctx.Done():
+		case <-wake:
+		case <-due:
 		}
 	}
 }
 
-// waitForMessage returns when there may be a message (visible is how long until one
-// becomes visible again, 0 if none does), or true when the time to wait has ended.
-func waitForMessage(ctx context.Context, end <-chan time.Time, wake <-chan struct{}, visible time.Duration) bool {
-	var due <-chan time.Time
-	if visible > 0 {
-		t := time.NewTimer(visible)
-		defer t.Stop()
-		due = t.C
+func (s *SQS) checkReceive(c Caller, in sqsInput) (ask receiveAsk, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q, err := s.queueAt(in.QueueUrl, c)
+	if err != nil {
+		return ask, err
 	}
-	select {
-	case <-end:
-		return true
-	case <-ctx.Done():
-	case <-wake:
-	case <-due:
+	max, err := bounded("MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 10, 1)
+	if err != nil {
+		return ask, err
 	}
-	return false
+	visibility, err := bounded("VisibilityTimeout", in.VisibilityTimeout, 0, 43200, q.number("VisibilityTimeout"))
+	if err != nil {
+		return ask, err
+	}
+	wait, err := bounded("WaitTimeSeconds", in.WaitTimeSeconds, 0, 20, q.number("ReceiveMessageWaitTimeSeconds"))
+	if err != nil {
+		return ask, err
+	}
+	names := append(in.AttributeNames, in.MessageSystemAttributeNames...)
+	for _, name := range names {
+		if !slices.Contains(systemAttributes, name) {
+			return ask, unknownAttribute(name)
+		}
+	}
+	return receiveAsk{q, max, time.Duration(visibility) * time.Second, time.Duration(wait) * time.Second, names}, nil
 }
 
 // take hides up to max visible messages and returns them. If there are none,
@@ -134,7 +100,7 @@ func (s *SQS) take(ask receiveAsk) (got []receivedMessage, wake <-chan struct{},
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, now := ask.queue, s.now()
-	if q.gone {
+	if s.queues[q.arn] != q { // it was deleted meanwhile
 		return nil, nil, 0, queueDoesNotExist()
 	}
 	q.settle(now)
@@ -164,7 +130,7 @@ func (s *SQS) redrive(q *queue, m *message) bool {
 		return false
 	}
 	q.remove(m)
-	m.source, m.tries, m.receipt = q.arn, 0, 0
+	m.source, m.tries = q.arn, 0
 	dead.add(m)
 	return true
 }
@@ -176,37 +142,19 @@ func (q *queue) receive(m *message, now time.Time, ask receiveAsk) receivedMessa
 	m.lastReceived = now
 	m.received++
 	m.tries++
-	m.receipt++
 	q.detach(m)
 	q.hide(m, now.Add(ask.visibility))
+	attributes := map[string]string{
+		"SenderId": m.sender, "SentTimestamp": millis(m.sent), "ApproximateReceiveCount": strconv.Itoa(m.received),
+		"ApproximateFirstReceiveTimestamp": millis(m.firstReceived),
+	}
+	if m.source != "" {
+		attributes["DeadLetterQueueSourceArn"] = m.source
+	}
 	return receivedMessage{
-		MessageId: m.id, ReceiptHandle: q.handle(m), MD5OfBody: m.md5, Body: m.body,
-		Attributes: m.attributes(ask.attributes),
+		MessageId: m.id, ReceiptHandle: fmt.Sprintf("%s/%d/%d", q.arn, m.seq, m.tries), MD5OfBody: m.md5, Body: m.body,
+		Attributes: named(attributes, ask.attributes),
 	}
 }
 
-func (m *message) attributes(names []string) map[string]string {
-	values := make(map[string]string, len(names))
-	for _, name := range names {
-		switch name {
-		case "SenderId":
-			values[name] = m.sender
-		case "SentTimestamp":
-			values[name] = strconv.FormatInt(m.sent.UnixMilli(), 10)
-		case "ApproximateReceiveCount":
-			values[name] = strconv.Itoa(m.received)
-		case "ApproximateFirstReceiveTimestamp":
-			values[name] = strconv.FormatInt(m.firstReceived.UnixMilli(), 10)
-		case "DeadLetterQueueSourceArn":
-			if m.source != "" {
-				values[name] = m.source
-			}
-		}
-	}
-	return values
-}
-
-// handle is the receipt handle of the message's latest receive.
-func (q *queue) handle(m *message) string {
-	return fmt.Sprintf("%s/%d/%d", q.arn, m.seq, m.receipt)
-}
+func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }

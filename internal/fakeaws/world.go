@@ -29,7 +29,7 @@ func New(now func() time.Time) *World {
 	w.services = map[string]Service{
 		"ec2": ec2Service{Query{"http://ec2.amazonaws.com/doc/2016-11-15/"}, w.EC2},
 		"sts": stsService{Query{"https://sts.amazonaws.com/doc/2011-06-15/"}, w.IAM},
-		"sqs": newSQSService(w.SQS),
+		"sqs": sqsService{w.SQS},
 	}
 	return w
 }
