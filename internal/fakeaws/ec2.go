@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
-	"strings"
 )
 
 // ec2Operation is one action of EC2.
@@ -14,7 +12,7 @@ type ec2Operation struct {
 	// refused call.
 	changes bool
 	allowed []string // parameters, see UnknownParameter
-	do      func(*ec2Scope, url.Values) (reply, error)
+	do      func(*ec2Scope, params) (reply, error)
 }
 
 var ec2Operations = map[string]ec2Operation{
@@ -27,12 +25,22 @@ var ec2Operations = map[string]ec2Operation{
 	"DescribeRegions": {false, []string{"Filter.", "AllRegions", "RegionName.", "DryRun"}, (*ec2Scope).describeRegions},
 }
 
-// reply is what an operation answers: the XML inside its response element,
-// and what its record says in addition to the request.
+// reply is what an operation answers, and the flow logs that it made or deleted.
 type reply struct {
-	xml      string
-	response map[string]any
-	ids      []string
+	result interface {
+		answers(namespace, requestID string)
+	}
+	ids []string
+}
+
+// answered is in every result.
+type answered struct {
+	Namespace string `xml:"xmlns,attr"`
+	RequestID string `xml:"requestId"`
+}
+
+func (a *answered) answers(namespace, requestID string) {
+	a.Namespace, a.RequestID = namespace, requestID
 }
 
 // ec2Service is EC2 as its own form of the query protocol shows it.
@@ -43,14 +51,14 @@ type ec2Service struct {
 
 // Answer implements Service.
 func (s ec2Service) Answer(out http.ResponseWriter, q *Request) error {
-	rep, id, deliver, err := s.do(q)
+	answer, deliver, err := s.do(q, s.Namespace)
 	if deliver != nil {
 		if err := deliver(); err != nil {
 			panic("fakeaws: the trail's queue is gone: " + err.Error())
 		}
 	}
 	if err == nil {
-		writeXML(out, http.StatusOK, `<%[1]sResponse xmlns="%[2]s"><requestId>%[3]s</requestId>%[4]s</%[1]sResponse>`, q.Operation, s.Namespace, id, rep.xml)
+		writeXML(out, http.StatusOK, "%s", answer)
 	}
 	return err
 }
@@ -60,23 +68,28 @@ func (ec2Service) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
 	writeXML(out, e.Status, `<Response><Errors><Error>%s</Error></Errors><RequestID>fake</RequestID></Response>`, Element("Code", e.Code)+Element("Message", e.Message))
 }
 
-// do does what a request asks for, and returns how its record is delivered; nil if
-// there is none.
-func (e *EC2) do(q *Request) (rep reply, requestID string, deliver func() error, err error) {
+// do does what a request asks for. It returns the answer, and what delivers its
+// record; nil if there is none.
+func (e *EC2) do(q *Request, namespace string) (answer string, deliver func() error, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	rep, err = e.try(q)
+	p := parseParams(q.Form)
+	rep, err := e.try(q, p)
 	n := e.serial.Add(1)
-	requestID = fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n)
+	requestID := fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n)
+	if err == nil {
+		rep.result.answers(namespace, requestID)
+		answer = Element(q.Operation+"Response", rep.result)
+	}
 	if ec2Operations[q.Operation].changes {
 		e.addCall(q, rep, err)
-		deliver = e.trail.record(q, requestID, rep, err)
+		deliver = e.trail.record(call{q, p, requestID, answer, err})
 	}
-	return rep, requestID, deliver, err
+	return answer, deliver, err
 }
 
 // try refuses a request, or does what it asks for.
-func (e *EC2) try(q *Request) (reply, error) {
+func (e *EC2) try(q *Request, p params) (reply, error) {
 	if e.iam.isDenied(q.Caller, q.Operation) {
 		return reply{}, unauthorized(q.Caller, "ec2:"+q.Operation)
 	}
@@ -92,7 +105,7 @@ func (e *EC2) try(q *Request) (reply, error) {
 	if name := UnknownParameter(q.Form, operation.allowed...); name != "" {
 		return reply{}, Errorf("UnknownParameter", "The parameter %s is not recognized", name)
 	}
-	return operation.do(e.scope(q.Account, q.Region), q.Form)
+	return operation.do(e.scope(q.Account, q.Region), p)
 }
 
 func unauthorized(c Caller, action string) *Error {
@@ -101,23 +114,35 @@ func unauthorized(c Caller, action string) *Error {
 }
 
 // dryRun ends a call that only asks whether it would be allowed.
-func dryRun(form url.Values) error {
-	if form.Get("DryRun") == "true" {
+func dryRun(p params) error {
+	if p.text("DryRun") == "true" {
 		return Errorf("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").WithStatus(http.StatusPreconditionFailed)
 	}
 	return nil
 }
 
+// unsuccessful is one item that a call could not do.
+type unsuccessful struct {
+	Code     string `xml:"error>code"`
+	Message  string `xml:"error>message"`
+	Resource string `xml:"resourceId"`
+}
+
+type deleteResult struct {
+	answered
+	Unsuccessful []unsuccessful `xml:"unsuccessful>item"`
+}
+
 // deleteFlowLogs answers for each ID; unknown ones are unsuccessful.
-func (s *ec2Scope) deleteFlowLogs(form url.Values) (reply, error) {
-	ids := numbered(form, "FlowLogId")
+func (s *ec2Scope) deleteFlowLogs(p params) (reply, error) {
+	ids := numbered[string](p, "FlowLogId")
 	if len(ids) == 0 {
 		return reply{}, Errorf("MissingParameter", "The request must contain the parameter FlowLogId")
 	}
 	if len(ids) > 1000 {
 		return reply{}, Errorf("InvalidParameterValue", "at most 1000 flow log IDs")
 	}
-	if err := dryRun(form); err != nil {
+	if err := dryRun(p); err != nil {
 		return reply{}, err
 	}
 	var gone []string
@@ -125,39 +150,28 @@ func (s *ec2Scope) deleteFlowLogs(form url.Values) (reply, error) {
 	for _, id := range ids {
 		f := s.byID[id]
 		if f == nil {
-			failed = append(failed, unsuccessful{id, "InvalidFlowLogId.NotFound", "These flow log ids in the input list are not found: [" + id + "]"})
+			failed = append(failed, unsuccessful{"InvalidFlowLogId.NotFound", "These flow log ids in the input list are not found: [" + id + "]", id})
 			continue
 		}
 		s.remove(f)
 		gone = append(gone, id)
 	}
 	if len(gone) == 0 && len(ids) == 1 {
-		return reply{}, Errorf(failed[0].code, "%s", failed[0].message)
+		return reply{}, Errorf(failed[0].Code, "%s", failed[0].Message)
 	}
-	return reply{xml: unsuccessfulXML(failed), response: map[string]any{"unsuccessful": unsuccessfulJSON(failed)}, ids: gone}, nil
-}
-
-// unsuccessful is one item that a call could not do.
-type unsuccessful struct{ resource, code, message string }
-
-func unsuccessfulXML(items []unsuccessful) string {
-	var b strings.Builder
-	for _, u := range items {
-		b.WriteString("<item><error>" + Element("code", u.code) + Element("message", u.message) + "</error>" + Element("resourceId", u.resource) + "</item>")
-	}
-	return "<unsuccessful>" + b.String() + "</unsuccessful>"
+	return reply{&deleteResult{Unsuccessful: failed}, gone}, nil
 }
 
 // createTags of flow logs.
-func (s *ec2Scope) createTags(form url.Values) (reply, error) {
-	tags := tagsOf(form)
+func (s *ec2Scope) createTags(p params) (reply, error) {
+	tags := tagsOf(p)
 	if err := checkTags(tags); err != nil {
 		return reply{}, err
 	}
-	if err := dryRun(form); err != nil {
+	if err := dryRun(p); err != nil {
 		return reply{}, err
 	}
-	for _, id := range numbered(form, "ResourceId") {
+	for _, id := range numbered[string](p, "ResourceId") {
 		f := s.byID[id]
 		if f == nil {
 			return reply{}, Errorf("InvalidID", "The ID '%s' is not valid", id)
@@ -168,13 +182,27 @@ func (s *ec2Scope) createTags(form url.Values) (reply, error) {
 		}
 		maps.Copy(f.Tags, tags)
 	}
-	return reply{xml: "<return>true</return>", response: map[string]any{"_return": true}}, nil
+	return reply{result: &struct {
+		answered
+		Return bool `xml:"return"`
+	}{Return: true}}, nil
 }
 
-func (s *ec2Scope) describeRegions(url.Values) (reply, error) {
-	var b strings.Builder
+type region struct {
+	Name     string `xml:"regionName"`
+	Endpoint string `xml:"regionEndpoint"`
+	OptIn    string `xml:"optInStatus"`
+}
+
+type regionsResult struct {
+	answered
+	Regions []region `xml:"regionInfo>item"`
+}
+
+func (s *ec2Scope) describeRegions(params) (reply, error) {
+	var result regionsResult
 	for _, r := range s.regions {
-		b.WriteString("<item>" + Element("regionName", r) + Element("regionEndpoint", "ec2."+r+".amazonaws.com") + Element("optInStatus", "opt-in-not-required") + "</item>")
+		result.Regions = append(result.Regions, region{r, "ec2." + r + ".amazonaws.com", "opt-in-not-required"})
 	}
-	return reply{xml: "<regionInfo>" + b.String() + "</regionInfo>"}, nil
+	return reply{result: &result}, nil
 }

@@ -100,21 +100,30 @@ func (e *EC2) set(arn string, there bool) {
 
 // FlowLog is one flow log of the world, as it truly is.
 type FlowLog struct {
-	ID, ResourceID, TrafficType, LogDestinationType, LogDestination, LogGroupName string
-	DeliverLogsPermissionARN, DeliverCrossAccountRole, LogFormat                  string
-	MaxAggregationInterval                                                        int
-	FileFormat                                                                    string
-	HiveCompatiblePartitions, PerHourPartition                                    bool
-	TagFields                                                                     []TagField
-	Tags                                                                          map[string]string
-	CreatedAt                                                                     time.Time
-	DeliverStatus, DeliverError                                                   string
+	ID                       string            `xml:"flowLogId"`
+	ResourceID               string            `xml:"resourceId"`
+	TrafficType              string            `xml:"trafficType,omitempty"`
+	LogDestinationType       string            `xml:"logDestinationType,omitempty"`
+	LogDestination           string            `xml:"logDestination,omitempty"`
+	LogGroupName             string            `xml:"logGroupName,omitempty"`
+	DeliverLogsPermissionARN string            `xml:"deliverLogsPermissionArn,omitempty"`
+	DeliverCrossAccountRole  string            `xml:"deliverCrossAccountRole,omitempty"`
+	LogFormat                string            `xml:"logFormat,omitempty"`
+	MaxAggregationInterval   int               `xml:"maxAggregationInterval,omitempty"`
+	FileFormat               string            `xml:"-"`
+	HiveCompatiblePartitions bool              `xml:"-"`
+	PerHourPartition         bool              `xml:"-"`
+	TagFields                []TagField        `xml:"-"`
+	Tags                     map[string]string `xml:"-"`
+	CreatedAt                time.Time         `xml:"-"`
+	DeliverStatus            string            `xml:"deliverLogsStatus,omitempty"`
+	DeliverError             string            `xml:"deliverLogsErrorMessage,omitempty"`
 }
 
 // TagField is one TagFieldSpecification.
 type TagField struct {
-	ResourceType string
-	Keys         []string
+	ResourceType string   `xml:"resourceType"`
+	Keys         []string `xml:"tagKeySet>item"`
 }
 
 // FlowLogs is the truth, whatever stale reads show: the flow logs that exist,

@@ -3,7 +3,7 @@ package fakeaws
 import (
 	"cmp"
 	"maps"
-	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,90 +25,76 @@ var kinds = []kind{
 	{"RegionalNatGateway", "nat-", "NatGatewayNotFound"},
 }
 
+type createResult struct {
+	answered
+	ClientToken  string         `xml:"clientToken"`
+	IDs          []string       `xml:"flowLogIdSet>item"`
+	Unsuccessful []unsuccessful `xml:"unsuccessful>item"`
+}
+
 // createFlowLogs checks the parameters, then the dry run, then the ClientToken,
 // and creates.
-func (s *ec2Scope) createFlowLogs(form url.Values) (reply, error) {
-	proto, err := parseCreate(form)
+func (s *ec2Scope) createFlowLogs(p params) (reply, error) {
+	proto, err := parseCreate(p)
 	if err != nil {
 		return reply{}, err
 	}
-	resources := numbered(form, "ResourceId")
-	if err := checkResources(form.Get("ResourceType"), resources); err != nil {
+	resources := numbered[string](p, "ResourceId")
+	if err := checkResources(p.text("ResourceType"), resources); err != nil {
 		return reply{}, err
 	}
-	if len(form.Get("ClientToken")) > 64 {
+	result := createResult{ClientToken: p.text("ClientToken")}
+	if len(result.ClientToken) > 64 {
 		return reply{}, Errorf("InvalidParameterValue", "the client token is longer than 64 characters")
 	}
-	if err := dryRun(form); err != nil {
+	if err := dryRun(p); err != nil {
 		return reply{}, err
 	}
-	ids, done, err := s.repeated(form)
+	ids, done, err := s.repeated(p)
 	if err != nil {
 		return reply{}, err
 	}
-	var failed []unsuccessful
 	if !done {
-		if ids, failed, err = s.createEach(proto, resources); err != nil {
+		if ids, result.Unsuccessful, err = s.createEach(proto, resources); err != nil {
 			return reply{}, err
 		}
-		if t := form.Get("ClientToken"); t != "" && len(failed) == 0 {
-			s.tokens[t] = token{parameters(form), ids}
+		if t := result.ClientToken; t != "" && len(result.Unsuccessful) == 0 {
+			s.tokens[t] = token{p, ids}
 		}
 	}
-	return created(form.Get("ClientToken"), ids, failed), nil
+	result.IDs = ids
+	return reply{&result, ids}, nil
 }
 
 // repeated answers a ClientToken that was used before: the same parameters
 // get the first result again, even if that flow log is gone by now.
-func (s *ec2Scope) repeated(form url.Values) (ids []string, done bool, err error) {
-	t, used := s.tokens[form.Get("ClientToken")]
-	if !used || form.Get("ClientToken") == "" {
-		return nil, false, nil
-	}
-	if t.parameters != parameters(form) {
+func (s *ec2Scope) repeated(p params) (ids []string, done bool, err error) {
+	t, used := s.tokens[p.text("ClientToken")]
+	if used && !reflect.DeepEqual(t.params, p) {
 		return nil, false, Errorf("IdempotentParameterMismatch", "The client token has been used with other parameters")
 	}
-	return t.ids, true, nil
-}
-
-// parameters of a call, in one order, without the token.
-func parameters(form url.Values) string {
-	f := maps.Clone(form)
-	f.Del("ClientToken")
-	return f.Encode()
-}
-
-// created is the answer to a create.
-func created(token string, ids []string, failed []unsuccessful) reply {
-	var b strings.Builder
-	for _, id := range ids {
-		b.WriteString(Element("item", id))
-	}
-	return reply{
-		xml: Element("clientToken", token) + "<flowLogIdSet>" + b.String() + "</flowLogIdSet>" + unsuccessfulXML(failed), ids: ids,
-		response: map[string]any{"clientToken": token, "unsuccessful": unsuccessfulJSON(failed), "flowLogIdSet": items(ids)},
-	}
+	return t.ids, used, nil
 }
 
 // parseCreate reads and checks everything but the resources.
-func parseCreate(form url.Values) (f FlowLog, err error) {
+func parseCreate(p params) (f FlowLog, err error) {
 	f = FlowLog{
-		TrafficType: form.Get("TrafficType"), LogDestinationType: cmp.Or(form.Get("LogDestinationType"), "cloud-watch-logs"), LogDestination: form.Get("LogDestination"),
-		LogGroupName: form.Get("LogGroupName"), DeliverLogsPermissionARN: form.Get("DeliverLogsPermissionArn"),
-		DeliverCrossAccountRole: form.Get("DeliverCrossAccountRole"), LogFormat: cmp.Or(form.Get("LogFormat"), defaultFormat), MaxAggregationInterval: 600,
+		TrafficType: p.text("TrafficType"), LogDestinationType: cmp.Or(p.text("LogDestinationType"), "cloud-watch-logs"), LogDestination: p.text("LogDestination"),
+		LogGroupName: p.text("LogGroupName"), DeliverLogsPermissionARN: p.text("DeliverLogsPermissionArn"),
+		DeliverCrossAccountRole: p.text("DeliverCrossAccountRole"), LogFormat: cmp.Or(p.text("LogFormat"), defaultFormat), MaxAggregationInterval: 600,
 	}
-	if err := f.checkTraffic(form); err != nil {
+	if err := f.checkTraffic(p); err != nil {
 		return f, err
 	}
-	if err := f.checkDestination(form); err != nil {
+	if err := f.checkDestination(p); err != nil {
 		return f, err
 	}
-	for _, t := range structures(form, "TagFieldSpecification") {
-		f.TagFields = append(f.TagFields, TagField{t.Get("ResourceType"), numbered(t, "TagKey")})
+	for _, t := range numbered[params](p, "TagFieldSpecification") {
+		f.TagFields = append(f.TagFields, TagField{t.text("ResourceType"), numbered[string](t, "TagKey")})
 	}
-	for _, t := range structures(form, "TagSpecification") {
-		if t.Get("ResourceType") != "vpc-flow-log" {
-			return f, Errorf("InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", t.Get("ResourceType"))
+	for _, t := range numbered[params](p, "TagSpecification") {
+		if t.text("ResourceType") != "vpc-flow-log" {
+			return f, Errorf("InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", t.text("ResourceType"))
 		}
 		f.Tags = tagsOf(t)
 	}
@@ -116,19 +102,19 @@ func parseCreate(form url.Values) (f FlowLog, err error) {
 }
 
 // checkTraffic: transit gateways have no traffic type and 60 seconds.
-func (f *FlowLog) checkTraffic(form url.Values) error {
-	if v := form.Get("MaxAggregationInterval"); v != "" {
+func (f *FlowLog) checkTraffic(p params) error {
+	if v := p.text("MaxAggregationInterval"); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil || n != 60 && n != 600 {
 			return Errorf("InvalidParameter", "Invalid Flow Log Max Aggregation Interval")
 		}
 		f.MaxAggregationInterval = n
 	}
-	if strings.HasPrefix(form.Get("ResourceType"), "TransitGateway") {
+	if strings.HasPrefix(p.text("ResourceType"), "TransitGateway") {
 		if f.TrafficType != "" {
 			return Errorf("InvalidParameter", "TrafficType is not supported for transit gateways")
 		}
-		if form.Get("MaxAggregationInterval") != "" && f.MaxAggregationInterval != 60 {
+		if p.text("MaxAggregationInterval") == "600" {
 			return Errorf("InvalidParameter", "MaxAggregationInterval must be 60 for transit gateways")
 		}
 		f.MaxAggregationInterval = 60
@@ -141,7 +127,7 @@ func (f *FlowLog) checkTraffic(form url.Values) error {
 }
 
 // checkDestination: exactly one destination, that fits its type.
-func (f *FlowLog) checkDestination(form url.Values) error {
+func (f *FlowLog) checkDestination(p params) error {
 	if f.LogGroupName != "" && f.LogDestination != "" {
 		return Errorf("InvalidParameter", "Please only provide LogGroupName or only provide LogDestination.")
 	}
@@ -158,27 +144,24 @@ func (f *FlowLog) checkDestination(form url.Values) error {
 	case f.LogDestinationType == "s3" && f.DeliverLogsPermissionARN != "":
 		return Errorf("InvalidParameter", "DeliverLogsPermissionArn is not applicable for s3.")
 	}
-	return f.checkOptions(form)
+	return f.checkOptions(p)
 }
 
 // checkOptions: S3 only; AWS describes defaults that nobody set.
-func (f *FlowLog) checkOptions(form url.Values) error {
-	given := false
-	for k := range form {
-		given = given || strings.HasPrefix(k, "DestinationOptions.")
-	}
+func (f *FlowLog) checkOptions(p params) error {
+	options, given := p["DestinationOptions"].(params)
 	if f.LogDestinationType != "s3" {
 		if given {
 			return Errorf("InvalidParameter", "DestinationOptions are only supported for s3.")
 		}
 		return nil
 	}
-	f.FileFormat = cmp.Or(form.Get("DestinationOptions.FileFormat"), "plain-text")
+	f.FileFormat = cmp.Or(options.text("FileFormat"), "plain-text")
 	if f.FileFormat != "plain-text" && f.FileFormat != "parquet" {
 		return Errorf("InvalidParameter", "FileFormat must be plain-text or parquet")
 	}
-	f.HiveCompatiblePartitions = form.Get("DestinationOptions.HiveCompatiblePartitions") == "true"
-	f.PerHourPartition = form.Get("DestinationOptions.PerHourPartition") == "true"
+	f.HiveCompatiblePartitions = options.text("HiveCompatiblePartitions") == "true"
+	f.PerHourPartition = options.text("PerHourPartition") == "true"
 	return nil
 }
 
@@ -222,7 +205,7 @@ func (s *ec2Scope) createEach(proto FlowLog, resources []string) (ids []string, 
 		f.ResourceID, f.CreatedAt, f.DeliverStatus = id, s.now(), "SUCCESS"
 		f.Tags = maps.Clone(proto.Tags)
 		if code, message := s.refusal(f); code != "" {
-			failed = append(failed, unsuccessful{id, code, message})
+			failed = append(failed, unsuccessful{code, message, id})
 			continue
 		}
 		f.ID = s.newFlowLogID()

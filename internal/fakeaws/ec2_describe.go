@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,9 +13,9 @@ const mostPerPage = 1000
 
 // describeFlowLogs lists, filters and pages. IDs that do not exist are not in
 // the answer, and no error.
-func (s *ec2Scope) describeFlowLogs(form url.Values) (reply, error) {
+func (s *ec2Scope) describeFlowLogs(p params) (reply, error) {
 	size := mostPerPage
-	if v := form.Get("MaxResults"); v != "" {
+	if v := p.text("MaxResults"); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > mostPerPage {
 			return reply{}, Errorf("InvalidParameterValue", "MaxResults must be between 1 and %d", mostPerPage)
@@ -27,30 +26,30 @@ func (s *ec2Scope) describeFlowLogs(form url.Values) (reply, error) {
 		size = min(size, s.pageSize)
 	}
 	after := uint64(0)
-	if v := form.Get("NextToken"); v != "" {
+	if v := p.text("NextToken"); v != "" {
 		n, err := strconv.ParseUint(strings.TrimPrefix(v, "page-"), 16, 64)
 		if err != nil {
 			return reply{}, Errorf("InvalidNextToken", "the token is not valid")
 		}
 		after = n
 	}
-	match, err := filters(form)
+	match, err := filters(p)
 	if err != nil {
 		return reply{}, err
 	}
-	if err := dryRun(form); err != nil {
+	if err := dryRun(p); err != nil {
 		return reply{}, err
 	}
-	return page(s.candidates(form), match, after, size), nil
+	return page(s.candidates(p), match, after, size), nil
 }
 
 // candidates narrows the list where an index can: by resource and by ID.
-func (s *ec2Scope) candidates(form url.Values) []*flowLog {
+func (s *ec2Scope) candidates(p params) []*flowLog {
 	if s.delay == 0 {
-		for _, f := range structures(form, "Filter") {
+		for _, f := range numbered[params](p, "Filter") {
 			var out []*flowLog
-			for _, v := range numbered(f, "Value") {
-				switch f.Get("Name") {
+			for _, v := range numbered[string](f, "Value") {
+				switch f.text("Name") {
 				case "resource-id":
 					out = append(out, s.byResource[v]...)
 				case "flow-log-id":
@@ -59,7 +58,7 @@ func (s *ec2Scope) candidates(form url.Values) []*flowLog {
 					}
 				}
 			}
-			if n := f.Get("Name"); n == "resource-id" || n == "flow-log-id" {
+			if n := f.text("Name"); n == "resource-id" || n == "flow-log-id" {
 				slices.SortFunc(out, byNumber)
 				return slices.Compact(out)
 			}
@@ -69,13 +68,13 @@ func (s *ec2Scope) candidates(form url.Values) []*flowLog {
 }
 
 // filters of a Describe as one condition.
-func filters(form url.Values) (func(*flowLog) bool, error) {
+func filters(p params) (func(*flowLog) bool, error) {
 	var all []func(*flowLog) bool
-	if ids := numbered(form, "FlowLogId"); len(ids) > 0 {
+	if ids := numbered[string](p, "FlowLogId"); len(ids) > 0 {
 		all = append(all, func(f *flowLog) bool { return slices.Contains(ids, f.ID) })
 	}
-	for _, f := range structures(form, "Filter") {
-		name, values := f.Get("Name"), numbered(f, "Value")
+	for _, f := range numbered[params](p, "Filter") {
+		name, values := f.text("Name"), numbered[string](f, "Value")
 		if len(values) > 200 {
 			return nil, Errorf("FilterLimitExceeded", "at most 200 values of one filter")
 		}
@@ -101,75 +100,61 @@ func filters(form url.Values) (func(*flowLog) bool, error) {
 	}, nil
 }
 
-// page writes the flow logs after a number, and the token of the next page.
+type describeResult struct {
+	answered
+	FlowLogs  []describedFlowLog `xml:"flowLogSet>item"`
+	NextToken string             `xml:"nextToken,omitempty"`
+}
+
+// describedFlowLog is a flow log as Describe shows it: no resource type, defaults
+// filled.
+type describedFlowLog struct {
+	FlowLog
+	CreationTime string              `xml:"creationTime"`
+	Status       string              `xml:"flowLogStatus"`
+	Options      *destinationOptions `xml:"destinationOptions"`
+	TagFields    *[]TagField         `xml:"tagFieldSpecificationSet>item"` // nil: no such element
+	Tags         []tag               `xml:"tagSet>item"`
+}
+
+type destinationOptions struct {
+	FileFormat               string `xml:"fileFormat"`
+	HiveCompatiblePartitions bool   `xml:"hiveCompatiblePartitions"`
+	PerHourPartition         bool   `xml:"perHourPartition"`
+}
+
+type tag struct {
+	Key   string `xml:"key"`
+	Value string `xml:"value"`
+}
+
+// page shows the flow logs after a number, and the token of the next page.
 func page(from []*flowLog, match func(*flowLog) bool, after uint64, size int) reply {
-	var b strings.Builder
-	b.WriteString("<flowLogSet>")
-	n, next := 0, ""
+	var result describeResult
 	for _, f := range from[place(from, after+1):] {
 		if !match(f) {
 			continue
 		}
-		if n == size {
-			next = fmt.Sprintf("page-%x", after)
+		if len(result.FlowLogs) == size {
+			result.NextToken = fmt.Sprintf("page-%x", after)
 			break
 		}
-		f.write(&b)
+		result.FlowLogs = append(result.FlowLogs, f.described())
 		after = f.num
-		n++
 	}
-	b.WriteString("</flowLogSet>")
-	if next != "" {
-		b.WriteString(Element("nextToken", next))
-	}
-	return reply{xml: b.String()}
+	return reply{result: &result}
 }
 
-// write is one flow log as Describe shows it: no resource type, defaults
-// filled.
-func (f *flowLog) write(b *strings.Builder) {
-	field := func(name, value string) {
-		if value != "" {
-			b.WriteString(Element(name, value))
-		}
-	}
-	b.WriteString("<item>")
-	field("creationTime", f.CreatedAt.UTC().Format("2006-01-02T15:04:05.000Z"))
-	field("deliverCrossAccountRole", f.DeliverCrossAccountRole)
-	field("deliverLogsErrorMessage", f.DeliverError)
-	field("deliverLogsPermissionArn", f.DeliverLogsPermissionARN)
-	field("deliverLogsStatus", f.DeliverStatus)
-	field("flowLogId", f.ID)
-	field("flowLogStatus", "ACTIVE")
-	field("logDestination", f.LogDestination)
-	field("logDestinationType", f.LogDestinationType)
-	field("logFormat", f.LogFormat)
-	field("logGroupName", f.LogGroupName)
-	if f.MaxAggregationInterval != 0 {
-		field("maxAggregationInterval", strconv.Itoa(f.MaxAggregationInterval))
-	}
-	field("resourceId", f.ResourceID)
-	field("trafficType", f.TrafficType)
+func (f *flowLog) described() describedFlowLog {
+	d := describedFlowLog{FlowLog: f.FlowLog, CreationTime: f.CreatedAt.UTC().Format("2006-01-02T15:04:05.000Z"), Status: "ACTIVE"}
 	if f.LogDestinationType == "s3" {
-		fmt.Fprintf(b, "<destinationOptions><fileFormat>%s</fileFormat><hiveCompatiblePartitions>%v</hiveCompatiblePartitions><perHourPartition>%v</perHourPartition></destinationOptions>",
-			cmp.Or(f.FileFormat, "plain-text"), f.HiveCompatiblePartitions, f.PerHourPartition)
+		d.Options = &destinationOptions{cmp.Or(f.FileFormat, "plain-text"), f.HiveCompatiblePartitions, f.PerHourPartition}
 	}
 	if len(f.TagFields) > 0 {
-		b.WriteString("<tagFieldSpecificationSet>")
-		for _, t := range f.TagFields {
-			b.WriteString("<item>")
-			field("resourceType", t.ResourceType)
-			b.WriteString("<tagKeySet>")
-			for _, k := range t.Keys {
-				field("item", k)
-			}
-			b.WriteString("</tagKeySet></item>")
-		}
-		b.WriteString("</tagFieldSpecificationSet>")
+		d.TagFields = &f.TagFields
 	}
-	b.WriteString("<tagSet>")
 	for _, k := range slices.Sorted(maps.Keys(f.Tags)) {
-		b.WriteString("<item>" + Element("key", k) + Element("value", f.Tags[k]) + "</item>")
+		d.Tags = append(d.Tags, tag{k, f.Tags[k]})
 	}
-	b.WriteString("</tagSet></item>")
+	return d
 }

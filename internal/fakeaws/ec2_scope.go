@@ -28,8 +28,8 @@ type flowLog struct {
 
 // token remembers what a ClientToken made.
 type token struct {
-	parameters string
-	ids        []string
+	params params
+	ids    []string
 }
 
 func (s *ec2Scope) add(f *flowLog) {

@@ -2,11 +2,10 @@ package fakeaws
 
 import (
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -44,43 +43,54 @@ func (t *Trail) MuteTrail(muted bool) {
 	t.muted = muted
 }
 
+// call is one changing call of EC2.
+type call struct {
+	*Request
+	params    params
+	requestID string
+	answer    string // XML; empty if it was refused
+	err       error
+}
+
 // record makes the event of one call, and returns the function that delivers it;
 // nil if the trail does not want it.
-func (t *Trail) record(q *Request, requestID string, rep reply, err error) (deliver func() error) {
+func (t *Trail) record(c call) (deliver func() error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.to == nil || t.muted || len(t.events) > 0 && !slices.Contains(t.events, q.Operation) {
+	if t.to == nil || t.muted || len(t.events) > 0 && !slices.Contains(t.events, c.Operation) {
 		return nil
 	}
 	t.count++
 	id, now := fmt.Sprintf("%08x-0000-4000-9000-%012x", t.count, t.count), t.now().UTC().Format(time.RFC3339)
-	b, merr := json.Marshal(map[string]any{
-		"version": "0", "id": id, "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "account": q.Account,
-		"time": now, "region": q.Region, "resources": []string{}, "detail": cloudTrail(id, now, q, requestID, rep, err),
+	b, err := json.Marshal(map[string]any{
+		"version": "0", "id": id, "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "account": c.Account,
+		"time": now, "region": c.Region, "resources": []string{}, "detail": c.record(id, now),
 	})
-	if merr != nil {
-		panic("fakeaws: a record is plain JSON: " + merr.Error())
+	if err != nil {
+		panic("fakeaws: a record is plain JSON: " + err.Error())
 	}
 	to := t.to
 	return func() error { return to(string(b)) }
 }
 
-// cloudTrail is the record as CloudTrail writes it of an EC2 call.
-func cloudTrail(id, now string, q *Request, requestID string, rep reply, err error) map[string]any {
+// record is what CloudTrail writes of an EC2 call.
+func (c call) record(id, now string) map[string]any {
 	r := map[string]any{
-		"eventVersion": "1.10", "eventTime": now, "eventSource": "ec2.amazonaws.com", "eventName": q.Operation,
-		"awsRegion": q.Region, "recipientAccountId": q.Account, "eventID": id, "requestID": requestID, "readOnly": false, "eventType": "AwsApiCall",
-		"managementEvent": true, "eventCategory": "Management", "sourceIPAddress": q.SourceIP, "userAgent": q.UserAgent,
-		"userIdentity": identity(q.Caller), "requestParameters": request(q),
+		"eventVersion": "1.10", "eventTime": now, "eventSource": "ec2.amazonaws.com", "eventName": c.Operation,
+		"awsRegion": c.Region, "recipientAccountId": c.Account, "eventID": id, "requestID": c.requestID, "readOnly": false, "eventType": "AwsApiCall",
+		"managementEvent": true, "eventCategory": "Management", "sourceIPAddress": c.SourceIP, "userAgent": c.UserAgent,
+		"userIdentity": identity(c.Caller), "requestParameters": map[string]any{c.Operation + "Request": recorded(c.params)}, "responseElements": nil,
 	}
-	if err != nil {
-		e := asError(err)
-		r["errorCode"], r["errorMessage"], r["responseElements"] = "Client."+e.Code, e.Message, nil
+	if c.err != nil {
+		e := asError(c.err)
+		r["errorCode"], r["errorMessage"] = "Client."+e.Code, e.Message
 		return r
 	}
-	response := maps.Clone(rep.response)
-	response["xmlns"], response["requestId"] = "http://ec2.amazonaws.com/doc/2016-11-15/", requestID
-	r["responseElements"] = map[string]any{q.Operation + "Response": response}
+	var response element
+	if err := xml.Unmarshal([]byte(c.answer), &response); err != nil {
+		panic("fakeaws: an answer is XML: " + err.Error())
+	}
+	r["responseElements"] = map[string]any{c.Operation + "Response": response.recorded()}
 	return r
 }
 
@@ -101,54 +111,61 @@ func identity(c Caller) map[string]any {
 	return id
 }
 
-// request turns the call's parameters into what CloudTrail makes of them: XML
-// as JSON, so one element is an object, several are an array, and scalars are
-// coerced.
-func request(q *Request) map[string]any {
-	tree := map[string]any{}
-	for _, k := range slices.Sorted(maps.Keys(q.Form)) {
-		if k != "Action" && k != "Version" {
-			setAt(tree, strings.Split(k, "."), q.Form.Get(k))
-		}
-	}
-	return map[string]any{q.Operation + "Request": fold(tree)}
-}
-
-// setAt puts a value at a path of the tree.
-func setAt(tree map[string]any, path []string, value string) {
-	if len(path) == 1 {
-		tree[path[0]] = coerce(value)
-		return
-	}
-	sub, ok := tree[path[0]].(map[string]any)
+// recorded is what CloudTrail makes of parameters. They are XML to it, which it turns
+// into JSON: one element is an object, several are an array, and texts are coerced.
+func recorded(v any) any {
+	p, ok := v.(params)
 	if !ok {
-		sub = map[string]any{}
-		tree[path[0]] = sub
+		return coerce(v.(string))
 	}
-	setAt(sub, path[1:], value)
-}
-
-// fold makes numbered children into one object or an array.
-func fold(v any) any {
-	tree, ok := v.(map[string]any)
-	if !ok {
-		return v
-	}
-	if _, numbered := tree["1"]; !numbered {
-		for k := range tree {
-			tree[k] = fold(tree[k])
+	if p["1"] == nil {
+		out := map[string]any{}
+		for name, v := range p {
+			out[name] = recorded(v)
 		}
-		return tree
+		return out
 	}
 	var all []any
-	for n := 1; tree[strconv.Itoa(n)] != nil; n++ {
-		item, ok := fold(tree[strconv.Itoa(n)]).(map[string]any)
+	for n := 1; p[strconv.Itoa(n)] != nil; n++ {
+		v := recorded(p[strconv.Itoa(n)])
+		item, ok := v.(map[string]any)
 		if !ok {
-			item = map[string]any{"content": tree[strconv.Itoa(n)]}
+			item = map[string]any{"content": v}
 		}
 		item["tag"] = n
 		all = append(all, item)
 	}
+	return oneOrAll(all)
+}
+
+// element is one element of an answer.
+type element struct {
+	XMLName  xml.Name
+	Attrs    []xml.Attr `xml:",any,attr"`
+	Text     string     `xml:",chardata"`
+	Elements []element  `xml:",any"`
+}
+
+// recorded is what CloudTrail makes of it, in the same way.
+func (e element) recorded() any {
+	if len(e.Elements) == 0 {
+		return coerce(e.Text)
+	}
+	all := map[string][]any{}
+	for _, sub := range e.Elements {
+		all[sub.XMLName.Local] = append(all[sub.XMLName.Local], sub.recorded())
+	}
+	out := map[string]any{}
+	for name, values := range all {
+		out[name] = oneOrAll(values)
+	}
+	for _, a := range e.Attrs {
+		out[a.Name.Local] = a.Value
+	}
+	return out
+}
+
+func oneOrAll(all []any) any {
 	if len(all) == 1 {
 		return all[0]
 	}
@@ -165,24 +182,4 @@ func coerce(s string) any {
 		return n
 	}
 	return s
-}
-
-// items is a list: without any it is an empty text, one is itself, several are
-// an array.
-func items[T any](all []T) any {
-	switch len(all) {
-	case 0:
-		return ""
-	case 1:
-		return map[string]any{"item": all[0]}
-	}
-	return map[string]any{"item": all}
-}
-
-func unsuccessfulJSON(all []unsuccessful) any {
-	var out []any
-	for _, u := range all {
-		out = append(out, map[string]any{"error": map[string]any{"code": coerce(u.code), "message": u.message}, "resourceId": u.resource})
-	}
-	return items(out)
 }

@@ -103,11 +103,11 @@ func (p Query) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
 		p.Namespace, Element("Type", "Sender")+Element("Code", e.Code)+Element("Message", e.Message))
 }
 
-// Write writes an answer. result is the XML within the operation's result
-// element.
-func (p Query) Write(out http.ResponseWriter, operation, result string) {
-	writeXML(out, http.StatusOK, `<%[1]sResponse xmlns="%[2]s"><%[1]sResult>%[3]s</%[1]sResult><ResponseMetadata><RequestId>fake</RequestId></ResponseMetadata></%[1]sResponse>`,
-		operation, p.Namespace, result)
+// Write writes an answer. result is a struct of what is within the operation's
+// result element.
+func (p Query) Write(out http.ResponseWriter, operation string, result any) {
+	writeXML(out, http.StatusOK, `<%[1]sResponse xmlns="%[2]s">%[3]s<ResponseMetadata><RequestId>fake</RequestId></ResponseMetadata></%[1]sResponse>`,
+		operation, p.Namespace, Element(operation+"Result", result))
 }
 
 func writeXML(out http.ResponseWriter, status int, format string, args ...any) {
@@ -116,9 +116,11 @@ func writeXML(out http.ResponseWriter, status int, format string, args ...any) {
 	fmt.Fprintf(out, format, args...)
 }
 
-// Element is an XML element with a text in it, which it escapes.
-func Element(name, text string) string {
+// Element is an XML element with a text, or with the fields of a struct, in it.
+func Element(name string, value any) string {
 	var b strings.Builder
-	xml.EscapeText(&b, []byte(text)) //nolint:errcheck // a strings.Builder takes everything
-	return "<" + name + ">" + b.String() + "</" + name + ">"
+	if err := xml.NewEncoder(&b).EncodeElement(value, xml.StartElement{Name: xml.Name{Local: name}}); err != nil {
+		panic("fakeaws: an answer is plain XML: " + err.Error())
+	}
+	return b.String()
 }

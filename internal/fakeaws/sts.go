@@ -19,10 +19,10 @@ func (s stsService) Answer(out http.ResponseWriter, q *Request) (err error) {
 	if s.isDenied(q.Caller, q.Operation) {
 		return Errorf("AccessDenied", "User: %s is not authorized to perform: sts:%s", q.ARN, q.Operation).WithStatus(http.StatusForbidden)
 	}
-	var result string
+	var result any
 	switch q.Operation {
 	case "GetCallerIdentity":
-		result = Element("Arn", q.ARN) + Element("UserId", q.UserID) + Element("Account", q.Account)
+		result = struct{ Arn, UserId, Account string }{q.ARN, q.UserID, q.Account}
 	case "AssumeRole":
 		if result, err = s.assumeRole(q.Form); err != nil {
 			return err
@@ -35,14 +35,14 @@ func (s stsService) Answer(out http.ResponseWriter, q *Request) (err error) {
 	return nil
 }
 
-func (i *IAM) assumeRole(form url.Values) (string, error) {
+func (i *IAM) assumeRole(form url.Values) (any, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	arn, session := form.Get("RoleArn"), form.Get("RoleSessionName")
 	part := strings.Split(arn, ":")
 	r, ok := i.roles[arn]
 	if !ok || len(part) != 6 || session == "" || r.externalID != form.Get("ExternalId") {
-		return "", Errorf("AccessDenied", "not authorized to perform: sts:AssumeRole on resource: %s", arn).WithStatus(http.StatusForbidden)
+		return nil, Errorf("AccessDenied", "not authorized to perform: sts:AssumeRole on resource: %s", arn).WithStatus(http.StatusForbidden)
 	}
 	n := i.serial.Add(1)
 	account, name := part[4], strings.TrimPrefix(part[5], "role/")
@@ -53,7 +53,10 @@ func (i *IAM) assumeRole(form url.Values) (string, error) {
 	i.users[c.AccessKeyID] = c
 	end := i.now().Add(i.lifetime)
 	i.expires[c.AccessKeyID] = end
-	return "<Credentials>" + Element("AccessKeyId", c.AccessKeyID) + Element("SecretAccessKey", "secret") + Element("SessionToken", "token") +
-		Element("Expiration", end.UTC().Format(time.RFC3339)) + "</Credentials>" +
-		"<AssumedRoleUser>" + Element("AssumedRoleId", c.UserID) + Element("Arn", c.ARN) + "</AssumedRoleUser>", nil
+	type credentials struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }
+	type assumedRole struct{ AssumedRoleId, Arn string }
+	return struct {
+		Credentials     credentials
+		AssumedRoleUser assumedRole
+	}{credentials{c.AccessKeyID, "secret", "token", end.UTC().Format(time.RFC3339)}, assumedRole{c.UserID, c.ARN}}, nil
 }

@@ -58,7 +58,7 @@ func newSNS(now func() time.Time, send func(queueARN, body string) error) *snsSe
 
 // Answer implements Service.
 func (s *snsService) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
-	do := map[string]func(*fakeaws.Request) (string, error){"CreateTopic": s.createTopic, "Subscribe": s.subscribe, "Publish": s.publish}[q.Operation]
+	do := map[string]func(*fakeaws.Request) (any, error){"CreateTopic": s.createTopic, "Subscribe": s.subscribe, "Publish": s.publish}[q.Operation]
 	if do == nil {
 		return fakeaws.Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
 	}
@@ -71,15 +71,15 @@ func (s *snsService) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
 	return err
 }
 
-func (s *snsService) createTopic(q *fakeaws.Request) (string, error) {
+func (s *snsService) createTopic(q *fakeaws.Request) (any, error) {
 	if err := onlyParameters(q.Form, "Name"); err != nil {
-		return "", err
+		return nil, err
 	}
 	name := q.Form.Get("Name")
 	if !topicName.MatchString(name) {
-		return "", snsInvalid("Topic Name")
+		return nil, snsInvalid("Topic Name")
 	}
-	return fakeaws.Element("TopicArn", s.ensureTopic(q.Account, q.Region, name)), nil
+	return struct{ TopicArn string }{s.ensureTopic(q.Account, q.Region, name)}, nil
 }
 
 // ensureTopic makes a topic, or keeps the one of that name. The caller holds
@@ -108,27 +108,27 @@ func (s *snsService) topicAt(arn, region string) (*topic, error) {
 
 // subscribe makes queues subscribers at once: AWS needs no confirmation
 // where topic and queue have one owner.
-func (s *snsService) subscribe(q *fakeaws.Request) (string, error) {
+func (s *snsService) subscribe(q *fakeaws.Request) (any, error) {
 	form := q.Form
 	if err := onlyParameters(form, "TopicArn", "Protocol", "Endpoint", "ReturnSubscriptionArn", "Attributes."); err != nil {
-		return "", err
+		return nil, err
 	}
 	t, err := s.topicAt(form.Get("TopicArn"), q.Region)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if form.Get("Protocol") != "sqs" {
-		return "", snsInvalid("Protocol %s: this world has subscribers of the protocol sqs only", form.Get("Protocol"))
+		return nil, snsInvalid("Protocol %s: this world has subscribers of the protocol sqs only", form.Get("Protocol"))
 	}
 	endpoint := form.Get("Endpoint")
 	if !strings.HasPrefix(endpoint, "arn:aws:sqs:") {
-		return "", snsInvalid("SQS endpoint ARN")
+		return nil, snsInvalid("SQS endpoint ARN")
 	}
 	raw, err := rawDelivery(form)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return fakeaws.Element("SubscriptionArn", s.subscriptionOf(t, endpoint, raw)), nil
+	return struct{ SubscriptionArn string }{s.subscriptionOf(t, endpoint, raw)}, nil
 }
 
 // subscriptionOf is the ARN of the queue's subscription, which is made if
@@ -158,21 +158,21 @@ func rawDelivery(form url.Values) (bool, error) {
 	return value == "true", nil
 }
 
-func (s *snsService) publish(q *fakeaws.Request) (string, error) {
+func (s *snsService) publish(q *fakeaws.Request) (any, error) {
 	form := q.Form
 	if err := onlyParameters(form, "TopicArn", "TargetArn", "Message", "Subject"); err != nil {
-		return "", err
+		return nil, err
 	}
 	t, err := s.topicAt(cmp.Or(form.Get("TopicArn"), form.Get("TargetArn")), q.Region)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := checkNotification(form); err != nil {
-		return "", err
+		return nil, err
 	}
 	n := Notification{ID: s.nextID(), Subject: form.Get("Subject"), Message: form.Get("Message"), Time: s.now()}
 	t.published = append(t.published, n)
-	return fakeaws.Element("MessageId", n.ID), s.deliver(t, n)
+	return struct{ MessageId string }{n.ID}, s.deliver(t, n)
 }
 
 func checkNotification(form url.Values) error {

@@ -1,0 +1,91 @@
+package fakeaws
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// params are a call's parameters as a tree: Tag.1.Key is Key of the params 1 of the
+// params Tag. What is in it is a string or params.
+type params map[string]any
+
+func parseParams(form url.Values) params {
+	p := params{}
+	for name, values := range form {
+		if name != "Action" && name != "Version" {
+			p.set(strings.Split(name, "."), values[0])
+		}
+	}
+	return p
+}
+
+func (p params) set(path []string, value string) {
+	if len(path) == 1 {
+		p[path[0]] = value
+		return
+	}
+	sub, ok := p[path[0]].(params)
+	if !ok {
+		sub = params{}
+		p[path[0]] = sub
+	}
+	sub.set(path[1:], value)
+}
+
+// text is a parameter's value; empty if it is absent.
+func (p params) text(name string) string {
+	s, _ := p[name].(string)
+	return s
+}
+
+// numbered reads Name.1, Name.2, …, which are texts or params.
+func numbered[T string | params](p params, name string) (all []T) {
+	list, _ := p[name].(params)
+	for n := 1; ; n++ {
+		v, ok := list[strconv.Itoa(n)].(T)
+		if !ok {
+			return all
+		}
+		all = append(all, v)
+	}
+}
+
+// UnknownParameter is the name of a parameter that is not allowed; empty if there is
+// none. "Name." allows a list or a structure of that name.
+func UnknownParameter(form url.Values, allowed ...string) string {
+	for name := range form {
+		head, _, nested := strings.Cut(name, ".")
+		switch {
+		case name == "Action", name == "Version":
+		case nested && slices.Contains(allowed, head+"."):
+		case !nested && slices.Contains(allowed, name):
+		default:
+			return name
+		}
+	}
+	return ""
+}
+
+func tagsOf(p params) map[string]string {
+	out := map[string]string{}
+	for _, t := range numbered[params](p, "Tag") {
+		out[t.text("Key")] = t.text("Value")
+	}
+	return out
+}
+
+// checkTags refuses what can't be set: AWS's own tags, which begin with aws:,
+// and more than 50.
+func checkTags(tags map[string]string) error {
+	for k := range tags {
+		if strings.HasPrefix(k, "aws:") {
+			return Errorf("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+		}
+	}
+	if len(tags) > 50 {
+		return Errorf("TagLimitExceeded", "The maximum number of tags has been reached")
+	}
+	return nil
+}
