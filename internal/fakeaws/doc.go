@@ -10,7 +10,8 @@
 //     delivers it to the queue.
 //
 // The demo uses this package alone. Package fakeawstest adds what only tests need,
-// by Handle and Intercept: SNS, S3, faults, and a client without sockets.
+// by Handle and Intercept: SNS, S3, roles to assume, the permissions of a create,
+// faults, and a client without sockets.
 //
 // A World is safe for concurrent use: EC2, IAM, Trail and SQS each have a mutex of
 // their own. Listen serves in one goroutine until the function that it

@@ -90,27 +90,20 @@ func (e *EC2) do(q *Request, namespace string) (answer string, deliver func() er
 
 // try refuses a request, or does what it asks for.
 func (e *EC2) try(q *Request, p params) (reply, error) {
-	if e.iam.isDenied(q.Caller, q.Operation) {
-		return reply{}, unauthorized(q.Caller, "ec2:"+q.Operation)
+	for _, action := range append([]string{"ec2:" + q.Operation}, q.Permissions...) {
+		if e.iam.isDenied(q.Caller, action) {
+			return reply{}, Errorf("UnauthorizedOperation", "You are not authorized to perform this operation. User: %s is not authorized to perform: %s", q.ARN, action).
+				WithStatus(http.StatusForbidden)
+		}
 	}
 	operation, ok := ec2Operations[q.Operation]
 	if !ok {
 		return reply{}, Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
 	}
-	if q.Operation == "CreateFlowLogs" {
-		if err := e.checkPermissions(q); err != nil {
-			return reply{}, err
-		}
-	}
 	if name := UnknownParameter(q.Form, operation.allowed...); name != "" {
 		return reply{}, Errorf("UnknownParameter", "The parameter %s is not recognized", name)
 	}
 	return operation.do(e.scope(q.Account, q.Region), p)
-}
-
-func unauthorized(c Caller, action string) *Error {
-	return Errorf("UnauthorizedOperation", "You are not authorized to perform this operation. User: %s is not authorized to perform: %s", c.ARN, action).
-		WithStatus(http.StatusForbidden)
 }
 
 // dryRun ends a call that only asks whether it would be allowed.

@@ -16,9 +16,6 @@ type Call struct {
 	DryRun    bool
 	Form      url.Values
 	IDs       []string // flow logs made or deleted
-	// Permissions that AWS required of the caller, in addition to the
-	// operation's own.
-	Permissions []string
 }
 
 // Calls are the changing calls so far, in order; of one operation, or all.
@@ -36,7 +33,7 @@ func (e *EC2) Calls(operation string) []Call {
 
 // addCall adds a call to those that Calls returns. The caller holds e.mu.
 func (e *EC2) addCall(q *Request, rep reply, err error) {
-	call := Call{Time: e.now(), Operation: q.Operation, Account: q.Account, Region: q.Region, ARN: q.ARN, Form: q.Form, IDs: rep.ids, DryRun: q.Form.Get("DryRun") == "true", Permissions: q.permissions}
+	call := Call{Time: e.now(), Operation: q.Operation, Account: q.Account, Region: q.Region, ARN: q.ARN, Form: q.Form, IDs: rep.ids, DryRun: q.Form.Get("DryRun") == "true"}
 	if err != nil {
 		call.Code = asError(err).Code
 	}

@@ -21,7 +21,6 @@ type EC2 struct {
 	regions    []string
 	scopes     map[string]*ec2Scope // by account/region
 	exists     map[string]bool      // destinations and delivery roles, by ARN
-	linked     map[string]bool      // account/service: service-linked roles
 	delay      time.Duration        // of eventual consistency
 	pageSize   int                  // 0: as AWS allows
 	duplicates bool                 // are allowed: no FlowLogAlreadyExists
@@ -30,7 +29,7 @@ type EC2 struct {
 
 func newEC2(now func() time.Time, serial *atomic.Uint64, iam *IAM, trail *Trail) *EC2 {
 	return &EC2{now: now, serial: serial, iam: iam, trail: trail, regions: []string{"eu-west-1", "us-east-1"},
-		scopes: map[string]*ec2Scope{}, exists: map[string]bool{}, linked: map[string]bool{}}
+		scopes: map[string]*ec2Scope{}, exists: map[string]bool{}}
 }
 
 // SetRegions sets the Regions that DescribeRegions names.
@@ -153,7 +152,6 @@ func (e *EC2) Plant(account, region string, f FlowLog) (id string) {
 		f.CreatedAt = e.now()
 	}
 	s.add(&flowLog{FlowLog: f})
-	e.linkRoles(account, f)
 	return f.ID
 }
 
@@ -186,7 +184,7 @@ func (e *EC2) scope(account, region string) *ec2Scope {
 	key := account + "/" + region
 	s := e.scopes[key]
 	if s == nil {
-		s = &ec2Scope{EC2: e, account: account, resources: map[string]bool{}, byID: map[string]*flowLog{},
+		s = &ec2Scope{EC2: e, resources: map[string]bool{}, byID: map[string]*flowLog{},
 			byResource: map[string][]*flowLog{}, tokens: map[string]token{}}
 		e.scopes[key] = s
 	}

@@ -210,7 +210,6 @@ func (s *ec2Scope) createEach(proto FlowLog, resources []string) (ids []string, 
 		}
 		f.ID = s.newFlowLogID()
 		s.add(&flowLog{FlowLog: f})
-		s.linkRoles(s.account, f)
 		ids = append(ids, f.ID)
 	}
 	return ids, failed, nil

@@ -9,7 +9,6 @@ import (
 // ec2Scope is EC2 in one account and one Region. It is guarded by EC2.mu.
 type ec2Scope struct {
 	*EC2
-	account    string
 	resources  map[string]bool
 	byID       map[string]*flowLog
 	byResource map[string][]*flowLog

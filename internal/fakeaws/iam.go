@@ -24,7 +24,7 @@ type IAM struct {
 	expires  map[string]time.Time
 	roles    map[string]role
 	lifetime time.Duration   // of assumed roles' credentials
-	denied   map[string]bool // user/operation
+	denied   map[string]bool // user/action
 }
 
 func newIAM(now func() time.Time, serial *atomic.Uint64) *IAM {
@@ -99,20 +99,22 @@ func accountNumber(key string) bool {
 	return len(key) == 12 && strings.Trim(key, "0123456789") == ""
 }
 
-// Deny refuses an operation to a user, named as at User; "*" is everybody.
-func (i *IAM) Deny(user, operation string) { i.permit(user, operation, true) }
+// Deny refuses an action (say ec2:CreateTags, or the name alone) to a user, named as
+// at User; "*" is everybody.
+func (i *IAM) Deny(user, action string) { i.permit(user, action, true) }
 
 // Allow ends a Deny.
-func (i *IAM) Allow(user, operation string) { i.permit(user, operation, false) }
+func (i *IAM) Allow(user, action string) { i.permit(user, action, false) }
 
-func (i *IAM) permit(user, operation string, denied bool) {
+func (i *IAM) permit(user, action string, denied bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.denied[user+"/"+operation] = denied
+	i.denied[user+"/"+action] = denied
 }
 
-func (i *IAM) isDenied(c Caller, operation string) bool {
+func (i *IAM) isDenied(c Caller, action string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.denied[c.Name+"/"+operation] || i.denied["*/"+operation]
+	_, name, _ := strings.Cut(action, ":")
+	return i.denied[c.Name+"/"+name] || i.denied["*/"+name] || i.denied[c.Name+"/"+action] || i.denied["*/"+action]
 }

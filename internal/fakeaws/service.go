@@ -21,12 +21,11 @@ type Caller struct {
 // Request is one call, as its signature and its body state it.
 type Request struct {
 	Caller
-	HTTP      *http.Request
-	Service   string // as the signature names it: ec2, sqs, sts, …
-	Operation string
-	Form      url.Values // the parameters in the query protocol; nil in other protocols
-
-	permissions []string // that EC2 has required, in addition to the operation's
+	HTTP        *http.Request
+	Service     string // as the signature names it: ec2, sqs, sts, …
+	Operation   string
+	Form        url.Values // the parameters in the query protocol; nil in other protocols
+	Permissions []string   // that EC2 requires in addition to the operation's own; Intercept may set them
 }
 
 // Service answers the calls of one AWS service in that service's protocol. It

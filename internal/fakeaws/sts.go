@@ -16,7 +16,7 @@ type stsService struct {
 
 // Answer implements Service.
 func (s stsService) Answer(out http.ResponseWriter, q *Request) (err error) {
-	if s.isDenied(q.Caller, q.Operation) {
+	if s.isDenied(q.Caller, "sts:"+q.Operation) {
 		return Errorf("AccessDenied", "User: %s is not authorized to perform: sts:%s", q.ARN, q.Operation).WithStatus(http.StatusForbidden)
 	}
 	var result any

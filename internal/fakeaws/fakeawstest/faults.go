@@ -34,7 +34,8 @@ type fault struct {
 
 // intercept decides whether a call is refused, or its answer lost. The simulation's
 // golden traces depend on the order of these steps, and on when Chaos draws.
-func (f *faults) intercept(q *fakeaws.Request) (lost bool, err error) {
+func (w *World) intercept(q *fakeaws.Request) (lost bool, err error) {
+	f := &w.faults
 	if err := f.refusesKey(q); err != nil {
 		return false, err
 	}
@@ -44,6 +45,8 @@ func (f *faults) intercept(q *fakeaws.Request) (lost bool, err error) {
 	if err := f.refuses(q); err != nil {
 		return false, err
 	}
+	q.Permissions = w.required(q)
+	f.ask(q)
 	return f.nextFault(q)
 }
 
@@ -108,7 +111,6 @@ func (w *World) Spare(user string) {
 func (f *faults) nextFault(q *fakeaws.Request) (lost bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.ask(Asked{q.ARN, q.Service, q.Operation})
 	for n := range f.planned {
 		if x := &f.planned[n]; x.operation == q.Operation && x.left > 0 {
 			x.left--

@@ -16,6 +16,7 @@ type World struct {
 	sns    *snsService
 	s3     *s3Service
 	faults faults
+	roles  linkedRoles
 }
 
 // Options of New.
@@ -31,9 +32,10 @@ func New(o Options) *World {
 	}
 	w := &World{World: fakeaws.New(o.Now), s3: newS3(o.Now)}
 	w.faults = faults{latency: o.Latency, spared: map[string]bool{}, asked: map[Asked]bool{}, refusedKeys: map[string]*refusedKey{}}
+	w.roles = linkedRoles{linked: map[string]bool{}, removed: map[string]int{}}
 	w.sns = newSNS(o.Now, w.Send)
 	w.Handle("sns", w.sns)
 	w.Handle("s3", w.s3)
-	w.Intercept(w.faults.intercept)
+	w.Intercept(w.intercept)
 	return w
 }

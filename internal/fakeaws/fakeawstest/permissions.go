@@ -1,8 +1,11 @@
-package fakeaws
+package fakeawstest
 
 import (
 	"net/url"
 	"strings"
+	"sync"
+
+	"flowkeeper/internal/fakeaws"
 )
 
 // Services whose service-linked roles flow logs need.
@@ -12,7 +15,7 @@ const (
 )
 
 // permission is what AWS requires of the caller of CreateFlowLogs in addition to
-// the operation's own. Deny takes its action, or the name alone.
+// the operation's own.
 type permission struct {
 	action string
 	asked  func(form url.Values) bool
@@ -50,40 +53,61 @@ var permissions = []permission{
 	{action: "iam:CreateServiceLinkedRole", asked: tagFields, role: vpcFlowLogs},
 }
 
-// checkPermissions refuses a create if one of permissions is denied. The caller
-// holds e.mu.
-func (e *EC2) checkPermissions(q *Request) error {
-	c, form := q.Caller, q.Form
-	for _, p := range permissions {
-		if !p.asked(form) || p.role != "" && e.linked[c.Account+"/"+p.role] {
-			continue
-		}
-		q.permissions = append(q.permissions, p.action)
-		_, name, _ := strings.Cut(p.action, ":")
-		if e.iam.isDenied(c, name) || e.iam.isDenied(c, p.action) {
-			return unauthorized(c, p.action)
-		}
-	}
-	return nil
+// linkedRoles are the service-linked roles of all accounts.
+type linkedRoles struct {
+	mu      sync.Mutex      // guards what follows
+	linked  map[string]bool // account/service
+	removed map[string]int  // by account: how many creates there had been when its roles were removed
 }
 
-// linkRoles makes the service-linked roles that a flow log needs, as AWS does
-// when it is created. The caller holds e.mu.
-func (e *EC2) linkRoles(account string, f FlowLog) {
+// required are the permissions that AWS requires for a call, in addition to the
+// operation's own.
+func (w *World) required(q *fakeaws.Request) (actions []string) {
+	if q.Service != "ec2" || q.Operation != "CreateFlowLogs" {
+		return nil
+	}
+	for _, p := range permissions {
+		if p.asked(q.Form) && (p.role == "" || !w.linked(q.Account, p)) {
+			actions = append(actions, p.action)
+		}
+	}
+	return actions
+}
+
+// linked is true once a flow log that needs the role was made: AWS makes the role then.
+func (w *World) linked(account string, p permission) bool {
+	r, key := &w.roles, account+"/"+p.role
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.linked[key] {
+		for _, c := range w.Calls("CreateFlowLogs")[r.removed[account]:] {
+			r.linked[key] = r.linked[key] || c.Account == account && len(c.IDs) > 0 && p.asked(c.Form)
+		}
+	}
+	return r.linked[key]
+}
+
+// Plant is that of fakeaws.World. The account has the service-linked roles that the
+// flow log needs.
+func (w *World) Plant(account, region string, f fakeaws.FlowLog) (id string) {
+	w.roles.mu.Lock()
+	defer w.roles.mu.Unlock()
 	if f.LogDestinationType == "kinesis-data-firehose" {
-		e.linked[account+"/"+logDelivery] = true
+		w.roles.linked[account+"/"+logDelivery] = true
 	}
 	if len(f.TagFields) > 0 {
-		e.linked[account+"/"+vpcFlowLogs] = true
+		w.roles.linked[account+"/"+vpcFlowLogs] = true
 	}
+	return w.World.Plant(account, region, f)
 }
 
 // RemoveServiceLinkedRoles deletes those that flow logs need: the next create
 // that needs one makes it again. AWS allows it once no flow log needs them.
-func (e *EC2) RemoveServiceLinkedRoles(account string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (w *World) RemoveServiceLinkedRoles(account string) {
+	w.roles.mu.Lock()
+	defer w.roles.mu.Unlock()
+	w.roles.removed[account] = len(w.Calls("CreateFlowLogs"))
 	for _, service := range []string{logDelivery, vpcFlowLogs} {
-		delete(e.linked, account+"/"+service)
+		delete(w.roles.linked, account+"/"+service)
 	}
 }
