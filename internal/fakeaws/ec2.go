@@ -91,7 +91,7 @@ func (e *EC2) do(q *Request, namespace string) (answer string, deliver func() er
 // try refuses a request, or does what it asks for.
 func (e *EC2) try(q *Request, p params) (reply, error) {
 	for _, action := range append([]string{"ec2:" + q.Operation}, q.Permissions...) {
-		if e.iam.isDenied(q.Caller, action) {
+		if e.iam.IsDenied(q.Caller, action) {
 			return reply{}, Errorf("UnauthorizedOperation", "You are not authorized to perform this operation. User: %s is not authorized to perform: %s", q.ARN, action).
 				WithStatus(http.StatusForbidden)
 		}

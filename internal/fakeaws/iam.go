@@ -9,70 +9,41 @@ import (
 	"time"
 )
 
-// Credentials of a user or role of this world.
+// Credentials of a user of this world.
 type Credentials struct {
 	AccessKeyID, SecretAccessKey, SessionToken, ARN string
 }
 
-// IAM is the users and roles of all accounts, and what they may not do.
+// IAM is the users of all accounts, and what they may not do.
 type IAM struct {
 	now    func() time.Time
 	serial *atomic.Uint64 // of what was made last
 
-	mu       sync.Mutex        // guards what follows
-	users    map[string]Caller // by access key
-	expires  map[string]time.Time
-	roles    map[string]role
-	lifetime time.Duration   // of assumed roles' credentials
-	denied   map[string]bool // user/action
+	mu     sync.Mutex        // guards what follows
+	users  map[string]Caller // by access key
+	denied map[string]bool   // user/action
 }
 
 func newIAM(now func() time.Time, serial *atomic.Uint64) *IAM {
-	return &IAM{now: now, serial: serial, users: map[string]Caller{}, expires: map[string]time.Time{}, roles: map[string]role{},
-		lifetime: time.Hour, denied: map[string]bool{}}
+	return &IAM{now: now, serial: serial, users: map[string]Caller{}, denied: map[string]bool{}}
 }
 
 // User makes an IAM user and its access key.
 func (i *IAM) User(account, name string, mfa bool) Credentials {
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	n := i.serial.Add(1)
 	c := Caller{
 		Account: account, AccessKeyID: fmt.Sprintf("AKIA%016d", n), ARN: "arn:aws:iam::" + account + ":user/" + name,
 		Type: "IAMUser", Name: name, UserID: fmt.Sprintf("AIDA%016d", n), MFA: &mfa,
 	}
-	i.users[c.AccessKeyID] = c
+	i.AddCaller(c)
 	return Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: "secret-of-" + name, ARN: c.ARN}
 }
 
-// role is what AddRole has made.
-type role struct{ externalID string }
-
-// AddRole makes a role that STS lets anybody assume who knows its external ID.
-func (i *IAM) AddRole(arn, externalID string) {
+// AddCaller makes an access key: the caller's own AccessKeyID, which is new.
+func (i *IAM) AddCaller(c Caller) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.roles[arn] = role{externalID}
-}
-
-// Sessions are the credentials of a role that were handed out so far, without
-// their secrets.
-func (i *IAM) Sessions(roleARN string) (all []Credentials) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for key, c := range i.users {
-		if c.SessionIssuer == roleARN {
-			all = append(all, Credentials{AccessKeyID: key, ARN: c.ARN})
-		}
-	}
-	return all
-}
-
-// SetRoleLifetime sets how long an assumed role's credentials last.
-func (i *IAM) SetRoleLifetime(d time.Duration) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.lifetime = d
+	i.users[c.AccessKeyID] = c
 }
 
 // caller is whose access key it is.
@@ -86,9 +57,6 @@ func (i *IAM) caller(key string) (Caller, error) {
 	}
 	if !known {
 		return c, Errorf("AuthFailure", "AWS was not able to validate the provided access credentials").WithStatus(http.StatusUnauthorized)
-	}
-	if end, ends := i.expires[key]; ends && !i.now().Before(end) {
-		return c, Errorf("ExpiredToken", "The security token included in the request is expired")
 	}
 	return c, nil
 }
@@ -112,7 +80,8 @@ func (i *IAM) permit(user, action string, denied bool) {
 	i.denied[user+"/"+action] = denied
 }
 
-func (i *IAM) isDenied(c Caller, action string) bool {
+// IsDenied says whether Deny refuses an action, as ec2:CreateTags, to a caller.
+func (i *IAM) IsDenied(c Caller, action string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	_, name, _ := strings.Cut(action, ":")

@@ -28,7 +28,7 @@ func New(now func() time.Time) *World {
 	w.EC2 = newEC2(now, &serial, w.IAM, w.Trail)
 	w.services = map[string]Service{
 		"ec2": ec2Service{Query{"http://ec2.amazonaws.com/doc/2016-11-15/"}, w.EC2},
-		"sts": stsService{Query{"https://sts.amazonaws.com/doc/2011-06-15/"}, w.IAM},
+		"sts": NewSTS(w.IAM),
 		"sqs": sqsService{w.SQS},
 	}
 	return w

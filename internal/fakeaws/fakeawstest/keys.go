@@ -35,9 +35,14 @@ func (w *World) RefusedCalls(accessKeyID string) int {
 // returns their access keys: what IAM's "Revoke active sessions" does, by a policy
 // that denies everything to those issued before.
 func (w *World) RevokeSessions(roleARN string) (keys []string) {
-	for _, s := range w.Sessions(roleARN) {
-		keys = append(keys, s.AccessKeyID)
-		w.RefuseKey(s.AccessKeyID, "UnauthorizedOperation", "You are not authorized to perform this operation. User: "+s.ARN+
+	w.sts.mu.Lock()
+	defer w.sts.mu.Unlock()
+	for key, x := range w.sts.sessions {
+		if x.SessionIssuer != roleARN {
+			continue
+		}
+		keys = append(keys, key)
+		w.RefuseKey(key, "UnauthorizedOperation", "You are not authorized to perform this operation. User: "+x.ARN+
 			" is not authorized to perform: ec2:DescribeFlowLogs with an explicit deny in an identity-based policy")
 	}
 	return keys

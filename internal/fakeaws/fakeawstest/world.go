@@ -15,6 +15,7 @@ type World struct {
 	*fakeaws.World
 	sns    *snsService
 	s3     *s3Service
+	sts    *stsService
 	faults faults
 	roles  linkedRoles
 }
@@ -35,7 +36,9 @@ func New(o Options) *World {
 	w.roles = linkedRoles{linked: map[string]bool{}, removed: map[string]int{}}
 	w.sns = newSNS(o.Now, w.Send)
 	w.Handle("sns", w.sns)
+	w.sts = newSTS(o.Now, w.IAM)
 	w.Handle("s3", w.s3)
+	w.Handle("sts", w.sts)
 	w.Intercept(w.intercept)
 	return w
 }

@@ -1,0 +1,94 @@
+package fakeawstest
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+// stsService is an STS with roles to assume.
+type stsService struct {
+	fakeaws.STS
+	now func() time.Time
+
+	mu       sync.Mutex         // guards what follows
+	roles    map[string]string  // external IDs, by ARN
+	sessions map[string]session // by access key
+	lifetime time.Duration
+}
+
+// session is one role that was assumed.
+type session struct {
+	fakeaws.Caller
+	end time.Time
+}
+
+func newSTS(now func() time.Time, users *fakeaws.IAM) *stsService {
+	return &stsService{STS: fakeaws.NewSTS(users), now: now, roles: map[string]string{}, sessions: map[string]session{}, lifetime: time.Hour}
+}
+
+// Answer implements Service.
+func (s *stsService) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
+	if q.Operation != "AssumeRole" || s.IsDenied(q.Caller, "sts:AssumeRole") {
+		return s.STS.Answer(out, q)
+	}
+	result, err := s.assume(q.Form)
+	if err == nil {
+		s.Write(out, q.Operation, result)
+	}
+	return err
+}
+
+func (s *stsService) assume(form url.Values) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	arn, name := form.Get("RoleArn"), form.Get("RoleSessionName")
+	part := strings.Split(arn, ":")
+	externalID, ok := s.roles[arn]
+	if !ok || len(part) != 6 || name == "" || externalID != form.Get("ExternalId") {
+		return nil, fakeaws.Errorf("AccessDenied", "not authorized to perform: sts:AssumeRole on resource: %s", arn).WithStatus(http.StatusForbidden)
+	}
+	n, account, role := len(s.sessions)+1, part[4], strings.TrimPrefix(part[5], "role/")
+	c := fakeaws.Caller{
+		Account: account, AccessKeyID: fmt.Sprintf("ASIA%016d", n), Type: "AssumedRole", Name: role, SessionIssuer: arn,
+		ARN: fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", account, role, name), UserID: fmt.Sprintf("AROA%016d:%s", n, name),
+	}
+	end := s.now().Add(s.lifetime)
+	s.sessions[c.AccessKeyID] = session{c, end}
+	s.AddCaller(c)
+	type credentials struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }
+	type assumedRole struct{ AssumedRoleId, Arn string }
+	return struct {
+		Credentials     credentials
+		AssumedRoleUser assumedRole
+	}{credentials{c.AccessKeyID, "secret", "token", end.UTC().Format(time.RFC3339)}, assumedRole{c.UserID, c.ARN}}, nil
+}
+
+// expired refuses a call of a session that has ended.
+func (s *stsService) expired(q *fakeaws.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x, ok := s.sessions[q.AccessKeyID]; ok && !s.now().Before(x.end) {
+		return fakeaws.Errorf("ExpiredToken", "The security token included in the request is expired")
+	}
+	return nil
+}
+
+// AddRole makes a role that STS lets anybody assume who knows its external ID.
+func (w *World) AddRole(arn, externalID string) {
+	w.sts.mu.Lock()
+	defer w.sts.mu.Unlock()
+	w.sts.roles[arn] = externalID
+}
+
+// SetRoleLifetime sets how long an assumed role's credentials last.
+func (w *World) SetRoleLifetime(d time.Duration) {
+	w.sts.mu.Lock()
+	defer w.sts.mu.Unlock()
+	w.sts.lifetime = d
+}
