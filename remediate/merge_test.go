@@ -7,11 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"pgregory.net/rapid"
 
+	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
 )
 
@@ -43,9 +41,8 @@ func TestI5MergeNeverForgets(t *testing.T) {
 				s.world.Remove(account, region, pick())
 			case "tag":
 				if id := pick(); id != "" {
-					_, err := s.api.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{id},
-						Tags: []types.Tag{{Key: aws.String("n"), Value: aws.String(fmt.Sprint(rapid.Int().Draw(rt, "tag")))}}})
-					s.must(err)
+					tags := map[string]string{"n": fmt.Sprint(rapid.Int().Draw(rt, "tag"))}
+					s.world.Change(account, region, id, func(f *fakeaws.FlowLog) { f.Tags = tags })
 				}
 			case "release":
 				id := pick()

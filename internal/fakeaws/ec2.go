@@ -2,7 +2,6 @@ package fakeaws
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 )
 
@@ -21,7 +20,6 @@ var ec2Operations = map[string]ec2Operation{
 		"DryRun", "LogDestination", "LogDestinationType", "LogFormat", "LogGroupName", "MaxAggregationInterval", "TagFieldSpecification.", "TagSpecification.", "TrafficType"},
 		(*ec2Scope).createFlowLogs},
 	"DeleteFlowLogs":  {true, []string{"FlowLogId.", "DryRun"}, (*ec2Scope).deleteFlowLogs},
-	"CreateTags":      {true, []string{"ResourceId.", "Tag.", "DryRun"}, (*ec2Scope).createTags},
 	"DescribeRegions": {false, []string{"Filter.", "AllRegions", "RegionName.", "DryRun"}, (*ec2Scope).describeRegions},
 }
 
@@ -155,32 +153,6 @@ func (s *ec2Scope) deleteFlowLogs(p params) (reply, error) {
 	return reply{&deleteResult{Unsuccessful: failed}, gone}, nil
 }
 
-// createTags of flow logs.
-func (s *ec2Scope) createTags(p params) (reply, error) {
-	tags := tagsOf(p)
-	if err := checkTags(tags); err != nil {
-		return reply{}, err
-	}
-	if err := dryRun(p); err != nil {
-		return reply{}, err
-	}
-	for _, id := range numbered[string](p, "ResourceId") {
-		f := s.byID[id]
-		if f == nil {
-			return reply{}, Errorf("InvalidID", "The ID '%s' is not valid", id)
-		}
-		f.Tags = maps.Clone(f.Tags)
-		if f.Tags == nil {
-			f.Tags = map[string]string{}
-		}
-		maps.Copy(f.Tags, tags)
-	}
-	return reply{result: &struct {
-		answered
-		Return bool `xml:"return"`
-	}{Return: true}}, nil
-}
-
 type region struct {
 	Name     string `xml:"regionName"`
 	Endpoint string `xml:"regionEndpoint"`
@@ -194,7 +166,7 @@ type regionsResult struct {
 
 func (s *ec2Scope) describeRegions(params) (reply, error) {
 	var result regionsResult
-	for _, r := range s.regions {
+	for _, r := range s.settings.Regions {
 		result.Regions = append(result.Regions, region{r, "ec2." + r + ".amazonaws.com", "opt-in-not-required"})
 	}
 	return reply{result: &result}, nil

@@ -17,49 +17,32 @@ type EC2 struct {
 	iam    *IAM
 	trail  *Trail
 
-	mu         sync.Mutex // guards what follows
-	regions    []string
-	scopes     map[string]*ec2Scope // by account/region
-	exists     map[string]bool      // destinations and delivery roles, by ARN
-	delay      time.Duration        // of eventual consistency
-	pageSize   int                  // 0: as AWS allows
-	duplicates bool                 // are allowed: no FlowLogAlreadyExists
-	calls      []Call
+	mu       sync.Mutex // guards what follows
+	settings EC2Settings
+	scopes   map[string]*ec2Scope // by account/region
+	exists   map[string]bool      // destinations and delivery roles, by ARN
+	calls    []Call
 }
 
 func newEC2(now func() time.Time, serial *atomic.Uint64, iam *IAM, trail *Trail) *EC2 {
-	return &EC2{now: now, serial: serial, iam: iam, trail: trail, regions: []string{"eu-west-1", "us-east-1"},
-		scopes: map[string]*ec2Scope{}, exists: map[string]bool{}}
+	return &EC2{now: now, serial: serial, iam: iam, trail: trail,
+		settings: EC2Settings{Regions: []string{"eu-west-1", "us-east-1"}},
+		scopes:   map[string]*ec2Scope{}, exists: map[string]bool{}}
 }
 
-// SetRegions sets the Regions that DescribeRegions names.
-func (e *EC2) SetRegions(names ...string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.regions = names
+// EC2Settings are how this EC2 behaves.
+type EC2Settings struct {
+	Regions    []string      // that DescribeRegions names
+	PageSize   int           // a page of a Describe is no longer; 0: as AWS allows
+	Delay      time.Duration // of eventual consistency: a Describe shows what was so long ago, an hour at most
+	Duplicates bool          // are allowed: no FlowLogAlreadyExists
 }
 
-// SetPageSize makes a page of a Describe no longer than this; 0: as AWS
-// allows.
-func (e *EC2) SetPageSize(n int) {
+// Configure changes the settings.
+func (e *EC2) Configure(change func(*EC2Settings)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.pageSize = n
-}
-
-// SetConsistencyDelay makes every Describe show the flow logs as they were so
-// long ago, an hour at most: AWS is eventually consistent.
-func (e *EC2) SetConsistencyDelay(d time.Duration) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.delay = d
-}
-
-// AllowDuplicates switches FlowLogAlreadyExists off.
-func (e *EC2) AllowDuplicates(on bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.duplicates = on
+	change(&e.settings)
 }
 
 // AddResource makes a resource that flow logs can watch; its ID's prefix says
@@ -168,15 +151,13 @@ func (e *EC2) Remove(account, region, id string) bool {
 	return f != nil
 }
 
-// FailDelivery makes AWS say that a flow log's delivery fails.
-func (e *EC2) FailDelivery(account, region, id, message string) {
+// Change changes a flow log that is there, with no call and no record. It replaces
+// maps and slices, and leaves the ID, the resource and the time as they are.
+func (e *EC2) Change(account, region, id string, change func(*FlowLog)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if f := e.scope(account, region).byID[id]; f != nil {
-		f.DeliverStatus, f.DeliverError = "FAILED", message
-		if message == "" {
-			f.DeliverStatus = "SUCCESS"
-		}
+		change(&f.FlowLog)
 	}
 }
 

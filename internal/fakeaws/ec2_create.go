@@ -227,7 +227,7 @@ func (s *ec2Scope) refusal(f FlowLog) (code, message string) {
 		return "400", "Unable to assume given IAM role"
 	}
 	for _, other := range s.byResource[f.ResourceID] {
-		if !s.duplicates && other.LogDestination == f.LogDestination && other.LogGroupName == f.LogGroupName {
+		if !s.settings.Duplicates && other.LogDestination == f.LogDestination && other.LogGroupName == f.LogGroupName {
 			return "FlowLogAlreadyExists", "Error. There is an existing Flow Log with the same configuration and log destination."
 		}
 	}

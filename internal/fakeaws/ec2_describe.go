@@ -22,8 +22,8 @@ func (s *ec2Scope) describeFlowLogs(p params) (reply, error) {
 		}
 		size = n
 	}
-	if s.pageSize > 0 {
-		size = min(size, s.pageSize)
+	if s.settings.PageSize > 0 {
+		size = min(size, s.settings.PageSize)
 	}
 	after := uint64(0)
 	if v := p.text("NextToken"); v != "" {
@@ -45,7 +45,7 @@ func (s *ec2Scope) describeFlowLogs(p params) (reply, error) {
 
 // candidates narrows the list where an index can: by resource and by ID.
 func (s *ec2Scope) candidates(p params) []*flowLog {
-	if s.delay == 0 {
+	if s.settings.Delay == 0 {
 		for _, f := range numbered[params](p, "Filter") {
 			var out []*flowLog
 			for _, v := range numbered[string](f, "Value") {

@@ -22,7 +22,7 @@ type ec2Scope struct {
 type flowLog struct {
 	FlowLog
 	num  uint64    // place in a listing
-	gone time.Time // when it was deleted
+	gone time.Time // when it was deleted; zero: it is there
 }
 
 // token remembers what a ClientToken made.
@@ -41,14 +41,8 @@ func (s *ec2Scope) add(f *flowLog) {
 
 func (s *ec2Scope) remove(f *flowLog) {
 	delete(s.byID, f.ID)
-	here := s.byResource[f.ResourceID]
-	n := slices.Index(here, f)
-	if here = slices.Delete(slices.Clone(here), n, n+1); len(here) == 0 {
-		delete(s.byResource, f.ResourceID)
-	} else {
-		s.byResource[f.ResourceID] = here
-	}
-	n = place(s.order, f.num)
+	s.byResource[f.ResourceID] = slices.DeleteFunc(s.byResource[f.ResourceID], func(other *flowLog) bool { return other == f })
+	n := place(s.order, f.num)
 	s.order = slices.Delete(s.order, n, n+1)
 	f.gone = s.now()
 	for len(s.deleted) > 0 && f.gone.Sub(s.deleted[0].gone) > longestDelay {
@@ -71,21 +65,13 @@ const longestDelay = time.Hour
 // visible are the flow logs that a Describe shows now, by number: those of a
 // moment ago where the world is eventually consistent.
 func (s *ec2Scope) visible() []*flowLog {
-	if s.delay == 0 {
+	if s.settings.Delay == 0 {
 		return s.order
 	}
-	at := s.now().Add(-s.delay)
-	var out []*flowLog
-	for _, f := range s.order {
-		if !f.CreatedAt.After(at) {
-			out = append(out, f)
-		}
-	}
-	for _, f := range s.deleted {
-		if !f.CreatedAt.After(at) && f.gone.After(at) {
-			out = append(out, f)
-		}
-	}
+	at := s.now().Add(-s.settings.Delay)
+	out := slices.DeleteFunc(slices.Concat(s.order, s.deleted), func(f *flowLog) bool {
+		return f.CreatedAt.After(at) || !f.gone.IsZero() && !f.gone.After(at)
+	})
 	slices.SortFunc(out, byNumber)
 	return out
 }
