@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -15,25 +14,24 @@ type Trail struct {
 	now  func() time.Time
 	send func(queueARN, body string) error
 
-	mu     sync.Mutex              // guards what follows
-	to     func(body string) error // nil: nowhere
-	events []string
-	muted  bool
-	count  uint64
+	mu    sync.Mutex              // guards what follows
+	to    func(body string) error // nil: nowhere
+	muted bool
+	count uint64
 }
 
 // TrailTo sends the records of EC2's changing calls to a queue in the
-// EventBridge envelope; of the events named, or of all.
-func (t *Trail) TrailTo(queueARN string, events ...string) {
-	t.TrailWith(func(body string) error { return t.send(queueARN, body) }, events...)
+// EventBridge envelope.
+func (t *Trail) TrailTo(queueARN string) {
+	t.TrailWith(func(body string) error { return t.send(queueARN, body) })
 }
 
 // TrailWith hands the records to a function instead. It is called with no lock of
 // the world held.
-func (t *Trail) TrailWith(to func(body string) error, events ...string) {
+func (t *Trail) TrailWith(to func(body string) error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.to, t.events = to, events
+	t.to = to
 }
 
 // MuteTrail stops and restarts the records.
@@ -57,7 +55,7 @@ type call struct {
 func (t *Trail) record(c call) (deliver func() error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.to == nil || t.muted || len(t.events) > 0 && !slices.Contains(t.events, c.Operation) {
+	if t.to == nil || t.muted {
 		return nil
 	}
 	t.count++

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // maxMessageBytes is the most that one message, or the bodies of one batch
@@ -45,30 +44,26 @@ func unknownAttribute(name string) *Error {
 
 // redrivePolicy is empty for a queue without a dead-letter queue.
 type redrivePolicy struct {
-	target string
-	max    int
+	Target string      `json:"deadLetterTargetArn"`
+	Max    json.Number `json:"maxReceiveCount"` // a number or, as AWS takes it, a text
+	max    int64
 }
 
-// parseRedrive takes maxReceiveCount as a number or, as AWS does, as text.
-func parseRedrive(text string) (redrivePolicy, error) {
+func parseRedrive(text string) (policy redrivePolicy, err error) {
 	if text == "" {
-		return redrivePolicy{}, nil
-	}
-	var policy struct {
-		Target string          `json:"deadLetterTargetArn"`
-		Max    json.RawMessage `json:"maxReceiveCount"`
+		return policy, nil
 	}
 	if err := json.Unmarshal([]byte(text), &policy); err != nil {
-		return redrivePolicy{}, badRedrive(text, "Redrive policy is not a valid JSON map.")
+		return policy, badRedrive(text, "Redrive policy is not a valid JSON map.")
 	}
-	most, err := strconv.Atoi(strings.Trim(string(policy.Max), `"`))
-	if err != nil || most < 1 || most > 1000 {
-		return redrivePolicy{}, badRedrive(text, "Invalid value for maxReceiveCount: must be an integer from 1 to 1000.")
+	policy.max, err = policy.Max.Int64()
+	switch {
+	case err != nil || policy.max < 1 || policy.max > 1000:
+		return policy, badRedrive(text, "Invalid value for maxReceiveCount: must be an integer from 1 to 1000.")
+	case policy.Target == "":
+		return policy, badRedrive(text, "Redrive policy does not contain mandatory attribute: deadLetterTargetArn.")
 	}
-	if policy.Target == "" {
-		return redrivePolicy{}, badRedrive(text, "Redrive policy does not contain mandatory attribute: deadLetterTargetArn.")
-	}
-	return redrivePolicy{target: policy.Target, max: most}, nil
+	return policy, nil
 }
 
 func badRedrive(text, reason string) *Error {
@@ -135,7 +130,7 @@ func (s *SQS) set(q *queue, values map[string]string) error {
 		return err
 	}
 	if text := values["RedrivePolicy"]; text != "" {
-		if dead := s.queues[redrive.target]; dead == nil || dead.region != q.region || dead.account != q.account {
+		if dead := s.queues[redrive.Target]; dead == nil || dead.region != q.region || dead.account != q.account {
 			return badRedrive(text, "Dead letter target does not exist.")
 		}
 	}

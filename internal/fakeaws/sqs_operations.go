@@ -1,55 +1,33 @@
 package fakeaws
 
 import (
+	"cmp"
 	"container/list"
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
 
-// queueAt finds the queue that a URL names, as this caller sees it. The last
-// two elements of the path are account and name; the Region is in the path
-// (/queue/REGION/…), in the host (sqs.REGION.…) or else the caller's. A queue
-// of another Region is refused as AWS's regional endpoints do.
-func (s *SQS) queueAt(queueURL string, c Caller) (*queue, error) {
-	if queueURL == "" {
+// queueURL has the host's Region or the path's, if one is there, the account and the name.
+var queueURL = regexp.MustCompile(`^https?://(?:sqs\.([^./]+)\.)?[^/]+(?:/queue/([^/]+))?/([^/]+)/([^/]+)$`)
+
+// queueAt finds the queue that a URL names, as this caller sees it. A queue of another
+// Region is refused as AWS's regional endpoints do. Another account is let in if the
+// queue has a policy at all; which one is not evaluated.
+func (s *SQS) queueAt(address string, c Caller) (*queue, error) {
+	if address == "" {
 		return nil, missingParameter("QueueUrl")
 	}
-	badAddress := sqsErr("InvalidAddress", "The address %s is not valid for this endpoint.", queueURL).WithStatus(http.StatusNotFound)
-	u, err := url.Parse(queueURL)
-	if err != nil {
-		return nil, badAddress
+	part := queueURL.FindStringSubmatch(address)
+	if part == nil || cmp.Or(part[2], part[1], c.Region) != c.Region {
+		return nil, sqsErr("InvalidAddress", "The address %s is not valid for this endpoint.", address).WithStatus(http.StatusNotFound)
 	}
-	path := strings.Split(strings.Trim(u.Path, "/"), "/")
-	if len(path) < 2 {
-		return nil, badAddress
-	}
-	if region := queueURLRegion(u, path); region != "" && region != c.Region {
-		return nil, badAddress
-	}
-	return s.visibleQueue(c, path[len(path)-2], path[len(path)-1])
-}
-
-func queueURLRegion(u *url.URL, path []string) string {
-	if len(path) == 4 && path[0] == "queue" {
-		return path[1]
-	}
-	if rest, ok := strings.CutPrefix(u.Hostname(), "sqs."); ok {
-		region, _, _ := strings.Cut(rest, ".")
-		return region
-	}
-	return ""
-}
-
-// visibleQueue is a queue in the caller's Region. It lets another account in if
-// the queue has a policy at all; which one is not evaluated.
-func (s *SQS) visibleQueue(c Caller, account, name string) (*queue, error) {
-	q := s.queues[queueARN(c.Region, account, name)]
+	q := s.queues[queueARN(c.Region, part[3], part[4])]
 	switch {
 	case q == nil:
 		return nil, queueDoesNotExist()

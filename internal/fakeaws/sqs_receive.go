@@ -121,12 +121,8 @@ func (s *SQS) take(ask receiveAsk) (got []receivedMessage, wake <-chan struct{},
 // the dead-letter queue. There it keeps its ID, its time and the count of all
 // receives. Without that queue it stays receivable, as in AWS.
 func (s *SQS) redrive(q *queue, m *message) bool {
-	policy := q.redrive
-	if policy.target == "" || m.tries < policy.max {
-		return false
-	}
-	dead := s.queues[policy.target]
-	if dead == nil {
+	dead := s.queues[q.redrive.Target]
+	if dead == nil || int64(m.tries) < q.redrive.max {
 		return false
 	}
 	q.remove(m)

@@ -34,7 +34,7 @@ func (s *scene) trail() *[]detection.Finding {
 			got = append(got, f)
 		}
 		return nil
-	}, "CreateFlowLogs")
+	})
 	return &got
 }
 

@@ -97,7 +97,7 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p.own, p.foreign = p.world.User(account, "flowkeeper", true), p.world.User("999999999999", "other", true)
 	p.attacker, p.patient, p.eve = p.client("mallory"), p.client("terraform"), p.client("eve")
 	p.world.Deny("eve", "DeleteFlowLogs")
-	p.world.TrailWith(p.recorded, "CreateFlowLogs", "DeleteFlowLogs")
+	p.world.TrailWith(p.recorded)
 	p.plant()
 	for n := range daemons {
 		p.daemons = append(p.daemons, newDaemon(p, n))
