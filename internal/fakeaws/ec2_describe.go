@@ -33,71 +33,73 @@ func (s *ec2Scope) describeFlowLogs(p params) (reply, error) {
 		}
 		after = n
 	}
-	match, err := filters(p)
+	filters, err := parseFilters(p)
 	if err != nil {
 		return reply{}, err
 	}
 	if err := dryRun(p); err != nil {
 		return reply{}, err
 	}
-	return page(s.candidates(p), match, after, size), nil
+	return page(s.candidates(filters), filters, after, size), nil
+}
+
+// filter lets the flow logs through whose field has one of the values.
+type filter struct {
+	name   string
+	values []string
+}
+
+var filterFields = map[string]func(*flowLog) string{
+	"resource-id":          func(f *flowLog) string { return f.ResourceID },
+	"flow-log-id":          func(f *flowLog) string { return f.ID },
+	"traffic-type":         func(f *flowLog) string { return f.TrafficType },
+	"log-destination-type": func(f *flowLog) string { return f.LogDestinationType },
+	"log-group-name":       func(f *flowLog) string { return f.LogGroupName },
+}
+
+func parseFilters(p params) ([]filter, error) {
+	var all []filter
+	if ids := numbered[string](p, "FlowLogId"); len(ids) > 0 {
+		all = append(all, filter{"flow-log-id", ids})
+	}
+	for _, sub := range numbered[params](p, "Filter") {
+		f := filter{sub.text("Name"), numbered[string](sub, "Value")}
+		if len(f.values) > 200 {
+			return nil, Errorf("FilterLimitExceeded", "at most 200 values of one filter")
+		}
+		if filterFields[f.name] == nil {
+			return nil, Errorf("InvalidParameterValue", "The filter '%s' is invalid", f.name)
+		}
+		all = append(all, f)
+	}
+	return all, nil
 }
 
 // candidates narrows the list where an index can: by resource and by ID.
-func (s *ec2Scope) candidates(p params) []*flowLog {
-	if s.settings.Delay == 0 {
-		for _, f := range numbered[params](p, "Filter") {
-			var out []*flowLog
-			for _, v := range numbered[string](f, "Value") {
-				switch f.text("Name") {
-				case "resource-id":
-					out = append(out, s.byResource[v]...)
-				case "flow-log-id":
-					if x := s.byID[v]; x != nil {
-						out = append(out, x)
-					}
+func (s *ec2Scope) candidates(filters []filter) []*flowLog {
+	if s.settings.Delay > 0 {
+		return s.visible()
+	}
+	for _, f := range filters {
+		var found []*flowLog
+		switch f.name {
+		case "flow-log-id":
+			for _, id := range f.values {
+				if x := s.byID[id]; x != nil {
+					found = append(found, x)
 				}
 			}
-			if n := f.text("Name"); n == "resource-id" || n == "flow-log-id" {
-				slices.SortFunc(out, byNumber)
-				return slices.Compact(out)
+		case "resource-id":
+			for _, id := range f.values {
+				found = append(found, s.byResource[id]...)
 			}
+		default:
+			continue
 		}
+		slices.SortFunc(found, byNumber)
+		return slices.Compact(found)
 	}
-	return s.visible()
-}
-
-// filters of a Describe as one condition.
-func filters(p params) (func(*flowLog) bool, error) {
-	var all []func(*flowLog) bool
-	if ids := numbered[string](p, "FlowLogId"); len(ids) > 0 {
-		all = append(all, func(f *flowLog) bool { return slices.Contains(ids, f.ID) })
-	}
-	for _, f := range numbered[params](p, "Filter") {
-		name, values := f.text("Name"), numbered[string](f, "Value")
-		if len(values) > 200 {
-			return nil, Errorf("FilterLimitExceeded", "at most 200 values of one filter")
-		}
-		field, ok := map[string]func(*flowLog) string{
-			"resource-id":          func(f *flowLog) string { return f.ResourceID },
-			"flow-log-id":          func(f *flowLog) string { return f.ID },
-			"traffic-type":         func(f *flowLog) string { return f.TrafficType },
-			"log-destination-type": func(f *flowLog) string { return f.LogDestinationType },
-			"log-group-name":       func(f *flowLog) string { return f.LogGroupName },
-		}[name]
-		if !ok {
-			return nil, Errorf("InvalidParameterValue", "The filter '%s' is invalid", name)
-		}
-		all = append(all, func(f *flowLog) bool { return slices.Contains(values, field(f)) })
-	}
-	return func(f *flowLog) bool {
-		for _, match := range all {
-			if !match(f) {
-				return false
-			}
-		}
-		return true
-	}, nil
+	return s.order
 }
 
 type describeResult struct {
@@ -129,10 +131,11 @@ type tag struct {
 }
 
 // page shows the flow logs after a number, and the token of the next page.
-func page(from []*flowLog, match func(*flowLog) bool, after uint64, size int) reply {
+func page(from []*flowLog, filters []filter, after uint64, size int) reply {
 	var result describeResult
 	for _, f := range from[place(from, after+1):] {
-		if !match(f) {
+		refuses := func(x filter) bool { return !slices.Contains(x.values, filterFields[x.name](f)) }
+		if slices.ContainsFunc(filters, refuses) {
 			continue
 		}
 		if len(result.FlowLogs) == size {

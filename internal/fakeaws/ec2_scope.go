@@ -62,12 +62,9 @@ func place(sorted []*flowLog, num uint64) int {
 // longestDelay is how stale a Describe can be.
 const longestDelay = time.Hour
 
-// visible are the flow logs that a Describe shows now, by number: those of a
-// moment ago where the world is eventually consistent.
+// visible are the flow logs that an eventually consistent Describe shows, by number:
+// those of a moment ago.
 func (s *ec2Scope) visible() []*flowLog {
-	if s.settings.Delay == 0 {
-		return s.order
-	}
 	at := s.now().Add(-s.settings.Delay)
 	out := slices.DeleteFunc(slices.Concat(s.order, s.deleted), func(f *flowLog) bool {
 		return f.CreatedAt.After(at) || !f.gone.IsZero() && !f.gone.After(at)

@@ -23,7 +23,7 @@ func (s STS) Answer(out http.ResponseWriter, q *Request) error {
 	return nil
 }
 
-// Write implements Query. The answer says what time it is.
+// Write is that of Query. The answer says what time it is, too.
 func (s STS) Write(out http.ResponseWriter, operation string, result any) {
 	out.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	s.Query.Write(out, operation, result)
