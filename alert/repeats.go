@@ -50,7 +50,7 @@ func (r *Repeats) clean() *Repeats {
 }
 
 // repeatsTitle is the title of an alert about many calls.
-func (a Words) repeatsTitle() string {
+func (a headline) repeatsTitle() string {
 	by := a.by()
 	if a.Repeats.Several {
 		by = " by several principals"

@@ -14,7 +14,7 @@ import (
 func (a *Alert) Write() {
 	*a = a.clean()
 	w := a.Words()
-	a.Title, a.Text = Clean(w.title(), MaxTitle), w.text()
+	a.Title, a.Text = Clean(headline{w}.title(), MaxTitle), w.text()
 }
 
 // Words are the sentences of an alert, for its text and for sinks that arrange them in

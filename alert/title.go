@@ -5,8 +5,10 @@ import (
 	"strings"
 )
 
-// title is the alert in one line: what a phone shows.
-func (a Words) title() string {
+// headline writes an alert in one line: what a phone shows.
+type headline struct{ Words }
+
+func (a headline) title() string {
 	if a.Repeats != nil {
 		return a.repeatsTitle()
 	}
@@ -50,7 +52,7 @@ func (a Words) title() string {
 
 // pipelineTitle goes by the part of the pipeline that the alert is about: what its
 // flow logs give as a reason may be another matter.
-func (a Words) pipelineTitle() string {
+func (a headline) pipelineTitle() string {
 	over := a.Level == Informational
 	switch {
 	case a.Part == PartRehearsal && over:
@@ -74,7 +76,7 @@ func (a Words) pipelineTitle() string {
 
 // blockedTitle says what a person has to mend; or, where Flowkeeper still tries by
 // itself, how often it has.
-func (a Words) blockedTitle() string {
+func (a headline) blockedTitle() string {
 	if a.Cause != "" {
 		return "Still dark, and nothing is tried: " + subject(a.FlowLogs) + a.in()
 	}
@@ -102,7 +104,7 @@ func sameError(logs []FlowLog) string {
 	return Clean(logs[0].ErrorMessage, 60)
 }
 
-func (a Words) deletionTitle() string {
+func (a headline) deletionTitle() string {
 	if a.NotStored {
 		a.NotStored = false
 		return a.deletionTitle() + ": NOT restored until the state file can be written"
@@ -116,7 +118,7 @@ func (a Words) deletionTitle() string {
 	return "Deleted: " + subject(a.FlowLogs) + a.by() + a.in()
 }
 
-func (a Words) restoredTitle() string {
+func (a headline) restoredTitle() string {
 	n, blind := 0, 0.0
 	for _, f := range a.FlowLogs {
 		if f.NewFlowLogID == "" || f.State == stateOpen || f.State == stateBlocked || f.State == stateClosed {
@@ -155,7 +157,7 @@ func subject(logs []FlowLog) string {
 
 // by names the actor shortly: an ARN's last part, as the account is said anyway;
 // any other name with its account, where that is another one.
-func (a Words) by() string {
+func (a headline) by() string {
 	if a.Actor == nil {
 		return ""
 	}
@@ -166,14 +168,14 @@ func (a Words) by() string {
 	return " by " + Clean(name, 80)
 }
 
-func (a Words) in() string {
+func (a headline) in() string {
 	if a.Account == "" {
 		return ""
 	}
 	return strings.TrimSuffix(" in "+Clean(a.Account, 20)+" "+Clean(a.Region, 30), " ")
 }
 
-func (a Words) because(otherwise string) string {
+func (a headline) because(otherwise string) string {
 	if a.Cause == "" {
 		return otherwise
 	}
@@ -181,7 +183,7 @@ func (a Words) because(otherwise string) string {
 }
 
 // shortly is the cause without what AWS, or a sink, answered: that does not fit.
-func (a Words) shortly(otherwise string) string {
+func (a headline) shortly(otherwise string) string {
 	a.Cause, _, _ = strings.Cut(a.Cause, ": ")
 	return a.because(otherwise)
 }
