@@ -80,8 +80,8 @@ func texts(v reflect.Value, yield func(string)) {
 		if v.Type() == reflect.TypeFor[alert.Time]() {
 			return
 		}
-		for i := range v.NumField() {
-			texts(v.Field(i), yield)
+		for _, field := range v.Fields() {
+			texts(field, yield)
 		}
 	}
 }

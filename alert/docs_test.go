@@ -43,15 +43,15 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 			return
 		}
 		seen[typ] = true
-		for f := range typ.NumField() {
-			name, _, _ := strings.Cut(typ.Field(f).Tag.Get("json"), ",")
+		for field := range typ.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if name == "-" {
 				continue
 			}
 			if !strings.Contains(text, "`"+name+"`") {
 				t.Errorf("nothing about %s of %s", name, typ.Name())
 			}
-			check(typ.Field(f).Type)
+			check(field.Type)
 		}
 	}
 	check(reflect.TypeFor[alert.Alert]())

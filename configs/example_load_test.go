@@ -30,8 +30,7 @@ func ExampleLoad_problems() {
 	defer os.RemoveAll(filepath.Dir(file))
 
 	_, _, err := configs.Load(file, configs.Options{})
-	var problems *configs.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[*configs.Problems](err); ok {
 		for _, p := range *problems {
 			fmt.Printf("line %d, %s: %s\n", p.Line, p.Key, p.Message)
 		}

@@ -52,8 +52,7 @@ func TestExampleNamesEveryKey(t *testing.T) {
 	}
 	var visit func(t reflect.Type, at string, in map[string]any)
 	visit = func(of reflect.Type, at string, in map[string]any) {
-		for n := range of.NumField() {
-			f := of.Field(n)
+		for f := range of.Fields() {
 			key := f.Tag.Get("mapstructure")
 			value, set := in[key]
 			switch {

@@ -41,8 +41,8 @@ func TestEveryDescribedFieldIsClassified(t *testing.T) {
 
 func fieldsOf(typ reflect.Type) map[string]bool {
 	out := map[string]bool{}
-	for i := range typ.NumField() {
-		if f := typ.Field(i); f.IsExported() {
+	for f := range typ.Fields() {
+		if f.IsExported() {
 			out[f.Name] = true
 		}
 	}

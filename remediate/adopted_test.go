@@ -5,11 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // TestReopenedWithWhatAWSHasShownSince: an incident that ended because the flow

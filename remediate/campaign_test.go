@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
@@ -25,6 +23,7 @@ import (
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // onCall is PagerDuty, as an HTTP receiver and the sink that posts to it, behind the

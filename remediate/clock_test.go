@@ -4,9 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
 )
 
 // TestAClockThatGoesBack: what was to be done in a minute is not put off until

@@ -5,13 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // TestI5AStalePageRevivesNothing: a listing that still shows a flow log whose

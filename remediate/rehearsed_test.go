@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"flowkeeper/remediate/incident"
-
 	"flowkeeper/remediate/rehearse"
 )
 

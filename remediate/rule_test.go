@@ -5,10 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/remediate/incident"
 )
 
 // TestOwnAccountIsTheRecordsAccount: {account} is the account that the record is

@@ -13,12 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 )
 
 // TestThousandsAtOnce: all are restored, at the pace that EC2 allows, by looks

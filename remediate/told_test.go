@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/smithy-go"
@@ -16,6 +14,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // resolved checks that a pager that was opened is closed again.

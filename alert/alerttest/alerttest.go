@@ -105,8 +105,8 @@ func fill(v reflect.Value, text string) {
 		if v.Type() == reflect.TypeFor[alert.Time]() {
 			return
 		}
-		for i := range v.NumField() {
-			fill(v.Field(i), text)
+		for _, field := range v.Fields() {
+			fill(field, text)
 		}
 	}
 }

@@ -96,8 +96,7 @@ func TestI11WebhookErrorsHoldNoSecret(t *testing.T) {
 			if all := fmt.Sprintf("%v %+v %#v", err, err, err); leaks(all) {
 				t.Error(all)
 			}
-			var u *url.Error
-			if errors.As(err, &u) {
+			if _, ok := errors.AsType[*url.Error](err); ok {
 				t.Error("the URL is still inside")
 			}
 		})

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 
-	"flowkeeper/alert"
-
 	"github.com/spf13/cobra"
+
+	"flowkeeper/alert"
 )
 
 func newAlertsRetryCommand(a *app) *cobra.Command {

@@ -145,8 +145,7 @@ func (b *Backup) get(ctx context.Context) (out *s3.GetObjectOutput, err error) {
 		out, err = b.API.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Place.Bucket, Key: aws.String(b.Place.key(latest))}, opt)
 		return err
 	})
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		switch api.ErrorCode() {
 		case "NoSuchKey":
 			return nil, fmt.Errorf("%w: %w", ErrNone, err)

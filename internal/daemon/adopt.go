@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"flowkeeper/alert"
@@ -61,10 +62,11 @@ func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Al
 	if from.Version != "" {
 		version = ", version " + from.Version
 	}
-	text := fmt.Sprintf("the state file came back from its copy in S3: there was none on this machine, and the copy is %s%s, last modified %s (%s ago), with %s protected in %s",
+	var text strings.Builder
+	fmt.Fprintf(&text, "the state file came back from its copy in S3: there was none on this machine, and the copy is %s%s, last modified %s (%s ago), with %s protected in %s",
 		from.URL, version, minute(from.Made), now.Sub(from.Made).Round(time.Second), alert.Plural(found.FlowLogs, "flow log"), alert.Plural(found.Scopes, "scope"))
 	if !found.RefreshedAt.IsZero() {
-		text += ", last refreshed " + minute(found.RefreshedAt)
+		text.WriteString(", last refreshed " + minute(found.RefreshedAt))
 	}
 	for _, x := range []struct {
 		is   bool
@@ -77,10 +79,10 @@ func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Al
 		{found.Stale, "; it is old: what the first refresh does not find is alerted of and not restored"},
 	} {
 		if x.is {
-			text += x.text
+			text.WriteString(x.text)
 		}
 	}
-	a := outageAlert(inventory.Scope{}, stateFile, alert.High, text)
+	a := outageAlert(inventory.Scope{}, stateFile, alert.High, text.String())
 	a.Advice = "see that you know why the state file was gone from this machine, and that nobody but Flowkeeper's role wrote that object (its versions; CloudTrail's data events of the bucket). " +
 		"Compare `flowkeeper inventory list` and `flowkeeper incidents list` with AWS, and release anew what should be released (docs/troubleshoot.md#state-file-adopted)"
 	a.Write()

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -16,6 +14,7 @@ import (
 	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/scopes"
+	"flowkeeper/remediate/incident"
 )
 
 // Policy returns the policy of restores that the configuration describes.

@@ -5,11 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/google/go-cmp/cmp"
 
 	"flowkeeper/configs"
+	"flowkeeper/remediate/incident"
 )
 
 // TestBaseRegion: aws.region, then the environment, then the queue. It is not

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -41,7 +42,7 @@ type dependencies struct {
 func (d *dependencies) all() []tamper.Dependency {
 	out := d.fixed
 	if more := d.byQueue.Load(); more != nil {
-		out = append(out[:len(out):len(out)], *more...)
+		out = append(slices.Clip(out), *more...)
 	}
 	return out
 }

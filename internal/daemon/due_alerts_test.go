@@ -6,11 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // TestAScopeThatIsNotOursAnyMoreIsTold: what is gone in an account that the

@@ -49,8 +49,7 @@ func noCredentials(err error) bool {
 
 // apiError returns AWS's code and message; empty: it is no error of AWS's.
 func apiError(err error) (code, message string) {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode(), api.ErrorMessage()
 	}
 	return "", ""

@@ -69,8 +69,7 @@ func toBucket(resource string, change func(*ec2.CreateFlowLogsInput)) *ec2.Creat
 }
 
 func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return fmt.Sprint(err)
@@ -191,8 +190,8 @@ func TestEveryCreateParameterIsTaken(t *testing.T) {
 	known := []string{"ResourceIds", "ResourceType", "ClientToken", "DeliverCrossAccountRole", "DeliverLogsPermissionArn", "DestinationOptions", "DryRun",
 		"LogDestination", "LogDestinationType", "LogFormat", "LogGroupName", "MaxAggregationInterval", "TagFieldSpecifications", "TagSpecifications", "TrafficType"}
 	typ := reflect.TypeFor[ec2.CreateFlowLogsInput]()
-	for n := range typ.NumField() {
-		if f := typ.Field(n); f.IsExported() && !slices.Contains(known, f.Name) {
+	for f := range typ.Fields() {
+		if f.IsExported() && !slices.Contains(known, f.Name) {
 			t.Errorf("the fake does not know CreateFlowLogsInput.%s", f.Name)
 		}
 	}

@@ -65,8 +65,7 @@ func (e *Error) WithStatus(status int) *Error {
 
 // asError makes an internal error of what is not an Error.
 func asError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	return &Error{Code: "InternalError", Message: err.Error(), Status: http.StatusInternalServerError}

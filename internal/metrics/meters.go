@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -18,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/watcher"
 )
 

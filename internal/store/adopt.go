@@ -10,10 +10,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/rehearse"
 	"flowkeeper/remediate/repeat"
 )

@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/repeat"
 )
 

@@ -1,9 +1,8 @@
 package store
 
 import (
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
 

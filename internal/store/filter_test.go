@@ -7,13 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/google/go-cmp/cmp"
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // TestListsChoose: every filter of every list, alone and together.

@@ -5,10 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
 

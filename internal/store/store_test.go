@@ -8,13 +8,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"flowkeeper/remediate/incident"
 
 	"go.uber.org/goleak"
 
@@ -22,6 +21,7 @@ import (
 	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -457,7 +457,7 @@ func TestMigrationKeepsTheOldFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	all := append(migrations[:len(migrations):len(migrations)], `CREATE TABLE later (x)`)
+	all := append(slices.Clip(migrations), `CREATE TABLE later (x)`)
 	if err := migrateTo(t.Context(), db, path, all); err != nil {
 		t.Fatal(err)
 	}

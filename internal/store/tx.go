@@ -44,31 +44,34 @@ func (t *tx) changed(query string, args ...any) (n int64, err error) {
 // millis has it.
 func (t *tx) rows(row func(scan func(columns ...any) error) error, query string, args ...any) error {
 	rows, err := t.q.QueryContext(t.ctx, query, args...)
+	if err != nil {
+		return t.failed("read", query, args, err)
+	}
+	defer rows.Close()
+	scan := func(columns ...any) error { return scanRow(rows, columns) }
+	for err == nil && rows.Next() {
+		err = row(scan)
+	}
 	if err == nil {
-		defer rows.Close()
-		scan := func(columns ...any) error {
-			for n, c := range columns {
-				if at, ok := c.(*time.Time); ok {
-					columns[n] = (*milliseconds)(at)
-				}
-			}
-			err := rows.Scan(columns...)
-			if cause := errors.Unwrap(err); cause != nil {
-				return cause // without package sql's words about the column
-			}
-			return err
-		}
-		for err == nil && rows.Next() {
-			err = row(scan)
-		}
-		if err == nil {
-			err = rows.Err()
-		}
+		err = rows.Err()
 	}
 	if errors.Is(err, errEnough) {
-		err = nil
+		return nil
 	}
 	return t.failed("read", query, args, err)
+}
+
+func scanRow(rows *sql.Rows, columns []any) error {
+	for n, c := range columns {
+		if at, ok := c.(*time.Time); ok {
+			columns[n] = (*milliseconds)(at)
+		}
+	}
+	err := rows.Scan(columns...)
+	if cause := errors.Unwrap(err); cause != nil {
+		return cause // without package sql's words about the column
+	}
+	return err
 }
 
 // errEnough is returned by a row's function that needs no more of them.

@@ -40,7 +40,7 @@ func Wrap(text string, room int) []string {
 		return []string{text}
 	}
 	var lines []string
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		last := len(lines) - 1
 		if last >= 0 && screen.StringWidth(lines[last])+1+screen.StringWidth(word) <= room {
 			lines[last] += " " + word

@@ -4,11 +4,11 @@ import (
 	"strings"
 	"testing"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"flowkeeper/remediate/incident"
 )
 
 const (

@@ -67,8 +67,7 @@ func OfError(err error) incident.Answer {
 	if errors.As(err, &http) && (http.HTTPStatusCode() >= 500 || http.HTTPStatusCode() == 429) {
 		return incident.Answer{Class: incident.TryAgain, Message: incident.Bound(wordsOfAWS(err))}
 	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return classify(api.ErrorCode(), api.ErrorMessage())
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -185,8 +184,7 @@ func IsThrottle(err error) bool { return isThrottle(errorCode(err)) }
 
 // errorCode of AWS; empty where it gave none.
 func errorCode(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return ""

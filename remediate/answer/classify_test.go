@@ -7,13 +7,13 @@ import (
 	"net/http"
 	"testing"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"flowkeeper/remediate/incident"
 )
 
 // TestI9EveryAnswerHasAClass: the answers of docs/aws.md, "Creating flow logs".

@@ -28,8 +28,8 @@ func TestEveryCreateParameterIsClassified(t *testing.T) {
 		"MaxAggregationInterval": "copied; 60 for transit gateways", "TagFieldSpecifications": "copied", "TagSpecifications": "copied", "TrafficType": "copied; none for transit gateways",
 	}
 	typ := reflect.TypeFor[ec2.CreateFlowLogsInput]()
-	for n := range typ.NumField() {
-		if f := typ.Field(n); f.IsExported() && classified[f.Name] == "" {
+	for f := range typ.Fields() {
+		if f.IsExported() && classified[f.Name] == "" {
 			t.Errorf("CreateFlowLogsInput has a new field %s: send it, or say here why not", f.Name)
 		}
 	}

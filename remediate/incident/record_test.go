@@ -100,8 +100,8 @@ func TestReopen(t *testing.T) {
 		Known Frozen Generation Untagged Flapping FlapTold`)
 	full := Incident{State: Closed, Stuck: &Stuck{}, Actor: &alert.Actor{}, Frozen: wanted, Scope: scope}
 	v := reflect.ValueOf(&full).Elem()
-	for n := range v.NumField() {
-		switch f := v.Field(n); {
+	for _, field := range v.Fields() {
+		switch f := field; {
 		case !f.IsZero():
 		case f.Type() == reflect.TypeFor[time.Time]():
 			f.Set(reflect.ValueOf(noon))

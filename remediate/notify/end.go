@@ -3,6 +3,7 @@ package notify
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"flowkeeper/alert"
@@ -26,13 +27,13 @@ func ClosedAlert(e incident.Event, incidents []incident.Incident, campaignOpen b
 
 // endAlert is an alert about what an event came to.
 func endAlert(e incident.Event, kind alert.Kind, incidents []incident.Incident, now time.Time) alert.Alert {
-	opened := "" // an event that was opened again ends again
+	var opened strings.Builder // an event that was opened again ends again
 	for _, at := range []time.Time{e.ToldDeletion, e.ReopenedAt} {
 		if !at.IsZero() {
-			opened += strconv.FormatInt(at.UnixMilli(), 10) + " "
+			opened.WriteString(strconv.FormatInt(at.UnixMilli(), 10) + " ")
 		}
 	}
-	a := EventAlert(e, kind, now, opened, idsOf(incidents))
+	a := EventAlert(e, kind, now, opened.String(), idsOf(incidents))
 	a.Level, a.RouteLevel, a.Rule, a.FlowLogs = alert.Low, e.Level, nil, FlowLogs(incidents)
 	adopted, known, critical := true, false, e.StuckTold
 	for _, i := range incidents {

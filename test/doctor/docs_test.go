@@ -108,7 +108,7 @@ func TestQuotesAreTheProgramsOwnWords(t *testing.T) {
 		if !is {
 			continue
 		}
-		for _, part := range strings.Split(quote, "…") {
+		for part := range strings.SplitSeq(quote, "…") {
 			if quotes++; !strings.Contains(code, strings.TrimSpace(part)) {
 				t.Errorf("the program never says %q", strings.TrimSpace(part))
 			}

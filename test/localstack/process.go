@@ -66,7 +66,7 @@ func (p *process) ready(ctx context.Context, within time.Duration, probe func(co
 		}
 		select {
 		case <-p.done:
-			return fmt.Errorf("it ended before it was ready (%v); its last words:\n%s", p.err, p.tail)
+			return fmt.Errorf("it ended before it was ready (%w); its last words:\n%s", p.err, p.tail)
 		case <-ctx.Done():
 			return fmt.Errorf("not ready within %s: %w; its last words:\n%s", within, err, p.tail)
 		case <-every.C:

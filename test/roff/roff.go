@@ -83,7 +83,7 @@ func (p *Page) SeeAlso(pages ...string) {
 func filled(text string) string {
 	var b strings.Builder
 	column := 0
-	for _, word := range strings.Fields(bold(text)) {
+	for word := range strings.FieldsSeq(bold(text)) {
 		switch {
 		case column == 0:
 		case column+1+len(word) > 80:

@@ -211,8 +211,8 @@ func (p *play) summedUp(d *daemon, a alert.Alert) {
 		p.fail("the %s alert %s lists %d flow logs that AWS refused", a.Kind, a.EventID, n)
 	}
 	n := 0
-	for k := len(d.commits.alerts) - 1; k >= 0; k-- {
-		b := d.commits.alerts[k]
+	for _, b := range slices.Backward(d.commits.alerts) {
+
 		if a.Time.Sub(b.Time.Time) >= spell {
 			break
 		}

@@ -88,10 +88,10 @@ func (c *commits) add(alerts []alert.Alert) (added []alert.Alert) {
 // naming are the alerts that name a flow log, or one of its lineage where it is the
 // root, the latest first.
 func (c *commits) naming(id string, yield func(alert.Alert) (more bool)) {
-	for n := len(c.alerts) - 1; n >= 0; n-- {
-		for _, f := range c.alerts[n].FlowLogs {
+	for _, v := range slices.Backward(c.alerts) {
+		for _, f := range v.FlowLogs {
 			if f.FlowLogID == id || f.RootFlowLogID == id {
-				if !yield(c.alerts[n]) {
+				if !yield(v) {
 					return
 				}
 				break

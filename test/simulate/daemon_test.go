@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -26,6 +24,7 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/rehearse"
 	"flowkeeper/remediate/tamper"
 	"flowkeeper/watcher"

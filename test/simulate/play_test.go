@@ -15,12 +15,11 @@ import (
 	"strings"
 	"time"
 
-	"flowkeeper/remediate/incident"
-
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/remediate/incident"
 )
 
 const (

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"sync"
 
-	"flowkeeper/remediate/incident"
-
 	"flowkeeper/internal/store"
+	"flowkeeper/remediate/incident"
 )
 
 // tally is what the plays came to: a simulation that never gets somewhere

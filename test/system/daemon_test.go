@@ -137,8 +137,7 @@ func (d *daemon) output(t *testing.T, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, d.binary, append(args, "--config", d.config)...)
 	cmd.Env = d.env
 	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return nil, fmt.Errorf("flowkeeper %v: %w: %s", args, err, exit.Stderr)
 	}
 	return out, err

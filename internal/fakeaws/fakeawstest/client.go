@@ -24,7 +24,7 @@ func (t inProcess) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 		case hung:
 			resp, err = nil, p.err
 		default:
-			if p != http.ErrAbortHandler {
+			if p != http.ErrAbortHandler { //nolint:errorlint // the value of a panic
 				panic(p)
 			}
 			resp, err = nil, io.ErrUnexpectedEOF
