@@ -117,8 +117,7 @@ func applyRecord(tx scopeTx, f detection.Finding) (*incident.Case, []incident.Na
 	if err != nil {
 		return nil, nil, err
 	}
-	actor := f.Actor()
-	rec := incident.Record{EventID: f.Record.EventID, Time: f.Record.EventTime, Actor: actor, Rule: tx.policy.RuleFor(tx.scope.Account, actor.Principal()), Addendum: f.Record.Repeats()}
+	rec := RecordOf(f, tx.policy)
 	named := make([]incident.Named, 0, len(f.Deleted))
 	for _, id := range f.Deleted {
 		if rec, err = withHistory(tx, c, id, rec); err != nil {
@@ -127,6 +126,12 @@ func applyRecord(tx scopeTx, f detection.Finding) (*incident.Case, []incident.Na
 		named = append(named, c.ApplyRecord(id, rec))
 	}
 	return c, named, tx.save(c)
+}
+
+// RecordOf is what a finding of a deletion says to the incidents of the flow logs that it names.
+func RecordOf(f detection.Finding, p incident.Policy) incident.Record {
+	actor := f.Actor()
+	return incident.Record{EventID: f.Record.EventID, Time: f.Record.EventTime, Actor: actor, Rule: p.RuleFor(f.Record.Account, actor.Principal()), Addendum: f.Record.Repeats()}
 }
 
 // withHistory is a record with what the history of one flow log's incident says of it.

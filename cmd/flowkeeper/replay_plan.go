@@ -8,12 +8,12 @@ import (
 	"slices"
 	"time"
 
-	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/tamper"
 )
@@ -84,24 +84,23 @@ func (p planner) plan(ctx context.Context, f detection.Finding, id string) (plan
 		return out, nil
 	}
 	scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
+	now := time.Now()
 	err := p.store.View(ctx, func(tx *store.Tx) error {
-		row, known, err := tx.FlowLog(scope, id)
+		c, err := tx.Case(scope, incident.Selection{IDs: []string{id}}, now)
 		if err != nil {
 			return err
 		}
-		i, found, err := tx.Incident(scope, id)
-		if err != nil {
-			return err
-		}
-		if found {
+		c.Policy = p.policy
+		if i, found := c.Incident(id); found {
 			out.Incident = i.State
 		}
+		row, known := c.Row(id)
 		if !known {
 			out.Would, out.Why = incident.Unknown, "the snapshot never saw it in "+scope.String()+": there is nothing to recreate it from"
 			return nil
 		}
 		out.ResourceID, out.Destination = row.ResourceID, row.Destination(scope)
-		out.Would, out.Why = p.decide(row, f.Actor(), f.Record.EventTime)
+		out.Would, out.Why = forecast(c, row, remediate.RecordOf(f, p.policy))
 		if out.Would == "restore" || out.Would == "wait" {
 			out.FlowLog = &row.Settings
 		}
@@ -110,18 +109,18 @@ func (p planner) plan(ctx context.Context, f detection.Finding, id string) (plan
 	return out, err
 }
 
-// decide is what the daemon decides about a flow log that the snapshot has, once AWS
+// forecast is what the daemon decides about a flow log that the snapshot has, once AWS
 // shows it absent and nothing in its place.
-func (p planner) decide(row inventory.Row, actor alert.Actor, deleted time.Time) (would, why string) {
+func forecast(c *incident.Case, row inventory.Row, rec incident.Record) (would, why string) {
 	if row.Imported {
 		return incident.Unknown, "imported and not seen in AWS yet: only `flowkeeper restore` acts on it"
 	}
-	rule, now := p.policy.RuleFor(row.Scope.Account, actor.Principal()), time.Now()
-	i := incident.New(row.Scope, row.ID, row, true, now).Opened(incident.Record{Time: deleted, Actor: actor, Rule: rule}, now)
-	d := incident.Decide(i, incident.Facts{ResourceID: row.ResourceID, At: now, InSnapshot: true, Complete: true, Protected: row.Protected, Released: row.Released(deleted)}, p.policy, now)
+	d := c.Forecast(row.ID, rec)
 	switch {
 	case d.Next == incident.Hold:
-		return "wait", fmt.Sprintf("rule: %s has %s to replace it, then it is restored", rule.Principal, configs.Tidy(rule.Wait))
+		return "wait", fmt.Sprintf("rule: %s has %s to replace it, then it is restored", rec.Rule.Principal, configs.Tidy(rec.Rule.Wait))
+	case d.Next == incident.HoldFlapping:
+		return "wait", "it was restored often within the hour: the next time at " + d.At.UTC().Format(time.RFC3339)
 	case d.Next != incident.Close:
 		return "restore", "at once, unless AWS shows it alive or an equivalent one in its place"
 	case d.Reason == incident.Released:
@@ -129,9 +128,9 @@ func (p planner) decide(row inventory.Row, actor alert.Actor, deleted time.Time)
 	case !row.Protected:
 		return d.Reason, "it is not protected: a decoy, or outside inventory.destinations"
 	case d.Reason == incident.Exempt:
-		return d.Reason, "rule: " + rule.Principal + " may delete flow logs"
-	case p.policy.AlertOnly:
+		return d.Reason, "rule: " + rec.Rule.Principal + " may delete flow logs"
+	case c.Policy.AlertOnly:
 		return d.Reason, "remediate.mode is alert"
 	}
-	return d.Reason, "rule: deletions by " + rule.Principal + " only alert"
+	return d.Reason, "rule: deletions by " + rec.Rule.Principal + " only alert"
 }

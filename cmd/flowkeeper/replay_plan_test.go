@@ -20,32 +20,43 @@ func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 		return []incident.Rule{{Principal: "arn:aws:iam::111122223333:role/o*", Action: x, Wait: time.Hour}}
 	}
 	released := func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(-time.Hour), noon.Add(time.Hour) }
+	restoredBefore := []incident.Incident{{FlowLogID: "fl-0", RootID: "fl-1", State: incident.Restored, NewID: "fl-1", RestoredAt: noon.Add(-time.Minute)}}
 	for _, c := range []struct {
-		name   string
-		change func(*inventory.Row)
-		policy incident.Policy
-		want   string
+		name     string
+		change   func(*inventory.Row)
+		policy   incident.Policy
+		restored []incident.Incident // within the hour, of the same lineage
+		untimed  bool                // the record has no time
+		want     string
 	}{
-		{"nothing speaks against it", nil, incident.Policy{}, "restore"},
-		{"released", released, incident.Policy{}, "released"},
-		{"released too late", func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(time.Second), noon.Add(time.Hour) }, incident.Policy{}, "restore"},
-		{"not protected", func(r *inventory.Row) { r.Protected = false }, incident.Policy{}, "exempt"},
-		{"imported only", func(r *inventory.Row) { r.Imported = true }, incident.Policy{}, "unknown"},
-		{"ignored", nil, incident.Policy{Rules: rule(incident.Ignore)}, "exempt"},
-		{"alert by rule", nil, incident.Policy{Rules: rule(incident.Alert)}, "alert_only"},
-		{"alert by mode", nil, incident.Policy{AlertOnly: true}, "alert_only"},
-		{"the mode is above a wait", nil, incident.Policy{AlertOnly: true, Rules: rule(incident.Wait)}, "alert_only"},
-		{"a release is above the mode", released, incident.Policy{AlertOnly: true}, "released"},
-		{"wait", nil, incident.Policy{Rules: rule(incident.Wait)}, "wait"},
-		{"{account} is the flow log's own", nil, incident.Policy{Rules: []incident.Rule{{Principal: "arn:aws:iam::{account}:role/ops", Action: incident.Alert}}}, "alert_only"},
-		{"restore by rule", nil, incident.Policy{Rules: append(rule(incident.Restore), rule(incident.Ignore)...)}, "restore"},
+		{name: "nothing speaks against it", want: "restore"},
+		{name: "released", change: released, want: "released"},
+		{name: "released too late", change: func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(time.Second), noon.Add(time.Hour) }, want: "restore"},
+		{name: "not protected", change: func(r *inventory.Row) { r.Protected = false }, want: "exempt"},
+		{name: "imported only", change: func(r *inventory.Row) { r.Imported = true }, want: "unknown"},
+		{name: "ignored", policy: incident.Policy{Rules: rule(incident.Ignore)}, want: "exempt"},
+		{name: "alert by rule", policy: incident.Policy{Rules: rule(incident.Alert)}, want: "alert_only"},
+		{name: "alert by mode", policy: incident.Policy{AlertOnly: true}, want: "alert_only"},
+		{name: "the mode is above a wait", policy: incident.Policy{AlertOnly: true, Rules: rule(incident.Wait)}, want: "alert_only"},
+		{name: "a release is above the mode", change: released, policy: incident.Policy{AlertOnly: true}, want: "released"},
+		{name: "wait", policy: incident.Policy{Rules: rule(incident.Wait)}, want: "wait"},
+		{name: "{account} is the flow log's own", policy: incident.Policy{Rules: []incident.Rule{{Principal: "arn:aws:iam::{account}:role/ops", Action: incident.Alert}}}, want: "alert_only"},
+		{name: "restore by rule", policy: incident.Policy{Rules: append(rule(incident.Restore), rule(incident.Ignore)...)}, want: "restore"},
+		{name: "released now, by a record without a time", change: released, untimed: true, want: "released"},
+		{name: "restored too often", policy: incident.Policy{MaxRestores: 1, RestoreInterval: time.Hour}, restored: restoredBefore, want: "wait"},
 	} {
-		row := inventory.Row{Protected: true, State: inventory.Live, FlowLog: inventory.FlowLog{Scope: scope}}
+		row := inventory.Row{Protected: true, State: inventory.Live, FlowLog: inventory.FlowLog{ID: "fl-1", Scope: scope}, RootID: "fl-1"}
 		if c.change != nil {
 			c.change(&row)
 		}
+		of := &incident.Case{Scope: scope, Now: noon, Policy: c.policy}
+		of.Load([]inventory.Row{row}, c.restored)
 		actor := alert.Actor{ARN: "arn:aws:sts::111122223333:assumed-role/ops/x", SessionIssuer: ops}
-		if got, why := (planner{policy: c.policy}).decide(row, actor, noon); got != c.want || why == "" {
+		rec := incident.Record{EventID: "event-1", Time: noon, Actor: actor, Rule: c.policy.RuleFor(scope.Account, ops)}
+		if c.untimed {
+			rec.Time = time.Time{}
+		}
+		if got, why := forecast(of, row, rec); got != c.want || why == "" {
 			t.Errorf("%s: %s (%s) instead of %s", c.name, got, why, c.want)
 		}
 	}

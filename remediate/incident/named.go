@@ -1,6 +1,10 @@
 package incident
 
-import "flowkeeper/inventory"
+import (
+	"time"
+
+	"flowkeeper/inventory"
+)
 
 // Named is what a record of DeleteFlowLogs means for one of the flow logs that it names.
 type Named struct {
@@ -72,6 +76,20 @@ func (c *Case) Foresee(i Incident) string {
 	if !i.Pending() {
 		return ""
 	}
-	d := Decide(i, c.facts(i, absent(i, c.Now)), c.Policy, c.Now.Add(c.Policy.Settle))
-	return d.Reason
+	return c.decideAbsent(i).Reason
+}
+
+// Forecast is what is decided about the incident that a record opens of a flow log that
+// has none, once AWS has shown nothing on its resource for long enough.
+func (c *Case) Forecast(id string, rec Record) Decision {
+	row, known := c.Row(id)
+	return c.decideAbsent(New(c.Scope, id, row, known && !row.Imported, c.Now).Opened(rec, c.Now))
+}
+
+// decideAbsent decides as if AWS showed nothing on an incident's resource, and had done so
+// for long enough.
+func (c *Case) decideAbsent(i Incident) Decision {
+	f := c.facts(i, absent(i, c.Now))
+	f.CreatedAt = time.Time{} // no end is deferred
+	return Decide(i, f, c.Policy, c.Now)
 }
