@@ -13,13 +13,17 @@ import (
 // mostBlocked incidents are made due at once.
 const mostBlocked = 1000
 
-// restoreByHand is [Remediator.RestoreByHand].
-func (r restorer) restoreByHand(ctx context.Context, id string) (i incident.Incident, alive bool, err error) {
-	if !r.store.configured {
-		return i, false, fmt.Errorf("%s is in %s, which is not configured: see accounts and inventory.regions", id, r.store.scope)
+// RestoreByHand recreates one flow log now, whatever rules and releases say,
+// and returns its incident as it then is. It does the steps itself, beside a
+// daemon or without one: AWS makes one flow log of both (I4). alive: AWS shows
+// the flow log, or its last replacement, and nothing was done.
+func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id string) (i incident.Incident, alive bool, err error) {
+	by := r.restorer(s)
+	if !by.store.configured {
+		return i, false, fmt.Errorf("%s is in %s, which is not configured: see accounts and inventory.regions", id, s)
 	}
 	var plan incident.Incident
-	err = r.store.view(ctx, func(tx scopeTx) error {
+	err = by.store.view(ctx, func(tx scopeTx) error {
 		c, err := tx.load(incident.Selection{IDs: []string{id}})
 		if err != nil {
 			return err
@@ -30,21 +34,24 @@ func (r restorer) restoreByHand(ctx context.Context, id string) (i incident.Inci
 	if err != nil {
 		return i, false, err
 	}
-	shown, err := inventory.ByID(ctx, r.store.scope, r.client, []string{id})
+	shown, err := inventory.ByID(ctx, s, by.client, []string{id})
 	if err != nil {
 		return i, false, fmt.Errorf("ask AWS for %s: %w", id, err)
 	}
 	if _, ok := shown[id]; ok {
 		return plan, true, nil
 	}
-	if err := r.openByHand(ctx, id); err != nil {
+	err = by.store.update(ctx, func(tx scopeTx) error {
+		return tx.change(incident.Selection{IDs: []string{id}}, func(c *incident.Case) error { return c.Request(id) })
+	})
+	if err != nil {
 		return i, false, err
 	}
 	for range 5 {
-		if i, err = r.stepByHand(ctx, id); err != nil || i.State != incident.Open {
+		if i, err = by.stepByHand(ctx, id); err != nil || i.State != incident.Open {
 			return i, false, err
 		}
-		pause := i.NextAttemptAt.Sub(r.store.now())
+		pause := i.NextAttemptAt.Sub(r.Now())
 		if pause > 5*time.Second {
 			break
 		}
@@ -55,27 +62,24 @@ func (r restorer) restoreByHand(ctx context.Context, id string) (i incident.Inci
 	return i, false, nil
 }
 
-func (r restorer) openByHand(ctx context.Context, id string) error {
-	return r.store.update(ctx, func(tx scopeTx) error {
-		return tx.change(incident.Selection{IDs: []string{id}}, func(c *incident.Case) error { return c.Request(id) })
-	})
-}
-
-// letGo is [Remediator.LetGo].
-func (r restorer) letGo(ctx context.Context, id, why string) (done bool, err error) {
+// LetGo closes the incident of a flow log that is gone and not back: a person does
+// not want it any more. done is false where there is nothing to close.
+func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why string) (done bool, err error) {
 	text := "an operator let it go"
 	if why != "" {
 		text += ": " + why
 	}
-	err = r.change(ctx, []string{id}, incident.Selection{IDs: []string{id}}, func(c *incident.Case) { done = c.LetGo(id, text) })
+	err = r.restorer(s).change(ctx, []string{id}, incident.Selection{IDs: []string{id}}, func(c *incident.Case) { done = c.LetGo(id, text) })
 	return done && err == nil, err
 }
 
-// retryBlocked is [Remediator.RetryBlocked].
-func (r restorer) retryBlocked(ctx context.Context) error {
-	defer r.memory.wakeUp()
-	return r.store.update(ctx, func(tx scopeTx) error {
-		blocked, err := tx.Blocked(tx.scope, mostBlocked)
+// RetryBlocked makes the blocked incidents of a scope due, and wakes its restorer: what
+// blocked them may have been mended.
+func (r *Remediator) RetryBlocked(ctx context.Context, s inventory.Scope) error {
+	parts := r.parts(s)
+	defer parts.memory.wakeUp()
+	return parts.store.update(ctx, func(tx scopeTx) error {
+		blocked, err := tx.Blocked(s, mostBlocked)
 		if err != nil {
 			return err
 		}

@@ -115,26 +115,6 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (
 	return r.restorer(s).step(ctx, beat)
 }
 
-// RestoreByHand recreates one flow log now, whatever rules and releases say,
-// and returns its incident as it then is. It does the steps itself, beside a
-// daemon or without one: AWS makes one flow log of both (I4). alive: AWS shows
-// the flow log, or its last replacement, and nothing was done.
-func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id string) (i incident.Incident, alive bool, err error) {
-	return r.restorer(s).restoreByHand(ctx, id)
-}
-
-// LetGo closes the incident of a flow log that is gone and not back: a person does
-// not want it any more. done is false where there is nothing to close.
-func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why string) (done bool, err error) {
-	return r.restorer(s).letGo(ctx, id, why)
-}
-
-// RetryBlocked makes the blocked incidents of a scope due, and wakes its restorer: what
-// blocked them may have been mended.
-func (r *Remediator) RetryBlocked(ctx context.Context, s inventory.Scope) error {
-	return r.restorer(s).retryBlocked(ctx)
-}
-
 // Refresh brings the snapshot of one scope up to date with AWS. What AWS does
 // not show any more is a deletion by drift; incidents that waited to learn of
 // their flow log go on.
