@@ -85,15 +85,8 @@ func (tx scopeTx) notifyEvent(id string) error {
 			return err
 		}
 	}
-	if owed.Restored {
-		if err := tx.notifyRestored(next); err != nil {
-			return err
-		}
-	}
-	if owed.Closed && notify.WasAlerted(next) {
-		if err := tx.notifyClosed(next); err != nil {
-			return err
-		}
+	if err := tx.notifyEnd(next, owed.Restored, owed.Closed && notify.WasAlerted(next)); err != nil {
+		return err
 	}
 	return tx.putTimes(e, next)
 }
@@ -106,21 +99,23 @@ func (tx scopeTx) putTimes(was, e incident.Event) error {
 	return tx.PutEvent(e)
 }
 
-func (tx scopeTx) notifyRestored(e incident.Event) error {
+// notifyEnd alerts that the flow logs of an event are back, that nothing is left to do, or
+// both.
+func (tx scopeTx) notifyEnd(e incident.Event, restored, closed bool) error {
+	if !restored && !closed {
+		return nil
+	}
 	incidents, err := tx.EventIncidents(tx.scope, e.ID, !e.ToldDeletion.IsZero())
 	if err != nil {
 		return err
 	}
-	if a, ok := notify.RestoredAlert(e, incidents, tx.now); ok {
-		return add(tx, a)
+	if a, ok := notify.RestoredAlert(e, incidents, tx.now); ok && restored {
+		if err := add(tx, a); err != nil {
+			return err
+		}
 	}
-	return nil
-}
-
-func (tx scopeTx) notifyClosed(e incident.Event) error {
-	incidents, err := tx.EventIncidents(tx.scope, e.ID, !e.ToldDeletion.IsZero())
-	if err != nil {
-		return err
+	if !closed {
+		return nil
 	}
 	open := false
 	if e.CampaignID != "" {
