@@ -17,48 +17,24 @@ import (
 // alerts. The same record again changes nothing. Another record with the same event ID is
 // applied like any other: a forged one must not hide the real one (I2).
 func recordDeletion(tx scopeTx, f detection.Finding) (news bool, err error) {
-	e, known, err := tx.Event(tx.scope, f.Record.EventID)
-	if known && e.Source == incident.ByDrift { // a record with an ID that is ours
+	old, known, err := tx.Event(tx.scope, f.Record.EventID)
+	if known && old.Source == incident.ByDrift { // a record with an ID that is ours
 		f.Record.EventID = alert.ForgedEvent.ID(f.Record.EventID)
-		e, known, err = tx.Event(tx.scope, f.Record.EventID)
+		old, known, err = tx.Event(tx.scope, f.Record.EventID)
 	}
 	if err != nil {
 		return false, err
 	}
-	next := notify.NewEvent(tx.scope, f, tx.now)
-	incidents, foreseen := make([]incident.Incident, 0, len(f.Deleted)), make([]string, 0, len(f.Deleted))
-	quiet := len(f.Deleted) > 0 && len(f.Failed) == 0
-	news = !known
 	c, named, err := applyRecord(tx, f)
 	if err != nil {
 		return false, err
 	}
-	for _, n := range named {
-		incidents, foreseen = append(incidents, n.Incident), append(foreseen, n.Foreseen)
-		quiet, news = quiet && n.Excused, news || n.News
-	}
-	if !news {
+	if known && !slices.ContainsFunc(named, func(n incident.Named) bool { return n.News }) {
 		return false, nil
 	}
-	recent, err := repeat.RecordCall(tx, f, len(f.Deleted), tx.now)
+	e, a, err := deletionAlert(tx, f, old.CampaignID, c, named)
 	if err != nil {
 		return false, err
-	}
-	var raisedBy []string
-	if quiet {
-		next.Level = alert.Informational
-	} else {
-		facts := notify.DeletionFacts(tx.policy, c, next.Actor, notify.FlowLogs(incidents))
-		next.Level, raisedBy = notify.Raised(next.Level, facts)
-	}
-	next.CampaignID = e.CampaignID
-	if next, err = joinCampaign(tx, next, incidents); err != nil {
-		return false, err
-	}
-	a := notify.DeletionAlert(next, incidents, tx.now)
-	a.RaisedBy, a.Recent = raisedBy, recent
-	for n, why := range foreseen {
-		a.FlowLogs[n].Foreseen = why
 	}
 	unknown, alerted := c.NeverSaw(f.Deleted), true
 	if unknown {
@@ -69,22 +45,60 @@ func recordDeletion(tx scopeTx, f detection.Finding) (news bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	incidents := incidentsOf(named)
 	if known {
-		next = next.MergeRecord(e, incidents)
+		e = e.MergeRecord(old, incidents)
 	}
-	next.Unknown = unknown && (!known || e.Unknown)
+	e.Unknown = unknown && (!known || old.Unknown)
 	if !alerted {
-		next.ToldDeletion, next.ToldRestored, next.ToldClosed, next.DueAt = e.ToldDeletion, e.ToldRestored, e.ToldClosed, e.DueAt
-		return true, tx.PutEvent(next)
+		e.ToldDeletion, e.ToldRestored, e.ToldClosed, e.DueAt = old.ToldDeletion, old.ToldRestored, old.ToldClosed, old.DueAt
+		return true, tx.PutEvent(e)
 	}
-	next = notify.Alerted(next, incidents, tx.policy, tx.now)
-	if err := tx.PutEvent(next); err != nil {
+	e = notify.Alerted(e, incidents, tx.policy, tx.now)
+	if err := tx.PutEvent(e); err != nil {
 		return false, err
 	}
-	if err := tx.overdueEarlier(next.ID, incidents); err != nil {
+	if err := tx.overdueEarlier(e.ID, incidents); err != nil {
 		return false, err
 	}
-	return true, tx.notifyEvent(next.ID)
+	return true, tx.notifyEvent(e.ID)
+}
+
+// deletionAlert is the event of a record, in a campaign that goes on or a new one, and its
+// alert. If all of it was to be expected, the alert is informational.
+func deletionAlert(tx scopeTx, f detection.Finding, campaign string, c *incident.Case, named []incident.Named) (incident.Event, alert.Alert, error) {
+	e, incidents := notify.NewEvent(tx.scope, f, tx.now), incidentsOf(named)
+	recent, err := repeat.RecordCall(tx, f, len(f.Deleted), tx.now)
+	if err != nil {
+		return e, alert.Alert{}, err
+	}
+	excused := !slices.ContainsFunc(named, func(n incident.Named) bool { return !n.Excused })
+	var raisedBy []string
+	if statesAll := len(named) > 0 && len(f.Failed) == 0; excused && statesAll {
+		e.Level = alert.Informational
+	} else {
+		e.Level, raisedBy = notify.Raised(e.Level, notify.DeletionFacts(tx.policy, c, e.Actor, notify.FlowLogs(incidents)))
+	}
+	e.CampaignID = campaign
+	if strike, ok := notify.StrikeOf(e, incidents, tx.now); ok {
+		if e.CampaignID, err = tx.JoinCampaign(strike); err != nil {
+			return e, alert.Alert{}, err
+		}
+	}
+	a := notify.DeletionAlert(e, incidents, tx.now)
+	a.RaisedBy, a.Recent = raisedBy, recent
+	for n := range named {
+		a.FlowLogs[n].Foreseen = named[n].Foreseen
+	}
+	return e, a, nil
+}
+
+func incidentsOf(named []incident.Named) []incident.Incident {
+	incidents := make([]incident.Incident, 0, len(named))
+	for _, n := range named {
+		incidents = append(incidents, n.Incident)
+	}
+	return incidents
 }
 
 // deletionOfUnknown is such a deletion as a call that can be repeated. A record that does not
@@ -97,17 +111,6 @@ func deletionOfUnknown(f detection.Finding, a alert.Alert) repeat.Call {
 		c.Example.FlowLogID = f.Deleted[0]
 	}
 	return c
-}
-
-// joinCampaign is the event with the campaign that it belongs to, if there is one.
-func joinCampaign(tx scopeTx, e incident.Event, incidents []incident.Incident) (incident.Event, error) {
-	strike, ok := notify.StrikeOf(e, incidents, tx.now)
-	if !ok {
-		return e, nil
-	}
-	var err error
-	e.CampaignID, err = tx.JoinCampaign(strike)
-	return e, err
 }
 
 // applyRecord opens or finds the incident of each flow log that a record names, in the
@@ -141,7 +144,8 @@ func withHistory(tx scopeTx, c *incident.Case, id string, rec incident.Record) (
 		return rec, nil
 	}
 	var err error
-	if rec.Applied, err = tx.Recorded(tx.scope, id, rec.EventID, incident.ClaimOf(&rec.Actor, rec.Time)); err != nil || rec.Applied || !rec.Addendum {
+	rec.Applied, err = tx.Recorded(tx.scope, id, rec.EventID, incident.ClaimOf(&rec.Actor, rec.Time))
+	if mayBeNamed := rec.Addendum && !rec.Applied; err != nil || !mayBeNamed {
 		return rec, err
 	}
 	events, err := tx.EventsOf(tx.scope, id)
@@ -157,7 +161,7 @@ func (in intake) alertDirectly(ctx context.Context, f detection.Finding, now tim
 	s := in.store.scope
 	var rows map[string]inventory.Row
 	err := in.store.view(ctx, func(tx scopeTx) (err error) { rows, err = tx.Names(tx.scope, f.Deleted); return err })
-	unknown := err == nil && len(rows) == 0 && len(f.Deleted) > 0 // of all of them
+	knowsNone := err == nil && len(rows) == 0
 	incidents := make([]incident.Incident, len(f.Deleted))
 	for n, id := range f.Deleted {
 		row, known := rows[id]
@@ -169,7 +173,7 @@ func (in intake) alertDirectly(ctx context.Context, f detection.Finding, now tim
 	e.Level, facts = notify.Raised(e.Level, facts)
 	a := notify.DeletionAlert(e, incidents, now)
 	a.RaisedBy = facts
-	if unknown {
+	if knowsNone && len(f.Deleted) > 0 {
 		a.ID = repeat.BypassID(a, incident.PrincipalOrName(e.Actor), now)
 	}
 	in.bypassOutbox(ctx, notify.NotStored(a))

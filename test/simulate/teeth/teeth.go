@@ -21,12 +21,12 @@ var teeth = []tooth{
 	if err != nil {
 		return false, err
 	}
-	if known {`, `		*tx.late = append(*tx.late, a)
+	incidents := incidentsOf(named)`, `		*tx.late = append(*tx.late, a)
 	}
 	if err != nil {
 		return false, err
 	}
-	if known {`}, {"remediate/intake.go",
+	incidents := incidentsOf(named)`}, {"remediate/intake.go",
 		`	err := in.store.at(now).update(ctx, func(tx scopeTx) error {
 		deletions = nil
 `, `	var late []alert.Alert
