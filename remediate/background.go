@@ -20,10 +20,10 @@ const (
 	createdGrace  = 2 * time.Second // a handler waits for what was created, while the scope answers as fast as that
 )
 
-// commitAsking asks AWS about a message's findings while commit runs, and returns what
+// commitWhileAsking asks AWS about a message's findings while commit runs, and returns what
 // commit does: soon after it, whatever AWS does. The restorer is woken when commit and look
 // have ended, at the latest when the look would not count any more.
-func (in intake) commitAsking(ctx context.Context, fs []detection.Finding, commit func() error) error {
+func (in intake) commitWhileAsking(ctx context.Context, fs []detection.Finding, commit func() error) error {
 	has := func(k detection.Kind) bool {
 		return slices.ContainsFunc(fs, func(f detection.Finding) bool { return f.Kind == k })
 	}

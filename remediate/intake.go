@@ -23,7 +23,7 @@ type intake struct {
 // handle returns nil once everything that the findings ask for is on disk.
 func (in intake) handle(ctx context.Context, fs []detection.Finding, beat func()) error {
 	now := in.store.now()
-	err := in.commitAsking(ctx, fs, func() error { return in.commit(ctx, fs, now, beat) })
+	err := in.commitWhileAsking(ctx, fs, func() error { return in.commit(ctx, fs, now, beat) })
 	for _, f := range fs {
 		if in.needsRefresh(ctx, f) {
 			in.refreshSoon()

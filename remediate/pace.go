@@ -57,25 +57,21 @@ func (p *pace) reserve(now time.Time) {
 	p.tokens--
 }
 
-// allow reports whether a call would go out at once, and spends it if so.
+// allow reports whether a call would go out at once, and takes its token if so.
 func (p *pace) allow(now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fill(now)
-	if p.tokens < 1 {
-		return false
-	}
-	p.tokens--
-	return true
+	return p.take(now, func() float64 { return 0 })
 }
 
-// allowBesideRestores is spare for a call that no restore waits for: it leaves them what a
+// allowBesideRestores is allow for a call that no restore waits for: it leaves them what a
 // step begins with.
-func (p *pace) allowBesideRestores(now time.Time) bool {
+func (p *pace) allowBesideRestores(now time.Time) bool { return p.take(now, p.least) }
+
+// take takes a token if that leaves so many.
+func (p *pace) take(now time.Time, leaves func() float64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fill(now)
-	if p.tokens < p.least()+1 {
+	if p.tokens < leaves()+1 {
 		return false
 	}
 	p.tokens--

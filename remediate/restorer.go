@@ -52,13 +52,15 @@ type progress struct {
 // logOutage logs once that restoring stands still, and once that it is over: when
 // something was done, or nothing is due any more.
 func (r restorer) logOutage(ctx context.Context, p *progress, done int, err error) {
-	switch {
-	case err != nil:
-		if p.outage.Note(err) == outage.Began {
-			r.log.Error("restoring stands still, and is tried each second", "error", err)
+	if err == nil && p.outage.Failures() > 0 {
+		if done == 0 && !r.nothingDue(ctx) {
+			return
 		}
-	case p.outage.Failures() > 0 && (done > 0 || r.nothingDue(ctx)):
-		p.outage.Note(nil)
+	}
+	switch p.outage.Note(err) {
+	case outage.Began:
+		r.log.Error("restoring stands still, and is tried each second", "error", err)
+	case outage.Ended:
 		r.log.Info("restoring is possible again")
 	}
 }
