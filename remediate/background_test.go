@@ -132,3 +132,34 @@ func (c *counted) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogs
 	c.describes.Add(1)
 	return c.EC2.DescribeFlowLogs(ctx, in, o...)
 }
+
+// slowReads is a store whose reads wait, as they do for a free connection.
+type slowReads struct{ remediate.Store }
+
+func (s slowReads) View(ctx context.Context, fn func(remediate.Tx) error) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(30 * time.Second):
+		return s.Store.View(ctx, fn)
+	}
+}
+
+// TestALookEndsAfterTwoSeconds: with what it reads of the store, as the restorer is woken
+// after it.
+func TestALookEndsAfterTwoSeconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.bubble = true
+		ids := s.protect(1)
+		time.Sleep(time.Hour)
+		s.r.Store = slowReads{s.r.Store}
+		begun := time.Now()
+		s.must(s.r.Handle(t.Context(), []detection.Finding{s.attack(ids[0])}, func() {}))
+		s.r.Wait()
+		if took := time.Since(begun); took > 2*time.Second {
+			t.Errorf("the look took %s", took)
+		}
+	})
+}

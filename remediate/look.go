@@ -13,6 +13,8 @@ import (
 // for itself where this fails, or where it goes without: for more resources than one call
 // shows, or when the scope's pace is used up.
 func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
+	ctx, cancel := context.WithTimeout(ctx, observationFresh) // it would not count any more
+	defer cancel()
 	var resources []string
 	err := in.store.view(ctx, func(tx scopeTx) (err error) { resources, err = resourcesOf(tx, fs); return err })
 	if n := len(resources); err != nil || n == 0 || n > perObservation {
@@ -21,8 +23,6 @@ func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
 	if !in.client.pace.allowBesideRestores(in.store.now()) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, observationFresh)
-	defer cancel()
 	if o, err := in.client.observe(ctx, resources); err == nil {
 		in.memory.keepObservation(o)
 	}

@@ -22,7 +22,7 @@ type EC2 interface {
 }
 
 // Fleet gives the client of a scope, with the credentials of that scope and
-// no others (I13).
+// no others (I13). A scope that has a client keeps it: Run asks for it once.
 type Fleet interface {
 	EC2(scope inventory.Scope) (EC2, bool)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,11 @@ import (
 // maxCompletions is how many a shell can reasonably show.
 const maxCompletions = 200
 
+// plainWord is a word that no shell expands. Others are not offered: who makes a flow log
+// chooses words in it, and bash puts what offers have in common on the command line as it
+// is, and evaluates that when it completes again.
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
 // completeFromState offers what fn finds in the state file, and nothing if that can't
 // be read. The shell leaves out the words that don't begin with prefix.
 func (a *app) completeFromState(fn func(ctx context.Context, s state, prefix string) ([]string, error)) cobra.CompletionFunc {
@@ -26,7 +32,10 @@ func (a *app) completeFromState(fn func(ctx context.Context, s state, prefix str
 			words, err := fn(c.Context(), s, prefix)
 			for _, w := range words {
 				word, about, described := strings.Cut(w, "\t")
-				if w = term.Clean(word); described {
+				if !plainWord.MatchString(word) {
+					continue
+				}
+				if w = word; described {
 					w += "\t" + term.Clean(about)
 				}
 				out = append(out, w)

@@ -51,8 +51,15 @@ func writeExport(ctx context.Context, s state, w io.Writer) (n int, err error) {
 	return n, err
 }
 
-// writeExportFile replaces the file only by a complete export.
+// writeExportFile replaces the file only by a complete export. A pipe or a device is written
+// to, and a link leads to the file that is replaced.
 func writeExportFile(ctx context.Context, s state, name string) (err error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return writeExportInto(ctx, s, name)
+	}
+	if file, err := filepath.EvalSymlinks(name); err == nil {
+		name = file
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".flowkeeper-export-")
 	if err != nil {
 		return fmt.Errorf("write the export: %w", err)
@@ -70,6 +77,25 @@ func writeExportFile(ctx context.Context, s state, name string) (err error) {
 	if err := os.Rename(f.Name(), name); err != nil {
 		return fmt.Errorf("write the export: %w", err)
 	}
-	s.Note("%s written to %s", alert.Plural(n, "flow log"), term.Clean(name))
+	noteExported(s, n, name)
 	return nil
+}
+
+// writeExportInto writes to what is no regular file.
+func writeExportInto(ctx context.Context, s state, name string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("write the export: %w", err)
+	}
+	b := bufio.NewWriter(f)
+	n, err := writeExport(ctx, s, b)
+	if err = errors.Join(err, b.Flush(), f.Close()); err != nil {
+		return fmt.Errorf("write the export: %w", err)
+	}
+	noteExported(s, n, name)
+	return nil
+}
+
+func noteExported(s state, n int, name string) {
+	s.Note("%s written to %s", alert.Plural(n, "flow log"), term.Clean(name))
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"flowkeeper/internal/metrics"
@@ -42,7 +43,7 @@ func (h health) serve(ctx context.Context) error {
 		answer(w, good, err)
 	})
 	mux.Handle("GET /metrics", h.scrape().Handler())
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 2 << 10, ConnState: closeAbove(maxConnections)}
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
@@ -54,6 +55,25 @@ func (h health) serve(ctx context.Context) error {
 		return fmt.Errorf("http.listen: %w", err)
 	}
 	return <-stopped
+}
+
+// maxConnections are open at once: everybody on this machine may connect, and each one takes
+// memory.
+const maxConnections = 64
+
+// closeAbove closes connections as they come while so many are open.
+func closeAbove(most int64) func(net.Conn, http.ConnState) {
+	var open atomic.Int64
+	return func(c net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			if open.Add(1) > most {
+				c.Close()
+			}
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}
 }
 
 func answer(w http.ResponseWriter, good string, err error) {

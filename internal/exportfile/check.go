@@ -32,7 +32,7 @@ var (
 	flowLogID    = regexp.MustCompile(`^fl-[0-9a-f]{8,32}$`)
 	accountID    = regexp.MustCompile(`^[0-9]{12}$`)
 	regionID     = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
-	resourceID   = regexp.MustCompile(`^(vpc|subnet|eni|tgw|nat)-`)
+	resourceID   = regexp.MustCompile(`^(vpc|subnet|eni|tgw|nat)-[0-9a-z-]+$`)
 	flowLogState = regexp.MustCompile(`^(live|gone)$`)
 	trafficType  = regexp.MustCompile(`^(ALL|ACCEPT|REJECT|)$`) // none: of a transit gateway
 	logFormat    = regexp.MustCompile(`\$\{[a-z0-9-]+\}|^$`)

@@ -26,6 +26,9 @@ func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n i
 		err := s.Update(ctx, func(t *Tx) error {
 			changed, last = 0, after
 			rows, err := t.after(after)
+			if err != nil {
+				return err
+			}
 			for _, x := range rows {
 				if last = x.num; !fn(&x.row) {
 					continue
@@ -35,7 +38,7 @@ func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n i
 					return err
 				}
 			}
-			return err
+			return nil
 		})
 		if err != nil || last == after {
 			return n, err

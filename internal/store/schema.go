@@ -191,8 +191,6 @@ CREATE INDEX events_cost ON events (detected_at, cost) WHERE cost > 0;
 ALTER TABLE deeds ADD COLUMN cost INTEGER NOT NULL DEFAULT 0;
 UPDATE deeds SET cost = 3 * (length(principal) + length(event_id) + length(event_name)) + 128;
 DROP INDEX deeds_at;
-DROP INDEX deeds_principal;
-CREATE INDEX deeds_principal ON deeds (principal, at, event_name, refused, flow_logs); -- all that RecentCalls reads
 CREATE INDEX deeds_cost ON deeds (at, cost);
 -- By what Prune finds what is old (prune.go), and what an alert's rows are.
 CREATE INDEX deliveries_alert ON deliveries (alert);
@@ -209,6 +207,10 @@ UPDATE incidents SET tried = coalesce(json_extract(body, '$.Attempts'), 0) WHERE
 UPDATE events SET due_at = 0 WHERE EXISTS (SELECT 1 FROM incidents i
 	WHERE i.account = events.account AND i.region = events.region AND i.event_id = events.id AND i.state IN ('open', 'blocked'));
 ALTER TABLE destinations ADD COLUMN first_at INTEGER;
+`, `
+-- All that the sum of a principal's recent calls reads.
+DROP INDEX deeds_principal;
+CREATE INDEX deeds_principal ON deeds (principal, at, event_name, refused, flow_logs);
 `}
 
 // migrate brings the file to today's schema. It keeps a copy of an older file

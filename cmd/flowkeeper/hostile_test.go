@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+)
+
+// hostileState is a state file with flow logs under folders whose names a shell would run.
+func hostileState(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "state.db")
+	s, err := store.Open(t.Context(), path, store.Options{Daemon: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	err = s.Update(t.Context(), func(tx *store.Tx) error {
+		for _, folder := range []string{"$(id)/a", "$(id)/b", "plain/a"} {
+			to := "arn:aws:s3:::bucket/" + folder
+			if _, err := tx.NewDestination(scope, to, noon); err != nil {
+				return err
+			}
+			id := "fl-0000000" + folder[len(folder)-1:] + strings.Repeat("0", len(folder)-6)
+			f := inventory.FlowLog{ID: id, Scope: scope, Settings: inventory.Settings{ResourceID: "vpc-1", LogDestination: to}}
+			if err := tx.PutFlowLog(inventory.Row{FlowLog: f, RootID: f.ID, State: inventory.Live}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestI12CompletionOffersNoCode: bash puts what offers have in common on the command line as
+// it is, and evaluates that line when it completes again.
+func TestI12CompletionOffersNoCode(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	testApp(&b).execute(t.Context(), []string{"__complete", "--state", hostileState(t), "inventory", "release", "--destination", ""})
+	if got := b.String(); strings.ContainsAny(got, "$`;&|<>()") || !strings.Contains(got, "arn:aws:s3:::bucket/plain/a") {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestExportKeepsWhatIsNoFile: a pipe, or /dev/stdout, is written to, and a link stays one.
+func TestExportKeepsWhatIsNoFile(t *testing.T) {
+	t.Parallel()
+	dir, state := t.TempDir(), hostileState(t)
+	pipe, link, target := filepath.Join(dir, "pipe"), filepath.Join(dir, "link"), filepath.Join(dir, "target")
+	for _, err := range []error{syscall.Mkfifo(pipe, 0o600), os.WriteFile(target, nil, 0o600), os.Symlink(target, link)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := make(chan []byte, 1)
+	go func() {
+		f, err := os.Open(pipe)
+		if err != nil {
+			read <- nil
+			return
+		}
+		defer f.Close()
+		all, _ := io.ReadAll(f) // what there is, is compared
+		read <- all
+	}()
+	for _, path := range []string{pipe, link} {
+		var b bytes.Buffer
+		if code := testApp(&b).execute(t.Context(), []string{"--state", state, "inventory", "export", path}); code != 0 {
+			t.Fatalf("%s: exit code %d: %s", path, code, b.String())
+		}
+	}
+	piped := <-read
+	linked, err := os.ReadFile(target)
+	if err != nil || len(piped) == 0 || bytes.Count(piped, []byte("\n")) != bytes.Count(linked, []byte("\n")) {
+		t.Errorf("%q and %q, %v", piped, linked, err)
+	}
+	for path, want := range map[string]os.FileMode{pipe: os.ModeNamedPipe, link: os.ModeSymlink} {
+		if info, err := os.Lstat(path); err != nil || info.Mode().Type() != want {
+			t.Errorf("%s is another thing: %v, %v", path, info, err)
+		}
+	}
+}
