@@ -28,6 +28,7 @@ func TestImportRefuses(t *testing.T) {
 		{"an unknown key", with(`"state"`, `"colour":"red","state"`), "colour"},
 		{"two objects", head + goodRow + goodRow, "more than one"},
 		{"no ID", with("fl-0000000a", "fl-xyz"), "flow_log_id"},
+		{"a number for a text", with(`"account":"111122223333"`, `"account":1`), "not a flow log: account is a JSON number"},
 		{"a wrong root", with(`"account"`, `"root_flow_log_id":"x","account"`), "root_flow_log_id"},
 		{"an account", with("111122223333", "1"), "twelve digits"},
 		{"a Region", with("eu-west-1", "EU"), "region"},

@@ -96,6 +96,9 @@ func readRow(line []byte, here Watched, destinations []string, now time.Time) (i
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&f); err != nil {
+		if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its own words name a type of this program
+			err = fmt.Errorf("%s is a JSON %s", cmp.Or(t.Field, "it"), t.Value)
+		}
 		return inventory.Row{}, fmt.Errorf("not a flow log: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {

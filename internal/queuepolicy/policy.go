@@ -1,6 +1,7 @@
 package queuepolicy
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -77,8 +78,9 @@ func readPolicy(text string) (p policy, err error) {
 	p.version, p.id = doc.Version, doc.ID
 	for n, raw := range doc.Statement {
 		s := statement{raw: raw}
-		if err := json.Unmarshal(raw, &s); err != nil {
-			return p, err
+		if bad := json.Unmarshal(raw, &s); bad != nil {
+			err = cmp.Or(err, bad)
+			continue
 		}
 		s.where = fmt.Sprintf("statement %d", n+1)
 		if s.Sid != "" {

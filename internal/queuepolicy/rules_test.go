@@ -27,6 +27,10 @@ func TestRules(t *testing.T) {
 			}
 		})
 	}
+	odd := `{"Statement":[{"Principal":"me"},{"Effect":"Allow","Principal":"*","Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"}}}]}`
+	if got := Rules(odd); !slices.Equal(got, []string{ruleARN}) {
+		t.Errorf("%q beside a statement that can't be read", got)
+	}
 	if got := Rules("{"); got != nil {
 		t.Errorf("%q of what is no policy", got)
 	}

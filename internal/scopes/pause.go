@@ -19,8 +19,9 @@ var futilePauses = retry.Backoff{First: reloadPause, Most: time.Minute}
 
 // pauses says when a source may load credentials again. It is safe for concurrent use.
 type pauses struct {
-	mu     sync.Mutex // guards all below
-	now    func() time.Time
+	now func() time.Time // set before its first use
+
+	mu     sync.Mutex            // guards all below
 	latest time.Time             // the last load
 	futile map[string]futileness // by client
 }

@@ -100,7 +100,7 @@ func (s *source) replace(p aws.CredentialsProvider) {
 // reload makes a provider without the refused credentials; nil: it is too early
 // for that, or there is none.
 func (s *source) reload(ctx context.Context, client string) (aws.CredentialsProvider, error) {
-	cache, cached := s.provider.(*aws.CredentialsCache) // only drop writes it, and has the turn
+	cache, cached := s.provider.(*aws.CredentialsCache) // whoever writes it has the turn
 	if s.load == nil && !cached || !s.pauses.start(client) {
 		return nil, nil
 	}
