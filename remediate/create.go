@@ -24,20 +24,21 @@ func (r restorer) create(ctx context.Context, i incident.Incident) error {
 	}
 	var after observed
 	if a.Class == incident.AlreadyThere || a.Class == incident.TokenMismatch {
-		if after.Observation, err = r.client.observe(call, []string{i.ResourceID}); err != nil {
-			a = answer.OfError(err)
-		}
+		after.Observation, after.err = r.client.observe(call, []string{i.ResourceID})
 	}
 	of := selection([]incident.Incident{i}, map[string]observed{i.ResourceID: after})
 	if a.ID != "" {
 		of.IDs = append(of.IDs, a.ID)
 	}
 	return r.change(context.WithoutCancel(ctx), []string{i.FlowLogID}, of, func(c *incident.Case) {
-		jitter := 0.0
-		if a.Fails() {
-			jitter = r.jitter()
+		switch {
+		case after.err != nil:
+			c.ApplyFailure(i.FlowLogID, answer.OfError(after.err), r.jitter())
+		case a.Fails():
+			c.ApplyAnswer(i.FlowLogID, a, after.Observation, r.jitter())
+		default:
+			c.ApplyAnswer(i.FlowLogID, a, after.Observation, 0)
 		}
-		c.ApplyAnswer(i.FlowLogID, a, after.Observation, jitter)
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
@@ -517,6 +518,31 @@ func TestResourceGoneNeedsTwoRefusalsInARow(t *testing.T) {
 			s.restored("vpc-1")
 		})
 	}
+}
+
+// TestAnObservationSaysNothingOfTheResource: after FlowLogAlreadyExists, too, however AWS refuses it.
+func TestAnObservationSaysNothingOfTheResource(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(1)[0]
+	end, created := s.now.Add(10*time.Minute), false
+	s.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+		after := created
+		created = q.Operation == "CreateFlowLogs"
+		switch {
+		case !s.now.Before(end):
+		case created:
+			return fakeawstest.Refusal{Code: "FlowLogAlreadyExists"}
+		case after:
+			return fakeawstest.Refusal{Code: "InvalidVpcID.NotFound"}
+		}
+		return fakeawstest.Refusal{}
+	})
+	s.hear(s.attack(id))
+	s.pass(9 * time.Minute)
+	s.is(id, incident.Open, "")
+	s.pass(10 * time.Minute)
+	s.restored("vpc-1")
 }
 
 // TestAReplacementExcusesLittle: whom a wait rule names can't lead traffic to a new
