@@ -13,14 +13,22 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
+// deletion is what a record of a deletion comes to.
+type deletion struct {
+	event     incident.Event // as if it had no record before
+	incidents []incident.Incident
+	neverSaw  bool // the snapshot has none of the flow logs, nor had
+	alert     alert.Alert
+}
+
 // recordDeletion opens an incident for each flow log that a record says is gone, and
 // alerts. The same record again changes nothing. Another record with the same event ID is
 // applied like any other: a forged one must not hide the real one (I2).
 func recordDeletion(tx scopeTx, f detection.Finding) (news bool, err error) {
-	old, known, err := tx.Event(tx.scope, f.Record.EventID)
-	if known && old.Source == incident.ByDrift { // a record with an ID that is ours
+	before, merges, err := tx.Event(tx.scope, f.Record.EventID)
+	if merges && before.Source == incident.ByDrift { // a record with an ID that is ours
 		f.Record.EventID = alert.ForgedEvent.ID(f.Record.EventID)
-		old, known, err = tx.Event(tx.scope, f.Record.EventID)
+		before, merges, err = tx.Event(tx.scope, f.Record.EventID)
 	}
 	if err != nil {
 		return false, err
@@ -29,76 +37,84 @@ func recordDeletion(tx scopeTx, f detection.Finding) (news bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if known && !slices.ContainsFunc(named, func(n incident.Named) bool { return n.News }) {
+	saysMore := func(n incident.Named) bool { return n.News }
+	if merges && !slices.ContainsFunc(named, saysMore) {
 		return false, nil
 	}
-	e, a, err := deletionAlert(tx, f, old.CampaignID, c, named)
+	d, err := newDeletion(tx, f, c, named, before.CampaignID)
 	if err != nil {
 		return false, err
 	}
-	unknown, alerted := c.NeverSaw(f.Deleted), true
-	if unknown {
-		alerted, err = repeat.AlertOrHold(tx, a, deletionOfUnknown(f, a), tx.now)
-	} else {
-		err = add(tx, a)
-	}
+	alerted, err := d.alertOrHold(tx, f)
 	if err != nil {
 		return false, err
 	}
-	incidents := incidentsOf(named)
-	if known {
-		e = e.MergeRecord(old, incidents)
+	if merges {
+		d.event = d.event.MergeRecord(before, d.incidents)
 	}
-	e.Unknown = unknown && (!known || old.Unknown)
-	if !alerted {
-		e.ToldDeletion, e.ToldRestored, e.ToldClosed, e.DueAt = old.ToldDeletion, old.ToldRestored, old.ToldClosed, old.DueAt
-		return true, tx.PutEvent(e)
-	}
-	e = notify.Alerted(e, incidents, tx.policy, tx.now)
-	if err := tx.PutEvent(e); err != nil {
-		return false, err
-	}
-	if err := tx.overdueEarlier(e.ID, incidents); err != nil {
-		return false, err
-	}
-	return true, tx.notifyEvent(e.ID)
+	d.event.Unknown = d.neverSaw && (!merges || before.Unknown)
+	return true, d.putEvent(tx, before, alerted)
 }
 
-// deletionAlert is the event of a record, in a campaign that goes on or a new one, and its
-// alert. If all of it was to be expected, the alert is informational.
-func deletionAlert(tx scopeTx, f detection.Finding, campaign string, c *incident.Case, named []incident.Named) (incident.Event, alert.Alert, error) {
-	e, incidents := notify.NewEvent(tx.scope, f, tx.now), incidentsOf(named)
+// newDeletion notes the call and its campaign, and makes the alert. campaignID is that of an
+// earlier record of the event; empty: none.
+func newDeletion(tx scopeTx, f detection.Finding, c *incident.Case, named []incident.Named, campaignID string) (d deletion, err error) {
+	allowed := len(f.Deleted) > 0 && len(f.Failed) == 0
+	for _, n := range named {
+		d.incidents = append(d.incidents, n.Incident)
+		allowed = allowed && n.Excused
+	}
 	recent, err := repeat.RecordCall(tx, f, len(f.Deleted), tx.now)
 	if err != nil {
-		return e, alert.Alert{}, err
+		return d, err
 	}
-	excused := !slices.ContainsFunc(named, func(n incident.Named) bool { return !n.Excused })
+	d.event = notify.NewEvent(tx.scope, f, tx.now)
 	var raisedBy []string
-	if statesAll := len(named) > 0 && len(f.Failed) == 0; excused && statesAll {
-		e.Level = alert.Informational
+	if allowed {
+		d.event.Level = alert.Informational
 	} else {
-		e.Level, raisedBy = notify.Raised(e.Level, notify.DeletionFacts(tx.policy, c, e.Actor, notify.FlowLogs(incidents)))
+		facts := notify.DeletionFacts(tx.policy, c, d.event.Actor, notify.FlowLogs(d.incidents))
+		d.event.Level, raisedBy = notify.Raised(d.event.Level, facts)
 	}
-	e.CampaignID = campaign
-	if strike, ok := notify.StrikeOf(e, incidents, tx.now); ok {
-		if e.CampaignID, err = tx.JoinCampaign(strike); err != nil {
-			return e, alert.Alert{}, err
-		}
+	d.event.CampaignID = campaignID
+	if d.event, err = joinCampaign(tx, d.event, d.incidents); err != nil {
+		return d, err
 	}
-	a := notify.DeletionAlert(e, incidents, tx.now)
-	a.RaisedBy, a.Recent = raisedBy, recent
-	for n := range named {
-		a.FlowLogs[n].Foreseen = named[n].Foreseen
+	d.neverSaw = c.NeverSaw(f.Deleted)
+	d.alert = notify.DeletionAlert(d.event, d.incidents, tx.now)
+	d.alert.RaisedBy, d.alert.Recent = raisedBy, recent
+	for k, n := range named {
+		d.alert.FlowLogs[k].Foreseen = n.Foreseen
 	}
-	return e, a, nil
+	return d, nil
 }
 
-func incidentsOf(named []incident.Named) []incident.Incident {
-	incidents := make([]incident.Incident, 0, len(named))
-	for _, n := range named {
-		incidents = append(incidents, n.Incident)
+// alertOrHold alerts of a deletion, or holds the alert back if a principal deletes unknown
+// flow logs again and again.
+func (d deletion) alertOrHold(tx scopeTx, f detection.Finding) (alerted bool, err error) {
+	if d.neverSaw {
+		return repeat.AlertOrHold(tx, d.alert, deletionOfUnknown(f, d.alert), tx.now)
 	}
-	return incidents
+	return true, add(tx, d.alert)
+}
+
+// putEvent writes the event. While the alert is held back, the times of earlier alerts stay.
+// Else the deletion is alerted once more, and so its end must be: no ToldRestored and no
+// ToldClosed of before stays.
+func (d deletion) putEvent(tx scopeTx, before incident.Event, alerted bool) error {
+	e := d.event
+	if !alerted {
+		e.ToldDeletion, e.ToldRestored, e.ToldClosed, e.DueAt = before.ToldDeletion, before.ToldRestored, before.ToldClosed, before.DueAt
+		return tx.PutEvent(e)
+	}
+	e = notify.Alerted(e, d.incidents, tx.policy, tx.now)
+	if err := tx.PutEvent(e); err != nil {
+		return err
+	}
+	if err := tx.overdueEarlier(e.ID, d.incidents); err != nil {
+		return err
+	}
+	return tx.notifyEvent(e.ID)
 }
 
 // deletionOfUnknown is such a deletion as a call that can be repeated. A record that does not
@@ -111,6 +127,17 @@ func deletionOfUnknown(f detection.Finding, a alert.Alert) repeat.Call {
 		c.Example.FlowLogID = f.Deleted[0]
 	}
 	return c
+}
+
+// joinCampaign is the event with the campaign that it belongs to, if there is one.
+func joinCampaign(tx scopeTx, e incident.Event, incidents []incident.Incident) (incident.Event, error) {
+	strike, ok := notify.StrikeOf(e, incidents, tx.now)
+	if !ok {
+		return e, nil
+	}
+	var err error
+	e.CampaignID, err = tx.JoinCampaign(strike)
+	return e, err
 }
 
 // applyRecord opens or finds the incident of each flow log that a record names, in the

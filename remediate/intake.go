@@ -71,7 +71,7 @@ func (in intake) commit(ctx context.Context, fs []detection.Finding, now time.Ti
 				beat()
 			}
 		}
-		return fmt.Errorf("record the deletion of flow logs in %s: %w", in.store.scope, err)
+		return fmt.Errorf("record what was done to flow logs in %s: %w", in.store.scope, err)
 	}
 	return nil
 }
@@ -108,8 +108,16 @@ func (in intake) commitTogether(ctx context.Context, fs []detection.Finding, now
 		}
 		return nil
 	})
-	if err != nil || in.meter == nil {
+	if err != nil {
 		return err
+	}
+	for _, f := range fs {
+		if f.Kind == detection.TornDown {
+			in.memory.noteTornDown(f.Record.ResourceIDs[0], now)
+		}
+	}
+	if in.meter == nil {
+		return nil
 	}
 	for _, at := range deletions {
 		if !at.IsZero() {
@@ -128,10 +136,11 @@ func (in intake) record(tx scopeTx, f detection.Finding) (isNew bool, err error)
 		return false, recordAttempt(tx, f)
 	case detection.Created:
 		_, err = repeat.RecordCall(tx, f, len(f.Record.CreatedIDs), tx.now)
+		return false, err
 	case detection.TornDown:
 		resource := f.Record.ResourceIDs[0]
-		in.memory.noteTornDown(resource, tx.now)
-		err = tx.change(incident.Selection{Resources: []string{resource}}, func(c *incident.Case) error { c.TornDown(resource); return nil })
+		return false, tx.change(incident.Selection{Resources: []string{resource}}, func(c *incident.Case) error { c.TornDown(resource); return nil })
+	default: // Handle passes the others to whom they concern
+		return false, fmt.Errorf("no such kind of finding as %d", f.Kind)
 	}
-	return false, err
 }

@@ -68,7 +68,7 @@ func (m *scopeMemory) takeObservation(resource string, opened, now time.Time) (i
 	return m.observations[n], true
 }
 
-// noteTornDown notes that a record says that a resource was deleted. AWS removes its
+// noteTornDown notes, after the commit of the record, that a record says that a resource was deleted. AWS removes its
 // flow logs without a record, so that a loss which a refresh finds there has none to
 // wait for: the create that follows at once tells whether the resource is gone.
 func (m *scopeMemory) noteTornDown(resource string, now time.Time) {

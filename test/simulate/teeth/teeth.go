@@ -16,30 +16,31 @@ var teeth = []tooth{
 	w.deleteOnce(work, []*string{m.ReceiptHandle})
 `}}},
 	{"I1 alert outside the commit", []patch{{"remediate/deletion.go",
-		`		err = add(tx, a)
-	}
-	if err != nil {
-		return false, err
-	}
-	incidents := incidentsOf(named)`, `		*tx.late = append(*tx.late, a)
-	}
-	if err != nil {
-		return false, err
-	}
-	incidents := incidentsOf(named)`}, {"remediate/intake.go",
+		`	return true, add(tx, d.alert)
+`, `	*tx.late = append(*tx.late, d.alert)
+	return true, nil
+`}, {"remediate/intake.go",
 		`	err := in.store.at(now).update(ctx, func(tx scopeTx) error {
 		deletions = nil
 `, `	var late []alert.Alert
 	err := in.store.at(now).update(ctx, func(tx scopeTx) error {
 		deletions, late, tx.late = nil, nil, &late
 `}, {"remediate/intake.go",
-		`	if err != nil || in.meter == nil {
+		`	if err != nil {
+		return err
+	}
+	for _, f := range fs {
+		if f.Kind == detection.TornDown {
 `, `	for _, a := range late {
 		if err == nil {
 			err = in.store.update(ctx, func(tx scopeTx) error { return add(tx, a) })
 		}
 	}
-	if err != nil || in.meter == nil {
+	if err != nil {
+		return err
+	}
+	for _, f := range fs {
+		if f.Kind == detection.TornDown {
 `}, {"remediate/scope_store.go",
 		`type scopeTx struct {
 `, `type scopeTx struct {
