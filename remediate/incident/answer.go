@@ -63,7 +63,7 @@ const roleGrace = 5 * time.Minute
 func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float64) {
 	t, ok := c.begin(id)
 	if !ok || !t.Pending() {
-		return // another step, or a command, was faster
+		return // another step, or a command, was faster: what a create made all the same, a refresh finds
 	}
 	t.Attempts++
 	t.Tried++
@@ -170,7 +170,7 @@ func (t *transition) block(a Answer) {
 		}
 		t.stuck(Stuck{Kind: kind, Message: a.Message, Advice: a.Advice, Differences: a.Differences})
 	}
-	t.conclude(a.Message)
+	t.putWithHistory(a.Message)
 }
 
 // stuck notes the reason that keeps the flow log from coming back, for an alert.

@@ -30,10 +30,15 @@ type Decision struct {
 	Found  Other     // of Adopt and DecoyInTheWay, and of Close where it was replaced
 }
 
-// Decide says what to do next about an open or blocked incident. It asks for reasons not to
-// create in this order: never seen, not known yet, not observed, alive; excused: released, not
-// protected, ignored by a rule, alert only; an equivalent is there, waiting, replaced; then, for
-// the create itself: something is in its way, the token is spent, flapping.
+// Decide says what to do next about an open or blocked incident. It looks for reasons not to
+// create, in this order:
+//
+//   - never seen, not known yet, not observed, alive
+//   - excused: released, not protected, ignored by a rule, alert only
+//   - an equivalent is there: adopted at once after a drift, else after the wait of a rule
+//   - waiting
+//   - replaced, by whom a rule gives time to
+//   - for the create itself: something is in its way, the token is spent, flapping
 func Decide(i Incident, o Facts, p Policy, now time.Time) Decision {
 	switch {
 	case !i.Known && !o.InSnapshot && o.Complete:

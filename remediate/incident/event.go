@@ -64,7 +64,9 @@ func (e Event) Rings() bool {
 // alert about it is to follow, and it names no flow log that is known.
 func (e Event) Droppable() bool { return e.Unknown && !e.Rings() }
 
-// SameTimes reports whether no alert was written between two states of an event.
+// SameTimes reports whether two states of an event have the same times by which its alerts
+// after the first are due, or were written. The deletion alert is not among them: whoever
+// writes that, writes the event with it.
 func (e Event) SameTimes(was Event) bool {
 	times := func(e Event) []time.Time {
 		return []time.Time{e.StuckAt, e.OverdueAt, e.DueAt, e.ToldRestored, e.ToldClosed}

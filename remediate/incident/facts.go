@@ -28,8 +28,8 @@ type Facts struct {
 // Covers reports whether AWS was asked about the incident's resource, and not before the
 // incident was opened: any other observation says nothing about it. Where no resource is
 // known there is nothing to ask about, and the answer to a create will show it.
-func (o Facts) Covers(i Incident) bool {
-	return i.ResourceID == "" || o.ResourceID == i.ResourceID && !o.At.Before(i.OpenedAt)
+func (f Facts) Covers(i Incident) bool {
+	return i.ResourceID == "" || f.ResourceID == i.ResourceID && !f.At.Before(i.OpenedAt)
 }
 
 // Other is a flow log that an observation shows beside the lost one.

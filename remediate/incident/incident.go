@@ -12,13 +12,15 @@ type State string
 
 // States, and the methods of [Case] that lead from one to another:
 //
-//	none          -> open      ApplyRecord, ApplyDrift, Request
-//	open, blocked -> restored  ApplyAnswer (created), ApplyObservation (adopted)
-//	open          -> blocked   ApplyAnswer, ApplyObservation (a decoy), ApplyFailure
-//	open, blocked -> closed    ApplyObservation, ApplyAnswer (its resource is gone), LetGo
-//	restored      -> verified  Verify
-//	restored      -> closed    Verify (lost in turn)
-//	closed        -> open      ApplyRecord, ApplyDrift, Relearn, Request, a lineage that is lost
+//	none               -> open      ApplyRecord, ApplyDrift, Request
+//	open, blocked      -> restored  ApplyAnswer (created), ApplyObservation (adopted)
+//	open               -> blocked   ApplyAnswer, ApplyObservation (a decoy), ApplyFailure
+//	open, blocked      -> closed    ApplyObservation, ApplyAnswer (its resource is gone), LetGo
+//	restored           -> verified  Verify
+//	restored           -> closed    Verify (lost in turn)
+//	restored, verified -> closed    ApplyFound (AWS shows the lost flow log, which was taken from a copy or a file)
+//	restored, verified -> open      what ends another incident of its lineage as superseded
+//	closed             -> open      ApplyRecord, ApplyDrift, Relearn, Request, and the same
 const (
 	Open     State = "open"     // observed, and restored as soon as it may be
 	Restored State = "restored" // a replacement was created or adopted; Verify confirms it

@@ -34,9 +34,9 @@ func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
 	case reopened:
 		i = i.Reopen(now).attribute(rec, now)
 	case unattributed && i.HasReplacement():
-		alerted := i.EventID // the alerts say what it came to by that one
+		driftEventID := i.EventID // people were alerted of the restore under that one
 		i = i.attribute(rec, now)
-		i.EventID = alerted
+		i.EventID = driftEventID
 	case unattributed && !i.final(), lostAgain:
 		i = i.attribute(rec, now)
 	}
@@ -82,7 +82,8 @@ func (i Incident) freezeSettings(row inventory.Row) Incident {
 	return i
 }
 
-// attribute gives the incident the event and actor of a record.
+// attribute gives the incident the event, actor and time of a record. A record that states
+// no time, or one ahead of now, is of now.
 func (i Incident) attribute(rec Record, now time.Time) Incident {
 	i.Source, i.EventID, i.Actor, i.DeletedAt = ByEvent, rec.EventID, BoundActor(rec.Actor), rec.Time
 	if i.DeletedAt.IsZero() || i.DeletedAt.After(now) {
@@ -91,7 +92,7 @@ func (i Incident) attribute(rec Record, now time.Time) Incident {
 	return i
 }
 
-// Opened is a new incident as its first record opens it.
+// Opened is an incident made by [New] as its first record opens it.
 func (i Incident) Opened(rec Record, now time.Time) Incident {
 	i.Action = rec.Rule.Action
 	return i.attribute(rec, now).startWait(rec.Rule, now)
@@ -105,8 +106,9 @@ func (i Incident) startWait(rule Rule, now time.Time) Incident {
 	return i
 }
 
-// final reports whether the incident is closed and no record reopens it, but one that says
-// that a released flow log was deleted after its release.
+// final reports whether the incident is closed, and no record reopens it: where AWS showed the
+// flow log alive, or its loss was only alerted or exempt, one may, unless the mode decided it. Of
+// a released one, see reopenedBy.
 func (i Incident) final() bool {
 	if i.State != Closed {
 		return false
@@ -118,13 +120,14 @@ func (i Incident) final() bool {
 	return true
 }
 
-// Listens reports whether a record of one more deletion would count: not where
-// the incident says that the flow log is gone, restored, or let go of.
+// Listens reports whether a record of one more deletion would count, were the flow log alive
+// now: not where the incident says that it is gone for good, restored, or let go of.
 func (i Incident) Listens() bool {
 	return i.Pending() || i.closedAs(StillThere) && !i.ModeOnly
 }
 
-// Listening is an incident that is over because AWS shows its flow log alive.
+// Listening is an incident that is closed because AWS shows its flow log alive, whatever a
+// copy of the state file or a file says of it. The next record of a deletion opens it again.
 func (i Incident) Listening(now time.Time) Incident {
 	i = i.Reopen(now)
 	i.State, i.Reason, i.NextAttemptAt = Closed, StillThere, time.Time{}

@@ -25,7 +25,7 @@ func (t *transition) restored(f inventory.FlowLog, adopted bool) {
 	if adopted {
 		text = "adopted " + f.ID + ", which does the same"
 	}
-	t.conclude(text)
+	t.putWithHistory(text)
 }
 
 // created is the flow log that a create answered.

@@ -29,9 +29,9 @@ func (t *transition) dueAt(at time.Time) {
 	t.put()
 }
 
-// conclude writes the incident, with a line in its history and in the log where its state
+// putWithHistory writes the incident, with a line in its history and in the log where its state
 // or reason is another than it was.
-func (t *transition) conclude(text string) {
+func (t *transition) putWithHistory(text string) {
 	was, _ := t.c.Incident(t.FlowLogID)
 	t.put()
 	if was.State == t.State && was.Reason == t.Reason {
@@ -47,7 +47,7 @@ func (t *transition) close(reason, advice string) {
 	if reason == StillThere {
 		t.revive()
 	}
-	t.conclude(advice)
+	t.putWithHistory(advice)
 	t.finish()
 }
 

@@ -37,7 +37,7 @@ func (t *transition) verify(f inventory.FlowLog) {
 		t.dueAt(now.Add(time.Minute))
 	default:
 		t.State, t.Reason, t.Advice, t.VerifiedAt, t.NextAttemptAt = Verified, "", "", now, time.Time{}
-		t.conclude(t.NewID + " is active and no failure of delivery is known")
+		t.putWithHistory(t.NewID + " is active and no failure of delivery is known")
 	}
 }
 
@@ -52,7 +52,7 @@ func (t *transition) notDelivering(f inventory.FlowLog) {
 		t.c.putRow(row)
 		t.c.Effects.Notes = append(t.c.Effects.Notes, Note{Kind: NoteNotDelivering, Incident: t.Incident, Message: message})
 	}
-	t.conclude("not delivering: " + Bound(message))
+	t.putWithHistory("not delivering: " + Bound(message))
 }
 
 // deliveryAdvice is what to do about DeliverLogsErrorMessage:
