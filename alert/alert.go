@@ -17,7 +17,7 @@ const (
 	Critical      Level = "critical"
 )
 
-// Levels from the least to the most urgent.
+// levels are all of them, from the least to the most urgent.
 var levels = []Level{Informational, Low, Medium, High, Critical}
 
 func (l Level) rank() int { return slices.Index(levels, l) }

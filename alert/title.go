@@ -142,7 +142,7 @@ func (a headline) restoredTitle() string {
 	return "Restored: " + subject(a.FlowLogs) + after + a.in()
 }
 
-// things are flow logs in a title: the resource of one, or how many.
+// subject is what a title says of flow logs: the resource of one, or how many.
 func subject(logs []FlowLog) string {
 	switch {
 	case len(logs) == 0:

@@ -6,7 +6,8 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// load loads the case of some flow logs, to be decided now.
+// load loads the case of some flow logs, to be decided now: Case with the policy, and with
+// the destinations that a wait for a replacement depends on.
 func (tx scopeTx) load(of incident.Selection) (*incident.Case, error) {
 	c, err := tx.Case(tx.scope, of, tx.now)
 	if err != nil {
@@ -53,7 +54,8 @@ func (tx scopeTx) changeEach(ids []string, change func(*incident.Case, string)) 
 	})
 }
 
-// save writes what was changed in a case, and what that means for events.
+// save is SaveCase, and then writes what the changes mean for events. SaveCase alone is for
+// what has no notes.
 func (tx scopeTx) save(c *incident.Case) error {
 	if err := tx.SaveCase(c); err != nil {
 		return err

@@ -28,7 +28,8 @@ func (tx scopeTx) notifyChanged(changed []incident.Incident) error {
 	return nil
 }
 
-// notifyDueEvent alerts of an event whose time has come.
+// notifyDueEvent alerts of an event whose time has come, though no incident of it has
+// changed. The restorer runs it in each step, and [Remediator.NotifyDue] beside it.
 func (tx scopeTx) notifyDueEvent(id string) error {
 	e, ok, err := tx.Event(tx.scope, id)
 	if err != nil || !ok {
@@ -56,7 +57,9 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 	return tx.PutEvent(after)
 }
 
-// notifyEvent alerts of what an event has come to, as far as that is due.
+// notifyEvent alerts of what an event has come to, as far as that is due. It runs in the
+// transaction of each change of its incidents, after each record that is alerted, and when
+// a time of the event has come.
 func (tx scopeTx) notifyEvent(id string) error {
 	e, ok, err := tx.Event(tx.scope, id)
 	if err != nil || !ok || notify.OwesNothing(e) {

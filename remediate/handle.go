@@ -12,8 +12,8 @@ import (
 
 // Handle takes the findings of one message. It returns nil once everything
 // that they ask for is on disk, so that the message may be acknowledged (I1). What it asks
-// AWS for meanwhile goes on by itself: see Wait. beat is called after each scope, and after
-// each alert that goes past a full disk: sinks may be slow.
+// AWS for meanwhile goes on by itself: see Wait. beat is called after each scope, after each
+// record of a rehearsal, and after each alert that goes past a full disk: sinks may be slow.
 func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, beat func()) error {
 	byScope := map[inventory.Scope][]detection.Finding{}
 	var order []inventory.Scope

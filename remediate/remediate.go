@@ -85,7 +85,8 @@ type Remediator struct {
 	Rand func() float64
 	// Meter is told what was committed; nil: nobody is.
 	Meter Meter
-	// Tampering is handed what concerns no flow log itself, but what one depends on.
+	// Tampering is handed what concerns no flow log itself, but what one depends on. It may
+	// not be nil where records are handled.
 	Tampering Tampering
 
 	tasks sync.WaitGroup // calls to AWS that messages have left behind
@@ -108,9 +109,10 @@ func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) er
 }
 
 // Step does what is due in one scope, once, as far as the scope's pace allows at this
-// moment: one shared observation, then one commit for all that needs no create, beside at
-// most one create and one commit for each of the others, with a beat after each. It
-// reports how many incidents it worked on; the caller calls again while there are any.
+// moment: the alerts that are due; then a shared observation, and one commit for all that
+// needs no create, beside at most one create and one commit for each of the others, with a
+// beat after each. It reports how many incidents it worked on; the caller calls again while
+// there are any.
 func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (int, error) {
 	return r.restorer(s).step(ctx, beat)
 }

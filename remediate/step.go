@@ -30,7 +30,7 @@ func (r restorer) step(ctx context.Context, beat func()) (int, error) {
 	var bursts []repeat.Burst
 	err := r.store.view(ctx, func(tx scopeTx) (err error) {
 		if calls > 0 {
-			limit := min(batch, calls-1)
+			limit := min(batch, calls-1) // one call is for the observation
 			if due, err = tx.Due(tx.scope, tx.now, limit, r.memory.forRetries(limit)); err != nil {
 				return err
 			}

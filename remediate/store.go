@@ -10,9 +10,9 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// Store keeps incidents, rows and alerts. Update runs one transaction: all of
-// fn's changes are on disk when it returns nil, and none when it does not.
-// fn may run again or share a transaction with others; it must not keep Tx.
+// Store keeps incidents, rows and alerts. Update runs one transaction: all of fn's changes
+// are on disk when it returns nil. After an error none are, unless the commit itself failed:
+// then all of them may be. fn may run again or share a transaction with others; it must not keep Tx.
 type Store interface {
 	Update(ctx context.Context, fn func(Tx) error) error
 	View(ctx context.Context, fn func(Tx) error) error

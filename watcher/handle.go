@@ -28,10 +28,11 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 	switch outcome {
 	case Handled, Ignored:
 		return true
-	case Failed:
-		defer w.rememberFailed(m) // once it is hidden: ShowAgain ends that
 	}
 	w.backOff(work, m)
+	if outcome == Failed {
+		w.rememberFailed(m) // now that it is hidden: ShowAgain ends that
+	}
 	return false
 }
 

@@ -140,7 +140,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 	acknowledger.Go(func() { w.acknowledge(work) })
 	receivers.Go(func() { w.runShowAgain(in) })
-	err := w.receive(in, work, &receivers)
+	err := w.receive(in, &receivers)
 	stop()
 	end := time.AfterFunc(stopTimeout, abandon)
 	defer end.Stop()
@@ -154,7 +154,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 
 // receive is the first receiver: it long-polls, and starts others while it receives ten
 // messages at a time. Its first poll is short, to find out soon whether the queue answers.
-func (w *Watcher) receive(ctx, work context.Context, others *sync.WaitGroup) error {
+func (w *Watcher) receive(ctx context.Context, others *sync.WaitGroup) error {
 	next := receiving{most: batchSize, limit: patience}
 	for ctx.Err() == nil {
 		w.Beat()

@@ -34,8 +34,8 @@ func (b *bypassed) add(id string) {
 	b.sent[id] = true
 }
 
-// bypassOutbox sends an alert that could not be stored directly (I1), each time it is
-// called until every sink has taken it.
+// bypassOutbox sends an alert that could not be stored to every sink itself (I1). Once all
+// of them have taken it, further calls with it do nothing.
 func (d *Daemon) bypassOutbox(ctx context.Context, a alert.Alert) {
 	d.storeHealth.failed(nil)
 	if d.bypassed.has(a.ID) {

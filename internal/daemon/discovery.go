@@ -14,7 +14,7 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// How often AWS is asked which Regions are enabled: a new one is found within the hour.
+// How often AWS is asked which Regions are enabled: a new one is found within half an hour.
 // While an account can't be asked, the next try comes sooner, and a refresh that AWS
 // refuses asks at once.
 const (

@@ -66,7 +66,7 @@ func (s *Store) prune(ctx context.Context, at int64, most int) error {
 	for _, w := range sweeps {
 		note(w.table, w.run(ctx, s.file))
 	}
-	note("deeds", pruneCalls(ctx, s.file))
+	note("calls", pruneCalls(ctx, s.file))
 	return errors.Join(append(errs, dropExcess(ctx, s.file))...)
 }
 
