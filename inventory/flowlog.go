@@ -79,20 +79,20 @@ type Row struct {
 	Excuses       string // the lost flow log that it replaced for a wait rule: it excuses no other
 	Excluded      bool   // outside inventory.destinations: never protected
 	Imported      bool   // from a file, not yet shown by a listing: acts only by hand
-	// NewDestination: people have not been told yet that it delivers to where
-	// nothing did before. ToldFailing: the last that they were told of its
-	// delivery is that it fails.
-	NewDestination, ToldFailing bool
-	FirstSeenAt                 time.Time
-	LastSeenAt                  time.Time // start of the last complete refresh (live rows: the scope's)
-	WrittenAt                   time.Time // when this row last became live
-	GoneAt                      time.Time
+	// NewDestination: it delivers to where nothing did before, and there was no alert of
+	// that yet. FailingAlerted: the last alert of its delivery says that it fails.
+	NewDestination bool
+	FailingAlerted bool `json:"ToldFailing"`
+	FirstSeenAt    time.Time
+	LastSeenAt     time.Time // start of the last complete refresh (live rows: the scope's)
+	WrittenAt      time.Time // when this row last became live
+	GoneAt         time.Time
 }
 
-// Untold reports whether there is something about the row that people have not
-// been told.
-func (r Row) Untold() bool {
-	return r.NewDestination || r.State == Live && r.Protected && r.Failing() != r.ToldFailing
+// NoticePending reports whether there is something about the row that there was no alert
+// of yet.
+func (r Row) NoticePending() bool {
+	return r.NewDestination || r.State == Live && r.Protected && r.Failing() != r.FailingAlerted
 }
 
 // Rehearsable reports whether the row is restored by itself when it is deleted,

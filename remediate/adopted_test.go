@@ -81,8 +81,8 @@ func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 				return err
 			}
 			e, _, err := tx.Event(scope, i.EventID)
-			e.ToldClosed, e.DueAt, e.StuckAt, e.OverdueAt = s.now, time.Time{}, time.Time{}, time.Time{}
-			i.ToldStuckAt = s.now.Add(1000 * time.Hour)
+			e.ClosedAlertedAt, e.DueAt, e.StuckAt, e.OverdueAt = s.now, time.Time{}, time.Time{}, time.Time{}
+			i.StuckAlertedAt = s.now.Add(1000 * time.Hour)
 			if !there {
 				i.EventID = "another"
 			}

@@ -99,12 +99,12 @@ func (d deletion) alertOrHold(tx scopeTx, f detection.Finding) (alerted bool, er
 }
 
 // putEvent writes the event. While the alert is held back, the times of earlier alerts stay.
-// Else the deletion is alerted once more, and so its end must be: no ToldRestored and no
-// ToldClosed of before stays.
+// Else the deletion is alerted once more, and so its end must be: no RestoredAlertedAt and no
+// ClosedAlertedAt of before stays.
 func (d deletion) putEvent(tx scopeTx, before incident.Event, alerted bool) error {
 	e := d.event
 	if !alerted {
-		e.ToldDeletion, e.ToldRestored, e.ToldClosed, e.DueAt = before.ToldDeletion, before.ToldRestored, before.ToldClosed, before.DueAt
+		e.DeletionAlertedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.DueAt = before.DeletionAlertedAt, before.RestoredAlertedAt, before.ClosedAlertedAt, before.DueAt
 		return tx.PutEvent(e)
 	}
 	e = notify.Alerted(e, d.incidents, tx.policy, tx.now)

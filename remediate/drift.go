@@ -62,7 +62,7 @@ func driftEvent(tx scopeTx, started time.Time) (incident.Event, error) {
 	if err != nil || !ok {
 		return e, err
 	}
-	if notified := !old.ToldDeletion.IsZero() || !old.ToldRestored.IsZero() || !old.ToldClosed.IsZero(); !notified {
+	if notified := !old.DeletionAlertedAt.IsZero() || !old.RestoredAlertedAt.IsZero() || !old.ClosedAlertedAt.IsZero(); !notified {
 		return old, nil
 	}
 	e.ID += fmt.Sprintf("-%d", tx.now.UnixMilli())

@@ -162,7 +162,7 @@ func TestADriftThatIsOverBeforeItIsTold(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		i.State, i.Reason, i.NextAttemptAt, e.ToldClosed = incident.Closed, incident.StillThere, time.Time{}, s.now
+		i.State, i.Reason, i.NextAttemptAt, e.ClosedAlertedAt = incident.Closed, incident.StillThere, time.Time{}, s.now
 		return errors.Join(tx.PutIncident(i), tx.PutEvent(e))
 	}))
 	s.pass(time.Hour)

@@ -38,7 +38,7 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 	if e.Due().After(tx.now) { // the clock went back, or it is due so far ahead that it is looked at before
 		return tx.PutEvent(e.ClampTimes(tx.now))
 	}
-	if e.Source == incident.ByDrift && e.ToldDeletion.IsZero() {
+	if e.Source == incident.ByDrift && e.DeletionAlertedAt.IsZero() {
 		if _, err := tx.notifyLoss(e, true); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (tx scopeTx) notifyEvent(id string) error {
 			return tx.putTimes(e, notify.WhileMissing(e, tx.now))
 		}
 	}
-	tally, err := tx.EventStates(tx.scope, id, !e.ToldDeletion.IsZero(), tx.now)
+	tally, err := tx.EventStates(tx.scope, id, !e.DeletionAlertedAt.IsZero(), tx.now)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (tx scopeTx) notifyEnd(e incident.Event, restored, closed bool) error {
 	if !restored && !closed {
 		return nil
 	}
-	incidents, err := tx.EventIncidents(tx.scope, e.ID, !e.ToldDeletion.IsZero())
+	incidents, err := tx.EventIncidents(tx.scope, e.ID, !e.DeletionAlertedAt.IsZero())
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (tx scopeTx) notifyDrift(i incident.Incident) error {
 		return nil
 	}
 	e, ok, err := tx.Event(tx.scope, i.EventID)
-	if alerted := !e.ToldDeletion.IsZero(); err != nil || !ok || alerted {
+	if alerted := !e.DeletionAlertedAt.IsZero(); err != nil || !ok || alerted {
 		return err
 	}
 	_, err = tx.notifyLoss(e, false)

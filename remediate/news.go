@@ -18,17 +18,17 @@ type NewsStore interface {
 
 // NewsTx is one such transaction.
 type NewsTx interface {
-	// Untold are rows about which there is something that no alert has said.
-	Untold(scope inventory.Scope, limit int) ([]inventory.Row, error)
+	// PendingNotices are rows about which there is something that no alert has said.
+	PendingNotices(scope inventory.Scope, limit int) ([]inventory.Row, error)
 	// PutFlowLog writes a row whole.
 	PutFlowLog(row inventory.Row) error
 	// AnyFailing reports whether an alert has said of a protected live row that its
 	// delivery fails, and none since that it works.
 	AnyFailing(scope inventory.Scope) (bool, error)
-	// Trouble reports whether an alert has said that a part of the pipeline fails, and
+	// OutageAlerted reports whether an alert has said that a part of the pipeline fails, and
 	// none since that it works; SetTrouble notes it.
-	Trouble(scope inventory.Scope, p notify.Part) (bool, error)
-	SetTrouble(scope inventory.Scope, p notify.Part, on bool) error
+	OutageAlerted(scope inventory.Scope, p notify.Part) (bool, error)
+	SetOutageAlerted(scope inventory.Scope, p notify.Part, on bool) error
 	// AddAlert is Tx's.
 	AddAlert(a alert.Alert) error
 }
@@ -43,7 +43,7 @@ func (n notifier) notifyNews(ctx context.Context) error {
 	for {
 		count := 0
 		err := n.news.Update(ctx, func(tx NewsTx) error {
-			rows, err := tx.Untold(s, mostNews)
+			rows, err := tx.PendingNotices(s, mostNews)
 			if count = len(rows); err != nil || count == 0 {
 				return err
 			}
@@ -82,7 +82,7 @@ func notifyRows(tx NewsTx, s inventory.Scope, rows []inventory.Row, now time.Tim
 		}
 	}
 	if over || len(news.Failing) > 0 {
-		return tx.SetTrouble(s, notify.Delivering, !over)
+		return tx.SetOutageAlerted(s, notify.Delivering, !over)
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func notifyRows(tx NewsTx, s inventory.Scope, rows []inventory.Row, now time.Tim
 // did are mended, or gone.
 func (n notifier) endDeliveryOutage(ctx context.Context) error {
 	s, told := n.store.scope, false
-	err := n.news.View(ctx, func(tx NewsTx) (err error) { told, err = tx.Trouble(s, notify.Delivering); return err })
+	err := n.news.View(ctx, func(tx NewsTx) (err error) { told, err = tx.OutageAlerted(s, notify.Delivering); return err })
 	if err != nil || !told {
 		return err
 	}
@@ -99,7 +99,7 @@ func (n notifier) endDeliveryOutage(ctx context.Context) error {
 		if failing, err := tx.AnyFailing(s); err != nil || failing {
 			return err
 		}
-		if err := tx.SetTrouble(s, notify.Delivering, false); err != nil {
+		if err := tx.SetOutageAlerted(s, notify.Delivering, false); err != nil {
 			return err
 		}
 		return add(tx, notify.OutageEnd(s, notify.Delivering, "AWS delivers what every protected flow log records", n.store.now()))

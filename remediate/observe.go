@@ -25,7 +25,7 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident) map[stri
 			continue
 		}
 		kept, ok := r.memory.takeObservation(i.ResourceID, i.OpenedAt, r.store.now())
-		if isNew := i.State == incident.Open && i.Looks == 0; ok && isNew {
+		if isNew := i.State == incident.Open && i.TimesAlive == 0; ok && isNew {
 			out[i.ResourceID] = observed{Observation: kept}
 			continue
 		}

@@ -346,7 +346,7 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 	s.r.Fleet = noFleet{}
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		f := s.row(id).FlowLog
-		return errors.Join(tx.PutEvent(incident.Event{Scope: scope, ID: "event", Source: incident.ByEvent, ToldDeletion: s.now, DetectedAt: s.now, OverdueAt: s.now}),
+		return errors.Join(tx.PutEvent(incident.Event{Scope: scope, ID: "event", Source: incident.ByEvent, DeletionAlertedAt: s.now, DetectedAt: s.now, OverdueAt: s.now}),
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, RootID: id, ResourceID: f.ResourceID, EventID: "event", Source: incident.ByEvent, State: incident.Open, Known: true,
 				Action: incident.Restore, Frozen: f.Settings, OpenedAt: s.now.Add(48 * time.Hour), DetectedAt: s.now}))
 	}))
@@ -362,7 +362,7 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 	alerts(1, 15*time.Minute)
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		i, _, err := tx.Incident(scope, id)
-		i.ToldStuckAt = s.now.Add(72 * time.Hour)
+		i.StuckAlertedAt = s.now.Add(72 * time.Hour)
 		return errors.Join(err, tx.PutIncident(i))
 	}))
 	alerts(2, 50*time.Hour)

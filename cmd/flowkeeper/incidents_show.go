@@ -107,7 +107,7 @@ func whyNotRestored(a *app, i incident.Incident) (out []string) {
 	switch {
 	case i.State == incident.Blocked:
 	case !i.AliveSince.IsZero():
-		out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", alert.Plural(i.Looks, "answer"), a.ago(i.AliveSince)))
+		out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", alert.Plural(i.TimesAlive, "answer"), a.ago(i.AliveSince)))
 	case !i.Known:
 		out = append(out, "it is not in the snapshot: the next complete refresh decides")
 	case i.WaitUntil.After(a.now()) && i.Source == incident.ByDrift:

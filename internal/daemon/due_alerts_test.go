@@ -26,7 +26,7 @@ func TestAScopeThatIsNotOursAnyMoreIsTold(t *testing.T) {
 	err = s.Update(t.Context(), func(tx *store.Tx) error {
 		i := incident.Incident{Scope: other, FlowLogID: "fl-1", RootID: "fl-1", ResourceID: "vpc-1", State: incident.Open, Known: true, Action: incident.Restore,
 			Source: incident.ByEvent, EventID: "e", OpenedAt: now.Add(-time.Hour), DetectedAt: now.Add(-time.Hour), NextAttemptAt: now.Add(-time.Hour)}
-		e := incident.Event{Scope: other, ID: "e", Source: incident.ByEvent, Level: alert.High, DetectedAt: i.DetectedAt, ToldDeletion: i.DetectedAt, OverdueAt: i.DetectedAt.Add(5 * time.Minute)}
+		e := incident.Event{Scope: other, ID: "e", Source: incident.ByEvent, Level: alert.High, DetectedAt: i.DetectedAt, DeletionAlertedAt: i.DetectedAt, OverdueAt: i.DetectedAt.Add(5 * time.Minute)}
 		return errors.Join(tx.PutIncident(i), tx.PutEvent(e))
 	})
 	if err = errors.Join(err, s.Close()); err != nil {

@@ -57,7 +57,7 @@ func (o *pipelineOutage) end(ctx context.Context) {
 	}
 	o.endPending, o.alerted = o.endPending || o.alerted, false // the next outage is alerted, whether or not this end can be stored
 	alerted := false
-	err := o.d.store.View(ctx, func(tx *store.Tx) (err error) { alerted, err = tx.Trouble(o.scope, o.part); return err })
+	err := o.d.store.View(ctx, func(tx *store.Tx) (err error) { alerted, err = tx.OutageAlerted(o.scope, o.part); return err })
 	if err == nil && (alerted || o.endPending) {
 		err = o.store(ctx, outageAlert(o.scope, o.part, alert.Informational, o.recovery), true)
 	}
@@ -71,7 +71,7 @@ func (o *pipelineOutage) end(ctx context.Context) {
 func (o *pipelineOutage) store(ctx context.Context, a alert.Alert, remember bool) error {
 	err := o.d.store.Update(ctx, func(tx *store.Tx) error {
 		if remember {
-			if err := tx.SetTrouble(o.scope, o.part, !a.Resolves()); err != nil {
+			if err := tx.SetOutageAlerted(o.scope, o.part, !a.Resolves()); err != nil {
 				return err
 			}
 		}

@@ -74,5 +74,5 @@ var errNotStored = errors.New("the state file can't be written")
 
 // tryCommit writes a fact that is never set, to see whether the file can be written.
 func (d *Daemon) tryCommit(ctx context.Context) error {
-	return d.store.Update(ctx, func(tx *store.Tx) error { return tx.SetTrouble(inventory.Scope{}, stateFile, false) })
+	return d.store.Update(ctx, func(tx *store.Tx) error { return tx.SetOutageAlerted(inventory.Scope{}, stateFile, false) })
 }

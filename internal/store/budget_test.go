@@ -54,8 +54,8 @@ func TestDroppableRowsKeepTheirBudget(t *testing.T) {
 		return errors.Join(tx.AddAlert(real),
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-known", State: incident.Open, Known: true, EventID: "mixed", DetectedAt: noon.Add(-time.Hour)}),
 			tx.PutEvent(incident.Event{Scope: scope, ID: "mixed", Unknown: true, DetectedAt: noon.Add(-time.Hour)}),
-			tx.PutEvent(incident.Event{Scope: scope, ID: "rings", Unknown: true, DetectedAt: noon.Add(-time.Hour), ToldDeletion: noon, OverdueAt: noon}),
-			tx.PutEvent(incident.Event{Scope: scope, ID: "over", Unknown: true, DetectedAt: noon.Add(-time.Hour), ToldDeletion: noon, ToldClosed: noon}))
+			tx.PutEvent(incident.Event{Scope: scope, ID: "rings", Unknown: true, DetectedAt: noon.Add(-time.Hour), DeletionAlertedAt: noon, OverdueAt: noon}),
+			tx.PutEvent(incident.Event{Scope: scope, ID: "over", Unknown: true, DetectedAt: noon.Add(-time.Hour), DeletionAlertedAt: noon, ClosedAlertedAt: noon}))
 	})
 	for n := range 800 {
 		s.put(t, func(tx *Tx) error {

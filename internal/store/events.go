@@ -21,7 +21,7 @@ func (t events) PutEvent(e incident.Event) error {
 		cost = t.charge(rowBytes(len(text)) + 256)
 	}
 	return t.exec(`INSERT OR REPLACE INTO events (account, region, id, due_at, detected_at, campaign, over, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.Scope.Account, e.Scope.Region, e.ID, t.dueBy(e.Due()), e.DetectedAt.UnixMilli(), e.CampaignID, !e.ToldClosed.IsZero(), cost, text)
+		e.Scope.Account, e.Scope.Region, e.ID, t.dueBy(e.Due()), e.DetectedAt.UnixMilli(), e.CampaignID, !e.ClosedAlertedAt.IsZero(), cost, text)
 }
 
 // ofEvent are the incidents that an event opened, reopened or claimed; those

@@ -29,19 +29,19 @@ func (t facts) fact(name string) (string, error) {
 	return value[string](t, `SELECT value FROM facts WHERE name = ?`, name)
 }
 
-func factTrouble(s inventory.Scope, p notify.Part) string {
+func factOutage(s inventory.Scope, p notify.Part) string {
 	return "trouble " + string(p) + " " + s.String()
 }
 
-func (t facts) Trouble(s inventory.Scope, p notify.Part) (bool, error) {
-	v, err := t.fact(factTrouble(s, p))
+func (t facts) OutageAlerted(s inventory.Scope, p notify.Part) (bool, error) {
+	v, err := t.fact(factOutage(s, p))
 	return v != "", err
 }
 
-func (t facts) SetTrouble(s inventory.Scope, p notify.Part, on bool) error {
+func (t facts) SetOutageAlerted(s inventory.Scope, p notify.Part, on bool) error {
 	value := ""
 	if on {
 		value = t.f.now().UTC().Format(time.RFC3339)
 	}
-	return t.setFact(factTrouble(s, p), value)
+	return t.setFact(factOutage(s, p), value)
 }

@@ -54,7 +54,7 @@ func (t flowLogs) PutFlowLog(r inventory.Row) error {
 		digest = [len(digest)]byte{} // a listing that shows the same is news all the same
 	}
 	var untold, needs, released any
-	if r.Untold() {
+	if r.NoticePending() {
 		untold = 1
 	}
 	if r.Rehearsable() {
@@ -73,7 +73,7 @@ func (t flowLogs) PutFlowLog(r inventory.Row) error {
 		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], untold, needs, released, body(r))
 }
 
-func (t flowLogs) Untold(s inventory.Scope, limit int) ([]inventory.Row, error) {
+func (t flowLogs) PendingNotices(s inventory.Scope, limit int) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND untold = 1 LIMIT ?`, s.Account, s.Region, limit)
 }
 

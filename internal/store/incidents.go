@@ -44,7 +44,7 @@ func (t incidents) PutIncident(i incident.Incident) error {
 		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, cost, tried, body)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID, i.State, i.Reason, i.Known, i.EventID,
-		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, cost, i.Tried+i.Looks, text)
+		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, cost, i.Tried+i.TimesAlive, text)
 }
 
 // dropUnknown forgets the incidents of unknown flow logs when they are too many, the

@@ -251,8 +251,8 @@ func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
 		return errors.Join(
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", EventID: "second", State: incident.Blocked, Known: true, DetectedAt: at}),
 			tx.AddHistory(scope, "fl-1", incident.Entry{At: at, EventID: "first"}), tx.AddHistory(scope, "fl-1", incident.Entry{At: at, EventID: "second"}),
-			tx.PutEvent(incident.Event{Scope: scope, ID: "first", CampaignID: "campaign", DetectedAt: at, ToldDeletion: at}),
-			tx.PutEvent(incident.Event{Scope: scope, ID: "second", CampaignID: "campaign", DetectedAt: at, ToldDeletion: at}),
+			tx.PutEvent(incident.Event{Scope: scope, ID: "first", CampaignID: "campaign", DetectedAt: at, DeletionAlertedAt: at}),
+			tx.PutEvent(incident.Event{Scope: scope, ID: "second", CampaignID: "campaign", DetectedAt: at, DeletionAlertedAt: at}),
 			tx.PutEvent(incident.Event{Scope: scope, ID: "of nothing", DetectedAt: at}))
 	})
 	prune := func(want int64) {

@@ -177,7 +177,7 @@ func TestCampaignsEnd(t *testing.T) {
 	if id := join("3", "mallory", 61*time.Minute); id == long {
 		t.Error("it grows beyond an hour")
 	}
-	e := incident.Event{Scope: scope, ID: "e", CampaignID: first, ToldClosed: *now}
+	e := incident.Event{Scope: scope, ID: "e", CampaignID: first, ClosedAlertedAt: *now}
 	s.put(t, func(tx *Tx) error {
 		if err := tx.PutEvent(e); err != nil {
 			return err

@@ -45,7 +45,7 @@ func (i Incident) Adopt(r inventory.Row, now time.Time) (Incident, Adoption) {
 	switch {
 	case i.Pending() && (live || r.Protected):
 		i.WaitUntil, i.NextAttemptAt = time.Time{}, now // nobody waits for what a rule, or the copy, says
-		i.ToldStuckAt, i.Stuck, i.StuckNews = time.Time{}, nil, false
+		i.StuckAlertedAt, i.Stuck, i.StuckNews = time.Time{}, nil, false
 		return i, AdoptDue
 	case i.Pending():
 		return i, AdoptNot
@@ -66,12 +66,12 @@ func (i Incident) AdoptStray() bool {
 // whatever the copy says that they have got.
 func (i Incident) AdoptEvent(e Event, inCopy bool, now time.Time) Event {
 	if !inCopy {
-		e = Event{Source: i.Source, Level: alert.High, DetectedAt: now, ToldDeletion: now}
+		e = Event{Source: i.Source, Level: alert.High, DetectedAt: now, DeletionAlertedAt: now}
 	}
-	if e.ToldDeletion.IsZero() && e.Source != ByDrift || e.ToldDeletion.After(now) {
-		e.ToldDeletion = now // or no alert would say anything of it
+	if e.DeletionAlertedAt.IsZero() && e.Source != ByDrift || e.DeletionAlertedAt.After(now) {
+		e.DeletionAlertedAt = now // or no alert would say anything of it
 	}
-	e.Scope, e.ID, e.Unknown, e.ToldClosed = i.Scope, i.EventID, false, time.Time{}
+	e.Scope, e.ID, e.Unknown, e.ClosedAlertedAt = i.Scope, i.EventID, false, time.Time{}
 	e.DueAt, e.StuckAt, e.OverdueAt = now, time.Time{}, now.Add(5*time.Minute)
 	return e
 }

@@ -20,7 +20,7 @@ func TestAdopt(t *testing.T) {
 	}{
 		"open, shown alive":         {Incident{State: Open}, live, AdoptDue},
 		"open, protected":           {Incident{State: Open, WaitUntil: now.Add(time.Hour)}, wasProtected, AdoptDue},
-		"blocked, protected":        {Incident{State: Blocked, ToldStuckAt: now}, wasProtected, AdoptDue},
+		"blocked, protected":        {Incident{State: Blocked, StuckAlertedAt: now}, wasProtected, AdoptDue},
 		"open, not protected":       {Incident{State: Open}, gone, AdoptNot},
 		"let go of, but alive":      {Incident{State: Closed, Reason: Released}, live, AdoptClosed},
 		"restored, but alive":       {Incident{State: Verified}, live, AdoptClosed},
@@ -34,7 +34,7 @@ func TestAdopt(t *testing.T) {
 			if is != c.want {
 				t.Fatalf("%v, not %v", is, c.want)
 			}
-			if is == AdoptDue && (!got.NextAttemptAt.Equal(now) || !got.WaitUntil.IsZero() || !got.ToldStuckAt.IsZero()) {
+			if is == AdoptDue && (!got.NextAttemptAt.Equal(now) || !got.WaitUntil.IsZero() || !got.StuckAlertedAt.IsZero()) {
 				t.Errorf("it waits, or its alert counts: %+v", got)
 			}
 			if is == AdoptClosed && !got.Listens() {
@@ -51,14 +51,14 @@ func TestAdoptEvent(t *testing.T) {
 	now := noon
 	i := Incident{EventID: "e-1", Source: ByEvent}
 	for name, e := range map[string]Event{
-		"over":           {ID: "e-1", ToldDeletion: now.Add(-time.Hour), ToldClosed: now.Add(-time.Minute)},
+		"over":           {ID: "e-1", DeletionAlertedAt: now.Add(-time.Hour), ClosedAlertedAt: now.Add(-time.Minute)},
 		"said not to be": {ID: "e-1", Unknown: true},
-		"of the future":  {ID: "e-1", ToldDeletion: now.Add(time.Hour), OverdueAt: now.Add(1000 * time.Hour)},
+		"of the future":  {ID: "e-1", DeletionAlertedAt: now.Add(time.Hour), OverdueAt: now.Add(1000 * time.Hour)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, inCopy := range []bool{true, false} {
-				if got := i.AdoptEvent(e, inCopy, now); got.ID != "e-1" || got.Unknown || !got.Rings() || got.ToldDeletion.After(now) || got.OverdueAt.After(now.Add(5*time.Minute)) {
+				if got := i.AdoptEvent(e, inCopy, now); got.ID != "e-1" || got.Unknown || !got.Rings() || got.DeletionAlertedAt.After(now) || got.OverdueAt.After(now.Add(5*time.Minute)) {
 					t.Errorf("in the copy: %v: %+v", inCopy, got)
 				}
 			}

@@ -161,7 +161,7 @@ func (t *transition) block(a Answer) {
 		t.put()
 		return
 	}
-	unheard := t.Reason != a.Reason || t.ToldStuckAt.IsZero() && !t.StuckNews
+	unheard := t.Reason != a.Reason || t.StuckAlertedAt.IsZero() && !t.StuckNews
 	t.State, t.Reason, t.Advice, t.LastError = Blocked, a.Reason, a.Advice, a.Message
 	if unheard {
 		kind := alert.Blocked

@@ -30,7 +30,7 @@ func TestApplyAnswer(t *testing.T) {
 		return func(i *Incident) { i.AbsentAt, i.FailingSince = noon, now.Add(-before) }
 	}
 	untagged := func(i *Incident) { i.AbsentAt, i.Untagged = noon, true }
-	heard := func(i *Incident) { i.StuckNews, i.ToldStuckAt = false, noon }
+	heard := func(i *Incident) { i.StuckNews, i.StuckAlertedAt = false, noon }
 	by := func(who string) func(*inventory.Row) { return func(r *inventory.Row) { r.CreatedBy = who } }
 	lostLately := func(r *inventory.Row) { r.GoneAt = now.Add(-policy.Settle + 1) }
 	lostLongAgo := func(r *inventory.Row) { r.GoneAt = now.Add(-policy.Settle) }
@@ -61,8 +61,8 @@ func TestApplyAnswer(t *testing.T) {
 			`fl-1: Tried=3 Attempts=3 LastError=throttled NextAttemptAt=+4s | retry fl-1 open: throttled`},
 		{"I9: passes by itself, when it is blocked", given(fl1, blocked("fl-1", Role, absentBefore)), answer(Answer{Class: TryAgain, Message: "throttled"}),
 			`fl-1: Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s | retry fl-1 blocked/role: throttled`},
-		{"passes by itself: it was shown alive before", given(fl1, pending("fl-1", func(i *Incident) { i.AliveSince, i.Looks = noon, 3 })), answer(Answer{Class: TryAgain, Message: "throttled"}),
-			`fl-1: AliveSince=never AbsentAt=now Tried=1 Attempts=1 LastError=throttled Looks=0 NextAttemptAt=+1s | retry fl-1 open: throttled`},
+		{"passes by itself: it was shown alive before", given(fl1, pending("fl-1", func(i *Incident) { i.AliveSince, i.TimesAlive = noon, 3 })), answer(Answer{Class: TryAgain, Message: "throttled"}),
+			`fl-1: AliveSince=never AbsentAt=now Tried=1 Attempts=1 LastError=throttled TimesAlive=0 NextAttemptAt=+1s | retry fl-1 open: throttled`},
 
 		{"I9: a role that AWS can't assume yet", given(fl1, pending("fl-1", absentBefore)), answer(slow),
 			`fl-1: Tried=1 Attempts=1 LastError="cannot assume" NextAttemptAt=+1s FailingSince=now`},
@@ -142,7 +142,7 @@ func TestApplyAnswer(t *testing.T) {
 		{"one exists, and is not shown", given(fl1, pending("fl-1", times(2))), answer(exists),
 			`fl-1: Tried=3 Attempts=3 LastError=exists NextAttemptAt=+8s`},
 		{"I2: one exists: the lost one", given(fl1, pending("fl-1", absentBefore)), answer(exists, flowLog("fl-1")),
-			`fl-1: AliveSince=now Tried=1 Attempts=1 LastError=exists Looks=1 NextAttemptAt=+1s`},
+			`fl-1: AliveSince=now Tried=1 Attempts=1 LastError=exists TimesAlive=1 NextAttemptAt=+1s`},
 
 		{"I4: the token was used otherwise", given(fl1, pending("fl-1", absentBefore)), answer(Answer{Class: TokenMismatch, Message: "mismatch"}),
 			`fl-1: Tried=1 Attempts=1 LastError=mismatch NextAttemptAt=+5s MismatchAt=now`},

@@ -193,7 +193,7 @@ func (w *world) step() {
 	}
 	for _, id := range w.ids() {
 		if i := w.incidents[id]; i.PendingNotice() && rapid.Bool().Draw(w.t, "people hear of "+id) {
-			i.StuckNews, i.ToldStuckAt = false, w.now
+			i.StuckNews, i.StuckAlertedAt = false, w.now
 			w.incidents[id] = i
 		}
 	}
@@ -239,7 +239,7 @@ func (w *world) checkIncident(what string, before world, i Incident, effects Eff
 	if i.Pending() && i.NewID != "" {
 		fail("has a replacement, %s", i.NewID)
 	}
-	if i.State == Blocked && (i.Reason == "" || i.Stuck == nil || !i.StuckNews && i.ToldStuckAt.IsZero()) {
+	if i.State == Blocked && (i.Reason == "" || i.Stuck == nil || !i.StuckNews && i.StuckAlertedAt.IsZero()) {
 		fail("I9: nobody hears why it is blocked")
 	}
 	if found && i.EventID == was.EventID && i.OpenedAt.Equal(was.OpenedAt) && i.Action < was.Action {

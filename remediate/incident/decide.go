@@ -89,8 +89,8 @@ func decideAlive(i Incident, p Policy, now time.Time) Decision {
 		return Decision{Next: Close, Reason: StillThere, Advice: "AWS shows it alive: the record was wrong, forged or about something else"}
 	}
 	pause := 15 * time.Second
-	if i.Looks < 4 {
-		pause = time.Second << i.Looks
+	if i.TimesAlive < 4 {
+		pause = time.Second << i.TimesAlive
 	}
 	return Decision{Next: Requeue, At: Earlier(now.Add(pause), end)}
 }

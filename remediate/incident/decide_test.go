@@ -47,10 +47,10 @@ func TestDecide(t *testing.T) {
 		}, Create, "", 0},
 		{"observed before it was opened", func(_ *Incident, o *Facts, _ *Policy) { o.At = noon.Add(-time.Second) }, Requeue, "", 0},
 		{"alive for a while", func(i *Incident, o *Facts, _ *Policy) {
-			o.Alive, i.Looks, i.AliveSince = true, 3, noon.Add(-10*time.Second)
+			o.Alive, i.TimesAlive, i.AliveSince = true, 3, noon.Add(-10*time.Second)
 		}, Requeue, "", 8 * time.Second},
 		{"alive near the end of settle", func(i *Incident, o *Facts, _ *Policy) {
-			o.Alive, i.Looks, i.AliveSince = true, 9, noon.Add(-110*time.Second)
+			o.Alive, i.TimesAlive, i.AliveSince = true, 9, noon.Add(-110*time.Second)
 		}, Requeue, "", 10 * time.Second},
 		{"alive for settle", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.AliveSince = true, noon.Add(-2*time.Minute) }, Close, StillThere, 0},
 		{"alive, even if a rule excuses it", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.Action = true, Ignore }, Requeue, "", time.Second},

@@ -41,14 +41,15 @@ type Event struct {
 	FailedOmitted int  `json:",omitempty"`
 	Unknown       bool `json:",omitempty"` // it names no flow log that Flowkeeper knows: the row may be dropped
 
-	ToldDeletion time.Time // when the deletion alert was written; zero: not yet. The same for the other Told fields
-	ReopenedAt   time.Time // when one of its incidents was reopened, which has no alert of its own
-	ToldRestored time.Time
-	ToldClosed   time.Time
-	DueAt        time.Time // when an alert says what is restored, even if not all is; zero: no longer
-	StuckAt      time.Time // the latest time of an alert about incidents that are stuck; zero: none is
-	StuckTold    bool      // there was such an alert
-	OverdueAt    time.Time // the latest time of an alert about incidents that are not back; zero: none is missing
+	// When the alerts of the event were written; zero: not yet.
+	DeletionAlertedAt time.Time `json:"ToldDeletion"`
+	ReopenedAt        time.Time // when one of its incidents was reopened, which has no alert of its own
+	RestoredAlertedAt time.Time `json:"ToldRestored"`
+	ClosedAlertedAt   time.Time `json:"ToldClosed"`
+	DueAt             time.Time // when an alert says what is restored, even if not all is; zero: no longer
+	StuckAt           time.Time // the latest time of an alert about incidents that are stuck; zero: none is
+	StuckAlerted      bool      `json:"StuckTold"` // there was such an alert
+	OverdueAt         time.Time // the latest time of an alert about incidents that are not back; zero: none is missing
 }
 
 // Due is when to evaluate it again even if no incident changes; zero: never.
@@ -57,7 +58,7 @@ func (e Event) Due() time.Time { return Soonest(e.DueAt, e.StuckAt, e.OverdueAt)
 // Rings reports whether the event's alert may have opened an incident at a pager that is
 // not resolved yet.
 func (e Event) Rings() bool {
-	return !e.ToldDeletion.IsZero() && e.ToldClosed.IsZero() && !e.Due().IsZero()
+	return !e.DeletionAlertedAt.IsZero() && e.ClosedAlertedAt.IsZero() && !e.Due().IsZero()
 }
 
 // Droppable reports whether the event may be forgotten before its time, to make room: no
@@ -69,9 +70,9 @@ func (e Event) Droppable() bool { return e.Unknown && !e.Rings() }
 // writes that, writes the event with it.
 func (e Event) SameTimes(was Event) bool {
 	times := func(e Event) []time.Time {
-		return []time.Time{e.StuckAt, e.OverdueAt, e.DueAt, e.ToldRestored, e.ToldClosed}
+		return []time.Time{e.StuckAt, e.OverdueAt, e.DueAt, e.RestoredAlertedAt, e.ClosedAlertedAt}
 	}
-	return e.StuckTold == was.StuckTold && slices.EqualFunc(times(e), times(was), time.Time.Equal)
+	return e.StuckAlerted == was.StuckAlerted && slices.EqualFunc(times(e), times(was), time.Time.Equal)
 }
 
 // ClampTimes has no alert due later than it would be if it were noted now: the clock has
@@ -88,7 +89,7 @@ func (e Event) ClampTimes(now time.Time) Event {
 // that is known does not change who did it.
 func (e Event) MergeRecord(before Event, incidents []Incident) Event {
 	e.Level, e.DetectedAt = alert.Highest(before.Level, e.Level), before.DetectedAt
-	e.StuckAt, e.StuckTold, e.OverdueAt = before.StuckAt, before.StuckTold, before.OverdueAt
+	e.StuckAt, e.StuckAlerted, e.OverdueAt = before.StuckAt, before.StuckAlerted, before.OverdueAt
 	if !slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known }) {
 		e.Actor, e.Rule, e.DeletedAt, e.Failed = before.Actor, before.Rule, before.DeletedAt, before.Failed
 	}

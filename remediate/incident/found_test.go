@@ -25,7 +25,7 @@ func TestApplyFound(t *testing.T) {
 	goneAt := func(before time.Duration) func(*inventory.Row) {
 		return func(r *inventory.Row) { r.GoneAt = now.Add(-before) }
 	}
-	told := func(i *Incident) { i.ToldStuckAt = noon }
+	told := func(i *Incident) { i.StuckAlertedAt = noon }
 	play(t, []scenario{
 		{"new", given(), found(made("fl-1")),
 			`= new true, learns true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
@@ -85,7 +85,7 @@ func TestApplyFound(t *testing.T) {
 		{"imported, and back", given(live("fl-1", imported), back("fl-1", "fl-2", told)), found(flowLog("fl-1")), `
 			= new false, learns true
 			row fl-1: Imported=false WrittenAt=now
-			fl-1: State=closed Reason=still_there Advice="AWS shows it alive, whatever the copy of…" OpenedAt=now RestoredAt=never NewID="" NextAttemptAt=never ToldStuckAt=never
+			fl-1: State=closed Reason=still_there Advice="AWS shows it alive, whatever the copy of…" OpenedAt=now RestoredAt=never NewID="" NextAttemptAt=never StuckAlertedAt=never
 			history fl-1 closed/still_there: AWS shows it alive, whatever the copy of the state file said`},
 		{"imported, and let go", given(live("fl-1", imported), closed("fl-1", Released)), found(flowLog("fl-1")), `
 			= new false, learns true

@@ -109,20 +109,20 @@ type Incident struct {
 	Untagged   bool // AWS refused our own tag
 	Requested  bool // a person asked (`flowkeeper restore`): rules no longer count
 
-	MissingSince  time.Time // earlier than OpenedAt, where it is a replacement that AWS answered and never showed
-	Tried         int       // attempts since it was opened, failed observations among them
-	Attempts      int       // of the current run of failures, from which the backoff follows; 0 again when it is blocked
-	LastError     string    // why the last attempt did not succeed; AWS's own words
-	Looks         int       // observations in a row that showed the lost flow log
-	NextAttemptAt time.Time // zero: nothing is due
-	FailingSince  time.Time // first of the current run of "role" failures
-	NotFoundAt    time.Time // first create that answered …NotFound
-	MismatchAt    time.Time // first IdempotentParameterMismatch of this generation
-	Flapping      bool
-	FlapTold      bool      // people have heard of it, or are about to
-	Stuck         *Stuck    // why it is blocked or held back
-	StuckNews     bool      // people have not heard of that reason
-	ToldStuckAt   time.Time // when people last heard that it is not back; zero: not yet
+	MissingSince   time.Time // earlier than OpenedAt, where it is a replacement that AWS answered and never showed
+	Tried          int       // attempts since it was opened, failed observations among them
+	Attempts       int       // of the current run of failures, from which the backoff follows; 0 again when it is blocked
+	LastError      string    // why the last attempt did not succeed; AWS's own words
+	TimesAlive     int       `json:"Looks"` // observations in a row that showed the lost flow log
+	NextAttemptAt  time.Time // zero: nothing is due
+	FailingSince   time.Time // first of the current run of "role" failures
+	NotFoundAt     time.Time // first create that answered …NotFound
+	MismatchAt     time.Time // first IdempotentParameterMismatch of this generation
+	Flapping       bool
+	FlapAlerted    bool      `json:"FlapTold"` // there is an alert of it, or is about to be
+	Stuck          *Stuck    // why it is blocked or held back
+	StuckNews      bool      // there was no alert of that reason yet
+	StuckAlertedAt time.Time `json:"ToldStuckAt"` // of the last alert that it is not back; zero: there was none
 }
 
 // Stuck is why an incident is blocked, or held back, in the words of the alert
@@ -150,7 +150,7 @@ func (i Incident) closedAs(reason string) bool { return i.State == Closed && i.R
 // ClampTimes moves times that lie after now back to now: the clock has gone back, and what
 // seems to lie ahead has been. A wait is not longer than it was meant.
 func (i Incident) ClampTimes(now time.Time, p Policy) Incident {
-	for _, t := range []*time.Time{&i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.MismatchAt, &i.ToldStuckAt, &i.MissingSince} {
+	for _, t := range []*time.Time{&i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.MismatchAt, &i.StuckAlertedAt, &i.MissingSince} {
 		*t = Earlier(*t, now)
 	}
 	i.WaitUntil = Earlier(i.WaitUntil, now.Add(max(i.Waited, p.DriftWait)))

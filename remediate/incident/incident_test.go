@@ -11,10 +11,10 @@ func TestClampTimes(t *testing.T) {
 	t.Parallel()
 	ahead := now.Add(24 * time.Hour)
 	i := pending("fl-1", func(i *Incident) {
-		i.OpenedAt, i.AliveSince, i.AbsentAt, i.RestoredAt, i.FailingSince, i.NotFoundAt, i.MismatchAt, i.ToldStuckAt, i.MissingSince = ahead, ahead, ahead, ahead, ahead, ahead, ahead, ahead, ahead
+		i.OpenedAt, i.AliveSince, i.AbsentAt, i.RestoredAt, i.FailingSince, i.NotFoundAt, i.MismatchAt, i.StuckAlertedAt, i.MissingSince = ahead, ahead, ahead, ahead, ahead, ahead, ahead, ahead, ahead
 		i.WaitUntil, i.NextAttemptAt = ahead, ahead
 	})
-	const all = "OpenedAt=now AliveSince=now AbsentAt=now RestoredAt=now MissingSince=now FailingSince=now NotFoundAt=now MismatchAt=now ToldStuckAt=now"
+	const all = "OpenedAt=now AliveSince=now AbsentAt=now RestoredAt=now MissingSince=now FailingSince=now NotFoundAt=now MismatchAt=now StuckAlertedAt=now"
 	for _, c := range []struct {
 		name   string
 		waited time.Duration

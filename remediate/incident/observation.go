@@ -58,7 +58,7 @@ func (t *transition) observe(o Observation) {
 	d := Decide(t.Incident, f, c.Policy, c.Now)
 	if f.Alive && d.Next == Requeue {
 		t.AliveSince = Soonest(t.AliveSince, c.Now)
-		t.Looks++
+		t.TimesAlive++
 	}
 	t.follow(d, f)
 }

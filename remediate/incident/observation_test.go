@@ -44,7 +44,7 @@ func TestApplyObservation(t *testing.T) {
 	usual := func(c *Case) { c.KnownDestinations = map[string]time.Time{"arn:aws:s3:::elsewhere": {}} }
 	absentBefore := func(i *Incident) { i.AbsentAt = noon }
 	alive := func(looks int, since time.Time) func(*Incident) {
-		return func(i *Incident) { i.Looks, i.AliveSince = looks, since }
+		return func(i *Incident) { i.TimesAlive, i.AliveSince = looks, since }
 	}
 	young := func(r *inventory.Row) { r.CreatedAt = now.Add(-30 * time.Second) }
 	mismatch := func(at time.Time) func(*Incident) { return func(i *Incident) { i.MismatchAt = at } }
@@ -53,14 +53,14 @@ func TestApplyObservation(t *testing.T) {
 			`= create | row fl-1: State=gone GoneAt=now | fl-1: AbsentAt=now NextAttemptAt=now`},
 		{"nothing is there, once more", given(gone("fl-1"), pending("fl-1", absentBefore)), observe(), `= create | fl-1: NextAttemptAt=now`},
 		{"nothing is there, where it was seen alive before", given(live("fl-1"), pending("fl-1", alive(2, noon))), observe(),
-			`= create | row fl-1: State=gone GoneAt=now | fl-1: AliveSince=never AbsentAt=now Looks=0 NextAttemptAt=now`},
+			`= create | row fl-1: State=gone GoneAt=now | fl-1: AliveSince=never AbsentAt=now TimesAlive=0 NextAttemptAt=now`},
 		{"a blocked one is tried again", given(gone("fl-1"), blocked("fl-1", Role, absentBefore)), observe(), `= create | fl-1: NextAttemptAt=now`},
 		{"I5: an observation from before it was opened", given(live("fl-1"), pending("fl-1")), apply(old), `= requeue | fl-1: NextAttemptAt=now`},
 		{"I5: an observation of another resource", given(live("fl-1"), pending("fl-1")), apply(otherPlace), `= requeue | fl-1: NextAttemptAt=now`},
 
-		{"I2: it is alive", given(live("fl-1"), pending("fl-1")), observe(flowLog("fl-1")), `= requeue | fl-1: AliveSince=now Looks=1 NextAttemptAt=+1s`},
+		{"I2: it is alive", given(live("fl-1"), pending("fl-1")), observe(flowLog("fl-1")), `= requeue | fl-1: AliveSince=now TimesAlive=1 NextAttemptAt=+1s`},
 		{"I2: it is alive still", given(live("fl-1"), pending("fl-1", alive(1, now.Add(-5*time.Second)))), observe(flowLog("fl-1")),
-			`= requeue | fl-1: Looks=2 NextAttemptAt=+2s`},
+			`= requeue | fl-1: TimesAlive=2 NextAttemptAt=+2s`},
 		{"I2: it is alive, for long enough", given(live("fl-1"), pending("fl-1", alive(9, now.Add(-policy.Settle)))), observe(flowLog("fl-1")), `
 			= close
 			fl-1: State=closed Reason=still_there Advice="AWS shows it alive: the record was wrong…" NextAttemptAt=never

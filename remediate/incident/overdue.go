@@ -38,8 +38,8 @@ func (i Incident) OverdueAt(p Policy) time.Time {
 	switch {
 	case !i.Missing():
 		return time.Time{}
-	case !i.ToldStuckAt.IsZero():
-		return i.ToldStuckAt.Add(RemindAfter)
+	case !i.StuckAlertedAt.IsZero():
+		return i.StuckAlertedAt.Add(RemindAfter)
 	case i.State == Restored && i.MissingSince.IsZero():
 		return Later(i.DarkSince().Add(OverdueAfter), i.RestoredAt.Add(p.Settle+ShownWithin))
 	}
@@ -88,7 +88,7 @@ func (i Incident) PendingNotice() bool {
 	if i.Stuck == nil {
 		return false
 	}
-	unheard := i.StuckNews || i.ToldStuckAt.IsZero()
+	unheard := i.StuckNews || i.StuckAlertedAt.IsZero()
 	holds := i.State == Blocked || i.Stuck.Kind == alert.Flapping
 	return unheard && holds
 }

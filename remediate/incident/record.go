@@ -139,12 +139,12 @@ func (i Incident) Listening(now time.Time) Incident {
 // asked for, or the mode decided, was about the last time.
 func (i Incident) Reopen(now time.Time) Incident {
 	i.State, i.Reason, i.Advice, i.LastError = Open, "", "", ""
-	i.Requested, i.ModeOnly, i.Stuck, i.ToldStuckAt = false, false, nil, time.Time{}
+	i.Requested, i.ModeOnly, i.Stuck, i.StuckAlertedAt = false, false, nil, time.Time{}
 	i.WaitUntil, i.Waited, i.MismatchAt = time.Time{}, 0, time.Time{}
 	i.OpenedAt, i.NextAttemptAt = now, now
 	i.AliveSince, i.AbsentAt, i.NotFoundAt, i.FailingSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	i.NewID, i.Adopted, i.Confirmed, i.RestoredAt, i.VerifiedAt = "", false, false, time.Time{}, time.Time{}
-	i.Attempts, i.Looks, i.Tried, i.MissingSince, i.StuckNews = 0, 0, 0, time.Time{}, false
+	i.Attempts, i.TimesAlive, i.Tried, i.MissingSince, i.StuckNews = 0, 0, 0, time.Time{}, false
 	return i
 }
 

@@ -97,7 +97,7 @@ func TestNew(t *testing.T) {
 func TestReopen(t *testing.T) {
 	t.Parallel()
 	stays := strings.Fields(`Scope FlowLogID RootID ResourceID Source EventID Actor Action DeletedAt DetectedAt LastSeenAt FirstSeenAt
-		Known Frozen Generation Untagged Flapping FlapTold`)
+		Known Frozen Generation Untagged Flapping FlapAlerted`)
 	full := Incident{State: Closed, Stuck: &Stuck{}, Actor: &alert.Actor{}, Frozen: wanted, Scope: scope}
 	v := reflect.ValueOf(&full).Elem()
 	for _, field := range v.Fields() {

@@ -19,7 +19,7 @@ func (t *transition) restored(f inventory.FlowLog, adopted bool) {
 		t.RestoredAt = Later(f.CreatedAt, t.DeletedAt)
 	}
 	t.NextAttemptAt = wholeSecond(t.RestoredAt.Add(t.c.Policy.Settle))
-	t.Attempts, t.Looks = 0, 0
+	t.Attempts, t.TimesAlive = 0, 0
 	t.succeed(f)
 	text := "recreated as " + f.ID
 	if adopted {
@@ -82,7 +82,7 @@ func (t *transition) handOn(newID string, next Incident, text string) {
 	next.FirstSeenAt, next.LastSeenAt = t.FirstSeenAt, t.RestoredAt
 	next = next.Reopen(c.Now)
 	if neverShown := !reported && !t.Confirmed && !t.Adopted; neverShown { // the same loss goes on
-		next.MissingSince, next.Tried, next.ToldStuckAt = t.DarkSince(), t.Tried, t.ToldStuckAt
+		next.MissingSince, next.Tried, next.StuckAlertedAt = t.DarkSince(), t.Tried, t.StuckAlertedAt
 	}
 	t.reopened(next, text)
 	c.Effects.note(NoteKnown, next)

@@ -15,7 +15,7 @@ func TestSupersede(t *testing.T) {
 	exists := answer(Answer{Class: AlreadyThere, Message: "exists"}, made("fl-2"))
 	absentBefore := func(i *Incident) { i.AbsentAt = noon }
 	longAgo := func(r *inventory.Row) { r.GoneAt = noon.Add(-time.Hour) }
-	tried := func(i *Incident) { i.AbsentAt, i.Tried, i.ToldStuckAt = noon, 4, noon }
+	tried := func(i *Incident) { i.AbsentAt, i.Tried, i.StuckAlertedAt = noon, 4, noon }
 	replaced := func(newID string, adopted bool) func(*Incident) {
 		return func(i *Incident) { i.NewID, i.Adopted, i.RootID = newID, adopted, "fl-0" }
 	}
@@ -44,7 +44,7 @@ func TestSupersede(t *testing.T) {
 			note known fl-2`},
 		{"I4: a refresh found it gone, and it was no loss", given(gone("fl-1"), pending("fl-1", tried), gone("fl-2")), created, `
 			row fl-2: RootID=fl-1 WrittenAt=now
-			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=never Frozen=wanted MissingSince=-1m0s Tried=5 ToldStuckAt=-1m0s
+			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=never Frozen=wanted MissingSince=-1m0s Tried=5 StuckAlertedAt=-1m0s
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NewID=fl-2 Tried=5 Attempts=1 NextAttemptAt=never
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2

@@ -68,7 +68,7 @@ func (t *transition) finish() {
 // begins anew.
 func (t *transition) absent() {
 	t.markGone()
-	t.AliveSince, t.Looks = time.Time{}, 0
+	t.AliveSince, t.TimesAlive = time.Time{}, 0
 	if t.AbsentAt.IsZero() {
 		t.AbsentAt = t.c.Now
 	}

@@ -47,8 +47,8 @@ func (t *transition) notDelivering(f inventory.FlowLog) {
 	message := f.DeliverLogsErrorMessage
 	t.Reason, t.Advice = NotDelivering, deliveryAdvice(message)
 	t.NextAttemptAt = t.c.Now.Add(15 * time.Minute)
-	if row, ok := t.c.Row(f.ID); ok && !row.ToldFailing {
-		row.DeliverLogsStatus, row.DeliverLogsErrorMessage, row.ToldFailing = f.DeliverLogsStatus, message, true
+	if row, ok := t.c.Row(f.ID); ok && !row.FailingAlerted {
+		row.DeliverLogsStatus, row.DeliverLogsErrorMessage, row.FailingAlerted = f.DeliverLogsStatus, message, true
 		t.c.putRow(row)
 		t.c.Effects.Notes = append(t.c.Effects.Notes, Note{Kind: NoteNotDelivering, Incident: t.Incident, Message: message})
 	}

@@ -22,9 +22,9 @@ func TestVerify(t *testing.T) {
 		i.Confirmed, i.Reason, i.Advice, i.Attempts, i.LastError = true, NotDelivering, "mend it", 2, "throttled"
 	}
 	known := func(r *inventory.Row) {
-		r.ToldFailing, r.DeliverLogsStatus, r.DeliverLogsErrorMessage = true, "FAILED", "Access error"
+		r.FailingAlerted, r.DeliverLogsStatus, r.DeliverLogsErrorMessage = true, "FAILED", "Access error"
 	}
-	missing := func(i *Incident) { i.Tried, i.ToldStuckAt, i.MissingSince = 3, noon, noon.Add(-time.Hour) }
+	missing := func(i *Incident) { i.Tried, i.StuckAlertedAt, i.MissingSince = 3, noon, noon.Add(-time.Hour) }
 	fl1, fl2 := gone("fl-1"), live("fl-2", func(r *inventory.Row) { r.RootID = "fl-1" })
 	play(t, []scenario{
 		{"shown, and too young to be verified", given(fl1, fl2, back("fl-1", "fl-2", settled)), verify(made("fl-2")),
@@ -34,7 +34,7 @@ func TestVerify(t *testing.T) {
 		{"shown for long enough, and not active", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed)), verify(made("fl-2", pendingDelivery)),
 			`fl-1: NextAttemptAt=+1m0s`},
 		{"it does not deliver", given(fl1, fl2, back("fl-1", "fl-2", settled)), verify(made("fl-2", failing)), `
-			row fl-2: DeliverLogsStatus=FAILED DeliverLogsErrorMessage="Access error" ToldFailing=true
+			row fl-2: DeliverLogsStatus=FAILED DeliverLogsErrorMessage="Access error" FailingAlerted=true
 			fl-1: Reason=not_delivering Advice="AWS can't deliver (Access error): see th…" Confirmed=true NextAttemptAt=+15m0s
 			logged fl-1 restored/not_delivering: not delivering: Access error
 			note not delivering fl-1: Access error`},
@@ -49,7 +49,7 @@ func TestVerify(t *testing.T) {
 		{"I5: not shown yet", given(fl1, fl2, back("fl-1", "fl-2", ago(policy.Settle-1))), verify(), `fl-1: NextAttemptAt=+1s`},
 		{"I4: not shown after settle, and never before", given(fl1, fl2, back("fl-1", "fl-2", settled, missing)), verify(), `
 			row fl-2: WrittenAt=now
-			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=-2m0s Frozen=wanted MissingSince=-1h1m0s Tried=3 ToldStuckAt=-1m0s
+			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=-2m0s Frozen=wanted MissingSince=-1h1m0s Tried=3 StuckAlertedAt=-1m0s
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2

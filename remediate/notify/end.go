@@ -13,7 +13,7 @@ import (
 // RestoredAlert says which flow logs of an event are back. There is none where all of them
 // were back before the event was alerted: an alert of an earlier event said so.
 func RestoredAlert(e incident.Event, incidents []incident.Incident, now time.Time) (a alert.Alert, ok bool) {
-	ok = slices.ContainsFunc(incidents, func(i incident.Incident) bool { return i.EventID == e.ID || i.RestoredAt.After(e.ToldDeletion) })
+	ok = slices.ContainsFunc(incidents, func(i incident.Incident) bool { return i.EventID == e.ID || i.RestoredAt.After(e.DeletionAlertedAt) })
 	return endAlert(e, alert.Restored, incidents, now), ok
 }
 
@@ -28,18 +28,18 @@ func ClosedAlert(e incident.Event, incidents []incident.Incident, campaignOpen b
 // endAlert is an alert about what an event came to.
 func endAlert(e incident.Event, kind alert.Kind, incidents []incident.Incident, now time.Time) alert.Alert {
 	var opened strings.Builder // an event that was opened again ends again
-	for _, at := range []time.Time{e.ToldDeletion, e.ReopenedAt} {
+	for _, at := range []time.Time{e.DeletionAlertedAt, e.ReopenedAt} {
 		if !at.IsZero() {
 			opened.WriteString(strconv.FormatInt(at.UnixMilli(), 10) + " ")
 		}
 	}
 	a := EventAlert(e, kind, now, opened.String(), idsOf(incidents))
 	a.Level, a.RouteLevel, a.Rule, a.FlowLogs = alert.Low, e.Level, nil, FlowLogs(incidents)
-	adopted, known, critical := true, false, e.StuckTold
+	adopted, known, critical := true, false, e.StuckAlerted
 	for _, i := range incidents {
 		adopted = adopted && (i.Adopted || i.NewID == "")
 		known = known || i.Known
-		critical = critical || !i.ToldStuckAt.IsZero() || i.Flapping
+		critical = critical || !i.StuckAlertedAt.IsZero() || i.Flapping
 	}
 	if critical {
 		a.RouteLevel = alert.Critical // what a pager opened, it must also resolve

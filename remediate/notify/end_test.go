@@ -38,7 +38,7 @@ func TestEndLevels(t *testing.T) {
 	t.Parallel()
 	back := with(lost("fl-1", incident.Verified), func(i *incident.Incident) { i.NewID = "fl-11" })
 	adopted := with(back, func(i *incident.Incident) { i.Adopted = true })
-	missed := with(back, func(i *incident.Incident) { i.ToldStuckAt = ago(time.Second) })
+	missed := with(back, func(i *incident.Incident) { i.StuckAlertedAt = ago(time.Second) })
 	drift := func(e *incident.Event) { e.Source = incident.ByDrift }
 	for name, tt := range map[string]struct {
 		change       func(*incident.Event)
@@ -51,7 +51,7 @@ func TestEndLevels(t *testing.T) {
 		"a drift, adopted":               {drift, adopted, alert.Informational, alert.High},
 		"a drift, restored":              {drift, back, alert.Low, alert.High},
 		"one was alerted as not back":    {nil, missed, alert.Low, alert.Critical},
-		"the event was, or others of it": {func(e *incident.Event) { e.StuckTold = true }, back, alert.Low, alert.Critical},
+		"the event was, or others of it": {func(e *incident.Event) { e.StuckAlerted = true }, back, alert.Low, alert.Critical},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +73,7 @@ func TestEndLevels(t *testing.T) {
 func TestEndOfDropped(t *testing.T) {
 	t.Parallel()
 	e := alerted()
-	e.StuckTold = true
+	e.StuckAlerted = true
 	if a := notify.ClosedAlert(e, nil, false, noon); a.RouteLevel != alert.Critical {
 		t.Errorf("the end goes where %s does, want critical: an alert that it was not back did", a.RouteLevel)
 	}

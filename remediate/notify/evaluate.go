@@ -22,15 +22,15 @@ func (n Tally) over() bool { return n.missing()+n[Waiting]+n[incident.Restored] 
 // OwesNothing reports whether no alert of the event can be due, whatever its incidents are:
 // it is over, or its deletion alert is held back.
 func OwesNothing(e incident.Event) bool {
-	if e.ToldDeletion.IsZero() && e.Source == incident.ByEvent {
+	if e.DeletionAlertedAt.IsZero() && e.Source == incident.ByEvent {
 		return true
 	}
-	return !e.ToldClosed.IsZero() && e.Due().IsZero()
+	return !e.ClosedAlertedAt.IsZero() && e.Due().IsZero()
 }
 
 // LossIsDue reports whether the deletion alert of a refresh is late.
 func LossIsDue(e incident.Event, now time.Time) bool {
-	return e.ToldDeletion.IsZero() && !e.DueAt.IsZero() && !now.Before(e.DueAt)
+	return e.DeletionAlertedAt.IsZero() && !e.DueAt.IsZero() && !now.Before(e.DueAt)
 }
 
 // IsDue reports whether a time of the event has come, so that it may owe an alert though
@@ -68,12 +68,12 @@ type Owed struct {
 func Evaluate(e incident.Event, n Tally, now time.Time) Owed {
 	owed := Owed{Event: e, NotBack: owesNotBack(e, n, now), Restored: owesRestored(e, n, now), Closed: owesClosed(e, n, now)}
 	if owed.Restored {
-		owed.Event.ToldRestored = now
+		owed.Event.RestoredAlertedAt = now
 	}
 	if owed.Closed {
-		owed.Event.ToldClosed = now
+		owed.Event.ClosedAlertedAt = now
 	}
-	if isLate(e, now) || !owed.Event.ToldClosed.IsZero() {
+	if isLate(e, now) || !owed.Event.ClosedAlertedAt.IsZero() {
 		owed.Event.DueAt = time.Time{}
 	}
 	switch {
@@ -94,17 +94,17 @@ func owesNotBack(e incident.Event, n Tally, now time.Time) bool {
 	case n.over():
 		return true // later there would be no alert that closes it
 	}
-	return !e.StuckTold && n[incident.Open] == 0 // no other can become stuck any more
+	return !e.StuckAlerted && n[incident.Open] == 0 // no other can become stuck any more
 }
 
 func owesRestored(e incident.Event, n Tally, now time.Time) bool {
 	back := n[incident.Restored] + n[incident.Verified]
 	waits := n.missing() > 0 && !isLate(e, now)
-	return e.ToldRestored.IsZero() && back > 0 && !waits
+	return e.RestoredAlertedAt.IsZero() && back > 0 && !waits
 }
 
 func owesClosed(e incident.Event, n Tally, now time.Time) bool {
-	if !e.ToldClosed.IsZero() || !n.over() {
+	if !e.ClosedAlertedAt.IsZero() || !n.over() {
 		return false
 	}
 	return n[incident.Verified]+n[incident.Closed] > 0 || wasDropped(e, n, now)
@@ -113,11 +113,11 @@ func owesClosed(e incident.Event, n Tally, now time.Time) bool {
 // wasDropped reports whether all incidents of an alerted event were dropped for room, and
 // a time of it has come: nothing else would end it.
 func wasDropped(e incident.Event, n Tally, now time.Time) bool {
-	if len(n) > 0 || e.ToldDeletion.IsZero() {
+	if len(n) > 0 || e.DeletionAlertedAt.IsZero() {
 		return false
 	}
 	return isNotBackDue(e, now) || !e.DueAt.IsZero() && isLate(e, now)
 }
 
 // WasAlerted reports whether an alert of the event may have opened an incident at a pager.
-func WasAlerted(e incident.Event) bool { return !e.ToldDeletion.IsZero() || e.StuckTold }
+func WasAlerted(e incident.Event) bool { return !e.DeletionAlertedAt.IsZero() || e.StuckAlerted }

@@ -24,15 +24,15 @@ func TestEvaluate(t *testing.T) {
 		"none is back, late":                  {change: late, tally: notify.Tally{incident.Open: 1, incident.Closed: 1}, due: 4 * time.Minute},
 		"all are back":                        {tally: notify.Tally{incident.Restored: 1, incident.Verified: 1}, restored: true, due: 4 * time.Minute},
 		"back before those that a rule holds": {tally: notify.Tally{notify.Waiting: 1, incident.Restored: 1}, restored: true, due: 4 * time.Minute},
-		"back, and that was alerted":          {change: func(e *incident.Event) { e.ToldRestored = ago(time.Second) }, tally: notify.Tally{incident.Restored: 1}, due: 4 * time.Minute},
+		"back, and that was alerted":          {change: func(e *incident.Event) { e.RestoredAlertedAt = ago(time.Second) }, tally: notify.Tally{incident.Restored: 1}, due: 4 * time.Minute},
 		"verified":                            {tally: notify.Tally{incident.Verified: 1}, restored: true, closed: true, due: never},
 		"settled, none is back":               {tally: notify.Tally{incident.Closed: 2}, closed: true, due: never},
 		"settled, but for one that waits":     {tally: notify.Tally{notify.Waiting: 1, incident.Closed: 1}, due: 4 * time.Minute},
 		"blocked, the others are settled":     {change: stuck, tally: notify.Tally{incident.Blocked: 1, incident.Closed: 1}, notBack: true, due: time.Second},
 		"blocked, others are open":            {change: stuck, tally: notify.Tally{incident.Blocked: 1, incident.Open: 1}, due: time.Second},
 		"blocked for 30 seconds":              {change: func(e *incident.Event) { e.StuckAt = noon }, tally: notify.Tally{incident.Blocked: 1, incident.Open: 1}, notBack: true, due: 0},
-		"blocked again, others are settled":   {change: func(e *incident.Event) { stuck(e); e.StuckTold = true }, tally: notify.Tally{incident.Blocked: 1}, due: time.Second},
-		"stuck, but back before the alert":    {change: func(e *incident.Event) { stuck(e); e.StuckTold = true }, tally: notify.Tally{incident.Verified: 1}, notBack: true, restored: true, closed: true, due: time.Second},
+		"blocked again, others are settled":   {change: func(e *incident.Event) { stuck(e); e.StuckAlerted = true }, tally: notify.Tally{incident.Blocked: 1}, due: time.Second},
+		"stuck, but back before the alert":    {change: func(e *incident.Event) { stuck(e); e.StuckAlerted = true }, tally: notify.Tally{incident.Verified: 1}, notBack: true, restored: true, closed: true, due: time.Second},
 		"overdue":                             {change: func(e *incident.Event) { e.OverdueAt = noon }, tally: notify.Tally{incident.Open: 1}, notBack: true, due: 0},
 		"open, and no time is noted":          {change: func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, time.Time{} }, tally: notify.Tally{incident.Open: 1}, due: 5 * time.Minute},
 		"its incidents are dropped":           {change: late, tally: notify.Tally{}, closed: true, due: never},
@@ -48,7 +48,7 @@ func TestEvaluate(t *testing.T) {
 			if owed.NotBack != tt.notBack || owed.Restored != tt.restored || owed.Closed != tt.closed {
 				t.Errorf("owes not back %v, restored %v, closed %v; want %v, %v, %v", owed.NotBack, owed.Restored, owed.Closed, tt.notBack, tt.restored, tt.closed)
 			}
-			if got := owed.Event.ToldClosed.IsZero(); got == tt.closed {
+			if got := owed.Event.ClosedAlertedAt.IsZero(); got == tt.closed {
 				t.Errorf("the event is closed: %v, want %v", !got, tt.closed)
 			}
 			if due, want := owed.Event.Due(), at(tt.due); !due.Equal(want) {
@@ -65,10 +65,10 @@ func TestOwesNothing(t *testing.T) {
 		want   bool
 	}{
 		"alerted":                    {func(*incident.Event) {}, false},
-		"its deletion is held back":  {func(e *incident.Event) { e.ToldDeletion = time.Time{} }, true},
-		"a drift that is undecided":  {func(e *incident.Event) { e.ToldDeletion, e.Source = time.Time{}, incident.ByDrift }, false},
-		"over":                       {func(e *incident.Event) { e.ToldClosed, e.DueAt, e.OverdueAt = noon, time.Time{}, time.Time{} }, true},
-		"over, but something is due": {func(e *incident.Event) { e.ToldClosed = noon }, false},
+		"its deletion is held back":  {func(e *incident.Event) { e.DeletionAlertedAt = time.Time{} }, true},
+		"a drift that is undecided":  {func(e *incident.Event) { e.DeletionAlertedAt, e.Source = time.Time{}, incident.ByDrift }, false},
+		"over":                       {func(e *incident.Event) { e.ClosedAlertedAt, e.DueAt, e.OverdueAt = noon, time.Time{}, time.Time{} }, true},
+		"over, but something is due": {func(e *incident.Event) { e.ClosedAlertedAt = noon }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -26,7 +26,7 @@ func NewEvent(s inventory.Scope, f detection.Finding, now time.Time) incident.Ev
 // Alerted is an event of which the deletion alert has just been made, with the times when
 // the next alerts about its incidents are due.
 func Alerted(e incident.Event, incidents []incident.Incident, p incident.Policy, now time.Time) incident.Event {
-	e.ToldDeletion = now
+	e.DeletionAlertedAt = now
 	if len(incidents) > 0 {
 		e.DueAt = now.Add(incident.NotifyRestoredAfter)
 	}

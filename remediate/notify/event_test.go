@@ -30,8 +30,8 @@ func TestAlerted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := notify.Alerted(incident.Event{Scope: scope, ID: "e-1", Source: incident.ByEvent}, tt.incidents, incident.Policy{}, noon)
-			if !e.ToldDeletion.Equal(noon) {
-				t.Errorf("the deletion is noted as alerted at %v", e.ToldDeletion)
+			if !e.DeletionAlertedAt.Equal(noon) {
+				t.Errorf("the deletion is noted as alerted at %v", e.DeletionAlertedAt)
 			}
 			wantTimes(t, e, tt.due, tt.overdue, tt.stuck)
 		})

@@ -67,7 +67,7 @@ func (l Loss) Alert(facts []string, now time.Time) (incident.Event, alert.Alert)
 		e.Level, facts = alert.Informational, nil
 	}
 	e.Level, facts = Raised(e.Level, facts)
-	e.ToldDeletion, e.ToldClosed, e.DueAt = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // an end before it was none that people know of
+	e.DeletionAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // an end before it was none that people know of
 	a := DeletionAlert(e, l.Incidents, now)
 	a.RaisedBy = facts
 	for n, i := range l.Incidents {

@@ -57,7 +57,7 @@ func TestEvaluateLoss(t *testing.T) {
 
 func TestLossAlert(t *testing.T) {
 	t.Parallel()
-	e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, ToldClosed: ago(time.Second), DueAt: noon}
+	e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, ClosedAlertedAt: ago(time.Second), DueAt: noon}
 	waits := drift("fl-1", func(i *incident.Incident) { i.WaitUntil = noon.Add(time.Minute) })
 	restored := drift("fl-2", func(i *incident.Incident) { i.State = incident.Restored })
 	next, a := notify.EvaluateLoss(e, []incident.Incident{waits, restored}, false, noon).Alert([]string{notify.WholeVPC}, noon)
@@ -67,7 +67,7 @@ func TestLossAlert(t *testing.T) {
 	if attempt := a.FlowLogs[0].NextAttemptAt; attempt == nil || !attempt.Equal(waits.WaitUntil) || a.FlowLogs[1].NextAttemptAt != nil {
 		t.Errorf("the next attempt is at %v, want %v", attempt, waits.WaitUntil)
 	}
-	if next.Level != a.Level || !next.ToldDeletion.Equal(noon) || !next.ToldClosed.IsZero() || !next.DueAt.Equal(noon.Add(incident.NotifyRestoredAfter)) {
+	if next.Level != a.Level || !next.DeletionAlertedAt.Equal(noon) || !next.ClosedAlertedAt.IsZero() || !next.DueAt.Equal(noon.Add(incident.NotifyRestoredAfter)) {
 		t.Errorf("the event is %+v", next)
 	}
 	released := drift("fl-3", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.Released })

@@ -43,20 +43,20 @@ type News struct {
 	Working   []inventory.Row // whose delivery works again
 }
 
-// NewsOf sorts rows that are [inventory.Row.Untold].
+// NewsOf sorts rows that are [inventory.Row.NoticePending].
 func NewsOf(rows []inventory.Row) (n News) {
 	for _, row := range rows {
 		if row.NewDestination {
 			n.Elsewhere = append(n.Elsewhere, row)
 		}
 		switch {
-		case !row.Protected || row.Failing() == row.ToldFailing:
+		case !row.Protected || row.Failing() == row.FailingAlerted:
 		case row.Failing():
 			n.Failing = append(n.Failing, row)
 		default:
 			n.Working = append(n.Working, row)
 		}
-		row.NewDestination, row.ToldFailing = false, row.Failing()
+		row.NewDestination, row.FailingAlerted = false, row.Failing()
 		n.Rows = append(n.Rows, row)
 	}
 	return n

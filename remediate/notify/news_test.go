@@ -20,7 +20,7 @@ func TestNews(t *testing.T) {
 	t.Parallel()
 	elsewhere := row("fl-1", func(r *inventory.Row) { r.NewDestination = true })
 	failing := row("fl-2", func(r *inventory.Row) { r.DeliverLogsStatus, r.DeliverLogsErrorMessage = "FAILED", "Access error" })
-	working := row("fl-3", func(r *inventory.Row) { r.ToldFailing = true })
+	working := row("fl-3", func(r *inventory.Row) { r.FailingAlerted = true })
 	decoy := row("fl-4", func(r *inventory.Row) { r.Protected, r.NewDestination, r.DeliverLogsStatus = false, true, "FAILED" })
 	outage := notify.OutageKey(scope, notify.Delivering)
 	for name, tt := range map[string]struct {
@@ -41,7 +41,7 @@ func TestNews(t *testing.T) {
 			t.Parallel()
 			n := notify.NewsOf(tt.rows)
 			for k, r := range n.Rows {
-				if r.Untold() || r.ID != tt.rows[k].ID {
+				if r.NoticePending() || r.ID != tt.rows[k].ID {
 					t.Errorf("row %d is not noted as alerted: %+v", k, r)
 				}
 			}

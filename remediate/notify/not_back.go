@@ -36,7 +36,7 @@ func notBackDue(i incident.Incident, p incident.Policy, now time.Time) bool {
 	if at.IsZero() {
 		return false
 	}
-	again := !i.ToldStuckAt.IsZero() && now.Sub(i.ToldStuckAt) >= remindWith
+	again := !i.StuckAlertedAt.IsZero() && now.Sub(i.StuckAlertedAt) >= remindWith
 	return again || !at.After(now)
 }
 
@@ -72,7 +72,7 @@ func EvaluateNotBack(e incident.Event, incidents []incident.Incident, mayStayAwa
 	}
 	for _, kind := range []alert.Kind{alert.Decoy, alert.Blocked, alert.Flapping} {
 		if len(named[kind]) > 0 {
-			n.Event.StuckTold = true
+			n.Event.StuckAlerted = true
 			n.Alerts = append(n.Alerts, notBackAlert(e, kind, named[kind], now))
 		}
 	}
@@ -87,7 +87,7 @@ func noticed(i incident.Incident, now time.Time) (incident.Incident, incident.St
 		why = *i.Stuck
 		i.Stuck = nil // alerted once, though it may be back by now
 	}
-	i.StuckNews, i.ToldStuckAt = false, now
+	i.StuckNews, i.StuckAlertedAt = false, now
 	return i, why
 }
 
@@ -95,7 +95,7 @@ func noticed(i incident.Incident, now time.Time) (incident.Incident, incident.St
 // from now on.
 func countsAnew(was, i incident.Incident) bool {
 	times := func(i incident.Incident) []time.Time {
-		return []time.Time{i.OpenedAt, i.MissingSince, i.ToldStuckAt, i.WaitUntil}
+		return []time.Time{i.OpenedAt, i.MissingSince, i.StuckAlertedAt, i.WaitUntil}
 	}
 	return !slices.EqualFunc(times(was), times(i), time.Time.Equal)
 }

@@ -35,8 +35,8 @@ func with(i incident.Incident, change func(*incident.Incident)) incident.Inciden
 // alerted is an event of a record whose deletion was alerted a minute before noon.
 func alerted() incident.Event {
 	return incident.Event{Scope: scope, ID: "e-1", Source: incident.ByEvent, Level: alert.High, DetectedAt: ago(time.Minute),
-		Actor:        &alert.Actor{Type: "IAMUser", ARN: mallory},
-		ToldDeletion: ago(time.Minute), DueAt: noon.Add(4 * time.Minute), OverdueAt: noon.Add(4 * time.Minute)}
+		Actor:             &alert.Actor{Type: "IAMUser", ARN: mallory},
+		DeletionAlertedAt: ago(time.Minute), DueAt: noon.Add(4 * time.Minute), OverdueAt: noon.Add(4 * time.Minute)}
 }
 
 // named are the flow logs of an alert.
@@ -59,9 +59,9 @@ func TestEvaluateNotBack(t *testing.T) {
 	})
 	young := lost("fl-4", incident.Open)
 	overdue := with(lost("fl-5", incident.Open), func(i *incident.Incident) { i.OpenedAt, i.Tried = ago(incident.OverdueAfter), 3 })
-	yesterday := with(blocked, func(i *incident.Incident) { i.StuckNews, i.ToldStuckAt = false, ago(incident.RemindAfter) })
-	nearly := with(yesterday, func(i *incident.Incident) { i.FlowLogID, i.ToldStuckAt = "fl-6", ago(23*time.Hour) })
-	thisMorning := with(yesterday, func(i *incident.Incident) { i.FlowLogID, i.ToldStuckAt = "fl-7", ago(22*time.Hour) })
+	yesterday := with(blocked, func(i *incident.Incident) { i.StuckNews, i.StuckAlertedAt = false, ago(incident.RemindAfter) })
+	nearly := with(yesterday, func(i *incident.Incident) { i.FlowLogID, i.StuckAlertedAt = "fl-6", ago(23*time.Hour) })
+	thisMorning := with(yesterday, func(i *incident.Incident) { i.FlowLogID, i.StuckAlertedAt = "fl-7", ago(22*time.Hour) })
 	ahead := with(young, func(i *incident.Incident) { i.OpenedAt = noon.Add(time.Hour) })
 	for name, tt := range map[string]struct {
 		incidents   []incident.Incident
@@ -105,8 +105,8 @@ func TestEvaluateNotBack(t *testing.T) {
 			if !slices.Equal(changed, tt.changed) {
 				t.Errorf("changes %q, want %q", changed, tt.changed)
 			}
-			if !n.Event.StuckAt.IsZero() || !n.Event.OverdueAt.Equal(tt.overdueAt) || n.Event.StuckTold != (len(tt.alerts) > 0) {
-				t.Errorf("the event is stuck at %v (alerted: %v), overdue at %v; want overdue at %v", n.Event.StuckAt, n.Event.StuckTold, n.Event.OverdueAt, tt.overdueAt)
+			if !n.Event.StuckAt.IsZero() || !n.Event.OverdueAt.Equal(tt.overdueAt) || n.Event.StuckAlerted != (len(tt.alerts) > 0) {
+				t.Errorf("the event is stuck at %v (alerted: %v), overdue at %v; want overdue at %v", n.Event.StuckAt, n.Event.StuckAlerted, n.Event.OverdueAt, tt.overdueAt)
 			}
 		})
 	}

@@ -25,7 +25,7 @@ func AfterNote(e incident.Event, found bool, n incident.Note, p incident.Policy,
 			return reopened(e, now)
 		}
 		e = eventOf(i, alert.Low, now)
-		e.ToldDeletion, e.DueAt, e.OverdueAt = now, now.Add(incident.NotifyRestoredAfter), i.OverdueAt(p)
+		e.DeletionAlertedAt, e.DueAt, e.OverdueAt = now, now.Add(incident.NotifyRestoredAfter), i.OverdueAt(p)
 		return e, true
 	case incident.NoteOverdue:
 		next, earlier := OverdueBy(e, i.OverdueAt(p))
@@ -33,13 +33,13 @@ func AfterNote(e incident.Event, found bool, n incident.Note, p incident.Policy,
 	case incident.NoteStuck:
 		if !found {
 			e = eventOf(i, alert.High, now)
-			e.ToldDeletion = now
+			e.DeletionAlertedAt = now
 		}
 		if !e.StuckAt.IsZero() {
 			return e, false
 		}
 		e.StuckAt = now.Add(incident.NotifyStuckAfter)
-		if e.StuckTold {
+		if e.StuckAlerted {
 			e.StuckAt = now.Add(incident.NotifyStuckAgainAfter)
 		}
 		return e, true
@@ -55,10 +55,10 @@ func eventOf(i incident.Incident, level alert.Level, detected time.Time) inciden
 // reopened is an event whose end is alerted again, because an incident of it is open again.
 // ok: it had an end.
 func reopened(e incident.Event, now time.Time) (_ incident.Event, ok bool) {
-	if e.ToldRestored.IsZero() && e.ToldClosed.IsZero() {
+	if e.RestoredAlertedAt.IsZero() && e.ClosedAlertedAt.IsZero() {
 		return e, false
 	}
-	e.ReopenedAt, e.ToldRestored, e.ToldClosed, e.DueAt = now, time.Time{}, time.Time{}, now.Add(incident.NotifyRestoredAfter)
+	e.ReopenedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, time.Time{}, now.Add(incident.NotifyRestoredAfter)
 	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
 	return e, true
 }
@@ -85,14 +85,14 @@ func KnownNow(e incident.Event, found bool, i incident.Incident) (_ incident.Eve
 		e = eventOf(i, alert.High, i.DetectedAt)
 	}
 	e.Unknown = false
-	return e, true, e.ToldDeletion.IsZero()
+	return e, true, e.DeletionAlertedAt.IsZero()
 }
 
 // KnownAlert is the deletion alert that was held back, and the event after it. The facts
 // raise its level.
 func KnownAlert(e incident.Event, incidents []incident.Incident, facts []string, now time.Time) (incident.Event, alert.Alert) {
 	e.Level, facts = Raised(e.Level, facts)
-	e.ToldDeletion, e.DueAt = now, now.Add(incident.NotifyRestoredAfter)
+	e.DeletionAlertedAt, e.DueAt = now, now.Add(incident.NotifyRestoredAfter)
 	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
 	a := DeletionAlert(e, incidents, now)
 	a.RaisedBy = facts

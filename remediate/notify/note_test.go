@@ -13,7 +13,7 @@ import (
 func TestAfterNote(t *testing.T) {
 	t.Parallel()
 	closed := func(e *incident.Event) {
-		e.ToldRestored, e.ToldClosed, e.DueAt, e.OverdueAt = ago(time.Second), ago(time.Second), time.Time{}, time.Time{}
+		e.RestoredAlertedAt, e.ClosedAlertedAt, e.DueAt, e.OverdueAt = ago(time.Second), ago(time.Second), time.Time{}, time.Time{}
 	}
 	forgotten := func(e *incident.Event) { *e = incident.Event{} }
 	for name, tt := range map[string]struct {
@@ -32,7 +32,7 @@ func TestAfterNote(t *testing.T) {
 		"overdue after nothing was":   {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = time.Time{} }, true, 4 * time.Minute, 4 * time.Minute, never},
 		"overdue no earlier":          {incident.NoteOverdue, nil, false, 4 * time.Minute, 4 * time.Minute, never},
 		"stuck":                       {incident.NoteStuck, nil, true, 4 * time.Minute, 4 * time.Minute, 30 * time.Second},
-		"stuck again":                 {incident.NoteStuck, func(e *incident.Event) { e.StuckTold = true }, true, 4 * time.Minute, 4 * time.Minute, 16 * time.Minute},
+		"stuck again":                 {incident.NoteStuck, func(e *incident.Event) { e.StuckAlerted = true }, true, 4 * time.Minute, 4 * time.Minute, 16 * time.Minute},
 		"stuck beside another":        {incident.NoteStuck, func(e *incident.Event) { e.StuckAt = noon.Add(time.Second) }, false, 4 * time.Minute, 4 * time.Minute, time.Second},
 		"stuck, and forgotten":        {incident.NoteStuck, forgotten, true, never, never, 30 * time.Second},
 	} {
@@ -70,7 +70,7 @@ func TestOverdueOfNone(t *testing.T) {
 
 func TestKnownNow(t *testing.T) {
 	t.Parallel()
-	held := func(e *incident.Event) { e.Unknown, e.ToldDeletion = true, time.Time{} }
+	held := func(e *incident.Event) { e.Unknown, e.DeletionAlertedAt = true, time.Time{} }
 	for name, tt := range map[string]struct {
 		change       func(*incident.Event)
 		incident     incident.Incident
@@ -99,12 +99,12 @@ func TestKnownNow(t *testing.T) {
 func TestKnownAlert(t *testing.T) {
 	t.Parallel()
 	e := alerted()
-	e.ToldDeletion, e.OverdueAt = time.Time{}, time.Time{}
+	e.DeletionAlertedAt, e.OverdueAt = time.Time{}, time.Time{}
 	e, a := notify.KnownAlert(e, []incident.Incident{lost("fl-1", incident.Open)}, []string{notify.NoMFA}, noon)
 	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{notify.NoMFA}) || !slices.Equal(named(a), []string{"fl-1"}) {
 		t.Errorf("the alert is %+v", a)
 	}
-	if e.Level != alert.Critical || !e.ToldDeletion.Equal(noon) {
+	if e.Level != alert.Critical || !e.DeletionAlertedAt.Equal(noon) {
 		t.Errorf("the event is %+v", e)
 	}
 	wantTimes(t, e, 5*time.Minute, 5*time.Minute, never)

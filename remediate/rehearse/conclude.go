@@ -86,7 +86,7 @@ func save(tx Tx, s inventory.Scope, found verdicts, complete bool) error {
 // addAlerts puts the alerts of one rehearsal into the outbox. The first refusal opens
 // an incident at a pager; that all restores would be allowed closes it.
 func addAlerts(tx Tx, s inventory.Scope, alerts []alert.Alert, allAllowed bool, now time.Time) error {
-	told, err := tx.Trouble(s, notify.Rehearsing)
+	told, err := tx.OutageAlerted(s, notify.Rehearsing)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func addAlerts(tx Tx, s inventory.Scope, alerts []alert.Alert, allAllowed bool, 
 	}
 	fails := slices.ContainsFunc(alerts, func(a alert.Alert) bool { return a.Level == alert.High })
 	if fails || allAllowed && len(alerts) > 0 {
-		if err := tx.SetTrouble(s, notify.Rehearsing, fails); err != nil {
+		if err := tx.SetOutageAlerted(s, notify.Rehearsing, fails); err != nil {
 			return err
 		}
 	}

@@ -32,10 +32,10 @@ type Tx interface {
 	PipelineHealth(scope inventory.Scope) (PipelineHealth, error)
 	PutPipelineHealth(scope inventory.Scope, h PipelineHealth) error
 
-	// Trouble reports whether people were told that a part of the pipeline fails,
+	// OutageAlerted reports whether people were told that a part of the pipeline fails,
 	// and not since that it works; SetTrouble notes it.
-	Trouble(scope inventory.Scope, p notify.Part) (bool, error)
-	SetTrouble(scope inventory.Scope, p notify.Part, on bool) error
+	OutageAlerted(scope inventory.Scope, p notify.Part) (bool, error)
+	SetOutageAlerted(scope inventory.Scope, p notify.Part, on bool) error
 	// AddAlert puts an alert and its deliveries into the outbox; one whose ID
 	// is there already changes nothing.
 	AddAlert(a alert.Alert) error

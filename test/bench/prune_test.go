@@ -59,7 +59,7 @@ func commits(ctx context.Context, s *store.Store) (waits []time.Duration) {
 	for n := 0; ctx.Err() == nil; n++ {
 		began := time.Now()
 		err := s.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-			return tx.SetTrouble(inventory.Scope{Account: account, Region: region}, "bench", n%2 == 0)
+			return tx.SetOutageAlerted(inventory.Scope{Account: account, Region: region}, "bench", n%2 == 0)
 		})
 		if err != nil {
 			return append(waits, time.Hour)

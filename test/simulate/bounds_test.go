@@ -77,7 +77,7 @@ func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
 	if !i.MissingSince.IsZero() {
 		since = i.MissingSince // its lineage is, from the end of a rule's wait on, before which people may have heard
 		from = since.Add(-p.policy.Rules[0].Wait)
-		if at := i.ToldStuckAt; !at.IsZero() && at.Before(from) {
+		if at := i.StuckAlertedAt; !at.IsZero() && at.Before(from) {
 			from = at // of a drift, to which a record brought the rule
 		}
 	}
