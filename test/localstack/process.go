@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	readyWithin = 2 * time.Minute  // LocalStack takes 5 s; a busy machine much longer
-	termWithin  = 15 * time.Second // from SIGTERM to SIGKILL
-	tailLines   = 25               // of its log, in an error
+	readyWithin = 2 * time.Minute // LocalStack takes 5 s; a busy machine much longer
+	termWithin  = time.Minute     // from SIGTERM to SIGKILL: a busy machine needs more than 15 s
+	tailLines   = 25              // of its log, in an error
 )
 
 // process is a LocalStack that we started, in a process group of its own.
@@ -53,6 +53,9 @@ func launch(cmd *exec.Cmd, onDeath syscall.Signal) (*process, error) {
 	return p, nil
 }
 
+// errPortTaken is returned where somebody else has taken the port that was free a moment ago.
+var errPortTaken = errors.New("its port is taken")
+
 // ready waits until probe succeeds. The error has the last lines of the log.
 func (p *process) ready(ctx context.Context, within time.Duration, probe func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
@@ -63,6 +66,9 @@ func (p *process) ready(ctx context.Context, within time.Duration, probe func(co
 		err := probe(ctx)
 		if err == nil {
 			return nil
+		}
+		if strings.Contains(p.tail.String(), "Address already in use") { // it would go on without its port
+			return fmt.Errorf("%w; its last words:\n%s", errPortTaken, p.tail)
 		}
 		select {
 		case <-p.done:

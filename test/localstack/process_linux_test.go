@@ -59,6 +59,13 @@ func TestReady(t *testing.T) {
 			t.Errorf("got %v, want the exit status and the last words", err)
 		}
 	})
+	t.Run("its port is taken", func(t *testing.T) {
+		t.Parallel()
+		err := sh(t, "echo '[Errno 98] Address already in use.'; echo Ready.; exec sleep 600").ready(t.Context(), time.Minute, never)
+		if !errors.Is(err, errPortTaken) {
+			t.Errorf("got %v, and it goes on without its port", err)
+		}
+	})
 	t.Run("too slow", func(t *testing.T) {
 		t.Parallel()
 		p := sh(t, "echo loading; exec sleep 600")

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
 
 	"flowkeeper/test/python"
 )
@@ -25,6 +26,9 @@ func startPython(ctx context.Context, log func(string, ...any)) (*Instance, erro
 		return nil, err
 	}
 	inst, err := runPython(ctx, venv, root)
+	for tries := 1; errors.Is(err, errPortTaken) && tries < 3; tries++ {
+		inst, err = runPython(ctx, venv, root)
+	}
 	if err != nil {
 		return nil, errors.Join(err, root.remove())
 	}
@@ -59,7 +63,7 @@ func runPython(ctx context.Context, venv string, root *root) (*Instance, error) 
 	stop := func() error { return errors.Join(p.stop(termWithin), root.remove()) }
 	endpoint := "http://" + address
 	if err := p.ready(ctx, readyWithin, func(ctx context.Context) error { return health(ctx, endpoint) }); err != nil {
-		return nil, errors.Join(err, p.stop(termWithin))
+		return nil, errors.Join(err, p.stop(time.Second)) // there is nothing that it could save
 	}
 	return &Instance{Endpoint: endpoint, How: "localstack-core " + Version + " with Python in " + venv, stop: stop}, nil
 }
