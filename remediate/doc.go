@@ -22,7 +22,7 @@
 //     that observation show, and the policy.
 //  4. At most one call that changes something in AWS (create.go), and one transaction follow
 //     (change.go): package answer reads what AWS said, and the case records what it means
-//     (case.go).
+//     (incident/answer.go).
 //  5. Later an observation verifies the replacement. When all flow logs of one event are
 //     done, the event is closed (event_alerts.go): package notify decides which alerts are
 //     due.

@@ -2,6 +2,7 @@ package remediate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"flowkeeper/remediate/incident"
@@ -27,12 +28,11 @@ func (n notifier) notifyDue(ctx context.Context) error {
 
 // notifyEvents alerts of events whose time has come, each in a transaction of its own.
 func (n notifier) notifyEvents(ctx context.Context, due []incident.Event) error {
+	var errs []error
 	for _, e := range due {
-		if err := n.store.update(ctx, func(tx scopeTx) error { return tx.notifyDueEvent(e.ID) }); err != nil {
-			return err
-		}
+		errs = append(errs, n.store.update(ctx, func(tx scopeTx) error { return tx.notifyDueEvent(e.ID) }))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // endBursts ends the windows that are over.

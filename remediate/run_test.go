@@ -269,3 +269,22 @@ func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
 	s.restored("vpc-2")
 	s.restored("vpc-3")
 }
+
+// TestI7AnEventThatCantBeReadHoldsNoRestore: its alerts are not written, and its flow logs
+// and all others are restored.
+func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(2)
+	s.hear(s.attack(ids...))
+	db, err := sql.Open("sqlite", s.path)
+	s.must(err)
+	defer db.Close()
+	_, err = db.Exec(`INSERT INTO events (account, region, id, due_at, detected_at, body) SELECT account, region, 'damaged', 1, 1, 'damaged' FROM events`)
+	s.must(err)
+	if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil {
+		t.Error("nothing is said of it")
+	}
+	s.restored("vpc-1")
+	s.restored("vpc-2")
+}

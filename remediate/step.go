@@ -28,6 +28,7 @@ func (r restorer) step(ctx context.Context, beat func()) (int, error) {
 	var due []incident.Incident
 	var events []incident.Event
 	var bursts []repeat.Burst
+	var unalerted error // restores do not wait for alerts that can't be written (I7)
 	err := r.store.view(ctx, func(tx scopeTx) (err error) {
 		if calls > 0 {
 			limit := min(batch, calls-1) // one call is for the observation
@@ -35,8 +36,8 @@ func (r restorer) step(ctx context.Context, beat func()) (int, error) {
 				return err
 			}
 		}
-		if events, err = tx.DueEvents(tx.scope, tx.now); err != nil {
-			return err
+		if events, unalerted = tx.DueEvents(tx.scope, tx.now); unalerted != nil {
+			events = nil
 		}
 		bursts, err = tx.DueBursts(tx.scope, tx.now)
 		return err
@@ -44,11 +45,9 @@ func (r restorer) step(ctx context.Context, beat func()) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := r.notifier.notifyEvents(ctx, events); err != nil {
-		return 0, err
-	}
-	if err := r.notifier.endBursts(ctx, bursts); err != nil || len(due) == 0 {
-		return 0, err
+	unalerted = errors.Join(unalerted, r.notifier.notifyEvents(ctx, events), r.notifier.endBursts(ctx, bursts))
+	if len(due) == 0 {
+		return 0, unalerted
 	}
 	shown := r.observe(ctx, due)
 	beat()
@@ -69,7 +68,7 @@ func (r restorer) step(ctx context.Context, beat func()) (int, error) {
 		})
 	}
 	err = r.parallel(createsAtOnce, tasks...)
-	return len(due) - int(left.Load()), errors.Join(unread, err)
+	return len(due) - int(left.Load()), errors.Join(unalerted, unread, err)
 }
 
 // forRetries is how many places of a step's incidents are kept for those that were

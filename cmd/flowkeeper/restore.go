@@ -51,7 +51,7 @@ func plannedRestore(ctx context.Context, s state, id string) (last incident.Inci
 		return last, unknownFlowLog(id)
 	}
 	err = s.View(ctx, func(tx *store.Tx) error {
-		c, err := tx.Case(row.Scope, incident.Selection{IDs: []string{id}}, row.FirstSeenAt)
+		c, err := tx.Case(row.Scope, incident.Selection{IDs: []string{id}}, s.now())
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ type State string
 //
 //	none               -> open      ApplyRecord, ApplyDrift, Request
 //	open, blocked      -> restored  ApplyAnswer (created), ApplyObservation (adopted)
-//	open               -> blocked   ApplyAnswer, ApplyObservation (a decoy), ApplyFailure
+//	open               -> blocked   ApplyAnswer (a refusal, a decoy), ApplyFailure
 //	open, blocked      -> closed    ApplyObservation, ApplyAnswer (its resource is gone), LetGo
 //	restored           -> verified  Verify
 //	restored           -> closed    Verify (lost in turn)

@@ -10,7 +10,7 @@ import (
 type Named struct {
 	Incident Incident // as it now is
 	News     bool     // the record was not applied before, nor is it an addendum that says nothing new
-	Excused  bool     // the deletion was allowed: released, or ignored by a rule
+	Excused  bool     // the deletion was allowed: released, not protected, or ignored by a rule
 	Foreseen string   // of an open incident: see Case.Foresee
 }
 
