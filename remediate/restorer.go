@@ -46,11 +46,11 @@ func (r restorer) run(ctx context.Context, beat func()) error {
 type progress struct {
 	said   time.Time
 	left   int
-	outage outage.Outage // of the store: nothing goes on
+	outage outage.Outage // of the steps
 }
 
-// logOutage logs once that restoring stands still, and once that it is over: when
-// something was done, or nothing is due any more.
+// logOutage logs once that a step failed in whole or in part, and once that this is over: when
+// a step did something without an error, or nothing is due any more.
 func (r restorer) logOutage(ctx context.Context, p *progress, done int, err error) {
 	if err == nil && p.outage.Failures() > 0 {
 		if done == 0 && !r.nothingDue(ctx) {
@@ -59,9 +59,9 @@ func (r restorer) logOutage(ctx context.Context, p *progress, done int, err erro
 	}
 	switch p.outage.Note(err) {
 	case outage.Began:
-		r.log.Error("restoring stands still, and is tried each second", "error", err)
+		r.log.Error("not all that is due could be done; it is tried again each second", "error", err)
 	case outage.Ended:
-		r.log.Info("restoring is possible again")
+		r.log.Info("all that is due can be done again")
 	}
 }
 

@@ -28,7 +28,7 @@ func (r restorer) step(ctx context.Context, beat func()) (int, error) {
 	var due []incident.Incident
 	var events []incident.Event
 	var bursts []repeat.Burst
-	var unalerted error // restores do not wait for alerts that can't be written (I7)
+	var unalerted error // restores do not wait for alerts that can't be read or written (I7)
 	err := r.store.view(ctx, func(tx scopeTx) (err error) {
 		if calls > 0 {
 			limit := min(batch, calls-1) // one call is for the observation
@@ -36,11 +36,15 @@ func (r restorer) step(ctx context.Context, beat func()) (int, error) {
 				return err
 			}
 		}
-		if events, unalerted = tx.DueEvents(tx.scope, tx.now); unalerted != nil {
+		var noEvents, noBursts error
+		if events, noEvents = tx.DueEvents(tx.scope, tx.now); noEvents != nil {
 			events = nil
 		}
-		bursts, err = tx.DueBursts(tx.scope, tx.now)
-		return err
+		if bursts, noBursts = tx.DueBursts(tx.scope, tx.now); noBursts != nil {
+			bursts = nil
+		}
+		unalerted = errors.Join(noEvents, noBursts)
+		return nil
 	})
 	if err != nil {
 		return 0, err

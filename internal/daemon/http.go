@@ -43,7 +43,7 @@ func (h health) serve(ctx context.Context) error {
 		answer(w, good, err)
 	})
 	mux.Handle("GET /metrics", h.scrape().Handler())
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 2 << 10, ConnState: closeAbove(maxConnections)}
+	srv := newServer(mux)
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
@@ -55,6 +55,11 @@ func (h health) serve(ctx context.Context) error {
 		return fmt.Errorf("http.listen: %w", err)
 	}
 	return <-stopped
+}
+
+// newServer bounds what one connection, and all of them, can take.
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 2 << 10, ConnState: closeAbove(maxConnections)}
 }
 
 // maxConnections are open at once: everybody on this machine may connect, and each one takes

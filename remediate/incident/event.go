@@ -46,10 +46,10 @@ type Event struct {
 	ReopenedAt        time.Time // when one of its incidents was reopened, which has no alert of its own
 	RestoredAlertedAt time.Time `json:"ToldRestored"`
 	ClosedAlertedAt   time.Time `json:"ToldClosed"`
-	DueAt             time.Time // when an alert says what is restored, even if not all is; zero: no longer
-	StuckAt           time.Time // the latest time of an alert about incidents that are stuck; zero: none is
+	DueAt             time.Time // by when an alert says what is restored, even if not all is, or what a refresh found gone; zero: no longer
+	StuckAt           time.Time // by when an alert says which incidents are stuck; zero: none is
 	StuckAlerted      bool      `json:"StuckTold"` // there was such an alert
-	OverdueAt         time.Time // the latest time of an alert about incidents that are not back; zero: none is missing
+	OverdueAt         time.Time // by when an alert says what is not back; zero: none is missing
 }
 
 // Due is when to evaluate it again even if no incident changes; zero: never.
