@@ -21,24 +21,24 @@ const (
 )
 
 // commitWhileAsking asks AWS about a message's findings while commit runs, and returns what
-// commit does: soon after it, whatever AWS does. The restorer is woken when commit and look
-// have ended, at the latest when the look would not count any more.
+// commit returns: soon after it, whatever AWS does. The restorer is woken when commit and
+// observation have ended, at the latest when the observation would not count any more.
 func (in intake) commitWhileAsking(ctx context.Context, fs []detection.Finding, commit func() error) error {
 	has := func(k detection.Kind) bool {
 		return slices.ContainsFunc(fs, func(f detection.Finding) bool { return f.Kind == k })
 	}
 	var left atomic.Int32
-	left.Store(2) // commit and look
+	left.Store(2) // commit and observation
 	ended := func() {
 		if left.Add(-1) == 0 {
 			in.memory.wakeUp()
 		}
 	}
-	var looked, learned <-chan struct{}
+	var observed, learned <-chan struct{}
 	if has(detection.Deleted) {
-		looked = in.inBackground(func() { defer ended(); in.observeNamed(ctx, fs) })
+		observed = in.inBackground(func() { defer ended(); in.observeNamed(ctx, fs) })
 	}
-	if looked == nil {
+	if observed == nil {
 		ended()
 	}
 	if has(detection.Created) {
@@ -75,7 +75,7 @@ func (in intake) inBackground(task func()) <-chan struct{} {
 		defer running.Add(-1)
 		defer func() {
 			if p := recover(); p != nil {
-				in.log.Error("a look beside a message failed", "error", fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
+				in.log.Error("a call to AWS that a message began failed", "error", fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
 			}
 		}()
 		task()

@@ -32,7 +32,7 @@ func (c client) observe(ctx context.Context, resources []string) (incident.Obser
 	found, err := inventory.OnResources(ctx, c.scope, c, resources)
 	if err != nil {
 		c.recordThrottle(err)
-		return o, fmt.Errorf("look at %d resources in %s: %w", len(resources), c.scope, err)
+		return o, fmt.Errorf("observe %d resources in %s: %w", len(resources), c.scope, err)
 	}
 	o.FlowLogs = found
 	return o, nil

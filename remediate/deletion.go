@@ -62,7 +62,7 @@ func newDeletion(tx scopeTx, f detection.Finding, c *incident.Case, named []inci
 	allowed := len(f.Deleted) > 0 && len(f.Failed) == 0
 	for _, n := range named {
 		d.incidents = append(d.incidents, n.Incident)
-		allowed = allowed && n.Excused
+		allowed = allowed && n.Allowed
 	}
 	recent, err := repeat.RecordCall(tx, f, len(f.Deleted), tx.now)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	observationFresh = 2 * time.Second // how long a look made beside a commit counts
+	observationFresh = 2 * time.Second // how long an observation made beside a commit counts
 	maxObservations  = 16              // of those kept
 	tornDownFor      = time.Hour       // AWS removes the flow logs of a deleted VPC some time after it
 	mostTornDown     = 1000            // resources remembered of a scope
@@ -43,7 +43,7 @@ func (m *scopeMemory) wakeUp() {
 	}
 }
 
-// keepObservation remembers a look for the restorer.
+// keepObservation remembers an observation for the restorer.
 func (m *scopeMemory) keepObservation(o incident.Observation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -52,9 +52,9 @@ func (m *scopeMemory) keepObservation(o incident.Observation) {
 	}
 }
 
-// takeObservation hands out a kept look that covers a resource and did not begin before
+// freshObservation is a kept observation that covers a resource and did not begin before
 // the incident opened: an earlier one would show the flow log still alive.
-func (m *scopeMemory) takeObservation(resource string, opened, now time.Time) (incident.Observation, bool) {
+func (m *scopeMemory) freshObservation(resource string, opened, now time.Time) (incident.Observation, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.observations = slices.DeleteFunc(m.observations, func(o incident.Observation) bool {

@@ -24,7 +24,7 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident) map[stri
 		if _, done := out[i.ResourceID]; done || i.ResourceID == "" {
 			continue
 		}
-		kept, ok := r.memory.takeObservation(i.ResourceID, i.OpenedAt, r.store.now())
+		kept, ok := r.memory.freshObservation(i.ResourceID, i.OpenedAt, r.store.now())
 		if isNew := i.State == incident.Open && i.TimesAlive == 0; ok && isNew {
 			out[i.ResourceID] = observed{Observation: kept}
 			continue

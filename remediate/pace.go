@@ -45,8 +45,8 @@ func (p *pace) wait(now time.Time) time.Duration {
 }
 
 // least is with how many calls a step may begin: what comes in a fifth of a
-// second, so that many creates share a look; a look and a create at least, or
-// the looks alone would use up the pace.
+// second, so that many creates share an observation; an observation and a create at least, or
+// the observations alone would use up the pace.
 func (p *pace) least() float64 { return max(2, math.Floor(p.rate/5)) }
 
 // reserve takes a token for a call that goes out in any case.

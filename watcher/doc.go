@@ -12,9 +12,9 @@
 //     dead-letter policy ends that (I8).
 //
 // Run owns these goroutines and waits for all of them: one receiver, and up to
-// three more while there is a backlog; sixteen handlers; one that collects what is
-// done and has it deleted, ten messages a call; one that shows messages again after
-// the state file could be written again. While a handler works, one goroutine keeps
+// three more while there is a backlog; at most sixteen handlers; one that collects what is
+// done, and up to four that delete it, ten messages a call; one that shows messages again
+// after the state file could be written again. While a handler works, one goroutine keeps
 // its message hidden.
 //
 // The package never deletes a message that the Handler did not accept, never ends

@@ -33,7 +33,8 @@ type Daemon struct {
 	Version string
 	// Sinks are sinks in addition to the configured ones, by name (the demo's timeline).
 	Sinks map[string]sink.Sink
-	// Ready is called once every loop runs.
+	// Ready is called once all loops have begun. The watcher receives its first message after
+	// the queue's attributes and the first refreshes, or after the time these may take.
 	Ready func()
 
 	store       *store.Store

@@ -123,7 +123,7 @@ func (a *adoption) takeRows() error {
 // takeRow writes a row, and the incident of its flow log.
 func (a *adoption) takeRow(r inventory.Row) error {
 	a.count(r)
-	if err := a.PutFlowLog(incident.AdoptRow(r)); err != nil {
+	if err := a.PutFlowLog(incident.RowFromCopy(r)); err != nil {
 		return err
 	}
 	i, ok, err := a.Incident(r.Scope, r.ID)
@@ -131,20 +131,20 @@ func (a *adoption) takeRow(r inventory.Row) error {
 		return err
 	}
 	i.Scope, i.FlowLogID = r.Scope, r.ID
-	i, is := i.Adopt(r, a.Now)
+	i, is := i.FromCopy(r, a.Now)
 	switch is {
-	case incident.AdoptAsIs:
+	case incident.KeptAsIs:
 		return nil
-	case incident.AdoptNot:
+	case incident.NotKept:
 		return a.drop(r.Scope, r.ID)
-	case incident.AdoptClosed:
+	case incident.KeptClosed:
 		a.found.Deaf++
-	case incident.AdoptDue:
+	case incident.KeptDue:
 		e, ok, err := a.Event(i.Scope, i.EventID)
 		if err != nil {
 			return err
 		}
-		if err := a.PutEvent(i.AdoptEvent(e, ok, a.Now)); err != nil {
+		if err := a.PutEvent(i.EventFromCopy(e, ok, a.Now)); err != nil {
 			return err
 		}
 	}
@@ -179,7 +179,7 @@ func (a *adoption) dropStrays() error {
 		`SELECT body, account, region, id FROM incidents i WHERE NOT EXISTS
 		(SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id)`)
 	for n := 0; n < len(strays) && err == nil; n++ {
-		if x := strays[n]; !x.AdoptStray() {
+		if x := strays[n]; !x.StaysWithoutRow() {
 			a.found.Deaf++
 			err = a.drop(x.scope, x.id)
 		}
@@ -202,7 +202,7 @@ func (a *adoption) takePipelines() error {
 		return []any{&s.Account, &s.Region, asJSON{h}}
 	}, `SELECT account, region, body FROM ways`)
 	for s, h := range known {
-		err = errors.Join(err, a.PutPipelineHealth(s, h.Adopted()))
+		err = errors.Join(err, a.PutPipelineHealth(s, h.FromCopy()))
 	}
 	return err
 }
@@ -220,7 +220,7 @@ func (a *adoption) endBursts() error {
 			continue
 		}
 		b.Key = key
-		if b, ok := b.Adopted(a.Now); ok {
+		if b, ok := b.FromCopy(a.Now); ok {
 			err = errors.Join(err, a.PutBurst(b))
 		}
 	}

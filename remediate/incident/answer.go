@@ -136,7 +136,7 @@ func (t *transition) fail(a Answer, jitter float64) {
 		t.put()
 		return
 	}
-	t.block(a)
+	t.block(a) // NeedsPerson, and what waiting or leaving out our tag did not mend
 }
 
 // notFound closes the incident once AWS has said for long enough that its resource does

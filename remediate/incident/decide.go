@@ -34,7 +34,7 @@ type Decision struct {
 // create, in this order:
 //
 //   - never seen, not known yet, not observed, alive
-//   - excused: released, not protected, ignored by a rule, alert only
+//   - not to be restored: released, not protected, ignored by a rule, alert only
 //   - an equivalent is there: adopted at once after a drift, else after the wait of a rule
 //   - waiting
 //   - replaced, by whom a rule gives time to
@@ -50,7 +50,7 @@ func Decide(i Incident, o Facts, p Policy, now time.Time) Decision {
 	case o.Alive:
 		return decideAlive(i, p, now)
 	}
-	if d, ok := excused(i, o, p); ok {
+	if d, ok := notToRestore(i, o, p); ok {
 		return deferClose(d, o, p, now)
 	}
 	other, there := equivalent(i, o)
@@ -95,8 +95,8 @@ func decideAlive(i Incident, p Policy, now time.Time) Decision {
 	return Decision{Next: Requeue, At: Earlier(now.Add(pause), end)}
 }
 
-// excused are the reasons not to restore, the strictest first. A person's request knows none.
-func excused(i Incident, o Facts, p Policy) (Decision, bool) {
+// notToRestore are the reasons not to restore, the strictest first. A person's request knows none.
+func notToRestore(i Incident, o Facts, p Policy) (Decision, bool) {
 	closed := func(reason, advice string) (Decision, bool) {
 		return Decision{Next: Close, Reason: reason, Advice: advice}, true
 	}

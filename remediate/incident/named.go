@@ -10,7 +10,7 @@ import (
 type Named struct {
 	Incident Incident // as it now is
 	News     bool     // the record was not applied before, nor is it an addendum that says nothing new
-	Excused  bool     // the deletion was allowed: released, not protected, or ignored by a rule
+	Allowed  bool     // the deletion was allowed: released, not protected, or ignored by a rule
 	Foreseen string   // of an open incident: see Case.Foresee
 }
 
@@ -22,7 +22,7 @@ func (c *Case) ApplyRecord(id string, rec Record) (n Named) {
 	known = known && !row.Imported // a file's word is none that AWS gave (I2)
 	released := known && row.Released(rec.Time)
 	unprotected := known && !row.Protected
-	n.Excused = released || unprotected || rec.Rule.Action == Ignore
+	n.Allowed = released || unprotected || rec.Rule.Action == Ignore
 	i, found := c.Incident(id)
 	if !found || !rec.Applied {
 		rec.Unreleased = known && !released && row.Released(i.LostAt())

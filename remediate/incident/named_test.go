@@ -22,7 +22,7 @@ func record(id string, change ...func(*Record)) func(*Case) string {
 		if n.News {
 			out = append(out, "news")
 		}
-		if n.Excused {
+		if n.Allowed {
 			out = append(out, "excused")
 		}
 		if n.Foreseen != "" {

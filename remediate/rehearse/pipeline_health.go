@@ -34,9 +34,9 @@ func (h PipelineHealth) token(started time.Time, n int) string {
 	return fmt.Sprintf("%s%s-%d-%d", detection.RehearsalToken, h.Instance, started.Unix(), n)
 }
 
-// Adopted is what of it counts in a copy of the state file that became the state file: not
+// FromCopy is what of it counts in a copy of the state file that became the state file: not
 // whose rehearsals count.
-func (h PipelineHealth) Adopted() PipelineHealth {
+func (h PipelineHealth) FromCopy() PipelineHealth {
 	h.By, h.OthersAt = "", time.Time{}
 	return h
 }

@@ -75,9 +75,9 @@ const (
 // gone back.
 func (b Burst) over(now time.Time) bool { return !now.Before(b.DueAt) || b.Since.After(now) }
 
-// Adopted is a burst of a copy of the state file that became the state file: what it
+// FromCopy is a burst of a copy of the state file that became the state file: what it
 // holds is summed up now. ok is false where no window of it could be ended.
-func (b Burst) Adopted(now time.Time) (adopted Burst, ok bool) {
+func (b Burst) FromCopy(now time.Time) (kept Burst, ok bool) {
 	b.DueAt = now
 	return b, b.Held.Calls <= 0 || b.Held.Gravest != nil
 }

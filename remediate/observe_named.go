@@ -9,9 +9,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// observeNamed looks at the resources of the flow logs named, for the restorer, which looks
-// for itself where this fails, or where it goes without: for more resources than one call
-// shows, or when the scope's pace is used up.
+// observeNamed observes the resources of the flow logs named, for the restorer. It does not
+// where one call can't show all of them, or when the scope's pace is used up; then, and
+// where it fails, the restorer observes for itself.
 func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
 	ctx, cancel := context.WithTimeout(ctx, observationFresh) // it would not count any more
 	defer cancel()

@@ -8,11 +8,11 @@ import (
 )
 
 // Whoever can write the place of the copies of the state file can have written all of
-// one. What an adopted copy says of what was there and is to come back counts, and nothing
+// one. What a copy says of what was there and is to come back counts, and nothing
 // in it that loosens.
 
-// AdoptRow is a row of a copy, as far as it counts.
-func AdoptRow(r inventory.Row) inventory.Row {
+// RowFromCopy is a row of a copy, as far as it counts.
+func RowFromCopy(r inventory.Row) inventory.Row {
 	r.ReleasedUntil, r.ReleasedAt, r.ReleaseReason = time.Time{}, time.Time{}, ""
 	if !r.Protected {
 		// A decoy, or outside of inventory.destinations: the next refresh decides about
@@ -27,44 +27,44 @@ func AdoptRow(r inventory.Row) inventory.Row {
 	return r
 }
 
-// Adoption is what becomes of an incident of a copy.
-type Adoption int
+// CopyFate is what becomes of an incident of a copy.
+type CopyFate int
 
-// What Adopt says.
+// What FromCopy says.
 const (
-	AdoptAsIs   Adoption = iota
-	AdoptDue             // it is tried at once, and its event is adopted, too
-	AdoptClosed          // AWS shows its flow log: it ends, so that a record of one more deletion counts
-	AdoptNot             // it would end as it begins: nothing is to come back
+	KeptAsIs   CopyFate = iota
+	KeptDue             // it is tried at once, and its event is kept, too
+	KeptClosed          // AWS shows its flow log: it ends, so that a record of one more deletion counts
+	NotKept             // it would end as it begins: nothing is to come back
 )
 
-// Adopt is an incident of a copy as far as it counts, beside the row that the copy has of
+// FromCopy is an incident of a copy as far as it counts, beside the row that the copy has of
 // its flow log.
-func (i Incident) Adopt(r inventory.Row, now time.Time) (Incident, Adoption) {
+func (i Incident) FromCopy(r inventory.Row, now time.Time) (Incident, CopyFate) {
 	live := r.State == inventory.Live
 	switch {
 	case i.Pending() && (live || r.Protected):
 		i.WaitUntil, i.NextAttemptAt = time.Time{}, now // nobody waits for what a rule, or the copy, says
 		i.StuckAlertedAt, i.Stuck, i.StuckNews = time.Time{}, nil, false
-		return i, AdoptDue
+		return i, KeptDue
 	case i.Pending():
-		return i, AdoptNot
+		return i, NotKept
 	case live && !i.Listens():
-		return i.Listening(now), AdoptClosed
+		return i.Listening(now), KeptClosed
 	}
-	return i, AdoptAsIs
+	return i, KeptAsIs
 }
 
-// AdoptStray reports whether an incident of a copy stays that has no row of its flow log:
+// StaysWithoutRow reports whether an incident of a copy stays that has no row of its flow log:
 // only where that is unknown. Of what a listing shows anew, no record would count else.
-func (i Incident) AdoptStray() bool {
+func (i Incident) StaysWithoutRow() bool {
 	return !i.Known && (i.State == Open || i.State == Closed && i.Reason == Unknown)
 }
 
-// AdoptEvent is the event of an incident of a copy, which may not be in the copy. People
+// EventFromCopy is the event of an incident of a copy, which may not be in the copy. People
 // get an alert, in five minutes at the latest, of what is to come back and is not:
 // whatever the copy says that they have got.
-func (i Incident) AdoptEvent(e Event, inCopy bool, now time.Time) Event {
+func (i Incident) EventFromCopy(e Event, inCopy bool, now time.Time) Event {
 	if !inCopy {
 		e = Event{Source: i.Source, Level: alert.High, DetectedAt: now, DeletionAlertedAt: now}
 	}

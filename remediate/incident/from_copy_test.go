@@ -7,7 +7,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestAdopt is what an incident of an adopted copy becomes, by the row beside it.
+// TestAdopt is what an incident of a copy becomes, by the row beside it.
 func TestAdopt(t *testing.T) {
 	t.Parallel()
 	now := noon
@@ -16,28 +16,28 @@ func TestAdopt(t *testing.T) {
 	for name, c := range map[string]struct {
 		i    Incident
 		row  inventory.Row
-		want Adoption
+		want CopyFate
 	}{
-		"open, shown alive":         {Incident{State: Open}, live, AdoptDue},
-		"open, protected":           {Incident{State: Open, WaitUntil: now.Add(time.Hour)}, wasProtected, AdoptDue},
-		"blocked, protected":        {Incident{State: Blocked, StuckAlertedAt: now}, wasProtected, AdoptDue},
-		"open, not protected":       {Incident{State: Open}, gone, AdoptNot},
-		"let go of, but alive":      {Incident{State: Closed, Reason: Released}, live, AdoptClosed},
-		"restored, but alive":       {Incident{State: Verified}, live, AdoptClosed},
-		"was still there":           {Incident{State: Closed, Reason: StillThere}, live, AdoptAsIs},
-		"let go of, and gone":       {Incident{State: Closed, Reason: Released}, gone, AdoptAsIs},
-		"restored, and gone itself": {Incident{State: Verified}, wasProtected, AdoptAsIs},
+		"open, shown alive":         {Incident{State: Open}, live, KeptDue},
+		"open, protected":           {Incident{State: Open, WaitUntil: now.Add(time.Hour)}, wasProtected, KeptDue},
+		"blocked, protected":        {Incident{State: Blocked, StuckAlertedAt: now}, wasProtected, KeptDue},
+		"open, not protected":       {Incident{State: Open}, gone, NotKept},
+		"let go of, but alive":      {Incident{State: Closed, Reason: Released}, live, KeptClosed},
+		"restored, but alive":       {Incident{State: Verified}, live, KeptClosed},
+		"was still there":           {Incident{State: Closed, Reason: StillThere}, live, KeptAsIs},
+		"let go of, and gone":       {Incident{State: Closed, Reason: Released}, gone, KeptAsIs},
+		"restored, and gone itself": {Incident{State: Verified}, wasProtected, KeptAsIs},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, is := c.i.Adopt(c.row, now)
+			got, is := c.i.FromCopy(c.row, now)
 			if is != c.want {
 				t.Fatalf("%v, not %v", is, c.want)
 			}
-			if is == AdoptDue && (!got.NextAttemptAt.Equal(now) || !got.WaitUntil.IsZero() || !got.StuckAlertedAt.IsZero()) {
+			if is == KeptDue && (!got.NextAttemptAt.Equal(now) || !got.WaitUntil.IsZero() || !got.StuckAlertedAt.IsZero()) {
 				t.Errorf("it waits, or its alert counts: %+v", got)
 			}
-			if is == AdoptClosed && !got.Listens() {
+			if is == KeptClosed && !got.Listens() {
 				t.Errorf("no record counts: %+v", got)
 			}
 		})
@@ -58,7 +58,7 @@ func TestAdoptEvent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, inCopy := range []bool{true, false} {
-				if got := i.AdoptEvent(e, inCopy, now); got.ID != "e-1" || got.Unknown || !got.Rings() || got.DeletionAlertedAt.After(now) || got.OverdueAt.After(now.Add(5*time.Minute)) {
+				if got := i.EventFromCopy(e, inCopy, now); got.ID != "e-1" || got.Unknown || !got.Rings() || got.DeletionAlertedAt.After(now) || got.OverdueAt.After(now.Add(5*time.Minute)) {
 					t.Errorf("in the copy: %v: %+v", inCopy, got)
 				}
 			}
