@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// TestReleaseWithoutADaemonAlertsOfTheOthers: whoever lets one flow log of an event go
+// adds the alert that is due about another, and that does not say that nothing is tried:
+// the command calls no AWS, the daemon does.
+func TestReleaseWithoutADaemonAlertsOfTheOthers(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"log"} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Update(t.Context(), func(tx *store.Tx) error {
+		e := incident.Event{Scope: scope, ID: "event-3", Source: incident.ByEvent, Level: alert.High, DetectedAt: noon.Add(-time.Hour), DeletionAlertedAt: noon.Add(-time.Hour), StuckAt: noon.Add(-time.Minute)}
+		errs := []error{tx.PutEvent(e)}
+		for _, r := range rows()[:2] {
+			r.State, r.GoneAt = inventory.Gone, noon.Add(-time.Hour)
+			errs = append(errs, tx.PutFlowLog(r), tx.PutIncident(incident.Incident{
+				Scope: scope, FlowLogID: r.ID, RootID: r.ID, ResourceID: r.ResourceID, State: incident.Blocked, Reason: incident.Permission, Source: incident.ByEvent, EventID: e.ID,
+				DeletedAt: noon.Add(-time.Hour), DetectedAt: noon.Add(-time.Hour), OpenedAt: noon.Add(-time.Hour), AbsentAt: noon.Add(-time.Hour),
+				Known: true, Frozen: r.Settings, NextAttemptAt: noon.Add(time.Minute), StuckNews: true,
+				Stuck: &incident.Stuck{Kind: alert.Blocked, Message: "UnauthorizedOperation: no", Advice: "allow ec2:CreateFlowLogs"},
+			}))
+		}
+		return errors.Join(errs...)
+	})
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	flowkeeper := func(args ...string) string {
+		var b bytes.Buffer
+		if code := testApp(&b).execute(t.Context(), append([]string{"--state", path}, args...)); code != 0 {
+			t.Fatalf("%v: exit code %d: %s", args, code, b.String())
+		}
+		return b.String()
+	}
+	flowkeeper("inventory", "release", "fl-000000a1", "--reason", "moved")
+	got := flowkeeper("alerts", "list", "--json")
+	if !strings.Contains(got, "fl-000000b2") || !strings.Contains(got, "allow ec2:CreateFlowLogs") || strings.Contains(got, "nothing is tried") {
+		t.Error(got)
+	}
+}
