@@ -13,7 +13,7 @@ var teeth = []tooth{
 	{"I1 acknowledged first", []patch{{"watcher/handle.go",
 		`	d := decode(c)
 `, `	d := decode(c)
-	w.deleteOnce(work, []*string{m.ReceiptHandle})
+	w.deleteOnce(ctx, []*string{m.ReceiptHandle})
 `}}},
 	{"I1 alert outside the commit", []patch{{"remediate/deletion.go",
 		`	return true, add(tx, d.alert)
