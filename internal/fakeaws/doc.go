@@ -18,5 +18,6 @@
 // returns is called.
 //
 // It never guesses: it refuses what AWS refuses, and everything that it does not
-// know. The package test/contract runs one suite against it and LocalStack.
+// know. Where it is not known what AWS does, EC2Settings chooses between the answers
+// that are possible. The package test/contract runs one suite against it and LocalStack.
 package fakeaws

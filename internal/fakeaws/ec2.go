@@ -19,11 +19,12 @@ var ec2Operations = map[string]ec2Operation{
 	"CreateFlowLogs": {true, []string{"ResourceId.", "ResourceType", "ClientToken", "DeliverCrossAccountRole", "DeliverLogsPermissionArn", "DestinationOptions.",
 		"DryRun", "LogDestination", "LogDestinationType", "LogFormat", "LogGroupName", "MaxAggregationInterval", "TagFieldSpecification.", "TagSpecification.", "TrafficType"},
 		(*ec2Scope).createFlowLogs},
+	"CreateTags":      {true, []string{"ResourceId.", "Tag.", "DryRun"}, (*ec2Scope).createTags},
 	"DeleteFlowLogs":  {true, []string{"FlowLogId.", "DryRun"}, (*ec2Scope).deleteFlowLogs},
 	"DescribeRegions": {false, []string{"Filter.", "AllRegions", "RegionName.", "DryRun"}, (*ec2Scope).describeRegions},
 }
 
-// reply is what an operation answers, and the flow logs that it made or deleted.
+// reply is what an operation answers, and the flow logs that it made, deleted or tagged.
 type reply struct {
 	result interface {
 		answers(namespace, requestID string)
@@ -88,6 +89,10 @@ func (e *EC2) do(q *Request, namespace string) (answer string, deliver func() er
 
 // try refuses a request, or does what it asks for.
 func (e *EC2) try(q *Request, p params) (reply, error) {
+	s := e.scope(q.Account, q.Region)
+	if err := s.limit(q.Operation); err != nil {
+		return reply{}, err
+	}
 	for _, action := range append([]string{"ec2:" + q.Operation}, q.Permissions...) {
 		if e.iam.IsDenied(q.Caller, action) {
 			return reply{}, Errorf("UnauthorizedOperation", "You are not authorized to perform this operation. User: %s is not authorized to perform: %s", q.ARN, action).
@@ -101,7 +106,7 @@ func (e *EC2) try(q *Request, p params) (reply, error) {
 	if name := UnknownParameter(q.Form, operation.allowed...); name != "" {
 		return reply{}, Errorf("UnknownParameter", "The parameter %s is not recognized", name)
 	}
-	return operation.do(e.scope(q.Account, q.Region), p)
+	return operation.do(s, p)
 }
 
 // dryRun ends a call that only asks whether it would be allowed.

@@ -15,7 +15,7 @@ type Call struct {
 	Code      string // of the error; empty: it succeeded
 	DryRun    bool
 	Form      url.Values
-	IDs       []string // flow logs made or deleted
+	IDs       []string // flow logs made, deleted or tagged
 }
 
 // Calls are the changing calls so far, in order; of one operation, or all.

@@ -19,23 +19,32 @@ type EC2 struct {
 
 	mu       sync.Mutex // guards what follows
 	settings EC2Settings
-	scopes   map[string]*ec2Scope // by account/region
-	exists   map[string]bool      // destinations and delivery roles, by ARN
+	scopes   map[string]*ec2Scope    // by account/region
+	exists   map[string]bool         // destinations and delivery roles, by ARN
+	refused  map[string]unsuccessful // creates, by resource
 	calls    []Call
 }
 
 func newEC2(now func() time.Time, serial *atomic.Uint64, iam *IAM, trail *Trail) *EC2 {
 	return &EC2{now: now, serial: serial, iam: iam, trail: trail,
 		settings: EC2Settings{Regions: []string{"eu-west-1", "us-east-1"}},
-		scopes:   map[string]*ec2Scope{}, exists: map[string]bool{}}
+		scopes:   map[string]*ec2Scope{}, exists: map[string]bool{}, refused: map[string]unsuccessful{}}
 }
 
 // EC2Settings are how this EC2 behaves.
 type EC2Settings struct {
-	Regions    []string      // that DescribeRegions names
-	PageSize   int           // a page of a Describe is no longer; 0: as AWS allows
-	Delay      time.Duration // of eventual consistency: a Describe shows what was so long ago, an hour at most
-	Duplicates bool          // are allowed: no FlowLogAlreadyExists
+	Regions   []string        // that DescribeRegions names
+	PageSize  int             // a page of a Describe is no longer; 0: as AWS allows
+	Delay     time.Duration   // of eventual consistency: a Describe shows what was so long ago, an hour at most
+	Rates     map[string]Rate // by action; an action that is not in it has no limit
+	TagPolicy TagPolicy
+	Quota     int // flow logs of one resource; 0: any number
+	Guard     Guard
+
+	// Of these AWS was seen to do both, or it is not known which it does:
+	ExistsFails bool // FlowLogAlreadyExists is the error of the whole call; false: an item of Unsuccessful
+	MixedIDs    bool // FlowLogIds of several resources come in another order than the resources
+	FirstAnswer bool // a repeated ClientToken that made something has its first answer again, failures too; false: what failed is tried again
 }
 
 // Configure changes the settings.
@@ -73,6 +82,27 @@ func (e *EC2) RemoveDestination(arn string) { e.set(arn, false) }
 
 // AddDeliveryRole makes a role that delivery can assume.
 func (e *EC2) AddDeliveryRole(arn string) { e.set(arn, true) }
+
+// RefuseCreate has every create on a resource come back in Unsuccessful, with this code
+// and message. An empty code ends that.
+func (e *EC2) RefuseCreate(resourceID, code, message string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.refused[resourceID] = unsuccessful{code, message, resourceID}
+}
+
+// UseToken makes a ClientToken one that another principal of the account has used for a
+// call with other parameters; no call, no record. What has been used stays as it is, and
+// an empty token is none.
+// A function that Intercept has set may use the token of a call so, before that call.
+func (e *EC2) UseToken(account, region, clientToken string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.scope(account, region)
+	if _, used := s.tokens[clientToken]; !used && clientToken != "" {
+		s.tokens[clientToken] = token{}
+	}
+}
 
 func (e *EC2) set(arn string, there bool) {
 	e.mu.Lock()
@@ -166,7 +196,7 @@ func (e *EC2) scope(account, region string) *ec2Scope {
 	s := e.scopes[key]
 	if s == nil {
 		s = &ec2Scope{EC2: e, resources: map[string]bool{}, byID: map[string]*flowLog{},
-			byResource: map[string][]*flowLog{}, tokens: map[string]token{}}
+			byResource: map[string][]*flowLog{}, tokens: map[string]token{}, buckets: map[string]*bucket{}}
 		e.scopes[key] = s
 	}
 	return s

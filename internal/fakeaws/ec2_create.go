@@ -2,8 +2,6 @@ package fakeaws
 
 import (
 	"cmp"
-	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,30 +48,15 @@ func (s *ec2Scope) createFlowLogs(p params) (reply, error) {
 	if err := dryRun(p); err != nil {
 		return reply{}, err
 	}
-	ids, done, err := s.repeated(p)
+	t, err := s.createOnce(p, proto, resources)
 	if err != nil {
 		return reply{}, err
 	}
-	if !done {
-		if ids, result.Unsuccessful, err = s.createEach(proto, resources); err != nil {
-			return reply{}, err
-		}
-		if t := result.ClientToken; t != "" && len(result.Unsuccessful) == 0 {
-			s.tokens[t] = token{p, ids}
-		}
+	result.IDs, result.Unsuccessful = t.ids(resources), t.failed
+	if n := len(result.IDs); n > 0 && s.settings.MixedIDs {
+		result.IDs = append(result.IDs[1:n:n], result.IDs[0])
 	}
-	result.IDs = ids
-	return reply{&result, ids}, nil
-}
-
-// repeated answers a ClientToken that was used before: the same parameters
-// get the first result again, even if that flow log is gone by now.
-func (s *ec2Scope) repeated(p params) (ids []string, done bool, err error) {
-	t, used := s.tokens[p.text("ClientToken")]
-	if used && !reflect.DeepEqual(t.params, p) {
-		return nil, false, Errorf("IdempotentParameterMismatch", "The client token has been used with other parameters")
-	}
-	return t.ids, used, nil
+	return reply{&result, result.IDs}, nil
 }
 
 // parseCreate reads and checks everything but the resources.
@@ -96,9 +79,11 @@ func parseCreate(p params) (f FlowLog, err error) {
 		if t.text("ResourceType") != "vpc-flow-log" {
 			return f, Errorf("InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", t.text("ResourceType"))
 		}
-		f.Tags = tagsOf(t)
+		if f.Tags, err = parseTags(t); err != nil {
+			return f, err
+		}
 	}
-	return f, checkTags(f.Tags)
+	return f, nil
 }
 
 // checkTraffic: transit gateways have no traffic type and 60 seconds.
@@ -165,7 +150,7 @@ func (f *FlowLog) checkOptions(p params) error {
 	return nil
 }
 
-// checkResources: 300 a call, 25 of transit gateways, all of one type.
+// checkResources: 300 a call, 25 of transit gateways, all of one type, each once.
 func checkResources(kind string, ids []string) error {
 	most := 300
 	if strings.HasPrefix(kind, "TransitGateway") {
@@ -174,10 +159,15 @@ func checkResources(kind string, ids []string) error {
 	if len(ids) == 0 || len(ids) > most {
 		return Errorf("InvalidParameterValue", "1 to %d resources a call", most)
 	}
+	seen := map[string]bool{}
 	for _, id := range ids {
 		if got := kindOf(id); got.name != kind {
 			return Errorf("InvalidParameterValue", "Invalid resource ID %s for ResourceType %s", id, kind)
 		}
+		if seen[id] {
+			return Errorf("InvalidParameterValue", "Duplicate resource ID %s", id) // what AWS does is not known
+		}
+		seen[id] = true
 	}
 	return nil
 }
@@ -190,46 +180,4 @@ func kindOf(id string) kind {
 		}
 	}
 	return kind{}
-}
-
-// createEach makes a flow log on each resource. Real failures come back as
-// unsuccessful, with a code that says little, often "400".
-func (s *ec2Scope) createEach(proto FlowLog, resources []string) (ids []string, failed []unsuccessful, err error) {
-	for _, id := range resources {
-		if !s.resources[id] {
-			return nil, nil, Errorf(kindOf(id).missing, "The %s ID '%s' does not exist", strings.ToLower(kindOf(id).name), id)
-		}
-	}
-	for _, id := range resources {
-		f := proto
-		f.ResourceID, f.CreatedAt, f.DeliverStatus = id, s.now(), "SUCCESS"
-		f.Tags = maps.Clone(proto.Tags)
-		if code, message := s.refusal(f); code != "" {
-			failed = append(failed, unsuccessful{code, message, id})
-			continue
-		}
-		f.ID = s.newFlowLogID()
-		s.add(&flowLog{FlowLog: f})
-		ids = append(ids, f.ID)
-	}
-	return ids, failed, nil
-}
-
-// refusal is why a flow log can't be created; without a code it can.
-func (s *ec2Scope) refusal(f FlowLog) (code, message string) {
-	bucket, _, _ := strings.Cut(f.LogDestination, "/")
-	switch {
-	case f.LogDestinationType == "s3" && !s.exists[bucket]:
-		return "400", "LogDestination: " + strings.TrimPrefix(bucket, "arn:aws:s3:::") + " does not exist"
-	case f.LogDestinationType == "kinesis-data-firehose" && !s.exists[f.LogDestination]:
-		return "400", "LogDestination: " + f.LogDestination + " is undeliverable"
-	case f.DeliverLogsPermissionARN != "" && !s.exists[f.DeliverLogsPermissionARN]:
-		return "400", "Unable to assume given IAM role"
-	}
-	for _, other := range s.byResource[f.ResourceID] {
-		if !s.settings.Duplicates && other.LogDestination == f.LogDestination && other.LogGroupName == f.LogGroupName {
-			return "FlowLogAlreadyExists", "Error. There is an existing Flow Log with the same configuration and log destination."
-		}
-	}
-	return "", ""
 }

@@ -67,25 +67,3 @@ func UnknownParameter(form url.Values, allowed ...string) string {
 	}
 	return ""
 }
-
-func tagsOf(p params) map[string]string {
-	out := map[string]string{}
-	for _, t := range numbered[params](p, "Tag") {
-		out[t.text("Key")] = t.text("Value")
-	}
-	return out
-}
-
-// checkTags refuses what can't be set: AWS's own tags, which begin with aws:,
-// and more than 50.
-func checkTags(tags map[string]string) error {
-	for k := range tags {
-		if strings.HasPrefix(k, "aws:") {
-			return Errorf("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
-		}
-	}
-	if len(tags) > 50 {
-		return Errorf("TagLimitExceeded", "The maximum number of tags has been reached")
-	}
-	return nil
-}

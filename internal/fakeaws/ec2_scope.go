@@ -15,20 +15,16 @@ type ec2Scope struct {
 	order      []*flowLog // by number
 	deleted    []*flowLog // perhaps still shown
 	tokens     map[string]token
+	buckets    map[string]*bucket // by action
 	lastNum    uint64
 }
 
 // flowLog is a FlowLog with what only the fake knows.
 type flowLog struct {
 	FlowLog
-	num  uint64    // place in a listing
-	gone time.Time // when it was deleted; zero: it is there
-}
-
-// token remembers what a ClientToken made.
-type token struct {
-	params params
-	ids    []string
+	num     uint64        // place in a listing
+	gone    time.Time     // when it was deleted; zero: it is there
+	earlier []earlierTags // oldest first; perhaps still shown
 }
 
 func (s *ec2Scope) add(f *flowLog) {
@@ -63,12 +59,15 @@ func place(sorted []*flowLog, num uint64) int {
 const longestDelay = time.Hour
 
 // visible are the flow logs that an eventually consistent Describe shows, by number:
-// those of a moment ago.
+// those of a moment ago, with the tags of that moment.
 func (s *ec2Scope) visible() []*flowLog {
 	at := s.now().Add(-s.settings.Delay)
 	out := slices.DeleteFunc(slices.Concat(s.order, s.deleted), func(f *flowLog) bool {
 		return f.CreatedAt.After(at) || !f.gone.IsZero() && !f.gone.After(at)
 	})
+	for n, f := range out {
+		out[n] = f.at(at)
+	}
 	slices.SortFunc(out, byNumber)
 	return out
 }

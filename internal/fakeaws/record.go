@@ -77,19 +77,42 @@ func (c call) record(id, now string) map[string]any {
 		"eventVersion": "1.10", "eventTime": now, "eventSource": "ec2.amazonaws.com", "eventName": c.Operation,
 		"awsRegion": c.Region, "recipientAccountId": c.Account, "eventID": id, "requestID": c.requestID, "readOnly": false, "eventType": "AwsApiCall",
 		"managementEvent": true, "eventCategory": "Management", "sourceIPAddress": c.SourceIP, "userAgent": c.UserAgent,
-		"userIdentity": identity(c.Caller), "requestParameters": map[string]any{c.Operation + "Request": recorded(c.params)}, "responseElements": nil,
+		"userIdentity": identity(c.Caller), "requestParameters": c.requestParameters(), "responseElements": nil,
 	}
 	if c.err != nil {
 		e := asError(c.err)
 		r["errorCode"], r["errorMessage"] = "Client."+e.Code, e.Message
 		return r
 	}
+	r["responseElements"] = c.responseElements()
+	return r
+}
+
+// requestParameters of a record. CreateTags is older than the calls of flow logs, and has
+// another shape.
+func (c call) requestParameters() map[string]any {
+	if c.Operation != "CreateTags" {
+		return map[string]any{c.Operation + "Request": recorded(c.params)}
+	}
+	var resources, tags []map[string]any
+	for _, id := range numbered[string](c.params, "ResourceId") {
+		resources = append(resources, map[string]any{"resourceId": id})
+	}
+	for _, t := range numbered[params](c.params, "Tag") {
+		tags = append(tags, map[string]any{"key": t.text("Key"), "value": t.text("Value")})
+	}
+	return map[string]any{"resourcesSet": map[string]any{"items": resources}, "tagSet": map[string]any{"items": tags}}
+}
+
+func (c call) responseElements() map[string]any {
+	if c.Operation == "CreateTags" {
+		return map[string]any{"requestId": c.requestID, "_return": true}
+	}
 	var response element
 	if err := xml.Unmarshal([]byte(c.answer), &response); err != nil {
 		panic("fakeaws: an answer is XML: " + err.Error())
 	}
-	r["responseElements"] = map[string]any{c.Operation + "Response": response.recorded()}
-	return r
+	return map[string]any{c.Operation + "Response": response.recorded()}
 }
 
 func identity(c Caller) map[string]any {

@@ -24,7 +24,7 @@ type contractCase struct {
 }
 
 func contractCases() []contractCase {
-	return slices.Concat(createCases(), validationCases(), tokenCases(), describeCases(), deleteCases(),
+	return slices.Concat(createCases(), severalCases(), validationCases(), tokenCases(), tagCases(), describeCases(), deleteCases(),
 		accountCases(), queueCases(), deadLetterCases(), topicCases(), objectCases())
 }
 

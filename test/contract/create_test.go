@@ -16,7 +16,6 @@ func createCases() []contractCase {
 		{"create/log group by ARN", createByARN},
 		{"create/log group by ARN delivers", createByARNDelivers},
 		{"create/destination options", createOptions},
-		{"create/several resources", createSeveral},
 		{"create/S3 prefix", createPrefix},
 	}, createMatrix()...)
 }
@@ -116,19 +115,6 @@ func createOptions(t *testing.T, e *env) {
 	if got.HiveCompatiblePartitions == nil || *got.HiveCompatiblePartitions {
 		t.Errorf("Hive-compatible is %v, want a described false", got.HiveCompatiblePartitions)
 	}
-}
-
-func createSeveral(t *testing.T, e *env) {
-	first, second := e.network(t, e), e.network(t, e)
-	in := toBucket(first.vpc, types.FlowLogsResourceTypeVpc, e.newBucket(t))
-	in.ResourceIds = append(in.ResourceIds, second.vpc)
-	out, err := e.ec2.CreateFlowLogs(t.Context(), in)
-	must(t, err)
-	got := map[string]bool{}
-	for _, id := range out.FlowLogIds {
-		got[aws.ToString(describeOne(t, e, id).ResourceId)] = true
-	}
-	wantEqual(t, "resources", got, setOf(first.vpc, second.vpc))
 }
 
 func createPrefix(t *testing.T, e *env) {

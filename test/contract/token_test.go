@@ -12,6 +12,8 @@ func tokenCases() []contractCase {
 	return []contractCase{
 		{"token/repeated answers with the first result", tokenRepeated},
 		{"token/with other parameters is refused", tokenMismatch},
+		{"token/repeated for several resources", tokenOfSeveral},
+		{"token/with one resource more is refused", tokenOneMore},
 	}
 }
 
@@ -36,4 +38,28 @@ func tokenMismatch(t *testing.T, e *env) {
 	_, err := e.ec2.CreateFlowLogs(t.Context(), in)
 	wantCode(t, err, "IdempotentParameterMismatch")
 	wantEqual(t, "flow logs", ids(describe(t, e, &ec2.DescribeFlowLogsInput{})), setOf(first))
+}
+
+// withTokenFor asks for a flow log on each of several VPCs, with a token.
+func withTokenFor(t *testing.T, e *env) *ec2.CreateFlowLogsInput {
+	t.Helper()
+	in := withToken(t, e)
+	in.ResourceIds = append(in.ResourceIds, e.network(t, e).vpc)
+	return in
+}
+
+func tokenOfSeveral(t *testing.T, e *env) {
+	in := withTokenFor(t, e)
+	first := createAll(t, e, in)
+	wantEqual(t, "second answer", createAll(t, e, in), first)
+	wantEqual(t, "flow logs", ids(describe(t, e, &ec2.DescribeFlowLogsInput{})), first)
+}
+
+func tokenOneMore(t *testing.T, e *env) {
+	in := withTokenFor(t, e)
+	first := createAll(t, e, in)
+	in.ResourceIds = append(in.ResourceIds, e.network(t, e).vpc)
+	_, err := e.ec2.CreateFlowLogs(t.Context(), in)
+	wantCode(t, err, "IdempotentParameterMismatch")
+	wantEqual(t, "flow logs", ids(describe(t, e, &ec2.DescribeFlowLogsInput{})), first)
 }

@@ -24,7 +24,17 @@ func (w *World) SetConsistencyDelay(d time.Duration) {
 
 // AllowDuplicates switches FlowLogAlreadyExists off.
 func (w *World) AllowDuplicates(on bool) {
-	w.Configure(func(s *fakeaws.EC2Settings) { s.Duplicates = on })
+	w.Configure(func(s *fakeaws.EC2Settings) {
+		s.Guard = fakeaws.SameDestination
+		if on {
+			s.Guard = fakeaws.NoGuard
+		}
+	})
+}
+
+// SetRates limits actions, say to fakeaws.AWSRates; nil: no action has a limit.
+func (w *World) SetRates(rates map[string]fakeaws.Rate) {
+	w.Configure(func(s *fakeaws.EC2Settings) { s.Rates = rates })
 }
 
 // FailDelivery makes AWS say that a flow log's delivery fails; with an empty message,

@@ -1,0 +1,105 @@
+package fakeaws_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+// TestRates: each action has a bucket of its own, and so has each account and Region.
+func TestRates(t *testing.T) {
+	t.Parallel()
+	w, api, c := testWorld(t)
+	w.SetRates(fakeaws.AWSRates())
+	other := ec2Client(w, w.User("444455556666", "other", false))
+	calls := map[string]func(*ec2.Client, ...func(*ec2.Options)) error{
+		"CreateFlowLogs": func(api *ec2.Client, o ...func(*ec2.Options)) error {
+			_, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-9", func(in *ec2.CreateFlowLogsInput) { in.DryRun = aws.Bool(true) }), o...)
+			return err
+		},
+		"DeleteFlowLogs": func(api *ec2.Client, o ...func(*ec2.Options)) error {
+			_, err := api.DeleteFlowLogs(t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: []string{"fl-1"}}, o...)
+			return err
+		},
+		"DescribeFlowLogs": func(api *ec2.Client, o ...func(*ec2.Options)) error {
+			_, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{}, o...)
+			return err
+		},
+		"CreateTags": func(api *ec2.Client, o ...func(*ec2.Options)) error {
+			_, err := api.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{"fl-1"}, Tags: tagsOf("k", "v")}, o...)
+			return err
+		},
+		"DescribeRegions": func(api *ec2.Client, o ...func(*ec2.Options)) error {
+			_, err := api.DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{}, o...)
+			return err
+		},
+	}
+	const tries = 150
+	// answered is how many calls of an action are answered, of that many, before one is
+	// throttled.
+	answered := func(action string) (n int) {
+		for n < tries && code(calls[action](api)) != "RequestLimitExceeded" {
+			n++
+		}
+		return n
+	}
+	wait := func(d time.Duration) { c.t = c.t.Add(d) }
+	for action, want := range map[string]struct{ burst, second int }{
+		"CreateFlowLogs": {50, 5}, "DeleteFlowLogs": {50, 5}, "DescribeFlowLogs": {100, 20}, "CreateTags": {100, 10}, "DescribeRegions": {tries, tries},
+	} {
+		if n := answered(action); n != want.burst {
+			t.Errorf("%s: %d at once, want %d", action, n, want.burst)
+		}
+		if wait(time.Second); answered(action) != want.second {
+			t.Errorf("%s: not %d after a second", action, want.second)
+		}
+		if wait(time.Hour); answered(action) != want.burst {
+			t.Errorf("%s: the bucket holds more or less than %d after an hour", action, want.burst)
+		}
+		if err := calls[action](other); code(err) == "RequestLimitExceeded" {
+			t.Errorf("%s: another account is throttled", action)
+		}
+		if err := calls[action](api, func(o *ec2.Options) { o.Region = "us-east-1" }); code(err) == "RequestLimitExceeded" {
+			t.Errorf("%s: another Region is throttled", action)
+		}
+		if wait(-time.Hour); answered(action) != 0 && want.burst != tries {
+			t.Errorf("%s: a clock that goes back fills the bucket", action)
+		}
+		if wait(time.Second); answered(action) != want.second {
+			t.Errorf("%s: not %d a second after the clock went back", action, want.second)
+		}
+	}
+	var throttled fakeaws.Call
+	for _, c := range w.Calls("CreateFlowLogs") {
+		if c.Code == "RequestLimitExceeded" {
+			throttled = c
+		}
+	}
+	if !throttled.DryRun {
+		t.Errorf("no throttled call among the calls")
+	}
+	if w.SetRates(nil); answered("CreateTags") != tries {
+		t.Error("without rates: throttled")
+	}
+}
+
+// TestHalfAToken: a bucket gains tokens all the time, not each second.
+func TestHalfAToken(t *testing.T) {
+	t.Parallel()
+	w, api, c := testWorld(t)
+	w.SetRates(map[string]fakeaws.Rate{"DescribeFlowLogs": {Burst: 1, PerSecond: 5}})
+	describe := func() string {
+		_, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{})
+		return code(err)
+	}
+	for n, want := range []string{"<nil>", "RequestLimitExceeded", "<nil>", "RequestLimitExceeded"} {
+		if got := describe(); got != want {
+			t.Errorf("call %d: %s, want %s", n, got, want)
+		}
+		c.t = c.t.Add(100 * time.Millisecond)
+	}
+}
