@@ -176,11 +176,12 @@ type Alert struct {
 	NotStored bool `json:"-"`
 }
 
-// PartDelivery and PartRehearsal are the parts of the pipeline by which
-// flow logs themselves are named: AWS delivers what they record; AWS would allow
-// their restores.
+// PartDelivery, PartTags and PartRehearsal say in a pipeline alert that names flow logs what
+// does not work: AWS can't deliver what they record; AWS refuses tags that a restored one is
+// to have; AWS would refuse their restores.
 const (
 	PartDelivery  = "delivery"
+	PartTags      = "tags"
 	PartRehearsal = "rehearsal"
 )
 

@@ -57,7 +57,7 @@ func (a Words) happened() (ask, answer string) {
 func (a Words) Who() string {
 	switch {
 	case a.Actor == nil && a.Source == sourceDrift && a.Kind == Deletion:
-		return "unknown: found by a refresh, without a CloudTrail event"
+		return "not known yet: found by a refresh, without a CloudTrail event"
 	case a.Actor == nil:
 		return ""
 	}

@@ -112,6 +112,8 @@ func (f FlowLog) back(a Alert) string {
 		s += ", verified"
 	case f.Reason == notDelivering:
 		s += ", but it does not deliver" + ifAny(": ", f.ErrorMessage)
+	case f.Reason == notTagged:
+		s += ", but some of its tags are missing" + ifAny(": ", f.ErrorMessage)
 	}
 	return s
 }

@@ -2,8 +2,11 @@ package alert
 
 import "cmp"
 
-// notDelivering is the reason of what is back, and not verified.
-const notDelivering = "not_delivering"
+// notDelivering and notTagged are the reasons of what is back, and not verified.
+const (
+	notDelivering = "not_delivering"
+	notTagged     = "not_tagged"
+)
 
 // closedBecause says why nothing is restored, where an incident is closed for a reason.
 func closedBecause(reason string) string { return cmp.Or(closedReasons[reason], reason) }
@@ -17,6 +20,7 @@ var closedReasons = map[string]string{
 	"superseded":    "its replacement was lost in turn, see that one",
 	"still_there":   "AWS still has it",
 	"exempt":        "exempt: not restored",
+	"held":          "its destination is held: not restored",
 	"alert_only":    "configured to alert only: not restored",
 	"unknown":       "never seen in AWS, so there is nothing to restore it from",
 }
@@ -28,8 +32,10 @@ var blockedReasons = map[string]string{
 	"permission":  "AWS refuses it to Flowkeeper's role",
 	"destination": "its destination is missing or refuses",
 	"role":        "its delivery role cannot be assumed",
+	"token_used":  "its ClientToken was used before",
 	"limit":       "the account's limit of flow logs is reached",
 	"decoy":       "another flow log holds its place",
+	"managed":     "a flow log of CloudWatch's telemetry rules holds its place",
 	"invalid":     "AWS does not take its settings",
 	"credentials": "AWS refuses the credentials, or they are not of its account",
 	"account":     "AWS refuses the whole account",

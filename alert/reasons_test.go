@@ -66,7 +66,7 @@ func TestEveryReasonHasWords(t *testing.T) {
 	t.Parallel()
 	worded := slices.Collect(maps.Keys(closedReasons))
 	worded = slices.AppendSeq(worded, maps.Keys(blockedReasons))
-	worded = append(worded, notDelivering)
+	worded = append(worded, notDelivering, notTagged)
 	if d := cmp.Diff(sorted(constants(t, "../remediate/incident", "NotDelivering")), sorted(worded)); d != "" {
 		t.Errorf("-reasons +those with words:\n%s", d)
 	}

@@ -66,6 +66,8 @@ func (a headline) pipelineTitle() string {
 			return "Does not deliver: " + why + " (" + subject(a.FlowLogs) + ")" + a.in()
 		}
 		return "Does not deliver: " + subject(a.FlowLogs) + a.in()
+	case a.Part == PartTags && len(a.FlowLogs) > 0:
+		return "Restored, but without all of its tags: " + subject(a.FlowLogs) + a.in()
 	case over:
 		return "Works again: " + a.because("a part of the pipeline") + a.in()
 	case a.aboutSink():

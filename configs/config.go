@@ -28,6 +28,7 @@ type Queue struct {
 // Inventory is how the snapshot is kept.
 type Inventory struct {
 	Schedule     string        `mapstructure:"schedule"`
+	AlertRefresh time.Duration `mapstructure:"alert_refresh"` // 0: never
 	Regions      []string      `mapstructure:"regions"`
 	Destinations []string      `mapstructure:"destinations"`
 	DependsOn    []string      `mapstructure:"depends_on"` // patterns of ARNs
@@ -50,6 +51,8 @@ type Remediate struct {
 	VerifyAfter     time.Duration `mapstructure:"verify_after"`
 	MaxRestores     int           `mapstructure:"max_restores"`
 	RestoreInterval time.Duration `mapstructure:"restore_interval"`
+	TokenKey        string        `mapstructure:"token_key"`      // secret; empty: each state file has its own
+	TokenKeyFile    string        `mapstructure:"token_key_file"` // to read it from instead; empty once Load has read it
 	Rules           []Rule        `mapstructure:"rules"`
 }
 

@@ -118,6 +118,7 @@ func TestWhatOnlyShellsReplace(t *testing.T) {
 		for key, text := range map[string]string{
 			"state.path":                   "state: {path: '" + path + "'}",
 			"heartbeat.url_file":           "heartbeat: {url_file: '" + path + "'}",
+			"remediate.token_key_file":     "remediate: {token_key_file: '" + path + "'}",
 			"alerts[0].url_file":           "alerts: [{type: slack, name: a, url_file: '" + path + "'}]",
 			"alerts[0].secret_file":        "alerts: [{type: webhook, name: a, url: 'https://a.example', secret_file: '" + path + "'}]",
 			"alerts[0].routing_key_file":   "alerts: [{type: pagerduty, name: a, routing_key_file: '" + path + "'}]",

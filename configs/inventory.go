@@ -12,6 +12,9 @@ import (
 
 func (v validator) checkInventory(i Inventory) {
 	v.checkSchedule("inventory.schedule", i.Schedule, false)
+	if i.AlertRefresh != 0 && (i.AlertRefresh < 5*time.Second || i.AlertRefresh > time.Hour) {
+		v.problem("inventory.alert_refresh", Tidy(i.AlertRefresh), "write a duration from 5s to 1h, or 0s for none")
+	}
 	for n, r := range i.Regions {
 		key := fmt.Sprintf("inventory.regions[%d]", n)
 		switch {

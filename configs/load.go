@@ -16,7 +16,7 @@ import (
 func Default() Config {
 	return Config{
 		Queue:     Queue{WaitTime: 20 * time.Second, VisibilityTimeout: time.Minute},
-		Inventory: Inventory{Schedule: "@every 5m", Settle: 2 * time.Minute, Retention: 2160 * time.Hour},
+		Inventory: Inventory{Schedule: "@every 5m", AlertRefresh: 30 * time.Second, Settle: 2 * time.Minute, Retention: 2160 * time.Hour},
 		Remediate: Remediate{Mode: "restore", OnDrift: "restore", DriftWait: 2 * time.Minute, VerifyAfter: 10 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute},
 		Rehearsal: Rehearsal{Schedule: "@every 1h"},
 		State:     State{Path: "/var/lib/flowkeeper/state.db"},

@@ -177,7 +177,7 @@ func TestSecretsFromFiles(t *testing.T) {
 func TestSecretsOfTheServiceAlone(t *testing.T) {
 	t.Parallel()
 	file := write(t, t.TempDir(), "c.yaml", "alerts:\n- {type: webhook, name: a, url_file: url, secret_file: secret}\n"+
-		"- {type: slack, name: b, url_file: chat}\n- {type: pagerduty, name: c, routing_key_file: key}\nheartbeat: {url_file: ping}\n")
+		"- {type: slack, name: b, url_file: chat}\n- {type: pagerduty, name: c, routing_key_file: key}\nheartbeat: {url_file: ping}\nremediate: {token_key_file: key}\nrehearsal: {principals: ['arn:aws:iam::111122223333:role/b']}\n")
 	if _, _, err := Load(file, Options{}); err == nil || !strings.Contains(err.Error(), "CREDENTIALS_DIRECTORY=/etc/flowkeeper") {
 		t.Errorf("as the service: %v", err)
 	}
@@ -193,12 +193,44 @@ func TestSecretsOfTheServiceAlone(t *testing.T) {
 			t.Errorf("another warning: %s", w)
 		}
 	}
-	want := []string{"alerts[0].secret_file:", "alerts[0].url_file:", "alerts[1].url_file:", "alerts[2].routing_key_file:", "heartbeat.url_file:"}
+	want := []string{"alerts[0].secret_file:", "alerts[0].url_file:", "alerts[1].url_file:", "alerts[2].routing_key_file:", "heartbeat.url_file:", "remediate.token_key_file:"}
 	if d := cmp.Diff(want, told); d != "" {
 		t.Error(d)
 	}
 	if _, _, err := Load(file, Options{LeaveSecrets: true, Environ: []string{"CREDENTIALS_DIRECTORY=" + t.TempDir()}}); err == nil {
 		t.Error("as the service, without the files: no problem")
+	}
+}
+
+const goodTokenKey = "0123456789abcdefghijklmnopqrstuv"
+
+func TestTokenKey(t *testing.T) {
+	t.Parallel()
+	const others = "rehearsal: {principals: ['arn:aws:iam::111122223333:role/b']}\n"
+	dir := t.TempDir()
+	good, short := write(t, dir, "good", goodTokenKey+"\n"), write(t, dir, "short", goodTokenKey[:31])
+	for _, c := range []struct{ name, text, environ, key, warned, problem string }{
+		{"none", "", "", "", "", ""},
+		{"in the file", "remediate: {token_key: " + goodTokenKey + "}", "", goodTokenKey, "", ""},
+		{"in a file of its own", "remediate: {token_key_file: " + good + "}", "", goodTokenKey, "", ""},
+		{"in the environment", "", "FLOWKEEPER_REMEDIATE_TOKEN_KEY=" + goodTokenKey, goodTokenKey, "", ""},
+		{"both", "remediate: {token_key: " + goodTokenKey + ", token_key_file: " + good + "}", "", "", "", "give token_key or token_key_file, not both"},
+		{"short", "remediate: {token_key: " + goodTokenKey[:31] + "}", "", "", "", "fewer than 32 characters"},
+		{"short, in a file of its own", "remediate: {token_key_file: " + short + "}", "", "", "", "c.yaml:1: remediate.token_key [secret]: has fewer than 32 characters"},
+		{"several daemons without one", others, "", "", "no remediate.token_key that they share", ""},
+		{"several daemons with one", others + "remediate: {token_key: " + goodTokenKey + "}", "", goodTokenKey, "", ""},
+	} {
+		got, warnings, err := Load(write(t, dir, "c.yaml", c.text), Options{Environ: []string{c.environ}})
+		switch {
+		case c.problem != "":
+			if err == nil || !strings.Contains(err.Error(), c.problem) || strings.Contains(err.Error(), goodTokenKey[:31]) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		case err != nil || got.Remediate.TokenKey != c.key || got.Remediate.TokenKeyFile != "":
+			t.Errorf("%s: %+v, %v", c.name, got.Remediate, err)
+		case len(warnings) > 1, (len(warnings) == 1) != (c.warned != ""), c.warned != "" && !strings.Contains(warnings[0].String(), c.warned):
+			t.Errorf("%s: warnings %v", c.name, warnings)
+		}
 	}
 }
 

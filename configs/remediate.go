@@ -8,6 +8,8 @@ import (
 	"time"
 )
 
+const minTokenKey = 32 // characters
+
 func (v validator) checkRemediate(c Config) {
 	r := c.Remediate
 	v.oneOf("remediate.mode", r.Mode, "restore", "alert")
@@ -17,6 +19,9 @@ func (v validator) checkRemediate(c Config) {
 	v.between("remediate.restore_interval", r.RestoreInterval, time.Second, 24*time.Hour)
 	if r.MaxRestores < 1 {
 		v.problem("remediate.max_restores", strconv.Itoa(r.MaxRestores), "write 1 or more; to restore nothing, set remediate.mode: alert")
+	}
+	if k := r.TokenKey; k != "" && len(k) < minTokenKey {
+		v.problem("remediate.token_key", k, "has fewer than %d characters: make one with `openssl rand -hex 32`", minTokenKey)
 	}
 	first := map[string]int{}
 	for n, rule := range r.Rules {

@@ -19,16 +19,25 @@ func (l *loader) readSecrets(c *Config) {
 		l.readSecret(key+"secret", &s.Secret, &s.SecretFile)
 		l.readSecret(key+"routing_key", &s.RoutingKey, &s.RoutingKeyFile)
 	}
-	switch h := &c.Heartbeat; {
-	case h.URLFile == "":
-	case h.URL != "":
-		l.problem("heartbeat.url_file", h.URLFile, "give url or url_file, not both")
+	l.readSingle("heartbeat.url", &c.Heartbeat.URL, &c.Heartbeat.URLFile)
+	l.readSingle("remediate.token_key", &c.Remediate.TokenKey, &c.Remediate.TokenKeyFile)
+}
+
+// readSingle reads a secret that is in no list, so that the environment may have it, too.
+func (l *loader) readSingle(key string, value, file *string) {
+	switch x := key[strings.LastIndex(key, ".")+1:]; {
+	case *file == "":
+	case *value != "":
+		l.problem(key+"_file", *file, "give %s or %s_file, not both", x, x)
 	default:
-		l.fromFile("heartbeat.url", &h.URL, &h.URLFile)
+		if line, set := l.lines[key+"_file"]; set {
+			l.lines[key] = line
+		}
+		l.fromFile(key, value, file)
 	}
 }
 
-// readSecret reads one. A problem of the file's content is reported at the line of x_file.
+// readSecret reads one of a list's. A problem of the file's content is reported at the line of x_file.
 func (l *loader) readSecret(key string, value, file *string) {
 	line, set := l.lines[key+"_file"]
 	if !set {
@@ -123,7 +132,7 @@ func keyShown(at, word string) string {
 // secretKey reports whether nothing written at key is ever shown.
 func secretKey(key string) bool {
 	if !strings.HasPrefix(key, "alerts") {
-		return key == "heartbeat.url"
+		return key == "heartbeat.url" || key == "remediate.token_key"
 	}
 	name, _, _ := strings.Cut(key[strings.LastIndex(key, ".")+1:], "[")
 	switch name {

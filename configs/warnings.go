@@ -31,6 +31,9 @@ func (c Config) warnings() []Warning {
 	if strings.HasPrefix(c.Heartbeat.URL, "http:") && !isPrivateURL(c.Heartbeat.URL) {
 		out = append(out, warning("heartbeat.url is plain http: whoever sits between can read it, and go on when we have fallen silent"))
 	}
+	if len(c.Rehearsal.Principals) > 0 && c.Remediate.TokenKey == "" && c.Remediate.TokenKeyFile == "" {
+		out = append(out, warning("rehearsal.principals names other Flowkeepers, and there is no remediate.token_key that they share: if two restore the same flow log, only AWS's refusal of a second equal one keeps it single"))
+	}
 	return append(out, ruleWarnings(c.Remediate.Rules)...)
 }
 

@@ -115,8 +115,7 @@ func Equivalent(scope Scope, want Settings, have FlowLog) bool {
 }
 
 // SameTarget reports whether two flow logs watch one resource and deliver to
-// one destination: AWS allows no two such, so the second is a decoy unless it
-// is equivalent.
+// one destination. AWS may refuse the second.
 func SameTarget(scope Scope, a, b Settings) bool {
 	return a.ResourceID == b.ResourceID && a.Destination(scope) == b.Destination(scope)
 }

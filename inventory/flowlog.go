@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 )
@@ -78,21 +79,40 @@ type Row struct {
 	CreatedBy     string // principal of its CreateFlowLogs record, where one was seen; without an ARN, a name
 	Excuses       string // the lost flow log that it replaced for a wait rule: it excuses no other
 	Excluded      bool   // outside inventory.destinations: never protected
+	Held          bool   `json:",omitempty"` // its recipient is not known to be ours, and not approved: not protected
 	Imported      bool   // from a file, not yet shown by a listing: acts only by hand
-	// NewDestination: it delivers to where nothing did before, and there was no alert of
-	// that yet. FailingAlerted: the last alert of its delivery says that it fails.
+	// NewDestination: it delivers to where nothing did before, or is held, and there was no
+	// alert of that yet. FailingAlerted: the last alert of its delivery says that it fails.
 	NewDestination bool
 	FailingAlerted bool `json:"ToldFailing"`
-	FirstSeenAt    time.Time
-	LastSeenAt     time.Time // start of the last complete refresh (live rows: the scope's)
-	WrittenAt      time.Time // when this row last became live
-	GoneAt         time.Time
+	// OwnTags are the tags of a replacement that CreateTags sets, until AWS has shown them for
+	// so long that no stale listing can be without them. nil: there are none.
+	OwnTags     map[string]string `json:",omitempty"`
+	FirstSeenAt time.Time
+	// LineageSince is the FirstSeenAt of the root; zero: its own.
+	LineageSince time.Time `json:",omitzero"`
+	LastSeenAt   time.Time // start of the last complete refresh (live rows: the scope's)
+	WrittenAt    time.Time // when this row last became live
+	GoneAt       time.Time
 }
 
 // NoticePending reports whether there is something about the row that there was no alert
 // of yet.
 func (r Row) NoticePending() bool {
 	return r.NewDestination || r.State == Live && r.Protected && r.Failing() != r.FailingAlerted
+}
+
+// Whole returns the row's settings with OwnTags: what a restore has to make.
+func (r Row) Whole() Settings {
+	s := r.Settings
+	if len(r.OwnTags) > 0 {
+		s.Tags = maps.Clone(s.Tags)
+		if s.Tags == nil {
+			s.Tags = map[string]string{}
+		}
+		maps.Copy(s.Tags, r.OwnTags)
+	}
+	return s
 }
 
 // Rehearsable reports whether the row is restored by itself when it is deleted,

@@ -14,7 +14,7 @@ import (
 // recordAttempt alerts of a deletion that AWS refused, or that was a dry run. Nothing
 // is gone, so there is no incident.
 func recordAttempt(tx scopeTx, f detection.Finding) error {
-	e := notify.NewEvent(tx.scope, f, tx.now)
+	e := notify.NewEvent(tx.scope, f, tx.policy, tx.now)
 	ids := make([]string, 0, len(f.Failed))
 	for _, x := range f.Failed {
 		ids = append(ids, x.FlowLogID)

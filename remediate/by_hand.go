@@ -48,7 +48,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		return i, false, err
 	}
 	for range 5 {
-		if i, err = by.stepByHand(ctx, id); err != nil || i.State != incident.Open {
+		if i, err = by.stepByHand(ctx, id); err != nil || !i.Pending() {
 			return i, false, err
 		}
 		pause := i.NextAttemptAt.Sub(r.Now())
@@ -102,15 +102,22 @@ func (r restorer) stepByHand(ctx context.Context, id string) (i incident.Inciden
 	if i.State == incident.Restored || i.State == incident.Verified {
 		return i, nil
 	}
-	shown := r.observe(ctx, []incident.Incident{i})
-	creates, others, err := r.splitCreates(ctx, []incident.Incident{i}, shown)
+	shown := r.observe(ctx, []incident.Incident{i}, func() {})
+	s, err := r.split(ctx, []incident.Incident{i}, shown)
 	if err != nil {
 		return i, err
 	}
-	if len(creates) > 0 {
-		err = r.create(ctx, creates[0])
-	} else {
-		err = r.record(ctx, others, shown)
+	calls, err := r.share(ctx, s.shared, shown)
+	if err != nil {
+		return i, err
+	}
+	switch {
+	case len(s.lone) > 0:
+		_, err = r.create(ctx, s.lone[0])
+	case len(calls) > 0:
+		err = r.createTogether(ctx, calls[0])
+	case len(s.shared) == 0:
+		err = r.record(ctx, s.others, shown)
 	}
 	if err != nil {
 		return i, err

@@ -6,14 +6,15 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// load loads the case of some flow logs, to be decided now: Case with the policy, and with
-// the destinations that a wait for a replacement depends on.
+// load loads the case of some flow logs, to be decided now: Case with the policy, with
+// randomness, and with the destinations that a wait for a replacement, or the turn of a new
+// incident, depends on.
 func (tx scopeTx) load(of incident.Selection) (*incident.Case, error) {
 	c, err := tx.Case(tx.scope, of, tx.now)
 	if err != nil {
 		return nil, err
 	}
-	c.Policy = tx.policy
+	c.Policy, c.Random = tx.policy, tx.random()
 	var destinations []string
 	for _, id := range of.IDs {
 		if row, ok := c.Row(id); ok {
@@ -21,7 +22,7 @@ func (tx scopeTx) load(of incident.Selection) (*incident.Case, error) {
 		}
 	}
 	for _, id := range of.IDs {
-		if i, ok := c.Incident(id); ok && i.WaitsForReplacement() {
+		if i, ok := c.Incident(id); !ok || i.WaitsForReplacement() {
 			c.KnownDestinations, err = tx.DestinationsSince(tx.scope, destinations)
 			break
 		}
@@ -79,6 +80,17 @@ func (tx scopeTx) apply(n incident.Note) error {
 		return tx.notifyKnown(e, found, n.Incident)
 	case incident.NoteNotDelivering:
 		return add(tx, notify.NotDelivering(e, found, n, tx.now))
+	case incident.NoteNotTagged:
+		e, a, due := notify.NotTagged(e, found, n, tx.now)
+		if !due {
+			return nil
+		}
+		if found {
+			if err := tx.PutEvent(e); err != nil {
+				return err
+			}
+		}
+		return add(tx, a)
 	}
 	if e, changed := notify.AfterNote(e, found, n, tx.policy, tx.now); changed {
 		return tx.PutEvent(e)

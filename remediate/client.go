@@ -31,16 +31,17 @@ func (c client) observe(ctx context.Context, resources []string) (incident.Obser
 	}
 	found, err := inventory.OnResources(ctx, c.scope, c, resources)
 	if err != nil {
-		c.recordThrottle(err)
+		c.recordThrottle(c.pace.describes, err)
 		return o, fmt.Errorf("observe %d resources in %s: %w", len(resources), c.scope, err)
 	}
 	o.FlowLogs = found
 	return o, nil
 }
 
-// recordThrottle slows the pace if the error is AWS's refusal of a call for its rate.
-func (c client) recordThrottle(err error) {
+// recordThrottle slows the calls of one action if the error is AWS's refusal of one for its
+// rate.
+func (c client) recordThrottle(action *bucket, err error) {
 	if answer.IsThrottle(err) {
-		c.pace.throttled(c.now())
+		action.throttled(c.now())
 	}
 }

@@ -66,6 +66,11 @@ func (c *crasher) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInpu
 	return out, err
 }
 
+func (c *crasher) CreateTags(ctx context.Context, in *ec2.CreateTagsInput, o ...func(*ec2.Options)) (out *ec2.CreateTagsOutput, err error) {
+	err = c.around(func() (err error) { out, err = c.EC2.CreateTags(ctx, in, o...); return err })
+	return out, err
+}
+
 type fleetOf struct{ api remediate.EC2 }
 
 func (f fleetOf) EC2(s inventory.Scope) (remediate.EC2, bool) { return f.api, s == scope }

@@ -5,22 +5,28 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"flowkeeper/inventory"
 	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/incident"
 )
 
-// create calls CreateFlowLogs once and records the answer. The same incident
-// always makes the same call (I4), so a crash before the commit costs nothing.
-func (r restorer) create(ctx context.Context, i incident.Incident) error {
-	if !r.client.pace.allow(r.store.now()) {
-		return nil // AWS throttles: it stays due
+// create calls CreateFlowLogs once for one incident and records the answer. The same
+// incident always makes the same call (I4), so a crash before the commit costs nothing.
+func (r restorer) create(ctx context.Context, i incident.Incident) (done bool, err error) {
+	if !r.client.pace.creates.allow(r.store.now()) {
+		return false, nil // AWS throttles: it stays due
 	}
+	return true, r.createOne(ctx, i)
+}
+
+// createOne is create once the pace allows it.
+func (r restorer) createOne(ctx context.Context, i incident.Incident) error {
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout) // a step in hand ends (I10)
 	defer cancel()
-	out, err := r.client.CreateFlowLogs(call, incident.CreateInput(i), oneAttempt)
+	out, err := r.client.CreateFlowLogs(call, incident.CreateInput(i, r.store.policy.TokenKey.Token(i)), oneAttempt)
 	a := answer.OfCreate(out, err)
 	if err != nil {
-		r.client.recordThrottle(err)
+		r.client.recordThrottle(r.client.pace.creates, err)
 	}
 	var after observed
 	if a.Class == incident.AlreadyThere || a.Class == incident.TokenMismatch {
@@ -40,6 +46,70 @@ func (r restorer) create(ctx context.Context, i incident.Incident) error {
 			c.ApplyAnswer(i.FlowLogID, a, after.Observation, 0)
 		}
 	})
+}
+
+// createTogether calls CreateFlowLogs once for several incidents, whose call Share has noted,
+// and records the answer.
+func (r restorer) createTogether(ctx context.Context, g incident.Creation) error {
+	if len(g.Incidents) == 1 {
+		return r.createOne(ctx, g.Incidents[0])
+	}
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout) // a step in hand ends (I10)
+	defer cancel()
+	out, err := r.client.CreateFlowLogs(call, g.Input(), oneAttempt)
+	a, ids := answer.OfCreation(out, err)
+	if err != nil {
+		r.client.recordThrottle(r.client.pace.creates, err)
+	}
+	a.Made = r.made(call, ids)
+	of := incident.Selection{IDs: idsOf(g.Incidents)}
+	for _, f := range a.Made {
+		of.IDs = append(of.IDs, f.ID)
+	}
+	return r.change(context.WithoutCancel(ctx), idsOf(g.Incidents), of, func(c *incident.Case) { c.ApplyCreation(g, a, r.jitter()) })
+}
+
+// made are the flow logs of an answer, by resource: as far as AWS shows them already. A later
+// step finds the others.
+func (r restorer) made(ctx context.Context, ids []string) map[string]inventory.FlowLog {
+	out := map[string]inventory.FlowLog{}
+	for len(ids) > 0 {
+		some := ids[:min(len(ids), perObservation)]
+		ids = ids[len(some):]
+		r.client.pace.describes.reserve(r.store.now())
+		found, err := inventory.ByID(ctx, r.store.scope, r.client, some)
+		if err != nil {
+			r.client.recordThrottle(r.client.pace.describes, err)
+			continue
+		}
+		for _, f := range found {
+			out[f.ResourceID] = f
+		}
+	}
+	return out
+}
+
+// tag calls CreateTags once for restored incidents that lack the same tags, and records the
+// answer.
+func (r restorer) tag(ctx context.Context, incidents []incident.Incident) (done bool, err error) {
+	if !r.client.pace.tags.allow(r.store.now()) {
+		return false, nil // AWS throttles: they stay due
+	}
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	in := &ec2.CreateTagsInput{Tags: incident.Tags(incidents[0].MissingTags)}
+	of := incident.Selection{IDs: idsOf(incidents)}
+	for _, i := range incidents {
+		in.Resources = append(in.Resources, i.NewID)
+	}
+	of.IDs = append(of.IDs, in.Resources...)
+	_, err = r.client.CreateTags(call, in, oneAttempt)
+	var a incident.Answer
+	if err != nil {
+		r.client.recordThrottle(r.client.pace.tags, err)
+		a = answer.OfTags(err)
+	}
+	return true, r.change(context.WithoutCancel(ctx), idsOf(incidents), of, func(c *incident.Case) { c.ApplyTags(incidents, a, r.jitter()) })
 }
 
 // oneAttempt leaves retries to the state file (docs/decisions/retries.md).

@@ -22,7 +22,7 @@ func (in intake) learnCreated(ctx context.Context, fs []detection.Finding) {
 			continue
 		}
 		for ids := range slices.Chunk(f.Record.CreatedIDs, perObservation) {
-			if !in.client.pace.allowBesideRestores(in.store.now()) {
+			if !in.client.pace.describes.allowBesideRestores(in.store.now()) {
 				in.refreshSoon()
 				return
 			}

@@ -24,20 +24,12 @@ func alertDecoyMade(tx scopeTx, f detection.Finding, c *incident.Case, id string
 		return nil
 	}
 	a := notify.FindingAlert(f, alert.Tamper, tx.now, row.ID)
-	differs := func(root, id string, s inventory.Settings, state incident.State) {
-		if inventory.SameTarget(row.Scope, s, row.Settings) && !inventory.Equivalent(row.Scope, s, row.FlowLog) {
-			x := notify.FlowLog(row.Scope, id, root, s)
-			x.Account, x.Region, x.State = "", "", string(state)
-			x.DifferencesFound = inventory.Differences(row.Scope, s, row.Settings)
-			a.FlowLogs = append(a.FlowLogs, x)
-		}
-	}
 	for _, i := range c.Lost(row.ResourceID) {
-		differs(i.RootID, i.FlowLogID, i.Frozen, i.State)
-	}
-	for _, l := range c.Live(row.ResourceID) {
-		if l.Protected && !l.Imported {
-			differs(l.RootID, l.ID, l.Settings, "")
+		if inventory.SameTarget(row.Scope, i.Frozen, row.Settings) && !inventory.Equivalent(row.Scope, i.Frozen, row.FlowLog) {
+			x := notify.FlowLog(row.Scope, i.FlowLogID, i.RootID, i.Frozen)
+			x.Account, x.Region, x.State = "", "", string(i.State)
+			x.DifferencesFound = inventory.Differences(row.Scope, i.Frozen, row.Settings)
+			a.FlowLogs = append(a.FlowLogs, x)
 		}
 	}
 	if len(a.FlowLogs) == 0 {

@@ -68,7 +68,7 @@ func newDeletion(tx scopeTx, f detection.Finding, c *incident.Case, named []inci
 	if err != nil {
 		return d, err
 	}
-	d.event = notify.NewEvent(tx.scope, f, tx.now)
+	d.event = notify.NewEvent(tx.scope, f, tx.policy, tx.now)
 	var raisedBy []string
 	if allowed {
 		d.event.Level = alert.Informational
@@ -155,6 +155,7 @@ func applyRecord(tx scopeTx, f detection.Finding) (*incident.Case, []incident.Na
 		}
 		named = append(named, c.ApplyRecord(id, rec))
 	}
+	c.Gather(rec.EventID, f.Deleted)
 	return c, named, tx.save(c)
 }
 
@@ -194,7 +195,7 @@ func (in intake) alertDirectly(ctx context.Context, f detection.Finding, now tim
 		row, known := rows[id]
 		incidents[n] = incident.New(s, id, row, known, now)
 	}
-	e := notify.NewEvent(s, f, now)
+	e := notify.NewEvent(s, f, in.store.policy, now)
 	facts := notify.ActorFacts(in.store.policy, s.Account, e.Actor)
 	_ = in.store.view(ctx, func(tx scopeTx) (err error) { facts, err = tx.facts(e.Actor, notify.FlowLogs(incidents)); return err }) // fewer, then
 	e.Level, facts = notify.Raised(e.Level, facts)

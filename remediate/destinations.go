@@ -18,7 +18,7 @@ func (r refresher) reconsider(ctx context.Context) error {
 	err := r.eachLive(ctx, func(page []inventory.Row) error {
 		var ids []string
 		for _, row := range page {
-			if row.Excluded == incident.Protects(r.store.policy.Destinations, row.Destination(r.store.scope)) {
+			if r.store.policy.Misjudges(row) {
 				ids = append(ids, row.ID)
 			}
 		}

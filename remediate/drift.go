@@ -13,19 +13,17 @@ import (
 // recordDrift opens incidents for rows that a refresh, begun at a time, found gone, and makes
 // the rows gone, in one transaction (I5).
 func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, started time.Time) error {
-	opened := 0
+	var opened []incident.Incident
 	err := r.store.update(ctx, func(tx scopeTx) error {
 		e, err := driftEvent(tx, started)
 		if err != nil {
 			return err
 		}
-		wait := tx.policy.DriftWait
 		ids, tornDown := make([]string, 0, len(rows)), map[string]bool{}
 		for _, row := range rows {
 			ids = append(ids, row.ID)
 			if r.memory.wasTornDown(row.ResourceID, tx.now) {
 				tornDown[row.ResourceID] = true
-				wait = 0 // that one waits for no record
 			}
 		}
 		err = tx.change(incident.Selection{IDs: ids}, func(c *incident.Case) error {
@@ -33,23 +31,25 @@ func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, starte
 			if tx.policy.DriftAlerts || c.Stale {
 				action = incident.Alert
 			}
-			opened = 0 // the transaction may run again
+			opened = nil // the transaction may run again
 			for _, id := range ids {
 				if c.ApplyDrift(id, e.ID, action, tornDown) {
-					opened++
+					i, _ := c.Incident(id)
+					opened = append(opened, i)
 				}
 			}
+			c.Gather(e.ID, ids)
 			return nil
 		})
-		if err != nil || opened == 0 {
+		if err != nil || len(opened) == 0 {
 			return err
 		}
 		e.DueAt = incident.Soonest(e.DueAt, tx.now.Add(incident.NotifyDriftAfter))
-		e.OverdueAt = incident.Soonest(e.OverdueAt, tx.now.Add(wait+incident.OverdueAfter))
+		e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(opened, tx.policy))
 		return tx.PutEvent(e)
 	})
-	if err == nil && opened > 0 {
-		r.log.Warn("flow logs gone without an event: the way of events may be blind too", "flow_logs", opened)
+	if err == nil && len(opened) > 0 {
+		r.log.Warn("flow logs gone without an event: the way of events may be blind too", "flow_logs", len(opened))
 	}
 	return err
 }

@@ -237,7 +237,7 @@ func TestI12RecordsOfCreatesKeepThePace(t *testing.T) {
 		f.Kind, f.Record.CreatedIDs = detection.Created, []string{fmt.Sprintf("fl-%017x", 0xf0000000+n)}
 		s.hear(f)
 	}
-	if m.looks > 60 {
+	if m.looks > 100 {
 		t.Errorf("%d looks in one moment", m.looks)
 	}
 }

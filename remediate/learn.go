@@ -22,14 +22,15 @@ func (s scopeStore) applyFound(ctx context.Context, list []inventory.FlowLog, at
 				since = time.Time{} // it may have been there for long
 			}
 			added = 0
+			trusted := map[inventory.Recipient]bool{}
 			for _, f := range list {
-				isNew := false
+				var to incident.DestinationFacts
 				if c.Learns(f.ID, at) {
-					if isNew, err = tx.NewDestination(s.scope, f.Destination(s.scope), since); err != nil {
+					if to, err = tx.destination(f, since, c.Holds, trusted); err != nil {
 						return err
 					}
 				}
-				if c.ApplyFound(f, isNew, at) {
+				if c.ApplyFound(f, to, at) {
 					added++
 				}
 			}
@@ -37,6 +38,24 @@ func (s scopeStore) applyFound(ctx context.Context, list []inventory.FlowLog, at
 		})
 	})
 	return added, err
+}
+
+// destination is what is known of where a flow log delivers that was first seen at a time.
+// Whether its recipient is trusted is only looked up if it may be held; trusted has those
+// that were.
+func (tx scopeTx) destination(f inventory.FlowLog, since time.Time, mayHold bool, trusted map[inventory.Recipient]bool) (to incident.DestinationFacts, err error) {
+	destination := f.Destination(tx.scope)
+	if to.New, err = tx.NewDestination(tx.scope, destination, since); err != nil {
+		return to, err
+	}
+	recipient := inventory.RecipientOf(destination)
+	if !mayHold || recipient == "" || trusted[recipient] {
+		to.Trusted = true
+		return to, nil
+	}
+	to.Trusted, err = tx.Trusted(recipient)
+	trusted[recipient] = to.Trusted
+	return to, err
 }
 
 // relearn makes incidents due whose flow log the snapshot has come to know,

@@ -31,18 +31,17 @@ func TestI5AStalePageRevivesNothing(t *testing.T) {
 	}
 }
 
-// TestI2ADecoyBeforeAnythingTold: nothing has told yet that a protected flow
-// log is lost, and what has taken its place is a decoy all the same; somewhere
-// else it is none. Once the lost one is given up, it is what there is.
+// TestI2ADecoyBeforeAnythingTold: the refresh that first shows what has taken the
+// place of a protected flow log finds that one lost: it is a decoy; somewhere else it
+// is none. Once the lost one is given up, it is what there is.
 func TestI2ADecoyBeforeAnythingTold(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.world.AddDestination("arn:aws:s3:::elsewhere")
 	id := s.protect(1)[0]
 	f := s.attack(id)
 	less := func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" }
 	decoy := s.plant("vpc-1", less)
-	other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { less(f); f.LogDestination = "arn:aws:s3:::elsewhere" })
+	other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { less(f); f.LogDestination = bucket + "/elsewhere" })
 	s.refresh()
 	if s.row(decoy).Protected || !s.row(other).Protected {
 		t.Error("the decoy is protected, or what is none is not")
@@ -124,15 +123,16 @@ func TestANewDestinationIsTold(t *testing.T) {
 	s := newScene(t)
 	s.protect(2)
 	s.told(nil)
-	evil := "arn:aws:s3:::mallory"
 	s.world.AddDestination(evil)
 	id := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = evil })
 	s.hear(detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: "made", Account: account, Region: region, CreatedIDs: []string{id},
 		Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}}})
 	s.refresh()
-	s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = evil })
+	s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/new" })
 	s.refresh()
-	s.told(map[alert.Kind]int{alert.Destination: 1})
+	s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/new" })
+	s.refresh()
+	s.told(map[alert.Kind]int{alert.Destination: 2})
 	if a := s.alerts(alert.Destination)[0]; a.Level != alert.High || a.Cause != evil || a.FlowLogs[0].FlowLogID != id || !strings.Contains(a.Text, "made by "+mallory) {
 		t.Errorf("%+v", a)
 	}

@@ -55,8 +55,8 @@ func TestI4TheSameRecordAgainChangesNothing(t *testing.T) {
 	for n := range ids {
 		s.restored("vpc-" + string(rune('1'+n)))
 	}
-	if s.creates() != 5 {
-		t.Errorf("%d creates for 5 flow logs", s.creates())
+	if s.creates() != 1 {
+		t.Errorf("%d calls for 5 flow logs that are alike", s.creates())
 	}
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 }
@@ -160,16 +160,40 @@ func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	s.attack(id) // its record never comes
 	s.refresh()
 	s.work()
-	s.told(nil)
-	s.pass(30 * time.Second)
-	s.is(id, incident.Open, "")
-	s.told(map[alert.Kind]int{alert.Deletion: 1}) // decided or not
-	s.pass(2 * time.Minute)
-	s.is(id, incident.Restored, "")
+	s.is(id, incident.Restored, "") // at once: no rule could excuse it
 	s.restored("vpc-1")
 	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+	s.pass(time.Hour)
 	if a := s.alerts(alert.Deletion)[0]; a.Source != incident.ByDrift || a.Actor != nil || a.Level != alert.Critical {
 		t.Errorf("alert %+v", a)
+	}
+}
+
+// TestADriftThatARuleCouldExcuseWaits for its record, whose principal may be one of the
+// rule's; the alert does not wait.
+func TestADriftThatARuleCouldExcuseWaits(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]*scene{
+		"a rule of the user's":     ruled(t, ci, incident.Ignore, 0),
+		"the rule for AWS's rules": newScene(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			id := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.Tags[incident.TelemetryTag] = "true" })
+			s.refresh()
+			s.now = s.now.Add(time.Hour)
+			s.attack(id)
+			s.refresh()
+			s.work()
+			s.told(nil)
+			s.pass(30 * time.Second)
+			s.is(id, incident.Open, "")
+			s.told(map[alert.Kind]int{alert.Deletion: 1}) // decided or not
+			s.pass(2 * time.Minute)
+			s.is(id, incident.Restored, "")
+			s.restored("vpc-1")
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+		})
 	}
 }
 
@@ -177,10 +201,23 @@ func TestI5DeletedWithoutAnEvent(t *testing.T) {
 // second alert says who it was, and each has an end.
 func TestDriftWhoseEventComesLater(t *testing.T) {
 	t.Parallel()
-	for after, alerts := range map[time.Duration]int{20 * time.Second: 1, time.Minute: 2} {
-		t.Run(after.String(), func(t *testing.T) {
+	for name, c := range map[string]struct {
+		after            time.Duration
+		waits            bool
+		alerts, restored int // where it is back by then, the second deletion alert says so
+	}{
+		"soon, and a rule could excuse it":  {20 * time.Second, true, 1, 1},
+		"later, and a rule could excuse it": {time.Minute, true, 2, 2},
+		"soon":                              {time.Second, false, 2, 1},
+		"later":                             {time.Minute, false, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			after, alerts := c.after, c.alerts
 			s := newScene(t)
+			if c.waits {
+				s = ruled(t, ci, incident.Wait, time.Hour)
+			}
 			id := s.protect(1)[0]
 			f := s.attack(id)
 			s.refresh()
@@ -191,7 +228,7 @@ func TestDriftWhoseEventComesLater(t *testing.T) {
 				t.Errorf("incident %+v", i)
 			}
 			s.pass(12 * time.Minute)
-			s.told(map[alert.Kind]int{alert.Deletion: alerts, alert.Restored: alerts, alert.Closed: alerts})
+			s.told(map[alert.Kind]int{alert.Deletion: alerts, alert.Restored: c.restored, alert.Closed: alerts})
 			if a := s.alerts(alert.Deletion); a[alerts-1].Actor == nil {
 				t.Errorf("nobody was told who it was: %+v", a)
 			}
@@ -366,11 +403,16 @@ func TestResourceGone(t *testing.T) {
 // when people hear of it. Within drift_wait no create may ask.
 func TestAWSRemovesADeadVPCsFlowLogs(t *testing.T) {
 	t.Parallel()
-	for wait, level := range map[time.Duration]alert.Level{0: alert.Informational, 2 * time.Minute: alert.Critical} {
-		t.Run(wait.String(), func(t *testing.T) {
+	for level, prepare := range map[alert.Level]func(*scene){
+		alert.Informational: func(*scene) {},
+		alert.Critical: func(s *scene) { // a rule could excuse the loss
+			s.policy.Rules = []incident.Rule{{Principal: ci, Action: incident.Alert}}
+		},
+	} {
+		t.Run(string(level), func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
-			s.policy.DriftWait = wait
+			prepare(s)
 			s.crash()
 			id := s.protect(1)[0]
 			s.world.RemoveResource(account, region, "vpc-1")

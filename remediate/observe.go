@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/incident"
@@ -17,7 +18,7 @@ type observed struct {
 
 // observe asks AWS what is on the resources of the incidents, in shared calls, and takes
 // observations made beside a commit where they are fresh. They are by resource.
-func (r restorer) observe(ctx context.Context, due []incident.Incident) map[string]observed {
+func (r restorer) observe(ctx context.Context, due []incident.Incident, beat func()) map[string]observed {
 	out := map[string]observed{}
 	var ask []string
 	for _, i := range due {
@@ -32,13 +33,22 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident) map[stri
 		out[i.ResourceID] = observed{}
 		ask = append(ask, i.ResourceID)
 	}
+	var tasks []func() error
+	var mu sync.Mutex // guards out
 	for ids := range slices.Chunk(ask, perObservation) {
-		r.client.pace.reserve(r.store.now())
-		o, err := r.client.observe(ctx, ids)
-		for _, id := range ids {
-			out[id] = observed{o, err}
-		}
+		tasks = append(tasks, func() error {
+			defer beat()
+			r.client.pace.describes.reserve(r.store.now())
+			o, err := r.client.observe(ctx, ids)
+			mu.Lock()
+			defer mu.Unlock()
+			for _, id := range ids {
+				out[id] = observed{o, err}
+			}
+			return nil
+		})
 	}
+	_ = r.parallel(callsAtOnce, tasks...) // each resource has its own error
 	return out
 }
 
@@ -65,37 +75,76 @@ func selection(incidents []incident.Incident, shown map[string]observed) (of inc
 	return of
 }
 
-// splitCreates separates the incidents that a create is called for, as they now are, from the
-// others. It changes nothing. One that can't be read is left out.
-func (r restorer) splitCreates(ctx context.Context, due []incident.Incident, shown map[string]observed) (creates, others []incident.Incident, err error) {
-	err = togetherOrAlone(due, func(due []incident.Incident) error {
-		var c, o []incident.Incident
-		err := r.store.view(ctx, func(tx scopeTx) (err error) { c, o, err = splitCreates(tx, due, shown); return err })
-		creates, others = append(creates, c...), append(others, o...)
-		return err
-	})
-	return creates, others, err
+// split are the incidents of a step by what is to be done about each.
+type split struct {
+	lone    []incident.Incident // to be created, each by a call of its own
+	shared  []incident.Incident // to be created by calls that Share plans
+	tagging []incident.Incident // restored: the replacement is there, and lacks tags
+	others  []incident.Incident // what was observed is to be recorded
 }
 
-func splitCreates(tx scopeTx, due []incident.Incident, shown map[string]observed) (creates, others []incident.Incident, err error) {
+// split says what is to be done about incidents, as they now are. It changes nothing. One that
+// can't be read is left out.
+func (r restorer) split(ctx context.Context, due []incident.Incident, shown map[string]observed) (all split, err error) {
+	err = togetherOrAlone(due, func(due []incident.Incident) error {
+		var some split
+		err := r.store.view(ctx, func(tx scopeTx) (err error) { some, err = splitOf(tx, due, shown); return err })
+		all.lone, all.shared = append(all.lone, some.lone...), append(all.shared, some.shared...)
+		all.tagging, all.others = append(all.tagging, some.tagging...), append(all.others, some.others...)
+		return err
+	})
+	return all, err
+}
+
+func splitOf(tx scopeTx, due []incident.Incident, shown map[string]observed) (s split, err error) {
 	c, err := tx.load(selection(due, shown))
 	if err != nil {
-		return nil, nil, err
+		return s, err
 	}
 	for _, i := range due {
 		now, _ := c.Incident(i.FlowLogID)
 		o := shown[i.ResourceID]
-		if decidable := now.Pending() && o.err == nil; decidable && c.Decide(now, o.Observation).Next == incident.Create {
-			creates = append(creates, now)
-		} else {
-			others = append(others, i)
+		lacksTags, _ := now.LacksTags(tx.policy, tx.now)
+		_, there := o.FlowLogs[now.NewID]
+		switch {
+		case lacksTags && there:
+			s.tagging = append(s.tagging, now)
+		case o.err != nil || !now.Pending() || c.Decide(now, o.Observation).Next != incident.Create:
+			s.others = append(s.others, i)
+		case now.Shares():
+			s.shared = append(s.shared, now)
+		default:
+			s.lone = append(s.lone, now)
 		}
 	}
-	return creates, others, nil
+	return s, nil
 }
 
-// record records what was observed of incidents for which no create is called for, in one
-// commit if that is possible.
+// share plans the calls for incidents whose creates may share one, and stores which call is
+// sent for each, before it is (I4).
+func (r restorer) share(ctx context.Context, incidents []incident.Incident, shown map[string]observed) (calls []incident.Creation, err error) {
+	if len(incidents) == 0 {
+		return nil, nil
+	}
+	now := r.store.now()
+	most := r.client.pace.creates.available(now)
+	if most == 0 {
+		return nil, nil
+	}
+	err = r.change(ctx, idsOf(incidents), selection(incidents, shown), func(c *incident.Case) {
+		calls = c.Share(idsOf(incidents), func(i incident.Incident) incident.Observation { return shown[i.ResourceID].Observation }, most)
+	})
+	if err != nil {
+		return nil, err // no call is sent that may not be on disk
+	}
+	for range calls {
+		r.client.pace.creates.reserve(now) // what is noted is sent
+	}
+	return calls, nil
+}
+
+// record records what was observed of incidents that get no create now, in one commit if that
+// is possible.
 func (r restorer) record(ctx context.Context, incidents []incident.Incident, shown map[string]observed) error {
 	if ctx.Err() != nil { // stopping: the next start observes again
 		incidents = slices.DeleteFunc(incidents, func(i incident.Incident) bool { return shown[i.ResourceID].err != nil && !i.Terminal() })

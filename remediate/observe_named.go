@@ -20,7 +20,7 @@ func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
 	if n := len(resources); err != nil || n == 0 || n > perObservation {
 		return
 	}
-	if !in.client.pace.allowBesideRestores(in.store.now()) {
+	if !in.client.pace.describes.allowBesideRestores(in.store.now()) {
 		return
 	}
 	if o, err := in.client.observe(ctx, resources); err == nil {

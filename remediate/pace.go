@@ -6,90 +6,124 @@ import (
 	"time"
 )
 
-// pace is one scope's token bucket for EC2 calls. It starts generous, because
-// EC2's own buckets hold a burst, and learns: a throttle halves the rate, each
-// quiet second after it adds a little, up to where it began.
+// pace is how fast one scope may call EC2. AWS has a token bucket for each action, account
+// and Region (docs/aws.md, "Rates"), and so has Flowkeeper: creates do not use up what
+// observations need.
 type pace struct {
+	describes, creates, tags *bucket
+	refreshes                *bucket // describes of sparing refreshes: half of what AWS grants
+}
+
+func newPace(now time.Time) *pace {
+	return &pace{describes: newBucket(100, 20, now), creates: newBucket(50, 5, now), tags: newBucket(100, 10, now), refreshes: newBucket(50, 10, now)}
+}
+
+// wait is how long it takes until a step may begin that can do more than the one before.
+func (p *pace) wait(now time.Time) time.Duration {
+	next := p.creates.wait(now)
+	if tags := p.tags.wait(now); next == 0 || tags > 0 && tags < next {
+		next = tags // what one of them has no calls for waits, and holds back no other
+	}
+	return max(p.describes.wait(now), next)
+}
+
+// bucket is a token bucket for calls of one action. It starts with AWS's numbers, and
+// learns: a throttle halves the rate, each quiet second after it adds a little, up to where
+// it began. It is safe for concurrent use.
+type bucket struct {
+	size float64 // calls at once
+	most float64 // calls a second, until AWS throttles
+
 	mu     sync.Mutex
 	tokens float64
 	rate   float64 // tokens a second
 	last   time.Time
+	halved time.Time // when the rate was
 }
 
 const (
-	paceBurst  = 50
-	paceRate   = 50  // a second, until AWS throttles
-	paceLeast  = 0.5 // a second, however often it does
-	paceRegain = 0.2 // more a second, each second
+	leastRate  = 0.5                    // calls a second, however often AWS throttles
+	regainTime = 250 * time.Second      // from nothing to the rate at the start
+	shareTime  = 200 * time.Millisecond // a step begins with the calls that come in this time
 )
 
-func newPace(now time.Time) *pace { return &pace{tokens: paceBurst, rate: paceRate, last: now} }
+func newBucket(size, most float64, now time.Time) *bucket {
+	return &bucket{size: size, most: most, tokens: size, rate: most, last: now}
+}
 
 // available is how many calls a step may make now; 0: it is to wait for more.
-func (p *pace) available(now time.Time) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fill(now)
-	if p.tokens < p.least() {
+func (b *bucket) available(now time.Time) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill(now)
+	if b.tokens < b.least() {
 		return 0
 	}
-	return int(p.tokens)
+	return int(b.tokens)
 }
 
-// wait is how long it takes until a step may begin.
-func (p *pace) wait(now time.Time) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fill(now)
-	return time.Duration(max(0, p.least()-p.tokens) / p.rate * float64(time.Second))
+// wait is how long it takes until available is not 0.
+func (b *bucket) wait(now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill(now)
+	return time.Duration(max(0, b.least()-b.tokens) / b.rate * float64(time.Second))
 }
 
-// least is with how many calls a step may begin: what comes in a fifth of a
-// second, so that many creates share an observation; an observation and a create at least, or
-// the observations alone would use up the pace.
-func (p *pace) least() float64 { return max(2, math.Floor(p.rate/5)) }
+// least is how many calls a step needs to begin: those of shareTime, so that the incidents that
+// become due in that time share an observation.
+func (b *bucket) least() float64 { return max(1, math.Floor(b.rate*shareTime.Seconds())) }
 
 // reserve takes a token for a call that goes out in any case.
-func (p *pace) reserve(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fill(now)
-	p.tokens--
+func (b *bucket) reserve(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill(now)
+	b.tokens--
 }
 
 // allow reports whether a call would go out at once, and takes its token if so.
-func (p *pace) allow(now time.Time) bool {
-	return p.take(now, func() float64 { return 0 })
+func (b *bucket) allow(now time.Time) bool {
+	return b.take(now, func() float64 { return 0 })
 }
 
 // allowBesideRestores is allow for a call that no restore waits for: it leaves them what a
 // step begins with.
-func (p *pace) allowBesideRestores(now time.Time) bool { return p.take(now, p.least) }
+func (b *bucket) allowBesideRestores(now time.Time) bool { return b.take(now, b.least) }
+
+// allowHalf is allow for a call that leaves half of the bucket to others.
+func (b *bucket) allowHalf(now time.Time) bool {
+	return b.take(now, func() float64 { return b.size / 2 })
+}
 
 // take takes a token if that leaves so many.
-func (p *pace) take(now time.Time, leaves func() float64) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fill(now)
-	if p.tokens < leaves()+1 {
+func (b *bucket) take(now time.Time, leaves func() float64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill(now)
+	if b.tokens < leaves()+1 {
 		return false
 	}
-	p.tokens--
+	b.tokens--
 	return true
 }
 
-// throttled tells that AWS refused a call for its rate.
-func (p *pace) throttled(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fill(now)
-	p.rate = max(paceLeast, p.rate/2)
-	p.tokens = min(p.tokens, 0)
+// throttled notes that AWS refused a call for its rate.
+func (b *bucket) throttled(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill(now)
+	b.tokens = min(b.tokens, 0)
+	if s := now.Sub(b.halved); s >= 0 && s < time.Second {
+		return // calls that were sent at the same time are one refusal
+	}
+	b.halved = now
+	b.rate = max(leastRate, b.rate/2)
 }
 
-func (p *pace) fill(now time.Time) {
-	s := max(0, now.Sub(p.last).Seconds()) // the clock may go back
-	p.last = now
-	p.tokens = min(paceBurst, p.tokens+s*p.rate)
-	p.rate = min(paceRate, p.rate+s*paceRegain)
+func (b *bucket) fill(now time.Time) {
+	s := max(0, now.Sub(b.last).Seconds()) // the clock may go back
+	b.last = now
+	b.tokens = min(b.size, b.tokens+s*b.rate)
+	b.rate = min(b.most, b.rate+s*b.most/regainTime.Seconds())
 }

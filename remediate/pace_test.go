@@ -16,7 +16,7 @@ func TestI9PaceIsKept(t *testing.T) {
 		begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 		now, latest := begin, begin
 		passed := time.Duration(0) // what a clock that never goes back would show
-		p := newPace(begin)
+		p := newBucket(50, 5, begin)
 		granted := 0
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
 			switch rapid.SampledFrom([]string{"call", "call", "call", "wait", "throttle", "back"}).Draw(t, "step") {
@@ -38,27 +38,27 @@ func TestI9PaceIsKept(t *testing.T) {
 			if now.After(latest) {
 				latest = now
 			}
-			if most := paceBurst + paceRate*passed.Seconds() + 1e-6; float64(granted) > most {
+			if most := p.size + p.most*passed.Seconds() + 1e-6; float64(granted) > most {
 				t.Fatalf("%d calls in %s", granted, passed)
 			}
-			if p.rate < paceLeast || p.rate > paceRate {
+			if p.rate < leastRate || p.rate > p.most {
 				t.Fatalf("rate %v", p.rate)
 			}
 		}
-		quiet := latest.Add(time.Duration((paceRate / paceRegain) * float64(time.Second)))
-		if n := p.available(quiet); n != paceBurst || p.rate != paceRate {
+		quiet := latest.Add(regainTime)
+		if n := p.available(quiet); n != 50 || p.rate != p.most {
 			t.Fatalf("after a quiet time: %d calls, %v a second", n, p.rate)
 		}
 	})
 }
 
-// TestI9PaceSaysWhen: after the time that wait says a step may begin, with a
-// look and a create at least; that never takes longer than the least rate needs.
+// TestI9PaceSaysWhen: after the time that wait says a step may begin, with
+// one call at least; that never takes longer than the least rate needs.
 func TestI9PaceSaysWhen(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-		p := newPace(now)
+		p := newBucket(50, 5, now)
 		for range rapid.IntRange(0, 12).Draw(t, "throttled") {
 			p.throttled(now)
 		}
@@ -72,7 +72,7 @@ func TestI9PaceSaysWhen(t *testing.T) {
 		if n := p.available(now); n > 0 != (d == 0) {
 			t.Fatalf("ready for %d calls, and to wait for %s", n, d)
 		}
-		if n := p.available(now.Add(d + time.Microsecond)); n < 2 {
+		if n := p.available(now.Add(d + time.Microsecond)); n < 1 {
 			t.Fatalf("after %s ready for %d calls", d, n)
 		}
 	})

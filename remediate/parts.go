@@ -1,6 +1,7 @@
 package remediate
 
 import (
+	cryptorand "crypto/rand"
 	"log/slog"
 	"math/rand/v2"
 
@@ -22,7 +23,11 @@ type scopeParts struct {
 func (r *Remediator) parts(s inventory.Scope) scopeParts {
 	api, configured := r.Fleet.EC2(s)
 	m := r.memory(s)
-	st := scopeStore{store: r.Store, scope: s, configured: configured, policy: r.Policy, now: r.Now, alertsAdded: r.AlertsAdded}
+	random := r.Random
+	if random == nil {
+		random = unpredictable
+	}
+	st := scopeStore{store: r.Store, scope: s, configured: configured, policy: r.Policy, now: r.Now, random: random, alertsAdded: r.AlertsAdded}
 	return scopeParts{store: st, client: client{api, s, m.pace, r.Now}, memory: m, notifier: notifier{st, r.News}, log: r.Log.With("account", s.Account, "region", s.Region)}
 }
 
@@ -61,4 +66,10 @@ func (r *Remediator) parallel() func(most int, tasks ...func() error) error {
 		}
 		return g.Wait()
 	}
+}
+
+// unpredictable is randomness for what nobody may foresee.
+func unpredictable() (b [32]byte) {
+	cryptorand.Read(b[:]) //nolint:errcheck // it never fails
+	return b
 }

@@ -12,6 +12,7 @@ import (
 // refresher brings the snapshot of one scope up to date with AWS.
 type refresher struct {
 	scopeParts
+	api      inventory.Describer
 	snapshot inventory.Snapshot
 	parallel func(most int, tasks ...func() error) error
 }
@@ -24,7 +25,7 @@ func (r refresher) refresh(ctx context.Context) (inventory.Counts, error) {
 	if err := r.reconsider(ctx); err != nil {
 		return inventory.Counts{}, err
 	}
-	counts, err := r.applyDiff(ctx, inventory.NewDiff(r.snapshot, r.store.scope, r.client, r.store.policy.Settle, r.store.now()))
+	counts, err := r.applyDiff(ctx, inventory.NewDiff(r.snapshot, r.store.scope, r.api, r.store.policy.Settle, r.store.now()))
 	if err != nil {
 		return counts, err
 	}

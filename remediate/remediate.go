@@ -19,6 +19,7 @@ import (
 type EC2 interface {
 	inventory.Describer
 	CreateFlowLogs(context.Context, *ec2.CreateFlowLogsInput, ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error)
+	CreateTags(context.Context, *ec2.CreateTagsInput, ...func(*ec2.Options)) (*ec2.CreateTagsOutput, error)
 }
 
 // Fleet gives the client of a scope, with the credentials of that scope and
@@ -81,8 +82,10 @@ type Remediator struct {
 	// goroutine, for which Wait waits.
 	Background func(task func())
 	// Rand is the source of jitter, in [0, 1). nil: math/rand. A run that must repeat
-	// itself exactly has its own Parallel, Background and Rand.
+	// itself exactly has its own Parallel, Background, Rand and Random.
 	Rand func() float64
+	// Random is the source of new ClientTokens, which nobody may foresee. nil: crypto/rand.
+	Random func() [32]byte
 	// Meter is told what was committed; nil: nobody is.
 	Meter Meter
 	// Tampering is handed what concerns no flow log itself, but what one depends on. It may
@@ -122,13 +125,32 @@ func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (
 // their flow log go on.
 func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.Counts, error) {
 	parts := r.parts(s)
-	counts, err := refresher{scopeParts: parts, snapshot: r.Snapshot, parallel: r.parallel()}.refresh(ctx)
+	return r.refresh(ctx, parts, parts.client)
+}
+
+// AllowSparing reports whether RefreshSparingly should begin now: at least half of the calls of
+// DescribeFlowLogs are left, by restores and by AWS.
+func (r *Remediator) AllowSparing(s inventory.Scope) bool {
+	b := r.memory(s).pace.describes
+	return float64(b.available(r.Now())) >= b.size/2
+}
+
+// RefreshSparingly is Refresh with at most half of the calls that EC2 grants of
+// DescribeFlowLogs in a scope, for refreshes that are many: it waits before a call that would
+// be more.
+func (r *Remediator) RefreshSparingly(ctx context.Context, s inventory.Scope) (inventory.Counts, error) {
+	parts := r.parts(s)
+	return r.refresh(ctx, parts, sparing{parts.client})
+}
+
+func (r *Remediator) refresh(ctx context.Context, parts scopeParts, api inventory.Describer) (inventory.Counts, error) {
+	counts, err := refresher{scopeParts: parts, api: api, snapshot: r.Snapshot, parallel: r.parallel()}.refresh(ctx)
 	if err != nil {
 		return counts, err
 	}
 	err = parts.notifier.notifyNews(ctx)
 	if r.Rehearsals != nil {
-		err = errors.Join(err, r.Rehearsals.AlertSilence(ctx, s))
+		err = errors.Join(err, r.Rehearsals.AlertSilence(ctx, parts.store.scope))
 	}
 	return counts, err
 }
@@ -160,12 +182,14 @@ func (r *Remediator) WakeRestorers() {
 	}
 }
 
-// Allow reports whether a call to EC2 may go out now beside the restores of a scope,
-// and counts it to their pace.
-func (r *Remediator) Allow(s inventory.Scope) bool { return r.memory(s).pace.allow(r.Now()) }
+// AllowDryRun reports whether a dry run of a create may go out now beside the restores of a
+// scope, and counts it to their creates, half of which at once it leaves to them.
+func (r *Remediator) AllowDryRun(s inventory.Scope) bool {
+	return r.memory(s).pace.creates.allowHalf(r.Now())
+}
 
-// RecordThrottle slows the scope's pace if the error is AWS's refusal of a call for its
-// rate.
-func (r *Remediator) RecordThrottle(s inventory.Scope, err error) {
-	r.parts(s).client.recordThrottle(err)
+// RecordDryRunThrottle slows the creates of a scope if the error is AWS's refusal of a dry
+// run for its rate.
+func (r *Remediator) RecordDryRunThrottle(s inventory.Scope, err error) {
+	r.parts(s).client.recordThrottle(r.memory(s).pace.creates, err)
 }

@@ -33,7 +33,7 @@ func (r restorer) run(ctx context.Context, beat func()) error {
 		}
 		r.logProgress(ctx, &p)
 		r.logOutage(ctx, &p, n, err)
-		if err == nil && n == batch {
+		if err == nil && n >= batch {
 			continue // there may be more
 		}
 		if !retry.Wait(ctx, r.rest(ctx, err), r.memory.wake) {

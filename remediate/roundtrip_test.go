@@ -32,7 +32,7 @@ func TestI4DescribedCreatedDescribed(t *testing.T) {
 		for range 2 {
 			w.Remove(account, region, id)
 			i := incident.Incident{Scope: scope, FlowLogID: id, ResourceID: last.ResourceID, Known: true, Frozen: last.Settings}
-			out, err := api.CreateFlowLogs(context.Background(), incident.CreateInput(i))
+			out, err := api.CreateFlowLogs(context.Background(), incident.CreateInput(i, id))
 			if err != nil || len(out.FlowLogIds) != 1 {
 				t.Fatalf("%+v\n%v, %+v", last, err, out)
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
@@ -24,14 +25,14 @@ import (
 // that many share, and the log tells how far it is.
 func TestThousandsAtOnce(t *testing.T) {
 	t.Parallel()
-	const many = 1500
+	const many = 400 // each unlike the others
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.bubble = true
 		log := &bytes.Buffer{}
 		s.r.Log = slog.New(slog.NewTextHandler(log, nil))
 		for n := range many {
-			s.plant(fmt.Sprintf("vpc-%d", n), nil)
+			s.plant(fmt.Sprintf("vpc-%d", n), func(f *fakeaws.FlowLog) { f.LogFormat = fmt.Sprintf("${version} %d", n) })
 		}
 		s.refresh()
 		time.Sleep(time.Hour)
@@ -54,10 +55,10 @@ func TestThousandsAtOnce(t *testing.T) {
 		if n := s.creates(); n != many {
 			t.Errorf("%d creates of %d", n, many)
 		}
-		if least := (many - 50) / 50 * time.Second; took < least || took > 2*least {
+		if least := (many - 50) / 5 * time.Second; took < least || took > 2*least {
 			t.Errorf("it took %s: the pace allows %s", took, least)
 		}
-		if !strings.Contains(log.String(), "restoring goes on") || strings.Count(log.String(), "restoring goes on") > 6 {
+		if !strings.Contains(log.String(), "restoring goes on") || strings.Count(log.String(), "restoring goes on") > 8 {
 			t.Errorf("%d lines of progress", strings.Count(log.String(), "restoring goes on"))
 		}
 		s.is(ids[many-1], incident.Restored, "")
@@ -263,8 +264,10 @@ func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
 	defer db.Close()
 	_, err = db.Exec(`UPDATE flow_logs SET body = 'damaged' WHERE id = ?`, ids[0])
 	s.must(err)
-	if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil || !strings.Contains(err.Error(), ids[0]) {
-		t.Errorf("the error does not name it: %v", err)
+	for range 5 {
+		if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil || !strings.Contains(err.Error(), ids[0]) {
+			t.Errorf("the error does not name it: %v", err)
+		}
 	}
 	s.restored("vpc-2")
 	s.restored("vpc-3")
@@ -288,8 +291,10 @@ func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
 			defer db.Close()
 			_, err = db.Exec(damage)
 			s.must(err)
-			if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil {
-				t.Error("nothing is said of it")
+			for range 5 {
+				if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil {
+					t.Error("nothing is said of it")
+				}
 			}
 			s.restored("vpc-1")
 			s.restored("vpc-2")

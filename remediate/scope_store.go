@@ -15,6 +15,7 @@ type scopeStore struct {
 	configured  bool // there is a client of the scope
 	policy      incident.Policy
 	now         func() time.Time
+	random      func() [32]byte
 	alertsAdded func()
 }
 
@@ -26,6 +27,7 @@ type scopeTx struct {
 	configured bool
 	policy     incident.Policy
 	now        time.Time // of all that is decided in it
+	random     func() [32]byte
 }
 
 // update runs fn in a transaction that may change what is stored: see Store.
@@ -40,7 +42,7 @@ func (s scopeStore) view(ctx context.Context, fn func(scopeTx) error) error {
 }
 
 func (s scopeStore) in(tx Tx) scopeTx {
-	return scopeTx{Tx: tx, scope: s.scope, configured: s.configured, policy: s.policy, now: s.now()}
+	return scopeTx{Tx: tx, scope: s.scope, configured: s.configured, policy: s.policy, now: s.now(), random: s.random}
 }
 
 // at is a store whose transactions decide as of a time.

@@ -31,16 +31,23 @@ type Tx interface {
 	// NewDestination notes a destination that was first seen at a time, or (zero)
 	// by the first refresh, and reports whether the scope had none such before.
 	NewDestination(scope inventory.Scope, destination string, at time.Time) (bool, error)
+	// Trusted reports whether a recipient was approved, or a protected flow log of any scope
+	// delivers to it, or did until it was lost.
+	Trusted(r inventory.Recipient) (bool, error)
+	// Approve notes that a recipient was approved.
+	Approve(r inventory.Recipient) error
+	// Held are the flow logs of all scopes that are held, or were until they were lost.
+	Held() ([]inventory.Row, error)
 	// DestinationsSince are those of some destinations that are noted, with that time.
 	DestinationsSince(scope inventory.Scope, destinations []string) (map[string]time.Time, error)
 	// Recorded reports whether the incident's history has a record: its event,
 	// and what it claims.
 	Recorded(scope inventory.Scope, id, eventID, claim string) (bool, error)
-	// Due are incidents whose time has come: first attempts, those of the oldest
-	// flow logs first; then what was tried or restored before, or shown alive by the
-	// last observation, the longest overdue first, which has at least so many of the
-	// places; and unknown ones last.
-	Due(scope inventory.Scope, now time.Time, limit, forRetries int) ([]incident.Incident, error)
+	// Due are incidents whose time has come, in the order in which they have their turn.
+	Due(scope inventory.Scope, now time.Time, turns incident.Turns) ([]incident.Incident, error)
+	// Sharing are the incidents that may share one call, by their CallKey: those whose time
+	// has come, or all of a call that was sent; at most limit.
+	Sharing(scope inventory.Scope, key string, now time.Time, limit int) ([]incident.Incident, error)
 	// Blocked are the flow logs whose incidents wait for a person.
 	Blocked(scope inventory.Scope, limit int) (ids []string, err error)
 	// Unrestored counts the incidents that are open or blocked.

@@ -203,8 +203,7 @@ func TestANewDestinationThatFails(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(1)
-	s.world.AddDestination("arn:aws:s3:::elsewhere")
-	id := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::elsewhere" })
+	id := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/elsewhere" })
 	s.world.FailDelivery(account, region, id, "Access error")
 	for range 3 {
 		s.refresh()

@@ -52,14 +52,18 @@ func unreached(err error) string {
 // newRemediator returns a remediator for a command, which takes single steps, with
 // or without a running daemon. Alerts are sent, and the queue is read, by the
 // daemon only.
-func newRemediator(s state, fleet remediate.Fleet) *remediate.Remediator {
+func newRemediator(ctx context.Context, s state, fleet remediate.Fleet) (*remediate.Remediator, error) {
+	key, err := s.TokenKey(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return &remediate.Remediator{
-		Store: s.Remediation(), News: s.News(), Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf), Now: s.now,
+		Store: s.Remediation(), News: s.News(), Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf, key), Now: s.now,
 		Log:          s.warnings(),
 		AlertsAdded:  func() {}, // the daemon notices changes of the state file
 		RefreshSoon:  func(inventory.Scope, bool) {},
 		BypassOutbox: func(context.Context, alert.Alert) {},
-	}
+	}, nil
 }
 
 // withoutAWS is the fleet of a command that does not call AWS. It takes every scope for a

@@ -17,7 +17,7 @@ import (
 
 // The keys of the JSON contract.
 const (
-	flowLogKeys = "flow_log_id root_flow_log_id account region resource_id state protected released_until traffic_type " +
+	flowLogKeys = "flow_log_id root_flow_log_id account region resource_id state protected held released_until traffic_type " +
 		"log_destination_type log_destination log_group_name deliver_logs_permission_arn deliver_cross_account_role log_format " +
 		"max_aggregation_interval destination_options tag_field_specifications tags created_by first_seen_at last_seen_at"
 	incidentKeys = "id flow_log_id root_flow_log_id account region resource_id state reason advice source event_id deleted_at " +

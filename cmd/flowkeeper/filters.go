@@ -145,5 +145,5 @@ func (f *filters) summary(things, none string) {
 
 // filtered reports whether there is a filter.
 func (f *filters) filtered() bool {
-	return len(f.States)+len(f.Accounts)+len(f.Regions)+len(f.Sinks) > 0 || !f.Since.IsZero()
+	return len(f.States)+len(f.Accounts)+len(f.Regions)+len(f.Sinks) > 0 || f.Held || !f.Since.IsZero()
 }

@@ -8,6 +8,7 @@ func newInventoryCommand(a *app) *cobra.Command {
 		newInventoryShowCommand(a),
 		newRefreshCommand(a),
 		newReleaseCommand(a),
+		newApproveCommand(a),
 		newExportCommand(a),
 		newImportCommand(a),
 	)
@@ -17,6 +18,6 @@ and inventory.retention has passed.`
 	c.Example = `  flowkeeper inventory list --state gone
   flowkeeper inventory show fl-0123456789abcdef0
   flowkeeper inventory release fl-0123456789abcdef0 --for 1h`
-	c.SuggestFor = []string{"snapshot", "flow-logs", "flowlogs", "ls", "refresh", "release", "export", "import"}
+	c.SuggestFor = []string{"snapshot", "flow-logs", "flowlogs", "ls", "refresh", "release", "approve", "export", "import"}
 	return c
 }

@@ -33,10 +33,14 @@ every row.`,
   # What appeared or was deleted in the last day in one Region
   flowkeeper inventory list --since 1d --region eu-west-1
 
+  # What is not protected until somebody approves its destination
+  flowkeeper inventory list --held
+
   # What could not be restored now
   flowkeeper inventory list --json | jq -c 'select(.restorable == false)'`,
 	})
 	f := newFilters(a, c, flowLogStates, "only first seen or gone", 0)
+	c.Flags().BoolVar(&f.Held, "held", false, "only those that are held: nobody has approved where they deliver")
 	c.RunE = f.list(listFlowLogs)
 	return c
 }
@@ -150,6 +154,8 @@ func stateOf(a *app, r inventory.Row, f store.Fate, last rehearse.Rehearsal) ter
 		return term.Colored("released until "+term.Minute(r.ReleasedUntil), term.Yellow)
 	case r.Excluded:
 		return term.Colored("not protected: inventory.destinations", term.Yellow)
+	case r.Held:
+		return term.Colored("held: destination not approved", term.Red)
 	case r.Imported:
 		return term.Colored("imported, not seen in AWS yet", term.Yellow)
 	case !r.Protected:

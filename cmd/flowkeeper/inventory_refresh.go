@@ -41,7 +41,10 @@ func refreshAll(ctx context.Context, s state, _ []string) error {
 	if err != nil {
 		return err
 	}
-	r := newRemediator(s, fleet)
+	r, err := newRemediator(ctx, s, fleet)
+	if err != nil {
+		return err
+	}
 	all := fleet.Scopes()
 	results := make([]refreshed, len(all))
 	progress := s.Progress("refreshing", len(all))

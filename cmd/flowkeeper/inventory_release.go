@@ -153,7 +153,10 @@ func releaseFlowLogs(ctx context.Context, s state, r release) error {
 	case found+len(gone) == 0:
 		return fmt.Errorf("no live flow log matches, nothing was changed: see `flowkeeper inventory list`")
 	}
-	rem := newRemediator(s, withoutAWS{})
+	rem, err := newRemediator(ctx, s, withoutAWS{})
+	if err != nil {
+		return err
+	}
 	for n, row := range gone {
 		if _, err := rem.LetGo(ctx, row.Scope, row.ID, r.reason); err != nil {
 			printReleased(s.app, r, changed, gone[:n])

@@ -44,7 +44,7 @@ func newPlanner(ctx context.Context, a *app) (p planner, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.policy = daemon.Policy(c)
+	p.policy = daemon.Policy(c, "")
 	p.store, err = openState(ctx, c)
 	if errors.Is(err, store.ErrMissing) {
 		a.Note("no state file: what would be restored is not known")
@@ -125,6 +125,8 @@ func forecast(c *incident.Case, row inventory.Row, rec incident.Record) (would, 
 		return "restore", "at once, unless AWS shows it alive or an equivalent one in its place"
 	case d.Reason == incident.Released:
 		return d.Reason, "released at the time of the deletion"
+	case d.Reason == incident.Held:
+		return d.Reason, "its destination is held: `flowkeeper inventory approve` ends that"
 	case !row.Protected:
 		return d.Reason, "it is not protected: a decoy, or outside inventory.destinations"
 	case d.Reason == incident.Exempt:

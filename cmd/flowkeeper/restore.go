@@ -73,7 +73,7 @@ func planRestore(ctx context.Context, s state, id string) error {
 		s.complain(i.FlowLogID + " was alive at the last refresh: while it is, the command without --dry-run creates nothing")
 	}
 	b, err := json.MarshalIndent(map[string]any{
-		"Account": i.Scope.Account, "Region": i.Scope.Region, "CreateFlowLogs": setFields(reflect.ValueOf(incident.CreateInput(i))),
+		"Account": i.Scope.Account, "Region": i.Scope.Region, "CreateFlowLogs": setFields(reflect.ValueOf(incident.CreateInput(i, "(made from a secret key)"))),
 	}, "", "  ")
 	if err != nil {
 		return err
@@ -142,5 +142,9 @@ func restoreNow(ctx context.Context, s state, plan incident.Incident) (incident.
 	}
 	progress := s.Progress("waiting for AWS", 0)
 	defer progress.End()
-	return newRemediator(s, fleet).RestoreByHand(ctx, plan.Scope, plan.FlowLogID)
+	r, err := newRemediator(ctx, s, fleet)
+	if err != nil {
+		return plan, false, err
+	}
+	return r.RestoreByHand(ctx, plan.Scope, plan.FlowLogID)
 }

@@ -23,7 +23,7 @@ func TestSuggestions(t *testing.T) {
 		"inventory list --lim 3":   "there is no flag --lim: did you mean --limit?",
 		"inventory list --x":       "there is no flag --x",
 		"restore fl-1 --dry":       "there is no flag --dry: did you mean --dry-run?",
-		"inventory --json lst":     "there is no flag --json: did you mean `flowkeeper inventory import --json` or ",
+		"inventory --json lst":     "there is no flag --json: did you mean `flowkeeper inventory approve --json` or `flowkeeper inventory import --json` or ",
 		"inventory lst --json":     `there is no command "lst": did you mean list?`,
 		"--state x.db inventroy":   `there is no command "inventroy": did you mean inventory?`,
 		"--statee x.db inventory":  "there is no flag --statee: did you mean --state?",

@@ -17,14 +17,15 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Policy returns the policy of restores that the configuration describes.
-func Policy(c configs.Config) incident.Policy {
+// Policy returns the policy of restores that the configuration describes, with the key of the
+// state file (see [store.Store.TokenKey]); empty: for who creates nothing.
+func Policy(c configs.Config, key incident.TokenKey) incident.Policy {
 	p := incident.Policy{
 		AlertOnly:   c.Remediate.Mode == "alert",
 		DriftAlerts: c.Remediate.OnDrift == "alert",
 		DriftWait:   c.Remediate.DriftWait, Settle: c.Inventory.Settle, VerifyAfter: c.Remediate.VerifyAfter,
 		MaxRestores: c.Remediate.MaxRestores, RestoreInterval: c.Remediate.RestoreInterval,
-		Destinations: c.Inventory.Destinations,
+		Destinations: c.Inventory.Destinations, TokenKey: key,
 	}
 	actions := map[string]incident.Action{"restore": incident.Restore, "wait": incident.Wait, "alert": incident.Alert, "ignore": incident.Ignore}
 	for _, r := range c.Remediate.Rules {

@@ -12,6 +12,7 @@ import (
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/rehearse"
 	"flowkeeper/remediate/tamper"
@@ -30,9 +31,13 @@ func (d *Daemon) connect(ctx context.Context) error {
 	if err := d.sameAccount(ctx, fleet); err != nil {
 		return err
 	}
+	key, err := d.tokenKey(ctx)
+	if err != nil {
+		return err
+	}
 	d.fleet = fleet
 	d.remediator = &remediate.Remediator{
-		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d.progress, func(s inventory.Scope) { d.refreshes.answered(s) }}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config), Now: time.Now, Log: d.Log,
+		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d.progress, func(s inventory.Scope) { d.refreshes.answered(s) }}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config, key), Now: time.Now, Log: d.Log,
 		AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
 	}
 	d.rehearser = &rehearse.Rehearser{
@@ -41,11 +46,22 @@ func (d *Daemon) connect(ctx context.Context) error {
 	}
 	d.remediator.Rehearsals = d.rehearser
 	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log}
-	d.remediator.Tampering = &tamper.Handler{Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox}
+	d.remediator.Tampering = &tamper.Handler{Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox, Tampered: func(s inventory.Scope) { d.refreshes.alert(s) }}
 	d.refreshes, d.discovery, d.rehearsals = newRefreshes(d), newDiscovery(d), newRehearsals(d)
 	d.remediator.RefreshSoon = d.refreshes.soon
 	d.connected.Store(true)
 	return nil
+}
+
+// tokenKey returns the key of ClientTokens: that of the configuration, which goes into the
+// state file, so that commands that can't read the secret make the same calls; else the
+// state file's own.
+func (d *Daemon) tokenKey(ctx context.Context) (incident.TokenKey, error) {
+	if secret := d.Config.Remediate.TokenKey; secret != "" {
+		key := incident.SharedTokenKey(secret)
+		return key, d.store.SetTokenKey(ctx, key)
+	}
+	return d.store.TokenKey(ctx)
 }
 
 // sameAccount returns an error if the configuration names no accounts and the state file

@@ -182,6 +182,7 @@ func TestAForgedCopyMakesNobodyDeaf(t *testing.T) {
 	for name, statements := range map[string][]string{
 		"released, in capitals that only the daemon reads": {`UPDATE flow_logs SET body = json_set(json_remove(body, '$.ReleasedUntil', '$.ReleasedAt'), '$.RELEASEDUNTIL', '2999-01-01T00:00:00Z', '$.Releasedat', '2020-01-01T00:00:00Z')`},
 		"not protected":                       {`UPDATE flow_logs SET protected = 0, needs = NULL, body = json_set(body, '$.Protected', json('false'))`},
+		"held":                                {`UPDATE flow_logs SET protected = 0, needs = NULL, held = 1, body = json_set(body, '$.Protected', json('false'), '$.Held', json('true'))`},
 		"excluded":                            {`UPDATE flow_logs SET protected = 0, needs = NULL, body = json_set(body, '$.Protected', json('false'), '$.Excluded', json('true'))`},
 		"gone":                                {`UPDATE flow_logs SET state = 'gone', needs = NULL, gone_at = 1, body = json_set(body, '$.State', 'gone')`},
 		"gone, and let go of for good":        {fmt.Sprintf(over, "closed", "released"), `UPDATE flow_logs SET state = 'gone', needs = NULL, gone_at = 1, body = json_set(body, '$.State', 'gone')`},

@@ -307,6 +307,7 @@ func TestCreatedIsLearnedAtOnce(t *testing.T) {
 	h := newHouse(t)
 	h.daemon.Config.Inventory.Schedule = "@every 1h"
 	h.world.AddResource(account, region, "vpc-1")
+	h.plant(region, "vpc-2") // to the same bucket, or the new one would be held
 	h.refreshed()
 	out, err := h.attacker.CreateFlowLogs(t.Context(), &ec2.CreateFlowLogsInput{
 		ResourceIds: []string{"vpc-1"}, ResourceType: "VPC", TrafficType: "ALL", LogDestinationType: "s3", LogDestination: aws.String(bucket),
@@ -316,7 +317,7 @@ func TestCreatedIsLearnedAtOnce(t *testing.T) {
 	}
 	h.await("the record to be taken", func() bool { return h.world.Deleted(h.queue) > 0 })
 	h.strike(out.FlowLogIds...)
-	h.await("the flow log to be back", func() bool { return len(h.world.FlowLogs(account, region)) == 1 })
+	h.await("the flow log to be back", func() bool { return len(h.world.FlowLogs(account, region)) == 2 })
 }
 
 // TestDriftAlone: the trail is stopped; the refresh notices.

@@ -93,7 +93,15 @@ func answer(w http.ResponseWriter, good string, err error) {
 
 // scrape returns what answers Prometheus.
 func (h health) scrape() *metrics.Scrape {
-	return &metrics.Scrape{Meters: h.d.meters, Store: h.d.store, Sinks: slices.Sorted(maps.Keys(h.d.sinks)), Version: h.d.Version, Log: h.d.Log, Current: h.current}
+	return &metrics.Scrape{Meters: h.d.meters, Store: h.d.store, Sinks: slices.Sorted(maps.Keys(h.d.sinks)), Version: h.d.Version, Log: h.d.Log, Current: h.current, AlertRefreshed: h.alertRefreshed}
+}
+
+// alertRefreshed counts the scopes that are refreshed often because of an event.
+func (h health) alertRefreshed() int {
+	if !h.d.connected.Load() {
+		return 0
+	}
+	return h.d.refreshes.alerted()
 }
 
 // current returns when each scope of the configuration was last refreshed, the zero time if

@@ -89,6 +89,11 @@ func (h handler) Handle(ctx context.Context, m watcher.Message) error {
 	if len(findings) == 0 {
 		return nil
 	}
+	for _, f := range findings {
+		if f.Kind == detection.Deleted || f.Kind == detection.Attempted {
+			h.attacked(f)
+		}
+	}
 	task := fmt.Sprintf("message %s (%d)", m.ID, h.d.handled.Add(1)) // one message may be handled twice at the same time
 	defer h.d.progress.Task(task, maxSilence)()
 	err := h.d.remediator.Handle(ctx, findings, func() { h.d.progress.Beat(task) })
@@ -104,4 +109,12 @@ func (h handler) suspect(s watcher.Suspect) {
 	scope := inventory.Scope{Account: s.Account, Region: s.Region}
 	_, ours := h.d.fleet.EC2(scope)
 	h.d.refreshes.soon(scope, !ours)
+}
+
+// attacked has the scopes of an account refreshed often after a deletion, or an attempt of one, in one of ours.
+func (h handler) attacked(f detection.Finding) {
+	scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
+	if _, ours := h.d.fleet.EC2(scope); ours {
+		h.d.refreshes.alert(scope)
+	}
 }

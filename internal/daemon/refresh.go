@@ -14,9 +14,9 @@ import (
 	"flowkeeper/systemd"
 )
 
-// refresh refreshes one scope, and logs and alerts what came of it. A panic is a failure
-// like others.
-func (r *refreshes) refresh(ctx context.Context, s inventory.Scope) {
+// refresh refreshes one scope, by refreshing its snapshot as a function does, and logs and
+// alerts what came of it. A panic is a failure like others.
+func (r *refreshes) refresh(ctx context.Context, s inventory.Scope, snapshot func(context.Context, inventory.Scope) (inventory.Counts, error)) {
 	if r.isDisabled(s) {
 		return
 	}
@@ -27,7 +27,7 @@ func (r *refreshes) refresh(ctx context.Context, s inventory.Scope) {
 	}
 	defer r.d.progress.Task(refreshOf(s), maxSilence)()
 	var counts inventory.Counts
-	err := recovered("refresh of "+s.String(), func() (err error) { counts, err = r.d.remediator.Refresh(ctx, s); return err })
+	err := recovered("refresh of "+s.String(), func() (err error) { counts, err = snapshot(ctx, s); return err })
 	release()
 	if ctx.Err() != nil {
 		return
@@ -150,6 +150,9 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	st.hangs, st.last = false, success{time.Now(), took}
 	r.mu.Unlock()
 	st.outage.end(ctx)
+	if c.Lost > 0 {
+		r.alert(s)
+	}
 	if again || first || c.New+c.Changed+c.Lost > 0 {
 		r.d.Log.Info("refreshed", "account", s.Account, "region", s.Region, "listed", c.Listed, "new", c.New,
 			"changed", c.Changed, "lost", c.Lost, "took", took.Round(time.Millisecond).String())

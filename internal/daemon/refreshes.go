@@ -9,18 +9,22 @@ import (
 
 	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // refreshes decides when each scope is refreshed: at the start, on the schedule, soon
-// after a record that names no flow log, and soon after a failure. Each scope has a
-// goroutine of its own, so that one that fails or is slow holds up no other.
+// after a record that names no flow log, soon after a failure, and often after an event in
+// its account. Each scope has a goroutine of its own, so that one that fails or is slow
+// holds up no other.
 type refreshes struct {
-	d        *Daemon
-	schedule cron.Schedule
-	slots    chan struct{} // holds one for each refresh that AWS answers
+	d          *Daemon
+	schedule   cron.Schedule
+	slots      chan struct{} // holds one for each refresh that AWS answers
+	alertSlots chan struct{} // holds one for each refresh because of an event: those leave slots to the others
 
-	mu     sync.Mutex                          // guards scopes, and what is in them
+	mu     sync.Mutex                          // guards scopes, and what is in them, and alerts
 	scopes map[inventory.Scope]*scopeRefreshes // see state
+	alerts alertRefreshes
 }
 
 const (
@@ -31,7 +35,10 @@ const (
 )
 
 func newRefreshes(d *Daemon) *refreshes {
-	r := &refreshes{d: d, schedule: d.schedules.refresh, slots: make(chan struct{}, parallelScopes), scopes: map[inventory.Scope]*scopeRefreshes{}}
+	r := &refreshes{
+		d: d, schedule: d.schedules.refresh, slots: make(chan struct{}, parallelScopes), alertSlots: make(chan struct{}, parallelScopes/2),
+		scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(d.Config.Inventory.AlertRefresh),
+	}
 	for _, s := range d.fleet.Scopes() {
 		r.state(s).since = time.Time{}
 	}
@@ -40,42 +47,60 @@ func newRefreshes(d *Daemon) *refreshes {
 
 // run refreshes a scope until ctx ends.
 func (r *refreshes) run(ctx context.Context, s inventory.Scope) error {
-	r.repeat(ctx, s, func() { r.refresh(ctx, s) })
+	r.repeat(ctx, s,
+		func() { r.refresh(ctx, s, r.d.remediator.Refresh) },
+		func() bool { return r.refreshAlerted(ctx, s) })
 	return nil
 }
 
 // repeat calls refresh at once, and then on the schedule and on request until ctx
 // ends. What is requested while it runs begins after it; what the schedule would begin
-// then is left out.
-func (r *refreshes) repeat(ctx context.Context, s inventory.Scope, refresh func()) {
+// then is left out. After an event in the scope's account it calls alerted in between,
+// which reports whether it could refresh; if not, it is called again soon.
+func (r *refreshes) repeat(ctx context.Context, s inventory.Scope, refresh func(), alerted func() bool) {
 	for scheduled := time.Now(); ctx.Err() == nil; {
 		now := time.Now()
-		requested, due, wake := r.request(s, now)
-		if scheduled.After(now) && !due {
-			if requested.IsZero() || scheduled.Before(requested) {
-				requested = scheduled
-			}
-			retry.Wait(ctx, time.Until(requested), wake)
+		t := r.turn(s, scheduled, now)
+		if !t.refresh && !t.alerted {
+			retry.Wait(ctx, time.Until(t.next), t.wake)
 			continue
 		}
 		if !scheduled.After(now) {
 			scheduled = r.schedule.Next(now)
 		}
-		refresh()
+		if t.refresh {
+			refresh()
+		} else if !alerted() {
+			r.delayAlerted(s)
+		}
 		if now = time.Now(); !scheduled.After(now) {
 			scheduled = r.schedule.Next(now)
 		}
 	}
 }
 
-// request takes what was requested for a scope and is due. next is when the next
-// request is due, zero for none; wake can be received from when that changes.
-func (r *refreshes) request(s inventory.Scope, now time.Time) (next time.Time, due bool, wake <-chan struct{}) {
+// turn says what is due in a scope.
+type turn struct {
+	refresh bool            // on the schedule or on request
+	alerted bool            // only because of an event in the account
+	next    time.Time       // when something is due, unless it is now
+	wake    <-chan struct{} // can be received from when that changes
+}
+
+// turn takes what is due in a scope, whose next scheduled refresh is given: it begins now.
+func (r *refreshes) turn(s inventory.Scope, scheduled, now time.Time) turn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.state(s)
-	due = st.requests.take(now, r.followUpPause())
-	return st.requests.next(), due, st.wake
+	requested := st.requests.take(now, r.followUpPause())
+	alerted := r.alerts.next(s, now)
+	t := turn{next: incident.Soonest(scheduled, st.requests.next(), alerted), wake: st.wake}
+	t.refresh = requested || !scheduled.After(now)
+	t.alerted = !t.refresh && !alerted.IsZero() && !alerted.After(now)
+	if t.refresh || t.alerted {
+		r.alerts.begun(s, now)
+	}
+	return t
 }
 
 // followUpPause is how long after a record every answer of AWS shows what the record reports.
@@ -101,4 +126,57 @@ func (r *refreshes) again(s inventory.Scope) {
 	st := r.state(s)
 	st.requests.add(time.Now())
 	st.wakeUp()
+}
+
+// alert has the scopes of an account refreshed often, because of an event in one of them. It never blocks, and ignores
+// an account that has none of the fleet's scopes.
+func (r *refreshes) alert(in inventory.Scope) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if r.alerts.ignores(in.Account, now) {
+		return
+	}
+	var scopes []inventory.Scope
+	for s := range r.scopes {
+		if s.Account == in.Account && s != in {
+			scopes = append(scopes, s)
+		}
+	}
+	if r.scopes[in] != nil {
+		scopes = append(scopes, in)
+	}
+	if len(scopes) == 0 {
+		return
+	}
+	r.alerts.note(in.Account, scopes, now)
+	for _, s := range scopes {
+		r.scopes[s].wakeUp()
+	}
+}
+
+// delayAlerted lets the refresh of a scope that is due because of an event wait.
+func (r *refreshes) delayAlerted(s inventory.Scope) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.alerts.delay(s, time.Now().Add(alertRefreshSlow))
+}
+
+// refreshAlerted refreshes a scope because of an event in its account. It reports false if that has to wait: for other
+// such refreshes, or for the restores of the scope.
+func (r *refreshes) refreshAlerted(ctx context.Context, s inventory.Scope) bool {
+	if r.isFailing(s) {
+		return true // it is tried again anyway
+	}
+	select {
+	case r.alertSlots <- struct{}{}:
+	default:
+		return false
+	}
+	defer func() { <-r.alertSlots }()
+	if !r.d.remediator.AllowSparing(s) {
+		return false
+	}
+	r.refresh(ctx, s, r.d.remediator.RefreshSparingly)
+	return true
 }

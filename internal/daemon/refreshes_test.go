@@ -25,14 +25,22 @@ func begunRefreshes(t *testing.T, schedule string, took time.Duration, scenario 
 			t.Fatal(err)
 		}
 		s := inventory.Scope{Account: account, Region: region}
-		r := &refreshes{d: &Daemon{Config: c}, schedule: parsed.refresh, scopes: map[inventory.Scope]*scopeRefreshes{}}
+		r := &refreshes{d: &Daemon{Config: c}, schedule: parsed.refresh, scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(c.Inventory.AlertRefresh)}
 		ctx, stop := context.WithCancel(t.Context())
 		var loop sync.WaitGroup
 		start := time.Now()
 		loop.Go(func() {
-			r.repeat(ctx, s, func() {
+			refresh := func() {
 				begun = append(begun, time.Since(start))
 				time.Sleep(took)
+			}
+			waits := 0 // of those because of an event, each third one has to wait
+			r.repeat(ctx, s, refresh, func() bool {
+				if waits++; waits%3 == 0 {
+					return false
+				}
+				refresh()
+				return true
 			})
 		})
 		synctest.Wait()
@@ -78,6 +86,25 @@ func TestI8ARecordAsksTwice(t *testing.T) {
 	}
 }
 
+// TestRefreshesAfterAnEvent: the scope is refreshed each 30 seconds; one that has to wait is tried again after a
+// second; the scheduled ones go on, and count as one.
+func TestRefreshesAfterAnEvent(t *testing.T) {
+	t.Parallel()
+	begun := begunRefreshes(t, "@every 170s", 0, func(r *refreshes, s inventory.Scope) {
+		time.Sleep(50 * time.Second)
+		r.alert(inventory.Scope{Account: account, Region: "us-east-1"}) // IAM's is nobody's
+		r.alert(inventory.Scope{Account: "999999999999", Region: region})
+		time.Sleep(160 * time.Second)
+	})
+	seconds := make([]int, len(begun))
+	for n, at := range begun {
+		seconds[n] = int(at.Seconds())
+	}
+	if want := []int{0, 80, 110, 141, 170, 200}; !slices.Equal(seconds, want) {
+		t.Errorf("begun at %v, want %v", seconds, want)
+	}
+}
+
 // TestRequestsOfRecords: after the last record a refresh begins when AWS shows everyone what it reports.
 func TestRequestsOfRecords(t *testing.T) {
 	t.Parallel()
@@ -115,7 +142,9 @@ func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 			d.refreshes.slots <- struct{}{} // others are refreshed
 		}
 		var turn sync.WaitGroup
-		turn.Go(func() { d.refreshes.refresh(t.Context(), inventory.Scope{Account: account, Region: region}) })
+		turn.Go(func() {
+			d.refreshes.refresh(t.Context(), inventory.Scope{Account: account, Region: region}, d.remediator.Refresh)
+		})
 		time.Sleep(20 * time.Minute)
 		<-d.refreshes.slots
 		turn.Wait()
@@ -127,5 +156,39 @@ func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 		if d.refreshes.fresh() == nil {
 			t.Error("nothing for 35 minutes is fresh")
 		}
+	})
+}
+
+// TestRefreshesAfterAnEventGiveWay to others if they are many, and are left out while refreshes fail.
+func TestRefreshesAfterAnEventGiveWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		d := h.daemon
+		defer d.close()
+		if err := errors.Join(d.open(t.Context()), d.connect(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		r := d.refreshes
+		tried := func(done, refreshed bool) {
+			t.Helper()
+			time.Sleep(time.Second)
+			now := time.Now()
+			if got := r.refreshAlerted(t.Context(), home); got != done {
+				t.Errorf("done: %v", got)
+			}
+			if got := !r.state(home).last.ended.Before(now); got != refreshed {
+				t.Errorf("refreshed: %v", got)
+			}
+		}
+		tried(true, true)
+		for range parallelScopes / 2 {
+			r.alertSlots <- struct{}{}
+		}
+		tried(false, false)
+		<-r.alertSlots
+		tried(true, true)
+		r.fail(t.Context(), home, errors.New("for once"))
+		tried(true, false)
 	})
 }

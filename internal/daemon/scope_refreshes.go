@@ -113,6 +113,19 @@ func (r *refreshes) ready() error {
 	return errors.New("no scope could be refreshed yet")
 }
 
+func (r *refreshes) isFailing(s inventory.Scope) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state(s).failing()
+}
+
+// alerted counts the scopes that are refreshed often because of an event.
+func (r *refreshes) alerted() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.alerts.count(time.Now())
+}
+
 func (r *refreshes) isDisabled(s inventory.Scope) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

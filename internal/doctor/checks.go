@@ -26,6 +26,7 @@ const (
 	AlertSinks     = "alert-sinks"
 	Daemon         = "daemon"
 	Refresh        = "refresh"
+	TelemetryRules = "telemetry-rules"
 	Restorable     = "restorable"
 )
 
@@ -66,13 +67,14 @@ func checks() []check {
 		{Check{RoundTrip, "a rehearsal's own record came back through the queue"}, in(eachScope, (*subject).roundTrip)},
 		{Check{Describe, "flow logs can be described"}, in(eachScope, (*subject).describe)},
 		{Check{Create, "restores would be allowed"}, in(eachScope, (*subject).create)},
-		{Check{Tag, "replacements may be tagged"}, in(eachScope, (*subject).tag)},
+		{Check{Tag, "replacements may be tagged"}, both(in(eachScope, (*subject).tag), in(eachAccount, (*account).tagLater))},
 		{Check{PassRole, "the delivery roles may be passed"}, in(eachAccount, (*account).passRoles)},
 		{Check{LogDelivery, "log delivery may be set up"}, in(eachAccount, (*account).logDelivery)},
 		{Check{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"}, in(eachAccount, (*account).neverDelete)},
 		{Check{AlertSinks, "alerts of a deletion reach somebody outside the watched accounts"}, in(here, (*machine).alertSinks)},
 		{Check{Daemon, "the daemon runs and is healthy"}, in(here, (*machine).daemon)},
 		{Check{Refresh, "the snapshot is fresh"}, in(eachScope, (*subject).refresh)},
+		{Check{TelemetryRules, "what CloudWatch's telemetry rules made, and which rule holds for them"}, in(eachScope, (*subject).telemetryRules)},
 		{Check{Restorable, "what is protected could be restored, and nothing waits for a person"}, in(here, (*machine).restorable)},
 	}
 }

@@ -95,8 +95,8 @@ func (d *dryRuns) try(ctx context.Context, t *trial, rows []inventory.Row) {
 // create returns the class of AWS's answer, and its message.
 func (d *dryRuns) create(ctx context.Context, row inventory.Row, tagged bool) (incident.Answer, string) {
 	d.calls++
-	in := incident.CreateInput(incident.Incident{Scope: row.Scope, FlowLogID: row.ID, Frozen: row.Settings})
-	in.DryRun, in.ClientToken = aws.Bool(true), aws.String(fmt.Sprintf("%s-%d", d.token, d.calls))
+	in := incident.CreateInput(incident.Incident{Scope: row.Scope, FlowLogID: row.ID, Frozen: row.Settings}, fmt.Sprintf("%s-%d", d.token, d.calls))
+	in.DryRun = aws.Bool(true)
 	if !tagged {
 		in.TagSpecifications = nil
 	}

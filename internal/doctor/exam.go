@@ -111,6 +111,11 @@ func findings[A outcome](a A) []finding {
 	return any(a).([]finding)
 }
 
+// both makes the jobs of two parts of one check.
+func both(one, other func(*exam) []job) func(*exam) []job {
+	return func(e *exam) []job { return append(one(e), other(e)...) }
+}
+
 // in makes the jobs of a check: one for each place.
 func in[P place, A outcome](places func(*exam) []P, run func(P, context.Context) A) func(*exam) []job {
 	return func(e *exam) (out []job) {

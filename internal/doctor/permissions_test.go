@@ -111,3 +111,41 @@ func TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer(t *testing.T) {
 	}
 	t.Error("the refusal is not reported")
 }
+
+// TestTagsThatFollowACreate: the simulator is asked about a flow log that has Flowkeeper's own
+// tag, as the policies in deploy/ do.
+func TestTagsThatFollowACreate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		denied []string
+		trials []trial
+		want   []Status
+		says   string
+	}{
+		"allowed":          {nil, []trial{{id: "fl-1"}}, []Status{OK}, "may tag what it has restored"},
+		"denied":           {[]string{"ec2:CreateTags"}, []trial{{id: "fl-1"}}, []Status{Fail}, "allow ec2:CreateTags (TagWhatIsRestored in deploy/iam-policy.json)"},
+		"nothing to judge": {[]string{"ec2:CreateTags"}, nil, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
+			s.trials = func() ([]trial, error) { return c.trials, nil }
+			s.logs = func() ([]inventory.FlowLog, error) { return []inventory.FlowLog{{ID: "fl-1"}}, nil }
+			var asked []string
+			a := &account{id: "1", subjects: []*subject{s}, iam: notes{c.denied, &asked}, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
+			var got []Status
+			for _, f := range a.tagLater(t.Context()) {
+				got = append(got, f.status)
+				if !strings.Contains(f.detail+f.fix, c.says) {
+					t.Errorf("%+v", f)
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%v instead of %v", got, c.want)
+			}
+			const want = "ec2:CreateTags arn:aws:ec2:eu-west-1:1:vpc-flow-log/fl-1 aws:ResourceTag/flowkeeper:restored-from=fl-00000000000000000 string"
+			if len(c.trials) > 0 && !slices.Equal(asked, []string{want}) {
+				t.Errorf("asked %q", asked)
+			}
+		})
+	}
+}

@@ -78,9 +78,12 @@ func (s *subject) create(context.Context) (out []finding) {
 
 // hasCheck reports whether another check reports that this action is missing.
 func hasCheck(action string) bool {
-	return action == "ec2:CreateTags" || action == passRole || slices.ContainsFunc(everyPermission, func(p permission) bool { return p.action == action })
+	return action == createTags || action == passRole || slices.ContainsFunc(everyPermission, func(p permission) bool { return p.action == action })
 }
 
+const createTags = "ec2:CreateTags"
+
+// tag judges, by the dry runs, whether creates may have tags.
 func (s *subject) tag(context.Context) finding {
 	all, none := s.tried()
 	if len(all) == 0 {
@@ -89,13 +92,34 @@ func (s *subject) tag(context.Context) finding {
 	tried := false
 	for _, t := range all {
 		tried = tried || t.allowed()
-		if t.onlyTag || t.lacks == "ec2:CreateTags" {
+		if t.onlyTag || t.lacks == createTags {
 			return finding{Fail, "a restore of " + t.id + " would be allowed without tags only: " + t.answer.Message,
-				"allow ec2:CreateTags on arn:" + inventory.Partition(s.scope.Region) + ":ec2:*:*:vpc-flow-log/* (TagWhatIsMade in deploy/iam-policy.json)"}
+				"allow " + createTags + " on arn:" + inventory.Partition(s.scope.Region) + ":ec2:*:*:vpc-flow-log/* (TagWhatIsMade in deploy/iam-policy.json)"}
 		}
 	}
 	if !tried {
 		return finding{Unknown, "can't tell: no dry run was allowed", ""}
 	}
 	return fine("the dry runs had tags")
+}
+
+// tagLater asks the simulator whether replacements that exist may get tags: no dry run shows
+// that. After many deletions at once one create makes many flow logs, and the tags that not
+// all of them had follow.
+func (a *account) tagLater(ctx context.Context) []finding {
+	if all, _ := a.trials(); len(all) == 0 {
+		return nil // the dry runs' own finding says why
+	}
+	of := a.flowLogs()[0]
+	allowed, doubt := a.may(ctx, "tags that follow a create", question{action: createTags, resources: []string{of.arn}, region: of.region,
+		context: map[string]string{"aws:ResourceTag/" + incident.RestoredFrom: "fl-00000000000000000"}})
+	who, _ := a.self() // where it is not known, that is the doubt
+	switch {
+	case allowed:
+		return findings(fine("%s may tag what it has restored", who))
+	case doubt.status != "":
+		return findings(doubt)
+	}
+	return findings(finding{Fail, who + " may not tag what it has restored: after many deletions at once, replacements would lack the tags that not all of the lost flow logs had",
+		grant(createTags, "TagWhatIsRestored")})
 }

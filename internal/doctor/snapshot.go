@@ -47,6 +47,10 @@ func (m *machine) restorable(context.Context) (out []finding) {
 		out = append(out, finding{Warn, fmt.Sprintf("%s released until %s: a deletion would not be undone", plural(r.FlowLogs, "flow log is", "flow logs are"), r.Until.UTC().Format("2006-01-02 15:04 UTC")),
 			"flowkeeper inventory list names them; to end that: flowkeeper inventory release ID... --undo"})
 	}
+	if n := facts.counts.Held; n > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("%s held: what delivers to a place that nobody has approved is not protected", plural(n, "flow log is", "flow logs are")),
+			"flowkeeper inventory list --held names them; if the place is yours: flowkeeper inventory approve DESTINATION"})
+	}
 	if n := facts.counts.Incidents["blocked"]; n > 0 {
 		out = append(out, finding{Fail, fmt.Sprintf("%s blocked: what was deleted stays gone until a person helps", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state blocked"})
 	}

@@ -9,6 +9,7 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -18,6 +19,7 @@ type stateFacts struct {
 	guarded   []string                // accounts
 	known     []inventory.Scope       // every scope that was ever refreshed
 	protected map[inventory.Scope]int // flow logs
+	telemetry map[inventory.Scope]int // flow logs with the tag of CloudWatch's telemetry rules
 	rows      map[inventory.Scope]candidates
 	pipelines map[inventory.Scope]rehearse.PipelineHealth
 }
@@ -44,8 +46,11 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	if m.guarded, err = s.Guarded(ctx); err != nil {
 		return m, err
 	}
-	m.protected, m.rows = map[inventory.Scope]int{}, map[inventory.Scope]candidates{}
+	m.protected, m.telemetry, m.rows = map[inventory.Scope]int{}, map[inventory.Scope]int{}, map[inventory.Scope]candidates{}
 	if err := s.FlowLogs(ctx, func(r inventory.Row) error {
+		if _, tagged := r.Tags[incident.TelemetryTag]; tagged && r.State == inventory.Live {
+			m.telemetry[r.Scope]++
+		}
 		if !r.Rehearsable() {
 			return nil
 		}

@@ -16,6 +16,7 @@ type FlowLog struct {
 	ResourceID    string          `json:"resource_id,omitempty"` // instead of the settings' own
 	State         inventory.State `json:"state"`
 	Protected     bool            `json:"protected"`
+	Held          bool            `json:"held,omitempty"`       // not protected: nobody has approved where it delivers
 	Restorable    *bool           `json:"restorable,omitempty"` // according to the last rehearsal
 	ReleasedUntil alert.Time      `json:"released_until,omitzero"`
 	NewFlowLogID  string          `json:"new_flow_log_id,omitempty"` // its replacement
@@ -29,7 +30,7 @@ type FlowLog struct {
 func New(r inventory.Row) FlowLog {
 	return FlowLog{
 		FlowLogID: r.ID, RootFlowLogID: r.RootID, Account: r.Scope.Account, Region: r.Scope.Region,
-		ResourceID: r.ResourceID, State: r.State, Protected: r.Protected, ReleasedUntil: alert.Time{Time: r.ReleasedUntil},
+		ResourceID: r.ResourceID, State: r.State, Protected: r.Protected, Held: r.Held, ReleasedUntil: alert.Time{Time: r.ReleasedUntil},
 		Settings: r.Settings, CreatedBy: r.CreatedBy, FirstSeenAt: alert.Time{Time: r.FirstSeenAt}, LastSeenAt: alert.Time{Time: r.LastSeenAt},
 	}
 }

@@ -122,6 +122,7 @@ func readRow(line []byte, here Watched, destinations []string, now time.Time) (i
 		row.GoneAt = now // its retention begins now
 	}
 	row.Excluded = !incident.Protects(destinations, row.Destination(row.Scope))
-	row.Protected = f.Protected && !row.Excluded
+	row.Held = f.Held
+	row.Protected = f.Protected && !row.Excluded && !row.Held
 	return row, nil
 }

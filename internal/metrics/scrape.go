@@ -21,12 +21,13 @@ var (
 	restorableMetric = prometheus.NewDesc("flowkeeper_restorable",
 		"Protected flow logs that are not released, by whether the last rehearsal showed that AWS would allow their restore (yes, no; unknown: not rehearsed yet).", []string{"answer"}, nil)
 	releasedMetric  = prometheus.NewDesc("flowkeeper_flow_logs_released", "Flow logs that a release lets be deleted without being restored; not among the restorable.", nil, nil)
+	heldMetric      = prometheus.NewDesc("flowkeeper_flow_logs_held", "Flow logs that are not protected because nobody has approved where they deliver.", nil, nil)
 	pendingMetric   = prometheus.NewDesc("flowkeeper_alerts_pending", "Alerts that a sink has not got yet.", []string{"sink"}, nil)
 	parkedMetric    = prometheus.NewDesc("flowkeeper_alerts_parked", "Alerts that were given up after days, by the sink that did not take them.", []string{"sink"}, nil)
 	refreshedMetric = prometheus.NewDesc("flowkeeper_refresh_last_success_timestamp_seconds", "When the last complete refresh of a scope began; 0: it had none.", []string{"account", "region"}, nil)
 	sizeMetric      = prometheus.NewDesc("flowkeeper_state_bytes", "Size of the state file.", nil, nil)
 
-	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, releasedMetric, pendingMetric, parkedMetric, refreshedMetric, sizeMetric}
+	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, releasedMetric, heldMetric, pendingMetric, parkedMetric, refreshedMetric, sizeMetric}
 )
 
 // scrape is as long as one may take.
@@ -43,6 +44,8 @@ type Scrape struct {
 	// Current returns the refreshes to show, given those in the state file, with the zero time
 	// for a scope that had none; nil: show all of them.
 	Current func(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time
+	// AlertRefreshed returns how many scopes are refreshed each inventory.alert_refresh; nil: none.
+	AlertRefreshed func() int
 
 	reading outage.Outage // of the state file
 }
@@ -53,9 +56,17 @@ func (s *Scrape) Handler() http.Handler {
 	r.MustRegister(s.Meters.collectors()...)
 	r.MustRegister(dropped(s.Store)...)
 	r.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_alert_refresh_scopes", Help: "Scopes that are refreshed every inventory.alert_refresh, because of a deletion, an attempt or tampering in their account within the last hour."}, s.alertRefreshed),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_build_info", Help: "Always 1; the label says which version this is.",
 			ConstLabels: prometheus.Labels{"version": s.Version}}, func() float64 { return 1 }))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: scrape})
+}
+
+func (s *Scrape) alertRefreshed() float64 {
+	if s.AlertRefreshed == nil {
+		return 0
+	}
+	return float64(s.AlertRefreshed())
 }
 
 // Describe implements prometheus.Collector.
@@ -108,6 +119,7 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 		gauge(refreshedMetric, seconds, scope.Account, scope.Region)
 	}
 	gauge(releasedMetric, float64(n.Released.FlowLogs))
+	gauge(heldMetric, float64(n.Held))
 	gauge(sizeMetric, float64(n.Size))
 }
 

@@ -234,6 +234,8 @@ func (a *adoption) reset() error {
 		`UPDATE campaigns SET ended_at = coalesce(ended_at, last_at)`, // later deletions would share a pager's incident
 		`UPDATE incidents SET restored_at = NULL`,                     // lineages that never were restored would hold others back
 		`DELETE FROM rehearsals`,
+		`DELETE FROM approved`,
+		`UPDATE scopes SET holds = NULL`, // or what the copy does not name would be held
 	} {
 		if err := a.exec(q); err != nil {
 			return err

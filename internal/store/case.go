@@ -15,7 +15,10 @@ type cases struct{ *tx }
 // Case loads what decisions about some flow logs depend on.
 func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
 	c := &incident.Case{Scope: s, Now: now}
-	_, err := first(t, []any{&c.RefreshedAt, &c.Complete, &c.Stale}, `SELECT refreshed_at, first_at IS NOT NULL, coalesce(stale, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
+	_, err := first(t, []any{&c.RefreshedAt, &c.Complete, &c.Stale, &c.Holds}, `SELECT refreshed_at, first_at IS NOT NULL, coalesce(stale, 0) = 1, coalesce(holds, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
+	if err == nil && !c.Holds {
+		c.Holds, err = value[bool](t.tx, lateRegion, s.Account, s.Region, now.Add(-installation).UnixMilli())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -31,6 +34,14 @@ func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*i
 	}
 	return c, l.restored()
 }
+
+// lateRegion reports whether a scope is another Region of an account that has been watched
+// for longer than installation: whoever enables a Region is to gain nothing by its first
+// refresh, which holds nothing else.
+const lateRegion = `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region <> ? AND holds = 1 AND first_at < ?)`
+
+// installation is how long the first refreshes of an account's Regions may follow each other.
+const installation = 24 * time.Hour
 
 // What else is on some resources, and what was restored of some lineages since a time.
 const (

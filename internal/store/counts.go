@@ -18,6 +18,7 @@ type Counts struct {
 	// was none yet. Those released are not among them.
 	Restorable map[string]int
 	Released   Released
+	Held       int // live flow logs that are not protected because of where they deliver
 	// Protected are these and those, by Scope.String().
 	Protected map[string]int
 	// Pending and Parked count the alerts that a sink has not got yet, and those
@@ -69,6 +70,9 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 			c.Restorable[answer] -= n
 		}
 		if c.Released, err = releases(t); err != nil {
+			return err
+		}
+		if c.Held, err = value[int](t, `SELECT count(*) FROM flow_logs WHERE held = 1 AND state = 'live'`); err != nil {
 			return err
 		}
 		if c.RefreshedAt, err = t.refreshes(); err != nil {

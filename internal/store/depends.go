@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
@@ -13,7 +15,11 @@ type dependencies struct{ *tx }
 // depend notes what flow logs with this target depend on. It forgets nothing:
 // what was lost may still have to come back to there.
 func (t dependencies) depend(s inventory.Scope, of delivery.Target, needs string) error {
-	for _, key := range of.Keys() {
+	keys := of.Keys()
+	if k := delivery.ResourceKey(inventory.RecipientOf(of.Destination)); k != "" && !slices.Contains(keys, k) {
+		keys = append(keys, k) // the account of a log group or a stream
+	}
+	for _, key := range keys {
 		if err := t.exec(`INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`, key, s.Account, s.Region, needs); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ type Filter struct {
 	Accounts []string
 	Regions  []string
 	Sinks    []string  // of alerts: one of them has it or is to get it
+	Held     bool      // of flow logs: held ones that are there
 	Failed   bool      // of alerts: a sink has refused it and not taken it since
 	Since    time.Time // flow logs: first seen or gone since; incidents: detected; alerts: raised
 	Begins   string    // what the ID begins with

@@ -41,10 +41,10 @@ func (t incidents) PutIncident(i incident.Incident) error {
 		cost = t.charge(rowBytes(len(text)) + 640 + maxUnknownHistory*rowBytes(len(body(i.Actor))+480))
 	}
 	return t.exec(`INSERT OR REPLACE INTO incidents
-		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, cost, tried, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, cost, tried, call_key, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID, i.State, i.Reason, i.Known, i.EventID,
-		i.DetectedAt.UnixMilli(), i.FirstSeenAt.UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, cost, i.Tried+i.TimesAlive, text)
+		i.DetectedAt.UnixMilli(), i.Seniority().UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, cost, i.Tried+i.TimesAlive, i.CallKey(), text)
 }
 
 // dropUnknown forgets the incidents of unknown flow logs when they are too many, the
@@ -91,25 +91,41 @@ func (t incidents) Recorded(s inventory.Scope, id, eventID, claim string) (bool,
 		s.Account, s.Region, id, eventID, claim)
 }
 
-func (t incidents) Due(s inventory.Scope, now time.Time, limit, forRetries int) ([]incident.Incident, error) {
+func (t incidents) Due(s inventory.Scope, now time.Time, turns incident.Turns) ([]incident.Incident, error) {
 	due := func(which, order string, limit int) ([]incident.Incident, error) {
 		if limit <= 0 {
 			return nil, nil
 		}
 		return each[incident.Incident](t, dueQuery(which, order), s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), limit)
 	}
-	first, err := due(`known = 1 AND tried = 0 AND state = 'open'`, `first_seen_at, id`, limit)
+	first, err := due(`known = 1 AND tried = 0 AND state = 'open'`, `first_seen_at, id`, turns.Creates)
 	if err != nil {
 		return nil, err
 	}
-	others, err := due(`known = 1 AND (tried > 0 OR state <> 'open')`, `next_at, first_seen_at, id`, max(forRetries, limit-len(first)))
+	again, err := due(`known = 1 AND (tried > 0 AND state = 'open' OR state = 'blocked')`, `next_at, first_seen_at, id`, max(turns.Retries, turns.Creates-len(first)))
 	if err != nil {
 		return nil, err
 	}
-	out := append(first[:min(len(first), limit-len(others))], others...)
-	unknown, err := due(unknownDue, `detected_at, id`, limit-len(out))
+	out := append(first[:min(len(first), turns.Creates-len(again))], again...)
+	untagged, err := due(`known = 1 AND call_key LIKE 'tags %'`, `next_at, first_seen_at, id`, turns.Tags)
+	if err != nil {
+		return nil, err
+	}
+	back, err := due(`known = 1 AND state NOT IN ('open', 'blocked') AND call_key NOT LIKE 'tags %'`, `next_at, first_seen_at, id`, turns.Others)
+	if err != nil {
+		return nil, err
+	}
+	out = append(append(out, untagged...), back...)
+	unknown, err := due(unknownDue, `detected_at, id`, turns.Others-len(back))
 	return append(out, unknown...), err
 }
+
+func (t incidents) Sharing(s inventory.Scope, key string, now time.Time, limit int) ([]incident.Incident, error) {
+	return each[incident.Incident](t, sharing, s.Account, s.Region, key, now.UnixMilli(), limit)
+}
+
+// sharing selects what may share a call. (The sum: see dueQuery.)
+const sharing = `SELECT body FROM incidents WHERE account = ? AND region = ? AND call_key = ? AND (next_at <= ? OR call_key LIKE 'call %') ORDER BY id LIMIT 0 + ?`
 
 // unknownDue has a plus: SQLite is to begin with what is due, not with all unknown ones.
 const unknownDue = `+known = 0`

@@ -39,6 +39,9 @@ func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.
 		fate Fate
 	}
 	w := f.where(fields{`f.state`, `account`, `region`, `id`, `max(unixepoch(json_extract(f.body, '$.FirstSeenAt')), coalesce(f.gone_at / 1000, 0)) >= ? / 1000`})
+	if f.Held {
+		w.and(`f.held = 1 AND f.state = 'live'`)
+	}
 	return pages(ctx, s.file, f.Limit, page, func(t *Tx, last *found, size int) ([]found, error) {
 		next := w
 		if last != nil {

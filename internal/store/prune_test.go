@@ -33,6 +33,7 @@ func TestEveryTableHasABound(t *testing.T) {
 		"alerts":       "the retention, and mostKept, once no sink waits for them; those that anybody can repeat: the budget",
 		"deliveries":   "a row for each alert and sink; a sink gives up after three days",
 		"destinations": "mostDestinations for each scope",
+		"approved":     "what people typed",
 		"depends":      "what flow logs of the snapshot depend on",
 		"rehearsals":   "a row for each kind of restore",
 		"deeds":        "a day, mostActorCalls for each principal and hour, and the budget",

@@ -13,6 +13,7 @@ import (
 type Tx struct {
 	*tx
 	alerts
+	approvals
 	campaigns
 	cases
 	dependencies
@@ -28,7 +29,7 @@ type Tx struct {
 
 // whole is a transaction with all of its parts.
 func whole(t *tx) *Tx {
-	return &Tx{t, alerts{t}, campaigns{t}, cases{t}, dependencies{t}, destinations{t}, droppable{t}, events{t}, facts{t}, flowLogs{t}, incidents{t}, rehearsals{t}, repeats{t}}
+	return &Tx{t, alerts{t}, approvals{t}, campaigns{t}, cases{t}, dependencies{t}, destinations{t}, droppable{t}, events{t}, facts{t}, flowLogs{t}, incidents{t}, rehearsals{t}, repeats{t}}
 }
 
 // room is the file as a package sees it that asks for a few things of it, T, in

@@ -211,6 +211,21 @@ ALTER TABLE destinations ADD COLUMN first_at INTEGER;
 -- All that the sum of a principal's recent calls reads.
 DROP INDEX deeds_principal;
 CREATE INDEX deeds_principal ON deeds (principal, at, event_name, refused, flow_logs);
+`, `
+-- What incidents may share one call to AWS by: '' for those that share none.
+ALTER TABLE incidents ADD COLUMN call_key TEXT NOT NULL DEFAULT '';
+CREATE INDEX incidents_call ON incidents (account, region, call_key, id) WHERE call_key <> '';
+-- Flow logs that are held for where they deliver, what was approved, and to whose log
+-- groups and streams flow logs deliver.
+ALTER TABLE flow_logs ADD COLUMN held INTEGER;
+CREATE INDEX flow_logs_held ON flow_logs (account, region, id) WHERE held = 1;
+ALTER TABLE scopes ADD COLUMN holds INTEGER; -- there was a complete refresh since the file was made, or adopted
+UPDATE scopes SET holds = 1 WHERE first_at IS NOT NULL;
+CREATE TABLE approved (recipient TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO depends (thing, account, region, needs)
+	SELECT 'account:' || substr(behind, 1, instr(behind, ':') - 1), account, region, needs
+	FROM (SELECT account, region, needs, substr(thing, instr(thing, ':') + 1 + instr(substr(thing, instr(thing, ':') + 1), ':')) AS behind
+		FROM depends WHERE thing LIKE 'logs:%' OR thing LIKE 'firehose:%');
 `}
 
 // migrate brings the file to today's schema. It keeps a copy of an older file

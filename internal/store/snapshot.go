@@ -63,8 +63,8 @@ func (s snapshot) LiveAfter(ctx context.Context, scope inventory.Scope, after st
 // Refreshed records a complete listing (inventory.Snapshot).
 func (s snapshot) Refreshed(ctx context.Context, scope inventory.Scope, started, ended time.Time) error {
 	return s.Update(ctx, func(t *Tx) error {
-		return t.exec(`INSERT INTO scopes (account, region, refreshed_at, first_at) VALUES (?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET refreshed_at = excluded.refreshed_at, first_at = coalesce(first_at, excluded.first_at), stale = NULL`,
+		return t.exec(`INSERT INTO scopes (account, region, refreshed_at, first_at, holds) VALUES (?, ?, ?, ?, 1)
+			ON CONFLICT DO UPDATE SET refreshed_at = excluded.refreshed_at, first_at = coalesce(first_at, excluded.first_at), stale = NULL, holds = 1`,
 			scope.Account, scope.Region, started.UnixMilli(), ended.UnixMilli())
 	})
 }

@@ -3,6 +3,8 @@ package answer
 import (
 	"regexp"
 	"strings"
+
+	"flowkeeper/remediate/incident"
 )
 
 // denial is what an answer of AWS names: which action it refuses on what, and by
@@ -59,6 +61,11 @@ func (d denial) advice() string {
 // condition is what belongs to a permission beside action and resource.
 func (d denial) condition() string {
 	switch strings.ToLower(d.action) {
+	case "ec2:createtags":
+		if strings.Contains(d.resource, ":vpc-flow-log/fl-") {
+			return ", with the condition of TagWhatIsRestored (deploy/iam-policy.json): flow logs with the tag " + incident.RestoredFrom
+		}
+		return ", with ec2:CreateAction CreateFlowLogs (TagWhatIsMade in deploy/iam-policy.json)"
 	case "iam:passrole":
 		return ", with iam:PassedToService vpc-flow-logs.amazonaws.com"
 	case "iam:createservicelinkedrole":

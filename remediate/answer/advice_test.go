@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
 
 	"flowkeeper/remediate/incident"
 )
@@ -37,6 +38,10 @@ func TestAdviceRepeatsWhatAWSNamed(t *testing.T) {
 			[]string{"no permissions boundary allows logs:CreateLogDelivery on *"}, nil},
 		"own deny": {"UnauthorizedOperation", ourUser + "ec2:CreateTags on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/* with an explicit deny in an identity-based policy", incident.Permission,
 			[]string{"denies ec2:CreateTags on arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/*"}, nil},
+		"tags of a create": {"UnauthorizedOperation", ourUser + "ec2:CreateTags on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/* because no identity-based policy allows the ec2:CreateTags action", incident.Permission,
+			[]string{"allow ec2:CreateTags on arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/*", "TagWhatIsMade"}, []string{"TagWhatIsRestored"}},
+		"tags of an existing one": {"UnauthorizedOperation", ourUser + "ec2:CreateTags on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/fl-0a1 because no identity-based policy allows the ec2:CreateTags action", incident.Permission,
+			[]string{"allow ec2:CreateTags on arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/fl-0a1", "TagWhatIsRestored", incident.RestoredFrom}, []string{"TagWhatIsMade"}},
 		"nothing named": {"UnauthorizedOperation", "You are not authorized to perform this operation. Encoded authorization failure message: " + strings.Repeat("Ab3-_", 300), incident.Permission,
 			[]string{"does not say which action", "decode-authorization-message"}, nil},
 		"bucket policy full": {"LogDestinationPermissionIssueException", "", incident.Destination, []string{"20 KB"}, []string{"parameters"}},
@@ -64,6 +69,28 @@ func TestAdviceRepeatsWhatAWSNamed(t *testing.T) {
 		}
 		if !strings.Contains(a.Message, c.code) || strings.Contains(a.Message, "Ab3-") {
 			t.Errorf("%s: AWS's words are %q", name, a.Message)
+		}
+	}
+}
+
+// TestOfTags: whatever refuses a CreateTags call, the advice is about that call.
+func TestOfTags(t *testing.T) {
+	t.Parallel()
+	const restored = "TagWhatIsRestored"
+	for name, c := range map[string]struct {
+		code, message string
+		class         incident.Class
+		says          string
+	}{
+		"nothing named": {"UnauthorizedOperation", "You are not authorized to perform this operation.", incident.NeedsPerson, restored},
+		"named":         {"UnauthorizedOperation", ourUser + "ec2:CreateTags on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/fl-0a1 with an explicit deny in a service control policy", incident.NeedsPerson, "service control policy denies ec2:CreateTags"},
+		"invalid":       {"InvalidParameterValue", "Tag keys can't be empty", incident.NeedsPerson, "aws ec2 create-tags"},
+		"tag policy":    {"TagPolicyViolation", "The tag policy does not allow the specified value for the following tag key: 'CostCenter'.", incident.TagRefused, "CostCenter"},
+		"throttled":     {"RequestLimitExceeded", "", incident.TryAgain, ""},
+	} {
+		a := OfTags(&smithy.GenericAPIError{Code: c.code, Message: c.message})
+		if a.Class != c.class || !strings.Contains(a.Advice, c.says) || strings.Contains(a.Advice, "restore ID") {
+			t.Errorf("%s: %+v", name, a)
 		}
 	}
 }

@@ -28,9 +28,33 @@ func OfCreate(out *ec2.CreateFlowLogsOutput, err error) incident.Answer {
 	case len(out.FlowLogIds) > 0:
 		return incident.Answer{Class: incident.Created, ID: out.FlowLogIds[0]}
 	case len(out.Unsuccessful) > 0:
-		return ofItems(out.Unsuccessful)
+		a := ofItems(out.Unsuccessful)
+		a.NoEffect = true
+		return a
 	}
 	return incident.Answer{Class: incident.TryAgain, Message: "CreateFlowLogs answered with neither a flow log nor an error"}
+}
+
+// OfCreation classes what a CreateFlowLogs call for several resources answered. The IDs of
+// what it made are not matched to resources: AWS documents no order.
+func OfCreation(out *ec2.CreateFlowLogsOutput, err error) (a incident.CreationAnswer, ids []string) {
+	if err == nil && len(out.FlowLogIds)+len(out.Unsuccessful) == 0 {
+		refused := OfCreate(out, nil)
+		return incident.CreationAnswer{Refused: &refused}, nil
+	}
+	if err != nil {
+		refused := OfError(err)
+		return incident.CreationAnswer{Refused: &refused}, nil
+	}
+	a.Items = map[string]incident.Answer{}
+	for _, item := range out.Unsuccessful {
+		if id := aws.ToString(item.ResourceId); id != "" {
+			one := ofItems([]types.UnsuccessfulItem{item})
+			one.NoEffect = true
+			a.Items[id] = one
+		}
+	}
+	return a, out.FlowLogIds
 }
 
 // ofItems classes each item of Unsuccessful. Where they differ, the first that
@@ -65,15 +89,34 @@ func OfError(err error) incident.Answer {
 	}
 	var http *smithyhttp.ResponseError
 	if errors.As(err, &http) && (http.HTTPStatusCode() >= 500 || http.HTTPStatusCode() == 429) {
-		return incident.Answer{Class: incident.TryAgain, Message: incident.Bound(wordsOfAWS(err))}
+		return incident.Answer{Class: incident.TryAgain, Message: incident.Bound(wordsOfAWS(err)), NoEffect: IsThrottle(err), Throttled: IsThrottle(err)}
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return classify(api.ErrorCode(), api.ErrorMessage())
+		a := classify(api.ErrorCode(), api.ErrorMessage())
+		a.NoEffect, a.Throttled = true, IsThrottle(err)
+		return a
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return incident.Answer{Class: incident.TryAgain, Message: "AWS did not answer in time"}
 	}
 	return incident.Answer{Class: incident.TryAgain, Message: incident.Bound(err.Error())}
+}
+
+// OfTags classes an error of CreateTags, called for flow logs that exist.
+func OfTags(err error) incident.Answer {
+	a := OfError(err)
+	if strings.Contains(errorCode(err), "NotFound") {
+		return incident.Answer{Class: incident.ResourceAbsent, Message: a.Message, NoEffect: true} // not yet, of what was just made
+	}
+	switch a.Reason {
+	case incident.Permission:
+		if DeniedAction(a.Message) == "" {
+			a.Advice = "allow ec2:CreateTags as TagWhatIsRestored in deploy/iam-policy.json does: on flow logs with the tag " + incident.RestoredFrom
+		}
+	case incident.Invalid, incident.Refused:
+		a.Advice = "AWS refuses to tag a flow log that exists: set its tags by hand (aws ec2 create-tags)"
+	}
+	return a
 }
 
 // wordsOfAWS are AWS's code and message alone, where there are any: what the SDK puts

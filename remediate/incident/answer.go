@@ -2,6 +2,7 @@ package incident
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"flowkeeper/alert"
@@ -19,7 +20,7 @@ const (
 	NeedsPerson                 // blocked
 	ResourceAbsent              // the resource is not there
 	AlreadyThere                // FlowLogAlreadyExists: observe which
-	TokenMismatch               // IdempotentParameterMismatch: observe, then use the next generation
+	TokenMismatch               // IdempotentParameterMismatch: observe, then take a random token
 	TagRefused                  // create without our own tag
 )
 
@@ -30,6 +31,9 @@ type Answer struct {
 	Reason  string // of NeedsPerson and RoleSlow
 	Advice  string // what a person should do
 	Message string // AWS's own words, bounded
+	// NoEffect: AWS refused the call, and has made nothing by it.
+	NoEffect  bool
+	Throttled bool // AWS refused it for its rate
 
 	Differences []string // of a decoy
 }
@@ -65,6 +69,9 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	if !ok || !t.Pending() {
 		return // another step, or a command, was faster: what a create made all the same, a refresh finds
 	}
+	if a.Class == Created && a.ID == t.FlowLogID { // no success: it is gone
+		a.Class, a.Message = TokenMismatch, lostOnesID+a.ID
+	}
 	t.Attempts++
 	t.Tried++
 	if a.Class != Created {
@@ -73,20 +80,38 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	if a.Class != ResourceAbsent {
 		t.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 	}
+	t.hadNoEffect(a)
 	t.absent() // the observation before showed that
 	switch a.Class {
 	case Created:
-		t.restored(t.created(a.ID), false)
+		t.Call = nil // it is answered
+		t.restored(t.created(a.ID), false, false)
 	case AlreadyThere:
 		after.AlreadyExists = true
 		t.observe(after)
 	case TokenMismatch:
-		t.MismatchAt = Soonest(t.MismatchAt, c.Now)
-		t.observe(after)
+		t.tokenUsed(a, after)
 	default:
 		t.fail(a, jitter)
 	}
 }
+
+const lostOnesID = "CreateFlowLogs answered the ID of the lost flow log, "
+
+// tokenUsed does what an answer means that says that the ClientToken was used otherwise: it
+// looks for an equivalent, and notes that somebody may have used the token, once, if none
+// shows at once.
+func (t *transition) tokenUsed(a Answer, after Observation) {
+	t.MismatchAt = Soonest(t.MismatchAt, t.c.Now)
+	t.observe(after)
+	if t.Pending() {
+		a.Reason, a.Advice = TokenUsed, tokenUsedAdvice
+		t.blockUntil(t.NextAttemptAt, a)
+	}
+}
+
+const tokenUsedAdvice = "somebody used Flowkeeper's ClientToken for another call before: Flowkeeper takes a random one within a minute. " +
+	"Find out in CloudTrail who called CreateFlowLogs, and who can read the key of the tokens (the state file, its copies, remediate.token_key)"
 
 // ApplyFailure records that an observation failed, and how.
 func (c *Case) ApplyFailure(id string, a Answer, jitter float64) {
@@ -156,10 +181,18 @@ func (t *transition) block(a Answer) {
 	if t.State == Open {
 		t.Attempts = 0
 	}
-	t.NextAttemptAt = t.c.Now.Add(blockedAttempts.Pause(t.Attempts))
+	t.blockUntil(t.c.Now.Add(blockedAttempts.Pause(t.Attempts)), a)
+}
+
+// blockUntil is block, with the time of the next attempt.
+func (t *transition) blockUntil(next time.Time, a Answer) {
+	t.NextAttemptAt = next
 	if t.State == Restored { // only an observation was refused: the flow log is there
 		t.put()
 		return
+	}
+	if room := t.c.place(t.ResourceID).makeRoom(t.FlowLogID); a.Reason == Limit && room != "" {
+		a.Advice = room
 	}
 	unheard := t.Reason != a.Reason || t.StuckAlertedAt.IsZero() && !t.StuckNews
 	t.State, t.Reason, t.Advice, t.LastError = Blocked, a.Reason, a.Advice, a.Message
@@ -179,12 +212,18 @@ func (t *transition) stuck(why Stuck) {
 	t.c.Effects.note(NoteStuck, t.Incident)
 }
 
-// inTheWay is the answer of a create that a decoy prevents.
+// inTheWay is the answer of a create that another flow log prevents: a decoy, or one of
+// CloudWatch's telemetry rules.
 func inTheWay(i Incident, decoy Other) Answer {
 	a := Answer{Class: NeedsPerson, Reason: Decoy,
 		Message:     decoy.ID + " is in the way",
 		Advice:      decoy.ID + " delivers from the same resource to the same destination, but not the same: delete it, and this one comes back",
 		Differences: inventory.Differences(i.Scope, i.Frozen, decoy.Settings),
+	}
+	if decoy.Telemetry {
+		a.Reason = Managed
+		a.Advice = "a telemetry rule of CloudWatch made " + decoy.ID + " in its place, which differs in " + strings.Join(a.Differences, ", ") +
+			": change that rule, or let the lost one go: `flowkeeper inventory release " + i.FlowLogID + "`"
 	}
 	if decoy.Status != "ACTIVE" {
 		a.Differences = append(a.Differences, "status: "+cmp.Or(decoy.Status, "nothing")+" instead of ACTIVE")

@@ -40,20 +40,20 @@ func TestApplyAnswer(t *testing.T) {
 	fl1, exists := gone("fl-1"), Answer{Class: AlreadyThere, Message: "exists"}
 	play(t, []scenario{
 		{"I6: created", given(fl1, pending("fl-1", times(3))), answer(Answer{Class: Created, ID: "fl-2"}), `
-			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] Status="" CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now
+			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored RestoredAt=now NewID=fl-2 Tried=4 Attempts=0 NextAttemptAt=+2m0s
 			logged fl-1 restored: recreated as fl-2`},
 		{"created, and the row was live still", given(live("fl-1"), pending("fl-1")), answer(Answer{Class: Created, ID: "fl-2"}), `
 			row fl-1: State=gone GoneAt=now
-			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] Status="" CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now
+			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored AbsentAt=now RestoredAt=now NewID=fl-2 Tried=1 NextAttemptAt=+2m0s
 			logged fl-1 restored: recreated as fl-2`},
 		{"created when it was blocked", given(fl1, blocked("fl-1", Role, absentBefore)), answer(Answer{Class: Created, ID: "fl-2"}), `
-			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] Status="" CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now
+			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored Reason="" RestoredAt=now NewID=fl-2 Tried=1 NextAttemptAt=+2m0s
 			logged fl-1 restored: recreated as fl-2`},
 		{"created without our tag", given(fl1, pending("fl-1", untagged)), answer(Answer{Class: Created, ID: "fl-2"}), `
-			new row fl-2: Tags=map[] Status="" CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now
+			new row fl-2: Tags=map[] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored RestoredAt=now NewID=fl-2 Tried=1 NextAttemptAt=+2m0s
 			logged fl-1 restored: recreated as fl-2`},
 
@@ -109,16 +109,16 @@ func TestApplyAnswer(t *testing.T) {
 			note stuck fl-1`},
 
 		{"I3: one exists: an equivalent", given(fl1, pending("fl-1", absentBefore), live("fl-2")), answer(exists, made("fl-2")), `
-			row fl-2: RootID=fl-1 WrittenAt=now
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=restored RestoredAt=-50s NewID=fl-2 Adopted=true Tried=1 NextAttemptAt=+1m10s
 			logged fl-1 restored: adopted fl-2, which does the same`},
 		{"I3: one exists that is older", given(fl1, pending("fl-1", absentBefore), live("fl-2")),
 			answer(exists, flowLog("fl-2", func(f *inventory.FlowLog) { f.CreatedAt = noon.Add(-48 * time.Hour) })), `
-			row fl-2: RootID=fl-1 WrittenAt=now
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=restored RestoredAt=-1m1s NewID=fl-2 Adopted=true Tried=1 NextAttemptAt=+59s
 			logged fl-1 restored: adopted fl-2, which does the same`},
 		{"I4: one exists that counts as gone, for long", given(fl1, pending("fl-1", absentBefore), gone("fl-2", lostLongAgo)), answer(exists, made("fl-2")), `
-			row fl-2: RootID=fl-1 WrittenAt=now
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=never Frozen=wanted MissingSince=-1m0s Tried=1
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NewID=fl-2 Tried=1 Attempts=1 LastError=exists NextAttemptAt=never
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
@@ -145,12 +145,17 @@ func TestApplyAnswer(t *testing.T) {
 			`fl-1: AliveSince=now Tried=1 Attempts=1 LastError=exists TimesAlive=1 NextAttemptAt=+1s`},
 
 		{"I4: the token was used otherwise", given(fl1, pending("fl-1", absentBefore)), answer(Answer{Class: TokenMismatch, Message: "mismatch"}),
-			`fl-1: Tried=1 Attempts=1 LastError=mismatch NextAttemptAt=+5s MismatchAt=now`},
-		{"I4: the token was used otherwise, for long", given(fl1, pending("fl-1", absentBefore, func(i *Incident) { i.MismatchAt = now.Add(-policy.Settle) })),
-			answer(Answer{Class: TokenMismatch, Message: "mismatch"}),
-			`fl-1: Generation=1 Tried=1 Attempts=1 LastError=mismatch NextAttemptAt=now MismatchAt=never`},
+			`fl-1: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" Tried=1 Attempts=1 LastError=mismatch NextAttemptAt=+5s MismatchAt=now Stuck=blocked(mismatch) StuckNews=true
+			logged fl-1 blocked/token_used: mismatch
+			note stuck fl-1`},
+		{"I9: a random token was used otherwise", given(fl1, blocked("fl-1", TokenUsed, absentBefore, func(i *Incident) { i.RandomToken = "random" })), answer(Answer{Class: TokenMismatch, Message: "mismatch"}),
+			`fl-1: Advice="somebody used Flowkeeper's ClientToken f…" Tried=1 Attempts=1 LastError=mismatch NextAttemptAt=+5s MismatchAt=now`},
+		{"I4: the token answers the lost flow log", given(fl1, pending("fl-1", absentBefore)), answer(Answer{Class: Created, ID: "fl-1"}), `
+			fl-1: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" Tried=1 Attempts=1 LastError="CreateFlowLogs answered the ID of the lo…" NextAttemptAt=+5s MismatchAt=now Stuck=blocked("CreateFlowLogs answered the ID of the lo…") StuckNews=true
+			logged fl-1 blocked/token_used: CreateFlowLogs answered the ID of the lost flow log, fl-1
+			note stuck fl-1`},
 		{"I3: the token was used otherwise, and what came of it is there", given(fl1, pending("fl-1", absentBefore), live("fl-2")), answer(Answer{Class: TokenMismatch, Message: "mismatch"}, made("fl-2")), `
-			row fl-2: RootID=fl-1 WrittenAt=now
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=restored RestoredAt=-50s NewID=fl-2 Adopted=true Tried=1 NextAttemptAt=+1m10s MismatchAt=now
 			logged fl-1 restored: adopted fl-2, which does the same`},
 

@@ -13,6 +13,7 @@ import (
 type Case struct {
 	Scope    inventory.Scope
 	Complete bool // the scope has had its first complete refresh
+	Holds    bool // one since the state file was made, or adopted from a copy: what appears now may be held
 	Stale    bool // the snapshot is from a copy so old that a loss by drift is only alerted
 	// KnownDestinations are the destinations that the caller asked the store for, and that
 	// flow logs deliver to, or did; with the time when the first one was seen. Zero: before
@@ -21,6 +22,7 @@ type Case struct {
 
 	Policy Policy
 	Now    time.Time // of all decisions and changes
+	Random [32]byte  // of this case alone, and secret: what new ClientTokens are made from
 
 	Tables
 	Effects Effects // of all changes so far
@@ -30,26 +32,4 @@ type Case struct {
 type Selection struct {
 	IDs       []string // of flow logs
 	Resources []string // beside those that the flow logs are on
-}
-
-// protect makes those live flow logs on a resource protected that were kept as decoys
-// and are none any more.
-func (c *Case) protect(resource string) {
-	lost, live := c.Lost(resource), c.Live(resource)
-	for _, r := range live {
-		if !r.Protected && !r.Excluded && !IsDecoy(r.FlowLog, lost, live) {
-			r.Protected = true
-			c.putRow(r)
-		}
-	}
-}
-
-// wakeBlocked makes the blocked incidents on a resource due: something changed there.
-func (c *Case) wakeBlocked(resource string) {
-	for _, i := range c.pending(resource) {
-		if i.State == Blocked {
-			i.NextAttemptAt = c.Now
-			c.Put(i)
-		}
-	}
 }

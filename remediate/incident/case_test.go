@@ -9,26 +9,30 @@ import (
 
 func TestProtect(t *testing.T) {
 	t.Parallel()
-	protect := func(c *Case) string { c.protect("vpc-1"); return "" }
+	protect := func(c *Case) string { c.place("vpc-1").protect(); return "" }
 	play(t, []scenario{
 		{"I6: a decoy of nothing", given(live("fl-1", unprotected)), protect, `row fl-1: Protected=true`},
 		{"a decoy of a lost one", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), pending("fl-2")), protect, ``},
-		{"a decoy of a live one", given(live("fl-1", unprotected, does(rejects)), live("fl-2")), protect, ``},
+		{"beside a live one, and perhaps gone when that was made", given(live("fl-1", unprotected, does(rejects)), live("fl-2"), refreshedAt(noon.Add(-24*time.Hour+policy.Settle-1))), protect, ``},
+		{"beside a live one, as the last refresh shows", given(live("fl-1", unprotected, does(rejects)), live("fl-2"), refreshedAt(noon.Add(-24*time.Hour+policy.Settle))), protect, `row fl-1: Protected=true`},
+		{"beside a live one, and never refreshed", given(live("fl-1", unprotected, does(rejects)), live("fl-2")), protect, ``},
 		{"outside of the destinations", given(live("fl-1", excluded)), protect, ``},
 		{"gone", given(gone("fl-1", unprotected)), protect, ``},
 		{"on another resource", given(live("fl-1", unprotected, func(r *inventory.Row) { r.ResourceID = "vpc-2" })), protect, ``},
-		{"on no resource", given(live("fl-1", unprotected, func(r *inventory.Row) { r.ResourceID = "" })), func(c *Case) string { c.protect(""); return "" }, ``},
+		{"on no resource", given(live("fl-1", unprotected, func(r *inventory.Row) { r.ResourceID = "" })), func(c *Case) string { c.place("").protect(); return "" }, ``},
 	})
 }
 
+func refreshedAt(at time.Time) func(*Case) { return func(c *Case) { c.RefreshedAt = at } }
+
 func TestWakeBlocked(t *testing.T) {
 	t.Parallel()
-	wake := func(c *Case) string { c.wakeBlocked("vpc-1"); return "" }
+	wake := func(c *Case) string { c.place("vpc-1").wakeBlocked(); return "" }
 	later := func(i *Incident) { i.NextAttemptAt = now.Add(time.Hour) }
 	play(t, []scenario{
 		{"blocked", given(blocked("fl-1", Role, later), blocked("fl-2", Limit, later)), wake, `fl-1: NextAttemptAt=now | fl-2: NextAttemptAt=now`},
 		{"open", given(pending("fl-1", later)), wake, ``},
 		{"on another resource", given(blocked("fl-1", Role, func(i *Incident) { i.ResourceID = "vpc-2" })), wake, ``},
-		{"on no known resource", given(blocked("fl-1", Role, unknown)), func(c *Case) string { c.wakeBlocked(""); return "" }, ``},
+		{"on no known resource", given(blocked("fl-1", Role, unknown)), func(c *Case) string { c.place("").wakeBlocked(); return "" }, ``},
 	})
 }

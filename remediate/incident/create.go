@@ -1,9 +1,6 @@
 package incident
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -16,27 +13,21 @@ import (
 )
 
 // RestoredFrom is the tag that a replacement carries: its value is the lost
-// flow log's ID. It has no time in it, so that a retry is the same call.
+// flow log's ID, or the ID of the event where one call made several. It has no time in it, so
+// that a retry is the same call.
 const RestoredFrom = "flowkeeper:restored-from"
 
 const maxTags = 50 // of one AWS resource
 
-// Token is the ClientToken of an incident's create: the same for every try
-// and every daemon, so that AWS makes one flow log of them all (I4). 64 ASCII
-// characters, the most that AWS takes.
-func Token(scope inventory.Scope, lostID string, generation int) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "flowkeeper\n%s\n%s\n%d", scope, lostID, generation))
-	return hex.EncodeToString(sum[:])
-}
-
-// CreateInput is the one call that puts an incident's flow log back. It is a
+// CreateInput is the one call that puts an incident's flow log back, with a ClientToken
+// (see [TokenKey.Token]). It is a
 // pure function of what is frozen in the incident (I2). AWS describes some settings that
 // CreateFlowLogs does not take, and the other way round: see docs/aws.md, "Describing
 // flow logs".
-func CreateInput(i Incident) *ec2.CreateFlowLogsInput {
+func CreateInput(i Incident, token string) *ec2.CreateFlowLogsInput {
 	s := i.Frozen
 	in := &ec2.CreateFlowLogsInput{
-		ClientToken:             aws.String(Token(i.Scope, i.FlowLogID, i.Generation)),
+		ClientToken:             aws.String(token),
 		ResourceIds:             []string{s.ResourceID},
 		ResourceType:            resourceType(s.ResourceID),
 		LogDestinationType:      types.LogDestinationType(s.LogDestinationType),
@@ -74,24 +65,21 @@ func CreateInput(i Incident) *ec2.CreateFlowLogsInput {
 			ResourceType: types.TaggableResourceType(t.ResourceType), TagKeys: slices.Clone(t.TagKeys),
 		})
 	}
-	if tags := createTags(i); len(tags) > 0 {
-		in.TagSpecifications = []types.TagSpecification{{ResourceType: types.ResourceTypeVpcFlowLog, Tags: tags}}
-	}
+	in.TagSpecifications = tagSpecifications(createTags(i))
 	return in
 }
 
-// createTags are the lost flow log's own, sorted, and ours where there is
-// room. Tags that AWS reserves (aws:…) can't be set.
-func createTags(i Incident) []types.Tag {
-	tags := map[string]string{}
-	for k, v := range i.Frozen.Tags {
-		if !strings.HasPrefix(k, "aws:") && k != RestoredFrom {
-			tags[k] = v
-		}
-	}
+// createTags are the lost flow log's own, and ours where there is room.
+func createTags(i Incident) map[string]string {
+	tags := ownTags(i.Frozen.Tags)
 	if !i.Untagged && len(tags) < maxTags {
 		tags[RestoredFrom] = i.FlowLogID
 	}
+	return tags
+}
+
+// Tags are tags as AWS's calls take them, sorted.
+func Tags(tags map[string]string) []types.Tag {
 	out := make([]types.Tag, 0, len(tags))
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		out = append(out, types.Tag{Key: aws.String(k), Value: aws.String(tags[k])})
@@ -99,14 +87,18 @@ func createTags(i Incident) []types.Tag {
 	return out
 }
 
+func tagSpecifications(tags map[string]string) []types.TagSpecification {
+	if len(tags) == 0 {
+		return nil
+	}
+	return []types.TagSpecification{{ResourceType: types.ResourceTypeVpcFlowLog, Tags: Tags(tags)}}
+}
+
 // Replacement are the settings of the flow log that a create answered: what was asked
 // for, until a refresh shows how AWS describes it.
 func Replacement(i Incident) inventory.Settings {
 	s := i.Frozen
-	s.Tags = map[string]string{}
-	for _, t := range createTags(i) {
-		s.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
-	}
+	s.Tags = createTags(i)
 	return s
 }
 

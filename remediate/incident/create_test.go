@@ -41,9 +41,9 @@ func TestCreateInput(t *testing.T) {
 		LogDestination: "arn:aws:logs:eu-west-1:111122223333:log-group:g:*", LogGroupName: "g", DeliverLogsPermissionARN: "arn:role",
 		LogFormat: "${version}", MaxAggregationInterval: 600, Tags: map[string]string{"b": "2", "a": "1", "aws:cloudformation:stack-name": "s"},
 		TagFieldSpecifications: []inventory.TagFieldSpecification{{ResourceType: "vpc", TagKeys: []string{"Name"}}}}
-	in := CreateInput(Incident{Scope: scope, FlowLogID: "fl-1", Frozen: vpc})
+	in := CreateInput(Incident{Scope: scope, FlowLogID: "fl-1", Frozen: vpc}, "token")
 	want := &ec2.CreateFlowLogsInput{
-		ClientToken: aws.String(Token(scope, "fl-1", 0)), ResourceIds: []string{"vpc-1"}, ResourceType: types.FlowLogsResourceTypeVpc,
+		ClientToken: aws.String("token"), ResourceIds: []string{"vpc-1"}, ResourceType: types.FlowLogsResourceTypeVpc,
 		TrafficType: "ALL", LogDestinationType: "cloud-watch-logs", LogDestination: aws.String("arn:aws:logs:eu-west-1:111122223333:log-group:g"),
 		DeliverLogsPermissionArn: aws.String("arn:role"), LogFormat: aws.String("${version}"), MaxAggregationInterval: aws.Int32(600),
 		TagFieldSpecifications: []types.TagFieldSpecificationRequest{{ResourceType: "vpc", TagKeys: []string{"Name"}}},
@@ -54,16 +54,13 @@ func TestCreateInput(t *testing.T) {
 	if d := cmp.Diff(want, in, cmpopts.IgnoreUnexported(ec2.CreateFlowLogsInput{}, types.Tag{}, types.TagSpecification{}, types.TagFieldSpecificationRequest{})); d != "" {
 		t.Error(d)
 	}
-	if n := len(*in.ClientToken); n != 64 {
-		t.Errorf("the token has %d characters, AWS takes 64", n)
-	}
 }
 
 func TestCreateInputByKind(t *testing.T) {
 	t.Parallel()
 	bucket := inventory.Settings{ResourceID: "tgw-attach-1", TrafficType: "ALL", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b",
 		DeliverLogsPermissionARN: "arn:old", MaxAggregationInterval: 600, DestinationOptions: &inventory.DestinationOptions{FileFormat: "parquet"}}
-	in := CreateInput(Incident{Frozen: bucket, FlowLogID: "fl-1"})
+	in := CreateInput(Incident{Frozen: bucket, FlowLogID: "fl-1"}, "token")
 	switch {
 	case in.ResourceType != types.FlowLogsResourceTypeTransitGatewayAttachment:
 		t.Errorf("resource type %s", in.ResourceType)
@@ -74,7 +71,7 @@ func TestCreateInputByKind(t *testing.T) {
 	case in.DestinationOptions == nil || *in.DestinationOptions.HiveCompatiblePartitions:
 		t.Error("destination options")
 	}
-	group := CreateInput(Incident{Frozen: inventory.Settings{ResourceID: "eni-1", LogGroupName: "g", DestinationOptions: &inventory.DestinationOptions{}}})
+	group := CreateInput(Incident{Frozen: inventory.Settings{ResourceID: "eni-1", LogGroupName: "g", DestinationOptions: &inventory.DestinationOptions{}}}, "token")
 	if group.LogDestination != nil || *group.LogGroupName != "g" || group.LogDestinationType != "cloud-watch-logs" || group.DestinationOptions != nil {
 		t.Errorf("by group name: %+v", group)
 	}
@@ -111,21 +108,24 @@ func TestOurTagYieldsToFifty(t *testing.T) {
 func TestI4OneCallForOneIncident(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
+		key := TokenKey(rapid.String().Draw(t, "key"))
+		call := func(i Incident) *ec2.CreateFlowLogsInput { return CreateInput(i, key.Token(i)) }
 		tags := rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "tags")
 		i := Incident{Scope: scope, FlowLogID: rapid.StringMatching(`fl-[0-9a-f]{8}`).Draw(t, "id"), Generation: rapid.IntRange(0, 3).Draw(t, "generation"),
-			Frozen: inventory.Settings{ResourceID: "vpc-1", Tags: tags}}
-		if !reflect.DeepEqual(CreateInput(i), CreateInput(i)) {
+			Keyed: rapid.Bool().Draw(t, "keyed"), Frozen: inventory.Settings{ResourceID: "vpc-1", Tags: tags}}
+		if !reflect.DeepEqual(call(i), call(i)) {
 			t.Fatal("two calls differ")
 		}
-		other := i
-		other.Generation++
-		if *CreateInput(i).ClientToken == *CreateInput(other).ClientToken {
-			t.Fatal("the next generation has the same token")
-		}
-		other = i
-		other.Scope.Region = "us-east-1"
-		if *CreateInput(i).ClientToken == *CreateInput(other).ClientToken {
-			t.Fatal("another scope has the same token")
+		for what, change := range map[string]func(*Incident){
+			"the next generation": func(i *Incident) { i.Generation++ },
+			"another scope":       func(i *Incident) { i.Scope.Region = "us-east-1" },
+			"another flow log":    func(i *Incident) { i.FlowLogID += "0" },
+		} {
+			other := i
+			change(&other)
+			if *call(i).ClientToken == *call(other).ClientToken {
+				t.Fatalf("%s has the same token", what)
+			}
 		}
 	})
 }

@@ -18,7 +18,7 @@ const (
 	DecoyInTheWay             // Decision.Found prevents the restore: a person is needed
 	Hold                      // the flow log is absent, and is not to be created before Decision.At
 	HoldFlapping              // as Hold, with an alert that it was restored too often
-	NextToken                 // the ClientToken is spent: use that of the next generation
+	NextToken                 // the ClientToken is spent: take a random one
 )
 
 // Decision is what Decide answers.
@@ -53,7 +53,7 @@ func Decide(i Incident, o Facts, p Policy, now time.Time) Decision {
 	if d, ok := notToRestore(i, o, p); ok {
 		return deferClose(d, o, p, now)
 	}
-	other, there := equivalent(i, o)
+	other, there := equivalent(i, o, p)
 	waiting := !i.Requested && now.Before(i.WaitUntil)
 	switch {
 	case there && (!waiting || i.Source == ByDrift): // a rule's wait is for whoever deleted it; a drift's only for the record
@@ -105,6 +105,8 @@ func notToRestore(i Incident, o Facts, p Policy) (Decision, bool) {
 		return Decision{}, false
 	case o.Released:
 		return closed(Released, "an operator released it: `flowkeeper restore "+i.FlowLogID+"` puts it back")
+	case o.InSnapshot && o.Held:
+		return closed(Held, "its destination is held, as nobody has approved it: `flowkeeper restore "+i.FlowLogID+"` puts it back")
 	case o.InSnapshot && !o.Protected:
 		return closed(Exempt, "it was not protected: a decoy, or outside inventory.destinations")
 	case i.Action == Ignore:
@@ -119,9 +121,9 @@ func notToRestore(i Incident, o Facts, p Policy) (Decision, bool) {
 
 // equivalent finds one that may be adopted (I3). What is older than the lost
 // one was gone before that could be made: only a stale read shows it.
-func equivalent(i Incident, o Facts) (Other, bool) {
+func equivalent(i Incident, o Facts, p Policy) (Other, bool) {
 	for _, f := range o.Others {
-		if f.CreatedAt.Before(o.CreatedAt) && !o.AlreadyExists {
+		if (f.CreatedAt.Before(o.CreatedAt) || i.isStale(f.FlowLog, p.Settle)) && !o.AlreadyExists {
 			continue
 		}
 		if f.Adoptable && inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) {
@@ -133,14 +135,15 @@ func equivalent(i Incident, o Facts) (Other, bool) {
 
 // replacedBy finds what a wait rule's principal made on the resource within
 // its wait, before or after the deletion, to a destination that was in use before
-// that. One flow log excuses one loss.
+// that. One flow log excuses one loss. One that is lost itself, which only a stale observation
+// shows, excuses none.
 func replacedBy(i Incident, o Facts) (Other, bool) {
 	if !i.WaitsForReplacement() || i.Actor == nil {
 		return Other{}, false
 	}
 	by := i.Actor.Principal()
 	for _, f := range o.Others {
-		if by == "" || f.CreatedBy != by || !f.MayExcuse {
+		if by == "" || f.CreatedBy != by || !f.MayExcuse || !f.Adoptable {
 			continue
 		}
 		inTime := f.CreatedAt.Sub(i.DeletedAt).Abs() <= i.Waited
@@ -155,23 +158,43 @@ func replacedBy(i Incident, o Facts) (Other, bool) {
 // something is in the way.
 func decideCreate(i Incident, o Facts, p Policy, now time.Time) Decision {
 	if o.AlreadyExists {
-		for _, f := range o.Others {
-			if isDecoyOf(i.Scope, i.Frozen, f.FlowLog) {
-				return Decision{Next: DecoyInTheWay, Found: f}
-			}
+		if f, ok := inTheWayOf(i, o.Others, p); ok {
+			return Decision{Next: DecoyInTheWay, Found: f}
 		}
 		return Decision{Next: Requeue, At: now.Add(2 * time.Second << min(max(i.Attempts-1, 0), 3))}
 	}
 	if !i.MismatchAt.IsZero() {
-		if now.Before(i.MismatchAt.Add(p.Settle)) {
-			return Decision{Next: Requeue, At: Earlier(now.Add(5*time.Second), i.MismatchAt.Add(p.Settle))}
-		}
-		return Decision{Next: NextToken}
+		return decideToken(i, o, p, now)
 	}
 	if at, ok := flapsUntil(i, o.Restores, p); ok && now.Before(at) {
 		return Decision{Next: HoldFlapping, At: at}
 	}
 	return Decision{Next: Create}
+}
+
+// tokenDoubt is how long after IdempotentParameterMismatch an equivalent is looked for. A
+// create of ours with that token may have succeeded without an answer, and AWS may not show
+// it yet; to wait as long as Policy.Settle would let whoever uses tokens up win two minutes.
+const tokenDoubt = 15 * time.Second
+
+// decideToken looks for an equivalent for a while, and then takes the next ClientToken. If
+// a random one was refused as well, it takes another only as often as blocked incidents
+// are tried.
+func decideToken(i Incident, o Facts, p Policy, now time.Time) Decision {
+	looksUntil := i.MismatchAt.Add(min(tokenDoubt, p.Settle))
+	next := looksUntil
+	if i.RandomToken != "" {
+		next = Later(next, i.MismatchAt.Add(blockedAttempts.Pause(i.Attempts)))
+	}
+	switch {
+	case now.Before(looksUntil):
+		return Decision{Next: Requeue, At: Earlier(now.Add(5*time.Second), looksUntil)}
+	case now.Before(next):
+		return Decision{Next: Requeue, At: next}
+	case o.At.Before(next):
+		return Decision{Next: Requeue, At: now.Add(time.Second)} // look once more, after all that time
+	}
+	return Decision{Next: NextToken}
 }
 
 // flapsUntil is when a lineage that was restored too often within the hour
@@ -182,21 +205,4 @@ func flapsUntil(i Incident, restores []Incident, p Policy) (time.Time, bool) {
 	}
 	last := slices.MaxFunc(restores, func(a, b Incident) int { return a.RestoredAt.Compare(b.RestoredAt) })
 	return last.RestoredAt.Add(p.RestoreInterval), true
-}
-
-// IsDecoy reports whether a flow log first seen now stands in the place of a
-// protected one, and does not do the same. AWS allows no two there: the
-// protected one is lost, whether or not anything has reported that yet.
-func IsDecoy(f inventory.FlowLog, lost []Incident, live []inventory.Row) bool {
-	ofLost := func(i Incident) bool { return i.Known && isDecoyOf(f.Scope, i.Frozen, f) }
-	ofLive := func(r inventory.Row) bool {
-		return r.Protected && !r.Imported && isDecoyOf(f.Scope, r.Settings, f)
-	}
-	return slices.ContainsFunc(lost, ofLost) || slices.ContainsFunc(live, ofLive)
-}
-
-// isDecoyOf reports whether a flow log delivers from the same resource to the same
-// destination as some settings say, and is not equivalent to them.
-func isDecoyOf(s inventory.Scope, settings inventory.Settings, f inventory.FlowLog) bool {
-	return inventory.SameTarget(s, settings, f.Settings) && !inventory.Equivalent(s, settings, f)
 }

@@ -79,6 +79,12 @@ func TestDecide(t *testing.T) {
 				x.LogDestination, x.CreatedBy, x.MayExcuse = "arn:aws:s3:::other", i.Actor.ARN, false
 			})}
 		}, Create, "", 0},
+		{"replaced by what is gone again, which a stale observation shows", func(i *Incident, o *Facts, _ *Policy) {
+			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
+			o.Others = []Other{other("fl-new", func(x *Other) {
+				x.LogDestination, x.CreatedBy, x.Adoptable = "arn:aws:s3:::other", i.Actor.ARN, false
+			})}
+		}, Create, "", 0},
 		{"drift, and an equivalent is there within the wait", func(i *Incident, o *Facts, _ *Policy) {
 			i.Source, i.WaitUntil, o.Others = ByDrift, noon.Add(time.Minute), []Other{other("fl-new", nil)}
 		}, Adopt, "", 0},
@@ -101,7 +107,21 @@ func TestDecide(t *testing.T) {
 		}, Requeue, "", 2 * time.Second},
 		{"AWS says so again and again", func(i *Incident, o *Facts, _ *Policy) { o.AlreadyExists, i.Attempts = true, 30 }, Requeue, "", 16 * time.Second},
 		{"a token mismatch, just now", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon }, Requeue, "", 5 * time.Second},
-		{"a token mismatch, settle ago", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon.Add(-2 * time.Minute) }, NextToken, "", 0},
+		{"a token mismatch, near the end of its time", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon.Add(-12 * time.Second) }, Requeue, "", 3 * time.Second},
+		{"a token mismatch, 15 s ago", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon.Add(-15 * time.Second) }, NextToken, "", 0},
+		{"a token mismatch, 15 s ago, and the observation is older", func(i *Incident, o *Facts, _ *Policy) {
+			i.MismatchAt, i.OpenedAt, o.At = noon.Add(-15*time.Second), noon.Add(-time.Minute), noon.Add(-time.Second)
+		}, Requeue, "", time.Second},
+		{"a token mismatch, and AWS shows at once what there is", func(i *Incident, _ *Facts, p *Policy) { i.MismatchAt, p.Settle = noon, 0 }, NextToken, "", 0},
+		{"I3: a token mismatch, and an equivalent is there", func(i *Incident, o *Facts, _ *Policy) {
+			i.MismatchAt, o.Others = noon.Add(-15*time.Second), []Other{other("fl-new", nil)}
+		}, Adopt, "", 0},
+		{"a mismatch of a random token, 15 s ago", func(i *Incident, _ *Facts, _ *Policy) {
+			i.MismatchAt, i.RandomToken, i.Attempts = noon.Add(-15*time.Second), "random", 2
+		}, Requeue, "", 45 * time.Second},
+		{"a mismatch of a random token, long ago", func(i *Incident, _ *Facts, _ *Policy) {
+			i.MismatchAt, i.RandomToken, i.Attempts = noon.Add(-15*time.Minute), "random", 30
+		}, NextToken, "", 0},
 		{"flapping", func(_ *Incident, o *Facts, _ *Policy) {
 			for n := range 5 {
 				o.Restores = append(o.Restores, Incident{RestoredAt: noon.Add(-time.Duration(n) * time.Minute)})

@@ -9,7 +9,7 @@ import (
 // ApplyDrift makes the live row of a flow log gone that a refresh no longer found, and
 // opens an incident for it (I5). It reports whether it opened one. tornDown: a record says
 // that its resource is deleted. AWS removes the flow logs of that without a record, so that
-// this one waits for none.
+// this one waits for none. Nor does any whose record could excuse nothing.
 func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string]bool) (opened bool) {
 	row, ok := c.Row(id)
 	if !ok || row.State == inventory.Gone {
@@ -19,8 +19,8 @@ func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string
 	c.putRow(row)
 	i, found := c.Incident(id)
 	switch {
-	case !row.Protected || row.Imported:
-		c.wakeBlocked(row.ResourceID)
+	case !row.Protected && !row.Held || row.Imported:
+		c.place(row.ResourceID).wakeBlocked()
 		return false
 	case found && i.State != Closed:
 		i.NextAttemptAt = c.Now
@@ -32,15 +32,17 @@ func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string
 		i = i.Reopen(c.Now).freezeSettings(row)
 	default:
 		i = New(c.Scope, id, row, true, c.Now)
+		i.LateDestination = c.isLate(row)
 	}
 	i.Source, i.EventID, i.Actor, i.DeletedAt = ByDrift, eventID, nil, time.Time{}
 	i.Action = max(i.Action, action) // the strictest of all that was said of it
 	i.WaitUntil = c.Now
 	if !tornDown[row.ResourceID] {
-		i.WaitUntil = c.Now.Add(c.Policy.DriftWait)
+		i.WaitUntil = c.Now.Add(c.Policy.driftWait(row, i.LostAt()))
 	}
 	i.NextAttemptAt = c.Now // what ends without a create is decided before the alert
 	c.Put(i)
+	c.place(i.ResourceID).unprotectLate(i)
 	c.Effects.addHistory(id, Entry{At: c.Now, State: Open, Text: "a refresh no longer finds it", EventID: eventID})
 	return true
 }
@@ -55,5 +57,5 @@ func (c *Case) TornDown(resource string) {
 			c.Effects.note(NoteOverdue, i)
 		}
 	}
-	c.wakeBlocked(resource)
+	c.place(resource).wakeBlocked()
 }

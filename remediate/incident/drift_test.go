@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"flowkeeper/inventory"
 )
 
 // drift is a refresh, e-2, that does not find flow logs any more.
@@ -21,7 +23,21 @@ func drift(action Action, ids ...string) func(*Case) string {
 
 func TestApplyDrift(t *testing.T) {
 	t.Parallel()
-	wait := func(c *Case) { c.Policy.DriftWait = 10 * time.Minute }
+	noRule := func(c *Case) { c.Policy.DriftWait = 10 * time.Minute }
+	rule := func(a Action) func(*Case) {
+		return func(c *Case) { noRule(c); c.Policy.Rules = []Rule{{Principal: "arn:else", Action: a}} }
+	}
+	wait := rule(Ignore)
+	tagged := func(key string) func(*inventory.Row) {
+		return func(r *inventory.Row) { r.Tags = map[string]string{key: "true"} }
+	}
+	opened := func(waitUntil string) string {
+		return `
+			= 1 opened
+			row fl-1: State=gone GoneAt=now
+			fl-1 opened: Source=drift EventID=e-2 Action=restore WaitUntil=` + waitUntil + `
+			history fl-1 open: a refresh no longer finds it (e-2)`
+	}
 	torn := func(c *Case) string {
 		return fmt.Sprint("opened: ", c.ApplyDrift("fl-1", "e-2", Restore, map[string]bool{"vpc-1": true}))
 	}
@@ -31,6 +47,13 @@ func TestApplyDrift(t *testing.T) {
 			row fl-1: State=gone GoneAt=now
 			fl-1 opened: Source=drift EventID=e-2 Action=restore WaitUntil=+10m0s
 			history fl-1 open: a refresh no longer finds it (e-2)`},
+		{"that no record could excuse: no rule loosens", given(live("fl-1"), rule(Restore)), drift(Restore, "fl-1"), opened("now")},
+		{"that no record could excuse: there are no rules", given(live("fl-1", tagged("Name")), noRule), drift(Restore, "fl-1"), opened("now")},
+		{"that a rule's wait could excuse", given(live("fl-1"), rule(Wait)), drift(Restore, "fl-1"), opened("+10m0s")},
+		{"that a rule's alert could excuse", given(live("fl-1"), rule(Alert)), drift(Restore, "fl-1"), opened("+10m0s")},
+		{"that the built-in rule could excuse", given(live("fl-1", tagged(TelemetryTag)), noRule), drift(Restore, "fl-1"), opened("+10m0s")},
+		{"that was released when it was last seen", given(live("fl-1", released, func(r *inventory.Row) { r.ReleasedAt = noon.Add(-2 * time.Hour) }), noRule), drift(Restore, "fl-1"), opened("+10m0s")},
+		{"whose release is over", given(live("fl-1", released, func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(-3*time.Hour), noon.Add(-2*time.Hour) }), noRule), drift(Restore, "fl-1"), opened("now")},
 		{"I5: several, seen by the last refresh", given(live("fl-1"), live("fl-2"), func(c *Case) { c.RefreshedAt = noon }), drift(Restore, "fl-1", "fl-2"), `
 			= 2 opened
 			row fl-1: State=gone LastSeenAt=-1m0s GoneAt=now

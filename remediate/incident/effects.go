@@ -1,5 +1,7 @@
 package incident
 
+import "slices"
+
 // Effects are what follows from the changes of a Case, beside its rows and incidents.
 type Effects struct {
 	History []HistoryLine
@@ -25,7 +27,7 @@ type LogLine struct {
 type Note struct {
 	Kind     NoteKind
 	Incident Incident // as it was when the note was made
-	Message  string   // of NotDelivering: AWS's own words
+	Message  string   // of NoteNotDelivering and NoteNotTagged: AWS's own words
 }
 
 // NoteKind says what a Note is about.
@@ -47,6 +49,8 @@ const (
 	NoteStuck
 	// NoteNotDelivering: AWS can't deliver what the replacement records.
 	NoteNotDelivering
+	// NoteNotTagged: AWS refuses tags that the replacement is to have.
+	NoteNotTagged
 	// NoteRequested: a person asked for the restore, and is to hear what it came to.
 	NoteRequested
 )
@@ -57,4 +61,16 @@ func (e *Effects) note(kind NoteKind, i Incident) {
 
 func (e *Effects) addHistory(id string, entry Entry) {
 	e.History = append(e.History, HistoryLine{FlowLogID: id, Entry: entry})
+}
+
+// sayOnce leaves only one of the lines for the log after the first n that say that an attempt
+// failed: all of them are about one call.
+func (e *Effects) sayOnce(n int) {
+	said := false
+	kept := slices.DeleteFunc(e.Log[n:], func(l LogLine) bool {
+		again := l.Retry && said
+		said = said || l.Retry
+		return again
+	})
+	e.Log = e.Log[:n+len(kept)]
 }

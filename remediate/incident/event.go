@@ -19,6 +19,9 @@ const (
 	// NotifyStuckAfter is when an alert says that something is stuck: there is one about
 	// all of the event, however many flow logs it names.
 	NotifyStuckAfter = 30 * time.Second
+	// NotifyTokenUsedAfter is so for the first ClientToken of an event that was used by
+	// somebody else: before the flow log can be back.
+	NotifyTokenUsedAfter = 10 * time.Second
 	// NotifyStuckAgainAfter is so for what comes after the first such alert: another
 	// reason. Each of them may be found at another try.
 	NotifyStuckAgainAfter = 16 * time.Minute
@@ -48,8 +51,10 @@ type Event struct {
 	ClosedAlertedAt   time.Time `json:"ToldClosed"`
 	DueAt             time.Time // by when an alert says what is restored, even if not all is, or what a refresh found gone; zero: no longer
 	StuckAt           time.Time // by when an alert says which incidents are stuck; zero: none is
-	StuckAlerted      bool      `json:"StuckTold"` // there was such an alert
+	StuckAlerted      bool      `json:"StuckTold"`  // there was such an alert
+	TokenUsed         bool      `json:",omitempty"` // an alert that somebody else used a ClientToken of it is due, or there was one
 	OverdueAt         time.Time // by when an alert says what is not back; zero: none is missing
+	NotTaggedAt       time.Time `json:",omitzero"` // of the last alert that AWS refuses tags; zero: there was none
 }
 
 // Due is when to evaluate it again even if no incident changes; zero: never.
@@ -89,7 +94,7 @@ func (e Event) ClampTimes(now time.Time) Event {
 // that is known does not change who did it.
 func (e Event) MergeRecord(before Event, incidents []Incident) Event {
 	e.Level, e.DetectedAt = alert.Highest(before.Level, e.Level), before.DetectedAt
-	e.StuckAt, e.StuckAlerted, e.OverdueAt = before.StuckAt, before.StuckAlerted, before.OverdueAt
+	e.StuckAt, e.StuckAlerted, e.OverdueAt, e.TokenUsed = before.StuckAt, before.StuckAlerted, before.OverdueAt, before.TokenUsed
 	if !slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known }) {
 		e.Actor, e.Rule, e.DeletedAt, e.Failed = before.Actor, before.Rule, before.DeletedAt, before.Failed
 	}

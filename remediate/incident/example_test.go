@@ -22,14 +22,15 @@ func ExampleCreateInput() {
 			Tags:                   map[string]string{"owner": "net", "aws:cloudformation:stack-name": "network"},
 		},
 	}
-	in := incident.CreateInput(lost)
+	key := incident.SharedTokenKey("a secret of this Flowkeeper")
+	in := incident.CreateInput(lost, key.Token(lost))
 
 	fmt.Println(in.ResourceType, in.ResourceIds)
 	fmt.Println(in.TrafficType, in.LogDestinationType, aws.ToString(in.LogDestination), aws.ToInt32(in.MaxAggregationInterval))
 	for _, t := range in.TagSpecifications[0].Tags {
 		fmt.Println(aws.ToString(t.Key), aws.ToString(t.Value))
 	}
-	fmt.Println("the same token again:", aws.ToString(incident.CreateInput(lost).ClientToken) == aws.ToString(in.ClientToken))
+	fmt.Println("the same token again:", key.Token(lost) == aws.ToString(in.ClientToken))
 	// Output:
 	// VPC [vpc-0aaaaaaaaaaaaaaa1]
 	// ALL s3 arn:aws:s3:::flow-logs 60

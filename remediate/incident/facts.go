@@ -20,6 +20,7 @@ type Facts struct {
 	InSnapshot    bool       // the snapshot has a row of the lost flow log
 	CreatedAt     time.Time  // when the lost one was created
 	Protected     bool       // its row is protected
+	Held          bool       // its row is held
 	Released      bool       // it was released when it was lost
 	Complete      bool       // the scope has had its first refresh
 	AlreadyExists bool       // it was made because a create answered FlowLogAlreadyExists
@@ -32,12 +33,22 @@ func (f Facts) Covers(i Incident) bool {
 	return i.ResourceID == "" || f.ResourceID == i.ResourceID && !f.At.Before(i.OpenedAt)
 }
 
+// shown are the other flow logs on the resource, by ID.
+func (f Facts) shown() map[string]inventory.FlowLog {
+	out := map[string]inventory.FlowLog{}
+	for _, other := range f.Others {
+		out[other.ID] = other.FlowLog
+	}
+	return out
+}
+
 // Other is a flow log that an observation shows beside the lost one.
 type Other struct {
 	inventory.FlowLog
 	CreatedBy string // principal that made it; empty: not known
-	Adoptable bool   // it is neither lost itself nor gone
-	MayExcuse bool   // it excuses no other loss, and delivers to where others did before the wait
+	Adoptable bool   // it is neither lost itself nor gone, or a call in doubt has made it
+	Telemetry bool   // the role of CloudWatch's telemetry rules made it: it is no decoy
+	MayExcuse bool   // it excuses no other loss, and delivers to where it may: see mayExcuse
 }
 
 // absent is the observation that would show nothing on an incident's resource. Another
@@ -56,43 +67,57 @@ func (c *Case) facts(i Incident, o Observation) Facts {
 		if id == i.FlowLogID {
 			f.Alive = true
 		} else if shown.ResourceID == i.ResourceID {
-			f.Others = append(f.Others, c.other(i, shown, o))
+			f.Others = append(f.Others, c.place(i.ResourceID).other(i, shown, o))
 		}
 	}
 	slices.SortFunc(f.Others, func(a, b Other) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID)) // every daemon adopts the same one
 	})
 	if row, ok := c.seen(i); ok {
-		f.InSnapshot, f.CreatedAt, f.Protected, f.Released = true, row.CreatedAt, row.Protected, row.Released(i.LostAt())
+		f.Held = row.Held
+		f.InSnapshot, f.CreatedAt, f.Protected, f.Released = true, row.CreatedAt, row.Protected && !c.place(row.ResourceID).takenFor(row, o), row.Released(i.LostAt())
 	}
 	return f
 }
 
 // other is a flow log that an observation shows beside the lost one.
-func (c *Case) other(i Incident, f inventory.FlowLog, o Observation) Other {
-	row, known := c.Row(f.ID)
-	own, found := c.Incident(f.ID)
+func (p place) other(i Incident, f inventory.FlowLog, o Observation) Other {
+	row, known := p.c.Row(f.ID)
+	own, found := p.c.Incident(f.ID)
 	gone := known && row.State == inventory.Gone
 	lost := found && own.Pending()
-	if o.AlreadyExists && o.At.Sub(row.GoneAt) >= c.Policy.Settle {
+	if o.AlreadyExists && o.At.Sub(row.GoneAt) >= p.c.Policy.Settle {
 		gone = false // no observation is as stale as that: it was taken for gone by mistake
 	}
-	return Other{FlowLog: f, CreatedBy: row.CreatedBy, Adoptable: !gone && !lost, MayExcuse: mayExcuse(i, row, c.KnownDestinations)}
+	ours := i.Call != nil && isRestored(f) // what the call in doubt has made is its replacement, whatever became of it
+	telemetry := p.c.Policy.trustsTelemetry(p.c.Scope.Account, row.CreatedBy)
+	return Other{FlowLog: f, CreatedBy: row.CreatedBy, Adoptable: ours || !gone && !lost, Telemetry: telemetry,
+		MayExcuse: mayExcuse(i, row, telemetry, p.c.KnownDestinations)}
 }
 
 // mayExcuse reports whether a flow log may be what replaces the incident's: no other
 // loss was excused by it, and its destination was known before the wait around the
-// deletion began. So whom a rule names can't send traffic to a new place by it.
+// deletion began. So whom a rule names can't send traffic to a new place by it. AWS's
+// telemetry rules may deliver to a new log group, if that is the account's own.
 // destinations are those known, with the time when each was first seen; zero: before the
 // first refresh.
-func mayExcuse(i Incident, by inventory.Row, destinations map[string]time.Time) bool {
+func mayExcuse(i Incident, by inventory.Row, telemetry bool, destinations map[string]time.Time) bool {
 	excusesAnother := by.Excuses != "" && by.Excuses != i.FlowLogID
 	if !i.WaitsForReplacement() || excusesAnother {
 		return false
 	}
+	if telemetry && isOwnLogGroup(i.Scope, by.Destination(i.Scope)) {
+		return true
+	}
 	since, known := destinations[by.Destination(i.Scope)]
 	waitBegan := Earlier(i.DeletedAt, by.CreatedAt).Add(-i.Waited)
 	return known && (since.IsZero() || since.Before(waitBegan))
+}
+
+// isLate reports whether nothing delivered to a flow log's destination at the first refresh.
+func (c *Case) isLate(row inventory.Row) bool {
+	since, known := c.KnownDestinations[row.Destination(c.Scope)]
+	return known && !since.IsZero()
 }
 
 // WaitsForReplacement reports whether a rule gives the principal who deleted the flow log

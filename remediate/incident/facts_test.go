@@ -28,7 +28,7 @@ func TestMayExcuse(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if got := mayExcuse(c.lost, c.by, c.since); got != c.want {
+			if got := mayExcuse(c.lost, c.by, false, c.since); got != c.want {
 				t.Errorf("%t", got)
 			}
 		})

@@ -20,21 +20,31 @@ func hasJustGone(row inventory.Row, at time.Time, p Policy) bool {
 	return !row.GoneAt.IsZero() && since >= 0 && since < p.Settle
 }
 
+// DestinationFacts are what the state file knows of where a new flow log delivers.
+type DestinationFacts struct {
+	New     bool // no flow log of the scope delivered there before
+	Trusted bool // a protected flow log of any scope delivers to its recipient, or it was approved
+}
+
 // ApplyFound writes a flow log that AWS showed at a time, and reports whether it is new.
-// A gone row stays as it is (I5). A new flow log that stands in the place of a protected
-// one and does not do the same is a decoy: it is kept, but not protected.
-// newDestination: no flow log of the scope delivered to its destination before.
-func (c *Case) ApplyFound(f inventory.FlowLog, newDestination bool, at time.Time) (isNew bool) {
+// A gone row stays as it is (I5). A decoy is kept, but not protected.
+// After the first refresh, one is held that delivers to a recipient that is not trusted: it
+// is kept, but not protected.
+func (c *Case) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time) (isNew bool) {
 	row, ok := c.Row(f.ID)
 	switch {
+	case !ok && c.place(f.ResourceID).isStale(f): // it is gone
 	case !ok:
 		allowed := Protects(c.Policy.Destinations, f.Destination(c.Scope))
+		held := c.Holds && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
 		c.putRow(inventory.Row{
-			FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed,
-			Protected:      allowed && !IsDecoy(f, c.Lost(f.ResourceID), c.Live(f.ResourceID)),
-			NewDestination: newDestination && (c.Complete || !allowed),
+			FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed, Held: held,
+			Protected:      allowed && !held && !IsDecoy(f, c.Lost(f.ResourceID)) && !c.place(f.ResourceID).precedesReplacement(f),
+			NewDestination: held || to.New && (c.Complete || !allowed),
+			OwnTags:        c.place(f.ResourceID).ownTagsOf(f),
 			FirstSeenAt:    at, LastSeenAt: at, WrittenAt: at,
 		})
+		c.place(f.ResourceID).takeAnswer(f)
 		return true
 	case row.Imported && !hasJustGone(row, at, c.Policy):
 		row.FlowLog = f
@@ -93,10 +103,27 @@ func (c *Case) Created(id, by string) {
 	if ok && row.CreatedBy == "" {
 		row.CreatedBy = by
 		c.putRow(row)
+		if c.Policy.trustsTelemetry(c.Scope.Account, by) {
+			c.place(row.ResourceID).protect()
+		}
 	}
-	c.wakeBlocked(row.ResourceID)
+	c.place(row.ResourceID).wakeBlocked()
 	if i, found := c.Incident(id); found && !i.Known {
 		c.Relearn(id)
+	}
+}
+
+// Approve ends the hold of a flow log. One that is gone stays gone: only a person's request
+// brings it back.
+func (c *Case) Approve(id string) {
+	row, ok := c.Row(id)
+	if !ok || !row.Held {
+		return
+	}
+	row.Held = false
+	c.putRow(row)
+	if row.State == inventory.Live {
+		c.place(row.ResourceID).protect()
 	}
 }
 
@@ -108,8 +135,9 @@ func (c *Case) Exclude(id string) {
 		return
 	}
 	row.Excluded, row.Protected = !Protects(c.Policy.Destinations, row.Destination(c.Scope)), false
+	row.Held = row.Held && !c.Policy.lists(row.Destination(c.Scope))
 	c.putRow(row)
 	if !row.Excluded {
-		c.protect(row.ResourceID)
+		c.place(row.ResourceID).protect()
 	}
 }

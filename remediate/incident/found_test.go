@@ -12,7 +12,7 @@ import (
 func found(f inventory.FlowLog) func(*Case) string {
 	return func(c *Case) string {
 		learns := c.Learns(f.ID, c.Now)
-		isNew := c.ApplyFound(f, false, c.Now)
+		isNew := c.ApplyFound(f, DestinationFacts{Trusted: true}, c.Now)
 		return fmt.Sprintf("new %t, learns %t", isNew, learns)
 	}
 }
@@ -20,21 +20,75 @@ func found(f inventory.FlowLog) func(*Case) string {
 func TestApplyFound(t *testing.T) {
 	t.Parallel()
 	only := func(pattern string) func(*Case) { return func(c *Case) { c.Policy.Destinations = []string{pattern} } }
-	newPlace := func(c *Case) string { return fmt.Sprint("new ", c.ApplyFound(made("fl-1"), true, c.Now)) }
+	newPlace := func(c *Case) string {
+		return fmt.Sprint("new ", c.ApplyFound(made("fl-1"), DestinationFacts{New: true, Trusted: true}, c.Now))
+	}
+	stranger := func(c *Case) string {
+		return fmt.Sprint("new ", c.ApplyFound(made("fl-1"), DestinationFacts{New: true}, c.Now))
+	}
 	first := func(c *Case) { c.Complete = false }
 	goneAt := func(before time.Duration) func(*inventory.Row) {
 		return func(r *inventory.Row) { r.GoneAt = now.Add(-before) }
 	}
 	told := func(i *Incident) { i.StuckAlertedAt = noon }
+	ours := func(f *inventory.FlowLog) { f.Tags = tagMap(RestoredFrom, "e-1") }
+	calling := func(i *Incident) { i.Call = &SentCall{Token: "T", At: noon} }
+	nothingLeft := func(i *Incident) { i.NothingMadeAt = now }
+	ahead := func(i *Incident) { i.NothingMadeAt = now.Add(time.Hour) }
+	madeAgo := func(ago time.Duration) inventory.FlowLog {
+		f := made("fl-2", ours)
+		f.CreatedAt = now.Add(-ago)
+		return f
+	}
 	play(t, []scenario{
 		{"new", given(), found(made("fl-1")),
 			`= new true, learns true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"I4: new, and made by a call in doubt", given(gone("fl-1"), pending("fl-1", calling)), found(made("fl-2", ours)), `
+			= new true, learns true
+			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: State=restored AbsentAt=now RestoredAt=now NewID=fl-2 Call=none NextAttemptAt=+2m0s
+			logged fl-1 restored: recreated as fl-2`},
+		{"I4: new, made by a call in doubt, and lost by now", given(gone("fl-1"), pending("fl-1", calling), closed("fl-2", Unknown, unknown)), found(made("fl-2", ours)), `
+			= new true, learns true
+			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-2 reopened: RootID=fl-1 ResourceID=vpc-1 FirstSeenAt=-24h1m0s Known=true Frozen=wanted Call=sent(-1m0s, final, T)
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" AbsentAt=now NewID=fl-2 Call=none NextAttemptAt=never
+			history fl-2 open: its replacement was lost in turn (e-1)
+			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
+			note reopened fl-2
+			note overdue fl-2
+			note known fl-2`},
+		{"new, and no call is in doubt", given(gone("fl-1"), pending("fl-1")), found(made("fl-2", ours)), `
+			= new true, learns true
+			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, and somebody else made it", given(gone("fl-1"), pending("fl-1", calling)), found(made("fl-2")), `= new true, learns true | new row fl-2: RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, and does not what the lost one did", given(gone("fl-1"), pending("fl-1", calling)), found(made("fl-2", ours, elsewhere)), `
+			= new true, learns true
+			new row fl-2: LogDestination=arn:aws:s3:::elsewhere Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"I4: new, and made by a call of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft)), found(madeAgo(policy.Settle/2 + 1)), `= new false, learns true`},
+		{"new, and made by a later call than that of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft)), found(madeAgo(policy.Settle / 2)), `
+			= new true, learns true
+			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] CreatedAt=-1m0s RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, to another destination than a call of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft, freezes(elsewhere))), found(madeAgo(policy.Settle)), `
+			= new true, learns true
+			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] CreatedAt=-2m0s RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, and the clock went back", given(gone("fl-1"), back("fl-1", "fl-9", ahead)), found(madeAgo(time.Second)), `
+			= new true, learns true
+			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] CreatedAt=-1s RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"new, outside of the destinations", given(only("arn:aws:s3:::else*")), found(made("fl-1")),
 			`= new true, learns true | new row fl-1: RootID=fl-1 State=live Excluded=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"new, within the destinations", given(only("arn:aws:s3:::b*")), found(made("fl-1")),
 			`= new true, learns true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"new, to a new destination", given(), newPlace,
 			`= new true | new row fl-1: RootID=fl-1 State=live Protected=true NewDestination=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, to a recipient that is not trusted", given(), stranger,
+			`= new true | new row fl-1: RootID=fl-1 State=live Held=true NewDestination=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, to a recipient that is not trusted, and listed", given(only("arn:aws:s3:::b*")), stranger,
+			`= new true | new row fl-1: RootID=fl-1 State=live Protected=true NewDestination=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, to a recipient that is not trusted, and not listed", given(only("arn:aws:s3:::else*")), stranger,
+			`= new true | new row fl-1: RootID=fl-1 State=live Excluded=true Held=true NewDestination=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"new, to a recipient that is not trusted, before the first refresh", given(first, func(c *Case) { c.Holds = false }), stranger,
+			`= new true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"new, to a new destination, before the first refresh", given(first), newPlace,
 			`= new true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"new, to a new destination that is excluded, before the first refresh", given(first, only("arn:aws:s3:::else*")), newPlace,
@@ -44,14 +98,17 @@ func TestApplyFound(t *testing.T) {
 		{"live, and as before", given(live("fl-1")), found(flowLog("fl-1")), `= new false, learns false`},
 		{"I5: gone", given(gone("fl-1"), pending("fl-1")), found(flowLog("fl-1", rejects)), `= new false, learns false`},
 
-		{"a decoy of a live one", given(live("fl-2")), found(made("fl-1", rejects)),
-			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"no decoy: it stands beside a live one", given(live("fl-2")), found(made("fl-1", rejects)), `
+			= new true, learns true
+			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"a decoy of a lost one", given(gone("fl-2"), pending("fl-2")), found(made("fl-1", rejects)),
 			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"no decoy: what was lost was never seen", given(pending("fl-2", unknown)), found(made("fl-1", rejects)), `
 			= new true, learns true
 			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"no decoy: it does the same", given(gone("fl-2"), pending("fl-2")), found(made("fl-1")),
+			`= new true, learns true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"no decoy: it does the same as one of two that were lost", given(gone("fl-2"), pending("fl-2"), gone("fl-3", does(rejects)), pending("fl-3", freezes(rejects))), found(made("fl-1")),
 			`= new true, learns true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"no decoy: it delivers elsewhere", given(live("fl-2")), found(made("fl-1", elsewhere)), `
 			= new true, learns true
@@ -85,7 +142,7 @@ func TestApplyFound(t *testing.T) {
 		{"imported, and back", given(live("fl-1", imported), back("fl-1", "fl-2", told)), found(flowLog("fl-1")), `
 			= new false, learns true
 			row fl-1: Imported=false WrittenAt=now
-			fl-1: State=closed Reason=still_there Advice="AWS shows it alive, whatever the copy of…" OpenedAt=now RestoredAt=never NewID="" NextAttemptAt=never StuckAlertedAt=never
+			fl-1: State=closed Reason=still_there Advice="AWS shows it alive, whatever the copy of…" OpenedAt=now RestoredAt=never NewID="" Generation=1 NextAttemptAt=never StuckAlertedAt=never
 			history fl-1 closed/still_there: AWS shows it alive, whatever the copy of the state file said`},
 		{"imported, and let go", given(live("fl-1", imported), closed("fl-1", Released)), found(flowLog("fl-1")), `
 			= new false, learns true
@@ -130,6 +187,19 @@ func TestCreatedBy(t *testing.T) {
 			note known fl-1`},
 		{"its loss is known", given(live("fl-1"), pending("fl-1")), created, `row fl-1: CreatedBy=arn:eve`},
 		{"unknown", given(blocked("fl-2", Limit, unknown)), created, ``},
+	})
+}
+
+func TestApprove(t *testing.T) {
+	t.Parallel()
+	approve := func(c *Case) string { c.Approve("fl-1"); return "" }
+	play(t, []scenario{
+		{"held", given(live("fl-1", held)), approve, `row fl-1: Protected=true Held=false`},
+		{"held and excluded", given(live("fl-1", held, excluded)), approve, `row fl-1: Held=false`},
+		{"held, and a decoy", given(live("fl-1", held, does(rejects)), gone("fl-2"), pending("fl-2")), approve, `row fl-1: Held=false`},
+		{"gone", given(gone("fl-1", held)), approve, `row fl-1: Held=false`},
+		{"not held", given(live("fl-1", unprotected)), approve, ``},
+		{"unknown", given(), approve, ``},
 	})
 }
 

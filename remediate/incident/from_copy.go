@@ -19,6 +19,9 @@ func RowFromCopy(r inventory.Row) inventory.Row {
 		// each row that is excluded and should not be.
 		r.Excluded = true
 	}
+	if r.Held {
+		r.Held, r.NewDestination = false, true // as for a new state file, but for an alert
+	}
 	if r.State != inventory.Live {
 		// Gone for good, until a listing shows it: like an imported one, for a listing
 		// revives no gone row.
@@ -42,6 +45,10 @@ const (
 // its flow log.
 func (i Incident) FromCopy(r inventory.Row, now time.Time) (Incident, CopyFate) {
 	live := r.State == inventory.Live
+	i.MissingTags, i.Untried = nil, false // a copy sets no tags
+	if i.Group != "" || i.Call != nil {   // its call may have been sent after the copy was made
+		i.Group, i.Call = "", &SentCall{At: now, Final: true}
+	}
 	switch {
 	case i.Pending() && (live || r.Protected):
 		i.WaitUntil, i.NextAttemptAt = time.Time{}, now // nobody waits for what a rule, or the copy, says

@@ -32,6 +32,7 @@ const (
 // Reasons for being blocked or closed, or restored but not verified.
 const (
 	NotDelivering = "not_delivering" // restored: AWS can't deliver what the replacement records
+	NotTagged     = "not_tagged"     // restored: AWS refuses tags that the lost flow log had
 
 	// Of blocked incidents.
 	Permission  = "permission"  // AWS refuses an action of ours
@@ -39,6 +40,8 @@ const (
 	Role        = "role"        // the delivery role can't be assumed
 	Limit       = "limit"       // there are too many flow logs on the resource
 	Decoy       = "decoy"       // a flow log that does less is in its place
+	TokenUsed   = "token_used"  // somebody used the ClientToken before: another is taken
+	Managed     = "managed"     // a flow log of CloudWatch's telemetry rules is in its place
 	Invalid     = "invalid"     // AWS refuses the parameters
 	Credentials = "credentials" // AWS refuses them, or they are of another account
 	Account     = "account"     // AWS refuses the whole account
@@ -51,6 +54,7 @@ const (
 	Superseded   = "superseded"    // its replacement was lost: that one's incident goes on
 	StillThere   = "still_there"   // AWS shows it alive
 	Exempt       = "exempt"        // it was not protected, or a rule ignores who deleted it
+	Held         = "held"          // it delivered to where nobody has approved
 	AlertOnly    = "alert_only"    // the mode, or a rule, only alerts
 	Unknown      = "unknown"       // Flowkeeper never saw the flow log
 )
@@ -93,12 +97,14 @@ type Incident struct {
 	DeletedAt   time.Time // zero for drift
 	DetectedAt  time.Time
 	LastSeenAt  time.Time
-	FirstSeenAt time.Time // the flow log's: waiting restores go oldest first
+	FirstSeenAt time.Time // of the root of its lineage
 	OpenedAt    time.Time // of this opening: the time that Policy.Settle counts from
 	AliveSince  time.Time // first of the observations in a row that showed the lost flow log
 	AbsentAt    time.Time // the first observation that did not show it; zero until then
 	RestoredAt  time.Time
 	VerifiedAt  time.Time
+
+	LateDestination bool `json:",omitempty"` // it delivers to where nothing did at the first refresh
 
 	Known      bool               // the snapshot knows the flow log
 	Frozen     inventory.Settings // what will be created, as it was when lost
@@ -106,8 +112,26 @@ type Incident struct {
 	Adopted    bool
 	Confirmed  bool // an observation after Policy.Settle showed NewID
 	Generation int  // of the ClientToken
-	Untagged   bool // AWS refused our own tag
-	Requested  bool // a person asked (`flowkeeper restore`): rules no longer count
+	Keyed      bool // its token is made with the policy's key; false: it was opened before there was one
+	// RandomToken is its ClientToken after AWS has said that one was used otherwise.
+	RandomToken string `json:",omitempty"`
+	Untagged    bool   // AWS refused our own tag
+	Requested   bool   // a person asked (`flowkeeper restore`): rules no longer count
+
+	// Group: its create may share a call with those that have the same, because no create for
+	// any of them can have been sent that Call does not tell of. It is what the call says of
+	// their event (see Gather); empty: it shares none.
+	Group   string    `json:",omitempty"`
+	AtMost  int       `json:",omitempty"` // incidents that may share its call; 0: as many as AWS takes
+	Untried bool      `json:",omitempty"` // no create for it can have been sent since it was first opened
+	Call    *SentCall `json:",omitempty"` // nil: no create is in doubt
+	// NothingMadeAt is when an observation last showed that nothing is there which an earlier
+	// call has made. What a Flowkeeper made before that is gone.
+	NothingMadeAt time.Time `json:",omitzero"`
+
+	MissingTags map[string]string `json:",omitempty"` // own tags that the replacement is to get by CreateTags
+	TaggedAt    time.Time         `json:",omitzero"`  // when CreateTags was last answered
+	TagRounds   int               `json:",omitempty"` // how often it was
 
 	MissingSince   time.Time // earlier than OpenedAt, where it is a replacement that AWS answered and never showed
 	Tried          int       // attempts since it was opened, failed observations among them
@@ -117,7 +141,7 @@ type Incident struct {
 	NextAttemptAt  time.Time // zero: nothing is due
 	FailingSince   time.Time // first of the current run of "role" failures
 	NotFoundAt     time.Time // first create that answered …NotFound
-	MismatchAt     time.Time // first IdempotentParameterMismatch of this generation
+	MismatchAt     time.Time // first answer of this generation that says that its token was used otherwise
 	Flapping       bool
 	FlapAlerted    bool      `json:"FlapTold"` // there is an alert of it, or is about to be
 	Stuck          *Stuck    // why it is blocked or held back
@@ -150,10 +174,14 @@ func (i Incident) closedAs(reason string) bool { return i.State == Closed && i.R
 // ClampTimes moves times that lie after now back to now: the clock has gone back, and what
 // seems to lie ahead has been. A wait is not longer than it was meant.
 func (i Incident) ClampTimes(now time.Time, p Policy) Incident {
-	for _, t := range []*time.Time{&i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.MismatchAt, &i.StuckAlertedAt, &i.MissingSince} {
+	for _, t := range []*time.Time{&i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.MismatchAt, &i.StuckAlertedAt, &i.MissingSince, &i.TaggedAt, &i.NothingMadeAt} {
 		*t = Earlier(*t, now)
 	}
 	i.WaitUntil = Earlier(i.WaitUntil, now.Add(max(i.Waited, p.DriftWait)))
+	if i.Call != nil && i.Call.At.After(now) {
+		sent := *i.Call
+		sent.At, i.Call = now, &sent
+	}
 	return i
 }
 

@@ -21,7 +21,7 @@ func (c *Case) ApplyRecord(id string, rec Record) (n Named) {
 	row, known := c.Row(id)
 	known = known && !row.Imported // a file's word is none that AWS gave (I2)
 	released := known && row.Released(rec.Time)
-	unprotected := known && !row.Protected
+	unprotected := known && !row.Protected && !row.Held // that one waits for a person to say whether it is wanted
 	n.Allowed = released || unprotected || rec.Rule.Action == Ignore
 	i, found := c.Incident(id)
 	if !found || !rec.Applied {
@@ -47,11 +47,12 @@ func (c *Case) record(id string, rec Record, row inventory.Row, known bool) (i I
 		news = rec.saysMore(before, i)
 	} else {
 		i, news = New(c.Scope, id, row, known, c.Now).Opened(rec, c.Now), true
+		i.LateDestination = known && c.isLate(row)
 	}
 	if i.State == Blocked || i.State == Open && i.WaitUntil.IsZero() {
 		i.NextAttemptAt = c.Now
 	}
-	c.wakeBlocked(row.ResourceID) // it may have been in their way
+	c.place(row.ResourceID).wakeBlocked() // it may have been in their way
 	c.Put(i)
 	c.Effects.addHistory(id, Entry{At: c.Now, State: i.State, Reason: i.Reason, Text: "named by a record of DeleteFlowLogs",
 		EventID: rec.EventID, Claim: ClaimOf(&rec.Actor, rec.Time), Actor: BoundActor(rec.Actor)})

@@ -15,7 +15,7 @@ var (
 	actionNames = []string{0: "none", Ignore: "ignore", Alert: "alert", Wait: "wait", Restore: "restore"} // as in the configuration
 	noteNames   = []string{
 		NoteLineage: "lineage", NoteReopened: "reopened", NoteOverdue: "overdue", NoteKnown: "known",
-		NoteStuck: "stuck", NoteNotDelivering: "not delivering", NoteRequested: "requested",
+		NoteStuck: "stuck", NoteNotDelivering: "not delivering", NoteNotTagged: "not tagged", NoteRequested: "requested",
 	}
 )
 

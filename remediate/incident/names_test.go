@@ -15,7 +15,7 @@ func TestNames(t *testing.T) {
 		{Requeue, "requeue"}, {NextToken, "next token"}, {NextToken + 1, "8"},
 		{Created, "created"}, {TagRefused, "tag refused"}, {TagRefused + 1, "8"},
 		{Action(0), "none"}, {Ignore, "ignore"}, {Restore, "restore"}, {Restore + 1, "5"}, {Action(-1), "-1"},
-		{NoteLineage, "lineage"}, {NoteRequested, "requested"}, {NoteRequested + 1, "7"},
+		{NoteLineage, "lineage"}, {NoteRequested, "requested"}, {NoteRequested + 1, "8"},
 	} {
 		if got := c.value.String(); got != c.want {
 			t.Errorf("%T: %s, not %s", c.value, got, c.want)

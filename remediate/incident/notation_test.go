@@ -52,7 +52,7 @@ func lines(s string) (out []string) {
 
 // given is a case of rows and incidents, and what functions make of it.
 func given(things ...any) *Case {
-	c := &Case{Scope: scope, Complete: true, Policy: policy, Now: now}
+	c := &Case{Scope: scope, Complete: true, Holds: true, Policy: policy, Now: now}
 	for _, x := range things {
 		switch x := x.(type) {
 		case inventory.Row:
@@ -115,6 +115,7 @@ func gone(id string, change ...func(*inventory.Row)) inventory.Row {
 
 func unprotected(r *inventory.Row) { r.Protected = false }
 func excluded(r *inventory.Row)    { r.Protected, r.Excluded = false, true }
+func held(r *inventory.Row)        { r.Protected, r.Held = false, true }
 func imported(r *inventory.Row)    { r.Imported = true }
 func released(r *inventory.Row) {
 	r.ReleasedAt, r.ReleasedUntil = noon.Add(-time.Minute), noon.Add(time.Hour)
@@ -168,6 +169,15 @@ func unknown(i *Incident) {
 }
 
 func drifted(i *Incident) { i.Source, i.Actor, i.DeletedAt = ByDrift, nil, time.Time{} }
+
+// freezes changes what the flow log was when it was lost.
+func freezes(change func(*inventory.FlowLog)) func(*Incident) {
+	return func(i *Incident) {
+		f := inventory.FlowLog{Settings: i.Frozen}
+		change(&f)
+		i.Frozen = f.Settings
+	}
+}
 
 func asked(action Action) func(*Incident) { return func(i *Incident) { i.Action = action } }
 
@@ -290,6 +300,11 @@ func value(v any) string {
 			return "nobody"
 		}
 		return path.Base(v.ARN)
+	case *SentCall:
+		if v == nil {
+			return "none"
+		}
+		return sentCall(*v)
 	case *Stuck:
 		if v == nil {
 			return "nothing"
@@ -299,6 +314,21 @@ func value(v any) string {
 		return short(v)
 	}
 	return fmt.Sprint(v)
+}
+
+// sentCall is when a call was sent, with its token where that is no hash.
+func sentCall(s SentCall) string {
+	of := []string{value(s.At)}
+	if !s.Before.IsZero() {
+		of = append(of, "before "+value(s.Before))
+	}
+	if s.Final {
+		of = append(of, "final")
+	}
+	if len(s.Token) < 64 {
+		of = append(of, s.Token)
+	}
+	return "sent(" + strings.Join(of, ", ") + ")"
 }
 
 // short is a text in quotation marks where it is not one word, cut after a few.

@@ -55,6 +55,9 @@ func (t *transition) observe(o Observation) {
 	if t.Known && !f.Alive {
 		t.absent()
 	}
+	if f.Alive {
+		t.NotFoundAt = time.Time{} // its resource is there, too
+	}
 	d := Decide(t.Incident, f, c.Policy, c.Now)
 	if f.Alive && d.Next == Requeue {
 		t.AliveSince = Soonest(t.AliveSince, c.Now)
@@ -72,14 +75,16 @@ func (t *transition) follow(d Decision, f Facts) {
 		t.holdFlapping(f.Restores, d.At)
 	case NextToken:
 		t.Generation++
-		t.MismatchAt = time.Time{}
+		t.RandomToken, t.MismatchAt = t.c.randomToken(t.Incident), time.Time{}
 		t.dueAt(t.c.Now)
 	case Create:
 		t.dueAt(t.c.Now)
 	case DecoyInTheWay:
+		t.c.place(t.ResourceID).unprotect(d.Found.FlowLog)
 		t.block(inTheWay(t.Incident, d.Found))
 	case Adopt:
-		t.restored(d.Found.FlowLog, true)
+		ours := t.Call != nil && isRestored(d.Found.FlowLog)
+		t.restored(d.Found.FlowLog, !ours, ours)
 	case Close:
 		switch d.Reason {
 		case AlertOnly:
@@ -88,6 +93,9 @@ func (t *transition) follow(d Decision, f Facts) {
 			t.excuse(d.Found.ID)
 		}
 		t.close(d.Reason, d.Advice)
+		if d.Reason == StillThere {
+			t.c.place(t.ResourceID).protectShown(f.shown())
+		}
 	}
 }
 

@@ -61,6 +61,8 @@ func TestApplyObservation(t *testing.T) {
 		{"I2: it is alive", given(live("fl-1"), pending("fl-1")), observe(flowLog("fl-1")), `= requeue | fl-1: AliveSince=now TimesAlive=1 NextAttemptAt=+1s`},
 		{"I2: it is alive still", given(live("fl-1"), pending("fl-1", alive(1, now.Add(-5*time.Second)))), observe(flowLog("fl-1")),
 			`= requeue | fl-1: TimesAlive=2 NextAttemptAt=+2s`},
+		{"it is alive, after a create that found no resource", given(gone("fl-1"), pending("fl-1", func(i *Incident) { i.NotFoundAt = noon })), observe(flowLog("fl-1")),
+			`= requeue | fl-1: AliveSince=now TimesAlive=1 NextAttemptAt=+1s NotFoundAt=never`},
 		{"I2: it is alive, for long enough", given(live("fl-1"), pending("fl-1", alive(9, now.Add(-policy.Settle)))), observe(flowLog("fl-1")), `
 			= close
 			fl-1: State=closed Reason=still_there Advice="AWS shows it alive: the record was wrong…" NextAttemptAt=never
@@ -135,12 +137,12 @@ func TestApplyObservation(t *testing.T) {
 		{"I3: an equivalent is there", given(live("fl-1"), pending("fl-1"), live("fl-2")), observe(made("fl-2")), `
 			= adopt
 			row fl-1: State=gone GoneAt=now
-			row fl-2: RootID=fl-1 WrittenAt=now
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=restored AbsentAt=now RestoredAt=-50s NewID=fl-2 Adopted=true NextAttemptAt=+1m10s
 			logged fl-1 restored: adopted fl-2, which does the same`},
 		{"I3: two are, and the older is taken", given(gone("fl-1"), pending("fl-1", absentBefore), live("fl-2"), live("fl-3")), observe(made("fl-3", func(f *inventory.FlowLog) { f.CreatedAt = now }), made("fl-2")), `
 			= adopt
-			row fl-2: RootID=fl-1 WrittenAt=now
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=restored RestoredAt=-50s NewID=fl-2 Adopted=true NextAttemptAt=+1m10s
 			logged fl-1 restored: adopted fl-2, which does the same`},
 		{"I3: it is not active", given(gone("fl-1"), pending("fl-1", absentBefore), live("fl-2")), observe(made("fl-2", pendingDelivery)),
@@ -173,8 +175,8 @@ func TestApplyObservation(t *testing.T) {
 
 		{"I4: the token was used otherwise, just now", given(gone("fl-1"), pending("fl-1", absentBefore, mismatch(now.Add(-time.Second)))), observe(),
 			`= requeue | fl-1: NextAttemptAt=+5s`},
-		{"I4: the token was used otherwise, and nothing came of it", given(gone("fl-1"), pending("fl-1", absentBefore, mismatch(now.Add(-policy.Settle)))), observe(),
-			`= next token | fl-1: Generation=1 NextAttemptAt=now MismatchAt=never`},
+		{"I4: the token was used otherwise, and nothing came of it", given(gone("fl-1"), pending("fl-1", absentBefore, mismatch(now.Add(-15*time.Second)))), observe(),
+			`= next token | fl-1: Generation=1 RandomToken=2dd64fdab7df4dea7c59f6857dfe200fe04532e7… NextAttemptAt=now MismatchAt=never`},
 
 		{"no incident", given(live("fl-1")), func(c *Case) string { c.ApplyObservation("fl-1", seen()); return "" }, ``},
 		{"it is back meanwhile", given(gone("fl-1"), back("fl-1", "fl-2")), func(c *Case) string { c.ApplyObservation("fl-1", seen()); return "" }, ``},

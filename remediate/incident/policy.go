@@ -4,19 +4,23 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
 )
 
 // Policy is what the configuration says about deletions. The zero value restores
-// everything at once.
+// everything at once, but for what AWS's telemetry rules delete: see [TelemetryWait].
 type Policy struct {
 	AlertOnly       bool          // mode alert: nothing is created
 	DriftAlerts     bool          // on_drift alert: what a refresh finds gone is not restored
-	DriftWait       time.Duration // how long a loss by drift waits for its record
+	DriftWait       time.Duration // how long a loss by drift waits for its record: see driftWait
 	Settle          time.Duration // how long AWS may show what was before
 	VerifyAfter     time.Duration // how long a replacement must be fine until it is verified
 	MaxRestores     int           // of one lineage within an hour, then it flaps; zero: no limit
 	RestoreInterval time.Duration // between the restores of a lineage that flaps
 	Rules           []Rule        // the first that matches counts
+	TokenKey        TokenKey      // that ClientTokens are made with
 	Destinations    []string      // patterns of those that may be protected; none: all
 }
 
@@ -27,6 +31,7 @@ type Rule struct {
 	Principal string // pattern of ARNs
 	Action    Action
 	Wait      time.Duration // of action Wait
+	Level     alert.Level   // of the alert of a deletion; empty: that of its detection
 }
 
 // OwnAccount in a rule's principal stands for the record's own account
@@ -52,14 +57,31 @@ func isAccount(s string) bool {
 }
 
 // RuleFor is the rule for a principal that a record of the account names: the first that
-// matches, or else to restore.
+// matches, or else the built-in one for the role of AWS's telemetry rules, or else to
+// restore.
 func (p Policy) RuleFor(account, principal string) Rule {
 	for _, r := range p.Rules {
 		if r.Matches(account, principal) {
 			return r
 		}
 	}
+	if isTelemetryRole(account, principal) {
+		return telemetryRule
+	}
 	return Rule{Action: Restore}
+}
+
+// driftWait is how long the restore of a flow log that a refresh found gone waits for the
+// record that says who deleted it: only where that record could excuse the loss. lostAt is
+// when the flow log was seen last. Of one that was released then, the record says whether
+// it still was; that one is not restored meanwhile.
+func (p Policy) driftWait(row inventory.Row, lostAt time.Time) time.Duration {
+	loosens := func(r Rule) bool { return r.Action != Restore }
+	_, managed := row.Tags[TelemetryTag]
+	if managed || row.Released(lostAt) || slices.ContainsFunc(p.Rules, loosens) {
+		return p.DriftWait
+	}
+	return 0
 }
 
 // Match compares a text with a pattern in which * stands for any text.
@@ -83,6 +105,19 @@ func Match(pattern, s string) bool {
 		}
 		s, rest = s[i+len(part):], more
 	}
+}
+
+// lists reports whether inventory.destinations names a destination, so that it is known to
+// be ours.
+func (p Policy) lists(destination string) bool {
+	return len(p.Destinations) > 0 && Protects(p.Destinations, destination)
+}
+
+// Misjudges reports whether a row is not as inventory.destinations says now: that was
+// different when the row was written.
+func (p Policy) Misjudges(r inventory.Row) bool {
+	to := r.Destination(r.Scope)
+	return r.Excluded == Protects(p.Destinations, to) || r.Held && p.lists(to)
 }
 
 // Protects reports whether flow logs to a destination are protected: where there are

@@ -67,7 +67,7 @@ const aboutOneLoss = 24 * time.Hour
 // New is the incident of a flow log that was lost just now; known: row is what the
 // snapshot has of it.
 func New(s inventory.Scope, id string, row inventory.Row, known bool, now time.Time) Incident {
-	i := Incident{Scope: s, FlowLogID: id, RootID: id, State: Open, DetectedAt: now, OpenedAt: now, NextAttemptAt: now}
+	i := Incident{Scope: s, FlowLogID: id, RootID: id, State: Open, Keyed: true, Untried: true, DetectedAt: now, OpenedAt: now, NextAttemptAt: now}
 	if known {
 		i = i.freezeSettings(row)
 	}
@@ -77,8 +77,11 @@ func New(s inventory.Scope, id string, row inventory.Row, known bool, now time.T
 // freezeSettings freezes what the snapshot says of the lost flow log.
 func (i Incident) freezeSettings(row inventory.Row) Incident {
 	i.Known = true
-	i.RootID, i.ResourceID, i.Frozen = row.RootID, row.ResourceID, row.Settings
+	i.RootID, i.ResourceID, i.Frozen = row.RootID, row.ResourceID, row.Whole()
 	i.FirstSeenAt, i.LastSeenAt = row.FirstSeenAt, row.LastSeenAt
+	if !row.LineageSince.IsZero() {
+		i.FirstSeenAt = row.LineageSince
+	}
 	return i
 }
 
@@ -106,15 +109,15 @@ func (i Incident) startWait(rule Rule, now time.Time) Incident {
 	return i
 }
 
-// final reports whether the incident is closed, and no record reopens it: where AWS showed the
-// flow log alive, or its loss was only alerted or exempt, one may, unless the mode decided it. Of
-// a released one, see reopenedBy.
+// final reports whether the incident is closed and no record reopens it. A record may reopen one
+// that is closed because AWS showed the flow log alive, or as alert only, exempt or held,
+// unless the mode decided that. Of a released one, see reopenedBy.
 func (i Incident) final() bool {
 	if i.State != Closed {
 		return false
 	}
 	switch i.Reason {
-	case StillThere, Exempt, AlertOnly:
+	case StillThere, Exempt, Held, AlertOnly:
 		return i.ModeOnly
 	}
 	return true
@@ -136,8 +139,13 @@ func (i Incident) Listening(now time.Time) Incident {
 }
 
 // Reopen starts the incident anew, with what is frozen kept. What a person
-// asked for, or the mode decided, was about the last time.
+// asked for, or the mode decided, was about the last time. A ClientToken that AWS has
+// answered with a flow log is spent: a repeat would answer the same one.
 func (i Incident) Reopen(now time.Time) Incident {
+	if i.NewID != "" && !i.Adopted {
+		i.Generation++
+		i.RandomToken = ""
+	}
 	i.State, i.Reason, i.Advice, i.LastError = Open, "", "", ""
 	i.Requested, i.ModeOnly, i.Stuck, i.StuckAlertedAt = false, false, nil, time.Time{}
 	i.WaitUntil, i.Waited, i.MismatchAt = time.Time{}, 0, time.Time{}
@@ -145,6 +153,7 @@ func (i Incident) Reopen(now time.Time) Incident {
 	i.AliveSince, i.AbsentAt, i.NotFoundAt, i.FailingSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	i.NewID, i.Adopted, i.Confirmed, i.RestoredAt, i.VerifiedAt = "", false, false, time.Time{}, time.Time{}
 	i.Attempts, i.TimesAlive, i.Tried, i.MissingSince, i.StuckNews = 0, 0, 0, time.Time{}, false
+	i.Group, i.AtMost, i.MissingTags, i.TaggedAt, i.TagRounds = "", 0, nil, time.Time{}, 0 // a call in doubt stays so
 	return i
 }
 

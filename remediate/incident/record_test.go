@@ -80,7 +80,7 @@ func TestReopenedAnew(t *testing.T) {
 func TestNew(t *testing.T) {
 	t.Parallel()
 	row := live("fl-1", func(r *inventory.Row) { r.RootID = "fl-0" })
-	common := Incident{Scope: scope, FlowLogID: "fl-1", State: Open, DetectedAt: now, OpenedAt: now, NextAttemptAt: now}
+	common := Incident{Untried: true, Scope: scope, FlowLogID: "fl-1", State: Open, Keyed: true, DetectedAt: now, OpenedAt: now, NextAttemptAt: now}
 	known, unknown := common, common
 	known.Known, known.RootID, known.ResourceID, known.Frozen, known.FirstSeenAt, known.LastSeenAt = true, "fl-0", "vpc-1", wanted, row.FirstSeenAt, row.LastSeenAt
 	unknown.RootID = "fl-1"
@@ -97,8 +97,8 @@ func TestNew(t *testing.T) {
 func TestReopen(t *testing.T) {
 	t.Parallel()
 	stays := strings.Fields(`Scope FlowLogID RootID ResourceID Source EventID Actor Action DeletedAt DetectedAt LastSeenAt FirstSeenAt
-		Known Frozen Generation Untagged Flapping FlapAlerted`)
-	full := Incident{State: Closed, Stuck: &Stuck{}, Actor: &alert.Actor{}, Frozen: wanted, Scope: scope}
+		Known Frozen Generation Keyed RandomToken Untagged Flapping FlapAlerted Call NothingMadeAt LateDestination Untried`)
+	full := Incident{State: Closed, Stuck: &Stuck{}, Actor: &alert.Actor{}, Frozen: wanted, Scope: scope, Call: &SentCall{}, MissingTags: map[string]string{"a": "b"}}
 	v := reflect.ValueOf(&full).Elem()
 	for _, field := range v.Fields() {
 		switch f := field; {

@@ -1,15 +1,19 @@
 package incident
 
 import (
+	"time"
+
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 )
 
 // restored records the replacement, made or adopted, and puts it into the
-// snapshot (I6).
-func (t *transition) restored(f inventory.FlowLog, adopted bool) {
+// snapshot (I6). shown: AWS shows it, and it is ours.
+func (t *transition) restored(f inventory.FlowLog, adopted, shown bool) {
 	now := t.c.Now
-	if next, lost := t.c.wasLost(f.ID); lost {
+	next, lost := t.c.wasLost(f.ID)
+	unconfirmed := lost && shown && next.Pending() && next.AbsentAt.IsZero() // its own incident finds it alive, or not
+	if lost && !unconfirmed {
 		t.supersede(f.ID, next, adopted)
 		return
 	}
@@ -20,6 +24,13 @@ func (t *transition) restored(f inventory.FlowLog, adopted bool) {
 	}
 	t.NextAttemptAt = wholeSecond(t.RestoredAt.Add(t.c.Policy.Settle))
 	t.Attempts, t.TimesAlive = 0, 0
+	t.Group, t.AtMost, t.Call, t.MissingTags, t.TaggedAt, t.TagRounds = "", 0, nil, nil, time.Time{}, 0
+	if !adopted || isRestored(f) { // what somebody else made has the tags that he wants
+		t.MissingTags = missingTags(t.Frozen.Tags, f.Tags)
+	}
+	if t.MissingTags != nil {
+		t.NextAttemptAt = now
+	}
 	t.succeed(f)
 	text := "recreated as " + f.ID
 	if adopted {
@@ -28,9 +39,9 @@ func (t *transition) restored(f inventory.FlowLog, adopted bool) {
 	t.putWithHistory(text)
 }
 
-// created is the flow log that a create answered.
+// created is the flow log that a create answered: AWS makes it active.
 func (t *transition) created(id string) inventory.FlowLog {
-	return inventory.FlowLog{ID: id, Scope: t.Scope, Settings: Replacement(t.Incident), CreatedAt: t.c.Now}
+	return inventory.FlowLog{ID: id, Scope: t.Scope, Settings: Replacement(t.Incident), Status: "ACTIVE", CreatedAt: t.c.Now}
 }
 
 // succeed writes the replacement's row.
@@ -41,7 +52,13 @@ func (t *transition) succeed(f inventory.FlowLog) {
 		row = inventory.Row{FlowLog: f, State: inventory.Live, FirstSeenAt: c.Now, LastSeenAt: c.Now}
 	}
 	row.Excluded = !Protects(c.Policy.Destinations, row.Destination(c.Scope)) // a person asked for it by hand
-	row.RootID, row.Protected, row.WrittenAt = t.RootID, !row.Excluded, c.Now
+	lost, _ := c.Row(t.FlowLogID)
+	row.Held = lost.Held // a person asked for it by hand, and has not approved where it delivers
+	row.RootID, row.Protected, row.WrittenAt, row.OwnTags = t.RootID, !row.Excluded && !row.Held, c.Now, nil
+	if t.Adopted || t.MissingTags != nil {
+		row.OwnTags = tagsApart(t.Incident, f)
+	}
+	row.LineageSince = t.FirstSeenAt
 	c.putRow(row)
 }
 
@@ -64,6 +81,7 @@ func (t *transition) supersede(newID string, next Incident, alive bool) {
 			t.reopened(back.Reopen(c.Now), "what it adopted was lost before: "+back.NewID)
 		}
 	}
+	t.handOnCall(newID)
 	t.NewID = newID
 	t.close(Superseded, text+": see "+newID)
 }
@@ -86,6 +104,22 @@ func (t *transition) handOn(newID string, next Incident, text string) {
 	}
 	t.reopened(next, text)
 	c.Effects.note(NoteKnown, next)
+}
+
+// handOnCall leaves a call in doubt to the incident that goes on: what it has made, beside the
+// lost replacement, is that one's.
+func (t *transition) handOnCall(newID string) {
+	next, _ := t.c.Incident(newID)
+	if t.Call == nil || !next.Pending() {
+		return
+	}
+	sent := *t.Call
+	sent.Final = true
+	if next.Call != nil {
+		sent.At = Later(sent.At, next.Call.At)
+	}
+	next.Call, t.Call = &sent, nil
+	t.c.Put(next)
 }
 
 // reopened writes another incident of the lineage, which was opened once more.

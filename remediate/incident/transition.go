@@ -60,7 +60,7 @@ func (t *transition) finish() {
 	}
 	t.dueAt(time.Time{})
 	if t.State == Closed {
-		t.c.protect(t.ResourceID)
+		t.c.place(t.ResourceID).protect()
 	}
 }
 
@@ -70,7 +70,8 @@ func (t *transition) absent() {
 	t.markGone()
 	t.AliveSince, t.TimesAlive = time.Time{}, 0
 	if t.AbsentAt.IsZero() {
-		t.AbsentAt = t.c.Now
+		t.AbsentAt, t.Untried = t.c.Now, false
+		t.c.place(t.ResourceID).unprotectLate(t.Incident)
 	}
 }
 

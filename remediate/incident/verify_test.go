@@ -24,6 +24,13 @@ func TestVerify(t *testing.T) {
 	known := func(r *inventory.Row) {
 		r.FailingAlerted, r.DeliverLogsStatus, r.DeliverLogsErrorMessage = true, "FAILED", "Access error"
 	}
+	tagged := func(kv ...string) func(*inventory.FlowLog) {
+		return func(f *inventory.FlowLog) { f.Tags = tagMap(kv...) }
+	}
+	taggedAgo := func(d time.Duration) func(*Incident) { return func(i *Incident) { i.TaggedAt = now.Add(-d) } }
+	lacking := func(kv ...string) inventory.Row {
+		return live("fl-2", func(r *inventory.Row) { r.RootID, r.OwnTags = "fl-1", tagMap(kv...) })
+	}
 	missing := func(i *Incident) { i.Tried, i.StuckAlertedAt, i.MissingSince = 3, noon, noon.Add(-time.Hour) }
 	fl1, fl2 := gone("fl-1"), live("fl-2", func(r *inventory.Row) { r.RootID = "fl-1" })
 	play(t, []scenario{
@@ -48,7 +55,7 @@ func TestVerify(t *testing.T) {
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"I5: not shown yet", given(fl1, fl2, back("fl-1", "fl-2", ago(policy.Settle-1))), verify(), `fl-1: NextAttemptAt=+1s`},
 		{"I4: not shown after settle, and never before", given(fl1, fl2, back("fl-1", "fl-2", settled, missing)), verify(), `
-			row fl-2: WrittenAt=now
+			row fl-2: LineageSince=-24h1m0s WrittenAt=now
 			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=-2m0s Frozen=wanted MissingSince=-1h1m0s Tried=3 StuckAlertedAt=-1m0s
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
@@ -58,7 +65,7 @@ func TestVerify(t *testing.T) {
 			note overdue fl-2
 			note known fl-2`},
 		{"I4: not shown any more", given(fl1, fl2, back("fl-1", "fl-2", settled, confirmed)), verify(), `
-			row fl-2: WrittenAt=now
+			row fl-2: LineageSince=-24h1m0s WrittenAt=now
 			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=-2m0s Frozen=wanted
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
@@ -68,7 +75,7 @@ func TestVerify(t *testing.T) {
 			note overdue fl-2
 			note known fl-2`},
 		{"I4: adopted, and not shown any more", given(fl1, fl2, back("fl-1", "fl-2", settled, adopted)), verify(), `
-			row fl-2: WrittenAt=now
+			row fl-2: LineageSince=-24h1m0s WrittenAt=now
 			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=-2m0s Frozen=wanted
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
@@ -78,13 +85,35 @@ func TestVerify(t *testing.T) {
 			note overdue fl-2
 			note known fl-2`},
 		{"I4: not shown, and a record named it", given(fl1, fl2, back("fl-1", "fl-2", settled), pending("fl-2")), verify(), `
-			row fl-2: WrittenAt=now
+			row fl-2: LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
 		{"I4: not shown, and lost for good", given(fl1, gone("fl-2"), back("fl-1", "fl-2", settled), closed("fl-2", Released)), verify(), `
-			row fl-2: RootID=fl-1 WrittenAt=now
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
+		{"its own tags are not all there", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1", "b", "2"))), verify(made("fl-2", tagged("a", "1"))), `fl-1: Confirmed=true MissingTags=map[b:2]`},
+		{"somebody has changed a tag since: that stays", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1", "b", "2"))), verify(made("fl-2", tagged("a", "1", "b", "3"))), `
+			fl-1: State=verified VerifiedAt=now Confirmed=true NextAttemptAt=never
+			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
+		{"its tags are not there, and were set so lately that they may not show", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.Settle-1))), verify(made("fl-2")), `fl-1: Confirmed=true NextAttemptAt=+1s`},
+		{"its tags are not there, and were set long ago", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.Settle))), verify(made("fl-2")), `fl-1: Confirmed=true MissingTags=map[a:1]`},
+		{"its tags are not there, and the snapshot has no row of it", given(fl1, back("fl-1", "fl-2", verified, tags("a", "1"))), verify(made("fl-2")), `fl-1: Confirmed=true MissingTags=map[a:1]`},
+		{"its tags are not there, and it does not deliver", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1"))), verify(made("fl-2", failing)), `
+			row fl-2: DeliverLogsStatus=FAILED DeliverLogsErrorMessage="Access error" FailingAlerted=true
+			fl-1: Reason=not_delivering Advice="AWS can't deliver (Access error): see th…" NextAttemptAt=+15m0s
+			logged fl-1 restored/not_delivering: not delivering: Access error
+			note not delivering fl-1: Access error`},
+		{"its tags are there", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"))), verify(made("fl-2", tagged("a", "1", "c", "3"))), `fl-1: TaggedAt=now NextAttemptAt=+2m0s`},
+		{"its tags are there, for so long that each observation shows them", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.Settle))), verify(made("fl-2", tagged("a", "1", "c", "3"))), `
+			row fl-2: Tags=map[a:1 c:3] CreatedAt=-50s OwnTags=map[]
+			fl-1: State=verified VerifiedAt=now NextAttemptAt=never
+			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
+		{"its tags are there, since so lately that a stale listing may show fewer", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.Settle-1))), verify(made("fl-2", tagged("a", "1"))), `fl-1: NextAttemptAt=+1s`},
+		{"its tags are there, and it is too young", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", settled, confirmed, tags("a", "1"))), verify(made("fl-2", tagged("a", "1"))), `fl-1: TaggedAt=now NextAttemptAt=+2m0s`},
+		{"AWS's own tags are never there", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("aws:a", "1", RestoredFrom, "fl-0"))), verify(made("fl-2")), `fl-1: State=verified VerifiedAt=now NextAttemptAt=never | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
+		{"adopted: it has the tags that its maker wants", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, adopted, tags("a", "1"))), verify(made("fl-2")), `fl-1: State=verified VerifiedAt=now NextAttemptAt=never | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
+		{"adopted, and a Flowkeeper made it", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, adopted, tags("a", "1"))), verify(made("fl-2", tagged(RestoredFrom, "e-1"))), `fl-1: MissingTags=map[a:1]`},
 		{"open again meanwhile", given(fl1, fl2, pending("fl-1")), verify(made("fl-2")), ``},
 		{"no incident", given(fl1, fl2), verify(made("fl-2")), ``},
 	})

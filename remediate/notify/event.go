@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -12,10 +13,12 @@ import (
 )
 
 // NewEvent is the event of a record that names flow logs of a scope, before any alert of it.
-func NewEvent(s inventory.Scope, f detection.Finding, now time.Time) incident.Event {
+// The policy's rule for the actor may say its level.
+func NewEvent(s inventory.Scope, f detection.Finding, p incident.Policy, now time.Time) incident.Event {
 	actor := f.Actor()
 	e := incident.Event{
-		Scope: s, ID: f.Record.EventID, Source: incident.ByEvent, Level: f.Rule.Level,
+		Scope: s, ID: f.Record.EventID, Source: incident.ByEvent,
+		Level: cmp.Or(p.RuleFor(s.Account, actor.Principal()).Level, f.Rule.Level),
 		Rule:  &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
 		Actor: incident.BoundActor(actor), DeletedAt: f.Record.EventTime, DetectedAt: now,
 	}

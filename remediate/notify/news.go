@@ -6,10 +6,12 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // ScopeAlert is an alert about a scope and rows of its snapshot, for which there is no
@@ -39,6 +41,7 @@ func ScopeAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []in
 type News struct {
 	Rows      []inventory.Row // all of them, as they are once that is alerted
 	Elsewhere []inventory.Row // that deliver to where nothing did before
+	Held      []inventory.Row // that are held because of where they deliver
 	Failing   []inventory.Row // whose delivery fails
 	Working   []inventory.Row // whose delivery works again
 }
@@ -46,7 +49,10 @@ type News struct {
 // NewsOf sorts rows that are [inventory.Row.NoticePending].
 func NewsOf(rows []inventory.Row) (n News) {
 	for _, row := range rows {
-		if row.NewDestination {
+		switch {
+		case row.NewDestination && row.Held:
+			n.Held = append(n.Held, row)
+		case row.NewDestination:
 			n.Elsewhere = append(n.Elsewhere, row)
 		}
 		switch {
@@ -65,6 +71,9 @@ func NewsOf(rows []inventory.Row) (n News) {
 // Alerts are one for each kind of news. over: no delivery fails any more, so that the alert
 // about those that work again ends the outage of [Delivering].
 func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.Alert) {
+	if len(n.Held) > 0 {
+		out = append(out, heldDestinations(s, n.Held, now))
+	}
 	if len(n.Elsewhere) > 0 {
 		out = append(out, newDestinations(s, n.Elsewhere, now))
 	}
@@ -81,15 +90,47 @@ func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.A
 	return out
 }
 
-// newDestinations is the alert that flow logs deliver to where nothing did before.
-func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+// heldDestinations is the alert that flow logs are not protected because nobody has approved
+// where they deliver.
+func heldDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+	a := ScopeAlert(s, alert.Destination, alert.High, rows, now)
+	a.ID, a.DedupKey = alert.ID(a.ID, incident.Held), alert.DedupKey(s.String(), incident.Held+"-"+strconv.FormatInt(now.UnixMilli(), 10))
+	a.Cause = firstAndMore(destinationsOf(s, rows))
+	a.Advice = "it is held: not protected, and not restored when it is deleted. See whether that place is yours. If it is not, delete the flow log (aws ec2 delete-flow-logs): it shows the owner of that place who talks to whom in your network. If it is, " + approveCommand(s, rows)
+	return a
+}
+
+// mostApprovals is how many destinations the command in an alert names.
+const mostApprovals = 10
+
+// approveCommand is how to approve where flow logs deliver.
+func approveCommand(s inventory.Scope, rows []inventory.Row) string {
+	var arns []string
+	for _, destination := range destinationsOf(s, rows) {
+		if arn := inventory.ApprovalOf(destination); arn != "" && !slices.Contains(arns, arn) {
+			arns = append(arns, arn)
+		}
+	}
+	if len(arns) == 0 || len(arns) > mostApprovals {
+		return "`flowkeeper inventory approve DESTINATION` protects it; `flowkeeper inventory list --held` names them"
+	}
+	return "`flowkeeper inventory approve " + strings.Join(arns, " ") + "` protects it"
+}
+
+// destinationsOf are where flow logs deliver, in order.
+func destinationsOf(s inventory.Scope, rows []inventory.Row) []string {
 	seen := map[string]bool{}
 	for _, row := range rows {
 		seen[row.Destination(s)] = true
 	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// newDestinations is the alert that flow logs deliver to where nothing did before.
+func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Destination, alert.High, rows, now)
-	a.Cause = firstAndMore(slices.Sorted(maps.Keys(seen)))
-	a.Advice = "see whether that place is yours. If it is not, delete the flow log (aws ec2 delete-flow-logs): it sends away whom you talk to. Whether it is protected, inventory.destinations says"
+	a.Cause = firstAndMore(destinationsOf(s, rows))
+	a.Advice = "see whether that place is yours. If it is not, delete the flow log (aws ec2 delete-flow-logs): it shows the owner of that place who talks to whom in your network. Whether it is protected, inventory.destinations says"
 	return a
 }
 

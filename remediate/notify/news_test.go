@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"strings"
 	"testing"
 
 	"flowkeeper/alert"
@@ -64,6 +65,30 @@ func TestNewDestinationsAreCounted(t *testing.T) {
 	a := notify.NewsOf([]inventory.Row{row("fl-2", isNew), row("fl-1", isNew)}).Alerts(scope, false, noon)[0]
 	if want := "arn:aws:s3:::fl-1 and 1 more"; a.Cause != want || a.FlowLogs[0].FlowLogID != "fl-1" {
 		t.Errorf("the cause is %q, want %q", a.Cause, want)
+	}
+}
+
+// TestHeldDestinationsHaveTheCommand: the alert names the buckets and other destinations that
+// a shell takes as they are, and is another one than that about new destinations.
+func TestHeldDestinationsHaveTheCommand(t *testing.T) {
+	t.Parallel()
+	at := func(destination string) func(*inventory.Row) {
+		return func(r *inventory.Row) {
+			r.Protected, r.Held, r.NewDestination, r.LogDestination = false, true, true, destination
+		}
+	}
+	rows := []inventory.Row{row("fl-1", at("arn:aws:s3:::b/x")), row("fl-2", at("arn:aws:s3:::b/$(y)")), row("fl-3", at("arn:aws:logs:eu-west-1:9:log-group:/vpc")),
+		row("fl-4", func(r *inventory.Row) { r.NewDestination = true })}
+	alerts := notify.NewsOf(rows).Alerts(scope, false, noon)
+	if len(alerts) != 2 || alerts[0].ID == alerts[1].ID || alerts[0].DedupKey == alerts[1].DedupKey || len(alerts[0].FlowLogs) != 3 {
+		t.Fatalf("%+v", alerts)
+	}
+	if want := "`flowkeeper inventory approve arn:aws:logs:eu-west-1:9:log-group:/vpc arn:aws:s3:::b`"; !strings.Contains(alerts[0].Advice, want) {
+		t.Errorf("%s is not in %s", want, alerts[0].Advice)
+	}
+	alerts = notify.NewsOf([]inventory.Row{row("fl-1", at("arn:aws:logs:eu-west-1:9:log-group:`x`"))}).Alerts(scope, false, noon)
+	if strings.Contains(alerts[0].Advice, "x`") || !strings.Contains(alerts[0].Advice, "inventory list --held") {
+		t.Errorf("%s", alerts[0].Advice)
 	}
 }
 

@@ -35,16 +35,25 @@ func AfterNote(e incident.Event, found bool, n incident.Note, p incident.Policy,
 			e = eventOf(i, alert.High, now)
 			e.DeletionAlertedAt = now
 		}
-		if !e.StuckAt.IsZero() {
-			return e, false
-		}
-		e.StuckAt = now.Add(incident.NotifyStuckAfter)
-		if e.StuckAlerted {
-			e.StuckAt = now.Add(incident.NotifyStuckAgainAfter)
-		}
-		return e, true
+		return stuck(e, i, now)
 	}
 	return e, false
+}
+
+// stuck is an event of which an incident has a reason that people have not heard of. ok: an
+// alert of it is due earlier than one was.
+func stuck(e incident.Event, i incident.Incident, now time.Time) (_ incident.Event, ok bool) {
+	switch {
+	case i.Reason == incident.TokenUsed && !e.TokenUsed: // it may be back soon, and people are to hear of that all the same
+		e.TokenUsed, e.StuckAt = true, incident.Soonest(e.StuckAt, now.Add(incident.NotifyTokenUsedAfter))
+	case !e.StuckAt.IsZero():
+		return e, false
+	case e.StuckAlerted:
+		e.StuckAt = now.Add(incident.NotifyStuckAgainAfter)
+	default:
+		e.StuckAt = now.Add(incident.NotifyStuckAfter)
+	}
+	return e, true
 }
 
 // eventOf is what is known of an event that is not remembered.
@@ -101,12 +110,30 @@ func KnownAlert(e incident.Event, incidents []incident.Incident, facts []string,
 
 // NotDelivering is the alert that AWS can't deliver what the replacement of a note records.
 func NotDelivering(e incident.Event, found bool, n incident.Note, now time.Time) alert.Alert {
+	return ofReplacement(e, found, n, alert.PartDelivery, now)
+}
+
+// NotTagged is the alert that AWS refuses tags that the replacement of a note is to have, and
+// the event after it. due: there was none of the event within a day: the tags of its other
+// flow logs will be refused, too.
+func NotTagged(e incident.Event, found bool, n incident.Note, now time.Time) (after incident.Event, a alert.Alert, due bool) {
+	if since := now.Sub(e.NotTaggedAt); found && !e.NotTaggedAt.IsZero() && since >= 0 && since < incident.RemindAfter {
+		return e, a, false
+	}
+	e.NotTaggedAt = now
+	a = ofReplacement(e, found, n, alert.PartTags, now)
+	a.Cause, a.Advice = "AWS refuses tags that the lost flow log had: "+n.Message, n.Incident.Advice
+	return e, a, true
+}
+
+// ofReplacement is an alert of a part of the pipeline about the replacement of a note.
+func ofReplacement(e incident.Event, found bool, n incident.Note, part string, now time.Time) alert.Alert {
 	i := n.Incident
 	if !found {
 		e = eventOf(i, alert.High, time.Time{})
 	}
 	a := EventAlert(e, alert.Pipeline, now, i.FlowLogID, i.Reason, strconv.FormatInt(now.Unix(), 10))
-	a.Level, a.Rule, a.Part = alert.High, nil, alert.PartDelivery
+	a.Level, a.Rule, a.Part = alert.High, nil, part
 	a.FlowLogs = FlowLogs([]incident.Incident{i})
 	a.FlowLogs[0].ErrorMessage = n.Message
 	return a

@@ -54,6 +54,30 @@ func TestAfterNote(t *testing.T) {
 	}
 }
 
+// TestATokenUsedIsAlertedSoon: the flow log may be back 15 seconds after somebody's use of its
+// token was found, and people are to hear of that, once for the event.
+func TestATokenUsedIsAlertedSoon(t *testing.T) {
+	t.Parallel()
+	i := lost("fl-1", incident.Blocked)
+	i.Reason = incident.TokenUsed
+	for name, change := range map[string]func(*incident.Event){
+		"nothing is stuck":        func(*incident.Event) {},
+		"another is stuck":        func(e *incident.Event) { e.StuckAt = noon.Add(30 * time.Second) },
+		"another was, for a time": func(e *incident.Event) { e.StuckAlerted = true },
+	} {
+		e := alerted()
+		change(&e)
+		e, changed := notify.AfterNote(e, true, incident.Note{Kind: incident.NoteStuck, Incident: i}, incident.Policy{}, noon)
+		if !changed || !e.StuckAt.Equal(noon.Add(10*time.Second)) {
+			t.Errorf("%s: alerted at %s, %v", name, e.StuckAt, changed)
+		}
+		e.StuckAt, e.StuckAlerted = time.Time{}, true
+		if e, _ = notify.AfterNote(e, true, incident.Note{Kind: incident.NoteStuck, Incident: i}, incident.Policy{}, noon); !e.StuckAt.Equal(noon.Add(16 * time.Minute)) {
+			t.Errorf("%s: alerted again at %s", name, e.StuckAt)
+		}
+	}
+}
+
 // TestOverdueOfNone: an incident that is back makes no event overdue, nor one that is
 // forgotten.
 func TestOverdueOfNone(t *testing.T) {

@@ -29,15 +29,19 @@ type Rehearser struct {
 	Caller func(ctx context.Context, scope inventory.Scope) (arn string, err error)
 	// Rand names a new state file, in [0, 1); nil: math/rand.
 	Rand func() float64
+	// Pause waits between dry runs until d has passed, or ctx ends: then it returns false.
+	// nil: real time. It may return false at once where time does not pass by itself.
+	Pause func(ctx context.Context, d time.Duration) bool
 }
 
 // Restores are what a rehearsal shares the calls of a scope with.
 type Restores interface {
-	// Allow reports whether a call to EC2 may go out now, and counts it.
-	Allow(scope inventory.Scope) bool
-	// RecordThrottle slows the calls of a scope where the error is AWS's refusal
-	// of a call for its rate.
-	RecordThrottle(scope inventory.Scope, err error)
+	// AllowDryRun reports whether a dry run of a create may go out now, and counts it:
+	// half of the creates that AWS allows at once are left for restores.
+	AllowDryRun(scope inventory.Scope) bool
+	// RecordDryRunThrottle slows the creates of a scope where the error is AWS's refusal
+	// of a dry run for its rate.
+	RecordDryRunThrottle(scope inventory.Scope, err error)
 	// RetryBlocked makes what is blocked in a scope due: something was mended.
 	RetryBlocked(ctx context.Context, scope inventory.Scope) error
 }

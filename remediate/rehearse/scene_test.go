@@ -43,7 +43,7 @@ type scene struct {
 	bubble bool // the time is testing/synctest's
 	path   string
 	store  *store.Store
-	api    rehearse.EC2
+	api    remediate.EC2
 	own    string   // ARN that api signs as
 	others []string // principals of other Flowkeepers
 	events int
@@ -84,6 +84,7 @@ func (s *scene) start() {
 		AlertsAdded: func() {}, RefreshSoon: func(inventory.Scope, bool) {}, BypassOutbox: func(context.Context, alert.Alert) {}}
 	s.Rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(of inventory.Scope) (rehearse.EC2, bool) { return s.api, of == scope },
 		Restores: s.remediator, Others: s.others, Now: s.clock, Log: log, AlertsAdded: func() {},
+		Pause:  func(_ context.Context, d time.Duration) bool { s.now = s.now.Add(d); return true },
 		Caller: func(context.Context, inventory.Scope) (string, error) { return s.own, nil }}
 	s.remediator.Rehearsals = s.Rehearser
 }
@@ -186,7 +187,7 @@ func (b broken) Update(context.Context, func(rehearse.Tx) error) error { return 
 
 // slow is EC2 whose creates take so long.
 type slow struct {
-	rehearse.EC2
+	remediate.EC2
 	takes time.Duration
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/delivery"
@@ -35,7 +36,7 @@ func (r *Rehearser) tryAll(ctx context.Context, s inventory.Scope, api EC2, rows
 		if _, done := found[target]; done {
 			continue
 		}
-		if !r.Restores.Allow(s) {
+		if !r.awaitTurn(ctx, s, beat) {
 			return found, sent, ErrBusy
 		}
 		beat()
@@ -61,6 +62,28 @@ func (r *Rehearser) tryAll(ctx context.Context, s inventory.Scope, api EC2, rows
 	return found, sent, nil
 }
 
+// awaitTurn waits until a dry run may go out, and reports whether it may: not where restores
+// need all that AWS allows for so long.
+func (r *Rehearser) awaitTurn(ctx context.Context, s inventory.Scope, beat func()) bool {
+	pause := r.Pause
+	if pause == nil {
+		pause = retry.Sleep
+	}
+	for range longestWait {
+		if r.Restores.AllowDryRun(s) {
+			return true
+		}
+		beat()
+		if !pause(ctx, time.Second) {
+			return false
+		}
+	}
+	return false
+}
+
+// longestWait is for how many seconds a rehearsal waits for its next dry run.
+const longestWait = 60
+
 // refusedLook looks at a resource as a restore does first. It returns what AWS
 // refuses it with; an error only where AWS gave no verdict.
 func (r *Rehearser) refusedLook(ctx context.Context, s inventory.Scope, api EC2, resource string) (*incident.Answer, error) {
@@ -68,7 +91,6 @@ func (r *Rehearser) refusedLook(ctx context.Context, s inventory.Scope, api EC2,
 	if err == nil {
 		return nil, nil
 	}
-	r.Restores.RecordThrottle(s, err)
 	err = fmt.Errorf("look at 1 resources in %s: %w", s, err)
 	a := answer.OfError(err)
 	if a.Class != incident.NeedsPerson {
@@ -82,8 +104,8 @@ func (r *Rehearser) refusedLook(ctx context.Context, s inventory.Scope, api EC2,
 func (r *Rehearser) tryDry(ctx context.Context, s inventory.Scope, api EC2, row inventory.Row, token string) (incident.Answer, error) {
 	i := incident.Incident{Scope: s, FlowLogID: row.ID, Frozen: row.Settings}
 	for {
-		in := incident.CreateInput(i)
-		in.DryRun, in.ClientToken = aws.Bool(true), aws.String(token)
+		in := incident.CreateInput(i, token)
+		in.DryRun = aws.Bool(true)
 		call, cancel := context.WithTimeout(ctx, callTimeout)
 		out, err := api.CreateFlowLogs(call, in, oneAttempt)
 		cancel()
@@ -91,7 +113,7 @@ func (r *Rehearser) tryDry(ctx context.Context, s inventory.Scope, api EC2, row 
 			return incident.Answer{}, ctx.Err()
 		}
 		if err != nil {
-			r.Restores.RecordThrottle(s, err)
+			r.Restores.RecordDryRunThrottle(s, err)
 		}
 		switch a := answer.OfDryRun(out, err); a.Class {
 		case incident.TagRefused:

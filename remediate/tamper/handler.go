@@ -8,6 +8,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/repeat"
@@ -21,6 +22,9 @@ type Handler struct {
 	// nothing.
 	Dependencies func() []Dependency
 	Now          func() time.Time
+	// Tampered is called for each call that is more than informational, with the account and
+	// Region of its record, which need not be configured. nil: nobody is told.
+	Tampered func(inventory.Scope)
 	// AlertsAdded is called after commits that may have put alerts into the outbox.
 	AlertsAdded func()
 	// BypassOutbox sends an alert past the outbox, for when the store fails (I1).
@@ -39,6 +43,11 @@ const callsAtOnce = 50
 func (h *Handler) Alert(ctx context.Context, findings []detection.Finding, beat func()) error {
 	now := h.Now()
 	all, err := h.harm(ctx, findings, now)
+	for _, x := range all {
+		if h.Tampered != nil && x.alert.Level != alert.Informational {
+			h.Tampered(inventory.Scope{Account: x.Record.Account, Region: x.Record.Region})
+		}
+	}
 	for part := range slices.Chunk(all, callsAtOnce) {
 		if err == nil {
 			err = h.Store.Update(ctx, func(tx Tx) error { return save(tx, part, now) })

@@ -2,11 +2,14 @@ package deploy_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+
+	"flowkeeper/remediate/incident"
 )
 
 // delegated are the permissions that AWS uses on our behalf and that would be
@@ -57,6 +60,30 @@ func TestDelegatedPermissionsHaveConditions(t *testing.T) {
 	}
 }
 
+// TestOnlyItsOwnFlowLogsAreTagged: a policy lets Flowkeeper tag flow logs while it makes them,
+// and later those that have its own tag, which says that it made them. It can tag nothing else.
+func TestOnlyItsOwnFlowLogsAreTagged(t *testing.T) {
+	t.Parallel()
+	want := []map[string]map[string]oneOrMore{
+		{"StringEquals": {"ec2:CreateAction": {"CreateFlowLogs"}}},
+		{"Null": {"aws:ResourceTag/" + incident.RestoredFrom: {"false"}}},
+	}
+	for name, p := range rolePolicies(t) {
+		var got []map[string]map[string]oneOrMore
+		for _, s := range p.Statement {
+			if s.Effect == "Allow" && slices.Contains(s.Action, "ec2:CreateTags") {
+				got = append(got, s.Condition)
+				if !cmp.Equal(s.Resource, oneOrMore{"arn:aws:ec2:*:*:vpc-flow-log/*"}) {
+					t.Errorf("%s, %s: on %v", name, s.Sid, s.Resource)
+				}
+			}
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: -want +got\n%s", name, d)
+		}
+	}
+}
+
 // TestRolesArePoliciesByHand: what a template gives, the file for setting up by
 // hand gives under the same conditions.
 func TestRolesArePoliciesByHand(t *testing.T) {
@@ -78,7 +105,7 @@ func TestRolesArePoliciesByHand(t *testing.T) {
 				t.Errorf("%s, %s: -by hand +template\n%s", name, s.Sid, d)
 			}
 		}
-		if same < 7 {
+		if same < 8 {
 			t.Errorf("%s: only %d statements are the same", name, same)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/remediate/incident"
 )
 
 // implied are the permissions that AWS asks for beside those that are named
@@ -154,11 +155,16 @@ func (p *play) plant(account, region string) {
 		{ResourceID: "vpc-3", LogDestinationType: "kinesis-data-firehose", LogDestination: stream},
 		{ResourceID: "vpc-4", LogDestinationType: "s3", LogDestination: logBucket, LogFormat: "${version} ${ecs-cluster-arn}"},
 		{ResourceID: "vpc-5", LogDestinationType: "s3", LogDestination: logBucket, TagFields: []fakeaws.TagField{{ResourceType: "instance", Keys: []string{"team"}}}},
+		{ResourceID: "vpc-6", LogDestinationType: "s3", LogDestination: logBucket},
 	} {
-		f.TrafficType, f.MaxAggregationInterval, f.LogFormat, f.Tags = "ALL", 60, cmp.Or(f.LogFormat, "${version}"), map[string]string{"team": "net"}
+		f.TrafficType, f.MaxAggregationInterval, f.LogFormat, f.Tags = "ALL", 60, cmp.Or(f.LogFormat, "${version}"), map[string]string{"team": "net", "Name": f.ResourceID}
 		p.ids[scope] = append(p.ids[scope], p.world.Plant(account, region, f))
 	}
 }
+
+// kinds are how many destinations and classes of fields plant makes flow logs for. The one more
+// shares the create of another: their own tags follow by CreateTags.
+const kinds = 5
 
 func (p *play) run(t *testing.T) {
 	t.Helper()
@@ -183,6 +189,7 @@ func (p *play) run(t *testing.T) {
 		}
 		return true
 	}))
+	await(t, so("tags that follow a create, everywhere", func() bool { return p.tagged(t) == len(p.ids) }))
 	await(t, so("alerts to the topic", func() bool { return len(p.world.Published(p.topic)) > 0 }))
 	await(t, so("a copy of the state", func() bool { _, ok := p.world.Object(stateBucket, backupKey); return ok }))
 	await(t, so("records acknowledged", func() bool { return p.world.Deleted(p.queue) > 0 }))
@@ -200,12 +207,28 @@ func (p *play) rehearsed() int {
 		}
 	}
 	n := 0
-	for scope, ids := range p.ids {
-		if tried[scope] >= len(ids) {
+	for scope := range p.ids {
+		if tried[scope] >= kinds {
 			n++
 		}
 	}
 	return n
+}
+
+// tagged counts the accounts and Regions with a call of CreateTags. Each tags only what the
+// policies allow: flow logs that have Flowkeeper's own tag.
+func (p *play) tagged(t *testing.T) int {
+	t.Helper()
+	scopes := map[string]bool{}
+	for _, c := range p.world.Calls("CreateTags") {
+		scopes[c.Account+"/"+c.Region] = true
+		for _, f := range p.world.FlowLogs(c.Account, c.Region) {
+			if slices.Contains(c.IDs, f.ID) && f.Tags[incident.RestoredFrom] == "" {
+				t.Errorf("%s was tagged, and has no tag %s", f.ID, incident.RestoredFrom)
+			}
+		}
+	}
+	return len(scopes)
 }
 
 func (p *play) asked(operation string) bool {

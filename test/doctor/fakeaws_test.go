@@ -602,6 +602,27 @@ func TestRestorable(t *testing.T) {
 	}).expect(t, doctor.Restorable, doctor.Warn, "nothing is protected")
 }
 
+func TestTelemetryRules(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.look(t).expect(t, doctor.TelemetryRules, doctor.Skipped)
+	look := func(tags map[string]string, rules ...configs.Rule) results {
+		path := filepath.Join(t.TempDir(), "state.db")
+		remembers(t, path, func(tx *store.Tx) error {
+			row, _, err := tx.FlowLog(inventory.Scope{Account: acct, Region: region}, "fl-000000b2")
+			row.Tags = tags
+			return errors.Join(err, tx.PutFlowLog(row))
+		})
+		return f.look(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Config.Remediate.Rules = path, rules })
+	}
+	look(nil).expect(t, doctor.TelemetryRules, doctor.OK, "no flow log has the tag CloudWatchTelemetryRuleManaged")
+	managed := map[string]string{incident.TelemetryTag: "true"}
+	look(managed).expect(t, doctor.TelemetryRules, doctor.OK, "1 flow log has the tag", "the built-in rule holds: wait 15m", "list-telemetry-rules")
+	look(managed, configs.Rule{Principal: "arn:aws:iam::" + acct + ":role/else", Action: "ignore"},
+		configs.Rule{Principal: "arn:aws:iam::{account}:role/aws-service-role/telemetry-enablement.observabilityadmin.amazonaws.com/*", Action: "wait", Wait: time.Hour}).
+		expect(t, doctor.TelemetryRules, doctor.OK, "remediate.rules[1] holds: wait 1h")
+}
+
 // A doctor who is called off ends at once, and leaves nothing behind.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/exportfile"
+	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/rehearse"
+)
+
+func newApproveCommand(a *app) *cobra.Command {
+	return a.withJSON("one JSON object a line, for each flow log that is no longer held", &cobra.Command{
+		Use: "approve DESTINATION...", Short: "Protect flow logs that are held because of where they deliver",
+		Args: someArgs(1, 0, "the ARN of a bucket, or of a destination (see `flowkeeper inventory list --held`)"),
+		Long: `A flow log that appears after the first refresh, and delivers to an S3 bucket to
+which no protected flow log delivers, or to a log group or stream of an account
+to which none does, is held: it may be an attacker's. There is an alert, and it
+is not restored when it is deleted.
+
+If the place is yours, approve the ARN of the bucket or of the destination: that
+approves the whole bucket, or all log groups and streams of that account. All
+flow logs that deliver there are protected from then on, in every account and
+Region. What is gone by then stays gone: ` + "`flowkeeper restore ID`" + ` restores it.
+
+To approve places before they are used, list them in inventory.destinations.`,
+		Example: `  flowkeeper inventory list --held
+  flowkeeper inventory approve arn:aws:s3:::flow-logs-archive`,
+		ValidArgsFunction: a.completeHeld(),
+		RunE: func(c *cobra.Command, args []string) error {
+			for n, arg := range args {
+				args[n] = strings.TrimSuffix(arg, ":*")
+				if inventory.ApprovalOf(args[n]) == "" || string(inventory.RecipientOf(args[n])) == args[n] {
+					return usagef("%q is not the ARN of a bucket, log group or stream: `flowkeeper inventory list --held` shows where flow logs deliver", arg)
+				}
+			}
+			return a.withState(c.Context(), func(s state) error { return approveDestinations(c.Context(), s, args) })
+		},
+	})
+}
+
+func approveDestinations(ctx context.Context, s state, destinations []string) error {
+	rem, err := newRemediator(ctx, s, withoutAWS{})
+	if err != nil {
+		return err
+	}
+	rows, err := rem.Approve(ctx, destinations)
+	if err != nil {
+		return err
+	}
+	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE"), term.CutTo(14, "DESTINATION").OrDrop(1), term.CutTo(stateWidth, "STATE"))
+	live := 0
+	for _, row := range rows {
+		if row.State == inventory.Live {
+			live++
+		}
+		t.Add(exportfile.New(row), row.ID, row.ResourceID, term.ShortARN(row.Destination(row.Scope)), stateOf(s.app, row, store.Fate{}, rehearse.Rehearsal{}))
+	}
+	t.Flush()
+	for _, d := range destinations {
+		s.Note("approved: %s", inventory.RecipientOf(d))
+	}
+	if live > 0 {
+		s.Note("%s no longer held", alert.Plural(live, "flow log"))
+	}
+	return nil
+}
+
+// completeHeld offers the destinations of flow logs that are held.
+func (a *app) completeHeld() cobra.CompletionFunc {
+	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
+		seen := map[string]bool{}
+		err = s.FindFlowLogs(ctx, store.Filter{Held: true}, func(r inventory.Row, _ store.Fate) error {
+			arn := inventory.ApprovalOf(r.Destination(r.Scope))
+			if arn != "" && strings.HasPrefix(arn, prefix) && !seen[arn] && len(out) < maxCompletions {
+				seen[arn] = true
+				out = append(out, cobra.CompletionWithDesc(arn, r.ID+" of "+r.ResourceID))
+			}
+			return nil
+		})
+		return out, err
+	})
+}

@@ -1,0 +1,206 @@
+package daemon
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+var noon = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+// TestAlertRefreshesOfAScope: at which seconds a scope is refreshed after events, each 30 seconds.
+func TestAlertRefreshesOfAScope(t *testing.T) {
+	t.Parallel()
+	type during map[int]func(*alertRefreshes, time.Time)
+	s := inventory.Scope{Account: account, Region: region}
+	event := func(a *alertRefreshes, now time.Time) {
+		if !a.ignores(account, now) {
+			a.note(account, []inventory.Scope{s}, now)
+		}
+	}
+	other := func(a *alertRefreshes, now time.Time) { a.begun(s, now) }
+	until := func(last int) (all []int) {
+		for second := 30; second <= last; second += 30 {
+			all = append(all, second)
+		}
+		return all
+	}
+	flood := during{}
+	for second := range 100 {
+		flood[second] = event
+	}
+	for name, c := range map[string]struct {
+		every time.Duration
+		what  during
+		want  []int
+	}{
+		"no event":                   {30 * time.Second, nil, nil},
+		"an hour after one":          {30 * time.Second, during{0: event}, until(3600)},
+		"an hour after the last one": {30 * time.Second, during{0: event, 1800: event}, until(5400)},
+		"a flood is one":             {30 * time.Second, flood, until(3690)},
+		"off":                        {0, during{0: event}, nil},
+		"an ordinary one counts": {30 * time.Second, during{0: event, 20: other}, func() (all []int) {
+			for second := 50; second <= 3600; second += 30 {
+				all = append(all, second)
+			}
+			return all
+		}()},
+		"again after it was over": {time.Hour, during{0: event, 7200: event}, []int{3600, 10800}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAlertRefreshes(c.every)
+			var begun []int
+			for second := range 12000 {
+				now := noon.Add(time.Duration(second) * time.Second)
+				if do := c.what[second]; do != nil {
+					do(&a, now)
+				}
+				if next := a.next(s, now); !next.IsZero() && !next.After(now) {
+					begun = append(begun, second)
+					a.begun(s, now)
+				}
+			}
+			if !slices.Equal(begun, c.want) {
+				t.Errorf("refreshed at %v, want %v", begun, c.want)
+			}
+		})
+	}
+}
+
+// accountScopes are so many scopes of one account.
+func accountScopes(account string, n int) (scopes []inventory.Scope) {
+	for k := range n {
+		scopes = append(scopes, inventory.Scope{Account: account, Region: fmt.Sprintf("eu-west-%d", k)})
+	}
+	return scopes
+}
+
+// TestAlertRefreshesAreBounded: the latest events win, and a scope that was displaced comes back when it had an event
+// again, without another wait.
+func TestAlertRefreshesAreBounded(t *testing.T) {
+	t.Parallel()
+	a := newAlertRefreshes(30 * time.Second)
+	first, others := accountScopes("111122223333", 20), accountScopes("444455556666", 40)
+	a.note("111122223333", first, noon)
+	a.note("444455556666", others, noon.Add(time.Second))
+	now := noon.Add(time.Minute)
+	if n := a.count(now); n != alertRefreshMost {
+		t.Fatalf("%d scopes at once", n)
+	}
+	for _, s := range others {
+		if a.next(s, now).IsZero() {
+			t.Errorf("%s is displaced by earlier ones", s)
+		}
+	}
+	if !a.next(first[0], now).IsZero() || a.next(first[19], now).IsZero() {
+		t.Error("of the first account not those are left that were noted last")
+	}
+	a.note("111122223333", first, now)
+	if next := a.next(first[0], now); !next.Equal(noon.Add(30 * time.Second)) {
+		t.Errorf("a scope that was displaced in between is due at %s", next)
+	}
+	if n := a.count(noon.Add(2 * time.Hour)); n != 0 {
+		t.Errorf("%d scopes two hours later", n)
+	}
+}
+
+// TestAlertRefreshesUnderAFloodOfAccounts: accounts that displace each other all the time are refreshed all the same.
+func TestAlertRefreshesUnderAFloodOfAccounts(t *testing.T) {
+	t.Parallel()
+	a := newAlertRefreshes(30 * time.Second)
+	begun := map[string]int{}
+	for second := range 600 {
+		now := noon.Add(time.Duration(second) * time.Second)
+		name := fmt.Sprint(second % 4)
+		a.note(name, accountScopes(name, 40), now)
+		for s := range a.scopes {
+			if next := a.next(s, now); !next.IsZero() && !next.After(now) {
+				begun[s.Account]++
+				a.begun(s, now)
+			}
+		}
+	}
+	for account, n := range begun {
+		if n < 40*10 {
+			t.Errorf("the scopes of account %s were refreshed %d times in ten minutes", account, n)
+		}
+	}
+	if len(begun) != 4 {
+		t.Errorf("refreshed: %v", begun)
+	}
+}
+
+// sendRecord puts the record of a call into the queue.
+func (h *house) sendRecord(account, service, name, params string) {
+	h.t.Helper()
+	body := fmt.Sprintf(`{"eventSource":"%s.amazonaws.com","eventName":%q,"eventTime":"2026-03-01T12:02:26Z","awsRegion":%q,"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/mallory"},"requestParameters":%s}`,
+		service, name, region, account, "e-"+name+account, params)
+	if err := h.world.Send(h.queue, body); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// TestEventsAreCutAfterAFirstOne: a deletion that no event reports is found within inventory.alert_refresh once there
+// was an attempt, tampering, a deletion or a loss in the account.
+func TestEventsAreCutAfterAFirstOne(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]func(h *house, other string){
+		"attempt": func(h *house, other string) {
+			_, err := h.attacker.DeleteFlowLogs(h.t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: []string{other}, DryRun: aws.Bool(true)})
+			if err == nil || !strings.Contains(err.Error(), "DryRunOperation") {
+				h.t.Fatal(err)
+			}
+		},
+		"tampering": func(h *house, _ string) { h.sendRecord(account, "s3", "DeleteBucket", `{"bucketName":"flow-logs"}`) },
+		"deletion":  func(h *house, other string) { h.strike(other) },
+		"loss": func(h *house, other string) {
+			h.world.MuteTrail(true)
+			h.strike(other)
+			h.daemon.refreshes.again(home)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			h.daemon.Config.Inventory.Schedule, h.daemon.Config.Inventory.AlertRefresh = "@every 1h", 300*time.Millisecond
+			h.daemon.Config.Inventory.Settle = 0
+			id, other := h.plant(region, "vpc-1"), h.plant(region, "vpc-2")
+			h.refreshed()
+			first(h, other)
+			h.await("more refreshes", func() bool { return h.daemon.refreshes.alerted() == 1 })
+			h.world.MuteTrail(true)
+			h.strike(id)
+			h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+		})
+	}
+}
+
+// TestWhatCausesNoRefreshes: what is no attack, or is about somebody else.
+func TestWhatCausesNoRefreshes(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.Inventory.Schedule, h.daemon.Config.Inventory.AlertRefresh = "@every 1h", time.Minute
+	h.daemon.Config.Rehearsal.Schedule = "@every 1s"
+	h.plant(region, "vpc-1")
+	h.refreshed()
+	deletion := `{"DeleteFlowLogsRequest":{"FlowLogId":{"tag":1,"content":"fl-0123"}}}`
+	h.sendRecord("999988887777", "ec2", "DeleteFlowLogs", deletion)
+	h.sendRecord("999988887777", "s3", "DeleteBucket", `{"bucketName":"flow-logs"}`)
+	h.sendRecord(account, "s3", "DeleteBucket", `{"bucketName":"another-one"}`)
+	h.await("the records and a rehearsal to be handled", func() bool { return h.world.Deleted(h.queue) >= 4 })
+	if n := h.daemon.refreshes.alerted(); n != 0 {
+		t.Errorf("%d scopes are refreshed more often", n)
+	}
+	h.await("the alert of another account's call", func() bool { return len(h.pager.of(alert.Tamper)) == 1 })
+	h.sendRecord(account, "ec2", "DeleteFlowLogs", deletion)
+	h.await("more refreshes", func() bool { return h.daemon.refreshes.alerted() == 1 })
+}

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"flowkeeper/remediate/incident"
+)
+
+func (s *Store) tokenKeyIs(t *testing.T) incident.TokenKey {
+	t.Helper()
+	key, err := s.TokenKey(t.Context())
+	if err != nil || len(key) != 64 {
+		t.Fatalf("%d characters, %v", len(key), err)
+	}
+	return key
+}
+
+// TestTokenKey: each state file has one of its own, made once; it is in its copies, and
+// another one may take its place.
+func TestTokenKey(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	key := s.tokenKeyIs(t)
+	if other := fresh(t).tokenKeyIs(t); other == key {
+		t.Error("two state files have the same key")
+	}
+	command, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if command.tokenKeyIs(t) != key || s.tokenKeyIs(t) != key {
+		t.Error("it changes")
+	}
+	if copied, _ := s.adopted(t, Adoption{Now: noon, Made: noon}); copied.tokenKeyIs(t) != key {
+		t.Error("a copy of the state file has another key")
+	}
+	shared := incident.SharedTokenKey("a secret of several daemons")
+	if err := errors.Join(s.SetTokenKey(t.Context(), shared), s.SetTokenKey(t.Context(), shared)); err != nil {
+		t.Fatal(err)
+	}
+	if command.tokenKeyIs(t) != shared {
+		t.Error("commands do not have the key that daemons share")
+	}
+	if err := errors.Join(s.SetFact(t.Context(), factTokenKey, "damaged"), command.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if again := s.tokenKeyIs(t); again == "damaged" || again == key {
+		t.Error("what is no key counts")
+	}
+}

@@ -1,0 +1,51 @@
+package inventory
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Recipient is who gets what is delivered to a destination: an S3 bucket, whatever the
+// prefix, or the account of a log group or a delivery stream. The zero value is nobody.
+type Recipient string
+
+// RecipientOf returns the recipient of a destination's ARN; for any other text, that text.
+func RecipientOf(destination string) Recipient {
+	p := strings.SplitN(destination, ":", 6)
+	switch {
+	case len(p) != 6 || p[0] != "arn":
+	case p[2] == "s3":
+		bucket, _, _ := strings.Cut(p[5], "/")
+		return Recipient("s3:::" + bucket) // as delivery.KeyOf has it
+	case p[4] != "":
+		return Recipient("account:" + p[4])
+	}
+	return Recipient(destination)
+}
+
+// String says who it is.
+func (r Recipient) String() string {
+	s := string(r)
+	if bucket, ok := strings.CutPrefix(s, "s3:::"); ok {
+		return "the bucket " + bucket
+	}
+	if account, ok := strings.CutPrefix(s, "account:"); ok {
+		return "the log groups and delivery streams of account " + account
+	}
+	return s
+}
+
+// approvable is an ARN that no shell expands. AWS allows none with other characters.
+var approvable = regexp.MustCompile(`^arn:[\w:./#-]+$`)
+
+// ApprovalOf is the ARN by which `flowkeeper inventory approve` takes a destination: the
+// bucket's, or that of the log group or stream. Empty where it is none that can be typed.
+func ApprovalOf(destination string) string {
+	if strings.HasPrefix(string(RecipientOf(destination)), "s3:::") {
+		destination, _, _ = strings.Cut(destination, "/")
+	}
+	if !approvable.MatchString(destination) {
+		return ""
+	}
+	return destination
+}

@@ -1,0 +1,197 @@
+package remediate_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/remediate/incident"
+)
+
+const evil = "arn:aws:s3:::mallory"
+
+func toEvil(f *fakeaws.FlowLog) { f.LogDestination = evil + "/a" }
+
+// withHeldFlowLog is a scene with a protected flow log, and one that appeared later and delivers to a
+// bucket of mallory's.
+func withHeldFlowLog(t *testing.T) (s *scene, id string) {
+	t.Helper()
+	s = newScene(t)
+	s.world.AddDestination(evil)
+	s.protect(1)
+	id = s.plant("vpc-2", toEvil)
+	s.hear(s.made(id))
+	return s, id
+}
+
+// TestAHeldFlowLogIsNotRestored: an attacker's own flow log is alerted, with the command that
+// approves its destination, and is not put back, by whichever way its loss is heard.
+func TestAHeldFlowLogIsNotRestored(t *testing.T) {
+	t.Parallel()
+	for name, heard := range map[string]bool{"by a record": true, "by a refresh": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, id := withHeldFlowLog(t)
+			if r := s.row(id); !r.Held || r.Protected {
+				t.Fatalf("%+v", r)
+			}
+			a := s.alerts(alert.Destination)
+			if len(a) != 1 || a[0].Level != alert.High || a[0].FlowLogs[0].FlowLogID != id || !strings.Contains(a[0].Advice, "it is held") ||
+				!strings.Contains(a[0].Text, "`flowkeeper inventory approve "+evil+"`") || !strings.Contains(a[0].Text, "made by "+mallory) {
+				t.Fatalf("%+v", a)
+			}
+			s.now = s.now.Add(time.Hour)
+			deletion := s.attack(id)
+			if heard {
+				s.hear(deletion)
+			} else {
+				s.refresh()
+			}
+			s.pass(time.Hour)
+			s.is(id, incident.Closed, incident.Held)
+			s.told(map[alert.Kind]int{alert.Destination: 1, alert.Deletion: 1, alert.Closed: 1})
+			if d := s.alerts(alert.Deletion)[0]; d.Level == alert.Informational || !strings.Contains(d.Text, "its destination is held") {
+				t.Errorf("%+v", d)
+			}
+			_, err := s.r.Approve(t.Context(), []string{evil})
+			s.must(err)
+			s.pass(time.Hour)
+			s.is(id, incident.Closed, incident.Held)
+			if n := s.creates(); n != 0 {
+				t.Errorf("%d creates", n)
+			}
+			i, _, err := s.r.RestoreByHand(t.Context(), scope, id)
+			s.must(err)
+			if i.State != incident.Restored || !s.row(i.NewID).Protected {
+				t.Errorf("%+v, %+v", i, s.row(i.NewID))
+			}
+		})
+	}
+}
+
+// TestWhatIsHeld: a new bucket, whatever the prefix, and the log groups of an account that
+// nothing delivers to; nothing that the first refresh finds, or that goes to where protected
+// ones do, even while these are lost.
+func TestWhatIsHeld(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	group := func(account, name string) func(*fakeaws.FlowLog) {
+		return func(f *fakeaws.FlowLog) {
+			f.LogDestinationType, f.FileFormat = "cloud-watch-logs", ""
+			f.LogDestination = "arn:aws:logs:" + region + ":" + account + ":log-group:" + name
+		}
+	}
+	to := func(arn string) func(*fakeaws.FlowLog) {
+		return func(f *fakeaws.FlowLog) { f.LogDestination = arn }
+	}
+	ids := []string{s.plant("vpc-1", nil), s.plant("vpc-2", toEvil), s.plant("vpc-3", group(account, "a"))}
+	s.refresh()
+	for _, id := range ids {
+		if !s.row(id).Protected {
+			t.Errorf("the first refresh found %s, and it is held", id)
+		}
+	}
+	s.now = s.now.Add(time.Hour)
+	s.hear(s.attack(ids[1])) // and not back yet
+	for name, c := range map[string]struct {
+		change func(*fakeaws.FlowLog)
+		held   bool
+	}{
+		"a bucket in use, another prefix":  {to(bucket + "/other"), false},
+		"the bucket of one that is lost":   {to(evil + "/b"), false},
+		"another bucket":                   {to("arn:aws:s3:::another"), true},
+		"a bucket with the same beginning": {to(bucket + "-2"), true},
+		"another log group of the account": {group(account, "b"), false},
+		"a log group of another account":   {group("999988887777", "a"), true},
+		"a stream of an account in use": {func(f *fakeaws.FlowLog) {
+			f.LogDestinationType, f.LogDestination = "kinesis-data-firehose", "arn:aws:firehose:"+region+":"+account+":deliverystream/x"
+		}, false},
+		"a stream of another account": {func(f *fakeaws.FlowLog) {
+			f.LogDestinationType, f.LogDestination = "kinesis-data-firehose", "arn:aws:firehose:"+region+":999988887777:deliverystream/x"
+		}, true},
+	} {
+		id := s.plant("vpc-9", c.change)
+		s.refresh()
+		if r := s.row(id); r.Held != c.held || r.Protected == c.held {
+			t.Errorf("%s: %+v", name, r)
+		}
+		s.world.Remove(account, region, id)
+		s.refresh()
+	}
+}
+
+// TestApprove: all that delivers to an approved bucket is protected, whenever it appears; what
+// is held elsewhere is not.
+func TestApprove(t *testing.T) {
+	t.Parallel()
+	s, id := withHeldFlowLog(t)
+	other := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
+	s.refresh()
+	if _, err := s.r.Approve(t.Context(), []string{evil, "arn:aws:s3:::nobody"}); err == nil || !strings.Contains(err.Error(), "the bucket nobody") {
+		t.Errorf("%v", err)
+	}
+	if !s.row(id).Held {
+		t.Error("an approval that failed changed something")
+	}
+	rows, err := s.r.Approve(t.Context(), []string{evil + "/a"})
+	s.must(err)
+	if len(rows) != 1 || rows[0].ID != id || !s.row(id).Protected || !s.row(other).Held {
+		t.Errorf("%+v", rows)
+	}
+	s.world.Remove(account, region, id)
+	s.hear(s.record(id))
+	s.pass(time.Hour)
+	s.is(id, incident.Verified, "")
+	if rows, err := s.r.Approve(t.Context(), []string{evil}); err != nil || len(rows) != 0 {
+		t.Errorf("the second time: %+v, %v", rows, err)
+	}
+	s.crash()
+	third := s.plant("vpc-3", func(f *fakeaws.FlowLog) { f.LogDestination = evil + "/b" })
+	s.refresh()
+	if !s.row(third).Protected {
+		t.Errorf("%+v", s.row(third))
+	}
+}
+
+// TestListedIsNotHeld: what inventory.destinations names is protected, from the next start.
+func TestListedIsNotHeld(t *testing.T) {
+	t.Parallel()
+	s, id := withHeldFlowLog(t)
+	s.policy.Destinations = []string{bucket + "*", evil + "*"}
+	s.crash()
+	s.refresh()
+	if r := s.row(id); r.Held || !r.Protected {
+		t.Errorf("%+v", r)
+	}
+	s.policy.Destinations = nil
+	s.crash()
+	s.refresh()
+	if r := s.row(id); r.Held || !r.Protected {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestTheLimitNamesWhoHoldsThePlaces: an attacker's flow logs take the places of a lost one.
+func TestTheLimitNamesWhoHoldsThePlaces(t *testing.T) {
+	t.Parallel()
+	s, id := withHeldFlowLog(t)
+	lost := s.plant("vpc-2", nil)
+	ours := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/other" })
+	s.refresh()
+	s.now = s.now.Add(time.Hour)
+	s.world.Fail("CreateFlowLogs", 100, "FlowLogsLimitExceeded", 400)
+	s.hear(s.attack(lost))
+	s.pass(time.Minute)
+	i := s.is(lost, incident.Blocked, incident.Limit)
+	for _, part := range []string{id + " (to " + evil + "/a, not protected: its destination is held, made by " + mallory + ")", ours + " (to " + bucket + "/other, protected: release it before)",
+		"`aws ec2 delete-flow-logs --region " + region + " --flow-log-ids " + id + "`"} {
+		if !strings.Contains(i.Advice, part) {
+			t.Errorf("%q is not in %q", part, i.Advice)
+		}
+	}
+	if a := s.alerts(alert.Blocked); len(a) != 1 || !strings.Contains(a[0].Text, id+" (to "+evil) {
+		t.Errorf("%+v", a)
+	}
+}

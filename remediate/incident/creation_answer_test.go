@@ -1,0 +1,238 @@
+package incident
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// answered applies what a call came to whose token is T, and that was sent for all incidents
+// of a case.
+func answered(a CreationAnswer) func(*Case) string {
+	return func(c *Case) string {
+		g := Creation{Token: "T"}
+		for _, id := range all(c) {
+			i, _ := c.Incident(id)
+			g.Incidents = append(g.Incidents, i)
+		}
+		c.ApplyCreation(g, a, 0.5)
+		return ""
+	}
+}
+
+func TestApplyCreation(t *testing.T) {
+	t.Parallel()
+	// sentOn is a flow log on a VPC of its own, whose call was sent five seconds ago; twice:
+	// and 20 s before that.
+	sentOn := func(n string, change ...func(*Incident)) func(*Case) {
+		return lostOn(n, append([]func(*Incident){func(i *Incident) { i.Call = &SentCall{Token: "T", At: now.Add(-5 * time.Second)} }}, change...)...)
+	}
+	twice := func(i *Incident) {
+		i.Call = &SentCall{Token: "T", At: now.Add(-5 * time.Second), Before: now.Add(-25 * time.Second)}
+	}
+	otherCall := func(i *Incident) { i.Call = &SentCall{Token: "U", At: now} }
+	refused := func(a Answer) CreationAnswer { return CreationAnswer{Refused: &a} }
+	item := func(resource string, a Answer, made ...inventory.FlowLog) CreationAnswer {
+		a.NoEffect = true
+		out := CreationAnswer{Items: map[string]Answer{resource: a}, Made: map[string]inventory.FlowLog{}}
+		for _, f := range made {
+			out.Made[f.ResourceID] = f
+		}
+		return out
+	}
+	newOn := func(n string, kv ...string) inventory.FlowLog {
+		return made("fl-new-"+n, func(f *inventory.FlowLog) {
+			f.ResourceID, f.Tags = "vpc-"+n, tagMap(append(kv, RestoredFrom, "e-1")...)
+		})
+	}
+	throttled := Answer{Class: TryAgain, Message: "throttled", NoEffect: true, Throttled: true}
+	noAnswer := Answer{Class: TryAgain, Message: "no answer"}
+	denied := Answer{Class: NeedsPerson, Reason: Permission, Message: "not authorized", Advice: "allow it", NoEffect: true}
+	notThere := func(who string) Answer {
+		return Answer{Class: ResourceAbsent, Message: who + " does not exist", NoEffect: true}
+	}
+	tried := func(i *Incident) { i.Attempts, i.Tried, i.LastError, i.NotFoundAt = 2, 2, "throttled", noon }
+	play(t, []scenario{
+		{"I6: all are made", given(sentOn("1"), sentOn("2", tried)), answered(item("", Answer{}, newOn("1"), newOn("2"))), `
+			new row fl-new-1: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: State=restored RestoredAt=now NewID=fl-new-1 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=3 Attempts=0 LastError="" NextAttemptAt=+2m0s NotFoundAt=never
+			logged fl-1 restored: recreated as fl-new-1
+			logged fl-2 restored: recreated as fl-new-2`},
+		{"made, and lacks tags", given(sentOn("1", tags("a", "1", "b", "2")), sentOn("2")), answered(item("", Answer{}, newOn("1", "a", "1"), newOn("2"))), `
+			new row fl-new-1: Tags=map[a:1 flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true OwnTags=map[a:1 b:2] FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: State=restored RestoredAt=now NewID=fl-new-1 Group="" Call=none MissingTags=map[b:2] Tried=1 NextAttemptAt=now
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-1 restored: recreated as fl-new-1
+			logged fl-2 restored: recreated as fl-new-2`},
+		{"made, and the row was live still", given(sentOn("1"), live("fl-1", does(func(f *inventory.FlowLog) { f.ResourceID = "vpc-1" }))), answered(item("", Answer{}, newOn("1"))), `
+			row fl-1: State=gone GoneAt=now
+			new row fl-new-1: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: State=restored RestoredAt=now NewID=fl-new-1 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-1 restored: recreated as fl-new-1`},
+		{"made when it was blocked", given(sentOn("1", func(i *Incident) { i.State, i.Reason = Blocked, Permission })), answered(item("", Answer{}, newOn("1"))), `
+			new row fl-new-1: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: State=restored Reason="" RestoredAt=now NewID=fl-new-1 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-1 restored: recreated as fl-new-1`},
+		{"made, and not shown yet", given(sentOn("1"), sentOn("2")), answered(item("", Answer{}, newOn("2"))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: Call=sent(-5s, final, T) NextAttemptAt=+5s
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-2 restored: recreated as fl-new-2`},
+		{"made, not shown yet, and sent twice", given(sentOn("1", twice)), answered(CreationAnswer{}), `fl-1: Call=sent(-5s, before -25s, final, T) NextAttemptAt=+5s`},
+		{"I4: made, and lost by now", given(sentOn("1"), gone("fl-new-1", does(func(f *inventory.FlowLog) { f.ResourceID = "vpc-1" }))), answered(item("", Answer{}, newOn("1"))), `
+			row fl-new-1: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
+			fl-new-1 opened: Source=drift EventID=lost-fl-new-1 Action=restore LastSeenAt=never Frozen=wanted MissingSince=-1m0s Tried=1
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NewID=fl-new-1 Call=none Tried=1 Attempts=1 NextAttemptAt=never
+			history fl-new-1 open: its replacement was lost in turn (lost-fl-new-1)
+			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-new-1
+			note lineage fl-new-1
+			note reopened fl-new-1
+			note overdue fl-new-1
+			note known fl-new-1`},
+		{"I4: the ID of a lost one is no success", given(sentOn("1"), sentOn("2")), answered(item("", Answer{}, newOn("2"), made("fl-1", func(f *inventory.FlowLog) { f.ResourceID = "vpc-1" }))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: Group="" Call=none LastError="CreateFlowLogs answered the ID of the lo…" NextAttemptAt=now
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-2 restored: recreated as fl-new-2`},
+
+		{"an item is absent", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", notThere("vpc-1"), newOn("2"))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: Group="" Call=none Tried=1 Attempts=1 LastError="vpc-1 does not exist" NextAttemptAt=+2m0s NotFoundAt=now
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-2 restored: recreated as fl-new-2`},
+		{"an item needs a person", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", denied, newOn("2"))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: State=blocked Reason=permission Advice="allow it" Group="" Call=none Tried=1 LastError="not authorized" NextAttemptAt=+15s Stuck=blocked("not authorized") StuckNews=true
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-1 blocked/permission: not authorized
+			logged fl-2 restored: recreated as fl-new-2
+			note stuck fl-1`},
+		{"an item passes by itself", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", throttled, newOn("2"))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: Group="" Call=none Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-2 restored: recreated as fl-new-2
+			retry fl-1 open: throttled`},
+		{"an item's tags are refused", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: TagRefused, Message: "no tags"}, newOn("2"))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: Untagged=true Group="" Call=none Tried=1 Attempts=1 LastError="no tags" NextAttemptAt=now
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-2 restored: recreated as fl-new-2`},
+		{"an item's role is slow", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume"}, newOn("2"))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: Group="" Call=none Tried=1 Attempts=1 LastError="cannot assume" NextAttemptAt=+1s FailingSince=now
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-2 restored: recreated as fl-new-2`},
+		{"I3: an item exists", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: AlreadyThere, Message: "exists"}, newOn("2"))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: Group="" Call=none LastError=exists NextAttemptAt=now
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-2 restored: recreated as fl-new-2`},
+		{"I4: an item exists, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(item("vpc-1", Answer{Class: AlreadyThere, Message: "exists"}, newOn("2"))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: Group="" Call=sent(-25s, final, T) LastError=exists NextAttemptAt=now
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-2 restored: recreated as fl-new-2`},
+		{"I4: an item's token is used", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: TokenMismatch, Message: "mismatch"}, newOn("2"))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: Group="" Call=none LastError=mismatch NextAttemptAt=now
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-2 restored: recreated as fl-new-2`},
+		{"I4: an item passes by itself, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(item("vpc-1", throttled, newOn("2"))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: Group="" Call=sent(-25s, T) Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s
+			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			logged fl-2 restored: recreated as fl-new-2
+			retry fl-1 open: throttled`},
+
+		{"throttled: none was made", given(sentOn("1"), sentOn("2", tried)), answered(refused(throttled)), `
+			fl-1: Call=none Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s
+			fl-2: Call=none Tried=3 Attempts=3 NextAttemptAt=+4s
+			retry fl-1 open: throttled`},
+		{"I4: throttled, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(throttled)), `
+			fl-1: Call=sent(-25s, T) Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s
+			fl-2: Call=sent(-25s, T) Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s
+			retry fl-1 open: throttled`},
+		{"I4: no answer: in doubt", given(sentOn("1"), sentOn("2")), answered(refused(noAnswer)), `
+			fl-1: Tried=1 Attempts=1 LastError="no answer" NextAttemptAt=+1s
+			fl-2: Tried=1 Attempts=1 LastError="no answer" NextAttemptAt=+1s
+			retry fl-1 open: no answer`},
+		{"I4: no answer, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(noAnswer)), `
+			fl-1: Tried=1 Attempts=1 LastError="no answer" NextAttemptAt=+1s
+			fl-2: Tried=1 Attempts=1 LastError="no answer" NextAttemptAt=+1s
+			retry fl-1 open: no answer`},
+		{"no answer, and shown alive before", given(sentOn("1", func(i *Incident) { i.AliveSince, i.TimesAlive, i.AbsentAt = noon, 3, time.Time{} }), sentOn("2")), answered(refused(noAnswer)), `
+			fl-1: AliveSince=never AbsentAt=now Tried=1 Attempts=1 LastError="no answer" TimesAlive=0 NextAttemptAt=+1s
+			fl-2: Tried=1 Attempts=1 LastError="no answer" NextAttemptAt=+1s
+			retry fl-1 open: no answer`},
+		{"refused, and none is named: halved", given(sentOn("1"), sentOn("2")), answered(refused(denied)), `
+			fl-1: AtMost=1 Call=none Tried=1 Attempts=1 LastError="not authorized" NextAttemptAt=now
+			fl-2: AtMost=1 Call=none Tried=1 Attempts=1 LastError="not authorized" NextAttemptAt=now`},
+		{"refused, and one is named: that goes alone", given(sentOn("1"), sentOn("2"), sentOn("3")), answered(refused(notThere("vpc-2"))), `
+			fl-1: Call=none Tried=1 Attempts=1 LastError="vpc-2 does not exist" NextAttemptAt=now
+			fl-2: Group="" Call=none Tried=1 Attempts=1 LastError="vpc-2 does not exist" NextAttemptAt=now
+			fl-3: Call=none Tried=1 Attempts=1 LastError="vpc-2 does not exist" NextAttemptAt=now`},
+		{"refused, and two are named", given(sentOn("1"), sentOn("2"), sentOn("3")), answered(refused(notThere("vpc-2, vpc-3"))), `
+			fl-1: Call=none Tried=1 Attempts=1 LastError="vpc-2, vpc-3 does not exist" NextAttemptAt=now
+			fl-2: Group="" Call=none Tried=1 Attempts=1 LastError="vpc-2, vpc-3 does not exist" NextAttemptAt=now
+			fl-3: Group="" Call=none Tried=1 Attempts=1 LastError="vpc-2, vpc-3 does not exist" NextAttemptAt=now`},
+		{"refused, and another is named: none of the call", given(sentOn("1"), sentOn("2")), answered(refused(notThere("vpc-11"))), `
+			fl-1: AtMost=1 Call=none Tried=1 Attempts=1 LastError="vpc-11 does not exist" NextAttemptAt=now
+			fl-2: AtMost=1 Call=none Tried=1 Attempts=1 LastError="vpc-11 does not exist" NextAttemptAt=now`},
+		{"I4: refused, and one is named, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(notThere("vpc-2"))), `
+			fl-1: Call=sent(-25s, final, T) Tried=1 Attempts=1 LastError="vpc-2 does not exist" NextAttemptAt=now
+			fl-2: Group="" Call=sent(-25s, final, T) Tried=1 Attempts=1 LastError="vpc-2 does not exist" NextAttemptAt=now`},
+		{"I4: the token is used, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(Answer{Class: TokenMismatch, Message: "mismatch", NoEffect: true})), `
+			fl-1: AtMost=1 Call=sent(-25s, final, T) Tried=1 Attempts=1 LastError=mismatch NextAttemptAt=now
+			fl-2: AtMost=1 Call=sent(-25s, final, T) Tried=1 Attempts=1 LastError=mismatch NextAttemptAt=now`},
+		{"I9: a slow role is no member's: halved", given(sentOn("1"), sentOn("2")), answered(refused(Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume", NoEffect: true})), `
+			fl-1: AtMost=1 Call=none Tried=1 Attempts=1 LastError="cannot assume" NextAttemptAt=now
+			fl-2: AtMost=1 Call=none Tried=1 Attempts=1 LastError="cannot assume" NextAttemptAt=now`},
+		{"I9: their tags are refused: each goes alone", given(sentOn("1"), sentOn("2")), answered(refused(Answer{Class: TagRefused, Message: "no tags", NoEffect: true})), `
+			fl-1: Group="" Call=none Tried=1 Attempts=1 LastError="no tags" NextAttemptAt=now
+			fl-2: Group="" Call=none Tried=1 Attempts=1 LastError="no tags" NextAttemptAt=now`},
+		{"refused, and it may have had an effect", given(sentOn("1"), sentOn("2")), answered(refused(Answer{Class: NeedsPerson, Reason: Refused, Message: "what?"})), `
+			fl-1: AtMost=1 Tried=1 Attempts=1 LastError=what? NextAttemptAt=now
+			fl-2: AtMost=1 Tried=1 Attempts=1 LastError=what? NextAttemptAt=now`},
+
+		{"another step was faster", given(sentOn("1", func(i *Incident) { i.State, i.NewID, i.Call = Restored, "fl-9", nil }), sentOn("2", otherCall), sentOn("3", func(i *Incident) { i.Call = nil })), answered(item("vpc-2", denied, newOn("1"), newOn("3"))), ``},
+		{"a command was faster", given(sentOn("1", func(i *Incident) { i.State, i.Reason = Closed, Released })), answered(item("", Answer{}, newOn("1"))), ``},
+		{"no incident", given(gone("fl-1")), func(c *Case) string {
+			c.ApplyCreation(Creation{Incidents: []Incident{pending("fl-1")}, Token: "T"}, CreationAnswer{}, 0.5)
+			return ""
+		}, ``},
+		{"the clock went back", given(sentOn("1", func(i *Incident) { i.Call.At = now.Add(time.Hour) })), answered(CreationAnswer{}), `fl-1: Call=sent(now, final, T) NextAttemptAt=+1s`},
+	})
+}
+
+// TestNamesResource: an ID is named where it stands as a whole.
+func TestNamesResource(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		message, id string
+		want        bool
+	}{
+		{"The vpc ID 'vpc-1' does not exist", "vpc-1", true},
+		{"vpc-1", "vpc-1", true},
+		{"vpc-1, vpc-2", "vpc-2", true},
+		{"arn:aws:ec2:eu-west-1:111122223333:vpc/vpc-1.", "vpc-1", true},
+		{"vpc-12 does not exist", "vpc-1", false},
+		{"vpc-12 and vpc-1 do not exist", "vpc-1", true},
+		{"vpc-1-2", "vpc-1", false},
+		{"vpc-1a", "vpc-1", false},
+		{"vpc-1Z", "vpc-1", false},
+		{"xvpc-1", "vpc-1", true},
+		{"what?", "vpc-1", false},
+		{"", "vpc-1", false},
+		{"what?", "", false},
+		{"", "", false},
+	} {
+		if got := names(c.message, c.id); got != c.want {
+			t.Errorf("%q names %q: %t", c.message, c.id, got)
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package incident
+
+import (
+	"slices"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// A decoy is a flow log in the place of a lost one, on its resource and to its destination,
+// that does not do the same. Whether AWS allows two there is not known (docs/aws.md, "Creating
+// flow logs"): a pair that differs in traffic type may be what somebody wants. So what stands
+// beside a live flow log is none. A decoy is
+//
+//   - what is first seen while the other one is lost: IsDecoy;
+//   - what was seen before, but made after the loss: the loss was reported late;
+//   - what is first seen after the other one came back, and was made before that;
+//   - what AWS names by FlowLogAlreadyExists.
+//
+// It is not protected until it is shown beside what it was taken for a decoy of.
+
+// IsDecoy reports whether a flow log that is first seen now stands in the place of one of
+// the lost, and does not do the same as any of them.
+func IsDecoy(f inventory.FlowLog, lost []Incident) bool {
+	decoy := func(i Incident) bool { return i.Known && isDecoyOf(f.Scope, i.Frozen, f) }
+	same := func(i Incident) bool { return i.Known && inventory.Equivalent(f.Scope, i.Frozen, f) }
+	return slices.ContainsFunc(lost, decoy) && !slices.ContainsFunc(lost, same)
+}
+
+// isDecoyOf reports whether a flow log delivers from the same resource to the same
+// destination as some settings say, and is not equivalent to them.
+func isDecoyOf(s inventory.Scope, settings inventory.Settings, f inventory.FlowLog) bool {
+	return inventory.SameTarget(s, settings, f.Settings) && !inventory.Equivalent(s, settings, f)
+}
+
+// differs is isDecoyOf for a row: its status may be unknown, as of one whose create was just
+// answered, and says nothing.
+func differs(settings inventory.Settings, r inventory.Row) bool {
+	return inventory.SameTarget(r.Scope, settings, r.Settings) && len(inventory.Differences(r.Scope, settings, r.Settings)) > 0
+}
+
+// mayPredate reports whether a flow log may have been made before an incident's was lost,
+// whatever a record says of when that was (I2): then it is none that somebody put in its
+// place. A listing may show for settle what is gone.
+func (i Incident) mayPredate(f inventory.FlowLog, settle time.Duration) bool {
+	return !f.CreatedAt.After(i.LastSeenAt.Add(-settle))
+}
+
+// isLateDecoy reports whether a row is a decoy of a lost flow log though it was seen before
+// the loss was reported: it was made after that, or may have been where only a refresh shows
+// when that was. What came back itself is none, in whose place it may be.
+func (i Incident) isLateDecoy(r inventory.Row, settle time.Duration) bool {
+	madeAfter := !i.mayPredate(r.FlowLog, settle) && (i.DeletedAt.IsZero() || !r.CreatedAt.Before(i.DeletedAt))
+	return i.Known && r.RootID == r.ID && i.RootID != r.ID && madeAfter && differs(i.Frozen, r)
+}
+
+// inTheWayOf is what prevents the create that AWS has refused: of the decoys shown, one that
+// can't have been there before the loss. What was there beside the lost one is none: AWS
+// allows both.
+func inTheWayOf(i Incident, others []Other, p Policy) (Other, bool) {
+	for _, f := range others {
+		if isDecoyOf(i.Scope, i.Frozen, f.FlowLog) && !i.mayPredate(f.FlowLog, p.Settle) {
+			return f, true
+		}
+	}
+	return Other{}, false
+}
+
+// takenFor reports whether a row is a late decoy of a flow log whose loss an observation
+// confirms, or an earlier one did; also of one that nothing has reported yet.
+func (p place) takenFor(row inventory.Row, o Observation) bool {
+	observed := o.FlowLogs != nil // else it is what absent makes up
+	unreported := observed && slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
+		_, shown := o.FlowLogs[r.ID]
+		asLost := Incident{Known: true, RootID: r.RootID, Frozen: r.Settings, LastSeenAt: r.LastSeenAt}
+		return r.Protected && !r.Imported && !shown && o.Resources[r.ResourceID] && asLost.isLateDecoy(row, p.c.Policy.Settle)
+	})
+	return unreported || slices.ContainsFunc(p.lost(), func(i Incident) bool {
+		_, shown := o.FlowLogs[i.FlowLogID]
+		isGone := !i.AbsentAt.IsZero() || o.Resources[i.ResourceID] && !shown && !o.At.Before(i.OpenedAt)
+		return isGone && i.isLateDecoy(row, p.c.Policy.Settle) && !p.takesLostPlace(row)
+	})
+}
+
+// precedesReplacement reports whether a flow log that is first seen now was made before what
+// came back in its place: while the lost one was lost, as far as is known. A stale listing
+// may show it though it is gone.
+func (p place) precedesReplacement(f inventory.FlowLog) bool {
+	return slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
+		isReplacement := r.Protected && r.RootID != r.ID
+		return isReplacement && f.CreatedAt.Before(r.CreatedAt) && isDecoyOf(r.Scope, r.Settings, f)
+	})
+}
+
+// takesLostPlace reports whether a row does the same as a flow log that is lost: it is its
+// replacement, though that may not be recorded yet.
+func (p place) takesLostPlace(row inventory.Row) bool {
+	return slices.ContainsFunc(p.lost(), func(i Incident) bool {
+		return i.Known && i.FlowLogID != row.ID && len(inventory.Differences(row.Scope, i.Frozen, row.Settings)) == 0
+	})
+}
+
+// unprotectLate makes those flow logs unprotected that are late decoys of a lost one, now
+// that an observation has confirmed its loss. Those that are lost themselves are among them.
+func (p place) unprotectLate(i Incident) {
+	if row, ok := p.c.Row(i.FlowLogID); ok && !row.Protected && !i.Requested {
+		return // nothing is restored from it
+	}
+	for _, id := range p.c.on(p.resource) {
+		if row, ok := p.c.rows.byID[id]; ok && row.Protected && !row.Imported && !p.isAWSs(row) && !p.takesLostPlace(row) && i.isLateDecoy(row, p.c.Policy.Settle) {
+			p.setProtected(row, false)
+		}
+	}
+}
+
+// unprotect makes a flow log unprotected that AWS has named as in the way of an incident's:
+// AWS does not allow both, so that it came after the loss, whatever clocks say.
+func (p place) unprotect(f inventory.FlowLog) {
+	row, ok := p.c.Row(f.ID)
+	cameBack := row.RootID != row.ID // in the place of another one: then the lost one was its decoy
+	if ok && row.Protected && !cameBack && !p.isAWSs(row) && !p.takesLostPlace(row) {
+		p.setProtected(row, false)
+	}
+}
+
+// protect makes those live flow logs on a resource protected that were kept as decoys, and
+// are none any more: nothing stands in their place by now, or it did already when the scope
+// was last refreshed, so that AWS allows both; or they are known by now to be AWS's own doing.
+func (p place) protect() {
+	lost, live := p.lost(), p.live()
+	for _, r := range live {
+		mayBeGone := slices.ContainsFunc(live, func(other inventory.Row) bool {
+			return other.Protected && !other.Imported && differs(other.Settings, r) && !p.shownTogether(r, other)
+		})
+		isDecoy := (mayBeGone || IsDecoy(r.FlowLog, lost)) && !p.isAWSs(r)
+		if !r.Protected && !r.Excluded && !r.Held && !isDecoy {
+			p.setProtected(r, true)
+		}
+	}
+}
+
+// shownTogether reports whether the last complete refresh shows that two live flow logs are
+// there at once: one that was gone before the other one was made would not have been listed.
+func (p place) shownTogether(a, b inventory.Row) bool {
+	return !p.c.RefreshedAt.Before(Later(a.CreatedAt, b.CreatedAt).Add(p.c.Policy.Settle))
+}
+
+// isAWSs reports whether the role of CloudWatch's telemetry rules made a flow log: it is no
+// decoy.
+func (p place) isAWSs(row inventory.Row) bool {
+	return p.c.Policy.trustsTelemetry(p.c.Scope.Account, row.CreatedBy)
+}
+
+// protectShown makes those flow logs protected that were kept as decoys, and that an
+// observation shows beside what they were taken for decoys of: AWS allows both. The other
+// one has been there for as long as an observation may show what is gone.
+func (p place) protectShown(shown map[string]inventory.FlowLog) {
+	lost := p.lost()
+	for _, row := range p.live() {
+		f, ok := shown[row.ID]
+		if ok && !row.Protected && !row.Excluded && !row.Held && !IsDecoy(f, lost) {
+			p.setProtected(row, true)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package incident
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// TestLateDecoy: what was seen, and so protected, before the loss was reported of what stood
+// in its place, is a decoy once AWS confirms the loss; not what may have been there before.
+func TestLateDecoy(t *testing.T) {
+	t.Parallel()
+	after := func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second); rejects(&r.FlowLog) }
+	observe := func(o ...inventory.FlowLog) func(*Case) string {
+		return func(c *Case) string {
+			shown := Observation{At: now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}}
+			for _, f := range o {
+				shown.FlowLogs[f.ID] = f
+			}
+			c.ApplyObservation("fl-1", shown)
+			return ""
+		}
+	}
+	decoy := made("fl-2", rejects)
+	claims := func(at time.Time) func(*Incident) { return func(i *Incident) { i.DeletedAt = at } }
+	seenAt := func(at time.Time) func(*Incident) { return func(i *Incident) { i.LastSeenAt = at } }
+	const isGone = `row fl-1: State=gone GoneAt=now`
+	const absent = `fl-1: AbsentAt=now NextAttemptAt=now`
+	const unprotected = `row fl-2: Protected=false`
+	play(t, []scenario{
+		{"made after the loss", given(live("fl-1"), pending("fl-1"), live("fl-2", after)), observe(decoy), isGone + `|` + unprotected + `|` + absent},
+		{"a drift, and made since it was last seen", given(gone("fl-1"), pending("fl-1", drifted), live("fl-2", after)), observe(decoy), unprotected + `|` + absent},
+		{"lost as well", given(live("fl-1"), pending("fl-1"), live("fl-2", after), pending("fl-2")), observe(), isGone + `|` + unprotected + `|` + absent},
+		{"I2: the loss is not confirmed", given(live("fl-1"), pending("fl-1"), live("fl-2", after)), observe(flowLog("fl-1"), decoy), `fl-1: AliveSince=now TimesAlive=1 NextAttemptAt=+1s`},
+		{"I6: it came back itself, in the place of another", given(live("fl-1"), pending("fl-1"), live("fl-2", after, func(r *inventory.Row) { r.RootID = "fl-0" })), observe(decoy), isGone + `|` + absent},
+		{"made before the loss", given(live("fl-1"), pending("fl-1", claims(noon.Add(11*time.Second))), live("fl-2", after)), observe(decoy), isGone + `|` + absent},
+		{"I2: seen with it, whatever the record claims", given(live("fl-1"), pending("fl-1", claims(noon.Add(-time.Hour)), seenAt(noon.Add(10*time.Second+policy.Settle))), live("fl-2", after)), observe(decoy), isGone + `|` + absent},
+		{"it delivers elsewhere", given(live("fl-1"), pending("fl-1"), live("fl-2", after, does(elsewhere))), observe(decoy), isGone + `|` + absent},
+		{"of the same lineage", given(live("fl-1"), pending("fl-1"), live("fl-2", after, func(r *inventory.Row) { r.RootID = "fl-1" })), observe(decoy), isGone + `|` + absent},
+		{"of what is not restored", given(live("fl-1", func(r *inventory.Row) { r.Protected = false }), pending("fl-1"), live("fl-2", after)), observe(decoy), `
+			row fl-1: State=gone GoneAt=now
+			fl-1: State=closed Reason=exempt Advice="it was not protected: a decoy, or outsid…" AbsentAt=now NextAttemptAt=never
+			logged fl-1 closed/exempt: it was not protected: a decoy, or outside inventory.destinations`},
+	})
+}
+
+// TestALateDecoyIsNotRestored: of what was lost with what it took the place of, only the
+// other one comes back.
+func TestALateDecoyIsNotRestored(t *testing.T) {
+	t.Parallel()
+	after := func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second); rejects(&r.FlowLog) }
+	c := given(live("fl-1"), pending("fl-1"), live("fl-2", after), pending("fl-2", freezes(rejects)))
+	o := Observation{At: now, Resources: map[string]bool{"vpc-1": true}}
+	for id, want := range map[string]Next{"fl-1": Create, "fl-2": Hold} {
+		i, _ := c.Incident(id)
+		if d := c.Decide(i, o); d.Next != want {
+			t.Errorf("%s: %+v", id, d)
+		}
+	}
+}
+
+// TestAReplacementIsNoDecoy: what a create has just made is no decoy of another flow log
+// that was lost on the resource, before AWS has shown it: were it deleted at once, it would
+// not come back.
+func TestAReplacementIsNoDecoy(t *testing.T) {
+	t.Parallel()
+	c := given(gone("fl-1"), pending("fl-1"), gone("fl-2"), pending("fl-2"))
+	c.ApplyAnswer("fl-2", Answer{Class: Created, ID: "fl-3"}, Observation{}, 0)
+	lost, _ := c.Incident("fl-1")
+	if row, ok := c.Row("fl-3"); !ok || lost.isLateDecoy(row, policy.Settle) {
+		t.Errorf("%t, %+v is taken for a decoy of fl-1", ok, row)
+	}
+}
+
+// TestProtectShown: what an observation shows beside a replacement, after as long as it may
+// show what is gone, is no decoy of that.
+func TestProtectShown(t *testing.T) {
+	t.Parallel()
+	verify := func(o ...inventory.FlowLog) func(*Case) string {
+		return func(c *Case) string {
+			shown := Observation{At: now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}}
+			for _, f := range o {
+				shown.FlowLogs[f.ID] = f
+			}
+			c.Verify("fl-1", shown)
+			return ""
+		}
+	}
+	longAgo := func(i *Incident) { i.RestoredAt = now.Add(-policy.Settle) }
+	lately := func(i *Incident) { i.RestoredAt = now.Add(-policy.Settle + 1) }
+	of := func(change func(*Incident), more ...any) *Case {
+		return given(append(more, gone("fl-1"), back("fl-1", "fl-3", change), live("fl-3"), live("fl-2", unprotected, does(rejects)))...)
+	}
+	const verified = `fl-1: Confirmed=true NextAttemptAt=+8m0s`
+	play(t, []scenario{
+		{"shown", of(longAgo), verify(made("fl-3"), made("fl-2", rejects)), `row fl-2: Protected=true |` + verified},
+		{"not shown", of(longAgo), verify(made("fl-3")), verified},
+		{"too soon", of(lately), verify(made("fl-3"), made("fl-2", rejects)), `fl-1: Confirmed=true NextAttemptAt=+8m1s`},
+		{"another one is lost there", of(longAgo, gone("fl-4"), pending("fl-4")), verify(made("fl-3"), made("fl-2", rejects)), verified},
+	})
+}

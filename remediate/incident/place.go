@@ -1,0 +1,85 @@
+package incident
+
+import (
+	"slices"
+
+	"flowkeeper/inventory"
+)
+
+// place is a resource of a case, with what is there, and what is to come back.
+type place struct {
+	c        *Case
+	resource string
+}
+
+func (c *Case) place(resource string) place { return place{c, resource} }
+
+func (p place) live() []inventory.Row { return p.c.Live(p.resource) }
+func (p place) lost() []Incident      { return p.c.Lost(p.resource) }
+
+func (p place) setProtected(row inventory.Row, protected bool) {
+	row.Protected = protected
+	p.c.putRow(row)
+}
+
+// wakeBlocked makes the blocked incidents on a resource due: something changed there.
+func (p place) wakeBlocked() {
+	for _, i := range p.c.pending(p.resource) {
+		if i.State == Blocked {
+			i.NextAttemptAt = p.c.Now
+			p.c.Put(i)
+		}
+	}
+}
+
+// ownTagsOf are the tags that CreateTags sets on a flow log that a Flowkeeper has made, where
+// it is seen before the create's answer is stored, or where nothing has reported the loss of
+// the one that it replaces: if it is deleted meanwhile, they are restored with it.
+func (p place) ownTagsOf(f inventory.FlowLog) map[string]string {
+	for _, i := range p.lost() {
+		if i.Known && inventory.Equivalent(p.c.Scope, i.Frozen, f) {
+			return tagsApart(i, f)
+		}
+	}
+	for _, r := range p.live() {
+		if r.Protected && inventory.Equivalent(p.c.Scope, r.Settings, f) {
+			return tagsApart(Incident{Frozen: r.Whole()}, f)
+		}
+	}
+	return nil
+}
+
+// madeAndLost finds what an incident's call in doubt has made, where that was lost in turn
+// before its answer was stored: with both restored there would be two.
+func (p place) madeAndLost(i Incident) (row inventory.Row, lost bool) {
+	for _, other := range p.c.pending(p.resource) {
+		row, ok := p.c.Row(other.FlowLogID)
+		madeBy := ok && isRestored(row.FlowLog) && !row.CreatedAt.Before(i.OpenedAt.Add(-p.c.Policy.Settle))
+		if madeBy && other.FlowLogID != i.FlowLogID && len(inventory.Differences(p.c.Scope, i.Frozen, row.Settings)) == 0 {
+			return row, true
+		}
+	}
+	return row, false
+}
+
+// takeAnswer records that a flow log that is first seen now is what a call in doubt has made:
+// should it be deleted at once, its incident is of the same lineage.
+func (p place) takeAnswer(f inventory.FlowLog) {
+	for _, i := range p.lost() {
+		if i.Known && i.Call != nil && isRestored(f) && inventory.Equivalent(p.c.Scope, i.Frozen, f) {
+			t, _ := p.c.begin(i.FlowLogID)
+			t.absent()
+			t.restored(f, false, true)
+			return
+		}
+	}
+}
+
+// isStale reports whether a flow log that is first seen was made by a call of which nothing is
+// left: see Incident.NothingMadeAt.
+func (p place) isStale(f inventory.FlowLog) bool {
+	return slices.ContainsFunc(p.c.on(p.resource), func(id string) bool {
+		t, ok := p.c.begin(id)
+		return ok && t.isStale(f, p.c.Policy.Settle) && inventory.Equivalent(p.c.Scope, t.Frozen, f)
+	})
+}

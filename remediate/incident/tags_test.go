@@ -1,0 +1,191 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"flowkeeper/inventory"
+)
+
+// lacks are tags that a restored incident's replacement is to get.
+func lacks(kv ...string) func(*Incident) {
+	return func(i *Incident) { i.MissingTags = tagMap(kv...) }
+}
+
+func TestApplyTags(t *testing.T) {
+	t.Parallel()
+	// lacking are restored flow logs whose replacements lack a tag: fl-1 as fl-new-1.
+	lacking := func(n string, change ...func(*Incident)) func(*Case) {
+		i := back("fl-"+n, "fl-new-"+n, append([]func(*Incident){lacks("a", "1")}, change...)...)
+		return func(c *Case) {
+			c.Load([]inventory.Row{gone(i.FlowLogID), live(i.NewID, func(r *inventory.Row) { r.OwnTags = i.MissingTags })}, []Incident{i})
+		}
+	}
+	// tagged applies what a CreateTags call came to that was for all incidents of a case, as they
+	// were before a change.
+	tagged := func(a Answer, meanwhile ...func(*Case)) func(*Case) string {
+		return func(c *Case) string {
+			var some []Incident
+			for _, id := range all(c) {
+				i, _ := c.Incident(id)
+				some = append(some, i)
+			}
+			for _, change := range meanwhile {
+				change(c)
+			}
+			c.ApplyTags(some, a, 0.5)
+			return ""
+		}
+	}
+	set := Answer{}
+	throttled := Answer{Class: TryAgain, Message: "throttled"}
+	denied := Answer{Class: NeedsPerson, Reason: Permission, Message: "not authorized", Advice: "allow it"}
+	notThere := Answer{Class: ResourceAbsent, Message: "fl-new-2 does not exist"}
+	refused := func(i *Incident) {
+		i.Reason, i.Advice, i.Attempts, i.LastError = NotTagged, "allow it", 3, "not authorized"
+	}
+	notDelivering := func(i *Incident) { i.Reason, i.Advice = NotDelivering, "mend it" }
+	times := func(n int) func(*Incident) { return func(i *Incident) { i.Tried = n } }
+	play(t, []scenario{
+		{"all are set", given(lacking("1"), lacking("2", times(3))), tagged(set), `fl-1: MissingTags=map[] TaggedAt=now TagRounds=1 NextAttemptAt=+2m0s | fl-2: MissingTags=map[] TaggedAt=now TagRounds=1 NextAttemptAt=+2m0s`},
+		{"set, after a refusal", given(lacking("1", refused)), tagged(set), `fl-1: Reason="" Advice="" MissingTags=map[] TaggedAt=now TagRounds=1 Attempts=0 LastError="" NextAttemptAt=+2m0s`},
+		{"set, where AWS does not deliver", given(lacking("1", notDelivering)), tagged(set), `fl-1: MissingTags=map[] TaggedAt=now TagRounds=1 NextAttemptAt=+2m0s`},
+		{"set, as it is restored in what is the future by now", given(lacking("1", func(i *Incident) { i.RestoredAt = now.Add(time.Hour) })), tagged(set), `fl-1: RestoredAt=now MissingTags=map[] TaggedAt=now TagRounds=1 NextAttemptAt=+2m0s`},
+		{"throttled", given(lacking("1"), lacking("2", times(2))), tagged(throttled), `fl-1: Tried=1 LastError=throttled NextAttemptAt=+1s | fl-2: Tried=3 LastError=throttled NextAttemptAt=+4s`},
+		{"throttled, alone", given(lacking("1")), tagged(throttled), `fl-1: Tried=1 LastError=throttled NextAttemptAt=+1s`},
+		{"refused: each alone", given(lacking("1"), lacking("2")), tagged(denied), `fl-1: Tried=1 Attempts=1 LastError="not authorized" NextAttemptAt=+1s | fl-2: Tried=1 Attempts=1 LastError="not authorized" NextAttemptAt=+1s`},
+		{"refused, alone: a person is needed", given(lacking("1", times(1))), tagged(denied), `
+			fl-1: Reason=not_tagged Advice="allow it" Tried=2 Attempts=1 LastError="not authorized" NextAttemptAt=+30s
+			logged fl-1 restored/not_tagged: its own tags are not all there: not authorized
+			note not tagged fl-1: not authorized`},
+		{"refused still, alone", given(lacking("1", refused)), tagged(denied), `fl-1: Tried=1 Attempts=4 NextAttemptAt=+4m0s`},
+		{"refused, alone, where AWS does not deliver", given(lacking("1", notDelivering)), tagged(denied), `
+			fl-1: Reason=not_tagged Advice="allow it" Tried=1 Attempts=1 LastError="not authorized" NextAttemptAt=+30s
+			logged fl-1 restored/not_tagged: its own tags are not all there: not authorized
+			note not tagged fl-1: not authorized`},
+		{"one is not there yet: the others at once", given(lacking("1"), lacking("2"), lacking("3")), tagged(notThere), `fl-2: Tried=1 Attempts=1 LastError="fl-new-2 does not exist" NextAttemptAt=+1s`},
+		{"not there yet, alone", given(lacking("2")), tagged(notThere), `fl-2: Tried=1 Attempts=1 LastError="fl-new-2 does not exist" NextAttemptAt=+1s`},
+		{"not there, alone, and not named", given(lacking("1")), tagged(Answer{Class: ResourceAbsent, Message: "does not exist"}), `fl-1: Tried=1 Attempts=1 LastError="does not exist" NextAttemptAt=+1s`},
+		{"one is named: the others at once", given(lacking("1"), lacking("2")), tagged(Answer{Class: NeedsPerson, Reason: Invalid, Message: "fl-new-2 has too many tags"}), `fl-2: Tried=1 Attempts=1 LastError="fl-new-2 has too many tags" NextAttemptAt=+1s`},
+		{"none of them is named", given(lacking("1"), lacking("2")), tagged(Answer{Class: NeedsPerson, Reason: Invalid, Message: "fl-new-22 has too many tags"}), `
+			fl-1: Tried=1 Attempts=1 LastError="fl-new-22 has too many tags" NextAttemptAt=+1s
+			fl-2: Tried=1 Attempts=1 LastError="fl-new-22 has too many tags" NextAttemptAt=+1s`},
+
+		{"lost meanwhile", given(lacking("1")), tagged(set, with("1", func(i *Incident) { i.State = Closed })), ``},
+		{"verified meanwhile", given(lacking("1")), tagged(denied, with("1", func(i *Incident) { i.State = Verified })), ``},
+		{"another step set them", given(lacking("1")), tagged(denied, with("1", func(i *Incident) { i.MissingTags = nil })), ``},
+		{"restored once more meanwhile: that one lacks them", given(lacking("1")), tagged(set, with("1", func(i *Incident) { i.NewID = "fl-newer-1" })), ``},
+		{"no incident", given(gone("fl-1")), func(c *Case) string {
+			c.ApplyTags([]Incident{back("fl-1", "fl-new-1", lacks("a", "1"))}, set, 0.5)
+			return ""
+		}, ``},
+	})
+}
+
+func TestLacksTags(t *testing.T) {
+	t.Parallel()
+	restored := func(change ...func(*Incident)) Incident {
+		return back("fl-1", "fl-2", append([]func(*Incident){lacks("a", "1")}, change...)...)
+	}
+	ago := func(d time.Duration) func(*Incident) { return func(i *Incident) { i.RestoredAt = now.Add(-d) } }
+	for name, c := range map[string]struct {
+		i             Incident
+		lacks, atOnce bool
+	}{
+		"restored":                       {restored(), true, true},
+		"restored a while ago":           {restored(ago(policy.Settle - 1)), true, true},
+		"restored long ago":              {restored(ago(policy.Settle)), true, false},
+		"AWS has refused them":           {restored(func(i *Incident) { i.Attempts = 1 }), true, false},
+		"AWS has only throttled the try": {restored(func(i *Incident) { i.Tried = 1 }), true, true},
+		"it lacks none":                  {restored(lacks()), false, false},
+		"verified":                       {restored(func(i *Incident) { i.State = Verified }), false, false},
+		"lost in turn":                   {restored(func(i *Incident) { i.State = Closed }), false, false},
+		"open":                           {restored(func(i *Incident) { i.State = Open }), false, false},
+	} {
+		if lacks, atOnce := c.i.LacksTags(policy, now); lacks != c.lacks || atOnce != c.atOnce {
+			t.Errorf("%s: it lacks tags: %t, at once: %t", name, lacks, atOnce)
+		}
+	}
+}
+
+func TestSharedTags(t *testing.T) {
+	t.Parallel()
+	restored := func(n string, change ...func(*Incident)) Incident {
+		return back("fl-"+n, "fl-new-"+n, append([]func(*Incident){lacks("a", "1")}, change...)...)
+	}
+	refused := func(i *Incident) { i.Attempts = 1 }
+	var got [][]string
+	for _, call := range SharedTags([]Incident{restored("1"), restored("2", lacks("b", "1")), restored("3"), restored("4", refused), restored("5", refused), restored("6", lacks("b", "1"))}) {
+		var ids []string
+		for _, i := range call {
+			ids = append(ids, i.FlowLogID)
+		}
+		got = append(got, ids)
+	}
+	if d := gocmp.Diff([][]string{{"fl-1", "fl-3"}, {"fl-2", "fl-6"}, {"fl-4"}, {"fl-5"}}, got); d != "" {
+		t.Error(d)
+	}
+	var many []Incident
+	for n := range 2500 {
+		many = append(many, restored(fmt.Sprint(n)))
+	}
+	var sizes []int
+	for _, call := range SharedTags(many) {
+		sizes = append(sizes, len(call))
+	}
+	if !slices.Equal(sizes, []int{1000, 1000, 500}) {
+		t.Errorf("calls of %v", sizes)
+	}
+	if calls := SharedTags(nil); len(calls) != 0 {
+		t.Errorf("calls for nothing: %v", calls)
+	}
+}
+
+func TestMissingTags(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ lost, have, want map[string]string }{
+		"none":                 {nil, nil, nil},
+		"all are there":        {tagMap("a", "1"), tagMap("a", "1", "b", "2"), nil},
+		"one is not there":     {tagMap("a", "1", "b", "2"), tagMap("a", "1"), tagMap("b", "2")},
+		"another value":        {tagMap("a", "1"), tagMap("a", "2"), tagMap("a", "1")},
+		"an empty value":       {tagMap("a", ""), nil, tagMap("a", "")},
+		"AWS's, and our own":   {tagMap("aws:a", "1", RestoredFrom, "fl-0"), nil, nil},
+		"not AWS's, but alike": {tagMap("aws", "1", "awsome:a", "2", "AWS:a", "3"), nil, tagMap("aws", "1", "awsome:a", "2", "AWS:a", "3")},
+	} {
+		if d := gocmp.Diff(c.want, missingTags(c.lost, c.have)); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
+
+// TestOwnTagsOf: what Flowkeeper has made is to have the tags of what was lost, even if AWS
+// shows it before the answer is stored.
+func TestOwnTagsOf(t *testing.T) {
+	t.Parallel()
+	ours := func(f *inventory.FlowLog) { f.Tags = tagMap(RestoredFrom, "e-1", "b", "2") }
+	found := func(change ...func(*inventory.FlowLog)) func(*Case) string {
+		return func(c *Case) string {
+			return fmt.Sprint(c.place("vpc-1").ownTagsOf(made("fl-2", change...)))
+		}
+	}
+	lost := pending("fl-1", tags("a", "1", "b", "2"))
+	play(t, []scenario{
+		{"ours", given(gone("fl-1"), lost), found(ours), `= map[a:1 b:2]`},
+		{"somebody else's", given(gone("fl-1"), lost), found(), `= map[]`},
+		{"ours, with all tags", given(gone("fl-1"), lost), found(ours, func(f *inventory.FlowLog) { f.Tags["a"] = "1" }), `= map[a:1 b:2]`},
+		{"ours, and not equivalent", given(gone("fl-1"), lost), found(ours, rejects), `= map[]`},
+		{"ours, on another resource", given(gone("fl-1"), lost), found(ours, func(f *inventory.FlowLog) { f.ResourceID = "vpc-2" }), `= map[]`},
+		{"ours, and nothing is lost", given(gone("fl-1"), closed("fl-1", Released)), found(ours), `= map[]`},
+		{"ours, and what is lost is not known", given(pending("fl-1", tags("a", "1"), func(i *Incident) { i.Known = false })), found(ours), `= map[]`},
+		{"ours, of a create for it alone", given(gone("fl-1"), lost), found(func(f *inventory.FlowLog) { f.Tags = tagMap(RestoredFrom, "fl-1") }), `= map[]`},
+		{"ours, and nothing has reported the loss", given(live("fl-1", func(r *inventory.Row) { r.Tags, r.OwnTags = tagMap("a", "1"), tagMap("b", "2") })), found(ours), `= map[a:1 b:2]`},
+		{"ours, beside a live one that is not protected", given(live("fl-1", unprotected, func(r *inventory.Row) { r.Tags = tagMap("a", "1") })), found(ours), `= map[]`},
+		{"ours, beside a live one that is not equivalent", given(live("fl-1", does(rejects), func(r *inventory.Row) { r.Tags = tagMap("a", "1") })), found(ours), `= map[]`},
+		{"ours, and what was lost had no tags", given(gone("fl-1"), pending("fl-1")), found(ours), `= map[]`},
+		{"ours, the second that is lost there", given(gone("fl-0"), pending("fl-0", freezes(rejects), tags("c", "3")), gone("fl-1"), lost), found(ours), `= map[a:1 b:2]`},
+	})
+}

@@ -1,0 +1,114 @@
+package incident
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// TestTelemetryRule: the built-in rule is for AWS's own role in the account of the record,
+// whatever its name, and for nobody who only looks like it.
+func TestTelemetryRule(t *testing.T) {
+	t.Parallel()
+	role := TelemetryRole(scope)
+	builtIn := Rule{Action: Wait, Wait: 15 * time.Minute, Level: alert.Low}
+	none := Rule{Action: Restore}
+	own := Rule{Principal: role, Action: Ignore}
+	for name, tt := range map[string]struct {
+		account, principal string
+		rules              []Rule
+		want               Rule
+	}{
+		"the role":            {scope.Account, role, nil, builtIn},
+		"under another name":  {scope.Account, "arn:aws:iam::111122223333:role/aws-service-role/telemetry-enablement.observabilityadmin.amazonaws.com/Other", nil, builtIn},
+		"in China":            {scope.Account, strings.Replace(role, "arn:aws:", "arn:aws-cn:", 1), nil, builtIn},
+		"beside other rules":  {scope.Account, role, []Rule{{Principal: "arn:aws:iam::111122223333:role/terraform", Action: Ignore}}, builtIn},
+		"a rule overrides it": {scope.Account, role, []Rule{own}, own},
+		"a rule restores":     {scope.Account, role, []Rule{{Principal: "arn:aws:iam::{account}:role/aws-service-role/*", Action: Restore}}, Rule{Principal: "arn:aws:iam::{account}:role/aws-service-role/*", Action: Restore}},
+		"of another account":  {"444455556666", role, nil, none},
+		"without the path":    {scope.Account, "arn:aws:iam::111122223333:role/AWSServiceRoleForObservabilityAdmin_TelemetryEnablement", nil, none},
+		"another service's":   {scope.Account, "arn:aws:iam::111122223333:role/aws-service-role/observabilityadmin.amazonaws.com/AWSServiceRoleForObservabilityAdmin", nil, none},
+		"the path below":      {scope.Account, "arn:aws:iam::111122223333:role/x/aws-service-role/telemetry-enablement.observabilityadmin.amazonaws.com/Other", nil, none},
+		"a longer path":       {scope.Account, "arn:aws:iam::111122223333:role/aws-service-role/telemetry-enablement.observabilityadmin.amazonaws.com/x/Other", nil, none},
+		"no name":             {scope.Account, "arn:aws:iam::111122223333:" + telemetryPath, nil, none},
+		"a session":           {scope.Account, "arn:aws:sts::111122223333:assumed-role/AWSServiceRoleForObservabilityAdmin_TelemetryEnablement/x", nil, none},
+		"a user whose path looks like an ARN": {scope.Account,
+			"arn:aws:iam::111122223333:user/:iam::111122223333:role/aws-service-role/telemetry-enablement.observabilityadmin.amazonaws.com/mallory", nil, none},
+		"a record without an account": {"", "arn:aws:iam:::" + telemetryPath + "x", nil, none},
+		"nobody":                      {scope.Account, "", nil, none},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := Policy{Rules: tt.rules}
+			if got := p.RuleFor(tt.account, tt.principal); got != tt.want {
+				t.Errorf("%+v", got)
+			}
+			trusted := tt.want.Action != Restore
+			if got := p.trustsTelemetry(tt.account, tt.principal); got != trusted {
+				t.Errorf("trusted: %t", got)
+			}
+		})
+	}
+}
+
+// TestTelemetryOwnLogGroup: AWS's rules may move to a new log group, but only of the
+// account itself.
+func TestTelemetryOwnLogGroup(t *testing.T) {
+	t.Parallel()
+	lost := pending("fl-1", func(i *Incident) { i.Action, i.Waited, i.DeletedAt = Wait, time.Hour, noon })
+	to := func(destination string) inventory.Row {
+		return live("fl-2", func(r *inventory.Row) { r.LogDestinationType, r.LogDestination = "", destination })
+	}
+	for destination, want := range map[string]bool{
+		"arn:aws:logs:eu-west-1:111122223333:log-group:new":   true,
+		"arn:aws:logs:eu-west-1:111122223333:log-group:new:*": true,
+		"arn:aws:logs:eu-west-1:444455556666:log-group:new":   false,
+		"arn:aws:s3:::new": false,
+		"":                 false,
+	} {
+		if got := mayExcuse(lost, to(destination), true, nil); got != want {
+			t.Errorf("to %q: %t", destination, got)
+		}
+		if mayExcuse(lost, to(destination), false, nil) {
+			t.Errorf("anybody's to %q", destination)
+		}
+	}
+	excuses := to("arn:aws:logs:eu-west-1:111122223333:log-group:new")
+	excuses.Excuses = "fl-0"
+	if mayExcuse(lost, excuses, true, nil) {
+		t.Error("one flow log excuses two losses")
+	}
+}
+
+// TestTelemetryMakesNoDecoys: what AWS's role made in the place of a flow log is
+// protected, live or lost, and blocks a restore without being called a decoy.
+func TestTelemetryMakesNoDecoys(t *testing.T) {
+	t.Parallel()
+	role := TelemetryRole(scope)
+	created := func(by string) func(*Case) string {
+		return func(c *Case) string { c.Created("fl-2", by); return "" }
+	}
+	restoring := func(c *Case) { c.Policy.Rules = []Rule{{Principal: role, Action: Restore}} }
+	by := func(r *inventory.Row) { r.CreatedBy = role }
+	exists := func(c *Case) string {
+		c.ApplyAnswer("fl-1", Answer{Class: AlreadyThere, Message: "exists"}, seen(made("fl-2", rejects)), 0)
+		return ""
+	}
+	play(t, []scenario{
+		{"beside a live one", given(live("fl-1"), live("fl-2", does(rejects), unprotected)), created(role),
+			`row fl-2: Protected=true CreatedBy=` + short(role)},
+		{"in the place of a lost one", given(gone("fl-1"), pending("fl-1"), live("fl-2", does(rejects), unprotected)), created(role),
+			`row fl-2: Protected=true CreatedBy=` + short(role)},
+		{"outside of the destinations", given(live("fl-1"), live("fl-2", does(rejects), excluded)), created(role), `row fl-2: CreatedBy=` + short(role)},
+		{"where a rule treats it as anybody", given(live("fl-1"), live("fl-2", does(rejects), unprotected), restoring), created(role),
+			`row fl-2: CreatedBy=` + short(role)},
+		{"made by somebody else", given(live("fl-1"), live("fl-2", does(rejects), unprotected)), created("arn:eve"), `row fl-2: CreatedBy=arn:eve`},
+		{"in the way of a restore", given(gone("fl-1"), pending("fl-1"), live("fl-2", does(rejects), by)), exists, `
+			fl-1: State=blocked Reason=managed Advice="a telemetry rule of CloudWatch made fl-2…" AbsentAt=now Tried=1 LastError="fl-2 is in the way, made by arn:aws:iam:…" NextAttemptAt=+15s Stuck=blocked("fl-2 is in the way, made by arn:aws:iam:…") StuckNews=true
+			logged fl-1 blocked/managed: fl-2 is in the way, made by ` + role + `
+			note stuck fl-1`},
+	})
+}

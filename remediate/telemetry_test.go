@@ -1,0 +1,199 @@
+package remediate_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/remediate/incident"
+)
+
+// toLogs makes a flow log one of CloudWatch's telemetry rules, as far as its settings show.
+func toLogs(group string, more ...func(*fakeaws.FlowLog)) func(*fakeaws.FlowLog) {
+	return func(f *fakeaws.FlowLog) {
+		f.LogDestinationType, f.LogDestination, f.LogGroupName, f.DeliverLogsPermissionARN, f.FileFormat = "cloud-watch-logs", "", group, delivery, ""
+		f.Tags = map[string]string{incident.TelemetryTag: "true"}
+		for _, change := range more {
+			change(f)
+		}
+	}
+}
+
+func rejected(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" }
+
+// managed is a scene with one flow log that a telemetry rule made on vpc-1.
+func managed(t *testing.T) (s *scene, id string) {
+	t.Helper()
+	s = newScene(t)
+	s.world.AddDestination("arn:aws:logs:eu-west-1:111122223333:log-group:/vpc/flow")
+	s.world.AddDestination(delivery)
+	id = s.plant("vpc-1", toLogs("/vpc/flow"))
+	s.refresh()
+	s.now = s.now.Add(time.Hour)
+	s.refresh()
+	return s, id
+}
+
+// creates is the record by which a role made a flow log.
+func (s *scene) createdAs(role, id string) { s.hear(as(s.made(id), role)) }
+
+// TestTelemetryRulesReplaceTheirFlowLogs: what CloudWatch's role deletes and makes is
+// neither restored nor tampering, whichever comes first and wherever it delivers.
+func TestTelemetryRulesReplaceTheirFlowLogs(t *testing.T) {
+	t.Parallel()
+	role := incident.TelemetryRole(scope)
+	for name, group := range map[string]string{"to the same log group": "/vpc/flow", "to another log group": "/vpc/new"} {
+		for order, createFirst := range map[string]bool{"create then delete": true, "delete then create": false} {
+			t.Run(order+", "+name, func(t *testing.T) {
+				t.Parallel()
+				s, old := managed(t)
+				made := ""
+				create := func() {
+					made = s.plant("vpc-1", toLogs(group, rejected))
+					s.createdAs(role, made)
+				}
+				if createFirst {
+					create()
+					s.pass(time.Minute)
+				}
+				s.hear(as(s.attack(old), role))
+				s.pass(5 * time.Minute)
+				s.is(old, incident.Open, "")
+				if !createFirst {
+					create()
+				}
+				s.refresh()
+				s.pass(15 * time.Minute)
+				s.is(old, incident.Closed, incident.Replaced)
+				if s.creates() != 0 || len(s.alerts(alert.Decoy)) != 0 || len(s.alerts(alert.Tamper)) != 0 {
+					t.Error("something was created, or called a decoy or tampering")
+				}
+				if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != alert.Low {
+					t.Errorf("alerts %+v", a)
+				}
+				if !s.row(made).Protected {
+					t.Error("the new one is not protected")
+				}
+				s.hear(s.attack(made))
+				s.work()
+				s.is(made, incident.Restored, "")
+				s.pass(time.Hour)
+				s.resolved()
+			})
+		}
+	}
+}
+
+// TestTelemetryRulesThatOnlyDelete: without a replacement the flow log is restored after
+// the wait, unless a rule of the user's says otherwise.
+func TestTelemetryRulesThatOnlyDelete(t *testing.T) {
+	t.Parallel()
+	role := incident.TelemetryRole(scope)
+	for name, c := range map[string]struct {
+		rules []incident.Rule
+		after time.Duration
+		level alert.Level
+	}{
+		"the built-in rule": {nil, 15 * time.Minute, alert.Low},
+		"a shorter wait":    {[]incident.Rule{{Principal: role, Action: incident.Wait, Wait: time.Minute}}, time.Minute, alert.High},
+		"no wait":           {[]incident.Rule{{Principal: role, Action: incident.Restore}}, 0, alert.Critical},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, id := managed(t)
+			s.policy.Rules = c.rules
+			s.crash()
+			s.hear(as(s.attack(id), role))
+			if c.after > 0 {
+				s.pass(c.after - time.Second)
+				s.is(id, incident.Open, "")
+			}
+			s.pass(time.Second)
+			s.is(id, incident.Restored, "")
+			if all := s.here("vpc-1"); len(all) != 1 || all[0].LogGroupName != "/vpc/flow" || all[0].Tags[incident.TelemetryTag] != "true" {
+				t.Errorf("on the VPC is %+v", all)
+			}
+			if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != c.level {
+				t.Errorf("alerts %+v", a)
+			}
+		})
+	}
+}
+
+// TestTheTelemetryTagExcusesNothing: anybody can set it, on what they delete and on what
+// they put in its place.
+func TestTheTelemetryTagExcusesNothing(t *testing.T) {
+	t.Parallel()
+	s, id := managed(t)
+	deletion := s.attack(id)
+	decoy := s.plant("vpc-1", toLogs("/vpc/flow", rejected))
+	s.hear(s.made(decoy), deletion)
+	s.pass(time.Minute)
+	s.is(id, incident.Blocked, incident.Decoy)
+	if s.row(decoy).Protected {
+		t.Error("a decoy is protected for its tag")
+	}
+	if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != alert.Critical {
+		t.Errorf("alerts %+v", a)
+	}
+	if a := s.alerts(alert.Tamper); len(a) != 1 || !strings.Contains(a[0].Cause, "a decoy") {
+		t.Errorf("tampering %+v", a)
+	}
+	s.world.Remove(account, region, decoy)
+	s.pass(time.Hour)
+	if all := s.here("vpc-1"); len(all) != 1 || all[0].TrafficType != "ALL" {
+		t.Errorf("on the VPC is %+v", all)
+	}
+}
+
+// TestWhoLooksLikeTheTelemetryRole gets no time: a role of that name has not its path,
+// which only AWS can give, and another account's role is not this one's.
+func TestWhoLooksLikeTheTelemetryRole(t *testing.T) {
+	t.Parallel()
+	role := incident.TelemetryRole(scope)
+	for name, who := range map[string]string{
+		"without the path":                    "arn:aws:iam::111122223333:role/AWSServiceRoleForObservabilityAdmin_TelemetryEnablement",
+		"of another account":                  strings.Replace(role, account, "444455556666", 1),
+		"of another account without the path": "arn:aws:iam::444455556666:role/AWSServiceRoleForObservabilityAdmin_TelemetryEnablement",
+		"a user with such a path":             "arn:aws:iam::111122223333:user/" + strings.TrimPrefix(role, "arn:aws") + "/mallory",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, id := managed(t)
+			s.hear(as(s.attack(id), who))
+			s.work()
+			s.is(id, incident.Restored, "")
+			if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level == alert.Low {
+				t.Errorf("alerts %+v", a)
+			}
+		})
+	}
+}
+
+// TestATelemetryFlowLogInTheWay of a flow log that somebody else deleted blocks its restore,
+// until a person decides; it is no decoy.
+func TestATelemetryFlowLogInTheWay(t *testing.T) {
+	t.Parallel()
+	s, id := managed(t)
+	deletion := s.attack(id)
+	made := s.plant("vpc-1", toLogs("/vpc/flow", rejected))
+	s.createdAs(incident.TelemetryRole(scope), made)
+	s.hear(deletion)
+	s.pass(time.Minute)
+	i := s.is(id, incident.Blocked, incident.Managed)
+	if !strings.Contains(i.Advice, "traffic_type") || !strings.Contains(i.Advice, "release "+id) {
+		t.Errorf("it says %q", i.Advice)
+	}
+	if s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1}); len(s.alerts(alert.Tamper)) != 0 {
+		t.Error("it is called tampering")
+	}
+	if !slices.ContainsFunc(s.critical(), func(a alert.Alert) bool { return a.Kind == alert.Blocked }) {
+		t.Error("nobody is woken")
+	}
+	s.world.Remove(account, region, made)
+	s.pass(time.Hour)
+	s.is(id, incident.Verified, "")
+}

@@ -1,0 +1,263 @@
+package remediate_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
+	"flowkeeper/remediate/incident"
+)
+
+// publicToken is the token of a flow log's first create as everybody could make it before
+// there was a key.
+func publicToken(id string) string {
+	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "flowkeeper\n%s\n%s\n0", scope, id)))
+}
+
+// useUp uses a token for another call, as an attacker would beforehand.
+func (s *scene) useUp(token string) {
+	s.t.Helper()
+	out, err := s.api.CreateFlowLogs(s.t.Context(), &ec2.CreateFlowLogsInput{ResourceIds: []string{"vpc-9"}, ResourceType: types.FlowLogsResourceTypeVpc,
+		TrafficType: types.TrafficTypeReject, LogDestinationType: types.LogDestinationTypeS3, LogDestination: aws.String(bucket + "/" + token[:4]), ClientToken: &token})
+	s.must(err)
+	s.world.Remove(account, region, out.FlowLogIds[0])
+}
+
+// tokens of the creates so far, but for the attacker's.
+func (s *scene) tokens() (out []string) {
+	for _, c := range s.world.Calls("CreateFlowLogs") {
+		if c.Form.Get("ResourceId.1") != "vpc-9" {
+			out = append(out, c.Form.Get("ClientToken"))
+		}
+	}
+	return out
+}
+
+func (s *scene) withTokenKey() *scene {
+	s.policy.TokenKey = incident.SharedTokenKey("a secret")
+	s.crash()
+	s.plant("vpc-9", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/elsewhere" })
+	return s
+}
+
+// TestI4TokensCantBeUsedUpBeforehand: what everybody knows of a flow log does not tell the
+// token that restores it.
+func TestI4TokensCantBeUsedUpBeforehand(t *testing.T) {
+	t.Parallel()
+	s := newScene(t).withTokenKey()
+	id := s.protect(1)[0]
+	s.useUp(publicToken(id))
+	s.hear(s.attack(id))
+	s.pass(5 * time.Second)
+	s.is(id, incident.Restored, "")
+	s.restored("vpc-1")
+}
+
+// TestI4AnOpenIncidentKeepsItsToken over the upgrade to tokens with a key: a create that was
+// sent before it is repeated as the same call.
+func TestI4AnOpenIncidentKeepsItsToken(t *testing.T) {
+	t.Parallel()
+	s := newScene(t).withTokenKey()
+	id := s.protect(1)[0]
+	s.world.LoseAnswers("CreateFlowLogs", 1)
+	s.hear(s.attack(id))
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
+		i := s.incident(id)
+		i.Keyed = false // as an older version wrote it
+		return tx.PutIncident(i)
+	}))
+	s.world.SetConsistencyDelay(30 * time.Second)
+	s.pass(10 * time.Second)
+	s.world.SetConsistencyDelay(0)
+	s.pass(time.Minute)
+	s.restored("vpc-1")
+	if got := s.tokens(); len(got) < 2 || slices.ContainsFunc(got, func(token string) bool { return token != publicToken(id) }) {
+		t.Errorf("tokens %q, want %s alone", got, publicToken(id))
+	}
+}
+
+// TestI4AUsedToken: somebody knows the key, and uses the token up. The flow log is back
+// after 15 seconds all the same, with a token that is on disk before the call, and people
+// hear of it, whether or not other flow logs of the event are missing.
+func TestI4AUsedToken(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 3} {
+		s := newScene(t).withTokenKey()
+		var others []string // unlike the one: their creates share no call with its
+		for m := range n - 1 {
+			others = append(others, s.plant(fmt.Sprintf("vpc-%d", m+2), rejects))
+		}
+		ids := append(s.protect(1), others...)
+		used := s.policy.TokenKey.Token(incident.Incident{Scope: scope, FlowLogID: ids[0], Keyed: true})
+		s.useUp(used)
+		began := s.now
+		s.hear(s.attack(ids...))
+		s.pass(14 * time.Second)
+		if i := s.is(ids[0], incident.Blocked, incident.TokenUsed); i.RandomToken != "" || i.Advice == "" {
+			t.Errorf("a token after 14 s: %q; advice %q", i.RandomToken, i.Advice)
+		}
+		for s.incident(ids[0]).RandomToken == "" {
+			s.now = s.now.Add(100 * time.Millisecond)
+			_, err := s.r.Step(t.Context(), scope, func() {})
+			s.must(err)
+		}
+		random := s.incident(ids[0]).RandomToken
+		if slices.Contains(s.tokens(), random) {
+			t.Error("the call was made before the token was on disk, or with it")
+		}
+		s.crash() // between the commit and the call
+		s.pass(time.Second)
+		i := s.is(ids[0], incident.Restored, "")
+		if blind := i.RestoredAt.Sub(began); blind > 17*time.Second || len(random) != 64 || s.tokens()[len(s.tokens())-1] != random {
+			t.Errorf("back after %s, with the token %q of %q", blind, random, s.tokens())
+		}
+		s.restored("vpc-1")
+		if told := s.alerts(alert.Blocked); len(told) != 1 || told[0].FlowLogs[0].FlowLogID != ids[0] || told[0].FlowLogs[0].Reason != incident.TokenUsed {
+			t.Errorf("%d flow logs: alerts %+v", n, told)
+		}
+		s.pass(15 * time.Minute)
+		s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
+	}
+}
+
+// TestI4AUsedTokenOfAnUnseenCreate: an earlier create with that token succeeded, its answer
+// was lost, and AWS is slow to show it. It is found, and nothing is made twice, though AWS
+// would make a second.
+func TestI4AUsedTokenOfAnUnseenCreate(t *testing.T) {
+	t.Parallel()
+	s := newScene(t).withTokenKey()
+	s.world.AllowDuplicates(true)
+	id := s.protect(1)[0]
+	c := &calls{EC2: s.api, create: func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+		if n == 2 {
+			in.TrafficType = types.TrafficTypeReject // what the version before asked for was another call
+		}
+		return nil, nil
+	}}
+	s.r.Fleet = fleetOf{c}
+	s.world.LoseAnswers("CreateFlowLogs", 1)
+	f := s.attack(id)
+	s.pass(time.Minute) // the deletion shows, whatever the delay
+	s.world.SetConsistencyDelay(10 * time.Second)
+	s.hear(f)
+	s.pass(2 * time.Minute)
+	s.restored("vpc-1")
+	if i := s.incident(id); !i.Adopted || c.creates != 2 {
+		t.Errorf("after %d creates, adopted: %v", c.creates, i.Adopted)
+	}
+}
+
+// TestAUsedTokenByHand: whoever restores by hand, without a daemon, waits for the random
+// token.
+func TestAUsedTokenByHand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t).withTokenKey()
+		s.bubble = true
+		id := s.plant("vpc-1", nil)
+		s.refresh()
+		time.Sleep(time.Hour)
+		s.useUp(s.policy.TokenKey.Token(incident.Incident{Scope: scope, FlowLogID: id, Keyed: true}))
+		s.world.Remove(account, region, id)
+		if i, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil || i.State != incident.Restored || i.RandomToken == "" {
+			t.Errorf("%s %s: %v", i.State, i.Reason, err)
+		}
+		s.restored("vpc-1")
+		s.must(s.store.Close())
+	})
+}
+
+// TestI9TokensUsedWithoutEnd: each further token is another, and none is tried faster than
+// what is blocked.
+func TestI9TokensUsedWithoutEnd(t *testing.T) {
+	t.Parallel()
+	s := newScene(t).withTokenKey()
+	id := s.protect(1)[0]
+	mismatch := true
+	s.r.Fleet = fleetOf{&calls{EC2: s.api, create: func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+		if mismatch {
+			return nil, &smithy.GenericAPIError{Code: "IdempotentParameterMismatch", Message: "used with other parameters"}
+		}
+		return nil, nil
+	}}}
+	s.hear(s.attack(id))
+	var times []time.Time
+	var seen []string
+	for n, end := 0, s.now.Add(time.Hour); s.now.Before(end); s.pass(time.Second) {
+		i := s.incident(id)
+		if i.Tried > n {
+			n = i.Tried
+			times, seen = append(times, s.now), append(seen, s.policy.TokenKey.Token(i))
+		}
+	}
+	if n := len(times); n < 7 || n > 10 {
+		t.Errorf("%d creates within an hour", n)
+	}
+	slices.Sort(seen)
+	if len(slices.Compact(seen)) != len(times) {
+		t.Errorf("%d creates, and not as many tokens", len(times))
+	}
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
+	mismatch = false
+	s.pass(16 * time.Minute)
+	s.restored("vpc-1")
+}
+
+// TestI4TheLostOnesIDIsNoReplacement: AWS answers a create with the ID of what was lost.
+func TestI4TheLostOnesIDIsNoReplacement(t *testing.T) {
+	t.Parallel()
+	s := newScene(t).withTokenKey()
+	id := s.protect(1)[0]
+	c := &calls{EC2: s.api, create: func(n int, _ *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+		if n == 1 {
+			return &ec2.CreateFlowLogsOutput{FlowLogIds: []string{id}}, nil
+		}
+		return nil, nil
+	}}
+	s.r.Fleet = fleetOf{c}
+	s.hear(s.attack(id))
+	s.pass(20 * time.Second)
+	s.is(id, incident.Restored, "")
+	s.restored("vpc-1")
+}
+
+// TestI4DaemonsWithOneKey make the same call, and AWS one flow log, though it would make a
+// second; those without one rely on AWS's refusal.
+func TestI4DaemonsWithOneKey(t *testing.T) {
+	t.Parallel()
+	for _, shared := range []bool{true, false} {
+		s := newScene(t).withTokenKey()
+		id := s.protect(1)[0]
+		other := newScene(t)
+		other.world, other.api, other.policy, other.now = s.world, s.api, s.policy, s.now
+		if !shared {
+			other.policy.TokenKey = incident.SharedTokenKey("another secret")
+		}
+		other.crash()
+		other.refresh()
+		s.world.AllowDuplicates(shared)
+		f := s.attack(id)
+		for _, d := range []*scene{s, other} { // each has looked before the other creates
+			d.must(d.r.Handle(t.Context(), []detection.Finding{f}, func() {}))
+			d.r.Wait()
+		}
+		s.work()
+		other.work()
+		s.restored("vpc-1")
+		if tokens := s.tokens(); len(tokens) != 2 || (tokens[0] == tokens[1]) != shared {
+			t.Errorf("with one key: %v; tokens %q", shared, tokens)
+		}
+	}
+}
