@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
@@ -32,7 +33,7 @@ const (
 	account  = "111122223333"
 	region   = "eu-west-1"
 	bucket   = "arn:aws:s3:::flow-logs"
-	watched  = 12 // flow logs
+	watched  = 40 // flow logs
 	stale    = 200 * time.Millisecond
 	patience = 7 * time.Minute // what is held to be summed up is alerted after five
 )
@@ -51,11 +52,12 @@ func kills(t *testing.T) int {
 }
 
 // TestI4I10KilledAtRandom: with the real binary dying at random moments, and
-// AWS throttling, failing, losing answers and showing what was, in the end each
-// flow log that was deleted is there exactly once, and every deletion was alerted
-// at least once. AWS's own guard against doubles is off, so that only
-// Flowkeeper's looks and tokens prevent them. Half of the kills fall on three
-// daemons that share a queue and nothing else.
+// AWS throttling, failing, losing answers, refusing single resources and showing what
+// was, in the end each flow log that was deleted is there exactly once with its tags,
+// and every deletion was alerted at least once. Half of the kills fall on one daemon,
+// for which AWS's own guard against doubles is off, so that only Flowkeeper's
+// observations and tokens prevent them; half on three daemons that share a queue and a
+// token key, and rely on that guard where one call restores many.
 func TestI4I10KilledAtRandom(t *testing.T) {
 	t.Parallel()
 	binary := build(t)
@@ -75,28 +77,40 @@ func TestI4I10KilledAtRandom(t *testing.T) {
 			deleted, killed := 0, 0
 			for ; killed < kills(t)/2; killed++ {
 				deleted += w.strike(t, random)
-				rest(t, time.Duration(random.IntN(200))*time.Millisecond)
+				rest(t, time.Duration(random.IntN(lifetime(killed)))*time.Millisecond)
 				d := w.daemons[random.IntN(daemons)]
 				d.kill(t)
 				d.start(t)
 			}
 			w.aws.SetOdds(fakeawstest.Odds{})
-			w.await(t, "every flow log to be back", func() bool { return len(w.missing(t)) == 0 })
+			w.refuse(nil)
+			w.await(t, "every flow log to be back", func() bool { return len(w.missing()) == 0 })
 			w.await(t, "every deletion to be alerted", func() bool { return w.alerted() >= w.struck })
 			for _, d := range w.daemons {
 				w.await(t, "every incident to be settled", func() bool { return d.settled(t) })
 			}
-			for target, n := range w.live(t) {
+			for id, n := range w.live() {
 				if n != 1 {
-					t.Errorf("%d flow logs at %s", n, target)
+					t.Errorf("%d flow logs of %s", n, id)
 				}
 			}
-			if lost := w.missing(t); len(lost) > 0 {
+			if lost := w.missing(); len(lost) > 0 {
 				t.Errorf("lost: %v", lost)
 			}
-			t.Logf("%d kills, %d flow logs deleted in %d calls: none lost, none doubled, all alerted", killed, deleted, w.struck)
+			w.checkTags(t)
+			all, together := w.creates()
+			t.Logf("%d kills, %d flow logs deleted in %d calls, restored by %d calls, of which %d for several", killed, deleted, w.struck, all, together)
 		})
 	}
+}
+
+// lifetime is the longest life, in milliseconds, before the nth kill: two are short, so
+// that a restore is interrupted more than once, and the third is long enough for many.
+func lifetime(n int) int {
+	if n%3 == 2 {
+		return 800
+	}
+	return 200
 }
 
 // seeded is chance that CRASH_SEED repeats.
@@ -118,7 +132,8 @@ type world struct {
 	aws     *fakeawstest.World
 	url     string
 	daemons []*daemon
-	struck  int // DeleteFlowLogs calls
+	struck  int      // DeleteFlowLogs calls
+	refused []string // resources that no create succeeds for now
 
 	mu     sync.Mutex
 	events map[string]bool // alerted
@@ -135,22 +150,36 @@ func newWorld(t *testing.T, binary string, daemons int) *world {
 	w.aws.AddDestination(bucket)
 	owner := w.as("owner")
 	for n := range watched {
-		id := fmt.Sprintf("vpc-%017x", n+1)
-		w.aws.AddResource(account, region, id)
+		w.aws.AddResource(account, region, vpc(n))
 		_, err := owner.CreateFlowLogs(t.Context(), &ec2.CreateFlowLogsInput{
-			ResourceIds: []string{id}, ResourceType: types.FlowLogsResourceTypeVpc, TrafficType: types.TrafficTypeAll,
-			LogDestinationType: types.LogDestinationTypeS3, LogDestination: aws.String(bucket), ClientToken: aws.String(id),
+			ResourceIds: []string{vpc(n)}, ResourceType: types.FlowLogsResourceTypeVpc, TrafficType: traffic(n),
+			LogDestinationType: types.LogDestinationTypeS3, LogDestination: aws.String(bucket), ClientToken: aws.String(vpc(n)),
+			TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeVpcFlowLog, Tags: []types.Tag{
+				{Key: aws.String("Owner"), Value: aws.String("network")}, {Key: aws.String("Team"), Value: aws.String(team(n))}}}},
 		})
 		must(t, err)
 	}
 	w.aws.TrailTo(arn)
-	w.aws.AllowDuplicates(true)
+	w.aws.AllowDuplicates(daemons == 1)
 	pager := w.pager(t)
 	for range daemons {
 		w.daemons = append(w.daemons, &daemon{binary: binary, config: w.configure(t, pager)})
 	}
 	return w
 }
+
+func vpc(n int) string { return fmt.Sprintf("vpc-%017x", n+1) }
+
+// traffic makes flow logs of two kinds: one create can restore those that are equal but
+// for their team.
+func traffic(n int) types.TrafficType {
+	if n%4 == 0 {
+		return types.TrafficTypeReject
+	}
+	return types.TrafficTypeAll
+}
+
+func team(n int) string { return fmt.Sprint("team-", n%3) }
 
 // as signs as a user whom no fault hits.
 func (w *world) as(user string) *ec2.Client {
@@ -209,7 +238,8 @@ func (w *world) alerted() int {
 	return n
 }
 
-// configure writes the configuration of one daemon.
+// configure writes the configuration of one daemon. On a busy machine a call may take
+// effect long after it was sent, so that settle is many times what stale answers need.
 func (w *world) configure(t *testing.T, pager string) (path string) {
 	dir := t.TempDir()
 	path = filepath.Join(dir, "flowkeeper.yaml")
@@ -218,11 +248,12 @@ func (w *world) configure(t *testing.T, pager string) (path string) {
   visibility_timeout: 2s
 inventory:
   schedule: "@every 5s"
-  settle: 500ms
+  settle: 1s
 remediate:
   drift_wait: 3s
   verify_after: 1s
   max_restores: 100000
+  token_key: 0123456789abcdef0123456789abcdef
 alerts:
   - {type: webhook, name: pager, min_level: informational, url: %q}
 state:
@@ -238,17 +269,22 @@ aws:
 	return path
 }
 
-// strike deletes one to three flow logs in one call, each time as somebody else: to a
-// daemon that has not seen what another one created these are unknown, and what one
-// principal repeats is summed up.
+// strike deletes flow logs in one call: many where most are there, else one to three.
+// Each time it is somebody else: to a daemon that has not seen what another one created
+// these are unknown, and what one principal repeats is summed up.
 func (w *world) strike(t *testing.T, random *rand.Rand) int {
 	live := w.aws.FlowLogs(account, region)
 	if len(live) == 0 {
 		return 0
 	}
+	n := 1 + random.IntN(3)
+	if len(live) > watched*2/3 {
+		n = watched/4 + random.IntN(watched*3/4)
+		w.change(random)
+	}
 	var ids []string
-	for _, n := range random.Perm(len(live))[:min(len(live), 1+random.IntN(3))] {
-		ids = append(ids, live[n].ID)
+	for _, k := range random.Perm(len(live))[:min(len(live), n)] {
+		ids = append(ids, live[k].ID)
 	}
 	_, err := w.as(fmt.Sprint("mallory-", w.struck)).DeleteFlowLogs(t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
 	must(t, err)
@@ -256,8 +292,36 @@ func (w *world) strike(t *testing.T, random *rand.Rand) int {
 	return len(ids)
 }
 
-// live counts the flow logs at each target.
-func (w *world) live(*testing.T) map[string]int {
+// change changes which resources AWS refuses, and how it behaves where more than one way
+// is known; and it may lose the answer to the next create.
+func (w *world) change(random *rand.Rand) {
+	var some []string
+	for _, n := range random.Perm(watched)[:random.IntN(5)] {
+		some = append(some, vpc(n))
+	}
+	w.refuse(some)
+	mixed, first, fails := random.IntN(2) == 0, random.IntN(2) == 0, random.IntN(2) == 0
+	w.aws.Configure(func(s *fakeaws.EC2Settings) { s.MixedIDs, s.FirstAnswer, s.ExistsFails = mixed, first, fails })
+	w.aws.LoseAnswers("CreateFlowLogs", random.IntN(2))
+}
+
+// refuse has creates fail for these resources, and for no others: each in one of two ways.
+func (w *world) refuse(resources []string) {
+	for _, id := range w.refused {
+		w.aws.RefuseCreate(id, "", "")
+	}
+	for n, id := range resources {
+		if n%2 == 0 {
+			w.aws.RefuseCreate(id, "FlowLogAlreadyExists", "Error. There is an existing Flow Log with the same configuration and log destination.")
+		} else {
+			w.aws.RefuseCreate(id, "InternalError", "An internal error has occurred")
+		}
+	}
+	w.refused = resources
+}
+
+// live counts the flow logs of each resource.
+func (w *world) live() map[string]int {
 	out := map[string]int{}
 	for _, f := range w.aws.FlowLogs(account, region) {
 		out[f.ResourceID]++
@@ -265,14 +329,43 @@ func (w *world) live(*testing.T) map[string]int {
 	return out
 }
 
-func (w *world) missing(t *testing.T) (ids []string) {
-	live := w.live(t)
+// missing are the resources that have no flow log.
+func (w *world) missing() (ids []string) {
+	live := w.live()
 	for n := range watched {
-		if id := fmt.Sprintf("vpc-%017x", n+1); live[id] == 0 {
+		if id := vpc(n); live[id] == 0 {
 			ids = append(ids, id)
 		}
 	}
 	return ids
+}
+
+// checkTags checks that each flow log is what it was, with its tags.
+func (w *world) checkTags(t *testing.T) {
+	was := map[string]int{}
+	for n := range watched {
+		was[vpc(n)] = n
+	}
+	for _, f := range w.aws.FlowLogs(account, region) {
+		n := was[f.ResourceID]
+		if f.TrafficType != string(traffic(n)) || f.Tags["Owner"] != "network" || f.Tags["Team"] != team(n) {
+			t.Errorf("%s of %s has traffic type %s and tags %v, want %s and %s", f.ID, f.ResourceID, f.TrafficType, f.Tags, traffic(n), team(n))
+		}
+	}
+}
+
+// creates counts the calls that created something, and those of them that created many.
+func (w *world) creates() (all, together int) {
+	for _, c := range w.aws.Calls("CreateFlowLogs") {
+		if len(c.IDs) == 0 || strings.HasSuffix(c.ARN, "/owner") {
+			continue
+		}
+		all++
+		if len(c.IDs) > 1 {
+			together++
+		}
+	}
+	return all, together
 }
 
 // await waits for a condition.
@@ -281,7 +374,7 @@ func (w *world) await(t *testing.T, what string, done func() bool) {
 	end := time.Now().Add(patience)
 	for !done() {
 		if time.Now().After(end) {
-			t.Fatalf("waited %s for %s; missing %v, alerted %d of %d", patience, what, w.missing(t), w.alerted(), w.struck)
+			t.Fatalf("waited %s for %s; missing %v, alerted %d of %d", patience, what, w.missing(), w.alerted(), w.struck)
 		}
 		rest(t, 20*time.Millisecond)
 	}

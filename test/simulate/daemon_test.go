@@ -80,7 +80,7 @@ func (d *daemon) start() {
 		Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {},
 		RefreshSoon:  func(inventory.Scope, bool) { d.asked = true },
 		BypassOutbox: func(context.Context, alert.Alert) {},
-		Parallel:     d.p.beside, Background: d.background, Rand: d.p.random.Float64,
+		Parallel:     d.p.beside, Background: d.background, Rand: d.p.random.Float64, Random: d.p.token,
 		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs, AlertsAdded: func() {}, BypassOutbox: func(context.Context, alert.Alert) {},
 			Dependencies: func() []tamper.Dependency {
 				return []tamper.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
@@ -89,6 +89,7 @@ func (d *daemon) start() {
 	d.rehearser = &rehearse.Rehearser{
 		Store: room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }}, EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Restores: d.remediator,
 		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {}, Caller: fleet.Caller, Rand: d.p.random.Float64,
+		Pause: func(context.Context, time.Duration) bool { return false },
 	}
 	d.remediator.Rehearsals = d.rehearser
 	d.sender = sink.NewSender("pager", pager{d.mortal, d}, mem, d.p.log)

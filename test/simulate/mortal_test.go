@@ -167,6 +167,7 @@ func (r room[T]) Update(ctx context.Context, fn func(T) error) error {
 		if err == nil {
 			r.d.p.committed(r.d, r.d.commits.add(w.alerts))
 			r.d.p.closed(r.d, w.incidents)
+			r.d.p.frozen(w.incidents)
 		}
 		return r.d.p.unanswered(err)
 	})

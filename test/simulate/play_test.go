@@ -39,7 +39,8 @@ type failure string
 // knows of both.
 type play struct {
 	random *rand.Rand
-	doubt  *rand.Rand // draws which commits are not answered; nil: all are
+	tokens *rand.ChaCha8 // draws new ClientTokens
+	doubt  *rand.Rand    // draws which commits are not answered; nil: all are
 	now    time.Time
 	dir    string
 	log    *slog.Logger
@@ -60,6 +61,7 @@ type play struct {
 	over     func() bool // nobody needs the rest: another play has failed
 	result   map[string]int
 	twins    bool // AWS does not refuse doubles
+	holds    bool // what delivers to a new place is held
 	steps    int
 	broken   failure // how the run failed: a watcher takes a panic for the message's
 	stormy   bool    // calls fail at random
@@ -77,7 +79,12 @@ type play struct {
 func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p := &play{random: rand.New(rand.NewPCG(seed, 0)), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), dir: dir, trace: &strings.Builder{}, truth: newTruth(),
 		regions: []string{region, region2}[:1+seed%3/2], troubles: map[string]*trouble{},
-		policy: incident.Policy{Rules: []incident.Rule{{Principal: terraform + "*", Action: incident.Wait, Wait: 15 * time.Minute}, {Principal: janitor, Action: incident.Ignore}}, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
+		policy: incident.Policy{Rules: []incident.Rule{{Principal: terraform + "*", Action: incident.Wait, Wait: 15 * time.Minute}, {Principal: janitor, Action: incident.Ignore}}, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute, TokenKey: "of this play",
+			Destinations: []string{"arn:aws:s3:::bucket-*", "arn:aws:logs:*"}}} // all that somebody sets up is listed, so that nothing is held
+	p.tokens = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)})
+	if p.holds = seed%5 == 2; p.holds {
+		p.policy.Destinations = nil
+	}
 	if seed%4 == 3 {
 		p.doubt = rand.New(rand.NewPCG(seed, 1)) // of its own: what else is drawn keeps its meaning
 	}
@@ -90,7 +97,10 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p.world.Meet(p.meets)
 	p.world.PassDeadlines(p.hangs)
 	p.world.SetPageSize(1 + p.random.IntN(5))
-	p.twins = p.random.IntN(2) == 0
+	p.twins = p.random.IntN(2) == 0 && daemons == 1 // several daemons rely on AWS's guard for creates that share a call
+	p.world.Configure(func(s *fakeaws.EC2Settings) {
+		s.MixedIDs, s.ExistsFails, s.FirstAnswer = p.random.IntN(2) == 0, p.random.IntN(2) == 0, p.random.IntN(2) == 0
+	})
 	p.world.AllowDuplicates(p.twins)
 	p.queue, p.arn = p.world.CreateQueue(account, region, "flowkeeper", nil)
 	p.own, p.foreign = p.world.User(account, "flowkeeper", true), p.world.User("999999999999", "other", true)
@@ -102,6 +112,12 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 		p.daemons = append(p.daemons, newDaemon(p, n))
 	}
 	return p
+}
+
+// token is the randomness of a new ClientToken.
+func (p *play) token() (b [32]byte) {
+	p.tokens.Read(b[:]) //nolint:errcheck // it never fails
+	return b
 }
 
 func (p *play) clock() time.Time { return p.now }
@@ -220,6 +236,7 @@ var picks = []struct {
 	{"make a decoy", 2, (*play).decoy},
 	{"make an equivalent", 2, (*play).equivalent},
 	{"make another", 1, (*play).another},
+	{"make one to a place of the attacker's", 1, (*play).sneak},
 	{"tear down", 1, (*play).teardown},
 	{"a moment", 10, func(p *play) { p.pass(time.Duration(p.random.Int64N(int64(5 * time.Second)))) }},
 	{"a while", 4, func(p *play) { p.pass(time.Duration(p.random.Int64N(int64(3 * time.Minute)))) }},
@@ -267,9 +284,10 @@ func (p *play) untilDue() {
 
 // misset makes the daemons' clock wrong, or right again. Where AWS does not
 // guard against doubles, nothing can tell a clock that leaps from a flow log
-// that is old: there it is right. So it is where something is released by it.
+// that is old: there it is right. So it is where something is released by it, and where there
+// was a decoy, which only times tell from what was there before a loss.
 func (p *play) misset() {
-	if !p.twins && len(p.releases) == 0 {
+	if !p.twins && len(p.releases) == 0 && len(p.decoys) == 0 {
 		p.skewed = true
 		p.skew = []time.Duration{0, 0, time.Hour, 10 * 24 * time.Hour, -time.Hour, -24 * time.Hour}[p.random.IntN(6)]
 		p.say("  the clock is %s off", p.skew)
@@ -359,7 +377,7 @@ func (p *play) round(d *daemon) {
 
 func (p *play) bounded(n int, what string) {
 	if n > 400 {
-		p.fail("%s without end", what)
+		p.fail("%s without end: %s", what, p.unrest())
 	}
 	if p.over != nil && p.over() {
 		p.fail("given up")

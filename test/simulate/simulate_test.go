@@ -105,20 +105,23 @@ func tail(s string, n int) string {
 }
 
 // TestI4EveryDeath lets the daemon die at each edge of its calls while it deals
-// with one deletion, heard of by an event or found by a refresh; AWS does not
-// refuse doubles. With SIM_AGAIN, once more at each of so many edges after its
-// start.
+// with one deletion, heard of by an event or found by a refresh, which waits for the
+// record or does not; AWS does not refuse doubles. With SIM_AGAIN, once more at each of so
+// many edges after its start.
 func TestI4EveryDeath(t *testing.T) {
 	t.Parallel()
 	again := int(number(t, "SIM_AGAIN", 0))
-	for name, hears := range map[string]bool{"event": true, "drift": false} {
+	for name, l := range map[string]loss{
+		"event": {hears: true, deleted: 1}, "drift": {deleted: 1}, "drift at once": {atOnce: true, deleted: 1},
+		"several by one event": {hears: true, deleted: 4}, "several by one drift": {deleted: 4},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			edges, runs := 0, 0
 			for died := true; died; edges++ {
 				for second := -1; second < again; second++ {
 					var err error
-					if died, err = dying(t.TempDir(), hears, edges, second); err != nil {
+					if died, err = dying(t.TempDir(), l, edges, second); err != nil {
 						t.Fatalf("dead at edge %d, and then at edge %d: %v", edges, second, err)
 					}
 					runs++
@@ -132,18 +135,29 @@ func TestI4EveryDeath(t *testing.T) {
 	}
 }
 
-// dying plays one deletion with a death at an edge, and one at an edge after
+// loss is one call that deletes flow logs, and how Flowkeeper learns of it.
+type loss struct {
+	hears   bool // by its record; else by a refresh
+	atOnce  bool // a refresh does not wait for the record
+	deleted int
+}
+
+// dying plays one call that deletes flow logs, with a death at an edge, and one at an edge after
 // that (negative: none). It reports whether the first was reached.
-func dying(dir string, hears bool, first, second int) (died bool, err error) {
+func dying(dir string, l loss, first, second int) (died bool, err error) {
 	p := newPlay(7, dir, 1, false)
+	if l.atOnce { // as where no rule could excuse the loss
+		p.policy.DriftWait = 0
+		p.daemons[0].remediator.Policy = p.policy
+	}
 	defer p.end()
 	defer caught(p, &err)
 	p.world.AllowDuplicates(true)
 	p.refreshAll()
 	p.pass(time.Hour)
 	p.refreshAll()
-	p.strike(p.attacker, 1)
-	if hears {
+	p.strike(p.attacker, l.deleted)
+	if l.hears {
 		p.send(false)
 	} else {
 		p.lose()

@@ -27,6 +27,7 @@ var mustHappen = []string{
 	"alert deletion", "alert restored", "alert closed", "alert decoy", "alert blocked", "alert flapping", "alert attempt", "alert tamper",
 	"flood of refused calls", "flood of dry runs", "flood of dry runs of real ones", "flood of tampering", "flood of unknown ones deleted", "flood of foreign accounts", "flood of foreign Regions",
 	"trouble refused", "trouble throttled", "trouble creates throttled", "trouble hanging", "trouble creates aborted", "trouble role not there", "trouble existing already", "trouble hiding resources", "keys rotated", "commit not answered",
+	"creates of several", "creates in doubt", "tags set", "incident closed held",
 }
 
 func (t *tally) add(sum map[string]int) {
@@ -53,6 +54,16 @@ func (p *play) sum() map[string]int {
 	out := map[string]int{"steps": p.steps, "AWS calls that change something": len(p.world.Calls(""))}
 	for _, c := range p.world.Calls("DeleteFlowLogs") {
 		out["flow logs deleted"] += len(c.IDs)
+	}
+	for _, c := range p.world.Calls("CreateFlowLogs") {
+		if c.Form.Get("ResourceId.2") != "" && len(c.IDs) > 1 {
+			out["creates of several"]++
+		}
+	}
+	for _, c := range p.world.Calls("CreateTags") {
+		if c.Code == "" {
+			out["tags set"]++
+		}
 	}
 	for k, n := range p.happened {
 		out[k] += n

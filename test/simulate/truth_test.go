@@ -42,6 +42,7 @@ type truth struct {
 	summed   map[string]bool            // events among the examples of an alert about many
 	madeBy   map[string]bool            // flow logs that no daemon made, by ID
 	decoys   map[string]bool
+	sneaked  map[string]bool             // flow logs to a place of the attacker's
 	known    map[string]target           // every flow log that ever was
 	gone     map[string]bool             // resources torn down
 	released map[target]bool             // went while it was released, as far as anybody can tell
@@ -63,7 +64,7 @@ type truth struct {
 }
 
 func newTruth() truth {
-	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, known: map[string]target{},
+	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, sneaked: map[string]bool{}, known: map[string]target{},
 		gone: map[string]bool{}, released: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}, happened: map[string]int{}, deleted: map[string][]string{}}
 }
 
@@ -77,6 +78,7 @@ func (p *play) client(user string) *ec2.Client {
 // plant sets up the flow logs to watch over, made long ago.
 func (p *play) plant() {
 	p.world.AddDeliveryRole(role)
+	p.world.AddDestination("arn:aws:s3:::of-mallory")
 	for n := range 4 {
 		p.world.AddDestination(fmt.Sprintf("arn:aws:s3:::bucket-%d", n))
 	}
@@ -339,8 +341,13 @@ func (p *play) free() (out []target) {
 // decoy takes a lost flow log's place with something that does less. Where a
 // daemon never saw what was there before, nobody could tell; nor where a rule
 // lets it go; nor, with several daemons, where it was ever released: one that
-// has no record of the loss takes it for allowed, and what comes then for new.
+// has no record of the loss takes it for allowed, and what comes then for new. Nor where AWS
+// allows both: there it is none. Nor where the clock has been wrong: only times tell whether
+// it was there before the loss.
 func (p *play) decoy() {
+	if p.twins || p.skewed {
+		return
+	}
 	waved := map[target]bool{}
 	for id := range p.waved {
 		waved[p.known[id]] = true
@@ -350,7 +357,9 @@ func (p *play) decoy() {
 			waved[p.known[id]] = true
 		}
 	}
-	all := slices.DeleteFunc(p.free(), func(t target) bool { return len(p.shown[t]) < len(p.daemons) || p.released[t] || waved[t] })
+	all := slices.DeleteFunc(p.free(), func(t target) bool {
+		return len(p.shown[t]) < len(p.daemons) || p.released[t] || waved[t] || !p.allKnow(t)
+	})
 	if len(all) > 0 {
 		f := p.wanted[all[p.random.IntN(len(all))]]
 		f.TrafficType, f.CreatedAt = "REJECT", p.now
@@ -358,6 +367,17 @@ func (p *play) decoy() {
 		p.decoys[f.ID] = true
 		p.say("  decoy %s at %v", f.ID, targetOf(f))
 	}
+}
+
+// allKnow reports whether every daemon has seen what was last at a target.
+func (p *play) allKnow(t target) bool {
+	last := ""
+	for id, at := range p.known {
+		if at == t && !p.decoys[id] {
+			last = max(last, id)
+		}
+	}
+	return !slices.ContainsFunc(p.daemons, func(d *daemon) bool { return !d.knew(last) })
 }
 
 // equivalent puts a lost flow log back, as Terraform does. Where AWS does not
@@ -373,7 +393,29 @@ func (p *play) equivalent() {
 // another is a new flow log that nobody knows yet.
 func (p *play) another() {
 	p.count++
-	p.set(fmt.Sprintf("vpc-new-%d", p.count), p.random.IntN(3), p.now)
+	n := p.random.IntN(3)
+	if p.holds {
+		n = 0 // where others deliver, too
+	}
+	p.set(fmt.Sprintf("vpc-new-%d", p.count), n, p.now)
+}
+
+// sneak makes a flow log to a place of the attacker's, which is never to be restored. It is
+// not wanted: check fails if a daemon makes one like it.
+func (p *play) sneak() {
+	all := p.here()
+	if !p.holds || len(all) == 0 {
+		return
+	}
+	f := all[p.random.IntN(len(all))]
+	f.ID, f.CreatedAt, f.Tags = "", p.now, map[string]string{"Name": "harmless"}
+	f.LogDestinationType, f.LogDestination, f.LogGroupName, f.DeliverLogsPermissionARN, f.FileFormat = "s3", "arn:aws:s3:::of-mallory", "", "", "parquet"
+	if !slices.ContainsFunc(all, func(o fakeaws.FlowLog) bool { return targetOf(o) == targetOf(f) }) {
+		p.happened["flow logs to a place of the attacker's"]++
+		id := p.add(f)
+		p.sneaked[id] = true
+		p.say("  %s at %v", id, targetOf(f))
+	}
 }
 
 // teardown removes a resource, and AWS its flow logs.
@@ -465,10 +507,17 @@ func (p *play) heard(a alert.Alert) {
 }
 
 // same compares a flow log with what should be there: with every setting and
-// tag, but for Flowkeeper's own.
-func same(want, have fakeaws.FlowLog) bool {
+// tag, but for Flowkeeper's own. sofar: tags may still be missing.
+func same(want, have fakeaws.FlowLog, sofar bool) bool {
 	tags := maps.Clone(have.Tags)
 	delete(tags, incident.RestoredFrom)
+	if sofar {
+		for k, v := range want.Tags {
+			if _, there := tags[k]; !there {
+				tags[k] = v
+			}
+		}
+	}
 	return want.TrafficType == have.TrafficType && want.LogDestinationType == have.LogDestinationType && want.LogDestination == have.LogDestination &&
 		want.LogGroupName == have.LogGroupName && want.DeliverLogsPermissionARN == have.DeliverLogsPermissionARN && want.LogFormat == have.LogFormat &&
 		want.MaxAggregationInterval == have.MaxAggregationInterval && want.FileFormat == have.FileFormat && maps.Equal(want.Tags, tags)
@@ -481,7 +530,7 @@ func (p *play) check() {
 		t := targetOf(f)
 		if _, old := p.known[f.ID]; !old {
 			p.known[f.ID] = t
-			if want, ok := p.wanted[t]; !ok || !same(want, f) {
+			if want, ok := p.wanted[t]; !ok || !same(want, f, true) {
 				p.fail("I2: a daemon made what nobody had: %+v", f)
 			}
 		}
@@ -503,7 +552,11 @@ func (p *play) promise() {
 	for _, f := range p.here() {
 		count[targetOf(f)]++
 		alive[f.ID] = true
+		if want, ok := p.wanted[targetOf(f)]; ok && !p.decoys[f.ID] && !same(want, f, false) {
+			p.fail("I2: not as it was: %+v", f)
+		}
 	}
+	p.tombstones(alive)
 	for id := range p.seen {
 		seen[p.known[id]] = true
 	}
@@ -537,6 +590,20 @@ func (p *play) promise() {
 	for id := range p.seen {
 		if !alive[id] && !p.named[id] && !p.decoys[id] {
 			p.fail("nobody was told that %s is gone", id)
+		}
+	}
+}
+
+// tombstones is what must hold of the snapshots, which have been refreshed: what was seen and
+// is gone is not live there (I5).
+func (p *play) tombstones(alive map[string]bool) {
+	for _, d := range p.daemons {
+		for _, s := range p.scopes() {
+			for id, row := range d.rows(s) {
+				if row.State == inventory.Live && !alive[id] {
+					p.fail("I5: %s is gone, and live in the snapshot", id)
+				}
+			}
 		}
 	}
 }

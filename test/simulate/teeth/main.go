@@ -58,7 +58,7 @@ func (t tooth) bite(ctx context.Context) (how string, err error) {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-run", "Simulated|EveryDeath", "./test/simulate")
-	cmd.Env = append(os.Environ(), "SIM_SEED=1", "SIM_STEPS=150000")
+	cmd.Env = append(os.Environ(), "SIM_SEED=1001", "SIM_STEPS=150000")
 	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		return "", err

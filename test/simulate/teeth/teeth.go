@@ -55,8 +55,29 @@ var teeth = []tooth{
 		return decideAlive(i, p, now)
 	}`, `	}`}}},
 	{"I4 no ClientToken", []patch{{"remediate/incident/create.go",
-		`		ClientToken:             aws.String(Token(i.Scope, i.FlowLogID, i.Generation)),
+		`		ClientToken:             aws.String(token),
 `, ``}}},
+	{"I4 a group that changed is sent at once", []patch{{"remediate/incident/creation.go",
+		`} else if i.Call.showsBy(c.Policy).After(at[i.FlowLogID]) {`, `} else if false {`}}},
+	{"I4 IDs matched by their place", []patch{{"remediate/create.go",
+		`	a.Made = r.made(call, ids)
+`, `	a.Made = map[string]inventory.FlowLog{}
+	for n, id := range ids {
+		i := g.Incidents[n]
+		a.Made[i.ResourceID] = inventory.FlowLog{ID: id, Scope: i.Scope, Settings: incident.Replacement(i)}
+	}
+`}}},
+	{"I2 tags never completed", []patch{{"remediate/incident/replacement.go",
+		`		t.MissingTags = missingTags(t.Frozen.Tags, f.Tags)
+`, `		t.MissingTags = nil
+`}, {"remediate/incident/verify.go",
+		`	missing := missingTags(t.Frozen.Tags, f.Tags)
+`, `	missing := missingTags(nil, nil)
+`}}},
+	{"I2 an attacker's flow log", []patch{{"remediate/incident/found.go",
+		`		held := c.Holds && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
+`, `		held := false
+`}}},
 	{"I5 no tombstone", []patch{{"remediate/incident/transition.go",
 		`		row.State, row.GoneAt = inventory.Gone, t.c.Now
 `, ``}, {"remediate/incident/drift.go",
