@@ -11,7 +11,7 @@ FUZZTIME    ?= 20s
 export CGO_ENABLED ?= 0
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: all build demo test race bench simulate crash fuzz lint install packages lint-packages reproducible test-systemd smoke-aws clean
+.PHONY: all build demo test race bench bench-peers simulate crash fuzz lint install packages lint-packages reproducible test-systemd smoke-aws clean
 
 all: build
 
@@ -38,6 +38,10 @@ race:
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/detection ./internal/cloudtrail ./watcher
+
+# Beside Cloud Custodian, on moto; needs PyPI once. It prints a table: docs/benchmarks.md.
+bench-peers:
+	$(GO) test -tags peers -count 1 -v -timeout 20m ./test/peers
 
 # The promise under attacks, faults and deaths: a million steps, and then what
 # breaks a promise must be noticed. SIM_SEED=N repeats a run.
@@ -71,7 +75,7 @@ lint:
 
 # Asks a real AWS account about what no emulator shows; see README.md.
 smoke-aws:
-	$(GO) test -tags smokeaws -count 1 -v ./test/smoke
+	$(GO) test -tags smokeaws -count 1 -timeout 2h -v -run AWSIsAsked ./test/smoke
 
 install: build
 	install -D -m 0755 bin/flowkeeper $(DESTDIR)$(PREFIX)/bin/flowkeeper

@@ -49,14 +49,12 @@ func TestMain(m *testing.M) {
 // BenchmarkRefresh: the second, unchanged refresh of many flow logs by the
 // real binary, against the bare paginator.
 func BenchmarkRefresh(b *testing.B) {
-	binary, err := filepath.Abs("../../bin/flowkeeper")
-	must(b, err)
 	url, key, secret := serve(b)
 	dir := disk(b)
 	config := filepath.Join(dir, "flowkeeper.yaml")
 	must(b, os.WriteFile(config, fmt.Appendf(nil, "queue: {url: %q}\naws: {region: %s, endpoint_url: %q}\nstate: {path: %q}\ninventory: {schedule: \"@every 1h\"}\nhttp: {listen: \"\"}\nlog: {format: json}\n",
 		url+"/queue/"+region+"/"+account+"/flowkeeper", region, url, filepath.Join(dir, "state.db")), 0o600))
-	refresh := func() (time.Duration, int64) { return daemonRefresh(b, binary, config, key, secret) }
+	refresh := func() (time.Duration, int64) { return daemonRefresh(b, config, key, secret) }
 	first, firstRSS := refresh()
 	second, secondRSS := refresh()
 	bare := bareList(b, url, key, secret)
@@ -65,7 +63,7 @@ func BenchmarkRefresh(b *testing.B) {
 		second, secondRSS = min(second, again), max(secondRSS, rss)
 		bare = min(bare, bareList(b, url, key, secret))
 	}
-	size, err := os.Stat(binary)
+	size, err := os.Stat(binary(b))
 	must(b, err)
 	b.Logf("\nrefresh of %d flow logs: first %.1f s (peak RSS %d MB); second, unchanged, %.1f s (peak RSS %d MB); bare paginator %.1f s, ratio %.2f\nstatic binary: %.1f MB",
 		many, first.Seconds(), firstRSS, second.Seconds(), secondRSS, bare.Seconds(), ratio(second, bare), float64(size.Size())/1e6)
@@ -93,8 +91,8 @@ func bareList(b *testing.B, url, key, secret string) time.Duration {
 
 // daemonRefresh runs the daemon until its first refresh is done, and returns
 // how long that took and the most memory that the process ever had, in MB.
-func daemonRefresh(b *testing.B, binary, config, key, secret string) (time.Duration, int64) {
-	c := exec.CommandContext(within(b, time.Minute), binary, "run", "--config", config)
+func daemonRefresh(b *testing.B, config, key, secret string) (time.Duration, int64) {
+	c := exec.CommandContext(within(b, time.Minute), binary(b), "run", "--config", config)
 	c.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+key, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_SESSION_TOKEN=")
 	log, err := c.StderrPipe()
 	must(b, err)

@@ -17,9 +17,10 @@ import (
 
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
+	"flowkeeper/internal/fakeaws"
 )
 
-const samples = 200
+const samples = 100
 
 // BenchmarkRestore: from the message in the queue to CreateFlowLogs answered,
 // and to the alert at the webhook. Flowkeeper commits to a real disk on the way,
@@ -96,8 +97,8 @@ func (s *bed) nthCreate(ctx context.Context, n int) time.Time {
 }
 
 // quiet is the time between two deletions: the program is in its long poll
-// again, and the pace of EC2 calls is no limit.
-const quiet = 100 * time.Millisecond
+// again, and the pace of EC2 calls, five creates a second, is no limit.
+const quiet = 200 * time.Millisecond
 
 // settled waits until the message is acknowledged, and all is quiet.
 func (s *bed) settled(ctx context.Context) {
@@ -175,12 +176,24 @@ func (s *bed) bareRestore(ctx context.Context, body string) {
 	_, err := s.ec2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: []types.Filter{{Name: aws.String("resource-id"), Values: []string{resource}}}})
 	must(s.b, err)
 	f := flowLog(resource)
-	_, err = s.ec2.CreateFlowLogs(ctx, &ec2.CreateFlowLogsInput{
-		ResourceIds: []string{resource}, ResourceType: types.FlowLogsResourceTypeVpc, TrafficType: types.TrafficTypeAll, ClientToken: &id,
-		LogDestinationType: types.LogDestinationTypeS3, LogDestination: aws.String(bucket), LogFormat: &f.LogFormat, MaxAggregationInterval: aws.Int32(60),
-		DestinationOptions: &types.DestinationOptionsRequest{FileFormat: types.DestinationFileFormatParquet},
-		TagSpecifications:  []types.TagSpecification{{ResourceType: types.ResourceTypeVpcFlowLog, Tags: []types.Tag{{Key: aws.String("Name"), Value: &resource}}}},
-	})
+	_, err = s.ec2.CreateFlowLogs(ctx, createInput(f, id, f.Tags))
 	must(s.b, err)
 	must(s.b, <-posted)
+}
+
+// createInput are the parameters that make flow logs like f, on more resources too.
+func createInput(f fakeaws.FlowLog, token string, tags map[string]string, more ...string) *ec2.CreateFlowLogsInput {
+	return &ec2.CreateFlowLogsInput{
+		ResourceIds: append([]string{f.ResourceID}, more...), ResourceType: types.FlowLogsResourceTypeVpc, TrafficType: types.TrafficTypeAll, ClientToken: &token,
+		LogDestinationType: types.LogDestinationTypeS3, LogDestination: &f.LogDestination, LogFormat: &f.LogFormat, MaxAggregationInterval: aws.Int32(60),
+		DestinationOptions: &types.DestinationOptionsRequest{FileFormat: types.DestinationFileFormatParquet},
+		TagSpecifications:  []types.TagSpecification{{ResourceType: types.ResourceTypeVpcFlowLog, Tags: ec2Tags(tags)}},
+	}
+}
+
+func ec2Tags(tags map[string]string) (out []types.Tag) {
+	for k, v := range tags {
+		out = append(out, types.Tag{Key: &k, Value: &v})
+	}
+	return out
 }

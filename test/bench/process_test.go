@@ -1,0 +1,104 @@
+package bench_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// process is the real binary as users run it, in a process of its own, so that its
+// memory and its CPU time are not those of AWS, of the pager, or of whoever deletes.
+type process struct{ *exec.Cmd }
+
+// binary is what `make build` makes.
+func binary(b *testing.B) string {
+	path, err := filepath.Abs("../../bin/flowkeeper")
+	must(b, err)
+	return path
+}
+
+// start starts it, with its state file on a real disk, and more settings as YAML. It
+// returns when its first refresh is done.
+func (s *bed) start(b *testing.B, pager, settings string) *process {
+	dir := disk(b)
+	config := filepath.Join(dir, "flowkeeper.yaml")
+	must(b, os.WriteFile(config, fmt.Appendf(nil, "queue: {url: %q}\naws: {region: %s, endpoint_url: %q}\nstate: {path: %q}\nhttp: {listen: \"\"}\nlog: {format: json}\n"+
+		"alerts: [{type: webhook, name: pager, url: %q, min_level: high}]\n%s",
+		s.queueURL, region, s.url, filepath.Join(dir, "state.db"), pager+"/deletions", settings), 0o600))
+	keys, err := s.user().Retrieve(b.Context())
+	must(b, err)
+	c := exec.CommandContext(within(b, 5*time.Minute), binary(b), "run", "--config", config)
+	c.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+keys.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+keys.SecretAccessKey, "AWS_SESSION_TOKEN=")
+	log, err := c.StderrPipe()
+	must(b, err)
+	must(b, c.Start())
+	refreshed := make(chan struct{})
+	go func() {
+		for lines := bufio.NewScanner(log); lines.Scan(); {
+			if strings.Contains(lines.Text(), `"msg":"refreshed"`) {
+				close(refreshed)
+				break
+			}
+		}
+		_, _ = io.Copy(io.Discard, log)
+	}()
+	select {
+	case <-refreshed:
+	case <-time.After(time.Minute):
+		b.Fatal("no refresh within a minute")
+	}
+	return &process{c}
+}
+
+func (p *process) stop(b *testing.B) {
+	must(b, p.Process.Signal(syscall.SIGTERM))
+	must(b, p.Wait())
+}
+
+// cpu is the CPU time of the process so far: proc_pid_stat(5), utime and stime in
+// hundredths of a second.
+func (p *process) cpu(b *testing.B) time.Duration {
+	_, rest, _ := strings.Cut(p.proc(b, "stat"), ") ")
+	fields := strings.Fields(rest)
+	var ticks int
+	for _, f := range fields[11:13] {
+		n, err := strconv.Atoi(f)
+		must(b, err)
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
+// forgetPeak makes peak that of the time from now on: proc_pid_clear_refs(5).
+func (p *process) forgetPeak(b *testing.B) {
+	must(b, os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.Process.Pid), []byte("5"), 0))
+}
+
+// memory is what the process has in memory now, and the most that it had, in MB:
+// proc_pid_status(5), VmRSS and VmHWM.
+func (p *process) memory(b *testing.B) (now, peak float64) {
+	for line := range strings.Lines(p.proc(b, "status")) {
+		var kB float64
+		if n, _ := fmt.Sscanf(line, "VmRSS: %f kB", &kB); n == 1 {
+			now = kB / 1024
+		}
+		if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &kB); n == 1 {
+			peak = kB / 1024
+		}
+	}
+	return now, peak
+}
+
+func (p *process) proc(b *testing.B, file string) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", p.Process.Pid, file))
+	must(b, err)
+	return string(text)
+}

@@ -1,0 +1,59 @@
+//go:build smokeaws
+
+package smoke
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/internal/scopes"
+)
+
+// TestAWSIsAsked asks the account that the environment's credentials belong to.
+func TestAWSIsAsked(t *testing.T) {
+	o := Options{
+		Run: strconv.FormatInt(time.Now().Unix(), 36), VPC: need(t, "FLOWKEEPER_SMOKE_VPC"), BucketARN: strings.TrimSuffix(need(t, "FLOWKEEPER_SMOKE_BUCKET_ARN"), "/"),
+		Resources: strings.FieldsFunc(os.Getenv("FLOWKEEPER_SMOKE_RESOURCES"), func(c rune) bool { return c == ',' || c == ' ' }),
+		LogGroup:  os.Getenv("FLOWKEEPER_SMOKE_LOG_GROUP"), Role: os.Getenv("FLOWKEEPER_SMOKE_ROLE_ARN"), BadTag: os.Getenv("FLOWKEEPER_SMOKE_BAD_TAG"),
+		Patience: 2 * time.Minute, Every: time.Second,
+		Say: func(format string, args ...any) { fmt.Printf(format+"\n", args...) },
+	}
+	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	base, err := scopes.Base(ctx, scopes.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Say("This run %s. It begins in ten seconds: Ctrl-C stops it.", o.Plan())
+	select {
+	case <-ctx.Done():
+		t.Fatal("stopped before it began: nothing was made")
+	case <-time.After(10 * time.Second):
+	}
+	rows, err := Ask(ctx, ec2.NewFromConfig(base), o)
+	o.Say("\n%s\nTags, IDs and names of yours are in it: look before you send it.", Table(rows))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, x := range rows {
+		if strings.HasPrefix(x.Answer, "NOT ") || strings.HasPrefix(x.Answer, "ANOTHER ") {
+			t.Errorf("Flowkeeper counts on something else: %s: %s", x.Question, x.Answer)
+		}
+	}
+}
+
+func need(t *testing.T, name string) string {
+	v := os.Getenv(name)
+	if v == "" {
+		t.Fatalf("set %s: FLOWKEEPER_SMOKE_VPC and FLOWKEEPER_SMOKE_BUCKET_ARN name a VPC, and a bucket that may take its flow logs; AWS credentials come from the environment (README.md)", name)
+	}
+	return v
+}
