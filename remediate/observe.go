@@ -105,9 +105,9 @@ func splitOf(tx scopeTx, due []incident.Incident, shown map[string]observed) (s 
 		now, _ := c.Incident(i.FlowLogID)
 		o := shown[i.ResourceID]
 		lacksTags, _ := now.LacksTags(tx.policy, tx.now)
-		_, there := o.FlowLogs[now.NewID]
+		f, there := o.FlowLogs[now.NewID]
 		switch {
-		case lacksTags && there:
+		case lacksTags && there && now.StillLacks(f):
 			s.tagging = append(s.tagging, now)
 		case o.err != nil || !now.Pending() || c.Decide(now, o.Observation).Next != incident.Create:
 			s.others = append(s.others, i)

@@ -151,6 +151,12 @@ func (i Incident) LacksTags(p Policy, now time.Time) (lacks, atOnce bool) {
 	return lacks, lacks && i.Attempts == 0 && now.Before(i.RestoredAt.Add(p.Settle))
 }
 
+// StillLacks reports whether AWS shows the replacement without a tag that it is to get: a person
+// may have set them by hand, where AWS refuses that to Flowkeeper.
+func (i Incident) StillLacks(f inventory.FlowLog) bool {
+	return missingTags(i.MissingTags, f.Tags) != nil
+}
+
 // SharedTags are the CreateTags calls for incidents that lack tags: one for all that lack the
 // same, as long as AWS has refused none of them.
 func SharedTags(incidents []Incident) [][]Incident {
@@ -378,7 +384,7 @@ func (c *Case) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 func (t *transition) creationRefused(a Answer, named, others bool, half int, jitter float64) {
 	t.Attempts++
 	t.Tried++
-	t.LastError = a.Message
+	t.LastError, t.NotFoundAt = a.Message, time.Time{}
 	switch {
 	case a.Class == TryAgain:
 		t.absent()

@@ -151,7 +151,7 @@ func TestApplyCreation(t *testing.T) {
 
 		{"throttled: none was made", given(sentOn("1"), sentOn("2", tried)), answered(refused(throttled)), `
 			fl-1: Call=none Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s
-			fl-2: Call=none Tried=3 Attempts=3 NextAttemptAt=+4s
+			fl-2: Call=none Tried=3 Attempts=3 NextAttemptAt=+4s NotFoundAt=never
 			retry fl-1 open: throttled`},
 		{"I4: throttled, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(throttled)), `
 			fl-1: Call=sent(-25s, T) Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s
@@ -164,6 +164,11 @@ func TestApplyCreation(t *testing.T) {
 		{"I4: no answer, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(noAnswer)), `
 			fl-1: Tried=1 Attempts=1 LastError="no answer" NextAttemptAt=+1s
 			fl-2: Tried=1 Attempts=1 LastError="no answer" NextAttemptAt=+1s
+			retry fl-1 open: no answer`},
+		{"I9: no answer, for the third time: halved", given(sentOn("1", tried), sentOn("2", tried), sentOn("3", tried)), answered(refused(noAnswer)), `
+			fl-1: AtMost=2 Tried=3 Attempts=3 LastError="no answer" NextAttemptAt=+4s NotFoundAt=never
+			fl-2: AtMost=2 Tried=3 Attempts=3 LastError="no answer" NextAttemptAt=+4s NotFoundAt=never
+			fl-3: AtMost=2 Tried=3 Attempts=3 LastError="no answer" NextAttemptAt=+4s NotFoundAt=never
 			retry fl-1 open: no answer`},
 		{"no answer, and shown alive before", given(sentOn("1", func(i *Incident) { i.AliveSince, i.TimesAlive, i.AbsentAt = noon, 3, time.Time{} }), sentOn("2")), answered(refused(noAnswer)), `
 			fl-1: AliveSince=never AbsentAt=now Tried=1 Attempts=1 LastError="no answer" TimesAlive=0 NextAttemptAt=+1s

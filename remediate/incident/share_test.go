@@ -139,6 +139,8 @@ func TestShare(t *testing.T) {
 		{"I4: in doubt, and all that shows is there: the same call all the same", given(inDoubt(time.Hour, []string{"1", "2"})), shared(9, now), `= again fl-1 fl-2 | fl-1: Call=sent(now, before -1h0m0s) | fl-2: Call=sent(now, before -1h0m0s)`},
 		{"I4: one in doubt, alone", given(inDoubt(10*time.Second, []string{"1"})), shared(9, now), `= again fl-1 | fl-1: Call=sent(now, before -10s)`},
 		{"I4: in doubt, alone by now, and blocked", given(inDoubt(10*time.Second, []string{"1", "2"}), with("1", alone), with("2", func(i *Incident) { i.State = Blocked })), shared(9, now), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
+		{"I9: in doubt, and halved since: not repeated", given(inDoubt(10*time.Second, []string{"1", "2"}, func(i *Incident) { i.AtMost = 1 })), shared(9, now), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
+		{"I9: halved", given(lostOn("1", halved), lostOn("2", halved), lostOn("3", halved)), shared(9, now), `= call fl-1 fl-2 | = call fl-3 | fl-1: Call=sent(now) | fl-2: Call=sent(now) | fl-3: Call=sent(now)`},
 		{"what is in doubt comes before others", given(lostOn("1"), inDoubt(10*time.Second, []string{"2", "3"})), shared(1, now), `= again fl-2 fl-3 | fl-2: Call=sent(now, before -10s) | fl-3: Call=sent(now, before -10s)`},
 		{"I4: in doubt, and one is there", given(inDoubt(10*time.Second, []string{"1", "2", "3"})), shared(9, now, madeOn("2", ofEvent("e-1"))), `fl-1: NextAttemptAt=+10s | fl-3: NextAttemptAt=+10s`},
 		{"I4: in doubt, and one is there: once each observation shows it", given(inDoubt(shows, []string{"1", "2", "3"})), shared(9, now, madeOn("2", ofEvent("e-1"))), `= call fl-1 fl-3 | fl-1: Generation=1 Call=sent(now) NothingMadeAt=now | fl-3: Generation=1 Call=sent(now) NothingMadeAt=now`},
@@ -237,3 +239,6 @@ func TestObserveAt(t *testing.T) {
 		t.Error("not at once, where each observation shows it by now")
 	}
 }
+
+// halved is one whose call AWS has refused, and that shares the next one with one other.
+func halved(i *Incident) { i.AtMost = 2 }

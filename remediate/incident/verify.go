@@ -35,6 +35,12 @@ func (t *transition) verify(f inventory.FlowLog) {
 	t.Confirmed, t.Attempts, t.LastError = true, 0, ""
 	missing := missingTags(t.Frozen.Tags, f.Tags)
 	maps.DeleteFunc(missing, func(k, _ string) bool { _, there := f.Tags[k]; return there }) // somebody has changed it since
+	if len(missing) == 0 {
+		t.MissingTags = nil
+		if t.Reason == NotTagged {
+			t.Reason, t.Advice = "", ""
+		}
+	}
 	switch {
 	case f.Failing():
 		t.notDelivering(f)

@@ -105,6 +105,10 @@ func TestVerify(t *testing.T) {
 			logged fl-1 restored/not_delivering: not delivering: Access error
 			note not delivering fl-1: Access error`},
 		{"its tags are there", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"))), verify(made("fl-2", tagged("a", "1", "c", "3"))), `fl-1: TaggedAt=now NextAttemptAt=+2m0s`},
+		{"a person has set the tags that AWS refused to us", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.Settle), func(i *Incident) { i.Reason, i.MissingTags = NotTagged, tagMap("a", "1") })), verify(made("fl-2", tagged("a", "1"))), `
+			row fl-2: Tags=map[a:1] CreatedAt=-50s OwnTags=map[]
+			fl-1: State=verified Reason="" VerifiedAt=now MissingTags=map[] NextAttemptAt=never
+			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"its tags are there, for so long that each observation shows them", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.Settle))), verify(made("fl-2", tagged("a", "1", "c", "3"))), `
 			row fl-2: Tags=map[a:1 c:3] CreatedAt=-50s OwnTags=map[]
 			fl-1: State=verified VerifiedAt=now NextAttemptAt=never
