@@ -6,6 +6,8 @@ func localStackSkips() map[string]string {
 	return map[string]string{
 		"create/log group by ARN delivers":                "shows FAILED \"Access error\" for any log group given by ARN",
 		"create/destination options":                      "drops DestinationOptions",
+		"create/several, of which one does not exist":     "makes those before the one that it refuses",
+		"create/several, of which one has it already":     "makes those before the one that it refuses",
 		"refused/tags for another type":                   "does not check a tag specification's type",
 		"refused/tag of AWS's own":                        "accepts tags that begin with aws:",
 		"refused/role for S3":                             "accepts a delivery role for S3",
