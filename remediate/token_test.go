@@ -14,7 +14,6 @@ import (
 	"github.com/aws/smithy-go"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/store"
 	"flowkeeper/remediate/incident"
@@ -73,6 +72,7 @@ func TestI4AnOpenIncidentKeepsItsToken(t *testing.T) {
 	id := s.protect(1)[0]
 	s.world.LoseAnswers("CreateFlowLogs", 1)
 	s.hear(s.attack(id))
+	s.must(s.r.KeepObservation(t.Context(), scope, "vpc-1"))
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		i := s.incident(id)
 		i.Keyed = false // as an older version wrote it
@@ -250,8 +250,8 @@ func TestI4DaemonsWithOneKey(t *testing.T) {
 		s.world.AllowDuplicates(shared)
 		f := s.attack(id)
 		for _, d := range []*scene{s, other} { // each has looked before the other creates
-			d.must(d.r.Handle(t.Context(), []detection.Finding{f}, func() {}))
-			d.r.Wait()
+			d.hear(f)
+			d.must(d.r.KeepObservation(t.Context(), scope, "vpc-1"))
 		}
 		s.work()
 		other.work()

@@ -1,0 +1,16 @@
+package remediate
+
+import (
+	"context"
+
+	"flowkeeper/inventory"
+)
+
+// KeepObservation observes a resource for the restorer. Handle does that by itself only
+// where its call is quicker than its commit.
+func (r *Remediator) KeepObservation(ctx context.Context, s inventory.Scope, resource string) error {
+	parts := r.parts(s)
+	o, err := parts.client.observe(ctx, []string{resource})
+	parts.memory.keepObservation(o)
+	return err
+}
