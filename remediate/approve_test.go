@@ -27,7 +27,7 @@ func withHeldFlowLog(t *testing.T) (s *scene, id string) {
 }
 
 // TestAHeldFlowLogIsNotRestored: an attacker's own flow log is alerted, with the command that
-// approves its destination, and is not put back, by whichever way its loss is heard.
+// approves its destination. It is not put back, whether a record or a refresh tells of its loss.
 func TestAHeldFlowLogIsNotRestored(t *testing.T) {
 	t.Parallel()
 	for name, heard := range map[string]bool{"by a record": true, "by a refresh": false} {

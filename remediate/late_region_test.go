@@ -15,9 +15,9 @@ type fleets map[inventory.Scope]remediate.EC2
 
 func (f fleets) EC2(s inventory.Scope) (remediate.EC2, bool) { api, ok := f[s]; return api, ok }
 
-// TestALateRegionTrustsNobody: whoever enables a Region, and makes a flow log to a place of
-// his own there, gains no trust in that place by the Region's first refresh. While the
-// account is being installed, what a Region's first refresh finds is trusted.
+// TestALateRegionTrustsNobody: an attacker enables a Region and makes a flow log there, to a
+// destination of his own. The Region's first refresh does not trust that destination. While
+// the account is being installed, what a Region's first refresh finds is trusted.
 func TestALateRegionTrustsNobody(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -187,8 +187,8 @@ func TestAGroupWithSomeResourcesGone(t *testing.T) {
 	}
 }
 
-// TestI4ThreeDaemonsShareAMassDeletion: each hears the record; AWS's guard lets one flow log
-// of each be made.
+// TestI4ThreeDaemonsShareAMassDeletion: each of them receives the record, and AWS
+// refuses a second flow log with the same settings, so that each flow log comes back once.
 func TestI4ThreeDaemonsShareAMassDeletion(t *testing.T) {
 	t.Parallel()
 	first := newScene(t)

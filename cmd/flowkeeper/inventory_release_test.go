@@ -14,9 +14,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestReleaseWithoutADaemonAlertsOfTheOthers: whoever lets one flow log of an event go
-// adds the alert that is due about another, and that does not say that nothing is tried:
-// the command calls no AWS, the daemon does.
+// TestReleaseWithoutADaemonAlertsOfTheOthers: the command releases one flow log of an event,
+// and adds the alert that is due about another one. That alert does not say that no attempt
+// will be made: the command does not call AWS, but the daemon does.
 func TestReleaseWithoutADaemonAlertsOfTheOthers(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")

@@ -13,8 +13,8 @@ const (
 )
 
 // alertRefreshes says when scopes are refreshed besides the schedule because there was a deletion, an attempt or
-// tampering in their account: whoever did it may cut the way of events next. It has no clock, and whoever uses it
-// guards it. A restart forgets it.
+// tampering in their account: the attacker may cut the way of events next. It has no clock, and is not safe for
+// concurrent use. A restart forgets it.
 type alertRefreshes struct {
 	every    time.Duration // between two refreshes of a scope; 0: there are none
 	scopes   map[inventory.Scope]*alerted

@@ -184,7 +184,7 @@ func TestEventsAreCutAfterAFirstOne(t *testing.T) {
 	}
 }
 
-// TestWhatCausesNoRefreshes: what is no attack, or is about somebody else.
+// TestWhatCausesNoRefreshes: events that are no attack, or are about another account.
 func TestWhatCausesNoRefreshes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

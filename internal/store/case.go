@@ -36,8 +36,8 @@ func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*i
 }
 
 // lateRegion reports whether a scope is another Region of an account that has been watched
-// for longer than installation: whoever enables a Region is to gain nothing by its first
-// refresh, which holds nothing else.
+// for longer than installation. What the first refresh of such a Region finds may be an
+// attacker's, who has enabled the Region for it.
 const lateRegion = `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region <> ? AND holds = 1 AND first_at < ?)`
 
 // installation is how long the first refreshes of an account's Regions may follow each other.

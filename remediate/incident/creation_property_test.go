@@ -134,7 +134,7 @@ type daemon struct {
 	pending   [][]string      // flow logs of records to come
 	events    int
 	cases     byte
-	log       []string // what happened, for whoever reads of a failure
+	log       []string // what happened, printed with a failure
 }
 
 func (d *daemon) happened(format string, args ...any) {

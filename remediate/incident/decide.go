@@ -174,7 +174,7 @@ func decideCreate(i Incident, o Facts, p Policy, now time.Time) Decision {
 
 // tokenDoubt is how long after IdempotentParameterMismatch an equivalent is looked for. A
 // create of ours with that token may have succeeded without an answer, and AWS may not show
-// it yet; to wait as long as Policy.Settle would let whoever uses tokens up win two minutes.
+// it yet. A wait as long as Policy.Settle would let an attacker who uses up tokens win two minutes.
 const tokenDoubt = 15 * time.Second
 
 // decideToken looks for an equivalent for a while, and then takes the next ClientToken. If

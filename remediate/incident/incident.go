@@ -118,9 +118,9 @@ type Incident struct {
 	Untagged    bool   // AWS refused our own tag
 	Requested   bool   // a person asked (`flowkeeper restore`): rules no longer count
 
-	// Group: its create may share a call with those that have the same, because no create for
-	// any of them can have been sent that Call does not tell of. It is what the call says of
-	// their event (see Gather); empty: it shares none.
+	// Group: its create may share a call with those that have the same Group, because every
+	// create that may have been sent for any of them is in Call. It is the event's ID as the
+	// call's tag has it (see Gather); empty: it shares no call.
 	Group   string    `json:",omitempty"`
 	AtMost  int       `json:",omitempty"` // incidents that may share its call; 0: as many as AWS takes
 	Untried bool      `json:",omitempty"` // no create for it can have been sent since it was first opened

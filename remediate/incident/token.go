@@ -10,8 +10,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TokenKey is the secret that ClientTokens are made with: whoever does not know it can't
-// use them up beforehand. Printing it, in any format, shows no part of it (I11). The zero
+// TokenKey is the secret that ClientTokens are made with: without it, nobody can use them up
+// beforehand. Printing it, in any format, shows no part of it (I11). The zero
 // value makes tokens that anybody can make: for what calls nothing.
 type TokenKey string
 

@@ -58,8 +58,8 @@ func (t *transition) verify(f inventory.FlowLog) {
 	}
 }
 
-// mostTagRounds is how often CreateTags is called for one replacement: whoever takes tags away
-// again and again holds nothing up for ever.
+// mostTagRounds is how often CreateTags is called for one replacement: somebody who takes its
+// tags away again and again does not keep it from being verified for ever.
 const mostTagRounds = 5
 
 // tagAgain makes CreateTags due for a replacement that AWS shows without all of its tags: after

@@ -239,7 +239,7 @@ func spread(all []time.Duration) string {
 	return fmt.Sprintf("%s to %s, of %d", slices.Min(all).Round(time.Millisecond), slices.Max(all).Round(time.Millisecond), len(all))
 }
 
-// Table is the rows as text, to be sent to whoever wants to know.
+// Table is the rows as a Markdown table, for a report to the project.
 func Table(rows []Row) string {
 	var b strings.Builder
 	b.WriteString("| question | AWS answers |\n| --- | --- |\n")
