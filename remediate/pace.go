@@ -15,7 +15,12 @@ type pace struct {
 }
 
 func newPace(now time.Time) *pace {
-	return &pace{describes: newBucket(100, 20, now), creates: newBucket(50, 5, now), tags: newBucket(100, 10, now), refreshes: newBucket(50, 10, now)}
+	return &pace{
+		describes: newBucket(100, 20, now),
+		creates:   newBucket(50, 5, now),
+		tags:      newBucket(100, 10, now),
+		refreshes: newBucket(50, 10, now),
+	}
 }
 
 // wait is how long it takes until a step may begin that can do more than the one before.
@@ -27,27 +32,33 @@ func (p *pace) wait(now time.Time) time.Duration {
 	return max(p.describes.wait(now), next)
 }
 
-// bucket is a token bucket for calls of one action. It starts with AWS's numbers, and
-// learns: a throttle halves the rate, each quiet second after it adds a little, up to where
-// it began. It is safe for concurrent use.
+// bucket is a token bucket for calls of one action. It starts a little below AWS's numbers,
+// and learns. A throttled call shows that AWS's bucket is empty. Another one soon after
+// that shows that others take from it: then the rate halves. Each quiet second adds a
+// little to the rate, up to where it began. A bucket is safe for concurrent use.
 type bucket struct {
 	size float64 // calls at once
 	most float64 // calls a second, until AWS throttles
 
-	mu     sync.Mutex
-	tokens float64
-	rate   float64 // tokens a second
-	last   time.Time
-	halved time.Time // when the rate was
+	mu      sync.Mutex
+	tokens  float64   // guarded by mu, as all that follows; below 0: calls that went out in any case
+	rate    float64   // tokens a second
+	last    time.Time // when tokens were added
+	refused time.Time // the last throttled call that counted
 }
 
 const (
 	leastRate  = 0.5                    // calls a second, however often AWS throttles
 	regainTime = 250 * time.Second      // from nothing to the rate at the start
 	shareTime  = 200 * time.Millisecond // a step begins with the calls that come in this time
+	reserved   = 400 * time.Millisecond // we stay so far behind AWS's bucket: calls take different times to get there
+	sameTime   = time.Second            // calls sent at the same time that AWS throttles are one refusal
+	soonAgain  = 10 * time.Second       // after a throttled call, our own rate explains no other one for so long
 )
 
+// newBucket has AWS's numbers: calls at once, and calls a second.
 func newBucket(size, most float64, now time.Time) *bucket {
+	size -= most * reserved.Seconds()
 	return &bucket{size: size, most: most, tokens: size, rate: most, last: now}
 }
 
@@ -113,12 +124,15 @@ func (b *bucket) throttled(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fill(now)
-	b.tokens = min(b.tokens, 0)
-	if s := now.Sub(b.halved); s >= 0 && s < time.Second {
-		return // calls that were sent at the same time are one refusal
+	b.tokens = min(b.tokens, -b.rate*reserved.Seconds())
+	since := now.Sub(b.refused)
+	if since >= 0 && since < sameTime {
+		return
 	}
-	b.halved = now
-	b.rate = max(leastRate, b.rate/2)
+	b.refused = now
+	if since > 0 && since < soonAgain { // the clock may go back
+		b.rate = max(leastRate, b.rate/2)
+	}
 }
 
 func (b *bucket) fill(now time.Time) {

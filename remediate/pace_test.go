@@ -46,7 +46,7 @@ func TestI9PaceIsKept(t *testing.T) {
 			}
 		}
 		quiet := latest.Add(regainTime)
-		if n := p.available(quiet); n != 50 || p.rate != p.most {
+		if n := p.available(quiet); n != int(p.size) || p.rate != p.most {
 			t.Fatalf("after a quiet time: %d calls, %v a second", n, p.rate)
 		}
 	})
@@ -76,4 +76,38 @@ func TestI9PaceSaysWhen(t *testing.T) {
 			t.Fatalf("after %s ready for %d calls", d, n)
 		}
 	})
+}
+
+// TestPaceLearnsFromThrottling: one throttled call, or several that were sent together, cost
+// no more than the time to fill AWS's bucket by some calls: the rate stays. More of them
+// halve it, for others take from the same bucket.
+func TestPaceLearnsFromThrottling(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	p := newBucket(50, 5, now)
+	at := func(d time.Duration) time.Time { return now.Add(d) }
+	wantRate := func(after time.Duration, rate float64) {
+		t.Helper()
+		p.available(at(after)) // brings the rate up to this moment
+		if p.rate < rate || p.rate > rate*1.2 {
+			t.Errorf("after %s: %v calls a second, not %v", after, p.rate, rate)
+		}
+	}
+	if most := p.available(now); most != 48 {
+		t.Errorf("%d calls at once, where AWS grants 50: none is left for those that arrive early", most)
+	}
+	p.throttled(at(0))
+	p.throttled(at(50 * time.Millisecond))
+	wantRate(100*time.Millisecond, 5)
+	if d := p.wait(at(100 * time.Millisecond)); d < 400*time.Millisecond || d > 700*time.Millisecond {
+		t.Errorf("the next call waits for %s", d)
+	}
+	p.throttled(at(time.Second))
+	wantRate(time.Second, 2.5)
+	p.throttled(at(1500 * time.Millisecond))
+	wantRate(1500*time.Millisecond, 2.5)
+	p.throttled(at(3 * time.Second))
+	wantRate(3*time.Second, 1.25)
+	p.throttled(at(5 * time.Minute))
+	wantRate(5*time.Minute, 5)
 }

@@ -51,8 +51,8 @@ func TestSparingLeavesHalf(t *testing.T) {
 		for start := time.Now(); time.Since(start) == 0; {
 			call()
 		}
-		if api.calls != 51 { // the last one waited
-			t.Errorf("%d calls at once after a pause", api.calls-1)
+		if n := api.calls - 1; n < 45 || n > 50 { // the last one waited
+			t.Errorf("%d calls at once after a pause", n)
 		}
 	})
 }
