@@ -57,7 +57,7 @@ func (r *Remediator) Approve(ctx context.Context, destinations []string) (rows [
 func (tx scopeTx) approve(ids []string) (rows []inventory.Row, err error) {
 	err = tx.change(incident.Selection{IDs: ids}, func(c *incident.Case) error {
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-			c.Approve(id)
+			c.Rows().Approve(id)
 			row, _ := c.Row(id)
 			rows = append(rows, row)
 		}

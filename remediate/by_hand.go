@@ -28,7 +28,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		if err != nil {
 			return err
 		}
-		plan, err = c.Planned(id)
+		plan, err = c.ByHand().Planned(id)
 		return err
 	})
 	if err != nil {
@@ -42,7 +42,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		return plan, true, nil
 	}
 	err = by.store.update(ctx, func(tx scopeTx) error {
-		return tx.change(incident.Selection{IDs: []string{id}}, func(c *incident.Case) error { return c.Request(id) })
+		return tx.change(incident.Selection{IDs: []string{id}}, func(c *incident.Case) error { return c.ByHand().Request(id) })
 	})
 	if err != nil {
 		return i, false, err
@@ -69,7 +69,7 @@ func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why strin
 	if why != "" {
 		text += ": " + why
 	}
-	err = r.restorer(s).change(ctx, []string{id}, incident.Selection{IDs: []string{id}}, func(c *incident.Case) { done = c.LetGo(id, text) })
+	err = r.restorer(s).change(ctx, []string{id}, incident.Selection{IDs: []string{id}}, func(c *incident.Case) { done = c.ByHand().LetGo(id, text) })
 	return done && err == nil, err
 }
 
@@ -83,7 +83,7 @@ func (r *Remediator) RetryBlocked(ctx context.Context, s inventory.Scope) error 
 		if err != nil {
 			return err
 		}
-		return tx.changeEach(blocked, (*incident.Case).Wake)
+		return tx.changeEach(blocked, func(c *incident.Case, id string) { c.ByHand().Wake(id) })
 	})
 }
 

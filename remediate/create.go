@@ -66,7 +66,7 @@ func (r restorer) createTogether(ctx context.Context, g incident.Creation) error
 	for _, f := range a.Made {
 		of.IDs = append(of.IDs, f.ID)
 	}
-	return r.change(context.WithoutCancel(ctx), idsOf(g.Incidents), of, func(c *incident.Case) { c.ApplyCreation(g, a, r.jitter()) })
+	return r.change(context.WithoutCancel(ctx), idsOf(g.Incidents), of, func(c *incident.Case) { c.Sharing().ApplyCreation(g, a, r.jitter()) })
 }
 
 // made are the flow logs of an answer, by resource: as far as AWS shows them already. A later
@@ -109,7 +109,7 @@ func (r restorer) tag(ctx context.Context, incidents []incident.Incident) (done 
 		r.client.recordThrottle(r.client.pace.tags, err)
 		a = answer.OfTags(err)
 	}
-	return true, r.change(context.WithoutCancel(ctx), idsOf(incidents), of, func(c *incident.Case) { c.ApplyTags(incidents, a, r.jitter()) })
+	return true, r.change(context.WithoutCancel(ctx), idsOf(incidents), of, func(c *incident.Case) { c.Sharing().ApplyTags(incidents, a, r.jitter()) })
 }
 
 // oneAttempt leaves retries to the state file (docs/decisions/retries.md).

@@ -55,7 +55,7 @@ func (in intake) noteCreator(ctx context.Context, ids []string, f detection.Find
 				if err := alertDecoyMade(tx, f, c, id); err != nil {
 					return err
 				}
-				c.Created(id, incident.PrincipalOrName(&actor))
+				c.Rows().Created(id, incident.PrincipalOrName(&actor))
 			}
 			return nil
 		})

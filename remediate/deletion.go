@@ -155,7 +155,7 @@ func applyRecord(tx scopeTx, f detection.Finding) (*incident.Case, []incident.Na
 		}
 		named = append(named, c.ApplyRecord(id, rec))
 	}
-	c.Gather(rec.EventID, f.Deleted)
+	c.Sharing().Gather(rec.EventID, f.Deleted)
 	return c, named, tx.save(c)
 }
 

@@ -26,7 +26,7 @@ func (r refresher) reconsider(ctx context.Context) error {
 			return nil
 		}
 		changed += len(ids)
-		return r.store.update(ctx, func(tx scopeTx) error { return tx.changeEach(ids, (*incident.Case).Exclude) })
+		return r.store.update(ctx, func(tx scopeTx) error { return tx.changeEach(ids, func(c *incident.Case, id string) { c.Rows().Exclude(id) }) })
 	})
 	if err != nil {
 		return fmt.Errorf("apply inventory.destinations to the snapshot of %s: %w", r.store.scope, err)

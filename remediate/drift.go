@@ -38,7 +38,7 @@ func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, starte
 					opened = append(opened, i)
 				}
 			}
-			c.Gather(e.ID, ids)
+			c.Sharing().Gather(e.ID, ids)
 			return nil
 		})
 		if err != nil || len(opened) == 0 {

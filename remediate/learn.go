@@ -25,12 +25,12 @@ func (s scopeStore) applyFound(ctx context.Context, list []inventory.FlowLog, at
 			trusted := map[inventory.Recipient]bool{}
 			for _, f := range list {
 				var to incident.DestinationFacts
-				if c.Learns(f.ID, at) {
+				if c.Rows().Learns(f.ID, at) {
 					if to, err = tx.destination(f, since, c.Holds, trusted); err != nil {
 						return err
 					}
 				}
-				if c.ApplyFound(f, to, at) {
+				if c.Rows().ApplyFound(f, to, at) {
 					added++
 				}
 			}
@@ -65,5 +65,5 @@ func relearn(tx scopeTx) error {
 	if err != nil {
 		return err
 	}
-	return tx.changeEach(unknown, (*incident.Case).Relearn)
+	return tx.changeEach(unknown, func(c *incident.Case, id string) { c.Rows().Relearn(id) })
 }

@@ -132,7 +132,7 @@ func (r restorer) share(ctx context.Context, incidents []incident.Incident, show
 		return nil, nil
 	}
 	err = r.change(ctx, idsOf(incidents), selection(incidents, shown), func(c *incident.Case) {
-		calls = c.Share(idsOf(incidents), func(i incident.Incident) incident.Observation { return shown[i.ResourceID].Observation }, most)
+		calls = c.Sharing().Share(idsOf(incidents), func(i incident.Incident) incident.Observation { return shown[i.ResourceID].Observation }, most)
 	})
 	if err != nil {
 		return nil, err // no call is sent that may not be on disk

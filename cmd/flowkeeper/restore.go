@@ -55,7 +55,7 @@ func plannedRestore(ctx context.Context, s state, id string) (last incident.Inci
 		if err != nil {
 			return err
 		}
-		last, err = c.Planned(c.Successor(id))
+		last, err = c.ByHand().Planned(c.Successor(id))
 		return err
 	})
 	return last, err

@@ -131,7 +131,7 @@ func (a *adoption) takeRow(r inventory.Row) error {
 		return err
 	}
 	i.Scope, i.FlowLogID = r.Scope, r.ID
-	i, is := i.FromCopy(r, a.Now)
+	i, is := incident.IncidentFromCopy(i, r, a.Now)
 	switch is {
 	case incident.KeptAsIs:
 		return nil
@@ -144,7 +144,7 @@ func (a *adoption) takeRow(r inventory.Row) error {
 		if err != nil {
 			return err
 		}
-		if err := a.PutEvent(i.EventFromCopy(e, ok, a.Now)); err != nil {
+		if err := a.PutEvent(incident.EventFromCopy(i, e, ok, a.Now)); err != nil {
 			return err
 		}
 	}
@@ -179,7 +179,7 @@ func (a *adoption) dropStrays() error {
 		`SELECT body, account, region, id FROM incidents i WHERE NOT EXISTS
 		(SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id)`)
 	for n := 0; n < len(strays) && err == nil; n++ {
-		if x := strays[n]; !x.StaysWithoutRow() {
+		if x := strays[n]; !incident.StaysWithoutRow(x.Incident) {
 			a.found.Deaf++
 			err = a.drop(x.scope, x.id)
 		}

@@ -80,7 +80,8 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	if a.Class != ResourceAbsent {
 		t.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 	}
-	t.hadNoEffect(a)
+	refused := refusal{t, a, jitter}
+	refused.hadNoEffect()
 	t.absent() // the observation before showed that
 	switch a.Class {
 	case Created:
@@ -90,23 +91,30 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 		after.AlreadyExists = true
 		t.observe(after)
 	case TokenMismatch:
-		t.tokenUsed(a, after)
+		refused.tokenUsed(after)
 	default:
-		t.fail(a, jitter)
+		refused.fail()
 	}
 }
 
 const lostOnesID = "CreateFlowLogs answered the ID of the lost flow log, "
 
+// refusal is an answer of AWS that was no success, while it is applied to an incident.
+type refusal struct {
+	*transition
+	a      Answer
+	jitter float64 // in [0, 1): spreads the next attempt
+}
+
 // tokenUsed does what an answer means that says that the ClientToken was used otherwise: it
 // looks for an equivalent, and notes that somebody may have used the token, once, if none
 // shows at once.
-func (t *transition) tokenUsed(a Answer, after Observation) {
+func (t refusal) tokenUsed(after Observation) {
 	t.MismatchAt = Soonest(t.MismatchAt, t.c.Now)
 	t.observe(after)
 	if t.Pending() {
-		a.Reason, a.Advice = TokenUsed, tokenUsedAdvice
-		t.blockUntil(t.NextAttemptAt, a)
+		t.a.Reason, t.a.Advice = TokenUsed, tokenUsedAdvice
+		t.blockUntil(t.NextAttemptAt)
 	}
 }
 
@@ -125,23 +133,23 @@ func (c *Case) ApplyFailure(id string, a Answer, jitter float64) {
 	t.Attempts++
 	t.Tried++
 	t.NotFoundAt = time.Time{}
-	t.fail(a, jitter)
+	refusal{t, a, jitter}.fail()
 }
 
 // fail does what an answer that was no success means: try again, close, or block (I9).
-func (t *transition) fail(a Answer, jitter float64) {
-	now := t.c.Now
+func (t refusal) fail() {
+	a, now := t.a, t.c.Now
 	t.LastError = a.Message
 	if t.State == Open {
 		t.Advice = a.Advice
 	}
-	t.NextAttemptAt = now.Add(attempts.Jittered(t.Attempts, jitter))
+	t.NextAttemptAt = now.Add(attempts.Jittered(t.Attempts, t.jitter))
 	if a.Class != RoleSlow {
 		t.FailingSince = time.Time{}
 	}
 	switch a.Class {
 	case ResourceAbsent:
-		t.notFound(a.Message)
+		t.notFound()
 		return
 	case TagRefused:
 		if !t.Untagged {
@@ -149,7 +157,7 @@ func (t *transition) fail(a Answer, jitter float64) {
 			t.dueAt(now)
 			return
 		}
-		a.Reason = Invalid
+		t.a.Reason = Invalid
 	case RoleSlow:
 		t.FailingSince = Soonest(t.FailingSince, now)
 		if now.Sub(t.FailingSince) < roleGrace {
@@ -161,15 +169,15 @@ func (t *transition) fail(a Answer, jitter float64) {
 		t.put()
 		return
 	}
-	t.block(a) // NeedsPerson, and what waiting or leaving out our tag did not mend
+	t.block() // NeedsPerson, and what waiting or leaving out our tag did not mend
 }
 
 // notFound closes the incident once AWS has said for long enough that its resource does
 // not exist.
-func (t *transition) notFound(message string) {
+func (t refusal) notFound() {
 	now, settle := t.c.Now, t.c.Policy.Settle
 	if !t.NotFoundAt.IsZero() && now.Sub(t.NotFoundAt) >= settle {
-		t.close(ResourceGone, "its resource no longer exists: "+message)
+		t.close(ResourceGone, "its resource no longer exists: "+t.a.Message)
 		return
 	}
 	t.NotFoundAt = Soonest(t.NotFoundAt, now)
@@ -177,15 +185,16 @@ func (t *transition) notFound(message string) {
 }
 
 // block records that a person is needed, and notes it once for each reason.
-func (t *transition) block(a Answer) {
+func (t refusal) block() {
 	if t.State == Open {
 		t.Attempts = 0
 	}
-	t.blockUntil(t.c.Now.Add(blockedAttempts.Pause(t.Attempts)), a)
+	t.blockUntil(t.c.Now.Add(blockedAttempts.Pause(t.Attempts)))
 }
 
 // blockUntil is block, with the time of the next attempt.
-func (t *transition) blockUntil(next time.Time, a Answer) {
+func (t refusal) blockUntil(next time.Time) {
+	a := t.a
 	t.NextAttemptAt = next
 	if t.State == Restored { // only an observation was refused: the flow log is there
 		t.put()
@@ -210,6 +219,19 @@ func (t *transition) blockUntil(next time.Time, a Answer) {
 func (t *transition) stuck(why Stuck) {
 	t.Stuck, t.StuckNews = &why, true
 	t.c.Effects.note(NoteStuck, t.Incident)
+}
+
+// hadNoEffect notes that AWS refused a call, and made nothing by it. If the call may have been
+// sent before, it stays in doubt: AWS may have refused the repeat because of what it made
+// the first time.
+func (t refusal) hadNoEffect() {
+	switch {
+	case t.Call == nil || !t.a.NoEffect:
+	case t.Call.Before.IsZero():
+		t.Call = nil
+	default:
+		t.Call = &SentCall{Token: t.Call.Token, At: t.Call.Before, Final: t.a.Class != TryAgain}
+	}
 }
 
 // inTheWay is the answer of a create that another flow log prevents: a decoy, or one of

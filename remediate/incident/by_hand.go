@@ -5,9 +5,16 @@ import (
 	"time"
 )
 
+// ByHand changes a case as a person asks for it.
+type ByHand struct{ c *Case }
+
+// ByHand is what a person may ask of the case.
+func (c *Case) ByHand() ByHand { return ByHand{c} }
+
 // Planned is the incident by which a flow log of the snapshot would be recreated by hand.
 // It changes nothing. An error says that there is nothing to recreate it from.
-func (c *Case) Planned(id string) (Incident, error) {
+func (h ByHand) Planned(id string) (Incident, error) {
+	c := h.c
 	row, known := c.Row(id)
 	i, found := c.Incident(id)
 	if !known && !i.Known {
@@ -30,8 +37,9 @@ func (c *Case) Planned(id string) (Incident, error) {
 }
 
 // Request records that a person asked for the restore of a flow log.
-func (c *Case) Request(id string) error {
-	i, err := c.Planned(id)
+func (h ByHand) Request(id string) error {
+	c := h.c
+	i, err := h.Planned(id)
 	if err != nil || i.HasReplacement() {
 		return err
 	}
@@ -45,8 +53,8 @@ func (c *Case) Request(id string) error {
 
 // LetGo closes the incident of a flow log that is gone and not back: a person does not
 // want it any more. It reports whether there was anything to close.
-func (c *Case) LetGo(id, text string) bool {
-	t, ok := c.begin(id)
+func (h ByHand) LetGo(id, text string) bool {
+	t, ok := h.c.begin(id)
 	if !ok || !t.Pending() {
 		return false
 	}
@@ -56,7 +64,8 @@ func (c *Case) LetGo(id, text string) bool {
 }
 
 // Wake makes an incident due.
-func (c *Case) Wake(id string) {
+func (h ByHand) Wake(id string) {
+	c := h.c
 	if i, ok := c.Incident(id); ok {
 		i.NextAttemptAt = c.Now
 		c.Put(i)

@@ -11,7 +11,7 @@ import (
 func TestRequest(t *testing.T) {
 	t.Parallel()
 	request := func(c *Case) string {
-		if err := c.Request("fl-1"); err != nil {
+		if err := c.ByHand().Request("fl-1"); err != nil {
 			return err.Error()
 		}
 		return ""
@@ -66,13 +66,13 @@ func TestPlannedChangesNothing(t *testing.T) {
 	for _, c := range []*Case{given(live("fl-1")), given(gone("fl-1"), closed("fl-1", Released)), given(gone("fl-1"), blocked("fl-1", Role)), given(gone("fl-1"), back("fl-1", "fl-2"))} {
 		var planned Incident
 		if changes := report(c, func(c *Case) string {
-			i, err := c.Planned("fl-1")
+			i, err := c.ByHand().Planned("fl-1")
 			planned = i
 			return strings.TrimPrefix(fmt.Sprint(errors.Join(err)), "<nil>")
 		}); changes != "" {
 			t.Error(changes)
 		}
-		if err := c.Request("fl-1"); err != nil {
+		if err := c.ByHand().Request("fl-1"); err != nil {
 			t.Error(err)
 		}
 		if i, _ := c.Incident("fl-1"); differences(planned, i) != "" {
@@ -83,7 +83,7 @@ func TestPlannedChangesNothing(t *testing.T) {
 
 func TestLetGo(t *testing.T) {
 	t.Parallel()
-	letGo := func(c *Case) string { return fmt.Sprint(c.LetGo("fl-1", "an operator let it go")) }
+	letGo := func(c *Case) string { return fmt.Sprint(c.ByHand().LetGo("fl-1", "an operator let it go")) }
 	requested := func(i *Incident) { i.Requested = true }
 	play(t, []scenario{
 		{"what is open", given(gone("fl-1"), pending("fl-1", requested), live("fl-2", unprotected, does(rejects))), letGo, `
@@ -103,7 +103,7 @@ func TestLetGo(t *testing.T) {
 
 func TestWake(t *testing.T) {
 	t.Parallel()
-	wake := func(c *Case) string { c.Wake("fl-1"); return "" }
+	wake := func(c *Case) string { c.ByHand().Wake("fl-1"); return "" }
 	play(t, []scenario{
 		{"blocked", given(blocked("fl-1", Role)), wake, `fl-1: NextAttemptAt=now`},
 		{"unknown", given(), wake, ``},

@@ -139,8 +139,8 @@ func (w *world) change(c *Case) string {
 		c.ApplyDrift(id, "drift-1", rapid.SampledFrom([]Action{Alert, Restore}).Draw(w.t, "on drift"), nil)
 		return "drift"
 	case 7, 8:
-		c.ApplyFound(w.shown(id), DestinationFacts{New: rapid.Bool().Draw(w.t, "new destination"), Trusted: true}, w.now)
-		c.Relearn(id) // which follows every refresh
+		c.Rows().ApplyFound(w.shown(id), DestinationFacts{New: rapid.Bool().Draw(w.t, "new destination"), Trusted: true}, w.now)
+		c.Rows().Relearn(id) // which follows every refresh
 		return "found"
 	case 9:
 		c.Verify(id, w.observation())
@@ -149,18 +149,18 @@ func (w *world) change(c *Case) string {
 		c.ApplyFailure(id, Answer{Class: rapid.SampledFrom([]Class{TryAgain, NeedsPerson, ResourceAbsent, RoleSlow}).Draw(w.t, "failure"), Reason: Credentials, Message: "AWS's words"}, 0.5)
 		return "failure"
 	case 11:
-		_ = c.Request(id) // an error changes nothing
+		_ = c.ByHand().Request(id) // an error changes nothing
 		return "request"
 	case 12:
 		if r, ok := c.Row(id); ok && r.State == inventory.Gone { // what is live is released instead
-			c.LetGo(id, "an operator let it go")
+			c.ByHand().LetGo(id, "an operator let it go")
 		}
 		return "let go"
 	case 13:
 		c.Finish(id)
 		return "finish"
 	case 14:
-		c.Created(id, "arn:aws:iam::111122223333:user/mallory")
+		c.Rows().Created(id, "arn:aws:iam::111122223333:user/mallory")
 		return "created"
 	default:
 		c.TornDown("vpc-1")
@@ -223,7 +223,7 @@ func (w *world) checkRow(what string, before world, r inventory.Row) {
 // does not do the same.
 func (w *world) tookThePlace(r inventory.Row) bool {
 	for _, i := range w.incidents {
-		if i.Known && i.RootID != r.RootID && !i.mayPredate(r.FlowLog, w.policy.Settle) && isDecoyOf(scope, i.Frozen, r.FlowLog) {
+		if i.Known && i.RootID != r.RootID && !mayPredate(i, r.FlowLog, w.policy.Settle) && isDecoyOf(scope, i.Frozen, r.FlowLog) {
 			return true
 		}
 	}

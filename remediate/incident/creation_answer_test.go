@@ -16,7 +16,7 @@ func answered(a CreationAnswer) func(*Case) string {
 			i, _ := c.Incident(id)
 			g.Incidents = append(g.Incidents, i)
 		}
-		c.ApplyCreation(g, a, 0.5)
+		c.Sharing().ApplyCreation(g, a, 0.5)
 		return ""
 	}
 }
@@ -207,7 +207,7 @@ func TestApplyCreation(t *testing.T) {
 		{"another step was faster", given(sentOn("1", func(i *Incident) { i.State, i.NewID, i.Call = Restored, "fl-9", nil }), sentOn("2", otherCall), sentOn("3", func(i *Incident) { i.Call = nil })), answered(item("vpc-2", denied, newOn("1"), newOn("3"))), ``},
 		{"a command was faster", given(sentOn("1", func(i *Incident) { i.State, i.Reason = Closed, Released })), answered(item("", Answer{}, newOn("1"))), ``},
 		{"no incident", given(gone("fl-1")), func(c *Case) string {
-			c.ApplyCreation(Creation{Incidents: []Incident{pending("fl-1")}, Token: "T"}, CreationAnswer{}, 0.5)
+			c.Sharing().ApplyCreation(Creation{Incidents: []Incident{pending("fl-1")}, Token: "T"}, CreationAnswer{}, 0.5)
 			return ""
 		}, ``},
 		{"the clock went back", given(sentOn("1", func(i *Incident) { i.Call.At = now.Add(time.Hour) })), answered(CreationAnswer{}), `fl-1: Call=sent(now, final, T) NextAttemptAt=+1s`},

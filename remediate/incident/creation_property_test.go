@@ -176,7 +176,7 @@ func (d *daemon) record(ids []string, event string) {
 			c.ApplyRecord(id, Record{EventID: event, Time: d.now, Actor: alert.Actor{ARN: "arn:aws:iam::111122223333:user/mallory"}, Rule: Rule{Action: Restore}, Applied: d.applied[id+event]})
 			d.applied[id+event] = true
 		}
-		c.Gather(event, ids)
+		c.Sharing().Gather(event, ids)
 	})
 }
 
@@ -217,11 +217,11 @@ func (d *daemon) refresh() {
 	shown := d.describe(d.now, d.fair)
 	d.change(func(c *Case) {
 		for _, id := range slices.Sorted(maps.Keys(shown)) {
-			if c.ApplyFound(shown[id], DestinationFacts{Trusted: true}, d.now) {
+			if c.Rows().ApplyFound(shown[id], DestinationFacts{Trusted: true}, d.now) {
 				d.happened("a refresh finds %s", id)
 			}
 			if i, ok := c.Incident(id); ok && !i.Known {
-				c.Relearn(id)
+				c.Rows().Relearn(id)
 			}
 		}
 	})
@@ -290,7 +290,7 @@ func (d *daemon) step() {
 		if d.seldom("few calls") {
 			most = 1
 		}
-		together = c.Share(sharing, func(Incident) Observation { return o }, most)
+		together = c.Sharing().Share(sharing, func(Incident) Observation { return o }, most)
 	})
 	noted := d.now
 	for _, i := range lone {
@@ -396,7 +396,7 @@ func (d *daemon) createTogether(g Creation) {
 		}
 	}
 	d.pass()
-	d.change(func(c *Case) { c.ApplyCreation(g, a, 0) })
+	d.change(func(c *Case) { c.Sharing().ApplyCreation(g, a, 0) })
 }
 
 func (d *daemon) readAnswer(made cloudAnswer) CreationAnswer {
@@ -442,7 +442,7 @@ func (d *daemon) tagAll(some []Incident) {
 		}
 	}
 	d.pass()
-	d.change(func(c *Case) { c.ApplyTags(some, a, 0) })
+	d.change(func(c *Case) { c.Sharing().ApplyTags(some, a, 0) })
 }
 
 // newDaemon has refreshed its snapshot an hour ago.

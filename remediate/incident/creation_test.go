@@ -62,7 +62,7 @@ func TestGather(t *testing.T) {
 	opened := func(n string, change ...func(*Incident)) func(*Case) {
 		return lostOn(n, append([]func(*Incident){alone, func(i *Incident) { i.DetectedAt, i.OpenedAt, i.Untried = now, now, true }}, change...)...)
 	}
-	gather := func(c *Case) string { c.Gather("e-1", all(c)); return "" }
+	gather := func(c *Case) string { c.Sharing().Gather("e-1", all(c)); return "" }
 	twoOf := func(change func(*Incident)) *Case { return given(opened("1"), opened("2", change)) }
 	play(t, []scenario{
 		{"two that are alike", given(opened("1"), opened("2")), gather, `fl-1: Group=e-1 | fl-2: Group=e-1`},
@@ -72,7 +72,7 @@ func TestGather(t *testing.T) {
 		{"alone: no trace is needed", given(opened("1")), gather, ``},
 		{"alone of its kind", twoOf(freezes(rejects)), gather, ``},
 		{"on resources of different kinds", twoOf(on("subnet-1")), gather, ``},
-		{"of which there is no incident", given(opened("1")), func(c *Case) string { c.Gather("e-1", []string{"fl-1", "fl-2"}); return "" }, ``},
+		{"of which there is no incident", given(opened("1")), func(c *Case) string { c.Sharing().Gather("e-1", []string{"fl-1", "fl-2"}); return "" }, ``},
 		{"I4: a create may have been sent without a trace", twoOf(func(i *Incident) { i.Untried = false }), gather, ``},
 		{"I4: opened before", twoOf(func(i *Incident) { i.OpenedAt = noon }), gather, ``},
 		{"I4: a call of it is in doubt", twoOf(func(i *Incident) { i.Call = &SentCall{Token: "T", At: noon} }), gather, ``},
@@ -85,7 +85,7 @@ func TestGather(t *testing.T) {
 		{"AWS's own tags need no room", twoOf(func(i *Incident) { fifty(i); delete(i.Frozen.Tags, "k0"); i.Frozen.Tags["aws:a"] = "b" }), gather,
 			`fl-1: Group=e-1 | fl-2: Group=e-1`},
 		{"I12: an event whose ID is no value of a tag", given(opened("1", strangeEvent), opened("2", strangeEvent)),
-			func(c *Case) string { c.Gather("e-1 \x00<", all(c)); return "" }, `fl-1: Group=8ab4ce5f316de14687b5090bb5adaae9 | fl-2: Group=8ab4ce5f316de14687b5090bb5adaae9`},
+			func(c *Case) string { c.Sharing().Gather("e-1 \x00<", all(c)); return "" }, `fl-1: Group=8ab4ce5f316de14687b5090bb5adaae9 | fl-2: Group=8ab4ce5f316de14687b5090bb5adaae9`},
 	})
 }
 

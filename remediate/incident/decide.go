@@ -123,7 +123,7 @@ func notToRestore(i Incident, o Facts, p Policy) (Decision, bool) {
 // one was gone before that could be made: only a stale read shows it.
 func equivalent(i Incident, o Facts, p Policy) (Other, bool) {
 	for _, f := range o.Others {
-		if (f.CreatedAt.Before(o.CreatedAt) || i.isStale(f.FlowLog, p.Settle)) && !o.AlreadyExists {
+		if (f.CreatedAt.Before(o.CreatedAt) || madeEarlier(i, f.FlowLog, p.Settle)) && !o.AlreadyExists {
 			continue
 		}
 		if f.Adoptable && inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) {

@@ -42,15 +42,15 @@ func differs(settings inventory.Settings, r inventory.Row) bool {
 // mayPredate reports whether a flow log may have been made before an incident's was lost,
 // whatever a record says of when that was (I2): then it is none that somebody put in its
 // place. A listing may show for settle what is gone.
-func (i Incident) mayPredate(f inventory.FlowLog, settle time.Duration) bool {
+func mayPredate(i Incident, f inventory.FlowLog, settle time.Duration) bool {
 	return !f.CreatedAt.After(i.LastSeenAt.Add(-settle))
 }
 
 // isLateDecoy reports whether a row is a decoy of a lost flow log though it was seen before
 // the loss was reported: it was made after that, or may have been where only a refresh shows
 // when that was. What came back itself is none, in whose place it may be.
-func (i Incident) isLateDecoy(r inventory.Row, settle time.Duration) bool {
-	madeAfter := !i.mayPredate(r.FlowLog, settle) && (i.DeletedAt.IsZero() || !r.CreatedAt.Before(i.DeletedAt))
+func isLateDecoy(i Incident, r inventory.Row, settle time.Duration) bool {
+	madeAfter := !mayPredate(i, r.FlowLog, settle) && (i.DeletedAt.IsZero() || !r.CreatedAt.Before(i.DeletedAt))
 	return i.Known && r.RootID == r.ID && i.RootID != r.ID && madeAfter && differs(i.Frozen, r)
 }
 
@@ -59,7 +59,7 @@ func (i Incident) isLateDecoy(r inventory.Row, settle time.Duration) bool {
 // allows both.
 func inTheWayOf(i Incident, others []Other, p Policy) (Other, bool) {
 	for _, f := range others {
-		if isDecoyOf(i.Scope, i.Frozen, f.FlowLog) && !i.mayPredate(f.FlowLog, p.Settle) {
+		if isDecoyOf(i.Scope, i.Frozen, f.FlowLog) && !mayPredate(i, f.FlowLog, p.Settle) {
 			return f, true
 		}
 	}
@@ -73,12 +73,12 @@ func (p place) takenFor(row inventory.Row, o Observation) bool {
 	unreported := observed && slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
 		_, shown := o.FlowLogs[r.ID]
 		asLost := Incident{Known: true, RootID: r.RootID, Frozen: r.Settings, LastSeenAt: r.LastSeenAt}
-		return r.Protected && !r.Imported && !shown && o.Resources[r.ResourceID] && asLost.isLateDecoy(row, p.c.Policy.Settle)
+		return r.Protected && !r.Imported && !shown && o.Resources[r.ResourceID] && isLateDecoy(asLost, row, p.c.Policy.Settle)
 	})
 	return unreported || slices.ContainsFunc(p.lost(), func(i Incident) bool {
 		_, shown := o.FlowLogs[i.FlowLogID]
 		isGone := !i.AbsentAt.IsZero() || o.Resources[i.ResourceID] && !shown && !o.At.Before(i.OpenedAt)
-		return isGone && i.isLateDecoy(row, p.c.Policy.Settle) && !p.takesLostPlace(row)
+		return isGone && isLateDecoy(i, row, p.c.Policy.Settle) && !p.takesLostPlace(row)
 	})
 }
 
@@ -107,7 +107,7 @@ func (p place) unprotectLate(i Incident) {
 		return // nothing is restored from it
 	}
 	for _, id := range p.c.on(p.resource) {
-		if row, ok := p.c.rows.byID[id]; ok && row.Protected && !row.Imported && !p.isAWSs(row) && !p.takesLostPlace(row) && i.isLateDecoy(row, p.c.Policy.Settle) {
+		if row, ok := p.c.rows.byID[id]; ok && row.Protected && !row.Imported && !p.isAWSs(row) && !p.takesLostPlace(row) && isLateDecoy(i, row, p.c.Policy.Settle) {
 			p.setProtected(row, false)
 		}
 	}

@@ -68,7 +68,7 @@ func TestAReplacementIsNoDecoy(t *testing.T) {
 	c := given(gone("fl-1"), pending("fl-1"), gone("fl-2"), pending("fl-2"))
 	c.ApplyAnswer("fl-2", Answer{Class: Created, ID: "fl-3"}, Observation{}, 0)
 	lost, _ := c.Incident("fl-1")
-	if row, ok := c.Row("fl-3"); !ok || lost.isLateDecoy(row, policy.Settle) {
+	if row, ok := c.Row("fl-3"); !ok || isLateDecoy(lost, row, policy.Settle) {
 		t.Errorf("%t, %+v is taken for a decoy of fl-1", ok, row)
 	}
 }

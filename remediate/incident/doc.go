@@ -7,8 +7,9 @@
 // create. [CreateInput] is the one call that recreates the flow log. An [Event] groups
 // the incidents of one record or one refresh, about which people get the same alerts.
 //
-// A [Case] holds what such decisions need, and everything that happens is a method of
-// it: a record, a refresh, an [Observation], an [Answer] of AWS, a person's request. It
+// A [Case] holds what such decisions need, and has a method for each thing that happens: a
+// record, a refresh, an [Observation], an [Answer] of AWS. Its [Rows] are changed by what AWS
+// shows, [ByHand] is what people ask for, and [Sharing] plans calls for several incidents. It
 // collects what is to be saved in its [Tables], and what follows in its [Effects]. How one
 // incident goes from a [State] to the next is in the type transition.
 //

@@ -6,9 +6,17 @@ import (
 	"flowkeeper/inventory"
 )
 
+// Rows changes what a case has of the snapshot: flow logs that AWS has shown, who made them,
+// and which of them are protected.
+type Rows struct{ c *Case }
+
+// Rows is what may be changed about the snapshot's rows of the case.
+func (c *Case) Rows() Rows { return Rows{c} }
+
 // Learns reports whether ApplyFound would take up a flow log that AWS showed at a time as
 // one that AWS has not shown before.
-func (c *Case) Learns(id string, at time.Time) bool {
+func (r Rows) Learns(id string, at time.Time) bool {
+	c := r.c
 	row, ok := c.Row(id)
 	return !ok || row.Imported && !hasJustGone(row, at, c.Policy)
 }
@@ -30,7 +38,8 @@ type DestinationFacts struct {
 // A gone row stays as it is (I5). A decoy is kept, but not protected.
 // After the first refresh, one is held that delivers to a recipient that is not trusted: it
 // is kept, but not protected.
-func (c *Case) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time) (isNew bool) {
+func (r Rows) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time) (isNew bool) {
+	c := r.c
 	row, ok := c.Row(f.ID)
 	switch {
 	case !ok && c.place(f.ResourceID).isStale(f): // it is gone
@@ -50,7 +59,7 @@ func (c *Case) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time
 		row.FlowLog = f
 		row.Imported, row.State, row.GoneAt, row.WrittenAt = false, inventory.Live, time.Time{}, at
 		c.putRow(row)
-		c.shownAlive(row, at)
+		r.shownAlive(row, at)
 	case !row.Imported && row.State == inventory.Live:
 		row.FlowLog = f
 		c.putRow(row)
@@ -61,7 +70,8 @@ func (c *Case) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time
 // shownAlive corrects what an incident says of a flow log that a file or a copy of
 // the state file had, now that AWS lists it: one that is pending is due at once,
 // with the settings that AWS shows; after any other, records count again.
-func (c *Case) shownAlive(row inventory.Row, at time.Time) {
+func (r Rows) shownAlive(row inventory.Row, at time.Time) {
+	c := r.c
 	i, found := c.Incident(row.ID)
 	switch {
 	case !found:
@@ -78,7 +88,8 @@ func (c *Case) shownAlive(row inventory.Row, at time.Time) {
 
 // Relearn makes the incident of a flow log due that the snapshot has come to know, or
 // will not any more.
-func (c *Case) Relearn(id string) {
+func (r Rows) Relearn(id string) {
+	c := r.c
 	i, found := c.Incident(id)
 	row, ok := c.Row(id)
 	switch known := ok && !row.Imported; {
@@ -98,7 +109,8 @@ func (c *Case) Relearn(id string) {
 }
 
 // Created notes which principal made a flow log.
-func (c *Case) Created(id, by string) {
+func (r Rows) Created(id, by string) {
+	c := r.c
 	row, ok := c.Row(id)
 	if ok && row.CreatedBy == "" {
 		row.CreatedBy = by
@@ -109,13 +121,14 @@ func (c *Case) Created(id, by string) {
 	}
 	c.place(row.ResourceID).wakeBlocked()
 	if i, found := c.Incident(id); found && !i.Known {
-		c.Relearn(id)
+		r.Relearn(id)
 	}
 }
 
 // Approve ends the hold of a flow log. One that is gone stays gone: only a person's request
 // brings it back.
-func (c *Case) Approve(id string) {
+func (r Rows) Approve(id string) {
+	c := r.c
 	row, ok := c.Row(id)
 	if !ok || !row.Held {
 		return
@@ -129,7 +142,8 @@ func (c *Case) Approve(id string) {
 
 // Exclude makes a live row excluded or not by the policy's destinations, and so protected
 // or not.
-func (c *Case) Exclude(id string) {
+func (r Rows) Exclude(id string) {
+	c := r.c
 	row, ok := c.Row(id)
 	if !ok || row.State == inventory.Gone {
 		return

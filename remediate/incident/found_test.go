@@ -11,8 +11,8 @@ import (
 // found shows a flow log to a case, now.
 func found(f inventory.FlowLog) func(*Case) string {
 	return func(c *Case) string {
-		learns := c.Learns(f.ID, c.Now)
-		isNew := c.ApplyFound(f, DestinationFacts{Trusted: true}, c.Now)
+		learns := c.Rows().Learns(f.ID, c.Now)
+		isNew := c.Rows().ApplyFound(f, DestinationFacts{Trusted: true}, c.Now)
 		return fmt.Sprintf("new %t, learns %t", isNew, learns)
 	}
 }
@@ -21,10 +21,10 @@ func TestApplyFound(t *testing.T) {
 	t.Parallel()
 	only := func(pattern string) func(*Case) { return func(c *Case) { c.Policy.Destinations = []string{pattern} } }
 	newPlace := func(c *Case) string {
-		return fmt.Sprint("new ", c.ApplyFound(made("fl-1"), DestinationFacts{New: true, Trusted: true}, c.Now))
+		return fmt.Sprint("new ", c.Rows().ApplyFound(made("fl-1"), DestinationFacts{New: true, Trusted: true}, c.Now))
 	}
 	stranger := func(c *Case) string {
-		return fmt.Sprint("new ", c.ApplyFound(made("fl-1"), DestinationFacts{New: true}, c.Now))
+		return fmt.Sprint("new ", c.Rows().ApplyFound(made("fl-1"), DestinationFacts{New: true}, c.Now))
 	}
 	first := func(c *Case) { c.Complete = false }
 	goneAt := func(before time.Duration) func(*inventory.Row) {
@@ -156,7 +156,7 @@ func TestApplyFound(t *testing.T) {
 
 func TestRelearn(t *testing.T) {
 	t.Parallel()
-	relearn := func(c *Case) string { c.Relearn("fl-1"); return "" }
+	relearn := func(c *Case) string { c.Rows().Relearn("fl-1"); return "" }
 	later := func(i *Incident) { i.NextAttemptAt = now.Add(time.Hour) }
 	play(t, []scenario{
 		{"nothing was lost", given(live("fl-1")), relearn, ``},
@@ -175,7 +175,7 @@ func TestRelearn(t *testing.T) {
 
 func TestCreatedBy(t *testing.T) {
 	t.Parallel()
-	created := func(c *Case) string { c.Created("fl-1", "arn:eve"); return "" }
+	created := func(c *Case) string { c.Rows().Created("fl-1", "arn:eve"); return "" }
 	play(t, []scenario{
 		{"by whom is new", given(live("fl-1")), created, `row fl-1: CreatedBy=arn:eve`},
 		{"I2: by whom was said before", given(live("fl-1", func(r *inventory.Row) { r.CreatedBy = "arn:bob" })), created, ``},
@@ -192,7 +192,7 @@ func TestCreatedBy(t *testing.T) {
 
 func TestApprove(t *testing.T) {
 	t.Parallel()
-	approve := func(c *Case) string { c.Approve("fl-1"); return "" }
+	approve := func(c *Case) string { c.Rows().Approve("fl-1"); return "" }
 	play(t, []scenario{
 		{"held", given(live("fl-1", held)), approve, `row fl-1: Protected=true Held=false`},
 		{"held and excluded", given(live("fl-1", held, excluded)), approve, `row fl-1: Held=false`},
@@ -205,7 +205,7 @@ func TestApprove(t *testing.T) {
 
 func TestExclude(t *testing.T) {
 	t.Parallel()
-	exclude := func(c *Case) string { c.Exclude("fl-1"); return "" }
+	exclude := func(c *Case) string { c.Rows().Exclude("fl-1"); return "" }
 	outside := func(c *Case) { c.Policy.Destinations = []string{"arn:aws:s3:::else*"} }
 	play(t, []scenario{
 		{"outside of the destinations", given(live("fl-1"), outside), exclude, `row fl-1: Protected=false Excluded=true`},

@@ -33,7 +33,7 @@ func RowFromCopy(r inventory.Row) inventory.Row {
 // CopyFate is what becomes of an incident of a copy.
 type CopyFate int
 
-// What FromCopy says.
+// What IncidentFromCopy says.
 const (
 	KeptAsIs   CopyFate = iota
 	KeptDue             // it is tried at once, and its event is kept, too
@@ -41,9 +41,9 @@ const (
 	NotKept             // it would end as it begins: nothing is to come back
 )
 
-// FromCopy is an incident of a copy as far as it counts, beside the row that the copy has of
+// IncidentFromCopy is an incident of a copy as far as it counts, beside the row that the copy has of
 // its flow log.
-func (i Incident) FromCopy(r inventory.Row, now time.Time) (Incident, CopyFate) {
+func IncidentFromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
 	live := r.State == inventory.Live
 	i.MissingTags, i.Untried = nil, false // a copy sets no tags
 	if i.Group != "" || i.Call != nil {   // its call may have been sent after the copy was made
@@ -64,14 +64,14 @@ func (i Incident) FromCopy(r inventory.Row, now time.Time) (Incident, CopyFate) 
 
 // StaysWithoutRow reports whether an incident of a copy stays that has no row of its flow log:
 // only where that is unknown. Of what a listing shows anew, no record would count else.
-func (i Incident) StaysWithoutRow() bool {
+func StaysWithoutRow(i Incident) bool {
 	return !i.Known && (i.State == Open || i.State == Closed && i.Reason == Unknown)
 }
 
 // EventFromCopy is the event of an incident of a copy, which may not be in the copy. People
 // get an alert, in five minutes at the latest, of what is to come back and is not:
 // whatever the copy says that they have got.
-func (i Incident) EventFromCopy(e Event, inCopy bool, now time.Time) Event {
+func EventFromCopy(i Incident, e Event, inCopy bool, now time.Time) Event {
 	if !inCopy {
 		e = Event{Source: i.Source, Level: alert.High, DetectedAt: now, DeletionAlertedAt: now}
 	}

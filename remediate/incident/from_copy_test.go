@@ -30,7 +30,7 @@ func TestAdopt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, is := c.i.FromCopy(c.row, now)
+			got, is := IncidentFromCopy(c.i, c.row, now)
 			if is != c.want {
 				t.Fatalf("%v, not %v", is, c.want)
 			}
@@ -58,7 +58,7 @@ func TestAdoptEvent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, inCopy := range []bool{true, false} {
-				if got := i.EventFromCopy(e, inCopy, now); got.ID != "e-1" || got.Unknown || !got.Rings() || got.DeletionAlertedAt.After(now) || got.OverdueAt.After(now.Add(5*time.Minute)) {
+				if got := EventFromCopy(i, e, inCopy, now); got.ID != "e-1" || got.Unknown || !got.Rings() || got.DeletionAlertedAt.After(now) || got.OverdueAt.After(now.Add(5*time.Minute)) {
 					t.Errorf("in the copy: %v: %+v", inCopy, got)
 				}
 			}

@@ -12,15 +12,15 @@ type State string
 
 // States, and the methods of [Case] that lead from one to another:
 //
-//	none               -> open      ApplyRecord, ApplyDrift, Request
+//	none               -> open      ApplyRecord, ApplyDrift, ByHand.Request
 //	open, blocked      -> restored  ApplyAnswer (created), ApplyObservation (adopted)
 //	open               -> blocked   ApplyAnswer (a refusal, a decoy), ApplyFailure
-//	open, blocked      -> closed    ApplyObservation, ApplyAnswer (its resource is gone), LetGo
+//	open, blocked      -> closed    ApplyObservation, ApplyAnswer (its resource is gone), ByHand.LetGo
 //	restored           -> verified  Verify
 //	restored           -> closed    Verify (lost in turn)
-//	restored, verified -> closed    ApplyFound (AWS shows the lost flow log, which was taken from a copy or a file)
+//	restored, verified -> closed    Rows.ApplyFound (AWS shows the lost flow log, which was taken from a copy or a file)
 //	restored, verified -> open      what ends another incident of its lineage as superseded
-//	closed             -> open      ApplyRecord, ApplyDrift, Relearn, Request, and the same
+//	closed             -> open      ApplyRecord, ApplyDrift, Rows.Relearn, ByHand.Request, and the same
 const (
 	Open     State = "open"     // observed, and restored as soon as it may be
 	Restored State = "restored" // a replacement was created or adopted; Verify confirms it
@@ -120,7 +120,7 @@ type Incident struct {
 
 	// Group: its create may share a call with those that have the same Group, because every
 	// create that may have been sent for any of them is in Call. It is the event's ID as the
-	// call's tag has it (see Gather); empty: it shares no call.
+	// call's tag has it (see Sharing.Gather); empty: it shares no call.
 	Group   string    `json:",omitempty"`
 	AtMost  int       `json:",omitempty"` // incidents that may share its call; 0: as many as AWS takes
 	Untried bool      `json:",omitempty"` // no create for it can have been sent since it was first opened

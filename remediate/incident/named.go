@@ -46,7 +46,7 @@ func (c *Case) record(id string, rec Record, row inventory.Row, known bool) (i I
 		}
 		news = rec.saysMore(before, i)
 	} else {
-		i, news = New(c.Scope, id, row, known, c.Now).Opened(rec, c.Now), true
+		i, news = rec.open(New(c.Scope, id, row, known, c.Now), c.Now), true
 		i.LateDestination = known && c.isLate(row)
 	}
 	if i.State == Blocked || i.State == Open && i.WaitUntil.IsZero() {
@@ -84,7 +84,7 @@ func (c *Case) Foresee(i Incident) string {
 // has none, once AWS has shown nothing on its resource for long enough.
 func (c *Case) Forecast(id string, rec Record) Decision {
 	row, known := c.Row(id)
-	return c.decideAbsent(New(c.Scope, id, row, known && !row.Imported, c.Now).Opened(rec, c.Now))
+	return c.decideAbsent(rec.open(New(c.Scope, id, row, known && !row.Imported, c.Now), c.Now))
 }
 
 // decideAbsent decides as if AWS showed nothing on an incident's resource, and had done so

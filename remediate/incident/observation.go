@@ -81,7 +81,7 @@ func (t *transition) follow(d Decision, f Facts) {
 		t.dueAt(t.c.Now)
 	case DecoyInTheWay:
 		t.c.place(t.ResourceID).unprotect(d.Found.FlowLog)
-		t.block(inTheWay(t.Incident, d.Found))
+		refusal{t, inTheWay(t.Incident, d.Found), 0}.block()
 	case Adopt:
 		ours := t.Call != nil && isRestored(d.Found.FlowLog)
 		t.restored(d.Found.FlowLog, !ours, ours)

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"slices"
+	"time"
 
 	"flowkeeper/inventory"
 )
@@ -80,6 +81,12 @@ func (p place) takeAnswer(f inventory.FlowLog) {
 func (p place) isStale(f inventory.FlowLog) bool {
 	return slices.ContainsFunc(p.c.on(p.resource), func(id string) bool {
 		t, ok := p.c.begin(id)
-		return ok && t.isStale(f, p.c.Policy.Settle) && inventory.Equivalent(p.c.Scope, t.Frozen, f)
+		return ok && madeEarlier(t.Incident, f, p.c.Policy.Settle) && inventory.Equivalent(p.c.Scope, t.Frozen, f)
 	})
+}
+
+// madeEarlier reports whether a flow log was made in an incident's place by an earlier call: later
+// observations have shown that it is gone by now. Clocks may differ by half of settle.
+func madeEarlier(i Incident, f inventory.FlowLog, settle time.Duration) bool {
+	return isRestored(f) && f.CreatedAt.Before(i.NothingMadeAt.Add(-settle/2))
 }

@@ -29,28 +29,28 @@ func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
 	unattributed := i.Source == ByDrift // this is the first record of the loss
 	lostAgain := rec.Unreleased && i.Pending()
 	anew := rec.Rule.Action > i.Action || unattributed && i.Pending()
-	reopened := i.reopenedBy(rec, now)
+	reopened := rec.reopens(i, now)
 	switch {
 	case reopened:
-		i = i.Reopen(now).attribute(rec, now)
+		i = rec.attribute(i.Reopen(now), now)
 	case unattributed && i.HasReplacement():
 		driftEventID := i.EventID // people were alerted of the restore under that one
-		i = i.attribute(rec, now)
+		i = rec.attribute(i, now)
 		i.EventID = driftEventID
 	case unattributed && !i.final(), lostAgain:
-		i = i.attribute(rec, now)
+		i = rec.attribute(i, now)
 	}
 	if anew {
 		i.Action, i.WaitUntil, i.Waited = rec.Rule.Action, time.Time{}, 0
 	}
 	if anew || reopened {
-		i = i.startWait(rec.Rule, now)
+		i = rec.Rule.startWait(i, now)
 	}
 	return i
 }
 
-// reopenedBy reports whether a record opens a closed incident again.
-func (i Incident) reopenedBy(rec Record, now time.Time) bool {
+// reopens reports whether a record opens a closed incident again.
+func (rec Record) reopens(i Incident, now time.Time) bool {
 	switch {
 	case i.closedAs(Released):
 		return rec.Unreleased && now.Sub(i.OpenedAt) < aboutOneLoss
@@ -87,7 +87,7 @@ func (i Incident) freezeSettings(row inventory.Row) Incident {
 
 // attribute gives the incident the event, actor and time of a record. A record that states
 // no time, or one ahead of now, is of now.
-func (i Incident) attribute(rec Record, now time.Time) Incident {
+func (rec Record) attribute(i Incident, now time.Time) Incident {
 	i.Source, i.EventID, i.Actor, i.DeletedAt = ByEvent, rec.EventID, BoundActor(rec.Actor), rec.Time
 	if i.DeletedAt.IsZero() || i.DeletedAt.After(now) {
 		i.DeletedAt = now
@@ -95,14 +95,14 @@ func (i Incident) attribute(rec Record, now time.Time) Incident {
 	return i
 }
 
-// Opened is an incident made by [New] as its first record opens it.
-func (i Incident) Opened(rec Record, now time.Time) Incident {
+// open is an incident made by [New] as its first record opens it.
+func (rec Record) open(i Incident, now time.Time) Incident {
 	i.Action = rec.Rule.Action
-	return i.attribute(rec, now).startWait(rec.Rule, now)
+	return rec.Rule.startWait(rec.attribute(i, now), now)
 }
 
 // startWait starts a wait rule's time.
-func (i Incident) startWait(rule Rule, now time.Time) Incident {
+func (rule Rule) startWait(i Incident, now time.Time) Incident {
 	if i.Action == Wait && rule.Action == Wait {
 		i.WaitUntil, i.Waited, i.NextAttemptAt = now.Add(rule.Wait), rule.Wait, now
 	}
@@ -111,7 +111,7 @@ func (i Incident) startWait(rule Rule, now time.Time) Incident {
 
 // final reports whether the incident is closed and no record reopens it. A record may reopen one
 // that is closed because AWS showed the flow log alive, or as alert only, exempt or held,
-// unless the mode decided that. Of a released one, see reopenedBy.
+// unless the mode decided that. Of a released one, see Record.reopens.
 func (i Incident) final() bool {
 	if i.State != Closed {
 		return false

@@ -35,7 +35,7 @@ func shared(most int, at time.Time, shown ...inventory.FlowLog) func(*Case) stri
 		o := observedAt(c, at, shown...)
 		var out []string
 		tokens := map[string]bool{}
-		for _, g := range c.Share(all(c), func(Incident) Observation { return o }, most) {
+		for _, g := range c.Sharing().Share(all(c), func(Incident) Observation { return o }, most) {
 			verb := "call"
 			if len(g.Incidents) > 0 && before[g.Incidents[0].FlowLogID] == g.Token {
 				verb = "again"
@@ -132,7 +132,7 @@ func TestShare(t *testing.T) {
 		{"closed since it was observed", given(lostOn("1"), lostOn("2", func(i *Incident) { i.State = Closed })), shared(9, now), `= call fl-1 | fl-1: Call=sent(now)`},
 		{"waiting", given(lostOn("1"), lostOn("2", func(i *Incident) { i.WaitUntil, i.Waited = now.Add(time.Second), time.Minute })), shared(9, now), `= call fl-1 | fl-1: Call=sent(now)`},
 		{"there is no incident", given(lostOn("1")), func(c *Case) string {
-			return fmt.Sprint(len(c.Share([]string{"fl-9"}, func(Incident) Observation { return observedAt(c, now) }, 9)))
+			return fmt.Sprint(len(c.Sharing().Share([]string{"fl-9"}, func(Incident) Observation { return observedAt(c, now) }, 9)))
 		}, `= 0`},
 
 		{"I4: in doubt, with the same members: the same call", given(inDoubt(10*time.Second, []string{"1", "2"}), lostOn("3")), shared(9, now), `= again fl-1 fl-2 | = call fl-3 | fl-1: Call=sent(now, before -10s) | fl-2: Call=sent(now, before -10s) | fl-3: Call=sent(now)`},
@@ -193,7 +193,7 @@ func TestShareChunks(t *testing.T) {
 			o := observedAt(k, now)
 			var sizes []int
 			done, tokens := map[string]bool{}, map[string]bool{}
-			for _, g := range k.Share(all(k), func(Incident) Observation { return o }, 99) {
+			for _, g := range k.Sharing().Share(all(k), func(Incident) Observation { return o }, 99) {
 				sizes = append(sizes, len(g.Incidents))
 				resources := g.Input().ResourceIds
 				slices.Sort(resources)

@@ -37,7 +37,7 @@ func TestApplyTags(t *testing.T) {
 			for _, change := range meanwhile {
 				change(c)
 			}
-			c.ApplyTags(some, a, 0.5)
+			c.Sharing().ApplyTags(some, a, 0.5)
 			return ""
 		}
 	}
@@ -80,7 +80,7 @@ func TestApplyTags(t *testing.T) {
 		{"another step set them", given(lacking("1")), tagged(denied, with("1", func(i *Incident) { i.MissingTags = nil })), ``},
 		{"restored once more meanwhile: that one lacks them", given(lacking("1")), tagged(set, with("1", func(i *Incident) { i.NewID = "fl-newer-1" })), ``},
 		{"no incident", given(gone("fl-1")), func(c *Case) string {
-			c.ApplyTags([]Incident{back("fl-1", "fl-new-1", lacks("a", "1"))}, set, 0.5)
+			c.Sharing().ApplyTags([]Incident{back("fl-1", "fl-new-1", lacks("a", "1"))}, set, 0.5)
 			return ""
 		}, ``},
 	})

@@ -89,7 +89,7 @@ func TestTelemetryMakesNoDecoys(t *testing.T) {
 	t.Parallel()
 	role := TelemetryRole(scope)
 	created := func(by string) func(*Case) string {
-		return func(c *Case) string { c.Created("fl-2", by); return "" }
+		return func(c *Case) string { c.Rows().Created("fl-2", by); return "" }
 	}
 	restoring := func(c *Case) { c.Policy.Rules = []Rule{{Principal: role, Action: Restore}} }
 	by := func(r *inventory.Row) { r.CreatedBy = role }

@@ -57,7 +57,7 @@ var teeth = []tooth{
 	{"I4 no ClientToken", []patch{{"remediate/incident/create.go",
 		`		ClientToken:             aws.String(token),
 `, ``}}},
-	{"I4 a group that changed is sent at once", []patch{{"remediate/incident/creation.go",
+	{"I4 a group that changed is sent at once", []patch{{"remediate/incident/sharing.go",
 		`} else if i.Call.showsBy(c.Policy).After(at[i.FlowLogID]) {`, `} else if false {`}}},
 	{"I4 IDs matched by their place", []patch{{"remediate/create.go",
 		`	a.Made = r.made(call, ids)

@@ -1,0 +1,201 @@
+package incident
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// Sharing plans the calls that create several flow logs at once, or tag them, and applies
+// AWS's answers to these (docs/decisions/groups.md).
+type Sharing struct{ c *Case }
+
+// Sharing is what may be planned for several incidents of the case together.
+func (c *Case) Sharing() Sharing { return Sharing{c} }
+
+// Gather marks the incidents whose creates may share a call: of those that the record or the
+// refresh of an event has just opened, so that no create can have been sent for them, the ones
+// that are alike. One that is alone of its kind is not marked: its create needs no trace (see
+// Share).
+func (s Sharing) Gather(eventID string, ids []string) {
+	c := s.c
+	if len(ids) < 2 {
+		return
+	}
+	alike := map[string][]Incident{}
+	for _, id := range ids {
+		i, ok := c.Incident(id)
+		untried := ok && i.Untried && i.OpenedAt.Equal(c.Now) && i.Call == nil
+		roomForOurs := len(ownTags(i.Frozen.Tags)) < maxTags // without our tag, the policy in deploy/ allows no CreateTags
+		if untried && roomForOurs && i.State == Open && i.Known && i.EventID == eventID && !i.Requested {
+			key := likeness(i)
+			alike[key] = append(alike[key], i)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(alike)) {
+		if len(alike[key]) < 2 {
+			continue
+		}
+		for _, i := range alike[key] {
+			i.Group = tagValue(eventID)
+			c.Put(i)
+		}
+	}
+}
+
+// tagValue is an event's ID as the value of a tag: as it is, where it looks like one, for it is
+// text from outside, and AWS refuses some characters.
+func tagValue(eventID string) string {
+	if plainID.MatchString(eventID) {
+		return eventID
+	}
+	sum := sha256.Sum256([]byte(eventID))
+	return hex.EncodeToString(sum[:16])
+}
+
+var plainID = regexp.MustCompile(`^[\w-]{1,64}$`)
+
+// Shares reports whether the create of an incident is planned by Share.
+func (i Incident) Shares() bool { return i.Group != "" || i.Call != nil }
+
+// Share plans the creates of those incidents for which Decide answers Create by what was
+// observed, in as few calls as possible, and notes each call in its incidents: the note is
+// stored before the call is sent. It plans at most most calls, and none for an incident that
+// has changed since it was observed.
+//
+// A call that was sent and not answered is in doubt: AWS may have made its flow logs. With
+// the same members it is repeated as it was. Else those that are left wait until what it
+// made would show, and are observed again (I4).
+func (s Sharing) Share(ids []string, observed func(Incident) Observation, most int) (calls []Creation) {
+	c := s.c
+	var sent, free []Incident
+	at := map[string]time.Time{} // of the observation, by flow log
+	for _, id := range ids {
+		t, ok := c.begin(id)
+		if !ok || !t.Pending() {
+			continue
+		}
+		o := observed(t.Incident)
+		if c.Decide(t.Incident, o).Next != Create {
+			continue
+		}
+		at[id] = Earlier(o.At, c.Now) // the clock may have gone back
+		if t.Call != nil {
+			sent = append(sent, t.Incident)
+		} else {
+			free = append(free, t.Incident)
+		}
+	}
+	for _, members := range together(sent, func(i Incident) string { return i.Call.Token }) {
+		again, mayRepeat := newCreation(members, c.Policy.TokenKey), !members[0].Call.Final && len(members) <= mostTogether(members[0])
+		if mayRepeat && again.Token == members[0].Call.Token {
+			calls = append(calls, again)
+			continue
+		}
+		for _, i := range members {
+			if row, lost := c.place(i.ResourceID).madeAndLost(i); lost {
+				t := &transition{i, c}
+				t.restored(row.FlowLog, false, false) // that one's own incident goes on
+			} else if i.Call.showsBy(c.Policy).After(at[i.FlowLogID]) {
+				i.NextAttemptAt = i.Call.observeAt(c.Policy, c.Now)
+				c.Put(i)
+			} else {
+				i.NothingMadeAt = at[i.FlowLogID]
+				i.Generation++ // with that call's token AWS would repeat that call's answer
+				if i.RandomToken != "" {
+					i.RandomToken = c.randomToken(i)
+				}
+				free = append(free, i)
+			}
+		}
+	}
+	for _, members := range together(free, createdWith) {
+		calls = append(calls, chunks(members, c.Policy.TokenKey)...)
+	}
+	calls = calls[:min(len(calls), most)]
+	for _, g := range calls {
+		for _, i := range g.Incidents {
+			sent := SentCall{Token: g.Token, At: c.Now}
+			if i.Call != nil && i.Call.Token == g.Token {
+				sent.Before = i.Call.At
+			}
+			i.Call = &sent
+			c.Put(i)
+		}
+	}
+	return calls
+}
+
+// createdWith is equal for incidents that one create may be for.
+func createdWith(i Incident) string {
+	if i.Group != "" && i.State == Open {
+		return likeness(i)
+	}
+	return i.FlowLogID
+}
+
+// together are incidents by a key, in the order of their first.
+func together(incidents []Incident, key func(Incident) string) (groups [][]Incident) {
+	place := map[string]int{}
+	for _, i := range incidents {
+		k := key(i)
+		n, seen := place[k]
+		if !seen {
+			n = len(groups)
+			place[k], groups = n, append(groups, nil)
+		}
+		groups[n] = append(groups[n], i)
+	}
+	return groups
+}
+
+// chunks are the calls for incidents that are alike: none has more resources than AWS takes,
+// or one of them twice.
+func chunks(members []Incident, key TokenKey) (calls []Creation) {
+	for len(members) > 0 {
+		var now, later []Incident
+		taken := map[string]bool{}
+		for _, i := range members {
+			if len(now) == mostTogether(i) || taken[i.ResourceID] {
+				later = append(later, i)
+				continue
+			}
+			taken[i.ResourceID] = true
+			now = append(now, i)
+		}
+		calls, members = append(calls, newCreation(now, key)), later
+	}
+	return calls
+}
+
+// likeness is equal for incidents of one group whose creates differ in nothing but resource,
+// tags and token.
+func likeness(i Incident) string {
+	in := CreateInput(i, "")
+	in.ClientToken, in.ResourceIds, in.TagSpecifications = nil, nil, nil
+	b, err := json.Marshal(in)
+	if err != nil {
+		return "" // parameters are plain texts and numbers
+	}
+	sum := sha256.Sum256(fmt.Appendf(b, "\n%s\n%d", i.Group, i.AtMost))
+	return hex.EncodeToString(sum[:16])
+}
+
+// CallKey is equal for the incidents that may share one call, or already do: a create that was
+// sent, a create to come, or a CreateTags call. Empty: it shares none.
+func (i Incident) CallKey() string {
+	switch {
+	case i.State == Restored && len(i.MissingTags) > 0 && i.Attempts == 0:
+		return "tags " + tagsDigest(i.MissingTags)
+	case i.Pending() && i.Call != nil:
+		return "call " + i.Call.Token
+	case i.State == Open && i.Known && i.Group != "":
+		return "like " + likeness(i)
+	}
+	return ""
+}

@@ -1,0 +1,177 @@
+package incident
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// ownTags are the tags of a flow log that a person or a program gave it: not AWS's
+// (aws:…), which nobody can set, nor ours.
+func ownTags(tags map[string]string) map[string]string {
+	out := map[string]string{}
+	for k, v := range tags {
+		if !strings.HasPrefix(k, "aws:") && k != RestoredFrom {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// missingTags are the own tags of the lost flow log that its replacement lacks, or has
+// with another value; nil: none.
+func missingTags(lost, have map[string]string) map[string]string {
+	missing := ownTags(lost)
+	maps.DeleteFunc(missing, func(k, v string) bool { is, ok := have[k]; return ok && is == v })
+	if len(missing) == 0 {
+		return nil
+	}
+	return missing
+}
+
+// tagsApart are the own tags of a replacement that a create for several incidents made, so that
+// CreateTags sets some of them, or has. nil: a create for it alone set them.
+func tagsApart(i Incident, f inventory.FlowLog) map[string]string {
+	own := ownTags(i.Frozen.Tags)
+	if !isRestored(f) || f.Tags[RestoredFrom] == i.FlowLogID || len(own) == 0 {
+		return nil
+	}
+	return own
+}
+
+// isRestored reports whether a flow log says that a Flowkeeper made it: this daemon, or
+// another on the same queue. Its own tags may still be missing.
+func isRestored(f inventory.FlowLog) bool { return f.Tags[RestoredFrom] != "" }
+
+// LacksTags reports whether CreateTags is to be called for the incident's replacement, and
+// whether that may be done at once: soon after the create. Later, or after a refusal, an
+// observation must show first that the replacement is still there.
+func (i Incident) LacksTags(p Policy, now time.Time) (lacks, atOnce bool) {
+	lacks = i.State == Restored && len(i.MissingTags) > 0
+	return lacks, lacks && i.Attempts == 0 && now.Before(i.RestoredAt.Add(p.Settle))
+}
+
+// StillLacks reports whether AWS shows the replacement without a tag that it is to get: a person
+// may have set them by hand, where AWS refuses that to Flowkeeper.
+func (i Incident) StillLacks(f inventory.FlowLog) bool {
+	return missingTags(i.MissingTags, f.Tags) != nil
+}
+
+// SharedTags are the CreateTags calls for incidents that lack tags: one for all that lack the
+// same, as long as AWS has refused none of them.
+func SharedTags(incidents []Incident) [][]Incident {
+	var calls [][]Incident
+	for _, alike := range together(incidents, func(i Incident) string { return cmp.Or(i.CallKey(), i.FlowLogID) }) {
+		calls = slices.AppendSeq(calls, slices.Chunk(alike, mostTagged))
+	}
+	return calls
+}
+
+// mostTagged is how many resources one CreateTags call takes:
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html
+const mostTagged = 1000
+
+func tagsDigest(tags map[string]string) string {
+	h := sha256.New()
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		fmt.Fprintf(h, "%q=%q\n", k, tags[k])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// ApplyTags records AWS's answer to a CreateTags call for the missing tags of restored
+// incidents; a zero Answer: AWS has set them. jitter, in [0, 1), spreads the next attempt.
+func (s Sharing) ApplyTags(tagged []Incident, a Answer, jitter float64) {
+	c := s.c
+	namesOne := slices.ContainsFunc(tagged, func(i Incident) bool { return names(a.Message, i.NewID) })
+	for _, i := range tagged {
+		t, ok := c.begin(i.FlowLogID)
+		switch {
+		case !ok || t.State != Restored || t.NewID != i.NewID || len(t.MissingTags) == 0: // another step was faster, or the replacement is lost
+		case a.Class == Created:
+			tagging{t}.done()
+		case namesOne && !names(a.Message, i.NewID):
+			t.dueAt(c.Now) // once more, without the one that AWS refuses
+		default:
+			tagging{t}.refused(a, len(tagged) > 1, jitter)
+		}
+	}
+}
+
+// tagging is the incident of a replacement while its tags are looked after.
+type tagging struct{ *transition }
+
+// done records that AWS has set all tags.
+func (t tagging) done() {
+	c := t.c
+	t.MissingTags, t.TaggedAt, t.TagRounds, t.Attempts, t.LastError = nil, c.Now, t.TagRounds+1, 0, ""
+	if t.Reason == NotTagged {
+		t.Reason, t.Advice = "", ""
+	}
+	t.dueAt(wholeSecond(Later(t.RestoredAt, c.Now).Add(c.Policy.Settle)))
+}
+
+// refused sets the time of the next attempt, which is for this incident alone: AWS may have
+// refused a shared call because of another one. If waiting does not help, it notes that for
+// an alert.
+func (t tagging) refused(a Answer, shared bool, jitter float64) {
+	t.LastError = a.Message
+	t.Tried++
+	next := t.c.Now.Add(attempts.Jittered(t.Tried, jitter))
+	if a.Class == TryAgain {
+		t.dueAt(next)
+		return
+	}
+	t.Attempts++
+	if notYetThere := a.Class == ResourceAbsent; notYetThere || shared {
+		t.dueAt(next)
+		return
+	}
+	if t.Reason != NotTagged {
+		t.Reason, t.Advice = NotTagged, a.Advice
+		t.c.Effects.Notes = append(t.c.Effects.Notes, Note{Kind: NoteNotTagged, Incident: t.Incident, Message: a.Message})
+	}
+	t.NextAttemptAt = t.c.Now.Add(blockedAttempts.Pause(t.Attempts))
+	t.putWithHistory("its own tags are not all there: " + a.Message)
+}
+
+// mostTagRounds is how often CreateTags is called for one replacement: somebody who takes its
+// tags away again and again does not keep it from being verified for ever.
+const mostTagRounds = 5
+
+// again makes CreateTags due for a replacement that AWS shows without all of its tags: after
+// an earlier CreateTags only once AWS must show what that has set.
+func (t tagging) again(missing map[string]string) {
+	now := t.c.Now
+	if shows := t.TaggedAt.Add(t.c.Policy.Settle); !t.TaggedAt.IsZero() && now.Before(shows) {
+		t.dueAt(wholeSecond(shows))
+		return
+	}
+	t.MissingTags = missing
+	t.dueAt(now)
+}
+
+// settled reports whether AWS has shown all tags of a replacement for so long that no
+// stale listing shows fewer. The row needs to keep them no more then.
+func (t tagging) settled(f inventory.FlowLog) bool {
+	row, ok := t.c.Row(f.ID)
+	if !ok || row.OwnTags == nil {
+		return true
+	}
+	if t.TaggedAt.IsZero() {
+		t.TaggedAt = t.c.Now // another daemon may have set them
+	}
+	if t.c.Now.Before(t.TaggedAt.Add(t.c.Policy.Settle)) {
+		return false
+	}
+	row.FlowLog, row.OwnTags = f, nil
+	t.c.putRow(row)
+	return true
+}
