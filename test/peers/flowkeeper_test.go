@@ -52,7 +52,11 @@ func startFlowkeeper(t *testing.T, w *world) func(event string) {
 	for !d.Refreshed() && ctx.Err() == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
-	time.Sleep(time.Second) // it receives from the queue
+	select {
+	case <-w.created.polled:
+	case <-ctx.Done():
+		t.Fatal("Flowkeeper does not receive from the queue")
+	}
 	return func(event string) {
 		_, err := queue.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: made.QueueUrl, MessageBody: &event})
 		must(t, err)

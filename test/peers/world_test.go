@@ -57,7 +57,7 @@ func newWorld(t *testing.T, flowLogs int) *world {
 	dir, err := python.Environment(t.Context(), "peers", requirements, t.Logf)
 	must(t, err)
 	moto := startMoto(t, dir)
-	w := &world{python: dir, created: &creates{answered: make(chan time.Time, 1000)}}
+	w := &world{python: dir, created: &creates{answered: make(chan time.Time, 1000), polled: make(chan struct{}, 1)}}
 	w.direct = aws.Config{Region: region, BaseEndpoint: &moto, Credentials: credentials.NewStaticCredentialsProvider("any", "any", "")}
 	w.ec2 = ec2.NewFromConfig(w.direct)
 	to, err := url.Parse(moto)
@@ -140,7 +140,10 @@ func startPython(t *testing.T, environment string, prepare func(*exec.Cmd), args
 }
 
 // creates notes when calls of CreateFlowLogs were answered.
-type creates struct{ answered chan time.Time }
+type creates struct {
+	answered chan time.Time
+	polled   chan struct{} // has a value once somebody has asked for messages
+}
 
 // noting is a handler that passes requests on to another one.
 func (c *creates) noting(next http.Handler) http.Handler {
@@ -151,6 +154,12 @@ func (c *creates) noting(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".ReceiveMessage") {
+			select {
+			case c.polled <- struct{}{}:
+			default:
+			}
+		}
 		next.ServeHTTP(rw, r)
 		if strings.Contains(string(body), "Action=CreateFlowLogs&") {
 			c.answered <- time.Now()
