@@ -3,20 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/term"
 )
-
-// usageError means that the command line is wrong.
-type usageError struct{ text string }
-
-func (e *usageError) Error() string { return e.text }
-
-func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 // errPrinted ends a command with 1 after it has printed what failed.
 var errPrinted = errors.New("failed")

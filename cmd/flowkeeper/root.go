@@ -105,15 +105,6 @@ func nameOne(c *cobra.Command, args []string) error {
 	return usagef("name a command:\n%s", commandList(c, usualHelp))
 }
 
-func noSuchCommand(c *cobra.Command, name string) error {
-	var near []string
-	if name != "" {
-		c.SuggestionsMinimumDistance = 2
-		near = c.SuggestionsFor(name)
-	}
-	return usagef("there is no command %q%s", name, didYouMean(near))
-}
-
 // initHelpCommand makes cobra's help command print what --help prints.
 func initHelpCommand(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
