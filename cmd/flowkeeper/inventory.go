@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/exportfile"
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
@@ -76,12 +77,12 @@ func listFlowLogs(ctx context.Context, s state, f *filters) error {
 	progress := s.Progress("reading flow logs", 0)
 	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
 		term.Whole("ACCOUNT").OrDrop(4), term.Whole("REGION").OrDrop(3), term.CutTo(stateWidth, "STATE"))
-	err = s.FindFlowLogs(ctx, f.Filter, func(r inventory.Row, fate store.Fate) error {
+	err = s.FindFlowLogs(ctx, f.Filter, func(row inventory.Row, fate store.Fate) error {
 		f.next()
 		progress.Step()
-		last, tried := rehearsed(r)
-		count.count(r, fate, last, tried, s.now())
-		t.Add(toListedJSON(r, fate, last, tried), r.ID, r.ResourceID, r.TrafficType, term.ShortARN(r.Destination(r.Scope)), r.Scope.Account, r.Scope.Region, stateOf(s.app, r, fate, last))
+		x := newFlowLog(row, fate, rehearsed)
+		count.add(x, s.now())
+		t.Add(x.json(), x.ID, x.ResourceID, x.TrafficType, x.shortDestination(), x.Scope.Account, x.Scope.Region, x.state(s.app))
 		return nil
 	})
 	t.Flush()
@@ -96,8 +97,81 @@ func listFlowLogs(ctx context.Context, s state, f *filters) error {
 	return nil
 }
 
+// flowLog is a row of the snapshot with what else commands print about it.
+type flowLog struct {
+	inventory.Row
+	fate store.Fate
+	last *rehearse.Rehearsal // nil: none yet
+}
+
+func newFlowLog(row inventory.Row, fate store.Fate, rehearsed func(inventory.Row) (rehearse.Rehearsal, bool)) flowLog {
+	x := flowLog{Row: row, fate: fate}
+	if last, ok := rehearsed(row); ok {
+		x.last = &last
+	}
+	return x
+}
+
+// json is the exported flow log with the result of the last rehearsal and, if it is gone,
+// its replacement.
+func (x flowLog) json() exportfile.FlowLog {
+	out := exportfile.New(x.Row)
+	if x.last != nil {
+		out.Restorable = new(x.last.Reason == "")
+	}
+	if x.State == inventory.Gone {
+		out.NewFlowLogID = x.fate.NewID
+	}
+	return out
+}
+
+func (x flowLog) shortDestination() string { return term.ShortARN(x.Destination(x.Scope)) }
+
+// blind reports whether a flow log is gone without a replacement yet.
+func (x flowLog) blind() bool {
+	return x.State == inventory.Gone && (x.fate.State == incident.Open || x.fate.State == incident.Blocked)
+}
+
 // stateWidth is wide enough for the end of a release, or the ID of a replacement.
 const stateWidth = len("released until 2026-03-01 12:00 UTC")
+
+// state is the state in a few words, the most important first: a narrow terminal cuts the
+// rest.
+func (x flowLog) state(a *app) term.Cell {
+	switch {
+	case x.blind():
+		return term.Colored("blind "+term.Span(a.now().Sub(x.GoneAt))+": "+strings.TrimSpace(string(x.fate.State)+" "+x.fate.Reason), term.Red)
+	case x.State == inventory.Gone && x.fate.NewID != "":
+		return term.Colored("replaced by "+x.fate.NewID+" "+a.ago(x.GoneAt), term.Dim)
+	case x.State == inventory.Gone && x.fate.Reason != "":
+		return term.Colored("gone "+a.ago(x.GoneAt)+": "+x.fate.Reason, term.Dim)
+	case x.State == inventory.Gone:
+		return term.Colored("gone "+a.ago(x.GoneAt), term.Dim)
+	case x.Released(a.now()):
+		return term.Colored("released until "+term.Minute(x.ReleasedUntil), term.Yellow)
+	case x.Excluded:
+		return term.Colored("not protected: inventory.destinations", term.Yellow)
+	case x.Held:
+		return term.Colored("held: destination not approved", term.Red)
+	case x.Imported:
+		return term.Colored("imported, not seen in AWS yet", term.Yellow)
+	case !x.Protected:
+		return term.Colored("not protected: a decoy", term.Red)
+	case x.last != nil && x.last.Reason != "":
+		return term.Colored("not restorable: "+x.last.Reason, term.Red)
+	}
+	return term.Colored("live", term.Green)
+}
+
+// printChanged prints the flow logs that a command changed.
+func printChanged(a *app, rows []inventory.Row) {
+	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE"), term.CutTo(14, "DESTINATION").OrDrop(1), term.CutTo(stateWidth, "STATE"))
+	for _, row := range rows {
+		x := flowLog{Row: row}
+		t.Add(x.json(), x.ID, x.ResourceID, x.shortDestination(), x.state(a))
+	}
+	t.Flush()
+}
 
 // tally counts what is listed: the protected flow logs, by the result of the last
 // rehearsal, those that are released, and those that are gone without a replacement
@@ -109,26 +183,27 @@ type tally struct {
 	until                                           time.Time // the last release's end
 }
 
-func (t *tally) count(r inventory.Row, fate store.Fate, last rehearse.Rehearsal, tried bool, now time.Time) {
+func (t *tally) add(x flowLog, now time.Time) {
 	t.listed++
-	if isBlind(r, fate) {
+	if x.blind() {
 		t.blind++
 	}
-	switch {
-	case !r.Rehearsable():
+	if !x.Rehearsable() {
 		return
-	case r.Released(now):
+	}
+	if x.Released(now) {
 		t.released++
-		if r.ReleasedUntil.After(t.until) {
-			t.until = r.ReleasedUntil
+		if x.ReleasedUntil.After(t.until) {
+			t.until = x.ReleasedUntil
 		}
 		return
 	}
 	t.protected++
 	switch {
-	case tried && last.Reason == "":
+	case x.last == nil:
+	case x.last.Reason == "":
 		t.restorable++
-	case tried:
+	default:
 		t.refused++
 	}
 }
@@ -155,39 +230,6 @@ func (t tally) String() string {
 	return out
 }
 
-// isBlind reports whether a flow log is gone without a replacement yet.
-func isBlind(r inventory.Row, f store.Fate) bool {
-	return r.State == inventory.Gone && (f.State == incident.Open || f.State == incident.Blocked)
-}
-
-// stateOf is a row's state in a few words, the most important first: a narrow
-// terminal cuts the rest.
-func stateOf(a *app, r inventory.Row, f store.Fate, last rehearse.Rehearsal) term.Cell {
-	switch {
-	case isBlind(r, f):
-		return term.Colored("blind "+term.Span(a.now().Sub(r.GoneAt))+": "+strings.TrimSpace(string(f.State)+" "+f.Reason), term.Red)
-	case r.State == inventory.Gone && f.NewID != "":
-		return term.Colored("replaced by "+f.NewID+" "+a.ago(r.GoneAt), term.Dim)
-	case r.State == inventory.Gone && f.Reason != "":
-		return term.Colored("gone "+a.ago(r.GoneAt)+": "+f.Reason, term.Dim)
-	case r.State == inventory.Gone:
-		return term.Colored("gone "+a.ago(r.GoneAt), term.Dim)
-	case r.Released(a.now()):
-		return term.Colored("released until "+term.Minute(r.ReleasedUntil), term.Yellow)
-	case r.Excluded:
-		return term.Colored("not protected: inventory.destinations", term.Yellow)
-	case r.Held:
-		return term.Colored("held: destination not approved", term.Red)
-	case r.Imported:
-		return term.Colored("imported, not seen in AWS yet", term.Yellow)
-	case !r.Protected:
-		return term.Colored("not protected: a decoy", term.Red)
-	case last.Reason != "":
-		return term.Colored("not restorable: "+last.Reason, term.Red)
-	}
-	return term.Colored("live", term.Green)
-}
-
 func newInventoryShowCommand(a *app) *cobra.Command {
 	return a.withJSON("one JSON object", &cobra.Command{
 		Use: "show ID", Short: "Show everything that is known of one flow log",
@@ -204,53 +246,54 @@ listed it.`,
 }
 
 func showFlowLog(ctx context.Context, s state, args []string) error {
-	id := args[0]
-	r, ok, err := s.FindFlowLog(ctx, id)
+	row, err := s.flowLog(ctx, args[0])
 	if err != nil {
 		return err
-	}
-	if !ok {
-		return unknownFlowLog(id)
 	}
 	rehearsed, err := s.Rehearsed(ctx)
 	if err != nil {
 		return err
 	}
-	i, _, _, err := s.FindIncident(ctx, id)
+	i, _, _, err := s.FindIncident(ctx, row.ID)
 	if err != nil {
 		return err
 	}
-	fate := store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}
-	last, tried := rehearsed(r)
+	x := newFlowLog(row, store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}, rehearsed)
 	if s.JSON {
-		s.Object(toListedJSON(r, fate, last, tried))
+		s.Object(x.json())
 	} else {
-		s.Sheet(flowLogSheet(s.app, r, fate, last, tried))
+		s.Sheet(x.sheet(s.app))
 	}
 	return nil
 }
 
-func unknownFlowLog(id string) error {
-	return fmt.Errorf("there is no flow log %q in the snapshot: see `flowkeeper inventory list`", id)
+// flowLog finds a flow log of the snapshot.
+func (s state) flowLog(ctx context.Context, id string) (inventory.Row, error) {
+	row, ok, err := s.FindFlowLog(ctx, id)
+	if err == nil && !ok {
+		err = fmt.Errorf("there is no flow log %q in the snapshot: see `flowkeeper inventory list`", id)
+	}
+	return row, err
 }
 
-func flowLogSheet(a *app, r inventory.Row, fate store.Fate, last rehearse.Rehearsal, tried bool) *term.Sheet {
+func (x flowLog) sheet(a *app) *term.Sheet {
 	s := &term.Sheet{}
-	putFlowLog(s, r.ID, r.RootID, r.Scope, r.ResourceID)
-	s.Put("state", stateOf(a, r, fate, last).Text)
+	putFlowLog(s, x.ID, x.RootID, x.Scope, x.ResourceID)
+	s.Put("state", x.state(a).Text)
 	switch {
-	case tried && last.Reason == "":
-		s.Put("restorable", "yes, rehearsed "+a.ago(last.At))
-	case tried:
-		s.Put("restorable", "no, rehearsed "+a.ago(last.At)+": "+last.Message)
-		s.Put("advice", last.Advice)
+	case x.last == nil:
+	case x.last.Reason == "":
+		s.Put("restorable", "yes, rehearsed "+a.ago(x.last.At))
+	default:
+		s.Put("restorable", "no, rehearsed "+a.ago(x.last.At)+": "+x.last.Message)
+		s.Put("advice", x.last.Advice)
 	}
-	s.Put("released because", r.ReleaseReason)
-	putSettings(s, r.Settings)
-	s.Put("created by", r.CreatedBy)
-	s.Put("first seen", a.when(r.FirstSeenAt))
-	s.Put("last seen", a.when(r.LastSeenAt))
-	s.Put("gone since", a.when(r.GoneAt))
+	s.Put("released because", x.ReleaseReason)
+	putSettings(s, x.Settings)
+	s.Put("created by", x.CreatedBy)
+	s.Put("first seen", a.when(x.FirstSeenAt))
+	s.Put("last seen", a.when(x.LastSeenAt))
+	s.Put("gone since", a.when(x.GoneAt))
 	return s
 }
 

@@ -43,12 +43,9 @@ log even if the daemon restores the same one at the same moment.`,
 
 // plannedRestore finds the flow log to restore: the last of its chain of replacements.
 func plannedRestore(ctx context.Context, s state, id string) (last incident.Incident, err error) {
-	row, known, err := s.FindFlowLog(ctx, id)
+	row, err := s.flowLog(ctx, id)
 	if err != nil {
 		return last, err
-	}
-	if !known {
-		return last, unknownFlowLog(id)
 	}
 	err = s.View(ctx, func(tx *store.Tx) error {
 		c, err := tx.Case(row.Scope, incident.Selection{IDs: []string{id}}, s.now())
