@@ -31,7 +31,7 @@ it, on this machine or another. FILE is replaced only by a complete export.`,
 				_, err := writeExport(ctx, s, s)
 				return err
 			}
-			return writeExportFile(ctx, s, args[0])
+			return exportToFile(ctx, s, args[0])
 		}),
 	}
 }
@@ -51,51 +51,50 @@ func writeExport(ctx context.Context, s state, w io.Writer) (n int, err error) {
 	return n, err
 }
 
-// writeExportFile replaces the file only by a complete export. A pipe or a device is written
-// to, and a link leads to the file that is replaced.
-func writeExportFile(ctx context.Context, s state, name string) (err error) {
+// exportToFile replaces a file, to which a link may lead. What is no regular file, such as
+// a pipe, is written to.
+func exportToFile(ctx context.Context, s state, name string) error {
+	write := replaceFile
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return writeExportInto(ctx, s, name)
-	}
-	if file, err := filepath.EvalSymlinks(name); err == nil {
+		write = writeInto
+	} else if file, err := filepath.EvalSymlinks(name); err == nil {
 		name = file
 	}
+	n, err := write(ctx, s, name)
+	if err != nil {
+		return fmt.Errorf("write the export: %w", err)
+	}
+	s.Note("%s written to %s", alert.Plural(n, "flow log"), term.Clean(name))
+	return nil
+}
+
+// replaceFile replaces the file only by a complete export.
+func replaceFile(ctx context.Context, s state, name string) (n int, err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".flowkeeper-export-")
 	if err != nil {
-		return fmt.Errorf("write the export: %w", err)
+		return 0, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	b := bufio.NewWriter(f)
-	n, err := writeExport(ctx, s, b)
-	if err = errors.Join(err, b.Flush(), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write the export: %w", err)
+	n, err = writeBuffered(ctx, s, f)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
 	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return fmt.Errorf("write the export: %w", err)
+	if err != nil {
+		err = errors.Join(err, os.Remove(f.Name()))
 	}
-	noteExported(s, n, name)
-	return nil
+	return n, err
 }
 
-// writeExportInto writes to what is no regular file.
-func writeExportInto(ctx context.Context, s state, name string) error {
+func writeInto(ctx context.Context, s state, name string) (n int, err error) {
 	f, err := os.OpenFile(name, os.O_WRONLY, 0)
 	if err != nil {
-		return fmt.Errorf("write the export: %w", err)
+		return 0, err
 	}
-	b := bufio.NewWriter(f)
-	n, err := writeExport(ctx, s, b)
-	if err = errors.Join(err, b.Flush(), f.Close()); err != nil {
-		return fmt.Errorf("write the export: %w", err)
-	}
-	noteExported(s, n, name)
-	return nil
+	n, err = writeBuffered(ctx, s, f)
+	return n, errors.Join(err, f.Close())
 }
 
-func noteExported(s state, n int, name string) {
-	s.Note("%s written to %s", alert.Plural(n, "flow log"), term.Clean(name))
+func writeBuffered(ctx context.Context, s state, w io.Writer) (n int, err error) {
+	b := bufio.NewWriter(w)
+	n, err = writeExport(ctx, s, b)
+	return n, errors.Join(err, b.Flush())
 }
