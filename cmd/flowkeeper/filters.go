@@ -91,8 +91,10 @@ func (f *filters) check() error {
 		}
 	}
 	for _, n := range f.choices {
-		if err := n.checkForm(); err != nil {
-			return err
+		for _, v := range *n.values {
+			if n.form != nil && !n.form.MatchString(v) {
+				return usagef("--%s %s: %s", n.flag, cmp.Or(v, `""`), n.fix)
+			}
 		}
 	}
 	if f.Limit < 0 {
@@ -167,16 +169,6 @@ var (
 	accountID = regexp.MustCompile(`^[0-9]{12}$`)
 	regionID  = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
 )
-
-// checkForm refuses names of another form.
-func (n choice) checkForm() error {
-	for _, v := range *n.values {
-		if n.form != nil && !n.form.MatchString(v) {
-			return usagef("--%s %s: %s", n.flag, cmp.Or(v, `""`), n.fix)
-		}
-	}
-	return nil
-}
 
 // checkKnown refuses unknown names.
 func (n choice) checkKnown(ctx context.Context, s state) error {

@@ -65,23 +65,23 @@ func importFile(ctx context.Context, s state, args []string) error {
 
 // watchedHere are the accounts and Regions of the configuration; if it has none, those
 // of the snapshot, if that is not empty.
-func watchedHere(ctx context.Context, s state) (w exportfile.Watched, err error) {
-	scopes, err := s.Scopes(ctx)
+func watchedHere(ctx context.Context, s state) (exportfile.Watched, error) {
+	var accounts []string
 	for _, x := range s.conf.Accounts {
-		w.Accounts = append(w.Accounts, x.ID)
+		accounts = append(accounts, x.ID)
 	}
-	if len(s.conf.Accounts) == 0 {
-		for _, x := range scopes {
-			w.Accounts = append(w.Accounts, x.Account)
+	regions := slices.Clone(s.conf.Inventory.Regions)
+	scopes, err := s.Scopes(ctx)
+	for _, x := range scopes {
+		if len(s.conf.Accounts) == 0 {
+			accounts = append(accounts, x.Account)
+		}
+		if len(s.conf.Inventory.Regions) == 0 {
+			regions = append(regions, x.Region)
 		}
 	}
-	if !slices.Contains(s.conf.Inventory.Regions, "all") {
-		w.Regions = s.conf.Inventory.Regions
-		if len(w.Regions) == 0 {
-			for _, x := range scopes {
-				w.Regions = append(w.Regions, x.Region)
-			}
-		}
+	if slices.Contains(regions, "all") {
+		regions = nil
 	}
-	return exportfile.Watched{Accounts: sortedSet(w.Accounts), Regions: sortedSet(slices.Clone(w.Regions))}, err
+	return exportfile.Watched{Accounts: sortedSet(accounts), Regions: sortedSet(regions)}, err
 }

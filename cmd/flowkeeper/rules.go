@@ -43,13 +43,6 @@ type ruleJSON struct {
 	File           string      `json:"file"`
 }
 
-func toRuleJSON(r detection.SigmaRule) ruleJSON {
-	return ruleJSON{
-		ID: r.ID, Title: r.Title, Level: r.Level, Description: r.Description, EventSource: r.EventSource, EventNames: r.EventNames,
-		Tags: r.Tags, References: r.References, FalsePositives: r.FalsePositives, File: r.File,
-	}
-}
-
 func newRulesListCommand(a *app) *cobra.Command {
 	return a.withJSON("one JSON object a line: a rule with its description, tags, references and false positives", &cobra.Command{
 		Use: "list", Short: "List the detections: title, level, and the calls that each detects", Args: noArgs,
@@ -64,7 +57,11 @@ neither a configuration nor a state file.`,
 func listRules(a *app) {
 	t := a.Table(term.CutTo(40, "TITLE"), term.Whole("LEVEL"), term.Whole("SOURCE").OrDrop(1), term.CutTo(20, "EVENTS"))
 	for _, r := range detection.Rules() {
-		t.Add(toRuleJSON(r), r.Title, levelCell(r.Level), r.EventSource, strings.Join(r.EventNames, ", "))
+		object := ruleJSON{
+			ID: r.ID, Title: r.Title, Level: r.Level, Description: r.Description, EventSource: r.EventSource, EventNames: r.EventNames,
+			Tags: r.Tags, References: r.References, FalsePositives: r.FalsePositives, File: r.File,
+		}
+		t.Add(object, r.Title, levelCell(r.Level), r.EventSource, strings.Join(r.EventNames, ", "))
 	}
 	t.Flush()
 }
