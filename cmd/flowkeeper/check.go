@@ -32,7 +32,9 @@ what the configuration means. It uses neither the network nor the state file.`,
 
 func checkConfig(a *app) error {
 	c, warnings, err := a.config(needs{queue: true})
-	a.warn(warnings)
+	for _, w := range warnings {
+		a.complain("warning: " + w.String())
+	}
 	m := summary{Warnings: warnings}
 	if err == nil {
 		m.describe(a, c)

@@ -81,10 +81,3 @@ func (a *app) existingConfig() string {
 	}
 	return a.configFile
 }
-
-// warn prints what is allowed but is probably a mistake.
-func (a *app) warn(warnings []configs.Warning) {
-	for _, w := range warnings {
-		a.complain("warning: " + w.String())
-	}
-}
