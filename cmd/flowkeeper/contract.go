@@ -59,7 +59,7 @@ func toIncidentJSON(i incident.Incident, history []incident.Entry) incidentJSON 
 		RestoredAt: jsonTime(i.RestoredAt), VerifiedAt: jsonTime(i.VerifiedAt), NewFlowLogID: i.NewID,
 		Attempts: max(i.Attempts, i.Tried), NextAttemptAt: jsonTime(i.NextAttemptAt), Actor: jsonActor(i.Actor),
 	}
-	if i.State == incident.Open || i.State == incident.Blocked {
+	if i.Pending() {
 		out.ErrorMessage = i.LastError
 		if i.Stuck != nil && i.Stuck.Kind == alert.Decoy {
 			out.Differences = i.Stuck.Differences

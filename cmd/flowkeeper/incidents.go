@@ -100,21 +100,19 @@ func who(i incident.Incident) string {
 
 // blindCell is how long nothing was recorded, or "still".
 func blindCell(i incident.Incident) term.Cell {
-	if _, still := blindSince(i); still {
+	if !blindSince(i).IsZero() {
 		return term.Colored("still", term.Red)
 	}
 	return term.Cell{Text: blind(i)}
 }
 
-// blindSince returns since when nothing has been recorded, and whether that is still
-// so.
-func blindSince(i incident.Incident) (time.Time, bool) {
-	since := i.DeletedAt
-	if since.IsZero() {
-		since = i.LastSeenAt
+// blindSince returns since when nothing has been recorded; zero: it is recorded again, or
+// may be, or that is not known.
+func blindSince(i incident.Incident) time.Time {
+	if i.State == incident.Blocked || i.State == incident.Open && !i.AbsentAt.IsZero() {
+		return i.LostAt()
 	}
-	gone := i.State == incident.Blocked || i.State == incident.Open && !i.AbsentAt.IsZero()
-	return since, gone && !since.IsZero()
+	return time.Time{}
 }
 
 func blind(i incident.Incident) string {
@@ -185,7 +183,7 @@ func incidentSheet(a *app, i incident.Incident) *term.Sheet {
 	} else {
 		s.Put("blind for", b)
 	}
-	if since, still := blindSince(i); still {
+	if since := blindSince(i); !since.IsZero() {
 		s.Put("blind", "since "+a.when(since))
 	}
 	if n := max(i.Attempts, i.Tried); n > 0 {
@@ -213,7 +211,7 @@ func nextStep(a *app, i incident.Incident) (what, when string) {
 
 // whyNotRestored says why a flow log is not restored yet.
 func whyNotRestored(a *app, i incident.Incident) (out []string) {
-	if i.State != incident.Open && i.State != incident.Blocked {
+	if !i.Pending() {
 		return nil
 	}
 	if i.Flapping && i.NextAttemptAt.After(a.now()) {

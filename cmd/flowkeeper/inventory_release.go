@@ -178,7 +178,7 @@ func (r release) goneRows(ctx context.Context, s state) (rows []inventory.Row, e
 		if err != nil {
 			return nil, err
 		}
-		if r.undo || !ok || i.State != incident.Open && i.State != incident.Blocked {
+		if r.undo || !ok || !i.Pending() {
 			return nil, fmt.Errorf("%s is gone already, nothing was changed: %s", id, afterGone(id, i, ok))
 		}
 		rows = append(rows, row)

@@ -119,12 +119,11 @@ func restoreFlowLog(ctx context.Context, s state, id string) error {
 		s.Result(nil, "%s", plan.FlowLogID)
 		return nil
 	}
-	restored := i.State == incident.Restored || i.State == incident.Verified
-	if restored || s.JSON {
+	if i.HasReplacement() || s.JSON {
 		s.Result(toIncidentJSON(i, nil), "%s", i.NewID)
 	}
 	switch {
-	case restored:
+	case i.HasReplacement():
 		return nil
 	case i.Advice != "":
 		return fmt.Errorf("%s is not restored (%s %s): %s", i.FlowLogID, i.State, i.Reason, i.Advice)
