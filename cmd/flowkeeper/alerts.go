@@ -29,8 +29,6 @@ up, and alerts the other sinks.`
 	return c
 }
 
-var deliveryStates = []string{sink.Pending, sink.Sent, sink.GivenUp}
-
 func newAlertsListCommand(a *app) *cobra.Command {
 	c := a.withJSON("one JSON object a line: the alert, with its deliveries", &cobra.Command{
 		Use: "list", Short: "List the alerts, the latest first, and the state of their deliveries", Args: noArgs,
@@ -46,7 +44,7 @@ with each sink's last answer.`,
   # The alerts of the last hour
   flowkeeper alerts list --since 1h`,
 	})
-	f := newFilters(a, c, deliveryStates, "only raised", terminalLimit)
+	f := newFilters(a, c, []string{sink.Pending, sink.Sent, sink.GivenUp}, "only raised", terminalLimit)
 	f.alerts = true
 	f.choose("only those that went or are to go to this sink, by its `name`; --state is then its", choice{flag: "sink", values: &f.Sinks, known: sinkNames})
 	c.Flags().BoolVar(&f.Failed, "failed", false, "only those that a sink has refused and not taken since")
@@ -176,7 +174,6 @@ func levelCell(l alert.Level) term.Cell {
 	return term.Cell{Text: string(l)}
 }
 
-// deliveryText is the state of an alert's delivery to one sink.
 func deliveryText(a *app, d sink.Delivery) string {
 	switch d.State() {
 	case sink.Sent:

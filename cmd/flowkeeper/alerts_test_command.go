@@ -14,7 +14,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
-	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/term"
 )
@@ -30,13 +29,7 @@ a sink did not take the alert.`,
 		Example: `  flowkeeper alerts test
   flowkeeper alerts test oncall-pager`,
 		ValidArgsFunction: firstArg(a.completeSinksToTest),
-		RunE: func(c *cobra.Command, args []string) error {
-			conf, _, err := a.config(needs{secrets: true})
-			if err != nil {
-				return err
-			}
-			return testAlerts(c.Context(), a, conf, args)
-		},
+		RunE:              func(c *cobra.Command, args []string) error { return testAlerts(c.Context(), a, args) },
 	})
 }
 
@@ -48,7 +41,11 @@ type answer struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-func testAlerts(ctx context.Context, a *app, c configs.Config, only []string) error {
+func testAlerts(ctx context.Context, a *app, only []string) error {
+	c, _, err := a.config(needs{secrets: true})
+	if err != nil {
+		return err
+	}
 	base, err := daemon.Base(ctx, c, a.warnings())
 	if err != nil {
 		return err

@@ -154,7 +154,6 @@ func mergeResults(group []doctor.Result) (out []line) {
 	return out
 }
 
-// namePlaces names the places of a line, or counts them.
 func namePlaces(places []string) string {
 	if len(places) > maxNamed {
 		return alert.Plural(len(places), "place")

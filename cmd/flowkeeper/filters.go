@@ -70,7 +70,6 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 	return f
 }
 
-// choose adds the flag of a choice.
 func (f *filters) choose(usage string, n choice) {
 	f.c.Flags().StringSliceVar(n.values, n.flag, nil, usage)
 	completeFlag(f.c, n.flag, f.a.completeFromState(func(ctx context.Context, s state, _ string) ([]string, error) { return n.known(ctx, s) }))
@@ -149,7 +148,6 @@ func (f *filters) summary(things, none string) {
 	}
 }
 
-// filtered reports whether there is a filter.
 func (f *filters) filtered() bool {
 	return len(f.States)+len(f.Accounts)+len(f.Regions)+len(f.Sinks) > 0 || f.Held || !f.Since.IsZero()
 }
@@ -170,7 +168,6 @@ var (
 	regionID  = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
 )
 
-// checkKnown refuses unknown names.
 func (n choice) checkKnown(ctx context.Context, s state) error {
 	if len(*n.values) == 0 {
 		return nil

@@ -34,8 +34,6 @@ is that flow log's. Its states:
 	return c
 }
 
-var incidentStates = []string{string(incident.Open), string(incident.Restored), string(incident.Verified), string(incident.Blocked), string(incident.Closed)}
-
 func newIncidentsListCommand(a *app) *cobra.Command {
 	c := a.withJSON("one JSON object a line", &cobra.Command{
 		Use: "list", Short: "List the incidents, the latest first", Args: noArgs,
@@ -51,7 +49,8 @@ flow log replaced it. On a narrow terminal some columns are left out.`,
   # Who deleted, for a script
   flowkeeper incidents list --json --since 7d | jq -r '.actor.arn // "unknown"'`,
 	})
-	f := newFilters(a, c, incidentStates, "only detected", terminalLimit)
+	states := []string{string(incident.Open), string(incident.Restored), string(incident.Verified), string(incident.Blocked), string(incident.Closed)}
+	f := newFilters(a, c, states, "only detected", terminalLimit)
 	c.RunE = f.list(listIncidents)
 	return c
 }
@@ -87,7 +86,6 @@ func incidentState(i incident.Incident) term.Cell {
 	return term.Colored(text, c)
 }
 
-// who is a short name of who did it.
 func who(i incident.Incident) string {
 	if i.Actor == nil {
 		if i.Source == incident.ByDrift {
@@ -209,7 +207,6 @@ func nextStep(a *app, i incident.Incident) (what, when string) {
 	return what, when
 }
 
-// whyNotRestored says why a flow log is not restored yet.
 func whyNotRestored(a *app, i incident.Incident) (out []string) {
 	if !i.Pending() {
 		return nil

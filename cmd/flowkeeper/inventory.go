@@ -39,8 +39,6 @@ and inventory.retention has passed.`
 	return c
 }
 
-var flowLogStates = []string{string(inventory.Live), string(inventory.Gone)}
-
 func newInventoryListCommand(a *app) *cobra.Command {
 	c := a.withJSON("one JSON object a line", &cobra.Command{
 		Use: "list", Short: "List the flow logs, and whether each can be restored", Args: noArgs,
@@ -62,7 +60,7 @@ every row.`,
   # What could not be restored now
   flowkeeper inventory list --json | jq -c 'select(.restorable == false)'`,
 	})
-	f := newFilters(a, c, flowLogStates, "only first seen or gone", 0)
+	f := newFilters(a, c, []string{string(inventory.Live), string(inventory.Gone)}, "only first seen or gone", 0)
 	c.Flags().BoolVar(&f.Held, "held", false, "only those that are held: nobody has approved where they deliver")
 	c.RunE = f.list(listFlowLogs)
 	return c
@@ -163,7 +161,6 @@ func (x flowLog) state(a *app) term.Cell {
 	return term.Colored("live", term.Green)
 }
 
-// printChanged prints the flow logs that a command changed.
 func printChanged(a *app, rows []inventory.Row) {
 	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE"), term.CutTo(14, "DESTINATION").OrDrop(1), term.CutTo(stateWidth, "STATE"))
 	for _, row := range rows {
@@ -177,10 +174,12 @@ func printChanged(a *app, rows []inventory.Row) {
 // rehearsal, those that are released, and those that are gone without a replacement
 // yet.
 type tally struct {
-	some                                            bool // there is a filter
-	listed                                          int
-	protected, restorable, refused, released, blind int
-	until                                           time.Time // the last release's end
+	some   bool // there is a filter
+	listed int
+
+	restorable, refused, notRehearsed int // protected
+	released, blind                   int
+	until                             time.Time // the last release's end
 }
 
 func (t *tally) add(x flowLog, now time.Time) {
@@ -188,19 +187,15 @@ func (t *tally) add(x flowLog, now time.Time) {
 	if x.blind() {
 		t.blind++
 	}
-	if !x.Rehearsable() {
-		return
-	}
-	if x.Released(now) {
+	switch {
+	case !x.Rehearsable():
+	case x.Released(now):
 		t.released++
 		if x.ReleasedUntil.After(t.until) {
 			t.until = x.ReleasedUntil
 		}
-		return
-	}
-	t.protected++
-	switch {
 	case x.last == nil:
+		t.notRehearsed++
 	case x.last.Reason == "":
 		t.restorable++
 	default:
@@ -209,17 +204,18 @@ func (t *tally) add(x flowLog, now time.Time) {
 }
 
 func (t tally) String() string {
-	out := alert.Plural(t.protected, "flow log") + " protected"
+	protected := t.restorable + t.refused + t.notRehearsed
+	out := alert.Plural(protected, "flow log") + " protected"
 	if t.some {
 		out = alert.Plural(t.listed, "flow log") + " listed"
-		if t.protected > 0 {
-			out += fmt.Sprintf(", %d protected", t.protected)
+		if protected > 0 {
+			out += fmt.Sprintf(", %d protected", protected)
 		}
 	}
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{t.restorable, "restorable"}, {t.refused, "not restorable"}, {t.protected - t.restorable - t.refused, "not rehearsed yet"}, {t.released, "RELEASED until " + term.Minute(t.until)}} {
+	}{{t.restorable, "restorable"}, {t.refused, "not restorable"}, {t.notRehearsed, "not rehearsed yet"}, {t.released, "RELEASED until " + term.Minute(t.until)}} {
 		if part.n > 0 {
 			out += fmt.Sprintf(", %d %s", part.n, part.what)
 		}
@@ -267,7 +263,6 @@ func showFlowLog(ctx context.Context, s state, args []string) error {
 	return nil
 }
 
-// flowLog finds a flow log of the snapshot.
 func (s state) flowLog(ctx context.Context, id string) (inventory.Row, error) {
 	row, ok, err := s.FindFlowLog(ctx, id)
 	if err == nil && !ok {

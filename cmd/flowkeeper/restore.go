@@ -14,7 +14,6 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// newRestoreCommand recreates one flow log by hand.
 func newRestoreCommand(a *app) *cobra.Command {
 	var dry bool
 	c := a.withJSON("the incident as one JSON object, or the flow log if it is alive", &cobra.Command{

@@ -28,7 +28,6 @@ type app struct {
 
 const defaultConfig = "/etc/flowkeeper/flowkeeper.yaml"
 
-// newRoot builds the command tree.
 func newRoot(a *app) *cobra.Command {
 	root := newGroup("flowkeeper", "Keep VPC flow logs alive: detect a deletion, alert, and restore the flow log",
 		newRunCommand(a),
@@ -129,7 +128,6 @@ func (a *app) withJSON(what string, c *cobra.Command) *cobra.Command {
 	return c
 }
 
-// getenv returns a variable of the environment.
 func (a *app) getenv(name string) string {
 	for _, kv := range a.environ {
 		if k, v, _ := strings.Cut(kv, "="); k == name {

@@ -90,8 +90,13 @@ func exportRules(a *app, dir string, force bool) error {
 	if err != nil {
 		return err
 	}
-	if err := writeRules(dir, todo); err != nil {
-		return err
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("create the directory: %w", err)
+	}
+	for name, text := range todo {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return fmt.Errorf("write a rule: %w", err)
+		}
 	}
 	out := struct {
 		Written   int `json:"written"`
@@ -131,16 +136,4 @@ func rulesToWrite(dir string, force bool) (map[string][]byte, error) {
 		return nil, fmt.Errorf("%s: other content is in %s, so nothing was written; --force overwrites", strings.Join(differ, ", "), dir)
 	}
 	return todo, nil
-}
-
-func writeRules(dir string, todo map[string][]byte) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("create the directory: %w", err)
-	}
-	for name, text := range todo {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
-			return fmt.Errorf("write a rule: %w", err)
-		}
-	}
-	return nil
 }

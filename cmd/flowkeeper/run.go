@@ -13,7 +13,6 @@ import (
 	"flowkeeper/systemd"
 )
 
-// newRunCommand is the daemon.
 func newRunCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "run", Short: "Run the daemon: detect deletions, alert, restore", Args: noArgs,
