@@ -144,19 +144,12 @@ func completeWatched(a *app, destinations bool) cobra.CompletionFunc {
 	})
 }
 
+// completeFiles offers all files.
+var completeFiles = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)
+
 // completeFlag sets how the value of a flag is completed. The flag must exist.
 func completeFlag(c *cobra.Command, name string, fn cobra.CompletionFunc) {
 	if err := c.RegisterFlagCompletionFunc(name, fn); err != nil {
 		panic("a completion of no flag: " + err.Error())
-	}
-}
-
-// completeFiles offers files with these endings; none: all.
-func completeFiles(endings ...string) cobra.CompletionFunc {
-	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		if len(endings) == 0 {
-			return nil, cobra.ShellCompDirectiveDefault
-		}
-		return endings, cobra.ShellCompDirectiveFilterFileExt
 	}
 }

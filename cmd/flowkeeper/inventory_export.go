@@ -26,7 +26,7 @@ line, after a line that names the format. ` + "`flowkeeper inventory import`" + 
 it, on this machine or another. FILE is replaced only by a complete export.`,
 		Example: `  flowkeeper inventory export snapshot.jsonl
   flowkeeper inventory export | ssh elsewhere flowkeeper inventory import -`,
-		ValidArgsFunction: firstArg(completeFiles()),
+		ValidArgsFunction: firstArg(completeFiles),
 		RunE: a.onState(func(ctx context.Context, s state, args []string) error {
 			if len(args) == 0 || args[0] == "-" {
 				_, err := writeExport(ctx, s, s)
@@ -110,7 +110,7 @@ listed an imported flow log, only ` + "`flowkeeper restore`" + ` acts on it. Rel
 not imported.`,
 		Example: `  flowkeeper inventory import snapshot.jsonl
   flowkeeper restore fl-0123456789abcdef0 --dry-run`,
-		ValidArgsFunction: firstArg(completeFiles()),
+		ValidArgsFunction: firstArg(completeFiles),
 		RunE:              a.onState(importFile),
 	})
 }

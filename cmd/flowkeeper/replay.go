@@ -39,7 +39,7 @@ says what that record is, and why it is ignored.`,
   # What CloudTrail remembers of the last 90 days
   aws cloudtrail lookup-events --output json --lookup-attributes \
     AttributeKey=EventName,AttributeValue=DeleteFlowLogs | flowkeeper replay -`,
-		ValidArgsFunction: completeFiles("json", "gz"),
+		ValidArgsFunction: cobra.FixedCompletions([]string{"json", "gz"}, cobra.ShellCompDirectiveFilterFileExt),
 		RunE: func(c *cobra.Command, args []string) error {
 			if send {
 				return sendRecords(c.Context(), a, args)

@@ -76,10 +76,8 @@ with --force. To get the query of your SIEM, use sigma-cli:
 ` + "`sigma convert`" + ` reads DIR.`,
 		Example: `  flowkeeper rules export sigma/
   sigma convert -t splunk --without-pipeline sigma/`,
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return nil, cobra.ShellCompDirectiveFilterDirs
-		},
-		RunE: func(_ *cobra.Command, args []string) error { return exportRules(a, args[0], force) },
+		ValidArgsFunction: cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),
+		RunE:              func(_ *cobra.Command, args []string) error { return exportRules(a, args[0], force) },
 	})
 	c.Flags().BoolVar(&force, "force", false, "overwrite files that differ")
 	return c
