@@ -23,7 +23,7 @@ type filters struct {
 	c            *cobra.Command
 	allowed      []string // states
 	alerts       bool     // alerts are listed: they may be about accounts without flow logs
-	shown        int      // of the latest on a terminal without --limit; 0: all
+	shown        int      // so many of the latest; 0: all, as with --limit, or without a terminal
 	choices      []choice
 	n            int // listed so far
 }
@@ -114,7 +114,10 @@ func (f *filters) list(fn func(ctx context.Context, s state, f *filters) error) 
 					return err
 				}
 			}
-			if f.limited() {
+			switch {
+			case !f.a.Terminal || f.a.JSON || c.Flags().Changed("limit"):
+				f.shown = 0
+			case f.shown > 0:
 				f.Limit = f.shown + 1 // one more shows that there are more
 			}
 			return fn(c.Context(), s, f)
@@ -122,16 +125,10 @@ func (f *filters) list(fn func(ctx context.Context, s state, f *filters) error) 
 	}
 }
 
-// limited reports whether only the latest are shown: --limit is absent, and the list goes
-// to a terminal.
-func (f *filters) limited() bool {
-	return f.shown > 0 && f.a.Terminal && !f.a.JSON && !f.c.Flags().Changed("limit")
-}
-
 // next counts one result, and reports whether to show it.
 func (f *filters) next() bool {
 	f.n++
-	return !f.limited() || f.n <= f.shown
+	return f.shown == 0 || f.n <= f.shown
 }
 
 // summary says on stderr that a list is empty, or not all. none is the text if it
@@ -143,7 +140,7 @@ func (f *filters) summary(things, none string) {
 		f.a.Note("no %s that match", things)
 	case f.n == 0:
 		f.a.Note("%s", none)
-	case f.limited() && f.n > f.shown:
+	case f.shown > 0 && f.n > f.shown:
 		f.a.Note("the latest %d are shown: --limit 0 shows all", f.shown)
 	}
 }

@@ -37,7 +37,7 @@ it, on this machine or another. FILE is replaced only by a complete export.`,
 	}
 }
 
-// writeExport writes n flow logs.
+// writeExport returns how many flow logs it wrote.
 func writeExport(ctx context.Context, s state, w io.Writer) (n int, err error) {
 	if err := term.WriteJSON(w, exportfile.NewHead(s.now())); err != nil {
 		return 0, err
