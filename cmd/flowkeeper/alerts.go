@@ -1,6 +1,17 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
+	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
+)
 
 func newAlertsCommand(a *app) *cobra.Command {
 	c := newGroup("alerts", "The alerts, and whether each sink has taken them",
@@ -16,4 +27,200 @@ up, and alerts the other sinks.`
   flowkeeper alerts test oncall-pager`
 	c.SuggestFor = []string{"notifications", "sinks", "outbox", "test", "retry"}
 	return c
+}
+
+func newAlertsListCommand(a *app) *cobra.Command {
+	c := a.withJSON("one JSON object a line: the alert, with its deliveries", &cobra.Command{
+		Use: "list", Short: "List the alerts, the latest first, and the state of their deliveries", Args: noArgs,
+		Long: `List the alerts, the latest first, with the state of the delivery to each sink:
+pending, sent or given_up. ` + "`flowkeeper alerts show`" + ` prints one alert in full,
+with each sink's last answer.`,
+		Example: `  # What a sink has refused and not taken since
+  flowkeeper alerts list --failed
+
+  # What the pager has not taken yet
+  flowkeeper alerts list --sink oncall-pager --state pending,given_up
+
+  # The alerts of the last hour
+  flowkeeper alerts list --since 1h`,
+	})
+	f := newFilters(a, c, []string{sink.Pending, sink.Sent, sink.GivenUp}, "only raised", terminalLimit)
+	f.alerts = true
+	f.choose("only those that went or are to go to this sink, by its `name`; --state is then its", choice{flag: "sink", values: &f.Sinks, known: sinkNames})
+	c.Flags().BoolVar(&f.Failed, "failed", false, "only those that a sink has refused and not taken since")
+	c.RunE = f.list(listAlerts)
+	return c
+}
+
+func listAlerts(ctx context.Context, s state, f *filters) error {
+	t := s.Table(term.CutTo(alertPrefix, "ALERT"), term.Whole("TIME"), term.Whole("LEVEL").OrDrop(1), term.CutTo(14, "DELIVERY"), term.CutTo(24, "TITLE"))
+	err := s.FindAlerts(ctx, f.Filter, func(x alert.Alert, ds []sink.Delivery) error {
+		if f.next() {
+			t.Add(toAlertJSON(x, ds), x.ID, s.ago(x.Time.Time), levelCell(x.Level), deliveriesCell(ds), x.Title)
+		}
+		return nil
+	})
+	t.Flush()
+	if err != nil {
+		return err
+	}
+	none := "no alerts yet"
+	if f.Failed {
+		none = "every sink has taken every alert so far"
+	}
+	f.summary("alerts", none)
+	return nil
+}
+
+// deliveriesCell is the state of an alert's deliveries in the words of --state, the
+// failed ones first.
+func deliveriesCell(ds []sink.Delivery) term.Cell {
+	var given, failing, waiting []string
+	for _, d := range ds {
+		switch state := d.State(); {
+		case state == sink.GivenUp:
+			given = append(given, d.Sink)
+		case state == sink.Pending && d.Attempts > 0:
+			failing = append(failing, d.Sink+" (failing)")
+		case state == sink.Pending:
+			waiting = append(waiting, d.Sink)
+		}
+	}
+	var parts []string
+	if len(given) > 0 {
+		parts = append(parts, sink.GivenUp+": "+strings.Join(given, ", "))
+	}
+	if pending := append(failing, waiting...); len(pending) > 0 {
+		parts = append(parts, sink.Pending+": "+strings.Join(pending, ", "))
+	}
+	switch {
+	case len(ds) == 0:
+		return term.Colored("to no sink", term.Dim)
+	case len(parts) == 0:
+		return term.Colored("sent", term.Green)
+	case len(given) > 0:
+		return term.Colored(strings.Join(parts, "; "), term.Red)
+	}
+	return term.Colored(strings.Join(parts, "; "), term.Yellow)
+}
+
+func newAlertsShowCommand(a *app) *cobra.Command {
+	return a.withJSON("one JSON object: the alert, with its deliveries", &cobra.Command{
+		Use: "show ID", Short: "Show one alert: its text, and what each sink answered",
+		Args: oneArg("the ID of an alert, or its beginning (see `flowkeeper alerts list`)"),
+		Long: `Show the text of one alert, and the state of its delivery to each sink with the
+sink's last answer. The beginning of an ID is enough if it is unique.`,
+		Example: `  flowkeeper alerts show alrt_ply4guf2
+  flowkeeper alerts show alrt_ply4guf2 --json | jq .actor`,
+		ValidArgsFunction: firstArg(completeAlerts(a, false)),
+		RunE:              a.onState(showAlert),
+	})
+}
+
+// alertPrefix is how much of an alert's ID a narrow terminal shows: it is almost
+// certainly unique.
+const alertPrefix = 14
+
+// findAlert finds the alert with this ID, or the only one whose ID begins so.
+func findAlert(ctx context.Context, s state, id string) (x alert.Alert, ds []sink.Delivery, err error) {
+	n := 0
+	err = s.FindAlerts(ctx, store.Filter{Begins: strings.TrimSuffix(id, "…"), Limit: 2}, func(y alert.Alert, its []sink.Delivery) error {
+		if n++; n == 1 || y.ID == id {
+			x, ds = y, its
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+	case n == 0:
+		err = fmt.Errorf("there is no alert %q: see `flowkeeper alerts list`", id)
+	case n > 1 && x.ID != id:
+		err = fmt.Errorf("several alerts begin with %q: give more of the ID", id)
+	}
+	return x, ds, err
+}
+
+func showAlert(ctx context.Context, s state, args []string) error {
+	x, ds, err := findAlert(ctx, s, args[0])
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		s.Object(toAlertJSON(x, ds))
+		return nil
+	}
+	sheet := &term.Sheet{}
+	sheet.Put("alert", x.ID)
+	sheet.Put("time", s.when(x.Time.Time))
+	sheet.Put("level", string(x.Level))
+	sheet.Put("title", x.Title)
+	for _, d := range ds {
+		sheet.Put("to "+d.Sink, deliveryText(s.app, d))
+	}
+	s.Sheet(sheet)
+	for line := range strings.Lines("\n" + x.Text) {
+		s.Printf("%s\n", term.Clean(strings.TrimRight(line, "\n")))
+	}
+	return nil
+}
+
+func levelCell(l alert.Level) term.Cell {
+	switch {
+	case l.AtLeast(alert.High):
+		return term.Colored(string(l), term.Red)
+	case l.AtLeast(alert.Medium):
+		return term.Colored(string(l), term.Yellow)
+	}
+	return term.Cell{Text: string(l)}
+}
+
+func deliveryText(a *app, d sink.Delivery) string {
+	switch d.State() {
+	case sink.Sent:
+		return "sent " + a.ago(d.SentAt)
+	case sink.GivenUp:
+		return fmt.Sprintf("given up after %s: %s", alert.Plural(d.Attempts, "try"), d.Error)
+	}
+	if d.Attempts == 0 {
+		return "pending"
+	}
+	next := "due again"
+	if d.NextAt.After(a.now()) {
+		next = "again " + a.ago(d.NextAt)
+	}
+	return fmt.Sprintf("pending, failed %s, %s: %s", alert.Times(d.Attempts), next, d.Error)
+}
+
+func newAlertsRetryCommand(a *app) *cobra.Command {
+	return a.withJSON("one JSON object", &cobra.Command{
+		Use: "retry ID", Short: "Have the daemon send an alert again to each sink that has not taken it",
+		Args: oneArg("the ID of an alert, or its beginning (see `flowkeeper alerts list --failed`)"),
+		Long: `Make an alert due now for each sink that has not taken it, given up or not; the
+daemon sends it within a second. Repair the sink first:
+` + "`flowkeeper alerts show`" + ` prints its last answer, and ` + "`flowkeeper alerts test`" + `
+shows whether it takes alerts now.`,
+		Example:           "  flowkeeper alerts retry alrt_ply4guf2",
+		ValidArgsFunction: firstArg(completeAlerts(a, true)),
+		RunE:              a.onState(retryAlert),
+	})
+}
+
+func retryAlert(ctx context.Context, s state, args []string) error {
+	x, _, err := findAlert(ctx, s, args[0])
+	if err != nil {
+		return err
+	}
+	n, err := s.Retry(ctx, x.ID)
+	if err != nil {
+		return err
+	}
+	text := "every sink has taken it already"
+	if n > 0 {
+		text = alert.Plural(int(n), "delivery") + " due now: a running daemon sends within a second"
+	}
+	s.Result(struct {
+		ID    string `json:"id"`
+		Retry int64  `json:"retried"`
+	}{x.ID, n}, "%s", text)
+	return nil
 }

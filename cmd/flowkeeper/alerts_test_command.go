@@ -14,7 +14,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
-	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/term"
 )
@@ -30,13 +29,7 @@ a sink did not take the alert.`,
 		Example: `  flowkeeper alerts test
   flowkeeper alerts test oncall-pager`,
 		ValidArgsFunction: firstArg(a.completeSinksToTest),
-		RunE: func(c *cobra.Command, args []string) error {
-			conf, _, err := a.config(needs{secrets: true})
-			if err != nil {
-				return err
-			}
-			return testAlerts(c.Context(), a, conf, args)
-		},
+		RunE:              func(c *cobra.Command, args []string) error { return testAlerts(c.Context(), a, args) },
 	})
 }
 
@@ -48,8 +41,16 @@ type answer struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-func testAlerts(ctx context.Context, a *app, c configs.Config, only []string) error {
-	sinks, err := newSinks(ctx, a, c)
+func testAlerts(ctx context.Context, a *app, only []string) error {
+	c, _, err := a.config(needs{secrets: true})
+	if err != nil {
+		return err
+	}
+	base, err := daemon.Base(ctx, c, a.warnings())
+	if err != nil {
+		return err
+	}
+	sinks, err := daemon.Sinks(c, base, slog.New(slog.NewTextHandler(a.Stderr, nil)), version)
 	if err != nil {
 		return err
 	}
@@ -63,28 +64,13 @@ func testAlerts(ctx context.Context, a *app, c configs.Config, only []string) er
 	progress := a.Progress("waiting for answers", len(sinks))
 	answers := sendAll(ctx, sinks, newTestAlert(a), progress.Step)
 	progress.End()
-	printAnswers(a, answers)
-	failed := 0
-	for _, x := range answers {
-		if !x.OK {
-			failed++
-		}
-	}
-	if failed > 0 {
+	if failed := printAnswers(a, answers); failed > 0 {
 		return fmt.Errorf("%d of %s did not take the alert", failed, alert.Plural(len(answers), "sink"))
 	}
 	if len(c.Alerts) == 0 {
 		a.Note("no sink is configured: alerts go to the daemon's log only; add one under `alerts:`")
 	}
 	return nil
-}
-
-func newSinks(ctx context.Context, a *app, c configs.Config) (map[string]sink.Sink, error) {
-	base, err := daemon.Base(ctx, c, a.warnings())
-	if err != nil {
-		return nil, err
-	}
-	return daemon.Sinks(c, base, slog.New(slog.NewTextHandler(a.Stderr, nil)), version)
 }
 
 func newTestAlert(a *app) alert.Alert {
@@ -119,19 +105,21 @@ func sendAll(ctx context.Context, sinks map[string]sink.Sink, t alert.Alert, ste
 	return answers
 }
 
-func printAnswers(a *app, answers []answer) {
+// printAnswers returns how many sinks did not take the alert.
+func printAnswers(a *app, answers []answer) (failed int) {
 	s := &term.Sheet{}
 	for _, x := range answers {
 		text := fmt.Sprintf("took it in %.3f s", x.Seconds)
 		if !x.OK {
+			failed++
 			text = "FAILED: " + x.Error
 		}
-		s.Put(x.Sink, text)
 		if a.JSON {
 			a.Object(x)
+		} else {
+			s.Put(x.Sink, text)
 		}
 	}
-	if !a.JSON {
-		a.Sheet(s)
-	}
+	a.Sheet(s)
+	return failed
 }

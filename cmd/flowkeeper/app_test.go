@@ -3,16 +3,54 @@ package main
 import (
 	"bytes"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"flowkeeper/alert"
+	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/remediate/incident"
 )
 
 func testApp(out *bytes.Buffer, environ ...string) *app {
 	return &app{Output: term.Output{Stdout: out, Stderr: out}, stdin: strings.NewReader(""), environ: environ, now: func() time.Time { return noon }}
+}
+
+// flowkeeper runs a command line, and returns its exit code and all that it printed.
+func flowkeeper(t *testing.T, args ...string) (code int, out string) {
+	t.Helper()
+	var b bytes.Buffer
+	code = testApp(&b).execute(t.Context(), args)
+	return code, b.String()
+}
+
+// printed is what print prints.
+func printed(t *testing.T, print func(a *app)) string {
+	t.Helper()
+	var b bytes.Buffer
+	a := testApp(&b)
+	print(a)
+	if err := a.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// stateFile is a state file as a daemon leaves it, with what write puts into it. Alerts go to
+// the sinks.
+func stateFile(t *testing.T, write func(*store.Tx) error, sinks ...string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "state.db")
+	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return sinks }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Update(t.Context(), write), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 type full struct{}

@@ -32,25 +32,23 @@ what the configuration means. It uses neither the network nor the state file.`,
 
 func checkConfig(a *app) error {
 	c, warnings, err := a.config(needs{queue: true})
-	a.warn(warnings)
+	for _, w := range warnings {
+		a.complain("warning: " + w.String())
+	}
 	m := summary{Warnings: warnings}
-	if err != nil && a.JSON {
-		if problems, ok := errors.AsType[*configs.Problems](err); ok {
-			m.Problems = *problems
-		}
+	if err == nil {
+		m.describe(a, c)
+	} else if problems, ok := errors.AsType[*configs.Problems](err); ok {
+		m.Problems = *problems
+	}
+	switch {
+	case a.JSON:
 		a.Object(m)
+	case err == nil:
+		a.Printf("%s\n", a.Paint("the configuration is fine", term.Green))
+		a.Sheet(m.sheet(a))
 	}
-	if err != nil {
-		return err
-	}
-	summarize(a, &m, c)
-	if a.JSON {
-		a.Object(m)
-		return nil
-	}
-	a.Printf("%s\n", a.Paint("the configuration is fine", term.Green))
-	a.Sheet(m.sheet(a))
-	return nil
+	return err
 }
 
 // summary is what a configuration means; of a wrong one there are only the problems.
@@ -78,7 +76,8 @@ type summary struct {
 	Warnings    []configs.Warning `json:"warnings,omitempty"`
 }
 
-func summarize(a *app, m *summary, c configs.Config) {
+// describe adds what c means.
+func (m *summary) describe(a *app, c configs.Config) {
 	m.OK, m.File, m.Queue, m.Schedule, m.Regions = true, a.existingConfig(), c.Queue.URL, c.Inventory.Schedule, c.Inventory.Regions
 	m.Mode, m.OnDrift, m.Rules, m.State = c.Remediate.Mode, c.Remediate.OnDrift, len(c.Remediate.Rules), c.State.Path
 	if q, err := c.Queue.Parse(); err == nil {
@@ -117,12 +116,7 @@ func nextTime(a *app, schedule string) alert.Time {
 }
 
 func (m summary) sheet(a *app) *term.Sheet {
-	or := func(list []string, otherwise string) string {
-		if len(list) == 0 {
-			return otherwise
-		}
-		return strings.Join(list, ", ")
-	}
+	or := func(list []string, otherwise string) string { return cmp.Or(strings.Join(list, ", "), otherwise) }
 	s := &term.Sheet{}
 	s.Put("configuration", m.File)
 	queue := m.Queue

@@ -1,10 +1,19 @@
 package main
 
 import (
+	"context"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
+	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // newCompletionCommand writes the script for the shell, which asks this binary what
@@ -39,5 +48,108 @@ incidents and alerts, accounts, Regions and sinks.`,
 			}
 			return write(a)
 		},
+	}
+}
+
+// maxCompletions is how many a shell can reasonably show.
+const maxCompletions = 200
+
+// plainWord is a word that no shell expands. Others are not offered: who makes a flow log
+// chooses words in it, and bash puts what offers have in common on the command line as it
+// is, and evaluates that when it completes again.
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
+// completeFromState offers what fn finds in the state file, and nothing if that can't
+// be read. The shell leaves out the words that don't begin with prefix.
+func (a *app) completeFromState(fn func(ctx context.Context, s state, prefix string) ([]string, error)) cobra.CompletionFunc {
+	return func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		var out []string
+		_ = a.withState(c.Context(), func(s state) error {
+			words, err := fn(c.Context(), s, prefix)
+			for _, w := range words {
+				word, about, described := strings.Cut(w, "\t")
+				if !plainWord.MatchString(word) {
+					continue
+				}
+				if w = word; described {
+					w += "\t" + term.Clean(about)
+				}
+				out = append(out, w)
+			}
+			return err
+		})
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// firstArg offers completions for the first argument only.
+func firstArg(fn cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return fn(c, args, prefix)
+	}
+}
+
+// completeFlowLogs offers the snapshot's IDs, each with its resource.
+func completeFlowLogs(a *app, states ...string) cobra.CompletionFunc {
+	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
+		err = s.FindFlowLogs(ctx, store.Filter{States: states, Begins: prefix, Limit: maxCompletions}, func(r inventory.Row, _ store.Fate) error {
+			out = append(out, cobra.CompletionWithDesc(r.ID, r.ResourceID+" "+string(r.State)))
+			return nil
+		})
+		return out, err
+	})
+}
+
+// completeIncidents offers the IDs of flow logs that have an incident.
+func completeIncidents(a *app) cobra.CompletionFunc {
+	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
+		err = s.FindIncidents(ctx, store.Filter{Begins: prefix, Limit: maxCompletions}, func(i incident.Incident) error {
+			out = append(out, cobra.CompletionWithDesc(i.FlowLogID, i.ResourceID+" "+string(i.State)))
+			return nil
+		})
+		return out, err
+	})
+}
+
+// completeAlerts offers the IDs of alerts; failed: only of those that a sink has
+// refused.
+func completeAlerts(a *app, failed bool) cobra.CompletionFunc {
+	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
+		err = s.FindAlerts(ctx, store.Filter{Failed: failed, Begins: prefix, Limit: maxCompletions}, func(x alert.Alert, _ []sink.Delivery) error {
+			out = append(out, cobra.CompletionWithDesc(x.ID, x.Title))
+			return nil
+		})
+		return out, err
+	})
+}
+
+// completeSinksToTest needs no state file: neither does the command.
+func (a *app) completeSinksToTest(*cobra.Command, []string, string) (out []string, _ cobra.ShellCompDirective) {
+	if conf, _, err := a.config(needs{}); err == nil {
+		out = append(out, "log")
+		for _, s := range conf.Alerts {
+			out = append(out, cobra.CompletionWithDesc(s.Name, s.Type))
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeWatched offers resources, or destinations, of live flow logs.
+func completeWatched(a *app, destinations bool) cobra.CompletionFunc {
+	return a.completeFromState(func(ctx context.Context, s state, prefix string) ([]string, error) {
+		return s.Watched(ctx, destinations, prefix, maxCompletions)
+	})
+}
+
+// completeFiles offers all files.
+var completeFiles = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)
+
+// completeFlag sets how the value of a flag is completed. The flag must exist.
+func completeFlag(c *cobra.Command, name string, fn cobra.CompletionFunc) {
+	if err := c.RegisterFlagCompletionFunc(name, fn); err != nil {
+		panic("a completion of no flag: " + err.Error())
 	}
 }

@@ -5,28 +5,12 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
-	"flowkeeper/internal/exportfile"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
-	"flowkeeper/remediate/rehearse"
 )
 
-// The JSON in this file is a public contract: names and meanings stay, what
-// is not known is absent, times are RFC 3339 in UTC with milliseconds.
-
-// toListedJSON is an exported flow log with the result of the last rehearsal and, of a flow
-// log that is gone, its replacement.
-func toListedJSON(r inventory.Row, f store.Fate, last rehearse.Rehearsal, tried bool) exportfile.FlowLog {
-	out := exportfile.New(r)
-	if tried {
-		out.Restorable = new(last.Reason == "")
-	}
-	if r.State == inventory.Gone {
-		out.NewFlowLogID = f.NewID
-	}
-	return out
-}
+// The JSON in this file is a public contract, as exportfile.FlowLog is: names and meanings
+// stay, what is not known is absent, times are RFC 3339 in UTC with milliseconds.
 
 // incidentJSON is one incident.
 type incidentJSON struct {
@@ -75,7 +59,7 @@ func toIncidentJSON(i incident.Incident, history []incident.Entry) incidentJSON 
 		RestoredAt: jsonTime(i.RestoredAt), VerifiedAt: jsonTime(i.VerifiedAt), NewFlowLogID: i.NewID,
 		Attempts: max(i.Attempts, i.Tried), NextAttemptAt: jsonTime(i.NextAttemptAt), Actor: jsonActor(i.Actor),
 	}
-	if i.State == incident.Open || i.State == incident.Blocked {
+	if i.Pending() {
 		out.ErrorMessage = i.LastError
 		if i.Stuck != nil && i.Stuck.Kind == alert.Decoy {
 			out.Differences = i.Stuck.Differences
@@ -113,7 +97,11 @@ type alertJSON struct {
 func toAlertJSON(a alert.Alert, ds []sink.Delivery) alertJSON {
 	out := alertJSON{Alert: a, Deliveries: []deliveryJSON{}}
 	for _, d := range ds {
-		out.Deliveries = append(out.Deliveries, toDeliveryJSON(d))
+		x := deliveryJSON{Sink: d.Sink, State: d.State(), Attempts: d.Attempts, SentAt: jsonTime(d.SentAt), Error: d.Error}
+		if x.State == sink.Pending {
+			x.NextAttemptAt = jsonTime(d.NextAt)
+		}
+		out.Deliveries = append(out.Deliveries, x)
 	}
 	return out
 }
@@ -126,12 +114,4 @@ type deliveryJSON struct {
 	SentAt        alert.Time `json:"sent_at,omitzero"`
 	NextAttemptAt alert.Time `json:"next_attempt_at,omitzero"`
 	Error         string     `json:"error,omitempty"`
-}
-
-func toDeliveryJSON(d sink.Delivery) deliveryJSON {
-	out := deliveryJSON{Sink: d.Sink, State: d.State(), Attempts: d.Attempts, SentAt: jsonTime(d.SentAt), Error: d.Error}
-	if out.State == sink.Pending {
-		out.NextAttemptAt = jsonTime(d.NextAt)
-	}
-	return out
 }

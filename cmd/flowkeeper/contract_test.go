@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -67,20 +68,9 @@ func asObject(t *testing.T, v any) map[string]any {
 	return m
 }
 
-func keys(m map[string]any) []string {
-	var out []string
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
-}
+func keys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
 
-func sorted(list string) []string {
-	out := strings.Fields(list)
-	slices.Sort(out)
-	return out
-}
+func sorted(list string) []string { return slices.Sorted(slices.Values(strings.Fields(list))) }
 
 func TestJSONHasTheKeysOfTheContract(t *testing.T) {
 	t.Parallel()

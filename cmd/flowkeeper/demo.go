@@ -11,7 +11,6 @@ import (
 	"flowkeeper/internal/demo"
 )
 
-// newDemoCommand simulates an attack in this process.
 func newDemoCommand(a *app) *cobra.Command {
 	return a.withJSON("one JSON object a line", &cobra.Command{
 		Use: "demo", Short: "Show detection, alert and restore, without AWS", Args: noArgs,

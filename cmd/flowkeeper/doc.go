@@ -2,12 +2,13 @@
 // people, and creates them again. `flowkeeper --help` lists the commands.
 //
 //  1. main.go runs the root command with a context that ends with SIGINT or
-//     SIGTERM.
-//  2. root.go builds the tree of commands, and exit.go decides the exit code.
-//  3. config.go and state.go read and open what most commands need.
-//  4. Each other file is one command, or what commands share: filters, completion,
-//     help, the JSON contract. The code of a command is a function of the app, or of
-//     the open state file, which has the app.
+//     SIGTERM, and decides the exit code.
+//  2. root.go builds the tree of commands.
+//  3. config.go reads the configuration and opens the state file, which most commands
+//     need.
+//  4. Each other file is one command or a group of small ones, or what commands share:
+//     filters, completion, help, usage errors, the JSON contract. The code of a command is
+//     a function of the app, or of the open state file, which has the app.
 //
 // run.go starts internal/daemon, which owns its goroutines; other commands end
 // theirs before they return.

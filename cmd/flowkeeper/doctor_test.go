@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,12 +24,7 @@ func TestDoctorCondenses(t *testing.T) {
 	group = append(group, doctor.Result{Check: doctor.Trail, Account: "3", Region: "r-1", Status: doctor.Fail, Detail: "another", Fix: "evil \x1b[2J", See: doctor.See(doctor.Trail)},
 		doctor.Result{Check: doctor.Trail, Account: "4", Region: "r-1", Status: doctor.Skipped, Detail: "in the summary"},
 		doctor.Result{Check: doctor.Trail, Account: "5", Region: "r-1", Status: doctor.Unknown, Detail: "can't tell, because of rain", See: doctor.See(doctor.Trail)})
-	var out bytes.Buffer
-	a := testApp(&out)
-	writeResults(a, group)
-	if err := a.Flush(); err != nil {
-		t.Fatal(err)
-	}
+	got := printed(t, func(a *app) { writeResults(a, group) })
 	const want = `ok          trail            6 places: fine
 FAILED      trail            5 places: no trail
     in 2 r-0, 2 r-1, 2 r-2, 2 r-3, 2 r-4
@@ -45,8 +39,8 @@ FAILED      trail            3 r-1: another
     see docs/troubleshoot.md#trail
 can't tell  trail            5 r-1: because of rain
 `
-	if out.String() != want {
-		t.Errorf("got\n%s", out.String())
+	if got != want {
+		t.Errorf("got\n%s", got)
 	}
 }
 
@@ -73,23 +67,19 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 		{Account: "1", ARN: "arn:aws:iam::1:role/r", Type: "role", WithMFA: true},
 		{Account: "1", ARN: "arn:aws:iam::1:user/u", Type: "user", Maybe: true, AccessKey: &no, Unknown: []string{"aws:SourceIp"}},
 	}}}
-	var out bytes.Buffer
-	a := testApp(&out)
-	writeReviews(a, reviews, time.Second)
-	if err := a.Flush(); err != nil {
-		t.Fatal(err)
-	}
+	got := printed(t, func(a *app) { writeReviews(a, reviews, time.Second) })
 	for _, want := range []string{"yes    no      -", "maybe  maybe   maybe", "1 of 5 users and roles may call ec2:DeleteFlowLogs, 1 more maybe", "so that the truth may differ: aws:SourceIp\n",
 		"a service control policy denies it to 2 of them", "the root user, whom only a service control policy binds"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q is not in\n%s", want, out.String())
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
 		}
 	}
-	out.Reset()
-	a.JSON = true
-	writeReviews(a, reviews, time.Second)
-	if err := a.Flush(); err != nil || !strings.Contains(out.String(), `"with_mfa":false,"without_mfa":false,"maybe":true,"access_key":false,"unknown_conditions":["aws:SourceIp"]`) {
-		t.Errorf("%v: %s", err, out.String())
+	got = printed(t, func(a *app) {
+		a.JSON = true
+		writeReviews(a, reviews, time.Second)
+	})
+	if !strings.Contains(got, `"with_mfa":false,"without_mfa":false,"maybe":true,"access_key":false,"unknown_conditions":["aws:SourceIp"]`) {
+		t.Error(got)
 	}
 }
 
@@ -105,33 +95,23 @@ func TestReviewThatIsNotWholeFails(t *testing.T) {
 	}
 }
 
-// The summary names the places of checks that were left out, if they have names.
-func TestSummaryNamesPlaces(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	a := testApp(&out)
-	writeSummary(a, map[doctor.Status]int{doctor.Skipped: 4}, map[string][]string{"no": {"", "eu-west-1", ""}, "never": {""}})
-	if err := a.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if want := "left out    1 check: never\nleft out    3 checks of eu-west-1: no\n"; !strings.HasPrefix(out.String(), want) {
-		t.Errorf("got\n%s", out.String())
-	}
-}
-
-// The summary uses the words of the lines above it.
+// The summary names the places of checks that were left out, if they have names, and uses
+// the words of the lines above it.
 func TestDoctorSummary(t *testing.T) {
 	t.Parallel()
-	for want, counts := range map[string]map[doctor.Status]int{
-		"\nnothing fails: 3 ok\n":                                      {doctor.OK: 3},
-		"\nnothing fails: 0 ok, 1 warning, 7 can't tell, 2 left out\n": {doctor.Warn: 1, doctor.Unknown: 7, doctor.Skipped: 2},
-		"\n2 FAILED, 1 ok, 5 warnings\n":                               {doctor.Fail: 2, doctor.OK: 1, doctor.Warn: 5},
+	for _, c := range []struct {
+		counts  map[doctor.Status]int
+		skipped map[string][]string
+		want    string
+	}{
+		{map[doctor.Status]int{doctor.OK: 3}, nil, "\nnothing fails: 3 ok\n"},
+		{map[doctor.Status]int{doctor.Warn: 1, doctor.Unknown: 7, doctor.Skipped: 2}, nil, "\nnothing fails: 0 ok, 1 warning, 7 can't tell, 2 left out\n"},
+		{map[doctor.Status]int{doctor.Fail: 2, doctor.OK: 1, doctor.Warn: 5}, nil, "\n2 FAILED, 1 ok, 5 warnings\n"},
+		{map[doctor.Status]int{doctor.Skipped: 4}, map[string][]string{"no": {"", "eu-west-1", ""}, "never": {""}},
+			"left out    1 check: never\nleft out    3 checks of eu-west-1: no\n\nnothing fails: 0 ok, 4 left out\n"},
 	} {
-		var out bytes.Buffer
-		a := testApp(&out)
-		writeSummary(a, counts, nil)
-		if err := a.Flush(); err != nil || out.String() != want {
-			t.Errorf("%q instead of %q, %v", out.String(), want, err)
+		if got := printed(t, func(a *app) { writeSummary(a, c.counts, c.skipped) }); got != c.want {
+			t.Errorf("%q instead of %q", got, c.want)
 		}
 	}
 }
@@ -143,11 +123,8 @@ func TestWhoMayDeleteAskedNobody(t *testing.T) {
 		"no user or role could be checked\n":                                                  {{Account: "1", Err: errors.New("denied")}},
 		"0 of 4 users and roles may call ec2:DeleteFlowLogs, 0 more maybe (checked in 1 s)\n": {{Account: "1", Asked: 4}},
 	} {
-		var out bytes.Buffer
-		a := testApp(&out)
-		writeReviews(a, reviews, time.Second)
-		if err := a.Flush(); err != nil || !strings.HasPrefix(out.String(), first) {
-			t.Errorf("%q instead of %q, %v", out.String(), first, err)
+		if got := printed(t, func(a *app) { writeReviews(a, reviews, time.Second) }); !strings.HasPrefix(got, first) {
+			t.Errorf("%q instead of %q", got, first)
 		}
 	}
 }

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +23,7 @@ type filters struct {
 	c            *cobra.Command
 	allowed      []string // states
 	alerts       bool     // alerts are listed: they may be about accounts without flow logs
-	shown        int      // of the latest on a terminal without --limit; 0: all
+	shown        int      // so many of the latest; 0: all, as with --limit, or without a terminal
 	choices      []choice
 	n            int // listed so far
 }
@@ -66,7 +70,6 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 	return f
 }
 
-// choose adds the flag of a choice.
 func (f *filters) choose(usage string, n choice) {
 	f.c.Flags().StringSliceVar(n.values, n.flag, nil, usage)
 	completeFlag(f.c, n.flag, f.a.completeFromState(func(ctx context.Context, s state, _ string) ([]string, error) { return n.known(ctx, s) }))
@@ -87,8 +90,10 @@ func (f *filters) check() error {
 		}
 	}
 	for _, n := range f.choices {
-		if err := n.checkForm(); err != nil {
-			return err
+		for _, v := range *n.values {
+			if n.form != nil && !n.form.MatchString(v) {
+				return usagef("--%s %s: %s", n.flag, cmp.Or(v, `""`), n.fix)
+			}
 		}
 	}
 	if f.Limit < 0 {
@@ -109,7 +114,10 @@ func (f *filters) list(fn func(ctx context.Context, s state, f *filters) error) 
 					return err
 				}
 			}
-			if f.limited() {
+			switch {
+			case !f.a.Terminal || f.a.JSON || c.Flags().Changed("limit"):
+				f.shown = 0
+			case f.shown > 0:
 				f.Limit = f.shown + 1 // one more shows that there are more
 			}
 			return fn(c.Context(), s, f)
@@ -117,16 +125,10 @@ func (f *filters) list(fn func(ctx context.Context, s state, f *filters) error) 
 	}
 }
 
-// limited reports whether only the latest are shown: --limit is absent, and the list goes
-// to a terminal.
-func (f *filters) limited() bool {
-	return f.shown > 0 && f.a.Terminal && !f.a.JSON && !f.c.Flags().Changed("limit")
-}
-
 // next counts one result, and reports whether to show it.
 func (f *filters) next() bool {
 	f.n++
-	return !f.limited() || f.n <= f.shown
+	return f.shown == 0 || f.n <= f.shown
 }
 
 // summary says on stderr that a list is empty, or not all. none is the text if it
@@ -138,12 +140,127 @@ func (f *filters) summary(things, none string) {
 		f.a.Note("no %s that match", things)
 	case f.n == 0:
 		f.a.Note("%s", none)
-	case f.limited() && f.n > f.shown:
+	case f.shown > 0 && f.n > f.shown:
 		f.a.Note("the latest %d are shown: --limit 0 shows all", f.shown)
 	}
 }
 
-// filtered reports whether there is a filter.
 func (f *filters) filtered() bool {
 	return len(f.States)+len(f.Accounts)+len(f.Regions)+len(f.Sinks) > 0 || f.Held || !f.Since.IsZero()
+}
+
+// choice is a flag whose values are names in the state file or in the configuration.
+// Other names are refused: an empty list would look like good news.
+type choice struct {
+	flag   string
+	values *[]string      // a field of the filter
+	form   *regexp.Regexp // of each value; nil: any
+	fix    string         // what to write if one has another form
+	known  func(context.Context, state) ([]string, error)
+}
+
+// The forms of what lists are filtered by: AWS may have more Regions than we know.
+var (
+	accountID = regexp.MustCompile(`^[0-9]{12}$`)
+	regionID  = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+)
+
+func (n choice) checkKnown(ctx context.Context, s state) error {
+	if len(*n.values) == 0 {
+		return nil
+	}
+	known, err := n.known(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, v := range *n.values {
+		switch {
+		case slices.Contains(known, v):
+		case len(known) == 0:
+			return usagef("--%s %s: the state file knows none yet", n.flag, v)
+		default:
+			return usagef("--%s %s: known are %s", n.flag, v, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// known are the accounts, or Regions, that the state file or the configuration names.
+func (f *filters) known(of func(inventory.Scope) string) func(context.Context, state) ([]string, error) {
+	return func(ctx context.Context, s state) ([]string, error) {
+		scopes, err := s.Scopes(ctx)
+		if err == nil && f.alerts {
+			var more []inventory.Scope
+			more, err = s.AlertScopes(ctx)
+			scopes = append(scopes, more...)
+		}
+		for _, x := range s.conf.Accounts {
+			scopes = append(scopes, inventory.Scope{Account: x.ID})
+		}
+		for _, x := range s.conf.Inventory.Regions {
+			if x != "all" {
+				scopes = append(scopes, inventory.Scope{Region: x})
+			}
+		}
+		var names []string
+		for _, x := range scopes {
+			names = append(names, of(x))
+		}
+		return sortedSet(names), err
+	}
+}
+
+func sinkNames(ctx context.Context, s state) ([]string, error) {
+	names, err := s.SinkNames(ctx)
+	for _, x := range s.conf.Alerts {
+		names = append(names, x.Name)
+	}
+	return sortedSet(append(names, "log")), err
+}
+
+// sortedSet are the words in order, each once, without empty ones.
+func sortedSet(words []string) []string {
+	slices.Sort(words)
+	return slices.DeleteFunc(slices.Compact(words), func(w string) bool { return w == "" })
+}
+
+var spanForm = regexp.MustCompile(`(?s)^(?:([0-9]{1,4})w)?(?:([0-9]{1,4})d)?(.*)$`)
+
+// readSpan parses a length of time: Go's own form, with weeks and days before it.
+func readSpan(text string) (time.Duration, error) {
+	m := spanForm.FindStringSubmatch(text)
+	weeks, _ := strconv.Atoi("0" + m[1])
+	days, _ := strconv.Atoi("0" + m[2])
+	long := time.Duration(7*weeks+days) * 24 * time.Hour
+	rest, err := time.ParseDuration(cmp.Or(m[3], "0s"))
+	if err != nil || text == "" || long > 0 && rest < 0 || long+rest < rest {
+		return 0, usagef("write how long, such as 90s, 2h or 7d")
+	}
+	return long + rest, nil
+}
+
+// parseSince parses --since; empty: the zero time.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	at, ok := readTime(text, now)
+	switch {
+	case text == "":
+		return time.Time{}, nil
+	case !ok:
+		return at, usagef("write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)")
+	case at.After(now):
+		return at, usagef("that is in the future")
+	}
+	return at, nil
+}
+
+func readTime(text string, now time.Time) (time.Time, bool) {
+	if d, err := readSpan(text); err == nil {
+		return now.Add(-d), d >= 0
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly, "2006-01-02 15:04:05 UTC", time.DateTime, "2006-01-02 15:04", "2006-01-02T15:04"} {
+		if t, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
 }

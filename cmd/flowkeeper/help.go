@@ -16,17 +16,12 @@ const (
 	usualHelp = 80
 )
 
-// helpWidth returns the width of help, in characters.
-func helpWidth(a *app) int {
-	if !a.Terminal || a.Columns == 0 {
-		return usualHelp
-	}
-	return max(leastHelp, min(usualHelp, a.Columns))
-}
-
 // usage prints how a command is used, its examples and its flags.
 func (a *app) usage(c *cobra.Command) error {
-	width := helpWidth(a)
+	width := usualHelp
+	if a.Terminal && a.Columns > 0 {
+		width = max(leastHelp, min(usualHelp, a.Columns))
+	}
 	var b strings.Builder
 	b.WriteString("Usage:\n")
 	if c.HasAvailableSubCommands() {

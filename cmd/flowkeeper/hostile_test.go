@@ -16,13 +16,7 @@ import (
 // hostileState is a state file with flow logs under folders whose names a shell would run.
 func hostileState(t *testing.T) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "state.db")
-	s, err := store.Open(t.Context(), path, store.Options{Daemon: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	err = s.Update(t.Context(), func(tx *store.Tx) error {
+	return stateFile(t, func(tx *store.Tx) error {
 		for _, folder := range []string{"$(id)/a", "$(id)/b", "plain/a"} {
 			to := "arn:aws:s3:::bucket/" + folder
 			if _, err := tx.NewDestination(scope, to, noon); err != nil {
@@ -36,19 +30,14 @@ func hostileState(t *testing.T) (path string) {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // TestI12CompletionOffersNoCode: bash puts what offers have in common on the command line as
 // it is, and evaluates that line when it completes again.
 func TestI12CompletionOffersNoCode(t *testing.T) {
 	t.Parallel()
-	var b bytes.Buffer
-	testApp(&b).execute(t.Context(), []string{"__complete", "--state", hostileState(t), "inventory", "release", "--destination", ""})
-	if got := b.String(); strings.ContainsAny(got, "$`;&|<>()") || !strings.Contains(got, "arn:aws:s3:::bucket/plain/a") {
+	_, got := flowkeeper(t, "__complete", "--state", hostileState(t), "inventory", "release", "--destination", "")
+	if strings.ContainsAny(got, "$`;&|<>()") || !strings.Contains(got, "arn:aws:s3:::bucket/plain/a") {
 		t.Errorf("%s", got)
 	}
 }
@@ -75,9 +64,8 @@ func TestExportKeepsWhatIsNoFile(t *testing.T) {
 		read <- all
 	}()
 	for _, path := range []string{pipe, link} {
-		var b bytes.Buffer
-		if code := testApp(&b).execute(t.Context(), []string{"--state", state, "inventory", "export", path}); code != 0 {
-			t.Fatalf("%s: exit code %d: %s", path, code, b.String())
+		if code, out := flowkeeper(t, "--state", state, "inventory", "export", path); code != exitFine {
+			t.Fatalf("%s: exit code %d: %s", path, code, out)
 		}
 	}
 	piped := <-read

@@ -1,6 +1,18 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/term"
+	"flowkeeper/remediate/incident"
+)
 
 func newIncidentsCommand(a *app) *cobra.Command {
 	c := newGroup("incidents", "What happened, who did it, and how long nothing was recorded",
@@ -20,4 +32,254 @@ is that flow log's. Its states:
   flowkeeper incidents show fl-0123456789abcdef0`
 	c.SuggestFor = []string{"events", "history", "deletions"}
 	return c
+}
+
+func newIncidentsListCommand(a *app) *cobra.Command {
+	c := a.withJSON("one JSON object a line", &cobra.Command{
+		Use: "list", Short: "List the incidents, the latest first", Args: noArgs,
+		Long: `List the incidents, the latest first: the deleted flow log, who deleted it, when
+that was detected, how long nothing was recorded (still: until now), and which
+flow log replaced it. On a narrow terminal some columns are left out.`,
+		Example: `  # What needs a person, or is not restored yet
+  flowkeeper incidents list --state open,blocked
+
+  # Last night, in one account
+  flowkeeper incidents list --since 12h --account 111122223333
+
+  # Who deleted, for a script
+  flowkeeper incidents list --json --since 7d | jq -r '.actor.arn // "unknown"'`,
+	})
+	states := []string{string(incident.Open), string(incident.Restored), string(incident.Verified), string(incident.Blocked), string(incident.Closed)}
+	f := newFilters(a, c, states, "only detected", terminalLimit)
+	c.RunE = f.list(listIncidents)
+	return c
+}
+
+func listIncidents(ctx context.Context, s state, f *filters) error {
+	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(4), term.CutTo(12, "STATE"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("DETECTED").OrDrop(5),
+		term.Whole("BLIND"), term.Whole("REPLACED BY").OrDrop(3), term.Whole("ACCOUNT").OrDrop(2), term.Whole("REGION").OrDrop(1))
+	err := s.FindIncidents(ctx, f.Filter, func(i incident.Incident) error {
+		if f.next() {
+			t.Add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), s.ago(i.DetectedAt),
+				blindCell(i), i.NewID, i.Scope.Account, i.Scope.Region)
+		}
+		return nil
+	})
+	t.Flush()
+	if err == nil {
+		f.summary("incidents", "no incidents")
+	}
+	return err
+}
+
+// incidentState is the state with its reason, coloured by urgency.
+func incidentState(i incident.Incident) term.Cell {
+	text := string(i.State)
+	if i.Reason != "" {
+		text += ": " + i.Reason
+	}
+	colors := map[incident.State]term.Color{incident.Open: term.Yellow, incident.Restored: term.Green, incident.Verified: term.Green, incident.Blocked: term.Red, incident.Closed: term.Dim}
+	c := colors[i.State]
+	if i.Reason == incident.NotDelivering {
+		c = term.Red
+	}
+	return term.Colored(text, c)
+}
+
+func who(i incident.Incident) string {
+	if i.Actor == nil {
+		if i.Source == incident.ByDrift {
+			return "not known (found by a refresh)"
+		}
+		return ""
+	}
+	return i.Actor.Short()
+}
+
+// blindCell is how long nothing was recorded, or "still".
+func blindCell(i incident.Incident) term.Cell {
+	if !blindSince(i).IsZero() {
+		return term.Colored("still", term.Red)
+	}
+	return term.Cell{Text: blind(i)}
+}
+
+// blindSince returns since when nothing has been recorded; zero: it is recorded again, or
+// may be, or that is not known.
+func blindSince(i incident.Incident) time.Time {
+	if i.State == incident.Blocked || i.State == incident.Open && !i.AbsentAt.IsZero() {
+		return i.LostAt()
+	}
+	return time.Time{}
+}
+
+func blind(i incident.Incident) string {
+	s, ok := i.BlindSeconds()
+	switch {
+	case !ok:
+		return ""
+	case s < 60:
+		return fmt.Sprintf("%.1f s", s)
+	}
+	return term.Span(time.Duration(s * float64(time.Second)))
+}
+
+func newIncidentsShowCommand(a *app) *cobra.Command {
+	return a.withJSON("one JSON object", &cobra.Command{
+		Use: "show ID", Short: "Show one incident: who, what, why it is in this state, and its history",
+		Args: oneArg("the ID of the deleted flow log (see `flowkeeper incidents list`)"),
+		Long: `Show one incident: who deleted the flow log, from where and with what tool; its
+state; why it is not restored yet, with AWS's own error, and what to do; what
+will be created; and each change of its state. ID is the deleted flow log's.`,
+		Example: `  flowkeeper incidents show fl-0123456789abcdef0
+  flowkeeper incidents show fl-0123456789abcdef0 --json | jq .history`,
+		ValidArgsFunction: firstArg(completeIncidents(a)),
+		RunE:              a.onState(showIncident),
+	})
+}
+
+func showIncident(ctx context.Context, s state, args []string) error {
+	id := args[0]
+	i, history, ok, err := s.FindIncident(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("there is no incident of a flow log %q: see `flowkeeper incidents list`", id)
+	}
+	if s.JSON {
+		s.Object(toIncidentJSON(i, history))
+		return nil
+	}
+	s.Sheet(incidentSheet(s.app, i))
+	if len(whyNotRestored(s.app, i)) > 0 {
+		history = withoutText(history, i.LastError)
+	}
+	printHistory(s.app, history)
+	return nil
+}
+
+func incidentSheet(a *app, i incident.Incident) *term.Sheet {
+	s := &term.Sheet{}
+	putFlowLog(s, i.FlowLogID, i.RootID, i.Scope, i.ResourceID)
+	s.Put("state", incidentState(i).Text)
+	for _, reason := range whyNotRestored(a, i) {
+		s.Put("because", reason)
+	}
+	s.Put("what to do", i.Advice)
+	s.Put("source", i.Source)
+	s.Put("event", i.EventID)
+	putActor(s, i.Actor)
+	s.Put("deleted", a.when(i.DeletedAt))
+	s.Put("detected", a.when(i.DetectedAt))
+	s.Put("last seen", a.when(i.LastSeenAt))
+	s.Put("replaced by", i.NewID)
+	s.Put("restored", a.when(i.RestoredAt))
+	s.Put("verified", a.when(i.VerifiedAt))
+	if b := blind(i); b != "" && i.DeletedAt.IsZero() {
+		s.Put("blind for", "at most "+b) // when it was deleted is not known
+	} else {
+		s.Put("blind for", b)
+	}
+	if since := blindSince(i); !since.IsZero() {
+		s.Put("blind", "since "+a.when(since))
+	}
+	if n := max(i.Attempts, i.Tried); n > 0 {
+		s.Put("attempts", fmt.Sprint(n))
+	}
+	s.Put(nextStep(a, i))
+	if i.Known {
+		putSettings(s, i.Frozen)
+	}
+	return s
+}
+
+// nextStep is what the daemon does next, and when: once restored, it only checks
+// whether the replacement delivers.
+func nextStep(a *app, i incident.Incident) (what, when string) {
+	what, when = "next attempt", a.when(i.NextAttemptAt)
+	if i.State == incident.Restored {
+		what = "next check"
+	}
+	if when != "" && !i.NextAttemptAt.After(a.now()) {
+		when = "due"
+	}
+	return what, when
+}
+
+func whyNotRestored(a *app, i incident.Incident) (out []string) {
+	if !i.Pending() {
+		return nil
+	}
+	if i.Flapping && i.NextAttemptAt.After(a.now()) {
+		out = append(out, "delayed: it was restored too often within the hour, and deleted again each time")
+	}
+	switch {
+	case i.State == incident.Blocked:
+	case !i.AliveSince.IsZero():
+		out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", alert.Plural(i.TimesAlive, "answer"), a.ago(i.AliveSince)))
+	case !i.Known:
+		out = append(out, "it is not in the snapshot: the next complete refresh decides")
+	case i.WaitUntil.After(a.now()) && i.Source == incident.ByDrift:
+		out = append(out, "remediate.drift_wait: the event that says who did it may still come until "+a.when(i.WaitUntil))
+	case i.WaitUntil.After(a.now()):
+		out = append(out, "a rule gives the caller time to replace it until "+a.when(i.WaitUntil))
+	}
+	if i.LastError != "" {
+		out = append(out, lastTry(i.LastError))
+	}
+	if i.Stuck != nil && i.Stuck.Kind == alert.Decoy {
+		for _, d := range i.Stuck.Differences {
+			out = append(out, "the decoy differs in "+d)
+		}
+	}
+	return out
+}
+
+// lastTry says why the last attempt failed, and whether that is AWS's own error: it
+// begins with a code, or the SDK marks it.
+func lastTry(message string) string {
+	if code, _, ok := strings.Cut(message, ": "); ok && !strings.Contains(code, " ") || strings.Contains(message, "api error ") {
+		return "AWS answered: " + message
+	}
+	return "the last attempt: " + message
+}
+
+func putActor(s *term.Sheet, a *alert.Actor) {
+	if a == nil {
+		return
+	}
+	s.Put("who", a.Who())
+	s.Put("role", a.SessionIssuer)
+	s.Put("access key", a.AccessKeyID)
+	s.Put("from", a.SourceIP)
+	s.Put("with", a.UserAgent)
+	if a.Via != a.UserAgent {
+		s.Put("by way of", a.Via)
+	}
+	s.Put("MFA", a.MFAWords())
+}
+
+// withoutText is the history without a text that is printed above it.
+func withoutText(history []incident.Entry, said string) []incident.Entry {
+	history = slices.Clone(history)
+	for n := range history {
+		if said != "" && history[n].Text == said {
+			history[n].Text = "see above"
+		}
+	}
+	return history
+}
+
+func printHistory(a *app, history []incident.Entry) {
+	if len(history) == 0 {
+		return
+	}
+	a.Printf("\n")
+	t := a.Table(term.Whole("TIME"), term.Whole("STATE"), term.Whole("EVENT").OrDrop(1), term.Whole("WHAT"))
+	for _, e := range history {
+		state := incidentState(incident.Incident{State: e.State, Reason: e.Reason})
+		t.Add(nil, e.At.UTC().Format("2006-01-02 15:04:05.000"), state, e.EventID, e.Text)
+	}
+	t.Flush()
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -13,13 +12,8 @@ import (
 // sheetOf is an incident as show prints it.
 func sheetOf(t *testing.T, i incident.Incident) string {
 	t.Helper()
-	var out bytes.Buffer
-	a := testApp(&out)
-	a.Sheet(incidentSheet(a, i))
-	if err := a.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	return strings.Join(strings.Fields(out.String()), " ")
+	out := printed(t, func(a *app) { a.Sheet(incidentSheet(a, i)) })
+	return strings.Join(strings.Fields(out), " ")
 }
 
 // Flowkeeper's own errors are not printed as answers of AWS.

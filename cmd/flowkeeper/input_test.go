@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"path/filepath"
 	"testing"
 
 	"flowkeeper/internal/store"
@@ -30,11 +29,7 @@ func TestInterruptedWhileWaitingForInput(t *testing.T) {
 		var b bytes.Buffer
 		a := testApp(&b)
 		a.stdin = silent{cancel, t.Context()}
-		state := filepath.Join(t.TempDir(), "state.db")
-		s, err := store.Open(t.Context(), state, store.Options{Daemon: true})
-		if err != nil || s.Close() != nil {
-			t.Fatal(err)
-		}
+		state := stateFile(t, func(*store.Tx) error { return nil })
 		if code := a.execute(ctx, append(args, "--state", state)); code != exitFailed || b.String() != "flowkeeper: interrupted\n" {
 			t.Errorf("%v: exit code %d, %q", args, code, b.String())
 		}

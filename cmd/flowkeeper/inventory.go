@@ -1,6 +1,23 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/exportfile"
+	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/rehearse"
+)
 
 func newInventoryCommand(a *app) *cobra.Command {
 	c := newGroup("inventory", "The snapshot: all flow logs that AWS ever listed",
@@ -20,4 +37,293 @@ and inventory.retention has passed.`
   flowkeeper inventory release fl-0123456789abcdef0 --for 1h`
 	c.SuggestFor = []string{"snapshot", "flow-logs", "flowlogs", "ls", "refresh", "release", "approve", "export", "import"}
 	return c
+}
+
+func newInventoryListCommand(a *app) *cobra.Command {
+	c := a.withJSON("one JSON object a line", &cobra.Command{
+		Use: "list", Short: "List the flow logs, and whether each can be restored", Args: noArgs,
+		Long: `List the flow logs of the snapshot by account, Region and ID. The state of one
+that is gone names its replacement, or says how long nothing has been recorded,
+and why. stderr says how many of those listed are protected, how many of these
+can be restored according to the last rehearsal, and how many are released. On
+a narrow terminal some columns are left out, first those with the same value in
+every row.`,
+		Example: `  # What is gone, and what replaced it
+  flowkeeper inventory list --state gone
+
+  # What appeared or was deleted in the last day in one Region
+  flowkeeper inventory list --since 1d --region eu-west-1
+
+  # What is not protected until somebody approves its destination
+  flowkeeper inventory list --held
+
+  # What could not be restored now
+  flowkeeper inventory list --json | jq -c 'select(.restorable == false)'`,
+	})
+	f := newFilters(a, c, []string{string(inventory.Live), string(inventory.Gone)}, "only first seen or gone", 0)
+	c.Flags().BoolVar(&f.Held, "held", false, "only those that are held: nobody has approved where they deliver")
+	c.RunE = f.list(listFlowLogs)
+	return c
+}
+
+func listFlowLogs(ctx context.Context, s state, f *filters) error {
+	rehearsed, err := s.Rehearsed(ctx)
+	if err != nil {
+		return err
+	}
+	count := tally{some: f.filtered() || f.Limit > 0}
+	progress := s.Progress("reading flow logs", 0)
+	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
+		term.Whole("ACCOUNT").OrDrop(4), term.Whole("REGION").OrDrop(3), term.CutTo(stateWidth, "STATE"))
+	err = s.FindFlowLogs(ctx, f.Filter, func(row inventory.Row, fate store.Fate) error {
+		f.next()
+		progress.Step()
+		x := newFlowLog(row, fate, rehearsed)
+		count.add(x, s.now())
+		t.Add(x.json(), x.ID, x.ResourceID, x.TrafficType, x.shortDestination(), x.Scope.Account, x.Scope.Region, x.state(s.app))
+		return nil
+	})
+	t.Flush()
+	progress.End()
+	if err != nil {
+		return err
+	}
+	f.summary("flow logs", "the snapshot is empty: the daemon's first refresh fills it, or `flowkeeper inventory refresh`")
+	if f.n > 0 && !s.JSON {
+		s.Note("%s", count)
+	}
+	return nil
+}
+
+// flowLog is a row of the snapshot with what else commands print about it.
+type flowLog struct {
+	inventory.Row
+	fate store.Fate
+	last *rehearse.Rehearsal // nil: none yet
+}
+
+func newFlowLog(row inventory.Row, fate store.Fate, rehearsed func(inventory.Row) (rehearse.Rehearsal, bool)) flowLog {
+	x := flowLog{Row: row, fate: fate}
+	if last, ok := rehearsed(row); ok {
+		x.last = &last
+	}
+	return x
+}
+
+// json is the exported flow log with the result of the last rehearsal and, if it is gone,
+// its replacement.
+func (x flowLog) json() exportfile.FlowLog {
+	out := exportfile.New(x.Row)
+	if x.last != nil {
+		out.Restorable = new(x.last.Reason == "")
+	}
+	if x.State == inventory.Gone {
+		out.NewFlowLogID = x.fate.NewID
+	}
+	return out
+}
+
+func (x flowLog) shortDestination() string { return term.ShortARN(x.Destination(x.Scope)) }
+
+// blind reports whether a flow log is gone without a replacement yet.
+func (x flowLog) blind() bool {
+	return x.State == inventory.Gone && (x.fate.State == incident.Open || x.fate.State == incident.Blocked)
+}
+
+// stateWidth is wide enough for the end of a release, or the ID of a replacement.
+const stateWidth = len("released until 2026-03-01 12:00 UTC")
+
+// state is the state in a few words, the most important first: a narrow terminal cuts the
+// rest.
+func (x flowLog) state(a *app) term.Cell {
+	switch {
+	case x.blind():
+		return term.Colored("blind "+term.Span(a.now().Sub(x.GoneAt))+": "+strings.TrimSpace(string(x.fate.State)+" "+x.fate.Reason), term.Red)
+	case x.State == inventory.Gone && x.fate.NewID != "":
+		return term.Colored("replaced by "+x.fate.NewID+" "+a.ago(x.GoneAt), term.Dim)
+	case x.State == inventory.Gone && x.fate.Reason != "":
+		return term.Colored("gone "+a.ago(x.GoneAt)+": "+x.fate.Reason, term.Dim)
+	case x.State == inventory.Gone:
+		return term.Colored("gone "+a.ago(x.GoneAt), term.Dim)
+	case x.Released(a.now()):
+		return term.Colored("released until "+term.Minute(x.ReleasedUntil), term.Yellow)
+	case x.Excluded:
+		return term.Colored("not protected: inventory.destinations", term.Yellow)
+	case x.Held:
+		return term.Colored("held: destination not approved", term.Red)
+	case x.Imported:
+		return term.Colored("imported, not seen in AWS yet", term.Yellow)
+	case !x.Protected:
+		return term.Colored("not protected: a decoy", term.Red)
+	case x.last != nil && x.last.Reason != "":
+		return term.Colored("not restorable: "+x.last.Reason, term.Red)
+	}
+	return term.Colored("live", term.Green)
+}
+
+func printChanged(a *app, rows []inventory.Row) {
+	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE"), term.CutTo(14, "DESTINATION").OrDrop(1), term.CutTo(stateWidth, "STATE"))
+	for _, row := range rows {
+		x := flowLog{Row: row}
+		t.Add(x.json(), x.ID, x.ResourceID, x.shortDestination(), x.state(a))
+	}
+	t.Flush()
+}
+
+// tally counts what is listed: the protected flow logs, by the result of the last
+// rehearsal, those that are released, and those that are gone without a replacement
+// yet.
+type tally struct {
+	some   bool // there is a filter
+	listed int
+
+	restorable, refused, notRehearsed int // protected
+	released, blind                   int
+	until                             time.Time // the last release's end
+}
+
+func (t *tally) add(x flowLog, now time.Time) {
+	t.listed++
+	if x.blind() {
+		t.blind++
+	}
+	switch {
+	case !x.Rehearsable():
+	case x.Released(now):
+		t.released++
+		if x.ReleasedUntil.After(t.until) {
+			t.until = x.ReleasedUntil
+		}
+	case x.last == nil:
+		t.notRehearsed++
+	case x.last.Reason == "":
+		t.restorable++
+	default:
+		t.refused++
+	}
+}
+
+func (t tally) String() string {
+	protected := t.restorable + t.refused + t.notRehearsed
+	out := alert.Plural(protected, "flow log") + " protected"
+	if t.some {
+		out = alert.Plural(t.listed, "flow log") + " listed"
+		if protected > 0 {
+			out += fmt.Sprintf(", %d protected", protected)
+		}
+	}
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{t.restorable, "restorable"}, {t.refused, "not restorable"}, {t.notRehearsed, "not rehearsed yet"}, {t.released, "RELEASED until " + term.Minute(t.until)}} {
+		if part.n > 0 {
+			out += fmt.Sprintf(", %d %s", part.n, part.what)
+		}
+	}
+	if t.blind > 0 {
+		out += fmt.Sprintf("; %d gone without a replacement", t.blind)
+	}
+	return out
+}
+
+func newInventoryShowCommand(a *app) *cobra.Command {
+	return a.withJSON("one JSON object", &cobra.Command{
+		Use: "show ID", Short: "Show everything that is known of one flow log",
+		Args: oneArg("the ID of a flow log (see `flowkeeper inventory list`)"),
+		Long: `Show everything that is known of one flow log: each setting and tag that a
+restore sets, which flow log it replaced first, whether it can be restored
+according to the last rehearsal and what to do if not, when AWS first and last
+listed it.`,
+		Example: `  flowkeeper inventory show fl-0123456789abcdef0
+  flowkeeper inventory show fl-0123456789abcdef0 --json | jq .tags`,
+		ValidArgsFunction: firstArg(completeFlowLogs(a)),
+		RunE:              a.onState(showFlowLog),
+	})
+}
+
+func showFlowLog(ctx context.Context, s state, args []string) error {
+	row, err := s.flowLog(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	rehearsed, err := s.Rehearsed(ctx)
+	if err != nil {
+		return err
+	}
+	i, _, _, err := s.FindIncident(ctx, row.ID)
+	if err != nil {
+		return err
+	}
+	x := newFlowLog(row, store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}, rehearsed)
+	if s.JSON {
+		s.Object(x.json())
+	} else {
+		s.Sheet(x.sheet(s.app))
+	}
+	return nil
+}
+
+func (s state) flowLog(ctx context.Context, id string) (inventory.Row, error) {
+	row, ok, err := s.FindFlowLog(ctx, id)
+	if err == nil && !ok {
+		err = fmt.Errorf("there is no flow log %q in the snapshot: see `flowkeeper inventory list`", id)
+	}
+	return row, err
+}
+
+func (x flowLog) sheet(a *app) *term.Sheet {
+	s := &term.Sheet{}
+	putFlowLog(s, x.ID, x.RootID, x.Scope, x.ResourceID)
+	s.Put("state", x.state(a).Text)
+	switch {
+	case x.last == nil:
+	case x.last.Reason == "":
+		s.Put("restorable", "yes, rehearsed "+a.ago(x.last.At))
+	default:
+		s.Put("restorable", "no, rehearsed "+a.ago(x.last.At)+": "+x.last.Message)
+		s.Put("advice", x.last.Advice)
+	}
+	s.Put("released because", x.ReleaseReason)
+	putSettings(s, x.Settings)
+	s.Put("created by", x.CreatedBy)
+	s.Put("first seen", a.when(x.FirstSeenAt))
+	s.Put("last seen", a.when(x.LastSeenAt))
+	s.Put("gone since", a.when(x.GoneAt))
+	return s
+}
+
+// putFlowLog adds which flow log a sheet is about.
+func putFlowLog(s *term.Sheet, id, rootID string, scope inventory.Scope, resourceID string) {
+	s.Put("flow log", id)
+	if rootID != id {
+		s.Put("descends from", rootID)
+	}
+	s.Put("account", scope.Account)
+	s.Put("region", scope.Region)
+	s.Put("resource", resourceID)
+}
+
+// putSettings adds the settings that a create sets.
+func putSettings(s *term.Sheet, v inventory.Settings) {
+	s.Put("traffic type", v.TrafficType)
+	s.Put("destination type", v.LogDestinationType)
+	s.Put("destination", v.LogDestination)
+	s.Put("log group", v.LogGroupName)
+	s.Put("delivery role", v.DeliverLogsPermissionARN)
+	s.Put("cross-account role", v.DeliverCrossAccountRole)
+	s.Put("format", v.LogFormat)
+	if v.MaxAggregationInterval != 0 {
+		s.Put("interval", fmt.Sprintf("%d s", v.MaxAggregationInterval))
+	}
+	if o := v.DestinationOptions; o != nil {
+		s.Put("file format", o.FileFormat)
+		s.Put("hive-compatible", fmt.Sprint(o.HiveCompatiblePartitions))
+		s.Put("per-hour partition", fmt.Sprint(o.PerHourPartition))
+	}
+	for _, t := range v.TagFieldSpecifications {
+		s.Put("tag fields", t.ResourceType+": "+strings.Join(t.TagKeys, ", "))
+	}
+	for _, k := range slices.Sorted(maps.Keys(v.Tags)) {
+		s.Put("tag", k+" = "+v.Tags[k])
+	}
 }

@@ -7,11 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/exportfile"
 	"flowkeeper/internal/store"
-	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/rehearse"
 )
 
 func newApproveCommand(a *app) *cobra.Command {
@@ -53,17 +50,15 @@ func approveDestinations(ctx context.Context, s state, destinations []string) er
 	if err != nil {
 		return err
 	}
-	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE"), term.CutTo(14, "DESTINATION").OrDrop(1), term.CutTo(stateWidth, "STATE"))
+	printChanged(s.app, rows)
+	for _, d := range destinations {
+		s.Note("approved: %s", inventory.RecipientOf(d))
+	}
 	live := 0
 	for _, row := range rows {
 		if row.State == inventory.Live {
 			live++
 		}
-		t.Add(exportfile.New(row), row.ID, row.ResourceID, term.ShortARN(row.Destination(row.Scope)), stateOf(s.app, row, store.Fate{}, rehearse.Rehearsal{}))
-	}
-	t.Flush()
-	for _, d := range destinations {
-		s.Note("approved: %s", inventory.RecipientOf(d))
 	}
 	if live > 0 {
 		s.Note("%s no longer held", alert.Plural(live, "flow log"))

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -25,29 +22,22 @@ func TestApproveRefusesWhatIsNoDestination(t *testing.T) {
 		"arn:aws:s3:::nobodys":       {exitFailed, "no flow log that is held delivers to the bucket nobodys: see `flowkeeper inventory list --held`"},
 		"arn:aws:s3:::nobodys/a bad": {exitFailed, "the bucket nobodys"},
 	} {
-		var out bytes.Buffer
-		args := append([]string{"--state", hostileState(t), "inventory", "approve"}, splitOne(typed)...)
-		if code := testApp(&out).execute(t.Context(), args); code != want.code || !strings.Contains(out.String(), want.text) {
-			t.Errorf("%q: %d: %s", typed, code, out.String())
+		if code, out := flowkeeper(t, "--state", hostileState(t), "inventory", "approve", typed); code != want.code || !strings.Contains(out, want.text) {
+			t.Errorf("%q: %d: %s", typed, code, out)
 		}
+	}
+	if code, out := flowkeeper(t, "inventory", "approve"); code != exitUsage || !strings.Contains(out, "approve needs the ARN of a bucket") {
+		t.Errorf("%d: %s", code, out)
 	}
 }
 
 // TestApproveCommand: it lists, completes and approves what is held.
 func TestApproveCommand(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	s, err := store.Open(t.Context(), path, store.Options{Daemon: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.Update(t.Context(), func(tx *store.Tx) error {
+	path := stateFile(t, func(tx *store.Tx) error {
 		f := inventory.FlowLog{ID: "fl-00000000000000001", Scope: scope, Settings: inventory.Settings{ResourceID: "vpc-1", LogDestination: "arn:aws:s3:::later/prefix"}}
 		return tx.PutFlowLog(inventory.Row{FlowLog: f, RootID: f.ID, State: inventory.Live, Held: true, FirstSeenAt: noon})
 	})
-	if err = errors.Join(err, s.Close()); err != nil {
-		t.Fatal(err)
-	}
 	for _, step := range []struct{ typed, want string }{
 		{"inventory list --held --json", `"held":true`},
 		{"inventory list --held", "held: destination not"},
@@ -56,21 +46,13 @@ func TestApproveCommand(t *testing.T) {
 		{"inventory approve arn:aws:s3:::later", "approved: the bucket later"},
 		{"inventory list --held", "no flow logs that match"},
 	} {
-		var out bytes.Buffer
-		args := append(strings.Fields(step.typed), "--state", path)
-		if strings.HasPrefix(step.typed, "__complete") {
-			args = slices.Concat([]string{"__complete", "--state", path}, strings.Fields(step.typed)[1:])
+		words := strings.Fields(step.typed)
+		args := append(words, "--state", path)
+		if words[0] == "__complete" { // the last word is completed
+			args = slices.Insert(words, 1, "--state", path)
 		}
-		if code := testApp(&out).execute(t.Context(), args); code != exitFine || !strings.Contains(out.String(), step.want) {
-			t.Errorf("%s: %d: %s", step.typed, code, out.String())
+		if code, out := flowkeeper(t, args...); code != exitFine || !strings.Contains(out, step.want) {
+			t.Errorf("%s: %d: %s", step.typed, code, out)
 		}
 	}
-}
-
-// splitOne is a text as one argument; none if it is empty.
-func splitOne(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return []string{s}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -25,18 +26,18 @@ line, after a line that names the format. ` + "`flowkeeper inventory import`" + 
 it, on this machine or another. FILE is replaced only by a complete export.`,
 		Example: `  flowkeeper inventory export snapshot.jsonl
   flowkeeper inventory export | ssh elsewhere flowkeeper inventory import -`,
-		ValidArgsFunction: firstArg(completeFiles()),
+		ValidArgsFunction: firstArg(completeFiles),
 		RunE: a.onState(func(ctx context.Context, s state, args []string) error {
 			if len(args) == 0 || args[0] == "-" {
 				_, err := writeExport(ctx, s, s)
 				return err
 			}
-			return writeExportFile(ctx, s, args[0])
+			return exportToFile(ctx, s, args[0])
 		}),
 	}
 }
 
-// writeExport writes n flow logs.
+// writeExport returns how many flow logs it wrote.
 func writeExport(ctx context.Context, s state, w io.Writer) (n int, err error) {
 	if err := term.WriteJSON(w, exportfile.NewHead(s.now())); err != nil {
 		return 0, err
@@ -51,51 +52,123 @@ func writeExport(ctx context.Context, s state, w io.Writer) (n int, err error) {
 	return n, err
 }
 
-// writeExportFile replaces the file only by a complete export. A pipe or a device is written
-// to, and a link leads to the file that is replaced.
-func writeExportFile(ctx context.Context, s state, name string) (err error) {
+// exportToFile replaces a file, to which a link may lead. What is no regular file, such as
+// a pipe, is written to.
+func exportToFile(ctx context.Context, s state, name string) error {
+	write := replaceFile
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return writeExportInto(ctx, s, name)
-	}
-	if file, err := filepath.EvalSymlinks(name); err == nil {
+		write = writeInto
+	} else if file, err := filepath.EvalSymlinks(name); err == nil {
 		name = file
 	}
+	n, err := write(ctx, s, name)
+	if err != nil {
+		return fmt.Errorf("write the export: %w", err)
+	}
+	s.Note("%s written to %s", alert.Plural(n, "flow log"), term.Clean(name))
+	return nil
+}
+
+// replaceFile replaces the file only by a complete export.
+func replaceFile(ctx context.Context, s state, name string) (n int, err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".flowkeeper-export-")
 	if err != nil {
-		return fmt.Errorf("write the export: %w", err)
+		return 0, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	b := bufio.NewWriter(f)
-	n, err := writeExport(ctx, s, b)
-	if err = errors.Join(err, b.Flush(), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write the export: %w", err)
+	n, err = writeBuffered(ctx, s, f)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
 	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return fmt.Errorf("write the export: %w", err)
+	if err != nil {
+		err = errors.Join(err, os.Remove(f.Name()))
 	}
-	noteExported(s, n, name)
-	return nil
+	return n, err
 }
 
-// writeExportInto writes to what is no regular file.
-func writeExportInto(ctx context.Context, s state, name string) error {
+func writeInto(ctx context.Context, s state, name string) (n int, err error) {
 	f, err := os.OpenFile(name, os.O_WRONLY, 0)
 	if err != nil {
-		return fmt.Errorf("write the export: %w", err)
+		return 0, err
 	}
-	b := bufio.NewWriter(f)
-	n, err := writeExport(ctx, s, b)
-	if err = errors.Join(err, b.Flush(), f.Close()); err != nil {
-		return fmt.Errorf("write the export: %w", err)
+	n, err = writeBuffered(ctx, s, f)
+	return n, errors.Join(err, f.Close())
+}
+
+func writeBuffered(ctx context.Context, s state, w io.Writer) (n int, err error) {
+	b := bufio.NewWriter(w)
+	n, err = writeExport(ctx, s, b)
+	return n, errors.Join(err, b.Flush())
+}
+
+func newImportCommand(a *app) *cobra.Command {
+	return a.withJSON("one JSON object", &cobra.Command{
+		Use: "import FILE", Short: "Add flow logs from an export to the snapshot (- for stdin)", Args: oneArg("the file of an export (- for stdin)"),
+		Long: `Add the flow logs of an export that are not in the snapshot; those that are stay
+as they are. The whole file is checked first: with any problem nothing is
+added. Accounts and Regions must be those of this configuration. Until AWS has
+listed an imported flow log, only ` + "`flowkeeper restore`" + ` acts on it. Releases are
+not imported.`,
+		Example: `  flowkeeper inventory import snapshot.jsonl
+  flowkeeper restore fl-0123456789abcdef0 --dry-run`,
+		ValidArgsFunction: firstArg(completeFiles),
+		RunE:              a.onState(importFile),
+	})
+}
+
+func importFile(ctx context.Context, s state, args []string) error {
+	name := args[0]
+	in, err := s.open(ctx, name)
+	if err != nil {
+		return fmt.Errorf("read the export: %w", err)
 	}
-	noteExported(s, n, name)
+	defer in.Close()
+	here, err := watchedHere(ctx, s)
+	if err != nil {
+		return err
+	}
+	progress := s.Progress("reading "+term.Clean(name), 0)
+	rows, problems := exportfile.Read(in, here, s.conf.Inventory.Destinations, s.now())
+	progress.End()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if len(problems) > 0 {
+		for _, p := range problems {
+			s.complain(name + ": " + p)
+		}
+		return errors.New("nothing was imported: correct the file, or export it again with `flowkeeper inventory export`")
+	}
+	added, err := s.Import(ctx, rows)
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Added int `json:"added"`
+		Known int `json:"known"`
+	}{added, len(rows) - added}
+	s.Result(out, "%s added, %d known already", alert.Plural(out.Added, "flow log"), out.Known)
 	return nil
 }
 
-func noteExported(s state, n int, name string) {
-	s.Note("%s written to %s", alert.Plural(n, "flow log"), term.Clean(name))
+// watchedHere are the accounts and Regions of the configuration; if it has none, those
+// of the snapshot, if that is not empty.
+func watchedHere(ctx context.Context, s state) (exportfile.Watched, error) {
+	var accounts []string
+	for _, x := range s.conf.Accounts {
+		accounts = append(accounts, x.ID)
+	}
+	regions := slices.Clone(s.conf.Inventory.Regions)
+	scopes, err := s.Scopes(ctx)
+	for _, x := range scopes {
+		if len(s.conf.Accounts) == 0 {
+			accounts = append(accounts, x.Account)
+		}
+		if len(s.conf.Inventory.Regions) == 0 {
+			regions = append(regions, x.Region)
+		}
+	}
+	if slices.Contains(regions, "all") {
+		regions = nil
+	}
+	return exportfile.Watched{Accounts: sortedSet(accounts), Regions: sortedSet(regions)}, err
 }

@@ -9,7 +9,6 @@ import (
 
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 func newRefreshCommand(a *app) *cobra.Command {
@@ -53,22 +52,17 @@ func refreshAll(ctx context.Context, s state, _ []string) error {
 	for n, scope := range all {
 		scopes.Go(func() error {
 			defer progress.Step()
-			results[n] = refreshScope(ctx, r, scope)
+			counts, err := r.Refresh(ctx, scope)
+			results[n] = refreshed{Account: scope.Account, Region: scope.Region, Counts: counts}
+			if err != nil {
+				results[n].Error = err.Error()
+			}
 			return nil
 		})
 	}
 	_ = scopes.Wait() // each result has its own error
 	progress.End()
 	return printRefreshed(s.app, results)
-}
-
-func refreshScope(ctx context.Context, r *remediate.Remediator, scope inventory.Scope) refreshed {
-	counts, err := r.Refresh(ctx, scope)
-	out := refreshed{Account: scope.Account, Region: scope.Region, Counts: counts}
-	if err != nil {
-		out.Error = err.Error()
-	}
-	return out
 }
 
 func printRefreshed(a *app, results []refreshed) error {

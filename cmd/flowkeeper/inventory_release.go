@@ -11,12 +11,8 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
-	"flowkeeper/internal/exportfile"
-	"flowkeeper/internal/store"
-	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
-	"flowkeeper/remediate/rehearse"
 )
 
 // release is one command line of `inventory release`.
@@ -171,12 +167,9 @@ func releaseFlowLogs(ctx context.Context, s state, r release) error {
 // can't be released are refused before anything is changed.
 func (r release) goneRows(ctx context.Context, s state) (rows []inventory.Row, err error) {
 	for _, id := range r.ids {
-		row, ok, err := s.FindFlowLog(ctx, id)
+		row, err := s.flowLog(ctx, id)
 		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return nil, fmt.Errorf("%w (nothing was changed)", unknownFlowLog(id))
+			return nil, fmt.Errorf("%w (nothing was changed)", err)
 		}
 		if row.State != inventory.Gone {
 			continue
@@ -185,7 +178,7 @@ func (r release) goneRows(ctx context.Context, s state) (rows []inventory.Row, e
 		if err != nil {
 			return nil, err
 		}
-		if r.undo || !ok || i.State != incident.Open && i.State != incident.Blocked {
+		if r.undo || !ok || !i.Pending() {
 			return nil, fmt.Errorf("%s is gone already, nothing was changed: %s", id, afterGone(id, i, ok))
 		}
 		rows = append(rows, row)
@@ -205,11 +198,7 @@ func afterGone(id string, i incident.Incident, known bool) string {
 }
 
 func printReleased(a *app, r release, live, gone []inventory.Row) {
-	t := a.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE"), term.CutTo(14, "DESTINATION").OrDrop(1), term.CutTo(stateWidth, "STATE"))
-	for _, row := range slices.Concat(live, gone) {
-		t.Add(exportfile.New(row), row.ID, row.ResourceID, term.ShortARN(row.Destination(row.Scope)), stateOf(a, row, store.Fate{}, rehearse.Rehearsal{}))
-	}
-	t.Flush()
+	printChanged(a, slices.Concat(live, gone))
 	if len(gone) > 0 {
 		a.Note("%s released: no more attempts to restore", alert.Plural(len(gone), "flow log"))
 	}

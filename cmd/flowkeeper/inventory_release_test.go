@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,12 +17,7 @@ import (
 // will be made: the command does not call AWS, but the daemon does.
 func TestReleaseWithoutADaemonAlertsOfTheOthers(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"log"} }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.Update(t.Context(), func(tx *store.Tx) error {
+	path := stateFile(t, func(tx *store.Tx) error {
 		e := incident.Event{Scope: scope, ID: "event-3", Source: incident.ByEvent, Level: alert.High, DetectedAt: noon.Add(-time.Hour), DeletionAlertedAt: noon.Add(-time.Hour), StuckAt: noon.Add(-time.Minute)}
 		errs := []error{tx.PutEvent(e)}
 		for _, r := range rows()[:2] {
@@ -37,20 +30,12 @@ func TestReleaseWithoutADaemonAlertsOfTheOthers(t *testing.T) {
 			}))
 		}
 		return errors.Join(errs...)
-	})
-	if err = errors.Join(err, s.Close()); err != nil {
-		t.Fatal(err)
+	}, "log")
+	if code, out := flowkeeper(t, "--state", path, "inventory", "release", "fl-000000a1", "--reason", "moved"); code != exitFine {
+		t.Fatalf("%d: %s", code, out)
 	}
-	flowkeeper := func(args ...string) string {
-		var b bytes.Buffer
-		if code := testApp(&b).execute(t.Context(), append([]string{"--state", path}, args...)); code != 0 {
-			t.Fatalf("%v: exit code %d: %s", args, code, b.String())
-		}
-		return b.String()
-	}
-	flowkeeper("inventory", "release", "fl-000000a1", "--reason", "moved")
-	got := flowkeeper("alerts", "list", "--json")
-	if !strings.Contains(got, "fl-000000b2") || !strings.Contains(got, "allow ec2:CreateFlowLogs") || strings.Contains(got, "nothing is tried") {
-		t.Error(got)
+	code, got := flowkeeper(t, "--state", path, "alerts", "list", "--json")
+	if code != exitFine || !strings.Contains(got, "fl-000000b2") || !strings.Contains(got, "allow ec2:CreateFlowLogs") || strings.Contains(got, "nothing is tried") {
+		t.Error(code, got)
 	}
 }

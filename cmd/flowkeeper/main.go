@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"flowkeeper/internal/term"
@@ -35,4 +38,65 @@ func columns(f *os.File) (int, bool) {
 		return 0, false
 	}
 	return int(size.Col), true
+}
+
+// errPrinted ends a command with 1 after it has printed what failed.
+var errPrinted = errors.New("failed")
+
+// The exit codes, part of the contract. 78 is EX_CONFIG of sysexits(3): the systemd
+// unit does not restart the service after it.
+const (
+	exitFine   = 0
+	exitFailed = 1
+	exitUsage  = 2
+	exitConfig = 78
+)
+
+// execute runs one command line and returns the exit code.
+func (a *app) execute(ctx context.Context, args []string) int {
+	root := newRoot(a)
+	root.SetArgs(args)
+	c, err := root.ExecuteContextC(ctx)
+	unwritten := a.Flush()
+	code := a.explain(ctx, c, err)
+	if unwritten != nil && code == exitFine {
+		a.complain(unwritten.Error())
+		code = exitFailed
+	}
+	return code
+}
+
+// explain prints why a command failed, if it did, and returns the exit code.
+func (a *app) explain(ctx context.Context, c *cobra.Command, err error) int {
+	var usage *usageError
+	var config *configError
+	switch {
+	case err == nil:
+		return exitFine
+	case !a.started || errors.As(err, &usage):
+		text, more, _ := strings.Cut(err.Error(), "\n")
+		a.complain(text)
+		for line := range strings.Lines(more) {
+			a.Note("%s", term.Clean(strings.TrimRight(line, "\n")))
+		}
+		a.Note("see %s --help", c.CommandPath())
+		return exitUsage
+	case errors.As(err, &config):
+		a.complain(config.Error())
+		return exitConfig
+	case errors.Is(err, errPrinted):
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		a.complain("interrupted")
+	default:
+		a.complain(err.Error())
+	}
+	return exitFailed
+}
+
+// complain prints an error, each line with the program's name. Its text may quote what
+// others wrote (I12).
+func (a *app) complain(text string) {
+	for line := range strings.Lines(text) {
+		a.Note("flowkeeper: %s", term.Clean(strings.TrimRight(line, "\n")))
+	}
 }

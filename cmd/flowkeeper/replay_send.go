@@ -12,7 +12,6 @@ import (
 	"flowkeeper/internal/queueclient"
 )
 
-// sendRecords sends the records with a finding to the queue.
 func sendRecords(ctx context.Context, a *app, files []string) error {
 	c, _, err := a.config(needs{queue: true})
 	if err != nil {

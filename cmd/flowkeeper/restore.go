@@ -14,7 +14,6 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// newRestoreCommand recreates one flow log by hand.
 func newRestoreCommand(a *app) *cobra.Command {
 	var dry bool
 	c := a.withJSON("the incident as one JSON object, or the flow log if it is alive", &cobra.Command{
@@ -43,12 +42,9 @@ log even if the daemon restores the same one at the same moment.`,
 
 // plannedRestore finds the flow log to restore: the last of its chain of replacements.
 func plannedRestore(ctx context.Context, s state, id string) (last incident.Incident, err error) {
-	row, known, err := s.FindFlowLog(ctx, id)
+	row, err := s.flowLog(ctx, id)
 	if err != nil {
 		return last, err
-	}
-	if !known {
-		return last, unknownFlowLog(id)
 	}
 	err = s.View(ctx, func(tx *store.Tx) error {
 		c, err := tx.Case(row.Scope, incident.Selection{IDs: []string{id}}, s.now())
@@ -122,12 +118,11 @@ func restoreFlowLog(ctx context.Context, s state, id string) error {
 		s.Result(nil, "%s", plan.FlowLogID)
 		return nil
 	}
-	restored := i.State == incident.Restored || i.State == incident.Verified
-	if restored || s.JSON {
+	if i.HasReplacement() || s.JSON {
 		s.Result(toIncidentJSON(i, nil), "%s", i.NewID)
 	}
 	switch {
-	case restored:
+	case i.HasReplacement():
 		return nil
 	case i.Advice != "":
 		return fmt.Errorf("%s is not restored (%s %s): %s", i.FlowLogID, i.State, i.Reason, i.Advice)

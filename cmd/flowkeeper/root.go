@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -26,7 +28,6 @@ type app struct {
 
 const defaultConfig = "/etc/flowkeeper/flowkeeper.yaml"
 
-// newRoot builds the command tree.
 func newRoot(a *app) *cobra.Command {
 	root := newGroup("flowkeeper", "Keep VPC flow logs alive: detect a deletion, alert, and restore the flow log",
 		newRunCommand(a),
@@ -105,15 +106,6 @@ func nameOne(c *cobra.Command, args []string) error {
 	return usagef("name a command:\n%s", commandList(c, usualHelp))
 }
 
-func noSuchCommand(c *cobra.Command, name string) error {
-	var near []string
-	if name != "" {
-		c.SuggestionsMinimumDistance = 2
-		near = c.SuggestionsFor(name)
-	}
-	return usagef("there is no command %q%s", name, didYouMean(near))
-}
-
 // initHelpCommand makes cobra's help command print what --help prints.
 func initHelpCommand(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
@@ -136,7 +128,6 @@ func (a *app) withJSON(what string, c *cobra.Command) *cobra.Command {
 	return c
 }
 
-// getenv returns a variable of the environment.
 func (a *app) getenv(name string) string {
 	for _, kv := range a.environ {
 		if k, v, _ := strings.Cut(kv, "="); k == name {
@@ -148,3 +139,23 @@ func (a *app) getenv(name string) string {
 
 func (a *app) ago(t time.Time) string  { return term.Ago(t, a.now()) }
 func (a *app) when(t time.Time) string { return term.When(t, a.now()) }
+
+// open opens the file; - is stdin. The caller closes it.
+func (a *app) open(ctx context.Context, name string) (io.ReadCloser, error) {
+	if name != "-" {
+		return os.Open(name)
+	}
+	return interruptible(ctx, a.stdin), nil
+}
+
+// interruptible reads from r until ctx ends, even while a read of r blocks: a
+// command that waits for typed input ends at the first Ctrl-C.
+func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
+	pr, pw := io.Pipe()
+	context.AfterFunc(ctx, func() { pw.CloseWithError(ctx.Err()) })
+	go func() {
+		_, err := io.Copy(pw, r)
+		pw.CloseWithError(err)
+	}()
+	return pr
+}

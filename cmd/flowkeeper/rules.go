@@ -1,7 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,13 +43,6 @@ type ruleJSON struct {
 	File           string      `json:"file"`
 }
 
-func toRuleJSON(r detection.SigmaRule) ruleJSON {
-	return ruleJSON{
-		ID: r.ID, Title: r.Title, Level: r.Level, Description: r.Description, EventSource: r.EventSource, EventNames: r.EventNames,
-		Tags: r.Tags, References: r.References, FalsePositives: r.FalsePositives, File: r.File,
-	}
-}
-
 func newRulesListCommand(a *app) *cobra.Command {
 	return a.withJSON("one JSON object a line: a rule with its description, tags, references and false positives", &cobra.Command{
 		Use: "list", Short: "List the detections: title, level, and the calls that each detects", Args: noArgs,
@@ -59,7 +57,11 @@ neither a configuration nor a state file.`,
 func listRules(a *app) {
 	t := a.Table(term.CutTo(40, "TITLE"), term.Whole("LEVEL"), term.Whole("SOURCE").OrDrop(1), term.CutTo(20, "EVENTS"))
 	for _, r := range detection.Rules() {
-		t.Add(toRuleJSON(r), r.Title, levelCell(r.Level), r.EventSource, strings.Join(r.EventNames, ", "))
+		object := ruleJSON{
+			ID: r.ID, Title: r.Title, Level: r.Level, Description: r.Description, EventSource: r.EventSource, EventNames: r.EventNames,
+			Tags: r.Tags, References: r.References, FalsePositives: r.FalsePositives, File: r.File,
+		}
+		t.Add(object, r.Title, levelCell(r.Level), r.EventSource, strings.Join(r.EventNames, ", "))
 	}
 	t.Flush()
 }
@@ -74,10 +76,8 @@ with --force. To get the query of your SIEM, use sigma-cli:
 ` + "`sigma convert`" + ` reads DIR.`,
 		Example: `  flowkeeper rules export sigma/
   sigma convert -t splunk --without-pipeline sigma/`,
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return nil, cobra.ShellCompDirectiveFilterDirs
-		},
-		RunE: func(_ *cobra.Command, args []string) error { return exportRules(a, args[0], force) },
+		ValidArgsFunction: cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs),
+		RunE:              func(_ *cobra.Command, args []string) error { return exportRules(a, args[0], force) },
 	})
 	c.Flags().BoolVar(&force, "force", false, "overwrite files that differ")
 	return c
@@ -88,8 +88,13 @@ func exportRules(a *app, dir string, force bool) error {
 	if err != nil {
 		return err
 	}
-	if err := writeRules(dir, todo); err != nil {
-		return err
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("create the directory: %w", err)
+	}
+	for name, text := range todo {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return fmt.Errorf("write a rule: %w", err)
+		}
 	}
 	out := struct {
 		Written   int `json:"written"`
@@ -101,4 +106,32 @@ func exportRules(a *app, dir string, force bool) error {
 	}
 	a.Result(out, "%s", text)
 	return nil
+}
+
+// rulesToWrite are the files that dir lacks or has with other content. Without force
+// the latter are an error, which names them all.
+func rulesToWrite(dir string, force bool) (map[string][]byte, error) {
+	todo := map[string][]byte{}
+	var differ []string
+	for _, r := range detection.Rules() {
+		want, err := detection.Sigma(r.File)
+		if err != nil {
+			return nil, err
+		}
+		got, err := os.ReadFile(filepath.Join(dir, r.File))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, fmt.Errorf("compare with what is there: %w", err)
+		case bytes.Equal(got, want):
+			continue
+		default:
+			differ = append(differ, r.File)
+		}
+		todo[r.File] = want
+	}
+	if len(differ) > 0 && !force {
+		return nil, fmt.Errorf("%s: other content is in %s, so nothing was written; --force overwrites", strings.Join(differ, ", "), dir)
+	}
+	return todo, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 
@@ -14,7 +13,6 @@ import (
 	"flowkeeper/systemd"
 )
 
-// newRunCommand is the daemon.
 func newRunCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "run", Short: "Run the daemon: detect deletions, alert, restore", Args: noArgs,
@@ -50,7 +48,7 @@ func runDaemon(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	log := newLog(c.Log, a.Stderr, formatHere(a))
+	log := newLog(a, c.Log)
 	ctx, done := sighup.watch(ctx, log, a.terminalGone)
 	defer done()
 	for _, w := range warnings {
@@ -67,7 +65,25 @@ func runDaemon(ctx context.Context, a *app) error {
 	return d.Run(ctx)
 }
 
-// formatHere returns the format of the log if log.format is auto.
+// newLog returns the log that log.level and log.format describe.
+func newLog(a *app, c configs.Log) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Level)) // configs allows no other
+	format := c.Format
+	if format == "auto" {
+		format = formatHere(a)
+	}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: cleanText}
+	switch format {
+	case "journal":
+		return slog.New(systemd.NewJournal(level, a.Stderr))
+	case "json":
+		return slog.New(slog.NewJSONHandler(a.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(a.Stderr, o))
+}
+
+// formatHere is what log.format auto means for this process.
 func formatHere(a *app) string {
 	if a.StderrTerminal {
 		return "text"
@@ -76,25 +92,6 @@ func formatHere(a *app) string {
 		return "journal"
 	}
 	return "json"
-}
-
-// newLog returns the log for log.level and log.format; auto is the format to use if
-// log.format is auto.
-func newLog(c configs.Log, w io.Writer, auto string) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.Level)) // configs allows no other
-	format := c.Format
-	if format == "auto" {
-		format = auto
-	}
-	o := &slog.HandlerOptions{Level: level, ReplaceAttr: cleanText}
-	switch format {
-	case "journal":
-		return slog.New(systemd.NewJournal(level, w))
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
 }
 
 // cleanText keeps control characters of foreign text out of terminals and

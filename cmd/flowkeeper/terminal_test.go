@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,14 +17,9 @@ import (
 // stay on the screen; --limit and everything that is no terminal get all.
 func TestTerminalShowsTheLatest(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"log", "a-sink-with-a-long-name"} }})
-	if err != nil {
-		t.Fatal(err)
-	}
 	const n = terminalLimit + 10
 	who := &alert.Actor{ARN: "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_AdministratorAccess_0123456789abcdef/mallory@example.com"}
-	err = errors.Join(s.Update(t.Context(), func(tx *store.Tx) error {
+	path := stateFile(t, func(tx *store.Tx) error {
 		var errs []error
 		for k := range n {
 			i := incident.Incident{Scope: scope, FlowLogID: fmt.Sprintf("fl-%017x", k), ResourceID: "vpc-0123456789abcdef0", State: incident.Blocked, Reason: incident.Permission,
@@ -34,10 +28,7 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 			errs = append(errs, tx.PutIncident(i), tx.AddAlert(x))
 		}
 		return errors.Join(errs...)
-	}), s.Close())
-	if err != nil {
-		t.Fatal(err)
-	}
+	}, "log", "a-sink-with-a-long-name")
 	for _, c := range []struct {
 		what    string
 		columns int // of the terminal; 0: none

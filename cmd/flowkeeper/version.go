@@ -28,25 +28,19 @@ platform.`,
 }
 
 func printVersion(a *app) {
-	b := thisBuild()
-	text := "flowkeeper " + b.Version
-	if b.Commit != "" {
-		text += " (commit " + b.Commit + ")"
-	}
-	a.Result(b, "%s, %s, %s", text, b.Go, b.Platform)
-}
-
-func thisBuild() build {
-	b := build{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	settings := map[string]string{}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			settings[s.Key] = s.Value
 		}
 	}
-	b.Commit = fmt.Sprintf("%.12s", settings["vcs.revision"])
-	if b.Commit != "" && settings["vcs.modified"] == "true" {
-		b.Commit += ", changed since"
+	b := build{Version: version, Commit: fmt.Sprintf("%.12s", settings["vcs.revision"]), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	text := "flowkeeper " + b.Version
+	if b.Commit != "" {
+		if settings["vcs.modified"] == "true" {
+			b.Commit += ", changed since"
+		}
+		text += " (commit " + b.Commit + ")"
 	}
-	return b
+	a.Result(b, "%s, %s, %s", text, b.Go, b.Platform)
 }

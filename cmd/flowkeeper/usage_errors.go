@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,12 +12,53 @@ import (
 	"flowkeeper/internal/nearest"
 )
 
+// usageError means that the command line is wrong.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no argument: %q is one too many", c.Name(), args[0])
+	}
+	return nil
+}
+
+// oneArg takes exactly one argument; what says which, and where to find it.
+func oneArg(what string) cobra.PositionalArgs { return someArgs(1, 1, what) }
+
+// someArgs takes so many arguments at least and at most (0: any number).
+func someArgs(least, most int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return usagef("%s needs %s", c.Name(), what)
+		case most > 0 && len(args) > most:
+			return usagef("%s takes %s: %q is one too many", c.Name(), what, args[most])
+		case slices.Contains(args, ""):
+			return usagef("%s needs %s: an empty one was given", c.Name(), what)
+		}
+		return nil
+	}
+}
+
 // didYouMean is the end of an error: what was perhaps meant.
 func didYouMean(words []string) string {
 	if len(words) == 0 {
 		return ""
 	}
 	return ": did you mean " + strings.Join(words, " or ") + "?"
+}
+
+func noSuchCommand(c *cobra.Command, name string) error {
+	var near []string
+	if name != "" {
+		c.SuggestionsMinimumDistance = 2
+		near = c.SuggestionsFor(name)
+	}
+	return usagef("there is no command %q%s", name, didYouMean(near))
 }
 
 // flagError replaces pflag's errors by our own. A mistyped command before the flag

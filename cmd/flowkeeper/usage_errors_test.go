@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
@@ -17,26 +16,28 @@ func TestSuggestions(t *testing.T) {
 		"inventory List":           `there is no command "List": did you mean list?`,
 		"inventory re":             `there is no command "re": did you mean refresh or release?`,
 		"inventory exprot":         `there is no command "exprot": did you mean export?`,
-		"inventory frobnicate":     `there is no command "frobnicate"`,
-		"inventory x":              `there is no command "x"`,
+		"inventory frobnicate":     "there is no command \"frobnicate\"\n",
+		"inventory x":              "there is no command \"x\"\n",
 		"inventory list --jsno":    "there is no flag --jsno: did you mean --json?",
 		"inventory list --lim 3":   "there is no flag --lim: did you mean --limit?",
-		"inventory list --x":       "there is no flag --x",
+		"inventory list --x":       "there is no flag --x\n",
+		"inventory list -j":        "there is no flag -j: -h is the only short one, long ones begin with --\n",
 		"restore fl-1 --dry":       "there is no flag --dry: did you mean --dry-run?",
 		"inventory --json lst":     "there is no flag --json: did you mean `flowkeeper inventory approve --json` or `flowkeeper inventory import --json` or ",
 		"inventory lst --json":     `there is no command "lst": did you mean list?`,
 		"--state x.db inventroy":   `there is no command "inventroy": did you mean inventory?`,
 		"--statee x.db inventory":  "there is no flag --statee: did you mean --state?",
 		"incidents -v":             "there is no flag -v: ",
+		"-v":                       "there is no flag -v: ",
+		"incidnets":                `there is no command "incidnets": did you mean incidents?`,
 		"incidnets -v --since 2h":  `there is no command "incidnets": did you mean incidents?`,
 		"incidents --since 2h":     "there is no flag --since: did you mean `flowkeeper incidents list --since`?",
 		"incidents --since=2h lst": "there is no flag --since: did you mean `flowkeeper incidents list --since`?",
 	} {
 		t.Run(typed, func(t *testing.T) {
 			t.Parallel()
-			var out bytes.Buffer
-			if code := testApp(&out).execute(t.Context(), strings.Fields(typed)); code != exitUsage || !strings.HasPrefix(out.String(), "flowkeeper: "+want) {
-				t.Errorf("%d: %s", code, out.String())
+			if code, out := flowkeeper(t, strings.Fields(typed)...); code != exitUsage || !strings.HasPrefix(out, "flowkeeper: "+want) {
+				t.Errorf("%d: %s", code, out)
 			}
 		})
 	}
