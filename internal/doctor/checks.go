@@ -2,10 +2,8 @@ package doctor
 
 import (
 	"context"
+	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"flowkeeper/internal/queuepolicy"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 )
@@ -45,7 +43,7 @@ type Check struct{ ID, Title string }
 
 // Checks are all there are, in their order.
 func Checks() (out []Check) {
-	for _, c := range checks() {
+	for _, c := range checks {
 		out = append(out, c.Check)
 	}
 	return out
@@ -58,35 +56,33 @@ type check struct {
 }
 
 // checks are all there are, in the order in which an event travels.
-func checks() []check {
-	return []check{
-		{Check{Configuration, "the configuration can be read"}, nil},
-		{Check{StateFile, "the state file can be used, and only by the daemon"}, in(here, (*machine).stateFile)},
-		{Check{DiskSpace, "there is room for the state file"}, in(here, (*machine).diskSpace)},
-		{Check{Credentials, "the credentials act in the scope's account"}, in(eachLogin, login.credentials)},
-		{Check{Clock, "the clock is right"}, in(here, (*machine).clock)},
-		{Check{Trail, "a trail logs management write events"}, in(eachScope, (*subject).trail)},
-		{Check{EventRule, "an enabled EventBridge rule leads to the queue"}, in(eachScope, (*subject).eventRule)},
-		{Check{EventPattern, "the rule's pattern matches the records that matter"}, in(eachScope, (*subject).eventPattern)},
-		{Check{Queue, "the queue answers"}, in(theQueue, (*queue).answers)},
-		{Check{QueuePolicy, "only the rule or topic may send to the queue, and no stranger may receive"}, in(attributes, answered.policy)},
-		{Check{QueueKey, "EventBridge can use the queue's key"}, in(attributes, answered.key)},
-		{Check{QueueRetention, "the queue keeps messages long enough"}, in(attributes, answered.retention)},
-		{Check{QueueRedrive, "what can't be handled goes to a dead-letter queue"}, in(attributes, answered.redrive)},
-		{Check{QueueBacklog, "messages are received from the queue"}, in(attributes, answered.backlog)},
-		{Check{RoundTrip, "a rehearsal's own record came back through the queue"}, in(eachScope, (*subject).roundTrip)},
-		{Check{Describe, "flow logs can be described"}, in(eachScope, (*subject).describe)},
-		{Check{Create, "restores would be allowed"}, in(eachScope, (*subject).create)},
-		{Check{Tag, "replacements may be tagged"}, both(in(eachScope, (*subject).tag), in(eachAccount, (*account).tagLater))},
-		{Check{PassRole, "the delivery roles may be passed"}, in(eachAccount, (*account).passRoles)},
-		{Check{LogDelivery, "log delivery may be set up"}, in(eachAccount, (*account).logDelivery)},
-		{Check{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"}, in(eachAccount, (*account).neverDelete)},
-		{Check{AlertSinks, "alerts of a deletion reach somebody outside the watched accounts"}, in(here, (*machine).alertSinks)},
-		{Check{Daemon, "the daemon runs and is healthy"}, in(here, (*machine).daemon)},
-		{Check{Refresh, "the snapshot is fresh"}, in(eachScope, (*subject).refresh)},
-		{Check{TelemetryRules, "what CloudWatch's telemetry rules made, and which rule holds for them"}, in(eachScope, (*subject).telemetryRules)},
-		{Check{Restorable, "what is protected could be restored, and nothing waits for a person"}, in(here, (*machine).restorable)},
-	}
+var checks = []check{
+	{Check{Configuration, "the configuration can be read"}, in(here, (*machine).configuration)},
+	{Check{StateFile, "the state file can be used, and only by the daemon"}, in(here, (*machine).stateFile)},
+	{Check{DiskSpace, "there is room for the state file"}, in(here, (*machine).diskSpace)},
+	{Check{Credentials, "the credentials act in the scope's account"}, in(eachLogin, login.credentials)},
+	{Check{Clock, "the clock is right"}, in(here, (*machine).clock)},
+	{Check{Trail, "a trail logs management write events"}, in(eachScope, (*subject).trail)},
+	{Check{EventRule, "an enabled EventBridge rule leads to the queue"}, in(eachScope, (*subject).eventRule)},
+	{Check{EventPattern, "the rule's pattern matches the records that matter"}, in(eachScope, (*subject).eventPattern)},
+	{Check{Queue, "the queue answers"}, in(theQueue, (*queue).answers)},
+	{Check{QueuePolicy, "only the rule or topic may send to the queue, and no stranger may receive"}, in(attributes, answered.policy)},
+	{Check{QueueKey, "EventBridge can use the queue's key"}, in(attributes, answered.key)},
+	{Check{QueueRetention, "the queue keeps messages long enough"}, in(attributes, answered.retention)},
+	{Check{QueueRedrive, "what can't be handled goes to a dead-letter queue"}, in(attributes, answered.redrive)},
+	{Check{QueueBacklog, "messages are received from the queue"}, in(attributes, answered.backlog)},
+	{Check{RoundTrip, "a rehearsal's own record came back through the queue"}, in(eachScope, (*subject).roundTrip)},
+	{Check{Describe, "flow logs can be described"}, in(eachScope, (*subject).describe)},
+	{Check{Create, "restores would be allowed"}, in(eachScope, (*subject).create)},
+	{Check{Tag, "replacements may be tagged"}, both(in(eachScope, (*subject).tag), in(eachAccount, (*account).tagLater))},
+	{Check{PassRole, "the delivery roles may be passed"}, in(eachAccount, (*account).passRoles)},
+	{Check{LogDelivery, "log delivery may be set up"}, in(eachAccount, (*account).logDelivery)},
+	{Check{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"}, in(eachAccount, (*account).neverDelete)},
+	{Check{AlertSinks, "alerts of a deletion reach somebody outside the watched accounts"}, in(here, (*machine).alertSinks)},
+	{Check{Daemon, "the daemon runs and is healthy"}, in(here, (*machine).daemon)},
+	{Check{Refresh, "the snapshot is fresh"}, in(eachScope, (*subject).refresh)},
+	{Check{TelemetryRules, "what CloudWatch's telemetry rules made, and which rule holds for them"}, in(eachScope, (*subject).telemetryRules)},
+	{Check{Restorable, "what is protected could be restored, and nothing waits for a person"}, in(here, (*machine).restorable)},
 }
 
 // exam is the places of one run: this machine, the queue, and what is watched.
@@ -99,41 +95,31 @@ type exam struct {
 
 // newExam finds the accounts and Regions, and prepares the questions that several checks have.
 func newExam(ctx context.Context, d *Doctor) *exam {
-	e := &exam{machine: &machine{conf: d.Config, sinks: d.Routes, now: d.Now, accounts: len(d.Accounts), state: once(ctx, d.readState)}}
+	e := &exam{machine: &machine{Doctor: d, state: once(ctx, d.readState)}}
 	for _, subjects := range d.findSubjects(ctx) {
 		e.subjects = append(e.subjects, subjects...)
 		e.accounts = append(e.accounts, newAccount(ctx, subjects))
 	}
 	e.machine.watched = e.subjects
 	e.queue = newQueue(ctx, d, e.machine)
-	home := d.subject(ctx, scopes.Account{ID: e.queue.Account}, e.reach(e.queue.Account, d.AWS), e.queue.Region)
+	base := d.AWS
+	if n := slices.IndexFunc(e.subjects, func(s *subject) bool { return s.scope.Account == e.queue.Account }); n >= 0 {
+		base = e.subjects[n].cfg
+	}
+	home := d.subject(ctx, scopes.Account{ID: e.queue.Account}, base, e.queue.Region)
 	routes := newRoutes(ctx, e.queue, home)
 	home.rules = routes.ask(ctx, home)
 	for _, s := range e.subjects {
 		s.machine, s.routes, s.rules = e.machine, routes, routes.ask(ctx, s)
 		s.trials = once(ctx, s.try)
 	}
-	e.queue.sources = func() queuepolicy.Sources { return e.queue.sourcesOf(append([]*subject{home}, e.subjects...)) }
+	e.queue.senders = append([]*subject{home}, e.subjects...)
 	return e
-}
-
-// reach returns the configuration with which an account is asked: its own if it is watched, else
-// base.
-func (e *exam) reach(account string, base aws.Config) aws.Config {
-	for _, s := range e.subjects {
-		if s.scope.Account == account {
-			return s.cfg
-		}
-	}
-	return base
 }
 
 // jobs are all checks in all places, in their order.
 func (e *exam) jobs() (out []job) {
-	for _, c := range checks() {
-		if c.jobs == nil { // Run has reported that
-			continue
-		}
+	for _, c := range checks {
 		for _, j := range c.jobs(e) {
 			j.check = c.Check
 			out = append(out, j)

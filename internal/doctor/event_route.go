@@ -54,11 +54,14 @@ const (
 	maxRulePages = 3
 )
 
-func (s *subject) bus(name string) (bus, error) {
-	if why := s.unusable(); why != "" {
-		return bus{}, fmt.Errorf("account %s can't be asked: %s", s.scope.Account, why)
-	}
-	return bus{eventbridge.NewFromConfig(s.cfg), s.scope.Region, name}, nil
+// askBus returns a question for rules of one of the subject's buses.
+func (s *subject) askBus(ctx context.Context, name string, ask func(context.Context, bus) ([]rule, error)) func() ([]rule, error) {
+	return once(ctx, func(ctx context.Context) ([]rule, error) {
+		if why := s.unusable(); why != "" {
+			return nil, fmt.Errorf("account %s can't be asked: %s", s.scope.Account, why)
+		}
+		return ask(ctx, bus{eventbridge.NewFromConfig(s.cfg), s.scope.Region, name})
+	})
 }
 
 // rulesToFirst are the rules that lead to the first of the targets to which
@@ -155,23 +158,11 @@ type routes struct {
 }
 
 func newRoutes(ctx context.Context, q *queue, home *subject) *routes {
-	var mu sync.Mutex // guards buses
-	buses := map[string]func() ([]rule, error){}
 	r := &routes{queue: q, home: home}
+	var buses sync.Map // the question for the rules of each, by its name
 	r.onBus = func(name string) *nextBus {
-		mu.Lock()
-		if buses[name] == nil {
-			buses[name] = once(ctx, func(ctx context.Context) ([]rule, error) {
-				b, err := home.bus(name)
-				if err != nil {
-					return nil, err
-				}
-				return b.rulesToFirst(ctx, q.targets())
-			})
-		}
-		ask := buses[name]
-		mu.Unlock()
-		rules, err := ask()
+		ask, _ := buses.LoadOrStore(name, home.askBus(ctx, name, func(ctx context.Context, b bus) ([]rule, error) { return b.rulesToFirst(ctx, q.targets()) }))
+		rules, err := ask.(func() ([]rule, error))()
 		return &nextBus{rules, err, r.makeRule(home.scope, name)}
 	}
 	return r
@@ -179,11 +170,7 @@ func newRoutes(ctx context.Context, q *queue, home *subject) *routes {
 
 // ask returns a question for the rules of a scope's default bus that lead to the queue.
 func (r *routes) ask(ctx context.Context, s *subject) func() ([]rule, error) {
-	return once(ctx, func(ctx context.Context) ([]rule, error) {
-		b, err := s.bus(defaultBus)
-		if err != nil {
-			return nil, err
-		}
+	return s.askBus(ctx, defaultBus, func(ctx context.Context, b bus) ([]rule, error) {
 		return findRoute(ctx, b, r.queue.targets(), r.queue.buses(), r.onBus)
 	})
 }

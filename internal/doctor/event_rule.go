@@ -122,7 +122,7 @@ func (s *subject) eventPattern(ctx context.Context) finding {
 	if err != nil {
 		return unanswered(err)
 	}
-	return testPatterns(ctx, eventbridge.NewFromConfig(s.cfg), rules, samples(s.scope, s.machine.now()))
+	return testPatterns(ctx, eventbridge.NewFromConfig(s.cfg), rules, samples(s.scope, s.machine.Now()))
 }
 
 // works returns the rules without those that fail for another reason than their pattern, or

@@ -18,32 +18,26 @@ import (
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/alert/sink"
-	"flowkeeper/configs"
 	"flowkeeper/inventory"
 )
 
 // machine is this machine: its configuration, clock and state file, and the daemon on it.
 type machine struct {
-	conf     configs.Config
-	sinks    sink.Routes
-	now      func() time.Time
-	state    func() (stateFacts, error)
-	watched  []*subject // what the configuration names
-	accounts int        // that it names; 0: that of the credentials is watched
+	*Doctor
+	state   func() (stateFacts, error)
+	watched []*subject // what the configuration names
 }
 
 func (*machine) at() inventory.Scope { return inventory.Scope{} }
 func (*machine) unusable() string    { return "" }
 
 // configuration reports the warnings of the configuration, which the caller has read.
-func (d *Doctor) configuration() (out []Result) {
-	c := checks()[0].Check
-	for _, w := range d.Warnings {
-		out = append(out, finding{Warn, w.String(), ""}.at(c, inventory.Scope{}))
+func (m *machine) configuration(context.Context) (out []finding) {
+	for _, w := range m.Warnings {
+		out = append(out, finding{Warn, w.String(), ""})
 	}
 	if len(out) == 0 {
-		out = append(out, fine("%s", cmp.Or(d.File, "the environment")).at(c, inventory.Scope{}))
+		return findings(fine("%s", cmp.Or(m.File, "the environment")))
 	}
 	return out
 }
@@ -83,7 +77,7 @@ const noStateFile = "there is no state file to read it from"
 
 // stateFile judges whether the daemon can use the state file, and others can't.
 func (m *machine) stateFile(ctx context.Context) finding {
-	path := m.conf.State.Path
+	path := m.Config.State.Path
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return roomFor(path)
@@ -155,7 +149,7 @@ const (
 )
 
 func (m *machine) diskSpace(context.Context) finding {
-	dir := filepath.Dir(m.conf.State.Path)
+	dir := filepath.Dir(m.Config.State.Path)
 	var s syscall.Statfs_t
 	for err := syscall.Statfs(dir, &s); err != nil; err = syscall.Statfs(dir, &s) {
 		if dir == filepath.Dir(dir) {
@@ -175,8 +169,8 @@ func judgeSpace(dir string, free uint64) finding {
 
 // daemon asks the daemon on this machine whether it is healthy and ready.
 func (m *machine) daemon(ctx context.Context) finding {
-	held := lockHeld(m.conf.State.Path + ".lock")
-	listen := m.conf.HTTP.Listen
+	held := lockHeld(m.Config.State.Path + ".lock")
+	listen := m.Config.HTTP.Listen
 	if listen == "" {
 		if held {
 			return fine("a daemon holds the state file; http.listen is off, so that it can't be asked")
@@ -217,12 +211,7 @@ func readiness(listen, ready string) finding {
 // noDaemon is the finding if no daemon runs here: a failure if one has worked on this machine.
 func (m *machine) noDaemon(why string) finding {
 	facts, err := m.state()
-	var last time.Time
-	for _, at := range facts.counts.RefreshedAt {
-		if at.After(last) {
-			last = at
-		}
-	}
+	last := slices.MaxFunc(slices.AppendSeq([]time.Time{{}}, maps.Values(facts.counts.RefreshedAt)), time.Time.Compare)
 	if err != nil || last.IsZero() {
 		return finding{Unknown, "can't tell: " + why, "systemctl start flowkeeper"}
 	}
@@ -235,7 +224,7 @@ const maxAnswer = 4 << 20 // bytes of a daemon's answer
 func (m *machine) get(ctx context.Context, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.conf.HTTP.Listen+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.Config.HTTP.Listen+path, nil)
 	if err != nil {
 		return "", err
 	}
@@ -252,7 +241,7 @@ func (m *machine) get(ctx context.Context, path string) (string, error) {
 // oldest returns the age of the oldest message that the daemon here last received, if there
 // is one.
 func (m *machine) oldest(ctx context.Context) (age time.Duration, known bool) {
-	if m.conf.HTTP.Listen == "" {
+	if m.Config.HTTP.Listen == "" {
 		return 0, false
 	}
 	text, err := m.get(ctx, "/metrics")

@@ -62,24 +62,26 @@ var everyPermission = permissionsOf(delivery.Target{Type: firehose, Fields: deli
 // restores need those that are missing.
 func (a *account) logDelivery(ctx context.Context) (out []finding) {
 	all, err := a.trials()
-	type key struct{ action, resource string }
-	needed, order := map[key][]trial{}, []permission{deliver}
+	type need struct {
+		permission
+		trials []trial
+	}
+	needs := []need{{permission: deliver}}
 	for _, t := range all {
 		for _, p := range permissionsOf(t.target, a.partition(), a.id) {
-			k := key{p.action, p.resource}
-			if needed[k] == nil && p.action != deliver.action {
-				order = append(order, p)
+			n := slices.IndexFunc(needs, func(x need) bool { return x.action == p.action && x.resource == p.resource })
+			if n < 0 {
+				needs, n = append(needs, need{permission: p}), len(needs)
 			}
-			needed[k] = append(needed[k], t)
+			needs[n].trials = append(needs[n].trials, t)
 		}
 	}
-	for _, p := range order {
-		trials := needed[key{p.action, p.resource}]
-		if len(trials) == 0 && err != nil {
+	for n, x := range needs {
+		if len(x.trials) == 0 && err != nil {
 			out = addNew(out, skipped(errorText(err)))
 			continue
 		}
-		if f := a.mayCreate(ctx, p, trials); p.action == deliver.action || f.status != OK {
+		if f := a.mayCreate(ctx, x.permission, x.trials); n == 0 || f.status != OK {
 			out = addNew(out, f)
 		}
 	}

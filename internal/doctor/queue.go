@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -28,8 +27,8 @@ type queue struct {
 	machine *machine
 	api     *sqs.Client
 	attrs   func() (map[string]string, error)
-	own     func() (identity, error)   // of the base credentials, with which it is asked
-	sources func() queuepolicy.Sources // who is known to send to it
+	own     func() (identity, error) // of the base credentials, with which it is asked
+	senders []*subject               // whose rules may lead to it
 }
 
 func newQueue(ctx context.Context, d *Doctor, m *machine) *queue {
@@ -107,7 +106,7 @@ func (q *queue) answers(context.Context) finding {
 // hostSetting returns the setting that the host comes from.
 func (q *queue) hostSetting() string {
 	switch u, err := url.Parse(q.URL); {
-	case q.machine.conf.AWS.EndpointURL != "":
+	case q.machine.Config.AWS.EndpointURL != "":
 		return "aws.endpoint_url"
 	case err == nil && u.Host != queueclient.Host(q.api):
 		return "the AWS environment (AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL, AWS_USE_FIPS_ENDPOINT)"
@@ -116,8 +115,8 @@ func (q *queue) hostSetting() string {
 }
 
 func gone(err error) bool {
-	var missing *types.QueueDoesNotExist
-	return errors.As(err, &missing) || strings.Contains(code(err), "NonExistentQueue") || code(err) == "QueueDoesNotExist"
+	c := code(err) // the second one is of SQS's old protocol
+	return c == "QueueDoesNotExist" || strings.Contains(c, "NonExistentQueue")
 }
 
 // answered is the queue, if it has returned its attributes.
@@ -138,12 +137,8 @@ func (q *queue) command(verb, options string) string {
 	return "aws sqs " + verb + " --region " + q.Region + " " + options
 }
 
-// setAttribute returns the command that sets an attribute of the queue.
-func (q *queue) setAttribute(name, value string) string {
-	return q.setAttributes(map[string]string{name: value})
-}
-
-func (q *queue) setAttributes(all map[string]string) string {
+// set returns the command that sets attributes of the queue.
+func (q *queue) set(all map[string]string) string {
 	b, err := json.Marshal(all)
 	if err != nil {
 		panic("doctor: an attribute is plain text: " + err.Error())
@@ -156,7 +151,7 @@ func (q *queue) setAttributes(all map[string]string) string {
 func (q answered) key(ctx context.Context) finding {
 	f := judgeKey(q.attribute("KmsMasterKeyId"), q.attribute("SqsManagedSseEnabled") == "true", q.Region)
 	if f.status == Fail {
-		f.fix = q.setAttributes(map[string]string{"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
+		f.fix = q.set(map[string]string{"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
 	}
 	if facts, err := q.machine.state(); f.status == Unknown && err == nil {
 		for scope := range facts.pipelines {
@@ -194,7 +189,7 @@ func (q answered) retention(ctx context.Context) finding {
 	}
 	f := judgeRetention(time.Duration(seconds) * time.Second)
 	if f.status != OK {
-		f.fix = q.setAttribute("MessageRetentionPeriod", "1209600")
+		f.fix = q.set(map[string]string{"MessageRetentionPeriod": "1209600"})
 	}
 	return f
 }
@@ -234,11 +229,11 @@ func (q answered) backlog(ctx context.Context) finding {
 
 // sourcesOf returns those of the scopes' rules that send to the queue itself; any other sends to
 // a topic, or to a bus.
-func (q *queue) sourcesOf(all []*subject) queuepolicy.Sources {
+func (q *queue) sources() queuepolicy.Sources {
 	who, _ := q.own() // the check is skipped without
 	known := queuepolicy.Sources{All: true, Ours: []string{q.Account}, Self: who.account}
 	var rules []rule
-	for _, s := range all {
+	for _, s := range q.senders {
 		known.Ours = append(known.Ours, s.scope.Account)
 		some, err := s.rules()
 		known.All = known.All && err == nil // event-rule reports the error
@@ -272,7 +267,7 @@ func (q answered) policy(context.Context) finding {
 	if f.status == Fail || f.status == Warn {
 		f.fix = "let nobody but the rule that brings the events send, as deploy/queue-policy.json does, and nobody from outside receive or change anything; keep what else the policy says"
 		if better, ok := queuepolicy.Better(text, arn, known); ok {
-			f.fix = q.setAttribute("Policy", better)
+			f.fix = q.set(map[string]string{"Policy": better})
 		}
 	}
 	return f
@@ -295,7 +290,7 @@ func (q answered) redrive(ctx context.Context) []finding {
 	r, f := judgeRedrive(q.attribute("RedrivePolicy"))
 	if f.status == Warn || f.status == Fail {
 		target := cmp.Or(r.Target, q.arn()+"-dead")
-		f.fix = q.setAttribute("RedrivePolicy", fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"100"}`, target))
+		f.fix = q.set(map[string]string{"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"100"}`, target)})
 		if r.Target == "" {
 			f.fix = q.create(target) + " && " + f.fix
 		}

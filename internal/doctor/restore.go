@@ -145,14 +145,14 @@ func (t trial) allowed() bool { return t.answer.Class == incident.Created }
 
 // try makes the dry runs of a scope's restores.
 func (s *subject) try(ctx context.Context) (out []trial, err error) {
-	if s.machine.conf.Remediate.Mode == "alert" {
+	if s.machine.Config.Remediate.Mode == "alert" {
 		return nil, errors.New("remediate.mode is alert: nothing is ever created")
 	}
 	rows, err := s.rows()
 	if err != nil {
 		return nil, err
 	}
-	run := dryRuns{api: ec2.NewFromConfig(s.cfg), token: fmt.Sprintf("flowkeeper-doctor-%d", s.machine.now().UnixNano())}
+	run := dryRuns{api: ec2.NewFromConfig(s.cfg), token: fmt.Sprintf("flowkeeper-doctor-%d", s.machine.Now().UnixNano())}
 	for _, target := range slices.SortedFunc(maps.Keys(rows), delivery.Target.Compare) {
 		t := trial{region: s.scope.Region, target: target}
 		run.try(ctx, &t, rows[target])

@@ -100,7 +100,7 @@ func (s *subject) refresh(context.Context) finding {
 	if err != nil {
 		return skipped(noStateFile) // state-file reports the error
 	}
-	return judgeRefresh(s.machine.conf.Inventory.Schedule, facts.counts.RefreshedAt[s.scope], s.machine.now())
+	return judgeRefresh(s.machine.Config.Inventory.Schedule, facts.counts.RefreshedAt[s.scope], s.machine.Now())
 }
 
 // judgeRefresh warns if the schedule had two refreshes since the last one.
@@ -109,11 +109,7 @@ func judgeRefresh(schedule string, at, now time.Time) finding {
 	if at.IsZero() {
 		return finding{Warn, "there was no refresh yet", look}
 	}
-	s, err := cron.ParseStandard(schedule)
-	if err != nil {
-		return finding{Unknown, "can't tell: " + err.Error(), ""}
-	}
-	if late := s.Next(s.Next(at)).Add(2 * time.Minute); now.After(late) {
+	if overdue(schedule, at, now, 2*time.Minute) {
 		return finding{Warn, fmt.Sprintf("the last refresh was %s ago, at %s, by the schedule %s", now.Sub(at).Round(time.Second), at.UTC().Format(time.RFC3339), schedule), look}
 	}
 	return fine("%s ago", now.Sub(at).Round(time.Second))
@@ -159,7 +155,7 @@ func (s *subject) telemetryRules(context.Context) finding {
 	if err != nil {
 		return skipped(noStateFile) // state-file reports the error
 	}
-	return judgeTelemetry(facts.telemetry[s.scope], s.scope, s.machine.conf.Remediate)
+	return judgeTelemetry(facts.telemetry[s.scope], s.scope, s.machine.Config.Remediate)
 }
 
 func judgeTelemetry(flowLogs int, s inventory.Scope, c configs.Remediate) finding {
@@ -204,7 +200,7 @@ func (m *machine) proven(s inventory.Scope) bool {
 }
 
 func (m *machine) pipeline(facts stateFacts, s inventory.Scope) finding {
-	return judgePipeline(facts.pipelines[s], m.conf.Rehearsal.Schedule, m.now())
+	return judgePipeline(facts.pipelines[s], m.Config.Rehearsal.Schedule, m.Now())
 }
 
 // patience is how long a record may take: CloudTrail delivers most within fifteen minutes.
@@ -223,14 +219,15 @@ func judgePipeline(w rehearse.PipelineHealth, schedule string, now time.Time) fi
 		return finding{Unknown, "can't tell yet: the first rehearsal is on its way since " + w.UnansweredSince.UTC().Format(time.RFC3339), ""}
 	case w.BackAt.IsZero():
 		return finding{Unknown, "can't tell: nothing was rehearsed yet (rehearsal.schedule; it needs a protected flow log)", ""}
-	case old(schedule, w.BackAt, now):
+	case overdue(schedule, w.BackAt, now, patience):
 		return finding{Unknown, "can't tell: no rehearsal was made since " + w.BackAt.UTC().Format(time.RFC3339) + ", when the last one came back", "see that the daemon runs, and that rehearsal.schedule is not empty"}
 	}
 	return fine("the last one %s ago", now.Sub(w.BackAt).Round(time.Second))
 }
 
-// old reports whether the schedule had two rehearsals since then.
-func old(schedule string, at, now time.Time) bool {
+// overdue reports whether a schedule had two times since then, and some more time has passed;
+// or if there is no schedule.
+func overdue(schedule string, at, now time.Time, more time.Duration) bool {
 	s, err := cron.ParseStandard(schedule)
-	return err != nil || now.After(s.Next(s.Next(at)).Add(patience))
+	return err != nil || now.After(s.Next(s.Next(at)).Add(more))
 }

@@ -191,7 +191,7 @@ func (s login) credentials(context.Context) []finding {
 	out := s.judge()
 	who, err := s.identity()
 	facts, _ := s.machine.state() // without a state file nothing is guarded
-	if err != nil || s.machine.accounts > 0 || len(facts.guarded) == 0 || slices.ContainsFunc(facts.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
+	if err != nil || len(s.machine.Accounts) > 0 || len(facts.guarded) == 0 || slices.ContainsFunc(facts.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
 		return out
 	}
 	guarded := strings.Join(facts.guarded, ", ")
