@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -135,63 +134,41 @@ func works(rules []rule) []rule {
 	return on
 }
 
-// gap is the samples that none of the rules of a bus matches.
-type gap struct {
-	rules        []rule
-	missed, less []string
-}
-
-func (g gap) finding() finding {
-	var names []string
-	for _, r := range g.rules {
-		names = addNew(names, r.name)
-	}
-	who := "the pattern of " + strings.Join(names, ", ") + " does not match "
-	fix := "aws events put-rule --name " + shellWord(names[0]) + " " + g.rules[0].on.options() + " --event-pattern file://deploy/eventbridge-pattern.json"
-	if len(g.missed) > 0 {
-		return finding{Fail, who + strings.Join(g.missed, ", "), fix}
-	}
-	return finding{Warn, who + strings.Join(g.less, ", "), fix}
-}
-
 // testPatterns asks EventBridge whether each sample reaches the queue: whether a rule on each
-// bus in between matches it.
+// bus in between matches it. It reports the first that does not, and all that stop where that
+// one does.
 func testPatterns(ctx context.Context, api eventsAPI, rules []rule, all []sample) finding {
-	gaps := map[string]*gap{} // by the bus on which they are
+	f, first := fine("EventBridge matched %d samples", len(all)), ""
 	for _, x := range all {
-		stop, err := stopsAt(ctx, api, rules, x)
+		on, err := x.stopsAt(ctx, api, rules)
 		switch {
 		case err != nil:
 			return unanswered(err)
-		case stop == nil:
+		case on == nil:
 			continue
-		case len(stop) == 0:
+		case len(on) == 0:
 			return finding{Skipped, "no rule was found", ""}
 		}
-		g := gaps[stop[0].on.options()]
-		if g == nil {
-			g = &gap{}
-			gaps[stop[0].on.options()] = g
+		var names []string
+		for _, r := range on {
+			names = addNew(names, r.name)
 		}
-		g.rules = append(g.rules, stop...)
-		if x.must {
-			g.missed = append(g.missed, x.name)
-		} else {
-			g.less = append(g.less, x.name)
-		}
-	}
-	worst := fine("EventBridge matched %d samples", len(all))
-	for _, bus := range slices.Sorted(maps.Keys(gaps)) {
-		if f := gaps[bus].finding(); rank(f.status) > rank(worst.status) {
-			worst = f
+		who := strings.Join(names, ", ")
+		switch {
+		case f.status == OK:
+			first = who
+			f = finding{failIf(x.must), "the pattern of " + who + " does not match " + x.name,
+				"aws events put-rule --name " + shellWord(names[0]) + " " + on[0].on.options() + " --event-pattern file://deploy/eventbridge-pattern.json"}
+		case who == first && f.status == failIf(x.must):
+			f.detail += ", " + x.name
 		}
 	}
-	return worst
+	return f
 }
 
 // stopsAt returns the rules of the bus on which no rule matches the sample; nil: it reaches the
 // queue.
-func stopsAt(ctx context.Context, api eventsAPI, rules []rule, x sample) ([]rule, error) {
+func (x sample) stopsAt(ctx context.Context, api eventsAPI, rules []rule) ([]rule, error) {
 	var onward []rule
 	var unasked error
 	on, hit := works(rules), false
@@ -212,13 +189,13 @@ func stopsAt(ctx context.Context, api eventsAPI, rules []rule, x sample) ([]rule
 		}
 		hit, onward, unasked = true, append(onward, r.next.rules...), errors.Join(unasked, r.next.err)
 	}
-	if !hit {
+	switch {
+	case !hit:
 		return append([]rule{}, on...), nil
-	}
-	if unasked != nil {
+	case unasked != nil:
 		return nil, unasked
 	}
-	return stopsAt(ctx, api, onward, x)
+	return x.stopsAt(ctx, api, onward)
 }
 
 // sample is an event as EventBridge gets it from CloudTrail.
@@ -228,7 +205,8 @@ type sample struct {
 	body string
 }
 
-// samples of one scope, in the full envelope that TestEventPattern wants.
+// samples of one scope, in the full envelope that TestEventPattern wants; those that must come
+// first.
 func samples(s inventory.Scope, at time.Time) []sample {
 	const noID = `"FlowLogId":{"tag":1,"content":"fl-00000000000000000"}`
 	return []sample{

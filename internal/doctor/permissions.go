@@ -98,8 +98,7 @@ func (a *account) mayCreate(ctx context.Context, p permission, trials []trial) f
 	if t, is := refusedFor(p.action, trials); is {
 		return finding{Fail, "a restore of " + t.id + " would be refused: " + t.answer.Message, fix}
 	}
-	allowed, doubt := a.may(ctx, p.action, question{action: p.action, resources: []string{p.resource}, region: region, context: p.context})
-	who, _ := a.self() // where it is not known, that is the doubt
+	who, allowed, doubt := a.may(ctx, p.action, question{action: p.action, resources: []string{p.resource}, region: region, context: p.context})
 	lacks := who + " lacks " + p.action + ", which restores of " + p.why + " need"
 	switch {
 	case allowed:
@@ -156,7 +155,7 @@ func (a *account) mayPass(ctx context.Context, role string, trials []trial) find
 	}
 	var doubt finding
 	for _, service := range deliveryServices {
-		allowed, f := a.may(ctx, role, question{action: passRole, resources: []string{role}, region: trials[0].region, context: map[string]string{"iam:PassedToService": service}})
+		_, allowed, f := a.may(ctx, role, question{action: passRole, resources: []string{role}, region: trials[0].region, context: map[string]string{"iam:PassedToService": service}})
 		if allowed {
 			return fine("%s to %s", role, service)
 		}

@@ -117,9 +117,8 @@ func (a *account) tagLater(ctx context.Context) []finding {
 		return nil // the dry runs' own finding says why
 	}
 	of := a.flowLogs()[0]
-	allowed, doubt := a.may(ctx, "tags that follow a create", question{action: createTags, resources: []string{of.arn}, region: of.region,
+	who, allowed, doubt := a.may(ctx, "tags that follow a create", question{action: createTags, resources: []string{of.arn}, region: of.region,
 		context: map[string]string{"aws:ResourceTag/" + incident.RestoredFrom: "fl-00000000000000000"}})
-	who, _ := a.self() // where it is not known, that is the doubt
 	switch {
 	case allowed:
 		return findings(fine("%s may tag what it has restored", who))

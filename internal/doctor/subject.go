@@ -142,20 +142,22 @@ func (a *account) trials() (all []trial, err error) {
 }
 
 // may asks the simulator about what the dry runs did not refuse, because a dry run may not check
-// it. If the simulator can't tell, doubt says why; else doubt's status is empty.
-func (a *account) may(ctx context.Context, of string, q question) (allowed bool, doubt finding) {
-	var err error
-	if q.principal, err = a.self(); err != nil || q.principal == "" {
-		return false, finding{Unknown, "can't tell beyond the dry runs, which refused nothing: these credentials are neither a user's nor a role's", ""}
+// it. who is asked about. If the simulator can't tell, doubt says why; else doubt's status is
+// empty.
+func (a *account) may(ctx context.Context, of string, q question) (who string, allowed bool, doubt finding) {
+	who, err := a.self()
+	if err != nil || who == "" {
+		return "", false, finding{Unknown, "can't tell beyond the dry runs, which refused nothing: these credentials are neither a user's nor a role's", ""}
 	}
+	q.principal = who
 	d, err := simulate(ctx, a.iam, q)
 	switch {
 	case err != nil:
-		return false, unanswered(err)
+		return who, false, unanswered(err)
 	case d.allowed == 0 && d.doubt() != "":
-		return false, finding{Unknown, "can't tell of " + of + " beyond the dry runs, which did not refuse it: " + d.doubt(), ""}
+		return who, false, finding{Unknown, "can't tell of " + of + " beyond the dry runs, which did not refuse it: " + d.doubt(), ""}
 	}
-	return d.allowed > 0, finding{}
+	return who, d.allowed > 0, finding{}
 }
 
 // identity is whose credentials these are, by AWS's answer.
