@@ -45,6 +45,8 @@ func Better(text, queueARN string, known Sources) (better string, ok bool) {
 			}
 		case !s.about(sendMessage, queueARN), s.Effect == "Allow" && !onlySends, s.Effect == "Deny" && (s.sparesServices() || !s.everybody()):
 			p.document.Statement = append(p.document.Statement, s.raw)
+		case !s.plain():
+			return "", false // it may deny more than sending
 		}
 	}
 	better, known.Rules = string(marshal(p.document)), from

@@ -167,17 +167,6 @@ func policiesOfRules() (out []policyCase) {
 	return out
 }
 
-func TestQueuePolicies(t *testing.T) {
-	t.Parallel()
-	for _, c := range slices.Concat(strangePolicies(), policiesOfRules()) {
-		t.Run(c.name, func(t *testing.T) {
-			if f := Judge(c.policy, queueARN, c.known); f.Status != c.want || !strings.Contains(f.Text, c.says) {
-				t.Errorf("%s, %q; want %s, %q", f.Status, f.Text, c.want, c.says)
-			}
-		})
-	}
-}
-
 // TestWhatIsPastedCutsNobodyOff: by the better policy all known Sources send, and
 // what else the old one allows stays.
 func TestWhatIsPastedCutsNobodyOff(t *testing.T) {
@@ -216,6 +205,7 @@ func TestWhatIsPastedCutsNobodyOff(t *testing.T) {
 		{"the world takes, and we may be of it", []string{stmt(`"*"`, "sqs:ReceiveMessage", "")}, Sources{Rules: []string{ruleARN}, All: true, Self: "444455556666"}, nil, nil},
 		{"an organisation takes", []string{stmt(`"*"`, "sqs:ReceiveMessage", `,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`)}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
 		{"the world takes no more once the Deny is gone", []string{stmt(`{"AWS":["*","arn:aws:iam::222233334444:role/flowkeeper"]}`, "sqs:*", ""), attack}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
+		{"all is denied but sending", []string{stmt(events, sendMessage, from(ruleARN)), stmt(`"*"`, "sqs:ReceiveMessage", ""), `{"Effect":"Deny","Principal":"*","NotAction":"sqs:SendMessage","Resource":"*"}`}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
 		{"none", nil, Sources{Rules: []string{ruleARN}, All: true}, []string{ruleARN}, nil},
 		{"none, and no rule", nil, Sources{All: true}, nil, nil},
 		{"all may, and who does is not known", []string{stmt(`"*"`, sendMessage, "")}, Sources{Rules: []string{ruleARN}}, nil, nil},
