@@ -91,18 +91,6 @@ func (p policy) denials(queueARN string) (d denials) {
 	return d
 }
 
-// leave returns what the Deny statements leave of a sender.
-func (d denials) leave(x sender, ours []string) []sender {
-	switch {
-	case slices.Contains(d.names, x.who):
-		return nil
-	case d.only == nil:
-		return []sender{x}
-	}
-	left := slices.DeleteFunc(slices.Clone(d.only), func(arn string) bool { return !glob(x.source, arn) })
-	return bySource(x.who, left, ours)
-}
-
 // sender is a principal that a policy allows to send.
 type sender struct {
 	status Status // of letting it
@@ -122,8 +110,17 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 		if !ok {
 			unread = append(unread, s.where)
 		}
-		for _, x := range allowed {
-			out = append(out, d.leave(x, ours)...)
+		out = append(out, allowed...)
+	}
+	out = slices.DeleteFunc(out, func(x sender) bool { return slices.Contains(d.names, x.who) })
+	if d.only == nil {
+		return out, unread
+	}
+	allowed := out
+	out = nil
+	for _, arn := range d.only {
+		if slices.ContainsFunc(allowed, func(x sender) bool { return glob(x.source, arn) }) {
+			out = append(out, bySource("*", arn, ours))
 		}
 	}
 	for _, who := range d.exempt {
@@ -148,7 +145,9 @@ func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
 	for _, who := range s.Principal["AWS"] {
 		switch {
 		case who == "*" && len(arns) > 0:
-			out = append(out, bySource(who, arns, ours)...)
+			for _, arn := range arns {
+				out = append(out, bySource(who, arn, ours))
+			}
 		case len(arns)+len(accounts) > 0:
 			return nil, false // users and roles send with no such key
 		default:
@@ -163,38 +162,37 @@ func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
 func service(who string, arns, accounts, ours []string) (out []sender) {
 	name := strings.TrimSuffix(who, ".amazonaws.com")
 	switch {
-	case len(arns) > 0:
-		return bySource(who, slices.DeleteFunc(slices.Clone(arns), func(arn string) bool {
-			of := partsOf(arn)
-			return of.Service != "" && !wild(of.Service) && of.Service != name || of.AccountID != "" && len(accounts) > 0 && !slices.Contains(accounts, of.AccountID)
-		}), ours)
-	case len(accounts) == 0:
+	case len(arns)+len(accounts) == 0:
 		return []sender{{Fail, who + " for any rule or topic of any account (there is no aws:SourceArn in its condition)", who, "arn:*:" + name + ":*"}}
+	case len(arns) == 0:
+		for _, account := range accounts {
+			out = append(out, sender{Warn, who + " for anything of account " + account + ", not just for one rule or topic", who, "arn:*:" + name + ":*:" + account + ":*"})
+		}
 	}
-	for _, account := range accounts {
-		out = append(out, sender{Warn, who + " for anything of account " + account + ", not just for one rule or topic", who, "arn:*:" + name + ":*:" + account + ":*"})
+	for _, arn := range arns {
+		of := partsOf(arn)
+		itsOwn := of.Service == "" || wild(of.Service) || of.Service == name
+		if itsOwn && (of.AccountID == "" || len(accounts) == 0 || slices.Contains(accounts, of.AccountID)) {
+			out = append(out, bySource(who, arn, ours))
+		}
 	}
 	return out
 }
 
 const theWorld = "everybody in the world (its principal is *, and no condition holds anybody back)"
 
-// bySource judges each aws:SourceArn that is allowed to send.
-func bySource(who string, arns, ours []string) (out []sender) {
-	for _, arn := range arns {
-		x := sender{OK, arn, who, arn}
-		of := partsOf(arn)
-		switch {
-		case of.Resource == "", wild(of.Service + of.AccountID), of.AccountID == "" && wild(of.Resource):
-			x.status, x.text = Fail, "whatever matches "+arn+" (by "+who+"), of any account"
-		case wild(arn):
-			x.status, x.text = Warn, "whatever matches "+arn+", more than one rule or topic"
-		case of.AccountID != "" && !slices.Contains(ours, of.AccountID):
-			x.status, x.text = Warn, arn+", of account "+of.AccountID+", whose flow logs are not kept here"
-		}
-		out = append(out, x)
+// bySource judges an aws:SourceArn that is allowed to send.
+func bySource(who, arn string, ours []string) sender {
+	of := partsOf(arn)
+	switch {
+	case of.Resource == "", wild(of.Service + of.AccountID), of.AccountID == "" && wild(of.Resource):
+		return sender{Fail, "whatever matches " + arn + " (by " + who + "), of any account", who, arn}
+	case wild(arn):
+		return sender{Warn, "whatever matches " + arn + ", more than one rule or topic", who, arn}
+	case of.AccountID != "" && !slices.Contains(ours, of.AccountID):
+		return sender{Warn, arn + ", of account " + of.AccountID + ", whose flow logs are not kept here", who, arn}
 	}
-	return out
+	return sender{OK, arn, who, arn}
 }
 
 // named judges a user, role or account that is allowed to send, or everybody.
