@@ -34,6 +34,7 @@ func strangePolicies() (out []policyCase) {
 		return `,"Condition":{"` + operator + `":{"aws:SourceArn":` + arn + `}}`
 	}
 	denyOthers := `,{"Effect":"Deny","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":{"ArnNotEquals":{"aws:SourceArn":"` + ruleARN + `"}}}`
+	const denyService = `,{"Effect":"Deny","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:*","Resource":"*"}`
 	deny := func(operator, suffix string) string {
 		return strings.Replace(strings.Replace(denyOthers, "ArnNotEquals", operator, 1), ruleARN, ruleARN+suffix, 1)
 	}
@@ -102,7 +103,9 @@ func strangePolicies() (out []policyCase) {
 		{"a Deny to one leaves others", with(allow(anyone), strings.Replace(denyOthers, `"Principal":"*"`, `"Principal":{"AWS":"222233334444"}`, 1)), Fail, "everybody"},
 
 		{"a Deny of everything", with(rule, `,{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*"}`), Fail, "lets nobody send: statement 2 denies it to everybody"},
-		{"a Deny to the service", with(rule, `,{"Effect":"Deny","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:*","Resource":"*"}`), Fail, "lets nobody send (denied by statement 2)"},
+		{"a Deny to the service", with(rule, denyService), Fail, "lets nobody send (denied by statement 2)"},
+		{"a Deny to the service of whoever bears the rule's name", with(allow(anyone+source("ArnEquals", `"`+ruleARN+`"`)), denyService), Fail, "lets nobody send (denied by statement 2)"},
+		{"a Deny to the service that is all that is left", with(allow(anyone), denyOthers+denyService), Fail, "lets nobody send (denied by statement 2, statement 3)"},
 		{"a Deny to all but another rule", with(rule, deny("ArnNotEquals", "-2")), Fail, "lets nobody send"},
 		{"a Deny of the rule", with(rule, deny("ArnEquals", "")), Unknown, "read statement 2 of"},
 		{"a Deny of another rule", with(rule, deny("ArnEquals", "-2")), Unknown, "read statement 2 of"},

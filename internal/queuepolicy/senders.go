@@ -112,15 +112,13 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 		}
 		out = append(out, allowed...)
 	}
-	out = slices.DeleteFunc(out, func(x sender) bool { return slices.Contains(d.names, x.who) })
-	if d.only == nil {
-		return out, unread
-	}
-	allowed := out
-	out = nil
-	for _, arn := range d.only {
-		if slices.ContainsFunc(allowed, func(x sender) bool { return glob(x.source, arn) }) {
-			out = append(out, bySource("*", arn, ours))
+	if d.only != nil {
+		allowed := out
+		out = nil
+		for _, arn := range d.only {
+			if slices.ContainsFunc(allowed, func(x sender) bool { return glob(x.source, arn) }) {
+				out = append(out, bySource("*", arn, ours))
+			}
 		}
 	}
 	for _, who := range d.exempt {
@@ -130,7 +128,9 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 		}
 		out = append(out, x)
 	}
-	return out, unread
+	return slices.DeleteFunc(out, func(x sender) bool {
+		return slices.Contains(d.names, x.who) || slices.Contains(d.names, partsOf(x.source).Service+".amazonaws.com")
+	}), unread
 }
 
 // senders returns whom an Allow statement allows to send. ok is false if its form is not judged.
