@@ -130,6 +130,8 @@ func strangePolicies() (out []policyCase) {
 		{"an account's principal", allow(`"Principal":{"AWS":"111122223333"}` + source("ArnEquals", `"`+ruleARN+`"`)), Unknown, "read statement 1 of"},
 		{"another account beside it", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceAccount":"999988887777"}}`), Fail, "lets nobody send"},
 		{"the account beside it", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceAccount":"111122223333"},"Bool":{"aws:SecureTransport":"true"}}`), OK, "only " + ruleARN},
+		{"another account beside anybody's", allow(anyone + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceAccount":"999988887777"}}`), Fail, "lets nobody send"},
+		{"the account beside a bucket's pattern, as S3's manual has it", allow(`"Principal":{"Service":"s3.amazonaws.com"},"Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:s3:*:*:trail-logs"},"StringEquals":{"aws:SourceAccount":"111122223333"}}`), Warn, "whatever matches arn:aws:s3:*:*:trail-logs, of account 111122223333"},
 		{"an address beside it", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}`), Unknown, "read statement 1 of"},
 		{"a stranger's rule", with(rule, `,{"Effect":"Allow",`+events+`,"Action":"sqs:SendMessage","Resource":"*"`+source("ArnEquals", `"arn:aws:events:eu-west-1:666666666666:rule/evil"`)+`}`), Warn, "account 666666666666"},
 		{"rules of any Region", allow(events + source("ArnLike", `"arn:aws:events:*:111122223333:rule/flowkeeper"`)), Warn, "more than one rule"},

@@ -145,9 +145,7 @@ func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
 	for _, who := range s.Principal["AWS"] {
 		switch {
 		case who == "*" && len(arns) > 0:
-			for _, arn := range arns {
-				out = append(out, bySource(who, arn, ours))
-			}
+			out = append(out, service(who, arns, accounts, ours)...)
 		case len(arns)+len(accounts) > 0:
 			return nil, false // users and roles send with no such key
 		default:
@@ -157,8 +155,8 @@ func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
 	return out, true
 }
 
-// service judges an AWS service that may send: for some rules or topics, for all of some
-// accounts, or for everybody.
+// service judges an AWS service that may send, or any (*): for some rules or topics, for all of
+// some accounts, or for everybody.
 func service(who string, arns, accounts, ours []string) (out []sender) {
 	name := strings.TrimSuffix(who, ".amazonaws.com")
 	switch {
@@ -170,10 +168,14 @@ func service(who string, arns, accounts, ours []string) (out []sender) {
 		}
 	}
 	for _, arn := range arns {
-		of := partsOf(arn)
-		itsOwn := of.Service == "" || wild(of.Service) || of.Service == name
-		if itsOwn && (of.AccountID == "" || len(accounts) == 0 || slices.Contains(accounts, of.AccountID)) {
-			out = append(out, bySource(who, arn, ours))
+		of, x := partsOf(arn), bySource(who, arn, ours)
+		itsOwn := who == "*" || of.Service == "" || wild(of.Service) || of.Service == name
+		ofThem := len(accounts) == 0 || of.AccountID == "" || slices.ContainsFunc(accounts, func(a string) bool { return glob(of.AccountID, a) })
+		if x.status == Fail && len(accounts) > 0 {
+			x.status, x.text = Warn, "whatever matches "+arn+", of account "+strings.Join(accounts, ", ")
+		}
+		if itsOwn && ofThem {
+			out = append(out, x)
 		}
 	}
 	return out
