@@ -15,7 +15,7 @@ import (
 // alertSinks judges where alerts of deletions go, and whether the sinks take their alerts.
 func (m *machine) alertSinks(ctx context.Context) (out []finding) {
 	facts, _ := m.state() // without a state file nothing was sent
-	for _, s := range m.conf.Alerts {
+	for _, s := range m.Config.Alerts {
 		waiting, lost := facts.counts.Pending[s.Name], facts.counts.Parked[s.Name]
 		if facts.counts.Refused[s.Name] == 0 { // it was not refused: it was not tried yet
 			waiting = 0
@@ -31,8 +31,8 @@ func (m *machine) alertSinks(ctx context.Context) (out []finding) {
 			watched[s.scope.Account] = true
 		}
 	}
-	ofDeletions := m.sinks.For(alert.Alert{Kind: alert.Deletion, Level: alert.High})
-	if f := judgeSinks(m.conf.Alerts, ofDeletions, watched); f.status != OK || len(out) == 0 {
+	ofDeletions := m.Routes.For(alert.Alert{Kind: alert.Deletion, Level: alert.High})
+	if f := judgeSinks(m.Config.Alerts, ofDeletions, watched); f.status != OK || len(out) == 0 {
 		out = append(out, f)
 	}
 	return out

@@ -1,5 +1,13 @@
 package doctor
 
+import (
+	"context"
+	"slices"
+
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
+)
+
 // The checks, by the names that docs/troubleshoot.md has an anchor for each of.
 const (
 	Configuration  = "configuration"
@@ -35,7 +43,7 @@ type Check struct{ ID, Title string }
 
 // Checks are all there are, in their order.
 func Checks() (out []Check) {
-	for _, c := range checks() {
+	for _, c := range checks {
 		out = append(out, c.Check)
 	}
 	return out
@@ -48,33 +56,137 @@ type check struct {
 }
 
 // checks are all there are, in the order in which an event travels.
-func checks() []check {
-	return []check{
-		{Check{Configuration, "the configuration can be read"}, nil},
-		{Check{StateFile, "the state file can be used, and only by the daemon"}, in(here, (*machine).stateFile)},
-		{Check{DiskSpace, "there is room for the state file"}, in(here, (*machine).diskSpace)},
-		{Check{Credentials, "the credentials act in the scope's account"}, in(eachLogin, login.credentials)},
-		{Check{Clock, "the clock is right"}, in(here, (*machine).clock)},
-		{Check{Trail, "a trail logs management write events"}, in(eachScope, (*subject).trail)},
-		{Check{EventRule, "an enabled EventBridge rule leads to the queue"}, in(eachScope, (*subject).eventRule)},
-		{Check{EventPattern, "the rule's pattern matches the records that matter"}, in(eachScope, (*subject).eventPattern)},
-		{Check{Queue, "the queue answers"}, in(theQueue, (*queue).answers)},
-		{Check{QueuePolicy, "only the rule or topic may send to the queue, and no stranger may receive"}, in(attributes, answered.policy)},
-		{Check{QueueKey, "EventBridge can use the queue's key"}, in(attributes, answered.key)},
-		{Check{QueueRetention, "the queue keeps messages long enough"}, in(attributes, answered.retention)},
-		{Check{QueueRedrive, "what can't be handled goes to a dead-letter queue"}, in(attributes, answered.redrive)},
-		{Check{QueueBacklog, "messages are received from the queue"}, in(attributes, answered.backlog)},
-		{Check{RoundTrip, "a rehearsal's own record came back through the queue"}, in(eachScope, (*subject).roundTrip)},
-		{Check{Describe, "flow logs can be described"}, in(eachScope, (*subject).describe)},
-		{Check{Create, "restores would be allowed"}, in(eachScope, (*subject).create)},
-		{Check{Tag, "replacements may be tagged"}, both(in(eachScope, (*subject).tag), in(eachAccount, (*account).tagLater))},
-		{Check{PassRole, "the delivery roles may be passed"}, in(eachAccount, (*account).passRoles)},
-		{Check{LogDelivery, "log delivery may be set up"}, in(eachAccount, (*account).logDelivery)},
-		{Check{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"}, in(eachAccount, (*account).neverDelete)},
-		{Check{AlertSinks, "alerts of a deletion reach somebody outside the watched accounts"}, in(here, (*machine).alertSinks)},
-		{Check{Daemon, "the daemon runs and is healthy"}, in(here, (*machine).daemon)},
-		{Check{Refresh, "the snapshot is fresh"}, in(eachScope, (*subject).refresh)},
-		{Check{TelemetryRules, "what CloudWatch's telemetry rules made, and which rule holds for them"}, in(eachScope, (*subject).telemetryRules)},
-		{Check{Restorable, "what is protected could be restored, and nothing waits for a person"}, in(here, (*machine).restorable)},
+var checks = []check{
+	{Check{Configuration, "the configuration can be read"}, in(here, (*machine).configuration)},
+	{Check{StateFile, "the state file can be used, and only by the daemon"}, in(here, (*machine).stateFile)},
+	{Check{DiskSpace, "there is room for the state file"}, in(here, (*machine).diskSpace)},
+	{Check{Credentials, "the credentials act in the scope's account"}, in(eachLogin, login.credentials)},
+	{Check{Clock, "the clock is right"}, in(here, (*machine).clock)},
+	{Check{Trail, "a trail logs management write events"}, in(eachScope, (*subject).trail)},
+	{Check{EventRule, "an enabled EventBridge rule leads to the queue"}, in(eachScope, (*subject).eventRule)},
+	{Check{EventPattern, "the rule's pattern matches the records that matter"}, in(eachScope, (*subject).eventPattern)},
+	{Check{Queue, "the queue answers"}, in(theQueue, (*queue).answers)},
+	{Check{QueuePolicy, "only the rule or topic may send to the queue, and no stranger may receive"}, in(attributes, answered.policy)},
+	{Check{QueueKey, "EventBridge can use the queue's key"}, in(attributes, answered.key)},
+	{Check{QueueRetention, "the queue keeps messages long enough"}, in(attributes, answered.retention)},
+	{Check{QueueRedrive, "what can't be handled goes to a dead-letter queue"}, in(attributes, answered.redrive)},
+	{Check{QueueBacklog, "messages are received from the queue"}, in(attributes, answered.backlog)},
+	{Check{RoundTrip, "a rehearsal's own record came back through the queue"}, in(eachScope, (*subject).roundTrip)},
+	{Check{Describe, "flow logs can be described"}, in(eachScope, (*subject).describe)},
+	{Check{Create, "restores would be allowed"}, in(eachScope, (*subject).create)},
+	{Check{Tag, "replacements may be tagged"}, both(in(eachScope, (*subject).tag), in(eachAccount, (*account).tagLater))},
+	{Check{PassRole, "the delivery roles may be passed"}, in(eachAccount, (*account).passRoles)},
+	{Check{LogDelivery, "log delivery may be set up"}, in(eachAccount, (*account).logDelivery)},
+	{Check{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"}, in(eachAccount, (*account).neverDelete)},
+	{Check{AlertSinks, "alerts of a deletion reach somebody outside the watched accounts"}, in(here, (*machine).alertSinks)},
+	{Check{Daemon, "the daemon runs and is healthy"}, in(here, (*machine).daemon)},
+	{Check{Refresh, "the snapshot is fresh"}, in(eachScope, (*subject).refresh)},
+	{Check{TelemetryRules, "what CloudWatch's telemetry rules made, and which rule holds for them"}, in(eachScope, (*subject).telemetryRules)},
+	{Check{Restorable, "what is protected could be restored, and nothing waits for a person"}, in(here, (*machine).restorable)},
+}
+
+// exam is the places of one run: this machine, the queue, and what is watched.
+type exam struct {
+	machine  *machine
+	queue    *queue
+	subjects []*subject // every scope
+	accounts []*account // their IDs may be unknown
+}
+
+// newExam finds the accounts and Regions, and prepares the questions that several checks have.
+func newExam(ctx context.Context, d *Doctor) *exam {
+	e := &exam{machine: &machine{Doctor: d, state: once(ctx, d.readState)}}
+	for _, subjects := range d.findSubjects(ctx) {
+		e.subjects = append(e.subjects, subjects...)
+		e.accounts = append(e.accounts, newAccount(ctx, subjects))
+	}
+	e.machine.watched = e.subjects
+	e.queue = newQueue(ctx, d, e.machine)
+	base := d.AWS
+	if n := slices.IndexFunc(e.subjects, func(s *subject) bool { return s.scope.Account == e.queue.Account }); n >= 0 {
+		base = e.subjects[n].cfg
+	}
+	home := d.subject(ctx, scopes.Account{ID: e.queue.Account}, base, e.queue.Region)
+	routes := newRoutes(ctx, e.queue, home)
+	home.rules = routes.ask(ctx, home)
+	for _, s := range e.subjects {
+		s.machine, s.routes, s.rules = e.machine, routes, routes.ask(ctx, s)
+		s.trials = once(ctx, s.try)
+	}
+	e.queue.senders = append([]*subject{home}, e.subjects...)
+	return e
+}
+
+// jobs are all checks in all places, in their order.
+func (e *exam) jobs() (out []job) {
+	for _, c := range checks {
+		for _, j := range c.jobs(e) {
+			j.check = c.Check
+			out = append(out, j)
+		}
+	}
+	return out
+}
+
+// job is one check in one place.
+type job struct {
+	check Check
+	place place
+	run   func(context.Context) []finding
+}
+
+// results makes the check, unless its place can't be used.
+func (j job) results(ctx context.Context) (out []Result) {
+	ctx, cancel := context.WithTimeout(ctx, oneCheck)
+	defer cancel()
+	if why := j.place.unusable(); why != "" {
+		return []Result{skipped(why).at(j.check, j.place.at())}
+	}
+	for _, f := range j.run(ctx) {
+		out = append(out, f.at(j.check, j.place.at()))
+	}
+	return out
+}
+
+// place is where a check is made: this machine, the queue, an account, or a scope.
+type place interface {
+	at() inventory.Scope // as results name it
+	unusable() string    // why nothing can be checked there; empty: it can
+}
+
+func here(e *exam) []*machine        { return []*machine{e.machine} }
+func theQueue(e *exam) []*queue      { return []*queue{e.queue} }
+func attributes(e *exam) []answered  { return []answered{{e.queue}} }
+func eachScope(e *exam) []*subject   { return e.subjects }
+func eachAccount(e *exam) []*account { return e.accounts }
+func eachLogin(e *exam) (out []login) {
+	for _, s := range e.subjects {
+		out = append(out, login{s})
+	}
+	return out
+}
+
+// outcome of a check: one finding, or several.
+type outcome interface{ finding | []finding }
+
+func findings[A outcome](a A) []finding {
+	if one, is := any(a).(finding); is {
+		return []finding{one}
+	}
+	return any(a).([]finding)
+}
+
+// both makes the jobs of two parts of one check.
+func both(one, other func(*exam) []job) func(*exam) []job {
+	return func(e *exam) []job { return append(one(e), other(e)...) }
+}
+
+// in makes the jobs of a check: one for each place.
+func in[P place, A outcome](places func(*exam) []P, run func(P, context.Context) A) func(*exam) []job {
+	return func(e *exam) (out []job) {
+		for _, p := range places(e) {
+			out = append(out, job{place: p, run: func(ctx context.Context) []finding { return findings(run(p, ctx)) }})
+		}
+		return out
 	}
 }

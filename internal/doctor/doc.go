@@ -1,20 +1,17 @@
 // Package doctor finds out why Flowkeeper would not receive a deletion, not restore
 // it, or alert nobody.
 //
-//	state_file.go      state file, disk; state.go: what is read from it
-//	credentials.go     who we are, in each scope; machine.go: the clock
-//	trail.go           does a trail log the calls?
-//	event_route.go     which rules lead to the queue (event_bus.go); event_rule.go,
-//	                   event_pattern.go: do they send what matters?
-//	queue.go           the queue, queue_attributes.go its settings, dead_letters.go the
+//	machine.go         this machine: configuration, clock, disk, state file, daemon
+//	state.go           what the state file says: round trips, refreshes, telemetry rules,
+//	                   and what could be restored
+//	subject.go         the scopes and accounts, and who we are in each
+//	trail.go           the source: does a trail log the calls?
+//	event_route.go     which rules lead to the queue; event_rule.go: do they send what matters?
+//	queue.go           the queue, its policy (internal/queuepolicy) and settings, the
 //	                   dead-letter queue
-//	queue_policy.go    who may send to the queue, and receive (internal/queuepolicy)
-//	round_trip.go      did the last rehearsal come back?
-//	restore.go         would restores be allowed? dry_run.go: by AWS; simulate.go: by IAM's
-//	                   simulator, which permissions.go and never_delete.go ask
-//	alert_sinks.go     where alerts of deletions go
-//	daemon.go          the daemon on this machine
-//	snapshot.go        is the snapshot fresh, and what of it can be restored?
+//	restore.go         would restores be allowed, by dry runs? permissions.go: by IAM's
+//	                   simulator, which simulate.go asks
+//	alert_sinks.go     the people: where alerts of deletions go
 //	who_may_delete.go  who may delete flow logs
 //
 // The table of all checks is in checks.go: each is a method of the place where it is

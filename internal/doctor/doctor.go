@@ -34,9 +34,6 @@ const (
 // and all before them are there; it calls report from its own goroutine. It ends with
 // ctx's error or report's, and waits for what it started.
 func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
-	if err := report(d.configuration()); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	jobs := newExam(ctx, d).jobs()
 	done := make([]chan []Result, len(jobs))

@@ -2,10 +2,144 @@ package doctor
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 )
+
+// eventsAPI is what doctor calls of *eventbridge.Client. CloudTrail's events are on the
+// default bus.
+type eventsAPI interface {
+	ListRuleNamesByTarget(context.Context, *eventbridge.ListRuleNamesByTargetInput, ...func(*eventbridge.Options)) (*eventbridge.ListRuleNamesByTargetOutput, error)
+	ListRules(context.Context, *eventbridge.ListRulesInput, ...func(*eventbridge.Options)) (*eventbridge.ListRulesOutput, error)
+	DescribeRule(context.Context, *eventbridge.DescribeRuleInput, ...func(*eventbridge.Options)) (*eventbridge.DescribeRuleOutput, error)
+	ListTargetsByRule(context.Context, *eventbridge.ListTargetsByRuleInput, ...func(*eventbridge.Options)) (*eventbridge.ListTargetsByRuleOutput, error)
+	TestEventPattern(context.Context, *eventbridge.TestEventPatternInput, ...func(*eventbridge.Options)) (*eventbridge.TestEventPatternOutput, error)
+}
+
+// bus is an event bus of an account and Region.
+type bus struct {
+	api          eventsAPI
+	region, name string
+}
+
+const defaultBus = "default"
+
+// options returns the options of an AWS CLI command about the bus's rules.
+func (b bus) options() string {
+	if b.name == defaultBus {
+		return "--region " + b.region
+	}
+	return "--region " + b.region + " --event-bus-name " + shellWord(b.name)
+}
+
+// rule of a bus, with one of its targets.
+type rule struct {
+	name, arn, pattern string
+	enabled            bool
+	on                 bus
+	target             ebtypes.Target
+	next               *nextBus // the bus that it forwards to; nil: it leads to the queue, or to a topic
+}
+
+// Rules that are looked through for a target. A bus has 300 at most, if AWS was
+// not asked for more.
+const (
+	maxRules     = 100 // of a page
+	maxRulePages = 3
+)
+
+// askBus returns a question for rules of one of the subject's buses.
+func (s *subject) askBus(ctx context.Context, name string, ask func(context.Context, bus) ([]rule, error)) func() ([]rule, error) {
+	return once(ctx, func(ctx context.Context) ([]rule, error) {
+		if why := s.unusable(); why != "" {
+			return nil, fmt.Errorf("account %s can't be asked: %s", s.scope.Account, why)
+		}
+		return ask(ctx, bus{eventbridge.NewFromConfig(s.cfg), s.scope.Region, name})
+	})
+}
+
+// rulesToFirst are the rules that lead to the first of the targets to which
+// there are any.
+func (b bus) rulesToFirst(ctx context.Context, targets []string) (out []rule, err error) {
+	for _, target := range targets {
+		if out, err = b.rulesTo(ctx, target); err != nil || len(out) > 0 {
+			return out, err
+		}
+	}
+	return nil, nil
+}
+
+// rulesTo are the rules with a target, once for each time that they name it.
+func (b bus) rulesTo(ctx context.Context, target string) (out []rule, err error) {
+	in := &eventbridge.ListRuleNamesByTargetInput{TargetArn: &target, EventBusName: &b.name, Limit: aws.Int32(maxRules)}
+	for more := true; more; more = in.NextToken != nil {
+		found, err := b.api.ListRuleNamesByTarget(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		in.NextToken = found.NextToken
+		for _, name := range found.RuleNames {
+			x, err := b.api.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name, EventBusName: &b.name})
+			if err != nil {
+				return nil, err
+			}
+			r := rule{name: name, arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != ebtypes.RuleStateDisabled, on: b}
+			some, err := r.leading(ctx, func(arn string) (*nextBus, bool) { return nil, arn == target })
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, some...)
+		}
+	}
+	return out, nil
+}
+
+// leading returns the rule with each of its targets that leads to the queue, or to a bus.
+func (r rule) leading(ctx context.Context, leads func(arn string) (next *nextBus, is bool)) (out []rule, err error) {
+	all, err := r.on.api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &r.name, EventBusName: &r.on.name})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range all.Targets {
+		if next, is := leads(aws.ToString(t.Arn)); is {
+			r.target, r.next = t, next
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// forwarders are the rules of the bus that forward to a bus in the queue's account and
+// Region, by which of their targets. EventBridge can't be asked for these, so that
+// it reads all rules, up to one that leads on. It is an error if none does and there
+// are more rules than it reads.
+func (b bus) forwarders(ctx context.Context, leads func(arn string) (*nextBus, bool)) (out []rule, err error) {
+	in := &eventbridge.ListRulesInput{EventBusName: &b.name, Limit: aws.Int32(maxRules)}
+	for range maxRulePages {
+		all, err := b.api.ListRules(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range all.Rules {
+			r := rule{name: aws.ToString(x.Name), arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != ebtypes.RuleStateDisabled, on: b}
+			some, err := r.leading(ctx, leads)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, some...)
+		}
+		if in.NextToken = all.NextToken; in.NextToken == nil || leadOn(out) {
+			return out, nil
+		}
+	}
+	return nil, fmt.Errorf("the event bus %s has more rules than the %d that were looked through, none of which leads to the queue; see the others: aws events list-rules %s", b.name, maxRules*maxRulePages, b.options())
+}
 
 // nextBus is the bus to which a rule of the default bus forwards: one in the queue's
 // account and Region, with its rules that lead to the queue. None of them forwards
@@ -24,23 +158,11 @@ type routes struct {
 }
 
 func newRoutes(ctx context.Context, q *queue, home *subject) *routes {
-	var mu sync.Mutex // guards buses
-	buses := map[string]func() ([]rule, error){}
 	r := &routes{queue: q, home: home}
+	var buses sync.Map // the question for the rules of each, by its name
 	r.onBus = func(name string) *nextBus {
-		mu.Lock()
-		if buses[name] == nil {
-			buses[name] = once(ctx, func(ctx context.Context) ([]rule, error) {
-				b, err := home.bus(name)
-				if err != nil {
-					return nil, err
-				}
-				return b.rulesToFirst(ctx, q.targets())
-			})
-		}
-		ask := buses[name]
-		mu.Unlock()
-		rules, err := ask()
+		ask, _ := buses.LoadOrStore(name, home.askBus(ctx, name, func(ctx context.Context, b bus) ([]rule, error) { return b.rulesToFirst(ctx, q.targets()) }))
+		rules, err := ask.(func() ([]rule, error))()
 		return &nextBus{rules, err, r.makeRule(home.scope, name)}
 	}
 	return r
@@ -48,11 +170,7 @@ func newRoutes(ctx context.Context, q *queue, home *subject) *routes {
 
 // ask returns a question for the rules of a scope's default bus that lead to the queue.
 func (r *routes) ask(ctx context.Context, s *subject) func() ([]rule, error) {
-	return once(ctx, func(ctx context.Context) ([]rule, error) {
-		b, err := s.bus(defaultBus)
-		if err != nil {
-			return nil, err
-		}
+	return s.askBus(ctx, defaultBus, func(ctx context.Context, b bus) ([]rule, error) {
 		return findRoute(ctx, b, r.queue.targets(), r.queue.buses(), r.onBus)
 	})
 }

@@ -62,24 +62,26 @@ var everyPermission = permissionsOf(delivery.Target{Type: firehose, Fields: deli
 // restores need those that are missing.
 func (a *account) logDelivery(ctx context.Context) (out []finding) {
 	all, err := a.trials()
-	type key struct{ action, resource string }
-	needed, order := map[key][]trial{}, []permission{deliver}
+	type need struct {
+		permission
+		trials []trial
+	}
+	needs := []need{{permission: deliver}}
 	for _, t := range all {
 		for _, p := range permissionsOf(t.target, a.partition(), a.id) {
-			k := key{p.action, p.resource}
-			if needed[k] == nil && p.action != deliver.action {
-				order = append(order, p)
+			n := slices.IndexFunc(needs, func(x need) bool { return x.action == p.action && x.resource == p.resource })
+			if n < 0 {
+				needs, n = append(needs, need{permission: p}), len(needs)
 			}
-			needed[k] = append(needed[k], t)
+			needs[n].trials = append(needs[n].trials, t)
 		}
 	}
-	for _, p := range order {
-		trials := needed[key{p.action, p.resource}]
-		if len(trials) == 0 && err != nil {
+	for n, x := range needs {
+		if len(x.trials) == 0 && err != nil {
 			out = addNew(out, skipped(errorText(err)))
 			continue
 		}
-		if f := a.mayCreate(ctx, p, trials); p.action == deliver.action || f.status != OK {
+		if f := a.mayCreate(ctx, x.permission, x.trials); n == 0 || f.status != OK {
 			out = addNew(out, f)
 		}
 	}
@@ -96,8 +98,7 @@ func (a *account) mayCreate(ctx context.Context, p permission, trials []trial) f
 	if t, is := refusedFor(p.action, trials); is {
 		return finding{Fail, "a restore of " + t.id + " would be refused: " + t.answer.Message, fix}
 	}
-	allowed, doubt := a.may(ctx, p.action, question{action: p.action, resources: []string{p.resource}, region: region, context: p.context})
-	who, _ := a.self() // where it is not known, that is the doubt
+	who, allowed, doubt := a.may(ctx, p.action, question{action: p.action, resources: []string{p.resource}, region: region, context: p.context})
 	lacks := who + " lacks " + p.action + ", which restores of " + p.why + " need"
 	switch {
 	case allowed:
@@ -154,7 +155,7 @@ func (a *account) mayPass(ctx context.Context, role string, trials []trial) find
 	}
 	var doubt finding
 	for _, service := range deliveryServices {
-		allowed, f := a.may(ctx, role, question{action: passRole, resources: []string{role}, region: trials[0].region, context: map[string]string{"iam:PassedToService": service}})
+		_, allowed, f := a.may(ctx, role, question{action: passRole, resources: []string{role}, region: trials[0].region, context: map[string]string{"iam:PassedToService": service}})
 		if allowed {
 			return fine("%s to %s", role, service)
 		}
@@ -165,4 +166,73 @@ func (a *account) mayPass(ctx context.Context, role string, trials []trial) find
 	}
 	who, _ := a.self() // it was asked about
 	return finding{Fail, who + " may not pass " + role + " to log delivery", fix}
+}
+
+const deleteFlowLogs = "ec2:DeleteFlowLogs"
+
+// neverDelete asks IAM's simulator whether Flowkeeper may delete flow logs. A dry run of
+// DeleteFlowLogs would show that too, but Flowkeeper and others would report it as an attempt;
+// and so nothing here calls DeleteFlowLogs.
+func (a *account) neverDelete(ctx context.Context) finding {
+	if who, err := a.subjects[0].identity(); err == nil && strings.HasSuffix(who.arn, ":root") {
+		return finding{Fail, "the root user may delete flow logs, unless a service control policy denies it: whoever takes these credentials can delete them all", leaveRoot}
+	}
+	who, err := a.self()
+	if err != nil || who == "" {
+		return finding{Unknown, "can't tell, because these credentials are neither a user's nor a role's", a.dryRun()}
+	}
+	d, err := mayDelete(ctx, a.iam, who, nil, a.flowLogs())
+	if err == nil {
+		return judgeDelete(who, d)
+	}
+	f := unanswered(err)
+	f.fix = strings.TrimPrefix(f.fix+", or "+a.dryRun(), ", or ")
+	return f
+}
+
+// judgeDelete takes an explicit denial for unconditional, as in deploy/iam-policy.json.
+func judgeDelete(who string, d decision) finding {
+	switch {
+	case d.allowed > 0:
+		return finding{Fail, who + " may delete flow logs" + by(d.statements) + ": whoever takes these credentials can delete them all", denyTo(who)}
+	case d.closed():
+		return fine("denied to %s by a service control policy, as far as the simulator knows the values of its conditions", who)
+	case d.explicit > 0 && d.implicit == 0:
+		return fine("denied to %s explicitly", who)
+	case d.doubt() != "":
+		return finding{Unknown, "can't tell whether " + who + " may: " + d.doubt(), denyTo(who)}
+	}
+	return fine("not allowed to %s", who)
+}
+
+func (a *account) dryRun() string {
+	return "try it as the daemon (its alerts and your SIEM will report an attempt): aws ec2 delete-flow-logs --dry-run --flow-log-ids fl-00000000000000000 --region " +
+		a.subjects[0].scope.Region + " should answer UnauthorizedOperation"
+}
+
+func by(all []Statement) string {
+	var names []string
+	for _, s := range all {
+		names = append(names, s.String())
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ", by " + strings.Join(names, ", ")
+}
+
+// String returns where the statement is.
+func (s Statement) String() string {
+	text := s.Policy
+	if s.Line > 0 {
+		text += fmt.Sprintf(" line %d", s.Line)
+	}
+	return text
+}
+
+// denyTo returns the command that denies ec2:DeleteFlowLogs to a user or role.
+func denyTo(arn string) string {
+	kind, _, _ := strings.Cut(partsOf(arn).Resource, "/")
+	return fmt.Sprintf(`aws iam put-%[1]s-policy --%[1]s-name %[2]s --policy-name never-delete-flow-logs --policy-document '{"Version":"2012-10-17","Statement":[{"Sid":"NeverDelete","Effect":"Deny","Action":"ec2:DeleteFlowLogs","Resource":"*"}]}'`,
+		kind, arn[strings.LastIndex(arn, "/")+1:])
 }

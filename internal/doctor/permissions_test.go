@@ -36,6 +36,14 @@ func (n notes) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrinci
 	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{simulated(allowed)}}, nil
 }
 
+// accountOf is an account with one scope, whose dry runs are these.
+func accountOf(api simulator, trials ...trial) *account {
+	s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
+	s.trials = func() ([]trial, error) { return trials, nil }
+	s.logs = func() ([]inventory.FlowLog, error) { return []inventory.FlowLog{{ID: "fl-1"}}, nil }
+	return &account{id: "1", subjects: []*subject{s}, iam: api, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
+}
+
 // TestDelegatedPermissionsAreAskedForWhereNeeded, as AWS itself would ask, and
 // nowhere else.
 func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
@@ -63,15 +71,12 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 		"tags, refused":              {target: tags, lacks: "autoscaling:DescribeTags", want: []Status{Fail}, says: "would be refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
 			tried := trial{target: c.target, id: "fl-1", lacks: c.lacks}
 			if c.lacks != "" {
 				tried.answer.Class = incident.NeedsPerson
 			}
-			s.trials = func() ([]trial, error) { return []trial{tried, tried}, nil }
 			var asked []string
-			a := &account{id: "1", subjects: []*subject{s}, iam: notes{c.denied, &asked}, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
-			found := a.logDelivery(t.Context())
+			found := accountOf(notes{c.denied, &asked}, tried, tried).logDelivery(t.Context())
 			if found[0].status != OK || asked[0] != "logs:CreateLogDelivery *" { // which is asked for in any case
 				t.Errorf("%+v after %s", found[0], asked[0])
 			}
@@ -103,7 +108,8 @@ func TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer(t *testing.T) {
 		return []trial{{target: ecs, id: "fl-1", region: "us-east-1", lacks: "ecs:ListTasks", answer: incident.Answer{Class: incident.NeedsPerson, Message: "denied"}}}, nil
 	}}
 	var asked []string
-	a := &account{id: "1", subjects: []*subject{silent, refused}, iam: notes{nil, &asked}, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
+	a := accountOf(notes{nil, &asked})
+	a.subjects = []*subject{silent, refused}
 	for _, f := range a.logDelivery(t.Context()) {
 		if f.status == Fail && strings.Contains(f.detail, "would be refused") {
 			return
@@ -127,13 +133,9 @@ func TestTagsThatFollowACreate(t *testing.T) {
 		"nothing to judge": {[]string{"ec2:CreateTags"}, nil, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
-			s.trials = func() ([]trial, error) { return c.trials, nil }
-			s.logs = func() ([]inventory.FlowLog, error) { return []inventory.FlowLog{{ID: "fl-1"}}, nil }
 			var asked []string
-			a := &account{id: "1", subjects: []*subject{s}, iam: notes{c.denied, &asked}, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
 			var got []Status
-			for _, f := range a.tagLater(t.Context()) {
+			for _, f := range accountOf(notes{c.denied, &asked}, c.trials...).tagLater(t.Context()) {
 				got = append(got, f.status)
 				if !strings.Contains(f.detail+f.fix, c.says) {
 					t.Errorf("%+v", f)

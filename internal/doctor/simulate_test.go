@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 
-	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
 )
 
@@ -215,9 +214,7 @@ func TestReviewThatIsCutSaysSo(t *testing.T) {
 func TestDeliveryInDoubt(t *testing.T) {
 	t.Parallel()
 	const role = "arn:aws:iam::1:role/flow-logs"
-	s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
 	tried := trial{region: "eu-west-1", target: delivery.Target{Type: firehose, Role: role}}
-	s.trials = func() ([]trial, error) { return []trial{tried}, nil }
 	for name, c := range map[string]struct {
 		p    policies
 		want Status
@@ -232,7 +229,7 @@ func TestDeliveryInDoubt(t *testing.T) {
 		"SCP":                           {always(organization()), Unknown, "a service control policy denies it"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := &account{id: "1", subjects: []*subject{s}, iam: c.p, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
+			a := accountOf(c.p, tried)
 			for check, f := range map[string]finding{PassRole: a.passRoles(t.Context())[0], LogDelivery: a.logDelivery(t.Context())[0]} {
 				if f.status != c.want || !strings.Contains(f.detail, c.says) {
 					t.Errorf("%s: %+v instead of %s", check, f, c.want)
@@ -241,8 +238,7 @@ func TestDeliveryInDoubt(t *testing.T) {
 		})
 	}
 	// A condition on a key of PassRole's own.
-	a := &account{id: "1", subjects: []*subject{s}, iam: where("iam:AssociatedResourceArn", "x"), self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
-	if f := a.passRoles(t.Context())[0]; f.status != Unknown {
+	if f := accountOf(where("iam:AssociatedResourceArn", "x"), tried).passRoles(t.Context())[0]; f.status != Unknown {
 		t.Errorf("%+v", f)
 	}
 }

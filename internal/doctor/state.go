@@ -3,9 +3,14 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
+	"github.com/robfig/cron/v3"
+
+	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
@@ -87,4 +92,142 @@ func (t candidates) add(r inventory.Row) {
 	if have := t[key]; len(have) < maxTries && (len(have) > 0 || len(t) < maxTargets) {
 		t[key] = append(have, r)
 	}
+}
+
+// refresh judges the age of a scope's snapshot.
+func (s *subject) refresh(context.Context) finding {
+	facts, err := s.machine.state()
+	if err != nil {
+		return skipped(noStateFile) // state-file reports the error
+	}
+	return judgeRefresh(s.machine.Config.Inventory.Schedule, facts.counts.RefreshedAt[s.scope], s.machine.Now())
+}
+
+// judgeRefresh warns if the schedule had two refreshes since the last one.
+func judgeRefresh(schedule string, at, now time.Time) finding {
+	const look = "see that the daemon runs, and what it logs: journalctl -u flowkeeper"
+	if at.IsZero() {
+		return finding{Warn, "there was no refresh yet", look}
+	}
+	if overdue(schedule, at, now, 2*time.Minute) {
+		return finding{Warn, fmt.Sprintf("the last refresh was %s ago, at %s, by the schedule %s", now.Sub(at).Round(time.Second), at.UTC().Format(time.RFC3339), schedule), look}
+	}
+	return fine("%s ago", now.Sub(at).Round(time.Second))
+}
+
+// restorable reports what the last rehearsals said, and incidents that are not over.
+func (m *machine) restorable(context.Context) (out []finding) {
+	facts, err := m.state()
+	if err != nil {
+		return findings(skipped(noStateFile))
+	}
+	yes, no, unknown := facts.counts.Restorable["yes"], facts.counts.Restorable["no"], facts.counts.Restorable["unknown"]
+	if no > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("the last rehearsal says that %s could not be restored", plural(no, "flow log", "flow logs")), "flowkeeper inventory list"})
+	}
+	if r := facts.counts.Released; r.FlowLogs > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("%s released until %s: a deletion would not be undone", plural(r.FlowLogs, "flow log is", "flow logs are"), r.Until.UTC().Format("2006-01-02 15:04 UTC")),
+			"flowkeeper inventory list names them; to end that: flowkeeper inventory release ID... --undo"})
+	}
+	if n := facts.counts.Held; n > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("%s held: what delivers to a place that nobody has approved is not protected", plural(n, "flow log is", "flow logs are")),
+			"flowkeeper inventory list --held names them; if the place is yours: flowkeeper inventory approve DESTINATION"})
+	}
+	if n := facts.counts.Incidents["blocked"]; n > 0 {
+		out = append(out, finding{Fail, fmt.Sprintf("%s blocked: what was deleted stays gone until a person helps", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state blocked"})
+	}
+	if n := facts.counts.Incidents["open"]; n > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("%s open: what was deleted is not back yet", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state open"})
+	}
+	switch {
+	case len(out) > 0:
+		return out
+	case yes+no+unknown == 0:
+		return findings(finding{Warn, "nothing is protected", "see inventory.regions, inventory.destinations and accounts: is this where your flow logs are?"})
+	}
+	return findings(fine("%d by the last rehearsal, %d not rehearsed yet", yes, unknown))
+}
+
+// telemetryRules reports how many flow logs of a scope CloudWatch's telemetry rules made, as
+// far as their tag shows, and which rule of ours holds for the role of these.
+func (s *subject) telemetryRules(context.Context) finding {
+	facts, err := s.machine.state()
+	if err != nil {
+		return skipped(noStateFile) // state-file reports the error
+	}
+	return judgeTelemetry(facts.telemetry[s.scope], s.scope, s.machine.Config.Remediate)
+}
+
+func judgeTelemetry(flowLogs int, s inventory.Scope, c configs.Remediate) finding {
+	if flowLogs == 0 {
+		return fine("no flow log has the tag %s", incident.TelemetryTag)
+	}
+	return fine("%s the tag %s: for the role of CloudWatch's telemetry rules, %s. aws observabilityadmin list-telemetry-rules shows these rules; docs/telemetry-rules.md says how they work beside Flowkeeper",
+		plural(flowLogs, "flow log has", "flow logs have"), incident.TelemetryTag, telemetryRule(s, c))
+}
+
+// telemetryRule says which rule of ours holds for that role.
+func telemetryRule(s inventory.Scope, c configs.Remediate) string {
+	for n, r := range c.Rules {
+		if (incident.Rule{Principal: r.Principal}).Matches(s.Account, incident.TelemetryRole(s)) {
+			action := r.Action
+			if r.Action == "wait" {
+				action += " " + configs.Tidy(r.Wait)
+			}
+			return fmt.Sprintf("remediate.rules[%d] holds: %s", n, action)
+		}
+	}
+	return "the built-in rule holds: wait " + configs.Tidy(incident.TelemetryWait)
+}
+
+// roundTrip judges whether the records of rehearsals come back through the queue, which proves
+// that deletions arrive.
+func (s *subject) roundTrip(context.Context) finding {
+	facts, err := s.machine.state()
+	switch {
+	case err != nil:
+		return skipped(noStateFile)
+	case len(facts.rows[s.scope]) == 0:
+		return skipped(nothingHere)
+	}
+	return s.machine.pipeline(facts, s.scope)
+}
+
+// proven reports whether the scope's last rehearsal came back through the queue.
+func (m *machine) proven(s inventory.Scope) bool {
+	facts, err := m.state()
+	return err == nil && m.pipeline(facts, s).status == OK
+}
+
+func (m *machine) pipeline(facts stateFacts, s inventory.Scope) finding {
+	return judgePipeline(facts.pipelines[s], m.Config.Rehearsal.Schedule, m.Now())
+}
+
+// patience is how long a record may take: CloudTrail delivers most within fifteen minutes.
+const patience = 30 * time.Minute
+
+// judgePipeline judges by the last rehearsals, made by a schedule, whether records arrive.
+func judgePipeline(w rehearse.PipelineHealth, schedule string, now time.Time) finding {
+	const look = "see the checks above: trail, rule, queue"
+	late := w.Unanswered > 0 && now.Sub(w.UnansweredSince) > patience
+	switch {
+	case late && w.BackAt.IsZero():
+		return finding{Fail, fmt.Sprintf("no rehearsal ever came back, the first was %s ago: deletions do not arrive", now.Sub(w.UnansweredSince).Round(time.Second)), look}
+	case late:
+		return finding{Fail, plural(w.Unanswered, "rehearsal", "rehearsals") + " did not come back, since " + w.UnansweredSince.UTC().Format(time.RFC3339) + ": deletions may not arrive", look}
+	case w.BackAt.IsZero() && w.Unanswered > 0:
+		return finding{Unknown, "can't tell yet: the first rehearsal is on its way since " + w.UnansweredSince.UTC().Format(time.RFC3339), ""}
+	case w.BackAt.IsZero():
+		return finding{Unknown, "can't tell: nothing was rehearsed yet (rehearsal.schedule; it needs a protected flow log)", ""}
+	case overdue(schedule, w.BackAt, now, patience):
+		return finding{Unknown, "can't tell: no rehearsal was made since " + w.BackAt.UTC().Format(time.RFC3339) + ", when the last one came back", "see that the daemon runs, and that rehearsal.schedule is not empty"}
+	}
+	return fine("the last one %s ago", now.Sub(w.BackAt).Round(time.Second))
+}
+
+// overdue reports whether a schedule had two times since then, and some more time has passed;
+// or if there is no schedule.
+func overdue(schedule string, at, now time.Time, more time.Duration) bool {
+	s, err := cron.ParseStandard(schedule)
+	return err != nil || now.After(s.Next(s.Next(at)).Add(more))
 }

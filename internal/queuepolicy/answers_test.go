@@ -16,10 +16,10 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/answers.txt")
 
-// TestQueuePolicyAnswers pins every answer, word by word, so that a change of the
-// judgement shows what it changes. `go test ./internal/queuepolicy -run Answers -update`
-// writes them.
-func TestQueuePolicyAnswers(t *testing.T) {
+// TestQueuePolicies judges each policy, and compares every answer, word by word, with those in
+// testdata/answers.txt, so that a change of the judgement shows what it changes.
+// `go test ./internal/queuepolicy -run TestQueuePolicies -update` writes them.
+func TestQueuePolicies(t *testing.T) {
 	t.Parallel()
 	var got strings.Builder
 	for _, group := range []struct {
@@ -32,8 +32,11 @@ func TestQueuePolicyAnswers(t *testing.T) {
 	} {
 		fmt.Fprintf(&got, "# %s\n", group.title)
 		for _, c := range group.cases {
-			f := Judge(c.policy, cmp.Or(c.queue, queueARN), c.known)
-			fmt.Fprintf(&got, "%s: %s: %s\n", c.name, f.Status, f.Text)
+			v := Judge(c.policy, cmp.Or(c.queue, queueARN), c.known)
+			fmt.Fprintf(&got, "%s: %s: %s\n", c.name, v.Status, v.Text)
+			if v.Status != cmp.Or(c.want, v.Status) || !strings.Contains(v.Text, c.says) {
+				t.Errorf("%s: %s, %q; want %s, %q", c.name, v.Status, v.Text, c.want, c.says)
+			}
 		}
 	}
 	file := filepath.Join("testdata", "answers.txt")
@@ -52,8 +55,8 @@ func TestQueuePolicyAnswers(t *testing.T) {
 			t.Fatalf("line %d of %s is %q, and now %q", n+1, file, line, have[min(n, len(have)-1)])
 		}
 	}
-	if len(have) > strings.Count(string(want), "\n")+1 {
-		t.Errorf("%d lines more than in %s", len(have)-strings.Count(string(want), "\n")-1, file)
+	if got.Len() != len(want) {
+		t.Errorf("%s lacks the last of %d lines", file, len(have))
 	}
 }
 
@@ -81,11 +84,11 @@ func deployedPolicies(t *testing.T) []policyCase {
 	}
 	const role, other = `"arn:aws:iam::111122223333:role/flowkeeper"`, `"arn:aws:iam::999988887777:root"`
 	return []policyCase{
-		{name: "deploy/queue-policy.json", policy: deployed(t, "queue-policy.json"), known: known},
-		{name: "deploy/queue-policy-dead.json", policy: deployed(t, "queue-policy-dead.json"), known: known, queue: deadARN},
-		{name: "the stack's QueuePolicy", policy: templatePolicy(t, "QueuePolicy", ""), known: known},
-		{name: "the stack's QueuePolicy, with ReplayRoleArn", policy: templatePolicy(t, "QueuePolicy", replayARN), known: known},
-		{name: "the stack's DeadLettersPolicy", policy: templatePolicy(t, "DeadLettersPolicy", ""), known: known, queue: deadARN},
+		{name: "deploy/queue-policy.json", policy: deployed(t, "queue-policy.json"), known: known, want: OK},
+		{name: "deploy/queue-policy-dead.json", policy: deployed(t, "queue-policy-dead.json"), known: known, queue: deadARN, want: OK},
+		{name: "the stack's QueuePolicy", policy: templatePolicy(t, "QueuePolicy", ""), known: known, want: OK},
+		{name: "the stack's QueuePolicy, with ReplayRoleArn", policy: templatePolicy(t, "QueuePolicy", replayARN), known: known, want: OK},
+		{name: "the stack's DeadLettersPolicy", policy: templatePolicy(t, "DeadLettersPolicy", ""), known: known, queue: deadARN, want: OK},
 		{name: "console: a new queue", policy: console(owner), known: known},
 		{name: "console: the rule's target", policy: console(events), known: known},
 		{name: "console: the rule's target, on a new queue", policy: console(owner, events), known: known},

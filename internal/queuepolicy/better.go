@@ -3,6 +3,7 @@ package queuepolicy
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // Better returns a policy by which the known sources may send, those whom the old policy
@@ -31,27 +32,30 @@ func Better(text, queueARN string, known Sources) (better string, ok bool) {
 	if len(from) == 0 || len(known.ByRole) > 0 || len(unread) > 0 {
 		return "", false
 	}
-	kept := onlyFrom(queueARN, from, exempt)
+	own := partsOf(queueARN).AccountID
+	p.document.Statement = onlyFrom(queueARN, from, exempt)
 	for _, s := range p.statements {
-		_, only, ok := s.strangers([]string{partsOf(queueARN).AccountID, known.Self})
-		takes := slices.ContainsFunc(losses, func(action string) bool { return s.about(action, queueARN) })
+		strangers, ok := s.strangers([]string{own, known.Self})
+		onlyStrangers := ok && len(strangers) > 0 && len(strangers) == len(s.Principal["AWS"])+len(s.Principal["Service"])
+		onlySends := !slices.ContainsFunc(s.Action, func(a string) bool { return !strings.EqualFold(a, sendMessage) })
 		switch {
-		case s.Effect == "Allow" && only && ok && takes:
-			if known.Self != partsOf(queueARN).AccountID {
+		case s.Effect == "Allow" && onlyStrangers && len(s.losses(queueARN)) > 0:
+			if known.Self != own {
 				return "", false // we may be one of those that receive by it
 			}
-		case !s.about(sendMessage, queueARN), s.Effect == "Allow" && !s.onlySends(), s.Effect == "Deny" && (s.exemptsServices() || !s.everybody()):
-			kept = append(kept, s.raw)
+		case !s.about(sendMessage, queueARN), s.Effect == "Allow" && !onlySends, s.Effect == "Deny" && (s.sparesServices() || !s.everybody()):
+			p.document.Statement = append(p.document.Statement, s.raw)
+		case !s.plain():
+			return "", false // it may deny more than sending
 		}
 	}
-	better = p.with(kept)
-	known.Rules = from
+	better, known.Rules = string(marshal(p.document)), from
 	return better, Judge(better, queueARN, known).Status == OK
 }
 
 // onlyFrom are the statements of deploy/queue-policy.json for some sources; exempt
 // are principals that may send as well.
-func onlyFrom(queueARN string, from, exempt []string) (out []json.RawMessage) {
+func onlyFrom(queueARN string, from, exempt []string) []json.RawMessage {
 	type object = map[string]any
 	var services []string
 	for _, arn := range from {
@@ -62,17 +66,10 @@ func onlyFrom(queueARN string, from, exempt []string) (out []json.RawMessage) {
 	if len(exempt) > 0 {
 		others["aws:PrincipalArn"] = exempt
 	}
-	for _, s := range []object{
-		{"Effect": "Allow", "Principal": object{"Service": slices.Compact(services)}, "Action": sendMessage, "Resource": queueARN,
-			"Condition": object{"ArnEquals": object{"aws:SourceArn": from}}},
-		{"Effect": "Deny", "Principal": "*", "Action": sendMessage, "Resource": queueARN,
-			"Condition": object{"ArnNotEquals": others}},
-	} {
-		b, err := json.Marshal(s)
-		if err != nil {
-			panic("queuepolicy: a policy is plain JSON: " + err.Error())
-		}
-		out = append(out, b)
+	return []json.RawMessage{
+		marshal(object{"Effect": "Allow", "Principal": object{"Service": slices.Compact(services)}, "Action": sendMessage, "Resource": queueARN,
+			"Condition": object{"ArnEquals": object{"aws:SourceArn": from}}}),
+		marshal(object{"Effect": "Deny", "Principal": "*", "Action": sendMessage, "Resource": queueARN,
+			"Condition": object{"ArnNotEquals": others}}),
 	}
-	return out
 }

@@ -2,16 +2,24 @@
 // may take messages out of it.
 //
 //	judge.go      [Judge]: the verdict about a policy
-//	senders.go    whom statements let send; denials.go: what denials leave of that
+//	senders.go    who may send
 //	receivers.go  which strangers may receive, or change the queue
 //	better.go     [Better]: a policy to set instead
-//	rules.go      [Rules]: which rules a policy names
+//	names.go      [Rules], [Topics]: which rules and topics a policy names
 //	policy.go     the document; statement.go: the forms of statements
 //
 // It is pure: plain values and functions of them.
 //
 // Only AWS can evaluate policies. The package judges a few exact forms of statements:
-// those that deploy/, docs/setup.md and AWS's console make, and the simple ones that
-// open the queue to everybody or close it. Of any other that may matter it says "can't
-// tell", and which statement to read.
+//
+//   - Allow to services or to everybody, from some aws:SourceArn, aws:SourceAccount, or
+//     without a condition
+//   - Allow to users, roles or accounts, without a condition
+//   - Deny to some principals or to everybody, without a condition
+//   - Deny to everybody but some exact aws:SourceArn and aws:PrincipalArn
+//   - Deny to users and roles, or under a condition that rules and topics never meet
+//
+// These are what deploy/, docs/setup.md and AWS's console make, and the simple ones that
+// open the queue to everybody or close it. Of any other statement that may matter it says
+// "can't tell", and which one to read.
 package queuepolicy

@@ -7,10 +7,17 @@ import (
 	"slices"
 )
 
-// policy is a queue's policy document, as IAM writes them.
+// policy is a queue's policy.
 type policy struct {
-	version, id string
-	statements  []statement
+	document
+	statements []statement // those that can be read
+}
+
+// document is a policy with its statements as they are written.
+type document struct {
+	Version   string
+	ID        string `json:"Id,omitempty"`
+	Statement several
 }
 
 type statement struct {
@@ -62,21 +69,13 @@ func (p *principals) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*map[string]texts)(p))
 }
 
-// document is a policy with its statements as they are written.
-type document struct {
-	Version   string
-	ID        string `json:"Id,omitempty"`
-	Statement several
-}
-
 // readPolicy reads a policy; an empty text is one without statements.
 func readPolicy(text string) (p policy, err error) {
-	doc := document{Version: "2012-10-17"}
+	p.Version = "2012-10-17"
 	if text != "" {
-		err = json.Unmarshal([]byte(text), &doc)
+		err = json.Unmarshal([]byte(text), &p.document)
 	}
-	p.version, p.id = doc.Version, doc.ID
-	for n, raw := range doc.Statement {
+	for n, raw := range p.Statement {
 		s := statement{raw: raw}
 		if bad := json.Unmarshal(raw, &s); bad != nil {
 			err = cmp.Or(err, bad)
@@ -91,11 +90,11 @@ func readPolicy(text string) (p policy, err error) {
 	return p, err
 }
 
-// with returns the text of the policy with other statements.
-func (p policy) with(statements []json.RawMessage) string {
-	b, err := json.Marshal(document{p.version, p.id, statements})
+// marshal returns the JSON of a policy or statement.
+func marshal(v any) json.RawMessage {
+	b, err := json.Marshal(v)
 	if err != nil {
-		panic("queuepolicy: a policy that was read is JSON: " + err.Error())
+		panic("queuepolicy: a policy is plain JSON: " + err.Error())
 	}
-	return string(b)
+	return b
 }

@@ -1,6 +1,7 @@
 package queuepolicy
 
 import (
+	"slices"
 	"strings"
 
 	"flowkeeper/alert"
@@ -8,33 +9,35 @@ import (
 
 // losses are the actions that take messages out of a queue, hide or delete them, or keep them
 // from arriving.
-var losses = []string{"sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:PurgeQueue", "sqs:DeleteQueue",
-	"sqs:SetQueueAttributes", "sqs:AddPermission", "sqs:RemovePermission", "sqs:StartMessageMoveTask"}
+var losses = []string{"ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "PurgeQueue", "DeleteQueue",
+	"SetQueueAttributes", "AddPermission", "RemovePermission", "StartMessageMoveTask"}
+
+// losses returns those of the losses that the statement is about.
+func (s statement) losses(queueARN string) (out []string) {
+	for _, action := range losses {
+		if s.about("sqs:"+action, queueARN) {
+			out = append(out, action)
+		}
+	}
+	return out
+}
 
 // judgeReceivers fails if the policy allows principals outside the own accounts to receive from
 // the queue or to change it. What IAM policies allow within these accounts is not judged.
 func (p policy) judgeReceivers(queueARN string, own []string) Verdict {
 	var found, unread []string
 	for _, s := range p.statements {
-		who, _, ok := s.strangers(own)
-		if s.Effect != "Allow" || ok && len(who) == 0 {
+		may := s.losses(queueARN)
+		who, ok := s.strangers(own)
+		if s.Effect != "Allow" || len(may) == 0 || ok && len(who) == 0 {
 			continue
 		}
-		var may []string
-		for _, action := range losses {
-			if !s.about(action, queueARN) {
-				continue
-			}
-			switch denies := p.denying(action, queueARN); {
-			case len(denies) > 0:
-				unread = append(unread, denies...)
-			case !ok:
-				unread = append(unread, s.where)
-			default:
-				may = append(may, strings.TrimPrefix(action, "sqs:"))
-			}
-		}
-		if len(may) > 0 {
+		switch denying := p.denying(may, queueARN); {
+		case len(denying) > 0:
+			unread = append(unread, denying...)
+		case !ok:
+			unread = append(unread, s.where)
+		default:
 			found = append(found, strings.Join(who, ", ")+" ("+strings.Join(may, ", ")+")")
 		}
 	}
@@ -47,34 +50,31 @@ func (p policy) judgeReceivers(queueARN string, own []string) Verdict {
 	return Verdict{Status: OK}
 }
 
-// strangers returns the principals of an Allow outside the own accounts; only reports whether
-// it has no others. ok is false if there are some and its conditions may exclude them.
-func (s statement) strangers(own []string) (out []string, only, ok bool) {
+// strangers returns the principals of an Allow outside the own accounts. ok is false if there are
+// some, and the statement's form is not judged.
+func (s statement) strangers(own []string) (out []string, ok bool) {
 	arns, accounts, ok := s.limits()
-	if len(arns)+len(accounts) > 0 {
-		return nil, false, true // who calls for himself has no such key
+	switch {
+	case len(arns)+len(accounts) > 0:
+		return nil, true // who calls for himself has no such key
+	case !s.plainPrincipals():
+		return nil, false
 	}
-	if s.NotPrincipal != nil && len(s.Condition) == 0 {
-		return []string{theWorld}, true, true
-	}
-	only = len(s.Principal["Service"]) == 0
 	for _, who := range s.Principal["AWS"] {
-		switch x := named(who, own); {
-		case who == "*":
-			out = append(out, theWorld)
-		case x.status == Fail:
-			out = append(out, strings.TrimSuffix(x.text, besidesRule))
-		default:
-			only = false
+		if x := named(who, own); x.status == Fail {
+			out = append(out, x.text)
 		}
 	}
-	return out, only && len(out) > 0, s.says() && (ok || len(out) == 0)
+	return out, len(out) == 0 || ok && s.plain()
 }
 
-// denying returns the Deny statements that may keep outsiders from an action.
-func (p policy) denying(action, queueARN string) (where []string) {
+// denying returns the Deny statements that may keep outsiders from some of the actions.
+func (p policy) denying(actions []string, queueARN string) (where []string) {
 	for _, s := range p.statements {
-		if s.Effect == "Deny" && s.about(action, queueARN) && !s.ifFalse(secureTransport) && (s.everybody() || !s.plain()) {
+		if s.Effect != "Deny" || s.ifFalse(secureTransport) || s.plain() && !s.everybody() {
+			continue
+		}
+		if slices.ContainsFunc(s.losses(queueARN), func(action string) bool { return slices.Contains(actions, action) }) {
 			where = append(where, s.where)
 		}
 	}

@@ -8,14 +8,6 @@ import (
 	"flowkeeper/alert"
 )
 
-// sender is a principal that a policy allows to send.
-type sender struct {
-	status Status // of letting it
-	text   string
-	who    string // the principal of the statement
-	source string // pattern of the aws:SourceArn that it sends with; empty: a user or role, which has none
-}
-
 func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
 	d := p.denials(queueARN)
 	all, unread := p.senders(queueARN, known.Ours, d)
@@ -29,24 +21,20 @@ func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
 		}
 	}
 	who := alert.Clean(strings.Join(texts, separator), 500)
-	missing := missingSender(all, d, known)
+	missing := missingSender(all, who, known)
 	switch {
 	case d.all != "":
 		return Verdict{Fail, "the policy lets nobody send: " + d.all + " denies it to everybody", ""}
 	case len(d.unread) > 0:
 		return readStatements(d.unread, "does this Deny keep the rule from sending? Without it "+cmp.Or(who, "nobody")+" may")
-	case len(unread) == 0 && len(all) == 0:
-		return Verdict{Fail, "the policy lets nobody send" + d.because(), ""}
-	case len(unread) == 0 && missing == anyRule:
-		return Verdict{Fail, "by the policy no rule and no topic may send, but " + who + d.because(), ""}
+	case len(unread) == 0 && missing != "" && len(d.read) > 0:
+		return Verdict{Fail, missing + " (denied by " + alert.Clean(strings.Join(d.read, ", "), 300) + ")", ""}
 	case len(unread) == 0 && missing != "":
-		return Verdict{Fail, "by the policy only " + who + " may send, and not " + missing + ", which leads here" + d.because(), ""}
+		return Verdict{Fail, missing, ""}
 	case status == Fail:
 		return Verdict{Fail, "by the policy these may send: " + who, ""}
-	case len(unread) > 0 && missing != "":
+	case len(unread) > 0 && (missing != "" || d.only == nil):
 		return readStatements(unread, "does it let the rule send, and nobody else?")
-	case len(unread) > 0 && d.only == nil:
-		return readStatements(unread, "does it let anybody send besides the rule?")
 	case status == Warn:
 		return Verdict{Warn, "by the policy these may send: " + who, ""}
 	case len(known.ByRole) > 0:
@@ -55,20 +43,60 @@ func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
 	return Verdict{OK, "only " + who + " may send", ""}
 }
 
-const anyRule = "any rule or topic"
-
-// missingSender returns the ARN of a rule that was found and may not send, or anyRule if no
-// rule may send; empty: none is missing.
-func missingSender(all []sender, d denials, known Sources) string {
+// missingSender says which rule was found and may not send, or that no rule may; empty: none is
+// missing.
+func missingSender(all []sender, who string, known Sources) string {
+	if len(all) == 0 {
+		return "the policy lets nobody send"
+	}
 	for _, rule := range known.Rules {
-		if slices.Contains(d.sources, rule) || !slices.ContainsFunc(all, func(s sender) bool { return glob(s.source, rule) }) {
-			return rule
+		if !slices.ContainsFunc(all, func(s sender) bool { return glob(s.source, rule) }) {
+			return "by the policy only " + who + " may send, and not " + rule + ", which leads here"
 		}
 	}
 	if len(known.ByRole) > 0 || slices.ContainsFunc(all, func(s sender) bool { return s.source != "" }) {
 		return ""
 	}
-	return anyRule
+	return "by the policy no rule and no topic may send, but " + who
+}
+
+// denials is what the Deny statements about sending say.
+type denials struct {
+	all    string   // the statement that denies it to everybody; empty: none
+	names  []string // principals to whom it is denied
+	only   []string // each aws:SourceArn that is left; nil: they are not limited
+	exempt []string // each aws:PrincipalArn that is left
+	read   []string // statements that leave less than all
+	unread []string // statements whose form is not judged
+}
+
+func (p policy) denials(queueARN string) (d denials) {
+	for _, s := range p.statements {
+		if s.Effect != "Deny" || !s.about(sendMessage, queueARN) || s.sparesServices() {
+			continue
+		}
+		sources, exempt, limits := s.spares()
+		switch {
+		case s.plain() && !s.everybody() && len(s.Condition) == 0:
+			d.read, d.names = append(d.read, s.where), slices.Concat(d.names, s.Principal["AWS"], s.Principal["Service"])
+		case s.plain() && !s.everybody() && len(s.Principal["Service"]) == 0: // no rule sends as a user or role
+		case s.plain() && s.everybody() && len(s.Condition) == 0:
+			d.all = s.where
+		case s.plain() && s.everybody() && limits && d.only == nil:
+			d.read, d.only, d.exempt = append(d.read, s.where), sources, exempt
+		default:
+			d.unread = append(d.unread, s.where)
+		}
+	}
+	return d
+}
+
+// sender is a principal that a policy allows to send.
+type sender struct {
+	status Status // of letting it
+	text   string
+	who    string // the principal of the statement
+	source string // pattern of the aws:SourceArn that it sends with; empty: a user or role, which has none
 }
 
 // senders returns whom the policy allows to send to the queue, and the statements that are not
@@ -82,8 +110,15 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 		if !ok {
 			unread = append(unread, s.where)
 		}
-		for _, x := range allowed {
-			out = append(out, d.leave(x, ours)...)
+		out = append(out, allowed...)
+	}
+	if d.only != nil {
+		allowed := out
+		out = nil
+		for _, arn := range d.only {
+			if slices.ContainsFunc(allowed, func(x sender) bool { return glob(x.source, arn) }) {
+				out = append(out, bySource("*", arn, ours))
+			}
 		}
 	}
 	for _, who := range d.exempt {
@@ -93,7 +128,9 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 		}
 		out = append(out, x)
 	}
-	return out, unread
+	return slices.DeleteFunc(out, func(x sender) bool {
+		return slices.Contains(d.names, x.who) || slices.Contains(d.names, partsOf(x.source).Service+".amazonaws.com")
+	}), unread
 }
 
 // senders returns whom an Allow statement allows to send. ok is false if its form is not judged.
@@ -108,11 +145,9 @@ func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
 	for _, who := range s.Principal["AWS"] {
 		switch {
 		case who == "*" && len(arns) > 0:
-			out = append(out, bySource(who, arns, ours)...)
+			out = append(out, service(who, arns, accounts, ours)...)
 		case len(arns)+len(accounts) > 0:
 			return nil, false // users and roles send with no such key
-		case who == "*":
-			out = append(out, sender{Fail, theWorld, who, "*"})
 		default:
 			out = append(out, named(who, []string{own}))
 		}
@@ -120,75 +155,63 @@ func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
 	return out, true
 }
 
-// service judges an AWS service that may send: for some rules or topics, for all of some
-// accounts, or for everybody.
+// service judges an AWS service that may send, or any (*): for some rules or topics, for all of
+// some accounts, or for everybody.
 func service(who string, arns, accounts, ours []string) (out []sender) {
 	name := strings.TrimSuffix(who, ".amazonaws.com")
 	switch {
-	case len(arns) > 0:
-		return bySource(who, slices.DeleteFunc(slices.Clone(arns), func(arn string) bool {
-			of := partsOf(arn)
-			return of.Service != "" && !wild(of.Service) && of.Service != name || of.AccountID != "" && len(accounts) > 0 && !slices.Contains(accounts, of.AccountID)
-		}), ours)
-	case len(accounts) == 0:
+	case len(arns)+len(accounts) == 0:
 		return []sender{{Fail, who + " for any rule or topic of any account (there is no aws:SourceArn in its condition)", who, "arn:*:" + name + ":*"}}
+	case len(arns) == 0:
+		for _, account := range accounts {
+			out = append(out, sender{Warn, who + " for anything of account " + account + ", not just for one rule or topic", who, "arn:*:" + name + ":*:" + account + ":*"})
+		}
 	}
-	for _, account := range accounts {
-		out = append(out, sender{Warn, who + " for anything of account " + account + ", not just for one rule or topic", who, "arn:*:" + name + ":*:" + account + ":*"})
+	for _, arn := range arns {
+		of, x := partsOf(arn), bySource(who, arn, ours)
+		itsOwn := who == "*" || of.Service == "" || wild(of.Service) || of.Service == name
+		ofThem := len(accounts) == 0 || of.AccountID == "" || slices.ContainsFunc(accounts, func(a string) bool { return glob(of.AccountID, a) })
+		if x.status == Fail && len(accounts) > 0 {
+			x.status, x.text = Warn, "whatever matches "+arn+", of account "+strings.Join(accounts, ", ")
+		}
+		if itsOwn && ofThem {
+			out = append(out, x)
+		}
 	}
 	return out
 }
 
 const theWorld = "everybody in the world (its principal is *, and no condition holds anybody back)"
 
-// bySource judges each aws:SourceArn that is allowed to send.
-func bySource(who string, arns, ours []string) (out []sender) {
-	for _, arn := range arns {
-		x := sender{OK, arn, who, arn}
-		of := partsOf(arn)
-		switch {
-		case of.Resource == "", wild(of.Service + of.AccountID), of.AccountID == "" && wild(of.Resource):
-			x.status, x.text = Fail, "whatever matches "+arn+" (by "+who+"), of any account"
-		case wild(arn):
-			x.status, x.text = Warn, "whatever matches "+arn+", more than one rule or topic"
-		case of.AccountID != "" && !slices.Contains(ours, of.AccountID):
-			x.status, x.text = Warn, arn+", of account "+of.AccountID+", whose flow logs are not kept here"
-		}
-		out = append(out, x)
+// bySource judges an aws:SourceArn that is allowed to send.
+func bySource(who, arn string, ours []string) sender {
+	of := partsOf(arn)
+	switch {
+	case of.Resource == "", wild(of.Service + of.AccountID), of.AccountID == "" && wild(of.Resource):
+		return sender{Fail, "whatever matches " + arn + " (by " + who + "), of any account", who, arn}
+	case wild(arn):
+		return sender{Warn, "whatever matches " + arn + ", more than one rule or topic", who, arn}
+	case of.AccountID != "" && !slices.Contains(ours, of.AccountID):
+		return sender{Warn, arn + ", of account " + of.AccountID + ", whose flow logs are not kept here", who, arn}
 	}
-	return out
+	return sender{OK, arn, who, arn}
 }
 
-const besidesRule = ", besides the rule"
-
-// named judges a user, role or account that is allowed to send.
+// named judges a user, role or account that is allowed to send, or everybody.
 func named(who string, ours []string) sender {
 	account, whole := partsOf(who).AccountID, strings.HasSuffix(who, ":root")
 	if !strings.Contains(who, ":") {
 		account, whole = who, true
 	}
 	switch {
+	case who == "*":
+		return sender{Fail, theWorld, who, "*"}
 	case whole && slices.Contains(ours, account):
-		return sender{Warn, "every principal of account " + account + " whom IAM lets" + besidesRule, who, ""}
+		return sender{Warn, "every principal of account " + account + " whom IAM lets", who, ""}
 	case whole:
-		return sender{Fail, "the account " + account + besidesRule, who, ""}
+		return sender{Fail, "the account " + account, who, ""}
 	case wild(account):
 		return sender{Fail, "whoever matches " + who + ", of any account", who, ""}
 	}
-	return sender{Warn, who + besidesRule, who, ""}
-}
-
-// Topics returns the topics that a policy allows to send.
-func Topics(text, queueARN string) (out []string) {
-	p, err := readPolicy(text)
-	if err != nil {
-		return nil
-	}
-	all, _ := p.senders(queueARN, nil, p.denials(queueARN))
-	for _, s := range all {
-		if partsOf(s.source).Service == "sns" && !wild(s.source) {
-			out = append(out, s.source)
-		}
-	}
-	return out
+	return sender{Warn, who, who, ""}
 }

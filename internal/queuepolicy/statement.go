@@ -16,12 +16,14 @@ const (
 	secureTransport = "aws:securetransport"
 )
 
-// plain reports whether the statement has none of NotPrincipal, NotAction and NotResource, and
-// is for services, users, roles or accounts.
-func (s statement) plain() bool { return s.says() && s.NotAction == nil && s.NotResource == nil }
+// plain reports whether the statement names its principals, actions and resources, without
+// exceptions from them and without variables.
+func (s statement) plain() bool {
+	return s.plainPrincipals() && s.NotAction == nil && s.NotResource == nil && !slices.ContainsFunc(s.Resource, variable)
+}
 
-// says reports whether the statement has a Principal: services, users, roles or accounts.
-func (s statement) says() bool {
+// plainPrincipals reports whether the statement is for services, users, roles or accounts.
+func (s statement) plainPrincipals() bool {
 	for kind := range s.Principal {
 		if kind != "AWS" && kind != "Service" {
 			return false
@@ -30,18 +32,13 @@ func (s statement) says() bool {
 	return s.Principal != nil && s.NotPrincipal == nil
 }
 
-// about reports whether the statement is about an action on the queue.
+// about reports whether the statement is about an action on the queue. One that is not plain
+// may be.
 func (s statement) about(action, queueARN string) bool {
 	matches := func(patterns texts, value string) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool { return glob(strings.ToLower(p), strings.ToLower(value)) })
+		return slices.ContainsFunc(patterns, func(p string) bool { return variable(p) || glob(strings.ToLower(p), strings.ToLower(value)) })
 	}
-	acts := matches(s.Action, action) || s.NotAction != nil && !matches(s.NotAction, action)
-	return acts && (matches(s.Resource, queueARN) || s.NotResource != nil && !matches(s.NotResource, queueARN))
-}
-
-// onlySends reports whether the statement is about nothing but sending.
-func (s statement) onlySends() bool {
-	return s.NotAction == nil && !slices.ContainsFunc(s.Action, func(a string) bool { return !strings.EqualFold(a, sendMessage) })
+	return (s.NotAction != nil || matches(s.Action, action)) && (s.NotResource != nil || matches(s.Resource, queueARN))
 }
 
 // everybody reports whether the statement is about all principals.
@@ -79,29 +76,28 @@ func (s statement) limits() (arns, accounts []string, ok bool) {
 	return arns, accounts, true
 }
 
-// bans returns the values of aws:SourceArn that a Deny statement is for or, with limit, is not
-// for; exempt are the principals that it is not for. ok is false if it has any other
-// condition, or patterns.
-func (s statement) bans() (arns []string, limit bool, exempt []string, ok bool) {
+// spares returns each aws:SourceArn and aws:PrincipalArn that a Deny statement is not for. ok
+// is false if it has any other condition, or patterns, or is for every aws:SourceArn.
+func (s statement) spares() (sources, who []string, ok bool) {
 	for _, c := range s.conditions() {
-		limit = strings.Contains(c.operator, "Not")
+		positive := strings.Replace(c.operator, "Not", "", 1)
 		switch {
-		case len(s.Condition) > 1, !compares(strings.Replace(c.operator, "Not", "", 1)):
-			return nil, false, nil, false
-		case c.key == sourceArn && arns == nil && !anyWild(c.values):
-			arns = c.values
-		case c.key == principalArn && exempt == nil && limit:
-			exempt = c.values
+		case len(s.Condition) > 1, positive == c.operator, !compares(positive):
+			return nil, nil, false
+		case c.key == sourceArn && sources == nil && !anyWild(c.values):
+			sources = c.values
+		case c.key == principalArn && who == nil:
+			who = c.values
 		default:
-			return nil, false, nil, false
+			return nil, nil, false
 		}
 	}
-	return arns, limit, exempt, len(s.Condition) == 0 || len(arns) > 0
+	return sources, who, len(sources) > 0
 }
 
-// exemptsServices reports whether a Deny statement is only for requests that rules and topics
+// sparesServices reports whether a Deny statement is only for requests that rules and topics
 // never make.
-func (s statement) exemptsServices() bool {
+func (s statement) sparesServices() bool {
 	return s.ifFalse(secureTransport) || s.ifFalse("aws:principalisawsservice")
 }
 
@@ -124,6 +120,10 @@ func glob(pattern, text string) bool {
 	return ok && err == nil
 }
 
-func wild(s string) bool { return strings.ContainsAny(s, "*?") }
+// wild reports whether s stands for more texts than itself.
+func wild(s string) bool { return strings.ContainsAny(s, "*?") || variable(s) }
 
 func anyWild(all []string) bool { return slices.ContainsFunc(all, wild) }
+
+// variable reports whether AWS puts a value of the request into s.
+func variable(s string) bool { return strings.Contains(s, "${") }

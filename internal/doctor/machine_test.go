@@ -38,7 +38,7 @@ func TestDaemonIsAskedHere(t *testing.T) {
 		})}}
 		s.Start()
 		_, port, _ := net.SplitHostPort(l.Addr().String()) // a listener's address has a port
-		m := &machine{conf: configs.Config{HTTP: configs.HTTP{Listen: host + ":" + port}}}
+		m := &machine{Doctor: &Doctor{Config: configs.Config{HTTP: configs.HTTP{Listen: host + ":" + port}}}}
 		if text, err := m.get(t.Context(), "/healthz"); text != "ok" || err != nil {
 			t.Errorf("at %q: %q, %v", host, text, err)
 		}
