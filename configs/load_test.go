@@ -124,6 +124,21 @@ func TestEnvironmentIsChecked(t *testing.T) {
 	}
 }
 
+// A mistake in the file is reported there, even if a variable sets the same key.
+func TestEachPlaceHasItsOwnProblem(t *testing.T) {
+	t.Parallel()
+	file := write(t, t.TempDir(), "c.yaml", "queue: {wait_time: 7}\n")
+	inFile := file + `:1: queue.wait_time "7": a duration needs a unit: write 7s`
+	for value, want := range map[string]string{
+		"20s": inFile,
+		"8":   inFile + "\n" + `environment FLOWKEEPER_QUEUE_WAIT_TIME: queue.wait_time "8": a duration needs a unit: write 8s`,
+	} {
+		if _, _, err := Load(file, Options{Environ: []string{"FLOWKEEPER_QUEUE_WAIT_TIME=" + value}}); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", value, err, want)
+		}
+	}
+}
+
 func TestMissingFile(t *testing.T) {
 	t.Parallel()
 	_, _, err := Load(filepath.Join(t.TempDir(), "none.yaml"), Options{})
