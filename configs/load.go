@@ -61,7 +61,7 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	l.fillSinks(&c)
 	l.validate(c, o.NeedQueue)
 	if o.Proxies {
-		l.problems = append(l.problems, proxies(l.env).problems()...)
+		l.problems = append(l.problems, proxyProblems(l.env)...)
 	}
 	if len(l.problems) > 0 {
 		return Config{}, nil, l.failed()
@@ -69,7 +69,7 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	warnings := append(c.warnings(), l.secretWarnings()...)
 	warnings = append(warnings, l.zoneWarnings(c.Inventory.Schedule, c.Rehearsal.Schedule)...)
 	if o.Proxies {
-		warnings = append(warnings, proxies(l.env).warnings()...)
+		warnings = append(warnings, noProxyWarnings(l.env)...)
 	}
 	return c, warnings, nil
 }
@@ -98,7 +98,6 @@ func (l *loader) nameOf(path string) string {
 	return path
 }
 
-// readFile reads and checks the file.
 func (l *loader) readFile(file string) {
 	text, err := readBounded(file, maxFile)
 	switch {

@@ -116,7 +116,6 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// printable escapes everything in s that is not printable.
 func printable(s string) string {
 	var b strings.Builder
 	for _, c := range s {

@@ -42,7 +42,6 @@ func (l *loader) readSecret(key string, value, file *string) {
 	}
 }
 
-// fromFile puts what a file holds into the value.
 func (l *loader) fromFile(key string, value, file *string) {
 	if l.leaveSecrets && l.env["CREDENTIALS_DIRECTORY"] == "" && *file != "" && !filepath.IsAbs(*file) && l.pathFix(*file) == "" {
 		l.unreadSecrets[key] = *file
@@ -58,7 +57,6 @@ func (l *loader) fromFile(key string, value, file *string) {
 	l.reported[place{l.file, key}] = l.reported[place{at, key + "_file"}] // so it is not called missing too
 }
 
-// secretWarnings returns a warning for each secret that stays unread.
 func (l *loader) secretWarnings() (out []Warning) {
 	for _, key := range slices.Sorted(maps.Keys(l.unreadSecrets)) {
 		out = append(out, warning("%s_file: %q is one of systemd's credentials, which only the service has, so it is not read here", key, shown(key+"_file", l.unreadSecrets[key])))
@@ -154,7 +152,6 @@ func secretKey(key string) bool {
 	return true
 }
 
-// looksSecret reports whether a text has the form of a secret.
 func looksSecret(text string) bool {
 	_, rest, isURL := strings.Cut(text, "://")
 	return strings.Contains(text, "whsec_") || strings.Contains(text, "hooks.slack.com") || strings.Contains(text, "hooks.slack-gov.com") || isURL && strings.Contains(rest, "@")

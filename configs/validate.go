@@ -29,7 +29,6 @@ var (
 	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
-// validate adds a problem for everything that is wrong.
 func (l *loader) validate(c Config, needQueue bool) {
 	l.checkQueue(c, needQueue)
 	l.checkInventory(c.Inventory)

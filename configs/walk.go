@@ -223,7 +223,6 @@ func isInt(s string) bool {
 	return err == nil && strconv.FormatInt(n, 10) == s
 }
 
-// keyOf returns the key of one of Config's fields.
 func keyOf(f reflect.StructField) string { return f.Tag.Get("mapstructure") }
 
 func keysOf(t reflect.Type) []string {
