@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/spf13/viper"
@@ -49,10 +50,7 @@ func Load(file string, o Options) (Config, []Warning, error) {
 		reported: map[place]int{}, leaveSecrets: o.LeaveSecrets, unreadSecrets: map[string]string{},
 	}
 	l.file = l.nameOf(file)
-	if file != "" {
-		l.readFile(file)
-	}
-	if l.unreadFile {
+	if file != "" && !l.readFile(file) {
 		return Config{}, nil, l.failed() // what it lacks is unknown
 	}
 	l.checkEnvironment()
@@ -66,8 +64,7 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	if len(l.problems) > 0 {
 		return Config{}, nil, l.failed()
 	}
-	warnings := append(c.warnings(), l.secretWarnings()...)
-	warnings = append(warnings, l.zoneWarnings(c.Inventory.Schedule, c.Rehearsal.Schedule)...)
+	warnings := slices.Concat(c.warnings(), l.secretWarnings(), l.zoneWarnings(c.Inventory.Schedule, c.Rehearsal.Schedule))
 	if o.Proxies {
 		warnings = append(warnings, noProxyWarnings(l.env)...)
 	}
@@ -82,7 +79,6 @@ type loader struct {
 	values        map[string]any    // what the file has, with its types checked
 	variables     map[string]string // the variable that sets a key, by key
 	override      map[string]any    // what these variables have, by key
-	unreadFile    bool              // the file can't be read, or is not YAML
 	leaveSecrets  bool              // as in Options
 	unreadSecrets map[string]string // the files of the secrets that stay unread, by the secret's key
 	problems      []Problem
@@ -98,18 +94,18 @@ func (l *loader) nameOf(path string) string {
 	return path
 }
 
-func (l *loader) readFile(file string) {
+// readFile reports whether the file can be read, and is YAML.
+func (l *loader) readFile(file string) bool {
 	text, err := readBounded(file, maxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		l.unreadFile = true
 		l.problems = append(l.problems, Problem{File: l.file, Message: "no such file: write it (configs/flowkeeper.yaml is a commented example), or name another with --config", err: fs.ErrNotExist})
 	case err != nil:
-		l.unreadFile = true
 		l.fileProblem(0, "", "can't be read ("+cause(err)+"): name a YAML file that this user may read")
 	default:
-		l.walkFile(text)
+		return l.walkFile(text)
 	}
+	return false
 }
 
 var errTooLarge = errors.New("too large")

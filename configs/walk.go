@@ -18,29 +18,33 @@ import (
 )
 
 // walkFile checks the YAML text against the shape of Config, and keeps what
-// fits: what viper would silently turn into something else is a problem here.
-func (l *loader) walkFile(text []byte) {
+// fits: what viper would silently turn into something else is a problem here. It reports
+// whether the text is YAML.
+func (l *loader) walkFile(text []byte) (isYAML bool) {
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	var doc yaml.Node
 	switch err := d.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		return // an empty file is all defaults
+		return true // an empty file is all defaults
 	case err != nil:
 		l.syntax(err)
-		return
+		return false
 	}
+	isYAML = true
 	var second yaml.Node
 	if err := d.Decode(&second); err == nil {
 		l.fileProblem(second.Line, "", "a second YAML document: it would be ignored; put everything into one")
 	} else if !errors.Is(err, io.EOF) {
 		l.syntax(err)
+		isYAML = false
 	}
 	if len(doc.Content) != 1 || isNull(doc.Content[0]) {
-		return
+		return isYAML
 	}
 	if v, ok := l.walk("", doc.Content[0], reflect.TypeFor[Config]()); ok {
 		l.values = v.(map[string]any)
 	}
+	return isYAML
 }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
@@ -64,7 +68,6 @@ func (l *loader) syntax(err error) {
 	default:
 		text += ": mend this line, or the one above it"
 	}
-	l.unreadFile = true
 	l.fileProblem(line, "", "not valid YAML: "+text)
 }
 
