@@ -1,102 +1,280 @@
 package fakeawstest
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"flowkeeper/internal/fakeaws"
 )
 
+var topicName = regexp.MustCompile("^[A-Za-z0-9_-]{1,256}$")
+
 // maxNotificationBytes is the most that a published message may have.
 const maxNotificationBytes = 256 << 10
 
-// snsService is SNS as the query protocol shows it: standard topics to publish to, without
-// subscribers.
+// snsService is SNS as the query protocol shows it: standard topics with
+// queues of the same world as subscribers.
 type snsService struct {
 	fakeaws.Query
+	now  func() time.Time
+	send func(queueARN, body string) error
 
-	mu     sync.Mutex          // guards what follows
-	topics map[string][]string // the messages that were published, by the topic's ARN; nil: there is no such topic
-	last   int                 // of the messages of all topics
+	mu     sync.Mutex
+	topics map[string]*topic // by ARN
+	seq    int               // of the subscription or notification made last
 }
 
-func newSNS() *snsService {
-	return &snsService{Query: fakeaws.Query{Namespace: "http://sns.amazonaws.com/doc/2010-03-31/"}, topics: map[string][]string{}}
+type topic struct {
+	arn, region   string
+	subscriptions []subscription
+	published     []Notification
 }
 
-// CreateTopic makes a topic and returns its ARN; one that exists is kept.
-func (w *World) CreateTopic(account, region, name string) (arn string) {
-	w.sns.mu.Lock()
-	defer w.sns.mu.Unlock()
-	arn = fmt.Sprintf("arn:aws:sns:%s:%s:%s", region, account, name)
-	if w.sns.topics[arn] == nil {
-		w.sns.topics[arn] = []string{}
-	}
-	return arn
+type subscription struct {
+	arn, queueARN string
+	raw           bool
 }
 
-// Published returns the messages that were published to the topic, oldest first.
-func (w *World) Published(topicARN string) []string {
-	w.sns.mu.Lock()
-	defer w.sns.mu.Unlock()
-	return slices.Clone(w.sns.topics[topicARN])
+// Notification is one message that was published to a topic.
+type Notification struct {
+	ID      string
+	Subject string // empty if none was given
+	Message string
+	Time    time.Time
+}
+
+func newSNS(now func() time.Time, send func(queueARN, body string) error) *snsService {
+	return &snsService{Query: fakeaws.Query{Namespace: "http://sns.amazonaws.com/doc/2010-03-31/"}, now: now, send: send, topics: map[string]*topic{}}
 }
 
 // Answer implements Service.
 func (s *snsService) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
-	if q.Operation != "Publish" {
+	do := map[string]func(*fakeaws.Request) (any, error){"CreateTopic": s.createTopic, "Subscribe": s.subscribe, "Publish": s.publish}[q.Operation]
+	if do == nil {
 		return fakeaws.Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
 	}
-	id, err := s.publish(q.Form, q.Region)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	result, err := do(q)
 	if err == nil {
-		s.Write(out, q.Operation, struct{ MessageId string }{id})
+		s.Write(out, q.Operation, result)
 	}
 	return err
 }
 
-func (s *snsService) publish(form url.Values, region string) (id string, err error) {
-	if err := checkNotification(form); err != nil {
-		return "", err
+func (s *snsService) createTopic(q *fakeaws.Request) (any, error) {
+	if err := onlyParameters(q.Form, "Name"); err != nil {
+		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	arn := cmp.Or(form.Get("TopicArn"), form.Get("TargetArn"))
-	parts := strings.Split(arn, ":")
-	if len(parts) != 6 || parts[2] != "sns" || parts[3] != region { // the endpoint of another Region refuses the ARN itself
-		return "", snsInvalid("TopicArn")
+	name := q.Form.Get("Name")
+	if !topicName.MatchString(name) {
+		return nil, snsInvalid("Topic Name")
 	}
-	if s.topics[arn] == nil {
-		return "", fakeaws.Errorf("NotFound", "Topic does not exist").WithStatus(http.StatusNotFound)
-	}
-	s.topics[arn] = append(s.topics[arn], form.Get("Message"))
-	s.last++
-	return fmt.Sprintf("51750000-0000-4000-9000-%012x", s.last), nil
+	return struct{ TopicArn string }{s.ensureTopic(q.Account, q.Region, name)}, nil
 }
 
-// checkNotification also refuses a parameter that this fake does not implement: a client must
-// not believe that it took effect.
+// ensureTopic makes a topic, or keeps the one of that name. The caller holds
+// s.mu.
+func (s *snsService) ensureTopic(account, region, name string) (arn string) {
+	arn = fmt.Sprintf("arn:aws:sns:%s:%s:%s", region, account, name)
+	if s.topics[arn] == nil {
+		s.topics[arn] = &topic{arn: arn, region: region}
+	}
+	return arn
+}
+
+// topicAt finds the topic that an ARN names; the endpoint of another Region
+// refuses the ARN itself.
+func (s *snsService) topicAt(arn, region string) (*topic, error) {
+	parts := strings.Split(arn, ":")
+	if len(parts) != 6 || parts[2] != "sns" || parts[3] != region {
+		return nil, snsInvalid("TopicArn")
+	}
+	t := s.topics[arn]
+	if t == nil {
+		return nil, fakeaws.Errorf("NotFound", "Topic does not exist").WithStatus(http.StatusNotFound)
+	}
+	return t, nil
+}
+
+// subscribe makes queues subscribers at once: AWS needs no confirmation
+// where topic and queue have one owner.
+func (s *snsService) subscribe(q *fakeaws.Request) (any, error) {
+	form := q.Form
+	if err := onlyParameters(form, "TopicArn", "Protocol", "Endpoint", "ReturnSubscriptionArn", "Attributes."); err != nil {
+		return nil, err
+	}
+	t, err := s.topicAt(form.Get("TopicArn"), q.Region)
+	if err != nil {
+		return nil, err
+	}
+	if form.Get("Protocol") != "sqs" {
+		return nil, snsInvalid("Protocol %s: this world has subscribers of the protocol sqs only", form.Get("Protocol"))
+	}
+	endpoint := form.Get("Endpoint")
+	if !strings.HasPrefix(endpoint, "arn:aws:sqs:") {
+		return nil, snsInvalid("SQS endpoint ARN")
+	}
+	raw, err := rawDelivery(form)
+	if err != nil {
+		return nil, err
+	}
+	return struct{ SubscriptionArn string }{s.subscriptionOf(t, endpoint, raw)}, nil
+}
+
+// subscriptionOf is the ARN of the queue's subscription, which is made if
+// there is none yet.
+func (s *snsService) subscriptionOf(t *topic, queueARN string, raw bool) string {
+	for _, sub := range t.subscriptions {
+		if sub.queueARN == queueARN {
+			return sub.arn
+		}
+	}
+	arn := t.arn + ":" + s.nextID()
+	t.subscriptions = append(t.subscriptions, subscription{arn: arn, queueARN: queueARN, raw: raw})
+	return arn
+}
+
+// rawDelivery reads the one subscription attribute that there is.
+func rawDelivery(form url.Values) (bool, error) {
+	name, value := form.Get("Attributes.entry.1.key"), form.Get("Attributes.entry.1.value")
+	switch {
+	case form.Has("Attributes.entry.2.key"), name != "" && name != "RawMessageDelivery":
+		return false, snsInvalid("Attributes: this world knows RawMessageDelivery only")
+	case name == "":
+		return false, nil
+	case value != "true" && value != "false":
+		return false, snsInvalid("Attributes Reason: RawMessageDelivery: Invalid value [%s]. Must be true or false.", value)
+	}
+	return value == "true", nil
+}
+
+func (s *snsService) publish(q *fakeaws.Request) (any, error) {
+	form := q.Form
+	if err := onlyParameters(form, "TopicArn", "TargetArn", "Message", "Subject"); err != nil {
+		return nil, err
+	}
+	t, err := s.topicAt(cmp.Or(form.Get("TopicArn"), form.Get("TargetArn")), q.Region)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkNotification(form); err != nil {
+		return nil, err
+	}
+	n := Notification{ID: s.nextID(), Subject: form.Get("Subject"), Message: form.Get("Message"), Time: s.now()}
+	t.published = append(t.published, n)
+	return struct{ MessageId string }{n.ID}, s.deliver(t, n)
+}
+
 func checkNotification(form url.Values) error {
 	message, subject := form.Get("Message"), form.Get("Subject")
-	notPrintable := func(r rune) bool { return r < ' ' || r > '~' }
-	name := fakeaws.UnknownParameter(form, "TopicArn", "TargetArn", "Message", "Subject")
 	switch {
-	case name != "":
-		return snsInvalid("%s is not implemented by this fake", name)
 	case message == "":
 		return snsInvalid("Empty message")
 	case len(message) > maxNotificationBytes:
 		return snsInvalid("Message too long")
-	case form.Has("Subject") && subject == "", len(subject) > 100, strings.ContainsFunc(subject, notPrintable):
+	case form.Has("Subject") && subject == "", len(subject) > 100, !printableASCII(subject):
 		return snsInvalid("Subject")
+	}
+	return nil
+}
+
+func printableASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// deliver sends to every queue that still exists. For one that does not, AWS would
+// retry for weeks, and the publisher would not learn of it.
+func (s *snsService) deliver(t *topic, n Notification) error {
+	envelope, err := envelopeOf(t, n)
+	if err != nil {
+		return err
+	}
+	for _, sub := range t.subscriptions {
+		body := envelope
+		if sub.raw {
+			body = n.Message
+		}
+		s.send(sub.queueARN, body) //nolint:errcheck // see above
+	}
+	return nil
+}
+
+func (s *snsService) nextID() string {
+	s.seq++
+	return fmt.Sprintf("5175%04x-0000-4000-9000-%012x", s.seq>>48, s.seq)
+}
+
+// CreateTopic makes a topic without a request and returns its ARN; one that
+// exists is kept.
+func (w *World) CreateTopic(account, region, name string) (arn string) {
+	s := w.sns
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ensureTopic(account, region, name)
+}
+
+// Published is what was published to the topic so far, oldest first.
+func (w *World) Published(topicARN string) []Notification {
+	s := w.sns
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.topics[topicARN]; t != nil {
+		return slices.Clone(t.published)
 	}
 	return nil
 }
 
 func snsInvalid(format string, args ...any) error {
 	return fakeaws.Errorf("InvalidParameter", "Invalid parameter: "+format, args...)
+}
+
+// onlyParameters refuses a parameter that the action does not have, or that this fake
+// does not implement: a client must not believe that it took effect.
+func onlyParameters(form url.Values, allowed ...string) error {
+	if name := fakeaws.UnknownParameter(form, allowed...); name != "" {
+		return snsInvalid("%s is not implemented by this fake", name)
+	}
+	return nil
+}
+
+// snsEnvelope is what a queue without raw delivery gets, in AWS's order of
+// fields.
+type snsEnvelope struct {
+	Type             string
+	MessageId        string
+	TopicArn         string
+	Subject          string `json:",omitempty"`
+	Message          string
+	Timestamp        string
+	SignatureVersion string
+	Signature        string
+	SigningCertURL   string
+	UnsubscribeURL   string
+}
+
+// envelopeOf wraps a notification. The signature is not one: nothing here
+// has a key that a receiver could check it with.
+func envelopeOf(t *topic, n Notification) (string, error) {
+	host := "https://sns." + t.region + ".amazonaws.com/"
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(snsEnvelope{
+		Type: "Notification", MessageId: n.ID, TopicArn: t.arn, Subject: n.Subject, Message: n.Message,
+		Timestamp:        n.Time.UTC().Format("2006-01-02T15:04:05.000Z"),
+		SignatureVersion: "1", Signature: "bm90IGEgc2lnbmF0dXJl",
+		SigningCertURL: host + "SimpleNotificationService-fake.pem",
+		UnsubscribeURL: host + "?Action=Unsubscribe&SubscriptionArn=" + t.arn,
+	})
+	return strings.TrimSuffix(body.String(), "\n"), err
 }

@@ -37,7 +37,7 @@ func New(o Options) *World {
 	w := &World{World: fakeaws.New(o.Now), s3: newS3(o.Now)}
 	w.faults = faults{latency: o.Latency, spared: map[string]bool{}, asked: map[Asked]bool{}, refusedKeys: map[string]*refusedKey{}}
 	w.roles = linkedRoles{linked: map[string]bool{}, removed: map[string]int{}}
-	w.sns = newSNS()
+	w.sns = newSNS(o.Now, w.Send)
 	w.Handle("sns", w.sns)
 	w.sts = newSTS(o.Now, w.IAM)
 	w.Handle("s3", w.s3)
