@@ -3,7 +3,6 @@ package fakeaws
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -34,16 +33,15 @@ func newEC2(now func() time.Time, serial *atomic.Uint64, iam *IAM, trail *Trail)
 
 // EC2Settings are how this EC2 behaves.
 type EC2Settings struct {
-	Regions  []string        // that DescribeRegions names
-	PageSize int             // a page of a Describe is no longer; 0: as AWS allows
-	Delay    time.Duration   // of eventual consistency: a Describe shows what was so long ago, an hour at most
-	Rates    map[string]Rate // by action; an action that is not in it has no limit
-	// RequiredTags are keys that a tag policy asks of each create and of each CreateTags. A dry
-	// run does not check them; whether AWS's does is not known.
-	RequiredTags []string
+	Regions   []string        // that DescribeRegions names
+	PageSize  int             // a page of a Describe is no longer; 0: as AWS allows
+	Delay     time.Duration   // of eventual consistency: a Describe shows what was so long ago, an hour at most
+	Rates     map[string]Rate // by action; an action that is not in it has no limit
+	TagPolicy TagPolicy
+	Quota     int // flow logs of one resource; 0: any number
+	Guard     Guard
 
 	// Of these AWS was seen to do both, or it is not known which it does:
-	Duplicates  bool // flow logs to one destination may stand side by side on a resource; false: FlowLogAlreadyExists, as LocalStack has it
 	ExistsFails bool // FlowLogAlreadyExists is the error of the whole call; false: an item of Unsuccessful
 	MixedIDs    bool // FlowLogIds of several resources come in another order than the resources
 	FirstAnswer bool // a repeated ClientToken that made something has its first answer again, failures too; false: what failed is tried again
@@ -206,39 +204,4 @@ func (e *EC2) scope(account, region string) *ec2Scope {
 
 func (e *EC2) newFlowLogID() string {
 	return fmt.Sprintf("fl-%017x", e.serial.Add(1))
-}
-
-// Call is one request that changed something, or tried to.
-type Call struct {
-	Time      time.Time // when it was answered
-	Operation string
-	Account   string
-	Region    string
-	ARN       string // of the caller
-	Code      string // of the error; empty: it succeeded
-	DryRun    bool
-	Form      url.Values
-	IDs       []string // flow logs made, deleted or tagged
-}
-
-// Calls are the changing calls so far, in order; of one operation, or all.
-func (e *EC2) Calls(operation string) []Call {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var out []Call
-	for _, c := range e.calls {
-		if operation == "" || c.Operation == operation {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// addCall adds a call to those that Calls returns. The caller holds e.mu.
-func (e *EC2) addCall(q *Request, rep reply, err error) {
-	call := Call{Time: e.now(), Operation: q.Operation, Account: q.Account, Region: q.Region, ARN: q.ARN, Form: q.Form, IDs: rep.ids, DryRun: q.Form.Get("DryRun") == "true"}
-	if err != nil {
-		call.Code = asError(err).Code
-	}
-	e.calls = append(e.calls, call)
 }

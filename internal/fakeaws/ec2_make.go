@@ -50,7 +50,7 @@ func (s *ec2Scope) createOnce(p params, proto FlowLog, resources []string) (toke
 // are made. Real failures come back as unsuccessful, with a code that says little, often
 // "400".
 func (s *ec2Scope) createEach(proto FlowLog, resources []string, made map[string]string) (all map[string]string, failed []unsuccessful, err error) {
-	if err := s.checkTagPolicy(proto.Tags); err != nil {
+	if err := s.settings.TagPolicy.check(proto.Tags); err != nil {
 		return nil, nil, err
 	}
 	var creates []*flowLog
@@ -97,10 +97,14 @@ func (s *ec2Scope) refusal(f FlowLog) (code, message string) {
 	case f.DeliverLogsPermissionARN != "" && !s.exists[f.DeliverLogsPermissionARN]:
 		return "400", "Unable to assume given IAM role"
 	}
-	for _, other := range s.byResource[f.ResourceID] {
-		if !s.settings.Duplicates && other.LogDestination == f.LogDestination && other.LogGroupName == f.LogGroupName {
+	there := s.byResource[f.ResourceID]
+	for _, other := range there {
+		if s.settings.Guard.refuses(f, other.FlowLog) {
 			return alreadyExists, "Error. There is an existing Flow Log with the same configuration and log destination."
 		}
+	}
+	if n := s.settings.Quota; n > 0 && len(there) >= n {
+		return "FlowLogsLimitExceeded", "You have reached the maximum number of flow logs for " + f.ResourceID
 	}
 	r := s.refused[f.ResourceID]
 	return r.Code, r.Message

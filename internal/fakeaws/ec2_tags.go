@@ -34,7 +34,7 @@ func (s *ec2Scope) createTags(p params) (reply, error) {
 	if err := dryRun(p); err != nil {
 		return reply{}, err
 	}
-	if err := s.checkTagPolicy(tags); err != nil {
+	if err := s.settings.TagPolicy.check(tags); err != nil {
 		return reply{}, err
 	}
 	for _, id := range ids {
@@ -93,11 +93,23 @@ func merged(have, add map[string]string) map[string]string {
 	return out
 }
 
-// checkTagPolicy refuses the whole call.
-func (s *ec2Scope) checkTagPolicy(tags map[string]string) error {
-	for _, key := range s.settings.RequiredTags {
+// TagPolicy is what an organization asks of the tags of each create and of each CreateTags;
+// its zero value asks for nothing. A dry run does not check it; whether AWS's does is not known.
+type TagPolicy struct {
+	Required []string            // keys that each call sets
+	Allowed  map[string][]string // values, by key; a key that is not in it has any
+}
+
+// check refuses the whole call.
+func (p TagPolicy) check(tags map[string]string) error {
+	for _, key := range p.Required {
 		if _, set := tags[key]; !set {
 			return Errorf("TagPolicyViolation", "The tag policy requires the following tag key: '%s'.", key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		if values, ok := p.Allowed[key]; ok && !slices.Contains(values, tags[key]) {
+			return Errorf("TagPolicyViolation", "The tag policy does not allow the specified value for the following tag key: '%s'.", key)
 		}
 	}
 	return nil

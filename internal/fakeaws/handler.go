@@ -24,7 +24,7 @@ func (w *World) answer(r *http.Request) *buffer {
 	}
 	lost := false
 	if err == nil {
-		lost, err = w.intercept(q)
+		lost, err = w.interceptor()(q)
 	}
 	out := &buffer{header: http.Header{}, status: http.StatusOK}
 	if err == nil {
@@ -39,6 +39,12 @@ func (w *World) answer(r *http.Request) *buffer {
 	return out
 }
 
+func (w *World) interceptor() func(*Request) (lost bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.intercept
+}
+
 // authenticate finds the service and the caller in the SigV4 header. The
 // signature itself is not checked: the access key says who calls.
 func (w *World) authenticate(r *http.Request) (*Request, Service, error) {
@@ -46,6 +52,8 @@ func (w *World) authenticate(r *http.Request) (*Request, Service, error) {
 	_, rest, ok := strings.Cut(auth, "Credential=")
 	scope, _, _ := strings.Cut(rest, ",")
 	part := strings.Split(scope, "/")
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if !ok || len(part) != 5 || part[4] != "aws4_request" {
 		return &Request{HTTP: r, Service: "ec2"}, w.services["ec2"], Errorf("MissingAuthenticationToken", "Request is missing Authentication Token").WithStatus(http.StatusForbidden)
 	}

@@ -106,7 +106,7 @@ func TestTokenOfSeveral(t *testing.T) {
 	t.Parallel()
 	for _, final := range []bool{false, true} {
 		w, api := threeVPCs(t)
-		w.Configure(func(s *fakeaws.EC2Settings) { s.FirstAnswer, s.Duplicates = final, true })
+		w.Configure(func(s *fakeaws.EC2Settings) { s.FirstAnswer, s.Guard = final, fakeaws.NoGuard })
 		w.RefuseCreate("vpc-2", "400", "Access Denied for LogDestination")
 		in := onThree(func(in *ec2.CreateFlowLogsInput) { in.ClientToken = aws.String("t") })
 		create := func() *ec2.CreateFlowLogsOutput {

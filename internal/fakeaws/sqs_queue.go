@@ -3,10 +3,6 @@ package fakeaws
 import (
 	"cmp"
 	"container/list"
-	"fmt"
-	"maps"
-	"net/http"
-	"regexp"
 	"slices"
 	"time"
 )
@@ -122,76 +118,4 @@ func (q *queue) waiting(now time.Time) (<-chan struct{}, time.Duration) {
 		return q.wake, 0
 	}
 	return q.wake, q.hidden[0].visibleAt.Sub(now)
-}
-
-// queueURL has the host's Region or the path's, if one is there, the account and the name.
-var queueURL = regexp.MustCompile(`^https?://(?:sqs\.([^./]+)\.)?[^/]+(?:/queue/([^/]+))?/([^/]+)/([^/]+)$`)
-
-// queueAt finds the queue that a URL names, as this caller sees it. A queue of another
-// Region is refused as AWS's regional endpoints do. Another account is let in if the
-// queue has a policy at all; which one is not evaluated.
-func (s *SQS) queueAt(address string, c Caller) (*queue, error) {
-	if address == "" {
-		return nil, missingParameter("QueueUrl")
-	}
-	part := queueURL.FindStringSubmatch(address)
-	if part == nil || cmp.Or(part[2], part[1], c.Region) != c.Region {
-		return nil, sqsErr("InvalidAddress", "The address %s is not valid for this endpoint.", address).WithStatus(http.StatusNotFound)
-	}
-	q := s.queues[queueARN(c.Region, part[3], part[4])]
-	switch {
-	case q == nil:
-		return nil, queueDoesNotExist()
-	case q.account != c.Account && q.attributes["Policy"] == "":
-		return nil, sqsErr("AccessDeniedException", "Access to the resource %s is denied.", q.arn).WithStatus(http.StatusForbidden)
-	}
-	return q, nil
-}
-
-func queueARN(region, account, name string) string {
-	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", region, account, name)
-}
-
-// createQueue answers the queue's URL at the host that was asked.
-func (s *SQS) createQueue(req *Request, in sqsInput) (any, error) {
-	q, err := s.ensureQueue(req.Account, req.Region, in.QueueName, in.Attributes)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{"QueueUrl": fmt.Sprintf("http://%s/queue/%s/%s/%s", req.HTTP.Host, q.region, q.account, q.name)}, nil
-}
-
-// ensureQueue creates a queue, or finds the one of that name whose attributes
-// are as asked for. The caller holds s.mu.
-func (s *SQS) ensureQueue(account, region, name string, attributes map[string]string) (*queue, error) {
-	if name == "" {
-		return nil, missingParameter("QueueName")
-	}
-	if !nameLike(name) {
-		return nil, invalidParameter("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
-	}
-	arn := queueARN(region, account, name)
-	if q := s.queues[arn]; q != nil {
-		for name, value := range attributes {
-			if q.attributes[name] != value {
-				return nil, sqsErr("QueueNameExists", "A queue already exists with the same name and a different value for attribute %s", name)
-			}
-		}
-		return q, nil
-	}
-	q := &queue{
-		arn: arn, account: account, region: region, name: name, created: s.now(),
-		attributes: maps.Clone(defaultAttributes), messages: map[uint64]*message{}, ready: list.New(),
-	}
-	if err := s.set(q, attributes); err != nil {
-		return nil, err
-	}
-	s.queues[arn] = q
-	return q, nil
-}
-
-func (s *SQS) deleteQueue(q *queue, _ sqsInput) (any, error) {
-	delete(s.queues, q.arn)
-	q.announce()
-	return nil, nil
 }

@@ -164,35 +164,3 @@ func TestTagsAreEventuallyConsistent(t *testing.T) {
 	c.t = c.t.Add(time.Second)
 	shows("third")
 }
-
-// TestTagPolicy: a call that breaks it has no effect at all.
-func TestTagPolicy(t *testing.T) {
-	t.Parallel()
-	w, api, _ := testWorld(t)
-	id := w.Plant(acct, region, inS3("vpc-1", nil))
-	w.Configure(func(s *fakeaws.EC2Settings) { s.RequiredTags = []string{"owner"} })
-	for name, c := range map[string]struct {
-		tags []types.Tag
-		code string
-	}{
-		"without it": {tagsOf("other", "v"), "TagPolicyViolation"},
-		"with it":    {tagsOf("owner", "me", "env", "prod"), "<nil>"},
-	} {
-		before := len(w.FlowLogs(acct, region))
-		out, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-2", func(in *ec2.CreateFlowLogsInput) {
-			in.ResourceIds = []string{"vpc-1", "vpc-2"}
-			in.LogDestination = aws.String(bucketARN + "/" + name)
-			in.TagSpecifications = []types.TagSpecification{{ResourceType: "vpc-flow-log", Tags: c.tags}}
-		}))
-		if code(err) != c.code || err == nil && len(out.FlowLogIds) != 2 || err != nil && len(w.FlowLogs(acct, region)) != before {
-			t.Errorf("%s: create %v, %v", name, out, err)
-		}
-		_, err = api.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{id}, Tags: c.tags})
-		if code(err) != c.code {
-			t.Errorf("%s: tags %v", name, err)
-		}
-	}
-	if tags := w.FlowLogs(acct, region)[0].Tags; tags["other"] != "" || tags["env"] != "prod" {
-		t.Errorf("tags %v", tags)
-	}
-}

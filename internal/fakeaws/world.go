@@ -1,6 +1,7 @@
 package fakeaws
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -14,6 +15,7 @@ type World struct {
 	*Trail
 	*SQS
 
+	mu        sync.Mutex         // guards what follows
 	services  map[string]Service // by the name that signatures have
 	intercept func(*Request) (lost bool, err error)
 }
@@ -32,12 +34,18 @@ func New(now func() time.Time) *World {
 	return w
 }
 
-// Handle adds a service by the name that signatures have for it. It is called before the
-// first request.
-func (w *World) Handle(name string, s Service) { w.services[name] = s }
+// Handle adds a service by the name that signatures have for it.
+func (w *World) Handle(name string, s Service) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.services[name] = s
+}
 
 // Intercept has f see each call of a known caller before it has any effect. An
 // error refuses the call; lost lets it have its effect, and cuts the connection
-// instead of answering. f is called with no lock of the world held. Intercept is called
-// before the first request.
-func (w *World) Intercept(f func(*Request) (lost bool, err error)) { w.intercept = f }
+// instead of answering. f is called with no lock of the world held.
+func (w *World) Intercept(f func(*Request) (lost bool, err error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.intercept = f
+}

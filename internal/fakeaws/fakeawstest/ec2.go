@@ -24,7 +24,12 @@ func (w *World) SetConsistencyDelay(d time.Duration) {
 
 // AllowDuplicates switches FlowLogAlreadyExists off.
 func (w *World) AllowDuplicates(on bool) {
-	w.Configure(func(s *fakeaws.EC2Settings) { s.Duplicates = on })
+	w.Configure(func(s *fakeaws.EC2Settings) {
+		s.Guard = fakeaws.SameDestination
+		if on {
+			s.Guard = fakeaws.NoGuard
+		}
+	})
 }
 
 // SetRates limits actions, say to fakeaws.AWSRates; nil: no action has a limit.

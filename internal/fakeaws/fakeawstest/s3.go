@@ -3,9 +3,11 @@ package fakeawstest
 import (
 	"bytes"
 	"crypto/md5"
-	"fmt"
+	"encoding/base64"
+	"encoding/hex"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,9 +17,9 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// s3Service is S3's REST interface to whole objects without versions. Accounts share all
-// buckets: bucket policies are not faked, and checksums are not verified. A bucket answers
-// in its own Region only.
+// s3Service is S3's REST interface to whole objects without versions, path
+// style and virtual-host style. Accounts share all buckets: bucket policies are
+// not faked. A bucket answers in its own Region only.
 type s3Service struct {
 	now func() time.Time
 
@@ -97,11 +99,18 @@ func (s *s3Service) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
 	return notImplemented(r.Method + " on an object")
 }
 
-// bucketAndKey reads the bucket off the host (BUCKET.s3.REGION.…) or else off the path's
-// first element.
+// bucketAndKey reads the bucket off the host (BUCKET.s3.REGION.…,
+// BUCKET.localhost) or else off the path's first element.
 func bucketAndKey(r *http.Request) (name, key string) {
 	path := strings.TrimPrefix(r.URL.Path, "/")
-	if name, _, ok := strings.Cut(r.Host, ".s3."); ok {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if name, _, ok := strings.Cut(host, ".s3."); ok {
+		return name, path
+	}
+	if name, ok := strings.CutSuffix(host, ".localhost"); ok {
 		return name, path
 	}
 	name, key, _ = strings.Cut(path, "/")
@@ -151,6 +160,10 @@ func (s *s3Service) put(out http.ResponseWriter, q *fakeaws.Request, name, key s
 	if err != nil {
 		return err
 	}
+	sum := md5.Sum(body)
+	if want := q.HTTP.Header.Get("Content-Md5"); want != "" && want != base64.StdEncoding.EncodeToString(sum[:]) {
+		return badDigest("Content-MD5")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, err := s.bucketAt(out, q.Region, name)
@@ -160,17 +173,13 @@ func (s *s3Service) put(out http.ResponseWriter, q *fakeaws.Request, name, key s
 	if q.HTTP.Header.Get("If-None-Match") == "*" && b.objects[key] != nil {
 		return fakeaws.Errorf("PreconditionFailed", "At least one of the pre-conditions you specified did not hold").WithStatus(http.StatusPreconditionFailed)
 	}
-	o := &object{body: body, etag: fmt.Sprintf(`"%x"`, md5.Sum(body)), modified: s.now(), headers: http.Header{}}
-	for name, values := range q.HTTP.Header {
-		if name == "Content-Type" || strings.HasPrefix(name, "X-Amz-Meta-") {
-			o.headers[name] = values
-		}
-	}
+	o := &object{body: body, etag: `"` + hex.EncodeToString(sum[:]) + `"`, modified: s.now(), headers: keptHeaders(q.HTTP)}
 	b.objects[key] = o
 	out.Header().Set("ETag", o.etag)
 	return nil
 }
 
+// get answers GET, and HEAD without the body.
 func (s *s3Service) get(out http.ResponseWriter, q *fakeaws.Request, name, key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,46 +192,12 @@ func (s *s3Service) get(out http.ResponseWriter, q *fakeaws.Request, name, key s
 		return fakeaws.Errorf("NoSuchKey", "The specified key does not exist.").WithStatus(http.StatusNotFound)
 	}
 	maps.Copy(out.Header(), o.headers)
+	if q.HTTP.Header.Get("X-Amz-Checksum-Mode") != "ENABLED" {
+		maps.DeleteFunc(out.Header(), func(name string, _ []string) bool { return isChecksum(name) })
+	}
 	out.Header().Set("ETag", o.etag)
 	out.Header().Set("Last-Modified", o.modified.UTC().Format(http.TimeFormat))
 	out.Header().Set("Content-Length", strconv.Itoa(len(o.body)))
 	out.Write(o.body) //nolint:errcheck // the client is gone
 	return nil
-}
-
-// maxObject bounds an upload: this S3 lives in memory.
-const maxObject = 64 << 20
-
-// readUpload is the object in a PUT, out of its chunks if it comes in some.
-func readUpload(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxObject))
-	if err == nil && strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-") {
-		body, err = dechunk(body)
-		if want := r.Header.Get("X-Amz-Decoded-Content-Length"); err == nil && want != strconv.Itoa(len(body)) {
-			err = fmt.Errorf("%s bytes announced, %d came", want, len(body))
-		}
-	}
-	if err != nil {
-		return nil, fakeaws.Errorf("IncompleteBody", "The upload cannot be read: %v", err)
-	}
-	return body, nil
-}
-
-// dechunk undoes aws-chunked: chunks of a hexadecimal length (with a signature behind it, or
-// not), an empty one, and trailing headers, which are not read.
-func dechunk(wire []byte) (body []byte, err error) {
-	for {
-		header, rest, ok := bytes.Cut(wire, []byte("\r\n"))
-		digits, _, _ := bytes.Cut(header, []byte(";"))
-		size, err := strconv.ParseUint(string(digits), 16, 32)
-		switch {
-		case !ok, err == nil && size > 0 && uint64(len(rest)) < size+2:
-			return nil, io.ErrUnexpectedEOF
-		case err != nil:
-			return nil, fmt.Errorf("read chunk header: %w", err)
-		case size == 0:
-			return body, nil
-		}
-		body, wire = append(body, rest[:size]...), rest[size+2:]
-	}
 }

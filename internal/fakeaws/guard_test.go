@@ -1,0 +1,117 @@
+package fakeaws_test
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+// TestGuards: which creates are refused beside a plain flow log to the bucket.
+func TestGuards(t *testing.T) {
+	t.Parallel()
+	const destination, configuration, none = fakeaws.SameDestination, fakeaws.SameConfiguration, fakeaws.NoGuard
+	for name, c := range map[string]struct {
+		create  func(*ec2.CreateFlowLogsInput)
+		refused map[fakeaws.Guard]bool
+	}{
+		"equal": {nil, map[fakeaws.Guard]bool{destination: true, configuration: true}},
+		"equal, by AWS's defaults": {func(in *ec2.CreateFlowLogsInput) {
+			in.MaxAggregationInterval, in.DestinationOptions = aws.Int32(600), &types.DestinationOptionsRequest{FileFormat: "plain-text"}
+		}, map[fakeaws.Guard]bool{destination: true, configuration: true}},
+		"other tags": {func(in *ec2.CreateFlowLogsInput) {
+			in.TagSpecifications = []types.TagSpecification{{ResourceType: "vpc-flow-log", Tags: tagsOf("k", "v")}}
+		}, map[fakeaws.Guard]bool{destination: true, configuration: true}},
+		"other traffic":  {func(in *ec2.CreateFlowLogsInput) { in.TrafficType = "REJECT" }, map[fakeaws.Guard]bool{destination: true}},
+		"other interval": {func(in *ec2.CreateFlowLogsInput) { in.MaxAggregationInterval = aws.Int32(60) }, map[fakeaws.Guard]bool{destination: true}},
+		"other format":   {func(in *ec2.CreateFlowLogsInput) { in.LogFormat = aws.String("${version}") }, map[fakeaws.Guard]bool{destination: true}},
+		"other files": {func(in *ec2.CreateFlowLogsInput) {
+			in.DestinationOptions = &types.DestinationOptionsRequest{FileFormat: "parquet"}
+		}, map[fakeaws.Guard]bool{destination: true}},
+		"other prefix":   {func(in *ec2.CreateFlowLogsInput) { in.LogDestination = aws.String(bucketARN + "/p") }, nil},
+		"other resource": {func(in *ec2.CreateFlowLogsInput) { in.ResourceIds = []string{"vpc-2"} }, nil},
+	} {
+		for _, guard := range []fakeaws.Guard{destination, configuration, none} {
+			for _, fails := range []bool{false, true} {
+				w, api, _ := testWorld(t)
+				w.Configure(func(s *fakeaws.EC2Settings) { s.Guard, s.ExistsFails = guard, fails })
+				f := inS3("vpc-1", map[string]string{"Name": "first"})
+				f.TrafficType = "ALL"
+				w.Plant(acct, region, f)
+				out, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-1", c.create))
+				refused := code(err) == "FlowLogAlreadyExists"
+				if !fails && err == nil && len(out.Unsuccessful) == 1 {
+					refused = *out.Unsuccessful[0].Error.Code == "FlowLogAlreadyExists"
+				}
+				if refused != c.refused[guard] || (len(w.FlowLogs(acct, region)) == 1) != refused {
+					t.Errorf("%s, guard %d, as an error %t: %v, %v", name, guard, fails, out, err)
+				}
+			}
+		}
+	}
+}
+
+func TestQuota(t *testing.T) {
+	t.Parallel()
+	w, api, _ := testWorld(t)
+	w.Configure(func(s *fakeaws.EC2Settings) { s.Quota = 2 })
+	to := func(prefix string) string {
+		t.Helper()
+		out, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-1", func(in *ec2.CreateFlowLogsInput) { in.LogDestination = aws.String(bucketARN + "/" + prefix) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Unsuccessful) == 1 {
+			return *out.Unsuccessful[0].Error.Code
+		}
+		return ""
+	}
+	for prefix, want := range []string{"", "", "FlowLogsLimitExceeded"} {
+		if got := to(string(rune('a' + prefix))); got != want {
+			t.Errorf("flow log %d: %q, want %q", prefix, got, want)
+		}
+	}
+	if got := to("a"); got != "FlowLogAlreadyExists" {
+		t.Errorf("one that exists: %q", got)
+	}
+}
+
+// TestTagPolicy: a call that breaks it has no effect at all.
+func TestTagPolicy(t *testing.T) {
+	t.Parallel()
+	w, api, _ := testWorld(t)
+	id := w.Plant(acct, region, inS3("vpc-1", nil))
+	w.Configure(func(s *fakeaws.EC2Settings) {
+		s.TagPolicy = fakeaws.TagPolicy{Required: []string{"owner"}, Allowed: map[string][]string{"env": {"prod", "test"}}}
+	})
+	for name, c := range map[string]struct {
+		tags []types.Tag
+		code string
+	}{
+		"none":               {tagsOf("other", "v"), "TagPolicyViolation"},
+		"a refused value":    {tagsOf("owner", "me", "env", "Prod"), "TagPolicyViolation"},
+		"what it asks for":   {tagsOf("owner", "me"), "<nil>"},
+		"an allowed value":   {tagsOf("owner", "me", "env", "prod"), "<nil>"},
+		"an allowed, no key": {tagsOf("env", "prod"), "TagPolicyViolation"},
+	} {
+		before := len(w.FlowLogs(acct, region))
+		out, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-2", func(in *ec2.CreateFlowLogsInput) {
+			in.ResourceIds = []string{"vpc-1", "vpc-2"}
+			in.LogDestination = aws.String(bucketARN + "/" + name)
+			in.TagSpecifications = []types.TagSpecification{{ResourceType: "vpc-flow-log", Tags: c.tags}}
+		}))
+		if code(err) != c.code || err == nil && len(out.FlowLogIds) != 2 || err != nil && len(w.FlowLogs(acct, region)) != before {
+			t.Errorf("%s: create %v, %v", name, out, err)
+		}
+		_, err = api.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{id}, Tags: c.tags})
+		if code(err) != c.code {
+			t.Errorf("%s: tags %v", name, err)
+		}
+	}
+	if tags := w.FlowLogs(acct, region)[0].Tags; tags["other"] != "" || tags["env"] != "prod" {
+		t.Errorf("tags %v", tags)
+	}
+}

@@ -1,0 +1,130 @@
+package fakeaws
+
+import (
+	"cmp"
+	"container/list"
+	"crypto/md5"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// queueURL has the host's Region or the path's, if one is there, the account and the name.
+var queueURL = regexp.MustCompile(`^https?://(?:sqs\.([^./]+)\.)?[^/]+(?:/queue/([^/]+))?/([^/]+)/([^/]+)$`)
+
+// queueAt finds the queue that a URL names, as this caller sees it. A queue of another
+// Region is refused as AWS's regional endpoints do. Another account is let in if the
+// queue has a policy at all; which one is not evaluated.
+func (s *SQS) queueAt(address string, c Caller) (*queue, error) {
+	if address == "" {
+		return nil, missingParameter("QueueUrl")
+	}
+	part := queueURL.FindStringSubmatch(address)
+	if part == nil || cmp.Or(part[2], part[1], c.Region) != c.Region {
+		return nil, sqsErr("InvalidAddress", "The address %s is not valid for this endpoint.", address).WithStatus(http.StatusNotFound)
+	}
+	q := s.queues[queueARN(c.Region, part[3], part[4])]
+	switch {
+	case q == nil:
+		return nil, queueDoesNotExist()
+	case q.account != c.Account && q.attributes["Policy"] == "":
+		return nil, sqsErr("AccessDeniedException", "Access to the resource %s is denied.", q.arn).WithStatus(http.StatusForbidden)
+	}
+	return q, nil
+}
+
+func queueARN(region, account, name string) string {
+	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", region, account, name)
+}
+
+// createQueue answers the queue's URL at the host that was asked.
+func (s *SQS) createQueue(req *Request, in sqsInput) (any, error) {
+	q, err := s.ensureQueue(req.Account, req.Region, in.QueueName, in.Attributes)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"QueueUrl": fmt.Sprintf("http://%s/queue/%s/%s/%s", req.HTTP.Host, q.region, q.account, q.name)}, nil
+}
+
+// ensureQueue creates a queue, or finds the one of that name whose attributes
+// are as asked for. The caller holds s.mu.
+func (s *SQS) ensureQueue(account, region, name string, attributes map[string]string) (*queue, error) {
+	if name == "" {
+		return nil, missingParameter("QueueName")
+	}
+	if !nameLike(name) {
+		return nil, invalidParameter("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+	}
+	arn := queueARN(region, account, name)
+	if q := s.queues[arn]; q != nil {
+		for name, value := range attributes {
+			if q.attributes[name] != value {
+				return nil, sqsErr("QueueNameExists", "A queue already exists with the same name and a different value for attribute %s", name)
+			}
+		}
+		return q, nil
+	}
+	q := &queue{
+		arn: arn, account: account, region: region, name: name, created: s.now(),
+		attributes: maps.Clone(defaultAttributes), messages: map[uint64]*message{}, ready: list.New(),
+	}
+	if err := s.set(q, attributes); err != nil {
+		return nil, err
+	}
+	s.queues[arn] = q
+	return q, nil
+}
+
+func (s *SQS) deleteQueue(q *queue, _ sqsInput) (any, error) {
+	delete(s.queues, q.arn)
+	q.announce()
+	return nil, nil
+}
+
+func (s *SQS) sendMessage(q *queue, in sqsInput) (any, error) {
+	return s.accept(q, in.MessageBody, in.sender)
+}
+
+// accept checks a message and puts it on the queue.
+func (s *SQS) accept(q *queue, body, sender string) (sqsDone, error) {
+	if err := checkBody(body, q.number("MaximumMessageSize")); err != nil {
+		return sqsDone{}, err
+	}
+	m := s.enqueue(q, body, sender)
+	return sqsDone{MessageId: m.id, MD5OfMessageBody: m.md5}, nil
+}
+
+// enqueue adds a checked message. IDs count up, so that two runs with the same
+// calls are the same.
+func (s *SQS) enqueue(q *queue, body, sender string) *message {
+	s.seq++
+	sum := md5.Sum([]byte(body))
+	m := &message{
+		id:  fmt.Sprintf("%08x-5175-4000-8000-%012x", s.seq>>48, s.seq&(1<<48-1)),
+		seq: s.seq, body: body, md5: hex.EncodeToString(sum[:]), sender: sender, sent: s.now(),
+	}
+	q.add(m)
+	return m
+}
+
+// checkBody refuses what is empty, longer than max bytes, or holds a
+// character that XML 1.0 does not have.
+func checkBody(body string, max int) error {
+	notInXML := func(r rune) bool {
+		return r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
+	}
+	switch {
+	case body == "":
+		return missingParameter("MessageBody")
+	case len(body) > max:
+		return invalidParameter("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", max)
+	case !utf8.ValidString(body) || strings.ContainsFunc(body, notInXML):
+		return sqsErr("InvalidMessageContents",
+			"Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF")
+	}
+	return nil
+}
