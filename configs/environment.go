@@ -2,12 +2,48 @@ package configs
 
 import (
 	"maps"
+	"net"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
 	"flowkeeper/internal/nearest"
 )
+
+const envPrefix = "FLOWKEEPER_"
+
+// setting is a key of a section, or a list at the top.
+type setting struct {
+	key   string // "queue.url"
+	env   string // "FLOWKEEPER_QUEUE_URL"
+	index []int  // of the field in Config
+	typ   reflect.Type
+}
+
+// scalars are the keys with a single value, which a variable may set; lists are the others.
+// Both are in the order of Config.
+var scalars, lists = settings()
+
+func settings() (scalars, lists []setting) {
+	var visit func(at string, index []int, t reflect.Type)
+	visit = func(at string, index []int, t reflect.Type) {
+		for f := range t.Fields() {
+			key, index := at+keyOf(f), append(slices.Clone(index), f.Index...)
+			s := setting{key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")), index: index, typ: f.Type}
+			switch f.Type.Kind() {
+			case reflect.Struct:
+				visit(key+".", index, f.Type)
+			case reflect.Slice:
+				lists = append(lists, s)
+			default:
+				scalars = append(scalars, s)
+			}
+		}
+	}
+	visit("", nil, reflect.TypeFor[Config]())
+	return scalars, lists
+}
 
 func environment(environ []string) map[string]string {
 	out := map[string]string{}
@@ -19,94 +55,62 @@ func environment(environ []string) map[string]string {
 	return out
 }
 
-// scalar is a key with a single value, which a variable may set.
-type scalar struct {
-	key   string // "queue.url"
-	env   string // "FLOWKEEPER_QUEUE_URL"
-	index []int  // of the field in Config
-	typ   reflect.Type
-}
-
-// scalars returns all of them, in the order of Config.
-func scalars() []scalar {
-	var out []scalar
-	for section := range fields(reflect.TypeFor[Config]()) {
-		if section.typ.Kind() != reflect.Struct {
-			continue
-		}
-		for f := range fields(section.typ) {
-			if f.typ.Kind() == reflect.Slice {
-				continue
-			}
-			key := section.key + "." + f.key
-			out = append(out, scalar{key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")), index: []int{section.n, f.n}, typ: f.typ})
-		}
-	}
-	return out
-}
-
 // checkEnvironment takes the values that variables set, and reports variables that look like
-// keys but are none.
+// keys but are none. Others that begin with FLOWKEEPER_ may be those of another program.
 func (l *loader) checkEnvironment() {
-	known := map[string]bool{}
-	var names []string
-	for _, s := range l.scalars {
-		known[s.env] = true
+	var names []string // without the prefix
+	for _, s := range scalars {
 		names = append(names, strings.TrimPrefix(s.env, envPrefix))
 		if value, set := l.env[s.env]; set {
+			l.variables[s.key] = s.env
 			if v, ok := l.scalarValue(s.key, value, "", s.typ); ok {
 				l.override[s.key] = v
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(l.env)) {
-		rest, ours := strings.CutPrefix(name, envPrefix)
-		if !ours || known[name] || ofKubernetes(name, l.env[name]) {
+	for _, env := range slices.Sorted(maps.Keys(l.env)) {
+		name, ours := strings.CutPrefix(env, envPrefix)
+		if !ours || slices.Contains(names, name) || ofKubernetes(env, l.env[env]) {
 			continue
 		}
-		near := nearest.Word(rest, names)
+		near := nearest.Word(name, names)
+		ofAList := func(list setting) bool { return env == list.env || strings.HasPrefix(env, list.env+"_") }
+		ofASection := func(section string) bool { return strings.HasPrefix(name, strings.ToUpper(section)+"_") }
+		message := ""
 		switch {
-		case ofAList(rest):
-			l.unknownVariable(name, "lists are set in the file only")
+		case slices.ContainsFunc(lists, ofAList):
+			message = "lists are set in the file only"
 		case near != "":
-			l.unknownVariable(name, "no such key: did you mean "+envPrefix+near+"?")
-		case ofASection(rest):
-			l.unknownVariable(name, "no such key: the keys are "+envPrefix+strings.Join(names, ", "+envPrefix))
+			message = "no such key: did you mean " + envPrefix + near + "?"
+		case slices.ContainsFunc(keysOf(reflect.TypeFor[Config]()), ofASection):
+			message = "no such key: the keys are " + envPrefix + strings.Join(names, ", "+envPrefix)
+		default:
+			continue
 		}
+		l.problems = append(l.problems, Problem{File: "environment", Key: keyShown("", env), Message: message})
 	}
 }
 
-func (l *loader) unknownVariable(name, message string) {
-	l.problems = append(l.problems, Problem{File: "environment", Key: keyShown("", name), Message: message})
+// Kubernetes gives a container variables for each Service of its namespace, named
+// after the Service: one that is called flowkeeper-http brings
+// FLOWKEEPER_HTTP_SERVICE_HOST, _SERVICE_PORT, _SERVICE_PORT_NAME, _PORT, and
+// _PORT_9090_TCP with _PROTO, _PORT and _ADDR. Their values tell them from our
+// own, mistyped: a host is an address, a port a number or tcp://….
+var variablesOfServices = []struct {
+	name *regexp.Regexp // its end; the first that fits counts
+	is   func(value string) bool
+}{
+	{regexp.MustCompile(`_(SERVICE_HOST|PORT_\d+_(TCP|UDP|SCTP)_ADDR)$`), func(s string) bool { return net.ParseIP(s) != nil }},
+	{regexp.MustCompile(`_(SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)_PORT)$`), isPort},
+	{regexp.MustCompile(`_PORT(_\d+_(TCP|UDP|SCTP))?$`), regexp.MustCompile(`^(tcp|udp|sctp)://`).MatchString},
+	{regexp.MustCompile(`_PORT_\d+_(TCP|UDP|SCTP)_PROTO$`), regexp.MustCompile(`^(tcp|udp|sctp)$`).MatchString},
 }
 
-// ofASection reports whether a name begins with a section, such as QUEUE_…. Others that begin
-// with FLOWKEEPER_ may be variables of another program.
-func ofASection(name string) bool {
-	for f := range fields(reflect.TypeFor[Config]()) {
-		if strings.HasPrefix(name, strings.ToUpper(f.key)+"_") {
-			return true
-		}
-	}
-	return false
-}
-
-// ofAList reports whether a name is that of a list, or of a key within one.
-func ofAList(name string) bool {
-	for section := range fields(reflect.TypeFor[Config]()) {
-		lists := []string{section.key}
-		if section.typ.Kind() == reflect.Struct {
-			lists = nil
-			for f := range fields(section.typ) {
-				if f.typ.Kind() == reflect.Slice {
-					lists = append(lists, section.key+"_"+f.key)
-				}
-			}
-		}
-		for _, key := range lists {
-			if key = strings.ToUpper(key); name == key || strings.HasPrefix(name, key+"_") {
-				return true
-			}
+// ofKubernetes reports a variable that Kubernetes makes for a Service.
+func ofKubernetes(name, value string) bool {
+	for _, v := range variablesOfServices {
+		if v.name.MatchString(name) {
+			return v.is(value)
 		}
 	}
 	return false

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/spf13/viper"
@@ -37,10 +38,7 @@ type Options struct {
 	Proxies bool
 }
 
-const (
-	maxFile   = 1 << 20 // bytes
-	envPrefix = "FLOWKEEPER_"
-)
+const maxFile = 1 << 20 // bytes
 
 // Load reads a file, merges defaults, environment and secrets, and checks
 // everything. With an empty name it reads no file. The error is *Problems: all of
@@ -48,51 +46,43 @@ const (
 // and only if, the file itself is missing. Warnings come with a valid configuration.
 func Load(file string, o Options) (Config, []Warning, error) {
 	l := &loader{
-		path: file, env: environment(o.Environ), scalars: scalars(),
-		lines: map[string]int{}, values: map[string]any{}, override: map[string]any{},
-		reported: map[string]int{}, replaceable: map[int]bool{}, leaveSecrets: o.LeaveSecrets, unreadSecrets: map[string]string{},
+		env: environment(o.Environ), lines: map[string]int{}, values: map[string]any{}, variables: map[string]string{}, override: map[string]any{},
+		reported: map[place]int{}, leaveSecrets: o.LeaveSecrets, unreadSecrets: map[string]string{},
 	}
 	l.file = l.nameOf(file)
-	if file != "" {
-		l.readFile()
-	}
-	if l.unreadFile {
+	if file != "" && !l.readFile(file) {
 		return Config{}, nil, l.failed() // what it lacks is unknown
 	}
 	l.checkEnvironment()
 	c := l.merge()
 	l.readSecrets(&c)
 	l.fillSinks(&c)
-	validator{l}.validate(c, o.NeedQueue)
+	l.validate(c, o.NeedQueue)
 	if o.Proxies {
-		l.problems = append(l.problems, proxies(l.env).problems()...)
+		l.problems = append(l.problems, proxyProblems(l.env)...)
 	}
 	if len(l.problems) > 0 {
 		return Config{}, nil, l.failed()
 	}
-	warnings := append(c.warnings(), l.secretWarnings()...)
-	warnings = append(warnings, l.zoneWarnings(c.Inventory.Schedule, c.Rehearsal.Schedule)...)
+	warnings := slices.Concat(c.warnings(), l.secretWarnings(), l.zoneWarnings(c.Inventory.Schedule, c.Rehearsal.Schedule))
 	if o.Proxies {
-		warnings = append(warnings, proxies(l.env).warnings()...)
+		warnings = append(warnings, noProxyWarnings(l.env)...)
 	}
 	return c, warnings, nil
 }
 
 // loader is the state of one Load.
 type loader struct {
-	path          string // of the file
 	file          string // the file as problems name it
 	env           map[string]string
-	scalars       []scalar
 	lines         map[string]int    // of each key in the file
 	values        map[string]any    // what the file has, with its types checked
-	override      map[string]any    // what the environment has, by key
-	unreadFile    bool              // the file can't be read, or is not YAML
+	variables     map[string]string // the variable that sets a key, by key
+	override      map[string]any    // what these variables have, by key
 	leaveSecrets  bool              // as in Options
 	unreadSecrets map[string]string // the files of the secrets that stay unread, by the secret's key
 	problems      []Problem
-	reported      map[string]int // index of a value's problem, by file and key
-	replaceable   map[int]bool   // problems that another problem of the same value replaces
+	reported      map[place]int // index of a value's problem
 }
 
 // nameOf returns the name of a file as problems have it. Of a file among systemd's credentials
@@ -104,19 +94,18 @@ func (l *loader) nameOf(path string) string {
 	return path
 }
 
-// readFile reads and checks the file.
-func (l *loader) readFile() {
-	text, err := readBounded(l.path, maxFile)
+// readFile reports whether the file can be read, and is YAML.
+func (l *loader) readFile(file string) bool {
+	text, err := readBounded(file, maxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		l.problems = append(l.problems, Problem{File: l.file, Message: "no such file: write it (configs/flowkeeper.yaml is a commented example), or name another with --config", err: fs.ErrNotExist})
-		l.unreadFile = true
 	case err != nil:
-		l.unreadFile = true
-		l.problems = append(l.problems, Problem{File: l.file, Message: "can't be read (" + cause(err) + "): name a YAML file that this user may read"})
+		l.fileProblem(0, "", "can't be read ("+cause(err)+"): name a YAML file that this user may read")
 	default:
-		l.walkFile(text)
+		return l.walkFile(text)
 	}
+	return false
 }
 
 var errTooLarge = errors.New("too large")
@@ -148,7 +137,7 @@ func cause(err error) string {
 func (l *loader) merge() (c Config) {
 	v := viper.New()
 	defaults := reflect.ValueOf(Default())
-	for _, s := range l.scalars {
+	for _, s := range scalars {
 		v.SetDefault(s.key, defaults.FieldByIndex(s.index).Interface())
 	}
 	err := v.MergeConfigMap(l.values)
@@ -159,9 +148,7 @@ func (l *loader) merge() (c Config) {
 		err = v.UnmarshalExact(&c, viper.DecodeHook(nil))
 	}
 	if err != nil { // its words may hold values
-		l.problems = append(l.problems, Problem{File: l.file, Message: "can't be understood: compare it with the commented example"})
+		l.fileProblem(0, "", "can't be understood: compare it with the commented example")
 	}
 	return c
 }
-
-func (w Warning) String() string { return string(w) }

@@ -130,7 +130,7 @@ func readManual(text string) (m manual, err error) {
 	first := slices.IndexFunc(lines, func(s string) bool { return !strings.HasPrefix(s, "#") })
 	m.head = parts(lines[:first], "")
 	env := map[string]string{}
-	for _, s := range scalars() {
+	for _, s := range scalars {
 		env[s.key] = s.env
 	}
 	for name, value := range pairs(doc.Content[0]) {

@@ -7,12 +7,13 @@ import (
 	"strings"
 )
 
-// place returns where the value of a key is: file and line, or the variable that sets it.
-func (l *loader) place(key string) (file string, line int) {
-	for _, s := range l.scalars {
-		if _, set := l.env[s.env]; set && s.key == key {
-			return "environment " + s.env, 0
-		}
+// place is where a value is, for which there is at most one problem.
+type place struct{ file, key string }
+
+// placeOf returns where the value of a key is: file and line, or the variable that sets it.
+func (l *loader) placeOf(key string) (file string, line int) {
+	if env, set := l.variables[key]; set {
+		return "environment " + env, 0
 	}
 	for k := key; k != ""; k = parent(k) {
 		if n, ok := l.lines[k]; ok {
@@ -20,6 +21,12 @@ func (l *loader) place(key string) (file string, line int) {
 		}
 	}
 	return l.file, 0
+}
+
+// written reports whether the file has a key.
+func (l *loader) written(key string) bool {
+	_, set := l.lines[key]
+	return set
 }
 
 // parent returns the key above: of alerts[1].url alerts[1], of that alerts, of that nothing.
@@ -31,20 +38,34 @@ func (l *loader) problem(key, value, format string, args ...any) {
 	if _, unread := l.unreadSecrets[key]; unread {
 		return // its value is not known
 	}
-	file, line := l.place(key)
+	file, line := l.placeOf(key)
 	p := Problem{File: file, Line: line, Key: key, Value: shown(key, value), Message: fmt.Sprintf(format, args...)}
 	for k := key; k != ""; k = parent(k) {
-		i, known := l.reported[file+"\x00"+k]
-		if known && k == key && l.replaceable[i] {
-			delete(l.replaceable, i)
-			l.problems[i] = p
-		}
-		if known {
+		if i, known := l.reported[place{file, k}]; known {
+			if k == key && l.problems[i].replaceable {
+				l.problems[i] = p
+			}
 			return
 		}
 	}
-	l.reported[file+"\x00"+key] = len(l.problems)
+	l.reported[place{file, key}] = len(l.problems)
 	l.problems = append(l.problems, p)
+}
+
+// fileProblem adds a problem of the file itself or of one of its keys, which is shown as it is.
+func (l *loader) fileProblem(line int, key, message string) {
+	l.problems = append(l.problems, Problem{File: l.file, Line: line, Key: key, Message: message})
+}
+
+// faulty reports whether a list, or something in it, has a problem. Other values are not
+// compared with such a list.
+func (l *loader) faulty(list string) bool {
+	for at := range l.reported {
+		if at.key == list || strings.HasPrefix(at.key, list+"[") {
+			return true
+		}
+	}
+	return false
 }
 
 // failed returns the problems as an error, in the order of their lines; those without a line
@@ -68,7 +89,8 @@ type Problem struct {
 	Value   string `json:"value,omitempty"` // never a secret
 	Message string `json:"message"`         // what is wrong, and what to write instead
 
-	err error // what errors.Is finds
+	err         error // what errors.Is finds
+	replaceable bool  // another problem of the same value is shown instead
 }
 
 // String returns one line of printable text (I12).
@@ -94,7 +116,6 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// printable escapes everything in s that is not printable.
 func printable(s string) string {
 	var b strings.Builder
 	for _, c := range s {
@@ -128,6 +149,3 @@ func (p *Problems) Unwrap() []error {
 	}
 	return errs
 }
-
-// Warning is about a setting that is valid but may not be what was meant.
-type Warning string

@@ -15,29 +15,26 @@ import (
 // proxy. The error is *Problems; what is in NO_PROXY but fits no host is a
 // warning. Neither shows what the first two hold: it may be a password (I11).
 func Proxies(environ []string) ([]Warning, error) {
-	p := proxies(environment(environ))
-	if problems := Problems(p.problems()); len(problems) > 0 {
+	env := environment(environ)
+	if problems := Problems(proxyProblems(env)); len(problems) > 0 {
 		return nil, &problems
 	}
-	return p.warnings(), nil
+	return noProxyWarnings(env), nil
 }
 
-// proxies are the variables that name a proxy, among others.
-type proxies map[string]string
-
-// variable is the first of these that is set to something: what Go's client takes.
-func (p proxies) variable(names ...string) (name, value string) {
+// firstSet is the first of these variables that is set to something: what Go's client takes.
+func firstSet(env map[string]string, names ...string) (name, value string) {
 	for _, name := range names {
-		if value := p[name]; value != "" {
+		if value := env[name]; value != "" {
 			return name, value
 		}
 	}
 	return "", ""
 }
 
-func (p proxies) problems() (out []Problem) {
+func proxyProblems(env map[string]string) (out []Problem) {
 	for _, names := range [][]string{{"HTTPS_PROXY", "https_proxy"}, {"HTTP_PROXY", "http_proxy"}} {
-		name, value := p.variable(names...)
+		name, value := firstSet(env, names...)
 		if fix := proxyFix(value); value != "" && fix != "" {
 			out = append(out, Problem{File: "environment", Key: name, Message: fix + ", or unset it: as it is, no proxy would be used"})
 		}
@@ -89,9 +86,9 @@ func isHost(s string) bool {
 // maxNoProxy is how many entries of NO_PROXY are warned of.
 const maxNoProxy = 5
 
-// warnings are those of NO_PROXY: what is asked by the proxy all the same.
-func (p proxies) warnings() (out []Warning) {
-	name, value := p.variable("NO_PROXY", "no_proxy")
+// noProxyWarnings are about what is asked by the proxy all the same.
+func noProxyWarnings(env map[string]string) (out []Warning) {
+	name, value := firstSet(env, "NO_PROXY", "no_proxy")
 	for entry := range strings.SplitSeq(value, ",") {
 		entry = strings.TrimSpace(entry)
 		fix := noProxyFix(strings.ToLower(entry))
@@ -115,30 +112,24 @@ var partOfAddress = regexp.MustCompile(`^\d+(\.\d+){0,2}\.?(\*|x)?$`)
 // address or a name, the last two with a port perhaps, the last with . or *.
 // before it.
 func noProxyFix(s string) string {
-	if s == "" || s == "*" {
-		return ""
-	}
-	if strings.Contains(s, "://") {
-		return "write the host alone"
-	}
-	if strings.ContainsAny(s, " \t;|") {
-		return "put commas between entries"
-	}
-	if strings.Contains(s, "/") {
-		if _, _, err := net.ParseCIDR(s); err != nil {
-			return "write a network such as 10.0.0.0/8"
-		}
-		return ""
-	}
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
+	host, port, noPort := net.SplitHostPort(s)
+	if noPort != nil {
 		host = s
-	} else if !isProxyPort(port) {
-		return "its port is no number"
 	}
 	bare := strings.TrimPrefix(strings.TrimPrefix(host, "*"), ".")
+	_, _, notNetwork := net.ParseCIDR(s)
 	_, notAddress := netip.ParseAddr(host)
 	switch {
+	case s == "", s == "*", notNetwork == nil:
+		return ""
+	case strings.Contains(s, "://"):
+		return "write the host alone"
+	case strings.ContainsAny(s, " \t;|"):
+		return "put commas between entries"
+	case strings.Contains(s, "/"):
+		return "write a network such as 10.0.0.0/8"
+	case noPort == nil && !isProxyPort(port):
+		return "its port is no number"
 	case notAddress == nil:
 		return ""
 	case strings.HasPrefix(host, "["):

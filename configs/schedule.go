@@ -11,30 +11,28 @@ import (
 )
 
 // checkSchedule guards against what the cron library takes but never runs.
-func (v validator) checkSchedule(key, s string, mayBeEmpty bool) {
+func (l *loader) checkSchedule(key, s string) {
 	if s == "" {
-		if !mayBeEmpty {
-			v.problem(key, "", "write a cron expression such as \"*/5 * * * *\", or \"@every 5m\"")
-		}
+		l.problem(key, "", "write a cron expression such as \"*/5 * * * *\", or \"@every 5m\"")
 		return
 	}
 	zone, rest, zoned := splitZone(s)
 	if _, err := time.LoadLocation(zone); zoned && err != nil {
-		v.problem(key, s, "there is no time zone %q: write one of the IANA list, such as CRON_TZ=Europe/Berlin, with capitals as there; or UTC", shorten(zone))
+		l.problem(key, s, "there is no time zone %q: write one of the IANA list, such as CRON_TZ=Europe/Berlin, with capitals as there; or UTC", shorten(zone))
 		return
 	}
 	if every, ok := strings.CutPrefix(rest, "@every"); ok {
 		if d, err := time.ParseDuration(strings.TrimSpace(every)); err != nil || d < time.Second || d%time.Second != 0 {
-			v.problem(key, s, "write @every and a duration in whole seconds, at least 1s: \"@every 5m\"")
+			l.problem(key, s, "write @every and a duration in whole seconds, at least 1s: \"@every 5m\"")
 			return
 		}
 	}
 	schedule, err := parseCron(s)
 	switch {
 	case err != nil:
-		v.problem(key, s, "not a cron expression: write minute hour day month weekday such as \"*/5 * * * *\", or \"@every 5m\"")
+		l.problem(key, s, "not a cron expression: write minute hour day month weekday such as \"*/5 * * * *\", or \"@every 5m\"")
 	case schedule.Next(time.Now()).IsZero():
-		v.problem(key, s, "never comes: there is no such day")
+		l.problem(key, s, "never comes: there is no such day")
 	}
 }
 

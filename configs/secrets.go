@@ -19,40 +19,29 @@ func (l *loader) readSecrets(c *Config) {
 		l.readSecret(key+"secret", &s.Secret, &s.SecretFile)
 		l.readSecret(key+"routing_key", &s.RoutingKey, &s.RoutingKeyFile)
 	}
-	l.readSingle("heartbeat.url", &c.Heartbeat.URL, &c.Heartbeat.URLFile)
-	l.readSingle("remediate.token_key", &c.Remediate.TokenKey, &c.Remediate.TokenKeyFile)
+	l.readSecret("heartbeat.url", &c.Heartbeat.URL, &c.Heartbeat.URLFile)
+	l.readSecret("remediate.token_key", &c.Remediate.TokenKey, &c.Remediate.TokenKeyFile)
 }
 
-// readSingle reads a secret that is in no list, so that the environment may have it, too.
-func (l *loader) readSingle(key string, value, file *string) {
+// readSecret puts what the file of x_file holds into x. A problem of it is reported at the
+// line of x_file.
+func (l *loader) readSecret(key string, value, file *string) {
+	valueSet, fileSet := l.written(key), l.written(key+"_file")
+	if !strings.HasPrefix(key, "alerts[") { // both may be empty, and may come from the environment
+		valueSet, fileSet = *value != "", *file != ""
+	}
 	switch x := key[strings.LastIndex(key, ".")+1:]; {
-	case *file == "":
-	case *value != "":
+	case !fileSet:
+	case valueSet:
 		l.problem(key+"_file", *file, "give %s or %s_file, not both", x, x)
 	default:
-		if line, set := l.lines[key+"_file"]; set {
-			l.lines[key] = line
+		if l.written(key + "_file") {
+			l.lines[key] = l.lines[key+"_file"]
 		}
 		l.fromFile(key, value, file)
 	}
 }
 
-// readSecret reads one of a list's. A problem of the file's content is reported at the line of x_file.
-func (l *loader) readSecret(key string, value, file *string) {
-	line, set := l.lines[key+"_file"]
-	if !set {
-		return
-	}
-	if _, both := l.lines[key]; both {
-		x := key[strings.LastIndex(key, ".")+1:]
-		l.problem(key+"_file", *file, "give %s or %s_file, not both", x, x)
-		return
-	}
-	l.lines[key] = line
-	l.fromFile(key, value, file)
-}
-
-// fromFile puts what a file holds into the value.
 func (l *loader) fromFile(key string, value, file *string) {
 	if l.leaveSecrets && l.env["CREDENTIALS_DIRECTORY"] == "" && *file != "" && !filepath.IsAbs(*file) && l.pathFix(*file) == "" {
 		l.unreadSecrets[key] = *file
@@ -64,10 +53,10 @@ func (l *loader) fromFile(key string, value, file *string) {
 		return
 	}
 	l.problem(key+"_file", *file, "%s", fix)
-	l.reported[l.file+"\x00"+key] = l.reported[l.file+"\x00"+key+"_file"] // so it is not called missing too
+	at, _ := l.placeOf(key + "_file")
+	l.reported[place{l.file, key}] = l.reported[place{at, key + "_file"}] // so it is not called missing too
 }
 
-// secretWarnings returns a warning for each secret that stays unread.
 func (l *loader) secretWarnings() (out []Warning) {
 	for _, key := range slices.Sorted(maps.Keys(l.unreadSecrets)) {
 		out = append(out, warning("%s_file: %q is one of systemd's credentials, which only the service has, so it is not read here", key, shown(key+"_file", l.unreadSecrets[key])))
@@ -103,6 +92,27 @@ func (l *loader) secretIn(name string) (content, fix string) {
 		return "", "must hold one line without spaces around it, and nothing else"
 	}
 	return content, ""
+}
+
+// pathFix is empty for a path that can be meant. Only shells replace ~ and
+// variables; here they would be names of files.
+func (l *loader) pathFix(path string) string {
+	return PathFix(path, l.env["HOME"])
+}
+
+// PathFix says what to write instead of a path that begins with ~ or $, which a
+// shell would have replaced; it is empty for every other path. home may be empty:
+// it is not known.
+func PathFix(path, home string) string {
+	switch {
+	case strings.HasPrefix(path, "~/") && strings.HasPrefix(home, "/"):
+		return "~ is not replaced here: write " + strings.TrimSuffix(home, "/") + path[1:] + " (a file that is called so: ./~…)"
+	case strings.HasPrefix(path, "~"):
+		return "~ is not replaced here: write the whole path, from / on (a file that is called so: ./~…)"
+	case strings.HasPrefix(path, "$"):
+		return "variables are not replaced here: write the whole path, from / on (a file that is called so: ./$…)"
+	}
+	return ""
 }
 
 // hidden is shown in the place of what is or may be a secret (I11).
@@ -142,7 +152,6 @@ func secretKey(key string) bool {
 	return true
 }
 
-// looksSecret reports whether a text has the form of a secret.
 func looksSecret(text string) bool {
 	_, rest, isURL := strings.Cut(text, "://")
 	return strings.Contains(text, "whsec_") || strings.Contains(text, "hooks.slack.com") || strings.Contains(text, "hooks.slack-gov.com") || isURL && strings.Contains(rest, "@")

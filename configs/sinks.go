@@ -34,87 +34,77 @@ const sinkTimeout = 10 * time.Second
 // fillSinks puts in what a sink does not say.
 func (l *loader) fillSinks(c *Config) {
 	for n := range c.Alerts {
-		if _, set := l.lines[fmt.Sprintf("alerts[%d].timeout", n)]; !set {
+		if !l.written(fmt.Sprintf("alerts[%d].timeout", n)) {
 			c.Alerts[n].Timeout = sinkTimeout
 		}
 	}
 }
 
-func (v validator) checkSink(key string, s Sink, names map[string]bool) {
+func (l *loader) checkSink(key string, s Sink, names map[string]bool) {
 	switch {
 	case !sinkName.MatchString(s.Name):
-		v.problem(key+".name", s.Name, "write a name of up to 63 small letters, digits, - and _")
+		l.problem(key+".name", s.Name, "write a name of up to 63 small letters, digits, - and _")
 	case names[s.Name]:
-		v.problem(key+".name", s.Name, "another sink has this name (log is always there): write another")
+		l.problem(key+".name", s.Name, "another sink has this name (log is always there): write another")
 	}
 	names[s.Name] = true
-	if _, set := v.lines[key+".min_level"]; set {
-		v.oneOf(key+".min_level", s.MinLevel, "informational", "low", "medium", "high", "critical")
+	if l.written(key + ".min_level") {
+		l.oneOf(key+".min_level", s.MinLevel, "informational", "low", "medium", "high", "critical")
 	}
-	v.checkKinds(key+".kinds", s)
-	v.between(key+".timeout", s.Timeout, time.Second, time.Minute)
+	l.checkKinds(key+".kinds", s)
+	l.between(key+".timeout", s.Timeout, time.Second, time.Minute)
 	used, known := sinkKeys[s.Type]
 	if !known {
-		v.oneOf(key+".type", s.Type, "webhook", "sns", "slack", "pagerduty")
+		l.oneOf(key+".type", s.Type, "webhook", "sns", "slack", "pagerduty")
 		return
 	}
-	v.checkSinkType(key, s)
+	l.checkSinkType(key, s)
 	for _, k := range []string{"url", "secret", "topic_arn", "routing_key"} {
-		if _, set := v.lines[key+"."+k]; set && !slices.Contains(used, k) {
-			v.problem(key+"."+k, "", "has no use in a sink of type %s: remove it", s.Type)
-		}
+		l.require(!l.written(key+"."+k) || slices.Contains(used, k), key+"."+k, "", "has no use in a sink of type %s: remove it", s.Type)
 	}
 }
 
-func (v validator) checkKinds(key string, s Sink) {
+func (l *loader) checkKinds(key string, s Sink) {
 	for n, k := range s.Kinds {
 		one := fmt.Sprintf("%s[%d]", key, n)
 		if slices.Index(s.Kinds, k) != n {
-			v.problem(one, k, "is there twice: keep one")
+			l.problem(one, k, "is there twice: keep one")
 			continue
 		}
-		v.oneOf(one, k, Kinds...)
+		l.oneOf(one, k, Kinds...)
 	}
 }
 
-func (v validator) checkSinkType(key string, s Sink) {
+func (l *loader) checkSinkType(key string, s Sink) {
 	switch s.Type {
 	case "webhook":
-		if !isURL(s.URL) {
-			v.problem(key+".url", s.URL, "write the receiver's URL, https://…, or give url_file")
-		}
-		if _, set := v.lines[key+".secret"]; set && !goodSecret(s.Secret) {
-			v.problem(key+".secret", s.Secret, "write whsec_ and the base64 of 24 bytes or more: echo whsec_$(openssl rand -base64 32)")
-		}
+		l.require(isURL(s.URL), key+".url", s.URL, "write the receiver's URL, https://…, or give url_file")
+		l.require(!l.written(key+".secret") || goodSecret(s.Secret), key+".secret", s.Secret, "write whsec_ and the base64 of 24 bytes or more: echo whsec_$(openssl rand -base64 32)")
 	case "sns":
 		if part, err := parseARN(s.TopicARN); err != nil || part.Service != "sns" || !regionName.MatchString(part.Region) || !accountID.MatchString(part.AccountID) || !topicName.MatchString(part.Resource) {
-			v.problem(key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
+			l.problem(key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
 		}
 	case "slack":
-		v.checkSlackURL(key+".url", s.URL)
+		l.checkSlackURL(key+".url", s.URL)
 	case "pagerduty":
-		if !routingKey.MatchString(s.RoutingKey) {
-			v.problem(key+".routing_key", s.RoutingKey, "copy the 32 letters and digits of the service's integration \"Events API v2\", or give routing_key_file")
-		}
-		if _, set := v.lines[key+".url"]; set && !isPagerURL(s.URL) {
-			v.problem(key+".url", s.URL, "write https://events.pagerduty.com or, for an account in the EU, https://events.eu.pagerduty.com: no path behind it")
-		}
+		l.require(routingKey.MatchString(s.RoutingKey), key+".routing_key", s.RoutingKey, "copy the 32 letters and digits of the service's integration \"Events API v2\", or give routing_key_file")
+		l.require(!l.written(key+".url") || isPagerURL(s.URL), key+".url", s.URL, "write https://events.pagerduty.com or, for an account in the EU, https://events.eu.pagerduty.com: no path behind it")
 	}
 }
 
 // checkSlackURL refuses what is no incoming webhook. A workflow trigger answers
 // 200 to anything, starts its workflow at each post, and posts no alert.
-func (v validator) checkSlackURL(key, s string) {
+func (l *loader) checkSlackURL(key, s string) {
 	const make = "make an incoming webhook (the Slack app's page, Incoming Webhooks): its URL begins with https://hooks.slack.com/services/"
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || !isPrivateURL(s):
-		v.problem(key, s, "copy the incoming webhook's URL from the app's page, https://…, or give url_file")
+		l.problem(key, s, "copy the incoming webhook's URL from the app's page, https://…, or give url_file")
 	case !ofSlack(u) || strings.HasPrefix(u.Path, "/services/") && len(u.Path) > len("/services/"):
 	case strings.HasPrefix(u.Path, "/triggers/"), strings.HasPrefix(u.Path, "/workflows/"):
-		v.problem(key, s, "is a workflow's trigger: each post would start the workflow, and none would show the alert; %s", make)
+		l.problem(key, s, "is a workflow's trigger: each post would start the workflow, and none would show the alert; %s", make)
 	default:
-		v.problem(key, s, "is at Slack, but no incoming webhook; %s", make)
+		l.problem(key, s, "is at Slack, but no incoming webhook; %s", make)
 	}
 }
 

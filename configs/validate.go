@@ -29,67 +29,79 @@ var (
 	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
-// validator checks the values of a configuration that was read.
-type validator struct{ *loader }
-
-// validate adds a problem for everything that is wrong.
-func (v validator) validate(c Config, needQueue bool) {
-	v.checkQueue(c, needQueue)
-	v.checkInventory(c.Inventory)
-	v.checkAccounts(c.Accounts)
-	v.checkRemediate(c)
-	v.checkSchedule("rehearsal.schedule", c.Rehearsal.Schedule, true)
+func (l *loader) validate(c Config, needQueue bool) {
+	l.checkQueue(c, needQueue)
+	l.checkInventory(c.Inventory)
+	l.checkAccounts(c.Accounts)
+	l.checkRemediate(c)
+	if c.Rehearsal.Schedule != "" {
+		l.checkSchedule("rehearsal.schedule", c.Rehearsal.Schedule)
+	}
 	for n, p := range c.Rehearsal.Principals {
-		if _, ok := iamARN(p, callerName); !ok {
-			v.problem(fmt.Sprintf("rehearsal.principals[%d]", n), p, "write the ARN of a role or a user, without *: whoever it fits can put off the alert that events do not come")
-		}
+		_, ok := iamARN(p, callerName)
+		l.require(ok, fmt.Sprintf("rehearsal.principals[%d]", n), p, "write the ARN of a role or a user, without *: whoever it fits can put off the alert that events do not come")
 	}
 	names := map[string]bool{"log": true}
 	for n, s := range c.Alerts {
-		v.checkSink(fmt.Sprintf("alerts[%d]", n), s, names)
+		l.checkSink(fmt.Sprintf("alerts[%d]", n), s, names)
 	}
-	if p := c.State.Path; p == "" || strings.HasSuffix(p, "/") || p == ":memory:" {
-		v.problem("state.path", p, "write the path of the state file, such as %s", Default().State.Path)
-	} else if fix := v.pathFix(p); fix != "" {
-		v.problem("state.path", p, "%s", fix)
-	}
-	if b := c.State.Backup; b != "" && !backupURL.MatchString(b) {
-		v.problem("state.backup", b, "write s3://bucket/prefix, or leave it empty")
-	}
-	if c.HTTP.Listen != "" {
-		host, port, err := net.SplitHostPort(c.HTTP.Listen)
-		if err != nil || !isPort(port) || strings.ContainsAny(host, "*/ ") {
-			v.problem("http.listen", c.HTTP.Listen, "write an address and a port, such as 127.0.0.1:9469, or \"\" for none")
-		}
-	}
-	if h := c.Heartbeat; h.URL != "" && !isURL(h.URL) {
-		v.problem("heartbeat.url", h.URL, "write the URL that your monitor gave you, https://…, or \"\" for none")
-	}
-	v.between("heartbeat.every", c.Heartbeat.Every, time.Second, 24*time.Hour)
-	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
-	v.oneOf("log.format", c.Log.Format, "auto", "text", "json", "journal")
-	if c.AWS.Region != "" && !regionName.MatchString(c.AWS.Region) {
-		v.problem("aws.region", c.AWS.Region, "write a Region such as %s", orRegion(c.AWS.Region))
-	}
-	if e := c.AWS.EndpointURL; e != "" && (!isURL(e) || strings.ContainsAny(e, "@?#")) {
-		v.problem("aws.endpoint_url", e, "write a URL such as http://127.0.0.1:4566")
+	path := c.State.Path
+	l.require(path != "" && !strings.HasSuffix(path, "/") && path != ":memory:", "state.path", path, "write the path of the state file, such as %s", Default().State.Path)
+	fix := l.pathFix(path)
+	l.require(fix == "", "state.path", path, "%s", fix)
+	backup, listen, ping, endpoint := c.State.Backup, c.HTTP.Listen, c.Heartbeat.URL, c.AWS.EndpointURL
+	l.require(backup == "" || backupURL.MatchString(backup), "state.backup", backup, "write s3://bucket/prefix, or leave it empty")
+	l.require(listen == "" || isListenAddress(listen), "http.listen", listen, "write an address and a port, such as 127.0.0.1:9469, or \"\" for none")
+	l.require(ping == "" || isURL(ping), "heartbeat.url", ping, "write the URL that your monitor gave you, https://…, or \"\" for none")
+	l.between("heartbeat.every", c.Heartbeat.Every, time.Second, 24*time.Hour)
+	l.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	l.oneOf("log.format", c.Log.Format, "auto", "text", "json", "journal")
+	l.require(c.AWS.Region == "" || regionName.MatchString(c.AWS.Region), "aws.region", c.AWS.Region, "write a Region such as %s", orRegion(c.AWS.Region))
+	l.require(endpoint == "" || isURL(endpoint) && !strings.ContainsAny(endpoint, "@?#"), "aws.endpoint_url", endpoint, "write a URL such as http://127.0.0.1:4566")
+}
+
+// require adds a problem of a key's value unless it is right.
+func (l *loader) require(right bool, key, value, format string, args ...any) {
+	if !right {
+		l.problem(key, value, format, args...)
 	}
 }
 
-func (v validator) oneOf(key, value string, allowed ...string) {
+const minTokenKey = 32 // characters
+
+func (l *loader) checkRemediate(c Config) {
+	r := c.Remediate
+	l.oneOf("remediate.mode", r.Mode, "restore", "alert")
+	l.oneOf("remediate.on_drift", r.OnDrift, "restore", "alert")
+	l.between("remediate.drift_wait", r.DriftWait, 0, 24*time.Hour)
+	l.between("remediate.verify_after", r.VerifyAfter, 0, 24*time.Hour)
+	l.between("remediate.restore_interval", r.RestoreInterval, time.Second, 24*time.Hour)
+	l.require(r.MaxRestores >= 1, "remediate.max_restores", strconv.Itoa(r.MaxRestores), "write 1 or more; to restore nothing, set remediate.mode: alert")
+	l.require(r.TokenKey == "" || len(r.TokenKey) >= minTokenKey, "remediate.token_key", r.TokenKey, "has fewer than %d characters: make one with `openssl rand -hex 32`", minTokenKey)
+	first := map[string]int{}
+	for n, rule := range r.Rules {
+		key := fmt.Sprintf("remediate.rules[%d]", n)
+		l.checkRule(key, rule, c.Accounts)
+		if other, twice := first[rule.Principal]; twice {
+			l.problem(key+".principal", rule.Principal, "rules[%d] has it already, and the first that fits counts: keep one", other)
+		} else {
+			first[rule.Principal] = n
+		}
+	}
+}
+
+func (l *loader) oneOf(key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
 		hint := ""
 		if near := nearest.Word(value, allowed); near != "" && value != "" {
 			hint = "did you mean " + near + "? "
 		}
-		v.problem(key, value, "%swrite one of %s", hint, strings.Join(allowed, ", "))
+		l.problem(key, value, "%swrite one of %s", hint, strings.Join(allowed, ", "))
 	}
 }
 
-func (v validator) between(key string, d, least, most time.Duration) {
-	if d < least || d > most {
-		v.problem(key, Tidy(d), "write a duration from %s to %s", Tidy(least), Tidy(most))
-	}
+func (l *loader) between(key string, d, least, most time.Duration) {
+	l.require(d >= least && d <= most, key, Tidy(d), "write a duration from %s to %s", Tidy(least), Tidy(most))
 }
 
 // Tidy formats a duration without zero minutes and seconds: 360h, not 360h0m0s.
@@ -104,31 +116,17 @@ func Tidy(d time.Duration) string {
 	return s
 }
 
-func (v validator) checkQueue(c Config, need bool) {
-	switch _, err := c.Queue.Parse(); {
-	case c.Queue.URL == "" && need:
-		v.problem("queue.url", "", "is required: write the URL or the ARN of the SQS queue")
-	case c.Queue.URL != "" && err != nil:
-		v.problem("queue.url", c.Queue.URL, "%s", err)
-	}
-	v.seconds("queue.wait_time", c.Queue.WaitTime, 20*time.Second)
-	v.seconds("queue.visibility_timeout", c.Queue.VisibilityTimeout, 12*time.Hour)
-}
-
-// seconds checks a duration that SQS takes: whole seconds, at least one.
-func (v validator) seconds(key string, d, most time.Duration) {
-	v.between(key, d, time.Second, most)
-	if d%time.Second != 0 {
-		v.problem(key, Tidy(d), "SQS counts whole seconds: write %s", Tidy(d.Round(time.Second)))
-	}
-}
-
 const ages = 100 * 365 * 24 * time.Hour // no upper bound worth naming
 
 func isURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
 		!strings.HasSuffix(u.Host, ":") && (u.Port() == "" || isPort(u.Port()))
+}
+
+func isListenAddress(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	return err == nil && isPort(port) && !strings.ContainsAny(host, "*/ ")
 }
 
 func isPort(s string) bool {

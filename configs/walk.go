@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"reflect"
 	"strconv"
 	"strings"
@@ -19,29 +18,33 @@ import (
 )
 
 // walkFile checks the YAML text against the shape of Config, and keeps what
-// fits: what viper would silently turn into something else is a problem here.
-func (l *loader) walkFile(text []byte) {
+// fits: what viper would silently turn into something else is a problem here. It reports
+// whether the text is YAML.
+func (l *loader) walkFile(text []byte) (isYAML bool) {
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	var doc yaml.Node
 	switch err := d.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		return // an empty file is all defaults
+		return true // an empty file is all defaults
 	case err != nil:
 		l.syntax(err)
-		return
+		return false
 	}
+	isYAML = true
 	var second yaml.Node
 	if err := d.Decode(&second); err == nil {
-		l.problems = append(l.problems, Problem{File: l.file, Line: second.Line, Message: "a second YAML document: it would be ignored; put everything into one"})
+		l.fileProblem(second.Line, "", "a second YAML document: it would be ignored; put everything into one")
 	} else if !errors.Is(err, io.EOF) {
 		l.syntax(err)
+		isYAML = false
 	}
 	if len(doc.Content) != 1 || isNull(doc.Content[0]) {
-		return
+		return isYAML
 	}
 	if v, ok := l.walk("", doc.Content[0], reflect.TypeFor[Config]()); ok {
 		l.values = v.(map[string]any)
 	}
+	return isYAML
 }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
@@ -50,10 +53,10 @@ func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag(
 // that quote the file: it may hold secrets.
 func (l *loader) syntax(err error) {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	p := Problem{File: l.file}
+	line := 0
 	if rest, ok := strings.CutPrefix(text, "line "); ok {
 		if n, words, ok := strings.Cut(rest, ": "); ok {
-			p.Line, _ = strconv.Atoi(n)
+			line, _ = strconv.Atoi(n)
 			text = words
 		}
 	}
@@ -65,9 +68,7 @@ func (l *loader) syntax(err error) {
 	default:
 		text += ": mend this line, or the one above it"
 	}
-	p.Message = "not valid YAML: " + text
-	l.unreadFile = true
-	l.problems = append(l.problems, p)
+	l.fileProblem(line, "", "not valid YAML: "+text)
 }
 
 const noAliases = "anchors and aliases are not supported: write the value out"
@@ -129,9 +130,9 @@ func (l *loader) walkMapping(key string, n *yaml.Node, t reflect.Type) (any, boo
 		first := seen[name.Value]
 		switch {
 		case !ok || name.Kind != yaml.ScalarNode:
-			l.badKey(keyShown(key, name.Value), name.Line, "no such key"+l.didYouMean(name.Value, keysOf(t)))
+			l.fileProblem(name.Line, keyShown(key, name.Value), "no such key"+didYouMean(name.Value, keysOf(t)))
 		case first > 0:
-			l.badKey(full, name.Line, fmt.Sprintf("is there twice, first in line %d: keep one", first))
+			l.fileProblem(name.Line, full, fmt.Sprintf("is there twice, first in line %d: keep one", first))
 		default:
 			l.lines[full] = name.Line
 			if v, ok := l.walk(full, value, field); ok {
@@ -141,10 +142,6 @@ func (l *loader) walkMapping(key string, n *yaml.Node, t reflect.Type) (any, boo
 		seen[name.Value] = max(first, name.Line)
 	}
 	return out, true
-}
-
-func (l *loader) badKey(key string, line int, message string) {
-	l.problems = append(l.problems, Problem{File: l.file, Line: line, Key: key, Message: message})
 }
 
 // scalarValue turns what was written into a single value. The tag is YAML's
@@ -186,7 +183,9 @@ func (l *loader) checkQuotes(key, written, tag string) {
 	}
 	count := len(l.problems)
 	l.problem(key, written, "YAML takes this for %s: put it in quotes", what)
-	l.replaceable[count] = len(l.problems) > count
+	if len(l.problems) > count {
+		l.problems[count].replaceable = true
+	}
 }
 
 // textFix is empty for a text that can be meant.
@@ -227,36 +226,20 @@ func isInt(s string) bool {
 	return err == nil && strconv.FormatInt(n, 10) == s
 }
 
-// field is one key of a section, or of a list's item.
-type field struct {
-	n   int // of the struct's field
-	key string
-	typ reflect.Type
-}
-
-func fields(t reflect.Type) iter.Seq[field] {
-	return func(yield func(field) bool) {
-		for n := range t.NumField() {
-			f := t.Field(n)
-			if !yield(field{n, f.Tag.Get("mapstructure"), f.Type}) {
-				return
-			}
-		}
-	}
-}
+func keyOf(f reflect.StructField) string { return f.Tag.Get("mapstructure") }
 
 func keysOf(t reflect.Type) []string {
 	var out []string
-	for f := range fields(t) {
-		out = append(out, f.key)
+	for f := range t.Fields() {
+		out = append(out, keyOf(f))
 	}
 	return out
 }
 
 func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
-	for f := range fields(t) {
-		if f.key == name {
-			return f.typ, true
+	for f := range t.Fields() {
+		if keyOf(f) == name {
+			return f.Type, true
 		}
 	}
 	return nil, false
@@ -264,12 +247,12 @@ func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
 
 // didYouMean names the key that is most like a wrong one, or the section that
 // a right one belongs to.
-func (l *loader) didYouMean(wrong string, known []string) string {
+func didYouMean(wrong string, known []string) string {
 	if near := nearest.Word(wrong, known); near != "" {
 		return ": did you mean " + near + "?"
 	}
 	var found []string
-	for _, s := range l.scalars {
+	for _, s := range scalars {
 		if s.key == wrong || strings.HasSuffix(s.key, "."+wrong) {
 			found = append(found, s.key)
 		}

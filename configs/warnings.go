@@ -7,6 +7,13 @@ import (
 	"strings"
 )
 
+// Warning is about a setting that is valid but may not be what was meant.
+type Warning string
+
+func (w Warning) String() string { return string(w) }
+
+func warning(format string, args ...any) Warning { return Warning(fmt.Sprintf(format, args...)) }
+
 // warnings of a configuration that is fine.
 func (c Config) warnings() []Warning {
 	var out []Warning
@@ -39,5 +46,3 @@ func (c Config) warnings() []Warning {
 
 // pagerOpens are the kinds of alerts that closed resolves.
 var pagerOpens = []string{"deletion", "blocked", "decoy", "flapping"}
-
-func warning(format string, args ...any) Warning { return Warning(fmt.Sprintf(format, args...)) }

@@ -140,7 +140,6 @@ func logFile(keys []string) Content {
 	return Content{Kind: NoRecords}
 }
 
-// event of EventBridge.
 func (e envelope) event() (Content, error) {
 	switch {
 	case !strings.Contains(string(e.DetailType), "CloudTrail"):

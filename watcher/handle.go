@@ -29,7 +29,7 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 	case Handled, Ignored:
 		return true
 	}
-	w.backOff(work, m)
+	w.hide(work, m, failurePauses.Pause(receiveCount(m)-1)) // longer each time
 	if outcome == Failed {
 		w.rememberFailed(m) // now that it is hidden: ShowAgain ends that
 	}
@@ -131,11 +131,6 @@ func (w *Watcher) keepHidden(ctx context.Context, m types.Message) (stop func())
 	return func() { cancel(); <-ended }
 }
 
-// backOff hides a message, for longer each time it is received.
-func (w *Watcher) backOff(ctx context.Context, m types.Message) {
-	w.hide(ctx, m, failurePauses.Pause(receiveCount(m)-1))
-}
-
 // rememberFailed keeps a message on which the handler failed, for ShowAgain. If there are too
 // many, the message is received after its visibility timeout only.
 func (w *Watcher) rememberFailed(m types.Message) {
@@ -183,7 +178,6 @@ func (w *Watcher) hide(ctx context.Context, m types.Message, d time.Duration) {
 	}
 }
 
-// warnOnce logs a warning about a kind of message a single time.
 func (w *Watcher) warnOnce(k Kind, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

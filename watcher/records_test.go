@@ -59,7 +59,7 @@ func TestRecordsThatAreNoCallsAreAcknowledged(t *testing.T) {
 func TestARecordOfAnUnknownKindIsSaidOnce(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
-	w := New(Config{}, &silentQueue{}, handlerFunc(func(context.Context, Message) error { return nil }), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	w := New(Config{}, &calls{}, handlerFunc(func(context.Context, Message) error { return nil }), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	for _, name := range []string{"data", "insight", "service_event", "other, a type", "other, a category"} {
 		m := types.Message{MessageId: aws.String(name), ReceiptHandle: aws.String("r"), Body: aws.String(noCalls[name])}
 		if !w.handle(t.Context(), t.Context(), m) {

@@ -245,7 +245,6 @@ func (w *Watcher) poll(ctx context.Context, how receiving, beat func()) (int, er
 	return len(messages), err
 }
 
-// receiveOnce makes one ReceiveMessage call.
 func (w *Watcher) receiveOnce(ctx context.Context, how receiving) ([]types.Message, error) {
 	call, cancel := context.WithTimeout(ctx, how.limit)
 	defer cancel()

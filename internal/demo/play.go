@@ -31,8 +31,18 @@ func play(ctx context.Context, s *stage, d *daemon.Daemon, t *timeline) error {
 		return err
 	}
 	t.say("%d flow logs of %d resources are in the snapshot. The attack begins.", len(before), len(resources))
-	for _, scene := range []func(context.Context, *stage, *timeline, []string) error{deleteOne, deleteFive, attempt, deleteReplacement, deleteWithoutEvent} {
-		if err := scene(ctx, s, t, ids); err != nil {
+	for _, scene := range []struct {
+		story string
+		play  func() error
+	}{
+		{"mallory, with an administrator's leaked key, deletes one flow log.", func() error { return s.attack(ctx, t, ids[0]) }},
+		{"mallory deletes five more in one call.", func() error { return s.attack(ctx, t, ids[1:6]...) }},
+		{"intern tries too, without the permission.", func() error { return s.attempt(ctx, t, ids[6:8]) }},
+		{"mallory finds the replacement of the first one, and deletes it as well.", func() error { return s.attackReplacement(ctx, t, ids[0]) }},
+		{"mallory stops the trail and deletes another: there is no event. The next refresh finds it.", func() error { return s.attackUnseen(ctx, t, ids[9]) }},
+	} {
+		t.say("%s", scene.story)
+		if err := scene.play(); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -49,43 +59,23 @@ func play(ctx context.Context, s *stage, d *daemon.Daemon, t *timeline) error {
 	return t.result(compare(before, after))
 }
 
-func deleteOne(ctx context.Context, s *stage, t *timeline, ids []string) error {
-	t.say("mallory, with an administrator's leaked key, deletes one flow log.")
-	return s.attack(ctx, t, ids[0])
-}
-
-func deleteFive(ctx context.Context, s *stage, t *timeline, ids []string) error {
-	t.say("mallory deletes five more in one call.")
-	return s.attack(ctx, t, ids[1:6]...)
-}
-
-func attempt(ctx context.Context, s *stage, t *timeline, ids []string) error {
-	t.say("intern tries too, without the permission.")
+// attempt deletes flow logs as intern, which AWS refuses.
+func (s *stage) attempt(ctx context.Context, t *timeline, ids []string) error {
 	s.world.Deny("intern", "DeleteFlowLogs")
 	t.markCall()
-	_, err := s.intern.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: ids[6:8]})
-	if err == nil {
+	if _, err := s.intern.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: ids}); err == nil {
 		return errors.New("the refused attempt was not refused")
 	}
 	return t.wait(ctx, alert.Attempt, 1)
 }
 
-func deleteReplacement(ctx context.Context, s *stage, t *timeline, ids []string) error {
-	t.say("mallory finds the replacement of the first one, and deletes it as well.")
-	id, err := s.replacement(ctx, ids[0])
-	if err != nil {
-		return err
-	}
-	return s.attack(ctx, t, id)
-}
-
-func deleteWithoutEvent(ctx context.Context, s *stage, t *timeline, ids []string) error {
-	t.say("mallory stops the trail and deletes another: there is no event. The next refresh finds it.")
+// attackUnseen attacks after CloudTrail was stopped.
+func (s *stage) attackUnseen(ctx context.Context, t *timeline, id string) error {
 	if err := s.stopTrail(ctx, t); err != nil {
 		return err
 	}
 	defer s.world.MuteTrail(false)
-	return s.attack(ctx, t, ids[9])
+	return s.attack(ctx, t, id)
 }
 
 // stopTrail sends the record of StopLogging, and no more records after it.
@@ -112,17 +102,17 @@ func (s *stage) attack(ctx context.Context, t *timeline, ids ...string) error {
 	return t.wait(ctx, alert.Restored, n+1)
 }
 
-// replacement is the ID of the flow log that replaced another.
-func (s *stage) replacement(ctx context.Context, id string) (string, error) {
+// attackReplacement attacks the flow log that replaced another.
+func (s *stage) attackReplacement(ctx context.Context, t *timeline, id string) error {
 	now, err := s.describe(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
 	n := slices.IndexFunc(now, func(f types.FlowLog) bool { return tags(f)[incident.RestoredFrom] == id })
 	if n < 0 {
-		return "", fmt.Errorf("%s has no replacement", id)
+		return fmt.Errorf("%s has no replacement", id)
 	}
-	return aws.ToString(now[n].FlowLogId), nil
+	return s.attack(ctx, t, aws.ToString(now[n].FlowLogId))
 }
 
 const patience = 30 * time.Second // of waitUntil

@@ -59,13 +59,6 @@ func (s *stage) config(state string) configs.Config {
 	return c
 }
 
-// user makes an IAM user, and the SDK's configuration with that user's access key.
-func (s *stage) user(ctx context.Context, name string, mfa bool) (aws.Config, error) {
-	c := s.world.User(account, name, mfa)
-	return scopes.Base(ctx, scopes.Options{Region: region, EndpointURL: s.url,
-		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)})
-}
-
 const (
 	roleARN   = "arn:aws:iam::" + account + ":role/flow-logs"
 	groupARN  = "arn:aws:logs:" + region + ":" + account + ":log-group:/vpc/flow-logs"
@@ -96,19 +89,17 @@ func (s *stage) build(ctx context.Context) (err error) {
 	for _, d := range []string{groupARN, bucketARN, streamARN} {
 		w.AddDestination(d)
 	}
-	if s.aws, err = s.user(ctx, "flowkeeper", true); err != nil {
-		return err
+	user := func(name string, mfa bool) aws.Config {
+		c := w.User(account, name, mfa)
+		cfg, failed := scopes.Base(ctx, scopes.Options{Region: region, EndpointURL: s.url,
+			Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)})
+		err = errors.Join(err, failed)
+		return cfg
 	}
-	for _, c := range []struct {
-		to   **ec2.Client
-		name string
-		mfa  bool
-	}{{&s.admin, "platform", true}, {&s.attacker, "mallory", false}, {&s.intern, "intern", false}} {
-		cfg, err := s.user(ctx, c.name, c.mfa)
-		if err != nil {
-			return err
-		}
-		*c.to = ec2.NewFromConfig(cfg)
+	s.aws = user("flowkeeper", true)
+	s.admin, s.attacker, s.intern = ec2.NewFromConfig(user("platform", true)), ec2.NewFromConfig(user("mallory", false)), ec2.NewFromConfig(user("intern", false))
+	if err != nil {
+		return err
 	}
 	for n, r := range resources {
 		w.AddResource(account, region, r.id)

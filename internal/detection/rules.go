@@ -2,11 +2,16 @@ package detection
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"slices"
 	"sync"
+
+	"go.yaml.in/yaml/v3"
+
+	"flowkeeper/alert"
 )
 
 //go:embed rules/*.yml
@@ -42,8 +47,11 @@ func Sigma(file string) ([]byte, error) { return files.ReadFile(path.Join("rules
 type catalog struct {
 	list   []SigmaRule
 	byFile map[string]Rule
-	tamper map[string]map[string]Rule // by event source, then event name
+	tamper map[event]Rule
 }
+
+// event is a call as records name it.
+type event struct{ source, name string }
 
 // loaded reads the files once. They are part of the binary, so one that can't
 // be read is a fault of the build.
@@ -60,32 +68,23 @@ func load(files fs.FS) (*catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &catalog{byFile: map[string]Rule{}, tamper: map[string]map[string]Rule{}}
+	c := &catalog{byFile: map[string]Rule{}, tamper: map[event]Rule{}}
 	for _, name := range names {
 		r, err := read(files, name)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		c.add(r)
+		c.list = append(c.list, r)
+		c.byFile[r.File] = r.Rule
+		if slices.Contains(ownFiles, r.File) {
+			continue
+		}
+		for _, name := range r.EventNames {
+			c.tamper[event{r.EventSource, name}] = r.Rule
+		}
 	}
 	slices.SortStableFunc(c.list, func(a, b SigmaRule) int { return place(a.File) - place(b.File) })
 	return c, nil
-}
-
-func (c *catalog) add(r SigmaRule) {
-	c.list = append(c.list, r)
-	c.byFile[r.File] = r.Rule
-	if place(r.File) < len(ownFiles) {
-		return
-	}
-	events := c.tamper[r.EventSource]
-	if events == nil {
-		events = map[string]Rule{}
-		c.tamper[r.EventSource] = events
-	}
-	for _, name := range r.EventNames {
-		events[name] = r.Rule
-	}
 }
 
 var ownFiles = []string{deletedFile, attemptedFile, createdFile}
@@ -104,6 +103,54 @@ func ruleOf(file string) Rule { return loaded().byFile[file] }
 // tamperRule returns the rule about a call that can stop flow logs without deleting them; false:
 // there is none. The files alone say which calls these are.
 func tamperRule(eventSource, eventName string) (Rule, bool) {
-	r, ok := loaded().tamper[eventSource][eventName]
+	r, ok := loaded().tamper[event{eventSource, eventName}]
 	return r, ok
+}
+
+// sigmaFile is the part of the Sigma format that our rules use.
+type sigmaFile struct {
+	ID             string      `yaml:"id"`
+	Title          string      `yaml:"title"`
+	Level          alert.Level `yaml:"level"`
+	Description    string      `yaml:"description"`
+	Tags           []string    `yaml:"tags"`
+	References     []string    `yaml:"references"`
+	FalsePositives []string    `yaml:"falsepositives"`
+	Detection      struct {
+		Selection struct {
+			EventSource string `yaml:"eventSource"`
+			EventNames  names  `yaml:"eventName"`
+		} `yaml:"selection"`
+	} `yaml:"detection"`
+}
+
+// names are one name, or a list of them.
+type names []string
+
+func (n *names) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode {
+		*n = names{node.Value}
+		return nil
+	}
+	return node.Decode((*[]string)(n))
+}
+
+func read(files fs.FS, name string) (SigmaRule, error) {
+	b, err := fs.ReadFile(files, name)
+	if err != nil {
+		return SigmaRule{}, err
+	}
+	var f sigmaFile
+	if err := yaml.Unmarshal(b, &f); err != nil {
+		return SigmaRule{}, err
+	}
+	s := f.Detection.Selection
+	if f.ID == "" || f.Title == "" || f.Level == "" || s.EventSource == "" || len(s.EventNames) == 0 {
+		return SigmaRule{}, errors.New("needs id, title, level, and a selection with eventSource and eventName")
+	}
+	return SigmaRule{
+		Rule: Rule{ID: f.ID, Title: f.Title, Level: f.Level}, File: path.Base(name),
+		Description: f.Description, Tags: f.Tags, References: f.References, FalsePositives: f.FalsePositives,
+		EventSource: s.EventSource, EventNames: s.EventNames,
+	}, nil
 }

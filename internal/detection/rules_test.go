@@ -159,7 +159,8 @@ func TestLoadRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := slices.Sorted(maps.Keys(c.tamper["x"])); !slices.Equal(got, []string{"v", "y", "z"}) {
-		t.Errorf("%q", got)
+	rule := Rule{ID: "a", Title: "b", Level: "high"}
+	if want := map[event]Rule{{"x", "v"}: rule, {"x", "y"}: rule, {"x", "z"}: rule}; !maps.Equal(c.tamper, want) {
+		t.Errorf("%v", c.tamper)
 	}
 }

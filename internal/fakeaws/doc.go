@@ -5,7 +5,7 @@
 //  1. handler.go finds the service and the caller by the signature, has the
 //     Service parse the request, and asks the function that Intercept has set
 //     whether to refuse it, or to lose its answer.
-//  2. The Service (ec2*.go, sqs*.go, sts.go) answers as AWS does.
+//  2. The Service (ec2*.go, sqs*.go, iam.go) answers as AWS does.
 //  3. For calls that change flow logs, record.go makes the CloudTrail record and
 //     delivers it to the queue.
 //

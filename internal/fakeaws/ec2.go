@@ -87,7 +87,6 @@ func (e *EC2) do(q *Request, namespace string) (answer string, deliver func() er
 	return answer, deliver, err
 }
 
-// try refuses a request, or does what it asks for.
 func (e *EC2) try(q *Request, p params) (reply, error) {
 	s := e.scope(q.Account, q.Region)
 	if err := s.limit(q.Operation); err != nil {

@@ -40,7 +40,6 @@ func (b *bucket) take(now time.Time, r Rate) bool {
 	return enough
 }
 
-// limit refuses a call that comes too soon after others of its action.
 func (s *ec2Scope) limit(action string) error {
 	rate, limited := s.settings.Rates[action]
 	if !limited {

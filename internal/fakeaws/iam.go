@@ -46,7 +46,6 @@ func (i *IAM) AddCaller(c Caller) {
 	i.users[c.AccessKeyID] = c
 }
 
-// caller is whose access key it is.
 func (i *IAM) caller(key string) (Caller, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

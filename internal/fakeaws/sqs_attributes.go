@@ -30,7 +30,6 @@ var defaultAttributes = map[string]string{
 	"MaximumMessageSize": strconv.Itoa(maxMessageBytes), "SqsManagedSseEnabled": "true",
 }
 
-// within checks a number.
 func within(low, high int) func(string) bool {
 	return func(value string) bool {
 		n, err := strconv.Atoi(value)
@@ -70,7 +69,6 @@ func badRedrive(text, reason string) *Error {
 	return invalidParameter("Value %s for parameter RedrivePolicy is invalid. Reason: %s", text, reason)
 }
 
-// number is a numeric attribute's value.
 func (q *queue) number(name string) int {
 	n, _ := strconv.Atoi(q.attributes[name]) // checked when it was set
 	return n
@@ -97,7 +95,6 @@ func (s *SQS) getQueueAttributes(q *queue, in sqsInput) (any, error) {
 	}{named(all, in.AttributeNames)}, nil
 }
 
-// named is those attributes that were asked for.
 func named(all map[string]string, names []string) map[string]string {
 	maps.DeleteFunc(all, func(name, _ string) bool { return !slices.Contains(names, name) && !slices.Contains(names, "All") })
 	return all

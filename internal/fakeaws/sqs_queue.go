@@ -61,7 +61,6 @@ func (q *queue) settle(now time.Time) {
 	}
 }
 
-// add makes a message part of the queue.
 func (q *queue) add(m *message) {
 	q.messages[m.seq] = m
 	q.show(m)

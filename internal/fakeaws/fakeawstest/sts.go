@@ -69,7 +69,6 @@ func (s *stsService) assume(form url.Values) (any, error) {
 	}{credentials{c.AccessKeyID, "secret", "token", end.UTC().Format(time.RFC3339)}, assumedRole{c.UserID, c.ARN}}, nil
 }
 
-// expired refuses a call of a session that has ended.
 func (s *stsService) expired(q *fakeaws.Request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
