@@ -27,7 +27,7 @@ func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
 	}
 	loading, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	d.report(systemd.Notifier{}.Starting(loadTimeout + time.Minute))
+	d.report(systemd.Starting(loadTimeout + time.Minute))
 	copied := path + ".copy"
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), store.Discard(copied)); err != nil {
 		return nil, fmt.Errorf("state.path: %w", err)
@@ -42,7 +42,7 @@ func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("state.backup: %w: see that it can be reached; \"\" begins with an empty memory", err)
 	}
-	d.report(systemd.Notifier{}.Starting(startWithin)) // every row is written again
+	d.report(systemd.Starting(startWithin)) // every row is written again
 	now := time.Now()
 	var found store.Adopted
 	err = store.Adopt(ctx, copied, path, store.Adoption{Now: now, Made: from.Made, Stale: staleAfter, Route: d.route,

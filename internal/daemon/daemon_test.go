@@ -452,7 +452,7 @@ func TestDeletedQueue(t *testing.T) {
 	if !strings.Contains(a.Cause, "NonExistentQueue") || !strings.Contains(a.Text, "To do: make the queue again") {
 		t.Error(a.Text)
 	}
-	if err := h.daemon.health().ready(); err == nil {
+	if err := h.daemon.ready(); err == nil {
 		t.Error("ready without a queue")
 	}
 	h.strike(id)
@@ -508,7 +508,7 @@ func TestI13StartedInAnotherAccount(t *testing.T) {
 	h := newHouse(t)
 	id := h.plant(region, "vpc-1")
 	h.refreshed()
-	h.await("the queue to answer", func() bool { return h.daemon.health().ready() == nil })
+	h.await("the queue to answer", func() bool { return h.daemon.ready() == nil })
 	h.stop()
 	if err := h.end(); err != nil {
 		t.Fatal(err)
@@ -520,7 +520,7 @@ func TestI13StartedInAnotherAccount(t *testing.T) {
 	h.run()
 	const why = "these credentials act in account 222233334444, and the state file guards 111122223333"
 	h.await("the account to be noticed", func() bool { return strings.Count(h.log.String(), why) > 0 })
-	if h.daemon.health().ready() == nil || h.daemon.health().unwell() == nil {
+	if h.daemon.ready() == nil || h.daemon.unwell() == nil {
 		t.Error("all is said to be well")
 	}
 	h.stop()
@@ -627,14 +627,14 @@ func TestI1FullStore(t *testing.T) {
 	broken := &brokenStore{}
 	h.store = func(s remediate.Store) remediate.Store { broken.Store = s; return broken }
 	h.refreshed()
-	h.await("readiness", func() bool { return h.daemon.health().ready() == nil })
+	h.await("readiness", func() bool { return h.daemon.ready() == nil })
 	broken.full(true)
 	h.strike(id)
 	h.await("the alert, past the store", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
 	if n := h.world.Deleted(h.queue); n != 0 {
 		t.Errorf("%d messages acknowledged that are not stored", n)
 	}
-	if err := h.daemon.health().ready(); !errors.Is(err, errNotStored) {
+	if err := h.daemon.ready(); !errors.Is(err, errNotStored) {
 		t.Errorf("ready: %v", err)
 	}
 	broken.full(false)

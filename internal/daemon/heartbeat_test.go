@@ -77,17 +77,17 @@ func TestHeartbeatNeedsTheQueue(t *testing.T) {
 	broken := &brokenStore{}
 	h.store = func(s remediate.Store) remediate.Store { broken.Store = s; return broken }
 	h.refreshed()
-	h.await("all to be well", func() bool { return h.daemon.health().unwell() == nil })
+	h.await("all to be well", func() bool { return h.daemon.unwell() == nil })
 	broken.full(true)
 	h.daemon.storeHealth.failed(nil)
-	if err := h.daemon.health().unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
+	if err := h.daemon.unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
 		t.Errorf("after a failed commit: %v", err)
 	}
 	broken.full(false)
-	h.await("commits to be tried", func() bool { return h.daemon.health().unwell() == nil })
+	h.await("commits to be tried", func() bool { return h.daemon.unwell() == nil })
 	h.world.Fail("ReceiveMessage", 1000, "AccessDenied", http.StatusForbidden)
 	h.await("the queue to be missed", func() bool {
-		err := h.daemon.health().unwell()
+		err := h.daemon.unwell()
 		return err != nil && strings.Contains(err.Error(), "queue")
 	})
 }
@@ -114,7 +114,7 @@ func TestAFreshRefresh(t *testing.T) {
 		{"0 3 * * *", 49 * time.Hour, time.Minute, false},
 	} {
 		var err error
-		if r.schedule, err = cron.ParseStandard(c.schedule); err != nil {
+		if h.daemon.refreshing, err = cron.ParseStandard(c.schedule); err != nil {
 			t.Fatal(err)
 		}
 		r.state(s).last = success{time.Now().Add(-c.ago), c.took}

@@ -36,10 +36,10 @@ func TestQueueName(t *testing.T) {
 		"https://sqs.eu-west-1.amazonaws.com/111122223333/flowkeeper": "flowkeeper in 111122223333 eu-west-1",
 		"arn:aws:sqs:eu-west-1:111122223333:flowkeeper":               "flowkeeper in 111122223333 eu-west-1",
 		"http://localhost:4566/000000000000/flowkeeper":               "flowkeeper in 000000000000",
-		"nonsense": "nonsense",
 	} {
-		if got := queueName(configs.Queue{URL: url}); got != want {
-			t.Errorf("%s: %q, want %q", url, got, want)
+		ref, err := configs.Queue{URL: url}.Parse()
+		if got := queueName(ref); got != want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", url, got, err, want)
 		}
 	}
 }

@@ -20,12 +20,12 @@ func begunRefreshes(t *testing.T, schedule string, took time.Duration, scenario 
 	synctest.Test(t, func(t *testing.T) {
 		c := configs.Default()
 		c.Inventory.Schedule = schedule
-		parsed, err := parseSchedules(c)
+		schedule, _, err := schedules(c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := inventory.Scope{Account: account, Region: region}
-		r := &refreshes{d: &Daemon{Config: c}, schedule: parsed.refresh, scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(c.Inventory.AlertRefresh)}
+		r := &refreshes{d: &Daemon{Config: c, refreshing: schedule}, scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(c.Inventory.AlertRefresh)}
 		ctx, stop := context.WithCancel(t.Context())
 		var loop sync.WaitGroup
 		start := time.Now()

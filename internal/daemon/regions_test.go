@@ -131,7 +131,7 @@ func TestNoScopeRefreshedIsNotReady(t *testing.T) {
 	b.set(farRegion, "UnauthorizedOperation")
 	h.run()
 	h.await("both to be tried", func() bool { return h.daemon.connected.Load() && h.failures(home) > 0 && h.failures(far) > 0 })
-	if err := h.daemon.health().ready(); err == nil || !strings.Contains(err.Error(), "no scope could be refreshed") {
+	if err := h.daemon.ready(); err == nil || !strings.Contains(err.Error(), "no scope could be refreshed") {
 		t.Errorf("%v", err)
 	}
 	if err := h.daemon.refreshes.fresh(); err == nil {
@@ -184,7 +184,7 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 		if n := d.refreshes.share(); n != (share{1, 13}) {
 			t.Errorf("%s", n)
 		}
-		if ok, names := d.progress.Healthy(time.Now()); !ok {
+		if names := d.progress.Stalled(time.Now()); len(names) > 0 {
 			t.Errorf("stalled: %v", names)
 		}
 		cancel()
@@ -332,7 +332,7 @@ func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
 			wait(time.Minute)
 			well := func(want bool) {
 				t.Helper()
-				if err := d.health().unwell(); (err == nil) != want {
+				if err := d.unwell(); (err == nil) != want {
 					t.Errorf("with remote sinks: %v; %v", remote, err)
 				}
 			}

@@ -48,8 +48,7 @@ func (h *hanging) Do(r *http.Request) (*http.Response, error) {
 
 // stalled is what stands still if nothing more happens from a moment on.
 func (h *house) stalled(since time.Time) []string {
-	_, names := h.daemon.progress.Healthy(since.Add(maxSilence + time.Millisecond))
-	return names
+	return h.daemon.progress.Stalled(since.Add(maxSilence + time.Millisecond))
 }
 
 // What hangs is found out, and nothing else: the watchdog is fed by this.
@@ -83,7 +82,7 @@ func TestAHungCallStopsTheFeed(t *testing.T) {
 			h.daemon.Config.Rehearsal.Schedule = "@every 1s"
 			h.refreshed()
 			t.Cleanup(func() { close(net.release) }) // before the daemon is stopped
-			h.await("health", func() bool { return h.daemon.health().healthy() == nil })
+			h.await("health", func() bool { return h.daemon.healthy() == nil })
 			armed.Store("on", true)
 			h.strike(id)
 			<-net.reached
