@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -20,14 +20,6 @@ import (
 	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
-
-// Account is one account to act in. Without a role the base credentials are used; without an
-// ID too, the account is theirs.
-type Account struct {
-	ID         string
-	RoleARN    string
-	ExternalID string
-}
 
 // Options of Base.
 type Options struct {
@@ -77,35 +69,6 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 	return credentials.signs(cfg, credentials), nil
 }
 
-// assume is the source of a role's credentials: it keeps them, renews them before
-// they end, and assumes the role again once AWS refuses them.
-func assume(base aws.Config, a Account, from *source) *source {
-	fresh := func(context.Context) (aws.CredentialsProvider, error) { return session(base, a), nil }
-	s := newSource(session(base, a), fresh, from.log)
-	s.pauses.now = from.pauses.now
-	return s
-}
-
-const assumeTimeout = 20 * time.Second // of one AssumeRole, its retries included
-
-// session keeps the credentials of one assumed role.
-func session(base aws.Config, a Account) aws.CredentialsProvider {
-	p := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(base), a.RoleARN, func(o *stscreds.AssumeRoleOptions) {
-		o.RoleSessionName = "flowkeeper"
-		if a.ExternalID != "" {
-			o.ExternalID = aws.String(a.ExternalID)
-		}
-	})
-	// The cache calls Retrieve without the time limit of its caller, so that a call to STS
-	// that hangs would never end.
-	limited := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-		ctx, cancel := context.WithTimeout(ctx, assumeTimeout)
-		defer cancel()
-		return p.Retrieve(ctx)
-	})
-	return aws.NewCredentialsCache(limited, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 2 * time.Minute })
-}
-
 // Regions returns the Regions of an account by the list of the configuration: if it is empty
 // cfg's own, for [all] those that are enabled, else the list.
 func Regions(ctx context.Context, cfg aws.Config, regions []string) ([]string, error) {
@@ -115,7 +78,7 @@ func Regions(ctx context.Context, cfg aws.Config, regions []string) ([]string, e
 		}
 		return []string{cfg.Region}, nil
 	}
-	if len(regions) != 1 || regions[0] != AllRegions {
+	if !slices.Equal(regions, []string{AllRegions}) {
 		return regions, nil
 	}
 	out, err := ec2.NewFromConfig(cfg).DescribeRegions(ctx, &ec2.DescribeRegionsInput{
