@@ -1,10 +1,14 @@
 package daemon
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"flowkeeper/alert"
+	"flowkeeper/configs"
 	"flowkeeper/inventory"
 )
 
@@ -38,4 +42,53 @@ func TestARefreshThatHasEndedDoesNotHang(t *testing.T) {
 		}
 		release()
 	})
+}
+
+// TestOneScopeFails: told once, and the other goes on.
+func TestOneScopeFails(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	const other = "222233334444"
+	h.daemon.Config.Accounts = []configs.Account{{ID: account}, {ID: other, RoleARN: "arn:aws:iam::" + other + ":role/missing"}}
+	id := h.plant(region, "vpc-1")
+	h.run()
+	scope := inventory.Scope{Account: account, Region: region}
+	h.await("the refresh of the healthy scope", func() bool {
+		return h.daemon.connected.Load() && h.scopeDone(scope)
+	})
+	h.await("an alert of the broken one", func() bool { return len(h.pager.of(alert.Pipeline)) > 0 })
+	h.strike(id)
+	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.await("three more refreshes", func() bool { return h.failures(inventory.Scope{Account: other, Region: region}) > 3 })
+	if a := h.pager.of(alert.Pipeline); len(a) != 1 || a[0].Account != other || !strings.Contains(a[0].Cause, "AssumeRole") {
+		t.Errorf("told %d times: %+v", len(a), a)
+	}
+	if n := strings.Count(h.log.String(), "refresh failed"); n != 1 {
+		t.Errorf("logged %d times", n)
+	}
+}
+
+// TestFailedRefreshIsTriedAgain: soon, however slow the schedule.
+func TestFailedRefreshIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.Inventory.Schedule = "@every 24h"
+	h.plant(region, "vpc-1")
+	h.world.Fail("DescribeFlowLogs", 1, "UnauthorizedOperation", http.StatusForbidden)
+	h.refreshed()
+	if !strings.Contains(h.log.String(), "refresh failed") {
+		t.Error("it did not fail")
+	}
+}
+
+// TestBrokenPage: a passing fault of one page costs nothing.
+func TestBrokenPage(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.plant(region, "vpc-1")
+	h.world.Fail("DescribeFlowLogs", 1, "InternalError", http.StatusInternalServerError)
+	h.refreshed()
+	if strings.Contains(h.log.String(), "refresh failed") {
+		t.Errorf("the whole listing failed:\n%s", h.log)
+	}
 }

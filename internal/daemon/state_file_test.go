@@ -1,8 +1,15 @@
 package daemon
 
 import (
+	"errors"
+	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 )
 
 // TestDroppedAlertsAreSaidOnce, and again when there are more, a day later.
@@ -31,5 +38,67 @@ func TestDroppedIsMeasured(t *testing.T) {
 		if v := h.value(name); v != 0 {
 			t.Errorf("%s is %v", name, v)
 		}
+	}
+}
+
+// TestTheStateFileIsDeleted: an attacker who deletes it takes nothing away. The
+// daemon ends, to be started again, and that one has all that was known.
+func TestTheStateFileIsDeleted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(h.daemon.Config.State.Path + suffix); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.end(); !errors.Is(err, store.ErrTaken) {
+		t.Fatalf("ended with %v", err)
+	}
+	h.strike(id)
+	h.again()
+	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.await("the alerts", func() bool { return len(h.pager.of(alert.Deletion)) == 1 && len(h.pager.of(alert.Pipeline)) > 0 })
+}
+
+// TestSecondDaemon on one state file is refused, before it touches anything.
+func TestSecondDaemon(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.refreshed()
+	second := &Daemon{Config: h.daemon.Config, Log: h.daemon.Log, AWS: h.daemon.AWS}
+	if err := second.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "state.db") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestReleaseIsNoticed: a command of another process is obeyed at once.
+func TestReleaseIsNoticed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	ctx := t.Context()
+	s, err := store.Open(ctx, h.daemon.Config.State.Path, store.Options{Route: func(alert.Alert) []string { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scope := inventory.Scope{Account: account, Region: region}
+	err = s.Update(ctx, func(tx *store.Tx) error {
+		row, ok, err := tx.FlowLog(scope, id)
+		if err != nil || !ok {
+			return errors.Join(err, errors.New("no row"))
+		}
+		row.ReleasedAt, row.ReleasedUntil = time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
+		return tx.PutFlowLog(row)
+	})
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	h.strike(id)
+	h.await("the closing alert", func() bool { return len(h.pager.of(alert.Closed)) == 1 })
+	if n := h.on(region, "vpc-1"); n != 0 {
+		t.Error("restored what was released")
 	}
 }
