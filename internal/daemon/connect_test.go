@@ -38,7 +38,7 @@ func TestAWSIsAwayAtStart(t *testing.T) {
 		t.Errorf("nothing was said of it: %s", h.log)
 	}
 	h.strike(id)
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 }
 
 // TestI13StartedInAnotherAccount: with credentials of an account that nothing is
@@ -50,10 +50,7 @@ func TestI13StartedInAnotherAccount(t *testing.T) {
 	id := h.plant(region, "vpc-1")
 	h.refreshed()
 	h.await("the queue to answer", func() bool { return h.daemon.ready() == nil })
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Fatal(err)
-	}
+	h.halt()
 	h.strike(id)
 	right, stranger := h.daemon.AWS.Credentials, h.world.User("222233334444", "flowkeeper", false)
 	h.daemon.AWS.Credentials = credentials.NewStaticCredentialsProvider(stranger.AccessKeyID, stranger.SecretAccessKey, "")
@@ -64,22 +61,16 @@ func TestI13StartedInAnotherAccount(t *testing.T) {
 	if h.daemon.ready() == nil || h.daemon.unwell() == nil {
 		t.Error("all is said to be well")
 	}
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Fatal(err)
-	}
+	h.halt()
 	if n := h.world.Deleted(h.queue); n != 0 {
 		t.Errorf("%d messages were acknowledged", n)
 	}
 	h.daemon.AWS.Credentials = right
 	h.again()
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 
 	// Where accounts are named, the file may guard others besides.
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Fatal(err)
-	}
+	h.halt()
 	h.daemon.AWS.Credentials = credentials.NewStaticCredentialsProvider(stranger.AccessKeyID, stranger.SecretAccessKey, "")
 	h.daemon.Config.Accounts = []configs.Account{{ID: "222233334444"}}
 	h.again()
@@ -98,10 +89,7 @@ func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
 		c, err := h.daemon.store.Counts(t.Context())
 		return err == nil && c.Incidents["blocked"] == 1
 	})
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Fatal(err)
-	}
+	h.halt()
 	s, err := store.Open(t.Context(), h.daemon.Config.State.Path, store.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +106,7 @@ func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
 	}
 	h.world.Allow("flowkeeper", "CreateFlowLogs")
 	h.again()
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 }
 
 // TestAccessTakenAwayBeforeARestart: once it has worked, no refusal is a

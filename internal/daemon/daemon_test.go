@@ -16,16 +16,13 @@ func TestDeletedIsToldAndRestored(t *testing.T) {
 	id := h.plant(region, "vpc-1")
 	h.refreshed()
 	h.strike(id)
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 	h.await("its alerts", func() bool { return len(h.pager.of(alert.Restored)) == 1 && len(h.pager.of(alert.Closed)) == 1 })
 	if a := h.pager.of(alert.Deletion); len(a) != 1 || a[0].Actor == nil || !strings.HasSuffix(a[0].Actor.ARN, "user/mallory") {
 		t.Errorf("%+v", a)
 	}
 	h.await("the queue to be empty", func() bool { v, f := h.world.QueueDepth(h.queue); return v+f == 0 })
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Error(err)
-	}
+	h.halt()
 }
 
 // TestI10StopsInTheMiddle: a stop while creates are refused and the alert sink
@@ -38,12 +35,9 @@ func TestI10StopsInTheMiddle(t *testing.T) {
 	h.world.Throttle("CreateFlowLogs", 1)
 	h.strike(id)
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Deletion)) == 1 })
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Fatal(err)
-	}
+	h.halt()
 	h.again()
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 }
 
 // TestUnknownIsToldAndNotMade: nobody ever saw it, so it is told and not made.
@@ -94,7 +88,7 @@ func TestDriftAlone(t *testing.T) {
 	h.refreshed()
 	h.world.MuteTrail(true)
 	h.strike(id)
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Deletion)) == 1 })
 	if a := h.pager.of(alert.Deletion)[0]; a.Actor != nil {
 		t.Errorf("nobody knows who it was: %+v", a.Actor)

@@ -67,10 +67,7 @@ func TestARefusedEnvironmentEndsTheDaemon(t *testing.T) {
 	h.environment(time.Hour)
 	h.run()
 	h.await("the second to go on", func() bool { return strings.Contains(h.log.String(), notYet) })
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Fatalf("the second ended with %v", err)
-	}
+	h.halt()
 
 	h.ago(environmentPause)
 	h.anew()
@@ -78,10 +75,7 @@ func TestARefusedEnvironmentEndsTheDaemon(t *testing.T) {
 	n := strings.Count(h.log.String(), notYet)
 	h.run()
 	h.await("the third, which is young, to go on", func() bool { return strings.Count(h.log.String(), notYet) > n })
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Fatalf("the third ended with %v", err)
-	}
+	h.halt()
 
 	h.anew()
 	h.environment(environmentFresh)
@@ -114,10 +108,7 @@ func TestARegionThatRefusesEndsNothing(t *testing.T) {
 	h.world.Fail("DescribeFlowLogs", 1, "AuthFailure", http.StatusUnauthorized)
 	h.await("STS to be asked", func() bool { return strings.Contains(h.log.String(), "STS does not say so") })
 	h.await("the refresh to work again", func() bool { return h.daemon.ready() == nil })
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Errorf("ended with %v", err)
-	}
+	h.halt()
 }
 
 // TestWithoutSystemdARefusedEnvironmentEndsNothing: nobody would start it again.
@@ -133,8 +124,5 @@ func TestWithoutSystemdARefusedEnvironmentEndsNothing(t *testing.T) {
 	h.receives()
 	h.world.RefuseKey(key.AccessKeyID, "InvalidClientTokenId", "")
 	h.await("the refusal to be said", func() bool { return strings.Contains(said.String(), "still has the same") })
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Errorf("ended with %v", err)
-	}
+	h.halt()
 }

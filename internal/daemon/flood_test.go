@@ -73,7 +73,7 @@ func TestI7I12AFloodBeforeADeletion(t *testing.T) {
 		}
 	}
 	h.strike(id)
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 	for n, s := range sinks {
 		h.await("its alert", func() bool { return s.before(alert.Deletion) >= 0 })
 		if posts := s.before(alert.Deletion); posts > 10 {

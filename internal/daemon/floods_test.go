@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -106,12 +105,8 @@ func TestI7I12NoFloodDelaysADeletion(t *testing.T) {
 				}
 				h.daemon.Config.Inventory.Schedule = "@every 5m"
 				id := h.plant(region, "vpc-1")
-				d := h.daemon
 				ctx, cancel := context.WithCancel(t.Context())
-				defer d.close()
-				if err := errors.Join(d.open(ctx), d.connect(ctx)); err != nil {
-					t.Fatal(err)
-				}
+				d := h.connected(ctx)
 				done := make(chan error, 1)
 				go func() { done <- d.loops(ctx) }()
 				time.Sleep(2 * time.Minute) // it is refreshed, and AWS shows what there is

@@ -9,9 +9,6 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
-
-	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
 
 // monitor counts who asks for its secret path.
@@ -67,23 +64,22 @@ func (h *house) lastRefresh() time.Time {
 	r := h.daemon.refreshes
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.state(inventory.Scope{Account: account, Region: region}).last.ended
+	return r.state(home).last.ended
 }
 
 // TestHeartbeatNeedsTheQueue: each thing that a person should know of ends it.
 func TestHeartbeatNeedsTheQueue(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	broken := &brokenStore{}
-	h.store = func(s remediate.Store) remediate.Store { broken.Store = s; return broken }
+	h.broken = &brokenStore{}
 	h.refreshed()
 	h.await("all to be well", func() bool { return h.daemon.unwell() == nil })
-	broken.full(true)
+	h.broken.full(true)
 	h.daemon.storeHealth.failed(nil)
 	if err := h.daemon.unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
 		t.Errorf("after a failed commit: %v", err)
 	}
-	broken.full(false)
+	h.broken.full(false)
 	h.await("commits to be tried", func() bool { return h.daemon.unwell() == nil })
 	h.world.Fail("ReceiveMessage", 1000, "AccessDenied", http.StatusForbidden)
 	h.await("the queue to be missed", func() bool {
@@ -96,11 +92,8 @@ func TestAFreshRefresh(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
-	r, s := h.daemon.refreshes, inventory.Scope{Account: account, Region: region}
-	h.stop()
-	if err := h.end(); err != nil { // no more refreshes
-		t.Fatal(err)
-	}
+	r, s := h.daemon.refreshes, home
+	h.halt()
 	for _, c := range []struct {
 		schedule  string
 		ago, took time.Duration

@@ -35,6 +35,13 @@ const (
 	region   = "eu-west-1"
 	bucket   = "arn:aws:s3:::flow-logs"
 	patience = 30 * time.Second
+
+	farRegion = "us-east-1"
+)
+
+var (
+	home = inventory.Scope{Account: account, Region: region}
+	far  = inventory.Scope{Account: account, Region: farRegion}
 )
 
 // house is a daemon on a fake AWS, in this process.
@@ -47,7 +54,7 @@ type house struct {
 	pager    *pager
 	log      *lines
 	ready    chan struct{}
-	store    func(remediate.Store) remediate.Store // lays something over the store
+	broken   *brokenStore // instead of the remediator's store; nil: that one
 	stop     context.CancelFunc
 	done     chan error
 }
@@ -88,18 +95,15 @@ func (h *house) run() {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(h.t.Context())
 	h.stop = cancel
-	if h.store == nil {
+	if h.broken == nil {
 		go func() { h.done <- h.daemon.Run(ctx) }()
 	} else {
-		d := h.daemon
-		if err := errors.Join(d.open(ctx), d.connect(ctx)); err != nil {
-			h.t.Fatal(err)
-		}
-		d.remediator.Store = h.store(d.remediator.Store)
+		d := h.connected(ctx)
+		h.broken.Store, d.remediator.Store = d.remediator.Store, h.broken
 		d.storeHealth.commit = func(ctx context.Context) error {
-			return d.remediator.Store.Update(ctx, func(remediate.Tx) error { return nil })
+			return h.broken.Update(ctx, func(remediate.Tx) error { return nil })
 		}
-		go func() { defer d.close(); h.done <- d.loops(ctx) }()
+		go func() { h.done <- d.loops(ctx) }()
 	}
 	h.t.Cleanup(func() {
 		cancel()
@@ -122,6 +126,25 @@ func (h *house) end() error {
 		h.t.Fatalf("the daemon does not end:\n%s", h.log)
 		return nil
 	}
+}
+
+// halt stops the daemon, which must end without an error.
+func (h *house) halt() {
+	h.t.Helper()
+	h.stop()
+	if err := h.end(); err != nil {
+		h.t.Fatalf("the daemon ended with: %v", err)
+	}
+}
+
+// connected returns the daemon, open and connected to AWS. No loop of it runs.
+func (h *house) connected(ctx context.Context) *Daemon {
+	h.t.Helper()
+	h.t.Cleanup(h.daemon.close)
+	if err := errors.Join(h.daemon.open(ctx), h.daemon.connect(ctx)); err != nil {
+		h.t.Fatal(err)
+	}
+	return h.daemon
 }
 
 // refreshed starts the daemon and waits for the first refresh.
@@ -187,6 +210,22 @@ func (h *house) strike(ids ...string) {
 	}
 }
 
+// sendRecord puts the record of a call by mallory into the queue, as EventBridge does.
+func (h *house) sendRecord(account, service, event, parameters string) {
+	h.t.Helper()
+	body := fmt.Sprintf(`{"detail-type":"AWS API Call via CloudTrail","source":"aws.%s","detail":{"eventSource":"%[1]s.amazonaws.com","eventName":%q,"eventTime":"2026-03-01T12:02:26Z","awsRegion":%q,"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/mallory"},"requestParameters":%s}}`,
+		service, event, region, account, "e-"+event+account, parameters)
+	if err := h.world.Send(h.queue, body); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// ruled gives the daemon a queue whose policy names a rule.
+func (h *house) ruled() {
+	h.daemon.Config.Queue.URL, h.queue = h.world.CreateQueue(account, region, "ruled", map[string]string{
+		"Policy": `{"Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"}}}]}`})
+}
+
 // on counts the flow logs on a VPC that are as they were.
 func (h *house) on(region, vpc string) int {
 	n := 0
@@ -212,6 +251,12 @@ func (h *house) get(path string) (int, string) {
 		h.t.Fatal(err)
 	}
 	return resp.StatusCode, string(b)
+}
+
+// awaitBack waits until the flow log on a VPC is back, as it was.
+func (h *house) awaitBack(region, vpc string) {
+	h.t.Helper()
+	h.await("the flow log to be back", func() bool { return h.on(region, vpc) == 1 })
 }
 
 // pager keeps the alerts it is sent.

@@ -85,7 +85,7 @@ func TestI8Garbage(t *testing.T) {
 	}
 	h.refreshed()
 	h.strike(id)
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 	h.await("the record to be acknowledged", func() bool { return h.world.Deleted(h.queue) > 0 })
 	if v, f := h.world.QueueDepth(h.queue); v+f < 5 {
 		t.Errorf("%d bodies left of 5: what nobody understood was thrown away", v+f)
@@ -121,7 +121,7 @@ func TestDeletedQueue(t *testing.T) {
 		t.Error("ready without a queue")
 	}
 	h.strike(id)
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 	if n := len(h.pager.of(alert.Pipeline)); n != 1 {
 		t.Errorf("told %d times", n)
 	}

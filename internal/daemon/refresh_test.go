@@ -52,13 +52,13 @@ func TestOneScopeFails(t *testing.T) {
 	h.daemon.Config.Accounts = []configs.Account{{ID: account}, {ID: other, RoleARN: "arn:aws:iam::" + other + ":role/missing"}}
 	id := h.plant(region, "vpc-1")
 	h.run()
-	scope := inventory.Scope{Account: account, Region: region}
+	scope := home
 	h.await("the refresh of the healthy scope", func() bool {
 		return h.daemon.connected.Load() && h.scopeDone(scope)
 	})
 	h.await("an alert of the broken one", func() bool { return len(h.pager.of(alert.Pipeline)) > 0 })
 	h.strike(id)
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 	h.await("three more refreshes", func() bool { return h.failures(inventory.Scope{Account: other, Region: region}) > 3 })
 	if a := h.pager.of(alert.Pipeline); len(a) != 1 || a[0].Account != other || !strings.Contains(a[0].Cause, "AssumeRole") {
 		t.Errorf("told %d times: %+v", len(a), a)

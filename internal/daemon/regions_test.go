@@ -18,14 +18,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
-)
-
-const farRegion = "us-east-1"
-
-var (
-	home = inventory.Scope{Account: account, Region: region}
-	far  = inventory.Scope{Account: account, Region: farRegion}
 )
 
 // borders is an AWS whose EC2 of some Regions refuses every call, or does not
@@ -77,21 +69,6 @@ func abroad(t *testing.T) (*house, *borders) {
 	return h, b
 }
 
-// readyz is what /readyz answers.
-func (h *house) readyz() (int, string) {
-	h.t.Helper()
-	resp, err := http.Get("http://" + h.daemon.listener.Addr().String() + "/readyz")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return resp.StatusCode, strings.TrimSpace(string(b))
-}
-
 // TestARefusedRegionCountsAsTried: an SCP denies all in one Region. The others
 // count: the daemon is ready, its heart beats, and the refused one has its alert.
 func TestARefusedRegionCountsAsTried(t *testing.T) {
@@ -107,8 +84,8 @@ func TestARefusedRegionCountsAsTried(t *testing.T) {
 	id := h.plant(region, "vpc-1")
 	h.refreshed()
 	h.await("/readyz to be 200", func() bool {
-		code, text := h.readyz()
-		return code == http.StatusOK && text == "ok, 1 of 2 scopes"
+		code, text := h.get("/readyz")
+		return code == http.StatusOK && text == "ok, 1 of 2 scopes\n"
 	})
 	h.await("a beat", func() bool { return beats.Load() > 0 })
 	h.await("its alert", func() bool { return len(h.pager.of(alert.Pipeline)) == 1 })
@@ -116,9 +93,9 @@ func TestARefusedRegionCountsAsTried(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	h.strike(id)
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 	b.open(farRegion)
-	h.await("both", func() bool { _, text := h.readyz(); return text == "ok, 2 of 2 scopes" })
+	h.await("both", func() bool { _, text := h.get("/readyz"); return text == "ok, 2 of 2 scopes\n" })
 	h.await("its end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
 }
 
@@ -153,12 +130,8 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 		h.daemon.Config.Inventory.Regions = regions
 		h.daemon.Config.Inventory.Schedule = "@every 5m"
 		h.plant(region, "vpc-1")
-		d := h.daemon
 		ctx, cancel := context.WithCancel(t.Context())
-		defer d.close()
-		if err := errors.Join(d.open(ctx), d.connect(ctx)); err != nil {
-			t.Fatal(err)
-		}
+		d := h.connected(ctx)
 		begun := time.Now()
 		var all sync.WaitGroup
 		for _, s := range d.fleet.Scopes() {
@@ -199,12 +172,8 @@ func TestARegionEnabledLaterIsGuardedWithinTheHour(t *testing.T) {
 		h, _ := abroad(t)
 		h.daemon.Config.Inventory.Schedule = "@every 5m"
 		h.world.SetRegions(region)
-		d := h.daemon
 		ctx, cancel := context.WithCancel(t.Context())
-		defer d.close()
-		if err := errors.Join(d.open(ctx), d.connect(ctx)); err != nil {
-			t.Fatal(err)
-		}
+		d := h.connected(ctx)
 		g, ctx := errgroup.WithContext(ctx)
 		for _, s := range d.fleet.Scopes() {
 			d.startScope(ctx, g, s)
@@ -256,7 +225,7 @@ func TestWhatIsDeletedInANewRegionIsRestored(t *testing.T) {
 	if !h.world.Remove(account, farRegion, id) {
 		t.Fatal("not there")
 	}
-	h.await("the flow log to be back", func() bool { return h.on(farRegion, "vpc-1") == 1 })
+	h.awaitBack(farRegion, "vpc-1")
 }
 
 // TestADisabledRegionKeepsItsSnapshot: nothing is taken for deleted, and people are
@@ -314,12 +283,8 @@ func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
 			if !remote {
 				h.daemon.Sinks = nil
 			}
-			d := h.daemon
 			ctx, cancel := context.WithCancel(t.Context())
-			defer d.close()
-			if err := errors.Join(d.open(ctx), d.connect(ctx)); err != nil {
-				t.Fatal(err)
-			}
+			d := h.connected(ctx)
 			g, ctx := errgroup.WithContext(ctx)
 			for _, s := range d.fleet.Scopes() {
 				g.Go(func() error { return d.refreshes.run(ctx, s) })

@@ -14,7 +14,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
-	"flowkeeper/remediate"
 )
 
 // hanging is an AWS that never answers one kind of call, whatever the caller's
@@ -141,11 +140,10 @@ func TestAHungSinkPastTheStoreStopsTheFeed(t *testing.T) {
 	stuck := &stuckSink{begun: make(chan struct{}), release: make(chan struct{})}
 	h.daemon.Sinks["stuck"] = stuck
 	h.daemon.Config.Inventory.Schedule = "@every 1h" // the full disk is the message's alone
-	broken := &brokenStore{}
-	h.store = func(s remediate.Store) remediate.Store { broken.Store = s; return broken }
+	h.broken = &brokenStore{}
 	h.refreshed()
 	t.Cleanup(func() { close(stuck.release) })
-	broken.full(true)
+	h.broken.full(true)
 	h.strike(id)
 	<-stuck.begun
 	since := time.Now()

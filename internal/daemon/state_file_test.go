@@ -9,7 +9,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
 )
 
 // TestDroppedAlertsAreSaidOnce, and again when there are more, a day later.
@@ -58,7 +57,7 @@ func TestTheStateFileIsDeleted(t *testing.T) {
 	}
 	h.strike(id)
 	h.again()
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 	h.await("the alerts", func() bool { return len(h.pager.of(alert.Deletion)) == 1 && len(h.pager.of(alert.Pipeline)) > 0 })
 }
 
@@ -84,7 +83,7 @@ func TestReleaseIsNoticed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scope := inventory.Scope{Account: account, Region: region}
+	scope := home
 	err = s.Update(ctx, func(tx *store.Tx) error {
 		row, ok, err := tx.FlowLog(scope, id)
 		if err != nil || !ok {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/remediate"
 )
 
 // TestStoreHealth: once the file can be written, the messages that waited for it are
@@ -69,11 +68,10 @@ func TestI1FullStore(t *testing.T) {
 	h := newHouse(t)
 	h.daemon.Config.Queue.VisibilityTimeout = time.Second
 	id := h.plant(region, "vpc-1")
-	broken := &brokenStore{}
-	h.store = func(s remediate.Store) remediate.Store { broken.Store = s; return broken }
+	h.broken = &brokenStore{}
 	h.refreshed()
 	h.await("readiness", func() bool { return h.daemon.ready() == nil })
-	broken.full(true)
+	h.broken.full(true)
 	h.strike(id)
 	h.await("the alert, past the store", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
 	if n := h.world.Deleted(h.queue); n != 0 {
@@ -82,7 +80,7 @@ func TestI1FullStore(t *testing.T) {
 	if err := h.daemon.ready(); !errors.Is(err, errNotStored) {
 		t.Errorf("ready: %v", err)
 	}
-	broken.full(false)
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.broken.full(false)
+	h.awaitBack(region, "vpc-1")
 	h.await("the message to be acknowledged", func() bool { return h.world.Deleted(h.queue) > 0 })
 }
