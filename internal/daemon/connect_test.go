@@ -1,7 +1,7 @@
 package daemon
 
 import (
-	"errors"
+	"context"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -90,20 +90,16 @@ func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
 		return err == nil && c.Incidents["blocked"] == 1
 	})
 	h.halt()
-	s, err := store.Open(t.Context(), h.daemon.Config.State.Path, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.Update(t.Context(), func(tx *store.Tx) error {
-		return tx.PutFlowLog(inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-0000000000000beef", Scope: inventory.Scope{Account: "222233334444", Region: region},
-			Settings: inventory.Settings{ResourceID: "vpc-9", LogDestinationType: "s3", LogDestination: bucket}}, State: inventory.Live, Protected: true})
+	h.inFile(false, func(ctx context.Context, s *store.Store) error {
+		err := s.Update(ctx, func(tx *store.Tx) error {
+			return tx.PutFlowLog(inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-0000000000000beef", Scope: inventory.Scope{Account: "222233334444", Region: region},
+				Settings: inventory.Settings{ResourceID: "vpc-9", LogDestinationType: "s3", LogDestination: bucket}}, State: inventory.Live, Protected: true})
+		})
+		if guarded, gerr := s.Guarded(ctx); !slices.Equal(guarded, []string{"222233334444"}) {
+			t.Errorf("the file guards %v, %v", guarded, gerr)
+		}
+		return err
 	})
-	if guarded, gerr := s.Guarded(t.Context()); !slices.Equal(guarded, []string{"222233334444"}) {
-		t.Errorf("the file guards %v, %v", guarded, gerr)
-	}
-	if err := errors.Join(err, s.Close()); err != nil {
-		t.Fatal(err)
-	}
 	h.world.Allow("flowkeeper", "CreateFlowLogs")
 	h.again()
 	h.awaitBack(region, "vpc-1")
@@ -114,13 +110,9 @@ func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
 func TestAccessTakenAwayBeforeARestart(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	s, err := store.Open(t.Context(), h.daemon.Config.State.Path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err = errors.Join(s.SetFact(t.Context(), factReceived, "2026-01-01T00:00:00Z"), s.Close()); err != nil {
-		t.Fatal(err)
-	}
+	h.inFile(true, func(ctx context.Context, s *store.Store) error {
+		return s.SetFact(ctx, factReceived, "2026-01-01T00:00:00Z")
+	})
 	h.world.Fail("GetCallerIdentity", 1, "InvalidClientTokenId", http.StatusForbidden)
 	h.refreshed()
 }

@@ -20,7 +20,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
 )
 
 const copies = "copies"
@@ -90,13 +89,7 @@ func TestAnAdoptedCopyBringsNoReleasesAlong(t *testing.T) {
 	h.withCopies()
 	ids := []string{h.plant(region, "vpc-1"), h.plant(region, "vpc-2")}
 	h.refreshed()
-	n, err := h.daemon.store.Change(t.Context(), func(r *inventory.Row) bool {
-		r.ReleasedAt, r.ReleasedUntil, r.ReleaseReason = time.Now().Add(-time.Minute), time.Now().Add(time.Hour), "maintenance"
-		return true
-	})
-	if err != nil || n != 2 {
-		t.Fatal(n, err)
-	}
+	h.release(time.Now().Add(time.Hour))
 	h.lose()
 	h.again()
 	a := h.adopted()

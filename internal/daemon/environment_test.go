@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -88,17 +89,13 @@ func TestARefusedEnvironmentEndsTheDaemon(t *testing.T) {
 // ago has the last end be that long ago.
 func (h *house) ago(d time.Duration) {
 	h.t.Helper()
-	s, err := store.Open(h.t.Context(), h.daemon.Config.State.Path, store.Options{Daemon: true, Route: h.daemon.route})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	v, err := s.Fact(h.t.Context(), factEnvironment)
-	if v == "" {
-		h.t.Error("the end is not remembered")
-	}
-	if err := errors.Join(err, s.SetFact(h.t.Context(), factEnvironment, time.Now().Add(-d).UTC().Format(time.RFC3339)), s.Close()); err != nil {
-		h.t.Fatal(err)
-	}
+	h.inFile(true, func(ctx context.Context, s *store.Store) error {
+		v, err := s.Fact(ctx, factEnvironment)
+		if v == "" {
+			h.t.Error("the end is not remembered")
+		}
+		return errors.Join(err, s.SetFact(ctx, factEnvironment, time.Now().Add(-d).UTC().Format(time.RFC3339)))
+	})
 }
 
 // TestARegionThatRefusesEndsNothing: the credentials are valid elsewhere.

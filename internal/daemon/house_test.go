@@ -24,6 +24,7 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -208,6 +209,34 @@ func (h *house) strike(ids ...string) {
 	if _, err := h.attacker.DeleteFlowLogs(h.t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids}); err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// inFile calls fn with the state file, opened beside a daemon that may run, or as a daemon
+// would open it.
+func (h *house) inFile(asDaemon bool, fn func(context.Context, *store.Store) error) {
+	h.t.Helper()
+	s, err := store.Open(h.t.Context(), h.daemon.Config.State.Path, store.Options{Daemon: asDaemon})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := errors.Join(fn(h.t.Context(), s), s.Close()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// release has a command release every flow log until a time.
+func (h *house) release(until time.Time) {
+	h.t.Helper()
+	h.inFile(false, func(ctx context.Context, s *store.Store) error {
+		n, err := s.Change(ctx, func(r *inventory.Row) bool {
+			r.ReleasedAt, r.ReleasedUntil, r.ReleaseReason = time.Now().Add(-time.Minute), until, "maintenance"
+			return true
+		})
+		if n == 0 {
+			h.t.Error("nothing was released")
+		}
+		return err
+	})
 }
 
 // sendRecord puts the record of a call by mallory into the queue, as EventBridge does.

@@ -78,23 +78,7 @@ func TestReleaseIsNoticed(t *testing.T) {
 	h := newHouse(t)
 	id := h.plant(region, "vpc-1")
 	h.refreshed()
-	ctx := t.Context()
-	s, err := store.Open(ctx, h.daemon.Config.State.Path, store.Options{Route: func(alert.Alert) []string { return nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	scope := home
-	err = s.Update(ctx, func(tx *store.Tx) error {
-		row, ok, err := tx.FlowLog(scope, id)
-		if err != nil || !ok {
-			return errors.Join(err, errors.New("no row"))
-		}
-		row.ReleasedAt, row.ReleasedUntil = time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
-		return tx.PutFlowLog(row)
-	})
-	if err = errors.Join(err, s.Close()); err != nil {
-		t.Fatal(err)
-	}
+	h.release(time.Now().Add(time.Hour))
 	h.strike(id)
 	h.await("the closing alert", func() bool { return len(h.pager.of(alert.Closed)) == 1 })
 	if n := h.on(region, "vpc-1"); n != 0 {

@@ -59,15 +59,8 @@ func TestReleasesAreNoticed(t *testing.T) {
 	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
 	h.plant(region, "vpc-1")
 	h.refreshed()
-	command, err := store.Open(t.Context(), h.daemon.Config.State.Path, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer command.Close()
 	until := time.Now().Add(time.Hour)
-	if _, err := command.Change(t.Context(), func(r *inventory.Row) bool { r.ReleasedAt, r.ReleasedUntil = time.Now(), until; return true }); err != nil {
-		t.Fatal(err)
-	}
+	h.release(until)
 	h.await("a warning", func() bool {
 		log := h.log.String()
 		return strings.Contains(log, `"level":"WARN","msg":"flow logs are released`) && strings.Contains(log, `"flow_logs":1,"until":"`+until.UTC().Format(time.RFC3339))
