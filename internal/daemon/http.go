@@ -43,12 +43,11 @@ func (d *Daemon) serve(ctx context.Context) error {
 	mux.Handle("GET /metrics", d.scrape().Handler())
 	srv := newServer(mux)
 	stopped := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
+	context.AfterFunc(ctx, func() {
 		end, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		stopped <- srv.Shutdown(end)
-	}()
+	})
 	if err := srv.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("http.listen: %w", err)
 	}

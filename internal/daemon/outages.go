@@ -43,7 +43,7 @@ func (o *pipelineOutage) alert(ctx context.Context, text string) {
 	}
 	o.alerted, o.endStored = true, false
 	a := outageAlert(o.scope, o.part, alert.High, text)
-	if err := o.store(ctx, a, o.recovery != ""); err != nil {
+	if err := o.store(ctx, a); err != nil {
 		o.d.bypassOutbox(ctx, a)
 	}
 }
@@ -60,18 +60,18 @@ func (o *pipelineOutage) end(ctx context.Context) {
 	alerted := false
 	err := o.d.store.View(ctx, func(tx *store.Tx) (err error) { alerted, err = tx.OutageAlerted(o.scope, o.part); return err })
 	if err == nil && (alerted || o.endPending) {
-		err = o.store(ctx, outageAlert(o.scope, o.part, alert.Informational, o.recovery), true)
+		err = o.store(ctx, outageAlert(o.scope, o.part, alert.Informational, o.recovery))
 	}
 	if err == nil {
 		o.endPending, o.endStored = false, true
 	}
 }
 
-// store adds an alert to the outbox. With remember it notes in the state file whether the
-// end of the outage is still to be alerted of.
-func (o *pipelineOutage) store(ctx context.Context, a alert.Alert, remember bool) error {
+// store adds an alert to the outbox, and notes in the state file whether the end of the
+// outage is still to be alerted of, if that is to be alerted.
+func (o *pipelineOutage) store(ctx context.Context, a alert.Alert) error {
 	err := o.d.store.Update(ctx, func(tx *store.Tx) error {
-		if remember {
+		if o.recovery != "" {
 			if err := tx.SetOutageAlerted(o.scope, o.part, !a.Resolves()); err != nil {
 				return err
 			}

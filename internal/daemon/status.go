@@ -59,39 +59,37 @@ func (d *Daemon) share(c store.Counts) share {
 
 // statusLine returns the status as a line. problem comes first, if there is one.
 func statusLine(c store.Counts, scopes share, problem string, now time.Time) string {
-	protected := c.Restorable["yes"] + c.Restorable["no"] + c.Restorable["unknown"]
+	var parts []string
+	part := func(is bool, format string, args ...any) {
+		if is {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
+	}
+	notRestorable, notRehearsed := c.Restorable["no"], c.Restorable["unknown"]
+	protected := c.Restorable["yes"] + notRestorable + notRehearsed
 	left := unguarded(c)
 	where := alert.Plural(scopes.all, "scope")
 	if scopes.refreshed < scopes.all {
 		where = scopes.String()
 	}
-	parts := []string{fmt.Sprintf("%s protected in %s", alert.Plural(max(0, protected-left), "flow log"), where)}
-	if left > 0 {
-		parts = append(parts, fmt.Sprintf("%d NOT guarded (no scope of the configuration)", left))
-	}
+	part(true, "%s protected in %s", alert.Plural(max(0, protected-left), "flow log"), where)
+	part(left > 0, "%d NOT guarded (no scope of the configuration)", left)
 	switch {
 	case protected == 0:
-	case c.Restorable["no"] > 0:
-		parts = append(parts, fmt.Sprintf("%d NOT restorable", c.Restorable["no"]))
-	case c.Restorable["unknown"] == protected:
-		parts = append(parts, "not rehearsed yet")
-	case c.Restorable["unknown"] > 0:
-		parts = append(parts, fmt.Sprintf("%d not rehearsed yet", c.Restorable["unknown"]))
+	case notRestorable > 0:
+		part(true, "%d NOT restorable", notRestorable)
+	case notRehearsed == protected:
+		part(true, "not rehearsed yet")
+	case notRehearsed > 0:
+		part(true, "%d not rehearsed yet", notRehearsed)
 	default:
-		parts = append(parts, "all restorable")
+		part(true, "all restorable")
 	}
-	if c.Released.FlowLogs > 0 {
-		parts = append(parts, fmt.Sprintf("%d RELEASED until %s", c.Released.FlowLogs, minute(c.Released.Until)))
-	}
-	if at := oldest(c); !at.IsZero() {
-		parts = append(parts, "last refresh "+now.Sub(at).Truncate(time.Second).String()+" ago")
-	}
-	if n := c.Incidents["open"]; n > 0 {
-		parts = append(parts, alert.Plural(n, "incident")+" open")
-	}
-	if n := c.Incidents["blocked"]; n > 0 {
-		parts = append(parts, fmt.Sprintf("%d BLOCKED", n))
-	}
+	part(c.Released.FlowLogs > 0, "%d RELEASED until %s", c.Released.FlowLogs, minute(c.Released.Until))
+	refreshed := oldest(c)
+	part(!refreshed.IsZero(), "last refresh %s ago", now.Sub(refreshed).Truncate(time.Second))
+	part(c.Incidents["open"] > 0, "%s open", alert.Plural(c.Incidents["open"], "incident"))
+	part(c.Incidents["blocked"] > 0, "%d BLOCKED", c.Incidents["blocked"])
 	waiting, refused := 0, 0
 	for sink, n := range c.Pending {
 		if c.Refused[sink] > 0 {
@@ -100,12 +98,8 @@ func statusLine(c store.Counts, scopes share, problem string, now time.Time) str
 			waiting += n
 		}
 	}
-	if refused > 0 {
-		parts = append(parts, fmt.Sprintf("%s NOT delivered (%s)", alert.Plural(refused, "alert"), strings.Join(slices.Sorted(maps.Keys(c.Refused)), ", ")))
-	}
-	if waiting > 0 {
-		parts = append(parts, alert.Plural(waiting, "alert")+" on the way")
-	}
+	part(refused > 0, "%s NOT delivered (%s)", alert.Plural(refused, "alert"), strings.Join(slices.Sorted(maps.Keys(c.Refused)), ", "))
+	part(waiting > 0, "%s on the way", alert.Plural(waiting, "alert"))
 	line := strings.Join(parts, ", ")
 	if problem != "" {
 		line = problem + "; " + line
