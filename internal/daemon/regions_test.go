@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,8 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
-	"flowkeeper/alert/sink"
-	"flowkeeper/internal/store"
 )
 
 // borders is an AWS whose EC2 of some Regions refuses every call, or does not
@@ -73,14 +70,10 @@ func abroad(t *testing.T) (*house, *borders) {
 // count: the daemon is ready, its heart beats, and the refused one has its alert.
 func TestARefusedRegionCountsAsTried(t *testing.T) {
 	t.Parallel()
-	var status atomic.Int64
-	status.Store(http.StatusOK)
 	h, b := abroad(t)
+	_, beats := h.withMonitor()
 	b.set(farRegion, "UnauthorizedOperation")
 	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
-	var beats *atomic.Int64
-	h.daemon.Config.Heartbeat.URL, beats = monitor(t, &status)
-	h.daemon.Config.Heartbeat.Every = 20 * time.Millisecond
 	id := h.plant(region, "vpc-1")
 	h.refreshed()
 	h.await("/readyz to be 200", func() bool {
@@ -258,73 +251,4 @@ func TestADisabledRegionKeepsItsSnapshot(t *testing.T) {
 	h.daemon.discovery.soon()
 	h.await("all again", func() bool { return h.daemon.refreshes.share() == share{3, 3} })
 	h.await("its end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
-}
-
-// deaf is a sink that takes nothing until it is told to.
-type deaf struct{ hears atomic.Bool }
-
-func (d *deaf) Send(context.Context, alert.Alert) error {
-	if d.hears.Load() {
-		return nil
-	}
-	return errors.New("down")
-}
-
-// TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert, after 15 minutes, and goes on
-// once a sink that is not the log has it.
-func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
-	t.Parallel()
-	for _, remote := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			h := newHouse(t)
-			h.daemon.Config.Inventory.Schedule = "@every 5m"
-			pager := &deaf{}
-			h.daemon.Sinks = map[string]sink.Sink{"pager": pager}
-			if !remote {
-				h.daemon.Sinks = nil
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			d := h.connected(ctx)
-			g, ctx := errgroup.WithContext(ctx)
-			for _, s := range d.fleet.Scopes() {
-				g.Go(func() error { return d.refreshes.run(ctx, s) })
-			}
-			for _, s := range d.senders {
-				g.Go(func() error { return s.Run(ctx) })
-			}
-			d.queue.received(ctx)
-			wait := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
-			wait(time.Minute)
-			well := func(want bool) {
-				t.Helper()
-				if err := d.unwell(); (err == nil) != want {
-					t.Errorf("with remote sinks: %v; %v", remote, err)
-				}
-			}
-			for _, level := range []alert.Level{alert.Medium, alert.High} {
-				a := alert.Alert{ID: string(level), Kind: alert.Tamper, Level: level, Time: alert.Time{Time: time.Now()}}
-				if err := d.store.Update(ctx, func(tx *store.Tx) error { return tx.AddAlert(a) }); err != nil {
-					t.Fatal(err)
-				}
-				d.wakeSenders()
-				wait(14 * time.Minute)
-				well(true)
-				wait(2 * time.Minute)
-				well(level == alert.Medium || !remote)
-			}
-			pager.hears.Store(true)
-			if _, err := d.store.Retry(ctx, "high"); err != nil {
-				t.Fatal(err)
-			}
-			for _, s := range d.senders {
-				s.Hurry()
-			}
-			wait(time.Minute)
-			well(true)
-			cancel()
-			if err := g.Wait(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
 }

@@ -40,13 +40,9 @@ func TestStatusLine(t *testing.T) {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
-}
-
-// Scopes that AWS refuses are not among those refreshed, and the line says so.
-func TestStatusLineCountsScopes(t *testing.T) {
-	t.Parallel()
+	// Scopes that AWS refuses are not among those refreshed, and the line says so.
 	c := store.Counts{Restorable: map[string]int{"yes": 7}}
-	if got, want := statusLine(c, share{33, 34}, "", time.Now()), "7 flow logs protected in 33 of 34 scopes, all restorable"; got != want {
+	if got, want := statusLine(c, share{33, 34}, "", now), "7 flow logs protected in 33 of 34 scopes, all restorable"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
