@@ -37,10 +37,11 @@ func inEnvironment(t *testing.T) (h *house, key fakeaws.Credentials) {
 // environment gives a daemon that was started this long ago what is in it now.
 func (h *house) environment(age time.Duration) {
 	h.t.Helper()
-	base, err := scopes.Base(h.t.Context(), scopes.Options{Region: region, HTTPClient: h.world.HTTPClient()})
+	base, err := scopes.Base(h.t.Context(), scopes.Options{Region: region, Log: h.daemon.Log})
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	base.HTTPClient = h.world.HTTPClient()
 	h.daemon.AWS, h.daemon.environment.began = base, time.Now().Add(-age)
 }
 
@@ -112,14 +113,8 @@ func TestARegionThatRefusesEndsNothing(t *testing.T) {
 func TestWithoutSystemdARefusedEnvironmentEndsNothing(t *testing.T) {
 	h, key := inEnvironment(t)
 	t.Setenv("INVOCATION_ID", "")
-	var said lines
-	base, err := scopes.Base(t.Context(), scopes.Options{Region: region, HTTPClient: h.world.HTTPClient(), Log: slog.New(slog.NewTextHandler(&said, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.daemon.AWS = base
 	h.receives()
 	h.world.RefuseKey(key.AccessKeyID, "InvalidClientTokenId", "")
-	h.await("the refusal to be said", func() bool { return strings.Contains(said.String(), "still has the same") })
+	h.await("the refusal to be said", func() bool { return strings.Contains(h.log.String(), "still has the same") })
 	h.halt()
 }

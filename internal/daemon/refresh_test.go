@@ -68,27 +68,27 @@ func TestOneScopeFails(t *testing.T) {
 	}
 }
 
-// TestFailedRefreshIsTriedAgain: soon, however slow the schedule.
-func TestFailedRefreshIsTriedAgain(t *testing.T) {
+// TestARefreshThatAWSAnswersWithAnError: what AWS refuses is tried again soon, however slow
+// the schedule; a passing fault of one page costs nothing.
+func TestARefreshThatAWSAnswersWithAnError(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	h.daemon.Config.Inventory.Schedule = "@every 24h"
-	h.plant(region, "vpc-1")
-	h.world.Fail("DescribeFlowLogs", 1, "UnauthorizedOperation", http.StatusForbidden)
-	h.refreshed()
-	if !strings.Contains(h.log.String(), "refresh failed") {
-		t.Error("it did not fail")
-	}
-}
-
-// TestBrokenPage: a passing fault of one page costs nothing.
-func TestBrokenPage(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	h.plant(region, "vpc-1")
-	h.world.Fail("DescribeFlowLogs", 1, "InternalError", http.StatusInternalServerError)
-	h.refreshed()
-	if strings.Contains(h.log.String(), "refresh failed") {
-		t.Errorf("the whole listing failed:\n%s", h.log)
+	for code, c := range map[string]struct {
+		status int
+		fails  bool
+	}{
+		"UnauthorizedOperation": {http.StatusForbidden, true},
+		"InternalError":         {http.StatusInternalServerError, false},
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			h.daemon.Config.Inventory.Schedule = "@every 24h"
+			h.plant(region, "vpc-1")
+			h.world.Fail("DescribeFlowLogs", 1, code, c.status)
+			h.refreshed()
+			if failed := strings.Contains(h.log.String(), "refresh failed"); failed != c.fails {
+				t.Errorf("failed: %v, the log:\n%s", failed, h.log)
+			}
+		})
 	}
 }

@@ -27,19 +27,6 @@ func TestDroppedAlertsAreSaidOnce(t *testing.T) {
 	}
 }
 
-// TestDroppedIsMeasured from the start.
-func TestDroppedIsMeasured(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
-	h.refreshed()
-	for _, name := range []string{"flowkeeper_dropped_rows_total", "flowkeeper_dropped_alerts_total"} {
-		if v := h.value(name); v != 0 {
-			t.Errorf("%s is %v", name, v)
-		}
-	}
-}
-
 // TestTheStateFileIsDeleted: an attacker who deletes it takes nothing away. The
 // daemon ends, to be started again, and that one has all that was known.
 func TestTheStateFileIsDeleted(t *testing.T) {

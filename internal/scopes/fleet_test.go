@@ -206,7 +206,7 @@ func TestCallerAsksSTS(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_EC2", "https://vpce-1.ec2.eu-west-1.vpce.amazonaws.com")
 	t.Setenv("AWS_ENDPOINT_URL_STS", "https://vpce-2.sts.eu-west-1.vpce.amazonaws.com")
 	var asked []string
-	cfg := loaded(t, w)
+	cfg := loaded(t, w, nil)
 	client := cfg.HTTPClient
 	cfg.HTTPClient = doFunc(func(r *http.Request) (*http.Response, error) {
 		asked = append(asked, r.URL.Host)

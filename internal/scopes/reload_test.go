@@ -90,10 +90,7 @@ func TestAKeyThatStaysTheSameIsSaidOnce(t *testing.T) {
 	key := w.User(ours, "flowkeeper", true)
 	newFile(t, key)
 	var log strings.Builder
-	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", HTTPClient: w.HTTPClient(), Log: logTo(&log)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cfg := loaded(t, w, logTo(&log))
 	s := sourceOf(cfg)
 	now := time.Now()
 	s.pauses.now = func() time.Time { return now }
@@ -133,7 +130,7 @@ func TestTheRefusedEnvironmentIsReported(t *testing.T) {
 				t.Setenv("AWS_ACCESS_KEY_ID", key.AccessKeyID)
 				t.Setenv("AWS_SECRET_ACCESS_KEY", key.SecretAccessKey)
 			}
-			cfg := loaded(t, w)
+			cfg := loaded(t, w, nil)
 			reported := 0
 			OnRefusedEnvironment(cfg, func() { reported++ })
 			now := time.Now()
@@ -174,7 +171,7 @@ func TestAForeignEnvironmentIsNotReported(t *testing.T) {
 	key := w.User(theirs, "flowkeeper", true)
 	t.Setenv("AWS_ACCESS_KEY_ID", key.AccessKeyID)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", key.SecretAccessKey)
-	cfg := loaded(t, w)
+	cfg := loaded(t, w, nil)
 	OnRefusedEnvironment(cfg, func() { t.Error("reported") })
 	f := connect(t, cfg, nil, Account{ID: ours})
 	if err := try(t, f, ours, "eu-west-1"); err == nil {
@@ -188,7 +185,7 @@ func TestI13AfterAReload(t *testing.T) {
 	w := world()
 	old := w.User(ours, "flowkeeper", true)
 	f := newFile(t, old)
-	fleet := connect(t, loaded(t, w), nil)
+	fleet := connect(t, loaded(t, w, nil), nil)
 	if err := try(t, fleet, ours, "eu-west-1"); err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +204,7 @@ func TestI13TheRightCredentialsAfterForeignOnes(t *testing.T) {
 	w := world()
 	old := w.User(ours, "flowkeeper", true)
 	f := newFile(t, old)
-	cfg := loaded(t, w)
+	cfg := loaded(t, w, nil)
 	now := time.Now()
 	sourceOf(cfg).pauses.now = func() time.Time { return now }
 	fleet := connect(t, cfg, nil)

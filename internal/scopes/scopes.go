@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"time"
 
@@ -23,9 +22,8 @@ import (
 
 // Options of Base.
 type Options struct {
-	Region      string // of the first calls; empty: as the SDK finds it
-	EndpointURL string // empty: AWS
-	HTTPClient  *http.Client
+	Region      string                  // of the first calls; empty: as the SDK finds it
+	EndpointURL string                  // empty: AWS
 	Log         *slog.Logger            // of what the SDK says of itself, for debugging, and of credentials loaded again; nil: nothing
 	Credentials aws.CredentialsProvider // nil: as the SDK finds them
 }
@@ -40,9 +38,6 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 	fns := []func(*config.LoadOptions) error{config.WithLogger(log)} // for what the SDK logs while it loads the rest
 	if o.Region != "" {
 		fns = append(fns, config.WithRegion(o.Region))
-	}
-	if o.HTTPClient != nil {
-		fns = append(fns, config.WithHTTPClient(o.HTTPClient))
 	}
 	if o.Credentials != nil {
 		fns = append(fns, config.WithCredentialsProvider(o.Credentials))

@@ -219,16 +219,6 @@ func TestI13UnverifiedIsNotUsed(t *testing.T) {
 	}
 }
 
-func TestAllRegions(t *testing.T) {
-	t.Parallel()
-	w := world()
-	w.SetRegions("eu-west-1", "us-east-1", "ap-south-2")
-	f := connect(t, base(w), []string{AllRegions})
-	if n := len(f.Scopes()); n != 3 {
-		t.Errorf("%v", f.Scopes())
-	}
-}
-
 // TestBrokenRoleHoldsUpNoOther: the Regions of an account that can't be
 // entered are taken to be ours; its scopes fail by themselves until the role
 // works.

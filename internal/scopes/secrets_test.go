@@ -58,11 +58,8 @@ func TestI11WhatACredentialProcessPrintsIsNotSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log strings.Builder
-	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", HTTPClient: w.HTTPClient(), Log: logTo(&log)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = sqs.NewFromConfig(cfg).ReceiveMessage(context.Background(), &sqs.ReceiveMessageInput{QueueUrl: aws.String("https://sqs.eu-west-1.amazonaws.com/" + ours + "/q")})
+	cfg := loaded(t, w, logTo(&log))
+	_, err := sqs.NewFromConfig(cfg).ReceiveMessage(context.Background(), &sqs.ReceiveMessageInput{QueueUrl: aws.String("https://sqs.eu-west-1.amazonaws.com/" + ours + "/q")})
 	if err == nil || strings.Contains(err.Error()+log.String(), "wJalrSECRET") || !strings.Contains(err.Error(), "process output") {
 		t.Errorf("%v\n%s", err, log.String())
 	}

@@ -3,6 +3,7 @@ package scopes
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -51,12 +52,14 @@ func (f file) holds(c fakeaws.Credentials) {
 	}
 }
 
-func loaded(t *testing.T, w *fakeawstest.World) aws.Config {
+// loaded is the configuration of the SDK, with credentials as it finds them; log: nil is none.
+func loaded(t *testing.T, w *fakeawstest.World, log *slog.Logger) aws.Config {
 	t.Helper()
-	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", HTTPClient: w.HTTPClient()})
+	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.HTTPClient = w.HTTPClient()
 	return cfg
 }
 
@@ -97,7 +100,7 @@ func TestRotatedSharedFileIsReadAgain(t *testing.T) {
 			w, queue := stage()
 			old := w.User(ours, "flowkeeper", true)
 			f := newFile(t, old)
-			cfg := loaded(t, w)
+			cfg := loaded(t, w, nil)
 			fleet := connect(t, cfg, nil)
 			callAll := func() error {
 				err := list(t, fleet, ours)
@@ -129,7 +132,7 @@ func TestEachServiceNoticesARotation(t *testing.T) {
 	key := w.User(ours, "flowkeeper", true)
 	f := newFile(t, key)
 	for service, call := range services(t, queue) {
-		cfg := loaded(t, w)
+		cfg := loaded(t, w, nil)
 		if err := call(cfg); err != nil {
 			t.Fatal(service, err)
 		}
@@ -168,7 +171,7 @@ func TestARolesOwnSourceIsRotated(t *testing.T) {
 	w.SetRoleLifetime(time.Minute) // each call renews the session
 	old := w.User(ours, "flowkeeper", true)
 	f := newFile(t, old)
-	fleet := connect(t, loaded(t, w), nil, Account{ID: theirs, RoleARN: role})
+	fleet := connect(t, loaded(t, w, nil), nil, Account{ID: theirs, RoleARN: role})
 	if err := try(t, fleet, theirs, "eu-west-1"); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +196,7 @@ func TestCredentialsThatComeLaterAreFound(t *testing.T) {
 	if err := os.Remove(f.path); err != nil {
 		t.Fatal(err)
 	}
-	cfg := loaded(t, w)
+	cfg := loaded(t, w, nil)
 	s := sourceOf(cfg)
 	now := time.Now()
 	s.pauses.now = func() time.Time { return now }
@@ -235,11 +238,7 @@ func TestInstanceAndContainerCredentialsAreAskedForAgain(t *testing.T) {
 			} else {
 				t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", served.URL+"/creds")
 			}
-			cfg, err := Base(t.Context(), Options{Region: "eu-west-1"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			cfg.HTTPClient = w.HTTPClient()
+			cfg := loaded(t, w, nil)
 			if err := identify(t, cfg); err != nil {
 				t.Fatal(err)
 			}
