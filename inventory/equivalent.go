@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -29,28 +30,19 @@ func (s Settings) Normal(scope Scope) Settings {
 	n := s
 	n.Tags = nil
 	n.LogDestination, n.LogGroupName = s.Destination(scope), ""
-	if n.LogDestinationType == "" {
-		n.LogDestinationType = CloudWatchLogs
-	}
+	n.LogDestinationType = cmp.Or(n.LogDestinationType, CloudWatchLogs)
 	if n.LogFormat == "" && !n.TransitGateway() {
 		n.LogFormat = defaultFormat
 	}
-	if n.MaxAggregationInterval == 0 {
-		n.MaxAggregationInterval = defaultInterval
-	}
+	n.MaxAggregationInterval = cmp.Or(n.MaxAggregationInterval, defaultInterval)
 	if n.TransitGateway() {
 		n.TrafficType, n.MaxAggregationInterval = "", 60
 	}
 	n.DestinationOptions = nil
 	if n.LogDestinationType == S3 {
 		n.DeliverLogsPermissionARN = "" // old logs show one that a create refuses
-		o := DestinationOptions{}
-		if s.DestinationOptions != nil {
-			o = *s.DestinationOptions
-		}
-		if o.FileFormat == "" {
-			o.FileFormat = "plain-text"
-		}
+		o := *cmp.Or(s.DestinationOptions, &DestinationOptions{})
+		o.FileFormat = cmp.Or(o.FileFormat, "plain-text")
 		n.DestinationOptions = &o
 	}
 	n.TagFieldSpecifications = normalTagFields(s.TagFieldSpecifications)
@@ -71,29 +63,18 @@ func normalTagFields(in []TagFieldSpecification) []TagFieldSpecification {
 // have is not what want asks for. Tags never count.
 func Differences(scope Scope, want, have Settings) []string {
 	w, h := fields(want.Normal(scope)), fields(have.Normal(scope))
-	names := map[string]bool{}
-	for k := range w {
-		names[k] = true
-	}
-	for k := range h {
-		names[k] = true
-	}
+	all := maps.Clone(w)
+	maps.Copy(all, h)
 	var out []string
-	for k := range names {
+	for k := range all {
 		if a, b := string(w[k]), string(h[k]); a != b {
-			out = append(out, fmt.Sprintf("%s: %s instead of %s", k, orNothing(b), orNothing(a)))
+			out = append(out, fmt.Sprintf("%s: %s instead of %s", k, cmp.Or(b, "nothing"), cmp.Or(a, "nothing")))
 		}
 	}
-	slices.Sort(out)
-	slices.SortStableFunc(out, func(a, b string) int { return cmp.Compare(len(a)/80, len(b)/80) }) // what a person reads first
+	slices.SortFunc(out, func(a, b string) int { // what a person reads first
+		return cmp.Or(cmp.Compare(len(a)/80, len(b)/80), cmp.Compare(a, b))
+	})
 	return out
-}
-
-func orNothing(s string) string {
-	if s == "" {
-		return "nothing"
-	}
-	return s
 }
 
 func fields(s Settings) map[string]json.RawMessage {

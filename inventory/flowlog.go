@@ -138,24 +138,18 @@ func (s Settings) Destination(scope Scope) string {
 	return fmt.Sprintf("arn:%s:logs:%s:%s:log-group:%s", Partition(scope.Region), scope.Region, scope.Account, s.LogGroupName)
 }
 
-// Partition of a Region, for an ARN made from a name. AWS names the Regions
-// of its other partitions by a prefix.
+// partitions are AWS's partitions by how the names of their Regions begin.
+var partitions = map[string]string{
+	"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b",
+	"eu-isoe-": "aws-iso-e", "us-isof-": "aws-iso-f", "eusc-": "aws-eusc",
+}
+
+// Partition of a Region, for an ARN made from a name.
 func Partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	case strings.HasPrefix(region, "us-iso-"):
-		return "aws-iso"
-	case strings.HasPrefix(region, "us-isob-"):
-		return "aws-iso-b"
-	case strings.HasPrefix(region, "eu-isoe-"):
-		return "aws-iso-e"
-	case strings.HasPrefix(region, "us-isof-"):
-		return "aws-iso-f"
-	case strings.HasPrefix(region, "eusc-"):
-		return "aws-eusc"
+	for prefix, partition := range partitions {
+		if strings.HasPrefix(region, prefix) {
+			return partition
+		}
 	}
 	return "aws"
 }

@@ -10,12 +10,10 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// Notifier tells the service manager how the service is, by the socket that
-// NOTIFY_SOCKET names; without one its methods do nothing and return nil.
-type Notifier struct{}
-
-// Listening reports whether a service manager hears what is told.
-func (Notifier) Listening() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
+// Listening reports whether there is a service manager to be notified: NOTIFY_SOCKET
+// names its socket. Without one Ready, Starting, Stopping and Status do nothing and
+// return nil.
+func Listening() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
 
 // Service reports whether systemd itself started this process, for a unit. A process
 // that some service started, as a terminal's shell, inherits INVOCATION_ID from it,
@@ -26,18 +24,18 @@ func Service() bool {
 }
 
 // Ready ends the start: what is ordered after the unit begins now.
-func (Notifier) Ready() error { return notify(daemon.SdNotifyReady) }
+func Ready() error { return notify(daemon.SdNotifyReady) }
 
 // Starting asks for more time than TimeoutStartSec= gives: d from now.
-func (Notifier) Starting(d time.Duration) error {
+func Starting(d time.Duration) error {
 	return notify(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds()))
 }
 
 // Stopping says that the end was asked for and has begun.
-func (Notifier) Stopping() error { return notify(daemon.SdNotifyStopping) }
+func Stopping() error { return notify(daemon.SdNotifyStopping) }
 
 // Status is the line that `systemctl status` shows.
-func (Notifier) Status(s string) error {
+func Status(s string) error {
 	// A line break would begin another assignment of the protocol.
 	return notify("STATUS=" + visible(s))
 }

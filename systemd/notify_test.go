@@ -57,33 +57,30 @@ func (m manager) received(t *testing.T) (all []string) {
 	return all
 }
 
-func TestNotifier(t *testing.T) {
-	m := newManager(t)
-	var n Notifier
-	for _, err := range []error{n.Ready(), n.Status("12 flow logs\nREADY=1 \x1b"), n.Stopping()} {
-		if err != nil {
-			t.Error(err)
+func TestNotify(t *testing.T) {
+	send := func() {
+		t.Helper()
+		for _, err := range []error{Ready(), Status("12 flow logs\nREADY=1 \x1b"), Stopping()} {
+			if err != nil {
+				t.Error(err)
+			}
 		}
 	}
+	m := newManager(t)
+	send()
 	want := []string{"READY=1", `STATUS=12 flow logs\nREADY=1 \x1b`, "STOPPING=1"}
-	if got := m.received(t); !slices.Equal(got, want) {
+	if got := m.received(t); !slices.Equal(got, want) || !Listening() {
 		t.Errorf("%q", got)
 	}
-}
 
-func TestNotifierWithoutSystemd(t *testing.T) {
-	t.Setenv("NOTIFY_SOCKET", "")
-	var n Notifier
-	for _, err := range []error{n.Ready(), n.Status("x"), n.Stopping()} {
-		if err != nil {
-			t.Error(err)
-		}
+	t.Setenv("NOTIFY_SOCKET", "") // without systemd
+	send()
+	if Listening() {
+		t.Error("nobody listens")
 	}
-}
 
-func TestNotifierSaysWhatFailed(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "nobody"))
-	if err := (Notifier{}).Ready(); err == nil || !strings.Contains(err.Error(), "READY=1") {
+	if err := Ready(); err == nil || !strings.Contains(err.Error(), "READY=1") {
 		t.Error(err)
 	}
 }

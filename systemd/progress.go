@@ -56,16 +56,16 @@ func (p *Progress) register(name string, maxSilence time.Duration) {
 	p.loops[name] = loop{maxSilence, time.Now()}
 }
 
-// Healthy reports whether every loop and task has beaten in time, and names, sorted,
-// those that have not.
-func (p *Progress) Healthy(now time.Time) (ok bool, stalled []string) {
+// Stalled returns the names, sorted, of the loops and tasks that have not made progress
+// in time.
+func (p *Progress) Stalled(now time.Time) (names []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name, l := range p.loops {
 		if now.Sub(l.last) > l.silence {
-			stalled = append(stalled, name)
+			names = append(names, name)
 		}
 	}
-	slices.Sort(stalled)
-	return len(stalled) == 0, stalled
+	slices.Sort(names)
+	return names
 }

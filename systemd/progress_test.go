@@ -8,23 +8,25 @@ import (
 	"time"
 )
 
+// checked returns what checks which loops and tasks are stalled now.
+func checked(t *testing.T, p *Progress) func(want ...string) {
+	return func(want ...string) {
+		t.Helper()
+		if got := p.Stalled(time.Now()); !slices.Equal(got, want) {
+			t.Errorf("stalled %v, want %v", got, want)
+		}
+	}
+}
+
 func TestProgressNamesTheStalled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var p Progress
-		if ok, _ := p.Healthy(time.Now()); !ok {
-			t.Error("nothing runs, so nothing is stalled")
-		}
+		check := checked(t, &p)
+		check() // nothing runs
 		receive := p.Loop("receive", time.Minute)
 		p.Loop("send", 2*time.Minute)
 		p.Loop("refresh", 2*time.Minute)
-		check := func(want ...string) {
-			t.Helper()
-			ok, stalled := p.Healthy(time.Now())
-			if !slices.Equal(stalled, want) || ok != (len(want) == 0) {
-				t.Errorf("%v %v, want %v", ok, stalled, want)
-			}
-		}
 		time.Sleep(time.Minute)
 		check()
 		time.Sleep(time.Second)
@@ -44,25 +46,20 @@ func TestProgressOfTasks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var p Progress
+		check := checked(t, &p)
 		p.Beat("refresh") // not in hand: nothing to note
 		done := p.Task("refresh", time.Minute)
 		for range 3 {
 			time.Sleep(time.Minute)
 			p.Beat("refresh")
 		}
-		if ok, stalled := p.Healthy(time.Now()); !ok {
-			t.Error(stalled, "while it made progress")
-		}
+		check()
 		time.Sleep(time.Minute + 1)
-		if _, stalled := p.Healthy(time.Now()); !slices.Equal(stalled, []string{"refresh"}) {
-			t.Error(stalled, "while it stood still")
-		}
+		check("refresh")
 		done()
 		p.Beat("refresh")
 		time.Sleep(time.Hour)
-		if ok, stalled := p.Healthy(time.Now()); !ok {
-			t.Error(stalled, "after it was done")
-		}
+		check()
 	})
 }
 
@@ -75,7 +72,7 @@ func TestProgressFromManyLoops(t *testing.T) {
 		wg.Go(func() {
 			for range 1000 {
 				beat()
-				if ok, stalled := p.Healthy(time.Now()); !ok {
+				if stalled := p.Stalled(time.Now()); len(stalled) > 0 {
 					t.Error(stalled)
 				}
 			}

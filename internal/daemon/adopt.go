@@ -27,7 +27,7 @@ func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
 	}
 	loading, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	d.report(systemd.Notifier{}.Starting(loadTimeout + time.Minute))
+	d.report(systemd.Starting(loadTimeout + time.Minute))
 	copied := path + ".copy"
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), store.Discard(copied)); err != nil {
 		return nil, fmt.Errorf("state.path: %w", err)
@@ -42,7 +42,7 @@ func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("state.backup: %w: see that it can be reached; \"\" begins with an empty memory", err)
 	}
-	d.report(systemd.Notifier{}.Starting(startWithin)) // every row is written again
+	d.report(systemd.Starting(startWithin)) // every row is written again
 	now := time.Now()
 	var found store.Adopted
 	err = store.Adopt(ctx, copied, path, store.Adoption{Now: now, Made: from.Made, Stale: staleAfter, Route: d.route,
@@ -58,30 +58,22 @@ func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
 // adoptedAlert says that the state file was written from a copy, from which one, and what
 // of it was not taken.
 func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Alert {
-	version := ""
-	if from.Version != "" {
-		version = ", version " + from.Version
-	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "the state file came back from its copy in S3: there was none on this machine, and the copy is %s%s, last modified %s (%s ago), with %s protected in %s",
-		from.URL, version, minute(from.Made), now.Sub(from.Made).Round(time.Second), alert.Plural(found.FlowLogs, "flow log"), alert.Plural(found.Scopes, "scope"))
-	if !found.RefreshedAt.IsZero() {
-		text.WriteString(", last refreshed " + minute(found.RefreshedAt))
-	}
-	for _, x := range []struct {
-		is   bool
-		text string
-	}{
-		{found.Released.FlowLogs > 0, fmt.Sprintf("; the releases of %s, the last until %s, do not hold any more", alert.Plural(found.Released.FlowLogs, "flow log"), minute(found.Released.Until))},
-		{found.Unprotected > 0, fmt.Sprintf("; %s that it did not protect: the first refresh decides anew", alert.Plural(found.Unprotected, "live flow log"))},
-		{found.Deaf > 0, fmt.Sprintf("; %s in it would have made later deletions count for nothing: they do not any more", alert.Plural(found.Deaf, "incident"))},
-		{found.Alerts > 0, fmt.Sprintf("; %s beyond the newest dropped", alert.Plural(found.Alerts, "undelivered alert"))},
-		{found.Stale, "; it is old: what the first refresh does not find is alerted of and not restored"},
-	} {
-		if x.is {
-			text.WriteString(x.text)
+	part := func(is bool, format string, args ...any) {
+		if is {
+			fmt.Fprintf(&text, format, args...)
 		}
 	}
+	part(true, "the state file came back from its copy in S3: there was none on this machine, and the copy is %s", from.URL)
+	part(from.Version != "", ", version %s", from.Version)
+	part(true, ", last modified %s (%s ago), with %s protected in %s",
+		minute(from.Made), now.Sub(from.Made).Round(time.Second), alert.Plural(found.FlowLogs, "flow log"), alert.Plural(found.Scopes, "scope"))
+	part(!found.RefreshedAt.IsZero(), ", last refreshed %s", minute(found.RefreshedAt))
+	part(found.Released.FlowLogs > 0, "; the releases of %s, the last until %s, do not hold any more", alert.Plural(found.Released.FlowLogs, "flow log"), minute(found.Released.Until))
+	part(found.Unprotected > 0, "; %s that it did not protect: the first refresh decides anew", alert.Plural(found.Unprotected, "live flow log"))
+	part(found.Deaf > 0, "; %s in it would have made later deletions count for nothing: they do not any more", alert.Plural(found.Deaf, "incident"))
+	part(found.Alerts > 0, "; %s beyond the newest dropped", alert.Plural(found.Alerts, "undelivered alert"))
+	part(found.Stale, "; it is old: what the first refresh does not find is alerted of and not restored")
 	a := outageAlert(inventory.Scope{}, stateFile, alert.High, text.String())
 	a.Advice = "see that you know why the state file was gone from this machine, and that nobody but Flowkeeper's role wrote that object (its versions; CloudTrail's data events of the bucket). " +
 		"Compare `flowkeeper inventory list` and `flowkeeper incidents list` with AWS, and release anew what should be released (docs/troubleshoot.md#state-file-adopted)"

@@ -20,7 +20,7 @@ var noon = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 func TestAlertRefreshesOfAScope(t *testing.T) {
 	t.Parallel()
 	type during map[int]func(*alertRefreshes, time.Time)
-	s := inventory.Scope{Account: account, Region: region}
+	s := home
 	event := func(a *alertRefreshes, now time.Time) {
 		if !a.ignores(account, now) {
 			a.note(account, []inventory.Scope{s}, now)
@@ -139,16 +139,6 @@ func TestAlertRefreshesUnderAFloodOfAccounts(t *testing.T) {
 	}
 }
 
-// sendRecord puts the record of a call into the queue.
-func (h *house) sendRecord(account, service, name, params string) {
-	h.t.Helper()
-	body := fmt.Sprintf(`{"eventSource":"%s.amazonaws.com","eventName":%q,"eventTime":"2026-03-01T12:02:26Z","awsRegion":%q,"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/mallory"},"requestParameters":%s}`,
-		service, name, region, account, "e-"+name+account, params)
-	if err := h.world.Send(h.queue, body); err != nil {
-		h.t.Fatal(err)
-	}
-}
-
 // TestEventsAreCutAfterAFirstOne: a deletion that no event reports is found within inventory.alert_refresh once there
 // was an attempt, tampering, a deletion or a loss in the account.
 func TestEventsAreCutAfterAFirstOne(t *testing.T) {
@@ -179,7 +169,7 @@ func TestEventsAreCutAfterAFirstOne(t *testing.T) {
 			h.await("more refreshes", func() bool { return h.daemon.refreshes.alerted() == 1 })
 			h.world.MuteTrail(true)
 			h.strike(id)
-			h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+			h.awaitBack(region, "vpc-1")
 		})
 	}
 }

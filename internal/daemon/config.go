@@ -34,23 +34,18 @@ func Policy(c configs.Config, key incident.TokenKey) incident.Policy {
 	return p
 }
 
-// schedules say when scopes are refreshed and restores rehearsed.
-type schedules struct {
-	refresh   cron.Schedule
-	rehearsal cron.Schedule // nil: never
-}
-
-func parseSchedules(c configs.Config) (out schedules, err error) {
-	if out.refresh, err = cron.ParseStandard(c.Inventory.Schedule); err != nil {
-		return out, fmt.Errorf("inventory.schedule: %w", err)
+// schedules returns when scopes are refreshed, and when restores are rehearsed (nil: never).
+func schedules(c configs.Config) (refresh, rehearsal cron.Schedule, err error) {
+	if refresh, err = cron.ParseStandard(c.Inventory.Schedule); err != nil {
+		return nil, nil, fmt.Errorf("inventory.schedule: %w", err)
 	}
 	if c.Rehearsal.Schedule == "" {
-		return out, nil
+		return refresh, nil, nil
 	}
-	if out.rehearsal, err = cron.ParseStandard(c.Rehearsal.Schedule); err != nil {
-		return out, fmt.Errorf("rehearsal.schedule: %w", err)
+	if rehearsal, err = cron.ParseStandard(c.Rehearsal.Schedule); err != nil {
+		return nil, nil, fmt.Errorf("rehearsal.schedule: %w", err)
 	}
-	return out, nil
+	return refresh, rehearsal, nil
 }
 
 // Base returns the configuration of the AWS SDK that all clients start from. Its Region is
@@ -70,7 +65,7 @@ func Base(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, 
 func Accounts(c configs.Config) []scopes.Account {
 	var out []scopes.Account
 	for _, a := range c.Accounts {
-		out = append(out, scopes.Account{ID: a.ID, RoleARN: a.RoleARN, ExternalID: a.ExternalID})
+		out = append(out, scopes.Account(a))
 	}
 	return out
 }

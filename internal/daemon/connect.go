@@ -37,17 +37,21 @@ func (d *Daemon) connect(ctx context.Context) error {
 	}
 	d.fleet = fleet
 	d.remediator = &remediate.Remediator{
-		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d.progress, func(s inventory.Scope) { d.refreshes.answered(s) }}, Meter: d.meters, Fleet: d.fleet, Policy: Policy(d.Config, key), Now: time.Now, Log: d.Log,
-		AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
+		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d}, Fleet: fleet, Policy: Policy(d.Config, key),
+		Meter: d.meters, Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
 	}
 	d.rehearser = &rehearse.Rehearser{
-		Store: d.store.Rehearsals(), EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Restores: d.remediator,
-		AlertOnly: d.remediator.Policy.AlertOnly, Others: d.Config.Rehearsal.Principals, Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders, Caller: fleet.Caller,
+		Store: d.store.Rehearsals(), Restores: d.remediator, AlertOnly: d.remediator.Policy.AlertOnly, Others: d.Config.Rehearsal.Principals,
+		EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Caller: fleet.Caller,
+		Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders,
 	}
 	d.remediator.Rehearsals = d.rehearser
-	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log}
-	d.remediator.Tampering = &tamper.Handler{Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox, Tampered: func(s inventory.Scope) { d.refreshes.alert(s) }}
-	d.refreshes, d.discovery, d.rehearsals = newRefreshes(d), newDiscovery(d), newRehearsals(d)
+	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log, queue: d.queue.URL, client: d.sqs}
+	d.refreshes, d.discovery = newRefreshes(d), newDiscovery(d)
+	d.remediator.Tampering = &tamper.Handler{
+		Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Tampered: d.refreshes.alert,
+		Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
+	}
 	d.remediator.RefreshSoon = d.refreshes.soon
 	d.connected.Store(true)
 	return nil

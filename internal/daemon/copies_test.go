@@ -20,7 +20,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
 )
 
 const copies = "copies"
@@ -40,10 +39,7 @@ func (h *house) latestCopy() string {
 // lose takes the machine away, with everything on it.
 func (h *house) lose() {
 	h.t.Helper()
-	h.stop()
-	if err := h.end(); err != nil {
-		h.t.Fatal(err)
-	}
+	h.halt()
 	if err := os.RemoveAll(filepath.Dir(h.daemon.Config.State.Path)); err != nil {
 		h.t.Fatal(err)
 	}
@@ -93,13 +89,7 @@ func TestAnAdoptedCopyBringsNoReleasesAlong(t *testing.T) {
 	h.withCopies()
 	ids := []string{h.plant(region, "vpc-1"), h.plant(region, "vpc-2")}
 	h.refreshed()
-	n, err := h.daemon.store.Change(t.Context(), func(r *inventory.Row) bool {
-		r.ReleasedAt, r.ReleasedUntil, r.ReleaseReason = time.Now().Add(-time.Minute), time.Now().Add(time.Hour), "maintenance"
-		return true
-	})
-	if err != nil || n != 2 {
-		t.Fatal(n, err)
-	}
+	h.release(time.Now().Add(time.Hour))
 	h.lose()
 	h.again()
 	a := h.adopted()
@@ -116,10 +106,7 @@ func TestAnAdoptedCopyBringsNoReleasesAlong(t *testing.T) {
 	}
 	h.strike(ids...)
 	h.await("both to be back", func() bool { return h.on(region, "vpc-1") == 1 && h.on(region, "vpc-2") == 1 })
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Fatal(err)
-	}
+	h.halt()
 	h.again() // on its own file: nothing to tell
 	told := 0
 	for _, x := range h.pager.of(alert.Pipeline) {
@@ -218,7 +205,7 @@ func TestAForgedCopyMakesNobodyDeaf(t *testing.T) {
 				return err == nil && ok && row.Rehearsable()
 			})
 			h.strike(id)
-			h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+			h.awaitBack(region, "vpc-1")
 		})
 	}
 }
@@ -270,7 +257,7 @@ func TestLeftoversOfAnotherFileAreNotTheCopys(t *testing.T) {
 		}
 	}
 	h.again()
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-2") == 1 })
+	h.awaitBack(region, "vpc-2")
 }
 
 // TestACopyThatCannotBeReadIsLeftAlone: the daemon begins anew, says so, and

@@ -10,12 +10,15 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/robfig/cron/v3"
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/backup"
 	"flowkeeper/internal/metrics"
+	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -40,7 +43,8 @@ type Daemon struct {
 	store       *store.Store
 	senders     []*sink.Sender
 	sinks       map[string]sink.Sink
-	progress    *systemd.Progress
+	progress    systemd.Progress
+	sqs         *sqs.Client
 	queue       *queueState
 	storeHealth *storeHealth
 	listener    net.Listener
@@ -49,8 +53,10 @@ type Daemon struct {
 	backup      *backup.Backup // nil: none
 	meters      *metrics.Meters
 	untaken     *untaken
-	base        aws.Config // like AWS; its clients count their calls
-	schedules   schedules
+	base        aws.Config    // like AWS; its clients count their calls
+	refreshing  cron.Schedule // of the inventory
+	rehearsing  cron.Schedule // nil: never
+	rehearsals  chan struct{} // holds one for each scope that is being rehearsed
 	environment environment
 
 	connected  atomic.Bool // the fields below are set
@@ -58,7 +64,6 @@ type Daemon struct {
 	remediator *remediate.Remediator
 	rehearser  *rehearse.Rehearser
 	refreshes  *refreshes
-	rehearsals *rehearsals
 	discovery  *discovery
 	depends    *dependencies
 }
@@ -70,7 +75,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.open(ctx); err != nil {
 		return err
 	}
-	d.report(systemd.Notifier{}.Starting(startWithin)) // AWS may not answer
+	d.report(systemd.Starting(startWithin)) // AWS may not answer
 	if err := d.connect(ctx); err != nil && ctx.Err() == nil {
 		if err = d.mayConnectLater(ctx, err); err != nil {
 			return err
@@ -90,19 +95,23 @@ const commitDelay = 50 * time.Millisecond
 
 // open makes everything that needs no AWS: listener, sinks, state file.
 func (d *Daemon) open(ctx context.Context) (err error) {
-	if d.schedules, err = parseSchedules(d.Config); err != nil {
+	if d.refreshing, d.rehearsing, err = schedules(d.Config); err != nil {
 		return err
 	}
 	if err = d.listen(); err != nil {
 		return err
 	}
-	d.meters = metrics.New(d.sinkNames())
+	d.meters = metrics.New()
 	d.base = d.meters.Counting(d.AWS)
 	d.environment.watch(d)
 	if d.sinks, err = Sinks(d.Config, d.base, d.Log, d.Version); err != nil {
 		return err
 	}
 	maps.Copy(d.sinks, d.Sinks)
+	var queue configs.QueueRef
+	if d.sqs, queue, err = queueclient.New(d.base, d.Config); err != nil {
+		return err
+	}
 	if d.backup, err = newBackup(d.base, d.Config.State.Backup); err != nil {
 		return err
 	}
@@ -110,18 +119,22 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.report(systemd.Notifier{}.Starting(startWithin)) // a new schema of a large file takes a while
+	d.report(systemd.Starting(startWithin)) // a new schema of a large file takes a while
 	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route, CommitDelay: commitDelay}); err != nil {
 		return err
 	}
-	d.untaken = &untaken{sinks: slices.DeleteFunc(slices.Sorted(maps.Keys(d.sinks)), func(name string) bool { return name == sink.LogName }), oldest: d.store.Untaken}
-	d.progress = &systemd.Progress{}
-	d.queue = &queueState{name: queueName(d.Config.Queue), store: d.store, outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
+	d.untaken = &untaken{oldest: d.store.Untaken}
+	d.rehearsals = make(chan struct{}, parallelScopes)
+	d.queue = &queueState{QueueRef: queue, store: d.store, outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
 	d.storeHealth = &storeHealth{log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1)}
 	if unread != nil {
 		d.newOutage(inventory.Scope{}, stateFile, "").alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}
 	for name, s := range d.sinks {
+		d.meters.AddSink(name)
+		if name != sink.LogName {
+			d.untaken.sinks = append(d.untaken.sinks, name)
+		}
 		sender := sink.NewSender(name, s, d.store, d.Log)
 		sender.WakeOthers, sender.Sending = d.wakeSenders, d.sending(name)
 		d.senders = append(d.senders, sender)
@@ -140,18 +153,6 @@ func (d *Daemon) close() {
 	}
 }
 
-// sinkNames returns the names of all sinks.
-func (d *Daemon) sinkNames() []string {
-	names := []string{sink.LogName}
-	for _, s := range d.Config.Alerts {
-		names = append(names, s.Name)
-	}
-	for name := range d.Sinks {
-		names = append(names, name)
-	}
-	return names
-}
-
 // sending counts the tries of a sink, and makes each a task of the watchdog's.
 func (d *Daemon) sending(name string) func() func(error) {
 	return func() func(error) {
@@ -165,11 +166,7 @@ func (d *Daemon) sending(name string) func() func(error) {
 
 // route returns the names of the sinks that get an alert.
 func (d *Daemon) route(a alert.Alert) []string {
-	names := Routes(d.Config).For(a)
-	for name := range d.Sinks {
-		names = append(names, name)
-	}
-	return names
+	return slices.AppendSeq(Routes(d.Config).For(a), maps.Keys(d.Sinks))
 }
 
 func (d *Daemon) wakeSenders() {

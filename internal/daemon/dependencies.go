@@ -32,11 +32,9 @@ type dependencies struct {
 	fixed   []tamper.Dependency
 	store   *store.Store
 	log     *slog.Logger
+	queue   string // its URL
+	client  *sqs.Client
 	byQueue atomic.Pointer[[]tamper.Dependency] // what the queue's attributes name
-
-	// Set before the queue is asked.
-	queue  string // its URL
-	client queueAttributes
 }
 
 func (d *dependencies) all() []tamper.Dependency {
@@ -84,11 +82,6 @@ var askPauses = retry.Backoff{First: 10 * time.Second, Most: askQueueAgain}
 // factQueue is the queue's last known attributes. A daemon judges tampering by them until
 // the queue has answered.
 const factQueue = "queue attributes"
-
-// queueAttributes is what dependencies asks of *sqs.Client.
-type queueAttributes interface {
-	GetQueueAttributes(ctx context.Context, in *sqs.GetQueueAttributesInput, optFns ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
-}
 
 // loadQueueAttributes takes the last known attributes from the state file.
 func (d *dependencies) loadQueueAttributes(ctx context.Context) {

@@ -70,20 +70,13 @@ func TestDependenciesOfTheQueue(t *testing.T) {
 func TestTamperFromTheQueue(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.daemon.Config.Queue.URL, h.queue = h.world.CreateQueue(account, region, "ruled", map[string]string{
-		"Policy": `{"Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"}}}]}`})
+	h.ruled()
 	h.plant(region, "vpc-1")
 	h.refreshed()
 	h.await("the queue's policy", func() bool { return h.daemon.depends.byQueue.Load() != nil })
-	send := func(source, event, parameters string) {
-		if err := h.world.Send(h.queue, fmt.Sprintf(`{"detail-type":"AWS API Call via CloudTrail","source":"aws.%s","detail":{"eventSource":"%s.amazonaws.com","eventName":%q,"eventTime":"2026-03-01T12:02:26Z","awsRegion":"eu-west-1","recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/mallory"},"requestParameters":%s}}`,
-			source, source, event, account, event, parameters)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	send("s3", "PutBucketPolicy", `{"bucketName":"somebody-elses"}`)
-	send("events", "DisableRule", `{"name":"flowkeeper"}`)
-	send("s3", "DeleteBucket", `{"bucketName":"flow-logs"}`)
+	h.sendRecord(account, "s3", "PutBucketPolicy", `{"bucketName":"somebody-elses"}`)
+	h.sendRecord(account, "events", "DisableRule", `{"name":"flowkeeper"}`)
+	h.sendRecord(account, "s3", "DeleteBucket", `{"bucketName":"flow-logs"}`)
 	h.await("two alerts", func() bool { return len(h.pager.of(alert.Tamper)) >= 2 && h.world.Deleted(h.queue) == 3 })
 	levels := map[string]alert.Level{}
 	for _, a := range h.pager.of(alert.Tamper) {
@@ -114,11 +107,8 @@ func TestWhatIsNotUnderstoodOfTheQueueEndsNothing(t *testing.T) {
 	h := newHouse(t)
 	h.refreshed()
 	h.await("the queue's attributes", func() bool { return h.daemon.depends.byQueue.Load() != nil })
-	h.sql(t, `UPDATE facts SET value = '{' WHERE name = 'queue attributes'`)
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Fatal(err)
-	}
+	h.sql(`UPDATE facts SET value = '{' WHERE name = 'queue attributes'`)
+	h.halt()
 	h.again()
 	h.await("the queue's attributes again", func() bool {
 		text, err := h.daemon.store.Fact(t.Context(), factQueue)

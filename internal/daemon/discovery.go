@@ -121,7 +121,6 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 	}
 	for _, s := range v.d.fleet.Scopes() {
 		if o := v.outage(s.Account); failed[s.Account] == nil {
-			o.Note(nil)
 			o.end(ctx)
 		}
 	}

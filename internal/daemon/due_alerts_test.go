@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -19,19 +20,12 @@ func TestAScopeThatIsNotOursAnyMoreIsTold(t *testing.T) {
 	h := newHouse(t)
 	now := time.Now()
 	other := inventory.Scope{Account: "999988887777", Region: region}
-	s, err := store.Open(t.Context(), h.daemon.Config.State.Path, store.Options{Daemon: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.Update(t.Context(), func(tx *store.Tx) error {
+	h.inFile(true, func(ctx context.Context, s *store.Store) error {
 		i := incident.Incident{Scope: other, FlowLogID: "fl-1", RootID: "fl-1", ResourceID: "vpc-1", State: incident.Open, Known: true, Action: incident.Restore,
 			Source: incident.ByEvent, EventID: "e", OpenedAt: now.Add(-time.Hour), DetectedAt: now.Add(-time.Hour), NextAttemptAt: now.Add(-time.Hour)}
 		e := incident.Event{Scope: other, ID: "e", Source: incident.ByEvent, Level: alert.High, DetectedAt: i.DetectedAt, DeletionAlertedAt: i.DetectedAt, OverdueAt: i.DetectedAt.Add(5 * time.Minute)}
-		return errors.Join(tx.PutIncident(i), tx.PutEvent(e))
+		return s.Update(ctx, func(tx *store.Tx) error { return errors.Join(tx.PutIncident(i), tx.PutEvent(e)) })
 	})
-	if err = errors.Join(err, s.Close()); err != nil {
-		t.Fatal(err)
-	}
 	h.run()
 	h.await("people to hear that it is not back", func() bool { return len(h.pager.of(alert.Blocked)) > 0 })
 	a := h.pager.of(alert.Blocked)[0]

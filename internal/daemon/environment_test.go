@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -36,10 +37,11 @@ func inEnvironment(t *testing.T) (h *house, key fakeaws.Credentials) {
 // environment gives a daemon that was started this long ago what is in it now.
 func (h *house) environment(age time.Duration) {
 	h.t.Helper()
-	base, err := scopes.Base(h.t.Context(), scopes.Options{Region: region, HTTPClient: h.world.HTTPClient()})
+	base, err := scopes.Base(h.t.Context(), scopes.Options{Region: region, Log: h.daemon.Log})
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	base.HTTPClient = h.world.HTTPClient()
 	h.daemon.AWS, h.daemon.environment.began = base, time.Now().Add(-age)
 }
 
@@ -67,10 +69,7 @@ func TestARefusedEnvironmentEndsTheDaemon(t *testing.T) {
 	h.environment(time.Hour)
 	h.run()
 	h.await("the second to go on", func() bool { return strings.Contains(h.log.String(), notYet) })
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Fatalf("the second ended with %v", err)
-	}
+	h.halt()
 
 	h.ago(environmentPause)
 	h.anew()
@@ -78,10 +77,7 @@ func TestARefusedEnvironmentEndsTheDaemon(t *testing.T) {
 	n := strings.Count(h.log.String(), notYet)
 	h.run()
 	h.await("the third, which is young, to go on", func() bool { return strings.Count(h.log.String(), notYet) > n })
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Fatalf("the third ended with %v", err)
-	}
+	h.halt()
 
 	h.anew()
 	h.environment(environmentFresh)
@@ -94,17 +90,13 @@ func TestARefusedEnvironmentEndsTheDaemon(t *testing.T) {
 // ago has the last end be that long ago.
 func (h *house) ago(d time.Duration) {
 	h.t.Helper()
-	s, err := store.Open(h.t.Context(), h.daemon.Config.State.Path, store.Options{Daemon: true, Route: h.daemon.route})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	v, err := s.Fact(h.t.Context(), factEnvironment)
-	if v == "" {
-		h.t.Error("the end is not remembered")
-	}
-	if err := errors.Join(err, s.SetFact(h.t.Context(), factEnvironment, time.Now().Add(-d).UTC().Format(time.RFC3339)), s.Close()); err != nil {
-		h.t.Fatal(err)
-	}
+	h.inFile(true, func(ctx context.Context, s *store.Store) error {
+		v, err := s.Fact(ctx, factEnvironment)
+		if v == "" {
+			h.t.Error("the end is not remembered")
+		}
+		return errors.Join(err, s.SetFact(ctx, factEnvironment, time.Now().Add(-d).UTC().Format(time.RFC3339)))
+	})
 }
 
 // TestARegionThatRefusesEndsNothing: the credentials are valid elsewhere.
@@ -113,28 +105,16 @@ func TestARegionThatRefusesEndsNothing(t *testing.T) {
 	h.receives()
 	h.world.Fail("DescribeFlowLogs", 1, "AuthFailure", http.StatusUnauthorized)
 	h.await("STS to be asked", func() bool { return strings.Contains(h.log.String(), "STS does not say so") })
-	h.await("the refresh to work again", func() bool { return h.daemon.health().ready() == nil })
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Errorf("ended with %v", err)
-	}
+	h.await("the refresh to work again", func() bool { return h.daemon.ready() == nil })
+	h.halt()
 }
 
 // TestWithoutSystemdARefusedEnvironmentEndsNothing: nobody would start it again.
 func TestWithoutSystemdARefusedEnvironmentEndsNothing(t *testing.T) {
 	h, key := inEnvironment(t)
 	t.Setenv("INVOCATION_ID", "")
-	var said lines
-	base, err := scopes.Base(t.Context(), scopes.Options{Region: region, HTTPClient: h.world.HTTPClient(), Log: slog.New(slog.NewTextHandler(&said, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.daemon.AWS = base
 	h.receives()
 	h.world.RefuseKey(key.AccessKeyID, "InvalidClientTokenId", "")
-	h.await("the refusal to be said", func() bool { return strings.Contains(said.String(), "still has the same") })
-	h.stop()
-	if err := h.end(); err != nil {
-		t.Errorf("ended with %v", err)
-	}
+	h.await("the refusal to be said", func() bool { return strings.Contains(h.log.String(), "still has the same") })
+	h.halt()
 }

@@ -2,11 +2,11 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +16,56 @@ import (
 
 	"flowkeeper/alert"
 )
+
+// slowSink takes 50 ms a post, and keeps the order.
+type slowSink struct {
+	mu  sync.Mutex
+	got []alert.Alert
+}
+
+func (s *slowSink) Send(ctx context.Context, a alert.Alert) error {
+	t := time.NewTimer(50 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.got = append(s.got, a)
+	return nil
+}
+
+// before counts the alerts before the first of a kind; -1 where there is none yet.
+func (s *slowSink) before(k alert.Kind) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n, a := range s.got {
+		if a.Kind == k {
+			return n
+		}
+	}
+	return -1
+}
+
+// heard reports whether a sink has the alert that a flow log was deleted.
+func (s *slowSink) heard(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.got, func(a alert.Alert) bool {
+		return a.Kind == alert.Deletion && slices.ContainsFunc(a.FlowLogs, func(f alert.FlowLog) bool { return f.FlowLogID == id })
+	})
+}
+
+// withSlowSinks gives the daemon two sinks that are slow.
+func (h *house) withSlowSinks() []*slowSink {
+	sinks := []*slowSink{{}, {}}
+	for n, s := range sinks {
+		h.daemon.Sinks[fmt.Sprint("slow-", n)] = s
+	}
+	return sinks
+}
 
 // floods are what anybody can send, by what it is: so many calls.
 var floods = map[string]func(h *house, id string, n int){
@@ -81,13 +131,32 @@ func (h *house) bring(k int, account, service, event, request string) {
 	}
 }
 
-// heard reports whether a sink has the alert that a flow log was deleted.
-func (s *slowSink) heard(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.got, func(a alert.Alert) bool {
-		return a.Kind == alert.Deletion && slices.ContainsFunc(a.FlowLogs, func(f alert.FlowLog) bool { return f.FlowLogID == id })
-	})
+// TestI7I12AFloodBeforeADeletion: somebody without any permission calls with a
+// thousand made-up IDs each time, somebody else tries dry runs, and then deletes:
+// by the real watcher, and sinks that are slow.
+func TestI7I12AFloodBeforeADeletion(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	sinks := h.withSlowSinks()
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	const calls = 100
+	floods["refused calls and dry runs"](h, id, calls)
+	h.strike(id)
+	h.awaitBack(region, "vpc-1")
+	for n, s := range sinks {
+		h.await("its alert", func() bool { return s.before(alert.Deletion) >= 0 })
+		if posts := s.before(alert.Deletion); posts > 10 {
+			t.Errorf("sink %d got %d alerts before that of the deletion", n, posts)
+		}
+	}
+	h.await("all of them to be acknowledged", func() bool { return h.world.Deleted(h.queue) >= 2*calls+1 })
+	if n := len(h.pager.of(alert.Attempt)); n < 2 || n > 10 {
+		t.Errorf("%d alerts of %d attempts", n, 2*calls)
+	}
+	if d := h.daemon.store.Dropped(); d.Rows > 0 {
+		t.Errorf("%+v", d)
+	}
 }
 
 // TestI7I12NoFloodDelaysADeletion: 300 calls of what anybody can repeat, and then a
@@ -100,18 +169,11 @@ func TestI7I12NoFloodDelaysADeletion(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				h := newHouse(t)
-				sinks := []*slowSink{{}, {}}
-				for n, s := range sinks {
-					h.daemon.Sinks[fmt.Sprint("slow-", n)] = s
-				}
+				sinks := h.withSlowSinks()
 				h.daemon.Config.Inventory.Schedule = "@every 5m"
 				id := h.plant(region, "vpc-1")
-				d := h.daemon
 				ctx, cancel := context.WithCancel(t.Context())
-				defer d.close()
-				if err := errors.Join(d.open(ctx), d.connect(ctx)); err != nil {
-					t.Fatal(err)
-				}
+				d := h.connected(ctx)
 				done := make(chan error, 1)
 				go func() { done <- d.loops(ctx) }()
 				time.Sleep(2 * time.Minute) // it is refreshed, and AWS shows what there is

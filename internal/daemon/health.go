@@ -1,20 +1,22 @@
 package daemon
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"time"
+
+	"flowkeeper/alert"
 )
 
-// health reports how the daemon is: by HTTP, to systemd, and to the heartbeat's monitor. It
-// changes nothing, and is safe for concurrent use after open.
-type health struct{ d *Daemon }
-
-func (d *Daemon) health() health { return health{d} }
+// How the daemon is, as /healthz, /readyz, systemd and the heartbeat's monitor are answered.
+// These methods change nothing, and are safe for concurrent use after open.
 
 // healthy returns an error if a loop or a task makes no progress.
-func (h health) healthy() error {
-	if ok, stalled := h.d.progress.Healthy(time.Now()); !ok {
+func (d *Daemon) healthy() error {
+	if stalled := d.progress.Stalled(time.Now()); len(stalled) > 0 {
 		return errors.New("no progress: " + strings.Join(stalled, ", "))
 	}
 	return nil
@@ -22,29 +24,69 @@ func (h health) healthy() error {
 
 // ready returns an error unless the first refresh of each scope is over, one of them was
 // complete, the queue answers, and the store takes commits.
-func (h health) ready() error {
-	if !h.d.connected.Load() {
+func (d *Daemon) ready() error {
+	if !d.connected.Load() {
 		return errors.New("AWS has not been reached yet")
 	}
-	if err := h.d.refreshes.ready(); err != nil {
+	if err := d.refreshes.ready(); err != nil {
 		return err
 	}
-	if err := h.d.storeHealth.ready(); err != nil {
+	if err := d.storeHealth.ready(); err != nil {
 		return err
 	}
-	return h.d.queue.ready()
+	return d.queue.ready()
 }
 
 // unwell returns why a person should look at this daemon, or nil.
-func (h health) unwell() error {
-	if err := h.healthy(); err != nil {
+func (d *Daemon) unwell() error {
+	if err := d.healthy(); err != nil {
 		return err
 	}
-	if err := h.ready(); err != nil {
+	if err := d.ready(); err != nil {
 		return err
 	}
-	if err := h.d.refreshes.fresh(); err != nil {
+	if err := d.refreshes.fresh(); err != nil {
 		return err
 	}
-	return h.d.untaken.why(time.Now())
+	return d.untaken.why(time.Now())
+}
+
+// untakenAfter is how long an alert of level high or above may wait for a sink that is not
+// the log, before the heartbeat stops so that people notice. The store is asked for such
+// alerts every untakenEvery at most.
+const (
+	untakenAfter = 15 * time.Minute
+	untakenEvery = 10 * time.Second
+)
+
+// untaken knows whether an urgent alert has reached no sink but the log for too long. It is
+// safe for concurrent use.
+type untaken struct {
+	sinks  []string // every sink but the log
+	oldest func(ctx context.Context, sinks []string, from time.Time) (alert.Alert, bool, error)
+
+	mu     sync.Mutex
+	asked  time.Time
+	answer error
+}
+
+// why returns which alert no sink has taken, or nil. It is nil too if the state file can't
+// be read, which other checks report.
+func (u *untaken) why(now time.Time) error {
+	if len(u.sinks) == 0 {
+		return nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if age := now.Sub(u.asked); age >= 0 && age < untakenEvery {
+		return u.answer
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), untakenEvery)
+	defer cancel()
+	a, ok, err := u.oldest(ctx, u.sinks, now.Add(-untakenAfter))
+	u.asked, u.answer = now, nil
+	if err == nil && ok {
+		u.answer = fmt.Errorf("no sink but the log has taken the alert %s (%s) for %s", a.ID, a.Level, now.Sub(a.Time.Time).Truncate(time.Minute))
+	}
+	return u.answer
 }

@@ -1,41 +1,45 @@
 package daemon
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/robfig/cron/v3"
+	"golang.org/x/sync/errgroup"
 
-	"flowkeeper/inventory"
-	"flowkeeper/remediate"
+	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
+	"flowkeeper/internal/store"
 )
 
-// monitor counts who asks for its secret path.
-func monitor(t *testing.T, status *atomic.Int64) (url string, beats *atomic.Int64) {
-	beats = &atomic.Int64{}
+// withMonitor has the daemon send heartbeats to a monitor with a secret path, which answers
+// with a status and counts them.
+func (h *house) withMonitor() (status, beats *atomic.Int64) {
+	status, beats = &atomic.Int64{}, &atomic.Int64{}
+	status.Store(http.StatusOK)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet || r.URL.Path != "/ping/s3cret" {
-			t.Errorf("%s %s", r.Method, r.URL)
+			h.t.Errorf("%s %s", r.Method, r.URL)
 		}
 		beats.Add(1)
 		w.WriteHeader(int(status.Load()))
 	}))
-	t.Cleanup(srv.Close)
-	return srv.URL + "/ping/s3cret", beats
+	h.t.Cleanup(srv.Close)
+	h.daemon.Config.Heartbeat.URL, h.daemon.Config.Heartbeat.Every = srv.URL+"/ping/s3cret", 20*time.Millisecond
+	return status, beats
 }
 
 func TestHeartbeatOnlyWhileAllIsWell(t *testing.T) {
 	t.Parallel()
-	var status atomic.Int64
-	status.Store(http.StatusOK)
 	h := newHouse(t)
-	var beats *atomic.Int64
-	h.daemon.Config.Heartbeat.URL, beats = monitor(t, &status)
-	h.daemon.Config.Heartbeat.Every = 20 * time.Millisecond
+	status, beats := h.withMonitor()
 	h.refreshed()
 	beating := func() bool {
 		n := beats.Load()
@@ -67,27 +71,26 @@ func (h *house) lastRefresh() time.Time {
 	r := h.daemon.refreshes
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.state(inventory.Scope{Account: account, Region: region}).last.ended
+	return r.state(home).last.ended
 }
 
 // TestHeartbeatNeedsTheQueue: each thing that a person should know of ends it.
 func TestHeartbeatNeedsTheQueue(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	broken := &brokenStore{}
-	h.store = func(s remediate.Store) remediate.Store { broken.Store = s; return broken }
+	h.broken = &brokenStore{}
 	h.refreshed()
-	h.await("all to be well", func() bool { return h.daemon.health().unwell() == nil })
-	broken.full(true)
+	h.await("all to be well", func() bool { return h.daemon.unwell() == nil })
+	h.broken.full(true)
 	h.daemon.storeHealth.failed(nil)
-	if err := h.daemon.health().unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
+	if err := h.daemon.unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
 		t.Errorf("after a failed commit: %v", err)
 	}
-	broken.full(false)
-	h.await("commits to be tried", func() bool { return h.daemon.health().unwell() == nil })
+	h.broken.full(false)
+	h.await("commits to be tried", func() bool { return h.daemon.unwell() == nil })
 	h.world.Fail("ReceiveMessage", 1000, "AccessDenied", http.StatusForbidden)
 	h.await("the queue to be missed", func() bool {
-		err := h.daemon.health().unwell()
+		err := h.daemon.unwell()
 		return err != nil && strings.Contains(err.Error(), "queue")
 	})
 }
@@ -96,11 +99,8 @@ func TestAFreshRefresh(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
-	r, s := h.daemon.refreshes, inventory.Scope{Account: account, Region: region}
-	h.stop()
-	if err := h.end(); err != nil { // no more refreshes
-		t.Fatal(err)
-	}
+	r, s := h.daemon.refreshes, home
+	h.halt()
 	for _, c := range []struct {
 		schedule  string
 		ago, took time.Duration
@@ -114,7 +114,7 @@ func TestAFreshRefresh(t *testing.T) {
 		{"0 3 * * *", 49 * time.Hour, time.Minute, false},
 	} {
 		var err error
-		if r.schedule, err = cron.ParseStandard(c.schedule); err != nil {
+		if h.daemon.refreshing, err = cron.ParseStandard(c.schedule); err != nil {
 			t.Fatal(err)
 		}
 		r.state(s).last = success{time.Now().Add(-c.ago), c.took}
@@ -125,5 +125,74 @@ func TestAFreshRefresh(t *testing.T) {
 	r.state(s).last = success{}
 	if err := r.fresh(); err == nil {
 		t.Error("fresh without any")
+	}
+}
+
+// deaf is a sink that takes nothing until it is told to.
+type deaf struct{ hears atomic.Bool }
+
+func (d *deaf) Send(context.Context, alert.Alert) error {
+	if d.hears.Load() {
+		return nil
+	}
+	return errors.New("down")
+}
+
+// TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert, after 15 minutes, and goes on
+// once a sink that is not the log has it.
+func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
+	t.Parallel()
+	for _, remote := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t)
+			h.daemon.Config.Inventory.Schedule = "@every 5m"
+			pager := &deaf{}
+			h.daemon.Sinks = map[string]sink.Sink{"pager": pager}
+			if !remote {
+				h.daemon.Sinks = nil
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			d := h.connected(ctx)
+			g, ctx := errgroup.WithContext(ctx)
+			for _, s := range d.fleet.Scopes() {
+				g.Go(func() error { return d.refreshes.run(ctx, s) })
+			}
+			for _, s := range d.senders {
+				g.Go(func() error { return s.Run(ctx) })
+			}
+			d.queue.received(ctx)
+			wait := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
+			wait(time.Minute)
+			well := func(want bool) {
+				t.Helper()
+				if err := d.unwell(); (err == nil) != want {
+					t.Errorf("with remote sinks: %v; %v", remote, err)
+				}
+			}
+			for _, level := range []alert.Level{alert.Medium, alert.High} {
+				a := alert.Alert{ID: string(level), Kind: alert.Tamper, Level: level, Time: alert.Time{Time: time.Now()}}
+				if err := d.store.Update(ctx, func(tx *store.Tx) error { return tx.AddAlert(a) }); err != nil {
+					t.Fatal(err)
+				}
+				d.wakeSenders()
+				wait(14 * time.Minute)
+				well(true)
+				wait(2 * time.Minute)
+				well(level == alert.Medium || !remote)
+			}
+			pager.hears.Store(true)
+			if _, err := d.store.Retry(ctx, "high"); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range d.senders {
+				s.Hurry()
+			}
+			wait(time.Minute)
+			well(true)
+			cancel()
+			if err := g.Wait(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,30 +26,29 @@ func (d *Daemon) listen() (err error) {
 }
 
 // serve answers /healthz, /readyz and /metrics until ctx ends.
-func (h health) serve(ctx context.Context) error {
-	if h.d.listener == nil {
+func (d *Daemon) serve(ctx context.Context) error {
+	if d.listener == nil {
 		return nil
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, "ok", h.healthy()) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, "ok", d.healthy()) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		err := h.ready()
+		err := d.ready()
 		good := "ok"
 		if err == nil {
-			good = fmt.Sprintf("ok, %s", h.d.refreshes.share())
+			good = fmt.Sprintf("ok, %s", d.refreshes.share())
 		}
 		answer(w, good, err)
 	})
-	mux.Handle("GET /metrics", h.scrape().Handler())
+	mux.Handle("GET /metrics", d.scrape().Handler())
 	srv := newServer(mux)
 	stopped := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
+	context.AfterFunc(ctx, func() {
 		end, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		stopped <- srv.Shutdown(end)
-	}()
-	if err := srv.Serve(h.d.listener); !errors.Is(err, http.ErrServerClosed) {
+	})
+	if err := srv.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("http.listen: %w", err)
 	}
 	return <-stopped
@@ -92,28 +89,28 @@ func answer(w http.ResponseWriter, good string, err error) {
 }
 
 // scrape returns what answers Prometheus.
-func (h health) scrape() *metrics.Scrape {
-	return &metrics.Scrape{Meters: h.d.meters, Store: h.d.store, Sinks: slices.Sorted(maps.Keys(h.d.sinks)), Version: h.d.Version, Log: h.d.Log, Current: h.current, AlertRefreshed: h.alertRefreshed}
+func (d *Daemon) scrape() *metrics.Scrape {
+	return &metrics.Scrape{Meters: d.meters, Store: d.store, Version: d.Version, Log: d.Log, Current: d.current, AlertRefreshed: d.alertRefreshed}
 }
 
 // alertRefreshed counts the scopes that are refreshed often because of an event.
-func (h health) alertRefreshed() int {
-	if !h.d.connected.Load() {
+func (d *Daemon) alertRefreshed() int {
+	if !d.connected.Load() {
 		return 0
 	}
-	return h.d.refreshes.alerted()
+	return d.refreshes.alerted()
 }
 
 // current returns when each scope of the configuration was last refreshed, the zero time if
 // never. Scopes that are configured no more, and those whose Region is not enabled, are left
 // out: their age is no reason for an alarm. Before AWS has been reached it returns what it got.
-func (h health) current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
-	if !h.d.connected.Load() {
+func (d *Daemon) current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
+	if !d.connected.Load() {
 		return remembered
 	}
 	out := map[inventory.Scope]time.Time{}
-	for _, s := range h.d.fleet.Scopes() {
-		if !h.d.refreshes.isDisabled(s) {
+	for _, s := range d.fleet.Scopes() {
+		if !d.refreshes.isDisabled(s) {
 			out[s] = remembered[s]
 		}
 	}

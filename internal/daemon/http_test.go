@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 )
@@ -53,5 +54,37 @@ func TestI12ConnectionsAreBounded(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("nobody is answered after one has gone")
 		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
+	h.refreshed()
+	h.await("readiness", func() bool { code, _ := h.get("/readyz"); return code == http.StatusOK })
+	if code, body := h.get("/healthz"); code != http.StatusOK || body != "ok\n" {
+		t.Errorf("%d %q", code, body)
+	}
+	if code, _ := h.get("/secrets"); code != http.StatusNotFound {
+		t.Errorf("%d", code)
+	}
+	h.daemon.progress.Loop("stuck", -time.Second)
+	if code, body := h.get("/healthz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "stuck") {
+		t.Errorf("a stalled loop: %d %q", code, body)
+	}
+}
+
+func TestListenAddressInUse(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	h := newHouse(t)
+	h.daemon.Config.HTTP.Listen = taken.Addr().String()
+	if err := h.daemon.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "http.listen") {
+		t.Errorf("%v", err)
 	}
 }

@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"golang.org/x/sync/errgroup"
 
-	"flowkeeper/configs"
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
@@ -23,37 +21,38 @@ func (d *Daemon) loops(ctx context.Context) error {
 	for _, s := range d.senders {
 		g.Go(func() error { return s.Run(ctx) })
 	}
-	g.Go(func() error { return d.health().serve(ctx) })
-	g.Go(func() error { return d.copyStateFile(ctx) })
-	g.Go(func() error { return d.health().reportStatus(ctx) })
-	g.Go(func() error { return d.health().sendHeartbeats(ctx) })
-	g.Go(func() error { return d.writeDueAlerts(ctx) })
-	g.Go(func() error { return (&stateFileWatch{d: d}).run(ctx) })
-	g.Go(func() error { return d.environment.await(ctx) })
-	g.Go(func() error { return systemd.Watchdog(ctx, func() bool { return d.health().healthy() == nil }) })
+	for _, loop := range []func(context.Context) error{
+		d.serve, d.copyStateFile, d.reportStatus, d.sendHeartbeats, d.writeDueAlerts, d.watchStateFile, d.environment.await, d.feedWatchdog,
+	} {
+		g.Go(func() error { return loop(ctx) })
+	}
 	g.Go(func() error {
 		if d.connectRetrying(ctx) {
-			return d.startAWSLoops(ctx, g)
+			d.startAWSLoops(ctx, g)
 		}
 		return nil
 	})
-	d.report(systemd.Notifier{}.Ready())
+	d.report(systemd.Ready())
 	<-ctx.Done()
-	d.report(systemd.Notifier{}.Stopping())
+	d.report(systemd.Stopping())
 	err := g.Wait()
 	d.Log.Info("stopped")
 	return err
 }
 
+// feedWatchdog keeps systemd's watchdog from ending the daemon while it is healthy.
+func (d *Daemon) feedWatchdog(ctx context.Context) error {
+	return systemd.Watchdog(ctx, func() bool { return d.healthy() == nil })
+}
+
 // startAWSLoops starts the goroutines that need AWS.
-func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) error {
-	client, q, err := queueclient.New(d.base, d.Config)
-	if err != nil {
-		return err
-	}
-	d.depends.queue, d.depends.client = q.URL, client
+func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 	d.depends.loadQueueAttributes(ctx)
-	w := d.watcher(q, client)
+	w := watcher.New(watcher.Config{
+		QueueURL: d.queue.URL, WaitTime: d.Config.Queue.WaitTime, VisibilityTimeout: d.Config.Queue.VisibilityTimeout,
+		Received: d.queue.received, Failed: d.queue.failed, Beat: d.progress.Loop("receive", maxSilence),
+		ShowAgain: d.storeHealth.showAgain, Meter: d.meters,
+	}, d.sqs, handler{d}, d.Log)
 	for _, s := range d.fleet.Scopes() {
 		d.startScope(ctx, g, s)
 	}
@@ -73,20 +72,10 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) error {
 	})
 	g.Go(func() error { return d.discovery.run(ctx, g) })
 	g.Go(func() error { return d.prune(ctx) })
-	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode, "queue_host", queueclient.Host(client))
+	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode, "queue_host", queueclient.Host(d.sqs))
 	if d.Ready != nil {
 		d.Ready()
 	}
-	return nil
-}
-
-// watcher returns what reads the queue.
-func (d *Daemon) watcher(q configs.QueueRef, client *sqs.Client) *watcher.Watcher {
-	return watcher.New(watcher.Config{
-		QueueURL: q.URL, WaitTime: d.Config.Queue.WaitTime, VisibilityTimeout: d.Config.Queue.VisibilityTimeout,
-		Received: d.queue.received, Failed: d.queue.failed, Beat: d.progress.Loop("receive", maxSilence),
-		ShowAgain: d.storeHealth.showAgain, Meter: d.meters,
-	}, client, handler{d}, d.Log)
 }
 
 // startScope starts the restorer, the refreshes and the rehearsals of a scope.
@@ -94,12 +83,12 @@ func (d *Daemon) startScope(ctx context.Context, g *errgroup.Group, s inventory.
 	beat := d.progress.Loop("restore "+s.String(), maxSilence)
 	g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
 	g.Go(func() error { return d.refreshes.run(ctx, s) })
-	g.Go(func() error { return d.rehearsals.run(ctx, s) })
+	g.Go(func() error { return d.rehearse(ctx, s) })
 }
 
 // prune deletes what is older than inventory.retention every hour, until ctx ends.
 func (d *Daemon) prune(ctx context.Context) error {
-	for retry.Sleep(ctx, pruneEvery) {
+	for retry.Sleep(ctx, time.Hour) {
 		if err := d.store.Prune(ctx, time.Now().Add(-d.Config.Inventory.Retention)); err != nil && ctx.Err() == nil {
 			d.Log.Error("forgetting old incidents", "error", err)
 		}

@@ -40,6 +40,7 @@ func TestMetersCountOneDeletion(t *testing.T) {
 		`flowkeeper_restores_total{outcome="created"}`, `flowkeeper_restores_total{outcome="blocked"}`,
 		`flowkeeper_alerts_total{outcome="failed",sink="pager"}`, `flowkeeper_messages_total{kind="eventbridge",outcome="unparsable"}`,
 		`flowkeeper_records_ignored_total{reason="insight"}`, `flowkeeper_blind_seconds_count`, `flowkeeper_detection_delay_seconds_count`,
+		`flowkeeper_dropped_rows_total`, `flowkeeper_dropped_alerts_total`,
 	} {
 		if v := h.value(never); v != 0 {
 			t.Errorf("%s is %v before anything happened", never, v)
@@ -87,21 +88,10 @@ func TestRefreshedAtOfWhatIsConfigured(t *testing.T) {
 	h.refreshed()
 	of := func(r string) inventory.Scope { return inventory.Scope{Account: account, Region: r} }
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	got := h.daemon.health().current(map[inventory.Scope]time.Time{of(region): at, of("eu-north-1"): at})
+	got := h.daemon.current(map[inventory.Scope]time.Time{of(region): at, of("eu-north-1"): at})
 	if d := cmp.Diff(map[inventory.Scope]time.Time{of(region): at, of("us-east-1"): {}}, got); d != "" {
 		t.Error(d)
 	}
-}
-
-func TestMetersCountThrottles(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
-	h.refreshed()
-	h.world.Throttle("DescribeFlowLogs", 1)
-	h.await("the throttle", func() bool {
-		return h.value(`flowkeeper_aws_calls_total{operation="DescribeFlowLogs",outcome="throttled",service="EC2"}`) == 1
-	})
 }
 
 // Names, units and helps as Prometheus's conventions want them.
@@ -148,7 +138,7 @@ func TestAlertingRulesAskForWhatIsThere(t *testing.T) {
 	var body string
 	h.await("both in the metrics", func() bool {
 		_, body = h.get("/metrics")
-		return strings.Contains(body, `outcome="throttled"`) && strings.Contains(body, `outcome="denied"`)
+		return strings.Contains(body, `flowkeeper_aws_calls_total{operation="DescribeFlowLogs",outcome="throttled",service="EC2"} 1`) && strings.Contains(body, `outcome="denied"`)
 	})
 	selectors := regexp.MustCompile(`(flowkeeper_\w+)(?:\{([^}]*)\})?`).FindAllStringSubmatch(string(text), -1)
 	if len(selectors) < 13 {

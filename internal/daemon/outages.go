@@ -43,15 +43,16 @@ func (o *pipelineOutage) alert(ctx context.Context, text string) {
 	}
 	o.alerted, o.endStored = true, false
 	a := outageAlert(o.scope, o.part, alert.High, text)
-	if err := o.store(ctx, a, o.recovery != ""); err != nil {
+	if err := o.store(ctx, a); err != nil {
 		o.d.bypassOutbox(ctx, a)
 	}
 }
 
-// end adds the alert about the end of the outage to the outbox, if there was one about the
-// outage. It is called whenever the part works, so that one that can't be stored is tried
+// end notes that the part works, and adds the alert about the end of the outage to the
+// outbox, if there was one about the outage. It is called whenever the part works, so that one that can't be stored is tried
 // again; it is never sent directly, because it can wait.
 func (o *pipelineOutage) end(ctx context.Context) {
+	o.Note(nil)
 	if o.endStored {
 		return
 	}
@@ -59,18 +60,18 @@ func (o *pipelineOutage) end(ctx context.Context) {
 	alerted := false
 	err := o.d.store.View(ctx, func(tx *store.Tx) (err error) { alerted, err = tx.OutageAlerted(o.scope, o.part); return err })
 	if err == nil && (alerted || o.endPending) {
-		err = o.store(ctx, outageAlert(o.scope, o.part, alert.Informational, o.recovery), true)
+		err = o.store(ctx, outageAlert(o.scope, o.part, alert.Informational, o.recovery))
 	}
 	if err == nil {
 		o.endPending, o.endStored = false, true
 	}
 }
 
-// store adds an alert to the outbox. With remember it notes in the state file whether the
-// end of the outage is still to be alerted of.
-func (o *pipelineOutage) store(ctx context.Context, a alert.Alert, remember bool) error {
+// store adds an alert to the outbox, and notes in the state file whether the end of the
+// outage is still to be alerted of, if that is to be alerted.
+func (o *pipelineOutage) store(ctx context.Context, a alert.Alert) error {
 	err := o.d.store.Update(ctx, func(tx *store.Tx) error {
-		if remember {
+		if o.recovery != "" {
 			if err := tx.SetOutageAlerted(o.scope, o.part, !a.Resolves()); err != nil {
 				return err
 			}

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"database/sql"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -12,15 +11,22 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-func (h *house) sql(t *testing.T, q string) {
-	t.Helper()
+// fullDisk has each commit of an alert or a fact fail until undo is called.
+func (h *house) fullDisk() (undo func()) {
+	h.t.Helper()
+	h.sql(`CREATE TRIGGER full1 BEFORE INSERT ON alerts BEGIN SELECT RAISE(ABORT, 'disk full'); END; CREATE TRIGGER full2 BEFORE INSERT ON facts BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
+	return func() { h.sql(`DROP TRIGGER full1; DROP TRIGGER full2`) }
+}
+
+func (h *house) sql(q string) {
+	h.t.Helper()
 	db, err := sql.Open("sqlite", h.daemon.Config.State.Path+"?_pragma=busy_timeout(5000)")
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	defer db.Close()
 	if _, err := db.Exec(q); err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 }
 
@@ -30,11 +36,10 @@ func TestTroubleToldAndItsEndInOneCommit(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
-	h.sql(t, `CREATE TRIGGER dies BEFORE INSERT ON facts WHEN NEW.name LIKE 'trouble%' BEGIN SELECT RAISE(ABORT, 'dead'); END`)
-	scope := inventory.Scope{Account: account, Region: region}
-	o := h.daemon.newOutage(scope, notify.Copying, "it works")
+	h.sql(`CREATE TRIGGER dies BEFORE INSERT ON facts WHEN NEW.name LIKE 'trouble%' BEGIN SELECT RAISE(ABORT, 'dead'); END`)
+	o := h.daemon.newOutage(home, notify.Copying, "it works")
 	o.alert(t.Context(), "it fails")
-	h.sql(t, `DROP TRIGGER dies`)
+	h.sql(`DROP TRIGGER dies`)
 	o.end(t.Context())
 	h.await("the trouble and its end", func() bool {
 		all := h.pager.of(alert.Pipeline)
@@ -69,7 +74,7 @@ func TestEndOfATroubleOnAFullDisk(t *testing.T) {
 	h.refreshed()
 	o := h.daemon.newOutage(inventory.Scope{}, notify.Copying, "it works again")
 	o.alert(t.Context(), "it fails")
-	h.sql(t, `CREATE TRIGGER full1 BEFORE INSERT ON alerts BEGIN SELECT RAISE(ABORT, 'disk full'); END; CREATE TRIGGER full2 BEFORE INSERT ON facts BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
+	room := h.fullDisk()
 	for range 4 { // as queueState.received does, with every receive
 		o.end(t.Context())
 	}
@@ -79,7 +84,7 @@ func TestEndOfATroubleOnAFullDisk(t *testing.T) {
 			ends++
 		}
 	}
-	h.sql(t, `DROP TRIGGER full1; DROP TRIGGER full2`)
+	room()
 	if ends > 0 {
 		t.Errorf("told %d times, and will be once more", ends)
 	}
@@ -96,12 +101,9 @@ func TestEndOfATroubleOnAFullDisk(t *testing.T) {
 func TestTamperingWhileTheQueueIsNotKnown(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.daemon.Config.Queue.URL, h.queue = h.world.CreateQueue(account, region, "ruled", map[string]string{
-		"Policy": `{"Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"}}}]}`})
+	h.ruled()
 	h.world.Fail("GetQueueAttributes", 1, "ThrottlingException", 400)
-	if err := h.world.Send(h.queue, fmt.Sprintf(`{"detail-type":"AWS API Call via CloudTrail","source":"aws.events","detail":{"eventSource":"events.amazonaws.com","eventName":"DisableRule","eventTime":"2026-03-01T12:02:26Z","awsRegion":"eu-west-1","recipientAccountId":%q,"eventID":"e1","userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/mallory"},"requestParameters":{"name":"flowkeeper"}}}`, account)); err != nil {
-		t.Fatal(err)
-	}
+	h.sendRecord(account, "events", "DisableRule", `{"name":"flowkeeper"}`)
 	h.refreshed()
 	h.await("the message to be acknowledged", func() bool { return h.world.Deleted(h.queue) == 1 })
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Tamper)) == 1 })
@@ -114,11 +116,11 @@ func TestASecondOutageWhileTheEndOfTheFirstIsOwed(t *testing.T) {
 	h.refreshed()
 	o := h.daemon.newOutage(inventory.Scope{}, notify.Copying, "it works again")
 	o.alert(t.Context(), "it fails")
-	h.sql(t, `CREATE TRIGGER full1 BEFORE INSERT ON alerts BEGIN SELECT RAISE(ABORT, 'disk full'); END; CREATE TRIGGER full2 BEFORE INSERT ON facts BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
+	room := h.fullDisk()
 	o.end(t.Context())
 	o.alert(t.Context(), "it fails again")
 	o.alert(t.Context(), "it fails again")
-	h.sql(t, `DROP TRIGGER full1; DROP TRIGGER full2`)
+	room()
 	o.end(t.Context())
 	h.await("both, and one end", func() bool {
 		fails, ends := 0, 0

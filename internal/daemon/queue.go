@@ -24,7 +24,7 @@ const factReceived = "received"
 // queueState knows whether the queue answers. It is safe for concurrent use, but for
 // received and failed, which the receiver calls.
 type queueState struct {
-	name   string // and its account and Region
+	configs.QueueRef
 	store  *store.Store
 	outage *pipelineOutage // of receiving
 	noted  bool            // factReceived is written
@@ -33,18 +33,13 @@ type queueState struct {
 }
 
 // queueName is the name of the queue, with its account and Region if its URL has them.
-func queueName(q configs.Queue) string {
-	ref, err := q.Parse()
-	if err != nil {
-		return q.URL
-	}
-	return strings.TrimSuffix(ref.Name+" in "+strings.TrimSpace(ref.Account+" "+ref.Region), " in ")
+func queueName(q configs.QueueRef) string {
+	return strings.TrimSuffix(q.Name+" in "+strings.TrimSpace(q.Account+" "+q.Region), " in ")
 }
 
 // received is called after each successful receive.
 func (q *queueState) received(ctx context.Context) {
 	q.answered.Store(true)
-	q.outage.Note(nil)
 	q.outage.end(ctx)
 	if !q.noted {
 		q.noted = q.store.SetFact(ctx, factReceived, time.Now().UTC().Format(time.RFC3339)) == nil
@@ -61,7 +56,7 @@ func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
 	if v, ferr := q.store.Fact(ctx, factReceived); ferr == nil && v == "" {
 		return true
 	}
-	q.outage.alert(ctx, fmt.Sprintf("the queue %s does not answer any more: only the refresh finds deletions now. AWS said: %s", q.name, err))
+	q.outage.alert(ctx, fmt.Sprintf("the queue %s does not answer any more: only the refresh finds deletions now. AWS said: %s", queueName(q.QueueRef), err))
 	return false
 }
 
@@ -83,15 +78,17 @@ type handler struct{ d *Daemon }
 // Handle implements watcher.Handler.
 func (h handler) Handle(ctx context.Context, m watcher.Message) error {
 	findings := detection.Findings(m.Records)
-	for _, s := range m.Suspects {
-		h.suspect(s)
+	for _, s := range m.Suspects { // a record that can't be read may be about any scope (I8)
+		scope := inventory.Scope{Account: s.Account, Region: s.Region}
+		h.d.refreshes.soon(scope, !h.guarded(scope))
 	}
 	if len(findings) == 0 {
 		return nil
 	}
 	for _, f := range findings {
-		if f.Kind == detection.Deleted || f.Kind == detection.Attempted {
-			h.attacked(f)
+		scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
+		if (f.Kind == detection.Deleted || f.Kind == detection.Attempted) && h.guarded(scope) {
+			h.d.refreshes.alert(scope)
 		}
 	}
 	task := fmt.Sprintf("message %s (%d)", m.ID, h.d.handled.Add(1)) // one message may be handled twice at the same time
@@ -103,18 +100,8 @@ func (h handler) Handle(ctx context.Context, m watcher.Message) error {
 	return err
 }
 
-// suspect asks for a refresh of the scope of a record that can't be read, or of all
-// scopes if it is none of ours (I8).
-func (h handler) suspect(s watcher.Suspect) {
-	scope := inventory.Scope{Account: s.Account, Region: s.Region}
-	_, ours := h.d.fleet.EC2(scope)
-	h.d.refreshes.soon(scope, !ours)
-}
-
-// attacked has the scopes of an account refreshed often after a deletion, or an attempt of one, in one of ours.
-func (h handler) attacked(f detection.Finding) {
-	scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
-	if _, ours := h.d.fleet.EC2(scope); ours {
-		h.d.refreshes.alert(scope)
-	}
+// guarded reports whether a scope is one of ours.
+func (h handler) guarded(s inventory.Scope) bool {
+	_, ours := h.d.fleet.EC2(s)
+	return ours
 }

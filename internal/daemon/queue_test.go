@@ -3,8 +3,13 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
 	"flowkeeper/configs"
 )
 
@@ -36,10 +41,102 @@ func TestQueueName(t *testing.T) {
 		"https://sqs.eu-west-1.amazonaws.com/111122223333/flowkeeper": "flowkeeper in 111122223333 eu-west-1",
 		"arn:aws:sqs:eu-west-1:111122223333:flowkeeper":               "flowkeeper in 111122223333 eu-west-1",
 		"http://localhost:4566/000000000000/flowkeeper":               "flowkeeper in 000000000000",
-		"nonsense": "nonsense",
 	} {
-		if got := queueName(configs.Queue{URL: url}); got != want {
-			t.Errorf("%s: %q, want %q", url, got, want)
+		ref, err := configs.Queue{URL: url}.Parse()
+		if got := queueName(ref); got != want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", url, got, err, want)
 		}
+	}
+}
+
+func TestAccountThatIsNotOursIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.plant("us-east-1", "vpc-1")
+	h.refreshed()
+	for range 3 {
+		id := h.plant("us-east-1", "vpc-1")
+		if !h.world.Remove(account, "us-east-1", id) {
+			t.Fatal(id)
+		}
+		stranger := ec2.New(ec2.Options{Region: "us-east-1", HTTPClient: h.world.HTTPClient(), Credentials: h.user("mallory")})
+		if _, err := stranger.DeleteFlowLogs(t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: []string{h.plant("us-east-1", "vpc-1")}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.await("the records to be acknowledged", func() bool { return h.world.Deleted(h.queue) == 3 })
+	if n := strings.Count(h.log.String(), "not configured"); n != 1 {
+		t.Errorf("said %d times", n)
+	}
+	if len(h.pager.of(alert.Deletion))+len(h.world.Calls("CreateFlowLogs")) != 0 {
+		t.Error("it is none of our business")
+	}
+}
+
+// TestI8Garbage: counted and left to the queue's redrive policy.
+func TestI8Garbage(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.plant(region, "vpc-1")
+	for _, body := range []string{"{", "null", "[[[[", strings.Repeat("x", 1000), `{"Type":"Notification","Message":"{"}`} {
+		if err := h.world.Send(h.queue, body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.refreshed()
+	h.strike(id)
+	h.awaitBack(region, "vpc-1")
+	h.await("the record to be acknowledged", func() bool { return h.world.Deleted(h.queue) > 0 })
+	if v, f := h.world.QueueDepth(h.queue); v+f < 5 {
+		t.Errorf("%d bodies left of 5: what nobody understood was thrown away", v+f)
+	}
+}
+
+func TestMissingQueue(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.Queue.URL = strings.Replace(h.daemon.Config.Queue.URL, "/flowkeeper", "/flow-keeper", 1)
+	if err := h.daemon.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "flow-keeper") {
+		t.Errorf("the error names the queue: %v", err)
+	}
+}
+
+// TestDeletedQueue: an attacker who deletes the queue does not turn us off.
+func TestDeletedQueue(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	h.await("the queue's first answer", func() bool { return h.daemon.queue.ready() == nil })
+	h.world.Fail("ReceiveMessage", 1<<30, "AWS.SimpleQueueService.NonExistentQueue", http.StatusBadRequest)
+	h.await("the alert", func() bool { return len(h.pager.of(alert.Pipeline)) == 1 })
+	a := h.pager.of(alert.Pipeline)[0]
+	if want := "Flow logs at risk: the queue flowkeeper in 111122223333 eu-west-1 does not answer any more"; a.Title != want {
+		t.Errorf("title %q", a.Title)
+	}
+	if !strings.Contains(a.Cause, "NonExistentQueue") || !strings.Contains(a.Text, "To do: make the queue again") {
+		t.Error(a.Text)
+	}
+	if err := h.daemon.ready(); err == nil {
+		t.Error("ready without a queue")
+	}
+	h.strike(id)
+	h.awaitBack(region, "vpc-1")
+	if n := len(h.pager.of(alert.Pipeline)); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
+// TestTheEndOfATrouble is told, under the key by which a pager was opened.
+func TestTheEndOfATrouble(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.plant(region, "vpc-1")
+	h.refreshed()
+	h.await("the queue's first answer", func() bool { return h.daemon.queue.ready() == nil })
+	h.world.Fail("ReceiveMessage", 2, "AccessDenied", http.StatusForbidden)
+	h.await("its end", func() bool { return len(h.pager.of(alert.Pipeline)) == 2 })
+	if a := h.pager.of(alert.Pipeline); !a[1].Resolves() || a[1].DedupKey != a[0].DedupKey || a[0].Resolves() || a[1].Title != "Works again: the queue answers again" {
+		t.Errorf("%+v", a)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
-	"flowkeeper/systemd"
 )
 
 // refresh refreshes one scope, by refreshing its snapshot as a function does, and logs and
@@ -86,13 +85,12 @@ func refreshOf(s inventory.Scope) string { return "refresh " + s.String() }
 // observedSnapshot notes the progress of a refresh: it is asked about each page that AWS lists.
 type observedSnapshot struct {
 	inventory.Snapshot
-	progress *systemd.Progress
-	answered func(inventory.Scope)
+	d *Daemon
 }
 
 func (p observedSnapshot) beat(s inventory.Scope) {
-	p.progress.Beat(refreshOf(s))
-	p.answered(s)
+	p.d.progress.Beat(refreshOf(s))
+	p.d.refreshes.answered(s)
 }
 
 // Known implements inventory.Snapshot.
@@ -107,7 +105,7 @@ func (p observedSnapshot) Unseen(ctx context.Context, s inventory.Scope, seen *i
 	return p.Snapshot.Unseen(ctx, s, seen, before, after, limit)
 }
 
-// guarded turns a panic into an error.
+// recovered calls fn, and turns a panic into an error.
 func recovered(what string, fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -181,15 +179,13 @@ func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
 
 // enable begins the refreshes of scopes again whose Region is enabled again.
 func (r *refreshes) enable() {
-	r.mu.Lock()
 	var back []inventory.Scope
-	for s, st := range r.scopes {
+	for s, st := range r.all() {
 		if st.disabled && r.d.fleet.Enabled(s) {
 			back = append(back, s)
 			st.disabled = false
 		}
 	}
-	r.mu.Unlock()
 	for _, s := range back {
 		r.d.Log.Info("a Region is enabled again", "account", s.Account, "region", s.Region)
 		r.again(s)

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
 	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -18,7 +16,6 @@ import (
 // holds up no other.
 type refreshes struct {
 	d          *Daemon
-	schedule   cron.Schedule
 	slots      chan struct{} // holds one for each refresh that AWS answers
 	alertSlots chan struct{} // holds one for each refresh because of an event: those leave slots to the others
 
@@ -31,12 +28,11 @@ const (
 	parallelScopes = 8
 	slotPatience   = 5 * time.Second  // without an answer of AWS, after which a refresh gives its slot back
 	requestPause   = 30 * time.Second // between two refreshes of a scope that records or failures asked for
-	pruneEvery     = time.Hour
 )
 
 func newRefreshes(d *Daemon) *refreshes {
 	r := &refreshes{
-		d: d, schedule: d.schedules.refresh, slots: make(chan struct{}, parallelScopes), alertSlots: make(chan struct{}, parallelScopes/2),
+		d: d, slots: make(chan struct{}, parallelScopes), alertSlots: make(chan struct{}, parallelScopes/2),
 		scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(d.Config.Inventory.AlertRefresh),
 	}
 	for _, s := range d.fleet.Scopes() {
@@ -66,7 +62,7 @@ func (r *refreshes) repeat(ctx context.Context, s inventory.Scope, refresh func(
 			continue
 		}
 		if !scheduled.After(now) {
-			scheduled = r.schedule.Next(now)
+			scheduled = r.d.refreshing.Next(now)
 		}
 		if t.refresh {
 			refresh()
@@ -74,7 +70,7 @@ func (r *refreshes) repeat(ctx context.Context, s inventory.Scope, refresh func(
 			r.delayAlerted(s)
 		}
 		if now = time.Now(); !scheduled.After(now) {
-			scheduled = r.schedule.Next(now)
+			scheduled = r.d.refreshing.Next(now)
 		}
 	}
 }

@@ -20,12 +20,12 @@ func begunRefreshes(t *testing.T, schedule string, took time.Duration, scenario 
 	synctest.Test(t, func(t *testing.T) {
 		c := configs.Default()
 		c.Inventory.Schedule = schedule
-		parsed, err := parseSchedules(c)
+		schedule, _, err := schedules(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := inventory.Scope{Account: account, Region: region}
-		r := &refreshes{d: &Daemon{Config: c}, schedule: parsed.refresh, scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(c.Inventory.AlertRefresh)}
+		s := home
+		r := &refreshes{d: &Daemon{Config: c, refreshing: schedule}, scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(c.Inventory.AlertRefresh)}
 		ctx, stop := context.WithCancel(t.Context())
 		var loop sync.WaitGroup
 		start := time.Now()
@@ -132,18 +132,14 @@ func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		d := h.daemon
-		d.Config.Inventory.Schedule = "@every 5m"
-		defer d.close()
-		if err := errors.Join(d.open(t.Context()), d.connect(t.Context())); err != nil {
-			t.Fatal(err)
-		}
+		h.daemon.Config.Inventory.Schedule = "@every 5m"
+		d := h.connected(t.Context())
 		for range parallelScopes {
 			d.refreshes.slots <- struct{}{} // others are refreshed
 		}
 		var turn sync.WaitGroup
 		turn.Go(func() {
-			d.refreshes.refresh(t.Context(), inventory.Scope{Account: account, Region: region}, d.remediator.Refresh)
+			d.refreshes.refresh(t.Context(), home, d.remediator.Refresh)
 		})
 		time.Sleep(20 * time.Minute)
 		<-d.refreshes.slots
@@ -164,12 +160,7 @@ func TestRefreshesAfterAnEventGiveWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		d := h.daemon
-		defer d.close()
-		if err := errors.Join(d.open(t.Context()), d.connect(t.Context())); err != nil {
-			t.Fatal(err)
-		}
-		r := d.refreshes
+		r := h.connected(t.Context()).refreshes
 		tried := func(done, refreshed bool) {
 			t.Helper()
 			time.Sleep(time.Second)

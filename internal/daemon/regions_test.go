@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,16 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
-	"flowkeeper/alert/sink"
-	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
-)
-
-const farRegion = "us-east-1"
-
-var (
-	home = inventory.Scope{Account: account, Region: region}
-	far  = inventory.Scope{Account: account, Region: farRegion}
 )
 
 // borders is an AWS whose EC2 of some Regions refuses every call, or does not
@@ -77,38 +66,19 @@ func abroad(t *testing.T) (*house, *borders) {
 	return h, b
 }
 
-// readyz is what /readyz answers.
-func (h *house) readyz() (int, string) {
-	h.t.Helper()
-	resp, err := http.Get("http://" + h.daemon.listener.Addr().String() + "/readyz")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return resp.StatusCode, strings.TrimSpace(string(b))
-}
-
 // TestARefusedRegionCountsAsTried: an SCP denies all in one Region. The others
 // count: the daemon is ready, its heart beats, and the refused one has its alert.
 func TestARefusedRegionCountsAsTried(t *testing.T) {
 	t.Parallel()
-	var status atomic.Int64
-	status.Store(http.StatusOK)
 	h, b := abroad(t)
+	_, beats := h.withMonitor()
 	b.set(farRegion, "UnauthorizedOperation")
 	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
-	var beats *atomic.Int64
-	h.daemon.Config.Heartbeat.URL, beats = monitor(t, &status)
-	h.daemon.Config.Heartbeat.Every = 20 * time.Millisecond
 	id := h.plant(region, "vpc-1")
 	h.refreshed()
 	h.await("/readyz to be 200", func() bool {
-		code, text := h.readyz()
-		return code == http.StatusOK && text == "ok, 1 of 2 scopes"
+		code, text := h.get("/readyz")
+		return code == http.StatusOK && text == "ok, 1 of 2 scopes\n"
 	})
 	h.await("a beat", func() bool { return beats.Load() > 0 })
 	h.await("its alert", func() bool { return len(h.pager.of(alert.Pipeline)) == 1 })
@@ -116,9 +86,9 @@ func TestARefusedRegionCountsAsTried(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	h.strike(id)
-	h.await("the flow log to be back", func() bool { return h.on(region, "vpc-1") == 1 })
+	h.awaitBack(region, "vpc-1")
 	b.open(farRegion)
-	h.await("both", func() bool { _, text := h.readyz(); return text == "ok, 2 of 2 scopes" })
+	h.await("both", func() bool { _, text := h.get("/readyz"); return text == "ok, 2 of 2 scopes\n" })
 	h.await("its end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
 }
 
@@ -131,7 +101,7 @@ func TestNoScopeRefreshedIsNotReady(t *testing.T) {
 	b.set(farRegion, "UnauthorizedOperation")
 	h.run()
 	h.await("both to be tried", func() bool { return h.daemon.connected.Load() && h.failures(home) > 0 && h.failures(far) > 0 })
-	if err := h.daemon.health().ready(); err == nil || !strings.Contains(err.Error(), "no scope could be refreshed") {
+	if err := h.daemon.ready(); err == nil || !strings.Contains(err.Error(), "no scope could be refreshed") {
 		t.Errorf("%v", err)
 	}
 	if err := h.daemon.refreshes.fresh(); err == nil {
@@ -153,12 +123,8 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 		h.daemon.Config.Inventory.Regions = regions
 		h.daemon.Config.Inventory.Schedule = "@every 5m"
 		h.plant(region, "vpc-1")
-		d := h.daemon
 		ctx, cancel := context.WithCancel(t.Context())
-		defer d.close()
-		if err := errors.Join(d.open(ctx), d.connect(ctx)); err != nil {
-			t.Fatal(err)
-		}
+		d := h.connected(ctx)
 		begun := time.Now()
 		var all sync.WaitGroup
 		for _, s := range d.fleet.Scopes() {
@@ -184,7 +150,7 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 		if n := d.refreshes.share(); n != (share{1, 13}) {
 			t.Errorf("%s", n)
 		}
-		if ok, names := d.progress.Healthy(time.Now()); !ok {
+		if names := d.progress.Stalled(time.Now()); len(names) > 0 {
 			t.Errorf("stalled: %v", names)
 		}
 		cancel()
@@ -199,12 +165,8 @@ func TestARegionEnabledLaterIsGuardedWithinTheHour(t *testing.T) {
 		h, _ := abroad(t)
 		h.daemon.Config.Inventory.Schedule = "@every 5m"
 		h.world.SetRegions(region)
-		d := h.daemon
 		ctx, cancel := context.WithCancel(t.Context())
-		defer d.close()
-		if err := errors.Join(d.open(ctx), d.connect(ctx)); err != nil {
-			t.Fatal(err)
-		}
+		d := h.connected(ctx)
 		g, ctx := errgroup.WithContext(ctx)
 		for _, s := range d.fleet.Scopes() {
 			d.startScope(ctx, g, s)
@@ -256,7 +218,7 @@ func TestWhatIsDeletedInANewRegionIsRestored(t *testing.T) {
 	if !h.world.Remove(account, farRegion, id) {
 		t.Fatal("not there")
 	}
-	h.await("the flow log to be back", func() bool { return h.on(farRegion, "vpc-1") == 1 })
+	h.awaitBack(farRegion, "vpc-1")
 }
 
 // TestADisabledRegionKeepsItsSnapshot: nothing is taken for deleted, and people are
@@ -289,77 +251,4 @@ func TestADisabledRegionKeepsItsSnapshot(t *testing.T) {
 	h.daemon.discovery.soon()
 	h.await("all again", func() bool { return h.daemon.refreshes.share() == share{3, 3} })
 	h.await("its end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
-}
-
-// deaf is a sink that takes nothing until it is told to.
-type deaf struct{ hears atomic.Bool }
-
-func (d *deaf) Send(context.Context, alert.Alert) error {
-	if d.hears.Load() {
-		return nil
-	}
-	return errors.New("down")
-}
-
-// TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert, after 15 minutes, and goes on
-// once a sink that is not the log has it.
-func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
-	t.Parallel()
-	for _, remote := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			h := newHouse(t)
-			h.daemon.Config.Inventory.Schedule = "@every 5m"
-			pager := &deaf{}
-			h.daemon.Sinks = map[string]sink.Sink{"pager": pager}
-			if !remote {
-				h.daemon.Sinks = nil
-			}
-			d := h.daemon
-			ctx, cancel := context.WithCancel(t.Context())
-			defer d.close()
-			if err := errors.Join(d.open(ctx), d.connect(ctx)); err != nil {
-				t.Fatal(err)
-			}
-			g, ctx := errgroup.WithContext(ctx)
-			for _, s := range d.fleet.Scopes() {
-				g.Go(func() error { return d.refreshes.run(ctx, s) })
-			}
-			for _, s := range d.senders {
-				g.Go(func() error { return s.Run(ctx) })
-			}
-			d.queue.received(ctx)
-			wait := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
-			wait(time.Minute)
-			well := func(want bool) {
-				t.Helper()
-				if err := d.health().unwell(); (err == nil) != want {
-					t.Errorf("with remote sinks: %v; %v", remote, err)
-				}
-			}
-			for _, level := range []alert.Level{alert.Medium, alert.High} {
-				a := alert.Alert{ID: string(level), Kind: alert.Tamper, Level: level, Time: alert.Time{Time: time.Now()}}
-				if err := d.store.Update(ctx, func(tx *store.Tx) error { return tx.AddAlert(a) }); err != nil {
-					t.Fatal(err)
-				}
-				d.wakeSenders()
-				wait(14 * time.Minute)
-				well(true)
-				wait(2 * time.Minute)
-				well(level == alert.Medium || !remote)
-			}
-			pager.hears.Store(true)
-			if _, err := d.store.Retry(ctx, "high"); err != nil {
-				t.Fatal(err)
-			}
-			for _, s := range d.senders {
-				s.Hurry()
-			}
-			wait(time.Minute)
-			well(true)
-			cancel()
-			if err := g.Wait(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"flowkeeper/inventory"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -21,7 +20,7 @@ func TestRehearsalsComeBack(t *testing.T) {
 	h.await("a rehearsal to come back", func() bool {
 		var w rehearse.PipelineHealth
 		err := h.daemon.store.Rehearsals().View(context.Background(), func(tx rehearse.Tx) (err error) {
-			w, err = tx.PipelineHealth(inventory.Scope{Account: account, Region: region})
+			w, err = tx.PipelineHealth(home)
 			return err
 		})
 		return err == nil && !w.BackAt.IsZero()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"flowkeeper/internal/retry"
@@ -37,6 +38,9 @@ func (st *scopeRefreshes) refreshed() bool { return !st.last.ended.IsZero() }
 
 func (st *scopeRefreshes) failing() bool { return st.outage.Failures() > 0 }
 
+// works reports whether the last refresh was complete.
+func (st *scopeRefreshes) works() bool { return st.refreshed() && !st.failing() }
+
 // newGrace is how long nobody waits for the first refresh of a Region that is new while the
 // daemon runs.
 const newGrace = 5 * time.Minute
@@ -66,18 +70,28 @@ type share struct{ refreshed, all int }
 
 func (s share) String() string { return fmt.Sprintf("%d of %d scopes", s.refreshed, s.all) }
 
+// all yields the state of each scope of the fleet. It holds mu meanwhile.
+func (r *refreshes) all() iter.Seq2[inventory.Scope, *scopeRefreshes] {
+	return func(yield func(inventory.Scope, *scopeRefreshes) bool) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, s := range r.d.fleet.Scopes() {
+			if !yield(s, r.state(s)) {
+				return
+			}
+		}
+	}
+}
+
 // share counts the scopes whose last refresh was complete, and all. Those whose Region is not
 // enabled are left out.
 func (r *refreshes) share() (n share) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range r.d.fleet.Scopes() {
-		st := r.state(s)
+	for _, st := range r.all() {
 		if st.disabled {
 			continue
 		}
 		n.all++
-		if st.refreshed() && !st.failing() {
+		if st.works() {
 			n.refreshed++
 		}
 	}
@@ -87,10 +101,8 @@ func (r *refreshes) share() (n share) {
 // untried returns the scopes whose first refresh since the start is not over. One that AWS
 // refuses or does not answer counts as over.
 func (r *refreshes) untried() (out []inventory.Scope) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range r.d.fleet.Scopes() {
-		if st := r.state(s); !st.refreshed() && !st.failing() && !st.hangs && !st.disabled && !st.isNew() {
+	for s, st := range r.all() {
+		if !st.refreshed() && !st.failing() && !st.hangs && !st.disabled && !st.isNew() {
 			out = append(out, s)
 		}
 	}
@@ -103,9 +115,7 @@ func (r *refreshes) ready() error {
 	if len(r.untried()) > 0 {
 		return errors.New("the first refresh is not done yet")
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, st := range r.scopes {
+	for _, st := range r.all() {
 		if st.refreshed() {
 			return nil
 		}
@@ -113,31 +123,10 @@ func (r *refreshes) ready() error {
 	return errors.New("no scope could be refreshed yet")
 }
 
-func (r *refreshes) isFailing(s inventory.Scope) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state(s).failing()
-}
-
-// alerted counts the scopes that are refreshed often because of an event.
-func (r *refreshes) alerted() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.alerts.count(time.Now())
-}
-
-func (r *refreshes) isDisabled(s inventory.Scope) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state(s).disabled
-}
-
 // refreshed reports whether the last refresh of one of an account's scopes was complete.
 func (r *refreshes) refreshed(account string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for s, st := range r.scopes {
-		if s.Account == account && st.refreshed() && !st.failing() {
+	for s, st := range r.all() {
+		if s.Account == account && st.works() {
 			return true
 		}
 	}
@@ -151,11 +140,8 @@ const freshGrace = time.Minute
 // more since, and the time that it took has passed too. A scope whose refresh fails or gets
 // no answer has an alert of its own, and counts here only if no other scope is left.
 func (r *refreshes) fresh() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	counted, failing := 0, error(nil)
-	for _, s := range r.d.fleet.Scopes() {
-		st := r.state(s)
+	for s, st := range r.all() {
 		switch {
 		case st.disabled || !st.refreshed() && st.isNew():
 			continue
@@ -166,7 +152,7 @@ func (r *refreshes) fresh() error {
 			return fmt.Errorf("%s has not been refreshed yet", s)
 		}
 		counted++
-		due := r.schedule.Next(r.schedule.Next(st.last.ended)).Add(st.last.took + freshGrace)
+		due := r.d.refreshing.Next(r.d.refreshing.Next(st.last.ended)).Add(st.last.took + freshGrace)
 		if time.Now().After(due) {
 			return fmt.Errorf("the last refresh of %s ended %s ago", s, time.Since(st.last.ended).Round(time.Second))
 		}
@@ -175,6 +161,25 @@ func (r *refreshes) fresh() error {
 		return failing
 	}
 	return nil
+}
+
+func (r *refreshes) isFailing(s inventory.Scope) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state(s).failing()
+}
+
+func (r *refreshes) isDisabled(s inventory.Scope) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state(s).disabled
+}
+
+// alerted counts the scopes that are refreshed often because of an event.
+func (r *refreshes) alerted() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.alerts.count(time.Now())
 }
 
 // firstRefresh is how long receiving waits for the first refreshes of an empty state file:

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -33,18 +32,6 @@ var secrets = []string{
 	"AwsSecretAccessKeyAwsSecretAccessKey", "AwsSessionTokenAwsSessionToken",
 }
 
-// journal is a log that several sinks write at the same time.
-type journal struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(b)
-}
-
 // TestI11NoSecretLeavesTheConfiguration: every sink fails, answering with all
 // that it was sent, until its alerts are given up, and past the store too.
 // Nothing of any secret is in the log, the state file, an error, or what
@@ -65,7 +52,7 @@ func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 	host := strings.TrimPrefix(echo.URL, "http://")
 
 	c := loadSinks(t, echo.URL, other.URL)
-	var out journal
+	var out lines
 	log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	base := aws.Config{
 		Region: "eu-west-1", BaseEndpoint: &echo.URL, RetryMaxAttempts: 1,
@@ -88,12 +75,12 @@ func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 
 	kept := readAll(t, filepath.Dir(c.State.Path))
 	for _, want := range []string{"webhook hook: answered", "slack chat: answered", "pagerduty pager: answered", "sns mail: ", "has not taken alert"} {
-		if !strings.Contains(kept, want) && !strings.Contains(out.buf.String(), want) {
+		if !strings.Contains(kept, want) && !strings.Contains(out.String(), want) {
 			t.Errorf("%q is nowhere: the test does not reach it", want)
 		}
 	}
 	for place, text := range map[string]string{
-		"log": out.buf.String(), "state": kept, "other sink": strings.Join(told.bodies, "\n"),
+		"log": out.String(), "state": kept, "other sink": strings.Join(told.bodies, "\n"),
 		"printed sinks": fmt.Sprintf("%v %+v %#v", sinks, sinks, sinks),
 	} {
 		for _, secret := range append(secrets, host) {

@@ -9,20 +9,20 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
-	"flowkeeper/remediate"
 )
 
 // hanging is an AWS that never answers one kind of call, whatever the caller's
 // patience.
 type hanging struct {
-	inner interface {
-		Do(*http.Request) (*http.Response, error)
-	}
+	inner   aws.HTTPClient
 	of      func(header http.Header, body string) bool
 	reached chan struct{} // closed at the first one
 	release chan struct{}
@@ -48,8 +48,7 @@ func (h *hanging) Do(r *http.Request) (*http.Response, error) {
 
 // stalled is what stands still if nothing more happens from a moment on.
 func (h *house) stalled(since time.Time) []string {
-	_, names := h.daemon.progress.Healthy(since.Add(maxSilence + time.Millisecond))
-	return names
+	return h.daemon.progress.Stalled(since.Add(maxSilence + time.Millisecond))
 }
 
 // What hangs is found out, and nothing else: the watchdog is fed by this.
@@ -73,18 +72,15 @@ func TestAHungCallStopsTheFeed(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t)
 			id := h.plant(region, "vpc-1")
-			var armed sync.Map
+			var armed atomic.Bool
 			net := &hanging{inner: h.daemon.AWS.HTTPClient, reached: make(chan struct{}), release: make(chan struct{})}
-			net.of = func(header http.Header, body string) bool {
-				_, on := armed.Load("on")
-				return on && of(header, body)
-			}
+			net.of = func(header http.Header, body string) bool { return armed.Load() && of(header, body) }
 			h.daemon.AWS.HTTPClient = net
 			h.daemon.Config.Rehearsal.Schedule = "@every 1s"
 			h.refreshed()
 			t.Cleanup(func() { close(net.release) }) // before the daemon is stopped
-			h.await("health", func() bool { return h.daemon.health().healthy() == nil })
-			armed.Store("on", true)
+			h.await("health", func() bool { return h.daemon.healthy() == nil })
+			armed.Store(true)
 			h.strike(id)
 			<-net.reached
 			since := time.Now()
@@ -134,19 +130,24 @@ func (s *stuckSink) Send(context.Context, alert.Alert) error {
 	return errors.New("broken")
 }
 
+// withStuckSink gives the daemon a sink that hangs until the test ends.
+func (h *house) withStuckSink() *stuckSink {
+	s := &stuckSink{begun: make(chan struct{}), release: make(chan struct{})}
+	h.daemon.Sinks["stuck"] = s
+	return s
+}
+
 // On a full disk the sinks are asked by who has the message in hand.
 func TestAHungSinkPastTheStoreStopsTheFeed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	id := h.plant(region, "vpc-1")
-	stuck := &stuckSink{begun: make(chan struct{}), release: make(chan struct{})}
-	h.daemon.Sinks["stuck"] = stuck
+	stuck := h.withStuckSink()
 	h.daemon.Config.Inventory.Schedule = "@every 1h" // the full disk is the message's alone
-	broken := &brokenStore{}
-	h.store = func(s remediate.Store) remediate.Store { broken.Store = s; return broken }
+	h.broken = &brokenStore{}
 	h.refreshed()
 	t.Cleanup(func() { close(stuck.release) })
-	broken.full(true)
+	h.broken.full(true)
 	h.strike(id)
 	<-stuck.begun
 	since := time.Now()
@@ -161,8 +162,7 @@ func TestAHungSinkStopsTheFeed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	id := h.plant(region, "vpc-1")
-	stuck := &stuckSink{begun: make(chan struct{}), release: make(chan struct{})}
-	h.daemon.Sinks["stuck"] = stuck
+	stuck := h.withStuckSink()
 	h.refreshed()
 	t.Cleanup(func() { close(stuck.release) })
 	h.strike(id)

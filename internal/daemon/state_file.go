@@ -10,23 +10,16 @@ import (
 	"flowkeeper/inventory"
 )
 
-// stateFileWatch notices changes of the state file that this process did not make. The
-// goroutine of run owns it.
-type stateFileWatch struct {
-	d        *Daemon
-	released store.Released // at the last change
-	dropped  droppedNotice
-}
-
-// run wakes restorers and senders after a command has changed the state file, until ctx
-// ends. It reads with the connection that writes, so that a commit that hangs stops its
-// progress too. If somebody has deleted or replaced the file, run writes it back and
-// returns an error, which ends the daemon; the next one opens the file that was written.
-func (w *stateFileWatch) run(ctx context.Context) error {
-	d := w.d
+// watchStateFile wakes restorers and senders after a command has changed the state file,
+// until ctx ends. It reads with the connection that writes, so that a commit that hangs
+// stops its progress too. If somebody has deleted or replaced the file, it writes the file
+// back and returns an error, which ends the daemon; the next one opens the file that was
+// written.
+func (d *Daemon) watchStateFile(ctx context.Context) error {
 	beat := d.progress.Loop("store", maxSilence)
 	last, _ := d.store.Version(ctx)
-	w.warnReleases(ctx)
+	released := d.warnReleases(ctx, store.Released{})
+	var dropped droppedNotice
 	for retry.Sleep(ctx, time.Second) {
 		beat()
 		if err := d.store.Intact(); errors.Is(err, store.ErrTaken) {
@@ -34,34 +27,39 @@ func (w *stateFileWatch) run(ctx context.Context) error {
 			return errors.Join(err, d.store.Rescue(context.WithoutCancel(ctx)))
 		}
 		d.storeHealth.retry(ctx, time.Now())
-		w.warnDropped()
+		if fresh := dropped.due(d.store.Dropped().Undelivered, time.Now()); fresh > 0 {
+			d.Log.Warn("alerts of attempts, tampering, or deletions of flow logs that nobody ever saw were dropped before every sink had them, to make room in the state file; those of known flow logs are never dropped. See who makes these calls, and which sink is down",
+				"alerts", fresh)
+		}
 		v, err := d.store.Version(ctx)
-		if err == nil && v != last {
-			last = v
-			w.warnReleases(ctx)
-			if d.connected.Load() {
-				d.remediator.WakeRestorers()
-			}
-			for _, s := range d.senders {
-				s.Hurry()
-			}
+		if err != nil || v == last {
+			continue
+		}
+		last = v
+		released = d.warnReleases(ctx, released)
+		if d.connected.Load() {
+			d.remediator.WakeRestorers()
+		}
+		for _, s := range d.senders {
+			s.Hurry()
 		}
 	}
 	return nil
 }
 
 // warnReleases logs a warning if more flow logs are released than before, or for longer:
-// a release takes their protection away.
-func (w *stateFileWatch) warnReleases(ctx context.Context) {
-	now, err := w.d.store.Released(ctx)
+// a release takes their protection away. It returns what is released now, or before if the
+// state file can't be read: the next change asks again.
+func (d *Daemon) warnReleases(ctx context.Context, before store.Released) store.Released {
+	now, err := d.store.Released(ctx)
 	if err != nil {
-		return // the next change asks again
+		return before
 	}
-	if now.FlowLogs > w.released.FlowLogs || now.Until.After(w.released.Until) {
-		w.d.Log.Warn("flow logs are released: who deletes them is told of, but they are not restored; `flowkeeper inventory list` names them, `flowkeeper inventory release --undo` protects them again",
+	if now.FlowLogs > before.FlowLogs || now.Until.After(before.Until) {
+		d.Log.Warn("flow logs are released: who deletes them is told of, but they are not restored; `flowkeeper inventory list` names them, `flowkeeper inventory release --undo` protects them again",
 			"flow_logs", now.FlowLogs, "until", now.Until.UTC().Format(time.RFC3339))
 	}
-	w.released = now
+	return now
 }
 
 // droppedNotice decides when to log that alerts were dropped before every sink had them:
@@ -79,12 +77,4 @@ func (n *droppedNotice) due(undelivered int64, now time.Time) int64 {
 	}
 	n.said, n.saidAt = undelivered, now
 	return fresh
-}
-
-// warnDropped logs that alerts were dropped.
-func (w *stateFileWatch) warnDropped() {
-	if fresh := w.dropped.due(w.d.store.Dropped().Undelivered, time.Now()); fresh > 0 {
-		w.d.Log.Warn("alerts of attempts, tampering, or deletions of flow logs that nobody ever saw were dropped before every sink had them, to make room in the state file; those of known flow logs are never dropped. See who makes these calls, and which sink is down",
-			"alerts", fresh)
-	}
 }

@@ -1,8 +1,14 @@
 package daemon
 
 import (
+	"errors"
+	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/store"
 )
 
 // TestDroppedAlertsAreSaidOnce, and again when there are more, a day later.
@@ -21,15 +27,56 @@ func TestDroppedAlertsAreSaidOnce(t *testing.T) {
 	}
 }
 
-// TestDroppedIsMeasured from the start.
-func TestDroppedIsMeasured(t *testing.T) {
+// TestTheStateFileIsDeleted: an attacker who deletes it takes nothing away. The
+// daemon ends, to be started again, and that one has all that was known.
+func TestTheStateFileIsDeleted(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
+	id := h.plant(region, "vpc-1")
 	h.refreshed()
-	for _, name := range []string{"flowkeeper_dropped_rows_total", "flowkeeper_dropped_alerts_total"} {
-		if v := h.value(name); v != 0 {
-			t.Errorf("%s is %v", name, v)
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(h.daemon.Config.State.Path + suffix); err != nil {
+			t.Fatal(err)
 		}
+	}
+	if err := h.end(); !errors.Is(err, store.ErrTaken) {
+		t.Fatalf("ended with %v", err)
+	}
+	h.strike(id)
+	h.again()
+	h.awaitBack(region, "vpc-1")
+	h.await("the alerts", func() bool {
+		byMallory := 0 // the first refresh may have found the loss before the event came
+		for _, a := range h.pager.of(alert.Deletion) {
+			if a.Actor != nil {
+				byMallory++
+			}
+		}
+		return byMallory == 1 && len(h.pager.of(alert.Pipeline)) > 0
+	})
+}
+
+// TestSecondDaemon on one state file is refused, before it touches anything.
+func TestSecondDaemon(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.refreshed()
+	second := &Daemon{Config: h.daemon.Config, Log: h.daemon.Log, AWS: h.daemon.AWS}
+	if err := second.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "state.db") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestReleaseIsNoticed: a command of another process is obeyed at once.
+func TestReleaseIsNoticed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	h.release(time.Now().Add(time.Hour))
+	h.strike(id)
+	h.await("the closing alert", func() bool { return len(h.pager.of(alert.Closed)) == 1 })
+	if n := h.on(region, "vpc-1"); n != 0 {
+		t.Error("restored what was released")
 	}
 }

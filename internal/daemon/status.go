@@ -19,17 +19,17 @@ import (
 const statusPause = 15 * time.Second
 
 // reportStatus sends systemd a line about what the daemon is doing, until ctx ends.
-func (h health) reportStatus(ctx context.Context) error {
-	if !(systemd.Notifier{}).Listening() {
+func (d *Daemon) reportStatus(ctx context.Context) error {
+	if !systemd.Listening() {
 		return nil
 	}
 	for {
-		ready := h.ready() == nil
-		if c, err := h.d.store.Counts(ctx); err == nil {
-			c.RefreshedAt = h.current(c.RefreshedAt)
-			h.d.report(systemd.Notifier{}.Status(statusLine(c, h.share(c), h.problem(), time.Now())))
+		ready := d.ready() == nil
+		if c, err := d.store.Counts(ctx); err == nil {
+			c.RefreshedAt = d.current(c.RefreshedAt)
+			d.report(systemd.Status(statusLine(c, d.share(c), d.problem(), time.Now())))
 		}
-		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (h.ready() == nil); {
+		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (d.ready() == nil); {
 			if !retry.Sleep(ctx, time.Second) {
 				return nil
 			}
@@ -38,11 +38,11 @@ func (h health) reportStatus(ctx context.Context) error {
 }
 
 // problem returns what the status line begins with if the daemon is not well.
-func (h health) problem() string {
-	if err := h.ready(); err != nil {
+func (d *Daemon) problem() string {
+	if err := d.ready(); err != nil {
 		return "not ready: " + err.Error()
 	}
-	if err := h.unwell(); err != nil {
+	if err := d.unwell(); err != nil {
 		return "NOT WELL: " + err.Error()
 	}
 	return ""
@@ -50,48 +50,46 @@ func (h health) problem() string {
 
 // share returns how many scopes are refreshed; before AWS has been reached, all that the
 // state file has.
-func (h health) share(c store.Counts) share {
-	if !h.d.connected.Load() {
+func (d *Daemon) share(c store.Counts) share {
+	if !d.connected.Load() {
 		return share{len(c.RefreshedAt), len(c.RefreshedAt)}
 	}
-	return h.d.refreshes.share()
+	return d.refreshes.share()
 }
 
 // statusLine returns the status as a line. problem comes first, if there is one.
 func statusLine(c store.Counts, scopes share, problem string, now time.Time) string {
-	protected := c.Restorable["yes"] + c.Restorable["no"] + c.Restorable["unknown"]
+	var parts []string
+	part := func(is bool, format string, args ...any) {
+		if is {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
+	}
+	notRestorable, notRehearsed := c.Restorable["no"], c.Restorable["unknown"]
+	protected := c.Restorable["yes"] + notRestorable + notRehearsed
 	left := unguarded(c)
 	where := alert.Plural(scopes.all, "scope")
 	if scopes.refreshed < scopes.all {
 		where = scopes.String()
 	}
-	parts := []string{fmt.Sprintf("%s protected in %s", alert.Plural(max(0, protected-left), "flow log"), where)}
-	if left > 0 {
-		parts = append(parts, fmt.Sprintf("%d NOT guarded (no scope of the configuration)", left))
-	}
+	part(true, "%s protected in %s", alert.Plural(max(0, protected-left), "flow log"), where)
+	part(left > 0, "%d NOT guarded (no scope of the configuration)", left)
 	switch {
 	case protected == 0:
-	case c.Restorable["no"] > 0:
-		parts = append(parts, fmt.Sprintf("%d NOT restorable", c.Restorable["no"]))
-	case c.Restorable["unknown"] == protected:
-		parts = append(parts, "not rehearsed yet")
-	case c.Restorable["unknown"] > 0:
-		parts = append(parts, fmt.Sprintf("%d not rehearsed yet", c.Restorable["unknown"]))
+	case notRestorable > 0:
+		part(true, "%d NOT restorable", notRestorable)
+	case notRehearsed == protected:
+		part(true, "not rehearsed yet")
+	case notRehearsed > 0:
+		part(true, "%d not rehearsed yet", notRehearsed)
 	default:
-		parts = append(parts, "all restorable")
+		part(true, "all restorable")
 	}
-	if c.Released.FlowLogs > 0 {
-		parts = append(parts, fmt.Sprintf("%d RELEASED until %s", c.Released.FlowLogs, minute(c.Released.Until)))
-	}
-	if at := oldest(c); !at.IsZero() {
-		parts = append(parts, "last refresh "+now.Sub(at).Truncate(time.Second).String()+" ago")
-	}
-	if n := c.Incidents["open"]; n > 0 {
-		parts = append(parts, alert.Plural(n, "incident")+" open")
-	}
-	if n := c.Incidents["blocked"]; n > 0 {
-		parts = append(parts, fmt.Sprintf("%d BLOCKED", n))
-	}
+	part(c.Released.FlowLogs > 0, "%d RELEASED until %s", c.Released.FlowLogs, minute(c.Released.Until))
+	refreshed := oldest(c)
+	part(!refreshed.IsZero(), "last refresh %s ago", now.Sub(refreshed).Truncate(time.Second))
+	part(c.Incidents["open"] > 0, "%s open", alert.Plural(c.Incidents["open"], "incident"))
+	part(c.Incidents["blocked"] > 0, "%d BLOCKED", c.Incidents["blocked"])
 	waiting, refused := 0, 0
 	for sink, n := range c.Pending {
 		if c.Refused[sink] > 0 {
@@ -100,12 +98,8 @@ func statusLine(c store.Counts, scopes share, problem string, now time.Time) str
 			waiting += n
 		}
 	}
-	if refused > 0 {
-		parts = append(parts, fmt.Sprintf("%s NOT delivered (%s)", alert.Plural(refused, "alert"), strings.Join(slices.Sorted(maps.Keys(c.Refused)), ", ")))
-	}
-	if waiting > 0 {
-		parts = append(parts, alert.Plural(waiting, "alert")+" on the way")
-	}
+	part(refused > 0, "%s NOT delivered (%s)", alert.Plural(refused, "alert"), strings.Join(slices.Sorted(maps.Keys(c.Refused)), ", "))
+	part(waiting > 0, "%s on the way", alert.Plural(waiting, "alert"))
 	line := strings.Join(parts, ", ")
 	if problem != "" {
 		line = problem + "; " + line

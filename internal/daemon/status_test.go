@@ -40,13 +40,9 @@ func TestStatusLine(t *testing.T) {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
-}
-
-// Scopes that AWS refuses are not among those refreshed, and the line says so.
-func TestStatusLineCountsScopes(t *testing.T) {
-	t.Parallel()
+	// Scopes that AWS refuses are not among those refreshed, and the line says so.
 	c := store.Counts{Restorable: map[string]int{"yes": 7}}
-	if got, want := statusLine(c, share{33, 34}, "", time.Now()), "7 flow logs protected in 33 of 34 scopes, all restorable"; got != want {
+	if got, want := statusLine(c, share{33, 34}, "", now), "7 flow logs protected in 33 of 34 scopes, all restorable"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -59,15 +55,8 @@ func TestReleasesAreNoticed(t *testing.T) {
 	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
 	h.plant(region, "vpc-1")
 	h.refreshed()
-	command, err := store.Open(t.Context(), h.daemon.Config.State.Path, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer command.Close()
 	until := time.Now().Add(time.Hour)
-	if _, err := command.Change(t.Context(), func(r *inventory.Row) bool { r.ReleasedAt, r.ReleasedUntil = time.Now(), until; return true }); err != nil {
-		t.Fatal(err)
-	}
+	h.release(until)
 	h.await("a warning", func() bool {
 		log := h.log.String()
 		return strings.Contains(log, `"level":"WARN","msg":"flow logs are released`) && strings.Contains(log, `"flow_logs":1,"until":"`+until.UTC().Format(time.RFC3339))

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"flowkeeper/alert"
 )
 
 // TestStoreHealth: once the file can be written, the messages that waited for it are
@@ -57,4 +59,28 @@ func TestStoreHealth(t *testing.T) {
 			t.Errorf("%s: ready %v, shown %v", step.what, ready, shown)
 		}
 	}
+}
+
+// TestI1FullStore: what can't be stored is told all the same, and stays in the
+// queue until it can.
+func TestI1FullStore(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.Queue.VisibilityTimeout = time.Second
+	id := h.plant(region, "vpc-1")
+	h.broken = &brokenStore{}
+	h.refreshed()
+	h.await("readiness", func() bool { return h.daemon.ready() == nil })
+	h.broken.full(true)
+	h.strike(id)
+	h.await("the alert, past the store", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
+	if n := h.world.Deleted(h.queue); n != 0 {
+		t.Errorf("%d messages acknowledged that are not stored", n)
+	}
+	if err := h.daemon.ready(); !errors.Is(err, errNotStored) {
+		t.Errorf("ready: %v", err)
+	}
+	h.broken.full(false)
+	h.awaitBack(region, "vpc-1")
+	h.await("the message to be acknowledged", func() bool { return h.world.Deleted(h.queue) > 0 })
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/remediate/incident"
@@ -23,6 +24,8 @@ import (
 // Meters counts what happens since the start of the daemon; what is in the state file is read
 // by Scrape. It is safe for concurrent use, and implements remediate.Meter and watcher.Meter.
 type Meters struct {
+	registry                                   *prometheus.Registry
+	sinks                                      []string // see AddSink
 	restores, messages, noCalls, alerts, calls *prometheus.CounterVec
 	blind, delay                               prometheus.Histogram
 	oldest                                     prometheus.Gauge
@@ -42,15 +45,18 @@ const (
 	outcomeFailed = "failed"
 )
 
-// New returns meters that have counted nothing yet; sinks are the names of all sinks.
-func New(sinks []string) *Meters {
+// New returns meters that have counted nothing yet.
+func New() *Meters {
+	registry := prometheus.NewRegistry()
+	auto := promauto.With(registry)
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "flowkeeper_" + name, Help: help}, labels)
+		return auto.NewCounterVec(prometheus.CounterOpts{Name: "flowkeeper_" + name, Help: help}, labels)
 	}
 	histogram := func(name, help string, buckets ...float64) prometheus.Histogram {
-		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "flowkeeper_" + name, Help: help, Buckets: buckets})
+		return auto.NewHistogram(prometheus.HistogramOpts{Name: "flowkeeper_" + name, Help: help, Buckets: buckets})
 	}
 	m := &Meters{
+		registry: registry,
 		restores: counter("restores_total", "Incidents by what came of restoring: created, adopted (somebody else made an equal one), blocked (a person is needed), closed (nothing was to be restored).", "outcome"),
 		messages: counter("messages_total", "Messages of the queue, by the form of their body and by what became of them.", "kind", "outcome"),
 		noCalls:  counter("records_ignored_total", "Acknowledged records that name a watched call and are no management call of an AWS API, by what they are instead.", "reason"),
@@ -58,7 +64,7 @@ func New(sinks []string) *Meters {
 		calls:    counter("aws_calls_total", "Calls to AWS, each retry counted, by outcome (ok, throttled, denied, failed). A dry run that AWS would allow is ok.", "service", "operation", "outcome"),
 		blind:    histogram("blind_seconds", "From the deletion of a flow log to its replacement.", 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400),
 		delay:    histogram("detection_delay_seconds", "From a deletion to the alert about it on disk, for deletions that an event told of.", 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600),
-		oldest: prometheus.NewGauge(prometheus.GaugeOpts{Name: "flowkeeper_queue_oldest_message_seconds",
+		oldest: auto.NewGauge(prometheus.GaugeOpts{Name: "flowkeeper_queue_oldest_message_seconds",
 			Help: "Age of the oldest message that the last receive brought; 0 when it brought none."}),
 	}
 	// Every series begins with 0: Prometheus sees no increase of one that begins with 1.
@@ -72,15 +78,14 @@ func New(sinks []string) *Meters {
 		m.noCalls.WithLabelValues(string(n))
 	}
 	m.calls.WithLabelValues("SQS", "ReceiveMessage", "ok") // the alerting rule asks for its rate, also if the queue never answers
-	for _, s := range sinks {
-		m.alerts.WithLabelValues(s, outcomeSent)
-		m.alerts.WithLabelValues(s, outcomeFailed)
-	}
 	return m
 }
 
-func (m *Meters) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.restores, m.messages, m.noCalls, m.alerts, m.calls, m.blind, m.delay, m.oldest}
+// AddSink begins the series of a sink. It must not be called after Scrape.Handler.
+func (m *Meters) AddSink(name string) {
+	m.sinks = append(m.sinks, name)
+	m.alerts.WithLabelValues(name, outcomeSent)
+	m.alerts.WithLabelValues(name, outcomeFailed)
 }
 
 // DeletionRecorded implements remediate.Meter.

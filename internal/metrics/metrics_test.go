@@ -27,7 +27,7 @@ func TestAScopeThatWasNeverRefreshedHasASeries(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	never := &Scrape{Store: s, Log: slog.New(slog.DiscardHandler), Current: func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
+	never := &Scrape{Meters: New(), Store: s, Log: slog.New(slog.DiscardHandler), Current: func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
 		return map[inventory.Scope]time.Time{{Account: "111122223333", Region: "eu-west-1"}: {}}
 	}}
 	if text := scraped(t, never); !strings.Contains(text, `flowkeeper_refresh_last_success_timestamp_seconds{account="111122223333",region="eu-west-1"} 0`+"\n") {
@@ -48,7 +48,7 @@ func TestMetricsOutliveTheStateFile(t *testing.T) {
 	}
 	log := &strings.Builder{}
 	w := httptest.NewRecorder()
-	scrape := &Scrape{Meters: New(nil), Store: s, Version: "1", Log: slog.New(slog.NewTextHandler(log, nil))}
+	scrape := &Scrape{Meters: New(), Store: s, Version: "1", Log: slog.New(slog.NewTextHandler(log, nil)), AlertRefreshed: func() int { return 0 }}
 	scrape.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	body := w.Body.String()
 	if w.Code != http.StatusOK || !strings.Contains(body, "flowkeeper_build_info") || !strings.Contains(body, "flowkeeper_aws_calls_total") {
@@ -65,7 +65,7 @@ func TestMetricsOutliveTheStateFile(t *testing.T) {
 // TestAQueueThatNeverAnsweredHasASeries: the alerting rule asks for its rate.
 func TestAQueueThatNeverAnsweredHasASeries(t *testing.T) {
 	t.Parallel()
-	if text := scraped(t, New(nil).calls); !strings.Contains(text, `flowkeeper_aws_calls_total{operation="ReceiveMessage",outcome="ok",service="SQS"} 0`+"\n") {
+	if text := scraped(t, New().calls); !strings.Contains(text, `flowkeeper_aws_calls_total{operation="ReceiveMessage",outcome="ok",service="SQS"} 0`+"\n") {
 		t.Error(text)
 	}
 }

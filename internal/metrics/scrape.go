@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"flowkeeper/internal/outage"
@@ -33,40 +34,37 @@ var (
 // scrape is as long as one may take.
 const scrape = 8 * time.Second
 
-// Scrape answers Prometheus. All fields but Meters, Store and Log may be empty. It must not be
-// copied after its first use.
+// Scrape answers Prometheus. It must not be copied after its first use.
 type Scrape struct {
 	Meters  *Meters
 	Store   *store.Store
-	Sinks   []string // the names of all sinks
 	Version string
 	Log     *slog.Logger
 	// Current returns the refreshes to show, given those in the state file, with the zero time
-	// for a scope that had none; nil: show all of them.
+	// for a scope that had none.
 	Current func(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time
-	// AlertRefreshed returns how many scopes are refreshed each inventory.alert_refresh; nil: none.
+	// AlertRefreshed returns how many scopes are refreshed each inventory.alert_refresh.
 	AlertRefreshed func() int
 
 	reading outage.Outage // of the state file
 }
 
-// Handler answers /metrics, with what the state file holds at that moment.
+// Handler answers /metrics, with what the state file holds at that moment. It is called once.
 func (s *Scrape) Handler() http.Handler {
-	r := prometheus.NewRegistry()
-	r.MustRegister(s.Meters.collectors()...)
-	r.MustRegister(dropped(s.Store)...)
-	r.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_alert_refresh_scopes", Help: "Scopes that are refreshed every inventory.alert_refresh, because of a deletion, an attempt or tampering in their account within the last hour."}, s.alertRefreshed),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_build_info", Help: "Always 1; the label says which version this is.",
-			ConstLabels: prometheus.Labels{"version": s.Version}}, func() float64 { return 1 }))
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: scrape})
-}
-
-func (s *Scrape) alertRefreshed() float64 {
-	if s.AlertRefreshed == nil {
-		return 0
+	r := s.Meters.registry
+	auto := promauto.With(r)
+	dropped := func(name, help string, value func(store.Dropped) int64) {
+		auto.NewCounterFunc(prometheus.CounterOpts{Name: "flowkeeper_" + name, Help: help}, func() float64 { return float64(value(s.Store.Dropped())) })
 	}
-	return float64(s.AlertRefreshed())
+	dropped("dropped_rows_total", "Rows of the state file about calls that anybody can repeat (attempts, tampering, unknown flow logs), dropped to keep its bound.",
+		func(d store.Dropped) int64 { return d.Rows })
+	dropped("dropped_alerts_total", "Alerts among them that a sink had not got yet.", func(d store.Dropped) int64 { return d.Undelivered })
+	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_alert_refresh_scopes", Help: "Scopes that are refreshed every inventory.alert_refresh, because of a deletion, an attempt or tampering in their account within the last hour."},
+		func() float64 { return float64(s.AlertRefreshed()) })
+	auto.NewGauge(prometheus.GaugeOpts{Name: "flowkeeper_build_info", Help: "Always 1; the label says which version this is.",
+		ConstLabels: prometheus.Labels{"version": s.Version}}).Set(1)
+	r.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: scrape})
 }
 
 // Describe implements prometheus.Collector.
@@ -100,18 +98,14 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 		{flowLogsMetric, n.FlowLogs, []string{"live", "gone"}},
 		{incidentsMetric, n.Incidents, []string{"open", "restored", "verified", "blocked", "closed"}},
 		{restorableMetric, n.Restorable, []string{"yes", "no", "unknown"}},
-		{pendingMetric, n.Pending, s.Sinks},
-		{parkedMetric, n.Parked, s.Sinks},
+		{pendingMetric, n.Pending, s.Meters.sinks},
+		{parkedMetric, n.Parked, s.Meters.sinks},
 	} {
 		for _, w := range m.words {
 			gauge(m.desc, float64(m.count[w]), w)
 		}
 	}
-	refreshed := n.RefreshedAt
-	if s.Current != nil {
-		refreshed = s.Current(refreshed)
-	}
-	for scope, at := range refreshed {
+	for scope, at := range s.Current(n.RefreshedAt) {
 		seconds := 0.0 // never
 		if !at.IsZero() {
 			seconds = float64(at.UnixMilli()) / 1000
@@ -121,16 +115,4 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	gauge(releasedMetric, float64(n.Released.FlowLogs))
 	gauge(heldMetric, float64(n.Held))
 	gauge(sizeMetric, float64(n.Size))
-}
-
-// dropped rows and alerts, since the start.
-func dropped(s *store.Store) []prometheus.Collector {
-	counter := func(name, help string, value func(store.Dropped) int64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "flowkeeper_" + name, Help: help}, func() float64 { return float64(value(s.Dropped())) })
-	}
-	return []prometheus.Collector{
-		counter("dropped_rows_total", "Rows of the state file about calls that anybody can repeat (attempts, tampering, unknown flow logs), dropped to keep its bound.",
-			func(d store.Dropped) int64 { return d.Rows }),
-		counter("dropped_alerts_total", "Alerts among them that a sink had not got yet.", func(d store.Dropped) int64 { return d.Undelivered }),
-	}
 }

@@ -29,7 +29,7 @@ func New(base aws.Config, c configs.Config) (*sqs.Client, configs.QueueRef, erro
 		case c.AWS.EndpointURL != "":
 			o.BaseEndpoint = aws.String(c.AWS.EndpointURL)
 		case ofSQSAlone(base, *o) || q.Endpoint == "":
-		case strings.EqualFold(strings.TrimSuffix(q.Endpoint, ":443"), standard(o.Region)):
+		case strings.EqualFold(strings.TrimSuffix(q.Endpoint, ":443"), resolved(sqs.Options{Region: o.Region})):
 			o.BaseEndpoint = nil // the SDK dials it, or its FIPS or dual-stack twin where that is asked for
 		default:
 			o.BaseEndpoint = aws.String(q.Endpoint)
@@ -46,9 +46,6 @@ func ofSQSAlone(base aws.Config, o sqs.Options) bool {
 	return o.BaseEndpoint != nil && (base.BaseEndpoint == nil || *base.BaseEndpoint != *o.BaseEndpoint)
 }
 
-// standard is the endpoint of SQS in a Region, as the SDK knows it.
-func standard(region string) string { return resolved(sqs.Options{Region: region}) }
-
 // Host that a client asks, with its port where that is not the usual one; empty
 // where the SDK knows none, and refuses every call.
 func Host(c *sqs.Client) string {
@@ -64,7 +61,7 @@ func Host(c *sqs.Client) string {
 	return u.Host
 }
 
-// resolved is the endpoint that the SDK finds for a Region; empty: none.
+// resolved is the endpoint that the SDK knows for a Region; empty: none.
 func resolved(o sqs.Options) string {
 	at, err := sqs.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sqs.EndpointParameters{
 		Region:       aws.String(o.Region),

@@ -59,17 +59,38 @@ func (f *Fleet) EC2(s inventory.Scope) (remediate.EC2, bool) {
 	return c, ok
 }
 
+// Caller asks AWS for the principal of a scope's calls: the ARN that CloudTrail's records will
+// have. It uses the verified credentials of the scope's EC2 client (I13).
+func (f *Fleet) Caller(ctx context.Context, s inventory.Scope) (arn string, err error) {
+	if _, ok := f.EC2(s); !ok {
+		return "", fmt.Errorf("%s is not a configured scope", s)
+	}
+	if _, arn, err = whoAmI(ctx, f.member(s.Account).cfg); err != nil {
+		return "", fmt.Errorf("ask AWS who signs the calls in %s: %w", s, err)
+	}
+	return arn, nil
+}
+
+// member returns an account of the fleet; nil: it is none.
+func (f *Fleet) member(account string) *member {
+	for _, m := range f.members {
+		if m.id == account {
+			return m
+		}
+	}
+	return nil
+}
+
 // Enabled reports whether a scope's Region is among those that AWS last named for
 // its account. Where the configuration names the Regions, or AWS could not be
 // asked, it is true.
 func (f *Fleet) Enabled(s inventory.Scope) bool {
-	for _, m := range f.members {
-		if m.id == s.Account {
-			names := m.names()
-			return names == nil || slices.Contains(names, s.Region)
-		}
+	m := f.member(s.Account)
+	if m == nil {
+		return true
 	}
-	return true
+	names := m.names()
+	return names == nil || slices.Contains(names, s.Region)
 }
 
 // Unlisted reports whether there are accounts whose Regions AWS has not named yet.
@@ -176,7 +197,7 @@ func (f *Fleet) Discover(ctx context.Context) (added []inventory.Scope, failed m
 }
 
 // Lists reports whether AWS is asked for the Regions: the configuration says AllRegions.
-func (f *Fleet) Lists() bool { return len(f.regions) == 1 && f.regions[0] == AllRegions }
+func (f *Fleet) Lists() bool { return slices.Equal(f.regions, []string{AllRegions}) }
 
 // list asks for the enabled Regions of each account, each within its limit.
 func (f *Fleet) list(ctx context.Context, limit func(*member) time.Duration) (failed map[string]error) {

@@ -13,12 +13,8 @@ import (
 // read again. A refused AssumeRole counts as any other call. One service or Region
 // may be all that refuses them, see RefusedEverywhere. stale is called by any
 // goroutine, each time that loading brought the same again, and must not block.
-func OnRefusedEnvironment(cfg aws.Config, stale func()) {
-	s := sourceOf(cfg)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.onStale = stale
-}
+// OnRefusedEnvironment itself is called before the first call with cfg.
+func OnRefusedEnvironment(cfg aws.Config, stale func()) { sourceOf(cfg).onStale = stale }
 
 // drop loads credentials again, because a client can do nothing with these; why
 // says it. It reports whether there are others now.
@@ -30,14 +26,10 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why 
 	if c, err := s.current(ctx); err == nil && !same(c, refused) {
 		return true // another call has loaded them
 	}
-	p, err := s.reload(ctx, client)
-	if p == nil && err == nil {
+	if s.load == nil || !s.pauses.start(client) {
 		return false
 	}
-	var c aws.Credentials
-	if err == nil {
-		c, err = p.Retrieve(ctx)
-	}
+	p, c, err := s.reload(ctx)
 	if err != nil {
 		s.pauses.failed(client)
 		if ctx.Err() == nil {
@@ -49,8 +41,8 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why 
 		if s.pauses.failed(client) == 0 {
 			s.log.Warn(why+", and their source still has the same: put new ones there. What came from the environment, or as a copy of systemd's (LoadCredential=), is read at a start only: restart then", "from", refused.Source)
 		}
-		if why == refusedByAWS && refused.Source == config.CredentialsSourceName {
-			s.stale()
+		if s.onStale != nil && why == refusedByAWS && refused.Source == config.CredentialsSourceName {
+			s.onStale()
 		}
 		return false
 	}
@@ -77,10 +69,7 @@ func (s *source) find(ctx context.Context, generation uint64) bool {
 	if !s.pauses.start(client) {
 		return false
 	}
-	p, err := s.load(ctx)
-	if err == nil {
-		_, err = p.Retrieve(ctx)
-	}
+	p, _, err := s.reload(ctx)
 	if err != nil {
 		s.pauses.failed(client)
 		return false
@@ -97,28 +86,12 @@ func (s *source) replace(p aws.CredentialsProvider) {
 	s.provider, s.loaded = p, s.loaded+1
 }
 
-// reload makes a provider without the refused credentials; nil: it is too early
-// for that, or there is none.
-func (s *source) reload(ctx context.Context, client string) (aws.CredentialsProvider, error) {
-	cache, cached := s.provider.(*aws.CredentialsCache) // whoever writes it has the turn
-	if s.load == nil && !cached || !s.pauses.start(client) {
-		return nil, nil
+// reload returns a new provider and its credentials.
+func (s *source) reload(ctx context.Context) (p aws.CredentialsProvider, c aws.Credentials, err error) {
+	if p, err = s.load(ctx); err == nil {
+		c, err = p.Retrieve(ctx)
 	}
-	if s.load != nil {
-		return s.load(ctx)
-	}
-	cache.Invalidate()
-	return cache, nil
-}
-
-// stale reports that the environment's credentials are refused.
-func (s *source) stale() {
-	s.mu.Lock()
-	f := s.onStale
-	s.mu.Unlock()
-	if f != nil {
-		f()
-	}
+	return p, c, err
 }
 
 func same(a, b aws.Credentials) bool {

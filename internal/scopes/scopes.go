@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -21,19 +20,10 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Account is one account to act in. Without a role the base credentials are used; without an
-// ID too, the account is theirs.
-type Account struct {
-	ID         string
-	RoleARN    string
-	ExternalID string
-}
-
 // Options of Base.
 type Options struct {
-	Region      string // of the first calls; empty: as the SDK finds it
-	EndpointURL string // empty: AWS
-	HTTPClient  *http.Client
+	Region      string                  // of the first calls; empty: as the SDK finds it
+	EndpointURL string                  // empty: AWS
 	Log         *slog.Logger            // of what the SDK says of itself, for debugging, and of credentials loaded again; nil: nothing
 	Credentials aws.CredentialsProvider // nil: as the SDK finds them
 }
@@ -48,9 +38,6 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 	fns := []func(*config.LoadOptions) error{config.WithLogger(log)} // for what the SDK logs while it loads the rest
 	if o.Region != "" {
 		fns = append(fns, config.WithRegion(o.Region))
-	}
-	if o.HTTPClient != nil {
-		fns = append(fns, config.WithHTTPClient(o.HTTPClient))
 	}
 	if o.Credentials != nil {
 		fns = append(fns, config.WithCredentialsProvider(o.Credentials))
@@ -77,35 +64,6 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 	return credentials.signs(cfg, credentials), nil
 }
 
-// assume is the source of a role's credentials: it keeps them, renews them before
-// they end, and assumes the role again once AWS refuses them.
-func assume(base aws.Config, a Account, from *source) *source {
-	fresh := func(context.Context) (aws.CredentialsProvider, error) { return session(base, a), nil }
-	s := newSource(session(base, a), fresh, from.log)
-	s.pauses.now = from.pauses.now
-	return s
-}
-
-const assumeTimeout = 20 * time.Second // of one AssumeRole, its retries included
-
-// session keeps the credentials of one assumed role.
-func session(base aws.Config, a Account) aws.CredentialsProvider {
-	p := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(base), a.RoleARN, func(o *stscreds.AssumeRoleOptions) {
-		o.RoleSessionName = "flowkeeper"
-		if a.ExternalID != "" {
-			o.ExternalID = aws.String(a.ExternalID)
-		}
-	})
-	// The cache calls Retrieve without the time limit of its caller, so that a call to STS
-	// that hangs would never end.
-	limited := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-		ctx, cancel := context.WithTimeout(ctx, assumeTimeout)
-		defer cancel()
-		return p.Retrieve(ctx)
-	})
-	return aws.NewCredentialsCache(limited, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 2 * time.Minute })
-}
-
 // Regions returns the Regions of an account by the list of the configuration: if it is empty
 // cfg's own, for [all] those that are enabled, else the list.
 func Regions(ctx context.Context, cfg aws.Config, regions []string) ([]string, error) {
@@ -115,7 +73,7 @@ func Regions(ctx context.Context, cfg aws.Config, regions []string) ([]string, e
 		}
 		return []string{cfg.Region}, nil
 	}
-	if len(regions) != 1 || regions[0] != AllRegions {
+	if !slices.Equal(regions, []string{AllRegions}) {
 		return regions, nil
 	}
 	out, err := ec2.NewFromConfig(cfg).DescribeRegions(ctx, &ec2.DescribeRegionsInput{

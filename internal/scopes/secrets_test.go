@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 
@@ -28,13 +27,12 @@ func TestI11ARefusedSignatureRepeatsNoHeaders(t *testing.T) {
 	w.RefuseKey(key.AccessKeyID, "SignatureDoesNotMatch", said+"\n\nThe Canonical String for this request should have been\n'POST\n/\n\nhost:sts.eu-west-1.amazonaws.com\nx-amz-security-token:IQoJtoken\n'\n")
 	s := sourceOf(cfg)
 	cfg = s.signs(cfg, s)
-	api, _ := fleet.EC2(inventory.Scope{Account: ours, Region: "eu-west-1"})
 	calls := map[string]func() error{
 		"queue": func() error {
 			_, err := sqs.NewFromConfig(cfg).ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &queue})
 			return err
 		},
-		"whose they are": func() error { _, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{}); return err },
+		"whose they are": func() error { return list(t, fleet, ours) },
 		"who signs": func() error {
 			_, err := fleet.Caller(t.Context(), inventory.Scope{Account: ours, Region: "eu-west-1"})
 			return err
@@ -60,11 +58,8 @@ func TestI11WhatACredentialProcessPrintsIsNotSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log strings.Builder
-	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", HTTPClient: w.HTTPClient(), Log: logTo(&log)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = sqs.NewFromConfig(cfg).ReceiveMessage(context.Background(), &sqs.ReceiveMessageInput{QueueUrl: aws.String("https://sqs.eu-west-1.amazonaws.com/" + ours + "/q")})
+	cfg := loaded(t, w, logTo(&log))
+	_, err := sqs.NewFromConfig(cfg).ReceiveMessage(context.Background(), &sqs.ReceiveMessageInput{QueueUrl: aws.String("https://sqs.eu-west-1.amazonaws.com/" + ours + "/q")})
 	if err == nil || strings.Contains(err.Error()+log.String(), "wJalrSECRET") || !strings.Contains(err.Error(), "process output") {
 		t.Errorf("%v\n%s", err, log.String())
 	}

@@ -16,11 +16,13 @@ import (
 //
 // It is safe for concurrent use.
 type source struct {
-	// load makes a new provider, which knows nothing of the last one's credentials.
-	// nil: the provider has no memory that could be dropped, or is a cache.
+	// load makes a provider, which knows nothing of the last one's credentials.
+	// nil: the provider has no memory that could be dropped.
 	load     func(context.Context) (aws.CredentialsProvider, error)
 	settings bool // load reads what is set on this machine: where there were no credentials, there may be by now
 	log      *slog.Logger
+
+	onStale func() // see OnRefusedEnvironment; nil: nobody asks
 
 	turn   turn // of whoever loads
 	pauses *pauses
@@ -28,7 +30,6 @@ type source struct {
 	mu       sync.Mutex // guards all below
 	provider aws.CredentialsProvider
 	loaded   uint64 // how often there were others than before
-	onStale  func() // see OnRefusedEnvironment; nil: nobody asks
 }
 
 // turn is a lock of capacity 1 that nobody waits for longer than their own ctx.
@@ -61,7 +62,14 @@ func sourceOf(cfg aws.Config) *source {
 	case *verified:
 		return p.inner
 	}
-	return newSource(cfg.Credentials, nil, nil)
+	var load func(context.Context) (aws.CredentialsProvider, error)
+	if cache, ok := cfg.Credentials.(*aws.CredentialsCache); ok {
+		load = func(context.Context) (aws.CredentialsProvider, error) {
+			cache.Invalidate()
+			return cache, nil
+		}
+	}
+	return newSource(cfg.Credentials, load, nil)
 }
 
 // OnClock returns cfg with credentials that are loaded again, where AWS refuses them,
