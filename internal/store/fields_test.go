@@ -1,8 +1,6 @@
 package store
 
 import (
-	"database/sql"
-	"errors"
 	"path/filepath"
 	"testing"
 
@@ -73,19 +71,11 @@ func TestUpgradeTellsFieldsApart(t *testing.T) {
 	}
 	older(t, path, 6, rows...)
 	needs := delivery.TargetOf(plain)
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err1 := db.Exec(`UPDATE flow_logs SET needs = ?`, body(needs))
-	_, err2 := db.Exec(`INSERT INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, scope.Account, scope.Region, body(needs), body(rehearse.Rehearsal{Scope: scope, Target: needs, At: noon}))
-	errs := []error{err1, err2}
+	db := raw(t, path)
+	exec(t, db, `UPDATE flow_logs SET needs = ?`, body(needs))
+	exec(t, db, `INSERT INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, scope.Account, scope.Region, body(needs), body(rehearse.Rehearsal{Scope: scope, Target: needs, At: noon}))
 	for _, thing := range needs.Keys() {
-		_, err := db.Exec(`INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?)`, thing, scope.Account, scope.Region, body(needs))
-		errs = append(errs, err)
-	}
-	if err := errors.Join(append(errs, db.Close())...); err != nil {
-		t.Fatal(err)
+		exec(t, db, `INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?)`, thing, scope.Account, scope.Region, body(needs))
 	}
 	s := open(t, path)
 	for _, f := range all {

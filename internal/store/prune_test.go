@@ -1,7 +1,6 @@
 package store
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,8 +14,6 @@ import (
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/repeat"
 )
-
-func rawOpen(path string) (*sql.DB, error) { return sql.Open("sqlite", dsn(path, "")) }
 
 // TestEveryTableHasABound: a new table must be named here, with what bounds it, and
 // in docs/failure-modes.md.
@@ -87,9 +84,7 @@ func old(t *testing.T, s *Store, n int) {
 			return nil
 		})
 	}
-	if _, err := s.w.Exec(`UPDATE deliveries SET sent_at = 1; UPDATE incidents SET settled_at = detected_at`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `UPDATE deliveries SET sent_at = 1; UPDATE incidents SET settled_at = detected_at`)
 }
 
 var tables = []string{"flow_logs", "incidents", "history", "events", "alerts", "deliveries", "deeds", "depends"}
@@ -155,10 +150,8 @@ func TestPruneKeepsWhatWaits(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	old(t, s, 30)
-	if _, err := s.w.Exec(`UPDATE deliveries SET sent_at = NULL WHERE sink = 'hook' AND alert = (SELECT num FROM alerts WHERE id = 'fl-20');
-		UPDATE incidents SET settled_at = NULL, state = 'open' WHERE id = 'fl-21'`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `UPDATE deliveries SET sent_at = NULL WHERE sink = 'hook' AND alert = (SELECT num FROM alerts WHERE id = 'fl-20');
+		UPDATE incidents SET settled_at = NULL, state = 'open' WHERE id = 'fl-21'`)
 	if err := s.Prune(t.Context(), noon.Add(-10*time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -222,10 +215,8 @@ func TestAReleaseLeavesTheWriterFree(t *testing.T) {
 func TestNewDestinationsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	if _, err := s.w.Exec(`WITH RECURSIVE k (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < ?)
-		INSERT INTO destinations (account, region, destination) SELECT ?, ?, 'arn:aws:s3:::b/' || n FROM k`, mostDestinations, scope.Account, scope.Region); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `WITH RECURSIVE k (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < ?)
+		INSERT INTO destinations (account, region, destination) SELECT ?, ?, 'arn:aws:s3:::b/' || n FROM k`, mostDestinations, scope.Account, scope.Region)
 	s.put(t, func(tx *Tx) error {
 		for destination, want := range map[string]bool{"arn:aws:s3:::b/7": false, "arn:aws:s3:::b/new": true} {
 			for range 2 {
@@ -266,8 +257,6 @@ func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
 		}
 	}
 	prune(2)
-	if _, err := s.w.Exec(`UPDATE incidents SET state = 'verified', settled_at = ?`, at.UnixMilli()); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `UPDATE incidents SET state = 'verified', settled_at = ?`, at.UnixMilli())
 	prune(0)
 }

@@ -33,15 +33,40 @@ var (
 	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
-func open(t *testing.T, path string) *Store {
+func openAs(t *testing.T, path string, o Options) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), path, Options{Daemon: true, Now: func() time.Time { return noon },
-		Route: func(alert.Alert) []string { return []string{"log", "hook"} }})
+	s, err := Open(t.Context(), path, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// open opens a file as a daemon does, at noon.
+func open(t *testing.T, path string) *Store {
+	t.Helper()
+	return openAs(t, path, Options{Daemon: true, Now: func() time.Time { return noon }, Route: func(alert.Alert) []string { return []string{"log", "hook"} }})
+}
+
+// raw opens a file, and makes it where there is none, as any program with SQLite does.
+func raw(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", dsn(path, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func exec(t *testing.T, db interface {
+	Exec(query string, args ...any) (sql.Result, error)
+}, query string, args ...any) {
+	t.Helper()
+	if _, err := db.Exec(query, args...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func fresh(t *testing.T) *Store { return open(t, filepath.Join(t.TempDir(), "state", "state.db")) }
@@ -77,6 +102,13 @@ func (s *Store) row(t *testing.T, id string) inventory.Row {
 func (s *Store) put(t *testing.T, fn func(*Tx) error) {
 	t.Helper()
 	if err := s.Update(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *Store) sent(t *testing.T, sink, id string, at time.Time) {
+	t.Helper()
+	if err := s.Sent(t.Context(), sink, id, at); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -324,22 +356,15 @@ func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
 	newer := filepath.Join(dir, "newer.db")
 	s := open(t, newer)
-	if _, err := s.w.Exec(`PRAGMA user_version = 99`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `PRAGMA user_version = 99`)
 	s.Close()
 	garbage := filepath.Join(dir, "garbage.db")
 	if err := os.WriteFile(garbage, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	others := filepath.Join(dir, "others.db")
-	db, err := sql.Open("sqlite", "file:"+others)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec(`CREATE TABLE x (y); PRAGMA user_version = 3`); err != nil {
-		t.Fatal(err)
-	}
+	db := raw(t, others)
+	exec(t, db, `CREATE TABLE x (y); PRAGMA user_version = 3`)
 	if err := errors.Join(db.Close(), os.Chmod(others, 0o640)); err != nil {
 		t.Fatal(err)
 	}
@@ -465,13 +490,9 @@ func TestMigrationKeepsTheOldFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
 	open(t, path).Close()
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := raw(t, path)
 	all := append(slices.Clip(migrations), `CREATE TABLE later (x)`)
-	if err := migrateTo(t.Context(), db, path, all); err != nil {
+	if err := migrate(t.Context(), db, path, all); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(fmt.Sprintf("%s.schema-%d", path, len(migrations))); err != nil || info.Mode().Perm() != 0o600 {
@@ -486,26 +507,14 @@ func TestMigrationKeepsTheOldFile(t *testing.T) {
 func TestUpgradeAfterADeath(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(migrateTo(t.Context(), db, path, migrations[:2]), db.Close()); err != nil {
-		t.Fatal(err)
-	}
+	older(t, path, 2)
 	for _, end := range []string{".schema-2", ".schema-2.tmp"} {
 		if err := os.WriteFile(path+end, []byte("half of it"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	open(t, path)
-	kept, err := sql.Open("sqlite", dsn(path+".schema-2", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kept.Close()
-	var version int
-	if err := kept.QueryRow(`PRAGMA user_version`).Scan(&version); err != nil || version != 2 {
+	if version, err := versionOf(t.Context(), raw(t, path+".schema-2"), path); err != nil || version != 2 {
 		t.Errorf("the copy kept has schema %d, %v", version, err)
 	}
 }
@@ -516,22 +525,13 @@ func TestUpgradeTellsOfWhatIsNotBack(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
 	older(t, path, 6)
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := raw(t, path)
 	for id, state := range map[string]incident.State{"fl-1": incident.Blocked, "fl-2": incident.Verified} {
 		i := incident.Incident{Scope: inventory.Scope{Account: "1", Region: id}, FlowLogID: id, EventID: "e", State: state, Known: true, Attempts: 3}
-		_, err1 := db.Exec(`INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, body) VALUES ('1', ?1, ?1, ?1, '', ?2, '', 1, 'e', 0, 0, ?3)`, id, state, body(i))
-		_, err2 := db.Exec(`INSERT INTO events (account, region, id, detected_at, body) VALUES ('1', ?, 'e', 0, ?)`, id, body(incident.Event{Scope: i.Scope, ID: "e"}))
-		if err := errors.Join(err1, err2); err != nil {
-			t.Fatal(err)
-		}
+		exec(t, db, `INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, body) VALUES ('1', ?1, ?1, ?1, '', ?2, '', 1, 'e', 0, 0, ?3)`, id, state, body(i))
+		exec(t, db, `INSERT INTO events (account, region, id, detected_at, body) VALUES ('1', ?, 'e', 0, ?)`, id, body(incident.Event{Scope: i.Scope, ID: "e"}))
 	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	err = open(t, path).View(t.Context(), func(tx *Tx) error {
+	err := open(t, path).View(t.Context(), func(tx *Tx) error {
 		due, err := tx.DueScopes(time.Now())
 		if len(due) != 1 || due[0].Region != "fl-1" {
 			t.Errorf("due in %v", due)
@@ -549,21 +549,13 @@ func TestUpgradeTellsOfWhatIsNotBack(t *testing.T) {
 func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
 	row := inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true, FirstSeenAt: noon}
 	digest := row.Digest()
-	if err := migrateTo(t.Context(), db, path, migrations[:1]); err != nil {
-		t.Fatal(err)
-	}
-	_, err1 := db.Exec(`INSERT INTO scopes VALUES (?, ?, 1, 1)`, scope.Account, scope.Region)
-	_, err2 := db.Exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, body) VALUES (?, ?, 'fl-1', 'fl-1', 'vpc-1', 'live', 1, 1, ?, ?)`,
+	older(t, path, 1)
+	db := raw(t, path)
+	exec(t, db, `INSERT INTO scopes VALUES (?, ?, 1, 1)`, scope.Account, scope.Region)
+	exec(t, db, `INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, body) VALUES (?, ?, 'fl-1', 'fl-1', 'vpc-1', 'live', 1, 1, ?, ?)`,
 		scope.Account, scope.Region, digest[:], body(row))
-	if err := errors.Join(err1, err2, db.Close()); err != nil {
-		t.Fatal(err)
-	}
 	s := open(t, path)
 	known, err := s.Known(t.Context(), scope, []string{"fl-1"})
 	if err != nil || len(known) != 1 || known["fl-1"].Digest == digest {
@@ -584,18 +576,13 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 // older makes a state file of an older schema with protected rows.
 func older(t *testing.T, path string, version int, rows ...inventory.Row) {
 	t.Helper()
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := migrateTo(t.Context(), db, path, migrations[:version]); err != nil {
+	db := raw(t, path)
+	if err := migrate(t.Context(), db, path, migrations[:version]); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range rows {
-		if _, err := db.Exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, needs, body) VALUES (?, ?, ?, ?, ?, 'live', 1, 1, x'', ?, ?)`,
-			r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, body(delivery.TargetOf(r.FlowLog)), body(r)); err != nil {
-			t.Fatal(err)
-		}
+		exec(t, db, `INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, needs, body) VALUES (?, ?, ?, ?, ?, 'live', 1, 1, x'', ?, ?)`,
+			r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, body(delivery.TargetOf(r.FlowLog)), body(r))
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
