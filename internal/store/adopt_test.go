@@ -32,16 +32,13 @@ func (s *Store) adopted(t *testing.T, a Adoption) (*Store, Adopted) {
 	return open(t, path), found
 }
 
-func (s *Store) stale(t *testing.T, sc inventory.Scope) (stale bool) {
+func (s *Store) stale(t *testing.T, sc inventory.Scope) bool {
 	t.Helper()
-	s.put(t, func(tx *Tx) error {
-		c, err := tx.Case(sc, incident.Selection{}, noon)
-		if err == nil {
-			stale = c.Stale
-		}
-		return err
-	})
-	return stale
+	c, err := viewed(t.Context(), s.file, func(tx *Tx) (*incident.Case, error) { return tx.Case(sc, incident.Selection{}, noon) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Stale
 }
 
 // TestAnOldCopyWrittenAgainIsOld: whoever puts a copy of last month into the

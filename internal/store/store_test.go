@@ -185,19 +185,21 @@ func TestUpdateIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// until waits for something that another goroutine does.
+func until(t *testing.T, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it takes too long")
+		}
+	}
+}
+
 // TestACommitIsHandedOver: whoever commits for others returns once its own change is
 // on disk, whatever those who came meanwhile still do.
 func TestACommitIsHandedOver(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	until := func(ok func() bool) {
-		t.Helper()
-		for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal("it takes too long")
-			}
-		}
-	}
 	var running atomic.Int32
 	begin := func(id string, hold <-chan struct{}) <-chan error {
 		ended := make(chan error, 1)
@@ -212,9 +214,9 @@ func TestACommitIsHandedOver(t *testing.T) {
 	}
 	first, second := make(chan struct{}), make(chan struct{})
 	one := begin("fl-1", first)
-	until(func() bool { return running.Load() == 1 })
+	until(t, func() bool { return running.Load() == 1 })
 	two := begin("fl-2", second)
-	until(func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.waiting) == 1 })
+	until(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.waiting) == 1 })
 	close(first)
 	select {
 	case err := <-one:
@@ -279,30 +281,26 @@ func TestOutbox(t *testing.T) {
 	add("a")
 	add("a") // the same alert again is no second one
 	add("b")
-	d, ok, err := s.Next(ctx, "hook", noon)
-	if err != nil || !ok || d.Alert.ID != "a" {
-		t.Fatalf("next %+v, %v, %v", d, ok, err)
+	if id := nextID(t, s, "hook", noon); id != "a" {
+		t.Fatalf("next is %s", id)
 	}
 	if err := s.Failed(ctx, "hook", "a", sink.Failure{Attempts: 1, NextAt: noon.Add(time.Minute), Cause: "refused"}); err != nil {
 		t.Fatal(err)
 	}
-	if d, _, _ = s.Next(ctx, "hook", noon); d.Alert.ID != "b" {
-		t.Errorf("after a failure: %+v", d)
+	if id := nextID(t, s, "hook", noon); id != "b" {
+		t.Errorf("after a failure, next is %s", id)
 	}
-	if err := s.Sent(ctx, "hook", "b", noon); err != nil {
-		t.Fatal(err)
+	s.sent(t, "hook", "b", noon)
+	if id := nextID(t, s, "hook", noon); id != "none until 1m0s" {
+		t.Errorf("nothing is due, and next is %s", id)
 	}
-	d, ok, err = s.Next(ctx, "hook", noon)
-	if err != nil || ok || !d.NextAt.Equal(noon.Add(time.Minute)) {
-		t.Errorf("nothing is due: %+v, %v, %v", d, ok, err)
-	}
-	if d, ok, _ = s.Next(ctx, "log", noon); !ok || d.Alert.ID != "a" {
-		t.Errorf("another sink is held up: %+v", d)
+	if id := nextID(t, s, "log", noon); id != "a" {
+		t.Errorf("another sink is held up: next is %s", id)
 	}
 	if n, err := s.Retry(ctx, "a"); err != nil || n != 2 {
 		t.Errorf("retried %d, %v", n, err)
 	}
-	if d, ok, _ = s.Next(ctx, "hook", noon); !ok || d.Alert.ID != "a" || d.Attempts != 0 {
+	if d, ok, _ := s.Next(ctx, "hook", noon); !ok || d.Alert.ID != "a" || d.Attempts != 0 {
 		t.Errorf("after retry: %+v", d)
 	}
 }
@@ -313,19 +311,8 @@ func TestI7AnAnswerComesAfterWhatItAnswers(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	ctx := t.Context()
-	s.put(t, func(tx *Tx) error {
-		return errors.Join(tx.AddAlert(alert.Alert{ID: "deletion", DedupKey: "event", Time: alert.Time{Time: noon}, Kind: alert.Deletion}),
-			tx.AddAlert(alert.Alert{ID: "closed", DedupKey: "event", Time: alert.Time{Time: noon}, Kind: alert.Closed}),
-			tx.AddAlert(alert.Alert{ID: "other", DedupKey: "other", Time: alert.Time{Time: noon}, Kind: alert.Closed}))
-	})
-	next := func(at time.Time) string {
-		t.Helper()
-		d, _, err := s.Next(ctx, "hook", at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d.Alert.ID
-	}
+	addAll(t, s, noon, alert.Alert{ID: "deletion", DedupKey: "event", Kind: alert.Deletion},
+		alert.Alert{ID: "closed", DedupKey: "event", Kind: alert.Closed}, alert.Alert{ID: "other", Kind: alert.Closed})
 	fail := func(parked bool) {
 		t.Helper()
 		if err := s.Failed(ctx, "hook", "deletion", sink.Failure{Attempts: 10, NextAt: noon.Add(time.Minute), Cause: "down", Parked: parked, TellOthers: parked}); err != nil {
@@ -333,20 +320,18 @@ func TestI7AnAnswerComesAfterWhatItAnswers(t *testing.T) {
 		}
 	}
 	fail(false)
-	if id := next(noon); id != "other" {
+	if id := nextID(t, s, "hook", noon); id != "other" {
 		t.Errorf("next is %s", id)
 	}
-	if err := s.Sent(ctx, "hook", "other", noon); err != nil {
-		t.Fatal(err)
+	s.sent(t, "hook", "other", noon)
+	if id := nextID(t, s, "hook", noon); id != "none until 1m0s" {
+		t.Errorf("nothing is due, and next is %s", id)
 	}
-	if d, ok, err := s.Next(ctx, "hook", noon); ok || err != nil || !d.NextAt.Equal(noon.Add(time.Minute)) {
-		t.Errorf("nothing is due: %+v, %v, %v", d, ok, err)
-	}
-	if id := next(noon.Add(time.Minute)); id != "deletion" {
+	if id := nextID(t, s, "hook", noon.Add(time.Minute)); id != "deletion" {
 		t.Errorf("next is %s", id)
 	}
 	fail(true)
-	if id := next(noon); id != "closed" {
+	if id := nextID(t, s, "hook", noon); id != "closed" {
 		t.Errorf("next is %s", id)
 	}
 }
@@ -654,10 +639,7 @@ func TestI12UnknownIncidentsAreBounded(t *testing.T) {
 			return nil
 		})
 	}
-	var incidents, histories int
-	if err := errors.Join(s.r.QueryRow(`SELECT count(*) FROM incidents`).Scan(&incidents), s.r.QueryRow(`SELECT count(*) FROM history`).Scan(&histories)); err != nil {
-		t.Fatal(err)
-	}
+	incidents, histories := s.count(t, `SELECT count(*) FROM incidents`), s.count(t, `SELECT count(*) FROM history`)
 	if incidents > maxUnknown+1001 || histories != incidents {
 		t.Errorf("%d incidents with %d lines of history", incidents, histories)
 	}
@@ -666,34 +648,5 @@ func TestI12UnknownIncidentsAreBounded(t *testing.T) {
 	}
 	if _, _, ok, err := s.FindIncident(t.Context(), "fl-settled"); ok || err != nil {
 		t.Errorf("a settled one does not go first: %v", err)
-	}
-}
-
-func TestPruneForgetsOnlyWhatIsSettled(t *testing.T) {
-	t.Parallel()
-	s := fresh(t)
-	s.learnAt(t, noon, flowLog("fl-open"), flowLog("fl-done"), flowLog("fl-live"))
-	s.put(t, func(tx *Tx) error {
-		for id, state := range map[string]incident.State{"fl-open": incident.Blocked, "fl-done": incident.Verified} {
-			r, _, err := tx.FlowLog(scope, id)
-			if err != nil {
-				return err
-			}
-			r.State, r.GoneAt = inventory.Gone, noon
-			if err := errors.Join(tx.PutFlowLog(r), tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, State: state, Known: true, DetectedAt: noon})); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err := s.Prune(t.Context(), noon.Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	var left []string
-	if err := s.FlowLogs(t.Context(), func(r inventory.Row) error { left = append(left, r.ID); return nil }); err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Join(left, " "); got != "fl-live fl-open" {
-		t.Errorf("left: %s", got)
 	}
 }
