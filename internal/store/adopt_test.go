@@ -170,8 +170,7 @@ func TestOlderCopiesAreAdopted(t *testing.T) {
 			if version < len(migrations) && strange != "" {
 				continue
 			}
-			copied := filepath.Join(t.TempDir(), "copy")
-			older(t, copied, version)
+			copied := older(t, version)
 			db := raw(t, copied)
 			exec(t, db, strange)
 			db.Close()

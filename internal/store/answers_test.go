@@ -1,7 +1,6 @@
 package store
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -56,8 +55,7 @@ func TestRetryOfWhatHasEnded(t *testing.T) {
 // after the next refresh. Until then tampering is acknowledged in silence.
 func TestDependsIsFilledByTheMigration(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	older(t, path, 4, inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true})
+	path := older(t, 4, inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true})
 	err := open(t, path).Tampering().View(t.Context(), func(tx tamper.Tx) error {
 		all, err := tx.Usages(delivery.KeyOf("arn:aws:s3:::bucket"))
 		if len(all) != 1 {

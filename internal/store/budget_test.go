@@ -194,8 +194,7 @@ func TestAFullDiskTakesDeletions(t *testing.T) {
 // TestAnOlderFileIsBroughtIntoItsBudget, by Prune, and its flood counts.
 func TestAnOlderFileIsBroughtIntoItsBudget(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	older(t, path, 6)
+	path := older(t, 6)
 	db := raw(t, path)
 	all, err := db.Begin()
 	if err != nil {
@@ -318,19 +317,13 @@ func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 // TestAFullDiskOfBursts: so do the examples that bursts hold.
 func TestAFullDiskOfBursts(t *testing.T) {
 	t.Parallel()
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return noon }, MaxBytes: 2 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := openAs(t, filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return noon }, MaxBytes: 2 << 20})
 	for n := range 300 {
 		b := repeat.Burst{Key: fmt.Sprint(n), Class: "attempt", Scope: scope, DueAt: noon, Held: repeat.Held{Calls: 40, Gravest: &alert.Alert{Kind: alert.Attempt}}}
 		s.put(t, func(tx *Tx) error { return tx.PutBurst(b) })
-		if err := s.Update(t.Context(), func(x *Tx) error {
-			return x.exec(`UPDATE bursts SET body = json_set(body, '$.Held.Examples', json_array(?1, ?1)) WHERE key = ?2`, strings.Repeat("x", 6000), b.Key)
-		}); err != nil {
-			t.Fatal(n, err)
-		}
+		s.put(t, func(tx *Tx) error {
+			return tx.exec(`UPDATE bursts SET body = json_set(body, '$.Held.Examples', json_array(?1, ?1)) WHERE key = ?2`, strings.Repeat("x", 6000), b.Key)
+		})
 	}
 	if n := s.count(t, `SELECT count(*) FROM bursts WHERE json_extract(body, '$.Held.Calls') = 40`); n != 300 {
 		t.Errorf("%d bursts are left", n)

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"path/filepath"
 	"testing"
 
 	"flowkeeper/inventory"
@@ -62,14 +61,13 @@ func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
 // the destination still finds all of them.
 func TestUpgradeTellsFieldsApart(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
 	plain, others := withFields()
 	all := append(others, plain)
 	rows := make([]inventory.Row, 0, len(all))
 	for _, f := range all {
 		rows = append(rows, inventory.Row{FlowLog: f, RootID: f.ID, State: inventory.Live, Protected: true, WrittenAt: noon, FirstSeenAt: noon, LastSeenAt: noon})
 	}
-	older(t, path, 6, rows...)
+	path := older(t, 6, rows...)
 	needs := delivery.TargetOf(plain)
 	db := raw(t, path)
 	exec(t, db, `UPDATE flow_logs SET needs = ?`, body(needs))

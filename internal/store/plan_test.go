@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"flowkeeper/alert"
 )
 
 // TestTheOutboxIsReadByItsIndexes: with a million alerts delivered and a hundred
@@ -34,6 +36,15 @@ func TestTheOutboxIsReadByItsIndexes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestUntakenReadsWhatWaits alone, of a million alerts.
+func TestUntakenReadsWhatWaits(t *testing.T) {
+	t.Parallel()
+	plan := explain(t, fresh(t), untaken, `["pager"]`, 1, alert.High, alert.Critical)
+	if plan[0] != "SEARCH a USING INTEGER PRIMARY KEY (rowid=?)" || !slices.Contains(plan, "SEARCH deliveries USING INDEX deliveries_pending (sink=?)") {
+		t.Errorf("%q", plan)
 	}
 }
 

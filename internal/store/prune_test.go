@@ -198,11 +198,7 @@ func TestAReleaseLeavesTheWriterFree(t *testing.T) {
 	for part := range slices.Chunk(all, 1000) {
 		s.learnAt(t, noon, part...)
 	}
-	command, err := Open(t.Context(), s.path, Options{Now: func() time.Time { return noon }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer command.Close()
+	command := openAs(t, s.path, Options{Now: func() time.Time { return noon }})
 	asked, seen := map[string]int{}, map[int64]bool{}
 	changed, err := command.Change(t.Context(), func(r *inventory.Row) bool {
 		asked[r.ID]++

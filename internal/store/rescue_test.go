@@ -140,10 +140,7 @@ func TestACorruptPage(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	command, err := Open(t.Context(), path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	command := openAs(t, path, Options{})
 	if err := command.FlowLogs(t.Context(), func(inventory.Row) error { return nil }); err == nil || strings.Count(err.Error(), "can't be read as a state file") != 1 {
 		t.Errorf("a command: %v", err)
 	}

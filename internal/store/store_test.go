@@ -442,11 +442,7 @@ func TestCommandsBesideTheDaemon(t *testing.T) {
 	if v, _ := d.Version(t.Context()); v != before {
 		t.Error("the daemon's own write looks like another's")
 	}
-	c, err := Open(t.Context(), path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := openAs(t, path, Options{})
 	n, err := c.Change(t.Context(), func(r *inventory.Row) bool { r.ReleaseReason = "test"; return r.ID == "fl-1" })
 	if err != nil || n != 1 {
 		t.Fatalf("changed %d, %v", n, err)
@@ -491,8 +487,7 @@ func TestMigrationKeepsTheOldFile(t *testing.T) {
 // TestUpgradeAfterADeath: one died while it kept the old file, or after that.
 func TestUpgradeAfterADeath(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	older(t, path, 2)
+	path := older(t, 2)
 	for _, end := range []string{".schema-2", ".schema-2.tmp"} {
 		if err := os.WriteFile(path+end, []byte("half of it"), 0o600); err != nil {
 			t.Fatal(err)
@@ -508,8 +503,7 @@ func TestUpgradeAfterADeath(t *testing.T) {
 // of that.
 func TestUpgradeTellsOfWhatIsNotBack(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	older(t, path, 6)
+	path := older(t, 6)
 	db := raw(t, path)
 	for id, state := range map[string]incident.State{"fl-1": incident.Blocked, "fl-2": incident.Verified} {
 		i := incident.Incident{Scope: inventory.Scope{Account: "1", Region: id}, FlowLogID: id, EventID: "e", State: state, Known: true, Attempts: 3}
@@ -533,10 +527,9 @@ func TestUpgradeTellsOfWhatIsNotBack(t *testing.T) {
 // and has no news.
 func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
 	row := inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true, FirstSeenAt: noon}
 	digest := row.Digest()
-	older(t, path, 1)
+	path := older(t, 1)
 	db := raw(t, path)
 	exec(t, db, `INSERT INTO scopes VALUES (?, ?, 1, 1)`, scope.Account, scope.Region)
 	exec(t, db, `INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, body) VALUES (?, ?, 'fl-1', 'fl-1', 'vpc-1', 'live', 1, 1, ?, ?)`,
@@ -559,8 +552,9 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 }
 
 // older makes a state file of an older schema with protected rows.
-func older(t *testing.T, path string, version int, rows ...inventory.Row) {
+func older(t *testing.T, version int, rows ...inventory.Row) (path string) {
 	t.Helper()
+	path = filepath.Join(t.TempDir(), "state.db")
 	db := raw(t, path)
 	if err := migrate(t.Context(), db, path, migrations[:version]); err != nil {
 		t.Fatal(err)
@@ -572,17 +566,17 @@ func older(t *testing.T, path string, version int, rows ...inventory.Row) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return path
 }
 
 // TestUpgradeKnowsReleases: what was released before the upgrade is so after it.
 func TestUpgradeKnowsReleases(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
 	until := noon.Add(time.Hour + 123*time.Millisecond)
 	released := inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true, WrittenAt: noon, ReleasedUntil: until}
 	kept := released
 	kept.ID, kept.ReleasedUntil = "fl-2", time.Time{}
-	older(t, path, 5, released, kept)
+	path := older(t, 5, released, kept)
 	got, err := open(t, path).Released(t.Context())
 	if err != nil || got.FlowLogs != 1 || !got.Until.Equal(until.Truncate(time.Second)) {
 		t.Errorf("%+v, %v", got, err)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -144,8 +143,7 @@ func TestI7AFloodDelaysNoDeletion(t *testing.T) {
 // attempts come last.
 func TestUpgradeOrdersWhatWaits(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	older(t, path, 6)
+	path := older(t, 6)
 	db := raw(t, path)
 	for n, a := range []alert.Alert{{ID: "attempt", Kind: alert.Attempt, Level: alert.High}, {ID: "deletion", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs}} {
 		exec(t, db, `INSERT INTO alerts (num, id, at, body) VALUES (?, ?, 0, ?)`, n+1, a.ID, body(a))
