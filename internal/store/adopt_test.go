@@ -1,7 +1,6 @@
 package store
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -33,16 +32,13 @@ func (s *Store) adopted(t *testing.T, a Adoption) (*Store, Adopted) {
 	return open(t, path), found
 }
 
-func (s *Store) stale(t *testing.T, sc inventory.Scope) (stale bool) {
+func (s *Store) stale(t *testing.T, sc inventory.Scope) bool {
 	t.Helper()
-	s.put(t, func(tx *Tx) error {
-		c, err := tx.Case(sc, incident.Selection{}, noon)
-		if err == nil {
-			stale = c.Stale
-		}
-		return err
-	})
-	return stale
+	c, err := viewed(t.Context(), s.file, func(tx *Tx) (*incident.Case, error) { return tx.Case(sc, incident.Selection{}, noon) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Stale
 }
 
 // TestAnOldCopyWrittenAgainIsOld: whoever puts a copy of last month into the
@@ -56,9 +52,7 @@ func TestAnOldCopyWrittenAgainIsOld(t *testing.T) {
 	if err := errors.Join(s.Refreshed(t.Context(), scope, old, old), s.Refreshed(t.Context(), other, now.Add(-time.Hour), now)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.w.Exec(`UPDATE scopes SET stale = 1 WHERE region = 'us-east-1'`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `UPDATE scopes SET stale = 1 WHERE region = 'us-east-1'`)
 	for _, c := range []struct {
 		made        time.Time
 		here, there bool
@@ -88,9 +82,7 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 		return errors.Join(tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(flowLog("fl-1"))}),
 			tx.PutPipelineHealth(scope, rehearse.PipelineHealth{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true}))
 	})
-	if _, err := s.w.Exec(`INSERT INTO deliveries (alert, sink, next_at) SELECT num, 'pager', 0 FROM alerts`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `INSERT INTO deliveries (alert, sink, next_at) SELECT num, 'pager', 0 FROM alerts`)
 	b, found := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
 	counts, err := b.Counts(t.Context())
 	if err != nil || counts.Restorable["unknown"] != 1 || counts.Pending["pager"] != mostAdopted+1 || found.Alerts != 500 {
@@ -144,12 +136,10 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 		}
 		return tx.PutBurst(repeat.Burst{Key: "k", Class: "attempt", Scope: scope, DueAt: noon.Add(20 * time.Minute)})
 	})
-	if _, err := s.w.Exec(`INSERT INTO bursts SELECT x.key, class, account, region, due_at, x.body FROM bursts,
+	exec(t, s.w, `INSERT INTO bursts SELECT x.key, class, account, region, due_at, x.body FROM bursts,
 		(SELECT 'another' AS key, json_set(body, '$.Key', 'yet another') AS body FROM bursts
 		UNION ALL SELECT 'calls of nobody', json_set(body, '$.Held.Calls', 3) FROM bursts
-		UNION ALL SELECT 'no burst', '[]') x`); err != nil {
-		t.Fatal(err)
-	}
+		UNION ALL SELECT 'no burst', '[]') x`)
 	b, _ := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
 	b.put(t, func(tx *Tx) (err error) {
 		due, err := tx.DueBursts(scope, noon)
@@ -180,21 +170,11 @@ func TestOlderCopiesAreAdopted(t *testing.T) {
 			if version < len(migrations) && strange != "" {
 				continue
 			}
-			copied := filepath.Join(t.TempDir(), "copy")
-			db, err := sql.Open("sqlite", dsn(copied, ""))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := migrateTo(t.Context(), db, copied, migrations[:version]); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := db.Exec(strange); err != nil {
-				t.Fatal(err)
-			}
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
-			err = Adopt(t.Context(), copied, filepath.Join(t.TempDir(), "state.db"), Adoption{Now: noon, Made: noon, Stale: time.Hour})
+			copied := older(t, version)
+			db := raw(t, copied)
+			exec(t, db, strange)
+			db.Close()
+			err := Adopt(t.Context(), copied, filepath.Join(t.TempDir(), "state.db"), Adoption{Now: noon, Made: noon, Stale: time.Hour})
 			if errors.Is(err, ErrStrange) != (strange != "") || strange == "" && err != nil {
 				t.Errorf("schema %d with %q: %v", version, strange, err)
 			}

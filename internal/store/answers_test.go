@@ -1,7 +1,6 @@
 package store
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,24 +20,16 @@ func TestI7AnEndComesBeforeTheNextTrouble(t *testing.T) {
 	s, now := withOutbox(t)
 	add := func(id string, level alert.Level) {
 		*now = now.Add(time.Minute)
-		s.put(t, func(tx *Tx) error {
-			return tx.AddAlert(alert.Alert{ID: id, DedupKey: "pipeline queue", Time: alert.Time{Time: *now}, Kind: alert.Pipeline, Level: level})
-		})
+		addAlert(t, s, id, "pipeline queue", *now, alert.Pipeline, level)
 	}
 	add("trouble-1", alert.High)
-	if err := s.Sent(t.Context(), "pager", "trouble-1", *now); err != nil {
-		t.Fatal(err)
-	}
+	s.sent(t, "pager", "trouble-1", *now)
 	add("end-1", alert.Informational)
 	if err := s.Failed(t.Context(), "pager", "end-1", sink.Failure{Attempts: 10, NextAt: now.Add(15 * time.Minute), Cause: "503"}); err != nil { // set aside
 		t.Fatal(err)
 	}
 	add("trouble-2", alert.High)
-	d, ok, err := s.Next(t.Context(), "pager", *now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ok && d.Alert.ID == "trouble-2" {
+	if nextID(t, s, "pager", *now) == "trouble-2" {
 		t.Error("trouble-2 is sent before end-1, which then resolves it")
 	}
 }
@@ -49,20 +40,14 @@ func TestRetryOfWhatHasEnded(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
 	s.park(t, "event", "pager")
-	s.put(t, func(tx *Tx) error {
-		return tx.AddAlert(alert.Alert{ID: "end", DedupKey: "event", Time: alert.Time{Time: *now}, Kind: alert.Closed})
-	})
-	if err := s.Sent(t.Context(), "pager", "end", *now); err != nil {
-		t.Fatal(err)
-	}
+	addAll(t, s, *now, alert.Alert{ID: "end", DedupKey: "event", Kind: alert.Closed})
+	s.sent(t, "pager", "end", *now)
 	if _, err := s.Retry(t.Context(), "event"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Sent(t.Context(), "pager", "event", *now); err != nil {
-		t.Fatal(err)
-	}
-	if d, ok, err := s.Next(t.Context(), "pager", now.Add(alert.MinRing)); err != nil || !ok || d.Alert.ID != "end" {
-		t.Errorf("%v %v %v: the pager stays open for ever", d.Alert.ID, ok, err)
+	s.sent(t, "pager", "event", *now)
+	if id := nextID(t, s, "pager", now.Add(alert.MinRing)); id != "end" {
+		t.Errorf("next is %s: the pager stays open for ever", id)
 	}
 }
 
@@ -70,17 +55,9 @@ func TestRetryOfWhatHasEnded(t *testing.T) {
 // after the next refresh. Until then tampering is acknowledged in silence.
 func TestDependsIsFilledByTheMigration(t *testing.T) {
 	t.Parallel()
-	scope := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
-	path := filepath.Join(t.TempDir(), "state.db")
-	older(t, path, 4, inventory.Row{FlowLog: inventory.FlowLog{Scope: scope, ID: "fl-1", Settings: inventory.Settings{ResourceID: "vpc-1", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::flow-logs"}},
-		RootID: "fl-1", State: inventory.Live, Protected: true})
-	s, err := Open(t.Context(), path, Options{Daemon: true, Now: time.Now, Route: func(alert.Alert) []string { return nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	err = s.Tampering().View(t.Context(), func(tx tamper.Tx) error {
-		all, err := tx.Usages(delivery.KeyOf("arn:aws:s3:::flow-logs"))
+	path := older(t, 4, inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true})
+	err := open(t, path).Tampering().View(t.Context(), func(tx tamper.Tx) error {
+		all, err := tx.Usages(delivery.KeyOf("arn:aws:s3:::bucket"))
 		if len(all) != 1 {
 			t.Errorf("%+v", all)
 		}
@@ -93,9 +70,8 @@ func TestDependsIsFilledByTheMigration(t *testing.T) {
 
 // addAlert of a title like its ID.
 func addAlert(t *testing.T, s *Store, id, key string, at time.Time, k alert.Kind, l alert.Level) {
-	s.put(t, func(tx *Tx) error {
-		return tx.AddAlert(alert.Alert{ID: id, Title: id, DedupKey: key, Time: alert.Time{Time: at}, Kind: k, Level: l})
-	})
+	t.Helper()
+	addAll(t, s, at, alert.Alert{ID: id, Title: id, DedupKey: key, Kind: k, Level: l})
 }
 
 // nextID is the alert that a sink gets next, or when.

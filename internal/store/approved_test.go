@@ -18,14 +18,11 @@ func TestTrusted(t *testing.T) {
 		row := inventory.Row{FlowLog: inventory.FlowLog{ID: id, Scope: inventory.Scope{Account: "444455556666", Region: "us-east-1"}, Settings: inventory.Settings{ResourceID: "vpc-1", LogDestination: destination}},
 			RootID: id, State: inventory.Live, Protected: true}
 		change(&row)
-		if err := s.Update(t.Context(), func(tx *Tx) error { return tx.PutFlowLog(row) }); err != nil {
-			t.Fatal(err)
-		}
+		s.put(t, func(tx *Tx) error { return tx.PutFlowLog(row) })
 	}
 	trusted := func(destination string, want bool) {
 		t.Helper()
-		var got bool
-		err := s.View(t.Context(), func(tx *Tx) (err error) { got, err = tx.Trusted(inventory.RecipientOf(destination)); return err })
+		got, err := viewed(t.Context(), s.file, func(tx *Tx) (bool, error) { return tx.Trusted(inventory.RecipientOf(destination)) })
 		if err != nil || got != want {
 			t.Errorf("%s: %t, %v", destination, got, err)
 		}
@@ -48,9 +45,7 @@ func TestTrusted(t *testing.T) {
 	trusted(group, true)
 	put("fl-3", bucket, func(r *inventory.Row) { gone(r); r.Protected = false })
 	trusted(bucket, false)
-	if err := s.Update(t.Context(), func(tx *Tx) error { return tx.Approve("s3:::flow-logs") }); err != nil {
-		t.Fatal(err)
-	}
+	s.put(t, func(tx *Tx) error { return tx.Approve("s3:::flow-logs") })
 	trusted(bucket, true)
 	counts, err := s.Counts(t.Context())
 	if err != nil || counts.Held != 1 {

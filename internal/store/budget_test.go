@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,12 +17,8 @@ import (
 // small is a store on a disk with so many bytes free.
 func small(t *testing.T, free int64) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return noon }, Free: func() (int64, error) { return free, nil },
-		Route: func(alert.Alert) []string { return []string{"log", "hook"} }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
+	s := fresh(t)
+	s.free = func() (int64, error) { return free, nil }
 	return s
 }
 
@@ -138,9 +133,7 @@ func TestTheBudgetCountsWhatIsTrue(t *testing.T) {
 				return nil
 			})
 			held := s.held.Load()
-			if _, err := s.w.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
-				t.Fatal(err)
-			}
+			exec(t, s.w, `PRAGMA wal_checkpoint(TRUNCATE)`)
 			size := s.count(t, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)
 			if empty := int64(220 << 10); held < size-empty || held > 3*size {
 				t.Errorf("charged %d bytes for %d of the file", held, size)
@@ -160,13 +153,9 @@ func TestAFullDiskTakesDeletions(t *testing.T) {
 	for n := range 300 {
 		s.put(t, func(tx *Tx) error { return tx.AddAlert(minor(n)) })
 	}
-	if _, err := s.w.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `PRAGMA wal_checkpoint(TRUNCATE)`)
 	pages := s.count(t, `PRAGMA page_count`)
-	if _, err := s.w.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages)); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, fmt.Sprintf(`PRAGMA max_page_count = %d`, pages))
 	deletion := func(n int) func(tx *Tx) error {
 		return func(tx *Tx) error {
 			a := minor(n)
@@ -205,25 +194,9 @@ func TestAFullDiskTakesDeletions(t *testing.T) {
 // TestAnOlderFileIsBroughtIntoItsBudget, by Prune, and its flood counts.
 func TestAnOlderFileIsBroughtIntoItsBudget(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	older(t, path, 6)
-	db, err := os.ReadFile(path)
-	if err != nil || len(db) == 0 {
-		t.Fatal(err)
-	}
-	s := small(t, 0)
-	s.Close()
-	if err := os.WriteFile(s.path, db, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := discardBeside(s.path); err != nil {
-		t.Fatal(err)
-	}
-	old, err := rawOpen(s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := old.Begin()
+	path := older(t, 6)
+	db := raw(t, path)
+	all, err := db.Begin()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,18 +206,13 @@ func TestAnOlderFileIsBroughtIntoItsBudget(t *testing.T) {
 		if n%2 == 0 {
 			a.Kind = alert.Deletion
 		}
-		if _, err := all.Exec(`INSERT INTO alerts (num, id, at, body) VALUES (?, ?, ?, ?)`, n+1, a.ID, a.Time.UnixMilli(), body(a)); err != nil {
-			t.Fatal(err)
-		}
+		exec(t, all, `INSERT INTO alerts (num, id, at, body) VALUES (?, ?, ?, ?)`, n+1, a.ID, a.Time.UnixMilli(), body(a))
 	}
-	if err := errors.Join(all.Commit(), old.Close()); err != nil {
+	if err := errors.Join(all.Commit(), db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	s, err = Open(t.Context(), s.path, Options{Daemon: true, Now: func() time.Time { return noon }, Free: func() (int64, error) { return 0, nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := open(t, path)
+	s.free = func() (int64, error) { return 0, nil }
 	if err := s.Prune(t.Context(), noon.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -268,11 +236,9 @@ func TestI12WhatIsThereIsNotCountedAgain(t *testing.T) {
 	}
 	const tooMany = 7
 	s.put(t, func(tx *Tx) error { return tx.PutIncident(unknown("fl-there")) })
-	if _, err := s.w.Exec(`WITH RECURSIVE k (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < ?)
+	exec(t, s.w, `WITH RECURSIVE k (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < ?)
 		INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, body)
-		SELECT account, region, 'fl-' || n, '', '', 'closed', 'unknown', 0, 'e', 0, 0, '{}' FROM incidents, k WHERE id = 'fl-there'`, maxUnknown+tooMany-1); err != nil {
-		t.Fatal(err)
-	}
+		SELECT account, region, 'fl-' || n, '', '', 'closed', 'unknown', 0, 'e', 0, 0, '{}' FROM incidents, k WHERE id = 'fl-there'`, maxUnknown+tooMany-1)
 	for _, c := range []struct {
 		id   string
 		left int64
@@ -302,9 +268,7 @@ func TestI12TheFileIsBoundedOnALargeDisk(t *testing.T) {
 	if err := s.Prune(t.Context(), noon.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.w.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `PRAGMA wal_checkpoint(TRUNCATE)`)
 	inUse := s.count(t, `SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size`)
 	size := s.count(t, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)
 	if size+maxLog > 64<<20 || inUse < 40<<20 || s.Dropped().Rows == 0 {
@@ -318,12 +282,8 @@ func TestI12TheFileIsBoundedOnALargeDisk(t *testing.T) {
 func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 	t.Parallel()
 	now := noon
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return now }, MaxBytes: 2 << 20,
+	s := openAs(t, filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return now }, MaxBytes: 2 << 20,
 		Route: func(alert.Alert) []string { return []string{"hook"} }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
 	long := strings.Repeat("x", 3000)
 	for n := range 600 {
 		id := fmt.Sprint("real-", n)
@@ -334,9 +294,7 @@ func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 				tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: now}, Kind: alert.Deletion, Text: long}))
 		})
 		if n > 5 { // a sink has not got the first ones
-			if err := s.Sent(t.Context(), "hook", id, now); err != nil {
-				t.Fatal(err)
-			}
+			s.sent(t, "hook", id, now)
 		}
 		now = now.Add(10 * time.Second)
 	}
@@ -359,19 +317,13 @@ func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 // TestAFullDiskOfBursts: so do the examples that bursts hold.
 func TestAFullDiskOfBursts(t *testing.T) {
 	t.Parallel()
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return noon }, MaxBytes: 2 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := openAs(t, filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return noon }, MaxBytes: 2 << 20})
 	for n := range 300 {
 		b := repeat.Burst{Key: fmt.Sprint(n), Class: "attempt", Scope: scope, DueAt: noon, Held: repeat.Held{Calls: 40, Gravest: &alert.Alert{Kind: alert.Attempt}}}
 		s.put(t, func(tx *Tx) error { return tx.PutBurst(b) })
-		if err := s.Update(t.Context(), func(x *Tx) error {
-			return x.exec(`UPDATE bursts SET body = json_set(body, '$.Held.Examples', json_array(?1, ?1)) WHERE key = ?2`, strings.Repeat("x", 6000), b.Key)
-		}); err != nil {
-			t.Fatal(n, err)
-		}
+		s.put(t, func(tx *Tx) error {
+			return tx.exec(`UPDATE bursts SET body = json_set(body, '$.Held.Examples', json_array(?1, ?1)) WHERE key = ?2`, strings.Repeat("x", 6000), b.Key)
+		})
 	}
 	if n := s.count(t, `SELECT count(*) FROM bursts WHERE json_extract(body, '$.Held.Calls') = 40`); n != 300 {
 		t.Errorf("%d bursts are left", n)

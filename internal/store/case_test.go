@@ -207,10 +207,8 @@ func TestDestinationsSince(t *testing.T) {
 		}
 		return nil
 	})
-	var got map[string]time.Time
-	err := s.View(t.Context(), func(tx *Tx) (err error) {
-		got, err = tx.DestinationsSince(scope, []string{"first", "later", "never"})
-		return err
+	got, err := viewed(t.Context(), s.file, func(tx *Tx) (map[string]time.Time, error) {
+		return tx.DestinationsSince(scope, []string{"first", "later", "never"})
 	})
 	if _, known := got["first"]; err != nil || len(got) != 2 || !known || !got["first"].IsZero() || !got["later"].Equal(noon) {
 		t.Errorf("%v, %v", got, err)

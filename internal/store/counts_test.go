@@ -40,15 +40,9 @@ func TestCounts(t *testing.T) {
 	if err := s.Refreshed(t.Context(), scope, noon, noon.Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	for _, q := range []string{
-		`INSERT INTO alerts (num, id, at, body) VALUES (1, 'a', 0, '{}')`,
-		`INSERT INTO deliveries (alert, sink, next_at, sent_at, parked_at) VALUES (1, 'log', 0, 1, NULL), (1, 'pager', 0, NULL, NULL), (1, 'mail', 0, NULL, 1)`,
-		`INSERT INTO deliveries (alert, sink, next_at, attempts) VALUES (1, 'chat', 0, 3)`,
-	} {
-		if err := s.Update(t.Context(), func(x *Tx) error { return x.exec(q) }); err != nil {
-			t.Fatal(err)
-		}
-	}
+	exec(t, s.w, `INSERT INTO alerts (num, id, at, body) VALUES (1, 'a', 0, '{}');
+		INSERT INTO deliveries (alert, sink, next_at, sent_at, parked_at) VALUES (1, 'log', 0, 1, NULL), (1, 'pager', 0, NULL, NULL), (1, 'mail', 0, NULL, 1);
+		INSERT INTO deliveries (alert, sink, next_at, attempts) VALUES (1, 'chat', 0, 3)`)
 	want := Counts{
 		FlowLogs:   map[string]int{"live": 9, "gone": 1},
 		Incidents:  map[string]int{"blocked": 1},

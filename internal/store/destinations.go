@@ -18,13 +18,8 @@ func (t destinations) NewDestination(s inventory.Scope, destination string, at t
 	if err != nil || known {
 		return false, err
 	}
-	many, err := value[bool](t, `SELECT count(*) >= ? FROM destinations WHERE account = ? AND region = ?`, mostDestinations, s.Account, s.Region)
-	if err != nil || many {
-		return many, err
-	}
-	n, err := t.changed(`INSERT INTO destinations (account, region, destination, first_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		s.Account, s.Region, destination, millis(at))
-	return n > 0, err
+	return true, t.exec(`INSERT INTO destinations (account, region, destination, first_at) SELECT ?1, ?2, ?3, ?4
+		WHERE (SELECT count(*) FROM destinations WHERE account = ?1 AND region = ?2) < ?5`, s.Account, s.Region, destination, millis(at), mostDestinations)
 }
 
 // DestinationsSince are those of some destinations that flow logs of a scope deliver to,

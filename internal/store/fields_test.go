@@ -1,9 +1,6 @@
 package store
 
 import (
-	"database/sql"
-	"errors"
-	"path/filepath"
 	"testing"
 
 	"flowkeeper/inventory"
@@ -64,28 +61,19 @@ func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
 // the destination still finds all of them.
 func TestUpgradeTellsFieldsApart(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
 	plain, others := withFields()
 	all := append(others, plain)
 	rows := make([]inventory.Row, 0, len(all))
 	for _, f := range all {
 		rows = append(rows, inventory.Row{FlowLog: f, RootID: f.ID, State: inventory.Live, Protected: true, WrittenAt: noon, FirstSeenAt: noon, LastSeenAt: noon})
 	}
-	older(t, path, 6, rows...)
+	path := older(t, 6, rows...)
 	needs := delivery.TargetOf(plain)
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err1 := db.Exec(`UPDATE flow_logs SET needs = ?`, body(needs))
-	_, err2 := db.Exec(`INSERT INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, scope.Account, scope.Region, body(needs), body(rehearse.Rehearsal{Scope: scope, Target: needs, At: noon}))
-	errs := []error{err1, err2}
+	db := raw(t, path)
+	exec(t, db, `UPDATE flow_logs SET needs = ?`, body(needs))
+	exec(t, db, `INSERT INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, scope.Account, scope.Region, body(needs), body(rehearse.Rehearsal{Scope: scope, Target: needs, At: noon}))
 	for _, thing := range needs.Keys() {
-		_, err := db.Exec(`INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?)`, thing, scope.Account, scope.Region, body(needs))
-		errs = append(errs, err)
-	}
-	if err := errors.Join(append(errs, db.Close())...); err != nil {
-		t.Fatal(err)
+		exec(t, db, `INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?)`, thing, scope.Account, scope.Region, body(needs))
 	}
 	s := open(t, path)
 	for _, f := range all {

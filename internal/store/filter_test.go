@@ -76,7 +76,7 @@ func TestListsChoose(t *testing.T) {
 func TestFindIncidentsGoesOn(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	const n = keysHeld + 10
+	const n = 2*page + 10
 	s.put(t, func(tx *Tx) error {
 		var errs []error
 		for k := range n {
@@ -85,7 +85,7 @@ func TestFindIncidentsGoesOn(t *testing.T) {
 		}
 		return errors.Join(errs...)
 	})
-	for _, f := range []Filter{{}, {Limit: keysHeld + 3}} {
+	for _, f := range []Filter{{}, {Limit: page + 3}} {
 		k := 0
 		err := s.FindIncidents(t.Context(), f, func(i incident.Incident) error {
 			if want := fmt.Sprintf("fl-%04d", k); i.FlowLogID != want {

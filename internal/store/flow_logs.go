@@ -53,13 +53,7 @@ func (t flowLogs) PutFlowLog(r inventory.Row) error {
 	if r.Imported {
 		digest = [len(digest)]byte{} // a listing that shows the same is news all the same
 	}
-	var untold, needs, released, held any
-	if r.Held {
-		held = 1
-	}
-	if r.NoticePending() {
-		untold = 1
-	}
+	var needs, released any
 	if r.Rehearsable() {
 		n := delivery.TargetOf(r.FlowLog)
 		needs, released = body(n), millis(r.ReleasedUntil)
@@ -68,12 +62,12 @@ func (t flowLogs) PutFlowLog(r inventory.Row) error {
 		}
 	}
 	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, untold, needs, released_until, held, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, nullif(?, 0), ?)
 		ON CONFLICT (account, region, id) DO UPDATE SET root_id = excluded.root_id, resource_id = excluded.resource_id,
 			state = excluded.state, protected = excluded.protected, written_at = excluded.written_at,
 			gone_at = excluded.gone_at, digest = excluded.digest, untold = excluded.untold,
 			needs = excluded.needs, released_until = excluded.released_until, held = excluded.held, body = excluded.body`,
-		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], untold, needs, released, held, body(r))
+		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], r.NoticePending(), needs, released, r.Held, body(r))
 }
 
 func (t flowLogs) PendingNotices(s inventory.Scope, limit int) ([]inventory.Row, error) {

@@ -102,7 +102,7 @@ func limit(ctx context.Context, db *sql.DB, path string, most int64) error {
 
 // prepare makes the file the daemon's: sound, of today's schema, and known again.
 func (f *file) prepare(ctx context.Context) error {
-	if err := migrate(ctx, f.w, f.path); err != nil {
+	if err := migrate(ctx, f.w, f.path, migrations); err != nil {
 		return err
 	}
 	var sound string

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -20,19 +21,8 @@ func newOutletScene(t *testing.T) *outletScene {
 	t.Helper()
 	s := fresh(t)
 	s.delay = time.Hour
-	writer, err := s.w.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer writer.Close()
 	n := 0
-	err = writer.Raw(func(c any) error {
-		c.(*conn).sqliteConn.(sqlite.HookRegisterer).RegisterCommitHook(func() int32 { n++; return 0 })
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.hook(t, func(writer sqlite.HookRegisterer) { writer.RegisterCommitHook(func() int32 { n++; return 0 }) })
 	return &outletScene{Store: s, t: t, commits: func() int {
 		s.mu.Lock() // nobody is committing: what they wrote is seen
 		defer s.mu.Unlock()
@@ -42,27 +32,20 @@ func newOutletScene(t *testing.T) *outletScene {
 
 func (s *outletScene) add(ids ...string) {
 	s.t.Helper()
-	s.put(s.t, func(tx *Tx) error {
-		for _, id := range ids {
-			if err := tx.AddAlert(alert.Alert{ID: id, Time: alert.Time{Time: noon}, Kind: alert.Deletion}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	var all []alert.Alert
+	for _, id := range ids {
+		all = append(all, alert.Alert{ID: id, Kind: alert.Deletion})
+	}
+	addAll(s.t, s.Store, noon, all...)
 }
 
 // next is the ID of the alert that a sink is to get now.
 func (s *outletScene) next() string {
 	s.t.Helper()
-	d, ok, err := s.Next(s.t.Context(), "hook", noon)
-	if err != nil {
-		s.t.Fatal(err)
+	if id := nextID(s.t, s.Store, "hook", noon); !strings.HasPrefix(id, "none") {
+		return id
 	}
-	if !ok {
-		return ""
-	}
-	return d.Alert.ID
+	return ""
 }
 
 // sent records an alert as sent; what it returns ends when that is on disk.
@@ -75,17 +58,7 @@ func (s *outletScene) sent(id string) <-chan error {
 // wait waits until so many changes wait for a commit.
 func (s *outletScene) wait(want int) {
 	s.t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		s.mu.Lock()
-		n := len(s.waiting)
-		s.mu.Unlock()
-		if n == want {
-			return
-		}
-		if time.Now().After(end) {
-			s.t.Fatalf("%d changes wait, not %d", n, want)
-		}
-	}
+	until(s.t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.waiting) == want })
 }
 
 func (s *outletScene) ends(done <-chan error) {

@@ -16,21 +16,14 @@ func withOutbox(t *testing.T) (s *Store, now *time.Time) {
 	t.Helper()
 	now = new(time.Time)
 	*now = noon.Add(73 * time.Hour)
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return *now },
-		Route: func(alert.Alert) []string { return []string{"log", "chat", "pager"} }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s, now
+	return openAs(t, filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return *now },
+		Route: func(alert.Alert) []string { return []string{"log", "chat", "pager"} }}), now
 }
 
 // park adds an alert of noon and gives it up at the sink.
 func (s *Store) park(t *testing.T, id, sink string) {
 	t.Helper()
-	s.put(t, func(tx *Tx) error {
-		return tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: noon}, Kind: alert.Deletion})
-	})
+	addAll(t, s, noon, alert.Alert{ID: id, Kind: alert.Deletion})
 	s.giveUp(t, id, sink)
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"flowkeeper/alert"
 )
 
 // TestTheOutboxIsReadByItsIndexes: with a million alerts delivered and a hundred
@@ -34,6 +36,15 @@ func TestTheOutboxIsReadByItsIndexes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestUntakenReadsWhatWaits alone, of a million alerts.
+func TestUntakenReadsWhatWaits(t *testing.T) {
+	t.Parallel()
+	plan := explain(t, fresh(t), untaken, `["pager"]`, 1, alert.High, alert.Critical)
+	if plan[0] != "SEARCH a USING INTEGER PRIMARY KEY (rowid=?)" || !slices.Contains(plan, "SEARCH deliveries USING INDEX deliveries_pending (sink=?)") {
+		t.Errorf("%q", plan)
 	}
 }
 
@@ -82,20 +93,13 @@ func argsOf(query string) (n int) {
 }
 
 // explain is how SQLite runs a query, a step a line.
-func explain(t *testing.T, s *Store, query string, args ...any) (plan []string) {
+func explain(t *testing.T, s *Store, query string, args ...any) []string {
 	t.Helper()
-	rows, err := s.r.Query(`EXPLAIN QUERY PLAN `+query, args...)
+	plan, err := viewed(t.Context(), s.file, func(tx *Tx) ([]string, error) {
+		return all(tx, func(step *string) []any { return []any{new(int), new(int), new(int), step} }, `EXPLAIN QUERY PLAN `+query, args...)
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id, parent, unused int
-		var step string
-		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-			t.Fatal(err)
-		}
-		plan = append(plan, step)
 	}
 	return plan
 }
@@ -146,8 +150,9 @@ func TestPruneIsLinear(t *testing.T) {
 	}
 	for _, p := range prunings {
 		args := []any{now.UnixMilli(), 0, 0, rowsAtOnce}
-		indexed(p.find, args[:argsOf(p.find)]...)
-		for _, remove := range p.remove {
+		indexed(p.nth(), mostKept)
+		indexed(p.find(), args...)
+		for _, remove := range p.remove() {
 			indexed(remove, "[1]")
 		}
 	}

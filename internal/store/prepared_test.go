@@ -41,13 +41,6 @@ func prepared(t *testing.T) (*sql.DB, func() map[string]bool) {
 	}
 }
 
-func exec(t *testing.T, db *sql.DB, query string, args ...any) {
-	t.Helper()
-	if _, err := db.Exec(query, args...); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestAStatementIsPreparedOnce: what has run is there to run again, with other
 // arguments, and knows what changed in the schema; PRAGMAs are not kept.
 func TestAStatementIsPreparedOnce(t *testing.T) {
@@ -133,18 +126,12 @@ func TestAFailedStatementRunsAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range 3 {
-		if _, err := tx.Exec(`SAVEPOINT change`); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := tx.Exec(insert, 10+n); err != nil {
-			t.Fatal(err)
-		}
+		exec(t, tx, `SAVEPOINT change`)
+		exec(t, tx, insert, 10+n)
 		if _, err := tx.Exec(insert, 1); err == nil {
 			t.Fatal("twice")
 		}
-		if _, err := tx.Exec(`ROLLBACK TO change; RELEASE change`); err != nil {
-			t.Fatal(err)
-		}
+		exec(t, tx, `ROLLBACK TO change; RELEASE change`)
 	}
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)

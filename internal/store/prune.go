@@ -55,49 +55,54 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 
 func (s *Store) prune(ctx context.Context, at int64, most int) error {
 	var errs []error
-	note := func(table string, err error) {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("prune %s: %w", table, err))
-		}
-	}
 	for _, p := range prunings {
-		note(p.name, p.run(ctx, s.file, at, most))
+		errs = append(errs, p.run(ctx, s.file, at, most))
 	}
 	for _, w := range sweeps {
-		note(w.table, w.run(ctx, s.file))
+		errs = append(errs, w.run(ctx, s.file))
 	}
-	note("calls", pruneCalls(ctx, s.file))
-	return errors.Join(append(errs, dropExcess(ctx, s.file))...)
+	return errors.Join(append(errs, pruneCalls(ctx, s.file), dropExcess(ctx, s.file))...)
+}
+
+// pruning of the rows x of one table, by their age.
+type pruning struct {
+	table, at, num string   // at: the time by which a row is old; num: what names it
+	weight         string   // how many rows go with a row, itself included; 0: it stays
+	parts          []string // delete what belongs to the rows that a JSON array (?1) names
 }
 
 // prunings are the tables that Prune reads by age, in this order.
 var prunings = []pruning{
-	{name: "incidents", age: `SELECT settled_at FROM incidents WHERE settled_at IS NOT NULL`, find: `SELECT settled_at, rowid, 1 + (SELECT count(*) FROM history h WHERE h.account = i.account AND h.region = i.region AND h.id = i.id)
-		FROM incidents i WHERE settled_at < ?1 AND (settled_at, rowid) > (?2, ?3) ORDER BY settled_at, rowid LIMIT ?4`,
-		remove: []string{`DELETE FROM history WHERE (account, region, id) IN (SELECT account, region, id FROM incidents WHERE rowid IN (SELECT value FROM json_each(?1)))`,
-			`DELETE FROM incidents WHERE rowid IN (SELECT value FROM json_each(?1))`}},
-	{name: "flow_logs", age: `SELECT gone_at FROM flow_logs WHERE gone_at IS NOT NULL`, find: `SELECT gone_at, num, NOT EXISTS (SELECT 1 FROM incidents i WHERE i.account = f.account AND i.region = f.region AND i.id = f.id)
-		FROM flow_logs f WHERE gone_at < ?1 AND (gone_at, num) > (?2, ?3) AND +state = 'gone' ORDER BY gone_at, num LIMIT ?4`,
-		remove: []string{`DELETE FROM flow_logs WHERE num IN (SELECT value FROM json_each(?1))`}},
-	{name: "events", age: `SELECT detected_at FROM events`, find: `SELECT detected_at, rowid, due_at IS NULL AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.account = e.account AND i.region = e.region AND i.event_id = e.id)
+	{table: "incidents", at: "settled_at", num: "rowid",
+		weight: `1 + (SELECT count(*) FROM history h WHERE h.account = x.account AND h.region = x.region AND h.id = x.id)`,
+		parts:  []string{`DELETE FROM history WHERE (account, region, id) IN (SELECT account, region, id FROM incidents WHERE rowid IN (SELECT value FROM json_each(?1)))`}},
+	{table: "flow_logs", at: "gone_at", num: "num",
+		weight: `state = 'gone' AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.account = x.account AND i.region = x.region AND i.id = x.id)`},
+	{table: "events", at: "detected_at", num: "rowid",
+		weight: `due_at IS NULL AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.account = x.account AND i.region = x.region AND i.event_id = x.id)
 			AND NOT EXISTS (SELECT 1 FROM history h CROSS JOIN incidents i ON i.account = h.account AND i.region = h.region AND i.id = h.id
-				WHERE h.account = e.account AND h.region = e.region AND h.event_id = e.id AND i.settled_at IS NULL)
-		FROM events e WHERE detected_at < ?1 AND (detected_at, rowid) > (?2, ?3) ORDER BY detected_at, rowid LIMIT ?4`,
-		remove: []string{`DELETE FROM events WHERE rowid IN (SELECT value FROM json_each(?1))`}},
-	{name: "alerts", age: `SELECT at FROM alerts`, find: `SELECT at, num, iif(EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL), 0,
-		1 + (SELECT count(*) FROM deliveries d WHERE d.alert = a.num))
-		FROM alerts a WHERE at < ?1 AND (at, num) > (?2, ?3) ORDER BY at, num LIMIT ?4`,
-		remove: []string{`DELETE FROM deliveries WHERE alert IN (SELECT value FROM json_each(?1))`,
-			`DELETE FROM alerts WHERE num IN (SELECT value FROM json_each(?1))`}},
+				WHERE h.account = x.account AND h.region = x.region AND h.event_id = x.id AND i.settled_at IS NULL)`},
+	{table: "alerts", at: "at", num: "num",
+		weight: `iif(EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = x.num AND d.sent_at IS NULL AND d.parked_at IS NULL), 0,
+			1 + (SELECT count(*) FROM deliveries d WHERE d.alert = x.num))`,
+		parts: []string{`DELETE FROM deliveries WHERE alert IN (SELECT value FROM json_each(?1))`}},
 }
 
-// pruning of one table. age selects the times by which its rows are old. find
-// selects, beyond a place in the table, the rows older than a time: the two numbers
-// of their place, the second of which names the row, and how many rows go with it,
-// itself included; 0: it stays.
-type pruning struct {
-	name, age, find string
-	remove          []string // of the rows named by a JSON array
+// nth selects the time of a row that so many (?1) younger ones come before.
+func (p pruning) nth() string {
+	return `SELECT ` + p.at + ` FROM ` + p.table + ` WHERE ` + p.at + ` IS NOT NULL ORDER BY 1 DESC LIMIT 1 OFFSET ?1`
+}
+
+// find selects the rows that are older than a time (?1), beyond a place in the table
+// (?2, ?3): their place and their weight.
+func (p pruning) find() string {
+	place := p.at + `, ` + p.num
+	return `SELECT ` + place + `, ` + p.weight + ` FROM ` + p.table + ` x WHERE ` + p.at + ` < ?1 AND (` + place + `) > (?2, ?3) ORDER BY ` + place + ` LIMIT ?4`
+}
+
+// remove deletes the rows that a JSON array (?1) names.
+func (p pruning) remove() []string {
+	return append(slices.Clip(p.parts), `DELETE FROM `+p.table+` WHERE `+p.num+` IN (SELECT value FROM json_each(?1))`)
 }
 
 // place is that of a row in a table that is read by age.
@@ -106,7 +111,7 @@ type place struct{ at, num int64 }
 func (p pruning) run(ctx context.Context, f *file, before int64, most int) error {
 	err := f.View(ctx, func(t *Tx) error {
 		var nth int64
-		many, err := first(t, []any{&nth}, p.age+` ORDER BY 1 DESC LIMIT 1 OFFSET ?`, most)
+		many, err := first(t, []any{&nth}, p.nth(), most)
 		if many {
 			before = max(before, nth+1)
 		}
@@ -121,7 +126,7 @@ func (p pruning) run(ctx context.Context, f *file, before int64, most int) error
 			if ids, to, err = p.batch(t, rows, before, from); err != nil || len(ids) == 0 {
 				return err
 			}
-			for _, q := range p.remove {
+			for _, q := range p.remove() {
 				if err := t.exec(q, body(ids)); err != nil {
 					return err
 				}
@@ -155,7 +160,7 @@ func (p pruning) batch(t *Tx, most, before int64, from place) (ids []int64, to p
 			ids = append(ids, row.num)
 		}
 		return nil
-	}, p.find, before, from.at, from.num, most)
+	}, p.find(), before, from.at, from.num, most)
 	return ids, to, err
 }
 

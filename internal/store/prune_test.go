@@ -1,7 +1,6 @@
 package store
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,8 +14,6 @@ import (
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/repeat"
 )
-
-func rawOpen(path string) (*sql.DB, error) { return sql.Open("sqlite", dsn(path, "")) }
 
 // TestEveryTableHasABound: a new table must be named here, with what bounds it, and
 // in docs/failure-modes.md.
@@ -40,23 +37,16 @@ func TestEveryTableHasABound(t *testing.T) {
 		"campaigns":    "the events that are in one",
 		"bursts":       "mostBursts for each class, and a few more",
 	}
-	s := fresh(t)
-	rows, err := s.r.Query(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
-	if err != nil {
-		t.Fatal(err)
+	names, err := viewed(t.Context(), fresh(t).file, func(tx *Tx) ([]string, error) {
+		return values[string](tx, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
+	})
+	if err != nil || len(names) < len(bounds) {
+		t.Errorf("%q, %v", names, err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			t.Fatal(err)
-		}
+	for _, name := range names {
 		if bounds[name] == "" {
 			t.Errorf("nothing bounds the table %s", name)
 		}
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -87,9 +77,7 @@ func old(t *testing.T, s *Store, n int) {
 			return nil
 		})
 	}
-	if _, err := s.w.Exec(`UPDATE deliveries SET sent_at = 1; UPDATE incidents SET settled_at = detected_at`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `UPDATE deliveries SET sent_at = 1; UPDATE incidents SET settled_at = detected_at WHERE settled_at IS NOT NULL`)
 }
 
 var tables = []string{"flow_logs", "incidents", "history", "events", "alerts", "deliveries", "deeds", "depends"}
@@ -131,38 +119,47 @@ func TestPruneGoesEasyOnASlowMachine(t *testing.T) {
 // of one.
 func watchCommits(t *testing.T, s *Store) func() int64 {
 	t.Helper()
+	var now, most int64
+	s.hook(t, func(writer sqlite.HookRegisterer) {
+		writer.RegisterPreUpdateHook(func(sqlite.SQLitePreUpdateData) { now++ })
+		writer.RegisterCommitHook(func() int32 { most, now = max(most, now), 0; return 0 })
+	})
+	return func() int64 { return most }
+}
+
+// hook calls register with the connection that writes.
+func (s *Store) hook(t *testing.T, register func(sqlite.HookRegisterer)) {
+	t.Helper()
 	writer, err := s.w.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer writer.Close()
-	var now, most int64
-	err = writer.Raw(func(c any) error {
-		hooks := c.(*conn).sqliteConn.(sqlite.HookRegisterer)
-		hooks.RegisterPreUpdateHook(func(sqlite.SQLitePreUpdateData) { now++ })
-		hooks.RegisterCommitHook(func() int32 { most, now = max(most, now), 0; return 0 })
-		return nil
-	})
+	err = writer.Raw(func(c any) error { register(c.(*conn).sqliteConn.(sqlite.HookRegisterer)); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func() int64 { return most }
 }
 
-// TestPruneKeepsWhatWaits: an alert that a sink has not got, an incident that is
-// open, and what is younger.
+// TestPruneKeepsWhatWaits: an alert that a sink has not got, an incident that is open
+// or blocked with its row, a live row, and what is younger.
 func TestPruneKeepsWhatWaits(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	old(t, s, 30)
-	if _, err := s.w.Exec(`UPDATE deliveries SET sent_at = NULL WHERE sink = 'hook' AND alert = (SELECT num FROM alerts WHERE id = 'fl-20');
-		UPDATE incidents SET settled_at = NULL, state = 'open' WHERE id = 'fl-21'`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `UPDATE deliveries SET sent_at = NULL WHERE sink = 'hook' AND alert = (SELECT num FROM alerts WHERE id = 'fl-20')`)
+	s.learnAt(t, noon.Add(-time.Hour), flowLog("fl-live"))
+	s.put(t, func(tx *Tx) error {
+		var errs []error
+		for id, state := range map[string]incident.State{"fl-21": incident.Open, "fl-22": incident.Blocked} {
+			errs = append(errs, tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, EventID: id, State: state, Known: true, DetectedAt: noon.Add(-time.Hour)}))
+		}
+		return errors.Join(errs...)
+	})
 	if err := s.Prune(t.Context(), noon.Add(-10*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	for table, want := range map[string]int64{"alerts": 10 + 1, "deliveries": 2 * 11, "incidents": 10 + 1, "history": 2 * 11, "flow_logs": 10 + 1, "events": 10 + 1} {
+	for table, want := range map[string]int64{"alerts": 10 + 1, "deliveries": 2 * 11, "incidents": 10 + 2, "history": 2 * 12, "flow_logs": 10 + 2 + 1, "events": 10 + 2} {
 		if n := s.count(t, `SELECT count(*) FROM `+table); n != want {
 			t.Errorf("%d rows of %s are left, want %d", n, table, want)
 		}
@@ -201,11 +198,7 @@ func TestAReleaseLeavesTheWriterFree(t *testing.T) {
 	for part := range slices.Chunk(all, 1000) {
 		s.learnAt(t, noon, part...)
 	}
-	command, err := Open(t.Context(), s.path, Options{Now: func() time.Time { return noon }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer command.Close()
+	command := openAs(t, s.path, Options{Now: func() time.Time { return noon }})
 	asked, seen := map[string]int{}, map[int64]bool{}
 	changed, err := command.Change(t.Context(), func(r *inventory.Row) bool {
 		asked[r.ID]++
@@ -222,10 +215,8 @@ func TestAReleaseLeavesTheWriterFree(t *testing.T) {
 func TestNewDestinationsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	if _, err := s.w.Exec(`WITH RECURSIVE k (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < ?)
-		INSERT INTO destinations (account, region, destination) SELECT ?, ?, 'arn:aws:s3:::b/' || n FROM k`, mostDestinations, scope.Account, scope.Region); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `WITH RECURSIVE k (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < ?)
+		INSERT INTO destinations (account, region, destination) SELECT ?, ?, 'arn:aws:s3:::b/' || n FROM k`, mostDestinations, scope.Account, scope.Region)
 	s.put(t, func(tx *Tx) error {
 		for destination, want := range map[string]bool{"arn:aws:s3:::b/7": false, "arn:aws:s3:::b/new": true} {
 			for range 2 {
@@ -266,8 +257,6 @@ func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
 		}
 	}
 	prune(2)
-	if _, err := s.w.Exec(`UPDATE incidents SET state = 'verified', settled_at = ?`, at.UnixMilli()); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `UPDATE incidents SET state = 'verified', settled_at = ?`, at.UnixMilli())
 	prune(0)
 }

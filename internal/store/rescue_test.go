@@ -86,9 +86,7 @@ func TestAFullDisk(t *testing.T) {
 	s.put(t, put("fl-1"))
 	limit := func(pages int) {
 		t.Helper()
-		if _, err := s.w.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages)); err != nil {
-			t.Fatal(err)
-		}
+		exec(t, s.w, fmt.Sprintf(`PRAGMA max_page_count = %d`, pages))
 	}
 	limit(1) // SQLite takes what there is for the least
 	many := func(tx *Tx) error {
@@ -142,10 +140,7 @@ func TestACorruptPage(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	command, err := Open(t.Context(), path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	command := openAs(t, path, Options{})
 	if err := command.FlowLogs(t.Context(), func(inventory.Row) error { return nil }); err == nil || strings.Count(err.Error(), "can't be read as a state file") != 1 {
 		t.Errorf("a command: %v", err)
 	}
@@ -168,16 +163,12 @@ func TestAnErrorSaysWhatWasReadOrWritten(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	s.put(t, put("fl-1"))
-	if _, err := s.w.Exec(`UPDATE flow_logs SET body = '{'`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `UPDATE flow_logs SET body = '{'`)
 	_, _, err := s.FindFlowLog(t.Context(), "fl-1")
 	if want := "read flow_logs fl-1 in " + s.path + ": unexpected end of JSON input"; err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}
-	if _, err := s.w.Exec(`CREATE TRIGGER refuse BEFORE INSERT ON facts BEGIN SELECT raise(ABORT, 'refused'); END`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `CREATE TRIGGER refuse BEFORE INSERT ON facts BEGIN SELECT raise(ABORT, 'refused'); END`)
 	err = s.SetFact(t.Context(), "name\x1b[31m", strings.Repeat("x", 1000))
 	if begins := `write facts name\x1b[31m in ` + s.path + ": "; err == nil || !strings.HasPrefix(err.Error(), begins) || !strings.Contains(err.Error(), "refused") || len(err.Error()) > 300 {
 		t.Errorf("%v\nwant %s", err, begins)

@@ -39,9 +39,7 @@ func TestI7APagerRingsForFiveMinutes(t *testing.T) {
 					addAll(t, s, *now, closed)
 				}
 				for _, sink := range []string{"pager", sink.LogName} {
-					if err := s.Sent(t.Context(), sink, "deletion", *now); err != nil {
-						t.Fatal(err)
-					}
+					s.sent(t, sink, "deletion", *now)
 				}
 				*now = now.Add(2 * time.Second)
 				if sentFirst {

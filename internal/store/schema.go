@@ -228,13 +228,9 @@ INSERT OR IGNORE INTO depends (thing, account, region, needs)
 		FROM depends WHERE thing LIKE 'logs:%' OR thing LIKE 'firehose:%');
 `}
 
-// migrate brings the file to today's schema. It keeps a copy of an older file
-// as it was, and refuses one of a newer version.
-func migrate(ctx context.Context, db *sql.DB, path string) error {
-	return migrateTo(ctx, db, path, migrations)
-}
-
-func migrateTo(ctx context.Context, db *sql.DB, path string, migrations []string) error {
+// migrate brings a file to the schema that the migrations lead to. It keeps a copy of an
+// older file as it was, and refuses one of a newer version.
+func migrate(ctx context.Context, db *sql.DB, path string, migrations []string) error {
 	version, err := versionOf(ctx, db, path)
 	if err != nil {
 		return err

@@ -33,15 +33,40 @@ var (
 	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
-func open(t *testing.T, path string) *Store {
+func openAs(t *testing.T, path string, o Options) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), path, Options{Daemon: true, Now: func() time.Time { return noon },
-		Route: func(alert.Alert) []string { return []string{"log", "hook"} }})
+	s, err := Open(t.Context(), path, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// open opens a file as a daemon does, at noon.
+func open(t *testing.T, path string) *Store {
+	t.Helper()
+	return openAs(t, path, Options{Daemon: true, Now: func() time.Time { return noon }, Route: func(alert.Alert) []string { return []string{"log", "hook"} }})
+}
+
+// raw opens a file, and makes it where there is none, as any program with SQLite does.
+func raw(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", dsn(path, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func exec(t *testing.T, db interface {
+	Exec(query string, args ...any) (sql.Result, error)
+}, query string, args ...any) {
+	t.Helper()
+	if _, err := db.Exec(query, args...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func fresh(t *testing.T) *Store { return open(t, filepath.Join(t.TempDir(), "state", "state.db")) }
@@ -77,6 +102,13 @@ func (s *Store) row(t *testing.T, id string) inventory.Row {
 func (s *Store) put(t *testing.T, fn func(*Tx) error) {
 	t.Helper()
 	if err := s.Update(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *Store) sent(t *testing.T, sink, id string, at time.Time) {
+	t.Helper()
+	if err := s.Sent(t.Context(), sink, id, at); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -153,19 +185,21 @@ func TestUpdateIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// until waits for something that another goroutine does.
+func until(t *testing.T, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it takes too long")
+		}
+	}
+}
+
 // TestACommitIsHandedOver: whoever commits for others returns once its own change is
 // on disk, whatever those who came meanwhile still do.
 func TestACommitIsHandedOver(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	until := func(ok func() bool) {
-		t.Helper()
-		for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal("it takes too long")
-			}
-		}
-	}
 	var running atomic.Int32
 	begin := func(id string, hold <-chan struct{}) <-chan error {
 		ended := make(chan error, 1)
@@ -180,9 +214,9 @@ func TestACommitIsHandedOver(t *testing.T) {
 	}
 	first, second := make(chan struct{}), make(chan struct{})
 	one := begin("fl-1", first)
-	until(func() bool { return running.Load() == 1 })
+	until(t, func() bool { return running.Load() == 1 })
 	two := begin("fl-2", second)
-	until(func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.waiting) == 1 })
+	until(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.waiting) == 1 })
 	close(first)
 	select {
 	case err := <-one:
@@ -247,30 +281,26 @@ func TestOutbox(t *testing.T) {
 	add("a")
 	add("a") // the same alert again is no second one
 	add("b")
-	d, ok, err := s.Next(ctx, "hook", noon)
-	if err != nil || !ok || d.Alert.ID != "a" {
-		t.Fatalf("next %+v, %v, %v", d, ok, err)
+	if id := nextID(t, s, "hook", noon); id != "a" {
+		t.Fatalf("next is %s", id)
 	}
 	if err := s.Failed(ctx, "hook", "a", sink.Failure{Attempts: 1, NextAt: noon.Add(time.Minute), Cause: "refused"}); err != nil {
 		t.Fatal(err)
 	}
-	if d, _, _ = s.Next(ctx, "hook", noon); d.Alert.ID != "b" {
-		t.Errorf("after a failure: %+v", d)
+	if id := nextID(t, s, "hook", noon); id != "b" {
+		t.Errorf("after a failure, next is %s", id)
 	}
-	if err := s.Sent(ctx, "hook", "b", noon); err != nil {
-		t.Fatal(err)
+	s.sent(t, "hook", "b", noon)
+	if id := nextID(t, s, "hook", noon); id != "none until 1m0s" {
+		t.Errorf("nothing is due, and next is %s", id)
 	}
-	d, ok, err = s.Next(ctx, "hook", noon)
-	if err != nil || ok || !d.NextAt.Equal(noon.Add(time.Minute)) {
-		t.Errorf("nothing is due: %+v, %v, %v", d, ok, err)
-	}
-	if d, ok, _ = s.Next(ctx, "log", noon); !ok || d.Alert.ID != "a" {
-		t.Errorf("another sink is held up: %+v", d)
+	if id := nextID(t, s, "log", noon); id != "a" {
+		t.Errorf("another sink is held up: next is %s", id)
 	}
 	if n, err := s.Retry(ctx, "a"); err != nil || n != 2 {
 		t.Errorf("retried %d, %v", n, err)
 	}
-	if d, ok, _ = s.Next(ctx, "hook", noon); !ok || d.Alert.ID != "a" || d.Attempts != 0 {
+	if d, ok, _ := s.Next(ctx, "hook", noon); !ok || d.Alert.ID != "a" || d.Attempts != 0 {
 		t.Errorf("after retry: %+v", d)
 	}
 }
@@ -281,19 +311,8 @@ func TestI7AnAnswerComesAfterWhatItAnswers(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	ctx := t.Context()
-	s.put(t, func(tx *Tx) error {
-		return errors.Join(tx.AddAlert(alert.Alert{ID: "deletion", DedupKey: "event", Time: alert.Time{Time: noon}, Kind: alert.Deletion}),
-			tx.AddAlert(alert.Alert{ID: "closed", DedupKey: "event", Time: alert.Time{Time: noon}, Kind: alert.Closed}),
-			tx.AddAlert(alert.Alert{ID: "other", DedupKey: "other", Time: alert.Time{Time: noon}, Kind: alert.Closed}))
-	})
-	next := func(at time.Time) string {
-		t.Helper()
-		d, _, err := s.Next(ctx, "hook", at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d.Alert.ID
-	}
+	addAll(t, s, noon, alert.Alert{ID: "deletion", DedupKey: "event", Kind: alert.Deletion},
+		alert.Alert{ID: "closed", DedupKey: "event", Kind: alert.Closed}, alert.Alert{ID: "other", Kind: alert.Closed})
 	fail := func(parked bool) {
 		t.Helper()
 		if err := s.Failed(ctx, "hook", "deletion", sink.Failure{Attempts: 10, NextAt: noon.Add(time.Minute), Cause: "down", Parked: parked, TellOthers: parked}); err != nil {
@@ -301,20 +320,18 @@ func TestI7AnAnswerComesAfterWhatItAnswers(t *testing.T) {
 		}
 	}
 	fail(false)
-	if id := next(noon); id != "other" {
+	if id := nextID(t, s, "hook", noon); id != "other" {
 		t.Errorf("next is %s", id)
 	}
-	if err := s.Sent(ctx, "hook", "other", noon); err != nil {
-		t.Fatal(err)
+	s.sent(t, "hook", "other", noon)
+	if id := nextID(t, s, "hook", noon); id != "none until 1m0s" {
+		t.Errorf("nothing is due, and next is %s", id)
 	}
-	if d, ok, err := s.Next(ctx, "hook", noon); ok || err != nil || !d.NextAt.Equal(noon.Add(time.Minute)) {
-		t.Errorf("nothing is due: %+v, %v, %v", d, ok, err)
-	}
-	if id := next(noon.Add(time.Minute)); id != "deletion" {
+	if id := nextID(t, s, "hook", noon.Add(time.Minute)); id != "deletion" {
 		t.Errorf("next is %s", id)
 	}
 	fail(true)
-	if id := next(noon); id != "closed" {
+	if id := nextID(t, s, "hook", noon); id != "closed" {
 		t.Errorf("next is %s", id)
 	}
 }
@@ -324,22 +341,15 @@ func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
 	newer := filepath.Join(dir, "newer.db")
 	s := open(t, newer)
-	if _, err := s.w.Exec(`PRAGMA user_version = 99`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, s.w, `PRAGMA user_version = 99`)
 	s.Close()
 	garbage := filepath.Join(dir, "garbage.db")
 	if err := os.WriteFile(garbage, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	others := filepath.Join(dir, "others.db")
-	db, err := sql.Open("sqlite", "file:"+others)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec(`CREATE TABLE x (y); PRAGMA user_version = 3`); err != nil {
-		t.Fatal(err)
-	}
+	db := raw(t, others)
+	exec(t, db, `CREATE TABLE x (y); PRAGMA user_version = 3`)
 	if err := errors.Join(db.Close(), os.Chmod(others, 0o640)); err != nil {
 		t.Fatal(err)
 	}
@@ -432,11 +442,7 @@ func TestCommandsBesideTheDaemon(t *testing.T) {
 	if v, _ := d.Version(t.Context()); v != before {
 		t.Error("the daemon's own write looks like another's")
 	}
-	c, err := Open(t.Context(), path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := openAs(t, path, Options{})
 	n, err := c.Change(t.Context(), func(r *inventory.Row) bool { r.ReleaseReason = "test"; return r.ID == "fl-1" })
 	if err != nil || n != 1 {
 		t.Fatalf("changed %d, %v", n, err)
@@ -465,13 +471,9 @@ func TestMigrationKeepsTheOldFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
 	open(t, path).Close()
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := raw(t, path)
 	all := append(slices.Clip(migrations), `CREATE TABLE later (x)`)
-	if err := migrateTo(t.Context(), db, path, all); err != nil {
+	if err := migrate(t.Context(), db, path, all); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(fmt.Sprintf("%s.schema-%d", path, len(migrations))); err != nil || info.Mode().Perm() != 0o600 {
@@ -485,27 +487,14 @@ func TestMigrationKeepsTheOldFile(t *testing.T) {
 // TestUpgradeAfterADeath: one died while it kept the old file, or after that.
 func TestUpgradeAfterADeath(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(migrateTo(t.Context(), db, path, migrations[:2]), db.Close()); err != nil {
-		t.Fatal(err)
-	}
+	path := older(t, 2)
 	for _, end := range []string{".schema-2", ".schema-2.tmp"} {
 		if err := os.WriteFile(path+end, []byte("half of it"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	open(t, path)
-	kept, err := sql.Open("sqlite", dsn(path+".schema-2", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kept.Close()
-	var version int
-	if err := kept.QueryRow(`PRAGMA user_version`).Scan(&version); err != nil || version != 2 {
+	if version, err := versionOf(t.Context(), raw(t, path+".schema-2"), path); err != nil || version != 2 {
 		t.Errorf("the copy kept has schema %d, %v", version, err)
 	}
 }
@@ -514,24 +503,14 @@ func TestUpgradeAfterADeath(t *testing.T) {
 // of that.
 func TestUpgradeTellsOfWhatIsNotBack(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	older(t, path, 6)
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := older(t, 6)
+	db := raw(t, path)
 	for id, state := range map[string]incident.State{"fl-1": incident.Blocked, "fl-2": incident.Verified} {
 		i := incident.Incident{Scope: inventory.Scope{Account: "1", Region: id}, FlowLogID: id, EventID: "e", State: state, Known: true, Attempts: 3}
-		_, err1 := db.Exec(`INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, body) VALUES ('1', ?1, ?1, ?1, '', ?2, '', 1, 'e', 0, 0, ?3)`, id, state, body(i))
-		_, err2 := db.Exec(`INSERT INTO events (account, region, id, detected_at, body) VALUES ('1', ?, 'e', 0, ?)`, id, body(incident.Event{Scope: i.Scope, ID: "e"}))
-		if err := errors.Join(err1, err2); err != nil {
-			t.Fatal(err)
-		}
+		exec(t, db, `INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, body) VALUES ('1', ?1, ?1, ?1, '', ?2, '', 1, 'e', 0, 0, ?3)`, id, state, body(i))
+		exec(t, db, `INSERT INTO events (account, region, id, detected_at, body) VALUES ('1', ?, 'e', 0, ?)`, id, body(incident.Event{Scope: i.Scope, ID: "e"}))
 	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	err = open(t, path).View(t.Context(), func(tx *Tx) error {
+	err := open(t, path).View(t.Context(), func(tx *Tx) error {
 		due, err := tx.DueScopes(time.Now())
 		if len(due) != 1 || due[0].Region != "fl-1" {
 			t.Errorf("due in %v", due)
@@ -548,22 +527,13 @@ func TestUpgradeTellsOfWhatIsNotBack(t *testing.T) {
 // and has no news.
 func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
 	row := inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true, FirstSeenAt: noon}
 	digest := row.Digest()
-	if err := migrateTo(t.Context(), db, path, migrations[:1]); err != nil {
-		t.Fatal(err)
-	}
-	_, err1 := db.Exec(`INSERT INTO scopes VALUES (?, ?, 1, 1)`, scope.Account, scope.Region)
-	_, err2 := db.Exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, body) VALUES (?, ?, 'fl-1', 'fl-1', 'vpc-1', 'live', 1, 1, ?, ?)`,
+	path := older(t, 1)
+	db := raw(t, path)
+	exec(t, db, `INSERT INTO scopes VALUES (?, ?, 1, 1)`, scope.Account, scope.Region)
+	exec(t, db, `INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, body) VALUES (?, ?, 'fl-1', 'fl-1', 'vpc-1', 'live', 1, 1, ?, ?)`,
 		scope.Account, scope.Region, digest[:], body(row))
-	if err := errors.Join(err1, err2, db.Close()); err != nil {
-		t.Fatal(err)
-	}
 	s := open(t, path)
 	known, err := s.Known(t.Context(), scope, []string{"fl-1"})
 	if err != nil || len(known) != 1 || known["fl-1"].Digest == digest {
@@ -582,35 +552,31 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 }
 
 // older makes a state file of an older schema with protected rows.
-func older(t *testing.T, path string, version int, rows ...inventory.Row) {
+func older(t *testing.T, version int, rows ...inventory.Row) (path string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := migrateTo(t.Context(), db, path, migrations[:version]); err != nil {
+	path = filepath.Join(t.TempDir(), "state.db")
+	db := raw(t, path)
+	if err := migrate(t.Context(), db, path, migrations[:version]); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range rows {
-		if _, err := db.Exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, needs, body) VALUES (?, ?, ?, ?, ?, 'live', 1, 1, x'', ?, ?)`,
-			r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, body(delivery.TargetOf(r.FlowLog)), body(r)); err != nil {
-			t.Fatal(err)
-		}
+		exec(t, db, `INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, needs, body) VALUES (?, ?, ?, ?, ?, 'live', 1, 1, x'', ?, ?)`,
+			r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, body(delivery.TargetOf(r.FlowLog)), body(r))
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return path
 }
 
 // TestUpgradeKnowsReleases: what was released before the upgrade is so after it.
 func TestUpgradeKnowsReleases(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
 	until := noon.Add(time.Hour + 123*time.Millisecond)
 	released := inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true, WrittenAt: noon, ReleasedUntil: until}
 	kept := released
 	kept.ID, kept.ReleasedUntil = "fl-2", time.Time{}
-	older(t, path, 5, released, kept)
+	path := older(t, 5, released, kept)
 	got, err := open(t, path).Released(t.Context())
 	if err != nil || got.FlowLogs != 1 || !got.Until.Equal(until.Truncate(time.Second)) {
 		t.Errorf("%+v, %v", got, err)
@@ -667,10 +633,7 @@ func TestI12UnknownIncidentsAreBounded(t *testing.T) {
 			return nil
 		})
 	}
-	var incidents, histories int
-	if err := errors.Join(s.r.QueryRow(`SELECT count(*) FROM incidents`).Scan(&incidents), s.r.QueryRow(`SELECT count(*) FROM history`).Scan(&histories)); err != nil {
-		t.Fatal(err)
-	}
+	incidents, histories := s.count(t, `SELECT count(*) FROM incidents`), s.count(t, `SELECT count(*) FROM history`)
 	if incidents > maxUnknown+1001 || histories != incidents {
 		t.Errorf("%d incidents with %d lines of history", incidents, histories)
 	}
@@ -679,34 +642,5 @@ func TestI12UnknownIncidentsAreBounded(t *testing.T) {
 	}
 	if _, _, ok, err := s.FindIncident(t.Context(), "fl-settled"); ok || err != nil {
 		t.Errorf("a settled one does not go first: %v", err)
-	}
-}
-
-func TestPruneForgetsOnlyWhatIsSettled(t *testing.T) {
-	t.Parallel()
-	s := fresh(t)
-	s.learnAt(t, noon, flowLog("fl-open"), flowLog("fl-done"), flowLog("fl-live"))
-	s.put(t, func(tx *Tx) error {
-		for id, state := range map[string]incident.State{"fl-open": incident.Blocked, "fl-done": incident.Verified} {
-			r, _, err := tx.FlowLog(scope, id)
-			if err != nil {
-				return err
-			}
-			r.State, r.GoneAt = inventory.Gone, noon
-			if err := errors.Join(tx.PutFlowLog(r), tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, State: state, Known: true, DetectedAt: noon})); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err := s.Prune(t.Context(), noon.Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	var left []string
-	if err := s.FlowLogs(t.Context(), func(r inventory.Row) error { left = append(left, r.ID); return nil }); err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Join(left, " "); got != "fl-live fl-open" {
-		t.Errorf("left: %s", got)
 	}
 }

@@ -39,10 +39,8 @@ func oursAlone(ctx context.Context, copied string) error {
 	}
 	defer model.Close()
 	model.SetMaxOpenConns(1) // each connection has a memory of its own
-	for _, m := range migrations[:version] {
-		if _, err := model.ExecContext(ctx, m); err != nil {
-			return err
-		}
+	if err := migrate(ctx, model, copied, migrations[:version]); err != nil {
+		return err
 	}
 	want, err := schemaOf(ctx, model)
 	if err != nil {
@@ -59,18 +57,8 @@ func oursAlone(ctx context.Context, copied string) error {
 	return nil
 }
 
+// schemaOf is the tables, indexes, views and triggers of a database, a line each.
 func schemaOf(ctx context.Context, db *sql.DB) (lines []string, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT type || ' ' || name || ' of ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			return nil, err
-		}
-		lines = append(lines, line)
-	}
-	return lines, rows.Err()
+	err = db.QueryRowContext(ctx, `SELECT json_group_array(type || ' ' || name || ' of ' || tbl_name || ': ' || coalesce(sql, '')) FROM sqlite_schema`).Scan(asJSON{&lines})
+	return lines, err
 }

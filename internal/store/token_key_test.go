@@ -27,10 +27,7 @@ func TestTokenKey(t *testing.T) {
 	if other := fresh(t).tokenKeyIs(t); other == key {
 		t.Error("two state files have the same key")
 	}
-	command, err := Open(t.Context(), path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	command := openAs(t, path, Options{})
 	if command.tokenKeyIs(t) != key || s.tokenKeyIs(t) != key {
 		t.Error("it changes")
 	}
@@ -44,7 +41,7 @@ func TestTokenKey(t *testing.T) {
 	if command.tokenKeyIs(t) != shared {
 		t.Error("commands do not have the key that daemons share")
 	}
-	if err := errors.Join(s.SetFact(t.Context(), factTokenKey, "damaged"), command.Close()); err != nil {
+	if err := s.SetFact(t.Context(), factTokenKey, "damaged"); err != nil {
 		t.Fatal(err)
 	}
 	if again := s.tokenKeyIs(t); again == "damaged" || again == key {

@@ -12,11 +12,7 @@ import (
 func TestUntaken(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
-	add := func(id string, level alert.Level, at time.Time) {
-		s.put(t, func(tx *Tx) error {
-			return tx.AddAlert(alert.Alert{ID: id, Time: alert.Time{Time: at}, Kind: alert.Deletion, Level: level})
-		})
-	}
+	add := func(id string, level alert.Level, at time.Time) { addAlert(t, s, id, id, at, alert.Deletion, level) }
 	is := func(want string, sinks ...string) {
 		t.Helper()
 		if len(sinks) == 0 {
@@ -29,9 +25,7 @@ func TestUntaken(t *testing.T) {
 	}
 	sent := func(id, sink string) {
 		t.Helper()
-		if err := s.Sent(t.Context(), sink, id, *now); err != nil {
-			t.Fatal(err)
-		}
+		s.sent(t, sink, id, *now)
 	}
 	is("")
 	add("medium", alert.Medium, now.Add(-time.Hour))

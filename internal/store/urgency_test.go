@@ -1,10 +1,7 @@
 package store
 
 import (
-	"database/sql"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -44,9 +41,7 @@ func drain(t *testing.T, s *Store, sink string, at time.Time) (ids []string) {
 			return ids
 		}
 		ids = append(ids, id)
-		if err := s.Sent(t.Context(), sink, id, at); err != nil {
-			t.Fatal(err)
-		}
+		s.sent(t, sink, id, at)
 	}
 }
 
@@ -107,9 +102,7 @@ func TestI7NothingStarves(t *testing.T) {
 		if id == "attempt" {
 			t.Fatal("it comes first before it has waited for five minutes")
 		}
-		if err := s.Sent(t.Context(), "pager", id, *now); err != nil {
-			t.Fatal(err)
-		}
+		s.sent(t, "pager", id, *now)
 	}
 	*now = now.Add(time.Minute)
 	if got := drain(t, s, "pager", *now); slices.Index(got, "attempt") > 8 {
@@ -134,9 +127,7 @@ func TestI7AFloodDelaysNoDeletion(t *testing.T) {
 		var before []string
 		for {
 			id := nextID(t, s, "pager", *now)
-			if err := s.Sent(t.Context(), "pager", id, *now); err != nil {
-				t.Fatal(err)
-			}
+			s.sent(t, "pager", id, *now)
 			if id == key {
 				break
 			}
@@ -152,21 +143,11 @@ func TestI7AFloodDelaysNoDeletion(t *testing.T) {
 // attempts come last.
 func TestUpgradeOrdersWhatWaits(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	older(t, path, 6)
-	db, err := sql.Open("sqlite", dsn(path, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := older(t, 6)
+	db := raw(t, path)
 	for n, a := range []alert.Alert{{ID: "attempt", Kind: alert.Attempt, Level: alert.High}, {ID: "deletion", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs}} {
-		_, err1 := db.Exec(`INSERT INTO alerts (num, id, at, body) VALUES (?, ?, 0, ?)`, n+1, a.ID, body(a))
-		_, err2 := db.Exec(`INSERT INTO deliveries (alert, sink, next_at) VALUES (?, 'pager', 0)`, n+1)
-		if err := errors.Join(err1, err2); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
+		exec(t, db, `INSERT INTO alerts (num, id, at, body) VALUES (?, ?, 0, ?)`, n+1, a.ID, body(a))
+		exec(t, db, `INSERT INTO deliveries (alert, sink, next_at) VALUES (?, 'pager', 0)`, n+1)
 	}
 	s := open(t, path)
 	if got, want := drain(t, s, "pager", noon), []string{"deletion", "attempt"}; !slices.Equal(got, want) {
