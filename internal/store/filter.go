@@ -61,12 +61,11 @@ func (w where) String() string {
 // in memory, and no query stays open while a row is used.
 const page = 500
 
-// pages yields the rows of a list, at most limit (0: all). It reads a page at once: those
-// after the last one, which is nil for the first page.
-func pages[T any](ctx context.Context, f *file, limit int, read func(t *Tx, last *T, size int) ([]T, error), yield func(T) error) error {
+// pages reads a list of at most limit rows (0: all), so many at once, each time those
+// after the last one, and hands them to use. With the first ones, last is nil.
+func pages[T any](ctx context.Context, f *file, limit, size int, read func(t *Tx, last *T, size int) ([]T, error), use func([]T) error) error {
 	var last *T
 	for n := 0; ; {
-		size := page
 		if limit > 0 {
 			size = min(size, limit-n)
 		}
@@ -74,10 +73,8 @@ func pages[T any](ctx context.Context, f *file, limit int, read func(t *Tx, last
 		if err != nil {
 			return err
 		}
-		for _, x := range part {
-			if err := yield(x); err != nil {
-				return err
-			}
+		if err := use(part); err != nil {
+			return err
 		}
 		if n += len(part); len(part) < size || n == limit {
 			return nil

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -43,7 +42,7 @@ func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.
 	if f.Held {
 		w.and(`f.held = 1 AND f.state = 'live'`)
 	}
-	return pages(ctx, s.file, f.Limit, func(t *Tx, last *found, size int) ([]found, error) {
+	return pages(ctx, s.file, f.Limit, page, func(t *Tx, last *found, size int) ([]found, error) {
 		next := w
 		if last != nil {
 			next.and(`(account, region, id) > (?, ?, ?)`, last.row.Scope.Account, last.row.Scope.Region, last.row.ID)
@@ -52,7 +51,14 @@ func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.
 			`SELECT f.body, coalesce(i.state, ''), coalesce(i.reason, ''), coalesce(json_extract(i.body, '$.NewID'), '')
 				FROM flow_logs f LEFT JOIN incidents i USING (account, region, id)
 				WHERE `+next.String()+` ORDER BY account, region, id LIMIT ?`, append(next.args, size)...)
-	}, func(x found) error { return yield(lastSeen(x.row, refreshed[x.row.Scope]), x.fate) })
+	}, func(part []found) error {
+		for _, x := range part {
+			if err := yield(lastSeen(x.row, refreshed[x.row.Scope]), x.fate); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // FindFlowLog finds a row by its ID alone, in whichever scope it is.
@@ -61,33 +67,43 @@ func (s lists) FindFlowLog(ctx context.Context, id string) (row inventory.Row, o
 	return row, ok, err
 }
 
-// FindIncidents lists the incidents that f chooses, the latest first. There is no index
-// by time: they are sorted once, and their keys held.
+// keysHeld is how many keys of incidents are sorted and held at once: there is
+// no index by time, and sorting anew for each page would take long.
+const keysHeld = 5000
+
+// incidentKey is an incident's place in the list, and its key as JSON.
+type incidentKey struct {
+	At                  int64
+	Account, Region, ID string
+}
+
+// FindIncidents lists the incidents that f chooses, the latest first.
 func (s lists) FindIncidents(ctx context.Context, f Filter, yield func(incident.Incident) error) error {
-	type key struct{ Account, Region, ID string }
 	w := f.where(fields{`state`, `account`, `region`, `id`, `detected_at >= ?`})
-	keys, err := viewed(ctx, s.file, func(t *Tx) ([]key, error) {
-		return all(t, func(k *key) []any { return []any{&k.Account, &k.Region, &k.ID} },
-			`SELECT account, region, id FROM incidents WHERE `+w.String()+` ORDER BY detected_at DESC, account, region, id LIMIT ?`, append(w.args, cmp.Or(f.Limit, -1))...)
-	})
-	if err != nil {
-		return err
-	}
-	for these := range slices.Chunk(keys, page) {
-		part, err := viewed(ctx, s.file, func(t *Tx) ([]incident.Incident, error) {
-			return each[incident.Incident](t, `SELECT i.body FROM json_each(?) k CROSS JOIN incidents i ON i.account = json_extract(k.value, '$.Account')
-				AND i.region = json_extract(k.value, '$.Region') AND i.id = json_extract(k.value, '$.ID') ORDER BY k.key`, body(these))
-		})
-		if err != nil {
-			return err
+	return pages(ctx, s.file, f.Limit, keysHeld, func(t *Tx, last *incidentKey, size int) ([]incidentKey, error) {
+		next := w
+		if last != nil {
+			next.and(`detected_at < ? OR detected_at = ? AND (account, region, id) > (?, ?, ?)`, last.At, last.At, last.Account, last.Region, last.ID)
 		}
-		for _, i := range part {
-			if err := yield(i); err != nil {
+		return all(t, func(k *incidentKey) []any { return []any{&k.At, &k.Account, &k.Region, &k.ID} },
+			`SELECT detected_at, account, region, id FROM incidents WHERE `+next.String()+` ORDER BY detected_at DESC, account, region, id LIMIT ?`, append(next.args, size)...)
+	}, func(keys []incidentKey) error {
+		for these := range slices.Chunk(keys, page) {
+			part, err := viewed(ctx, s.file, func(t *Tx) ([]incident.Incident, error) {
+				return each[incident.Incident](t, `SELECT i.body FROM json_each(?) k CROSS JOIN incidents i ON i.account = json_extract(k.value, '$.Account')
+					AND i.region = json_extract(k.value, '$.Region') AND i.id = json_extract(k.value, '$.ID') ORDER BY k.key`, body(these))
+			})
+			if err != nil {
 				return err
 			}
+			for _, i := range part {
+				if err := yield(i); err != nil {
+					return err
+				}
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // FindIncident finds an incident by its flow log's ID alone, with its history.
@@ -129,7 +145,7 @@ func (s lists) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert,
 		}
 		w.and(`EXISTS (SELECT 1 FROM sinks CROSS JOIN deliveries d WHERE `+d.String()+`)`, d.args...)
 	}
-	return pages(ctx, s.file, f.Limit, func(t *Tx, last *found, size int) ([]found, error) {
+	return pages(ctx, s.file, f.Limit, page, func(t *Tx, last *found, size int) ([]found, error) {
 		next := w
 		if last != nil {
 			next.and(`a.num < ?`, last.num)
@@ -142,7 +158,14 @@ func (s lists) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert,
 				WHERE d.alert = ? AND d.sink IN (`+sinks+`SELECT sink FROM sinks) ORDER BY d.sink`, part[n].num)
 		}
 		return part, err
-	}, func(x found) error { return yield(x.alert, x.deliveries) })
+	}, func(part []found) error {
+		for _, x := range part {
+			if err := yield(x.alert, x.deliveries); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Scopes are the accounts and Regions in which the file knows of flow logs or
