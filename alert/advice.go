@@ -9,7 +9,7 @@ import (
 
 // ToDo is what is left to people: the alert's own advice, that of its first
 // flow log that has some, or how to stop who did it.
-func (a Words) ToDo() string {
+func (a Alert) ToDo() string {
 	if s := cmp.Or(a.Advice, firstAdvice(a.FlowLogs)); s != "" || a.Kind != Deletion && a.Kind != Attempt && a.Kind != Blocked {
 		return s
 	}
@@ -32,7 +32,7 @@ func (a Words) ToDo() string {
 }
 
 // ownAdvice is ToDo, but for what the lines of the flow logs say.
-func (a Words) ownAdvice() string {
+func (a Alert) ownAdvice() string {
 	if a.Advice != "" || firstAdvice(a.FlowLogs) != "" {
 		return a.Advice
 	}
@@ -52,7 +52,7 @@ func firstAdvice(logs []FlowLog) string {
 
 // addCommands adds command lines that show more of who did it. People paste them
 // into a shell: nothing foreign gets in but what is plainly an ID.
-func (a Words) addCommands(t *lines) {
+func (a Alert) addCommands(t *lines) {
 	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || a.Actor == nil || !plain(a.Region, "-") {
 		return
 	}

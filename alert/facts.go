@@ -13,7 +13,7 @@ type Fact struct{ Question, Answer string }
 // Facts are in the order in which people ask, each answer of at most limit characters,
 // and none of them empty. A sink shows the flow logs, and what is done about them, after
 // these.
-func (a Words) Facts(limit int) []Fact {
+func (a Alert) Facts(limit int) []Fact {
 	var out []Fact
 	add := func(ask, answer string) {
 		if answer != "" {
@@ -46,7 +46,7 @@ func (a Words) Facts(limit int) []Fact {
 const shownAgent = 100
 
 // happened is when it happened, or was found, where nobody knows the first.
-func (a Words) happened() (ask, answer string) {
+func (a Alert) happened() (ask, answer string) {
 	if a.DeletedAt == nil && a.EventTime == nil && a.Source == sourceDrift {
 		return "Found", moment(a.Time)
 	}
@@ -54,7 +54,7 @@ func (a Words) happened() (ask, answer string) {
 }
 
 // Who is who did it, with the access key.
-func (a Words) Who() string {
+func (a Alert) Who() string {
 	switch {
 	case a.Actor == nil && a.Source == sourceDrift && a.Kind == Deletion:
 		return "not known yet: found by a refresh, without a CloudTrail event"
@@ -69,7 +69,7 @@ func (a Words) Who() string {
 }
 
 // When is when it happened, and how long it took until Flowkeeper knew.
-func (a Words) When() string {
+func (a Alert) When() string {
 	at := a.DeletedAt
 	if at == nil {
 		at = a.EventTime
@@ -81,7 +81,7 @@ func (a Words) When() string {
 }
 
 // delay is how long that took; CloudTrail's times are whole seconds.
-func (a Words) delay(happened Time) string {
+func (a Alert) delay(happened Time) string {
 	d := a.Time.Sub(happened.Time)
 	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || happened.IsZero() || d < time.Second || a.Repeats != nil {
 		return ""
@@ -93,7 +93,7 @@ func (a Words) delay(happened Time) string {
 }
 
 // RaisedBecause says which facts put the level above the rule's.
-func (a Words) RaisedBecause() string {
+func (a Alert) RaisedBecause() string {
 	var why []string
 	for _, fact := range a.RaisedBy {
 		why = append(why, cmp.Or(factWords[fact], fact))
@@ -112,7 +112,7 @@ var factWords = map[string]string{
 }
 
 // Command is the command line that shows more than a sink does.
-func (a Words) Command() string {
+func (a Alert) Command() string {
 	switch {
 	case a.Repeats != nil:
 		return "flowkeeper alerts show " + a.ID

@@ -30,7 +30,7 @@ func (a Alert) Within(limit int) Alert { return a.shrunk(limit, false) }
 // Compact is what a receiver needs that takes no more: which flow logs, whose, how they
 // stand, and where the rest is. Its JSON has at most 60 KB.
 func (a Alert) Compact() Alert {
-	a.Text = a.Title + "\n" + a.Words().Command()
+	a.Text = a.Title + "\n" + a.Command()
 	a.Cause, a.Advice = Clean(a.Cause, MaxTitle), Clean(a.Advice, MaxTitle)
 	if a.Actor != nil {
 		who := *a.Actor

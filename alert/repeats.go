@@ -50,7 +50,7 @@ func (r *Repeats) clean() *Repeats {
 }
 
 // repeatsTitle is the title of an alert about many calls.
-func (a headline) repeatsTitle() string {
+func (a Alert) repeatsTitle() string {
 	by := a.by()
 	if a.Repeats.Several {
 		by = " by several principals"
@@ -67,7 +67,7 @@ func (a headline) repeatsTitle() string {
 }
 
 // howOften says how many calls Repeats sums up, and when they came.
-func (a Words) howOften() string {
+func (a Alert) howOften() string {
 	r := a.Repeats
 	if r == nil {
 		return ""
@@ -83,7 +83,7 @@ func (a Words) howOften() string {
 }
 
 // refusedMore says how many IDs AWS refused, where not all are listed.
-func (a Words) refusedMore() string {
+func (a Alert) refusedMore() string {
 	if a.FailedOmitted == 0 {
 		return ""
 	}
@@ -91,7 +91,7 @@ func (a Words) refusedMore() string {
 }
 
 // addRepeats adds that, and the examples.
-func (a Words) addRepeats(t *lines) {
+func (a Alert) addRepeats(t *lines) {
 	r := a.Repeats
 	t.put("Repeated", a.howOften())
 	if r == nil || len(r.Examples) == 0 {

@@ -13,20 +13,11 @@ import (
 // Flowkeeper does about it. Both are safe for a terminal.
 func (a *Alert) Write() {
 	*a = a.clean()
-	w := a.Words()
-	a.Title, a.Text = Clean(headline{w}.title(), MaxTitle), w.text()
+	a.Title, a.Text = Clean(a.title(), MaxTitle), a.text()
 }
 
-// Words are the sentences of an alert, for its text and for sinks that arrange them in
-// their own way. Each is empty where there is nothing to say. The Alert has been cleaned by
-// Write; a sentence can be longer than MaxField, so that a sink cuts it to what it shows.
-type Words struct{ Alert }
-
-// Words are those of the alert.
-func (a Alert) Words() Words { return Words{a} }
-
 // text is the lines in the order in which a person woken by it asks.
-func (a Words) text() string {
+func (a Alert) text() string {
 	var t lines
 	t.put("What", a.Cause)
 	a.addRepeats(&t)
@@ -38,9 +29,9 @@ func (a Words) text() string {
 	a.addWhere(&t)
 	t.put("Event", a.EventID)
 	t.put("Before", a.Before())
-	t.list(a.Heading(), a.Alert, a.FlowLogs)
+	t.list(a.Heading(), a, a.FlowLogs)
 	t.put("Format", a.format())
-	t.list("Refused", a.Alert, a.FailedFlowLogs)
+	t.list("Refused", a, a.FailedFlowLogs)
 	if more := a.refusedMore(); more != "" {
 		t.add("  " + more)
 	}
@@ -56,7 +47,7 @@ func (a Words) text() string {
 
 // addWho adds nothing where nobody is known: a drift has no actor until its
 // event comes.
-func (a Words) addWho(t *lines) {
+func (a Alert) addWho(t *lines) {
 	t.put("Who", a.Who())
 	if a.Actor == nil {
 		return
@@ -69,7 +60,7 @@ func (a Words) addWho(t *lines) {
 	t.put("MFA", a.Actor.MFAWords())
 }
 
-func (a Words) addWhere(t *lines) {
+func (a Alert) addWhere(t *lines) {
 	switch {
 	case a.Account != "" && a.Region != "":
 		t.put("Where", "account "+a.Account+", Region "+a.Region)
@@ -79,7 +70,7 @@ func (a Words) addWhere(t *lines) {
 }
 
 // Heading is that of the list of flow logs.
-func (a Words) Heading() string {
+func (a Alert) Heading() string {
 	switch a.Kind {
 	case Deletion:
 		return "Went dark"
@@ -92,7 +83,7 @@ func (a Words) Heading() string {
 }
 
 // format of flow logs that all have the same.
-func (a Words) format() string {
+func (a Alert) format() string {
 	if a.Kind != Deletion || len(a.FlowLogs) == 0 {
 		return ""
 	}

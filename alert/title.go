@@ -5,10 +5,8 @@ import (
 	"strings"
 )
 
-// headline writes an alert in one line: what a phone shows.
-type headline struct{ Words }
-
-func (a headline) title() string {
+// title is the alert in one line: what a phone shows.
+func (a Alert) title() string {
 	if a.Repeats != nil {
 		return a.repeatsTitle()
 	}
@@ -52,7 +50,7 @@ func (a headline) title() string {
 
 // pipelineTitle goes by the part of the pipeline that the alert is about: what its
 // flow logs give as a reason may be another matter.
-func (a headline) pipelineTitle() string {
+func (a Alert) pipelineTitle() string {
 	over := a.Level == Informational
 	switch {
 	case a.Part == PartRehearsal && over:
@@ -78,7 +76,7 @@ func (a headline) pipelineTitle() string {
 
 // blockedTitle says what a person has to mend; or, where Flowkeeper still tries by
 // itself, how often it has.
-func (a headline) blockedTitle() string {
+func (a Alert) blockedTitle() string {
 	if a.Cause != "" {
 		return "Still dark, and nothing is tried: " + subject(a.FlowLogs) + a.in()
 	}
@@ -106,7 +104,7 @@ func sameError(logs []FlowLog) string {
 	return Clean(logs[0].ErrorMessage, 60)
 }
 
-func (a headline) deletionTitle() string {
+func (a Alert) deletionTitle() string {
 	if a.NotStored {
 		a.NotStored = false
 		return a.deletionTitle() + ": NOT restored until the state file can be written"
@@ -120,7 +118,7 @@ func (a headline) deletionTitle() string {
 	return "Deleted: " + subject(a.FlowLogs) + a.by() + a.in()
 }
 
-func (a headline) restoredTitle() string {
+func (a Alert) restoredTitle() string {
 	n, blind := 0, 0.0
 	for _, f := range a.FlowLogs {
 		if f.NewFlowLogID == "" || f.State == stateOpen || f.State == stateBlocked || f.State == stateClosed {
@@ -133,7 +131,7 @@ func (a headline) restoredTitle() string {
 	}
 	after := ""
 	if blind > 0 {
-		after = ", blind for " + blindFor(a.Alert, blind)
+		after = ", blind for " + blindFor(a, blind)
 	}
 	switch {
 	case n == 0:
@@ -159,7 +157,7 @@ func subject(logs []FlowLog) string {
 
 // by names the actor shortly: an ARN's last part, as the account is said anyway;
 // any other name with its account, where that is another one.
-func (a headline) by() string {
+func (a Alert) by() string {
 	if a.Actor == nil {
 		return ""
 	}
@@ -170,14 +168,14 @@ func (a headline) by() string {
 	return " by " + Clean(name, 80)
 }
 
-func (a headline) in() string {
+func (a Alert) in() string {
 	if a.Account == "" {
 		return ""
 	}
 	return strings.TrimSuffix(" in "+Clean(a.Account, 20)+" "+Clean(a.Region, 30), " ")
 }
 
-func (a headline) because(otherwise string) string {
+func (a Alert) because(otherwise string) string {
 	if a.Cause == "" {
 		return otherwise
 	}
@@ -185,7 +183,7 @@ func (a headline) because(otherwise string) string {
 }
 
 // shortly is the cause without what AWS, or a sink, answered: that does not fit.
-func (a headline) shortly(otherwise string) string {
+func (a Alert) shortly(otherwise string) string {
 	a.Cause, _, _ = strings.Cut(a.Cause, ": ")
 	return a.because(otherwise)
 }

@@ -48,7 +48,7 @@ func (p *PagerDuty) event(a alert.Alert) pagerduty.V2Event {
 // withoutDetails is an event with little more than what happened.
 func withoutDetails(e pagerduty.V2Event, a alert.Alert) pagerduty.V2Event {
 	payload := *e.Payload
-	payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.Words().Command(), Count: countOf(a)}
+	payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.Command(), Count: countOf(a)}
 	e.Payload = &payload
 	return e
 }
@@ -129,12 +129,11 @@ type pagerDetails struct {
 }
 
 func detailsOf(a alert.Alert, most int) pagerDetails {
-	w := a.Words()
 	d := pagerDetails{
-		Cause: alert.Clean(a.Cause, alert.MaxField), Who: alert.Clean(w.Who(), 2*alert.MaxField), When: w.When(),
-		Before: alert.Clean(w.Before(), alert.MaxField), RaisedBy: alert.Clean(w.RaisedBecause(), alert.MaxField), Target: alert.Clean(a.Target, alert.MaxField),
-		EventID: a.EventID, Alert: a.ID, Campaign: alert.Clean(a.CampaignID, alert.MaxField), Flowkeeper: w.Doing(), ToDo: alert.Clean(w.ToDo(), alert.MaxField),
-		Count: countOf(a), FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: w.Command(), Text: a.Text,
+		Cause: alert.Clean(a.Cause, alert.MaxField), Who: alert.Clean(a.Who(), 2*alert.MaxField), When: a.When(),
+		Before: alert.Clean(a.Before(), alert.MaxField), RaisedBy: alert.Clean(a.RaisedBecause(), alert.MaxField), Target: alert.Clean(a.Target, alert.MaxField),
+		EventID: a.EventID, Alert: a.ID, Campaign: alert.Clean(a.CampaignID, alert.MaxField), Flowkeeper: a.Doing(), ToDo: alert.Clean(a.ToDo(), alert.MaxField),
+		Count: countOf(a), FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: a.Command(), Text: a.Text,
 	}
 	if a.Rule != nil {
 		d.Rule = alert.Clean(a.Rule.Title+" ("+a.Rule.ID+")", alert.MaxField)

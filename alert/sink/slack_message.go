@@ -54,12 +54,11 @@ func titleAlone(m slackMessage, a alert.Alert) slackMessage {
 }
 
 func slackBlocks(a alert.Alert) []slack.Block {
-	w := a.Words()
-	todo := alert.Clean(w.ToDo(), slackAnswer)
-	out := slackFacts(w.Facts(slackAnswer))
-	out = append(out, slackList(w.Heading(), a, a.FlowLogs, todo)...)
+	todo := alert.Clean(a.ToDo(), slackAnswer)
+	out := slackFacts(a.Facts(slackAnswer))
+	out = append(out, slackList(a.Heading(), a, a.FlowLogs, todo)...)
 	out = append(out, slackList("Refused", a, a.FailedFlowLogs, todo)...)
-	out = append(out, slackFacts([]alert.Fact{{Question: "Flowkeeper", Answer: alert.Clean(w.Doing(), slackAnswer)}, {Question: "To do", Answer: todo}})...)
+	out = append(out, slackFacts([]alert.Fact{{Question: "Flowkeeper", Answer: alert.Clean(a.Doing(), slackAnswer)}, {Question: "To do", Answer: todo}})...)
 	return append(out, slack.NewContextBlock("", slackPlain(alert.Clean(slackFoot(a), 2*slackAnswer))))
 }
 
@@ -72,7 +71,7 @@ func slackFoot(a alert.Alert) string {
 	if a.Rule != nil {
 		s += " · rule " + alert.Clean(a.Rule.Title, 120)
 	}
-	return s + " · " + a.Words().Command()
+	return s + " · " + a.Command()
 }
 
 // slackFacts is a line for each fact that has an answer, its question in bold.
