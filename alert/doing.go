@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -35,10 +36,9 @@ func (a Alert) Doing() string {
 // trying is how Flowkeeper goes on with what is not back: what only a person can mend
 // is tried more and more slowly, anything else at least once a minute.
 func (a Alert) trying() string {
-	for _, f := range a.FlowLogs {
-		if f.State == "" || f.State == stateBlocked {
-			return "tries again, ever more slowly, and reminds daily; it restores by itself once the cause is gone"
-		}
+	needsPerson := func(f FlowLog) bool { return f.State == "" || f.State == stateBlocked }
+	if slices.ContainsFunc(a.FlowLogs, needsPerson) {
+		return "tries again, ever more slowly, and reminds daily; it restores by itself once the cause is gone"
 	}
 	return "goes on trying, and reminds daily; it restores by itself once the cause is gone"
 }

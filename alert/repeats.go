@@ -31,9 +31,7 @@ const maxCallField = 128
 
 // Short is the call with its texts cleaned and cut: a state file keeps many.
 func (c Call) Short() Call {
-	for _, s := range []*string{&c.EventID, &c.EventName, &c.Region, &c.Principal, &c.ErrorCode, &c.FlowLogID, &c.Target} {
-		*s = Clean(*s, maxCallField)
-	}
+	cleanAll(maxCallField, &c.EventID, &c.EventName, &c.Region, &c.Principal, &c.ErrorCode, &c.FlowLogID, &c.Target)
 	return c
 }
 

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -96,12 +97,11 @@ func (a Alert) blockedTitle() string {
 
 // sameError is what AWS says of all these flow logs; empty where it differs.
 func sameError(logs []FlowLog) string {
-	for _, f := range logs {
-		if f.ErrorMessage != logs[0].ErrorMessage {
-			return ""
-		}
+	message := logs[0].ErrorMessage
+	if !allAre(logs, func(f FlowLog) bool { return f.ErrorMessage == message }) {
+		return ""
 	}
-	return Clean(logs[0].ErrorMessage, 60)
+	return Clean(message, 60)
 }
 
 func (a Alert) deletionTitle() string {
@@ -206,21 +206,16 @@ func reasons(logs []FlowLog) string {
 // superseded reports whether every replacement was lost in turn: a later alert
 // is about that.
 func superseded(logs []FlowLog) bool {
-	for _, f := range logs {
-		if f.Reason != "superseded" {
-			return false
-		}
-	}
-	return len(logs) > 0
+	return allAre(logs, func(f FlowLog) bool { return f.Reason == "superseded" })
 }
 
 // dryRun reports whether all refusals were AWS's answer to a dry run that
 // would have been allowed: DryRunOperation is its answer then.
 func dryRun(logs []FlowLog) bool {
-	for _, f := range logs {
-		if !strings.HasSuffix(f.ErrorCode, "DryRunOperation") {
-			return false
-		}
-	}
-	return len(logs) > 0
+	return allAre(logs, func(f FlowLog) bool { return strings.HasSuffix(f.ErrorCode, "DryRunOperation") })
+}
+
+// allAre reports whether there are flow logs, and all of them are so.
+func allAre(logs []FlowLog, so func(FlowLog) bool) bool {
+	return len(logs) > 0 && !slices.ContainsFunc(logs, func(f FlowLog) bool { return !so(f) })
 }

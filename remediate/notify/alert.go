@@ -26,14 +26,15 @@ func EventAlert(e incident.Event, kind alert.Kind, now time.Time, parts ...strin
 	return a
 }
 
-// DeletionAlert is the alert that an event's flow logs are gone.
-func DeletionAlert(e incident.Event, incidents []incident.Incident, now time.Time) alert.Alert {
+// DeletionAlert is the alert that an event's flow logs are gone. raisedBy are the facts that
+// have raised the event's level.
+func DeletionAlert(e incident.Event, incidents []incident.Incident, raisedBy []string, now time.Time) alert.Alert {
 	parts := []string(nil)
 	if e.Source == incident.ByEvent {
 		parts = []string{idsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)} // a forged twin of an event ID can't swallow the real alert (I2)
 	}
 	a := EventAlert(e, alert.Deletion, now, parts...)
-	a.FlowLogs, a.FailedFlowLogs, a.FailedOmitted = FlowLogs(incidents), e.Failed, e.FailedOmitted
+	a.RaisedBy, a.FlowLogs, a.FailedFlowLogs, a.FailedOmitted = raisedBy, FlowLogs(incidents), e.Failed, e.FailedOmitted
 	return a
 }
 

@@ -124,8 +124,8 @@ func TestKnownAlert(t *testing.T) {
 	t.Parallel()
 	e := alerted()
 	e.DeletionAlertedAt, e.OverdueAt = time.Time{}, time.Time{}
-	e, a := notify.KnownAlert(e, []incident.Incident{lost("fl-1", incident.Open)}, []string{notify.NoMFA}, noon)
-	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{notify.NoMFA}) || !slices.Equal(named(a), []string{"fl-1"}) {
+	e, a := notify.KnownAlert(e, []incident.Incident{lost("fl-1", incident.Open)}, []string{alert.NoMFA}, noon)
+	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{alert.NoMFA}) || !slices.Equal(named(a), []string{"fl-1"}) {
 		t.Errorf("the alert is %+v", a)
 	}
 	if e.Level != alert.Critical || !e.DeletionAlertedAt.Equal(noon) {
