@@ -1,13 +1,26 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
 
-// Line is one flow log of an alert: which, of what, to where, and how it stands.
-func (f FlowLog) Line(a Alert) string {
-	s := f.FlowLogID
+// Lines are the first of an alert's flow logs, a line of at most limit characters each,
+// and how many more there are than most.
+func (a Alert) Lines(logs []FlowLog, most, limit int) (out []string) {
+	for _, f := range logs[:min(len(logs), most)] {
+		out = append(out, Clean(f.line(a), limit))
+	}
+	if more := len(logs) - len(out); more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return out
+}
+
+// line is one flow log: which, of what, to where, and how it stands.
+func (f FlowLog) line(a Alert) string {
+	s := cmp.Or(f.FlowLogID, "unknown")
 	if f.ResourceID != "" {
 		s += " of " + f.ResourceID
 	}

@@ -1,7 +1,7 @@
 package alert
 
 import (
-	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -117,11 +117,8 @@ func (t *lines) list(heading string, a Alert, logs []FlowLog) {
 		return
 	}
 	t.add(heading + ":")
-	for _, f := range logs[:min(len(logs), listed)] {
-		t.add("  " + f.Line(a))
-	}
-	if more := len(logs) - listed; more > 0 {
-		t.add(fmt.Sprintf("  and %d more", more))
+	for _, line := range a.Lines(logs, listed, math.MaxInt) {
+		t.add("  " + line)
 	}
 }
 

@@ -37,7 +37,7 @@ type PagerDuty struct {
 // "Events API v2" integration; endpoint is scheme and host, and an empty one is
 // https://events.pagerduty.com. The caller has checked both, as configs.Load does.
 func NewPagerDuty(name, key, endpoint, version string) *PagerDuty {
-	return &PagerDuty{httpClient: newHTTPClient(label("pagerduty "+name), version), key: key, endpoint: strings.TrimRight(cmp.Or(endpoint, pagerDutyEvents), "/")}
+	return &PagerDuty{httpClient: newHTTPClient(label("pagerduty "+name), version), key: key, endpoint: strings.TrimRight(cmp.Or(endpoint, pagerDutyEvents), "/"), done: map[string]int{}}
 }
 
 // stuck ends the key of what has become worse since the deletion: it rings
@@ -81,12 +81,12 @@ func (p *PagerDuty) Send(ctx context.Context, a alert.Alert) error {
 	for n := p.taken(a.ID); n < len(events); n++ {
 		err := events[n]()
 		if err != nil && !asError(err).Taken {
+			p.setTaken(a.ID, n)
 			return err
 		}
 		odd = cmp.Or(odd, err)
-		p.take(a.ID, n+1)
 	}
-	p.forget(a.ID)
+	p.setTaken(a.ID, 0)
 	return odd
 }
 
@@ -97,20 +97,18 @@ func (p *PagerDuty) taken(alertID string) int {
 	return p.done[alertID]
 }
 
-// take notes that so many events of an alert were taken.
-func (p *PagerDuty) take(alertID string, events int) {
+// setTaken notes that so many events of an alert were taken, and not all; 0: none, or all.
+func (p *PagerDuty) setTaken(alertID string, events int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.done == nil || len(p.done) >= 1000 {
-		p.done = map[string]int{}
+	if events == 0 {
+		delete(p.done, alertID)
+		return
+	}
+	if len(p.done) >= 1000 {
+		clear(p.done)
 	}
 	p.done[alertID] = events
-}
-
-func (p *PagerDuty) forget(alertID string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.done, alertID)
 }
 
 // trigger opens an incident, or adds to it; in its compact form, where PagerDuty
@@ -130,13 +128,13 @@ func (p *PagerDuty) resolve(ctx context.Context, key string) error {
 // enqueue posts one event. The library's own client is not used: its errors repeat
 // what the other side wrote, and have no Retry-After.
 func (p *PagerDuty) enqueue(ctx context.Context, body []byte) error {
-	reply, err := p.post(ctx, p.endpoint+"/v2/enqueue", body, nil)
+	reply, err := p.request(ctx, http.MethodPost, p.endpoint+"/v2/enqueue", body, nil)
 	switch {
 	case err != nil:
 		return err
 	case reply.status == http.StatusAccepted:
 		return nil
-	case reply.success():
+	case isSuccess(reply.status):
 		return p.odd(fmt.Sprintf("answered %d instead of 202: is its url PagerDuty's?", reply.status))
 	}
 	return p.judge(reply, "check its routing_key, of an integration \"Events API v2\", and url if the account is in the EU")

@@ -3,6 +3,7 @@ package sink
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"strings"
 
 	"flowkeeper/alert"
@@ -34,14 +35,14 @@ func (s *Slack) Send(ctx context.Context, a alert.Alert) error {
 // word, a 2xx means that something has happened on the other side: a workflow, for
 // one, was started.
 func (s *Slack) postMessage(ctx context.Context, body []byte) error {
-	reply, err := s.post(ctx, s.url, body, nil)
+	reply, err := s.request(ctx, http.MethodPost, s.url, body, nil)
 	code := strings.TrimSpace(string(reply.body))
 	switch {
 	case err != nil:
 		return err
 	case reply.status == 200 && code == "ok":
 		return nil
-	case reply.success():
+	case isSuccess(reply.status):
 		return s.odd("did not answer ok: is its url that of a Slack incoming webhook?")
 	}
 	advice, known := slackAdvice[code]
