@@ -214,6 +214,14 @@ type Time struct{ time.Time }
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
+// At is the instant t; nil for the zero time, which nobody knows.
+func At(t time.Time) *Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &Time{t}
+}
+
 func (t Time) String() string { return t.UTC().Format(timeLayout) }
 
 // MarshalJSON implements json.Marshaler.

@@ -27,7 +27,7 @@ func alertDecoyMade(tx scopeTx, f detection.Finding, c *incident.Case, id string
 	for _, i := range c.Lost(row.ResourceID) {
 		if inventory.SameTarget(row.Scope, i.Frozen, row.Settings) && !inventory.Equivalent(row.Scope, i.Frozen, row.FlowLog) {
 			x := notify.FlowLog(row.Scope, i.FlowLogID, i.RootID, i.Frozen)
-			x.Account, x.Region, x.State = "", "", string(i.State)
+			x.State = string(i.State)
 			x.DifferencesFound = inventory.Differences(row.Scope, i.Frozen, row.Settings)
 			a.FlowLogs = append(a.FlowLogs, x)
 		}

@@ -10,7 +10,7 @@ import (
 // ActorFacts are the facts about who made a call, by a record of the account. A principal
 // that a rule of the policy names raises nothing: the operator knows that one.
 func ActorFacts(p incident.Policy, account string, a *alert.Actor) (facts []string) {
-	if a == nil || p.RuleFor(account, a.Principal()).Action != incident.Restore {
+	if a == nil || isExpected(p, account, a) {
 		return nil
 	}
 	if a.Type == "Root" {
@@ -33,10 +33,10 @@ func ActorFacts(p incident.Policy, account string, a *alert.Actor) (facts []stri
 // it, and whether it leaves a VPC without a protected flow log. The case is about the flow
 // logs' resources. a is nil where nobody is known to have done it.
 func DeletionFacts(p incident.Policy, c *incident.Case, a *alert.Actor, logs []alert.FlowLog) []string {
-	facts := ActorFacts(p, c.Scope.Account, a)
-	if a != nil && p.RuleFor(c.Scope.Account, a.Principal()).Action != incident.Restore {
-		return facts
+	if isExpected(p, c.Scope.Account, a) {
+		return nil
 	}
+	facts := ActorFacts(p, c.Scope.Account, a)
 	gone, resources := map[string]bool{}, make([]string, 0, len(logs))
 	for _, f := range logs {
 		gone[f.FlowLogID] = true
@@ -49,4 +49,9 @@ func DeletionFacts(p incident.Policy, c *incident.Case, a *alert.Actor, logs []a
 		facts = append(facts, alert.WholeVPC)
 	}
 	return facts
+}
+
+// isExpected reports whether a rule of the policy names who made a call.
+func isExpected(p incident.Policy, account string, a *alert.Actor) bool {
+	return a != nil && p.RuleFor(account, a.Principal()).Action != incident.Restore
 }

@@ -71,7 +71,7 @@ func (l Loss) Alert(facts []string, now time.Time) (incident.Event, alert.Alert)
 	a := DeletionAlert(e, l.Incidents, facts, now)
 	for n, i := range l.Incidents {
 		if i.State == incident.Open && i.WaitUntil.After(now) {
-			a.FlowLogs[n].NextAttemptAt = &alert.Time{Time: i.WaitUntil}
+			a.FlowLogs[n].NextAttemptAt = alert.At(i.WaitUntil)
 		}
 	}
 	return e, a

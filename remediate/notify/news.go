@@ -25,12 +25,10 @@ func ScopeAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []in
 	}
 	slices.SortFunc(rows, func(x, y inventory.Row) int { return cmp.Compare(x.ID, y.ID) })
 	for _, row := range rows {
-		f := alert.FlowLog{FlowLogID: row.ID, ResourceID: row.ResourceID, Destination: row.Destination(s), LogFormat: row.LogFormat, Tags: row.Tags, CreatedBy: row.CreatedBy}
+		f := FlowLog(s, row.ID, row.RootID, row.Settings)
+		f.CreatedBy = row.CreatedBy
 		if kind == alert.Pipeline {
 			f.ErrorMessage = row.DeliverLogsErrorMessage
-		}
-		if row.RootID != row.ID {
-			f.RootFlowLogID = row.RootID
 		}
 		a.FlowLogs = append(a.FlowLogs, f)
 	}
