@@ -27,7 +27,9 @@ func (a Alert) text() string {
 	}
 	a.addWho(&t)
 	t.put(a.happened())
-	a.addWhere(&t)
+	if a.Account != "" {
+		t.put("Where", "account "+a.Account+ifAny(", Region ", a.Region))
+	}
 	t.put("Event", a.EventID)
 	t.put("Before", a.Before())
 	t.list(a.Heading(), a, a.FlowLogs)
@@ -59,15 +61,6 @@ func (a Alert) addWho(t *lines) {
 	t.put("From", a.Actor.SourceIP)
 	t.put("With", a.Actor.with())
 	t.put("MFA", a.Actor.MFAWords())
-}
-
-func (a Alert) addWhere(t *lines) {
-	switch {
-	case a.Account != "" && a.Region != "":
-		t.put("Where", "account "+a.Account+", Region "+a.Region)
-	case a.Account != "":
-		t.put("Where", "account "+a.Account)
-	}
 }
 
 // Heading is that of the list of flow logs.

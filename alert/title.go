@@ -58,14 +58,14 @@ func (a Alert) pipelineTitle() string {
 		return "A restore would be allowed again: " + subject(a.FlowLogs) + a.in()
 	case a.Part == PartRehearsal:
 		return "A restore would be refused: " + subject(a.FlowLogs) + reasons(a.FlowLogs) + a.in()
-	case a.Part == PartDelivery && len(a.FlowLogs) > 0 && over:
+	case a.Part == PartDelivery && over:
 		return "Delivers again: " + subject(a.FlowLogs) + a.in()
-	case a.Part == PartDelivery && len(a.FlowLogs) > 0:
+	case a.Part == PartDelivery:
 		if why := sameError(a.FlowLogs); why != "" {
 			return "Does not deliver: " + why + " (" + subject(a.FlowLogs) + ")" + a.in()
 		}
 		return "Does not deliver: " + subject(a.FlowLogs) + a.in()
-	case a.Part == PartTags && len(a.FlowLogs) > 0:
+	case a.Part == PartTags:
 		return "Restored, but without all of its tags: " + subject(a.FlowLogs) + a.in()
 	case over:
 		return "Works again: " + a.because("a part of the pipeline") + a.in()
@@ -97,11 +97,10 @@ func (a Alert) blockedTitle() string {
 
 // sameError is what AWS says of all these flow logs; empty where it differs.
 func sameError(logs []FlowLog) string {
-	message := logs[0].ErrorMessage
-	if !allAre(logs, func(f FlowLog) bool { return f.ErrorMessage == message }) {
+	if !allAre(logs, func(f FlowLog) bool { return f.ErrorMessage == logs[0].ErrorMessage }) {
 		return ""
 	}
-	return Clean(message, 60)
+	return Clean(logs[0].ErrorMessage, 60)
 }
 
 func (a Alert) deletionTitle() string {

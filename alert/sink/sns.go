@@ -57,7 +57,7 @@ func (t *Topic) publish(ctx context.Context, a alert.Alert, message string) erro
 	switch _, err := t.client.Publish(ctx, in, onePublish); {
 	case err == nil:
 		return nil
-	case published(err):
+	case isSuccess(status(err)): // the error is only about reading the answer: SNS has the message
 		return t.odd("answered as SNS does to what it takes, but nothing that can be read: see what stands between (a proxy, aws.endpoint_url)")
 	default:
 		return t.failure(err)
@@ -67,10 +67,6 @@ func (t *Topic) publish(ctx context.Context, a alert.Alert, message string) erro
 // onePublish leaves trying again to the outbox: the SDK would also repeat what SNS
 // has taken, where its answer breaks off.
 func onePublish(o *sns.Options) { o.Retryer = aws.NopRetryer{} }
-
-// published reports whether an error is only about reading the answer: by its status
-// SNS has the message.
-func published(err error) bool { return isSuccess(status(err)) }
 
 // status is that of the answer which an error is about; 0: there was none.
 func status(err error) int {
