@@ -44,42 +44,38 @@ func NewPagerDuty(name, key, endpoint, version string) *PagerDuty {
 // again, for those who have acknowledged that one.
 const stuck = "/stuck"
 
-// incidentKey is what an alert opens an incident by: all deletions of a campaign
-// share one.
-func incidentKey(a alert.Alert) string { return cmp.Or(a.CampaignID, a.DedupKey) }
-
 // resolves are the keys of the incidents that an alert resolves. Those of the event
 // itself are always among them: an alert that was sent without the state file has
 // opened an incident by its dedup key, and alerts from before a record said who did it
 // belonged to no campaign. A campaign's incident is resolved with the last
 // of its deletions.
-func resolves(a alert.Alert) []string {
-	switch {
-	case a.Kind == alert.Test:
-		return []string{a.DedupKey}
-	case !a.Resolves():
-		return nil
-	case a.Kind != alert.Closed:
-		return []string{a.DedupKey}
-	case a.CampaignID == "" || a.CampaignOpen:
-		return []string{a.DedupKey, a.DedupKey + stuck}
+func resolves(a alert.Alert) (keys []string) {
+	if a.Resolves() || a.Kind == alert.Test {
+		keys = append(keys, a.DedupKey)
 	}
-	return []string{a.DedupKey, a.DedupKey + stuck, a.CampaignID, a.CampaignID + stuck}
+	if a.Kind == alert.Closed {
+		keys = append(keys, a.DedupKey+stuck)
+	}
+	if a.EndsCampaign() {
+		keys = append(keys, a.CampaignID, a.CampaignID+stuck)
+	}
+	return keys
 }
 
 // Send triggers an incident, or resolves those that earlier alerts opened. A test is
-// both. Of several events none is sent again that was taken.
+// both. Of several events none is sent again that was taken. Where PagerDuty finds fault
+// with an event, its compact form follows at once.
 func (p *PagerDuty) Send(ctx context.Context, a alert.Alert) error {
-	var events []func() error
+	var events []pagerduty.V2Event
 	if !a.Resolves() {
-		events = append(events, func() error { return p.trigger(ctx, a) })
+		events = append(events, p.event(a))
 	}
 	for _, key := range resolves(a) {
-		events = append(events, func() error { return p.resolve(ctx, key) })
+		events = append(events, pagerduty.V2Event{RoutingKey: p.key, Action: "resolve", DedupKey: alert.Clean(key, pagerDedup)})
 	}
 	var odd error // taken, but oddly
 	for n := p.taken(a.ID); n < len(events); n++ {
-		err := events[n]()
+		err := p.sendWhole(ctx, events[n], func() any { return withoutDetails(events[n], a) }, p.enqueue)
 		if err != nil && !asError(err).Taken {
 			p.setTaken(a.ID, n)
 			return err
@@ -109,20 +105,6 @@ func (p *PagerDuty) setTaken(alertID string, events int) {
 		clear(p.done)
 	}
 	p.done[alertID] = events
-}
-
-// trigger opens an incident, or adds to it; in its compact form, where PagerDuty
-// finds fault with the whole one.
-func (p *PagerDuty) trigger(ctx context.Context, a alert.Alert) error {
-	event := p.event(a)
-	return p.sendWhole(ctx, event, func() any { return withoutDetails(event, a) }, p.enqueue)
-}
-
-// resolve closes the incident that was opened by key, if there is one. Such an event
-// has no shorter form.
-func (p *PagerDuty) resolve(ctx context.Context, key string) error {
-	event := pagerduty.V2Event{RoutingKey: p.key, Action: "resolve", DedupKey: alert.Clean(key, pagerDedup)}
-	return p.sendWhole(ctx, event, func() any { return event }, p.enqueue)
 }
 
 // enqueue posts one event. The library's own client is not used: its errors repeat

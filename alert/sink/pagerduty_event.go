@@ -29,7 +29,7 @@ const (
 // event is the alert as PagerDuty takes it: with fewer flow logs, and less
 // text, where it would be too large.
 func (p *PagerDuty) event(a alert.Alert) pagerduty.V2Event {
-	key := incidentKey(a)
+	key := cmp.Or(a.CampaignID, a.DedupKey) // all deletions of a campaign share an incident
 	if a.NotBack() {
 		key += stuck
 	}
@@ -43,8 +43,12 @@ func (p *PagerDuty) event(a alert.Alert) pagerduty.V2Event {
 	}
 }
 
-// withoutDetails is an event with little more than what happened.
+// withoutDetails is an event with little more than what happened. One that resolves has no
+// shorter form.
 func withoutDetails(e pagerduty.V2Event, a alert.Alert) pagerduty.V2Event {
+	if e.Payload == nil {
+		return e
+	}
 	payload := *e.Payload
 	payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.Command(), Count: countOf(a)}
 	e.Payload = &payload
