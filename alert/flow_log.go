@@ -20,35 +20,17 @@ func (a Alert) Lines(logs []FlowLog, most, limit int) (out []string) {
 
 // line is one flow log: which, of what, to where, and how it stands.
 func (f FlowLog) line(a Alert) string {
-	s := cmp.Or(f.FlowLogID, "unknown")
-	if f.ResourceID != "" {
-		s += " of " + f.ResourceID
-	}
-	if f.Account != "" || f.Region != "" {
-		s += " in " + strings.Trim(f.Account+" "+f.Region, " ")
-	}
-	if f.Destination != "" {
-		s += " to " + f.Destination
-	}
+	s := cmp.Or(f.FlowLogID, "unknown") + ifAny(" of ", f.ResourceID) +
+		ifAny(" in ", strings.TrimSpace(f.Account+" "+f.Region)) + ifAny(" to ", f.Destination)
 	if tags := f.telling(); tags != "" {
 		s += " [" + tags + "]"
 	}
-	if how := f.Outcome(a); how != "" {
-		s += ": " + how
-	}
+	s += ifAny(": ", f.Outcome(a))
 	if a.NotBack() {
 		s += f.tries()
 	}
-	if len(f.DifferencesFound) > 0 {
-		s += "; differs in " + Clean(strings.Join(f.DifferencesFound, ", "), MaxField)
-	}
-	if f.CreatedBy != "" {
-		s += "; made by " + f.CreatedBy
-	}
-	if f.Advice != "" {
-		s += "; " + f.Advice
-	}
-	return s
+	return s + ifAny("; differs in ", Clean(strings.Join(f.DifferencesFound, ", "), MaxField)) +
+		ifAny("; made by ", f.CreatedBy) + ifAny("; ", f.Advice)
 }
 
 // telling are the tags that say whose it is, as "Name=…, owner=…".
@@ -70,10 +52,8 @@ var tellingTags = []string{"Name", "owner", "environment"}
 // Outcome words the state of the flow log's incident, or AWS's refusal.
 func (f FlowLog) Outcome(a Alert) string {
 	switch {
-	case f.ErrorCode != "" && f.ErrorMessage != "":
-		return f.ErrorCode + ", " + f.ErrorMessage
 	case f.ErrorCode != "":
-		return f.ErrorCode
+		return f.ErrorCode + ifAny(", ", f.ErrorMessage)
 	case f.State == stateClosed:
 		return "closed, " + closedBecause(f.Reason)
 	case f.State == stateBlocked:

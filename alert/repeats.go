@@ -105,10 +105,7 @@ func (a Alert) addRepeats(t *lines) {
 }
 
 func (c Call) line() string {
-	s := c.EventName
-	if c.Target != "" {
-		s += " of " + c.Target
-	}
+	s := c.EventName + ifAny(" of ", c.Target)
 	switch {
 	case c.FlowLogs == 1 && c.FlowLogID != "":
 		s += " of " + c.FlowLogID
@@ -118,14 +115,5 @@ func (c Call) line() string {
 	if c.Time != nil {
 		s += " at " + moment(*c.Time)
 	}
-	if c.ErrorCode != "" {
-		s += ", " + c.ErrorCode
-	}
-	if c.Principal != "" {
-		s += ", by " + c.Principal
-	}
-	if c.EventID != "" {
-		s += ", event " + c.EventID
-	}
-	return s
+	return s + ifAny(", ", c.ErrorCode) + ifAny(", by ", c.Principal) + ifAny(", event ", c.EventID)
 }

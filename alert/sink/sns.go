@@ -107,18 +107,10 @@ func (t *Topic) failure(err error) error {
 	}
 	code := alert.Clean(api.ErrorCode(), alert.MaxField)
 	e := t.failed(code + ": " + snsAdvice(code))
-	e.Refused = refused(err, code)
+	throttled := strings.Contains(code, "Throttl") || code == "RequestLimitExceeded"
+	e.Refused = !throttled && status(err) >= 400 && status(err) < 500 // else it is no "no" but a "not now"
 	e.shorter = strings.HasPrefix(code, "InvalidParameter") || strings.HasPrefix(code, "ParameterValueInvalid") || code == "RequestEntityTooLarge"
 	return e
-}
-
-// refused tells a no from a "not now": what is neither throttling nor the
-// service's own failure will be answered the same next time.
-func refused(err error, code string) bool {
-	if strings.Contains(code, "Throttl") || code == "RequestLimitExceeded" {
-		return false
-	}
-	return status(err) >= 400 && status(err) < 500
 }
 
 func snsAdvice(code string) string {
