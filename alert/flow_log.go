@@ -140,8 +140,5 @@ func Tally(logs []FlowLog) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
-	if len(parts) > 0 {
-		s += ": " + strings.Join(parts, ", ")
-	}
-	return s
+	return s + ifAny(": ", strings.Join(parts, ", "))
 }

@@ -51,14 +51,13 @@ func closedPort(t *testing.T) string {
 // hangUp is a server that closes every connection unanswered.
 func hangUp(t *testing.T) string {
 	t.Helper()
-	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	return serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
 			conn.Close()
 		}
 	})
-	return url
 }
 
 func TestI11CauseKeepsNothingOfTheError(t *testing.T) {
