@@ -59,7 +59,7 @@ func (a Alert) addCommands(t *lines) {
 	var commands []string
 	lookUp := func(attribute, value, since string) {
 		if plain(value, "-_.@") {
-			commands = append(commands, fmt.Sprintf("  aws cloudtrail lookup-events --region %s --lookup-attributes AttributeKey=%s,AttributeValue=%s%s", a.Region, attribute, value, since))
+			commands = append(commands, fmt.Sprintf("aws cloudtrail lookup-events --region %s --lookup-attributes AttributeKey=%s,AttributeValue=%s%s", a.Region, attribute, value, since))
 		}
 	}
 	if !isOwnEvent(a.EventID) {
@@ -74,10 +74,7 @@ func (a Alert) addCommands(t *lines) {
 	} else {
 		lookUp("Username", userName(a.Actor.ARN), since)
 	}
-	if len(commands) > 0 {
-		t.add("Look further:")
-		*t = append(*t, commands...)
-	}
+	t.list("Look further", commands)
 }
 
 // userName is the last part of a user's ARN.

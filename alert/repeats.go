@@ -95,13 +95,14 @@ func (a Alert) addRepeats(t *lines) {
 	if r == nil || len(r.Examples) == 0 {
 		return
 	}
-	t.add("Among them:")
+	var calls []string
 	for _, c := range r.Examples {
-		t.add("  " + c.line())
+		calls = append(calls, c.line())
 	}
 	if more := r.Calls - len(r.Examples); more > 0 {
-		t.add(fmt.Sprintf("  and %d more", more))
+		calls = append(calls, fmt.Sprintf("and %d more", more))
 	}
+	t.list("Among them", calls)
 }
 
 func (c Call) line() string {

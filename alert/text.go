@@ -32,9 +32,9 @@ func (a Alert) text() string {
 	}
 	t.put("Event", a.EventID)
 	t.put("Before", a.Before())
-	t.list(a.Heading(), a, a.FlowLogs)
+	t.list(a.Heading(), a.Lines(a.FlowLogs, listed, math.MaxInt))
 	t.put("Format", a.format())
-	t.list("Refused", a, a.FailedFlowLogs)
+	t.list("Refused", a.Lines(a.FailedFlowLogs, listed, math.MaxInt))
 	if more := a.refusedMore(); more != "" {
 		t.add("  " + more)
 	}
@@ -104,14 +104,13 @@ func (t *lines) put(key, value string) {
 // thousand. The JSON has them all.
 const listed = 20
 
-// list adds one line a flow log.
-func (t *lines) list(heading string, a Alert, logs []FlowLog) {
-	if len(logs) == 0 {
-		return
+// list adds a heading and items beneath it, or nothing if there is no item.
+func (t *lines) list(heading string, items []string) {
+	if len(items) > 0 {
+		t.add(heading + ":")
 	}
-	t.add(heading + ":")
-	for _, line := range a.Lines(logs, listed, math.MaxInt) {
-		t.add("  " + line)
+	for _, item := range items {
+		t.add("  " + item)
 	}
 }
 
