@@ -9,7 +9,7 @@ import (
 
 // ToDo is what is left to people: the alert's own advice, that of its first
 // flow log that has some, or how to stop who did it.
-func (a Words) ToDo() string {
+func (a Alert) ToDo() string {
 	if s := cmp.Or(a.Advice, firstAdvice(a.FlowLogs)); s != "" || a.Kind != Deletion && a.Kind != Attempt && a.Kind != Blocked {
 		return s
 	}
@@ -32,7 +32,7 @@ func (a Words) ToDo() string {
 }
 
 // ownAdvice is ToDo, but for what the lines of the flow logs say.
-func (a Words) ownAdvice() string {
+func (a Alert) ownAdvice() string {
 	if a.Advice != "" || firstAdvice(a.FlowLogs) != "" {
 		return a.Advice
 	}
@@ -52,36 +52,29 @@ func firstAdvice(logs []FlowLog) string {
 
 // addCommands adds command lines that show more of who did it. People paste them
 // into a shell: nothing foreign gets in but what is plainly an ID.
-func (a Words) addCommands(t *lines) {
-	if a.Kind != Deletion && a.Kind != Attempt && a.Kind != Tamper || a.Actor == nil || !plain(a.Region, "-") {
+func (a Alert) addCommands(t *lines) {
+	if !a.aboutCall() || a.Actor == nil || !plain(a.Region, "-") {
 		return
-	}
-	happened := a.DeletedAt
-	if happened == nil {
-		happened = a.EventTime
-	}
-	about := [][2]string{{"EventId", a.EventID}, {"AccessKeyId", a.Actor.AccessKeyID}}
-	if a.Actor.AccessKeyID == "" {
-		about[1] = [2]string{"Username", userName(a.Actor.ARN)}
 	}
 	var commands []string
-	for _, x := range about {
-		if !plain(x[1], "-_.@") || x[0] == "EventId" && isOwnEvent(x[1]) {
-			continue
+	lookUp := func(attribute, value, since string) {
+		if plain(value, "-_.@") {
+			commands = append(commands, fmt.Sprintf("aws cloudtrail lookup-events --region %s --lookup-attributes AttributeKey=%s,AttributeValue=%s%s", a.Region, attribute, value, since))
 		}
-		c := fmt.Sprintf("aws cloudtrail lookup-events --region %s --lookup-attributes AttributeKey=%s,AttributeValue=%s", a.Region, x[0], x[1])
-		if x[0] != "EventId" && happened != nil && !happened.IsZero() {
-			c += " --start-time " + happened.UTC().Add(-time.Hour).Format(time.RFC3339)
-		}
-		commands = append(commands, c)
 	}
-	if len(commands) == 0 {
-		return
+	if !isOwnEvent(a.EventID) {
+		lookUp("EventId", a.EventID, "")
 	}
-	t.add("Look further:")
-	for _, c := range commands {
-		t.add("  " + c)
+	since := ""
+	if at := a.happenedAt(); at != nil {
+		since = " --start-time " + at.UTC().Add(-time.Hour).Format(time.RFC3339)
 	}
+	if a.Actor.AccessKeyID != "" {
+		lookUp("AccessKeyId", a.Actor.AccessKeyID, since)
+	} else {
+		lookUp("Username", userName(a.Actor.ARN), since)
+	}
+	t.list("Look further", commands)
 }
 
 // userName is the last part of a user's ARN.

@@ -34,8 +34,13 @@ func Highest(a, b Level) Level {
 	return b
 }
 
-// Raised is the next more urgent level; critical stays.
-func (l Level) Raised() Level { return levels[min(l.rank()+1, len(levels)-1)] }
+// RaisedBy is the level one step up, if there is any fact; critical stays.
+func (l Level) RaisedBy(facts []string) Level {
+	if len(facts) == 0 {
+		return l
+	}
+	return levels[min(l.rank()+1, len(levels)-1)]
+}
 
 // Kind is what an alert is about (docs/alerts.md).
 type Kind string
@@ -208,6 +213,14 @@ func (a Alert) EndsCampaign() bool {
 type Time struct{ time.Time }
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// At is the instant t; nil for the zero time, which nobody knows.
+func At(t time.Time) *Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &Time{t}
+}
 
 func (t Time) String() string { return t.UTC().Format(timeLayout) }
 

@@ -60,18 +60,14 @@ func visible(r rune, raw string) string {
 // clean returns the alert with every text in it cleaned. It changes nothing
 // that a points to: the caller may share that.
 func (a Alert) clean() Alert {
-	for _, s := range []*string{&a.ID, &a.DedupKey, &a.CampaignID, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source, &a.Target, &a.Part} {
-		*s = Clean(*s, MaxField)
-	}
+	cleanAll(MaxField, &a.ID, &a.DedupKey, &a.CampaignID, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source, &a.Target, &a.Part)
 	if a.Rule != nil {
 		a.Rule = &Rule{ID: Clean(a.Rule.ID, MaxField), Title: Clean(a.Rule.Title, MaxField)}
 	}
 	if a.Actor != nil {
 		who := *a.Actor
-		for _, s := range []*string{&who.Type, &who.ARN, &who.SessionIssuer, &who.AccessKeyID, &who.SourceIP, &who.UserAgent, &who.Account, &who.Via,
-			&who.UserName, &who.OnBehalfOf, &who.IdentityStore, &who.PrincipalID, &who.InvokedBy, &who.SourceIdentity, &who.WebIdentity} {
-			*s = Clean(*s, MaxField)
-		}
+		cleanAll(MaxField, &who.Type, &who.ARN, &who.SessionIssuer, &who.AccessKeyID, &who.SourceIP, &who.UserAgent, &who.Account, &who.Via,
+			&who.UserName, &who.OnBehalfOf, &who.IdentityStore, &who.PrincipalID, &who.InvokedBy, &who.SourceIdentity, &who.WebIdentity)
 		a.Actor = &who
 	}
 	a.RaisedBy = cleanTexts(a.RaisedBy)
@@ -85,16 +81,19 @@ func (a Alert) clean() Alert {
 	return a
 }
 
+// cleanAll cleans texts where they are.
+func cleanAll(limit int, texts ...*string) {
+	for _, s := range texts {
+		*s = Clean(*s, limit)
+	}
+}
+
 func cleanFlowLogs(in []FlowLog) []FlowLog {
 	out := slices.Clone(in)
 	for i := range out {
 		f := &out[i]
-		for _, s := range []*string{
-			&f.FlowLogID, &f.RootFlowLogID, &f.ResourceID, &f.State, &f.Reason, &f.Advice,
-			&f.Account, &f.Region, &f.Destination, &f.NewFlowLogID, &f.ErrorCode, &f.ErrorMessage, &f.CreatedBy, &f.Foreseen,
-		} {
-			*s = Clean(*s, MaxField)
-		}
+		cleanAll(MaxField, &f.FlowLogID, &f.RootFlowLogID, &f.ResourceID, &f.State, &f.Reason, &f.Advice,
+			&f.Account, &f.Region, &f.Destination, &f.NewFlowLogID, &f.ErrorCode, &f.ErrorMessage, &f.CreatedBy, &f.Foreseen)
 		f.LogFormat = Clean(f.LogFormat, maxFormat)
 		f.Tags = cleanTags(f.Tags)
 		f.DifferencesFound = cleanTexts(f.DifferencesFound)

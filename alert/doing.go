@@ -2,11 +2,12 @@ package alert
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Doing is what Flowkeeper does now, so that people know what is left to them.
-func (a Words) Doing() string {
+func (a Alert) Doing() string {
 	if a.NotBack() && a.Cause != "" {
 		return "tries nothing until that is mended, and reminds daily; then it goes on by itself"
 	}
@@ -34,17 +35,16 @@ func (a Words) Doing() string {
 
 // trying is how Flowkeeper goes on with what is not back: what only a person can mend
 // is tried more and more slowly, anything else at least once a minute.
-func (a Words) trying() string {
-	for _, f := range a.FlowLogs {
-		if f.State == "" || f.State == stateBlocked {
-			return "tries again, ever more slowly, and reminds daily; it restores by itself once the cause is gone"
-		}
+func (a Alert) trying() string {
+	needsPerson := func(f FlowLog) bool { return f.State == "" || f.State == stateBlocked }
+	if slices.ContainsFunc(a.FlowLogs, needsPerson) {
+		return "tries again, ever more slowly, and reminds daily; it restores by itself once the cause is gone"
 	}
 	return "goes on trying, and reminds daily; it restores by itself once the cause is gone"
 }
 
 // watching is what is left to people after a tampering.
-func (a Words) watching() string {
+func (a Alert) watching() string {
 	switch {
 	case a.NotStored:
 		return "can't mend this, and " + restoresNothing
@@ -59,7 +59,7 @@ func (a Words) watching() string {
 const restoresNothing = "restores NOTHING until its state file can be written: make room on the daemon's machine (docs/troubleshoot.md#disk-space)"
 
 // answering counts what a deletion leaves to do.
-func (a Words) answering() string {
+func (a Alert) answering() string {
 	if a.NotStored {
 		return restoresNothing
 	}

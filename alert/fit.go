@@ -3,6 +3,7 @@ package alert
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -30,14 +31,14 @@ func (a Alert) Within(limit int) Alert { return a.shrunk(limit, false) }
 // Compact is what a receiver needs that takes no more: which flow logs, whose, how they
 // stand, and where the rest is. Its JSON has at most 60 KB.
 func (a Alert) Compact() Alert {
-	a.Text = a.Title + "\n" + a.Words().Command()
+	a.Text = a.Title + "\n" + a.Command()
 	a.Cause, a.Advice = Clean(a.Cause, MaxTitle), Clean(a.Advice, MaxTitle)
 	if a.Actor != nil {
 		who := *a.Actor
 		who.UserAgent, who.Via = "", ""
 		a.Actor = &who
 	}
-	a = a.shortened(0, 0, 0, len(a.FlowLogs)+len(a.FailedFlowLogs))
+	a, _ = a.shortened(math.MaxInt, FlowLog.short)
 	a.Text += a.leftOut()
 	return a.Within(maxCompact)
 }
@@ -48,69 +49,63 @@ func (a Alert) Compact() Alert {
 // themselves. What else is in an alert is bounded by Write. The alert then says of
 // how many.
 func (a Alert) shrunk(limit int, keepIDs bool) Alert {
-	n := len(a.FlowLogs) + len(a.FailedFlowLogs)
 	over := size(a) - limit
-	if over <= 0 || n == 0 {
+	if over <= 0 || len(a.FlowLogs)+len(a.FailedFlowLogs) == 0 {
 		return a
 	}
-	over += noteRoom
-	weights := make([]weight, 0, n)
-	for _, f := range a.FlowLogs {
-		weights = append(weights, weightOf(f))
-	}
-	for _, f := range a.FailedFlowLogs {
-		weights = append(weights, weightOf(f))
-	}
-	// keep of the first so many flow logs what would be left out; over is what is
-	// too much still.
-	keep := func(saves func(weight) int) int {
-		k := n
-		for ; k > 0 && over > 0; k-- {
-			over -= saves(weights[k-1])
+	a, over = a.shortened(over+noteRoom, FlowLog.short, FlowLog.bare)
+	for over > 0 && !keepIDs {
+		last := &a.FailedFlowLogs
+		if len(*last) == 0 {
+			last = &a.FlowLogs
 		}
-		return k
-	}
-	formats := keep(func(w weight) int { return w.format })
-	tags := keep(func(w weight) int { return w.tags })
-	details := keep(func(w weight) int { return w.whole - w.format - w.tags - w.short })
-	bare := keep(func(w weight) int { return w.short - w.bare })
-	ids := n
-	if !keepIDs {
-		ids = keep(func(w weight) int { return w.bare })
-	}
-	a = a.shortened(formats, tags, details, bare)
-	if ids < n {
-		gone := n - ids
-		a.Omitted += gone
-		failed := max(0, len(a.FailedFlowLogs)-gone)
-		a.FlowLogs = a.FlowLogs[:len(a.FlowLogs)-(gone-(len(a.FailedFlowLogs)-failed))]
-		a.FailedFlowLogs = a.FailedFlowLogs[:failed]
+		n := len(*last) - 1
+		if n < 0 {
+			break
+		}
+		over -= size((*last)[n]) + len(",")
+		*last = (*last)[:n]
+		a.Omitted++
 	}
 	a.Text, _, _ = strings.Cut(a.Text, leftOut) // by an earlier cut
 	a.Text += a.leftOut()
 	return a
 }
 
-// weight is how many bytes of JSON a flow log takes: whole, of that its format and
-// its tags, and in its two shorter forms.
-type weight struct{ whole, format, tags, short, bare int }
-
-func weightOf(f FlowLog) weight {
-	w := weight{whole: size(f) + 1, short: size(f.short()) + 1, bare: size(FlowLog{FlowLogID: f.FlowLogID}) + 1}
-	if f.LogFormat != "" {
-		w.format = size(f.LogFormat) + len(`"log_format":,`)
+// shortened leaves out the formats of the flow logs, then their tags, then what further
+// forms of them leave out, each from the end of the list, until over bytes of JSON are
+// saved. It counts the flow logs concerned, and returns how much is over still.
+func (a Alert) shortened(over int, forms ...func(FlowLog) FlowLog) (Alert, int) {
+	a.FlowLogs, a.FailedFlowLogs = slices.Clone(a.FlowLogs), slices.Clone(a.FailedFlowLogs)
+	var all []*FlowLog
+	for _, list := range [][]FlowLog{a.FlowLogs, a.FailedFlowLogs} {
+		for n := range list {
+			all = append(all, &list[n])
+		}
 	}
-	if len(f.Tags) > 0 {
-		w.tags = size(f.Tags) + len(`"tags":,`)
+	leaveOut := func(shorter func(FlowLog) FlowLog, count func(n int)) {
+		for n := len(all) - 1; n >= 0 && over > 0; n-- {
+			after := shorter(*all[n])
+			if saved := size(*all[n]) - size(after); saved > 0 {
+				over -= saved
+				count(n)
+			}
+			*all[n] = after
+		}
 	}
-	return w
-}
-
-// size is how many bytes of JSON a value takes; its fields are plain, so that it can't
-// fail.
-func size(v any) int {
-	data, _ := json.Marshal(v)
-	return len(data)
+	leaveOut(func(f FlowLog) FlowLog { f.LogFormat = ""; return f }, func(int) { a.FormatsOmitted++ })
+	leaveOut(func(f FlowLog) FlowLog { f.Tags = nil; return f }, func(int) { a.TagsOmitted++ })
+	counted := make([]bool, len(all))
+	for _, form := range forms {
+		leaveOut(form, func(n int) {
+			if !counted[n] {
+				a.DetailsOmitted++
+			}
+			counted[n] = true
+		})
+	}
+	a.DetailsOmitted = min(a.DetailsOmitted, len(all)+a.Omitted) // some were short already
+	return a, over
 }
 
 // short is which flow log it is, and how it stands.
@@ -119,37 +114,14 @@ func (f FlowLog) short() FlowLog {
 		NewFlowLogID: f.NewFlowLogID, ErrorCode: f.ErrorCode, NextAttemptAt: f.NextAttemptAt, Foreseen: f.Foreseen}
 }
 
-// shortened keeps the formats of the first so many flow logs, their tags, their
-// details, and more than the IDs; and counts the others. Twice is like once.
-func (a Alert) shortened(formats, tags, details, bare int) Alert {
-	a.FlowLogs, a.FailedFlowLogs = slices.Clone(a.FlowLogs), slices.Clone(a.FailedFlowLogs)
-	n := 0
-	for _, list := range [][]FlowLog{a.FlowLogs, a.FailedFlowLogs} {
-		for k := range list {
-			f := &list[k]
-			if n >= formats && f.LogFormat != "" {
-				f.LogFormat = ""
-				a.FormatsOmitted++
-			}
-			if n >= tags && f.Tags != nil {
-				f.Tags = nil
-				a.TagsOmitted++
-			}
-			before := *f
-			if n >= details {
-				*f = f.short()
-			}
-			if n >= bare {
-				*f = FlowLog{FlowLogID: f.FlowLogID}
-			}
-			if size(before) != size(*f) {
-				a.DetailsOmitted++
-			}
-			n++
-		}
-	}
-	a.DetailsOmitted = min(a.DetailsOmitted, n+a.Omitted) // some were short already
-	return a
+// bare is which flow log it is.
+func (f FlowLog) bare() FlowLog { return FlowLog{FlowLogID: f.FlowLogID} }
+
+// size is how many bytes of JSON a value takes; its fields are plain, so that it can't
+// fail.
+func size(v any) int {
+	data, _ := json.Marshal(v)
+	return len(data)
 }
 
 // leftOut begins what an alert says of what is missing from its data.

@@ -1,41 +1,36 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
 
-// Line is one flow log of an alert: which, of what, to where, and how it stands.
-func (f FlowLog) Line(a Alert) string {
-	s := f.FlowLogID
-	if f.ResourceID != "" {
-		s += " of " + f.ResourceID
+// Lines are the first of an alert's flow logs, a line of at most limit characters each,
+// and how many more there are than most.
+func (a Alert) Lines(logs []FlowLog, most, limit int) (out []string) {
+	for _, f := range logs[:min(len(logs), most)] {
+		out = append(out, Clean(f.line(a), limit))
 	}
-	if f.Account != "" || f.Region != "" {
-		s += " in " + strings.Trim(f.Account+" "+f.Region, " ")
+	if more := len(logs) - len(out); more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
 	}
-	if f.Destination != "" {
-		s += " to " + f.Destination
-	}
+	return out
+}
+
+// line is one flow log: which, of what, to where, and how it stands.
+func (f FlowLog) line(a Alert) string {
+	s := cmp.Or(f.FlowLogID, "unknown") + ifAny(" of ", f.ResourceID) +
+		ifAny(" in ", strings.TrimSpace(f.Account+" "+f.Region)) + ifAny(" to ", f.Destination)
 	if tags := f.telling(); tags != "" {
 		s += " [" + tags + "]"
 	}
-	if how := f.Outcome(a); how != "" {
-		s += ": " + how
-	}
+	s += ifAny(": ", f.Outcome(a))
 	if a.NotBack() {
 		s += f.tries()
 	}
-	if len(f.DifferencesFound) > 0 {
-		s += "; differs in " + Clean(strings.Join(f.DifferencesFound, ", "), MaxField)
-	}
-	if f.CreatedBy != "" {
-		s += "; made by " + f.CreatedBy
-	}
-	if f.Advice != "" {
-		s += "; " + f.Advice
-	}
-	return s
+	return s + ifAny("; differs in ", Clean(strings.Join(f.DifferencesFound, ", "), MaxField)) +
+		ifAny("; made by ", f.CreatedBy) + ifAny("; ", f.Advice)
 }
 
 // telling are the tags that say whose it is, as "Name=…, owner=…".
@@ -57,10 +52,8 @@ var tellingTags = []string{"Name", "owner", "environment"}
 // Outcome words the state of the flow log's incident, or AWS's refusal.
 func (f FlowLog) Outcome(a Alert) string {
 	switch {
-	case f.ErrorCode != "" && f.ErrorMessage != "":
-		return f.ErrorCode + ", " + f.ErrorMessage
 	case f.ErrorCode != "":
-		return f.ErrorCode
+		return f.ErrorCode + ifAny(", ", f.ErrorMessage)
 	case f.State == stateClosed:
 		return "closed, " + closedBecause(f.Reason)
 	case f.State == stateBlocked:
@@ -147,8 +140,5 @@ func Tally(logs []FlowLog) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
-	if len(parts) > 0 {
-		s += ": " + strings.Join(parts, ", ")
-	}
-	return s
+	return s + ifAny(": ", strings.Join(parts, ", "))
 }

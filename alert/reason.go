@@ -2,6 +2,21 @@ package alert
 
 import "cmp"
 
+// How package incident names the states of an incident, and the source of a loss that a
+// refresh found. A test holds these against its constants.
+const (
+	stateOpen     = "open"
+	stateBlocked  = "blocked"
+	stateRestored = "restored"
+	stateVerified = "verified"
+	stateClosed   = "closed"
+
+	sourceDrift = "drift"
+)
+
+// states are in the order in which Tally has them.
+var states = []string{stateOpen, stateBlocked, stateRestored, stateVerified, stateClosed}
+
 // notDelivering and notTagged are the reasons of what is back, and not verified.
 const (
 	notDelivering = "not_delivering"

@@ -31,9 +31,7 @@ const maxCallField = 128
 
 // Short is the call with its texts cleaned and cut: a state file keeps many.
 func (c Call) Short() Call {
-	for _, s := range []*string{&c.EventID, &c.EventName, &c.Region, &c.Principal, &c.ErrorCode, &c.FlowLogID, &c.Target} {
-		*s = Clean(*s, maxCallField)
-	}
+	cleanAll(maxCallField, &c.EventID, &c.EventName, &c.Region, &c.Principal, &c.ErrorCode, &c.FlowLogID, &c.Target)
 	return c
 }
 
@@ -50,7 +48,7 @@ func (r *Repeats) clean() *Repeats {
 }
 
 // repeatsTitle is the title of an alert about many calls.
-func (a headline) repeatsTitle() string {
+func (a Alert) repeatsTitle() string {
 	by := a.by()
 	if a.Repeats.Several {
 		by = " by several principals"
@@ -67,7 +65,7 @@ func (a headline) repeatsTitle() string {
 }
 
 // howOften says how many calls Repeats sums up, and when they came.
-func (a Words) howOften() string {
+func (a Alert) howOften() string {
 	r := a.Repeats
 	if r == nil {
 		return ""
@@ -83,7 +81,7 @@ func (a Words) howOften() string {
 }
 
 // refusedMore says how many IDs AWS refused, where not all are listed.
-func (a Words) refusedMore() string {
+func (a Alert) refusedMore() string {
 	if a.FailedOmitted == 0 {
 		return ""
 	}
@@ -91,26 +89,24 @@ func (a Words) refusedMore() string {
 }
 
 // addRepeats adds that, and the examples.
-func (a Words) addRepeats(t *lines) {
+func (a Alert) addRepeats(t *lines) {
 	r := a.Repeats
 	t.put("Repeated", a.howOften())
 	if r == nil || len(r.Examples) == 0 {
 		return
 	}
-	t.add("Among them:")
+	var calls []string
 	for _, c := range r.Examples {
-		t.add("  " + c.line())
+		calls = append(calls, c.line())
 	}
 	if more := r.Calls - len(r.Examples); more > 0 {
-		t.add(fmt.Sprintf("  and %d more", more))
+		calls = append(calls, fmt.Sprintf("and %d more", more))
 	}
+	t.list("Among them", calls)
 }
 
 func (c Call) line() string {
-	s := c.EventName
-	if c.Target != "" {
-		s += " of " + c.Target
-	}
+	s := c.EventName + ifAny(" of ", c.Target)
 	switch {
 	case c.FlowLogs == 1 && c.FlowLogID != "":
 		s += " of " + c.FlowLogID
@@ -120,14 +116,5 @@ func (c Call) line() string {
 	if c.Time != nil {
 		s += " at " + moment(*c.Time)
 	}
-	if c.ErrorCode != "" {
-		s += ", " + c.ErrorCode
-	}
-	if c.Principal != "" {
-		s += ", by " + c.Principal
-	}
-	if c.EventID != "" {
-		s += ", event " + c.EventID
-	}
-	return s
+	return s + ifAny(", ", c.ErrorCode) + ifAny(", by ", c.Principal) + ifAny(", event ", c.EventID)
 }

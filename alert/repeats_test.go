@@ -45,7 +45,7 @@ func TestRepeatedCallsAreSummedUp(t *testing.T) {
 	if several.Write(); !strings.HasPrefix(several.Title, "2 more attempts to delete flow logs by several principals in") {
 		t.Error(several.Title)
 	}
-	if show := "flowkeeper alerts show " + several.ID; !strings.Contains(several.Text, "To do: see who they were: "+show) || several.Words().Command() != show {
+	if show := "flowkeeper alerts show " + several.ID; !strings.Contains(several.Text, "To do: see who they were: "+show) || several.Command() != show {
 		t.Error(several.Text)
 	}
 }

@@ -1,9 +1,6 @@
 package alert
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // terraform tells what a replacement's new ID means for those who keep the
 // flow log as code: their state names the lost ID, so the next plan would
@@ -11,7 +8,7 @@ import (
 func terraform(t *lines, logs []FlowLog) {
 	n := 0
 	for _, f := range logs {
-		if f.NewFlowLogID == "" || !plainID(f.NewFlowLogID) {
+		if !plain(f.NewFlowLogID, "-") {
 			continue
 		}
 		if n == 0 {
@@ -45,10 +42,4 @@ func cloudFormation(t *lines, logs []FlowLog) {
 		t.add("CloudFormation: stack " + name + " still names the lost one" + ifAny(" as ", stacks[name]) +
 			": an update that replaces it fails with AlreadyExists; give it DeletionPolicy: Retain, take it out of the template, and import the new one")
 	}
-}
-
-// plainID reports whether an ID can be pasted as code: letters, digits and
-// hyphens, as AWS makes them.
-func plainID(s string) bool {
-	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
@@ -13,20 +14,11 @@ import (
 // Flowkeeper does about it. Both are safe for a terminal.
 func (a *Alert) Write() {
 	*a = a.clean()
-	w := a.Words()
-	a.Title, a.Text = Clean(headline{w}.title(), MaxTitle), w.text()
+	a.Title, a.Text = Clean(a.title(), MaxTitle), a.text()
 }
 
-// Words are the sentences of an alert, for its text and for sinks that arrange them in
-// their own way. Each is empty where there is nothing to say. The Alert has been cleaned by
-// Write; a sentence can be longer than MaxField, so that a sink cuts it to what it shows.
-type Words struct{ Alert }
-
-// Words are those of the alert.
-func (a Alert) Words() Words { return Words{a} }
-
 // text is the lines in the order in which a person woken by it asks.
-func (a Words) text() string {
+func (a Alert) text() string {
 	var t lines
 	t.put("What", a.Cause)
 	a.addRepeats(&t)
@@ -35,12 +27,14 @@ func (a Words) text() string {
 	}
 	a.addWho(&t)
 	t.put(a.happened())
-	a.addWhere(&t)
+	if a.Account != "" {
+		t.put("Where", "account "+a.Account+ifAny(", Region ", a.Region))
+	}
 	t.put("Event", a.EventID)
 	t.put("Before", a.Before())
-	t.list(a.Heading(), a.Alert, a.FlowLogs)
+	t.list(a.Heading(), a.Lines(a.FlowLogs, listed, math.MaxInt))
 	t.put("Format", a.format())
-	t.list("Refused", a.Alert, a.FailedFlowLogs)
+	t.list("Refused", a.Lines(a.FailedFlowLogs, listed, math.MaxInt))
 	if more := a.refusedMore(); more != "" {
 		t.add("  " + more)
 	}
@@ -56,7 +50,7 @@ func (a Words) text() string {
 
 // addWho adds nothing where nobody is known: a drift has no actor until its
 // event comes.
-func (a Words) addWho(t *lines) {
+func (a Alert) addWho(t *lines) {
 	t.put("Who", a.Who())
 	if a.Actor == nil {
 		return
@@ -69,17 +63,8 @@ func (a Words) addWho(t *lines) {
 	t.put("MFA", a.Actor.MFAWords())
 }
 
-func (a Words) addWhere(t *lines) {
-	switch {
-	case a.Account != "" && a.Region != "":
-		t.put("Where", "account "+a.Account+", Region "+a.Region)
-	case a.Account != "":
-		t.put("Where", "account "+a.Account)
-	}
-}
-
 // Heading is that of the list of flow logs.
-func (a Words) Heading() string {
+func (a Alert) Heading() string {
 	switch a.Kind {
 	case Deletion:
 		return "Went dark"
@@ -92,7 +77,7 @@ func (a Words) Heading() string {
 }
 
 // format of flow logs that all have the same.
-func (a Words) format() string {
+func (a Alert) format() string {
 	if a.Kind != Deletion || len(a.FlowLogs) == 0 {
 		return ""
 	}
@@ -101,4 +86,38 @@ func (a Words) format() string {
 		return "several"
 	}
 	return Clean(f, MaxField)
+}
+
+// lines are a text in the making.
+type lines []string
+
+func (t *lines) add(s string) { *t = append(*t, s) }
+
+// put adds "key: value", or nothing if there is no value.
+func (t *lines) put(key, value string) {
+	if value != "" {
+		t.add(key + ": " + value)
+	}
+}
+
+// listed bounds how many flow logs a text spells out: one call can delete a
+// thousand. The JSON has them all.
+const listed = 20
+
+// list adds a heading and items beneath it, or nothing if there is no item.
+func (t *lines) list(heading string, items []string) {
+	if len(items) > 0 {
+		t.add(heading + ":")
+	}
+	for _, item := range items {
+		t.add("  " + item)
+	}
+}
+
+// ifAny is s behind other words, or nothing where there is no s.
+func ifAny(before, s string) string {
+	if s == "" {
+		return ""
+	}
+	return before + s
 }

@@ -2,13 +2,12 @@ package alert
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// headline writes an alert in one line: what a phone shows.
-type headline struct{ Words }
-
-func (a headline) title() string {
+// title is the alert in one line: what a phone shows.
+func (a Alert) title() string {
 	if a.Repeats != nil {
 		return a.repeatsTitle()
 	}
@@ -52,21 +51,21 @@ func (a headline) title() string {
 
 // pipelineTitle goes by the part of the pipeline that the alert is about: what its
 // flow logs give as a reason may be another matter.
-func (a headline) pipelineTitle() string {
+func (a Alert) pipelineTitle() string {
 	over := a.Level == Informational
 	switch {
 	case a.Part == PartRehearsal && over:
 		return "A restore would be allowed again: " + subject(a.FlowLogs) + a.in()
 	case a.Part == PartRehearsal:
 		return "A restore would be refused: " + subject(a.FlowLogs) + reasons(a.FlowLogs) + a.in()
-	case a.Part == PartDelivery && len(a.FlowLogs) > 0 && over:
+	case a.Part == PartDelivery && over:
 		return "Delivers again: " + subject(a.FlowLogs) + a.in()
-	case a.Part == PartDelivery && len(a.FlowLogs) > 0:
+	case a.Part == PartDelivery:
 		if why := sameError(a.FlowLogs); why != "" {
 			return "Does not deliver: " + why + " (" + subject(a.FlowLogs) + ")" + a.in()
 		}
 		return "Does not deliver: " + subject(a.FlowLogs) + a.in()
-	case a.Part == PartTags && len(a.FlowLogs) > 0:
+	case a.Part == PartTags:
 		return "Restored, but without all of its tags: " + subject(a.FlowLogs) + a.in()
 	case over:
 		return "Works again: " + a.because("a part of the pipeline") + a.in()
@@ -78,7 +77,7 @@ func (a headline) pipelineTitle() string {
 
 // blockedTitle says what a person has to mend; or, where Flowkeeper still tries by
 // itself, how often it has.
-func (a headline) blockedTitle() string {
+func (a Alert) blockedTitle() string {
 	if a.Cause != "" {
 		return "Still dark, and nothing is tried: " + subject(a.FlowLogs) + a.in()
 	}
@@ -98,15 +97,13 @@ func (a headline) blockedTitle() string {
 
 // sameError is what AWS says of all these flow logs; empty where it differs.
 func sameError(logs []FlowLog) string {
-	for _, f := range logs {
-		if f.ErrorMessage != logs[0].ErrorMessage {
-			return ""
-		}
+	if !allAre(logs, func(f FlowLog) bool { return f.ErrorMessage == logs[0].ErrorMessage }) {
+		return ""
 	}
 	return Clean(logs[0].ErrorMessage, 60)
 }
 
-func (a headline) deletionTitle() string {
+func (a Alert) deletionTitle() string {
 	if a.NotStored {
 		a.NotStored = false
 		return a.deletionTitle() + ": NOT restored until the state file can be written"
@@ -120,7 +117,7 @@ func (a headline) deletionTitle() string {
 	return "Deleted: " + subject(a.FlowLogs) + a.by() + a.in()
 }
 
-func (a headline) restoredTitle() string {
+func (a Alert) restoredTitle() string {
 	n, blind := 0, 0.0
 	for _, f := range a.FlowLogs {
 		if f.NewFlowLogID == "" || f.State == stateOpen || f.State == stateBlocked || f.State == stateClosed {
@@ -133,7 +130,7 @@ func (a headline) restoredTitle() string {
 	}
 	after := ""
 	if blind > 0 {
-		after = ", blind for " + blindFor(a.Alert, blind)
+		after = ", blind for " + blindFor(a, blind)
 	}
 	switch {
 	case n == 0:
@@ -159,7 +156,7 @@ func subject(logs []FlowLog) string {
 
 // by names the actor shortly: an ARN's last part, as the account is said anyway;
 // any other name with its account, where that is another one.
-func (a headline) by() string {
+func (a Alert) by() string {
 	if a.Actor == nil {
 		return ""
 	}
@@ -170,14 +167,14 @@ func (a headline) by() string {
 	return " by " + Clean(name, 80)
 }
 
-func (a headline) in() string {
+func (a Alert) in() string {
 	if a.Account == "" {
 		return ""
 	}
 	return strings.TrimSuffix(" in "+Clean(a.Account, 20)+" "+Clean(a.Region, 30), " ")
 }
 
-func (a headline) because(otherwise string) string {
+func (a Alert) because(otherwise string) string {
 	if a.Cause == "" {
 		return otherwise
 	}
@@ -185,7 +182,7 @@ func (a headline) because(otherwise string) string {
 }
 
 // shortly is the cause without what AWS, or a sink, answered: that does not fit.
-func (a headline) shortly(otherwise string) string {
+func (a Alert) shortly(otherwise string) string {
 	a.Cause, _, _ = strings.Cut(a.Cause, ": ")
 	return a.because(otherwise)
 }
@@ -208,21 +205,16 @@ func reasons(logs []FlowLog) string {
 // superseded reports whether every replacement was lost in turn: a later alert
 // is about that.
 func superseded(logs []FlowLog) bool {
-	for _, f := range logs {
-		if f.Reason != "superseded" {
-			return false
-		}
-	}
-	return len(logs) > 0
+	return allAre(logs, func(f FlowLog) bool { return f.Reason == "superseded" })
 }
 
 // dryRun reports whether all refusals were AWS's answer to a dry run that
 // would have been allowed: DryRunOperation is its answer then.
 func dryRun(logs []FlowLog) bool {
-	for _, f := range logs {
-		if !strings.HasSuffix(f.ErrorCode, "DryRunOperation") {
-			return false
-		}
-	}
-	return len(logs) > 0
+	return allAre(logs, func(f FlowLog) bool { return strings.HasSuffix(f.ErrorCode, "DryRunOperation") })
+}
+
+// allAre reports whether there are flow logs, and all of them are so.
+func allAre(logs []FlowLog, so func(FlowLog) bool) bool {
+	return len(logs) > 0 && !slices.ContainsFunc(logs, func(f FlowLog) bool { return !so(f) })
 }

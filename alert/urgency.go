@@ -1,6 +1,9 @@
 package alert
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Urgency is the alert's place among those that a sink has not got yet: 0 goes
 // first, and of two that are equal the older one.
@@ -51,26 +54,17 @@ func (a Alert) needsNoPermission() bool {
 	case Attempt, Tamper:
 		return true
 	case Deletion, Restored, Closed:
-		for _, f := range a.FlowLogs {
-			if f.ResourceID != "" {
-				return false
-			}
-		}
-		return len(a.FlowLogs) > 0
+		return allAre(a.FlowLogs, FlowLog.unknown)
 	}
 	return false
 }
 
 // namesUnknown reports whether the alert names a flow log that the snapshot
 // does not know.
-func (a Alert) namesUnknown() bool {
-	for _, f := range a.FlowLogs {
-		if f.ResourceID == "" {
-			return true
-		}
-	}
-	return false
-}
+func (a Alert) namesUnknown() bool { return slices.ContainsFunc(a.FlowLogs, FlowLog.unknown) }
+
+// unknown reports whether the snapshot does not know the flow log.
+func (f FlowLog) unknown() bool { return f.ResourceID == "" }
 
 const (
 	// Late is how long after a deletion an alert about it is late, and how long

@@ -17,3 +17,20 @@ func TestASummaryIsNoMoreUrgentThanWhatItSumsUp(t *testing.T) {
 		t.Errorf("many: %d, one: %d, what was lost: %d", many.Urgency(), one.Urgency(), lost.Urgency())
 	}
 }
+
+func TestRaisedBy(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		level alert.Level
+		facts []string
+		want  alert.Level
+	}{
+		{alert.Medium, nil, alert.Medium},
+		{alert.Medium, []string{alert.ByRoot, alert.NoMFA}, alert.High}, // one step
+		{alert.Critical, []string{alert.ByRoot}, alert.Critical},
+	} {
+		if got := c.level.RaisedBy(c.facts); got != c.want {
+			t.Errorf("%s by %q: %s, want %s", c.level, c.facts, got, c.want)
+		}
+	}
+}

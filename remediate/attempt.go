@@ -50,7 +50,7 @@ func recordAttempt(tx scopeTx, f detection.Finding) error {
 	}
 	slices.Sort(ids)
 	a := notify.FindingAlert(f, alert.Attempt, tx.now, strings.Join(ids, ",")) // a forged twin of the event ID swallows nothing (I2)
-	a.Level, a.RaisedBy = notify.Raised(a.Level, facts)
+	a.Level, a.RaisedBy = a.Level.RaisedBy(facts), facts
 	a.FailedFlowLogs, a.FailedOmitted, a.Recent = e.Failed, e.FailedOmitted, recent
 	c := repeat.CallOf(repeat.Attempt, f, a, len(ids), len(known) > 0)
 	if len(named) > 0 {

@@ -27,7 +27,7 @@ func alertDecoyMade(tx scopeTx, f detection.Finding, c *incident.Case, id string
 	for _, i := range c.Lost(row.ResourceID) {
 		if inventory.SameTarget(row.Scope, i.Frozen, row.Settings) && !inventory.Equivalent(row.Scope, i.Frozen, row.FlowLog) {
 			x := notify.FlowLog(row.Scope, i.FlowLogID, i.RootID, i.Frozen)
-			x.Account, x.Region, x.State = "", "", string(i.State)
+			x.State = string(i.State)
 			x.DifferencesFound = inventory.Differences(row.Scope, i.Frozen, row.Settings)
 			a.FlowLogs = append(a.FlowLogs, x)
 		}
@@ -35,7 +35,7 @@ func alertDecoyMade(tx scopeTx, f detection.Finding, c *incident.Case, id string
 	if len(a.FlowLogs) == 0 {
 		return nil
 	}
-	a.Level, a.RaisedBy, a.Target = alert.Highest(a.Level, alert.High), []string{notify.IsADecoy}, row.ID
+	a.Level, a.RaisedBy, a.Target = alert.Highest(a.Level, alert.High), []string{alert.IsADecoy}, row.ID
 	a.Cause = fmt.Sprintf("CreateFlowLogs of %s, a decoy in the place of %s: it differs in %s", row.ID, alert.Plural(len(a.FlowLogs), "flow log"), strings.Join(a.FlowLogs[0].DifferencesFound, ", "))
 	a.Advice = "delete it if nobody you trust made it: a restore can't have its place before"
 	call := repeat.CallOf(repeat.Tampering, f, a, 0, true)

@@ -69,20 +69,20 @@ func newDeletion(tx scopeTx, f detection.Finding, c *incident.Case, named []inci
 		return d, err
 	}
 	d.event = notify.NewEvent(tx.scope, f, tx.policy, tx.now)
-	var raisedBy []string
+	var facts []string
 	if allowed {
 		d.event.Level = alert.Informational
 	} else {
-		facts := notify.DeletionFacts(tx.policy, c, d.event.Actor, notify.FlowLogs(d.incidents))
-		d.event.Level, raisedBy = notify.Raised(d.event.Level, facts)
+		facts = notify.DeletionFacts(tx.policy, c, d.event.Actor, notify.FlowLogs(d.incidents))
+		d.event.Level = d.event.Level.RaisedBy(facts)
 	}
 	d.event.CampaignID = campaignID
 	if d.event, err = joinCampaign(tx, d.event, d.incidents); err != nil {
 		return d, err
 	}
 	d.neverSaw = c.NeverSaw(f.Deleted)
-	d.alert = notify.DeletionAlert(d.event, d.incidents, tx.now)
-	d.alert.RaisedBy, d.alert.Recent = raisedBy, recent
+	d.alert = notify.DeletionAlert(d.event, d.incidents, facts, tx.now)
+	d.alert.Recent = recent
 	for k, n := range named {
 		d.alert.FlowLogs[k].Foreseen = n.Foreseen
 	}
@@ -198,9 +198,8 @@ func (in intake) alertDirectly(ctx context.Context, f detection.Finding, now tim
 	e := notify.NewEvent(s, f, in.store.policy, now)
 	facts := notify.ActorFacts(in.store.policy, s.Account, e.Actor)
 	_ = in.store.view(ctx, func(tx scopeTx) (err error) { facts, err = tx.facts(e.Actor, notify.FlowLogs(incidents)); return err }) // fewer, then
-	e.Level, facts = notify.Raised(e.Level, facts)
-	a := notify.DeletionAlert(e, incidents, now)
-	a.RaisedBy = facts
+	e.Level = e.Level.RaisedBy(facts)
+	a := notify.DeletionAlert(e, incidents, facts, now)
 	if knowsNone && len(f.Deleted) > 0 {
 		a.ID = repeat.BypassID(a, incident.PrincipalOrName(e.Actor), now)
 	}

@@ -16,7 +16,6 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
-	"flowkeeper/remediate/notify"
 )
 
 // let releases one of the flow logs, as an operator does.
@@ -46,7 +45,7 @@ func TestADriftThatIsPartlyAllowed(t *testing.T) {
 			s.pass(15 * time.Minute)
 			s.is(ids[n], incident.Closed, incident.Released)
 			a := s.alerts(alert.Deletion)
-			if len(a) != 1 || a[0].Level != alert.Critical || !slices.Contains(a[0].RaisedBy, notify.WholeVPC) || len(a[0].FlowLogs) != 2 {
+			if len(a) != 1 || a[0].Level != alert.Critical || !slices.Contains(a[0].RaisedBy, alert.WholeVPC) || len(a[0].FlowLogs) != 2 {
 				t.Fatalf("told %+v", a)
 			}
 			if r := s.alerts(alert.Restored); len(r) != 1 || r[0].RouteLevel == alert.Informational {

@@ -14,7 +14,6 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
-	"flowkeeper/remediate/notify"
 )
 
 func TestDeletedByEvent(t *testing.T) {
@@ -656,7 +655,7 @@ func TestAnAttemptIsTold(t *testing.T) {
 	s.hear(f, f)
 	s.pass(time.Minute)
 	s.told(map[alert.Kind]int{alert.Attempt: 1})
-	if a := s.alerts(alert.Attempt)[0]; a.Level != alert.High || a.RaisedBy[0] != notify.WholeVPC || a.DeletedAt != nil || a.FailedFlowLogs[0].ResourceID != "vpc-1" || a.FailedFlowLogs[0].ErrorCode == "" {
+	if a := s.alerts(alert.Attempt)[0]; a.Level != alert.High || a.RaisedBy[0] != alert.WholeVPC || a.DeletedAt != nil || a.FailedFlowLogs[0].ResourceID != "vpc-1" || a.FailedFlowLogs[0].ErrorCode == "" {
 		t.Errorf("alert %+v", a)
 	}
 }

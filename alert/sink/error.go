@@ -27,3 +27,21 @@ func asError(err error) Error {
 	}
 	return Error{}
 }
+
+// label is how errors and logs name a sink: by its type and its name, as "slack chat".
+// Embedded, it keeps URLs and keys out of whatever prints the sink (I11).
+type label string
+
+func (l label) String() string { return string(l) }
+
+// GoString does so for %#v.
+func (l label) GoString() string { return string(l) }
+
+func (l label) failed(why string) *Error { return &Error{Cause: string(l) + ": " + why} }
+
+// odd is about an answer that means yes, but is not what such a receiver answers.
+func (l label) odd(what string) *Error {
+	e := l.failed(what)
+	e.Taken = true
+	return e
+}

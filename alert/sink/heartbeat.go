@@ -1,6 +1,9 @@
 package sink
 
-import "context"
+import (
+	"context"
+	"net/http"
+)
 
 // Heartbeat tells a monitor outside, by asking for a URL, that all is well. The
 // monitor alerts people when it hears nothing for a while. It is safe for concurrent
@@ -20,8 +23,8 @@ func NewHeartbeat(target, version string) *Heartbeat {
 func (h *Heartbeat) Beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	reply, err := h.get(ctx, h.url)
-	if err != nil || reply.success() {
+	reply, err := h.request(ctx, http.MethodGet, h.url, nil, nil)
+	if err != nil || isSuccess(reply.status) {
 		return err
 	}
 	return h.judge(reply, "check heartbeat.url, and that the monitor still has this check")

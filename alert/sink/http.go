@@ -45,21 +45,10 @@ type answer struct {
 	body   []byte // its first maxReply bytes
 }
 
-// success reports a 2xx.
-func (a answer) success() bool { return isSuccess(a.status) }
-
+// isSuccess reports a 2xx.
 func isSuccess(status int) bool { return status >= 200 && status < 300 }
 
-// get asks for a URL.
-func (c httpClient) get(ctx context.Context, url string) (answer, error) {
-	return c.request(ctx, http.MethodGet, url, nil, nil)
-}
-
-// post sends JSON to a URL, with further headers, if there are any.
-func (c httpClient) post(ctx context.Context, url string, body []byte, header http.Header) (answer, error) {
-	return c.request(ctx, http.MethodPost, url, body, header)
-}
-
+// request asks for a URL. The body is JSON; nil, as further headers may be: none.
 func (c httpClient) request(ctx context.Context, method, url string, body []byte, header http.Header) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {

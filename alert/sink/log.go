@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 
 	"flowkeeper/alert"
 )
@@ -46,23 +47,15 @@ func (l *Log) Send(ctx context.Context, a alert.Alert) error {
 	}
 	attrs = addIDs(attrs, "flow_logs", a.FlowLogs)
 	attrs = addIDs(attrs, "failed_flow_logs", a.FailedFlowLogs)
-	outcome, advice := firstOutcome(a)
 	add("cause", a.Cause)
-	add("outcome", outcome)
-	add("advice", cmp.Or(a.Advice, advice))
+	advice := a.Advice
+	if logs := slices.Concat(a.FlowLogs, a.FailedFlowLogs); len(logs) > 0 { // the others mostly share it, and the state file has them all
+		add("outcome", logs[0].Outcome(a))
+		advice = cmp.Or(advice, logs[0].Advice)
+	}
+	add("advice", advice)
 	l.log.LogAttrs(ctx, logLevel(a.Level), a.Title, attrs...)
 	return nil
-}
-
-// firstOutcome is how the first flow log stands and what to try: the others mostly
-// share it, and the state file has them all.
-func firstOutcome(a alert.Alert) (outcome, advice string) {
-	for _, logs := range [][]alert.FlowLog{a.FlowLogs, a.FailedFlowLogs} {
-		if len(logs) > 0 {
-			return logs[0].Outcome(a), logs[0].Advice
-		}
-	}
-	return "", ""
 }
 
 func addIDs(attrs []slog.Attr, key string, logs []alert.FlowLog) []slog.Attr {

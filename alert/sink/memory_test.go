@@ -171,3 +171,13 @@ func start(t *testing.T, name string, s Sink, o Outbox) (sender *Sender, stop fu
 		}
 	}
 }
+
+// run lets a sender deliver for a time; answer is that of its sink.
+func run(t *testing.T, o Outbox, answer func(n int, a alert.Alert) error, d time.Duration) *recorder {
+	t.Helper()
+	sink := &recorder{answer: answer}
+	_, stop := start(t, "hook", sink, o)
+	time.Sleep(d)
+	stop()
+	return sink
+}

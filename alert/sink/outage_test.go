@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -37,20 +37,10 @@ func (o *outage) RoundTrip(r *http.Request) (*http.Response, error) {
 		o.tries++
 		return o.fail(r)
 	}
-	w := &reply{header: http.Header{}, status: 200}
+	w := httptest.NewRecorder()
 	o.receiver.ServeHTTP(w, r)
-	return response(r, w.status, w.header, w.body.String()), nil
+	return w.Result(), nil
 }
-
-type reply struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (w *reply) Header() http.Header         { return w.header }
-func (w *reply) WriteHeader(status int)      { w.status = status }
-func (w *reply) Write(b []byte) (int, error) { return w.body.Write(b) }
 
 func response(r *http.Request, status int, h http.Header, body string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Request: r, Body: io.NopCloser(strings.NewReader(body))}

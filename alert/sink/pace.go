@@ -35,7 +35,13 @@ var backoff = retry.Backoff{First: time.Second, Most: 5 * time.Minute}
 // pauses; random, in [0, 1), is asked only where the delivery waits longer than that.
 func failure(d Delivery, err error, pausedUntil, now time.Time, random func() float64) Failure {
 	f := Failure{Attempts: d.Attempts + 1, NextAt: pausedUntil, Cause: alert.Clean(err.Error(), alert.MaxField)}
-	setAside := f.Attempts >= tries(asError(err).Refused)
+	hold := holdTries
+	if asError(err).Refused {
+		hold = holdTriesRefused
+	}
+	// From then on the alert holds up the later ones no longer, and, if it is an urgent one,
+	// the other sinks hear that this one does not take it.
+	setAside := f.Attempts >= hold
 	if setAside {
 		// Strictly after the pause, so that the others are asked first.
 		f.NextAt = f.NextAt.Add(time.Second + backoff.Jittered(f.Attempts-1, random()))
@@ -43,13 +49,4 @@ func failure(d Delivery, err error, pausedUntil, now time.Time, random func() fl
 	f.Parked = f.Attempts >= parkTries && now.Sub(d.Alert.Time.Time) >= parkAfter
 	f.TellOthers = f.Parked || setAside && d.Alert.RoutingLevel().AtLeast(alert.High)
 	return f
-}
-
-// tries is after how many failed tries an alert holds up the later ones no longer,
-// and, if it is an urgent one, the other sinks hear that this one does not take it.
-func tries(refused bool) int {
-	if refused {
-		return holdTriesRefused
-	}
-	return holdTries
 }

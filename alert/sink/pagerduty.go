@@ -37,56 +37,52 @@ type PagerDuty struct {
 // "Events API v2" integration; endpoint is scheme and host, and an empty one is
 // https://events.pagerduty.com. The caller has checked both, as configs.Load does.
 func NewPagerDuty(name, key, endpoint, version string) *PagerDuty {
-	return &PagerDuty{httpClient: newHTTPClient(label("pagerduty "+name), version), key: key, endpoint: strings.TrimRight(cmp.Or(endpoint, pagerDutyEvents), "/")}
+	return &PagerDuty{httpClient: newHTTPClient(label("pagerduty "+name), version), key: key, endpoint: strings.TrimRight(cmp.Or(endpoint, pagerDutyEvents), "/"), done: map[string]int{}}
 }
 
 // stuck ends the key of what has become worse since the deletion: it rings
 // again, for those who have acknowledged that one.
 const stuck = "/stuck"
 
-// incidentKey is what an alert opens an incident by: all deletions of a campaign
-// share one.
-func incidentKey(a alert.Alert) string { return cmp.Or(a.CampaignID, a.DedupKey) }
-
 // resolves are the keys of the incidents that an alert resolves. Those of the event
 // itself are always among them: an alert that was sent without the state file has
 // opened an incident by its dedup key, and alerts from before a record said who did it
 // belonged to no campaign. A campaign's incident is resolved with the last
 // of its deletions.
-func resolves(a alert.Alert) []string {
-	switch {
-	case a.Kind == alert.Test:
-		return []string{a.DedupKey}
-	case !a.Resolves():
-		return nil
-	case a.Kind != alert.Closed:
-		return []string{a.DedupKey}
-	case a.CampaignID == "" || a.CampaignOpen:
-		return []string{a.DedupKey, a.DedupKey + stuck}
+func resolves(a alert.Alert) (keys []string) {
+	if a.Resolves() || a.Kind == alert.Test {
+		keys = append(keys, a.DedupKey)
 	}
-	return []string{a.DedupKey, a.DedupKey + stuck, a.CampaignID, a.CampaignID + stuck}
+	if a.Kind == alert.Closed {
+		keys = append(keys, a.DedupKey+stuck)
+	}
+	if a.EndsCampaign() {
+		keys = append(keys, a.CampaignID, a.CampaignID+stuck)
+	}
+	return keys
 }
 
 // Send triggers an incident, or resolves those that earlier alerts opened. A test is
-// both. Of several events none is sent again that was taken.
+// both. Of several events none is sent again that was taken. Where PagerDuty finds fault
+// with an event, its compact form follows at once.
 func (p *PagerDuty) Send(ctx context.Context, a alert.Alert) error {
-	var events []func() error
+	var events []pagerduty.V2Event
 	if !a.Resolves() {
-		events = append(events, func() error { return p.trigger(ctx, a) })
+		events = append(events, p.event(a))
 	}
 	for _, key := range resolves(a) {
-		events = append(events, func() error { return p.resolve(ctx, key) })
+		events = append(events, pagerduty.V2Event{RoutingKey: p.key, Action: "resolve", DedupKey: alert.Clean(key, pagerDedup)})
 	}
 	var odd error // taken, but oddly
 	for n := p.taken(a.ID); n < len(events); n++ {
-		err := events[n]()
+		err := p.sendWhole(ctx, events[n], func() any { return withoutDetails(events[n], a) }, p.enqueue)
 		if err != nil && !asError(err).Taken {
+			p.setTaken(a.ID, n)
 			return err
 		}
 		odd = cmp.Or(odd, err)
-		p.take(a.ID, n+1)
 	}
-	p.forget(a.ID)
+	p.setTaken(a.ID, 0)
 	return odd
 }
 
@@ -97,46 +93,30 @@ func (p *PagerDuty) taken(alertID string) int {
 	return p.done[alertID]
 }
 
-// take notes that so many events of an alert were taken.
-func (p *PagerDuty) take(alertID string, events int) {
+// setTaken notes that so many events of an alert were taken, and not all; 0: none, or all.
+func (p *PagerDuty) setTaken(alertID string, events int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.done == nil || len(p.done) >= 1000 {
-		p.done = map[string]int{}
+	if events == 0 {
+		delete(p.done, alertID)
+		return
+	}
+	if len(p.done) >= 1000 {
+		clear(p.done)
 	}
 	p.done[alertID] = events
-}
-
-func (p *PagerDuty) forget(alertID string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.done, alertID)
-}
-
-// trigger opens an incident, or adds to it; in its compact form, where PagerDuty
-// finds fault with the whole one.
-func (p *PagerDuty) trigger(ctx context.Context, a alert.Alert) error {
-	event := p.event(a)
-	return p.sendWhole(ctx, event, func() any { return withoutDetails(event, a) }, p.enqueue)
-}
-
-// resolve closes the incident that was opened by key, if there is one. Such an event
-// has no shorter form.
-func (p *PagerDuty) resolve(ctx context.Context, key string) error {
-	event := pagerduty.V2Event{RoutingKey: p.key, Action: "resolve", DedupKey: alert.Clean(key, pagerDedup)}
-	return p.sendWhole(ctx, event, func() any { return event }, p.enqueue)
 }
 
 // enqueue posts one event. The library's own client is not used: its errors repeat
 // what the other side wrote, and have no Retry-After.
 func (p *PagerDuty) enqueue(ctx context.Context, body []byte) error {
-	reply, err := p.post(ctx, p.endpoint+"/v2/enqueue", body, nil)
+	reply, err := p.request(ctx, http.MethodPost, p.endpoint+"/v2/enqueue", body, nil)
 	switch {
 	case err != nil:
 		return err
 	case reply.status == http.StatusAccepted:
 		return nil
-	case reply.success():
+	case isSuccess(reply.status):
 		return p.odd(fmt.Sprintf("answered %d instead of 202: is its url PagerDuty's?", reply.status))
 	}
 	return p.judge(reply, "check its routing_key, of an integration \"Events API v2\", and url if the account is in the EU")

@@ -3,7 +3,6 @@ package sink
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -15,9 +14,8 @@ import (
 // Limits of the Events API v2
 // (developer.pagerduty.com/docs/send-alert-event and /docs/event-management).
 const (
-	pagerSummary = 1024      // characters
-	pagerDedup   = 255       // characters
-	pagerEvent   = 256 << 10 // bytes: half of what the API takes
+	pagerDedup = 255       // characters
+	pagerEvent = 256 << 10 // bytes: half of what the API takes
 )
 
 const (
@@ -31,7 +29,7 @@ const (
 // event is the alert as PagerDuty takes it: with fewer flow logs, and less
 // text, where it would be too large.
 func (p *PagerDuty) event(a alert.Alert) pagerduty.V2Event {
-	key := incidentKey(a)
+	key := cmp.Or(a.CampaignID, a.DedupKey) // all deletions of a campaign share an incident
 	if a.NotBack() {
 		key += stuck
 	}
@@ -45,10 +43,14 @@ func (p *PagerDuty) event(a alert.Alert) pagerduty.V2Event {
 	}
 }
 
-// withoutDetails is an event with little more than what happened.
+// withoutDetails is an event with little more than what happened. One that resolves has no
+// shorter form.
 func withoutDetails(e pagerduty.V2Event, a alert.Alert) pagerduty.V2Event {
+	if e.Payload == nil {
+		return e
+	}
 	payload := *e.Payload
-	payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.Words().Command(), Count: countOf(a)}
+	payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.Command(), Count: countOf(a)}
 	e.Payload = &payload
 	return e
 }
@@ -63,7 +65,7 @@ func shorten(s string, limit int) string {
 
 func pagerPayload(a alert.Alert, flowLogs int) *pagerduty.V2Payload {
 	return &pagerduty.V2Payload{
-		Summary:   alert.Clean(cmp.Or(a.Title, string(a.Kind)), pagerSummary),
+		Summary:   a.Title,
 		Source:    cmp.Or(strings.Trim(a.Account+"/"+a.Region, "/"), "flowkeeper"),
 		Severity:  pagerSeverity(a.Level),
 		Timestamp: a.Time.String(),
@@ -129,20 +131,19 @@ type pagerDetails struct {
 }
 
 func detailsOf(a alert.Alert, most int) pagerDetails {
-	w := a.Words()
 	d := pagerDetails{
-		Cause: alert.Clean(a.Cause, alert.MaxField), Who: alert.Clean(w.Who(), 2*alert.MaxField), When: w.When(),
-		Before: alert.Clean(w.Before(), alert.MaxField), RaisedBy: alert.Clean(w.RaisedBecause(), alert.MaxField), Target: alert.Clean(a.Target, alert.MaxField),
-		EventID: a.EventID, Alert: a.ID, Campaign: alert.Clean(a.CampaignID, alert.MaxField), Flowkeeper: w.Doing(), ToDo: alert.Clean(w.ToDo(), alert.MaxField),
-		Count: countOf(a), FlowLogs: linesOf(a, a.FlowLogs, most), Refused: linesOf(a, a.FailedFlowLogs, most), More: w.Command(), Text: a.Text,
+		Cause: a.Cause, Who: alert.Clean(a.Who(), 2*alert.MaxField), When: a.When(), Before: alert.Clean(a.Before(), alert.MaxField),
+		RaisedBy: alert.Clean(a.RaisedBecause(), alert.MaxField), Target: a.Target, EventID: a.EventID, Alert: a.ID, Campaign: a.CampaignID,
+		Count: countOf(a), FlowLogs: a.Lines(a.FlowLogs, most, 2*alert.MaxField), Refused: a.Lines(a.FailedFlowLogs, most, 2*alert.MaxField),
+		Flowkeeper: a.Doing(), ToDo: alert.Clean(a.ToDo(), alert.MaxField), More: a.Command(), Text: a.Text,
 	}
 	if a.Rule != nil {
 		d.Rule = alert.Clean(a.Rule.Title+" ("+a.Rule.ID+")", alert.MaxField)
 	}
 	if who := a.Actor; who != nil {
-		d.MFA, d.From, d.With, d.Via = who.MFAWords(), alert.Clean(who.SourceIP, alert.MaxField), alert.Clean(who.UserAgent, alert.MaxField), alert.Clean(who.Via, alert.MaxField)
+		d.MFA, d.From, d.With, d.Via = who.MFAWords(), who.SourceIP, who.UserAgent, who.Via
 		if who.ARN != "" {
-			d.Role = alert.Clean(who.SessionIssuer, alert.MaxField)
+			d.Role = who.SessionIssuer
 		}
 	}
 	return d
@@ -154,16 +155,4 @@ func countOf(a alert.Alert) string {
 		return alert.Tally(all)
 	}
 	return ""
-}
-
-// linesOf are the first flow logs, a line each, and how many more there are.
-func linesOf(a alert.Alert, logs []alert.FlowLog, most int) []string {
-	var out []string
-	for _, f := range logs[:min(len(logs), most)] {
-		out = append(out, alert.Clean(f.Line(a), 2*alert.MaxField))
-	}
-	if more := len(logs) - len(out); more > 0 {
-		out = append(out, fmt.Sprintf("and %d more", more))
-	}
-	return out
 }

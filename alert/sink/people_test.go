@@ -145,20 +145,15 @@ const allowedTags = 50
 
 // thousand is one call that deletes a thousand flow logs with every tag.
 func thousand() alert.Alert {
-	a := alerttest.Deletion()
 	tags := map[string]string{}
 	for i := range allowedTags {
 		tags[fmt.Sprintf("tag-%02d", i)] = "value"
 	}
-	a.FlowLogs = nil
-	for i := range 1000 {
-		a.FlowLogs = append(a.FlowLogs, alert.FlowLog{
-			FlowLogID: fmt.Sprintf("fl-%017x", i), ResourceID: fmt.Sprintf("vpc-%08x", i/4), State: "open",
-			Destination: "arn:aws:s3:::flow-logs", Tags: tags,
-		})
-	}
-	a.Write()
-	return a
+	n := 0
+	return alerttest.MassDeletion(1000, func(f *alert.FlowLog) {
+		f.ResourceID, f.Tags = fmt.Sprintf("vpc-%08x", n/4), tags
+		n++
+	})
 }
 
 func TestAThousandFlowLogsInOneAlert(t *testing.T) {

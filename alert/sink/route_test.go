@@ -11,44 +11,32 @@ import (
 
 func TestRoutes(t *testing.T) {
 	t.Parallel()
-	rs := Routes{{Name: "all"}, {Name: "chat", MinLevel: alert.Medium}, {Name: "pager", MinLevel: alert.High}, {Name: "phone", MinLevel: alert.Critical}}
+	byLevel := Routes{{Name: "all"}, {Name: "chat", MinLevel: alert.Medium}, {Name: "pager", MinLevel: alert.High}, {Name: "phone", MinLevel: alert.Critical}}
+	byKind := Routes{{Name: "pager", Kinds: PagerKinds}, {Name: "chat", Kinds: []alert.Kind{alert.Deletion, alert.Restored}, MinLevel: alert.High}}
 	for _, c := range []struct {
-		a    alert.Alert
-		want []string
+		routes Routes
+		a      alert.Alert
+		want   []string
 	}{
-		{alert.Alert{Kind: alert.Deletion, Level: alert.High}, []string{"log", "all", "chat", "pager"}},
-		{alert.Alert{Kind: alert.Deletion, Level: alert.Informational}, []string{"log", "all"}},
-		{alert.Alert{Kind: alert.Attempt, Level: alert.Medium}, []string{"log", "all", "chat"}},
-		{alert.Alert{Kind: alert.Blocked, Level: alert.Critical}, []string{"log", "all", "chat", "pager", "phone"}},
-		{alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "all", "chat", "pager"}},
-		{alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.Critical}, []string{"log", "all", "chat", "pager", "phone"}},
-		{alert.Alert{Kind: alert.Restored, Level: alert.Low, RouteLevel: alert.Informational}, []string{"log", "all"}},
-		{alert.Alert{Kind: alert.Closed, Level: alert.Informational}, []string{"log", "all", "chat", "pager"}},
-		{alert.Alert{Kind: alert.Pipeline, Level: alert.Informational}, []string{"log", "all"}},
-		{alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "all", "chat", "pager"}},
-		{alert.Alert{Kind: alert.Deletion, Level: alert.Low, RouteLevel: alert.Critical}, []string{"log", "all"}},
+		{byLevel, alert.Alert{Kind: alert.Deletion, Level: alert.High}, []string{"log", "all", "chat", "pager"}},
+		{byLevel, alert.Alert{Kind: alert.Deletion, Level: alert.Informational}, []string{"log", "all"}},
+		{byLevel, alert.Alert{Kind: alert.Attempt, Level: alert.Medium}, []string{"log", "all", "chat"}},
+		{byLevel, alert.Alert{Kind: alert.Blocked, Level: alert.Critical}, []string{"log", "all", "chat", "pager", "phone"}},
+		{byLevel, alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "all", "chat", "pager"}},
+		{byLevel, alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.Critical}, []string{"log", "all", "chat", "pager", "phone"}},
+		{byLevel, alert.Alert{Kind: alert.Restored, Level: alert.Low, RouteLevel: alert.Informational}, []string{"log", "all"}},
+		{byLevel, alert.Alert{Kind: alert.Closed, Level: alert.Informational}, []string{"log", "all", "chat", "pager"}},
+		{byLevel, alert.Alert{Kind: alert.Pipeline, Level: alert.Informational}, []string{"log", "all"}},
+		{byLevel, alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "all", "chat", "pager"}},
+		{byLevel, alert.Alert{Kind: alert.Deletion, Level: alert.Low, RouteLevel: alert.Critical}, []string{"log", "all"}},
+		{byKind, alert.Alert{Kind: alert.Deletion, Level: alert.High}, []string{"log", "pager", "chat"}},
+		{byKind, alert.Alert{Kind: alert.Deletion, Level: alert.Low}, []string{"log", "pager"}},
+		{byKind, alert.Alert{Kind: alert.Restored, Level: alert.Low, RouteLevel: alert.High}, []string{"log", "chat"}},
+		{byKind, alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "pager"}},
+		{byKind, alert.Alert{Kind: alert.Tamper, Level: alert.Critical}, []string{"log", "pager"}},
 	} {
-		if got := rs.For(c.a); !slices.Equal(got, c.want) {
+		if got := c.routes.For(c.a); !slices.Equal(got, c.want) {
 			t.Errorf("%s %s (%s): %v, want %v", c.a.Kind, c.a.Level, c.a.RouteLevel, got, c.want)
-		}
-	}
-}
-
-func TestRoutesByKind(t *testing.T) {
-	t.Parallel()
-	rs := Routes{{Name: "pager", Kinds: PagerKinds}, {Name: "chat", Kinds: []alert.Kind{alert.Deletion, alert.Restored}, MinLevel: alert.High}}
-	for _, c := range []struct {
-		a    alert.Alert
-		want []string
-	}{
-		{alert.Alert{Kind: alert.Deletion, Level: alert.High}, []string{"log", "pager", "chat"}},
-		{alert.Alert{Kind: alert.Deletion, Level: alert.Low}, []string{"log", "pager"}},
-		{alert.Alert{Kind: alert.Restored, Level: alert.Low, RouteLevel: alert.High}, []string{"log", "chat"}},
-		{alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "pager"}},
-		{alert.Alert{Kind: alert.Tamper, Level: alert.Critical}, []string{"log", "pager"}},
-	} {
-		if got := rs.For(c.a); !slices.Equal(got, c.want) {
-			t.Errorf("%s %s: %v, want %v", c.a.Kind, c.a.Level, got, c.want)
 		}
 	}
 }

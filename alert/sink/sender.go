@@ -146,10 +146,6 @@ func (s *Sender) moreUrgent(ctx context.Context) (Delivery, bool) {
 func (s *Sender) deliver(ctx context.Context, d Delivery) {
 	err := s.try(ctx, d.Alert)
 	now := s.Now()
-	if asError(err).Taken {
-		s.log.Warn("the sink has an alert, but answers oddly", "alert", d.Alert.ID, "error", alert.Clean(err.Error(), alert.MaxField))
-		err = nil
-	}
 	if err != nil {
 		s.failed(ctx, d, err, now)
 		return
@@ -167,20 +163,20 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) {
 	}
 }
 
-// try sends once.
+// try sends once. It returns nil if the sink has the alert.
 func (s *Sender) try(ctx context.Context, a alert.Alert) error {
 	ctx, cancel := outlive(ctx, limitOf(s.sink))
 	defer cancel()
-	if s.Sending == nil {
-		return s.sink.Send(ctx, a)
+	done := func(error) {}
+	if s.Sending != nil {
+		done = s.Sending()
 	}
-	done := s.Sending()
 	err := s.sink.Send(ctx, a)
 	if asError(err).Taken {
-		done(nil)
-	} else {
-		done(err)
+		s.log.Warn("the sink has an alert, but answers oddly", "alert", a.ID, "error", alert.Clean(err.Error(), alert.MaxField))
+		err = nil
 	}
+	done(err)
 	return err
 }
 

@@ -193,15 +193,12 @@ func TestSenderHonoursRetryAfterWithinBounds(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var o memory
 			o.add("hook", numbered(2)...)
-			sink := &recorder{answer: func(n int, _ alert.Alert) error {
+			sink := run(t, &o, func(n int, _ alert.Alert) error {
 				if n == 1 {
 					return &Error{Cause: "429", RetryAfter: asked}
 				}
 				return nil
-			}}
-			_, stop := start(t, "hook", sink, &o)
-			time.Sleep(2 * time.Hour)
-			stop()
+			}, 2*time.Hour)
 			if got := sink.when[1].Sub(sink.when[0]); got != want || len(sink.got) != 3 {
 				t.Errorf("asked %v: waited %v, %v", asked, got, sink.got)
 			}
@@ -217,15 +214,12 @@ func TestSenderTriesOldAlertsToo(t *testing.T) {
 		var o memory
 		old := alert.Alert{ID: "old", Time: alert.Time{Time: time.Now().Add(-200 * time.Hour)}}
 		o.add("hook", old)
-		sink := &recorder{answer: func(n int, _ alert.Alert) error {
+		run(t, &o, func(n int, _ alert.Alert) error {
 			if n < holdTries {
 				return errors.New("down")
 			}
 			return nil
-		}}
-		_, stop := start(t, "hook", sink, &o)
-		time.Sleep(time.Hour)
-		stop()
+		}, time.Hour)
 		if d := o.get("hook", "old"); d.SentAt.IsZero() {
 			t.Errorf("%+v", d)
 		}
@@ -239,17 +233,14 @@ func TestI7FailingStoreCausesNoRepeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o memory
 		o.add("hook", numbered(2)...)
-		sink := &recorder{answer: func(n int, _ alert.Alert) error {
+		sink := run(t, &o, func(n int, _ alert.Alert) error {
 			if n == 1 {
 				o.mu.Lock()
 				o.broken = 4
 				o.mu.Unlock()
 			}
 			return nil
-		}}
-		_, stop := start(t, "hook", sink, &o)
-		time.Sleep(time.Minute)
-		stop()
+		}, time.Minute)
 		if got := sink.ids(); !slices.Equal(got, []string{"a0", "a1"}) {
 			t.Error(got)
 		}
@@ -261,12 +252,8 @@ func TestSenderSurvivesAnOutboxThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := memory{broken: 5}
 		o.add("hook", numbered(1)...)
-		sink := &recorder{}
-		_, stop := start(t, "hook", sink, &o)
-		time.Sleep(time.Minute)
-		stop()
-		if len(sink.ids()) != 1 {
-			t.Error(sink.ids())
+		if got := run(t, &o, nil, time.Minute).ids(); len(got) != 1 {
+			t.Error(got)
 		}
 	})
 }
@@ -321,9 +308,7 @@ func TestI12CauseIsCleaned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o memory
 		o.add("hook", numbered(1)...)
-		_, stop := start(t, "hook", &recorder{answer: func(int, alert.Alert) error { return errors.New("\x1b[2J" + strings.Repeat("x", 9999)) }}, &o)
-		synctest.Wait()
-		stop()
+		run(t, &o, func(int, alert.Alert) error { return errors.New("\x1b[2J" + strings.Repeat("x", 9999)) }, time.Millisecond)
 		d := o.get("hook", "a0")
 		alerttest.Printable(t, d.Error, false)
 		if d.Error == "" || len([]rune(d.Error)) > alert.MaxField {
@@ -350,11 +335,7 @@ func TestSenderMissesNoMomentJustPassed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o tardy
 		o.add("hook", numbered(1)...)
-		sink := &recorder{}
-		_, stop := start(t, "hook", sink, &o)
-		synctest.Wait()
-		stop()
-		if len(sink.ids()) != 1 {
+		if len(run(t, &o, nil, time.Millisecond).ids()) != 1 {
 			t.Error("asleep for ever")
 		}
 	})

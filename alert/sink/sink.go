@@ -2,10 +2,11 @@ package sink
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -62,23 +63,35 @@ func limitOf(s Sink) time.Duration {
 // of the slowest one's try; the error joins those of the sinks that failed,
 // each named.
 func SendAll(ctx context.Context, sinks map[string]Sink, a alert.Alert) error {
-	var (
-		wg   sync.WaitGroup
-		mu   sync.Mutex
-		errs []error // guarded by mu
-	)
-	for name, s := range sinks {
+	names := slices.Sorted(maps.Keys(sinks))
+	errs := make([]error, len(names)) // each goroutine writes its own
+	var wg sync.WaitGroup
+	for n, name := range names {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, limitOf(s))
+			ctx, cancel := context.WithTimeout(ctx, limitOf(sinks[name]))
 			defer cancel()
-			if err := s.Send(ctx, a); err != nil && !asError(err).Taken {
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, fmt.Errorf("sink %s: %w", name, err))
+			if err := sinks[name].Send(ctx, a); err != nil && !asError(err).Taken {
+				errs[n] = fmt.Errorf("sink %s: %w", name, err)
 			}
 		})
 	}
 	wg.Wait()
-	slices.SortFunc(errs, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
 	return errors.Join(errs...)
+}
+
+// sendWhole sends the JSON of an alert's whole form. Where the other side finds fault
+// with that, or finds it too large, the compact form follows at once, if it is shorter.
+func (l label) sendWhole(ctx context.Context, whole any, compact func() any, send func(ctx context.Context, body []byte) error) error {
+	body, err := json.Marshal(whole)
+	if err != nil {
+		return l.failed("the alert cannot be encoded")
+	}
+	if err = send(ctx, body); !asError(err).shorter {
+		return err
+	}
+	small, encoding := json.Marshal(compact())
+	if encoding != nil || len(small) >= len(body) {
+		return err
+	}
+	return send(ctx, small)
 }

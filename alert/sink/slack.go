@@ -3,6 +3,7 @@ package sink
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"strings"
 
 	"flowkeeper/alert"
@@ -34,17 +35,20 @@ func (s *Slack) Send(ctx context.Context, a alert.Alert) error {
 // word, a 2xx means that something has happened on the other side: a workflow, for
 // one, was started.
 func (s *Slack) postMessage(ctx context.Context, body []byte) error {
-	reply, err := s.post(ctx, s.url, body, nil)
+	reply, err := s.request(ctx, http.MethodPost, s.url, body, nil)
 	code := strings.TrimSpace(string(reply.body))
 	switch {
 	case err != nil:
 		return err
 	case reply.status == 200 && code == "ok":
 		return nil
-	case reply.success():
+	case isSuccess(reply.status):
 		return s.odd("did not answer ok: is its url that of a Slack incoming webhook?")
 	}
 	advice, known := slackAdvice[code]
+	if known {
+		advice = code + ": " + advice
+	}
 	e := s.judge(reply, cmp.Or(advice, "check its url, and the app's page at Slack"))
 	if known && !e.Refused {
 		e.Cause += ": " + advice
@@ -55,22 +59,22 @@ func (s *Slack) postMessage(ctx context.Context, body []byte) error {
 // slackAdvice is what to do about Slack's answers. Nothing else that it
 // answers is repeated: who answers may echo the URL.
 var slackAdvice = map[string]string{
-	"invalid_payload":                   "invalid_payload: Slack does not take the message; please report it",
-	"invalid_blocks":                    "invalid_blocks: Slack does not take the message; please report it",
-	"invalid_attachments":               "invalid_attachments: Slack does not take the message; please report it",
-	"too_many_attachments":              "too_many_attachments: Slack does not take the message; please report it",
-	"no_text":                           "no_text: Slack does not take the message; please report it",
-	"invalid_token":                     "invalid_token: the webhook's url is not valid any more, make a new one",
-	"action_prohibited":                 "action_prohibited: an administrator of the workspace has restricted this, ask them",
-	"posting_to_general_channel_denied": "posting_to_general_channel_denied: choose another channel, or ask an administrator of the workspace",
-	"user_not_found":                    "user_not_found: whom it posts to is gone, make a new webhook",
-	"channel_not_found":                 "channel_not_found: its channel is gone, make a new webhook",
-	"channel_is_archived":               "channel_is_archived: restore the channel, or make a new webhook",
-	"no_service":                        "no_service: the webhook was removed or disabled, make a new one",
-	"no_service_id":                     "no_service_id: the url is not whole, copy it again",
-	"no_active_hooks":                   "no_active_hooks: the webhook was disabled, make a new one",
-	"no_team":                           "no_team: the url is of no workspace, copy it again",
-	"team_disabled":                     "team_disabled: the workspace is disabled",
-	"rate_limited":                      "rate_limited: it will pass",
-	"rollup_error":                      "rollup_error: Slack failed",
+	"invalid_payload":                   "Slack does not take the message; please report it",
+	"invalid_blocks":                    "Slack does not take the message; please report it",
+	"invalid_attachments":               "Slack does not take the message; please report it",
+	"too_many_attachments":              "Slack does not take the message; please report it",
+	"no_text":                           "Slack does not take the message; please report it",
+	"invalid_token":                     "the webhook's url is not valid any more, make a new one",
+	"action_prohibited":                 "an administrator of the workspace has restricted this, ask them",
+	"posting_to_general_channel_denied": "choose another channel, or ask an administrator of the workspace",
+	"user_not_found":                    "whom it posts to is gone, make a new webhook",
+	"channel_not_found":                 "its channel is gone, make a new webhook",
+	"channel_is_archived":               "restore the channel, or make a new webhook",
+	"no_service":                        "the webhook was removed or disabled, make a new one",
+	"no_service_id":                     "the url is not whole, copy it again",
+	"no_active_hooks":                   "the webhook was disabled, make a new one",
+	"no_team":                           "the url is of no workspace, copy it again",
+	"team_disabled":                     "the workspace is disabled",
+	"rate_limited":                      "it will pass",
+	"rollup_error":                      "Slack failed",
 }

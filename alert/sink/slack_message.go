@@ -1,8 +1,7 @@
 package sink
 
 import (
-	"cmp"
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/slack-go/slack"
@@ -33,11 +32,10 @@ type slackMessage struct {
 // slackPayload is the alert as a message. The title is in a block of its own;
 // Text is what a notification shows instead of the blocks.
 func slackPayload(a alert.Alert) slackMessage {
-	title, quiet := cmp.Or(a.Title, string(a.Kind)), false
-	fallback := slackInert("[" + string(a.Level) + "] " + alert.Clean(title, alert.MaxTitle))
+	fallback, quiet := slackInert("["+string(a.Level)+"] "+a.Title), false
 	return slackMessage{WebhookMessage: slack.WebhookMessage{
 		Text:   fallback,
-		Blocks: &slack.Blocks{BlockSet: []slack.Block{slack.NewHeaderBlock(slackPlain(alert.Clean(title, slackHeader)))}},
+		Blocks: &slack.Blocks{BlockSet: []slack.Block{slack.NewHeaderBlock(slackPlain(alert.Clean(a.Title, slackHeader)))}},
 		Attachments: []slack.Attachment{{
 			Color: slackColor(a.Level), Fallback: fallback,
 			Blocks: slack.Blocks{BlockSet: slackBlocks(a)},
@@ -54,12 +52,11 @@ func titleAlone(m slackMessage, a alert.Alert) slackMessage {
 }
 
 func slackBlocks(a alert.Alert) []slack.Block {
-	w := a.Words()
-	todo := alert.Clean(w.ToDo(), slackAnswer)
-	out := slackFacts(w.Facts(slackAnswer))
-	out = append(out, slackList(w.Heading(), a, a.FlowLogs, todo)...)
+	todo := alert.Clean(a.ToDo(), slackAnswer)
+	out := slackFacts(a.Facts(slackAnswer))
+	out = append(out, slackList(a.Heading(), a, a.FlowLogs, todo)...)
 	out = append(out, slackList("Refused", a, a.FailedFlowLogs, todo)...)
-	out = append(out, slackFacts([]alert.Fact{{Question: "Flowkeeper", Answer: alert.Clean(w.Doing(), slackAnswer)}, {Question: "To do", Answer: todo}})...)
+	out = append(out, slackFacts([]alert.Fact{{Question: "Flowkeeper", Answer: alert.Clean(a.Doing(), slackAnswer)}, {Question: "To do", Answer: todo}})...)
 	return append(out, slack.NewContextBlock("", slackPlain(alert.Clean(slackFoot(a), 2*slackAnswer))))
 }
 
@@ -72,7 +69,7 @@ func slackFoot(a alert.Alert) string {
 	if a.Rule != nil {
 		s += " · rule " + alert.Clean(a.Rule.Title, 120)
 	}
-	return s + " · " + a.Words().Command()
+	return s + " · " + a.Command()
 }
 
 // slackFacts is a line for each fact that has an answer, its question in bold.
@@ -99,19 +96,18 @@ func slackList(heading string, a alert.Alert, logs []alert.FlowLog, todo string)
 	if len(logs) == 0 {
 		return nil
 	}
-	list := slack.NewRichTextList(slack.RTEListBullet, 0)
-	add := func(s string) {
-		list.Elements = append(list.Elements, slack.NewRichTextSection(slack.NewRichTextSectionTextElement(s, nil)))
+	if len(logs) > slackListed {
+		heading += " (" + alert.Tally(logs) + ")" // the foot says how to see all
 	}
-	for _, f := range logs[:min(len(logs), slackListed)] {
+	logs = slices.Clone(logs)
+	for n, f := range logs {
 		if alert.Clean(f.Advice, slackAnswer) == todo {
-			f.Advice = ""
+			logs[n].Advice = ""
 		}
-		add(alert.Clean(cmp.Or(f.Line(a), "unknown"), slackLine))
 	}
-	if more := len(logs) - slackListed; more > 0 {
-		heading += " (" + alert.Tally(logs) + ")"
-		add(fmt.Sprintf("and %d more", more)) // the foot says how to see them
+	list := slack.NewRichTextList(slack.RTEListBullet, 0)
+	for _, line := range a.Lines(logs, slackListed, slackLine) {
+		list.Elements = append(list.Elements, slack.NewRichTextSection(slack.NewRichTextSectionTextElement(line, nil)))
 	}
 	return []slack.Block{slack.NewRichTextBlock("", slack.NewRichTextSection(slackBold(heading)), list)}
 }

@@ -57,7 +57,7 @@ func (t *Topic) publish(ctx context.Context, a alert.Alert, message string) erro
 	switch _, err := t.client.Publish(ctx, in, onePublish); {
 	case err == nil:
 		return nil
-	case published(err):
+	case isSuccess(status(err)): // the error is only about reading the answer: SNS has the message
 		return t.odd("answered as SNS does to what it takes, but nothing that can be read: see what stands between (a proxy, aws.endpoint_url)")
 	default:
 		return t.failure(err)
@@ -67,10 +67,6 @@ func (t *Topic) publish(ctx context.Context, a alert.Alert, message string) erro
 // onePublish leaves trying again to the outbox: the SDK would also repeat what SNS
 // has taken, where its answer breaks off.
 func onePublish(o *sns.Options) { o.Retryer = aws.NopRetryer{} }
-
-// published reports whether an error is only about reading the answer: by its status
-// SNS has the message.
-func published(err error) bool { return isSuccess(status(err)) }
 
 // status is that of the answer which an error is about; 0: there was none.
 func status(err error) int {
@@ -111,18 +107,10 @@ func (t *Topic) failure(err error) error {
 	}
 	code := alert.Clean(api.ErrorCode(), alert.MaxField)
 	e := t.failed(code + ": " + snsAdvice(code))
-	e.Refused = refused(err, code)
+	throttled := strings.Contains(code, "Throttl") || code == "RequestLimitExceeded"
+	e.Refused = !throttled && status(err) >= 400 && status(err) < 500 // else it is no "no" but a "not now"
 	e.shorter = strings.HasPrefix(code, "InvalidParameter") || strings.HasPrefix(code, "ParameterValueInvalid") || code == "RequestEntityTooLarge"
 	return e
-}
-
-// refused tells a no from a "not now": what is neither throttling nor the
-// service's own failure will be answered the same next time.
-func refused(err error, code string) bool {
-	if strings.Contains(code, "Throttl") || code == "RequestLimitExceeded" {
-		return false
-	}
-	return status(err) >= 400 && status(err) < 500
 }
 
 func snsAdvice(code string) string {

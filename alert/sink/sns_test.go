@@ -14,6 +14,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"pgregory.net/rapid"
 
+	"flowkeeper/alert"
 	"flowkeeper/alert/alerttest"
 )
 
@@ -27,15 +28,21 @@ var _ Publisher = (*sns.Client)(nil)
 
 const topic = "arn:aws:sns:eu-west-1:111122223333:alerts"
 
+// published is what a topic is sent for an alert.
+func published(t *testing.T, arn string, a alert.Alert) (in *sns.PublishInput) {
+	t.Helper()
+	sink := NewTopic("mail", arn, publish(func(i *sns.PublishInput) error { in = i; return nil }))
+	if err := sink.Send(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
 func TestTopicPublishesTheAlert(t *testing.T) {
 	t.Parallel()
 	a := alerttest.Deletion()
 	a.Write()
-	var in *sns.PublishInput
-	sink := NewTopic("mail", topic, publish(func(i *sns.PublishInput) error { in = i; return nil }))
-	if err := sink.Send(t.Context(), a); err != nil {
-		t.Fatal(err)
-	}
+	in := published(t, topic, a)
 	want, _ := json.Marshal(a)
 	if *in.TopicArn != topic || *in.Message != string(want) || *in.Subject != a.Title || in.MessageGroupId != nil {
 		t.Errorf("%+v", in)
@@ -45,11 +52,7 @@ func TestTopicPublishesTheAlert(t *testing.T) {
 func TestTopicFIFO(t *testing.T) {
 	t.Parallel()
 	a := alerttest.Deletion()
-	var in *sns.PublishInput
-	sink := NewTopic("mail", topic+".fifo", publish(func(i *sns.PublishInput) error { in = i; return nil }))
-	if err := sink.Send(t.Context(), a); err != nil {
-		t.Fatal(err)
-	}
+	in := published(t, topic+".fifo", a)
 	if *in.MessageGroupId != "111122223333.eu-west-1" || *in.MessageDeduplicationId != a.ID {
 		t.Errorf("%+v", in)
 	}

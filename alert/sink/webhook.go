@@ -47,8 +47,8 @@ func (w *Webhook) Send(ctx context.Context, a alert.Alert) error {
 		if err != nil {
 			return err
 		}
-		reply, err := w.post(ctx, w.url, body, header)
-		if err != nil || reply.success() {
+		reply, err := w.request(ctx, http.MethodPost, w.url, body, header)
+		if err != nil || isSuccess(reply.status) {
 			return err
 		}
 		return w.judge(reply, "check its url and secret, and the receiver's own log")

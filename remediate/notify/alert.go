@@ -11,29 +11,26 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// EventAlert is an alert about an event, without flow logs. Its ID is made of the kind, the
+// eventAlert is an alert about an event, without flow logs. Its ID is made of the kind, the
 // event and the parts, so that the same alert has the same ID whenever it is made.
-func EventAlert(e incident.Event, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
-	a := alert.Alert{
+func eventAlert(e incident.Event, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
+	return alert.Alert{
 		ID:       alert.ID(append([]string{string(kind), e.Scope.String(), e.ID}, parts...)...),
 		DedupKey: alert.DedupKey(e.Scope.String(), e.ID), CampaignID: e.CampaignID,
 		Time: alert.Time{Time: now}, Kind: kind, Level: e.Level, Rule: e.Rule,
-		Account: e.Scope.Account, Region: e.Scope.Region, EventID: e.ID, Source: e.Source, Actor: e.Actor,
+		Account: e.Scope.Account, Region: e.Scope.Region, EventID: e.ID, Source: e.Source, Actor: e.Actor, DeletedAt: alert.At(e.DeletedAt),
 	}
-	if !e.DeletedAt.IsZero() {
-		a.DeletedAt = &alert.Time{Time: e.DeletedAt}
-	}
-	return a
 }
 
-// DeletionAlert is the alert that an event's flow logs are gone.
-func DeletionAlert(e incident.Event, incidents []incident.Incident, now time.Time) alert.Alert {
+// DeletionAlert is the alert that an event's flow logs are gone. raisedBy are the facts that
+// have raised the event's level.
+func DeletionAlert(e incident.Event, incidents []incident.Incident, raisedBy []string, now time.Time) alert.Alert {
 	parts := []string(nil)
 	if e.Source == incident.ByEvent {
 		parts = []string{idsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)} // a forged twin of an event ID can't swallow the real alert (I2)
 	}
-	a := EventAlert(e, alert.Deletion, now, parts...)
-	a.FlowLogs, a.FailedFlowLogs, a.FailedOmitted = FlowLogs(incidents), e.Failed, e.FailedOmitted
+	a := eventAlert(e, alert.Deletion, now, parts...)
+	a.RaisedBy, a.FlowLogs, a.FailedFlowLogs, a.FailedOmitted = raisedBy, FlowLogs(incidents), e.Failed, e.FailedOmitted
 	return a
 }
 
@@ -51,13 +48,8 @@ func idsOf(incidents []incident.Incident) string {
 func FlowLogs(incidents []incident.Incident) []alert.FlowLog {
 	out := make([]alert.FlowLog, 0, len(incidents))
 	for _, i := range incidents {
-		f := alert.FlowLog{
-			FlowLogID: i.FlowLogID, ResourceID: i.ResourceID, State: string(i.State), Reason: i.Reason, Advice: i.Advice,
-			Destination: i.Frozen.Destination(i.Scope), LogFormat: i.Frozen.LogFormat, Tags: i.Frozen.Tags, NewFlowLogID: i.NewID,
-		}
-		if i.RootID != i.FlowLogID {
-			f.RootFlowLogID = i.RootID
-		}
+		f := FlowLog(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
+		f.ResourceID, f.State, f.Reason, f.Advice, f.NewFlowLogID = i.ResourceID, string(i.State), i.Reason, i.Advice, i.NewID
 		if i.Action == incident.Wait && i.State == incident.Open {
 			f.NextAttemptAt = &alert.Time{Time: i.WaitUntil}
 		}
@@ -69,10 +61,10 @@ func FlowLogs(incidents []incident.Incident) []alert.FlowLog {
 	return out
 }
 
-// FlowLog is one flow log as an alert shows it, with its scope: root is the first of its
+// FlowLog is one flow log as an alert about its scope shows it: root is the first of its
 // lineage.
 func FlowLog(s inventory.Scope, id, root string, settings inventory.Settings) alert.FlowLog {
-	f := alert.FlowLog{FlowLogID: id, ResourceID: settings.ResourceID, Destination: settings.Destination(s), LogFormat: settings.LogFormat, Tags: settings.Tags, Account: s.Account, Region: s.Region}
+	f := alert.FlowLog{FlowLogID: id, ResourceID: settings.ResourceID, Destination: settings.Destination(s), LogFormat: settings.LogFormat, Tags: settings.Tags}
 	if root != id {
 		f.RootFlowLogID = root
 	}
@@ -84,16 +76,12 @@ func FlowLog(s inventory.Scope, id, root string, settings inventory.Settings) al
 func FindingAlert(f detection.Finding, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
 	actor, rec := f.Actor(), f.Record
 	s := inventory.Scope{Account: rec.Account, Region: rec.Region}
-	a := alert.Alert{
+	return alert.Alert{
 		ID:       alert.ID(append([]string{string(kind), s.String(), rec.EventID, rec.EventName, incident.ClaimOf(&actor, rec.EventTime)}, parts...)...),
 		DedupKey: alert.DedupKey(s.String(), rec.EventID+" "+string(kind)),
 		Time:     alert.Time{Time: now}, Kind: kind, Level: f.Rule.Level, Rule: &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
-		Account: rec.Account, Region: rec.Region, EventID: rec.EventID, Source: incident.ByEvent, Actor: &actor,
+		Account: rec.Account, Region: rec.Region, EventID: rec.EventID, Source: incident.ByEvent, Actor: &actor, EventTime: alert.At(rec.EventTime),
 	}
-	if !rec.EventTime.IsZero() {
-		a.EventTime = &alert.Time{Time: rec.EventTime}
-	}
-	return a
 }
 
 // NotStored is an alert as it goes past the outbox, because the state file can't be written.

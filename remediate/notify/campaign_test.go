@@ -29,7 +29,7 @@ func TestStrikeOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := alerted()
+			e := alerted(nil)
 			e.DeletedAt = ago(time.Minute)
 			if tt.change != nil {
 				tt.change(&e)

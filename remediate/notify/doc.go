@@ -1,7 +1,7 @@
 // Package notify decides which alerts people get, and makes them. It holds pure functions
 // over plain values: no context, clock, database, AWS client or logger.
 //
-// An alert is about one of three things: an event and its incidents ([EventAlert]), one
+// An alert is about one of three things: an event and its incidents (eventAlert), one
 // record alone ([FindingAlert]), or a scope and rows of its snapshot ([ScopeAlert]). The
 // functions beside these say what is particular to one kind of alert. Texts are not
 // written here: package alert does that, when an alert is added to the outbox.

@@ -33,7 +33,7 @@ func endAlert(e incident.Event, kind alert.Kind, incidents []incident.Incident, 
 			opened.WriteString(strconv.FormatInt(at.UnixMilli(), 10) + " ")
 		}
 	}
-	a := EventAlert(e, kind, now, opened.String(), idsOf(incidents))
+	a := eventAlert(e, kind, now, opened.String(), idsOf(incidents))
 	a.Level, a.RouteLevel, a.Rule, a.FlowLogs = alert.Low, e.Level, nil, FlowLogs(incidents)
 	adopted, known, critical := true, false, e.StuckAlerted
 	for _, i := range incidents {

@@ -25,7 +25,7 @@ func TestRestoredAlert(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a, ok := notify.RestoredAlert(alerted(), tt.incidents, noon)
+			a, ok := notify.RestoredAlert(alerted(nil), tt.incidents, noon)
 			if ok != tt.want || a.Kind != alert.Restored {
 				t.Errorf("there is a %s alert: %v, want %v", a.Kind, ok, tt.want)
 			}
@@ -55,10 +55,7 @@ func TestEndLevels(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := alerted()
-			if tt.change != nil {
-				tt.change(&e)
-			}
+			e := alerted(tt.change)
 			if a, _ := notify.RestoredAlert(e, []incident.Incident{tt.incident}, noon); a.Level != tt.level || a.RouteLevel != tt.route {
 				t.Errorf("restored is %s and goes where %s does, want %s and %s", a.Level, a.RouteLevel, tt.level, tt.route)
 			}
@@ -72,7 +69,7 @@ func TestEndLevels(t *testing.T) {
 // TestEndOfDropped: the incidents may be dropped for room, and the pager is still resolved.
 func TestEndOfDropped(t *testing.T) {
 	t.Parallel()
-	e := alerted()
+	e := alerted(nil)
 	e.StuckAlerted = true
 	if a := notify.ClosedAlert(e, nil, false, noon); a.RouteLevel != alert.Critical {
 		t.Errorf("the end goes where %s does, want critical: an alert that it was not back did", a.RouteLevel)
@@ -83,7 +80,7 @@ func TestEndOfDropped(t *testing.T) {
 // the snapshot knows one of its flow logs.
 func TestEndOfUnknown(t *testing.T) {
 	t.Parallel()
-	e, known := alerted(), lost("fl-1", incident.Closed)
+	e, known := alerted(nil), lost("fl-1", incident.Closed)
 	e.Unknown = true
 	unknown := with(known, func(i *incident.Incident) { i.Known = false })
 	if a := notify.ClosedAlert(e, []incident.Incident{unknown}, false, noon); !a.Minor {

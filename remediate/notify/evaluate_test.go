@@ -40,10 +40,7 @@ func TestEvaluate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := alerted()
-			if tt.change != nil {
-				tt.change(&e)
-			}
+			e := alerted(tt.change)
 			owed := notify.Evaluate(e, tt.tally, noon)
 			if owed.NotBack != tt.notBack || owed.Restored != tt.restored || owed.Closed != tt.closed {
 				t.Errorf("owes not back %v, restored %v, closed %v; want %v, %v, %v", owed.NotBack, owed.Restored, owed.Closed, tt.notBack, tt.restored, tt.closed)
@@ -72,8 +69,7 @@ func TestOwesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := alerted()
-			tt.change(&e)
+			e := alerted(tt.change)
 			if got := notify.OwesNothing(e); got != tt.want {
 				t.Errorf("OwesNothing is %v, want %v", got, tt.want)
 			}

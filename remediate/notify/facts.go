@@ -7,31 +7,14 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// The facts that raise an alert's level above its rule's (docs/detection.md).
-const (
-	ByRoot          = "root"             // by the account's root user
-	NoMFA           = "no_mfa"           // by a person who signed in without MFA
-	WholeVPC        = "whole_vpc"        // a VPC has no protected flow log left
-	DestinationGone = "destination_gone" // what protected flow logs deliver to is gone
-	IsADecoy        = "decoy"            // made in the place of a protected one, and does less
-)
-
-// Raised is a level one step up, if there is any fact, and the facts.
-func Raised(l alert.Level, facts []string) (alert.Level, []string) {
-	if len(facts) == 0 {
-		return l, nil
-	}
-	return l.Raised(), facts
-}
-
 // ActorFacts are the facts about who made a call, by a record of the account. A principal
 // that a rule of the policy names raises nothing: the operator knows that one.
 func ActorFacts(p incident.Policy, account string, a *alert.Actor) (facts []string) {
-	if a == nil || p.RuleFor(account, a.Principal()).Action != incident.Restore {
+	if a == nil || isExpected(p, account, a) {
 		return nil
 	}
 	if a.Type == "Root" {
-		facts = append(facts, ByRoot)
+		facts = append(facts, alert.ByRoot)
 	}
 	// Roles' sessions say "no" whatever happened where they were taken: by a
 	// service, a pipeline, or people who showed MFA to an identity provider.
@@ -41,7 +24,7 @@ func ActorFacts(p incident.Policy, account string, a *alert.Actor) (facts []stri
 		withoutMFA = !*a.MFA
 	}
 	if (a.Type == "Root" || a.Type == "IAMUser") && withoutMFA {
-		facts = append(facts, NoMFA)
+		facts = append(facts, alert.NoMFA)
 	}
 	return facts
 }
@@ -50,10 +33,10 @@ func ActorFacts(p incident.Policy, account string, a *alert.Actor) (facts []stri
 // it, and whether it leaves a VPC without a protected flow log. The case is about the flow
 // logs' resources. a is nil where nobody is known to have done it.
 func DeletionFacts(p incident.Policy, c *incident.Case, a *alert.Actor, logs []alert.FlowLog) []string {
-	facts := ActorFacts(p, c.Scope.Account, a)
-	if a != nil && p.RuleFor(c.Scope.Account, a.Principal()).Action != incident.Restore {
-		return facts
+	if isExpected(p, c.Scope.Account, a) {
+		return nil
 	}
+	facts := ActorFacts(p, c.Scope.Account, a)
 	gone, resources := map[string]bool{}, make([]string, 0, len(logs))
 	for _, f := range logs {
 		gone[f.FlowLogID] = true
@@ -63,7 +46,12 @@ func DeletionFacts(p incident.Policy, c *incident.Case, a *alert.Actor, logs []a
 		resources = append(resources, f.ResourceID)
 	}
 	if c.LeavesVPCDark(gone, resources) {
-		facts = append(facts, WholeVPC)
+		facts = append(facts, alert.WholeVPC)
 	}
 	return facts
+}
+
+// isExpected reports whether a rule of the policy names who made a call.
+func isExpected(p incident.Policy, account string, a *alert.Actor) bool {
+	return a != nil && p.RuleFor(account, a.Principal()).Action != incident.Restore
 }

@@ -20,11 +20,11 @@ func TestActorFacts(t *testing.T) {
 		want  []string
 	}{
 		"nobody is known":        {nil, nil},
-		"root with MFA":          {&alert.Actor{Type: "Root", MFA: &yes}, []string{notify.ByRoot}},
-		"root without MFA":       {&alert.Actor{Type: "Root", MFA: &no}, []string{notify.ByRoot, notify.NoMFA}},
+		"root with MFA":          {&alert.Actor{Type: "Root", MFA: &yes}, []string{alert.ByRoot}},
+		"root without MFA":       {&alert.Actor{Type: "Root", MFA: &no}, []string{alert.ByRoot, alert.NoMFA}},
 		"a user with MFA":        {&alert.Actor{Type: "IAMUser", MFA: &yes}, nil},
-		"a user without MFA":     {&alert.Actor{Type: "IAMUser", MFA: &no}, []string{notify.NoMFA}},
-		"a long-term access key": {&alert.Actor{Type: "IAMUser", AccessKeyID: "AKIAIOSFODNN7EXAMPLE"}, []string{notify.NoMFA}},
+		"a user without MFA":     {&alert.Actor{Type: "IAMUser", MFA: &no}, []string{alert.NoMFA}},
+		"a long-term access key": {&alert.Actor{Type: "IAMUser", AccessKeyID: "AKIAIOSFODNN7EXAMPLE"}, []string{alert.NoMFA}},
 		"a session of a role":    {&alert.Actor{Type: "AssumedRole", MFA: &no}, nil},
 		"whom a rule names":      {&alert.Actor{Type: "IAMUser", MFA: &no, ARN: "arn:aws:iam::111122223333:user/deploy"}, nil},
 	} {
@@ -34,16 +34,6 @@ func TestActorFacts(t *testing.T) {
 				t.Errorf("the facts are %q, want %q", got, tt.want)
 			}
 		})
-	}
-}
-
-func TestRaised(t *testing.T) {
-	t.Parallel()
-	if l, facts := notify.Raised(alert.Medium, nil); l != alert.Medium || facts != nil {
-		t.Errorf("without facts the level is %s", l)
-	}
-	if l, facts := notify.Raised(alert.Medium, []string{notify.ByRoot, notify.NoMFA}); l != alert.High || len(facts) != 2 {
-		t.Errorf("two facts raise the level to %s, want high: one step", l)
 	}
 }
 

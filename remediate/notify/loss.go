@@ -66,13 +66,12 @@ func (l Loss) Alert(facts []string, now time.Time) (incident.Event, alert.Alert)
 	if l.Quiet {
 		e.Level, facts = alert.Informational, nil
 	}
-	e.Level, facts = Raised(e.Level, facts)
+	e.Level = e.Level.RaisedBy(facts)
 	e.DeletionAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // an end before it was none that people know of
-	a := DeletionAlert(e, l.Incidents, now)
-	a.RaisedBy = facts
+	a := DeletionAlert(e, l.Incidents, facts, now)
 	for n, i := range l.Incidents {
 		if i.State == incident.Open && i.WaitUntil.After(now) {
-			a.FlowLogs[n].NextAttemptAt = &alert.Time{Time: i.WaitUntil}
+			a.FlowLogs[n].NextAttemptAt = alert.At(i.WaitUntil)
 		}
 	}
 	return e, a

@@ -60,8 +60,8 @@ func TestLossAlert(t *testing.T) {
 	e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, ClosedAlertedAt: ago(time.Second), DueAt: noon}
 	waits := drift("fl-1", func(i *incident.Incident) { i.WaitUntil = noon.Add(time.Minute) })
 	restored := drift("fl-2", func(i *incident.Incident) { i.State = incident.Restored })
-	next, a := notify.EvaluateLoss(e, []incident.Incident{waits, restored}, false, noon).Alert([]string{notify.WholeVPC}, noon)
-	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{notify.WholeVPC}) || !slices.Equal(named(a), []string{"fl-1", "fl-2"}) {
+	next, a := notify.EvaluateLoss(e, []incident.Incident{waits, restored}, false, noon).Alert([]string{alert.WholeVPC}, noon)
+	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{alert.WholeVPC}) || !slices.Equal(named(a), []string{"fl-1", "fl-2"}) {
 		t.Errorf("the alert is %+v", a)
 	}
 	if attempt := a.FlowLogs[0].NextAttemptAt; attempt == nil || !attempt.Equal(waits.WaitUntil) || a.FlowLogs[1].NextAttemptAt != nil {

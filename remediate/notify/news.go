@@ -3,7 +3,6 @@ package notify
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,12 +24,10 @@ func ScopeAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []in
 	}
 	slices.SortFunc(rows, func(x, y inventory.Row) int { return cmp.Compare(x.ID, y.ID) })
 	for _, row := range rows {
-		f := alert.FlowLog{FlowLogID: row.ID, ResourceID: row.ResourceID, Destination: row.Destination(s), LogFormat: row.LogFormat, Tags: row.Tags, CreatedBy: row.CreatedBy}
+		f := FlowLog(s, row.ID, row.RootID, row.Settings)
+		f.CreatedBy = row.CreatedBy
 		if kind == alert.Pipeline {
 			f.ErrorMessage = row.DeliverLogsErrorMessage
-		}
-		if row.RootID != row.ID {
-			f.RootFlowLogID = row.RootID
 		}
 		a.FlowLogs = append(a.FlowLogs, f)
 	}
@@ -71,21 +68,16 @@ func NewsOf(rows []inventory.Row) (n News) {
 // Alerts are one for each kind of news. over: no delivery fails any more, so that the alert
 // about those that work again ends the outage of [Delivering].
 func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.Alert) {
-	if len(n.Held) > 0 {
-		out = append(out, heldDestinations(s, n.Held, now))
-	}
-	if len(n.Elsewhere) > 0 {
-		out = append(out, newDestinations(s, n.Elsewhere, now))
-	}
-	if len(n.Failing) > 0 {
-		out = append(out, deliveryFails(s, n.Failing, now))
-	}
-	if len(n.Working) > 0 {
-		a := deliveryWorks(s, n.Working, now)
-		if over {
-			a.DedupKey = OutageKey(s, Delivering)
+	for _, x := range []struct {
+		rows  []inventory.Row
+		about func(inventory.Scope, []inventory.Row, time.Time) alert.Alert
+	}{{n.Held, heldDestinations}, {n.Elsewhere, newDestinations}, {n.Failing, deliveryFails}, {n.Working, deliveryWorks}} {
+		if len(x.rows) > 0 {
+			out = append(out, x.about(s, x.rows, now))
 		}
-		out = append(out, a)
+	}
+	if over && len(n.Working) > 0 {
+		out[len(out)-1].DedupKey = OutageKey(s, Delivering)
 	}
 	return out
 }
@@ -119,11 +111,12 @@ func approveCommand(s inventory.Scope, rows []inventory.Row) string {
 
 // destinationsOf are where flow logs deliver, in order.
 func destinationsOf(s inventory.Scope, rows []inventory.Row) []string {
-	seen := map[string]bool{}
-	for _, row := range rows {
-		seen[row.Destination(s)] = true
+	out := make([]string, len(rows))
+	for n, row := range rows {
+		out[n] = row.Destination(s)
 	}
-	return slices.Sorted(maps.Keys(seen))
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // newDestinations is the alert that flow logs deliver to where nothing did before.
@@ -152,12 +145,9 @@ func deliveryWorks(s inventory.Scope, rows []inventory.Row, now time.Time) alert
 	return a
 }
 
-// firstAndMore names the first of some things, and how many more there are.
+// firstAndMore names the first of one or more things, and how many more there are.
 func firstAndMore(things []string) string {
-	switch len(things) {
-	case 0:
-		return ""
-	case 1:
+	if len(things) == 1 {
 		return things[0]
 	}
 	return fmt.Sprintf("%s and %d more", things[0], len(things)-1)

@@ -107,7 +107,7 @@ func notBackAlert(e incident.Event, kind alert.Kind, incidents []incident.Incide
 	for _, i := range incidents {
 		parts = append(parts, i.FlowLogID, i.Reason)
 	}
-	a := EventAlert(e, kind, now, parts...)
+	a := eventAlert(e, kind, now, parts...)
 	a.Level, a.Rule, a.FlowLogs = alert.Critical, nil, FlowLogs(incidents)
 	for n := range a.FlowLogs {
 		f, i := &a.FlowLogs[n], incidents[n]
@@ -121,7 +121,7 @@ func notBackAlert(e incident.Event, kind alert.Kind, incidents []incident.Incide
 		}
 		f.Attempts = i.Tried
 		if !i.NextAttemptAt.IsZero() {
-			f.NextAttemptAt = &alert.Time{Time: incident.Later(i.NextAttemptAt, now)}
+			f.NextAttemptAt = alert.At(incident.Later(i.NextAttemptAt, now))
 		}
 	}
 	return a

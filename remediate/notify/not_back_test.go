@@ -32,11 +32,16 @@ func with(i incident.Incident, change func(*incident.Incident)) incident.Inciden
 	return i
 }
 
-// alerted is an event of a record whose deletion was alerted a minute before noon.
-func alerted() incident.Event {
-	return incident.Event{Scope: scope, ID: "e-1", Source: incident.ByEvent, Level: alert.High, DetectedAt: ago(time.Minute),
+// alerted is an event of a record whose deletion was alerted a minute before noon, with a
+// change, if there is one.
+func alerted(change func(*incident.Event)) incident.Event {
+	e := incident.Event{Scope: scope, ID: "e-1", Source: incident.ByEvent, Level: alert.High, DetectedAt: ago(time.Minute),
 		Actor:             &alert.Actor{Type: "IAMUser", ARN: mallory},
 		DeletionAlertedAt: ago(time.Minute), DueAt: noon.Add(4 * time.Minute), OverdueAt: noon.Add(4 * time.Minute)}
+	if change != nil {
+		change(&e)
+	}
+	return e
 }
 
 // named are the flow logs of an alert.
@@ -83,7 +88,7 @@ func TestEvaluateNotBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := alerted()
+			e := alerted(nil)
 			e.StuckAt = ago(time.Second)
 			n := notify.EvaluateNotBack(e, tt.incidents, tt.mayStayAway, incident.Policy{}, noon)
 			got := map[alert.Kind][]string{}
@@ -119,7 +124,7 @@ func TestNotBackAlert(t *testing.T) {
 		i.Reason, i.Advice, i.Tried, i.NextAttemptAt = incident.Permission, "older advice", 3, ago(time.Second)
 		i.Stuck, i.StuckNews = &incident.Stuck{Kind: alert.Blocked, Message: "denied", Advice: "allow it"}, true
 	})
-	a := notify.EvaluateNotBack(alerted(), []incident.Incident{i}, nil, incident.Policy{}, noon).Alerts[0]
+	a := notify.EvaluateNotBack(alerted(nil), []incident.Incident{i}, nil, incident.Policy{}, noon).Alerts[0]
 	f := a.FlowLogs[0]
 	if f.ErrorMessage != "denied" || f.Advice != "allow it" || f.Attempts != 3 || !f.NextAttemptAt.Equal(noon) || a.Rule != nil {
 		t.Errorf("the alert says %+v", f)

@@ -100,12 +100,10 @@ func KnownNow(e incident.Event, found bool, i incident.Incident) (_ incident.Eve
 // KnownAlert is the deletion alert that was held back, and the event after it. The facts
 // raise its level.
 func KnownAlert(e incident.Event, incidents []incident.Incident, facts []string, now time.Time) (incident.Event, alert.Alert) {
-	e.Level, facts = Raised(e.Level, facts)
+	e.Level = e.Level.RaisedBy(facts)
 	e.DeletionAlertedAt, e.DueAt = now, now.Add(incident.NotifyRestoredAfter)
 	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
-	a := DeletionAlert(e, incidents, now)
-	a.RaisedBy = facts
-	return e, a
+	return e, DeletionAlert(e, incidents, facts, now)
 }
 
 // NotDelivering is the alert that AWS can't deliver what the replacement of a note records.
@@ -132,7 +130,7 @@ func ofReplacement(e incident.Event, found bool, n incident.Note, part string, n
 	if !found {
 		e = eventOf(i, alert.High, time.Time{})
 	}
-	a := EventAlert(e, alert.Pipeline, now, i.FlowLogID, i.Reason, strconv.FormatInt(now.Unix(), 10))
+	a := eventAlert(e, alert.Pipeline, now, i.FlowLogID, i.Reason, strconv.FormatInt(now.Unix(), 10))
 	a.Level, a.Rule, a.Part = alert.High, nil, part
 	a.FlowLogs = FlowLogs([]incident.Incident{i})
 	a.FlowLogs[0].ErrorMessage = n.Message

@@ -38,10 +38,7 @@ func TestAfterNote(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := alerted()
-			if tt.change != nil {
-				tt.change(&e)
-			}
+			e := alerted(tt.change)
 			e, changed := notify.AfterNote(e, e.ID != "", incident.Note{Kind: tt.kind, Incident: lost("fl-1", incident.Open)}, incident.Policy{}, noon)
 			if changed != tt.changed {
 				t.Errorf("the event changes: %v, want %v", changed, tt.changed)
@@ -65,8 +62,7 @@ func TestATokenUsedIsAlertedSoon(t *testing.T) {
 		"another is stuck":        func(e *incident.Event) { e.StuckAt = noon.Add(30 * time.Second) },
 		"another was, for a time": func(e *incident.Event) { e.StuckAlerted = true },
 	} {
-		e := alerted()
-		change(&e)
+		e := alerted(change)
 		e, changed := notify.AfterNote(e, true, incident.Note{Kind: incident.NoteStuck, Incident: i}, incident.Policy{}, noon)
 		if !changed || !e.StuckAt.Equal(noon.Add(10*time.Second)) {
 			t.Errorf("%s: alerted at %s, %v", name, e.StuckAt, changed)
@@ -108,10 +104,7 @@ func TestKnownNow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := alerted()
-			if tt.change != nil {
-				tt.change(&e)
-			}
+			e := alerted(tt.change)
 			e, changed, due := notify.KnownNow(e, e.ID != "", tt.incident)
 			if changed != tt.changed || due != tt.due || changed && (e.Unknown || e.ID != "e-1" || e.Level != alert.High) {
 				t.Errorf("changed %v, due %v; want %v, %v; the event is %+v", changed, due, tt.changed, tt.due, e)
@@ -122,10 +115,10 @@ func TestKnownNow(t *testing.T) {
 
 func TestKnownAlert(t *testing.T) {
 	t.Parallel()
-	e := alerted()
+	e := alerted(nil)
 	e.DeletionAlertedAt, e.OverdueAt = time.Time{}, time.Time{}
-	e, a := notify.KnownAlert(e, []incident.Incident{lost("fl-1", incident.Open)}, []string{notify.NoMFA}, noon)
-	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{notify.NoMFA}) || !slices.Equal(named(a), []string{"fl-1"}) {
+	e, a := notify.KnownAlert(e, []incident.Incident{lost("fl-1", incident.Open)}, []string{alert.NoMFA}, noon)
+	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{alert.NoMFA}) || !slices.Equal(named(a), []string{"fl-1"}) {
 		t.Errorf("the alert is %+v", a)
 	}
 	if e.Level != alert.Critical || !e.DeletionAlertedAt.Equal(noon) {
@@ -140,7 +133,7 @@ func TestNotDelivering(t *testing.T) {
 	for _, found := range []bool{true, false} {
 		e := incident.Event{}
 		if found {
-			e = alerted()
+			e = alerted(nil)
 		}
 		a := notify.NotDelivering(e, found, n, noon)
 		if a.Kind != alert.Pipeline || a.Level != alert.High || a.Part != alert.PartDelivery || a.EventID != "e-1" || a.FlowLogs[0].ErrorMessage != "Access error" || a.Resolves() {

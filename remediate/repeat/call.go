@@ -25,14 +25,10 @@ type Call struct {
 func CallOf(class Class, f detection.Finding, a alert.Alert, flowLogs int, known bool) Call {
 	actor := f.Actor()
 	who := incident.PrincipalOrName(&actor)
-	c := Call{Class: class, Account: f.Record.Account, Who: who + " " + actor.SourceIdentity, FlowLogs: flowLogs,
+	return Call{Class: class, Account: f.Record.Account, Who: who + " " + actor.SourceIdentity, FlowLogs: flowLogs,
 		Severity: severity(a.Level, known), Scope: inventory.Scope{Account: f.Record.Account, Region: f.Record.Region},
-		Example: alert.Call{EventID: f.Record.EventID, EventName: f.Record.EventName, Region: f.Record.Region, ErrorCode: f.Record.ErrorCode, FlowLogs: flowLogs, Principal: who},
+		Example: alert.Call{EventID: f.Record.EventID, EventName: f.Record.EventName, Time: alert.At(f.Record.EventTime), Region: f.Record.Region, ErrorCode: f.Record.ErrorCode, FlowLogs: flowLogs, Principal: who},
 	}
-	if !f.Record.EventTime.IsZero() {
-		c.Example.Time = &alert.Time{Time: f.Record.EventTime}
-	}
-	return c
 }
 
 // severity orders what is alerted: by level, and what names flow logs that

@@ -39,9 +39,10 @@ func alertOf(f detection.Finding, i Impact, p incident.Policy, now time.Time) al
 		a.Level = alert.Informational
 	case target == "": // its rule's level: nobody knows whether it is about ours
 	case destroys[f.Record.EventName] && len(i.FlowLogs) > 0:
-		a.Level, a.RaisedBy = alert.Critical, []string{notify.DestinationGone}
+		a.Level, a.RaisedBy = alert.Critical, []string{alert.DestinationGone}
 	default:
-		a.Level, a.RaisedBy = notify.Raised(a.Level, notify.ActorFacts(p, f.Record.Account, &actor))
+		a.RaisedBy = notify.ActorFacts(p, f.Record.Account, &actor)
+		a.Level = a.Level.RaisedBy(a.RaisedBy)
 	}
 	for n := range a.FlowLogs {
 		if x := &a.FlowLogs[n]; x.Account == a.Account && x.Region == a.Region {

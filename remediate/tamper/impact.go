@@ -71,7 +71,7 @@ func affected(all []used, is func(delivery.ResourceKey) bool) (flowLogs []alert.
 			c[use] += u.Live
 		}
 		for _, row := range u.live {
-			flowLogs = append(flowLogs, notify.FlowLog(row.Scope, row.ID, row.RootID, row.Settings))
+			flowLogs = append(flowLogs, flowLogOf(row.Scope, row.ID, row.RootID, row.Settings))
 		}
 		for _, i := range u.lost {
 			uses := usesOf(delivery.TargetOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen}), is)
@@ -79,13 +79,20 @@ func affected(all []used, is func(delivery.ResourceKey) bool) (flowLogs []alert.
 				c[use]++
 			}
 			if len(uses) > 0 {
-				x := notify.FlowLog(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
+				x := flowLogOf(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
 				x.State = string(i.State)
 				flowLogs = append(flowLogs, x)
 			}
 		}
 	}
 	return flowLogs, c
+}
+
+// flowLogOf is one flow log as an alert about several scopes shows it.
+func flowLogOf(s inventory.Scope, id, root string, settings inventory.Settings) alert.FlowLog {
+	f := notify.FlowLog(s, id, root, settings)
+	f.Account, f.Region = s.Account, s.Region
+	return f
 }
 
 // usesOf are what some resources are to flow logs with this target.
