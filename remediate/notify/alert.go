@@ -51,7 +51,7 @@ func FlowLogs(incidents []incident.Incident) []alert.FlowLog {
 		f := FlowLog(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
 		f.ResourceID, f.State, f.Reason, f.Advice, f.NewFlowLogID = i.ResourceID, string(i.State), i.Reason, i.Advice, i.NewID
 		if i.Action == incident.Wait && i.State == incident.Open {
-			f.NextAttemptAt = &alert.Time{Time: i.WaitUntil}
+			f.NextAttemptAt = alert.At(i.WaitUntil)
 		}
 		if s, ok := i.BlindSeconds(); ok {
 			f.BlindSeconds = &s

@@ -1,0 +1,37 @@
+package notify
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
+)
+
+// TestWaitsUntil: a deletion alert says until when a wait rule holds the restore, and
+// invents no time where there is none.
+func TestWaitsUntil(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		until time.Time
+		want  string
+	}{
+		"with a time":    {now.Add(time.Hour), "not before 2026-03-01 13:00:00 UTC"},
+		"without a time": {time.Time{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := incident.Incident{FlowLogID: "fl-1", State: incident.Open, Action: incident.Wait, WaitUntil: c.until}
+			a := DeletionAlert(incident.Event{ID: "e", Level: alert.High}, []incident.Incident{i}, nil, now)
+			if got := a.FlowLogs[0].Outcome(a); got != c.want {
+				t.Errorf("the alert says %q, not %q", got, c.want)
+			}
+			a.Write()
+			if strings.Contains(a.Text, "0001-") {
+				t.Errorf("the alert has a time that nobody knows:\n%s", a.Text)
+			}
+		})
+	}
+}
