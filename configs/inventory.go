@@ -10,35 +10,35 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-func (l *loader) checkInventory(i Inventory) {
-	l.checkSchedule("inventory.schedule", i.Schedule)
-	l.require(i.AlertRefresh == 0 || i.AlertRefresh >= 5*time.Second && i.AlertRefresh <= time.Hour, "inventory.alert_refresh", Tidy(i.AlertRefresh), "write a duration from 5s to 1h, or 0s for none")
+func (check checks) inventory(i Inventory) {
+	check.schedule("inventory.schedule", i.Schedule)
+	check.require(i.AlertRefresh == 0 || i.AlertRefresh >= 5*time.Second && i.AlertRefresh <= time.Hour, "inventory.alert_refresh", Tidy(i.AlertRefresh), "write a duration from 5s to 1h, or 0s for none")
 	for n, r := range i.Regions {
 		key := fmt.Sprintf("inventory.regions[%d]", n)
 		switch {
 		case r == "all" && len(i.Regions) > 1:
-			l.problem(key, r, "all stands alone: write [all], or the names")
+			check.problem(key, r, "all stands alone: write [all], or the names")
 		case r != "all" && !regionName.MatchString(r):
-			l.problem(key, r, "write a Region such as %s, or [all]", orRegion(r))
+			check.problem(key, r, "write a Region such as %s, or [all]", orRegion(r))
 		case slices.Index(i.Regions, r) != n:
-			l.problem(key, r, "is there twice: keep one")
+			check.problem(key, r, "is there twice: keep one")
 		}
 	}
 	for n, d := range i.Destinations {
 		fix := destinationFix(d)
-		l.require(fix == "", fmt.Sprintf("inventory.destinations[%d]", n), d, "%s", fix)
+		check.require(fix == "", fmt.Sprintf("inventory.destinations[%d]", n), d, "%s", fix)
 	}
 	for n, d := range i.DependsOn {
 		key := fmt.Sprintf("inventory.depends_on[%d]", n)
 		switch p, err := parseARN(d); {
 		case err != nil || !slices.Contains(watched, p.Service):
-			l.problem(key, d, "write an ARN of %s, or a pattern of some such as arn:aws:kms:*:111122223333:key/*", strings.Join(watched, ", "))
+			check.problem(key, d, "write an ARN of %s, or a pattern of some such as arn:aws:kms:*:111122223333:key/*", strings.Join(watched, ", "))
 		case p.Service == "kms" && !strings.HasPrefix(p.Resource, "key/"):
-			l.problem(key, d, "write the key's ARN, …:key/ID: no record names an alias")
+			check.problem(key, d, "write the key's ARN, …:key/ID: no record names an alias")
 		}
 	}
-	l.between("inventory.settle", i.Settle, 0, time.Hour)
-	l.between("inventory.retention", i.Retention, 360*time.Hour, ages)
+	check.between("inventory.settle", i.Settle, 0, time.Hour)
+	check.between("inventory.retention", i.Retention, 360*time.Hour, ages)
 }
 
 // watched are the services whose calls the rules about tampering know.
@@ -73,31 +73,31 @@ func destinationFix(d string) string {
 	return ""
 }
 
-func (l *loader) checkAccounts(accounts []Account) {
+func (check checks) accounts(accounts []Account) {
 	seen := map[string]bool{}
 	own := -1 // the account that needs no role
 	for n, a := range accounts {
 		key := fmt.Sprintf("accounts[%d]", n)
 		if !accountID.MatchString(a.ID) {
-			l.problem(key+".id", a.ID, "write the account's twelve digits in quotes, leading zeros too, no dashes")
+			check.problem(key+".id", a.ID, "write the account's twelve digits in quotes, leading zeros too, no dashes")
 		} else if seen[a.ID] {
-			l.problem(key+".id", a.ID, "is there twice: keep one")
+			check.problem(key+".id", a.ID, "is there twice: keep one")
 		}
 		seen[a.ID] = true
 		if a.RoleARN == "" {
-			l.require(a.ExternalID == "", key+".external_id", a.ExternalID, "needs role_arn: it is sent when the role is assumed")
-			l.require(own < 0, key+".role_arn", "", "write a role to assume: accounts[%d] has none either, and the credentials belong to one account", own)
+			check.require(a.ExternalID == "", key+".external_id", a.ExternalID, "needs role_arn: it is sent when the role is assumed")
+			check.require(own < 0, key+".role_arn", "", "write a role to assume: accounts[%d] has none either, and the credentials belong to one account", own)
 			own = n
 			continue
 		}
 		part, ok := iamARN(a.RoleARN, roleName)
 		switch {
 		case !ok:
-			l.problem(key+".role_arn", a.RoleARN, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", orExample(a.ID))
+			check.problem(key+".role_arn", a.RoleARN, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", orExample(a.ID))
 		case part.AccountID != a.ID && accountID.MatchString(a.ID):
-			l.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", part.AccountID, a.ID)
+			check.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", part.AccountID, a.ID)
 		}
-		l.require(a.ExternalID == "" || len(a.ExternalID) <= 1224 && externalID.MatchString(a.ExternalID), key+".external_id", a.ExternalID, "write 2 to 1224 letters, digits and +=,.@:/-_, as in the role's trust policy")
+		check.require(a.ExternalID == "" || len(a.ExternalID) <= 1224 && externalID.MatchString(a.ExternalID), key+".external_id", a.ExternalID, "write 2 to 1224 letters, digits and +=,.@:/-_, as in the role's trust policy")
 	}
 }
 

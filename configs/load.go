@@ -46,8 +46,8 @@ const maxFile = 1 << 20 // bytes
 // and only if, the file itself is missing. Warnings come with a valid configuration.
 func Load(file string, o Options) (Config, []Warning, error) {
 	l := &loader{
-		env: environment(o.Environ), lines: map[string]int{}, values: map[string]any{}, variables: map[string]string{}, override: map[string]any{},
-		reported: map[place]int{}, leaveSecrets: o.LeaveSecrets, unreadSecrets: map[string]string{},
+		env: environment(o.Environ), values: map[string]any{}, override: map[string]any{}, leaveSecrets: o.LeaveSecrets,
+		report: report{lines: map[string]int{}, variables: map[string]string{}, reported: map[place]int{}, unreadSecrets: map[string]string{}},
 	}
 	l.file = l.nameOf(file)
 	if file != "" && !l.readFile(file) {
@@ -57,7 +57,7 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	c := l.merge()
 	l.readSecrets(&c)
 	l.fillSinks(&c)
-	l.validate(c, o.NeedQueue)
+	checks{&l.report, l.env["HOME"]}.all(c, o.NeedQueue)
 	if o.Proxies {
 		l.problems = append(l.problems, proxyProblems(l.env)...)
 	}
@@ -71,18 +71,13 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	return c, warnings, nil
 }
 
-// loader is the state of one Load.
+// loader is the state of one Load. It reads and merges; what values must be, checks knows.
 type loader struct {
-	file          string // the file as problems name it
-	env           map[string]string
-	lines         map[string]int    // of each key in the file
-	values        map[string]any    // what the file has, with its types checked
-	variables     map[string]string // the variable that sets a key, by key
-	override      map[string]any    // what these variables have, by key
-	leaveSecrets  bool              // as in Options
-	unreadSecrets map[string]string // the files of the secrets that stay unread, by the secret's key
-	problems      []Problem
-	reported      map[place]int // index of a value's problem
+	report
+	env          map[string]string
+	values       map[string]any // what the file has, with its types checked
+	override     map[string]any // what variables have, by key
+	leaveSecrets bool           // as in Options
 }
 
 // nameOf returns the name of a file as problems have it. Of a file among systemd's credentials

@@ -7,25 +7,35 @@ import (
 	"strings"
 )
 
+// report collects problems, and knows where each value was written.
+type report struct {
+	file          string            // as problems name it
+	lines         map[string]int    // of each key in the file
+	variables     map[string]string // the variable that sets a key, by key
+	unreadSecrets map[string]string // the files of the secrets that stay unread, by the secret's key
+	problems      []Problem
+	reported      map[place]int // index of a value's problem
+}
+
 // place is where a value is, for which there is at most one problem.
 type place struct{ file, key string }
 
 // placeOf returns where the value of a key is: file and line, or the variable that sets it.
-func (l *loader) placeOf(key string) (file string, line int) {
-	if env, set := l.variables[key]; set {
+func (r *report) placeOf(key string) (file string, line int) {
+	if env, set := r.variables[key]; set {
 		return "environment " + env, 0
 	}
 	for k := key; k != ""; k = parent(k) {
-		if n, ok := l.lines[k]; ok {
-			return l.file, n
+		if n, ok := r.lines[k]; ok {
+			return r.file, n
 		}
 	}
-	return l.file, 0
+	return r.file, 0
 }
 
 // written reports whether the file has a key.
-func (l *loader) written(key string) bool {
-	_, set := l.lines[key]
+func (r *report) written(key string) bool {
+	_, set := r.lines[key]
 	return set
 }
 
@@ -34,33 +44,33 @@ func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".
 
 // problem adds a problem of a key's value. It adds none if the value, or one above it, has a
 // problem already: what is below a wrong value was not checked.
-func (l *loader) problem(key, value, format string, args ...any) {
-	if _, unread := l.unreadSecrets[key]; unread {
+func (r *report) problem(key, value, format string, args ...any) {
+	if _, unread := r.unreadSecrets[key]; unread {
 		return // its value is not known
 	}
-	file, line := l.placeOf(key)
+	file, line := r.placeOf(key)
 	p := Problem{File: file, Line: line, Key: key, Value: shown(key, value), Message: fmt.Sprintf(format, args...)}
 	for k := key; k != ""; k = parent(k) {
-		if i, known := l.reported[place{file, k}]; known {
-			if k == key && l.problems[i].replaceable {
-				l.problems[i] = p
+		if i, known := r.reported[place{file, k}]; known {
+			if k == key && r.problems[i].replaceable {
+				r.problems[i] = p
 			}
 			return
 		}
 	}
-	l.reported[place{file, key}] = len(l.problems)
-	l.problems = append(l.problems, p)
+	r.reported[place{file, key}] = len(r.problems)
+	r.problems = append(r.problems, p)
 }
 
 // fileProblem adds a problem of the file itself or of one of its keys, which is shown as it is.
-func (l *loader) fileProblem(line int, key, message string) {
-	l.problems = append(l.problems, Problem{File: l.file, Line: line, Key: key, Message: message})
+func (r *report) fileProblem(line int, key, message string) {
+	r.problems = append(r.problems, Problem{File: r.file, Line: line, Key: key, Message: message})
 }
 
 // faulty reports whether a list, or something in it, has a problem. Other values are not
 // compared with such a list.
-func (l *loader) faulty(list string) bool {
-	for at := range l.reported {
+func (r *report) faulty(list string) bool {
+	for at := range r.reported {
 		if at.key == list || strings.HasPrefix(at.key, list+"[") {
 			return true
 		}
@@ -70,14 +80,14 @@ func (l *loader) faulty(list string) bool {
 
 // failed returns the problems as an error, in the order of their lines; those without a line
 // come last.
-func (l *loader) failed() error {
-	slices.SortStableFunc(l.problems, func(a, b Problem) int {
+func (r *report) failed() error {
+	slices.SortStableFunc(r.problems, func(a, b Problem) int {
 		if (a.Line == 0) != (b.Line == 0) {
 			return b.Line - a.Line
 		}
 		return a.Line - b.Line
 	})
-	p := Problems(l.problems)
+	p := Problems(r.problems)
 	return &p
 }
 

@@ -40,21 +40,21 @@ func (q Queue) Parse() (QueueRef, error) {
 	return ref, err
 }
 
-func (l *loader) checkQueue(c Config, need bool) {
+func (check checks) queue(c Config, need bool) {
 	switch _, err := c.Queue.Parse(); {
 	case c.Queue.URL == "" && need:
-		l.problem("queue.url", "", "is required: write the URL or the ARN of the SQS queue")
+		check.problem("queue.url", "", "is required: write the URL or the ARN of the SQS queue")
 	case c.Queue.URL != "" && err != nil:
-		l.problem("queue.url", c.Queue.URL, "%s", err)
+		check.problem("queue.url", c.Queue.URL, "%s", err)
 	}
-	l.seconds("queue.wait_time", c.Queue.WaitTime, 20*time.Second)
-	l.seconds("queue.visibility_timeout", c.Queue.VisibilityTimeout, 12*time.Hour)
+	check.seconds("queue.wait_time", c.Queue.WaitTime, 20*time.Second)
+	check.seconds("queue.visibility_timeout", c.Queue.VisibilityTimeout, 12*time.Hour)
 }
 
 // seconds checks a duration that SQS takes: whole seconds, at least one.
-func (l *loader) seconds(key string, d, most time.Duration) {
-	l.between(key, d, time.Second, most)
-	l.require(d%time.Second == 0, key, Tidy(d), "SQS counts whole seconds: write %s", Tidy(d.Round(time.Second)))
+func (check checks) seconds(key string, d, most time.Duration) {
+	check.between(key, d, time.Second, most)
+	check.require(d%time.Second == 0, key, Tidy(d), "SQS counts whole seconds: write %s", Tidy(d.Round(time.Second)))
 }
 
 func parseQueueARN(text string) (QueueRef, error) {

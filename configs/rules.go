@@ -15,34 +15,34 @@ const ownAccount = "{account}"
 // sampleAccount stands for ownAccount while the rest of a principal is checked.
 const sampleAccount = "111122223333"
 
-func (l *loader) checkRule(key string, r Rule, accounts []Account) {
+func (check checks) rule(key string, r Rule, accounts []Account) {
 	part, err := parseARN(strings.ReplaceAll(r.Principal, ownAccount, sampleAccount))
 	anyAccount := err == nil && strings.Split(r.Principal, ":")[4] == ownAccount
 	switch {
 	case strings.ContainsAny(strings.ReplaceAll(r.Principal, ownAccount, ""), "{}"):
-		l.problem(key+".principal", r.Principal, "of words in braces only {account} is known: it stands for the account that a record is about")
+		check.problem(key+".principal", r.Principal, "of words in braces only {account} is known: it stands for the account that a record is about")
 	case err == nil && part.Service == "sts" && sessionOfRole.MatchString(part.Resource):
-		l.sessionInRule(key+".principal", r.Principal)
+		check.sessionInRule(key+".principal", r.Principal)
 	case err == nil && !accountID.MatchString(part.AccountID):
-		l.problem(key+".principal", r.Principal, "write the account's twelve digits: * never stands for an account")
+		check.problem(key+".principal", r.Principal, "write the account's twelve digits: * never stands for an account")
 	case err != nil || part.Service != "iam" || part.Region != "" || !principalName.MatchString(part.Resource):
-		l.problem(key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform")
-	case len(accounts) > 0 && !anyAccount && !l.faulty("accounts") && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.AccountID }):
-		l.problem(key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything; add the account, or remove the rule", part.AccountID)
+		check.problem(key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform")
+	case len(accounts) > 0 && !anyAccount && !check.faulty("accounts") && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.AccountID }):
+		check.problem(key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything; add the account, or remove the rule", part.AccountID)
 	}
-	l.oneOf(key+".action", r.Action, "restore", "wait", "alert", "ignore")
-	switch hasWait := l.written(key + ".wait"); {
+	check.oneOf(key+".action", r.Action, "restore", "wait", "alert", "ignore")
+	switch hasWait := check.written(key + ".wait"); {
 	case r.Action == "wait" && !hasWait:
-		l.problem(key+".wait", "", "write how long to wait, such as 15m")
+		check.problem(key+".wait", "", "write how long to wait, such as 15m")
 	case r.Action == "wait":
-		l.between(key+".wait", r.Wait, time.Second, 24*time.Hour)
+		check.between(key+".wait", r.Wait, time.Second, 24*time.Hour)
 	case hasWait:
-		l.problem(key+".wait", Tidy(r.Wait), "goes with action: wait only: remove it, or write that action")
+		check.problem(key+".wait", Tidy(r.Wait), "goes with action: wait only: remove it, or write that action")
 	}
 }
 
 // sessionInRule says how records name the role of a session.
-func (l *loader) sessionInRule(key, principal string) {
+func (check checks) sessionInRule(key, principal string) {
 	part, _ := parseARN(principal)
 	name := strings.Split(part.Resource, "/")[1]
 	role, known := asRecorded(name)
@@ -50,7 +50,7 @@ func (l *loader) sessionInRule(key, principal string) {
 	if !known {
 		hint = " (and its path before the name, if it has one: records have it)"
 	}
-	l.problem(key, principal, "is a session: write its role as records name it, arn:%s:iam::%s:%s%s", part.Partition, part.AccountID, role, hint)
+	check.problem(key, principal, "is a session: write its role as records name it, arn:%s:iam::%s:%s%s", part.Partition, part.AccountID, role, hint)
 }
 
 // asRecorded is the role of a session as CloudTrail names it

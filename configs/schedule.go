@@ -10,29 +10,29 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// checkSchedule guards against what the cron library takes but never runs.
-func (l *loader) checkSchedule(key, s string) {
+// schedule guards against what the cron library takes but never runs.
+func (check checks) schedule(key, s string) {
 	if s == "" {
-		l.problem(key, "", "write a cron expression such as \"*/5 * * * *\", or \"@every 5m\"")
+		check.problem(key, "", "write a cron expression such as \"*/5 * * * *\", or \"@every 5m\"")
 		return
 	}
 	zone, rest, zoned := splitZone(s)
 	if _, err := time.LoadLocation(zone); zoned && err != nil {
-		l.problem(key, s, "there is no time zone %q: write one of the IANA list, such as CRON_TZ=Europe/Berlin, with capitals as there; or UTC", shorten(zone))
+		check.problem(key, s, "there is no time zone %q: write one of the IANA list, such as CRON_TZ=Europe/Berlin, with capitals as there; or UTC", shorten(zone))
 		return
 	}
 	if every, ok := strings.CutPrefix(rest, "@every"); ok {
 		if d, err := time.ParseDuration(strings.TrimSpace(every)); err != nil || d < time.Second || d%time.Second != 0 {
-			l.problem(key, s, "write @every and a duration in whole seconds, at least 1s: \"@every 5m\"")
+			check.problem(key, s, "write @every and a duration in whole seconds, at least 1s: \"@every 5m\"")
 			return
 		}
 	}
 	schedule, err := parseCron(s)
 	switch {
 	case err != nil:
-		l.problem(key, s, "not a cron expression: write minute hour day month weekday such as \"*/5 * * * *\", or \"@every 5m\"")
+		check.problem(key, s, "not a cron expression: write minute hour day month weekday such as \"*/5 * * * *\", or \"@every 5m\"")
 	case schedule.Next(time.Now()).IsZero():
-		l.problem(key, s, "never comes: there is no such day")
+		check.problem(key, s, "never comes: there is no such day")
 	}
 }
 

@@ -40,71 +40,71 @@ func (l *loader) fillSinks(c *Config) {
 	}
 }
 
-func (l *loader) checkSink(key string, s Sink, names map[string]bool) {
+func (check checks) sink(key string, s Sink, names map[string]bool) {
 	switch {
 	case !sinkName.MatchString(s.Name):
-		l.problem(key+".name", s.Name, "write a name of up to 63 small letters, digits, - and _")
+		check.problem(key+".name", s.Name, "write a name of up to 63 small letters, digits, - and _")
 	case names[s.Name]:
-		l.problem(key+".name", s.Name, "another sink has this name (log is always there): write another")
+		check.problem(key+".name", s.Name, "another sink has this name (log is always there): write another")
 	}
 	names[s.Name] = true
-	if l.written(key + ".min_level") {
-		l.oneOf(key+".min_level", s.MinLevel, "informational", "low", "medium", "high", "critical")
+	if check.written(key + ".min_level") {
+		check.oneOf(key+".min_level", s.MinLevel, "informational", "low", "medium", "high", "critical")
 	}
-	l.checkKinds(key+".kinds", s)
-	l.between(key+".timeout", s.Timeout, time.Second, time.Minute)
+	check.kinds(key+".kinds", s)
+	check.between(key+".timeout", s.Timeout, time.Second, time.Minute)
 	used, known := sinkKeys[s.Type]
 	if !known {
-		l.oneOf(key+".type", s.Type, "webhook", "sns", "slack", "pagerduty")
+		check.oneOf(key+".type", s.Type, "webhook", "sns", "slack", "pagerduty")
 		return
 	}
-	l.checkSinkType(key, s)
+	check.sinkType(key, s)
 	for _, k := range []string{"url", "secret", "topic_arn", "routing_key"} {
-		l.require(!l.written(key+"."+k) || slices.Contains(used, k), key+"."+k, "", "has no use in a sink of type %s: remove it", s.Type)
+		check.require(!check.written(key+"."+k) || slices.Contains(used, k), key+"."+k, "", "has no use in a sink of type %s: remove it", s.Type)
 	}
 }
 
-func (l *loader) checkKinds(key string, s Sink) {
+func (check checks) kinds(key string, s Sink) {
 	for n, k := range s.Kinds {
 		one := fmt.Sprintf("%s[%d]", key, n)
 		if slices.Index(s.Kinds, k) != n {
-			l.problem(one, k, "is there twice: keep one")
+			check.problem(one, k, "is there twice: keep one")
 			continue
 		}
-		l.oneOf(one, k, Kinds...)
+		check.oneOf(one, k, Kinds...)
 	}
 }
 
-func (l *loader) checkSinkType(key string, s Sink) {
+func (check checks) sinkType(key string, s Sink) {
 	switch s.Type {
 	case "webhook":
-		l.require(isURL(s.URL), key+".url", s.URL, "write the receiver's URL, https://…, or give url_file")
-		l.require(!l.written(key+".secret") || goodSecret(s.Secret), key+".secret", s.Secret, "write whsec_ and the base64 of 24 bytes or more: echo whsec_$(openssl rand -base64 32)")
+		check.require(isURL(s.URL), key+".url", s.URL, "write the receiver's URL, https://…, or give url_file")
+		check.require(!check.written(key+".secret") || goodSecret(s.Secret), key+".secret", s.Secret, "write whsec_ and the base64 of 24 bytes or more: echo whsec_$(openssl rand -base64 32)")
 	case "sns":
 		if part, err := parseARN(s.TopicARN); err != nil || part.Service != "sns" || !regionName.MatchString(part.Region) || !accountID.MatchString(part.AccountID) || !topicName.MatchString(part.Resource) {
-			l.problem(key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
+			check.problem(key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
 		}
 	case "slack":
-		l.checkSlackURL(key+".url", s.URL)
+		check.slackURL(key+".url", s.URL)
 	case "pagerduty":
-		l.require(routingKey.MatchString(s.RoutingKey), key+".routing_key", s.RoutingKey, "copy the 32 letters and digits of the service's integration \"Events API v2\", or give routing_key_file")
-		l.require(!l.written(key+".url") || isPagerURL(s.URL), key+".url", s.URL, "write https://events.pagerduty.com or, for an account in the EU, https://events.eu.pagerduty.com: no path behind it")
+		check.require(routingKey.MatchString(s.RoutingKey), key+".routing_key", s.RoutingKey, "copy the 32 letters and digits of the service's integration \"Events API v2\", or give routing_key_file")
+		check.require(!check.written(key+".url") || isPagerURL(s.URL), key+".url", s.URL, "write https://events.pagerduty.com or, for an account in the EU, https://events.eu.pagerduty.com: no path behind it")
 	}
 }
 
-// checkSlackURL refuses what is no incoming webhook. A workflow trigger answers
+// slackURL refuses what is no incoming webhook. A workflow trigger answers
 // 200 to anything, starts its workflow at each post, and posts no alert.
-func (l *loader) checkSlackURL(key, s string) {
+func (check checks) slackURL(key, s string) {
 	const make = "make an incoming webhook (the Slack app's page, Incoming Webhooks): its URL begins with https://hooks.slack.com/services/"
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || !isPrivateURL(s):
-		l.problem(key, s, "copy the incoming webhook's URL from the app's page, https://…, or give url_file")
+		check.problem(key, s, "copy the incoming webhook's URL from the app's page, https://…, or give url_file")
 	case !ofSlack(u) || strings.HasPrefix(u.Path, "/services/") && len(u.Path) > len("/services/"):
 	case strings.HasPrefix(u.Path, "/triggers/"), strings.HasPrefix(u.Path, "/workflows/"):
-		l.problem(key, s, "is a workflow's trigger: each post would start the workflow, and none would show the alert; %s", make)
+		check.problem(key, s, "is a workflow's trigger: each post would start the workflow, and none would show the alert; %s", make)
 	default:
-		l.problem(key, s, "is at Slack, but no incoming webhook; %s", make)
+		check.problem(key, s, "is at Slack, but no incoming webhook; %s", make)
 	}
 }
 

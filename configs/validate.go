@@ -29,79 +29,86 @@ var (
 	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
-func (l *loader) validate(c Config, needQueue bool) {
-	l.checkQueue(c, needQueue)
-	l.checkInventory(c.Inventory)
-	l.checkAccounts(c.Accounts)
-	l.checkRemediate(c)
+// checks report what values may not be. Their methods are named for the part of the
+// configuration that they check.
+type checks struct {
+	*report
+	home string // of the user; empty: not known
+}
+
+func (check checks) all(c Config, needQueue bool) {
+	check.queue(c, needQueue)
+	check.inventory(c.Inventory)
+	check.accounts(c.Accounts)
+	check.remediate(c)
 	if c.Rehearsal.Schedule != "" {
-		l.checkSchedule("rehearsal.schedule", c.Rehearsal.Schedule)
+		check.schedule("rehearsal.schedule", c.Rehearsal.Schedule)
 	}
 	for n, p := range c.Rehearsal.Principals {
 		_, ok := iamARN(p, callerName)
-		l.require(ok, fmt.Sprintf("rehearsal.principals[%d]", n), p, "write the ARN of a role or a user, without *: whoever it fits can put off the alert that events do not come")
+		check.require(ok, fmt.Sprintf("rehearsal.principals[%d]", n), p, "write the ARN of a role or a user, without *: whoever it fits can put off the alert that events do not come")
 	}
 	names := map[string]bool{"log": true}
 	for n, s := range c.Alerts {
-		l.checkSink(fmt.Sprintf("alerts[%d]", n), s, names)
+		check.sink(fmt.Sprintf("alerts[%d]", n), s, names)
 	}
 	path := c.State.Path
-	l.require(path != "" && !strings.HasSuffix(path, "/") && path != ":memory:", "state.path", path, "write the path of the state file, such as %s", Default().State.Path)
-	fix := l.pathFix(path)
-	l.require(fix == "", "state.path", path, "%s", fix)
+	check.require(path != "" && !strings.HasSuffix(path, "/") && path != ":memory:", "state.path", path, "write the path of the state file, such as %s", Default().State.Path)
+	fix := PathFix(path, check.home)
+	check.require(fix == "", "state.path", path, "%s", fix)
 	backup, listen, ping, endpoint := c.State.Backup, c.HTTP.Listen, c.Heartbeat.URL, c.AWS.EndpointURL
-	l.require(backup == "" || backupURL.MatchString(backup), "state.backup", backup, "write s3://bucket/prefix, or leave it empty")
-	l.require(listen == "" || isListenAddress(listen), "http.listen", listen, "write an address and a port, such as 127.0.0.1:9469, or \"\" for none")
-	l.require(ping == "" || isURL(ping), "heartbeat.url", ping, "write the URL that your monitor gave you, https://…, or \"\" for none")
-	l.between("heartbeat.every", c.Heartbeat.Every, time.Second, 24*time.Hour)
-	l.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
-	l.oneOf("log.format", c.Log.Format, "auto", "text", "json", "journal")
-	l.require(c.AWS.Region == "" || regionName.MatchString(c.AWS.Region), "aws.region", c.AWS.Region, "write a Region such as %s", orRegion(c.AWS.Region))
-	l.require(endpoint == "" || isURL(endpoint) && !strings.ContainsAny(endpoint, "@?#"), "aws.endpoint_url", endpoint, "write a URL such as http://127.0.0.1:4566")
+	check.require(backup == "" || backupURL.MatchString(backup), "state.backup", backup, "write s3://bucket/prefix, or leave it empty")
+	check.require(listen == "" || isListenAddress(listen), "http.listen", listen, "write an address and a port, such as 127.0.0.1:9469, or \"\" for none")
+	check.require(ping == "" || isURL(ping), "heartbeat.url", ping, "write the URL that your monitor gave you, https://…, or \"\" for none")
+	check.between("heartbeat.every", c.Heartbeat.Every, time.Second, 24*time.Hour)
+	check.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	check.oneOf("log.format", c.Log.Format, "auto", "text", "json", "journal")
+	check.require(c.AWS.Region == "" || regionName.MatchString(c.AWS.Region), "aws.region", c.AWS.Region, "write a Region such as %s", orRegion(c.AWS.Region))
+	check.require(endpoint == "" || isURL(endpoint) && !strings.ContainsAny(endpoint, "@?#"), "aws.endpoint_url", endpoint, "write a URL such as http://127.0.0.1:4566")
 }
 
 // require adds a problem of a key's value unless it is right.
-func (l *loader) require(right bool, key, value, format string, args ...any) {
+func (r *report) require(right bool, key, value, format string, args ...any) {
 	if !right {
-		l.problem(key, value, format, args...)
+		r.problem(key, value, format, args...)
 	}
 }
 
 const minTokenKey = 32 // characters
 
-func (l *loader) checkRemediate(c Config) {
+func (check checks) remediate(c Config) {
 	r := c.Remediate
-	l.oneOf("remediate.mode", r.Mode, "restore", "alert")
-	l.oneOf("remediate.on_drift", r.OnDrift, "restore", "alert")
-	l.between("remediate.drift_wait", r.DriftWait, 0, 24*time.Hour)
-	l.between("remediate.verify_after", r.VerifyAfter, 0, 24*time.Hour)
-	l.between("remediate.restore_interval", r.RestoreInterval, time.Second, 24*time.Hour)
-	l.require(r.MaxRestores >= 1, "remediate.max_restores", strconv.Itoa(r.MaxRestores), "write 1 or more; to restore nothing, set remediate.mode: alert")
-	l.require(r.TokenKey == "" || len(r.TokenKey) >= minTokenKey, "remediate.token_key", r.TokenKey, "has fewer than %d characters: make one with `openssl rand -hex 32`", minTokenKey)
+	check.oneOf("remediate.mode", r.Mode, "restore", "alert")
+	check.oneOf("remediate.on_drift", r.OnDrift, "restore", "alert")
+	check.between("remediate.drift_wait", r.DriftWait, 0, 24*time.Hour)
+	check.between("remediate.verify_after", r.VerifyAfter, 0, 24*time.Hour)
+	check.between("remediate.restore_interval", r.RestoreInterval, time.Second, 24*time.Hour)
+	check.require(r.MaxRestores >= 1, "remediate.max_restores", strconv.Itoa(r.MaxRestores), "write 1 or more; to restore nothing, set remediate.mode: alert")
+	check.require(r.TokenKey == "" || len(r.TokenKey) >= minTokenKey, "remediate.token_key", r.TokenKey, "has fewer than %d characters: make one with `openssl rand -hex 32`", minTokenKey)
 	first := map[string]int{}
 	for n, rule := range r.Rules {
 		key := fmt.Sprintf("remediate.rules[%d]", n)
-		l.checkRule(key, rule, c.Accounts)
+		check.rule(key, rule, c.Accounts)
 		if other, twice := first[rule.Principal]; twice {
-			l.problem(key+".principal", rule.Principal, "rules[%d] has it already, and the first that fits counts: keep one", other)
+			check.problem(key+".principal", rule.Principal, "rules[%d] has it already, and the first that fits counts: keep one", other)
 		} else {
 			first[rule.Principal] = n
 		}
 	}
 }
 
-func (l *loader) oneOf(key, value string, allowed ...string) {
+func (r *report) oneOf(key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
 		hint := ""
 		if near := nearest.Word(value, allowed); near != "" && value != "" {
 			hint = "did you mean " + near + "? "
 		}
-		l.problem(key, value, "%swrite one of %s", hint, strings.Join(allowed, ", "))
+		r.problem(key, value, "%swrite one of %s", hint, strings.Join(allowed, ", "))
 	}
 }
 
-func (l *loader) between(key string, d, least, most time.Duration) {
-	l.require(d >= least && d <= most, key, Tidy(d), "write a duration from %s to %s", Tidy(least), Tidy(most))
+func (r *report) between(key string, d, least, most time.Duration) {
+	r.require(d >= least && d <= most, key, Tidy(d), "write a duration from %s to %s", Tidy(least), Tidy(most))
 }
 
 // Tidy formats a duration without zero minutes and seconds: 360h, not 360h0m0s.
