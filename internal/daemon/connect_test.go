@@ -49,7 +49,7 @@ func TestI13StartedInAnotherAccount(t *testing.T) {
 	h := newHouse(t)
 	id := h.plant(region, "vpc-1")
 	h.refreshed()
-	h.await("the queue to answer", func() bool { return h.daemon.ready() == nil })
+	h.await("the queue to answer", func() bool { return h.daemon.health().ready() == nil })
 	h.halt()
 	h.strike(id)
 	right, stranger := h.daemon.AWS.Credentials, h.world.User("222233334444", "flowkeeper", false)
@@ -58,7 +58,7 @@ func TestI13StartedInAnotherAccount(t *testing.T) {
 	h.run()
 	const why = "these credentials act in account 222233334444, and the state file guards 111122223333"
 	h.await("the account to be noticed", func() bool { return strings.Count(h.log.String(), why) > 0 })
-	if h.daemon.ready() == nil || h.daemon.unwell() == nil {
+	if h.daemon.health().ready() == nil || h.daemon.health().unwell() == nil {
 		t.Error("all is said to be well")
 	}
 	h.halt()

@@ -115,7 +115,7 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 		o := v.outage(account)
 		if o.Note(err) == outage.Began {
 			v.d.Log.Warn("which Regions an account has enabled can't be asked for; those that are known stay", "account", account, "error", err)
-		} else if o.Failures() >= 3 && !scopes.Passes(err) && v.d.refreshes.refreshed(account) {
+		} else if o.Failures() >= 3 && !scopes.Passes(err) && v.d.refreshes.overview().refreshed(account) {
 			o.alert(ctx, "which Regions the account has enabled can't be asked for, so that a new one would not be guarded: "+err.Error())
 		}
 	}

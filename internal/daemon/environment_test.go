@@ -105,7 +105,7 @@ func TestARegionThatRefusesEndsNothing(t *testing.T) {
 	h.receives()
 	h.world.Fail("DescribeFlowLogs", 1, "AuthFailure", http.StatusUnauthorized)
 	h.await("STS to be asked", func() bool { return strings.Contains(h.log.String(), "STS does not say so") })
-	h.await("the refresh to work again", func() bool { return h.daemon.ready() == nil })
+	h.await("the refresh to work again", func() bool { return h.daemon.health().ready() == nil })
 	h.halt()
 }
 

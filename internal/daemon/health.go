@@ -11,12 +11,15 @@ import (
 	"flowkeeper/alert"
 )
 
-// How the daemon is, as /healthz, /readyz, systemd and the heartbeat's monitor are answered.
-// These methods change nothing, and are safe for concurrent use after open.
+// health is how the daemon is, as /healthz, /readyz, systemd and the heartbeat's monitor are
+// answered. It changes nothing, and is safe for concurrent use after open.
+type health struct{ *Daemon }
+
+func (d *Daemon) health() health { return health{d} }
 
 // healthy returns an error if a loop or a task makes no progress.
-func (d *Daemon) healthy() error {
-	if stalled := d.progress.Stalled(time.Now()); len(stalled) > 0 {
+func (h health) healthy() error {
+	if stalled := h.progress.Stalled(time.Now()); len(stalled) > 0 {
 		return errors.New("no progress: " + strings.Join(stalled, ", "))
 	}
 	return nil
@@ -24,31 +27,31 @@ func (d *Daemon) healthy() error {
 
 // ready returns an error unless the first refresh of each scope is over, one of them was
 // complete, the queue answers, and the store takes commits.
-func (d *Daemon) ready() error {
-	if !d.connected.Load() {
+func (h health) ready() error {
+	if !h.connected.Load() {
 		return errors.New("AWS has not been reached yet")
 	}
-	if err := d.refreshes.ready(); err != nil {
+	if err := h.refreshes.overview().ready(); err != nil {
 		return err
 	}
-	if err := d.storeHealth.ready(); err != nil {
+	if err := h.storeHealth.ready(); err != nil {
 		return err
 	}
-	return d.queue.ready()
+	return h.queue.ready()
 }
 
 // unwell returns why a person should look at this daemon, or nil.
-func (d *Daemon) unwell() error {
-	if err := d.healthy(); err != nil {
+func (h health) unwell() error {
+	if err := h.healthy(); err != nil {
 		return err
 	}
-	if err := d.ready(); err != nil {
+	if err := h.ready(); err != nil {
 		return err
 	}
-	if err := d.refreshes.fresh(); err != nil {
+	if err := h.refreshes.overview().fresh(); err != nil {
 		return err
 	}
-	return d.untaken.why(time.Now())
+	return h.untaken.why(time.Now())
 }
 
 // untakenAfter is how long an alert of level high or above may wait for a sink that is not

@@ -11,16 +11,16 @@ import (
 
 // sendHeartbeats sends requests to heartbeat.url while all is well. The monitor there alerts
 // people when they cease, so that its alarm needs nothing of this daemon.
-func (d *Daemon) sendHeartbeats(ctx context.Context) error {
-	if d.Config.Heartbeat.URL == "" {
+func (h health) sendHeartbeats(ctx context.Context) error {
+	if h.Config.Heartbeat.URL == "" {
 		return nil
 	}
-	monitor := sink.NewHeartbeat(d.Config.Heartbeat.URL, d.Version)
+	monitor := sink.NewHeartbeat(h.Config.Heartbeat.URL, h.Version)
 	defer monitor.Close()
 	var daemon, delivery outage.Outage
 	daemon.Note(errStarting) // not logged, so that the first heartbeat is
 	for {
-		unwell := d.unwell()
+		unwell := h.unwell()
 		var err error
 		if unwell == nil {
 			err = monitor.Beat(ctx)
@@ -31,13 +31,13 @@ func (d *Daemon) sendHeartbeats(ctx context.Context) error {
 		health, sent := daemon.Note(unwell), delivery.Note(err)
 		switch {
 		case health == outage.Began:
-			d.Log.Error("the heartbeat stops, so that its monitor tells people", "reason", unwell)
+			h.Log.Error("the heartbeat stops, so that its monitor tells people", "reason", unwell)
 		case sent == outage.Began:
-			d.Log.Warn("the heartbeat does not reach its monitor; trying again", "error", err)
+			h.Log.Warn("the heartbeat does not reach its monitor; trying again", "error", err)
 		case unwell == nil && err == nil && (health == outage.Ended || sent == outage.Ended):
-			d.Log.Info("the heartbeat's monitor hears that all is well")
+			h.Log.Info("the heartbeat's monitor hears that all is well")
 		}
-		if !retry.Sleep(ctx, d.Config.Heartbeat.Every) {
+		if !retry.Sleep(ctx, h.Config.Heartbeat.Every) {
 			return nil
 		}
 	}

@@ -80,17 +80,17 @@ func TestHeartbeatNeedsTheQueue(t *testing.T) {
 	h := newHouse(t)
 	h.broken = &brokenStore{}
 	h.refreshed()
-	h.await("all to be well", func() bool { return h.daemon.unwell() == nil })
+	h.await("all to be well", func() bool { return h.daemon.health().unwell() == nil })
 	h.broken.full(true)
 	h.daemon.storeHealth.failed(nil)
-	if err := h.daemon.unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
+	if err := h.daemon.health().unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
 		t.Errorf("after a failed commit: %v", err)
 	}
 	h.broken.full(false)
-	h.await("commits to be tried", func() bool { return h.daemon.unwell() == nil })
+	h.await("commits to be tried", func() bool { return h.daemon.health().unwell() == nil })
 	h.world.Fail("ReceiveMessage", 1000, "AccessDenied", http.StatusForbidden)
 	h.await("the queue to be missed", func() bool {
-		err := h.daemon.unwell()
+		err := h.daemon.health().unwell()
 		return err != nil && strings.Contains(err.Error(), "queue")
 	})
 }
@@ -118,12 +118,12 @@ func TestAFreshRefresh(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.state(s).last = success{time.Now().Add(-c.ago), c.took}
-		if err := r.fresh(); (err == nil) != c.fresh {
+		if err := r.overview().fresh(); (err == nil) != c.fresh {
 			t.Errorf("%s, %s ago, which took %s: %v", c.schedule, c.ago, c.took, err)
 		}
 	}
 	r.state(s).last = success{}
-	if err := r.fresh(); err == nil {
+	if err := r.overview().fresh(); err == nil {
 		t.Error("fresh without any")
 	}
 }
@@ -165,7 +165,7 @@ func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
 			wait(time.Minute)
 			well := func(want bool) {
 				t.Helper()
-				if err := d.unwell(); (err == nil) != want {
+				if err := d.health().unwell(); (err == nil) != want {
 					t.Errorf("with remote sinks: %v; %v", remote, err)
 				}
 			}

@@ -26,21 +26,21 @@ func (d *Daemon) listen() (err error) {
 }
 
 // serve answers /healthz, /readyz and /metrics until ctx ends.
-func (d *Daemon) serve(ctx context.Context) error {
-	if d.listener == nil {
+func (h health) serve(ctx context.Context) error {
+	if h.listener == nil {
 		return nil
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, "ok", d.healthy()) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, "ok", h.healthy()) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		err := d.ready()
+		err := h.ready()
 		good := "ok"
 		if err == nil {
-			good = fmt.Sprintf("ok, %s", d.refreshes.share())
+			good = fmt.Sprintf("ok, %s", h.refreshes.overview().share())
 		}
 		answer(w, good, err)
 	})
-	mux.Handle("GET /metrics", d.scrape().Handler())
+	mux.Handle("GET /metrics", h.scrape().Handler())
 	srv := newServer(mux)
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() {
@@ -48,7 +48,7 @@ func (d *Daemon) serve(ctx context.Context) error {
 		defer cancel()
 		stopped <- srv.Shutdown(end)
 	})
-	if err := srv.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("http.listen: %w", err)
 	}
 	return <-stopped
@@ -89,28 +89,28 @@ func answer(w http.ResponseWriter, good string, err error) {
 }
 
 // scrape returns what answers Prometheus.
-func (d *Daemon) scrape() *metrics.Scrape {
-	return &metrics.Scrape{Meters: d.meters, Store: d.store, Version: d.Version, Log: d.Log, Current: d.current, AlertRefreshed: d.alertRefreshed}
+func (h health) scrape() *metrics.Scrape {
+	return &metrics.Scrape{Meters: h.meters, Store: h.store, Version: h.Version, Log: h.Log, Current: h.current, AlertRefreshed: h.alertRefreshed}
 }
 
 // alertRefreshed counts the scopes that are refreshed often because of an event.
-func (d *Daemon) alertRefreshed() int {
-	if !d.connected.Load() {
+func (h health) alertRefreshed() int {
+	if !h.connected.Load() {
 		return 0
 	}
-	return d.refreshes.alerted()
+	return h.refreshes.alerted()
 }
 
 // current returns when each scope of the configuration was last refreshed, the zero time if
 // never. Scopes that are configured no more, and those whose Region is not enabled, are left
 // out: their age is no reason for an alarm. Before AWS has been reached it returns what it got.
-func (d *Daemon) current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
-	if !d.connected.Load() {
+func (h health) current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
+	if !h.connected.Load() {
 		return remembered
 	}
 	out := map[inventory.Scope]time.Time{}
-	for _, s := range d.fleet.Scopes() {
-		if !d.refreshes.isDisabled(s) {
+	for _, s := range h.fleet.Scopes() {
+		if !h.refreshes.isDisabled(s) {
 			out[s] = remembered[s]
 		}
 	}

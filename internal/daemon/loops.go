@@ -22,7 +22,8 @@ func (d *Daemon) loops(ctx context.Context) error {
 		g.Go(func() error { return s.Run(ctx) })
 	}
 	for _, loop := range []func(context.Context) error{
-		d.serve, d.copyStateFile, d.reportStatus, d.sendHeartbeats, d.writeDueAlerts, d.watchStateFile, d.environment.await, d.feedWatchdog,
+		d.copyStateFile, d.writeDueAlerts, stateFileWatch{d}.run, d.environment.await,
+		d.health().serve, d.health().reportStatus, d.health().sendHeartbeats, d.health().feedWatchdog,
 	} {
 		g.Go(func() error { return loop(ctx) })
 	}
@@ -41,8 +42,8 @@ func (d *Daemon) loops(ctx context.Context) error {
 }
 
 // feedWatchdog keeps systemd's watchdog from ending the daemon while it is healthy.
-func (d *Daemon) feedWatchdog(ctx context.Context) error {
-	return systemd.Watchdog(ctx, func() bool { return d.healthy() == nil })
+func (h health) feedWatchdog(ctx context.Context) error {
+	return systemd.Watchdog(ctx, func() bool { return h.healthy() == nil })
 }
 
 // startAWSLoops starts the goroutines that need AWS.
@@ -58,7 +59,7 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 	}
 	g.Go(func() error {
 		failed := d.depends.askFirst(ctx) // tampering in the messages is judged by the answer
-		d.refreshes.awaitFirst(ctx, firstRefresh)
+		d.refreshes.overview().awaitFirst(ctx, firstRefresh)
 		g.Go(func() error {
 			d.depends.keepAsking(ctx, failed)
 			return nil
@@ -83,7 +84,7 @@ func (d *Daemon) startScope(ctx context.Context, g *errgroup.Group, s inventory.
 	beat := d.progress.Loop("restore "+s.String(), maxSilence)
 	g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
 	g.Go(func() error { return d.refreshes.run(ctx, s) })
-	g.Go(func() error { return d.rehearse(ctx, s) })
+	g.Go(func() error { return rehearsals{d}.run(ctx, s) })
 }
 
 // prune deletes what is older than inventory.retention every hour, until ctx ends.

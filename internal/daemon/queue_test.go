@@ -117,7 +117,7 @@ func TestDeletedQueue(t *testing.T) {
 	if !strings.Contains(a.Cause, "NonExistentQueue") || !strings.Contains(a.Text, "To do: make the queue again") {
 		t.Error(a.Text)
 	}
-	if err := h.daemon.ready(); err == nil {
+	if err := h.daemon.health().ready(); err == nil {
 		t.Error("ready without a queue")
 	}
 	h.strike(id)

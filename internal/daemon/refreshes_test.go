@@ -145,11 +145,11 @@ func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 		<-d.refreshes.slots
 		turn.Wait()
 		time.Sleep(25 * time.Minute) // the next turn comes as late
-		if err := d.refreshes.fresh(); err != nil {
+		if err := d.refreshes.overview().fresh(); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(10 * time.Minute)
-		if d.refreshes.fresh() == nil {
+		if d.refreshes.overview().fresh() == nil {
 			t.Error("nothing for 35 minutes is fresh")
 		}
 	})

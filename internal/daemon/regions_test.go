@@ -101,10 +101,10 @@ func TestNoScopeRefreshedIsNotReady(t *testing.T) {
 	b.set(farRegion, "UnauthorizedOperation")
 	h.run()
 	h.await("both to be tried", func() bool { return h.daemon.connected.Load() && h.failures(home) > 0 && h.failures(far) > 0 })
-	if err := h.daemon.ready(); err == nil || !strings.Contains(err.Error(), "no scope could be refreshed") {
+	if err := h.daemon.health().ready(); err == nil || !strings.Contains(err.Error(), "no scope could be refreshed") {
 		t.Errorf("%v", err)
 	}
-	if err := h.daemon.refreshes.fresh(); err == nil {
+	if err := h.daemon.refreshes.overview().fresh(); err == nil {
 		t.Error("all is well without any refresh")
 	}
 }
@@ -134,20 +134,20 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 				}
 			})
 		}
-		d.refreshes.awaitFirst(ctx, time.Hour)
+		d.refreshes.overview().awaitFirst(ctx, time.Hour)
 		if took := time.Since(begun); took > 3*slotPatience {
 			t.Errorf("what waits in the queue waited %s", took)
 		}
-		if err := d.refreshes.ready(); err != nil {
+		if err := d.refreshes.overview().ready(); err != nil {
 			t.Errorf("not ready: %v", err)
 		}
 		for range 60 {
 			time.Sleep(time.Minute)
-			if err := d.refreshes.fresh(); err != nil {
+			if err := d.refreshes.overview().fresh(); err != nil {
 				t.Fatalf("after %s: %v", time.Since(begun), err)
 			}
 		}
-		if n := d.refreshes.share(); n != (share{1, 13}) {
+		if n := d.refreshes.overview().share(); n != (share{1, 13}) {
 			t.Errorf("%s", n)
 		}
 		if names := d.progress.Stalled(time.Now()); len(names) > 0 {
@@ -179,7 +179,7 @@ func TestARegionEnabledLaterIsGuardedWithinTheHour(t *testing.T) {
 		if !h.scopeDone(far) {
 			t.Errorf("not refreshed an hour later: %v", d.fleet.Scopes())
 		}
-		if n := d.refreshes.share(); n != (share{2, 2}) {
+		if n := d.refreshes.overview().share(); n != (share{2, 2}) {
 			t.Errorf("%s", n)
 		}
 		cancel()
@@ -199,7 +199,7 @@ func TestANewRegionIsNoTrouble(t *testing.T) {
 	if added, failed := h.daemon.fleet.Discover(t.Context()); len(added) != 1 || len(failed) != 0 {
 		t.Fatal(added, failed)
 	}
-	if err := errors.Join(h.daemon.refreshes.ready(), h.daemon.refreshes.fresh()); err != nil {
+	if err := errors.Join(h.daemon.refreshes.overview().ready(), h.daemon.refreshes.overview().fresh()); err != nil {
 		t.Error(err)
 	}
 }
@@ -229,17 +229,17 @@ func TestADisabledRegionKeepsItsSnapshot(t *testing.T) {
 	h.world.SetRegions(region, farRegion, "ap-south-2") // that has none
 	h.plant(farRegion, "vpc-1")
 	h.refreshed()
-	h.await("all", func() bool { return h.daemon.refreshes.share() == share{3, 3} })
+	h.await("all", func() bool { return h.daemon.refreshes.overview().share() == share{3, 3} })
 	h.world.SetRegions(region)
 	b.set(farRegion, "AuthFailure")
 	b.set("ap-south-2", "AuthFailure")
-	h.await("the Regions to be off", func() bool { return h.daemon.refreshes.share() == share{1, 1} })
+	h.await("the Regions to be off", func() bool { return h.daemon.refreshes.overview().share() == share{1, 1} })
 	h.await("an alert", func() bool { return len(h.pager.of(alert.Pipeline)) > 0 })
 	a := h.pager.of(alert.Pipeline)
 	if len(a) != 1 || a[0].Region != farRegion || !strings.Contains(a[0].Cause, "not enabled in account 111122223333 any more: 1 protected flow log there") {
 		t.Errorf("%+v", a)
 	}
-	if err := h.daemon.refreshes.fresh(); err != nil {
+	if err := h.daemon.refreshes.overview().fresh(); err != nil {
 		t.Errorf("not well: %v", err)
 	}
 	if n := len(h.pager.of(alert.Deletion)); n != 0 {
@@ -249,6 +249,6 @@ func TestADisabledRegionKeepsItsSnapshot(t *testing.T) {
 	b.open("ap-south-2")
 	h.world.SetRegions(region, farRegion, "ap-south-2")
 	h.daemon.discovery.soon()
-	h.await("all again", func() bool { return h.daemon.refreshes.share() == share{3, 3} })
+	h.await("all again", func() bool { return h.daemon.refreshes.overview().share() == share{3, 3} })
 	h.await("its end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
 }

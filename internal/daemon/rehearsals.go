@@ -9,38 +9,41 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// rehearse tries restores in a scope as dry runs on rehearsal.schedule, until ctx ends.
-func (d *Daemon) rehearse(ctx context.Context, s inventory.Scope) error {
-	if d.rehearsing == nil {
+// rehearsals of the scopes, on the schedule rehearsal.schedule.
+type rehearsals struct{ *Daemon }
+
+// run tries restores in a scope as dry runs on rehearsal.schedule, until ctx ends.
+func (r rehearsals) run(ctx context.Context, s inventory.Scope) error {
+	if r.rehearsing == nil {
 		return nil
 	}
-	for next := d.rehearsing.Next(time.Now()); retry.Sleep(ctx, time.Until(next)); {
-		if !d.refreshes.isDisabled(s) {
+	for next := r.rehearsing.Next(time.Now()); retry.Sleep(ctx, time.Until(next)); {
+		if !r.refreshes.isDisabled(s) {
 			select {
-			case d.rehearsals <- struct{}{}:
-				d.rehearseOnce(ctx, s)
-				<-d.rehearsals
+			case r.rehearsalSlots <- struct{}{}:
+				r.once(ctx, s)
+				<-r.rehearsalSlots
 			case <-ctx.Done():
 			}
 		}
 		if now := time.Now(); now.After(next) { // else the clock has gone back a little
 			next = now
 		}
-		next = d.rehearsing.Next(next)
+		next = r.rehearsing.Next(next)
 	}
 	return nil
 }
 
-// rehearseOnce rehearses a scope once, and logs what came of it.
-func (d *Daemon) rehearseOnce(ctx context.Context, s inventory.Scope) {
+// once rehearses a scope once, and logs what came of it.
+func (r rehearsals) once(ctx context.Context, s inventory.Scope) {
 	task := "rehearsal " + s.String()
-	defer d.progress.Task(task, maxSilence)()
+	defer r.progress.Task(task, maxSilence)()
 	var c rehearse.Result
 	err := recovered("rehearsal of "+s.String(), func() (err error) {
-		c, err = d.rehearser.Rehearse(ctx, s, func() { d.progress.Beat(task) })
+		c, err = r.rehearser.Rehearse(ctx, s, func() { r.progress.Beat(task) })
 		return err
 	})
-	log := d.Log.With("account", s.Account, "region", s.Region, "tried", c.Tried, "refused", c.Refused)
+	log := r.Log.With("account", s.Account, "region", s.Region, "tried", c.Tried, "refused", c.Refused)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:

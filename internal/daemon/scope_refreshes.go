@@ -83,10 +83,15 @@ func (r *refreshes) all() iter.Seq2[inventory.Scope, *scopeRefreshes] {
 	}
 }
 
+// overview is what the refreshes of all scopes come to.
+type overview struct{ *refreshes }
+
+func (r *refreshes) overview() overview { return overview{r} }
+
 // share counts the scopes whose last refresh was complete, and all. Those whose Region is not
 // enabled are left out.
-func (r *refreshes) share() (n share) {
-	for _, st := range r.all() {
+func (o overview) share() (n share) {
+	for _, st := range o.all() {
 		if st.disabled {
 			continue
 		}
@@ -100,8 +105,8 @@ func (r *refreshes) share() (n share) {
 
 // untried returns the scopes whose first refresh since the start is not over. One that AWS
 // refuses or does not answer counts as over.
-func (r *refreshes) untried() (out []inventory.Scope) {
-	for s, st := range r.all() {
+func (o overview) untried() (out []inventory.Scope) {
+	for s, st := range o.all() {
 		if !st.refreshed() && !st.failing() && !st.hangs && !st.disabled && !st.isNew() {
 			out = append(out, s)
 		}
@@ -111,11 +116,11 @@ func (r *refreshes) untried() (out []inventory.Scope) {
 
 // ready returns an error unless the first refresh of each scope is over, and one at least was
 // complete.
-func (r *refreshes) ready() error {
-	if len(r.untried()) > 0 {
+func (o overview) ready() error {
+	if len(o.untried()) > 0 {
 		return errors.New("the first refresh is not done yet")
 	}
-	for _, st := range r.all() {
+	for _, st := range o.all() {
 		if st.refreshed() {
 			return nil
 		}
@@ -124,8 +129,8 @@ func (r *refreshes) ready() error {
 }
 
 // refreshed reports whether the last refresh of one of an account's scopes was complete.
-func (r *refreshes) refreshed(account string) bool {
-	for s, st := range r.all() {
+func (o overview) refreshed(account string) bool {
+	for s, st := range o.all() {
 		if s.Account == account && st.works() {
 			return true
 		}
@@ -139,9 +144,9 @@ const freshGrace = time.Minute
 // fresh returns an error if a scope's last complete refresh is too old: the schedule had two
 // more since, and the time that it took has passed too. A scope whose refresh fails or gets
 // no answer has an alert of its own, and counts here only if no other scope is left.
-func (r *refreshes) fresh() error {
+func (o overview) fresh() error {
 	counted, failing := 0, error(nil)
-	for s, st := range r.all() {
+	for s, st := range o.all() {
 		switch {
 		case st.disabled || !st.refreshed() && st.isNew():
 			continue
@@ -152,7 +157,7 @@ func (r *refreshes) fresh() error {
 			return fmt.Errorf("%s has not been refreshed yet", s)
 		}
 		counted++
-		due := r.d.refreshing.Next(r.d.refreshing.Next(st.last.ended)).Add(st.last.took + freshGrace)
+		due := o.d.refreshing.Next(o.d.refreshing.Next(st.last.ended)).Add(st.last.took + freshGrace)
 		if time.Now().After(due) {
 			return fmt.Errorf("the last refresh of %s ended %s ago", s, time.Since(st.last.ended).Round(time.Second))
 		}
@@ -188,22 +193,22 @@ const firstRefresh = 10 * time.Second
 
 // awaitFirst waits until the first refresh of every scope is over or is in the state file,
 // and for most at most.
-func (r *refreshes) awaitFirst(ctx context.Context, most time.Duration) {
+func (o overview) awaitFirst(ctx context.Context, most time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	for ctx.Err() == nil && !r.firstTried(ctx) {
+	for ctx.Err() == nil && !o.firstTried(ctx) {
 		retry.Sleep(ctx, 50*time.Millisecond)
 	}
 }
 
 // firstTried reports whether the first refresh of every scope is over, or is in the state file.
-func (r *refreshes) firstTried(ctx context.Context) bool {
-	untried := r.untried()
+func (o overview) firstTried(ctx context.Context) bool {
+	untried := o.untried()
 	if len(untried) == 0 {
 		return true
 	}
 	all := true
-	err := r.d.store.View(ctx, func(tx *store.Tx) error {
+	err := o.d.store.View(ctx, func(tx *store.Tx) error {
 		for _, s := range untried {
 			ok, err := tx.FirstRefreshed(s)
 			if err != nil {
@@ -218,4 +223,4 @@ func (r *refreshes) firstTried(ctx context.Context) bool {
 
 // Refreshed reports whether the first refresh of every scope is over since the
 // start, and one at least was complete.
-func (d *Daemon) Refreshed() bool { return d.connected.Load() && d.refreshes.ready() == nil }
+func (d *Daemon) Refreshed() bool { return d.connected.Load() && d.refreshes.overview().ready() == nil }

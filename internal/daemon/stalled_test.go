@@ -79,7 +79,7 @@ func TestAHungCallStopsTheFeed(t *testing.T) {
 			h.daemon.Config.Rehearsal.Schedule = "@every 1s"
 			h.refreshed()
 			t.Cleanup(func() { close(net.release) }) // before the daemon is stopped
-			h.await("health", func() bool { return h.daemon.healthy() == nil })
+			h.await("health", func() bool { return h.daemon.health().healthy() == nil })
 			armed.Store(true)
 			h.strike(id)
 			<-net.reached

@@ -10,37 +10,41 @@ import (
 	"flowkeeper/inventory"
 )
 
-// watchStateFile wakes restorers and senders after a command has changed the state file,
+// stateFileWatch watches the state file, which somebody may take away, and another process
+// may change.
+type stateFileWatch struct{ *Daemon }
+
+// run wakes restorers and senders after a command has changed the state file,
 // until ctx ends. It reads with the connection that writes, so that a commit that hangs
 // stops its progress too. If somebody has deleted or replaced the file, it writes the file
 // back and returns an error, which ends the daemon; the next one opens the file that was
 // written.
-func (d *Daemon) watchStateFile(ctx context.Context) error {
-	beat := d.progress.Loop("store", maxSilence)
-	last, _ := d.store.Version(ctx)
-	released := d.warnReleases(ctx, store.Released{})
+func (w stateFileWatch) run(ctx context.Context) error {
+	beat := w.progress.Loop("store", maxSilence)
+	last, _ := w.store.Version(ctx)
+	released := w.warnReleases(ctx, store.Released{})
 	var dropped droppedNotice
 	for retry.Sleep(ctx, time.Second) {
 		beat()
-		if err := d.store.Intact(); errors.Is(err, store.ErrTaken) {
-			d.newOutage(inventory.Scope{}, stateFile, "").alert(ctx, err.Error())
-			return errors.Join(err, d.store.Rescue(context.WithoutCancel(ctx)))
+		if err := w.store.Intact(); errors.Is(err, store.ErrTaken) {
+			w.newOutage(inventory.Scope{}, stateFile, "").alert(ctx, err.Error())
+			return errors.Join(err, w.store.Rescue(context.WithoutCancel(ctx)))
 		}
-		d.storeHealth.retry(ctx, time.Now())
-		if fresh := dropped.due(d.store.Dropped().Undelivered, time.Now()); fresh > 0 {
-			d.Log.Warn("alerts of attempts, tampering, or deletions of flow logs that nobody ever saw were dropped before every sink had them, to make room in the state file; those of known flow logs are never dropped. See who makes these calls, and which sink is down",
+		w.storeHealth.retry(ctx, time.Now())
+		if fresh := dropped.due(w.store.Dropped().Undelivered, time.Now()); fresh > 0 {
+			w.Log.Warn("alerts of attempts, tampering, or deletions of flow logs that nobody ever saw were dropped before every sink had them, to make room in the state file; those of known flow logs are never dropped. See who makes these calls, and which sink is down",
 				"alerts", fresh)
 		}
-		v, err := d.store.Version(ctx)
+		v, err := w.store.Version(ctx)
 		if err != nil || v == last {
 			continue
 		}
 		last = v
-		released = d.warnReleases(ctx, released)
-		if d.connected.Load() {
-			d.remediator.WakeRestorers()
+		released = w.warnReleases(ctx, released)
+		if w.connected.Load() {
+			w.remediator.WakeRestorers()
 		}
-		for _, s := range d.senders {
+		for _, s := range w.senders {
 			s.Hurry()
 		}
 	}
@@ -50,13 +54,13 @@ func (d *Daemon) watchStateFile(ctx context.Context) error {
 // warnReleases logs a warning if more flow logs are released than before, or for longer:
 // a release takes their protection away. It returns what is released now, or before if the
 // state file can't be read: the next change asks again.
-func (d *Daemon) warnReleases(ctx context.Context, before store.Released) store.Released {
-	now, err := d.store.Released(ctx)
+func (w stateFileWatch) warnReleases(ctx context.Context, before store.Released) store.Released {
+	now, err := w.store.Released(ctx)
 	if err != nil {
 		return before
 	}
 	if now.FlowLogs > before.FlowLogs || now.Until.After(before.Until) {
-		d.Log.Warn("flow logs are released: who deletes them is told of, but they are not restored; `flowkeeper inventory list` names them, `flowkeeper inventory release --undo` protects them again",
+		w.Log.Warn("flow logs are released: who deletes them is told of, but they are not restored; `flowkeeper inventory list` names them, `flowkeeper inventory release --undo` protects them again",
 			"flow_logs", now.FlowLogs, "until", now.Until.UTC().Format(time.RFC3339))
 	}
 	return now

@@ -19,17 +19,17 @@ import (
 const statusPause = 15 * time.Second
 
 // reportStatus sends systemd a line about what the daemon is doing, until ctx ends.
-func (d *Daemon) reportStatus(ctx context.Context) error {
+func (h health) reportStatus(ctx context.Context) error {
 	if !systemd.Listening() {
 		return nil
 	}
 	for {
-		ready := d.ready() == nil
-		if c, err := d.store.Counts(ctx); err == nil {
-			c.RefreshedAt = d.current(c.RefreshedAt)
-			d.report(systemd.Status(statusLine(c, d.share(c), d.problem(), time.Now())))
+		ready := h.ready() == nil
+		if c, err := h.store.Counts(ctx); err == nil {
+			c.RefreshedAt = h.current(c.RefreshedAt)
+			h.report(systemd.Status(statusLine(c, h.share(c), h.problem(), time.Now())))
 		}
-		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (d.ready() == nil); {
+		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (h.ready() == nil); {
 			if !retry.Sleep(ctx, time.Second) {
 				return nil
 			}
@@ -38,11 +38,11 @@ func (d *Daemon) reportStatus(ctx context.Context) error {
 }
 
 // problem returns what the status line begins with if the daemon is not well.
-func (d *Daemon) problem() string {
-	if err := d.ready(); err != nil {
+func (h health) problem() string {
+	if err := h.ready(); err != nil {
 		return "not ready: " + err.Error()
 	}
-	if err := d.unwell(); err != nil {
+	if err := h.unwell(); err != nil {
 		return "NOT WELL: " + err.Error()
 	}
 	return ""
@@ -50,11 +50,11 @@ func (d *Daemon) problem() string {
 
 // share returns how many scopes are refreshed; before AWS has been reached, all that the
 // state file has.
-func (d *Daemon) share(c store.Counts) share {
-	if !d.connected.Load() {
+func (h health) share(c store.Counts) share {
+	if !h.connected.Load() {
 		return share{len(c.RefreshedAt), len(c.RefreshedAt)}
 	}
-	return d.refreshes.share()
+	return h.refreshes.overview().share()
 }
 
 // statusLine returns the status as a line. problem comes first, if there is one.

@@ -70,14 +70,14 @@ func TestI1FullStore(t *testing.T) {
 	id := h.plant(region, "vpc-1")
 	h.broken = &brokenStore{}
 	h.refreshed()
-	h.await("readiness", func() bool { return h.daemon.ready() == nil })
+	h.await("readiness", func() bool { return h.daemon.health().ready() == nil })
 	h.broken.full(true)
 	h.strike(id)
 	h.await("the alert, past the store", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
 	if n := h.world.Deleted(h.queue); n != 0 {
 		t.Errorf("%d messages acknowledged that are not stored", n)
 	}
-	if err := h.daemon.ready(); !errors.Is(err, errNotStored) {
+	if err := h.daemon.health().ready(); !errors.Is(err, errNotStored) {
 		t.Errorf("ready: %v", err)
 	}
 	h.broken.full(false)
