@@ -31,11 +31,11 @@ func (d *Daemon) sendHeartbeats(ctx context.Context) error {
 		health, sent := daemon.Note(unwell), delivery.Note(err)
 		switch {
 		case health == outage.Began:
-			d.Log.Error("the heartbeat stops, so that its monitor tells people", "reason", unwell)
+			d.Log.Error("the heartbeat stops, so that its monitor alerts people", "reason", unwell)
 		case sent == outage.Began:
 			d.Log.Warn("the heartbeat does not reach its monitor; trying again", "error", err)
 		case unwell == nil && err == nil && (health == outage.Ended || sent == outage.Ended):
-			d.Log.Info("the heartbeat's monitor hears that all is well")
+			d.Log.Info("heartbeats are sent: all is well")
 		}
 		if !retry.Sleep(ctx, d.Config.Heartbeat.Every) {
 			return nil
