@@ -63,7 +63,7 @@ type Rule struct {
 	Wait      time.Duration `mapstructure:"wait"`
 }
 
-// Rehearsal is when restores are tried dry.
+// Rehearsal is when restores are tried as dry runs.
 type Rehearsal struct {
 	Schedule   string   `mapstructure:"schedule"`
 	Principals []string `mapstructure:"principals"` // ARNs of other Flowkeepers' roles and users
@@ -87,7 +87,7 @@ type Sink struct {
 	RoutingKeyFile string `mapstructure:"routing_key_file"`
 }
 
-// State is where Flowkeeper remembers.
+// State is the state file, and where copies of it go.
 type State struct {
 	Path   string `mapstructure:"path"`
 	Backup string `mapstructure:"backup"` // s3://bucket/prefix
@@ -98,14 +98,14 @@ type HTTP struct {
 	Listen string `mapstructure:"listen"`
 }
 
-// Heartbeat tells a monitor outside that all is well, for as long as it is.
+// Heartbeat sends requests to an outside monitor while the daemon is well.
 type Heartbeat struct {
-	URL     string        `mapstructure:"url"` // secret: who knows it can go on in our name
+	URL     string        `mapstructure:"url"` // secret: anybody who knows it can send heartbeats in our place
 	URLFile string        `mapstructure:"url_file"`
 	Every   time.Duration `mapstructure:"every"`
 }
 
-// Log is how the daemon speaks.
+// Log is the level and format of the daemon's log.
 type Log struct {
 	Level  string `mapstructure:"level"`
 	Format string `mapstructure:"format"`

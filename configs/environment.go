@@ -91,11 +91,11 @@ func (l *loader) checkEnvironment() {
 	}
 }
 
-// Kubernetes gives a container variables for each Service of its namespace, named
-// after the Service: one that is called flowkeeper-http brings
-// FLOWKEEPER_HTTP_SERVICE_HOST, _SERVICE_PORT, _SERVICE_PORT_NAME, _PORT, and
-// _PORT_9090_TCP with _PROTO, _PORT and _ADDR. Their values tell them from our
-// own, mistyped: a host is an address, a port a number or tcp://….
+// Kubernetes gives a container variables for each Service of its namespace, named after the
+// Service: one that is called flowkeeper-http brings FLOWKEEPER_HTTP_SERVICE_HOST,
+// _SERVICE_PORT, _SERVICE_PORT_NAME, _PORT, and _PORT_9090_TCP with _PROTO, _PORT and _ADDR.
+// Their values distinguish them from mistyped ones of our own: a host is an address, a port a
+// number or tcp://….
 var variablesOfServices = []struct {
 	name *regexp.Regexp // its end; the first that fits counts
 	is   func(value string) bool

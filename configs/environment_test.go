@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestTimeZonesAreNamed: a wrong one is named, and every right one is known.
+// TestTimeZonesAreNamed: an error names the wrong time zone, and every valid one is accepted.
 func TestTimeZonesAreNamed(t *testing.T) {
 	t.Parallel()
 	for schedule, want := range map[string]string{
@@ -151,8 +151,8 @@ func TestWhatOnlyShellsReplace(t *testing.T) {
 
 const proxyPassword = "p4ssw0rdp4ssw0rd"
 
-// TestMalformedProxiesAreNamed, by their variable and without what is in it: Go
-// would go past the proxy, and say nothing.
+// TestMalformedProxiesAreNamed, by their variable and without what is in it: Go would connect
+// without the proxy, and report nothing.
 func TestMalformedProxiesAreNamed(t *testing.T) {
 	t.Parallel()
 	fine := []string{

@@ -110,8 +110,8 @@ func TestExampleCommentsLoad(t *testing.T) {
 	}
 }
 
-// isProse tells a comment's words from a commented-out setting: settings
-// follow the # at once, list items of one with two spaces and a dash or deeper.
+// isProse reports whether a comment is text, not a commented-out setting: settings follow the
+// # at once, list items of one with two spaces and a dash or deeper.
 func isProse(afterHash string) bool {
 	if !strings.HasPrefix(afterHash, " ") {
 		return false

@@ -151,7 +151,8 @@ func TestMissingFile(t *testing.T) {
 	}
 }
 
-// TestTheServicesCopyHasNoPath: nobody can mend what systemd keeps in /run.
+// TestTheServicesCopyHasNoPath: a problem does not show the path of systemd's copy in /run,
+// because nobody should edit that.
 func TestTheServicesCopyHasNoPath(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -199,16 +200,16 @@ func TestSecretsOfTheServiceAlone(t *testing.T) {
 	if err != nil || len(c.Alerts) != 3 {
 		t.Fatal(c.Alerts, err)
 	}
-	var told []string
+	var withProblems []string
 	for _, w := range warnings {
 		if strings.Contains(w.String(), "only the service has") {
-			told = append(told, strings.Fields(w.String())[0])
+			withProblems = append(withProblems, strings.Fields(w.String())[0])
 		} else {
 			t.Errorf("another warning: %s", w)
 		}
 	}
 	want := []string{"alerts[0].secret_file:", "alerts[0].url_file:", "alerts[1].url_file:", "alerts[2].routing_key_file:", "heartbeat.url_file:", "remediate.token_key_file:"}
-	if d := cmp.Diff(want, told); d != "" {
+	if d := cmp.Diff(want, withProblems); d != "" {
 		t.Error(d)
 	}
 	if _, _, err := Load(file, Options{LeaveSecrets: true, Environ: []string{"CREDENTIALS_DIRECTORY=" + t.TempDir()}}); err == nil {

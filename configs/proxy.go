@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// Proxies checks the variables that name a proxy: HTTPS_PROXY, HTTP_PROXY and
-// NO_PROXY, in capitals or not. Go ignores a malformed one, and goes past the
-// proxy. The error is *Problems; what is in NO_PROXY but fits no host is a
-// warning. Neither shows what the first two hold: it may be a password (I11).
+// Proxies checks the variables that name a proxy: HTTPS_PROXY, HTTP_PROXY and NO_PROXY, in
+// capitals or not. Go ignores a malformed one, and connects without the proxy. The error is
+// *Problems; what is in NO_PROXY but fits no host is a warning. Neither shows what the first
+// two hold: it may be a password (I11).
 func Proxies(environ []string) ([]Warning, error) {
 	env := environment(environ)
 	if problems := Problems(proxyProblems(env)); len(problems) > 0 {

@@ -13,7 +13,7 @@ import (
 // QueueRef is the queue that queue.url names.
 type QueueRef struct {
 	URL     string // what SQS's calls have as QueueUrl
-	Region  string // that requests are signed for; empty if the URL does not tell
+	Region  string // that requests are signed for; empty if the URL does not state it
 	Account string
 	Name    string
 	// Endpoint is the scheme and host (with its port) that the URL states: SQS is

@@ -80,8 +80,8 @@ var pathsInRecords = map[string]*regexp.Regexp{
 	linkedName: regexp.MustCompile(`^role/aws-service-role/[a-z0-9.-]+/$`),
 }
 
-// neverRecorded names the role that was meant by one that no record names: AWS's
-// own roles always have their path. Empty: it may be in records.
+// neverRecorded returns the role that was probably meant by a name that no record has: records
+// name AWS's own roles with their path. Empty: records may have the name.
 func neverRecorded(resource string) string {
 	for begin, path := range pathsInRecords {
 		before, rest, found := strings.Cut(resource, begin)
@@ -94,8 +94,8 @@ func neverRecorded(resource string) string {
 	return ""
 }
 
-// openTo says who can make a principal that a pattern with * fits; empty: nobody
-// but AWS, and whoever administers IAM Identity Center.
+// openTo returns who can create a principal that matches a pattern with *. Empty: only AWS and
+// the administrators of IAM Identity Center can.
 func openTo(resource string) string {
 	before, _, star := strings.Cut(resource, "*")
 	switch {
@@ -115,8 +115,8 @@ func openTo(resource string) string {
 	return "everybody in the account, its root user too: write a rule for each role, without *"
 }
 
-// ruleWarnings are those of rules that loosen: what they let pass is not restored
-// at once.
+// ruleWarnings returns the warnings about rules with another action than restore: what they
+// match is not restored at once.
 func ruleWarnings(rules []Rule) (out []Warning) {
 	for n, r := range rules {
 		at := fmt.Sprintf("remediate.rules[%d]", n)

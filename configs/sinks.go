@@ -92,8 +92,8 @@ func (check checks) sinkType(key string, s Sink) {
 	}
 }
 
-// slackURL refuses what is no incoming webhook. A workflow trigger answers
-// 200 to anything, starts its workflow at each post, and posts no alert.
+// slackURL refuses a URL at Slack that is not one of an incoming webhook. A workflow
+// trigger answers 200 to any request and starts its workflow, but shows no alert.
 func (check checks) slackURL(key, s string) {
 	const make = "make an incoming webhook (the Slack app's page, Incoming Webhooks): its URL begins with https://hooks.slack.com/services/"
 	u, err := url.Parse(s)
@@ -119,8 +119,8 @@ func isPagerURL(s string) bool {
 	return err == nil && isPrivateURL(s) && strings.Trim(u.Path, "/") == "" && !strings.ContainsAny(s, "@?#")
 }
 
-// isPrivateURL reports a URL that nobody between can read a secret on the way
-// to: https, or one of this machine.
+// isPrivateURL reports whether a request to the URL can carry a secret that nobody on the
+// network path can read: it is https, or an address of this machine.
 func isPrivateURL(s string) bool {
 	u, err := url.Parse(s)
 	if err != nil || !isURL(s) {

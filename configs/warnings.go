@@ -23,7 +23,7 @@ func (c Config) warnings() []Warning {
 	}
 	for n, s := range c.Alerts {
 		if u, err := url.Parse(s.URL); s.Type == "webhook" && err == nil && u.Scheme == "http" {
-			out = append(out, warning("alerts[%d].url is plain http: whoever sits between can read the alerts", n))
+			out = append(out, warning("alerts[%d].url is plain http: anybody on the network path can read the alerts", n))
 		}
 		if opens := slices.IndexFunc(s.Kinds, func(k string) bool { return slices.Contains(pagerOpens, k) }); s.Type == "pagerduty" && opens >= 0 && !slices.Contains(s.Kinds, "closed") {
 			out = append(out, warning("alerts[%d].kinds has no closed: people resolve what %s opens", n, s.Kinds[opens]))
@@ -36,7 +36,7 @@ func (c Config) warnings() []Warning {
 		}
 	}
 	if strings.HasPrefix(c.Heartbeat.URL, "http:") && !isPrivateURL(c.Heartbeat.URL) {
-		out = append(out, warning("heartbeat.url is plain http: whoever sits between can read it, and go on when we have fallen silent"))
+		out = append(out, warning("heartbeat.url is plain http: anybody on the network path can read it, and send heartbeats when Flowkeeper does not"))
 	}
 	if len(c.Rehearsal.Principals) > 0 && c.Remediate.TokenKey == "" && c.Remediate.TokenKeyFile == "" {
 		out = append(out, warning("rehearsal.principals names other Flowkeepers, and there is no remediate.token_key that they share: if two restore the same flow log, only AWS's refusal of a second equal one keeps it single"))

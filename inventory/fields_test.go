@@ -7,9 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// Every field that AWS describes is copied into FlowLog or dropped for a
-// reason: when the SDK grows one, somebody must decide which (docs/aws.md, "Describing
-// flow logs").
+// Every field that AWS describes is copied into FlowLog or dropped for a reason: when the SDK
+// has a new one, it must be added to one of the lists (docs/aws.md, "Describing flow logs").
 func TestEveryDescribedFieldIsClassified(t *testing.T) {
 	t.Parallel()
 	classified := map[string]map[string]string{

@@ -33,8 +33,8 @@ type Settings struct {
 	Tags                     map[string]string       `json:"tags,omitempty"`
 }
 
-// DestinationOptions apply to S3 destinations only. Describe fills in the
-// defaults that nobody set.
+// DestinationOptions apply to S3 destinations only. Describe fills in the defaults of options
+// that were not set.
 type DestinationOptions struct {
 	FileFormat               string `json:"file_format,omitempty"`
 	HiveCompatiblePartitions bool   `json:"hive_compatible_partitions"`

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Recipient is who gets what is delivered to a destination: an S3 bucket, whatever the
-// prefix, or the account of a log group or a delivery stream. The zero value is nobody.
+// Recipient is who gets what is delivered to a destination: an S3 bucket, whatever the prefix,
+// or the account of a log group or a delivery stream. The zero value is no recipient.
 type Recipient string
 
 // RecipientOf returns the recipient of a destination's ARN; for any other text, that text.

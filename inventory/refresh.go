@@ -82,8 +82,8 @@ type Diff struct {
 	after    int64 // the row number up to which Lost has looked
 }
 
-// NewDiff begins a listing at a time. A row that was written within settle before is not
-// lost: AWS may not show it to everyone yet.
+// NewDiff begins a listing at a time. A row that was written within settle before is not lost:
+// AWS may not show it in all answers yet.
 func NewDiff(snapshot Snapshot, scope Scope, api Describer, settle time.Duration, started time.Time) *Diff {
 	return &Diff{Started: started, snapshot: snapshot, scope: scope, api: api, settle: settle,
 		next: &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(pageSize)}}
@@ -97,8 +97,8 @@ const (
 
 var errSameToken = errors.New("AWS answered the same NextToken twice: the listing can't be complete")
 
-// Page is the next page of the listing; more tells whether another follows. Any error
-// leaves absence unbelieved: only a complete listing counts (I5).
+// Page is the next page of the listing; more reports whether another follows. After an error
+// no flow log counts as absent: only a complete listing counts (I5).
 func (d *Diff) Page(ctx context.Context) (page []types.FlowLog, more bool, err error) {
 	out, err := describe(ctx, d.api, d.next, patient)
 	if err == nil && aws.ToString(out.NextToken) != "" && aws.ToString(out.NextToken) == aws.ToString(d.next.NextToken) {
@@ -117,9 +117,8 @@ func describe(ctx context.Context, api Describer, in *ec2.DescribeFlowLogsInput,
 	return api.DescribeFlowLogs(ctx, in, opts...)
 }
 
-// patient lets the SDK ask for a page again: one broken connection in a
-// hundred pages should not cost the whole listing. (A look is asked again by
-// its incident.)
+// patient lets the SDK ask for a page again: one broken connection in a hundred pages should
+// not cost the whole listing. (A failed observation is repeated by the next step.)
 func patient(o *ec2.Options) { o.RetryMaxAttempts = 4 }
 
 // Changed are the flow logs of a page that the snapshot does not have, or not like that.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestReleasedFromItsSecondOn: CloudTrail tells whole seconds, the release is
-// known to the millisecond.
+// TestReleasedFromItsSecondOn: CloudTrail's times are whole seconds, the release's has
+// milliseconds.
 func TestReleasedFromItsSecondOn(t *testing.T) {
 	t.Parallel()
 	second := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

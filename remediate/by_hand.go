@@ -73,8 +73,8 @@ func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why strin
 	return done && err == nil, err
 }
 
-// RetryBlocked makes the blocked incidents of a scope due, and wakes its restorer: what
-// blocked them may have been mended.
+// RetryBlocked makes the blocked incidents of a scope due, and wakes its restorer: their cause
+// may be gone.
 func (r *Remediator) RetryBlocked(ctx context.Context, s inventory.Scope) error {
 	parts := r.parts(s)
 	defer parts.memory.wakeUp()

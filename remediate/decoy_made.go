@@ -12,9 +12,10 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// alertDecoyMade tells who made a flow log in the place of a protected one that
-// does not do the same. Whom a rule names may make another. Where the new one
-// could not be described in time, the alert about the incident tells of it.
+// alertDecoyMade adds an alert of a flow log that was created in the place of a protected one
+// and does not do the same, with who created it. There is none if a rule gives that principal
+// time to make a replacement. If the new flow log could not be described in time, the alert
+// about the incident reports it.
 func alertDecoyMade(tx scopeTx, f detection.Finding, c *incident.Case, id string) error {
 	actor := f.Actor()
 	row, ok := c.Row(id)

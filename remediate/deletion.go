@@ -181,10 +181,10 @@ func withHistory(tx scopeTx, c *incident.Case, id string, rec incident.Record) (
 	return rec, err
 }
 
-// alertDirectly alerts, past the outbox, of a deletion that the store could not take (I1): what
-// can be read of it still says what went dark. Whether it was allowed is not asked
-// for. The alert has an ID of its own: the one that is stored later says that the
-// restore goes on, and a receiver that drops repeats must take it.
+// alertDirectly sends an alert, without the outbox, of a deletion that could not be stored
+// (I1). What can still be read from the store says which resources went dark. Whether the
+// deletion was allowed is not looked up. The alert has an ID of its own: the one that is
+// stored later says that the restore goes on, and a receiver that drops repeats must take it.
 func (in intake) alertDirectly(ctx context.Context, f detection.Finding, now time.Time) {
 	s := in.store.scope
 	var rows map[string]inventory.Row
@@ -197,7 +197,7 @@ func (in intake) alertDirectly(ctx context.Context, f detection.Finding, now tim
 	}
 	e := notify.NewEvent(s, f, in.store.policy, now)
 	facts := notify.ActorFacts(in.store.policy, s.Account, e.Actor)
-	_ = in.store.view(ctx, func(tx scopeTx) (err error) { facts, err = tx.facts(e.Actor, notify.FlowLogs(incidents)); return err }) // fewer, then
+	_ = in.store.view(ctx, func(tx scopeTx) (err error) { facts, err = tx.facts(e.Actor, notify.FlowLogs(incidents)); return err }) // after an error there are fewer facts
 	e.Level = e.Level.RaisedBy(facts)
 	a := notify.DeletionAlert(e, incidents, facts, now)
 	if knowsNone && len(f.Deleted) > 0 {

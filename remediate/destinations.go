@@ -8,8 +8,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// reconsider applies inventory.destinations to what the snapshot has, once a
-// start: the configuration may be another than when it was learned.
+// reconsider applies inventory.destinations to the rows of the snapshot, once after each
+// start: the configuration may have changed since they were written.
 func (r refresher) reconsider(ctx context.Context) error {
 	if r.memory.reconsidered.Load() {
 		return nil
@@ -26,7 +26,9 @@ func (r refresher) reconsider(ctx context.Context) error {
 			return nil
 		}
 		changed += len(ids)
-		return r.store.update(ctx, func(tx scopeTx) error { return tx.changeEach(ids, func(c *incident.Case, id string) { c.Rows().Exclude(id) }) })
+		return r.store.update(ctx, func(tx scopeTx) error {
+			return tx.changeEach(ids, func(c *incident.Case, id string) { c.Rows().Exclude(id) })
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("apply inventory.destinations to the snapshot of %s: %w", r.store.scope, err)

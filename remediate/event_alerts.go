@@ -201,8 +201,8 @@ func (tx scopeTx) notifyLoss(e incident.Event, late bool) (incident.Event, error
 	return e, add(tx, a)
 }
 
-// notifyKnown alerts of a deletion that was held back as one of a flow log that nobody ever
-// saw, once the snapshot knows that after all.
+// notifyKnown alerts of a deletion that was held back as one of an unknown flow log, once the
+// snapshot has that flow log.
 func (tx scopeTx) notifyKnown(e incident.Event, found bool, i incident.Incident) error {
 	e, changed, due := notify.KnownNow(e, found, i)
 	if !changed {

@@ -15,7 +15,7 @@ import (
 type intake struct {
 	scopeParts
 	background   func(task func()) // runs it beside the caller
-	meter        Meter             // nil: nobody counts
+	meter        Meter             // nil: nothing is counted
 	bypassOutbox func(ctx context.Context, a alert.Alert)
 	refreshSoon  func()
 }

@@ -28,7 +28,7 @@ type scopeMemory struct {
 
 	mu           sync.Mutex
 	observations []incident.Observation // guarded by mu
-	torn         map[string]time.Time   // guarded by mu: resources that a record says are deleted, and when that was heard
+	torn         map[string]time.Time   // guarded by mu: resources that a record says are deleted, with the time when it was noted
 }
 
 func newScopeMemory(now time.Time) *scopeMemory {
@@ -69,8 +69,8 @@ func (m *scopeMemory) freshObservation(resource string, opened, now time.Time) (
 }
 
 // noteTornDown notes, after the commit of the record, that a record says that a resource was deleted. AWS removes its
-// flow logs without a record, so that a loss which a refresh finds there has none to
-// wait for: the create that follows at once tells whether the resource is gone.
+// flow logs without a record, so that a loss which a refresh finds there has none to wait for: the answer to the create
+// that follows at once shows whether the resource is gone.
 func (m *scopeMemory) noteTornDown(resource string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -89,7 +89,8 @@ func (m *scopeMemory) noteTornDown(resource string, now time.Time) {
 	}
 }
 
-// wasTornDown reports whether a record has told of it. A restart forgets it.
+// wasTornDown reports whether a record said within the last hour that the resource was
+// deleted. After a restart it is false.
 func (m *scopeMemory) wasTornDown(resource string, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -22,8 +22,8 @@ type NewsTx interface {
 	PendingNotices(scope inventory.Scope, limit int) ([]inventory.Row, error)
 	// PutFlowLog writes a row whole.
 	PutFlowLog(row inventory.Row) error
-	// AnyFailing reports whether an alert has said of a protected live row that its
-	// delivery fails, and none since that it works.
+	// AnyFailing reports whether there was an alert that the delivery of a protected live flow
+	// log fails, and none since that it works.
 	AnyFailing(scope inventory.Scope) (bool, error)
 	// OutageAlerted reports whether an alert has said that a part of the pipeline fails, and
 	// none since that it works; SetTrouble notes it.
@@ -87,8 +87,8 @@ func notifyRows(tx NewsTx, s inventory.Scope, rows []inventory.Row, now time.Tim
 	return nil
 }
 
-// endDeliveryOutage tells that no flow log fails to deliver any more: those that
-// did are mended, or gone.
+// endDeliveryOutage adds an alert that no flow log fails to deliver any more: those that did
+// work again, or are gone.
 func (n notifier) endDeliveryOutage(ctx context.Context) error {
 	s, told := n.store.scope, false
 	err := n.news.View(ctx, func(tx NewsTx) (err error) { told, err = tx.OutageAlerted(s, notify.Delivering); return err })

@@ -68,7 +68,7 @@ func (r *Remediator) parallel() func(most int, tasks ...func() error) error {
 	}
 }
 
-// unpredictable is randomness for what nobody may foresee.
+// unpredictable returns bytes from crypto/rand.
 func unpredictable() (b [32]byte) {
 	cryptorand.Read(b[:]) //nolint:errcheck // it never fails
 	return b

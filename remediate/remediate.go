@@ -69,7 +69,7 @@ type Remediator struct {
 	// AlertsAdded is called after each commit that may have put alerts into the
 	// outbox.
 	AlertsAdded func()
-	// Rehearsals are told what concerns them; nil: nobody rehearses here.
+	// Rehearsals gets the findings about rehearsals. nil: there are no rehearsals.
 	Rehearsals Rehearsals
 	// RefreshSoon asks for a refresh of one scope, or of all.
 	RefreshSoon func(scope inventory.Scope, all bool)
@@ -84,12 +84,12 @@ type Remediator struct {
 	// Rand is the source of jitter, in [0, 1). nil: math/rand. A run that must repeat
 	// itself exactly has its own Parallel, Background, Rand and Random.
 	Rand func() float64
-	// Random is the source of new ClientTokens, which nobody may foresee. nil: crypto/rand.
+	// Random is the source of new ClientTokens, which must be unpredictable. nil: crypto/rand.
 	Random func() [32]byte
-	// Meter is told what was committed; nil: nobody is.
+	// Meter counts what was committed. nil: nothing is counted.
 	Meter Meter
-	// Tampering is handed what concerns no flow log itself, but what one depends on. It may
-	// not be nil where records are handled.
+	// Tampering gets the findings about resources that flow logs depend on. It must not be nil
+	// if Handle is called.
 	Tampering Tampering
 
 	tasks sync.WaitGroup // calls to AWS that messages have left behind
@@ -172,8 +172,8 @@ func (r *Remediator) NotifyDue(ctx context.Context, beat func()) error {
 	return errors.Join(errs...)
 }
 
-// WakeRestorers makes every restorer look at what is due: another process has
-// changed the store.
+// WakeRestorers has every restorer ask the store what is due. It is called after another
+// process has changed the store.
 func (r *Remediator) WakeRestorers() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

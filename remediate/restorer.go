@@ -19,7 +19,7 @@ type restorer struct {
 	scopeParts
 	parallel func(most int, tasks ...func() error) error
 	jitter   func() float64
-	meter    Meter // nil: nobody counts
+	meter    Meter // nil: nothing is counted
 }
 
 // run is [Remediator.Run].

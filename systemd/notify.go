@@ -42,17 +42,16 @@ func Status(s string) error {
 
 func notify(state string) error {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		return fmt.Errorf("tell systemd %q: %w", state, err)
+		return fmt.Errorf("notify systemd of %q: %w", state, err)
 	}
 	return nil
 }
 
-// Watchdog feeds systemd's watchdog while healthy returns true, three times
-// in each interval of WATCHDOG_USEC, so that one late turn kills nothing. It
-// returns nil when ctx ends, or at once where no watchdog asks to be fed; an
-// error only for a WATCHDOG_USEC that is no number. Who is not healthy is not
-// fed: systemd then ends the service and starts it anew. A message that cannot
-// be sent is not reported: the watchdog is what notices.
+// Watchdog feeds systemd's watchdog while healthy returns true, three times in each interval
+// of WATCHDOG_USEC, so that one late turn kills nothing. It returns nil when ctx ends, or at
+// once where no watchdog asks to be fed; an error only for a WATCHDOG_USEC that is no number.
+// If healthy returns false, no message is sent: systemd then kills the service and starts it
+// again. A message that cannot be sent is not reported: the watchdog is what notices.
 func Watchdog(ctx context.Context, healthy func() bool) error {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Progress knows which loops of the daemon still turn. A process that answers
-// nothing but still runs would be fed by a mere ticker; so each loop beats
-// where it has truly done a round. The zero Progress is ready to use.
+// Progress knows which loops of the daemon still make progress. A ticker would feed the
+// watchdog of a process that runs but does no work; so each loop calls beat where it has
+// really done a round. The zero Progress is ready to use.
 type Progress struct {
 	mu    sync.Mutex
 	loops map[string]loop
@@ -16,19 +16,19 @@ type Progress struct {
 
 type loop struct {
 	silence time.Duration // longer than this means stalled
-	last    time.Time     // of the last beat; with its monotonic part, so that setting the clock stalls nobody
+	last    time.Time     // of the last beat; with its monotonic part, so that setting the clock stalls no loop
 }
 
-// Loop registers a loop and returns what it calls once a round, at least every
-// maxSilence: longer than its longest honest wait (a long poll, a step and a
-// backoff together). A name that is there already begins anew.
+// Loop registers a loop and returns what it calls once a round, at least every maxSilence:
+// longer than its longest intended wait (a long poll, a step and a backoff together). A name
+// that is there already begins anew.
 func (p *Progress) Loop(name string, maxSilence time.Duration) (beat func()) {
 	p.register(name, maxSilence)
 	return func() { p.Beat(name) }
 }
 
-// Task says that something is in hand that is not always: until done is called,
-// it must be as lively as a loop.
+// Task registers work that is not always under way: until done is called, it must make
+// progress like a loop.
 func (p *Progress) Task(name string, maxSilence time.Duration) (done func()) {
 	p.register(name, maxSilence)
 	return func() {
@@ -38,7 +38,7 @@ func (p *Progress) Task(name string, maxSilence time.Duration) (done func()) {
 	}
 }
 
-// Beat says that a loop, or a task while it is in hand, has made progress.
+// Beat notes that a loop, or a task that is under way, has made progress.
 func (p *Progress) Beat(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -40,14 +40,14 @@ func TestProgressNamesTheStalled(t *testing.T) {
 	})
 }
 
-// What is not always in hand may rest as long as it likes, but not stand still
-// in the middle.
+// A task that has ended may begin again at any later time, but must make progress until it is
+// done.
 func TestProgressOfTasks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var p Progress
 		check := checked(t, &p)
-		p.Beat("refresh") // not in hand: nothing to note
+		p.Beat("refresh") // not under way: nothing to note
 		done := p.Task("refresh", time.Minute)
 		for range 3 {
 			time.Sleep(time.Minute)

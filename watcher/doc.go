@@ -7,9 +7,9 @@
 //  2. Unwrap opens the envelope (EventBridge, SNS, {"Records":[…]}, a bare
 //     record), and internal/cloudtrail decodes the records that may matter.
 //  3. The Handler is called; its nil means that everything is on disk.
-//  4. Then the message is deleted. A message that failed, or that nobody can
-//     understand, is hidden for longer each time and comes back; the queue's
-//     dead-letter policy ends that (I8).
+//  4. Then the message is deleted. A message that failed, or that can't be
+//     parsed, is hidden for longer each time and received again; the queue's
+//     redrive policy ends that (I8).
 //
 // Run owns these goroutines and waits for all of them: one receiver, and up to
 // three more while there is a backlog; at most sixteen handlers; one that collects what is

@@ -22,7 +22,7 @@ const (
 	NoRecords    Kind = "no_records"   // a digest, or a notice of files that hold no records of calls
 	Subscription Kind = "subscription" // SNS wants a subscription confirmed: never done by us
 	SetupNoise   Kind = "setup"        // test messages of S3 and CloudTrail
-	Other        Kind = "other"        // an event that is none of CloudTrail's
+	Other        Kind = "other"        // an event that is not CloudTrail's
 	Unknown      Kind = "unknown"      // not understood
 )
 

@@ -24,9 +24,9 @@ func silentQueue(until time.Time, failed *int, fail func(context.Context) error)
 	}}
 }
 
-// TestAQueueThatIsBackIsHeardWithinTenSeconds, however long it was away, whether it
-// refused or did not answer at all.
-func TestAQueueThatIsBackIsHeardWithinTenSeconds(t *testing.T) {
+// TestAQueueThatIsBackIsReceivedFromWithinTenSeconds, however long the outage was, whether the
+// queue refused or did not answer at all.
+func TestAQueueThatIsBackIsReceivedFromWithinTenSeconds(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(context.Context) error{
 		"refuses": func(context.Context) error { return errors.New("connection refused") },
@@ -37,17 +37,17 @@ func TestAQueueThatIsBackIsHeardWithinTenSeconds(t *testing.T) {
 			for n := range 50 {
 				synctest.Test(t, func(t *testing.T) {
 					until, failed := time.Now().Add(time.Hour+time.Duration(n)*time.Second), 0
-					heard := make(chan time.Time, 1)
+					received := make(chan time.Time, 1)
 					stop := watch(t, silentQueue(until, &failed, fail), "q", nil, func(c *Config) {
 						c.Received = func(context.Context) {
 							select {
-							case heard <- time.Now():
+							case received <- time.Now():
 							default:
 							}
 						}
 					})
-					if late := (<-heard).Sub(until); late > 10*time.Second {
-						t.Errorf("heard %s after the queue was back", late)
+					if late := (<-received).Sub(until); late > 10*time.Second {
+						t.Errorf("received from it %s after the queue was back", late)
 					}
 					if err := stop(); err != nil {
 						t.Error(err)

@@ -54,9 +54,9 @@ func TestRecordsThatAreNoCallsAreAcknowledged(t *testing.T) {
 	}
 }
 
-// TestARecordOfAnUnknownKindIsSaidOnce: AWS may have a new one, and all deletions be
-// of it.
-func TestARecordOfAnUnknownKindIsSaidOnce(t *testing.T) {
+// TestARecordOfAnUnknownKindIsLoggedOnce: AWS may have introduced a new kind, and send all
+// deletions as such.
+func TestARecordOfAnUnknownKindIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
 	w := New(Config{}, &calls{}, handlerFunc(func(context.Context, Message) error { return nil }), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))

@@ -379,8 +379,8 @@ func TestASlowHandlerKeepsItsMessage(t *testing.T) {
 	})
 }
 
-// TestProgressWhileHandlersAreSlow: who waits for a free handler, as long as
-// there is one now and then, does not hang.
+// TestProgressWhileHandlersAreSlow: a receiver that waits for a free handler does not count as
+// hanging while one becomes free now and then.
 func TestProgressWhileHandlersAreSlow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

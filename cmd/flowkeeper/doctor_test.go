@@ -59,7 +59,7 @@ func TestDoctorColumns(t *testing.T) {
 	}
 }
 
-// The table also lists who may perhaps delete.
+// The table also lists the principals that may perhaps delete flow logs.
 func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	t.Parallel()
 	no := false
@@ -116,8 +116,9 @@ func TestDoctorSummary(t *testing.T) {
 	}
 }
 
-// If IAM answers nothing, the summary does not count zero users.
-func TestWhoMayDeleteAskedNobody(t *testing.T) {
+// TestWhoMayDeleteWithoutAnswers: if IAM answers no question, the summary does not count zero
+// users.
+func TestWhoMayDeleteWithoutAnswers(t *testing.T) {
 	t.Parallel()
 	for first, reviews := range map[string][]doctor.Review{
 		"no user or role could be checked\n":                                                  {{Account: "1", Err: errors.New("denied")}},

@@ -9,7 +9,7 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// silent is a terminal at which nobody types. It interrupts whoever reads it.
+// silent is a terminal without input: a read of it interrupts the command, and then blocks.
 type silent struct {
 	interrupt func()
 	end       context.Context

@@ -196,7 +196,7 @@ type planned struct {
 type planner struct {
 	store        *store.Store // nil: there is no state file
 	policy       incident.Policy
-	dependencies []tamper.Dependency // what the daemon needs, as far as the configuration tells
+	dependencies []tamper.Dependency // what the daemon needs, as far as the configuration states it
 }
 
 // newPlanner opens the state file if there is one; the caller closes it.

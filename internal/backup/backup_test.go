@@ -77,8 +77,8 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 }
 
-// TestNothingForeignIsOverwritten: what is there may be all that is left of a
-// lost machine's memory.
+// TestNothingForeignIsOverwritten: the copy of another state file may be the only one that is
+// left of a lost machine.
 func TestNothingForeignIsOverwritten(t *testing.T) {
 	t.Parallel()
 	w, b := place(t)
@@ -101,7 +101,7 @@ func TestNothingForeignIsOverwritten(t *testing.T) {
 	}
 }
 
-func TestLoadTellsWhy(t *testing.T) {
+func TestLoadReportsTheCause(t *testing.T) {
 	t.Parallel()
 	w, b := place(t)
 	w.Fail("GetObject", 1, "AccessDenied", 403)

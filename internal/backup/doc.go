@@ -8,7 +8,7 @@
 //
 // The package owns no goroutine; internal/daemon/backup.go decides when.
 //
-// It never overwrites the copy of another state file, and does not judge what a
-// copy says: internal/store/adopt.go does that, because whoever can write to the
-// bucket can forge a copy (docs/security.md).
+// It never overwrites the copy of another state file. It does not check the content of a copy:
+// internal/store/adopt.go does, because an attacker with write access to the bucket can forge
+// a copy (docs/security.md).
 package backup

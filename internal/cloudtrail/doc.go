@@ -1,6 +1,6 @@
 // Package cloudtrail decodes CloudTrail records.
 //
-//  1. Wanted tells cheaply, without parsing, whether a record may matter.
+//  1. Wanted reports, without parsing, whether a record may matter.
 //  2. Decode reads the record: event, scope, identity, flow log IDs, and what AWS
 //     refused.
 //  3. Records that are no management call, and records that repeat an earlier one

@@ -31,7 +31,7 @@ type Record struct {
 	Target string // what the call changes: a name, ARN, ID or URL, as the service has it; empty: not stated
 	Bus    string // events: the event bus of the rule, where it is not the default one
 	Detail string // how, if the parameters state it in few words: "to 1 day", a policy's name
-	// RequestHash tells one request from another, where a record names what it changes.
+	// RequestHash is a hash of the parameters: different calls on one Target have different ones.
 	RequestHash string
 	OmittedSize string // bytes of parameters that CloudTrail left out as too large; empty: it did not
 }

@@ -46,11 +46,11 @@ func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
 	now := time.Now()
 	var found store.Adopted
 	err = store.Adopt(ctx, copied, path, store.Adoption{Now: now, Made: from.Made, Stale: staleAfter, Route: d.route,
-		Tell: func(a store.Adopted) alert.Alert { found = a; return adoptedAlert(from, a, now) }})
+		Alert: func(a store.Adopted) alert.Alert { found = a; return adoptedAlert(from, a, now) }})
 	if err != nil {
 		return nil, fmt.Errorf("state.backup: the copy in %s: %w", d.backup.Place, err)
 	}
-	d.Log.Warn("the state file is back from its copy, which is an alert: whoever can write the bucket can have written it", "backup", from.URL,
+	d.Log.Warn("the state file is back from its copy, which is an alert: an attacker with write access to the bucket may have written it", "backup", from.URL,
 		"age", now.Sub(from.Made).Round(time.Second).String(), "flow_logs", found.FlowLogs, "releases_dropped", found.Released.FlowLogs)
 	return nil, nil
 }
@@ -71,7 +71,7 @@ func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Al
 	part(!found.RefreshedAt.IsZero(), ", last refreshed %s", minute(found.RefreshedAt))
 	part(found.Released.FlowLogs > 0, "; the releases of %s, the last until %s, do not hold any more", alert.Plural(found.Released.FlowLogs, "flow log"), minute(found.Released.Until))
 	part(found.Unprotected > 0, "; %s that it did not protect: the first refresh decides anew", alert.Plural(found.Unprotected, "live flow log"))
-	part(found.Deaf > 0, "; %s in it would have made later deletions count for nothing: they do not any more", alert.Plural(found.Deaf, "incident"))
+	part(found.Final > 0, "; %s in it would have made later deletions count for nothing: they do not any more", alert.Plural(found.Final, "incident"))
 	part(found.Alerts > 0, "; %s beyond the newest dropped", alert.Plural(found.Alerts, "undelivered alert"))
 	part(found.Stale, "; it is old: what the first refresh does not find is alerted of and not restored")
 	a := outageAlert(inventory.Scope{}, stateFile, alert.High, text.String())

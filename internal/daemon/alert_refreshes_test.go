@@ -174,7 +174,8 @@ func TestEventsAreCutAfterAFirstOne(t *testing.T) {
 	}
 }
 
-// TestWhatCausesNoRefreshes: events that are no attack, or are about another account.
+// TestWhatCausesNoRefreshes: events that are not part of an attack, or that are about another
+// account.
 func TestWhatCausesNoRefreshes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -10,14 +10,13 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// sinkFunc is a sink.
 type sinkFunc func(alert.Alert) error
 
 func (f sinkFunc) Send(_ context.Context, a alert.Alert) error { return f(a) }
 
-// TestI1ToldStraightOnce: a message comes again and again while the store
-// fails; people hear of it until each sink has it, and no more.
-func TestI1ToldStraightOnce(t *testing.T) {
+// TestI1SentDirectlyOnce: while the store fails, a message is received again and again. Its
+// alert is sent until each sink has taken it, and not again after that.
+func TestI1SentDirectlyOnce(t *testing.T) {
 	t.Parallel()
 	sends, down := 0, true
 	pager := sinkFunc(func(alert.Alert) error {

@@ -123,7 +123,7 @@ func (d *Daemon) connectRetrying(ctx context.Context) bool {
 		}
 		err := d.connect(ctx)
 		if o.Note(err); o.Failures() >= 4 {
-			o.alert(ctx, "AWS can't be reached, so that no deletion is heard of or restored: "+err.Error())
+			o.alert(ctx, "AWS can't be reached, so that no deletion is received or restored: "+err.Error())
 		}
 	}
 	if ctx.Err() != nil {

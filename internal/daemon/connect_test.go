@@ -27,7 +27,8 @@ func TestBadCredentials(t *testing.T) {
 	}
 }
 
-// TestAWSIsAwayAtStart: waited out, with alerts and health working.
+// TestAWSIsAwayAtStart: the daemon waits until AWS answers; alerts and the health endpoints
+// work meanwhile.
 func TestAWSIsAwayAtStart(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -41,9 +42,9 @@ func TestAWSIsAwayAtStart(t *testing.T) {
 	h.awaitBack(region, "vpc-1")
 }
 
-// TestI13StartedInAnotherAccount: with credentials of an account that nothing is
-// known of, no message is taken for somebody else's, and nothing says that all is
-// well.
+// TestI13StartedInAnotherAccount: with credentials of an account of which the state file has
+// nothing, the daemon acknowledges no message as one of another account, and does not report
+// itself as healthy.
 func TestI13StartedInAnotherAccount(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -69,15 +70,15 @@ func TestI13StartedInAnotherAccount(t *testing.T) {
 	h.again()
 	h.awaitBack(region, "vpc-1")
 
-	// Where accounts are named, the file may guard others besides.
+	// If the configuration names accounts, the state file may have flow logs of others, too.
 	h.halt()
 	h.daemon.AWS.Credentials = credentials.NewStaticCredentialsProvider(stranger.AccessKeyID, stranger.SecretAccessKey, "")
 	h.daemon.Config.Accounts = []configs.Account{{ID: "222233334444"}}
 	h.again()
 }
 
-// TestI9AllIsLostAndAnotherAccountIsNot: where the account has nothing left, and the
-// file has flow logs of another one from earlier days, it is still the right one.
+// TestI9AllIsLostAndAnotherAccountIsNot: an account whose flow logs are all gone is still the
+// right one, though the state file has older flow logs of another account.
 func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -105,8 +106,8 @@ func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
 	h.awaitBack(region, "vpc-1")
 }
 
-// TestAccessTakenAwayBeforeARestart: once it has worked, no refusal is a
-// reason to give up.
+// TestAccessTakenAwayBeforeARestart: after a daemon has worked with the state file, the next
+// one does not end because AWS refuses its calls.
 func TestAccessTakenAwayBeforeARestart(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

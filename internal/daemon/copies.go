@@ -61,7 +61,7 @@ func (d *Daemon) copyStateFile(ctx context.Context) error {
 	return nil
 }
 
-// copier makes the copies of the state file. copyStateFile' goroutine owns it.
+// copier makes the copies of the state file. copyStateFile's goroutine owns it.
 type copier struct {
 	d        *Daemon
 	schedule backup.Schedule
@@ -70,7 +70,7 @@ type copier struct {
 	version  int64 // of the file then, which other processes change too
 }
 
-// noteChanges tells the schedule if this process or a command has changed the state file.
+// noteChanges notes in the schedule if this process or a command has changed the state file.
 func (c *copier) noteChanges(ctx context.Context) {
 	n := c.d.store.Changes()
 	v, err := c.d.store.Version(ctx)
@@ -113,7 +113,7 @@ func (c *copier) copy(ctx context.Context, now time.Time) error {
 	if err := store.Discard(copied); err != nil {
 		return err
 	}
-	defer store.Discard(copied) //nolint:errcheck // the next one says so
+	defer store.Discard(copied) //nolint:errcheck // the next copy reports it
 	if err := c.d.store.CopyTo(ctx, copied); err != nil {
 		return err
 	}

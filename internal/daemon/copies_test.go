@@ -36,7 +36,7 @@ func (h *house) latestCopy() string {
 	return string(b)
 }
 
-// lose takes the machine away, with everything on it.
+// lose deletes all files of the machine.
 func (h *house) lose() {
 	h.t.Helper()
 	h.halt()
@@ -45,16 +45,16 @@ func (h *house) lose() {
 	}
 }
 
-// TestMemorySurvivesTheMachine: a flow log that was deleted while there was no
-// Flowkeeper comes back on another machine, from the copy of the state file.
-func TestMemorySurvivesTheMachine(t *testing.T) {
+// TestTheCopyOutlivesTheMachine: a flow log that was deleted while no Flowkeeper ran is
+// restored by one on another machine, from the copy of the state file.
+func TestTheCopyOutlivesTheMachine(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.withCopies()
 	id := h.plant(region, "vpc-1")
 	h.refreshed()
 	h.await("a copy", func() bool { return h.latestCopy() != "" })
-	h.lose() // what was written since the copy is in the one that is made at the end
+	h.lose() // the copy made at the end has what was written since the one before
 	h.world.Remove(account, region, id)
 	h.again()
 	h.await("the flow log to be back", func() bool {
@@ -66,10 +66,10 @@ func TestMemorySurvivesTheMachine(t *testing.T) {
 	}
 }
 
-// adopted waits for the alert that the state file came back from its copy.
+// adopted waits for the alert that the state file was written from its copy.
 func (h *house) adopted() (a alert.Alert) {
 	h.t.Helper()
-	h.await("people to be told of the copy", func() bool {
+	h.await("the alert of the copy", func() bool {
 		for _, x := range h.pager.of(alert.Pipeline) {
 			if strings.Contains(x.Cause, "the copy is s3://copies/flowkeeper/state.db.gz") {
 				a = x
@@ -80,9 +80,9 @@ func (h *house) adopted() (a alert.Alert) {
 	return a
 }
 
-// TestAnAdoptedCopyBringsNoReleasesAlong: whoever can write the bucket could
-// release everything. People hear which copy it is and what does not hold any
-// more, and what was released is restored.
+// TestAnAdoptedCopyBringsNoReleasesAlong: an attacker with write access to the bucket could
+// release every flow log. The alert names the copy and the releases that do not hold any more,
+// and a flow log that was released is restored.
 func TestAnAdoptedCopyBringsNoReleasesAlong(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -107,19 +107,19 @@ func TestAnAdoptedCopyBringsNoReleasesAlong(t *testing.T) {
 	h.strike(ids...)
 	h.await("both to be back", func() bool { return h.on(region, "vpc-1") == 1 && h.on(region, "vpc-2") == 1 })
 	h.halt()
-	h.again() // on its own file: nothing to tell
-	told := 0
+	h.again() // on its own state file: no alert
+	alerts := 0
 	for _, x := range h.pager.of(alert.Pipeline) {
 		if strings.Contains(x.Cause, "the state file came back from") {
-			told++
+			alerts++
 		}
 	}
-	if told != 1 {
-		t.Errorf("told %d times", told)
+	if alerts != 1 {
+		t.Errorf("%d alerts", alerts)
 	}
 }
 
-// forge changes the copy in the bucket, as whoever can write there would.
+// forge changes the copy in the bucket, as an attacker with write access would.
 func (h *house) forge(statements ...string) {
 	h.t.Helper()
 	unpacked, err := gzip.NewReader(strings.NewReader(h.latestCopy()))
@@ -158,11 +158,11 @@ func (h *house) forge(statements ...string) {
 	}
 }
 
-// TestAForgedCopyMakesNobodyDeaf: a copy that somebody wrote with care is no
-// worse than none. Whatever it says, a deletion after it is heard and restored.
-func TestAForgedCopyMakesNobodyDeaf(t *testing.T) {
+// TestAForgedCopyHidesNoDeletion: a forged copy does no more harm than no copy. Whatever is in
+// it, a later deletion is alerted and restored.
+func TestAForgedCopyHidesNoDeletion(t *testing.T) {
 	t.Parallel()
-	// What an incident, and a row, would have to say.
+	// What a forged incident, or a forged row, has to contain.
 	over := `INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, settled_at, body)
 		SELECT account, region, id, root_id, resource_id, '%s', '%s', 1, 'e', 1, 1, 1, json_object('Scope', json_object('account', account, 'region', region), 'FlowLogID', id,
 		'RootID', root_id, 'ResourceID', resource_id, 'State', '%[1]s', 'Reason', '%[2]s', 'Action', 4, 'Known', json('true'), 'ModeOnly', json('true')) FROM flow_logs`
@@ -230,9 +230,9 @@ func TestACopyWithATriggerIsNotAdopted(t *testing.T) {
 	}
 }
 
-// TestLeftoversOfAnotherFileAreNotTheCopys: only the state file is lost. What
-// SQLite kept beside it, and beside a copy that was never finished, is there,
-// and knows less than the copy.
+// TestLeftoversOfAnotherFileAreNotTheCopys: only the state file itself is lost. The files that
+// SQLite keeps with it, and those of a copy that was not finished, are still there, and are
+// older than the copy.
 func TestLeftoversOfAnotherFileAreNotTheCopys(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -260,8 +260,8 @@ func TestLeftoversOfAnotherFileAreNotTheCopys(t *testing.T) {
 	h.awaitBack(region, "vpc-2")
 }
 
-// TestACopyThatCannotBeReadIsLeftAlone: the daemon begins anew, says so, and
-// does not write over what may be the only memory there is.
+// TestACopyThatCannotBeReadIsLeftAlone: the daemon starts with an empty state file, adds an
+// alert, and does not overwrite what may be the only copy.
 func TestACopyThatCannotBeReadIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -273,7 +273,7 @@ func TestACopyThatCannotBeReadIsLeftAlone(t *testing.T) {
 	before := h.latestCopy()
 	h.world.Fail("GetObject", 1000, "AccessDenied", 403)
 	h.again()
-	h.await("people to be told", func() bool {
+	h.await("the alert", func() bool {
 		for _, a := range h.pager.of(alert.Pipeline) {
 			if strings.Contains(a.Cause, "its copy can't be read") {
 				return true

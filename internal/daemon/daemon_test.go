@@ -10,7 +10,7 @@ import (
 	"flowkeeper/alert"
 )
 
-func TestDeletedIsToldAndRestored(t *testing.T) {
+func TestDeletedIsAlertedAndRestored(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	id := h.plant(region, "vpc-1")
@@ -40,8 +40,9 @@ func TestI10StopsInTheMiddle(t *testing.T) {
 	h.awaitBack(region, "vpc-1")
 }
 
-// TestUnknownIsToldAndNotMade: nobody ever saw it, so it is told and not made.
-func TestUnknownIsToldAndNotMade(t *testing.T) {
+// TestUnknownIsAlertedAndNotCreated: the deletion of a flow log that the snapshot never had is
+// alerted, and no flow log is created.
+func TestUnknownIsAlertedAndNotCreated(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
@@ -60,8 +61,8 @@ func TestUnknownIsToldAndNotMade(t *testing.T) {
 	}
 }
 
-// TestCreatedIsLearnedAtOnce: a flow log made and deleted between two
-// refreshes is known all the same.
+// TestCreatedIsLearnedAtOnce: a flow log that is created and deleted between two refreshes is
+// in the snapshot.
 func TestCreatedIsLearnedAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -80,7 +81,7 @@ func TestCreatedIsLearnedAtOnce(t *testing.T) {
 	h.await("the flow log to be back", func() bool { return len(h.world.FlowLogs(account, region)) == 2 })
 }
 
-// TestDriftAlone: the trail is stopped; the refresh notices.
+// TestDriftAlone: the trail is stopped, and the refresh finds the loss.
 func TestDriftAlone(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -143,7 +143,7 @@ func (d *dependencies) keepAsking(ctx context.Context, failed error) {
 	var asking outage.Outage
 	for {
 		if asking.Note(failed) == outage.Began {
-			d.log.Warn("the queue's policy and key can't be asked for, so that tampering with its rule or key may go untold; allow sqs:GetQueueAttributes", "error", failed)
+			d.log.Warn("the queue's policy and key can't be asked for, so that there may be no alert of tampering with its rule or key; allow sqs:GetQueueAttributes", "error", failed)
 		}
 		pause := askQueueAgain
 		if failed != nil {
@@ -156,8 +156,8 @@ func (d *dependencies) keepAsking(ctx context.Context, failed error) {
 	}
 }
 
-// queueDependencies returns what the attributes of a queue name: rules and a key. The alias
-// of an AWS managed key is left out, because nobody can break that key.
+// queueDependencies returns what the attributes of a queue name: rules and a key. The alias of
+// an AWS managed key is left out, because that key can't be disabled or deleted.
 func queueDependencies(attributes map[string]string) (out []tamper.Dependency) {
 	for _, rule := range queuepolicy.Rules(attributes[string(types.QueueAttributeNamePolicy)]) {
 		out = append(out, tamper.Dependency{ARN: rule, As: "the rule that sends events to the queue"})

@@ -87,8 +87,8 @@ func TestTamperFromTheQueue(t *testing.T) {
 	}
 }
 
-// TestTamperBeforeTheFirstRefresh: what waits in the queue is judged by what
-// the first refresh of an empty memory finds.
+// TestTamperBeforeTheFirstRefresh: with an empty state file, the messages that wait in the
+// queue are judged by what the first refresh finds.
 func TestTamperBeforeTheFirstRefresh(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -100,8 +100,8 @@ func TestTamperBeforeTheFirstRefresh(t *testing.T) {
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Tamper)) == 1 })
 }
 
-// TestWhatIsNotUnderstoodOfTheQueueEndsNothing: a note that can't be read is
-// asked for again.
+// TestWhatIsNotUnderstoodOfTheQueueEndsNothing: if the stored attributes of the queue can't be
+// read, the queue is asked for them again.
 func TestWhatIsNotUnderstoodOfTheQueueEndsNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

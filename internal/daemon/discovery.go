@@ -105,8 +105,8 @@ func (v *discovery) run(ctx context.Context, g *errgroup.Group) error {
 	}
 }
 
-// report logs once that an account's Regions can't be asked for. It alerts if the account's
-// scopes are refreshed all the same, because then no other alert would say so.
+// report logs once that an account's Regions can't be asked for. It adds an alert if the
+// account's scopes are still refreshed, because then no other alert reports the failure.
 func (v *discovery) report(ctx context.Context, failed map[string]error) {
 	if ctx.Err() != nil {
 		return

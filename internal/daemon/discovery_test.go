@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestADiscoveryMayTakeLongerThanItsPause: one account that does not answer takes
-// listTimeout of it. Whoever waits to know whether a Region is enabled needs one
-// answer, not another and another until freshTimeout.
+// TestADiscoveryMayTakeLongerThanItsPause: an account that does not answer makes it take
+// listTimeout. A caller of awaitFresh waits for one discovery, not for several until
+// freshTimeout.
 func TestADiscoveryMayTakeLongerThanItsPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newDiscovery(nil)

@@ -13,9 +13,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestAScopeThatIsNotOursAnyMoreIsTold: what is gone in an account that the
-// configuration names no longer has no restorer, and people hear that it is not back.
-func TestAScopeThatIsNotOursAnyMoreIsTold(t *testing.T) {
+// TestAScopeThatIsNotConfiguredAnyMoreIsAlerted: an account that the configuration names no
+// longer has no restorer. There is an alert that its lost flow log is not back.
+func TestAScopeThatIsNotConfiguredAnyMoreIsAlerted(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	now := time.Now()
@@ -30,6 +30,6 @@ func TestAScopeThatIsNotOursAnyMoreIsTold(t *testing.T) {
 	h.await("people to hear that it is not back", func() bool { return len(h.pager.of(alert.Blocked)) > 0 })
 	a := h.pager.of(alert.Blocked)[0]
 	if a.Account != other.Account || a.Level != alert.Critical || !strings.Contains(a.Text, "nothing is tried") || !strings.Contains(a.Text, "inventory release") || strings.Contains(a.Text, "tries again") {
-		t.Errorf("told %+v", a)
+		t.Errorf("alerts: %+v", a)
 	}
 }

@@ -65,8 +65,8 @@ func (e *environment) await(ctx context.Context) error {
 	}
 }
 
-// end reports whether to end now, and remembers the time. It does not end if the time can't
-// be remembered, because then daemons would end too often.
+// end reports whether to end now, and remembers the time. It returns false if the time can't
+// be stored, because then daemons would end too often.
 func (e *environment) end(ctx context.Context, now time.Time) (bool, error) {
 	due, err := e.due(ctx, now)
 	switch {

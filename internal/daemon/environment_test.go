@@ -54,9 +54,9 @@ func (h *house) receives() {
 
 const notYet = "not ending for that yet"
 
-// TestARefusedEnvironmentEndsTheDaemon: systemd starts it with the new one. What is
-// refused still, or again, within ten minutes does not end it, nor does it later
-// while it has just been started.
+// TestARefusedEnvironmentEndsTheDaemon: it ends, so that systemd starts it with the new
+// environment. If AWS still refuses the credentials within ten minutes, the daemon goes on;
+// later too, if it was started just before.
 func TestARefusedEnvironmentEndsTheDaemon(t *testing.T) {
 	h, key := inEnvironment(t)
 	h.receives()
@@ -87,7 +87,7 @@ func TestARefusedEnvironmentEndsTheDaemon(t *testing.T) {
 	}
 }
 
-// ago has the last end be that long ago.
+// ago sets the time of the last such end to that long ago.
 func (h *house) ago(d time.Duration) {
 	h.t.Helper()
 	h.inFile(true, func(ctx context.Context, s *store.Store) error {
@@ -99,7 +99,8 @@ func (h *house) ago(d time.Duration) {
 	})
 }
 
-// TestARegionThatRefusesEndsNothing: the credentials are valid elsewhere.
+// TestARegionThatRefusesEndsNothing: the credentials are valid in other Regions, so the daemon
+// goes on.
 func TestARegionThatRefusesEndsNothing(t *testing.T) {
 	h, _ := inEnvironment(t)
 	h.receives()
@@ -109,7 +110,8 @@ func TestARegionThatRefusesEndsNothing(t *testing.T) {
 	h.halt()
 }
 
-// TestWithoutSystemdARefusedEnvironmentEndsNothing: nobody would start it again.
+// TestWithoutSystemdARefusedEnvironmentEndsNothing: the daemon goes on, because nothing would
+// start it again.
 func TestWithoutSystemdARefusedEnvironmentEndsNothing(t *testing.T) {
 	h, key := inEnvironment(t)
 	t.Setenv("INVOCATION_ID", "")

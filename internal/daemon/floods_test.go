@@ -49,8 +49,8 @@ func (s *slowSink) before(k alert.Kind) int {
 	return -1
 }
 
-// heard reports whether a sink has the alert that a flow log was deleted.
-func (s *slowSink) heard(id string) bool {
+// hasDeletion reports whether the sink has the alert that a flow log was deleted.
+func (s *slowSink) hasDeletion(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.ContainsFunc(s.got, func(a alert.Alert) bool {
@@ -67,7 +67,7 @@ func (h *house) withSlowSinks() []*slowSink {
 	return sinks
 }
 
-// floods are what anybody can send, by what it is: so many calls.
+// floods send so many records of calls that anybody can make, by the kind of call.
 var floods = map[string]func(h *house, id string, n int){
 	"refused calls and dry runs": func(h *house, id string, n int) {
 		nobody := ec2.New(ec2.Options{Region: region, HTTPClient: h.world.HTTPClient(), Credentials: h.user("nobody")})
@@ -131,9 +131,9 @@ func (h *house) bring(k int, account, service, event, request string) {
 	}
 }
 
-// TestI7I12AFloodBeforeADeletion: somebody without any permission calls with a
-// thousand made-up IDs each time, somebody else tries dry runs, and then deletes:
-// by the real watcher, and sinks that are slow.
+// TestI7I12AFloodBeforeADeletion: a principal without permissions calls with a thousand
+// invented IDs each time, another one makes dry runs and then deletes. The records go through
+// the real watcher, and the sinks are slow.
 func TestI7I12AFloodBeforeADeletion(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -159,9 +159,9 @@ func TestI7I12AFloodBeforeADeletion(t *testing.T) {
 	}
 }
 
-// TestI7I12NoFloodDelaysADeletion: 300 calls of what anybody can repeat, and then a
-// real deletion. It is restored, and each sink has its alert, within three seconds
-// in which each post takes 50 ms.
+// TestI7I12NoFloodDelaysADeletion: 300 calls that anybody can repeat, and then a real
+// deletion. Within three seconds it is restored, and each sink has its alert, though each post
+// takes 50 ms.
 func TestI7I12NoFloodDelaysADeletion(t *testing.T) {
 	t.Parallel()
 	for name, flood := range floods {
@@ -188,9 +188,9 @@ func TestI7I12NoFloodDelaysADeletion(t *testing.T) {
 				flood(h, id, calls)
 				h.strike(id)
 				begun := time.Now()
-				for !sinks[0].heard(id) || !sinks[1].heard(id) || h.on(region, "vpc-1") != 1 {
+				for !sinks[0].hasDeletion(id) || !sinks[1].hasDeletion(id) || h.on(region, "vpc-1") != 1 {
 					if time.Since(begun) > 3*time.Second {
-						t.Errorf("after 3 s: heard %v and %v, %d flow logs are there", sinks[0].heard(id), sinks[1].heard(id), h.on(region, "vpc-1"))
+						t.Errorf("after 3 s: alerted %v and %v, %d flow logs are there", sinks[0].hasDeletion(id), sinks[1].hasDeletion(id), h.on(region, "vpc-1"))
 						break
 					}
 					time.Sleep(10 * time.Millisecond)

@@ -31,11 +31,11 @@ func (h health) sendHeartbeats(ctx context.Context) error {
 		health, sent := daemon.Note(unwell), delivery.Note(err)
 		switch {
 		case health == outage.Began:
-			h.Log.Error("the heartbeat stops, so that its monitor tells people", "reason", unwell)
+			h.Log.Error("the heartbeat stops, so that its monitor alerts people", "reason", unwell)
 		case sent == outage.Began:
 			h.Log.Warn("the heartbeat does not reach its monitor; trying again", "error", err)
 		case unwell == nil && err == nil && (health == outage.Ended || sent == outage.Ended):
-			h.Log.Info("the heartbeat's monitor hears that all is well")
+			h.Log.Info("heartbeats are sent: all is well")
 		}
 		if !retry.Sleep(ctx, h.Config.Heartbeat.Every) {
 			return nil

@@ -61,7 +61,7 @@ func TestHeartbeatOnlyWhileAllIsWell(t *testing.T) {
 	status.Store(http.StatusNotFound)
 	h.await("the refusal in the log", func() bool { return strings.Contains(h.log.String(), "the heartbeat does not reach its monitor") })
 	status.Store(http.StatusOK)
-	h.await("its end in the log", func() bool { return strings.Count(h.log.String(), "hears that all is well") >= 3 })
+	h.await("its end in the log", func() bool { return strings.Count(h.log.String(), "heartbeats are sent: all is well") >= 3 })
 	if log := h.log.String(); strings.Contains(log, "s3cret") {
 		t.Error("the URL is in the log (I11)")
 	}
@@ -74,7 +74,7 @@ func (h *house) lastRefresh() time.Time {
 	return r.state(home).last.ended
 }
 
-// TestHeartbeatNeedsTheQueue: each thing that a person should know of ends it.
+// TestHeartbeatNeedsTheQueue: each failure that a person should look at stops the heartbeat.
 func TestHeartbeatNeedsTheQueue(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -128,25 +128,25 @@ func TestAFreshRefresh(t *testing.T) {
 	}
 }
 
-// deaf is a sink that takes nothing until it is told to.
-type deaf struct{ hears atomic.Bool }
+// refusingSink refuses every alert until works is set.
+type refusingSink struct{ works atomic.Bool }
 
-func (d *deaf) Send(context.Context, alert.Alert) error {
-	if d.hears.Load() {
+func (s *refusingSink) Send(context.Context, alert.Alert) error {
+	if s.works.Load() {
 		return nil
 	}
 	return errors.New("down")
 }
 
-// TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert, after 15 minutes, and goes on
-// once a sink that is not the log has it.
-func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
+// TestTheHeartbeatStopsWhereNoSinkTakesAnUrgentAlert, after 15 minutes, and goes on once a
+// sink that is not the log has taken it.
+func TestTheHeartbeatStopsWhereNoSinkTakesAnUrgentAlert(t *testing.T) {
 	t.Parallel()
 	for _, remote := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHouse(t)
 			h.daemon.Config.Inventory.Schedule = "@every 5m"
-			pager := &deaf{}
+			pager := &refusingSink{}
 			h.daemon.Sinks = map[string]sink.Sink{"pager": pager}
 			if !remote {
 				h.daemon.Sinks = nil
@@ -180,7 +180,7 @@ func TestTheHeartbeatStopsWhereNobodyTakesAnUrgentAlert(t *testing.T) {
 				wait(2 * time.Minute)
 				well(level == alert.Medium || !remote)
 			}
-			pager.hears.Store(true)
+			pager.works.Store(true)
 			if _, err := d.store.Retry(ctx, "high"); err != nil {
 				t.Fatal(err)
 			}

@@ -249,7 +249,7 @@ func (h *house) sendRecord(account, service, event, parameters string) {
 	}
 }
 
-// ruled gives the daemon a queue whose policy names a rule.
+// ruled sets a policy on the daemon's queue that names a rule.
 func (h *house) ruled() {
 	h.daemon.Config.Queue.URL, h.queue = h.world.CreateQueue(account, region, "ruled", map[string]string{
 		"Policy": `{"Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"}}}]}`})
@@ -330,7 +330,7 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-// brokenStore has no room for what a message brings, until it has.
+// brokenStore refuses the changes of a message while it is full.
 type brokenStore struct {
 	remediate.Store
 	mu  sync.Mutex

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestI12ConnectionsAreBounded: whoever may connect can't fill the memory with requests that
-// never end; once they are gone, others are answered.
+// TestI12ConnectionsAreBounded: a client can't fill the memory with requests that never end.
+// Once its connections are closed, other requests are answered.
 func TestI12ConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewUnstartedServer(http.NotFoundHandler())

@@ -79,8 +79,8 @@ func TestMetersCountOneDeletion(t *testing.T) {
 	}
 }
 
-// TestRefreshedAtOfWhatIsConfigured: a scope that was never refreshed is an
-// alarm, and one that is kept no more is none.
+// TestRefreshedAtOfWhatIsConfigured: a configured scope that was never refreshed has the value
+// 0, which is an alarm; a scope that is not configured any more has no series.
 func TestRefreshedAtOfWhatIsConfigured(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -120,8 +120,8 @@ func TestMetricsAreConventional(t *testing.T) {
 	}
 }
 
-// TestAlertingRulesAskForWhatIsThere: a rule on a metric, or on a label, that no
-// daemon has would never fire.
+// TestAlertingRulesAskForWhatIsThere: an alerting rule on a metric or a label that no daemon
+// has would never fire.
 func TestAlertingRulesAskForWhatIsThere(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../deploy/prometheus/alerts.yml")
@@ -132,7 +132,7 @@ func TestAlertingRulesAskForWhatIsThere(t *testing.T) {
 	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
 	h.plant(region, "vpc-1")
 	h.refreshed()
-	// What well daemons have not.
+	// Series that a daemon without failures does not have.
 	h.world.Throttle("DescribeFlowLogs", 1)
 	h.world.Fail("DescribeFlowLogs", 1, "UnauthorizedOperation", http.StatusForbidden)
 	var body string

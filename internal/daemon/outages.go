@@ -48,9 +48,9 @@ func (o *pipelineOutage) alert(ctx context.Context, text string) {
 	}
 }
 
-// end notes that the part works, and adds the alert about the end of the outage to the
-// outbox, if there was one about the outage. It is called whenever the part works, so that one that can't be stored is tried
-// again; it is never sent directly, because it can wait.
+// end notes that the part works, and adds the alert about the end of the outage to the outbox, if there was one about
+// the outage. It is called each time the part works, so that an alert that could not be stored is added later. The
+// alert is never sent directly, because it can wait.
 func (o *pipelineOutage) end(ctx context.Context) {
 	o.Note(nil)
 	if o.endStored {

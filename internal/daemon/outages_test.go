@@ -30,9 +30,9 @@ func (h *house) sql(q string) {
 	}
 }
 
-// The daemon dies after the alert of a trouble is stored, and before it is
-// noted that people were told: its end must be told all the same.
-func TestTroubleToldAndItsEndInOneCommit(t *testing.T) {
+// The daemon dies after it has stored the alert of an outage, and before it has noted that
+// there was one. The end of the outage must still be alerted.
+func TestOutageAlertAndItsNoteInOneCommit(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
@@ -41,14 +41,14 @@ func TestTroubleToldAndItsEndInOneCommit(t *testing.T) {
 	o.alert(t.Context(), "it fails")
 	h.sql(`DROP TRIGGER dies`)
 	o.end(t.Context())
-	h.await("the trouble and its end", func() bool {
+	h.await("the outage and its end", func() bool {
 		all := h.pager.of(alert.Pipeline)
 		return len(all) == 2 && !all[0].Resolves() && all[1].Resolves()
 	})
 }
 
-// Who is woken by a part of the daemon reads what to try, and where it is explained.
-func TestAdviceOfATrouble(t *testing.T) {
+// The alert of an outage says what to do, and names the page that explains it.
+func TestAdviceOfAnOutage(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/troubleshoot.md")
 	if err != nil {
@@ -67,8 +67,8 @@ func TestAdviceOfATrouble(t *testing.T) {
 	}
 }
 
-// With a full disk the end of a trouble is told once, not with every receive.
-func TestEndOfATroubleOnAFullDisk(t *testing.T) {
+// With a full disk the end of an outage is alerted once, not with every receive.
+func TestEndOfAnOutageOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
@@ -86,7 +86,7 @@ func TestEndOfATroubleOnAFullDisk(t *testing.T) {
 	}
 	room()
 	if ends > 0 {
-		t.Errorf("told %d times, and will be once more", ends)
+		t.Errorf("%d alerts of the end, and one more to come", ends)
 	}
 	o.end(t.Context())
 	h.await("the end", func() bool {
@@ -95,9 +95,8 @@ func TestEndOfATroubleOnAFullDisk(t *testing.T) {
 	})
 }
 
-// The first question for the queue's attributes is throttled. What comes
-// through the queue is not judged, and acknowledged, without an answer to it for
-// ten minutes.
+// The first GetQueueAttributes call is throttled. The daemon asks again before it judges and
+// acknowledges messages, not ten minutes later.
 func TestTamperingWhileTheQueueIsNotKnown(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -109,8 +108,8 @@ func TestTamperingWhileTheQueueIsNotKnown(t *testing.T) {
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Tamper)) == 1 })
 }
 
-// An outage that begins while the end of the one before can't be stored is alerted.
-func TestASecondOutageWhileTheEndOfTheFirstIsOwed(t *testing.T) {
+// An outage is alerted though the alert of the end of the one before could not be stored yet.
+func TestASecondOutageBeforeTheEndOfTheFirstIsStored(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()

@@ -13,7 +13,7 @@ import (
 	"flowkeeper/configs"
 )
 
-// TestReadyOfTheQueue: what has not begun is another thing than what broke.
+// TestReadyOfTheQueue: before the first receive the error is another one than in an outage.
 func TestReadyOfTheQueue(t *testing.T) {
 	t.Parallel()
 	q := &queueState{noted: true, outage: &pipelineOutage{endStored: true}}
@@ -123,12 +123,13 @@ func TestDeletedQueue(t *testing.T) {
 	h.strike(id)
 	h.awaitBack(region, "vpc-1")
 	if n := len(h.pager.of(alert.Pipeline)); n != 1 {
-		t.Errorf("told %d times", n)
+		t.Errorf("%d alerts", n)
 	}
 }
 
-// TestTheEndOfATrouble is told, under the key by which a pager was opened.
-func TestTheEndOfATrouble(t *testing.T) {
+// TestTheEndOfAnOutage is alerted with the dedup key of the alert that opened the pager
+// incident.
+func TestTheEndOfAnOutage(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.plant(region, "vpc-1")

@@ -158,8 +158,8 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 }
 
 // disable ends the refreshes of a scope whose Region is not enabled any more. Its rows in the
-// snapshot stay, because nobody saw its flow logs gone. If some of them are protected,
-// there is an alert.
+// snapshot stay, because no listing showed that its flow logs are gone. If some of them are
+// protected, there is an alert.
 func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
 	r.mu.Lock()
 	st := r.state(s)

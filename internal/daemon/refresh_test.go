@@ -12,8 +12,9 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestARefreshThatHasEndedDoesNotHang: it may end in the very moment in which its
-// time is over. A scope that seems to hang counts for nothing until its next refresh.
+// TestARefreshThatHasEndedDoesNotHang: a refresh may end just when slotPatience is over. It
+// must not be marked as hanging then: such a scope would not count as refreshed until its next
+// refresh.
 func TestARefreshThatHasEndedDoesNotHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
@@ -44,7 +45,7 @@ func TestARefreshThatHasEndedDoesNotHang(t *testing.T) {
 	})
 }
 
-// TestOneScopeFails: told once, and the other goes on.
+// TestOneScopeFails: the failure is alerted once, and the other scope is refreshed.
 func TestOneScopeFails(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -61,7 +62,7 @@ func TestOneScopeFails(t *testing.T) {
 	h.awaitBack(region, "vpc-1")
 	h.await("three more refreshes", func() bool { return h.failures(inventory.Scope{Account: other, Region: region}) > 3 })
 	if a := h.pager.of(alert.Pipeline); len(a) != 1 || a[0].Account != other || !strings.Contains(a[0].Cause, "AssumeRole") {
-		t.Errorf("told %d times: %+v", len(a), a)
+		t.Errorf("%d alerts: %+v", len(a), a)
 	}
 	if n := strings.Count(h.log.String(), "refresh failed"); n != 1 {
 		t.Errorf("logged %d times", n)

@@ -13,8 +13,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// begunRefreshes says when the refreshes of a scope begin of which each takes a while, and
-// which scenario asks for.
+// begunRefreshes returns when the refreshes of a scope begin that scenario asks for. Each
+// takes the given time.
 func begunRefreshes(t *testing.T, schedule string, took time.Duration, scenario func(*refreshes, inventory.Scope)) (begun []time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestI8ARecordAsksTwice(t *testing.T) {
 			r.soon(s, false)
 			synctest.Wait()
 		}
-		r.soon(inventory.Scope{Account: account, Region: "eu-north-1"}, false) // nobody's
+		r.soon(inventory.Scope{Account: account, Region: "eu-north-1"}, false) // not a scope of the fleet
 		time.Sleep(time.Hour)
 	})
 	if want := []time.Duration{0, time.Minute, time.Minute + requestPause, time.Minute + settle}; !slices.Equal(begun, want) {
@@ -92,7 +92,7 @@ func TestRefreshesAfterAnEvent(t *testing.T) {
 	t.Parallel()
 	begun := begunRefreshes(t, "@every 170s", 0, func(r *refreshes, s inventory.Scope) {
 		time.Sleep(50 * time.Second)
-		r.alert(inventory.Scope{Account: account, Region: "us-east-1"}) // IAM's is nobody's
+		r.alert(inventory.Scope{Account: account, Region: "us-east-1"}) // the Region of IAM's records, which is not watched
 		r.alert(inventory.Scope{Account: "999999999999", Region: region})
 		time.Sleep(160 * time.Second)
 	})
@@ -126,8 +126,8 @@ func TestRequestsOfRecords(t *testing.T) {
 	}
 }
 
-// TestAWaitForATurnIsPartOfTheRound: in a fleet that is refreshed more slowly
-// than the schedule says, every scope waits, and none is stale for that.
+// TestAWaitForATurnIsPartOfTheRound: in a fleet whose refreshes take longer than the interval
+// of the schedule, every scope waits for a slot, and none counts as stale because of that.
 func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,8 +17,7 @@ import (
 	"flowkeeper/alert"
 )
 
-// borders is an AWS whose EC2 of some Regions refuses every call, or does not
-// answer.
+// borders is an AWS where EC2 refuses every call in some Regions, or does not answer there.
 type borders struct {
 	inner aws.HTTPClient
 	mu    sync.Mutex
@@ -57,7 +56,7 @@ func (b *borders) Do(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r}, nil
 }
 
-// abroad is a daemon that guards every Region.
+// abroad returns a daemon that watches every Region.
 func abroad(t *testing.T) (*house, *borders) {
 	h := newHouse(t)
 	b := &borders{inner: h.daemon.AWS.HTTPClient}
@@ -66,8 +65,9 @@ func abroad(t *testing.T) (*house, *borders) {
 	return h, b
 }
 
-// TestARefusedRegionCountsAsTried: an SCP denies all in one Region. The others
-// count: the daemon is ready, its heart beats, and the refused one has its alert.
+// TestARefusedRegionCountsAsTried: a service control policy denies everything in one Region.
+// The daemon is ready because of the others, it sends heartbeats, and the refused Region has
+// an alert.
 func TestARefusedRegionCountsAsTried(t *testing.T) {
 	t.Parallel()
 	h, b := abroad(t)
@@ -92,7 +92,8 @@ func TestARefusedRegionCountsAsTried(t *testing.T) {
 	h.await("its end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
 }
 
-// TestNoScopeRefreshedIsNotReady: where all are refused, none counts.
+// TestNoScopeRefreshedIsNotReady: if AWS refuses the refreshes of all scopes, the daemon is
+// not ready.
 func TestNoScopeRefreshedIsNotReady(t *testing.T) {
 	t.Parallel()
 	h, b := abroad(t)
@@ -109,8 +110,8 @@ func TestNoScopeRefreshedIsNotReady(t *testing.T) {
 	}
 }
 
-// TestAHangingRegionHoldsUpNoOther: not the start, not their refreshes, not
-// readiness, however many hang.
+// TestAHangingRegionHoldsUpNoOther: Regions that do not answer, however many, delay neither
+// the start, nor the refreshes of others, nor readiness.
 func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -189,8 +190,8 @@ func TestARegionEnabledLaterIsGuardedWithinTheHour(t *testing.T) {
 	})
 }
 
-// TestANewRegionIsNoTrouble while its first refresh is under way.
-func TestANewRegionIsNoTrouble(t *testing.T) {
+// TestANewRegionIsNoOutage while its first refresh is under way.
+func TestANewRegionIsNoOutage(t *testing.T) {
 	t.Parallel()
 	h, _ := abroad(t)
 	h.world.SetRegions(region)
@@ -221,8 +222,8 @@ func TestWhatIsDeletedInANewRegionIsRestored(t *testing.T) {
 	h.awaitBack(farRegion, "vpc-1")
 }
 
-// TestADisabledRegionKeepsItsSnapshot: nothing is taken for deleted, and people are
-// told once, if it has flow logs; when it is back all goes on.
+// TestADisabledRegionKeepsItsSnapshot: its flow logs do not count as deleted. There is one
+// alert if it has flow logs. When it is enabled again, it is refreshed again.
 func TestADisabledRegionKeepsItsSnapshot(t *testing.T) {
 	t.Parallel()
 	h, b := abroad(t)

@@ -2,8 +2,8 @@ package daemon
 
 import "time"
 
-// requests are the refreshes of one scope that records and failures ask for, beside those on the schedule. The zero
-// value has none. It has no clock, and whoever uses it guards it.
+// requests are the refreshes of one scope that records and failures ask for, in addition to those on the schedule. The
+// zero value has none. It has no clock, and is not safe for concurrent use.
 type requests struct {
 	due      time.Time // the next one; zero: none
 	followUp time.Time // the one that follows a record after the pause of addRecord; zero: none

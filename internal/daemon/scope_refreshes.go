@@ -41,8 +41,8 @@ func (st *scopeRefreshes) failing() bool { return st.outage.Failures() > 0 }
 // works reports whether the last refresh was complete.
 func (st *scopeRefreshes) works() bool { return st.refreshed() && !st.failing() }
 
-// newGrace is how long nobody waits for the first refresh of a Region that is new while the
-// daemon runs.
+// newGrace is how long readiness and the heartbeat do not wait for the first refresh of a
+// Region that is found while the daemon runs.
 const newGrace = 5 * time.Minute
 
 // isNew reports whether the scope came to the fleet less than newGrace ago.

@@ -32,10 +32,9 @@ var secrets = []string{
 	"AwsSecretAccessKeyAwsSecretAccessKey", "AwsSessionTokenAwsSessionToken",
 }
 
-// TestI11NoSecretLeavesTheConfiguration: every sink fails, answering with all
-// that it was sent, until its alerts are given up, and past the store too.
-// Nothing of any secret is in the log, the state file, an error, or what
-// another sink is told.
+// TestI11NoSecretLeavesTheConfiguration: every sink fails, and answers with all that it was
+// sent, until its alerts are given up; also where alerts are sent without the outbox. No part
+// of any secret is in the log, the state file, an error, or the alerts that another sink gets.
 func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 	t.Parallel()
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -46,8 +45,8 @@ func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 		fmt.Fprintf(w, "%s %v %s", r.URL, r.Header, body)
 	}))
 	t.Cleanup(echo.Close)
-	told := &told{}
-	other := httptest.NewServer(told)
+	got := &receiver{}
+	other := httptest.NewServer(got)
 	t.Cleanup(other.Close)
 	host := strings.TrimPrefix(echo.URL, "http://")
 
@@ -80,7 +79,7 @@ func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 		}
 	}
 	for place, text := range map[string]string{
-		"log": out.String(), "state": kept, "other sink": strings.Join(told.bodies, "\n"),
+		"log": out.String(), "state": kept, "other sink": strings.Join(got.bodies, "\n"),
 		"printed sinks": fmt.Sprintf("%v %+v %#v", sinks, sinks, sinks),
 	} {
 		for _, secret := range append(secrets, host) {
@@ -89,18 +88,18 @@ func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 			}
 		}
 	}
-	if len(told.bodies) < 5 {
-		t.Errorf("the other sink was told %d times", len(told.bodies))
+	if len(got.bodies) < 5 {
+		t.Errorf("the other sink got %d alerts", len(got.bodies))
 	}
 }
 
-// told is a receiver that works.
-type told struct {
+// receiver keeps the bodies of all requests.
+type receiver struct {
 	mu     sync.Mutex
 	bodies []string
 }
 
-func (r *told) ServeHTTP(_ http.ResponseWriter, req *http.Request) {
+func (r *receiver) ServeHTTP(_ http.ResponseWriter, req *http.Request) {
 	body, _ := io.ReadAll(req.Body)
 	r.mu.Lock()
 	defer r.mu.Unlock()

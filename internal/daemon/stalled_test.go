@@ -19,8 +19,7 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// hanging is an AWS that never answers one kind of call, whatever the caller's
-// patience.
+// hanging is an AWS that never answers one kind of call, even after the caller's deadline.
 type hanging struct {
 	inner   aws.HTTPClient
 	of      func(header http.Header, body string) bool
@@ -46,12 +45,14 @@ func (h *hanging) Do(r *http.Request) (*http.Response, error) {
 	return h.inner.Do(r)
 }
 
-// stalled is what stands still if nothing more happens from a moment on.
+// stalled returns the loops and tasks that count as stalled if none of them makes progress
+// after a time.
 func (h *house) stalled(since time.Time) []string {
 	return h.daemon.progress.Stalled(since.Add(maxSilence + time.Millisecond))
 }
 
-// What hangs is found out, and nothing else: the watchdog is fed by this.
+// A call that hangs is found, and no other loop counts as stalled. The watchdog depends on
+// this.
 func TestAHungCallStopsTheFeed(t *testing.T) {
 	t.Parallel()
 	for want, of := range map[string]func(http.Header, string) bool{
@@ -137,7 +138,7 @@ func (h *house) withStuckSink() *stuckSink {
 	return s
 }
 
-// On a full disk the sinks are asked by who has the message in hand.
+// On a full disk the handler of a message calls the sinks itself.
 func TestAHungSinkPastTheStoreStopsTheFeed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -24,8 +24,8 @@ func newManager(t *testing.T) manager {
 	return manager{conn}
 }
 
-// hears waits for the next message.
-func (m manager) hears(t *testing.T) string {
+// nextMessage waits for the next message.
+func (m manager) nextMessage(t *testing.T) string {
 	t.Helper()
 	if err := m.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func (m manager) hears(t *testing.T) string {
 	buf := make([]byte, 4096)
 	n, err := m.Read(buf)
 	if err != nil {
-		t.Fatalf("systemd hears nothing more: %v", err)
+		t.Fatalf("systemd gets no more message: %v", err)
 	}
 	return string(buf[:n])
 }
@@ -50,8 +50,8 @@ func TestASlowStartAsksForTime(t *testing.T) {
 	t.Cleanup(func() { close(net.release) }) // before the daemon is stopped
 	<-net.reached
 	for _, what := range []string{"the state file", "AWS"} {
-		if got, want := m.hears(t), "EXTEND_TIMEOUT_USEC=600000000"; got != want {
-			t.Errorf("for %s, systemd hears %q, want %q", what, got, want)
+		if got, want := m.nextMessage(t), "EXTEND_TIMEOUT_USEC=600000000"; got != want {
+			t.Errorf("for %s, systemd nextMessage %q, want %q", what, got, want)
 		}
 	}
 }

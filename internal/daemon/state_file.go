@@ -60,7 +60,7 @@ func (w stateFileWatch) warnReleases(ctx context.Context, before store.Released)
 		return before
 	}
 	if now.FlowLogs > before.FlowLogs || now.Until.After(before.Until) {
-		w.Log.Warn("flow logs are released: who deletes them is told of, but they are not restored; `flowkeeper inventory list` names them, `flowkeeper inventory release --undo` protects them again",
+		w.Log.Warn("flow logs are released: their deletions are alerted, but they are not restored; `flowkeeper inventory list` names them, `flowkeeper inventory release --undo` protects them again",
 			"flow_logs", now.FlowLogs, "until", now.Until.UTC().Format(time.RFC3339))
 	}
 	return now

@@ -11,8 +11,8 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// TestDroppedAlertsAreSaidOnce, and again when there are more, a day later.
-func TestDroppedAlertsAreSaidOnce(t *testing.T) {
+// TestDroppedAlertsAreLoggedOnce, and again when there are more, a day later.
+func TestDroppedAlertsAreLoggedOnce(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var n droppedNotice
@@ -27,8 +27,8 @@ func TestDroppedAlertsAreSaidOnce(t *testing.T) {
 	}
 }
 
-// TestTheStateFileIsDeleted: an attacker who deletes it takes nothing away. The
-// daemon ends, to be started again, and that one has all that was known.
+// TestTheStateFileIsDeleted: if an attacker deletes the file, nothing is lost. The daemon
+// writes it back and ends; the next daemon has all that was in it.
 func TestTheStateFileIsDeleted(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -68,7 +68,7 @@ func TestSecondDaemon(t *testing.T) {
 	}
 }
 
-// TestReleaseIsNoticed: a command of another process is obeyed at once.
+// TestReleaseIsNoticed: a release by a command of another process takes effect at once.
 func TestReleaseIsNoticed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -12,9 +12,9 @@ import (
 	"flowkeeper/alert"
 )
 
-// TestStoreHealth: once the file can be written, the messages that waited for it are
-// shown, and not one whose own commit fails; where it takes only little, once a
-// minute.
+// TestStoreHealth: once the file can be written, the messages that waited for it are received
+// again at once, but not a message whose own commit fails. If the file has room for little
+// only, that happens once a minute.
 func TestStoreHealth(t *testing.T) {
 	t.Parallel()
 	full := false
@@ -61,8 +61,8 @@ func TestStoreHealth(t *testing.T) {
 	}
 }
 
-// TestI1FullStore: what can't be stored is told all the same, and stays in the
-// queue until it can.
+// TestI1FullStore: a deletion that can't be stored is alerted, and its message stays in the
+// queue until it can be stored.
 func TestI1FullStore(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

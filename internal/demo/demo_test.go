@@ -94,9 +94,9 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestNobodyReads: if the output can't be written, the demo ends with that error and
+// TestOutputCannotBeWritten: if the output can't be written, the demo ends with that error and
 // leaves no file.
-func TestNobodyReads(t *testing.T) {
+func TestOutputCannotBeWritten(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	err := Run(t.Context(), &term.Output{Stdout: closed{}}, "test")

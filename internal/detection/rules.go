@@ -17,7 +17,7 @@ import (
 //go:embed rules/*.yml
 var files embed.FS
 
-// The rules that code tells apart; every other file is one about tampering.
+// The rules that the code refers to; every other file is about tampering.
 const (
 	deletedFile   = "aws_vpc_flow_logs_deleted.yml"
 	attemptedFile = "aws_vpc_flow_logs_deletion_attempt_failed.yml"

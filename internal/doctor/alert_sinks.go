@@ -39,7 +39,7 @@ func (m *machine) alertSinks(ctx context.Context) (out []finding) {
 }
 
 // judgeSinks returns OK if one of the sinks is outside the watched accounts and this machine:
-// whoever controls these must not be able to suppress alerts about them.
+// an attacker who controls these must not be able to suppress the alerts about them.
 func judgeSinks(all []configs.Sink, sinks []string, watched map[string]bool) finding {
 	const add = "add a webhook, slack or pagerduty, or an sns topic of another account, under alerts: in the configuration; `flowkeeper alerts test` tries it"
 	var outside, inside, unclear []string
@@ -62,15 +62,15 @@ func judgeSinks(all []configs.Sink, sinks []string, watched map[string]bool) fin
 	case len(unclear) > 0:
 		return finding{Unknown, "can't tell whether " + strings.Join(unclear, ", ") + " is outside: which account is watched is not known, for the credentials do not work", ""}
 	case len(inside) > 0:
-		return finding{Warn, "only " + strings.Join(inside, ", ") + ": whoever holds that can silence it", add}
+		return finding{Warn, "only " + strings.Join(inside, ", ") + ": an attacker who controls that can suppress the alerts", add}
 	case len(all) > 0:
 		return finding{Fail, "no sink takes alerts of deletions (they are high): only this machine's log does", "lower min_level, or put deletion into kinds, of a sink under alerts:"}
 	}
 	return finding{Fail, "no sink is configured: alerts go to this machine's log only", add}
 }
 
-// insideWatched says why whoever controls a watched account or this machine can suppress the
-// alerts of a sink; empty: they can't.
+// insideWatched returns why an attacker who controls a watched account or this machine can
+// suppress the alerts of a sink. Empty: the attacker can't.
 func insideWatched(s configs.Sink, watched map[string]bool) string {
 	if s.Type == "sns" {
 		if account := partsOf(s.TopicARN).AccountID; watched[account] {

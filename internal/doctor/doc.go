@@ -1,5 +1,5 @@
-// Package doctor finds out why Flowkeeper would not receive a deletion, not restore
-// it, or alert nobody.
+// Package doctor finds out why Flowkeeper would not receive a deletion, not restore it, or not
+// alert people.
 //
 //	machine.go         this machine: configuration, clock, disk, state file, daemon
 //	state.go           what the state file says: round trips, refreshes, telemetry rules,

@@ -97,14 +97,15 @@ func (fakeEvents) TestEventPattern(_ context.Context, in *eventbridge.TestEventP
 	return &eventbridge.TestEventPatternOutput{Result: strings.Contains(*in.Event, *in.EventPattern)}, nil
 }
 
-// route of the default bus to the queue, where these rules are on the buses of the queue's Region.
-func (f fakeEvents) route(t *testing.T, beside fakeEvents) ([]rule, error) {
+// route returns the rules of the default bus that lead to the queue. others are the rules on
+// the buses of the queue's Region.
+func (f fakeEvents) route(t *testing.T, others fakeEvents) ([]rule, error) {
 	t.Helper()
 	return findRoute(t.Context(), bus{f, "us-east-1", defaultBus}, []string{queueARN, topicARN}, busARN, func(name string) *nextBus {
 		if name == "denied" {
 			return &nextBus{err: &smithy.OperationError{ServiceID: eventbridge.ServiceID, OperationName: "DescribeRule", Err: &smithy.GenericAPIError{Code: "AccessDeniedException"}}}
 		}
-		rules, err := bus{beside, "eu-west-1", name}.rulesToFirst(t.Context(), []string{queueARN, topicARN})
+		rules, err := bus{others, "eu-west-1", name}.rulesToFirst(t.Context(), []string{queueARN, topicARN})
 		return &nextBus{rules, err, "make one on " + name}
 	})
 }
@@ -122,11 +123,11 @@ func TestRoutes(t *testing.T) {
 	ours := []fakeRule{leads("ours", queueARN)}
 	forward := leads("forward", busARN+"security")
 	for name, c := range map[string]struct {
-		from, beside fakeEvents
+		from, others fakeEvents
 		want         Status
 		says         string
 	}{
-		"straight":                        {fakeEvents{"default": ours}, nil, OK, "ours to " + queueARN},
+		"direct":                          {fakeEvents{"default": ours}, nil, OK, "ours to " + queueARN},
 		"by a topic":                      {fakeEvents{"default": {leads("ours", topicARN)}}, nil, Unknown, "can't tell: the rule ours leads to " + topicARN},
 		"by the default bus":              {fakeEvents{"default": {leads("forward", busARN+"default")}}, fakeEvents{"default": ours}, OK, "from there ours to"},
 		"by the default bus, to a topic":  {fakeEvents{"default": {leads("forward", busARN+"default")}}, fakeEvents{"default": {leads("ours", topicARN)}}, Unknown, "from there can't tell"},
@@ -144,7 +145,7 @@ func TestRoutes(t *testing.T) {
 		"nowhere":                         {fakeEvents{"default": among(299, 0, leads("another", "arn:aws:lambda:x"))}, nil, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rules, err := c.from.route(t, c.beside)
+			rules, err := c.from.route(t, c.others)
 			f := judgeRules(rules, false)
 			if err != nil {
 				f = unanswered(err)
@@ -228,12 +229,12 @@ func TestPatternsOnBothHalves(t *testing.T) {
 		want  Status
 		says  string
 	}{
-		"straight":                        {to(nil, every), OK, "matched 6"},
-		"straight, less":                  {to(nil, ec2), Warn, "the pattern of r0 does not match a stopped trail"},
-		"straight, one for each":          {to(nil, "DeleteFlowLogs", "CreateFlowLogs", "DeleteVpc", "StopLogging"), OK, "matched 6"},
-		"straight, missed":                {to(nil, "DeleteFlowLogs", ""), Fail, "the pattern of r0, r1 does not match a rehearsal, a creation"},
-		"straight, a constant":            {append(constant(to(nil, every)), to(nil, "DeleteVpc")...), Fail, "does not match a deletion"},
-		"constants only":                  {constant(to(nil, every)), OK, "matched 6"}, // event-rule tells
+		"direct":                          {to(nil, every), OK, "matched 6"},
+		"direct, less":                    {to(nil, ec2), Warn, "the pattern of r0 does not match a stopped trail"},
+		"direct, one for each":            {to(nil, "DeleteFlowLogs", "CreateFlowLogs", "DeleteVpc", "StopLogging"), OK, "matched 6"},
+		"direct, missed":                  {to(nil, "DeleteFlowLogs", ""), Fail, "the pattern of r0, r1 does not match a rehearsal, a creation"},
+		"direct, a constant":              {append(constant(to(nil, every)), to(nil, "DeleteVpc")...), Fail, "does not match a deletion"},
+		"constants only":                  {constant(to(nil, every)), OK, "matched 6"}, // the check event-rule reports it
 		"both halves":                     {to(&nextBus{rules: to(nil, every)}, every), OK, "matched 6"},
 		"the second half misses":          {to(&nextBus{rules: to(nil, "DeleteFlowLogs")}, every), Fail, "the pattern of r0 does not match a rehearsal"},
 		"the first less, the second more": {to(&nextBus{rules: to(nil, "CreateFlowLogs")}, ec2), Fail, "does not match a deletion, a refused deletion"},

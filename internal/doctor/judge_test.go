@@ -25,8 +25,8 @@ import (
 	"flowkeeper/remediate/answer"
 )
 
-// The samples are what detection takes them for, so that a pattern which
-// matches them matches what counts.
+// Package detection finds in each sample what its name says, so that a pattern which matches
+// the samples matches the records that count.
 func TestSamplesMeanWhatTheySay(t *testing.T) {
 	t.Parallel()
 	scope := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
@@ -304,8 +304,8 @@ func (f fakeIAM) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrin
 	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{r}}, err
 }
 
-// A policy that denies where MFA is said to be missing lets a user's own key
-// pass, of which nothing is said: the review must show that.
+// A policy that denies requests without MFA may allow those with a user's access key, which do
+// not report MFA. The review must show that.
 func TestReview(t *testing.T) {
 	t.Parallel()
 	statement := iamtypes.Statement{SourcePolicyId: aws.String("PowerUsers"), SourcePolicyType: "IAM Policy", StartPosition: &iamtypes.Position{Line: 7, Column: 3}}
@@ -337,9 +337,9 @@ func TestReview(t *testing.T) {
 	}
 }
 
-// Nothing but the demo and the fake can delete a flow log: the program asks
-// IAM whether it may, and never tries.
-func TestNobodyDeletes(t *testing.T) {
+// No package except the demo and the tests calls DeleteFlowLogs: the doctor asks IAM whether
+// that is allowed, and never tries it.
+func TestNoPackageDeletes(t *testing.T) {
 	t.Parallel()
 	root, found := filepath.Join("..", ".."), 0
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -361,7 +361,7 @@ func TestNobodyDeletes(t *testing.T) {
 	}
 }
 
-// Who asks first does not matter: the answer, be it a refusal, is everybody's.
+// All callers get the answer to the first call, also if it is an error.
 func TestAnswersAreAskedForOnce(t *testing.T) {
 	t.Parallel()
 	asked := 0

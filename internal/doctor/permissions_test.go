@@ -98,8 +98,8 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 	}
 }
 
-// TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer: the dry runs of one Region are
-// not known, and those of another were refused.
+// TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer: the dry runs of one Region could not
+// be made, and those of another were refused.
 func TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	ecs := delivery.Target{Type: "cloud-watch-logs", Fields: delivery.Fields{ECS: true}}

@@ -20,23 +20,24 @@ const (
 	implicit = iamtypes.PolicyEvaluationDecisionTypeImplicitDeny
 )
 
-// policies answer as IAM's simulator would: of what they are told.
-type policies func(told map[string]string) iamtypes.EvaluationResult
+// policies answer as IAM's simulator does, by the request's resources, principal and condition
+// keys.
+type policies func(request map[string]string) iamtypes.EvaluationResult
 
 func (p policies) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
-	told := map[string]string{"resources": strings.Join(in.ResourceArns, " "), "principal": aws.ToString(in.PolicySourceArn)}
+	request := map[string]string{"resources": strings.Join(in.ResourceArns, " "), "principal": aws.ToString(in.PolicySourceArn)}
 	for _, c := range in.ContextEntries {
-		told[*c.ContextKeyName] = c.ContextKeyValues[0]
+		request[*c.ContextKeyName] = c.ContextKeyValues[0]
 	}
-	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{p(told)}}, nil
+	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{p(request)}}, nil
 }
 
 func simulated(what iamtypes.PolicyEvaluationDecisionType, missing ...string) iamtypes.EvaluationResult {
 	return iamtypes.EvaluationResult{EvalDecision: what, MissingContextValues: missing}
 }
 
-// organization is the denial of a service control policy: what it asks for is
-// never told to be missing.
+// organization is the denial of a service control policy: the simulator never reports that
+// policy's condition keys as missing.
 func organization() iamtypes.EvaluationResult {
 	r := simulated(explicit)
 	r.OrganizationsDecisionDetail = &iamtypes.OrganizationsDecisionDetail{}
@@ -45,18 +46,18 @@ func organization() iamtypes.EvaluationResult {
 
 // onlyIn is a service control policy that denies all Regions but one.
 func onlyIn(region string, then policies) policies {
-	return func(told map[string]string) iamtypes.EvaluationResult {
-		if told["aws:RequestedRegion"] != region {
+	return func(request map[string]string) iamtypes.EvaluationResult {
+		if request["aws:RequestedRegion"] != region {
 			return organization()
 		}
-		return then(told)
+		return then(request)
 	}
 }
 
 // where is a policy that allows where a key has a value.
 func where(key, value string) policies {
-	return func(told map[string]string) iamtypes.EvaluationResult {
-		switch told[key] {
+	return func(request map[string]string) iamtypes.EvaluationResult {
+		switch request[key] {
 		case value:
 			return simulated(allowed)
 		case "":
@@ -70,8 +71,8 @@ func always(r iamtypes.EvaluationResult) policies {
 	return func(map[string]string) iamtypes.EvaluationResult { return r }
 }
 
-// What a condition decides of which nothing is known, nobody can tell: a grant
-// with one may not look like none.
+// If the value of a condition's key is not known, the result is unknown: a conditional Allow
+// must not count as no Allow.
 func TestConditionalGrants(t *testing.T) {
 	t.Parallel()
 	targets := []target{{"eu-west-1", "arn:aws:ec2:eu-west-1:1:vpc-flow-log/fl-1"}, {"us-east-1", "arn:aws:ec2:us-east-1:1:vpc-flow-log/fl-2"}}
@@ -121,14 +122,14 @@ func TestConditionalGrants(t *testing.T) {
 	}
 }
 
-// Where neither a policy nor a service control policy names the Region, one
-// question will do: IAM throttles.
+// If no policy and no service control policy names the Region, the simulator is asked once,
+// because IAM throttles.
 func TestRegionsAreAskedForOnlyIfTheyMatter(t *testing.T) {
 	t.Parallel()
 	asked := 0
-	_, err := mayDelete(t.Context(), policies(func(told map[string]string) iamtypes.EvaluationResult {
-		if asked++; told["aws:RequestedRegion"] != "" || told["resources"] != "a b" {
-			t.Errorf("%v", told)
+	_, err := mayDelete(t.Context(), policies(func(request map[string]string) iamtypes.EvaluationResult {
+		if asked++; request["aws:RequestedRegion"] != "" || request["resources"] != "a b" {
+			t.Errorf("%v", request)
 		}
 		return simulated(implicit)
 	}), "arn:aws:iam::1:user/path/u", nil, []target{{"eu-west-1", "a"}, {"us-east-1", "b"}})
@@ -137,20 +138,20 @@ func TestRegionsAreAskedForOnlyIfTheyMatter(t *testing.T) {
 	}
 }
 
-func TestWhatTheSimulatorIsTold(t *testing.T) {
+func TestContextEntries(t *testing.T) {
 	t.Parallel()
-	told := func(q question) (out []string) {
+	entries := func(q question) (out []string) {
 		for _, e := range q.entries() {
 			out = append(out, *e.ContextKeyName+"="+e.ContextKeyValues[0])
 		}
 		return out
 	}
-	got := told(question{principal: "arn:aws:iam::1:user/path/u", region: "eu-west-1", context: map[string]string{mfaKey: "true"}})
+	got := entries(question{principal: "arn:aws:iam::1:user/path/u", region: "eu-west-1", context: map[string]string{mfaKey: "true"}})
 	if !slices.Equal(got, []string{mfaKey + "=true", "aws:PrincipalAccount=1", "aws:PrincipalArn=arn:aws:iam::1:user/path/u",
 		"aws:RequestedRegion=eu-west-1", "aws:ResourceAccount=1", "aws:username=u", "ec2:Region=eu-west-1"}) {
 		t.Errorf("%q", got)
 	}
-	if got := told(question{principal: "arn:aws:iam::1:role/r"}); slices.ContainsFunc(got, func(e string) bool { return strings.HasPrefix(e, "aws:username") }) {
+	if got := entries(question{principal: "arn:aws:iam::1:role/r"}); slices.ContainsFunc(got, func(e string) bool { return strings.HasPrefix(e, "aws:username") }) {
 		t.Errorf("a role has no user name: %q", got)
 	}
 }
@@ -209,8 +210,8 @@ func TestReviewThatIsCutSaysSo(t *testing.T) {
 	}
 }
 
-// Denials that hang on what the simulator was not told are no failures: the
-// dry runs did not refuse.
+// Denials that depend on condition keys whose values are not known are not failures: the dry
+// runs were not refused.
 func TestDeliveryInDoubt(t *testing.T) {
 	t.Parallel()
 	const role = "arn:aws:iam::1:role/flow-logs"

@@ -26,8 +26,8 @@ func (w Watched) check(f FlowLog) error {
 	return nil
 }
 
-// What a flow log can be. AWS may allow more one day, and our own export must not be
-// refused then: these refuse only what no flow log ever was.
+// The forms of a flow log's settings. AWS may allow more one day, and our own export must not
+// be refused then: these refuse only what no flow log ever had.
 var (
 	flowLogID    = regexp.MustCompile(`^fl-[0-9a-f]{8,32}$`)
 	accountID    = regexp.MustCompile(`^[0-9]{12}$`)

@@ -26,7 +26,7 @@ type FlowLog struct {
 	ResourceID    string          `json:"resource_id,omitempty"` // instead of the settings' own
 	State         inventory.State `json:"state"`
 	Protected     bool            `json:"protected"`
-	Held          bool            `json:"held,omitempty"`       // not protected: nobody has approved where it delivers
+	Held          bool            `json:"held,omitempty"`       // not protected: its recipient is not approved
 	Restorable    *bool           `json:"restorable,omitempty"` // according to the last rehearsal
 	ReleasedUntil alert.Time      `json:"released_until,omitzero"`
 	NewFlowLogID  string          `json:"new_flow_log_id,omitempty"` // its replacement

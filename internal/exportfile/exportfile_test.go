@@ -71,9 +71,9 @@ func TestImportRefusesWhatIsNotWatchedHere(t *testing.T) {
 	}
 }
 
-// TestImportTellsManyProblemsButNotAll: it prints many problems at once, but not
-// without limit.
-func TestImportTellsManyProblemsButNotAll(t *testing.T) {
+// TestImportReportsManyProblemsButNotAll: it prints many problems at once, but their number is
+// limited.
+func TestImportReportsManyProblemsButNotAll(t *testing.T) {
 	t.Parallel()
 	if _, p := Read(strings.NewReader(head+"x\n"+goodRow+"\ny\n"), Watched{}, nil, noon); len(p) != 2 {
 		t.Errorf("%q", p)

@@ -132,7 +132,8 @@ func (f *FlowLog) checkDestination(p params) error {
 	return f.checkOptions(p)
 }
 
-// checkOptions: S3 only; AWS describes defaults that nobody set.
+// checkOptions checks DestinationOptions, which are for S3 only. AWS describes the defaults of
+// options that were not set.
 func (f *FlowLog) checkOptions(p params) error {
 	options, given := p["DestinationOptions"].(params)
 	if f.LogDestinationType != "s3" {

@@ -9,10 +9,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// TestWhatACreateNeedsBeside: AWS requires more permissions of the caller, depending on
-// what the flow log records and where it delivers; that to create a service-linked role
-// only while the account has none.
-func TestWhatACreateNeedsBeside(t *testing.T) {
+// TestPermissionsOfACreate: AWS requires more permissions of the caller, depending on what the
+// flow log records and where it delivers; that to create a service-linked role only while the
+// account has none.
+func TestPermissionsOfACreate(t *testing.T) {
 	t.Parallel()
 	const stream = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/s"
 	ecs := func(in *ec2.CreateFlowLogsInput) { in.LogFormat = aws.String("${version} ${ecs-cluster-arn}") }

@@ -63,7 +63,7 @@ func New() *Meters {
 		alerts:   counter("alerts_total", "Tries to deliver an alert, by sink and outcome (sent, failed).", "sink", "outcome"),
 		calls:    counter("aws_calls_total", "Calls to AWS, each retry counted, by outcome (ok, throttled, denied, failed). A dry run that AWS would allow is ok.", "service", "operation", "outcome"),
 		blind:    histogram("blind_seconds", "From the deletion of a flow log to its replacement.", 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400),
-		delay:    histogram("detection_delay_seconds", "From a deletion to the alert about it on disk, for deletions that an event told of.", 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600),
+		delay:    histogram("detection_delay_seconds", "From a deletion to the alert about it on disk, for deletions that an event reported.", 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600),
 		oldest: auto.NewGauge(prometheus.GaugeOpts{Name: "flowkeeper_queue_oldest_message_seconds",
 			Help: "Age of the oldest message that the last receive brought; 0 when it brought none."}),
 	}

@@ -1,17 +1,16 @@
-// Package outage keeps the log quiet about what fails again and again: whoever
-// tries something notes each result, and says once that it breaks and once that it
-// works again. It logs nothing itself and imports nothing of Flowkeeper.
+// Package outage keeps repeated failures out of the log: its caller notes the result of each
+// try, and reports once that something has failed and once that it works again. It logs
+// nothing itself and imports nothing of Flowkeeper.
 package outage
 
 import "sync"
 
 // An Outage is the failures in a row of one thing that is tried again and again.
 //
-// The zero Outage is one that nothing is known of yet: a first success changes
-// nothing, a first failure begins an outage. It is safe for concurrent use, and
-// must not be copied after its first use. It has no clock and forgets everything
-// with the process; what people must hear of after a restart belongs into the state
-// file.
+// The zero Outage is one that nothing is known of yet: a first success changes nothing, a
+// first failure begins an outage. It is safe for concurrent use, and must not be copied after
+// its first use. It has no clock and forgets everything with the process; what must be alerted
+// after a restart belongs into the state file.
 type Outage struct {
 	mu       sync.Mutex
 	failures int // in a row; guarded by mu

@@ -54,7 +54,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// Of many who fail at the same time one begins the outage.
+// Of many concurrent failures one begins the outage.
 func TestOutageConcurrently(t *testing.T) {
 	t.Parallel()
 	var o outage.Outage

@@ -34,9 +34,9 @@ type Sources struct {
 	Self   string   // the account of our own credentials, which receive
 }
 
-// Judge judges a queue's policy. It must allow the rules or topics to send that bring
-// events, and nobody else, because messages are not authenticated. And nobody outside may
-// receive, because Flowkeeper does not receive what others do.
+// Judge judges a queue's policy. It must allow exactly those rules or topics to send that
+// bring events, because messages are not authenticated. No principal outside the own accounts
+// may receive, because Flowkeeper does not get a message that another one receives.
 func Judge(text, queueARN string, known Sources) Verdict {
 	if text == "" {
 		return Verdict{Fail, "the queue has no policy, so that no rule can send to it", ""}

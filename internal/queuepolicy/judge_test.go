@@ -172,9 +172,9 @@ func policiesOfRules() (out []policyCase) {
 	return out
 }
 
-// TestWhatIsPastedCutsNobodyOff: by the better policy all known Sources send, and
-// what else the old one allows stays.
-func TestWhatIsPastedCutsNobodyOff(t *testing.T) {
+// TestBetterKeepsTheKnownSenders: the better policy allows all known Sources to send, and
+// keeps what else the old one allows.
+func TestBetterKeepsTheKnownSenders(t *testing.T) {
 	t.Parallel()
 	ours := []string{"111122223333", "222233334444"}
 	stmt := func(principal, action, condition string) string {

@@ -103,8 +103,8 @@ func TestAFileIsBounded(t *testing.T) {
 	}
 }
 
-// TestExpandLooksOneLevelDeep: the watcher unwraps the rest, within its own limits.
-func TestExpandLooksOneLevelDeep(t *testing.T) {
+// TestExpandUnwrapsOneLevel: the watcher unwraps the rest, within its own limits.
+func TestExpandUnwrapsOneLevel(t *testing.T) {
 	t.Parallel()
 	quoted := func(s string) string { b, _ := json.Marshal(s); return string(b) }
 	record := `{"eventName":"X"}`

@@ -11,10 +11,9 @@ import (
 	"time"
 )
 
-// Backoff is a series of pauses that begins with First and doubles up to Most. It
-// is a plain value: safe for concurrent use, and without memory of its own, so that
-// whoever uses it counts the failures. The zero Backoff never pauses. Most must not
-// be less than First.
+// Backoff is a series of pauses that begins with First and doubles up to Most. It is a plain
+// value, safe for concurrent use. It has no state, so that its caller counts the failures. The
+// zero Backoff never pauses. Most must not be less than First.
 type Backoff struct{ First, Most time.Duration }
 
 // Pause returns the nth pause of the series, counted from 0: First, twice First,

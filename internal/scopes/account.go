@@ -17,8 +17,8 @@ type Account struct {
 	ExternalID string
 }
 
-// Reach returns the base configuration with this account's credentials. Nobody has verified
-// whose they are (I13): use it only to find that out.
+// Reach returns the base configuration with this account's credentials. Their account is not
+// verified (I13): use it only to ask AWS for that.
 func (a Account) Reach(base aws.Config) aws.Config {
 	s := sourceOf(base)
 	cfg := s.signs(base, s)

@@ -87,7 +87,7 @@ func TestAnAccountThatDoesNotAnswerDelaysNoStart(t *testing.T) {
 	})
 }
 
-// TestOurOwnRegionsAreRemembered where AWS does not let us ask.
+// TestOurOwnRegionsAreRemembered, and used if AWS does not allow DescribeRegions.
 func TestOurOwnRegionsAreRemembered(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -102,8 +102,8 @@ func TestOurOwnRegionsAreRemembered(t *testing.T) {
 	}
 }
 
-// TestNobodyWaitsForAnothersVerification longer than its own call may take.
-func TestNobodyWaitsForAnothersVerification(t *testing.T) {
+// TestAVerificationDelaysNoOtherCall longer than that call's own deadline.
+func TestAVerificationDelaysNoOtherCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := world()

@@ -69,9 +69,9 @@ func (s *source) call(ctx context.Context, in middleware.FinalizeInput, next mid
 
 const refusedByAWS = "AWS refuses these credentials"
 
-// unfit says why other credentials are needed; empty: they are not. Those of
-// another account AWS does not refuse: whoever put them there by mistake, and the
-// right ones after that, must not have to restart the daemon (I13).
+// unfit returns why other credentials are needed. Empty: they are not. AWS does not refuse
+// credentials of another account. If somebody has set these by mistake, and then the right
+// ones, the daemon must use the right ones without a restart (I13).
 func unfit(err error, used aws.Credentials) (why string) {
 	if _, wrong := errors.AsType[*WrongAccountError](err); wrong && used.AccessKeyID != "" {
 		return "these credentials are of another account"

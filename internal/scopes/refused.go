@@ -48,8 +48,9 @@ func Refused(err error, used aws.Credentials) bool {
 	return false
 }
 
-// RefusedEverywhere reports whether AWS refuses the credentials of cfg, and not only
-// some service, or a Region that is not enabled: STS answers whoever has valid ones.
+// RefusedEverywhere reports whether AWS refuses the credentials of cfg themselves. One
+// service, or a Region that is not enabled, may refuse valid ones; sts:GetCallerIdentity needs
+// no permission and succeeds with any valid ones.
 func RefusedEverywhere(ctx context.Context, cfg aws.Config) bool {
 	c, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {

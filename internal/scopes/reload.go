@@ -58,7 +58,7 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why 
 // find looks for credentials again where those of a generation can't be had. It
 // reports whether some were found, by this call or by another.
 func (s *source) find(ctx context.Context, generation uint64) bool {
-	const client = "" // whoever asks
+	const client = "" // all clients
 	if !s.turn.take(ctx) {
 		return false
 	}

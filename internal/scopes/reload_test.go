@@ -12,9 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// TestNewCredentialsThatAreRefusedAsWellDoNotSpin: at most one load in
-// reloadPause, fewer as it goes on, of which the log tells the first; and at once
-// again when it works.
+// TestNewCredentialsThatAreRefusedAsWellDoNotSpin: credentials are loaded once in reloadPause
+// at most, and less and less often. The log has the first load. Once the new ones are
+// accepted, the pauses begin again with the shortest.
 func TestNewCredentialsThatAreRefusedAsWellDoNotSpin(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -84,8 +84,9 @@ func TestManyCallsAtOnceLoadOnce(t *testing.T) {
 	}
 }
 
-// TestAKeyThatStaysTheSameIsSaidOnce: nobody has put a new one there.
-func TestAKeyThatStaysTheSameIsSaidOnce(t *testing.T) {
+// TestAKeyThatStaysTheSameIsLoggedOnce: the log has one line while the file still has the
+// refused key.
+func TestAKeyThatStaysTheSameIsLoggedOnce(t *testing.T) {
 	w := world()
 	key := w.User(ours, "flowkeeper", true)
 	newFile(t, key)
@@ -109,8 +110,9 @@ func TestAKeyThatStaysTheSameIsSaidOnce(t *testing.T) {
 	}
 }
 
-// TestTheRefusedEnvironmentIsReported: once for many calls, whoever signs with it, and
-// again after a pause; a file that stays the same is none of it.
+// TestTheRefusedEnvironmentIsReported: once for many calls, by the credentials themselves or
+// by a role assumed with them, and again after a pause. A shared file that stays the same is
+// not reported.
 func TestTheRefusedEnvironmentIsReported(t *testing.T) {
 	for _, c := range []struct {
 		name              string
@@ -179,8 +181,8 @@ func TestAForeignEnvironmentIsNotReported(t *testing.T) {
 	}
 }
 
-// TestI13AfterAReload: what is loaded again is verified like what was there at
-// the start, before it signs anything.
+// TestI13AfterAReload: credentials that are loaded again are verified before they sign any
+// call, like those at the start.
 func TestI13AfterAReload(t *testing.T) {
 	w := world()
 	old := w.User(ours, "flowkeeper", true)
@@ -197,9 +199,8 @@ func TestI13AfterAReload(t *testing.T) {
 	}
 }
 
-// TestI13TheRightCredentialsAfterForeignOnes: whoever has put the key of another
-// account there puts the right one there, and nothing has to be restarted: AWS does
-// not refuse the foreign one.
+// TestI13TheRightCredentialsAfterForeignOnes: the file has the key of another account, which
+// AWS does not refuse, and then the right one. The daemon uses that without a restart.
 func TestI13TheRightCredentialsAfterForeignOnes(t *testing.T) {
 	w := world()
 	old := w.User(ours, "flowkeeper", true)

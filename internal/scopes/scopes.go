@@ -110,7 +110,7 @@ type verified struct {
 	inner   *source
 	base    aws.Config
 
-	turn       turn             // of whoever asks AWS; guards what follows
+	turn       turn             // held by the call that asks AWS; guards what follows
 	known      map[string]error // by access key: nil, or *WrongAccountError
 	generation uint64           // of the source that known is about
 }

@@ -159,8 +159,7 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
-// TestI13WrongAccount: whose credentials they are is asked before they sign
-// anything, not believed.
+// TestI13WrongAccount: AWS is asked for the account of credentials before they sign any call.
 func TestI13WrongAccount(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -204,8 +203,8 @@ func TestI13RotatedIntoAnotherAccount(t *testing.T) {
 	}
 }
 
-// TestI13UnverifiedIsNotUsed: when AWS can't say whose they are, nothing is
-// signed; and the doubt is not remembered.
+// TestI13UnverifiedIsNotUsed: if AWS does not answer whose credentials they are, they sign no
+// call. AWS is asked again the next time.
 func TestI13UnverifiedIsNotUsed(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -219,9 +218,8 @@ func TestI13UnverifiedIsNotUsed(t *testing.T) {
 	}
 }
 
-// TestBrokenRoleHoldsUpNoOther: the Regions of an account that can't be
-// entered are taken to be ours; its scopes fail by themselves until the role
-// works.
+// TestBrokenRoleHoldsUpNoOther: if a role can't be assumed, its account is taken to have the
+// Regions of our own account. Only its scopes fail until the role works.
 func TestBrokenRoleHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -266,7 +264,7 @@ func TestPasses(t *testing.T) {
 	}
 }
 
-// TestBase: what the SDK says of itself goes to the log, as lines like others.
+// TestBase: the SDK's own messages go to the log.
 func TestBase(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
@@ -281,8 +279,8 @@ func TestBase(t *testing.T) {
 	}
 }
 
-// TestTheInstanceMetadataClientLogs as all do: it is made while the settings are
-// read, and falls back aloud where the service knows no tokens.
+// TestTheInstanceMetadataClientLogs like all other clients: it is made while the settings are
+// read, and logs that the metadata service has no tokens.
 func TestTheInstanceMetadataClientLogs(t *testing.T) {
 	imds := httptest.NewServer(http.NotFoundHandler())
 	defer imds.Close()

@@ -50,8 +50,9 @@ func TestI11ARefusedSignatureRepeatsNoHeaders(t *testing.T) {
 	}
 }
 
-// TestI11WhatACredentialProcessPrintsIsNotSaid: what is no answer may be keys.
-func TestI11WhatACredentialProcessPrintsIsNotSaid(t *testing.T) {
+// TestI11OutputOfACredentialProcessIsNotRepeated: output of it that the SDK can't parse may
+// contain keys, so that no error repeats it.
+func TestI11OutputOfACredentialProcessIsNotRepeated(t *testing.T) {
 	w := world()
 	f := newFile(t, w.User(ours, "flowkeeper", true))
 	if err := os.WriteFile(f.path, []byte("[default]\ncredential_process = echo '{\"Version\":1,\"SecretAccessKey\":\"wJalrSECRET\",'\n"), 0o600); err != nil {

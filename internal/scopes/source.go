@@ -22,9 +22,9 @@ type source struct {
 	settings bool // load reads what is set on this machine: where there were no credentials, there may be by now
 	log      *slog.Logger
 
-	onStale func() // see OnRefusedEnvironment; nil: nobody asks
+	onStale func() // see OnRefusedEnvironment; nil: not set
 
-	turn   turn // of whoever loads
+	turn   turn // held by the call that loads
 	pauses *pauses
 
 	mu       sync.Mutex // guards all below
@@ -32,7 +32,7 @@ type source struct {
 	loaded   uint64 // how often there were others than before
 }
 
-// turn is a lock of capacity 1 that nobody waits for longer than their own ctx.
+// turn is a lock, a channel of capacity 1. A caller waits for it no longer than its own ctx.
 type turn chan struct{}
 
 // take reports false if ctx ends first; else leave must follow.
@@ -72,8 +72,8 @@ func sourceOf(cfg aws.Config) *source {
 	return newSource(cfg.Credentials, load, nil)
 }
 
-// OnClock returns cfg with credentials that are loaded again, where AWS refuses them,
-// by another clock than the machine's: for one who moves the time.
+// OnClock returns cfg with credentials that are loaded again, where AWS refuses them, by
+// another clock than the machine's: for callers that set the time.
 func OnClock(cfg aws.Config, now func() time.Time) aws.Config {
 	s := sourceOf(cfg)
 	s.pauses.now = now

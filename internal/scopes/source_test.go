@@ -22,7 +22,7 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
-// nowhere keeps the SDK from this machine's own credentials.
+// nowhere hides this machine's own credentials from the SDK.
 func nowhere(t *testing.T) {
 	for k, v := range map[string]string{"AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "",
 		"AWS_CA_BUNDLE": "", "AWS_PROFILE": "", "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_CONFIG_FILE": os.DevNull, "AWS_CONTAINER_CREDENTIALS_FULL_URI": ""} {

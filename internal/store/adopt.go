@@ -21,22 +21,22 @@ import (
 type Adoption struct {
 	Now   time.Time
 	Made  time.Time     // when the copy was written, as its keeper says
-	Stale time.Duration // a copy, or a scope's last refresh in it, older than this is only told of
+	Stale time.Duration // if a copy, or a scope's last refresh in it, is older, what its next refresh does not find is alerted and not restored
 	Route func(alert.Alert) []string
-	// Tell words the alert of it, which is in the state file from its first moment.
-	Tell func(Adopted) alert.Alert
+	// Alert returns the alert about the adoption. It is in the state file from the start.
+	Alert func(Adopted) alert.Alert
 }
 
-// Adopted is what a copy holds, and what of it does not count any more. Whoever
-// can write the place of the copies can have written all of it.
+// Adopted is what a copy contains, and what of it does not count any more. An attacker with
+// write access to the bucket may have written all of it.
 type Adopted struct {
 	FlowLogs    int // that it protects
 	Scopes      int
 	RefreshedAt time.Time // the newest complete refresh in it; zero: none
-	Stale       bool      // the first refresh of some scope only tells what it does not find
+	Stale       bool      // what the first refresh of some scope does not find is alerted and not restored
 	Released    Released  // releases that it had, and that hold no more
 	Unprotected int       // live flow logs that it did not protect: judged anew
-	Deaf        int       // incidents after which no record of a deletion would count: they end, or are dropped
+	Final       int       // incidents that no record of a later deletion would have opened again: they are closed as still there, or dropped
 	Alerts      int       // undelivered alerts beyond the newest mostAdopted: dropped
 }
 
@@ -44,10 +44,10 @@ type Adopted struct {
 // after them.
 const mostAdopted = 1000
 
-// Adopt makes a copy the state file, where there is none yet. It is checked and
-// brought to today's schema first. What it says of what was there and is to come
-// back counts, and nothing in it that loosens: an adopted copy makes nobody deaf
-// to what a new state file would hear of.
+// Adopt makes a copy the state file, where there is none yet. It is checked and brought to
+// today's schema first. What it says of flow logs that were there, or are to come back,
+// counts; what weakens protection does not. With an adopted copy, a daemon applies every
+// record that it would apply with a new state file.
 func Adopt(ctx context.Context, copied, path string, a Adoption) error {
 	lock, err := lockFile(path + ".lock") // or a daemon whose file was just deleted would find another in its place
 	if err != nil {
@@ -81,9 +81,9 @@ func Adopt(ctx context.Context, copied, path string, a Adoption) error {
 	return errors.Join(d.Sync(), d.Close(), Discard(copied))
 }
 
-// adoption is the transaction that makes a copy ready to be the state file. Each row is
-// read and written as the daemon does: what SQL would see of its text need not be what
-// the daemon reads.
+// adoption is the transaction that makes a copy ready to be the state file. It decodes and
+// encodes each row as the daemon does: SQL functions may read a forged JSON text in another
+// way than the daemon.
 type adoption struct {
 	*Tx
 	Adoption
@@ -97,10 +97,10 @@ func (a *adoption) run() error {
 			return err
 		}
 	}
-	if a.Tell == nil {
+	if a.Alert == nil {
 		return nil
 	}
-	return a.AddAlert(a.Tell(a.found))
+	return a.AddAlert(a.Alert(a.found))
 }
 
 func (a *adoption) takeRows() error {
@@ -138,7 +138,7 @@ func (a *adoption) takeRow(r inventory.Row) error {
 	case incident.NotKept:
 		return a.drop(r.Scope, r.ID)
 	case incident.KeptClosed:
-		a.found.Deaf++
+		a.found.Final++
 	case incident.KeptDue:
 		e, ok, err := a.Event(i.Scope, i.EventID)
 		if err != nil {
@@ -180,7 +180,7 @@ func (a *adoption) dropStrays() error {
 		(SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id)`)
 	for n := 0; n < len(strays) && err == nil; n++ {
 		if x := strays[n]; !incident.StaysWithoutRow(x.Incident) {
-			a.found.Deaf++
+			a.found.Final++
 			err = a.drop(x.scope, x.id)
 		}
 	}
@@ -207,8 +207,8 @@ func (a *adoption) takePipelines() error {
 	return err
 }
 
-// endBursts ends the windows of what was repeated. One that the daemon could not end, or not
-// read, is dropped: each restorer would fail at it, again and again.
+// endBursts makes the bursts due. One that the daemon could not end, or could not read, is
+// dropped: each step of each restorer would fail because of it.
 func (a *adoption) endBursts() error {
 	known, err := byKey(a, func(key *string, text *[]byte) []any { return []any{key, text} }, `SELECT key, body FROM bursts ORDER BY key LIMIT ?`, mostAdopted)
 	if err = errors.Join(err, a.exec(`DELETE FROM bursts`)); err != nil {
@@ -227,8 +227,8 @@ func (a *adoption) endBursts() error {
 	return err
 }
 
-// reset takes out what would hold alerts or restores back, and what AWS, or the age of the
-// copy, decides anew.
+// reset removes what would delay alerts or restores, and what AWS's answers, or the age of the
+// copy, decide anew.
 func (a *adoption) reset() error {
 	for _, q := range []string{
 		`UPDATE campaigns SET ended_at = coalesce(ended_at, last_at)`, // later deletions would share a pager's incident

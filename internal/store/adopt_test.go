@@ -22,7 +22,7 @@ func (s *Store) adopted(t *testing.T, a Adoption) (*Store, Adopted) {
 	var found Adopted
 	copied, path := filepath.Join(t.TempDir(), "copy"), filepath.Join(t.TempDir(), "state.db")
 	a.Route = func(alert.Alert) []string { return []string{"pager"} }
-	a.Tell = func(x Adopted) alert.Alert {
+	a.Alert = func(x Adopted) alert.Alert {
 		found = x
 		return alert.Alert{ID: "adopted", Time: alert.Time{Time: a.Now}}
 	}
@@ -41,9 +41,9 @@ func (s *Store) stale(t *testing.T, sc inventory.Scope) bool {
 	return c.Stale
 }
 
-// TestAnOldCopyWrittenAgainIsOld: whoever puts a copy of last month into the
-// bucket again gives it today's date. What is in it tells its age, for each
-// scope; that a scope is old by its own word holds for none that is not.
+// TestAnOldCopyWrittenAgainIsOld: an attacker who writes last month's copy into the bucket
+// again gives it today's date. Its age follows from the last refresh of each scope in it. Only
+// the scopes with an old refresh count as old.
 func TestAnOldCopyWrittenAgainIsOld(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -64,8 +64,8 @@ func TestAnOldCopyWrittenAgainIsOld(t *testing.T) {
 	}
 }
 
-// TestWhatAnAdoptedCopyDoesNotDecide: which restores AWS allows, whose dry runs
-// count, and when people hear that it was adopted.
+// TestWhatAnAdoptedCopyDoesNotDecide: which restores AWS allows, whose dry runs count, and
+// when the adoption is alerted.
 func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -97,7 +97,7 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	})
 }
 
-// TestAnAdoptedCopyKeepsWhatIsToComeBack, and the memory of what was lost.
+// TestAnAdoptedCopyKeepsWhatIsToComeBack, and the settings of what was lost.
 func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -112,7 +112,7 @@ func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 			tx.AddHistory(scope, "fl-2", incident.Entry{Text: "released"}))
 	})
 	b, found := s.adopted(t, Adoption{Now: noon.Add(time.Minute), Made: noon, Stale: time.Hour})
-	if found.FlowLogs != 1 || found.Deaf != 0 || found.Unprotected != 0 || found.Released.FlowLogs != 0 || found.Stale {
+	if found.FlowLogs != 1 || found.Final != 0 || found.Unprotected != 0 || found.Released.FlowLogs != 0 || found.Stale {
 		t.Errorf("%+v", found)
 	}
 	for id, want := range map[string]incident.State{"fl-1": incident.Open, "fl-2": incident.Closed, "fl-unknown": incident.Closed} {
@@ -123,8 +123,8 @@ func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 	}
 }
 
-// TestAnAdoptedCopyHoldsNoAlertsBack: repeats that were to be summed up are due,
-// and what is deleted from now on rings a pager by itself.
+// TestAnAdoptedCopyHoldsNoAlertsBack: bursts are due at once, and a later deletion belongs to
+// no campaign of the copy, so that it opens a pager incident of its own.
 func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -160,8 +160,8 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 	}
 }
 
-// TestOlderCopiesAreAdopted: one that an earlier version wrote has the schema of
-// its time. Anything else in it is none of ours.
+// TestOlderCopiesAreAdopted: a copy that an earlier version wrote has that version's schema.
+// If it has anything else, it is refused.
 func TestOlderCopiesAreAdopted(t *testing.T) {
 	t.Parallel()
 	for version := range len(migrations) + 1 {

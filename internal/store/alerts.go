@@ -115,8 +115,8 @@ const (
 		WHERE sink = ?1 AND alert = ?4`
 )
 
-// holdAnswers puts off what resolves an alert that a sink has just got, where that
-// is to ring on: its answer may wait in the outbox already. The log rings nobody.
+// holdAnswers puts off what resolves an alert that a sink has just got, where that is to ring
+// on: its answer may wait in the outbox already. The log is no pager.
 func (t alerts) holdAnswers(name, alertID string, sent time.Time) error {
 	return t.exec(holdPending, sent.Add(alert.MinRing).UnixMilli(), name, alertID, sent.Add(-alert.Late).UnixMilli(), sink.LogName)
 }

@@ -12,10 +12,9 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// Trouble, its end (which the pager does not take yet), trouble again: the end
-// of the first must not reach the pager after the second trouble, or that is
-// resolved while it goes on.
-func TestI7AnEndComesBeforeTheNextTrouble(t *testing.T) {
+// An outage, its end, which the pager does not take yet, and a second outage: the end of the
+// first must not reach the pager after the alert of the second, or it resolves that.
+func TestI7AnEndComesBeforeTheNextOutage(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
 	add := func(id string, level alert.Level) {
@@ -34,8 +33,8 @@ func TestI7AnEndComesBeforeTheNextTrouble(t *testing.T) {
 	}
 }
 
-// What `alerts retry` of a parked opening alert opens at a pager is resolved
-// again by the end that was sent meanwhile.
+// If `alerts retry` sends a parked alert that opens a pager incident, the alert that resolves
+// it is sent again, too, though it was sent before.
 func TestRetryOfWhatHasEnded(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -51,8 +50,8 @@ func TestRetryOfWhatHasEnded(t *testing.T) {
 	}
 }
 
-// The schema's next step: what the snapshot knows is depended on at once, not
-// after the next refresh. Until then tampering is acknowledged in silence.
+// The migration fills the table depends from the snapshot. Without that, there would be no
+// alert of tampering until the next refresh.
 func TestDependsIsFilledByTheMigration(t *testing.T) {
 	t.Parallel()
 	path := older(t, 4, inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true})
@@ -68,7 +67,7 @@ func TestDependsIsFilledByTheMigration(t *testing.T) {
 	}
 }
 
-// addAlert of a title like its ID.
+// addAlert adds an alert whose title is its ID.
 func addAlert(t *testing.T, s *Store, id, key string, at time.Time, k alert.Kind, l alert.Level) {
 	t.Helper()
 	addAll(t, s, at, alert.Alert{ID: id, Title: id, DedupKey: key, Kind: k, Level: l})
@@ -86,7 +85,7 @@ func nextID(t *testing.T, s *Store, sink string, at time.Time) string {
 	return d.Alert.ID
 }
 
-// TestI7TheSecondOutageOfADay is told like the first.
+// TestI7TheSecondOutageOfADay is alerted like the first.
 func TestI7TheSecondOutageOfADay(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -97,7 +96,7 @@ func TestI7TheSecondOutageOfADay(t *testing.T) {
 	addAlert(t, s, "b", "b", *now, alert.Deletion, alert.Critical)
 	s.Failed(t.Context(), "pager", "b", sink.Failure{Attempts: 10, NextAt: *now, Cause: "down", TellOthers: true})
 	var got []string
-	for _, d := range s.told(t) {
+	for _, d := range s.pipelineDeliveries(t) {
 		if d.Sink == "chat" {
 			got = append(got, d.Alert.Title)
 		}
@@ -115,15 +114,15 @@ func TestI7AStillRefusedAlertEndsNothing(t *testing.T) {
 	s.Failed(t.Context(), "pager", "a", sink.Failure{Attempts: 3, NextAt: now.Add(time.Second), Cause: "400", TellOthers: true})
 	addAlert(t, s, "b", "b", *now, alert.Deletion, alert.High)
 	s.Sent(t.Context(), "pager", "b", *now)
-	for _, d := range s.told(t) {
+	for _, d := range s.pipelineDeliveries(t) {
 		if d.Sink == "chat" && strings.Contains(d.Alert.Title, "again") {
 			t.Errorf("a is still refused, and told: %q resolves=%v", d.Alert.Title, d.Alert.Resolves())
 		}
 	}
 }
 
-// TestRetryClosesNoLaterTrouble that goes on.
-func TestRetryClosesNoLaterTrouble(t *testing.T) {
+// TestRetryResolvesNoLaterOutage that is not over.
+func TestRetryResolvesNoLaterOutage(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
 	addAlert(t, s, "t1", "q", noon, alert.Pipeline, alert.High)

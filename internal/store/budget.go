@@ -13,12 +13,11 @@ import (
 	"flowkeeper/alert"
 )
 
-// Whoever may call an API of the account, with or without any permission, can
-// make records without end: attempts, tampering, deletions of IDs that nobody ever
-// saw. What these leave in the file is droppable: such a row has a cost, in bytes.
-// The droppable rows together take at most maxDroppable, less on a small disk, and
-// the oldest go first. What tells of flow logs that Flowkeeper knows, and what
-// restores need, has no cost and is never dropped.
+// Anybody who can sign calls in the account, even without any permission, can cause records
+// without end: attempts, tampering, deletions of IDs that never existed. What these leave in
+// the file is droppable: such a row has a cost, in bytes. The droppable rows together take at
+// most maxDroppable, less on a small disk, and the oldest go first. Rows about flow logs that
+// Flowkeeper knows, and rows that restores need, have no cost and are never dropped.
 const (
 	maxDroppable = 56 << 20 // bytes: with free pages and the write-ahead log the files grow by less than 64 MB
 	shareOfRoom  = 4        // droppable rows take at most one part in so many of the room there is

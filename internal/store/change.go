@@ -8,8 +8,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// longestPause is as long as SQLite lets one that waits for the file sleep before
-// it asks again.
+// longestPause is the longest time that SQLite sleeps before it tries again to lock the file.
 const longestPause = 100 * time.Millisecond
 
 // Change runs fn on each row, once, and writes those that fn changed. It reports
@@ -45,7 +44,7 @@ func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n i
 		}
 		n, after = n+changed, last
 		if changed > 0 && !s.daemon {
-			retry.Sleep(ctx, min(time.Since(began), longestPause)) // another process that waits for the file asks only now and then
+			retry.Sleep(ctx, min(time.Since(began), longestPause)) // another process that waits for the file tries only now and then
 		}
 	}
 }

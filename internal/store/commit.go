@@ -71,7 +71,7 @@ func (f *file) try(ctx context.Context, group []*change) error {
 	return err
 }
 
-// transact runs fn in a transaction of its own: it is for whoever commits.
+// transact runs fn in a transaction of its own. Only the caller that commits may call it.
 func (f *file) transact(ctx context.Context, fn func(*Tx) error) error {
 	q, err := f.w.BeginTx(ctx, nil)
 	if err != nil {

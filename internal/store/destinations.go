@@ -9,8 +9,8 @@ import (
 // destinations has where flow logs have ever delivered to: table destinations.
 type destinations struct{ *tx }
 
-// mostDestinations of a scope are remembered: whoever may make flow logs can make
-// them deliver to prefixes without end. One beyond that counts as new each time.
+// mostDestinations of a scope are stored: a principal that may create flow logs can have them
+// deliver to ever other prefixes. A destination beyond that counts as new each time.
 const mostDestinations = 10_000
 
 func (t destinations) NewDestination(s inventory.Scope, destination string, at time.Time) (bool, error) {

@@ -55,11 +55,11 @@ func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
 	}
 }
 
-// TestUpgradeTellsFieldsApart: a file of the schema before knew no fields.
-// After its upgrade each row has the needs that a refresh would write, to the
-// byte, nothing counts as restorable that was never tried, and tampering with
-// the destination still finds all of them.
-func TestUpgradeTellsFieldsApart(t *testing.T) {
+// TestUpgradeDistinguishesFields: the older schema has no fields in delivery targets. After
+// its upgrade each row has the target that a refresh would write, to the byte, no target
+// counts as restorable that was never tried, and tampering with the destination still finds
+// all of them.
+func TestUpgradeDistinguishesFields(t *testing.T) {
 	t.Parallel()
 	plain, others := withFields()
 	all := append(others, plain)

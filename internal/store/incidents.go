@@ -14,8 +14,8 @@ func (t incidents) Incident(s inventory.Scope, id string) (incident.Incident, bo
 	return find[incident.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }
 
-// maxUnknown incidents of flow logs that nobody ever saw are kept a scope, and
-// those of one change: forged messages could make more without end (I12).
+// maxUnknown incidents of unknown flow logs are kept in a scope, plus those of one change:
+// forged messages could cause more without end (I12).
 const maxUnknown = 10000
 
 func (t incidents) PutIncident(i incident.Incident) error {
@@ -64,9 +64,8 @@ func (t incidents) dropUnknown(s inventory.Scope) error {
 	return nil
 }
 
-// maxHistory lines of one incident are kept, the first and the last, and
-// maxUnknownHistory of one whose flow log nobody ever saw; forged records name it
-// without end (I12).
+// maxHistory lines of one incident are kept, the first and the last, and maxUnknownHistory of
+// one whose flow log is unknown: forged records may name it without end (I12).
 const maxHistory, maxUnknownHistory = 200, 4
 
 func (t incidents) AddHistory(s inventory.Scope, id string, e incident.Entry) error {

@@ -42,7 +42,7 @@ func (f *file) claim() error {
 	}
 	for _, end := range []string{"", "-wal", "-shm"} {
 		if info, err := os.Stat(f.path + end); err == nil && info.Mode().Perm()&0o077 != 0 {
-			_ = os.Chmod(f.path+end, 0o600) // not ours: then the doctor tells
+			_ = os.Chmod(f.path+end, 0o600) // another user's file: the doctor reports it
 		}
 	}
 	return made.Close()
@@ -165,7 +165,7 @@ func foreign(ctx context.Context, path string) error {
 	if err == nil && tables > 0 && ours == 0 {
 		return fmt.Errorf("%s is another program's database: set state.path to a file of Flowkeeper's own", path)
 	}
-	return nil // what is no database at all is told by who uses it
+	return nil // a file that is not a database at all is reported at its first use
 }
 
 // damaged is an error about a file that SQLite can't make sense of.

@@ -24,7 +24,7 @@ func newOutletScene(t *testing.T) *outletScene {
 	n := 0
 	s.hook(t, func(writer sqlite.HookRegisterer) { writer.RegisterCommitHook(func() int32 { n++; return 0 }) })
 	return &outletScene{Store: s, t: t, commits: func() int {
-		s.mu.Lock() // nobody is committing: what they wrote is seen
+		s.mu.Lock() // no commit is under way: n has all of them
 		defer s.mu.Unlock()
 		return n
 	}}
@@ -73,8 +73,8 @@ func (s *outletScene) ends(done <-chan error) {
 	}
 }
 
-// TestTheRecordOfASentAlertSharesACommit: it waits for whoever commits next, and is on
-// disk then: before the sink can get what that adds.
+// TestTheRecordOfASentAlertSharesACommit: it waits for the next commit, and is part of it: so
+// it is on disk before the sink can get an alert which that commit adds.
 func TestTheRecordOfASentAlertSharesACommit(t *testing.T) {
 	t.Parallel()
 	s := newOutletScene(t)
@@ -141,7 +141,7 @@ func TestARecordWaitsForNothingWhereMoreIsDue(t *testing.T) {
 	}
 }
 
-// TestARecordWaitsNoLongerThanItsDelay: nobody else may commit for a while.
+// TestARecordWaitsNoLongerThanItsDelay: there may be no other commit for a while.
 func TestARecordWaitsNoLongerThanItsDelay(t *testing.T) {
 	t.Parallel()
 	s := newOutletScene(t)

@@ -11,7 +11,7 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// outbox is a store with two sinks and the log, whose clock the test sets.
+// withOutbox returns a store with two sinks and the log. The test sets its clock, now.
 func withOutbox(t *testing.T) (s *Store, now *time.Time) {
 	t.Helper()
 	now = new(time.Time)
@@ -34,8 +34,8 @@ func (s *Store) giveUp(t *testing.T, id, name string) {
 	}
 }
 
-// told are the deliveries of pipeline alerts.
-func (s *Store) told(t *testing.T) (out []sink.Delivery) {
+// pipelineDeliveries returns the deliveries of pipeline alerts, the earliest alert first.
+func (s *Store) pipelineDeliveries(t *testing.T) (out []sink.Delivery) {
 	t.Helper()
 	err := s.FindAlerts(t.Context(), Filter{}, func(a alert.Alert, all []sink.Delivery) error {
 		if a.Kind == alert.Pipeline {
@@ -49,46 +49,46 @@ func (s *Store) told(t *testing.T) (out []sink.Delivery) {
 	return out
 }
 
-// TestI7NothingIsParkedSilently: the other sinks hear of it, once per sink and
-// day, and from the transaction that parks it.
+// TestI7NothingIsParkedSilently: the transaction that parks an alert adds an alert for the
+// other sinks, once for each sink and day.
 func TestI7NothingIsParkedSilently(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
 	s.park(t, "alrt_1", "pager")
 	s.giveUp(t, "alrt_1", "pager") // recorded twice: the answer of the first try was lost
 	s.park(t, "alrt_2", "pager")
-	told := s.told(t)
-	if len(told) != 2 || told[0].Sink != "chat" || told[1].Sink != "log" || told[0].Alert.ID != told[1].Alert.ID {
-		t.Fatalf("%+v", told)
+	got := s.pipelineDeliveries(t)
+	if len(got) != 2 || got[0].Sink != "chat" || got[1].Sink != "log" || got[0].Alert.ID != got[1].Alert.ID {
+		t.Fatalf("%+v", got)
 	}
-	a := told[0].Alert
+	a := got[0].Alert
 	if a.Level != alert.High || !strings.Contains(a.Title, "Alerts don't arrive: sink pager has not taken alert alrt_1 for 3 days") ||
 		!strings.Contains(a.Text, "flowkeeper alerts retry alrt_1") {
 		t.Errorf("%+v", a)
 	}
 	*now = now.Add(24 * time.Hour)
 	s.park(t, "alrt_3", "pager")
-	if n := len(s.told(t)); n != 4 {
+	if n := len(s.pipelineDeliveries(t)); n != 4 {
 		t.Errorf("%d deliveries after the next day's", n)
 	}
 }
 
-// TestI7ParkedAlertsMakeNoChain: two sinks that are down for good do not tell
-// of each other for ever.
+// TestI7ParkedAlertsMakeNoChain: two sinks that are down for good do not cause alerts about
+// each other without end.
 func TestI7ParkedAlertsMakeNoChain(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
 	s.park(t, "alrt_1", "pager")
-	first := s.told(t)[0].Alert.ID
+	first := s.pipelineDeliveries(t)[0].Alert.ID
 	*now = now.Add(80 * time.Hour)
 	s.giveUp(t, first, "chat")
-	if told := s.told(t); len(told) != 2 {
-		t.Fatalf("%+v", told)
+	if got := s.pipelineDeliveries(t); len(got) != 2 {
+		t.Fatalf("%+v", got)
 	}
-	// A real one that chat gives up is told of nevertheless.
+	// Another alert that chat gives up has an alert, too.
 	s.park(t, "alrt_2", "chat")
-	told := s.told(t)
-	if sinks := []string{told[2].Sink, told[3].Sink}; len(told) != 4 || !slices.Equal(sinks, []string{"log", "pager"}) {
-		t.Errorf("%+v", told)
+	got := s.pipelineDeliveries(t)
+	if sinks := []string{got[2].Sink, got[3].Sink}; len(got) != 4 || !slices.Equal(sinks, []string{"log", "pager"}) {
+		t.Errorf("%+v", got)
 	}
 }

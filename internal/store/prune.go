@@ -14,13 +14,13 @@ import (
 // which may be hours ago.
 const keepCalls = 24 * time.Hour
 
-// rowsAtOnce is how many rows one transaction of Prune or Change writes at most:
-// whoever has a deletion to commit waits for one of these, not for all.
+// rowsAtOnce is how many rows one transaction of Prune or Change writes at most: a commit of a
+// deletion waits for one such transaction, not for all.
 const rowsAtOnce = 1000
 
-// Where one transaction of Prune takes longer than slow, with its commit, the next
-// has half as many, down to fewestAtOnce; where they take less than quick,
-// twice as many: a slow or busy machine makes nobody wait longer.
+// If one transaction of Prune takes longer than slow, with its commit, the next has half as
+// many rows, down to fewestAtOnce; if it takes less than quick, twice as many. So other
+// commits wait no longer on a slow or busy machine.
 const (
 	slow, quick  = 40 * time.Millisecond, 10 * time.Millisecond
 	fewestAtOnce = 50

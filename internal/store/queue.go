@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// queue has the changes that wait for a commit. Whoever comes first commits for those
-// who wait, once, and hands that over to the first of those who have come meanwhile.
+// queue has the changes that wait for a commit. The first caller commits once for all that
+// wait, and then appoints the first of those that came meanwhile.
 type queue struct {
 	mu      sync.Mutex // guards what follows, and what of the changes it is said of
 	waiting []*change
-	busy    bool // somebody is committing
+	busy    bool // a commit is under way
 }
 
 // change is one caller's part of a group commit.
@@ -49,8 +49,8 @@ func (q *queue) join(c *change, delay time.Duration) (lead bool) {
 	}
 }
 
-// appoint has the first in the queue commit, unless somebody does, or all of them
-// wait. The caller holds mu.
+// appoint has the first in the queue commit, unless a commit is under way, or all of them wait
+// for another change. The caller holds mu.
 func (q *queue) appoint() {
 	if q.busy {
 		return

@@ -12,8 +12,8 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// picky is a sink that refuses attempts: their user agent is no pleasure to its
-// firewall.
+// picky is a sink that refuses alerts of attempts, as a firewall may because of the user agent
+// in them.
 type picky struct{ got []string }
 
 func (p *picky) Send(_ context.Context, a alert.Alert) error {
@@ -24,8 +24,8 @@ func (p *picky) Send(_ context.Context, a alert.Alert) error {
 	return nil
 }
 
-// TestI7RefusedAttemptsHoldUpNoDeletion: somebody whose alerts are refused makes the
-// sender pause for minutes; what is more urgent is sent in the pause.
+// TestI7RefusedAttemptsHoldUpNoDeletion: a sink refuses the alerts about one principal, and
+// the sender pauses for minutes. More urgent alerts are sent during the pause.
 func TestI7RefusedAttemptsHoldUpNoDeletion(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)

@@ -8,7 +8,7 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// rehearsals has rehearsals, and whether they come back: tables rehearsals and ways.
+// rehearsals has rehearsals, and whether their records come back: tables rehearsals and ways.
 type rehearsals struct{ *tx }
 
 func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row, error) {

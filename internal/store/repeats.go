@@ -8,7 +8,7 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// repeats has what principals repeat, and did: tables bursts and deeds.
+// repeats has what principals repeat, and the calls that they made: tables bursts and deeds.
 type repeats struct{ *tx }
 
 func (t repeats) Burst(key string) (repeat.Burst, bool, error) {
@@ -35,7 +35,7 @@ func (t repeats) DueBursts(s inventory.Scope, now time.Time) (out []repeat.Burst
 		}
 		out = append(out, due...)
 	}
-	// Those of a scope that is not configured any more: nobody else looks after them.
+	// Those of scopes that are not configured any more: these have no restorer.
 	left, err := each[repeat.Burst](t, `SELECT body FROM bursts WHERE key IN (SELECT key FROM bursts INDEXED BY bursts_due WHERE due_at <= ? LIMIT 100)
 		AND NOT (account = ? AND region = ?) AND account <> ''`, now.Add(-orphaned).UnixMilli(), s.Account, s.Region)
 	return append(out, left...), err

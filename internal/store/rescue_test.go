@@ -17,8 +17,8 @@ func put(id string) func(*Tx) error {
 	}
 }
 
-// TestTheFileIsTakenAway: whoever deletes the state file, or its log, takes
-// nothing with it; nothing is taken for stored after that.
+// TestTheFileIsTakenAway: if an attacker deletes the state file, or its write-ahead log,
+// nothing of it is lost, and Update fails after that.
 func TestTheFileIsTakenAway(t *testing.T) {
 	t.Parallel()
 	for name, suffixes := range map[string][]string{"all of it": {"", "-wal", "-shm"}, "the file": {""}, "the log": {"-wal"}} {
@@ -35,7 +35,7 @@ func TestTheFileIsTakenAway(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s.put(t, put("fl-2")) // before anybody has noticed
+			s.put(t, put("fl-2")) // before Intact has failed
 			if err := s.Intact(); !errors.Is(err, ErrTaken) || !strings.Contains(err.Error(), path) {
 				t.Fatalf("not noticed: %v", err)
 			}

@@ -241,7 +241,7 @@ func TestRetryOfACampaign(t *testing.T) {
 	}
 }
 
-// TestTwoDaemonsHaveTwoCampaigns: one must not resolve what the other still works on.
+// TestTwoDaemonsHaveTwoCampaigns: one daemon must not resolve the pager incident of the other.
 func TestTwoDaemonsHaveTwoCampaigns(t *testing.T) {
 	t.Parallel()
 	var ids [2]string

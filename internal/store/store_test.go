@@ -195,8 +195,8 @@ func until(t *testing.T, ok func() bool) {
 	}
 }
 
-// TestACommitIsHandedOver: whoever commits for others returns once its own change is
-// on disk, whatever those who came meanwhile still do.
+// TestACommitIsHandedOver: a caller that commits for others returns once its own change is on
+// disk. It does not wait for changes that came meanwhile.
 func TestACommitIsHandedOver(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -427,9 +427,9 @@ func TestTheFileIsTheDaemonsAlone(t *testing.T) {
 	}
 }
 
-// TestCommandsBesideTheDaemon: a command writes while the daemon has the file,
-// and the daemon notices.
-func TestCommandsBesideTheDaemon(t *testing.T) {
+// TestCommandsWhileTheDaemonRuns: a command writes while the daemon has the file open, and the
+// daemon notices.
+func TestCommandsWhileTheDaemonRuns(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
 	d := open(t, path)
@@ -484,7 +484,7 @@ func TestMigrationKeepsTheOldFile(t *testing.T) {
 	}
 }
 
-// TestUpgradeAfterADeath: one died while it kept the old file, or after that.
+// TestUpgradeAfterADeath: a process was killed while it copied the old file, or after that.
 func TestUpgradeAfterADeath(t *testing.T) {
 	t.Parallel()
 	path := older(t, 2)
@@ -499,9 +499,8 @@ func TestUpgradeAfterADeath(t *testing.T) {
 	}
 }
 
-// TestUpgradeTellsOfWhatIsNotBack: an older file has no time at which people hear
-// of that.
-func TestUpgradeTellsOfWhatIsNotBack(t *testing.T) {
+// TestUpgradeAlertsOfWhatIsNotBack: an older file has no time at which that is alerted.
+func TestUpgradeAlertsOfWhatIsNotBack(t *testing.T) {
 	t.Parallel()
 	path := older(t, 6)
 	db := raw(t, path)
@@ -583,8 +582,8 @@ func TestUpgradeKnowsReleases(t *testing.T) {
 	}
 }
 
-// TestI12HistoryIsBounded: forged records of one flow log can't fill the disk,
-// least of all those of one that nobody ever saw.
+// TestI12HistoryIsBounded: forged records of one flow log can't fill the disk. Fewer lines are
+// kept of an unknown one.
 func TestI12HistoryIsBounded(t *testing.T) {
 	t.Parallel()
 	for known, most := range map[bool]int{true: maxHistory, false: maxUnknownHistory} {

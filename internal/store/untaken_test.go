@@ -7,8 +7,8 @@ import (
 	"flowkeeper/alert"
 )
 
-// TestUntaken: what one sink beside the log has taken is taken; what was given up
-// is not.
+// TestUntaken: an alert that one sink other than the log has taken does not count; one that
+// was given up does.
 func TestUntaken(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)

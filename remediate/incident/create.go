@@ -119,7 +119,7 @@ func resourceType(id string) types.FlowLogsResourceType {
 			return t.kind
 		}
 	}
-	return types.FlowLogsResourceTypeVpc // AWS will say what it thinks of it
+	return types.FlowLogsResourceTypeVpc // AWS will refuse it
 }
 
 func text(s string) *string {

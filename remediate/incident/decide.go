@@ -56,7 +56,7 @@ func Decide(i Incident, o Facts, p Policy, now time.Time) Decision {
 	other, there := equivalent(i, o, p)
 	waiting := !i.Requested && now.Before(i.WaitUntil)
 	switch {
-	case there && (!waiting || i.Source == ByDrift): // a rule's wait is for whoever deleted it; a drift's only for the record
+	case there && (!waiting || i.Source == ByDrift): // a rule's wait is for the principal that deleted it; a drift's only for the record
 		return Decision{Next: Adopt, Found: other}
 	case waiting:
 		return Decision{Next: Hold, At: i.WaitUntil}

@@ -34,8 +34,8 @@ type Note struct {
 type NoteKind int
 
 const (
-	// NoteLineage: the incident was opened for a replacement that nobody saw go, and has
-	// an event of its own, which is to be made.
+	// NoteLineage: the incident was opened for a replacement whose loss no record and no
+	// refresh reported. It has an event of its own, which is to be made.
 	NoteLineage NoteKind = iota
 	// NoteReopened: the incident is open again, and so is the end of its event.
 	NoteReopened
@@ -44,14 +44,14 @@ const (
 	// NoteKnown: the snapshot knows the flow log now. A deletion that was held back as one
 	// of an unknown flow log is to be alerted.
 	NoteKnown
-	// NoteStuck: there is a reason that keeps the flow log from coming back, of which
-	// people have not heard.
+	// NoteStuck: there is a reason that keeps the flow log from coming back, and no alert of
+	// it yet.
 	NoteStuck
 	// NoteNotDelivering: AWS can't deliver what the replacement records.
 	NoteNotDelivering
 	// NoteNotTagged: AWS refuses tags that the replacement is to have.
 	NoteNotTagged
-	// NoteRequested: a person asked for the restore, and is to hear what it came to.
+	// NoteRequested: a person asked for the restore, and is to be alerted of its result.
 	NoteRequested
 )
 
@@ -63,8 +63,8 @@ func (e *Effects) addHistory(id string, entry Entry) {
 	e.History = append(e.History, HistoryLine{FlowLogID: id, Entry: entry})
 }
 
-// sayOnce leaves only one of the lines for the log after the first n that say that an attempt
-// failed: all of them are about one call.
+// sayOnce removes repeated lines for the log: of those after the first n that say that an
+// attempt failed, it keeps only one, because all of them are about one call.
 func (e *Effects) sayOnce(n int) {
 	said := false
 	kept := slices.DeleteFunc(e.Log[n:], func(l LogLine) bool {

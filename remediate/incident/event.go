@@ -71,8 +71,8 @@ func (e Event) Rings() bool {
 func (e Event) Droppable() bool { return e.Unknown && !e.Rings() }
 
 // SameTimes reports whether two states of an event have the same times by which its alerts
-// after the first are due, or were written. The deletion alert is not among them: whoever
-// writes that, writes the event with it.
+// after the first are due, or were written. The time of the deletion alert is not compared:
+// the event is written together with that alert.
 func (e Event) SameTimes(was Event) bool {
 	times := func(e Event) []time.Time {
 		return []time.Time{e.StuckAt, e.OverdueAt, e.DueAt, e.RestoredAlertedAt, e.ClosedAlertedAt}

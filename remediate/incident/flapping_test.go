@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestHoldFlapping: a lineage that was restored too often is held back, and people hear
-// so once (I9).
+// TestHoldFlapping: a lineage that was restored too often is held back, and that is noted once
+// (I9).
 func TestHoldFlapping(t *testing.T) {
 	t.Parallel()
 	five := func(change ...func(*Incident)) func(*Case) {

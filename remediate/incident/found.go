@@ -79,8 +79,8 @@ func (r Rows) shownAlive(row inventory.Row, at time.Time) {
 		i = i.freezeSettings(row)
 		i.NextAttemptAt = at
 		c.Put(i)
-	case !i.Listens():
-		i = i.Listening(at)
+	case !i.CountsRecord():
+		i = i.ClosedAlive(at)
 		c.Put(i)
 		c.Effects.addHistory(row.ID, Entry{At: at, State: i.State, Reason: i.Reason, Text: i.Advice})
 	}

@@ -7,9 +7,9 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Whoever can write the place of the copies of the state file can have written all of
-// one. What a copy says of what was there and is to come back counts, and nothing
-// in it that loosens.
+// An attacker with write access to the bucket may have written all of a copy of the state
+// file. What it says of flow logs that were there, or are to come back, counts; what weakens
+// protection does not.
 
 // RowFromCopy is a row of a copy, as far as it counts.
 func RowFromCopy(r inventory.Row) inventory.Row {
@@ -51,32 +51,33 @@ func IncidentFromCopy(i Incident, r inventory.Row, now time.Time) (Incident, Cop
 	}
 	switch {
 	case i.Pending() && (live || r.Protected):
-		i.WaitUntil, i.NextAttemptAt = time.Time{}, now // nobody waits for what a rule, or the copy, says
+		i.WaitUntil, i.NextAttemptAt = time.Time{}, now // a wait of a rule, or of the copy, does not count
 		i.StuckAlertedAt, i.Stuck, i.StuckNews = time.Time{}, nil, false
 		return i, KeptDue
 	case i.Pending():
 		return i, NotKept
-	case live && !i.Listens():
-		return i.Listening(now), KeptClosed
+	case live && !i.CountsRecord():
+		return i.ClosedAlive(now), KeptClosed
 	}
 	return i, KeptAsIs
 }
 
-// StaysWithoutRow reports whether an incident of a copy stays that has no row of its flow log:
-// only where that is unknown. Of what a listing shows anew, no record would count else.
+// StaysWithoutRow reports whether an incident of a copy stays though the copy has no row of
+// its flow log: only if that is unknown. Any other would keep a later record from counting
+// once a listing shows the flow log.
 func StaysWithoutRow(i Incident) bool {
 	return !i.Known && (i.State == Open || i.State == Closed && i.Reason == Unknown)
 }
 
-// EventFromCopy is the event of an incident of a copy, which may not be in the copy. People
-// get an alert, in five minutes at the latest, of what is to come back and is not:
-// whatever the copy says that they have got.
+// EventFromCopy is the event of an incident of a copy, which may not be in the copy. Whatever
+// alerts were sent according to the copy, there is one within five minutes of what is to come
+// back and is not.
 func EventFromCopy(i Incident, e Event, inCopy bool, now time.Time) Event {
 	if !inCopy {
 		e = Event{Source: i.Source, Level: alert.High, DetectedAt: now, DeletionAlertedAt: now}
 	}
 	if e.DeletionAlertedAt.IsZero() && e.Source != ByDrift || e.DeletionAlertedAt.After(now) {
-		e.DeletionAlertedAt = now // or no alert would say anything of it
+		e.DeletionAlertedAt = now // otherwise no alert would name it
 	}
 	e.Scope, e.ID, e.Unknown, e.ClosedAlertedAt = i.Scope, i.EventID, false, time.Time{}
 	e.DueAt, e.StuckAt, e.OverdueAt = now, time.Time{}, now.Add(5*time.Minute)

@@ -37,15 +37,15 @@ func TestAdopt(t *testing.T) {
 			if is == KeptDue && (!got.NextAttemptAt.Equal(now) || !got.WaitUntil.IsZero() || !got.StuckAlertedAt.IsZero()) {
 				t.Errorf("it waits, or its alert counts: %+v", got)
 			}
-			if is == KeptClosed && !got.Listens() {
+			if is == KeptClosed && !got.CountsRecord() {
 				t.Errorf("no record counts: %+v", got)
 			}
 		})
 	}
 }
 
-// TestAdoptEvent: whatever a copy says that people have got an alert of, they get one in
-// five minutes of what is not back.
+// TestAdoptEvent: whatever alerts were sent according to a copy, there is one within five
+// minutes of what is not back.
 func TestAdoptEvent(t *testing.T) {
 	t.Parallel()
 	now := noon

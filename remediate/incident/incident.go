@@ -54,7 +54,7 @@ const (
 	Superseded   = "superseded"    // its replacement was lost: that one's incident goes on
 	StillThere   = "still_there"   // AWS shows it alive
 	Exempt       = "exempt"        // it was not protected, or a rule ignores who deleted it
-	Held         = "held"          // it delivered to where nobody has approved
+	Held         = "held"          // its recipient is not approved
 	AlertOnly    = "alert_only"    // the mode, or a rule, only alerts
 	Unknown      = "unknown"       // Flowkeeper never saw the flow log
 )

@@ -82,8 +82,8 @@ func (i Incident) Why() Stuck {
 	return w
 }
 
-// PendingNotice reports whether there is a reason that people have not heard of, and
-// that still holds: that a lineage flaps does, though it is back by now.
+// PendingNotice reports whether there is a reason of which there was no alert yet, and that
+// still holds. The reason that a lineage flaps holds even if the flow log is back by now.
 func (i Incident) PendingNotice() bool {
 	if i.Stuck == nil {
 		return false

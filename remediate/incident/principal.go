@@ -27,12 +27,12 @@ func BoundActor(a alert.Actor) *alert.Actor {
 
 const mostActorText = 512 // characters
 
-// ClaimOf is a hash of what a record says about who called and when. It tells records
-// apart that have the same event ID: one of them may be forged, and must not count as
-// the other (I2).
+// ClaimOf returns a hash of what a record says about who called and when. It distinguishes
+// records that have the same event ID: one of them may be forged, and must not count as the
+// other (I2).
 func ClaimOf(actor *alert.Actor, at time.Time) string {
 	claim := []string{actor.Principal(), actor.ARN, at.UTC().Format(time.RFC3339)}
-	if claim[0] == "" { // it is all that tells two people apart
+	if claim[0] == "" { // only these texts distinguish two such principals
 		claim = append(claim, actor.UserName, actor.OnBehalfOf, actor.PrincipalID, actor.InvokedBy)
 	}
 	return alert.ID(claim...)

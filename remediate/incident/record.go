@@ -60,8 +60,8 @@ func (rec Record) reopens(i Incident, now time.Time) bool {
 	return i.Reason == StillThere || rec.Rule.Action > i.Action
 }
 
-// aboutOneLoss is within what time records that name a flow log are about the
-// same loss of it: what a person let go, no later record brings back.
+// aboutOneLoss is the time within which records that name a flow log are about the same loss
+// of it: if a person has closed its incident, such a record does not open that again.
 const aboutOneLoss = 24 * time.Hour
 
 // New is the incident of a flow log that was lost just now; known: row is what the
@@ -123,15 +123,17 @@ func (i Incident) final() bool {
 	return true
 }
 
-// Listens reports whether a record of one more deletion would count, were the flow log alive
-// now: not where the incident says that it is gone for good, restored, or let go of.
-func (i Incident) Listens() bool {
+// CountsRecord reports whether a record of one more deletion would count if the flow log were
+// alive now. It would not if the incident says that the flow log is gone for good or restored,
+// or that a person does not want it back.
+func (i Incident) CountsRecord() bool {
 	return i.Pending() || i.closedAs(StillThere) && !i.ModeOnly
 }
 
-// Listening is an incident that is closed because AWS shows its flow log alive, whatever a
-// copy of the state file or a file says of it. The next record of a deletion opens it again.
-func (i Incident) Listening(now time.Time) Incident {
+// ClosedAlive returns the incident closed because AWS shows its flow log alive, whatever a
+// copy of the state file, or an imported file, says of it. The next record of a deletion opens
+// it again.
+func (i Incident) ClosedAlive(now time.Time) Incident {
 	i = i.Reopen(now)
 	i.State, i.Reason, i.NextAttemptAt = Closed, StillThere, time.Time{}
 	i.Advice = "AWS shows it alive, whatever the copy of the state file said"

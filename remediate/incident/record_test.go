@@ -92,8 +92,8 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestReopen: what is frozen, what tells the ClientToken, and what people have heard of
-// the lineage stays; all else begins anew. A new field is to be sorted in here.
+// TestReopen: what is frozen, what the ClientToken depends on, and which alerts of the lineage
+// were sent stays; all else begins anew. A new field must be added to one of the two lists.
 func TestReopen(t *testing.T) {
 	t.Parallel()
 	stays := strings.Fields(`Scope FlowLogID RootID ResourceID Source EventID Actor Action DeletedAt DetectedAt LastSeenAt FirstSeenAt
@@ -132,14 +132,15 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-// TestStanding: which incidents a record may open again, and which listen to one more.
-func TestStanding(t *testing.T) {
+// TestReopenable: which incidents a record may open again, and for which a record of one more
+// deletion counts.
+func TestReopenable(t *testing.T) {
 	t.Parallel()
 	modeOnly := func(i *Incident) { i.ModeOnly = true }
 	for _, c := range []struct {
-		name                                     string
-		i                                        Incident
-		final, listens, pending, settled, awaits bool
+		name                                    string
+		i                                       Incident
+		final, counts, pending, settled, awaits bool
 	}{
 		{"open", pending("fl-1"), false, true, true, false, false},
 		{"blocked", blocked("fl-1", Role), false, true, true, false, false},
@@ -157,9 +158,9 @@ func TestStanding(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := [...]bool{c.i.final(), c.i.Listens(), c.i.Pending(), c.i.Terminal(), c.i.awaitsRecord(now)}
-			if want := [...]bool{c.final, c.listens, c.pending, c.settled, c.awaits}; got != want {
-				t.Errorf("final, listens, pending, settled, awaits a record: %v, not %v", got, want)
+			got := [...]bool{c.i.final(), c.i.CountsRecord(), c.i.Pending(), c.i.Terminal(), c.i.awaitsRecord(now)}
+			if want := [...]bool{c.final, c.counts, c.pending, c.settled, c.awaits}; got != want {
+				t.Errorf("final, counts, pending, settled, awaits a record: %v, not %v", got, want)
 			}
 		})
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // TestTelemetryRule: the built-in rule is for AWS's own role in the account of the record,
-// whatever its name, and for nobody who only looks like it.
+// whatever its name, and for no principal that only resembles it.
 func TestTelemetryRule(t *testing.T) {
 	t.Parallel()
 	role := TelemetryRole(scope)

@@ -10,9 +10,9 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TokenKey is the secret that ClientTokens are made with: without it, nobody can use them up
-// beforehand. Printing it, in any format, shows no part of it (I11). The zero
-// value makes tokens that anybody can make: for what calls nothing.
+// TokenKey is the secret that ClientTokens are made with: an attacker without it can't use
+// them up beforehand. Printing it, in any format, shows no part of it (I11). The zero value
+// makes tokens that anybody can make: for what calls nothing.
 type TokenKey string
 
 // SharedTokenKey is the key of a secret that several daemons share: the secret itself is not
@@ -58,8 +58,8 @@ func publicToken(scope inventory.Scope, lostID string, generation int) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// randomToken is the token of an incident's next generation, which nobody can know before
-// it is used. It is in the state file before the call (I4).
+// randomToken returns the token of an incident's next generation, which can't be predicted. It
+// is in the state file before the call (I4).
 func (c *Case) randomToken(i Incident) string {
 	return TokenKey(c.Random[:]).sign(i.Scope, i.Generation, i.FlowLogID)
 }

@@ -65,7 +65,7 @@ func TestSpentTokens(t *testing.T) {
 	}
 }
 
-// TestI4RandomTokens: nobody can tell the token that follows a used one, and each incident,
+// TestI4RandomTokens: the token that follows a used one can't be predicted, and each incident,
 // generation and case has another.
 func TestI4RandomTokens(t *testing.T) {
 	t.Parallel()

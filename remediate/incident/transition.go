@@ -20,7 +20,6 @@ func (c *Case) begin(id string) (t *transition, found bool) {
 	return &transition{i.ClampTimes(c.Now, c.Policy), c}, found
 }
 
-// put writes the incident.
 func (t *transition) put() { t.c.Put(t.Incident) }
 
 // dueAt writes the incident, which is due next at a time; zero: never.

@@ -15,9 +15,8 @@ import (
 
 const backlog = 10_000
 
-// BenchmarkBacklog: messages per second of a backlog that nobody wants,
-// against bare loops of receive and delete-batch: one, and as many as
-// Flowkeeper has receivers.
+// BenchmarkBacklog: messages per second of a backlog without a watched call, against bare
+// loops of receive and delete-batch: one, and as many as Flowkeeper has receivers.
 func BenchmarkBacklog(b *testing.B) {
 	for _, c := range []struct {
 		name    string
@@ -79,7 +78,7 @@ func (s *bed) bareDrain(ctx context.Context) {
 	}
 }
 
-// watch is the daemon's watcher with nobody behind it: such messages end there.
+// watch is the daemon's watcher without a daemon: it acknowledges such messages itself.
 func (s *bed) watch(ctx context.Context) error {
 	w := watcher.New(watcher.Config{
 		QueueURL: s.queueURL, WaitTime: time.Second, VisibilityTimeout: time.Minute,

@@ -102,7 +102,7 @@ func deletion(id string) string {
 		`"eventID":"event-of-%[6]s","recipientAccountId":%[2]q,"eventType":"AwsApiCall"}}`, id, account, region, now, account, id)
 }
 
-// other is a message that nobody wants, of usual size.
+// other is a message without a watched call, of usual size.
 func other(n int) string {
 	return fmt.Sprintf(`{"version":"0","id":"%08d-1111-4111-8111-111111111111","detail-type":"AWS API Call via CloudTrail","source":"aws.ec2","account":%[2]q,"region":%[3]q,"resources":[],`+
 		`"detail":{"eventVersion":"1.10","userIdentity":{"type":"AssumedRole","principalId":"AROAEXAMPLE:session","arn":"arn:aws:sts::%[2]s:assumed-role/deploy/session","accountId":%[2]q},`+

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// BenchmarkFlood: records of flow logs that nobody ever saw, ten in each, are in the
-// queue before the one that matters. How long until that one is restored, and alerted;
-// and the same without the flood.
+// BenchmarkFlood: records of unknown flow logs, ten in each, are in the queue before the one
+// that matters. How long until that one is restored, and alerted; and the same without the
+// flood.
 func BenchmarkFlood(b *testing.B) {
 	for _, records := range []int{0, 300} {
 		b.Run(fmt.Sprint("records=", records), func(b *testing.B) {

@@ -18,9 +18,9 @@ const (
 	settle    = 5 * time.Second // the life of a deletion ends that long after the restore
 )
 
-// BenchmarkLife: deletions at a steady rate, each with its whole life: received,
-// alerted, restored, verified, closed. The real binary runs in a process of its own;
-// AWS, the pager and whoever deletes are here, so that its CPU time is its own.
+// BenchmarkLife: deletions at a steady rate, each with its whole life: received, alerted,
+// restored, verified, closed. The real binary runs in a process of its own; AWS, the pager and
+// the attacker run in the test's process, so that its CPU time is its own.
 func BenchmarkLife(b *testing.B) {
 	bare, bareAlert := newBed(b, 0).atRate(b, func(s *bed, pager *lifePager) (stop func()) {
 		ctx, cancel := context.WithCancel(within(b, 2*time.Minute))
@@ -31,7 +31,7 @@ func BenchmarkLife(b *testing.B) {
 	})
 	var d *process
 	var cpu time.Duration
-	create, told := newBed(b, 0).atRate(b, func(s *bed, pager *lifePager) (stop func()) {
+	create, alert := newBed(b, 0).atRate(b, func(s *bed, pager *lifePager) (stop func()) {
 		d = s.start(b, pager.URL, fmt.Sprintf("inventory: {schedule: \"@every 1h\", settle: %s}\nremediate: {verify_after: %[1]s}\n", settle))
 		before := d.cpu(b)
 		return func() {
@@ -43,16 +43,16 @@ func BenchmarkLife(b *testing.B) {
 	b.Logf("\n%d deletions, %d a second: %.1f ms of CPU each"+
 		"\nsend to CreateFlowLogs answered: flowkeeper %s\n                                 bare loop  %s   ratio %.2f (median)"+
 		"\nsend to alert received:          flowkeeper %s\n                                 bare loop  %s   ratio %.2f (median)",
-		lives, perSecond, ms(cpu)/lives, create, bare, ratio(create.median, bare.median), told, bareAlert, ratio(told.median, bareAlert.median))
+		lives, perSecond, ms(cpu)/lives, create, bare, ratio(create.median, bare.median), alert, bareAlert, ratio(alert.median, bareAlert.median))
 	b.ReportMetric(ms(cpu)/lives, "ms-CPU/deletion")
 	b.ReportMetric(ms(create.median), "ms-create")
-	b.ReportMetric(ms(told.median), "ms-alert")
+	b.ReportMetric(ms(alert.median), "ms-alert")
 	b.ReportMetric(0, "ns/op")
 }
 
 // atRate starts a program, deletes at a steady rate, waits until all is restored and
 // alerted, stops it, and says how long that took after each deletion was sent.
-func (s *bed) atRate(b *testing.B, start func(*bed, *lifePager) (stop func())) (create, told spread) {
+func (s *bed) atRate(b *testing.B, start func(*bed, *lifePager) (stop func())) (create, alert spread) {
 	ids := s.plant(lives)
 	pager := newLifePager(b)
 	stop := start(s, pager)

@@ -61,7 +61,7 @@ func BenchmarkMass(b *testing.B) {
 
 // massTimes are what a mass restore took, from the answer of the deletion.
 type massTimes struct {
-	alert, half, last, tagged time.Duration // until people heard, half is back, all is back, all tags are there
+	alert, half, last, tagged time.Duration // until the deletion alert came, half is back, all is back, all tags are there
 	creates, tags             int           // calls that AWS accepted
 	throttled                 int           // and those that it refused as too many
 }

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// process is the real binary as users run it, in a process of its own, so that its
-// memory and its CPU time are not those of AWS, of the pager, or of whoever deletes.
+// process is the real binary as users run it, in a process of its own, so that its memory and
+// its CPU time are not those of AWS, of the pager, or of the attacker.
 type process struct{ *exec.Cmd }
 
 // binary is what `make build` makes.

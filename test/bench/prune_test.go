@@ -18,8 +18,8 @@ import (
 
 const manyAlerts = 1_000_000
 
-// BenchmarkPrune: a million alerts that every sink has, all older than the
-// retention, and how long somebody with a deletion to commit waits meanwhile.
+// BenchmarkPrune: a million alerts that every sink has, all older than the retention, and how
+// long a commit of a deletion waits meanwhile.
 func BenchmarkPrune(b *testing.B) {
 	now := time.Now()
 	path := filepath.Join(disk(b), "state.db")

@@ -32,20 +32,20 @@ func BenchmarkRestore(b *testing.B) {
 	}{{"latency=20ms", 20 * time.Millisecond}, {"latency=0", 0}} {
 		b.Run(c.name, func(b *testing.B) {
 			bareCreate, bareAlert := newBed(b, c.latency).measure(b, (*bed).bare)
-			create, told := newBed(b, c.latency).measure(b, (*bed).flowkeeper)
+			create, alert := newBed(b, c.latency).measure(b, (*bed).flowkeeper)
 			b.Logf("\nsend to CreateFlowLogs answered: flowkeeper %s\n                                 bare loop  %s   ratio %.2f (median), %.2f (p90)"+
 				"\nsend to alert received:          flowkeeper %s\n                                 bare loop  %s   ratio %.2f (median)"+
 				"\none commit to this disk:         %s",
-				create, bareCreate, ratio(create.median, bareCreate.median), ratio(create.p90, bareCreate.p90), told, bareAlert, ratio(told.median, bareAlert.median), commit(b))
+				create, bareCreate, ratio(create.median, bareCreate.median), ratio(create.p90, bareCreate.p90), alert, bareAlert, ratio(alert.median, bareAlert.median), commit(b))
 			b.ReportMetric(ratio(create.median, bareCreate.median), "create/bare")
-			b.ReportMetric(ratio(told.median, bareAlert.median), "alert/bare")
+			b.ReportMetric(ratio(alert.median, bareAlert.median), "alert/bare")
 			b.ReportMetric(0, "ns/op")
 		})
 	}
 }
 
 // measure sends one deletion after another to a program, and takes the times.
-func (s *bed) measure(b *testing.B, program func(*bed, context.Context, chan<- struct{}) error) (create, told spread) {
+func (s *bed) measure(b *testing.B, program func(*bed, context.Context, chan<- struct{}) error) (create, alert spread) {
 	ids := s.plant(samples)
 	ctx, stop := context.WithCancel(within(b, 5*time.Minute))
 	ready, done := make(chan struct{}), make(chan error, 1)

@@ -65,7 +65,7 @@ func createdAsSent(t *testing.T, e *env, in *ec2.CreateFlowLogsInput) {
 	}
 }
 
-// What nobody sets comes back as AWS's default.
+// A setting that the create leaves out is described with AWS's default.
 func createDefaults(t *testing.T, e *env) {
 	e.logGroup(t, e, "defaults")
 	in := toGroup(e, e.network(t, e).vpc, types.FlowLogsResourceTypeVpc, "defaults")

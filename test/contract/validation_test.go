@@ -9,9 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// validationCases are creates that AWS refuses, each one change away from one
-// that it accepts; none may leave a flow log behind. A code that ends in *
-// stands for its family, where nobody has recorded AWS's exact word.
+// validationCases are creates that AWS refuses, each one change away from one that it accepts;
+// none may leave a flow log behind. A code that ends in * stands for its family, if AWS's
+// exact code is not recorded.
 func validationCases() []contractCase {
 	cases := []contractCase{
 		{"create/dry run", createDryRun},
@@ -73,8 +73,8 @@ func createDryRun(t *testing.T, e *env) {
 	wantEqual(t, "flow logs after a dry run", ids(describe(t, e, &ec2.DescribeFlowLogsInput{})), setOf())
 }
 
-// The shape of most real failures: HTTP 200, no ID, and a code that says
-// nothing beside a message that does.
+// The shape of most real failures: HTTP 200, no ID, a code that says nothing, and a message
+// that states the cause.
 func createMissingBucket(t *testing.T, e *env) {
 	vpc := e.network(t, e).vpc
 	out, err := e.ec2.CreateFlowLogs(t.Context(), toBucket(vpc, types.FlowLogsResourceTypeVpc, "no-such-bucket-"+e.account))

@@ -222,12 +222,12 @@ func (w *world) pager(t *testing.T) string {
 	return s.URL
 }
 
-// recorded tells CloudTrail's event IDs from those of refreshes.
+// recorded reports whether an event ID is CloudTrail's, not one of a refresh.
 func (w *world) recorded(id string) bool {
 	return !strings.HasPrefix(id, "drift-") && !strings.HasPrefix(id, "lost-")
 }
 
-// alerted counts the deletions of which people have heard.
+// alerted counts the deletions of which there was an alert.
 func (w *world) alerted() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -419,7 +419,7 @@ func (d *daemon) kill(t *testing.T) {
 		return
 	}
 	must(t, d.cmd.Process.Kill())
-	_ = d.cmd.Wait() // killed: it has no other way to end
+	_ = d.cmd.Wait() // killed: it always ends so
 	if t.Failed() {
 		text, _ := os.ReadFile(d.log.Name())
 		t.Logf("the last daemon said:\n%s", text)

@@ -12,9 +12,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// delegated are the permissions that AWS uses on our behalf and that would be
-// worth something to whoever takes over the machine, each with the only way in
-// which a policy may give it.
+// delegated are the permissions that AWS uses on our behalf and that an attacker who takes
+// over the machine could use, each with the only condition and resources with which a policy
+// may grant it.
 var delegated = map[string]struct {
 	condition map[string]map[string]oneOrMore
 	resources []string // each begins with one of these
@@ -143,9 +143,9 @@ func rolePolicies(t *testing.T) map[string]policy {
 	return out
 }
 
-// TestOnlyFlowkeeperWritesItsCopies: by the policy for their bucket the role that
-// reads and writes them may do just what it does, and nobody else writes there,
-// nor takes a version away.
+// TestOnlyFlowkeeperWritesItsCopies: the policy of their bucket allows the role that reads and
+// writes them exactly its calls, and denies all other principals to write there and to delete
+// versions.
 func TestOnlyFlowkeeperWritesItsCopies(t *testing.T) {
 	t.Parallel()
 	var allows, denied []string

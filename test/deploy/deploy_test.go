@@ -129,7 +129,6 @@ func allowedIn(t *testing.T, name, resource, property string) []string {
 	return sorted(out)
 }
 
-// sorted, each once.
 func sorted(s []string) []string { return slices.Compact(slices.Sorted(slices.Values(s))) }
 
 // same wants two sets to be equal, and names what is in one of them only.

@@ -50,7 +50,7 @@ func lint(t *testing.T, files ...string) map[string][]string {
 	dir := lintEnvironment(t)
 	cmd := exec.CommandContext(t.Context(), python.Program(dir, "cfn-lint"), append([]string{"--format", "parseable", "--"}, files...)...)
 	for _, key := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"} {
-		cmd.Env = append(cmd.Env, key+"=http://127.0.0.1:9") // discard: nobody answers
+		cmd.Env = append(cmd.Env, key+"=http://127.0.0.1:9") // the discard port: nothing answers
 	}
 	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1")
 	var stderr bytes.Buffer
@@ -242,8 +242,8 @@ func TestServiceControlPolicies(t *testing.T) {
 	}
 }
 
-// What the administrator may do, they may do with MFA only: every statement that
-// spares them has a twin that spares nobody who comes without.
+// What the administrator may do, they may do with MFA only: every statement that exempts them
+// has a twin that exempts no principal without MFA.
 func TestTheAdminNeedsMFA(t *testing.T) {
 	t.Parallel()
 	for _, name := range named(t, "scp-", ".json") {

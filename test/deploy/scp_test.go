@@ -103,7 +103,7 @@ func TestWhoIsDenied(t *testing.T) {
 		{request{admin, "false", "cloudtrail:StopLogging", trail}, true},
 		{request{admin, "true", "cloudtrail:StopLogging", trail}, false},
 		{request{mallory, "", "iam:PutRolePolicy", daemon}, true},
-		{request{admin, "", "iam:UpdateAssumeRolePolicy", admin}, true}, // or whoever has its keys lets a device of their own in
+		{request{admin, "", "iam:UpdateAssumeRolePolicy", admin}, true}, // otherwise an attacker with its access key could change its trust policy
 		{request{mallory, "true", "iam:CreateRole", replay}, true},
 		{request{mallory, "", "sqs:ReceiveMessage", dead}, true},
 		{request{mallory, "", "sqs:StartMessageMoveTask", dead}, true},

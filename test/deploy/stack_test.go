@@ -55,7 +55,6 @@ func newPlace(inst *localstack.Instance, account, region string) *place {
 // in is another Region of the account.
 func (p *place) in(region string) *place { return newPlace(p.inst, p.account, region) }
 
-// outputs of a stack.
 type outputs map[string]string
 
 type described struct {
@@ -146,7 +145,6 @@ func (p *place) put(t *testing.T, record string) {
 	}
 }
 
-// attributes of a queue.
 func (p *place) attributes(t *testing.T, url string) map[string]string {
 	t.Helper()
 	out, err := p.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})

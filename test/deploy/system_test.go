@@ -51,7 +51,7 @@ func mainAlone(t *testing.T, inst *localstack.Instance, binary string) {
 	d.stop(t)
 }
 
-// checkQueues: what no event of this test shows.
+// checkQueues checks the settings of the queues that no event of this test shows.
 func (p *place) checkQueues(t *testing.T, made outputs) {
 	t.Helper()
 	dead := p.attributes(t, made["QueueUrl"]+"-dead")
@@ -147,7 +147,7 @@ func (p *place) createFlowLog(t *testing.T) (id string) {
 	return out.FlowLogIds[0]
 }
 
-// attack deletes a flow log, and tells of it as CloudTrail does.
+// attack deletes a flow log, and sends the record as CloudTrail does.
 func (p *place) attack(t *testing.T, id string) {
 	t.Helper()
 	_, err := p.ec2.DeleteFlowLogs(t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: []string{id}})

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// There is one pattern. Whoever changes it changes it everywhere.
+// The event pattern is the same in all templates.
 func TestTemplatesHaveThePattern(t *testing.T) {
 	t.Parallel()
 	var want any
@@ -130,8 +130,8 @@ func TestNoQueueOfOthersMovesMessagesToOurs(t *testing.T) {
 	}
 }
 
-// So are the alarms, which docs/setup.md has as commands. Whom they tell and what
-// they say is left out.
+// So are the alarms, which docs/setup.md has as commands. Their actions and descriptions are
+// not compared.
 func TestAlarmsAreTheSameByHand(t *testing.T) {
 	t.Parallel()
 	byHand := alarmsByHand(t)

@@ -71,7 +71,7 @@ func policy(t *testing.T, rule string) string {
 	return strings.ReplaceAll(string(text), "arn:aws:events:eu-west-1:111122223333:rule/flowkeeper", rule)
 }
 
-func (f *fake) look(t *testing.T, change ...func(*doctor.Doctor)) results {
+func (f *fake) examine(t *testing.T, change ...func(*doctor.Doctor)) results {
 	t.Helper()
 	d := newDoctor(t, f.cfg, f.url)
 	for _, c := range change {
@@ -86,11 +86,12 @@ func (f *fake) set(t *testing.T, name, value string) {
 	must(t, err)
 }
 
-// What a healthy world says, and what nobody may be asked there.
+// TestHealthy has the results if nothing is wrong. The doctor makes no changing call but dry
+// runs of creates.
 func TestHealthy(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
-	r := f.look(t)
+	r := f.examine(t)
 	for _, check := range []string{doctor.Configuration, doctor.StateFile, doctor.DiskSpace, doctor.Credentials, doctor.Clock, doctor.Queue, doctor.QueuePolicy,
 		doctor.QueueKey, doctor.QueueRetention, doctor.QueueRedrive, doctor.QueueBacklog, doctor.Describe, doctor.Create, doctor.Tag} {
 		r.expect(t, check, doctor.OK)
@@ -117,42 +118,42 @@ func (f *fake) untouched(t *testing.T) {
 func TestConfiguration(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
-	r := f.look(t, func(d *doctor.Doctor) { d.Warnings = []configs.Warning{"may not be meant"} })
+	r := f.examine(t, func(d *doctor.Doctor) { d.Warnings = []configs.Warning{"may not be meant"} })
 	r.expect(t, doctor.Configuration, doctor.Warn, "may not be meant")
 }
 
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
-	r := f.look(t, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: "222233334444"}} })
+	r := f.examine(t, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: "222233334444"}} })
 	r.expect(t, doctor.Credentials, doctor.Fail, "is of account 111122223333, not 222233334444", "role_arn")
 	r.expect(t, doctor.Describe, doctor.Skipped, "credentials do not work")
 
-	r = f.look(t, func(d *doctor.Doctor) {
+	r = f.examine(t, func(d *doctor.Doctor) {
 		d.Accounts = []scopes.Account{{ID: acct}, {ID: "222233334444", RoleARN: "arn:aws:iam::222233334444:role/flowkeeper"}}
 	})
 	r.expect(t, doctor.Credentials, doctor.Fail, "not authorized to perform: sts:AssumeRole", "trust policy of arn:aws:iam::222233334444:role/flowkeeper")
-	r.expect(t, doctor.Describe, doctor.OK) // one account's trouble is no other's
+	r.expect(t, doctor.Describe, doctor.OK) // a failure in one account is none in another
 
 	// The account is whichever the credentials are of, and the state file is another's.
 	path, kept := filepath.Join(t.TempDir(), "state.db"), inventory.Scope{Account: "222233334444", Region: region}
 	remembersOf(t, path, kept, func(*store.Tx) error { return nil })
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
-	f.look(t, at).expect(t, doctor.Credentials, doctor.Fail, "the state file guards account 222233334444, these credentials act in 111122223333", "give the service credentials of 222233334444")
-	expectNo(t, f.look(t, at, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: acct}} }), doctor.Credentials, doctor.Fail) // it is meant so
+	f.examine(t, at).expect(t, doctor.Credentials, doctor.Fail, "the state file guards account 222233334444, these credentials act in 111122223333", "give the service credentials of 222233334444")
+	expectNo(t, f.examine(t, at, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: acct}} }), doctor.Credentials, doctor.Fail) // it is meant so
 	s, err := store.Open(t.Context(), path, store.Options{})
 	must(t, err)
 	lost := inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-000000c3", Scope: inventory.Scope{Account: acct, Region: region}}, State: inventory.Gone}
 	must(t, errors.Join(s.Update(t.Context(), func(tx *store.Tx) error { return tx.PutFlowLog(lost) }), s.Close()))
-	expectNo(t, f.look(t, at), doctor.Credentials, doctor.Fail) // all that it had is lost
+	expectNo(t, f.examine(t, at), doctor.Credentials, doctor.Fail) // all that it had is lost
 
 	f.cfg.Credentials = static("AKIANOBODY", "x", "")
-	f.look(t).expect(t, doctor.Credentials, doctor.Fail, "AuthFailure", "no such access key")
+	f.examine(t).expect(t, doctor.Credentials, doctor.Fail, "AuthFailure", "no such access key")
 
 	f = newFake(t)
 	f.Fail("GetCallerIdentity", 100, "ExpiredToken", http.StatusForbidden)
-	r = f.look(t)
-	for _, check := range []string{doctor.PassRole, doctor.LogDelivery, doctor.NeverDelete} { // of an account that nobody knows
+	r = f.examine(t)
+	for _, check := range []string{doctor.PassRole, doctor.LogDelivery, doctor.NeverDelete} { // of an unknown account
 		r.expect(t, check, doctor.Skipped, "the credentials do not work")
 	}
 	r.expect(t, doctor.Credentials, doctor.Fail, "ExpiredToken", "have ended: renew them")
@@ -176,7 +177,7 @@ func TestClock(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	for off, want := range map[time.Duration]doctor.Status{time.Second: doctor.OK, -time.Minute: doctor.Warn, 6 * time.Minute: doctor.Fail, -time.Hour: doctor.Fail} {
-		r := f.look(t, func(d *doctor.Doctor) { d.Now = func() time.Time { return time.Now().Add(off) } })
+		r := f.examine(t, func(d *doctor.Doctor) { d.Now = func() time.Time { return time.Now().Add(off) } })
 		r.expect(t, doctor.Clock, want)
 	}
 }
@@ -186,23 +187,23 @@ func TestStateFile(t *testing.T) {
 	f := newFake(t)
 	path := filepath.Join(t.TempDir(), "state.db")
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
-	f.look(t, at).expect(t, doctor.StateFile, doctor.OK, "not there yet")
+	f.examine(t, at).expect(t, doctor.StateFile, doctor.OK, "not there yet")
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Error("the doctor made a state file")
 	}
-	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/state.db" }).expect(t, doctor.StateFile, doctor.OK, "not there yet")
-	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/b/state.db" }).expect(t, doctor.StateFile, doctor.Fail, "and the folder above")
+	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/state.db" }).expect(t, doctor.StateFile, doctor.OK, "not there yet")
+	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/b/state.db" }).expect(t, doctor.StateFile, doctor.Fail, "and the folder above")
 	remembers(t, path, func(*store.Tx) error { return nil })
-	f.look(t, at).expect(t, doctor.StateFile, doctor.OK, "2 flow logs protected in 1 scope")
+	f.examine(t, at).expect(t, doctor.StateFile, doctor.OK, "2 flow logs protected in 1 scope")
 	west := inventory.Scope{Account: acct, Region: "us-west-2"}
 	remembersOf(t, path, west, func(*store.Tx) error { return nil })
-	f.look(t, at).expect(t, doctor.StateFile, doctor.Warn, "4 flow logs protected, but not watched any more, for it is not configured: 2 of 111122223333 us-west-2", "inventory.regions")
-	f.look(t, at, func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-west-2"} }).expect(t, doctor.StateFile, doctor.OK, "4 flow logs protected in 2 scopes")
+	f.examine(t, at).expect(t, doctor.StateFile, doctor.Warn, "4 flow logs protected, but not watched any more, for it is not configured: 2 of 111122223333 us-west-2", "inventory.regions")
+	f.examine(t, at, func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-west-2"} }).expect(t, doctor.StateFile, doctor.OK, "4 flow logs protected in 2 scopes")
 	must(t, os.Chmod(path, 0o644))
-	f.look(t, at).expect(t, doctor.StateFile, doctor.Fail, "open to everybody", "chmod 600 "+path)
+	f.examine(t, at).expect(t, doctor.StateFile, doctor.Fail, "open to everybody", "chmod 600 "+path)
 	must(t, os.WriteFile(path, []byte(strings.Repeat("no database", 500)), 0o600))
-	f.look(t, at).expect(t, doctor.StateFile, doctor.Fail, "can't be read as a state file")
-	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path + "/below/state.db" }).expect(t, doctor.StateFile, doctor.Fail, "not a directory")
+	f.examine(t, at).expect(t, doctor.StateFile, doctor.Fail, "can't be read as a state file")
+	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path + "/below/state.db" }).expect(t, doctor.StateFile, doctor.Fail, "not a directory")
 }
 
 // /proc is a disk on which nothing is free.
@@ -212,8 +213,8 @@ func TestDiskSpace(t *testing.T) {
 		t.Skip("there is no /proc here")
 	}
 	f := newFake(t)
-	f.look(t).expect(t, doctor.DiskSpace, doctor.OK)
-	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = "/proc/flowkeeper/state.db" }).expect(t, doctor.DiskSpace, doctor.Fail, "0 MiB are free in /proc")
+	f.examine(t).expect(t, doctor.DiskSpace, doctor.OK)
+	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = "/proc/flowkeeper/state.db" }).expect(t, doctor.DiskSpace, doctor.Fail, "0 MiB are free in /proc")
 }
 
 // remembers makes a state file that knows the world's flow logs.
@@ -257,11 +258,11 @@ func remembersOf(t *testing.T, path string, scope inventory.Scope, more func(*st
 func TestQueue(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
-	r := f.look(t, func(d *doctor.Doctor) { d.Config.Queue.URL += "-not" })
+	r := f.examine(t, func(d *doctor.Doctor) { d.Config.Queue.URL += "-not" })
 	r.expect(t, doctor.Queue, doctor.Fail, "there is no queue flowkeeper-not in account 111122223333", "get-queue-url --queue-name flowkeeper-not", "step 1 of docs/setup.md#by-hand")
 	r.expect(t, doctor.QueuePolicy, doctor.Skipped)
 	f.Fail("GetQueueAttributes", 10, "AccessDeniedException", http.StatusForbidden)
-	f.look(t).expect(t, doctor.Queue, doctor.Unknown, "allow sqs:GetQueueAttributes")
+	f.examine(t).expect(t, doctor.Queue, doctor.Unknown, "allow sqs:GetQueueAttributes")
 }
 
 // paste does what the command of a fix would, at the queue.
@@ -279,55 +280,55 @@ func TestQueuePolicy(t *testing.T) {
 	f := newFake(t)
 	f.set(t, "Policy", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}}`)
 	// Rules can't be asked for here: whose events came by this is not known.
-	f.look(t).expect(t, doctor.QueuePolicy, doctor.Fail, "everybody in the world", "deploy/queue-policy.json")
+	f.examine(t).expect(t, doctor.QueuePolicy, doctor.Fail, "everybody in the world", "deploy/queue-policy.json")
 	owner := `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sqs:*","Resource":"*"},`
 	_, rule, _ := strings.Cut(policy(t, "arn:aws:events:eu-west-1:111122223333:rule/ours"), "[")
 	rule, _, _ = strings.Cut(rule, "{\n      \"Sid\": \"NobodyElseSends\"")
 	f.set(t, "Policy", owner+strings.TrimRight(rule, ", \n")+"]}")
-	x := f.look(t).expect(t, doctor.QueuePolicy, doctor.Warn, "every principal of account 111122223333")
+	x := f.examine(t).expect(t, doctor.QueuePolicy, doctor.Warn, "every principal of account 111122223333")
 	must(t, paste(t, f.cfg, f.url, x.Fix))
-	f.look(t).expect(t, doctor.QueuePolicy, doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/ours")
+	f.examine(t).expect(t, doctor.QueuePolicy, doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/ours")
 	f.set(t, "Policy", "")
-	f.look(t).expect(t, doctor.QueuePolicy, doctor.Fail, "no policy")
+	f.examine(t).expect(t, doctor.QueuePolicy, doctor.Fail, "no policy")
 
-	// Nobody else sends, and everybody takes.
+	// Only the rule may send, and everybody may receive.
 	f.set(t, "Policy", strings.Replace(policy(t, "arn:aws:events:eu-west-1:111122223333:rule/ours"), "[", `[{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"},`, 1))
-	x = f.look(t).expect(t, doctor.QueuePolicy, doctor.Fail, "may take deletions out of the queue, or change it: everybody in the world")
+	x = f.examine(t).expect(t, doctor.QueuePolicy, doctor.Fail, "may take deletions out of the queue, or change it: everybody in the world")
 	must(t, paste(t, f.cfg, f.url, x.Fix))
-	f.look(t).expect(t, doctor.QueuePolicy, doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/ours")
+	f.examine(t).expect(t, doctor.QueuePolicy, doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/ours")
 }
 
 func TestQueueRetention(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.set(t, "MessageRetentionPeriod", "3600")
-	f.look(t).expect(t, doctor.QueueRetention, doctor.Fail, "kept for 1 h", `"MessageRetentionPeriod":"1209600"`)
+	f.examine(t).expect(t, doctor.QueueRetention, doctor.Fail, "kept for 1 h", `"MessageRetentionPeriod":"1209600"`)
 	f.set(t, "MessageRetentionPeriod", "172800")
-	x := f.look(t).expect(t, doctor.QueueRetention, doctor.Warn)
+	x := f.examine(t).expect(t, doctor.QueueRetention, doctor.Warn)
 	must(t, paste(t, f.cfg, f.url, x.Fix))
-	f.look(t).expect(t, doctor.QueueRetention, doctor.OK, "14 days")
+	f.examine(t).expect(t, doctor.QueueRetention, doctor.OK, "14 days")
 }
 
 func TestQueueRedrive(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	must(t, f.Send("arn:aws:sqs:eu-west-1:111122223333:flowkeeper-dead", "a message"))
-	f.look(t).expect(t, doctor.QueueRedrive, doctor.Warn, "in the dead-letter queue: 1 message", "start-message-move-task")
+	f.examine(t).expect(t, doctor.QueueRedrive, doctor.Warn, "in the dead-letter queue: 1 message", "start-message-move-task")
 	f.set(t, "RedrivePolicy", `{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:111122223333:flowkeeper-dead","maxReceiveCount":1}`)
-	r := f.look(t)
+	r := f.examine(t)
 	x := r.expect(t, doctor.QueueRedrive, doctor.Fail, "after 1 receives")
 	r.expect(t, doctor.QueueRedrive, doctor.Warn, "in the dead-letter queue")
 	must(t, paste(t, f.cfg, f.url, x.Fix))
-	if all := f.look(t)[doctor.QueueRedrive]; len(all) != 1 || all[0].Status != doctor.Warn {
+	if all := f.examine(t)[doctor.QueueRedrive]; len(all) != 1 || all[0].Status != doctor.Warn {
 		t.Errorf("mended: %+v", all)
 	}
 	f.set(t, "RedrivePolicy", "")
-	f.look(t).expect(t, doctor.QueueRedrive, doctor.Warn, "no dead-letter queue", "create-queue")
+	f.examine(t).expect(t, doctor.QueueRedrive, doctor.Warn, "no dead-letter queue", "create-queue")
 
 	f = newFake(t)
 	_, err := sqs.NewFromConfig(f.cfg).DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: aws.String(f.url + "-dead")})
 	must(t, err)
-	f.look(t).expect(t, doctor.QueueRedrive, doctor.Fail, "is not there")
+	f.examine(t).expect(t, doctor.QueueRedrive, doctor.Fail, "is not there")
 }
 
 func TestQueueBacklog(t *testing.T) {
@@ -336,12 +337,12 @@ func TestQueueBacklog(t *testing.T) {
 	for range 1000 {
 		must(t, f.Send(queueARN, "a message"))
 	}
-	f.look(t).expect(t, doctor.QueueBacklog, doctor.Warn, "1000 waiting", "does not run")
+	f.examine(t).expect(t, doctor.QueueBacklog, doctor.Warn, "1000 waiting", "does not run")
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("# HELP x\nflowkeeper_queue_oldest_message_seconds 360\n")) // the client is the test itself
 	}))
 	defer s.Close()
-	f.look(t, func(d *doctor.Doctor) { d.Config.HTTP.Listen = strings.TrimPrefix(s.URL, "http://") }).
+	f.examine(t, func(d *doctor.Doctor) { d.Config.HTTP.Listen = strings.TrimPrefix(s.URL, "http://") }).
 		expect(t, doctor.QueueBacklog, doctor.Warn, "was 6m0s old")
 	if visible, flying := f.QueueDepth(queueARN); visible != 1000 || flying != 0 {
 		t.Errorf("the doctor received: %d %d", visible, flying)
@@ -368,7 +369,7 @@ func TestRoundTrip(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "state.db")
 		remembers(t, path, func(*store.Tx) error { return nil })
 		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(scope, c.way) })
-		f.look(t, func(d *doctor.Doctor) {
+		f.examine(t, func(d *doctor.Doctor) {
 			d.Config.State.Path, d.Now = path, func() time.Time { return now } // a slow machine is no later
 		}).expect(t, doctor.RoundTrip, c.want, c.says)
 	}
@@ -378,7 +379,7 @@ func TestDescribe(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.Deny("flowkeeper", "DescribeFlowLogs")
-	r := f.look(t)
+	r := f.examine(t)
 	r.expect(t, doctor.Describe, doctor.Fail, "not authorized to perform: ec2:DescribeFlowLogs", "allow ec2:DescribeFlowLogs")
 	for _, check := range []string{doctor.Create, doctor.Tag, doctor.PassRole, doctor.LogDelivery} {
 		r.expect(t, check, doctor.Skipped, "not authorized to perform: ec2:DescribeFlowLogs")
@@ -389,7 +390,7 @@ func TestCreate(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.Deny("flowkeeper", "CreateFlowLogs")
-	r := f.look(t)
+	r := f.examine(t)
 	r.expect(t, doctor.Create, doctor.Fail, "a restore of fl-000000b2", "allow ec2:CreateFlowLogs")
 	if len(r[doctor.Create]) != 2 {
 		t.Errorf("not one for each destination: %+v", r[doctor.Create])
@@ -403,11 +404,11 @@ func TestCreate(t *testing.T) {
 	remembers(t, path, func(*store.Tx) error { return nil })
 	f.Remove(acct, region, "fl-000000a1")
 	f.Remove(acct, region, "fl-000000b2")
-	f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.Create, doctor.OK, "2 destinations")
+	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.Create, doctor.OK, "2 destinations")
 
 	// A daemon that never creates is not asked to.
 	f = newFake(t)
-	r = f.look(t, func(d *doctor.Doctor) { d.Config.Remediate.Mode = "alert" })
+	r = f.examine(t, func(d *doctor.Doctor) { d.Config.Remediate.Mode = "alert" })
 	for _, check := range []string{doctor.Create, doctor.Tag, doctor.PassRole, doctor.LogDelivery} {
 		r.expect(t, check, doctor.Skipped, "mode is alert")
 	}
@@ -420,7 +421,7 @@ func TestTag(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.Deny("flowkeeper", "CreateTags")
-	r := f.look(t)
+	r := f.examine(t)
 	r.expect(t, doctor.Tag, doctor.Fail, "without tags only", "allow ec2:CreateTags")
 	r.expect(t, doctor.Create, doctor.OK)
 	f.untouched(t)
@@ -430,7 +431,7 @@ func TestPassRoleByDryRun(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.Deny("flowkeeper", "PassRole")
-	r := f.look(t)
+	r := f.examine(t)
 	r.expect(t, doctor.PassRole, doctor.Fail, "a restore with "+roleARN, `"Action":"iam:PassRole","Resource":"`+roleARN+`"`)
 	r.expect(t, doctor.Create, doctor.OK)
 }
@@ -439,11 +440,11 @@ func TestLogDeliveryByDryRun(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.Deny("flowkeeper", "CreateLogDelivery")
-	f.look(t).expect(t, doctor.LogDelivery, doctor.Fail, "would be refused", "allow logs:CreateLogDelivery")
+	f.examine(t).expect(t, doctor.LogDelivery, doctor.Fail, "would be refused", "allow logs:CreateLogDelivery")
 }
 
-// What the restore of a flow log needs because of its fields or destination is
-// tried, and told as what it is.
+// The permissions that a restore needs because of a flow log's fields or destination are tried
+// by dry runs, and each is reported by its own check.
 func TestDelegatedByDryRun(t *testing.T) {
 	t.Parallel()
 	const stream = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/s"
@@ -461,9 +462,9 @@ func TestDelegatedByDryRun(t *testing.T) {
 			f.Plant(acct, region, log)
 		}
 		f.RemoveServiceLinkedRoles(acct)
-		f.look(t).expect(t, doctor.Create, doctor.OK, "dry runs for 5")
+		f.examine(t).expect(t, doctor.Create, doctor.OK, "dry runs for 5")
 		f.Deny("flowkeeper", action)
-		r := f.look(t)
+		r := f.examine(t)
 		r.expect(t, doctor.LogDelivery, doctor.Fail, "would be refused", "allow "+action+" ("+statement)
 		r.expect(t, doctor.Create, doctor.OK)
 	}
@@ -482,11 +483,11 @@ func TestAlertSinks(t *testing.T) {
 	}
 	inside := configs.Sink{Type: "sns", Name: "near", TopicARN: "arn:aws:sns:eu-west-1:111122223333:alerts"}
 	outside := configs.Sink{Type: "sns", Name: "far", TopicARN: "arn:aws:sns:eu-west-1:222233334444:alerts"}
-	f.look(t).expect(t, doctor.AlertSinks, doctor.Fail, "no sink is configured")
-	f.look(t, with("", inside)).expect(t, doctor.AlertSinks, doctor.Warn, "near (a topic of the watched account 111122223333)")
-	f.look(t, with("", inside, outside)).expect(t, doctor.AlertSinks, doctor.OK, "far")
-	f.look(t, with(alert.Critical, outside)).expect(t, doctor.AlertSinks, doctor.Fail, "no sink takes alerts of deletions")
-	f.look(t, with("", configs.Sink{Type: "webhook", Name: "here", URL: "http://127.0.0.1:9/"})).expect(t, doctor.AlertSinks, doctor.Warn, "on this machine")
+	f.examine(t).expect(t, doctor.AlertSinks, doctor.Fail, "no sink is configured")
+	f.examine(t, with("", inside)).expect(t, doctor.AlertSinks, doctor.Warn, "near (a topic of the watched account 111122223333)")
+	f.examine(t, with("", inside, outside)).expect(t, doctor.AlertSinks, doctor.OK, "far")
+	f.examine(t, with(alert.Critical, outside)).expect(t, doctor.AlertSinks, doctor.Fail, "no sink takes alerts of deletions")
+	f.examine(t, with("", configs.Sink{Type: "webhook", Name: "here", URL: "http://127.0.0.1:9/"})).expect(t, doctor.AlertSinks, doctor.Warn, "on this machine")
 
 	// One that takes nothing, and one that has.
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -497,15 +498,15 @@ func TestAlertSinks(t *testing.T) {
 			tx.AddAlert(alert.Alert{ID: "alrt_3", Kind: alert.Deletion})) // waits behind the first
 	}))
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
-	f.look(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.OK, "far")
+	f.examine(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.OK, "far")
 	must(t, errors.Join(s.Failed(t.Context(), "far", "alrt_1", sink.Failure{Attempts: 1, NextAt: time.Now(), Cause: "500"}), s.Failed(t.Context(), "far", "alrt_2", sink.Failure{Attempts: 9, NextAt: time.Now(), Cause: "500", Parked: true}),
 		s.Failed(t.Context(), "gone", "alrt_2", sink.Failure{Attempts: 9, NextAt: time.Now(), Cause: "500", Parked: true}), s.Close())) // gone is no sink of the configuration
-	f.look(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.Fail, "far does not take what it is sent: 3 alerts not delivered, 1 of them given up", "alerts list --failed")
+	f.examine(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.Fail, "far does not take what it is sent: 3 alerts not delivered, 1 of them given up", "alerts list --failed")
 
 	// A topic of an account that may be our own.
 	f.cfg.Credentials = static("AKIANOBODY", "x", "")
-	f.look(t, with("", inside)).expect(t, doctor.AlertSinks, doctor.Unknown, "can't tell whether near is outside")
-	f.look(t, with("", inside, configs.Sink{Type: "webhook", Name: "team", URL: "https://example.com/"})).expect(t, doctor.AlertSinks, doctor.OK, "team")
+	f.examine(t, with("", inside)).expect(t, doctor.AlertSinks, doctor.Unknown, "can't tell whether near is outside")
+	f.examine(t, with("", inside, configs.Sink{Type: "webhook", Name: "team", URL: "https://example.com/"})).expect(t, doctor.AlertSinks, doctor.OK, "team")
 }
 
 func TestDaemon(t *testing.T) {
@@ -522,26 +523,26 @@ func TestDaemon(t *testing.T) {
 	listen := strings.TrimPrefix(s.URL, "http://")
 	path := filepath.Join(t.TempDir(), "state.db")
 	at := func(d *doctor.Doctor) { d.Config.HTTP.Listen, d.Config.State.Path = listen, path }
-	f.look(t, at).expect(t, doctor.Daemon, doctor.OK, "healthy and ready")
+	f.examine(t, at).expect(t, doctor.Daemon, doctor.OK, "healthy and ready")
 	answers["/readyz"] = "the queue has not answered yet"
-	f.look(t, at).expect(t, doctor.Daemon, doctor.Fail, "not ready: the queue has not answered yet")
+	f.examine(t, at).expect(t, doctor.Daemon, doctor.Fail, "not ready: the queue has not answered yet")
 	answers["/healthz"] = "no progress: receive"
-	f.look(t, at).expect(t, doctor.Daemon, doctor.Fail, "not healthy: no progress: receive")
+	f.examine(t, at).expect(t, doctor.Daemon, doctor.Fail, "not healthy: no progress: receive")
 	s.Close()
-	f.look(t, at).expect(t, doctor.Daemon, doctor.Unknown, "no daemon runs here")
+	f.examine(t, at).expect(t, doctor.Daemon, doctor.Unknown, "no daemon runs here")
 
-	// One that worked here is missed.
+	// A daemon has worked with this state file, and does not run.
 	remembers(t, path, func(*store.Tx) error { return nil })
-	f.look(t, at).expect(t, doctor.Daemon, doctor.Fail, "no daemon runs here, and the one whose state file this is was at work until", "systemctl start flowkeeper")
-	f.look(t, at, func(d *doctor.Doctor) { d.Config.HTTP.Listen = "" }).expect(t, doctor.Daemon, doctor.Fail, "nothing is restored")
+	f.examine(t, at).expect(t, doctor.Daemon, doctor.Fail, "no daemon runs here, and the one whose state file this is was at work until", "systemctl start flowkeeper")
+	f.examine(t, at, func(d *doctor.Doctor) { d.Config.HTTP.Listen = "" }).expect(t, doctor.Daemon, doctor.Fail, "nothing is restored")
 
-	// Somebody holds the lock and says nothing.
+	// A process holds the lock and does not answer.
 	lock, err := os.Create(path + ".lock")
 	must(t, err)
 	defer lock.Close()
 	must(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
-	f.look(t, at).expect(t, doctor.Daemon, doctor.Fail, "holds the state file, but does not answer")
-	f.look(t, at, func(d *doctor.Doctor) { d.Config.HTTP.Listen = "" }).expect(t, doctor.Daemon, doctor.OK, "holds the state file")
+	f.examine(t, at).expect(t, doctor.Daemon, doctor.Fail, "holds the state file, but does not answer")
+	f.examine(t, at, func(d *doctor.Doctor) { d.Config.HTTP.Listen = "" }).expect(t, doctor.Daemon, doctor.OK, "holds the state file")
 }
 
 func TestRefresh(t *testing.T) {
@@ -550,31 +551,31 @@ func TestRefresh(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	refreshed := remembers(t, path, func(*store.Tx) error { return nil })
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
-	f.look(t, at).expect(t, doctor.Refresh, doctor.OK)
-	f.look(t, at, func(d *doctor.Doctor) {
+	f.examine(t, at).expect(t, doctor.Refresh, doctor.OK)
+	f.examine(t, at, func(d *doctor.Doctor) {
 		d.Config.Inventory.Schedule = "@every 1s"
 		d.Now = func() time.Time { return refreshed.Add(time.Hour) }
 	}).
 		expect(t, doctor.Refresh, doctor.Warn, "the last refresh was 1h0m0s ago")
 	other := func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-east-1"} }
-	f.look(t, at, other).expect(t, doctor.Refresh, doctor.Warn, "there was no refresh yet")
-	f.look(t).expect(t, doctor.Refresh, doctor.Skipped)
+	f.examine(t, at, other).expect(t, doctor.Refresh, doctor.Warn, "there was no refresh yet")
+	f.examine(t).expect(t, doctor.Refresh, doctor.Skipped)
 }
 
 func TestRestorable(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	scope := inventory.Scope{Account: acct, Region: region}
-	look := func(more func(*store.Tx) error, rehearsals ...rehearse.Rehearsal) results {
+	examined := func(more func(*store.Tx) error, rehearsals ...rehearse.Rehearsal) results {
 		path := filepath.Join(t.TempDir(), "state.db")
 		remembers(t, path, more)
 		for _, x := range rehearsals {
 			rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutRehearsal(x) })
 		}
-		return f.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path })
+		return f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path })
 	}
-	look(func(*store.Tx) error { return nil }).expect(t, doctor.Restorable, doctor.OK, "2 not rehearsed yet")
-	r := look(func(tx *store.Tx) error {
+	examined(func(*store.Tx) error { return nil }).expect(t, doctor.Restorable, doctor.OK, "2 not rehearsed yet")
+	r := examined(func(tx *store.Tx) error {
 		return errors.Join(tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: incident.Blocked, DetectedAt: time.Now()}),
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000d4", State: incident.Open, DetectedAt: time.Now()}),
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000e5", State: incident.Verified, DetectedAt: time.Now()}))
@@ -582,12 +583,12 @@ func TestRestorable(t *testing.T) {
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 flow log could not be restored")
 	r.expect(t, doctor.Restorable, doctor.Fail, "1 incident is blocked", "stays gone until a person helps", "incidents list --state blocked")
 	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is open", "incidents list --state open")
-	look(func(tx *store.Tx) error {
+	examined(func(tx *store.Tx) error {
 		row, _, err := tx.FlowLog(scope, "fl-000000a1")
 		row.ReleasedUntil = time.Now().Add(2160 * time.Hour)
 		return errors.Join(err, tx.PutFlowLog(row))
 	}).expect(t, doctor.Restorable, doctor.Warn, "1 flow log is released until 2", "inventory release ID... --undo")
-	look(func(tx *store.Tx) error {
+	examined(func(tx *store.Tx) error {
 		for _, id := range []string{"fl-000000a1", "fl-000000b2"} {
 			row, _, err := tx.FlowLog(scope, id)
 			if err != nil {
@@ -605,25 +606,25 @@ func TestRestorable(t *testing.T) {
 func TestTelemetryRules(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
-	f.look(t).expect(t, doctor.TelemetryRules, doctor.Skipped)
-	look := func(tags map[string]string, rules ...configs.Rule) results {
+	f.examine(t).expect(t, doctor.TelemetryRules, doctor.Skipped)
+	examined := func(tags map[string]string, rules ...configs.Rule) results {
 		path := filepath.Join(t.TempDir(), "state.db")
 		remembers(t, path, func(tx *store.Tx) error {
 			row, _, err := tx.FlowLog(inventory.Scope{Account: acct, Region: region}, "fl-000000b2")
 			row.Tags = tags
 			return errors.Join(err, tx.PutFlowLog(row))
 		})
-		return f.look(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Config.Remediate.Rules = path, rules })
+		return f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Config.Remediate.Rules = path, rules })
 	}
-	look(nil).expect(t, doctor.TelemetryRules, doctor.OK, "no flow log has the tag CloudWatchTelemetryRuleManaged")
+	examined(nil).expect(t, doctor.TelemetryRules, doctor.OK, "no flow log has the tag CloudWatchTelemetryRuleManaged")
 	managed := map[string]string{incident.TelemetryTag: "true"}
-	look(managed).expect(t, doctor.TelemetryRules, doctor.OK, "1 flow log has the tag", "the built-in rule holds: wait 15m", "list-telemetry-rules")
-	look(managed, configs.Rule{Principal: "arn:aws:iam::" + acct + ":role/else", Action: "ignore"},
+	examined(managed).expect(t, doctor.TelemetryRules, doctor.OK, "1 flow log has the tag", "the built-in rule holds: wait 15m", "list-telemetry-rules")
+	examined(managed, configs.Rule{Principal: "arn:aws:iam::" + acct + ":role/else", Action: "ignore"},
 		configs.Rule{Principal: "arn:aws:iam::{account}:role/aws-service-role/telemetry-enablement.observabilityadmin.amazonaws.com/*", Action: "wait", Wait: time.Hour}).
 		expect(t, doctor.TelemetryRules, doctor.OK, "remediate.rules[1] holds: wait 1h")
 }
 
-// A doctor who is called off ends at once, and leaves nothing behind.
+// If the context ends, Run returns at once, and no goroutine remains.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

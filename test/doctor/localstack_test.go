@@ -54,7 +54,7 @@ func newCloud(t *testing.T) *cloud {
 	return c
 }
 
-func (c *cloud) look(t *testing.T, change ...func(*doctor.Doctor)) results {
+func (c *cloud) examine(t *testing.T, change ...func(*doctor.Doctor)) results {
 	t.Helper()
 	d := newDoctor(t, c.cfg, c.url)
 	for _, f := range change {
@@ -97,21 +97,21 @@ func deployed(t *testing.T) string {
 func TestEventRule(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	r := c.look(t)
+	r := c.examine(t)
 	r.expect(t, doctor.EventRule, doctor.Fail, "no rule leads to "+c.arn, "aws events put-targets --rule flowkeeper --region eu-west-1 --targets Id=queue,Arn="+c.arn)
 	r.expect(t, doctor.EventPattern, doctor.Skipped)
 
 	api := c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn})
-	c.look(t).expect(t, doctor.EventRule, doctor.OK, "ours to "+c.arn)
+	c.examine(t).expect(t, doctor.EventRule, doctor.OK, "ours to "+c.arn)
 	_, err := api.DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("ours")})
 	must(t, err)
-	c.look(t).expect(t, doctor.EventRule, doctor.Fail, "ours is disabled", "aws events enable-rule --name ours --region eu-west-1")
+	c.examine(t).expect(t, doctor.EventRule, doctor.Fail, "ours is disabled", "aws events enable-rule --name ours --region eu-west-1")
 	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn, Input: aws.String(`{"a":"constant"}`)})
-	c.look(t).expect(t, doctor.EventRule, doctor.Fail, "constant text")
+	c.examine(t).expect(t, doctor.EventRule, doctor.Fail, "constant text")
 	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn, InputPath: aws.String("$.detail.eventName")})
-	c.look(t).expect(t, doctor.EventRule, doctor.Fail, "sends only $.detail.eventName of the event", "aws events put-targets --rule ours --region eu-west-1 --targets Id=target,Arn="+c.arn)
+	c.examine(t).expect(t, doctor.EventRule, doctor.Fail, "sends only $.detail.eventName of the event", "aws events put-targets --rule ours --region eu-west-1 --targets Id=target,Arn="+c.arn)
 	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn, InputPath: aws.String("$.detail")})
-	c.look(t).expect(t, doctor.EventRule, doctor.OK)
+	c.examine(t).expect(t, doctor.EventRule, doctor.OK)
 }
 
 // Another Region's events come by a bus in the queue's account and Region.
@@ -128,12 +128,12 @@ func TestEventRuleOfAnotherRegion(t *testing.T) {
 		return doctor.Result{}
 	}
 	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn})
-	if x := of(c.look(t, both), "us-east-1"); x.Status != doctor.Fail || !strings.Contains(x.Fix, "event-bus/default,RoleArn=") {
+	if x := of(c.examine(t, both), "us-east-1"); x.Status != doctor.Fail || !strings.Contains(x.Fix, "event-bus/default,RoleArn=") {
 		t.Errorf("%+v", x)
 	}
 	bus := aws.String(fmt.Sprintf("arn:aws:events:%s:%s:event-bus/", region, c.account))
 	c.rule(t, "us-east-1", "forward", deployed(t), ebtypes.Target{Arn: aws.String(*bus + "default"), RoleArn: &c.role})
-	r := c.look(t, both)
+	r := c.examine(t, both)
 	if x := of(r, "us-east-1"); x.Status != doctor.OK || !strings.Contains(x.Detail, "from there ours to "+c.arn) {
 		t.Errorf("%+v", x)
 	}
@@ -142,9 +142,10 @@ func TestEventRuleOfAnotherRegion(t *testing.T) {
 			t.Errorf("%+v", x)
 		}
 	}
-	// A pattern that loses events on the first half of the way.
+	// The rule in the event's own Region drops events that the rule on the bus of the queue
+	// would match.
 	c.rule(t, "us-east-1", "forward", `{"source":["aws.ec2"],"detail":{"eventName":["CreateFlowLogs"]}}`, ebtypes.Target{Arn: aws.String(*bus + "default"), RoleArn: &c.role})
-	c.look(t, both).expect(t, doctor.EventPattern, doctor.Fail, "forward does not match a deletion, a refused deletion")
+	c.examine(t, both).expect(t, doctor.EventPattern, doctor.Fail, "forward does not match a deletion, a refused deletion")
 }
 
 // A bus of another name than the default one has rules of its own.
@@ -158,14 +159,15 @@ func TestEventRuleOfAnotherBus(t *testing.T) {
 	for _, in := range []string{region, "us-east-1"} {
 		c.rule(t, in, "forward", deployed(t), ebtypes.Target{Arn: made.EventBusArn, RoleArn: &c.role})
 	}
-	// What leads on from the default bus, security's events do not pass.
+	// Events of the bus security do not pass the rule of the default bus that leads to the
+	// queue.
 	c.rule(t, region, "by-the-way", `{"source":["aws.ec2"]}`, ebtypes.Target{Arn: &c.arn})
-	c.look(t, both).expect(t, doctor.EventRule, doctor.Fail, "forward to "+*made.EventBusArn+", but no rule of that bus leads to the queue", "put-rule --name flowkeeper --region eu-west-1 --event-bus-name security")
+	c.examine(t, both).expect(t, doctor.EventRule, doctor.Fail, "forward to "+*made.EventBusArn+", but no rule of that bus leads to the queue", "put-rule --name flowkeeper --region eu-west-1 --event-bus-name security")
 	_, err = api.RemoveTargets(t.Context(), &eventbridge.RemoveTargetsInput{Rule: aws.String("by-the-way"), Ids: []string{"target"}})
 	must(t, err)
 
 	c.ruleOn(t, region, "security", "ours", deployed(t), ebtypes.Target{Arn: &c.arn})
-	r := c.look(t, both)
+	r := c.examine(t, both)
 	for _, check := range []string{doctor.EventRule, doctor.EventPattern} {
 		if len(r[check]) != 2 || r[check][0].Status != doctor.OK || r[check][1].Status != doctor.OK {
 			t.Errorf("%+v", r[check])
@@ -174,13 +176,13 @@ func TestEventRuleOfAnotherBus(t *testing.T) {
 	r.expect(t, doctor.EventRule, doctor.OK, "from there ours to "+c.arn)
 	x := r.expect(t, doctor.QueuePolicy, doctor.Fail)
 	must(t, paste(t, c.root, c.url, x.Fix))
-	c.look(t, both).expect(t, doctor.QueuePolicy, doctor.OK, "rule/security/ours")
+	c.examine(t, both).expect(t, doctor.QueuePolicy, doctor.OK, "rule/security/ours")
 
 	c.ruleOn(t, region, "security", "ours", `{"source":["aws.ec2"],"detail":{"eventName":["CreateFlowLogs"]}}`, ebtypes.Target{Arn: &c.arn})
-	c.look(t, both).expect(t, doctor.EventPattern, doctor.Fail, "ours does not match a deletion, a refused deletion", "--name ours --region eu-west-1 --event-bus-name security")
+	c.examine(t, both).expect(t, doctor.EventPattern, doctor.Fail, "ours does not match a deletion, a refused deletion", "--name ours --region eu-west-1 --event-bus-name security")
 	_, err = api.DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("ours"), EventBusName: aws.String("security")})
 	must(t, err)
-	c.look(t, both).expect(t, doctor.EventRule, doctor.Fail, "ours is disabled", "--name ours --region eu-west-1 --event-bus-name security")
+	c.examine(t, both).expect(t, doctor.EventRule, doctor.Fail, "ours is disabled", "--name ours --region eu-west-1 --event-bus-name security")
 }
 
 // Whether the queue is subscribed to a topic, only a rehearsal that came back says.
@@ -191,16 +193,16 @@ func TestEventRuleByATopic(t *testing.T) {
 	send := `{"Statement":{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"` + c.arn + `","Condition":{"ArnEquals":{"aws:SourceArn":"` + topic + `"}}}}`
 	_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"Policy": send}})
 	must(t, err)
-	c.look(t).expect(t, doctor.EventRule, doctor.Unknown, "no rule leads to the queue or to "+topic, "describe-trails")
+	c.examine(t).expect(t, doctor.EventRule, doctor.Unknown, "no rule leads to the queue or to "+topic, "describe-trails")
 
 	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &topic})
-	c.look(t).expect(t, doctor.EventRule, doctor.Unknown, "ours leads to "+topic, "aws sns list-subscriptions-by-topic --topic-arn "+topic+" --region eu-west-1")
+	c.examine(t).expect(t, doctor.EventRule, doctor.Unknown, "ours leads to "+topic, "aws sns list-subscriptions-by-topic --topic-arn "+topic+" --region eu-west-1")
 	path, now := t.TempDir()+"/state.db", time.Now()
 	scope := inventory.Scope{Account: c.account, Region: region}
 	remembersOf(t, path, scope, func(*store.Tx) error { return nil })
 	rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(scope, rehearse.PipelineHealth{BackAt: now}) })
-	c.look(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.EventRule, doctor.OK, "ours to "+topic)
-	c.look(t, func(d *doctor.Doctor) {
+	c.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.EventRule, doctor.OK, "ours to "+topic)
+	c.examine(t, func(d *doctor.Doctor) {
 		d.Config.State.Path, d.Now = path, func() time.Time { return now.Add(24 * time.Hour) }
 	}).expect(t, doctor.EventRule, doctor.Unknown)
 }
@@ -219,32 +221,33 @@ func TestEventPattern(t *testing.T) {
 		{`{"source":["aws.ec2"],"detail-type":["AWS API Call via CloudTrail"],"detail":{"eventName":["DeleteFlowLogs","CreateFlowLogs"]}}`, doctor.Warn, "does not match the end of a VPC, a stopped trail"},
 	} {
 		c.rule(t, region, "ours", p.pattern, ebtypes.Target{Arn: &c.arn})
-		c.look(t).expect(t, doctor.EventPattern, p.want, p.says)
+		c.examine(t).expect(t, doctor.EventPattern, p.want, p.says)
 	}
-	// A rule that is off makes good for nothing.
+	// A disabled rule does not count, though its pattern matches more.
 	c.rule(t, region, "ours", `{"source":["aws.ec2"],"detail":{"eventName":["DeleteFlowLogs"]}}`, ebtypes.Target{Arn: &c.arn})
 	_, err := c.rule(t, region, "off", deployed(t), ebtypes.Target{Arn: &c.arn}).DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("off")})
 	must(t, err)
-	c.look(t).expect(t, doctor.EventPattern, doctor.Fail, "the pattern of ours does not match")
-	// Nor does one that sends no record.
+	c.examine(t).expect(t, doctor.EventPattern, doctor.Fail, "the pattern of ours does not match")
+	// Nor does one that does not send the record.
 	c.rule(t, region, "off", deployed(t), ebtypes.Target{Arn: &c.arn, Input: aws.String(`{"a":"constant"}`)})
-	c.look(t).expect(t, doctor.EventPattern, doctor.Fail, "the pattern of ours does not match")
+	c.examine(t).expect(t, doctor.EventPattern, doctor.Fail, "the pattern of ours does not match")
 }
 
 func TestQueueKey(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	c.look(t).expect(t, doctor.QueueKey, doctor.OK)
+	c.examine(t).expect(t, doctor.QueueKey, doctor.OK)
 	for key, want := range map[string]doctor.Status{"alias/aws/sqs": doctor.Fail, "1234abcd-12ab-34cd-56ef-1234567890ab": doctor.Unknown} {
 		_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"KmsMasterKeyId": key}})
 		must(t, err)
-		x := c.look(t).expect(t, doctor.QueueKey, want, key)
+		x := c.examine(t).expect(t, doctor.QueueKey, want, key)
 		if want == doctor.Fail {
 			must(t, paste(t, c.root, c.url, x.Fix))
-			c.look(t).expect(t, doctor.QueueKey, doctor.OK)
+			c.examine(t).expect(t, doctor.QueueKey, doctor.OK)
 		}
 	}
-	// What came through lately is the proof; what came long ago says nothing of today.
+	// A message that arrived lately proves that the key works; one that arrived long ago does
+	// not.
 	_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"KmsMasterKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}})
 	must(t, err)
 	now := time.Now()
@@ -253,7 +256,7 @@ func TestQueueKey(t *testing.T) {
 		here := inventory.Scope{Account: c.account, Region: region}
 		remembersOf(t, path, here, func(*store.Tx) error { return nil })
 		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(here, rehearse.PipelineHealth{BackAt: back}) })
-		c.look(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Now = path, func() time.Time { return now } }).expect(t, doctor.QueueKey, want)
+		c.examine(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Now = path, func() time.Time { return now } }).expect(t, doctor.QueueKey, want)
 	}
 }
 
@@ -267,10 +270,10 @@ func TestQueuePolicyNamesTheRule(t *testing.T) {
 		text := strings.ReplaceAll(strings.ReplaceAll(policy(t, rule), "arn:aws:sqs:eu-west-1:111122223333:flowkeeper", c.arn), "111122223333", c.account)
 		_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"Policy": text}})
 		must(t, err)
-		x := c.look(t).expect(t, doctor.QueuePolicy, want, rule)
+		x := c.examine(t).expect(t, doctor.QueuePolicy, want, rule)
 		if want == doctor.Fail {
 			must(t, paste(t, c.root, c.url, x.Fix))
-			c.look(t).expect(t, doctor.QueuePolicy, doctor.OK, ours)
+			c.examine(t).expect(t, doctor.QueuePolicy, doctor.OK, ours)
 		}
 	}
 }
@@ -296,11 +299,11 @@ func (c *cloud) flowLog(id string) string {
 func TestNeverDelete(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	c.look(t).expect(t, doctor.NeverDelete, doctor.OK, c.role)
+	c.examine(t).expect(t, doctor.NeverDelete, doctor.OK, c.role)
 	c.allow(t, "ec2:DeleteFlowLogs", c.flowLog("fl-00000000000000000"))
-	c.look(t).expect(t, doctor.NeverDelete, doctor.Fail, c.role+" may delete flow logs", "aws iam put-role-policy --role-name flowkeeper", `"Effect":"Deny"`)
-	// The root user is nobody whom the simulator knows, but everybody knows what it may.
-	r := c.look(t, func(d *doctor.Doctor) { d.AWS = c.root })
+	c.examine(t).expect(t, doctor.NeverDelete, doctor.Fail, c.role+" may delete flow logs", "aws iam put-role-policy --role-name flowkeeper", `"Effect":"Deny"`)
+	// The simulator does not take the root user, but it may do everything.
+	r := c.examine(t, func(d *doctor.Doctor) { d.AWS = c.root })
 	r.expect(t, doctor.NeverDelete, doctor.Fail, "the root user may delete flow logs", "delete the root user's access key")
 	r.expect(t, doctor.LogDelivery, doctor.Unknown, "beyond the dry runs")
 }
@@ -317,7 +320,7 @@ func TestPassRoleAndLogDelivery(t *testing.T) {
 		TrafficType: ec2types.TrafficTypeAll, LogGroupName: aws.String("flow-logs"), DeliverLogsPermissionArn: &delivery})
 	must(t, err)
 
-	r := c.look(t)
+	r := c.examine(t)
 	r.expect(t, doctor.Create, doctor.OK, "1 destination and role")
 	r.expect(t, doctor.PassRole, doctor.Fail, "may not pass "+delivery, `"Resource":"`+delivery+`"`)
 	r.expect(t, doctor.LogDelivery, doctor.Warn, "lacks logs:CreateLogDelivery", "none that is protected goes there")
@@ -328,11 +331,11 @@ func TestPassRoleAndLogDelivery(t *testing.T) {
 	_, err = api.CreateFlowLogs(t.Context(), &ec2.CreateFlowLogsInput{ResourceIds: []string{*vpc.Vpc.VpcId}, ResourceType: ec2types.FlowLogsResourceTypeVpc,
 		TrafficType: ec2types.TrafficTypeAll, LogDestinationType: ec2types.LogDestinationTypeS3, LogDestination: aws.String("arn:aws:s3:::flow-logs-" + c.account)})
 	must(t, err)
-	r = c.look(t)
+	r = c.examine(t)
 	r.expect(t, doctor.PassRole, doctor.OK, delivery)
 	r.expect(t, doctor.LogDelivery, doctor.Fail, "lacks logs:CreateLogDelivery")
 	c.allow(t, "logs:CreateLogDelivery", "*")
-	c.look(t).expect(t, doctor.LogDelivery, doctor.OK)
+	c.examine(t).expect(t, doctor.LogDelivery, doctor.OK)
 }
 
 func TestWhoMayDelete(t *testing.T) {
@@ -343,7 +346,7 @@ func TestWhoMayDelete(t *testing.T) {
 		_, err := api.CreateUser(t.Context(), &iam.CreateUserInput{UserName: &name})
 		must(t, err)
 	}
-	// LocalStack's simulator does not get along with a user's inline policies.
+	// LocalStack's simulator fails with a user's inline policies.
 	made, err := api.CreatePolicy(t.Context(), &iam.CreatePolicyInput{PolicyName: aws.String("test"), PolicyDocument: aws.String(statement("ec2:DeleteFlowLogs", c.flowLog("fl-00000000000000000")))})
 	must(t, err)
 	_, err = api.AttachUserPolicy(t.Context(), &iam.AttachUserPolicyInput{UserName: aws.String("mallory"), PolicyArn: made.Policy.Arn})

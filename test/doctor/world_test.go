@@ -1,6 +1,6 @@
-// Package doctor_test breaks, one by one, what an event needs on its way, and
-// sees that `flowkeeper doctor` notices: on the fake AWS, on LocalStack and on
-// moto, whichever has the service. docs/doctor.md has the table.
+// Package doctor_test breaks, one by one, what an event needs on its way, and checks that
+// `flowkeeper doctor` reports it: on the fake AWS, on LocalStack and on moto, whichever has
+// the service. docs/doctor.md has the table.
 package doctor_test
 
 import (
@@ -75,8 +75,8 @@ func (r results) expect(t *testing.T, check string, status doctor.Status, words 
 	return doctor.Result{}
 }
 
-// newDoctor looks at one account in one Region, with a state file in a folder
-// of its own.
+// newDoctor returns a Doctor of one account in one Region, with a state file in a folder of
+// its own.
 func newDoctor(t *testing.T, cfg aws.Config, queueURL string) *doctor.Doctor {
 	t.Helper()
 	return &doctor.Doctor{

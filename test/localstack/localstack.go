@@ -40,12 +40,11 @@ type way struct {
 	start  func(ctx context.Context, log func(string, ...any)) (*Instance, error)
 }
 
-// Start picks the first way that works: the endpoint in
-// FLOWKEEPER_TEST_ENDPOINT or LOCALSTACK_ENDPOINT, Docker with an engine,
-// Python 3.13 with the pinned packages (installed on first use, about half a
-// gigabyte in the user's cache directory). log hears what it tries, in
-// Printf's manner. ctx bounds the start only. The error names every way, why
-// it failed, and what to install.
+// Start picks the first way that works: the endpoint in FLOWKEEPER_TEST_ENDPOINT or
+// LOCALSTACK_ENDPOINT, Docker with an engine, Python 3.13 with the pinned packages (installed
+// on first use, about half a gigabyte in the user's cache directory). log, like Printf, is
+// called with what it tries. ctx bounds the start only. The error names every way, why it
+// failed, and what to install.
 func Start(ctx context.Context, log func(string, ...any)) (*Instance, error) {
 	return firstOf(ctx, log, []way{
 		{"a running endpoint", "set FLOWKEEPER_TEST_ENDPOINT=http://127.0.0.1:4566", startGiven},

@@ -83,7 +83,7 @@ func (p *process) ready(ctx context.Context, within time.Duration, probe func(co
 // stop ends the whole process group: SIGTERM, and SIGKILL after the deadline.
 func (p *process) stop(within time.Duration) error {
 	pgid := p.cmd.Process.Pid
-	defer syscall.Kill(-pgid, syscall.SIGKILL) // whoever outlived the leader
+	defer syscall.Kill(-pgid, syscall.SIGKILL) // processes that outlived the leader
 	if err := syscall.Kill(-pgid, syscall.SIGTERM); errors.Is(err, syscall.ESRCH) {
 		<-p.done
 		return nil

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary play the test process that is killed.
+// TestMain lets the test binary act as the test process that is killed.
 func TestMain(m *testing.M) {
 	if os.Getenv("LOCALSTACK_TEST_ROLE") == "parent" {
 		p, err := launch(exec.Command("sleep", "600"), syscall.SIGKILL)
@@ -144,7 +144,7 @@ func TestKilledParentTakesChildAlong(t *testing.T) {
 	}
 }
 
-// gone also takes a zombie for gone: whoever inherited it may be slow to wait.
+// gone also reports true for a zombie: its new parent may be slow to wait for it.
 func gone(pid int) bool {
 	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return true

@@ -10,9 +10,8 @@ import (
 
 const rootPattern = "flowkeeper-localstack-*"
 
-// root is the directory that one LocalStack writes into. It is locked while
-// its test process lives, so that the next one can tell what a killed one
-// left behind.
+// root is the directory that one LocalStack writes into. It is locked while its test process
+// lives, so that the next one can find what a killed one left behind.
 type root struct {
 	dir  string
 	lock *os.File
@@ -52,8 +51,8 @@ func (r *root) remove() error {
 	return nil
 }
 
-// sweep removes the directories under dir that nobody holds. Those changed
-// after before are spared: one that was just made is not locked yet.
+// sweep removes the directories under dir that no process has locked. Those changed after
+// before are spared: one that was just made is not locked yet.
 func sweep(dir string, before time.Time) {
 	found, _ := filepath.Glob(filepath.Join(dir, rootPattern)) // the pattern is valid
 	for _, d := range found {

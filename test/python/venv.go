@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// Environment is the directory of a virtual environment with exactly the
-// packages of requirements, in the user's cache, installed by whoever comes
-// first; the others wait at the lock. Another list is another directory. name
-// tells people whose it is, and log hears of an installation, in Printf's
-// manner. The error says what to install.
+// Environment is the directory of a virtual environment with exactly the packages of
+// requirements, in the user's cache, installed by the first process that needs it; the others
+// wait at the lock. Another list of packages has another directory. name is the beginning of
+// the directory's name, and log, like Printf, is called before an installation. The error says
+// what to install.
 func Environment(ctx context.Context, name, requirements string, log func(string, ...any)) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -54,8 +54,8 @@ func Program(dir, name string) string { return filepath.Join(dir, "bin", name) }
 
 func marker(dir string) string { return filepath.Join(dir, "flowkeeper-complete") }
 
-// complete tells an environment that works from a half installed one, and
-// from one whose Python has been uninstalled since.
+// complete reports whether an environment works: it is installed completely, and its Python is
+// still there.
 func complete(ctx context.Context, dir string) bool {
 	_, err := os.Stat(marker(dir))
 	return err == nil && is313(ctx, Interpreter(dir))

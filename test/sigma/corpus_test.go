@@ -13,8 +13,8 @@ type record struct {
 	name string
 	raw  json.RawMessage
 
-	// nothingDone: AWS answered with 200 and did nothing of what was asked. The
-	// one thing that the code sees and a Sigma rule can't.
+	// nothingDone: AWS answered with 200 and did nothing of what was asked. Only the code can
+	// see that: a Sigma rule can't read the answer.
 	nothingDone bool
 }
 

@@ -53,7 +53,7 @@ func run(t *testing.T, stdin []byte, name string, args ...string) ([]byte, error
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	for _, key := range []string{"http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
-		cmd.Env = append(cmd.Env, key+"=http://127.0.0.1:9") // discard: nobody answers
+		cmd.Env = append(cmd.Env, key+"=http://127.0.0.1:9") // the discard port: nothing answers
 	}
 	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1")
 	var stderr bytes.Buffer

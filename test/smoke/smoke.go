@@ -43,7 +43,7 @@ type Options struct {
 	BadTag    string // KEY=VALUE that a tag policy of the account refuses
 
 	Patience time.Duration // how long to wait for what AWS is to show
-	Every    time.Duration // how often to look meanwhile
+	Every    time.Duration // how often to ask AWS meanwhile
 	Say      func(format string, args ...any)
 }
 
@@ -185,17 +185,17 @@ func (r *run) cleanUp() error {
 	ctx, cancel := context.WithTimeout(context.Background(), max(time.Minute, r.Patience))
 	defer cancel()
 	r.ctx = ctx
-	looks := 1
+	rounds := 1
 	if r.unanswered {
-		looks = 10
+		rounds = 10
 	}
-	for clean := 0; clean < looks; clean++ {
+	for clean := 0; clean < rounds; clean++ {
 		left, err := r.left()
 		if err != nil || len(left) > 0 {
 			clean = -1
 		}
 		for _, id := range left { // each alone: one that can't be deleted holds no other
-			_, _ = r.api.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{id}}) // the next look shows it
+			_, _ = r.api.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{id}}) // the next round shows whether it is gone
 		}
 		select {
 		case <-time.After(r.Every):

@@ -23,7 +23,7 @@ type settings struct {
 	Tags                                                                        map[string]string
 }
 
-// key is what tells this test's flow logs from each other.
+// key is different for each of this test's flow logs.
 func (s settings) key() string { return s.Resource + " " + s.DestinationType }
 
 type flowLog struct {
@@ -171,8 +171,8 @@ func (w *world) restored(t *testing.T, before flowLogs, lost []string) error {
 	return nil
 }
 
-// checkExactlyOne is the last word, when nothing runs any more: every flow log
-// there once, nothing beside them (I4).
+// checkExactlyOne is called after the daemon has ended: every flow log must be there once, and
+// no other (I4).
 func (w *world) checkExactlyOne(t *testing.T, before flowLogs) {
 	t.Helper()
 	if err := w.restored(t, before, nil); err != nil {

@@ -64,14 +64,13 @@ func (d *daemon) knows(t *testing.T, ids []string) error {
 	return nil
 }
 
-// checkRestored waits for all that follows from one deletion: the flow logs
-// are back as they were, people were told who did it, and the incidents say
-// the same.
+// checkRestored waits for all that follows from one deletion: the flow logs are back as they
+// were, there was an alert that names who deleted them, and the incidents say the same.
 func (d *daemon) checkRestored(t *testing.T, w *world, h *webhook, before flowLogs, r record) {
 	t.Helper()
 	d.waitFor(t, "the flow logs are back as they were", func() error { return w.restored(t, before, r.lost) })
-	d.waitFor(t, "the deletion was told", func() error { return h.told("deletion", r, w.attackerARN()) })
-	d.waitFor(t, "the restore was told", func() error { return h.told("restored", r, w.attackerARN()) })
+	d.waitFor(t, "the deletion was alerted", func() error { return h.checkAlert("deletion", r, w.attackerARN()) })
+	d.waitFor(t, "the restore was alerted", func() error { return h.checkAlert("restored", r, w.attackerARN()) })
 	d.waitFor(t, "the incidents are restored", func() error { return d.incidentsRestored(t, w, r) })
 }
 

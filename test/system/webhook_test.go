@@ -79,9 +79,9 @@ func (h *webhook) take(verify *standardwebhooks.Webhook, r *http.Request) error 
 	return nil
 }
 
-// told says what is missing until the alert of this kind came for the event,
-// named all that was lost and, being of a deletion, who did it.
-func (h *webhook) told(kind string, r record, who string) error {
+// checkAlert returns an error until there is an alert of this kind for the event, which names
+// all lost flow logs and, if it is of a deletion, who deleted them.
+func (h *webhook) checkAlert(kind string, r record, who string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, a := range h.alerts {

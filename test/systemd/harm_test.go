@@ -15,7 +15,7 @@ const (
 	third   = "vpc-00000000000000003"
 )
 
-// deleted: what Flowkeeper is for.
+// deleted deletes a flow log, which is restored.
 func (s *story) deleted(t *testing.T) {
 	lost := s.world.victim(t, watched)
 	s.world.strike(t, lost)
@@ -29,7 +29,7 @@ func (s *story) deleted(t *testing.T) {
 	s.settled(t, lost.ID)
 }
 
-// settled waits until an operator at the shell reads that all is well.
+// settled waits until the commands that an operator types report that all is well.
 func (s *story) settled(t *testing.T, id string) {
 	t.Helper()
 	s.await(t, id+" is verified", func() error {
@@ -40,7 +40,8 @@ func (s *story) settled(t *testing.T, id string) {
 	})
 }
 
-// killed: in the middle of work, with a deletion while nobody is there.
+// killed kills the daemon in the middle of its work, and deletes a flow log while no daemon
+// runs.
 func (s *story) killed(t *testing.T) {
 	before := s.show(t, "MainPID", "NRestarts")
 	first, second := s.world.victim(t, watched), s.world.victim(t, other)
@@ -56,7 +57,7 @@ func (s *story) killed(t *testing.T) {
 	s.settled(t, second.ID)
 }
 
-// terminated: politely, but by somebody whom nobody asked.
+// terminated sends SIGTERM to the daemon, without systemctl.
 func (s *story) terminated(t *testing.T) {
 	before := s.show(t, "MainPID", "NRestarts")
 	s.machine.sh(t, "kill "+before["MainPID"])
@@ -68,7 +69,7 @@ func (s *story) terminated(t *testing.T) {
 	s.settled(t, lost.ID)
 }
 
-// hung: a process that is there and does nothing.
+// hung stops the process with a signal, so that it runs no more but still exists.
 func (s *story) hung(t *testing.T) {
 	s.machine.write(t, dropIns+"watchdog.conf", "[Service]\nWatchdogSec=6s\n")
 	s.machine.run(t, "systemctl", "daemon-reload")
@@ -79,14 +80,15 @@ func (s *story) hung(t *testing.T) {
 	s.machine.run(t, "systemctl", "kill", "--signal=STOP", "--kill-whom=main", unit)
 	s.world.strike(t, lost)
 	s.loud(t, s.says(t, "the watchdog", saysPart("Watchdog timeout (limit 6s)")))
-	s.machine.sh(t, "rm "+dropIns+"watchdog.conf; systemctl daemon-reload") // it has bitten: the next process may pause
+	s.machine.sh(t, "rm "+dropIns+"watchdog.conf; systemctl daemon-reload") // it has ended the process once: the next one may pause
 	s.says(t, "the restart's cause", saysPart("Failed with result 'watchdog'"))
 	s.restarted(t, before)
 	s.comesBack(t, lost)
 	s.alerts(t, "deletion", lost.ID, priError)
 }
 
-// diskFull: what can't be written down is told at once, and is not forgotten.
+// diskFull fills the disk: a deletion that can't be stored is alerted at once, and restored
+// later.
 func (s *story) diskFull(t *testing.T) {
 	s.machine.run(t, "systemctl", "stop", "flowkeeper")
 	s.moveState(t, "mount -t tmpfs -o size=8m none "+privateState)
@@ -124,7 +126,7 @@ func (s *story) moveState(t *testing.T, mount string) {
 	s.machine.sh(t, "cp -a "+privateState+" /var/tmp/state; "+mount+"; cp -a /var/tmp/state/. "+privateState+"; rm -r /var/tmp/state")
 }
 
-// typo: a restart with a bad configuration.
+// typo restarts with an invalid configuration.
 func (s *story) typo(t *testing.T) {
 	good := s.machine.read(t, conffile)
 	s.machine.write(t, conffile, strings.Replace(good, "\n  settle:", "\n  setle:", 1))

@@ -56,14 +56,14 @@ func (s *story) mark(t *testing.T) {
 // says waits for an entry.
 func (s *story) says(t *testing.T, what string, is func(entry) bool) (found entry) {
 	t.Helper()
-	s.await(t, "the journal tells of "+what, func() error {
+	s.await(t, "an entry of the journal: "+what, func() error {
 		for _, e := range s.journal(t) {
 			if is(e) {
 				found = e
 				return nil
 			}
 		}
-		return errors.New("it does not")
+		return errors.New("there is none")
 	})
 	return found
 }
@@ -100,7 +100,7 @@ func saysPart(parts ...string) func(entry) bool {
 	}
 }
 
-// loud wants an entry to be seen by who asks for errors only.
+// loud wants an entry to be among those of journalctl -p err.
 func (s *story) loud(t *testing.T, e entry) {
 	t.Helper()
 	if e.Priority > priError {

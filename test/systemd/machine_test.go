@@ -63,9 +63,9 @@ func boot(t *testing.T, ctx context.Context) *machine {
 	return m
 }
 
-// listenReady hears from the container's systemd, by way of nspawn, once
-// everything is up. It goes on listening: were the socket full, that systemd
-// would wait for room.
+// listenReady returns the address of a socket to which the container's systemd reports,
+// through nspawn, that everything is up; ready can then be received from. It goes on reading:
+// if the socket were full, that systemd would wait for room.
 func listenReady(t *testing.T) (ready <-chan struct{}, address string) {
 	t.Helper()
 	address = filepath.Join(t.TempDir(), "notify")
@@ -83,7 +83,7 @@ func listenReady(t *testing.T) (ready <-chan struct{}, address string) {
 			if slices.Contains(strings.Split(string(buf[:n]), "\n"), "READY=1") {
 				select {
 				case up <- struct{}{}:
-				default: // it has said so before
+				default: // it was reported before
 				}
 			}
 		}
@@ -190,7 +190,7 @@ func (m *machine) run(t *testing.T, args ...string) result {
 	return r
 }
 
-// ask is what a command prints, whether it likes what it finds or not.
+// ask returns what a command prints, whatever its exit code.
 func (m *machine) ask(t *testing.T, args ...string) string {
 	t.Helper()
 	return strings.TrimSpace(m.try(t, args...).stdout)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// upgraded: under way, with a deletion in the middle of it.
+// upgraded installs the newer package, and deletes a flow log meanwhile.
 func (s *story) upgraded(t *testing.T) {
 	before, incidents := s.show(t, "MainPID"), s.incidents(t)
 	lost := s.world.victim(t, other)
@@ -44,7 +44,7 @@ func (s *story) runs(t *testing.T, version string) {
 	})
 }
 
-// stopped: by an operator, who does not like to wait.
+// stopped stops the service, which must end soon.
 func (s *story) stopped(t *testing.T) {
 	begun := time.Now()
 	s.machine.run(t, "systemctl", "stop", "flowkeeper")
@@ -55,7 +55,7 @@ func (s *story) stopped(t *testing.T) {
 	s.says(t, "the stop", func(e entry) bool { return e.Message == "stopped" && e.Priority == priInfo })
 }
 
-// rolledBack: while stopped, which had a reason.
+// rolledBack installs the older package while the service is stopped: it stays stopped.
 func (s *story) rolledBack(t *testing.T) {
 	s.machine.run(t, "dpkg", "--install", s.old)
 	s.wants(t, map[string]string{"ActiveState": "inactive", "UnitFileState": "enabled"})
@@ -67,7 +67,7 @@ func (s *story) rolledBack(t *testing.T) {
 	s.ready(t)
 }
 
-// removed: what an operator wrote and what Flowkeeper remembers stay.
+// removed removes the package: the configuration and the state file stay.
 func (s *story) removed(t *testing.T) {
 	s.machine.run(t, "dpkg", "--remove", "flowkeeper")
 	s.says(t, "the stop", func(e entry) bool { return e.Message == "stopped" })
@@ -84,7 +84,7 @@ func (s *story) removed(t *testing.T) {
 	}
 }
 
-// purged: not even a secret is left.
+// purged purges the package: no file is left, secrets included.
 func (s *story) purged(t *testing.T) {
 	s.machine.run(t, "dpkg", "--purge", "flowkeeper")
 	left := s.machine.sh(t, "find / -xdev -iname '*flowkeeper*' -not -path '/proc/*' -not -path '/sys/*' -not -path '/var/tmp/*'")

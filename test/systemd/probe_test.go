@@ -23,8 +23,8 @@ const (
 // finding is how one attempt in the sandbox ended.
 type finding struct{ Attempt, Got, Want string }
 
-// attempt is what somebody tries who has taken over the daemon. do returns the
-// error that it met.
+// attempt is what an attacker tries who has taken over the daemon. do returns the error of
+// that.
 type attempt struct {
 	name string
 	want error // nil: the daemon needs it

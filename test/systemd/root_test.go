@@ -28,8 +28,8 @@ func newRoot(t *testing.T, ctx context.Context) string {
 	must(t, err)
 	cache = filepath.Join(cache, "flowkeeper")
 	must(t, os.MkdirAll(cache, 0o755))
-	// One container at a time, whoever's cache it is from: sweep removes what
-	// another one stands on.
+	// One container at a time, whatever cache it is from: sweep removes files that another one
+	// uses.
 	hold(t, ctx, "/run/lock/flowkeeper-systemd.lock")
 	tarball := debian(t, ctx, cache)
 	sweep(t)
@@ -42,8 +42,8 @@ func newRoot(t *testing.T, ctx context.Context) string {
 	return root
 }
 
-// sweep removes what a machine leaves on the host. Nobody else's is there: the
-// lock is ours.
+// sweep removes what a machine leaves on the host. There is no other machine: we hold the
+// lock.
 func sweep(t *testing.T) {
 	t.Helper()
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), rootPattern))
@@ -107,7 +107,8 @@ func removeGroups(dir string) {
 	_ = os.Remove(dir)
 }
 
-// debian is the tar file of root.sh, made by whoever comes first.
+// debian returns the tar file that root.sh makes. The first process that needs it runs
+// root.sh.
 func debian(t *testing.T, ctx context.Context, cache string) string {
 	t.Helper()
 	recipe, err := os.ReadFile("root.sh")

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// lockedIn: a user of the moment, in a sandbox that systemd itself calls
-// tight, with secrets that no other user sees.
+// lockedIn checks the dynamic user, the exposure score that systemd gives the sandbox, and
+// that no other user can read the secrets.
 func (s *story) lockedIn(t *testing.T) {
 	s.machine.run(t, "systemd-analyze", "security", "--threshold=11", "--no-pager", unit)
 	analysis := strings.Split(s.machine.ask(t, "systemd-analyze", "security", "--no-pager", unit), "\n")
@@ -33,8 +33,8 @@ func (s *story) lockedIn(t *testing.T) {
 	}
 }
 
-// brokenInto: an attacker's program in the daemon's place, under the unit as
-// it is, gets nowhere. The program is this test.
+// brokenInto runs an attacker's program instead of the daemon, under the unit as it is: none
+// of its attempts succeeds. The program is this test.
 func (s *story) brokenInto(t *testing.T) {
 	self, err := os.Executable()
 	must(t, err)

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// installed: everything is in its place, and nothing runs that nobody has
-// configured.
+// installed installs the package: all files are there, and without a configuration no service
+// runs.
 func (s *story) installed(t *testing.T) {
 	s.machine.run(t, "dpkg", "--install", s.old)
 	for path, mode := range map[string]os.FileMode{"/usr/bin/flowkeeper": 0o755, unitFile: 0o644, conffile: 0o640} {
@@ -32,7 +32,8 @@ func (s *story) installed(t *testing.T) {
 	}
 }
 
-// unconfigured: one start, one failure, and a line that says what to write.
+// unconfigured starts it without a configuration: it fails once, and the log says what to
+// write.
 func (s *story) unconfigured(t *testing.T) {
 	if r := s.machine.try(t, "systemctl", "start", "flowkeeper"); r.code == 0 {
 		t.Error("systemctl start succeeds without queue.url")

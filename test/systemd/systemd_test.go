@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary play the program that tries the sandbox.
+// TestMain lets the test binary act as the program that tries the sandbox.
 func TestMain(m *testing.M) {
 	if os.Getenv(roleVariable) == probeRole {
 		os.Exit(probe(os.Stdout))
@@ -35,7 +35,7 @@ type story struct {
 	cursor  string // of the journal: what a chapter reads begins here
 }
 
-// TestOperatorsStory is told in order, each chapter on what the one before
+// TestOperatorsStory runs its chapters in order, each in the state that the one before has
 // left: to boot a machine for each would take minutes.
 func TestOperatorsStory(t *testing.T) {
 	t.Parallel()
@@ -48,7 +48,7 @@ func TestOperatorsStory(t *testing.T) {
 	s.old, s.new = s.packages(t)
 	for _, c := range []struct {
 		name string
-		tell func(*story, *testing.T)
+		run  func(*story, *testing.T)
 	}{
 		{"installed, it waits for its configuration", (*story).installed},
 		{"started without one, it says what to write", (*story).unconfigured},
@@ -69,16 +69,16 @@ func TestOperatorsStory(t *testing.T) {
 		{"purged, nothing is left", (*story).purged},
 	} {
 		begun := time.Now()
-		if !t.Run(c.name, func(t *testing.T) { s.mark(t); c.tell(s, t) }) {
+		if !t.Run(c.name, func(t *testing.T) { s.mark(t); c.run(s, t) }) {
 			s.logJournal(t)
-			return // the rest is told on other ground
+			return // the others need the state that this one should have left
 		}
 		t.Logf("%5.1f s: %s", time.Since(begun).Seconds(), c.name)
 	}
 }
 
-// needMachine skips where nobody asked for a container, and fails where one
-// was asked for and can't be.
+// needMachine skips the test unless a container was asked for, and fails if one was asked for
+// and can't run here.
 func needMachine(t *testing.T) {
 	t.Helper()
 	if os.Getenv("FLOWKEEPER_SYSTEMD") != "1" {

@@ -172,7 +172,7 @@ func (w *world) answers(path string, want int) error {
 	return err
 }
 
-// waiting is how many messages nobody has acknowledged.
+// waiting returns how many messages are not acknowledged.
 func (w *world) waiting() int {
 	visible, inFlight := w.aws.QueueDepth(w.queue)
 	return visible + inFlight
@@ -182,8 +182,8 @@ func (w *world) waiting() int {
 type pager struct {
 	url string
 
-	mu   sync.Mutex
-	told []alert
+	mu     sync.Mutex
+	alerts []alert
 }
 
 type alert struct {
@@ -204,28 +204,28 @@ func newPager(t *testing.T) *pager {
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.told = append(p.told, a)
+		p.alerts = append(p.alerts, a)
 	}))
 	t.Cleanup(s.Close)
 	p.url = s.URL
 	return p
 }
 
-// rang says whether an alert of a kind named the flow log.
+// rang returns an error unless there was an alert of a kind that names the flow log.
 func (p *pager) rang(kind, id string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, a := range p.told {
+	for _, a := range p.alerts {
 		for _, f := range a.FlowLogs {
 			if a.Kind == kind && f.ID == id {
 				return nil
 			}
 		}
 	}
-	return errors.New("the pager was not told of the " + kind + " of " + id)
+	return errors.New("the pager got no alert " + kind + " of " + id)
 }
 
-// freePort is one that nobody listens on now.
+// freePort returns a port that no process listens on now.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
