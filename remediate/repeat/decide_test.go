@@ -13,8 +13,8 @@ import (
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // attempt is a refused deletion of a flow log that nobody knows, the severity of which is 4.
-var attempt = Call{Class: Attempt, Account: "111122223333", Who: "nobody", Scope: inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, Severity: 4, FlowLogs: 2,
-	Example: alert.Call{EventID: "e", EventName: "DeleteFlowLogs", Principal: "nobody"}}
+var attempt = Call{Class: Attempt, Who: "nobody", Scope: inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, Severity: 4,
+	Example: alert.Call{EventID: "e", EventName: "DeleteFlowLogs", Principal: "nobody", FlowLogs: 2}}
 
 // of is a call after some changes.
 func of(change func(*Call)) Call {
