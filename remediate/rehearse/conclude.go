@@ -27,7 +27,7 @@ func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdi
 		}
 	}
 	err = r.Store.Update(ctx, func(tx Tx) error {
-		if err := save(tx, s, found, complete); err != nil {
+		if err := save(tx, before, found, complete); err != nil {
 			return err
 		}
 		affected, err := affectedBy(tx, s, refused, mended)
@@ -62,12 +62,8 @@ func affectedBy(tx Tx, s inventory.Scope, changes ...verdicts) (map[delivery.Tar
 	return affected, nil
 }
 
-// save writes the verdicts.
-func save(tx Tx, s inventory.Scope, found verdicts, complete bool) error {
-	before, err := tx.Rehearsals(s)
-	if err != nil {
-		return err
-	}
+// save writes the verdicts. Where they are complete, it drops those of other targets.
+func save(tx Tx, before []Rehearsal, found verdicts, complete bool) error {
 	for _, old := range before {
 		if _, still := found[old.Target]; complete && !still {
 			if err := tx.DropRehearsal(old); err != nil {
