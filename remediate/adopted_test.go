@@ -15,8 +15,7 @@ import (
 // log was alive is about what is lost now, and not about what was known then.
 func TestReopenedWithWhatAWSHasShownSince(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.hear(s.record(id)) // forged: it is there
 	s.pass(3 * time.Minute)
 	i := s.is(id, incident.Closed, incident.StillThere)
@@ -70,8 +69,7 @@ func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 	t.Parallel()
 	for _, there := range []bool{true, false} {
-		s := newScene(t)
-		id := s.protect(1)[0]
+		s, id := protectedOne(t)
 		s.world.Deny("flowkeeper", "CreateFlowLogs")
 		s.hear(s.attack(id))
 		s.pass(time.Minute)

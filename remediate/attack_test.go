@@ -79,19 +79,15 @@ func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
 	s := newScene(t)
 	ids := s.protect(450)
 	young := s.plant("vpc-young", nil)
-	s.refresh()
-	s.now = s.now.Add(time.Hour)
-	s.refresh()
+	s.learn()
 	s.hear(s.decoded(nobody, "", "", ids...))
 	for range 16 { // each of the forged ones was observed, and is due again
-		_, err := s.r.Step(t.Context(), scope, func() {})
-		s.must(err)
+		s.step()
 		s.now = s.now.Add(5 * time.Second)
 	}
 	s.hear(s.attack(young))
 	for range 2 {
-		_, err := s.r.Step(t.Context(), scope, func() {})
-		s.must(err)
+		s.step()
 		s.now = s.now.Add(5 * time.Second)
 	}
 	s.restored("vpc-young")

@@ -14,7 +14,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
@@ -30,10 +29,6 @@ func (m mute) DescribeFlowLogs(ctx context.Context, _ *ec2.DescribeFlowLogsInput
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
-
-type fleet map[inventory.Scope]remediate.EC2
-
-func (f fleet) EC2(s inventory.Scope) (remediate.EC2, bool) { api, ok := f[s]; return api, ok }
 
 // TestAScopeThatDoesNotAnswerHoldsNoHandler: a message is done with once it is on
 // disk, and what it asks AWS for ends by itself.
@@ -111,26 +106,13 @@ func TestCreatedInAScopeThatDoesNotAnswer(t *testing.T) {
 // TestTheLookBesideAMessageIsTheRestorers: it makes no other.
 func TestTheLookBesideAMessageIsTheRestorers(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	c := &counted{EC2: s.api}
-	s.r.Fleet = fleet{scope: c}
-	s.hear(s.attack(id))
-	s.work()
+	s, id := protectedOne(t)
+	c := s.answering(&calls{})
+	s.attackAndWork(id)
 	s.is(id, incident.Restored, "")
 	if n := c.describes.Load(); n != 1 {
 		t.Errorf("%d looks", n)
 	}
-}
-
-type counted struct {
-	remediate.EC2
-	describes atomic.Int32
-}
-
-func (c *counted) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
-	c.describes.Add(1)
-	return c.EC2.DescribeFlowLogs(ctx, in, o...)
 }
 
 // slowReads is a store whose reads wait, as they do for a free connection.

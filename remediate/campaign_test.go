@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
@@ -22,7 +21,6 @@ import (
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -143,29 +141,16 @@ func TestACampaignIsOneIncident(t *testing.T) {
 	}
 }
 
-// twoRegions is Flowkeeper with a second Region of the account.
-type twoRegions struct {
-	*scene
-	other *ec2.Client
-}
-
 var scope2 = inventory.Scope{Account: account, Region: "us-east-1"}
-
-func (r twoRegions) EC2(sc inventory.Scope) (remediate.EC2, bool) {
-	if sc == scope2 {
-		return r.other, true
-	}
-	return r.scene.EC2(sc)
-}
 
 // TestACampaignAcrossRegions of one account ends with the last Region's.
 func TestACampaignAcrossRegions(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	p := s.onCall()
-	user := s.world.User(account, "flowkeeper", true)
-	s.r.Fleet = twoRegions{s, ec2.New(ec2.Options{Region: scope2.Region, HTTPClient: s.world.HTTPClient(), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider(user.AccessKeyID, user.SecretAccessKey, "")})}
+	options := s.api.Options()
+	options.Region = scope2.Region
+	s.r.Fleet = fleet{scope: s.api, scope2: ec2.New(options)}
 	there := s.world.Plant(account, scope2.Region, fakeaws.FlowLog{ResourceID: "vpc-9", TrafficType: "ALL", LogDestinationType: "s3", LogDestination: bucket, LogFormat: "${version}", MaxAggregationInterval: 60, CreatedAt: s.now})
 	step := func() {
 		_, err := s.r.Step(t.Context(), scope2, func() {})
@@ -319,8 +304,7 @@ func TestWhatIsAllowedIsNoCampaign(t *testing.T) {
 // wait in the outbox; the alert of the deletion that succeeds is the next one.
 func TestI7TheDeletionComesBeforeAFloodOfAttempts(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	for n := range 300 {
 		f := s.record(id)
 		f.Record.ErrorCode, f.Record.DryRun = "Client.DryRunOperation", true
@@ -329,8 +313,7 @@ func TestI7TheDeletionComesBeforeAFloodOfAttempts(t *testing.T) {
 		s.hear(f)
 		s.now = s.now.Add(200 * time.Millisecond)
 	}
-	s.hear(s.attack(id))
-	s.work()
+	s.attackAndWork(id)
 	var before []alert.Kind
 	for {
 		d, ok, err := s.store.Next(t.Context(), "log", s.now)
@@ -387,9 +370,7 @@ func TestTheStoredAlertOfAMassDeletionIsBounded(t *testing.T) {
 			}
 		}))
 	}
-	s.refresh()
-	s.now = s.now.Add(time.Hour)
-	s.refresh()
+	s.learn()
 	s.hear(s.attack(ids...))
 	a := s.alerts(alert.Deletion)[0]
 	b, err := json.Marshal(a)

@@ -15,8 +15,7 @@ func TestAClockThatGoesBack(t *testing.T) {
 	s := newScene(t)
 	ids := s.protect(2)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.hear(s.attack(ids...))
-	s.work()
+	s.attackAndWork(ids...)
 	s.is(ids[0], incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.now = s.now.Add(-24 * time.Hour)
@@ -76,8 +75,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 		s := newScene(t)
 		s.protect(1)
 		for range 5 {
-			s.hear(s.attack(s.restored("vpc-1").ID))
-			s.work()
+			s.attackAndWork(s.restored("vpc-1").ID)
 		}
 		s.now = s.now.Add(-ahead)
 		s.hear(s.attack(s.restored("vpc-1").ID))
@@ -86,8 +84,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 	})
 	t.Run("a resource that is gone", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		id := s.protect(1)[0]
+		s, id := protectedOne(t)
 		f := s.attack(id)
 		s.world.RemoveResource(account, region, "vpc-1")
 		s.hear(f)
@@ -119,11 +116,9 @@ func TestAClockThatGoesBackPutsOffNoAlert(t *testing.T) {
 // TestRestoreByHandAfterTheClockWentBack: one call is enough.
 func TestRestoreByHandAfterTheClockWentBack(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.hear(s.attack(id))
-	s.work()
+	s.attackAndWork(id)
 	s.is(id, incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.now = s.now.Add(-24 * time.Hour)

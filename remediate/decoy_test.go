@@ -72,8 +72,7 @@ func TestADecoyThatAWSAllows(t *testing.T) {
 // none that is restored.
 func TestADecoySeenBeforeTheLoss(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	deletion := s.attack(id)
 	s.now = s.now.Add(time.Second)
 	decoy := s.plant("vpc-1", rejects)

@@ -14,7 +14,6 @@ import (
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
@@ -189,8 +188,7 @@ func (s *scene) due(id string, after time.Duration) {
 // record brings it back; a person may.
 func TestLetGo(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.world.RemoveDestination(bucket)
 	attack := s.attack(id)
 	s.hear(attack)
@@ -227,8 +225,7 @@ func TestADriftLearnsWhoItWas(t *testing.T) {
 	for state, pause := range map[incident.State]time.Duration{incident.Restored: 5 * time.Minute, incident.Verified: time.Hour} {
 		t.Run(string(state), func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
+			s, id := protectedOne(t)
 			s.now = s.now.Add(time.Minute)
 			f, forged := s.attack(id), s.record(id)
 			forged.Record.Identity.ARN = "arn:aws:iam::111122223333:user/alice"
@@ -250,17 +247,6 @@ func TestADriftLearnsWhoItWas(t *testing.T) {
 	}
 }
 
-// slowEC2 is EC2 whose answers take so long that the call ends first.
-type slowEC2 struct {
-	remediate.EC2
-	s *scene
-}
-
-func (e slowEC2) DescribeFlowLogs(context.Context, *ec2.DescribeFlowLogsInput, ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
-	e.s.now = e.s.now.Add(30 * time.Second)
-	return nil, context.DeadlineExceeded
-}
-
 // TestADriftIsToldThoughAStepTookLonger: the step that began before the alert was due
 // ends after that, and must not take its time for told.
 func TestADriftIsToldThoughAStepTookLonger(t *testing.T) {
@@ -268,10 +254,12 @@ func TestADriftIsToldThoughAStepTookLonger(t *testing.T) {
 	s := newScene(t)
 	s.attack(s.protect(1)...)
 	s.refresh()
-	s.r.Fleet = fleet{scope: slowEC2{s.api, s}}
+	s.answering(&calls{describe: func(int, *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
+		s.now = s.now.Add(30 * time.Second)
+		return nil, context.DeadlineExceeded
+	}})
 	for range 2 {
-		_, err := s.r.Step(t.Context(), scope, func() {})
-		s.must(err)
+		s.step()
 	}
 	if n := len(s.alerts(alert.Deletion)); n != 1 {
 		t.Errorf("%d alerts", n)

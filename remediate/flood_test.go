@@ -72,8 +72,7 @@ var refusalText = "You are not authorized to perform this operation. User: " + n
 // made-up IDs each time, and tries dry runs; then comes a real deletion.
 func TestI12AFloodOfAttempts(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.must(s.store.Close())
 	before := s.size()
 	s.start()
@@ -244,8 +243,7 @@ func TestI12AnEndlessFloodHasARate(t *testing.T) {
 // hide is alerted when the window is over.
 func TestI12ForgedPrincipalsAreBounded(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	for k := range 600 {
 		s.hear(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/forged-%d", k), refusal, "no", madeUpIDs(1, k)...))
 		s.pass(20 * time.Millisecond)
@@ -320,8 +318,7 @@ func TestI12OnePrincipalTampersWithAll(t *testing.T) {
 // moment, that name what nobody ever saw.
 func TestI12AFloodOfUnknownDeletions(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	for k := range 100 {
 		s.hear(s.decoded(nobody, "", "", madeUpIDs(2, 2*k)...))
 		s.pass(time.Second)
@@ -441,8 +438,7 @@ func TestI12AFloodOnASmallDisk(t *testing.T) {
 		s.now = s.now.Add(30 * time.Second)
 	}
 	s.hear(s.attack(id))
-	_, err := s.r.Step(t.Context(), scope, func() {})
-	s.must(err)
+	s.step()
 	s.restored("vpc-1")
 	if len(s.direct) > 0 {
 		t.Errorf("%d alerts past the store", len(s.direct))

@@ -1,20 +1,16 @@
 package remediate_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -41,8 +37,7 @@ func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
 	for _, looked := range []bool{false, true} {
 		t.Run(fmt.Sprint(looked), func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
+			s, id := protectedOne(t)
 			_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
 				r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
 				return true
@@ -71,8 +66,7 @@ func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
 // nothing from the restore of what is known.
 func TestI12UnknownOnesComeLast(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	for m := range 3 {
 		var junk []string
 		for n := range 1000 {
@@ -81,8 +75,7 @@ func TestI12UnknownOnesComeLast(t *testing.T) {
 		s.hear(s.record(junk...))
 	}
 	s.hear(s.attack(id))
-	_, err := s.r.Step(t.Context(), scope, func() {})
-	s.must(err)
+	s.step()
 	s.is(id, incident.Restored, "")
 }
 
@@ -119,8 +112,7 @@ func TestI2AForgedRecordOfTheReplacement(t *testing.T) {
 	s.policy.DriftAlerts = true
 	s.crash()
 	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	s.work()
+	s.attackAndWork(id)
 	second := s.is(id, incident.Restored, "").NewID
 	s.hear(s.record(second))
 	s.pass(5 * time.Minute)
@@ -167,8 +159,7 @@ func TestI2AForgedTwinLowersNothing(t *testing.T) {
 // became of it: a record that comes again tells nothing again.
 func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	for range 205 {
 		s.hear(s.record(id))
 		s.now = s.now.Add(time.Second)
@@ -210,35 +201,19 @@ func TestI8ARecordWithoutAScope(t *testing.T) {
 	}
 }
 
-// meter counts looks.
-type meter struct {
-	*ec2.Client
-	looks int
-}
-
-func (m *meter) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
-	m.looks++
-	return m.Client.DescribeFlowLogs(ctx, in, o...)
-}
-
-type metered struct{ api remediate.EC2 }
-
-func (m metered) EC2(s inventory.Scope) (remediate.EC2, bool) { return m.api, s == scope }
-
 // TestI12RecordsOfCreatesKeepThePace, however many come.
 func TestI12RecordsOfCreatesKeepThePace(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(1)
-	m := &meter{Client: s.api}
-	s.r.Fleet = metered{m}
+	c := s.answering(&calls{})
 	for n := range 500 {
 		f := s.record()
 		f.Kind, f.Record.CreatedIDs = detection.Created, []string{fmt.Sprintf("fl-%017x", 0xf0000000+n)}
 		s.hear(f)
 	}
-	if m.looks > 100 {
-		t.Errorf("%d looks in one moment", m.looks)
+	if n := c.describes.Load(); n > 100 {
+		t.Errorf("%d looks in one moment", n)
 	}
 }
 
@@ -246,8 +221,7 @@ func TestI12RecordsOfCreatesKeepThePace(t *testing.T) {
 // meanwhile.
 func TestWhatIsBackIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.hear(s.attack(id))
 	s.pass(time.Hour)
 	s.is(id, incident.Verified, "")
@@ -260,14 +234,13 @@ func TestWhatIsBackIsLeftAlone(t *testing.T) {
 		i.NextAttemptAt = s.now // as an older version left it
 		return errors.Join(err, tx.PutIncident(i))
 	}))
-	m := &meter{Client: s.api}
-	s.r.Fleet = metered{m}
+	c := s.answering(&calls{})
 	for range 10 {
 		s.work()
 		s.now = s.now.Add(time.Second)
 	}
-	if m.looks > 1 || s.creates() != 1 {
-		t.Errorf("%d looks and %d creates", m.looks, s.creates())
+	if n := c.describes.Load(); n > 1 || s.creates() != 1 {
+		t.Errorf("%d looks and %d creates", n, s.creates())
 	}
 }
 
@@ -297,8 +270,7 @@ func TestI2AForgedTwinInEverythingButTheActor(t *testing.T) {
 // allows calls.
 func TestI9RecordsOfCreatesStarveNoRestore(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	for n := range 60 {
 		s.hear(madeUp(n))
 	}
@@ -306,8 +278,7 @@ func TestI9RecordsOfCreatesStarveNoRestore(t *testing.T) {
 	for n := range 100 { // 2 seconds, 50 a second
 		s.now = s.now.Add(20 * time.Millisecond)
 		s.hear(madeUp(100 + n))
-		_, err := s.r.Step(t.Context(), scope, func() {})
-		s.must(err)
+		s.step()
 	}
 	if i := s.incident(id); i.State != incident.Restored {
 		t.Errorf("after 2 s of forged creates at 50/s: %s, %d creates", i.State, s.creates())
@@ -326,8 +297,7 @@ func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
 	for range 100 { // 2 seconds, 50 a second
 		s.now = s.now.Add(20 * time.Millisecond)
 		s.hear(s.record(ids[1]))
-		_, err := s.r.Step(t.Context(), scope, func() {})
-		s.must(err)
+		s.step()
 	}
 	if i := s.incident(ids[0]); i.State != incident.Restored {
 		t.Errorf("after 2 s of forged deletes at 50/s: %s, %d creates", i.State, s.creates())
@@ -337,8 +307,7 @@ func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
 // TestI2AForgedTwinComesLater, and does not take over who did it.
 func TestI2AForgedTwinComesLater(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
 	real := s.attack(id)
 	forged := as(s.record("fl-0000dead"), ci)
@@ -360,8 +329,7 @@ func TestI2AForgedTwinComesLater(t *testing.T) {
 // is ours.
 func TestI2AForgedTwinOfADrift(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.attack(id)
 	s.refresh()
 	forged := s.record("fl-0000dead")
@@ -382,8 +350,7 @@ func TestI2AForgedTwinOfADrift(t *testing.T) {
 // TestI2WhatWasLetGoStaysGone: a record of weeks later is about no loss of it.
 func TestI2WhatWasLetGoStaysGone(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
 		r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
 		return true

@@ -1,7 +1,6 @@
 package remediate_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -94,20 +92,21 @@ func TestAHeldDeletionThatRaisesItsLevel(t *testing.T) {
 // deletion came: the answer of the create was late.
 func TestAHeldDeletionOfAReplacement(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
 	s.hear(s.attack(id))
 	var event string
-	s.r.Fleet = &slowCreate{scene: s, then: func() {
-		made := s.here("vpc-1")[0].ID
-		s.world.Remove(account, region, made)
-		f := s.decoded(nobody, "", "", made)
-		event = f.Record.EventID
-		s.hear(f)
-	}}
+	s.answering(&calls{create: func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+		out, err := s.api.CreateFlowLogs(t.Context(), in)
+		if n == 1 && err == nil { // its own deletion comes before the answer
+			f := s.decoded(nobody, "", "", out.FlowLogIds[0])
+			s.world.Remove(account, region, out.FlowLogIds[0])
+			event = f.Record.EventID
+			s.hear(f)
+		}
+		return out, err
+	}})
 	s.work()
-	s.r.Fleet = s
 	s.pass(time.Hour)
 	s.restored("vpc-1")
 	n := map[alert.Kind]int{}
@@ -121,31 +120,6 @@ func TestAHeldDeletionOfAReplacement(t *testing.T) {
 	if n[alert.Deletion] != 1 || n[alert.Restored] != 1 || n[alert.Closed] != 1 {
 		t.Errorf("alerts: %v", n)
 	}
-}
-
-// slowCreate calls then between a create and its answer, once.
-type slowCreate struct {
-	*scene
-	then func()
-}
-
-func (f *slowCreate) EC2(sc inventory.Scope) (remediate.EC2, bool) {
-	api, ok := f.scene.EC2(sc)
-	return slowAPI{api, f}, ok
-}
-
-type slowAPI struct {
-	remediate.EC2
-	of *slowCreate
-}
-
-func (a slowAPI) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, o ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
-	out, err := a.EC2.CreateFlowLogs(ctx, in, o...)
-	if then := a.of.then; then != nil && err == nil {
-		a.of.then = nil
-		then()
-	}
-	return out, err
 }
 
 // TestAPagerIsResolvedThoughItsIncidentWasDropped: incidents of flow logs that nobody
@@ -181,8 +155,7 @@ func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
 // over, and what resolves the repeats would not resolve that.
 func TestRepeatsAreInNoCampaign(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
 	s.world.Remove(account, region, id)
 	real := s.decoded(nobody, "", "", id)

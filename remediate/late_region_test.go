@@ -8,12 +8,7 @@ import (
 
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 )
-
-type fleets map[inventory.Scope]remediate.EC2
-
-func (f fleets) EC2(s inventory.Scope) (remediate.EC2, bool) { api, ok := f[s]; return api, ok }
 
 // TestALateRegionTrustsNobody: an attacker enables a Region and makes a flow log there, to a
 // destination of his own. The Region's first refresh does not trust that destination. While
@@ -35,7 +30,7 @@ func TestALateRegionTrustsNobody(t *testing.T) {
 				LogFormat: "${version}", MaxAggregationInterval: 60, FileFormat: "parquet", CreatedAt: s.now})
 			options := s.api.Options()
 			options.Region = other.Region
-			s.r.Fleet = fleets{scope: s.api, other: ec2.New(options)}
+			s.r.Fleet = fleet{scope: s.api, other: ec2.New(options)}
 			_, err := s.r.Refresh(t.Context(), other)
 			s.must(err)
 			near := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::evil" })

@@ -17,10 +17,8 @@ import (
 // row is gone changes nothing of it.
 func TestI5AStalePageRevivesNothing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	s.work()
+	s, id := protectedOne(t)
+	s.attackAndWork(id)
 	s.world.SetConsistencyDelay(time.Minute)
 	before := s.row(id)
 	if c := s.refresh(); c.Listed != 1 || c.Changed+c.New+c.Lost != 0 {
@@ -36,8 +34,7 @@ func TestI5AStalePageRevivesNothing(t *testing.T) {
 // is none. Once the lost one is given up, it is what there is.
 func TestI2ADecoyBeforeAnythingTold(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	f := s.attack(id)
 	less := func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" }
 	decoy := s.plant("vpc-1", less)
@@ -94,10 +91,8 @@ func TestAReplacementThatDoesNotDeliverIsToldOnce(t *testing.T) {
 	for name, refreshFirst := range map[string]bool{"by the refresh": true, "by verification": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
-			s.hear(s.attack(id))
-			s.work()
+			s, id := protectedOne(t)
+			s.attackAndWork(id)
 			s.world.FailDelivery(account, region, s.incident(id).NewID, "Access error")
 			if refreshFirst {
 				s.now = s.now.Add(time.Second)
@@ -161,8 +156,7 @@ func TestADestinationThatIsNotOursIsToldAtFirstSight(t *testing.T) {
 // is still open: nothing is restored from that one.
 func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	lost := s.attack(id)
 	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
 	s.refresh()
@@ -214,8 +208,7 @@ func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 	for name, c := range map[string]struct{ first, lies bool }{"the record is first": {true, false}, "the refresh is first": {false, false}, "the record lies": {true, true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
+			s, id := protectedOne(t)
 			torn := detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn", Account: account, Region: region, ResourceIDs: []string{"vpc-1"}}}
 			if c.first {
 				s.hear(torn)
@@ -326,8 +319,7 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	if n := len(s.alerts(alert.Destination)); n != 0 {
 		t.Errorf("%d alerts of a destination that was imported", n)
 	}
-	s.hear(s.attack(seen))
-	s.work()
+	s.attackAndWork(seen)
 	s.is(seen, incident.Restored, "")
 	if n := len(s.here("vpc-8")); n != 1 {
 		t.Errorf("%d flow logs", n)
@@ -371,10 +363,8 @@ func TestDestinationsOfAnotherConfiguration(t *testing.T) {
 // would be refused.
 func TestARestoredFlowLogThatDoesNotDeliverSaysSo(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	s.work()
+	s, id := protectedOne(t)
+	s.attackAndWork(id)
 	s.world.FailDelivery(account, region, s.restored("vpc-1").ID, "Access error")
 	s.pass(15 * time.Minute)
 	a := s.alerts(alert.Pipeline)

@@ -19,10 +19,8 @@ import (
 
 func TestDeletedByEvent(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	s.work()
+	s, id := protectedOne(t)
+	s.attackAndWork(id)
 	i := s.is(id, incident.Restored, "")
 	f := s.restored("vpc-1")
 	if f.ID != i.NewID || f.Tags[incident.RestoredFrom] != id || i.Actor.ARN != mallory || i.Source != incident.ByEvent {
@@ -63,8 +61,7 @@ func TestI4TheSameRecordAgainChangesNothing(t *testing.T) {
 
 func TestI2AForgedRecordDoesNothing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.hear(s.record(id, "fl-0000dead"))
 	s.pass(time.Minute)
 	s.is(id, incident.Open, "")
@@ -75,8 +72,7 @@ func TestI2AForgedRecordDoesNothing(t *testing.T) {
 		t.Error("a forged record had an effect")
 	}
 	// It does not make us deaf to the real one.
-	s.hear(s.attack(id))
-	s.work()
+	s.attackAndWork(id)
 	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
 }
@@ -128,21 +124,17 @@ func TestAFlowLogMadeAndDeletedBetweenRefreshes(t *testing.T) {
 	if s.row(id).CreatedBy != mallory {
 		t.Errorf("created by %q", s.row(id).CreatedBy)
 	}
-	s.hear(s.attack(id))
-	s.work()
+	s.attackAndWork(id)
 	s.is(id, incident.Restored, "")
 	s.restored("vpc-9")
 }
 
 func TestI6TheReplacementIsProtectedAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	s.work()
+	s, id := protectedOne(t)
+	s.attackAndWork(id)
 	second := s.restored("vpc-1").ID
-	s.hear(s.attack(second))
-	s.work()
+	s.attackAndWork(second)
 	s.is(second, incident.Restored, "")
 	if f := s.restored("vpc-1"); s.row(f.ID).RootID != id {
 		t.Error("the lineage is lost")
@@ -155,8 +147,7 @@ func TestI6TheReplacementIsProtectedAtOnce(t *testing.T) {
 
 func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.attack(id) // its record never comes
 	s.refresh()
 	s.work()
@@ -239,8 +230,7 @@ func TestDriftWhoseEventComesLater(t *testing.T) {
 
 func TestI3AdoptsWhatSomebodyElseMade(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	f := s.attack(id)
 	other := s.plant("vpc-1", nil)
 	s.hear(f)
@@ -257,8 +247,7 @@ func TestI3AdoptsWhatSomebodyElseMade(t *testing.T) {
 // cry of a deletion.
 func TestDriftAdopted(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.attack(id)
 	s.plant("vpc-1", nil)
 	s.refresh()
@@ -272,8 +261,7 @@ func TestDriftAdopted(t *testing.T) {
 
 func TestADecoyBlocksUntilItIsGone(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	f := s.attack(id)
 	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
 	s.hear(f)
@@ -293,8 +281,7 @@ func TestADecoyBlocksUntilItIsGone(t *testing.T) {
 	if s.creates() == 0 {
 		t.Error("I3: a decoy does not stop the attempt")
 	}
-	s.hear(s.attack(decoy))
-	s.work()
+	s.attackAndWork(decoy)
 	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
 }
@@ -307,11 +294,9 @@ func TestI9BlockedHealsByItself(t *testing.T) {
 	} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
+			s, id := protectedOne(t)
 			c.breakIt(s.world)
-			s.hear(s.attack(id))
-			s.work()
+			s.attackAndWork(id)
 			if i := s.is(id, incident.Blocked, reason); i.Advice == "" {
 				t.Error("no advice")
 			}
@@ -331,8 +316,7 @@ func TestI9BlockedHealsByItself(t *testing.T) {
 
 func TestI9ThrottledIsRetried(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.world.Throttle("CreateFlowLogs", 3)
 	s.world.Fail("DescribeFlowLogs", 2, "InternalError", 500)
 	s.hear(s.attack(id))
@@ -347,11 +331,9 @@ func TestI9ThrottledIsRetried(t *testing.T) {
 func TestLastErrorIsKept(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]incident.State{"InternalError": incident.Open, "UnauthorizedOperation": incident.Blocked} {
-		s := newScene(t)
-		id := s.protect(1)[0]
+		s, id := protectedOne(t)
 		s.world.Fail("CreateFlowLogs", 1, code, 400)
-		s.hear(s.attack(id))
-		s.work()
+		s.attackAndWork(id)
 		if i := s.incident(id); i.State != want || !strings.HasPrefix(i.LastError, code) {
 			t.Errorf("%s: %s, %q", code, i.State, i.LastError)
 		}
@@ -382,8 +364,7 @@ func TestI4ALostAnswerIsNoSecondFlowLog(t *testing.T) {
 
 func TestResourceGone(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	f := s.attack(id)
 	s.world.RemoveResource(account, region, "vpc-1")
 	s.hear(f)
@@ -450,8 +431,7 @@ func TestRules(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
+			s, id := protectedOne(t)
 			c.prepare(s)
 			s.now = s.now.Add(time.Minute)
 			s.hear(s.attack(id))
@@ -497,8 +477,7 @@ func TestWaitReplaced(t *testing.T) {
 			id, _ := s.protectTwo()
 			s.policy.Rules = []incident.Rule{{Principal: mallory, Action: incident.Wait, Wait: 10 * time.Minute}}
 			s.crash()
-			s.hear(s.attack(id))
-			s.work()
+			s.attackAndWork(id)
 			s.pass(time.Minute)
 			s.world.AddDestination("arn:aws:s3:::other")
 			other := s.plant("vpc-1", change)
@@ -526,8 +505,7 @@ func TestWaitAgain(t *testing.T) {
 	s.hear(s.record(id)) // alive
 	s.pass(time.Hour)
 	s.is(id, incident.Closed, incident.StillThere)
-	s.hear(s.attack(id))
-	s.work()
+	s.attackAndWork(id)
 	s.is(id, incident.Open, "")
 	s.pass(11 * time.Minute)
 	s.is(id, incident.Restored, "")
@@ -539,8 +517,7 @@ func TestI9FlappingNeverStops(t *testing.T) {
 	s.protect(1)
 	for range 8 {
 		f := s.restored("vpc-1")
-		s.hear(s.attack(f.ID))
-		s.work()
+		s.attackAndWork(f.ID)
 		for n := 0; len(s.here("vpc-1")) == 0; n++ {
 			if n > 700 {
 				t.Fatal("not restored within eleven minutes: the attacker wins by insisting")
@@ -558,10 +535,8 @@ func TestI9FlappingNeverStops(t *testing.T) {
 
 func TestNotDelivering(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	s.work()
+	s, id := protectedOne(t)
+	s.attackAndWork(id)
 	s.world.FailDelivery(account, region, s.restored("vpc-1").ID, "Access error")
 	s.pass(12 * time.Minute)
 	s.is(id, incident.Restored, incident.NotDelivering)
@@ -573,8 +548,7 @@ func TestNotDelivering(t *testing.T) {
 
 func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	attack := s.attack(id)
 	s.r.Store = full{s.store.Remediation()}
 	err := s.r.Handle(t.Context(), []detection.Finding{attack}, func() {})
@@ -648,8 +622,7 @@ func TestAnotherAccountsRecordIsNotOurs(t *testing.T) {
 
 func TestAnAttemptIsTold(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	f := s.record(id)
 	f.Record.ErrorCode = "Client.UnauthorizedOperation"
 	f, _ = detection.Judge(f.Record)
@@ -663,13 +636,11 @@ func TestAnAttemptIsTold(t *testing.T) {
 
 func TestRestoreByHand(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.policy.AlertOnly = true
 	s.crash()
 	s.release()
-	s.hear(s.attack(id))
-	s.work()
+	s.attackAndWork(id)
 	s.is(id, incident.Closed, incident.Released)
 	i, alive, err := s.r.RestoreByHand(t.Context(), scope, id)
 	if err != nil || alive || i.State != incident.Restored {

@@ -110,8 +110,7 @@ func TestI4TakenForGoneByMistake(t *testing.T) {
 	if n := len(s.alerts(alert.Decoy)); n != 0 {
 		t.Errorf("%d alerts of a decoy that does the same", n)
 	}
-	s.hear(s.attack(second))
-	s.work()
+	s.attackAndWork(second)
 	s.is(second, incident.Restored, "")
 	s.restored("vpc-1")
 }

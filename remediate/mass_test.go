@@ -206,9 +206,7 @@ func TestI4ThreeDaemonsShareAMassDeletion(t *testing.T) {
 	}
 	for range 400 {
 		for _, s := range all {
-			if _, err := s.r.Step(t.Context(), scope, func() {}); err != nil {
-				t.Fatal(err)
-			}
+			s.step()
 		}
 		for _, s := range all {
 			s.now = s.now.Add(5 * time.Second)
@@ -252,7 +250,7 @@ func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 	s.now = s.now.Add(stale)
 	s.world.SetConsistencyDelay(stale)
 	c := &crasher{left: point, Store: s.store.Remediation(), EC2: s.api}
-	s.r.Store, s.r.Fleet = c, fleetOf{c}
+	s.r.Store, s.r.Fleet = c, fleet{scope: c}
 	acknowledged := s.r.Handle(t.Context(), []detection.Finding{f}, func() {}) == nil
 	s.r.Wait()
 	for range 4 {
@@ -260,7 +258,7 @@ func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 		s.now = s.now.Add(time.Second)
 	}
 	s.crash()
-	s.r.Fleet = s
+	s.r.Fleet = fleet{scope: s.api}
 	if !acknowledged {
 		s.hear(f)
 	}

@@ -16,39 +16,8 @@ import (
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
-
-// calls is AWS, where a test answers some calls itself.
-type calls struct {
-	remediate.EC2
-	create   func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error)
-	describe func(n int) (*ec2.DescribeFlowLogsOutput, error)
-
-	creates, describes int
-}
-
-func (c *calls) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, o ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
-	c.creates++
-	if c.create != nil {
-		if out, err := c.create(c.creates, in); out != nil || err != nil {
-			return out, err
-		}
-	}
-	return c.EC2.CreateFlowLogs(ctx, in, o...)
-}
-
-func (c *calls) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
-	c.describes++
-	if c.describe != nil {
-		if out, err := c.describe(c.describes); out != nil || err != nil {
-			return out, err
-		}
-	}
-	return c.EC2.DescribeFlowLogs(ctx, in, o...)
-}
 
 // critical are the alerts that tell that something is not back.
 func (s *scene) critical() (out []alert.Alert) {
@@ -95,7 +64,9 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 		"looks are refused":               {fail("DescribeFlowLogs", "UnauthorizedOperation", http.StatusForbidden), "UnauthorizedOperation", 1},
 		"looks are throttled":             {func(s *scene, _ *calls) { s.world.Throttle("DescribeFlowLogs", forever) }, "RequestLimitExceeded", 2},
 		"looks time out": {func(_ *scene, c *calls) {
-			c.describe = func(int) (*ec2.DescribeFlowLogsOutput, error) { return nil, context.DeadlineExceeded }
+			c.describe = func(int, *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
+				return nil, context.DeadlineExceeded
+			}
 		}, "did not answer in time", 2},
 		"creates time out": {func(_ *scene, c *calls) {
 			c.create = func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
@@ -121,7 +92,7 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 			c.create = func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 				return nil, context.DeadlineExceeded
 			}
-			c.describe = func(n int) (*ec2.DescribeFlowLogsOutput, error) {
+			c.describe = func(n int, _ *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
 				s.world.SetConsistencyDelay(time.Duration(n%2) * 59 * time.Minute)
 				return nil, nil
 			}
@@ -129,11 +100,9 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
+			s, id := protectedOne(t)
 			f := s.attack(id)
-			api := &calls{EC2: s.api}
-			s.r.Fleet = fleetOf{api}
+			api := s.answering(&calls{})
 			s.hear(f)
 			c.breaks(s, api)
 			s.pass(5 * time.Minute)
@@ -183,11 +152,6 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 		})
 	}
 }
-
-// noFleet has no client for any scope.
-type noFleet struct{}
-
-func (noFleet) EC2(inventory.Scope) (remediate.EC2, bool) { return nil, false }
 
 // TestWhatIsNotBackIsToldDaily, once for all of an event, and its pager is resolved
 // in the end: what is tried again and again as well as what needs a person.
@@ -341,9 +305,8 @@ func TestAnUnlistedScopeIsTold(t *testing.T) {
 // in the time to come counts from now on.
 func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.r.Fleet = noFleet{}
+	s, id := protectedOne(t)
+	s.r.Fleet = fleet{}
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		f := s.row(id).FlowLog
 		return errors.Join(tx.PutEvent(incident.Event{Scope: scope, ID: "event", Source: incident.ByEvent, DeletionAlertedAt: s.now, DetectedAt: s.now, OverdueAt: s.now}),
@@ -375,9 +338,8 @@ func TestNotifyDueNeedsNoStep(t *testing.T) {
 	s := newScene(t)
 	ids := s.protect(2)
 	s.world.Throttle("CreateFlowLogs", 1<<30)
-	s.hear(s.attack(ids[0]))
-	s.work()
-	s.r.Fleet = noFleet{}
+	s.attackAndWork(ids[0])
+	s.r.Fleet = fleet{}
 	s.now = s.now.Add(5 * time.Minute)
 	s.must(s.r.NotifyDue(t.Context(), func() {}))
 	if a := s.alerts(alert.Blocked); len(a) != 1 || a[0].FlowLogs[0].NextAttemptAt != nil || !strings.Contains(a[0].Advice, "inventory release") ||
@@ -408,14 +370,10 @@ func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 			ids := s.protect(60)
 			s.now = s.now.Add(time.Hour)
 			young, gone := s.plant("vpc-young", nil), s.plant("vpc-gone", nil)
-			s.refresh()
-			s.now = s.now.Add(time.Hour)
-			s.refresh()
+			s.learn()
 			tick := func(d time.Duration) {
 				for end := s.now.Add(d); s.now.Before(end); s.now = s.now.Add(time.Second) {
-					if _, err := s.r.Step(t.Context(), scope, func() {}); err != nil {
-						t.Fatal(err)
-					}
+					s.step()
 				}
 			}
 			breaks(s)
@@ -472,25 +430,18 @@ func TestHangingRetriesDoNotHoldAStep(t *testing.T) {
 	}
 	ids := s.protect(40)
 	young := s.plant("vpc-young", nil)
-	s.refresh()
-	s.now = s.now.Add(time.Hour)
-	s.refresh()
+	s.learn()
 	s.world.Fail("CreateFlowLogs", 40, "InternalError", http.StatusInternalServerError)
-	s.hear(s.attack(ids...))
-	s.work()
+	s.attackAndWork(ids...)
 	s.now = s.now.Add(time.Minute) // all are due again
-	api := &calls{EC2: s.api}
-	api.create = func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+	s.answering(&calls{create: func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		s.now = s.now.Add(25 * time.Second)
 		return nil, context.DeadlineExceeded
-	}
-	s.r.Fleet = fleetOf{api}
+	}})
 	since := s.now
-	_, err := s.r.Step(t.Context(), scope, func() {}) // in hand when it comes
-	s.must(err)
+	s.step()
 	s.hear(s.attack(young))
-	_, err = s.r.Step(t.Context(), scope, func() {})
-	s.must(err)
+	s.step()
 	if i := s.incident(young); i.Tried == 0 || s.now.Sub(since) > 2*time.Minute {
 		t.Errorf("tried %d times, %s later", i.Tried, s.now.Sub(since))
 	}
@@ -507,8 +458,7 @@ func TestResourceGoneNeedsTwoRefusalsInARow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
+			s, id := protectedOne(t)
 			s.world.Fail("CreateFlowLogs", 1, notFound, http.StatusBadRequest)
 			between(s)
 			s.world.Fail("CreateFlowLogs", 1, notFound, http.StatusBadRequest)
@@ -523,8 +473,7 @@ func TestResourceGoneNeedsTwoRefusalsInARow(t *testing.T) {
 // TestAnObservationSaysNothingOfTheResource: after FlowLogAlreadyExists, too, however AWS refuses it.
 func TestAnObservationSaysNothingOfTheResource(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	end, created := s.now.Add(10*time.Minute), false
 	s.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
 		after := created
@@ -569,9 +518,7 @@ func TestAReplacementExcusesLittle(t *testing.T) {
 			ids := s.protect(1)
 			if c.losses > 1 {
 				ids = append(ids, s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination += "/2" }))
-				s.refresh()
-				s.now = s.now.Add(time.Hour)
-				s.refresh()
+				s.learn()
 			}
 			if c.known > 0 {
 				s.plant("vpc-9", elsewhere)
@@ -611,8 +558,7 @@ func TestAnIncidentOpenedAgainIsOverdueByItself(t *testing.T) {
 	s := newScene(t)
 	ids := s.protect(2)
 	second, answers := "", false
-	api := &calls{EC2: s.api}
-	api.create = func(_ int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+	s.answering(&calls{create: func(_ int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		switch {
 		case in.ResourceIds[0] == "vpc-1" && second == "":
 			out, err := s.api.CreateFlowLogs(t.Context(), in)
@@ -623,8 +569,7 @@ func TestAnIncidentOpenedAgainIsOverdueByItself(t *testing.T) {
 			return nil, nil
 		}
 		return nil, context.DeadlineExceeded
-	}
-	s.r.Fleet = fleetOf{api}
+	}})
 	f := s.attack(ids[0])
 	s.hear(f)
 	s.work()

@@ -59,8 +59,7 @@ func TestAnAddendumBelongsToItsEvent(t *testing.T) {
 	for name, who := range map[string]string{"the same who": `"x":1`, "another who": asCI} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
+			s, id := protectedOne(t)
 			s.attack(id)
 			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID))
 			s.work()
@@ -79,8 +78,7 @@ func TestAnAddendumBelongsToItsEvent(t *testing.T) {
 // original's ID, by which CloudTrail knows it and its pager opens.
 func TestAnAddendumWithoutItsEventActs(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.attack(id)
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
 	s.work()
@@ -119,8 +117,7 @@ func TestAnAddendumOfARefusedCallOrTampering(t *testing.T) {
 // same event.
 func TestAnAddendumThatNamesMore(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.attack(id)
 	s.read(s.call("ec2", "DeleteFlowLogs", omitted, eventID))
 	if len(s.soon) != 1 || s.soon[0] != scope {
@@ -182,8 +179,7 @@ func TestI2AForgedAddendumHidesNothing(t *testing.T) {
 // the real deletion is heard all the same.
 func TestI2AForgedAddendumOfWhatLives(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
 	s.pass(time.Hour)
 	s.is(id, incident.Closed, incident.StillThere)
@@ -271,8 +267,7 @@ func TestAHiddenTargetElsewhere(t *testing.T) {
 // TestAHiddenTargetOfWhatIsLost: the flow log that needs it is not back yet.
 func TestAHiddenTargetOfWhatIsLost(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.world.Fail("CreateFlowLogs", 100, "UnauthorizedOperation", 403)
 	s.hear(s.attack(id))
 	s.pass(time.Minute)
@@ -366,8 +361,7 @@ func TestI2TwinsWithoutAnARN(t *testing.T) {
 	user := func(id string) string {
 		return `"userIdentity":{"type":"IdentityCenterUser","accountId":"111122223333","onBehalfOf":{"userId":"` + id + `"}}`
 	}
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.attack(id)
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, user("one")), s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, user("two")), s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, user("two")))
 	all := s.alerts(alert.Deletion)

@@ -18,11 +18,9 @@ func (s *scene) rehearse() rehearse.Result {
 // TestI4ARehearsalSpendsNoToken: the create after it is another call.
 func TestI4ARehearsalSpendsNoToken(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.rehearse()
-	s.hear(s.attack(id))
-	s.work()
+	s.attackAndWork(id)
 	if i := s.incident(id); i.State != incident.Restored {
 		t.Errorf("%+v", i)
 	}
@@ -35,8 +33,7 @@ func TestRehearsalLooksFirst(t *testing.T) {
 	s := newScene(t)
 	id := s.protect(2)[0]
 	s.world.Deny("flowkeeper", "DescribeFlowLogs")
-	s.hear(s.attack(id))
-	s.work()
+	s.attackAndWork(id)
 	s.is(id, incident.Blocked, incident.Permission)
 	if c := s.rehearse(); c != (rehearse.Result{Tried: 1, Refused: 1}) {
 		t.Errorf("%+v", c)

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
@@ -170,28 +171,14 @@ func (s *rollingBack) Update(ctx context.Context, fn func(remediate.Tx) error) e
 // slow is an AWS that looks at once, and takes its time to create.
 type slow struct {
 	remediate.EC2
-	takes func(ctx context.Context) error
+	takes time.Duration
 }
 
 func (a slow) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
-	if err := a.takes(ctx); err != nil {
-		return nil, err
+	if !retry.Sleep(ctx, a.takes) {
+		return nil, ctx.Err()
 	}
 	return a.EC2.CreateFlowLogs(ctx, in, opts...)
-}
-
-// lasting is a create that takes so long, and gives up when it must.
-func lasting(d time.Duration) func(context.Context) error {
-	return func(ctx context.Context) error {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // beats notes the longest silence between two.
@@ -234,7 +221,7 @@ func TestProgressWhileCreatesAreSlow(t *testing.T) {
 					ids = append(ids, f.ID)
 				}
 				s.hear(s.attack(ids...))
-				s.r.Fleet = fleetOf{slow{s.api, lasting(takes)}}
+				s.r.Fleet = fleet{scope: slow{s.api, takes}}
 				beats := &beats{last: time.Now()}
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error)

@@ -100,7 +100,7 @@ func (s *scene) start() {
 	st, err := store.Open(context.Background(), s.path, o)
 	s.must(err)
 	s.store = st
-	s.r = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), AlertsAdded: func() {},
+	s.r = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Fleet: fleet{scope: s.api}, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), AlertsAdded: func() {},
 		Snapshot: st, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
 		BypassOutbox: s.sendDirect, Tampering: s.tamperHandler(st.Tampering())}
 	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(sc inventory.Scope) (rehearse.EC2, bool) { return s.r.Fleet.EC2(sc) },
@@ -135,8 +135,6 @@ func (s *scene) crash() {
 	s.start()
 }
 
-func (s *scene) EC2(sc inventory.Scope) (remediate.EC2, bool) { return s.api, sc == scope }
-
 func (s *scene) must(err error) {
 	s.t.Helper()
 	if err != nil {
@@ -152,6 +150,21 @@ func (s *scene) plant(vpc string, change func(*fakeaws.FlowLog)) string {
 		change(&f)
 	}
 	return s.world.Plant(account, region, f)
+}
+
+// protectedOne is a scene with one protected flow log, on vpc-1.
+func protectedOne(t *testing.T) (s *scene, id string) {
+	t.Helper()
+	s = newScene(t)
+	return s, s.protect(1)[0]
+}
+
+// learn lets the snapshot learn what is there, and makes that an hour old.
+func (s *scene) learn() {
+	s.t.Helper()
+	s.refresh()
+	s.now = s.now.Add(time.Hour)
+	s.refresh()
 }
 
 func (s *scene) refresh() inventory.Counts {
@@ -189,6 +202,20 @@ func (s *scene) hear(fs ...detection.Finding) {
 	s.t.Helper()
 	s.must(s.r.Handle(s.t.Context(), fs, func() {}))
 	s.r.Wait()
+}
+
+// attackAndWork is an attack whose record is heard, and all that is due then.
+func (s *scene) attackAndWork(ids ...string) {
+	s.t.Helper()
+	s.hear(s.attack(ids...))
+	s.work()
+}
+
+// step is one of the restorer's.
+func (s *scene) step() {
+	s.t.Helper()
+	_, err := s.r.Step(s.t.Context(), scope, func() {})
+	s.must(err)
 }
 
 // work does all that is due now.
@@ -305,9 +332,7 @@ func (s *scene) protect(n int) (ids []string) {
 	for i := range n {
 		ids = append(ids, s.plant(fmt.Sprintf("vpc-%d", i+1), nil))
 	}
-	s.refresh()
-	s.now = s.now.Add(time.Hour)
-	s.refresh()
+	s.learn()
 	return ids
 }
 

@@ -71,9 +71,7 @@ func TestI5ALookThatCoversNothingShowsNothing(t *testing.T) {
 	id := s.plant("vpc-young", nil)
 	s.hear(s.record(id)) // it is there all the same
 	s.r.Store = &learning{s.store.Remediation(), func() { s.refresh() }}
-	if _, err := s.r.Step(t.Context(), scope, func() {}); err != nil {
-		t.Fatal(err)
-	}
+	s.step()
 	if s.row(id).State != inventory.Live {
 		t.Error("a live flow log is marked gone")
 	}

@@ -131,8 +131,7 @@ func TestTamperWithWhatIsNotOurs(t *testing.T) {
 // TestTamperAfterADeletion: what is lost still needs its destination.
 func TestTamperAfterADeletion(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.world.Fail("CreateFlowLogs", 100, "UnauthorizedOperation", 403)
 	s.hear(s.attack(id))
 	s.pass(time.Minute)
@@ -222,8 +221,7 @@ func TestIgnoredTampering(t *testing.T) {
 // TestDecoyMadeIsTold: who put something worse in the place of a lost flow log.
 func TestDecoyMadeIsTold(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	deletion := s.attack(id)
 	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
 	s.hear(deletion)

@@ -49,8 +49,7 @@ func TestOnlyItsPolicyIsQuiet(t *testing.T) {
 // Deleted, not yet looked at, and its destination goes too: one flow log.
 func TestAFlowLogIsThreatenedOnce(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.hear(s.record(id)) // AWS shows it alive still: eventually consistent
 	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	all := s.alerts(alert.Tamper)
@@ -97,8 +96,7 @@ func (s *scene) open(t *testing.T) map[string]string {
 // open for ever.
 func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.plant("vpc-9", nil)
 	s.world.FailDelivery(account, region, id, "Access error")
 	s.pass(3 * time.Minute)
@@ -137,8 +135,7 @@ func (s *scene) tearVPC(id string) []detection.Finding {
 // mended, and the pager must not stay open.
 func TestRehearsalTroubleEndsWithItsFlowLog(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.plant("vpc-9", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/other/" })
 	s.refresh()
 	s.world.Fail("CreateFlowLogs", 1, "UnauthorizedOperation", 403)
@@ -243,8 +240,7 @@ func TestI12RecentCallsAreBounded(t *testing.T) {
 // (docs/detection.md: deletions and attempts).
 func TestDriftOfAWholeVPCIsRaised(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.world.Remove(account, region, id)
 	s.pass(5 * time.Minute)
 	s.refresh()

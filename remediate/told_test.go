@@ -1,7 +1,6 @@
 package remediate_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -39,8 +38,7 @@ func TestI7EveryPagerResolves(t *testing.T) {
 	t.Parallel()
 	t.Run("the event of a drift after the restore", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		id := s.protect(1)[0]
+		s, id := protectedOne(t)
 		f := s.attack(id)
 		s.refresh()
 		s.pass(5 * time.Minute)
@@ -53,8 +51,7 @@ func TestI7EveryPagerResolves(t *testing.T) {
 	})
 	t.Run("the event of a drift that is blocked", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		id := s.protect(1)[0]
+		s, id := protectedOne(t)
 		s.world.Deny("flowkeeper", "CreateFlowLogs")
 		f := s.attack(id)
 		s.refresh()
@@ -68,8 +65,7 @@ func TestI7EveryPagerResolves(t *testing.T) {
 	})
 	t.Run("several records of one loss, and of what is unknown", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		id := s.protect(1)[0]
+		s, id := protectedOne(t)
 		f := s.attack(id)
 		s.hear(f)
 		s.hear(s.record(id, "fl-0000dead"))
@@ -155,20 +151,20 @@ func TestRestoredAfterTheFirstFiveMinutes(t *testing.T) {
 	}
 }
 
-// between runs something before the n-th Describe by ID.
-type between struct {
-	*ec2.Client
-	n  int
-	do func()
-}
-
-func (b *between) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
-	if len(in.Filter) == 1 && aws.ToString(in.Filter[0].Name) == "flow-log-id" {
-		if b.n--; b.n == 0 {
-			b.do()
+// refreshWhile refreshes, and does something before the second call that confirms losses.
+func (s *scene) refreshWhile(do func()) {
+	s.t.Helper()
+	confirmations := 0
+	s.answering(&calls{describe: func(_ int, in *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
+		if len(in.Filter) == 1 && aws.ToString(in.Filter[0].Name) == "flow-log-id" {
+			if confirmations++; confirmations == 2 {
+				do()
+			}
 		}
-	}
-	return b.Client.DescribeFlowLogs(ctx, in, o...)
+		return nil, nil
+	}})
+	s.refresh()
+	s.r.Fleet = fleet{scope: s.api}
 }
 
 // TestADriftOfManyIsToldWhole, also where the first ones are told before the
@@ -180,9 +176,7 @@ func TestADriftOfManyIsToldWhole(t *testing.T) {
 	s.crash()
 	ids := s.protect(250)
 	s.attack(ids...)
-	s.r.Fleet = metered{&between{s.api, 2, s.work}}
-	s.refresh()
-	s.r.Fleet = s
+	s.refreshWhile(s.work)
 	s.pass(time.Hour)
 	for _, k := range []alert.Kind{alert.Deletion, alert.Restored} {
 		named := map[string]bool{}
@@ -212,18 +206,6 @@ func TestANewDestinationThatFails(t *testing.T) {
 	s.told(map[alert.Kind]int{alert.Destination: 1, alert.Pipeline: 1})
 }
 
-// refusing answers every create with the lack of a permission, of one kind
-// where it goes to a bucket and of another where it goes elsewhere.
-type refusing struct{ *ec2.Client }
-
-func (refusing) CreateFlowLogs(_ context.Context, in *ec2.CreateFlowLogsInput, _ ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
-	what := "logs:CreateLogDelivery"
-	if strings.HasSuffix(aws.ToString(in.LogDestination), "zzz") {
-		what = "iam:PassRole"
-	}
-	return nil, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "not authorized to perform: " + what}
-}
-
 // TestRehearsalOfManyTellsOfEachKind, though one alone has more flow logs than
 // alerts name.
 func TestRehearsalOfManyTellsOfEachKind(t *testing.T) {
@@ -235,7 +217,13 @@ func TestRehearsalOfManyTellsOfEachKind(t *testing.T) {
 	}
 	s.plant("vpc-z", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::zzz" })
 	s.refresh()
-	s.r.Fleet = metered{refusing{s.api}}
+	s.answering(&calls{create: func(_ int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+		what := "logs:CreateLogDelivery"
+		if strings.HasSuffix(aws.ToString(in.LogDestination), "zzz") {
+			what = "iam:PassRole"
+		}
+		return nil, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "not authorized to perform: " + what}
+	}})
 	s.rehearse()
 	told := map[string]bool{}
 	for _, a := range s.alerts(alert.Pipeline) {
@@ -255,12 +243,10 @@ func TestFlappingIsToldThoughItIsBackAtOnce(t *testing.T) {
 	s := newScene(t)
 	s.protect(1)
 	for range 5 {
-		s.hear(s.attack(s.restored("vpc-1").ID))
-		s.work()
+		s.attackAndWork(s.restored("vpc-1").ID)
 	}
 	last := s.restored("vpc-1").ID
-	s.hear(s.attack(last))
-	s.work()
+	s.attackAndWork(last)
 	s.is(last, incident.Open, "")
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, last); err != nil {
 		t.Fatal(err)
@@ -276,16 +262,14 @@ func TestFlappingIsToldThoughItIsBackAtOnce(t *testing.T) {
 // TestADeletionAlertPromisesNothingThatWillNotCome, where that is known at once.
 func TestADeletionAlertPromisesNothingThatWillNotCome(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.hear(s.record("fl-0000dead"))
 	_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
 		r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
 		return true
 	})
 	s.must(err)
-	s.hear(s.attack(id))
-	s.work()
+	s.attackAndWork(id)
 	for n, want := range []string{"never seen in AWS", "it was released"} {
 		if a := s.alerts(alert.Deletion)[n]; !strings.Contains(a.Text, want) || !strings.Contains(a.Text, "Flowkeeper: does not restore it") {
 			t.Errorf("%s", a.Text)
@@ -380,8 +364,7 @@ func TestAnotherReasonIsOneAlert(t *testing.T) {
 // TestI7WhatAPersonAskedForResolves: blocked, and back later.
 func TestI7WhatAPersonAskedForResolves(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
 	s.attack(id)
 	_, _, err := s.r.RestoreByHand(t.Context(), scope, id)
@@ -405,9 +388,7 @@ func TestADriftOfManyAdoptedThenLost(t *testing.T) {
 	for n := range 200 { // somebody put the first ones back
 		s.plant(fmt.Sprintf("vpc-%d", n+1), nil)
 	}
-	s.r.Fleet = metered{&between{s.api, 2, s.work}}
-	s.refresh()
-	s.r.Fleet = s
+	s.refreshWhile(s.work)
 	s.pass(time.Hour)
 	named := map[string]bool{}
 	for _, a := range s.alerts(alert.Restored) {
