@@ -289,7 +289,7 @@ func TestWhatIsAllowedIsNoCampaign(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	ids := s.protect(2)
-	s.release()
+	s.release(time.Hour)
 	s.hear(s.attack(ids[0]))
 	s.now = s.now.Add(25 * time.Hour)
 	nobody := s.attack(ids[1])

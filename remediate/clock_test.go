@@ -135,9 +135,7 @@ func TestRestoreByHandAfterTheClockWentBack(t *testing.T) {
 // log, the one that began first may be written last.
 func TestWhatWillNotComeIsForeseenByEachMessage(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.policy.AlertOnly = true
-	s.crash()
+	s := configured(t, func(p *incident.Policy) { p.AlertOnly = true })
 	id := s.protect(1)[0]
 	first := s.attack(id)
 	s.hear(s.record(id))

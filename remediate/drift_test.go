@@ -2,7 +2,6 @@ package remediate_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -12,23 +11,9 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
-
-// let releases one of the flow logs, as an operator does.
-func (s *scene) let(id string) {
-	s.t.Helper()
-	_, err := s.store.Change(s.t.Context(), func(r *inventory.Row) bool {
-		if r.ID == id {
-			r.ReleasedAt, r.ReleasedUntil = s.now.Add(-time.Minute), s.now.Add(24*time.Hour)
-		}
-		return r.ID == id
-	})
-	s.must(err)
-}
 
 // TestADriftThatIsPartlyAllowed: what was released does not make the deletion of
 // another one quiet, whichever is decided about first.
@@ -39,7 +24,7 @@ func TestADriftThatIsPartlyAllowed(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
 			ids := s.protect(2)
-			s.let(ids[n])
+			s.release(24*time.Hour, ids[n])
 			s.attack(ids...)
 			s.refresh()
 			s.pass(15 * time.Minute)
@@ -58,11 +43,9 @@ func TestADriftThatIsPartlyAllowed(t *testing.T) {
 // TestADriftThatIsAllowed is told, and wakes nobody.
 func TestADriftThatIsAllowed(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.policy.DriftWait = 0
-	s.crash()
+	s := configured(t, func(p *incident.Policy) { p.DriftWait = 0 })
 	ids := s.protect(4)
-	s.let(ids[1])
+	s.release(24*time.Hour, ids[1])
 	s.attack(ids[1])
 	for _, n := range []int{1, 3, 4} {
 		s.world.RemoveResource(account, region, fmt.Sprintf("vpc-%d", n))
@@ -92,7 +75,7 @@ func TestADriftIsToldWithinHalfAMinute(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
 			ids := s.protect(2)
-			s.let(ids[0])
+			s.release(24*time.Hour, ids[0])
 			s.attack(ids...)
 			s.refresh()
 			s.due(ids[1], time.Hour) // as when thousands are before it
@@ -147,23 +130,16 @@ func TestADriftThatIsOverBeforeItIsTold(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	ids := s.protect(2)
-	s.let(ids[0])
+	s.release(24*time.Hour, ids[0])
 	s.attack(ids...)
 	s.refresh()
 	s.due(ids[1], time.Hour)
 	s.pass(time.Second)
-	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error { // AWS shows the other one after all
-		i, _, err := tx.Incident(scope, ids[1])
-		if err != nil {
-			return err
-		}
-		e, _, err := tx.Event(scope, i.EventID)
-		if err != nil {
-			return err
-		}
-		i.State, i.Reason, i.NextAttemptAt, e.ClosedAlertedAt = incident.Closed, incident.StillThere, time.Time{}, s.now
-		return errors.Join(tx.PutIncident(i), tx.PutEvent(e))
-	}))
+	i := s.incident(ids[1]) // AWS shows it after all
+	s.change(i.FlowLogID, func(i *incident.Incident) {
+		i.State, i.Reason, i.NextAttemptAt = incident.Closed, incident.StillThere, time.Time{}
+	})
+	s.changeEvent(i.EventID, func(e *incident.Event) { e.ClosedAlertedAt = s.now })
 	s.pass(time.Hour)
 	if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != alert.Informational || len(a[0].FlowLogs) != 1 {
 		t.Errorf("told %+v", a)
@@ -174,14 +150,7 @@ func TestADriftThatIsOverBeforeItIsTold(t *testing.T) {
 // due makes the restorer's next turn at an incident come after some time.
 func (s *scene) due(id string, after time.Duration) {
 	s.t.Helper()
-	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
-		i, _, err := tx.Incident(scope, id)
-		if err != nil {
-			return err
-		}
-		i.NextAttemptAt = s.now.Add(after)
-		return tx.PutIncident(i)
-	}))
+	s.change(id, func(i *incident.Incident) { i.NextAttemptAt = s.now.Add(after) })
 }
 
 // TestLetGo: what nobody wants back is over, for the pager as well, and no later
@@ -283,15 +252,9 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			s.policy.DriftWait = c.wait
-			s.crash()
+			s := configured(t, func(p *incident.Policy) { p.DriftWait = c.wait })
 			id := s.protect(1)[0]
-			_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
-				r.ReleasedAt, r.ReleasedUntil = s.now.Add(-time.Hour), s.now.Add(time.Minute)
-				return true
-			})
-			s.must(err)
+			s.release(time.Minute)
 			s.now = s.now.Add(10 * time.Minute)
 			deletion := s.attack(id)
 			s.now = s.now.Add(time.Second)

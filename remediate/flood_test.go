@@ -378,13 +378,7 @@ func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
 	s.world.Remove(account, region, young)
 	s.pass(time.Hour)
 	s.restored("vpc-9")
-	n := 0
-	for _, a := range s.alerts(alert.Closed) {
-		if a.EventID == held.Record.EventID {
-			n++
-		}
-	}
-	if n != 1 {
+	if n := len(s.alertsOf(alert.Closed, held.Record.EventID)); n != 1 {
 		t.Errorf("%d ends", n)
 	}
 }

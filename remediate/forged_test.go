@@ -1,7 +1,6 @@
 package remediate_test
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
@@ -18,10 +16,10 @@ const ci = "arn:aws:iam::111122223333:role/ci"
 
 // ruled is a scene with one rule.
 func ruled(t *testing.T, principal string, action incident.Action, wait time.Duration) *scene {
-	s := newScene(t)
-	s.policy.Rules = []incident.Rule{{Principal: principal, Action: action, Wait: wait}}
-	s.crash()
-	return s
+	t.Helper()
+	return configured(t, func(p *incident.Policy) {
+		p.Rules = []incident.Rule{{Principal: principal, Action: action, Wait: wait}}
+	})
 }
 
 // as makes a record that of a role's session.
@@ -38,11 +36,7 @@ func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
 		t.Run(fmt.Sprint(looked), func(t *testing.T) {
 			t.Parallel()
 			s, id := protectedOne(t)
-			_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
-				r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
-				return true
-			})
-			s.must(err)
+			s.release(time.Hour)
 			within := s.now.Add(10 * time.Minute)
 			s.now = s.now.Add(5 * time.Hour)
 			s.refresh()
@@ -108,9 +102,7 @@ func TestI2AYoungFlowLogIsNotForgotten(t *testing.T) {
 // loss, not even where drift only alerts.
 func TestI2AForgedRecordOfTheReplacement(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.policy.DriftAlerts = true
-	s.crash()
+	s := configured(t, func(p *incident.Policy) { p.DriftAlerts = true })
 	id := s.protect(1)[0]
 	s.attackAndWork(id)
 	second := s.is(id, incident.Restored, "").NewID
@@ -172,13 +164,7 @@ func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 	}
 	s.is(id, incident.Verified, "")
 	for _, kind := range []alert.Kind{alert.Restored, alert.Closed} {
-		n := 0
-		for _, a := range s.alerts(kind) {
-			if a.EventID == f.Record.EventID {
-				n++
-			}
-		}
-		if n != 1 {
+		if n := len(s.alertsOf(kind, f.Record.EventID)); n != 1 {
 			t.Errorf("%d alerts %s of one event", n, kind)
 		}
 	}
@@ -229,11 +215,7 @@ func TestWhatIsBackIsLeftAlone(t *testing.T) {
 	if s.must(err); i.State != incident.Verified {
 		t.Errorf("%+v", i)
 	}
-	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
-		i, _, err := tx.Incident(scope, id)
-		i.NextAttemptAt = s.now // as an older version left it
-		return errors.Join(err, tx.PutIncident(i))
-	}))
+	s.due(id, 0) // as an older version left it
 	c := s.answering(&calls{})
 	for range 10 {
 		s.work()
@@ -336,13 +318,7 @@ func TestI2AForgedTwinOfADrift(t *testing.T) {
 	forged.Record.EventID = s.incident(id).EventID
 	s.hear(forged)
 	s.pass(time.Hour)
-	named := false
-	for _, a := range s.alerts(alert.Deletion) {
-		for _, f := range a.FlowLogs {
-			named = named || f.FlowLogID == id
-		}
-	}
-	if !named {
+	if !s.named(alert.Deletion)[id] {
 		t.Errorf("the deletion of %s (%s) was never told", id, s.incident(id).State)
 	}
 }
@@ -351,11 +327,7 @@ func TestI2AForgedTwinOfADrift(t *testing.T) {
 func TestI2WhatWasLetGoStaysGone(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
-		r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
-		return true
-	})
-	s.must(err)
+	s.release(time.Hour)
 	s.now = s.now.Add(time.Minute)
 	s.hear(s.attack(id))
 	s.pass(30 * 24 * time.Hour)

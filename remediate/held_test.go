@@ -2,13 +2,13 @@ package remediate_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -16,11 +16,11 @@ import (
 
 // held is a scene with the deletion of a flow log that was not known when its record
 // came, held back as one of many.
-func held(t *testing.T, change func(*fakeaws.FlowLog)) (s *scene, young, event string) {
+func held(t *testing.T) (s *scene, young, event string) {
 	t.Helper()
 	s = newScene(t)
 	s.protect(1)
-	young = s.plant("vpc-9", change)
+	young = s.plant("vpc-9", nil)
 	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
 	s.work()
 	f := s.decoded(nobody, "", "", young)
@@ -46,7 +46,7 @@ func (s *scene) seen(id string) {
 // and the restorer comes to one of them before the refresh asks for what was not known.
 func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 	t.Parallel()
-	s, young, event := held(t, nil)
+	s, young, event := held(t)
 	s.world.Remove(account, region, young)
 	s.seen(young)
 	s.work()
@@ -55,14 +55,8 @@ func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 		t.Fatalf("%d alerts of deletions, the last %+v", len(all), last)
 	}
 	s.pass(time.Hour)
-	ends := 0
-	for _, a := range s.alerts(alert.Closed) {
-		if a.EventID == event {
-			ends++
-		}
-	}
-	if ends != 1 {
-		t.Errorf("%d ends", ends)
+	if n := len(s.alertsOf(alert.Closed, event)); n != 1 {
+		t.Errorf("%d ends", n)
 	}
 }
 
@@ -70,22 +64,16 @@ func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 // its end, too.
 func TestAHeldDeletionThatRaisesItsLevel(t *testing.T) {
 	t.Parallel()
-	s, young, event := held(t, nil)
-	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
-		e, _, err := tx.Event(scope, event)
-		e.Level = alert.High // the role of a service, say
-		return errors.Join(err, tx.PutEvent(e))
-	}))
+	s, young, event := held(t)
+	s.changeEvent(event, func(e *incident.Event) { e.Level = alert.High }) // the role of a service, say
 	s.world.Remove(account, region, young)
 	s.seen(young)
 	s.work()
-	s.must(s.store.View(t.Context(), func(tx *store.Tx) error {
-		e, _, err := tx.Event(scope, event)
-		if all := s.alerts(alert.Deletion); all[len(all)-1].Level != alert.Critical || e.Level != alert.Critical {
-			t.Errorf("alerted as %s, and its end goes to whom %s goes", all[len(all)-1].Level, e.Level)
-		}
-		return err
-	}))
+	var level alert.Level
+	s.changeEvent(event, func(e *incident.Event) { level = e.Level })
+	if all := s.alerts(alert.Deletion); all[len(all)-1].Level != alert.Critical || level != alert.Critical {
+		t.Errorf("alerted as %s, and its end goes to whom %s goes", all[len(all)-1].Level, level)
+	}
 }
 
 // TestAHeldDeletionOfAReplacement that is recorded only after the record of its own
@@ -109,16 +97,10 @@ func TestAHeldDeletionOfAReplacement(t *testing.T) {
 	s.work()
 	s.pass(time.Hour)
 	s.restored("vpc-1")
-	n := map[alert.Kind]int{}
 	for _, kind := range []alert.Kind{alert.Deletion, alert.Restored, alert.Closed} {
-		for _, a := range s.alerts(kind) {
-			if a.EventID == event && a.Repeats == nil {
-				n[kind]++
-			}
+		if all := slices.DeleteFunc(s.alertsOf(kind, event), func(a alert.Alert) bool { return a.Repeats != nil }); len(all) != 1 {
+			t.Errorf("%d alerts %s", len(all), kind)
 		}
-	}
-	if n[alert.Deletion] != 1 || n[alert.Restored] != 1 || n[alert.Closed] != 1 {
-		t.Errorf("alerts: %v", n)
 	}
 }
 

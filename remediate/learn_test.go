@@ -330,9 +330,7 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 // was learned before it was changed, too.
 func TestDestinationsOfAnotherConfiguration(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.policy.Destinations = []string{"arn:aws:s3:::other"}
-	s.crash()
+	s := configured(t, func(p *incident.Policy) { p.Destinations = []string{"arn:aws:s3:::other"} })
 	id := s.plant("vpc-1", nil)
 	s.refresh()
 	if s.row(id).Protected {

@@ -426,7 +426,7 @@ func TestRules(t *testing.T) {
 		"alert":    {rule(incident.Alert), incident.Closed, incident.AlertOnly, alert.High},
 		"ignore":   {rule(incident.Ignore), incident.Closed, incident.Exempt, alert.Informational},
 		"mode":     {func(s *scene) { s.policy.AlertOnly = true; s.crash() }, incident.Closed, incident.AlertOnly, alert.Critical},
-		"released": {func(s *scene) { s.release() }, incident.Closed, incident.Released, alert.Informational},
+		"released": {func(s *scene) { s.release(time.Hour) }, incident.Closed, incident.Released, alert.Informational},
 		"wait":     {rule(incident.Wait), incident.Open, "", alert.High},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -449,17 +449,6 @@ func TestRules(t *testing.T) {
 				s.restored("vpc-1")
 			}
 		})
-	}
-}
-
-func (s *scene) release() {
-	s.t.Helper()
-	n, err := s.store.Change(s.t.Context(), func(r *inventory.Row) bool {
-		r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
-		return true
-	})
-	if s.must(err); n == 0 {
-		s.t.Fatal("nothing released")
 	}
 }
 
@@ -639,7 +628,7 @@ func TestRestoreByHand(t *testing.T) {
 	s, id := protectedOne(t)
 	s.policy.AlertOnly = true
 	s.crash()
-	s.release()
+	s.release(time.Hour)
 	s.attackAndWork(id)
 	s.is(id, incident.Closed, incident.Released)
 	i, alive, err := s.r.RestoreByHand(t.Context(), scope, id)

@@ -1,7 +1,6 @@
 package remediate_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -83,9 +82,7 @@ func TestMassRestoreAtAWSRates(t *testing.T) {
 		s.world.SetRates(fakeaws.AWSRates())
 		s.hear(s.attack(ids...))
 		began := time.Now()
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- s.r.Run(ctx, scope, func() {}) }()
+		stop := s.run(func() {})
 		backAfter := func(n int) time.Duration {
 			for len(s.world.FlowLogs(account, region)) < n && time.Since(began) < time.Hour {
 				time.Sleep(10 * time.Millisecond)
@@ -102,8 +99,7 @@ func TestMassRestoreAtAWSRates(t *testing.T) {
 		time.Sleep(time.Until(began.Add(time.Minute)))
 		s.asWere(were)
 		time.Sleep(12 * time.Minute)
-		cancel()
-		s.must(<-done)
+		stop()
 		for _, id := range ids {
 			s.is(id, incident.Verified, "")
 		}

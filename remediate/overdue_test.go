@@ -274,7 +274,7 @@ func TestModeAlertIsNoFailure(t *testing.T) {
 				s.crash()
 				id := s.protect(1)[0]
 				if how == "release" {
-					s.let(id)
+					s.release(24*time.Hour, id)
 				}
 				f := s.attack(id)
 				breaks(s)
@@ -323,11 +323,7 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 		}
 	}
 	alerts(1, 15*time.Minute)
-	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
-		i, _, err := tx.Incident(scope, id)
-		i.StuckAlertedAt = s.now.Add(72 * time.Hour)
-		return errors.Join(err, tx.PutIncident(i))
-	}))
+	s.change(id, func(i *incident.Incident) { i.StuckAlertedAt = s.now.Add(72 * time.Hour) })
 	alerts(2, 50*time.Hour)
 }
 

@@ -17,7 +17,6 @@ import (
 
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/retry"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
@@ -43,16 +42,13 @@ func TestThousandsAtOnce(t *testing.T) {
 			ids = append(ids, f.ID)
 		}
 		s.hear(s.attack(ids...))
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
+		stop := s.run(func() {})
 		begun := time.Now()
-		go func() { done <- s.r.Run(ctx, inventory.Scope{Account: account, Region: region}, func() {}) }()
 		for len(s.world.FlowLogs(account, region)) < many && time.Since(begun) < time.Hour {
 			time.Sleep(time.Second)
 		}
 		took := time.Since(begun)
-		cancel()
-		s.must(<-done)
+		stop()
 		if n := s.creates(); n != many {
 			t.Errorf("%d creates of %d", n, many)
 		}
@@ -79,9 +75,7 @@ func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
 		waits, drifts := s.plant("vpc-1", nil), s.plant("vpc-2", nil)
 		s.refresh()
 		time.Sleep(time.Hour)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- s.r.Run(ctx, inventory.Scope{Account: account, Region: region}, func() {}) }()
+		stop := s.run(func() {})
 		back := func(id, vpc string) time.Duration {
 			t.Helper()
 			for begun := time.Now(); ; time.Sleep(100 * time.Millisecond) {
@@ -109,8 +103,7 @@ func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
 		if d := back("it", "vpc-2"); d < 5*time.Second || d > 15*time.Second {
 			t.Errorf("four refusals, with backoffs of 1, 2, 4 and 8 seconds, took %s", d)
 		}
-		cancel()
-		s.must(<-done)
+		stop()
 	})
 }
 
@@ -140,16 +133,13 @@ func TestRunWithAFullDisk(t *testing.T) {
 				}
 			}
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- s.r.Run(ctx, inventory.Scope{Account: account, Region: region}, func() {}) }()
+		stop := s.run(func() {})
 		time.Sleep(10 * time.Second)
 		says("full", map[string]int{"not all that is due could be done": 1, "incident restored": 0, "will try again": 0, "all that is due can be done again": 0})
 		disk.full.Store(false)
 		time.Sleep(10 * time.Second)
 		says("room", map[string]int{"not all that is due could be done": 1, "incident restored": 1, "all that is due can be done again": 1})
-		cancel()
-		s.must(<-done)
+		stop()
 	})
 }
 
@@ -223,12 +213,9 @@ func TestProgressWhileCreatesAreSlow(t *testing.T) {
 				s.hear(s.attack(ids...))
 				s.r.Fleet = fleet{scope: slow{s.api, takes}}
 				beats := &beats{last: time.Now()}
-				ctx, cancel := context.WithCancel(t.Context())
-				done := make(chan error)
-				go func() { done <- s.r.Run(ctx, scope, beats.beat) }()
+				stop := s.run(beats.beat)
 				time.Sleep(time.Hour)
-				cancel()
-				s.must(<-done)
+				stop()
 				if silence := beats.longest(); silence > time.Minute {
 					t.Errorf("nothing for %s, as of a loop that hangs", silence)
 				}

@@ -128,6 +128,37 @@ func (s *scene) size() (n int64) {
 	return n
 }
 
+// configured is a scene with another policy.
+func configured(t *testing.T, change func(*incident.Policy)) *scene {
+	t.Helper()
+	s := newScene(t)
+	change(&s.policy)
+	s.crash()
+	return s
+}
+
+// run starts the restorer; stop ends it.
+func (s *scene) run(beat func()) (stop func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	done := make(chan error)
+	go func() { done <- s.r.Run(ctx, scope, beat) }()
+	return func() {
+		s.t.Helper()
+		cancel()
+		s.must(<-done)
+	}
+}
+
+// adopt goes on with a copy of the state file.
+func (s *scene) adopt(a store.Adoption) {
+	s.t.Helper()
+	s.must(s.store.CopyTo(s.t.Context(), s.path+".copy"))
+	s.must(s.store.Close())
+	s.must(store.Adopt(s.t.Context(), s.path+".copy", s.path+".back", a))
+	s.path += ".back"
+	s.start()
+}
+
 // crash forgets everything that is not on disk.
 func (s *scene) crash() {
 	s.t.Helper()
@@ -271,6 +302,43 @@ func (s *scene) is(id string, state incident.State, reason string) incident.Inci
 	return i
 }
 
+// change changes the incident of a flow log in the state file.
+func (s *scene) change(id string, change func(*incident.Incident)) {
+	s.t.Helper()
+	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
+		i, _, err := tx.Incident(scope, id)
+		if err != nil {
+			return err
+		}
+		change(&i)
+		return tx.PutIncident(i)
+	}))
+}
+
+func (s *scene) changeEvent(id string, change func(*incident.Event)) {
+	s.t.Helper()
+	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
+		e, _, err := tx.Event(scope, id)
+		if err != nil {
+			return err
+		}
+		change(&e)
+		return tx.PutEvent(e)
+	}))
+}
+
+// release lets flow logs be deleted for a time, as an operator does: all, where none is named.
+func (s *scene) release(d time.Duration, ids ...string) {
+	s.t.Helper()
+	n, err := s.store.Change(s.t.Context(), func(r *inventory.Row) bool {
+		r.ReleasedAt, r.ReleasedUntil = s.now.Add(-time.Minute), s.now.Add(d)
+		return len(ids) == 0 || slices.Contains(ids, r.ID)
+	})
+	if s.must(err); n == 0 {
+		s.t.Fatal("nothing released")
+	}
+}
+
 func (s *scene) row(id string) inventory.Row {
 	s.t.Helper()
 	r, ok, err := s.store.FindFlowLog(s.t.Context(), id)
@@ -293,6 +361,23 @@ func (s *scene) alerts(k alert.Kind) []alert.Alert {
 	}))
 	slices.Reverse(out)
 	return out
+}
+
+func (s *scene) alertsOf(k alert.Kind, event string) []alert.Alert {
+	s.t.Helper()
+	return slices.DeleteFunc(s.alerts(k), func(a alert.Alert) bool { return a.EventID != event })
+}
+
+// named are the flow logs that the alerts of a kind name.
+func (s *scene) named(k alert.Kind) map[string]bool {
+	s.t.Helper()
+	named := map[string]bool{}
+	for _, a := range s.alerts(k) {
+		for _, f := range a.FlowLogs {
+			named[f.FlowLogID] = true
+		}
+	}
+	return named
 }
 
 // told checks how many alerts of each kind there are; kinds not named: none.

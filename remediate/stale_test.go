@@ -19,11 +19,7 @@ func TestI2AnOldCopyOnlyTells(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	ids := s.protect(3)
-	s.must(s.store.CopyTo(t.Context(), s.path+".copy"))
-	s.must(s.store.Close())
-	s.path += ".back"
-	s.must(store.Adopt(t.Context(), s.path[:len(s.path)-len(".back")]+".copy", s.path, store.Adoption{Now: s.now, Stale: time.Hour, Made: s.now.Add(-72 * time.Hour)}))
-	s.start()
+	s.adopt(store.Adoption{Now: s.now, Stale: time.Hour, Made: s.now.Add(-72 * time.Hour)})
 	s.now = s.now.Add(72 * time.Hour)
 	s.world.Remove(account, region, ids[0])
 	late := s.attack(ids[1])

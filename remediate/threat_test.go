@@ -105,7 +105,8 @@ func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
 	if len(s.open(t)) != 1 {
 		t.Fatalf("not opened: %v", s.open(t))
 	}
-	s.hear(s.tearVPC(id)...)
+	s.release(24 * time.Hour)
+	s.hear(s.attack(id))
 	for range 20 {
 		s.pass(5 * time.Minute)
 		s.refresh()
@@ -116,19 +117,6 @@ func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
 	if open := s.open(t); len(open) != 0 {
 		t.Errorf("open for ever: %v", open)
 	}
-}
-
-func (s *scene) tearVPC(id string) []detection.Finding {
-	sc := scope
-	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
-		row, _, err := tx.FlowLog(sc, id)
-		if err != nil {
-			return err
-		}
-		row.ReleasedAt, row.ReleasedUntil = s.now.Add(-time.Minute), s.now.Add(24*time.Hour)
-		return tx.PutFlowLog(row)
-	}))
-	return []detection.Finding{s.attack(id)}
 }
 
 // The needs that a rehearsal was refused for are gone: nothing is left to be
@@ -144,10 +132,8 @@ func TestRehearsalTroubleEndsWithItsFlowLog(t *testing.T) {
 		t.Fatalf("not opened: %v", s.open(t))
 	}
 	// The refused one is whichever came first: take both away, and plant a third.
-	s.hear(s.tearVPC(id)...)
-	for _, f := range s.here("vpc-9") {
-		s.hear(s.tearVPC(f.ID)...)
-	}
+	s.release(24 * time.Hour)
+	s.hear(s.attack(id, s.here("vpc-9")[0].ID))
 	s.plant("vpc-10", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/third/" })
 	for range 4 {
 		s.pass(5 * time.Minute)

@@ -15,7 +15,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/internal/store"
 	"flowkeeper/remediate/incident"
 )
 
@@ -73,11 +72,7 @@ func TestI4AnOpenIncidentKeepsItsToken(t *testing.T) {
 	s.world.LoseAnswers("CreateFlowLogs", 1)
 	s.hear(s.attack(id))
 	s.must(s.r.KeepObservation(t.Context(), scope, "vpc-1"))
-	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
-		i := s.incident(id)
-		i.Keyed = false // as an older version wrote it
-		return tx.PutIncident(i)
-	}))
+	s.change(id, func(i *incident.Incident) { i.Keyed = false }) // as an older version wrote it
 	s.world.SetConsistencyDelay(30 * time.Second)
 	s.pass(10 * time.Second)
 	s.world.SetConsistencyDelay(0)

@@ -12,7 +12,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
 
@@ -171,22 +170,14 @@ func (s *scene) refreshWhile(do func()) {
 // refresh has confirmed the last.
 func TestADriftOfManyIsToldWhole(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.policy.DriftWait = 0
-	s.crash()
+	s := configured(t, func(p *incident.Policy) { p.DriftWait = 0 })
 	ids := s.protect(250)
 	s.attack(ids...)
 	s.refreshWhile(s.work)
 	s.pass(time.Hour)
 	for _, k := range []alert.Kind{alert.Deletion, alert.Restored} {
-		named := map[string]bool{}
-		for _, a := range s.alerts(k) {
-			for _, f := range a.FlowLogs {
-				named[f.FlowLogID] = true
-			}
-		}
-		if len(named) != 250 {
-			t.Errorf("%d of 250 named by %s alerts", len(named), k)
+		if n := len(s.named(k)); n != 250 {
+			t.Errorf("%d of 250 named by %s alerts", n, k)
 		}
 	}
 	s.resolved()
@@ -264,11 +255,7 @@ func TestADeletionAlertPromisesNothingThatWillNotCome(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	s.hear(s.record("fl-0000dead"))
-	_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
-		r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
-		return true
-	})
-	s.must(err)
+	s.release(time.Hour)
 	s.attackAndWork(id)
 	for n, want := range []string{"never seen in AWS", "it was released"} {
 		if a := s.alerts(alert.Deletion)[n]; !strings.Contains(a.Text, want) || !strings.Contains(a.Text, "Flowkeeper: does not restore it") {
@@ -301,9 +288,7 @@ func TestFlappingIsAlwaysTold(t *testing.T) {
 	}
 	t.Run("restore_interval 20s", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		s.policy.RestoreInterval = 20 * time.Second
-		s.crash()
+		s := configured(t, func(p *incident.Policy) { p.RestoreInterval = 20 * time.Second })
 		s.protect(1)
 		for range 100 {
 			if len(s.here("vpc-1")) == 1 {
@@ -320,9 +305,9 @@ func TestFlappingIsAlwaysTold(t *testing.T) {
 // TestFlappingIsToldBeforeTheEnd: it was to be told later, and all is over before.
 func TestFlappingIsToldBeforeTheEnd(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.policy.MaxRestores, s.policy.RestoreInterval, s.policy.VerifyAfter = 1, 4*time.Minute, time.Minute
-	s.crash()
+	s := configured(t, func(p *incident.Policy) {
+		p.MaxRestores, p.RestoreInterval, p.VerifyAfter = 1, 4*time.Minute, time.Minute
+	})
 	const elsewhere = bucket + "-2"
 	s.world.AddDestination(elsewhere)
 	other := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = elsewhere })
@@ -380,9 +365,7 @@ func TestI7WhatAPersonAskedForResolves(t *testing.T) {
 // the refresh has confirmed the last.
 func TestADriftOfManyAdoptedThenLost(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.policy.DriftWait = 0
-	s.crash()
+	s := configured(t, func(p *incident.Policy) { p.DriftWait = 0 })
 	ids := s.protect(250)
 	s.attack(ids...)
 	for n := range 200 { // somebody put the first ones back
@@ -390,14 +373,8 @@ func TestADriftOfManyAdoptedThenLost(t *testing.T) {
 	}
 	s.refreshWhile(s.work)
 	s.pass(time.Hour)
-	named := map[string]bool{}
-	for _, a := range s.alerts(alert.Restored) {
-		for _, f := range a.FlowLogs {
-			named[f.FlowLogID] = true
-		}
-	}
-	if len(named) != 250 {
-		t.Errorf("%d of 250 told as restored", len(named))
+	if n := len(s.named(alert.Restored)); n != 250 {
+		t.Errorf("%d of 250 told as restored", n)
 	}
 	s.resolved()
 }
