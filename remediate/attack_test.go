@@ -47,30 +47,6 @@ func TestI12AGraverCallIsNotHeldByMany(t *testing.T) {
 	}
 }
 
-// TestARepeatedCallHidesNoOther: the examples name as many different calls as there
-// is room for.
-func TestARepeatedCallHidesNoOther(t *testing.T) {
-	t.Parallel()
-	s := dependent(t)
-	for k := range 10 { // these go at once
-		s.hear(s.tampering("cloudtrail", "StopLogging", fmt.Sprintf("trail-%d", k), nil))
-	}
-	for range 40 {
-		s.hear(s.tampering("cloudtrail", "StopLogging", "trail-again", nil))
-	}
-	s.hear(s.tampering("cloudtrail", "StopLogging", "trail-hidden", nil))
-	s.pass(6 * time.Minute)
-	s.work()
-	all := s.alerts(alert.Tamper)
-	last := all[len(all)-1]
-	for _, x := range last.Repeats.Examples {
-		if x.Target == "trail-hidden" || x.Target != "" && x.Target[len(x.Target)-6:] == "hidden" {
-			return
-		}
-	}
-	t.Errorf("of %d calls the examples are %+v", last.Repeats.Calls, last.Repeats.Examples)
-}
-
 // TestI9ForgedRecordsOfOthersDelayNoRestore: records name flow logs that are there,
 // older than the one that is gone: the observations of these take turns with others,
 // however slow the machine is.

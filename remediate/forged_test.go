@@ -80,7 +80,7 @@ func TestI2AYoungFlowLogIsNotForgotten(t *testing.T) {
 	s := ruled(t, ci, incident.Ignore, 0)
 	s.protect(1)
 	young := s.plant("vpc-2", nil)
-	s.hear(detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: "made", Account: account, Region: region, CreatedIDs: []string{young}}})
+	s.hear(s.made(young))
 	s.now = s.now.Add(2 * time.Second)
 	s.world.SetConsistencyDelay(10 * time.Second)
 	s.hear(as(s.record(young), ci))
@@ -194,9 +194,7 @@ func TestI12RecordsOfCreatesKeepThePace(t *testing.T) {
 	s.protect(1)
 	c := s.answering(&calls{})
 	for n := range 500 {
-		f := s.record()
-		f.Kind, f.Record.CreatedIDs = detection.Created, []string{fmt.Sprintf("fl-%017x", 0xf0000000+n)}
-		s.hear(f)
+		s.hear(madeUp(n))
 	}
 	if n := c.describes.Load(); n > 100 {
 		t.Errorf("%d looks in one moment", n)

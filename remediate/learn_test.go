@@ -85,28 +85,42 @@ func TestDeliveryThatFailsAndHeals(t *testing.T) {
 }
 
 // TestAReplacementThatDoesNotDeliverIsToldOnce: verification and the refresh
-// both see it.
+// both see it. Either alone does, and says nothing of a restore that would be refused.
 func TestAReplacementThatDoesNotDeliverIsToldOnce(t *testing.T) {
 	t.Parallel()
-	for name, refreshFirst := range map[string]bool{"by the refresh": true, "by verification": false} {
+	for name, c := range map[string]struct{ before, after bool }{
+		"by the refresh":             {before: true, after: true},
+		"by verification":            {after: true},
+		"by verification, and alone": {},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, id := protectedOne(t)
 			s.attackAndWork(id)
 			s.world.FailDelivery(account, region, s.incident(id).NewID, "Access error")
-			if refreshFirst {
+			if c.before {
 				s.now = s.now.Add(time.Second)
 				s.refresh()
 			}
-			s.pass(11 * time.Minute)
-			s.refresh()
-			s.is(id, "restored", "not_delivering")
+			s.pass(12 * time.Minute)
+			if c.after {
+				s.refresh()
+			}
+			s.is(id, incident.Restored, incident.NotDelivering)
 			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Pipeline: 1})
+			if a := s.alerts(alert.Pipeline)[0]; !c.before && (a.Part != alert.PartDelivery || a.Title != "Does not deliver: Access error (the flow log of vpc-1) in 111122223333 eu-west-1" ||
+				!strings.Contains(a.Text, "but it does not deliver: Access error")) {
+				t.Errorf("told %+v", a)
+			}
 			s.world.FailDelivery(account, region, s.incident(id).NewID, "")
-			s.refresh()
+			again := 1
+			if c.after {
+				s.refresh()
+				again = 2
+			}
 			s.pass(20 * time.Minute)
-			s.is(id, "verified", "")
-			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1, alert.Pipeline: 2})
+			s.is(id, incident.Verified, "")
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1, alert.Pipeline: again})
 		})
 	}
 }
@@ -120,8 +134,7 @@ func TestANewDestinationIsTold(t *testing.T) {
 	s.told(nil)
 	s.world.AddDestination(evil)
 	id := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = evil })
-	s.hear(detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: "made", Account: account, Region: region, CreatedIDs: []string{id},
-		Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}}})
+	s.hear(s.made(id))
 	s.refresh()
 	s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/new" })
 	s.refresh()
@@ -172,6 +185,11 @@ func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
 	s.restored("vpc-1")
 }
 
+// torn is the record that a VPC was deleted.
+func torn(vpc string) detection.Finding {
+	return detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn-" + vpc, Account: account, Region: region, ResourceIDs: []string{vpc}}}
+}
+
 // TestATornDownVPCIsLookedAt: a record of DeleteVpc asks for a refresh where
 // flow logs are on it, so that AWS's silent removal is noticed soon; one of
 // another VPC, or a forged one, changes nothing more.
@@ -179,9 +197,6 @@ func TestATornDownVPCIsLookedAt(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(2)
-	torn := func(vpc string) detection.Finding {
-		return detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn-" + vpc, Account: account, Region: region, ResourceIDs: []string{vpc}}}
-	}
 	s.hear(torn("vpc-9"))
 	if len(s.soon) != 0 {
 		t.Error("a VPC without flow logs costs a refresh")
@@ -209,9 +224,8 @@ func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, id := protectedOne(t)
-			torn := detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn", Account: account, Region: region, ResourceIDs: []string{"vpc-1"}}}
 			if c.first {
-				s.hear(torn)
+				s.hear(torn("vpc-1"))
 			}
 			if c.lies {
 				s.attack(id)
@@ -221,7 +235,7 @@ func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 			s.refresh()
 			if !c.first {
 				s.pass(10 * time.Second)
-				s.hear(torn)
+				s.hear(torn("vpc-1"))
 			}
 			s.pass(30 * time.Second)
 			a := s.alerts(alert.Deletion)
@@ -249,15 +263,14 @@ func TestATornDownVPCIsOverdueInTime(t *testing.T) {
 			s := newScene(t)
 			s.protect(1)
 			s.world.Throttle("CreateFlowLogs", 1<<30)
-			torn := detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn", Account: account, Region: region, ResourceIDs: []string{"vpc-1"}}}
 			if first {
-				s.hear(torn)
+				s.hear(torn("vpc-1"))
 			}
 			s.world.RemoveResource(account, region, "vpc-1")
 			s.refresh()
 			if !first {
 				s.pass(time.Second)
-				s.hear(torn)
+				s.hear(torn("vpc-1"))
 			}
 			s.pass(5*time.Minute + 5*time.Second)
 			if n := len(s.alerts(alert.Blocked)); n != 1 {
@@ -354,20 +367,5 @@ func TestDestinationsOfAnotherConfiguration(t *testing.T) {
 	s.is(id, incident.Closed, incident.Exempt)
 	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
 		t.Errorf("its deletion is told as %s", a.Level)
-	}
-}
-
-// TestARestoredFlowLogThatDoesNotDeliverSaysSo, and nothing of a restore that
-// would be refused.
-func TestARestoredFlowLogThatDoesNotDeliverSaysSo(t *testing.T) {
-	t.Parallel()
-	s, id := protectedOne(t)
-	s.attackAndWork(id)
-	s.world.FailDelivery(account, region, s.restored("vpc-1").ID, "Access error")
-	s.pass(15 * time.Minute)
-	a := s.alerts(alert.Pipeline)
-	if len(a) != 1 || a[0].Part != alert.PartDelivery || a[0].Title != "Does not deliver: Access error (the flow log of vpc-1) in 111122223333 eu-west-1" ||
-		!strings.Contains(a[0].Text, "but it does not deliver: Access error") {
-		t.Errorf("told %+v", a)
 	}
 }

@@ -118,9 +118,7 @@ func TestAFlowLogMadeAndDeletedBetweenRefreshes(t *testing.T) {
 	s := newScene(t)
 	s.protect(1)
 	id := s.plant("vpc-9", nil)
-	made := s.record()
-	made.Kind, made.Record.CreatedIDs = detection.Created, []string{id}
-	s.hear(made)
+	s.hear(s.made(id))
 	if s.row(id).CreatedBy != mallory {
 		t.Errorf("created by %q", s.row(id).CreatedBy)
 	}
@@ -470,9 +468,7 @@ func TestWaitReplaced(t *testing.T) {
 			s.pass(time.Minute)
 			s.world.AddDestination("arn:aws:s3:::other")
 			other := s.plant("vpc-1", change)
-			made := s.record()
-			made.Kind, made.Record.CreatedIDs = detection.Created, []string{other}
-			s.hear(made)
+			s.hear(s.made(other))
 			s.refresh()
 			s.pass(10 * time.Minute)
 			s.is(id, incident.Closed, incident.Replaced)
@@ -520,19 +516,6 @@ func TestI9FlappingNeverStops(t *testing.T) {
 	if s.creates() != 8 {
 		t.Errorf("%d creates", s.creates())
 	}
-}
-
-func TestNotDelivering(t *testing.T) {
-	t.Parallel()
-	s, id := protectedOne(t)
-	s.attackAndWork(id)
-	s.world.FailDelivery(account, region, s.restored("vpc-1").ID, "Access error")
-	s.pass(12 * time.Minute)
-	s.is(id, incident.Restored, incident.NotDelivering)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Pipeline: 1})
-	s.world.FailDelivery(account, region, s.restored("vpc-1").ID, "")
-	s.pass(20 * time.Minute)
-	s.is(id, incident.Verified, "")
 }
 
 func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/cloudtrail"
-	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -25,7 +23,7 @@ func TestI3AStaleLookShowsAnAncestor(t *testing.T) {
 	}
 	s.now = s.now.Add(time.Second)
 	second := s.plant("vpc-1", nil)
-	s.hear(detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: "made", Account: account, Region: region, CreatedIDs: []string{second}}})
+	s.hear(s.made(second))
 	s.now = s.now.Add(time.Second)
 	f := s.attack(second)
 	s.world.SetConsistencyDelay(2500 * time.Millisecond)

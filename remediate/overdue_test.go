@@ -181,6 +181,11 @@ func TestWhatIsNotBackIsToldDaily(t *testing.T) {
 			if len(a) != 2 || len(a[1].FlowLogs) != 3 || a[1].Level != alert.Critical {
 				t.Fatalf("the next day: %+v", a)
 			}
+			for _, f := range a[0].FlowLogs {
+				if blocked := c.heals != nil; f.ErrorMessage == "" || blocked && f.Advice == "" {
+					t.Errorf("it does not say why: %+v", f)
+				}
+			}
 			if c.heals == nil {
 				return
 			}

@@ -78,31 +78,6 @@ func TestI7EveryPagerResolves(t *testing.T) {
 	})
 }
 
-// TestOneAlertOfAnEventThatIsBlocked, however many flow logs it names, and one
-// reminder a day.
-func TestOneAlertOfAnEventThatIsBlocked(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(12)
-	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.hear(s.attack(ids...))
-	s.pass(time.Minute)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
-	if a := s.alerts(alert.Blocked)[0]; len(a.FlowLogs) != 12 || a.FlowLogs[11].ErrorMessage == "" || a.FlowLogs[11].Advice == "" {
-		t.Errorf("%d flow logs in the alert: %+v", len(a.FlowLogs), a.FlowLogs)
-	}
-	s.pass(23 * time.Hour)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
-	s.pass(2 * time.Hour)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 2})
-	if n := len(s.alerts(alert.Blocked)[1].FlowLogs); n != 12 {
-		t.Errorf("%d flow logs in the reminder", n)
-	}
-	s.world.Allow("flowkeeper", "CreateFlowLogs")
-	s.pass(time.Hour)
-	s.resolved()
-}
-
 // protectTwo plants two flow logs with a destination each.
 func (s *scene) protectTwo() (a, b string) {
 	s.t.Helper()
@@ -268,38 +243,25 @@ func TestADeletionAlertPromisesNothingThatWillNotCome(t *testing.T) {
 // TestFlappingIsAlwaysTold, however the deletions fall between the restores.
 func TestFlappingIsAlwaysTold(t *testing.T) {
 	t.Parallel()
-	for _, pause := range []time.Duration{9*time.Minute + 40*time.Second, time.Minute} {
-		t.Run(pause.String(), func(t *testing.T) {
+	for _, c := range []struct {
+		interval, pause time.Duration
+		times           int
+	}{{10 * time.Minute, 9*time.Minute + 40*time.Second, 18}, {10 * time.Minute, time.Minute, 180}, {20 * time.Second, 5 * time.Second, 100}} {
+		t.Run(fmt.Sprintf("restored every %s, deleted every %s", c.interval, c.pause), func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
+			s := configured(t, func(p *incident.Policy) { p.RestoreInterval = c.interval })
 			s.protect(1)
-			deleted := 0
-			for range int(3 * time.Hour / pause) {
-				if len(s.here("vpc-1")) == 1 {
-					s.hear(s.attack(s.here("vpc-1")[0].ID))
-					deleted++
+			for range c.times {
+				if here := s.here("vpc-1"); len(here) == 1 {
+					s.hear(s.attack(here[0].ID))
 				}
-				s.pass(pause)
+				s.pass(c.pause)
 			}
 			if n := len(s.alerts(alert.Flapping)); n == 0 {
-				t.Errorf("%d deletions in 3 hours, %d creates, %d alerts flapping", deleted, s.creates(), n)
+				t.Errorf("%d creates, %d alerts flapping", s.creates(), n)
 			}
 		})
 	}
-	t.Run("restore_interval 20s", func(t *testing.T) {
-		t.Parallel()
-		s := configured(t, func(p *incident.Policy) { p.RestoreInterval = 20 * time.Second })
-		s.protect(1)
-		for range 100 {
-			if len(s.here("vpc-1")) == 1 {
-				s.hear(s.attack(s.here("vpc-1")[0].ID))
-			}
-			s.pass(5 * time.Second)
-		}
-		if n := len(s.alerts(alert.Flapping)); n == 0 {
-			t.Errorf("%d creates, %d alerts flapping", s.creates(), n)
-		}
-	})
 }
 
 // TestFlappingIsToldBeforeTheEnd: it was to be told later, and all is over before.

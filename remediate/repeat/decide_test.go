@@ -148,19 +148,22 @@ func TestHeldExamplesDiffer(t *testing.T) {
 	b := Burst{}
 	for n := range 30 {
 		c := of(func(c *Call) { c.Example.EventID = fmt.Sprint(n) })
-		if n == 5 {
+		switch n {
+		case 5:
 			c.Example.Region = "eu-west-2"
+		case 25:
+			c.Example.Target = "another trail"
 		}
 		b = b.hold(alert.Alert{ID: fmt.Sprint(n), Actor: &alert.Actor{}}, c, noon)
 		b = b.hold(alert.Alert{ID: fmt.Sprint(n), Actor: &alert.Actor{}}, c, noon) // the same record again
 	}
 	other := 0
 	for _, x := range b.Held.Examples {
-		if x.Region == "eu-west-2" {
+		if x.Region == "eu-west-2" || x.Target != "" {
 			other++
 		}
 	}
-	if b.Held.Calls != 30 || b.Held.FlowLogs != 60 || len(b.Held.Examples) != mostExamples || other != 1 {
-		t.Errorf("%d calls, %d flow logs, %d examples, %d of them in another Region", b.Held.Calls, b.Held.FlowLogs, len(b.Held.Examples), other)
+	if b.Held.Calls != 30 || b.Held.FlowLogs != 60 || len(b.Held.Examples) != mostExamples || other != 2 {
+		t.Errorf("%d calls, %d flow logs, %d examples, %d of them of another Region or target", b.Held.Calls, b.Held.FlowLogs, len(b.Held.Examples), other)
 	}
 }
