@@ -344,9 +344,7 @@ func TestI7AnUnknownFlowLogRings(t *testing.T) {
 	s.pass(2*time.Minute + time.Second)
 	s.refresh()
 	s.pass(time.Second)
-	if n := len(s.alerts(alert.Closed)); n != 1 {
-		t.Fatalf("%d closed", n)
-	}
+	s.wantAlerts(alert.Closed, 1)
 	for len(p.takes()) > 0 {
 		s.pass(time.Second)
 	}

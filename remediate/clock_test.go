@@ -105,12 +105,8 @@ func TestAClockThatGoesBackPutsOffNoAlert(t *testing.T) {
 	s.now = s.now.Add(-48 * time.Hour)
 	s.pass(time.Hour)
 	s.is(a, incident.Verified, "")
-	if n := len(s.alerts(alert.Restored)); n != 1 {
-		t.Errorf("%d alerts an hour later that one is back", n)
-	}
-	if n := len(s.alerts(alert.Blocked)); n != 1 {
-		t.Errorf("%d alerts of what is blocked", n)
-	}
+	s.wantAlerts(alert.Restored, 1) // one is back
+	s.wantAlerts(alert.Blocked, 1)
 }
 
 // TestRestoreByHandAfterTheClockWentBack: one call is enough.

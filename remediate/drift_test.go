@@ -230,9 +230,7 @@ func TestADriftIsToldThoughAStepTookLonger(t *testing.T) {
 	for range 2 {
 		s.step()
 	}
-	if n := len(s.alerts(alert.Deletion)); n != 1 {
-		t.Errorf("%d alerts", n)
-	}
+	s.wantAlerts(alert.Deletion, 1)
 }
 
 // TestI2ADecoyBesideAReleaseThatEnded: a refresh finds a loss, and takes it for

@@ -86,9 +86,7 @@ func TestI12AFloodOfAttempts(t *testing.T) {
 	}
 	deletion := s.attack(id)
 	s.hear(deletion)
-	if n := len(s.alerts(alert.Deletion)); n != 1 {
-		t.Fatalf("%d alerts of the deletion", n)
-	}
+	s.wantAlerts(alert.Deletion, 1)
 	s.work()
 	s.restored("vpc-1")
 	s.pass(time.Hour)
@@ -149,9 +147,7 @@ func TestI2AHarmlessCallSilencesNone(t *testing.T) {
 	s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...)) // held
 	s.hear(s.decoded(nobody, refusal, "no", id))                 // one of ours
 	s.hear(s.decoded(nobody, refusal, "no", id))                 // held
-	if n := len(s.alerts(alert.Attempt)); n != 2 {
-		t.Errorf("%d alerts of attempts", n)
-	}
+	s.wantAlerts(alert.Attempt, 2)
 	quiet := func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }
 	s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", quiet))
 	s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", nil))                                                             // graver
@@ -248,13 +244,9 @@ func TestI12ForgedPrincipalsAreBounded(t *testing.T) {
 		s.hear(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/forged-%d", k), refusal, "no", madeUpIDs(1, k)...))
 		s.pass(20 * time.Millisecond)
 	}
-	if n := len(s.alerts(alert.Attempt)); n != 20 {
-		t.Errorf("%d alerts at once", n)
-	}
+	s.wantAlerts(alert.Attempt, 20)
 	s.hear(s.decoded(nobody, refusal, "no", id)) // graver than all before
-	if n := len(s.alerts(alert.Attempt)); n != 21 {
-		t.Errorf("%d alerts at once, with a graver one", n)
-	}
+	s.wantAlerts(alert.Attempt, 21)              // the graver one is not held
 	s.pass(time.Hour)
 	all := s.alerts(alert.Attempt)
 	last := all[len(all)-1]
@@ -299,9 +291,7 @@ func TestI12OnePrincipalTampersWithAll(t *testing.T) {
 	for k := range 200 {
 		s.hear(s.tampering("cloudtrail", "StopLogging", fmt.Sprintf("trail-%d", k), nil))
 	}
-	if n := len(s.alerts(alert.Tamper)); n != 10 {
-		t.Errorf("%d alerts at once", n)
-	}
+	s.wantAlerts(alert.Tamper, 10)
 	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
 		t.Error("a destination is gone, and that is held")
@@ -323,17 +313,13 @@ func TestI12AFloodOfUnknownDeletions(t *testing.T) {
 		s.hear(s.decoded(nobody, "", "", madeUpIDs(2, 2*k)...))
 		s.pass(time.Second)
 	}
-	if n := len(s.alerts(alert.Deletion)); n != 1 {
-		t.Errorf("%d alerts at once", n)
-	}
+	s.wantAlerts(alert.Deletion, 1)
 	s.hear(s.decoded(nobody, "", "", append(madeUpIDs(20, 5000), id)...)) // one is ours: it is never held
 	if all := s.alerts(alert.Deletion); len(all) != 2 || len(all[1].FlowLogs) != 21 || all[1].Minor {
 		t.Fatalf("%d alerts", len(all))
 	}
-	s.hear(s.record()) // not known which
-	if n := len(s.alerts(alert.Deletion)); n != 3 {
-		t.Errorf("%d alerts: a record that names none is held as one that names unknown ones", n)
-	}
+	s.hear(s.record())              // not known which
+	s.wantAlerts(alert.Deletion, 3) // a record that names none is no repetition of one that names unknown ones
 	s.pass(time.Hour)
 	open := map[string]bool{}
 	for _, kind := range []alert.Kind{alert.Deletion, alert.Closed} {
@@ -366,9 +352,7 @@ func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
 	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
 	held := s.decoded(nobody, "", "", append(madeUpIDs(1, 1), young)...)
 	s.hear(held)
-	if n := len(s.alerts(alert.Deletion)); n != 1 {
-		t.Fatalf("%d alerts", n)
-	}
+	s.wantAlerts(alert.Deletion, 1)
 	s.now = s.now.Add(time.Second)
 	s.refresh()
 	all := s.alerts(alert.Deletion)
@@ -409,9 +393,7 @@ func TestARepeatedCallAfterTheClockWentBack(t *testing.T) {
 	s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...))
 	s.now = s.now.Add(-3 * time.Hour)
 	s.pass(10 * time.Minute)
-	if n := len(s.alerts(alert.Attempt)); n != 2 {
-		t.Errorf("%d alerts", n)
-	}
+	s.wantAlerts(alert.Attempt, 2)
 }
 
 // TestI12AFloodOnASmallDisk: on 16 MB nothing that anybody can repeat stops a

@@ -142,9 +142,7 @@ func TestI2AForgedTwinLowersNothing(t *testing.T) {
 	}
 	s.hear(refused("fl-0000dead"))
 	s.hear(refused(id))
-	if n := len(s.alerts(alert.Attempt)); n != 2 {
-		t.Errorf("%d attempts told of 2", n)
-	}
+	s.wantAlerts(alert.Attempt, 2)
 }
 
 // TestI2ForgedRecordsWithoutEnd leave room for the real one, and for what

@@ -25,9 +25,7 @@ func held(t *testing.T) (s *scene, young, event string) {
 	s.work()
 	f := s.decoded(nobody, "", "", young)
 	s.hear(f)
-	if n := len(s.alerts(alert.Deletion)); n != 1 {
-		t.Fatalf("%d alerts", n)
-	}
+	s.wantAlerts(alert.Deletion, 1)
 	return s, young, f.Record.EventID
 }
 

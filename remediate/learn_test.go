@@ -273,9 +273,7 @@ func TestATornDownVPCIsOverdueInTime(t *testing.T) {
 				s.hear(torn("vpc-1"))
 			}
 			s.pass(5*time.Minute + 5*time.Second)
-			if n := len(s.alerts(alert.Blocked)); n != 1 {
-				t.Errorf("%d alerts after five minutes", n)
-			}
+			s.wantAlerts(alert.Blocked, 1)
 		})
 	}
 }
@@ -329,9 +327,7 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	}
 	s.plant("vpc-6", elsewhere("vpc-8"))
 	s.refresh()
-	if n := len(s.alerts(alert.Destination)); n != 0 {
-		t.Errorf("%d alerts of a destination that was imported", n)
-	}
+	s.wantAlerts(alert.Destination, 0) // the destination was imported
 	s.attackAndWork(seen)
 	s.is(seen, incident.Restored, "")
 	if n := len(s.here("vpc-8")); n != 1 {

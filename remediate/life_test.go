@@ -89,9 +89,7 @@ func TestI2AForgedTwinOfAnEventIDDoesNotHideTheRealOne(t *testing.T) {
 	s.work()
 	s.is(ids[1], incident.Restored, "")
 	s.restored("vpc-2")
-	if n := len(s.alerts(alert.Deletion)); n != 2 {
-		t.Errorf("%d deletion alerts", n)
-	}
+	s.wantAlerts(alert.Deletion, 2)
 }
 
 func TestI2NothingUnseenIsCreated(t *testing.T) {
@@ -106,9 +104,7 @@ func TestI2NothingUnseenIsCreated(t *testing.T) {
 	if s.creates() != 0 {
 		t.Error("created what was never seen")
 	}
-	if n := len(s.alerts(alert.Deletion)); n != 1 {
-		t.Errorf("%d deletion alerts: who deleted what is told all the same", n)
-	}
+	s.wantAlerts(alert.Deletion, 1) // who deleted what is told all the same
 }
 
 // TestAFlowLogMadeAndDeletedBetweenRefreshes is known by its CreateFlowLogs

@@ -172,9 +172,7 @@ func TestWhatIsNotBackIsToldDaily(t *testing.T) {
 			s.pass(10 * time.Minute)
 			s.now = s.now.Add(23*time.Hour + 30*time.Minute)
 			s.pass(10 * time.Minute)
-			if n := len(s.alerts(alert.Blocked)); n != 1 {
-				t.Fatalf("%d alerts within a day", n)
-			}
+			s.wantAlerts(alert.Blocked, 1)
 			s.now = s.now.Add(30 * time.Minute)
 			s.pass(time.Minute)
 			a := s.alerts(alert.Blocked)
@@ -254,9 +252,7 @@ func TestAWaitThatAnotherRecordEndsIsNoDelay(t *testing.T) {
 	s.pass(time.Minute)
 	s.hear(s.record(id))
 	s.pass(5 * time.Minute)
-	if n := len(s.alerts(alert.Blocked)); n != 1 {
-		t.Errorf("%d alerts six minutes after the first record", n)
-	}
+	s.wantAlerts(alert.Blocked, 1) // six minutes after the first record
 }
 
 // TestModeAlertIsNoFailure: nothing is overdue where nothing is to be restored,
@@ -323,9 +319,7 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 		for end := s.now.Add(after); s.now.Before(end); s.now = s.now.Add(time.Minute) {
 			s.must(s.r.NotifyDue(t.Context(), func() {}))
 		}
-		if n := len(s.alerts(alert.Blocked)); n != want {
-			t.Errorf("%d alerts", n)
-		}
+		s.wantAlerts(alert.Blocked, want)
 	}
 	alerts(1, 15*time.Minute)
 	s.change(id, func(i *incident.Incident) { i.StuckAlertedAt = s.now.Add(72 * time.Hour) })
@@ -351,9 +345,7 @@ func TestNotifyDueNeedsNoStep(t *testing.T) {
 	for range 3 {
 		s.must(s.r.NotifyDue(t.Context(), func() {}))
 	}
-	if n := len(s.alerts(alert.Blocked)); n != 2 {
-		t.Errorf("%d alerts after a day", n)
-	}
+	s.wantAlerts(alert.Blocked, 2)
 }
 
 // TestOldFailuresDoNotDelayANewOne: sixty incidents that fail for ever, and one that

@@ -190,9 +190,7 @@ func TestI2AForgedAddendumOfWhatLives(t *testing.T) {
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum)) // CloudTrail's own, of an event that was lost
 	s.pass(time.Hour)
 	s.restored("vpc-1")
-	if n := len(s.alerts(alert.Deletion)); n != 2 {
-		t.Errorf("%d alerts", n)
-	}
+	s.wantAlerts(alert.Deletion, 2)
 }
 
 // TestTamperThatHidesItsTarget: AWS leaves parameters out that are larger than
@@ -254,9 +252,7 @@ func TestAHiddenTargetElsewhere(t *testing.T) {
 		s.call("cloudtrail", "PutEventSelectors", omitted, eventID, `"recipientAccountId":"999900001111"`),
 		s.call("iam", "PutRolePolicy", omitted, eventID, `"errorCode":"AccessDenied"`),
 	)
-	if all := s.alerts(alert.Tamper); len(all) != 0 {
-		t.Errorf("%+v", all)
-	}
+	s.wantAlerts(alert.Tamper, 0)
 	empty := newScene(t)
 	empty.read(empty.call("iam", "PutRolePolicy", omitted, eventID), empty.call("s3", "PutBucketPolicy", omitted, eventID))
 	if all := empty.alerts(alert.Tamper); len(all) != 0 {
@@ -273,9 +269,7 @@ func TestAHiddenTargetOfWhatIsLost(t *testing.T) {
 	s.pass(time.Minute)
 	s.is(id, incident.Blocked, incident.Permission)
 	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, `"awsRegion":"us-east-1"`))
-	if all := s.alerts(alert.Tamper); len(all) != 1 {
-		t.Errorf("%+v", all)
-	}
+	s.wantAlerts(alert.Tamper, 1)
 }
 
 // TestIgnoredWhoHidesTheTarget: whom a rule ignores is informational.

@@ -380,6 +380,14 @@ func (s *scene) named(k alert.Kind) map[string]bool {
 	return named
 }
 
+// wantAlerts checks how many alerts of a kind there are.
+func (s *scene) wantAlerts(k alert.Kind, want int) {
+	s.t.Helper()
+	if got := len(s.alerts(k)); got != want {
+		s.t.Fatalf("%d alerts of kind %s, want %d", got, k, want)
+	}
+}
+
 // told checks how many alerts of each kind there are; kinds not named: none.
 func (s *scene) told(want map[alert.Kind]int) {
 	s.t.Helper()

@@ -130,9 +130,7 @@ func TestTamperWithWhatIsNotOurs(t *testing.T) {
 		s.tampering("kms", "DisableKey", "12345", nil),
 		s.tampering("logs", "DeleteLogGroup", "", func(r *cloudtrail.Record) { r.Region = "eu-west-2" }),
 	)
-	if all := s.alerts(alert.Tamper); len(all) != 0 {
-		t.Errorf("%+v", all)
-	}
+	s.wantAlerts(alert.Tamper, 0)
 }
 
 // TestTamperAfterADeletion: what is lost still needs its destination.
@@ -183,31 +181,25 @@ func TestI12TamperByAScript(t *testing.T) {
 		s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
 		s.now = s.now.Add(time.Second)
 	}
-	count := func(want int) {
-		t.Helper()
-		if n := len(s.alerts(alert.Tamper)); n != want {
-			t.Errorf("%d alerts, want %d", n, want)
-		}
-	}
-	count(1)
+	s.wantAlerts(alert.Tamper, 1)
 	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", func(r *cloudtrail.Record) { r.Identity.ARN = "arn:aws:iam::111122223333:user/eve" }))
-	count(2)
+	s.wantAlerts(alert.Tamper, 2)
 	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }))
-	count(3)
+	s.wantAlerts(alert.Tamper, 3)
 	s.pass(5 * time.Minute)
 	s.work()
-	count(4)
+	s.wantAlerts(alert.Tamper, 4)
 	if all := s.alerts(alert.Tamper); all[3].Repeats == nil || all[3].Repeats.Calls != 49 || len(all[3].Repeats.Examples) != 20 {
 		t.Errorf("%+v", all[3].Repeats)
 	}
 	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
-	count(4) // the burst goes on
+	s.wantAlerts(alert.Tamper, 4) // the burst goes on
 	s.pass(10 * time.Minute)
-	count(5)
+	s.wantAlerts(alert.Tamper, 5)
 	s.pass(5 * time.Minute) // and is over
 	s.work()
 	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
-	count(6)
+	s.wantAlerts(alert.Tamper, 6)
 	if all := s.alerts(alert.Tamper); all[5].Repeats != nil || all[5].Recent[0].Calls != 52 {
 		t.Errorf("%+v %+v", all[5].Repeats, all[5].Recent)
 	}

@@ -206,9 +206,7 @@ func TestI12RecentCallsAreBounded(t *testing.T) {
 	if all := recent(); len(all) != 1 || all[0].Calls != 1000 {
 		t.Errorf("%+v", all)
 	}
-	if len(s.alerts(alert.Tamper)) != 1 {
-		t.Error("not told")
-	}
+	s.wantAlerts(alert.Tamper, 1)
 }
 
 // One call after the other, before AWS shows the first loss: the VPC is dark.

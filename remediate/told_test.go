@@ -100,9 +100,7 @@ func TestWhatIsStuckIsToldWithinHalfAMinute(t *testing.T) {
 	s.hear(f)
 	s.pass(25 * time.Second)
 	s.pass(10 * time.Second)
-	if n := len(s.alerts(alert.Blocked)); n != 1 {
-		t.Errorf("%d alerts after 35 seconds", n)
-	}
+	s.wantAlerts(alert.Blocked, 1)
 }
 
 // TestRestoredAfterTheFirstFiveMinutes is told, though others are not back.
@@ -114,15 +112,11 @@ func TestRestoredAfterTheFirstFiveMinutes(t *testing.T) {
 	s.world.RemoveDestination(bucket)
 	s.hear(s.attack(a, b))
 	s.pass(6 * time.Minute)
-	if n := len(s.alerts(alert.Restored)); n != 0 {
-		t.Fatalf("%d alerts of what is not back", n)
-	}
+	s.wantAlerts(alert.Restored, 0) // neither is back
 	s.world.AddDestination(bucket)
 	s.pass(time.Hour)
 	s.is(a, incident.Verified, "")
-	if n := len(s.alerts(alert.Restored)); n != 1 {
-		t.Errorf("%d alerts that one is back", n)
-	}
+	s.wantAlerts(alert.Restored, 1) // one is back
 }
 
 // refreshWhile refreshes, and does something before the second call that confirms losses.
@@ -220,9 +214,7 @@ func TestFlappingIsToldThoughItIsBackAtOnce(t *testing.T) {
 	s.hear(s.attack(s.restored("vpc-1").ID))
 	s.pass(15 * time.Minute)
 	s.restored("vpc-1")
-	if n := len(s.alerts(alert.Flapping)); n != 1 {
-		t.Errorf("%d alerts that it flaps", n)
-	}
+	s.wantAlerts(alert.Flapping, 1)
 }
 
 // TestADeletionAlertPromisesNothingThatWillNotCome, where that is known at once.
@@ -285,9 +277,7 @@ func TestFlappingIsToldBeforeTheEnd(t *testing.T) {
 	s.told(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 1, alert.Blocked: 1})
 	s.world.AddDestination(elsewhere)
 	s.pass(time.Hour)
-	if len(s.alerts(alert.Flapping)) != 1 {
-		t.Error("nobody was told that it flaps")
-	}
+	s.wantAlerts(alert.Flapping, 1)
 	s.resolved()
 }
 
