@@ -300,37 +300,6 @@ func TestWhatIsAllowedIsNoCampaign(t *testing.T) {
 	}
 }
 
-// TestI7TheDeletionComesBeforeAFloodOfAttempts: the tries that AWS refused, thousands,
-// wait in the outbox; the alert of the deletion that succeeds is the next one.
-func TestI7TheDeletionComesBeforeAFloodOfAttempts(t *testing.T) {
-	t.Parallel()
-	s, id := protectedOne(t)
-	for n := range 300 {
-		f := s.record(id)
-		f.Record.ErrorCode, f.Record.DryRun = "Client.DryRunOperation", true
-		f.Record.Identity.Type, f.Record.Identity.ARN = "Root", fmt.Sprintf("arn:aws:iam::111122223333:user/m%d", n)
-		f, _ = detection.Judge(f.Record)
-		s.hear(f)
-		s.now = s.now.Add(200 * time.Millisecond)
-	}
-	s.attackAndWork(id)
-	var before []alert.Kind
-	for {
-		d, ok, err := s.store.Next(t.Context(), "log", s.now)
-		if err != nil || !ok {
-			t.Fatal(err, ok)
-		}
-		if d.Alert.Kind == alert.Deletion {
-			break
-		}
-		before = append(before, d.Alert.Kind)
-		s.must(s.store.Sent(t.Context(), "log", d.Alert.ID, s.now))
-	}
-	if len(before) > 0 {
-		t.Errorf("%d alerts come before it", len(before))
-	}
-}
-
 // TestI7AnUnknownFlowLogRings: its deletion opens the pager, and closes it five minutes
 // later, though a refresh finds at once that it is unknown.
 func TestI7AnUnknownFlowLogRings(t *testing.T) {
@@ -350,34 +319,6 @@ func TestI7AnUnknownFlowLogRings(t *testing.T) {
 	}
 	if d := s.now.Sub(rang); d != 5*time.Minute {
 		t.Errorf("it rang for %s", d)
-	}
-}
-
-// TestTheStoredAlertOfAMassDeletionIsBounded, whatever formats and tags its flow logs
-// have; all of their IDs are in it.
-func TestTheStoredAlertOfAMassDeletionIsBounded(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	var ids []string
-	for k := range 60 {
-		ids = append(ids, s.plant(fmt.Sprintf("vpc-%017x", k), func(f *fakeaws.FlowLog) {
-			f.LogFormat = strings.Repeat("${pkt-src-aws-service} ", 40)
-			f.Tags = map[string]string{}
-			for m := range 50 {
-				f.Tags[fmt.Sprintf("k%02d-%s", m, strings.Repeat("k", 120))] = strings.Repeat("v", 256)
-			}
-		}))
-	}
-	s.learn()
-	s.hear(s.attack(ids...))
-	a := s.alerts(alert.Deletion)[0]
-	b, err := json.Marshal(a)
-	s.must(err)
-	if len(b) > 256<<10 || len(a.FlowLogs) != 60 || a.FormatsOmitted != 60 || a.TagsOmitted == 0 {
-		t.Errorf("%d bytes, %d flow logs, without the formats of %d, the tags of %d", len(b), len(a.FlowLogs), a.FormatsOmitted, a.TagsOmitted)
-	}
-	if i := s.incident(ids[59]); len(i.Frozen.Tags) != 50 {
-		t.Errorf("the incident has lost its tags: %d", len(i.Frozen.Tags))
 	}
 }
 

@@ -109,24 +109,6 @@ func TestAClockThatGoesBackPutsOffNoAlert(t *testing.T) {
 	s.wantAlerts(alert.Blocked, 1)
 }
 
-// TestRestoreByHandAfterTheClockWentBack: one call is enough.
-func TestRestoreByHandAfterTheClockWentBack(t *testing.T) {
-	t.Parallel()
-	s, id := protectedOne(t)
-	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.attackAndWork(id)
-	s.is(id, incident.Blocked, incident.Permission)
-	s.world.Allow("flowkeeper", "CreateFlowLogs")
-	s.now = s.now.Add(-24 * time.Hour)
-	s.r.Now = func() time.Time { // each question takes a moment
-		s.now = s.now.Add(time.Millisecond)
-		return s.now
-	}
-	if i, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil || i.State != incident.Restored {
-		t.Errorf("%s %s, %v", i.State, i.Reason, err)
-	}
-}
-
 // TestWhatWillNotComeIsForeseenByEachMessage: of two messages that name the same flow
 // log, the one that began first may be written last.
 func TestWhatWillNotComeIsForeseenByEachMessage(t *testing.T) {

@@ -2,12 +2,18 @@ package remediate_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/tamper"
 )
 
 // fleet has clients for some scopes.
@@ -49,3 +55,65 @@ func (c *calls) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsIn
 	}
 	return c.EC2.DescribeFlowLogs(ctx, in, o...)
 }
+
+// full is a store that can't commit.
+type full struct{ remediate.Store }
+
+var errFull = errors.New("no space left on device")
+
+// fullTampering is such a store as package tamper has it.
+type fullTampering struct{ tamper.Store }
+
+// fill makes the disk full, as far as the remediator can tell; empty ends that.
+func (s *scene) fill() {
+	s.r.Store, s.r.Tampering = full{s.store.Remediation()}, s.tamperHandler(fullTampering{s.store.Tampering()})
+}
+
+func (s *scene) empty() {
+	s.r.Store, s.r.Tampering = s.store.Remediation(), s.tamperHandler(s.store.Tampering())
+}
+
+// slow is an AWS that looks at once, and takes its time to create.
+type slow struct {
+	remediate.EC2
+	takes time.Duration
+}
+
+func (a slow) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
+	if !retry.Sleep(ctx, a.takes) {
+		return nil, ctx.Err()
+	}
+	return a.EC2.CreateFlowLogs(ctx, in, opts...)
+}
+
+// beats notes the longest silence between two.
+type beats struct {
+	mu      sync.Mutex
+	last    time.Time
+	silence time.Duration
+}
+
+func (b *beats) beat() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.silence, b.last = max(b.silence, time.Since(b.last)), time.Now()
+}
+
+// longest is the silence until now.
+func (b *beats) longest() time.Duration {
+	b.beat()
+	return b.silence
+}
+
+// countingLog counts lines.
+type countingLog struct{ n int }
+
+func (l *countingLog) logger() *slog.Logger { return slog.New(l) }
+
+func (*countingLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *countingLog) Handle(context.Context, slog.Record) error { l.n++; return nil }
+
+func (l *countingLog) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+func (l *countingLog) WithGroup(string) slog.Handler { return l }

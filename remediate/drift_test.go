@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
@@ -147,46 +148,6 @@ func TestADriftThatIsOverBeforeItIsTold(t *testing.T) {
 	s.resolved()
 }
 
-// due makes the restorer's next turn at an incident come after some time.
-func (s *scene) due(id string, after time.Duration) {
-	s.t.Helper()
-	s.change(id, func(i *incident.Incident) { i.NextAttemptAt = s.now.Add(after) })
-}
-
-// TestLetGo: what nobody wants back is over, for the pager as well, and no later
-// record brings it back; a person may.
-func TestLetGo(t *testing.T) {
-	t.Parallel()
-	s, id := protectedOne(t)
-	s.world.RemoveDestination(bucket)
-	attack := s.attack(id)
-	s.hear(attack)
-	s.pass(time.Hour)
-	s.is(id, incident.Blocked, incident.Destination)
-	if done, err := s.r.LetGo(t.Context(), scope, id, "the bucket is gone"); !done || err != nil {
-		t.Fatal(done, err)
-	}
-	i := s.is(id, incident.Closed, incident.Released)
-	if i.Advice != "an operator let it go: the bucket is gone" {
-		t.Errorf("it says %q", i.Advice)
-	}
-	s.resolved()
-	s.world.AddDestination(bucket)
-	s.hear(attack, s.record(id))
-	s.refresh()
-	s.pass(3 * time.Hour)
-	s.is(id, incident.Closed, incident.Released)
-	s.resolved()
-	if done, err := s.r.LetGo(t.Context(), scope, id, ""); done || err != nil {
-		t.Error(done, err)
-	}
-	if _, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil {
-		t.Fatal(err)
-	}
-	s.is(id, incident.Restored, "")
-	s.restored("vpc-1")
-}
-
 // TestADriftLearnsWhoItWas, though it is back by then: who, and for how long it was
 // dark.
 func TestADriftLearnsWhoItWas(t *testing.T) {
@@ -233,50 +194,152 @@ func TestADriftIsToldThoughAStepTookLonger(t *testing.T) {
 	s.wantAlerts(alert.Deletion, 1)
 }
 
-// TestI2ADecoyBesideAReleaseThatEnded: a refresh finds a loss, and takes it for
-// released, as the flow log was when it was last seen. The record that comes later
-// says that it was not any more: what stands in its place meanwhile was no
-// replacement, and is not restored.
-func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
+func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		recorded bool
-		wait     time.Duration // for the record
-	}{
-		"a record comes":               {true, 2 * time.Minute},
-		"none comes":                   {false, 2 * time.Minute},
-		"a record comes after an hour": {true, 90 * time.Minute}, // what is due so far ahead is looked at before
-		"none comes for an hour":       {false, 90 * time.Minute},
+	s, id := protectedOne(t)
+	s.attack(id) // its record never comes
+	s.refresh()
+	s.work()
+	s.is(id, incident.Restored, "") // at once: no rule could excuse it
+	s.restored("vpc-1")
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+	s.pass(time.Hour)
+	if a := s.alerts(alert.Deletion)[0]; a.Source != incident.ByDrift || a.Actor != nil || a.Level != alert.Critical {
+		t.Errorf("alert %+v", a)
+	}
+}
+
+// TestADriftThatARuleCouldExcuseWaits for its record, whose principal may be one of the
+// rule's; the alert does not wait.
+func TestADriftThatARuleCouldExcuseWaits(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]*scene{
+		"a rule of the user's":     ruled(t, ci, incident.Ignore, 0),
+		"the rule for AWS's rules": newScene(t),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := configured(t, func(p *incident.Policy) { p.DriftWait = c.wait })
-			id := s.protect(1)[0]
-			s.release(time.Minute)
-			s.now = s.now.Add(10 * time.Minute)
-			deletion := s.attack(id)
-			s.now = s.now.Add(time.Second)
-			decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
-			s.now = s.now.Add(time.Second)
+			id := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.Tags[incident.TelemetryTag] = "true" })
 			s.refresh()
-			s.pass(c.wait - time.Minute)
-			s.is(id, incident.Closed, incident.Released)
-			if s.row(decoy).Protected {
-				t.Error("what may be a decoy is protected before a record could come")
-			}
-			if c.recorded {
-				s.hear(deletion)
-				s.pass(10 * time.Second)
-				s.is(id, incident.Blocked, incident.Decoy)
-				s.world.Remove(account, region, decoy)
-				s.pass(time.Hour)
-				s.restored("vpc-1")
-				return
-			}
-			s.pass(3 * time.Minute)
-			if !s.row(decoy).Protected {
-				t.Error("what took the place of a released flow log is not protected")
-			}
+			s.now = s.now.Add(time.Hour)
+			s.attack(id)
+			s.refresh()
+			s.work()
+			s.told(nil)
+			s.pass(30 * time.Second)
+			s.is(id, incident.Open, "")
+			s.told(map[alert.Kind]int{alert.Deletion: 1}) // decided or not
+			s.pass(2 * time.Minute)
+			s.is(id, incident.Restored, "")
+			s.restored("vpc-1")
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 		})
 	}
+}
+
+// TestDriftWhoseEventComesLater: where people have heard of the drift by then, a
+// second alert says who it was, and each has an end.
+func TestDriftWhoseEventComesLater(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		after            time.Duration
+		waits            bool
+		alerts, restored int // where it is back by then, the second deletion alert says so
+	}{
+		"soon, and a rule could excuse it":  {20 * time.Second, true, 1, 1},
+		"later, and a rule could excuse it": {time.Minute, true, 2, 2},
+		"soon":                              {time.Second, false, 2, 1},
+		"later":                             {time.Minute, false, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			after, alerts := c.after, c.alerts
+			s := newScene(t)
+			if c.waits {
+				s = ruled(t, ci, incident.Wait, time.Hour)
+			}
+			id := s.protect(1)[0]
+			f := s.attack(id)
+			s.refresh()
+			s.pass(after)
+			s.hear(f)
+			s.work()
+			if i := s.is(id, incident.Restored, ""); i.Source != incident.ByEvent || i.Actor == nil || i.DeletedAt.IsZero() {
+				t.Errorf("incident %+v", i)
+			}
+			s.pass(12 * time.Minute)
+			s.told(map[alert.Kind]int{alert.Deletion: alerts, alert.Restored: c.restored, alert.Closed: alerts})
+			if a := s.alerts(alert.Deletion); a[alerts-1].Actor == nil {
+				t.Errorf("nobody was told who it was: %+v", a)
+			}
+			s.resolved()
+		})
+	}
+}
+
+// TestDriftAdopted: another daemon was faster. One informational alert, and no
+// cry of a deletion.
+func TestDriftAdopted(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.attack(id)
+	s.plant("vpc-1", nil)
+	s.refresh()
+	s.pass(3 * time.Minute)
+	s.is(id, incident.Restored, "")
+	s.told(map[alert.Kind]int{alert.Restored: 1})
+	if a := s.alerts(alert.Restored)[0]; a.Level != alert.Informational {
+		t.Errorf("level %s", a.Level)
+	}
+}
+
+// TestADriftOfManyIsToldWhole, also where the first ones are told before the
+// refresh has confirmed the last.
+func TestADriftOfManyIsToldWhole(t *testing.T) {
+	t.Parallel()
+	s := configured(t, func(p *incident.Policy) { p.DriftWait = 0 })
+	ids := s.protect(250)
+	s.attack(ids...)
+	s.refreshWhile(s.work)
+	s.pass(time.Hour)
+	for _, k := range []alert.Kind{alert.Deletion, alert.Restored} {
+		if n := len(s.named(k)); n != 250 {
+			t.Errorf("%d of 250 named by %s alerts", n, k)
+		}
+	}
+	s.resolved()
+}
+
+// TestADriftOfManyAdoptedThenLost: the first ones are adopted and told before
+// the refresh has confirmed the last.
+func TestADriftOfManyAdoptedThenLost(t *testing.T) {
+	t.Parallel()
+	s := configured(t, func(p *incident.Policy) { p.DriftWait = 0 })
+	ids := s.protect(250)
+	s.attack(ids...)
+	for n := range 200 { // somebody put the first ones back
+		s.plant(fmt.Sprintf("vpc-%d", n+1), nil)
+	}
+	s.refreshWhile(s.work)
+	s.pass(time.Hour)
+	if n := len(s.named(alert.Restored)); n != 250 {
+		t.Errorf("%d of 250 told as restored", n)
+	}
+	s.resolved()
+}
+
+// refreshWhile refreshes, and does something before the second call that confirms losses.
+func (s *scene) refreshWhile(do func()) {
+	s.t.Helper()
+	confirmations := 0
+	s.answering(&calls{describe: func(_ int, in *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
+		if len(in.Filter) == 1 && aws.ToString(in.Filter[0].Name) == "flow-log-id" {
+			if confirmations++; confirmations == 2 {
+				do()
+			}
+		}
+		return nil, nil
+	}})
+	s.refresh()
+	s.r.Fleet = fleet{scope: s.api}
 }

@@ -156,3 +156,27 @@ func TestRepeatsAreInNoCampaign(t *testing.T) {
 		t.Errorf("%d alerts, in campaign %q", n, campaign)
 	}
 }
+
+// TestAHeldDeletionOfAKnownFlowLog: it was not known when its record came.
+func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	young := s.plant("vpc-9", nil)
+	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
+	held := s.decoded(nobody, "", "", append(madeUpIDs(1, 1), young)...)
+	s.hear(held)
+	s.wantAlerts(alert.Deletion, 1)
+	s.now = s.now.Add(time.Second)
+	s.refresh()
+	all := s.alerts(alert.Deletion)
+	if len(all) != 2 || all[1].EventID != held.Record.EventID || len(all[1].FlowLogs) != 2 || all[1].Actor.ARN != nobody {
+		t.Fatalf("%d alerts: %+v", len(all), all[len(all)-1])
+	}
+	s.world.Remove(account, region, young)
+	s.pass(time.Hour)
+	s.restored("vpc-9")
+	if n := len(s.alertsOf(alert.Closed, held.Record.EventID)); n != 1 {
+		t.Errorf("%d ends", n)
+	}
+}

@@ -1,10 +1,12 @@
 package remediate_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,13 +64,6 @@ func (s *scene) mass(tagged, equal, unlike int) (ids []string, were []fakeaws.Fl
 	s.sleep(time.Hour)
 	s.refresh()
 	return ids, were
-}
-
-func (s *scene) sleep(d time.Duration) {
-	if s.bubble {
-		time.Sleep(d)
-	}
-	s.now = s.now.Add(d)
 }
 
 // TestMassRestoreAtAWSRates: a thousand flow logs that one call deleted are back within the
@@ -286,4 +281,32 @@ func (s *scene) beside() *scene {
 	other.start()
 	s.t.Cleanup(func() { other.store.Close() })
 	return &other
+}
+
+// TestTheStoredAlertOfAMassDeletionIsBounded, whatever formats and tags its flow logs
+// have; all of their IDs are in it.
+func TestTheStoredAlertOfAMassDeletionIsBounded(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	var ids []string
+	for k := range 60 {
+		ids = append(ids, s.plant(fmt.Sprintf("vpc-%017x", k), func(f *fakeaws.FlowLog) {
+			f.LogFormat = strings.Repeat("${pkt-src-aws-service} ", 40)
+			f.Tags = map[string]string{}
+			for m := range 50 {
+				f.Tags[fmt.Sprintf("k%02d-%s", m, strings.Repeat("k", 120))] = strings.Repeat("v", 256)
+			}
+		}))
+	}
+	s.learn()
+	s.hear(s.attack(ids...))
+	a := s.alerts(alert.Deletion)[0]
+	b, err := json.Marshal(a)
+	s.must(err)
+	if len(b) > 256<<10 || len(a.FlowLogs) != 60 || a.FormatsOmitted != 60 || a.TagsOmitted == 0 {
+		t.Errorf("%d bytes, %d flow logs, without the formats of %d, the tags of %d", len(b), len(a.FlowLogs), a.FormatsOmitted, a.TagsOmitted)
+	}
+	if i := s.incident(ids[59]); len(i.Frozen.Tags) != 50 {
+		t.Errorf("the incident has lost its tags: %d", len(i.Frozen.Tags))
+	}
 }

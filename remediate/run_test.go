@@ -2,22 +2,15 @@ package remediate_test
 
 import (
 	"bytes"
-	"context"
 	"database/sql"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/internal/retry"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -105,89 +98,6 @@ func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
 		}
 		stop()
 	})
-}
-
-// TestRunWithAFullDisk: the log says nothing that did not get on disk, and not each
-// second that nothing does.
-func TestRunWithAFullDisk(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newScene(t)
-		s.bubble = true
-		log := &bytes.Buffer{}
-		s.r.Log = slog.New(slog.NewTextHandler(log, nil))
-		id := s.plant("vpc-1", nil)
-		s.refresh()
-		time.Sleep(time.Hour)
-		s.world.Throttle("CreateFlowLogs", 4)
-		s.hear(s.attack(id))
-		disk := &rollingBack{Store: s.store.Remediation()}
-		disk.full.Store(true)
-		s.r.Store = disk
-		says := func(when string, want map[string]int) {
-			t.Helper()
-			synctest.Wait()
-			for text, n := range want {
-				if got := strings.Count(log.String(), text); got != n {
-					t.Errorf("%s: %q %d times, not %d:\n%s", when, text, got, n, log)
-				}
-			}
-		}
-		stop := s.run(func() {})
-		time.Sleep(10 * time.Second)
-		says("full", map[string]int{"not all that is due could be done": 1, "incident restored": 0, "will try again": 0, "all that is due can be done again": 0})
-		disk.full.Store(false)
-		time.Sleep(10 * time.Second)
-		says("room", map[string]int{"not all that is due could be done": 1, "incident restored": 1, "all that is due can be done again": 1})
-		stop()
-	})
-}
-
-// rollingBack is a store whose disk may have no room for what it is to commit.
-type rollingBack struct {
-	remediate.Store
-	full atomic.Bool
-}
-
-func (s *rollingBack) Update(ctx context.Context, fn func(remediate.Tx) error) error {
-	return s.Store.Update(ctx, func(tx remediate.Tx) error {
-		if err := fn(tx); err != nil || !s.full.Load() {
-			return err
-		}
-		return errFull
-	})
-}
-
-// slow is an AWS that looks at once, and takes its time to create.
-type slow struct {
-	remediate.EC2
-	takes time.Duration
-}
-
-func (a slow) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
-	if !retry.Sleep(ctx, a.takes) {
-		return nil, ctx.Err()
-	}
-	return a.EC2.CreateFlowLogs(ctx, in, opts...)
-}
-
-// beats notes the longest silence between two.
-type beats struct {
-	mu      sync.Mutex
-	last    time.Time
-	silence time.Duration
-}
-
-func (b *beats) beat() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.silence, b.last = max(b.silence, time.Since(b.last)), time.Now()
-}
-
-// longest is the silence until now.
-func (b *beats) longest() time.Duration {
-	b.beat()
-	return b.silence
 }
 
 // TestProgressWhileCreatesAreSlow: a step of many slow creates is no hang, and

@@ -2,7 +2,6 @@ package remediate_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -17,7 +16,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
-	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
@@ -203,30 +201,6 @@ func (s *scene) refresh() inventory.Counts {
 	c, err := s.r.Refresh(s.t.Context(), scope)
 	s.must(err)
 	return c
-}
-
-// record of mallory's DeleteFlowLogs.
-func (s *scene) record(ids ...string) detection.Finding {
-	s.events++
-	f, ok := detection.Judge(cloudtrail.Record{
-		EventID: fmt.Sprintf("event-%d", s.events), EventName: cloudtrail.DeleteFlowLogs, EventSource: cloudtrail.EC2, EventTime: s.now.Truncate(time.Second),
-		Account: account, Region: region, FlowLogIDs: ids, IDsUnknown: len(ids) == 0, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory},
-	})
-	if !ok {
-		s.t.Fatal("no finding")
-	}
-	return f
-}
-
-// attack deletes flow logs and returns the finding of its record.
-func (s *scene) attack(ids ...string) detection.Finding {
-	s.t.Helper()
-	for _, id := range ids {
-		if !s.world.Remove(account, region, id) {
-			s.t.Fatalf("%s is not there to be deleted", id)
-		}
-	}
-	return s.record(ids...)
 }
 
 func (s *scene) hear(fs ...detection.Finding) {
@@ -429,22 +403,56 @@ func (s *scene) protect(n int) (ids []string) {
 	return ids
 }
 
-// full is a store that can't commit.
-type full struct{ remediate.Store }
-
-var errFull = errors.New("no space left on device")
-
 func (full) Update(context.Context, func(remediate.Tx) error) error { return errFull }
-
-// fullTampering is such a store as package tamper has it.
-type fullTampering struct{ tamper.Store }
 
 func (fullTampering) Update(context.Context, func(tamper.Tx) error) error { return errFull }
 
-// fill makes the disk full, as far as the remediator can tell; empty ends that.
-func (s *scene) fill() {
-	s.r.Store, s.r.Tampering = full{s.store.Remediation()}, s.tamperHandler(fullTampering{s.store.Tampering()})
+// critical are the alerts that tell that something is not back.
+func (s *scene) critical() (out []alert.Alert) {
+	s.t.Helper()
+	for _, k := range []alert.Kind{alert.Blocked, alert.Decoy, alert.Flapping} {
+		for _, a := range s.alerts(k) {
+			if a.Level == alert.Critical {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
 }
-func (s *scene) empty() {
-	s.r.Store, s.r.Tampering = s.store.Remediation(), s.tamperHandler(s.store.Tampering())
+
+// resolved checks that a pager that was opened is closed again.
+func (s *scene) resolved() {
+	s.t.Helper()
+	closed := map[string]time.Time{}
+	for _, a := range s.alerts(alert.Closed) {
+		closed[a.DedupKey] = a.Time.Time
+	}
+	for _, k := range []alert.Kind{alert.Deletion, alert.Blocked, alert.Decoy, alert.Flapping} {
+		for _, a := range s.alerts(k) {
+			if at, ok := closed[a.DedupKey]; !ok || at.Before(a.Time.Time) {
+				s.t.Errorf("%s (%s) of %s is never closed", a.Kind, a.Level, a.EventID)
+			}
+		}
+	}
+}
+
+// protectTwo plants two flow logs with a destination each.
+func (s *scene) protectTwo() (a, b string) {
+	s.t.Helper()
+	s.world.AddDestination("arn:aws:s3:::other")
+	b = s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
+	return s.protect(1)[0], b
+}
+
+// due makes the restorer's next turn at an incident come after some time.
+func (s *scene) due(id string, after time.Duration) {
+	s.t.Helper()
+	s.change(id, func(i *incident.Incident) { i.NextAttemptAt = s.now.Add(after) })
+}
+
+func (s *scene) sleep(d time.Duration) {
+	if s.bubble {
+		time.Sleep(d)
+	}
+	s.now = s.now.Add(d)
 }

@@ -9,6 +9,38 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
+// TestI2AnOldCopyOnlyTells: a state file that came back from an old copy knows
+// flow logs that were deleted for good since. What its first refresh does not
+// find is told and not restored; later drift is restored as ever, and an event
+// asks for a restore even of the former.
+func TestI2AnOldCopyOnlyTells(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids := s.protect(3)
+	s.adopt(store.Adoption{Now: s.now, Stale: time.Hour, Made: s.now.Add(-72 * time.Hour)})
+	s.now = s.now.Add(72 * time.Hour)
+	s.world.Remove(account, region, ids[0])
+	late := s.attack(ids[1])
+	s.refresh()
+	s.now = s.now.Add(5 * time.Minute)
+	s.work()
+	for _, id := range ids[:2] {
+		if i := s.incident(id); i.State != incident.Closed || i.Reason != incident.AlertOnly {
+			t.Errorf("%s: %s %s", id, i.State, i.Reason)
+		}
+	}
+	s.world.Remove(account, region, ids[2])
+	s.refresh()
+	s.hear(late)
+	s.now = s.now.Add(5 * time.Minute)
+	s.work()
+	for _, id := range ids[1:] {
+		if i := s.incident(id); i.State != incident.Restored {
+			t.Errorf("%s: %s %s", id, i.State, i.Reason)
+		}
+	}
+}
+
 // TestReopenedWithWhatAWSHasShownSince: an incident that ended because the flow
 // log was alive is about what is lost now, and not about what was known then.
 func TestReopenedWithWhatAWSHasShownSince(t *testing.T) {
