@@ -3,7 +3,6 @@ package remediate_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,15 +104,6 @@ func (b *beats) longest() time.Duration {
 	return b.silence
 }
 
-// countingLog counts lines.
-type countingLog struct{ n int }
+func (full) Update(context.Context, func(remediate.Tx) error) error { return errFull }
 
-func (l *countingLog) logger() *slog.Logger { return slog.New(l) }
-
-func (*countingLog) Enabled(context.Context, slog.Level) bool { return true }
-
-func (l *countingLog) Handle(context.Context, slog.Record) error { l.n++; return nil }
-
-func (l *countingLog) WithAttrs([]slog.Attr) slog.Handler { return l }
-
-func (l *countingLog) WithGroup(string) slog.Handler { return l }
+func (fullTampering) Update(context.Context, func(tamper.Tx) error) error { return errFull }

@@ -3,14 +3,12 @@ package remediate_test
 import (
 	"bytes"
 	"database/sql"
-	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"flowkeeper/internal/fakeaws"
 	"flowkeeper/remediate/incident"
 )
 
@@ -24,16 +22,7 @@ func TestThousandsAtOnce(t *testing.T) {
 		s.bubble = true
 		log := &bytes.Buffer{}
 		s.r.Log = slog.New(slog.NewTextHandler(log, nil))
-		for n := range many {
-			s.plant(fmt.Sprintf("vpc-%d", n), func(f *fakeaws.FlowLog) { f.LogFormat = fmt.Sprintf("${version} %d", n) })
-		}
-		s.refresh()
-		time.Sleep(time.Hour)
-		s.refresh()
-		var ids []string
-		for _, f := range s.world.FlowLogs(account, region) {
-			ids = append(ids, f.ID)
-		}
+		ids, _ := s.mass(0, 0, many)
 		s.hear(s.attack(ids...))
 		stop := s.run(func() {})
 		begun := time.Now()
@@ -110,16 +99,7 @@ func TestProgressWhileCreatesAreSlow(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene(t)
 				s.bubble = true
-				for n := range 60 {
-					s.plant(fmt.Sprintf("vpc-%d", n), nil)
-				}
-				s.refresh()
-				time.Sleep(time.Hour)
-				s.refresh()
-				var ids []string
-				for _, f := range s.world.FlowLogs(account, region) {
-					ids = append(ids, f.ID)
-				}
+				ids, _ := s.mass(0, 0, 60)
 				s.hear(s.attack(ids...))
 				s.r.Fleet = fleet{scope: slow{s.api, takes}}
 				beats := &beats{last: time.Now()}
@@ -137,17 +117,23 @@ func TestProgressWhileCreatesAreSlow(t *testing.T) {
 	}
 }
 
+// exec changes the state file as no Flowkeeper does.
+func (s *scene) exec(query string, args ...any) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", s.path)
+	s.must(err)
+	defer db.Close()
+	_, err = db.Exec(query, args...)
+	s.must(err)
+}
+
 // TestI9ARowThatCantBeReadHoldsNoOther: what else is due in the same step is restored.
 func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	ids := s.protect(3)
 	s.hear(s.attack(ids...))
-	db, err := sql.Open("sqlite", s.path)
-	s.must(err)
-	defer db.Close()
-	_, err = db.Exec(`UPDATE flow_logs SET body = 'damaged' WHERE id = ?`, ids[0])
-	s.must(err)
+	s.exec(`UPDATE flow_logs SET body = 'damaged' WHERE id = ?`, ids[0])
 	for range 5 {
 		if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil || !strings.Contains(err.Error(), ids[0]) {
 			t.Errorf("the error does not name it: %v", err)
@@ -170,11 +156,7 @@ func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
 			s := newScene(t)
 			ids := s.protect(2)
 			s.hear(s.attack(ids...))
-			db, err := sql.Open("sqlite", s.path)
-			s.must(err)
-			defer db.Close()
-			_, err = db.Exec(damage)
-			s.must(err)
+			s.exec(damage)
 			for range 5 {
 				if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil {
 					t.Error("nothing is said of it")

@@ -403,10 +403,6 @@ func (s *scene) protect(n int) (ids []string) {
 	return ids
 }
 
-func (full) Update(context.Context, func(remediate.Tx) error) error { return errFull }
-
-func (fullTampering) Update(context.Context, func(tamper.Tx) error) error { return errFull }
-
 // critical are the alerts that tell that something is not back.
 func (s *scene) critical() (out []alert.Alert) {
 	s.t.Helper()

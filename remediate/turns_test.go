@@ -11,9 +11,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/remediate/incident"
 )
+
+// inOrder is for [remediate.Remediator.Parallel]: one after the other.
+func inOrder(_ int, tasks ...func() error) (err error) {
+	for _, task := range tasks {
+		err = errors.Join(err, task())
+	}
+	return err
+}
 
 // TestFirstAttemptsGoByTheAgeOfTheLineage: when the pace allows few creates, a replacement
 // comes as early as its root would; and what delivers to a later destination comes last,
@@ -40,12 +49,7 @@ func TestFirstAttemptsGoByTheAgeOfTheLineage(t *testing.T) {
 	s.pass(20 * time.Minute)
 	replacement := s.here("vpc-old")[0].ID
 	before := s.creates()
-	s.r.Parallel = func(_ int, tasks ...func() error) (err error) {
-		for _, task := range tasks { // in their order
-			err = errors.Join(err, task())
-		}
-		return err
-	}
+	s.r.Parallel = inOrder
 	s.hear(s.attack(late, young, replacement))
 	s.pass(time.Minute)
 	var order []string
@@ -122,14 +126,7 @@ func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 func TestHangingRetriesDoNotHoldAStep(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.r.Parallel = func(_ int, tasks ...func() error) error {
-		for _, f := range tasks {
-			if err := f(); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+	s.r.Parallel = inOrder
 	ids := s.protect(40)
 	young := s.plant("vpc-young", nil)
 	s.learn()
@@ -155,34 +152,33 @@ func TestI12UnknownOnesComeLast(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	for m := range 3 {
-		var junk []string
-		for n := range 1000 {
-			junk = append(junk, fmt.Sprintf("fl-%017x", 0xf0000000+1000*m+n))
-		}
-		s.hear(s.record(junk...))
+		s.hear(s.record(madeUpIDs(1000, 1000*m)...))
 	}
 	s.hear(s.attack(id))
 	s.step()
 	s.is(id, incident.Restored, "")
 }
 
-// TestI9RecordsOfCreatesStarveNoRestore, though they come as fast as the pace
-// allows calls.
+// restoredAmong checks that a flow log is back within two seconds, though other records come
+// before its deletion, and then as fast as the pace allows calls.
+func (s *scene) restoredAmong(id string, forged func(n int) detection.Finding) {
+	s.t.Helper()
+	for n := range 60 {
+		s.hear(forged(n))
+	}
+	s.hear(s.attack(id))
+	for n := range 100 { // 50 a second
+		s.now = s.now.Add(20 * time.Millisecond)
+		s.hear(forged(100 + n))
+		s.step()
+	}
+	s.is(id, incident.Restored, "")
+}
+
 func TestI9RecordsOfCreatesStarveNoRestore(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	for n := range 60 {
-		s.hear(madeUp(n))
-	}
-	s.hear(s.attack(id))
-	for n := range 100 { // 2 seconds, 50 a second
-		s.now = s.now.Add(20 * time.Millisecond)
-		s.hear(madeUp(100 + n))
-		s.step()
-	}
-	if i := s.incident(id); i.State != incident.Restored {
-		t.Errorf("after 2 s of forged creates at 50/s: %s, %d creates", i.State, s.creates())
-	}
+	s.restoredAmong(id, madeUp)
 }
 
 // TestI9RepeatedRecordsStarveNoRestore, of a flow log that is alive.
@@ -190,18 +186,7 @@ func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	ids := s.protect(2)
-	for range 60 {
-		s.hear(s.record(ids[1]))
-	}
-	s.hear(s.attack(ids[0]))
-	for range 100 { // 2 seconds, 50 a second
-		s.now = s.now.Add(20 * time.Millisecond)
-		s.hear(s.record(ids[1]))
-		s.step()
-	}
-	if i := s.incident(ids[0]); i.State != incident.Restored {
-		t.Errorf("after 2 s of forged deletes at 50/s: %s, %d creates", i.State, s.creates())
-	}
+	s.restoredAmong(ids[0], func(int) detection.Finding { return s.record(ids[1]) })
 }
 
 // TestI9ForgedRecordsOfOthersDelayNoRestore: records name flow logs that are there,
