@@ -37,6 +37,11 @@ func (s *scene) answering(c *calls) *calls {
 	return c
 }
 
+// answered is a create with this answer, whatever it asks for.
+func answered(out *ec2.CreateFlowLogsOutput, err error) func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+	return func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) { return out, err }
+}
+
 func (c *calls) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, o ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
 	if n := int(c.creates.Add(1)); c.create != nil {
 		if out, err := c.create(n, in); out != nil || err != nil {

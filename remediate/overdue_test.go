@@ -52,30 +52,16 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 				return nil, context.DeadlineExceeded
 			}
 		}, "did not answer in time", 2},
-		"creates time out": {func(_ *scene, c *calls) {
-			c.create = func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
-				return nil, context.DeadlineExceeded
-			}
-		}, "did not answer in time", 2},
-		"the network is gone": {func(_ *scene, c *calls) {
-			c.create = func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
-				return nil, errors.New("dial tcp: no route to host")
-			}
-		}, "no route to host", 2},
-		"answers with neither ID nor error": {func(_ *scene, c *calls) {
-			c.create = func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
-				return &ec2.CreateFlowLogsOutput{}, nil
-			}
-		}, "neither a flow log nor an error", 2},
+		"creates time out":                  {func(_ *scene, c *calls) { c.create = answered(nil, context.DeadlineExceeded) }, "did not answer in time", 2},
+		"the network is gone":               {func(_ *scene, c *calls) { c.create = answered(nil, errors.New("dial tcp: no route to host")) }, "no route to host", 2},
+		"answers with neither ID nor error": {func(_ *scene, c *calls) { c.create = answered(&ec2.CreateFlowLogsOutput{}, nil) }, "neither a flow log nor an error", 2},
 		"creates answer, and nothing shows": {func(_ *scene, c *calls) {
 			c.create = func(n int, _ *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 				return &ec2.CreateFlowLogsOutput{FlowLogIds: []string{fmt.Sprintf("fl-00000000000dead%02d", n)}}, nil
 			}
 		}, "never showed", 0},
 		"reads flap between there and gone": {func(s *scene, c *calls) {
-			c.create = func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
-				return nil, context.DeadlineExceeded
-			}
+			c.create = answered(nil, context.DeadlineExceeded)
 			c.describe = func(n int, _ *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
 				s.world.SetConsistencyDelay(time.Duration(n%2) * 59 * time.Minute)
 				return nil, nil

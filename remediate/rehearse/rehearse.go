@@ -24,8 +24,7 @@ type Rehearser struct {
 	Log       *slog.Logger
 	// AlertsAdded is called after each commit that may have put alerts into the outbox.
 	AlertsAdded func()
-	// Caller asks AWS who signs the calls of a scope, for its ARN; nil: nobody
-	// knows, and no rehearsal's record counts.
+	// Caller asks AWS who signs the calls of a scope, for its ARN.
 	Caller func(ctx context.Context, scope inventory.Scope) (arn string, err error)
 	// Rand names a new state file, in [0, 1); nil: math/rand.
 	Rand func() float64

@@ -15,16 +15,12 @@ import (
 // setOut begins a rehearsal. Who makes it is on disk before its first record can
 // come back: by that it is told from a stranger's.
 func (r *Rehearser) setOut(ctx context.Context, s inventory.Scope) (PipelineHealth, error) {
-	by := ""
-	if r.Caller != nil {
-		arn, err := r.Caller(ctx, s)
-		if err != nil && ctx.Err() == nil {
-			r.Log.Warn("AWS does not say who makes this rehearsal: taking it for whom it was the last time", "account", s.Account, "region", s.Region, "error", err)
-		}
-		by = callerOf(arn)
+	arn, err := r.Caller(ctx, s)
+	if err != nil && ctx.Err() == nil {
+		r.Log.Warn("AWS does not say who makes this rehearsal: taking it for whom it was the last time", "account", s.Account, "region", s.Region, "error", err)
 	}
 	return r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, *alert.Alert) {
-		if h = h.madeBy(by); h.Instance == "" {
+		if h = h.madeBy(callerOf(arn)); h.Instance == "" {
 			h.Instance = strconv.FormatUint(uint64(r.random()*(1<<40)), 36)
 		}
 		return h, nil
