@@ -210,8 +210,7 @@ func TestALateRegionTrustsNobody(t *testing.T) {
 	}{"at the installation": {time.Hour, false}, "later": {25 * time.Hour, true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			s.protect(1)
+			s, _ := protectedOne(t)
 			s.sleep(c.later)
 			other := inventory.Scope{Account: account, Region: "us-east-1"}
 			s.world.AddDestination("arn:aws:s3:::evil")

@@ -38,7 +38,6 @@ func TestAScopeThatDoesNotAnswerHoldsNoHandler(t *testing.T) {
 		s := newScene(t)
 		s.bubble = true
 		ids := s.protect(20)
-		time.Sleep(time.Hour)
 		m := mute{s.api, &atomic.Int32{}}
 		s.r.Fleet = fleet{scope: m}
 		var looks sync.WaitGroup
@@ -135,7 +134,6 @@ func TestALookEndsAfterTwoSeconds(t *testing.T) {
 		s := newScene(t)
 		s.bubble = true
 		ids := s.protect(1)
-		time.Sleep(time.Hour)
 		s.r.Store = slowReads{s.r.Store}
 		begun := time.Now()
 		s.must(s.r.Handle(t.Context(), []detection.Finding{s.attack(ids[0])}, func() {}))

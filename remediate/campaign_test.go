@@ -287,8 +287,7 @@ func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 // TestWhatIsAllowedIsNoCampaign, nor what nobody is known to have done.
 func TestWhatIsAllowedIsNoCampaign(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(2)
+	s, ids := protected(t, 2)
 	s.release(time.Hour)
 	s.hear(s.attack(ids[0]))
 	s.now = s.now.Add(25 * time.Hour)

@@ -12,8 +12,7 @@ import (
 // the clock is there again.
 func TestAClockThatGoesBack(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(2)
+	s, ids := protected(t, 2)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
 	s.attackAndWork(ids...)
 	s.is(ids[0], incident.Blocked, incident.Permission)
@@ -31,8 +30,7 @@ func TestAClockThatGoesBack(t *testing.T) {
 // looked at once more before anything is made.
 func TestAClockThatLeapsForward(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(1)
+	s, ids := protected(t, 1)
 	s.hear(s.record(ids[0])) // of a flow log that is alive
 	s.work()
 	s.now = s.now.Add(24 * time.Hour)
@@ -72,8 +70,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 	})
 	t.Run("flapping", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		s.protect(1)
+		s, _ := protectedOne(t)
 		for range 5 {
 			s.attackAndWork(s.restored("vpc-1").ID)
 		}

@@ -15,8 +15,7 @@ import (
 // asks for a restore even of the former.
 func TestI2AnOldCopyOnlyTells(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(3)
+	s, ids := protected(t, 3)
 	s.adopt(store.Adoption{Now: s.now, Stale: time.Hour, Made: s.now.Add(-72 * time.Hour)})
 	s.now = s.now.Add(72 * time.Hour)
 	s.world.Remove(account, region, ids[0])
@@ -59,8 +58,7 @@ func TestReopenedWithWhatAWSHasShownSince(t *testing.T) {
 // closed stays so, even if a listing of just after the deletion still shows it.
 func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(3)
+	s, ids := protected(t, 3)
 	s.release(time.Hour, ids[1])
 	s.now = s.now.Add(time.Second)
 	s.hear(s.attack(ids[0], ids[1]))

@@ -23,8 +23,7 @@ func TestADriftThatIsPartlyAllowed(t *testing.T) {
 	for n := range 2 {
 		t.Run(fmt.Sprintf("number %d is released", n+1), func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			ids := s.protect(2)
+			s, ids := protected(t, 2)
 			s.release(24*time.Hour, ids[n])
 			s.attack(ids...)
 			s.refresh()
@@ -74,8 +73,7 @@ func TestADriftIsToldWithinHalfAMinute(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			ids := s.protect(2)
+			s, ids := protected(t, 2)
 			s.release(24*time.Hour, ids[0])
 			s.attack(ids...)
 			s.refresh()
@@ -129,8 +127,7 @@ func TestWhatIsToldOfAnAdoptedDriftIsClosed(t *testing.T) {
 // TestADriftThatIsOverBeforeItIsTold has an end all the same.
 func TestADriftThatIsOverBeforeItIsTold(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(2)
+	s, ids := protected(t, 2)
 	s.release(24*time.Hour, ids[0])
 	s.attack(ids...)
 	s.refresh()

@@ -12,8 +12,7 @@ import (
 
 func TestI9FlappingNeverStops(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	for range 8 {
 		f := s.restored("vpc-1")
 		s.attackAndWork(f.ID)
@@ -36,8 +35,7 @@ func TestI9FlappingNeverStops(t *testing.T) {
 // people have heard of it.
 func TestFlappingIsToldThoughItIsBackAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	for range 5 {
 		s.attackAndWork(s.restored("vpc-1").ID)
 	}

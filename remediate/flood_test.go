@@ -81,8 +81,7 @@ func TestI2AHarmlessCallSilencesNone(t *testing.T) {
 // TestARepeatedCallIsAlertedAfterACrash: what is held is on disk.
 func TestARepeatedCallIsAlertedAfterACrash(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	for k := range 3 {
 		s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(2, k)...))
 	}
@@ -103,8 +102,7 @@ func TestARepeatedCallIsAlertedAfterACrash(t *testing.T) {
 // TestARepeatedRecordIsNoRepeatedCall: the queue delivers twice.
 func TestARepeatedRecordIsNoRepeatedCall(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	a, b := s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...), s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...)
 	for range 3 {
 		s.hear(a)
@@ -123,8 +121,7 @@ func TestARepeatedRecordIsNoRepeatedCall(t *testing.T) {
 // and none that is not about it.
 func TestI12AnEndlessFloodHasARate(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	calls := 0
 	for range 60 * 12 {
 		s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, calls)...))
@@ -206,8 +203,7 @@ func TestI12AFloodOfUnknownDeletions(t *testing.T) {
 // TestARepeatedCallOfAScopeThatIsNoMore is alerted by whoever is left.
 func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		other := inventory.Scope{Account: account, Region: "eu-west-2"}
 		a := alert.Alert{ID: "held", Kind: alert.Attempt, Level: alert.Medium}
@@ -223,8 +219,7 @@ func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
 // TestARepeatedCallAfterTheClockWentBack does not wait for the old time.
 func TestARepeatedCallAfterTheClockWentBack(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...))
 	s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...))
 	s.now = s.now.Add(-3 * time.Hour)
@@ -299,8 +294,7 @@ func TestForeignScopesAreReportedAtABoundedRate(t *testing.T) {
 // and two rows of the snapshot.
 func TestI12ADeletionLeavesLittle(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(100)
+	s, ids := protected(t, 100)
 	s.crash() // it also writes the log into the file
 	before := s.size()
 	for _, id := range ids {
@@ -320,8 +314,7 @@ func TestI12ADeletionLeavesLittle(t *testing.T) {
 // end; each commit of it is short.
 func TestI12AMessageOfManyRecordsHoldsNoOther(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	var fs []detection.Finding
 	for k := range 6 {
 		fs = append(fs, s.decoded(nobody, "", "", madeUpIDs(400, 400*k)...))

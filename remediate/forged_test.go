@@ -143,8 +143,7 @@ func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 // TestI8ARecordWithoutAScope asks for a refresh of all.
 func TestI8ARecordWithoutAScope(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	f := s.record()
 	f.Record.Account, f.Record.Region = "", ""
 	s.hear(f)
@@ -248,8 +247,7 @@ func TestI2AForgedRecordDoesNothing(t *testing.T) {
 
 func TestI2AForgedTwinOfAnEventIDDoesNotHideTheRealOne(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(2)
+	s, ids := protected(t, 2)
 	forged := s.record(ids[0])
 	real := s.attack(ids[1])
 	real.Record.EventID = forged.Record.EventID

@@ -160,8 +160,7 @@ func TestRepeatsAreInNoCampaign(t *testing.T) {
 // TestAHeldDeletionOfAKnownFlowLog: it was not known when its record came.
 func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	young := s.plant("vpc-9", nil)
 	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
 	held := s.decoded(nobody, "", "", append(madeUpIDs(1, 1), young)...)

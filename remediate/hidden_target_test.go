@@ -102,8 +102,7 @@ func TestIgnoredWhoHidesTheTarget(t *testing.T) {
 // TestACreationThatHidesItsAnswer asks for a refresh.
 func TestACreationThatHidesItsAnswer(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	s.read(s.call("ec2", "CreateFlowLogs", omitted, eventID, `"responseElements":`+omitted))
 	if len(s.soon) != 1 || s.soon[0] != scope {
 		t.Errorf("refreshes asked for: %v", s.soon)

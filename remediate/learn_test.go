@@ -73,8 +73,7 @@ func TestADestinationThatIsNotOursIsToldAtFirstSight(t *testing.T) {
 // shows it makes it like any other; a person may ask for it before.
 func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	s.pass(time.Hour)
 	s.refresh()
 	elsewhere := func(vpc string) func(*fakeaws.FlowLog) {
@@ -175,8 +174,7 @@ func (l *learning) Update(ctx context.Context, fn func(remediate.Tx) error) erro
 // seen it gone.
 func TestI5ALookThatCoversNothingShowsNothing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	id := s.plant("vpc-young", nil)
 	s.hear(s.record(id)) // it is there all the same
 	s.r.Store = &learning{s.store.Remediation(), func() { s.refresh() }}

@@ -38,8 +38,7 @@ func TestDeletedByEvent(t *testing.T) {
 
 func TestI4TheSameRecordAgainChangesNothing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(5)
+	s, ids := protected(t, 5)
 	f := s.attack(ids...)
 	for range 3 {
 		s.hear(f, f)
@@ -61,8 +60,7 @@ func TestI4TheSameRecordAgainChangesNothing(t *testing.T) {
 // record.
 func TestAFlowLogMadeAndDeletedBetweenRefreshes(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	id := s.plant("vpc-9", nil)
 	s.hear(s.made(id))
 	if s.row(id).CreatedBy != mallory {
@@ -182,8 +180,7 @@ func TestI4ALostAnswerIsNoSecondFlowLog(t *testing.T) {
 
 func TestI8UnknownIDsAskForARefresh(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	s.hear(s.record())
 	if !slices.Equal(s.soon, []inventory.Scope{scope}) {
 		t.Errorf("refreshes asked for: %v", s.soon)

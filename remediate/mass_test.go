@@ -60,9 +60,7 @@ func (s *scene) mass(tagged, equal, unlike int) (ids []string, were []fakeaws.Fl
 		}))
 	}
 	were = s.world.FlowLogs(account, region)
-	s.refresh()
-	s.sleep(time.Hour)
-	s.refresh()
+	s.learn()
 	return ids, were
 }
 

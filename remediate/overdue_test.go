@@ -134,8 +134,7 @@ func TestWhatIsNotBackIsToldDaily(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			ids := s.protect(3)
+			s, ids := protected(t, 3)
 			f := s.attack(ids...)
 			c.breaks(s)
 			s.hear(f)
@@ -228,8 +227,7 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 // restorer, or its step in hand hangs.
 func TestNotifyDueNeedsNoStep(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(2)
+	s, ids := protected(t, 2)
 	s.world.Throttle("CreateFlowLogs", 1<<30)
 	s.attackAndWork(ids[0])
 	s.r.Fleet = fleet{}
@@ -252,8 +250,7 @@ func TestNotifyDueNeedsNoStep(t *testing.T) {
 // the same ID for the same token.
 func TestAnIncidentOpenedAgainIsOverdueByItself(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(2)
+	s, ids := protected(t, 2)
 	second, answers := "", false
 	s.answering(&calls{create: func(_ int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		switch {

@@ -39,8 +39,7 @@ func (s *scene) rehearse() rehearse.Result {
 
 func TestDeliveryThatFailsAndHeals(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(3)
+	s, ids := protected(t, 3)
 	s.world.FailDelivery(account, region, ids[0], "Access error")
 	s.world.FailDelivery(account, region, ids[2], "Rate limited")
 	for range 3 {
@@ -141,8 +140,7 @@ func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
 // TestANewDestinationThatFails is told as both.
 func TestANewDestinationThatFails(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	id := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/elsewhere" })
 	s.world.FailDelivery(account, region, id, "Access error")
 	for range 3 {

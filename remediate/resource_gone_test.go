@@ -175,8 +175,7 @@ func TestATornDownVPCIsOverdueInTime(t *testing.T) {
 	for name, first := range map[string]bool{"the record is first": true, "the refresh is first": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			s.protect(1)
+			s, _ := protectedOne(t)
 			s.world.Throttle("CreateFlowLogs", 1<<30)
 			if first {
 				s.hear(torn("vpc-1"))

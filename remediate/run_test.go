@@ -130,8 +130,7 @@ func (s *scene) exec(query string, args ...any) {
 // TestI9ARowThatCantBeReadHoldsNoOther: what else is due in the same step is restored.
 func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(3)
+	s, ids := protected(t, 3)
 	s.hear(s.attack(ids...))
 	s.exec(`UPDATE flow_logs SET body = 'damaged' WHERE id = ?`, ids[0])
 	for range 5 {
@@ -153,8 +152,7 @@ func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
 	} {
 		t.Run(table, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			ids := s.protect(2)
+			s, ids := protected(t, 2)
 			s.hear(s.attack(ids...))
 			s.exec(damage)
 			for range 5 {

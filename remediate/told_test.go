@@ -107,8 +107,7 @@ func TestADeletionAlertPromisesNothingThatWillNotCome(t *testing.T) {
 // TestAnotherReasonIsOneAlert of an event, too.
 func TestAnotherReasonIsOneAlert(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(12)
+	s, ids := protected(t, 12)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
 	s.hear(s.attack(ids...))
 	s.pass(20 * time.Minute)

@@ -72,8 +72,7 @@ func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			ids := s.protect(60)
+			s, ids := protected(t, 60)
 			s.now = s.now.Add(time.Hour)
 			young, gone := s.plant("vpc-young", nil), s.plant("vpc-gone", nil)
 			s.learn()
@@ -184,8 +183,7 @@ func TestI9RecordsOfCreatesStarveNoRestore(t *testing.T) {
 // TestI9RepeatedRecordsStarveNoRestore, of a flow log that is alive.
 func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(2)
+	s, ids := protected(t, 2)
 	s.restoredAmong(ids[0], func(int) detection.Finding { return s.record(ids[1]) })
 }
 
@@ -194,8 +192,7 @@ func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
 // however slow the machine is.
 func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(450)
+	s, ids := protected(t, 450)
 	young := s.plant("vpc-young", nil)
 	s.learn()
 	s.hear(s.decoded(nobody, "", "", ids...))
@@ -214,8 +211,7 @@ func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
 // TestI12RecordsOfCreatesKeepThePace, however many come.
 func TestI12RecordsOfCreatesKeepThePace(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	c := s.answering(&calls{})
 	for n := range 500 {
 		s.hear(madeUp(n))
