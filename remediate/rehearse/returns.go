@@ -34,9 +34,9 @@ func (r *Rehearser) random() float64 {
 	return rand.Float64()
 }
 
-// sent notes that AWS has answered calls of a rehearsal, so that their records
+// noteSent notes that AWS has answered calls of a rehearsal, so that their records
 // are on the way.
-func (r *Rehearser) sent(ctx context.Context, s inventory.Scope, started time.Time) error {
+func (r *Rehearser) noteSent(ctx context.Context, s inventory.Scope, started time.Time) error {
 	_, err := r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, *alert.Alert) { return h.sent(started, r.Now()), nil })
 	return err
 }
