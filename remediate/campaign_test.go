@@ -166,7 +166,7 @@ func TestACampaignAcrossRegions(t *testing.T) {
 	elsewhere := s.record(there)
 	s.world.Remove(account, scope2.Region, there)
 	elsewhere.Record.Region = scope2.Region
-	elsewhere, _ = detection.Judge(elsewhere.Record)
+	elsewhere = s.judge(elsewhere.Record)
 	s.hear(s.attack(here))
 	s.hear(elsewhere)
 	c := s.campaigns(alert.Deletion)

@@ -8,7 +8,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
-	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/remediate/incident"
 )
@@ -171,7 +170,7 @@ func TestDecoyMadeIsTold(t *testing.T) {
 	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
 	s.hear(deletion)
 	s.events++
-	f, _ := detection.Judge(cloudtrail.Record{EventID: "made", EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2, EventTime: s.now, Account: account, Region: region,
+	f := s.judge(cloudtrail.Record{EventID: "made", EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2, EventTime: s.now, Account: account, Region: region,
 		CreatedIDs: []string{decoy}, ResourceIDs: []string{"vpc-1"}, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}})
 	s.hear(f, f)
 	all := s.alerts(alert.Tamper)

@@ -14,17 +14,23 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// record of mallory's DeleteFlowLogs.
-func (s *scene) record(ids ...string) detection.Finding {
-	s.events++
-	f, ok := detection.Judge(cloudtrail.Record{
-		EventID: fmt.Sprintf("event-%d", s.events), EventName: cloudtrail.DeleteFlowLogs, EventSource: cloudtrail.EC2, EventTime: s.now.Truncate(time.Second),
-		Account: account, Region: region, FlowLogIDs: ids, IDsUnknown: len(ids) == 0, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory},
-	})
+// judge is what a record means.
+func (s *scene) judge(r cloudtrail.Record) detection.Finding {
+	s.t.Helper()
+	f, ok := detection.Judge(r)
 	if !ok {
 		s.t.Fatal("no finding")
 	}
 	return f
+}
+
+// record of mallory's DeleteFlowLogs.
+func (s *scene) record(ids ...string) detection.Finding {
+	s.events++
+	return s.judge(cloudtrail.Record{
+		EventID: fmt.Sprintf("event-%d", s.events), EventName: cloudtrail.DeleteFlowLogs, EventSource: cloudtrail.EC2, EventTime: s.now.Truncate(time.Second),
+		Account: account, Region: region, FlowLogIDs: ids, IDsUnknown: len(ids) == 0, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory},
+	})
 }
 
 // attack deletes flow logs and returns the finding of its record.
@@ -98,11 +104,7 @@ func (s *scene) decoded(who, code, text string, ids ...string) detection.Finding
 	s.must(err)
 	r, err := cloudtrail.Decode(raw)
 	s.must(err)
-	f, ok := detection.Judge(r)
-	if !ok {
-		s.t.Fatal("no finding")
-	}
-	return f
+	return s.judge(r)
 }
 
 const (
@@ -167,11 +169,7 @@ func (s *scene) tampering(service, event, target string, change func(*cloudtrail
 	if change != nil {
 		change(&r)
 	}
-	f, ok := detection.Judge(r)
-	if !ok {
-		s.t.Fatal("no finding")
-	}
-	return f
+	return s.judge(r)
 }
 
 const (

@@ -363,7 +363,7 @@ func TestI7TheDeletionComesBeforeAFloodOfAttempts(t *testing.T) {
 		f := s.record(id)
 		f.Record.ErrorCode, f.Record.DryRun = "Client.DryRunOperation", true
 		f.Record.Identity.Type, f.Record.Identity.ARN = "Root", fmt.Sprintf("arn:aws:iam::111122223333:user/m%d", n)
-		f, _ = detection.Judge(f.Record)
+		f = s.judge(f.Record)
 		s.hear(f)
 		s.now = s.now.Add(200 * time.Millisecond)
 	}

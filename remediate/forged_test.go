@@ -105,8 +105,7 @@ func TestI2AForgedTwinLowersNothing(t *testing.T) {
 	refused := func(id string) detection.Finding {
 		f := s.record(id)
 		f.Record.ErrorCode, f.Record.EventID = "Client.UnauthorizedOperation", "attempt"
-		f, _ = detection.Judge(f.Record)
-		return f
+		return s.judge(f.Record)
 	}
 	s.hear(refused("fl-0000dead"))
 	s.hear(refused(id))

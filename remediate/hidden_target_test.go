@@ -3,7 +3,6 @@ package remediate_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/remediate/incident"
@@ -74,18 +73,6 @@ func TestAHiddenTargetElsewhere(t *testing.T) {
 	if all := empty.alerts(alert.Tamper); len(all) != 0 {
 		t.Errorf("%+v", all)
 	}
-}
-
-// TestAHiddenTargetOfWhatIsLost: the flow log that needs it is not back yet.
-func TestAHiddenTargetOfWhatIsLost(t *testing.T) {
-	t.Parallel()
-	s, id := protectedOne(t)
-	s.world.Fail("CreateFlowLogs", 100, "UnauthorizedOperation", 403)
-	s.hear(s.attack(id))
-	s.pass(time.Minute)
-	s.is(id, incident.Blocked, incident.Permission)
-	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, `"awsRegion":"us-east-1"`))
-	s.wantAlerts(alert.Tamper, 1)
 }
 
 // TestIgnoredWhoHidesTheTarget: whom a rule ignores is informational.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/inventory"
@@ -202,7 +201,7 @@ func TestAnAttemptIsTold(t *testing.T) {
 	s, id := protectedOne(t)
 	f := s.record(id)
 	f.Record.ErrorCode = "Client.UnauthorizedOperation"
-	f, _ = detection.Judge(f.Record)
+	f = s.judge(f.Record)
 	s.hear(f, f)
 	s.pass(time.Minute)
 	s.told(map[alert.Kind]int{alert.Attempt: 1})

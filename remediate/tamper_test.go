@@ -87,7 +87,8 @@ func TestTamperWithWhatIsNotOurs(t *testing.T) {
 	s.wantAlerts(alert.Tamper, 0)
 }
 
-// TestTamperAfterADeletion: what is lost still needs its destination.
+// TestTamperAfterADeletion: what is lost still needs its destination, and what a record that
+// does not state its target may have changed.
 func TestTamperAfterADeletion(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -103,6 +104,8 @@ func TestTamperAfterADeletion(t *testing.T) {
 	if want := []alert.RecentCalls{{EventName: "DeleteFlowLogs", Calls: 1, FlowLogs: 1}}; !slices.Equal(all[0].Recent, want) {
 		t.Errorf("recent %+v", all[0].Recent)
 	}
+	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, `"awsRegion":"us-east-1"`))
+	s.wantAlerts(alert.Tamper, 2)
 }
 
 // A forged twin that says "invokedBy delivery.logs.amazonaws.com" comes first:
