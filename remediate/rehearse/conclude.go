@@ -2,7 +2,6 @@ package rehearse
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -46,18 +45,16 @@ func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdi
 
 // affectedBy are flow logs that the changes are about. There are some of each target,
 // however many flow logs and targets there are.
-func affectedBy(tx Tx, s inventory.Scope, changes ...verdicts) (map[delivery.Target][]inventory.Row, error) {
-	all := verdicts{}
-	for _, c := range changes {
-		maps.Copy(all, c)
-	}
+func affectedBy(tx Tx, s inventory.Scope, refused, mended verdicts) (map[delivery.Target][]inventory.Row, error) {
 	affected := map[delivery.Target][]inventory.Row{}
-	for t := range all {
-		rows, err := tx.LiveWith(s, t, max(1, mostNamed/len(all)))
-		if err != nil {
-			return nil, err
+	for _, changed := range []verdicts{refused, mended} { // no target is in both
+		for t := range changed {
+			rows, err := tx.LiveWith(s, t, max(1, mostNamed/(len(refused)+len(mended))))
+			if err != nil {
+				return nil, err
+			}
+			affected[t] = rows
 		}
-		affected[t] = rows
 	}
 	return affected, nil
 }
