@@ -93,15 +93,24 @@ func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
 // would be taken for one.
 func TestProgressWhileCreatesAreSlow(t *testing.T) {
 	t.Parallel()
-	for takes, back := range map[time.Duration]int{15 * time.Second: 60, time.Hour: 0} {
-		t.Run(takes.String(), func(t *testing.T) {
+	for name, c := range map[string]struct {
+		takes        time.Duration
+		alike, other int // flow logs; one call is for all that are alike
+		back         int
+	}{
+		"15 seconds, by one call":    {15 * time.Second, 60, 0, 60},
+		"15 seconds, by many calls":  {15 * time.Second, 0, 60, 60},
+		"no answer, to one call":     {time.Hour, 60, 0, 0},
+		"no answer, to many of them": {time.Hour, 0, 60, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene(t)
 				s.bubble = true
-				ids, _ := s.mass(0, 0, 60)
+				ids, _ := s.mass(c.alike, 0, c.other)
 				s.hear(s.attack(ids...))
-				s.r.Fleet = fleet{scope: slow{s.api, takes}}
+				s.r.Fleet = fleet{scope: slow{s.api, c.takes}}
 				beats := &beats{last: time.Now()}
 				stop := s.run(beats.beat)
 				time.Sleep(time.Hour)
@@ -109,8 +118,8 @@ func TestProgressWhileCreatesAreSlow(t *testing.T) {
 				if silence := beats.longest(); silence > time.Minute {
 					t.Errorf("nothing for %s, as of a loop that hangs", silence)
 				}
-				if here := len(s.world.FlowLogs(account, region)); here != back {
-					t.Errorf("%d are back, want %d", here, back)
+				if here := len(s.world.FlowLogs(account, region)); here != c.back {
+					t.Errorf("%d are back, want %d", here, c.back)
 				}
 			})
 		})
